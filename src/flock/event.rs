@@ -1,0 +1,151 @@
+//! What happens in a running flock, as one closed list. Log lines, the page, metrics and tests all learn
+//! of it here and nowhere else.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::BotName;
+use super::post::{Post, Why};
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The flock takes slots from now on.
+    Started {
+        /// How many bots it has.
+        bots: usize,
+    },
+    /// A post was posted.
+    Posted(Post),
+    /// The network said no to a text; its line is used up for this round.
+    Refused(Post),
+    /// Provably not accepted; the same post is tried again at `retry_at`.
+    Returned(Post),
+    /// Nobody knows whether the network has it; the bot waits until that is settled.
+    Doubted(Post),
+    /// Given up.
+    Released(Post),
+    /// Slots passed without the daemon and will not fire.
+    Missed {
+        /// Whose.
+        bot: BotName,
+        /// How many; counting stops at [`super::schedule`]'s limit.
+        slots: u32,
+        /// The newest of them.
+        newest: DateTime<Utc>,
+    },
+    /// A poem was read anew after an edit.
+    PoemRead {
+        /// Whose.
+        bot: BotName,
+        /// How many lines it has now.
+        lines: usize,
+    },
+    /// A poem can't be read; the last good version, if there is one, is kept.
+    PoemBroken {
+        /// Whose.
+        bot: BotName,
+        /// What is wrong with it.
+        problem: String,
+        /// Whether a good version is kept.
+        kept: bool,
+    },
+    /// No postable line is left, and the bot is to stop at the end.
+    Exhausted {
+        /// Whose poem.
+        bot: BotName,
+    },
+    /// A round is over and the next begins.
+    RoundBegun {
+        /// Whose.
+        bot: BotName,
+        /// Its number, from 1.
+        round: u32,
+    },
+    /// It is known now who a bot is on its network.
+    SignedIn {
+        /// Which bot.
+        bot: BotName,
+        /// Its handle there.
+        handle: String,
+    },
+    /// The ledger could not be read or written; the bot is tried again soon.
+    LedgerTrouble {
+        /// For which bot; `None` for the whole flock.
+        bot: Option<BotName>,
+        /// What it said.
+        problem: String,
+    },
+    /// The wall clock went back; slots that were used stay used.
+    ClockWentBack {
+        /// By how many seconds.
+        seconds: i64,
+    },
+    /// No new slot is taken; this many posts are still in flight.
+    Stopping {
+        /// How many.
+        in_flight: usize,
+    },
+    /// The flock is at rest.
+    Stopped {
+        /// How many posts had to be left in flight: they are `unknown` at the next start.
+        abandoned: usize,
+    },
+}
+
+impl Event {
+    /// The event that tells where a post has arrived; `None` while it is still being sent.
+    pub fn of(post: Post) -> Option<Self> {
+        use super::post::State;
+        match post.state {
+            State::Posted => Some(Self::Posted(post)),
+            State::Refused => Some(Self::Refused(post)),
+            State::Planned => Some(Self::Returned(post)),
+            State::Unknown => Some(Self::Doubted(post)),
+            State::Released => Some(Self::Released(post)),
+            State::Sending | State::Deleted => None,
+        }
+    }
+}
+
+/// One that is told of every event. It must be quick: it is called by whoever tells.
+pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
+
+/// Where events are told. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Events {
+    listeners: Arc<[Listener]>,
+}
+
+impl Events {
+    /// Tells these listeners, in this order.
+    pub fn new(listeners: Vec<Listener>) -> Self {
+        Self { listeners: listeners.into() }
+    }
+
+    /// Tells every listener.
+    pub fn tell(&self, event: &Event) {
+        for listener in self.listeners.iter() {
+            listener(event);
+        }
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Events({} listeners)", self.listeners.len())
+    }
+}
+
+/// The reason of a post that has one, as a sentence.
+pub fn reason_of(post: &Post) -> &str {
+    post.reason.as_deref().unwrap_or("no reason was recorded")
+}
+
+impl From<&Why> for String {
+    fn from(why: &Why) -> Self {
+        why.reason.clone()
+    }
+}

@@ -1,0 +1,257 @@
+//! The domain: what a flock is, and the rules that hold whatever network, database or clock is used.
+//!
+//! Nothing here does I/O, waits, reads the time or draws its own random numbers; all that is handed in.
+//! What a poem is stands in [`poem`], which line comes next in [`pick`], when in [`schedule`], what may
+//! happen to a post in [`post`], what others hear of it in [`event`].
+
+pub mod event;
+pub mod pick;
+pub mod poem;
+pub mod post;
+pub mod schedule;
+pub mod secret;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::Split;
+use schedule::Schedule;
+use secret::{Secret, SecretSource};
+
+/// All the bots of one configuration, with what they share.
+#[derive(Debug, Clone)]
+pub struct Flock {
+    /// Where the ledger is: `sqlite:PATH`, with an absolute or already resolved path.
+    pub database: String,
+    /// How the daemon's own web server is reached.
+    pub web: Web,
+    /// The bots, in the order of the file.
+    pub bots: Vec<Arc<Bot>>,
+}
+
+impl Flock {
+    /// The bot of that name.
+    pub fn bot(&self, name: &str) -> Option<&Arc<Bot>> {
+        self.bots.iter().find(|bot| bot.name.as_str() == name)
+    }
+}
+
+/// The daemon's web server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Web {
+    /// The address it listens on.
+    pub listen: SocketAddr,
+    /// The address at which others reach it, without a slash at the end: feeds name themselves by it.
+    pub public_url: String,
+}
+
+/// One bot: a name, an account on one network, a poem and a schedule.
+#[derive(Debug, Clone)]
+pub struct Bot {
+    /// Its name, unique in the flock.
+    pub name: BotName,
+    /// The network it posts to.
+    pub network: NetworkKind,
+    /// The registration under which it signs in, where the network has such a thing.
+    pub app: Option<Arc<App>>,
+    /// The handle it is expected to be signed in as, without `@`.
+    pub account: Option<String>,
+    /// Its poem file.
+    pub poem: PathBuf,
+    /// How the poem is cut into lines.
+    pub split: Split,
+    /// When it posts.
+    pub schedule: Schedule,
+    /// The delay of each slot is drawn from zero up to this.
+    pub jitter: Duration,
+    /// In what order lines are taken.
+    pub order: Order,
+    /// What happens when the poem is exhausted.
+    pub at_end: AtEnd,
+    /// What happens to slots that were missed.
+    pub on_miss: OnMiss,
+    /// How long after its time, delay included, a slot may still be used.
+    pub max_late: Duration,
+    /// The most posts in any sixty minutes, whatever the schedule says.
+    pub max_per_hour: u32,
+    /// The name it had before: its history goes with it.
+    pub was: Option<BotName>,
+    /// The user's tokens, when `flock.toml` has them.
+    pub tokens: Option<Tokens>,
+}
+
+/// A registration under which bots sign in to one network.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Its name in `flock.toml`.
+    pub name: String,
+    /// The network it belongs to.
+    pub network: NetworkKind,
+    /// The network's base URL, without a slash at the end.
+    pub api_url: String,
+    /// OAuth 1.0a consumer key.
+    pub consumer_key: SecretSource,
+    /// OAuth 1.0a consumer secret.
+    pub consumer_secret: SecretSource,
+}
+
+/// An OAuth 1.0a access token and its secret, as `flock.toml` names them.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    /// The access token.
+    pub access_token: SecretSource,
+    /// Its secret.
+    pub access_token_secret: SecretSource,
+}
+
+/// Tokens and keys at hand, ready to sign with.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// OAuth 1.0a consumer key.
+    pub consumer_key: Secret,
+    /// OAuth 1.0a consumer secret.
+    pub consumer_secret: Secret,
+    /// The bot's access token.
+    pub access_token: Secret,
+    /// The access token's secret.
+    pub access_token_secret: Secret,
+}
+
+/// Who a bot is on its network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The network's own id of the account.
+    pub id: String,
+    /// The handle, without `@`.
+    pub handle: String,
+    /// Which credentials this was learnt with: a digest, so that new tokens are looked at anew.
+    pub learnt_with: String,
+}
+
+/// A bot's name: 1 to 64 ASCII letters, digits, `-` and `_`, so that it is at home in a URL, a file name
+/// and a log field.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BotName(Arc<str>);
+
+/// Why a text is no name for a bot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("bot name {0:?} is not usable: take 1 to 64 letters, digits, `-` and `_`")]
+pub struct BadName(String);
+
+impl BotName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BotName {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let usable = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if (1..=64).contains(&text.len()) && text.chars().all(usable) {
+            Ok(Self(text.into()))
+        } else {
+            Err(BadName(text.chars().take(80).collect()))
+        }
+    }
+}
+
+impl fmt::Display for BotName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Makes a fieldless enum with its names in `flock.toml`, the ledger and `--json`.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// Every value, in the order in which they are explained.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The word for it in `flock.toml`, in the ledger and in `--json`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+
+            /// The value of that word.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|value| value.as_str() == word)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+pub(crate) use words;
+
+words! {
+    /// A network that bots post to.
+    NetworkKind {
+        /// X, by its API version 2.
+        X = "x",
+        /// The embedded default: an Atom feed that the daemon itself serves.
+        Feed = "feed",
+        /// The dry run: posts go nowhere.
+        Paper = "paper",
+    }
+}
+
+words! {
+    /// In what order the lines of a poem are taken.
+    Order {
+        /// Any line not yet posted in this round, each as likely as the others.
+        Shuffle = "shuffle",
+        /// As they stand in the file.
+        Sequence = "sequence",
+    }
+}
+
+words! {
+    /// What a bot does when its poem is exhausted.
+    AtEnd {
+        /// Nothing more, until lines are added.
+        Stop = "stop",
+        /// The next round.
+        Again = "again",
+    }
+}
+
+words! {
+    /// What happens to slots whose time passed without the daemon.
+    OnMiss {
+        /// The newest fires, if it is not later than `max_late`; the others are counted.
+        Once = "once",
+        /// None fires; they are counted.
+        Skip = "skip",
+    }
+}
+
+impl NetworkKind {
+    /// Whether a bot needs an app and tokens to post there.
+    pub const fn needs_account(self) -> bool {
+        matches!(self, Self::X)
+    }
+
+    /// `max_per_hour` where the bot says nothing: a flood on a network of others is worse than on our own.
+    pub const fn default_max_per_hour(self) -> u32 {
+        match self {
+            Self::X => 60,
+            Self::Feed | Self::Paper => 3_600,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! flockd keeps a flock of bots: each bot owns an account on a social network and a poem; on its cron
+//! schedule the daemon chooses a line that bot has never posted, posts it, and records it in a ledger.
+//!
+//! The layers, bottom first; a layer uses only those above it in this list, and a test enforces it
+//! (`tests/it/house.rs`):
+//!
+//! - [`flock`] is the domain: poems, picking, schedules, the states of a post. No I/O, no async, no clock.
+//! - [`clock`] is the only reader of wall time.
+//! - [`config`] turns `flock.toml` into a [`flock::Flock`], or into every complaint at once.
+//! - [`shelf`] keeps the poems and notices edits.
+//! - [`net`] posts to the networks behind one small trait.
+//! - [`store`] is the ledger behind one trait.
+//! - [`engine`] fires slots: [`engine::fire`] is the heart, and fits on a screen.
+//! - [`web`] serves the feeds, the index page and health.
+//! - [`daemon`] wires all that together until told to stop.
+//! - [`cli`] has a file for each verb that a person types.
+
+pub mod clock;
+
+pub mod flock;
+pub mod net;
+
+pub mod store;

@@ -1,0 +1,56 @@
+//! The embedded default: an Atom feed that the daemon itself serves.
+//!
+//! The ledger row is the post: there is nobody to call, so nothing can be lost on the way, and a row that
+//! did not get as far as `posted` was never seen by anyone. Rendering the feed is the web server's work.
+
+use async_trait::async_trait;
+
+use super::{Misfit, Network, Outcome, Setback, Sight};
+use crate::flock::post::Post;
+use crate::flock::{Account, NetworkKind};
+
+/// The most characters of an entry: far more than any poem's line, little enough for any feed reader.
+const MAX: usize = 10_000;
+
+/// A bot's place in the feeds.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    public_url: String,
+}
+
+impl Feed {
+    /// A feed whose pages are reached under `public_url`.
+    pub fn new(public_url: impl Into<String>) -> Self {
+        Self { public_url: public_url.into() }
+    }
+}
+
+#[async_trait]
+impl Network for Feed {
+    async fn prepare(&self, _known: Option<&Account>) -> Result<Option<Account>, Setback> {
+        Ok(None)
+    }
+
+    async fn send(&self, post: &Post, _account: Option<&Account>) -> Outcome {
+        let id = post.id;
+        Outcome::Posted {
+            remote_id: format!("urn:uuid:{id}"),
+            url: Some(format!("{}/posts/{id}", self.public_url)),
+        }
+    }
+
+    async fn look(&self, _post: &Post) -> Sight {
+        Sight::NotThere
+    }
+}
+
+/// Whether a text fits a feed.
+pub fn check(text: &str) -> Result<(), Misfit> {
+    let length = text.chars().count();
+    let network = NetworkKind::Feed;
+    match length {
+        _ if text.trim().is_empty() => Err(Misfit::Blank { network }),
+        0..=MAX => Ok(()),
+        _ => Err(Misfit::TooLong { network, length, max: MAX }),
+    }
+}

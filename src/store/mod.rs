@@ -1,0 +1,248 @@
+//! The ledger behind one trait: what was posted, what is on its way, and what people asked for.
+//!
+//! A store keeps the promises that must hold even if the engine is wrong: a slot and a line are used once,
+//! a bot has one open post, and a post moves only along the edges of [`crate::flock::post`]. Which line or
+//! slot to use is not decided here.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::flock::poem::{LineId, TextId};
+use crate::flock::post::{Move, Post, PostId, State, Why};
+use crate::flock::{Account, BotName, NetworkKind};
+
+/// A ledger. A call that changes something returns when the change is durable.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Makes the flock known: new bots, renamed ones, changed schedules. A bot's slots begin when its
+    /// schedule is first seen. Returns what could not be done as asked.
+    async fn enter(&self, bots: &[Entry], now: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError>;
+
+    /// For whoever becomes the sender: every post left in `sending` becomes `unknown`. Returns them.
+    async fn take_over(&self, now: DateTime<Utc>) -> Result<Vec<Post>, StoreError>;
+
+    /// Where a bot stands; `None` if it was never entered.
+    async fn standing(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<Standing>, StoreError>;
+
+    /// The lines that a bot used in a round.
+    async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
+
+    /// Opens a post, or writes down that a slot was given up. With it the slot counts as considered.
+    async fn open(&self, draft: &Draft) -> Result<Post, StoreError>;
+
+    /// Moves a post along one edge.
+    async fn advance(&self, id: PostId, step: &Move, now: DateTime<Utc>) -> Result<Post, StoreError>;
+
+    /// Notes that slots up to `newest` are dealt with, `missed` of them without a post. Never goes back.
+    async fn consider(&self, bot: &BotName, newest: DateTime<Utc>, missed: u32) -> Result<(), StoreError>;
+
+    /// Remembers who a bot is on its network.
+    async fn remember(&self, bot: &BotName, account: &Account) -> Result<(), StoreError>;
+
+    /// One post.
+    async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError>;
+
+    /// Posts, newest first.
+    async fn posts(&self, filter: &Filter) -> Result<Vec<Post>, StoreError>;
+
+    /// Writes down a wish for the sender.
+    async fn wish(&self, wish: &Wish) -> Result<(), StoreError>;
+
+    /// The wishes that nobody has answered, oldest first.
+    async fn open_wishes(&self) -> Result<Vec<Wish>, StoreError>;
+
+    /// Answers a wish.
+    async fn answer(&self, id: PostId, answer: &Answer) -> Result<(), StoreError>;
+
+    /// The answer to a wish, once there is one.
+    async fn answered(&self, id: PostId) -> Result<Option<Answer>, StoreError>;
+
+    /// Takes a wish back. `false` if it was answered already, or taken up.
+    async fn withdraw(&self, id: PostId) -> Result<bool, StoreError>;
+
+    /// Copies the whole ledger, as of now, to a new file at `path`.
+    async fn copy_to(&self, path: &std::path::Path) -> Result<(), StoreError>;
+}
+
+/// A bot as [`Store::enter`] needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: BotName,
+    /// The name it had before.
+    pub was: Option<BotName>,
+    /// Its schedule with its zone: another text begins anew.
+    pub schedule: String,
+}
+
+/// A bot that keeps no history of its old name, because both names have one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRenamed {
+    /// Its name.
+    pub bot: BotName,
+    /// The name that has a history of its own.
+    pub was: BotName,
+}
+
+/// Where a bot stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The newest slot that was dealt with, or the instant at which its slots begin.
+    pub considered: DateTime<Utc>,
+    /// How many slots it missed, ever.
+    pub missed: u64,
+    /// Who it is on its network.
+    pub account: Option<Account>,
+    /// The round it is in, from 1.
+    pub round: u32,
+    /// The post that is open, if one is.
+    pub open: Option<Post>,
+    /// The last post that ended, whatever its end.
+    pub last: Option<Post>,
+    /// When it last posted.
+    pub last_posted: Option<Post>,
+    /// Texts that the next line should not have: the one before, and those called duplicates since.
+    pub avoid: HashSet<TextId>,
+    /// How many posts left in the last sixty minutes.
+    pub sent_last_hour: u32,
+}
+
+/// A post to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Its id.
+    pub id: PostId,
+    /// Whose it is.
+    pub bot: BotName,
+    /// The network it is for.
+    pub network: NetworkKind,
+    /// The slot; `None` by hand.
+    pub slot: Option<DateTime<Utc>>,
+    /// The slot with its delay.
+    pub due_at: DateTime<Utc>,
+    /// Round and line, if it uses one.
+    pub line: Option<(u32, LineId)>,
+    /// The text, fixed from now on.
+    pub text: Option<String>,
+    /// Slots that are passed over with this one.
+    pub missed: u32,
+    /// How it begins.
+    pub begins: Beginning,
+    /// When it is planned.
+    pub now: DateTime<Utc>,
+}
+
+/// How a post begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// As `sending`: intent and attempt in one commit.
+    Sending,
+    /// As `planned`, to be tried at the instant.
+    Planned(Why, DateTime<Utc>),
+    /// As `released`: given up at once.
+    Released(Why),
+}
+
+impl Beginning {
+    /// The state in which the row is inserted.
+    pub const fn state(&self) -> State {
+        match self {
+            Self::Sending => State::Sending,
+            Self::Planned(..) => State::Planned,
+            Self::Released(_) => State::Released,
+        }
+    }
+}
+
+/// Which posts to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of this bot only.
+    pub bot: Option<BotName>,
+    /// In this state only.
+    pub state: Option<State>,
+    /// On this network only.
+    pub network: Option<NetworkKind>,
+    /// At most so many; `None` for all.
+    pub limit: Option<u32>,
+}
+
+/// What a command asks of whoever sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Its id, of the same kind as a post's.
+    pub id: PostId,
+    /// What is asked.
+    pub what: Want,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+}
+
+/// What may be asked.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Want {
+    /// Post now: this text, or the bot's next line.
+    Post {
+        /// Which bot.
+        bot: String,
+        /// The text; `None` for the next line.
+        text: Option<String>,
+    },
+    /// Settle a post whose outcome is unknown.
+    Settle {
+        /// Which post.
+        post: String,
+        /// Whether the network has it.
+        posted: bool,
+    },
+}
+
+/// The answer to a wish.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Answer {
+    /// Whether it was done.
+    pub done: bool,
+    /// What happened, for people.
+    pub message: String,
+    /// The post it was about.
+    pub post: Option<String>,
+}
+
+/// Why the ledger did not do as asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The slot was used already, here or by another machine.
+    #[error("the slot is used already")]
+    SlotTaken,
+    /// The line was used already in this round.
+    #[error("the line is used already in this round")]
+    LineTaken,
+    /// The bot has an open post already.
+    #[error("the bot has an open post already")]
+    PostOpen,
+    /// A move that is no edge of the states' picture.
+    #[error("post {id} is {from} and can't become {to}")]
+    IllegalMove {
+        /// Which post.
+        id: PostId,
+        /// Where it is.
+        from: State,
+        /// Where it should have gone.
+        to: State,
+    },
+    /// No such bot or post.
+    #[error("{0} is not in the ledger")]
+    NotFound(String),
+    /// Another process holds the ledger.
+    #[error("{0}")]
+    Held(String),
+    /// No room to write.
+    #[error("the disk of the ledger {0} is full: make room; nothing is posted meanwhile")]
+    Full(String),
+    /// Anything else: which ledger, what it said, what to do.
+    #[error("{0}")]
+    Unusable(String),
+}
