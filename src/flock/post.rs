@@ -197,7 +197,14 @@ pub enum Move {
     /// The network said no to this text.
     Refuse(Why),
     /// Provably not accepted: the same post may be tried again.
-    Return(Why, DateTime<Utc>),
+    Return {
+        /// Why it was not.
+        why: Why,
+        /// When it is to be tried again.
+        retry_at: DateTime<Utc>,
+        /// Whether the network answered with a definite error, rather than not at all.
+        answered: bool,
+    },
     /// Nobody knows whether the network has it.
     Doubt(Why),
     /// Given up before sending, or after it was clear that nothing was accepted.
@@ -227,7 +234,7 @@ impl Move {
             Self::Send => State::Sending,
             Self::Post { .. } => State::Posted,
             Self::Refuse(_) => State::Refused,
-            Self::Return(..) => State::Planned,
+            Self::Return { .. } => State::Planned,
             Self::Doubt(_) => State::Unknown,
             Self::Release(_) => State::Released,
         }
@@ -236,7 +243,7 @@ impl Move {
     /// Why, where the move has a reason.
     pub const fn why(&self) -> Option<&Why> {
         match self {
-            Self::Refuse(why) | Self::Return(why, _) | Self::Doubt(why) | Self::Release(why) => Some(why),
+            Self::Refuse(why) | Self::Return { why, .. } | Self::Doubt(why) | Self::Release(why) => Some(why),
             Self::Send | Self::Post { .. } => None,
         }
     }

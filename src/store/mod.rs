@@ -4,7 +4,10 @@
 //! a bot has one open post, and a post moves only along the edges of [`crate::flock::post`]. Which line or
 //! slot to use is not decided here.
 
+pub mod sqlite;
+
 use std::collections::HashSet;
+use std::path::Path;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -28,6 +31,9 @@ pub trait Store: Send + Sync {
 
     /// The lines that a bot used in a round.
     async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
+
+    /// How often the network called a text a duplicate in a round.
+    async fn duplicates(&self, bot: &BotName, round: u32, text: TextId) -> Result<u32, StoreError>;
 
     /// Opens a post, or writes down that a slot was given up. With it the slot counts as considered.
     async fn open(&self, draft: &Draft) -> Result<Post, StoreError>;
@@ -56,14 +62,24 @@ pub trait Store: Send + Sync {
     /// Answers a wish.
     async fn answer(&self, id: PostId, answer: &Answer) -> Result<(), StoreError>;
 
+    /// Takes a wish up, so that it can't be withdrawn any more. `false` if it was withdrawn already.
+    async fn take(&self, id: PostId) -> Result<bool, StoreError>;
+
     /// The answer to a wish, once there is one.
     async fn answered(&self, id: PostId) -> Result<Option<Answer>, StoreError>;
 
     /// Takes a wish back. `false` if it was answered already, or taken up.
     async fn withdraw(&self, id: PostId) -> Result<bool, StoreError>;
 
+    /// Tells whoever sends to look at the wishes. Nobody there is no error: wishes are also looked at
+    /// without a ring, only later.
+    async fn ring(&self);
+
+    /// Waits until somebody rings. Only the holder is ever rung.
+    async fn rung(&self);
+
     /// Copies the whole ledger, as of now, to a new file at `path`.
-    async fn copy_to(&self, path: &std::path::Path) -> Result<(), StoreError>;
+    async fn copy_to(&self, path: &Path) -> Result<(), StoreError>;
 }
 
 /// A bot as [`Store::enter`] needs it.

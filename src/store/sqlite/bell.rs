@@ -1,0 +1,65 @@
+//! The bell: a Unix datagram socket beside the ledger. A command that has written a wish rings it, and the
+//! daemon looks. A ring carries nothing: what is wished stands in the ledger.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net;
+use std::path::{Path, PathBuf};
+
+use tokio::net::UnixDatagram;
+
+use super::lock::beside;
+
+/// The bell of the holder.
+#[derive(Debug)]
+pub(super) struct Bell {
+    socket: UnixDatagram,
+    path: PathBuf,
+}
+
+impl Bell {
+    /// Hangs the bell. Whoever holds the ledger's lock may remove what a holder before has left.
+    pub(super) fn hang(ledger: &Path) -> io::Result<Self> {
+        let path = beside(ledger, "bell");
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let socket = short(&path, |short| UnixDatagram::bind(short))?;
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        Ok(Self { socket, path })
+    }
+
+    /// Waits for a ring. Rings that came meanwhile are one.
+    pub(super) async fn rung(&self) {
+        let mut nothing = [0; 1];
+        if self.socket.recv(&mut nothing).await.is_err() {
+            // A broken bell must not become a busy loop; wishes are looked at without it, only later.
+            std::future::pending::<()>().await;
+        }
+        while self.socket.try_recv(&mut nothing).is_ok() {}
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        // A bell left behind is removed by the next holder.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Rings the bell of whoever holds the ledger.
+pub(super) fn ring(ledger: &Path) -> io::Result<()> {
+    let socket = net::UnixDatagram::unbound()?;
+    short(&beside(ledger, "bell"), |short| socket.send_to(b"!", short)).map(|_| ())
+}
+
+/// Calls with a short name for `path`: a socket's path must fit 108 bytes (unix(7)), a ledger's need not.
+fn short<T>(path: &Path, call: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let folder = File::open(folder)?;
+    call(&Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name))
+}

@@ -1,0 +1,183 @@
+//! Opening a SQLite ledger, and every way in which that can fail.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection};
+
+use super::super::StoreError;
+use super::{Sqlite, bell, explain, lock, writer};
+
+/// The tables, built into the program.
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+/// "flok" in ASCII: SQLite's place for saying whose file it is (`pragma application_id`).
+const APPLICATION_ID: i32 = 0x666c_6f6b;
+/// Readers at once. Reads are short; more would only wait for the same two cores.
+const READERS: u32 = 4;
+/// How long a statement waits for another process to finish its own.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Opens the ledger as its holder.
+pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
+    let path = path_of(database)?;
+    usable_place(&path)?;
+    let lock = lock::hold(&path)?;
+    create(&path)?;
+    let mut connection = connect(&path).await?;
+    check_owner(&mut connection, &path).await?;
+    migrate(&mut connection, &path).await?;
+    let bell = bell::Bell::hang(&path).map_err(|error| {
+        StoreError::Unusable(format!("no socket can be made beside the ledger {}: {error}", path.display()))
+    })?;
+    assemble(path, connection, Some(bell), Some(lock)).await
+}
+
+/// Opens the ledger beside its holder; `None` if there is none yet.
+pub(super) async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
+    let path = path_of(database)?;
+    usable_place(&path)?;
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut connection = connect(&path).await?;
+    check_owner(&mut connection, &path).await?;
+    refuse_newer(&mut connection, &path).await?;
+    match applied(&mut connection, &path).await?.as_slice() {
+        [] => Ok(None),
+        [.., newest] if *newest < newest_known() => Err(StoreError::Unusable(format!(
+            "the ledger {} is from an older flockd: start `flockd run` once, which brings it up to date",
+            path.display()
+        ))),
+        _ => assemble(path, connection, None, None).await.map(Some),
+    }
+}
+
+async fn assemble(
+    path: PathBuf,
+    connection: SqliteConnection,
+    bell: Option<bell::Bell>,
+    lock: Option<lock::Lock>,
+) -> Result<Sqlite, StoreError> {
+    let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
+    let readers = pool.connect_lazy_with(options(&path).read_only(true));
+    let writer = writer::Writer::start(connection, path.display().to_string());
+    Ok(Sqlite { path, writer, readers, bell, _lock: lock })
+}
+
+fn path_of(database: &str) -> Result<PathBuf, StoreError> {
+    let path = database.strip_prefix("sqlite:").filter(|path| !path.is_empty());
+    path.map(PathBuf::from).ok_or_else(|| {
+        StoreError::Unusable("the ledger's address must be `sqlite:PATH`: change `database`".to_owned())
+    })
+}
+
+fn usable_place(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let complaint = if !folder.is_dir() {
+        format!("the folder of the ledger {} does not exist: make it, or change `database`", path.display())
+    } else if path.is_dir() {
+        format!("the ledger {} is a folder: name a file in `database`", path.display())
+    } else {
+        return Ok(());
+    };
+    Err(StoreError::Unusable(complaint))
+}
+
+/// Makes an empty file that only its owner can read, before SQLite would make one that others can.
+fn create(path: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            Err(StoreError::Full(path.display().to_string()))
+        }
+        Err(error) => {
+            Err(StoreError::Unusable(format!("the ledger {} can't be made: {error}", path.display())))
+        }
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(PATIENCE)
+        .disable_statement_logging()
+}
+
+async fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
+    options(path).connect().await.map_err(|error| explain(&error, &path.display().to_string()))
+}
+
+/// Refuses a database that another program made.
+async fn check_owner(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let failed = |error: sqlx::Error| explain(&error, &path.display().to_string());
+    let owner: i32 = sqlx::query_scalar("pragma application_id").fetch_one(&mut *db).await.map_err(failed)?;
+    let tables: i64 =
+        sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut *db).await.map_err(failed)?;
+    if owner == APPLICATION_ID || (owner == 0 && tables == 0) {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "{} is the database of another program: point `database` at another file",
+        path.display()
+    )))
+}
+
+/// Brings the tables up to date, and signs the file.
+async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let ledger = path.display().to_string();
+    refuse_newer(db, path).await?;
+    sqlx::query(concat!("pragma application_id = ", 0x666c_6f6b))
+        .execute(&mut *db)
+        .await
+        .map_err(|error| explain(&error, &ledger))?;
+    MIGRATIONS.run_direct(None, &mut *db, false).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) => explain(&error, &ledger),
+        error => StoreError::Unusable(format!("the tables of the ledger {ledger} can't be made: {error}")),
+    })?;
+    let sign = "insert into meta (key, value) values ('written_by', ?1) \
+        on conflict (key) do update set value = excluded.value";
+    let signed = sqlx::query(sign).bind(env!("CARGO_PKG_VERSION")).execute(db).await;
+    signed.map(|_| ()).map_err(|error| explain(&error, &ledger))
+}
+
+async fn refuse_newer(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    match applied(db, path).await?.last() {
+        Some(newest) if *newest > newest_known() => Err(newer(db, path).await),
+        _ => Ok(()),
+    }
+}
+
+async fn newer(db: &mut SqliteConnection, path: &Path) -> StoreError {
+    let written_by = sqlx::query_scalar("select value from meta where key = 'written_by'");
+    let version = written_by.fetch_optional(db).await.ok().flatten().unwrap_or_else(|| "newer".to_owned());
+    StoreError::Unusable(format!(
+        "the ledger {} was written by flockd {version}, this is {}: install flockd {version} or later",
+        path.display(),
+        env!("CARGO_PKG_VERSION"),
+    ))
+}
+
+fn newest_known() -> i64 {
+    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// The migrations that the ledger has, in order; none if it is new.
+async fn applied(db: &mut SqliteConnection, path: &Path) -> Result<Vec<i64>, StoreError> {
+    let failed = |error: sqlx::Error| explain(&error, &path.display().to_string());
+    let table = "select count(*) from sqlite_schema where name = '_sqlx_migrations'";
+    let tables: i64 = sqlx::query_scalar(table).fetch_one(&mut *db).await.map_err(failed)?;
+    if tables == 0 {
+        return Ok(Vec::new());
+    }
+    let select = "select version from _sqlx_migrations where success order by version";
+    sqlx::query_scalar(select).fetch_all(db).await.map_err(failed)
+}

@@ -1,0 +1,269 @@
+//! Every statement that the SQLite ledger knows, as small named functions. When they are called, and in
+//! which transaction, is decided by the caller; what the rows mean is `row`'s work.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+
+use super::row::millis;
+use crate::flock::poem::TextId;
+use crate::flock::post::{Cause, Move, PostId, State};
+use crate::flock::{Account, BotName};
+use crate::store::{Beginning, Draft, Entry, Filter, Wish};
+
+type Done<T = ()> = Result<T, sqlx::Error>;
+
+pub(super) async fn enter_bot(db: &mut SqliteConnection, bot: &Entry, now: DateTime<Utc>) -> Done {
+    let insert = "insert into bot (name, schedule, considered) values (?1, ?2, ?3) \
+        on conflict (name) do update set schedule = excluded.schedule, \
+        considered = max(considered, excluded.considered) where schedule <> excluded.schedule";
+    let query = sqlx::query(insert).bind(bot.name.as_str()).bind(&bot.schedule).bind(millis(now));
+    query.execute(db).await.map(|_| ())
+}
+
+/// Renames a bot, and its posts with it. `false` if there is none of that name, or the new one exists.
+pub(super) async fn rename_bot(db: &mut SqliteConnection, was: &BotName, name: &BotName) -> Done<bool> {
+    let update = "update bot set name = ?2 where name = ?1 \
+        and not exists (select 1 from bot where name = ?2)";
+    let query = sqlx::query(update).bind(was.as_str()).bind(name.as_str());
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+pub(super) async fn has_bot(db: &mut SqliteConnection, name: &BotName) -> Done<bool> {
+    let query = sqlx::query_scalar("select exists (select 1 from bot where name = ?1)").bind(name.as_str());
+    query.fetch_one(db).await
+}
+
+pub(super) async fn bot(db: &mut SqliteConnection, name: &BotName) -> Done<Option<SqliteRow>> {
+    sqlx::query("select * from bot where name = ?1").bind(name.as_str()).fetch_optional(db).await
+}
+
+pub(super) async fn consider(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    newest: DateTime<Utc>,
+    missed: u32,
+) -> Done {
+    let update = "update bot set considered = max(considered, ?2), missed = missed + ?3 where name = ?1";
+    let query = sqlx::query(update).bind(bot.as_str()).bind(millis(newest)).bind(missed);
+    query.execute(db).await.map(|_| ())
+}
+
+pub(super) async fn remember(db: &mut SqliteConnection, bot: &BotName, account: &Account) -> Done {
+    let update =
+        "update bot set account_id = ?2, account_handle = ?3, account_learnt_with = ?4 where name = ?1";
+    let query = sqlx::query(update).bind(bot.as_str()).bind(&account.id);
+    query.bind(&account.handle).bind(&account.learnt_with).execute(db).await.map(|_| ())
+}
+
+pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Done<SqliteRow> {
+    let insert = "insert into post (id, bot, network, state, slot, due_at, round, line, occurrence, text, \
+        attempts, cause, reason, planned_at, sent_at, retry_at, settled_at) \
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *";
+    let (why, retry_at) = match &draft.begins {
+        Beginning::Sending => (None, None),
+        Beginning::Planned(why, at) => (Some(why), Some(*at)),
+        Beginning::Released(why) => (Some(why), None),
+    };
+    let state = draft.begins.state();
+    let at_if = |condition: bool| condition.then(|| millis(draft.now));
+    sqlx::query(insert)
+        .bind(draft.id.to_string())
+        .bind(draft.bot.as_str())
+        .bind(draft.network.as_str())
+        .bind(state.as_str())
+        .bind(draft.slot.map(millis))
+        .bind(millis(draft.due_at))
+        .bind(draft.line.map(|(round, _)| round))
+        .bind(draft.line.as_ref().map(|(_, line)| line.text.as_bytes()))
+        .bind(draft.line.map(|(_, line)| line.occurrence))
+        .bind(&draft.text)
+        .bind(i64::from(state == State::Sending))
+        .bind(why.map(|why| why.cause.as_str()))
+        .bind(why.map(|why| &why.reason))
+        .bind(millis(draft.now))
+        .bind(at_if(state == State::Sending))
+        .bind(retry_at.map(millis))
+        .bind(at_if(state == State::Released))
+        .fetch_one(db)
+        .await
+}
+
+/// Moves a post, if it is in a state from which the move is allowed; `None` otherwise.
+pub(super) async fn move_post(
+    db: &mut SqliteConnection,
+    id: PostId,
+    step: &Move,
+    now: DateTime<Utc>,
+) -> Done<Option<SqliteRow>> {
+    let to = step.to();
+    let mut update = QueryBuilder::<Sqlite>::new("update post set state = ");
+    update.push_bind(to.as_str()).push(", settled_at = ");
+    let at_rest = !matches!(to, State::Planned | State::Sending);
+    update.push_bind(at_rest.then(|| millis(now)));
+    if let Some(why) = step.why() {
+        update.push(", cause = ").push_bind(why.cause.as_str());
+        update.push(", reason = ").push_bind(why.reason.clone());
+    }
+    match step {
+        Move::Send => {
+            update.push(", attempts = attempts + 1, retry_at = null, cause = null, reason = null");
+            update.push(", sent_at = coalesce(sent_at, ").push_bind(millis(now)).push(")");
+        }
+        Move::Post { remote_id, url, reason } => {
+            update.push(", cause = null, remote_id = ").push_bind(remote_id.clone());
+            update.push(", url = ").push_bind(url.clone());
+            update.push(", reason = ").push_bind(reason.clone());
+        }
+        Move::Return { retry_at, answered, .. } => {
+            update.push(", retry_at = ").push_bind(millis(*retry_at));
+            update.push(", errors = errors + ").push_bind(i64::from(*answered));
+        }
+        Move::Refuse(_) => drop(update.push(", errors = errors + 1")),
+        Move::Doubt(_) => drop(update.push(", doubted = 1")),
+        Move::Release(_) => {}
+    }
+    update.push(" where id = ").push_bind(id.to_string()).push(" and state in (");
+    let mut from = update.separated(", ");
+    for (edge, _) in State::EDGES.iter().filter(|(_, end)| *end == to) {
+        from.push_bind(edge.as_str());
+    }
+    update.push(") returning *");
+    update.build().fetch_optional(db).await
+}
+
+/// Every post that was left in `sending` becomes `unknown`.
+pub(super) async fn doubt_all(
+    db: &mut SqliteConnection,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Done<Vec<SqliteRow>> {
+    let update = "update post set state = 'unknown', doubted = 1, cause = ?1, reason = ?2, settled_at = ?3 \
+        where state = 'sending' returning *";
+    let query = sqlx::query(update).bind(Cause::Interrupted.as_str()).bind(reason).bind(millis(now));
+    query.fetch_all(db).await
+}
+
+pub(super) async fn post(db: &mut SqliteConnection, id: PostId) -> Done<Option<SqliteRow>> {
+    sqlx::query("select * from post where id = ?1").bind(id.to_string()).fetch_optional(db).await
+}
+
+pub(super) async fn open_post(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
+    let select = "select * from post where bot = ?1 and state in ('planned', 'sending', 'unknown')";
+    sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
+}
+
+/// The newest post of a bot that is not open.
+pub(super) async fn last_post(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
+    let select = "select * from post where bot = ?1 and state not in ('planned', 'sending', 'unknown') \
+        order by id desc limit 1";
+    sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
+}
+
+pub(super) async fn last_posted(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
+    let select =
+        "select * from post where bot = ?1 and state in ('posted', 'deleted') order by id desc limit 1";
+    sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
+}
+
+/// The texts that the network called duplicates since the post `since`.
+pub(super) async fn duplicates_since(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    since: Option<PostId>,
+) -> Done<Vec<Vec<u8>>> {
+    let select = "select line from post where bot = ?1 and state = 'released' and cause = 'duplicate' \
+        and line is not null and id > ?2";
+    let since = since.map(|id| id.to_string()).unwrap_or_default();
+    sqlx::query_scalar(select).bind(bot.as_str()).bind(since).fetch_all(db).await
+}
+
+/// How often the network called a text a duplicate in this round.
+pub(super) async fn count_duplicates(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    round: u32,
+    text: TextId,
+) -> Done<u32> {
+    let select = "select count(*) from post where bot = ?1 and state = 'released' and cause = 'duplicate' \
+        and round = ?2 and line = ?3";
+    let query = sqlx::query_scalar(select).bind(bot.as_str()).bind(round).bind(text.as_bytes());
+    query.fetch_one(db).await
+}
+
+/// The round that a bot is in, if it has used a line at all.
+pub(super) async fn round(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<u32>> {
+    let select = "select max(round) from post where bot = ?1 and line is not null and state <> 'released'";
+    sqlx::query_scalar(select).bind(bot.as_str()).fetch_one(db).await
+}
+
+pub(super) async fn sent_since(db: &mut SqliteConnection, bot: &BotName, since: DateTime<Utc>) -> Done<u32> {
+    let select = "select count(*) from post where bot = ?1 and sent_at is not null and sent_at > ?2";
+    sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(since)).fetch_one(db).await
+}
+
+pub(super) async fn used(db: &mut SqliteConnection, bot: &BotName, round: u32) -> Done<Vec<SqliteRow>> {
+    let select = "select line, occurrence from post where bot = ?1 and round = ?2 \
+        and line is not null and state <> 'released'";
+    sqlx::query(select).bind(bot.as_str()).bind(round).fetch_all(db).await
+}
+
+pub(super) async fn posts(db: &mut SqliteConnection, filter: &Filter) -> Done<Vec<SqliteRow>> {
+    let mut select = QueryBuilder::<Sqlite>::new("select * from post where true");
+    if let Some(bot) = &filter.bot {
+        select.push(" and bot = ").push_bind(bot.as_str());
+    }
+    if let Some(state) = filter.state {
+        select.push(" and state = ").push_bind(state.as_str());
+    }
+    if let Some(network) = filter.network {
+        select.push(" and network = ").push_bind(network.as_str());
+    }
+    select.push(" order by id desc");
+    if let Some(limit) = filter.limit {
+        select.push(" limit ").push_bind(limit);
+    }
+    select.build().fetch_all(db).await
+}
+
+pub(super) async fn insert_wish(db: &mut SqliteConnection, wish: &Wish, what: &str) -> Done {
+    let insert = "insert into wish (id, what, made_at) values (?1, ?2, ?3)";
+    let query = sqlx::query(insert).bind(wish.id.to_string()).bind(what).bind(millis(wish.made_at));
+    query.execute(db).await.map(|_| ())
+}
+
+pub(super) async fn open_wishes(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
+    sqlx::query("select * from wish where answer is null order by made_at, id").fetch_all(db).await
+}
+
+/// Takes a wish up. `false` if it was withdrawn or answered meanwhile.
+pub(super) async fn take_wish(db: &mut SqliteConnection, id: PostId) -> Done<bool> {
+    let update = "update wish set taken = 1 where id = ?1 and answer is null";
+    sqlx::query(update).bind(id.to_string()).execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+pub(super) async fn answer_wish(db: &mut SqliteConnection, id: PostId, answer: &str) -> Done {
+    let update = "update wish set answer = ?2 where id = ?1";
+    sqlx::query(update).bind(id.to_string()).bind(answer).execute(db).await.map(|_| ())
+}
+
+pub(super) async fn wish_answer(db: &mut SqliteConnection, id: PostId) -> Done<Option<String>> {
+    let select = "select answer from wish where id = ?1 and answer is not null";
+    sqlx::query_scalar(select).bind(id.to_string()).fetch_optional(db).await
+}
+
+/// Takes a wish back. `false` if it was taken up.
+pub(super) async fn withdraw_wish(db: &mut SqliteConnection, id: PostId) -> Done<bool> {
+    let delete = "delete from wish where id = ?1 and taken = 0";
+    sqlx::query(delete).bind(id.to_string()).execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+/// Answered wishes are of no use once the command that made them has read the answer.
+pub(super) async fn forget_answered(db: &mut SqliteConnection, now: DateTime<Utc>) -> Done {
+    let delete = "delete from wish where answer is not null and made_at < ?1";
+    sqlx::query(delete).bind(millis(now - TimeDelta::days(1))).execute(db).await.map(|_| ())
+}
+
+pub(super) async fn copy_to(db: &mut SqliteConnection, path: &str) -> Done {
+    sqlx::query("vacuum into ?1").bind(path).execute(db).await.map(|_| ())
+}
