@@ -16,6 +16,8 @@
 //! - [`cli`] has a file for each verb that a person types.
 
 pub mod clock;
+pub mod engine;
+pub mod shelf;
 
 pub mod flock;
 pub mod net;

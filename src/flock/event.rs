@@ -2,12 +2,11 @@
 //! of it here and nowhere else.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use super::BotName;
-use super::post::{Post, Why};
+use super::post::{Post, State};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,22 +30,22 @@ pub enum Event {
     Missed {
         /// Whose.
         bot: BotName,
-        /// How many; counting stops at [`super::schedule`]'s limit.
+        /// How many; counting stops at some point.
         slots: u32,
-        /// The newest of them.
-        newest: DateTime<Utc>,
     },
-    /// A poem was read anew after an edit.
+    /// A poem was read, for the first time or after an edit.
     PoemRead {
-        /// Whose.
-        bot: BotName,
+        /// Its file.
+        poem: PathBuf,
         /// How many lines it has now.
         lines: usize,
     },
     /// A poem can't be read; the last good version, if there is one, is kept.
     PoemBroken {
-        /// Whose.
-        bot: BotName,
+        /// Its file.
+        poem: PathBuf,
+        /// The line to blame, where one is.
+        line: Option<usize>,
         /// What is wrong with it.
         problem: String,
         /// Whether a good version is kept.
@@ -54,7 +53,7 @@ pub enum Event {
     },
     /// No postable line is left, and the bot is to stop at the end.
     Exhausted {
-        /// Whose poem.
+        /// Which bot.
         bot: BotName,
     },
     /// A round is over and the next begins.
@@ -63,6 +62,13 @@ pub enum Event {
         bot: BotName,
         /// Its number, from 1.
         round: u32,
+    },
+    /// A bot was to take over the history of its old name, but has one of its own.
+    NotRenamed {
+        /// Which bot.
+        bot: BotName,
+        /// The old name.
+        was: BotName,
     },
     /// It is known now who a bot is on its network.
     SignedIn {
@@ -77,6 +83,11 @@ pub enum Event {
         bot: Option<BotName>,
         /// What it said.
         problem: String,
+    },
+    /// Something in flockd itself broke while it was at work for a bot; the bot is tried again soon.
+    Panicked {
+        /// Which bot.
+        bot: BotName,
     },
     /// The wall clock went back; slots that were used stay used.
     ClockWentBack {
@@ -98,7 +109,6 @@ pub enum Event {
 impl Event {
     /// The event that tells where a post has arrived; `None` while it is still being sent.
     pub fn of(post: Post) -> Option<Self> {
-        use super::post::State;
         match post.state {
             State::Posted => Some(Self::Posted(post)),
             State::Refused => Some(Self::Refused(post)),
@@ -136,16 +146,5 @@ impl Events {
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Events({} listeners)", self.listeners.len())
-    }
-}
-
-/// The reason of a post that has one, as a sentence.
-pub fn reason_of(post: &Post) -> &str {
-    post.reason.as_deref().unwrap_or("no reason was recorded")
-}
-
-impl From<&Why> for String {
-    fn from(why: &Why) -> Self {
-        why.reason.clone()
     }
 }

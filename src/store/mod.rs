@@ -209,6 +209,8 @@ pub enum Want {
     },
     /// Settle a post whose outcome is unknown.
     Settle {
+        /// Whose post it is.
+        bot: String,
         /// Which post.
         post: String,
         /// Whether the network has it.

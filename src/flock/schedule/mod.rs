@@ -45,3 +45,14 @@ impl Schedule {
         std::time::Duration::from_secs(10)
     }
 }
+/// Jitter.
+pub mod jitter {
+    /// Delay.
+    pub fn delay(
+        _bot: &str,
+        _slot: chrono::DateTime<chrono::Utc>,
+        _jitter: std::time::Duration,
+    ) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+}

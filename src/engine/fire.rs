@@ -1,0 +1,202 @@
+//! One slot: choose, plan, send, record. This is the heart of flockd, and the only place that posts.
+//!
+//! The intent is in the ledger before the network is called, and there is one call. What its outcome means
+//! for the post is judged in `record`.
+
+use chrono::{DateTime, Utc};
+
+use super::{Engine, Member, govern, record};
+use crate::flock::event::Event;
+use crate::flock::pick::{self, History};
+use crate::flock::poem::{LineId, Poem};
+use crate::flock::post::{Post, PostId, Why};
+use crate::flock::{Account, AtEnd};
+use crate::net::{self, Setback};
+use crate::store::{Beginning, Draft, Standing, StoreError};
+
+/// What calls for a post: a slot, or a person.
+#[derive(Debug, Clone)]
+pub(super) struct Occasion {
+    /// The id that the post will have.
+    pub id: PostId,
+    /// The scheduled instant; `None` by hand.
+    pub slot: Option<DateTime<Utc>>,
+    /// The slot with its delay, or when the person asked.
+    pub due_at: DateTime<Utc>,
+    /// Slots passed over with this one.
+    pub missed: u32,
+    /// The text, if a person gave one.
+    pub text: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Fired {
+    /// This post, in whatever state.
+    Post(Box<Post>),
+    /// No line was left to post.
+    Exhausted,
+    /// Somebody else has the slot, or has opened a post for the bot.
+    Elsewhere,
+}
+
+/// What is to be posted, and which line it uses up.
+struct Content {
+    text: String,
+    line: Option<(u32, LineId)>,
+}
+
+/// What choosing came to.
+enum Choice {
+    Content(Content),
+    Exhausted,
+    None(Why),
+}
+
+/// Posts one line, or the text that was given.
+pub(super) async fn fire(
+    engine: &Engine,
+    member: &Member,
+    standing: &Standing,
+    occasion: &Occasion,
+) -> Result<Fired, StoreError> {
+    if let Some(why) = govern::flood(&member.bot, standing) {
+        return give_up(engine, member, occasion, why).await;
+    }
+    let ready = ready(engine, member, standing.account.as_ref()).await?;
+    loop {
+        let content = match choose(engine, member, standing, occasion).await? {
+            Choice::Content(content) => content,
+            Choice::Exhausted => return Ok(Fired::Exhausted),
+            Choice::None(why) => return give_up(engine, member, occasion, why).await,
+        };
+        let begins = beginning(engine, member, occasion, &ready);
+        let draft = draft(engine, member, occasion, Some(content), begins);
+        return match (engine.store.open(&draft).await, &ready) {
+            (Err(StoreError::LineTaken), _) => continue,
+            (Err(StoreError::SlotTaken | StoreError::PostOpen), _) => Ok(Fired::Elsewhere),
+            (Err(error), _) => Err(error),
+            (Ok(post), Ok(account)) => {
+                Ok(Fired::Post(Box::new(send(engine, member, post, account.as_ref()).await)))
+            }
+            (Ok(post), Err(_)) => Ok(Fired::Post(Box::new(engine.told(post)))),
+        };
+    }
+}
+
+/// Makes the one attempt that the ledger has just been told of, and records what came of it.
+pub(super) async fn send(engine: &Engine, member: &Member, post: Post, account: Option<&Account>) -> Post {
+    let outcome = member.network.send(&post, account).await;
+    record::record(engine, member, post, outcome).await
+}
+
+/// Makes sure that the bot may post as the account it should.
+pub(super) async fn ready(
+    engine: &Engine,
+    member: &Member,
+    known: Option<&Account>,
+) -> Result<Result<Option<Account>, Setback>, StoreError> {
+    match member.network.prepare(known).await {
+        Err(setback) => Ok(Err(setback)),
+        Ok(None) => Ok(Ok(known.cloned())),
+        Ok(Some(account)) => {
+            let bot = member.bot.name.clone();
+            engine.store.remember(&bot, &account).await?;
+            engine.events.tell(&Event::SignedIn { bot, handle: account.handle.clone() });
+            Ok(Ok(Some(account)))
+        }
+    }
+}
+
+async fn choose(
+    engine: &Engine,
+    member: &Member,
+    standing: &Standing,
+    occasion: &Occasion,
+) -> Result<Choice, StoreError> {
+    if let Some(text) = &occasion.text {
+        return Ok(Choice::Content(Content { text: text.clone(), line: None }));
+    }
+    let poem = match engine.poem(&member.bot).await {
+        Ok(poem) => poem,
+        Err(why) => return Ok(Choice::None(why)),
+    };
+    let used = engine.store.used(&member.bot.name, standing.round).await?;
+    let begun = !used.is_empty();
+    let mut history = History { used, avoid: standing.avoid.clone() };
+    if let Some(content) = next_line(engine, member, &poem, standing.round, &history) {
+        return Ok(Choice::Content(content));
+    }
+    if !begun || member.bot.at_end == AtEnd::Stop {
+        return Ok(Choice::Exhausted);
+    }
+    let round = standing.round + 1;
+    history.used = engine.store.used(&member.bot.name, round).await?;
+    let Some(content) = next_line(engine, member, &poem, round, &history) else {
+        return Ok(Choice::Exhausted);
+    };
+    engine.events.tell(&Event::RoundBegun { bot: member.bot.name.clone(), round });
+    Ok(Choice::Content(content))
+}
+
+fn next_line(
+    engine: &Engine,
+    member: &Member,
+    poem: &Poem,
+    round: u32,
+    history: &History,
+) -> Option<Content> {
+    let fits = |line: &crate::flock::poem::Line| net::fits(member.bot.network, &line.text).is_ok();
+    let line = pick::pick(poem, member.bot.order, history, fits, &mut *engine.dice())?;
+    Some(Content { text: line.text.clone(), line: Some((round, line.id)) })
+}
+
+/// How the post begins: on its way at once, or waiting, or, for a person who can ask again, given up.
+fn beginning(
+    engine: &Engine,
+    member: &Member,
+    occasion: &Occasion,
+    ready: &Result<Option<Account>, Setback>,
+) -> Beginning {
+    let Err(setback) = ready else { return Beginning::Sending };
+    match record::wait(engine, member, setback, occasion.slot, occasion.due_at) {
+        Some(retry_at) => Beginning::Planned(setback.why.clone(), retry_at),
+        None => Beginning::Released(setback.why.clone()),
+    }
+}
+
+async fn give_up(
+    engine: &Engine,
+    member: &Member,
+    occasion: &Occasion,
+    why: Why,
+) -> Result<Fired, StoreError> {
+    let draft = draft(engine, member, occasion, None, Beginning::Released(why));
+    match engine.store.open(&draft).await {
+        Ok(post) => Ok(Fired::Post(Box::new(engine.told(post)))),
+        Err(StoreError::SlotTaken) => Ok(Fired::Elsewhere),
+        Err(error) => Err(error),
+    }
+}
+
+fn draft(
+    engine: &Engine,
+    member: &Member,
+    occasion: &Occasion,
+    content: Option<Content>,
+    begins: Beginning,
+) -> Draft {
+    let (text, line) = content.map_or((None, None), |content| (Some(content.text), content.line));
+    Draft {
+        id: occasion.id,
+        bot: member.bot.name.clone(),
+        network: member.bot.network,
+        slot: occasion.slot,
+        due_at: occasion.due_at,
+        line,
+        text,
+        missed: occasion.missed,
+        begins,
+        now: engine.clock.now(),
+    }
+}

@@ -1,0 +1,162 @@
+//! The engine: one loop for all bots. It wakes when a bot's next slot is due, when somebody rings, and at
+//! least every thirty seconds, so that a clock that jumps or a machine that slept is noticed.
+//!
+//! The loop keeps nothing but when to look at which bot; what there is to do is read from the ledger
+//! ([`turn`]), done in [`fire`] and judged in [`record`]. It knows networks and stores by their traits only.
+
+mod due;
+mod fire;
+mod govern;
+mod record;
+mod run;
+mod turn;
+mod wish;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use crate::clock::Clock;
+use crate::flock::event::{Event, Events};
+use crate::flock::poem::Poem;
+use crate::flock::post::{Cause, Move, Post, PostId, Why};
+use crate::flock::{Bot, BotName};
+use crate::net::Network;
+use crate::shelf::Shelf;
+use crate::store::{Entry, Standing, Store, StoreError};
+
+pub use due::{Due, MOST_COUNTED, due};
+
+/// What the engine works with. Everything it needs from the world is handed in.
+pub struct Engine {
+    store: Arc<dyn Store>,
+    shelf: Shelf,
+    clock: Arc<dyn Clock>,
+    events: Events,
+    dice: Mutex<StdRng>,
+    members: HashMap<BotName, Arc<Member>>,
+}
+
+/// A bot and its authenticated client.
+pub struct Member {
+    /// The bot.
+    pub bot: Arc<Bot>,
+    /// Its client.
+    pub network: Arc<dyn Network>,
+    told_exhausted: AtomicBool,
+}
+
+impl Member {
+    /// A bot with its client.
+    pub fn new(bot: Arc<Bot>, network: Arc<dyn Network>) -> Self {
+        Self { bot, network, told_exhausted: AtomicBool::new(false) }
+    }
+}
+
+impl Engine {
+    /// An engine for these bots.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        events: Events,
+        dice: StdRng,
+        members: Vec<Member>,
+    ) -> Self {
+        let by_name = |member: Member| (member.bot.name.clone(), Arc::new(member));
+        let shelf = Shelf::new(clock.clone());
+        let members = members.into_iter().map(by_name).collect();
+        Self { store, shelf, clock, events, dice: Mutex::new(dice), members }
+    }
+
+    /// Makes the flock known to the ledger, and takes over what the last holder left half done.
+    pub async fn take_over(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let entries: Vec<Entry> = self.members.values().map(|member| entry(&member.bot)).collect();
+        for not in self.store.enter(&entries, now).await? {
+            self.events.tell(&Event::NotRenamed { bot: not.bot, was: not.was });
+        }
+        for post in self.store.take_over(now).await? {
+            self.told(post);
+        }
+        Ok(())
+    }
+
+    fn member(&self, bot: &str) -> Option<&Arc<Member>> {
+        self.members.get(&bot.parse().ok()?)
+    }
+
+    /// The dice, shared by all bots.
+    fn dice(&self) -> MutexGuard<'_, StdRng> {
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn new_id(&self) -> PostId {
+        PostId::new(self.clock.now(), self.dice().random())
+    }
+
+    async fn standing(&self, member: &Member, now: DateTime<Utc>) -> Result<Standing, StoreError> {
+        let name = &member.bot.name;
+        let standing = self.store.standing(name, now).await?;
+        standing.ok_or_else(|| StoreError::NotFound(format!("bot {name}")))
+    }
+
+    /// Moves a post, and tells of it.
+    async fn advance(&self, post: &Post, step: &Move) -> Result<Post, StoreError> {
+        self.store.advance(post.id, step, self.clock.now()).await.map(|post| self.told(post))
+    }
+
+    /// Tells where a post has arrived.
+    fn told(&self, post: Post) -> Post {
+        if let Some(event) = Event::of(post.clone()) {
+            self.events.tell(&event);
+        }
+        post
+    }
+
+    fn tell_missed(&self, member: &Member, slots: u32) {
+        if slots > 0 {
+            self.events.tell(&Event::Missed { bot: member.bot.name.clone(), slots });
+        }
+    }
+
+    /// Tells once that a poem is exhausted, and again only after there was a line in between.
+    fn tell_exhausted(&self, member: &Member, exhausted: bool) {
+        let before = member.told_exhausted.swap(exhausted, Ordering::Relaxed);
+        if exhausted && !before {
+            self.events.tell(&Event::Exhausted { bot: member.bot.name.clone() });
+        }
+    }
+
+    fn ledger_trouble(&self, bot: Option<&BotName>, error: &StoreError) {
+        self.events.tell(&Event::LedgerTrouble { bot: bot.cloned(), problem: error.to_string() });
+    }
+
+    /// A bot's poem as it is now, or its last good version.
+    async fn poem(&self, bot: &Bot) -> Result<Arc<Poem>, Why> {
+        let reading = self.shelf.read(&bot.poem, bot.split).await;
+        let poem = bot.poem.clone();
+        match (&reading.problem, &reading.poem) {
+            _ if !reading.changed => {}
+            (Some(problem), kept) => self.events.tell(&Event::PoemBroken {
+                poem,
+                line: problem.line(),
+                problem: problem.to_string(),
+                kept: kept.is_some(),
+            }),
+            (None, Some(good)) => self.events.tell(&Event::PoemRead { poem, lines: good.lines().len() }),
+            (None, None) => {}
+        }
+        let problem = reading.problem.map(|problem| format!("{}: {problem}", bot.poem.display()));
+        reading.poem.ok_or_else(|| Why::new(Cause::Poem, problem.unwrap_or_default()))
+    }
+}
+
+/// A bot as the ledger is told of it. The delay does not belong to the schedule: changing it begins nothing anew.
+fn entry(bot: &Bot) -> Entry {
+    let schedule = format!("{} {}", bot.schedule.text(), bot.schedule.zone());
+    Entry { name: bot.name.clone(), was: bot.was.clone(), schedule }
+}

@@ -1,0 +1,79 @@
+//! What an outcome means for a post, and getting that into the ledger, however long it takes.
+
+use chrono::{DateTime, Utc};
+
+use super::{Engine, Member, due, govern};
+use crate::flock::post::{Cause, Move, Post, Why};
+use crate::net::{Outcome, Setback};
+use crate::store::StoreError;
+
+/// So often the network may call one text a duplicate in one round; then the text counts as refused.
+const DUPLICATES: u32 = 3;
+/// The pause between attempts to write down a result that the ledger does not take.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Records what came of an attempt, and returns the post as it then is. While the ledger does not take it
+/// this goes on trying: the result is known only here.
+pub(super) async fn record(engine: &Engine, member: &Member, post: Post, outcome: Outcome) -> Post {
+    loop {
+        let judged = judge(engine, member, &post, &outcome).await;
+        let recorded = match judged {
+            Ok(step) => engine.store.advance(post.id, &step, engine.clock.now()).await,
+            Err(error) => Err(error),
+        };
+        match recorded {
+            Ok(post) => return engine.told(post),
+            Err(error) => engine.ledger_trouble(Some(&member.bot.name), &error),
+        }
+        engine.clock.sleep(PAUSE).await;
+    }
+}
+
+async fn judge(engine: &Engine, member: &Member, post: &Post, outcome: &Outcome) -> Result<Move, StoreError> {
+    Ok(match outcome {
+        Outcome::Posted { remote_id, url } => {
+            Move::Post { remote_id: Some(remote_id.clone()), url: url.clone(), reason: None }
+        }
+        Outcome::Refused { reason } => Move::Refuse(Why::new(Cause::Text, reason.clone())),
+        Outcome::Duplicate { reason } => duplicate(engine, post, reason).await?,
+        Outcome::NotAccepted(setback) => set_back(engine, member, post, setback),
+        Outcome::Unknown { reason } => Move::Doubt(Why::new(Cause::Silence, reason.clone())),
+    })
+}
+
+/// A duplicate is a refrain that the network dislikes, unless an earlier attempt of this very post may have
+/// arrived: then only a look at the account can tell.
+async fn duplicate(engine: &Engine, post: &Post, reason: &str) -> Result<Move, StoreError> {
+    let why = Why::new(Cause::Duplicate, reason);
+    if post.doubted {
+        let sentence = "the repeat was refused as a duplicate, so the first attempt has very likely arrived";
+        return Ok(Move::Doubt(Why::new(Cause::Silence, sentence)));
+    }
+    let Some((round, line)) = post.line else { return Ok(Move::Refuse(why)) };
+    let before = engine.store.duplicates(&post.bot, round, line.text).await?;
+    Ok(if before + 1 >= DUPLICATES { Move::Refuse(why) } else { Move::Release(why) })
+}
+
+/// What becomes of a post that was provably not accepted.
+pub(super) fn set_back(engine: &Engine, member: &Member, post: &Post, setback: &Setback) -> Move {
+    let (why, answered) = (setback.why.clone(), setback.answered);
+    match wait(engine, member, setback, post.slot, post.due_at) {
+        Some(retry_at) => Move::Return { why, retry_at, answered },
+        None => Move::Release(why),
+    }
+}
+
+/// When to try again; `None` if that would be too late, or if a person asked, who can ask again.
+pub(super) fn wait(
+    engine: &Engine,
+    member: &Member,
+    setback: &Setback,
+    slot: Option<DateTime<Utc>>,
+    due_at: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    slot?;
+    let now = engine.clock.now();
+    let paced = govern::retry_at(due_at, now, &mut *engine.dice());
+    let retry_at = setback.retry_at.map_or(paced, |at| at.max(now));
+    (retry_at <= due::deadline(&member.bot, due_at)).then_some(retry_at)
+}

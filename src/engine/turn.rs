@@ -1,0 +1,145 @@
+//! One bot's turn: what there is to do for it now, and when to look at it again. Everything is derived from
+//! the ledger each time, so a restart is just another turn.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::due::{self, Due};
+use super::fire::{self, Fired, Occasion};
+use super::{Engine, Member, record};
+use crate::flock::post::{Cause, Move, Post, State, Why};
+use crate::net::Sight;
+use crate::store::{Standing, StoreError};
+
+/// When to look at a bot again; `None` if only a person can change anything.
+pub(super) type Wake = Option<DateTime<Utc>>;
+
+/// After somebody else was quicker, their post needs a moment.
+const MOMENT: TimeDelta = TimeDelta::seconds(1);
+
+/// Does what is due for a bot.
+pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, StoreError> {
+    let now = engine.clock.now();
+    let standing = engine.standing(member, now).await?;
+    if let Some(post) = standing.open.clone() {
+        return resume(engine, member, &standing, post).await;
+    }
+    match due::due(&member.bot, standing.considered, now) {
+        Due::Slot { slot, due_at, missed } => {
+            engine.tell_missed(member, missed);
+            let id = engine.new_id();
+            let occasion = Occasion { id, slot: Some(slot), due_at, missed, text: None };
+            let fired = fire::fire(engine, member, &standing, &occasion).await?;
+            after_slot(engine, member, slot, missed, fired).await
+        }
+        Due::Missed { newest, missed } => {
+            engine.store.consider(&member.bot.name, newest, missed).await?;
+            engine.tell_missed(member, missed);
+            Ok(due::next(&member.bot, newest))
+        }
+        Due::NotBefore(at) => Ok(Some(at)),
+        Due::Never => Ok(None),
+    }
+}
+
+async fn after_slot(
+    engine: &Engine,
+    member: &Member,
+    slot: DateTime<Utc>,
+    missed: u32,
+    fired: Fired,
+) -> Result<Wake, StoreError> {
+    let exhausted = matches!(fired, Fired::Exhausted);
+    engine.tell_exhausted(member, exhausted);
+    match fired {
+        Fired::Post(post) => Ok(after_post(engine, member, &post, slot)),
+        Fired::Exhausted => {
+            engine.store.consider(&member.bot.name, slot, missed).await?;
+            Ok(due::next(&member.bot, slot))
+        }
+        Fired::Elsewhere => {
+            engine.store.consider(&member.bot.name, slot, 0).await?;
+            Ok(Some(engine.clock.now() + MOMENT))
+        }
+    }
+}
+
+fn after_post(engine: &Engine, member: &Member, post: &Post, considered: DateTime<Utc>) -> Wake {
+    match post.state {
+        State::Planned => post.retry_at,
+        State::Sending | State::Unknown => Some(engine.clock.now()),
+        _ => due::next(&member.bot, considered),
+    }
+}
+
+/// Goes on with the post that a bot has open.
+async fn resume(
+    engine: &Engine,
+    member: &Member,
+    standing: &Standing,
+    post: Post,
+) -> Result<Wake, StoreError> {
+    let now = engine.clock.now();
+    let post = match post.state {
+        State::Unknown => return mend(engine, member, post).await,
+        State::Planned if now > due::deadline(&member.bot, post.due_at) => {
+            release_late(engine, &post).await?
+        }
+        State::Planned if post.retry_at.is_some_and(|at| at > now) => return Ok(post.retry_at),
+        State::Planned => again(engine, member, standing, post).await?,
+        // Only this bot's own turn sends, so whoever was sending has ended without a record.
+        _ => {
+            let why = Why::new(Cause::Interrupted, "flockd lost track of this post while it was being sent");
+            engine.advance(&post, &Move::Doubt(why)).await?
+        }
+    };
+    Ok(after_post(engine, member, &post, standing.considered))
+}
+
+/// Makes another attempt with a planned post.
+async fn again(
+    engine: &Engine,
+    member: &Member,
+    standing: &Standing,
+    post: Post,
+) -> Result<Post, StoreError> {
+    match fire::ready(engine, member, standing.account.as_ref()).await? {
+        Err(setback) => {
+            let step = record::set_back(engine, member, &post, &setback);
+            engine.advance(&post, &step).await
+        }
+        Ok(account) => {
+            let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
+            Ok(fire::send(engine, member, post, account.as_ref()).await)
+        }
+    }
+}
+
+async fn release_late(engine: &Engine, post: &Post) -> Result<Post, StoreError> {
+    let cause = post.cause.unwrap_or(Cause::Late);
+    let before = post.reason.as_deref().unwrap_or("it was never sent");
+    let why = Why::new(cause, format!("too late to try again; before that: {before}"));
+    engine.advance(post, &Move::Release(why)).await
+}
+
+/// Settles a post whose outcome is unknown, if its network can be asked.
+async fn mend(engine: &Engine, member: &Member, post: Post) -> Result<Wake, StoreError> {
+    match member.network.look(&post).await {
+        Sight::CannotTell => Ok(None),
+        Sight::NotThere => {
+            let step = not_posted(engine, member, &post, "the network does not have it");
+            engine.advance(&post, &step).await?;
+            Ok(Some(engine.clock.now()))
+        }
+    }
+}
+
+/// The move for a post of which it is certain now that the network does not have it.
+pub(super) fn not_posted(engine: &Engine, member: &Member, post: &Post, how: &str) -> Move {
+    let why = Why::new(Cause::Person, how);
+    let now = engine.clock.now();
+    if post.slot.is_some() && now <= due::deadline(&member.bot, post.due_at) {
+        Move::Return { why, retry_at: now, answered: false }
+    } else {
+        Move::Release(why)
+    }
+}

@@ -1,0 +1,121 @@
+//! What people ask for by a command: post now, settle. The command writes a wish into the ledger; whoever
+//! holds the ledger grants it here. With no daemon running the command itself is the holder.
+
+use chrono::TimeDelta;
+
+use super::fire::{self, Fired, Occasion};
+use super::{Engine, Member, turn};
+use crate::flock::BotName;
+use crate::flock::post::{Move, Post, PostId, State};
+use crate::net;
+use crate::store::{Answer, StoreError, Want, Wish};
+
+/// A wish to post that is older than this is not granted: whoever made it has stopped waiting.
+const STALE: TimeDelta = TimeDelta::seconds(60);
+
+impl Engine {
+    /// Grants a wish, or says why not. The answer is also written into the ledger.
+    pub async fn grant(&self, wish: &Wish) -> Result<Answer, StoreError> {
+        if !self.store.take(wish.id).await? {
+            return Ok(refused("the wish was withdrawn"));
+        }
+        let answer = match &wish.what {
+            Want::Post { bot, text } => post(self, wish, bot, text.as_deref()).await?,
+            Want::Settle { post, posted, .. } => settle(self, post, *posted).await?,
+        };
+        self.store.answer(wish.id, &answer).await?;
+        Ok(answer)
+    }
+}
+
+async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Result<Answer, StoreError> {
+    if let Some(post) = engine.store.post(wish.id).await? {
+        // The daemon ended between posting and answering.
+        return Ok(report(&post));
+    }
+    let Some(member) = engine.member(bot) else {
+        return Ok(refused(&format!("the daemon knows no bot {bot}: restart it after changing flock.toml")));
+    };
+    let now = engine.clock.now();
+    if now - wish.made_at > STALE {
+        return Ok(refused("nobody granted the wish in time: ask again"));
+    }
+    if let Err(misfit) = text.map_or(Ok(()), |text| net::fits(member.bot.network, text)) {
+        return Ok(refused(&misfit.to_string()));
+    }
+    let standing = engine.standing(member, now).await?;
+    if let Some(open) = &standing.open {
+        return Ok(in_the_way(open));
+    }
+    let text = text.map(str::to_owned);
+    let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
+    Ok(match fire::fire(engine, member, &standing, &occasion).await? {
+        Fired::Post(post) => report(&post),
+        Fired::Exhausted => refused(&exhausted(member)),
+        Fired::Elsewhere => refused("another post of this bot was quicker: ask again"),
+    })
+}
+
+async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, StoreError> {
+    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(&format!("{id} is no post id"))) };
+    let Some(post) = engine.store.post(id).await? else {
+        return Ok(refused(&format!("there is no post {id}: `flockd posts` lists them")));
+    };
+    if post.state != State::Unknown {
+        let state = post.state;
+        return Ok(refused(&format!("post {id} is {state}: only an unknown one can be settled")));
+    }
+    let step = match (posted, engine.member(post.bot.as_str())) {
+        (true, _) => {
+            let reason = Some("a person says that the network has it".to_owned());
+            Move::Post { remote_id: None, url: None, reason }
+        }
+        (false, Some(member)) => {
+            turn::not_posted(engine, member, &post, "a person says that the network does not have it")
+        }
+        (false, None) => return Ok(refused(&format!("bot {} is not in flock.toml", post.bot))),
+    };
+    let post = engine.advance(&post, &step).await?;
+    Ok(Answer { done: true, ..report(&post) })
+}
+
+fn report(post: &Post) -> Answer {
+    let reason = post.reason.as_deref().unwrap_or("no reason was recorded");
+    let (done, message) = match post.state {
+        State::Posted => {
+            let where_to = post.url.as_deref().or(post.remote_id.as_deref()).unwrap_or("without a link");
+            (true, format!("posted: {where_to}"))
+        }
+        State::Planned => (false, format!("planned, and will be sent when its time comes: {reason}")),
+        State::Unknown => {
+            (false, format!("unknown, the bot waits until `flockd settle {}`: {reason}", post.id))
+        }
+        state => (false, format!("{state}: {reason}")),
+    };
+    Answer { done, message, post: Some(post.id.to_string()) }
+}
+
+fn refused(message: &str) -> Answer {
+    Answer { done: false, message: message.to_owned(), post: None }
+}
+
+fn in_the_way(open: &Post) -> Answer {
+    let (id, state, bot) = (open.id, open.state, &open.bot);
+    let hint = match state {
+        State::Unknown => format!("settle it first: `flockd settle {id} --posted` or `--not-posted`"),
+        _ => "wait until it has come to rest".to_owned(),
+    };
+    let message = format!("{bot} has an open post, {id}, which is {state}: {hint}");
+    Answer { done: false, message, post: Some(id.to_string()) }
+}
+
+fn exhausted(member: &Member) -> String {
+    let poem = member.bot.poem.display();
+    format!("no line of {poem} is left to post: add lines, or set at_end = \"again\"")
+}
+
+/// Which bot a wish is about.
+pub(super) fn bot_of(wish: &Wish) -> Option<BotName> {
+    let (Want::Post { bot, .. } | Want::Settle { bot, .. }) = &wish.what;
+    bot.parse().ok()
+}
