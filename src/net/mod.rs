@@ -5,6 +5,7 @@
 
 pub mod feed;
 
+pub mod locked;
 pub mod paper;
 pub mod x;
 

@@ -4,6 +4,7 @@
 //! a bot has one open post, and a post moves only along the edges of [`crate::flock::post`]. Which line or
 //! slot to use is not decided here.
 
+pub mod condition;
 pub mod sqlite;
 
 use std::collections::HashSet;
@@ -71,9 +72,9 @@ pub trait Store: Send + Sync {
     /// Takes a wish back. `false` if it was answered already, or taken up.
     async fn withdraw(&self, id: PostId) -> Result<bool, StoreError>;
 
-    /// Tells whoever sends to look at the wishes. Nobody there is no error: wishes are also looked at
-    /// without a ring, only later.
-    async fn ring(&self);
+    /// Tells whoever sends to look at the wishes, and whether there is anybody. A lost ring does no harm:
+    /// wishes are also looked at without one, only later.
+    async fn ring(&self) -> bool;
 
     /// Waits until somebody rings. Only the holder is ever rung.
     async fn rung(&self);

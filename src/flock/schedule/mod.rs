@@ -1,58 +1,188 @@
-//! Stand-in until the real one lands.
-use chrono::{DateTime, Utc};
+//! When a bot posts: cron text and a time zone become a row of instants.
+//!
+//! Three steps, a file each. `text` and `field` read crontab(5)'s dialect, `pattern` lets the `cron` crate match the
+//! clock on the wall, and `wall` turns what that clock shows into instants by a rule of our own:
+//!
+//! - A job whose minute or hour begins with `*` follows the wall clock: it fires whenever the local time matches, in
+//!   both passes of the hour that is repeated in autumn, and not inside the hour that spring leaves out.
+//! - Any other job fires once per matching local time: in the first pass of a repeated hour, and for a time left out
+//!   at the first instant after it. Times moved to one instant are one slot.
+//!
+//! The second rule has a shorter form, on which the code rests: a job fires when the wall clock *first reaches or
+//! passes* the local time. Seen so, slots never come out of order, whatever a zone does.
+//!
+//! Absent on purpose: the clock (every "now" is an argument), what became of a slot (the ledger knows), and the policy
+//! for missed ones (the engine's). `jitter` only says how long after its slot a bot posts.
+
+mod error;
+mod field;
+pub mod jitter;
+mod pattern;
+mod text;
+mod wall;
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests_errors;
+#[cfg(test)]
+mod tests_random;
+#[cfg(test)]
+mod tests_text;
+#[cfg(test)]
+mod tests_zones;
+
+use std::{fmt, time::Duration};
+
+use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
-/// A schedule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+
+pub use self::error::ScheduleError;
+use self::{
+    pattern::Pattern,
+    wall::{SECOND, Wall},
+};
+
+/// How many slots `shortest_gap` looks at: over a week of a job that fires every 20 minutes, years of a daily one.
+const GAPS_LOOKED_AT: usize = 500;
+
+/// When a bot posts: a cron text, read in one time zone.
+///
+/// Two schedules are equal if text and zone are, since the ledger remembers a schedule by its text.
+#[derive(Clone)]
 pub struct Schedule {
     text: String,
-    zone: Tz,
+    wall: Wall,
+    pattern: Pattern,
+    /// Whether minute or hour begins with `*`, so that the job follows the wall clock.
+    wildcard: bool,
 }
-/// Error.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ScheduleError(String);
+
 impl Schedule {
-    /// Parse.
-    pub fn parse(text: &str, zone: Tz) -> Result<Self, ScheduleError> {
-        if matches!(text.split_whitespace().count(), 5 | 6) || text.starts_with('@') {
-            Ok(Self { text: text.to_owned(), zone })
-        } else {
-            Err(ScheduleError(format!("{text:?} has the wrong number of fields")))
+    /// Reads five fields as in crontab(5), six with the second first, or a word such as `@daily`.
+    ///
+    /// # Errors
+    ///
+    /// When the text isn't a schedule, or is one that never fires; the error names the field and the remedy.
+    pub fn parse(text: &str, zone: Tz) -> Result<Schedule, ScheduleError> {
+        let text = text::fold(text)?;
+        let fields = text::fields(&text)?;
+        let pattern = Pattern::new(&fields);
+        if !pattern.ever_matches() {
+            return Err(ScheduleError::NeverFires { text });
         }
+        let wildcard = fields.minute.starred || fields.hour.starred;
+        Ok(Schedule { text, wall: Wall(zone), pattern, wildcard })
     }
-    /// Text.
+
+    /// The text as written, with white space folded.
+    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
-    /// Zone.
+
+    /// The zone whose wall clock the text speaks of.
+    #[must_use]
     pub fn zone(&self) -> Tz {
-        self.zone
+        self.wall.0
     }
-    /// Next.
+
+    /// The first slot strictly later than `after`; none when the years of the `cron` crate end (2100).
+    #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        Some(after + chrono::TimeDelta::seconds(10))
+        if after > pattern::last_instant() {
+            return None;
+        }
+        let after = after.max(pattern::first_instant());
+        if self.wildcard { self.next_shown(after) } else { self.next_reached(after) }
     }
-    /// Newest.
+
+    /// The newest slot later than `after` and not later than `until`, found without visiting those between.
+    #[must_use]
     pub fn newest_between(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        (until > after).then_some(until)
+        let after = after.max(pattern::first_instant());
+        let until = until.min(pattern::last_instant());
+        if until <= after {
+            return None;
+        }
+        let newest = if self.wildcard { self.newest_shown(after, until) } else { self.newest_reached(until) };
+        newest.filter(|slot| *slot > after)
     }
-    /// Upcoming.
+
+    /// All slots strictly later than `after`, in order.
     pub fn upcoming(&self, after: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
-        std::iter::successors(self.next_after(after), |at| self.next_after(*at))
+        std::iter::successors(self.next_after(after), |slot| self.next_after(*slot))
     }
-    /// Shortest gap.
-    pub fn shortest_gap(&self, _after: DateTime<Utc>) -> std::time::Duration {
-        std::time::Duration::from_secs(10)
+
+    /// The shortest time between neighbours among the next slots, as the wall clock counts: a shift of the clock
+    /// doesn't shorten it. [`Duration::MAX`] when fewer than two slots are left.
+    #[must_use]
+    pub fn shortest_gap(&self, after: DateTime<Utc>) -> Duration {
+        let after = after.clamp(pattern::first_instant(), pattern::last_instant());
+        let mut newest: Option<NaiveDateTime> = None;
+        self.pattern
+            .upcoming(self.wall.shows(after))
+            .take(GAPS_LOOKED_AT)
+            .filter_map(|time| (time - newest.replace(time)?).to_std().ok())
+            .min()
+            .unwrap_or(Duration::MAX)
+    }
+
+    /// A job with fixed times: the first matching time that the wall clock has neither shown nor passed, mapped to
+    /// the instant that reaches it.
+    fn next_reached(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.pattern
+            .upcoming(self.wall.furthest(after))
+            .map(|time| self.wall.first_reaches(time))
+            // Always the first, by the rule above. A daemon that is told a time in the past fires without pause, so
+            // this holds even if a zone should do what no zone has done.
+            .find(|slot| *slot > after)
+    }
+
+    fn newest_reached(&self, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let time = self.pattern.newest_until(self.wall.furthest(until))?;
+        Some(self.wall.first_reaches(time))
+    }
+
+    /// A job that follows the wall clock: one stretch of constant offset after the other, until one has a match.
+    fn next_shown(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut from = after;
+        let mut shown = self.wall.shows(after);
+        loop {
+            let time = self.pattern.next_after(shown)?;
+            let slot = self.wall.with_offset_of(from, time);
+            let Some(shift) = self.wall.first_shift(from, slot) else {
+                return Some(slot);
+            };
+            // The instant of the shift itself may match: the search goes on from just before what it shows.
+            from = shift;
+            shown = self.wall.shows(shift) - SECOND;
+        }
+    }
+
+    fn newest_shown(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut to = until;
+        loop {
+            let time = self.pattern.newest_until(self.wall.shows(to))?;
+            let slot = self.wall.with_offset_of(to, time);
+            let Some(shift) = self.wall.newest_shift(slot.max(after), to) else {
+                return Some(slot);
+            };
+            to = shift - SECOND;
+        }
     }
 }
-/// Jitter.
-pub mod jitter {
-    /// Delay.
-    pub fn delay(
-        _bot: &str,
-        _slot: chrono::DateTime<chrono::Utc>,
-        _jitter: std::time::Duration,
-    ) -> std::time::Duration {
-        std::time::Duration::ZERO
+
+impl PartialEq for Schedule {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text && self.zone() == other.zone()
+    }
+}
+
+impl Eq for Schedule {}
+
+impl fmt::Debug for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Schedule({:?} in {})", self.text, self.zone())
     }
 }

@@ -163,9 +163,8 @@ impl Store for Sqlite {
         write!(self, |db| async { Ok(sql::withdraw_wish(db, id).await?) })
     }
 
-    async fn ring(&self) {
-        // Without a holder there is nobody to hear it, and the wish waits in the ledger.
-        let _ = bell::ring(&self.path);
+    async fn ring(&self) -> bool {
+        bell::ring(&self.path).is_ok()
     }
 
     async fn rung(&self) {

@@ -1,0 +1,104 @@
+//! Events as log lines: a sentence to read, and fields to search. This is where each thing is logged, once.
+
+use crate::flock::event::Event;
+use crate::flock::post::Post;
+
+/// The longest piece of a text that a log line quotes.
+const QUOTED: usize = 80;
+
+/// Logs one event.
+pub fn log(event: &Event) {
+    match event {
+        Event::Posted(post) => posted(post),
+        Event::Refused(post) => {
+            tracing::error!(bot = %post.bot, post = %post.id, slot = slot(post), "refused: {}", reason(post));
+        }
+        Event::Returned(post) => returned(post),
+        Event::Doubted(post) => doubted(post),
+        Event::Released(post) => {
+            tracing::warn!(bot = %post.bot, post = %post.id, slot = slot(post), "released: {}", reason(post));
+        }
+        Event::Missed { bot, slots } => tracing::warn!(%bot, slots, "slots were missed and will not fire"),
+        Event::Exhausted { bot } => {
+            tracing::warn!(%bot, "the poem is exhausted: add lines, or set at_end = \"again\"");
+        }
+        Event::RoundBegun { bot, round } => tracing::info!(%bot, round, "the poem begins again"),
+        Event::SignedIn { bot, handle } => tracing::info!(%bot, handle, "signed in as @{handle}"),
+        Event::NotRenamed { bot, was } => {
+            tracing::warn!(%bot, %was, "both names have a history in the ledger: `was` is ignored, remove it");
+        }
+        Event::Panicked { bot } => {
+            tracing::error!(%bot, "a bug in flockd stopped its work for this bot; it is tried again in 30 s");
+        }
+        Event::LedgerTrouble { bot: Some(bot), problem } => tracing::error!(%bot, "{problem}"),
+        Event::LedgerTrouble { bot: None, problem } => tracing::error!("{problem}"),
+        Event::PoemRead { .. } | Event::PoemBroken { .. } => log_poem(event),
+        _ => log_flock(event),
+    }
+}
+
+fn log_poem(event: &Event) {
+    match event {
+        Event::PoemRead { poem, lines } => {
+            tracing::info!(poem = %poem.display(), lines, "poem read");
+        }
+        Event::PoemBroken { poem, line, problem, kept } => {
+            let place = line.map_or_else(String::new, |line| format!(":{line}"));
+            let meanwhile = if *kept { "the last good version is kept" } else { "its bots can't post" };
+            tracing::error!("{}{place}: {problem}; {meanwhile}", poem.display());
+        }
+        _ => {}
+    }
+}
+
+fn log_flock(event: &Event) {
+    match event {
+        Event::Started { bots } => tracing::info!(bots, "the flock is up"),
+        Event::Stopping { in_flight: 0 } => tracing::info!("stopping"),
+        Event::Stopping { in_flight } => tracing::info!(in_flight, "stopping: waiting for posts in flight"),
+        Event::Stopped { abandoned: 0 } => tracing::info!("stopped; everything is recorded"),
+        Event::Stopped { abandoned } => {
+            tracing::error!(abandoned, "stopped with posts in flight: they will be unknown at the next start");
+        }
+        Event::ClockWentBack { seconds } => {
+            tracing::warn!(seconds, "the clock was set back: slots that were used stay used, so bots wait");
+        }
+        _ => {}
+    }
+}
+
+fn posted(post: &Post) {
+    let url = post.url.as_deref().or(post.reason.as_deref()).unwrap_or("-");
+    tracing::info!(bot = %post.bot, post = %post.id, slot = slot(post), url, "posted: {}", quoted(post));
+}
+
+fn returned(post: &Post) {
+    let retry_at = post.retry_at.map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true));
+    tracing::warn!(bot = %post.bot, post = %post.id, slot = slot(post), retry_at, "not accepted, will be tried again: {}", reason(post));
+}
+
+fn doubted(post: &Post) {
+    let id = post.id;
+    tracing::error!(
+        bot = %post.bot, post = %id, slot = slot(post),
+        "outcome unknown, the bot waits: {}; look at the account, then `flockd settle {id} --posted` or `--not-posted`",
+        reason(post)
+    );
+}
+
+fn slot(post: &Post) -> Option<String> {
+    post.slot.map(|slot| slot.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+}
+
+fn reason(post: &Post) -> &str {
+    post.reason.as_deref().unwrap_or("no reason was recorded")
+}
+
+/// The beginning of a post's text, on one line.
+fn quoted(post: &Post) -> String {
+    let text = post.text.as_deref().unwrap_or_default().replace('\n', " / ");
+    match text.char_indices().nth(QUOTED) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}

@@ -1,0 +1,131 @@
+//! Wiring: configuration, ledger, networks, engine and web server, until told to stop. Nothing is decided
+//! here.
+
+pub mod log;
+mod members;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::engine::Engine;
+use crate::flock::Flock;
+use crate::flock::event::{Events, Listener};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Answer, Store, StoreError, Wish};
+use crate::web::{self, Site};
+
+/// What a daemon is started with.
+pub struct Setting {
+    /// The flock.
+    pub flock: Arc<Flock>,
+    /// The clock that all of it goes by.
+    pub clock: Arc<dyn Clock>,
+    /// Where chance comes from.
+    pub dice: StdRng,
+    /// Who is told of events.
+    pub listeners: Vec<Listener>,
+    /// The socket on which the web server is to listen, if there is to be one.
+    pub web: Option<TcpListener>,
+}
+
+/// Why a flock does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The ledger is not to be had.
+    #[error(transparent)]
+    Ledger(#[from] StoreError),
+    /// The address is not to be had.
+    #[error("can't listen on {address} ({error}): {}", remedy(error))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The shared HTTP client can't be made.
+    #[error("no HTTP client can be made: {0}")]
+    Client(String),
+    /// No place for a rehearsal's copy.
+    #[error("no temporary folder can be made for the dry run: {0}")]
+    Rehearsal(io::Error),
+}
+
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has it; stop that, or change `listen` under [web]",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; change `listen` under [web]",
+        _ => "change `listen` under [web]",
+    }
+}
+
+/// Takes an address for the web server.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
+    TcpListener::bind(address).await.map_err(|error| DaemonError::Listen { address, error })
+}
+
+/// Runs a flock until `shutdown` resolves and what is in flight has been recorded.
+pub async fn run(setting: Setting, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+    let store: Arc<dyn Store> = Arc::new(Sqlite::hold(&setting.flock.database).await?);
+    run_on(store, setting, false, shutdown).await
+}
+
+/// Runs a flock on a throw-away copy of its ledger and on paper: nothing is posted, nothing consumed.
+pub async fn rehearse(mut setting: Setting, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+    let folder = tempfile::Builder::new().prefix("flockd-dry-run-").tempdir();
+    let folder = folder.map_err(DaemonError::Rehearsal)?;
+    let copy = folder.path().join("flock.db");
+    if let Some(ledger) = Sqlite::beside(&setting.flock.database).await? {
+        ledger.copy_to(&copy).await?;
+    }
+    let database = format!("sqlite:{}", copy.display());
+    setting.flock = Arc::new(Flock { database, ..Flock::clone(&setting.flock) });
+    let store: Arc<dyn Store> = Arc::new(Sqlite::hold(&setting.flock.database).await?);
+    run_on(store, setting, true, shutdown).await
+}
+
+/// Grants one wish without a daemon: the caller has found that nobody holds the ledger.
+pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Result<Answer, DaemonError> {
+    let engine = engine(&setting.flock, setting.clock, setting.dice, setting.listeners, &store, false)?;
+    engine.take_over().await?;
+    store.wish(wish).await?;
+    Ok(engine.grant(wish).await?)
+}
+
+async fn run_on(
+    store: Arc<dyn Store>,
+    setting: Setting,
+    on_paper: bool,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), DaemonError> {
+    let Setting { flock, clock, dice, listeners, web } = setting;
+    let engine = engine(&flock, clock, dice, listeners, &store, on_paper)?;
+    engine.take_over().await?;
+    let (close, closed) = oneshot::channel::<()>();
+    let site = Site::new(flock, store);
+    let server = web.map(|listener| tokio::spawn(web::serve(listener, site, async { drop(closed.await) })));
+    Arc::new(engine).run(shutdown).await;
+    drop(close);
+    if let Some(server) = server {
+        // Whoever reads a feed at this moment may finish; the server bounds that itself.
+        let _ = server.await;
+    }
+    Ok(())
+}
+
+fn engine(
+    flock: &Flock,
+    clock: Arc<dyn Clock>,
+    dice: StdRng,
+    listeners: Vec<Listener>,
+    store: &Arc<dyn Store>,
+    on_paper: bool,
+) -> Result<Engine, DaemonError> {
+    let members = members::members(flock, &clock, on_paper).map_err(DaemonError::Client)?;
+    Ok(Engine::new(store.clone(), clock, Events::new(listeners), dice, members))
+}

@@ -1,0 +1,63 @@
+//! What can be wrong with the text of a schedule.
+
+use super::text::MAX_CHARS;
+
+/// Why a text isn't a schedule. Whoever shows it adds the bot and the place in the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// Nothing but white space.
+    #[error("the schedule is empty: write {EXPECTED}")]
+    Empty,
+    /// Longer than any sensible list of times.
+    #[error(
+        "the schedule has more than {MAX_CHARS} characters: write steps and ranges instead of long lists"
+    )]
+    TooLong,
+    /// A character that no schedule has: not ASCII, NUL or another control character.
+    #[error(
+        "the schedule contains the character {character:?}: write it in plain ASCII letters, digits and * , - / @"
+    )]
+    Character {
+        /// The first such character.
+        character: char,
+    },
+    /// Neither five nor six.
+    #[error("the schedule has {found} field{s}: write {EXPECTED}", s = if *found == 1 { "" } else { "s" })]
+    FieldCount {
+        /// How many there are.
+        found: usize,
+    },
+    /// `@reboot`: a daemon's start is no time.
+    #[error("the schedule {text} names no time: a restart must not post, write {EXPECTED}")]
+    Reboot {
+        /// The word as written.
+        text: String,
+    },
+    /// A word that begins with `@` and isn't known.
+    #[error("the schedule {text:?} is unknown: write one of {}, or five or six fields", super::text::words())]
+    Word {
+        /// The text as written.
+        text: String,
+    },
+    /// A field that can't be read.
+    #[error("{field} {value:?} {problem}")]
+    Field {
+        /// The field's name, as in crontab(5).
+        field: &'static str,
+        /// The entry of the field's list that is wrong.
+        value: String,
+        /// What is wrong with it, and what to write.
+        problem: String,
+    },
+    /// Every field is fine, but no day has them all.
+    #[error(
+        "the schedule {text:?} never fires: no month it names has such a day, change day of month or month"
+    )]
+    NeverFires {
+        /// The text as written.
+        text: String,
+    },
+}
+
+const EXPECTED: &str = "5 fields (minute, hour, day of month, month, day of week), 6 with the second first, or a word such as @daily";

@@ -1,0 +1,100 @@
+//! A zone's wall clock: what it shows at an instant, when it first shows a time, and where it is shifted.
+//!
+//! Only the way from an instant to its offset is asked of `chrono-tz`; it is always defined. The way back is built
+//! here, from one shift at a time, because "none" and "ambiguous" are no answers to "when does the job fire".
+
+use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono_tz::Tz;
+
+/// Cron counts in seconds.
+pub(super) const SECOND: TimeDelta = TimeDelta::seconds(1);
+
+/// No wall clock is farther from UTC, and none was ever shifted by more (Samoa skipped a day of 24 hours in 2011).
+const REACH: TimeDelta = TimeDelta::hours(26);
+
+/// No zone shifts its clock twice within this time since 1970: the nearest two are a week apart (Recife in 2000, Gaza
+/// around Ramadan). A test asks every zone. It has to be at least twice `REACH`.
+const STRIDE: TimeDelta = TimeDelta::hours(96);
+
+/// The clock on the wall of one zone.
+#[derive(Clone, Copy)]
+pub(super) struct Wall(pub(super) Tz);
+
+impl Wall {
+    /// What the clock shows at an instant.
+    pub(super) fn shows(self, at: DateTime<Utc>) -> NaiveDateTime {
+        at.naive_utc() + self.offset(at)
+    }
+
+    /// When the clock shows `time`, were its offset always that of `at`.
+    pub(super) fn with_offset_of(self, at: DateTime<Utc>, time: NaiveDateTime) -> DateTime<Utc> {
+        (time - self.offset(at)).and_utc()
+    }
+
+    /// The latest time that the clock has shown up to an instant. Only in the second pass of a repeated hour does
+    /// this differ from what it shows.
+    pub(super) fn furthest(self, at: DateTime<Utc>) -> NaiveDateTime {
+        let now = self.shows(at);
+        self.newest_shift(at - REACH, at).map_or(now, |shift| now.max(self.shows(shift - SECOND)))
+    }
+
+    /// The first instant at which the clock shows `time` or a later one.
+    pub(super) fn first_reaches(self, time: NaiveDateTime) -> DateTime<Utc> {
+        let before = time.and_utc() - REACH;
+        let slot = self.with_offset_of(before, time);
+        match self.first_shift(before, time.and_utc() + REACH) {
+            Some(shift) if slot >= shift => self.with_offset_of(shift, time).max(shift),
+            _ => slot,
+        }
+    }
+
+    /// The first instant in (after, until] from which the clock has another offset.
+    pub(super) fn first_shift(self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let (mut from, offset) = (after, self.offset(after));
+        while from < until {
+            let to = until.min(from + STRIDE);
+            if self.offset(to) != offset {
+                return Some(self.shift_in(from, to));
+            }
+            from = to;
+        }
+        None
+    }
+
+    /// The newest instant in (after, until] from which the clock has another offset.
+    pub(super) fn newest_shift(self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let (mut to, offset) = (until, self.offset(until));
+        while after < to {
+            let from = after.max(to - STRIDE);
+            if self.offset(from) != offset {
+                return Some(self.shift_in(from, to));
+            }
+            to = from;
+        }
+        None
+    }
+
+    /// The one shift in (from, to], by halving.
+    fn shift_in(self, from: DateTime<Utc>, to: DateTime<Utc>) -> DateTime<Utc> {
+        let offset = self.offset(from);
+        let (mut before, mut after) = (from.timestamp(), to.timestamp());
+        while after - before > 1 {
+            let middle = i64::midpoint(before, after);
+            if self.offset(instant(middle)) == offset {
+                before = middle;
+            } else {
+                after = middle;
+            }
+        }
+        instant(after)
+    }
+
+    fn offset(self, at: DateTime<Utc>) -> TimeDelta {
+        let offset = self.0.offset_from_utc_datetime(&at.naive_utc()).fix();
+        TimeDelta::seconds(offset.local_minus_utc().into())
+    }
+}
+
+fn instant(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(second, 0).expect("a second between two instants is one")
+}

@@ -1,0 +1,40 @@
+//! The client of a bot that can't sign in, because its credentials are not at hand: every attempt ends
+//! before it begins, with the reason.
+
+use async_trait::async_trait;
+
+use super::{Network, Outcome, Setback, Sight};
+use crate::flock::Account;
+use crate::flock::post::{Post, Why};
+
+/// A network behind a locked door.
+#[derive(Debug, Clone)]
+pub struct Locked {
+    why: Why,
+}
+
+impl Locked {
+    /// Locked for this reason.
+    pub const fn new(why: Why) -> Self {
+        Self { why }
+    }
+
+    fn setback(&self) -> Setback {
+        Setback { why: self.why.clone(), retry_at: None, answered: false }
+    }
+}
+
+#[async_trait]
+impl Network for Locked {
+    async fn prepare(&self, _known: Option<&Account>) -> Result<Option<Account>, Setback> {
+        Err(self.setback())
+    }
+
+    async fn send(&self, _post: &Post, _account: Option<&Account>) -> Outcome {
+        Outcome::NotAccepted(self.setback())
+    }
+
+    async fn look(&self, _post: &Post) -> Sight {
+        Sight::CannotTell
+    }
+}
