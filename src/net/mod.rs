@@ -94,12 +94,14 @@ pub enum Misfit {
         max: usize,
     },
     /// A character that the network refuses.
-    #[error("the character U+{code:04X} is refused by {network}: remove it")]
+    #[error("character {position} is U+{code:04X}, which {network} refuses: remove it")]
     Character {
         /// Which network.
         network: NetworkKind,
         /// The code point.
         code: u32,
+        /// Which character of the text it is, from 1.
+        position: usize,
     },
     /// Nothing that the network would show.
     #[error("nothing in it that {network} would show: write something visible")]

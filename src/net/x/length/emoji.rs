@@ -1,0 +1,89 @@
+//! Emoji sequences: several code points that X draws, and counts, as one emoji.
+//!
+//! Here: how far a sequence at the start of a text reaches. Not here: the weight of an emoji, and
+//! emoji of one code point, which weigh the same as any other character so high.
+
+use emojis::EmojiVersion;
+
+/// The newest set of emoji X's published parser knows. A newer sequence counts as its parts,
+/// which is never less than what X counts.
+const NEWEST: EmojiVersion = EmojiVersion::new(14, 0);
+
+/// Code points in the longest sequence there is: two people with skin tones who kiss.
+const LONGEST: usize = 10;
+
+/// Where the emoji sequence that starts a text ends, in bytes; the longest, when there are more.
+pub(super) fn sequence_end(text: &str) -> Option<usize> {
+    let mut ends = [0; LONGEST];
+    let mut count = 0;
+    let mut last = None;
+    for (at, next) in text.char_indices().take(LONGEST) {
+        if last.is_some_and(|last| !joins(last, next)) {
+            break;
+        }
+        ends[count] = at + next.len_utf8();
+        count += 1;
+        last = Some(next);
+    }
+    let longest_first = ends.get(1..count)?.iter().rev();
+    longest_first.copied().find(|&end| text.get(..end).is_some_and(is_listed))
+}
+
+/// Whether a character can go on with the emoji the last one is part of.
+fn joins(last: char, next: char) -> bool {
+    let flag = '\u{1F1E6}'..='\u{1F1FF}';
+    let mark = matches!(
+        next,
+        '\u{200D}' // joiner
+            | '\u{FE0F}' // drawn as emoji
+            | '\u{20E3}' // keycap
+            | '\u{1F3FB}'..='\u{1F3FF}' // skin tone
+            | '\u{E0020}'..='\u{E007F}' // letters of a region's flag
+    );
+    mark || last == '\u{200D}' || (flag.contains(&last) && flag.contains(&next))
+}
+
+/// Whether X's parser takes these code points for one emoji.
+///
+/// A sequence must be spelt in full: X wants the U+FE0F that careless spellings leave out, but
+/// for keycaps, where it does without.
+fn is_listed(sequence: &str) -> bool {
+    emojis::get(sequence).is_some_and(|emoji| {
+        emoji.emoji_version() <= NEWEST && (emoji.as_str() == sequence || sequence.ends_with('\u{20E3}'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_sequence_is_longer_than_the_window() {
+        for emoji in emojis::iter() {
+            assert!(emoji.as_str().chars().count() <= LONGEST, "{emoji}");
+        }
+    }
+
+    #[test]
+    fn every_listed_sequence_is_found_whole() {
+        let sequences = emojis::iter()
+            .flat_map(|emoji| std::iter::once(emoji).chain(emoji.skin_tones().into_iter().flatten()))
+            .filter(|emoji| emoji.emoji_version() <= NEWEST)
+            .map(emojis::Emoji::as_str)
+            .filter(|text| text.chars().count() > 1);
+        let mut seen = 0;
+        for text in sequences {
+            assert_eq!(sequence_end(&format!("{text}a")), Some(text.len()), "{text}");
+            seen += 1;
+        }
+        assert!(seen > 2000, "only {seen} sequences");
+    }
+
+    #[test]
+    fn parts_are_not_sequences() {
+        for text in ["", "a", "1", "\u{200D}", "😀😀", "🐱🏽", "😀\u{200D}😀", "🇺", "❤\u{FE0E}"]
+        {
+            assert_eq!(sequence_end(text), None, "{text:?}");
+        }
+    }
+}
