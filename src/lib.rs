@@ -23,3 +23,4 @@ pub mod flock;
 pub mod net;
 
 pub mod store;
+pub mod web;

@@ -159,7 +159,8 @@ fn beginning(
     ready: &Result<Option<Account>, Setback>,
 ) -> Beginning {
     let Err(setback) = ready else { return Beginning::Sending };
-    match record::wait(engine, member, setback, occasion.slot, occasion.due_at) {
+    let times = occasion.slot.map(|_| (occasion.due_at, engine.clock.now()));
+    match record::wait(engine, member, setback, times) {
         Some(retry_at) => Beginning::Planned(setback.why.clone(), retry_at),
         None => Beginning::Released(setback.why.clone()),
     }

@@ -30,6 +30,12 @@ pub(super) fn retry_at(planned_at: DateTime<Utc>, now: DateTime<Utc>, dice: &mut
     now + pause - TimeDelta::milliseconds(dice.random_range(0..=less))
 }
 
+/// When the network asked for another attempt, but never at once: its clock may be behind ours, and "now"
+/// said again and again would be a hot loop.
+pub(super) fn no_sooner(asked: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    asked.max(now + SHORTEST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,9 +21,14 @@ pub(super) async fn record(engine: &Engine, member: &Member, post: Post, outcome
             Ok(step) => engine.store.advance(post.id, &step, engine.clock.now()).await,
             Err(error) => Err(error),
         };
-        match recorded {
+        let error = match recorded {
             Ok(post) => return engine.told(post),
-            Err(error) => engine.ledger_trouble(Some(&member.bot.name), &error),
+            Err(error) => error,
+        };
+        engine.ledger_trouble(Some(&member.bot.name), &error);
+        if !matches!(error, StoreError::Full(_) | StoreError::Unusable(_)) {
+            // A rule that says no will say no again: the bot's next turn sees what the ledger has.
+            return post;
         }
         engine.clock.sleep(PAUSE).await;
     }
@@ -57,23 +62,24 @@ async fn duplicate(engine: &Engine, post: &Post, reason: &str) -> Result<Move, S
 /// What becomes of a post that was provably not accepted.
 pub(super) fn set_back(engine: &Engine, member: &Member, post: &Post, setback: &Setback) -> Move {
     let (why, answered) = (setback.why.clone(), setback.answered);
-    match wait(engine, member, setback, post.slot, post.due_at) {
+    let times = post.slot.map(|_| (post.due_at, post.planned_at));
+    match wait(engine, member, setback, times) {
         Some(retry_at) => Move::Return { why, retry_at, answered },
         None => Move::Release(why),
     }
 }
 
-/// When to try again; `None` if that would be too late, or if a person asked, who can ask again.
+/// When to try again; `None` if that would be too late. `times` are when the post was due and when it was
+/// planned; a post by hand has none, for whoever asked can ask again.
 pub(super) fn wait(
     engine: &Engine,
     member: &Member,
     setback: &Setback,
-    slot: Option<DateTime<Utc>>,
-    due_at: DateTime<Utc>,
+    times: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Option<DateTime<Utc>> {
-    slot?;
+    let (due_at, planned_at) = times?;
     let now = engine.clock.now();
-    let paced = govern::retry_at(due_at, now, &mut *engine.dice());
-    let retry_at = setback.retry_at.map_or(paced, |at| at.max(now));
+    let paced = govern::retry_at(planned_at, now, &mut *engine.dice());
+    let retry_at = setback.retry_at.map_or(paced, |asked| govern::no_sooner(asked, now));
     (retry_at <= due::deadline(&member.bot, due_at)).then_some(retry_at)
 }

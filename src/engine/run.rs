@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::turn::{self, Wake};
-use super::{Engine, Member, wish};
+use super::{Engine, Member};
 use crate::flock::BotName;
 use crate::flock::event::Event;
 use crate::flock::post::PostId;
@@ -202,7 +202,8 @@ impl Work {
 
     /// Hands a wish to its bot; one about a bot that is not here is answered at once.
     async fn assign(&mut self, wish: Wish) {
-        let at = wish::bot_of(&wish).and_then(|bot| self.by_name.get(&bot).copied());
+        let bot = wish.what.bot().parse::<BotName>().ok();
+        let at = bot.and_then(|bot| self.by_name.get(&bot).copied());
         let Some(at) = at else {
             if let Err(error) = self.engine.grant(&wish).await {
                 self.engine.ledger_trouble(None, &error);

@@ -5,8 +5,7 @@ use chrono::TimeDelta;
 
 use super::fire::{self, Fired, Occasion};
 use super::{Engine, Member, turn};
-use crate::flock::BotName;
-use crate::flock::post::{Move, Post, PostId, State};
+use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::net;
 use crate::store::{Answer, StoreError, Want, Wish};
 
@@ -73,7 +72,10 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, Store
         (false, Some(member)) => {
             turn::not_posted(engine, member, &post, "a person says that the network does not have it")
         }
-        (false, None) => return Ok(refused(&format!("bot {} is not in flock.toml", post.bot))),
+        // The bot has left the flock, so nobody would send it again.
+        (false, None) => {
+            Move::Release(Why::new(Cause::Person, "a person says that the network does not have it"))
+        }
     };
     let post = engine.advance(&post, &step).await?;
     Ok(Answer { done: true, ..report(&post) })
@@ -112,10 +114,4 @@ fn in_the_way(open: &Post) -> Answer {
 fn exhausted(member: &Member) -> String {
     let poem = member.bot.poem.display();
     format!("no line of {poem} is left to post: add lines, or set at_end = \"again\"")
-}
-
-/// Which bot a wish is about.
-pub(super) fn bot_of(wish: &Wish) -> Option<BotName> {
-    let (Want::Post { bot, .. } | Want::Settle { bot, .. }) = &wish.what;
-    bot.parse().ok()
 }

@@ -219,6 +219,14 @@ pub enum Want {
     },
 }
 
+impl Want {
+    /// Which bot it is about.
+    pub fn bot(&self) -> &str {
+        let (Self::Post { bot, .. } | Self::Settle { bot, .. }) = self;
+        bot
+    }
+}
+
 /// The answer to a wish.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Answer {

@@ -36,6 +36,7 @@ pub(super) struct Link {
 }
 
 /// A host and whether X certainly knows it.
+#[derive(Clone, Copy)]
 struct Host {
     end: usize,
     is_sure: bool,

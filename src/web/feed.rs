@@ -1,0 +1,193 @@
+//! A bot's Atom feed (RFC 4287), made from its posts alone: the same posts give the same bytes, so that
+//! a reader who asks again is told "nothing new".
+
+use atom_syndication::{Content, Entry, Feed, FixedDateTime, Generator, Link, Person, Text, WriteConfig};
+use chrono::DateTime;
+use maud::{Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::answer::Document;
+use super::read::posted_at;
+use crate::flock::Bot;
+use crate::flock::post::Post;
+
+/// The media type of RFC 4287.
+const MEDIA_TYPE: &str = "application/atom+xml; charset=utf-8";
+
+/// The longest title, in characters as people count them: a list of entries shows about so much.
+const TITLE_MAX: usize = 80;
+
+/// The feed of a bot with these posts, newest first.
+pub(super) fn document(public_url: &str, bot: &Bot, posts: &[Post]) -> Document {
+    let feed = feed(public_url, bot, posts);
+    let config = WriteConfig { write_document_declaration: true, indent_size: Some(2) };
+    let body = feed.write_with_config(Vec::new(), config).expect("writing to memory does not fail");
+    Document::dated(body, MEDIA_TYPE, feed.updated.to_utc())
+}
+
+fn feed(public_url: &str, bot: &Bot, posts: &[Post]) -> Feed {
+    let name = bot.name.to_string();
+    let own = format!("{public_url}/feeds/{name}.atom");
+    Feed {
+        title: Text::plain(name.clone()),
+        id: feed_id(&name),
+        updated: feed_updated(posts),
+        authors: vec![Person { name, ..Person::default() }],
+        generator: Some(Generator { value: "flockd".to_owned(), ..Generator::default() }),
+        links: vec![
+            link("self", "application/atom+xml", own),
+            link("alternate", "text/html", format!("{public_url}/")),
+        ],
+        entries: posts.iter().filter_map(|post| entry(public_url, post)).collect(),
+        ..Feed::default()
+    }
+}
+
+/// The id of a bot's feed, made from its name alone: it stays when the flock moves to another address or
+/// port, as RFC 4287, 4.2.6 asks. A UUID of version 8, that is, one whose bits are our own business.
+fn feed_id(name: &str) -> String {
+    let digest = Sha256::digest(format!("flockd feed {name}"));
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    format!("urn:uuid:{}", uuid::Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+/// When the newest entry was posted. A feed must have such an instant even if nothing was posted yet; the
+/// epoch then says "never", and it says so until the first post.
+fn feed_updated(posts: &[Post]) -> FixedDateTime {
+    posts.iter().map(posted_at).max().unwrap_or(DateTime::UNIX_EPOCH).fixed_offset()
+}
+
+fn entry(public_url: &str, post: &Post) -> Option<Entry> {
+    let text = legal_in_xml(post.text.as_deref()?);
+    let at = posted_at(post);
+    Some(Entry {
+        title: Text::plain(title(&text)),
+        id: format!("urn:uuid:{}", post.id),
+        updated: at.fixed_offset(),
+        published: Some(at.fixed_offset()),
+        links: vec![link("alternate", "text/html", format!("{public_url}/posts/{}", post.id))],
+        content: Some(content(text)),
+        ..Entry::default()
+    })
+}
+
+/// A single line as it is. Readers may fold the line breaks of plain text (RFC 4287, 3.1.1.1), which would
+/// make prose of a stanza: that goes as HTML.
+fn content(text: String) -> Content {
+    let (kind, value) = match text.contains('\n') {
+        false => ("text", text),
+        true => ("html", with_breaks(&text).into_string()),
+    };
+    Content { content_type: Some(kind.to_owned()), value: Some(value), ..Content::default() }
+}
+
+/// Each line with a break after it; indents, which HTML would fold, become spaces that stay.
+fn with_breaks(text: &str) -> Markup {
+    let lines = text.split('\n').map(|line| {
+        let verse = line.trim_start();
+        (line[..line.len() - verse.len()].chars().count(), verse)
+    });
+    html! {
+        @for (at, (indent, verse)) in lines.enumerate() {
+            @if at > 0 { br; (PreEscaped("\n")) }
+            ("\u{a0}".repeat(indent)) (verse)
+        }
+    }
+}
+
+/// The first line of a text, shortened at a word's end.
+pub(super) fn title(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let Some((cut, _)) = line.grapheme_indices(true).nth(TITLE_MAX) else {
+        return line.to_owned();
+    };
+    let head = &line[..cut];
+    let whole_words = head.rfind(char::is_whitespace).filter(|end| *end > cut / 2).unwrap_or(cut);
+    format!("{}…", head[..whole_words].trim_end())
+}
+
+/// XML 1.0 can't carry two characters that a poem can, and a feed with one of them is no feed at all. The
+/// control characters, its other exceptions, never get into a post.
+fn legal_in_xml(text: &str) -> String {
+    text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
+}
+
+fn link(rel: &str, media_type: &str, href: String) -> Link {
+    Link { rel: rel.to_owned(), mime_type: Some(media_type.to_owned()), href, ..Link::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::samples;
+    use super::*;
+    use crate::flock::NetworkKind;
+
+    fn rendered(posts: &[Post]) -> (Feed, String) {
+        let bot = samples::bot("emily", NetworkKind::Feed);
+        let xml = String::from_utf8(document("http://birds.test", &bot, posts).body).unwrap();
+        (xml.parse().unwrap(), xml)
+    }
+
+    fn only_entry(text: &str) -> Entry {
+        rendered(&[samples::post("emily", 7, text)]).0.entries.remove(0)
+    }
+
+    #[test]
+    fn an_empty_feed_is_a_feed() {
+        let (feed, xml) = rendered(&[]);
+        assert!(xml.starts_with("<?xml version=\"1.0\"?>"), "{xml}");
+        assert!(xml.contains("<updated>1970-01-01T00:00:00+00:00</updated>"), "{xml}");
+        assert_eq!((feed.entries.len(), feed.title.as_str()), (0, "emily"));
+    }
+
+    #[test]
+    fn the_feed_id_knows_neither_address_nor_posts() {
+        // Written down, because readers of every flock have it: another value would be another feed.
+        assert_eq!(feed_id("emily"), "urn:uuid:c66a05f8-949a-8744-9bb8-19efc818df89");
+        assert_eq!(rendered(&[samples::post("emily", 7, "one")]).0.id, feed_id("emily"));
+        assert_ne!(feed_id("walt"), feed_id("emily"));
+    }
+
+    #[test]
+    fn what_every_entry_must_have() {
+        let post = samples::post("emily", 7, "one & <two>");
+        let (feed, xml) = rendered(std::slice::from_ref(&post));
+        let entry = &feed.entries[0];
+        assert_eq!(entry.id, format!("urn:uuid:{}", post.id));
+        assert_eq!(entry.title.as_str(), "one & <two>");
+        assert_eq!(entry.updated.to_utc(), posted_at(&post));
+        assert_eq!(entry.published, Some(entry.updated));
+        assert_eq!(entry.links[0].href, format!("http://birds.test/posts/{}", post.id));
+        assert_eq!(entry.content.as_ref().unwrap().value.as_deref(), Some("one & <two>"));
+        assert!(xml.contains("<content type=\"text\">one &amp; &lt;two&gt;</content>"), "{xml}");
+    }
+
+    #[test]
+    fn a_stanza_keeps_its_breaks_and_indents() {
+        let content = only_entry("one <i>\n  two\n\nthree").content.unwrap();
+        assert_eq!(content.content_type.as_deref(), Some("html"));
+        let expect = "one &lt;i&gt;<br>\n\u{a0}\u{a0}two<br>\n<br>\nthree";
+        assert_eq!(content.value.as_deref(), Some(expect));
+    }
+
+    #[test]
+    fn characters_that_xml_lacks_are_replaced() {
+        assert_eq!(
+            only_entry("a\u{ffff}b\u{fffe}").content.unwrap().value.as_deref(),
+            Some("a\u{fffd}b\u{fffd}")
+        );
+    }
+
+    #[test]
+    fn a_title_is_the_first_line_cut_at_a_word() {
+        assert_eq!(title("\n  one  \ntwo"), "one");
+        let long = title(&"word ".repeat(40));
+        assert!(long.ends_with("word…") && long.graphemes(true).count() <= TITLE_MAX + 1, "{long}");
+        // A family is one character to a person, and is not torn apart.
+        let family = "👩‍👩‍👧";
+        assert_eq!(title(&family.repeat(100)), format!("{}…", family.repeat(TITLE_MAX)));
+        assert_eq!(title(&"é".repeat(TITLE_MAX)), "é".repeat(TITLE_MAX));
+    }
+}

@@ -1,0 +1,167 @@
+//! The index page: the newest lines of all bots to be read like a book, and beside them the bots.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use maud::{Markup, html};
+
+use super::feed::title;
+use super::page::{Frame, REFRESH_S, feed_address, has_feed, layout, machine_time, verse, whole_time};
+use super::read::{Index, Leaf, posted_at};
+use crate::flock::post::Post;
+use crate::flock::{Bot, Flock, NetworkKind};
+
+/// The index: the newest lines, and the bots.
+pub(super) fn page(view: &Index<'_>) -> Markup {
+    let leaf = view.leaf;
+    let title = match leaf.number {
+        1 => "The flock".to_owned(),
+        number => format!("The flock, page {number}"),
+    };
+    let feeds: Vec<&Bot> = view.bots.iter().map(|(bot, _)| &***bot).filter(|bot| has_feed(bot)).collect();
+    let frame = Frame { title: &title, root: "./", refreshes: true, feeds: &feeds };
+    layout(
+        &frame,
+        &html! {
+            main #content {
+                div.top {
+                    h1 { "The flock" }
+                    p { (tally(view)) }
+                }
+                div.index.alone[leaf.number > 1] {
+                    @if leaf.number == 1 { (lines(view)) }
+                    (bots(view))
+                }
+            }
+            footer {
+                p { "Times are UTC. This page loads itself again every " (REFRESH_S) " seconds." }
+            }
+        },
+    )
+}
+
+fn tally(view: &Index<'_>) -> Markup {
+    let bots = match view.flock.bots.len() {
+        0 => return html! { "No bots yet." },
+        1 => "One bot".to_owned(),
+        more => format!("{} bots", grouped(more)),
+    };
+    html! { a href="#bots" { (bots) } ", a line of a poem at a time." }
+}
+
+/// A number with its thousands apart.
+fn grouped(number: usize) -> String {
+    match number / 1_000 {
+        0 => number.to_string(),
+        thousands => format!("{},{:03}", grouped(thousands), number % 1_000),
+    }
+}
+
+fn lines(view: &Index<'_>) -> Markup {
+    let days = view.newest.chunk_by(|one, next| day(one) == day(next));
+    html! {
+        section.lines aria-labelledby="lines" {
+            h2 #lines { "Latest lines" }
+            @if view.newest.is_empty() { (no_lines(view.flock)) }
+            @for posts in days {
+                h3 { time datetime=(day(&posts[0])) { (day(&posts[0]).format("%A, %-d %B %Y")) } }
+                @for post in posts { (line(post)) }
+            }
+        }
+    }
+}
+
+fn no_lines(flock: &Flock) -> Markup {
+    html! {
+        div.none {
+            @if flock.bots.is_empty() {
+                p { "There is nobody to post: add a bot to " code { "flock.toml" } "." }
+            } @else {
+                p { "No bot has posted yet." }
+                p { "Each keeps to the schedule that stands with its name. Lines appear here by themselves." }
+            }
+        }
+    }
+}
+
+fn line(post: &Post) -> Markup {
+    let text = post.text.as_deref().unwrap_or_default();
+    html! {
+        article {
+            (verse(text))
+            p.by {
+                b { (post.bot) } " "
+                @match address(post) {
+                    Some(address) => a href=(address) { (clock_time(posted_at(post))) },
+                    None => (clock_time(posted_at(post))),
+                }
+            }
+        }
+    }
+}
+
+/// Where a post is to be read by itself: with us, or on its network. Only an address of the web is linked.
+fn address(post: &Post) -> Option<String> {
+    match post.network {
+        NetworkKind::Feed => Some(format!("./posts/{}", post.id)),
+        _ => post.url.clone().filter(|url| url.starts_with("https://") || url.starts_with("http://")),
+    }
+}
+
+fn bots(view: &Index<'_>) -> Markup {
+    html! {
+        section.bots aria-labelledby="bots" {
+            h2 #bots { "Bots" }
+            ul {
+                @for (bot, last) in &view.bots { li { (bot_card(bot, last.as_ref())) } }
+            }
+            @if view.leaf.of > 1 { (leaves(view.leaf)) }
+        }
+    }
+}
+
+fn bot_card(bot: &Bot, last: Option<&Post>) -> Markup {
+    html! {
+        h3 { (bot.name) }
+        p.place {
+            @if has_feed(bot) {
+                "in its " a href=(feed_address("./", bot)) { "Atom feed" span.unseen { " of " (bot.name) } }
+            } @else {
+                "on " (bot.network)
+                @if let Some(account) = &bot.account { " as @" (account) }
+            }
+        }
+        @match last {
+            Some(post) => p.last {
+                bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) } " "
+                (whole_time(posted_at(post)))
+            },
+            None => p.last { "Nothing posted yet." },
+        }
+        p.when { "Posts at " code { (bot.schedule.text()) } " " (bot.schedule.zone().name()) }
+    }
+}
+
+fn leaves(leaf: Leaf) -> Markup {
+    html! {
+        nav aria-label="Pages of bots" {
+            @if leaf.number > 1 { a rel="prev" href=(leaf_address(leaf.number - 1)) { "← Previous" } }
+            span { "Page " (leaf.number) " of " (leaf.of) }
+            @if leaf.number < leaf.of { a rel="next" href=(leaf_address(leaf.number + 1)) { "Next →" } }
+        }
+    }
+}
+
+fn leaf_address(number: usize) -> String {
+    match number {
+        1 => "./".to_owned(),
+        more => format!("./?page={more}"),
+    }
+}
+
+fn day(post: &Post) -> NaiveDate {
+    posted_at(post).date_naive()
+}
+
+/// A time under the heading of its day.
+fn clock_time(at: DateTime<Utc>) -> Markup {
+    html! { time datetime=(machine_time(at)) { (at.format("%H:%M:%S")) } }
+}

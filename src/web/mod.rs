@@ -1,0 +1,201 @@
+//! The daemon's own web server: the index page, a page for each post of the embedded feeds, the feeds, health.
+//!
+//! It only reads: nothing that a visitor sends changes the flock or the ledger, so there is no body, no
+//! cookie and no script anywhere. What pages look like is in [`index`] and [`page`], a feed in [`feed`]; how an answer
+//! is labelled and compared with what the visitor has is in [`answer`], how long a visitor is waited for in
+//! [`door`]. Binding the port is the daemon's work, posting the engine's.
+
+mod answer;
+mod assets;
+mod door;
+mod feed;
+mod index;
+mod page;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+use crate::flock::post::PostId;
+use crate::flock::{Flock, NetworkKind};
+use crate::store::{Store, StoreError};
+use answer::Document;
+use door::{Door, Limits};
+
+/// What is served: a flock and its ledger. Cheap to clone.
+#[derive(Clone)]
+pub struct Site {
+    /// The bots, and where others reach this server.
+    pub flock: Arc<Flock>,
+    /// The ledger, which is only read here.
+    pub store: Arc<dyn Store>,
+    /// Whether the last look at the ledger failed, so that a long trouble is logged once.
+    troubled: Arc<AtomicBool>,
+}
+
+impl Site {
+    /// The site of a flock.
+    pub fn new(flock: Arc<Flock>, store: Arc<dyn Store>) -> Self {
+        Self { flock, store, troubled: Arc::default() }
+    }
+
+    /// What the ledger said, or `None` with a word in the log when trouble begins. The visitor is told
+    /// nothing of it: the text may name files of the machine.
+    fn heard<T>(&self, said: Result<T, StoreError>) -> Option<T> {
+        let was_troubled = self.troubled.swap(said.is_err(), Ordering::Relaxed);
+        match &said {
+            Err(problem) if !was_troubled => {
+                tracing::error!(%problem, "the web pages can't read the ledger; visitors get 503 meanwhile");
+            }
+            Ok(_) if was_troubled => tracing::info!("the web pages can read the ledger again"),
+            _ => {}
+        }
+        said.ok()
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Site({} bots)", self.flock.bots.len())
+    }
+}
+
+/// Serves the site until `shutdown` is there: then no new visitor is let in, answers under way may end,
+/// but not for long.
+pub async fn serve(
+    listener: TcpListener,
+    site: Site,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    serve_within(Limits::DEFAULT, listener, site, shutdown).await
+}
+
+async fn serve_within(
+    limits: Limits,
+    listener: TcpListener,
+    site: Site,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    let (tell, told) = oneshot::channel::<()>();
+    let stopping = async move {
+        shutdown.await;
+        drop(tell);
+    };
+    let server = axum::serve(Door::new(listener, &limits), router(site)).with_graceful_shutdown(stopping);
+    let mut server = pin!(server.into_future());
+    tokio::select! {
+        done = &mut server => return done,
+        _ = told => {}
+    }
+    match tokio::time::timeout(limits.farewell, server).await {
+        Ok(done) => done,
+        Err(_) => {
+            tracing::warn!("some visitors of the web pages were still reading; they are cut off");
+            Ok(())
+        }
+    }
+}
+
+/// The routes of the site. They answer GET and HEAD, and nothing else.
+pub fn router(site: Site) -> Router {
+    Router::new()
+        .route("/", get(front))
+        .route("/posts/{id}", get(post))
+        .route("/feeds/{file}", get(atom))
+        .route("/style.css", get(style))
+        .route("/icon.svg", get(icon))
+        .route("/healthz", get(healthz))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(map_response(answer::secured))
+        .with_state(site)
+}
+
+async fn front(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Response {
+    let Some(leaf) = read::Leaf::asked(uri.query(), site.flock.bots.len()) else {
+        return not_found(uri).await;
+    };
+    match site.heard(read::index(&site, leaf).await) {
+        Some(view) => answer::conditional(&headers, Document::page(index::page(&view))),
+        None => troubled(&uri),
+    }
+}
+
+async fn post(
+    State(site): State<Site>,
+    id: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let Some(id) = id.ok().and_then(|Path(text)| canonical_id(&text)) else {
+        return not_found(uri).await;
+    };
+    match site.heard(read::feed_post(&site, id).await) {
+        Some(Some(post)) => answer::conditional(&headers, Document::page(page::post(&site.flock, &post))),
+        Some(None) => not_found(uri).await,
+        None => troubled(&uri),
+    }
+}
+
+/// An id in the one spelling that is linked to: the same post has no second address.
+fn canonical_id(text: &str) -> Option<PostId> {
+    text.parse::<PostId>().ok().filter(|id| id.to_string() == text)
+}
+
+async fn atom(
+    State(site): State<Site>,
+    file: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let name = file.as_ref().ok().and_then(|Path(file)| file.strip_suffix(".atom"));
+    let bot = name.and_then(|name| site.flock.bot(name)).filter(|bot| bot.network == NetworkKind::Feed);
+    let Some(bot) = bot else {
+        return not_found(uri).await;
+    };
+    match site.heard(read::feed_posts(&site, bot).await) {
+        Some(posts) => answer::conditional(&headers, feed::document(&site.flock.web.public_url, bot, &posts)),
+        None => troubled(&uri),
+    }
+}
+
+async fn style(uri: Uri, headers: HeaderMap) -> Response {
+    answer::conditional(&headers, assets::style(uri.query()))
+}
+
+async fn icon(headers: HeaderMap) -> Response {
+    answer::conditional(&headers, assets::icon())
+}
+
+/// Alive while it answers. The ledger is not asked: a full disk is no reason to start the daemon anew.
+async fn healthz() -> Response {
+    answer::plain("ok")
+}
+
+async fn not_found(uri: Uri) -> Response {
+    answer::not_found(page::not_found(&uri))
+}
+
+async fn not_allowed(uri: Uri) -> Response {
+    answer::not_allowed(page::not_allowed(&uri))
+}
+
+fn troubled(uri: &Uri) -> Response {
+    answer::unavailable(page::troubled(uri))
+}

@@ -1,0 +1,180 @@
+//! What every page has around what it says, and the pages that are little more than that: one post, and
+//! the notes that say what is not there. The index is in [`super::index`].
+//!
+//! Pages link with relative addresses, so that they work behind a proxy under any path. They have no
+//! script, and no clock: times are instants, never "ago".
+
+use axum::http::Uri;
+use chrono::{DateTime, SecondsFormat, Utc};
+use maud::{DOCTYPE, Markup, html};
+
+use super::assets;
+use super::feed::title;
+use super::read::posted_at;
+use crate::flock::post::Post;
+use crate::flock::{Bot, Flock, NetworkKind};
+
+/// How soon a page that waits for news loads itself again, in seconds: the example flock posts so often.
+pub(super) const REFRESH_S: u32 = 10;
+
+/// What a page is, around what it says.
+pub(super) struct Frame<'a> {
+    pub(super) title: &'a str,
+    /// The way from this page to the index: `./` or `../`.
+    pub(super) root: &'a str,
+    /// Whether the page loads itself again.
+    pub(super) refreshes: bool,
+    /// The bots whose feeds a reader may find here.
+    pub(super) feeds: &'a [&'a Bot],
+}
+
+/// A poem's words, a block for each line: one that is too long for the screen goes on indented, as in a
+/// book, and is not taken for two. Their language is not ours to know, nor the way they run.
+pub(super) fn verse(text: &str) -> Markup {
+    let lines = text.lines().count();
+    html! {
+        p.verse.stanza[lines > 1] lang="" dir="auto" {
+            @for (at, line) in text.lines().enumerate() {
+                @if at > 0 { "\n" }
+                span { (line) @if line.is_empty() { br; } }
+            }
+        }
+    }
+}
+
+/// One post by itself.
+pub(super) fn post(flock: &Flock, post: &Post) -> Markup {
+    let text = post.text.as_deref().unwrap_or_default();
+    let title = format!("{} · {}", title(text), post.bot);
+    let bot = flock.bot(post.bot.as_str()).filter(|bot| has_feed(bot));
+    let feeds: Vec<&Bot> = bot.iter().map(|bot| &***bot).collect();
+    layout(
+        &Frame { title: &title, root: "../", refreshes: false, feeds: &feeds },
+        &html! {
+            main #content .single {
+                article {
+                    h1.unseen { "A line by " (post.bot) }
+                    (verse(text))
+                    p.by { b { (post.bot) } " " (whole_time(posted_at(post))) }
+                }
+                @if let Some(bot) = bot {
+                    p { a href=(feed_address("../", bot)) { "Atom feed" span.unseen { " of " (bot.name) } } }
+                }
+            }
+        },
+    )
+}
+
+/// There is nothing at this address.
+pub(super) fn not_found(uri: &Uri) -> Markup {
+    let text = html! { "There is nothing at this address. A line that was here may have been taken back." };
+    note(uri, "Not found", false, &text)
+}
+
+/// Only reading is possible.
+pub(super) fn not_allowed(uri: &Uri) -> Markup {
+    note(uri, "Not possible", false, &html! { "This page can only be read." })
+}
+
+/// The ledger can't be read.
+pub(super) fn troubled(uri: &Uri) -> Markup {
+    let text = html! { "The flock can't read its ledger at the moment. This page tries again by itself." };
+    note(uri, "One moment", true, &text)
+}
+
+fn note(uri: &Uri, title: &str, refreshes: bool, text: &Markup) -> Markup {
+    let root = way_up(uri.path());
+    layout(
+        &Frame { title, root: &root, refreshes, feeds: &[] },
+        &html! {
+            main #content .note {
+                h1 { (title) }
+                p { (text) }
+                p { a href=(root) { "To the flock" } }
+            }
+        },
+    )
+}
+
+/// The way from an address to the index. Nothing of ours is deep; who asks for depth gets the plain root.
+fn way_up(path: &str) -> String {
+    match path.matches('/').count() {
+        0 | 1 => "./".to_owned(),
+        depth @ 2..=8 => "../".repeat(depth - 1),
+        _ => "/".to_owned(),
+    }
+}
+
+/// A whole page around a body.
+pub(super) fn layout(frame: &Frame<'_>, body: &Markup) -> Markup {
+    let root = frame.root;
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                @if frame.refreshes { meta http-equiv="refresh" content=(REFRESH_S); }
+                title { (frame.title) " · flockd" }
+                link rel="stylesheet" href={ (root) (assets::style_address()) };
+                link rel="icon" type="image/svg+xml" href={ (root) "icon.svg" };
+                @for bot in frame.feeds {
+                    link rel="alternate" type="application/atom+xml" title=(bot.name)
+                        href=(feed_address(root, bot));
+                }
+            }
+            body {
+                a.skip href="#content" { "To the content" }
+                header {
+                    a href=(root) { img src={ (root) "icon.svg" } alt="" width="22" height="22"; "flockd" }
+                }
+                (body)
+            }
+        }
+    }
+}
+
+pub(super) fn has_feed(bot: &Bot) -> bool {
+    bot.network == NetworkKind::Feed
+}
+
+pub(super) fn feed_address(root: &str, bot: &Bot) -> String {
+    format!("{root}feeds/{}.atom", bot.name)
+}
+
+/// A time that stands alone.
+pub(super) fn whole_time(at: DateTime<Utc>) -> Markup {
+    html! { time datetime=(machine_time(at)) { (at.format("%-d %B %Y, %H:%M:%S UTC")) } }
+}
+
+pub(super) fn machine_time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stanza_is_broken_where_its_poet_broke_it() {
+        let block = |text| verse(text).into_string();
+        assert_eq!(block("one"), "<p class=\"verse\" lang=\"\" dir=\"auto\"><span>one</span></p>");
+        let stanza = block("one\n  two\n\nthree");
+        assert!(stanza.contains("verse stanza"), "{stanza}");
+        assert!(
+            stanza.contains("<span>one</span>\n<span>  two</span>\n<span><br></span>\n<span>three"),
+            "{stanza}"
+        );
+    }
+
+    #[test]
+    fn every_page_finds_its_way_to_the_index() {
+        let base = reqwest::Url::parse("http://birds.test/behind/a/proxy/").unwrap();
+        for path in ["/", "/one", "/posts/1", "/posts/1/", "/a//b", "/1/2/3/4/5/6/7/8"] {
+            let here = base.join(&path[1..]).unwrap();
+            assert_eq!(here.join(&way_up(path)).unwrap(), base, "{path}");
+        }
+        assert_eq!(way_up(&"/".repeat(9)), "/");
+    }
+}

@@ -1,0 +1,52 @@
+//! The site as a visitor meets it: over a real connection.
+
+mod limits;
+mod pages;
+pub(in crate::web) mod samples;
+
+use std::sync::Arc;
+
+use reqwest::{Client, Method, RequestBuilder, Response};
+use tokio::net::TcpListener;
+
+use super::{Site, serve};
+use crate::flock::Bot;
+use crate::flock::post::Post;
+use samples::Shelf;
+
+/// A site that is being served while this is held.
+struct Served {
+    address: String,
+    shelf: Arc<Shelf>,
+    client: Client,
+}
+
+async fn served(bots: Vec<Bot>, posts: Vec<Post>) -> Served {
+    let shelf = Arc::new(Shelf { posts: posts.into(), ..Shelf::default() });
+    let site = Site::new(Arc::new(samples::flock(bots)), shelf.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(serve(listener, site, std::future::pending()));
+    let client = Client::builder().no_proxy().build().unwrap();
+    Served { address, shelf, client }
+}
+
+impl Served {
+    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.address))
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.ask(Method::GET, path).send().await.unwrap()
+    }
+
+    async fn text(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.text().await.unwrap()
+    }
+}
+
+fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
+    answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}

@@ -1,0 +1,176 @@
+//! Bots and posts to look at, and a ledger in memory that can be read and nothing else.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Notify;
+
+use crate::flock::poem::{LineId, Split, TextId};
+use crate::flock::post::{Move, Post, PostId, State};
+use crate::flock::schedule::Schedule;
+use crate::flock::{Account, AtEnd, Bot, BotName, Flock, NetworkKind, OnMiss, Order, Web};
+use crate::store::{Answer, Draft, Entry, Filter, NotRenamed, Standing, Store, StoreError, Wish};
+
+/// A bot with nothing special.
+pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
+    Bot {
+        name: name.parse().unwrap(),
+        network,
+        app: None,
+        account: None,
+        poem: "poem.txt".into(),
+        split: Split::Line,
+        schedule: Schedule::parse("0 */3 * * *", chrono_tz::Europe::Berlin).unwrap(),
+        jitter: Duration::ZERO,
+        order: Order::Shuffle,
+        at_end: AtEnd::Stop,
+        on_miss: OnMiss::Once,
+        max_late: Duration::from_secs(3_600),
+        max_per_hour: 60,
+        was: None,
+        tokens: None,
+    }
+}
+
+/// A flock of these bots.
+pub(in crate::web) fn flock(bots: Vec<Bot>) -> Flock {
+    Flock {
+        database: "sqlite:flock.db".to_owned(),
+        web: Web { listen: "127.0.0.1:7878".parse().unwrap(), public_url: "http://birds.test".to_owned() },
+        bots: bots.into_iter().map(Arc::new).collect(),
+    }
+}
+
+/// A text posted to a feed some minutes after an instant that all samples share.
+pub(in crate::web) fn post(bot: &str, minutes: i64, text: &str) -> Post {
+    let start: DateTime<Utc> = "2026-03-01T23:30:05Z".parse().unwrap();
+    let at = start + TimeDelta::minutes(minutes);
+    let mut random = [0; 10];
+    random[0] = text.bytes().fold(0, u8::wrapping_add);
+    Post {
+        id: PostId::new(at, random),
+        bot: bot.parse().unwrap(),
+        network: NetworkKind::Feed,
+        state: State::Posted,
+        slot: Some(at),
+        due_at: at,
+        line: None,
+        text: Some(text.to_owned()),
+        attempts: 1,
+        errors: 0,
+        doubted: false,
+        remote_id: None,
+        url: None,
+        cause: None,
+        reason: None,
+        planned_at: at,
+        sent_at: Some(at),
+        retry_at: None,
+        settled_at: Some(at + TimeDelta::seconds(1)),
+    }
+}
+
+/// A ledger in memory.
+#[derive(Default)]
+pub(in crate::web) struct Shelf {
+    pub(in crate::web) posts: Mutex<Vec<Post>>,
+    /// Whether reading fails.
+    pub(in crate::web) broken: AtomicBool,
+    /// Whether reading waits for `go_on`, after a word to `asked`.
+    pub(in crate::web) slow: AtomicBool,
+    pub(in crate::web) asked: Notify,
+    pub(in crate::web) go_on: Notify,
+}
+
+impl Shelf {
+    async fn check(&self) -> Result<(), StoreError> {
+        if self.slow.load(Ordering::Relaxed) {
+            self.asked.notify_one();
+            self.go_on.notified().await;
+        }
+        match self.broken.load(Ordering::Relaxed) {
+            true => Err(StoreError::Unusable("/secret/place/flock.db is not a database".to_owned())),
+            false => Ok(()),
+        }
+    }
+}
+
+fn never<T>() -> Result<T, StoreError> {
+    Err(StoreError::Unusable("web pages only read posts".to_owned()))
+}
+
+#[async_trait]
+impl Store for Shelf {
+    async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError> {
+        self.check().await?;
+        Ok(self.posts.lock().unwrap().iter().find(|post| post.id == id).cloned())
+    }
+
+    async fn posts(&self, filter: &Filter) -> Result<Vec<Post>, StoreError> {
+        self.check().await?;
+        let mut posts = self.posts.lock().unwrap().clone();
+        posts.retain(|post| filter.bot.as_ref().is_none_or(|bot| *bot == post.bot));
+        posts.retain(|post| filter.state.is_none_or(|state| state == post.state));
+        posts.retain(|post| filter.network.is_none_or(|network| network == post.network));
+        posts.sort_by_key(|post| std::cmp::Reverse(post.id));
+        posts.truncate(filter.limit.map_or(usize::MAX, |limit| limit as usize));
+        Ok(posts)
+    }
+
+    async fn enter(&self, _: &[Entry], _: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError> {
+        never()
+    }
+    async fn take_over(&self, _: DateTime<Utc>) -> Result<Vec<Post>, StoreError> {
+        never()
+    }
+    async fn standing(&self, _: &BotName, _: DateTime<Utc>) -> Result<Option<Standing>, StoreError> {
+        never()
+    }
+    async fn used(&self, _: &BotName, _: u32) -> Result<HashSet<LineId>, StoreError> {
+        never()
+    }
+    async fn duplicates(&self, _: &BotName, _: u32, _: TextId) -> Result<u32, StoreError> {
+        never()
+    }
+    async fn take(&self, _: PostId) -> Result<bool, StoreError> {
+        never()
+    }
+    async fn ring(&self) -> bool {
+        false
+    }
+    async fn rung(&self) {}
+    async fn open(&self, _: &Draft) -> Result<Post, StoreError> {
+        never()
+    }
+    async fn advance(&self, _: PostId, _: &Move, _: DateTime<Utc>) -> Result<Post, StoreError> {
+        never()
+    }
+    async fn consider(&self, _: &BotName, _: DateTime<Utc>, _: u32) -> Result<(), StoreError> {
+        never()
+    }
+    async fn remember(&self, _: &BotName, _: &Account) -> Result<(), StoreError> {
+        never()
+    }
+    async fn wish(&self, _: &Wish) -> Result<(), StoreError> {
+        never()
+    }
+    async fn open_wishes(&self) -> Result<Vec<Wish>, StoreError> {
+        never()
+    }
+    async fn answer(&self, _: PostId, _: &Answer) -> Result<(), StoreError> {
+        never()
+    }
+    async fn answered(&self, _: PostId) -> Result<Option<Answer>, StoreError> {
+        never()
+    }
+    async fn withdraw(&self, _: PostId) -> Result<bool, StoreError> {
+        never()
+    }
+    async fn copy_to(&self, _: &std::path::Path) -> Result<(), StoreError> {
+        never()
+    }
+}
