@@ -15,12 +15,13 @@
 //! - [`daemon`] wires all that together until told to stop.
 //! - [`cli`] has a file for each verb that a person types.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod daemon;
 pub mod engine;
-pub mod shelf;
-
 pub mod flock;
 pub mod net;
-
+pub mod shelf;
 pub mod store;
 pub mod web;

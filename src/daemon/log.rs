@@ -58,7 +58,10 @@ fn log_flock(event: &Event) {
         Event::Stopping { in_flight } => tracing::info!(in_flight, "stopping: waiting for posts in flight"),
         Event::Stopped { abandoned: 0 } => tracing::info!("stopped; everything is recorded"),
         Event::Stopped { abandoned } => {
-            tracing::error!(abandoned, "stopped with posts in flight: they will be unknown at the next start");
+            tracing::error!(
+                abandoned,
+                "stopped with posts in flight: they will be unknown at the next start"
+            );
         }
         Event::ClockWentBack { seconds } => {
             tracing::warn!(seconds, "the clock was set back: slots that were used stay used, so bots wait");

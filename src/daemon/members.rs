@@ -23,12 +23,7 @@ pub(super) fn members(flock: &Flock, clock: &Arc<dyn Clock>, on_paper: bool) -> 
     Ok(flock.bots.iter().map(member).collect())
 }
 
-fn network(
-    flock: &Flock,
-    bot: &Bot,
-    client: &reqwest::Client,
-    clock: &Arc<dyn Clock>,
-) -> Arc<dyn Network> {
+fn network(flock: &Flock, bot: &Bot, client: &reqwest::Client, clock: &Arc<dyn Clock>) -> Arc<dyn Network> {
     match (bot.network, &bot.app) {
         (NetworkKind::Paper, _) => Arc::new(Paper),
         (NetworkKind::X, Some(app)) => x(bot, app, client, clock),
@@ -55,6 +50,7 @@ fn credentials(bot: &Bot, app: &App) -> Result<Credentials, String> {
         consumer_key: secret::resolve(&app.consumer_key).map_err(named("consumer_key"))?,
         consumer_secret: secret::resolve(&app.consumer_secret).map_err(named("consumer_secret"))?,
         access_token: secret::resolve(&tokens.access_token).map_err(named("access_token"))?,
-        access_token_secret: secret::resolve(&tokens.access_token_secret).map_err(named("access_token_secret"))?,
+        access_token_secret: secret::resolve(&tokens.access_token_secret)
+            .map_err(named("access_token_secret"))?,
     })
 }

@@ -17,7 +17,7 @@ use crate::engine::Engine;
 use crate::flock::Flock;
 use crate::flock::event::{Events, Listener};
 use crate::store::sqlite::Sqlite;
-use crate::store::{Answer, Store, StoreError, Wish};
+use crate::store::{Answer, Store, StoreError, Want, Wish};
 use crate::web::{self, Site};
 
 /// What a daemon is started with.
@@ -91,7 +91,11 @@ pub async fn rehearse(mut setting: Setting, shutdown: impl Future<Output = ()>) 
 
 /// Grants one wish without a daemon: the caller has found that nobody holds the ledger.
 pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Result<Answer, DaemonError> {
-    let engine = engine(&setting.flock, setting.clock, setting.dice, setting.listeners, &store, false)?;
+    // Only the bot in question, and a network only if it is called: no secret is read without need.
+    let bots = setting.flock.bot(wish.what.bot()).cloned().into_iter().collect();
+    let flock = Flock { bots, ..Flock::clone(&setting.flock) };
+    let on_paper = matches!(wish.what, Want::Settle { .. });
+    let engine = engine(&flock, setting.clock, setting.dice, setting.listeners, &store, on_paper)?;
     engine.take_over().await?;
     store.wish(wish).await?;
     Ok(engine.grant(wish).await?)

@@ -49,6 +49,24 @@ pub struct Web {
     pub public_url: String,
 }
 
+impl Web {
+    /// The URL at which this machine reaches a server of its own that listens on `listen`.
+    pub fn own_url(listen: SocketAddr) -> String {
+        if listen.ip().is_unspecified() {
+            format!("http://127.0.0.1:{}", listen.port())
+        } else {
+            format!("http://{listen}")
+        }
+    }
+
+    /// The same server on another address. A public URL of its own stays as it is.
+    #[must_use]
+    pub fn listening_on(self, listen: SocketAddr) -> Self {
+        let derived = self.public_url == Self::own_url(self.listen);
+        Self { listen, public_url: if derived { Self::own_url(listen) } else { self.public_url } }
+    }
+}
+
 /// One bot: a name, an account on one network, a poem and a schedule.
 #[derive(Debug, Clone)]
 pub struct Bot {

@@ -4,6 +4,7 @@
 //! *means* ([`Outcome`]), the engine decides what happens next. Retrying is never done here.
 
 pub mod feed;
+pub mod http;
 
 pub mod locked;
 pub mod paper;

@@ -3,4 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper that fails should fail its test on the spot")]
 #![allow(missing_docs, unreachable_pub, reason = "what helpers are for stands at the head of their files")]
 
+mod bad_input;
 mod house;
+mod program;
+mod support;

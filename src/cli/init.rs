@@ -1,0 +1,32 @@
+//! `flockd init`: a starter configuration and poem. What is there already is left alone.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+const FLOCK: &str = include_str!("starter/flock.toml");
+const POEM: &str = include_str!("starter/robin.txt");
+
+pub(super) fn init(folder: &Path) -> Result<ExitCode> {
+    let (flock, poem) = (folder.join("flock.toml"), folder.join("poems").join("robin.txt"));
+    if let Some(there) = [&flock, &poem].into_iter().find(|path| path.exists()) {
+        bail!("{} is there already: nothing was changed; name another folder", there.display());
+    }
+    let poems = folder.join("poems");
+    fs::create_dir_all(&poems).with_context(|| format!("the folder {} can't be made", poems.display()))?;
+    create(&poem, POEM)?;
+    create(&flock, FLOCK)?;
+    let flock = flock.display();
+    println!("made {} and {flock}", poem.display());
+    println!("next: `flockd check --config {flock}`, then `flockd run --config {flock}`");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn create(path: &Path, text: &str) -> Result<()> {
+    let made = OpenOptions::new().write(true).create_new(true).open(path);
+    let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.with_context(|| format!("{} can't be written", path.display()))
+}

@@ -1,0 +1,122 @@
+//! What a person types: one file for each verb. This file parses, and hands on.
+//!
+//! Exit status: 0 done, 1 failed, 2 misuse (by clap).
+
+mod check;
+mod forecast;
+mod init;
+mod next;
+mod output;
+mod post;
+mod posts;
+mod run;
+mod settle;
+mod status;
+mod wishing;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Loaded};
+
+/// Keeps a flock of bots, each with an account and a poem, and posts a line on schedule, never twice.
+#[derive(Debug, Parser)]
+#[command(name = "flockd", version, about, disable_help_subcommand = true)]
+pub struct Arguments {
+    /// The flock's configuration.
+    #[arg(long, global = true, env = "FLOCK_CONFIG", default_value = "flock.toml", value_name = "PATH")]
+    config: PathBuf,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make a starter flock.toml and poem.
+    Init {
+        /// The folder to make them in.
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Say everything that is wrong with configuration and poems, then what to expect.
+    Check(Json),
+    /// Run the flock until told to stop.
+    Run {
+        /// Post to nowhere, on a throw-away copy of the ledger: nothing is consumed.
+        #[arg(long)]
+        dry_run: bool,
+        /// Listen here instead of where [web] says; a dry run listens nowhere unless asked by this.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
+    },
+    /// How each bot is.
+    Status(Json),
+    /// The coming slots.
+    Next {
+        /// How many.
+        #[arg(short, long, default_value_t = 20, value_name = "N")]
+        number: usize,
+        /// Of this bot only.
+        #[arg(long)]
+        bot: Option<String>,
+        #[command(flatten)]
+        json: Json,
+    },
+    /// What the ledger says was posted, and what was not.
+    Posts(posts::Which),
+    /// Post now: the given text, or the bot's next line.
+    Post {
+        /// The bot.
+        bot: String,
+        /// The text; `-` reads it from standard input; nothing means the next line of the poem.
+        #[arg(allow_hyphen_values = true)]
+        text: Option<String>,
+    },
+    /// Say whether a post whose outcome is unknown has arrived.
+    #[command(group = clap::ArgGroup::new("outcome").required(true).args(["posted", "not_posted"]))]
+    Settle {
+        /// The post's id, as `flockd posts --state unknown` shows it.
+        post: String,
+        /// The network has it.
+        #[arg(long)]
+        posted: bool,
+        /// The network does not have it.
+        #[arg(long)]
+        not_posted: bool,
+    },
+}
+
+/// For the verbs that read.
+#[derive(Debug, Clone, Copy, Args)]
+struct Json {
+    /// Print JSON, whose shape is stable.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what was typed.
+pub async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let Arguments { config, verb } = arguments;
+    match verb {
+        Verb::Init { folder } => init::init(&folder),
+        Verb::Check(Json { json }) => check::check(&config, json).await,
+        Verb::Run { dry_run, listen } => run::run(&config, dry_run, listen).await,
+        Verb::Status(Json { json }) => status::status(&load(&config)?, json).await,
+        Verb::Next { number, bot, json } => {
+            next::next(&load(&config)?, number, bot.as_deref(), json.json).await
+        }
+        Verb::Posts(which) => posts::posts(&load(&config)?, which).await,
+        Verb::Post { bot, text } => post::post(load(&config)?, &bot, text).await,
+        Verb::Settle { post, posted, .. } => settle::settle(load(&config)?, &post, posted).await,
+    }
+}
+
+/// The flock, or every complaint about it.
+fn load(config: &std::path::Path) -> Result<Loaded> {
+    Ok(config::load(config, SystemClock.now())?)
+}

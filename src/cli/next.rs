@@ -1,0 +1,68 @@
+//! `flockd next`: the coming slots of the flock, in order of time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::output;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Loaded;
+use crate::flock::Flock;
+
+#[derive(Serialize)]
+struct Row<'a> {
+    bot: &'a str,
+    slot: String,
+}
+
+pub(super) async fn next(loaded: &Loaded, number: usize, bot: Option<&str>, json: bool) -> Result<ExitCode> {
+    if let Some(bot) = bot {
+        loaded.flock.bot(bot).with_context(|| format!("there is no bot {bot} in flock.toml"))?;
+    }
+    let now = SystemClock.now();
+    let slots = coming(&loaded.flock, bot, now, number);
+    if json {
+        let rows: Vec<Row<'_>> = slots
+            .iter()
+            .map(|(slot, at)| Row { bot: name(loaded, *at), slot: output::instant(*slot) })
+            .collect();
+        output::print_json(&rows)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = output::table(&["slot", "", "bot"]);
+    for (slot, at) in slots {
+        let zone = loaded.flock.bots[at].schedule.zone();
+        table.add_row([output::local(slot, zone), output::distance(slot, now), name(loaded, at).to_owned()]);
+    }
+    output::print(&table);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn name(loaded: &Loaded, at: usize) -> &str {
+    loaded.flock.bots[at].name.as_str()
+}
+
+/// The first `number` slots after `now`, each with its bot's place in the flock.
+fn coming(
+    flock: &Flock,
+    only: Option<&str>,
+    now: DateTime<Utc>,
+    number: usize,
+) -> Vec<(DateTime<Utc>, usize)> {
+    let wanted = |bot: &str| only.is_none_or(|only| only == bot);
+    let firsts = flock.bots.iter().enumerate().filter(|(_, bot)| wanted(bot.name.as_str()));
+    let firsts = firsts.filter_map(|(at, bot)| Some(Reverse((bot.schedule.next_after(now)?, at))));
+    let mut heap: BinaryHeap<_> = firsts.collect();
+    let mut slots = Vec::new();
+    while slots.len() < number
+        && let Some(Reverse((slot, at))) = heap.pop()
+    {
+        slots.push((slot, at));
+        heap.extend(flock.bots[at].schedule.next_after(slot).map(|slot| Reverse((slot, at))));
+    }
+    slots
+}

@@ -1,0 +1,117 @@
+//! How the verbs print: tables for people, JSON for programs.
+
+use std::io::IsTerminal;
+
+use anyhow::Result;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// Prints a value as JSON.
+pub(super) fn print_json(value: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string_pretty(value)?);
+    Ok(())
+}
+
+/// A table with these headings, as wide as the terminal at most.
+pub(super) fn table(headings: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    if !coloured() {
+        table.force_no_tty();
+    }
+    table.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Dim)));
+    table
+}
+
+/// Prints a table, without the blanks that pad its lines.
+pub(super) fn print(table: &Table) {
+    for line in table.lines() {
+        println!("{}", line.trim_end());
+    }
+}
+
+/// Whether standard output is a terminal on whose user colour is not lost (<https://no-color.org>).
+pub(super) fn coloured() -> bool {
+    std::io::stdout().is_terminal() && colour_wanted()
+}
+
+/// The same for standard error, where the log goes.
+pub(super) fn coloured_log() -> bool {
+    std::io::stderr().is_terminal() && colour_wanted()
+}
+
+fn colour_wanted() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A word in the colour of good, waiting or bad.
+pub(super) fn word(word: &str) -> Cell {
+    let colour = match word {
+        "ok" | "posted" => Color::Green,
+        "waiting" | "planned" | "sending" | "exhausted" | "released" | "deleted" | "warning" => Color::Yellow,
+        _ => Color::Red,
+    };
+    Cell::new(word).fg(colour)
+}
+
+/// An instant for programs: RFC 3339 in UTC.
+pub(super) fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// An instant for people, in a zone of theirs.
+pub(super) fn local(at: DateTime<Utc>, zone: chrono_tz::Tz) -> String {
+    at.with_timezone(&zone).format("%a %Y-%m-%d %H:%M:%S %Z").to_string()
+}
+
+/// How far away an instant is, in its two largest units.
+pub(super) fn distance(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let apart = at - now;
+    let words = span(apart.abs());
+    if apart < TimeDelta::zero() { format!("{words} ago") } else { format!("in {words}") }
+}
+
+/// A length of time in its two largest units.
+pub(super) fn span(length: TimeDelta) -> String {
+    let seconds = length.num_seconds();
+    let units =
+        [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let from = units.iter().position(|(count, _)| *count > 0).unwrap_or(units.len() - 1);
+    let shown =
+        units[from..].iter().take(2).filter(|(count, unit)| *count > 0 || (*unit == "s" && from == 3));
+    shown.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
+}
+
+/// A text on one line, cut to a length.
+pub(super) fn one_line(text: &str, most: usize) -> String {
+    let text = text.replace('\n', " / ");
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_read_well() {
+        let now = DateTime::UNIX_EPOCH;
+        let check =
+            |seconds: i64, expect: &str| assert_eq!(distance(now + TimeDelta::seconds(seconds), now), expect);
+        check(0, "in 0s");
+        check(59, "in 59s");
+        check(-60, "1m ago");
+        check(3_661, "in 1h 1m");
+        check(86_400 * 3 + 59, "in 3d");
+        check(-90_000, "1d 1h ago");
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(one_line("añb\ncd", 4), "añb…");
+        assert_eq!(one_line("año\nñ", 9), "año / ñ");
+    }
+}

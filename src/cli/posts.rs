@@ -1,0 +1,118 @@
+//! `flockd posts`: the ledger, newest first.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use comfy_table::Cell;
+use serde::Serialize;
+
+use super::output;
+use crate::config::Loaded;
+use crate::flock::post::{Post, State};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Filter, Store};
+
+/// How many posts a table shows unless told otherwise.
+const ROWS: u32 = 20;
+
+/// Which posts to show.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Of this bot only; it may be one that is no longer in flock.toml.
+    #[arg(long)]
+    bot: Option<String>,
+    /// In this state only: planned, sending, posted, refused, unknown, released or deleted.
+    #[arg(long, value_parser = state)]
+    state: Option<State>,
+    /// At most so many; all with --json, 20 in a table.
+    #[arg(short, long, value_name = "N")]
+    number: Option<u32>,
+    #[command(flatten)]
+    json: super::Json,
+}
+
+fn state(word: &str) -> Result<State, String> {
+    State::from_word(word).ok_or_else(|| {
+        let words: Vec<&str> = State::ALL.iter().map(|state| state.as_str()).collect();
+        format!("take one of {}", words.join(", "))
+    })
+}
+
+/// A post as JSON.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: String,
+    bot: &'a str,
+    network: &'a str,
+    state: &'a str,
+    slot: Option<String>,
+    text: Option<&'a str>,
+    attempts: u32,
+    remote_id: Option<&'a str>,
+    url: Option<&'a str>,
+    reason: Option<&'a str>,
+    planned_at: String,
+    settled_at: Option<String>,
+    cause: Option<&'a str>,
+    round: Option<u32>,
+}
+
+impl<'a> From<&'a Post> for Row<'a> {
+    fn from(post: &'a Post) -> Self {
+        Self {
+            id: post.id.to_string(),
+            bot: post.bot.as_str(),
+            network: post.network.as_str(),
+            state: post.state.as_str(),
+            slot: post.slot.map(output::instant),
+            text: post.text.as_deref(),
+            attempts: post.attempts,
+            remote_id: post.remote_id.as_deref(),
+            url: post.url.as_deref(),
+            reason: post.reason.as_deref(),
+            planned_at: output::instant(post.planned_at),
+            settled_at: post.settled_at.map(output::instant),
+            cause: post.cause.map(|cause| cause.as_str()),
+            round: post.line.map(|(round, _)| round),
+        }
+    }
+}
+
+pub(super) async fn posts(loaded: &Loaded, which: Which) -> Result<ExitCode> {
+    let json = which.json.json;
+    let bot = which.bot.as_deref().map(str::parse).transpose().map_err(|error| anyhow!("{error}"))?;
+    let limit = which.number.or(if json { None } else { Some(ROWS) });
+    let filter = Filter { bot, state: which.state, network: None, limit };
+    let posts = match Sqlite::beside(&loaded.flock.database).await? {
+        Some(ledger) => ledger.posts(&filter).await?,
+        None => Vec::new(),
+    };
+    if json {
+        output::print_json(&posts.iter().map(Row::from).collect::<Vec<_>>())?;
+    } else {
+        print(&posts, loaded);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(posts: &[Post], loaded: &Loaded) {
+    if posts.is_empty() {
+        return println!("the ledger has no such post");
+    }
+    let mut table = output::table(&["when", "bot", "state", "text", "link or reason", "id"]);
+    for post in posts {
+        let zone = loaded.flock.bot(post.bot.as_str()).map_or(chrono_tz::UTC, |bot| bot.schedule.zone());
+        let when = post.settled_at.unwrap_or(post.planned_at);
+        let note = post.reason.as_deref().or(post.url.as_deref()).unwrap_or_default();
+        table.add_row([
+            Cell::new(when.with_timezone(&zone).format("%m-%d %H:%M:%S")),
+            Cell::new(&post.bot),
+            output::word(post.state.as_str()),
+            Cell::new(output::one_line(post.text.as_deref().unwrap_or("-"), 60)),
+            Cell::new(note),
+            Cell::new(post.id),
+        ]);
+    }
+    output::print(&table);
+}

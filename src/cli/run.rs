@@ -1,0 +1,80 @@
+//! `flockd run`: the daemon, from the command line's side: logging, signals, and the address to listen on.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::wishing;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Loaded, secret};
+use crate::daemon::{self, Setting, log};
+
+pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>) -> Result<ExitCode> {
+    start_logging();
+    let loaded = config::load(config, SystemClock.now())?;
+    log_warnings(&loaded);
+    let stop = stop_signal()?;
+    let mut flock = loaded.flock;
+    let web = match (dry_run, listen) {
+        (true, None) => None,
+        _ => Some(daemon::listen(listen.unwrap_or(flock.web.listen)).await?),
+    };
+    if let Some(listener) = &web {
+        flock.web = flock.web.listening_on(listener.local_addr()?);
+    }
+    let url = flock.web.public_url.clone();
+    let setting = Setting {
+        flock: Arc::new(flock),
+        clock: Arc::new(SystemClock),
+        dice: wishing::dice(),
+        listeners: vec![Box::new(log::log)],
+        web,
+    };
+    if dry_run {
+        tracing::info!("dry run: on a copy of the ledger and on paper, nothing is posted or consumed");
+        daemon::rehearse(setting, stop).await?;
+    } else {
+        tracing::info!("the flock's page is {url}");
+        daemon::run(setting, stop).await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Logs go to standard error; `RUST_LOG` chooses what is in them.
+fn start_logging() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let format = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    format.with_ansi(super::output::coloured_log()).with_writer(std::io::stderr).init();
+}
+
+fn log_warnings(loaded: &Loaded) {
+    let secrets = secret::complaints(&loaded.flock, &loaded.places);
+    for complaint in loaded.warnings.iter().chain(&secrets) {
+        tracing::warn!("{complaint}");
+    }
+}
+
+/// Resolves at the first SIGTERM or SIGINT. A second one ends the program at once.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be listened for")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be listened for")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::error!("stopped at once: posts in flight will be unknown at the next start");
+            std::process::exit(1);
+        });
+    })
+}

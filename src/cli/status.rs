@@ -1,0 +1,142 @@
+//! `flockd status`: how each bot is, what it posted last and when it posts next.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use comfy_table::Cell;
+use serde::Serialize;
+
+use super::output;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Loaded;
+use crate::flock::{AtEnd, Bot, pick};
+use crate::store::condition::{Condition, condition};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Standing, Store};
+use crate::{net, shelf};
+
+#[derive(Serialize)]
+struct Report {
+    daemon: bool,
+    bots: Vec<Row>,
+}
+
+/// A bot as JSON.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    network: &'static str,
+    handle: Option<String>,
+    state: &'static str,
+    reason: Option<String>,
+    next_slot: Option<String>,
+    last_post: Option<String>,
+    lines_total: usize,
+    lines_left: usize,
+    round: u32,
+    slots_missed: u64,
+    last_text: Option<String>,
+    last_url: Option<String>,
+    #[serde(skip)]
+    times: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+}
+
+/// How many lines a poem has that fit its network, and how many of them are unused.
+pub(super) struct Lines {
+    pub(super) total: usize,
+    pub(super) left: usize,
+}
+
+pub(super) async fn status(loaded: &Loaded, json: bool) -> Result<ExitCode> {
+    let ledger = Sqlite::beside(&loaded.flock.database).await?;
+    let daemon = match &ledger {
+        Some(ledger) => ledger.ring().await,
+        None => false,
+    };
+    let now = SystemClock.now();
+    let mut bots = Vec::new();
+    for bot in &loaded.flock.bots {
+        bots.push(row(ledger.as_ref(), bot, now).await?);
+    }
+    if json {
+        output::print_json(&Report { daemon, bots })?;
+    } else {
+        print(daemon, &bots, now);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn row(ledger: Option<&Sqlite>, bot: &Bot, now: DateTime<Utc>) -> Result<Row> {
+    let standing = match ledger {
+        Some(ledger) => ledger.standing(&bot.name, now).await?,
+        None => None,
+    };
+    let lines = lines(ledger, bot, standing.as_ref()).await?;
+    let (state, reason) = condition(bot, standing.as_ref(), lines.as_ref().map(|lines| lines.left), now);
+    let from = standing.as_ref().map_or(now, |standing| standing.considered.max(now));
+    let next = bot.schedule.next_after(from).filter(|_| state != Condition::Exhausted);
+    let last = standing.as_ref().and_then(|standing| standing.last_posted.as_ref());
+    let last_at = last.and_then(|post| post.settled_at);
+    Ok(Row {
+        name: bot.name.to_string(),
+        network: bot.network.as_str(),
+        handle: standing.as_ref().and_then(|standing| standing.account.clone()).map(|account| account.handle),
+        state: state.as_str(),
+        reason,
+        next_slot: next.map(output::instant),
+        last_post: last_at.map(output::instant),
+        lines_total: lines.as_ref().map_or(0, |lines| lines.total),
+        lines_left: lines.as_ref().map_or(0, |lines| lines.left),
+        round: standing.as_ref().map_or(1, |standing| standing.round),
+        slots_missed: standing.as_ref().map_or(0, |standing| standing.missed),
+        last_text: last.and_then(|post| post.text.clone()),
+        last_url: last.and_then(|post| post.url.clone()),
+        times: (last_at, next),
+    })
+}
+
+/// The poem's lines; `None` if it can't be read now.
+pub(super) async fn lines(
+    ledger: Option<&Sqlite>,
+    bot: &Bot,
+    standing: Option<&Standing>,
+) -> Result<Option<Lines>> {
+    let Ok(poem) = shelf::read_file(&bot.poem, bot.split) else { return Ok(None) };
+    let used = match (ledger, standing) {
+        (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
+        _ => Default::default(),
+    };
+    let fits = |line: &&crate::flock::poem::Line| net::fits(bot.network, &line.text).is_ok();
+    let total = poem.lines().iter().filter(fits).count();
+    let left = pick::unused(&poem, &used).filter(fits).count();
+    let begins_again = left == 0 && bot.at_end == AtEnd::Again;
+    Ok(Some(Lines { total, left: if begins_again { total } else { left } }))
+}
+
+fn print(daemon: bool, bots: &[Row], now: DateTime<Utc>) {
+    println!(
+        "{}",
+        if daemon { "the daemon is running" } else { "no daemon is running: `flockd run` starts one" }
+    );
+    println!();
+    let mut table = output::table(&["bot", "network", "state", "last", "next", "lines left", "what to do"]);
+    for bot in bots {
+        let (last, next) = bot.times;
+        let when = |at: Option<DateTime<Utc>>| at.map_or("-".to_owned(), |at| output::distance(at, now));
+        table.add_row([
+            Cell::new(&bot.name),
+            Cell::new(
+                bot.handle
+                    .as_ref()
+                    .map_or(bot.network.to_owned(), |handle| format!("{} @{handle}", bot.network)),
+            ),
+            output::word(bot.state),
+            Cell::new(when(last)),
+            Cell::new(when(next)),
+            Cell::new(format!("{} of {}", bot.lines_left, bot.lines_total)),
+            Cell::new(bot.reason.as_deref().unwrap_or_default()),
+        ]);
+    }
+    output::print(&table);
+}

@@ -1,0 +1,223 @@
+//! `[bots.NAME]`: one bot, read and put together. What two bots may not share is in `rivals`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use super::apps::Apps;
+use super::habits::{DEFAULT_MAX_LATE, Habits};
+use super::report::Report;
+use super::rivals::Rivals;
+use super::section::{Found, Named, Section};
+use super::source;
+use super::suggest::short;
+use super::timing::Timing;
+use crate::flock::poem::Split;
+use crate::flock::{App, AtEnd, Bot, BotName, NetworkKind, OnMiss, Order, Tokens};
+
+/// The longest handle on X.
+const MAX_X_HANDLE: usize = 15;
+
+/// What bots are read with.
+pub(super) struct Shared<'t> {
+    pub(super) apps: Apps<'t>,
+    pub(super) defaults: Habits,
+    pub(super) timing: Timing,
+    pub(super) rivals: Rivals<'t>,
+}
+
+/// Reads every bot; those that can't be put together are complained of and left out.
+pub(super) fn read<'t>(named: &[Named<'t>], shared: &mut Shared<'t>, report: &mut Report) -> Vec<Arc<Bot>> {
+    let mut bots = Vec::with_capacity(named.len());
+    for Named { name, line, table } in named.iter().copied() {
+        let label = format!("bot {}", short(name));
+        let mut section = Section::new(label, format!("bots.{name}"), table, Some(line), report);
+        bots.extend(bot(&mut section, name, shared).map(Arc::new));
+        section.finish();
+    }
+    bots
+}
+
+/// Reads one bot.
+pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut Shared<'t>) -> Option<Bot> {
+    let Shared { apps, defaults, timing, rivals } = shared;
+    let bot_name = named(section, name);
+    let home = home(section, apps);
+    let network = home.as_ref().map(|home| home.network);
+    let account = account(section, network);
+    let poem = poem(section);
+    let tokens = tokens(section, network);
+    let habits = Habits::read(section).or(defaults);
+    let schedule = timing.schedule(section, habits.timezone.unwrap_or(Tz::UTC));
+    let was = was(section);
+
+    rivals.meet_name(section, name);
+    rivals.meet_former_name(section, name, was.as_ref());
+    rivals.meet_account(section, name, network, account.as_ref(), tokens.as_ref());
+    rivals.meet_poem(section, name, network, poem.as_ref());
+
+    let home = home?;
+    let max_per_hour = habits.max_per_hour.unwrap_or(home.network.default_max_per_hour());
+    let jitter = habits.jitter.unwrap_or(Duration::ZERO);
+    let schedule = schedule?;
+    timing.check_jitter(section, &schedule, jitter);
+    timing.check_density(section, &schedule, max_per_hour);
+    Some(Bot {
+        name: bot_name?,
+        network: home.network,
+        app: home.app,
+        account: account.map(|found| found.value),
+        poem: poem?.value,
+        split: habits.split.unwrap_or(Split::Line),
+        schedule: schedule.value,
+        jitter,
+        order: habits.order.unwrap_or(Order::Shuffle),
+        at_end: habits.at_end.unwrap_or(AtEnd::Stop),
+        on_miss: habits.on_miss.unwrap_or(OnMiss::Once),
+        max_late: habits.max_late.unwrap_or(DEFAULT_MAX_LATE),
+        max_per_hour,
+        was: was.map(|found| found.value),
+        tokens: tokens
+            .map(|(token, secret)| Tokens { access_token: token.value, access_token_secret: secret.value }),
+    })
+}
+
+fn named(section: &mut Section<'_, '_>, name: &str) -> Option<BotName> {
+    // This message names the bot itself.
+    name.parse::<BotName>().map_err(|problem| section.report.error(section.line, problem.to_string())).ok()
+}
+
+/// Where a bot is at home: a network, and an app where the network has such a thing.
+struct Home {
+    network: NetworkKind,
+    app: Option<Arc<App>>,
+}
+
+fn home(section: &mut Section<'_, '_>, apps: &mut Apps<'_>) -> Option<Home> {
+    let app_name = section.text("app");
+    let network = section.word("network", NetworkKind::ALL, NetworkKind::as_str);
+    match (app_name, network) {
+        (Some(name), None) => {
+            let known = apps.of(section, name)?;
+            Some(Home { network: known.network?, app: known.app })
+        }
+        (None, Some(network)) if network.value.needs_account() => {
+            app_needed(section, network, apps);
+            None
+        }
+        (None, Some(network)) => Some(Home { network: network.value, app: None }),
+        (Some(name), Some(network)) => {
+            let known = apps.of(section, name);
+            too_much(section, network);
+            Some(Home { network: network.value, app: known?.app })
+        }
+        (None, None) if section.wrote("app") || section.wrote("network") => None,
+        (None, None) => {
+            section.absent(
+                "`network` is missing: write network = \"feed\", or app = \"NAME\" to post under an app"
+                    .into(),
+            );
+            None
+        }
+    }
+}
+
+fn app_needed(section: &mut Section<'_, '_>, network: Found<NetworkKind>, apps: &Apps<'_>) {
+    // Without the whole text it can't be known that there is no app.
+    if !section.report.whole {
+        return;
+    }
+    let Found { value: network, line } = network;
+    let remedy = match apps.one_for(network) {
+        Some(app) => format!("write app = \"{}\" instead", short(app)),
+        None => format!("write app = \"{network}\" instead, and a table [apps.{network}] with its keys"),
+    };
+    section.error(Some(line), format!("network {network} needs an app: {remedy}"));
+}
+
+fn too_much(section: &mut Section<'_, '_>, network: Found<NetworkKind>) {
+    // A bot that is written twice may have one key from each: that complaint is enough.
+    if !section.report.whole {
+        return;
+    }
+    let Found { value: network, line } = network;
+    let message = if network.needs_account() {
+        "has both `app` and `network`: remove `network`, the app knows it".into()
+    } else {
+        format!("network {network} takes no app: remove `app`, or remove `network` to post under the app")
+    };
+    section.error(Some(line), message);
+}
+
+/// The handle without `@`.
+fn account(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option<Found<String>> {
+    let Found { value, line } = section.text("account")?;
+    let handle = value.strip_prefix('@').unwrap_or(value);
+    match network? {
+        NetworkKind::X if !is_x_handle(handle) => {
+            let message = format!(
+                "`account` must be a handle on X: 1 to {MAX_X_HANDLE} letters, digits and `_`, not \"{}\"",
+                short(value)
+            );
+            section.error(Some(line), message);
+            None
+        }
+        NetworkKind::X => Some(Found { value: handle.to_owned(), line }),
+        network @ (NetworkKind::Feed | NetworkKind::Paper) => {
+            section.warning(Some(line), format!("`account` means nothing on network {network}: remove it"));
+            None
+        }
+    }
+}
+
+/// X's own rule for handles.
+fn is_x_handle(handle: &str) -> bool {
+    (1..=MAX_X_HANDLE).contains(&handle.len())
+        && handle.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn poem(section: &mut Section<'_, '_>) -> Option<Found<PathBuf>> {
+    let poem = section.path("poem");
+    section.missing("poem", "write the file to post from, like \"poems/walt.txt\"");
+    poem
+}
+
+fn was(section: &mut Section<'_, '_>) -> Option<Found<BotName>> {
+    let Found { value, line } = section.text("was")?;
+    match value.parse() {
+        Ok(value) => Some(Found { value, line }),
+        Err(problem) => {
+            section.error(Some(line), format!("`was`: {problem}"));
+            None
+        }
+    }
+}
+
+/// The access token and its secret.
+pub(super) type FoundTokens =
+    (Found<crate::flock::secret::SecretSource>, Found<crate::flock::secret::SecretSource>);
+
+fn tokens(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option<FoundTokens> {
+    const KEYS: [&str; 2] = ["access_token", "access_token_secret"];
+    let found = KEYS.map(|key| source::secret(section, key));
+    match network? {
+        NetworkKind::X => {
+            let remedy = "X's developer portal makes one for each account; `flockd enroll` can't yet";
+            KEYS.iter().for_each(|key| section.missing(key, remedy));
+        }
+        network @ (NetworkKind::Feed | NetworkKind::Paper) => {
+            let written =
+                KEYS.iter().zip(&found).filter_map(|(key, found)| Some((key, found.as_ref()?.line)));
+            for (key, line) in written {
+                section.error(Some(line), format!("network {network} needs no `{key}`: remove it"));
+            }
+            return None;
+        }
+    }
+    let [token, secret] = found;
+    let (token, secret) = (token?, secret?);
+    source::differ(section, &token, &secret, KEYS);
+    Some((token, secret))
+}

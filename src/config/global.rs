@@ -1,0 +1,108 @@
+//! The tables that there is one of: `[flock]`, where the ledger is, and `[web]`, how the daemon is reached.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use chrono_tz::Tz;
+
+use super::section::{Found, Section};
+use super::url;
+use crate::flock::Web;
+
+/// Where the daemon listens if nothing else is said: only this machine reaches it.
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
+
+/// The ledger's file if nothing else is said.
+const DEFAULT_LEDGER: &str = "flock.db";
+
+/// Where the ledger is, as `sqlite:PATH`, and the zone of all schedules if one is named.
+pub(super) fn flock(section: &mut Section<'_, '_>) -> (Option<String>, Option<Tz>) {
+    (database(section), section.zone("timezone").map(|found| found.value))
+}
+
+fn database(section: &mut Section<'_, '_>) -> Option<String> {
+    let text = section.text("database");
+    let (file, line) = match text {
+        Some(Found { value, line }) => (ledger_file(value), Some(line)),
+        None if section.wrote("database") => return None,
+        None => (Ok(DEFAULT_LEDGER), section.line),
+    };
+    let database = file.and_then(|file| resolved(&section.report.base, file));
+    database.map_err(|problem| section.error(line, format!("`database` {problem}"))).ok()
+}
+
+/// The file of a ledger's URL. The URL is not shown: it may hold a password.
+fn ledger_file(url: &str) -> Result<&str, &'static str> {
+    let scheme = url.split(':').next().unwrap_or_default();
+    if ["postgres", "postgresql"].iter().any(|name| scheme.eq_ignore_ascii_case(name)) {
+        return Err("names a PostgreSQL server, which is not available yet: write \"sqlite:flock.db\"");
+    }
+    let file = url.strip_prefix("sqlite:").ok_or("must begin with `sqlite:`, like \"sqlite:flock.db\"")?;
+    let file = file.strip_prefix("//").unwrap_or(file);
+    match file {
+        "" => Err("names no file: write \"sqlite:flock.db\""),
+        ":memory:" => {
+            Err("is a ledger that forgets everything at the end: name a file, like \"sqlite:flock.db\"")
+        }
+        _ if file.contains('?') => Err("takes no options: remove everything from the `?` on"),
+        _ if file.ends_with('/') => {
+            Err("is a folder: name a file in it, like \"sqlite:/var/lib/flockd/flock.db\"")
+        }
+        _ => Ok(file),
+    }
+}
+
+fn resolved(base: &Path, file: &str) -> Result<String, &'static str> {
+    let path = base.join(file);
+    let path = path.to_str().ok_or("lies in a folder whose name is not UTF-8: name a file elsewhere")?;
+    Ok(format!("sqlite:{path}"))
+}
+
+/// How the daemon's web server is reached.
+pub(super) fn web(section: &mut Section<'_, '_>) -> Option<Web> {
+    let listen = section.text("listen");
+    let public_url = section.text("public_url");
+    let listen = match listen {
+        Some(text) => address(section, text)?,
+        None => DEFAULT_LISTEN,
+    };
+    let public_url = match public_url {
+        Some(Found { value, line }) => url::base(value)
+            .map_err(|problem| section.error(Some(line), format!("`public_url` {problem}")))
+            .ok()?,
+        None => url_of(listen),
+    };
+    Some(Web { listen, public_url })
+}
+
+fn address(section: &mut Section<'_, '_>, text: Found<&str>) -> Option<SocketAddr> {
+    let line = Some(text.line);
+    let Some(address) = parsed(text.value) else {
+        section.error(line, "`listen` must be an IP address and a port, like \"127.0.0.1:7878\"");
+        return None;
+    };
+    if !address.ip().is_loopback() {
+        let warning = format!(
+            "whoever reaches {address} can read the page and the feeds: listen on 127.0.0.1 if others should not"
+        );
+        section.warning(line, warning);
+    }
+    Some(address)
+}
+
+/// `localhost` is understood without asking a resolver, whose answer may change.
+fn parsed(text: &str) -> Option<SocketAddr> {
+    match text.strip_prefix("localhost:") {
+        Some(port) => port.parse().ok().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        None => text.parse().ok(),
+    }
+}
+
+/// The URL at which this machine reaches its own daemon.
+fn url_of(listen: SocketAddr) -> String {
+    if listen.ip().is_unspecified() {
+        format!("http://127.0.0.1:{}", listen.port())
+    } else {
+        format!("http://{listen}")
+    }
+}

@@ -1,0 +1,74 @@
+//! What bots have in common: the keys that may stand in `[defaults]` for all of them, and in a bot for itself.
+
+use std::time::Duration;
+
+use chrono_tz::Tz;
+
+use super::section::{Found, Section};
+use crate::flock::poem::Split;
+use crate::flock::{AtEnd, OnMiss, Order};
+
+/// `max_late` if nothing is said: a restart in the middle of the night is forgiven, yesterday's line is not posted.
+pub(super) const DEFAULT_MAX_LATE: Duration = Duration::from_secs(60 * 60);
+
+/// `max_late` at least: with less, no slot would ever be in time.
+const LEAST_LATE: Duration = Duration::from_secs(1);
+
+/// `max_late` at most: a post is about its moment, and an open one keeps its bot from the next.
+const MOST_LATE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// `max_per_hour` at most: schedules know no less than a second.
+pub(super) const MOST_PER_HOUR: u32 = 3_600;
+
+/// The keys as written; `None` where nothing, or nothing usable, is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Habits {
+    pub(super) timezone: Option<Tz>,
+    pub(super) order: Option<Order>,
+    pub(super) at_end: Option<AtEnd>,
+    pub(super) on_miss: Option<OnMiss>,
+    pub(super) jitter: Option<Duration>,
+    pub(super) max_late: Option<Duration>,
+    pub(super) max_per_hour: Option<u32>,
+    pub(super) split: Option<Split>,
+}
+
+impl Habits {
+    /// Reads the keys that are there.
+    pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
+        Self {
+            timezone: section.zone("timezone").map(|found| found.value),
+            order: section.word("order", Order::ALL, Order::as_str).map(|found| found.value),
+            at_end: section.word("at_end", AtEnd::ALL, AtEnd::as_str).map(|found| found.value),
+            on_miss: section.word("on_miss", OnMiss::ALL, OnMiss::as_str).map(|found| found.value),
+            jitter: section.duration("jitter").map(|found| found.value),
+            max_late: max_late(section),
+            max_per_hour: section.integer("max_per_hour", 1..=MOST_PER_HOUR).map(|found| found.value),
+            split: section.word("split", Split::ALL, Split::as_str).map(|found| found.value),
+        }
+    }
+
+    /// These, and where they say nothing, the others.
+    pub(super) fn or(&self, others: &Self) -> Self {
+        Self {
+            timezone: self.timezone.or(others.timezone),
+            order: self.order.or(others.order),
+            at_end: self.at_end.or(others.at_end),
+            on_miss: self.on_miss.or(others.on_miss),
+            jitter: self.jitter.or(others.jitter),
+            max_late: self.max_late.or(others.max_late),
+            max_per_hour: self.max_per_hour.or(others.max_per_hour),
+            split: self.split.or(others.split),
+        }
+    }
+}
+
+fn max_late(section: &mut Section<'_, '_>) -> Option<Duration> {
+    let Found { value, line } = section.duration("max_late")?;
+    if (LEAST_LATE..=MOST_LATE).contains(&value) {
+        return Some(value);
+    }
+    let (least, most) = (humantime::format_duration(LEAST_LATE), humantime::format_duration(MOST_LATE));
+    section.error(Some(line), format!("`max_late` must be from {least} to {most}"));
+    None
+}

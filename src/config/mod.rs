@@ -1,0 +1,176 @@
+//! `flock.toml` becomes a [`Flock`], or every complaint at once with file and line.
+//!
+//! [`read`] is pure; [`load`] adds the file. Secrets are only named here: [`secret`] resolves them for what uses
+//! them. Poems, and what a network makes of their lines, are not looked at.
+
+pub mod complaint;
+mod places;
+pub mod secret;
+
+mod apps;
+mod bots;
+mod global;
+mod habits;
+mod report;
+mod rivals;
+mod section;
+mod source;
+mod suggest;
+mod syntax;
+mod timing;
+mod url;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use toml::de::DeTable;
+
+use self::apps::Apps;
+use self::bots::Shared;
+use self::complaint::{Complaint, Complaints};
+use self::habits::Habits;
+pub use self::places::Places;
+use self::report::{Lines, Report};
+use self::rivals::Rivals;
+use self::section::{Found, Section};
+use self::timing::Timing;
+use crate::flock::Flock;
+
+/// The largest `flock.toml`: three times what 100,000 bots with every key need.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A `flock.toml` that can be used.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What it says.
+    pub flock: Flock,
+    /// What a person should know about it all the same.
+    pub warnings: Vec<Complaint>,
+    /// Where it says what.
+    pub places: Places,
+}
+
+/// Reads a `flock.toml`. `now` is where the search for the shortest gap of a schedule begins.
+///
+/// # Errors
+///
+/// Every complaint about the file, warnings among them.
+pub fn load(file: &Path, now: DateTime<Utc>) -> Result<Loaded, Complaints> {
+    let text = text_of(file).map_err(|(line, message)| {
+        let severity = complaint::Severity::Error;
+        Complaints(vec![Complaint { severity, file: file.to_owned(), line, message }])
+    })?;
+    match read(&text, file, now) {
+        (Some(flock), warnings, places) => Ok(Loaded { flock, warnings, places }),
+        (None, complaints, _) => Err(Complaints(complaints)),
+    }
+}
+
+/// Reads the text of a `flock.toml` that is, or would be, at `file`. There is a flock if no complaint is an error.
+pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<Complaint>, Places) {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let lines = Lines::of(text);
+    let (flock, report) = if errors.is_empty() {
+        let mut report = Report::new(file, lines, Vec::new());
+        (flock(document.get_ref(), now, &mut report), report)
+    } else {
+        let broken = syntax::complaints(text, &lines, &errors);
+        let mended = syntax::mended(text, &lines, &errors);
+        let (document, _) = DeTable::parse_recoverable(&mended);
+        let mut report = Report::new(file, Lines::of(&mended), broken);
+        (flock(document.get_ref(), now, &mut report), report)
+    };
+    let (complaints, places) = report.finish();
+    let flock = flock.filter(|_| !complaints.iter().any(Complaint::is_error));
+    (flock, complaints, places)
+}
+
+/// Reads the whole document, table by table. What comes back is whole only if no complaint is an error.
+fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report) -> Option<Flock> {
+    let mut root = Section::new("", "", document, None, report);
+    let [flock, web, defaults, apps, bots] =
+        ["flock", "web", "defaults", "apps", "bots"].map(|key| root.table(key));
+    let no_bots = bots.map_or(!root.wrote("bots"), |bots| bots.value.is_empty());
+    root.finish();
+
+    let (database, zone) = single("flock", flock, report, global::flock);
+    let web = single("web", web, report, global::web);
+    let mut defaults = single("defaults", defaults, report, Habits::read);
+    defaults.timezone = defaults.timezone.or(zone);
+
+    let apps = section::named("apps", apps, report);
+    let bots = section::named("bots", bots, report);
+    if no_bots && report.whole {
+        let remedy = "write a table [bots.NAME] with `network`, `poem` and `schedule`, or run `flockd init`";
+        report.error(None, format!("there is no bot: {remedy}"));
+    }
+    let apps = Apps::read(&apps, report);
+    let mut shared = Shared { apps, defaults, timing: Timing::new(now), rivals: Rivals::new(&bots) };
+    let bots = bots::read(&bots, &mut shared, report);
+    shared.apps.complain_of_idle(report);
+    Some(Flock { database: database?, web: web?, bots })
+}
+
+/// Reads a table of which there is one; if it isn't written, as if it were empty.
+fn single<'t, T>(
+    name: &str,
+    table: Option<Found<&'t DeTable<'t>>>,
+    report: &mut Report,
+    read: impl FnOnce(&mut Section<'_, '_>) -> T,
+) -> T {
+    let empty = DeTable::new();
+    let line = table.map(|found| found.line);
+    let table = table.map_or(&empty, |found| found.value);
+    let mut section = Section::new(format!("[{name}]"), name, table, line, report);
+    let value = read(&mut section);
+    section.finish();
+    value
+}
+
+/// The text of a file, or the line and what is wrong with it.
+fn text_of(file: &Path) -> Result<String, (Option<usize>, String)> {
+    let about_all = |message: &str| (None, message.to_owned());
+    if file.is_dir() {
+        return Err(about_all("this is a folder: name the file in it, like `--config FOLDER/flock.toml`"));
+    }
+    let mut bytes = Vec::new();
+    // One byte more than allowed is enough to know that it is too large, and a device without end does no harm.
+    let read = File::open(file).and_then(|open| open.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    read.map_err(|problem| about_all(&unreadable(&problem)))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(about_all("the file is larger than 64 MB: is it the right one?"));
+    }
+    let line_of = |at: usize| bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+        return Err((
+            Some(line_of(at)),
+            "a NUL byte: is this the right file? Save it as plain UTF-8 text".into(),
+        ));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(_) => {}
+        Err(problem) => {
+            let line = line_of(problem.valid_up_to());
+            return Err((Some(line), "not UTF-8: save the file as UTF-8".into()));
+        }
+    }
+    // Checked just now, so the bytes are taken as they are, without a copy.
+    Ok(String::from_utf8(bytes).unwrap_or_default())
+}
+
+fn unreadable(problem: &io::Error) -> String {
+    match problem.kind() {
+        io::ErrorKind::NotFound => {
+            "there is no such file: make one with `flockd init`, or name another with `--config`".into()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "the file can't be read: let the user that runs flockd read it".into()
+        }
+        _ => format!("the file can't be read: {problem}"),
+    }
+}

@@ -1,0 +1,82 @@
+//! Where things stand in `flock.toml`, so that whoever finds a fault later can name the line.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use super::complaint::{Complaint, Severity};
+
+/// The lines of every table and key that were read.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    file: PathBuf,
+    tables: HashMap<String, Table>,
+}
+
+/// One table. Keys are the reader's own words, so a flock of 100,000 bots costs no text here but its names.
+#[derive(Debug, Clone)]
+struct Table {
+    line: Option<usize>,
+    keys: Box<[(&'static str, usize)]>,
+}
+
+impl Places {
+    /// Of this file, with nothing in it yet.
+    pub(super) fn new(file: &Path) -> Self {
+        Self { file: file.to_owned(), tables: HashMap::new() }
+    }
+
+    /// The file itself.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The line on which `bots.walt.poem` stands; if that key is not written, the line of the table that it
+    /// would be in. `None` if there is no such table.
+    pub fn line_of(&self, path: &str) -> Option<usize> {
+        if let Some(table) = self.tables.get(path) {
+            return table.line;
+        }
+        let (parent, key) = path.rsplit_once('.')?;
+        let Some(table) = self.tables.get(parent) else {
+            return self.line_of(parent);
+        };
+        let written = table.keys.iter().find(|(name, _)| *name == key);
+        written.map(|(_, line)| *line).or(table.line)
+    }
+
+    /// A complaint that keeps the flock from running, about what stands at `path`.
+    pub fn error(&self, path: &str, message: impl Into<String>) -> Complaint {
+        self.complaint(Severity::Error, path, message.into())
+    }
+
+    /// A complaint with which the flock can run, about what stands at `path`.
+    pub fn warning(&self, path: &str, message: impl Into<String>) -> Complaint {
+        self.complaint(Severity::Warning, path, message.into())
+    }
+
+    /// Notes where a table begins and where its keys stand.
+    pub(super) fn add(&mut self, path: String, line: Option<usize>, keys: Box<[(&'static str, usize)]>) {
+        self.tables.insert(path, Table { line, keys });
+    }
+
+    fn complaint(&self, severity: Severity, path: &str, message: String) -> Complaint {
+        Complaint { severity, file: self.file.clone(), line: self.line_of(path), message }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_written_stands_where_it_would_be() {
+        let mut places = Places::new(Path::new("flock.toml"));
+        places.add("bots.walt".into(), Some(4), Box::new([("poem", 6)]));
+        assert_eq!(places.line_of("bots.walt"), Some(4));
+        assert_eq!(places.line_of("bots.walt.poem"), Some(6));
+        assert_eq!(places.line_of("bots.walt.poem.env"), Some(6));
+        assert_eq!(places.line_of("bots.walt.jitter"), Some(4));
+        assert_eq!(places.line_of("bots.emily.poem"), None);
+        assert_eq!(places.error("bots.walt.poem", "gone").to_string(), "flock.toml:6: gone");
+    }
+}

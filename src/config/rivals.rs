@@ -1,0 +1,121 @@
+//! What no two bots of a flock may have in common: names, accounts, tokens, a past. Each check is one look into a
+//! map, so that a flock of 100,000 bots is checked as fast as it is read.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use super::bots::FoundTokens;
+use super::section::{Found, Named, Section};
+use super::suggest::short;
+use crate::flock::secret::SecretSource;
+use crate::flock::{BotName, NetworkKind};
+
+/// What the bots read so far have taken, each with the bot that took it. No `Debug`: it holds secrets.
+#[derive(Default)]
+pub(super) struct Rivals<'t> {
+    all: HashSet<&'t str>,
+    names: HashMap<String, &'t str>,
+    former_names: HashMap<BotName, &'t str>,
+    accounts: HashMap<(NetworkKind, String), &'t str>,
+    tokens: HashMap<String, &'t str>,
+    poems: HashMap<PathBuf, &'t str>,
+}
+
+impl<'t> Rivals<'t> {
+    /// Of these bots.
+    pub(super) fn new(named: &[Named<'t>]) -> Self {
+        Self { all: named.iter().map(|bot| bot.name).collect(), ..Self::default() }
+    }
+
+    /// Names that differ only by case would share a file on some systems, and confuse people on all.
+    pub(super) fn meet_name(&mut self, section: &mut Section<'_, '_>, name: &'t str) {
+        if let Some(other) = taken(&mut self.names, name.to_lowercase(), name) {
+            let message = format!("differs from bot {} only by case: rename one", short(other));
+            section.error(section.line, message);
+        }
+    }
+
+    /// A history goes to one bot, and only if its old owner is gone.
+    pub(super) fn meet_former_name(
+        &mut self,
+        section: &mut Section<'_, '_>,
+        name: &'t str,
+        was: Option<&Found<BotName>>,
+    ) {
+        let Some(Found { value: was, line }) = was else { return };
+        if self.all.contains(was.as_str()) {
+            let message = format!("`was` names bot {was}, which is still here: remove `was`, or that bot");
+            section.error(Some(*line), message);
+        } else if let Some(other) = taken(&mut self.former_names, was.clone(), name) {
+            let message =
+                format!("bot {} was {was} too: a history goes to one bot, remove one `was`", short(other));
+            section.error(Some(*line), message);
+        }
+    }
+
+    /// Two bots on one account would each think that the other's posts are not there.
+    pub(super) fn meet_account(
+        &mut self,
+        section: &mut Section<'_, '_>,
+        name: &'t str,
+        network: Option<NetworkKind>,
+        account: Option<&Found<String>>,
+        tokens: Option<&FoundTokens>,
+    ) {
+        if let (Some(network), Some(Found { value, line })) = (network, account)
+            && let Some(other) = taken(&mut self.accounts, (network, value.to_lowercase()), name)
+        {
+            let message =
+                format!("bot {} has the account {value} too: a bot needs one of its own", short(other));
+            section.error(Some(*line), message);
+            return;
+        }
+        let Some((token, secret)) = tokens else { return };
+        for (key, found) in [("access_token", token), ("access_token_secret", secret)] {
+            if let Some(other) = taken(&mut self.tokens, identity(&found.value), name) {
+                let message =
+                    format!("bot {} has the same `{key}`: a bot needs an account of its own", short(other));
+                section.error(Some(found.line), message);
+                return;
+            }
+        }
+    }
+
+    /// X forbids identical posts across accounts.
+    pub(super) fn meet_poem(
+        &mut self,
+        section: &mut Section<'_, '_>,
+        name: &'t str,
+        network: Option<NetworkKind>,
+        poem: Option<&Found<PathBuf>>,
+    ) {
+        let (Some(NetworkKind::X), Some(Found { value, line })) = (network, poem) else { return };
+        if let Some(other) = taken(&mut self.poems, value.clone(), name) {
+            let message = format!(
+                "bot {} posts the same poem, and X forbids identical posts across accounts: give each its own",
+                short(other)
+            );
+            section.warning(Some(*line), message);
+        }
+    }
+}
+
+/// Who has taken a thing already; if nobody, `name` has it from now on.
+fn taken<'t, K: std::hash::Hash + Eq>(
+    owners: &mut HashMap<K, &'t str>,
+    thing: K,
+    name: &'t str,
+) -> Option<&'t str> {
+    let owner = *owners.entry(thing).or_insert(name);
+    (owner != name).then_some(owner)
+}
+
+/// A text that is equal for equal sources.
+fn identity(source: &SecretSource) -> String {
+    match source {
+        SecretSource::Literal(secret) => format!("literal:{}", secret.expose()),
+        SecretSource::Env(name) => format!("env:{name}"),
+        SecretSource::File(path) => format!("file:{}", path.display()),
+        SecretSource::Credential(name) => format!("credential:{name}"),
+    }
+}

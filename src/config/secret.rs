@@ -1,0 +1,336 @@
+//! Secrets: looking them up where `flock.toml` says, and saying what is wrong without showing any of it.
+//!
+//! Loading never comes here. What posts resolves a bot's secrets when it needs them; `check` and `run` call
+//! [`complaints`] to tell of all that can't be resolved.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::complaint::Complaint;
+use super::places::Places;
+use crate::flock::Flock;
+use crate::flock::secret::{Secret, SecretSource};
+
+/// The longest secret: keys and tokens have about fifty characters, and a wrong file is rarely so short.
+const MAX_SECRET: usize = 4_096;
+
+/// The variable by which systemd tells where the credentials are.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// Why a secret can't be had, with the remedy and without the secret. Its bot waits until a person has done
+/// something, whatever it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SecretError(String);
+
+/// Looks up a variable of the environment.
+type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
+
+/// The secret at this source.
+///
+/// # Errors
+///
+/// When there is none, or something that can't be one.
+pub fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
+    resolve_with(source, &|name| std::env::var_os(name))
+}
+
+/// Every secret that can't be resolved, and every secret's file that others can read; each place once.
+pub fn complaints(flock: &Flock, places: &Places) -> Vec<Complaint> {
+    complaints_with(flock, places, &|name| std::env::var_os(name))
+}
+
+/// A warning, if others than its owner can read this file; `None` also if it can't be looked at.
+pub fn exposure(file: &Path) -> Option<String> {
+    let mode = mode(file)?;
+    let shown = file.display();
+    let readable = mode & 0o044 != 0;
+    readable.then(|| format!("{shown} can be read by others (mode {mode:04o}): run `chmod 600 {shown}`"))
+}
+
+/// The permission bits of a file.
+#[cfg(unix)]
+fn mode(file: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    Some(fs::metadata(file).ok()?.permissions().mode() & 0o7777)
+}
+
+/// Elsewhere permissions are no such bits, and nothing can be said.
+#[cfg(not(unix))]
+fn mode(_file: &Path) -> Option<u32> {
+    None
+}
+
+fn resolve_with(source: &SecretSource, environment: Environment<'_>) -> Result<Secret, SecretError> {
+    match source {
+        SecretSource::Literal(secret) => usable(secret.expose().as_bytes(), "the text in flock.toml"),
+        SecretSource::Env(name) => from_variable(name, environment),
+        SecretSource::File(path) => from_file(path),
+        SecretSource::Credential(name) => from_credential(name, environment),
+    }
+}
+
+fn from_variable(name: &str, environment: Environment<'_>) -> Result<Secret, SecretError> {
+    let what = variable(name);
+    let value = environment(name);
+    let value =
+        value.ok_or_else(|| SecretError(format!("{what} is not set: set it before flockd starts")))?;
+    usable(value.as_encoded_bytes(), &what)
+}
+
+/// What to call a variable. Someone may have written the secret itself in the place of its name: what doesn't look
+/// like the name of a variable is not shown.
+fn variable(name: &str) -> String {
+    if name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
+        format!("the environment variable {name}")
+    } else {
+        "the environment variable named there".into()
+    }
+}
+
+fn from_credential(name: &str, environment: Environment<'_>) -> Result<Secret, SecretError> {
+    match environment(CREDENTIALS_DIRECTORY) {
+        Some(folder) => from_file(&Path::new(&folder).join(name)),
+        None => Err(SecretError(
+            "systemd passed no credentials: write LoadCredential=NAME:PATH in the service, or use `env` or `file`"
+                .into(),
+        )),
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret, SecretError> {
+    let shown = path.display();
+    let unreadable = |problem: std::io::Error| {
+        SecretError(match problem.kind() {
+            std::io::ErrorKind::NotFound => format!("there is no file {shown}: write the secret into it"),
+            std::io::ErrorKind::PermissionDenied => {
+                format!("{shown} can't be read: let the user that runs flockd read it")
+            }
+            _ => format!("{shown} can't be read: {problem}"),
+        })
+    };
+    // Looked at before it is opened: opening a pipe would wait for someone to write.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(SecretError(format!("{shown} is not a plain file: name the file that holds the secret")));
+    }
+    let mut bytes = Vec::new();
+    let most = MAX_SECRET as u64 + 1;
+    File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(unreadable)?;
+    usable(&bytes, &shown.to_string())
+}
+
+/// The secret in these bytes, white space at its ends removed; `what` is what to call them.
+fn usable(bytes: &[u8], what: &str) -> Result<Secret, SecretError> {
+    if bytes.len() > MAX_SECRET {
+        return Err(SecretError(format!("{what} has more than {MAX_SECRET} bytes: that is no key or token")));
+    }
+    let bytes = bytes.trim_ascii();
+    if bytes.is_empty() {
+        return Err(SecretError(format!("{what} is empty: write the secret there")));
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) if bytes.iter().all(u8::is_ascii_graphic) => Ok(Secret::new(text)),
+        _ => Err(SecretError(format!(
+            "{what} holds white space or characters that no key or token has: copy it again, alone"
+        ))),
+    }
+}
+
+fn complaints_with(flock: &Flock, places: &Places, environment: Environment<'_>) -> Vec<Complaint> {
+    let mut inquiry = Inquiry { places, environment, complaints: Vec::new(), seen: HashSet::new() };
+    let mut apps = HashSet::new();
+    for bot in &flock.bots {
+        if let Some(app) = bot.app.as_ref().filter(|app| apps.insert(app.name.as_str())) {
+            inquiry.look("app", &app.name, "consumer_key", &app.consumer_key);
+            inquiry.look("app", &app.name, "consumer_secret", &app.consumer_secret);
+        }
+        if let Some(tokens) = &bot.tokens {
+            inquiry.look("bot", bot.name.as_str(), "access_token", &tokens.access_token);
+            inquiry.look("bot", bot.name.as_str(), "access_token_secret", &tokens.access_token_secret);
+        }
+    }
+    let mut complaints = inquiry.complaints;
+    complaints.sort_by_key(|complaint| complaint.line);
+    complaints
+}
+
+/// A look at all the secrets of a flock.
+struct Inquiry<'a> {
+    places: &'a Places,
+    environment: Environment<'a>,
+    complaints: Vec<Complaint>,
+    /// The files whose permissions were looked at.
+    seen: HashSet<PathBuf>,
+}
+
+impl Inquiry<'_> {
+    fn look(&mut self, kind: &str, name: &str, key: &str, source: &SecretSource) {
+        let path = format!("{kind}s.{name}.{key}");
+        if let Err(problem) = resolve_with(source, self.environment) {
+            self.complaints.push(self.places.error(&path, format!("{kind} {name}: `{key}`: {problem}")));
+        }
+        // A credential's file is systemd's to guard.
+        let file = match source {
+            SecretSource::Literal(_) => self.places.file(),
+            SecretSource::File(file) => file,
+            SecretSource::Env(_) | SecretSource::Credential(_) => return,
+        };
+        if !self.seen.insert(file.to_owned()) {
+            return;
+        }
+        if let Some(problem) = exposure(file) {
+            self.complaints.push(self.places.warning(&path, format!("{kind} {name}: `{key}`: {problem}")));
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// An environment with one variable.
+    fn only(name: &'static str, value: &'static str) -> impl Fn(&str) -> Option<OsString> {
+        move |asked| (asked == name).then(|| value.into())
+    }
+
+    fn nothing(_name: &str) -> Option<OsString> {
+        None
+    }
+
+    #[track_caller]
+    fn says(source: &SecretSource, environment: Environment<'_>, expect: &str) {
+        assert_eq!(resolve_with(source, environment).unwrap_err().to_string(), expect);
+    }
+
+    fn file_with(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        fs::write(&path, bytes).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn every_source_gives_its_secret_without_white_space_around() {
+        let (folder, path) = file_with(b" sesame\r\n");
+        let directory = folder.path().as_os_str().to_owned();
+        let credentials = move |asked: &str| (asked == CREDENTIALS_DIRECTORY).then(|| directory.clone());
+        let sesame = Ok(Secret::new("sesame"));
+        assert_eq!(resolve(&SecretSource::Literal(Secret::new("sesame"))), sesame);
+        assert_eq!(resolve(&SecretSource::File(path)), sesame);
+        assert_eq!(resolve_with(&SecretSource::Env("T".into()), &only("T", "sesame\n")), sesame);
+        assert_eq!(resolve_with(&SecretSource::Credential("token".into()), &credentials), sesame);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named_with_the_remedy() {
+        let env = |name: &str| SecretSource::Env(name.into());
+        says(
+            &env("WALT_TOKEN"),
+            &nothing,
+            "the environment variable WALT_TOKEN is not set: set it before flockd starts",
+        );
+        says(
+            &env("WALT_TOKEN"),
+            &only("WALT_TOKEN", " "),
+            "the environment variable WALT_TOKEN is empty: write the secret there",
+        );
+        says(
+            &SecretSource::Credential("t".into()),
+            &nothing,
+            "systemd passed no credentials: write LoadCredential=NAME:PATH in the service, or use `env` or `file`",
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let here = folder.path().display();
+        says(
+            &SecretSource::File(folder.path().into()),
+            &nothing,
+            &format!("{here} is not a plain file: name the file that holds the secret"),
+        );
+        says(
+            &SecretSource::File(folder.path().join("t")),
+            &nothing,
+            &format!("there is no file {here}/t: write the secret into it"),
+        );
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_a_name_is_not_shown() {
+        says(
+            &SecretSource::Env("xvz1evFS".into()),
+            &nothing,
+            "the environment variable named there is not set: set it before flockd starts",
+        );
+    }
+
+    #[test]
+    fn what_can_be_no_secret_is_refused_and_not_shown() {
+        let odd = "holds white space or characters that no key or token has: copy it again, alone";
+        for bytes in
+            [&b"open sesame"[..], b"open\nsesame", b"sesame\0", b"s\xe9same", "s\u{e9}same".as_bytes()]
+        {
+            let (_folder, path) = file_with(bytes);
+            says(&SecretSource::File(path.clone()), &nothing, &format!("{} {odd}", path.display()));
+        }
+        let (_folder, path) = file_with(&vec![b'a'; MAX_SECRET + 1]);
+        let long = format!("{} has more than 4096 bytes: that is no key or token", path.display());
+        says(&SecretSource::File(path), &nothing, &long);
+        let literal = SecretSource::Literal(Secret::new("open sesame"));
+        says(&literal, &nothing, &format!("the text in flock.toml {odd}"));
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_exposed() {
+        let (_folder, path) = file_with(b"sesame");
+        let set = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        for mode in [0o600, 0o400, 0o700] {
+            set(mode);
+            assert_eq!(exposure(&path), None);
+        }
+        for mode in [0o644, 0o640, 0o604] {
+            set(mode);
+            let shown = path.display();
+            let expect = format!("{shown} can be read by others (mode {mode:04o}): run `chmod 600 {shown}`");
+            assert_eq!(exposure(&path), Some(expect));
+        }
+        assert_eq!(exposure(Path::new("/nonexistent/token")), None);
+    }
+
+    #[test]
+    fn every_secret_of_a_flock_is_looked_at_once() {
+        let (folder, token) = file_with(b"sesame");
+        fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+        let file = folder.path().join("flock.toml");
+        let bot = |name: &str, token: &str| {
+            format!(
+                "[bots.{name}]\napp = \"x\"\npoem = \"{name}.txt\"\nschedule = \"@daily\"\naccess_token = {token}\naccess_token_secret = {{ env = \"{name}\" }}\n"
+            )
+        };
+        let app = "[apps.x]\nnetwork = \"x\"\nconsumer_key = { env = \"KEY\" }\nconsumer_secret = \"open sesame\"\n";
+        let text = bot("WALT", "{ file = \"token\" }") + &bot("EMILY", "{ env = \"SET\" }") + app;
+        fs::write(&file, &text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        let (flock, _, places) = crate::config::read(&text, &file, chrono::DateTime::UNIX_EPOCH);
+        let here = format!("{}/", folder.path().display());
+        let complaints = complaints_with(&flock.unwrap(), &places, &only("SET", "sesame"));
+        let said: Vec<String> =
+            complaints.iter().map(|c| format!("{}: {c}", c.severity).replace(&here, "")).collect();
+        let unset = "is not set: set it before flockd starts";
+        assert_eq!(
+            said,
+            [
+                "warning: flock.toml:5: bot WALT: `access_token`: token can be read by others (mode 0644): run `chmod 600 token`".to_owned(),
+                format!("error: flock.toml:6: bot WALT: `access_token_secret`: the environment variable WALT {unset}"),
+                format!("error: flock.toml:12: bot EMILY: `access_token_secret`: the environment variable EMILY {unset}"),
+                format!("error: flock.toml:15: app x: `consumer_key`: the environment variable KEY {unset}"),
+                "error: flock.toml:16: app x: `consumer_secret`: the text in flock.toml holds white space or characters that no key or token has: copy it again, alone".to_owned(),
+                "warning: flock.toml:16: app x: `consumer_secret`: flock.toml can be read by others (mode 0640): run `chmod 600 flock.toml`".to_owned(),
+            ]
+        );
+    }
+}

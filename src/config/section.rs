@@ -1,0 +1,274 @@
+//! A table of `flock.toml`, read key by key. Whatever is wrong with a value becomes a complaint with its line and
+//! the reader goes on; keys that nobody asked for are unknown.
+//!
+//! What keys there are, and what they mean together, is for `global`, `apps`, `habits` and `bots` to know.
+
+use std::ops::RangeInclusive;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use toml::de::{DeTable, DeValue};
+
+use super::report::Report;
+use super::suggest::{self, short};
+
+/// The longest text taken as a value: a path may have 4,096 bytes, and nothing else is longer.
+const MAX_TEXT: usize = 4_096;
+
+/// A value with the line it stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found<T> {
+    pub(super) value: T,
+    pub(super) line: usize,
+}
+
+/// A table being read.
+#[derive(Debug)]
+pub(super) struct Section<'t, 'r> {
+    /// What messages call it: `bot walt`.
+    pub(super) label: String,
+    /// Where it is: `bots.walt`.
+    pub(super) path: String,
+    /// The line of its header; `None` for the file itself, and for a table that is not written.
+    pub(super) line: Option<usize>,
+    pub(super) report: &'r mut Report,
+    table: &'t DeTable<'t>,
+    /// The keys asked for, and where they stand if they are written.
+    pub(super) asked: Vec<(&'static str, Option<usize>)>,
+}
+
+impl<'t, 'r> Section<'t, 'r> {
+    pub(super) fn new(
+        label: impl Into<String>,
+        path: impl Into<String>,
+        table: &'t DeTable<'t>,
+        line: Option<usize>,
+        report: &'r mut Report,
+    ) -> Self {
+        Self { label: label.into(), path: path.into(), line, report, table, asked: Vec::new() }
+    }
+
+    /// A text that is not empty and has no control characters.
+    pub(super) fn text(&mut self, key: &'static str) -> Option<Found<&'t str>> {
+        let Found { value, line } = self.value(key)?;
+        let Some(text) = value.as_str() else {
+            self.mistyped(key, "a text in quotes", value, line);
+            return None;
+        };
+        match problem_of(text) {
+            None => Some(Found { value: text, line }),
+            Some(problem) => {
+                self.error(Some(line), format!("`{key}` {problem}"));
+                None
+            }
+        }
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn integer(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<Found<u32>> {
+        let Found { value, line } = self.value(key)?;
+        let Some(written) = value.as_integer() else {
+            self.mistyped(key, "a whole number", value, line);
+            return None;
+        };
+        let number = u32::from_str_radix(written.as_str(), written.radix()).ok();
+        let fitting = number.filter(|number| range.contains(number)).map(|value| Found { value, line });
+        if fitting.is_none() {
+            let (least, most) = range.into_inner();
+            self.error(Some(line), format!("`{key}` must be from {least} to {most}"));
+        }
+        fitting
+    }
+
+    /// A length of time, such as "10m".
+    pub(super) fn duration(&mut self, key: &'static str) -> Option<Found<Duration>> {
+        let Found { value, line } = self.value(key)?;
+        let expect = "a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\"";
+        let Some(text) = value.as_str() else {
+            self.mistyped(key, expect, value, line);
+            return None;
+        };
+        let duration = humantime::parse_duration(text).ok().map(|value| Found { value, line });
+        if duration.is_none() {
+            self.error(Some(line), format!("`{key}` must be {expect}, not \"{}\"", short(text)));
+        }
+        duration
+    }
+
+    /// One of the words of a closed list.
+    pub(super) fn word<T: Copy>(
+        &mut self,
+        key: &'static str,
+        all: &[T],
+        as_str: fn(T) -> &'static str,
+    ) -> Option<Found<T>> {
+        let Found { value: text, line } = self.text(key)?;
+        let known = all.iter().copied().find(|word| as_str(*word) == text);
+        if known.is_none() {
+            let words: Vec<String> = all.iter().map(|word| format!("\"{}\"", as_str(*word))).collect();
+            let expect = words.join(" or ");
+            self.error(Some(line), format!("`{key}` must be {expect}, not \"{}\"", short(text)));
+        }
+        known.map(|value| Found { value, line })
+    }
+
+    /// An IANA time zone.
+    pub(super) fn zone(&mut self, key: &'static str) -> Option<Found<Tz>> {
+        let Found { value: text, line } = self.text(key)?;
+        let zone = text.parse().ok().map(|value| Found { value, line });
+        if zone.is_none() {
+            let hint = match self.report.suggest(|| suggest::zone(text)) {
+                Some(name) => format!("did you mean \"{name}\"?"),
+                None => "write a zone of the IANA list, like \"Europe/Berlin\"".into(),
+            };
+            self.error(Some(line), format!("unknown time zone \"{}\": {hint}", short(text)));
+        }
+        zone
+    }
+
+    /// A path; a relative one starts at the file's folder.
+    pub(super) fn path(&mut self, key: &'static str) -> Option<Found<PathBuf>> {
+        let Found { value, line } = self.text(key)?;
+        // Without `./`, so that two spellings of one file are one path.
+        let path: PathBuf = Path::new(value).components().filter(|part| *part != Component::CurDir).collect();
+        Some(Found { value: self.report.base.join(path), line })
+    }
+
+    /// A table inside this one.
+    pub(super) fn table(&mut self, key: &'static str) -> Option<Found<&'t DeTable<'t>>> {
+        let Found { value, line } = self.value(key)?;
+        let Some(table) = value.as_table() else {
+            self.mistyped(key, &format!("a table: write [{key}] on a line of its own"), value, line);
+            return None;
+        };
+        Some(Found { value: table, line })
+    }
+
+    /// Whatever stands there. Every other way of asking comes through here.
+    pub(super) fn value(&mut self, key: &'static str) -> Option<Found<&'t DeValue<'t>>> {
+        let found = self.table.get_key_value(key);
+        let found = found.map(|(key, value)| (self.report.line_at(key.span().start), value.get_ref()));
+        self.asked.push((key, found.map(|(line, _)| line)));
+        found.map(|(line, value)| Found { value, line })
+    }
+
+    /// The line of a key that was asked for, if it is written.
+    pub(super) fn line_of(&self, key: &str) -> Option<usize> {
+        self.asked.iter().find(|(asked, _)| *asked == key)?.1
+    }
+
+    /// Whether a key that was asked for is written, rightly or not.
+    pub(super) fn wrote(&self, key: &str) -> bool {
+        self.line_of(key).is_some()
+    }
+
+    /// Says that a key which must be there isn't, if that can be known.
+    pub(super) fn missing(&mut self, key: &str, remedy: &str) {
+        if !self.wrote(key) {
+            self.absent(format!("`{key}` is missing: {remedy}"));
+        }
+    }
+
+    /// Says that something is not there, unless the text could not be read whole.
+    pub(super) fn absent(&mut self, message: String) {
+        if self.report.whole {
+            self.error(self.line, message);
+        }
+    }
+
+    pub(super) fn error(&mut self, line: Option<usize>, message: impl AsRef<str>) {
+        let message = self.labelled(message.as_ref());
+        self.report.error(line, message);
+    }
+
+    pub(super) fn warning(&mut self, line: Option<usize>, message: impl AsRef<str>) {
+        let message = self.labelled(message.as_ref());
+        self.report.warning(line, message);
+    }
+
+    /// Says that a value is of the wrong kind. The value itself is not shown: it may be a secret.
+    pub(super) fn mistyped(&mut self, key: &str, expect: &str, value: &DeValue<'_>, line: usize) {
+        let kind = match value {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) | DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.error(Some(line), format!("`{key}` must be {expect}, not {kind}"));
+    }
+
+    /// Complains about every key that was not asked for.
+    pub(super) fn no_more_keys(&mut self) {
+        for key in self.table.keys() {
+            let name: &str = key.get_ref();
+            if self.asked.iter().any(|(asked, _)| *asked == name) {
+                continue;
+            }
+            let known = self.asked.iter().map(|(asked, _)| *asked);
+            let hint = match self.report.suggest(|| suggest::nearest(name, known)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "remove it; flock.toml.example explains every key there is".into(),
+            };
+            let line = self.report.line_at(key.span().start);
+            self.error(Some(line), format!("unknown key `{}`: {hint}", short(name)));
+        }
+    }
+
+    /// Ends the reading: unknown keys are complained about, places noted.
+    pub(super) fn finish(mut self) {
+        self.no_more_keys();
+        let written = self.asked.iter().filter_map(|(key, line)| Some((*key, (*line)?)));
+        self.report.places.add(self.path, self.line, written.collect());
+    }
+
+    fn labelled(&self, message: &str) -> String {
+        if self.label.is_empty() { message.to_owned() } else { format!("{}: {message}", self.label) }
+    }
+}
+
+/// A table in a table of named ones, such as `[bots.walt]` in `bots`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named<'t> {
+    pub(super) name: &'t str,
+    pub(super) line: usize,
+    pub(super) table: &'t DeTable<'t>,
+}
+
+/// The tables in a table of named ones, in the order of the file; what is no table is complained about.
+pub(super) fn named<'t>(
+    kind: &str,
+    table: Option<Found<&'t DeTable<'t>>>,
+    report: &mut Report,
+) -> Vec<Named<'t>> {
+    let mut entries: Vec<_> = table.iter().flat_map(|found| found.value.iter()).collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    let mut named = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        let name: &str = key.get_ref();
+        let line = report.line_at(key.span().start);
+        match value.get_ref().as_table() {
+            Some(table) => named.push(Named { name, line, table }),
+            None => {
+                let name = short(name);
+                report
+                    .error(Some(line), format!("`{name}` belongs to no table: write [{kind}.NAME] above it"));
+            }
+        }
+    }
+    named
+}
+
+/// What is wrong with a text, whatever it stands for. The text itself is not shown: it may be a secret.
+pub(super) fn problem_of(text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        return Some("is empty: write something, or remove the key".into());
+    }
+    if text.len() > MAX_TEXT {
+        return Some(format!("has {} bytes, {MAX_TEXT} is the most: shorten it", text.len()));
+    }
+    let control = text.chars().find(|c| c.is_control())?;
+    Some(format!("holds the control character U+{:04X}: remove it", u32::from(control)))
+}

@@ -1,0 +1,192 @@
+//! Text that is not TOML: what to say about it, and how to read the rest all the same.
+//!
+//! The parser goes on after most errors but not after all: a header that it can't read puts the keys below it
+//! into another table, and a key without `=` ends the document. [`mended`] takes such lines out of the way, so
+//! that one slip doesn't hide the complaints about a hundred bots. What values mean is not known here.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use toml::de::Error;
+
+use super::report::Lines;
+use super::suggest::short;
+use crate::flock::BotName;
+
+/// How the parser calls what must be told apart here; a test notices when it changes its mind.
+const DUPLICATE: &str = "duplicate key";
+const UNQUOTED: &str = "string values must be quoted";
+const NO_VALUE: &str = "key with no value";
+
+/// The line and the message of each error, in the order of lines, one for each line.
+pub(super) fn complaints(text: &str, lines: &Lines, errors: &[Error]) -> Vec<(usize, String)> {
+    let slips = slips(text, lines, errors);
+    let firsts = first_headers(text, &slips);
+    // Keys under a header that is there twice are not blamed for being there twice as well.
+    let mut excused: Range<usize> = 0..0;
+    let mut complaints = Vec::new();
+    for slip in &slips {
+        if slip.is_duplicate() && excused.contains(&slip.at) {
+            continue;
+        }
+        if slip.is_duplicate() && slip.is_header() {
+            excused = slip.at..end_of_table(text, slip.at);
+        }
+        complaints.push((slip.line, slip.message(&firsts)));
+    }
+    complaints
+}
+
+/// The text without the lines that would keep the parser from the others; as many lines as before.
+pub(super) fn mended(text: &str, lines: &Lines, errors: &[Error]) -> String {
+    let slips = slips(text, lines, errors);
+    let to_mend: HashMap<usize, &Slip<'_>> = slips.iter().map(|slip| (slip.line, slip)).collect();
+    let mut mended = String::with_capacity(text.len());
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        match to_mend.get(&(index + 1)) {
+            Some(slip) if slip.error.starts_with(NO_VALUE) => mended.push('\n'),
+            Some(slip) if slip.is_header() && !slip.is_duplicate() => mended.push_str(&usable_header(line)),
+            _ => mended.push_str(line),
+        }
+    }
+    mended
+}
+
+/// An error with the line it is on.
+struct Slip<'t> {
+    at: usize,
+    line: usize,
+    /// What the parser says.
+    error: &'t str,
+    /// The piece of text it speaks of.
+    piece: &'t str,
+    /// The whole line, trimmed.
+    written: &'t str,
+    /// Whether it is about something that is opened here and still open where the text ends.
+    left_open: bool,
+}
+
+impl Slip<'_> {
+    fn is_duplicate(&self) -> bool {
+        self.error == DUPLICATE
+    }
+
+    fn is_header(&self) -> bool {
+        self.written.starts_with('[') && !self.error.contains("array") && !self.error.contains("inline")
+    }
+
+    fn message(&self, firsts: &HashMap<String, usize>) -> String {
+        let error = self.error;
+        match error {
+            _ if self.is_header() && self.is_duplicate() => twice(&inner(self.written), firsts),
+            _ if self.is_header() => bad_header(&inner(self.written), error),
+            DUPLICATE => format!("`{}` is written twice: remove one", short(self.piece)),
+            _ if error.starts_with(UNQUOTED) => {
+                let key = self.written.split('=').next().unwrap_or_default().trim();
+                format!("`{}` needs a value in quotes: write {} = \"…\"", short(key), short(key))
+            }
+            _ if error.starts_with(NO_VALUE) => "a key needs a value: write key = \"…\"".into(),
+            _ if self.left_open => {
+                format!("what is opened here is never closed: look for a missing quote or bracket ({error})")
+            }
+            _ => format!("this is not TOML: {error}"),
+        }
+    }
+}
+
+/// The first error of each line, in the order of lines.
+fn slips<'t>(text: &'t str, lines: &Lines, errors: &'t [Error]) -> Vec<Slip<'t>> {
+    let mut errors: Vec<(usize, bool, &Error)> = errors
+        .iter()
+        .map(|error| {
+            let (at, left_open) = place(text, error);
+            (at, left_open, error)
+        })
+        .collect();
+    errors.sort_by_key(|(at, ..)| *at);
+    errors.dedup_by_key(|(at, ..)| lines.line_at(*at));
+    let slip = |(at, left_open, error): (usize, bool, &'t Error)| Slip {
+        at,
+        line: lines.line_at(at),
+        error: error.message(),
+        piece: error.span().and_then(|span| text.get(span)).unwrap_or_default(),
+        written: line_around(text, at),
+        left_open,
+    };
+    errors.into_iter().map(slip).collect()
+}
+
+/// Where an error is to be mended, and whether by closing what is open there. The parser notices only at the end
+/// of the text that something was never closed; a person looks for where it was opened.
+fn place(text: &str, error: &Error) -> (usize, bool) {
+    const OPENERS: [(&str, &str); 4] = [
+        ("multi-line literal", "'''"),
+        ("multi-line basic", "\"\"\""),
+        ("inline table", "{"),
+        ("array", "["),
+    ];
+    let end = text.trim_end().len();
+    let start = error.span().map_or(0, |span| span.start);
+    let opener = OPENERS.iter().find(|(name, _)| error.message().contains(name));
+    let opened = opener.filter(|_| start >= end).and_then(|(_, opener)| text.rfind(opener));
+    (opened.unwrap_or(start.min(end)), opened.is_some())
+}
+
+/// The line that holds the byte at `at`, trimmed.
+fn line_around(text: &str, at: usize) -> &str {
+    let bytes = text.as_bytes();
+    let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let end = bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| at + end);
+    text.get(start..end).unwrap_or_default().trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
+/// Where the table that begins at `at` ends: at the next line with a header.
+fn end_of_table(text: &str, at: usize) -> usize {
+    let mut end = at;
+    let mut rest = text[at..].split_inclusive('\n');
+    end += rest.next().map_or(0, str::len);
+    end + rest.take_while(|line| !line.trim_start().starts_with('[')).map(str::len).sum::<usize>()
+}
+
+/// What stands between the brackets of a header, white space left out.
+fn inner(header: &str) -> String {
+    let header = header.split('#').next().unwrap_or_default();
+    let inner = header.trim_start_matches('[').split(']').next().unwrap_or_default();
+    inner.split('.').map(str::trim).collect::<Vec<_>>().join(".")
+}
+
+/// Where each header is first written, if there is one that is written twice.
+fn first_headers(text: &str, slips: &[Slip<'_>]) -> HashMap<String, usize> {
+    let mut firsts = HashMap::new();
+    if !slips.iter().any(|slip| slip.is_header() && slip.is_duplicate()) {
+        return firsts;
+    }
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with('[')) {
+        firsts.entry(inner(line.trim())).or_insert(index + 1);
+    }
+    firsts
+}
+
+fn twice(header: &str, firsts: &HashMap<String, usize>) -> String {
+    let first = firsts.get(header).map_or(String::new(), |line| format!(", first on line {line}"));
+    match header.split_once('.') {
+        Some(("bots", name)) => format!("bot {} is defined twice{first}: rename one", short(name)),
+        Some(("apps", name)) => format!("app {} is defined twice{first}: rename one", short(name)),
+        _ => format!("[{}] is written twice{first}: write its keys in one place", short(header)),
+    }
+}
+
+fn bad_header(header: &str, error: &str) -> String {
+    let name = header.split_once('.').filter(|(table, _)| *table == "bots").map(|(_, name)| name);
+    match name.map(str::parse::<BotName>) {
+        Some(Err(bad_name)) => bad_name.to_string(),
+        _ => format!("[{}] is not a table's name: write [bots.NAME], say ({error})", short(header)),
+    }
+}
+
+/// A header like the given one that the parser accepts, with what it doesn't accept replaced.
+fn usable_header(header: &str) -> String {
+    let usable = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    let names: String = inner(header.trim()).chars().map(usable).collect();
+    format!("[{names}]\n")
+}

@@ -1,0 +1,59 @@
+//! What is said about every bad input, word by word, and what good input means.
+
+mod bots;
+mod example;
+mod files;
+mod global;
+mod rivals;
+mod syntax;
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use super::read;
+use crate::flock::{Bot, Flock};
+
+/// An app on X; it has no complaint, and stands at the end so that it moves no line.
+const APP: &str =
+    "\n[apps.x]\nnetwork = \"x\"\nconsumer_key = { env = \"K\" }\nconsumer_secret = { env = \"S\" }\n";
+
+fn now() -> DateTime<Utc> {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+/// A bot on the feed with these keys from line 5 on.
+fn feed(keys: &str) -> String {
+    format!("[bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 * * * *\"\n{keys}\n")
+}
+
+/// A bot on X with these keys from line 6 on; line 3 is its schedule.
+fn on_x(keys: &str) -> String {
+    let tokens = "access_token = { env = \"T\" }\naccess_token_secret = { env = \"TS\" }";
+    format!("[bots.walt]\npoem = \"walt.txt\"\nschedule = \"0 * * * *\"\n{tokens}\n{keys}\n{APP}")
+}
+
+fn complaints(input: &str) -> Vec<String> {
+    let (_, complaints, _) = read(input, Path::new("flock.toml"), now());
+    complaints.iter().map(|complaint| format!("{}: {complaint}", complaint.severity)).collect()
+}
+
+/// Checks every word that is said about an input.
+#[track_caller]
+fn check(input: impl AsRef<str>, expect: &[&str]) {
+    let complaints = complaints(input.as_ref());
+    assert_eq!(complaints, expect, "complaints about\n{}", input.as_ref());
+}
+
+/// The flock of an input that is complained of at most with warnings.
+#[track_caller]
+fn flock(input: &str) -> Flock {
+    let (flock, complaints, _) = read(input, Path::new("home/flock.toml"), now());
+    flock.unwrap_or_else(|| panic!("{complaints:#?}"))
+}
+
+/// Its first bot.
+#[track_caller]
+fn walt(input: &str) -> Bot {
+    Bot::clone(&flock(input).bots[0])
+}

@@ -1,0 +1,168 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn one_slip_hides_nothing_else() {
+    let typo = "error: flock.toml:6: bot walt: unknown key `shedule`: did you mean `schedule`?";
+    let tail = "\nshedule = 1\n[bots.emily]\nnetwork = \"fed\"";
+    let other =
+        "error: flock.toml:8: bot emily: `network` must be \"x\" or \"feed\" or \"paper\", not \"fed\"";
+    for (slip, expect) in [
+        ("jitter = 10m", "`jitter` needs a value in quotes: write jitter = \"…\""),
+        ("order \"shuffle\"", "a key needs a value: write key = \"…\""),
+        ("order", "a key needs a value: write key = \"…\""),
+        ("order =", "`order` needs a value in quotes: write order = \"…\""),
+        ("order = \"shuffle", "this is not TOML: invalid basic string, expected `\"`"),
+        ("max_per_hour = 1 2", "`max_per_hour` needs a value in quotes: write max_per_hour = \"…\""),
+        ("order = \"stop\" x", "this is not TOML: unexpected key or value, expected newline, `#`"),
+        (
+            "order = \"a\\qb\"",
+            "this is not TOML: missing escaped value, expected `b`, `e`, `f`, `n`, `r`, `\\`, `\"`, `x`, `u`, `U`",
+        ),
+        ("poem = \"twice.txt\"", "`poem` is written twice: remove one"),
+    ] {
+        check(feed(&format!("{slip}{tail}")), &[&format!("error: flock.toml:5: {expect}"), typo, other]);
+    }
+}
+
+#[test]
+fn a_header_that_is_none_hides_nothing_else() {
+    let typo = "error: flock.toml:5: bot wa_lt: unknown key `shedule`: did you mean `schedule`?";
+    for bad in ["wa lt", "wa/lt"] {
+        let name = format!(
+            "error: flock.toml:1: bot name {bad:?} is not usable: take 1 to 64 letters, digits, `-` and `_`"
+        );
+        check(feed("shedule = 1").replace("walt]", &format!("{bad}]")), &[&name, typo]);
+    }
+    check(
+        feed("[web\nlissen = 1"),
+        &[
+            "error: flock.toml:5: [web] is not a table's name: write [bots.NAME], say (unclosed table, expected `]`)",
+            "error: flock.toml:6: [web]: unknown key `lissen`: did you mean `listen`?",
+        ],
+    );
+}
+
+#[test]
+fn what_is_defined_twice_is_told_once() {
+    check(
+        feed("") + &feed("shedule = 1"),
+        &[
+            "error: flock.toml:6: bot walt is defined twice, first on line 1: rename one",
+            "error: flock.toml:10: bot walt: unknown key `shedule`: did you mean `schedule`?",
+        ],
+    );
+    check(
+        on_x("app = \"x\"") + APP,
+        &["error: flock.toml:13: app x is defined twice, first on line 8: rename one"],
+    );
+    check(
+        feed("[web]\nlisten = \"127.0.0.1:1\"\n[web]\nlisten = \"127.0.0.1:2\""),
+        &["error: flock.toml:7: [web] is written twice, first on line 5: write its keys in one place"],
+    );
+}
+
+#[test]
+fn nothing_is_missed_in_a_text_that_is_not_whole() {
+    let open = |what: &str| {
+        format!("what is opened here is never closed: look for a missing quote or bracket ({what})")
+    };
+    check(
+        "[bots.walt]\nnetwork = \"feed\"\npoem = '''walt.txt\nschedule = \"0 * * * *\"\n",
+        &[&format!("error: flock.toml:3: {}", open("invalid multi-line literal string, expected `'`"))],
+    );
+    check(
+        feed("was = [1,\n2,\n"),
+        &[&format!("error: flock.toml:5: {}", open("unclosed array, expected `]`"))],
+    );
+    check("\napp = {", &[&format!("error: flock.toml:2: {}", open("unclosed inline table, expected `}`"))]);
+}
+
+#[test]
+fn tables_are_tables() {
+    check(
+        "bots = 5",
+        &["error: flock.toml:1: `bots` must be a table: write [bots] on a line of its own, not a number"],
+    );
+    check(
+        feed("").replace("[bots.walt]", "[[bots]]"),
+        &["error: flock.toml:1: `bots` must be a table: write [bots] on a line of its own, not a list"],
+    );
+    check(
+        feed("[bots]\npoem = \"p.txt\""),
+        &["error: flock.toml:6: `poem` belongs to no table: write [bots.NAME] above it"],
+    );
+    check(
+        feed("[web.feeds]"),
+        &[
+            "error: flock.toml:5: [web]: unknown key `feeds`: remove it; flock.toml.example explains every key there is",
+        ],
+    );
+}
+
+#[test]
+fn marks_of_other_editors_are_tolerated() {
+    check(format!("\u{feff}{}", feed("").replace('\n', "\r\n")), &[]);
+    check(
+        format!("\u{feff}{}", feed("shedule = 1").replace('\n', "\r\n")),
+        &["error: flock.toml:5: bot walt: unknown key `shedule`: did you mean `schedule`?"],
+    );
+}
+
+#[test]
+fn dotted_and_inline_tables_are_the_same_tables() {
+    check(
+        "bots.walt.network = \"feed\"\nbots.walt = 1",
+        &["error: flock.toml:2: `walt` is written twice: remove one"],
+    );
+    check("bots = { walt = { network = \"feed\", poem = \"w.txt\", schedule = \"@daily\" } }", &[]);
+}
+
+/// Pieces of which many a text is nearly a `flock.toml`.
+fn piece() -> impl Strategy<Value = String> {
+    let known = [
+        "[bots.walt]",
+        "[bots.",
+        "]",
+        "[[",
+        "[apps.x]",
+        "\n",
+        "\n",
+        "=",
+        "\"",
+        "'''",
+        "{",
+        "}",
+        ",",
+        ".",
+        "#",
+        "network = \"feed\"\n",
+        "app = \"x\"\n",
+        "poem = \"p\"\n",
+        "schedule = \"* * * * *\"\n",
+        "jitter = \"1m\"\n",
+        "access_token = { env = \"A\" }\n",
+        "max_per_hour = ",
+        "7",
+        "\u{feff}",
+        "\r\n",
+        "\0",
+        "ü",
+    ];
+    prop_oneof![4 => proptest::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => ".{0,6}"]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn no_text_makes_it_panic(pieces in proptest::collection::vec(piece(), 0..24)) {
+        let text = pieces.concat();
+        let (flock, complaints, _) = read(&text, Path::new("flock.toml"), now());
+        // Never silence without a flock, never a line that is not in the file.
+        prop_assert_eq!(flock.is_none(), complaints.iter().any(super::super::Complaint::is_error));
+        let lines = text.split('\n').count();
+        prop_assert!(complaints.iter().filter_map(|complaint| complaint.line).all(|line| (1..=lines).contains(&line)));
+    }
+}

@@ -1,0 +1,105 @@
+//! When a bot posts: its schedule, and whether jitter and `max_per_hour` go with it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+use super::section::{Found, Section};
+use crate::flock::schedule::{Schedule, ScheduleError};
+
+/// Schedules read so far. A large flock has few different ones, and reading one costs more than all else of a bot.
+#[derive(Debug)]
+pub(super) struct Timing {
+    now: DateTime<Utc>,
+    read: HashMap<(String, Tz), Result<Schedule, ScheduleError>>,
+    gaps: HashMap<(String, Tz), Duration>,
+    /// How soon after the next slot each schedule has so many more.
+    bursts: HashMap<(String, Tz, u32), bool>,
+}
+
+impl Timing {
+    pub(super) fn new(now: DateTime<Utc>) -> Self {
+        Self { now, read: HashMap::new(), gaps: HashMap::new(), bursts: HashMap::new() }
+    }
+
+    /// The bot's schedule, read in this zone.
+    pub(super) fn schedule(&mut self, section: &mut Section<'_, '_>, zone: Tz) -> Option<Found<Schedule>> {
+        let found = section.text("schedule");
+        if found.is_none() {
+            section.missing("schedule", "write when the bot posts, like \"0 */3 * * *\"");
+        }
+        let Found { value: text, line } = found?;
+        let read = self.read.entry((text.to_owned(), zone));
+        match read.or_insert_with(|| Schedule::parse(text, zone)) {
+            Ok(schedule) => Some(Found { value: schedule.clone(), line }),
+            Err(problem) => {
+                section.error(Some(line), problem.to_string());
+                None
+            }
+        }
+    }
+
+    /// Complains of a jitter that would let a slot's post come after the next slot.
+    pub(super) fn check_jitter(
+        &mut self,
+        section: &mut Section<'_, '_>,
+        schedule: &Found<Schedule>,
+        jitter: Duration,
+    ) {
+        if jitter.is_zero() {
+            return;
+        }
+        let (value, now) = (&schedule.value, self.now);
+        let gap = *self.gaps.entry(key(value)).or_insert_with(|| value.shortest_gap(now));
+        if jitter < gap {
+            return;
+        }
+        let own = section.line_of("jitter");
+        let (jitter, gap) = (humantime::format_duration(jitter), humantime::format_duration(gap));
+        let remedy = format!("but the schedule has slots {gap} apart: take less than {gap}");
+        match own {
+            Some(line) => section.error(Some(line), format!("`jitter` is {jitter}, {remedy}")),
+            None => section.error(
+                Some(schedule.line),
+                format!("`jitter` is {jitter} by [defaults], {remedy}, in a `jitter` of the bot's own"),
+            ),
+        }
+    }
+
+    /// Warns of a schedule with more slots in an hour than the bot may post.
+    pub(super) fn check_density(
+        &mut self,
+        section: &mut Section<'_, '_>,
+        schedule: &Found<Schedule>,
+        max_per_hour: u32,
+    ) {
+        let (value, now) = (&schedule.value, self.now);
+        let (text, zone) = key(value);
+        let dense = self
+            .bursts
+            .entry((text, zone, max_per_hour))
+            .or_insert_with(|| exceeds(value, now, max_per_hour));
+        if *dense {
+            let message = format!(
+                "the schedule has more slots in an hour than `max_per_hour` = {max_per_hour} allows: \
+                 those over it are not posted"
+            );
+            section.warning(Some(schedule.line), message);
+        }
+    }
+}
+
+fn key(schedule: &Schedule) -> (String, Tz) {
+    (schedule.text().to_owned(), schedule.zone())
+}
+
+/// Whether the hour that begins with the next slot has more than `max` slots.
+fn exceeds(schedule: &Schedule, now: DateTime<Utc>, max: u32) -> bool {
+    let mut slots = schedule.upcoming(now);
+    let Some(first) = slots.next() else { return false };
+    let hour_ends = first + TimeDelta::hours(1);
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    slots.take(max).take_while(|slot| *slot < hour_ends).count() >= max
+}

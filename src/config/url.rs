@@ -1,0 +1,67 @@
+//! Base URLs: of a network, and of the daemon's own pages.
+
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+/// A base URL as it is kept, without a slash at the end; or what is wrong with it. The text is not shown: it may
+/// hold a password.
+pub(super) fn base(text: &str) -> Result<String, &'static str> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url =
+        url.ok_or("must begin with http:// or https:// and name a host, like \"https://example.org\"")?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user name or password: remove what stands before the `@`");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must end before any `?` or `#`: paths are added to it");
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// Like [`base`], for an address that secrets are sent to: without TLS only on this machine.
+pub(super) fn confidential(text: &str) -> Result<String, &'static str> {
+    let kept = base(text)?;
+    let plain = kept.starts_with("http://");
+    if plain && !Url::parse(&kept).is_ok_and(|url| is_loopback(&url)) {
+        return Err("must begin with https://: plain http shows the secrets to everyone on the way");
+    }
+    Ok(kept)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_has_no_slash_at_the_end() {
+        assert_eq!(base("https://example.org"), Ok("https://example.org".into()));
+        assert_eq!(base("HTTPS://Example.org:8443/poems//"), Ok("https://example.org:8443/poems".into()));
+    }
+
+    #[test]
+    fn what_is_no_base_is_told_why() {
+        for text in ["example.org", "ftp://example.org", "http://", "/feeds", "mailto:walt@example.org"] {
+            assert!(base(text).unwrap_err().starts_with("must begin with http"), "{text}");
+        }
+        assert!(base("https://walt:sesame@example.org").unwrap_err().contains("password"));
+        assert!(base("https://example.org/?a=b").unwrap_err().contains('?'));
+        assert!(base("https://example.org/#a").unwrap_err().contains('#'));
+    }
+
+    #[test]
+    fn secrets_travel_in_the_clear_only_on_this_machine() {
+        for text in ["http://localhost:1", "http://127.0.0.2:1", "http://[::1]:1", "https://example.org"] {
+            assert_eq!(confidential(text), Ok(text.into()));
+        }
+        for text in ["http://example.org", "http://10.0.0.1", "http://localhost.example.org"] {
+            assert!(confidential(text).unwrap_err().contains("https"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! HTTP as all networks use it: the one client that every bot shares, bodies with a limit, and what an
+//! error of the transport says about whether the request left. What an answer means is each network's own
+//! business.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use reqwest::{Client, Response, redirect, retry};
+
+/// The most bytes of an answer that are read. The answers we ask for are under 1 KiB and error pages under
+/// 20 KiB; what is longer was not meant for us, and a hundred of them at once must not fill the memory.
+pub const BODY_MAX: usize = 64 * 1024;
+
+/// The most characters of a stranger's words that go into a sentence of ours: a log line stays a line.
+const WORDS_MAX: usize = 200;
+
+/// How long a request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Until the connection stands, TLS included. When it passes, nothing was sent.
+    pub connect: Duration,
+    /// Until the last byte of the answer is there, the connecting included. Shutting down waits 30 s for
+    /// posts in flight, so a longer wait would turn into a doubt anyway.
+    pub total: Duration,
+    /// How long an unused connection is kept: shorter than servers keep theirs, because a request written
+    /// to a connection that the other side is closing can't be told from one that was accepted.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            total: Duration::from_secs(30),
+            idle: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Why a body could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// Longer than anything we ask for.
+    #[error("the answer is longer than {BODY_MAX} bytes")]
+    TooLong,
+    /// It stopped half way.
+    #[error("the answer broke off: {0}")]
+    Broken(String),
+}
+
+/// The client that the whole process shares; a clone is a handle on the same connections.
+///
+/// It follows no redirect and repeats nothing by itself, so that one call is one request. A proxy is used
+/// where the environment names one (`HTTPS_PROXY`, `NO_PROXY` and so on). It keeps no cookies.
+///
+/// # Errors
+/// When TLS can't be set up.
+pub fn client(limits: &Limits) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .user_agent(concat!("flockd/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(limits.connect)
+        .timeout(limits.total)
+        .pool_idle_timeout(limits.idle)
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .build()
+}
+
+/// Reads a whole body, up to [`BODY_MAX`] bytes.
+///
+/// # Errors
+/// When it is longer, or breaks off.
+pub async fn body(mut response: Response) -> Result<Vec<u8>, BodyError> {
+    let mut bytes = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Ok(bytes),
+            Ok(Some(chunk)) if bytes.len() + chunk.len() <= BODY_MAX => bytes.extend_from_slice(&chunk),
+            Ok(Some(_)) => return Err(BodyError::TooLong),
+            Err(error) => return Err(BodyError::Broken(explain(&error))),
+        }
+    }
+}
+
+/// Whether the request provably never left this machine: it could not be built, or there was no connection
+/// to write it to (name resolution, connecting, TLS). A timeout of the whole is no proof.
+pub fn never_left(error: &reqwest::Error) -> bool {
+    error.is_builder() || error.is_connect()
+}
+
+/// What went wrong, in the words of whoever noticed it first. Without the URL, which may hold a password.
+pub fn explain(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut cause = error.source();
+    while let Some(deeper) = cause.and_then(|cause| cause.source()) {
+        cause = Some(deeper);
+    }
+    // The outermost error would print the URL; the ones below it don't know it.
+    cause.map_or_else(|| "the request could not be made".to_owned(), |cause| words(&cause.to_string()))
+}
+
+/// A stranger's words made fit for a sentence of ours: one line, nothing invisible, not long.
+pub fn words(text: &str) -> String {
+    let visible: String = text.chars().map(|c| if hides(c) { ' ' } else { c }).collect();
+    let mut line = String::new();
+    for word in visible.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    match line.char_indices().nth(WORDS_MAX) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// Whether a character could break the line, steer a terminal or turn the reading direction.
+fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_words_become_one_short_line() {
+        assert_eq!(words(" a\r\nb\u{1b}[31m\u{202e}c\u{7} "), "a b [31m c");
+        let long = words(&"ü".repeat(1_000));
+        assert_eq!(long.chars().count(), WORDS_MAX + 1);
+        assert!(long.ends_with("ü…"));
+    }
+
+    #[tokio::test]
+    async fn an_explanation_never_shows_the_url() {
+        let client = client(&Limits::default()).unwrap();
+        for url in ["http://me:hush@127.0.0.1:1/hush", "ftp://me:hush@host/", "http://me:hush@/"] {
+            let error = client.get(url).send().await.unwrap_err();
+            assert!(never_left(&error), "{url}");
+            assert!(!explain(&error).contains("hush"), "{}", explain(&error));
+        }
+    }
+}

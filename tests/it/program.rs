@@ -1,0 +1,203 @@
+//! The program as a person uses it: the real binary, real files, a real ledger.
+
+use std::collections::HashSet;
+
+use crate::support::program::{Daemon, Folder};
+
+/// A bot that posts every second from a poem of so many lines.
+fn busy(lines: usize) -> Folder {
+    let folder = Folder::with(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+         [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\n",
+    );
+    let poem: String = (1..=lines).map(|n| format!("line {n}\n")).collect();
+    folder.write("robin.txt", poem.as_bytes());
+    folder
+}
+
+/// A bot that posts once a year, so that only commands post.
+fn quiet() -> Folder {
+    let folder = busy(3);
+    let flock = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    folder.write("flock.toml", flock.replace("* * * * * *", "@yearly").as_bytes());
+    folder
+}
+
+fn texts(folder: &Folder) -> Vec<String> {
+    let posts = folder.json(&["posts", "--state", "posted", "--json"]);
+    posts.as_array().unwrap().iter().map(|post| post["text"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn get(url: &str) -> (u16, String) {
+    let answer = reqwest::get(url).await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[test]
+fn init_makes_a_flock_that_runs_and_overwrites_nothing() {
+    let folder = Folder::new();
+    let said = folder.run(&["init", "new"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let check = folder.run(&["check", "--config", "new/flock.toml"]);
+    assert_eq!(check.code, 0, "{check:?}");
+    assert!(check.out.contains("no complaints") && check.out.contains("robin"), "{check:?}");
+    let again = folder.run(&["init", "new"]);
+    assert_eq!(again.code, 1);
+    assert!(again.err.contains("there already: nothing was changed"), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_flock_posts_to_page_and_feed_and_goes_on_after_a_stop() {
+    let folder = busy(100);
+    let daemon = folder.start();
+    let first = daemon.wait_for("posted: line ");
+    daemon.wait_for("posted: line ");
+    let (status, page) = get(&folder.url("/")).await;
+    assert!(status == 200 && page.contains("robin") && page.contains("line "), "{page}");
+    let (status, feed) = get(&folder.url("/feeds/robin.atom")).await;
+    assert!(status == 200 && feed.contains("<entry>"), "{feed}");
+    assert_eq!(get(&folder.url("/healthz")).await.0, 200);
+    assert_eq!(daemon.stop(), 0, "after {first}");
+
+    let before = texts(&folder);
+    let daemon = folder.start();
+    daemon.wait_for("posted: line ");
+    daemon.wait_for("posted: line ");
+    daemon.stop();
+    let after = texts(&folder);
+    assert!(after.len() >= before.len() + 2 && after.ends_with(&before), "the ledger went on");
+    assert_eq!(after.iter().collect::<HashSet<_>>().len(), after.len(), "nothing repeated: {after:?}");
+}
+
+#[test]
+fn killed_at_any_moment_nothing_repeats_and_nothing_sticks() {
+    let folder = busy(200);
+    for _ in 0..5 {
+        let daemon = folder.start();
+        daemon.wait_for("posted: line ");
+        daemon.kill();
+    }
+    let daemon = folder.start();
+    daemon.wait_for("posted: line ");
+    assert_eq!(daemon.stop(), 0);
+    let posted = texts(&folder);
+    assert_eq!(posted.iter().collect::<HashSet<_>>().len(), posted.len(), "{posted:?}");
+    let posts = folder.json(&["posts", "--json"]);
+    let stuck = |post: &&serde_json::Value| ["sending", "unknown"].contains(&post["state"].as_str().unwrap());
+    assert_eq!(posts.as_array().unwrap().iter().filter(stuck).count(), 0, "{posts}");
+}
+
+#[test]
+fn a_second_daemon_is_refused_and_commands_work_beside_the_first() {
+    let folder = quiet();
+    let daemon = folder.start();
+    let second = Daemon::spawn(folder.command(&["run", "--listen", "127.0.0.1:0"]));
+    let error = second.wait_for("error: ");
+    assert!(error.contains(&format!("process {} runs a flock", daemon.pid())), "{error}");
+    assert_eq!(second.ended(), 1);
+    let port = folder.run(&["run"]);
+    assert!(port.code == 1 && port.err.contains("another program has it"), "{port:?}");
+
+    let status = folder.json(&["status", "--json"]);
+    assert_eq!((&status["daemon"], &status["bots"][0]["state"]), (&true.into(), &"ok".into()));
+    let said = folder.run(&["post", "robin", "by hand, beside the daemon"]);
+    assert!(said.code == 0 && said.out.starts_with("posted: http"), "{said:?}");
+    daemon.wait_for("posted: by hand, beside the daemon");
+    let line = folder.run(&["post", "robin"]);
+    assert_eq!(line.code, 0, "{line:?}");
+    daemon.wait_for("posted: line ");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn commands_post_without_a_daemon_too() {
+    let folder = quiet();
+    for _ in 0..3 {
+        let said = folder.run(&["post", "robin"]);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    let exhausted = folder.run(&["post", "robin"]);
+    assert!(exhausted.code == 1 && exhausted.err.contains("no line of"), "{exhausted:?}");
+    let mut lines = texts(&folder);
+    lines.sort();
+    assert_eq!(lines, ["line 1", "line 2", "line 3"]);
+    let by_hand = folder.run(&["post", "robin", "still possible"]);
+    assert_eq!(by_hand.code, 0, "a text by hand needs no line: {by_hand:?}");
+    let status = folder.json(&["status", "--json"]);
+    let bot = &status["bots"][0];
+    assert_eq!((&bot["state"], &bot["lines_left"]), (&"exhausted".into(), &0.into()), "{status}");
+}
+
+#[test]
+fn a_text_comes_from_standard_input() {
+    use std::io::Write;
+    use std::process::Stdio;
+    let folder = quiet();
+    let mut child = folder.command(&["post", "robin", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all("two\r\nlines\n".as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(texts(&folder), ["two\nlines"]);
+    for (text, problem) in [("", "empty"), (" \n", "empty"), ("a\u{1}b", "U+0001")] {
+        let said = folder.run(&["post", "robin", text]);
+        assert!(said.code == 1 && said.err.contains(problem), "{text:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_consumes_nothing() {
+    let folder = busy(50);
+    let daemon = folder.start();
+    daemon.wait_for("posted: line ");
+    daemon.stop();
+    let before = texts(&folder);
+    let rehearsal = Daemon::spawn(folder.command(&["run", "--dry-run"]));
+    rehearsal.wait_for("posted: line ");
+    assert_eq!(rehearsal.stop(), 0);
+    assert_eq!(texts(&folder), before);
+    assert!(std::net::TcpStream::connect(("127.0.0.1", folder.port)).is_err(), "it listened");
+}
+
+#[test]
+fn an_edit_counts_from_the_next_slot_on() {
+    let folder = busy(1);
+    let daemon = folder.start();
+    daemon.wait_for("posted: line 1");
+    daemon.wait_for("the poem is exhausted");
+    folder.write("robin.txt", b"line 1\nline 2\n");
+    daemon.wait_for("posted: line 2");
+    folder.write("robin.txt", b"\xff\n");
+    let broken = daemon.wait_for("the last good version is kept");
+    assert!(broken.contains("robin.txt:1") && broken.contains("UTF-8"), "{broken}");
+    folder.write("robin.txt", b"line 3\n");
+    daemon.wait_for("posted: line 3");
+}
+
+#[test]
+fn next_and_check_say_what_comes() {
+    let folder = quiet();
+    let next = folder.json(&["next", "-n", "3", "--json"]);
+    let slots: Vec<&str> = next.as_array().unwrap().iter().map(|row| row["slot"].as_str().unwrap()).collect();
+    assert!(slots.len() == 3 && slots.is_sorted() && slots[0].ends_with("-01-01T00:00:00Z"), "{slots:?}");
+    let check = folder.json(&["check", "--json"]);
+    assert_eq!(check["complaints"].as_array().unwrap().len(), 0);
+    let forecast = &check["forecast"][0];
+    assert_eq!((&forecast["bot"], &forecast["lines_left"]), (&"robin".into(), &3.into()));
+    assert!(forecast["runs_out"].as_str().unwrap() > slots[1], "three lines last three years");
+    assert!(!folder.path("flock.db").exists(), "reading makes no ledger");
+}
+
+#[test]
+fn misuse_is_told_apart_from_failure() {
+    let folder = quiet();
+    for misuse in
+        [&["posts", "--state", "lost"][..], &["settle", "x"], &["fly"], &["run", "--listen", "here"]]
+    {
+        assert_eq!(folder.run(misuse).code, 2, "{misuse:?}");
+    }
+    for failure in [&["post", "nobody"][..], &["settle", "x", "--posted"], &["next", "--bot", "nobody"]] {
+        assert_eq!(folder.run(failure).code, 1, "{failure:?}");
+    }
+    let id = "0190a0a0-0000-7000-8000-000000000000";
+    let settle = folder.run(&["settle", id, "--posted"]);
+    assert!(settle.code == 1 && settle.err.contains("no ledger"), "{settle:?}");
+}
