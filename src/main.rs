@@ -10,7 +10,7 @@ async fn main() -> ExitCode {
     match flockd::cli::run(arguments).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", flockd::cli::explain(&error));
             ExitCode::FAILURE
         }
     }

@@ -34,12 +34,8 @@ pub(super) fn forecast(bot: &Bot, lines: &Lines, now: DateTime<Utc>) -> Forecast
     let (first, left) = (next.first().copied(), format!("{} of {}", lines.left, lines.total));
     let when = match (end, bot.at_end) {
         (None, _) => "beyond the calendar".to_owned(),
-        (Some(end), AtEnd::Stop) => {
-            format!("{}, then it stops", end.with_timezone(&zone).format("%a %Y-%m-%d"))
-        }
-        (Some(end), AtEnd::Again) => {
-            format!("{}, then again", end.with_timezone(&zone).format("%a %Y-%m-%d"))
-        }
+        (Some(end), AtEnd::Stop) => format!("{}, then it stops", day(end, zone, now)),
+        (Some(end), AtEnd::Again) => format!("{}, then again", day(end, zone, now)),
     };
     Forecast {
         bot: bot.name.to_string(),
@@ -58,8 +54,18 @@ pub(super) fn forecast(bot: &Bot, lines: &Lines, now: DateTime<Utc>) -> Forecast
     }
 }
 
+/// The day, and for one that is near the hour too.
+fn day(at: DateTime<Utc>, zone: chrono_tz::Tz, now: DateTime<Utc>) -> String {
+    let format = if at - now < TimeDelta::days(2) { "%a %Y-%m-%d %H:%M" } else { "%a %Y-%m-%d" };
+    at.with_timezone(&zone).format(format).to_string()
+}
+
 fn rate(per_day: f64) -> String {
-    if per_day >= 10.0 { format!("{per_day:.0}") } else { format!("{per_day:.2}") }
+    match per_day {
+        10.0.. => format!("{per_day:.0}"),
+        0.01.. => format!("{per_day:.2}"),
+        _ => format!("{per_day:.4}"),
+    }
 }
 
 /// Posts per day, as the next slots will have it; `max_per_hour` bounds it.

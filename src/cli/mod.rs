@@ -22,6 +22,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::{Clock, SystemClock};
+use crate::config::complaint::Complaints;
 use crate::config::{self, Loaded};
 
 /// Keeps a flock of bots, each with an account and a poem, and posts a line on schedule, never twice.
@@ -113,6 +114,17 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Posts(which) => posts::posts(&load(&config)?, which).await,
         Verb::Post { bot, text } => post::post(load(&config)?, &bot, text).await,
         Verb::Settle { post, posted, .. } => settle::settle(load(&config)?, &post, posted).await,
+    }
+}
+
+/// An error as it is printed: each complaint about the configuration on a line of its own.
+pub fn explain(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Complaints>() {
+        Some(Complaints(complaints)) => {
+            let lines = complaints.iter().map(|complaint| format!("{}: {complaint}", complaint.severity));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        None => format!("error: {error:#}"),
     }
 }
 

@@ -8,6 +8,7 @@ use super::section::{Found, Named, Section};
 use super::source;
 use super::suggest;
 use super::url;
+use crate::flock::secret::SecretSource;
 use crate::flock::{App, BotName, NetworkKind};
 
 /// Where X is, if `api_url` doesn't say.
@@ -128,10 +129,7 @@ fn with_apps(section: &mut Section<'_, '_>, network: Found<NetworkKind>) -> Opti
     None
 }
 
-fn required(
-    section: &mut Section<'_, '_>,
-    key: &'static str,
-) -> Option<Found<crate::flock::secret::SecretSource>> {
+fn required(section: &mut Section<'_, '_>, key: &'static str) -> Option<Found<SecretSource>> {
     let secret = source::secret(section, key);
     section.missing(key, "X's developer portal shows it; write { env = \"NAME\" } or { file = \"PATH\" }");
     secret

@@ -15,6 +15,7 @@ use super::source;
 use super::suggest::short;
 use super::timing::Timing;
 use crate::flock::poem::Split;
+use crate::flock::secret::SecretSource;
 use crate::flock::{App, AtEnd, Bot, BotName, NetworkKind, OnMiss, Order, Tokens};
 
 /// The longest handle on X.
@@ -89,7 +90,8 @@ fn named(section: &mut Section<'_, '_>, name: &str) -> Option<BotName> {
     name.parse::<BotName>().map_err(|problem| section.report.error(section.line, problem.to_string())).ok()
 }
 
-/// Where a bot is at home: a network, and an app where the network has such a thing.
+/// Where a bot is at home: a network, and an app where the network has such a thing. No app where one is needed has
+/// been complained of.
 struct Home {
     network: NetworkKind,
     app: Option<Arc<App>>,
@@ -105,13 +107,13 @@ fn home(section: &mut Section<'_, '_>, apps: &mut Apps<'_>) -> Option<Home> {
         }
         (None, Some(network)) if network.value.needs_account() => {
             app_needed(section, network, apps);
-            None
+            Some(Home { network: network.value, app: None })
         }
         (None, Some(network)) => Some(Home { network: network.value, app: None }),
         (Some(name), Some(network)) => {
             let known = apps.of(section, name);
             too_much(section, network);
-            Some(Home { network: network.value, app: known?.app })
+            Some(Home { network: network.value, app: known.and_then(|known| known.app) })
         }
         (None, None) if section.wrote("app") || section.wrote("network") => None,
         (None, None) => {
@@ -196,8 +198,7 @@ fn was(section: &mut Section<'_, '_>) -> Option<Found<BotName>> {
 }
 
 /// The access token and its secret.
-pub(super) type FoundTokens =
-    (Found<crate::flock::secret::SecretSource>, Found<crate::flock::secret::SecretSource>);
+pub(super) type FoundTokens = (Found<SecretSource>, Found<SecretSource>);
 
 fn tokens(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option<FoundTokens> {
     const KEYS: [&str; 2] = ["access_token", "access_token_secret"];

@@ -70,7 +70,7 @@ pub(super) fn web(section: &mut Section<'_, '_>) -> Option<Web> {
         Some(Found { value, line }) => url::base(value)
             .map_err(|problem| section.error(Some(line), format!("`public_url` {problem}")))
             .ok()?,
-        None => url_of(listen),
+        None => Web::own_url(listen),
     };
     Some(Web { listen, public_url })
 }
@@ -95,14 +95,5 @@ fn parsed(text: &str) -> Option<SocketAddr> {
     match text.strip_prefix("localhost:") {
         Some(port) => port.parse().ok().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
         None => text.parse().ok(),
-    }
-}
-
-/// The URL at which this machine reaches its own daemon.
-fn url_of(listen: SocketAddr) -> String {
-    if listen.ip().is_unspecified() {
-        format!("http://127.0.0.1:{}", listen.port())
-    } else {
-        format!("http://{listen}")
     }
 }

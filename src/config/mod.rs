@@ -79,8 +79,7 @@ pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<
         let mut report = Report::new(file, lines, Vec::new());
         (flock(document.get_ref(), now, &mut report), report)
     } else {
-        let broken = syntax::complaints(text, &lines, &errors);
-        let mended = syntax::mended(text, &lines, &errors);
+        let (broken, mended) = syntax::mend(text, &lines, &errors);
         let (document, _) = DeTable::parse_recoverable(&mended);
         let mut report = Report::new(file, Lines::of(&mended), broken);
         (flock(document.get_ref(), now, &mut report), report)
@@ -145,22 +144,19 @@ fn text_of(file: &Path) -> Result<String, (Option<usize>, String)> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(about_all("the file is larger than 64 MB: is it the right one?"));
     }
-    let line_of = |at: usize| bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-        return Err((
-            Some(line_of(at)),
-            "a NUL byte: is this the right file? Save it as plain UTF-8 text".into(),
-        ));
+        let message = "a NUL byte: is this the right file? Save it as plain UTF-8 text";
+        return Err((Some(line_of(&bytes, at)), message.into()));
     }
-    match std::str::from_utf8(&bytes) {
-        Ok(_) => {}
-        Err(problem) => {
-            let line = line_of(problem.valid_up_to());
-            return Err((Some(line), "not UTF-8: save the file as UTF-8".into()));
-        }
-    }
-    // Checked just now, so the bytes are taken as they are, without a copy.
-    Ok(String::from_utf8(bytes).unwrap_or_default())
+    String::from_utf8(bytes).map_err(|problem| {
+        let line = line_of(problem.as_bytes(), problem.utf8_error().valid_up_to());
+        (Some(line), "not UTF-8: save the file as UTF-8".into())
+    })
+}
+
+/// The line, from 1, of the byte at `at`.
+fn line_of(bytes: &[u8], at: usize) -> usize {
+    bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
 fn unreadable(problem: &io::Error) -> String {

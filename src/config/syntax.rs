@@ -1,7 +1,7 @@
 //! Text that is not TOML: what to say about it, and how to read the rest all the same.
 //!
 //! The parser goes on after most errors but not after all: a header that it can't read puts the keys below it
-//! into another table, and a key without `=` ends the document. [`mended`] takes such lines out of the way, so
+//! into another table, and a key without `=` ends the document. [`mend`] takes such lines out of the way, so
 //! that one slip doesn't hide the complaints about a hundred bots. What values mean is not known here.
 
 use std::collections::HashMap;
@@ -18,14 +18,19 @@ const DUPLICATE: &str = "duplicate key";
 const UNQUOTED: &str = "string values must be quoted";
 const NO_VALUE: &str = "key with no value";
 
-/// The line and the message of each error, in the order of lines, one for each line.
-pub(super) fn complaints(text: &str, lines: &Lines, errors: &[Error]) -> Vec<(usize, String)> {
+/// What is wrong, by line and one for each line; and the text without the lines that would keep the parser from the
+/// others, as many lines as before.
+pub(super) fn mend(text: &str, lines: &Lines, errors: &[Error]) -> (Vec<(usize, String)>, String) {
     let slips = slips(text, lines, errors);
-    let firsts = first_headers(text, &slips);
+    (complaints(text, &slips), mended(text, &slips))
+}
+
+fn complaints(text: &str, slips: &[Slip<'_>]) -> Vec<(usize, String)> {
+    let firsts = first_headers(text, slips);
     // Keys under a header that is there twice are not blamed for being there twice as well.
     let mut excused: Range<usize> = 0..0;
     let mut complaints = Vec::new();
-    for slip in &slips {
+    for slip in slips {
         if slip.is_duplicate() && excused.contains(&slip.at) {
             continue;
         }
@@ -37,13 +42,11 @@ pub(super) fn complaints(text: &str, lines: &Lines, errors: &[Error]) -> Vec<(us
     complaints
 }
 
-/// The text without the lines that would keep the parser from the others; as many lines as before.
-pub(super) fn mended(text: &str, lines: &Lines, errors: &[Error]) -> String {
-    let slips = slips(text, lines, errors);
-    let to_mend: HashMap<usize, &Slip<'_>> = slips.iter().map(|slip| (slip.line, slip)).collect();
+fn mended(text: &str, slips: &[Slip<'_>]) -> String {
+    let slips: HashMap<usize, &Slip<'_>> = slips.iter().map(|slip| (slip.line, slip)).collect();
     let mut mended = String::with_capacity(text.len());
     for (index, line) in text.split_inclusive('\n').enumerate() {
-        match to_mend.get(&(index + 1)) {
+        match slips.get(&(index + 1)) {
             Some(slip) if slip.error.starts_with(NO_VALUE) => mended.push('\n'),
             Some(slip) if slip.is_header() && !slip.is_duplicate() => mended.push_str(&usable_header(line)),
             _ => mended.push_str(line),
@@ -81,10 +84,7 @@ impl Slip<'_> {
             _ if self.is_header() && self.is_duplicate() => twice(&inner(self.written), firsts),
             _ if self.is_header() => bad_header(&inner(self.written), error),
             DUPLICATE => format!("`{}` is written twice: remove one", short(self.piece)),
-            _ if error.starts_with(UNQUOTED) => {
-                let key = self.written.split('=').next().unwrap_or_default().trim();
-                format!("`{}` needs a value in quotes: write {} = \"…\"", short(key), short(key))
-            }
+            _ if error.starts_with(UNQUOTED) => unquoted(self.written),
             _ if error.starts_with(NO_VALUE) => "a key needs a value: write key = \"…\"".into(),
             _ if self.left_open => {
                 format!("what is opened here is never closed: look for a missing quote or bracket ({error})")
@@ -94,15 +94,25 @@ impl Slip<'_> {
     }
 }
 
+/// The value is not shown: it may be a secret.
+fn unquoted(line: &str) -> String {
+    match line.split_once('=') {
+        Some((key, _)) => {
+            let key = short(key.trim());
+            format!("`{key}` needs a value in quotes: write {key} = \"…\"")
+        }
+        None => "a value needs quotes: write \"…\"".into(),
+    }
+}
+
 /// The first error of each line, in the order of lines.
 fn slips<'t>(text: &'t str, lines: &Lines, errors: &'t [Error]) -> Vec<Slip<'t>> {
-    let mut errors: Vec<(usize, bool, &Error)> = errors
-        .iter()
-        .map(|error| {
-            let (at, left_open) = place(text, error);
-            (at, left_open, error)
-        })
-        .collect();
+    let end = text.trim_end().len();
+    let placed = |error: &'t Error| {
+        let (at, left_open) = place(text, end, error);
+        (at, left_open, error)
+    };
+    let mut errors: Vec<(usize, bool, &Error)> = errors.iter().map(placed).collect();
     errors.sort_by_key(|(at, ..)| *at);
     errors.dedup_by_key(|(at, ..)| lines.line_at(*at));
     let slip = |(at, left_open, error): (usize, bool, &'t Error)| Slip {
@@ -117,15 +127,14 @@ fn slips<'t>(text: &'t str, lines: &Lines, errors: &'t [Error]) -> Vec<Slip<'t>>
 }
 
 /// Where an error is to be mended, and whether by closing what is open there. The parser notices only at the end
-/// of the text that something was never closed; a person looks for where it was opened.
-fn place(text: &str, error: &Error) -> (usize, bool) {
+/// of the text, at `end`, that something was never closed; a person looks for where it was opened.
+fn place(text: &str, end: usize, error: &Error) -> (usize, bool) {
     const OPENERS: [(&str, &str); 4] = [
         ("multi-line literal", "'''"),
         ("multi-line basic", "\"\"\""),
         ("inline table", "{"),
         ("array", "["),
     ];
-    let end = text.trim_end().len();
     let start = error.span().map_or(0, |span| span.start);
     let opener = OPENERS.iter().find(|(name, _)| error.message().contains(name));
     let opened = opener.filter(|_| start >= end).and_then(|(_, opener)| text.rfind(opener));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use super::habits::MOST_PER_HOUR;
 use super::section::{Found, Section};
 use crate::flock::schedule::{Schedule, ScheduleError};
 
@@ -15,7 +16,7 @@ pub(super) struct Timing {
     now: DateTime<Utc>,
     read: HashMap<(String, Tz), Result<Schedule, ScheduleError>>,
     gaps: HashMap<(String, Tz), Duration>,
-    /// How soon after the next slot each schedule has so many more.
+    /// Whether a schedule has more slots in an hour than that many.
     bursts: HashMap<(String, Tz, u32), bool>,
 }
 
@@ -48,7 +49,7 @@ impl Timing {
         schedule: &Found<Schedule>,
         jitter: Duration,
     ) {
-        if jitter.is_zero() {
+        if jitter < least_gap(schedule.value.text()) {
             return;
         }
         let (value, now) = (&schedule.value, self.now);
@@ -75,6 +76,10 @@ impl Timing {
         schedule: &Found<Schedule>,
         max_per_hour: u32,
     ) {
+        // No schedule has more slots than an hour has seconds.
+        if max_per_hour >= MOST_PER_HOUR {
+            return;
+        }
         let (value, now) = (&schedule.value, self.now);
         let (text, zone) = key(value);
         let dense = self
@@ -95,6 +100,24 @@ fn key(schedule: &Schedule) -> (String, Tz) {
     (schedule.text().to_owned(), schedule.zone())
 }
 
+/// A gap that no two slots of a schedule undercut, as far as its first fields tell. It settles most cases without
+/// looking at slots: schedules of a large flock differ by the numbers in these fields.
+fn least_gap(text: &str) -> Duration {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let fixed = |field: &str| field.chars().all(|c| c.is_ascii_digit());
+    let (second, minute, hour) = match fields.as_slice() {
+        [minute, hour, _, _, _] => ("0", *minute, *hour),
+        [second, minute, hour, _, _, _] => (*second, *minute, *hour),
+        _ => return Duration::from_secs(1),
+    };
+    Duration::from_secs(match (fixed(second), fixed(minute), fixed(hour)) {
+        (true, true, true) => 24 * 60 * 60,
+        (true, true, false) => 60 * 60,
+        (true, false, _) => 60,
+        (false, ..) => 1,
+    })
+}
+
 /// Whether the hour that begins with the next slot has more than `max` slots.
 fn exceeds(schedule: &Schedule, now: DateTime<Utc>, max: u32) -> bool {
     let mut slots = schedule.upcoming(now);
@@ -102,4 +125,35 @@ fn exceeds(schedule: &Schedule, now: DateTime<Utc>, max: u32) -> bool {
     let hour_ends = first + TimeDelta::hours(1);
     let max = usize::try_from(max).unwrap_or(usize::MAX);
     slots.take(max).take_while(|slot| *slot < hour_ends).count() >= max
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_gap_is_never_longer_than_the_shortest() {
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        for text in [
+            "* * * * *",
+            "5 * * * *",
+            "5 4 * * *",
+            "5 4,5 * * *",
+            "5,6 4 * * *",
+            "*/2 4 * * *",
+            "* * * * * *",
+            "7 * * * * *",
+            "7 5 * * * *",
+            "7 5 4 * * *",
+            "7,8 5 4 * * *",
+            "7 * 4 * * *",
+            "@hourly",
+            "@daily",
+        ] {
+            let schedule = Schedule::parse(text, Tz::UTC).unwrap();
+            let (least, shortest) = (least_gap(schedule.text()), schedule.shortest_gap(now));
+            assert!(least <= shortest, "{text}: {least:?} > {shortest:?}");
+        }
+        assert_eq!(least_gap("5 4 * * *"), Duration::from_secs(86_400));
+    }
 }

@@ -112,7 +112,7 @@ pub fn words(text: &str) -> String {
         line.push_str(word);
     }
     match line.char_indices().nth(WORDS_MAX) {
-        Some((end, _)) => format!("{}…", &line[..end]),
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
         None => line,
     }
 }

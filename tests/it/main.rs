@@ -5,5 +5,10 @@
 
 mod bad_input;
 mod house;
+mod network_contract;
 mod program;
 mod support;
+mod x;
+mod x_answers;
+mod x_faults;
+mod x_signature;

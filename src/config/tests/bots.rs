@@ -51,6 +51,21 @@ fn defaults_hold_where_a_bot_is_silent() {
 }
 
 #[test]
+fn every_habit_can_be_a_default() {
+    let bot = walt(
+        &(feed("")
+            + "[defaults]\norder = \"sequence\"\nat_end = \"again\"\non_miss = \"skip\"\njitter = \"1s\"\n\
+               max_late = \"2s\"\nmax_per_hour = 3\nsplit = \"stanza\"\ntimezone = \"Asia/Tokyo\""),
+    );
+    assert_eq!((bot.order, bot.at_end, bot.on_miss), (Order::Sequence, AtEnd::Again, OnMiss::Skip));
+    assert_eq!((bot.jitter, bot.max_late), (Duration::from_secs(1), Duration::from_secs(2)));
+    assert_eq!(
+        (bot.max_per_hour, bot.split, bot.schedule.zone()),
+        (3, Split::Stanza, chrono_tz::Asia::Tokyo)
+    );
+}
+
+#[test]
 fn bots_come_in_the_order_of_the_file() {
     let bot = |name| feed("").replace("walt", name);
     let flock = flock(&["zoe", "adam", "mia"].map(bot).concat());
@@ -246,7 +261,6 @@ fn a_secret_is_named_in_exactly_one_way_and_never_shown() {
         "{ credential = \"../t\" }",
         "`access_token`: `credential` must be a name without `/`, as in systemd's LoadCredential=NAME:PATH",
     );
-    check("{ env = \"A\", fiel = \"b\" }", "`access_token`: unknown key `fiel`: did you mean `file`?");
     check("{ env = \"A\", fiel = \"b\" }", "`access_token`: unknown key `fiel`: did you mean `file`?");
     let both = on_x("app = \"x\"").replace("{ env = \"TS\" }", "{ env = \"T\" }");
     super::check(

@@ -76,6 +76,13 @@ fn nothing_is_missed_in_a_text_that_is_not_whole() {
         feed("was = [1,\n2,\n"),
         &[&format!("error: flock.toml:5: {}", open("unclosed array, expected `]`"))],
     );
+    check(
+        feed("was = [\nsesame\n]"),
+        &[
+            "error: flock.toml:5: bot walt: `was` must be a text in quotes, not a list",
+            "error: flock.toml:6: a value needs quotes: write \"…\"",
+        ],
+    );
     check("\napp = {", &[&format!("error: flock.toml:2: {}", open("unclosed inline table, expected `}`"))]);
 }
 
@@ -162,6 +169,8 @@ proptest! {
         let (flock, complaints, _) = read(&text, Path::new("flock.toml"), now());
         // Never silence without a flock, never a line that is not in the file.
         prop_assert_eq!(flock.is_none(), complaints.iter().any(super::super::Complaint::is_error));
+        let bots = flock.iter().flat_map(|flock| &flock.bots).filter(|bot| bot.network.needs_account());
+        prop_assert!(bots.into_iter().all(|bot| bot.app.is_some() && bot.tokens.is_some()));
         let lines = text.split('\n').count();
         prop_assert!(complaints.iter().filter_map(|complaint| complaint.line).all(|line| (1..=lines).contains(&line)));
     }

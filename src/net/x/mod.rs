@@ -1,8 +1,8 @@
 //! X, by its API version 2 and OAuth 1.0a, whose tokens neither expire nor rotate.
 //!
 //! X knows no idempotency key, so one call is one request and what is not answered stays unknown. Reading
-//! costs money there: nothing is read that is known already. Signatures are made in [`auth`], what answers
-//! mean is in [`answer`], the length of a text in [`length`].
+//! costs money there: nothing is read that is known already. Signatures are made in `auth`, what answers
+//! mean is in `answer`, the length of a text in [`length`].
 
 mod answer;
 mod auth;
@@ -11,7 +11,7 @@ mod meaning;
 mod patience;
 mod problem;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -30,6 +30,9 @@ pub struct X {
     api_url: Box<str>,
     credentials: Credentials,
     expected: Option<Box<str>>,
+    /// Set once the credentials have turned out to be another account's: asking again would cost money and
+    /// learn nothing, for this client's credentials don't change.
+    mismatch: OnceLock<Setback>,
 }
 
 impl X {
@@ -43,7 +46,8 @@ impl X {
         account: Option<String>,
     ) -> Self {
         let expected = account.map(|handle| handle.trim_start_matches('@').into());
-        Self { http, clock, api_url: api_url.trim_end_matches('/').into(), credentials, expected }
+        let api_url = api_url.trim_end_matches('/').into();
+        Self { http, clock, api_url, credentials, expected, mismatch: OnceLock::new() }
     }
 
     fn expects(&self, handle: &str) -> bool {
@@ -67,6 +71,15 @@ impl X {
         Setback { why: Why::new(Cause::Unreachable, reason), retry_at: None, answered: false }
     }
 
+    fn belongs_to(&self, handle: &str) -> Setback {
+        let expected = self.expected.as_deref().unwrap_or_default();
+        let reason = format!(
+            "signed in as @{handle}, but flock.toml expects @{expected}: make tokens while signed in to x.com as \
+             @{expected}, or correct `account`, and restart flockd"
+        );
+        Setback { why: Why::new(Cause::Account, reason), retry_at: None, answered: true }
+    }
+
     async fn who_am_i(&self) -> Result<answer::Me, Setback> {
         let request = self.sign(Method::GET, "/2/users/me")?;
         let response = self.http.execute(request).await.map_err(|error| self.unreachable(&error))?;
@@ -82,17 +95,14 @@ impl Network for X {
         if known.is_some_and(|known| known.learnt_with == learnt_with && self.expects(&known.handle)) {
             return Ok(None);
         }
+        if let Some(mismatch) = self.mismatch.get() {
+            return Err(mismatch.clone());
+        }
         let me = self.who_am_i().await?;
         if self.expects(&me.handle) {
             return Ok(Some(Account { id: me.id, handle: me.handle, learnt_with }));
         }
-        let expected = self.expected.as_deref().unwrap_or_default();
-        let reason = format!(
-            "signed in as @{}, but flock.toml expects @{expected}: make tokens while signed in to x.com as \
-             @{expected}, or correct `account`",
-            me.handle
-        );
-        Err(Setback { why: Why::new(Cause::Account, reason), retry_at: None, answered: true })
+        Err(self.mismatch.get_or_init(|| self.belongs_to(&me.handle)).clone())
     }
 
     async fn send(&self, post: &Post, account: Option<&Account>) -> Outcome {

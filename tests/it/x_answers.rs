@@ -1,0 +1,261 @@
+//! X's errors, row by row: what is answered, and what the caller is to do next.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use flockd::clock::Clock as _;
+use flockd::flock::NetworkKind;
+use flockd::flock::post::Cause;
+use flockd::net::{Network as _, Outcome};
+
+use crate::support::fake_x::{Behaviour, FakeX, Reply};
+use crate::support::{StillClock, post, x_for};
+
+const NOON: &str = "2026-11-20T12:00:00Z";
+/// The same in Unix seconds.
+const NOON_S: i64 = 1_795_176_000;
+const DAY_S: i64 = 24 * 60 * 60;
+
+/// Headers of an answer.
+type Headers = Vec<(&'static str, String)>;
+
+/// What an answer should be taken for.
+#[derive(Debug, PartialEq)]
+enum Taken {
+    Posted,
+    Refused,
+    Duplicate,
+    Unknown,
+    /// With the cause, and the seconds to wait where X says so.
+    Setback(Cause, Option<i64>),
+}
+use Taken::{Duplicate, Posted, Refused, Setback, Unknown};
+
+/// Sends one post to a server that answers this, and says what was made of it, and how it was explained.
+async fn taken(reply: Reply) -> (Taken, String) {
+    let clock = Arc::new(StillClock::at(NOON));
+    assert_eq!(clock.now().timestamp(), NOON_S);
+    let fake = FakeX::start_with(clock).await;
+    let x = x_for(&fake, &fake.account("walt_lines"));
+    fake.next_post(Behaviour::Answer(reply));
+    let outcome = x.send(&post(NetworkKind::X, 1, "a"), None).await;
+    assert_eq!(fake.requests().len(), 1, "one call is one request");
+    match outcome {
+        Outcome::Posted { remote_id, .. } => (Posted, remote_id),
+        Outcome::Refused { reason } => (Refused, reason),
+        Outcome::Duplicate { reason } => (Duplicate, reason),
+        Outcome::Unknown { reason } => (Unknown, reason),
+        Outcome::NotAccepted(setback) => {
+            assert!(setback.answered, "{setback}");
+            let wait =
+                setback.retry_at.map(|at| (at - NOON.parse::<chrono::DateTime<_>>().unwrap()).num_seconds());
+            (Setback(setback.why.cause, wait), setback.why.reason)
+        }
+    }
+}
+
+/// Checks rows of status, body, what it should be taken for, and a part of the sentence.
+async fn check(rows: &[(u16, &str, Taken, &str)]) {
+    for (status, body, expected, part) in rows {
+        let (taken, reason) = taken(Reply::new(*status, *body)).await;
+        assert_eq!(taken, *expected, "HTTP {status} {body}: {reason}");
+        assert!(reason.contains(part), "HTTP {status} {body}: {reason}");
+        assert!(!reason.ends_with('.') && reason.len() < 600, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn success_needs_an_id() {
+    check(&[
+        (201, r#"{"data":{"id":"1445880548472328192","text":"a"}}"#, Posted, "1445880548472328192"),
+        (200, r#"{"data":{"id":"7"},"errors":[{"code":32}]}"#, Posted, "7"),
+        (201, r#"{"data":{"id":"7""#, Unknown, "no id"),
+        (201, r#"{"data":{"id":""}}"#, Unknown, "no id"),
+        (201, r#"{"data":{"id":"1/../../evil"}}"#, Unknown, "no id"),
+        (200, r#"{"errors":[{"detail":"Could not find"}]}"#, Unknown, "no id"),
+        (201, "", Unknown, "look at the account"),
+        (202, r#"{"data":{"id":"7"}}"#, Posted, "7"),
+        (204, "", Unknown, "HTTP 204"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_leaves_a_doubt_is_unknown() {
+    let mut rows = vec![(503, "<html>over capacity</html>", Unknown, "HTTP 503")];
+    // Not even a body that says so can make a server's failure definite.
+    rows.push((500, r#"{"errors":[{"code":187,"message":"Status is a duplicate."}]}"#, Unknown, "code 187"));
+    for status in [300, 301, 302, 304, 307, 308, 408, 409, 500, 502, 504, 520, 599] {
+        rows.push((status, "", Unknown, "whether it was posted is not known"));
+    }
+    check(&rows).await;
+}
+
+#[tokio::test]
+async fn what_x_says_of_the_text() {
+    let invalid = r#"{"errors":[{"parameters":{"text":["x"]},"message":"The `text` is too odd."}],"title":"Invalid Request",
+        "detail":"One or more parameters to your request was invalid.","type":"https://api.twitter.com/2/problems/invalid-request"}"#;
+    let duplicate = r#"{"detail":"You are not allowed to create a Tweet with duplicate content.","type":"about:blank","title":"Forbidden","status":403}"#;
+    let forbidden = r#"{"detail":"You are not permitted to perform this action.","type":"about:blank","title":"Forbidden","status":403}"#;
+    check(&[
+        (400, invalid, Refused, "was invalid. The `text` is too odd): look whether"),
+        (400, r#"{"type":"https://api.x.com/2/problems/invalid-request"}"#, Refused, "(HTTP 400): look"),
+        (403, forbidden, Refused, "not permitted to perform this action)"),
+        (
+            403,
+            r#"{"errors":[{"code":186,"message":"Tweet needs to be a bit shorter."}]}"#,
+            Refused,
+            "code 186: Tweet",
+        ),
+        (403, duplicate, Duplicate, "duplicate content)"),
+        (403, r#"{"errors":[{"code":187,"message":"Status is a duplicate."}]}"#, Duplicate, "code 187"),
+        (403, r#"{"code":187,"message":"Status is a duplicate."}"#, Duplicate, "code 187"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_person_has_to_mend() {
+    let app = || Setback(Cause::App, None);
+    let account = || Setback(Cause::Account, None);
+    let sign_in = || Setback(Cause::SignIn, None);
+    let permissions = r#"{"title":"Forbidden","type":"https://api.x.com/2/problems/oauth1-permissions","detail":"Your client app is not configured with the appropriate oauth1 app permissions for this endpoint."}"#;
+    let suspended = r#"{"type":"https://api.twitter.com/2/problems/user-suspended","detail":"The user used for authentication is suspended"}"#;
+    let enrolled = r#"{"client_id":"1","reason":"client-not-enrolled","type":"https://api.twitter.com/2/problems/client-forbidden","registration_url":"https://x"}"#;
+    check(&[
+        (
+            401,
+            r#"{"title":"Unauthorized","status":401,"detail":"Unauthorized"}"#,
+            sign_in(),
+            "make new tokens",
+        ),
+        (
+            401,
+            r#"{"errors":[{"code":89,"message":"Invalid or expired token."}]}"#,
+            sign_in(),
+            "code 89: Invalid",
+        ),
+        (401, "", sign_in(), "(HTTP 401)"),
+        (400, r#"{"errors":[{"code":215,"message":"Bad Authentication data."}]}"#, sign_in(), "code 215"),
+        (
+            402,
+            r#"{"title":"Payment Required","type":"https://api.x.com/2/problems/credits-depleted"}"#,
+            Setback(Cause::Credits, None),
+            "buy credits",
+        ),
+        (403, permissions, app(), "\"Read and write\" at console.x.com, then make new tokens"),
+        (403, enrolled, app(), "Manage apps, move it to Pay-per-use"),
+        (
+            403,
+            r#"{"errors":[{"code":453,"message":"You currently have access to a subset"}]}"#,
+            app(),
+            "package",
+        ),
+        (403, suspended, account(), "suspended"),
+        (403, r#"{"errors":[{"code":64,"message":"Your account is suspended"}]}"#, account(), "suspended"),
+        (403, r#"{"errors":[{"code":326,"message":"temporarily locked"}]}"#, account(), "unlock"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn an_unclear_no_never_uses_the_line_up() {
+    let odd = || Setback(Cause::App, None);
+    check(&[
+        (400, "<html>bad gateway of somebody</html>", odd(), "(HTTP 400)"),
+        (403, r#"{"detail":"Something new."}"#, odd(), "(HTTP 403: Something new): look"),
+        (403, "", odd(), "(HTTP 403)"),
+        (403, "null", odd(), ""),
+        (403, "[[[[", odd(), ""),
+        (404, "", odd(), "api_url"),
+        (405, "", odd(), "api_url"),
+        (410, "", odd(), "api_url"),
+        (413, "", odd(), ""),
+        (418, r#"{"title":"Teapot"}"#, odd(), "Teapot"),
+        (422, "", odd(), ""),
+        (451, "", odd(), ""),
+    ])
+    .await;
+    let huge = "x".repeat(300_000);
+    check(&[
+        (403, &huge, odd(), "(HTTP 403)"),
+        (201, &huge, Unknown, "longer than"),
+        (403, &format!(r#"{{"detail":"{}"}}"#, "long ".repeat(1_000)), odd(), "long long…)"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn limits_say_when_to_come_back() {
+    let limits = |wait| Setback(Cause::Limits, wait);
+    let at = |offset: i64| (NOON_S + offset).to_string();
+    let (left, reset) = ("x-rate-limit-remaining", "x-rate-limit-reset");
+    let (app_left, app_reset) = ("x-app-limit-24hour-remaining", "x-app-limit-24hour-reset");
+    let (user_left, user_reset) = ("x-user-limit-24hour-remaining", "x-user-limit-24hour-reset");
+    let rows: Vec<(Headers, Option<i64>)> = vec![
+        (vec![], None),
+        (vec![(reset, at(600))], Some(600)),
+        (vec![(left, "0".into()), (reset, at(600))], Some(600)),
+        (vec![("retry-after", "7".into())], Some(7)),
+        (vec![("retry-after", "Fri, 20 Nov 2026 12:02:00 GMT".into())], Some(120)),
+        (vec![("retry-after", "soon".into()), (reset, "whenever".into())], None),
+        // Past, and absurd.
+        (vec![(reset, at(-600))], Some(60)),
+        (vec![("retry-after", "0".into())], Some(60)),
+        (vec![(reset, at(30 * DAY_S))], Some(DAY_S)),
+        (vec![(reset, "9223372036854775807".into())], None),
+        (vec![("retry-after", "4000000000".into())], Some(DAY_S)),
+        // A window with room in it is not the limit that was met.
+        (vec![(left, "42".into()), (reset, at(600))], Some(3_600)),
+        (vec![(left, "42".into()), ("retry-after", "90".into())], Some(90)),
+        (
+            vec![(left, "42".into()), (reset, at(600)), (app_left, "0".into()), (app_reset, at(7_200))],
+            Some(7_200),
+        ),
+        (vec![(left, "42".into()), (user_left, "0".into()), (user_reset, at(9_000))], Some(9_000)),
+        (
+            vec![(left, "0".into()), (reset, at(600)), (user_left, "5".into()), (user_reset, at(9_000))],
+            Some(600),
+        ),
+    ];
+    for (headers, wait) in rows {
+        for status in [429, 420] {
+            let mut reply = Reply::problem(status, "about:blank", "Too Many Requests", "Too Many Requests");
+            reply.headers.extend(headers.clone());
+            assert_eq!(taken(reply).await.0, limits(wait), "{status} {headers:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn caps_are_long_waits() {
+    let capped = Reply::problem(
+        429,
+        "https://api.twitter.com/2/problems/usage-capped",
+        "UsageCapExceeded",
+        "Usage cap exceeded: Monthly product cap",
+    )
+    .header("x-rate-limit-remaining", "74")
+    .header("x-rate-limit-reset", (NOON_S + 60).to_string());
+    let (capped, reason) = taken(capped).await;
+    assert_eq!(capped, Setback(Cause::App, Some(DAY_S)), "{reason}");
+    assert!(reason.contains("Monthly product cap): raise it"), "{reason}");
+
+    let daily = r#"{"errors":[{"code":185,"message":"User is over daily status update limit."}]}"#;
+    check(&[(403, daily, Setback(Cause::Limits, Some(3_600)), "post less often")]).await;
+    let (daily, _) = taken(Reply::new(403, daily).header("retry-after", "7200")).await;
+    assert_eq!(daily, Setback(Cause::Limits, Some(7_200)));
+}
+
+#[tokio::test]
+async fn a_wrong_clock_is_named() {
+    let date = |by: TimeDelta| (NOON.parse::<chrono::DateTime<chrono::Utc>>().unwrap() + by).to_rfc2822();
+    let heard =
+        async |date: String| taken(Reply::new(401, "").header("date", date.replace("+0000", "GMT"))).await.1;
+    let right = heard(date(TimeDelta::minutes(4))).await;
+    assert!(right.ends_with("a clock that is minutes off causes this too"), "{right}");
+    let behind = heard(date(TimeDelta::minutes(11))).await;
+    assert!(behind.ends_with("it is 11 minutes behind X's"), "{behind}");
+    let ahead = heard(date(TimeDelta::minutes(-75))).await;
+    assert!(ahead.ends_with("it is 75 minutes ahead of X's"), "{ahead}");
+}
