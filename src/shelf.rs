@@ -152,7 +152,10 @@ fn look(path: &Path, split: Split, known: Option<&Stamp>, now: DateTime<Utc>) ->
     if stamp.is_some() && stamp.as_ref() == known {
         return Look { found: None, stamp };
     }
-    Look { found: Some(read(path, &metadata, split)), stamp }
+    let found = read(path, &metadata, split);
+    // What kept the file from being read, such as its mode, may go away without a new stamp.
+    let was_read = matches!(found, Ok(_) | Err(ShelfError::Bad(_)));
+    Look { found: Some(found), stamp: stamp.filter(|_| was_read) }
 }
 
 /// The file's stamp, if it is old enough to be trusted.
@@ -183,8 +186,11 @@ fn read(path: &Path, metadata: &Metadata, split: Split) -> Result<Poem, ShelfErr
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| refusal(&error))?;
-    // The file may be growing this moment.
-    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(|error| refusal(&error))?;
+    // The file may be growing this moment; a poem cut off in the middle of a line would be posted so.
+    let size = file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| refusal(&error))? as u64;
+    if size > MAX_BYTES {
+        return Err(ShelfError::TooLarge(size));
+    }
     Ok(Poem::parse(&bytes, split)?)
 }
 

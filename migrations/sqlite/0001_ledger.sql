@@ -1,7 +1,7 @@
 -- The ledger as flockd 0.1 knows it. Times are milliseconds since 1970 in UTC.
 -- A released migration is never edited: what changes later is a new file.
 
--- What the ledger says of itself: 'written_by' is the newest flockd that has opened it for writing.
+-- What the ledger says of itself: 'written_by' is the version of flockd that was the last to hold it.
 create table meta (
     key text primary key,
     value text not null
@@ -28,7 +28,10 @@ begin
 end;
 
 create table post (
-    id text primary key,
+    -- The order of writing. An id tells when its post was thought of: by a wish some time before, or by a
+    -- clock that was set back since.
+    number integer primary key,
+    id text not null unique,
     bot text not null references bot (name) on update cascade,
     network text not null,
     state text not null
@@ -52,7 +55,7 @@ create table post (
     settled_at integer,
     check ((line is null) = (round is null) and (line is null) = (occurrence is null)),
     check (text is not null or state = 'released')
-) strict, without rowid;
+) strict;
 
 -- A slot fires at most once, whatever became of it.
 create unique index post_slot on post (bot, slot) where slot is not null;
@@ -61,8 +64,11 @@ create unique index post_line on post (bot, round, line, occurrence)
     where line is not null and state <> 'released';
 -- A bot has at most one open post.
 create unique index post_open on post (bot) where state in ('planned', 'sending', 'unknown');
-create index post_by_bot on post (bot, id);
-create index post_by_state on post (state, id);
+-- An index ends in `number` by itself.
+create index post_by_bot on post (bot);
+create index post_by_state on post (state);
+-- Without it each look at a bot would go through all that the whole flock ever released.
+create index post_duplicate on post (bot, round, line) where state = 'released' and cause = 'duplicate';
 create index post_sent on post (bot, sent_at) where sent_at is not null;
 
 create trigger post_begin before insert on post
@@ -84,7 +90,8 @@ begin
 end;
 
 -- What a post is does not change once it is planned.
-create trigger post_fixed before update of id, slot, round, line, occurrence, text, planned_at on post
+create trigger post_fixed
+before update of number, id, network, slot, due_at, round, line, occurrence, text, planned_at on post
 begin
     select raise(abort, 'a post is fixed when planned');
 end;

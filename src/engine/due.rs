@@ -84,3 +84,170 @@ fn count_between(bot: &Bot, after: DateTime<Utc>, before: DateTime<Utc>) -> u32 
 fn delta(duration: std::time::Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::{Duration, Instant};
+
+    use chrono_tz::{Europe, Tz};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::flock::poem::Split;
+    use crate::flock::schedule::Schedule;
+    use crate::flock::{AtEnd, NetworkKind, Order};
+
+    fn bot(schedule: &str) -> Bot {
+        Bot {
+            name: "walt".parse().unwrap(),
+            network: NetworkKind::Feed,
+            app: None,
+            account: None,
+            poem: PathBuf::new(),
+            split: Split::Line,
+            schedule: Schedule::parse(schedule, Tz::UTC).unwrap(),
+            jitter: Duration::ZERO,
+            order: Order::Sequence,
+            at_end: AtEnd::Stop,
+            on_miss: OnMiss::Once,
+            max_late: Duration::from_hours(1),
+            max_per_hour: 60,
+            was: None,
+            tokens: None,
+        }
+    }
+
+    fn at(time: &str) -> DateTime<Utc> {
+        format!("2024-03-05T{time}Z").parse().unwrap()
+    }
+
+    fn slot(time: &str, missed: u32) -> Due {
+        Due::Slot { slot: at(time), due_at: at(time), missed }
+    }
+
+    fn too_late(newest: &str, missed: u32) -> Due {
+        Due::Missed { newest: at(newest), missed }
+    }
+
+    #[test]
+    fn a_slot_is_due_from_its_instant_on_and_once() {
+        let bot = bot("*/10 * * * *");
+        assert_eq!(due(&bot, at("12:00:00"), at("12:09:59.999")), Due::NotBefore(at("12:10:00")));
+        assert_eq!(due(&bot, at("12:00:00"), at("12:10:00")), slot("12:10:00", 0));
+        assert_eq!(due(&bot, at("12:00:00"), at("12:19:59")), slot("12:10:00", 0));
+        assert_eq!(due(&bot, at("12:10:00"), at("12:10:00")), Due::NotBefore(at("12:20:00")));
+    }
+
+    #[test]
+    fn of_several_the_newest_fires_unless_it_is_too_late() {
+        let mut bot = bot("0,20 * * * *");
+        assert_eq!(due(&bot, at("08:00:00"), at("10:30:00")), slot("10:20:00", 4));
+        bot.max_late = Duration::from_mins(10);
+        assert_eq!(due(&bot, at("08:00:00"), at("10:30:00")), slot("10:20:00", 4));
+        assert_eq!(due(&bot, at("08:00:00"), at("10:30:00.001")), too_late("10:20:00", 5));
+        assert_eq!(due(&bot, at("10:20:00"), at("10:30:00.001")), Due::NotBefore(at("11:00:00")));
+    }
+
+    #[test]
+    fn one_that_skips_fires_only_what_is_on_time() {
+        let mut bot = bot("*/10 * * * *");
+        bot.on_miss = OnMiss::Skip;
+        assert_eq!(due(&bot, at("12:00:00"), at("12:11:00")), slot("12:10:00", 0));
+        assert_eq!(due(&bot, at("12:00:00"), at("12:11:00.001")), too_late("12:10:00", 1));
+        // What came before is missed, whether or not the newest is on time.
+        assert_eq!(due(&bot, at("11:00:00"), at("12:10:30")), slot("12:10:00", 6));
+    }
+
+    #[test]
+    fn a_delay_moves_the_instant_and_the_limit_but_not_the_slot() {
+        let mut bot = bot("@hourly");
+        (bot.jitter, bot.max_late) = (Duration::from_mins(50), Duration::from_mins(5));
+        let due_at = at("13:00:00") + delta(jitter::delay("walt", at("13:00:00"), bot.jitter));
+        assert!(due_at > at("13:00:10"), "a delay to speak of");
+        let considered = at("12:00:00");
+        let fires = Due::Slot { slot: at("13:00:00"), due_at, missed: 0 };
+        assert_eq!(due(&bot, considered, due_at - TimeDelta::milliseconds(1)), Due::NotBefore(due_at));
+        assert_eq!(due(&bot, considered, due_at), fires);
+        assert_eq!(due(&bot, considered, due_at + TimeDelta::minutes(5)), fires);
+        let after = due(&bot, considered, due_at + TimeDelta::minutes(5) + TimeDelta::milliseconds(1));
+        assert_eq!(after, too_late("13:00:00", 1));
+    }
+
+    #[test]
+    fn a_clock_that_went_back_waits_for_what_was_not_considered_yet() {
+        let bot = bot("*/10 * * * *");
+        assert_eq!(due(&bot, at("12:10:00"), at("11:10:00")), Due::NotBefore(at("12:20:00")));
+        assert_eq!(due(&bot, at("12:10:00"), DateTime::UNIX_EPOCH), Due::NotBefore(at("12:20:00")));
+    }
+
+    #[test]
+    fn a_schedule_may_end() {
+        assert_eq!(due(&bot("@daily"), DateTime::<Utc>::MAX_UTC, at("12:00:00")), Due::Never);
+        let last = "2100-12-31T23:00:00Z".parse().unwrap();
+        assert_eq!(due(&bot("@hourly"), last, last + TimeDelta::days(400)), Due::Never);
+    }
+
+    #[test]
+    fn a_year_of_seconds_is_cheap_and_counted_up_to_a_limit() {
+        let bot = bot("* * * * * *");
+        let began = Instant::now();
+        let Due::Slot { missed, .. } = due(&bot, at("12:00:00"), at("12:00:00") + TimeDelta::days(366))
+        else {
+            panic!("the newest is on time");
+        };
+        assert_eq!(missed, MOST_COUNTED);
+        // A second a slot would be a year; looking at each of 31 million takes minutes.
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn limits_too_long_for_a_calendar_are_no_limits() {
+        let mut bot = bot("@daily");
+        bot.max_late = Duration::MAX;
+        assert_eq!(due(&bot, at("12:00:00") - TimeDelta::days(9), at("12:00:00")), slot("00:00:00", 8));
+        assert_eq!(deadline(&bot, at("12:00:00")), DateTime::<Utc>::MAX_UTC);
+    }
+
+    /// What is due, by looking at every slot.
+    fn by_looking_at_each(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Option<(i64, u32)> {
+        let slots: Vec<_> = bot.schedule.upcoming(considered).take_while(|slot| *slot <= now).collect();
+        let passed = slots.iter().rposition(|slot| with_delay(bot, *slot) <= now)?;
+        Some((slots[passed].timestamp(), u32::try_from(passed).unwrap()))
+    }
+
+    proptest! {
+        /// Whatever the schedule, the night and the delay, the newest slot whose time has come is due, and the
+        /// slots before it are those that were missed; considering it leaves nothing due.
+        #[test]
+        fn the_newest_is_due_and_the_others_missed(
+            schedule in prop::sample::select(vec![
+                "* * * * *", "*/7 * * * *", "@hourly", "30 2 * * *", "15,45 1-3 * * *", "*/20 * * * * *",
+            ]),
+            from in 0_i64..6 * 3_600_000,
+            length in 0_i64..3 * 3_600_000,
+            jitter in 0_u64..15_000,
+            autumn: bool,
+        ) {
+            let mut bot = bot(schedule);
+            bot.schedule = Schedule::parse(schedule, Europe::Berlin).unwrap();
+            (bot.max_late, bot.jitter) = (Duration::MAX, Duration::from_millis(jitter));
+            let night = if autumn { "2024-10-26T22:00:00Z" } else { "2024-03-30T22:00:00Z" };
+            let considered = night.parse::<DateTime<Utc>>().unwrap() + TimeDelta::milliseconds(from);
+            let now = considered + TimeDelta::milliseconds(length);
+            match due(&bot, considered, now) {
+                Due::Slot { slot, due_at, missed } => {
+                    let expected = by_looking_at_each(&bot, considered, now);
+                    prop_assert_eq!(expected, Some((slot.timestamp(), missed)));
+                    prop_assert!(slot <= due_at && due_at <= now);
+                    prop_assert!(matches!(due(&bot, slot, now), Due::NotBefore(next) if next > now));
+                }
+                Due::NotBefore(next) => {
+                    prop_assert_eq!(by_looking_at_each(&bot, considered, now), None);
+                    prop_assert!(next > now);
+                }
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
+}

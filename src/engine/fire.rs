@@ -135,7 +135,7 @@ async fn choose(
     let Some(content) = next_line(engine, member, &poem, round, &history) else {
         return Ok(Choice::Exhausted);
     };
-    engine.events.tell(&Event::RoundBegun { bot: member.bot.name.clone(), round });
+    engine.tell_round(member, round);
     Ok(Choice::Content(content))
 }
 

@@ -13,7 +13,7 @@ mod turn;
 mod wish;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -48,12 +48,13 @@ pub struct Member {
     /// Its client.
     pub network: Arc<dyn Network>,
     told_exhausted: AtomicBool,
+    told_round: AtomicU32,
 }
 
 impl Member {
     /// A bot with its client.
     pub fn new(bot: Arc<Bot>, network: Arc<dyn Network>) -> Self {
-        Self { bot, network, told_exhausted: AtomicBool::new(false) }
+        Self { bot, network, told_exhausted: AtomicBool::new(false), told_round: AtomicU32::new(0) }
     }
 }
 
@@ -128,6 +129,13 @@ impl Engine {
         let before = member.told_exhausted.swap(exhausted, Ordering::Relaxed);
         if exhausted && !before {
             self.events.tell(&Event::Exhausted { bot: member.bot.name.clone() });
+        }
+    }
+
+    /// Tells once that a round begins, however often its first post is released.
+    fn tell_round(&self, member: &Member, round: u32) {
+        if member.told_round.fetch_max(round, Ordering::Relaxed) < round {
+            self.events.tell(&Event::RoundBegun { bot: member.bot.name.clone(), round });
         }
     }
 

@@ -26,8 +26,8 @@ pub(super) async fn record(engine: &Engine, member: &Member, post: Post, outcome
             Err(error) => error,
         };
         engine.ledger_trouble(Some(&member.bot.name), &error);
-        if !matches!(error, StoreError::Full(_) | StoreError::Unusable(_)) {
-            // A rule that says no will say no again: the bot's next turn sees what the ledger has.
+        if matches!(error, StoreError::IllegalMove { .. } | StoreError::NotFound(_)) {
+            // The ledger has gone on without us: the bot's next turn sees what it has.
             return post;
         }
         engine.clock.sleep(PAUSE).await;

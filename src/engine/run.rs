@@ -23,6 +23,8 @@ use crate::store::{StoreError, Wish};
 const IN_FLIGHT: usize = 64;
 /// The longest sleep: a clock that was set, or a machine that slept, is noticed after this at the latest.
 const NAP: Duration = Duration::from_secs(30);
+/// The same, to compare times of the wall clock with.
+const NAP_BY_THE_WALL: TimeDelta = TimeDelta::seconds(30);
 /// How long a stop waits for the posts in flight.
 const DRAIN: Duration = Duration::from_secs(30);
 /// The pause after the ledger failed a bot, before it is tried again.
@@ -46,7 +48,7 @@ struct Work {
     seats: Vec<Seat>,
     by_name: HashMap<BotName, usize>,
     wakes: BinaryHeap<Reverse<(DateTime<Utc>, usize)>>,
-    tasks: JoinSet<(usize, Done)>,
+    tasks: JoinSet<Ended>,
     permits: Arc<Semaphore>,
     heard: HashSet<PostId>,
     heard_at: DateTime<Utc>,
@@ -61,8 +63,9 @@ struct Seat {
     wishes: VecDeque<Wish>,
 }
 
-/// How a bot's task ended: with the time to look again, the ledger's refusal, or a panic.
-type Done = std::thread::Result<Result<Wake, StoreError>>;
+/// A bot's task that has ended: whose, for which wish if for one, and how: with the time to look again, the
+/// ledger's refusal, or a panic.
+type Ended = (usize, Option<PostId>, std::thread::Result<Result<Wake, StoreError>>);
 
 impl Work {
     fn new(engine: Arc<Engine>) -> Self {
@@ -102,12 +105,12 @@ impl Work {
             tokio::select! {
                 biased;
                 () = &mut shutdown => return,
-                Some(done) = self.tasks.join_next() => self.finish(done),
                 () = engine.store.rung() => self.hear().await,
+                Some(ended) = self.tasks.join_next() => self.finish(ended),
                 () = clock.sleep(nap) => {}
             }
             // A ring may have been lost: wishes are looked at without one, too.
-            if clock.now() >= self.heard_at + NAP {
+            if (clock.now() - self.heard_at).abs() >= NAP_BY_THE_WALL {
                 self.hear().await;
             }
         }
@@ -131,7 +134,7 @@ impl Work {
     fn start_due(&mut self) {
         let now = self.engine.clock.now();
         if self.now - now > SET_BACK {
-            self.engine.events.tell(&Event::ClockWentBack { seconds: (self.now - now).num_seconds() });
+            self.went_back(now);
         }
         self.now = now;
         while let Some(Reverse((time, at))) = self.wakes.peek().copied() {
@@ -146,12 +149,24 @@ impl Work {
         }
     }
 
+    /// Says that the clock went back, and looks at every bot anew: what was arranged by the old time may be
+    /// far off by the new one.
+    fn went_back(&mut self, now: DateTime<Utc>) {
+        self.engine.events.tell(&Event::ClockWentBack { seconds: (self.now - now).num_seconds() });
+        for at in 0..self.seats.len() {
+            if self.seats[at].wake.is_some() {
+                self.wake(at, Some(now));
+            }
+        }
+    }
+
     /// Starts a bot's next piece of work: a wish before the schedule, for a person waits.
     fn start(&mut self, at: usize) {
         let seat = &mut self.seats[at];
         (seat.busy, seat.wake) = (true, None);
         let (wish, member) = (seat.wishes.pop_front(), seat.member.clone());
         let (engine, permits) = (self.engine.clone(), self.permits.clone());
+        let id = wish.as_ref().map(|wish| wish.id);
         let work = async move {
             // The gate closes when the flock stops: what has not begun does not begin.
             let Ok(_permit) = permits.acquire().await else { return Ok(None) };
@@ -160,13 +175,17 @@ impl Work {
                 Some(wish) => engine.grant(&wish).await.map(|_| Some(engine.clock.now())),
             }
         };
-        self.tasks.spawn(AssertUnwindSafe(work).catch_unwind().map(move |done| (at, done)));
+        self.tasks.spawn(AssertUnwindSafe(work).catch_unwind().map(move |done| (at, id, done)));
     }
 
-    fn finish(&mut self, done: Result<(usize, Done), tokio::task::JoinError>) {
+    fn finish(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         // Panics are caught inside the task and nothing is aborted before the end.
-        let Ok((at, done)) = done else { return };
+        let Ok((at, wish, done)) = ended else { return };
         self.seats[at].busy = false;
+        if let (Some(wish), Err(_) | Ok(Err(_))) = (wish, &done) {
+            // It has no answer yet, and somebody waits for one: the next look finds it again.
+            self.heard.remove(&wish);
+        }
         let soon = Some(self.engine.clock.now() + AFTER_TROUBLE);
         let bot = self.seats[at].member.bot.name.clone();
         let wake = match done {
@@ -206,6 +225,7 @@ impl Work {
         let at = bot.and_then(|bot| self.by_name.get(&bot).copied());
         let Some(at) = at else {
             if let Err(error) = self.engine.grant(&wish).await {
+                self.heard.remove(&wish.id);
                 self.engine.ledger_trouble(None, &error);
             }
             return;
@@ -221,7 +241,11 @@ impl Work {
         self.permits.close();
         self.engine.events.tell(&Event::Stopping { in_flight: self.tasks.len() });
         let clock = self.engine.clock.clone();
-        let rest = async { while self.tasks.join_next().await.is_some() {} };
+        let rest = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                self.finish(ended);
+            }
+        };
         tokio::select! {
             biased;
             () = rest => {}

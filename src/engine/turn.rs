@@ -25,7 +25,6 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
     }
     match due::due(&member.bot, standing.considered, now) {
         Due::Slot { slot, due_at, missed } => {
-            engine.tell_missed(member, missed);
             let id = engine.new_id();
             let occasion = Occasion { id, slot: Some(slot), due_at, missed, text: None };
             let fired = fire::fire(engine, member, &standing, &occasion).await?;
@@ -51,9 +50,13 @@ async fn after_slot(
     let exhausted = matches!(fired, Fired::Exhausted);
     engine.tell_exhausted(member, exhausted);
     match fired {
-        Fired::Post(post) => Ok(after_post(engine, member, &post, slot)),
+        Fired::Post(post) => {
+            engine.tell_missed(member, missed);
+            Ok(after_post(engine, member, &post, slot))
+        }
         Fired::Exhausted => {
             engine.store.consider(&member.bot.name, slot, missed).await?;
+            engine.tell_missed(member, missed);
             Ok(due::next(&member.bot, slot))
         }
         Fired::Elsewhere => {
@@ -81,16 +84,16 @@ async fn resume(
     let now = engine.clock.now();
     let post = match post.state {
         State::Unknown => return mend(engine, member, post).await,
+        State::Planned if post.network != member.bot.network => {
+            let why = format!("planned for {}, where the bot posts no more", post.network);
+            engine.advance(&post, &Move::Release(Why::new(Cause::Person, why))).await?
+        }
         State::Planned if now > due::deadline(&member.bot, post.due_at) => {
             release_late(engine, &post).await?
         }
         State::Planned if post.retry_at.is_some_and(|at| at > now) => return Ok(post.retry_at),
         State::Planned => again(engine, member, standing, post).await?,
-        // Only this bot's own turn sends, so whoever was sending has ended without a record.
-        _ => {
-            let why = Why::new(Cause::Interrupted, "flockd lost track of this post while it was being sent");
-            engine.advance(&post, &Move::Doubt(why)).await?
-        }
+        _ => lost(engine, &post).await?,
     };
     Ok(after_post(engine, member, &post, standing.considered))
 }
@@ -114,6 +117,13 @@ async fn again(
     }
 }
 
+/// Doubts a post that is still `sending` although nobody sends it: only one task at a time is at work for a
+/// bot, so whoever was sending has ended without a record.
+pub(super) async fn lost(engine: &Engine, post: &Post) -> Result<Post, StoreError> {
+    let why = Why::new(Cause::Interrupted, "flockd lost track of this post while it was being sent");
+    engine.advance(post, &Move::Doubt(why)).await
+}
+
 async fn release_late(engine: &Engine, post: &Post) -> Result<Post, StoreError> {
     let cause = post.cause.unwrap_or(Cause::Late);
     let before = post.reason.as_deref().unwrap_or("it was never sent");
@@ -123,10 +133,15 @@ async fn release_late(engine: &Engine, post: &Post) -> Result<Post, StoreError> 
 
 /// Settles a post whose outcome is unknown, if its network can be asked.
 async fn mend(engine: &Engine, member: &Member, post: Post) -> Result<Wake, StoreError> {
+    if post.network != member.bot.network {
+        // The bot has moved, and its new network knows nothing of the old one.
+        return Ok(None);
+    }
     match member.network.look(&post).await {
         Sight::CannotTell => Ok(None),
         Sight::NotThere => {
-            let step = not_posted(engine, member, &post, "the network does not have it");
+            let cause = post.cause.unwrap_or(Cause::Silence);
+            let step = not_posted(engine, member, &post, Why::new(cause, "the network does not have it"));
             engine.advance(&post, &step).await?;
             Ok(Some(engine.clock.now()))
         }
@@ -134,8 +149,7 @@ async fn mend(engine: &Engine, member: &Member, post: Post) -> Result<Wake, Stor
 }
 
 /// The move for a post of which it is certain now that the network does not have it.
-pub(super) fn not_posted(engine: &Engine, member: &Member, post: &Post, how: &str) -> Move {
-    let why = Why::new(Cause::Person, how);
+pub(super) fn not_posted(engine: &Engine, member: &Member, post: &Post, why: Why) -> Move {
     let now = engine.clock.now();
     if post.slot.is_some() && now <= due::deadline(&member.bot, post.due_at) {
         Move::Return { why, retry_at: now, answered: false }

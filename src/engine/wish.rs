@@ -29,8 +29,9 @@ impl Engine {
 
 async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Result<Answer, StoreError> {
     if let Some(post) = engine.store.post(wish.id).await? {
-        // The daemon ended between posting and answering.
-        return Ok(report(&post));
+        // Whoever granted it ended between posting and answering.
+        let sending = post.state == State::Sending;
+        return Ok(report(&if sending { turn::lost(engine, &post).await? } else { post }));
     }
     let Some(member) = engine.member(bot) else {
         return Ok(refused(&format!("the daemon knows no bot {bot}: restart it after changing flock.toml")));
@@ -64,18 +65,15 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, Store
         let state = post.state;
         return Ok(refused(&format!("post {id} is {state}: only an unknown one can be settled")));
     }
+    let why = Why::new(Cause::Person, "a person says that the network does not have it");
     let step = match (posted, engine.member(post.bot.as_str())) {
         (true, _) => {
             let reason = Some("a person says that the network has it".to_owned());
             Move::Post { remote_id: None, url: None, reason }
         }
-        (false, Some(member)) => {
-            turn::not_posted(engine, member, &post, "a person says that the network does not have it")
-        }
+        (false, Some(member)) => turn::not_posted(engine, member, &post, why),
         // The bot has left the flock, so nobody would send it again.
-        (false, None) => {
-            Move::Release(Why::new(Cause::Person, "a person says that the network does not have it"))
-        }
+        (false, None) => Move::Release(why),
     };
     let post = engine.advance(&post, &step).await?;
     Ok(Answer { done: true, ..report(&post) })

@@ -79,7 +79,7 @@ pub trait Store: Send + Sync {
     /// Waits until somebody rings. Only the holder is ever rung.
     async fn rung(&self);
 
-    /// Copies the whole ledger, as of now, to a new file at `path`.
+    /// Copies the whole ledger, as of now, to a new file at `path`, which only its owner can read.
     async fn copy_to(&self, path: &Path) -> Result<(), StoreError>;
 }
 
@@ -118,7 +118,7 @@ pub struct Standing {
     pub open: Option<Post>,
     /// The last post that ended, whatever its end.
     pub last: Option<Post>,
-    /// When it last posted.
+    /// The last post that the network took, even if it was taken back since.
     pub last_posted: Option<Post>,
     /// Texts that the next line should not have: the one before, and those called duplicates since.
     pub avoid: HashSet<TextId>,
@@ -263,6 +263,10 @@ pub enum StoreError {
     /// No such bot or post.
     #[error("{0} is not in the ledger")]
     NotFound(String),
+    /// A change that the ledger's own rules forbid, for a reason that has no name here: a mistake of the
+    /// program, and trying again does not help.
+    #[error("{0}")]
+    Refused(String),
     /// Another process holds the ledger.
     #[error("{0}")]
     Held(String),

@@ -51,7 +51,7 @@ fn all_complaints_come_at_once() {
     let folder =
         flock("[flock]\ntimezone = \"Mars\"", "schedule = \"61 * * * *\"\norder = \"random\"\ncolour = 1");
     complains(&folder, &["flock.toml:2", "flock.toml:8", "flock.toml:9", "flock.toml:10"]);
-    let daemon = Daemon::spawn(folder.command(&["run"]));
+    let daemon = Daemon::spawn(&mut folder.command(&["run"]));
     let error = daemon.wait_for("error: ");
     assert!(!error.contains("panicked"), "{error}");
     assert_eq!(daemon.ended(), 1);

@@ -4,9 +4,21 @@
 #![allow(missing_docs, unreachable_pub, reason = "what helpers are for stands at the head of their files")]
 
 mod bad_input;
+mod engine_firing;
+mod engine_model;
+mod engine_poem;
+mod engine_stop;
+mod engine_time;
+mod engine_trouble;
+mod engine_unknown;
+mod engine_wishes;
 mod house;
+mod ledger;
 mod network_contract;
 mod program;
+mod program_x;
+mod sqlite_trouble;
+mod store_contract;
 mod support;
 mod x;
 mod x_answers;

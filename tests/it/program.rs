@@ -91,7 +91,7 @@ fn killed_at_any_moment_nothing_repeats_and_nothing_sticks() {
 fn a_second_daemon_is_refused_and_commands_work_beside_the_first() {
     let folder = quiet();
     let daemon = folder.start();
-    let second = Daemon::spawn(folder.command(&["run", "--listen", "127.0.0.1:0"]));
+    let second = Daemon::spawn(&mut folder.command(&["run", "--listen", "127.0.0.1:0"]));
     let error = second.wait_for("error: ");
     assert!(error.contains(&format!("process {} runs a flock", daemon.pid())), "{error}");
     assert_eq!(second.ended(), 1);
@@ -150,7 +150,7 @@ fn a_dry_run_consumes_nothing() {
     daemon.wait_for("posted: line ");
     daemon.stop();
     let before = texts(&folder);
-    let rehearsal = Daemon::spawn(folder.command(&["run", "--dry-run"]));
+    let rehearsal = Daemon::spawn(&mut folder.command(&["run", "--dry-run"]));
     rehearsal.wait_for("posted: line ");
     assert_eq!(rehearsal.stop(), 0);
     assert_eq!(texts(&folder), before);

@@ -12,7 +12,7 @@ use flockd::net::{Network as _, Outcome, Setback, http};
 use crate::support::fake_x::{Behaviour, CONSUMER, FakeAccount, FakeX, Reply};
 use crate::support::{StillClock, post, x_for};
 
-const POEM: &str = "O Captain! – \"my\" 'Captain'!\n100 % + & = ? # / \\ ~ * é 詩 👩‍👩‍👧 e\u{301} <b>\t";
+const POEM: &str = "Mind the step – \"my\" 'kettle'!\n100 % + & = ? # / \\ ~ * é 詩 👩‍👩‍👧 e\u{301} <b>\t";
 
 /// The client of an account, which expects this handle.
 fn expecting(fake: &FakeX, account: &FakeAccount, handle: &str) -> X {

@@ -17,7 +17,7 @@ pub(super) struct Lock {
 pub(super) fn hold(ledger: &Path) -> Result<Lock, StoreError> {
     let path = beside(ledger, "lock");
     let mut file = open(&path).map_err(|error| {
-        let hint = "make the folder, and make it writable for the user that runs flockd";
+        let hint = "run flockd as the user that owns the ledger, or make its folder writable";
         StoreError::Unusable(format!(
             "the ledger's lock {} can't be opened ({error}): {hint}",
             path.display()

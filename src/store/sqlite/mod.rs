@@ -4,6 +4,7 @@
 //! ways to fail in [`open`]. Only the holder of the [`lock`] sends posts; any number may read and wish.
 
 mod bell;
+mod copy;
 mod lock;
 mod open;
 mod row;
@@ -115,12 +116,12 @@ impl Store for Sqlite {
 
     async fn consider(&self, bot: &BotName, newest: DateTime<Utc>, missed: u32) -> Result<(), StoreError> {
         let bot = bot.clone();
-        write!(self, |db| async { Ok(sql::consider(db, &bot, newest, missed).await?) })
+        write!(self, |db| async { known(&bot, sql::consider(db, &bot, newest, missed).await?) })
     }
 
     async fn remember(&self, bot: &BotName, account: &Account) -> Result<(), StoreError> {
         let (bot, account) = (bot.clone(), account.clone());
-        write!(self, |db| async { Ok(sql::remember(db, &bot, &account).await?) })
+        write!(self, |db| async { known(&bot, sql::remember(db, &bot, &account).await?) })
     }
 
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError> {
@@ -175,10 +176,8 @@ impl Store for Sqlite {
     }
 
     async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
-        let Some(path) = path.to_str() else {
-            return Err(StoreError::Unusable(format!("the path {} is not UTF-8", path.display())));
-        };
-        read!(self, copy_to(path))
+        let mut reader = self.reader().await?;
+        copy::copy(&mut reader, path).await
     }
 }
 
@@ -208,17 +207,39 @@ async fn enter(
     bots: Vec<Entry>,
     now: DateTime<Utc>,
 ) -> Result<Vec<NotRenamed>, Trouble> {
-    let mut not_renamed = Vec::new();
+    let not_renamed = rename(db, &bots).await?;
     for entry in &bots {
-        if let Some(was) = &entry.was
-            && !sql::rename_bot(db, was, &entry.name).await?
-            && sql::has_bot(db, was).await?
-        {
-            not_renamed.push(NotRenamed { bot: entry.name.clone(), was: was.clone() });
-        }
         sql::enter_bot(db, entry, now).await?;
     }
     Ok(not_renamed)
+}
+
+/// Renames what can be renamed, before any new name is entered: a name that one bot gives up is free for
+/// another, in whatever order they come.
+async fn rename(db: &mut SqliteConnection, bots: &[Entry]) -> Result<Vec<NotRenamed>, Trouble> {
+    let asked = |entry: &Entry| entry.was.clone().map(|was| NotRenamed { bot: entry.name.clone(), was });
+    let mut waiting: Vec<NotRenamed> = bots.iter().filter_map(asked).collect();
+    loop {
+        let mut in_the_way = Vec::new();
+        let before = waiting.len();
+        for rename in waiting {
+            if !sql::rename_bot(db, &rename.was, &rename.bot).await? && sql::has_bot(db, &rename.was).await? {
+                in_the_way.push(rename);
+            }
+        }
+        if in_the_way.len() == before || in_the_way.is_empty() {
+            return Ok(in_the_way);
+        }
+        waiting = in_the_way;
+    }
+}
+
+fn known(bot: &BotName, found: bool) -> Result<(), Trouble> {
+    if found { Ok(()) } else { Err(stranger(bot)) }
+}
+
+fn stranger(bot: &BotName) -> Trouble {
+    Trouble::Rule(StoreError::NotFound(format!("bot {bot}")))
 }
 
 async fn take_over(db: &mut SqliteConnection, now: DateTime<Utc>) -> Result<Vec<Post>, Trouble> {
@@ -228,7 +249,11 @@ async fn take_over(db: &mut SqliteConnection, now: DateTime<Utc>) -> Result<Vec<
 }
 
 async fn open_post(db: &mut SqliteConnection, draft: Draft) -> Result<Post, Trouble> {
-    let row = sql::insert_post(db, &draft).await?;
+    // The one foreign key of a post is its bot.
+    let row = sql::insert_post(db, &draft).await.map_err(|error| match error.as_database_error() {
+        Some(database) if database.is_foreign_key_violation() => stranger(&draft.bot),
+        _ => error.into(),
+    })?;
     if let Some(slot) = draft.slot {
         sql::consider(db, &draft.bot, slot, draft.missed).await?;
     }
@@ -295,7 +320,7 @@ fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
     match code.parse::<i32>().unwrap_or(0) & 0xff {
         13 => StoreError::Full(ledger.to_owned()),
         19 => broken_rule(message).unwrap_or_else(|| {
-            StoreError::Unusable(format!("the ledger {ledger} refused a change: {message}"))
+            StoreError::Refused(format!("the ledger {ledger} refused a change: {message}"))
         }),
         26 => StoreError::Unusable(format!("{ledger} is not a ledger: point `database` at another file")),
         5 | 6 => StoreError::Unusable(format!(
@@ -317,3 +342,6 @@ fn broken_rule(message: &str) -> Option<StoreError> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

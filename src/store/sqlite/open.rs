@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 
 use super::super::StoreError;
@@ -16,19 +16,20 @@ use super::{Sqlite, bell, explain, lock, writer};
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// "flok" in ASCII: SQLite's place for saying whose file it is (`pragma application_id`).
 const APPLICATION_ID: i32 = 0x666c_6f6b;
-/// Readers at once. Reads are short; more would only wait for the same two cores.
+/// Readers at once. Reads are short; more would only wait for the same disk and cores.
 const READERS: u32 = 4;
 /// How long a statement waits for another process to finish its own.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Opens the ledger as its holder.
 pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
-    let path = path_of(database)?;
-    usable_place(&path)?;
+    let path = place_of(database)?;
     let lock = lock::hold(&path)?;
     create(&path)?;
     let mut connection = connect(&path).await?;
     check_owner(&mut connection, &path).await?;
+    refuse_newer(&mut connection, &path).await?;
+    write_ahead(&mut connection, &path).await?;
     migrate(&mut connection, &path).await?;
     let bell = bell::Bell::hang(&path).map_err(|error| {
         StoreError::Unusable(format!("no socket can be made beside the ledger {}: {error}", path.display()))
@@ -38,8 +39,7 @@ pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
 
 /// Opens the ledger beside its holder; `None` if there is none yet.
 pub(super) async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
-    let path = path_of(database)?;
-    usable_place(&path)?;
+    let path = place_of(database)?;
     if !path.exists() {
         return Ok(None);
     }
@@ -68,6 +68,19 @@ async fn assemble(
     Ok(Sqlite { path, writer, readers, bell, _lock: lock })
 }
 
+/// Where the ledger is, links followed: two names of one file must lead to one lock and one bell.
+fn place_of(database: &str) -> Result<PathBuf, StoreError> {
+    let path = path_of(database)?;
+    usable_place(&path)?;
+    let resolved = path.canonicalize().or_else(|_| match path.file_name() {
+        Some(name) => folder_of(&path).canonicalize().map(|folder| folder.join(name)),
+        None => Ok(path.clone()),
+    });
+    resolved.map_err(|error| {
+        StoreError::Unusable(format!("the folder of the ledger {} can't be read: {error}", path.display()))
+    })
+}
+
 fn path_of(database: &str) -> Result<PathBuf, StoreError> {
     let path = database.strip_prefix("sqlite:").filter(|path| !path.is_empty());
     path.map(PathBuf::from).ok_or_else(|| {
@@ -75,9 +88,12 @@ fn path_of(database: &str) -> Result<PathBuf, StoreError> {
     })
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 fn usable_place(path: &Path) -> Result<(), StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let complaint = if !folder.is_dir() {
+    let complaint = if !folder_of(path).is_dir() {
         format!("the folder of the ledger {} does not exist: make it, or change `database`", path.display())
     } else if path.is_dir() {
         format!("the ledger {} is a folder: name a file in `database`", path.display())
@@ -101,11 +117,12 @@ fn create(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// How every connection is made. The journal's mode is kept in the file and set by the holder only
+/// ([`write_ahead`]): to ask for it here would rewrite files that turn out to be another program's.
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(PATIENCE)
@@ -131,10 +148,22 @@ async fn check_owner(db: &mut SqliteConnection, path: &Path) -> Result<(), Store
     )))
 }
 
+/// Has readers and the writer not wait for each other.
+async fn write_ahead(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let ledger = path.display().to_string();
+    let set = sqlx::query_scalar("pragma journal_mode = wal").fetch_one(db).await;
+    let mode: String = set.map_err(|error| explain(&error, &ledger))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "the ledger {ledger} can't have a write-ahead log, only {mode:?}: keep it on a local disk"
+    )))
+}
+
 /// Brings the tables up to date, and signs the file.
 async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let ledger = path.display().to_string();
-    refuse_newer(db, path).await?;
     sqlx::query(concat!("pragma application_id = ", 0x666c_6f6b))
         .execute(&mut *db)
         .await
@@ -158,9 +187,10 @@ async fn refuse_newer(db: &mut SqliteConnection, path: &Path) -> Result<(), Stor
 
 async fn newer(db: &mut SqliteConnection, path: &Path) -> StoreError {
     let written_by = sqlx::query_scalar("select value from meta where key = 'written_by'");
-    let version = written_by.fetch_optional(db).await.ok().flatten().unwrap_or_else(|| "newer".to_owned());
+    let version: Option<String> = written_by.fetch_optional(db).await.ok().flatten();
+    let by = version.map_or("a newer flockd".to_owned(), |version| format!("flockd {version}"));
     StoreError::Unusable(format!(
-        "the ledger {} was written by flockd {version}, this is {}: install flockd {version} or later",
+        "the ledger {} was written by {by}, this is {}: install that version or a later one",
         path.display(),
         env!("CARGO_PKG_VERSION"),
     ))

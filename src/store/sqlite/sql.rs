@@ -43,17 +43,18 @@ pub(super) async fn consider(
     bot: &BotName,
     newest: DateTime<Utc>,
     missed: u32,
-) -> Done {
+) -> Done<bool> {
     let update = "update bot set considered = max(considered, ?2), missed = missed + ?3 where name = ?1";
     let query = sqlx::query(update).bind(bot.as_str()).bind(millis(newest)).bind(missed);
-    query.execute(db).await.map(|_| ())
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-pub(super) async fn remember(db: &mut SqliteConnection, bot: &BotName, account: &Account) -> Done {
+pub(super) async fn remember(db: &mut SqliteConnection, bot: &BotName, account: &Account) -> Done<bool> {
     let update =
         "update bot set account_id = ?2, account_handle = ?3, account_learnt_with = ?4 where name = ?1";
     let query = sqlx::query(update).bind(bot.as_str()).bind(&account.id);
-    query.bind(&account.handle).bind(&account.learnt_with).execute(db).await.map(|_| ())
+    let done = query.bind(&account.handle).bind(&account.learnt_with).execute(db).await;
+    done.map(|done| done.rows_affected() > 0)
 }
 
 pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Done<SqliteRow> {
@@ -100,14 +101,15 @@ pub(super) async fn move_post(
     let mut update = QueryBuilder::<Sqlite>::new("update post set state = ");
     update.push_bind(to.as_str()).push(", settled_at = ");
     let at_rest = !matches!(to, State::Planned | State::Sending);
-    update.push_bind(at_rest.then(|| millis(now)));
+    update.push_bind(at_rest.then(|| millis(now))).push(", retry_at = ");
+    update.push_bind(if let Move::Return { retry_at, .. } = step { Some(millis(*retry_at)) } else { None });
     if let Some(why) = step.why() {
         update.push(", cause = ").push_bind(why.cause.as_str());
         update.push(", reason = ").push_bind(why.reason.clone());
     }
     match step {
         Move::Send => {
-            update.push(", attempts = attempts + 1, retry_at = null, cause = null, reason = null");
+            update.push(", attempts = attempts + 1, cause = null, reason = null");
             update.push(", sent_at = coalesce(sent_at, ").push_bind(millis(now)).push(")");
         }
         Move::Post { remote_id, url, reason } => {
@@ -115,8 +117,7 @@ pub(super) async fn move_post(
             update.push(", url = ").push_bind(url.clone());
             update.push(", reason = ").push_bind(reason.clone());
         }
-        Move::Return { retry_at, answered, .. } => {
-            update.push(", retry_at = ").push_bind(millis(*retry_at));
+        Move::Return { answered, .. } => {
             update.push(", errors = errors + ").push_bind(i64::from(*answered));
         }
         Move::Refuse(_) => drop(update.push(", errors = errors + 1")),
@@ -153,29 +154,29 @@ pub(super) async fn open_post(db: &mut SqliteConnection, bot: &BotName) -> Done<
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The newest post of a bot that is not open.
+/// The last post of a bot that is not open.
 pub(super) async fn last_post(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
     let select = "select * from post where bot = ?1 and state not in ('planned', 'sending', 'unknown') \
-        order by id desc limit 1";
+        order by number desc limit 1";
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
 pub(super) async fn last_posted(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
     let select =
-        "select * from post where bot = ?1 and state in ('posted', 'deleted') order by id desc limit 1";
+        "select * from post where bot = ?1 and state in ('posted', 'deleted') order by number desc limit 1";
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The texts that the network called duplicates since the post `since`.
+/// The texts that the network called duplicates since the post `since`. The plus has SQLite take the index
+/// of duplicates, which is short, and not all that the flock has released since.
 pub(super) async fn duplicates_since(
     db: &mut SqliteConnection,
     bot: &BotName,
     since: Option<PostId>,
 ) -> Done<Vec<Vec<u8>>> {
     let select = "select line from post where bot = ?1 and state = 'released' and cause = 'duplicate' \
-        and line is not null and id > ?2";
-    let since = since.map(|id| id.to_string()).unwrap_or_default();
-    sqlx::query_scalar(select).bind(bot.as_str()).bind(since).fetch_all(db).await
+        and line is not null and +number > coalesce((select number from post where id = ?2), 0)";
+    sqlx::query_scalar(select).bind(bot.as_str()).bind(since.map(|id| id.to_string())).fetch_all(db).await
 }
 
 /// How often the network called a text a duplicate in this round.
@@ -214,12 +215,14 @@ pub(super) async fn posts(db: &mut SqliteConnection, filter: &Filter) -> Done<Ve
         select.push(" and bot = ").push_bind(bot.as_str());
     }
     if let Some(state) = filter.state {
-        select.push(" and state = ").push_bind(state.as_str());
+        // The plus keeps SQLite from going through the whole flock's posts in this state (optoverview.html).
+        select.push(if filter.bot.is_some() { " and +state = " } else { " and state = " });
+        select.push_bind(state.as_str());
     }
     if let Some(network) = filter.network {
         select.push(" and network = ").push_bind(network.as_str());
     }
-    select.push(" order by id desc");
+    select.push(" order by number desc");
     if let Some(limit) = filter.limit {
         select.push(" limit ").push_bind(limit);
     }
@@ -253,9 +256,9 @@ pub(super) async fn wish_answer(db: &mut SqliteConnection, id: PostId) -> Done<O
     sqlx::query_scalar(select).bind(id.to_string()).fetch_optional(db).await
 }
 
-/// Takes a wish back. `false` if it was taken up.
+/// Takes a wish back. `false` if it was taken up or answered.
 pub(super) async fn withdraw_wish(db: &mut SqliteConnection, id: PostId) -> Done<bool> {
-    let delete = "delete from wish where id = ?1 and taken = 0";
+    let delete = "delete from wish where id = ?1 and taken = 0 and answer is null";
     sqlx::query(delete).bind(id.to_string()).execute(db).await.map(|done| done.rows_affected() > 0)
 }
 

@@ -65,6 +65,7 @@ where
         Box::pin(async move {
             let Some(work) = self.work.take() else { return Ok(()) };
             let result = work(connection).await;
+            // A rule that was broken has undone its own statement only; the others' work still stands.
             let spoils = |error: &&StoreError| matches!(error, StoreError::Full(_) | StoreError::Unusable(_));
             let spoilt = result.as_ref().err().filter(spoils).cloned();
             self.result = Some(result);

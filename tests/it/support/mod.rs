@@ -1,6 +1,13 @@
-//! What tests share: servers that stand in for the networks, and things to post.
+//! What tests share: a clock that stands still and a house in which an engine lives, the real program in a
+//! folder of its own, a server that stands in for X, and things to post.
 
+pub mod clock;
+mod desk;
+mod ear;
 pub mod fake_x;
+pub mod fixture;
+pub mod flock;
+pub mod network;
 pub mod program;
 pub mod rfc5849;
 pub mod wire;

@@ -1,5 +1,6 @@
 //! The real program as a child process, in a folder of its own, on a free port.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -73,7 +74,7 @@ impl Folder {
 
     /// Starts the daemon and waits until it is up.
     pub fn start(&self) -> Daemon {
-        let daemon = Daemon::spawn(self.command(&["run"]));
+        let daemon = Daemon::spawn(&mut self.command(&["run"]));
         daemon.wait_for("the flock is up");
         daemon
     }
@@ -98,11 +99,12 @@ impl From<Output> for Said {
 pub struct Daemon {
     child: Child,
     lines: Receiver<String>,
+    read: RefCell<String>,
 }
 
 impl Daemon {
     /// Starts a command, listening to its standard error.
-    pub fn spawn(mut command: Command) -> Self {
+    pub fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (tell, lines) = channel();
@@ -113,7 +115,7 @@ impl Daemon {
                 }
             }
         });
-        Self { child, lines }
+        Self { child, lines, read: RefCell::default() }
     }
 
     /// Waits for a line of the log that holds `text`, and returns it.
@@ -132,15 +134,33 @@ impl Daemon {
         }
     }
 
+    fn keep(&self, line: &str) {
+        self.read.borrow_mut().push_str(line);
+        self.read.borrow_mut().push('\n');
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Asks it to stop, waits for the end, and returns the exit status.
     pub fn stop(mut self) -> i32 {
+        self.terminate();
+        self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    /// Asks it to stop, and returns everything that it has logged.
+    pub fn stop_and_read(self) -> String {
+        self.terminate();
+        for line in &self.lines {
+            self.keep(&line);
+        }
+        self.read.take()
+    }
+
+    fn terminate(&self) {
         let done = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status().unwrap();
         assert!(done.success());
-        self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
     /// Kills it on the spot.

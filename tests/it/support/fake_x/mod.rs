@@ -8,13 +8,14 @@
 //! fake.next_post(Behaviour::StoreAndClose);      // for the next `POST /2/tweets` of whomever
 //! // … run something against fake.url …
 //! fake.request(2).await;                         // until the second request has come, of any kind
-//! assert_eq!(fake.texts("walt_lines"), ["O Captain!"]);
+//! assert_eq!(fake.texts("walt_lines"), ["a line of the poem"]);
 //! ```
 
 mod ordinary;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -31,7 +32,9 @@ use super::rfc5849::{self, Verifier};
 use super::wire::{Wire, WireListener};
 
 /// The consumer key and secret of the one app; the secret needs encoding when signed with.
-pub const CONSUMER: (&str, &str) = ("consumer-key-of-the-flock", "consumer+secret/of the&flock=%");
+pub const CONSUMER: (&str, &str) = ("consumer-key-of-the-flock", "consumer+secret/of-the&flock=%");
+/// How long a request or a post is waited for: a test that waits in vain must fail.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// The most bytes of a request.
 const REQUEST_MAX: usize = 1024 * 1024;
 
@@ -193,7 +196,7 @@ impl FakeX {
             consumer_key: Secret::new(CONSUMER.0),
             consumer_secret: Secret::new(CONSUMER.1),
             access_token: Secret::new(format!("{id}-token-of-{handle}")),
-            access_token_secret: Secret::new(format!("secret&of={handle}+%/ü")),
+            access_token_secret: Secret::new(format!("secret&of={handle}+%/~")),
         };
         let account = FakeAccount { id, handle: handle.to_owned(), credentials };
         state.accounts.push(account.clone());
@@ -248,12 +251,15 @@ impl FakeX {
 
     async fn until<T>(&self, look: impl Fn(&State) -> Option<T>) -> T {
         let mut changed = self.shared.changed.subscribe();
-        loop {
-            if let Some(found) = look(&self.shared.state.lock().unwrap()) {
-                return found;
+        let found = async {
+            loop {
+                if let Some(found) = look(&self.shared.state.lock().unwrap()) {
+                    return found;
+                }
+                changed.changed().await.unwrap();
             }
-            changed.changed().await.unwrap();
-        }
+        };
+        tokio::time::timeout(PATIENCE, found).await.expect("what the test waits for has not come")
     }
 }
 

@@ -1,0 +1,168 @@
+//! Stories of time: downtime, clocks that are set, and nights in which they are changed.
+
+use chrono::TimeDelta;
+use chrono_tz::Europe;
+use flockd::flock::event::Event;
+use flockd::flock::post::Cause;
+use flockd::flock::schedule::Schedule;
+use flockd::flock::{Bot, OnMiss};
+
+use crate::support::clock::{at, hours, minutes, seconds};
+use crate::support::fixture::House;
+use crate::support::flock::{bot, cron, poem};
+use crate::support::network::{Next, setback};
+
+fn every(schedule: &str) -> Bot {
+    let mut walt = bot("walt");
+    walt.schedule = cron(schedule);
+    walt
+}
+
+fn missed(house: &House) -> u32 {
+    let slots = |event: &Event| if let Event::Missed { slots, .. } = event { *slots } else { 0 };
+    house.events().iter().map(slots).sum()
+}
+
+#[tokio::test]
+async fn after_downtime_the_newest_missed_slot_fires_and_the_others_are_counted() {
+    let mut house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    house.pass(minutes(10)).await;
+    house.stop().await;
+    house.pass(hours(3)).await;
+    house.start().await;
+    assert_eq!(house.story("walt").await, ["12:10:00 posted w1", "15:10:00 posted w2"]);
+    assert_eq!((missed(&house), house.standing("walt").await.missed), (17, 17));
+    house.pass(minutes(9)).await;
+    assert_eq!(house.net("walt").sent().len(), 2, "no burst");
+}
+
+#[tokio::test]
+async fn after_downtime_nothing_fires_that_is_too_late() {
+    let mut walt = every("0 12,14 * * *");
+    walt.max_late = minutes(59);
+    let mut house = House::of([(walt, poem("w", 99))]).await;
+    house.stop().await;
+    house.pass(hours(3)).await;
+    house.start().await;
+    assert!(house.net("walt").sent().is_empty());
+    assert_eq!((missed(&house), house.standing("walt").await.missed), (1, 1));
+    house.restart().await;
+    assert_eq!(missed(&house), 1, "counted once");
+}
+
+#[tokio::test]
+async fn after_downtime_a_planned_post_is_not_sent_too_late() {
+    let mut house = House::of([(every("0 0 * * *"), "one\n")]).await;
+    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-06T00:20:00Z"))));
+    house.pass_until("2024-03-06T00:10:00Z").await;
+    house.stop().await;
+    house.pass(hours(1)).await;
+    house.start().await;
+    assert_eq!(house.story("walt").await, ["00:00:00 released (limits) one"]);
+    assert!(house.last("walt").await.reason.unwrap().contains("too late"));
+    assert_eq!(house.net("walt").sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_bot_that_skips_fires_nothing_that_was_missed() {
+    let mut walt = every("*/10 * * * *");
+    walt.on_miss = OnMiss::Skip;
+    let mut house = House::of([(walt, poem("w", 99))]).await;
+    house.stop().await;
+    house.pass(minutes(35)).await;
+    house.start().await;
+    assert!(house.net("walt").sent().is_empty());
+    assert_eq!(missed(&house), 3);
+    house.pass(minutes(5)).await;
+    assert_eq!(house.story("walt").await, ["12:40:00 posted w1"]);
+}
+
+#[tokio::test]
+async fn a_year_of_seconds_is_no_burst_and_costs_no_time() {
+    let mut house = House::of([(every("* * * * * *"), poem("w", 99))]).await;
+    house.stop().await;
+    house.clock.set(house.now() + TimeDelta::days(366));
+    house.start().await;
+    assert_eq!(house.net("walt").sent().len(), 1);
+    assert!(missed(&house) >= 1_000);
+}
+
+#[tokio::test]
+async fn a_clock_set_back_fires_nothing_twice_and_is_told() {
+    let house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    house.pass(minutes(10)).await;
+    house.set_clock(at("2024-03-05T11:10:00Z")).await;
+    let told = |event: &Event| matches!(event, Event::ClockWentBack { seconds: 3_540..=3_600 });
+    assert_eq!(house.count(told), 1);
+    house.pass_until("2024-03-05T12:19:59Z").await;
+    assert_eq!(house.net("walt").sent().len(), 1, "what was used stays used");
+    house.pass(seconds(1)).await;
+    assert_eq!(house.story("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_only_adjusted_is_no_news() {
+    let house = House::of([(every("@hourly"), poem("w", 9))]).await;
+    house.pass(minutes(10)).await;
+    house.clock.set(house.now() - TimeDelta::seconds(3));
+    house.pass(minutes(10)).await;
+    assert_eq!(house.count(|event| matches!(event, Event::ClockWentBack { .. })), 0);
+}
+
+#[tokio::test]
+async fn a_clock_set_back_holds_no_work_up() {
+    let house = House::of([(bot("walt"), poem("w", 9))]).await;
+    house.net("walt").then(Next::Panic);
+    house.pass(minutes(1)).await;
+    house.set_clock(at("2024-03-04T12:01:00Z")).await;
+    house.pass(minutes(1)).await;
+    assert_eq!(house.story("walt").await, ["12:01:00 unknown (interrupted) w1"]);
+    let settle = house.write_settle("walt", true).await;
+    house.pass(minutes(1)).await;
+    assert!(house.answer(settle).await.done, "wishes are looked at without a ring, too");
+}
+
+#[tokio::test]
+async fn a_clock_set_forward_a_day_posts_once_a_bot() {
+    let house = House::of([(every("*/10 * * * *"), poem("w", 99)), (bot("emily"), poem("e", 99))]).await;
+    house.pass(seconds(30)).await;
+    house.set_clock(at("2024-03-06T12:00:15Z")).await;
+    assert_eq!(house.story("walt").await, ["12:00:00 posted w1"]);
+    assert_eq!(house.story("emily").await, ["12:00:00 posted e1"]);
+    assert_eq!(house.last("walt").await.slot, Some(at("2024-03-06T12:00:00Z")));
+}
+
+fn in_berlin(schedule: &str) -> Bot {
+    let mut walt = bot("walt");
+    walt.schedule = Schedule::parse(schedule, Europe::Berlin).unwrap();
+    walt
+}
+
+/// Plays a night, restarting in the middle of it, and returns the slots that fired, in UTC.
+async fn night(from: &str, schedule: &str) -> Vec<String> {
+    let mut house = House::at_time(at(from), [(in_berlin(schedule), &poem("w", 99))]).await;
+    for _ in 0..8 {
+        house.pass(minutes(45)).await;
+        house.restart().await;
+    }
+    assert_eq!(missed(&house), 0);
+    let rows = house.rows("walt").await;
+    rows.iter().map(|row| row.slot.unwrap().format("%H:%M").to_string()).collect()
+}
+
+#[tokio::test]
+async fn in_the_night_of_spring_nothing_is_lost_and_nothing_fires_in_the_gap() {
+    // At 01:00 UTC the clock goes from 02:00 to 03:00.
+    let from = "2024-03-30T22:00:00Z";
+    assert_eq!(night(from, "30 2 * * *").await, ["01:00"], "the first instant after the gap");
+    assert_eq!(night(from, "30 * * * *").await, ["22:30", "23:30", "00:30", "01:30", "02:30", "03:30"]);
+    assert_eq!(night(from, "15,45 2 * * *").await, ["01:00"], "moved to one instant they are one slot");
+}
+
+#[tokio::test]
+async fn in_the_night_of_autumn_a_fixed_hour_fires_once_and_every_hour_fires_each() {
+    // At 01:00 UTC the clock goes from 03:00 back to 02:00.
+    let from = "2024-10-26T22:00:00Z";
+    assert_eq!(night(from, "30 2 * * *").await, ["00:30"], "in the first pass only");
+    assert_eq!(night(from, "30 * * * *").await, ["22:30", "23:30", "00:30", "01:30", "02:30", "03:30"]);
+}

@@ -1,0 +1,195 @@
+//! Stories of what people ask for: post now, settle.
+
+use flockd::flock::AtEnd;
+use flockd::flock::event::Event;
+use flockd::flock::post::State;
+use flockd::store::{Store, Want};
+
+use crate::support::clock::{hours, minutes, seconds};
+use crate::support::fixture::House;
+use crate::support::flock::{bot, cron, poem};
+use crate::support::network::{Next, posted, unreachable};
+
+/// A house in which nothing is due for a long time.
+async fn quiet(text: &str) -> House {
+    let mut walt = bot("walt");
+    walt.schedule = cron("0 0 * * *");
+    House::of([(walt, text)]).await
+}
+
+fn want(text: Option<&str>) -> Want {
+    Want::Post { bot: "walt".to_owned(), text: text.map(str::to_owned) }
+}
+
+#[tokio::test]
+async fn a_text_by_hand_is_posted_at_once_and_uses_no_line() {
+    let house = quiet("one\n").await;
+    let answer = house.post("walt", Some("hello")).await;
+    assert!(answer.done && answer.message.contains("https://example.org/walt-1"), "{answer:?}");
+    let row = house.last("walt").await;
+    assert_eq!(answer.post, Some(row.id.to_string()));
+    assert_eq!((row.slot, row.line, row.text.as_deref()), (None, None, Some("hello")));
+    assert!(house.post("walt", None).await.done);
+    assert_eq!(house.story("walt").await, ["by hand posted hello", "by hand posted one"]);
+}
+
+#[tokio::test]
+async fn a_post_by_hand_is_given_a_line_of_the_round_and_slots_go_on() {
+    let house = House::of([(bot("walt"), poem("w", 3))]).await;
+    assert!(house.post("walt", None).await.done);
+    house.pass(minutes(2)).await;
+    let story = ["by hand posted w1", "12:01:00 posted w2", "12:02:00 posted w3"];
+    assert_eq!(house.story("walt").await, story);
+}
+
+#[tokio::test]
+async fn an_open_post_is_in_the_way_and_named() {
+    let house = House::of([(bot("walt"), poem("w", 9))]).await;
+    house.net("walt").then(Next::Silence { arrived: false });
+    house.pass(minutes(1)).await;
+    let open = house.last("walt").await.id.to_string();
+    for text in [None, Some("hello")] {
+        let answer = house.post("walt", text).await;
+        assert!(!answer.done && answer.message.contains(&open), "{answer:?}");
+        assert!(answer.message.contains("settle"), "{answer:?}");
+    }
+    assert_eq!(house.net("walt").sent().len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_posted_is_refused_with_a_reason_and_leaves_no_row() {
+    let house = quiet("one\n").await;
+    let too_long = "x".repeat(281);
+    let answer = house.post("walt", Some(&too_long)).await;
+    assert!(!answer.done && answer.message.contains("280"), "{answer:?}");
+    let answer = house.post("nobody", None).await;
+    assert!(!answer.done && answer.message.contains("no bot nobody"), "{answer:?}");
+    let answer = house.post("not a name", None).await;
+    assert!(!answer.done, "{answer:?}");
+    assert!(house.rows("walt").await.is_empty());
+}
+
+#[tokio::test]
+async fn an_exhausted_bot_still_posts_a_text_but_has_no_line() {
+    let house = quiet("one\n").await;
+    assert!(house.post("walt", None).await.done);
+    let answer = house.post("walt", None).await;
+    assert!(!answer.done && answer.message.contains("no line"), "{answer:?}");
+    assert!(house.post("walt", Some("all the same")).await.done);
+    assert_eq!(house.rows("walt").await.len(), 2);
+}
+
+#[tokio::test]
+async fn by_hand_too_a_poem_begins_again() {
+    let mut walt = bot("walt");
+    (walt.schedule, walt.at_end) = (cron("0 0 * * *"), AtEnd::Again);
+    let house = House::of([(walt, "one\ntwo\n")]).await;
+    for _ in 0..4 {
+        assert!(house.post("walt", None).await.done);
+    }
+    assert_eq!(house.net("walt").texts(), ["one", "two", "one", "two"]);
+}
+
+#[tokio::test]
+async fn what_was_not_accepted_by_hand_is_released_for_a_person_can_ask_again() {
+    let house = quiet("one\n").await;
+    house.net("walt").then(unreachable());
+    let answer = house.post("walt", None).await;
+    assert!(!answer.done && answer.message.contains("released"), "{answer:?}");
+    house.pass(minutes(30)).await;
+    assert_eq!(house.net("walt").sent().len(), 1);
+    assert!(house.post("walt", None).await.done);
+    assert_eq!(house.net("walt").texts(), ["one", "one"]);
+}
+
+#[tokio::test]
+async fn a_flood_by_hand_is_stopped_too() {
+    let mut walt = bot("walt");
+    (walt.schedule, walt.max_per_hour) = (cron("0 0 * * *"), 2);
+    let house = House::of([(walt, poem("w", 9))]).await;
+    assert!(house.post("walt", None).await.done);
+    assert!(house.post("walt", Some("hello")).await.done);
+    let answer = house.post("walt", Some("hello again")).await;
+    assert!(!answer.done && answer.message.contains("max_per_hour"), "{answer:?}");
+    assert_eq!(house.net("walt").sent().len(), 2);
+    house.pass(hours(1)).await;
+    assert!(house.post("walt", None).await.done);
+}
+
+#[tokio::test]
+async fn a_stale_wish_is_not_granted() {
+    let mut house = quiet("one\n").await;
+    house.stop().await;
+    let id = house.ask(want(Some("hello"))).await;
+    house.pass(seconds(61)).await;
+    house.start().await;
+    let answer = house.answer(id).await;
+    assert!(!answer.done && answer.message.contains("in time"), "{answer:?}");
+    assert!(house.net("walt").sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_withdrawn_wish_is_not_granted_and_a_taken_one_not_withdrawn() {
+    let mut house = quiet("one\n").await;
+    house.stop().await;
+    let id = house.ask(want(None)).await;
+    assert!(house.desk().withdraw(id).await.unwrap());
+    house.start().await;
+    house.pass(minutes(2)).await;
+    assert!(house.net("walt").sent().is_empty());
+    house.net("walt").then(Next::Hold { arrived: true });
+    let id = house.ask(want(None)).await;
+    house.net_holds("walt").await;
+    assert!(!house.desk().withdraw(id).await.unwrap(), "it is on its way");
+    house.net("walt").release(&posted("1"));
+    assert!(house.answer(id).await.done);
+}
+
+#[tokio::test]
+async fn a_lost_ring_only_costs_time() {
+    let house = quiet("one\n").await;
+    let id = house.write_wish(want(Some("hello"))).await;
+    house.pass(seconds(30)).await;
+    assert!(house.answer(id).await.done);
+}
+
+#[tokio::test]
+async fn a_wish_from_before_a_crash_is_answered_from_the_row() {
+    let mut house = quiet("one\n").await;
+    house.net("walt").then(Next::Hold { arrived: true });
+    let id = house.ask(want(Some("hello"))).await;
+    house.net_holds("walt").await;
+    house.crash().await;
+    house.start().await;
+    let answer = house.answer(id).await;
+    assert!(!answer.done && answer.message.contains("unknown"), "{answer:?}");
+    assert_eq!(house.last("walt").await.id, id);
+    assert_eq!(house.net("walt").sent().len(), 1, "nothing is sent again");
+}
+
+#[tokio::test]
+async fn a_wish_that_broke_the_client_is_answered_all_the_same() {
+    let house = quiet("one\n").await;
+    house.net("walt").then(Next::Panic);
+    let id = house.ask(want(Some("hello"))).await;
+    house.wait_for(|event| matches!(event, Event::Panicked { .. })).await;
+    house.pass(minutes(1)).await;
+    let answer = house.answer(id).await;
+    assert!(!answer.done && answer.message.contains("unknown"), "{answer:?}");
+    assert_eq!(house.last("walt").await.state, State::Unknown);
+    assert_eq!(house.net("walt").sent().len(), 1);
+}
+
+#[tokio::test]
+async fn wishes_wait_for_the_call_in_flight_and_are_granted_in_order() {
+    let house = House::of([(bot("walt"), poem("w", 9))]).await;
+    house.net("walt").then(Next::Hold { arrived: true });
+    house.pass(minutes(1)).await;
+    let first = house.ask(want(Some("first"))).await;
+    let second = house.ask(want(Some("second"))).await;
+    house.pass(seconds(30)).await;
+    assert_eq!(house.net("walt").sent().len(), 1, "never two at once");
+    house.net("walt").release(&posted("w1"));
+    assert!(house.answer(first).await.done && house.answer(second).await.done);
+    assert_eq!(house.net("walt").texts(), ["w1", "first", "second"]);
+}

@@ -1,0 +1,120 @@
+//! Words to tell stories about a ledger with: instants, bots, lines, drafts, moves. What a story expects
+//! stands in the story.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chrono::{DateTime, Utc};
+use flockd::flock::poem::{LineId, TextId};
+use flockd::flock::post::{Cause, Move, PostId, State, Why};
+use flockd::flock::{BotName, NetworkKind};
+use flockd::store::{Beginning, Draft, Entry, Want, Wish};
+
+/// Any instant would do; this one is easily told from 1970 in a message.
+const EPOCH: i64 = 1_800_000_000;
+
+/// So many seconds into the story.
+pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(EPOCH + seconds, 0).unwrap()
+}
+
+pub(crate) fn bot(name: &str) -> BotName {
+    name.parse().unwrap()
+}
+
+pub(crate) fn entry(name: &str) -> Entry {
+    Entry { name: bot(name), was: None, schedule: "0 * * * * UTC".to_owned() }
+}
+
+/// An entry of a bot that had another name before.
+pub(crate) fn renamed(was: &str, name: &str) -> Entry {
+    Entry { was: Some(bot(was)), ..entry(name) }
+}
+
+/// An id of its own, made so many seconds into the story.
+pub(crate) fn id_at(seconds: i64) -> PostId {
+    // Ids need only differ; the order within a second is the order of the calls.
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let mut random = [0; 10];
+    random[2..6].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    PostId::new(at(seconds), random)
+}
+
+pub(crate) fn line(text: &str, occurrence: u32) -> LineId {
+    LineId { text: TextId::of(text), occurrence }
+}
+
+pub(crate) fn why(cause: Cause) -> Why {
+    Why::new(cause, format!("because of {cause}"))
+}
+
+/// A post by hand that is sent at once.
+pub(crate) fn by_hand(name: &str, text: &str, seconds: i64) -> Draft {
+    Draft {
+        id: id_at(seconds),
+        bot: bot(name),
+        network: NetworkKind::Paper,
+        slot: None,
+        due_at: at(seconds),
+        line: None,
+        text: Some(text.to_owned()),
+        missed: 0,
+        begins: Beginning::Sending,
+        now: at(seconds),
+    }
+}
+
+/// A post of a slot, with the first of equal lines, in a round.
+pub(crate) fn of_slot(name: &str, text: &str, round: u32, seconds: i64) -> Draft {
+    Draft { slot: Some(at(seconds)), line: Some((round, line(text, 1))), ..by_hand(name, text, seconds) }
+}
+
+/// A slot that is given up without a line.
+pub(crate) fn given_up(name: &str, seconds: i64) -> Draft {
+    let begins = Beginning::Released(why(Cause::Flood));
+    Draft { slot: Some(at(seconds)), text: None, begins, ..by_hand(name, "", seconds) }
+}
+
+pub(crate) fn planned(seconds: i64) -> Beginning {
+    Beginning::Planned(why(Cause::Limits), at(seconds))
+}
+
+pub(crate) fn posted(remote_id: &str) -> Move {
+    let url = Some(format!("https://example.net/{remote_id}"));
+    Move::Post { remote_id: Some(remote_id.to_owned()), url, reason: None }
+}
+
+pub(crate) fn returned(answered: bool, seconds: i64) -> Move {
+    Move::Return { why: why(Cause::Limits), retry_at: at(seconds), answered }
+}
+
+/// One move of every kind, and both kinds of return.
+pub(crate) fn every_move() -> Vec<Move> {
+    vec![
+        Move::Send,
+        posted("1"),
+        Move::Refuse(why(Cause::Text)),
+        returned(true, 90),
+        returned(false, 90),
+        Move::Doubt(why(Cause::Silence)),
+        Move::Release(why(Cause::Late)),
+    ]
+}
+
+/// How a post gets into a state; `None` where no move leads yet.
+pub(crate) fn way_to(state: State) -> Option<(Beginning, Vec<Move>)> {
+    let sent = |step| Some((Beginning::Sending, vec![step]));
+    match state {
+        State::Planned => Some((planned(60), vec![])),
+        State::Sending => Some((Beginning::Sending, vec![])),
+        State::Posted => sent(posted("1")),
+        State::Refused => sent(Move::Refuse(why(Cause::Text))),
+        State::Unknown => sent(Move::Doubt(why(Cause::Silence))),
+        State::Released => sent(Move::Release(why(Cause::Duplicate))),
+        State::Deleted => None,
+    }
+}
+
+pub(crate) fn wish(seconds: i64) -> Wish {
+    let what = Want::Post { bot: "walt".to_owned(), text: Some("by hand".to_owned()) };
+    Wish { id: id_at(seconds), what, made_at: at(seconds) }
+}

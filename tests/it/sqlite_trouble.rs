@@ -1,0 +1,90 @@
+//! What is peculiar to a ledger in a file: who holds it, what else may lie in its place, damage, a full
+//! disk, and people with a tool of their own. What every ledger promises is told in `store_contract`.
+
+mod files;
+mod full;
+mod holders;
+mod permissions;
+mod rules;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use flockd::store::sqlite::Sqlite;
+use flockd::store::{Filter, Store, StoreError};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, SqliteConnection};
+use tempfile::TempDir;
+
+use super::ledger;
+
+/// Tells a copy of this program that it is the child of a test, and which folder to work in.
+const CHILD: &str = "FLOCKD_TEST_CHILD";
+
+/// A folder for a ledger, and where it will be.
+struct Place {
+    folder: TempDir,
+    path: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // Messages name the file itself, even if the folder is known by a link.
+        let path = folder.path().canonicalize().unwrap().join("flock.db");
+        Self { folder, path }
+    }
+
+    fn database(&self) -> String {
+        database(&self.path)
+    }
+
+    async fn hold(&self) -> Result<Sqlite, StoreError> {
+        Sqlite::hold(&self.database()).await
+    }
+
+    async fn beside(&self) -> Result<Option<Sqlite>, StoreError> {
+        Sqlite::beside(&self.database()).await
+    }
+
+    /// Makes a ledger with one bot and a few posts, which nobody has open and which is one file.
+    async fn left_alone(&self, posts: i64) {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let store = Sqlite::hold(&database(&elsewhere.path().join("flock.db"))).await.unwrap();
+        store.enter(&[ledger::entry("walt")], ledger::at(0)).await.unwrap();
+        let drafts: Vec<_> = (1..=posts).map(|seconds| ledger::given_up("walt", seconds)).collect();
+        let written = drafts.iter().map(|draft| store.open(draft));
+        futures_util::future::try_join_all(written).await.unwrap();
+        store.copy_to(&self.path).await.unwrap();
+    }
+}
+
+fn database(path: &Path) -> String {
+    format!("sqlite:{}", path.display())
+}
+
+/// A connection of somebody who is not flockd.
+async fn stranger(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap()
+}
+
+/// This program once more, doing one test only, as that test's child.
+fn child(test: &str, folder: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([&format!("sqlite_trouble::{test}"), "--exact", "--nocapture"]).env(CHILD, folder);
+    command
+}
+
+/// The folder, if this process is the child of a test.
+fn child_folder() -> Option<PathBuf> {
+    std::env::var_os(CHILD).map(PathBuf::from)
+}
+
+fn say(output: &Output) -> String {
+    let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+async fn count(store: &dyn Store) -> usize {
+    store.posts(&Filter::default()).await.unwrap().len()
+}

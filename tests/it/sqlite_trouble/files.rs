@@ -1,0 +1,144 @@
+//! What else may lie where the ledger should be: each gets a clear error, and is left as it was.
+
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use flockd::store::sqlite::Sqlite;
+use flockd::store::{Filter, Store, StoreError};
+use sqlx::Executor;
+
+use super::{Place, count, database, stranger};
+use crate::ledger::{at, entry, given_up};
+
+/// Both ways of opening must say this, and leave the file as it is.
+async fn refused(path: &Path, say: &[&str]) {
+    let before = std::fs::read(path).ok();
+    let (hold, beside) = (Sqlite::hold(&database(path)).await, Sqlite::beside(&database(path)).await);
+    for error in [hold.unwrap_err(), beside.map(|_| ()).unwrap_err()] {
+        assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
+        let message = error.to_string();
+        assert!(say.iter().all(|part| message.contains(part)), "{message}");
+        assert!(message.contains(&path.display().to_string()), "{message}");
+    }
+    assert!(std::fs::read(path).ok() == before, "the file was changed");
+}
+
+#[tokio::test]
+async fn a_missing_folder() {
+    let place = Place::new();
+    refused(&place.folder.path().join("nowhere/flock.db"), &["folder", "does not exist", "`database`"]).await;
+}
+
+#[tokio::test]
+async fn a_folder() {
+    let place = Place::new();
+    std::fs::create_dir(&place.path).unwrap();
+    refused(&place.path, &["is a folder", "`database`"]).await;
+}
+
+#[tokio::test]
+async fn another_address() {
+    for database in ["flock.db", "postgres://localhost/flock", "sqlite:"] {
+        let error = Sqlite::hold(database).await.unwrap_err().to_string();
+        assert!(error.contains("sqlite:PATH"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_file() {
+    let place = Place::new();
+    std::fs::write(&place.path, "O Captain! my Captain!\n".repeat(400)).unwrap();
+    refused(&place.path, &["is not a ledger", "`database`"]).await;
+}
+
+#[tokio::test]
+async fn the_database_of_another_program() {
+    let place = Place::new();
+    stranger(&place.path)
+        .await
+        .execute("create table theirs (a); insert into theirs values (1)")
+        .await
+        .unwrap();
+    refused(&place.path, &["another program", "`database`"]).await;
+    assert!(!place.folder.path().join("flock.db-wal").exists());
+}
+
+#[tokio::test]
+async fn the_database_of_another_program_that_signs_its_files() {
+    let place = Place::new();
+    stranger(&place.path).await.execute("pragma application_id = 12; create table a (b)").await.unwrap();
+    refused(&place.path, &["another program"]).await;
+}
+
+#[tokio::test]
+async fn a_ledger_from_a_newer_flockd() {
+    let place = Place::new();
+    place.left_alone(3).await;
+    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+        values (9999, 'tomorrow', true, x'00', 0); update meta set value = '7.8.9' where key = 'written_by'";
+    stranger(&place.path).await.execute(newer).await.unwrap();
+    refused(&place.path, &["flockd 7.8.9", env!("CARGO_PKG_VERSION"), "install"]).await;
+    stranger(&place.path).await.execute("drop table meta").await.unwrap();
+    refused(&place.path, &["a newer flockd", "install"]).await;
+}
+
+#[tokio::test]
+async fn a_ledger_from_an_older_flockd_is_brought_up_to_date_by_its_holder_only() {
+    let place = Place::new();
+    place.left_alone(3).await;
+    stranger(&place.path).await.execute("update _sqlx_migrations set version = 0").await.unwrap();
+    let error = place.beside().await.unwrap_err().to_string();
+    assert!(error.contains("older flockd") && error.contains("flockd run"), "{error}");
+}
+
+/// A file that is there and empty is what a holder leaves who is killed at the very beginning.
+#[tokio::test]
+async fn an_empty_file_becomes_a_ledger() {
+    let place = Place::new();
+    std::fs::write(&place.path, "").unwrap();
+    place.hold().await.unwrap().enter(&[entry("walt")], at(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_damaged_header() {
+    let place = Place::new();
+    place.left_alone(3).await;
+    let file = std::fs::File::options().write(true).open(&place.path).unwrap();
+    file.write_all_at(&[0xff; 64], 0).unwrap();
+    refused(&place.path, &["is not a ledger"]).await;
+}
+
+#[tokio::test]
+async fn a_damaged_middle() {
+    let place = Place::new();
+    place.left_alone(2_000).await;
+    let file = std::fs::File::options().write(true).open(&place.path).unwrap();
+    let content = std::fs::read(&place.path).unwrap();
+    let has_posts = |page: &&[u8]| page.windows(16).any(|bytes| bytes == b"because of flood");
+    let damaged = content.chunks(4_096).enumerate().filter(|(_, page)| has_posts(page));
+    for (number, _) in damaged {
+        file.write_all_at(&[0xa5; 600], number as u64 * 4_096).unwrap();
+    }
+    let size = content.len() as u64;
+    let store = place.hold().await.unwrap();
+    let errors = [
+        store.posts(&Filter::default()).await.map(|_| ()).unwrap_err(),
+        store.open(&given_up("walt", 5_000)).await.map(|_| ()).unwrap_err(),
+    ];
+    for error in errors {
+        let message = error.to_string();
+        assert!(message.contains("is damaged") && message.contains("backup"), "{message}");
+    }
+    assert_eq!(file.metadata().unwrap().len(), size, "it was made anew");
+}
+
+#[tokio::test]
+async fn a_copy_lacks_nothing() {
+    let place = Place::new();
+    place.left_alone(2_000).await;
+    let mut copy = stranger(&place.path).await;
+    let verdict: String = sqlx::query_scalar("pragma integrity_check").fetch_one(&mut copy).await.unwrap();
+    assert_eq!(verdict, "ok");
+    let beside = place.beside().await.unwrap().unwrap();
+    assert_eq!(count(&beside).await, 2_000);
+}

@@ -1,0 +1,128 @@
+//! What every ledger promises, told as stories about any [`Store`] and run for each that there is. What is
+//! peculiar to one ledger (files, locks, servers) is not told here.
+
+mod bots;
+mod moves;
+mod reading;
+mod uniqueness;
+mod wishes;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use flockd::flock::post::{Post, State};
+use flockd::store::sqlite::Sqlite;
+use flockd::store::{Draft, Store};
+use futures_util::future::BoxFuture;
+use tempfile::TempDir;
+
+use super::ledger;
+
+/// A new ledger, seen by two who work with it at once.
+pub(crate) struct Ledger {
+    /// Its holder.
+    pub one: Arc<dyn Store>,
+    /// Somebody beside the holder.
+    pub other: Arc<dyn Store>,
+    /// Opens a copy that [`Store::copy_to`] has made.
+    open_copy: fn(PathBuf) -> BoxFuture<'static, Arc<dyn Store>>,
+    folder: TempDir,
+}
+
+impl Ledger {
+    /// A new ledger that knows these bots.
+    async fn with(self, names: &[&str]) -> Self {
+        let entries: Vec<_> = names.iter().map(|name| ledger::entry(name)).collect();
+        assert_eq!(self.one.enter(&entries, ledger::at(0)).await.unwrap(), []);
+        self
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Enters a bot of that name and brings a post of it into a state; `None` where no move leads.
+    async fn post_in(&self, state: State, draft: Draft) -> Option<Post> {
+        let (begins, moves) = ledger::way_to(state)?;
+        self.one.enter(&[ledger::entry(draft.bot.as_str())], ledger::at(0)).await.unwrap();
+        let mut post = self.one.open(&Draft { begins, ..draft }).await.unwrap();
+        for step in &moves {
+            post = self.one.advance(post.id, step, ledger::at(50)).await.unwrap();
+        }
+        assert_eq!(post.state, state);
+        Some(post)
+    }
+}
+
+async fn sqlite() -> Ledger {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("flock.db").display());
+    let one = Arc::new(Sqlite::hold(&database).await.unwrap());
+    let other = Arc::new(Sqlite::beside(&database).await.unwrap().unwrap());
+    Ledger { one, other, open_copy: |path| Box::pin(open_sqlite(path)), folder }
+}
+
+async fn open_sqlite(path: PathBuf) -> Arc<dyn Store> {
+    Arc::new(Sqlite::hold(&format!("sqlite:{}", path.display())).await.unwrap())
+}
+
+/// Runs each story for each ledger.
+macro_rules! contract {
+    ($($theme:ident { $($story:ident,)+ })+) => {
+        mod on_sqlite {
+            $(mod $theme { $(
+                #[tokio::test]
+                async fn $story() {
+                    super::super::$theme::$story(super::super::sqlite().await).await;
+                }
+            )+ })+
+        }
+    };
+}
+
+contract! {
+    bots {
+        slots_begin_when_the_schedule_is_first_seen,
+        another_schedule_begins_anew,
+        another_schedule_never_goes_back,
+        what_was_considered_never_goes_back,
+        a_renamed_bot_keeps_its_history,
+        two_histories_are_not_made_one,
+        a_name_given_up_is_free_for_another,
+        names_move_up_in_a_row,
+        an_account_is_remembered,
+        a_stranger_is_not_in_the_ledger,
+    }
+    moves {
+        every_pair_is_an_edge_or_refused,
+        no_move_is_left_out_of_the_table,
+        attempts_and_errors_are_counted,
+        a_beginning_says_why,
+        a_post_that_is_not_there_cannot_move,
+        whoever_takes_over_doubts_what_was_being_sent,
+        random_walks_stay_on_the_edges,
+    }
+    uniqueness {
+        a_slot_is_used_once_whatever_became_of_it,
+        a_line_is_used_once_in_a_round,
+        a_bot_has_one_open_post,
+        a_failing_draft_harms_nobody_else,
+        one_of_two_wins_a_slot,
+        one_of_two_wins_a_line,
+    }
+    reading {
+        a_bot_stands_where_its_posts_left_it,
+        rounds_are_begun_by_lines_that_were_not_released,
+        duplicates_are_avoided_until_another_was_posted,
+        what_left_in_the_last_hour_is_counted,
+        the_last_is_the_one_written_last,
+        posts_are_filtered_and_newest_first,
+        a_copy_is_a_ledger,
+        a_copy_never_replaces_a_file,
+    }
+    wishes {
+        wishes_are_open_oldest_first,
+        every_order_of_take_answer_and_withdraw,
+        what_was_wished_comes_back_as_it_was,
+    }
+}

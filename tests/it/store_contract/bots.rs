@@ -1,0 +1,131 @@
+//! What a ledger keeps of a bot: its schedule, its name, its account.
+
+use flockd::flock::Account;
+use flockd::store::{Entry, NotRenamed, StoreError};
+
+use super::Ledger;
+use crate::ledger::{at, bot, by_hand, entry, given_up, of_slot, posted, renamed};
+
+pub(super) async fn slots_begin_when_the_schedule_is_first_seen(ledger: Ledger) {
+    ledger.one.enter(&[entry("walt")], at(10)).await.unwrap();
+    ledger.one.enter(&[entry("walt"), entry("emily")], at(20)).await.unwrap();
+    let considered =
+        async |name| ledger.other.standing(&bot(name), at(30)).await.unwrap().unwrap().considered;
+    assert_eq!((considered("walt").await, considered("emily").await), (at(10), at(20)));
+}
+
+pub(super) async fn another_schedule_begins_anew(ledger: Ledger) {
+    ledger.one.enter(&[entry("walt")], at(10)).await.unwrap();
+    let other = Entry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
+    ledger.one.enter(&[other], at(30)).await.unwrap();
+    assert_eq!(ledger.one.standing(&bot("walt"), at(30)).await.unwrap().unwrap().considered, at(30));
+    ledger.one.enter(&[entry("walt")], at(40)).await.unwrap();
+    assert_eq!(ledger.one.standing(&bot("walt"), at(40)).await.unwrap().unwrap().considered, at(40));
+}
+
+pub(super) async fn another_schedule_never_goes_back(ledger: Ledger) {
+    ledger.one.enter(&[entry("walt")], at(10_000)).await.unwrap();
+    let other = Entry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
+    ledger.one.enter(&[other], at(6_400)).await.unwrap();
+    assert_eq!(ledger.one.standing(&bot("walt"), at(6_400)).await.unwrap().unwrap().considered, at(10_000));
+}
+
+pub(super) async fn what_was_considered_never_goes_back(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let walt = bot("walt");
+    let stands = async || ledger.other.standing(&walt, at(500)).await.unwrap().unwrap();
+    ledger.one.consider(&walt, at(300), 2).await.unwrap();
+    ledger.one.consider(&walt, at(200), 1).await.unwrap();
+    assert_eq!((stands().await.considered, stands().await.missed), (at(300), 3));
+    ledger.one.open(&given_up("walt", 250)).await.unwrap();
+    assert_eq!(stands().await.considered, at(300));
+    ledger.one.open(&given_up("walt", 400)).await.unwrap();
+    assert_eq!(stands().await.considered, at(400));
+}
+
+pub(super) async fn a_renamed_bot_keeps_its_history(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let post = ledger.one.open(&of_slot("walt", "a line", 1, 60)).await.unwrap();
+    let before = ledger.one.standing(&bot("walt"), at(60)).await.unwrap().unwrap();
+    assert_eq!(ledger.one.enter(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
+    assert_eq!(ledger.one.standing(&bot("walt"), at(60)).await.unwrap(), None);
+    let after = ledger.one.standing(&bot("whitman"), at(60)).await.unwrap().unwrap();
+    assert_eq!((after.considered, after.round), (before.considered, before.round));
+    assert_eq!(after.open.map(|open| (open.id, open.bot)), Some((post.id, bot("whitman"))));
+    assert_eq!(ledger.one.used(&bot("whitman"), 1).await.unwrap().len(), 1);
+    // `was` may stay in flock.toml: nothing more happens.
+    assert_eq!(ledger.one.enter(&[renamed("walt", "whitman")], at(200)).await.unwrap(), []);
+    ledger.one.advance(post.id, &posted("1"), at(201)).await.unwrap();
+}
+
+pub(super) async fn two_histories_are_not_made_one(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    ledger.one.open(&by_hand("walt", "his", 1)).await.unwrap();
+    let not = ledger.one.enter(&[renamed("walt", "emily")], at(100)).await.unwrap();
+    assert_eq!(not, [NotRenamed { bot: bot("emily"), was: bot("walt") }]);
+    assert!(ledger.one.standing(&bot("walt"), at(100)).await.unwrap().unwrap().open.is_some());
+    assert!(ledger.one.standing(&bot("emily"), at(100)).await.unwrap().unwrap().open.is_none());
+}
+
+/// A bot is renamed and another takes its old name, in whatever order they are entered.
+pub(super) async fn a_name_given_up_is_free_for_another(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    for name in ["walt", "emily"] {
+        ledger.one.open(&by_hand(name, name, 1)).await.unwrap();
+    }
+    let bots = [entry("walt"), renamed("walt", "whitman"), renamed("emily", "dickinson"), entry("emily")];
+    assert_eq!(ledger.one.enter(&bots, at(100)).await.unwrap(), []);
+    for (name, has_history) in [("walt", false), ("whitman", true), ("emily", false), ("dickinson", true)] {
+        let standing = ledger.one.standing(&bot(name), at(100)).await.unwrap().expect(name);
+        assert_eq!(standing.open.is_some(), has_history, "{name}");
+    }
+}
+
+pub(super) async fn names_move_up_in_a_row(ledger: Ledger) {
+    let ledger = ledger.with(&["a", "b"]).await;
+    for name in ["a", "b"] {
+        ledger.one.open(&by_hand(name, name, 1)).await.unwrap();
+    }
+    let bots = [renamed("a", "b"), renamed("b", "c")];
+    assert_eq!(ledger.one.enter(&bots, at(100)).await.unwrap(), []);
+    for (name, text) in [("b", "a"), ("c", "b")] {
+        let standing = ledger.one.standing(&bot(name), at(100)).await.unwrap().expect(name);
+        assert_eq!(standing.open.unwrap().text.as_deref(), Some(text));
+    }
+    assert_eq!(ledger.one.standing(&bot("a"), at(100)).await.unwrap(), None);
+}
+
+pub(super) async fn an_account_is_remembered(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let account = |handle: &str| Account {
+        id: "7".to_owned(),
+        handle: handle.to_owned(),
+        learnt_with: "digest".to_owned(),
+    };
+    for handle in ["walt_lines", "walt_verses"] {
+        ledger.one.remember(&bot("walt"), &account(handle)).await.unwrap();
+        let standing = ledger.other.standing(&bot("walt"), at(1)).await.unwrap().unwrap();
+        assert_eq!(standing.account, Some(account(handle)));
+    }
+    // A changed schedule changes nothing about the account.
+    let other = Entry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
+    ledger.one.enter(&[other], at(30)).await.unwrap();
+    assert!(ledger.one.standing(&bot("walt"), at(30)).await.unwrap().unwrap().account.is_some());
+}
+
+pub(super) async fn a_stranger_is_not_in_the_ledger(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let nobody = bot("nobody");
+    let account = Account { id: "7".to_owned(), handle: "n".to_owned(), learnt_with: "d".to_owned() };
+    assert_eq!(ledger.one.standing(&nobody, at(1)).await.unwrap(), None);
+    assert_eq!(ledger.one.used(&nobody, 1).await.unwrap().len(), 0);
+    let refusals = [
+        ledger.one.open(&by_hand("nobody", "text", 1)).await.map(|_| ()),
+        ledger.one.open(&given_up("nobody", 1)).await.map(|_| ()),
+        ledger.one.consider(&nobody, at(1), 0).await,
+        ledger.one.remember(&nobody, &account).await,
+    ];
+    for refusal in refusals {
+        assert_eq!(refusal, Err(StoreError::NotFound("bot nobody".to_owned())));
+    }
+}

@@ -1,0 +1,200 @@
+//! What a ledger tells: where a bot stands, which posts there are, and a copy of it all.
+
+use std::collections::HashSet;
+
+use flockd::flock::NetworkKind;
+use flockd::flock::poem::TextId;
+use flockd::flock::post::{Cause, Move, Post, PostId, State};
+use flockd::store::{Beginning, Draft, Filter, Store, StoreError};
+
+use super::Ledger;
+use crate::ledger::{at, bot, by_hand, given_up, id_at, line, of_slot, planned, posted, returned, why};
+
+const HOUR: i64 = 3_600;
+
+async fn end(ledger: &Ledger, draft: &Draft, step: &Move) -> Post {
+    let post = ledger.one.open(draft).await.unwrap();
+    ledger.one.advance(post.id, step, draft.now).await.unwrap()
+}
+
+fn texts(texts: &[&str]) -> HashSet<TextId> {
+    texts.iter().map(|text| TextId::of(text)).collect()
+}
+
+pub(super) async fn a_bot_stands_where_its_posts_left_it(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    let stands = async |seconds| ledger.other.standing(&bot("walt"), at(seconds)).await.unwrap().unwrap();
+    let fresh = stands(0).await;
+    assert_eq!((fresh.considered, fresh.missed, fresh.round, fresh.account), (at(0), 0, 1, None));
+    assert_eq!((fresh.open, fresh.last, fresh.last_posted, fresh.sent_last_hour), (None, None, None, 0));
+    assert!(fresh.avoid.is_empty());
+
+    let post = ledger.one.open(&Draft { missed: 3, ..of_slot("walt", "one", 1, 60) }).await.unwrap();
+    let sending = stands(60).await;
+    assert_eq!((sending.considered, sending.missed, sending.sent_last_hour), (at(60), 3, 1));
+    assert_eq!((sending.open, sending.last), (Some(post.clone()), None));
+
+    let post = ledger.one.advance(post.id, &posted("1"), at(61)).await.unwrap();
+    let done = stands(61).await;
+    assert_eq!((done.open, done.avoid), (None, texts(&["one"])));
+    assert_eq!((done.last, done.last_posted), (Some(post.clone()), Some(post.clone())));
+
+    let gone = ledger.one.open(&given_up("walt", 120)).await.unwrap();
+    let passed = stands(120).await;
+    assert_eq!((passed.last, passed.last_posted, passed.considered), (Some(gone), Some(post), at(120)));
+    let other = ledger.one.standing(&bot("emily"), at(120)).await.unwrap().unwrap();
+    assert_eq!((other.last, other.sent_last_hour, other.considered), (None, 0, at(0)));
+}
+
+pub(super) async fn rounds_are_begun_by_lines_that_were_not_released(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let round = async || ledger.other.standing(&bot("walt"), at(0)).await.unwrap().unwrap().round;
+    let release = Move::Release(why(Cause::Late));
+    end(&ledger, &of_slot("walt", "one", 1, 60), &posted("1")).await;
+    end(&ledger, &of_slot("walt", "one", 2, 120), &release).await;
+    assert_eq!(round().await, 1, "a line given back begins no round");
+    end(&ledger, &of_slot("walt", "one", 2, 180), &Move::Refuse(why(Cause::Text))).await;
+    assert_eq!(round().await, 2);
+    ledger.one.open(&of_slot("walt", "one", 3, 240)).await.unwrap();
+    assert_eq!(round().await, 3);
+    let used = ledger.other.used(&bot("walt"), 2).await.unwrap();
+    assert_eq!(used, HashSet::from([line("one", 1)]));
+    assert!(ledger.other.used(&bot("walt"), 4).await.unwrap().is_empty());
+}
+
+pub(super) async fn duplicates_are_avoided_until_another_was_posted(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let walt = bot("walt");
+    let avoid = async || ledger.other.standing(&walt, at(0)).await.unwrap().unwrap().avoid;
+    let duplicate = Move::Release(why(Cause::Duplicate));
+    end(&ledger, &of_slot("walt", "one", 1, 60), &posted("1")).await;
+    end(&ledger, &of_slot("walt", "Holy!", 1, 120), &duplicate).await;
+    end(&ledger, &of_slot("walt", "two", 1, 180), &Move::Release(why(Cause::Late))).await;
+    assert_eq!(avoid().await, texts(&["one", "Holy!"]));
+    let count = async |round, text| ledger.other.duplicates(&walt, round, TextId::of(text)).await.unwrap();
+    assert_eq!((count(1, "Holy!").await, count(1, "two").await, count(2, "Holy!").await), (1, 0, 0));
+
+    end(&ledger, &by_hand("walt", " by\thand ", 240), &posted("2")).await;
+    assert_eq!(avoid().await, texts(&["by hand"]));
+    let second = Draft { line: Some((1, line("Holy!", 2))), ..of_slot("walt", "Holy!", 1, 300) };
+    end(&ledger, &second, &duplicate).await;
+    assert_eq!((avoid().await, count(1, "Holy!").await), (texts(&["by hand", "Holy!"]), 2));
+}
+
+pub(super) async fn what_left_in_the_last_hour_is_counted(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    let sent = async |seconds| {
+        ledger.other.standing(&bot("walt"), at(seconds)).await.unwrap().unwrap().sent_last_hour
+    };
+    end(&ledger, &by_hand("emily", "hers", 10), &posted("1")).await;
+    end(&ledger, &by_hand("walt", "one", 10), &posted("1")).await;
+    end(&ledger, &by_hand("walt", "two", 20), &Move::Refuse(why(Cause::Text))).await;
+    ledger.one.open(&given_up("walt", 25)).await.unwrap();
+    let draft = Draft { begins: planned(40), ..by_hand("walt", "three", 30) };
+    let three = ledger.one.open(&draft).await.unwrap().id;
+    assert_eq!(sent(30).await, 2, "what is planned or given up has not left");
+    for seconds in [40, 50] {
+        ledger.one.advance(three, &Move::Send, at(seconds)).await.unwrap();
+        ledger.one.advance(three, &returned(false, 60), at(seconds)).await.unwrap();
+    }
+    assert_eq!(sent(60).await, 3, "attempts of one post are one");
+    let counts =
+        [sent(10 + HOUR - 1).await, sent(10 + HOUR).await, sent(20 + HOUR).await, sent(40 + HOUR).await];
+    assert_eq!(counts, [3, 2, 1, 0]);
+}
+
+/// An id tells when its post was thought of: by a wish some time before, or by a clock since set back. What
+/// counts for the next line is what was written last.
+pub(super) async fn the_last_is_the_one_written_last(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let stands = async || ledger.other.standing(&bot("walt"), at(0)).await.unwrap().unwrap();
+    end(&ledger, &by_hand("walt", "one", 2 * HOUR), &posted("1")).await;
+    let set_back = end(&ledger, &by_hand("walt", "two", HOUR), &posted("2")).await;
+    assert_eq!((stands().await.last_posted, stands().await.avoid), (Some(set_back), texts(&["two"])));
+    end(&ledger, &of_slot("walt", "Holy!", 1, HOUR - 60), &Move::Release(why(Cause::Duplicate))).await;
+    assert_eq!(stands().await.avoid, texts(&["two", "Holy!"]));
+    let newest = ledger.other.posts(&Filter { limit: Some(1), ..Filter::default() }).await.unwrap();
+    assert_eq!(newest[0].text.as_deref(), Some("Holy!"));
+    assert_eq!(stands().await.last, Some(newest[0].clone()));
+}
+
+pub(super) async fn posts_are_filtered_and_newest_first(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    let mut all = Vec::new();
+    for seconds in 1..=12 {
+        let name = if seconds % 2 == 0 { "walt" } else { "emily" };
+        let network = if seconds % 3 == 0 { NetworkKind::Feed } else { NetworkKind::Paper };
+        let step = if seconds % 4 < 2 { posted("1") } else { Move::Refuse(why(Cause::Text)) };
+        all.insert(0, end(&ledger, &Draft { network, ..by_hand(name, "text", seconds) }, &step).await);
+    }
+    let any = Filter::default();
+    for bot in [None, Some(bot("walt")), Some(bot("emily")), Some(bot("nobody"))] {
+        for state in [None, Some(State::Posted), Some(State::Refused), Some(State::Planned)] {
+            for network in [None, Some(NetworkKind::Feed), Some(NetworkKind::X)] {
+                for limit in [None, Some(0), Some(2), Some(1_000)] {
+                    let filter = Filter { bot: bot.clone(), state, network, limit };
+                    let wanted = |post: &&Post| {
+                        filter.bot.as_ref().is_none_or(|bot| post.bot == *bot)
+                            && state.is_none_or(|state| post.state == state)
+                            && network.is_none_or(|network| post.network == network)
+                    };
+                    let most = limit.map_or(usize::MAX, |limit| limit as usize);
+                    let expected: Vec<Post> = all.iter().filter(wanted).take(most).cloned().collect();
+                    assert_eq!(ledger.other.posts(&filter).await.unwrap(), expected, "{filter:?}");
+                }
+            }
+        }
+    }
+    assert_eq!(ledger.other.posts(&any).await.unwrap().len(), 12);
+}
+
+pub(super) async fn a_copy_is_a_ledger(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let before: Vec<PostId> = write(&*ledger.one, 1..50).await;
+    let wish = crate::ledger::wish(1);
+    ledger.one.wish(&wish).await.unwrap();
+    let path = ledger.folder().join("copy.db");
+    let (copied, during) = tokio::join!(ledger.other.copy_to(&path), write(&*ledger.one, 50..200));
+    copied.unwrap();
+
+    let copy = (ledger.open_copy)(path).await;
+    let (ours, theirs) = (all(&*ledger.one).await, all(&*copy).await);
+    assert_eq!(ours.len(), before.len() + during.len());
+    assert!(theirs.len() >= before.len());
+    // As of one instant: all up to some post, and nothing after.
+    assert_eq!(theirs, ours[ours.len() - theirs.len()..]);
+    assert_eq!(copy.open_wishes().await.unwrap(), [wish]);
+    let standing = copy.standing(&bot("walt"), at(500)).await.unwrap().unwrap();
+    assert_eq!(standing.considered, theirs[0].due_at);
+    // It goes on by itself, under the same rules.
+    assert_eq!(copy.open(&given_up("walt", 1)).await, Err(StoreError::SlotTaken));
+    end(&Ledger { one: copy, ..ledger }, &of_slot("walt", "one", 1, 900), &posted("1")).await;
+}
+
+async fn write(store: &dyn Store, slots: std::ops::Range<i64>) -> Vec<PostId> {
+    let mut written = Vec::new();
+    for seconds in slots {
+        written.push(store.open(&given_up("walt", seconds)).await.unwrap().id);
+    }
+    written
+}
+
+async fn all(store: &dyn Store) -> Vec<Post> {
+    store.posts(&Filter::default()).await.unwrap()
+}
+
+pub(super) async fn a_copy_never_replaces_a_file(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let path = ledger.folder().join("taken");
+    for content in ["something else", ""] {
+        std::fs::write(&path, content).unwrap();
+        let error = ledger.one.copy_to(&path).await.unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+    }
+    let nowhere = ledger.folder().join("no/such/folder/copy.db");
+    let error = ledger.one.copy_to(&nowhere).await.unwrap_err().to_string();
+    assert!(error.contains("no/such/folder/copy.db"), "{error}");
+    let begins = Beginning::Sending;
+    ledger.one.open(&Draft { id: id_at(9), begins, ..by_hand("walt", "it goes on", 9) }).await.unwrap();
+}

@@ -1,0 +1,132 @@
+//! What is used once: a slot, a line in a round, the place of a bot's open post. Also between two who
+//! work with the ledger at the same time.
+
+use flockd::flock::post::{Cause, Move, Post, State};
+use flockd::store::{Beginning, Draft, Filter, StoreError};
+use futures_util::future::join_all;
+
+use super::Ledger;
+use crate::ledger::{at, by_hand, given_up, id_at, line, of_slot, planned, posted, why};
+
+/// So many times two race for one thing: enough that a check before the insert instead of an index fails.
+const RACES: i64 = 200;
+
+pub(super) async fn a_slot_is_used_once_whatever_became_of_it(ledger: Ledger) {
+    for &state in State::ALL {
+        let name = state.as_str();
+        if ledger.post_in(state, of_slot(name, "a line", 1, 60)).await.is_none() {
+            continue;
+        }
+        assert_eq!(ledger.other.open(&given_up(name, 60)).await, Err(StoreError::SlotTaken), "{state}");
+        ledger.other.open(&given_up(name, 120)).await.unwrap();
+    }
+    // A slot given up is spent too, and other bots have slots of their own.
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    ledger.one.open(&given_up("walt", 60)).await.unwrap();
+    let again = ledger.one.open(&of_slot("walt", "a line", 1, 60)).await;
+    assert_eq!(again, Err(StoreError::SlotTaken));
+    ledger.one.open(&of_slot("emily", "a line", 1, 60)).await.unwrap();
+    // By hand there is no slot, so there may be many.
+    for _ in 0..2 {
+        let post = ledger.one.open(&by_hand("walt", "text", 60)).await.unwrap();
+        ledger.one.advance(post.id, &posted("1"), at(61)).await.unwrap();
+    }
+}
+
+pub(super) async fn a_line_is_used_once_in_a_round(ledger: Ledger) {
+    for &state in State::ALL {
+        let name = state.as_str();
+        let Some(first) = ledger.post_in(state, of_slot(name, "a line", 1, 60)).await else { continue };
+        let again = ledger.other.open(&of_slot(name, "a line", 1, 120)).await;
+        match again {
+            Ok(post) => assert_eq!((state, post.line), (State::Released, first.line)),
+            Err(StoreError::LineTaken) => assert!(!matches!(state, State::Released), "{state}"),
+            Err(StoreError::PostOpen) => assert!(state.is_open(), "{state}"),
+            Err(error) => panic!("{state}: {error}"),
+        }
+        let used = ledger.other.used(&first.bot, 1).await.unwrap();
+        assert_eq!(used.into_iter().collect::<Vec<_>>(), [line("a line", 1)], "{state}");
+    }
+    // Another occurrence is another line, and another round begins anew.
+    for (seconds, used) in [(180, (1, line("a line", 2))), (240, (2, line("a line", 1)))] {
+        let draft = Draft { line: Some(used), ..of_slot("posted", "a line", 1, seconds) };
+        let post = ledger.one.open(&draft).await.unwrap();
+        ledger.one.advance(post.id, &posted("1"), at(seconds)).await.unwrap();
+    }
+}
+
+pub(super) async fn a_bot_has_one_open_post(ledger: Ledger) {
+    for &state in State::ALL {
+        let name = state.as_str();
+        let Some(first) = ledger.post_in(state, by_hand(name, "first", 10)).await else { continue };
+        for begins in [planned(30), Beginning::Sending] {
+            let second = ledger.other.open(&Draft { begins, ..by_hand(name, "second", 20) }).await;
+            if state.is_open() {
+                assert_eq!(second, Err(StoreError::PostOpen), "{state}");
+                assert_eq!(ledger.one.post(first.id).await.unwrap(), Some(first.clone()));
+            } else {
+                let id = second.unwrap().id;
+                ledger.one.advance(id, &Move::Release(why(Cause::Late)), at(40)).await.unwrap();
+            }
+        }
+        // A slot may be given up meanwhile: that opens nothing.
+        ledger.other.open(&given_up(name, 60)).await.unwrap();
+    }
+}
+
+/// Many write at once, and some of them what can't be written.
+pub(super) async fn a_failing_draft_harms_nobody_else(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    ledger.one.open(&given_up("walt", 1)).await.unwrap();
+    let id = id_at(2);
+    let good = (100..160).map(|seconds| given_up("walt", seconds));
+    let bad = [
+        given_up("walt", 1),
+        given_up("nobody", 3),
+        Draft { text: None, ..by_hand("walt", "", 4) },
+        Draft { id, ..given_up("walt", 200) },
+        Draft { id, ..given_up("walt", 201) },
+    ];
+    let drafts: Vec<Draft> = good.clone().take(30).chain(bad).chain(good.skip(30)).collect();
+    let results = join_all(drafts.iter().map(|draft| ledger.one.open(draft))).await;
+    let failed: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    assert_eq!(failed.len(), 4, "{failed:?}");
+    assert!(failed.contains(&&StoreError::SlotTaken));
+    assert!(failed.contains(&&StoreError::NotFound("bot nobody".to_owned())));
+    let kept = ledger.other.posts(&Filter::default()).await.unwrap();
+    assert_eq!(kept.len(), 1 + 60 + 1);
+    let considered = ledger.other.standing(&kept[0].bot, at(0)).await.unwrap().unwrap().considered;
+    assert_eq!(considered, at(200), "a draft that failed counts no slot as considered");
+}
+
+pub(super) async fn one_of_two_wins_a_slot(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    for seconds in 1..=RACES {
+        let error = race(&ledger, given_up("walt", seconds), given_up("walt", seconds)).await.1;
+        assert_eq!(error, StoreError::SlotTaken);
+    }
+}
+
+pub(super) async fn one_of_two_wins_a_line(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    for round in 1..=RACES {
+        let draft = |text, seconds| of_slot("walt", text, u32::try_from(round).unwrap(), seconds);
+        let same = (draft("a line", 2 * round), draft("a line", 2 * round + 1));
+        let (winner, error) = race(&ledger, same.0, same.1).await;
+        assert!(matches!(error, StoreError::LineTaken | StoreError::PostOpen), "{error}");
+        // The loser comes back when the winner is done, and must still not get the line.
+        let done = ledger.one.advance(winner.id, &posted("1"), at(round)).await.unwrap();
+        let late = Draft { slot: None, ..draft("a line", 2 * round) };
+        assert_eq!(ledger.other.open(&late).await, Err(StoreError::LineTaken));
+        assert_eq!(ledger.other.used(&done.bot, u32::try_from(round).unwrap()).await.unwrap().len(), 1);
+    }
+}
+
+/// Both at once; the winner's post and the loser's error.
+async fn race(ledger: &Ledger, one: Draft, other: Draft) -> (Post, StoreError) {
+    let (one, other) = tokio::join!(ledger.one.open(&one), ledger.other.open(&other));
+    match (one, other) {
+        (Ok(post), Err(error)) | (Err(error), Ok(post)) => (post, error),
+        both => panic!("one should have won: {both:?}"),
+    }
+}

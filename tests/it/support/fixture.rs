@@ -1,0 +1,276 @@
+//! A house in which an engine lives: a folder with poems and a ledger, a clock that stands still, networks
+//! that follow a script, and an ear for events. Nothing here waits for real time, but for a guard that makes
+//! a test fail which would wait in vain.
+
+use std::collections::HashMap;
+use std::fs;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use flockd::clock::Clock;
+use flockd::engine::{Engine, Member};
+use flockd::flock::Bot;
+use flockd::flock::event::{Event, Events};
+use flockd::store::Store;
+use flockd::store::sqlite::Sqlite;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::clock::{ManualClock, at};
+use super::ear::Ear;
+use super::network::Script;
+
+/// When most stories begin. Long ago, so that every poem file looks just edited and is read each time.
+pub(crate) const START: &str = "2024-03-05T12:00:00Z";
+/// In real time: far more than anything here takes, even on a busy machine.
+const GUARD: Duration = Duration::from_secs(20);
+/// How many hold the engine while no task is at work: the loop, twice.
+const LOOP_HANDLES: usize = 2;
+
+/// The most posts that the engine has in flight; whatever is above waits for its turn.
+pub(crate) const IN_FLIGHT: usize = 64;
+
+/// The house.
+pub(crate) struct House {
+    pub(crate) clock: Arc<ManualClock>,
+    /// May be changed between a stop and a start.
+    pub(crate) bots: Vec<Bot>,
+    pub(super) folder: tempfile::TempDir,
+    networks: HashMap<String, Arc<Script>>,
+    ear: Arc<Ear>,
+    engine: Option<Running>,
+    /// The ledger as a command sees it.
+    pub(super) desk: Sqlite,
+    pub(super) wishes: AtomicU64,
+    starts: u64,
+}
+
+struct Running {
+    engine: Weak<Engine>,
+    store: Arc<Sqlite>,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl House {
+    /// A house in which the engine runs, with these bots and their poems.
+    pub(crate) async fn of(flock: impl IntoIterator<Item = (Bot, impl AsRef<str>)>) -> Self {
+        Self::at_time(at(START), flock).await
+    }
+
+    /// The same, at another time than [`START`].
+    pub(crate) async fn at_time(
+        now: DateTime<Utc>,
+        flock: impl IntoIterator<Item = (Bot, impl AsRef<str>)>,
+    ) -> Self {
+        let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::showing(now)));
+        let database = format!("sqlite:{}", folder.path().join("flock.db").display());
+        drop(Sqlite::hold(&database).await.unwrap());
+        let desk = Sqlite::beside(&database).await.unwrap().unwrap();
+        let (ear, wishes) = (Arc::default(), AtomicU64::new(1 << 48));
+        let (bots, networks) = (Vec::new(), HashMap::new());
+        let mut house = Self { clock, bots, folder, networks, ear, engine: None, desk, wishes, starts: 0 };
+        for (bot, poem) in flock {
+            house.add(bot, poem.as_ref());
+        }
+        house.start().await;
+        house
+    }
+
+    /// Adds a bot for the next start.
+    pub(crate) fn add(&mut self, mut bot: Bot, poem: &str) {
+        let name = bot.name.to_string();
+        bot.poem = self.folder.path().join(format!("{name}.txt"));
+        self.bots.push(bot);
+        self.networks.insert(name.clone(), Arc::new(Script::new(self.clock.clone())));
+        self.write(&name, poem);
+    }
+
+    /// Writes a bot's poem; an empty one is taken away.
+    pub(crate) fn write(&self, bot: &str, poem: &str) {
+        let path = self.folder.path().join(format!("{bot}.txt"));
+        if poem.is_empty() {
+            let _ = fs::remove_file(path);
+        } else {
+            fs::write(path, poem).unwrap();
+        }
+    }
+
+    /// A bot's network.
+    pub(crate) fn net(&self, bot: &str) -> &Script {
+        &self.networks[bot]
+    }
+
+    /// Starts the engine, and waits until it is at rest.
+    pub(crate) async fn start(&mut self) {
+        assert!(self.engine.is_none(), "it runs already");
+        let database = format!("sqlite:{}", self.folder.path().join("flock.db").display());
+        let store = Arc::new(Sqlite::hold(&database).await.unwrap());
+        let ear = self.ear.clone();
+        let events = Events::new(vec![Box::new(move |event: &Event| ear.hear(event))]);
+        let member = |bot: &Bot| Member::new(Arc::new(bot.clone()), self.networks[bot.name.as_str()].clone());
+        let members = self.bots.iter().map(member).collect();
+        self.starts += 1;
+        let dice = StdRng::seed_from_u64(self.starts);
+        let engine = Arc::new(Engine::new(store.clone(), self.clock.clone(), events, dice, members));
+        engine.take_over().await.unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let weak = Arc::downgrade(&engine);
+        let task = tokio::spawn(engine.run(async { drop(stopped.await) }));
+        self.engine = Some(Running { engine: weak, store, stop: Some(stop), task });
+        self.at_rest().await;
+    }
+
+    /// Stops the engine as SIGTERM would, and waits for its end.
+    pub(crate) async fn stop(&mut self) {
+        self.tell_to_stop();
+        self.stopped().await;
+    }
+
+    /// Tells the engine to stop.
+    pub(crate) fn tell_to_stop(&mut self) {
+        let stop = self.engine.as_mut().and_then(|engine| engine.stop.take());
+        stop.expect("it runs").send(()).unwrap();
+    }
+
+    /// Waits for the end of an engine that was told to stop.
+    pub(crate) async fn stopped(&mut self) {
+        let mut engine = self.engine.take().expect("it runs");
+        self.patiently("the engine to stop", async { (&mut engine.task).await.unwrap() }).await;
+        self.gone(engine).await;
+    }
+
+    pub(crate) async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    /// Ends the engine where it stands, as a power cut would. What the ledger was told is kept.
+    pub(crate) async fn crash(&mut self) {
+        let mut engine = self.engine.take().expect("it runs");
+        engine.task.abort();
+        let _ = (&mut engine.task).await;
+        // What had been handed to the ledger's writer is written; nothing of it may come after the next start.
+        engine.store.consider(&self.bots[0].name, DateTime::UNIX_EPOCH, 0).await.unwrap();
+        self.gone(engine).await;
+    }
+
+    /// Waits until nothing of an engine that has ended is left: the ledger's lock goes with the last of it.
+    async fn gone(&self, engine: Running) {
+        let store = Arc::downgrade(&engine.store);
+        drop(engine);
+        self.patiently("the ledger to be let go", async {
+            while store.strong_count() > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+
+    /// Lets time pass, step by step, as it would for an engine that is awake whenever it wants to be.
+    pub(crate) async fn pass(&self, time: Duration) {
+        let end = self.clock.now() + time;
+        self.at_rest().await;
+        while let Some(next) = self.clock.next_waking().filter(|next| *next <= end) {
+            self.clock.advance((next - self.clock.now()).to_std().unwrap());
+            self.at_rest().await;
+        }
+        self.clock.advance((end - self.clock.now()).to_std().unwrap());
+        self.at_rest().await;
+    }
+
+    /// Lets time pass until the clock shows this.
+    pub(crate) async fn pass_until(&self, time: &str) {
+        self.pass((at(time) - self.clock.now()).to_std().unwrap()).await;
+    }
+
+    /// Turns the clock by so much, backwards if `back`, and gives the engine the time to notice.
+    pub(crate) async fn set_clock(&self, time: DateTime<Utc>) {
+        self.clock.set(time);
+        self.clock.advance(Duration::from_secs(30));
+        self.at_rest().await;
+    }
+
+    /// Waits until nothing can happen any more unless time passes or a network answers.
+    pub(crate) async fn at_rest(&self) {
+        let rest = async {
+            let mut stirs = self.clock.stirs();
+            loop {
+                stirs.mark_unchanged();
+                if !self.still() {
+                    stirs.changed().await.unwrap();
+                    continue;
+                }
+                // A task that has just ended has not been noticed yet: let all who are ready go first.
+                for _ in 0..8 {
+                    tokio::task::yield_now().await;
+                }
+                if self.still() && !stirs.has_changed().unwrap() {
+                    return;
+                }
+            }
+        };
+        self.patiently("the engine to rest", rest).await;
+    }
+
+    /// Whether the loop sleeps and every task either sleeps, too, or waits for its network.
+    fn still(&self) -> bool {
+        let Some(running) = &self.engine else { return true };
+        let tasks = running.engine.strong_count().saturating_sub(LOOP_HANDLES);
+        let held: usize = self.networks.values().map(|network| network.held()).sum();
+        let sleepers = self.clock.sleepers();
+        running.task.is_finished() || (sleepers > 0 && tasks.min(IN_FLIGHT) == held + sleepers - 1)
+    }
+
+    /// Waits for an event that no other wait has taken.
+    pub(crate) async fn wait_for(&self, wanted: impl Fn(&Event) -> bool) -> Event {
+        let mut news = self.ear.news.subscribe();
+        let wait = async {
+            loop {
+                news.mark_unchanged();
+                if let Some(event) = self.ear.take(&wanted) {
+                    return event;
+                }
+                news.changed().await.unwrap();
+            }
+        };
+        self.patiently("an event", wait).await
+    }
+
+    /// How many such events there were.
+    pub(crate) fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.events().iter().filter(|event| wanted(event)).count()
+    }
+
+    /// Everything that was told.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.ear.all()
+    }
+
+    /// Waits, and fails if it would take for ever, with all that was told.
+    pub(super) async fn patiently<T>(&self, what: &str, wait: impl Future<Output = T>) -> T {
+        let waited = tokio::time::timeout(GUARD, wait).await;
+        waited.unwrap_or_else(|_| {
+            let (time, told, sleepers) = (self.clock.now(), self.events(), self.clock.sleepers());
+            let newest: Vec<_> = told.iter().rev().take(20).rev().collect();
+            panic!("at {time} waited in vain for {what}; {sleepers} sleep; told last: {newest:#?}")
+        })
+    }
+
+    /// What the clock shows.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Some(engine) = &self.engine {
+            engine.task.abort();
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Bots and poems to play with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use flockd::flock::poem::Split;
+use flockd::flock::schedule::Schedule;
+use flockd::flock::{AtEnd, Bot, NetworkKind, OnMiss, Order};
+
+/// A bot on X that posts every minute, in the order of its poem.
+pub(crate) fn bot(name: &str) -> Bot {
+    Bot {
+        name: name.parse().unwrap(),
+        network: NetworkKind::X,
+        app: None,
+        account: None,
+        poem: PathBuf::new(),
+        split: Split::Line,
+        schedule: cron("* * * * *"),
+        jitter: Duration::ZERO,
+        order: Order::Sequence,
+        at_end: AtEnd::Stop,
+        on_miss: OnMiss::Once,
+        max_late: Duration::from_secs(3_600),
+        max_per_hour: 60,
+        was: None,
+        tokens: None,
+    }
+}
+
+pub(crate) fn cron(text: &str) -> Schedule {
+    Schedule::parse(text, Tz::UTC).unwrap()
+}
+
+/// A poem of so many lines: "a1", "a2" and so on.
+pub(crate) fn poem(letter: &str, lines: usize) -> String {
+    (1..=lines).map(|n| format!("{letter}{n}\n")).collect()
+}

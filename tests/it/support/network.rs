@@ -1,0 +1,231 @@
+//! A network that follows a script, and remembers what it was sent.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use flockd::clock::Clock;
+use flockd::flock::Account;
+use flockd::flock::post::{Cause, Post, Why};
+use flockd::net::{Network, Outcome, Setback, Sight};
+use tokio::sync::oneshot;
+
+use super::clock::ManualClock;
+
+/// What the network does with the next request. With nothing in the script it accepts.
+#[derive(Debug, Clone)]
+pub(crate) enum Next {
+    /// It answers.
+    Answer(Outcome),
+    /// It says nothing that settles anything; the post has arrived, or not.
+    Silence { arrived: bool },
+    /// It says nothing at all until [`Script::release`]; the post has arrived, or not.
+    Hold { arrived: bool },
+    /// The client breaks.
+    Panic,
+}
+
+/// A request that reached the client.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) post: Post,
+    pub(crate) account: Option<Account>,
+    pub(crate) at: DateTime<Utc>,
+    /// Whether the public can see it from now on.
+    pub(crate) arrived: bool,
+}
+
+/// One bot's client.
+pub(crate) struct Script {
+    clock: Arc<ManualClock>,
+    play: Mutex<Play>,
+}
+
+#[derive(Default)]
+struct Play {
+    next: VecDeque<Next>,
+    always: Option<Next>,
+    sent: Vec<Sent>,
+    held: Vec<oneshot::Sender<Outcome>>,
+    prepare: Option<Result<Account, Setback>>,
+    known: Vec<Option<Account>>,
+    sight: Option<Sight>,
+    looks: usize,
+}
+
+impl Script {
+    pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
+        Self { clock, play: Mutex::default() }
+    }
+
+    /// Adds to the script.
+    pub(crate) fn then(&self, next: impl Into<Next>) {
+        self.play().next.push_back(next.into());
+    }
+
+    /// What it does when the script is at its end.
+    pub(crate) fn always(&self, next: impl Into<Next>) {
+        self.play().always = Some(next.into());
+    }
+
+    /// From now on it accepts whatever comes.
+    pub(crate) fn forget_the_script(&self) {
+        let mut play = self.play();
+        play.next.clear();
+        play.always = None;
+    }
+
+    /// What `prepare` finds out from now on.
+    pub(crate) fn prepares(&self, prepare: Result<Account, Setback>) {
+        self.play().prepare = Some(prepare);
+    }
+
+    /// What `look` sees from now on; without this it cannot tell.
+    pub(crate) fn sees(&self, sight: Sight) {
+        self.play().sight = Some(sight);
+    }
+
+    /// Every request, in order.
+    pub(crate) fn sent(&self) -> Vec<Sent> {
+        self.play().sent.clone()
+    }
+
+    /// The texts of the requests, in order.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.sent().into_iter().filter_map(|sent| sent.post.text).collect()
+    }
+
+    /// What `prepare` was told is known, each time.
+    pub(crate) fn known(&self) -> Vec<Option<Account>> {
+        self.play().known.clone()
+    }
+
+    /// How often somebody looked.
+    pub(crate) fn looks(&self) -> usize {
+        self.play().looks
+    }
+
+    /// How many requests wait for [`Script::release`].
+    pub(crate) fn held(&self) -> usize {
+        self.play().held.iter().filter(|held| !held.is_closed()).count()
+    }
+
+    /// Answers whatever is held.
+    pub(crate) fn release(&self, outcome: &Outcome) {
+        for held in self.play().held.drain(..) {
+            let _ = held.send(outcome.clone());
+        }
+        self.clock.stir();
+    }
+
+    /// Has the client break that waits for an answer.
+    pub(crate) fn breaks(&self) {
+        self.play().held.clear();
+        self.clock.stir();
+    }
+
+    fn play(&self) -> MutexGuard<'_, Play> {
+        self.play.lock().unwrap()
+    }
+
+    /// Writes a request down, and decides what becomes of it.
+    fn receive(&self, post: &Post, account: Option<&Account>) -> Result<Outcome, oneshot::Receiver<Outcome>> {
+        let mut play = self.play();
+        let next = play.next.pop_front().or_else(|| play.always.clone());
+        let next = next.unwrap_or_else(|| posted(&format!("{}-{}", post.bot, play.sent.len() + 1)).into());
+        let arrived = match &next {
+            Next::Answer(outcome) => matches!(outcome, Outcome::Posted { .. }),
+            Next::Silence { arrived } | Next::Hold { arrived } => *arrived,
+            Next::Panic => false,
+        };
+        let (post, account) = (post.clone(), account.cloned());
+        play.sent.push(Sent { post, account, at: self.clock.now(), arrived });
+        match next {
+            Next::Answer(outcome) => Ok(outcome),
+            Next::Silence { .. } => Ok(silence()),
+            Next::Hold { .. } => {
+                let (hold, held) = oneshot::channel();
+                play.held.push(hold);
+                Err(held)
+            }
+            Next::Panic => {
+                drop(play);
+                panic!("the script says so");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Network for Script {
+    async fn prepare(&self, known: Option<&Account>) -> Result<Option<Account>, Setback> {
+        let mut play = self.play();
+        play.known.push(known.cloned());
+        match &play.prepare {
+            None => Ok(None),
+            Some(Ok(account)) if known == Some(account) => Ok(None),
+            Some(Ok(account)) => Ok(Some(account.clone())),
+            Some(Err(setback)) => Err(setback.clone()),
+        }
+    }
+
+    async fn send(&self, post: &Post, account: Option<&Account>) -> Outcome {
+        match self.receive(post, account) {
+            Ok(outcome) => outcome,
+            Err(held) => {
+                self.clock.stir();
+                held.await.expect("the script says so")
+            }
+        }
+    }
+
+    async fn look(&self, _post: &Post) -> Sight {
+        let mut play = self.play();
+        play.looks += 1;
+        play.sight.clone().unwrap_or(Sight::CannotTell)
+    }
+}
+
+impl From<Outcome> for Next {
+    fn from(outcome: Outcome) -> Self {
+        Self::Answer(outcome)
+    }
+}
+
+impl From<Setback> for Next {
+    fn from(setback: Setback) -> Self {
+        Self::Answer(Outcome::NotAccepted(setback))
+    }
+}
+
+pub(crate) fn posted(remote_id: &str) -> Outcome {
+    Outcome::Posted { remote_id: remote_id.to_owned(), url: Some(format!("https://example.org/{remote_id}")) }
+}
+
+pub(crate) fn refused() -> Outcome {
+    Outcome::Refused { reason: "the network dislikes this text".to_owned() }
+}
+
+pub(crate) fn duplicate() -> Outcome {
+    Outcome::Duplicate { reason: "the network has had this text".to_owned() }
+}
+
+pub(crate) fn silence() -> Outcome {
+    Outcome::Unknown { reason: "no answer came".to_owned() }
+}
+
+/// The network can't be reached, and does not say when it can.
+pub(crate) fn unreachable() -> Setback {
+    setback(Cause::Unreachable, None)
+}
+
+/// Nothing was accepted, for this cause; the network has a word on when to come back, or not.
+pub(crate) fn setback(cause: Cause, retry_at: Option<DateTime<Utc>>) -> Setback {
+    let answered = cause != Cause::Unreachable;
+    Setback { why: Why::new(cause, format!("{cause}, says the script")), retry_at, answered }
+}
+
+pub(crate) fn account(handle: &str) -> Account {
+    Account { id: format!("id-{handle}"), handle: handle.to_owned(), learnt_with: "these tokens".to_owned() }
+}
