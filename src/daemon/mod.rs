@@ -98,7 +98,9 @@ pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Resu
     let engine = engine(&flock, setting.clock, setting.dice, setting.listeners, &store, on_paper)?;
     engine.take_over().await?;
     store.wish(wish).await?;
-    Ok(engine.grant(wish).await?)
+    let answer = engine.grant(wish).await;
+    store.close().await;
+    Ok(answer?)
 }
 
 async fn run_on(
@@ -111,7 +113,7 @@ async fn run_on(
     let engine = engine(&flock, clock, dice, listeners, &store, on_paper)?;
     engine.take_over().await?;
     let (close, closed) = oneshot::channel::<()>();
-    let site = Site::new(flock, store);
+    let site = Site::new(flock, store.clone());
     let server = web.map(|listener| tokio::spawn(web::serve(listener, site, async { drop(closed.await) })));
     Arc::new(engine).run(shutdown).await;
     drop(close);
@@ -119,6 +121,7 @@ async fn run_on(
         // Whoever reads a feed at this moment may finish; the server bounds that itself.
         let _ = server.await;
     }
+    store.close().await;
     Ok(())
 }
 

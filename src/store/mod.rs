@@ -79,6 +79,9 @@ pub trait Store: Send + Sync {
     /// Waits until somebody rings. Only the holder is ever rung.
     async fn rung(&self);
 
+    /// Finishes what is being written and leaves the ledger tidy. Nothing can be asked of it afterwards.
+    async fn close(&self);
+
     /// Copies the whole ledger, as of now, to a new file at `path`, which only its owner can read.
     async fn copy_to(&self, path: &Path) -> Result<(), StoreError>;
 }

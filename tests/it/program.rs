@@ -58,6 +58,9 @@ async fn a_flock_posts_to_page_and_feed_and_goes_on_after_a_stop() {
     assert!(status == 200 && feed.contains("<entry>"), "{feed}");
     assert_eq!(get(&folder.url("/healthz")).await.0, 200);
     assert_eq!(daemon.stop(), 0, "after {first}");
+    for leftover in ["flock.db-wal", "flock.db-shm", "flock.db.bell"] {
+        assert!(!folder.path(leftover).exists(), "{leftover}: a stopped flock's ledger is one file");
+    }
 
     let before = texts(&folder);
     let daemon = folder.start();

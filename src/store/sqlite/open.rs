@@ -10,7 +10,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 
 use super::super::StoreError;
-use super::{Sqlite, bell, explain, lock, writer};
+use super::trouble::explain;
+use super::{Sqlite, bell, lock, writer};
 
 /// The tables, built into the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

@@ -47,6 +47,10 @@ pub(super) fn post(row: &SqliteRow) -> Read<Post> {
     })
 }
 
+pub(super) fn posts(rows: &[SqliteRow]) -> Read<Vec<Post>> {
+    rows.iter().map(post).collect()
+}
+
 fn used_line(row: &SqliteRow) -> Read<Option<(u32, LineId)>> {
     match row.try_get::<Option<u32>, _>("round")? {
         Some(round) => Ok(Some((round, line(row)?))),

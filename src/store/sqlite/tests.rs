@@ -1,6 +1,7 @@
 //! What can be seen only from inside: how the connections are set, and a disk that is full on demand. All
 //! else is told in `tests/it/store_contract` and `tests/it/sqlite_trouble`.
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -29,7 +30,7 @@ async fn pragmas(db: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> 
 
 /// Has the writer's connection run a pragma.
 async fn set(store: &Sqlite, pragma: String) {
-    let set = write!(store, |db| async {
+    let set = change!(store, |db| async {
         sqlx::query(AssertSqlSafe(pragma)).execute(db).await?;
         Ok(())
     });
@@ -59,7 +60,7 @@ async fn connections_are_set_to_lose_nothing() {
     let (_folder, store) = held().await;
     // 2 is FULL: https://www.sqlite.org/pragma.html#pragma_synchronous
     let expected = ["wal", "2", "1", "1718382443"];
-    assert_eq!(write!(store, |db| async { Ok(pragmas(db).await?) }).unwrap(), expected);
+    assert_eq!(change!(store, |db| async { Ok(pragmas(db).await?) }).unwrap(), expected);
     let mut reader = store.reader().await.unwrap();
     assert_eq!(pragmas(&mut reader).await.unwrap(), expected);
     let written = sqlx::query("delete from meta").execute(&mut *reader).await;

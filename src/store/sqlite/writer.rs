@@ -3,9 +3,12 @@
 //! There is no waiting to fill a batch: what came in during the last commit is the next batch. What is
 //! written is not decided here; the statements stand in `sql`.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::super::StoreError;
 
@@ -14,18 +17,29 @@ const BATCH: usize = 512;
 /// The most jobs that wait; whoever comes later waits for a place.
 const QUEUE: usize = 4_096;
 
-/// A handle on the writer. When the last is dropped, the writer finishes what is queued and ends.
-#[derive(Debug, Clone)]
+/// The way to the writer. When it is dropped or closed, the writer finishes what is queued and ends.
+#[derive(Debug)]
 pub(super) struct Writer {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+    jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
     /// Starts the writer on its own connection.
     pub(super) fn start(connection: SqliteConnection, ledger: String) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(write_all(connection, queue, ledger));
-        Self { jobs }
+        let task = tokio::spawn(write_all(connection, queue, ledger));
+        Self { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)) }
+    }
+
+    /// Finishes what is queued, and closes the connection. Nothing can be written afterwards.
+    pub(super) async fn close(&self) {
+        drop(held(&self.jobs).take());
+        let task = held(&self.task).take();
+        if let Some(task) = task {
+            // It fails only by a panic, which has been reported where it happened.
+            let _ = task.await;
+        }
     }
 
     /// Does `work` in the next transaction; returns when that is durable, or has failed as a whole.
@@ -37,9 +51,14 @@ impl Writer {
     {
         let (tell, told) = oneshot::channel();
         let ended = || StoreError::Unusable("the ledger's writer has ended".to_owned());
-        self.jobs.send(Box::new(Task { work: Some(work), result: None, tell })).await.map_err(|_| ended())?;
+        let jobs = held(&self.jobs).clone().ok_or_else(ended)?;
+        jobs.send(Box::new(Task { work: Some(work), result: None, tell })).await.map_err(|_| ended())?;
         told.await.map_err(|_| ended())?
     }
+}
+
+fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Something to be written, and someone who waits for it.
@@ -93,6 +112,8 @@ async fn write_all(
             job.reply(result.clone());
         }
     }
+    // The last connection that closes brings what was written back into the one file of the ledger.
+    let _ = connection.close().await;
 }
 
 async fn transact(
@@ -136,5 +157,5 @@ async fn execute(
     ledger: &str,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(statement).execute(connection).await;
-    done.map(|_| ()).map_err(|error| super::explain(&error, ledger))
+    done.map(|_| ()).map_err(|error| super::trouble::explain(&error, ledger))
 }

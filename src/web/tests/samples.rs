@@ -143,6 +143,7 @@ impl Store for Shelf {
         false
     }
     async fn rung(&self) {}
+    async fn close(&self) {}
     async fn open(&self, _: &Draft) -> Result<Post, StoreError> {
         never()
     }

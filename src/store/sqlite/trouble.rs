@@ -1,0 +1,64 @@
+//! What SQLite's errors mean in the ledger's words, with the remedy.
+
+use crate::store::StoreError;
+
+/// What went wrong in a job: the database, or a rule.
+pub(super) enum Trouble {
+    Database(sqlx::Error),
+    Rule(StoreError),
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl Trouble {
+    /// The same in the ledger's words.
+    pub(super) fn explain(self, ledger: &str) -> StoreError {
+        match self {
+            Self::Database(error) => explain(&error, ledger),
+            Self::Rule(error) => error,
+        }
+    }
+}
+
+/// What an error of the database means, in the ledger's words.
+pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
+    let Some(database) = error.as_database_error() else {
+        return StoreError::Unusable(format!("the ledger {ledger} can't be used: {error}"));
+    };
+    let (code, message) = (database.code().unwrap_or_default(), database.message());
+    // Result codes: https://www.sqlite.org/rescode.html; the low byte is the primary one.
+    match code.parse::<i32>().unwrap_or(0) & 0xff {
+        13 => StoreError::Full(ledger.to_owned()),
+        19 => broken_rule(message).unwrap_or_else(|| {
+            StoreError::Refused(format!("the ledger {ledger} refused a change: {message}"))
+        }),
+        26 => StoreError::Unusable(format!("{ledger} is not a ledger: point `database` at another file")),
+        5 | 6 => StoreError::Unusable(format!(
+            "the ledger {ledger} is locked by another program: close what has it open"
+        )),
+        8 => StoreError::Unusable(format!("the ledger {ledger} can't be written: make it writable")),
+        10 => StoreError::Unusable(format!(
+            "the disk of the ledger {ledger} fails ({message}): look at its quota and at the system's log"
+        )),
+        11 => StoreError::Unusable(format!("the ledger {ledger} is damaged: put a backup in its place")),
+        14 => StoreError::Unusable(format!(
+            "the ledger {ledger} can't be opened: make the file and its folder writable for flockd's user"
+        )),
+        _ => StoreError::Unusable(format!("the ledger {ledger} can't be used: {message}")),
+    }
+}
+
+/// The rule that a change would have broken; SQLite names the columns of the index.
+fn broken_rule(message: &str) -> Option<StoreError> {
+    let columns = message.strip_prefix("UNIQUE constraint failed: ")?;
+    match columns {
+        "post.bot, post.slot" => Some(StoreError::SlotTaken),
+        "post.bot, post.round, post.line, post.occurrence" => Some(StoreError::LineTaken),
+        "post.bot" => Some(StoreError::PostOpen),
+        _ => None,
+    }
+}
