@@ -22,18 +22,30 @@ pub(super) fn flood(bot: &Bot, standing: &Standing) -> Option<Why> {
     })
 }
 
-/// When to try again a post that was planned at `planned_at`: after as long again as it has waited already,
-/// so that pauses grow, less up to a quarter, so that bots don't come back all at once.
-pub(super) fn retry_at(planned_at: DateTime<Utc>, now: DateTime<Utc>, dice: &mut impl Rng) -> DateTime<Utc> {
+/// When to try again a post that was planned at `planned_at`: when the network asked for it, or after a pause
+/// that grows. `None` if there is no time left for that before `deadline`.
+pub(super) fn next_attempt(
+    planned_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    asked: Option<DateTime<Utc>>,
+    deadline: DateTime<Utc>,
+    dice: &mut impl Rng,
+) -> Option<DateTime<Utc>> {
+    let attempt = match asked {
+        // Never at once: the network's clock may be behind ours, and "now" again and again is a hot loop.
+        Some(asked) => asked.max(now + SHORTEST),
+        // A last attempt just before the deadline is better than a pause that ends after it.
+        None => paced(planned_at, now, dice).min(deadline - SHORTEST),
+    };
+    (now < attempt && attempt <= deadline).then_some(attempt)
+}
+
+/// After as long again as the post has waited already, less up to a quarter, so that bots don't come back all
+/// at once.
+fn paced(planned_at: DateTime<Utc>, now: DateTime<Utc>, dice: &mut impl Rng) -> DateTime<Utc> {
     let pause = (now - planned_at).clamp(SHORTEST, LONGEST);
     let less = pause.num_milliseconds() / 4;
     now + pause - TimeDelta::milliseconds(dice.random_range(0..=less))
-}
-
-/// When the network asked for another attempt, but never at once: its clock may be behind ours, and "now"
-/// said again and again would be a hot loop.
-pub(super) fn no_sooner(asked: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
-    asked.max(now + SHORTEST)
 }
 
 #[cfg(test)]
@@ -48,7 +60,7 @@ mod tests {
         let mut now = start;
         let mut pauses = Vec::new();
         for _ in 0..20 {
-            let next = retry_at(start, now, &mut dice);
+            let next = paced(start, now, &mut dice);
             pauses.push(next - now);
             now = next;
         }
@@ -56,5 +68,27 @@ mod tests {
         assert!(pauses.iter().all(|pause| *pause <= LONGEST));
         assert!(pauses[5] > pauses[1] * 4, "{pauses:?}");
         assert!(pauses[19] >= LONGEST * 3 / 4, "{pauses:?}");
+    }
+
+    #[test]
+    fn the_last_attempt_comes_just_before_the_deadline() {
+        let mut dice = rand::rngs::StdRng::seed_from_u64(3);
+        let (start, deadline) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH + TimeDelta::hours(1));
+        let attempts: Vec<_> =
+            std::iter::successors(Some(start), |now| next_attempt(start, *now, None, deadline, &mut dice))
+                .collect();
+        assert_eq!(*attempts.last().unwrap(), deadline - SHORTEST);
+        assert!(attempts.len() > 8 && attempts.is_sorted(), "{attempts:?}");
+    }
+
+    #[test]
+    fn the_network_s_word_counts_if_there_is_time() {
+        let mut dice = rand::rngs::StdRng::seed_from_u64(3);
+        let (now, deadline) = (DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH + TimeDelta::hours(1));
+        let mut asked =
+            |minutes| next_attempt(now, now, Some(now + TimeDelta::minutes(minutes)), deadline, &mut dice);
+        assert_eq!(asked(15), Some(now + TimeDelta::minutes(15)));
+        assert_eq!(asked(-15), Some(now + SHORTEST), "never in the past");
+        assert_eq!(asked(61), None);
     }
 }

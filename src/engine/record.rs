@@ -78,8 +78,6 @@ pub(super) fn wait(
     times: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Option<DateTime<Utc>> {
     let (due_at, planned_at) = times?;
-    let now = engine.clock.now();
-    let paced = govern::retry_at(planned_at, now, &mut *engine.dice());
-    let retry_at = setback.retry_at.map_or(paced, |asked| govern::no_sooner(asked, now));
-    (retry_at <= due::deadline(&member.bot, due_at)).then_some(retry_at)
+    let (now, deadline) = (engine.clock.now(), due::deadline(&member.bot, due_at));
+    govern::next_attempt(planned_at, now, setback.retry_at, deadline, &mut *engine.dice())
 }

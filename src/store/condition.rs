@@ -25,6 +25,9 @@ crate::flock::words! {
     }
 }
 
+/// A newest slot that is ahead of the clock by less than this is the difference between two readings of it.
+const CLOCK_STEP: TimeDelta = TimeDelta::seconds(60);
+
 /// A bot's condition, with the reason and the remedy if it is not well. `lines_left` is `None` if its poem
 /// can't be read.
 pub fn condition(
@@ -48,6 +51,9 @@ pub fn condition(
     if let Some(due) = overdue(bot, standing, now) {
         return (Condition::Overdue, Some(format!("it should have posted at {due}: is the daemon running?")));
     }
+    if standing.considered > now + CLOCK_STEP {
+        return (Condition::Waiting, Some(ahead(standing.considered)));
+    }
     match (open, lines_left) {
         (None, Some(0)) if bot.at_end == AtEnd::Stop => {
             let reason = "no line is left to post: add lines, or set at_end = \"again\"".to_owned();
@@ -56,6 +62,11 @@ pub fn condition(
         (Some(post), _) => (Condition::Waiting, post.reason.clone()),
         (None, _) => (Condition::Ok, None),
     }
+}
+
+/// Slots are never used twice, so a clock that was ahead leaves its bots waiting until it is right again.
+fn ahead(considered: DateTime<Utc>) -> String {
+    format!("the clock has been set back since its last slot, {considered}: it goes on after that")
 }
 
 fn unknown(post: &Post) -> String {
@@ -69,4 +80,122 @@ fn overdue(bot: &Bot, standing: &Standing, now: DateTime<Utc>) -> Option<DateTim
     let slot = bot.schedule.next_after(standing.considered)?;
     let grace = TimeDelta::from_std(bot.jitter + bot.max_late).unwrap_or(TimeDelta::MAX);
     (now - slot > grace).then_some(slot)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::flock::post::{Cause, PostId};
+    use crate::flock::schedule::Schedule;
+    use crate::flock::{NetworkKind, OnMiss, Order};
+
+    fn hourly() -> Bot {
+        Bot {
+            name: "walt".parse().unwrap(),
+            network: NetworkKind::Feed,
+            app: None,
+            account: None,
+            poem: "walt.txt".into(),
+            split: crate::flock::poem::Split::Line,
+            schedule: Schedule::parse("@hourly", chrono_tz::UTC).unwrap(),
+            jitter: Duration::from_secs(600),
+            order: Order::Shuffle,
+            at_end: AtEnd::Stop,
+            on_miss: OnMiss::Once,
+            max_late: Duration::from_secs(1_800),
+            max_per_hour: 60,
+            was: None,
+            tokens: None,
+        }
+    }
+
+    fn at(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(365) + TimeDelta::minutes(minutes)
+    }
+
+    fn post(state: State, cause: Option<Cause>) -> Post {
+        Post {
+            id: PostId::new(at(0), [1; 10]),
+            bot: "walt".parse().unwrap(),
+            network: NetworkKind::Feed,
+            state,
+            slot: Some(at(0)),
+            due_at: at(0),
+            line: None,
+            text: Some("a line".to_owned()),
+            attempts: 1,
+            errors: 0,
+            doubted: false,
+            remote_id: None,
+            url: None,
+            cause,
+            reason: cause.map(|cause| format!("because of {cause}")),
+            planned_at: at(0),
+            sent_at: None,
+            retry_at: None,
+            settled_at: None,
+        }
+    }
+
+    fn standing(open: Option<Post>, last: Option<Post>) -> Standing {
+        Standing {
+            considered: at(0),
+            missed: 0,
+            account: None,
+            round: 1,
+            open,
+            last,
+            last_posted: None,
+            avoid: std::collections::HashSet::default(),
+            sent_last_hour: 0,
+        }
+    }
+
+    #[track_caller]
+    fn check(standing: &Standing, left: usize, minutes: i64, expect: Condition, reason: &str) {
+        let (condition, said) = condition(&hourly(), Some(standing), Some(left), at(minutes));
+        assert_eq!(condition, expect);
+        assert!(said.unwrap_or_default().contains(reason), "{reason:?}");
+    }
+
+    #[test]
+    fn of_several_conditions_the_first_counts() {
+        let fine = standing(None, Some(post(State::Posted, None)));
+        check(&fine, 1, 30, Condition::Ok, "");
+        check(&fine, 0, 30, Condition::Exhausted, "add lines");
+        // The slot at minute 60 may be up to ten minutes late by its delay, and thirty more.
+        check(&fine, 0, 100, Condition::Exhausted, "");
+        check(&fine, 0, 101, Condition::Overdue, "daemon");
+        let retried = standing(Some(post(State::Planned, Some(Cause::Unreachable))), None);
+        check(&retried, 0, 30, Condition::Waiting, "unreachable");
+        let doubted = standing(Some(post(State::Unknown, Some(Cause::Silence))), None);
+        check(&doubted, 0, 500, Condition::Unknown, "flockd settle");
+        let locked = standing(Some(post(State::Planned, Some(Cause::SignIn))), None);
+        check(&locked, 0, 500, Condition::Suspended, "sign-in");
+    }
+
+    #[test]
+    fn a_post_that_went_out_ends_a_suspension() {
+        let lost = standing(None, Some(post(State::Released, Some(Cause::Poem))));
+        check(&lost, 1, 30, Condition::Suspended, "poem");
+        let late = standing(None, Some(post(State::Released, Some(Cause::Late))));
+        check(&late, 1, 30, Condition::Ok, "");
+        let back = standing(None, Some(post(State::Posted, None)));
+        check(&back, 1, 30, Condition::Ok, "");
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_is_said() {
+        check(&standing(None, None), 1, -120, Condition::Waiting, "set back");
+        check(&standing(None, None), 1, 0, Condition::Ok, "");
+    }
+
+    #[test]
+    fn a_bot_that_the_ledger_does_not_know_waits_for_the_daemon() {
+        let (condition, reason) = condition(&hourly(), None, Some(3), at(0));
+        assert_eq!(condition, Condition::Waiting);
+        assert!(reason.unwrap().contains("restart"));
+    }
 }
