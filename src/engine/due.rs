@@ -87,35 +87,17 @@ fn delta(duration: std::time::Duration) -> TimeDelta {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
     use std::time::{Duration, Instant};
 
-    use chrono_tz::{Europe, Tz};
+    use chrono_tz::Europe;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::flock::poem::Split;
+    use crate::flock::samples;
     use crate::flock::schedule::Schedule;
-    use crate::flock::{AtEnd, NetworkKind, Order};
 
     fn bot(schedule: &str) -> Bot {
-        Bot {
-            name: "walt".parse().unwrap(),
-            network: NetworkKind::Feed,
-            app: None,
-            account: None,
-            poem: PathBuf::new(),
-            split: Split::Line,
-            schedule: Schedule::parse(schedule, Tz::UTC).unwrap(),
-            jitter: Duration::ZERO,
-            order: Order::Sequence,
-            at_end: AtEnd::Stop,
-            on_miss: OnMiss::Once,
-            max_late: Duration::from_hours(1),
-            max_per_hour: 60,
-            was: None,
-            tokens: None,
-        }
+        samples::bot("walt", schedule)
     }
 
     fn at(time: &str) -> DateTime<Utc> {

@@ -8,6 +8,8 @@ pub mod event;
 pub mod pick;
 pub mod poem;
 pub mod post;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod schedule;
 pub mod secret;
 

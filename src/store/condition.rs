@@ -87,28 +87,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::flock::post::{Cause, PostId};
-    use crate::flock::schedule::Schedule;
-    use crate::flock::{NetworkKind, OnMiss, Order};
+    use crate::flock::post::Cause;
+    use crate::flock::samples;
 
     fn hourly() -> Bot {
-        Bot {
-            name: "walt".parse().unwrap(),
-            network: NetworkKind::Feed,
-            app: None,
-            account: None,
-            poem: "walt.txt".into(),
-            split: crate::flock::poem::Split::Line,
-            schedule: Schedule::parse("@hourly", chrono_tz::UTC).unwrap(),
-            jitter: Duration::from_secs(600),
-            order: Order::Shuffle,
-            at_end: AtEnd::Stop,
-            on_miss: OnMiss::Once,
-            max_late: Duration::from_secs(1_800),
-            max_per_hour: 60,
-            was: None,
-            tokens: None,
-        }
+        let (jitter, max_late) = (Duration::from_secs(600), Duration::from_secs(1_800));
+        Bot { jitter, max_late, ..samples::bot("walt", "@hourly") }
     }
 
     fn at(minutes: i64) -> DateTime<Utc> {
@@ -116,27 +100,8 @@ mod tests {
     }
 
     fn post(state: State, cause: Option<Cause>) -> Post {
-        Post {
-            id: PostId::new(at(0), [1; 10]),
-            bot: "walt".parse().unwrap(),
-            network: NetworkKind::Feed,
-            state,
-            slot: Some(at(0)),
-            due_at: at(0),
-            line: None,
-            text: Some("a line".to_owned()),
-            attempts: 1,
-            errors: 0,
-            doubted: false,
-            remote_id: None,
-            url: None,
-            cause,
-            reason: cause.map(|cause| format!("because of {cause}")),
-            planned_at: at(0),
-            sent_at: None,
-            retry_at: None,
-            settled_at: None,
-        }
+        let reason = cause.map(|cause| format!("because of {cause}"));
+        Post { state, cause, reason, ..samples::post("walt", at(0), "a line") }
     }
 
     fn standing(open: Option<Post>, last: Option<Post>) -> Standing {

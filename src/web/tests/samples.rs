@@ -3,37 +3,21 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 
-use crate::flock::poem::{LineId, Split, TextId};
-use crate::flock::post::{Move, Post, PostId, State};
+use crate::flock::poem::{LineId, TextId};
+use crate::flock::post::{Move, Post, PostId};
 use crate::flock::schedule::Schedule;
-use crate::flock::{Account, AtEnd, Bot, BotName, Flock, NetworkKind, OnMiss, Order, Web};
+use crate::flock::{Account, Bot, BotName, Flock, NetworkKind, Web, samples};
 use crate::store::{Answer, Draft, Entry, Filter, NotRenamed, Standing, Store, StoreError, Wish};
 
-/// A bot with nothing special.
+/// A bot that posts a few times a day in Berlin.
 pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
-    Bot {
-        name: name.parse().unwrap(),
-        network,
-        app: None,
-        account: None,
-        poem: "poem.txt".into(),
-        split: Split::Line,
-        schedule: Schedule::parse("0 */3 * * *", chrono_tz::Europe::Berlin).unwrap(),
-        jitter: Duration::ZERO,
-        order: Order::Shuffle,
-        at_end: AtEnd::Stop,
-        on_miss: OnMiss::Once,
-        max_late: Duration::from_secs(3_600),
-        max_per_hour: 60,
-        was: None,
-        tokens: None,
-    }
+    let schedule = Schedule::parse("0 */3 * * *", chrono_tz::Europe::Berlin).unwrap();
+    Bot { network, schedule, ..samples::bot(name, "@daily") }
 }
 
 /// A flock of these bots.
@@ -48,30 +32,7 @@ pub(in crate::web) fn flock(bots: Vec<Bot>) -> Flock {
 /// A text posted to a feed some minutes after an instant that all samples share.
 pub(in crate::web) fn post(bot: &str, minutes: i64, text: &str) -> Post {
     let start: DateTime<Utc> = "2026-03-01T23:30:05Z".parse().unwrap();
-    let at = start + TimeDelta::minutes(minutes);
-    let mut random = [0; 10];
-    random[0] = text.bytes().fold(0, u8::wrapping_add);
-    Post {
-        id: PostId::new(at, random),
-        bot: bot.parse().unwrap(),
-        network: NetworkKind::Feed,
-        state: State::Posted,
-        slot: Some(at),
-        due_at: at,
-        line: None,
-        text: Some(text.to_owned()),
-        attempts: 1,
-        errors: 0,
-        doubted: false,
-        remote_id: None,
-        url: None,
-        cause: None,
-        reason: None,
-        planned_at: at,
-        sent_at: Some(at),
-        retry_at: None,
-        settled_at: Some(at + TimeDelta::seconds(1)),
-    }
+    samples::post(bot, start + TimeDelta::minutes(minutes), text)
 }
 
 /// A ledger in memory.
