@@ -14,11 +14,11 @@ use super::forecast::{Forecast, forecast};
 use super::{output, status};
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Severity};
-use crate::config::{self, Loaded, secret};
+use crate::config::{self, Examined, secret};
 use crate::flock::poem::{Poem, Split};
-use crate::flock::{Bot, NetworkKind};
-use crate::store::Store;
+use crate::flock::{Bot, Flock, NetworkKind};
 use crate::store::sqlite::Sqlite;
+use crate::store::{Store, StoreError};
 use crate::{net, shelf};
 
 #[derive(Serialize)]
@@ -29,30 +29,33 @@ struct Report {
 
 pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     let now = SystemClock.now();
-    let (mut complaints, forecast) = match config::load(config, now) {
-        Err(complaints) => (complaints.0, Vec::new()),
-        Ok(loaded) => {
-            let poems = poem_complaints(&loaded);
-            let secrets = secret::complaints(&loaded.flock, &loaded.places);
-            let all = loaded.warnings.iter().cloned().chain(secrets).chain(poems).collect();
-            (all, forecasts(&loaded, now).await?)
+    let Examined { flock, mut complaints, places } = config::examine(config, now);
+    let whole = !complaints.iter().any(Complaint::is_error);
+    let mut forecast = Vec::new();
+    if let Some(flock) = &flock {
+        complaints.extend(secret::complaints(flock, &places));
+        complaints.extend(poem_complaints(flock));
+        match forecasts(flock, now).await {
+            Ok(bots) if whole => forecast = bots,
+            Ok(_) => {}
+            Err(error) => complaints.push(places.error("flock.database", format!("`database`: {error}"))),
         }
-    };
+    }
     complaints.sort_by_key(|complaint| complaint.severity);
-    let bad = complaints.iter().any(|complaint| complaint.severity == Severity::Error);
+    let bad = complaints.iter().any(Complaint::is_error);
     if json {
         output::print_json(&Report { complaints, forecast })?;
     } else {
-        print(&complaints, &forecast);
+        print(&complaints, &forecast)?;
     }
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// What is wrong with the poems, for the bots that read them.
-fn poem_complaints(loaded: &Loaded) -> Vec<Complaint> {
+fn poem_complaints(flock: &Flock) -> Vec<Complaint> {
     let mut read: HashMap<(PathBuf, Split), Option<Arc<Poem>>> = HashMap::new();
     let mut complaints = Vec::new();
-    for bot in &loaded.flock.bots {
+    for bot in &flock.bots {
         let key = (bot.poem.clone(), bot.split);
         let poem = read.entry(key).or_insert_with(|| match shelf::read_file(&bot.poem, bot.split) {
             Ok(poem) => Some(Arc::new(poem)),
@@ -90,37 +93,36 @@ fn line_complaints(bot: &Bot, poem: &Poem) -> Vec<Complaint> {
     misfits.chain(refrains).collect()
 }
 
-async fn forecasts(loaded: &Loaded, now: DateTime<Utc>) -> Result<Vec<Forecast>> {
-    // A ledger that can't be read is a trouble of its own, which `run` and `status` name.
-    let ledger = Sqlite::beside(&loaded.flock.database).await.ok().flatten();
+async fn forecasts(flock: &Flock, now: DateTime<Utc>) -> Result<Vec<Forecast>, StoreError> {
+    let ledger = Sqlite::beside(&flock.database).await?;
     let mut forecasts = Vec::new();
-    for bot in &loaded.flock.bots {
+    for bot in &flock.bots {
         let standing = match &ledger {
             Some(ledger) => ledger.standing(&bot.name, now).await?,
             None => None,
         };
-        if let Some(lines) = status::lines(ledger.as_ref(), bot, standing.as_ref()).await? {
+        if let Ok(lines) = status::lines(ledger.as_ref(), bot, standing.as_ref()).await? {
             forecasts.push(forecast(bot, &lines, now));
         }
     }
     Ok(forecasts)
 }
 
-fn print(complaints: &[Complaint], forecast: &[Forecast]) {
+fn print(complaints: &[Complaint], forecast: &[Forecast]) -> Result<()> {
     for complaint in complaints {
-        println!("{}: {complaint}", complaint.severity);
+        output::say(&format!("{}: {complaint}", complaint.severity))?;
     }
     if complaints.is_empty() {
-        println!("no complaints");
+        output::say("no complaints")?;
     }
     if forecast.is_empty() {
-        return;
+        return Ok(());
     }
-    println!();
+    output::say("")?;
     let mut table =
         output::table(&["bot", "next slot", "posts per day", "lines left", "the poem lasts until"]);
     for bot in forecast {
         table.add_row(bot.row.iter().map(Cell::new));
     }
-    output::print(&table);
+    output::print(&table)
 }

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+use super::output;
+
 const FLOCK: &str = include_str!("starter/flock.toml");
 const POEM: &str = include_str!("starter/robin.txt");
 
@@ -20,8 +22,8 @@ pub(super) fn init(folder: &Path) -> Result<ExitCode> {
     create(&poem, POEM)?;
     create(&flock, FLOCK)?;
     let flock = flock.display();
-    println!("made {} and {flock}", poem.display());
-    println!("next: `flockd check --config {flock}`, then `flockd run --config {flock}`");
+    output::say(&format!("made {} and {flock}", poem.display()))?;
+    output::say(&format!("next: `flockd check --config {flock}`, then `flockd run --config {flock}`"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -75,7 +75,6 @@ enum Verb {
         /// The bot.
         bot: String,
         /// The text; `-` reads it from standard input; nothing means the next line of the poem.
-        #[arg(allow_hyphen_values = true)]
         text: Option<String>,
     },
     /// Say whether a post whose outcome is unknown has arrived.

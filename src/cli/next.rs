@@ -38,7 +38,7 @@ pub(super) async fn next(loaded: &Loaded, number: usize, bot: Option<&str>, json
         let zone = loaded.flock.bots[at].schedule.zone();
         table.add_row([output::local(slot, zone), output::distance(slot, now), name(loaded, at).to_owned()]);
     }
-    output::print(&table);
+    output::print(&table)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,16 +1,23 @@
 //! How the verbs print: tables for people, JSON for programs.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal, Write};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
 use serde::Serialize;
 
+/// Prints a line. A reader that has gone, such as `head`, has read enough, which is no failure.
+pub(super) fn say(line: &str) -> Result<()> {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("can't print"),
+        _ => Ok(()),
+    }
+}
+
 /// Prints a value as JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
+    say(&serde_json::to_string_pretty(value)?)
 }
 
 /// A table with these headings, as wide as the terminal at most.
@@ -25,10 +32,9 @@ pub(super) fn table(headings: &[&str]) -> Table {
 }
 
 /// Prints a table, without the blanks that pad its lines.
-pub(super) fn print(table: &Table) {
-    for line in table.lines() {
-        println!("{}", line.trim_end());
-    }
+pub(super) fn print(table: &Table) -> Result<()> {
+    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
+    say(&lines.join("\n"))
 }
 
 /// Whether standard output is a terminal on whose user colour is not lost (<https://no-color.org>).
@@ -83,15 +89,6 @@ pub(super) fn span(length: TimeDelta) -> String {
     shown.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
 }
 
-/// A text on one line, cut to a length.
-pub(super) fn one_line(text: &str, most: usize) -> String {
-    let text = text.replace('\n', " / ");
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", text[..end].trim_end()),
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,11 +104,5 @@ mod tests {
         check(3_661, "in 1h 1m");
         check(86_400 * 3 + 59, "in 3d");
         check(-90_000, "1d 1h ago");
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        assert_eq!(one_line("añb\ncd", 4), "añb…");
-        assert_eq!(one_line("año\nñ", 9), "año / ñ");
     }
 }

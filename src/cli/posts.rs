@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::output;
 use crate::config::Loaded;
+use crate::flock::poem::on_one_line;
 use crate::flock::post::{Post, State};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Filter, Store};
@@ -91,14 +92,14 @@ pub(super) async fn posts(loaded: &Loaded, which: Which) -> Result<ExitCode> {
     if json {
         output::print_json(&posts.iter().map(Row::from).collect::<Vec<_>>())?;
     } else {
-        print(&posts, loaded);
+        print(&posts, loaded)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(posts: &[Post], loaded: &Loaded) {
+fn print(posts: &[Post], loaded: &Loaded) -> Result<()> {
     if posts.is_empty() {
-        return println!("the ledger has no such post");
+        return output::say("the ledger has no such post");
     }
     let mut table = output::table(&["when", "bot", "state", "text", "link or reason", "id"]);
     for post in posts {
@@ -109,10 +110,10 @@ fn print(posts: &[Post], loaded: &Loaded) {
             Cell::new(when.with_timezone(&zone).format("%m-%d %H:%M:%S")),
             Cell::new(&post.bot),
             output::word(post.state.as_str()),
-            Cell::new(output::one_line(post.text.as_deref().unwrap_or("-"), 60)),
+            Cell::new(on_one_line(post.text.as_deref().unwrap_or("-"), 60)),
             Cell::new(note),
             Cell::new(post.id),
         ]);
     }
-    output::print(&table);
+    output::print(&table)
 }

@@ -20,14 +20,19 @@ pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>
     log_warnings(&loaded);
     let stop = stop_signal()?;
     let mut flock = loaded.flock;
+    // The ledger first: of two daemons of one flock, the second should hear of the first, not of its port.
+    let desk = if dry_run { daemon::rehearsal(&flock).await? } else { daemon::hold(&flock).await? };
     let web = match (dry_run, listen) {
         (true, None) => None,
         _ => Some(daemon::listen(listen.unwrap_or(flock.web.listen)).await?),
     };
+    if dry_run {
+        tracing::info!("dry run: on a copy of the ledger and on paper, nothing is posted or consumed");
+    }
     if let Some(listener) = &web {
         flock.web = flock.web.listening_on(listener.local_addr()?);
+        tracing::info!("the flock's page is {}", flock.web.public_url);
     }
-    let url = flock.web.public_url.clone();
     let setting = Setting {
         flock: Arc::new(flock),
         clock: Arc::new(SystemClock),
@@ -35,13 +40,7 @@ pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>
         listeners: vec![Box::new(log::log)],
         web,
     };
-    if dry_run {
-        tracing::info!("dry run: on a copy of the ledger and on paper, nothing is posted or consumed");
-        daemon::rehearse(setting, stop).await?;
-    } else {
-        tracing::info!("the flock's page is {url}");
-        daemon::run(setting, stop).await?;
-    }
+    daemon::run(desk, setting, stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 

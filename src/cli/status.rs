@@ -11,10 +11,11 @@ use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::flock::{AtEnd, Bot, pick};
+use crate::net;
+use crate::shelf::{self, ShelfError};
 use crate::store::condition::{Condition, condition};
 use crate::store::sqlite::Sqlite;
-use crate::store::{Standing, Store};
-use crate::{net, shelf};
+use crate::store::{Standing, Store, StoreError};
 
 #[derive(Serialize)]
 struct Report {
@@ -32,8 +33,8 @@ struct Row {
     reason: Option<String>,
     next_slot: Option<String>,
     last_post: Option<String>,
-    lines_total: usize,
-    lines_left: usize,
+    lines_total: Option<usize>,
+    lines_left: Option<usize>,
     round: u32,
     slots_missed: u64,
     last_text: Option<String>,
@@ -62,7 +63,7 @@ pub(super) async fn status(loaded: &Loaded, json: bool) -> Result<ExitCode> {
     if json {
         output::print_json(&Report { daemon, bots })?;
     } else {
-        print(daemon, &bots, now);
+        print(daemon, &bots, now)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -73,7 +74,9 @@ async fn row(ledger: Option<&Sqlite>, bot: &Bot, now: DateTime<Utc>) -> Result<R
         None => None,
     };
     let lines = lines(ledger, bot, standing.as_ref()).await?;
-    let (state, reason) = condition(bot, standing.as_ref(), lines.as_ref().map(|lines| lines.left), now);
+    let left = lines.as_ref().ok().map(|lines| lines.left);
+    let (state, reason) = condition(bot, standing.as_ref(), left, now);
+    let reason = reason.or(lines.as_ref().err().map(|problem| format!("{}: {problem}", bot.poem.display())));
     let from = standing.as_ref().map_or(now, |standing| standing.considered.max(now));
     let next = bot.schedule.next_after(from).filter(|_| state != Condition::Exhausted);
     let last = standing.as_ref().and_then(|standing| standing.last_posted.as_ref());
@@ -86,8 +89,8 @@ async fn row(ledger: Option<&Sqlite>, bot: &Bot, now: DateTime<Utc>) -> Result<R
         reason,
         next_slot: next.map(output::instant),
         last_post: last_at.map(output::instant),
-        lines_total: lines.as_ref().map_or(0, |lines| lines.total),
-        lines_left: lines.as_ref().map_or(0, |lines| lines.left),
+        lines_total: lines.as_ref().ok().map(|lines| lines.total),
+        lines_left: left,
         round: standing.as_ref().map_or(1, |standing| standing.round),
         slots_missed: standing.as_ref().map_or(0, |standing| standing.missed),
         last_text: last.and_then(|post| post.text.clone()),
@@ -96,13 +99,16 @@ async fn row(ledger: Option<&Sqlite>, bot: &Bot, now: DateTime<Utc>) -> Result<R
     })
 }
 
-/// The poem's lines; `None` if it can't be read now.
+/// The poem's lines, or why it can't be read now.
 pub(super) async fn lines(
     ledger: Option<&Sqlite>,
     bot: &Bot,
     standing: Option<&Standing>,
-) -> Result<Option<Lines>> {
-    let Ok(poem) = shelf::read_file(&bot.poem, bot.split) else { return Ok(None) };
+) -> Result<Result<Lines, ShelfError>, StoreError> {
+    let poem = match shelf::read_file(&bot.poem, bot.split) {
+        Ok(poem) => poem,
+        Err(problem) => return Ok(Err(problem)),
+    };
     let used = match (ledger, standing) {
         (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
         _ => Default::default(),
@@ -111,32 +117,31 @@ pub(super) async fn lines(
     let total = poem.lines().iter().filter(fits).count();
     let left = pick::unused(&poem, &used).filter(fits).count();
     let begins_again = left == 0 && bot.at_end == AtEnd::Again;
-    Ok(Some(Lines { total, left: if begins_again { total } else { left } }))
+    Ok(Ok(Lines { total, left: if begins_again { total } else { left } }))
 }
 
-fn print(daemon: bool, bots: &[Row], now: DateTime<Utc>) {
-    println!(
-        "{}",
-        if daemon { "the daemon is running" } else { "no daemon is running: `flockd run` starts one" }
-    );
-    println!();
+fn print(daemon: bool, bots: &[Row], now: DateTime<Utc>) -> Result<()> {
+    output::say(if daemon {
+        "the daemon is running"
+    } else {
+        "no daemon is running: `flockd run` starts one"
+    })?;
+    output::say("")?;
     let mut table = output::table(&["bot", "network", "state", "last", "next", "lines left", "what to do"]);
     for bot in bots {
         let (last, next) = bot.times;
         let when = |at: Option<DateTime<Utc>>| at.map_or("-".to_owned(), |at| output::distance(at, now));
+        let network = bot.handle.as_ref().map(|handle| format!("{} @{handle}", bot.network));
+        let lines = bot.lines_left.zip(bot.lines_total).map(|(left, total)| format!("{left} of {total}"));
         table.add_row([
             Cell::new(&bot.name),
-            Cell::new(
-                bot.handle
-                    .as_ref()
-                    .map_or(bot.network.to_owned(), |handle| format!("{} @{handle}", bot.network)),
-            ),
+            Cell::new(network.unwrap_or_else(|| bot.network.to_owned())),
             output::word(bot.state),
             Cell::new(when(last)),
             Cell::new(when(next)),
-            Cell::new(format!("{} of {}", bot.lines_left, bot.lines_total)),
+            Cell::new(lines.unwrap_or_else(|| "-".to_owned())),
             Cell::new(bot.reason.as_deref().unwrap_or_default()),
         ]);
     }
-    output::print(&table);
+    output::print(&table)
 }

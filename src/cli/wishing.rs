@@ -5,10 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use chrono::TimeDelta;
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt, SeedableRng};
+use tokio::signal::unix::{SignalKind, signal};
 
+use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::{self, Setting};
@@ -18,8 +21,11 @@ use crate::store::{Answer, Store, StoreError, Want, Wish};
 
 /// How often the ledger is asked for the answer.
 const ASK: Duration = Duration::from_millis(50);
-/// How often the bell is rung meanwhile: a daemon that has ended is noticed by its silence.
-const RINGS: u32 = 40;
+/// After so many times the wish is renewed and the bell rung again: every two seconds. A daemon that has ended
+/// is noticed by its silence, and one that lives sees that somebody still waits.
+const ASKS: u32 = 40;
+/// How long a command waits for a daemon that lives and does not answer: longer than its slowest call.
+const PATIENCE: TimeDelta = TimeDelta::seconds(90);
 
 /// Has a wish granted, and prints the answer.
 pub(super) async fn fulfil(loaded: Loaded, want: Want) -> Result<ExitCode> {
@@ -37,11 +43,12 @@ pub(super) async fn fulfil(loaded: Loaded, want: Want) -> Result<ExitCode> {
             Err(error) => return Err(error.into()),
         }
     };
-    if answer.done {
-        println!("{}", answer.message);
-        return Ok(ExitCode::SUCCESS);
+    if !answer.done {
+        bail!("{}", answer.message);
     }
-    bail!("{}", answer.message)
+    // It is done, whether or not anybody reads that it is.
+    let _ = output::say(&answer.message);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Chance, from the system.
@@ -57,37 +64,66 @@ async fn grant_here(loaded: &Loaded, ledger: Arc<Sqlite>, wish: &Wish, dice: Std
         listeners: Vec::new(),
         web: None,
     };
-    Ok(daemon::grant(setting, ledger, wish).await?)
+    let granting = daemon::grant(setting, ledger, wish);
+    tokio::pin!(granting);
+    loop {
+        tokio::select! {
+            answer = &mut granting => return Ok(answer?),
+            // Ending now would leave a post of which nobody knows whether it arrived.
+            () = ended()? => eprintln!("waiting for the network's answer, thirty seconds at most"),
+        }
+    }
 }
 
 /// Writes the wish and waits; `None` if the holder has ended meanwhile, so that the ledger can be held now.
 async fn ask(loaded: &Loaded, wish: &Wish, holder: &str) -> Result<Option<Answer>> {
     let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { bail!("{holder}") };
-    ledger.wish(wish).await?;
-    let waiting = wait(&ledger, wish);
     tokio::select! {
-        answer = waiting => answer,
-        _ = tokio::signal::ctrl_c() => {
-            if ledger.withdraw(wish.id).await? {
-                bail!("the wish was withdrawn; nothing was done");
-            }
-            bail!("the daemon had taken the wish up already: see `flockd posts` for what became of it");
-        }
+        answer = wait(&ledger, wish) => answer,
+        () = ended()? => take_back(&ledger, wish, "nothing was done").await,
     }
 }
 
 async fn wait(ledger: &Sqlite, wish: &Wish) -> Result<Option<Answer>> {
-    loop {
+    let clock = SystemClock;
+    while clock.now() - wish.made_at < PATIENCE {
+        ledger.wish(&Wish { made_at: clock.now(), ..wish.clone() }).await?;
         if !ledger.ring().await {
             // Either it has just ended, or it has just begun and hears nothing yet.
-            SystemClock.sleep(ASK).await;
+            clock.sleep(ASK).await;
             return Ok(ledger.answered(wish.id).await?);
         }
-        for _ in 0..RINGS {
+        for _ in 0..ASKS {
             if let Some(answer) = ledger.answered(wish.id).await? {
                 return Ok(Some(answer));
             }
-            SystemClock.sleep(ASK).await;
+            clock.sleep(ASK).await;
         }
     }
+    take_back(ledger, wish, "the daemon does not answer: look at its log").await
+}
+
+/// Takes the wish back; if it was taken up, says so, or what became of it.
+async fn take_back(ledger: &Sqlite, wish: &Wish, why: &str) -> Result<Option<Answer>> {
+    if ledger.withdraw(wish.id).await? {
+        bail!("the wish was withdrawn: {why}");
+    }
+    if let Some(answer) = ledger.answered(wish.id).await? {
+        return Ok(Some(answer));
+    }
+    bail!("the daemon has taken the wish up already: `flockd posts` shows what becomes of it")
+}
+
+/// Resolves when somebody wants this command to end: Ctrl-C, SIGTERM, or a terminal that went away.
+fn ended() -> Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).context("signals can't be listened for");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let (mut terminate, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
 }

@@ -55,24 +55,55 @@ pub struct Loaded {
     pub places: Places,
 }
 
+/// Whatever can be learnt from a `flock.toml`, usable or not.
+#[derive(Debug, Clone)]
+pub struct Examined {
+    /// What could be read of it: with an error among the complaints something in it is missing.
+    pub flock: Option<Flock>,
+    /// Everything that is wrong with it, or worth knowing.
+    pub complaints: Vec<Complaint>,
+    /// Where it says what.
+    pub places: Places,
+}
+
 /// Reads a `flock.toml`. `now` is where the search for the shortest gap of a schedule begins.
 ///
 /// # Errors
 ///
 /// Every complaint about the file, warnings among them.
 pub fn load(file: &Path, now: DateTime<Utc>) -> Result<Loaded, Complaints> {
-    let text = text_of(file).map_err(|(line, message)| {
-        let severity = complaint::Severity::Error;
-        Complaints(vec![Complaint { severity, file: file.to_owned(), line, message }])
-    })?;
-    match read(&text, file, now) {
+    match examine(file, now).usable() {
         (Some(flock), warnings, places) => Ok(Loaded { flock, warnings, places }),
         (None, complaints, _) => Err(Complaints(complaints)),
     }
 }
 
+/// Reads as much of a `flock.toml` as can be read, for whoever wants to complain of the rest at the same time.
+pub fn examine(file: &Path, now: DateTime<Utc>) -> Examined {
+    match text_of(file) {
+        Ok(text) => examine_text(&text, file, now),
+        Err((line, message)) => {
+            let complaint =
+                Complaint { severity: complaint::Severity::Error, file: file.to_owned(), line, message };
+            Examined { flock: None, complaints: vec![complaint], places: Places::new(file) }
+        }
+    }
+}
+
+impl Examined {
+    /// The flock only if no complaint is an error.
+    fn usable(self) -> (Option<Flock>, Vec<Complaint>, Places) {
+        let flock = self.flock.filter(|_| !self.complaints.iter().any(Complaint::is_error));
+        (flock, self.complaints, self.places)
+    }
+}
+
 /// Reads the text of a `flock.toml` that is, or would be, at `file`. There is a flock if no complaint is an error.
 pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<Complaint>, Places) {
+    examine_text(text, file, now).usable()
+}
+
+fn examine_text(text: &str, file: &Path, now: DateTime<Utc>) -> Examined {
     let (document, errors) = DeTable::parse_recoverable(text);
     let lines = Lines::of(text);
     let (flock, report) = if errors.is_empty() {
@@ -85,8 +116,7 @@ pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<
         (flock(document.get_ref(), now, &mut report), report)
     };
     let (complaints, places) = report.finish();
-    let flock = flock.filter(|_| !complaints.iter().any(Complaint::is_error));
-    (flock, complaints, places)
+    Examined { flock, complaints, places }
 }
 
 /// Reads the whole document, table by table. What comes back is whole only if no complaint is an error.

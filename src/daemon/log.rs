@@ -1,10 +1,14 @@
 //! Events as log lines: a sentence to read, and fields to search. This is where each thing is logged, once.
 
 use crate::flock::event::Event;
+use crate::flock::poem::on_one_line;
 use crate::flock::post::Post;
 
 /// The longest piece of a text that a log line quotes.
 const QUOTED: usize = 80;
+
+/// So many line numbers are listed; `flockd check` names them all.
+const LISTED: usize = 10;
 
 /// Logs one event.
 pub fn log(event: &Event) {
@@ -19,9 +23,7 @@ pub fn log(event: &Event) {
             tracing::warn!(bot = %post.bot, post = %post.id, slot = slot(post), "released: {}", reason(post));
         }
         Event::Missed { bot, slots } => tracing::warn!(%bot, slots, "slots were missed and will not fire"),
-        Event::Exhausted { bot } => {
-            tracing::warn!(%bot, "the poem is exhausted: add lines, or set at_end = \"again\"");
-        }
+        Event::Exhausted { bot, remedy } => tracing::warn!(%bot, "the poem is exhausted: {remedy}"),
         Event::RoundBegun { bot, round } => tracing::info!(%bot, round, "the poem begins again"),
         Event::SignedIn { bot, handle } => tracing::info!(%bot, handle, "signed in as @{handle}"),
         Event::NotRenamed { bot, was } => {
@@ -39,8 +41,12 @@ pub fn log(event: &Event) {
 
 fn log_poem(event: &Event) {
     match event {
-        Event::PoemRead { poem, lines } => {
+        Event::PoemRead { poem, lines, unfit } => {
             tracing::info!(poem = %poem.display(), lines, "poem read");
+            if !unfit.is_empty() {
+                let (poem, unfit) = (poem.display(), listed(unfit));
+                tracing::warn!(%poem, "lines that don't fit the network are passed over: {unfit}");
+            }
         }
         Event::PoemBroken { poem, line, problem, kept } => {
             let place = line.map_or_else(String::new, |line| format!(":{line}"));
@@ -49,6 +55,13 @@ fn log_poem(event: &Event) {
         }
         _ => {}
     }
+}
+
+/// The first few numbers of a list.
+fn listed(numbers: &[usize]) -> String {
+    let shown: Vec<String> = numbers.iter().take(LISTED).map(ToString::to_string).collect();
+    let more = if numbers.len() > LISTED { ", …" } else { "" };
+    format!("{}{more}", shown.join(", "))
 }
 
 fn log_flock(event: &Event) {
@@ -97,11 +110,7 @@ fn reason(post: &Post) -> &str {
     post.reason.as_deref().unwrap_or("no reason was recorded")
 }
 
-/// The beginning of a post's text, on one line.
+/// The beginning of a post's text.
 fn quoted(post: &Post) -> String {
-    let text = post.text.as_deref().unwrap_or_default().replace('\n', " / ");
-    match text.char_indices().nth(QUOTED) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED)
 }

@@ -69,24 +69,60 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
     TcpListener::bind(address).await.map_err(|error| DaemonError::Listen { address, error })
 }
 
-/// Runs a flock until `shutdown` resolves and what is in flight has been recorded.
-pub async fn run(setting: Setting, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
-    let store: Arc<dyn Store> = Arc::new(Sqlite::hold(&setting.flock.database).await?);
-    run_on(store, setting, false, shutdown).await
+/// A ledger that is held, and how it is used.
+pub struct Desk {
+    store: Arc<dyn Store>,
+    /// Nothing leaves: the networks are replaced by paper.
+    on_paper: bool,
+    /// The folder of a throw-away copy, which vanishes with it.
+    _folder: Option<tempfile::TempDir>,
 }
 
-/// Runs a flock on a throw-away copy of its ledger and on paper: nothing is posted, nothing consumed.
-pub async fn rehearse(mut setting: Setting, shutdown: impl Future<Output = ()>) -> Result<(), DaemonError> {
+/// Holds the flock's ledger: from now on nobody else sends.
+pub async fn hold(flock: &Flock) -> Result<Desk, DaemonError> {
+    let store = Arc::new(Sqlite::hold(&flock.database).await?);
+    Ok(Desk { store, on_paper: false, _folder: None })
+}
+
+/// Holds a throw-away copy of the flock's ledger, for a run on paper: nothing is posted, nothing consumed.
+pub async fn rehearsal(flock: &Flock) -> Result<Desk, DaemonError> {
     let folder = tempfile::Builder::new().prefix("flockd-dry-run-").tempdir();
     let folder = folder.map_err(DaemonError::Rehearsal)?;
     let copy = folder.path().join("flock.db");
-    if let Some(ledger) = Sqlite::beside(&setting.flock.database).await? {
+    if let Some(ledger) = Sqlite::beside(&flock.database).await? {
         ledger.copy_to(&copy).await?;
     }
-    let database = format!("sqlite:{}", copy.display());
-    setting.flock = Arc::new(Flock { database, ..Flock::clone(&setting.flock) });
-    let store: Arc<dyn Store> = Arc::new(Sqlite::hold(&setting.flock.database).await?);
-    run_on(store, setting, true, shutdown).await
+    let store = Arc::new(Sqlite::hold(&format!("sqlite:{}", copy.display())).await?);
+    Ok(Desk { store, on_paper: true, _folder: Some(folder) })
+}
+
+/// Runs a flock until `shutdown` resolves and what is in flight has been recorded.
+pub async fn run(
+    desk: Desk,
+    setting: Setting,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), DaemonError> {
+    let Setting { flock, clock, dice, listeners, web } = setting;
+    let store = desk.store.clone();
+    let engine = engine(&flock, clock, dice, listeners, &store, desk.on_paper)?;
+    engine.take_over().await?;
+    let (close, closed) = oneshot::channel::<()>();
+    let site = Site::new(flock, store.clone());
+    let server = web.map(|listener| tokio::spawn(serve(listener, site, closed)));
+    Arc::new(engine).run(shutdown).await;
+    drop(close);
+    if let Some(server) = server {
+        // Whoever reads a feed at this moment may finish; the server bounds that itself.
+        let _ = server.await;
+    }
+    store.close().await;
+    Ok(())
+}
+
+async fn serve(listener: TcpListener, site: Site, closed: oneshot::Receiver<()>) {
+    if let Err(error) = web::serve(listener, site, async { drop(closed.await) }).await {
+        tracing::error!(%error, "the web server has ended; the flock goes on without page and feeds");
+    }
 }
 
 /// Grants one wish without a daemon: the caller has found that nobody holds the ledger.
@@ -101,28 +137,6 @@ pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Resu
     let answer = engine.grant(wish).await;
     store.close().await;
     Ok(answer?)
-}
-
-async fn run_on(
-    store: Arc<dyn Store>,
-    setting: Setting,
-    on_paper: bool,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), DaemonError> {
-    let Setting { flock, clock, dice, listeners, web } = setting;
-    let engine = engine(&flock, clock, dice, listeners, &store, on_paper)?;
-    engine.take_over().await?;
-    let (close, closed) = oneshot::channel::<()>();
-    let site = Site::new(flock, store.clone());
-    let server = web.map(|listener| tokio::spawn(web::serve(listener, site, async { drop(closed.await) })));
-    Arc::new(engine).run(shutdown).await;
-    drop(close);
-    if let Some(server) = server {
-        // Whoever reads a feed at this moment may finish; the server bounds that itself.
-        let _ = server.await;
-    }
-    store.close().await;
-    Ok(())
 }
 
 fn engine(

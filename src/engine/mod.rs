@@ -25,7 +25,7 @@ use crate::flock::event::{Event, Events};
 use crate::flock::poem::Poem;
 use crate::flock::post::{Cause, Move, Post, PostId, Why};
 use crate::flock::{Bot, BotName};
-use crate::net::Network;
+use crate::net::{self, Network};
 use crate::shelf::Shelf;
 use crate::store::{Entry, Standing, Store, StoreError};
 
@@ -128,7 +128,8 @@ impl Engine {
     fn tell_exhausted(&self, member: &Member, exhausted: bool) {
         let before = member.told_exhausted.swap(exhausted, Ordering::Relaxed);
         if exhausted && !before {
-            self.events.tell(&Event::Exhausted { bot: member.bot.name.clone() });
+            let (bot, remedy) = (member.bot.name.clone(), member.bot.exhausted());
+            self.events.tell(&Event::Exhausted { bot, remedy });
         }
     }
 
@@ -155,12 +156,18 @@ impl Engine {
                 problem: problem.to_string(),
                 kept: kept.is_some(),
             }),
-            (None, Some(good)) => self.events.tell(&Event::PoemRead { poem, lines: good.lines().len() }),
+            (None, Some(good)) => self.events.tell(&poem_read(bot, good)),
             (None, None) => {}
         }
         let problem = reading.problem.map(|problem| format!("{}: {problem}", bot.poem.display()));
         reading.poem.ok_or_else(|| Why::new(Cause::Poem, problem.unwrap_or_default()))
     }
+}
+
+fn poem_read(bot: &Bot, poem: &Poem) -> Event {
+    let unfit = poem.lines().iter().filter(|line| net::fits(bot.network, &line.text).is_err());
+    let unfit = unfit.map(|line| line.number).collect();
+    Event::PoemRead { poem: bot.poem.clone(), lines: poem.lines().len(), unfit }
 }
 
 /// A bot as the ledger is told of it. The delay does not belong to the schedule: changing it begins nothing anew.

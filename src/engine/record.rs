@@ -3,12 +3,16 @@
 use chrono::{DateTime, Utc};
 
 use super::{Engine, Member, due, govern};
-use crate::flock::post::{Cause, Move, Post, Why};
+use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{Outcome, Setback};
-use crate::store::StoreError;
+use crate::store::{Filter, StoreError};
 
 /// So often the network may call one text a duplicate in one round; then the text counts as refused.
 const DUPLICATES: u32 = 3;
+/// After so many refused texts without a post in between, a further refusal is not blamed on the text.
+const REFUSALS: usize = 2;
+/// So far back refusals are looked for; released slots in between don't count.
+const LOOKED_BACK: u32 = 50;
 /// The pause between attempts to write down a result that the ledger does not take.
 const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -39,11 +43,27 @@ async fn judge(engine: &Engine, member: &Member, post: &Post, outcome: &Outcome)
         Outcome::Posted { remote_id, url } => {
             Move::Post { remote_id: Some(remote_id.clone()), url: url.clone(), reason: None }
         }
-        Outcome::Refused { reason } => Move::Refuse(Why::new(Cause::Text, reason.clone())),
+        Outcome::Refused { reason } => refused(engine, member, post, reason).await?,
         Outcome::Duplicate { reason } => duplicate(engine, post, reason).await?,
         Outcome::NotAccepted(setback) => set_back(engine, member, post, setback),
         Outcome::Unknown { reason } => Move::Doubt(Why::new(Cause::Silence, reason.clone())),
     })
+}
+
+/// A network that refuses one text after the other means something else than the texts: then the bot is
+/// suspended loudly, before it has burnt its poem line by line.
+async fn refused(engine: &Engine, member: &Member, post: &Post, reason: &str) -> Result<Move, StoreError> {
+    let before = Filter { bot: Some(post.bot.clone()), limit: Some(LOOKED_BACK), ..Filter::default() };
+    let before = engine.store.posts(&before).await?;
+    let since_posted = before.iter().take_while(|post| post.state != State::Posted);
+    let in_a_row =
+        since_posted.filter(|post| post.state == State::Refused && post.cause == Some(Cause::Text));
+    if in_a_row.count() < REFUSALS {
+        return Ok(Move::Refuse(Why::new(Cause::Text, reason)));
+    }
+    let sentence = format!("it has refused {REFUSALS} texts in a row, so it is hardly the text: {reason}");
+    let setback = Setback { why: Why::new(Cause::App, sentence), retry_at: None, answered: true };
+    Ok(set_back(engine, member, post, &setback))
 }
 
 /// A duplicate is a refrain that the network dislikes, unless an earlier attempt of this very post may have

@@ -18,8 +18,9 @@ use crate::flock::event::Event;
 use crate::flock::post::PostId;
 use crate::store::{StoreError, Wish};
 
-/// The most posts in flight at once: at a third of a second each that is some two hundred a second, more
-/// than any network takes, and few enough sockets for the smallest machine.
+/// The most posts in flight at once for one app, or for a network without apps: at a third of a second each
+/// that is some two hundred a second, more than any network takes, and few enough sockets for the smallest
+/// machine. Each has a gate of its own, so that a network that hangs holds up nobody else's bots.
 const IN_FLIGHT: usize = 64;
 /// The longest sleep: a clock that was set, or a machine that slept, is noticed after this at the latest.
 const NAP: Duration = Duration::from_secs(30);
@@ -49,7 +50,7 @@ struct Work {
     by_name: HashMap<BotName, usize>,
     wakes: BinaryHeap<Reverse<(DateTime<Utc>, usize)>>,
     tasks: JoinSet<Ended>,
-    permits: Arc<Semaphore>,
+    gates: HashMap<String, Arc<Semaphore>>,
     heard: HashSet<PostId>,
     heard_at: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -61,6 +62,14 @@ struct Seat {
     busy: bool,
     wake: Wake,
     wishes: VecDeque<Wish>,
+}
+
+impl Seat {
+    /// Through which gate its posts go.
+    fn gate(&self) -> &str {
+        let bot = &self.member.bot;
+        bot.app.as_ref().map_or(bot.network.as_str(), |app| &app.name)
+    }
 }
 
 /// A bot's task that has ended: whose, for which wish if for one, and how: with the time to look again, the
@@ -76,6 +85,8 @@ impl Work {
             wishes: VecDeque::new(),
         };
         let seats: Vec<Seat> = engine.members.values().map(seat).collect();
+        let gates =
+            seats.iter().map(|seat| (seat.gate().to_owned(), Arc::new(Semaphore::new(IN_FLIGHT)))).collect();
         let by_name = seats.iter().enumerate().map(|(at, seat)| (seat.member.bot.name.clone(), at)).collect();
         let now = engine.clock.now();
         Self {
@@ -84,7 +95,7 @@ impl Work {
             by_name,
             wakes: BinaryHeap::new(),
             tasks: JoinSet::new(),
-            permits: Arc::new(Semaphore::new(IN_FLIGHT)),
+            gates,
             heard: HashSet::new(),
             heard_at: now,
             now,
@@ -165,11 +176,11 @@ impl Work {
         let seat = &mut self.seats[at];
         (seat.busy, seat.wake) = (true, None);
         let (wish, member) = (seat.wishes.pop_front(), seat.member.clone());
-        let (engine, permits) = (self.engine.clone(), self.permits.clone());
+        let (engine, gate) = (self.engine.clone(), self.gates[seat.gate()].clone());
         let id = wish.as_ref().map(|wish| wish.id);
         let work = async move {
             // The gate closes when the flock stops: what has not begun does not begin.
-            let Ok(_permit) = permits.acquire().await else { return Ok(None) };
+            let Ok(_permit) = gate.acquire().await else { return Ok(None) };
             match wish {
                 None => turn::turn(&engine, &member).await,
                 Some(wish) => engine.grant(&wish).await.map(|_| Some(engine.clock.now())),
@@ -238,7 +249,7 @@ impl Work {
 
     /// Lets what is in flight finish.
     async fn drain(mut self) {
-        self.permits.close();
+        self.gates.values().for_each(|gate| gate.close());
         self.engine.events.tell(&Event::Stopping { in_flight: self.tasks.len() });
         let clock = self.engine.clock.clone();
         let rest = async {

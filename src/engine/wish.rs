@@ -1,16 +1,17 @@
 //! What people ask for by a command: post now, settle. The command writes a wish into the ledger; whoever
 //! holds the ledger grants it here. With no daemon running the command itself is the holder.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::fire::{self, Fired, Occasion};
-use super::{Engine, Member, turn};
+use super::{Engine, turn};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::net;
 use crate::store::{Answer, StoreError, Want, Wish};
 
-/// A wish to post that is older than this is not granted: whoever made it has stopped waiting.
-const STALE: TimeDelta = TimeDelta::seconds(60);
+/// A wish that was not renewed for so long is not granted: whoever made it waits no more, and a retry of
+/// theirs must not become a second post. A command that waits renews its wish every two seconds.
+const STALE: TimeDelta = TimeDelta::seconds(10);
 
 impl Engine {
     /// Grants a wish, or says why not. The answer is also written into the ledger.
@@ -21,6 +22,9 @@ impl Engine {
         let answer = match &wish.what {
             Want::Post { bot, text } => post(self, wish, bot, text.as_deref()).await?,
             Want::Settle { post, posted, .. } => settle(self, post, *posted).await?,
+            Want::NotUnderstood => {
+                refused("this flockd does not know that wish: restart the daemon with the newer one")
+            }
         };
         self.store.answer(wish.id, &answer).await?;
         Ok(answer)
@@ -37,7 +41,7 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
         return Ok(refused(&format!("the daemon knows no bot {bot}: restart it after changing flock.toml")));
     };
     let now = engine.clock.now();
-    if now - wish.made_at > STALE {
+    if now - last_wished(engine, wish).await? > STALE {
         return Ok(refused("nobody granted the wish in time: ask again"));
     }
     if let Err(misfit) = text.map_or(Ok(()), |text| net::fits(member.bot.network, text)) {
@@ -51,9 +55,15 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
     Ok(match fire::fire(engine, member, &standing, &occasion).await? {
         Fired::Post(post) => report(&post),
-        Fired::Exhausted => refused(&exhausted(member)),
+        Fired::Exhausted => refused(member.bot.exhausted()),
         Fired::Elsewhere => refused("another post of this bot was quicker: ask again"),
     })
+}
+
+/// When it was last said that the wish still holds: it may have waited here for its bot since it was read.
+async fn last_wished(engine: &Engine, wish: &Wish) -> Result<DateTime<Utc>, StoreError> {
+    let open = engine.store.open_wishes().await?;
+    Ok(open.iter().find(|open| open.id == wish.id).unwrap_or(wish).made_at)
 }
 
 async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, StoreError> {
@@ -107,9 +117,4 @@ fn in_the_way(open: &Post) -> Answer {
     };
     let message = format!("{bot} has an open post, {id}, which is {state}: {hint}");
     Answer { done: false, message, post: Some(id.to_string()) }
-}
-
-fn exhausted(member: &Member) -> String {
-    let poem = member.bot.poem.display();
-    format!("no line of {poem} is left to post: add lines, or set at_end = \"again\"")
 }

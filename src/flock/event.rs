@@ -39,6 +39,8 @@ pub enum Event {
         poem: PathBuf,
         /// How many lines it has now.
         lines: usize,
+        /// Where the lines begin that don't fit the network of the bot that read it; they are passed over.
+        unfit: Vec<usize>,
     },
     /// A poem can't be read; the last good version, if there is one, is kept.
     PoemBroken {
@@ -51,10 +53,12 @@ pub enum Event {
         /// Whether a good version is kept.
         kept: bool,
     },
-    /// No postable line is left, and the bot is to stop at the end.
+    /// No line is left that the bot could post.
     Exhausted {
         /// Which bot.
         bot: BotName,
+        /// What to do about it.
+        remedy: &'static str,
     },
     /// A round is over and the next begins.
     RoundBegun {

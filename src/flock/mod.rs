@@ -104,6 +104,16 @@ pub struct Bot {
     pub tokens: Option<Tokens>,
 }
 
+impl Bot {
+    /// What to do when no line is left to post.
+    pub const fn exhausted(&self) -> &'static str {
+        match self.at_end {
+            AtEnd::Stop => "no line is left to post: add lines, or set at_end = \"again\"",
+            AtEnd::Again => "no line of the poem fits the network: shorten some",
+        }
+    }
+}
+
 /// A registration under which bots sign in to one network.
 #[derive(Debug, Clone)]
 pub struct App {

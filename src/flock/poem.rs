@@ -118,6 +118,15 @@ pub fn control_character(text: &str) -> Option<u32> {
     text.chars().find(|c| c.is_control() && !matches!(c, '\t' | '\n')).map(u32::from)
 }
 
+/// A text on one line, its line breaks as slashes, cut after `most` characters.
+pub fn on_one_line(text: &str, most: usize) -> String {
+    let text = text.replace('\n', " / ");
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text,
+    }
+}
+
 /// The file's lines with their numbers, remarks left out.
 fn without_remarks(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end()));
@@ -220,6 +229,12 @@ mod tests {
     fn spelling_of_accents_makes_no_new_text() {
         assert_eq!(TextId::of("caf\u{e9}  noir"), TextId::of("cafe\u{301} noir"));
         assert_ne!(TextId::of("Cafe noir"), TextId::of("cafe noir"));
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(on_one_line("añb\ncd", 4), "añb…");
+        assert_eq!(on_one_line("año\nñ", 9), "año / ñ");
     }
 
     #[test]

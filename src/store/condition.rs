@@ -4,8 +4,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Standing;
+use crate::flock::Bot;
 use crate::flock::post::{Post, State};
-use crate::flock::{AtEnd, Bot};
 
 crate::flock::words! {
     /// How a bot is. Of several that are true the first counts.
@@ -55,10 +55,8 @@ pub fn condition(
         return (Condition::Waiting, Some(ahead(standing.considered)));
     }
     match (open, lines_left) {
-        (None, Some(0)) if bot.at_end == AtEnd::Stop => {
-            let reason = "no line is left to post: add lines, or set at_end = \"again\"".to_owned();
-            (Condition::Exhausted, Some(reason))
-        }
+        // With `at_end = "again"` lines are left as long as there are any that fit.
+        (None, Some(0)) => (Condition::Exhausted, Some(bot.exhausted().to_owned())),
         (Some(post), _) => (Condition::Waiting, post.reason.clone()),
         (None, _) => (Condition::Ok, None),
     }

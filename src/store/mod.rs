@@ -54,7 +54,7 @@ pub trait Store: Send + Sync {
     /// Posts, newest first.
     async fn posts(&self, filter: &Filter) -> Result<Vec<Post>, StoreError>;
 
-    /// Writes down a wish for the sender.
+    /// Writes down a wish for the sender, or that whoever made it still waits (its `made_at`).
     async fn wish(&self, wish: &Wish) -> Result<(), StoreError>;
 
     /// The wishes that nobody has answered, oldest first.
@@ -220,13 +220,18 @@ pub enum Want {
         /// Whether the network has it.
         posted: bool,
     },
+    /// Something that only a newer flockd understands.
+    #[serde(skip)]
+    NotUnderstood,
 }
 
 impl Want {
     /// Which bot it is about.
     pub fn bot(&self) -> &str {
-        let (Self::Post { bot, .. } | Self::Settle { bot, .. }) = self;
-        bot
+        match self {
+            Self::Post { bot, .. } | Self::Settle { bot, .. } => bot,
+            Self::NotUnderstood => "",
+        }
     }
 }
 

@@ -59,6 +59,30 @@ fn all_complaints_come_at_once() {
 }
 
 #[test]
+fn an_unknown_key_hides_no_missing_poem() {
+    let folder = flock("", "schedule = \"0 9 * * *\"\ncolour = 1");
+    std::fs::remove_file(folder.path("robin.txt")).unwrap();
+    complains(&folder, &["flock.toml:8", "no such poem"]);
+}
+
+#[test]
+fn a_bot_that_can_never_post_is_not_well() {
+    let folder = flock("", "schedule = \"* * * * * *\"\nat_end = \"again\"");
+    folder.write("robin.txt", "x".repeat(10_001).as_bytes());
+    let daemon = folder.start();
+    let passed_over = daemon.wait_for("don't fit the network");
+    assert!(passed_over.contains("over: 1"), "{passed_over}");
+    daemon.wait_for("no line of the poem fits the network");
+    let status = folder.json(&["status", "--json"]);
+    let bot = &status["bots"][0];
+    assert_eq!((&bot["state"], &bot["lines_total"]), (&"exhausted".into(), &0.into()), "{status}");
+    folder.write("robin.txt", b"\xff");
+    let status = folder.json(&["status", "--json"]);
+    let bot = &status["bots"][0];
+    assert!(bot["reason"].as_str().unwrap().contains("UTF-8") && bot["lines_total"].is_null(), "{status}");
+}
+
+#[test]
 fn a_missing_configuration_names_init() {
     let said = Folder::new().run(&["status"]);
     assert!(
@@ -118,6 +142,7 @@ fn ledgers() {
     };
     let missing = flock("[flock]\ndatabase = \"sqlite:there/is/none.db\"", DAILY);
     assert!(said(&missing).contains("folder of the ledger"), "{}", said(&missing));
+    complains(&missing, &["flock.toml:2", "folder of the ledger"]);
     let text = flock("", DAILY);
     text.write("flock.db", &b"this is a shopping list, not a database\n".repeat(100));
     assert!(said(&text).contains("is not a ledger"), "{}", said(&text));

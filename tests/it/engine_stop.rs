@@ -121,7 +121,9 @@ async fn a_wish_that_the_ledger_refused_is_found_again() {
     let id = house.ask(want).await;
     house.wait_for(|event| matches!(event, Event::LedgerTrouble { .. })).await;
     house.heal().await;
-    house.pass(seconds(31)).await;
+    house.pass(seconds(25)).await;
+    house.still_waiting().await;
+    house.pass(seconds(6)).await;
     assert!(house.answer(id).await.done);
     assert_eq!(house.net("walt").texts(), ["hello"]);
 }

@@ -1,14 +1,14 @@
 //! Stories of networks that say no, later, or not you.
 
-use flockd::flock::AtEnd;
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
+use flockd::flock::{AtEnd, NetworkKind};
 use flockd::net::Setback;
 
 use crate::support::clock::{at, delta, hours, minutes, seconds};
-use crate::support::fixture::House;
+use crate::support::fixture::{House, IN_FLIGHT};
 use crate::support::flock::{bot, cron, poem};
-use crate::support::network::{account, duplicate, posted, refused, setback, unreachable};
+use crate::support::network::{Next, account, duplicate, posted, refused, setback, unreachable};
 
 #[tokio::test]
 async fn what_was_not_accepted_is_sent_again_with_growing_pauses() {
@@ -190,4 +190,41 @@ async fn a_flood_is_stopped_aloud_whatever_the_schedule_says() {
     assert!(rows[3].reason.as_ref().unwrap().contains("max_per_hour"));
     house.pass(hours(1)).await;
     assert_eq!(house.net("walt").sent().len(), 6, "three more in the next sixty minutes");
+}
+
+#[tokio::test]
+async fn a_network_that_refuses_everything_burns_no_poem() {
+    let mut walt = bot("walt");
+    walt.max_late = seconds(30);
+    let house = House::of([(walt, poem("w", 9))]).await;
+    house.net("walt").always(refused());
+    house.pass(minutes(5)).await;
+    let story = house.story("walt").await;
+    let burnt = story.iter().filter(|line| line.contains("refused")).count();
+    assert_eq!(burnt, 2, "{story:?}");
+    assert!(story[2..].iter().all(|line| line.contains("(app) w3")), "loud, and the line is kept: {story:?}");
+    house.net("walt").forget_the_script();
+    house.pass(minutes(1)).await;
+    assert!(house.story("walt").await.iter().any(|line| line.ends_with("posted w3")));
+    // After a post a refusal is the text's own fault again.
+    house.net("walt").then(refused());
+    house.pass(minutes(1)).await;
+    assert_eq!(house.last("walt").await.state, State::Refused);
+}
+
+#[tokio::test]
+async fn a_network_that_hangs_holds_up_no_other() {
+    let names: Vec<String> = (0..IN_FLIGHT + 2).map(|n| format!("bot{n}")).collect();
+    let mut robin = bot("robin");
+    robin.network = NetworkKind::Feed;
+    let bots = names.iter().map(|name| (bot(name), "one\n".to_owned()));
+    let house = House::of(bots.chain([(robin, poem("r", 9))])).await;
+    for name in &names {
+        house.net(name).always(Next::Hold { arrived: true });
+    }
+    for line in ["r1", "r2"] {
+        house.pass(minutes(1)).await;
+        let ours = |event: &Event| matches!(event, Event::Posted(post) if post.text.as_deref() == Some(line));
+        house.wait_for(ours).await;
+    }
 }

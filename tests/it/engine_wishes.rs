@@ -121,7 +121,7 @@ async fn a_stale_wish_is_not_granted() {
     let mut house = quiet("one\n").await;
     house.stop().await;
     let id = house.ask(want(Some("hello"))).await;
-    house.pass(seconds(61)).await;
+    house.pass(seconds(11)).await;
     house.start().await;
     let answer = house.answer(id).await;
     assert!(!answer.done && answer.message.contains("in time"), "{answer:?}");
@@ -149,7 +149,9 @@ async fn a_withdrawn_wish_is_not_granted_and_a_taken_one_not_withdrawn() {
 async fn a_lost_ring_only_costs_time() {
     let house = quiet("one\n").await;
     let id = house.write_wish(want(Some("hello"))).await;
-    house.pass(seconds(30)).await;
+    house.pass(seconds(25)).await;
+    house.still_waiting().await;
+    house.pass(seconds(5)).await;
     assert!(house.answer(id).await.done);
 }
 
@@ -189,7 +191,19 @@ async fn wishes_wait_for_the_call_in_flight_and_are_granted_in_order() {
     let second = house.ask(want(Some("second"))).await;
     house.pass(seconds(30)).await;
     assert_eq!(house.net("walt").sent().len(), 1, "never two at once");
+    house.still_waiting().await;
     house.net("walt").release(&posted("w1"));
     assert!(house.answer(first).await.done && house.answer(second).await.done);
     assert_eq!(house.net("walt").texts(), ["w1", "first", "second"]);
+}
+
+#[tokio::test]
+async fn a_wish_of_a_newer_flockd_is_answered_and_stops_no_other() {
+    let house = quiet("one\n").await;
+    let id = "0190a0a0-0000-7000-8000-000000000000";
+    let strange = format!("insert into wish (id, what, made_at) values ('{id}', '{{\"fly\":{{}}}}', 0)");
+    house.tamper(&strange).await;
+    assert!(house.post("walt", Some("hello")).await.done);
+    let answer = house.answer(id.parse().unwrap()).await;
+    assert!(!answer.done && answer.message.contains("does not know that wish"), "{answer:?}");
 }

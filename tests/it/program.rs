@@ -98,7 +98,11 @@ fn a_second_daemon_is_refused_and_commands_work_beside_the_first() {
     let error = second.wait_for("error: ");
     assert!(error.contains(&format!("process {} runs a flock", daemon.pid())), "{error}");
     assert_eq!(second.ended(), 1);
-    let port = folder.run(&["run"]);
+    let same = folder.run(&["run"]);
+    assert!(same.code == 1 && same.err.contains("runs a flock") && !same.err.contains("page is"), "{same:?}");
+    let other = quiet();
+    let address = format!("127.0.0.1:{}", folder.port);
+    let port = other.run(&["run", "--listen", &address]);
     assert!(port.code == 1 && port.err.contains("another program has it"), "{port:?}");
 
     let status = folder.json(&["status", "--json"]);
@@ -120,7 +124,7 @@ fn commands_post_without_a_daemon_too() {
         assert_eq!(said.code, 0, "{said:?}");
     }
     let exhausted = folder.run(&["post", "robin"]);
-    assert!(exhausted.code == 1 && exhausted.err.contains("no line of"), "{exhausted:?}");
+    assert!(exhausted.code == 1 && exhausted.err.contains("no line is left"), "{exhausted:?}");
     let mut lines = texts(&folder);
     lines.sort();
     assert_eq!(lines, ["line 1", "line 2", "line 3"]);
@@ -187,6 +191,49 @@ fn next_and_check_say_what_comes() {
     assert_eq!((&forecast["bot"], &forecast["lines_left"]), (&"robin".into(), &3.into()));
     assert!(forecast["runs_out"].as_str().unwrap() > slots[1], "three lines last three years");
     assert!(!folder.path("flock.db").exists(), "reading makes no ledger");
+}
+
+#[test]
+fn a_mistyped_option_is_never_posted() {
+    let folder = quiet();
+    for mistyped in ["--dry-run", "-x", "--hlep"] {
+        assert_eq!(folder.run(&["post", "robin", mistyped]).code, 2, "{mistyped}");
+    }
+    assert_eq!(folder.run(&["post", "robin", "--", "--meant so"]).code, 0);
+    assert_eq!(texts(&folder), ["--meant so"]);
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_failure() {
+    use std::process::Stdio;
+    let folder = quiet();
+    let mut next = folder.command(&["next", "-n", "5000"]);
+    let mut child = next.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_command_that_is_ended_takes_its_wish_back() {
+    let folder = quiet();
+    let daemon = folder.start();
+    let signal = |name: &str, pid: u32| {
+        assert!(
+            std::process::Command::new("kill").args([name, &pid.to_string()]).status().unwrap().success()
+        );
+    };
+    signal("-STOP", daemon.pid());
+    for end in ["-TERM", "-HUP", "-INT"] {
+        let mut post = folder.command(&["post", "robin", "once only please"]);
+        let mut child = post.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        folder.wait_for_wish();
+        signal(end, child.id());
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{end}");
+    }
+    signal("-CONT", daemon.pid());
+    assert_eq!(folder.run(&["post", "robin", "once only please"]).code, 0);
+    assert_eq!(texts(&folder), ["once only please"]);
 }
 
 #[test]

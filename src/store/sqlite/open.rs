@@ -25,6 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Opens the ledger as its holder.
 pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     let path = place_of(database)?;
+    if path.exists() {
+        // Nothing is left beside a file that is not ours, not even a lock.
+        check_owner(&mut connect(&path).await?, &path).await?;
+    }
     let lock = lock::hold(&path)?;
     create(&path)?;
     let mut connection = connect(&path).await?;

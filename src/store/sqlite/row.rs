@@ -76,7 +76,8 @@ pub(super) fn account(row: &SqliteRow) -> Read<Option<Account>> {
 pub(super) fn wish(row: &SqliteRow) -> Read<Wish> {
     Ok(Wish {
         id: parsed(row, "id", |text| text.parse::<PostId>().ok())?,
-        what: parsed(row, "what", |text| serde_json::from_str::<Want>(text).ok())?,
+        // One strange wish must not keep the others from being read.
+        what: serde_json::from_str(row.try_get("what")?).unwrap_or(Want::NotUnderstood),
         made_at: time(row.try_get("made_at")?),
     })
 }

@@ -229,9 +229,10 @@ pub(super) async fn posts(db: &mut SqliteConnection, filter: &Filter) -> Done<Ve
     select.build().fetch_all(db).await
 }
 
-/// Writes a wish down; one that is there already stays as it is.
+/// Writes a wish down; of one that is there already, that it is still wished.
 pub(super) async fn insert_wish(db: &mut SqliteConnection, wish: &Wish, what: &str) -> Done {
-    let insert = "insert into wish (id, what, made_at) values (?1, ?2, ?3) on conflict (id) do nothing";
+    let insert = "insert into wish (id, what, made_at) values (?1, ?2, ?3) \
+        on conflict (id) do update set made_at = excluded.made_at where answer is null";
     let query = sqlx::query(insert).bind(wish.id.to_string()).bind(what).bind(millis(wish.made_at));
     query.execute(db).await.map(|_| ())
 }

@@ -58,6 +58,13 @@ impl House {
         self.write_wish(Want::Settle { bot: bot.to_owned(), post, posted }).await
     }
 
+    /// Whoever made the open wishes says that they still wait, as commands do every two seconds.
+    pub(crate) async fn still_waiting(&self) {
+        for wish in self.desk.open_wishes().await.unwrap() {
+            self.desk.wish(&Wish { made_at: self.now(), ..wish }).await.unwrap();
+        }
+    }
+
     /// Waits for the answer to a wish.
     pub(crate) async fn answer(&self, id: PostId) -> Answer {
         let asked = async {

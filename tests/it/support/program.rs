@@ -8,6 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use flockd::store::Store;
+use flockd::store::sqlite::Sqlite;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -77,6 +79,20 @@ impl Folder {
         let daemon = Daemon::spawn(&mut self.command(&["run"]));
         daemon.wait_for("the flock is up");
         daemon
+    }
+
+    /// Waits until a command has written a wish that nobody has taken up.
+    pub fn wait_for_wish(&self) {
+        let ledger = format!("sqlite:{}", self.path("flock.db").display());
+        let look = async {
+            let ledger = Sqlite::beside(&ledger).await.unwrap().unwrap();
+            while ledger.open_wishes().await.unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let waited = runtime.block_on(async { tokio::time::timeout(PATIENCE, look).await });
+        waited.expect("no wish was written");
     }
 
     /// The address of the daemon's web server.
