@@ -58,6 +58,12 @@ pub enum ShelfError {
 }
 
 impl ShelfError {
+    /// The whole complaint, with file and line, for the poem at `path`.
+    pub fn at(&self, path: &Path) -> String {
+        let line = self.line().map_or_else(String::new, |line| format!(":{line}"));
+        format!("{}{line}: {self}", path.display())
+    }
+
     /// The line of the file that is to blame, where one is.
     pub fn line(&self) -> Option<usize> {
         match self {

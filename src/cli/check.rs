@@ -14,12 +14,13 @@ use super::forecast::{Forecast, forecast};
 use super::{output, status};
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Severity};
-use crate::config::{self, Examined, secret};
+use crate::config::{self, Examined, Places, secret};
 use crate::flock::poem::{Poem, Split};
 use crate::flock::{Bot, Flock, NetworkKind};
+use crate::net;
+use crate::shelf::{self, ShelfError};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError};
-use crate::{net, shelf};
 
 #[derive(Serialize)]
 struct Report {
@@ -34,7 +35,7 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     let mut forecast = Vec::new();
     if let Some(flock) = &flock {
         complaints.extend(secret::complaints(flock, &places));
-        complaints.extend(poem_complaints(flock));
+        complaints.extend(poem_complaints(flock, &places));
         match forecasts(flock, now).await {
             Ok(bots) if whole => forecast = bots,
             Ok(_) => {}
@@ -52,7 +53,7 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
 }
 
 /// What is wrong with the poems, for the bots that read them.
-fn poem_complaints(flock: &Flock) -> Vec<Complaint> {
+fn poem_complaints(flock: &Flock, places: &Places) -> Vec<Complaint> {
     let mut read: HashMap<(PathBuf, Split), Option<Arc<Poem>>> = HashMap::new();
     let mut complaints = Vec::new();
     for bot in &flock.bots {
@@ -60,9 +61,7 @@ fn poem_complaints(flock: &Flock) -> Vec<Complaint> {
         let poem = read.entry(key).or_insert_with(|| match shelf::read_file(&bot.poem, bot.split) {
             Ok(poem) => Some(Arc::new(poem)),
             Err(problem) => {
-                let (file, line) = (bot.poem.clone(), problem.line());
-                let message = format!("{problem} (the poem of {})", bot.name);
-                complaints.push(Complaint { severity: Severity::Error, file, line, message });
+                complaints.push(broken(bot, &problem, places));
                 None
             }
         });
@@ -71,6 +70,18 @@ fn poem_complaints(flock: &Flock) -> Vec<Complaint> {
         }
     }
     complaints
+}
+
+/// What is wrong in the file is said of the file; what is wrong with the file, of where it is named.
+fn broken(bot: &Bot, problem: &ShelfError, places: &Places) -> Complaint {
+    let (name, poem) = (&bot.name, bot.poem.display());
+    match problem.line() {
+        Some(_) => {
+            let message = format!("{problem} (the poem of {name})");
+            Complaint { severity: Severity::Error, file: bot.poem.clone(), line: problem.line(), message }
+        }
+        None => places.error(&format!("bots.{name}.poem"), format!("bot {name}: `poem` {poem}: {problem}")),
+    }
 }
 
 fn line_complaints(bot: &Bot, poem: &Poem) -> Vec<Complaint> {

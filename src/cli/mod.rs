@@ -27,7 +27,7 @@ use crate::config::{self, Loaded};
 
 /// Keeps a flock of bots, each with an account and a poem, and posts a line on schedule, never twice.
 #[derive(Debug, Parser)]
-#[command(name = "flockd", version, about, disable_help_subcommand = true)]
+#[command(name = "flockd", version, about)]
 pub struct Arguments {
     /// The flock's configuration.
     #[arg(long, global = true, env = "FLOCK_CONFIG", default_value = "flock.toml", value_name = "PATH")]
@@ -59,9 +59,10 @@ enum Verb {
     Status(Json),
     /// The coming slots.
     Next {
-        /// How many.
-        #[arg(short, long, default_value_t = 20, value_name = "N")]
-        number: usize,
+        /// How many, up to 100,000.
+        #[arg(short, long, default_value_t = 20, value_name = "N",
+            value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        number: u32,
         /// Of this bot only.
         #[arg(long)]
         bot: Option<String>,

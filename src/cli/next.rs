@@ -19,12 +19,12 @@ struct Row<'a> {
     slot: String,
 }
 
-pub(super) async fn next(loaded: &Loaded, number: usize, bot: Option<&str>, json: bool) -> Result<ExitCode> {
+pub(super) async fn next(loaded: &Loaded, number: u32, bot: Option<&str>, json: bool) -> Result<ExitCode> {
     if let Some(bot) = bot {
-        loaded.flock.bot(bot).with_context(|| format!("there is no bot {bot} in flock.toml"))?;
+        loaded.flock.bot(bot).with_context(|| format!("there is no bot {bot:?} in flock.toml"))?;
     }
     let now = SystemClock.now();
-    let slots = coming(&loaded.flock, bot, now, number);
+    let slots = coming(&loaded.flock, bot, now, number as usize);
     if json {
         let rows: Vec<Row<'_>> = slots
             .iter()

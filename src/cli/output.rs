@@ -4,7 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 /// Prints a line. A reader that has gone, such as `head`, has read enough, which is no failure.
@@ -25,10 +25,28 @@ pub(super) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if !coloured() {
+        // Without colours, but as wide as with them.
+        let width = table.width();
         table.force_no_tty();
+        width.map(|width| table.set_width(width));
     }
     table.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Dim)));
     table
+}
+
+/// Has these columns never broken, however narrow the terminal: what stands in them is copied or compared.
+pub(super) fn keep_whole(table: &mut Table, headings: &[&str]) {
+    let Some(header) = table.header() else { return };
+    let whole: Vec<usize> = (0..)
+        .zip(header.cell_iter())
+        .filter(|(_, cell)| headings.contains(&cell.content().as_str()))
+        .map(|(at, _)| at)
+        .collect();
+    for at in whole {
+        if let Some(column) = table.column_mut(at) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
 }
 
 /// Prints a table, without the blanks that pad its lines.

@@ -23,7 +23,7 @@ pub(super) struct Which {
     /// Of this bot only; it may be one that is no longer in flock.toml.
     #[arg(long)]
     bot: Option<String>,
-    /// In this state only: planned, sending, posted, refused, unknown, released or deleted.
+    /// In this state only: planned, sending, posted, refused, unknown or released.
     #[arg(long, value_parser = state)]
     state: Option<State>,
     /// At most so many; all with --json, 20 in a table.
@@ -92,28 +92,33 @@ pub(super) async fn posts(loaded: &Loaded, which: Which) -> Result<ExitCode> {
     if json {
         output::print_json(&posts.iter().map(Row::from).collect::<Vec<_>>())?;
     } else {
-        print(&posts, loaded)?;
+        print(&posts)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(posts: &[Post], loaded: &Loaded) -> Result<()> {
+fn print(posts: &[Post]) -> Result<()> {
     if posts.is_empty() {
         return output::say("the ledger has no such post");
     }
-    let mut table = output::table(&["when", "bot", "state", "text", "link or reason", "id"]);
+    let mut table = output::table(&["when (UTC)", "bot", "state", "text", "reason or link", "id"]);
     for post in posts {
-        let zone = loaded.flock.bot(post.bot.as_str()).map_or(chrono_tz::UTC, |bot| bot.schedule.zone());
         let when = post.settled_at.unwrap_or(post.planned_at);
-        let note = post.reason.as_deref().or(post.url.as_deref()).unwrap_or_default();
         table.add_row([
-            Cell::new(when.with_timezone(&zone).format("%m-%d %H:%M:%S")),
+            Cell::new(when.format("%Y-%m-%d %H:%M:%S")),
             Cell::new(&post.bot),
             output::word(post.state.as_str()),
             Cell::new(on_one_line(post.text.as_deref().unwrap_or("-"), 60)),
-            Cell::new(note),
+            Cell::new(note(post)),
             Cell::new(post.id),
         ]);
     }
+    output::keep_whole(&mut table, &["when (UTC)", "id"]);
     output::print(&table)
+}
+
+/// The reason, or the link. A link to our own pages says no more than the id beside it.
+fn note(post: &Post) -> &str {
+    let link = post.url.as_deref().filter(|url| !url.contains(&post.id.to_string()));
+    post.reason.as_deref().or(link).unwrap_or_default()
 }

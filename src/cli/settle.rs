@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::wishing;
 use crate::config::Loaded;
@@ -11,9 +11,9 @@ use crate::store::sqlite::Sqlite;
 use crate::store::{Store, Want};
 
 pub(super) async fn settle(loaded: Loaded, post: &str, posted: bool) -> Result<ExitCode> {
-    let id: PostId = post.parse().with_context(|| {
-        format!("{post} is no post id: `flockd posts --state unknown` shows the ids of what can be settled")
-    })?;
+    let Ok(id) = post.parse::<PostId>() else {
+        bail!("{post:?} is no post id: `flockd posts --state unknown` shows the ids of what can be settled")
+    };
     let ledger = Sqlite::beside(&loaded.flock.database).await?.context("there is no ledger yet")?;
     let found = ledger.post(id).await?;
     let found = found.with_context(|| format!("there is no post {id}: `flockd posts` lists them"))?;

@@ -76,7 +76,7 @@ async fn row(ledger: Option<&Sqlite>, bot: &Bot, now: DateTime<Utc>) -> Result<R
     let lines = lines(ledger, bot, standing.as_ref()).await?;
     let left = lines.as_ref().ok().map(|lines| lines.left);
     let (state, reason) = condition(bot, standing.as_ref(), left, now);
-    let reason = reason.or(lines.as_ref().err().map(|problem| format!("{}: {problem}", bot.poem.display())));
+    let reason = reason.or(lines.as_ref().err().map(|problem| problem.at(&bot.poem)));
     let from = standing.as_ref().map_or(now, |standing| standing.considered.max(now));
     let next = bot.schedule.next_after(from).filter(|_| state != Condition::Exhausted);
     let last = standing.as_ref().and_then(|standing| standing.last_posted.as_ref());

@@ -205,7 +205,7 @@ fn tokens(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option
     let found = KEYS.map(|key| source::secret(section, key));
     match network? {
         NetworkKind::X => {
-            let remedy = "X's developer portal makes one for each account; `flockd enroll` can't yet";
+            let remedy = "X's developer console makes one for each account";
             KEYS.iter().for_each(|key| section.missing(key, remedy));
         }
         network @ (NetworkKind::Feed | NetworkKind::Paper) => {

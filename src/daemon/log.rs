@@ -84,7 +84,7 @@ fn log_flock(event: &Event) {
 }
 
 fn posted(post: &Post) {
-    let url = post.url.as_deref().or(post.reason.as_deref()).unwrap_or("-");
+    let url = post.url.as_deref();
     tracing::info!(bot = %post.bot, post = %post.id, slot = slot(post), url, "posted: {}", quoted(post));
 }
 

@@ -81,6 +81,9 @@ pub struct Desk {
 /// Holds the flock's ledger: from now on nobody else sends.
 pub async fn hold(flock: &Flock) -> Result<Desk, DaemonError> {
     let store = Arc::new(Sqlite::hold(&flock.database).await?);
+    if let Some(path) = store.made_anew() {
+        tracing::info!("a new ledger was made: {}", path.display());
+    }
     Ok(Desk { store, on_paper: false, _folder: None })
 }
 

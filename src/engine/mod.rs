@@ -159,7 +159,7 @@ impl Engine {
             (None, Some(good)) => self.events.tell(&poem_read(bot, good)),
             (None, None) => {}
         }
-        let problem = reading.problem.map(|problem| format!("{}: {problem}", bot.poem.display()));
+        let problem = reading.problem.map(|problem| problem.at(&bot.poem));
         reading.poem.ok_or_else(|| Why::new(Cause::Poem, problem.unwrap_or_default()))
     }
 }

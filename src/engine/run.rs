@@ -104,6 +104,10 @@ impl Work {
 
     async fn run(&mut self, shutdown: impl Future<Output = ()>) {
         let (engine, clock) = (self.engine.clone(), self.engine.clock.clone());
+        for seat in &self.seats {
+            // Whatever is wrong with a poem is told now, and not when its bot's first slot comes in a month.
+            let _ = engine.poem(&seat.member.bot).await;
+        }
         engine.events.tell(&Event::Started { bots: self.seats.len() });
         for at in 0..self.seats.len() {
             self.wake(at, Some(self.now));

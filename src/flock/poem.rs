@@ -56,13 +56,13 @@ pub enum PoemError {
     #[error("the poem is empty: write at least one line that is not a remark")]
     Empty,
     /// Bytes that are not UTF-8.
-    #[error("line {line} is not UTF-8: save the file as UTF-8")]
+    #[error("this is not UTF-8: save the file as UTF-8")]
     NotUtf8 {
         /// Line in the file, from 1.
         line: usize,
     },
     /// A control character that no network can show.
-    #[error("line {line} holds the control character U+{code:04X}: remove it")]
+    #[error("this holds the control character U+{code:04X}: remove it")]
     Control {
         /// Line in the file, from 1.
         line: usize,

@@ -69,7 +69,8 @@ fn an_unknown_key_hides_no_missing_poem() {
 fn a_bot_that_can_never_post_is_not_well() {
     let folder = flock("", "schedule = \"* * * * * *\"\nat_end = \"again\"");
     folder.write("robin.txt", "x".repeat(10_001).as_bytes());
-    let daemon = folder.start();
+    let daemon = Daemon::spawn(&mut folder.command(&["run"]));
+    daemon.wait_for("a new ledger was made");
     let passed_over = daemon.wait_for("don't fit the network");
     assert!(passed_over.contains("over: 1"), "{passed_over}");
     daemon.wait_for("no line of the poem fits the network");
@@ -110,7 +111,7 @@ fn poems() {
     let said = folder.run(&["check"]);
     assert!(said.code == 0 && said.out.contains("robin.txt:2") && said.out.contains("10001"), "{said:?}");
     std::fs::remove_file(folder.path("robin.txt")).unwrap();
-    complains(&folder, &["robin.txt", "no such poem"]);
+    complains(&folder, &["flock.toml:6", "robin.txt", "no such poem"]);
     std::fs::create_dir(folder.path("robin.txt")).unwrap();
     complains(&folder, &["robin.txt", "no file"]);
     std::fs::remove_dir(folder.path("robin.txt")).unwrap();
@@ -124,8 +125,10 @@ fn one_bad_poem_does_not_stop_the_others() {
         "[bots.lost]\nnetwork = \"feed\"\npoem = \"lost.txt\"\nschedule = \"* * * * * *\"",
         "schedule = \"* * * * * *\"",
     );
-    let daemon = folder.start();
-    daemon.wait_for("its bots can't post");
+    let daemon = Daemon::spawn(&mut folder.command(&["run"]));
+    let told = daemon.wait_for("its bots can't post");
+    assert!(told.contains("lost.txt"), "told before the first slot: {told}");
+    daemon.wait_for("the flock is up");
     daemon.wait_for("posted: ");
     let status = folder.json(&["status", "--json"]);
     let lost = status["bots"].as_array().unwrap().iter().find(|bot| bot["name"] == "lost").unwrap();

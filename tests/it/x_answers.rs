@@ -73,7 +73,7 @@ async fn success_needs_an_id() {
         (201, r#"{"data":{"id":""}}"#, Unknown, "no id"),
         (201, r#"{"data":{"id":"1/../../evil"}}"#, Unknown, "no id"),
         (200, r#"{"errors":[{"detail":"Could not find"}]}"#, Unknown, "no id"),
-        (201, "", Unknown, "look at the account"),
+        (201, "", Unknown, "is not known"),
         (202, r#"{"data":{"id":"7"}}"#, Posted, "7"),
         (204, "", Unknown, "HTTP 204"),
     ])

@@ -227,7 +227,7 @@ fn accounts_and_tokens_belong_to_networks_that_have_such_things() {
             "error: flock.toml:6: bot walt: network feed needs no `access_token`: remove it",
         ],
     );
-    let remedy = "is missing: X's developer portal makes one for each account; `flockd enroll` can't yet";
+    let remedy = "is missing: X's developer console makes one for each account";
     check(
         feed("").replace("network = \"feed\"", "app = \"x\"") + APP,
         &[

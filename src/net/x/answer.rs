@@ -143,7 +143,7 @@ fn said(status: u16, problem: &Problem) -> String {
 }
 
 fn unsettled(what: &str) -> String {
-    format!("{what}; whether it was posted is not known: look at the account")
+    format!("{what}; whether it was posted is not known")
 }
 
 /// A wrong clock looks like a wrong signature: say so, and for sure where the answer's date gives it away.

@@ -30,6 +30,7 @@ use crate::flock::{Account, BotName};
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
+    is_new: bool,
     writer: writer::Writer,
     readers: SqlitePool,
     bell: Option<bell::Bell>,
@@ -46,6 +47,12 @@ impl Sqlite {
     /// Opens the ledger beside its holder, to read and to wish; `None` if there is no ledger yet.
     pub async fn beside(database: &str) -> Result<Option<Self>, StoreError> {
         open::beside(database).await
+    }
+
+    /// Where the ledger is, if there was none before this call of [`Sqlite::hold`]: a disk that was not mounted
+    /// looks like a flock that never posted, so somebody should be told.
+    pub fn made_anew(&self) -> Option<&Path> {
+        self.is_new.then_some(&*self.path)
     }
 
     async fn reader(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Sqlite>, StoreError> {

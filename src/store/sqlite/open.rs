@@ -30,7 +30,7 @@ pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
         check_owner(&mut connect(&path).await?, &path).await?;
     }
     let lock = lock::hold(&path)?;
-    create(&path)?;
+    let is_new = create(&path)?;
     let mut connection = connect(&path).await?;
     check_owner(&mut connection, &path).await?;
     refuse_newer(&mut connection, &path).await?;
@@ -39,7 +39,7 @@ pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     let bell = bell::Bell::hang(&path).map_err(|error| {
         StoreError::Unusable(format!("no socket can be made beside the ledger {}: {error}", path.display()))
     })?;
-    assemble(path, connection, Some(bell), Some(lock)).await
+    assemble(path, connection, is_new, Some(bell), Some(lock)).await
 }
 
 /// Opens the ledger beside its holder; `None` if there is none yet.
@@ -57,20 +57,21 @@ pub(super) async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError>
             "the ledger {} is from an older flockd: start `flockd run` once, which brings it up to date",
             path.display()
         ))),
-        _ => assemble(path, connection, None, None).await.map(Some),
+        _ => assemble(path, connection, false, None, None).await.map(Some),
     }
 }
 
 async fn assemble(
     path: PathBuf,
     connection: SqliteConnection,
+    is_new: bool,
     bell: Option<bell::Bell>,
     lock: Option<lock::Lock>,
 ) -> Result<Sqlite, StoreError> {
     let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
     let readers = pool.connect_lazy_with(options(&path).read_only(true));
     let writer = writer::Writer::start(connection, path.display().to_string());
-    Ok(Sqlite { path, writer, readers, bell, _lock: lock })
+    Ok(Sqlite { path, is_new, writer, readers, bell, _lock: lock })
 }
 
 /// Where the ledger is, links followed: two names of one file must lead to one lock and one bell.
@@ -109,10 +110,10 @@ fn usable_place(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes an empty file that only its owner can read, before SQLite would make one that others can.
-fn create(path: &Path) -> Result<(), StoreError> {
+fn create(path: &Path) -> Result<bool, StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
             Err(StoreError::Full(path.display().to_string()))
         }

@@ -137,14 +137,19 @@ impl Daemon {
     /// Waits for a line of the log that holds `text`, and returns it.
     pub fn wait_for(&self, text: &str) -> String {
         let end = Instant::now() + PATIENCE;
-        let mut seen = Vec::new();
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.contains(text) => return line,
-                Ok(line) => seen.push(line),
-                Err(RecvTimeoutError::Timeout) => panic!("no line with {text:?} came; there were {seen:#?}"),
+                Ok(line) => {
+                    self.keep(&line);
+                    if line.contains(text) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("no line with {text:?} came:\n{}", self.read.borrow())
+                }
                 Err(RecvTimeoutError::Disconnected) => {
-                    panic!("it ended without {text:?}; there were {seen:#?}")
+                    panic!("ended without {text:?}:\n{}", self.read.borrow())
                 }
             }
         }
