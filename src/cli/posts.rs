@@ -101,17 +101,26 @@ fn print(posts: &[Post]) -> Result<()> {
     if posts.is_empty() {
         return output::say("the ledger has no such post");
     }
-    let mut table = output::table(&["when (UTC)", "bot", "state", "text", "reason or link", "id"]);
+    // Where no post has a note, its column would only take room from the texts.
+    let noted = posts.iter().any(|post| !note(post).is_empty());
+    let headings: &[&str] = if noted {
+        &["when (UTC)", "bot", "state", "text", "reason or link", "id"]
+    } else {
+        &["when (UTC)", "bot", "state", "text", "id"]
+    };
+    let mut table = output::table(headings);
     for post in posts {
         let when = post.settled_at.unwrap_or(post.planned_at);
-        table.add_row([
+        let text = on_one_line(post.text.as_deref().unwrap_or("-"), 60);
+        let mut row = vec![
             Cell::new(when.format("%Y-%m-%d %H:%M:%S")),
             Cell::new(&post.bot),
             output::word(post.state.as_str()),
-            Cell::new(on_one_line(post.text.as_deref().unwrap_or("-"), 60)),
-            Cell::new(note(post)),
-            Cell::new(post.id),
-        ]);
+            Cell::new(text),
+        ];
+        row.extend(noted.then(|| Cell::new(note(post))));
+        row.push(Cell::new(post.id));
+        table.add_row(row);
     }
     output::keep_whole(&mut table, &["when (UTC)", "id"]);
     output::print(&table)
