@@ -10,7 +10,7 @@
 //! - [`shelf`] keeps the poems and notices edits.
 //! - [`net`] posts to the networks behind one small trait.
 //! - [`store`] is the ledger behind one trait.
-//! - [`engine`] fires slots: [`engine::fire`] is the heart, and fits on a screen.
+//! - [`engine`] fires slots: `engine::fire` is the heart, and fits on a screen.
 //! - [`web`] serves the feeds, the index page and health.
 //! - [`daemon`] wires all that together until told to stop.
 //! - [`cli`] has a file for each verb that a person types.

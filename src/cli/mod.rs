@@ -51,7 +51,7 @@ enum Verb {
         /// Post to nowhere, on a throw-away copy of the ledger: nothing is consumed.
         #[arg(long)]
         dry_run: bool,
-        /// Listen here instead of where [web] says; a dry run listens nowhere unless asked by this.
+        /// Listen here instead of where `[web]` says; a dry run listens nowhere unless asked by this.
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
     },

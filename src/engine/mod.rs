@@ -2,7 +2,7 @@
 //! least every thirty seconds, so that a clock that jumps or a machine that slept is noticed.
 //!
 //! The loop keeps nothing but when to look at which bot; what there is to do is read from the ledger
-//! ([`turn`]), done in [`fire`] and judged in [`record`]. It knows networks and stores by their traits only.
+//! (`turn`), done in `fire` and judged in `record`. It knows networks and stores by their traits only.
 
 mod due;
 mod fire;

@@ -1,9 +1,9 @@
 //! The daemon's own web server: the index page, a page for each post of the embedded feeds, the feeds, health.
 //!
 //! It only reads: nothing that a visitor sends changes the flock or the ledger, so there is no body, no
-//! cookie and no script anywhere. What pages look like is in [`index`] and [`page`], a feed in [`feed`]; how an answer
-//! is labelled and compared with what the visitor has is in [`answer`], how long a visitor is waited for in
-//! [`door`]. Binding the port is the daemon's work, posting the engine's.
+//! cookie and no script anywhere. What pages look like is in `index` and `page`, a feed in `feed`; how an answer
+//! is labelled and compared with what the visitor has is in `answer`, how long a visitor is waited for in
+//! `door`. Binding the port is the daemon's work, posting the engine's.
 
 mod answer;
 mod assets;

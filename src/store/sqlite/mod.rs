@@ -1,7 +1,7 @@
 //! The ledger in a SQLite file: the default, for one machine.
 //!
-//! One connection writes ([`writer`]), a few read. What is done in one piece stands in [`job`], every statement
-//! in [`sql`], opening and its many ways to fail in [`open`]. Only the holder of the [`lock`] sends posts; any number may read and wish.
+//! One connection writes (`writer`), a few read. What is done in one piece stands in `job`, every statement
+//! in `sql`, opening and its many ways to fail in `open`. Only the holder of the `lock` sends posts; any number may read and wish.
 
 mod bell;
 mod copy;
