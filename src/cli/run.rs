@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
@@ -58,8 +59,26 @@ fn log_warnings(loaded: &Loaded) {
     }
 }
 
-/// Resolves at the first SIGTERM or SIGINT. A second one ends the program at once.
+/// `timeout` and some terminals signal twice for one wish; what comes within this time means the same.
+const SAME_WISH: Duration = Duration::from_secs(1);
+
+/// Resolves at the first SIGTERM or SIGINT. A later one ends the program at once.
 fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let first = told_to_stop()?;
+    Ok(async move {
+        first.await;
+        tokio::spawn(async {
+            SystemClock.sleep(SAME_WISH).await;
+            if let Ok(second) = told_to_stop() {
+                second.await;
+                tracing::error!("stopped at once: posts in flight will be unknown at the next start");
+                std::process::exit(1);
+            }
+        });
+    })
+}
+
+fn told_to_stop() -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM can't be listened for")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT can't be listened for")?;
     Ok(async move {
@@ -67,13 +86,5 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::error!("stopped at once: posts in flight will be unknown at the next start");
-            std::process::exit(1);
-        });
     })
 }

@@ -194,6 +194,18 @@ fn next_and_check_say_what_comes() {
 }
 
 #[test]
+fn two_signals_for_one_wish_are_one() {
+    let folder = busy(100);
+    let daemon = folder.start();
+    let pid = daemon.pid().to_string();
+    let log = daemon.wait_for("posted: line ");
+    let twice = format!("kill -TERM {pid}; kill -TERM {pid}; kill -INT {pid}");
+    assert!(std::process::Command::new("sh").args(["-c", &twice]).status().unwrap().success());
+    daemon.wait_for("everything is recorded");
+    assert_eq!(daemon.ended(), 0, "after {log}");
+}
+
+#[test]
 fn a_mistyped_option_is_never_posted() {
     let folder = quiet();
     for mistyped in ["--dry-run", "-x", "--hlep"] {
