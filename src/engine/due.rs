@@ -87,7 +87,7 @@ fn delta(duration: std::time::Duration) -> TimeDelta {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use chrono_tz::Europe;
     use proptest::prelude::*;
@@ -170,17 +170,15 @@ mod tests {
         assert_eq!(due(&bot("@hourly"), last, last + TimeDelta::days(400)), Due::Never);
     }
 
+    /// Looking at each of 31 million slots would take minutes.
     #[test]
-    fn a_year_of_seconds_is_cheap_and_counted_up_to_a_limit() {
+    fn a_year_of_seconds_is_counted_up_to_a_limit() {
         let bot = bot("* * * * * *");
-        let began = Instant::now();
         let Due::Slot { missed, .. } = due(&bot, at("12:00:00"), at("12:00:00") + TimeDelta::days(366))
         else {
             panic!("the newest is on time");
         };
         assert_eq!(missed, MOST_COUNTED);
-        // A second a slot would be a year; looking at each of 31 million takes minutes.
-        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     }
 
     #[test]
