@@ -9,11 +9,11 @@ use crate::flock::{Bot, OnMiss};
 /// whatever is later than twice that was missed: the machine slept, or nobody ran.
 const ON_TIME: TimeDelta = TimeDelta::seconds(60);
 /// Counting missed slots stops here: a bot of every second that slept for a year missed "at least" so many.
-pub const MOST_COUNTED: u32 = 1_000;
+const MOST_COUNTED: u32 = 1_000;
 
 /// What is due for a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Due {
+pub(super) enum Due {
     /// This slot fires now.
     Slot {
         /// The scheduled instant.
@@ -37,7 +37,7 @@ pub enum Due {
 }
 
 /// What is due at `now`, when slots up to `considered` have been dealt with.
-pub fn due(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Due {
+pub(super) fn due(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Due {
     let Some(slot) = newest_due(bot, considered, now) else {
         return next(bot, considered).map_or(Due::Never, Due::NotBefore);
     };

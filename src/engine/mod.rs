@@ -29,8 +29,6 @@ use crate::net::{self, Network};
 use crate::shelf::Shelf;
 use crate::store::{Entry, Standing, Store, StoreError};
 
-pub use due::{Due, MOST_COUNTED, due};
-
 /// What the engine works with. Everything it needs from the world is handed in.
 pub struct Engine {
     store: Arc<dyn Store>,

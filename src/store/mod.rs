@@ -272,7 +272,7 @@ pub enum StoreError {
     #[error("{0} is not in the ledger")]
     NotFound(String),
     /// A change that the ledger's own rules forbid, for a reason that has no name here: a mistake of the
-    /// program, and trying again does not help.
+    /// program. Others in the same batch are not touched by it.
     #[error("{0}")]
     Refused(String),
     /// Another process holds the ledger.
