@@ -10,6 +10,8 @@
 //! - [`shelf`] keeps the poems and notices edits.
 //! - [`net`] posts to the networks behind one small trait.
 //! - [`store`] is the ledger behind one trait.
+//! - `door` is a listener that lets only so many in, and gives up on who keeps it waiting.
+//! - [`enroll`] signs a bot in, and talks to the person by way of a trait.
 //! - [`engine`] fires slots: `engine::fire` is the heart, and fits on a screen.
 //! - [`web`] serves the feeds, the index page and health.
 //! - [`daemon`] wires all that together until told to stop.
@@ -19,7 +21,9 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+mod door;
 pub mod engine;
+pub mod enroll;
 pub mod flock;
 pub mod net;
 pub mod shelf;

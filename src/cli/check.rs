@@ -36,9 +36,11 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     if let Some(flock) = &flock {
         complaints.extend(secret::complaints(flock, &places));
         complaints.extend(poem_complaints(flock, &places));
-        match forecasts(flock, now).await {
-            Ok(bots) if whole => forecast = bots,
-            Ok(_) => {}
+        match by_the_ledger(flock, &places, now).await {
+            Ok((bots, signed_out)) => {
+                complaints.extend(signed_out);
+                forecast = if whole { bots } else { Vec::new() };
+            }
             Err(error) => complaints.push(places.error("flock.database", format!("`database`: {error}"))),
         }
     }
@@ -104,10 +106,20 @@ fn line_complaints(bot: &Bot, poem: &Poem) -> Vec<Complaint> {
     misfits.chain(refrains).collect()
 }
 
-async fn forecasts(flock: &Flock, now: DateTime<Utc>) -> Result<Vec<Forecast>, StoreError> {
+/// What the ledger lets one expect, and which bots nobody has signed in.
+async fn by_the_ledger(
+    flock: &Flock,
+    places: &Places,
+    now: DateTime<Utc>,
+) -> Result<(Vec<Forecast>, Vec<Complaint>), StoreError> {
     let ledger = Sqlite::beside(&flock.database).await?;
-    let mut forecasts = Vec::new();
+    let (mut forecasts, mut signed_out) = (Vec::new(), Vec::new());
     for bot in &flock.bots {
+        if !signed_in(ledger.as_ref(), bot).await? {
+            let (name, path) = (&bot.name, format!("bots.{}", bot.name));
+            let message = format!("bot {name} is not signed in: type `flockd enroll {name}`");
+            signed_out.push(places.warning(&path, message));
+        }
         let standing = match &ledger {
             Some(ledger) => ledger.standing(&bot.name, now).await?,
             None => None,
@@ -116,7 +128,17 @@ async fn forecasts(flock: &Flock, now: DateTime<Utc>) -> Result<Vec<Forecast>, S
             forecasts.push(forecast(bot, &lines, now));
         }
     }
-    Ok(forecasts)
+    Ok((forecasts, signed_out))
+}
+
+async fn signed_in(ledger: Option<&Sqlite>, bot: &Bot) -> Result<bool, StoreError> {
+    if !bot.network.needs_account() || bot.tokens.is_some() {
+        return Ok(true);
+    }
+    match ledger {
+        Some(ledger) => Ok(ledger.envelope(&bot.name).await?.sealed.is_some()),
+        None => Ok(false),
+    }
 }
 
 fn print(complaints: &[Complaint], forecast: &[Forecast]) -> Result<()> {

@@ -3,27 +3,36 @@
 //! Exit status: 0 done, 1 failed, 2 misuse (by clap).
 
 mod check;
+mod delete;
+mod enroll;
 mod forecast;
 mod init;
 mod next;
 mod output;
+mod person;
 mod post;
 mod posts;
+mod profile;
 mod run;
 mod settle;
 mod status;
+mod unenroll;
+mod vault;
+mod whoami;
 mod wishing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::Complaints;
 use crate::config::{self, Loaded};
+use crate::flock::Bot;
 
 /// Keeps a flock of bots, each with an account and a poem, and posts a line on schedule, never twice.
 #[derive(Debug, Parser)]
@@ -46,6 +55,23 @@ enum Verb {
     },
     /// Say everything that is wrong with configuration and poems, then what to expect.
     Check(Json),
+    /// Sign a bot in to its account.
+    Enroll(enroll::How),
+    /// Revoke a bot's tokens, and forget them.
+    Unenroll {
+        /// The bot; it may be one that is no longer in flock.toml.
+        bot: String,
+    },
+    /// Who each bot is on its network, and what is wrong with its signing in.
+    Whoami {
+        /// This bot only.
+        bot: Option<String>,
+        /// Ask the networks anew, which may cost money; without this the ledger tells.
+        #[arg(long)]
+        refresh: bool,
+        #[command(flatten)]
+        json: Json,
+    },
     /// Run the flock until told to stop.
     Run {
         /// Post to nowhere, on a throw-away copy of the ledger: nothing is consumed.
@@ -78,6 +104,20 @@ enum Verb {
         /// The text; `-` reads it from standard input; nothing means the next line of the poem.
         text: Option<String>,
     },
+    /// Take a post back; the ledger keeps it as deleted, and its line stays used.
+    Delete {
+        /// The bot.
+        bot: String,
+        /// The post: its id as `flockd posts` shows it, or its id or link on the network.
+        post: String,
+    },
+    /// Have a bot's account look as flags or `[bots.NAME.profile]` say.
+    Profile {
+        /// The bot.
+        bot: String,
+        #[command(flatten)]
+        wanted: profile::Wanted,
+    },
     /// Say whether a post whose outcome is unknown has arrived.
     #[command(group = clap::ArgGroup::new("outcome").required(true).args(["posted", "not_posted"]))]
     Settle {
@@ -89,6 +129,23 @@ enum Verb {
         /// The network does not have it.
         #[arg(long)]
         not_posted: bool,
+    },
+    /// The key with which tokens are sealed in the ledger.
+    #[command(subcommand)]
+    Vault(VaultVerb),
+}
+
+#[derive(Debug, Subcommand)]
+enum VaultVerb {
+    /// Seal all tokens with a new key.
+    Rekey {
+        /// The file with the key so far, if `[vault]` names the new one already; without this a new key is made
+        /// in `key_file`.
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+        /// The key is lost: forget all tokens that were sealed with it.
+        #[arg(long, conflicts_with = "from")]
+        forget: bool,
     },
 }
 
@@ -106,6 +163,11 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     match verb {
         Verb::Init { folder } => init::init(&folder),
         Verb::Check(Json { json }) => check::check(&config, json).await,
+        Verb::Enroll(how) => enroll::enroll(&load(&config)?, how).await,
+        Verb::Unenroll { bot } => unenroll::unenroll(&load(&config)?, &bot).await,
+        Verb::Whoami { bot, refresh, json } => {
+            whoami::whoami(&load(&config)?, bot.as_deref(), refresh, json.json).await
+        }
         Verb::Run { dry_run, listen } => run::run(&config, dry_run, listen).await,
         Verb::Status(Json { json }) => status::status(&load(&config)?, json).await,
         Verb::Next { number, bot, json } => {
@@ -113,6 +175,11 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Verb::Posts(which) => posts::posts(&load(&config)?, which).await,
         Verb::Post { bot, text } => post::post(load(&config)?, &bot, text).await,
+        Verb::Delete { bot, post } => delete::delete(load(&config)?, &bot, &post).await,
+        Verb::Profile { bot, wanted } => profile::profile(&load(&config)?, &bot, wanted).await,
+        Verb::Vault(VaultVerb::Rekey { from, forget }) => {
+            vault::rekey(&load(&config)?, from.as_deref(), forget).await
+        }
         Verb::Settle { post, posted, .. } => settle::settle(load(&config)?, &post, posted).await,
     }
 }
@@ -126,6 +193,11 @@ pub fn explain(error: &anyhow::Error) -> String {
         }
         None => format!("error: {error:#}"),
     }
+}
+
+/// The bot of that name.
+fn bot<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l Arc<Bot>> {
+    loaded.flock.bot(name).with_context(|| format!("there is no bot {name:?} in flock.toml"))
 }
 
 /// The flock, or every complaint about it.

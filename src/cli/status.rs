@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
+use crate::flock::account::Account;
 use crate::flock::{AtEnd, Bot, pick};
 use crate::net;
 use crate::shelf::{self, ShelfError};
@@ -39,8 +40,26 @@ struct Row {
     slots_missed: u64,
     last_text: Option<String>,
     last_url: Option<String>,
+    /// Who it is on its network.
+    account: Option<Who>,
     #[serde(skip)]
     times: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+}
+
+/// An account as JSON.
+#[derive(Serialize)]
+struct Who {
+    id: String,
+    handle: String,
+    name: Option<String>,
+    picture_url: Option<String>,
+}
+
+impl From<Account> for Who {
+    fn from(account: Account) -> Self {
+        let Account { id, handle, name, picture_url, .. } = account;
+        Self { id, handle, name, picture_url }
+    }
 }
 
 /// How many lines a poem has that fit its network, and how many of them are unused.
@@ -81,10 +100,14 @@ async fn row(ledger: Option<&Sqlite>, bot: &Bot, now: DateTime<Utc>) -> Result<R
     let next = bot.schedule.next_after(from).filter(|_| state != Condition::Exhausted);
     let last = standing.as_ref().and_then(|standing| standing.last_posted.as_ref());
     let last_at = last.and_then(|post| post.settled_at);
+    let account = match ledger {
+        Some(ledger) => ledger.account(&bot.name).await?,
+        None => None,
+    };
     Ok(Row {
         name: bot.name.to_string(),
         network: bot.network.as_str(),
-        handle: standing.as_ref().and_then(|standing| standing.account.clone()).map(|account| account.handle),
+        handle: account.as_ref().map(|account| account.handle.clone()),
         state: state.as_str(),
         reason,
         next_slot: next.map(output::instant),
@@ -95,6 +118,7 @@ async fn row(ledger: Option<&Sqlite>, bot: &Bot, now: DateTime<Utc>) -> Result<R
         slots_missed: standing.as_ref().map_or(0, |standing| standing.missed),
         last_text: last.and_then(|post| post.text.clone()),
         last_url: last.and_then(|post| post.url.clone()),
+        account: account.map(Who::from),
         times: (last_at, next),
     })
 }
@@ -131,7 +155,10 @@ fn print(daemon: bool, bots: &[Row], now: DateTime<Utc>) -> Result<()> {
     for bot in bots {
         let (last, next) = bot.times;
         let when = |at: Option<DateTime<Utc>>| at.map_or("-".to_owned(), |at| output::distance(at, now));
-        let network = bot.handle.as_ref().map(|handle| format!("{} @{handle}", bot.network));
+        let network = bot.account.as_ref().map(|who| {
+            let name = who.name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
+            format!("{} @{}{name}", bot.network, who.handle)
+        });
         let lines = bot.lines_left.zip(bot.lines_total).map(|(left, total)| format!("{left} of {total}"));
         table.add_row([
             Cell::new(&bot.name),

@@ -51,6 +51,21 @@ pub(super) async fn fulfil(loaded: Loaded, want: Want) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Has a running daemon told something; with none running there is nobody to tell.
+pub(super) async fn mention(loaded: &Loaded, want: Want) -> Result<()> {
+    let clock = SystemClock;
+    let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { return Ok(()) };
+    if !ledger.ring().await {
+        return Ok(());
+    }
+    let wish = Wish { id: PostId::new(clock.now(), dice().random()), what: want, made_at: clock.now() };
+    // What it is about is in the ledger, where the daemon will find it in any case.
+    if let Ok(Some(answer)) = wait(&ledger, &wish).await {
+        output::say(&answer.message)?;
+    }
+    Ok(())
+}
+
 /// Chance, from the system.
 pub(super) fn dice() -> StdRng {
     StdRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| StdRng::from_rng(&mut rand::rng()))
@@ -115,7 +130,7 @@ async fn take_back(ledger: &Sqlite, wish: &Wish, why: &str) -> Result<Option<Ans
 }
 
 /// Resolves when somebody wants this command to end: Ctrl-C, SIGTERM, or a terminal that went away.
-fn ended() -> Result<impl Future<Output = ()>> {
+pub(super) fn ended() -> Result<impl Future<Output = ()>> {
     let listen = |kind| signal(kind).context("signals can't be listened for");
     let mut interrupt = listen(SignalKind::interrupt())?;
     let (mut terminate, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);

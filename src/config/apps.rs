@@ -1,6 +1,7 @@
 //! `[apps.NAME]`: the registrations under which bots sign in.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::report::Report;
@@ -8,11 +9,22 @@ use super::section::{Found, Named, Section};
 use super::source;
 use super::suggest;
 use super::url;
+use crate::flock::account::{App, ClientSources, ConsumerSources};
 use crate::flock::secret::SecretSource;
-use crate::flock::{App, BotName, NetworkKind};
+use crate::flock::{BotName, NetworkKind};
 
 /// Where X is, if `api_url` doesn't say.
 const X_API_URL: &str = "https://api.x.com";
+
+/// Where people sign in to X by OAuth 2.0, if `site_url` doesn't say.
+const X_SITE_URL: &str = "https://x.com";
+
+/// Where a browser comes back after signing in, if `callback_port` doesn't say: a few ports above the daemon's own
+/// pages, so that the two after it are free as well.
+const DEFAULT_CALLBACK_PORT: u16 = 7_881;
+
+/// From the first port that needs no special rights to the last that has two more after it.
+const CALLBACK_PORTS: RangeInclusive<u32> = 1_024..=65_533;
 
 /// What is known of an app that was asked for.
 #[derive(Debug, Clone)]
@@ -99,20 +111,20 @@ pub(super) fn app(section: &mut Section<'_, '_>, name: &str) -> (Option<NetworkK
     let network = section.word("network", NetworkKind::ALL, NetworkKind::as_str);
     section.missing("network", "write network = \"x\"");
     let network = network.and_then(|network| with_apps(section, network));
-    let consumer_key = required(section, "consumer_key");
-    let consumer_secret = required(section, "consumer_secret");
-    let api_url = api_url(section);
-    if let (Some(key), Some(secret)) = (&consumer_key, &consumer_secret) {
-        source::differ(section, key, secret, ["consumer_key", "consumer_secret"]);
-    }
+    let keys = keys(section);
+    let api_url = base_url(section, "api_url", X_API_URL);
+    let site_url = base_url(section, "site_url", X_SITE_URL);
+    let callback_port = callback_port(section);
     let app = || {
-        let (consumer_key, consumer_secret) = (consumer_key?.value, consumer_secret?.value);
+        let (consumer, client) = keys?;
         Some(App {
             name: name.to_owned(),
             network: network?,
             api_url: api_url?,
-            consumer_key,
-            consumer_secret,
+            site_url: site_url?,
+            consumer,
+            client,
+            callback_port: callback_port?,
         })
     };
     (network, app())
@@ -129,16 +141,72 @@ fn with_apps(section: &mut Section<'_, '_>, network: Found<NetworkKind>) -> Opti
     None
 }
 
-fn required(section: &mut Section<'_, '_>, key: &'static str) -> Option<Found<SecretSource>> {
-    let secret = source::secret(section, key);
-    section.missing(key, "X's developer portal shows it; write { env = \"NAME\" } or { file = \"PATH\" }");
-    secret
+const KEYS: [&str; 4] = ["consumer_key", "consumer_secret", "client_id", "client_secret"];
+
+/// The keys for OAuth 1.0a and those for OAuth 2.0, at least one of them; `None` if they can't be understood, which
+/// has been complained of.
+fn keys(section: &mut Section<'_, '_>) -> Option<(Option<ConsumerSources>, Option<ClientSources>)> {
+    let found = KEYS.map(|key| source::secret(section, key));
+    if !KEYS.iter().any(|key| section.wrote(key)) {
+        section.absent(
+            "has no keys: write `consumer_key` and `consumer_secret` to sign in by OAuth 1.0a, or `client_id` \
+             by OAuth 2.0; console.x.com shows them"
+                .into(),
+        );
+        return None;
+    }
+    complain_of_copies(section, &found);
+    let halved = complain_of_halves(section);
+    let unread = KEYS.iter().zip(&found).any(|(key, found)| found.is_none() && section.wrote(key));
+    if halved || unread {
+        return None;
+    }
+    let [key, secret, id, client_secret] = found.map(|found| found.map(|found| found.value));
+    let consumer = key.zip(secret).map(|(key, secret)| ConsumerSources { key, secret });
+    let client = id.map(|id| ClientSources { id, secret: client_secret });
+    Some((consumer, client))
 }
 
-fn api_url(section: &mut Section<'_, '_>) -> Option<String> {
-    let text = section.text("api_url");
+/// A client id may stand alone: an app that is a public client has no client secret.
+fn complain_of_halves(section: &mut Section<'_, '_>) -> bool {
+    let mut halved = false;
+    for (half, other) in [
+        ("consumer_key", "consumer_secret"),
+        ("consumer_secret", "consumer_key"),
+        ("client_secret", "client_id"),
+    ] {
+        if section.wrote(half) && !section.wrote(other) {
+            let remedy = format!(
+                "console.x.com shows it beside `{half}`; write {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"
+            );
+            section.missing(other, &remedy);
+            halved = true;
+        }
+    }
+    halved
+}
+
+/// The console shows four texts that look alike.
+fn complain_of_copies(section: &mut Section<'_, '_>, found: &[Option<Found<SecretSource>>; 4]) {
+    for (one, other) in [(0, 1), (2, 3), (0, 2), (1, 3)] {
+        if let (Some(first), Some(second)) = (&found[one], &found[other]) {
+            source::differ(section, first, second, [KEYS[one], KEYS[other]]);
+        }
+    }
+}
+
+/// A base URL that secrets are sent to, or where people sign in.
+fn base_url(section: &mut Section<'_, '_>, key: &'static str, default: &str) -> Option<String> {
+    let text = section.text(key);
     let Some(Found { value, line }) = text else {
-        return (!section.wrote("api_url")).then(|| X_API_URL.to_owned());
+        return (!section.wrote(key)).then(|| default.to_owned());
     };
-    url::confidential(value).map_err(|problem| section.error(Some(line), format!("`api_url` {problem}"))).ok()
+    url::confidential(value).map_err(|problem| section.error(Some(line), format!("`{key}` {problem}"))).ok()
+}
+
+fn callback_port(section: &mut Section<'_, '_>) -> Option<u16> {
+    match section.integer("callback_port", CALLBACK_PORTS) {
+        Some(port) => u16::try_from(port.value).ok(),
+        None => (!section.wrote("callback_port")).then_some(DEFAULT_CALLBACK_PORT),
+    }
 }

@@ -1,4 +1,5 @@
-//! `[bots.NAME]`: one bot, read and put together. What two bots may not share is in `rivals`.
+//! `[bots.NAME]`: one bot, read and put together. Its account is read in `account`; what two bots may not share is in
+//! `rivals`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,20 +7,17 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
+use super::account;
 use super::apps::Apps;
 use super::habits::{DEFAULT_MAX_LATE, Habits};
 use super::report::Report;
 use super::rivals::Rivals;
 use super::section::{Found, Named, Section};
-use super::source;
 use super::suggest::short;
 use super::timing::Timing;
+use crate::flock::account::{App, TokenSources};
 use crate::flock::poem::Split;
-use crate::flock::secret::SecretSource;
-use crate::flock::{App, AtEnd, Bot, BotName, NetworkKind, OnMiss, Order, Tokens};
-
-/// The longest handle on X.
-const MAX_X_HANDLE: usize = 15;
+use crate::flock::{AtEnd, Bot, BotName, NetworkKind, OnMiss, Order};
 
 /// What bots are read with.
 pub(super) struct Shared<'t> {
@@ -47,9 +45,11 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
     let bot_name = named(section, name);
     let home = home(section, apps);
     let network = home.as_ref().map(|home| home.network);
-    let account = account(section, network);
+    let account = account::handle(section, network);
     let poem = poem(section);
-    let tokens = tokens(section, network);
+    let app = home.as_ref().and_then(|home| home.app.as_deref());
+    let tokens = account::tokens(section, name, network, app);
+    let profile = account::profile(section, network);
     let habits = Habits::read(section).or(defaults);
     let schedule = timing.schedule(section, habits.timezone.unwrap_or(Tz::UTC));
     let was = was(section);
@@ -80,8 +80,11 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
         max_late: habits.max_late.unwrap_or(DEFAULT_MAX_LATE),
         max_per_hour,
         was: was.map(|found| found.value),
-        tokens: tokens
-            .map(|(token, secret)| Tokens { access_token: token.value, access_token_secret: secret.value }),
+        tokens: tokens.map(|(token, secret)| TokenSources {
+            access_token: token.value,
+            access_token_secret: secret.value,
+        }),
+        profile,
     })
 }
 
@@ -153,33 +156,6 @@ fn too_much(section: &mut Section<'_, '_>, network: Found<NetworkKind>) {
     section.error(Some(line), message);
 }
 
-/// The handle without `@`.
-fn account(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option<Found<String>> {
-    let Found { value, line } = section.text("account")?;
-    let handle = value.strip_prefix('@').unwrap_or(value);
-    match network? {
-        NetworkKind::X if !is_x_handle(handle) => {
-            let message = format!(
-                "`account` must be a handle on X: 1 to {MAX_X_HANDLE} letters, digits and `_`, not \"{}\"",
-                short(value)
-            );
-            section.error(Some(line), message);
-            None
-        }
-        NetworkKind::X => Some(Found { value: handle.to_owned(), line }),
-        network @ (NetworkKind::Feed | NetworkKind::Paper) => {
-            section.warning(Some(line), format!("`account` means nothing on network {network}: remove it"));
-            None
-        }
-    }
-}
-
-/// X's own rule for handles.
-fn is_x_handle(handle: &str) -> bool {
-    (1..=MAX_X_HANDLE).contains(&handle.len())
-        && handle.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
 fn poem(section: &mut Section<'_, '_>) -> Option<Found<PathBuf>> {
     let poem = section.path("poem");
     section.missing("poem", "write the file to post from, like \"poems/walt.txt\"");
@@ -195,30 +171,4 @@ fn was(section: &mut Section<'_, '_>) -> Option<Found<BotName>> {
             None
         }
     }
-}
-
-/// The access token and its secret.
-pub(super) type FoundTokens = (Found<SecretSource>, Found<SecretSource>);
-
-fn tokens(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option<FoundTokens> {
-    const KEYS: [&str; 2] = ["access_token", "access_token_secret"];
-    let found = KEYS.map(|key| source::secret(section, key));
-    match network? {
-        NetworkKind::X => {
-            let remedy = "X's developer console makes one for each account";
-            KEYS.iter().for_each(|key| section.missing(key, remedy));
-        }
-        network @ (NetworkKind::Feed | NetworkKind::Paper) => {
-            let written =
-                KEYS.iter().zip(&found).filter_map(|(key, found)| Some((key, found.as_ref()?.line)));
-            for (key, line) in written {
-                section.error(Some(line), format!("network {network} needs no `{key}`: remove it"));
-            }
-            return None;
-        }
-    }
-    let [token, secret] = found;
-    let (token, secret) = (token?, secret?);
-    source::differ(section, &token, &secret, KEYS);
-    Some((token, secret))
 }

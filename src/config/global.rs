@@ -1,4 +1,5 @@
-//! The tables that there is one of: `[flock]`, where the ledger is, and `[web]`, how the daemon is reached.
+//! The tables that there is one of: `[flock]`, where the ledger is, `[vault]`, where the key of its sealed part is, and
+//! `[web]`, how the daemon is reached.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -6,14 +7,17 @@ use std::path::Path;
 use chrono_tz::Tz;
 
 use super::section::{Found, Section};
-use super::url;
-use crate::flock::Web;
+use super::{source, url};
+use crate::flock::{KeySource, Web};
 
 /// Where the daemon listens if nothing else is said: only this machine reaches it.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
 
 /// The ledger's file if nothing else is said.
 const DEFAULT_LEDGER: &str = "flock.db";
+
+/// The vault's key, in the ledger's folder, if nothing else is said: that folder is one that the daemon can write to.
+const DEFAULT_KEY_FILE: &str = "flock.key";
 
 /// Where the ledger is, as `sqlite:PATH`, and the zone of all schedules if one is named.
 pub(super) fn flock(section: &mut Section<'_, '_>) -> (Option<String>, Option<Tz>) {
@@ -56,6 +60,25 @@ fn resolved(base: &Path, file: &str) -> Result<String, &'static str> {
     let path = base.join(file);
     let path = path.to_str().ok_or("lies in a folder whose name is not UTF-8: name a file elsewhere")?;
     Ok(format!("sqlite:{path}"))
+}
+
+/// Where the key is with which tokens are sealed in this ledger.
+pub(super) fn vault(section: &mut Section<'_, '_>, database: Option<&str>) -> Option<KeySource> {
+    let file = section.path("key_file");
+    let key = source::from_outside(section, "key", "key_file");
+    match (section.wrote("key_file"), section.line_of("key")) {
+        (true, Some(line)) => {
+            section.error(Some(line), "has both `key_file` and `key`: remove one");
+            None
+        }
+        (true, None) => Some(KeySource::File(file?.value)),
+        (false, Some(_)) => Some(KeySource::Elsewhere(key?.value)),
+        (false, None) => {
+            let ledger = database?;
+            let ledger = Path::new(ledger.strip_prefix("sqlite:").unwrap_or(ledger));
+            Some(KeySource::File(ledger.with_file_name(DEFAULT_KEY_FILE)))
+        }
+    }
 }
 
 /// How the daemon's web server is reached.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::bots::FoundTokens;
+use super::account::FoundTokens;
 use super::section::{Found, Named, Section};
 use super::suggest::short;
 use crate::flock::secret::SecretSource;

@@ -51,18 +51,16 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// A text that is not empty and has no control characters.
     pub(super) fn text(&mut self, key: &'static str) -> Option<Found<&'t str>> {
-        let Found { value, line } = self.value(key)?;
-        let Some(text) = value.as_str() else {
-            self.mistyped(key, "a text in quotes", value, line);
-            return None;
-        };
-        match problem_of(text) {
-            None => Some(Found { value: text, line }),
-            Some(problem) => {
-                self.error(Some(line), format!("`{key}` {problem}"));
-                None
-            }
-        }
+        let found = self.quoted(key)?;
+        self.unless(problem_of(found.value), key, found)
+    }
+
+    /// A text that may be empty and may have line breaks, white space at its ends removed.
+    pub(super) fn prose(&mut self, key: &'static str) -> Option<Found<String>> {
+        let Found { value, line } = self.quoted(key)?;
+        let prose = value.replace("\r\n", "\n").trim().to_owned();
+        let problem = length_of(&prose).or_else(|| control_in(prose.chars().filter(|c| *c != '\n')));
+        self.unless(problem, key, Found { value: prose, line })
     }
 
     /// A whole number within `range`.
@@ -139,7 +137,9 @@ impl<'t, 'r> Section<'t, 'r> {
     pub(super) fn table(&mut self, key: &'static str) -> Option<Found<&'t DeTable<'t>>> {
         let Found { value, line } = self.value(key)?;
         let Some(table) = value.as_table() else {
-            self.mistyped(key, &format!("a table: write [{key}] on a line of its own"), value, line);
+            let header = if self.path.is_empty() { key.into() } else { format!("{}.{key}", self.path) };
+            let expect = format!("a table: write [{}] on a line of its own", short(&header));
+            self.mistyped(key, &expect, value, line);
             return None;
         };
         Some(Found { value: table, line })
@@ -224,6 +224,21 @@ impl<'t, 'r> Section<'t, 'r> {
         self.report.places.add(self.path, self.line, written.collect());
     }
 
+    fn quoted(&mut self, key: &'static str) -> Option<Found<&'t str>> {
+        let Found { value, line } = self.value(key)?;
+        let text = value.as_str().map(|value| Found { value, line });
+        if text.is_none() {
+            self.mistyped(key, "a text in quotes", value, line);
+        }
+        text
+    }
+
+    fn unless<T>(&mut self, problem: Option<String>, key: &str, found: Found<T>) -> Option<Found<T>> {
+        let Some(problem) = problem else { return Some(found) };
+        self.error(Some(found.line), format!("`{key}` {problem}"));
+        None
+    }
+
     fn labelled(&self, message: &str) -> String {
         if self.label.is_empty() { message.to_owned() } else { format!("{}: {message}", self.label) }
     }
@@ -266,9 +281,15 @@ pub(super) fn problem_of(text: &str) -> Option<String> {
     if text.trim().is_empty() {
         return Some("is empty: write something, or remove the key".into());
     }
-    if text.len() > MAX_TEXT {
-        return Some(format!("has {} bytes, {MAX_TEXT} is the most: shorten it", text.len()));
-    }
-    let control = text.chars().find(|c| c.is_control())?;
+    length_of(text).or_else(|| control_in(text.chars()))
+}
+
+fn length_of(text: &str) -> Option<String> {
+    let length = text.len();
+    (length > MAX_TEXT).then(|| format!("has {length} bytes, {MAX_TEXT} is the most: shorten it"))
+}
+
+fn control_in(mut text: impl Iterator<Item = char>) -> Option<String> {
+    let control = text.find(|c| c.is_control())?;
     Some(format!("holds the control character U+{:04X}: remove it", u32::from(control)))
 }

@@ -26,6 +26,35 @@ pub(super) fn secret(section: &mut Section<'_, '_>, key: &'static str) -> Option
     source.map(|value| Found { value, line })
 }
 
+/// Where a secret comes from that has a key of its own for files, and no place in `flock.toml` at all.
+pub(super) fn from_outside(
+    section: &mut Section<'_, '_>,
+    key: &'static str,
+    file_key: &str,
+) -> Option<Found<SecretSource>> {
+    let Found { value, line } = section.value(key)?;
+    let ways = "{ env = \"NAME\" } or { credential = \"NAME\" }";
+    let source = match value {
+        DeValue::Table(table) => elsewhere(section, key, table, line)?,
+        DeValue::String(_) => {
+            let message = format!(
+                "`{key}` does not belong in this file: write {ways}, or name a file with `{file_key}`"
+            );
+            section.error(Some(line), message);
+            return None;
+        }
+        other => {
+            section.mistyped(key, ways, other, line);
+            return None;
+        }
+    };
+    if matches!(source, SecretSource::File(_)) {
+        section.error(Some(line), format!("`{key}` takes no `file`: write {file_key} = \"PATH\" instead"));
+        return None;
+    }
+    Some(Found { value: source, line })
+}
+
 fn literal(section: &mut Section<'_, '_>, key: &str, text: &str, line: usize) -> Option<SecretSource> {
     if let Some(problem) = problem_of(text) {
         section.error(Some(line), format!("`{key}` {problem}"));

@@ -179,14 +179,17 @@ fn first_headers(text: &str, slips: &[Slip<'_>]) -> HashMap<String, usize> {
 fn twice(header: &str, firsts: &HashMap<String, usize>) -> String {
     let first = firsts.get(header).map_or(String::new(), |line| format!(", first on line {line}"));
     match header.split_once('.') {
-        Some(("bots", name)) => format!("bot {} is defined twice{first}: rename one", short(name)),
+        Some(("bots", name)) if !name.contains('.') => {
+            format!("bot {} is defined twice{first}: rename one", short(name))
+        }
         Some(("apps", name)) => format!("app {} is defined twice{first}: rename one", short(name)),
         _ => format!("[{}] is written twice{first}: write its keys in one place", short(header)),
     }
 }
 
 fn bad_header(header: &str, error: &str) -> String {
-    let name = header.split_once('.').filter(|(table, _)| *table == "bots").map(|(_, name)| name);
+    let mut parts = header.split('.');
+    let name = parts.next().filter(|table| *table == "bots").and_then(|_| parts.next());
     match name.map(str::parse::<BotName>) {
         Some(Err(bad_name)) => bad_name.to_string(),
         _ => format!("[{}] is not a table's name: write [bots.NAME], say ({error})", short(header)),

@@ -22,6 +22,11 @@ pub fn log(event: &Event) {
         Event::Released(post) => {
             tracing::warn!(bot = %post.bot, post = %post.id, slot = slot(post), "released: {}", reason(post));
         }
+        Event::Deleted(post) => {
+            tracing::info!(bot = %post.bot, post = %post.id, "taken back: {}", quoted(post));
+        }
+        Event::NotSignedIn { bot, reason } => tracing::warn!(%bot, "{reason}"),
+        Event::Renewed { bot } => tracing::info!(%bot, "its tokens were renewed"),
         Event::Missed { bot, slots } => tracing::warn!(%bot, slots, "slots were missed and will not fire"),
         Event::Exhausted { bot, remedy } => tracing::warn!(%bot, "the poem is exhausted: {remedy}"),
         Event::RoundBegun { bot, round } => tracing::info!(%bot, round, "the poem begins again"),

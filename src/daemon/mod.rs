@@ -1,6 +1,7 @@
 //! Wiring: configuration, ledger, networks, engine and web server, until told to stop. Nothing is decided
 //! here.
 
+pub mod accounts;
 pub mod log;
 mod members;
 
@@ -13,10 +14,12 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::config::secret;
 use crate::engine::Engine;
-use crate::flock::Flock;
 use crate::flock::event::{Events, Listener};
+use crate::flock::{Flock, KeySource};
 use crate::store::sqlite::Sqlite;
+use crate::store::vault::{Vault, VaultKey};
 use crate::store::{Answer, Store, StoreError, Want, Wish};
 use crate::web::{self, Site};
 
@@ -142,6 +145,17 @@ pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Resu
     Ok(answer?)
 }
 
+/// The vault in this ledger, with the key that `flock.toml` names. Nothing is read yet.
+fn vault(flock: &Flock, store: &Arc<dyn Store>) -> Vault {
+    let key = match &flock.vault_key {
+        KeySource::File(path) => VaultKey::File(path.clone()),
+        KeySource::Elsewhere(source) => {
+            VaultKey::Given(secret::resolve(source).map_err(|error| format!("[vault] key: {error}")))
+        }
+    };
+    Vault::new(store.clone(), key)
+}
+
 fn engine(
     flock: &Flock,
     clock: Arc<dyn Clock>,
@@ -151,5 +165,6 @@ fn engine(
     on_paper: bool,
 ) -> Result<Engine, DaemonError> {
     let members = members::members(flock, &clock, on_paper).map_err(DaemonError::Client)?;
-    Ok(Engine::new(store.clone(), clock, Events::new(listeners), dice, members))
+    let vault = Arc::new(vault(flock, store));
+    Ok(Engine::new(store.clone(), vault, clock, Events::new(listeners), dice, members))
 }

@@ -5,13 +5,13 @@
 
 use chrono::{DateTime, Utc};
 
+use super::session::{self, Ready};
 use super::{Engine, Member, govern, record};
-use crate::flock::event::Event;
+use crate::flock::AtEnd;
 use crate::flock::pick::{self, History};
 use crate::flock::poem::{LineId, Poem};
-use crate::flock::post::{Post, PostId, Why};
-use crate::flock::{Account, AtEnd};
-use crate::net::{self, Setback};
+use crate::flock::post::{Move, Post, PostId, Why};
+use crate::net::{self, Outcome, Setback};
 use crate::store::{Beginning, Draft, Standing, StoreError};
 
 /// What calls for a post: a slot, or a person.
@@ -63,7 +63,7 @@ pub(super) async fn fire(
     if let Some(why) = govern::flood(&member.bot, standing) {
         return give_up(engine, member, occasion, why).await;
     }
-    let ready = ready(engine, member, standing.account.as_ref()).await?;
+    let ready = session::ready(engine, member, standing.account.as_ref()).await?;
     loop {
         let content = match choose(engine, member, standing, occasion).await? {
             Choice::Content(content) => content,
@@ -76,36 +76,44 @@ pub(super) async fn fire(
             (Err(StoreError::LineTaken), _) => continue,
             (Err(StoreError::SlotTaken | StoreError::PostOpen), _) => Ok(Fired::Elsewhere),
             (Err(error), _) => Err(error),
-            (Ok(post), Ok(account)) => {
-                Ok(Fired::Post(Box::new(send(engine, member, post, account.as_ref()).await)))
-            }
+            (Ok(post), Ok(ready)) => Ok(Fired::Post(Box::new(send(engine, member, post, ready).await))),
             (Ok(post), Err(_)) => Ok(Fired::Post(Box::new(engine.told(post)))),
         };
     }
 }
 
 /// Makes the one attempt that the ledger has just been told of, and records what came of it.
-pub(super) async fn send(engine: &Engine, member: &Member, post: Post, account: Option<&Account>) -> Post {
-    let outcome = member.network.send(&post, account).await;
-    record::record(engine, member, post, outcome).await
+pub(super) async fn send(engine: &Engine, member: &Member, post: Post, ready: &Ready) -> Post {
+    match member.network.send(&post, &ready.session).await {
+        Outcome::NotAccepted(setback) if setback.stale && ready.renewable() => {
+            once_more(engine, member, post, ready, &setback).await
+        }
+        outcome => record::record(engine, member, post, outcome).await,
+    }
 }
 
-/// Makes sure that the bot may post as the account it should.
-pub(super) async fn ready(
-    engine: &Engine,
-    member: &Member,
-    known: Option<&Account>,
-) -> Result<Result<Option<Account>, Setback>, StoreError> {
-    match member.network.prepare(known).await {
-        Err(setback) => Ok(Err(setback)),
-        Ok(None) => Ok(Ok(known.cloned())),
-        Ok(Some(account)) => {
-            let bot = member.bot.name.clone();
-            engine.store.remember(&bot, &account).await?;
-            engine.events.tell(&Event::SignedIn { bot, handle: account.handle.clone() });
-            Ok(Ok(Some(account)))
+/// Renews the tokens that were not accepted, and makes the attempt with the new ones. Meanwhile the post is
+/// planned, so that whatever happens to us it is clear that nothing is out there.
+async fn once_more(engine: &Engine, member: &Member, post: Post, ready: &Ready, setback: &Setback) -> Post {
+    let post = record::put_back(engine, member, post, setback).await;
+    let sent = async {
+        match session::renew(engine, member, ready).await? {
+            Ok(ready) => {
+                let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
+                let outcome = member.network.send(&post, &ready.session).await;
+                Ok::<_, StoreError>(record::record(engine, member, post, outcome).await)
+            }
+            Err(setback) => {
+                let step = record::set_back(engine, member, &post, &setback);
+                engine.advance(&post, &step).await
+            }
         }
-    }
+    };
+    sent.await.unwrap_or_else(|error| {
+        // It is planned and due: the bot's next turn goes on with it.
+        engine.ledger_trouble(Some(&member.bot.name), &error);
+        post
+    })
 }
 
 async fn choose(
@@ -156,7 +164,7 @@ fn beginning(
     engine: &Engine,
     member: &Member,
     occasion: &Occasion,
-    ready: &Result<Option<Account>, Setback>,
+    ready: &Result<Ready, Setback>,
 ) -> Beginning {
     let Err(setback) = ready else { return Beginning::Sending };
     let times = occasion.slot.map(|_| (occasion.due_at, engine.clock.now()));

@@ -7,8 +7,10 @@
 mod due;
 mod fire;
 mod govern;
+pub mod keeper;
 mod record;
 mod run;
+mod session;
 mod turn;
 mod wish;
 
@@ -21,17 +23,21 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use crate::clock::Clock;
+use crate::flock::account::Tokens;
 use crate::flock::event::{Event, Events};
 use crate::flock::poem::Poem;
 use crate::flock::post::{Cause, Move, Post, PostId, Why};
 use crate::flock::{Bot, BotName};
 use crate::net::{self, Network};
 use crate::shelf::Shelf;
+use crate::store::vault::Vault;
 use crate::store::{Entry, Standing, Store, StoreError};
+use keeper::Keeper;
 
 /// What the engine works with. Everything it needs from the world is handed in.
 pub struct Engine {
     store: Arc<dyn Store>,
+    keeper: Keeper,
     shelf: Shelf,
     clock: Arc<dyn Clock>,
     events: Events,
@@ -45,21 +51,29 @@ pub struct Member {
     pub bot: Arc<Bot>,
     /// Its client.
     pub network: Arc<dyn Network>,
+    /// The tokens that `flock.toml` gives it, which win over those in the vault.
+    pub given: Option<Tokens>,
     told_exhausted: AtomicBool,
     told_round: AtomicU32,
 }
 
 impl Member {
-    /// A bot with its client.
+    /// A bot with its client. If the client signs, its tokens are in the vault.
     pub fn new(bot: Arc<Bot>, network: Arc<dyn Network>) -> Self {
-        Self { bot, network, told_exhausted: AtomicBool::new(false), told_round: AtomicU32::new(0) }
+        Self::with_tokens(bot, network, None)
+    }
+
+    /// A bot with its client, and the tokens that `flock.toml` gives it, if it does.
+    pub fn with_tokens(bot: Arc<Bot>, network: Arc<dyn Network>, given: Option<Tokens>) -> Self {
+        Self { bot, network, given, told_exhausted: AtomicBool::new(false), told_round: AtomicU32::new(0) }
     }
 }
 
 impl Engine {
-    /// An engine for these bots.
+    /// An engine for these bots, whose tokens are in `vault` unless they were given.
     pub fn new(
         store: Arc<dyn Store>,
+        vault: Arc<Vault>,
         clock: Arc<dyn Clock>,
         events: Events,
         dice: StdRng,
@@ -68,7 +82,8 @@ impl Engine {
         let by_name = |member: Member| (member.bot.name.clone(), Arc::new(member));
         let shelf = Shelf::new(clock.clone());
         let members = members.into_iter().map(by_name).collect();
-        Self { store, shelf, clock, events, dice: Mutex::new(dice), members }
+        let keeper = Keeper::new(store.clone(), vault, clock.clone(), events.clone());
+        Self { store, keeper, shelf, clock, events, dice: Mutex::new(dice), members }
     }
 
     /// Makes the flock known to the ledger, and takes over what the last holder left half done.

@@ -20,22 +20,36 @@ const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 /// this goes on trying: the result is known only here.
 pub(super) async fn record(engine: &Engine, member: &Member, post: Post, outcome: Outcome) -> Post {
     loop {
-        let judged = judge(engine, member, &post, &outcome).await;
-        let recorded = match judged {
+        let recorded = match judge(engine, member, &post, &outcome).await {
             Ok(step) => engine.store.advance(post.id, &step, engine.clock.now()).await,
             Err(error) => Err(error),
         };
-        let error = match recorded {
+        match recorded {
             Ok(post) => return engine.told(post),
-            Err(error) => error,
-        };
-        engine.ledger_trouble(Some(&member.bot.name), &error);
-        if matches!(error, StoreError::IllegalMove { .. } | StoreError::NotFound(_)) {
-            // The ledger has gone on without us: the bot's next turn sees what it has.
-            return post;
+            Err(error) if is_over(engine, member, &error) => return post,
+            Err(_) => engine.clock.sleep(PAUSE).await,
         }
-        engine.clock.sleep(PAUSE).await;
     }
+}
+
+/// Records that an attempt was provably not accepted and that another follows at once, in the same way.
+pub(super) async fn put_back(engine: &Engine, member: &Member, post: Post, setback: &Setback) -> Post {
+    loop {
+        let now = engine.clock.now();
+        let step = Move::Return { why: setback.why.clone(), retry_at: now, answered: setback.answered };
+        match engine.store.advance(post.id, &step, now).await {
+            Ok(post) => return engine.told(post),
+            Err(error) if is_over(engine, member, &error) => return post,
+            Err(_) => engine.clock.sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Tells of the ledger's trouble. Whether there is nothing left to record: the ledger has gone on without us,
+/// and the bot's next turn sees what it has.
+fn is_over(engine: &Engine, member: &Member, error: &StoreError) -> bool {
+    engine.ledger_trouble(Some(&member.bot.name), error);
+    matches!(error, StoreError::IllegalMove { .. } | StoreError::NotFound(_))
 }
 
 async fn judge(engine: &Engine, member: &Member, post: &Post, outcome: &Outcome) -> Result<Move, StoreError> {
@@ -62,7 +76,7 @@ async fn refused(engine: &Engine, member: &Member, post: &Post, reason: &str) ->
         return Ok(Move::Refuse(Why::new(Cause::Text, reason)));
     }
     let sentence = format!("it has refused {REFUSALS} texts in a row, so it is hardly the text: {reason}");
-    let setback = Setback { why: Why::new(Cause::App, sentence), retry_at: None, answered: true };
+    let setback = Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, sentence)) };
     Ok(set_back(engine, member, post, &setback))
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::turn::{self, Wake};
-use super::{Engine, Member};
+use super::{Engine, Member, session};
 use crate::flock::BotName;
 use crate::flock::event::Event;
 use crate::flock::post::PostId;
@@ -105,8 +105,9 @@ impl Work {
     async fn run(&mut self, shutdown: impl Future<Output = ()>) {
         let (engine, clock) = (self.engine.clone(), self.engine.clock.clone());
         for seat in &self.seats {
-            // Whatever is wrong with a poem is told now, and not when its bot's first slot comes in a month.
+            // Whatever is wrong with a poem or a sign-in is told now, and not when the first slot comes in a month.
             let _ = engine.poem(&seat.member.bot).await;
+            session::tell_if_signed_out(&engine, &seat.member).await;
         }
         engine.events.tell(&Event::Started { bots: self.seats.len() });
         for at in 0..self.seats.len() {

@@ -5,9 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::due::{self, Due};
 use super::fire::{self, Fired, Occasion};
-use super::{Engine, Member, record};
+use super::{Engine, Member, record, session};
 use crate::flock::post::{Cause, Move, Post, State, Why};
-use crate::net::Sight;
+use crate::net::{Session, Sight};
 use crate::store::{Standing, StoreError};
 
 /// When to look at a bot again; `None` if only a person can change anything.
@@ -91,11 +91,19 @@ async fn resume(
         State::Planned if now > due::deadline(&member.bot, post.due_at) => {
             release_late(engine, &post).await?
         }
-        State::Planned if post.retry_at.is_some_and(|at| at > now) => return Ok(post.retry_at),
+        State::Planned if post.retry_at.is_some_and(|at| at > now) && !mended(standing, &post) => {
+            return Ok(post.retry_at);
+        }
         State::Planned => again(engine, member, standing, post).await?,
         _ => lost(engine, &post).await?,
     };
     Ok(after_post(engine, member, &post, standing.considered))
+}
+
+/// Whether what the post waits for has been mended since: the bot was signed in anew.
+fn mended(standing: &Standing, post: &Post) -> bool {
+    let waits_for_sign_in = post.cause.is_some_and(Cause::ends_with_sign_in);
+    waits_for_sign_in && standing.signed_in_at.is_some_and(|at| at > post.moved_at)
 }
 
 /// Makes another attempt with a planned post.
@@ -105,14 +113,14 @@ async fn again(
     standing: &Standing,
     post: Post,
 ) -> Result<Post, StoreError> {
-    match fire::ready(engine, member, standing.account.as_ref()).await? {
+    match session::ready(engine, member, standing.account.as_ref()).await? {
         Err(setback) => {
             let step = record::set_back(engine, member, &post, &setback);
             engine.advance(&post, &step).await
         }
-        Ok(account) => {
+        Ok(ready) => {
             let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
-            Ok(fire::send(engine, member, post, account.as_ref()).await)
+            Ok(fire::send(engine, member, post, &ready).await)
         }
     }
 }
@@ -137,7 +145,7 @@ async fn mend(engine: &Engine, member: &Member, post: Post) -> Result<Wake, Stor
         // The bot has moved, and its new network knows nothing of the old one.
         return Ok(None);
     }
-    match member.network.look(&post).await {
+    match member.network.look(&post, &Session::default()).await {
         Sight::CannotTell => Ok(None),
         Sight::NotThere => {
             let cause = post.cause.unwrap_or(Cause::Silence);

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::fire::{self, Fired, Occasion};
-use super::{Engine, turn};
+use super::{Engine, session, turn};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::net;
 use crate::store::{Answer, StoreError, Want, Wish};
@@ -22,12 +22,25 @@ impl Engine {
         let answer = match &wish.what {
             Want::Post { bot, text } => post(self, wish, bot, text.as_deref()).await?,
             Want::Settle { post, posted, .. } => settle(self, post, *posted).await?,
+            Want::Delete { post, .. } => delete(self, post).await?,
+            Want::SignedIn { bot } => signed_in(self, bot),
             Want::NotUnderstood => {
                 refused("this flockd does not know that wish: restart the daemon with the newer one")
             }
         };
         self.store.answer(wish.id, &answer).await?;
         Ok(answer)
+    }
+}
+
+/// Tokens are read from the vault whenever they are needed, so there is nothing to do but to look at the bot
+/// at once; whoever granted the wish does that.
+fn signed_in(engine: &Engine, bot: &str) -> Answer {
+    match engine.member(bot) {
+        Some(_) => {
+            Answer { done: true, message: "the daemon signs with the new tokens".to_owned(), post: None }
+        }
+        None => unknown_bot(bot),
     }
 }
 
@@ -38,7 +51,7 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
         return Ok(report(&if sending { turn::lost(engine, &post).await? } else { post }));
     }
     let Some(member) = engine.member(bot) else {
-        return Ok(refused(&format!("the daemon knows no bot {bot}: restart it after changing flock.toml")));
+        return Ok(unknown_bot(bot));
     };
     let now = engine.clock.now();
     if now - last_wished(engine, wish).await? > STALE {
@@ -64,6 +77,33 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
 async fn last_wished(engine: &Engine, wish: &Wish) -> Result<DateTime<Utc>, StoreError> {
     let open = engine.store.open_wishes().await?;
     Ok(open.iter().find(|open| open.id == wish.id).unwrap_or(wish).made_at)
+}
+
+/// Takes a post back from the network, then says so in the ledger. If only the first comes to pass it can be
+/// asked again: what is gone already is as good as deleted.
+async fn delete(engine: &Engine, id: &str) -> Result<Answer, StoreError> {
+    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(&format!("{id} is no post id"))) };
+    let Some(post) = engine.store.post(id).await? else {
+        return Ok(refused(&format!("there is no post {id}")));
+    };
+    if post.state != State::Posted {
+        let state = post.state;
+        return Ok(refused(&format!("post {id} is {state}: only a posted one can be taken back")));
+    }
+    let Some(member) = engine.member(post.bot.as_str()).filter(|member| member.bot.network == post.network)
+    else {
+        let (bot, network) = (&post.bot, post.network);
+        return Ok(refused(&format!(
+            "flock.toml has no bot {bot} on {network}: delete the post there by hand"
+        )));
+    };
+    let standing = engine.standing(member, engine.clock.now()).await?;
+    if let Err(setback) = session::delete(engine, member, &post, standing.account.as_ref()).await? {
+        return Ok(refused(&format!("not deleted: {setback}")));
+    }
+    let post = engine.advance(&post, &Move::Delete).await?;
+    let message = "deleted; its line stays used".to_owned();
+    Ok(Answer { done: true, message, post: Some(post.id.to_string()) })
 }
 
 async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, StoreError> {
@@ -103,6 +143,10 @@ fn report(post: &Post) -> Answer {
         state => (false, format!("{state}: {reason}")),
     };
     Answer { done, message, post: Some(post.id.to_string()) }
+}
+
+fn unknown_bot(bot: &str) -> Answer {
+    refused(&format!("the daemon knows no bot {bot}: restart it after changing flock.toml"))
 }
 
 fn refused(message: &str) -> Answer {

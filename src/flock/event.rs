@@ -26,6 +26,8 @@ pub enum Event {
     Doubted(Post),
     /// Given up.
     Released(Post),
+    /// Taken back from the network.
+    Deleted(Post),
     /// Slots passed without the daemon and will not fire.
     Missed {
         /// Whose.
@@ -81,6 +83,18 @@ pub enum Event {
         /// Its handle there.
         handle: String,
     },
+    /// A bot has no tokens that it could sign with.
+    NotSignedIn {
+        /// Which bot.
+        bot: BotName,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A bot's tokens were renewed, and are kept.
+    Renewed {
+        /// Which bot.
+        bot: BotName,
+    },
     /// The ledger could not be read or written; the bot is tried again soon.
     LedgerTrouble {
         /// For which bot; `None` for the whole flock.
@@ -119,7 +133,8 @@ impl Event {
             State::Planned => Some(Self::Returned(post)),
             State::Unknown => Some(Self::Doubted(post)),
             State::Released => Some(Self::Released(post)),
-            State::Sending | State::Deleted => None,
+            State::Deleted => Some(Self::Deleted(post)),
+            State::Sending => None,
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Nothing here does I/O, waits, reads the time or draws its own random numbers; all that is handed in.
 //! What a poem is stands in [`poem`], which line comes next in [`pick`], when in [`schedule`], what may
-//! happen to a post in [`post`], what others hear of it in [`event`].
+//! happen to a post in [`post`], what others hear of it in [`event`], who a bot is on its network in [`account`].
 
+pub mod account;
 pub mod event;
 pub mod pick;
 pub mod poem;
@@ -20,15 +21,18 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use account::{App, Profile, TokenSources};
 use poem::Split;
 use schedule::Schedule;
-use secret::{Secret, SecretSource};
+use secret::SecretSource;
 
 /// All the bots of one configuration, with what they share.
 #[derive(Debug, Clone)]
 pub struct Flock {
     /// Where the ledger is: `sqlite:PATH`, with an absolute or already resolved path.
     pub database: String,
+    /// Where the key of the vault is.
+    pub vault_key: KeySource,
     /// How the daemon's own web server is reached.
     pub web: Web,
     /// The bots, in the order of the file.
@@ -40,6 +44,15 @@ impl Flock {
     pub fn bot(&self, name: &str) -> Option<&Arc<Bot>> {
         self.bots.iter().find(|bot| bot.name.as_str() == name)
     }
+}
+
+/// Where the key is with which tokens are sealed in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// In a file of flockd's own, which makes it when it is first needed.
+    File(PathBuf),
+    /// Given from outside.
+    Elsewhere(SecretSource),
 }
 
 /// The daemon's web server.
@@ -100,8 +113,10 @@ pub struct Bot {
     pub max_per_hour: u32,
     /// The name it had before: its history goes with it.
     pub was: Option<BotName>,
-    /// The user's tokens, when `flock.toml` has them.
-    pub tokens: Option<Tokens>,
+    /// The account's tokens, when `flock.toml` has them; they win over those that `enroll` kept.
+    pub tokens: Option<TokenSources>,
+    /// How its account is to look.
+    pub profile: Profile,
 }
 
 impl Bot {
@@ -112,54 +127,6 @@ impl Bot {
             AtEnd::Again => "no line of the poem fits the network: shorten some",
         }
     }
-}
-
-/// A registration under which bots sign in to one network.
-#[derive(Debug, Clone)]
-pub struct App {
-    /// Its name in `flock.toml`.
-    pub name: String,
-    /// The network it belongs to.
-    pub network: NetworkKind,
-    /// The network's base URL, without a slash at the end.
-    pub api_url: String,
-    /// OAuth 1.0a consumer key.
-    pub consumer_key: SecretSource,
-    /// OAuth 1.0a consumer secret.
-    pub consumer_secret: SecretSource,
-}
-
-/// An OAuth 1.0a access token and its secret, as `flock.toml` names them.
-#[derive(Debug, Clone)]
-pub struct Tokens {
-    /// The access token.
-    pub access_token: SecretSource,
-    /// Its secret.
-    pub access_token_secret: SecretSource,
-}
-
-/// Tokens and keys at hand, ready to sign with.
-#[derive(Debug, Clone)]
-pub struct Credentials {
-    /// OAuth 1.0a consumer key.
-    pub consumer_key: Secret,
-    /// OAuth 1.0a consumer secret.
-    pub consumer_secret: Secret,
-    /// The bot's access token.
-    pub access_token: Secret,
-    /// The access token's secret.
-    pub access_token_secret: Secret,
-}
-
-/// Who a bot is on its network.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// The network's own id of the account.
-    pub id: String,
-    /// The handle, without `@`.
-    pub handle: String,
-    /// Which credentials this was learnt with: a digest, so that new tokens are looked at anew.
-    pub learnt_with: String,
 }
 
 /// A bot's name: 1 to 64 ASCII letters, digits, `-` and `_`, so that it is at home in a URL, a file name

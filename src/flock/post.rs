@@ -78,7 +78,12 @@ super::words! {
 impl Cause {
     /// Whether a person has to mend something before the bot can post again.
     pub const fn suspends(self) -> bool {
-        matches!(self, Self::SignIn | Self::Account | Self::App | Self::Credits | Self::Poem)
+        self.ends_with_sign_in() || matches!(self, Self::Credits | Self::Poem)
+    }
+
+    /// Whether signing in anew shows that it is mended: that proves account, access and app.
+    pub const fn ends_with_sign_in(self) -> bool {
+        matches!(self, Self::SignIn | Self::Account | Self::App)
     }
 }
 
@@ -178,6 +183,8 @@ pub struct Post {
     pub retry_at: Option<DateTime<Utc>>,
     /// When it came to rest, or became unknown.
     pub settled_at: Option<DateTime<Utc>>,
+    /// When the last thing that happened to it was written down.
+    pub moved_at: DateTime<Utc>,
 }
 
 /// One move of a post from state to state, with what is recorded on the way.
@@ -209,6 +216,8 @@ pub enum Move {
     Doubt(Why),
     /// Given up before sending, or after it was clear that nothing was accepted.
     Release(Why),
+    /// It was posted, and is taken back.
+    Delete,
 }
 
 /// Why a post did not go out: a word for programs and a sentence for people.
@@ -237,6 +246,7 @@ impl Move {
             Self::Return { .. } => State::Planned,
             Self::Doubt(_) => State::Unknown,
             Self::Release(_) => State::Released,
+            Self::Delete => State::Deleted,
         }
     }
 
@@ -244,7 +254,7 @@ impl Move {
     pub const fn why(&self) -> Option<&Why> {
         match self {
             Self::Refuse(why) | Self::Return { why, .. } | Self::Doubt(why) | Self::Release(why) => Some(why),
-            Self::Send | Self::Post { .. } => None,
+            Self::Send | Self::Post { .. } | Self::Delete => None,
         }
     }
 }

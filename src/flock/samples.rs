@@ -26,6 +26,7 @@ pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
         max_per_hour: 60,
         was: None,
         tokens: None,
+        profile: super::account::Profile::default(),
     }
 }
 
@@ -53,5 +54,6 @@ pub(crate) fn post(bot: &str, at: DateTime<Utc>, text: &str) -> Post {
         sent_at: Some(at),
         retry_at: None,
         settled_at: Some(at + TimeDelta::seconds(1)),
+        moved_at: at + TimeDelta::seconds(1),
     }
 }

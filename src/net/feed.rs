@@ -5,9 +5,10 @@
 
 use async_trait::async_trait;
 
-use super::{Misfit, Network, Outcome, Setback, Sight};
+use super::{Misfit, Network, Outcome, Session, Setback, Sight};
+use crate::flock::NetworkKind;
+use crate::flock::account::Account;
 use crate::flock::post::Post;
-use crate::flock::{Account, NetworkKind};
 
 /// The most characters of an entry: far more than any poem's line, little enough for any feed reader.
 const MAX: usize = 10_000;
@@ -27,11 +28,11 @@ impl Feed {
 
 #[async_trait]
 impl Network for Feed {
-    async fn prepare(&self, _known: Option<&Account>) -> Result<Option<Account>, Setback> {
+    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Setback> {
         Ok(None)
     }
 
-    async fn send(&self, post: &Post, _account: Option<&Account>) -> Outcome {
+    async fn send(&self, post: &Post, _session: &Session) -> Outcome {
         let id = post.id;
         Outcome::Posted {
             remote_id: format!("urn:uuid:{id}"),
@@ -39,8 +40,13 @@ impl Network for Feed {
         }
     }
 
-    async fn look(&self, _post: &Post) -> Sight {
+    async fn look(&self, _post: &Post, _session: &Session) -> Sight {
         Sight::NotThere
+    }
+
+    /// The ledger's row is the post: once it says so, the feed leaves it out.
+    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Setback> {
+        Ok(())
     }
 }
 

@@ -7,12 +7,18 @@ use std::time::Duration;
 
 use reqwest::{Client, Response, redirect, retry};
 
+use crate::flock::secret::Secret;
+
 /// The most bytes of an answer that are read. The answers we ask for are under 1 KiB and error pages under
 /// 20 KiB; what is longer was not meant for us, and a hundred of them at once must not fill the memory.
 pub const BODY_MAX: usize = 64 * 1024;
 
 /// The most characters of a stranger's words that go into a sentence of ours: a log line stays a line.
 const WORDS_MAX: usize = 200;
+
+/// Secrets shorter than this are not searched for in what others said: they would be found in any word. The
+/// ones that networks hand out have 25 characters and more, only PINs have 7 digits.
+const SECRET_MIN: usize = 7;
 
 /// How long a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +105,15 @@ pub fn explain(error: &reqwest::Error) -> String {
     }
     // The outermost error would print the URL; the ones below it don't know it.
     cause.map_or_else(|| "the request could not be made".to_owned(), |cause| words(&cause.to_string()))
+}
+
+/// A stranger's words without our secrets: a server that echoes the request in its error must not get them
+/// into log and ledger.
+pub fn without(text: &str, us: &[&Secret]) -> String {
+    us.iter()
+        .map(|secret| secret.expose())
+        .filter(|secret| secret.len() >= SECRET_MIN)
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "[hidden]"))
 }
 
 /// A stranger's words made fit for a sentence of ours: one line, nothing invisible, not long.

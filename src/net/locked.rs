@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 
-use super::{Network, Outcome, Setback, Sight};
-use crate::flock::Account;
+use super::{Network, Outcome, Session, Setback, Sight};
+use crate::flock::account::Account;
 use crate::flock::post::{Post, Why};
 
 /// A network behind a locked door.
@@ -20,21 +20,25 @@ impl Locked {
     }
 
     fn setback(&self) -> Setback {
-        Setback { why: self.why.clone(), retry_at: None, answered: false }
+        Setback::before_any_answer(self.why.clone())
     }
 }
 
 #[async_trait]
 impl Network for Locked {
-    async fn prepare(&self, _known: Option<&Account>) -> Result<Option<Account>, Setback> {
+    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Setback> {
         Err(self.setback())
     }
 
-    async fn send(&self, _post: &Post, _account: Option<&Account>) -> Outcome {
+    async fn send(&self, _post: &Post, _session: &Session) -> Outcome {
         Outcome::NotAccepted(self.setback())
     }
 
-    async fn look(&self, _post: &Post) -> Sight {
+    async fn look(&self, _post: &Post, _session: &Session) -> Sight {
         Sight::CannotTell
+    }
+
+    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Setback> {
+        Err(self.setback())
     }
 }

@@ -1,34 +1,100 @@
 //! The networks, behind one small trait: what a bot's client can do, and what the engine does with the answer.
 //!
 //! No network knows the ledger, and the engine knows nothing of any network: a network says what an answer
-//! *means* ([`Outcome`]), the engine decides what happens next. Retrying is never done here.
+//! *means* ([`Outcome`]), the engine decides what happens next. Retrying is never done here, and no tokens are
+//! kept here.
 
 pub mod feed;
 pub mod http;
-
 pub mod locked;
+pub mod oauth2;
 pub mod paper;
 pub mod x;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use crate::flock::NetworkKind;
+use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::post::{Post, Why};
-use crate::flock::{Account, NetworkKind};
 
-/// One bot's authenticated client. A small handle: what is costly is shared behind it.
+/// What is known of a bot's account when its client is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Session {
+    /// The tokens to sign with; `None` where nobody signs.
+    pub tokens: Option<Tokens>,
+    /// Who the bot is on the network, as far as the ledger remembers.
+    pub account: Option<Account>,
+}
+
+/// One bot's client. A small handle: what is costly is shared behind it. It keeps no tokens: they come with
+/// each call, so that new ones count from the next call on.
 #[async_trait]
 pub trait Network: Send + Sync {
-    /// Makes sure that the client may post as the account it should, `known` being what the ledger
-    /// remembers. Returns what the ledger should remember from now on, if that is something new.
-    /// Nothing is posted by this.
-    async fn prepare(&self, known: Option<&Account>) -> Result<Option<Account>, Setback>;
+    /// Whether requests are signed with tokens of the bot's, so that a session must have some.
+    fn signs(&self) -> bool {
+        false
+    }
 
-    /// Makes one attempt to post, and only one. `account` is who the bot is there, where known.
-    async fn send(&self, post: &Post, account: Option<&Account>) -> Outcome;
+    /// Gets new tokens for old ones. The old ones may be worthless afterwards, so the new ones must be durable
+    /// before they are used. An error with [`Cause::SignIn`](crate::flock::post::Cause::SignIn) is final.
+    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
+        Ok(tokens.clone())
+    }
+
+    /// Makes sure that the client may post as the account it should. Returns what the ledger should remember
+    /// of the account from now on, if that is something new. Nothing is posted by this.
+    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback>;
+
+    /// Makes one attempt to post, and only one.
+    async fn send(&self, post: &Post, session: &Session) -> Outcome;
 
     /// Asks the network whether it has a post whose outcome is unknown.
-    async fn look(&self, post: &Post) -> Sight;
+    async fn look(&self, post: &Post, session: &Session) -> Sight;
+
+    /// Takes a post back. That it is gone already is as good.
+    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback>;
+}
+
+/// What can be done with an account beside posting. Networks without accounts don't have it.
+#[async_trait]
+pub trait AccountApi: Send + Sync {
+    /// Whose the tokens are, and what they allow.
+    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback>;
+
+    /// Why the account could not post with these tokens, if that can be known without posting.
+    fn may_post(&self, account: &Account, tokens: &Tokens) -> Result<(), Why>;
+
+    /// Makes tokens worthless. That they are already is as good.
+    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback>;
+
+    /// How the account looks now: name, bio, and where its picture is.
+    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback>;
+
+    /// Has the account look like that.
+    async fn dress(&self, tokens: &Tokens, profile: &Profile) -> Result<(), NotDressed>;
+}
+
+/// How an account looks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Appearance {
+    /// The name that people see.
+    pub name: Option<String>,
+    /// What it says of itself.
+    pub bio: Option<String>,
+    /// Where its picture is.
+    pub picture_url: Option<String>,
+}
+
+/// Why an account's profile was not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotDressed {
+    /// The network offers no such call: a person has to do it.
+    #[error("{0}")]
+    NotOffered(String),
+    /// It was asked for, and did not come to pass.
+    #[error(transparent)]
+    Failed(#[from] Setback),
 }
 
 /// What became of one attempt to post, by what is to be done next.
@@ -70,6 +136,15 @@ pub struct Setback {
     pub retry_at: Option<DateTime<Utc>>,
     /// Whether the network answered with a definite error, rather than not at all.
     pub answered: bool,
+    /// Whether it was the access token that was not accepted, so that a renewed one may be.
+    pub stale: bool,
+}
+
+impl Setback {
+    /// Something that ended before the network said anything.
+    pub const fn before_any_answer(why: Why) -> Self {
+        Self { why, retry_at: None, answered: false, stale: false }
+    }
 }
 
 /// What a look at the network showed of a post whose outcome was unknown.

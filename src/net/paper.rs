@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::{Network, Outcome, Setback, Sight};
-use crate::flock::Account;
+use super::{Network, Outcome, Session, Setback, Sight};
+use crate::flock::account::Account;
 use crate::flock::post::Post;
 
 /// Paper.
@@ -12,15 +12,19 @@ pub struct Paper;
 
 #[async_trait]
 impl Network for Paper {
-    async fn prepare(&self, _known: Option<&Account>) -> Result<Option<Account>, Setback> {
+    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Setback> {
         Ok(None)
     }
 
-    async fn send(&self, post: &Post, _account: Option<&Account>) -> Outcome {
+    async fn send(&self, post: &Post, _session: &Session) -> Outcome {
         Outcome::Posted { remote_id: format!("paper:{}", post.id), url: None }
     }
 
-    async fn look(&self, _post: &Post) -> Sight {
+    async fn look(&self, _post: &Post, _session: &Session) -> Sight {
         Sight::NotThere
+    }
+
+    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Setback> {
+        Ok(())
     }
 }

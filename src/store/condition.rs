@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Standing;
 use crate::flock::Bot;
-use crate::flock::post::{Post, State};
+use crate::flock::post::{Cause, Post, State};
 
 crate::flock::words! {
     /// How a bot is. Of several that are true the first counts.
@@ -36,15 +36,11 @@ pub fn condition(
     lines_left: Option<usize>,
     now: DateTime<Utc>,
 ) -> (Condition, Option<String>) {
-    let Some(standing) = standing else {
-        let reason = "the daemon has not seen this bot yet: start or restart it".to_owned();
-        return (Condition::Waiting, Some(reason));
-    };
-    let open = standing.open.as_ref();
-    let newest = open.or(standing.last.as_ref());
-    if let Some(post) = newest.filter(|post| post.cause.is_some_and(|cause| cause.suspends())) {
-        return (Condition::Suspended, post.reason.clone());
+    let Some(standing) = standing else { return (Condition::Waiting, Some(unseen(bot))) };
+    if let Some(reason) = suspended(bot, standing) {
+        return (Condition::Suspended, Some(reason));
     }
+    let open = standing.open.as_ref();
     if let Some(post) = open.filter(|post| post.state == State::Unknown) {
         return (Condition::Unknown, Some(unknown(post)));
     }
@@ -59,6 +55,59 @@ pub fn condition(
         (None, Some(0)) => (Condition::Exhausted, Some(bot.exhausted().to_owned())),
         (Some(post), _) => (Condition::Waiting, post.reason.clone()),
         (None, _) => (Condition::Ok, None),
+    }
+}
+
+/// Whether a post failed for a reason that suspends its bot, and that a sign-in at `signed_in_at` has not
+/// mended.
+pub(super) fn ails(post: &Post, signed_in_at: Option<DateTime<Utc>>) -> bool {
+    let mended = mended_by_sign_in(post) && signed_in_at.is_some_and(|at| post.moved_at < at);
+    post.cause.is_some_and(Cause::suspends) && !mended
+}
+
+/// Whether signing in would mend what the post failed for.
+pub(super) fn mended_by_sign_in(post: &Post) -> bool {
+    post.cause.is_some_and(Cause::ends_with_sign_in)
+}
+
+/// A bot may be signed in before the daemon has seen it, so this doesn't claim that it is not.
+fn unseen(bot: &Bot) -> String {
+    if signs_in(bot) {
+        let name = &bot.name;
+        format!(
+            "the daemon has not seen this bot yet: `flockd enroll {name}` if that is to be done, then start \
+             or restart it"
+        )
+    } else {
+        "the daemon has not seen this bot yet: start or restart it".to_owned()
+    }
+}
+
+/// Whether the bot's tokens are those that signing in keeps: others in `flock.toml` win over them.
+fn signs_in(bot: &Bot) -> bool {
+    bot.network.needs_account() && bot.tokens.is_none()
+}
+
+/// Why a person has to mend something, and what to type.
+fn suspended(bot: &Bot, standing: &Standing) -> Option<String> {
+    if signs_in(bot) && standing.signed_in_at.is_none() {
+        return Some(format!("not signed in: type `flockd enroll {}`", bot.name));
+    }
+    let signed_in_at = standing.signed_in_at.filter(|_| signs_in(bot));
+    let newest = standing.open.as_ref().or(standing.last.as_ref());
+    let post = newest.filter(|post| ails(post, signed_in_at))?;
+    let since = standing.ailing_since.unwrap_or(post.planned_at).format("%Y-%m-%d %H:%M UTC");
+    let reason = post.reason.as_deref().unwrap_or("it says no more than that");
+    let remedy = if mended_by_sign_in(post) { then_sign_in(bot) } else { String::new() };
+    Some(format!("since {since}: {reason}{remedy}"))
+}
+
+/// What comes after the remedy that the reason names.
+fn then_sign_in(bot: &Bot) -> String {
+    if bot.tokens.is_some() {
+        "; then give new tokens in flock.toml and restart flockd".to_owned()
+    } else {
+        format!("; then `flockd enroll {}`", bot.name)
     }
 }
 
@@ -85,8 +134,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::flock::post::Cause;
-    use crate::flock::samples;
+    use crate::flock::account::TokenSources;
+    use crate::flock::secret::SecretSource;
+    use crate::flock::{NetworkKind, samples};
 
     fn hourly() -> Bot {
         let (jitter, max_late) = (Duration::from_secs(600), Duration::from_secs(1_800));
@@ -107,6 +157,8 @@ mod tests {
             considered: at(0),
             missed: 0,
             account: None,
+            signed_in_at: None,
+            ailing_since: None,
             round: 1,
             open,
             last,
@@ -160,5 +212,64 @@ mod tests {
         let (condition, reason) = condition(&hourly(), None, Some(3), at(0));
         assert_eq!(condition, Condition::Waiting);
         assert!(reason.unwrap().contains("restart"));
+    }
+
+    fn on_x(tokens: bool) -> Bot {
+        let source = || SecretSource::Env("T".to_owned());
+        let sources = || TokenSources { access_token: source(), access_token_secret: source() };
+        Bot { network: NetworkKind::X, tokens: tokens.then(sources), ..hourly() }
+    }
+
+    #[track_caller]
+    fn check_x(bot: &Bot, standing: &Standing, expect: Condition, reason: &str) {
+        let (condition, said) = condition(bot, Some(standing), Some(1), at(30));
+        assert_eq!((condition, said.as_deref().unwrap_or_default()), (expect, reason));
+    }
+
+    #[test]
+    fn a_bot_without_tokens_is_suspended_at_once() {
+        let out = standing(None, None);
+        check_x(&on_x(false), &out, Condition::Suspended, "not signed in: type `flockd enroll walt`");
+        check_x(&on_x(true), &out, Condition::Ok, "");
+        check_x(&hourly(), &out, Condition::Ok, "");
+        let signed_in = Standing { signed_in_at: Some(at(1)), ..out };
+        check_x(&on_x(false), &signed_in, Condition::Ok, "");
+        let (condition, reason) = condition(&on_x(false), None, Some(3), at(0));
+        assert_eq!(condition, Condition::Waiting);
+        assert!(reason.unwrap().contains("`flockd enroll walt`"));
+    }
+
+    #[test]
+    fn a_suspension_says_since_when_why_and_what_to_type() {
+        let ailing = |cause| Standing {
+            signed_in_at: Some(at(-60)),
+            ailing_since: Some(at(-6)),
+            ..standing(Some(post(State::Planned, Some(cause))), None)
+        };
+        let (mine, theirs) = (on_x(false), on_x(true));
+        let lost = ailing(Cause::SignIn);
+        let since = "since 1970-12-31 23:54 UTC: because of";
+        let enroll = format!("{since} sign-in; then `flockd enroll walt`");
+        check_x(&mine, &lost, Condition::Suspended, &enroll);
+        let restart = format!("{since} sign-in; then give new tokens in flock.toml and restart flockd");
+        check_x(&theirs, &lost, Condition::Suspended, &restart);
+        check_x(&mine, &ailing(Cause::Credits), Condition::Suspended, &format!("{since} credits"));
+    }
+
+    #[test]
+    fn signing_in_ends_what_it_proves_to_be_mended() {
+        let ailing = |cause, minutes| Standing {
+            signed_in_at: Some(at(minutes)),
+            ..standing(None, Some(post(State::Released, Some(cause))))
+        };
+        for &cause in Cause::ALL.iter().filter(|cause| cause.suspends()) {
+            // The post failed a second after minute 0.
+            let (before, after) = (ailing(cause, 0), ailing(cause, 1));
+            let said = |bot: &Bot, standing| condition(bot, Some(standing), Some(1), at(30)).0;
+            assert_eq!(said(&on_x(false), &before), Condition::Suspended, "{cause}");
+            let ended = if cause.ends_with_sign_in() { Condition::Ok } else { Condition::Suspended };
+            assert_eq!(said(&on_x(false), &after), ended, "{cause}");
+            assert_eq!(said(&on_x(true), &after), Condition::Suspended, "tokens in flock.toml win: {cause}");
+        }
     }
 }

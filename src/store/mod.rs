@@ -5,7 +5,9 @@
 //! slot to use is not decided here.
 
 pub mod condition;
+mod credential;
 pub mod sqlite;
+pub mod vault;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -13,15 +15,18 @@ use std::path::Path;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub use self::credential::{Envelope, LONGEST_CLAIM, Sealed};
+use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, State, Why};
-use crate::flock::{Account, BotName, NetworkKind};
+use crate::flock::{BotName, NetworkKind};
 
 /// A ledger. A call that changes something returns when the change is durable.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Makes the flock known: new bots, renamed ones, changed schedules. A bot's slots begin when its
-    /// schedule is first seen. Returns what could not be done as asked.
+    /// schedule is first seen. What a renamed bot is signed in with goes along; if it signed in under its new
+    /// name already, that is kept. Returns what could not be done as asked.
     async fn enter(&self, bots: &[Entry], now: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError>;
 
     /// For whoever becomes the sender: every post left in `sending` becomes `unknown`. Returns them.
@@ -45,8 +50,55 @@ pub trait Store: Send + Sync {
     /// Notes that slots up to `newest` are dealt with, `missed` of them without a post. Never goes back.
     async fn consider(&self, bot: &BotName, newest: DateTime<Utc>, missed: u32) -> Result<(), StoreError>;
 
-    /// Remembers who a bot is on its network.
+    /// Remembers who a bot is on its network, even before it was entered.
     async fn remember(&self, bot: &BotName, account: &Account) -> Result<(), StoreError>;
+
+    /// Who a bot is on its network, as far as it is remembered.
+    async fn account(&self, bot: &BotName) -> Result<Option<Account>, StoreError>;
+
+    /// What is kept of a bot's credentials, even before it was entered.
+    async fn envelope(&self, bot: &BotName) -> Result<Envelope, StoreError>;
+
+    /// The same of every bot that is signed in.
+    async fn envelopes(&self) -> Result<Vec<(BotName, Envelope)>, StoreError>;
+
+    /// Signs a bot in: keeps its tokens and who it is, together, in place of version `replaces`. Whoever has
+    /// claimed the old tokens has lost them. [`StoreError::Overtaken`] if that is not the version any more, or
+    /// if the tokens of another bot are sealed with another key; [`StoreError::AccountTaken`] if another bot
+    /// is signed in with this account.
+    async fn sign_in(
+        &self,
+        bot: &BotName,
+        account: &Account,
+        sealed: &Sealed,
+        replaces: u64,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// Keeps renewed tokens in place of version `replaces`, and ends the claim on them.
+    /// [`StoreError::Overtaken`] as in [`Store::sign_in`], and if the bot was signed out.
+    async fn renewed(&self, bot: &BotName, sealed: &Sealed, replaces: u64) -> Result<(), StoreError>;
+
+    /// Replaces the tokens of every bot that is signed in by the same, sealed with another key: all of them,
+    /// or none. [`StoreError::Overtaken`] if these are not all, if one is not of the version given with it,
+    /// or if somebody has claimed one.
+    async fn reseal(&self, all: &[(BotName, Sealed, u64)], now: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Signs a bot out: forgets its tokens, if they are of version `replaces`, and who it is.
+    async fn sign_out(&self, bot: &BotName, replaces: u64) -> Result<(), StoreError>;
+
+    /// Claims the tokens of a bot until `until`, though not for longer than [`LONGEST_CLAIM`], so that nobody
+    /// else renews them meanwhile. `false` if they are not of this version, or claimed by somebody else.
+    async fn claim(
+        &self,
+        bot: &BotName,
+        version: u64,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<bool, StoreError>;
+
+    /// Ends a claim on tokens of this version before its time. Of another version nothing is changed.
+    async fn unclaim(&self, bot: &BotName, version: u64) -> Result<(), StoreError>;
 
     /// One post.
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError>;
@@ -115,6 +167,11 @@ pub struct Standing {
     pub missed: u64,
     /// Who it is on its network.
     pub account: Option<Account>,
+    /// When it signed in, if it is signed in.
+    pub signed_in_at: Option<DateTime<Utc>>,
+    /// Since when its posts fail, one after the other, for reasons that a person must mend; what signing in
+    /// has mended doesn't count.
+    pub ailing_since: Option<DateTime<Utc>>,
     /// The round it is in, from 1.
     pub round: u32,
     /// The post that is open, if one is.
@@ -211,6 +268,18 @@ pub enum Want {
         /// The text; `None` for the next line.
         text: Option<String>,
     },
+    /// Take a post back.
+    Delete {
+        /// Whose post it is.
+        bot: String,
+        /// Which post.
+        post: String,
+    },
+    /// Look at a bot: it was signed in.
+    SignedIn {
+        /// Which bot.
+        bot: String,
+    },
     /// Settle a post whose outcome is unknown.
     Settle {
         /// Whose post it is.
@@ -229,7 +298,10 @@ impl Want {
     /// Which bot it is about.
     pub fn bot(&self) -> &str {
         match self {
-            Self::Post { bot, .. } | Self::Settle { bot, .. } => bot,
+            Self::Post { bot, .. }
+            | Self::Delete { bot, .. }
+            | Self::SignedIn { bot }
+            | Self::Settle { bot, .. } => bot,
             Self::NotUnderstood => "",
         }
     }
@@ -268,6 +340,14 @@ pub enum StoreError {
         /// Where it should have gone.
         to: State,
     },
+    /// The credentials are not what the caller has read: another has changed them, or has them claimed.
+    #[error("another flockd has changed the bot's credentials meanwhile: try again")]
+    Overtaken,
+    /// Another bot is signed in with the account.
+    #[error(
+        "bot {0} is signed in with this account: a bot needs one of its own; or `flockd unenroll {0}` first"
+    )]
+    AccountTaken(BotName),
     /// No such bot or post.
     #[error("{0} is not in the ledger")]
     NotFound(String),

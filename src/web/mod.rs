@@ -2,12 +2,11 @@
 //!
 //! It only reads: nothing that a visitor sends changes the flock or the ledger, so there is no body, no
 //! cookie and no script anywhere. What pages look like is in `index` and `page`, a feed in `feed`; how an answer
-//! is labelled and compared with what the visitor has is in `answer`, how long a visitor is waited for in
-//! `door`. Binding the port is the daemon's work, posting the engine's.
+//! is labelled and compared with what the visitor has is in `answer`. How long a visitor is waited for is
+//! `door`'s business. Binding the port is the daemon's work, posting the engine's.
 
 mod answer;
 mod assets;
-mod door;
 mod feed;
 mod index;
 mod page;
@@ -32,11 +31,11 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::door::{Door, Limits};
 use crate::flock::post::PostId;
 use crate::flock::{Flock, NetworkKind};
 use crate::store::{Store, StoreError};
 use answer::Document;
-use door::{Door, Limits};
 
 /// What is served: a flock and its ledger. Cheap to clone.
 #[derive(Clone)]

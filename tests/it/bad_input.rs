@@ -169,7 +169,10 @@ fn secrets() {
     assert_eq!(status.code, 0, "status needs no secret: {status:?}");
     let daemon = folder.start();
     let post = folder.run(&["post", "walt", "hello"]);
-    assert!(post.code == 1 && post.err.contains("NO_SUCH_VARIABLE"), "{post:?}");
+    assert!(
+        post.code == 1 && post.err.contains("access_token_secret: systemd passed no credentials"),
+        "{post:?}"
+    );
     let status = folder.json(&["status", "--json"]);
     let walt = status["bots"].as_array().unwrap().iter().find(|bot| bot["name"] == "walt").unwrap();
     assert_eq!(walt["state"], "suspended", "{status}");

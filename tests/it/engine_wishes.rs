@@ -2,13 +2,13 @@
 
 use flockd::flock::AtEnd;
 use flockd::flock::event::Event;
-use flockd::flock::post::State;
+use flockd::flock::post::{Cause, State};
 use flockd::store::{Store, Want};
 
 use crate::support::clock::{hours, minutes, seconds};
 use crate::support::fixture::House;
 use crate::support::flock::{bot, cron, poem};
-use crate::support::network::{Next, posted, unreachable};
+use crate::support::network::{Next, posted, setback, unreachable};
 
 /// A house in which nothing is due for a long time.
 async fn quiet(text: &str) -> House {
@@ -206,4 +206,35 @@ async fn a_wish_of_a_newer_flockd_is_answered_and_stops_no_other() {
     assert!(house.post("walt", Some("hello")).await.done);
     let answer = house.answer(id.parse().unwrap()).await;
     assert!(!answer.done && answer.message.contains("does not know that wish"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_post_is_taken_back_and_its_line_stays_used() {
+    let house = House::of([(bot("walt"), "one\ntwo\n")]).await;
+    house.pass(minutes(1)).await;
+    let posted = house.last("walt").await;
+    let delete = Want::Delete { bot: "walt".to_owned(), post: posted.id.to_string() };
+    let id = house.ask(delete.clone()).await;
+    let answer = house.answer(id).await;
+    assert!(answer.done && answer.message.contains("stays used"), "{answer:?}");
+    assert_eq!(house.net("walt").deleted().iter().map(|post| post.id).collect::<Vec<_>>(), [posted.id]);
+    assert_eq!(house.last("walt").await.state, State::Deleted);
+    house.pass(minutes(2)).await;
+    assert_eq!(house.net("walt").texts(), ["one", "two"], "nothing comes again");
+    let again = house.ask(delete).await;
+    let answer = house.answer(again).await;
+    assert!(!answer.done && answer.message.contains("deleted"), "{answer:?}");
+    assert_eq!(house.net("walt").deleted().len(), 1);
+}
+
+#[tokio::test]
+async fn a_post_that_the_network_keeps_stays_posted() {
+    let house = House::of([(bot("walt"), "one\ntwo\n")]).await;
+    house.pass(minutes(1)).await;
+    house.net("walt").keeps_all(setback(Cause::Limits, None));
+    let post = house.last("walt").await;
+    let id = house.ask(Want::Delete { bot: "walt".to_owned(), post: post.id.to_string() }).await;
+    let answer = house.answer(id).await;
+    assert!(!answer.done && answer.message.contains("not deleted: limits"), "{answer:?}");
+    assert_eq!(house.last("walt").await.state, State::Posted);
 }

@@ -11,14 +11,16 @@ const LONGEST: usize = 400;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("flock", &[]),
     ("clock", &["flock"]),
+    ("door", &[]),
     ("config", &["flock"]),
     ("shelf", &["flock", "clock"]),
     ("net", &["flock", "clock"]),
     ("store", &["flock", "clock"]),
     ("engine", &["flock", "clock", "shelf", "net", "store"]),
-    ("web", &["flock", "clock", "shelf", "net", "store"]),
+    ("enroll", &["flock", "clock", "door", "net", "store"]),
+    ("web", &["flock", "clock", "door", "shelf", "net", "store", "enroll"]),
     ("daemon", &["flock", "clock", "config", "shelf", "net", "store", "engine", "web"]),
-    ("cli", &["flock", "clock", "config", "shelf", "net", "store", "engine", "web", "daemon"]),
+    ("cli", &["flock", "clock", "config", "shelf", "net", "store", "engine", "enroll", "web", "daemon"]),
 ];
 
 /// Crates that the domain must not know: it does no I/O, waits for nothing and keeps no database.

@@ -1,9 +1,10 @@
-//! Words to tell stories about a ledger with: instants, bots, lines, drafts, moves. What a story expects
-//! stands in the story.
+//! Words to tell stories about a ledger with: instants, bots, lines, drafts, moves, accounts. What a story
+//! expects stands in the story.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
+use flockd::flock::account::Account;
 use flockd::flock::poem::{LineId, TextId};
 use flockd::flock::post::{Cause, Move, PostId, State, Why};
 use flockd::flock::{BotName, NetworkKind};
@@ -97,20 +98,34 @@ pub(crate) fn every_move() -> Vec<Move> {
         returned(false, 90),
         Move::Doubt(why(Cause::Silence)),
         Move::Release(why(Cause::Late)),
+        Move::Delete,
     ]
 }
 
-/// How a post gets into a state; `None` where no move leads yet.
-pub(crate) fn way_to(state: State) -> Option<(Beginning, Vec<Move>)> {
-    let sent = |step| Some((Beginning::Sending, vec![step]));
+/// How a post gets into a state.
+pub(crate) fn way_to(state: State) -> (Beginning, Vec<Move>) {
+    let sent = |step| (Beginning::Sending, vec![step]);
     match state {
-        State::Planned => Some((planned(60), vec![])),
-        State::Sending => Some((Beginning::Sending, vec![])),
+        State::Planned => (planned(60), vec![]),
+        State::Sending => (Beginning::Sending, vec![]),
         State::Posted => sent(posted("1")),
         State::Refused => sent(Move::Refuse(why(Cause::Text))),
         State::Unknown => sent(Move::Doubt(why(Cause::Silence))),
         State::Released => sent(Move::Release(why(Cause::Duplicate))),
-        State::Deleted => None,
+        State::Deleted => (Beginning::Sending, vec![posted("1"), Move::Delete]),
+    }
+}
+
+/// An account on X with this id, and a handle like it.
+pub(crate) fn account(id: &str) -> Account {
+    Account {
+        network: NetworkKind::X,
+        id: id.to_owned(),
+        handle: format!("handle_{id}"),
+        name: None,
+        picture_url: None,
+        access: None,
+        learnt_with: format!("digest {id}"),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod engine_firing;
+mod engine_keeper;
 mod engine_model;
 mod engine_poem;
 mod engine_stop;
@@ -12,11 +13,15 @@ mod engine_time;
 mod engine_trouble;
 mod engine_unknown;
 mod engine_wishes;
+mod fake_x_oauth1;
+mod fake_x_oauth2;
 mod house;
 mod ledger;
 mod network_contract;
 mod program;
 mod program_x;
+mod rigs_oidc;
+mod rigs_terminal;
 mod sqlite_trouble;
 mod store_contract;
 mod support;

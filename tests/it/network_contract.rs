@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use flockd::flock::NetworkKind;
+use flockd::flock::account::Tokens;
 use flockd::net::feed::Feed;
 use flockd::net::paper::Paper;
-use flockd::net::{Network, Outcome, Sight};
+use flockd::net::{Network, Outcome, Session, Sight};
 
 use crate::support::fake_x::FakeX;
-use crate::support::{post, x_for};
+use crate::support::{Signed, post, x_for};
 
 /// A network to be put on trial.
 struct Trial {
@@ -16,19 +17,19 @@ struct Trial {
     network: Arc<dyn Network>,
     /// How many requests have reached it, where there is anything to reach.
     requests: Box<dyn Fn() -> usize>,
+    /// What it signs with, where it signs.
+    tokens: Option<Tokens>,
     /// How many requests a post takes.
     per_post: usize,
 }
 
 async fn story(trial: Trial) {
-    let Trial { kind, network, requests, per_post } = trial;
-    let account = network.prepare(None).await.unwrap();
+    let Trial { kind, network, requests, tokens, per_post } = trial;
+    assert_eq!(network.signs(), tokens.is_some(), "{kind}");
+    let mut session = Session { tokens, account: None };
+    session.account = network.prepare(&session).await.unwrap();
     let before = requests();
-    assert_eq!(
-        network.prepare(account.as_ref()).await,
-        Ok(None),
-        "{kind}: what is known is not learnt again"
-    );
+    assert_eq!(network.prepare(&session).await, Ok(None), "{kind}: what is known is not learnt again");
     assert_eq!(requests(), before, "{kind}: nor asked again");
 
     let mut ids = Vec::new();
@@ -36,13 +37,13 @@ async fn story(trial: Trial) {
     {
         let before = requests();
         let post = post(kind, number, text);
-        let Outcome::Posted { remote_id, url } = network.send(&post, account.as_ref()).await else {
+        let Outcome::Posted { remote_id, url } = network.send(&post, &session).await else {
             panic!("{kind}: {text} was not posted")
         };
         assert_eq!(requests() - before, per_post, "{kind}: a post is one request");
         assert!(!remote_id.is_empty() && !ids.contains(&remote_id), "{kind}: {remote_id}");
         assert!(url.is_none_or(|url| url.starts_with("http")), "{kind}");
-        assert!(matches!(network.look(&post).await, Sight::NotThere | Sight::CannotTell), "{kind}");
+        assert!(matches!(network.look(&post, &session).await, Sight::NotThere | Sight::CannotTell), "{kind}");
         ids.push(remote_id);
     }
 }
@@ -50,7 +51,8 @@ async fn story(trial: Trial) {
 #[tokio::test]
 async fn feed() {
     let network = Arc::new(Feed::new("http://127.0.0.1:7878"));
-    story(Trial { kind: NetworkKind::Feed, network, requests: Box::new(|| 0), per_post: 0 }).await;
+    story(Trial { kind: NetworkKind::Feed, network, requests: Box::new(|| 0), tokens: None, per_post: 0 })
+        .await;
 }
 
 #[tokio::test]
@@ -59,6 +61,7 @@ async fn paper() {
         kind: NetworkKind::Paper,
         network: Arc::new(Paper),
         requests: Box::new(|| 0),
+        tokens: None,
         per_post: 0,
     })
     .await;
@@ -67,9 +70,10 @@ async fn paper() {
 #[tokio::test]
 async fn x() {
     let fake = Arc::new(FakeX::start().await);
-    let network = Arc::new(x_for(&fake, &fake.account("walt_lines")));
+    let Signed { x, tokens } = x_for(&fake, &fake.account("walt_lines"));
+    let (network, tokens) = (Arc::new(x), Some(tokens));
     let seen = fake.clone();
     let requests = Box::new(move || seen.requests().len());
-    story(Trial { kind: NetworkKind::X, network, requests, per_post: 1 }).await;
+    story(Trial { kind: NetworkKind::X, network, requests, tokens, per_post: 1 }).await;
     assert_eq!(fake.texts("walt_lines"), ["one", "two", "three\nlines"]);
 }

@@ -6,6 +6,7 @@ mod full;
 mod holders;
 mod permissions;
 mod rules;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -2,7 +2,9 @@
 //! peculiar to one ledger (files, locks, servers) is not told here.
 
 mod bots;
+mod credentials;
 mod moves;
+mod names;
 mod reading;
 mod uniqueness;
 mod wishes;
@@ -41,16 +43,16 @@ impl Ledger {
         self.folder.path()
     }
 
-    /// Enters a bot of that name and brings a post of it into a state; `None` where no move leads.
-    async fn post_in(&self, state: State, draft: Draft) -> Option<Post> {
-        let (begins, moves) = ledger::way_to(state)?;
+    /// Enters a bot of that name and brings a post of it into a state.
+    async fn post_in(&self, state: State, draft: Draft) -> Post {
+        let (begins, moves) = ledger::way_to(state);
         self.one.enter(&[ledger::entry(draft.bot.as_str())], ledger::at(0)).await.unwrap();
         let mut post = self.one.open(&Draft { begins, ..draft }).await.unwrap();
         for step in &moves {
             post = self.one.advance(post.id, step, ledger::at(50)).await.unwrap();
         }
         assert_eq!(post.state, state);
-        Some(post)
+        post
     }
 }
 
@@ -93,10 +95,33 @@ contract! {
         an_account_is_remembered,
         a_stranger_is_not_in_the_ledger,
     }
+    credentials {
+        a_bot_that_never_signed_in_has_nothing,
+        who_signs_in_is_kept_with_the_tokens,
+        tokens_are_replaced_by_whoever_has_read_them,
+        one_of_two_replaces_a_version,
+        two_bots_have_two_accounts,
+        signing_out_leaves_no_way_back,
+        one_of_two_claims_the_tokens,
+        a_claim_ends_by_itself,
+        a_claim_of_a_clock_that_was_ahead_does_not_count,
+        all_are_sealed_anew_or_none,
+        one_key_seals_all,
+        a_refused_change_harms_nobody_else,
+    }
+    names {
+        a_renamed_bot_stays_signed_in,
+        a_bot_renamed_before_it_was_entered_stays_signed_in,
+        signed_in_under_both_names_the_new_one_counts,
+        signed_in_names_move_up_in_a_row,
+        a_name_given_up_takes_nothing_along_twice,
+    }
     moves {
         every_pair_is_an_edge_or_refused,
         no_move_is_left_out_of_the_table,
         attempts_and_errors_are_counted,
+        what_is_taken_back_stays_what_it_was,
+        each_move_says_when_it_was,
         a_beginning_says_why,
         a_post_that_is_not_there_cannot_move,
         whoever_takes_over_doubts_what_was_being_sent,
@@ -115,6 +140,8 @@ contract! {
         rounds_are_begun_by_lines_that_were_not_released,
         duplicates_are_avoided_until_another_was_posted,
         what_left_in_the_last_hour_is_counted,
+        ailing_since_the_first_of_a_run,
+        ailing_anew_after_signing_in,
         the_last_is_the_one_written_last,
         posts_are_filtered_and_newest_first,
         a_copy_is_a_ledger,

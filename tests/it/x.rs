@@ -3,21 +3,22 @@
 
 use std::sync::Arc;
 
+use flockd::flock::NetworkKind;
+use flockd::flock::account::Account;
 use flockd::flock::post::Cause;
 use flockd::flock::secret::Secret;
-use flockd::flock::{Account, NetworkKind};
-use flockd::net::x::X;
-use flockd::net::{Network as _, Outcome, Setback, http};
+use flockd::net::{Outcome, Setback, http};
 
 use crate::support::fake_x::{Behaviour, CONSUMER, FakeAccount, FakeX, Reply};
-use crate::support::{StillClock, post, x_for};
+use crate::support::network::account;
+use crate::support::{Signed, StillClock, post, x_for};
 
 const POEM: &str = "Mind the step – \"my\" 'kettle'!\n100 % + & = ? # / \\ ~ * é 詩 👩‍👩‍👧 e\u{301} <b>\t";
 
 /// The client of an account, which expects this handle.
-fn expecting(fake: &FakeX, account: &FakeAccount, handle: &str) -> X {
+fn expecting(fake: &FakeX, account: &FakeAccount, handle: &str) -> Signed {
     let http = http::client(&http::Limits::default()).unwrap();
-    X::new(http, fake.clock.clone(), &fake.url, account.credentials.clone(), Some(handle.to_owned()))
+    Signed::new(http, fake.clock.clone(), &fake.url, account.credentials.clone(), Some(handle.to_owned()))
 }
 
 fn cause(setback: &Setback) -> Cause {
@@ -60,7 +61,7 @@ async fn an_unknown_account_gets_a_url_that_works_all_the_same() {
 #[tokio::test]
 async fn bots_of_one_app_post_side_by_side_over_one_client() {
     let fake = FakeX::start().await;
-    let clients: Vec<X> = ["walt", "emily"].map(|handle| x_for(&fake, &fake.account(handle))).into();
+    let clients: Vec<Signed> = ["walt", "emily"].map(|handle| x_for(&fake, &fake.account(handle))).into();
     for number in 1..=3 {
         for x in &clients {
             let outcome = x.send(&post(NetworkKind::X, number, &format!("line {number}")), None).await;
@@ -94,7 +95,7 @@ async fn a_wrong_secret_is_not_accepted_and_says_what_to_do() {
     assert_eq!(
         setback.to_string(),
         "X does not accept the bot's keys and tokens (HTTP 401: Unauthorized): compare them with \
-         console.x.com, and make new tokens if they were revoked; a clock that is minutes off causes this too"
+         console.x.com, and sign in again if the tokens were revoked; a clock that is minutes off causes this too"
     );
     assert_eq!(cause(&x.prepare(None).await.unwrap_err()), Cause::SignIn);
     assert!(fake.posts().is_empty());
@@ -124,12 +125,11 @@ async fn another_account_than_expected_is_refused() {
     let fake = FakeX::start().await;
     let other = fake.account("other");
     let x = expecting(&fake, &other, "walt_lines");
-    let stale =
-        Account { handle: "walt_lines".to_owned(), id: "1".to_owned(), learnt_with: "older".to_owned() };
+    let stale = Account { learnt_with: "older".to_owned(), ..account("walt_lines") };
     for known in [None, Some(&stale)] {
         let setback = x.prepare(known).await.unwrap_err();
         assert_eq!(cause(&setback), Cause::Account);
-        let start = "signed in as @other, but flock.toml expects @walt_lines: make tokens";
+        let start = "signed in as @other, but flock.toml expects @walt_lines: sign in to x.com as";
         assert!(setback.to_string().starts_with(start), "{setback}");
     }
     assert_eq!(fake.requests().len(), 1, "asking costs money, and the answer stays the same");
@@ -188,7 +188,7 @@ async fn a_broken_api_url_is_a_setback_and_shows_no_password() {
     let walt = fake.account("walt_lines");
     for (url, expected) in [("api.x.com", Cause::App), ("http://me:hush@127.0.0.1:1", Cause::Unreachable)] {
         let http = http::client(&http::Limits::default()).unwrap();
-        let x = X::new(http, fake.clock.clone(), url, walt.credentials.clone(), None);
+        let x = Signed::new(http, fake.clock.clone(), url, walt.credentials.clone(), None);
         let Outcome::NotAccepted(setback) = x.send(&post(NetworkKind::X, 1, "a"), None).await else {
             panic!("accepted");
         };

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use flockd::clock::Clock as _;
 use flockd::flock::NetworkKind;
 use flockd::flock::post::Cause;
-use flockd::net::{Network as _, Outcome};
+use flockd::net::Outcome;
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
 use crate::support::{StillClock, post, x_for};
@@ -123,12 +123,7 @@ async fn what_a_person_has_to_mend() {
     let suspended = r#"{"type":"https://api.twitter.com/2/problems/user-suspended","detail":"The user used for authentication is suspended"}"#;
     let enrolled = r#"{"client_id":"1","reason":"client-not-enrolled","type":"https://api.twitter.com/2/problems/client-forbidden","registration_url":"https://x"}"#;
     check(&[
-        (
-            401,
-            r#"{"title":"Unauthorized","status":401,"detail":"Unauthorized"}"#,
-            sign_in(),
-            "make new tokens",
-        ),
+        (401, r#"{"title":"Unauthorized","status":401,"detail":"Unauthorized"}"#, sign_in(), "sign in again"),
         (
             401,
             r#"{"errors":[{"code":89,"message":"Invalid or expired token."}]}"#,
@@ -143,7 +138,7 @@ async fn what_a_person_has_to_mend() {
             Setback(Cause::Credits, None),
             "buy credits",
         ),
-        (403, permissions, app(), "\"Read and write\" at console.x.com, then make new tokens"),
+        (403, permissions, app(), "\"Read and write\" at console.x.com, then sign in again"),
         (403, enrolled, app(), "Manage apps, move it to Pay-per-use"),
         (
             403,

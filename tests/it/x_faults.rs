@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use flockd::flock::NetworkKind;
 use flockd::flock::post::Cause;
+use flockd::net::Outcome;
 use flockd::net::http::{self, Limits};
-use flockd::net::x::X;
-use flockd::net::{Network as _, Outcome};
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
-use crate::support::{post, x_for};
+use crate::support::{Signed, post, x_for};
 
 /// For what has to be waited out: short, yet long enough for a busy machine to do its part.
 const HASTY: Limits = Limits {
@@ -21,7 +20,7 @@ const HASTY: Limits = Limits {
 /// Sends one post to this address.
 async fn sent_to(fake: &FakeX, url: &str, limits: &Limits) -> Outcome {
     let walt = fake.account("walt_lines").credentials;
-    let x = X::new(http::client(limits).unwrap(), fake.clock.clone(), url, walt, None);
+    let x = Signed::new(http::client(limits).unwrap(), fake.clock.clone(), url, walt, None);
     x.send(&post(NetworkKind::X, 1, "a"), None).await
 }
 

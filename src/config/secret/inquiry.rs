@@ -1,13 +1,14 @@
 //! A look at all the secrets of a flock, for `check` and for the start of `run`.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Environment, exposure, resolve_with};
 use crate::config::Places;
 use crate::config::complaint::Complaint;
-use crate::flock::Flock;
+use crate::flock::account::App;
 use crate::flock::secret::SecretSource;
+use crate::flock::{Flock, KeySource};
 
 /// Every secret that can't be resolved, and every secret's file that others can read; each place once. None of it
 /// keeps the other bots from posting.
@@ -20,14 +21,15 @@ fn complaints_with(flock: &Flock, places: &Places, environment: Environment<'_>)
     let mut apps = HashSet::new();
     for bot in &flock.bots {
         if let Some(app) = bot.app.as_ref().filter(|app| apps.insert(app.name.as_str())) {
-            inquiry.look("app", &app.name, "consumer_key", &app.consumer_key);
-            inquiry.look("app", &app.name, "consumer_secret", &app.consumer_secret);
+            inquiry.look_at_app(app);
         }
         if let Some(tokens) = &bot.tokens {
-            inquiry.look("bot", bot.name.as_str(), "access_token", &tokens.access_token);
-            inquiry.look("bot", bot.name.as_str(), "access_token_secret", &tokens.access_token_secret);
+            let key = |key| Key::of("bot", bot.name.as_str(), key);
+            inquiry.look(&key("access_token"), &tokens.access_token);
+            inquiry.look(&key("access_token_secret"), &tokens.access_token_secret);
         }
     }
+    inquiry.look_at_vault(flock);
     let mut complaints = inquiry.complaints;
     complaints.sort_by_key(|complaint| complaint.line);
     complaints
@@ -42,23 +44,77 @@ struct Inquiry<'a> {
     seen: HashSet<PathBuf>,
 }
 
+/// A key of `flock.toml`: where it stands, and what messages call it.
+struct Key {
+    path: String,
+    label: String,
+}
+
+impl Key {
+    fn of(kind: &str, name: &str, key: &str) -> Self {
+        Self { path: format!("{kind}s.{name}.{key}"), label: format!("{kind} {name}: `{key}`") }
+    }
+
+    fn of_vault(key: &str) -> Self {
+        Self { path: format!("vault.{key}"), label: format!("[vault]: `{key}`") }
+    }
+}
+
 impl Inquiry<'_> {
-    fn look(&mut self, kind: &str, name: &str, key: &str, source: &SecretSource) {
-        let path = format!("{kind}s.{name}.{key}");
-        if let Err(problem) = resolve_with(source, self.environment) {
-            self.complaints.push(self.places.error(&path, format!("{kind} {name}: `{key}`: {problem}")));
+    fn look_at_app(&mut self, app: &App) {
+        let key = |key| Key::of("app", &app.name, key);
+        if let Some(consumer) = &app.consumer {
+            self.look(&key("consumer_key"), &consumer.key);
+            self.look(&key("consumer_secret"), &consumer.secret);
         }
-        // A credential's file is systemd's to guard.
-        let file = match source {
-            SecretSource::Literal(_) => self.places.file(),
-            SecretSource::File(file) => file,
-            SecretSource::Env(_) | SecretSource::Credential(_) => return,
-        };
+        if let Some(client) = &app.client {
+            // Not guarded: a client id is no secret.
+            self.resolve(&key("client_id"), &client.id);
+            if let Some(secret) = &client.secret {
+                self.look(&key("client_secret"), secret);
+            }
+        }
+    }
+
+    /// A key file that isn't there is made at first use, and a flock whose bots all have their tokens in `flock.toml`
+    /// needs no key.
+    fn look_at_vault(&mut self, flock: &Flock) {
+        let needed = flock.bots.iter().any(|bot| bot.network.needs_account() && bot.tokens.is_none());
+        match &flock.vault_key {
+            KeySource::File(file) => {
+                let key = Key::of_vault("key_file");
+                self.guard(&key, file);
+                if needed && !matches!(file.try_exists(), Ok(false)) {
+                    self.resolve(&key, &SecretSource::File(file.clone()));
+                }
+            }
+            KeySource::Elsewhere(source) if needed => self.look(&Key::of_vault("key"), source),
+            KeySource::Elsewhere(_) => {}
+        }
+    }
+
+    fn look(&mut self, key: &Key, source: &SecretSource) {
+        self.resolve(key, source);
+        match source {
+            SecretSource::Literal(_) => self.guard(key, self.places.file()),
+            SecretSource::File(file) => self.guard(key, file),
+            // A credential's file is systemd's to guard.
+            SecretSource::Env(_) | SecretSource::Credential(_) => {}
+        }
+    }
+
+    fn resolve(&mut self, key: &Key, source: &SecretSource) {
+        if let Err(problem) = resolve_with(source, self.environment) {
+            self.complaints.push(self.places.error(&key.path, format!("{}: {problem}", key.label)));
+        }
+    }
+
+    fn guard(&mut self, key: &Key, file: &Path) {
         if !self.seen.insert(file.to_owned()) {
             return;
         }
         if let Some(problem) = exposure(file) {
-            self.complaints.push(self.places.warning(&path, format!("{kind} {name}: `{key}`: {problem}")));
+            self.complaints.push(self.places.warning(&key.path, format!("{}: {problem}", key.label)));
         }
     }
 }
@@ -72,37 +128,117 @@ mod tests {
 
     use super::*;
 
+    /// What is said about this text at `file`, with one variable set; the folder is left out.
+    fn said(text: &str, file: &Path) -> Vec<String> {
+        let (flock, _, places) = crate::config::read(text, file, chrono::DateTime::UNIX_EPOCH);
+        let set = |name: &str| (name == "SET").then(|| OsString::from("sesame"));
+        let here = format!("{}/", file.parent().unwrap().display());
+        let complaints = complaints_with(&flock.unwrap(), &places, &set);
+        complaints.iter().map(|c| format!("{}: {c}", c.severity).replace(&here, "")).collect()
+    }
+
+    fn write(file: &Path, text: &str, mode: u32) {
+        fs::write(file, text).unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// A bot on X with these keys from line 5 on.
+    fn on_x(name: &str, keys: &str) -> String {
+        format!("[bots.{name}]\napp = \"x\"\npoem = \"{name}.txt\"\nschedule = \"@daily\"\n{keys}\n")
+    }
+
+    const UNSET: &str = "is not set: set it before flockd starts";
+
     #[test]
     fn every_secret_of_a_flock_is_looked_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let token = folder.path().join("token");
-        fs::write(&token, "sesame").unwrap();
-        fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+        write(&token, "sesame", 0o644);
         let file = folder.path().join("flock.toml");
         let bot = |name: &str, token: &str| {
-            format!(
-                "[bots.{name}]\napp = \"x\"\npoem = \"{name}.txt\"\nschedule = \"@daily\"\naccess_token = {token}\naccess_token_secret = {{ env = \"{name}\" }}\n"
-            )
+            let secret = format!("access_token_secret = {{ env = \"{name}\" }}");
+            on_x(name, &format!("access_token = {token}\n{secret}"))
         };
         let app = "[apps.x]\nnetwork = \"x\"\nconsumer_key = { file = \"token\" }\nconsumer_secret = \"open sesame\"\n";
         let text = bot("WALT", "{ file = \"token\" }") + &bot("EMILY", "{ env = \"SET\" }") + app;
-        fs::write(&file, &text).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
-        let (flock, _, places) = crate::config::read(&text, &file, chrono::DateTime::UNIX_EPOCH);
-        let set = |name: &str| (name == "SET").then(|| OsString::from("sesame"));
-        let here = format!("{}/", folder.path().display());
-        let complaints = complaints_with(&flock.unwrap(), &places, &set);
-        let said: Vec<String> =
-            complaints.iter().map(|c| format!("{}: {c}", c.severity).replace(&here, "")).collect();
-        let unset = "is not set: set it before flockd starts";
+        write(&file, &text, 0o640);
         assert_eq!(
-            said,
+            said(&text, &file),
             [
-                format!("error: flock.toml:6: bot WALT: `access_token_secret`: the environment variable WALT {unset}"),
-                format!("error: flock.toml:12: bot EMILY: `access_token_secret`: the environment variable EMILY {unset}"),
+                format!("error: flock.toml:6: bot WALT: `access_token_secret`: the environment variable WALT {UNSET}"),
+                format!("error: flock.toml:12: bot EMILY: `access_token_secret`: the environment variable EMILY {UNSET}"),
                 "warning: flock.toml:15: app x: `consumer_key`: token can be read by others (mode 0644): run `chmod 600 token`".to_owned(),
                 "error: flock.toml:16: app x: `consumer_secret`: the text in flock.toml holds white space or characters that no key or token has: copy it again, alone".to_owned(),
                 "warning: flock.toml:16: app x: `consumer_secret`: flock.toml can be read by others (mode 0640): run `chmod 600 flock.toml`".to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_client_id_may_be_seen_and_its_secret_may_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("flock.toml");
+        let with = |client: &str| on_x("walt", "") + "[apps.x]\nnetwork = \"x\"\n" + client;
+        let public = with("client_id = \"seen\"");
+        write(&file, &public, 0o644);
+        assert_eq!(said(&public, &file), Vec::<String>::new());
+        assert_eq!(
+            said(&with("client_id = { env = \"ID\" }\nclient_secret = { env = \"NONE\" }"), &file),
+            [
+                format!("error: flock.toml:8: app x: `client_id`: the environment variable ID {UNSET}"),
+                format!("error: flock.toml:9: app x: `client_secret`: the environment variable NONE {UNSET}"),
+            ]
+        );
+        assert_eq!(
+            said(&with("client_id = \"seen\"\nclient_secret = \"sesame\""), &file),
+            [
+                "warning: flock.toml:9: app x: `client_secret`: flock.toml can be read by others (mode 0644): run `chmod 600 flock.toml`"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_vaults_key_is_looked_at_where_a_bot_needs_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("flock.toml");
+        let signing_in = on_x("walt", "") + "[apps.x]\nnetwork = \"x\"\nclient_id = \"c\"\n";
+        let on_feed = on_x("walt", "").replace("app = \"x\"", "network = \"feed\"");
+        let unset = format!("error: flock.toml:10: [vault]: `key`: the environment variable KEY {UNSET}");
+        let key = "[vault]\nkey = { env = \"KEY\" }";
+        assert_eq!(said(&(signing_in.clone() + key), &file), [unset]);
+        assert_eq!(said(&(signing_in + &key.replace("KEY", "SET")), &file), Vec::<String>::new());
+        assert_eq!(said(&(on_feed + key), &file), Vec::<String>::new());
+        let tokens = "access_token = { env = \"SET\" }\naccess_token_secret = { credential = \"t\" }";
+        let app = "[apps.x]\nnetwork = \"x\"\nconsumer_key = { env = \"SET\" }\nconsumer_secret = { credential = \"s\" }\n";
+        let said = said(&(on_x("walt", tokens) + app + key), &file);
+        assert!(said.len() == 2 && !said.iter().any(|said| said.contains("[vault]")), "{said:?}");
+    }
+
+    #[test]
+    fn a_key_file_may_be_missing_and_is_not_for_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("flock.toml");
+        let flock = on_x("walt", "") + "[apps.x]\nnetwork = \"x\"\nclient_id = \"c\"\n";
+        assert_eq!(said(&flock, &file), Vec::<String>::new());
+        let key = folder.path().join("flock.key");
+        write(&key, "sesame", 0o600);
+        assert_eq!(said(&flock, &file), Vec::<String>::new());
+        let exposed = "flock.key can be read by others (mode 0640): run `chmod 600 flock.key`";
+        write(&key, "sesame", 0o640);
+        assert_eq!(said(&flock, &file), [format!("warning: flock.toml: [vault]: `key_file`: {exposed}")]);
+        let named = flock + "[vault]\nkey_file = \"flock.key\"";
+        assert_eq!(said(&named, &file), [format!("warning: flock.toml:10: [vault]: `key_file`: {exposed}")]);
+        write(&key, "", 0o600);
+        assert_eq!(
+            said(&named, &file),
+            ["error: flock.toml:10: [vault]: `key_file`: flock.key is empty: write the secret there"]
+        );
+        fs::remove_file(&key).unwrap();
+        fs::create_dir(&key).unwrap();
+        assert_eq!(
+            said(&named, &file),
+            [
+                "error: flock.toml:10: [vault]: `key_file`: flock.key is not a plain file: name the file that holds the secret"
             ]
         );
     }

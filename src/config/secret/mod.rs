@@ -45,11 +45,12 @@ pub fn exposure(file: &Path) -> Option<String> {
     readable.then(|| format!("{shown} can be read by others (mode {mode:04o}): run `chmod 600 {shown}`"))
 }
 
-/// The permission bits of a file.
+/// The permission bits of a plain file: a folder with those of a secret would be of no use.
 #[cfg(unix)]
 fn mode(file: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
-    Some(fs::metadata(file).ok()?.permissions().mode() & 0o7777)
+    let found = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
+    Some(found.permissions().mode() & 0o7777)
 }
 
 /// Elsewhere permissions are no such bits, and nothing can be said.
@@ -246,5 +247,6 @@ mod tests {
             assert_eq!(exposure(&path), Some(expect));
         }
         assert_eq!(exposure(Path::new("/nonexistent/token")), None);
+        assert_eq!(exposure(Path::new("/")), None);
     }
 }

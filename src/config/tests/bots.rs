@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use crate::flock::account::Profile;
 use crate::flock::poem::Split;
 use crate::flock::secret::SecretSource;
 use crate::flock::{AtEnd, NetworkKind, OnMiss, Order};
@@ -16,6 +17,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((bot.on_miss, bot.max_per_hour), (OnMiss::Once, 3_600));
     assert_eq!((bot.jitter, bot.max_late), (Duration::ZERO, Duration::from_secs(3_600)));
     assert!(bot.app.is_none() && bot.account.is_none() && bot.was.is_none() && bot.tokens.is_none());
+    assert_eq!(bot.profile, Profile::default());
     assert_eq!(walt(&on_x("app = \"x\"")).max_per_hour, 60);
 }
 
@@ -33,7 +35,7 @@ fn a_bot_says_all_that_it_can() {
     assert_eq!((bot.split, bot.was.unwrap().as_str()), (Split::Stanza, "old-walt"));
     let app = bot.app.unwrap();
     assert_eq!((app.name.as_str(), app.api_url.as_str()), ("x", "https://api.x.com"));
-    assert_eq!(app.consumer_key, SecretSource::Env("K".into()));
+    assert_eq!(app.consumer.as_ref().unwrap().key, SecretSource::Env("K".into()));
     assert_eq!(bot.tokens.unwrap().access_token_secret, SecretSource::Env("TS".into()));
 }
 
@@ -214,30 +216,6 @@ fn a_bot_is_at_home_in_one_place() {
 const IDLE: &str = "warning: flock.toml:8: app x: no bot uses it: remove it, or write app = \"x\" in a bot";
 
 #[test]
-fn accounts_and_tokens_belong_to_networks_that_have_such_things() {
-    let handle = "`account` must be a handle on X: 1 to 15 letters, digits and `_`";
-    for bad in ["walt-lines", "sixteen_letters_", "@", "@@walt", "wält"] {
-        let expect = format!("error: flock.toml:7: bot walt: {handle}, not \"{bad}\"");
-        check(on_x(&format!("app = \"x\"\naccount = \"{bad}\"")), &[&expect]);
-    }
-    check(
-        feed("account = \"walt\"\naccess_token = \"t\""),
-        &[
-            "warning: flock.toml:5: bot walt: `account` means nothing on network feed: remove it",
-            "error: flock.toml:6: bot walt: network feed needs no `access_token`: remove it",
-        ],
-    );
-    let remedy = "is missing: X's developer console makes one for each account";
-    check(
-        feed("").replace("network = \"feed\"", "app = \"x\"") + APP,
-        &[
-            &format!("error: flock.toml:1: bot walt: `access_token` {remedy}"),
-            &format!("error: flock.toml:1: bot walt: `access_token_secret` {remedy}"),
-        ],
-    );
-}
-
-#[test]
 fn a_secret_is_named_in_exactly_one_way_and_never_shown() {
     let check = |value: &str, expect: &str| {
         let input = on_x("app = \"x\"").replace("{ env = \"T\" }", value);
@@ -306,46 +284,4 @@ fn a_schedule_that_max_per_hour_cuts_short_is_warned_of() {
     check(every("*/20 * * * *"), &[]);
     check(every("0-20 9 * * *"), &[&format!("warning: flock.toml:4: bot walt: {dense}")]);
     check(feed("").replace("0 * * * *", "* * * * * *"), &[]);
-}
-
-#[test]
-fn apps_are_complete_and_used() {
-    let app = |keys: &str| on_x("app = \"x\"").replace(APP, "") + "[apps.x]\n" + keys;
-    let secrets = "consumer_key = { env = \"K\" }\nconsumer_secret = { env = \"S\" }\n";
-    let remedy = "X's developer portal shows it; write { env = \"NAME\" } or { file = \"PATH\" }";
-    check(
-        app(""),
-        &[
-            "error: flock.toml:7: app x: `network` is missing: write network = \"x\"",
-            &format!("error: flock.toml:7: app x: `consumer_key` is missing: {remedy}"),
-            &format!("error: flock.toml:7: app x: `consumer_secret` is missing: {remedy}"),
-        ],
-    );
-    check(
-        app(&format!("network = \"paper\"\n{secrets}")),
-        &[
-            "error: flock.toml:8: app x: network paper needs no app: remove this table and write network = \"paper\" in the bot",
-        ],
-    );
-    check(
-        app(&format!("network = \"x\"\n{secrets}api_url = \"http://api.example.org\"")),
-        &[
-            "error: flock.toml:11: app x: `api_url` must begin with https://: plain http shows the secrets to everyone on the way",
-        ],
-    );
-    check(
-        app(&format!("network = \"x\"\n{}", secrets.replace("\"S\"", "\"K\""))),
-        &[
-            "error: flock.toml:10: app x: `consumer_secret` is the same as `consumer_key`: they are two different texts",
-        ],
-    );
-    let local = format!("network = \"x\"\n{secrets}api_url = \"http://127.0.0.1:9/x/\"");
-    assert_eq!(walt(&app(&local)).app.unwrap().api_url, "http://127.0.0.1:9/x");
-    check(
-        feed("[apps.\"a b\"]\nnetwork = \"x\"\n") + secrets,
-        &[
-            "error: flock.toml:5: app a b: the name is not usable: take 1 to 64 letters, digits, `-` and `_`",
-            "warning: flock.toml:5: app a b: no bot uses it: remove it, or write app = \"a b\" in a bot",
-        ],
-    );
 }

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use toml::de::{DeTable, DeValue};
 
 use super::*;
+use crate::config::account;
 use crate::config::apps::{self, Apps};
 use crate::config::bots::{self, Shared};
 use crate::config::habits::Habits;
@@ -11,6 +12,7 @@ use crate::config::rivals::Rivals;
 use crate::config::section::Section;
 use crate::config::timing::Timing;
 use crate::config::{global, source};
+use crate::flock::KeySource;
 
 const EXAMPLE: &str = include_str!("../../../flock.toml.example");
 
@@ -25,6 +27,12 @@ fn is_off(line: &str) -> bool {
 fn switched_on() -> String {
     let on = |line: &'static str| if is_off(line) { &line[1..] } else { line };
     EXAMPLE.lines().map(on).collect::<Vec<_>>().join("\n")
+}
+
+/// The same without one of the keys of the vault: they exclude each other.
+fn switched_on_but(key: &str) -> String {
+    let text = switched_on();
+    text.lines().filter(|line| !line.starts_with(&format!("{key} = "))).collect::<Vec<_>>().join("\n")
 }
 
 /// The keys that a reader asks for, which are the keys it knows.
@@ -62,9 +70,38 @@ fn the_example_runs_as_it_is_and_without_an_account() {
 
 #[test]
 fn the_example_is_right_where_it_is_switched_off_too() {
-    check(switched_on(), &[]);
-    let walt = flock(&switched_on()).bot("walt").cloned().unwrap();
-    assert!(walt.app.is_some() && walt.tokens.is_some() && walt.account.is_some());
+    let (with_file, with_key) = (switched_on_but("key"), switched_on_but("key_file"));
+    check(&with_file, &[]);
+    check(&with_key, &[]);
+    assert!(matches!(flock(&with_key).vault_key, KeySource::Elsewhere(_)));
+    let flock = flock(&with_file);
+    let walt = flock.bot("walt").cloned().unwrap();
+    let app = walt.app.as_ref().unwrap();
+    assert!(walt.tokens.is_some() && walt.account.is_some() && app.consumer.is_some());
+    assert!(app.client.as_ref().is_some_and(|client| client.secret.is_some()));
+    assert!(walt.profile.name.is_some() && walt.profile.bio.is_some() && walt.profile.picture.is_some());
+}
+
+#[test]
+fn what_the_example_calls_a_default_is_one() {
+    let said = flock(&switched_on_but("key"));
+    let app = said.bot("walt").and_then(|bot| bot.app.clone()).unwrap();
+    let silent: Vec<String> = switched_on_but("key")
+        .lines()
+        .filter(|line| {
+            !["api_url", "site_url", "callback_port", "key_file"].iter().any(|key| line.starts_with(key))
+        })
+        .map(str::to_owned)
+        .collect();
+    let silent = flock(&silent.join("\n"));
+    let defaults = silent.bot("walt").and_then(|bot| bot.app.clone()).unwrap();
+    assert_eq!(app.api_url, defaults.api_url);
+    assert_eq!(app.site_url, defaults.site_url);
+    assert_eq!(app.callback_port, defaults.callback_port);
+    assert_eq!(said.vault_key, silent.vault_key);
+    for port in app.callback_port..app.callback_port + 3 {
+        assert!(EXAMPLE.contains(&format!("http://127.0.0.1:{port}/callback\n")), "{port}");
+    }
 }
 
 #[test]
@@ -84,11 +121,15 @@ fn the_example_explains_every_key_there_is() {
 
     let none: Vec<String> = Vec::new();
     assert_eq!(lacking(asked(global::flock), keys(table("flock"))), none);
+    assert_eq!(lacking(asked(|section| global::vault(section, None)), keys(table("vault"))), none);
     assert_eq!(lacking(asked(global::web), keys(table("web"))), none);
     assert_eq!(lacking(asked(Habits::read), keys(table("defaults"))), none);
     assert_eq!(lacking(asked(|section| apps::app(section, "x")), keys_within(table("apps"))), none);
     let bots = &keys_within(table("bots")) | &keys(table("defaults"));
     assert_eq!(lacking(asked(read_bot), bots), none);
+    let walt = table("bots").get("walt").and_then(|walt| walt.get_ref().as_table()).unwrap();
+    let profile = walt.get("profile").and_then(|profile| profile.get_ref().as_table()).unwrap();
+    assert_eq!(lacking(asked(account::looks), keys(profile)), none);
 
     let apps_and_bots = [table("apps"), table("bots")].into_iter().flat_map(|named| named.values());
     let tables = apps_and_bots.filter_map(|value| value.get_ref().as_table());

@@ -1,7 +1,8 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::flock::Web;
+use crate::flock::secret::SecretSource;
+use crate::flock::{KeySource, Web};
 
 fn with(table: &str, keys: &str) -> String {
     feed("") + &format!("[{table}]\n{keys}\n")
@@ -40,6 +41,52 @@ fn a_ledger_that_cannot_be_is_refused_without_its_password() {
     );
     check("sqlite:flock.db?mode=ro", "takes no options: remove everything from the `?` on");
     check("sqlite:data/", "is a folder: name a file in it, like \"sqlite:/var/lib/flockd/flock.db\"");
+}
+
+#[test]
+fn the_vaults_key_lies_beside_the_ledger_or_where_it_is_said() {
+    let file = |path: &str| KeySource::File(path.into());
+    let key = |input: &str| flock(input).vault_key;
+    assert_eq!(key(&feed("")), file("home/flock.key"));
+    assert_eq!(key(&with("vault", "")), file("home/flock.key"));
+    let ledger = "database = \"sqlite:/var/lib/flockd/walt.db\"";
+    assert_eq!(key(&with("flock", ledger)), file("/var/lib/flockd/flock.key"));
+    assert_eq!(key(&with("vault", "key_file = \"./keys/k\"")), file("home/keys/k"));
+    assert_eq!(key(&with("vault", "key_file = \"/run/k\"")), file("/run/k"));
+    let elsewhere = |source| KeySource::Elsewhere(source);
+    assert_eq!(key(&with("vault", "key = { env = \"K\" }")), elsewhere(SecretSource::Env("K".into())));
+    assert_eq!(
+        key(&with("vault", "key = { credential = \"k\" }")),
+        elsewhere(SecretSource::Credential("k".into()))
+    );
+    let (flock, ..) = read(&feed(""), Path::new("flock.toml"), now());
+    assert_eq!(flock.unwrap().vault_key, file("flock.key"));
+}
+
+#[test]
+fn a_vaults_key_has_one_place_and_that_is_not_flock_toml() {
+    let check = |keys: &str, expect: &str| {
+        let expect = format!("error: flock.toml:7: [vault]: {expect}");
+        check(with("vault", keys), &[&expect]);
+    };
+    let ways = "{ env = \"NAME\" } or { credential = \"NAME\" }";
+    check(
+        "key = \"00112233\"",
+        &format!("`key` does not belong in this file: write {ways}, or name a file with `key_file`"),
+    );
+    check("key = { file = \"k\" }", "`key` takes no `file`: write key_file = \"PATH\" instead");
+    check("key = 7", &format!("`key` must be {ways}, not a number"));
+    check("key = {}", "`key`: has 0 of `env`, `file` and `credential`: write exactly one");
+    check(
+        "key = { env = \"12-sesame\" }",
+        "`key`: `env` must be the name of an environment variable, not the secret itself: take letters, digits and `_`",
+    );
+    check("key_file = \"\"", "`key_file` is empty: write something, or remove the key");
+    check("key_fil = \"k\"", "unknown key `key_fil`: did you mean `key_file`?");
+    super::check(
+        with("vault", "key_file = \"k\"\nkey = { env = \"K\" }"),
+        &["error: flock.toml:8: [vault]: has both `key_file` and `key`: remove one"],
+    );
 }
 
 #[test]

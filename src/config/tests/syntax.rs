@@ -36,6 +36,12 @@ fn a_header_that_is_none_hides_nothing_else() {
         check(feed("shedule = 1").replace("walt]", &format!("{bad}]")), &[&name, typo]);
     }
     check(
+        on_x("app = \"x\"\n[bots.walt.pro file]\nnam = \"Walt\""),
+        &[
+            "error: flock.toml:7: [bots.walt.pro file] is not a table's name: write [bots.NAME], say (unclosed table, expected `]`)",
+        ],
+    );
+    check(
         feed("[web\nlissen = 1"),
         &[
             "error: flock.toml:5: [web] is not a table's name: write [bots.NAME], say (unclosed table, expected `]`)",
@@ -56,6 +62,13 @@ fn what_is_defined_twice_is_told_once() {
     check(
         on_x("app = \"x\"") + APP,
         &["error: flock.toml:13: app x is defined twice, first on line 8: rename one"],
+    );
+    let profile = "[bots.walt.profile]\nname = \"Walt\"";
+    check(
+        on_x(&format!("app = \"x\"\n{profile}\n{profile}")),
+        &[
+            "error: flock.toml:9: [bots.walt.profile] is written twice, first on line 7: write its keys in one place",
+        ],
     );
     check(
         feed("[web]\nlisten = \"127.0.0.1:1\"\n[web]\nlisten = \"127.0.0.1:2\""),
@@ -150,6 +163,11 @@ fn piece() -> impl Strategy<Value = String> {
         "schedule = \"* * * * *\"\n",
         "jitter = \"1m\"\n",
         "access_token = { env = \"A\" }\n",
+        "consumer_key = { env = \"K\" }\n",
+        "client_id = \"c\"\n",
+        "callback_port = 7881\n",
+        "[bots.walt.profile]\n",
+        "[vault]\nkey = { credential = \"k\" }\n",
         "max_per_hour = ",
         "7",
         "\u{feff}",
@@ -170,7 +188,7 @@ proptest! {
         // Never silence without a flock, never a line that is not in the file.
         prop_assert_eq!(flock.is_none(), complaints.iter().any(super::super::Complaint::is_error));
         let bots = flock.iter().flat_map(|flock| &flock.bots).filter(|bot| bot.network.needs_account());
-        prop_assert!(bots.into_iter().all(|bot| bot.app.is_some() && bot.tokens.is_some()));
+        prop_assert!(bots.into_iter().all(|bot| bot.app.is_some()));
         let lines = text.split('\n').count();
         prop_assert!(complaints.iter().filter_map(|complaint| complaint.line).all(|line| (1..=lines).contains(&line)));
     }

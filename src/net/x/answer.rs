@@ -10,13 +10,16 @@ use serde_json::Value;
 use super::meaning::Meaning;
 use super::patience;
 use super::problem::Problem;
-use crate::flock::Credentials;
 use crate::flock::post::{Cause, Why};
+use crate::flock::secret::Secret;
 use crate::net::http::{self, BodyError};
 use crate::net::{Outcome, Setback};
 
 /// The most characters of an id or a handle. X's ids have 19 and its handles 15; they end up in URLs.
 const NAME_MAX: usize = 64;
+
+/// The header in which X says what OAuth 1.0a tokens allow: `read`, `read-write`, or that with more behind it.
+const ACCESS_LEVEL: &str = "x-access-level";
 
 /// An answer as it came.
 pub(super) struct Answer {
@@ -26,9 +29,15 @@ pub(super) struct Answer {
 }
 
 /// An account as X tells it.
+#[derive(Debug)]
 pub(super) struct Me {
     pub(super) id: String,
     pub(super) handle: String,
+    pub(super) name: Option<String>,
+    pub(super) bio: Option<String>,
+    pub(super) picture_url: Option<String>,
+    /// What the tokens allow, which X says of those of OAuth 1.0a.
+    pub(super) access: Option<String>,
 }
 
 impl Answer {
@@ -42,12 +51,24 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// A field of `data` that is fit to be a name: letters, digits and `_`.
-    fn name(&self, field: &str) -> Option<String> {
-        let value: Value = serde_json::from_slice(self.body.as_ref().ok()?).ok()?;
-        let text = value["data"][field].as_str()?;
-        let fit = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        (fit && (1..=NAME_MAX).contains(&text.len())).then(|| text.to_owned())
+    /// What the answer is about, if it can be read.
+    fn data(&self) -> Option<Value> {
+        let mut value: Value = serde_json::from_slice(self.body.as_ref().ok()?).ok()?;
+        Some(value["data"].take())
+    }
+
+    /// The account that the answer is about.
+    fn me(&self) -> Option<Me> {
+        let data = self.data()?;
+        let access = self.headers.get(ACCESS_LEVEL).and_then(|level| level.to_str().ok());
+        Some(Me {
+            id: name(&data, "id")?,
+            handle: name(&data, "username")?,
+            name: sentence_of(&data, "name"),
+            bio: sentence_of(&data, "description"),
+            picture_url: sentence_of(&data, "profile_image_url").filter(|url| url.starts_with("https://")),
+            access: access.map(http::words),
+        })
     }
 
     /// Why a success can't be used.
@@ -57,16 +78,28 @@ impl Answer {
     }
 
     /// An error, and what it means.
-    fn trouble(&self, us: &Credentials) -> (Meaning, Problem) {
+    fn trouble(&self, us: &[&Secret]) -> (Meaning, Problem) {
         let problem = Problem::read(self.body.as_deref().unwrap_or_default(), us);
         (Meaning::of(self.status, &problem), problem)
     }
 }
 
+/// A field that is fit to be a name: letters, digits and `_`.
+fn name(data: &Value, field: &str) -> Option<String> {
+    let text = data[field].as_str()?;
+    let fit = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    (fit && (1..=NAME_MAX).contains(&text.len())).then(|| text.to_owned())
+}
+
+/// A field for people to read.
+fn sentence_of(data: &Value, field: &str) -> Option<String> {
+    data[field].as_str().map(http::words).filter(|words| !words.is_empty())
+}
+
 /// What became of a post. `handle` is the account's, where known; `us` is what must not be repeated.
-pub(super) fn posted(answer: &Answer, handle: Option<&str>, us: &Credentials, now: DateTime<Utc>) -> Outcome {
+pub(super) fn posted(answer: &Answer, handle: Option<&str>, us: &[&Secret], now: DateTime<Utc>) -> Outcome {
     if answer.succeeded() {
-        return answer.name("id").map_or_else(
+        return answer.data().and_then(|data| name(&data, "id")).map_or_else(
             || Outcome::Unknown { reason: unsettled(&answer.unusable()) },
             |id| {
                 let url = format!("https://x.com/{}/status/{id}", handle.unwrap_or("i"));
@@ -92,10 +125,9 @@ pub(super) fn silence(error: &reqwest::Error) -> Outcome {
 }
 
 /// Who the credentials belong to. Reading changes nothing, so nothing is left in doubt.
-pub(super) fn account(answer: &Answer, us: &Credentials, now: DateTime<Utc>) -> Result<Me, Setback> {
+pub(super) fn account(answer: &Answer, us: &[&Secret], now: DateTime<Utc>) -> Result<Me, Setback> {
     if answer.succeeded() {
-        let names = answer.name("id").zip(answer.name("username"));
-        return names.map(|(id, handle)| Me { id, handle }).ok_or_else(|| nobody(&answer.unusable()));
+        return answer.me().ok_or_else(|| nobody(&answer.unusable()));
     }
     let (meaning, problem) = answer.trouble(us);
     Err(match meaning {
@@ -106,11 +138,50 @@ pub(super) fn account(answer: &Answer, us: &Credentials, now: DateTime<Utc>) -> 
     })
 }
 
+/// What became of a request that changes nothing when it is made twice: done, or why not. `what` is what it was
+/// to do, `gone` whether an address that X doesn't know is as good as done.
+pub(super) fn done(
+    answer: &Answer,
+    what: &str,
+    gone: bool,
+    us: &[&Secret],
+    now: DateTime<Utc>,
+) -> Result<(), Setback> {
+    if answer.succeeded() || (gone && matches!(answer.status, 404 | 410)) {
+        return Ok(());
+    }
+    let (meaning, problem) = answer.trouble(us);
+    Err(match meaning {
+        Meaning::Silence => {
+            let said = said(answer.status, &problem);
+            let reason = format!("X gave no clear answer when asked to {what} ({said}): try again");
+            Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
+        }
+        _ => setback(meaning, answer, &problem, now),
+    })
+}
+
+/// A form in the body of a success, as the endpoints of OAuth 1.0a answer; `what` is what was asked for.
+pub(super) fn form(
+    answer: &Answer,
+    what: &str,
+    us: &[&Secret],
+    now: DateTime<Utc>,
+) -> Result<Vec<(String, String)>, Setback> {
+    done(answer, what, false, us, now)?;
+    answer.body.as_ref().map(|body| url::form_urlencoded::parse(body).into_owned().collect()).map_err(
+        |error| {
+            let reason = format!("X was asked to {what}, and {error}: try again");
+            Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
+        },
+    )
+}
+
 fn nobody(heard: &str) -> Setback {
     let reason = format!(
         "X can't be asked who the tokens belong to ({heard}): if it lasts, look whether api_url is right"
     );
-    Setback { why: Why::new(Cause::Unreachable, reason), retry_at: None, answered: false }
+    Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
 }
 
 fn setback(meaning: Meaning, answer: &Answer, problem: &Problem, now: DateTime<Utc>) -> Setback {
@@ -125,7 +196,12 @@ fn setback(meaning: Meaning, answer: &Answer, problem: &Problem, now: DateTime<U
     if meaning == Meaning::Tokens {
         reason.push_str(&clock_hint(&answer.headers, now));
     }
-    Setback { why: Why::new(meaning.cause(), reason), retry_at, answered: true }
+    Setback {
+        why: Why::new(meaning.cause(), reason),
+        retry_at,
+        answered: true,
+        stale: meaning == Meaning::Tokens,
+    }
 }
 
 /// What happened, what X said, and what to do.

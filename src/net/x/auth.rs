@@ -1,4 +1,5 @@
-//! Signing for X: OAuth 1.0a by way of `reqwest-oauth1`, which is fenced into this file.
+//! What makes a request to X an account's own: an OAuth 1.0a signature by way of `reqwest-oauth1`, which is
+//! fenced into this file, or an OAuth 2.0 access token.
 //!
 //! That crate's types print every secret they hold when formatted, so none of them leaves this file, and
 //! none is ever formatted. Only the method, the URL and the header's own parameters are signed: X leaves
@@ -12,37 +13,74 @@ use reqwest::{Client, Method, Request};
 use reqwest_oauth1::{OAuthClientProvider as _, OAuthParameters, Secrets};
 use sha2::{Digest as _, Sha256};
 
-use crate::flock::Credentials;
+use crate::flock::account::{Consumer, Tokens};
+use crate::flock::secret::Secret;
 
-/// How many bytes of the digest stand for a pair of credentials: two by chance alike are not to be feared.
+/// How many bytes of the digest stand for tokens: two by chance alike are not to be feared.
 const MARK_BYTES: usize = 8;
 
-/// A request with its signature, the header marked so that no log of the HTTP crates shows it. `None` when
-/// `url` is no URL.
+/// What is signed with beside the app's own keys.
+pub(super) enum Signer<'a> {
+    /// The app alone, which asks that somebody signs in and comes back to this address.
+    Asking { callback: &'a str },
+    /// A request token with what showed that a person agreed.
+    Verifying { token: &'a Secret, secret: &'a Secret, verifier: &'a str },
+    /// An account's access token and its secret.
+    Account { token: &'a Secret, secret: &'a Secret },
+}
+
+/// A request with its OAuth 1.0a signature, the header marked so that no log of the HTTP crates shows it. `None`
+/// when `url` is no URL.
 pub(super) fn sign(
     http: &Client,
-    credentials: &Credentials,
+    consumer: &Consumer,
+    signer: &Signer<'_>,
     now: DateTime<Utc>,
     method: Method,
     url: &str,
 ) -> Option<Request> {
-    let secrets = Secrets::new(credentials.consumer_key.expose(), credentials.consumer_secret.expose())
-        .token(credentials.access_token.expose(), credentials.access_token_secret.expose());
+    let secrets = Secrets::new(consumer.key.expose(), consumer.secret.expose());
     let parameters =
         OAuthParameters::new().version(true).timestamp(u64::try_from(now.timestamp()).unwrap_or(0));
-    let builder = http.clone().oauth1_with_params(secrets, parameters).request(method, url);
-    let mut request = builder.generate_signature().ok()?.build().ok()?;
+    let http = http.clone();
+    let builder = match *signer {
+        Signer::Asking { callback } => {
+            http.oauth1_with_params(secrets, parameters.callback(callback)).request(method, url)
+        }
+        Signer::Verifying { token, secret, verifier } => {
+            let secrets = secrets.token(token.expose(), secret.expose());
+            http.oauth1_with_params(secrets, parameters.verifier(verifier)).request(method, url)
+        }
+        Signer::Account { token, secret } => {
+            let secrets = secrets.token(token.expose(), secret.expose());
+            http.oauth1_with_params(secrets, parameters).request(method, url)
+        }
+    };
+    hidden(builder.generate_signature().ok()?.build().ok()?)
+}
+
+/// A request that shows an OAuth 2.0 access token (RFC 6750, section 2.1), the header marked in the same way.
+pub(super) fn bear(http: &Client, token: &Secret, method: Method, url: &str) -> Option<Request> {
+    hidden(http.request(method, url).bearer_auth(token.expose()).build().ok()?)
+}
+
+fn hidden(mut request: Request) -> Option<Request> {
     request.headers_mut().get_mut(AUTHORIZATION)?.set_sensitive(true);
     Some(request)
 }
 
-/// A short digest by which credentials are known again, without saying what they are.
-pub(super) fn mark(credentials: &Credentials) -> String {
+/// A short digest by which tokens are known again, without saying what they are. `app` is the key or id of the
+/// app that they are for. It outlives renewals.
+pub(super) fn mark(app: &str, tokens: &Tokens) -> String {
+    let known_by = match tokens {
+        Tokens::OAuth1 { access_token, .. } => access_token.expose(),
+        Tokens::OAuth2 { grant, .. } => grant,
+    };
     let mut digest = Sha256::new();
-    digest.update(credentials.consumer_key.expose());
+    digest.update(app);
     // No key holds a line break, so no two pairs run into the same text.
     digest.update("\n");
-    digest.update(credentials.access_token.expose());
+    digest.update(known_by);
     digest.finalize().iter().take(MARK_BYTES).fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -52,38 +90,51 @@ pub(super) fn mark(credentials: &Credentials) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flock::secret::Secret;
-
-    fn credentials(key: &str, token: &str) -> Credentials {
-        Credentials {
-            consumer_key: Secret::new(key),
-            consumer_secret: Secret::new("hush-consumer"),
-            access_token: Secret::new(token),
-            access_token_secret: Secret::new("hush-token"),
-        }
-    }
 
     #[test]
     fn a_signed_request_hides_its_header() {
         let now = DateTime::from_timestamp(1_318_622_958, 0).unwrap();
-        let request =
-            sign(&Client::new(), &credentials("hush", "hush"), now, Method::GET, "https://x.test/a").unwrap();
+        let consumer = Consumer { key: Secret::new("hush"), secret: Secret::new("hush-consumer") };
+        let (token, secret) = (Secret::new("hush"), Secret::new("hush-token"));
+        let signer = Signer::Account { token: &token, secret: &secret };
+        let request = sign(&Client::new(), &consumer, &signer, now, Method::GET, "https://x.test/a").unwrap();
         let header = request.headers()[AUTHORIZATION].to_str().unwrap();
         assert!(header.starts_with("OAuth ") && header.contains(r#"oauth_timestamp="1318622958""#));
+        assert!(!format!("{request:?}").contains("hush"), "{request:?}");
+        let request = bear(&Client::new(), &token, Method::GET, "https://x.test/a").unwrap();
+        assert_eq!(request.headers()[AUTHORIZATION], "Bearer hush");
         assert!(!format!("{request:?}").contains("hush"), "{request:?}");
     }
 
     #[test]
     fn no_url_gives_no_request() {
+        let consumer = Consumer { key: Secret::new("k"), secret: Secret::new("s") };
+        let signer = Signer::Asking { callback: "oob" };
         let now = DateTime::UNIX_EPOCH;
-        assert!(sign(&Client::new(), &credentials("k", "t"), now, Method::GET, "x.test").is_none());
+        assert!(sign(&Client::new(), &consumer, &signer, now, Method::GET, "x.test").is_none());
     }
 
     #[test]
-    fn a_mark_tells_credentials_apart_and_shows_nothing() {
-        let mark_of = |key: &str, token: &str| mark(&credentials(key, token));
-        assert_eq!(mark_of("sesame", "seeds"), mark_of("sesame", "seeds"));
-        assert_ne!(mark_of("sesame", "seeds"), mark_of("sesames", "eeds"));
-        assert_eq!(mark_of("sesame", "seeds").len(), 2 * MARK_BYTES);
+    fn a_mark_tells_tokens_apart_and_shows_nothing() {
+        let pair = |token: &str| Tokens::OAuth1 {
+            access_token: Secret::new(token),
+            access_token_secret: Secret::new("any"),
+        };
+        assert_eq!(mark("sesame", &pair("seeds")), mark("sesame", &pair("seeds")));
+        assert_ne!(mark("sesame", &pair("seeds")), mark("sesames", &pair("eeds")));
+        assert_eq!(mark("sesame", &pair("seeds")).len(), 2 * MARK_BYTES);
+    }
+
+    #[test]
+    fn a_mark_outlives_a_renewal() {
+        let renewed = |token: &str, grant: &str| Tokens::OAuth2 {
+            access_token: Secret::new(token),
+            refresh_token: None,
+            expires_at: None,
+            scopes: Vec::new(),
+            grant: grant.to_owned(),
+        };
+        assert_eq!(mark("app", &renewed("old", "one")), mark("app", &renewed("new", "one")));
+        assert_ne!(mark("app", &renewed("old", "one")), mark("app", &renewed("old", "two")));
     }
 }

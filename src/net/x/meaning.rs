@@ -34,6 +34,8 @@ pub(super) enum Meaning {
     NotEnrolled,
     /// The app's access level is too low.
     Level,
+    /// The address to come back to after signing in is not registered with the app.
+    Callback,
     /// Forbidden, in words not known here.
     Forbidden,
     /// No such address.
@@ -70,7 +72,7 @@ impl Meaning {
             Self::Credits => Cause::Credits,
             Self::Suspended | Self::Locked => Cause::Account,
             Self::Capped | Self::ReadOnly | Self::NotEnrolled | Self::Level => Cause::App,
-            Self::Forbidden | Self::Astray | Self::Odd => Cause::App,
+            Self::Callback | Self::Forbidden | Self::Astray | Self::Odd => Cause::App,
             Self::Silence => Cause::Silence,
         }
     }
@@ -90,6 +92,7 @@ impl Meaning {
             Self::ReadOnly => "the app may only read",
             Self::NotEnrolled => "the app belongs to no package",
             Self::Level => "the app's access level does not include this",
+            Self::Callback => "the app does not know the callback URL",
             Self::Forbidden => "X forbids this, for a reason not known here",
             Self::Astray => "the address does not know this request",
             Self::Odd => "X did not take the request",
@@ -105,17 +108,20 @@ impl Meaning {
             Self::Patience => "nothing to do, unless it comes often: then post less often",
             Self::Daily => "post less often",
             Self::Capped => "raise it at console.x.com, or wait for the next period",
-            Self::Tokens => "compare them with console.x.com, and make new tokens if they were revoked",
+            Self::Tokens => "compare them with console.x.com, and sign in again if the tokens were revoked",
             Self::Credits => "buy credits at console.x.com",
             Self::Suspended => "sign in to it at x.com and see what X asks for",
             Self::Locked => "sign in to it at x.com and unlock it",
             Self::ReadOnly => {
-                "set it to \"Read and write\" at console.x.com, then make new tokens, as old ones stay read-only"
+                "set it to \"Read and write\" at console.x.com, then sign in again, as old tokens stay read-only"
             }
             Self::NotEnrolled => {
                 "at console.x.com, under Manage apps, move it to Pay-per-use and the Production environment"
             }
             Self::Level => "choose a package at console.x.com that may create posts",
+            Self::Callback => {
+                "register it at console.x.com among the app's callback URLs, exactly as it is, or use --pin"
+            }
             Self::Forbidden => "look at the app at console.x.com and at the account at x.com",
             Self::Astray => "look whether api_url is right",
             Self::Odd => "look at what it said",
@@ -135,6 +141,7 @@ fn by_codes(codes: &[u64]) -> Option<Meaning> {
             186 => Meaning::Text,
             187 => Meaning::Duplicate,
             326 => Meaning::Locked,
+            415 => Meaning::Callback,
             453 => Meaning::Level,
             _ => return None,
         })

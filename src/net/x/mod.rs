@@ -1,115 +1,213 @@
-//! X, by its API version 2 and OAuth 1.0a, whose tokens neither expire nor rotate.
+//! X, by its API version 2, with tokens of OAuth 1.0a, which neither run out nor change, or of OAuth 2.0.
 //!
 //! X knows no idempotency key, so one call is one request and what is not answered stays unknown. Reading
-//! costs money there: nothing is read that is known already. Signatures are made in `auth`, what answers
-//! mean is in `answer`, the length of a text in [`length`].
+//! costs money there: nothing is read that is known already. What makes a request an account's own is in
+//! `auth`, what answers mean is in `answer`, the length of a text in [`length`], how tokens come to be in
+//! [`oauth1`], and what else can be done with an account in `account`.
 
+mod account;
 mod answer;
 mod auth;
 pub mod length;
 mod meaning;
+pub mod oauth1;
 mod patience;
 mod problem;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, Request};
 
-use super::{Network, Outcome, Setback, Sight, http};
+use super::oauth2::Provider;
+use super::{AccountApi as _, Network, Outcome, Session, Setback, Sight, http};
 use crate::clock::Clock;
+use crate::flock::account::{Account, AppKeys, Tokens};
 use crate::flock::post::{Cause, Post, Why};
-use crate::flock::{Account, Credentials};
+use crate::flock::secret::Secret;
 use answer::Answer;
+use auth::Signer;
 
-/// A bot's client: its credentials, and a handle on the connections that all bots share.
+/// The scopes of OAuth 2.0 that a bot needs: to post, to see who it is, and to have its tokens renewed. The
+/// first two are asked for by X of whoever posts (docs.x.com, authentication by OAuth 2.0).
+pub const SCOPES: &[&str] = &["tweet.read", "users.read", "tweet.write", "offline.access"];
+
+/// An app on X, as its bots' clients need it.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Such as `https://api.x.com`.
+    pub api_url: String,
+    /// Such as `https://x.com`: where people sign in by OAuth 2.0.
+    pub site_url: String,
+    /// The app's keys.
+    pub keys: AppKeys,
+}
+
+/// A bot's client: its app's keys, and a handle on the connections that all bots share.
 pub struct X {
     http: Client,
     clock: Arc<dyn Clock>,
-    api_url: Box<str>,
-    credentials: Credentials,
+    app: App,
     expected: Option<Box<str>>,
-    /// Set once the credentials have turned out to be another account's: asking again would cost money and
-    /// learn nothing, for this client's credentials don't change.
-    mismatch: OnceLock<Setback>,
+    /// Tokens that have turned out to be another account's, by their mark: asking again would cost money and
+    /// learn nothing.
+    mismatch: Mutex<Option<(String, Setback)>>,
 }
 
 impl X {
-    /// A client that signs with `credentials` for the API at `api_url`, such as `https://api.x.com`.
-    /// `account` is the handle that the credentials must belong to, where one is expected.
-    pub fn new(
-        http: Client,
-        clock: Arc<dyn Clock>,
-        api_url: &str,
-        credentials: Credentials,
-        account: Option<String>,
-    ) -> Self {
+    /// A client for this app. `account` is the handle that tokens must belong to, where one is expected.
+    pub fn new(http: Client, clock: Arc<dyn Clock>, app: App, account: Option<String>) -> Self {
         let expected = account.map(|handle| handle.trim_start_matches('@').into());
-        let api_url = api_url.trim_end_matches('/').into();
-        Self { http, clock, api_url, credentials, expected, mismatch: OnceLock::new() }
+        let base = |url: &str| url.trim_end_matches('/').to_owned();
+        let app = App { api_url: base(&app.api_url), site_url: base(&app.site_url), keys: app.keys };
+        Self { http, clock, app, expected, mismatch: Mutex::new(None) }
+    }
+
+    /// Signing in and renewing by OAuth 2.0, if the app has a client id.
+    pub fn oauth2(&self) -> Result<Provider, Setback> {
+        let client = self.app.keys.client.clone().map_err(no_keys)?;
+        Ok(Provider {
+            http: self.http.clone(),
+            clock: self.clock.clone(),
+            name: "X",
+            authorize_url: format!("{}/i/oauth2/authorize", self.app.site_url),
+            token_url: format!("{}/2/oauth2/token", self.app.api_url),
+            revoke_url: format!("{}/2/oauth2/revoke", self.app.api_url),
+            client,
+        })
     }
 
     fn expects(&self, handle: &str) -> bool {
         self.expected.as_deref().is_none_or(|expected| expected.eq_ignore_ascii_case(handle))
     }
 
-    fn sign(&self, method: Method, path: &str) -> Result<reqwest::Request, Setback> {
-        let url = format!("{}{path}", self.api_url);
-        auth::sign(&self.http, &self.credentials, self.clock.now(), method, &url).ok_or_else(|| {
-            let reason = "the app's api_url is no URL: set it to something like https://api.x.com".to_owned();
-            Setback { why: Why::new(Cause::App, reason), retry_at: None, answered: false }
-        })
+    /// A request that the tokens make the account's own.
+    fn request(&self, tokens: &Tokens, method: Method, path: &str) -> Result<Request, Setback> {
+        let url = format!("{}{path}", self.app.api_url);
+        let request = match tokens {
+            Tokens::OAuth1 { access_token: token, access_token_secret: secret } => {
+                return self.signed(&Signer::Account { token, secret }, method, &url);
+            }
+            Tokens::OAuth2 { access_token, .. } => auth::bear(&self.http, access_token, method, &url),
+        };
+        request.ok_or_else(no_url)
+    }
+
+    fn signed(&self, signer: &Signer<'_>, method: Method, url: &str) -> Result<Request, Setback> {
+        let consumer = self.app.keys.consumer.as_ref().map_err(|reason| no_keys(reason.clone()))?;
+        auth::sign(&self.http, consumer, signer, self.clock.now(), method, url).ok_or_else(no_url)
+    }
+
+    /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
+    async fn ask(&self, request: Request) -> Result<Answer, Setback> {
+        let response = self.http.execute(request).await.map_err(|error| self.unreachable(&error))?;
+        Ok(Answer::read(response).await)
     }
 
     /// Not a word of the address but its host: the rest may hold a password.
     fn unreachable(&self, error: &reqwest::Error) -> Setback {
-        let url = reqwest::Url::parse(&self.api_url).ok();
+        let url = reqwest::Url::parse(&self.app.api_url).ok();
         let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or("X");
         let reason =
             format!("{host} can't be reached ({}): look at the network, or at api_url", http::explain(error));
-        Setback { why: Why::new(Cause::Unreachable, reason), retry_at: None, answered: false }
+        Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
     }
 
-    fn belongs_to(&self, handle: &str) -> Setback {
+    /// Every secret that a request may hold.
+    fn secrets<'a>(&'a self, tokens: Option<&'a Tokens>) -> Vec<&'a Secret> {
+        let consumer = self.app.keys.consumer.iter().flat_map(|consumer| [&consumer.key, &consumer.secret]);
+        let client = self.app.keys.client.iter().filter_map(|client| client.secret.as_ref());
+        consumer.chain(client).chain(tokens.into_iter().flat_map(Tokens::secrets)).collect()
+    }
+
+    /// By what the tokens are known again.
+    fn mark(&self, tokens: &Tokens) -> String {
+        let keys = &self.app.keys;
+        let app = match tokens {
+            Tokens::OAuth1 { .. } => keys.consumer.as_ref().ok().map(|consumer| consumer.key.expose()),
+            Tokens::OAuth2 { .. } => keys.client.as_ref().ok().map(|client| client.id.as_str()),
+        };
+        auth::mark(app.unwrap_or_default(), tokens)
+    }
+
+    fn known_mismatch(&self, mark: &str) -> Option<Setback> {
+        let mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
+        mismatch.as_ref().filter(|(of, _)| of == mark).map(|(_, setback)| setback.clone())
+    }
+
+    fn belongs_to(&self, mark: String, handle: &str) -> Setback {
         let expected = self.expected.as_deref().unwrap_or_default();
         let reason = format!(
-            "signed in as @{handle}, but flock.toml expects @{expected}: make tokens while signed in to x.com as \
-             @{expected}, or correct `account`, and restart flockd"
+            "signed in as @{handle}, but flock.toml expects @{expected}: sign in to x.com as @{expected} first, or \
+             correct `account`"
         );
-        Setback { why: Why::new(Cause::Account, reason), retry_at: None, answered: true }
+        let setback =
+            Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::Account, reason)) };
+        let mut mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
+        *mismatch = Some((mark, setback.clone()));
+        setback
     }
+}
 
-    async fn who_am_i(&self) -> Result<answer::Me, Setback> {
-        let request = self.sign(Method::GET, "/2/users/me")?;
-        let response = self.http.execute(request).await.map_err(|error| self.unreachable(&error))?;
-        answer::account(&Answer::read(response).await, &self.credentials, self.clock.now())
-    }
+fn no_keys(reason: String) -> Setback {
+    Setback::before_any_answer(Why::new(Cause::SignIn, reason))
+}
+
+fn no_url() -> Setback {
+    let reason = "the app's api_url is no URL: set it to something like https://api.x.com";
+    Setback::before_any_answer(Why::new(Cause::App, reason))
+}
+
+/// A client that signs must be given tokens: the engine sees to that.
+fn tokens_of(session: &Session) -> Result<&Tokens, Setback> {
+    session.tokens.as_ref().ok_or_else(|| {
+        Setback::before_any_answer(Why::new(
+            Cause::SignIn,
+            "it is not signed in: sign in with `flockd enroll`",
+        ))
+    })
 }
 
 #[async_trait]
 impl Network for X {
-    /// Asks X who the credentials belong to, unless that was learnt with these very credentials before.
-    async fn prepare(&self, known: Option<&Account>) -> Result<Option<Account>, Setback> {
-        let learnt_with = auth::mark(&self.credentials);
-        if known.is_some_and(|known| known.learnt_with == learnt_with && self.expects(&known.handle)) {
-            return Ok(None);
-        }
-        if let Some(mismatch) = self.mismatch.get() {
-            return Err(mismatch.clone());
-        }
-        let me = self.who_am_i().await?;
-        if self.expects(&me.handle) {
-            return Ok(Some(Account { id: me.id, handle: me.handle, learnt_with }));
-        }
-        Err(self.mismatch.get_or_init(|| self.belongs_to(&me.handle)).clone())
+    fn signs(&self) -> bool {
+        true
     }
 
-    async fn send(&self, post: &Post, account: Option<&Account>) -> Outcome {
+    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
+        match tokens {
+            Tokens::OAuth1 { .. } => Ok(tokens.clone()),
+            Tokens::OAuth2 { .. } => self.oauth2()?.renew(tokens).await,
+        }
+    }
+
+    /// Asks X who the tokens belong to, unless that was learnt with these very ones before.
+    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback> {
+        let tokens = tokens_of(session)?;
+        let mark = self.mark(tokens);
+        let known = session.account.as_ref();
+        if known.is_some_and(|known| known.learnt_with == mark && self.expects(&known.handle)) {
+            return Ok(None);
+        }
+        if let Some(mismatch) = self.known_mismatch(&mark) {
+            return Err(mismatch);
+        }
+        let account = self.who_am_i(tokens).await?;
+        if self.expects(&account.handle) {
+            Ok(Some(account))
+        } else {
+            Err(self.belongs_to(mark, &account.handle))
+        }
+    }
+
+    async fn send(&self, post: &Post, session: &Session) -> Outcome {
         let Some(text) = post.text.as_deref() else {
             return Outcome::Refused { reason: "there is no text to post: give it one".to_owned() };
         };
-        let mut request = match self.sign(Method::POST, "/2/tweets") {
+        let request = tokens_of(session)
+            .and_then(|tokens| Ok((tokens, self.request(tokens, Method::POST, "/2/tweets")?)));
+        let (tokens, mut request) = match request {
             Ok(request) => request,
             Err(setback) => return Outcome::NotAccepted(setback),
         };
@@ -120,14 +218,24 @@ impl Network for X {
             Err(error) => answer::silence(&error),
             Ok(response) => {
                 let answer = Answer::read(response).await;
-                let handle = account.map(|account| account.handle.as_str());
-                answer::posted(&answer, handle, &self.credentials, self.clock.now())
+                let handle = session.account.as_ref().map(|account| account.handle.as_str());
+                answer::posted(&answer, handle, &self.secrets(Some(tokens)), self.clock.now())
             }
         }
     }
 
     /// X can be looked at, for money; until that is built, a person settles.
-    async fn look(&self, _post: &Post) -> Sight {
+    async fn look(&self, _post: &Post, _session: &Session) -> Sight {
         Sight::CannotTell
+    }
+
+    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback> {
+        let tokens = tokens_of(session)?;
+        let Some(id) = post.remote_id.as_deref() else {
+            let reason = "X's id of it is not known, as a person or a policy said that it was posted: delete it at x.com";
+            return Err(Setback::before_any_answer(Why::new(Cause::Text, reason)));
+        };
+        let answer = self.ask(self.request(tokens, Method::DELETE, &format!("/2/tweets/{id}"))?).await?;
+        answer::done(&answer, "delete it", true, &self.secrets(Some(tokens)), self.clock.now())
     }
 }

@@ -4,12 +4,8 @@
 
 use serde_json::Value;
 
-use crate::flock::Credentials;
+use crate::flock::secret::Secret;
 use crate::net::http;
-
-/// Secrets shorter than this are not searched for in what X said: they would be found in any word. The ones
-/// that X hands out have 25 characters and more.
-const SECRET_MIN: usize = 8;
 
 /// The parts of an error answer that tell errors apart.
 #[derive(Debug, Default)]
@@ -24,7 +20,7 @@ pub(super) struct Problem {
 
 impl Problem {
     /// Reads an error's body; anything that is not JSON says nothing.
-    pub(super) fn read(body: &[u8], credentials: &Credentials) -> Self {
+    pub(super) fn read(body: &[u8], us: &[&Secret]) -> Self {
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
         let errors = value["errors"].as_array().map_or(&[][..], Vec::as_slice);
         let first = errors.first().unwrap_or(&Value::Null);
@@ -32,7 +28,7 @@ impl Problem {
         Self {
             kind: kind.rsplit('/').next().unwrap_or_default().to_owned(),
             codes: errors.iter().chain([&value]).filter_map(|error| error["code"].as_u64()).collect(),
-            said: http::words(&without_secrets(&sentences(&value, first), credentials)),
+            said: http::words(&http::without(&sentences(&value, first), us)),
         }
     }
 
@@ -57,14 +53,4 @@ fn sentences(value: &Value, first: &Value) -> String {
         texts.extend(value["title"].as_str().or_else(|| value["error"].as_str()));
     }
     texts.join(" ")
-}
-
-/// A server that echoes the request in its error must not get our secrets into log and ledger.
-fn without_secrets(text: &str, credentials: &Credentials) -> String {
-    let Credentials { consumer_key, consumer_secret, access_token, access_token_secret } = credentials;
-    [consumer_key, consumer_secret, access_token, access_token_secret]
-        .into_iter()
-        .map(|secret| secret.expose())
-        .filter(|secret| secret.len() >= SECRET_MIN)
-        .fold(text.to_owned(), |text, secret| text.replace(secret, "[hidden]"))
 }

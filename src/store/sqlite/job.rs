@@ -8,10 +8,11 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
 
 use super::trouble::Trouble;
-use super::{row, sql};
+use super::{credential, row, sql};
 use crate::flock::BotName;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId};
+use crate::store::condition::{ails, mended_by_sign_in};
 use crate::store::{Draft, Entry, NotRenamed, Standing, StoreError};
 
 /// The text recorded for posts that the last holder left in `sending`.
@@ -33,20 +34,56 @@ pub(super) async fn enter(
 /// another, in whatever order they come.
 async fn rename(db: &mut SqliteConnection, bots: &[Entry]) -> Result<Vec<NotRenamed>, Trouble> {
     let asked = |entry: &Entry| entry.was.clone().map(|was| NotRenamed { bot: entry.name.clone(), was });
+    let names: HashSet<&BotName> = bots.iter().map(|entry| &entry.name).collect();
     let mut waiting: Vec<NotRenamed> = bots.iter().filter_map(asked).collect();
     loop {
-        let mut in_the_way = Vec::new();
         let before = waiting.len();
+        let given_up: HashSet<BotName> = waiting.iter().map(|rename| rename.was.clone()).collect();
+        let mut in_the_way = Vec::new();
         for rename in waiting {
-            if !sql::rename_bot(db, &rename.was, &rename.bot).await? && sql::has_bot(db, &rename.was).await? {
+            let waits = given_up.contains(&rename.bot);
+            if waits || !rename_one(db, &rename, names.contains(&rename.was)).await? {
                 in_the_way.push(rename);
             }
         }
         if in_the_way.len() == before || in_the_way.is_empty() {
-            return Ok(in_the_way);
+            return still_there(db, in_the_way).await;
         }
         waiting = in_the_way;
     }
+}
+
+/// Renames a bot, with all that is kept under its old name, if it is there and the new name is free.
+/// `false` if both names have a history. `reused` says that another bot has the old name from now on.
+async fn rename_one(db: &mut SqliteConnection, asked: &NotRenamed, reused: bool) -> Result<bool, Trouble> {
+    let NotRenamed { bot, was } = asked;
+    if sql::rename_bot(db, was, bot).await? {
+        credential::carry(db, was, bot, reused).await?;
+        return Ok(true);
+    }
+    if sql::has_bot(db, was).await? {
+        return Ok(false);
+    }
+    // It may have been signed in before it was ever entered. If the new name has a history, the renaming was
+    // done long ago, and what is under the old name is another bot's.
+    if !sql::has_bot(db, bot).await? {
+        credential::carry(db, was, bot, reused).await?;
+    }
+    Ok(true)
+}
+
+/// Those renamings that could not be done although there is something to rename.
+async fn still_there(
+    db: &mut SqliteConnection,
+    in_the_way: Vec<NotRenamed>,
+) -> Result<Vec<NotRenamed>, Trouble> {
+    let mut not_renamed = Vec::new();
+    for rename in in_the_way {
+        if sql::has_bot(db, &rename.was).await? {
+            not_renamed.push(rename);
+        }
+    }
+    Ok(not_renamed)
 }
 
 pub(super) fn known(bot: &BotName, found: bool) -> Result<(), Trouble> {
@@ -103,15 +140,36 @@ pub(super) async fn standing(
     let duplicates = sql::duplicates_since(&mut db, name, last_posted.as_ref().map(|post| post.id)).await?;
     let mut avoid = duplicates.iter().map(|id| row::text_id(id)).collect::<Result<HashSet<_>, _>>()?;
     avoid.extend(last_posted.iter().flat_map(|post| &post.text).map(|text| TextId::of(text)));
+    let open = optional(sql::open_post(&mut db, name).await?)?;
+    let last = optional(sql::last_post(&mut db, name).await?)?;
+    let signed_in_at = credential::envelope(&mut db, name).await?.signed_in_at;
+    let is_ailing = open.as_ref().or(last.as_ref()).is_some_and(|post| ails(post, signed_in_at));
+    let ailing_since = if is_ailing { ailing_since(&mut db, name, signed_in_at).await? } else { None };
     Ok(Some(Standing {
         considered: row::time(bot.try_get("considered")?),
         missed: bot.try_get::<i64, _>("missed")?.unsigned_abs(),
-        account: row::account(&bot)?,
+        account: credential::account(&mut db, name).await?,
+        signed_in_at,
+        ailing_since,
         round: sql::round(&mut db, name).await?.unwrap_or(1),
-        open: optional(sql::open_post(&mut db, name).await?)?,
-        last: optional(sql::last_post(&mut db, name).await?)?,
+        open,
+        last,
         last_posted,
         avoid,
         sent_last_hour: sql::sent_since(&mut db, name, now - TimeDelta::hours(1)).await?,
+    }))
+}
+
+/// When the first of the newest posts was planned that all failed for a reason that suspends the bot. One
+/// that had been planned before the bot signed in counts from when it failed anew.
+async fn ailing_since(
+    db: &mut SqliteConnection,
+    name: &BotName,
+    signed_in_at: Option<DateTime<Utc>>,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    let run = sql::newest_run(db, name, |post| ails(post, signed_in_at)).await?;
+    Ok(run.last().map(|first| match signed_in_at {
+        Some(at) if first.planned_at <= at && mended_by_sign_in(first) => first.moved_at,
+        _ => first.planned_at,
     }))
 }

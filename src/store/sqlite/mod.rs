@@ -5,6 +5,7 @@
 
 mod bell;
 mod copy;
+mod credential;
 mod job;
 mod lock;
 mod open;
@@ -21,10 +22,11 @@ use chrono::{DateTime, Utc};
 use sqlx::SqlitePool;
 
 use self::trouble::{Trouble, explain};
-use super::{Answer, Draft, Entry, Filter, NotRenamed, Standing, Store, StoreError, Wish};
+use super::{Answer, Draft, Entry, Envelope, Filter, NotRenamed, Sealed, Standing, Store, StoreError, Wish};
+use crate::flock::BotName;
+use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId};
-use crate::flock::{Account, BotName};
 
 /// A SQLite ledger.
 #[derive(Debug)]
@@ -127,7 +129,65 @@ impl Store for Sqlite {
 
     async fn remember(&self, bot: &BotName, account: &Account) -> Result<(), StoreError> {
         let (bot, account) = (bot.clone(), account.clone());
-        change!(self, |db| async { job::known(&bot, sql::remember(db, &bot, &account).await?) })
+        change!(self, |db| async { Ok(sql::credential::remember(db, &bot, &account).await?) })
+    }
+
+    async fn account(&self, bot: &BotName) -> Result<Option<Account>, StoreError> {
+        let mut reader = self.reader().await?;
+        credential::account(&mut reader, bot).await.map_err(|error| self.explain(&error))
+    }
+
+    async fn envelope(&self, bot: &BotName) -> Result<Envelope, StoreError> {
+        let mut reader = self.reader().await?;
+        credential::envelope(&mut reader, bot).await.map_err(|error| self.explain(&error))
+    }
+
+    async fn envelopes(&self) -> Result<Vec<(BotName, Envelope)>, StoreError> {
+        let mut reader = self.reader().await?;
+        credential::envelopes(&mut reader).await.map_err(|error| self.explain(&error))
+    }
+
+    async fn sign_in(
+        &self,
+        bot: &BotName,
+        account: &Account,
+        sealed: &Sealed,
+        replaces: u64,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let (bot, account, sealed) = (bot.clone(), account.clone(), sealed.clone());
+        change!(self, |db| credential::sign_in(db, bot, account, sealed, replaces, now))
+    }
+
+    async fn renewed(&self, bot: &BotName, sealed: &Sealed, replaces: u64) -> Result<(), StoreError> {
+        let (bot, sealed) = (bot.clone(), sealed.clone());
+        change!(self, |db| credential::renewed(db, bot, sealed, replaces))
+    }
+
+    async fn reseal(&self, all: &[(BotName, Sealed, u64)], now: DateTime<Utc>) -> Result<(), StoreError> {
+        let all = all.to_vec();
+        change!(self, |db| credential::reseal(db, all, now))
+    }
+
+    async fn sign_out(&self, bot: &BotName, replaces: u64) -> Result<(), StoreError> {
+        let bot = bot.clone();
+        change!(self, |db| credential::sign_out(db, bot, replaces))
+    }
+
+    async fn claim(
+        &self,
+        bot: &BotName,
+        version: u64,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let bot = bot.clone();
+        change!(self, |db| credential::claim(db, bot, version, now, until))
+    }
+
+    async fn unclaim(&self, bot: &BotName, version: u64) -> Result<(), StoreError> {
+        let (bot, version) = (bot.clone(), row::kept_version(version));
+        change!(self, |db| async { Ok(sql::credential::unclaim(db, &bot, version).await?) })
     }
 
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError> {

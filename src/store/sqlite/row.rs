@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
+use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Cause, Post, PostId, State};
-use crate::flock::{Account, NetworkKind};
-use crate::store::{Want, Wish};
+use crate::flock::{BotName, NetworkKind};
+use crate::store::{Envelope, Sealed, Want, Wish};
 
 type Read<T> = Result<T, sqlx::Error>;
 
@@ -23,13 +24,14 @@ pub(super) fn time(millis: i64) -> DateTime<Utc> {
 }
 
 pub(super) fn post(row: &SqliteRow) -> Read<Post> {
-    let optional_time = |column: &str| row.try_get::<Option<i64>, _>(column).map(|at| at.map(time));
+    let planned_at = time(row.try_get("planned_at")?);
+    let (sent_at, settled_at) = (optional_time(row, "sent_at")?, optional_time(row, "settled_at")?);
     Ok(Post {
         id: parsed(row, "id", |text| text.parse().ok())?,
-        bot: parsed(row, "bot", |text| text.parse().ok())?,
+        bot: bot(row)?,
         network: parsed(row, "network", NetworkKind::from_word)?,
         state: parsed(row, "state", State::from_word)?,
-        slot: optional_time("slot")?,
+        slot: optional_time(row, "slot")?,
         due_at: time(row.try_get("due_at")?),
         line: used_line(row)?,
         text: row.try_get("text")?,
@@ -40,11 +42,17 @@ pub(super) fn post(row: &SqliteRow) -> Read<Post> {
         url: row.try_get("url")?,
         cause: row.try_get::<Option<&str>, _>("cause")?.and_then(Cause::from_word),
         reason: row.try_get("reason")?,
-        planned_at: time(row.try_get("planned_at")?),
-        sent_at: optional_time("sent_at")?,
-        retry_at: optional_time("retry_at")?,
-        settled_at: optional_time("settled_at")?,
+        planned_at,
+        sent_at,
+        retry_at: optional_time(row, "retry_at")?,
+        settled_at,
+        // Rows of the first flockd don't say.
+        moved_at: optional_time(row, "moved_at")?.or(settled_at).or(sent_at).unwrap_or(planned_at),
     })
+}
+
+fn optional_time(row: &SqliteRow, column: &str) -> Read<Option<DateTime<Utc>>> {
+    row.try_get::<Option<i64>, _>(column).map(|at| at.map(time))
 }
 
 pub(super) fn posts(rows: &[SqliteRow]) -> Read<Vec<Post>> {
@@ -66,11 +74,41 @@ pub(super) fn text_id(bytes: &[u8]) -> Read<TextId> {
     TextId::from_bytes(bytes).ok_or_else(|| unreadable("line", "bytes that identify no text"))
 }
 
-pub(super) fn account(row: &SqliteRow) -> Read<Option<Account>> {
-    let (id, handle) = (row.try_get("account_id")?, row.try_get("account_handle")?);
-    let learnt_with = row.try_get("account_learnt_with")?;
-    let whole = |((id, handle), learnt_with)| Account { id, handle, learnt_with };
-    Ok(Option::zip(Option::zip(id, handle), learnt_with).map(whole))
+pub(super) fn bot(row: &SqliteRow) -> Read<BotName> {
+    parsed(row, "bot", |text| text.parse().ok())
+}
+
+pub(super) fn account(row: &SqliteRow) -> Read<Account> {
+    Ok(Account {
+        network: parsed(row, "network", NetworkKind::from_word)?,
+        id: row.try_get("id")?,
+        handle: row.try_get("handle")?,
+        name: row.try_get("name")?,
+        picture_url: row.try_get("picture_url")?,
+        access: row.try_get("access")?,
+        learnt_with: row.try_get("learnt_with")?,
+    })
+}
+
+pub(super) fn envelope(row: &SqliteRow) -> Read<Envelope> {
+    Ok(Envelope {
+        version: row.try_get::<i64, _>("version")?.unsigned_abs(),
+        sealed: sealed(row)?,
+        signed_in_at: optional_time(row, "signed_in_at")?,
+        claimed_until: optional_time(row, "claimed_until")?,
+    })
+}
+
+fn sealed(row: &SqliteRow) -> Read<Option<Sealed>> {
+    let Some(bytes) = row.try_get("sealed")? else { return Ok(None) };
+    let network = parsed(row, "network", NetworkKind::from_word)?;
+    Ok(Some(Sealed { network, key_mark: row.try_get("key_mark")?, bytes }))
+}
+
+/// A version as the ledger keeps it. None that it gave out is larger than it can keep, and one that is not
+/// there is as good.
+pub(super) fn kept_version(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(-1)
 }
 
 pub(super) fn wish(row: &SqliteRow) -> Read<Wish> {

@@ -8,11 +8,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Notify;
 
+use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId};
 use crate::flock::schedule::Schedule;
-use crate::flock::{Account, Bot, BotName, Flock, NetworkKind, Web, samples};
-use crate::store::{Answer, Draft, Entry, Filter, NotRenamed, Standing, Store, StoreError, Wish};
+use crate::flock::{Bot, BotName, Flock, KeySource, NetworkKind, Web, samples};
+use crate::store::{
+    Answer, Draft, Entry, Envelope, Filter, NotRenamed, Sealed, Standing, Store, StoreError, Wish,
+};
 
 /// A bot that posts a few times a day in Berlin.
 pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
@@ -24,6 +27,7 @@ pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
 pub(in crate::web) fn flock(bots: Vec<Bot>) -> Flock {
     Flock {
         database: "sqlite:flock.db".to_owned(),
+        vault_key: KeySource::File("flock.key".into()),
         web: Web { listen: "127.0.0.1:7878".parse().unwrap(), public_url: "http://birds.test".to_owned() },
         bots: bots.into_iter().map(Arc::new).collect(),
     }
@@ -115,6 +119,46 @@ impl Store for Shelf {
         never()
     }
     async fn remember(&self, _: &BotName, _: &Account) -> Result<(), StoreError> {
+        never()
+    }
+    async fn account(&self, _: &BotName) -> Result<Option<Account>, StoreError> {
+        never()
+    }
+    async fn envelope(&self, _: &BotName) -> Result<Envelope, StoreError> {
+        never()
+    }
+    async fn envelopes(&self) -> Result<Vec<(BotName, Envelope)>, StoreError> {
+        never()
+    }
+    async fn sign_in(
+        &self,
+        _: &BotName,
+        _: &Account,
+        _: &Sealed,
+        _: u64,
+        _: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        never()
+    }
+    async fn renewed(&self, _: &BotName, _: &Sealed, _: u64) -> Result<(), StoreError> {
+        never()
+    }
+    async fn reseal(&self, _: &[(BotName, Sealed, u64)], _: DateTime<Utc>) -> Result<(), StoreError> {
+        never()
+    }
+    async fn sign_out(&self, _: &BotName, _: u64) -> Result<(), StoreError> {
+        never()
+    }
+    async fn claim(
+        &self,
+        _: &BotName,
+        _: u64,
+        _: DateTime<Utc>,
+        _: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        never()
+    }
+    async fn unclaim(&self, _: &BotName, _: u64) -> Result<(), StoreError> {
         never()
     }
     async fn wish(&self, _: &Wish) -> Result<(), StoreError> {

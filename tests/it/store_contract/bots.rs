@@ -1,10 +1,11 @@
 //! What a ledger keeps of a bot: its schedule, its name, its account.
 
-use flockd::flock::Account;
+use flockd::flock::NetworkKind;
+use flockd::flock::account::Account;
 use flockd::store::{Entry, NotRenamed, StoreError};
 
 use super::Ledger;
-use crate::ledger::{at, bot, by_hand, entry, given_up, of_slot, posted, renamed};
+use crate::ledger::{account, at, bot, by_hand, entry, given_up, of_slot, posted, renamed};
 
 pub(super) async fn slots_begin_when_the_schedule_is_first_seen(ledger: Ledger) {
     ledger.one.enter(&[entry("walt")], at(10)).await.unwrap();
@@ -97,16 +98,24 @@ pub(super) async fn names_move_up_in_a_row(ledger: Ledger) {
 
 pub(super) async fn an_account_is_remembered(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
-    let account = |handle: &str| Account {
-        id: "7".to_owned(),
-        handle: handle.to_owned(),
-        learnt_with: "digest".to_owned(),
+    let text = |text: &str| Some(text.to_owned());
+    let whole = Account {
+        network: NetworkKind::Feed,
+        handle: "walt_lines".to_owned(),
+        name: text("Walt"),
+        picture_url: text("https://example.net/walt.png"),
+        access: text("tweet.read tweet.write"),
+        ..account("7")
     };
-    for handle in ["walt_lines", "walt_verses"] {
-        ledger.one.remember(&bot("walt"), &account(handle)).await.unwrap();
+    for account in [whole, account("7"), account("8")] {
+        ledger.one.remember(&bot("walt"), &account).await.unwrap();
         let standing = ledger.other.standing(&bot("walt"), at(1)).await.unwrap().unwrap();
-        assert_eq!(standing.account, Some(account(handle)));
+        assert_eq!(standing.account.as_ref(), Some(&account));
+        assert_eq!(ledger.other.account(&bot("walt")).await.unwrap(), Some(account));
     }
+    // It may be known before the daemon has seen the bot.
+    ledger.one.remember(&bot("emily"), &account("9")).await.unwrap();
+    assert_eq!(ledger.other.account(&bot("emily")).await.unwrap(), Some(account("9")));
     // A changed schedule changes nothing about the account.
     let other = Entry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
     ledger.one.enter(&[other], at(30)).await.unwrap();
@@ -116,14 +125,13 @@ pub(super) async fn an_account_is_remembered(ledger: Ledger) {
 pub(super) async fn a_stranger_is_not_in_the_ledger(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let nobody = bot("nobody");
-    let account = Account { id: "7".to_owned(), handle: "n".to_owned(), learnt_with: "d".to_owned() };
+    assert_eq!(ledger.one.account(&nobody).await.unwrap(), None);
     assert_eq!(ledger.one.standing(&nobody, at(1)).await.unwrap(), None);
     assert_eq!(ledger.one.used(&nobody, 1).await.unwrap().len(), 0);
     let refusals = [
         ledger.one.open(&by_hand("nobody", "text", 1)).await.map(|_| ()),
         ledger.one.open(&given_up("nobody", 1)).await.map(|_| ()),
         ledger.one.consider(&nobody, at(1), 0).await,
-        ledger.one.remember(&nobody, &account).await,
     ];
     for refusal in refusals {
         assert_eq!(refusal, Err(StoreError::NotFound("bot nobody".to_owned())));

@@ -103,6 +103,55 @@ pub(super) async fn what_left_in_the_last_hour_is_counted(ledger: Ledger) {
     assert_eq!(counts, [3, 2, 1, 0]);
 }
 
+fn failed(seconds: i64, cause: Cause) -> Draft {
+    let begins = Beginning::Released(why(cause));
+    Draft { begins, ..given_up("walt", seconds) }
+}
+
+pub(super) async fn ailing_since_the_first_of_a_run(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    let since = async || ledger.other.standing(&bot("walt"), at(0)).await.unwrap().unwrap().ailing_since;
+    let end = async |draft: &Draft| ledger.one.open(draft).await.unwrap();
+    assert_eq!(since().await, None);
+    end(&failed(10, Cause::Account)).await;
+    end(&failed(20, Cause::Late)).await;
+    assert_eq!(since().await, None, "the newest ended for another reason");
+    end(&failed(30, Cause::SignIn)).await;
+    end(&Draft { bot: bot("emily"), ..failed(35, Cause::Late) }).await;
+    end(&failed(40, Cause::Credits)).await;
+    assert_eq!(since().await, Some(at(30)));
+    let open = ledger.one.open(&by_hand("walt", "text", 50)).await.unwrap();
+    assert_eq!(since().await, None, "it is being tried");
+    let back = Move::Return { why: why(Cause::SignIn), retry_at: at(60), answered: true };
+    ledger.one.advance(open.id, &back, at(51)).await.unwrap();
+    assert_eq!(since().await, Some(at(30)));
+    ledger.one.advance(open.id, &Move::Send, at(60)).await.unwrap();
+    ledger.one.advance(open.id, &posted("1"), at(61)).await.unwrap();
+    assert_eq!(since().await, None);
+    end(&failed(70, Cause::App)).await;
+    assert_eq!(since().await, Some(at(70)));
+    let limits = ledger.one.open(&by_hand("walt", "text", 80)).await.unwrap();
+    ledger.one.advance(limits.id, &returned(true, 90), at(81)).await.unwrap();
+    assert_eq!(since().await, None);
+}
+
+pub(super) async fn ailing_anew_after_signing_in(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let since = async || ledger.other.standing(&bot("walt"), at(0)).await.unwrap().unwrap().ailing_since;
+    let back = Move::Return { why: why(Cause::SignIn), retry_at: at(60), answered: true };
+    ledger.one.open(&failed(10, Cause::App)).await.unwrap();
+    let open = ledger.one.open(&by_hand("walt", "text", 20)).await.unwrap();
+    ledger.one.advance(open.id, &back, at(30)).await.unwrap();
+    assert_eq!(since().await, Some(at(10)));
+    super::credentials::sign_in(&ledger, "walt", 40).await;
+    assert_eq!(since().await, None, "signing in has mended it");
+    ledger.one.advance(open.id, &Move::Send, at(50)).await.unwrap();
+    ledger.one.advance(open.id, &back, at(51)).await.unwrap();
+    assert_eq!(since().await, Some(at(51)), "it was planned before, and failed anew");
+    ledger.one.advance(open.id, &Move::Release(why(Cause::Credits)), at(52)).await.unwrap();
+    assert_eq!(since().await, Some(at(20)), "what signing in does not mend counts from the beginning");
+}
+
 /// An id tells when its post was thought of: by a wish some time before, or by a clock since set back. What
 /// counts for the next line is what was written last.
 pub(super) async fn the_last_is_the_one_written_last(ledger: Ledger) {

@@ -15,6 +15,7 @@ use flockd::flock::Bot;
 use flockd::flock::event::{Event, Events};
 use flockd::store::Store;
 use flockd::store::sqlite::Sqlite;
+use flockd::store::vault::{Vault, VaultKey};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::oneshot;
@@ -44,7 +45,7 @@ pub(crate) struct House {
     ear: Arc<Ear>,
     engine: Option<Running>,
     /// The ledger as a command sees it.
-    pub(super) desk: Sqlite,
+    pub(super) desk: Arc<Sqlite>,
     pub(super) wishes: AtomicU64,
     starts: u64,
 }
@@ -70,7 +71,7 @@ impl House {
         let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::showing(now)));
         let database = format!("sqlite:{}", folder.path().join("flock.db").display());
         drop(Sqlite::hold(&database).await.unwrap());
-        let desk = Sqlite::beside(&database).await.unwrap().unwrap();
+        let desk = Arc::new(Sqlite::beside(&database).await.unwrap().unwrap());
         let (ear, wishes) = (Arc::default(), AtomicU64::new(1 << 48));
         let (bots, networks) = (Vec::new(), HashMap::new());
         let mut house = Self { clock, bots, folder, networks, ear, engine: None, desk, wishes, starts: 0 };
@@ -116,7 +117,9 @@ impl House {
         let members = self.bots.iter().map(member).collect();
         self.starts += 1;
         let dice = StdRng::seed_from_u64(self.starts);
-        let engine = Arc::new(Engine::new(store.clone(), self.clock.clone(), events, dice, members));
+        let key = VaultKey::File(self.folder.path().join("flock.key"));
+        let vault = Arc::new(Vault::new(store.clone(), key));
+        let engine = Arc::new(Engine::new(store.clone(), vault, self.clock.clone(), events, dice, members));
         engine.take_over().await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let weak = Arc::downgrade(&engine);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use flockd::flock::account::Profile;
 use flockd::flock::poem::Split;
 use flockd::flock::schedule::Schedule;
 use flockd::flock::{AtEnd, Bot, NetworkKind, OnMiss, Order};
@@ -26,6 +27,7 @@ pub(crate) fn bot(name: &str) -> Bot {
         max_per_hour: 60,
         was: None,
         tokens: None,
+        profile: Profile::default(),
     }
 }
 

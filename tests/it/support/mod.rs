@@ -1,26 +1,33 @@
 //! What tests share: a clock that stands still and a house in which an engine lives, the real program in a
-//! folder of its own, a server that stands in for X, and things to post.
+//! folder of its own or in a terminal, a server that stands in for X and one that is not ours, a browser, and
+//! things to post.
 
+pub mod browser;
 pub mod clock;
+mod custody;
 mod desk;
 mod ear;
 pub mod fake_x;
 pub mod fixture;
 pub mod flock;
 pub mod network;
+pub mod oidc;
 pub mod program;
 pub mod rfc5849;
+pub mod terminal;
 pub mod wire;
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::Clock;
 use flockd::flock::NetworkKind;
+use flockd::flock::account::{Account, AppKeys, Consumer, Tokens};
 use flockd::flock::post::{Post, PostId, State};
-use flockd::net::http;
-use flockd::net::x::X;
+use flockd::flock::secret::Secret;
+use flockd::net::x::{App, X};
+use flockd::net::{Network as _, Outcome, Session, Setback, http};
 
 use fake_x::{FakeAccount, FakeX};
 
@@ -74,11 +81,74 @@ pub fn post(network: NetworkKind, number: u8, text: &str) -> Post {
         sent_at: Some(now),
         retry_at: None,
         settled_at: None,
+        moved_at: now,
+    }
+}
+
+/// The keys of the fake's app, and the tokens of one of its accounts.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    pub consumer_key: Secret,
+    pub consumer_secret: Secret,
+    pub access_token: Secret,
+    pub access_token_secret: Secret,
+}
+
+impl Credentials {
+    /// The tokens alone.
+    pub fn tokens(&self) -> Tokens {
+        let (access_token, access_token_secret) = (&self.access_token, &self.access_token_secret);
+        Tokens::OAuth1 {
+            access_token: access_token.clone(),
+            access_token_secret: access_token_secret.clone(),
+        }
+    }
+}
+
+/// A client on X that has the tokens of one account at hand.
+pub struct Signed {
+    pub x: X,
+    pub tokens: Tokens,
+}
+
+impl Signed {
+    /// As an app at this address; `account` is the handle that is expected.
+    pub fn new(
+        http: reqwest::Client,
+        clock: Arc<dyn Clock>,
+        url: &str,
+        credentials: Credentials,
+        account: Option<String>,
+    ) -> Self {
+        let tokens = credentials.tokens();
+        let consumer = Consumer { key: credentials.consumer_key, secret: credentials.consumer_secret };
+        let keys = AppKeys { consumer: Ok(consumer), client: Err("no client".to_owned()) };
+        let app = App { api_url: url.to_owned(), site_url: url.to_owned(), keys };
+        Self { x: X::new(http, clock, app, account), tokens }
+    }
+
+    /// What it hands over with each call.
+    pub fn session(&self, account: Option<&Account>) -> Session {
+        Session { tokens: Some(self.tokens.clone()), account: account.cloned() }
+    }
+
+    pub async fn prepare(&self, known: Option<&Account>) -> Result<Option<Account>, Setback> {
+        self.x.prepare(&self.session(known)).await
+    }
+
+    pub async fn send(&self, post: &Post, account: Option<&Account>) -> Outcome {
+        self.x.send(post, &self.session(account)).await
     }
 }
 
 /// A client for an account of the fake, which expects no particular handle.
-pub fn x_for(fake: &FakeX, account: &FakeAccount) -> X {
+pub fn x_for(fake: &FakeX, account: &FakeAccount) -> Signed {
     let http = http::client(&http::Limits::default()).unwrap();
-    X::new(http, fake.clock.clone(), &fake.url, account.credentials.clone(), None)
+    Signed::new(http, fake.clock.clone(), &fake.url, account.credentials.clone(), None)
+}
+
+/// The status and the JSON of an answer.
+pub async fn answer(response: reqwest::Response) -> (u16, serde_json::Value) {
+    let status = response.status().as_u16();
+    (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
 }

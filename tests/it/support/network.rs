@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use flockd::clock::Clock;
-use flockd::flock::Account;
+use flockd::flock::NetworkKind;
+use flockd::flock::account::{Account, Tokens};
 use flockd::flock::post::{Cause, Post, Why};
-use flockd::net::{Network, Outcome, Setback, Sight};
+use flockd::net::{Network, Outcome, Session, Setback, Sight};
 use tokio::sync::oneshot;
 
 use super::clock::ManualClock;
@@ -31,6 +32,7 @@ pub(crate) enum Next {
 pub(crate) struct Sent {
     pub(crate) post: Post,
     pub(crate) account: Option<Account>,
+    pub(crate) tokens: Option<Tokens>,
     pub(crate) at: DateTime<Utc>,
     /// Whether the public can see it from now on.
     pub(crate) arrived: bool,
@@ -52,6 +54,20 @@ struct Play {
     known: Vec<Option<Account>>,
     sight: Option<Sight>,
     looks: usize,
+    signs: bool,
+    renewals: VecDeque<Renewal>,
+    renewed: Vec<Tokens>,
+    waiting: usize,
+    deleted: Vec<Post>,
+    keeps: Option<Setback>,
+}
+
+/// What the network does when it is to renew tokens.
+pub(crate) enum Renewal {
+    /// It answers.
+    Answer(Box<Result<Tokens, Setback>>),
+    /// It answers when the test does.
+    Wait(oneshot::Receiver<Result<Tokens, Setback>>),
 }
 
 impl Script {
@@ -86,6 +102,38 @@ impl Script {
         self.play().sight = Some(sight);
     }
 
+    /// From now on it signs, so that its bot must be signed in.
+    pub(crate) fn signs(&self) {
+        self.play().signs = true;
+    }
+
+    /// What comes of the next renewal that has nothing in the script yet.
+    pub(crate) fn renews(&self, renewal: Result<Tokens, Setback>) {
+        self.play().renewals.push_back(Renewal::Answer(Box::new(renewal)));
+    }
+
+    /// The next renewal waits until something is sent here.
+    pub(crate) fn renews_when_told(&self) -> oneshot::Sender<Result<Tokens, Setback>> {
+        let (tell, told) = oneshot::channel();
+        self.play().renewals.push_back(Renewal::Wait(told));
+        tell
+    }
+
+    /// The tokens that were to be renewed, in order.
+    pub(crate) fn renewed(&self) -> Vec<Tokens> {
+        self.play().renewed.clone()
+    }
+
+    /// From now on it takes nothing back.
+    pub(crate) fn keeps_all(&self, setback: Setback) {
+        self.play().keeps = Some(setback);
+    }
+
+    /// What was taken back.
+    pub(crate) fn deleted(&self) -> Vec<Post> {
+        self.play().deleted.clone()
+    }
+
     /// Every request, in order.
     pub(crate) fn sent(&self) -> Vec<Sent> {
         self.play().sent.clone()
@@ -108,7 +156,8 @@ impl Script {
 
     /// How many requests wait for [`Script::release`].
     pub(crate) fn held(&self) -> usize {
-        self.play().held.iter().filter(|held| !held.is_closed()).count()
+        let play = self.play();
+        play.waiting + play.held.iter().filter(|held| !held.is_closed()).count()
     }
 
     /// Answers whatever is held.
@@ -130,7 +179,7 @@ impl Script {
     }
 
     /// Writes a request down, and decides what becomes of it.
-    fn receive(&self, post: &Post, account: Option<&Account>) -> Result<Outcome, oneshot::Receiver<Outcome>> {
+    fn receive(&self, post: &Post, session: &Session) -> Result<Outcome, oneshot::Receiver<Outcome>> {
         let mut play = self.play();
         let next = play.next.pop_front().or_else(|| play.always.clone());
         let next = next.unwrap_or_else(|| posted(&format!("{}-{}", post.bot, play.sent.len() + 1)).into());
@@ -139,8 +188,8 @@ impl Script {
             Next::Silence { arrived } | Next::Hold { arrived } => *arrived,
             Next::Panic => false,
         };
-        let (post, account) = (post.clone(), account.cloned());
-        play.sent.push(Sent { post, account, at: self.clock.now(), arrived });
+        let Session { tokens, account } = session.clone();
+        play.sent.push(Sent { post: post.clone(), account, tokens, at: self.clock.now(), arrived });
         match next {
             Next::Answer(outcome) => Ok(outcome),
             Next::Silence { .. } => Ok(silence()),
@@ -159,7 +208,30 @@ impl Script {
 
 #[async_trait]
 impl Network for Script {
-    async fn prepare(&self, known: Option<&Account>) -> Result<Option<Account>, Setback> {
+    fn signs(&self) -> bool {
+        self.play().signs
+    }
+
+    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
+        let renewal = {
+            let mut play = self.play();
+            play.renewed.push(tokens.clone());
+            play.renewals.pop_front().expect("a renewal that the script knows of")
+        };
+        match renewal {
+            Renewal::Answer(answer) => *answer,
+            Renewal::Wait(told) => {
+                self.play().waiting += 1;
+                self.clock.stir();
+                let answer = told.await.expect("the script says so");
+                self.play().waiting -= 1;
+                answer
+            }
+        }
+    }
+
+    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback> {
+        let known = session.account.as_ref();
         let mut play = self.play();
         play.known.push(known.cloned());
         match &play.prepare {
@@ -170,8 +242,8 @@ impl Network for Script {
         }
     }
 
-    async fn send(&self, post: &Post, account: Option<&Account>) -> Outcome {
-        match self.receive(post, account) {
+    async fn send(&self, post: &Post, session: &Session) -> Outcome {
+        match self.receive(post, session) {
             Ok(outcome) => outcome,
             Err(held) => {
                 self.clock.stir();
@@ -180,10 +252,19 @@ impl Network for Script {
         }
     }
 
-    async fn look(&self, _post: &Post) -> Sight {
+    async fn look(&self, _post: &Post, _session: &Session) -> Sight {
         let mut play = self.play();
         play.looks += 1;
         play.sight.clone().unwrap_or(Sight::CannotTell)
+    }
+
+    async fn delete(&self, post: &Post, _session: &Session) -> Result<(), Setback> {
+        let mut play = self.play();
+        if let Some(setback) = &play.keeps {
+            return Err(setback.clone());
+        }
+        play.deleted.push(post.clone());
+        Ok(())
     }
 }
 
@@ -223,9 +304,17 @@ pub(crate) fn unreachable() -> Setback {
 /// Nothing was accepted, for this cause; the network has a word on when to come back, or not.
 pub(crate) fn setback(cause: Cause, retry_at: Option<DateTime<Utc>>) -> Setback {
     let answered = cause != Cause::Unreachable;
-    Setback { why: Why::new(cause, format!("{cause}, says the script")), retry_at, answered }
+    Setback { why: Why::new(cause, format!("{cause}, says the script")), retry_at, answered, stale: false }
 }
 
 pub(crate) fn account(handle: &str) -> Account {
-    Account { id: format!("id-{handle}"), handle: handle.to_owned(), learnt_with: "these tokens".to_owned() }
+    Account {
+        network: NetworkKind::X,
+        id: format!("id-{handle}"),
+        handle: handle.to_owned(),
+        name: None,
+        picture_url: None,
+        access: None,
+        learnt_with: "these tokens".to_owned(),
+    }
 }

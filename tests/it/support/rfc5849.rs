@@ -46,11 +46,7 @@ impl Verifier {
     /// Checks all of it; `now` is in Unix seconds. The error says what is wrong.
     pub fn verify(&self, request: &Request, secrets: &Secrets, now: i64) -> Result<(), String> {
         let header = header_parameters(request.authorization)?;
-        let timestamp = value(&header, "oauth_timestamp")?;
-        let seconds: i64 = timestamp.parse().map_err(|_| format!("timestamp {timestamp:?} is no number"))?;
-        if (seconds - now).abs() > SKEW_MAX {
-            return Err(format!("timestamp {seconds} is too far from {now}"));
-        }
+        let timestamp = check_time(&header, now)?;
         check_signature(request, secrets)?;
         // Only after the signature: nobody else may use nonces up.
         let nonce = value(&header, "oauth_nonce")?;
@@ -62,6 +58,14 @@ impl Verifier {
             false => Err(format!("nonce {nonce:?} was used before")),
         }
     }
+}
+
+/// Checks that the timestamp is near `now`, in Unix seconds, and returns it.
+pub fn check_time(header: &Parameters, now: i64) -> Result<&str, String> {
+    let timestamp = value(header, "oauth_timestamp")?;
+    let seconds: i64 = timestamp.parse().map_err(|_| format!("timestamp {timestamp:?} is no number"))?;
+    let near = (seconds - now).abs() <= SKEW_MAX;
+    if near { Ok(timestamp) } else { Err(format!("timestamp {seconds} is too far from {now}")) }
 }
 
 /// Checks the signature, and what must stand beside it.
@@ -143,7 +147,7 @@ fn base_url(address: &str) -> Result<String, String> {
 }
 
 /// Section 3.4.1.3.1: pairs of a query or a form, where `+` is a space.
-fn form_parameters(text: &str) -> Result<Parameters, String> {
+pub fn form_parameters(text: &str) -> Result<Parameters, String> {
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
     pairs
         .map(|pair| {
@@ -153,7 +157,8 @@ fn form_parameters(text: &str) -> Result<Parameters, String> {
         .collect()
 }
 
-fn encode(text: &str) -> String {
+/// Section 3.6.
+pub fn encode(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 

@@ -1,9 +1,10 @@
-//! What X does with a request when nothing else is commanded.
+//! What X does with a request when nothing else is commanded: who may ask, who one is, posts.
 
 use serde_json::{Map, Value, json};
 
 use super::super::rfc5849;
-use super::{CONSUMER, FakeAccount, Reply, Seen, Shared, Stored, token};
+use super::oauth1::Fault;
+use super::{FakeAccount, Reply, Seen, Shared, Stored};
 
 /// What `POST /2/tweets` takes; any other field is refused.
 const FIELDS: &[&str] = &[
@@ -27,47 +28,118 @@ const FIELDS: &[&str] = &[
 /// Milliseconds between 1970 and the beginning of X's ids.
 const EPOCH_MS: i64 = 1_288_834_974_657;
 
+/// Who asks, and what the tokens allow.
+struct Caller {
+    account: FakeAccount,
+    pass: Pass,
+}
+
+enum Pass {
+    /// OAuth 1.0a, with the access level.
+    Signed(&'static str),
+    /// OAuth 2.0, with the scopes.
+    Borne(Vec<String>),
+}
+
 impl Shared {
     /// What X would answer.
     pub(super) fn ordinary(&self, seen: &Seen) -> Reply {
-        let reply = match (self.authorized(seen), seen.method.as_str(), seen.path.split('?').next()) {
+        let flat = |result: Result<Reply, Fault>| result.unwrap_or_else(Reply::from);
+        let reply = match (seen.method.as_str(), seen.parts().0) {
+            ("POST", "/oauth/request_token") => flat(self.request_token(seen)),
+            ("GET", "/oauth/authorize") => self.sign_in_page(seen),
+            ("POST", "/oauth/access_token") => flat(self.access_token(seen)),
+            ("POST", "/1.1/oauth/invalidate_token.json") => flat(self.invalidate(seen)),
+            ("GET", "/i/oauth2/authorize") => self.consent_page(seen),
+            ("POST", "/2/oauth2/token") => self.token(seen).unwrap_or_else(|refusal| refusal),
+            ("POST", "/2/oauth2/revoke") => self.revoke_token(seen).unwrap_or_else(|refusal| refusal),
+            _ => self.api(seen),
+        };
+        // By the fake's own clock, so that a client can see that its own is off.
+        reply.header("date", self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+    }
+
+    /// The part that wants an access token.
+    fn api(&self, seen: &Seen) -> Reply {
+        let (path, query) = seen.parts();
+        let mut level = None;
+        let reply = match (self.caller(seen), seen.method.as_str(), path) {
             (None, ..) => Reply::problem(401, "about:blank", "Unauthorized", "Unauthorized"),
-            (Some(account), "POST", Some("/2/tweets")) => self.create(&account, &seen.body),
-            (Some(account), "GET", Some("/2/users/me")) => {
-                let FakeAccount { id, handle, .. } = account;
-                Reply::json(200, &json!({"data": {"id": id, "name": handle, "username": handle}}))
+            (Some(caller), method, path) => {
+                if let Pass::Signed(known) = caller.pass {
+                    level = Some(known);
+                }
+                self.called(&caller, method, path, query, &seen.body)
             }
-            _ => Reply::problem(404, "about:blank", "Not Found", "Not Found"),
         };
         let reset = self.clock.now().timestamp() + 900;
         let reply = reply.header("x-rate-limit-limit", "100").header("x-rate-limit-remaining", "99");
-        reply.header("x-rate-limit-reset", reset.to_string())
+        let reply = reply.header("x-rate-limit-reset", reset.to_string());
+        level.map_or(reply.clone(), |level| reply.header("x-access-level", level))
     }
 
-    /// Whose request this is, if its signature is good.
-    fn authorized(&self, seen: &Seen) -> Option<FakeAccount> {
-        let token = token(seen)?;
-        let state = self.state.lock().unwrap();
-        let account =
-            state.accounts.iter().find(|account| account.credentials.access_token.expose() == token)?;
-        let authorization = seen.headers.get("authorization")?.to_str().ok()?;
-        let header = rfc5849::header_parameters(authorization).ok()?;
-        let form = seen.headers.get("content-type").and_then(|kind| kind.to_str().ok());
-        let request = rfc5849::Request {
-            method: &seen.method,
-            url: &format!("{}{}", self.url, seen.path),
-            authorization,
-            form: form
-                .filter(|kind| kind.starts_with("application/x-www-form-urlencoded"))
-                .map(|_| &*seen.body),
+    fn caller(&self, seen: &Seen) -> Option<Caller> {
+        if let Some(token) = seen.header("authorization")?.strip_prefix("Bearer ") {
+            let (account, scopes) = self.borne_by(token)?;
+            return Some(Caller { account, pass: Pass::Borne(scopes) });
+        }
+        let (account, level) = self.signed_by(seen).ok()?;
+        Some(Caller { account, pass: Pass::Signed(level) })
+    }
+
+    fn called(&self, caller: &Caller, method: &str, path: &str, query: &str, body: &str) -> Reply {
+        let post = path.strip_prefix("/2/tweets/");
+        let (writes, answer): (bool, &dyn Fn() -> Reply) = match (method, path, post) {
+            ("GET", "/2/users/me", _) => (false, &|| self.me(&caller.account, query)),
+            ("POST", "/2/tweets", _) => (true, &|| self.create(&caller.account, body)),
+            ("DELETE", _, Some(id)) => (true, &|| self.delete(&caller.account, id)),
+            _ => return Reply::problem(404, "about:blank", "Not Found", "Not Found"),
         };
-        let secrets = rfc5849::Secrets {
-            consumer: CONSUMER.1,
-            token: account.credentials.access_token_secret.expose(),
+        caller.forbidden(writes).or_else(|| self.suspended(caller, writes)).unwrap_or_else(answer)
+    }
+
+    fn suspended(&self, caller: &Caller, writes: bool) -> Option<Reply> {
+        let suspended = self.state.lock().unwrap().suspended.contains(&caller.account.handle);
+        let kind = "https://api.twitter.com/2/problems/user-suspended";
+        let detail = "The user used for authentication is suspended";
+        (suspended && writes).then(|| Reply::problem(403, kind, "Forbidden", detail))
+    }
+
+    fn me(&self, account: &FakeAccount, query: &str) -> Reply {
+        let FakeAccount { id, handle, name, .. } = account;
+        let mut data = json!({"id": id, "name": name, "username": handle});
+        let query = rfc5849::form_parameters(query).unwrap_or_default();
+        let asked = rfc5849::value(&query, "user.fields").unwrap_or_default();
+        for field in asked.split(',').filter(|field| !field.is_empty()) {
+            data[field] = match field {
+                "id" | "name" | "username" => continue,
+                "description" => json!(format!("The lines of {handle} & friends")),
+                // Nobody but this server is ever to be asked for a picture.
+                "profile_image_url" => json!(format!("{}/profile_images/{id}_normal.png", self.url)),
+                _ => {
+                    return invalid(&format!(
+                        "The `user.fields` query parameter value [{field}] is not one of"
+                    ));
+                }
+            };
+        }
+        Reply::json(200, &json!({"data": data}))
+    }
+
+    fn delete(&self, account: &FakeAccount, id: &str) -> Reply {
+        let mut state = self.state.lock().unwrap();
+        let Some(post) = state.posts.iter_mut().find(|post| post.id == id && !post.deleted) else {
+            let kind = "https://api.twitter.com/2/problems/resource-not-found";
+            let detail = format!("Could not find tweet with id: [{id}].");
+            return Reply::problem(404, kind, "Not Found Error", &detail);
         };
-        let ours = rfc5849::value(&header, "oauth_consumer_key") == Ok(CONSUMER.0);
-        let good = self.verifier.verify(&request, &secrets, self.clock.now().timestamp());
-        (ours && good.is_ok()).then(|| account.clone())
+        if post.handle != account.handle {
+            let detail = "You are not authorized to delete this Tweet.";
+            return Reply::problem(403, "about:blank", "Forbidden", detail);
+        }
+        post.deleted = true;
+        self.changed.send_replace(());
+        Reply::json(200, &json!({"data": {"deleted": true}}))
     }
 
     fn create(&self, account: &FakeAccount, body: &str) -> Reply {
@@ -86,14 +158,10 @@ impl Shared {
         }
         let mut state = self.state.lock().unwrap();
         if weight(text) > 280 {
-            return Reply::problem(
-                403,
-                "about:blank",
-                "Forbidden",
-                "You are not permitted to perform this action.",
-            );
+            return not_permitted();
         }
-        if state.posts.iter().any(|post| post.handle == account.handle && post.text == text) {
+        if state.posts.iter().any(|post| post.handle == account.handle && post.text == text && !post.deleted)
+        {
             let detail = "You are not allowed to create a Tweet with duplicate content.";
             return Reply::problem(403, "about:blank", "Forbidden", detail);
         }
@@ -102,10 +170,35 @@ impl Shared {
         let id = (((at.timestamp_millis() - EPOCH_MS) << 22) + number).to_string();
         let (handle, text) = (account.handle.clone(), text.to_owned());
         let answer = json!({"data": {"id": id, "text": text, "edit_history_tweet_ids": [id]}});
-        state.posts.push(Stored { id, handle, text, at });
+        state.posts.push(Stored { id, handle, text, at, deleted: false });
         self.changed.send_replace(());
         Reply::json(201, &answer)
     }
+}
+
+impl Caller {
+    /// Why the tokens do not allow this.
+    fn forbidden(&self, writes: bool) -> Option<Reply> {
+        match &self.pass {
+            Pass::Signed(level) => (writes && *level == "read").then(|| {
+                let kind = "https://api.twitter.com/2/problems/oauth1-permissions";
+                let detail = "Your client app is not configured with the appropriate oauth1 app permissions for \
+                              this endpoint.";
+                Reply::problem(403, kind, "Forbidden", detail)
+            }),
+            Pass::Borne(scopes) => {
+                let last = if writes { "tweet.write" } else { "users.read" };
+                let wanted = ["tweet.read", "users.read", last];
+                let all = wanted.iter().all(|wanted| scopes.iter().any(|scope| scope == wanted));
+                (!all).then(not_permitted)
+            }
+        }
+    }
+}
+
+fn not_permitted() -> Reply {
+    let detail = "You are not permitted to perform this action.";
+    Reply::problem(403, "about:blank", "Forbidden", detail)
 }
 
 fn invalid(message: &str) -> Reply {

@@ -1,16 +1,19 @@
 //! Who is let in, and how long they are waited for.
 //!
-//! `axum::serve` has no limits of its own, but takes any listener: this one counts its visitors, and gives
-//! up on one who keeps it waiting. HTTP itself is not understood here.
+//! `axum::serve` has no limits of its own, but takes any listener: this one counts its visitors, and gives up
+//! on one who keeps it waiting. HTTP itself is not understood here, nor what is behind the door: the daemon's
+//! web pages, or the address to which a browser comes back after signing in.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -18,25 +21,25 @@ use tokio::time::{Instant, Sleep};
 
 /// What the server allows.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// How many connections are open at once; who comes later waits at the door.
-    pub(super) connections: usize,
+    pub(crate) connections: usize,
     /// How long a visitor may stay silent, take to make a request, or leave an answer lying.
-    pub(super) patience: Duration,
+    pub(crate) patience: Duration,
     /// How long answers under way may take once the server is told to stop.
-    pub(super) farewell: Duration,
+    pub(crate) farewell: Duration,
 }
 
 impl Limits {
     /// 256 visitors need at most some 100 MB of buffers and a quarter of the usual 1,024 open files. A
     /// request is a few hundred bytes and an answer some 50 KB: who needs half a minute is not reading.
     /// Five seconds to stop leaves systemd's and containers' ten with room.
-    pub(super) const DEFAULT: Self =
+    pub(crate) const DEFAULT: Self =
         Self { connections: 256, patience: Duration::from_secs(30), farewell: Duration::from_secs(5) };
 }
 
 /// A listener with limits.
-pub(super) struct Door {
+pub(crate) struct Door {
     listener: TcpListener,
     places: Arc<Semaphore>,
     patience: Duration,
@@ -44,7 +47,7 @@ pub(super) struct Door {
 
 impl Door {
     /// Guards a listener.
-    pub(super) fn new(listener: TcpListener, limits: &Limits) -> Self {
+    pub(crate) fn new(listener: TcpListener, limits: &Limits) -> Self {
         let places = Arc::new(Semaphore::new(limits.connections));
         Self { listener, places, patience: limits.patience }
     }
@@ -66,20 +69,51 @@ impl Listener for Door {
     }
 }
 
+/// The time that runs for a visit, in the hands of whoever works on the answer: an answer that takes long is
+/// not the visitor's fault. It comes to a handler as `ConnectInfo`.
+#[derive(Debug, Clone)]
+pub(crate) struct Stopwatch(Arc<AtomicUsize>);
+
+/// A stopwatch that stands still until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Held(Arc<AtomicUsize>);
+
+impl Stopwatch {
+    /// Stops it, for as long as what is returned lives.
+    pub(crate) fn hold(&self) -> Held {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Held(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Connected<IncomingStream<'_, Door>> for Stopwatch {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        Self(Arc::clone(&stream.io().held))
+    }
+}
+
 /// A connection. Its time begins anew with the first byte of a request and with every byte of an answer
 /// that is taken, not with further bytes of the request: they can't be used to hold a place.
-pub(super) struct Visit {
+pub(crate) struct Visit {
     stream: TcpStream,
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
     asking: bool,
+    /// How many of [`Held`] there are.
+    held: Arc<AtomicUsize>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Visit {
     fn new(stream: TcpStream, place: OwnedSemaphorePermit, patience: Duration) -> Self {
         let deadline = Box::pin(tokio::time::sleep_until(Instant::now() + patience));
-        Self { stream, patience, deadline, asking: false, _place: place }
+        Self { stream, patience, deadline, asking: false, held: Arc::default(), _place: place }
     }
 
     fn begin_anew(&mut self) {
@@ -89,6 +123,8 @@ impl Visit {
     /// What is to be said of an operation that may have to wait: not longer than the deadline.
     fn wait<T>(&mut self, done: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
         match done {
+            // No waking is lost: the answer, which ends the holding, is written and begins the time anew.
+            Poll::Pending if self.held.load(Ordering::Relaxed) > 0 => Poll::Pending,
             Poll::Pending => self.deadline.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
             ready => ready,
         }

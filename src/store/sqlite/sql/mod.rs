@@ -1,15 +1,24 @@
 //! Every statement that the SQLite ledger knows, as small named functions. When they are called, and in
 //! which transaction, is decided by the caller; what the rows mean is `row`'s work.
 
+pub(super) mod credential;
+
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::TryStreamExt;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
-use super::row::millis;
+use super::row::{self, millis};
+use crate::flock::BotName;
 use crate::flock::poem::TextId;
-use crate::flock::post::{Cause, Move, PostId, State};
-use crate::flock::{Account, BotName};
+use crate::flock::post::{Cause, Move, Post, PostId, State};
 use crate::store::{Beginning, Draft, Entry, Filter, Wish};
+
+/// The text recorded for posts that were taken back.
+const TAKEN_BACK: &str = "taken back by hand";
+/// A run of posts that is longer than this is said to begin here: whoever asks since when a bot is not well
+/// must not wait until all that failed in a year is read.
+const LONGEST_RUN: i64 = 5_000;
 
 type Done<T = ()> = Result<T, sqlx::Error>;
 
@@ -49,18 +58,10 @@ pub(super) async fn consider(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-pub(super) async fn remember(db: &mut SqliteConnection, bot: &BotName, account: &Account) -> Done<bool> {
-    let update =
-        "update bot set account_id = ?2, account_handle = ?3, account_learnt_with = ?4 where name = ?1";
-    let query = sqlx::query(update).bind(bot.as_str()).bind(&account.id);
-    let done = query.bind(&account.handle).bind(&account.learnt_with).execute(db).await;
-    done.map(|done| done.rows_affected() > 0)
-}
-
 pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Done<SqliteRow> {
     let insert = "insert into post (id, bot, network, state, slot, due_at, round, line, occurrence, text, \
-        attempts, cause, reason, planned_at, sent_at, retry_at, settled_at) \
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *";
+        attempts, cause, reason, planned_at, sent_at, retry_at, settled_at, moved_at) \
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *";
     let (why, retry_at) = match &draft.begins {
         Beginning::Sending => (None, None),
         Beginning::Planned(why, at) => (Some(why), Some(*at)),
@@ -86,6 +87,7 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
         .bind(at_if(state == State::Sending))
         .bind(retry_at.map(millis))
         .bind(at_if(state == State::Released))
+        .bind(millis(draft.now))
         .fetch_one(db)
         .await
 }
@@ -99,9 +101,12 @@ pub(super) async fn move_post(
 ) -> Done<Option<SqliteRow>> {
     let to = step.to();
     let mut update = QueryBuilder::<Sqlite>::new("update post set state = ");
-    update.push_bind(to.as_str()).push(", settled_at = ");
-    let at_rest = !matches!(to, State::Planned | State::Sending);
-    update.push_bind(at_rest.then(|| millis(now))).push(", retry_at = ");
+    update.push_bind(to.as_str()).push(", moved_at = ").push_bind(millis(now));
+    if to != State::Deleted {
+        let at_rest = !matches!(to, State::Planned | State::Sending);
+        update.push(", settled_at = ").push_bind(at_rest.then(|| millis(now)));
+    }
+    update.push(", retry_at = ");
     update.push_bind(if let Move::Return { retry_at, .. } = step { Some(millis(*retry_at)) } else { None });
     if let Some(why) = step.why() {
         update.push(", cause = ").push_bind(why.cause.as_str());
@@ -123,6 +128,7 @@ pub(super) async fn move_post(
         Move::Refuse(_) => drop(update.push(", errors = errors + 1")),
         Move::Doubt(_) => drop(update.push(", doubted = 1")),
         Move::Release(_) => {}
+        Move::Delete => drop(update.push(", cause = null, reason = ").push_bind(TAKEN_BACK)),
     }
     update.push(" where id = ").push_bind(id.to_string()).push(" and state in (");
     let mut from = update.separated(", ");
@@ -139,8 +145,8 @@ pub(super) async fn doubt_all(
     reason: &str,
     now: DateTime<Utc>,
 ) -> Done<Vec<SqliteRow>> {
-    let update = "update post set state = 'unknown', doubted = 1, cause = ?1, reason = ?2, settled_at = ?3 \
-        where state = 'sending' returning *";
+    let update = "update post set state = 'unknown', doubted = 1, cause = ?1, reason = ?2, settled_at = ?3, \
+        moved_at = ?3 where state = 'sending' returning *";
     let query = sqlx::query(update).bind(Cause::Interrupted.as_str()).bind(reason).bind(millis(now));
     query.fetch_all(db).await
 }
@@ -159,6 +165,25 @@ pub(super) async fn last_post(db: &mut SqliteConnection, bot: &BotName) -> Done<
     let select = "select * from post where bot = ?1 and state not in ('planned', 'sending', 'unknown') \
         order by number desc limit 1";
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
+}
+
+/// The newest posts of a bot, up to the first that is not of the run.
+pub(super) async fn newest_run(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    is_of_run: impl Fn(&Post) -> bool,
+) -> Done<Vec<Post>> {
+    let select = "select * from post where bot = ?1 order by number desc limit ?2";
+    let mut rows = sqlx::query(select).bind(bot.as_str()).bind(LONGEST_RUN).fetch(db);
+    let mut run = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        let post = row::post(&row)?;
+        if !is_of_run(&post) {
+            break;
+        }
+        run.push(post);
+    }
+    Ok(run)
 }
 
 pub(super) async fn last_posted(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {

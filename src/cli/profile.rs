@@ -1,0 +1,122 @@
+//! `flockd profile`: how a bot's account is to look, from flags or from `[bots.NAME.profile]`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+
+use super::output;
+use crate::clock::SystemClock;
+use crate::config::Loaded;
+use crate::daemon::accounts::Accounts;
+use crate::flock::account::Profile;
+use crate::net::http::words;
+use crate::net::{AccountApi, Appearance, NotDressed};
+
+/// The largest picture: no network takes more for one that is shown as small.
+const MAX_PICTURE: u64 = 2 * 1024 * 1024;
+/// How the two kinds of picture begin (PNG, section 5.2 of its specification; JPEG, ITU-T T.81, annex B).
+const KINDS: &[(&str, &[u8])] = &[("PNG", b"\x89PNG\r\n\x1a\n"), ("JPEG", b"\xff\xd8\xff")];
+
+/// How the account is to look; what is not given is taken from `[bots.NAME.profile]`.
+#[derive(Debug, Args)]
+pub(super) struct Wanted {
+    /// The name that people see.
+    #[arg(long)]
+    name: Option<String>,
+    /// What the account says of itself.
+    #[arg(long)]
+    bio: Option<String>,
+    /// The file of its picture, PNG or JPEG, at most 2 MB.
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
+    /// Only show what would change.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A picture that can be sent.
+struct Picture {
+    path: PathBuf,
+    kind: &'static str,
+    bytes: u64,
+}
+
+pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Result<ExitCode> {
+    let bot = super::bot(loaded, name)?;
+    let dry_run = wanted.dry_run;
+    let profile = Profile {
+        name: wanted.name.or_else(|| bot.profile.name.clone()),
+        bio: wanted.bio.or_else(|| bot.profile.bio.clone()),
+        picture: wanted.picture.or_else(|| bot.profile.picture.clone()),
+    };
+    if profile == Profile::default() {
+        bail!(
+            "nothing to change: give --name, --bio or --picture, or write [bots.{name}.profile] in flock.toml"
+        );
+    }
+    let picture = profile.picture.as_deref().map(picture).transpose()?;
+    let accounts = Accounts::open(&loaded.flock, Arc::new(SystemClock)).await?;
+    let visit = accounts.visit(bot)?;
+    let now = accounts.ask(&visit, async |api, tokens| api.appearance(tokens).await).await?;
+    let changes = differences(&now, &profile, picture.as_ref());
+    if changes.is_empty() {
+        output::say(&format!("{name} looks like that already"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    changes.iter().try_for_each(|change| output::say(change))?;
+    if dry_run {
+        return Ok(ExitCode::SUCCESS);
+    }
+    match accounts.dress(&visit, &profile).await? {
+        Ok(()) => output::say("done")?,
+        Err(NotDressed::NotOffered(why)) => bail!("nothing was changed: {why}"),
+        Err(NotDressed::Failed(setback)) => bail!("{setback}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn picture(path: &Path) -> Result<Picture> {
+    let shown = path.display();
+    let unreadable = || format!("the picture {shown} can't be read");
+    let mut file = File::open(path).with_context(unreadable)?;
+    let about = file.metadata().with_context(unreadable)?;
+    ensure!(about.is_file(), "the picture {shown} is not a plain file");
+    let mut beginning = Vec::new();
+    file.by_ref().take(8).read_to_end(&mut beginning).with_context(unreadable)?;
+    let kind = KINDS.iter().find(|(_, magic)| beginning.starts_with(magic));
+    let Some((kind, _)) = kind else { bail!("the picture {shown} is neither PNG nor JPEG: convert it") };
+    let bytes = about.len();
+    ensure!(
+        bytes <= MAX_PICTURE,
+        "the picture {shown} has {bytes} bytes, {MAX_PICTURE} is the most: make it smaller"
+    );
+    Ok(Picture { path: path.to_owned(), kind, bytes })
+}
+
+/// What would be another than it is now, a line each.
+fn differences(now: &Appearance, profile: &Profile, picture: Option<&Picture>) -> Vec<String> {
+    let text = |what: &str, now: &Option<String>, wanted: &Option<String>| {
+        let wanted = wanted.as_ref()?;
+        let now = now.as_deref().unwrap_or_default();
+        // What the network says has been put on one line.
+        (words(wanted) != now).then(|| format!("{what}: {now:?} becomes {wanted:?}"))
+    };
+    let picture = picture.map(|picture| {
+        let now = now.picture_url.as_deref().unwrap_or("none");
+        format!(
+            "picture: {now} becomes {} ({}, {} bytes)",
+            picture.path.display(),
+            picture.kind,
+            picture.bytes
+        )
+    });
+    [text("name", &now.name, &profile.name), text("bio", &now.bio, &profile.bio), picture]
+        .into_iter()
+        .flatten()
+        .collect()
+}

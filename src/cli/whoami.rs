@@ -1,0 +1,158 @@
+//! `flockd whoami`: who each bot is on its network, what is wrong with its signing in, and what to do about it.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use comfy_table::Cell;
+use futures_util::StreamExt as _;
+use serde::Serialize;
+
+use super::output;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Loaded;
+use crate::daemon::accounts::{Accounts, NoAccount, Visit};
+use crate::flock::Bot;
+use crate::flock::account::{Account, Tokens};
+use crate::net::AccountApi as _;
+use crate::store::Store;
+use crate::store::condition::{Condition, condition};
+
+/// So many bots are asked about at once: enough that a large flock takes no minute, and polite to its networks.
+const AT_ONCE: usize = 8;
+
+/// A bot as JSON.
+#[derive(Serialize)]
+struct Row {
+    bot: String,
+    network: &'static str,
+    id: Option<String>,
+    handle: Option<String>,
+    name: Option<String>,
+    picture_url: Option<String>,
+    access: Option<String>,
+    /// How it is signed in: `oauth1` or `oauth2`.
+    way: Option<&'static str>,
+    signed_in_at: Option<String>,
+    problem: Option<String>,
+    #[serde(skip)]
+    since: Option<DateTime<Utc>>,
+}
+
+pub(super) async fn whoami(
+    loaded: &Loaded,
+    bot: Option<&str>,
+    refresh: bool,
+    json: bool,
+) -> Result<ExitCode> {
+    let bots: Vec<Arc<Bot>> = match bot {
+        Some(name) => vec![super::bot(loaded, name)?.clone()],
+        None => loaded.flock.bots.clone(),
+    };
+    let accounts = Accounts::open(&loaded.flock, Arc::new(SystemClock)).await?;
+    let rows = bots.iter().map(|bot| row(&accounts, bot, refresh));
+    let rows: Vec<Row> = futures_util::stream::iter(rows)
+        .buffered(AT_ONCE)
+        .collect::<Vec<_>>()
+        .await
+        .into_iter()
+        .collect::<Result<_>>()?;
+    let well = rows.iter().all(|row| row.problem.is_none());
+    if json {
+        output::print_json(&rows)?;
+    } else {
+        print(&rows)?;
+    }
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn row(accounts: &Accounts, bot: &Arc<Bot>, refresh: bool) -> Result<Row> {
+    let visit = match accounts.visit(bot) {
+        Ok(visit) => visit,
+        Err(NoAccount::NoneThere(_)) => return Ok(Row::of(bot, None, None, None)),
+        Err(error) => return Ok(Row::of(bot, None, None, Some(error.to_string()))),
+    };
+    let asked = if refresh { Some(accounts.who_am_i(&visit).await) } else { None };
+    let tokens = accounts.tokens(&visit).await;
+    let account = accounts.store.account(&bot.name).await?;
+    let since = accounts.store.envelope(&bot.name).await?.signed_in_at;
+    let problem = match (&tokens, asked, &account) {
+        (Err(error), ..) => Some(error.to_string()),
+        (_, Some(Err(error)), _) => Some(error.to_string()),
+        (Ok(tokens), Some(Ok(account)), _) => unfit(&visit, bot, &account, tokens),
+        (Ok(tokens), None, Some(account)) => match unfit(&visit, bot, account, tokens) {
+            None => suspension(accounts, bot).await?,
+            problem => problem,
+        },
+        (Ok(_), None, None) => suspension(accounts, bot).await?,
+    };
+    let row = Row::of(bot, account, tokens.ok().as_ref(), problem);
+    Ok(Row { signed_in_at: since.map(output::instant), since, ..row })
+}
+
+/// What is wrong with an account that the network knows.
+fn unfit(visit: &Visit, bot: &Bot, account: &Account, tokens: &Tokens) -> Option<String> {
+    let (name, found) = (&bot.name, &account.handle);
+    match bot.account.as_deref().filter(|expected| !expected.eq_ignore_ascii_case(found)) {
+        Some(expected) => Some(format!(
+            "it is @{found}, but flock.toml expects @{expected}: type `flockd enroll {name}` and sign in as @{expected}"
+        )),
+        None => visit.api.may_post(account, tokens).err().map(|why| why.reason),
+    }
+}
+
+/// Why the bot can't post, by what the ledger says of its last post.
+async fn suspension(accounts: &Accounts, bot: &Bot) -> Result<Option<String>> {
+    let now = SystemClock.now();
+    let standing = accounts.store.standing(&bot.name, now).await?;
+    let (state, reason) = condition(bot, standing.as_ref(), None, now);
+    Ok(reason.filter(|_| state == Condition::Suspended))
+}
+
+impl Row {
+    fn of(bot: &Bot, account: Option<Account>, tokens: Option<&Tokens>, problem: Option<String>) -> Self {
+        let (id, handle, name, picture_url, access) = match account {
+            Some(it) => (Some(it.id), Some(it.handle), it.name, it.picture_url, it.access),
+            None => (None, None, None, None, None),
+        };
+        let way = tokens.map(|tokens| match tokens {
+            Tokens::OAuth1 { .. } => "oauth1",
+            Tokens::OAuth2 { .. } => "oauth2",
+        });
+        Self {
+            bot: bot.name.to_string(),
+            network: bot.network.as_str(),
+            id,
+            handle,
+            name,
+            picture_url,
+            access,
+            way,
+            signed_in_at: None,
+            problem,
+            since: None,
+        }
+    }
+}
+
+fn print(rows: &[Row]) -> Result<()> {
+    let now = SystemClock.now();
+    let mut table = output::table(&["bot", "network", "handle", "name", "access", "signed in", "what to do"]);
+    for row in rows {
+        let text = |text: &Option<String>| Cell::new(text.as_deref().unwrap_or("-"));
+        let handle = row.handle.as_ref().map(|handle| format!("@{handle}"));
+        let since = row.since.map(|at| output::distance(at, now));
+        let given = row.way.map(|_| "by flock.toml".to_owned());
+        table.add_row([
+            Cell::new(&row.bot),
+            Cell::new(row.network),
+            text(&handle),
+            text(&row.name),
+            text(&row.access),
+            text(&since.or(given)),
+            Cell::new(row.problem.as_deref().unwrap_or_default()),
+        ]);
+    }
+    output::print(&table)
+}

@@ -1,0 +1,155 @@
+//! Signing a bot in: a person agrees on the network's own page, and what comes back becomes tokens.
+//!
+//! What came back may arrive by the browser, which is sent to a listener of ours (`callback`), or by a line
+//! that the person pastes (`pasted`); `talk` waits for both. The ways to sign in are `oauth1` and `oauth2`,
+//! whose requests `net` makes. Tokens count only when it is proven whose they are and that they can post
+//! ([`prove`]). Nothing is stored here, and there is no terminal, no signal and no configuration: whoever
+//! calls keeps what is returned, and then lets the browser know ([`Signed::tell_browser`]).
+
+mod callback;
+mod error;
+mod oauth1;
+mod oauth2;
+mod page;
+mod pasted;
+mod proof;
+mod talk;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Clock;
+use crate::flock::account::{Account, Tokens};
+use crate::net::x::X;
+use callback::{Browser, Verdict};
+pub use error::EnrollError;
+pub use proof::{Origin, prove};
+use talk::Talk;
+pub use tokens::{BadTokens, tokens_from};
+
+/// Whoever signs the bot in.
+#[async_trait]
+pub trait Person: Send {
+    /// Has them read a line.
+    fn tell(&mut self, line: &str);
+
+    /// Shows them the address of a page, on a line of its own, and opens it in a browser where there is one.
+    async fn open(&mut self, url: &str);
+
+    /// The next line that they type or paste; `None` when there will be no more. It must be cancel-safe: it
+    /// is dropped and called again whenever something else happens meanwhile.
+    async fn line(&mut self) -> Option<String>;
+}
+
+/// A sign-in as it is meant to go.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The bot's name, for what people are told.
+    pub bot: String,
+    /// How.
+    pub way: Way,
+    /// The port of this machine to which the browser comes back; the two after it are tried if it is taken.
+    pub port: u16,
+    /// The handle, without `@`, as which the person has to sign in, if only one will do.
+    pub handle: Option<String>,
+    /// How long to wait for the person.
+    pub timeout: Duration,
+}
+
+/// The ways to sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// OAuth 1.0a.
+    OAuth1 {
+        /// Whether nobody listens for a browser, and the person types the PIN that is shown instead.
+        pin: bool,
+    },
+    /// OAuth 2.0.
+    OAuth2 {
+        /// What this sign-in is to be known by: a text that no other one has.
+        grant: String,
+    },
+}
+
+/// A bot that is signed in: its tokens are proven, and not kept yet. A browser that waits for the end is told
+/// that it went wrong if this is dropped.
+#[derive(Debug)]
+#[must_use = "the tokens are kept nowhere else"]
+pub struct Signed {
+    /// Whose the tokens are.
+    pub account: Account,
+    /// The tokens.
+    pub tokens: Tokens,
+    bot: String,
+    browser: Browser,
+}
+
+impl Signed {
+    /// Tells the browser, if one waits, how it ended: that the tokens are kept, or why not. Takes a moment,
+    /// and the listener is closed afterwards.
+    pub async fn tell_browser(mut self, kept: Result<(), &str>) {
+        let verdict = match kept {
+            Ok(()) => Verdict::Done(format!("{} is signed in as @{}.", self.bot, self.account.handle)),
+            Err(why) => Verdict::Failed(why.to_owned()),
+        };
+        self.browser.tell(verdict).await;
+    }
+}
+
+/// Signs a bot in on X. Nothing is left behind when it fails or is dropped half way.
+///
+/// # Errors
+/// When the person does not agree in time, the network does not accept what comes back, or the tokens are not
+/// what is wanted. The browser, if one waits, is told the same.
+pub async fn sign_in(
+    x: &X,
+    plan: &Plan,
+    person: &mut dyn Person,
+    clock: &dyn Clock,
+) -> Result<Signed, EnrollError> {
+    let mut browser = expect_browser(plan, person).await;
+    match agree(x, plan, person, clock, &mut browser).await {
+        Ok((account, tokens)) => Ok(Signed { account, tokens, bot: plan.bot.clone(), browser }),
+        Err(error) => {
+            browser.tell(Verdict::Failed(error.to_string())).await;
+            Err(error)
+        }
+    }
+}
+
+/// The listener stands before anybody is shown an address that leads back to it.
+async fn expect_browser(plan: &Plan, person: &mut dyn Person) -> Browser {
+    if plan.way == (Way::OAuth1 { pin: true }) {
+        return Browser::absent();
+    }
+    let trouble = match Browser::expected_at(plan.port).await {
+        Ok(browser) => return browser,
+        Err(trouble) => trouble,
+    };
+    let instead = match plan.way {
+        Way::OAuth1 { .. } => "a PIN will be shown there instead",
+        Way::OAuth2 { .. } => "it will end at a page that can't be loaded, whose address is to be pasted",
+    };
+    person.tell(&format!("the browser can't come back here by itself ({trouble}): {instead}"));
+    Browser::absent()
+}
+
+async fn agree(
+    x: &X,
+    plan: &Plan,
+    person: &mut dyn Person,
+    clock: &dyn Clock,
+    browser: &mut Browser,
+) -> Result<(Account, Tokens), EnrollError> {
+    let mut talk = Talk::new(plan, person, clock, browser);
+    let tokens = match &plan.way {
+        Way::OAuth1 { .. } => oauth1::tokens(x, plan, &mut talk).await?,
+        Way::OAuth2 { grant } => oauth2::tokens(x, plan, &mut talk, grant).await?,
+    };
+    let account = prove(x, &tokens, plan.handle.as_deref(), Origin::Fresh, &plan.bot).await?;
+    Ok((account, tokens))
+}

@@ -1,0 +1,101 @@
+//! The conversation of OAuth 1.0a (RFC 5849, section 2): a request token, a person who agrees, a verifier.
+//! The requests are made by `net/x/oauth1`.
+
+use super::pasted::{Part, Parts, Said, same};
+use super::talk::{By, Judgement, Talk};
+use super::{EnrollError, Plan};
+use crate::flock::account::Tokens;
+use crate::flock::post::Cause;
+use crate::flock::secret::Secret;
+use crate::net::x::X;
+use crate::net::x::oauth1::OUT_OF_BAND;
+
+/// How many digits a PIN has: X's have 7.
+const PIN: std::ops::RangeInclusive<usize> = 4..=12;
+
+/// The fewest characters of a verifier that is typed by itself: X's have 32, and a word of any language is
+/// shorter.
+const VERIFIER_MIN: usize = 20;
+
+/// Tokens for an account of X whose owner agrees.
+pub(super) async fn tokens(x: &X, plan: &Plan, talk: &mut Talk<'_>) -> Result<Tokens, EnrollError> {
+    let address = talk.address();
+    let request = x.request_token(address.as_deref().unwrap_or(OUT_OF_BAND)).await?;
+    let shown = if address.is_some() { "the address it ends at, or a PIN" } else { "the PIN that is shown" };
+    talk.show(&x.authorize_url(&request, plan.handle.as_deref()), shown).await;
+    loop {
+        let (verifier, by) = talk.code(|said, _| judge(said, &request.token)).await?;
+        match x.access_token(&request, verifier.expose()).await {
+            // The request token stays good when a PIN was mistyped.
+            Err(setback) if by == By::Person && setback.why.cause == Cause::SignIn => talk.again(setback)?,
+            answer => return Ok(answer?),
+        }
+    }
+}
+
+/// What comes back must name the token that we asked with; only a verifier by itself has no name.
+fn judge(said: &Said<'_>, token: &str) -> Judgement {
+    let query = match *said {
+        Said::Word(word) if is_verifier(word) => return Judgement::Code(Secret::new(word)),
+        Said::Word(_) => return Judgement::Stranger("it is neither a PIN nor an address"),
+        Said::Query(query) => Parts::of(query),
+    };
+    if matches!(query.part("denied"), Part::One(denied) if same(denied, token)) {
+        return Judgement::Denied;
+    }
+    match (query.part("oauth_token"), query.code("oauth_verifier")) {
+        (Part::Missing, _) => Judgement::Stranger("the answer names no sign-in"),
+        (Part::One(named), Some(verifier)) if same(named, token) => Judgement::Code(Secret::new(verifier)),
+        (Part::One(named), None) if same(named, token) => {
+            Judgement::Stranger("it is the address to open, not the one at which the browser ends")
+        }
+        _ => Judgement::Stranger("it belongs to another sign-in"),
+    }
+}
+
+fn is_verifier(word: &str) -> bool {
+    let is_pin = PIN.contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit());
+    is_pin || (word.len() >= VERIFIER_MIN && word.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enroll::pasted;
+
+    fn judged(line: &str) -> Judgement {
+        judge(&pasted::read(line).unwrap(), "tok")
+    }
+
+    #[test]
+    fn a_verifier_counts_with_the_right_token_or_alone() {
+        let code = |code: &str| Judgement::Code(Secret::new(code));
+        assert_eq!(judged("?oauth_token=tok&oauth_verifier=ver"), code("ver"));
+        assert_eq!(judged("oauth_verifier=a%2Fb&oauth_token=tok"), code("a/b"));
+        assert_eq!(judged("1234567"), code("1234567"));
+        let verifier = "a".repeat(VERIFIER_MIN);
+        assert_eq!(judged(&verifier), code(&verifier));
+        assert_eq!(judged("?denied=tok"), Judgement::Denied);
+    }
+
+    #[test]
+    fn everything_else_is_a_strangers() {
+        for line in [
+            "?oauth_token=other&oauth_verifier=ver",
+            "?oauth_token=toktok&oauth_verifier=ver",
+            "?oauth_verifier=ver",
+            "?oauth_token=tok&oauth_token=tok&oauth_verifier=ver",
+            "?oauth_token=tok&oauth_verifier=a&oauth_verifier=b",
+            "?oauth_token=tok&oauth_verifier=",
+            "https://api.x.com/oauth/authorize?oauth_token=tok&force_login=true",
+            "?denied=other",
+            "?denied=",
+            "?code=1234567",
+            "123",
+            "1234567a",
+            "hello",
+        ] {
+            assert!(matches!(judged(line), Judgement::Stranger(_)), "{line}: {:?}", judged(line));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The conversation of OAuth 2.0 with PKCE (RFC 6749, section 4.1): a page on which a person agrees, a code.
+//! The requests are made by `net/oauth2`.
+
+use super::pasted::{Part, Parts, Said, same};
+use super::talk::{By, Judgement, Talk};
+use super::{EnrollError, Plan};
+use crate::flock::account::Tokens;
+use crate::flock::post::{Cause, Why};
+use crate::flock::secret::Secret;
+use crate::net::x::{SCOPES, X};
+use crate::net::{Setback, http};
+
+/// The fewest characters of a code that is typed by itself: those of real servers have 30 and more, and a
+/// word of any language is shorter.
+const CODE_MIN: usize = 16;
+
+/// Tokens for an account of X whose owner agrees. A code is good for 30 seconds there, so it is used at once.
+pub(super) async fn tokens(
+    x: &X,
+    plan: &Plan,
+    talk: &mut Talk<'_>,
+    grant: &str,
+) -> Result<Tokens, EnrollError> {
+    let provider = x.oauth2()?;
+    let request = provider.begin(&talk.any_address(), SCOPES)?;
+    if let Some(handle) = &plan.handle {
+        talk.name_account(handle);
+    }
+    talk.show(&request.url, "the address it ends at, at once").await;
+    let (code, _) = talk.code(|said, by| judge(said, by, &request.state)).await?;
+    Ok(provider.exchange(request, code.expose(), grant.to_owned()).await?)
+}
+
+/// What a browser brings must have the state that we asked with. What a person pastes may have lost it, but
+/// not have another.
+fn judge(said: &Said<'_>, by: By, state: &str) -> Judgement {
+    let query = match *said {
+        Said::Word(code) if code.len() >= CODE_MIN => return Judgement::Code(Secret::new(code)),
+        Said::Word(_) => return Judgement::Stranger("it is neither a code nor an address"),
+        Said::Query(query) => Parts::of(query),
+    };
+    match query.part("state") {
+        Part::One(theirs) if same(theirs, state) => {}
+        Part::Missing if by == By::Person => {}
+        _ => return Judgement::Stranger("it belongs to another sign-in"),
+    }
+    match (query.part("error"), query.code("code")) {
+        (Part::One("access_denied"), _) => Judgement::Denied,
+        (Part::One(error), _) => Judgement::Ended(ended(error, &query)),
+        (Part::Missing, Some(code)) => Judgement::Code(Secret::new(code)),
+        (Part::Missing, None) if query.part("client_id") != Part::Missing => {
+            Judgement::Stranger("it is the address to open, not the one at which the browser ends")
+        }
+        _ => Judgement::Stranger("there is no code in it"),
+    }
+}
+
+fn ended(error: &str, query: &Parts) -> Setback {
+    let said = match query.part("error_description") {
+        Part::One(description) => http::words(&format!("{error}: {description}")),
+        _ => http::words(error),
+    };
+    let reason = format!(
+        "X ended the sign-in ({said}): look whether the app's settings at console.x.com allow OAuth 2.0 and name the \
+         callback address"
+    );
+    Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, reason)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enroll::pasted;
+
+    fn judged(line: &str, by: By) -> Judgement {
+        judge(&pasted::read(line).unwrap(), by, "sesame")
+    }
+
+    #[test]
+    fn a_code_counts_with_the_right_state() {
+        for by in [By::Browser, By::Person] {
+            assert_eq!(judged("?code=abc&state=sesame", by), Judgement::Code(Secret::new("abc")));
+            assert_eq!(judged("?error=access_denied&state=sesame", by), Judgement::Denied);
+            for line in [
+                "?code=abc&state=other",
+                "?code=abc&state=sesame&state=sesame",
+                "?code=abc&code=abd&state=sesame",
+                "?code=&state=sesame",
+                "?state=sesame",
+                "?error=access_denied&state=other",
+                "?error=a&error=b&state=sesame",
+                "https://x.com/i/oauth2/authorize?response_type=code&client_id=1&state=sesame",
+            ] {
+                assert!(matches!(judged(line, by), Judgement::Stranger(_)), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_person_may_leave_the_state_out() {
+        assert_eq!(judged("code=abc", By::Person), Judgement::Code(Secret::new("abc")));
+        assert!(matches!(judged("code=abc", By::Browser), Judgement::Stranger(_)));
+        assert!(matches!(judged("error=access_denied", By::Browser), Judgement::Stranger(_)));
+        let code = "c".repeat(CODE_MIN);
+        assert_eq!(judged(&code, By::Person), Judgement::Code(Secret::new(&*code)));
+        assert!(matches!(judged("nonsense", By::Person), Judgement::Stranger(_)));
+    }
+
+    #[test]
+    fn what_the_network_says_is_cleaned_and_shown() {
+        let line = "?error=invalid_scope&error_description=no%1b[31m%0asuch&state=sesame";
+        let Judgement::Ended(setback) = judged(line, By::Browser) else { panic!() };
+        assert!(setback.to_string().contains("(invalid_scope: no [31m such)"), "{setback}");
+    }
+}

@@ -1,0 +1,127 @@
+//! X as far as signing in goes, with answers in the shapes of its documentation.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use percent_encoding::percent_decode_str;
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::flock::account::{AppKeys, Client as OAuthClient, Consumer};
+use crate::flock::secret::Secret;
+use crate::net::x::App;
+
+/// How this X answers.
+#[derive(Debug, Clone)]
+pub(super) struct Ways {
+    /// Whose account the tokens are.
+    pub(super) handle: &'static str,
+    /// What the header says that tokens of OAuth 1.0a allow.
+    pub(super) access: &'static str,
+    /// What tokens of OAuth 2.0 allow.
+    pub(super) scope: &'static str,
+    /// The only verifier that is accepted; any, if empty.
+    pub(super) verifier: &'static str,
+    /// The only code that is accepted; any, if empty.
+    pub(super) code: &'static str,
+    /// Whether the app is known.
+    pub(super) keys_known: bool,
+}
+
+impl Default for Ways {
+    fn default() -> Self {
+        let scope = "tweet.read users.read tweet.write offline.access";
+        Self { handle: "Walt_Lines", access: "read-write", scope, verifier: "", code: "", keys_known: true }
+    }
+}
+
+/// The server, and what it heard: path, authorization and body of each request.
+#[derive(Clone)]
+pub(super) struct Network {
+    ways: Ways,
+    address: String,
+    heard: Arc<Mutex<Vec<(String, String, String)>>>,
+}
+
+impl Network {
+    pub(super) async fn start(ways: Ways) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let network = Self { ways, address, heard: Arc::default() };
+        let app = Router::new().fallback(answer).with_state(network.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        network
+    }
+
+    /// A client of it, as an app that has both kinds of keys.
+    pub(super) fn x(&self) -> X {
+        let consumer = Consumer { key: Secret::new("consumer"), secret: Secret::new("consumer-secret") };
+        let client = OAuthClient { id: "app".to_owned(), secret: None };
+        let keys = AppKeys { consumer: Ok(consumer), client: Ok(client) };
+        let app = App { api_url: self.address.clone(), site_url: self.address.clone(), keys };
+        X::new(http::client(&http::Limits::default()).unwrap(), Arc::new(SystemClock), app, None)
+    }
+
+    /// How often somebody asked for this.
+    pub(super) fn heard(&self, path: &str) -> usize {
+        self.heard.lock().unwrap().iter().filter(|(at, ..)| at == path).count()
+    }
+
+    /// The address that the app wanted the browser to come back to.
+    pub(super) fn callback(&self) -> String {
+        let heard = self.heard.lock().unwrap();
+        let (_, authorization, _) = heard.iter().find(|(path, ..)| path == "/oauth/request_token").unwrap();
+        let given = authorization.split("oauth_callback=\"").nth(1).unwrap().split('"').next().unwrap();
+        percent_decode_str(given).decode_utf8().unwrap().into_owned()
+    }
+}
+
+async fn answer(State(network): State<Network>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    let authorization = authorization.map_or("", |value| value.to_str().unwrap()).to_owned();
+    let body = axum::body::to_bytes(request.into_body(), 10_000).await.unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    network.heard.lock().unwrap().push((path.clone(), authorization.clone(), body.clone()));
+    let ways = &network.ways;
+    let no = |status, body: &'static str| {
+        (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+    };
+    match path.as_str() {
+        "/oauth/request_token" if !ways.keys_known => no(
+            StatusCode::UNAUTHORIZED,
+            r#"{"errors":[{"code":32,"message":"Could not authenticate you."}]}"#,
+        ),
+        "/oauth/request_token" => {
+            "oauth_token=ask&oauth_token_secret=s&oauth_callback_confirmed=true".into_response()
+        }
+        "/oauth/access_token" if !authorization.contains(ways.verifier) => no(
+            StatusCode::UNAUTHORIZED,
+            r#"{"errors":[{"code":32,"message":"Invalid oauth_verifier parameter"}]}"#,
+        ),
+        "/oauth/access_token" => {
+            "oauth_token=1-t&oauth_token_secret=u&user_id=1&screen_name=x".into_response()
+        }
+        "/2/oauth2/token" if !body.contains(ways.code) => no(
+            StatusCode::BAD_REQUEST,
+            r#"{"error":"invalid_request","error_description":"The code was invalid."}"#,
+        ),
+        "/2/oauth2/token" => {
+            let scope = ways.scope;
+            let body = format!(
+                r#"{{"token_type":"bearer","expires_in":7200,"access_token":"acc","scope":"{scope}","refresh_token":"ref"}}"#
+            );
+            ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+        }
+        "/2/users/me" => {
+            let body = format!(r#"{{"data":{{"id":"1","name":"Walt","username":"{}"}}}}"#, ways.handle);
+            ([("x-access-level", ways.access)], body).into_response()
+        }
+        "/2/oauth2/revoke" | "/1.1/oauth/invalidate_token.json" => "{}".into_response(),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}

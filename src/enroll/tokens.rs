@@ -1,0 +1,230 @@
+//! Tokens that a person has already, as they hand them over: JSON, lines of `name=value`, or the bare pair of
+//! OAuth 1.0a. What they handed over is never repeated, whatever is wrong with it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use crate::flock::account::Tokens;
+use crate::flock::secret::Secret;
+use crate::net::x::SCOPES;
+
+/// The most that is looked at: tokens have up to 2,000 bytes, and there are two of them.
+const TEXT_MAX: usize = 16_384;
+
+/// The longest token.
+const TOKEN_MAX: usize = 4_096;
+
+/// The longest life of an access token that is believed: a year. What says more counts in milliseconds.
+const LIFE_MAX_S: i64 = 366 * 24 * 3_600;
+
+/// How each field may be called: first our own name, then what the endpoints of OAuth 1.0a call it.
+const TOKEN: &[&str] = &["access_token", "oauth_token"];
+const TOKEN_SECRET: &[&str] = &["access_token_secret", "oauth_token_secret"];
+const REFRESH_TOKEN: &[&str] = &["refresh_token"];
+const EXPIRES_IN: &[&str] = &["expires_in"];
+const EXPIRES_AT: &[&str] = &["expires_at"];
+const SCOPE: &[&str] = &["scope"];
+
+/// Why a text holds no tokens: nothing of the text itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the input holds no tokens that can be used: {0}")]
+pub struct BadTokens(&'static str);
+
+/// Reads tokens: a JSON object or lines of `name=value` with `access_token` and `access_token_secret` (OAuth
+/// 1.0a), or with `access_token` and, where known, `refresh_token`, `expires_in` (seconds) or `expires_at`
+/// (RFC 3339, or seconds since 1970) and `scope` (OAuth 2.0; what flockd asks for, if it is missing); or two
+/// lines, the access token and its secret. Other names are passed over. `grant` is what tokens of OAuth 2.0
+/// are to be known by.
+///
+/// # Errors
+/// When something is missing or malformed.
+pub fn tokens_from(text: &str, now: DateTime<Utc>, grant: String) -> Result<Tokens, BadTokens> {
+    if text.len() > TEXT_MAX {
+        return Err(BadTokens("it is longer than 16 KiB; give the tokens only"));
+    }
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let fields = if text.starts_with('{') { from_json(text)? } else { from_lines(text)? };
+    if let Some(secret) = fields.token(TOKEN_SECRET)? {
+        return Ok(Tokens::OAuth1 { access_token: fields.access_token()?, access_token_secret: secret });
+    }
+    Ok(Tokens::OAuth2 {
+        access_token: fields.access_token()?,
+        refresh_token: fields.token(REFRESH_TOKEN)?,
+        expires_at: fields.expires_at(now)?,
+        scopes: fields.scopes(),
+        grant,
+    })
+}
+
+/// What was given, by name. It has no `Debug`, as it holds secrets.
+struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn value(&self, names: &[&str]) -> Option<&str> {
+        let named =
+            self.0.iter().find(|(name, _)| names.iter().any(|known| name.eq_ignore_ascii_case(known)));
+        named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    fn token(&self, names: &[&str]) -> Result<Option<Secret>, BadTokens> {
+        let Some(token) = self.value(names) else { return Ok(None) };
+        if token.len() > TOKEN_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(BadTokens(
+                "a token has characters that none can have, or too many; copy it once more",
+            ));
+        }
+        Ok(Some(Secret::new(token)))
+    }
+
+    fn access_token(&self) -> Result<Secret, BadTokens> {
+        self.token(TOKEN)?.ok_or(BadTokens(
+            "give `access_token` and `access_token_secret`, or `access_token` and `refresh_token`, as JSON or as lines \
+             like `access_token=…`",
+        ))
+    }
+
+    fn expires_at(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, BadTokens> {
+        if let Some(at) = self.value(EXPIRES_AT) {
+            let seconds = || DateTime::from_timestamp(at.parse().ok()?, 0);
+            let at = DateTime::parse_from_rfc3339(at).ok().map(|at| at.to_utc()).or_else(seconds);
+            let wrong =
+                BadTokens("`expires_at` must be a time like 2030-01-31T12:00:00Z, or seconds since 1970");
+            return at.map(Some).ok_or(wrong);
+        }
+        let Some(life) = self.value(EXPIRES_IN) else { return Ok(None) };
+        let life = life.parse().ok().filter(|life| (0..=LIFE_MAX_S).contains(life));
+        life.map(|life| Some(now + TimeDelta::seconds(life)))
+            .ok_or(BadTokens("`expires_in` must be whole seconds, a year at most"))
+    }
+
+    /// A scope that is not named is the one that was asked for (RFC 6749, section 5.1).
+    fn scopes(&self) -> Vec<String> {
+        match self.value(SCOPE) {
+            Some(scope) => scope.split([' ', ',']).filter(|one| !one.is_empty()).map(str::to_owned).collect(),
+            None => SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
+        }
+    }
+}
+
+fn from_json(text: &str) -> Result<Fields, BadTokens> {
+    // The error of the parser would repeat what it stumbled over.
+    let value: Value =
+        serde_json::from_str(text).map_err(|_| BadTokens("it begins with `{` but is not JSON"))?;
+    let object = value.as_object().ok_or(BadTokens("the JSON is no object"))?;
+    let fields = object.iter().filter_map(|(name, value)| match value {
+        Value::String(text) => Some((name.clone(), text.clone())),
+        Value::Number(number) => Some((name.clone(), number.to_string())),
+        Value::Array(parts) => {
+            let parts: Vec<&str> = parts.iter().filter_map(Value::as_str).collect();
+            Some((name.clone(), parts.join(" ")))
+        }
+        _ => None,
+    });
+    Ok(Fields(fields.collect()))
+}
+
+fn from_lines(text: &str) -> Result<Fields, BadTokens> {
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let named = lines().filter_map(|line| line.split_once('='));
+    let named = named.map(|(name, value)| (name.trim().to_owned(), bare(value).to_owned()));
+    let fields = Fields(named.collect());
+    if fields.value(TOKEN).is_some() {
+        return Ok(fields);
+    }
+    let mut lines = lines();
+    match (lines.next(), lines.next(), lines.next()) {
+        // Neither token of OAuth 1.0a has a `=` in it: that would be a name which nobody knows.
+        (Some(token), Some(secret), None) if ![token, secret].iter().any(|line| line.contains('=')) => {
+            Ok(Fields(vec![
+                (TOKEN[0].to_owned(), bare(token).to_owned()),
+                (TOKEN_SECRET[0].to_owned(), bare(secret).to_owned()),
+            ]))
+        }
+        _ => Ok(fields),
+    }
+}
+
+fn bare(value: &str) -> &str {
+    value.trim().trim_matches(['"', '\''])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Tokens, BadTokens> {
+        tokens_from(text, DateTime::UNIX_EPOCH, "grant".to_owned())
+    }
+
+    #[test]
+    fn a_pair_may_be_given_in_many_ways() {
+        let pair =
+            Tokens::OAuth1 { access_token: Secret::new("1-aB"), access_token_secret: Secret::new("sEc") };
+        for text in [
+            r#"{"access_token": "1-aB", "access_token_secret": "sEc", "user_id": 1, "x": null}"#,
+            "\u{feff} {\"oauth_token\":\"1-aB\",\"oauth_token_secret\":\"sEc\"}\r\n",
+            "access_token=1-aB\naccess_token_secret=sEc\n",
+            "# mine\n\nACCESS_TOKEN_SECRET = \"sEc\"\r\nACCESS_TOKEN = '1-aB'\r\nscreen_name=walt",
+            "1-aB\nsEc",
+            "\n 1-aB \r\n\r\n sEc \r\n",
+        ] {
+            assert_eq!(read(text), Ok(pair.clone()), "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_of_oauth_2_say_when_they_run_out() {
+        let at = |text: &str| match read(text).unwrap() {
+            Tokens::OAuth2 { refresh_token, expires_at, scopes, grant, .. } => {
+                assert_eq!(grant, "grant");
+                (refresh_token.is_some(), expires_at.map(|at| at.timestamp()), scopes.join(" "))
+            }
+            Tokens::OAuth1 { .. } => panic!("{text}"),
+        };
+        let asked = SCOPES.join(" ");
+        assert_eq!(at(r#"{"access_token":"a"}"#), (false, None, asked.clone()));
+        let answer = r#"{"token_type":"bearer","expires_in":7200,"access_token":"a","scope":"b c","refresh_token":"r"}"#;
+        assert_eq!(at(answer), (true, Some(7_200), "b c".to_owned()));
+        let lines = "access_token=YQ==\nrefresh_token=r\nexpires_at=1970-01-02T00:00:00+01:00\n";
+        assert_eq!(at(lines), (true, Some(82_800), asked));
+        assert_eq!(at("access_token=a\nexpires_at=99\nscope=d,e"), (false, Some(99), "d e".to_owned()));
+        assert_eq!(at(r#"{"access_token":"a","scope":["d","e"]}"#).2, "d e");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_repeating_it() {
+        let long = format!("access_token={}", "hush".repeat(TOKEN_MAX));
+        for text in [
+            "",
+            "hush",
+            "hush\nhush\nhush",
+            "hush=hush\nhush",
+            "{hush",
+            "[\"hush\"]",
+            r#"{"access_token": ["hu sh", 1], "access_token_secret": "hush"}"#,
+            r#"{"access_token_secret": "hush"}"#,
+            "access_token=hu sh\naccess_token_secret=hush",
+            "access_token=hüsh",
+            "access_token=hush\nexpires_in=hush",
+            "access_token=hush\nexpires_in=-1",
+            "access_token=hush\nexpires_in=1700000000000",
+            "access_token=hush\nexpires_at=hush",
+            &long,
+            &"hush ".repeat(TEXT_MAX),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(!format!("{error} {error:?}").contains("hu"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_is_too_odd(text in "\\PC*|[{}\":,=\\n a-z0-9_]*|access_token=[ -~]*\\n.*") {
+            if let Ok(tokens) = read(&text) {
+                prop_assert!(tokens.secrets().iter().all(|secret| text.contains(secret.expose())));
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A bot's account on its network: who it is there, the tokens that open it, the app through which it was
+//! opened, and how it is to look. Where tokens are kept is the store's business, what they are good for the
+//! network's.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+
+use super::NetworkKind;
+use super::secret::{Secret, SecretSource};
+
+/// A registration under which bots sign in to one network.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Its name in `flock.toml`.
+    pub name: String,
+    /// The network it belongs to.
+    pub network: NetworkKind,
+    /// The base URL of the network's API, without a slash at the end.
+    pub api_url: String,
+    /// The base URL of the pages on which people sign in by OAuth 2.0, without a slash at the end.
+    pub site_url: String,
+    /// Its keys for OAuth 1.0a.
+    pub consumer: Option<ConsumerSources>,
+    /// Its registration for OAuth 2.0. An app has this or `consumer`, or both.
+    pub client: Option<ClientSources>,
+    /// The port of this machine to which a browser comes back after signing in; the two after it are tried
+    /// if it is taken.
+    pub callback_port: u16,
+}
+
+/// Where the keys of an app for OAuth 1.0a are.
+#[derive(Debug, Clone)]
+pub struct ConsumerSources {
+    /// Consumer key.
+    pub key: SecretSource,
+    /// Consumer secret.
+    pub secret: SecretSource,
+}
+
+/// Where the registration of an app for OAuth 2.0 is.
+#[derive(Debug, Clone)]
+pub struct ClientSources {
+    /// Client id.
+    pub id: SecretSource,
+    /// Client secret, if the app is a confidential client (RFC 6749, section 2.1).
+    pub secret: Option<SecretSource>,
+}
+
+/// The keys of an app, as far as they are at hand: for each way to sign in the keys, or why there are none and
+/// what to do.
+#[derive(Debug, Clone)]
+pub struct AppKeys {
+    /// For OAuth 1.0a.
+    pub consumer: Result<Consumer, String>,
+    /// For OAuth 2.0.
+    pub client: Result<Client, String>,
+}
+
+/// The keys of an app for OAuth 1.0a.
+#[derive(Debug, Clone)]
+pub struct Consumer {
+    /// Consumer key.
+    pub key: Secret,
+    /// Consumer secret.
+    pub secret: Secret,
+}
+
+/// An app as OAuth 2.0 knows it.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Client id; it is no secret, and stands in every URL that asks somebody to sign in.
+    pub id: String,
+    /// Client secret, if the app is a confidential client.
+    pub secret: Option<Secret>,
+}
+
+/// An OAuth 1.0a access token and its secret, as `flock.toml` names them.
+#[derive(Debug, Clone)]
+pub struct TokenSources {
+    /// The access token.
+    pub access_token: SecretSource,
+    /// Its secret.
+    pub access_token_secret: SecretSource,
+}
+
+/// What a network gave a bot to show that it may act for its account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tokens {
+    /// Of OAuth 1.0a: they neither run out nor change.
+    OAuth1 {
+        /// The access token.
+        access_token: Secret,
+        /// Its secret.
+        access_token_secret: Secret,
+    },
+    /// Of OAuth 2.0: the access token lives for hours and is renewed with the other one.
+    OAuth2 {
+        /// The access token.
+        access_token: Secret,
+        /// What renews it; on X it works once, and comes back new with each renewal.
+        refresh_token: Option<Secret>,
+        /// When the access token runs out, if the network said so.
+        expires_at: Option<DateTime<Utc>>,
+        /// What was granted.
+        scopes: Vec<String>,
+        /// Which signing in they come from: a random text, the same over all renewals.
+        grant: String,
+    },
+}
+
+impl Tokens {
+    /// Every secret among them.
+    pub fn secrets(&self) -> Vec<&Secret> {
+        match self {
+            Self::OAuth1 { access_token, access_token_secret } => vec![access_token, access_token_secret],
+            Self::OAuth2 { access_token, refresh_token, .. } => {
+                std::iter::once(access_token).chain(refresh_token).collect()
+            }
+        }
+    }
+}
+
+/// Who a bot is on its network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The network.
+    pub network: NetworkKind,
+    /// The network's own id of the account.
+    pub id: String,
+    /// The handle, without `@`.
+    pub handle: String,
+    /// The name that people see.
+    pub name: Option<String>,
+    /// Where its picture is.
+    pub picture_url: Option<String>,
+    /// What the tokens allow, in the network's words: an access level, or scopes.
+    pub access: Option<String>,
+    /// Which tokens this was learnt with: a digest, so that others are looked at anew.
+    pub learnt_with: String,
+}
+
+/// How an account is to look; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// The name that people see.
+    pub name: Option<String>,
+    /// What the account says of itself; an empty text takes that away.
+    pub bio: Option<String>,
+    /// The file of its picture, PNG or JPEG.
+    pub picture: Option<PathBuf>,
+}

@@ -1,0 +1,266 @@
+//! OAuth 2.0 as a network's client needs it: the authorization code with PKCE (RFC 6749, section 4.1, and RFC
+//! 7636), renewing and revoking. By way of the crate `oauth2`, whose types stay in this file; the requests are
+//! made by the one HTTP client of the process. Talking to the person is `enroll`'s work, keeping tokens the
+//! engine's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
+use oauth2::basic::{BasicClient, BasicErrorResponse, BasicTokenResponse};
+use oauth2::{
+    AsyncHttpClient, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, TokenResponse as _, TokenUrl,
+};
+use reqwest::StatusCode;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+use super::{Setback, http};
+use crate::clock::Clock;
+use crate::flock::account::{Client, Tokens};
+use crate::flock::post::{Cause, Why};
+use crate::flock::secret::Secret;
+
+/// Where somebody signs in, and as which app.
+#[derive(Clone)]
+pub struct Provider {
+    /// The client that the process shares.
+    pub http: reqwest::Client,
+    /// The clock by which tokens run out.
+    pub clock: Arc<dyn Clock>,
+    /// What to call it.
+    pub name: &'static str,
+    /// The page on which a person agrees.
+    pub authorize_url: String,
+    /// Where codes and refresh tokens become tokens.
+    pub token_url: String,
+    /// Where tokens are revoked (RFC 7009).
+    pub revoke_url: String,
+    /// The app.
+    pub client: Client,
+}
+
+/// A sign-in that has begun.
+#[derive(Debug)]
+pub struct Request {
+    /// The page that the person has to open.
+    pub url: String,
+    /// What must come back with the code, so that the answer belongs to this question.
+    pub state: String,
+    redirect: String,
+    verifier: PkceCodeVerifier,
+    scopes: Vec<String>,
+}
+
+type Basic = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+/// Why the crate got no answer to work with.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("HTTP {0}")]
+    Status(u16),
+    #[error("{0}")]
+    Body(http::BodyError),
+}
+
+impl Provider {
+    /// Begins a sign-in: `redirect` is where the browser comes back to.
+    ///
+    /// # Errors
+    /// When an address is no URL.
+    pub fn begin(&self, redirect: &str, scopes: &[&str]) -> Result<Request, Setback> {
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let client = self.basic()?.set_redirect_uri(redirect_url(redirect)?);
+        let asked = scopes.iter().map(|scope| Scope::new((*scope).to_owned()));
+        let request = client.authorize_url(CsrfToken::new_random).add_scopes(asked);
+        let (url, state) = request.set_pkce_challenge(challenge).url();
+        Ok(Request {
+            url: url.into(),
+            state: state.into_secret(),
+            redirect: redirect.to_owned(),
+            verifier,
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        })
+    }
+
+    /// Tokens for the code with which the browser came back. `grant` is what this sign-in is to be known by.
+    ///
+    /// # Errors
+    /// When the provider does not accept the code.
+    pub async fn exchange(&self, request: Request, code: &str, grant: String) -> Result<Tokens, Setback> {
+        let client = self.basic()?.set_redirect_uri(redirect_url(&request.redirect)?);
+        let code = AuthorizationCode::new(code.to_owned());
+        let us = [Secret::new(code.secret()), Secret::new(request.verifier.secret())];
+        let exchange = client.exchange_code(code).set_pkce_verifier(request.verifier);
+        let answer = exchange.request_async(&Caller(&self.http)).await;
+        let answer = answer.map_err(|error| self.refused(error, "the code", &us))?;
+        Ok(self.tokens(&answer, None, request.scopes, grant))
+    }
+
+    /// New tokens for old ones.
+    ///
+    /// # Errors
+    /// With [`Cause::SignIn`] when the provider does not accept the refresh token; anything else may pass.
+    pub async fn renew(&self, old: &Tokens) -> Result<Tokens, Setback> {
+        let Tokens::OAuth2 { refresh_token: Some(refresh), scopes, grant, .. } = old else {
+            let reason = "the access token has run out, and there is none to renew it with: sign in again";
+            return Err(Setback::before_any_answer(Why::new(Cause::SignIn, reason)));
+        };
+        let token = RefreshToken::new(refresh.expose().to_owned());
+        let client = self.basic()?;
+        let answer = client.exchange_refresh_token(&token).request_async(&Caller(&self.http)).await;
+        let us = [refresh.clone()];
+        let answer = answer.map_err(|error| self.refused(error, "the refresh token", &us))?;
+        Ok(self.tokens(&answer, Some(refresh), scopes.clone(), grant.clone()))
+    }
+
+    /// Makes tokens worthless: the one that renews, where there is one, for the other goes with it.
+    ///
+    /// # Errors
+    /// When the provider can't be reached, or does not do it.
+    pub async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
+        let Tokens::OAuth2 { access_token, refresh_token, .. } = tokens else { return Ok(()) };
+        let sent = match self.revocation(refresh_token.as_ref().unwrap_or(access_token)) {
+            Ok(request) => self.http.execute(hidden(request)).await,
+            Err(error) => Err(error),
+        };
+        let status = sent.map_err(|error| self.unreachable(&http::explain(&error)))?.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let reason = format!("{} did not revoke the tokens (HTTP {})", self.name, status.as_u16());
+        Err(Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, reason)) })
+    }
+
+    /// The crate would take an address with TLS only, which a server on this machine doesn't have.
+    fn revocation(&self, token: &Secret) -> Result<reqwest::Request, reqwest::Error> {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("token", token.expose());
+        let request = self.http.post(&self.revoke_url);
+        let request = match &self.client.secret {
+            Some(secret) => request.basic_auth(&self.client.id, Some(secret.expose())),
+            None => {
+                form.append_pair("client_id", &self.client.id);
+                request
+            }
+        };
+        request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish()).build()
+    }
+
+    fn basic(&self) -> Result<Basic, Setback> {
+        let bad = |_| no_url();
+        let client = BasicClient::new(ClientId::new(self.client.id.clone()))
+            .set_auth_uri(AuthUrl::new(self.authorize_url.clone()).map_err(bad)?)
+            .set_token_uri(TokenUrl::new(self.token_url.clone()).map_err(bad)?);
+        Ok(match &self.client.secret {
+            Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
+            None => client,
+        })
+    }
+
+    fn refused(
+        &self,
+        error: RequestTokenError<Failed, BasicErrorResponse>,
+        what: &str,
+        us: &[Secret],
+    ) -> Setback {
+        let name = self.name;
+        let (cause, reason) = match error {
+            RequestTokenError::Request(Failed::Unreachable(heard)) => return self.unreachable(&heard),
+            RequestTokenError::Request(failed) => {
+                (Cause::Unreachable, format!("{name} gave no answer about {what} that settles it ({failed})"))
+            }
+            RequestTokenError::ServerResponse(error) => {
+                let secrets: Vec<&Secret> = us.iter().chain(&self.client.secret).collect();
+                let said = http::words(&http::without(&error.to_string(), &secrets));
+                (Cause::SignIn, format!("{name} does not accept {what} ({said}): sign in again"))
+            }
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+                let reason = format!("{name} answered about {what} with something else than tokens");
+                (Cause::Unreachable, format!("{reason}: if it lasts, look whether api_url is right"))
+            }
+        };
+        Setback { answered: true, ..Setback::before_any_answer(Why::new(cause, reason)) }
+    }
+
+    fn unreachable(&self, heard: &str) -> Setback {
+        let url = Url::parse(&self.token_url).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or(self.name);
+        let reason = format!("{host} can't be reached ({heard}): look at the network, or at api_url");
+        Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
+    }
+
+    /// What the answer does not say stays as it was (RFC 6749, sections 5.1 and 6).
+    fn tokens(
+        &self,
+        answer: &BasicTokenResponse,
+        refresh: Option<&Secret>,
+        scopes: Vec<String>,
+        grant: String,
+    ) -> Tokens {
+        let granted = answer.scopes().map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect());
+        let renewing = answer.refresh_token().map(|token| Secret::new(token.secret()));
+        Tokens::OAuth2 {
+            access_token: Secret::new(answer.access_token().secret()),
+            refresh_token: renewing.or_else(|| refresh.cloned()),
+            expires_at: answer.expires_in().map(|life| self.end_of(life)),
+            scopes: granted.unwrap_or(scopes),
+            grant,
+        }
+    }
+
+    fn end_of(&self, life: Duration) -> DateTime<Utc> {
+        let life = TimeDelta::from_std(life).unwrap_or(TimeDelta::MAX);
+        self.clock.now().checked_add_signed(life).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
+/// The shared client as the crate calls it. What says nothing about tokens ends here.
+struct Caller<'p>(&'p reqwest::Client);
+
+impl<'c> AsyncHttpClient<'c> for Caller<'_> {
+    type Error = Failed;
+    type Future = BoxFuture<'c, Result<HttpResponse, Failed>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(call(self.0, request))
+    }
+}
+
+async fn call(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Failed> {
+    let unreachable = |error: reqwest::Error| Failed::Unreachable(http::explain(&error));
+    let request = hidden(reqwest::Request::try_from(request).map_err(unreachable)?);
+    let response = http.execute(request).await.map_err(unreachable)?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let settles = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED].contains(&status);
+    if !status.is_success() && !settles {
+        return Err(Failed::Status(status.as_u16()));
+    }
+    let mut answer = HttpResponse::new(http::body(response).await.map_err(Failed::Body)?);
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
+    Ok(answer)
+}
+
+/// No log of the HTTP crates shows the header.
+fn hidden(mut request: reqwest::Request) -> reqwest::Request {
+    request.headers_mut().get_mut(AUTHORIZATION).into_iter().for_each(|value: &mut HeaderValue| {
+        value.set_sensitive(true);
+    });
+    request
+}
+
+fn redirect_url(redirect: &str) -> Result<RedirectUrl, Setback> {
+    RedirectUrl::new(redirect.to_owned()).map_err(|_| no_url())
+}
+
+fn no_url() -> Setback {
+    let reason = "the app's api_url or site_url is no URL: set them to something like https://api.x.com";
+    Setback::before_any_answer(Why::new(Cause::App, reason))
+}

@@ -1,0 +1,94 @@
+//! What can be done with an account on X beside posting: whose tokens are, signing out, and how it looks.
+
+use async_trait::async_trait;
+use reqwest::Method;
+
+use super::answer::{self, Answer, Me};
+use super::{SCOPES, X};
+use crate::flock::NetworkKind;
+use crate::flock::account::{Account, Profile, Tokens};
+use crate::flock::post::{Cause, Why};
+use crate::net::{AccountApi, Appearance, NotDressed, Setback};
+
+/// What X says of tokens of OAuth 1.0a that can't post.
+const READ_ONLY: &str = "read";
+
+impl X {
+    async fn me(&self, tokens: &Tokens, fields: &str) -> Result<Me, Setback> {
+        let path = format!("/2/users/me?user.fields={fields}");
+        let answer: Answer = self.ask(self.request(tokens, Method::GET, &path)?).await?;
+        answer::account(&answer, &self.secrets(Some(tokens)), self.clock.now())
+    }
+}
+
+#[async_trait]
+impl AccountApi for X {
+    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback> {
+        let me = self.me(tokens, "profile_image_url").await?;
+        let access = match tokens {
+            Tokens::OAuth1 { .. } => me.access,
+            Tokens::OAuth2 { scopes, .. } => Some(scopes.join(" ")),
+        };
+        Ok(Account {
+            network: NetworkKind::X,
+            id: me.id,
+            handle: me.handle,
+            name: me.name,
+            picture_url: me.picture_url,
+            access,
+            learnt_with: self.mark(tokens),
+        })
+    }
+
+    fn may_post(&self, account: &Account, tokens: &Tokens) -> Result<(), Why> {
+        let reason = match tokens {
+            Tokens::OAuth1 { .. } if account.access.as_deref() == Some(READ_ONLY) => {
+                "the app may only read: set it to \"Read and write\" at console.x.com, then sign in again, as tokens \
+                 made before stay read-only"
+                    .to_owned()
+            }
+            Tokens::OAuth1 { .. } => return Ok(()),
+            Tokens::OAuth2 { scopes, .. } => {
+                let missing: Vec<&str> =
+                    SCOPES.iter().copied().filter(|scope| !scopes.iter().any(|had| had == scope)).collect();
+                if missing.is_empty() {
+                    return Ok(());
+                }
+                format!(
+                    "X granted less than was asked for, without {}: set the app to \"Read and write\" at \
+                     console.x.com, then sign in again and agree to everything",
+                    missing.join(" and ")
+                )
+            }
+        };
+        Err(Why::new(Cause::App, reason))
+    }
+
+    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
+        if let Tokens::OAuth2 { .. } = tokens {
+            return self.oauth2()?.revoke(tokens).await;
+        }
+        let request = self.request(tokens, Method::POST, "/1.1/oauth/invalidate_token.json")?;
+        let answer = self.ask(request).await?;
+        let done =
+            answer::done(&answer, "revoke the tokens", false, &self.secrets(Some(tokens)), self.clock.now());
+        match done {
+            // Tokens that X no longer accepts are what was wanted.
+            Err(setback) if setback.stale => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback> {
+        let me = self.me(tokens, "description,profile_image_url").await?;
+        Ok(Appearance { name: me.name, bio: me.bio, picture_url: me.picture_url })
+    }
+
+    /// Version 2 of X's API has no such call, and whether the old one still works is not documented.
+    async fn dress(&self, _tokens: &Tokens, _profile: &Profile) -> Result<(), NotDressed> {
+        Err(NotDressed::NotOffered(
+            "X offers programs no way to change a profile: sign in at x.com as the bot and choose \"Edit profile\""
+                .to_owned(),
+        ))
+    }
+}

@@ -1,0 +1,116 @@
+//! Signing in to X by OAuth 1.0a in three steps (RFC 5849, section 2): a request token, a person who agrees in
+//! a browser, and the account's access token. Talking to the person is `enroll`'s work.
+
+use reqwest::{Method, Url};
+
+use super::auth::Signer;
+use super::{X, answer};
+use crate::flock::account::Tokens;
+use crate::flock::post::{Cause, Why};
+use crate::flock::secret::Secret;
+use crate::net::Setback;
+
+/// The callback of somebody who will type a PIN instead.
+pub const OUT_OF_BAND: &str = "oob";
+
+/// What the first step gives; good for one signing in.
+#[derive(Debug, Clone)]
+pub struct RequestToken {
+    /// Its public half: it comes back with the answer of the person.
+    pub token: String,
+    secret: Secret,
+}
+
+impl X {
+    /// Asks for a request token. `callback` is where the browser is sent afterwards, or [`OUT_OF_BAND`].
+    ///
+    /// # Errors
+    /// When X does not know the app, or the callback is not registered with it.
+    pub async fn request_token(&self, callback: &str) -> Result<RequestToken, Setback> {
+        let url = format!("{}/oauth/request_token", self.app.api_url);
+        let request = self.signed(&Signer::Asking { callback }, Method::POST, &url)?;
+        let answer = self.ask(request).await?;
+        let what = "begin signing in";
+        let form = answer::form(&answer, what, &self.secrets(None), self.clock.now());
+        let form = form.map_err(|setback| about_the_app(setback, callback))?;
+        let (token, secret) = pair(&form).ok_or_else(|| unusable(what))?;
+        // RFC 5849, section 2.1: a server that doesn't confirm would send people to an address of its own.
+        if value(&form, "oauth_callback_confirmed") != Some("true") {
+            let reason = "X did not confirm where the browser is to come back: look whether api_url is right";
+            return Err(Setback::before_any_answer(Why::new(Cause::App, reason)));
+        }
+        Ok(RequestToken { token: token.to_owned(), secret: Secret::new(secret) })
+    }
+
+    /// The page on which a person signs in and agrees. It asks for a fresh log-in, as the browser is often
+    /// signed in as somebody else, and `handle` is filled in.
+    pub fn authorize_url(&self, request: &RequestToken, handle: Option<&str>) -> String {
+        let base = format!("{}/oauth/authorize", self.app.api_url);
+        let Ok(mut url) = Url::parse(&base) else { return base };
+        let mut query = url.query_pairs_mut();
+        query.append_pair("oauth_token", &request.token).append_pair("force_login", "true");
+        handle.map(|handle| query.append_pair("screen_name", handle));
+        drop(query);
+        url.into()
+    }
+
+    /// The account's tokens, for the verifier or PIN that X gave to whoever agreed.
+    ///
+    /// # Errors
+    /// When X does not accept it: it is used up, too old, or mistyped.
+    pub async fn access_token(&self, request: &RequestToken, verifier: &str) -> Result<Tokens, Setback> {
+        let RequestToken { token, secret } = request;
+        let token = Secret::new(token.clone());
+        let url = format!("{}/oauth/access_token", self.app.api_url);
+        let signer = Signer::Verifying { token: &token, secret, verifier };
+        let request = self.signed(&signer, Method::POST, &url)?;
+        let answer = self.ask(request).await?;
+        let what = "finish signing in";
+        let verifier = Secret::new(verifier);
+        let mut us = self.secrets(None);
+        us.extend([secret, &verifier]);
+        let form = answer::form(&answer, what, &us, self.clock.now()).map_err(about_the_verifier)?;
+        let (token, secret) = pair(&form).ok_or_else(|| unusable(what))?;
+        Ok(Tokens::OAuth1 { access_token: Secret::new(token), access_token_secret: Secret::new(secret) })
+    }
+}
+
+fn value<'f>(form: &'f [(String, String)], key: &str) -> Option<&'f str> {
+    form.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+}
+
+fn pair(form: &[(String, String)]) -> Option<(&str, &str)> {
+    let filled = |key| value(form, key).filter(|value| !value.is_empty());
+    filled("oauth_token").zip(filled("oauth_token_secret"))
+}
+
+fn unusable(what: &str) -> Setback {
+    let reason = format!("X was asked to {what} and gave no token: look whether api_url is right");
+    Setback::before_any_answer(Why::new(Cause::App, reason))
+}
+
+/// Before anybody has signed in there are no tokens to blame, only the app.
+fn about_the_app(setback: Setback, callback: &str) -> Setback {
+    let reason = match setback.why.cause {
+        Cause::SignIn => {
+            format!("the app's consumer key and secret are not accepted: {}", setback.why.reason)
+        }
+        Cause::App if callback != OUT_OF_BAND => {
+            format!("{}; the callback was {callback}", setback.why.reason)
+        }
+        _ => return setback,
+    };
+    Setback { why: Why::new(setback.why.cause, reason), ..setback }
+}
+
+/// The same keys were accepted a moment ago: it is the verifier.
+fn about_the_verifier(setback: Setback) -> Setback {
+    if setback.why.cause != Cause::SignIn {
+        return setback;
+    }
+    let reason = format!(
+        "X does not accept the code, which is good once and for a few minutes only: sign in again ({})",
+        setback.why.reason
+    );
+    Setback { why: Why::new(Cause::SignIn, reason), ..setback }
+}

@@ -1,0 +1,129 @@
+//! What is done to accounts and credentials in one piece. Several jobs share a transaction, so each checks
+//! all it must before it writes: a job that is refused has changed nothing.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::SqliteConnection;
+
+use super::row;
+use super::sql::credential as sql;
+use super::trouble::Trouble;
+use crate::flock::BotName;
+use crate::flock::account::Account;
+use crate::store::{Envelope, LONGEST_CLAIM, Sealed, StoreError};
+
+pub(super) async fn envelope(db: &mut SqliteConnection, bot: &BotName) -> Result<Envelope, sqlx::Error> {
+    let row = sql::credential(db, bot).await?;
+    row.as_ref().map_or_else(|| Ok(Envelope::default()), row::envelope)
+}
+
+pub(super) async fn envelopes(db: &mut SqliteConnection) -> Result<Vec<(BotName, Envelope)>, sqlx::Error> {
+    let rows = sql::credentials(db).await?;
+    rows.iter().map(|row| Ok((row::bot(row)?, row::envelope(row)?))).collect()
+}
+
+pub(super) async fn account(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+) -> Result<Option<Account>, sqlx::Error> {
+    sql::account(db, bot).await?.as_ref().map(row::account).transpose()
+}
+
+pub(super) async fn sign_in(
+    db: &mut SqliteConnection,
+    bot: BotName,
+    account: Account,
+    sealed: Sealed,
+    replaces: u64,
+    now: DateTime<Utc>,
+) -> Result<(), Trouble> {
+    unchanged(db, &bot, &sealed, replaces).await?;
+    if let Some(other) = sql::signed_in_as(db, account.network, &account.id, &bot).await? {
+        return Err(Trouble::Rule(StoreError::AccountTaken(row::bot(&other)?)));
+    }
+    sql::keep(db, &bot, &sealed, now).await?;
+    Ok(sql::remember(db, &bot, &account).await?)
+}
+
+pub(super) async fn renewed(
+    db: &mut SqliteConnection,
+    bot: BotName,
+    sealed: Sealed,
+    replaces: u64,
+) -> Result<(), Trouble> {
+    match unchanged(db, &bot, &sealed, replaces).await?.signed_in_at {
+        Some(signed_in_at) => Ok(sql::keep(db, &bot, &sealed, signed_in_at).await?),
+        None => Err(OVERTAKEN),
+    }
+}
+
+const OVERTAKEN: Trouble = Trouble::Rule(StoreError::Overtaken);
+
+/// The bot's envelope, if it is of the version that is to be replaced, and nobody has changed the key.
+async fn unchanged(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    sealed: &Sealed,
+    replaces: u64,
+) -> Result<Envelope, Trouble> {
+    let envelope = envelope(db, bot).await?;
+    if envelope.version != replaces || sql::has_other_key(db, &sealed.key_mark, bot).await? {
+        return Err(OVERTAKEN);
+    }
+    Ok(envelope)
+}
+
+pub(super) async fn reseal(
+    db: &mut SqliteConnection,
+    all: Vec<(BotName, Sealed, u64)>,
+    now: DateTime<Utc>,
+) -> Result<(), Trouble> {
+    let kept: HashMap<BotName, Envelope> = envelopes(db).await?.into_iter().collect();
+    let given: HashMap<&BotName, u64> = all.iter().map(|(bot, _, version)| (bot, *version)).collect();
+    let is_current = |(bot, envelope): (&BotName, &Envelope)| {
+        given.get(bot) == Some(&envelope.version) && !envelope.is_claimed(now)
+    };
+    if all.len() != kept.len() || !kept.iter().all(is_current) {
+        return Err(OVERTAKEN);
+    }
+    for (bot, sealed, _) in &all {
+        let signed_in_at = kept.get(bot).and_then(|envelope| envelope.signed_in_at).unwrap_or(now);
+        sql::keep(db, bot, sealed, signed_in_at).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn sign_out(db: &mut SqliteConnection, bot: BotName, replaces: u64) -> Result<(), Trouble> {
+    if envelope(db, &bot).await?.version != replaces {
+        return Err(OVERTAKEN);
+    }
+    Ok(sql::forget(db, &bot).await?)
+}
+
+pub(super) async fn claim(
+    db: &mut SqliteConnection,
+    bot: BotName,
+    version: u64,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<bool, Trouble> {
+    let credible = now + LONGEST_CLAIM;
+    Ok(sql::claim(db, &bot, row::kept_version(version), now, until.min(credible), credible).await?)
+}
+
+/// Takes along what is kept under a bot's old name. If the new name is signed in itself, that is kept, and
+/// what was under the old one is dropped, unless another bot has that name now and it may be that bot's.
+pub(super) async fn carry(
+    db: &mut SqliteConnection,
+    was: &BotName,
+    name: &BotName,
+    reused: bool,
+) -> Result<(), Trouble> {
+    if envelope(db, name).await?.sealed.is_none() {
+        sql::carry(db, was, name).await?;
+    } else if !reused {
+        sql::drop_rows(db, was).await?;
+    }
+    Ok(())
+}

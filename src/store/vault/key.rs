@@ -1,0 +1,278 @@
+//! The key of the vault and the file that it is kept in. With which key the tokens in a ledger are sealed is
+//! not known here.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rand::TryRng;
+use rand::rngs::SysRng;
+use sha2::{Digest, Sha256};
+
+use super::VaultError;
+use crate::flock::secret::Secret;
+
+/// Bytes of a key; in its file each is two hexadecimal digits.
+const LENGTH: usize = 32;
+/// The most that is read of a key file: more than any key and the white space around it.
+const LONGEST_FILE: u64 = 4_096;
+
+/// A key. It has no `Debug`, so that it can't be shown.
+#[derive(Clone)]
+pub(super) struct Key {
+    bytes: [u8; LENGTH],
+    mark: String,
+}
+
+impl Key {
+    fn new(bytes: [u8; LENGTH]) -> Self {
+        let digest = Sha256::new().chain_update(b"flockd key mark").chain_update(bytes).finalize();
+        // Eight bytes tell keys apart and tell nothing of the key.
+        let mark = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Self { bytes, mark }
+    }
+
+    /// The key that 64 hexadecimal digits stand for, white space at their ends aside.
+    pub(super) fn parse(text: &Secret) -> Option<Self> {
+        let digits = text.expose().trim().as_bytes();
+        let mut bytes = [0; LENGTH];
+        if digits.len() != 2 * LENGTH {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
+            let digit = |at: usize| pair.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+            *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
+        }
+        Some(Self::new(bytes))
+    }
+
+    /// A short digest, by which a wrong key is told from damage.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    pub(super) fn bytes(&self) -> &[u8; LENGTH] {
+        &self.bytes
+    }
+
+    fn hex(&self) -> Secret {
+        Secret::new(self.bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    }
+}
+
+/// Random bytes of the system.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
+    let mut bytes = [0; N];
+    let drawn = SysRng.try_fill_bytes(&mut bytes);
+    let failed = |error| VaultError::Key(format!("the system gives no random bytes: {error}"));
+    drawn.map(|()| bytes).map_err(failed)
+}
+
+/// Whether a key file can be read by others than its owner.
+pub fn readable_by_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+}
+
+/// The key in a file; `None` if there is no such file.
+pub(super) fn read(path: &Path) -> Result<Option<Key>, VaultError> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text));
+    match read {
+        Ok(_) => Key::parse(&Secret::new(text)).map(Some).ok_or_else(|| malformed(path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Err(malformed(path)),
+        Err(error) => Err(VaultError::Key(format!(
+            "the vault's key file {} can't be read ({error}): make it readable for flockd's user",
+            path.display()
+        ))),
+    }
+}
+
+fn malformed(path: &Path) -> VaultError {
+    VaultError::Key(format!(
+        "the vault's key file {} must hold 64 hexadecimal digits: put the right file in its place",
+        path.display()
+    ))
+}
+
+/// Makes a key file with a new key. If somebody else makes it at the same moment, theirs is taken: a key file
+/// is never overwritten.
+pub(super) fn make(path: &Path) -> Result<Key, VaultError> {
+    let (key, file) = draft(path)?;
+    match file.persist_noclobber(path) {
+        Ok(_) => sync_folder(path).map(|()| key).map_err(|error| not_made(path, &error)),
+        Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => {
+            read(path)?.ok_or_else(|| not_made(path, &failed.error))
+        }
+        Err(failed) => Err(not_made(path, &failed.error)),
+    }
+}
+
+/// Where the next key waits while all is sealed anew.
+pub(super) fn next_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// Makes the file of the next key. One that is there already is left from a change that came to nothing.
+pub(super) fn make_next(path: &Path, _lock: &Lock) -> Result<Key, VaultError> {
+    let next = next_path(path);
+    let (key, file) = draft(path)?;
+    let kept = file.persist(&next).map_err(|failed| failed.error).and_then(|_| sync_folder(path));
+    kept.map(|()| key).map_err(|error| not_made(&next, &error))
+}
+
+/// Puts the next key in place of the old one, if it is the one with this mark.
+pub(super) fn take_next(path: &Path, mark: &str, _lock: &Lock) -> Result<(), VaultError> {
+    let next = next_path(path);
+    if read(&next)?.is_none_or(|key| key.mark() != mark) {
+        return Ok(());
+    }
+    fs::rename(&next, path).and_then(|()| sync_folder(path)).map_err(|error| {
+        let (path, next) = (path.display(), next.display());
+        VaultError::Key(format!("the new key stays in {next} ({error}): move it to {path}"))
+    })
+}
+
+/// Removes the next key, with which nothing was sealed.
+pub(super) fn drop_next(path: &Path, _lock: &Lock) {
+    // One that stays is replaced by the next change of the key.
+    let _ = fs::remove_file(next_path(path));
+}
+
+/// Keeps others from changing the key at the same time: a lock on the key's folder, since the file itself is
+/// replaced. It ends with its holder.
+pub(super) struct Lock {
+    _folder: File,
+}
+
+/// Takes the lock, or tells that somebody else has it.
+pub(super) fn lock(path: &Path) -> Result<Lock, VaultError> {
+    let folder = folder_of(path);
+    let locked = File::open(folder).and_then(|file| Ok(file.try_lock().map(|()| Lock { _folder: file })?));
+    locked.map_err(|error| match error.kind() {
+        ErrorKind::WouldBlock => {
+            VaultError::Key("the key is being changed by another flockd: wait for it".into())
+        }
+        _ => VaultError::Key(format!("the key's folder {} can't be locked: {error}", folder.display())),
+    })
+}
+
+/// A new key in a file that nobody else knows yet. Temporary files can be read by their owner only.
+fn draft(path: &Path) -> Result<(Key, tempfile::NamedTempFile), VaultError> {
+    let key = Key::new(random()?);
+    let write = || {
+        let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
+        writeln!(file, "{}", key.hex().expose())?;
+        file.as_file().sync_all()?;
+        Ok(file)
+    };
+    let file = write().map_err(|error| not_made(path, &error))?;
+    Ok((key, file))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A name in a folder outlives a power cut once the folder itself is on the disk.
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn not_made(path: &Path, error: &std::io::Error) -> VaultError {
+    VaultError::Key(format!(
+        "the vault's key file {} can't be made ({error}): make its folder writable, or set `key_file` in \
+         [vault]",
+        path.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<Key> {
+        Key::parse(&Secret::new(text))
+    }
+
+    #[test]
+    fn a_key_is_64_hexadecimal_digits() {
+        let digits = "00ff".repeat(16);
+        let key = parse(&format!("  {digits}\n")).unwrap();
+        assert_eq!((key.bytes[0], key.bytes[31]), (0, 255));
+        assert_eq!(key.hex().expose(), digits);
+        assert_eq!(parse(&digits.to_uppercase()).unwrap().mark, key.mark);
+        assert_ne!(parse(&"00fe".repeat(16)).unwrap().mark, key.mark);
+        let long = digits.clone() + "0";
+        let signed = "+f".repeat(32);
+        let umlauts = "ä".repeat(32);
+        for bad in ["", &digits[1..], &long, &signed, &umlauts, &"g".repeat(64)] {
+            assert!(parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_file_is_for_its_owner_alone_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flock.key");
+        assert!(read(&path).unwrap().is_none());
+        let made = make(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!readable_by_others(&path));
+        assert_eq!(make(&path).unwrap().mark, made.mark, "the first one counts");
+        assert_eq!(read(&path).unwrap().unwrap().mark, made.mark);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        assert!(readable_by_others(&path));
+        assert!(read(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn of_many_who_make_it_at_once_all_have_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flock.key");
+        let start = std::sync::Barrier::new(16);
+        let made: std::collections::HashSet<String> = std::thread::scope(|scope| {
+            let one = || {
+                start.wait();
+                make(&path).unwrap().mark
+            };
+            let all: Vec<_> = (0..16).map(|_| scope.spawn(one)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        assert_eq!(made, [read(&path).unwrap().unwrap().mark].into());
+    }
+
+    #[test]
+    fn what_is_no_key_file_is_said_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flock.key");
+        let content: [&[u8]; 4] = [b"", b"sesame", b"\xff\xfe", &[b'0'; 9_000]];
+        for content in content {
+            fs::write(&path, content).unwrap();
+            let Err(VaultError::Key(message)) = make(&path).map(|key| key.mark) else { panic!() };
+            assert!(message.contains("64 hexadecimal digits") && message.contains("flock.key"), "{message}");
+            assert!(!message.contains("sesame"));
+            assert_eq!(fs::read(&path).unwrap(), content);
+        }
+        let Err(VaultError::Key(message)) = read(folder.path()).map(|_| ()) else { panic!() };
+        assert!(message.contains("can't be read"), "{message}");
+        let nowhere = folder.path().join("no/such/flock.key");
+        let Err(VaultError::Key(message)) = make(&nowhere).map(|_| ()) else { panic!() };
+        assert!(message.contains("can't be made") && message.contains("`key_file`"), "{message}");
+    }
+
+    #[test]
+    fn one_at_a_time_changes_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("flock.key");
+        let held = lock(&path).unwrap();
+        let Err(VaultError::Key(message)) = lock(&path).map(|_| ()) else { panic!() };
+        assert!(message.contains("another flockd"), "{message}");
+        drop(held);
+        lock(&path).unwrap();
+    }
+}

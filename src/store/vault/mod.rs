@@ -1,0 +1,249 @@
+//! Tokens at rest: sealed in the ledger with a key that is not in it, so that neither the ledger's file nor a
+//! backup of it opens an account. What tokens are good for, and when they are renewed, is not decided here.
+//!
+//! All tokens of a ledger are sealed with one key. It is in a file of flockd's own, made when something is
+//! sealed for the first time, or given from outside. A lost key is never replaced behind a person's back.
+//! A key file is 65 bytes and seldom looked at, so it is read where it is needed.
+
+mod key;
+mod rekey;
+mod seal;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use self::key::Key;
+pub use self::key::readable_by_others;
+use self::seal::Unreadable;
+use super::{Envelope, Sealed, Store, StoreError};
+use crate::flock::account::{Account, Tokens};
+use crate::flock::secret::Secret;
+use crate::flock::{BotName, NetworkKind};
+
+/// The tokens of every bot that signed in.
+pub struct Vault {
+    store: Arc<dyn Store>,
+    key: VaultKey,
+    /// The key that was used last: a key file is read again only when something is sealed with another key.
+    held: Mutex<Option<Key>>,
+}
+
+/// Where the key of a vault is.
+#[derive(Debug, Clone)]
+pub enum VaultKey {
+    /// In this file, which is made when it is first needed.
+    File(PathBuf),
+    /// Given from outside, or why it is not at hand.
+    Given(Result<Secret, String>),
+}
+
+/// What the vault keeps for a bot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// What a change of it must name as replaced; 0 if there never was anything.
+    pub version: u64,
+    /// The network that the tokens are for; they must not be shown to another.
+    pub network: Option<NetworkKind>,
+    /// The tokens; `None` while the bot is signed out.
+    pub tokens: Option<Tokens>,
+    /// Until when somebody has the tokens to himself, to renew them.
+    pub claimed_until: Option<DateTime<Utc>>,
+}
+
+/// Why the vault did not do as asked. Nothing is lost by any of these.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    /// The key is missing, is no key, or is another than the one that was sealed with.
+    #[error("{0}")]
+    Key(String),
+    /// The key is right, but what it sealed can't be read.
+    #[error("{0}")]
+    Damaged(String),
+    /// The ledger.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Vault {
+    /// The vault of a ledger. The key is not looked for before it is needed.
+    pub fn new(store: Arc<dyn Store>, key: VaultKey) -> Self {
+        Self { store, key, held: Mutex::default() }
+    }
+
+    /// The tokens of a bot.
+    pub async fn tokens(&self, bot: &BotName) -> Result<Kept, VaultError> {
+        let envelope = self.store.envelope(bot).await?;
+        match self.open_envelope(bot, &envelope) {
+            // The key may have been changed between the look into the ledger and the look for the key.
+            Err(VaultError::Key(_)) => self.open_envelope(bot, &self.store.envelope(bot).await?),
+            kept => kept,
+        }
+    }
+
+    /// Keeps the tokens of a bot that signs in, and who it is, in place of version `replaces`; the errors are
+    /// those of [`Store::sign_in`]. If no other bot is signed in, a lost key is no obstacle.
+    pub async fn sign_in(
+        &self,
+        bot: &BotName,
+        account: &Account,
+        tokens: &Tokens,
+        replaces: u64,
+        now: DateTime<Utc>,
+    ) -> Result<(), VaultError> {
+        let sealed = seal::seal(&self.key_beside(bot).await?, account.network, tokens)?;
+        Ok(self.store.sign_in(bot, account, &sealed, replaces, now).await?)
+    }
+
+    /// Whether [`Vault::sign_in`] would find a key: better known before somebody signs in than after. Nothing is
+    /// made by this.
+    pub async fn can_keep(&self, bot: &BotName) -> Result<(), VaultError> {
+        match (self.mark_beside(bot).await?, &self.key) {
+            (Some(mark), _) => self.key_marked(&mark).map(drop),
+            (None, VaultKey::File(_)) => self.key_at_hand().map(drop),
+            (None, VaultKey::Given(_)) => self.own_key().map(drop),
+        }
+    }
+
+    /// Keeps renewed tokens in place of version `replaces`; the errors are those of [`Store::renewed`]. The
+    /// key with which the old ones were opened is still known, even if its file is gone.
+    pub async fn renewed(&self, bot: &BotName, tokens: &Tokens, replaces: u64) -> Result<(), VaultError> {
+        let old = self.store.envelope(bot).await?;
+        let Some(old) = old.sealed.filter(|_| old.version == replaces) else {
+            return Err(StoreError::Overtaken.into());
+        };
+        let sealed = seal::seal(&self.key_marked(&old.key_mark)?, old.network, tokens)?;
+        Ok(self.store.renewed(bot, &sealed, replaces).await?)
+    }
+
+    /// Forgets the tokens of a bot, if they are of version `replaces`, and who it is. No key is needed.
+    pub async fn sign_out(&self, bot: &BotName, replaces: u64) -> Result<(), VaultError> {
+        Ok(self.store.sign_out(bot, replaces).await?)
+    }
+
+    fn open_envelope(&self, bot: &BotName, envelope: &Envelope) -> Result<Kept, VaultError> {
+        let sealed = envelope.sealed.as_ref();
+        let open = |sealed: &Sealed| open_with(&self.key_marked(&sealed.key_mark)?, bot, sealed);
+        Ok(Kept {
+            version: envelope.version,
+            network: sealed.map(|sealed| sealed.network),
+            tokens: sealed.map(open).transpose()?,
+            claimed_until: envelope.claimed_until,
+        })
+    }
+
+    /// The key to seal a bot's tokens with: that of all the others. If there are none it may be any, so here,
+    /// and nowhere else, a key file is made.
+    async fn key_beside(&self, bot: &BotName) -> Result<Key, VaultError> {
+        match self.mark_beside(bot).await? {
+            Some(mark) => self.key_marked(&mark),
+            None => self.own_key(),
+        }
+    }
+
+    /// The mark of the key of all other bots' tokens, if there are any.
+    async fn mark_beside(&self, bot: &BotName) -> Result<Option<String>, VaultError> {
+        let others = self.store.envelopes().await?.into_iter().filter(|(name, _)| name != bot);
+        let mut marks = others.filter_map(|(_, envelope)| envelope.sealed).map(|sealed| sealed.key_mark);
+        match marks.next() {
+            Some(mark) if marks.all(|other| other == mark) => Ok(Some(mark)),
+            Some(_) => Err(self.lost()),
+            None => Ok(None),
+        }
+    }
+
+    /// The key with this mark.
+    fn key_marked(&self, mark: &str) -> Result<Key, VaultError> {
+        self.find_key(mark)?.ok_or_else(|| self.lost())
+    }
+
+    /// The key with this mark; `None` if it is nowhere where it should be.
+    fn find_key(&self, mark: &str) -> Result<Option<Key>, VaultError> {
+        let fits = |key: &Key| key.mark() == mark;
+        if let Some(key) = self.held().filter(fits) {
+            return Ok(Some(key));
+        }
+        let key = match self.key_at_hand()?.filter(fits) {
+            Some(key) => Some(key),
+            None => self.next_key(mark)?,
+        };
+        key.iter().for_each(|key| self.hold(key));
+        Ok(key)
+    }
+
+    /// The key that is there, whatever is sealed with it; a file is made if there is none.
+    fn own_key(&self) -> Result<Key, VaultError> {
+        let key = match (self.key_at_hand()?, &self.key) {
+            (Some(key), _) => key,
+            (None, VaultKey::File(path)) => key::make(path)?,
+            (None, VaultKey::Given(_)) => return Err(self.lost()),
+        };
+        self.hold(&key);
+        Ok(key)
+    }
+
+    /// The key that is there; `None` if there is no key file.
+    fn key_at_hand(&self) -> Result<Option<Key>, VaultError> {
+        match &self.key {
+            VaultKey::File(path) => key::read(path),
+            VaultKey::Given(Err(reason)) => Err(VaultError::Key(reason.clone())),
+            VaultKey::Given(Ok(text)) => Key::parse(text).map(Some).ok_or_else(|| {
+                VaultError::Key("the `key` of [vault] must be 64 hexadecimal digits: correct it".to_owned())
+            }),
+        }
+    }
+
+    /// The next key, if it has this mark: a change of the key was not finished after all was sealed with it.
+    /// It is finished here, if nobody else is about to.
+    fn next_key(&self, mark: &str) -> Result<Option<Key>, VaultError> {
+        let VaultKey::File(path) = &self.key else { return Ok(None) };
+        let key = key::read(&key::next_path(path))?.filter(|key| key.mark() == mark);
+        if key.is_some()
+            && let Ok(lock) = key::lock(path)
+        {
+            // If it can't be put in place, it is found here again.
+            let _ = key::take_next(path, mark, &lock);
+        }
+        Ok(key)
+    }
+
+    /// The complaint that the key is not there, or another.
+    fn lost(&self) -> VaultError {
+        let what = match &self.key {
+            VaultKey::File(path) if path.exists() => format!("the key in {} is not the one", path.display()),
+            VaultKey::File(path) => format!("there is no key file {}, the one", path.display()),
+            VaultKey::Given(_) => "the `key` of [vault] is not the one".to_owned(),
+        };
+        VaultError::Key(format!(
+            "{what} with which the ledger's tokens are sealed: put that back; if it is lost, `flockd vault rekey \
+             --forget` forgets the tokens, and `flockd enroll` signs each bot in anew"
+        ))
+    }
+
+    fn held(&self) -> Option<Key> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn hold(&self, key: &Key) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+    }
+}
+
+fn open_with(key: &Key, bot: &BotName, sealed: &Sealed) -> Result<Tokens, VaultError> {
+    seal::open(key, sealed).map_err(|unreadable| {
+        VaultError::Damaged(match unreadable {
+            Unreadable::Damaged => {
+                format!(
+                    "the tokens of bot {bot} are damaged in the ledger: `flockd enroll {bot}` gets new ones"
+                )
+            }
+            Unreadable::Newer => {
+                format!("a newer flockd keeps the tokens of bot {bot}: install it, or `flockd enroll {bot}`")
+            }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! Changing the key. The new one is on the disk before anything is sealed with it, all is sealed anew in one
+//! transaction, and only then does it take the old one's place: whenever it ends, what is in the ledger can
+//! be opened with a key that is there.
+
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use super::key::{self, Key};
+use super::{Vault, VaultError, VaultKey, open_with, seal};
+use crate::flock::BotName;
+use crate::store::{Sealed, StoreError};
+
+impl Vault {
+    /// Seals all with a new key, which takes the place of the one in the key file. Returns how many bots are
+    /// signed in; if none is, nothing is done. [`StoreError::Overtaken`] if tokens are renewed or a bot signs
+    /// in meanwhile.
+    pub async fn rekey(&self, now: DateTime<Utc>) -> Result<usize, VaultError> {
+        let VaultKey::File(path) = &self.key else {
+            return Err(VaultError::Key(
+                "the vault's key is given from outside: write the old one to FILE, give a new one, then \
+                 `flockd vault rekey --from FILE`"
+                    .to_owned(),
+            ));
+        };
+        let lock = key::lock(path)?;
+        let all = self.all().await?;
+        if all.is_empty() {
+            return Ok(0);
+        }
+        // The next key of a change that was not finished may be all that opens the ledger.
+        for (_, sealed, _) in &all {
+            key::take_next(path, &sealed.key_mark, &lock)?;
+        }
+        let olds = all.iter().map(|(_, sealed, _)| self.key_marked(&sealed.key_mark));
+        let olds = olds.collect::<Result<Vec<_>, _>>()?;
+        let next = key::make_next(path, &lock)?;
+        let done = self.seal_anew(&all, &olds, &next, now).await;
+        if done == Err(StoreError::Overtaken.into()) {
+            key::drop_next(path, &lock);
+        }
+        done?;
+        key::take_next(path, next.mark(), &lock)?;
+        self.hold(&next);
+        Ok(all.len())
+    }
+
+    /// Seals all with the key that is there now, instead of the one in the file `old`; a key file that is
+    /// missing is made. Returns how many bots are signed in.
+    pub async fn rekey_from(&self, old: &Path, now: DateTime<Utc>) -> Result<usize, VaultError> {
+        let missing =
+            || VaultError::Key(format!("there is no file {}: name that of the old key", old.display()));
+        let old = key::read(old)?.ok_or_else(missing)?;
+        let _lock = match &self.key {
+            VaultKey::File(path) => Some(key::lock(path)?),
+            VaultKey::Given(_) => None,
+        };
+        let all = self.all().await?;
+        let fits = |(_, sealed, _): &(BotName, Sealed, u64)| match sealed.key_mark == old.mark() {
+            true => Ok(old.clone()),
+            false => self.key_marked(&sealed.key_mark),
+        };
+        let olds = all.iter().map(fits).collect::<Result<Vec<_>, _>>()?;
+        self.seal_anew(&all, &olds, &self.own_key()?, now).await?;
+        Ok(all.len())
+    }
+
+    /// Signs out every bot whose tokens the key that is there does not open, and names them. A key that was
+    /// to be given and is not at hand is no lost one: then nothing is forgotten.
+    pub async fn forget_lost(&self) -> Result<Vec<BotName>, VaultError> {
+        let mut forgotten = Vec::new();
+        for (bot, sealed, version) in self.all().await? {
+            if self.find_key(&sealed.key_mark)?.is_none() {
+                self.sign_out(&bot, version).await?;
+                forgotten.push(bot);
+            }
+        }
+        Ok(forgotten)
+    }
+
+    async fn all(&self) -> Result<Vec<(BotName, Sealed, u64)>, VaultError> {
+        let envelopes = self.store.envelopes().await?.into_iter();
+        let sealed = envelopes.filter_map(|(bot, kept)| Some((bot, kept.sealed?, kept.version)));
+        Ok(sealed.collect())
+    }
+
+    async fn seal_anew(
+        &self,
+        all: &[(BotName, Sealed, u64)],
+        olds: &[Key],
+        next: &Key,
+        now: DateTime<Utc>,
+    ) -> Result<(), VaultError> {
+        let mut anew = Vec::new();
+        for ((bot, sealed, version), old) in all.iter().zip(olds) {
+            let tokens = open_with(old, bot, sealed)?;
+            anew.push((bot.clone(), seal::seal(next, sealed.network, &tokens)?, *version));
+        }
+        Ok(self.store.reseal(&anew, now).await?)
+    }
+}

@@ -1,0 +1,235 @@
+//! Tokens under seal: the bytes that the ledger keeps. What is written here must be read by every later
+//! flockd, so another way of sealing gets another first byte, and other contents another format.
+
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::VaultError;
+use super::key::{self, Key};
+use crate::flock::NetworkKind;
+use crate::flock::account::Tokens;
+use crate::flock::secret::Secret;
+use crate::store::Sealed;
+
+/// The first byte: XChaCha20-Poly1305, then its nonce, then the sealed contents with their tag.
+const XCHACHA: u8 = 1;
+/// So long that random nonces don't meet again, however often tokens are sealed.
+const NONCE: usize = 24;
+/// How the contents are written.
+const FORMAT: u32 = 1;
+
+/// Why what is sealed can't be read, although the key is the right one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// It is not what was sealed.
+    Damaged,
+    /// It was sealed in a way that is not known here.
+    Newer,
+}
+
+/// The contents. Only the format must be at the same place for ever.
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    format: u32,
+    tokens: Mirror,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+/// [`Tokens`] as they are written.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+enum Mirror {
+    OAuth1 {
+        access_token: String,
+        access_token_secret: String,
+    },
+    OAuth2 {
+        access_token: String,
+        refresh_token: Option<String>,
+        expires_at: Option<DateTime<Utc>>,
+        scopes: Vec<String>,
+        grant: String,
+    },
+}
+
+/// Seals tokens of a network, with a nonce from the system.
+pub(super) fn seal(key: &Key, network: NetworkKind, tokens: &Tokens) -> Result<Sealed, VaultError> {
+    Ok(seal_with(key, network, tokens, key::random()?))
+}
+
+/// What was sealed.
+pub(super) fn open(key: &Key, sealed: &Sealed) -> Result<Tokens, Unreadable> {
+    let (kind, rest) = sealed.bytes.split_first().ok_or(Unreadable::Damaged)?;
+    if *kind != XCHACHA {
+        return Err(Unreadable::Newer);
+    }
+    let (nonce, sealed_contents) = rest.split_at_checked(NONCE).ok_or(Unreadable::Damaged)?;
+    let nonce = XNonce::try_from(nonce).map_err(|_| Unreadable::Damaged)?;
+    let aad = bound_to(sealed.network);
+    let payload = Payload { msg: sealed_contents, aad: aad.as_bytes() };
+    let contents = cipher(key).decrypt(&nonce, payload).map_err(|_| Unreadable::Damaged)?;
+    // What a parser says may hold what it could not parse, so it is not passed on.
+    let Format { format } = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
+    if format != FORMAT {
+        return Err(Unreadable::Newer);
+    }
+    let Contents { tokens, .. } = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
+    Ok(tokens.into())
+}
+
+fn seal_with(key: &Key, network: NetworkKind, tokens: &Tokens, nonce: [u8; NONCE]) -> Sealed {
+    let contents = Contents { format: FORMAT, tokens: tokens.into() };
+    let contents = serde_json::to_vec(&contents).expect("texts and times can be written as JSON");
+    let aad = bound_to(network);
+    let payload = Payload { msg: &contents, aad: aad.as_bytes() };
+    let sealed = cipher(key).encrypt(&nonce.into(), payload).expect("tokens are far from 256 GiB");
+    let bytes = [&[XCHACHA], nonce.as_slice(), &sealed].concat();
+    Sealed { network, key_mark: key.mark().to_owned(), bytes }
+}
+
+/// What the seal is bound to: tokens of one network must not be handed to another. The bot's name is not in
+/// it, for a bot may be renamed.
+fn bound_to(network: NetworkKind) -> String {
+    format!("flockd tokens, network {network}")
+}
+
+fn cipher(key: &Key) -> XChaCha20Poly1305 {
+    XChaCha20Poly1305::new(&(*key.bytes()).into())
+}
+
+impl From<&Tokens> for Mirror {
+    fn from(tokens: &Tokens) -> Self {
+        let text = |secret: &Secret| secret.expose().to_owned();
+        match tokens {
+            Tokens::OAuth1 { access_token, access_token_secret } => Self::OAuth1 {
+                access_token: text(access_token),
+                access_token_secret: text(access_token_secret),
+            },
+            Tokens::OAuth2 { access_token, refresh_token, expires_at, scopes, grant } => Self::OAuth2 {
+                access_token: text(access_token),
+                refresh_token: refresh_token.as_ref().map(text),
+                expires_at: *expires_at,
+                scopes: scopes.clone(),
+                grant: grant.clone(),
+            },
+        }
+    }
+}
+
+impl From<Mirror> for Tokens {
+    fn from(mirror: Mirror) -> Self {
+        match mirror {
+            Mirror::OAuth1 { access_token, access_token_secret } => Self::OAuth1 {
+                access_token: Secret::new(access_token),
+                access_token_secret: Secret::new(access_token_secret),
+            },
+            Mirror::OAuth2 { access_token, refresh_token, expires_at, scopes, grant } => Self::OAuth2 {
+                access_token: Secret::new(access_token),
+                refresh_token: refresh_token.map(Secret::new),
+                expires_at,
+                scopes,
+                grant,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a known key makes of known tokens, reckoned by another implementation.
+    const KNOWN: &str = "016465666768696a6b6c6d6e6f707172737475767778797a7b\
+        07519fdf8d43e8f6a50aac13841bd2a23ed52153\
+        de57e8dbe53b0085117c1771de722b4c0e9ad5a68965006f27097c3e0580be3da5905584e32d792d9dfadb1f3e\
+        8cb08abb0bca0fd42fceb6e1d8eb338384f340fdbca28fb3678ba3d6a2ca987d4cb045c175e9213abc3205a105\
+        03b094425811fed0cf2f8c0548c6217645affd5fcfa608acfa406e95130e9658e16a5e29ede50614b62c647a86\
+        9eff851b9d6d639448bd9615b8835671697fa18de5037536";
+
+    fn known_key() -> Key {
+        let digits: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
+        Key::parse(&Secret::new(digits)).unwrap()
+    }
+
+    fn oauth2() -> Tokens {
+        Tokens::OAuth2 {
+            access_token: Secret::new("a"),
+            refresh_token: Some(Secret::new("r")),
+            expires_at: Some("2026-11-20T12:00:00Z".parse().unwrap()),
+            scopes: vec!["tweet.read".to_owned(), "users.read".to_owned()],
+            grant: "g".to_owned(),
+        }
+    }
+
+    fn oauth1() -> Tokens {
+        let (token, secret) = (Secret::new("7-token"), Secret::new("päss\"word"));
+        Tokens::OAuth1 { access_token: token, access_token_secret: secret }
+    }
+
+    #[test]
+    fn the_seal_is_what_it_always_was() {
+        let nonce: [u8; NONCE] = std::array::from_fn(|at| 100 + u8::try_from(at).unwrap());
+        let sealed = seal_with(&known_key(), NetworkKind::X, &oauth2(), nonce);
+        let hex: String = sealed.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!((hex.as_str(), sealed.key_mark.as_str()), (KNOWN, "c07003adbc03ac4d"));
+        assert_eq!(open(&known_key(), &sealed), Ok(oauth2()));
+    }
+
+    #[test]
+    fn what_was_sealed_comes_back() {
+        let Tokens::OAuth2 { access_token, .. } = oauth2() else { panic!() };
+        let bare = Tokens::OAuth2 {
+            access_token,
+            refresh_token: None,
+            expires_at: None,
+            scopes: vec![],
+            grant: String::new(),
+        };
+        for tokens in [oauth1(), oauth2(), bare] {
+            let sealed = seal(&known_key(), NetworkKind::X, &tokens).unwrap();
+            assert_eq!(open(&known_key(), &sealed), Ok(tokens.clone()));
+            let again = seal(&known_key(), NetworkKind::X, &tokens).unwrap();
+            assert_ne!(again.bytes, sealed.bytes, "a nonce was used twice");
+            let seen = format!("{sealed:?}") + &String::from_utf8_lossy(&sealed.bytes);
+            assert!(!seen.contains("token"), "{seen}");
+        }
+    }
+
+    #[test]
+    fn every_bit_counts() {
+        let sealed = seal(&known_key(), NetworkKind::X, &oauth1()).unwrap();
+        for at in 0..sealed.bytes.len() {
+            let mut changed = sealed.clone();
+            changed.bytes[at] ^= 1;
+            let expect = if at == 0 { Unreadable::Newer } else { Unreadable::Damaged };
+            assert_eq!(open(&known_key(), &changed), Err(expect), "byte {at}");
+            let cut = Sealed { bytes: sealed.bytes[..at].to_vec(), ..sealed.clone() };
+            assert_eq!(open(&known_key(), &cut), Err(Unreadable::Damaged), "cut at {at}");
+        }
+        let elsewhere = Sealed { network: NetworkKind::Feed, ..sealed };
+        assert_eq!(open(&known_key(), &elsewhere), Err(Unreadable::Damaged));
+    }
+
+    #[test]
+    fn contents_that_are_not_known_here_are_said_to_be_newer() {
+        let nonce = [7; NONCE];
+        let sealed = |contents: &str| {
+            let aad = bound_to(NetworkKind::X);
+            let payload = Payload { msg: contents.as_bytes(), aad: aad.as_bytes() };
+            let sealed = cipher(&known_key()).encrypt(&nonce.into(), payload).unwrap();
+            let bytes = [&[XCHACHA], nonce.as_slice(), &sealed].concat();
+            Sealed { network: NetworkKind::X, key_mark: String::new(), bytes }
+        };
+        let open = |contents| open(&known_key(), &sealed(contents));
+        assert_eq!(open(r#"{"format":2,"keys":[]}"#), Err(Unreadable::Newer));
+        for damaged in ["", "{}", r#"{"format":1,"tokens":{"kind":"oauth3"}}"#] {
+            assert_eq!(open(damaged), Err(Unreadable::Damaged), "{damaged}");
+        }
+    }
+}

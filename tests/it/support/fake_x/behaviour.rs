@@ -1,0 +1,228 @@
+//! What the fake does on command instead of what X would do.
+
+use std::collections::{HashMap, VecDeque};
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::super::wire::Wire;
+use super::{FakeX, Seen, Shared};
+
+/// The most bytes of a request.
+const REQUEST_MAX: usize = 1024 * 1024;
+
+/// An answer given on command.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+}
+
+/// What the fake does with one request, instead of what X would do.
+#[derive(Debug, Clone)]
+pub enum Behaviour {
+    /// Gives this answer, whatever was asked; stores nothing.
+    Answer(Reply),
+    /// Resets the connection before a byte of the request is read. Not for one account alone.
+    CloseUnread,
+    /// Reads the request and closes; stores nothing.
+    Close,
+    /// Never answers; stores nothing.
+    Hang,
+    /// Answers with what is no HTTP; stores nothing.
+    Garbage,
+    /// Does as X would, but only after [`FakeX::let_go`].
+    Hold,
+    /// Does as X would (stores the post, spends the token), and closes without an answer.
+    StoreAndClose,
+    /// Does as X would, and never answers.
+    StoreAndHang,
+    /// Does as X would, and closes in the middle of the answer.
+    StoreAndBreakOff,
+    /// Does as X would, and sends the answer so slowly that it never ends.
+    StoreAndDrip,
+}
+
+/// What is commanded for requests to come.
+#[derive(Default)]
+pub(super) struct Commands {
+    posts: VecDeque<Behaviour>,
+    reads: VecDeque<Behaviour>,
+    of: HashMap<String, VecDeque<Behaviour>>,
+    at: Vec<(String, Behaviour)>,
+}
+
+impl Reply {
+    /// A body with a status and nothing else.
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, headers: Vec::new(), body: body.into() }
+    }
+
+    /// One more header.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// A problem document, as X's newer API answers.
+    pub fn problem(status: u16, kind: &str, title: &str, detail: &str) -> Self {
+        let body = json!({"title": title, "type": kind, "status": status, "detail": detail});
+        Self::new(status, body.to_string()).header("content-type", "application/problem+json")
+    }
+
+    /// A number and a sentence, as X's older API answers.
+    pub fn error(status: u16, code: u32, message: &str) -> Self {
+        Self::json(status, &json!({"errors": [{"code": code, "message": message}]}))
+    }
+
+    pub(super) fn json(status: u16, body: &Value) -> Self {
+        Self::new(status, body.to_string()).header("content-type", "application/json; charset=utf-8")
+    }
+
+    pub(super) fn page(status: u16, body: &str) -> Self {
+        let html = format!("<!doctype html><title>X</title><body>{body}</body>");
+        Self::new(status, html).header("content-type", "text/html; charset=utf-8")
+    }
+
+    pub(super) fn redirect(to: &str) -> Self {
+        Self::new(302, "").header("location", to)
+    }
+
+    fn into_response(self) -> Response {
+        let mut response = (StatusCode::from_u16(self.status).unwrap(), self.body).into_response();
+        response.headers_mut().remove("content-type");
+        for (name, value) in self.headers {
+            response.headers_mut().append(name, value.parse().unwrap());
+        }
+        response
+    }
+}
+
+impl FakeX {
+    /// What to do with the next `POST /2/tweets` that has no command yet.
+    pub fn next_post(&self, behaviour: Behaviour) {
+        self.command(|commands| commands.posts.push_back(behaviour));
+    }
+
+    /// What to do with the next `GET` of the API. The sign-in pages are not of it.
+    pub fn next_read(&self, behaviour: Behaviour) {
+        self.command(|commands| commands.reads.push_back(behaviour));
+    }
+
+    /// What to do with the next `POST /2/tweets` of this account; goes before [`Self::next_post`].
+    pub fn next_post_of(&self, handle: &str, behaviour: Behaviour) {
+        self.command(|commands| commands.of.entry(handle.to_owned()).or_default().push_back(behaviour));
+    }
+
+    /// What to do with the next request whose path begins like this; goes before all others.
+    pub fn next_at(&self, prefix: &str, behaviour: Behaviour) {
+        self.command(|commands| commands.at.push((prefix.to_owned(), behaviour)));
+    }
+
+    /// Lets one held request go on.
+    pub fn let_go(&self) {
+        self.shared.gate.add_permits(1);
+    }
+
+    fn command(&self, add: impl FnOnce(&mut Commands)) {
+        add(&mut self.shared.state.lock().unwrap().commands);
+    }
+}
+
+impl Commands {
+    /// The command for a request, if it is one that `fits`. `handle` is empty for whom it is not known.
+    fn take(&mut self, seen: &Seen, handle: &str, fits: fn(&Behaviour) -> bool) -> Option<Behaviour> {
+        if let Some(at) = self.at.iter().position(|(prefix, _)| seen.path.starts_with(prefix)) {
+            return fits(&self.at[at].1).then(|| self.at.remove(at).1);
+        }
+        let (path, _) = seen.parts();
+        let own = self.of.get_mut(handle).filter(|own| !own.is_empty());
+        let queue = match (seen.method.as_str(), path) {
+            ("POST", "/2/tweets") => own.unwrap_or(&mut self.posts),
+            ("GET", path) if path.starts_with("/2/") => &mut self.reads,
+            _ => return None,
+        };
+        queue.pop_front_if(|next| fits(next))
+    }
+}
+
+impl Shared {
+    /// Whether a request that begins like this is to be turned away unread.
+    pub(super) fn turns_away(&self, start: &[u8]) -> bool {
+        let start = String::from_utf8_lossy(start);
+        let mut words = start.split(' ');
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let seen = Seen { method: method.to_owned(), path: path.to_owned(), ..Seen::default() };
+        let mut state = self.state.lock().unwrap();
+        let unread = |behaviour: &Behaviour| matches!(behaviour, Behaviour::CloseUnread);
+        let away = state.commands.take(&seen, "", unread).is_some();
+        if away {
+            state.seen.push(Seen { method: seen.method, ..Seen::default() });
+            self.changed.send_replace(());
+        }
+        away
+    }
+
+    pub(super) async fn serve(&self, wire: &Wire, request: axum::extract::Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, REQUEST_MAX).await.unwrap_or_default();
+        let seen = Seen {
+            method: parts.method.to_string(),
+            path: parts.uri.to_string(),
+            headers: parts.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        };
+        let behaviour = self.note(&seen);
+        let close = |bytes: &str| {
+            wire.say_instead(bytes);
+            StatusCode::OK.into_response()
+        };
+        match behaviour {
+            None => self.ordinary(&seen).into_response(),
+            Some(Behaviour::Answer(reply)) => reply.into_response(),
+            Some(Behaviour::CloseUnread | Behaviour::Close) => close(""),
+            Some(Behaviour::Hang) => std::future::pending().await,
+            Some(Behaviour::Garbage) => close("\u{16}\u{3}\u{1} this is no HTTP\r\n\r\n"),
+            Some(Behaviour::Hold) => {
+                self.gate.acquire().await.unwrap().forget();
+                self.ordinary(&seen).into_response()
+            }
+            Some(Behaviour::StoreAndClose) => {
+                self.ordinary(&seen);
+                close("")
+            }
+            Some(Behaviour::StoreAndHang) => {
+                self.ordinary(&seen);
+                std::future::pending().await
+            }
+            Some(Behaviour::StoreAndBreakOff) => {
+                let whole = self.ordinary(&seen);
+                let length = whole.body.len();
+                let half = String::from_utf8_lossy(&whole.body[..length / 2]).into_owned();
+                close(&format!("HTTP/1.1 {} X\r\ncontent-length: {length}\r\n\r\n{half}", whole.status))
+            }
+            Some(Behaviour::StoreAndDrip) => drip(self.ordinary(&seen).status),
+        }
+    }
+
+    /// Writes a request down, and finds what is to be done with it.
+    fn note(&self, seen: &Seen) -> Option<Behaviour> {
+        let mut state = self.state.lock().unwrap();
+        state.seen.push(seen.clone());
+        self.changed.send_replace(());
+        let handle = state.named_by(seen).unwrap_or_default();
+        state.commands.take(seen, &handle, |_| true)
+    }
+}
+
+/// An answer whose body never ends.
+fn drip(status: u16) -> Response {
+    let ticks = tokio::time::interval(std::time::Duration::from_millis(10));
+    let bytes = futures_util::stream::unfold(ticks, |mut ticks| async move {
+        ticks.tick().await;
+        Some((Ok::<_, std::convert::Infallible>(" "), ticks))
+    });
+    (StatusCode::from_u16(status).unwrap(), axum::body::Body::from_stream(bytes)).into_response()
+}

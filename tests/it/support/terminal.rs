@@ -1,0 +1,143 @@
+//! The real program in a terminal of its own, with a person in front of it who reads, types and presses keys.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use pty_process::Size;
+use pty_process::blocking::{Pty, open};
+
+/// How long a text or the end is waited for: far longer than it takes, and short enough to end a hanging test.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Rows and columns. No address is so long that a program would wrap it.
+const SIZE: (u16, u16) = (50, 400);
+/// The key Ctrl-C, which the terminal turns into an interrupt.
+const CTRL_C: &[u8] = b"\x03";
+/// The key Ctrl-D, which at the start of a line ends the input.
+const CTRL_D: &[u8] = b"\x04";
+
+/// A program in a terminal; dropped, it is killed.
+pub struct Terminal {
+    child: Child,
+    keys: Arc<Pty>,
+    printed: Receiver<Vec<u8>>,
+    seen: Vec<u8>,
+    /// How much of it was already found by [`Terminal::wait_for`].
+    read: usize,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit status; `None` if a signal ended it.
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    /// Everything that was on the screen, what was typed too, without carriage returns.
+    pub seen: String,
+}
+
+impl Terminal {
+    /// Starts a command: its standard input, output and error are the terminal, whatever it says about them.
+    pub fn run(command: Command) -> Self {
+        let (pty, inside) = open().unwrap();
+        pty.resize(Size::new(SIZE.0, SIZE.1)).unwrap();
+        let child = pty_process::blocking::Command::from(command).spawn(inside).unwrap();
+        let (keys, (tell, printed)) = (Arc::new(pty), channel());
+        let screen = keys.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            // The end is an error here: nobody has the other side open any more.
+            while let Ok(count @ 1..) = (&*screen).read(&mut buffer) {
+                if tell.send(buffer[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, keys, printed, seen: Vec::new(), read: 0 }
+    }
+
+    /// Waits for a text behind the one that was waited for last, and returns what stands in between, and it.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        self.until(text, |fresh| {
+            let at = fresh.windows(text.len()).position(|window| window == text.as_bytes())?;
+            Some(at + text.len())
+        })
+    }
+
+    /// Waits for a word that begins like this, and returns it: an address, say.
+    pub fn word(&mut self, start: &str) -> String {
+        self.wait_for(start);
+        let rest = self.until(start, |fresh| fresh.iter().position(|byte| b" \r\n\x1b".contains(byte)));
+        format!("{start}{rest}")
+    }
+
+    /// Types a line and presses enter.
+    pub fn line(&mut self, text: &str) {
+        self.press(format!("{text}\n").as_bytes());
+    }
+
+    /// Presses Ctrl-C.
+    pub fn interrupt(&mut self) {
+        self.press(CTRL_C);
+    }
+
+    /// Presses Ctrl-D: the input ends.
+    pub fn end_input(&mut self) {
+        self.press(CTRL_D);
+    }
+
+    /// Everything on the screen so far.
+    pub fn seen(&self) -> String {
+        plain(&self.seen)
+    }
+
+    /// Waits for its end.
+    pub fn ended(mut self) -> Ended {
+        let end = Instant::now() + PATIENCE;
+        while self.more(end, "its end") {}
+        let status = self.child.wait().unwrap();
+        Ended { code: status.code(), signal: status.signal(), seen: self.seen() }
+    }
+
+    fn press(&mut self, keys: &[u8]) {
+        (&*self.keys).write_all(keys).unwrap();
+    }
+
+    /// Waits until `look` says how much of what is new is what was waited for, and returns that.
+    fn until(&mut self, what: &str, look: impl Fn(&[u8]) -> Option<usize>) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Some(length) = look(&self.seen[self.read..]) {
+                let found = plain(&self.seen[self.read..self.read + length]);
+                self.read += length;
+                return found;
+            }
+            assert!(self.more(end, what), "ended without {what:?}:\n{}", self.seen());
+        }
+    }
+
+    /// Waits for more on the screen; `false` at the end.
+    fn more(&mut self, end: Instant, what: &str) -> bool {
+        match self.printed.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(bytes) => self.seen.extend(bytes),
+            Err(RecvTimeoutError::Timeout) => panic!("{what:?} did not come:\n{}", self.seen()),
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        true
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn plain(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\r', "")
+}
