@@ -19,6 +19,7 @@ use crate::flock::poem::{Poem, Split};
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::net;
 use crate::shelf::{self, ShelfError};
+use crate::store::condition::not_signed_in;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError};
 
@@ -115,10 +116,9 @@ async fn by_the_ledger(
     let ledger = Sqlite::beside(&flock.database).await?;
     let (mut forecasts, mut signed_out) = (Vec::new(), Vec::new());
     for bot in &flock.bots {
-        if !signed_in(ledger.as_ref(), bot).await? {
-            let (name, path) = (&bot.name, format!("bots.{}", bot.name));
-            let message = format!("bot {name} is not signed in: type `flockd enroll {name}`");
-            signed_out.push(places.warning(&path, message));
+        if status::signed_out(ledger.as_ref(), bot).await? {
+            let message = format!("bot {}: {}", bot.name, not_signed_in(bot));
+            signed_out.push(places.warning(&format!("bots.{}", bot.name), message));
         }
         let standing = match &ledger {
             Some(ledger) => ledger.standing(&bot.name, now).await?,
@@ -129,16 +129,6 @@ async fn by_the_ledger(
         }
     }
     Ok((forecasts, signed_out))
-}
-
-async fn signed_in(ledger: Option<&Sqlite>, bot: &Bot) -> Result<bool, StoreError> {
-    if !bot.network.needs_account() || bot.tokens.is_some() {
-        return Ok(true);
-    }
-    match ledger {
-        Some(ledger) => Ok(ledger.envelope(&bot.name).await?.sealed.is_some()),
-        None => Ok(false),
-    }
 }
 
 fn print(complaints: &[Complaint], forecast: &[Forecast]) -> Result<()> {

@@ -54,7 +54,7 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
 }
 
 async fn sign_in(loaded: &Loaded, bot: &Arc<Bot>, how: &How) -> Result<()> {
-    let accounts = Accounts::open(&loaded.flock, Arc::new(SystemClock)).await?;
+    let accounts = Accounts::open_or_make(&loaded.flock, Arc::new(SystemClock)).await?;
     let visit = accounts.visit(bot)?;
     // Whether the tokens can be kept is better known before somebody has signed in.
     accounts.vault.can_keep(&bot.name).await?;

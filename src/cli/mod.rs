@@ -32,6 +32,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::Complaints;
 use crate::config::{self, Loaded};
+use crate::daemon::accounts::Accounts;
 use crate::flock::Bot;
 
 /// Keeps a flock of bots, each with an account and a poem, and posts a line on schedule, never twice.
@@ -193,6 +194,12 @@ pub fn explain(error: &anyhow::Error) -> String {
         }
         None => format!("error: {error:#}"),
     }
+}
+
+/// The accounts of a flock in which somebody may be signed in.
+async fn accounts(loaded: &Loaded) -> Result<Accounts> {
+    let accounts = Accounts::open(&loaded.flock, Arc::new(SystemClock)).await?;
+    accounts.context("nobody is signed in, as there is no ledger yet: the first `flockd enroll` makes one")
 }
 
 /// The bot of that name.

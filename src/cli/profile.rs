@@ -12,7 +12,7 @@ use clap::Args;
 use super::output;
 use crate::clock::SystemClock;
 use crate::config::Loaded;
-use crate::daemon::accounts::Accounts;
+use crate::daemon::accounts::{Accounts, NoAccount};
 use crate::flock::account::Profile;
 use crate::net::http::words;
 use crate::net::{AccountApi, Appearance, NotDressed};
@@ -60,7 +60,11 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
         );
     }
     let picture = profile.picture.as_deref().map(picture).transpose()?;
-    let accounts = Accounts::open(&loaded.flock, Arc::new(SystemClock)).await?;
+    ensure!(bot.network.needs_account(), NoAccount::NoneThere(bot.network));
+    let accounts = match bot.signs_in() {
+        true => super::accounts(loaded).await?,
+        false => Accounts::open_or_make(&loaded.flock, Arc::new(SystemClock)).await?,
+    };
     let visit = accounts.visit(bot)?;
     let now = accounts.ask(&visit, async |api, tokens| api.appearance(tokens).await).await?;
     let changes = differences(&now, &profile, picture.as_ref());

@@ -14,7 +14,7 @@ use crate::flock::account::Account;
 use crate::flock::{AtEnd, Bot, pick};
 use crate::net;
 use crate::shelf::{self, ShelfError};
-use crate::store::condition::{Condition, condition};
+use crate::store::condition::{Condition, condition, not_signed_in};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Standing, Store, StoreError};
 
@@ -94,7 +94,11 @@ async fn row(ledger: Option<&Sqlite>, bot: &Bot, now: DateTime<Utc>) -> Result<R
     };
     let lines = lines(ledger, bot, standing.as_ref()).await?;
     let left = lines.as_ref().ok().map(|lines| lines.left);
-    let (state, reason) = condition(bot, standing.as_ref(), left, now);
+    let (state, reason) = match standing {
+        // Before the daemon has seen the bot, a person has this to do.
+        None if signed_out(ledger, bot).await? => (Condition::Suspended, Some(not_signed_in(bot))),
+        _ => condition(bot, standing.as_ref(), left, now),
+    };
     let reason = reason.or(lines.as_ref().err().map(|problem| problem.at(&bot.poem)));
     let from = standing.as_ref().map_or(now, |standing| standing.considered.max(now));
     let next = bot.schedule.next_after(from).filter(|_| state != Condition::Exhausted);
@@ -121,6 +125,14 @@ async fn row(ledger: Option<&Sqlite>, bot: &Bot, now: DateTime<Utc>) -> Result<R
         account: account.map(Who::from),
         times: (last_at, next),
     })
+}
+
+/// Whether somebody still has to sign a bot in.
+pub(super) async fn signed_out(ledger: Option<&Sqlite>, bot: &Bot) -> Result<bool, StoreError> {
+    match ledger {
+        Some(ledger) if bot.signs_in() => Ok(ledger.envelope(&bot.name).await?.sealed.is_none()),
+        _ => Ok(bot.signs_in()),
+    }
 }
 
 /// The poem's lines, or why it can't be read now.

@@ -1,12 +1,10 @@
 //! `flockd unenroll`: revokes a bot's tokens at its network, and forgets them here.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
 use super::output;
-use crate::clock::SystemClock;
 use crate::config::Loaded;
 use crate::daemon::accounts::Accounts;
 use crate::flock::BotName;
@@ -17,7 +15,7 @@ use crate::store::{Store, StoreError};
 const TRIES: usize = 3;
 
 pub(super) async fn unenroll(loaded: &Loaded, name: &str) -> Result<ExitCode> {
-    let accounts = Accounts::open(&loaded.flock, Arc::new(SystemClock)).await?;
+    let accounts = super::accounts(loaded).await?;
     let bot: BotName = name.parse()?;
     for _ in 0..TRIES {
         let envelope = accounts.store.envelope(&bot).await?;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -10,7 +9,6 @@ use anyhow::{Result, bail};
 use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
-use crate::daemon::accounts::Accounts;
 use crate::store::StoreError;
 use crate::store::vault::{Vault, VaultError};
 
@@ -20,7 +18,7 @@ const TRIES: usize = 30;
 const PAUSE: Duration = Duration::from_secs(3);
 
 pub(super) async fn rekey(loaded: &Loaded, from: Option<&Path>, forget: bool) -> Result<ExitCode> {
-    let accounts = Accounts::open(&loaded.flock, Arc::new(SystemClock)).await?;
+    let accounts = super::accounts(loaded).await?;
     if forget {
         return forget_lost(&accounts.vault).await;
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use comfy_table::Cell;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use super::output;
@@ -17,7 +17,7 @@ use crate::flock::Bot;
 use crate::flock::account::{Account, Tokens};
 use crate::net::AccountApi as _;
 use crate::store::Store;
-use crate::store::condition::{Condition, condition};
+use crate::store::condition::{Condition, condition, not_signed_in};
 
 /// So many bots are asked about at once: enough that a large flock takes no minute, and polite to its networks.
 const AT_ONCE: usize = 8;
@@ -50,14 +50,14 @@ pub(super) async fn whoami(
         Some(name) => vec![super::bot(loaded, name)?.clone()],
         None => loaded.flock.bots.clone(),
     };
-    let accounts = Accounts::open(&loaded.flock, Arc::new(SystemClock)).await?;
-    let rows = bots.iter().map(|bot| row(&accounts, bot, refresh));
-    let rows: Vec<Row> = futures_util::stream::iter(rows)
-        .buffered(AT_ONCE)
-        .collect::<Vec<_>>()
-        .await
-        .into_iter()
-        .collect::<Result<_>>()?;
+    let clock = Arc::new(SystemClock);
+    // What the networks say is remembered, so then there must be a ledger.
+    let accounts = match refresh {
+        true => Some(Accounts::open_or_make(&loaded.flock, clock).await?),
+        false => Accounts::open(&loaded.flock, clock).await?,
+    };
+    let rows = bots.iter().map(|bot| row(accounts.as_ref(), bot, refresh));
+    let rows: Vec<Row> = futures_util::stream::iter(rows).buffered(AT_ONCE).try_collect().await?;
     let well = rows.iter().all(|row| row.problem.is_none());
     if json {
         output::print_json(&rows)?;
@@ -67,7 +67,11 @@ pub(super) async fn whoami(
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn row(accounts: &Accounts, bot: &Arc<Bot>, refresh: bool) -> Result<Row> {
+async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Result<Row> {
+    let Some(accounts) = accounts else {
+        let signed_out = bot.signs_in().then(|| not_signed_in(bot));
+        return Ok(Row::of(bot, None, None, signed_out));
+    };
     let visit = match accounts.visit(bot) {
         Ok(visit) => visit,
         Err(NoAccount::NoneThere(_)) => return Ok(Row::of(bot, None, None, None)),

@@ -48,9 +48,21 @@ pub enum NoAccount {
 }
 
 impl Accounts {
-    /// Opens the flock's ledger beside whoever holds it; makes it if there is none.
-    pub async fn open(flock: &Flock, clock: Arc<dyn Clock>) -> Result<Self, DaemonError> {
-        let store = Arc::new(ledger(&flock.database).await?);
+    /// Opens the flock's ledger beside whoever holds it; `None` if there is none yet, so that nobody is signed in.
+    pub async fn open(flock: &Flock, clock: Arc<dyn Clock>) -> Result<Option<Self>, DaemonError> {
+        match Sqlite::beside(&flock.database).await? {
+            Some(ledger) => Self::of(flock, clock, ledger).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The same; the ledger is made, or brought up to date, where that is to be done first.
+    pub async fn open_or_make(flock: &Flock, clock: Arc<dyn Clock>) -> Result<Self, DaemonError> {
+        Self::of(flock, clock, ledger(&flock.database).await?)
+    }
+
+    fn of(flock: &Flock, clock: Arc<dyn Clock>, ledger: Sqlite) -> Result<Self, DaemonError> {
+        let store = Arc::new(ledger);
         let http = http::client(&http::Limits::default());
         let http = http.map_err(|error| DaemonError::Client(error.to_string()))?;
         let shared: Arc<dyn Store> = store.clone();
@@ -116,7 +128,7 @@ fn tokens(held: &Held) -> Result<&Tokens, NoTokens> {
     })
 }
 
-/// The ledger, to be used beside its holder. It is made, or brought up to date, where that is to be done first.
+/// The ledger, to be used beside its holder; whoever comes first makes it.
 async fn ledger(database: &str) -> Result<Sqlite, StoreError> {
     match Sqlite::beside(database).await {
         Ok(Some(ledger)) => return Ok(ledger),

@@ -120,6 +120,11 @@ pub struct Bot {
 }
 
 impl Bot {
+    /// Whether somebody has to sign it in: `flock.toml` has no tokens for it, and its network wants some.
+    pub const fn signs_in(&self) -> bool {
+        self.network.needs_account() && self.tokens.is_none()
+    }
+
     /// What to do when no line is left to post.
     pub const fn exhausted(&self) -> &'static str {
         match self.at_end {

@@ -36,7 +36,10 @@ pub fn condition(
     lines_left: Option<usize>,
     now: DateTime<Utc>,
 ) -> (Condition, Option<String>) {
-    let Some(standing) = standing else { return (Condition::Waiting, Some(unseen(bot))) };
+    let Some(standing) = standing else {
+        let reason = "the daemon has not seen this bot yet: start or restart it".to_owned();
+        return (Condition::Waiting, Some(reason));
+    };
     if let Some(reason) = suspended(bot, standing) {
         return (Condition::Suspended, Some(reason));
     }
@@ -70,30 +73,17 @@ pub(super) fn mended_by_sign_in(post: &Post) -> bool {
     post.cause.is_some_and(Cause::ends_with_sign_in)
 }
 
-/// A bot may be signed in before the daemon has seen it, so this doesn't claim that it is not.
-fn unseen(bot: &Bot) -> String {
-    if signs_in(bot) {
-        let name = &bot.name;
-        format!(
-            "the daemon has not seen this bot yet: `flockd enroll {name}` if that is to be done, then start \
-             or restart it"
-        )
-    } else {
-        "the daemon has not seen this bot yet: start or restart it".to_owned()
-    }
-}
-
-/// Whether the bot's tokens are those that signing in keeps: others in `flock.toml` win over them.
-fn signs_in(bot: &Bot) -> bool {
-    bot.network.needs_account() && bot.tokens.is_none()
+/// What to say of a bot that nobody has signed in.
+pub fn not_signed_in(bot: &Bot) -> String {
+    format!("not signed in: type `flockd enroll {}`", bot.name)
 }
 
 /// Why a person has to mend something, and what to type.
 fn suspended(bot: &Bot, standing: &Standing) -> Option<String> {
-    if signs_in(bot) && standing.signed_in_at.is_none() {
-        return Some(format!("not signed in: type `flockd enroll {}`", bot.name));
+    if bot.signs_in() && standing.signed_in_at.is_none() {
+        return Some(not_signed_in(bot));
     }
-    let signed_in_at = standing.signed_in_at.filter(|_| signs_in(bot));
+    let signed_in_at = standing.signed_in_at.filter(|_| bot.signs_in());
     let newest = standing.open.as_ref().or(standing.last.as_ref());
     let post = newest.filter(|post| ails(post, signed_in_at))?;
     let since = standing.ailing_since.unwrap_or(post.planned_at).format("%Y-%m-%d %H:%M UTC");
@@ -234,9 +224,6 @@ mod tests {
         check_x(&hourly(), &out, Condition::Ok, "");
         let signed_in = Standing { signed_in_at: Some(at(1)), ..out };
         check_x(&on_x(false), &signed_in, Condition::Ok, "");
-        let (condition, reason) = condition(&on_x(false), None, Some(3), at(0));
-        assert_eq!(condition, Condition::Waiting);
-        assert!(reason.unwrap().contains("`flockd enroll walt`"));
     }
 
     #[test]
