@@ -61,6 +61,8 @@ pub(super) async fn whoami(
     let well = rows.iter().all(|row| row.problem.is_none());
     if json {
         output::print_json(&rows)?;
+    } else if let ([row], Some(_)) = (&rows[..], bot) {
+        print_one(row)?;
     } else {
         print(&rows)?;
     }
@@ -140,6 +142,29 @@ impl Row {
     }
 }
 
+/// One bot alone has room for everything.
+fn print_one(row: &Row) -> Result<()> {
+    let handle = row.handle.as_ref().map(|handle| format!("@{handle}"));
+    let facts = [
+        ("bot", Some(&row.bot)),
+        ("network", Some(&row.network.to_owned())),
+        ("handle", handle.as_ref()),
+        ("name", row.name.as_ref()),
+        ("id", row.id.as_ref()),
+        ("picture", row.picture_url.as_ref()),
+        ("access", row.access.as_ref()),
+        ("signed in", row.signed_in_at.as_ref().or(given(row).as_ref())),
+        ("what to do", row.problem.as_ref()),
+    ]
+    .map(|(what, value)| value.map(|value| format!("{what:<12}{value}")));
+    facts.iter().flatten().try_for_each(|line| output::say(line))
+}
+
+/// Where the tokens are from, if nobody has signed in for them.
+fn given(row: &Row) -> Option<String> {
+    row.way.map(|_| "by flock.toml".to_owned())
+}
+
 fn print(rows: &[Row]) -> Result<()> {
     let now = SystemClock.now();
     let mut table = output::table(&["bot", "network", "handle", "name", "access", "signed in", "what to do"]);
@@ -147,14 +172,13 @@ fn print(rows: &[Row]) -> Result<()> {
         let text = |text: &Option<String>| Cell::new(text.as_deref().unwrap_or("-"));
         let handle = row.handle.as_ref().map(|handle| format!("@{handle}"));
         let since = row.since.map(|at| output::distance(at, now));
-        let given = row.way.map(|_| "by flock.toml".to_owned());
         table.add_row([
             Cell::new(&row.bot),
             Cell::new(row.network),
             text(&handle),
             text(&row.name),
             text(&row.access),
-            text(&since.or(given)),
+            text(&since.or_else(|| given(row))),
             Cell::new(row.problem.as_deref().unwrap_or_default()),
         ]);
     }
