@@ -1,7 +1,6 @@
 //! `flockd enroll`: signs a bot in to its account, at a desk or over ssh, or with tokens that exist already.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,12 +11,12 @@ use super::person::{Terminal, Unseen};
 use super::{output, wishing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
-use crate::daemon::accounts::{Accounts, Visit};
+use crate::daemon::accounts::{Accounts, NoAccount, Visit};
 use crate::enroll::{self, Origin, Person as _, Plan, Signed, Way};
-use crate::flock::Bot;
 use crate::flock::account::{Account, App, Tokens};
+use crate::flock::{Bot, BotName};
 use crate::store::vault::VaultError;
-use crate::store::{Store as _, StoreError, Want};
+use crate::store::{Envelope, Store as _, StoreError, Want};
 
 /// How to sign in.
 #[derive(Debug, Args)]
@@ -44,36 +43,64 @@ pub(super) struct How {
 /// The longest that tokens may be, all together.
 const MAX_TOKENS: usize = 16 * 1024;
 
+/// What somebody brought: proven, and not kept yet.
+enum Brought {
+    /// By signing in, perhaps with a browser that waits for the end.
+    Fresh(Box<Signed>),
+    /// Tokens that they had.
+    Given(Box<(Account, Tokens)>),
+}
+
 pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     let bot = super::bot(loaded, &how.bot)?.clone();
-    tokio::select! {
-        done = sign_in(loaded, &bot, &how) => done?,
+    ensure!(bot.network.needs_account(), NoAccount::NoneThere(bot.network));
+    let accounts = super::accounts_anew(loaded).await?;
+    let visit = accounts.visit(&bot)?;
+    // Whether tokens can be kept is better known before somebody has signed in.
+    accounts.vault.can_keep(&bot.name).await?;
+    let before = accounts.store.envelope(&bot.name).await?;
+    let brought = tokio::select! {
+        brought = bring(&visit, &bot, &how) => brought?,
         () = wishing::ended()? => bail!("stopped: nothing was stored"),
-    }
+    };
+    // From here on it is done, or not, whoever wants this command to end.
+    wishing::see_through(finish(&accounts, &visit, &bot, &before, brought)).await??;
+    // It is done, whether or not anybody reads that it is.
+    let _ = wishing::mention(loaded, Want::SignedIn { bot: bot.name.to_string() }).await;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn sign_in(loaded: &Loaded, bot: &Arc<Bot>, how: &How) -> Result<()> {
-    let accounts = Accounts::open_or_make(&loaded.flock, Arc::new(SystemClock)).await?;
-    let visit = accounts.visit(bot)?;
-    // Whether the tokens can be kept is better known before somebody has signed in.
-    accounts.vault.can_keep(&bot.name).await?;
-    let before = accounts.store.envelope(&bot.name).await?.version;
+async fn bring(visit: &Visit, bot: &Bot, how: &How) -> Result<Brought> {
     let mut person = Terminal::new(!how.no_browser);
     if how.tokens.is_some() {
-        let (account, tokens) = typed(&visit, bot, &mut person).await?;
-        return keep(loaded, &accounts, bot, &account, &tokens, before).await;
+        return Ok(Brought::Given(Box::new(typed(visit, bot, &mut person).await?)));
     }
     let plan = plan(bot, how)?;
     let signed = enroll::sign_in(&visit.api, &plan, &mut person, &SystemClock).await?;
-    let kept = keep(loaded, &accounts, bot, &signed.account, &signed.tokens, before).await;
-    tell(signed, &kept).await;
-    kept
+    Ok(Brought::Fresh(Box::new(signed)))
 }
 
-async fn tell(signed: Signed, kept: &Result<()>) {
-    let why = kept.as_ref().err().map(|error| format!("{error:#}"));
-    signed.tell_browser(why.as_deref().map_or(Ok(()), Err)).await;
+/// Keeps what was brought, and says so, to the browser too.
+async fn finish(
+    accounts: &Accounts,
+    visit: &Visit,
+    bot: &Bot,
+    before: &Envelope,
+    brought: Brought,
+) -> Result<()> {
+    let kept = match &brought {
+        Brought::Fresh(signed) => keep(accounts, bot, &signed.account, &signed.tokens, before).await,
+        Brought::Given(given) => keep(accounts, bot, &given.0, &given.1, before).await,
+    };
+    if let Brought::Fresh(signed) = brought {
+        if kept.is_err() {
+            enroll::give_back(&*visit.api, &signed.tokens).await;
+        }
+        let why = kept.as_ref().err().map(|error| format!("{error:#}"));
+        signed.tell_browser(why.as_deref().map_or(Ok(()), Err)).await;
+    }
+    // Who does not listen is signed in all the same.
+    kept.map(|notes| notes.iter().for_each(|note| drop(output::say(note))))
 }
 
 fn plan(bot: &Bot, how: &How) -> Result<Plan> {
@@ -106,17 +133,15 @@ fn way(app: &App, how: &How) -> Result<Way> {
 async fn typed(visit: &Visit, bot: &Bot, person: &mut Terminal) -> Result<(Account, Tokens)> {
     let unseen = Unseen::typing();
     if unseen.hides() {
-        person.tell("paste access token and access token secret, a line each (they are not shown):");
+        person.tell("paste access token and access token secret, a line each; they are not shown");
+        person.tell("(or name=value lines, or JSON; an empty line ends them):");
     }
     let mut text = String::new();
-    let mut lines = 0;
     while let Some(line) = person.line().await {
         text.push_str(&line);
         text.push('\n');
-        lines += usize::from(!line.trim().is_empty());
         ensure!(text.len() <= MAX_TOKENS, "that is more than any tokens are: nothing was stored");
-        // At a terminal nobody types an end of input: two lines, or one of JSON, are all.
-        if unseen.hides() && (lines >= 2 || line.trim_end().ends_with('}')) {
+        if unseen.hides() && enroll::is_whole(&text) {
             break;
         }
     }
@@ -127,36 +152,64 @@ async fn typed(visit: &Visit, bot: &Bot, person: &mut Terminal) -> Result<(Accou
     Ok((account, tokens))
 }
 
-/// Keeps what is proven, and has a running daemon look at the bot.
+/// Keeps what is proven, and returns what is to be said about it. A renewal or a new key may have changed what was
+/// kept `before`; only another sign-in goes first.
 async fn keep(
-    loaded: &Loaded,
     accounts: &Accounts,
     bot: &Bot,
     account: &Account,
     tokens: &Tokens,
-    before: u64,
-) -> Result<()> {
-    let name = &bot.name;
-    let now = SystemClock.now();
-    match accounts.vault.sign_in(name, account, tokens, before, now).await {
-        Ok(()) => {}
-        Err(VaultError::Store(StoreError::Overtaken)) => {
-            bail!(
-                "another `flockd enroll {name}` was quicker, and its tokens were kept: see `flockd whoami {name}`"
-            )
+    before: &Envelope,
+) -> Result<Vec<String>> {
+    let (name, now) = (&bot.name, SystemClock.now());
+    let mut version = before.version;
+    loop {
+        match accounts.vault.sign_in(name, account, tokens, version, now).await {
+            Ok(()) => return Ok(notes(bot, account, tokens)),
+            Err(VaultError::Store(StoreError::Overtaken)) => {
+                let newest = accounts.store.envelope(name).await?;
+                ensure!(
+                    newest.signed_in_at == before.signed_in_at,
+                    "another `flockd enroll {name}` was quicker, and its tokens were kept: see `flockd whoami {name}`"
+                );
+                version = newest.version;
+            }
+            Err(VaultError::Store(StoreError::AccountTaken(other))) => bail!(taken(bot, account, &other)),
+            Err(error) => return Err(error.into()),
         }
-        Err(VaultError::Store(StoreError::AccountTaken(other))) => bail!(
-            "@{} is the account of bot {other}: sign in as another one, or run `flockd unenroll {other}` first",
-            account.handle
-        ),
-        Err(error) => return Err(error.into()),
     }
+}
+
+fn taken(bot: &Bot, account: &Account, other: &BotName) -> String {
+    let (name, handle) = (&bot.name, &account.handle);
+    if bot.was.as_ref() == Some(other) {
+        return format!(
+            "{name} was {other}, and is signed in under that name: start flockd once, then it is {name}'s"
+        );
+    }
+    format!(
+        "@{handle} is the account of bot {other}: sign in as another one, or run `flockd unenroll {other}` first"
+    )
+}
+
+/// What the person should know, now that it is done.
+fn notes(bot: &Bot, account: &Account, tokens: &Tokens) -> Vec<String> {
+    let (name, handle) = (&bot.name, &account.handle);
     let access = account.access.as_ref().map_or_else(String::new, |access| format!(" ({access})"));
-    output::say(&format!("{name} is signed in as @{}{access}", account.handle))?;
-    if bot.tokens.is_some() {
-        output::say("note: the tokens in flock.toml still win: remove them there to use these")?;
+    let mut notes = vec![format!("{name} is signed in as @{handle}{access}")];
+    if account.access.is_none() {
+        notes.push(
+            "note: the network did not say whether the bot may post: `flockd post` shows it".to_owned(),
+        );
     }
-    wishing::mention(loaded, Want::SignedIn { bot: name.to_string() }).await
+    if matches!(tokens, Tokens::OAuth2 { refresh_token: None, .. }) {
+        notes
+            .push("note: there is no refresh token: the bot stops when the access token runs out".to_owned());
+    }
+    if bot.tokens.is_some() {
+        notes.push("note: the tokens in flock.toml still win: remove them there to use these".to_owned());
+    }
+    notes
 }
 
 /// What a sign-in is to be known by.

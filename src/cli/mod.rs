@@ -34,6 +34,7 @@ use crate::config::complaint::Complaints;
 use crate::config::{self, Loaded};
 use crate::daemon::accounts::Accounts;
 use crate::flock::Bot;
+use crate::flock::event::{Event, Events};
 
 /// Keeps a flock of bots, each with an account and a poem, and posts a line on schedule, never twice.
 #[derive(Debug, Parser)]
@@ -62,6 +63,9 @@ enum Verb {
     Unenroll {
         /// The bot; it may be one that is no longer in flock.toml.
         bot: String,
+        /// Only forget them here: they can't be revoked.
+        #[arg(long)]
+        forget: bool,
     },
     /// Who each bot is on its network, and what is wrong with its signing in.
     Whoami {
@@ -165,7 +169,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Init { folder } => init::init(&folder),
         Verb::Check(Json { json }) => check::check(&config, json).await,
         Verb::Enroll(how) => enroll::enroll(&load(&config)?, how).await,
-        Verb::Unenroll { bot } => unenroll::unenroll(&load(&config)?, &bot).await,
+        Verb::Unenroll { bot, forget } => unenroll::unenroll(&load(&config)?, &bot, forget).await,
         Verb::Whoami { bot, refresh, json } => {
             whoami::whoami(&load(&config)?, bot.as_deref(), refresh, json.json).await
         }
@@ -196,10 +200,37 @@ pub fn explain(error: &anyhow::Error) -> String {
     }
 }
 
+/// Events for a command that asks networks: what keeps somebody waiting is said.
+fn aloud() -> Events {
+    Events::new(vec![Box::new(|event| match event {
+        Event::LedgerTrouble { problem, .. } => eprintln!("{problem}; trying again"),
+        Event::RenewedElsewhere { bot } => {
+            eprintln!("another process is renewing the tokens of {bot}: waiting, for a minute at most");
+        }
+        _ => {}
+    })])
+}
+
 /// The accounts of a flock in which somebody may be signed in.
 async fn accounts(loaded: &Loaded) -> Result<Accounts> {
-    let accounts = Accounts::open(&loaded.flock, Arc::new(SystemClock)).await?;
-    accounts.context("nobody is signed in, as there is no ledger yet: the first `flockd enroll` makes one")
+    accounts_if_any(loaded)
+        .await?
+        .context("nobody is signed in, as there is no ledger yet: the first `flockd enroll` makes one")
+}
+
+/// The same; `None` if there is no ledger yet.
+async fn accounts_if_any(loaded: &Loaded) -> Result<Option<Accounts>> {
+    Ok(Accounts::open(&loaded.flock, Arc::new(SystemClock), aloud()).await?)
+}
+
+/// The same, where the ledger may have to be made, which is said.
+async fn accounts_anew(loaded: &Loaded) -> Result<Accounts> {
+    let clock = Arc::new(SystemClock);
+    let (accounts, made) = Accounts::open_or_make(&loaded.flock, clock, aloud()).await?;
+    if let Some(made) = made {
+        eprintln!("a new ledger was made: {}", made.display());
+    }
+    Ok(accounts)
 }
 
 /// The bot of that name.

@@ -93,9 +93,10 @@ impl Unseen {
 }
 
 impl Drop for Unseen {
+    /// What was pasted too much is thrown away: a shell would take it for a command, and remember it.
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
-            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, before);
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, before);
         }
     }
 }

@@ -4,17 +4,16 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use super::output;
-use crate::clock::SystemClock;
+use super::{output, wishing};
 use crate::config::Loaded;
-use crate::daemon::accounts::{Accounts, NoAccount};
-use crate::flock::account::Profile;
+use crate::daemon::accounts::NoAccount;
+use crate::flock::account::{Profile, Tokens};
 use crate::net::http::words;
+use crate::net::x::X;
 use crate::net::{AccountApi, Appearance, NotDressed};
 
 /// The largest picture: no network takes more for one that is shown as small.
@@ -63,10 +62,11 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
     ensure!(bot.network.needs_account(), NoAccount::NoneThere(bot.network));
     let accounts = match bot.signs_in() {
         true => super::accounts(loaded).await?,
-        false => Accounts::open_or_make(&loaded.flock, Arc::new(SystemClock)).await?,
+        false => super::accounts_anew(loaded).await?,
     };
     let visit = accounts.visit(bot)?;
-    let now = accounts.ask(&visit, async |api, tokens| api.appearance(tokens).await).await?;
+    let look = accounts.ask(&visit, async |api: &X, tokens: &Tokens| api.appearance(tokens).await);
+    let now = wishing::see_through(look).await??;
     let changes = differences(&now, &profile, picture.as_ref());
     if changes.is_empty() {
         output::say(&format!("{name} looks like that already"))?;
@@ -76,10 +76,13 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
     if dry_run {
         return Ok(ExitCode::SUCCESS);
     }
-    match accounts.dress(&visit, &profile).await? {
+    let dress = async |api: &X, tokens: &Tokens| match api.dress(tokens, &profile).await {
+        Err(NotDressed::Failed(setback)) => Err(setback),
+        done => Ok(done),
+    };
+    match wishing::see_through(accounts.ask(&visit, dress)).await?? {
         Ok(()) => output::say("done")?,
-        Err(NotDressed::NotOffered(why)) => bail!("nothing was changed: {why}"),
-        Err(NotDressed::Failed(setback)) => bail!("{setback}"),
+        Err(why) => bail!("nothing was changed: {why}"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
+use crate::flock::KeySource;
 use crate::store::StoreError;
 use crate::store::vault::{Vault, VaultError};
 
@@ -37,6 +38,9 @@ pub(super) async fn rekey(loaded: &Loaded, from: Option<&Path>, forget: bool) ->
                 output::say(&format!(
                     "the tokens of {bots} are sealed with a new key: keep a copy of it apart from the ledger's"
                 ))?;
+                if matches!(loaded.flock.vault_key, KeySource::Elsewhere(_)) {
+                    output::say("restart flockd: it still has the old key")?;
+                }
                 return Ok(ExitCode::SUCCESS);
             }
             Err(VaultError::Store(StoreError::Overtaken)) => SystemClock.sleep(PAUSE).await,

@@ -9,7 +9,7 @@ use comfy_table::Cell;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
-use super::output;
+use super::{output, wishing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{Accounts, NoAccount, Visit};
@@ -50,14 +50,15 @@ pub(super) async fn whoami(
         Some(name) => vec![super::bot(loaded, name)?.clone()],
         None => loaded.flock.bots.clone(),
     };
-    let clock = Arc::new(SystemClock);
     // What the networks say is remembered, so then there must be a ledger.
     let accounts = match refresh {
-        true => Some(Accounts::open_or_make(&loaded.flock, clock).await?),
-        false => Accounts::open(&loaded.flock, clock).await?,
+        true => Some(super::accounts_anew(loaded).await?),
+        false => super::accounts_if_any(loaded).await?,
     };
     let rows = bots.iter().map(|bot| row(accounts.as_ref(), bot, refresh));
-    let rows: Vec<Row> = futures_util::stream::iter(rows).buffered(AT_ONCE).try_collect().await?;
+    let rows = futures_util::stream::iter(rows).buffered(AT_ONCE).try_collect();
+    // Renewed tokens that are not kept any more would be lost.
+    let rows: Vec<Row> = wishing::see_through(rows).await??;
     let well = rows.iter().all(|row| row.problem.is_none());
     if json {
         output::print_json(&rows)?;

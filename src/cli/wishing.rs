@@ -27,6 +27,9 @@ const ASKS: u32 = 40;
 /// How long a command waits for a daemon that lives and does not answer: longer than its slowest call.
 const PATIENCE: TimeDelta = TimeDelta::seconds(90);
 
+/// How long a command waits for a daemon that is only to be told something.
+const MENTION: Duration = Duration::from_secs(5);
+
 /// Has a wish granted, and prints the answer.
 pub(super) async fn fulfil(loaded: Loaded, want: Want) -> Result<ExitCode> {
     let clock = SystemClock;
@@ -59,9 +62,15 @@ pub(super) async fn mention(loaded: &Loaded, want: Want) -> Result<()> {
         return Ok(());
     }
     let wish = Wish { id: PostId::new(clock.now(), dice().random()), what: want, made_at: clock.now() };
-    // What it is about is in the ledger, where the daemon will find it in any case.
-    if let Ok(Some(answer)) = wait(&ledger, &wish).await {
-        output::say(&answer.message)?;
+    // What it is about is in the ledger, where the daemon finds it in any case: nobody has to wait long for that.
+    tokio::select! {
+        answer = wait(&ledger, &wish) => {
+            if let Ok(Some(answer)) = answer {
+                output::say(&answer.message)?;
+            }
+        }
+        () = clock.sleep(MENTION) => output::say("the daemon is busy, and will sign with the new tokens")?,
+        () = ended()? => {}
     }
     Ok(())
 }
@@ -79,12 +88,16 @@ async fn grant_here(loaded: &Loaded, ledger: Arc<Sqlite>, wish: &Wish, dice: Std
         listeners: Vec::new(),
         web: None,
     };
-    let granting = daemon::grant(setting, ledger, wish);
-    tokio::pin!(granting);
+    // Ending half way would leave a post of which nobody knows whether it arrived.
+    Ok(see_through(daemon::grant(setting, ledger, wish)).await??)
+}
+
+/// Lets something come to its end although somebody wants this command to end: half of it would do harm.
+pub(super) async fn see_through<T>(work: impl Future<Output = T>) -> Result<T> {
+    tokio::pin!(work);
     loop {
         tokio::select! {
-            answer = &mut granting => return Ok(answer?),
-            // Ending now would leave a post of which nobody knows whether it arrived.
+            done = &mut work => return Ok(done),
             () = ended()? => eprintln!("waiting for the network's answer, thirty seconds at most"),
         }
     }

@@ -1,22 +1,29 @@
 //! The bots' accounts, for commands that ask networks about them. They work beside a daemon: what they change
 //! in the ledger they change by compare-and-swap. Nothing is posted here.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::Member;
 use crate::engine::keeper::{Held, Keeper, NoTokens};
-use crate::flock::account::{Account, Profile, Tokens};
+use crate::flock::account::{Account, Tokens};
 use crate::flock::event::Events;
 use crate::flock::post::{Cause, Why};
 use crate::flock::{Bot, Flock};
 use crate::net::x::X;
-use crate::net::{AccountApi, NotDressed, Setback, http};
+use crate::net::{AccountApi, Setback, http};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError};
 
 use super::{DaemonError, members};
+
+/// Another process makes a new ledger in a few milliseconds. After so many looks it does something else.
+const TRIES: u32 = 50;
+/// The pause before looking again.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The accounts of a flock.
 pub struct Accounts {
@@ -49,25 +56,35 @@ pub enum NoAccount {
 
 impl Accounts {
     /// Opens the flock's ledger beside whoever holds it; `None` if there is none yet, so that nobody is signed in.
-    pub async fn open(flock: &Flock, clock: Arc<dyn Clock>) -> Result<Option<Self>, DaemonError> {
+    pub async fn open(
+        flock: &Flock,
+        clock: Arc<dyn Clock>,
+        events: Events,
+    ) -> Result<Option<Self>, DaemonError> {
         match Sqlite::beside(&flock.database).await? {
-            Some(ledger) => Self::of(flock, clock, ledger).map(Some),
+            Some(ledger) => Self::of(flock, clock, events, ledger).map(Some),
             None => Ok(None),
         }
     }
 
-    /// The same; the ledger is made, or brought up to date, where that is to be done first.
-    pub async fn open_or_make(flock: &Flock, clock: Arc<dyn Clock>) -> Result<Self, DaemonError> {
-        Self::of(flock, clock, ledger(&flock.database).await?)
+    /// The same; the ledger is made, or brought up to date, where that is to be done first. Returns where it is, if
+    /// there was none.
+    pub async fn open_or_make(
+        flock: &Flock,
+        clock: Arc<dyn Clock>,
+        events: Events,
+    ) -> Result<(Self, Option<PathBuf>), DaemonError> {
+        let (ledger, made) = ledger(&flock.database, &*clock).await?;
+        Ok((Self::of(flock, clock, events, ledger)?, made))
     }
 
-    fn of(flock: &Flock, clock: Arc<dyn Clock>, ledger: Sqlite) -> Result<Self, DaemonError> {
+    fn of(flock: &Flock, clock: Arc<dyn Clock>, events: Events, ledger: Sqlite) -> Result<Self, DaemonError> {
         let store = Arc::new(ledger);
         let http = http::client(&http::Limits::default());
         let http = http.map_err(|error| DaemonError::Client(error.to_string()))?;
         let shared: Arc<dyn Store> = store.clone();
         let vault = Arc::new(super::vault(flock, &shared));
-        let keeper = Keeper::new(shared, vault.clone(), clock.clone(), Events::default());
+        let keeper = Keeper::new(shared, vault.clone(), clock.clone(), events);
         Ok(Self { store, vault, clock, keeper, http })
     }
 
@@ -87,30 +104,19 @@ impl Accounts {
         visit: &Visit,
         question: impl AsyncFn(&X, &Tokens) -> Result<T, Setback>,
     ) -> Result<T, NoTokens> {
-        let held = self.keeper.tokens(&visit.member).await?;
-        match question(&visit.api, tokens(&held)?).await {
-            Err(setback) if setback.stale && held.renewable() => {
-                let held = self.keeper.renew(&visit.member, &held).await?;
-                Ok(question(&visit.api, tokens(&held)?).await?)
-            }
-            answer => Ok(answer?),
-        }
+        let question = &question;
+        let question = |held: Held| async move { question(&visit.api, tokens(&held)?).await };
+        self.keeper.ask(&visit.member, question).await.map(|(_, answer)| answer)
     }
 
     /// The tokens that a bot signs with.
     pub async fn tokens(&self, visit: &Visit) -> Result<Tokens, NoTokens> {
-        tokens(&self.keeper.held(&visit.member).await?).cloned()
+        Ok(tokens(&self.keeper.held(&visit.member).await?)?.clone())
     }
 
-    /// Makes tokens worthless at the network.
-    pub async fn revoke(&self, visit: &Visit, tokens: &Tokens) -> Result<(), Setback> {
-        visit.api.revoke(tokens).await
-    }
-
-    /// Has an account look like that.
-    pub async fn dress(&self, visit: &Visit, profile: &Profile) -> Result<Result<(), NotDressed>, NoTokens> {
-        let held = self.keeper.tokens(&visit.member).await?;
-        Ok(visit.api.dress(tokens(&held)?, profile).await)
+    /// Revokes a bot's tokens, and forgets them; what it returns is said in [`Keeper::sign_out`].
+    pub async fn sign_out(&self, visit: &Visit) -> Result<Option<Setback>, NoTokens> {
+        self.keeper.sign_out(&visit.member).await
     }
 
     /// Asks who a bot is, and remembers it.
@@ -121,32 +127,34 @@ impl Accounts {
     }
 }
 
-fn tokens(held: &Held) -> Result<&Tokens, NoTokens> {
+fn tokens(held: &Held) -> Result<&Tokens, Setback> {
     held.tokens.as_ref().ok_or_else(|| {
         let why = Why::new(Cause::SignIn, "it is not signed in: sign in with `flockd enroll`");
-        Setback::before_any_answer(why).into()
+        Setback::before_any_answer(why)
     })
 }
 
-/// The ledger, to be used beside its holder; whoever comes first makes it.
-async fn ledger(database: &str) -> Result<Sqlite, StoreError> {
-    match Sqlite::beside(database).await {
-        Ok(Some(ledger)) => return Ok(ledger),
-        Ok(None) => {}
-        // It may be from an older flockd: whoever can hold it brings it up to date.
-        Err(error) => match Sqlite::hold(database).await {
-            Ok(held) => held.close().await,
-            Err(_) => return Err(error),
-        },
+/// The ledger, to be used beside its holder; whoever comes first makes it. Returns where it is, if it was made.
+async fn ledger(database: &str, clock: &dyn Clock) -> Result<(Sqlite, Option<PathBuf>), StoreError> {
+    let (mut trouble, mut made) = (None, None);
+    for _ in 0..TRIES {
+        match Sqlite::beside(database).await {
+            Ok(Some(ledger)) => return Ok((ledger, made)),
+            Ok(None) => {}
+            // It may be from an older flockd: whoever can hold it brings it up to date.
+            Err(error) => trouble = Some(error),
+        }
+        match Sqlite::hold(database).await {
+            Ok(held) => {
+                made = held.made_anew().map(Path::to_path_buf);
+                held.close().await;
+            }
+            // Somebody else was quicker, and is at it.
+            Err(StoreError::Held(_)) => clock.sleep(PAUSE).await,
+            Err(error) => return Err(trouble.unwrap_or(error)),
+        }
     }
-    match Sqlite::hold(database).await {
-        Ok(held) => held.close().await,
-        // Somebody else was quicker, and makes it.
-        Err(StoreError::Held(_)) => {}
-        Err(error) => return Err(error),
-    }
-    let ledger = Sqlite::beside(database).await?;
-    ledger.ok_or_else(|| {
-        StoreError::Unusable("the ledger is being made by another process: try again".to_owned())
-    })
+    let being_made =
+        || StoreError::Unusable("the ledger is being made by another process: try again".to_owned());
+    Err(trouble.unwrap_or_else(being_made))
 }

@@ -26,6 +26,9 @@ pub fn log(event: &Event) {
             tracing::info!(bot = %post.bot, post = %post.id, "taken back: {}", quoted(post));
         }
         Event::NotSignedIn { bot, reason } => tracing::warn!(%bot, "{reason}"),
+        Event::RenewedElsewhere { bot } => {
+            tracing::info!(%bot, "another process is renewing its tokens: waiting, for a minute at most");
+        }
         Event::Renewed { bot } => tracing::info!(%bot, "its tokens were renewed"),
         Event::Missed { bot, slots } => tracing::warn!(%bot, slots, "slots were missed and will not fire"),
         Event::Exhausted { bot, remedy } => tracing::warn!(%bot, "the poem is exhausted: {remedy}"),

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use super::session::{self, Ready};
-use super::{Engine, Member, govern, record};
+use super::{Engine, Member, govern, record, turn};
 use crate::flock::AtEnd;
 use crate::flock::pick::{self, History};
 use crate::flock::poem::{LineId, Poem};
@@ -63,16 +63,21 @@ pub(super) async fn fire(
     if let Some(why) = govern::flood(&member.bot, standing) {
         return give_up(engine, member, occasion, why).await;
     }
-    let ready = session::ready(engine, member, standing.account.as_ref()).await?;
+    let mut ready = None;
     loop {
         let content = match choose(engine, member, standing, occasion).await? {
             Choice::Content(content) => content,
             Choice::Exhausted => return Ok(Fired::Exhausted),
             Choice::None(why) => return give_up(engine, member, occasion, why).await,
         };
-        let begins = beginning(engine, member, occasion, &ready);
+        // Not before there is something to post: a renewal that nobody needs is a risk for nothing.
+        let ready = match &ready {
+            Some(ready) => ready,
+            None => ready.insert(session::ready(engine, member, standing.account.as_ref()).await?),
+        };
+        let begins = beginning(engine, member, occasion, ready);
         let draft = draft(engine, member, occasion, Some(content), begins);
-        return match (engine.store.open(&draft).await, &ready) {
+        return match (engine.store.open(&draft).await, ready) {
             (Err(StoreError::LineTaken), _) => continue,
             (Err(StoreError::SlotTaken | StoreError::PostOpen), _) => Ok(Fired::Elsewhere),
             (Err(error), _) => Err(error),
@@ -98,6 +103,7 @@ async fn once_more(engine: &Engine, member: &Member, post: Post, ready: &Ready, 
     let post = record::put_back(engine, member, post, setback).await;
     let sent = async {
         match session::renew(engine, member, ready).await? {
+            Ok(_) if turn::is_late(engine, member, &post) => turn::release_late(engine, &post).await,
             Ok(ready) => {
                 let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
                 let outcome = member.network.send(&post, &ready.session).await;

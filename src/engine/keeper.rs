@@ -18,10 +18,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Member;
 use crate::clock::Clock;
-use crate::flock::Bot;
 use crate::flock::account::Tokens;
 use crate::flock::event::{Event, Events};
 use crate::flock::post::{Cause, Why};
+use crate::flock::{Bot, BotName};
 use crate::net::Setback;
 use crate::store::vault::{Kept, Vault, VaultError};
 use crate::store::{Store, StoreError};
@@ -99,6 +99,24 @@ impl Keeper {
         Ok(held)
     }
 
+    /// Asks something of a bot's network: with the tokens at hand, and, if those are not accepted and others can be
+    /// had, once more with renewed ones. Returns what it was asked with, too.
+    pub async fn ask<T, F: Future<Output = Result<T, Setback>>>(
+        &self,
+        member: &Member,
+        question: impl Fn(Held) -> F,
+    ) -> Result<(Held, T), NoTokens> {
+        let mut held = self.tokens(member).await?;
+        let answer = match question(held.clone()).await {
+            Err(setback) if setback.stale && held.renewable() => {
+                held = self.renew(member, &held).await?;
+                question(held.clone()).await?
+            }
+            answer => answer?,
+        };
+        Ok((held, answer))
+    }
+
     /// The tokens as they are; nobody is asked.
     pub async fn held(&self, member: &Member) -> Result<Held, NoTokens> {
         if !member.network.signs() {
@@ -113,15 +131,57 @@ impl Keeper {
     /// Newer tokens than those held, because they have run out or were not accepted. If somebody else has
     /// brought newer ones meanwhile, those.
     pub async fn renew(&self, member: &Member, held: &Held) -> Result<Held, NoTokens> {
+        let kept = self.claimed(&member.bot.name, held.version).await?;
+        if held.version == Some(kept.version) {
+            self.renew_claimed(member, kept).await
+        } else {
+            signed_in(member, kept)
+        }
+    }
+
+    /// Revokes a bot's tokens, and forgets them. If the network can't be reached they are forgotten all the same, and
+    /// that is returned; if it refuses, or the tokens can't be opened, nothing is forgotten.
+    pub async fn sign_out(&self, member: &Member) -> Result<Option<Setback>, NoTokens> {
         let bot = &member.bot.name;
+        // Whoever is renewing them would be left with new ones that nobody revokes.
+        let kept = self.claimed(bot, None).await?;
+        let version = kept.version;
+        let held = match signed_in(member, kept) {
+            Ok(held) => held,
+            Err(error) => {
+                self.store.unclaim(bot, version).await?;
+                return Err(error);
+            }
+        };
+        let revoked = match &held.tokens {
+            Some(tokens) => member.network.revoke(tokens).await,
+            None => Ok(()),
+        };
+        match revoked {
+            Err(setback) if setback.why.cause != Cause::Unreachable => {
+                self.store.unclaim(bot, version).await?;
+                Err(setback.into())
+            }
+            revoked => {
+                self.vault.sign_out(bot, version).await?;
+                Ok(revoked.err())
+            }
+        }
+    }
+
+    /// Claims what is kept for a bot, waiting for whoever has a claim; without a claim if it is not of version `of`,
+    /// where that is given.
+    async fn claimed(&self, bot: &BotName, of: Option<u64>) -> Result<Kept, NoTokens> {
+        let mut told = false;
         loop {
             let kept = self.vault.tokens(bot).await?;
-            if held.version != Some(kept.version) {
-                return signed_in(member, kept);
-            }
             let now = self.clock.now();
-            if self.store.claim(bot, kept.version, now, now + CLAIM).await? {
-                return self.renew_claimed(member, kept).await;
+            let other = of.is_some_and(|of| of != kept.version) || kept.tokens.is_none();
+            if other || self.store.claim(bot, kept.version, now, now + CLAIM).await? {
+                return Ok(kept);
+            }
+            if !std::mem::replace(&mut told, true) {
+                self.events.tell(&Event::RenewedElsewhere { bot: bot.clone() });
             }
             self.clock.sleep(MEANWHILE).await;
         }
@@ -133,7 +193,7 @@ impl Keeper {
         let Some(old) = &held.tokens else { return Ok(held) };
         match member.network.renew(old).await {
             Ok(new) => {
-                self.keep(member, &new, version).await?;
+                self.keep(member, old, &new, version).await?;
                 signed_in(member, self.vault.tokens(bot).await?)
             }
             Err(setback) => {
@@ -143,9 +203,14 @@ impl Keeper {
         }
     }
 
-    /// Keeps new tokens, however long it takes: they are known only here, and the old ones are spent. If somebody
-    /// has signed the bot in or out meanwhile, theirs count.
-    async fn keep(&self, member: &Member, new: &Tokens, version: u64) -> Result<(), NoTokens> {
+    /// Keeps new tokens, however long it takes: they are known only here, and the old ones are spent.
+    async fn keep(
+        &self,
+        member: &Member,
+        old: &Tokens,
+        new: &Tokens,
+        mut version: u64,
+    ) -> Result<(), NoTokens> {
         let bot = &member.bot.name;
         loop {
             let error = match self.vault.renewed(bot, new, version).await {
@@ -153,12 +218,29 @@ impl Keeper {
                     self.events.tell(&Event::Renewed { bot: bot.clone() });
                     return Ok(());
                 }
-                Err(VaultError::Store(StoreError::Overtaken)) => return Ok(()),
+                Err(VaultError::Store(StoreError::Overtaken)) => match self.overtaken(bot, old).await {
+                    Ok(Some(same)) => {
+                        version = same;
+                        continue;
+                    }
+                    Ok(None) => {
+                        // Nobody will use them: the bot was signed in or out meanwhile. This is only tidier.
+                        let _ = member.network.revoke(new).await;
+                        return Ok(());
+                    }
+                    Err(error) => error,
+                },
                 Err(error) => error,
             };
             self.events.tell(&Event::LedgerTrouble { bot: Some(bot.clone()), problem: error.to_string() });
             self.clock.sleep(PAUSE).await;
         }
+    }
+
+    /// The version of what is kept now, if it is still the old tokens, sealed with another key.
+    async fn overtaken(&self, bot: &BotName, old: &Tokens) -> Result<Option<u64>, VaultError> {
+        let kept = self.vault.tokens(bot).await?;
+        Ok((kept.tokens.as_ref() == Some(old)).then_some(kept.version))
     }
 
     /// That old tokens were refused is no end if somebody else has brought new ones.

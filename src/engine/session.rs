@@ -26,17 +26,34 @@ impl Ready {
     }
 }
 
-/// Makes sure that the bot may make requests as the account it should. Tokens that are not accepted are renewed
-/// once.
+/// Makes sure that the bot may make requests as the account it should.
 pub(super) async fn ready(engine: &Engine, member: &Member, known: Option<&Account>) -> Readiness {
-    let held = match parted(engine.keeper.tokens(member).await)? {
-        Ok(held) => held,
-        Err(setback) => return Ok(Err(setback)),
+    let prepared = engine.keeper.ask(member, |held| prepared(member, held, known)).await;
+    remembered(engine, member, known, prepared).await
+}
+
+/// The same with newer tokens, after these were not accepted.
+pub(super) async fn renew(engine: &Engine, member: &Member, ready: &Ready) -> Readiness {
+    let known = ready.session.account.as_ref();
+    let prepared = async {
+        let held = engine.keeper.renew(member, &ready.held).await?;
+        let account = prepared(member, held.clone(), known).await?;
+        Ok((held, account))
     };
-    match prepare(engine, member, held.clone(), known).await? {
-        Err(setback) if setback.stale && held.renewable() => renew_held(engine, member, &held, known).await,
-        done => Ok(done),
-    }
+    remembered(engine, member, known, prepared.await).await
+}
+
+/// Takes a post back.
+pub(super) async fn delete(
+    engine: &Engine,
+    member: &Member,
+    post: &Post,
+) -> Result<Result<(), Setback>, StoreError> {
+    let delete = |held: Held| async move {
+        let session = Session { tokens: held.tokens, account: None };
+        member.network.delete(post, &session).await
+    };
+    parted(engine.keeper.ask(member, delete).await.map(|_| ()))
 }
 
 /// Tells of a bot that could not sign its next request.
@@ -47,57 +64,35 @@ pub(super) async fn tell_if_signed_out(engine: &Engine, member: &Member) {
     }
 }
 
-/// The same with newer tokens, after these were not accepted.
-pub(super) async fn renew(engine: &Engine, member: &Member, ready: &Ready) -> Readiness {
-    renew_held(engine, member, &ready.held, ready.session.account.as_ref()).await
+async fn prepared(member: &Member, held: Held, known: Option<&Account>) -> Result<Option<Account>, Setback> {
+    let session = Session { tokens: held.tokens, account: known.cloned() };
+    member.network.prepare(&session).await
 }
 
-/// Takes a post back, with renewed tokens if the ones at hand are not accepted.
-pub(super) async fn delete(
+/// Has the ledger remember what was learnt.
+async fn remembered(
     engine: &Engine,
     member: &Member,
-    post: &Post,
     known: Option<&Account>,
-) -> Result<Result<(), Setback>, StoreError> {
-    let ready = match ready(engine, member, known).await? {
-        Ok(ready) => ready,
+    prepared: Result<(Held, Option<Account>), NoTokens>,
+) -> Readiness {
+    let (held, learnt) = match parted(prepared)? {
+        Ok(prepared) => prepared,
         Err(setback) => return Ok(Err(setback)),
     };
-    match member.network.delete(post, &ready.session).await {
-        Err(setback) if setback.stale && ready.renewable() => match renew(engine, member, &ready).await? {
-            Ok(ready) => Ok(member.network.delete(post, &ready.session).await),
-            Err(setback) => Ok(Err(setback)),
-        },
-        done => Ok(done),
+    if let Some(account) = &learnt {
+        let bot = member.bot.name.clone();
+        engine.store.remember(&bot, account).await?;
+        engine.events.tell(&Event::SignedIn { bot, handle: account.handle.clone() });
     }
-}
-
-async fn renew_held(engine: &Engine, member: &Member, held: &Held, known: Option<&Account>) -> Readiness {
-    match parted(engine.keeper.renew(member, held).await)? {
-        Ok(held) => prepare(engine, member, held, known).await,
-        Err(setback) => Ok(Err(setback)),
-    }
-}
-
-async fn prepare(engine: &Engine, member: &Member, held: Held, known: Option<&Account>) -> Readiness {
-    let mut session = Session { tokens: held.tokens.clone(), account: known.cloned() };
-    match member.network.prepare(&session).await {
-        Err(setback) => return Ok(Err(setback)),
-        Ok(None) => {}
-        Ok(Some(account)) => {
-            let bot = member.bot.name.clone();
-            engine.store.remember(&bot, &account).await?;
-            engine.events.tell(&Event::SignedIn { bot, handle: account.handle.clone() });
-            session.account = Some(account);
-        }
-    }
+    let session = Session { tokens: held.tokens.clone(), account: learnt.or_else(|| known.cloned()) };
     Ok(Ok(Ready { session, held }))
 }
 
 /// What concerns the bot is told from what concerns the ledger.
-fn parted(held: Result<Held, NoTokens>) -> Result<Result<Held, Setback>, StoreError> {
-    match held {
-        Ok(held) => Ok(Ok(held)),
+fn parted<T>(done: Result<T, NoTokens>) -> Result<Result<T, Setback>, StoreError> {
+    match done {
+        Ok(done) => Ok(Ok(done)),
         Err(NoTokens::Setback(setback)) => Ok(Err(setback)),
         Err(NoTokens::Store(error)) => Err(error),
     }

@@ -7,7 +7,7 @@ use super::due::{self, Due};
 use super::fire::{self, Fired, Occasion};
 use super::{Engine, Member, record, session};
 use crate::flock::post::{Cause, Move, Post, State, Why};
-use crate::net::{Session, Sight};
+use crate::net::Sight;
 use crate::store::{Standing, StoreError};
 
 /// When to look at a bot again; `None` if only a person can change anything.
@@ -88,9 +88,7 @@ async fn resume(
             let why = format!("planned for {}, where the bot posts no more", post.network);
             engine.advance(&post, &Move::Release(Why::new(Cause::Person, why))).await?
         }
-        State::Planned if now > due::deadline(&member.bot, post.due_at) => {
-            release_late(engine, &post).await?
-        }
+        State::Planned if is_late(engine, member, &post) => release_late(engine, &post).await?,
         State::Planned if post.retry_at.is_some_and(|at| at > now) && !mended(standing, &post) => {
             return Ok(post.retry_at);
         }
@@ -132,7 +130,13 @@ pub(super) async fn lost(engine: &Engine, post: &Post) -> Result<Post, StoreErro
     engine.advance(post, &Move::Doubt(why)).await
 }
 
-async fn release_late(engine: &Engine, post: &Post) -> Result<Post, StoreError> {
+/// Whether it is too late to send a post.
+pub(super) fn is_late(engine: &Engine, member: &Member, post: &Post) -> bool {
+    engine.clock.now() > due::deadline(&member.bot, post.due_at)
+}
+
+/// Gives up a post that comes too late.
+pub(super) async fn release_late(engine: &Engine, post: &Post) -> Result<Post, StoreError> {
     let cause = post.cause.unwrap_or(Cause::Late);
     let before = post.reason.as_deref().unwrap_or("it was never sent");
     let why = Why::new(cause, format!("too late to try again; before that: {before}"));
@@ -145,7 +149,7 @@ async fn mend(engine: &Engine, member: &Member, post: Post) -> Result<Wake, Stor
         // The bot has moved, and its new network knows nothing of the old one.
         return Ok(None);
     }
-    match member.network.look(&post, &Session::default()).await {
+    match member.network.look(&post).await {
         Sight::CannotTell => Ok(None),
         Sight::NotThere => {
             let cause = post.cause.unwrap_or(Cause::Silence);

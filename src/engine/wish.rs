@@ -97,8 +97,7 @@ async fn delete(engine: &Engine, id: &str) -> Result<Answer, StoreError> {
             "flock.toml has no bot {bot} on {network}: delete the post there by hand"
         )));
     };
-    let standing = engine.standing(member, engine.clock.now()).await?;
-    if let Err(setback) = session::delete(engine, member, &post, standing.account.as_ref()).await? {
+    if let Err(setback) = session::delete(engine, member, &post).await? {
         return Ok(refused(&format!("not deleted: {setback}")));
     }
     let post = engine.advance(&post, &Move::Delete).await?;

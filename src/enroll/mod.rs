@@ -27,9 +27,9 @@ use crate::flock::account::{Account, Tokens};
 use crate::net::x::X;
 use callback::{Browser, Verdict};
 pub use error::EnrollError;
-pub use proof::{Origin, prove};
+pub use proof::{Origin, give_back, prove};
 use talk::Talk;
-pub use tokens::{BadTokens, tokens_from};
+pub use tokens::{BadTokens, is_whole, tokens_from};
 
 /// Whoever signs the bot in.
 #[async_trait]

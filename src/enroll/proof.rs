@@ -26,19 +26,29 @@ pub async fn prove(
     origin: Origin,
     bot: &str,
 ) -> Result<Account, EnrollError> {
-    let account = api.who_am_i(tokens).await?;
-    let Some(unfit) = unfit(api, tokens, &account, expected, origin, bot) else { return Ok(account) };
-    if may_revoke(tokens, origin) {
-        // They are forgotten in any case: this is only tidier.
-        let _ = api.revoke(tokens).await;
+    let proven = async {
+        let account = api.who_am_i(tokens).await?;
+        match unfit(api, tokens, &account, expected, origin, bot) {
+            Some(unfit) => Err(unfit),
+            None => Ok(account),
+        }
+    };
+    let proven = proven.await;
+    if proven.is_err() && origin == Origin::Fresh {
+        give_back(api, tokens).await;
     }
-    Err(unfit)
+    proven
 }
 
+/// Revokes fresh tokens that are not kept, as far as that is possible. They are forgotten in any case: this is
+/// only tidier.
+///
 /// X may hand out the same pair of OAuth 1.0a for one app and one account each time, so revoking it would
 /// sign out the other bot to which that account belongs. Of OAuth 2.0 each sign-in has its own.
-fn may_revoke(tokens: &Tokens, origin: Origin) -> bool {
-    origin == Origin::Fresh && matches!(tokens, Tokens::OAuth2 { .. })
+pub async fn give_back(api: &dyn AccountApi, tokens: &Tokens) {
+    if matches!(tokens, Tokens::OAuth2 { .. }) {
+        let _ = api.revoke(tokens).await;
+    }
 }
 
 fn unfit(

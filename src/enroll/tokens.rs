@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use crate::flock::account::Tokens;
 use crate::flock::secret::Secret;
-use crate::net::x::SCOPES;
 
 /// The most that is looked at: tokens have up to 2,000 bytes, and there are two of them.
 const TEXT_MAX: usize = 16_384;
@@ -32,7 +31,7 @@ pub struct BadTokens(&'static str);
 
 /// Reads tokens: a JSON object or lines of `name=value` with `access_token` and `access_token_secret` (OAuth
 /// 1.0a), or with `access_token` and, where known, `refresh_token`, `expires_in` (seconds) or `expires_at`
-/// (RFC 3339, or seconds since 1970) and `scope` (OAuth 2.0; what flockd asks for, if it is missing); or two
+/// (RFC 3339, or seconds since 1970) and `scope` (OAuth 2.0); or two
 /// lines, the access token and its secret. Other names are passed over. `grant` is what tokens of OAuth 2.0
 /// are to be known by.
 ///
@@ -54,6 +53,20 @@ pub fn tokens_from(text: &str, now: DateTime<Utc>, grant: String) -> Result<Toke
         scopes: fields.scopes(),
         grant,
     })
+}
+
+/// Whether somebody who types has given everything: a JSON object that is closed, two lines, or, of `name=value`,
+/// as many as
+/// there are until an empty one.
+pub fn is_whole(text: &str) -> bool {
+    let given = text.trim();
+    let count = |wanted: char| given.chars().filter(|c| *c == wanted).count();
+    match given.lines().next() {
+        None => false,
+        Some(first) if first.starts_with('{') => count('}') >= count('{'),
+        Some(first) if first.contains('=') => text.ends_with("\n\n"),
+        Some(_) => given.lines().filter(|line| !line.trim().is_empty()).count() >= 2,
+    }
 }
 
 /// What was given, by name. It has no `Debug`, as it holds secrets.
@@ -97,12 +110,10 @@ impl Fields {
             .ok_or(BadTokens("`expires_in` must be whole seconds, a year at most"))
     }
 
-    /// A scope that is not named is the one that was asked for (RFC 6749, section 5.1).
+    /// None that are not named: what somebody asked for elsewhere is not known here.
     fn scopes(&self) -> Vec<String> {
-        match self.value(SCOPE) {
-            Some(scope) => scope.split([' ', ',']).filter(|one| !one.is_empty()).map(str::to_owned).collect(),
-            None => SCOPES.iter().map(|scope| (*scope).to_owned()).collect(),
-        }
+        let scopes = self.value(SCOPE).unwrap_or_default().split([' ', ',']);
+        scopes.filter(|one| !one.is_empty()).map(str::to_owned).collect()
     }
 }
 
@@ -159,6 +170,25 @@ mod tests {
     }
 
     #[test]
+    fn one_who_types_is_not_cut_short() {
+        for part in [
+            "",
+            "\n",
+            "a\n",
+            "a\n\n",
+            "access_token=a\n",
+            "access_token=a\nrefresh_token=b\nscope=c\n",
+            "{\n",
+            "{\"a\":\n\n",
+        ] {
+            assert!(!is_whole(part), "{part:?}");
+        }
+        for whole in ["a\nb=\n", "\na\n\nb\n", "access_token=a\nrefresh_token=b\n\n", "{\n\"a\": 1\n}\n"] {
+            assert!(is_whole(whole), "{whole:?}");
+        }
+    }
+
+    #[test]
     fn a_pair_may_be_given_in_many_ways() {
         let pair =
             Tokens::OAuth1 { access_token: Secret::new("1-aB"), access_token_secret: Secret::new("sEc") };
@@ -183,12 +213,15 @@ mod tests {
             }
             Tokens::OAuth1 { .. } => panic!("{text}"),
         };
-        let asked = SCOPES.join(" ");
-        assert_eq!(at(r#"{"access_token":"a"}"#), (false, None, asked.clone()));
+        assert_eq!(
+            at(r#"{"access_token":"a"}"#),
+            (false, None, String::new()),
+            "nobody said what they allow"
+        );
         let answer = r#"{"token_type":"bearer","expires_in":7200,"access_token":"a","scope":"b c","refresh_token":"r"}"#;
         assert_eq!(at(answer), (true, Some(7_200), "b c".to_owned()));
         let lines = "access_token=YQ==\nrefresh_token=r\nexpires_at=1970-01-02T00:00:00+01:00\n";
-        assert_eq!(at(lines), (true, Some(82_800), asked));
+        assert_eq!(at(lines), (true, Some(82_800), String::new()));
         assert_eq!(at("access_token=a\nexpires_at=99\nscope=d,e"), (false, Some(99), "d e".to_owned()));
         assert_eq!(at(r#"{"access_token":"a","scope":["d","e"]}"#).2, "d e");
     }

@@ -90,6 +90,11 @@ pub enum Event {
         /// Why, and what to do.
         reason: String,
     },
+    /// Somebody else is renewing a bot's tokens, and is waited for.
+    RenewedElsewhere {
+        /// Which bot.
+        bot: BotName,
+    },
     /// A bot's tokens were renewed, and are kept.
     Renewed {
         /// Which bot.

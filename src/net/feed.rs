@@ -40,7 +40,7 @@ impl Network for Feed {
         }
     }
 
-    async fn look(&self, _post: &Post, _session: &Session) -> Sight {
+    async fn look(&self, _post: &Post) -> Sight {
         Sight::NotThere
     }
 

@@ -34,7 +34,7 @@ impl Network for Locked {
         Outcome::NotAccepted(self.setback())
     }
 
-    async fn look(&self, _post: &Post, _session: &Session) -> Sight {
+    async fn look(&self, _post: &Post) -> Sight {
         Sight::CannotTell
     }
 

@@ -42,6 +42,11 @@ pub trait Network: Send + Sync {
         Ok(tokens.clone())
     }
 
+    /// Makes tokens worthless. That they are already is as good.
+    async fn revoke(&self, _tokens: &Tokens) -> Result<(), Setback> {
+        Ok(())
+    }
+
     /// Makes sure that the client may post as the account it should. Returns what the ledger should remember
     /// of the account from now on, if that is something new. Nothing is posted by this.
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback>;
@@ -50,7 +55,7 @@ pub trait Network: Send + Sync {
     async fn send(&self, post: &Post, session: &Session) -> Outcome;
 
     /// Asks the network whether it has a post whose outcome is unknown.
-    async fn look(&self, post: &Post, session: &Session) -> Sight;
+    async fn look(&self, post: &Post) -> Sight;
 
     /// Takes a post back. That it is gone already is as good.
     async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback>;
@@ -58,15 +63,12 @@ pub trait Network: Send + Sync {
 
 /// What can be done with an account beside posting. Networks without accounts don't have it.
 #[async_trait]
-pub trait AccountApi: Send + Sync {
+pub trait AccountApi: Network {
     /// Whose the tokens are, and what they allow.
     async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback>;
 
     /// Why the account could not post with these tokens, if that can be known without posting.
     fn may_post(&self, account: &Account, tokens: &Tokens) -> Result<(), Why>;
-
-    /// Makes tokens worthless. That they are already is as good.
-    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback>;
 
     /// How the account looks now: name, bio, and where its picture is.
     async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback>;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
-use oauth2::basic::{BasicClient, BasicErrorResponse, BasicTokenResponse};
+use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse};
 use oauth2::{
     AsyncHttpClient, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
     EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
@@ -120,13 +120,21 @@ impl Provider {
         Ok(self.tokens(&answer, Some(refresh), scopes.clone(), grant.clone()))
     }
 
-    /// Makes tokens worthless: the one that renews, where there is one, for the other goes with it.
+    /// Makes tokens worthless: first the one that renews, with which the other should go; then that one too, as
+    /// not every server does so (RFC 7009, section 2.1).
     ///
     /// # Errors
     /// When the provider can't be reached, or does not do it.
     pub async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
         let Tokens::OAuth2 { access_token, refresh_token, .. } = tokens else { return Ok(()) };
-        let sent = match self.revocation(refresh_token.as_ref().unwrap_or(access_token)) {
+        for token in refresh_token.iter().chain([access_token]) {
+            self.revoke_one(token).await?;
+        }
+        Ok(())
+    }
+
+    async fn revoke_one(&self, token: &Secret) -> Result<(), Setback> {
+        let sent = match self.revocation(token) {
             Ok(request) => self.http.execute(hidden(request)).await,
             Err(error) => Err(error),
         };
@@ -135,7 +143,8 @@ impl Provider {
             return Ok(());
         }
         let reason = format!("{} did not revoke the tokens (HTTP {})", self.name, status.as_u16());
-        Err(Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, reason)) })
+        let cause = if status.is_client_error() { Cause::App } else { Cause::Unreachable };
+        Err(Setback { answered: true, ..Setback::before_any_answer(Why::new(cause, reason)) })
     }
 
     /// The crate would take an address with TLS only, which a server on this machine doesn't have.
@@ -173,8 +182,19 @@ impl Provider {
         let name = self.name;
         let (cause, reason) = match error {
             RequestTokenError::Request(Failed::Unreachable(heard)) => return self.unreachable(&heard),
-            RequestTokenError::Request(failed) => {
-                (Cause::Unreachable, format!("{name} gave no answer about {what} that settles it ({failed})"))
+            RequestTokenError::Request(failed) => (
+                Cause::Unreachable,
+                format!("{name} gave no clear answer about {what} ({failed}): try again"),
+            ),
+            RequestTokenError::ServerResponse(error) if is_about_the_app(&error) => {
+                let said = http::words(&error.to_string());
+                let reason = format!("{name} does not accept the app's client id and secret ({said})");
+                (
+                    Cause::App,
+                    format!(
+                        "{reason}: compare `client_id` and `client_secret` with the app's settings there; a public client has no secret"
+                    ),
+                )
             }
             RequestTokenError::ServerResponse(error) => {
                 let secrets: Vec<&Secret> = us.iter().chain(&self.client.secret).collect();
@@ -219,6 +239,14 @@ impl Provider {
         let life = TimeDelta::from_std(life).unwrap_or(TimeDelta::MAX);
         self.clock.now().checked_add_signed(life).unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
+}
+
+/// Whether it is the app that is not accepted (RFC 6749, section 5.2): no signing in would mend that.
+fn is_about_the_app(error: &BasicErrorResponse) -> bool {
+    matches!(
+        error.error(),
+        BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient
+    )
 }
 
 /// The shared client as the crate calls it. What says nothing about tokens ends here.

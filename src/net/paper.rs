@@ -20,7 +20,7 @@ impl Network for Paper {
         Outcome::Posted { remote_id: format!("paper:{}", post.id), url: None }
     }
 
-    async fn look(&self, _post: &Post, _session: &Session) -> Sight {
+    async fn look(&self, _post: &Post) -> Sight {
         Sight::NotThere
     }
 

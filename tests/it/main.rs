@@ -19,6 +19,7 @@ mod house;
 mod ledger;
 mod network_contract;
 mod program;
+mod program_enroll;
 mod program_x;
 mod rigs_oidc;
 mod rigs_terminal;

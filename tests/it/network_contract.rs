@@ -43,7 +43,7 @@ async fn story(trial: Trial) {
         assert_eq!(requests() - before, per_post, "{kind}: a post is one request");
         assert!(!remote_id.is_empty() && !ids.contains(&remote_id), "{kind}: {remote_id}");
         assert!(url.is_none_or(|url| url.starts_with("http")), "{kind}");
-        assert!(matches!(network.look(&post, &session).await, Sight::NotThere | Sight::CannotTell), "{kind}");
+        assert!(matches!(network.look(&post).await, Sight::NotThere | Sight::CannotTell), "{kind}");
         ids.push(remote_id);
     }
 }

@@ -244,7 +244,8 @@ async fn waiting_ends() {
     let error = done.await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "nothing came back within 10m: run `flockd enroll walt` again, and paste the address at which the browser ends \
+        "nothing came back within 10m: run `flockd enroll walt` again, agree on the page, and paste the PIN that is \
+         shown, or the address at which the browser ends \
          if it can't come back by itself"
     );
 }
@@ -275,7 +276,7 @@ async fn without_input_and_without_a_listener_nothing_can_come() {
 async fn an_app_that_is_not_known_fails_before_anybody_is_asked() {
     let done = run(Ways { keys_known: false, ..Ways::default() }, oauth1(), async |outside| outside);
     let error = done.await.unwrap_err().to_string();
-    assert!(error.starts_with("the app's consumer key and secret are not accepted"), "{error}");
+    assert!(error.starts_with("X does not accept the app's consumer key and secret"), "{error}");
 }
 
 #[tokio::test]

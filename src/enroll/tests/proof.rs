@@ -34,7 +34,7 @@ async fn another_account_is_refused() {
     assert_eq!(revoked, [0, 0], "they may be the tokens of the bot that is @emily");
     let (done, revoked) = pasted(emily, oauth2()).await;
     assert!(matches!(done, Err(EnrollError::WrongAccount { .. })));
-    assert_eq!(revoked, [0, 1]);
+    assert_eq!(revoked, [0, 2]);
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn tokens_that_can_only_read_are_refused() {
     let (done, revoked) = pasted(Ways { scope: "tweet.read users.read", ..Ways::default() }, oauth2()).await;
     let error = done.unwrap_err().to_string();
     assert!(error.contains("without tweet.write and offline.access"), "{error}");
-    assert_eq!(revoked, [0, 1]);
+    assert_eq!(revoked, [0, 2]);
 }
 
 #[tokio::test]

@@ -10,8 +10,13 @@ use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::net::{AccountApi, Appearance, NotDressed, Setback};
 
-/// What X says of tokens of OAuth 1.0a that can't post.
-const READ_ONLY: &str = "read";
+/// How what X says of tokens of OAuth 1.0a begins if they can post.
+const MAY_WRITE: &str = "read-write";
+
+/// X has said so for many years and documents it nowhere: that it says nothing is no proof of the contrary.
+fn says_write(access: Option<&str>) -> bool {
+    access.is_none_or(|access| access.starts_with(MAY_WRITE))
+}
 
 impl X {
     async fn me(&self, tokens: &Tokens, fields: &str) -> Result<Me, Setback> {
@@ -27,7 +32,7 @@ impl AccountApi for X {
         let me = self.me(tokens, "profile_image_url").await?;
         let access = match tokens {
             Tokens::OAuth1 { .. } => me.access,
-            Tokens::OAuth2 { scopes, .. } => Some(scopes.join(" ")),
+            Tokens::OAuth2 { scopes, .. } => Some(scopes.join(" ")).filter(|access| !access.is_empty()),
         };
         Ok(Account {
             network: NetworkKind::X,
@@ -42,12 +47,14 @@ impl AccountApi for X {
 
     fn may_post(&self, account: &Account, tokens: &Tokens) -> Result<(), Why> {
         let reason = match tokens {
-            Tokens::OAuth1 { .. } if account.access.as_deref() == Some(READ_ONLY) => {
+            Tokens::OAuth1 { .. } if !says_write(account.access.as_deref()) => {
                 "the app may only read: set it to \"Read and write\" at console.x.com, then sign in again, as tokens \
                  made before stay read-only"
                     .to_owned()
             }
             Tokens::OAuth1 { .. } => return Ok(()),
+            // Tokens that a person brought may come without; then it shows only when they are used.
+            Tokens::OAuth2 { scopes, .. } if scopes.is_empty() => return Ok(()),
             Tokens::OAuth2 { scopes, .. } => {
                 let missing: Vec<&str> =
                     SCOPES.iter().copied().filter(|scope| !scopes.iter().any(|had| had == scope)).collect();
@@ -62,21 +69,6 @@ impl AccountApi for X {
             }
         };
         Err(Why::new(Cause::App, reason))
-    }
-
-    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
-        if let Tokens::OAuth2 { .. } = tokens {
-            return self.oauth2()?.revoke(tokens).await;
-        }
-        let request = self.request(tokens, Method::POST, "/1.1/oauth/invalidate_token.json")?;
-        let answer = self.ask(request).await?;
-        let done =
-            answer::done(&answer, "revoke the tokens", false, &self.secrets(Some(tokens)), self.clock.now());
-        match done {
-            // Tokens that X no longer accepts are what was wanted.
-            Err(setback) if setback.stale => Ok(()),
-            done => done,
-        }
     }
 
     async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback> {

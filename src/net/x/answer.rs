@@ -139,42 +139,62 @@ pub(super) fn account(answer: &Answer, us: &[&Secret], now: DateTime<Utc>) -> Re
 }
 
 /// What became of a request that changes nothing when it is made twice: done, or why not. `what` is what it was
-/// to do, `gone` whether an address that X doesn't know is as good as done.
+/// to do, `shows` whether an answer shows that it is done.
 pub(super) fn done(
     answer: &Answer,
     what: &str,
-    gone: bool,
     us: &[&Secret],
     now: DateTime<Utc>,
+    shows: impl FnOnce(&Answer, &Problem) -> bool,
 ) -> Result<(), Setback> {
-    if answer.succeeded() || (gone && matches!(answer.status, 404 | 410)) {
+    let (meaning, problem) = answer.trouble(us);
+    if shows(answer, &problem) {
         return Ok(());
     }
-    let (meaning, problem) = answer.trouble(us);
-    Err(match meaning {
-        Meaning::Silence => {
-            let said = said(answer.status, &problem);
-            let reason = format!("X gave no clear answer when asked to {what} ({said}): try again");
-            Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
-        }
-        _ => setback(meaning, answer, &problem, now),
-    })
+    Err(not_done(answer, what, meaning, &problem, now))
 }
 
-/// A form in the body of a success, as the endpoints of OAuth 1.0a answer; `what` is what was asked for.
+fn not_done(answer: &Answer, what: &str, meaning: Meaning, problem: &Problem, now: DateTime<Utc>) -> Setback {
+    match meaning {
+        Meaning::Silence => unclear(what, &said(answer.status, problem)),
+        _ => setback(meaning, answer, problem, now),
+    }
+}
+
+/// Whether a post is gone: X says so itself, of a success as of an id that it does not know. A page of somebody
+/// else's in between, with whatever status, shows nothing.
+pub(super) fn is_gone(answer: &Answer, problem: &Problem) -> bool {
+    let deleted = answer.succeeded() && answer.data().is_some_and(|data| data["deleted"] == true);
+    deleted || (matches!(answer.status, 404 | 410) && problem.kind == "resource-not-found")
+}
+
+/// Whether tokens are worthless: X has revoked them, or had done so before. That it does not accept a request for
+/// another reason, such as a clock that is off, shows nothing.
+pub(super) fn is_revoked(answer: &Answer, problem: &Problem) -> bool {
+    answer.succeeded() || problem.codes.contains(&89)
+}
+
+/// A form in the body of a success, as the endpoints of OAuth 1.0a answer; `what` is what was asked for. There
+/// are no tokens yet: what is not accepted is what was `shown`.
 pub(super) fn form(
     answer: &Answer,
     what: &str,
+    shown: Meaning,
     us: &[&Secret],
     now: DateTime<Utc>,
 ) -> Result<Vec<(String, String)>, Setback> {
-    done(answer, what, false, us, now)?;
-    answer.body.as_ref().map(|body| url::form_urlencoded::parse(body).into_owned().collect()).map_err(
-        |error| {
-            let reason = format!("X was asked to {what}, and {error}: try again");
-            Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
-        },
-    )
+    if !answer.succeeded() {
+        let (meaning, problem) = answer.trouble(us);
+        let meaning = if meaning == Meaning::Tokens { shown } else { meaning };
+        return Err(not_done(answer, what, meaning, &problem, now));
+    }
+    let body = answer.body.as_ref().map_err(|error| unclear(what, &error.to_string()))?;
+    Ok(url::form_urlencoded::parse(body).into_owned().collect())
+}
+
+fn unclear(what: &str, heard: &str) -> Setback {
+    let reason = format!("X gave no clear answer when asked to {what} ({heard}): try again");
+    Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
 }
 
 fn nobody(heard: &str) -> Setback {
@@ -193,7 +213,7 @@ fn setback(meaning: Meaning, answer: &Answer, problem: &Problem, now: DateTime<U
         _ => None,
     };
     let mut reason = sentence(meaning, answer.status, problem);
-    if meaning == Meaning::Tokens {
+    if matches!(meaning, Meaning::Tokens | Meaning::AppKeys) {
         reason.push_str(&clock_hint(&answer.headers, now));
     }
     Setback {

@@ -22,6 +22,10 @@ pub(super) enum Meaning {
     Capped,
     /// Keys, tokens or signature are not accepted.
     Tokens,
+    /// The same before anybody has signed in, when there are only the app's keys.
+    AppKeys,
+    /// The same of a code that the keys were good for a moment ago.
+    Code,
     /// No credits are left.
     Credits,
     /// The account is suspended.
@@ -68,7 +72,7 @@ impl Meaning {
             Self::Text => Cause::Text,
             Self::Duplicate => Cause::Duplicate,
             Self::Patience | Self::Daily => Cause::Limits,
-            Self::Tokens => Cause::SignIn,
+            Self::Tokens | Self::AppKeys | Self::Code => Cause::SignIn,
             Self::Credits => Cause::Credits,
             Self::Suspended | Self::Locked => Cause::Account,
             Self::Capped | Self::ReadOnly | Self::NotEnrolled | Self::Level => Cause::App,
@@ -86,6 +90,8 @@ impl Meaning {
             Self::Daily => "the account has posted its share of the day",
             Self::Capped => "the app's cap is used up",
             Self::Tokens => "X does not accept the bot's keys and tokens",
+            Self::AppKeys => "X does not accept the app's consumer key and secret",
+            Self::Code => "X does not accept the code",
             Self::Credits => "the app's credits are used up",
             Self::Suspended => "the account is suspended",
             Self::Locked => "the account is locked",
@@ -109,6 +115,8 @@ impl Meaning {
             Self::Daily => "post less often",
             Self::Capped => "raise it at console.x.com, or wait for the next period",
             Self::Tokens => "compare them with console.x.com, and sign in again if the tokens were revoked",
+            Self::AppKeys => "compare `consumer_key` and `consumer_secret` with console.x.com",
+            Self::Code => "it is good once and for a few minutes only, so sign in again",
             Self::Credits => "buy credits at console.x.com",
             Self::Suspended => "sign in to it at x.com and see what X asks for",
             Self::Locked => "sign in to it at x.com and unlock it",

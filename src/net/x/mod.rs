@@ -182,6 +182,16 @@ impl Network for X {
         }
     }
 
+    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
+        if let Tokens::OAuth2 { .. } = tokens {
+            return self.oauth2()?.revoke(tokens).await;
+        }
+        let request = self.request(tokens, Method::POST, "/1.1/oauth/invalidate_token.json")?;
+        let answer = self.ask(request).await?;
+        let us = self.secrets(Some(tokens));
+        answer::done(&answer, "revoke the tokens", &us, self.clock.now(), answer::is_revoked)
+    }
+
     /// Asks X who the tokens belong to, unless that was learnt with these very ones before.
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback> {
         let tokens = tokens_of(session)?;
@@ -225,7 +235,7 @@ impl Network for X {
     }
 
     /// X can be looked at, for money; until that is built, a person settles.
-    async fn look(&self, _post: &Post, _session: &Session) -> Sight {
+    async fn look(&self, _post: &Post) -> Sight {
         Sight::CannotTell
     }
 
@@ -236,6 +246,6 @@ impl Network for X {
             return Err(Setback::before_any_answer(Why::new(Cause::Text, reason)));
         };
         let answer = self.ask(self.request(tokens, Method::DELETE, &format!("/2/tweets/{id}"))?).await?;
-        answer::done(&answer, "delete it", true, &self.secrets(Some(tokens)), self.clock.now())
+        answer::done(&answer, "delete it", &self.secrets(Some(tokens)), self.clock.now(), answer::is_gone)
     }
 }

@@ -4,6 +4,7 @@
 use reqwest::{Method, Url};
 
 use super::auth::Signer;
+use super::meaning::Meaning;
 use super::{X, answer};
 use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
@@ -31,8 +32,8 @@ impl X {
         let request = self.signed(&Signer::Asking { callback }, Method::POST, &url)?;
         let answer = self.ask(request).await?;
         let what = "begin signing in";
-        let form = answer::form(&answer, what, &self.secrets(None), self.clock.now());
-        let form = form.map_err(|setback| about_the_app(setback, callback))?;
+        let form = answer::form(&answer, what, Meaning::AppKeys, &self.secrets(None), self.clock.now());
+        let form = form.map_err(|setback| naming(callback, setback))?;
         let (token, secret) = pair(&form).ok_or_else(|| unusable(what))?;
         // RFC 5849, section 2.1: a server that doesn't confirm would send people to an address of its own.
         if value(&form, "oauth_callback_confirmed") != Some("true") {
@@ -69,7 +70,7 @@ impl X {
         let verifier = Secret::new(verifier);
         let mut us = self.secrets(None);
         us.extend([secret, &verifier]);
-        let form = answer::form(&answer, what, &us, self.clock.now()).map_err(about_the_verifier)?;
+        let form = answer::form(&answer, what, Meaning::Code, &us, self.clock.now())?;
         let (token, secret) = pair(&form).ok_or_else(|| unusable(what))?;
         Ok(Tokens::OAuth1 { access_token: Secret::new(token), access_token_secret: Secret::new(secret) })
     }
@@ -89,28 +90,11 @@ fn unusable(what: &str) -> Setback {
     Setback::before_any_answer(Why::new(Cause::App, reason))
 }
 
-/// Before anybody has signed in there are no tokens to blame, only the app.
-fn about_the_app(setback: Setback, callback: &str) -> Setback {
-    let reason = match setback.why.cause {
-        Cause::SignIn => {
-            format!("the app's consumer key and secret are not accepted: {}", setback.why.reason)
-        }
-        Cause::App if callback != OUT_OF_BAND => {
-            format!("{}; the callback was {callback}", setback.why.reason)
-        }
-        _ => return setback,
-    };
-    Setback { why: Why::new(setback.why.cause, reason), ..setback }
-}
-
-/// The same keys were accepted a moment ago: it is the verifier.
-fn about_the_verifier(setback: Setback) -> Setback {
-    if setback.why.cause != Cause::SignIn {
+/// The app may not know the callback, which then has to be copied from somewhere.
+fn naming(callback: &str, setback: Setback) -> Setback {
+    if setback.why.cause != Cause::App || callback == OUT_OF_BAND {
         return setback;
     }
-    let reason = format!(
-        "X does not accept the code, which is good once and for a few minutes only: sign in again ({})",
-        setback.why.reason
-    );
-    Setback { why: Why::new(Cause::SignIn, reason), ..setback }
+    let reason = format!("{}; the callback was {callback}", setback.why.reason);
+    Setback { why: Why::new(Cause::App, reason), ..setback }
 }

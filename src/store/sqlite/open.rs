@@ -142,9 +142,10 @@ async fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
 /// Refuses a database that another program made.
 async fn check_owner(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| explain(&error, &path.display().to_string());
-    let owner: i32 = sqlx::query_scalar("pragma application_id").fetch_one(&mut *db).await.map_err(failed)?;
+    // In this order, as a ledger that is being made is signed before it has tables.
     let tables: i64 =
         sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut *db).await.map_err(failed)?;
+    let owner: i32 = sqlx::query_scalar("pragma application_id").fetch_one(&mut *db).await.map_err(failed)?;
     if owner == APPLICATION_ID || (owner == 0 && tables == 0) {
         return Ok(());
     }

@@ -215,9 +215,14 @@ impl Vault {
             VaultKey::File(path) => format!("there is no key file {}, the one", path.display()),
             VaultKey::Given(_) => "the `key` of [vault] is not the one".to_owned(),
         };
+        // What was given from outside is as it was when the process started.
+        let changed = match &self.key {
+            VaultKey::File(_) => "",
+            VaultKey::Given(_) => ", or restart flockd if it was changed",
+        };
         VaultError::Key(format!(
-            "{what} with which the ledger's tokens are sealed: put that back; if it is lost, `flockd vault rekey \
-             --forget` forgets the tokens, and `flockd enroll` signs each bot in anew"
+            "{what} with which the ledger's tokens are sealed: put that back{changed}; if it is lost, `flockd vault \
+             rekey --forget` forgets the tokens, and `flockd enroll` signs each bot in anew"
         ))
     }
 

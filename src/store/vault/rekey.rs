@@ -61,7 +61,12 @@ impl Vault {
             false => self.key_marked(&sealed.key_mark),
         };
         let olds = all.iter().map(fits).collect::<Result<Vec<_>, _>>()?;
-        self.seal_anew(&all, &olds, &self.own_key()?, now).await?;
+        let next = self.own_key()?;
+        if next.mark() == old.mark() {
+            let reason = "the key that [vault] names is still the old one: put the new one there first";
+            return Err(VaultError::Key(reason.to_owned()));
+        }
+        self.seal_anew(&all, &olds, &next, now).await?;
         Ok(all.len())
     }
 

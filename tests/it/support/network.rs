@@ -252,7 +252,7 @@ impl Network for Script {
         }
     }
 
-    async fn look(&self, _post: &Post, _session: &Session) -> Sight {
+    async fn look(&self, _post: &Post) -> Sight {
         let mut play = self.play();
         play.looks += 1;
         play.sight.clone().unwrap_or(Sight::CannotTell)

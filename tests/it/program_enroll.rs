@@ -1,0 +1,287 @@
+//! `flockd enroll` as a person meets it: the real program in a terminal, a browser, and the stand-in for X. How
+//! the waiting and the judging work in all their branches is tested beside the code.
+
+mod callback;
+mod input;
+mod network;
+mod oauth2;
+mod ports;
+mod proof;
+mod stopped;
+mod tokens;
+mod typed;
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use flockd::clock::Clock;
+use flockd::flock::account::Tokens;
+use flockd::store::Store;
+use flockd::store::sqlite::Sqlite;
+use flockd::store::vault::{Vault, VaultKey};
+use serde_json::Value;
+
+use crate::support::browser::{self, without_screen};
+use crate::support::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Seen};
+use crate::support::program::{Folder, Said};
+use crate::support::rfc5849;
+use crate::support::terminal::{Ended, Terminal};
+
+/// What an app has in `flock.toml`, by the way in which its bots sign in.
+const OAUTH1: &str = "consumer_key = { env = \"KEY\" }\nconsumer_secret = { env = \"SECRET\" }\n";
+const PUBLIC: &str = "client_id = { env = \"CLIENT\" }\n";
+const CONFIDENTIAL: &str = "client_id = { env = \"CLIENT\" }\nclient_secret = { env = \"CLIENT_SECRET\" }\n";
+
+/// What a sign-in by OAuth 1.0a asks X from beginning to end, and one by OAuth 2.0.
+const BY_OAUTH1: [&str; 4] =
+    ["POST /oauth/request_token", "GET /oauth/authorize", "POST /oauth/access_token", "GET /2/users/me"];
+const BY_OAUTH2: [&str; 3] = ["GET /i/oauth2/authorize", "POST /2/oauth2/token", "GET /2/users/me"];
+
+/// Ports of callbacks: below those that the system hands out, other ones for each place of this process, and
+/// most likely for other processes.
+const PORTS_FROM: u16 = 12_000;
+const PORTS_OF_A_PROCESS: u16 = 600;
+const PROCESSES: u32 = 30;
+
+/// A flock of which walt must be @walt_lines and emily may be anybody; robin is on the feed.
+struct Place {
+    fake: FakeX,
+    folder: Folder,
+    /// The first of three ports on which nobody listens.
+    port: u16,
+}
+
+impl Place {
+    /// On a machine to which one is connected by ssh.
+    async fn new(keys: &str) -> Self {
+        Self::beside(FakeX::start().await, keys)
+    }
+
+    async fn at(clock: Arc<dyn Clock>, keys: &str) -> Self {
+        Self::beside(FakeX::start_with(clock).await, keys)
+    }
+
+    fn beside(fake: FakeX, keys: &str) -> Self {
+        let (url, port) = (&fake.url, three_ports());
+        let folder = Folder::with(&format!(
+            "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+             [apps.x]\nnetwork = \"x\"\napi_url = \"{url}\"\nsite_url = \"{url}\"\ncallback_port = {port}\n{keys}\
+             [bots.walt]\napp = \"x\"\naccount = \"walt_lines\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\n\
+             [bots.emily]\napp = \"x\"\npoem = \"emily.txt\"\nschedule = \"@yearly\"\n\
+             [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"@yearly\"\n"
+        ));
+        for poem in ["walt.txt", "emily.txt", "robin.txt"] {
+            folder.write(poem, format!("of {poem}\n").as_bytes());
+        }
+        Self { fake, folder, port }
+    }
+
+    /// A command with the app's keys, far from any screen.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.folder.command(arguments);
+        command.env("KEY", CONSUMER.0).env("SECRET", CONSUMER.1).env("NO_COLOR", "1");
+        command.env("CLIENT", CLIENT_ID).env("CLIENT_SECRET", CLIENT_SECRET);
+        without_screen(&mut command);
+        command
+    }
+
+    /// `flockd enroll` in a terminal, with these arguments.
+    fn enroll(&self, arguments: &[&str]) -> Terminal {
+        Terminal::run(self.command(&[&["enroll"], arguments].concat()))
+    }
+
+    /// The page that the person is asked to open.
+    fn page(&self, terminal: &mut Terminal) -> String {
+        terminal.word(&self.fake.url)
+    }
+
+    /// Opens the page as whoever sits at the browser, and returns where it would end.
+    async fn click(&self, terminal: &mut Terminal) -> String {
+        browser::click(&self.page(terminal)).await
+    }
+
+    /// The end of a session, in which no secret was ever shown.
+    fn end(&self, terminal: Terminal) -> Ended {
+        let ended = terminal.ended();
+        for secret in self.fake.secrets() {
+            assert!(!ended.seen.contains(&secret), "{secret} is on the screen:\n{}", ended.seen);
+        }
+        ended
+    }
+
+    /// The end of a session that came to nothing; returns what was on the screen.
+    async fn failed(&self, terminal: Terminal) -> String {
+        let ended = self.end(terminal);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        self.holds_nothing().await;
+        ended.seen
+    }
+
+    /// The end of a session that signed walt in as @walt_lines; returns what was on the screen.
+    async fn signed_in(&self, terminal: Terminal) -> String {
+        self.signed_in_as(terminal, "walt", "walt_lines").await
+    }
+
+    /// The same with any bot and account.
+    async fn signed_in_as(&self, terminal: Terminal, bot: &str, handle: &str) -> String {
+        let ended = self.end(terminal);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.seen.contains(&format!("{bot} is signed in as @{handle}")), "{ended:?}");
+        self.holds(bot, handle).await;
+        ended.seen
+    }
+
+    /// Runs a command to its end, with this for its standard input.
+    fn pipe(&self, arguments: &[&str], input: &str) -> Said {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It may end before it has read everything.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        Said::from(child.wait_with_output().unwrap())
+    }
+
+    /// What X was asked so far, without queries.
+    fn asked_of_x(&self) -> Vec<String> {
+        let asked = |seen: &Seen| {
+            let path = seen.path.split('?').next().unwrap_or_default();
+            format!("{} {path}", seen.method)
+        };
+        self.fake.requests().iter().map(asked).collect()
+    }
+
+    /// The callback that X was told of first, if it was asked by OAuth 1.0a.
+    fn callback_told(&self) -> Option<String> {
+        let asked = self.fake.requests().into_iter().find(|seen| seen.path == "/oauth/request_token")?;
+        let header = rfc5849::header_parameters(asked.headers.get("authorization")?.to_str().ok()?).unwrap();
+        rfc5849::value(&header, "oauth_callback").map(str::to_owned).ok()
+    }
+
+    fn whoami(&self, bot: &str) -> Value {
+        let said = Said::from(self.command(&["whoami", bot, "--json"]).output().unwrap());
+        serde_json::from_str::<Value>(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))[0]
+            .clone()
+    }
+
+    async fn ledger(&self) -> Option<Arc<Sqlite>> {
+        let database = format!("sqlite:{}", self.folder.path("flock.db").display());
+        Sqlite::beside(&database).await.unwrap().map(Arc::new)
+    }
+
+    /// What is kept for a bot.
+    async fn tokens(&self, bot: &str) -> Option<Tokens> {
+        let ledger = self.ledger().await?;
+        let vault = Vault::new(ledger, VaultKey::File(self.folder.path("flock.key")));
+        vault.tokens(&bot.parse().unwrap()).await.unwrap().tokens
+    }
+
+    /// Nobody is signed in, nothing of it was kept, and no key was made.
+    async fn holds_nothing(&self) {
+        if let Some(ledger) = self.ledger().await {
+            assert!(ledger.envelopes().await.unwrap().is_empty());
+            for bot in ["walt", "emily"] {
+                assert_eq!(ledger.account(&bot.parse().unwrap()).await.unwrap(), None);
+            }
+        }
+        assert!(!self.folder.path("flock.key").exists(), "a key was made for nothing");
+        let written = self.written();
+        for secret in self.fake.secrets().iter().chain(&self.fake.passing_secrets()) {
+            assert!(!written.contains(secret), "{secret} was written down");
+        }
+        let walt = self.whoami("walt");
+        assert!(walt["problem"].as_str().unwrap().contains("not signed in"), "{walt}");
+        assert_eq!(walt["handle"], Value::Null);
+    }
+
+    /// This bot is signed in as that account, with tokens that X takes and that only the vault can read.
+    async fn holds(&self, bot: &str, handle: &str) {
+        let row = self.whoami(bot);
+        assert_eq!((&row["handle"], &row["problem"]), (&handle.into(), &Value::Null), "{row}");
+        assert!(self.tokens(bot).await.is_some());
+        let written = self.written();
+        for secret in self.fake.secrets().iter().chain(&self.fake.passing_secrets()) {
+            assert!(!written.contains(secret), "{secret} was written down");
+        }
+        let before = self.asked_of_x().len();
+        let text = format!("number {before} of {bot}");
+        let post = Said::from(self.command(&["post", bot, &text]).output().unwrap());
+        assert_eq!(post.code, 0, "{post:?}");
+        assert_eq!(self.asked_of_x()[before..], ["POST /2/tweets"], "who it is was proven already");
+        let posted = self.fake.posts().pop().unwrap();
+        assert_eq!((posted.handle, posted.text), (handle.to_owned(), text));
+    }
+
+    /// The bytes of all that lies in the folder, apart from what was written by hand.
+    fn written(&self) -> String {
+        let files = ["flock.db", "flock.db-wal", "flock.key"];
+        let bytes = files.iter().flat_map(|file| std::fs::read(self.folder.path(file)).unwrap_or_default());
+        String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+    }
+
+    /// Where the browser comes back to, at the first, second or third port.
+    fn address(&self, further: u16) -> String {
+        format!("http://127.0.0.1:{}/callback", self.port + further)
+    }
+}
+
+/// A program without a terminal: what it prints is read line by line, and lines are written to it.
+struct Piped(Child);
+
+impl Piped {
+    fn run(mut command: Command, input: Stdio) -> Self {
+        Self(command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// The next line that begins like this.
+    fn line(&mut self, start: &str) -> String {
+        let out = self.0.stdout.as_mut().unwrap();
+        let mut line = Vec::new();
+        loop {
+            // Byte by byte, as what is read ahead would be lost.
+            let mut byte = [0];
+            assert_eq!(out.read(&mut byte).unwrap(), 1, "ended without {start:?}");
+            match byte[0] {
+                b'\n' if line.starts_with(start.as_bytes()) => return String::from_utf8(line).unwrap(),
+                b'\n' => line.clear(),
+                other => line.push(other),
+            }
+        }
+    }
+
+    fn write(&mut self, line: &str) {
+        writeln!(self.0.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// The exit status, and what it has printed since.
+    fn end(mut self) -> Said {
+        drop(self.0.stdin.take());
+        let mut rest = String::new();
+        for line in BufReader::new(self.0.stdout.take().unwrap()).lines() {
+            rest.push_str(&line.unwrap());
+            rest.push('\n');
+        }
+        let said = Said::from(self.0.wait_with_output().unwrap());
+        Said { out: rest, ..said }
+    }
+}
+
+/// The first of three ports in a row that are free.
+fn three_ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let own = u16::try_from(std::process::id() % PROCESSES).unwrap() * PORTS_OF_A_PROCESS;
+    let free = |port| {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+            && TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_ok()
+    };
+    loop {
+        let at = NEXT.fetch_add(3, Ordering::Relaxed);
+        assert!(at < PORTS_OF_A_PROCESS, "no three ports in a row are free");
+        let first = PORTS_FROM + own + at;
+        if (first..first + 3).all(free) {
+            return first;
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The browser comes back by itself, and others come by.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use reqwest::Client;
+
+use crate::support::browser::{self, Desktop};
+use crate::support::fake_x::Behaviour;
+use crate::support::terminal::Terminal;
+
+use super::{BY_OAUTH1, OAUTH1, Place};
+
+/// What a browser of our time sends at most, many times over.
+const LONG: usize = 10_000_000;
+
+/// A place whose person is @walt_lines.
+async fn place() -> Place {
+    let place = Place::new(OAUTH1).await;
+    place.fake.person_is("walt_lines");
+    place
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_desk_the_browser_opens_and_comes_back() {
+    let (place, desktop) = (place().await, Desktop::new());
+    let mut command = place.command(&["enroll", "walt"]);
+    desktop.equip(&mut command);
+    let mut terminal = Terminal::run(command);
+    let page = desktop.opened();
+    assert_eq!(place.page(&mut terminal), page, "what is opened is shown as well");
+    let (status, shown) = browser::open(&page).await;
+    assert_eq!(status, 200, "{shown}");
+    for words in ["Signed in", "walt is signed in as @walt_lines.", "You may close this page."] {
+        assert!(shown.contains(words), "{shown}");
+    }
+    place.signed_in(terminal).await;
+    assert_eq!(place.asked_of_x()[..4], BY_OAUTH1);
+    assert_eq!(place.callback_told(), Some(place.address(0)));
+    let asked = &place.fake.asked()[0];
+    assert_eq!([asked.get("force_login"), asked.get("screen_name")], [Some("true"), Some("walt_lines")]);
+    assert!(!desktop.has_opened(), "once is enough");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_no_browser_gets_none() {
+    let (place, desktop) = (place().await, Desktop::new());
+    let mut command = place.command(&["enroll", "walt", "--no-browser"]);
+    desktop.equip(&mut command);
+    let mut terminal = Terminal::run(command);
+    browser::open(&place.page(&mut terminal)).await;
+    place.signed_in(terminal).await;
+    assert!(!desktop.has_opened());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_may_be_anybody_is_whoever_signs_in() {
+    let place = place().await;
+    let mut terminal = place.enroll(&["emily"]);
+    browser::open(&place.page(&mut terminal)).await;
+    place.signed_in_as(terminal, "emily", "walt_lines").await;
+    let asked = &place.fake.asked()[0];
+    assert_eq!([asked.get("force_login"), asked.get("screen_name")], [Some("true"), None]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_replayed_counts_once() {
+    let place = place().await;
+    place.fake.next_at("/oauth/access_token", Behaviour::Hold);
+    let mut terminal = place.enroll(&["walt"]);
+    let ends_at = place.click(&mut terminal).await;
+    let visit = ends_at.clone();
+    let first = tokio::spawn(async move { browser::open(&visit).await });
+    place.fake.request(3).await;
+    let (status, shown) = browser::open(&ends_at).await;
+    assert!(status == 409 && shown.contains("answered already"), "{status} {shown}");
+    place.fake.let_go();
+    let (status, shown) = first.await.unwrap();
+    assert!(status == 200 && shown.contains("walt is signed in as @walt_lines"), "{status} {shown}");
+    place.signed_in(terminal).await;
+    let after = Client::new().get(&ends_at).send().await.unwrap_err();
+    assert!(after.is_connect(), "nobody listens any more: {after}");
+    assert_eq!(place.asked_of_x()[..4], BY_OAUTH1, "X was asked once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_at_the_door_end_nothing() {
+    let place = place().await;
+    let mut terminal = place.enroll(&["walt"]);
+    let ends_at = place.click(&mut terminal).await;
+    let (verifier, address) = (ends_at.split_once("oauth_verifier=").unwrap().1, place.address(0));
+    let icon = address.replace("callback", "favicon.ico");
+    for (visit, expected, words) in [
+        (icon, 404, "There is nothing at this address"),
+        (address.clone(), 400, "the address holds no answer"),
+        (format!("{address}?oauth_token=wrong&oauth_verifier={verifier}"), 400, "belongs to another sign-in"),
+        (format!("{address}?denied=wrong"), 400, "Open the newest address"),
+    ] {
+        let (status, shown) = browser::open(&visit).await;
+        assert!(status == expected && shown.contains(words), "{visit}: {status} {shown}");
+    }
+    let (status, shown) = browser::open(&ends_at).await;
+    assert!(status == 200, "{shown}");
+    let seen = place.signed_in(terminal).await;
+    assert!(!seen.contains("that is not it"), "the person is not bothered with strangers:\n{seen}");
+    assert_eq!(place.asked_of_x()[..4], BY_OAUTH1, "nothing of theirs was shown to X");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn endless_and_slow_visitors_do_not_keep_the_browser_out() {
+    let place = place().await;
+    let mut terminal = place.enroll(&["walt"]);
+    let ends_at = place.click(&mut terminal).await;
+    let slow: Vec<TcpStream> = (0..8)
+        .map(|_| {
+            let mut slow = TcpStream::connect(("127.0.0.1", place.port)).unwrap();
+            slow.write_all(b"GET /callback?oauth_token=").unwrap();
+            slow
+        })
+        .collect();
+    let mut long = TcpStream::connect(("127.0.0.1", place.port)).unwrap();
+    let line =
+        [b"GET /callback?oauth_token=".to_vec(), vec![b'a'; LONG], b" HTTP/1.1\r\n\r\n".to_vec()].concat();
+    // It is cut off somewhere in the middle, and then the rest can't be sent.
+    let _ = long.write_all(&line);
+    let mut answer = Vec::new();
+    let _ = long.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
+    let (status, shown) = browser::open(&ends_at).await;
+    assert!(status == 200, "{shown}");
+    place.signed_in(terminal).await;
+    drop(slow);
+}

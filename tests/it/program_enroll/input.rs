@@ -1,0 +1,182 @@
+//! Bots that can't be signed in, keys that are not there, and input that is no person's.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use crate::support::browser;
+use crate::support::program::Said;
+
+use super::{BY_OAUTH1, CONFIDENTIAL, OAUTH1, PUBLIC, Piped, Place};
+
+/// What a command says that must fail before X is asked anything.
+async fn refused(place: &Place, arguments: &[&str]) -> String {
+    let said = Said::from(place.command(arguments).output().unwrap());
+    assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
+    assert!(place.asked_of_x().is_empty(), "{:?}", place.asked_of_x());
+    place.holds_nothing().await;
+    said.err
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bots_that_have_nothing_to_sign_in_to_are_named() {
+    let place = Place::new(OAUTH1).await;
+    let said = refused(&place, &["enroll", "whitman"]).await;
+    assert_eq!(said, "error: there is no bot \"whitman\" in flock.toml\n");
+    let said = refused(&place, &["enroll", "robin"]).await;
+    assert_eq!(said, "error: network feed has no accounts: there is nothing to sign in to\n");
+    let said = refused(&place, &["enroll", "robin", "--tokens", "-"]).await;
+    assert_eq!(said, "error: network feed has no accounts: there is nothing to sign in to\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_are_missing_are_named() {
+    let place = Place::new(OAUTH1).await;
+    for name in ["KEY", "SECRET"] {
+        let said = Said::from(place.command(&["enroll", "walt"]).env_remove(name).output().unwrap());
+        assert!(
+            said.code == 1 && said.err.contains(&format!("the environment variable {name} is not set")),
+            "{said:?}"
+        );
+    }
+    assert!(place.asked_of_x().is_empty());
+    let said = refused(&place, &["enroll", "walt", "--oauth2"]).await;
+    assert_eq!(said, "error: app x has no OAuth 2.0: write its `client_id` in [apps.x]\n");
+
+    let place = Place::new(PUBLIC).await;
+    let said = refused(&place, &["enroll", "walt", "--pin"]).await;
+    assert!(
+        said.contains("app x has no OAuth 1.0a: write `consumer_key` and `consumer_secret` in [apps.x]"),
+        "{said}"
+    );
+
+    let place = Place::new(CONFIDENTIAL).await;
+    let said = Said::from(place.command(&["enroll", "walt"]).env_remove("CLIENT_SECRET").output().unwrap());
+    assert!(
+        said.code == 1
+            && said.err.contains("client_secret: the environment variable CLIENT_SECRET is not set"),
+        "{said:?}"
+    );
+    place.holds_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_that_exclude_each_other_are_misuse() {
+    let place = Place::new(OAUTH1).await;
+    for arguments in [
+        &["enroll"][..],
+        &["enroll", "walt", "--pin", "--oauth2"],
+        &["enroll", "walt", "--tokens", "secret"],
+        &["enroll", "walt", "--tokens", "-", "--oauth2"],
+        &["enroll", "walt", "--timeout", "soon"],
+    ] {
+        let said = Said::from(place.command(arguments).output().unwrap());
+        assert_eq!(said.code, 2, "{arguments:?}: {said:?}");
+    }
+    assert!(!place.folder.path("flock.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_input_the_browser_is_waited_for() {
+    let place = Place::new(OAUTH1).await;
+    place.fake.person_is("walt_lines");
+    let mut program = Piped::run(place.command(&["enroll", "walt"]), Stdio::null());
+    let page = program.line("http://");
+    program.line("the input has ended; waiting for the browser to come back");
+    assert_eq!(browser::open(&page).await.0, 200);
+    let said = program.end();
+    assert!(said.code == 0 && said.err.starts_with("a new ledger was made"), "{said:?}");
+    place.holds("walt", "walt_lines").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_input_no_pin_can_come() {
+    let place = Place::new(OAUTH1).await;
+    let said = Said::from(place.command(&["enroll", "walt", "--pin"]).output().unwrap());
+    assert_eq!(said.code, 1);
+    assert!(said.err.contains("error: the input has ended, and no browser can come back here"), "{said:?}");
+    assert!(said.err.contains("run `flockd enroll walt` in a terminal"), "{said:?}");
+    place.holds_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_end_of_the_input_of_a_terminal_it_is_the_same() {
+    let place = Place::new(OAUTH1).await;
+    place.fake.person_is("walt_lines");
+    let mut terminal = place.enroll(&["walt"]);
+    let page = place.page(&mut terminal);
+    terminal.wait_for("press Enter:");
+    terminal.end_input();
+    terminal.wait_for("the input has ended; waiting for the browser to come back");
+    browser::open(&page).await;
+    place.signed_in(terminal).await;
+    let mut terminal = place.enroll(&["walt", "--pin"]);
+    terminal.wait_for("press Enter:");
+    terminal.end_input();
+    assert!(place.end(terminal).seen.contains("run `flockd enroll walt` in a terminal"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_that_never_runs_dry_ends_it() {
+    let place = Place::new(OAUTH1).await;
+    for line in ["\n", "y\n", &"z".repeat(100_000)] {
+        let said = place.pipe(&["enroll", "walt"], &line.repeat(60));
+        assert!(said.code == 1 && said.err.contains("what was pasted held no answer"), "{said:?}");
+    }
+    place.holds_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_can_not_be_used_is_named_before_anybody_signs_in() {
+    let place = Place::new(OAUTH1).await;
+    let key = place.folder.path("flock.key");
+    for arguments in [&["enroll", "walt"][..], &["enroll", "walt", "--tokens", "-"]] {
+        place.folder.write("flock.key", b"no key at all\n");
+        let said = Said::from(place.command(arguments).output().unwrap());
+        assert!(said.code == 1 && said.out.is_empty(), "{said:?}");
+        assert!(
+            said.err.contains("flock.key must hold 64 hexadecimal digits: put the right file"),
+            "{said:?}"
+        );
+        assert_eq!(std::fs::read(&key).unwrap(), b"no key at all\n");
+        // Nobody can read a folder as a file, not even root.
+        std::fs::remove_file(&key).unwrap();
+        std::fs::create_dir(&key).unwrap();
+        let said = Said::from(place.command(arguments).output().unwrap());
+        assert!(said.code == 1 && said.err.contains("flock.key can't be read"), "{said:?}");
+        std::fs::remove_dir(&key).unwrap();
+    }
+    assert!(place.asked_of_x().is_empty());
+    place.holds_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sign_in_makes_is_for_its_owner_alone() {
+    let place = Place::new(OAUTH1).await;
+    place.fake.person_is("walt_lines");
+    let mut terminal = place.enroll(&["walt"]);
+    browser::open(&place.page(&mut terminal)).await;
+    place.signed_in(terminal).await;
+    for file in ["flock.key", "flock.db"] {
+        let mode = std::fs::metadata(place.folder.path(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    std::fs::remove_file(place.folder.path("flock.key")).unwrap();
+    let said = Said::from(place.command(&["whoami", "walt"]).output().unwrap());
+    assert!(said.code == 1 && said.out.contains("there is no key file"), "{said:?}");
+    let mut terminal = place.enroll(&["walt"]);
+    browser::open(&place.page(&mut terminal)).await;
+    place.end(terminal);
+    assert_eq!(place.asked_of_x().iter().filter(|asked| **asked == BY_OAUTH1[2]).count(), 2);
+    assert!(place.tokens("walt").await.is_some(), "alone in the vault it gets a new key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_come_to_a_new_flock_none_is_sent_away() {
+    let place = Place::new(OAUTH1).await;
+    let all: Vec<Piped> =
+        (0..8).map(|_| Piped::run(place.command(&["whoami", "walt"]), Stdio::null())).collect();
+    for one in all {
+        let said = one.end();
+        assert!(said.err.is_empty() && said.out.contains("not signed in"), "{said:?}");
+    }
+}

@@ -1,0 +1,114 @@
+//! X does not do its part: it doesn't know the app, can't be reached, or breaks off in the middle.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use flockd::clock::{Clock as _, SystemClock};
+
+use crate::support::StillClock;
+use crate::support::browser;
+use crate::support::fake_x::{Behaviour, Reply};
+use crate::support::terminal::Terminal;
+
+use super::{BY_OAUTH1, OAUTH1, Place};
+
+/// A place whose person is @walt_lines.
+async fn place() -> Place {
+    let place = Place::new(OAUTH1).await;
+    place.fake.person_is("walt_lines");
+    place
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_off_is_named() {
+    for (off, side) in [(-40, "ahead of"), (40, "behind")] {
+        let clock = StillClock::at("2026-11-20T12:00:00Z");
+        clock.advance(SystemClock.now() - clock.now() + TimeDelta::minutes(off));
+        let place = Place::at(Arc::new(clock), OAUTH1).await;
+        let seen = place.failed(place.enroll(&["walt"])).await;
+        assert!(seen.contains("first set this machine's clock: it is "), "{seen}");
+        assert!(seen.contains(&format!("minutes {side} X's")), "{seen}");
+        assert!(!seen.contains("open this address"), "{seen}");
+        assert_eq!(place.asked_of_x(), BY_OAUTH1[..1]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_is_not_registered_is_named() {
+    let place = place().await;
+    place.fake.register_callbacks(&["https://flock.example/callback"]);
+    let seen = place.failed(place.enroll(&["walt"])).await;
+    for words in [
+        "error: the app does not know the callback URL (HTTP 403, code 415: Callback URL not approved",
+        "register it at console.x.com among the app's callback URLs, exactly as it is, or use --pin",
+        &place.address(0),
+    ] {
+        assert!(seen.contains(words), "{seen}");
+    }
+    let mut terminal = place.enroll(&["walt", "--pin"]);
+    browser::open(&place.page(&mut terminal)).await;
+    terminal.line(&place.fake.pin());
+    place.signed_in(terminal).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_consumer_keys_are_told_apart_from_tokens() {
+    for (name, arguments) in [("KEY", &["enroll", "walt"][..]), ("SECRET", &["enroll", "walt", "--pin"])] {
+        let place = place().await;
+        let mut command = place.command(arguments);
+        command.env(name, "the-wrong-one");
+        let seen = place.failed(Terminal::run(command)).await;
+        assert!(
+            seen.contains("error: X does not accept the app's consumer key and secret (HTTP 401, code 32"),
+            "{seen}"
+        );
+        assert!(seen.contains("compare `consumer_key` and `consumer_secret` with console.x.com"), "{seen}");
+        assert!(!seen.contains("the-wrong-one") && !seen.contains("open this address"), "{seen}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_goes_down_in_the_middle_leaves_nothing() {
+    let down = [
+        ("/oauth/access_token", Behaviour::Close),
+        ("/oauth/access_token", Behaviour::CloseUnread),
+        ("/oauth/access_token", Behaviour::StoreAndBreakOff),
+        ("/oauth/access_token", Behaviour::Garbage),
+        ("/oauth/access_token", Behaviour::Answer(Reply::new(503, "over capacity"))),
+        ("/oauth/access_token", Behaviour::Answer(Reply::new(200, "oauth_token=&oauth_token_secret="))),
+        ("/2/users/me", Behaviour::Close),
+        ("/2/users/me", Behaviour::Answer(Reply::new(500, ""))),
+        ("/2/users/me", Behaviour::Answer(Reply::new(200, "<html>a proxy's own page</html>"))),
+    ];
+    let place = place().await;
+    for (at, behaviour) in down {
+        place.fake.next_at(at, behaviour);
+        let mut terminal = place.enroll(&["walt"]);
+        let (status, shown) = browser::open(&place.page(&mut terminal)).await;
+        assert!(status == 400 && shown.contains("This did not work: "), "{at}: {status} {shown}");
+        let seen = place.failed(terminal).await;
+        assert!(seen.contains("X ") || seen.contains("can't be reached"), "{at}:\n{seen}");
+    }
+    let mut terminal = place.enroll(&["walt"]);
+    browser::open(&place.page(&mut terminal)).await;
+    place.signed_in(terminal).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_is_down_before_it_begins_shows_no_address() {
+    let place = place().await;
+    for behaviour in [
+        Behaviour::CloseUnread,
+        Behaviour::Answer(Reply::new(200, "oauth_token=a&oauth_token_secret=b")),
+        Behaviour::Answer(Reply::new(429, "").header("x-rate-limit-reset", "1")),
+    ] {
+        place.fake.next_at("/oauth/request_token", behaviour);
+        let seen = place.failed(place.enroll(&["walt"])).await;
+        assert!(!seen.contains("open this address"), "{seen}");
+    }
+    let mut flock = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
+    flock = flock.replace(&place.fake.url, "http://127.0.0.1:1");
+    place.folder.write("flock.toml", flock.as_bytes());
+    let seen = place.failed(place.enroll(&["walt"])).await;
+    assert!(seen.contains("127.0.0.1 can't be reached"), "{seen}");
+}

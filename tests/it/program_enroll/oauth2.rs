@@ -1,0 +1,179 @@
+//! The same by OAuth 2.0, as a public and as a confidential client.
+
+use flockd::flock::account::Tokens;
+
+use crate::support::browser;
+use crate::support::fake_x::{Behaviour, CLIENT_ID, Reply};
+use crate::support::terminal::Terminal;
+
+use super::{BY_OAUTH2, CONFIDENTIAL, OAUTH1, PUBLIC, Place};
+
+/// A place whose person is @walt_lines.
+async fn place(keys: &str) -> Place {
+    let place = Place::new(keys).await;
+    place.fake.person_is("walt_lines");
+    if keys.contains("client_secret") {
+        place.fake.make_confidential();
+    }
+    place
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_browser_comes_back() {
+    let both = format!("{OAUTH1}{CONFIDENTIAL}");
+    for (keys, arguments) in
+        [(PUBLIC, &["walt"][..]), (CONFIDENTIAL, &["walt"]), (&both, &["walt", "--oauth2"])]
+    {
+        let place = place(keys).await;
+        let mut terminal = place.enroll(arguments);
+        terminal.wait_for("sign in as @walt_lines: the browser may be signed in as somebody else");
+        let (status, shown) = browser::open(&place.page(&mut terminal)).await;
+        assert!(status == 200 && shown.contains("walt is signed in as @walt_lines."), "{status} {shown}");
+        let seen = place.signed_in(terminal).await;
+        assert!(seen.contains("(tweet.read users.read tweet.write offline.access)"), "{seen}");
+        assert_eq!(place.asked_of_x()[..3], BY_OAUTH2, "{keys}");
+        let asked = &place.fake.asked()[0];
+        let get = |name| asked.get(name).unwrap_or_default().to_owned();
+        assert_eq!([get("client_id"), get("redirect_uri")], [CLIENT_ID.to_owned(), place.address(0)]);
+        assert_eq!([get("response_type"), get("code_challenge_method")], ["code", "S256"]);
+        let Some(Tokens::OAuth2 { refresh_token, .. }) = place.tokens("walt").await else { panic!() };
+        assert!(refresh_token.is_some());
+        assert_eq!(place.whoami("walt")["way"], "oauth2");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_with_both_keys_takes_oauth_1() {
+    let place = place(&format!("{OAUTH1}{PUBLIC}")).await;
+    let mut terminal = place.enroll(&["walt"]);
+    browser::open(&place.page(&mut terminal)).await;
+    place.signed_in(terminal).await;
+    assert_eq!(place.whoami("walt")["way"], "oauth1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_prompt_takes_the_address_or_a_part_of_it() {
+    let behind = |ends_at: &str, mark: &str| ends_at.split_once(mark).unwrap().1.to_owned();
+    for (keys, mark) in [(PUBLIC, ""), (CONFIDENTIAL, "http://"), (PUBLIC, "?"), (CONFIDENTIAL, "code=")] {
+        let place = place(keys).await;
+        let mut terminal = place.enroll(&["walt"]);
+        let ends_at = place.click(&mut terminal).await;
+        terminal.wait_for("paste the address it ends at, at once, and press Enter:");
+        terminal.line(&behind(&ends_at, mark));
+        place.signed_in(terminal).await;
+        assert_eq!(place.asked_of_x()[..3], BY_OAUTH2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_state_is_passed_over_at_the_door_and_asked_about_at_the_prompt() {
+    let place = place(PUBLIC).await;
+    let mut terminal = place.enroll(&["walt"]);
+    let ends_at = place.click(&mut terminal).await;
+    let (before, code) = ends_at.split_once("&code=").unwrap();
+    let forged = format!("{}?state=forged&code={code}", place.address(0));
+    for visit in
+        [&forged, &forged.replace("state=forged&", ""), &format!("{before}&code={code}&state=forged")]
+    {
+        let (status, shown) = browser::open(visit).await;
+        assert!(
+            status == 400 && shown.contains("it belongs to another sign-in"),
+            "{visit}: {status} {shown}"
+        );
+    }
+    terminal.line(&forged);
+    terminal.wait_for("that is not it: it belongs to another sign-in; paste it once more, and press Enter:");
+    assert_eq!(place.asked_of_x(), BY_OAUTH2[..1], "no code of theirs was shown to X");
+    assert_eq!(browser::open(&ends_at).await.0, 200);
+    place.signed_in(terminal).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_no_keeps_everything() {
+    let place = place(PUBLIC).await;
+    place.fake.person_denies();
+    let mut terminal = place.enroll(&["walt"]);
+    let (status, shown) = browser::open(&place.page(&mut terminal)).await;
+    assert!(status == 400 && shown.contains("you said no on the page"), "{status} {shown}");
+    place.failed(terminal).await;
+    assert_eq!(place.asked_of_x(), BY_OAUTH2[..1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn less_than_was_asked_for_is_not_kept_and_revoked() {
+    for (granted, missing) in [
+        (&["tweet.read", "users.read", "offline.access"][..], "without tweet.write"),
+        (&["tweet.read", "tweet.write", "users.read"], "without offline.access"),
+    ] {
+        let place = place(CONFIDENTIAL).await;
+        place.fake.grant_only(granted);
+        let mut terminal = place.enroll(&["walt"]);
+        let (status, shown) = browser::open(&place.page(&mut terminal)).await;
+        assert!(status == 400 && shown.contains("X granted less than was asked for"), "{status} {shown}");
+        let seen = place.failed(terminal).await;
+        assert!(seen.contains(missing) && seen.contains("sign in again and agree to everything"), "{seen}");
+        assert_eq!(place.asked_of_x().last().unwrap(), "POST /2/oauth2/revoke");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wrong_account_is_not_kept_and_revoked() {
+    let place = place(PUBLIC).await;
+    place.fake.person_is("somebody_else");
+    let mut terminal = place.enroll(&["walt"]);
+    browser::open(&place.page(&mut terminal)).await;
+    let seen = place.failed(terminal).await;
+    assert!(seen.contains("signed in as @somebody_else, but flock.toml expects @walt_lines"), "{seen}");
+    assert_eq!(place.asked_of_x()[3], "POST /2/oauth2/revoke");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_nobody_keeps_are_revoked() {
+    let place = place(PUBLIC).await;
+    let (mut first, mut second) = (place.enroll(&["walt"]), place.enroll(&["walt"]));
+    let (slow, quick) = (place.click(&mut first).await, place.click(&mut second).await);
+    browser::open(&quick).await;
+    assert_eq!(place.end(second).code, Some(0));
+    browser::open(&slow).await;
+    let ended = place.end(first);
+    assert!(ended.code == Some(1) && ended.seen.contains("was quicker"), "{ended:?}");
+    assert_eq!(place.asked_of_x().last().unwrap(), "POST /2/oauth2/revoke");
+    place.holds("walt", "walt_lines").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_goes_down_in_the_middle_leaves_nothing() {
+    let place = place(CONFIDENTIAL).await;
+    for (at, behaviour) in [
+        ("/2/oauth2/token", Behaviour::Close),
+        ("/2/oauth2/token", Behaviour::StoreAndBreakOff),
+        ("/2/oauth2/token", Behaviour::Answer(Reply::new(503, "over capacity"))),
+        ("/2/oauth2/token", Behaviour::Answer(Reply::new(200, "{}"))),
+        ("/2/users/me", Behaviour::Close),
+    ] {
+        place.fake.next_at(at, behaviour);
+        let mut terminal = place.enroll(&["walt"]);
+        let (status, shown) = browser::open(&place.page(&mut terminal)).await;
+        assert!(status == 400 && shown.contains("This did not work: "), "{at}: {status} {shown}");
+        place.failed(terminal).await;
+    }
+    let mut terminal = place.enroll(&["walt"]);
+    browser::open(&place.page(&mut terminal)).await;
+    place.signed_in(terminal).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_secret_that_is_wrong_is_named() {
+    let place = place(CONFIDENTIAL).await;
+    let mut command = place.command(&["enroll", "walt"]);
+    command.env("CLIENT_SECRET", "the-wrong-one");
+    let mut terminal = Terminal::run(command);
+    browser::open(&place.page(&mut terminal)).await;
+    let seen = place.failed(terminal).await;
+    assert!(
+        seen.contains("error: X does not accept the app's client id and secret (unauthorized_client"),
+        "{seen}"
+    );
+    assert!(seen.contains("compare `client_id` and `client_secret`"), "{seen}");
+    assert!(!seen.contains("the-wrong-one"), "{seen}");
+}

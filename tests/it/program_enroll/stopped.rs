@@ -1,0 +1,128 @@
+//! A sign-in that is given up half way: nothing is left of it, neither in the ledger nor in the terminal.
+
+use std::process::Command;
+
+use crate::support::browser;
+use crate::support::fake_x::Behaviour;
+use crate::support::terminal::Terminal;
+
+use super::{BY_OAUTH1, OAUTH1, Place};
+
+/// What `stty` says of a terminal that shows what is typed.
+const SHOWS: &str = " echo ";
+
+/// A command in a shell, which tells how it ended and how the terminal is then.
+fn in_a_shell(command: &Command) -> Terminal {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap : INT; \"$0\" \"$@\"; echo \"status $?\"; stty -a"]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.current_dir(command.get_current_dir().unwrap());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    Terminal::run(shell)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_waited_for_for_ever() {
+    let place = Place::new(OAUTH1).await;
+    let mut terminal = place.enroll(&["walt", "--timeout", "1s"]);
+    let (status, _) = browser::open(&place.page(&mut terminal)).await;
+    assert_eq!(status, 200, "it stands there and asks");
+    let seen = place.failed(terminal).await;
+    for words in [
+        "error: nothing came back within 1s: run `flockd enroll walt` again",
+        "or the address at which the browser ends if it can't come back by itself",
+    ] {
+        assert!(seen.contains(words), "{seen}");
+    }
+    assert_eq!(place.asked_of_x(), BY_OAUTH1[..2]);
+
+    let terminal = place.enroll(&["walt", "--pin", "--timeout", "1s"]);
+    let seen = place.failed(terminal).await;
+    assert!(seen.contains("agree on the page, and paste the PIN that is shown"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_at_the_prompt_leaves_nothing() {
+    let place = Place::new(OAUTH1).await;
+    let mut terminal = place.enroll(&["walt"]);
+    terminal.wait_for("press Enter:");
+    terminal.interrupt();
+    let seen = place.failed(terminal).await;
+    assert!(seen.contains("error: stopped: nothing was stored"), "{seen}");
+    assert_eq!(place.asked_of_x(), BY_OAUTH1[..1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_before_the_proof_leaves_nothing() {
+    for (held, so_far) in [("/oauth/access_token", 3), ("/2/users/me", 4)] {
+        let place = Place::new(OAUTH1).await;
+        place.fake.person_is("walt_lines");
+        place.fake.next_at(held, Behaviour::Hold);
+        let mut terminal = place.enroll(&["walt"]);
+        let ends_at = place.click(&mut terminal).await;
+        terminal.line(&ends_at);
+        place.fake.request(so_far).await;
+        terminal.interrupt();
+        let seen = place.failed(terminal).await;
+        assert!(seen.contains("error: stopped: nothing was stored"), "{seen}");
+        place.fake.let_go();
+        let mut terminal = place.enroll(&["walt"]);
+        browser::open(&place.page(&mut terminal)).await;
+        place.signed_in(terminal).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_tells_a_browser_that_waits() {
+    let place = Place::new(OAUTH1).await;
+    place.fake.person_is("walt_lines");
+    place.fake.next_at("/oauth/access_token", Behaviour::Hold);
+    let mut terminal = place.enroll(&["walt"]);
+    let page = place.page(&mut terminal);
+    let shown = tokio::spawn(async move { reqwest::get(&page).await });
+    place.fake.request(3).await;
+    terminal.interrupt();
+    place.failed(terminal).await;
+    // Either the page says so, or the connection has ended: nothing hangs.
+    if let Ok(page) = shown.await.unwrap() {
+        assert_eq!(page.status(), 400);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_gives_the_terminal_back_as_it_was() {
+    let place = Place::new(OAUTH1).await;
+    let mut terminal = in_a_shell(&place.command(&["enroll", "walt", "--tokens", "-"]));
+    terminal.wait_for("they are not shown");
+    terminal.wait_for("\n");
+    terminal.line("half-of-a-pair");
+    terminal.interrupt();
+    terminal.wait_for("error: stopped: nothing was stored");
+    terminal.wait_for("status 1");
+    terminal.wait_for(SHOWS);
+    let seen = place.end(terminal).seen;
+    assert!(!seen.contains("half-of-a-pair"), "{seen}");
+    place.holds_nothing().await;
+    assert!(place.asked_of_x().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_terminal_shows_again_what_is_typed_afterwards() {
+    let place = Place::new(OAUTH1).await;
+    let mut terminal = in_a_shell(&place.command(&["enroll", "walt", "--tokens", "-"]));
+    terminal.wait_for("they are not shown");
+    terminal.wait_for("\n");
+    terminal.line("one-half");
+    terminal.line("the=other");
+    terminal.wait_for("error: the input holds no tokens that can be used");
+    terminal.wait_for("status 1");
+    terminal.wait_for(SHOWS);
+    let seen = place.end(terminal).seen;
+    assert!(!seen.contains("one-half") && !seen.contains("the=other"), "{seen}");
+    place.holds_nothing().await;
+}

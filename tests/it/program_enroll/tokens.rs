@@ -1,0 +1,184 @@
+//! Tokens that a person has already, by a pipe or typed at the terminal.
+
+use serde_json::json;
+
+use flockd::flock::account::Tokens;
+
+use crate::support::browser;
+use crate::support::program::Said;
+use crate::support::terminal::Terminal;
+
+use super::{OAUTH1, PUBLIC, Place};
+
+const ENROLL: [&str; 4] = ["enroll", "walt", "--tokens", "-"];
+
+/// The pair of @walt_lines as it came out of a sign-in elsewhere.
+async fn pair(place: &Place) -> (String, String) {
+    place.fake.person_is("walt_lines");
+    let mut terminal = place.enroll(&["walt"]);
+    browser::open(&place.page(&mut terminal)).await;
+    place.signed_in(terminal).await;
+    let Some(Tokens::OAuth1 { access_token, access_token_secret }) = place.tokens("walt").await else {
+        panic!("no pair of OAuth 1.0a")
+    };
+    let pair = (access_token.expose().to_owned(), access_token_secret.expose().to_owned());
+    forget(place).await;
+    pair
+}
+
+/// Forgets what is kept, at no cost to the tokens.
+async fn forget(place: &Place) {
+    for file in ["flock.db", "flock.db-wal", "flock.db-shm", "flock.db.lock", "flock.db.bell", "flock.key"] {
+        let _ = std::fs::remove_file(place.folder.path(file));
+    }
+    place.holds_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pair_comes_by_a_pipe_in_any_form() {
+    let place = Place::new(OAUTH1).await;
+    let (token, secret) = pair(&place).await;
+    let object = json!({"access_token": token, "access_token_secret": secret}).to_string();
+    let from_x = json!({"oauth_token": token, "oauth_token_secret": secret, "user_id": 1}).to_string();
+    for input in [
+        format!("{token}\n{secret}\n"),
+        format!("\r\n{token}\r\n\r\n{secret}"),
+        format!("access_token={token}\naccess_token_secret={secret}\n"),
+        format!("# of walt\nACCESS_TOKEN_SECRET = '{secret}'\nACCESS_TOKEN = \"{token}\"\n"),
+        object.clone(),
+        object.replace(',', ",\n"),
+        from_x,
+    ] {
+        let before = place.asked_of_x().len();
+        let said = place.pipe(&ENROLL, &input);
+        assert!(said.code == 0 && said.err.starts_with("a new ledger was made: "), "{said:?}");
+        assert_eq!(said.err.lines().count(), 1, "{said:?}");
+        assert_eq!(said.out, "walt is signed in as @walt_lines (read-write)\n");
+        assert_eq!(place.asked_of_x()[before..], ["GET /2/users/me"]);
+        assert_eq!(place.whoami("walt")["way"], "oauth1");
+        place.holds("walt", "walt_lines").await;
+        forget(&place).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_oauth_2_come_by_a_pipe_too() {
+    let place = Place::new(PUBLIC).await;
+    place.fake.person_is("walt_lines");
+    let mut terminal = place.enroll(&["walt"]);
+    browser::open(&place.page(&mut terminal)).await;
+    place.signed_in(terminal).await;
+    let Some(Tokens::OAuth2 { access_token, refresh_token, scopes, .. }) = place.tokens("walt").await else {
+        panic!("no tokens of OAuth 2.0")
+    };
+    let (access, refresh) = (access_token.expose(), refresh_token.as_ref().unwrap().expose());
+    forget(&place).await;
+    let answer = json!({
+        "token_type": "bearer", "expires_in": 7200, "access_token": access, "refresh_token": refresh,
+        "scope": scopes.join(" ")
+    });
+    let said = place.pipe(&ENROLL, &answer.to_string());
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(place.whoami("walt")["way"], "oauth2");
+    place.holds("walt", "walt_lines").await;
+    forget(&place).await;
+
+    let said =
+        place.pipe(&ENROLL, &format!("access_token={access}\nrefresh_token={refresh}\nscope=users.read\n"));
+    assert!(said.code == 1 && said.err.contains("without tweet.read and tweet.write"), "{said:?}");
+    assert!(!place.asked_of_x().contains(&"POST /2/oauth2/revoke".to_owned()), "they are the person's");
+    place.holds_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_typed_is_not_shown() {
+    let place = Place::new(OAUTH1).await;
+    let (token, secret) = pair(&place).await;
+    let object = json!({"access_token": token, "access_token_secret": secret});
+    let laid_out = serde_json::to_string_pretty(&object).unwrap();
+    for typed in [
+        format!("{token}\n\n{secret}"),
+        format!("\n{object}"),
+        laid_out,
+        format!("user_id=1\naccess_token={token}\nscreen_name=x\naccess_token_secret={secret}\n"),
+    ] {
+        let mut terminal = place.enroll(&ENROLL[1..]);
+        terminal.wait_for("paste access token and access token secret");
+        terminal.wait_for("an empty line ends them):\n");
+        terminal.line(&typed);
+        let seen = place.signed_in(terminal).await;
+        let shown = seen.lines().filter(|line| !line.is_empty()).count();
+        assert_eq!(shown, 4, "the ledger, what was asked, and how it ended:\n{seen}");
+        forget(&place).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_are_proven_like_any_others() {
+    let place = Place::new(OAUTH1).await;
+    let other = place.fake.account("somebody_else").credentials;
+    let (token, secret) = (other.access_token.expose(), other.access_token_secret.expose());
+    let lines = format!("access_token={token}\naccess_token_secret={secret}\n");
+    let said = place.pipe(&ENROLL, &lines);
+    assert_eq!(said.code, 1);
+    let why = "error: signed in as @somebody_else, but flock.toml expects @walt_lines: give the tokens of @walt_lines";
+    assert!(said.err.contains(why), "{said:?}");
+    place.holds_nothing().await;
+
+    place.fake.set_read_only(true);
+    let walt = place.fake.account("walt_lines").credentials;
+    let (token, secret) = (walt.access_token.expose(), walt.access_token_secret.expose());
+    let lines = format!("access_token={token}\naccess_token_secret={secret}\n");
+    let said = place.pipe(&ENROLL, &lines);
+    assert!(said.code == 1 && said.err.contains("the app may only read"), "{said:?}");
+    place.fake.revoke_all("walt_lines");
+    let said = place.pipe(&ENROLL, &lines);
+    assert!(said.code == 1 && said.err.contains("X does not accept the bot's keys and tokens"), "{said:?}");
+    assert!(!said.err.contains(token) && !said.err.contains(secret), "{said:?}");
+    place.holds_nothing().await;
+    let asked = place.asked_of_x();
+    assert!(asked.iter().all(|asked| asked == "GET /2/users/me"), "nothing of theirs is revoked: {asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_token_is_said_without_repeating_it() {
+    let place = Place::new(OAUTH1).await;
+    for input in
+        ["", "hush-hush", "{hush", "hush=hush\nhush", "access_token=hush hush\n", &"hush".repeat(10_000)]
+    {
+        let said = place.pipe(&ENROLL, input);
+        assert!(said.code == 1 && said.out.is_empty(), "{said:?}");
+        assert!(!said.err.contains("hush"), "{said:?}");
+    }
+    assert!(place.asked_of_x().is_empty());
+    place.holds_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_in_the_file_still_win() {
+    let place = Place::new(OAUTH1).await;
+    place.fake.person_is("walt_lines");
+    let given = place.fake.account("walt_lines").credentials;
+    let flock = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
+    let sources = "access_token = { env = \"TOKEN\" }\naccess_token_secret = { env = \"TOKEN_SECRET\" }\n";
+    let flock = flock.replace("[bots.emily]", &format!("{sources}[bots.emily]"));
+    place.folder.write("flock.toml", flock.as_bytes());
+    let command = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.env("TOKEN", given.access_token.expose());
+        command.env("TOKEN_SECRET", given.access_token_secret.expose());
+        command
+    };
+    let mut terminal = Terminal::run(command(&["enroll", "walt"]));
+    browser::open(&place.page(&mut terminal)).await;
+    let ended = place.end(terminal);
+    let note = "note: the tokens in flock.toml still win: remove them there to use these";
+    assert!(ended.code == Some(0) && ended.seen.contains(note), "{ended:?}");
+    let kept = place.tokens("walt").await;
+    assert!(kept.is_some_and(|kept| kept != given.tokens()));
+    let said = Said::from(command(&["post", "walt"]).output().unwrap());
+    assert_eq!(said.code, 0, "{said:?}");
+    let post = place.fake.requests().pop().unwrap();
+    let header = post.headers["authorization"].to_str().unwrap();
+    assert!(header.contains(given.access_token.expose()), "another token signed the post");
+}

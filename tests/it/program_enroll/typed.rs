@@ -1,0 +1,119 @@
+//! What is typed or pasted at the prompt: a PIN, the address at which the browser ends, or a part of it.
+
+use std::process::Stdio;
+
+use crate::support::browser;
+
+use super::{BY_OAUTH1, OAUTH1, Piped, Place};
+
+/// A place whose person is @walt_lines.
+async fn place() -> Place {
+    let place = Place::new(OAUTH1).await;
+    place.fake.person_is("walt_lines");
+    place
+}
+
+/// The verifier in an address at which the browser ends.
+fn verifier(ends_at: &str) -> String {
+    ends_at.split_once("oauth_verifier=").unwrap().1.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_signs_in() {
+    let place = place().await;
+    let mut terminal = place.enroll(&["walt", "--pin"]);
+    let (status, shown) = browser::open(&place.page(&mut terminal)).await;
+    let pin = place.fake.pin();
+    assert!(status == 200 && shown.contains(&pin), "{shown}");
+    terminal.wait_for("paste the PIN that is shown");
+    terminal.line(&pin);
+    place.signed_in(terminal).await;
+    assert_eq!(place.asked_of_x()[..4], BY_OAUTH1);
+    assert_eq!(place.callback_told().as_deref(), Some("oob"));
+    let page = &place.fake.asked()[0];
+    assert_eq!([page.get("force_login"), page.get("screen_name")], [Some("true"), Some("walt_lines")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_may_come_by_a_pipe() {
+    let place = place().await;
+    let mut program = Piped::run(place.command(&["enroll", "walt", "--pin"]), Stdio::piped());
+    let page = program.line("http://");
+    browser::open(&page).await;
+    program.write(&place.fake.pin());
+    let said = program.end();
+    assert!(said.code == 0 && said.out.contains("walt is signed in as @walt_lines"), "{said:?}");
+    place.holds("walt", "walt_lines").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_pin_may_be_typed_again() {
+    let place = place().await;
+    let mut terminal = place.enroll(&["walt", "--pin"]);
+    browser::open(&place.page(&mut terminal)).await;
+    terminal.line("0000000");
+    terminal.wait_for("X does not accept the code");
+    terminal.wait_for("type it once more");
+    terminal.line("not a PIN");
+    terminal.wait_for("that is not it");
+    terminal.line(&place.fake.pin());
+    place.signed_in(terminal).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_prompt_takes_the_address_or_a_part_of_it() {
+    let query = |ends_at: &str| ends_at.split_once('?').unwrap().1.to_owned();
+    let forms: [&dyn Fn(&str) -> String; 5] = [
+        &|ends_at| ends_at.to_owned(),
+        &|ends_at| format!("  \"{}\"\t", ends_at.strip_prefix("http://").unwrap()),
+        &query,
+        &|ends_at| format!("?{}", query(ends_at)),
+        &verifier,
+    ];
+    for form in forms {
+        let place = place().await;
+        let mut terminal = place.enroll(&["walt"]);
+        let ends_at = place.click(&mut terminal).await;
+        terminal.wait_for("paste the address it ends at, or a PIN, and press Enter:");
+        let pasted = form(&ends_at);
+        terminal.line("");
+        terminal.line(&pasted);
+        place.signed_in(terminal).await;
+        assert_eq!(place.asked_of_x()[..4], BY_OAUTH1, "{pasted}");
+        assert_eq!(place.callback_told(), Some(place.address(0)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rubbish_is_asked_about_and_ends_it_the_third_time() {
+    let place = place().await;
+    let mut terminal = place.enroll(&["walt"]);
+    let page = place.page(&mut terminal);
+    for (rubbish, why) in
+        [("what do I do?", "there is no answer in it"), (&page, "it is the address to open, not the one")]
+    {
+        terminal.line(rubbish);
+        terminal.wait_for("that is not it: ");
+        terminal.wait_for(why);
+        terminal.wait_for("paste it once more, and press Enter:");
+    }
+    terminal.line("12");
+    let seen = place.failed(terminal).await;
+    assert!(
+        seen.contains("error: what was pasted held no answer, several times: run `flockd enroll walt` again")
+    );
+    assert!(seen.contains("paste the whole address at which the browser ends"), "{seen}");
+    assert_eq!(place.asked_of_x(), BY_OAUTH1[..1], "nothing of it was shown to X");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_another_sign_in_is_not_taken_from_a_person_either() {
+    let place = place().await;
+    let mut terminal = place.enroll(&["walt"]);
+    let ends_at = place.click(&mut terminal).await;
+    terminal.line(&format!("{}?oauth_token=another&oauth_verifier={}", place.address(0), verifier(&ends_at)));
+    terminal.wait_for("that is not it: it belongs to another sign-in");
+    terminal.line(&ends_at);
+    place.signed_in(terminal).await;
+    assert_eq!(place.asked_of_x()[..4], BY_OAUTH1);
+}
