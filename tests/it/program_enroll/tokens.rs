@@ -104,7 +104,8 @@ async fn what_is_typed_is_not_shown() {
     ] {
         let mut terminal = place.enroll(&ENROLL[1..]);
         terminal.wait_for("paste access token and access token secret");
-        terminal.wait_for("an empty line ends them):\n");
+        terminal.wait_for("an empty line ends them):");
+        terminal.wait_for("\n");
         terminal.line(&typed);
         let seen = place.signed_in(terminal).await;
         let shown = seen.lines().filter(|line| !line.is_empty()).count();
