@@ -72,9 +72,9 @@ async fn tokens_are_renewed_when_a_post_needs_them_and_never_by_a_timer() {
     house.bots[0] = of_schedule("@yearly");
     house.sign_in("walt", &tokens("old", after(5))).await;
     house.start().await;
-    house.pass(Duration::from_hours(24 * 30)).await;
+    house.pass(Duration::from_hours(24)).await;
     assert!(house.net("walt").renewed().is_empty());
-    let new = tokens("new", after(60 * 24 * 31));
+    let new = tokens("new", after(60 * 24 * 2));
     house.net("walt").renews(Ok(new.clone()));
     let answer = house.post("walt", Some("now")).await;
     assert!(answer.done, "{answer:?}");
@@ -241,4 +241,59 @@ async fn tokens_taken_out_under_a_running_engine_are_missed_at_once() {
     house.pass(Duration::from_mins(10)).await;
     assert_eq!(house.last("walt").await.cause, Some(Cause::SignIn));
     assert!(house.net("walt").sent().is_empty());
+}
+
+#[tokio::test]
+async fn a_bot_without_a_line_to_post_renews_nothing() {
+    let mut house = House::of([(of_schedule("10 * * * *"), "the only one\n")]).await;
+    house.stop().await;
+    house.net("walt").signs();
+    house.sign_in("walt", &tokens("old", after(15))).await;
+    house.start().await;
+    house.pass(Duration::from_hours(5)).await;
+    assert_eq!(house.net("walt").texts(), ["the only one"]);
+    assert!(house.net("walt").renewed().is_empty(), "though they have run out long ago");
+}
+
+#[tokio::test]
+async fn a_bot_that_is_signed_out_during_a_renewal_leaves_no_tokens_behind() {
+    let house = signed_in(5).await;
+    let tell = house.net("walt").renews_when_told();
+    house.pass(Duration::from_mins(10)).await;
+    house.sign_out("walt").await;
+    let new = tokens("new", after(500));
+    tell.send(Ok(new.clone())).unwrap();
+    house.at_rest().await;
+    assert_eq!(house.net("walt").revoked(), [new]);
+    assert_eq!(house.tokens("walt").await, None);
+    assert_eq!(house.last("walt").await.cause, Some(Cause::SignIn));
+}
+
+#[tokio::test]
+async fn a_new_key_during_a_renewal_loses_no_tokens() {
+    let house = signed_in(5).await;
+    let tell = house.net("walt").renews_when_told();
+    house.pass(Duration::from_mins(10)).await;
+    // The claim has run out, as the answer takes longer than any should: then a new key may be made.
+    house.clock.set(house.now() + TimeDelta::minutes(2));
+    house.rekey().await;
+    tell.send(Ok(tokens("new", after(500)))).unwrap();
+    house.at_rest().await;
+    assert_eq!(house.tokens("walt").await, Some(tokens("new", after(500))));
+    assert_eq!(house.last("walt").await.state, State::Posted);
+}
+
+#[tokio::test]
+async fn a_post_that_became_late_while_tokens_were_renewed_is_not_sent() {
+    let house = signed_in(600).await;
+    house.net("walt").then(stale());
+    let tell = house.net("walt").renews_when_told();
+    house.pass(Duration::from_mins(10)).await;
+    house.clock.set(house.now() + TimeDelta::hours(2));
+    tell.send(Ok(tokens("new", after(900)))).unwrap();
+    house.at_rest().await;
+    let rows = house.rows("walt").await;
+    assert_eq!((rows[0].state, rows[0].attempts), (State::Released, 1), "{rows:?}");
+    let sent = house.net("walt").sent();
+    assert!(sent[1..].iter().all(|sent| sent.post.id != rows[0].id), "what follows is of the next slot");
 }

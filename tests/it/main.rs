@@ -27,6 +27,7 @@ mod sqlite_trouble;
 mod store_contract;
 mod support;
 mod x;
+mod x_account;
 mod x_answers;
 mod x_faults;
 mod x_signature;

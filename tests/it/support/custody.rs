@@ -27,6 +27,11 @@ impl House {
         self.vault().renewed(&name(bot), tokens, version).await.unwrap();
     }
 
+    /// Seals everything with a new key, as a command does.
+    pub(crate) async fn rekey(&self) {
+        assert_eq!(self.vault().rekey(self.now()).await.unwrap(), 1);
+    }
+
     /// A bot's tokens as they are in the vault.
     pub(crate) async fn tokens(&self, bot: &str) -> Option<Tokens> {
         self.kept(bot).await.tokens

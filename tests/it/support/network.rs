@@ -58,6 +58,7 @@ struct Play {
     renewals: VecDeque<Renewal>,
     renewed: Vec<Tokens>,
     waiting: usize,
+    revoked: Vec<Tokens>,
     deleted: Vec<Post>,
     keeps: Option<Setback>,
 }
@@ -122,6 +123,11 @@ impl Script {
     /// The tokens that were to be renewed, in order.
     pub(crate) fn renewed(&self) -> Vec<Tokens> {
         self.play().renewed.clone()
+    }
+
+    /// The tokens that were made worthless.
+    pub(crate) fn revoked(&self) -> Vec<Tokens> {
+        self.play().revoked.clone()
     }
 
     /// From now on it takes nothing back.
@@ -210,6 +216,11 @@ impl Script {
 impl Network for Script {
     fn signs(&self) -> bool {
         self.play().signs
+    }
+
+    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
+        self.play().revoked.push(tokens.clone());
+        Ok(())
     }
 
     async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
