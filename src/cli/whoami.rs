@@ -1,12 +1,14 @@
 //! `flockd whoami`: who each bot is on its network, what is wrong with its signing in, and what to do about it.
 
+use std::future::ready;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use comfy_table::Cell;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Serialize;
 
 use super::{output, wishing};
@@ -55,10 +57,16 @@ pub(super) async fn whoami(
         true => Some(super::accounts_anew(loaded).await?),
         false => super::accounts_if_any(loaded).await?,
     };
-    let rows = bots.iter().map(|bot| row(accounts.as_ref(), bot, refresh));
-    let rows = futures_util::stream::iter(rows).buffered(AT_ONCE).try_collect();
-    // Renewed tokens that are not kept any more would be lost.
-    let rows: Vec<Row> = wishing::see_through(rows).await??;
+    let stopping = AtomicBool::new(false);
+    // Tokens that are being renewed would be lost if nobody kept the new ones; but nobody else is asked any more.
+    let rows = stream::iter(&bots)
+        .take_while(|_| ready(!stopping.load(Ordering::Relaxed)))
+        .map(|bot| row(accounts.as_ref(), bot, refresh))
+        .buffered(AT_ONCE)
+        .try_collect();
+    let stop = || stopping.store(true, Ordering::Relaxed);
+    let rows: Vec<Row> = wishing::see_through_and(rows, stop).await??;
+    ensure!(rows.len() == bots.len(), "stopped: not every bot was asked");
     let well = rows.iter().all(|row| row.problem.is_none());
     if json {
         output::print_json(&rows)?;

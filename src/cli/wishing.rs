@@ -94,11 +94,19 @@ async fn grant_here(loaded: &Loaded, ledger: Arc<Sqlite>, wish: &Wish, dice: Std
 
 /// Lets something come to its end although somebody wants this command to end: half of it would do harm.
 pub(super) async fn see_through<T>(work: impl Future<Output = T>) -> Result<T> {
+    see_through_and(work, || {}).await
+}
+
+/// The same; `told` is called whenever somebody wants that.
+pub(super) async fn see_through_and<T>(work: impl Future<Output = T>, told: impl Fn()) -> Result<T> {
     tokio::pin!(work);
     loop {
         tokio::select! {
             done = &mut work => return Ok(done),
-            () = ended()? => eprintln!("waiting for the network's answer, thirty seconds at most"),
+            () = ended()? => {
+                told();
+                eprintln!("a moment: what is on its way to the network is finished first");
+            }
         }
     }
 }

@@ -131,8 +131,8 @@ impl Keeper {
     /// Newer tokens than those held, because they have run out or were not accepted. If somebody else has
     /// brought newer ones meanwhile, those.
     pub async fn renew(&self, member: &Member, held: &Held) -> Result<Held, NoTokens> {
-        let kept = self.claimed(&member.bot.name, held.version).await?;
-        if held.version == Some(kept.version) {
+        let kept = self.claimed(&member.bot.name, Some(held)).await?;
+        if kept.tokens == held.tokens {
             self.renew_claimed(member, kept).await
         } else {
             signed_in(member, kept)
@@ -169,14 +169,14 @@ impl Keeper {
         }
     }
 
-    /// Claims what is kept for a bot, waiting for whoever has a claim; without a claim if it is not of version `of`,
-    /// where that is given.
-    async fn claimed(&self, bot: &BotName, of: Option<u64>) -> Result<Kept, NoTokens> {
+    /// Claims what is kept for a bot, waiting for whoever has a claim; without a claim if these are not the tokens
+    /// that were `held`, where those are given. A new key makes a new version of the same tokens.
+    async fn claimed(&self, bot: &BotName, held: Option<&Held>) -> Result<Kept, NoTokens> {
         let mut told = false;
         loop {
             let kept = self.vault.tokens(bot).await?;
             let now = self.clock.now();
-            let other = of.is_some_and(|of| of != kept.version) || kept.tokens.is_none();
+            let other = held.is_some_and(|held| held.tokens != kept.tokens) || kept.tokens.is_none();
             if other || self.store.claim(bot, kept.version, now, now + CLAIM).await? {
                 return Ok(kept);
             }

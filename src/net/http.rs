@@ -6,6 +6,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::{Client, Response, redirect, retry};
+use url::form_urlencoded::byte_serialize;
 
 use crate::flock::secret::Secret;
 
@@ -107,13 +108,14 @@ pub fn explain(error: &reqwest::Error) -> String {
     cause.map_or_else(|| "the request could not be made".to_owned(), |cause| words(&cause.to_string()))
 }
 
-/// A stranger's words without our secrets: a server that echoes the request in its error must not get them
-/// into log and ledger.
+/// A stranger's words without our secrets, as they are and as a form has them: a server that echoes the request
+/// in its error must not get them into log and ledger.
 pub fn without(text: &str, us: &[&Secret]) -> String {
     us.iter()
         .map(|secret| secret.expose())
         .filter(|secret| secret.len() >= SECRET_MIN)
-        .fold(text.to_owned(), |text, secret| text.replace(secret, "[hidden]"))
+        .flat_map(|secret| [secret.to_owned(), byte_serialize(secret.as_bytes()).collect()])
+        .fold(text.to_owned(), |text, secret| text.replace(&secret, "[hidden]"))
 }
 
 /// A stranger's words made fit for a sentence of ours: one line, nothing invisible, not long.
@@ -148,6 +150,13 @@ mod tests {
         let long = words(&"ü".repeat(1_000));
         assert_eq!(long.chars().count(), WORDS_MAX + 1);
         assert!(long.ends_with("ü…"));
+    }
+
+    #[test]
+    fn our_secrets_are_hidden_as_they_are_and_as_a_form_has_them() {
+        let (secret, short) = (Secret::new("a+b/c&d=%~"), Secret::new("word"));
+        let echo = "word=a+b/c&d=%~&again=a%2Bb%2Fc%26d%3D%25%7E";
+        assert_eq!(without(echo, &[&secret, &short]), "word=[hidden]&again=[hidden]");
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use oauth2::{
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use url::Url;
-use url::form_urlencoded::Serializer;
+use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::{Setback, http};
 use crate::clock::Clock;
@@ -173,6 +173,17 @@ impl Provider {
         })
     }
 
+    /// The client's secret, by itself and as the header of a request has it.
+    fn shown(&self) -> Vec<Secret> {
+        let Some(secret) = &self.client.secret else { return Vec::new() };
+        let spelled = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+        let (id, password) = (spelled(&self.client.id), spelled(secret.expose()));
+        let request = self.http.get(&self.token_url).basic_auth(id, Some(password)).build().ok();
+        let header = request.as_ref().and_then(|request| request.headers().get(AUTHORIZATION)?.to_str().ok());
+        let header = header.and_then(|header| header.strip_prefix("Basic "));
+        header.map(Secret::new).into_iter().chain([secret.clone()]).collect()
+    }
+
     fn refused(
         &self,
         error: RequestTokenError<Failed, BasicErrorResponse>,
@@ -186,20 +197,11 @@ impl Provider {
                 Cause::Unreachable,
                 format!("{name} gave no clear answer about {what} ({failed}): try again"),
             ),
-            RequestTokenError::ServerResponse(error) if is_about_the_app(&error) => {
-                let said = http::words(&error.to_string());
-                let reason = format!("{name} does not accept the app's client id and secret ({said})");
-                (
-                    Cause::App,
-                    format!(
-                        "{reason}: compare `client_id` and `client_secret` with the app's settings there; a public client has no secret"
-                    ),
-                )
-            }
             RequestTokenError::ServerResponse(error) => {
-                let secrets: Vec<&Secret> = us.iter().chain(&self.client.secret).collect();
+                let shown = self.shown();
+                let secrets: Vec<&Secret> = us.iter().chain(&shown).collect();
                 let said = http::words(&http::without(&error.to_string(), &secrets));
-                (Cause::SignIn, format!("{name} does not accept {what} ({said}): sign in again"))
+                not_accepted(name, what, &error, &said)
             }
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
                 let reason = format!("{name} answered about {what} with something else than tokens");
@@ -241,12 +243,17 @@ impl Provider {
     }
 }
 
-/// Whether it is the app that is not accepted (RFC 6749, section 5.2): no signing in would mend that.
-fn is_about_the_app(error: &BasicErrorResponse) -> bool {
-    matches!(
-        error.error(),
-        BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient
-    )
+/// A client that is not accepted says nothing about the code or token (RFC 6749, section 5.2), and no signing in
+/// would mend it.
+fn not_accepted(name: &str, what: &str, error: &BasicErrorResponse, said: &str) -> (Cause, String) {
+    match error.error() {
+        BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
+            let reason = format!("{name} does not accept the app's client id and secret ({said})");
+            let remedy = "compare `client_id` and `client_secret` with the app's settings there; a public client has no secret";
+            (Cause::App, format!("{reason}: {remedy}"))
+        }
+        _ => (Cause::SignIn, format!("{name} does not accept {what} ({said}): sign in again")),
+    }
 }
 
 /// The shared client as the crate calls it. What says nothing about tokens ends here.

@@ -8,12 +8,12 @@ use flockd::flock::account::Tokens;
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
 use flockd::flock::secret::Secret;
-use flockd::net::Setback;
+use flockd::net::{Outcome, Setback};
 use flockd::store::{Store, Want};
 
 use crate::support::fixture::{House, START};
 use crate::support::flock::{bot, cron};
-use crate::support::network::{setback, unreachable};
+use crate::support::network::{Next, setback, unreachable};
 
 const POEM: &str = "one\ntwo\nthree\n";
 
@@ -148,6 +148,19 @@ async fn a_refused_refresh_token_is_no_end_if_somebody_else_has_newer_ones() {
     tell.send(Err(setback(Cause::SignIn, None))).unwrap();
     house.at_rest().await;
     assert_eq!(signed_with(&house), [Some(tokens("theirs", after(500)))]);
+    assert_eq!(house.last("walt").await.state, State::Posted);
+}
+
+#[tokio::test]
+async fn a_new_key_meanwhile_does_not_make_old_tokens_new() {
+    let house = signed_in(600).await;
+    house.net("walt").then(Next::Hold { arrived: false });
+    house.net("walt").renews(Ok(tokens("new", after(900))));
+    house.pass(Duration::from_mins(10)).await;
+    house.rekey().await;
+    house.net("walt").release(&Outcome::NotAccepted(stale()));
+    house.at_rest().await;
+    assert_eq!(signed_with(&house).pop().unwrap(), Some(tokens("new", after(900))));
     assert_eq!(house.last("walt").await.state, State::Posted);
 }
 

@@ -18,10 +18,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use flockd::clock::Clock;
+use flockd::flock::BotName;
 use flockd::flock::account::Tokens;
-use flockd::store::Store;
 use flockd::store::sqlite::Sqlite;
 use flockd::store::vault::{Vault, VaultKey};
+use flockd::store::{Envelope, Store};
 use serde_json::Value;
 
 use crate::support::browser::{self, without_screen};
@@ -166,6 +167,8 @@ impl Place {
             .clone()
     }
 
+    /// The ledger, to be closed before its file is read: a process that closes any handle on the file gives up
+    /// SQLite's locks on it (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
     async fn ledger(&self) -> Option<Arc<Sqlite>> {
         let database = format!("sqlite:{}", self.folder.path("flock.db").display());
         Sqlite::beside(&database).await.unwrap().map(Arc::new)
@@ -174,8 +177,18 @@ impl Place {
     /// What is kept for a bot.
     async fn tokens(&self, bot: &str) -> Option<Tokens> {
         let ledger = self.ledger().await?;
-        let vault = Vault::new(ledger, VaultKey::File(self.folder.path("flock.key")));
-        vault.tokens(&bot.parse().unwrap()).await.unwrap().tokens
+        let vault = Vault::new(ledger.clone(), VaultKey::File(self.folder.path("flock.key")));
+        let tokens = vault.tokens(&bot.parse().unwrap()).await.unwrap().tokens;
+        ledger.close().await;
+        tokens
+    }
+
+    /// All that is sealed.
+    async fn envelopes(&self) -> Vec<(BotName, Envelope)> {
+        let ledger = self.ledger().await.unwrap();
+        let envelopes = ledger.envelopes().await.unwrap();
+        ledger.close().await;
+        envelopes
     }
 
     /// Nobody is signed in, nothing of it was kept, and no key was made.
@@ -185,6 +198,7 @@ impl Place {
             for bot in ["walt", "emily"] {
                 assert_eq!(ledger.account(&bot.parse().unwrap()).await.unwrap(), None);
             }
+            ledger.close().await;
         }
         assert!(!self.folder.path("flock.key").exists(), "a key was made for nothing");
         let written = self.written();

@@ -69,7 +69,7 @@ impl X {
         let what = "finish signing in";
         let verifier = Secret::new(verifier);
         let mut us = self.secrets(None);
-        us.extend([secret, &verifier]);
+        us.extend([&token, secret, &verifier]);
         let form = answer::form(&answer, what, Meaning::Code, &us, self.clock.now())?;
         let (token, secret) = pair(&form).ok_or_else(|| unusable(what))?;
         Ok(Tokens::OAuth1 { access_token: Secret::new(token), access_token_secret: Secret::new(secret) })

@@ -1,7 +1,5 @@
 //! Nothing is kept before it is proven: whose the tokens are, that they can post, and that nobody has them.
 
-use flockd::store::Store as _;
-
 use crate::support::browser;
 use crate::support::fake_x::Behaviour;
 use crate::support::program::Said;
@@ -107,8 +105,7 @@ async fn a_sign_in_that_fails_leaves_the_last_one_alone() {
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
     place.signed_in(terminal).await;
-    let ledger = place.ledger().await.unwrap();
-    let before = ledger.envelopes().await.unwrap();
+    let before = place.envelopes().await;
     for person in [Some("somebody_else"), None] {
         match person {
             Some(handle) => place.fake.person_is(handle),
@@ -124,7 +121,7 @@ async fn a_sign_in_that_fails_leaves_the_last_one_alone() {
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
     assert_eq!(place.end(terminal).code, Some(1));
-    assert_eq!(ledger.envelopes().await.unwrap(), before);
+    assert_eq!(place.envelopes().await, before);
     assert_eq!(place.whoami("walt")["handle"], "walt_lines");
     let again = Said::from(place.command(&["post", "walt", "still here"]).output().unwrap());
     assert_eq!(again.code, 0, "{again:?}");

@@ -14,6 +14,7 @@ pub mod network;
 pub mod oidc;
 pub mod program;
 pub mod rfc5849;
+pub mod signing;
 pub mod terminal;
 pub mod wire;
 

@@ -114,8 +114,11 @@ impl Shared {
             data[field] = match field {
                 "id" | "name" | "username" => continue,
                 "description" => json!(format!("The lines of {handle} & friends")),
-                // Nobody but this server is ever to be asked for a picture.
-                "profile_image_url" => json!(format!("{}/profile_images/{id}_normal.png", self.url)),
+                // At this very address, so that nobody else is ever asked for it; over TLS, as X's are.
+                "profile_image_url" => {
+                    let host = self.url.replace("http://", "https://");
+                    json!(format!("{host}/profile_images/{id}_normal.png"))
+                }
                 _ => {
                     return invalid(&format!(
                         "The `user.fields` query parameter value [{field}] is not one of"

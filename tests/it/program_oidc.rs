@@ -1,0 +1,149 @@
+//! The program signs in to an OAuth 2.0 server that is not ours, posts with what it gets, and loses it.
+
+use std::time::Duration;
+
+use crate::support::browser;
+use crate::support::oidc::{CONFIDENTIAL_CLIENT, Oidc, PUBLIC_CLIENT};
+use crate::support::program::Folder;
+use crate::support::signing::{PUBLIC, SECRET, flock, paste, poem, posts_of, state_of};
+use crate::support::terminal::Terminal;
+
+/// As long as X's access tokens live.
+const TWO_HOURS: Duration = Duration::from_secs(7_200);
+/// Long enough to be used once, and so short that flockd takes it for run out at every later use.
+const SHORT: Duration = Duration::from_secs(20);
+const EVERY_SECOND: &str = "* * * * * *";
+
+/// A flock with the one bot walt, as the public client.
+fn public(oidc: &Oidc, schedule: &str) -> Folder {
+    let folder = flock(&oidc.url, PUBLIC, &[("walt", schedule)]);
+    folder.write("client-id", PUBLIC_CLIENT.as_bytes());
+    folder
+}
+
+/// What the server has, in order of the alphabet.
+async fn texts(oidc: &Oidc) -> Vec<String> {
+    let posts = oidc.posts().await;
+    let mut texts: Vec<_> = posts.iter().map(|post| post["text"].as_str().unwrap().to_owned()).collect();
+    texts.sort();
+    texts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_comes_back_and_the_bot_posts_and_takes_back() {
+    let oidc = Oidc::start("walt_lines", TWO_HOURS);
+    let folder = public(&oidc, "@yearly");
+    let mut terminal = Terminal::run(folder.command(&["enroll", "walt", "--no-browser"]));
+    let page = terminal.word("http://");
+    for asked in ["code_challenge_method=S256", "offline.access", "state="] {
+        assert!(page.contains(asked), "{page}");
+    }
+    let (status, text) = browser::open(&page).await;
+    assert!(status == 200 && text.contains("walt is signed in as @walt_lines"), "{status}: {text}");
+    let ended = terminal.ended();
+    let scopes = "(tweet.read users.read tweet.write offline.access)";
+    assert!(ended.code == Some(0) && ended.seen.contains(scopes), "{ended:?}");
+
+    for (arguments, expected) in
+        [(vec!["post", "walt", "von Hand: 詩 & \"&\""], "posted: "), (vec!["post", "walt"], "posted: ")]
+    {
+        let said = folder.run(&arguments);
+        assert!(said.code == 0 && said.out.contains(expected), "{said:?}");
+    }
+    assert_eq!(oidc.posts().await[0]["text"], "von Hand: 詩 & \"&\"");
+    assert_eq!(oidc.posts().await[1]["handle"], "walt_lines");
+    let said = folder.run(&["delete", "walt", "1"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(oidc.posts().await[0]["deleted"], true);
+
+    let said = folder.run(&["unenroll", "walt"]);
+    assert!(said.code == 0 && said.out.contains("its tokens are revoked"), "{said:?}");
+    let said = folder.run(&["post", "walt"]);
+    assert!(said.code == 1 && said.err.contains("flockd enroll walt"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confidential_client_shows_its_secret() {
+    let oidc = Oidc::start("walt_lines", SHORT);
+    let folder = flock(&oidc.url, &format!("{PUBLIC}{SECRET}"), &[("walt", "@yearly")]);
+    let (id, secret) = CONFIDENTIAL_CLIENT;
+    folder.write("client-id", id.as_bytes());
+    folder.write("client-secret", b"another-secret");
+    let mut terminal = Terminal::run(folder.command(&["enroll", "walt", "--no-browser"]));
+    let back = browser::click(&terminal.word("http://")).await;
+    terminal.line(&back);
+    let ended = terminal.ended();
+    let refused = ended.code == Some(1)
+        && ended.seen.contains("X does not accept the app's client id and secret (invalid_client");
+    assert!(refused && !ended.seen.contains("another-secret"), "{ended:?}");
+
+    folder.write("client-secret", secret.as_bytes());
+    paste(&folder, "walt").await;
+    // The second time with tokens that have to be renewed, which takes the secret too.
+    for _ in 0..2 {
+        let said = folder.run(&["post", "walt"]);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    assert_eq!(texts(&oidc).await.len(), 2);
+    // A secret that was changed in one place only is no end of the sign-in.
+    folder.write("client-secret", b"another-secret");
+    let said = folder.run(&["post", "walt"]);
+    assert!(said.code == 1 && said.err.contains("compare `client_id` and `client_secret`"), "{said:?}");
+    folder.write("client-secret", secret.as_bytes());
+    let said = folder.run(&["post", "walt"]);
+    assert_eq!(said.code, 0, "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_renews_when_a_post_needs_it() {
+    let oidc = Oidc::start("walt_lines", SHORT);
+    let folder = public(&oidc, EVERY_SECOND);
+    paste(&folder, "walt").await;
+    let first = folder.sealed("walt").await;
+    let daemon = folder.start();
+    // One for each: what is renewed has run out again, as flockd sees it, before the next.
+    for _ in 0..3 {
+        daemon.wait_for("its tokens were renewed");
+        daemon.wait_for("posted: walt ");
+    }
+    assert_ne!(folder.sealed("walt").await, first);
+    assert_eq!(texts(&oidc).await, poem("walt"));
+    assert!(posts_of(&folder, "walt").iter().all(|post| post["attempts"] == 1), "none was sent in vain");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_token_that_was_used_elsewhere_ends_the_sign_in_until_enroll() {
+    let oidc = Oidc::start("walt_lines", SHORT);
+    let folder = public(&oidc, EVERY_SECOND);
+    paste(&folder, "walt").await;
+    let old = folder.sealed("walt").await;
+    let daemon = folder.start();
+    daemon.wait_for("posted: walt ");
+    // Tokens that were spent since, as from a backup of the ledger.
+    folder.put_back("walt", &old).await;
+    let line = daemon.wait_for("not accepted, will be tried again");
+    assert!(line.contains("does not accept the refresh token (invalid_grant"), "{line}");
+
+    let (state, reason) = state_of(&folder, "walt");
+    assert_eq!(state, "suspended", "{reason}");
+    for part in ["since 20", "invalid_grant", "`flockd enroll walt`"] {
+        assert!(reason.contains(part), "{part:?}: {reason}");
+    }
+    let waiting = posts_of(&folder, "walt").pop().unwrap();
+    assert_eq!(waiting["state"], "planned");
+    let whoami = folder.run(&["whoami", "walt"]);
+    assert!(whoami.code == 1 && whoami.out.contains("flockd enroll"), "{whoami:?}");
+
+    let ended = paste(&folder, "walt").await;
+    assert!(ended.seen.contains("the daemon signs with the new tokens"), "{ended:?}");
+    daemon.wait_for(&format!("posted: {}", waiting["text"].as_str().unwrap()));
+    let rows = posts_of(&folder, "walt");
+    let again = rows.iter().find(|row| row["id"] == waiting["id"]).unwrap();
+    assert_eq!(again["state"], "posted", "the same post went out: {again}");
+    daemon.wait_for("the poem is exhausted");
+    assert_eq!(texts(&oidc).await, poem("walt"), "no line was burned, none repeated");
+    assert_eq!(state_of(&folder, "walt").0, "exhausted");
+    assert_eq!(folder.run(&["whoami", "walt"]).code, 0);
+    assert_eq!(daemon.stop(), 0);
+}
