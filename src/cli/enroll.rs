@@ -61,7 +61,11 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     let before = accounts.store.envelope(&bot.name).await?;
     let brought = tokio::select! {
         brought = bring(&visit, &bot, &how) => brought?,
-        () = wishing::ended()? => bail!("stopped: nothing was stored"),
+        () = wishing::ended()? => {
+            // The terminal shows ^C where it stood.
+            eprintln!();
+            bail!("stopped: nothing was stored")
+        }
     };
     // From here on it is done, or not, whoever wants this command to end.
     wishing::see_through(finish(&accounts, &visit, &bot, &before, brought)).await??;
@@ -144,6 +148,9 @@ async fn typed(visit: &Visit, bot: &Bot, person: &mut Terminal) -> Result<(Accou
         if unseen.hides() && enroll::is_whole(&text) {
             break;
         }
+    }
+    if unseen.hides() {
+        person.tell("checking them with the network …");
     }
     drop(unseen);
     let tokens = enroll::tokens_from(&text, SystemClock.now(), new_grant())?;

@@ -15,6 +15,7 @@ use super::{output, wishing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{Accounts, NoAccount, Visit};
+use crate::engine::keeper::NoTokens;
 use crate::flock::Bot;
 use crate::flock::account::{Account, Tokens};
 use crate::net::AccountApi as _;
@@ -94,7 +95,7 @@ async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Resu
     let since = accounts.store.envelope(&bot.name).await?.signed_in_at;
     let problem = match (&tokens, asked, &account) {
         (Err(error), ..) => Some(error.to_string()),
-        (_, Some(Err(error)), _) => Some(error.to_string()),
+        (_, Some(Err(error)), _) => Some(refused(bot, &error)),
         (Ok(tokens), Some(Ok(account)), _) => unfit(&visit, bot, &account, tokens),
         (Ok(tokens), None, Some(account)) => match unfit(&visit, bot, account, tokens) {
             None => suspension(accounts, bot).await?,
@@ -104,6 +105,17 @@ async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Resu
     };
     let row = Row::of(bot, account, tokens.ok().as_ref(), problem);
     Ok(Row { signed_in_at: since.map(output::instant), since, ..row })
+}
+
+/// Why the network did not say who a bot is, and what to type if that is to sign in.
+fn refused(bot: &Bot, error: &NoTokens) -> String {
+    let name = &bot.name;
+    match error {
+        NoTokens::Setback(setback) if setback.why.cause.ends_with_sign_in() && bot.signs_in() => {
+            format!("{setback}; then `flockd enroll {name}`")
+        }
+        error => error.to_string(),
+    }
 }
 
 /// What is wrong with an account that the network knows.

@@ -21,7 +21,11 @@ const VERIFIER_MIN: usize = 20;
 pub(super) async fn tokens(x: &X, plan: &Plan, talk: &mut Talk<'_>) -> Result<Tokens, EnrollError> {
     let address = talk.address();
     let request = x.request_token(address.as_deref().unwrap_or(OUT_OF_BAND)).await?;
-    let shown = if address.is_some() { "the address it ends at, or a PIN" } else { "the PIN that is shown" };
+    let shown = if address.is_some() {
+        "the address of the page it ends at, or the PIN if it shows one"
+    } else {
+        "the PIN that is shown"
+    };
     talk.show(&x.authorize_url(&request, plan.handle.as_deref()), shown).await;
     loop {
         let (verifier, by) = talk.code(|said, _| judge(said, &request.token)).await?;

@@ -26,7 +26,7 @@ pub(super) async fn tokens(
     if let Some(handle) = &plan.handle {
         talk.name_account(handle);
     }
-    talk.show(&request.url, "the address it ends at, at once").await;
+    talk.show(&request.url, "the address of the page it ends at, at once").await;
     let (code, _) = talk.code(|said, by| judge(said, by, &request.state)).await?;
     Ok(provider.exchange(request, code.expose(), grant.to_owned()).await?)
 }

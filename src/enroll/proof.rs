@@ -77,8 +77,8 @@ fn remedy(origin: Origin, expected: &str, bot: &str) -> String {
     match origin {
         Origin::Fresh => format!(
             "sign out at x.com, or open the address in a private window, sign in as @{expected} and run `flockd enroll \
-             {bot}` again; if `account` is wrong there, correct it"
+             {bot}` again; if `account` is wrong in flock.toml, correct it"
         ),
-        Origin::Given => format!("give the tokens of @{expected}, or correct `account` there"),
+        Origin::Given => format!("give the tokens of @{expected}, or correct `account` in flock.toml"),
     }
 }

@@ -29,7 +29,7 @@ async fn another_account_is_refused() {
     assert_eq!(
         done.unwrap_err().to_string(),
         "signed in as @emily, but flock.toml expects @walt_lines: sign out at x.com, or open the address in a private \
-         window, sign in as @walt_lines and run `flockd enroll walt` again; if `account` is wrong there, correct it"
+         window, sign in as @walt_lines and run `flockd enroll walt` again; if `account` is wrong in flock.toml, correct it"
     );
     assert_eq!(revoked, [0, 0], "they may be the tokens of the bot that is @emily");
     let (done, revoked) = pasted(emily, oauth2()).await;
@@ -66,7 +66,7 @@ async fn tokens_that_somebody_gave_are_never_revoked() {
     };
     let error = prove(&network.x(), &tokens, Some("walt_lines"), Origin::Given, "walt").await.unwrap_err();
     assert!(
-        error.to_string().ends_with("give the tokens of @walt_lines, or correct `account` there"),
+        error.to_string().ends_with("give the tokens of @walt_lines, or correct `account` in flock.toml"),
         "{error}"
     );
     assert_eq!((network.heard("/2/users/me"), network.heard("/2/oauth2/revoke")), (1, 0));

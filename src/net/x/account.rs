@@ -61,11 +61,11 @@ impl AccountApi for X {
                 if missing.is_empty() {
                     return Ok(());
                 }
-                format!(
-                    "X granted less than was asked for, without {}: set the app to \"Read and write\" at \
-                     console.x.com, then sign in again and agree to everything",
-                    missing.join(" and ")
-                )
+                let remedy = match missing.contains(&"tweet.write") {
+                    true => "set the app to \"Read and write\" at console.x.com, then sign in again and agree to everything",
+                    false => "sign in again and agree to everything",
+                };
+                format!("X granted less than was asked for, without {}: {remedy}", missing.join(" and "))
             }
         };
         Err(Why::new(Cause::App, reason))

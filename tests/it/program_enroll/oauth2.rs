@@ -58,7 +58,7 @@ async fn the_prompt_takes_the_address_or_a_part_of_it() {
         let place = place(keys).await;
         let mut terminal = place.enroll(&["walt"]);
         let ends_at = place.click(&mut terminal).await;
-        terminal.wait_for("paste the address it ends at, at once, and press Enter:");
+        terminal.wait_for("paste the address of the page it ends at, at once, and press Enter:");
         terminal.line(&behind(&ends_at, mark));
         place.signed_in(terminal).await;
         assert_eq!(place.asked_of_x()[..3], BY_OAUTH2);

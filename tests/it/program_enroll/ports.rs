@@ -63,7 +63,8 @@ async fn with_all_three_taken_oauth_2_goes_on_by_pasting() {
     terminal.wait_for("it will end at a page that can't be loaded, whose address is to be pasted");
     let ends_at = place.click(&mut terminal).await;
     assert!(ends_at.starts_with(&format!("{}?", place.address(0))), "{ends_at}");
-    terminal.wait_for("after you agreed, paste the address it ends at, at once, and press Enter:");
+    terminal
+        .wait_for("after you agreed, paste the address of the page it ends at, at once, and press Enter:");
     terminal.line(&ends_at);
     place.signed_in(terminal).await;
 }

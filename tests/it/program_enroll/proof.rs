@@ -18,7 +18,7 @@ async fn the_wrong_account_is_not_kept() {
     for words in [
         "error: signed in as @somebody_else, but flock.toml expects @walt_lines: ",
         "open the address in a private window, sign in as @walt_lines and run `flockd enroll walt` again",
-        "if `account` is wrong there, correct it",
+        "if `account` is wrong in flock.toml, correct it",
     ] {
         assert!(seen.contains(words), "{seen}");
     }

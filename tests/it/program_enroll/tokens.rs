@@ -109,7 +109,7 @@ async fn what_is_typed_is_not_shown() {
         terminal.line(&typed);
         let seen = place.signed_in(terminal).await;
         let shown = seen.lines().filter(|line| !line.is_empty()).count();
-        assert_eq!(shown, 4, "the ledger, what was asked, and how it ended:\n{seen}");
+        assert_eq!(shown, 5, "the ledger, what was asked, and how it went:\n{seen}");
         forget(&place).await;
     }
 }

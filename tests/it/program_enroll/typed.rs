@@ -74,7 +74,9 @@ async fn the_prompt_takes_the_address_or_a_part_of_it() {
         let place = place().await;
         let mut terminal = place.enroll(&["walt"]);
         let ends_at = place.click(&mut terminal).await;
-        terminal.wait_for("paste the address it ends at, or a PIN, and press Enter:");
+        terminal.wait_for(
+            "paste the address of the page it ends at, or the PIN if it shows one, and press Enter:",
+        );
         let pasted = form(&ends_at);
         terminal.line("");
         terminal.line(&pasted);
