@@ -52,7 +52,10 @@ fn ctrl_c_arrives() {
     let ended = terminal.ended();
     assert_eq!((ended.code, ended.signal), (Some(0), None), "the daemon stops in order: {ended:?}");
 
-    let mut terminal = Terminal::run(Command::new("cat"));
+    // Whoever runs the tests in the background may have had the signal ignored, which a child inherits.
+    let mut cat = Command::new("env");
+    cat.args(["--default-signal=INT", "cat"]);
+    let mut terminal = Terminal::run(cat);
     terminal.line("still here");
     // Once by the terminal, which echoes, and once by the program, which is up by then.
     terminal.wait_for("still here");
