@@ -198,7 +198,7 @@ impl Keeper {
             }
             Err(setback) => {
                 self.store.unclaim(bot, version).await?;
-                self.not_renewed(member, version, cut_off, setback).await
+                self.not_renewed(member, old, cut_off, setback).await
             }
         }
     }
@@ -247,7 +247,7 @@ impl Keeper {
     async fn not_renewed(
         &self,
         member: &Member,
-        version: u64,
+        old: &Tokens,
         cut_off: bool,
         setback: Setback,
     ) -> Result<Held, NoTokens> {
@@ -255,7 +255,7 @@ impl Keeper {
             return Err(setback.into());
         }
         let kept = self.vault.tokens(&member.bot.name).await?;
-        if kept.version != version {
+        if kept.tokens.as_ref() != Some(old) {
             return signed_in(member, kept);
         }
         let why = setback.why;

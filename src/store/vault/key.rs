@@ -3,7 +3,6 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rand::TryRng;
@@ -67,11 +66,6 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
     let drawn = SysRng.try_fill_bytes(&mut bytes);
     let failed = |error| VaultError::Key(format!("the system gives no random bytes: {error}"));
     drawn.map(|()| bytes).map_err(failed)
-}
-
-/// Whether a key file can be read by others than its owner.
-pub fn readable_by_others(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
 }
 
 /// The key in a file; `None` if there is no such file.
@@ -192,6 +186,8 @@ fn not_made(path: &Path, error: &std::io::Error) -> VaultError {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn parse(text: &str) -> Option<Key> {
@@ -221,13 +217,9 @@ mod tests {
         assert!(read(&path).unwrap().is_none());
         let made = make(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(!readable_by_others(&path));
         assert_eq!(make(&path).unwrap().mark, made.mark, "the first one counts");
         assert_eq!(read(&path).unwrap().unwrap().mark, made.mark);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
-        assert!(readable_by_others(&path));
-        assert!(read(&path).unwrap().is_some());
     }
 
     #[test]

@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 
 use self::key::Key;
-pub use self::key::readable_by_others;
 use self::seal::Unreadable;
 use super::{Envelope, Sealed, Store, StoreError};
 use crate::flock::account::{Account, Tokens};
