@@ -69,6 +69,7 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     };
     // From here on it is done, or not, whoever wants this command to end.
     wishing::see_through(finish(&accounts, &visit, &bot, &before, brought)).await??;
+    accounts.close().await;
     // It is done, whether or not anybody reads that it is.
     let _ = wishing::mention(loaded, Want::SignedIn { bot: bot.name.to_string() }).await;
     Ok(ExitCode::SUCCESS)
@@ -175,6 +176,10 @@ async fn keep(
             Ok(()) => return Ok(notes(bot, account, tokens)),
             Err(VaultError::Store(StoreError::Overtaken)) => {
                 let newest = accounts.store.envelope(name).await?;
+                ensure!(
+                    newest.sealed.is_some() || before.sealed.is_none(),
+                    "{name} was signed out meanwhile, so nothing was kept: run `flockd enroll {name}` again"
+                );
                 ensure!(
                     newest.signed_in_at == before.signed_in_at,
                     "another `flockd enroll {name}` was quicker, and its tokens were kept: see `flockd whoami {name}`"

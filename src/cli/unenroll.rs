@@ -24,6 +24,7 @@ pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Resul
         return Ok(ExitCode::SUCCESS);
     }
     let done = wishing::see_through(sign_out(loaded, &accounts, name)).await?;
+    accounts.close().await;
     let refused = || {
         format!(
             "nothing was forgotten; `flockd unenroll {name} --forget` forgets the tokens without revoking them"

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use comfy_table::Cell;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use super::{output, wishing};
@@ -64,10 +64,14 @@ pub(super) async fn whoami(
         .take_while(|_| ready(!stopping.load(Ordering::Relaxed)))
         .map(|bot| row(accounts.as_ref(), bot, refresh))
         .buffered(AT_ONCE)
-        .try_collect();
+        .collect::<Vec<_>>();
     let stop = || stopping.store(true, Ordering::Relaxed);
-    let rows: Vec<Row> = wishing::see_through_and(rows, stop).await??;
+    let rows = wishing::see_through_and(rows, stop).await?;
     ensure!(rows.len() == bots.len(), "stopped: not every bot was asked");
+    let rows: Vec<Row> = rows.into_iter().collect::<Result<_>>()?;
+    if let Some(accounts) = accounts {
+        accounts.close().await;
+    }
     let well = rows.iter().all(|row| row.problem.is_none());
     if json {
         output::print_json(&rows)?;
@@ -87,7 +91,6 @@ async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Resu
     let visit = match accounts.visit(bot) {
         Ok(visit) => visit,
         Err(NoAccount::NoneThere(_)) => return Ok(Row::of(bot, None, None, None)),
-        Err(error) => return Ok(Row::of(bot, None, None, Some(error.to_string()))),
     };
     let asked = if refresh { Some(accounts.who_am_i(&visit).await) } else { None };
     let tokens = accounts.tokens(&visit).await;

@@ -40,7 +40,7 @@ pub struct Accounts {
 pub struct Visit {
     /// What can be done with it.
     pub api: Arc<X>,
-    member: Member,
+    bot: Arc<Bot>,
 }
 
 /// Why an account can't be asked.
@@ -49,9 +49,6 @@ pub enum NoAccount {
     /// The network has no accounts.
     #[error("network {0} has no accounts: there is nothing to sign in to")]
     NoneThere(crate::flock::NetworkKind),
-    /// The tokens that `flock.toml` names are not at hand.
-    #[error("{0}")]
-    NoTokens(String),
 }
 
 impl Accounts {
@@ -92,10 +89,13 @@ impl Accounts {
     pub fn visit(&self, bot: &Arc<Bot>) -> Result<Visit, NoAccount> {
         let app = bot.app.as_ref().filter(|_| bot.network.needs_account());
         let app = app.ok_or(NoAccount::NoneThere(bot.network))?;
-        let tokens = bot.tokens.as_ref().map(members::tokens).transpose().map_err(NoAccount::NoTokens)?;
         let api = Arc::new(members::x(bot, app, &self.http, &self.clock));
-        let member = Member::with_tokens(bot.clone(), api.clone(), tokens);
-        Ok(Visit { api, member })
+        Ok(Visit { api, bot: bot.clone() })
+    }
+
+    /// Finishes what is being written, and leaves the ledger tidy. Nothing can be asked afterwards.
+    pub async fn close(&self) {
+        self.store.close().await;
     }
 
     /// Asks something of an account, with renewed tokens if the ones at hand have run out or are not accepted.
@@ -106,24 +106,34 @@ impl Accounts {
     ) -> Result<T, NoTokens> {
         let question = &question;
         let question = |held: Held| async move { question(&visit.api, tokens(&held)?).await };
-        self.keeper.ask(&visit.member, question).await.map(|(_, answer)| answer)
+        self.keeper.ask(&visit.member()?, question).await.map(|(_, answer)| answer)
     }
 
     /// The tokens that a bot signs with.
     pub async fn tokens(&self, visit: &Visit) -> Result<Tokens, NoTokens> {
-        Ok(tokens(&self.keeper.held(&visit.member).await?)?.clone())
+        Ok(tokens(&self.keeper.held(&visit.member()?).await?)?.clone())
     }
 
-    /// Revokes a bot's tokens, and forgets them; what it returns is said in [`Keeper::sign_out`].
+    /// Revokes the tokens that the vault has for a bot, and forgets them; what it returns is said in
+    /// [`Keeper::sign_out`].
     pub async fn sign_out(&self, visit: &Visit) -> Result<Option<Setback>, NoTokens> {
-        self.keeper.sign_out(&visit.member).await
+        self.keeper.sign_out(&Member::new(visit.bot.clone(), visit.api.clone())).await
     }
 
     /// Asks who a bot is, and remembers it.
     pub async fn who_am_i(&self, visit: &Visit) -> Result<Account, NoTokens> {
         let account = self.ask(visit, async |api, tokens| api.who_am_i(tokens).await).await?;
-        self.store.remember(&visit.member.bot.name, &account).await?;
+        self.store.remember(&visit.bot.name, &account).await?;
         Ok(account)
+    }
+}
+
+impl Visit {
+    /// The bot with its client and, if `flock.toml` names tokens, with those.
+    fn member(&self) -> Result<Member, Setback> {
+        let given = self.bot.tokens.as_ref().map(members::tokens).transpose();
+        let given = given.map_err(|reason| Setback::before_any_answer(Why::new(Cause::Keys, reason)))?;
+        Ok(Member::with_tokens(self.bot.clone(), self.api.clone(), given))
     }
 }
 

@@ -33,7 +33,7 @@ pub fn log(event: &Event) {
         Event::Missed { bot, slots } => tracing::warn!(%bot, slots, "slots were missed and will not fire"),
         Event::Exhausted { bot, remedy } => tracing::warn!(%bot, "the poem is exhausted: {remedy}"),
         Event::RoundBegun { bot, round } => tracing::info!(%bot, round, "the poem begins again"),
-        Event::SignedIn { bot, handle } => tracing::info!(%bot, handle, "signed in as @{handle}"),
+        Event::Recognised { bot, handle } => tracing::info!(%bot, handle, "signed in as @{handle}"),
         Event::NotRenamed { bot, was } => {
             tracing::warn!(%bot, %was, "both names have a history in the ledger: `was` is ignored, remove it");
         }

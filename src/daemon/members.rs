@@ -40,7 +40,7 @@ fn member(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn
 }
 
 fn locked(reason: String) -> Arc<dyn Network> {
-    Arc::new(Locked::new(Why::new(Cause::SignIn, reason)))
+    Arc::new(Locked::new(Why::new(Cause::Keys, reason)))
 }
 
 /// A bot's client on X.

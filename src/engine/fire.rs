@@ -1,7 +1,7 @@
 //! One slot: choose, plan, send, record. This is the heart of flockd, and the only place that posts.
 //!
-//! The intent is in the ledger before the network is called, and there is one call. What its outcome means
-//! for the post is judged in `record`.
+//! The intent is in the ledger before the network is called, and there is one call; another one only after
+//! tokens that were not accepted have been renewed. What an outcome means for the post is judged in `record`.
 
 use chrono::{DateTime, Utc};
 
@@ -10,7 +10,7 @@ use super::{Engine, Member, govern, record, turn};
 use crate::flock::AtEnd;
 use crate::flock::pick::{self, History};
 use crate::flock::poem::{LineId, Poem};
-use crate::flock::post::{Move, Post, PostId, Why};
+use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::net::{self, Outcome, Setback};
 use crate::store::{Beginning, Draft, Standing, StoreError};
 
@@ -81,8 +81,10 @@ pub(super) async fn fire(
             (Err(StoreError::LineTaken), _) => continue,
             (Err(StoreError::SlotTaken | StoreError::PostOpen), _) => Ok(Fired::Elsewhere),
             (Err(error), _) => Err(error),
-            (Ok(post), Ok(ready)) => Ok(Fired::Post(Box::new(send(engine, member, post, ready).await))),
-            (Ok(post), Err(_)) => Ok(Fired::Post(Box::new(engine.told(post)))),
+            (Ok(post), Ok(ready)) if post.state == State::Sending => {
+                Ok(Fired::Post(Box::new(send(engine, member, post, ready).await)))
+            }
+            (Ok(post), _) => Ok(Fired::Post(Box::new(engine.told(post)))),
         };
     }
 }
@@ -103,7 +105,7 @@ async fn once_more(engine: &Engine, member: &Member, post: Post, ready: &Ready, 
     let post = record::put_back(engine, member, post, setback).await;
     let sent = async {
         match session::renew(engine, member, ready).await? {
-            Ok(_) if turn::is_late(engine, member, &post) => turn::release_late(engine, &post).await,
+            Ok(_) if turn::is_late(engine, member, post.due_at) => turn::release_late(engine, &post).await,
             Ok(ready) => {
                 let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
                 let outcome = member.network.send(&post, &ready.session).await;
@@ -172,7 +174,15 @@ fn beginning(
     occasion: &Occasion,
     ready: &Result<Ready, Setback>,
 ) -> Beginning {
-    let Err(setback) = ready else { return Beginning::Sending };
+    let setback = match ready {
+        // Others may have been waited for, to renew tokens.
+        Ok(_) if occasion.slot.is_some() && turn::is_late(engine, member, occasion.due_at) => {
+            let reason = "its time passed while the bot was getting ready to post";
+            return Beginning::Released(Why::new(Cause::Late, reason));
+        }
+        Ok(_) => return Beginning::Sending,
+        Err(setback) => setback,
+    };
     let times = occasion.slot.map(|_| (occasion.due_at, engine.clock.now()));
     match record::wait(engine, member, setback, times) {
         Some(retry_at) => Beginning::Planned(setback.why.clone(), retry_at),

@@ -28,6 +28,8 @@ use crate::store::{Store, StoreError};
 
 /// How long a claim holds: longer than a request may take, so that there are never two on their way.
 const CLAIM: TimeDelta = TimeDelta::seconds(60);
+/// The same for signing out, which takes two requests.
+const FAREWELL: TimeDelta = TimeDelta::seconds(90);
 /// Tokens that run out within this are renewed first: the request takes a moment, and clocks differ.
 const EARLY: TimeDelta = TimeDelta::seconds(30);
 /// The pause before looking whether somebody else has finished renewing.
@@ -67,7 +69,8 @@ impl From<VaultError> for NoTokens {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::Store(error) => Self::Store(error),
-            VaultError::Key(_) | VaultError::Damaged(_) => Self::Setback(sign_in(error.to_string())),
+            VaultError::Key(reason) => Self::Setback(setback(Cause::Keys, reason)),
+            VaultError::Damaged(reason) => Self::Setback(setback(Cause::SignIn, reason)),
         }
     }
 }
@@ -131,7 +134,7 @@ impl Keeper {
     /// Newer tokens than those held, because they have run out or were not accepted. If somebody else has
     /// brought newer ones meanwhile, those.
     pub async fn renew(&self, member: &Member, held: &Held) -> Result<Held, NoTokens> {
-        let kept = self.claimed(&member.bot.name, Some(held)).await?;
+        let kept = self.claimed(&member.bot.name, Some(held), CLAIM).await?;
         if kept.tokens == held.tokens {
             self.renew_claimed(member, kept).await
         } else {
@@ -144,40 +147,46 @@ impl Keeper {
     pub async fn sign_out(&self, member: &Member) -> Result<Option<Setback>, NoTokens> {
         let bot = &member.bot.name;
         // Whoever is renewing them would be left with new ones that nobody revokes.
-        let kept = self.claimed(bot, None).await?;
+        let kept = self.claimed(bot, None, FAREWELL).await?;
         let version = kept.version;
-        let held = match signed_in(member, kept) {
-            Ok(held) => held,
+        let revoked = match signed_in(member, kept) {
+            Ok(Held { tokens: Some(tokens), .. }) => member.network.revoke(&tokens).await,
+            Ok(_) => Ok(()),
             Err(error) => {
-                self.store.unclaim(bot, version).await?;
+                self.let_go(bot, version).await;
                 return Err(error);
             }
         };
-        let revoked = match &held.tokens {
-            Some(tokens) => member.network.revoke(tokens).await,
-            None => Ok(()),
-        };
         match revoked {
             Err(setback) if setback.why.cause != Cause::Unreachable => {
-                self.store.unclaim(bot, version).await?;
+                self.let_go(bot, version).await;
                 Err(setback.into())
             }
-            revoked => {
-                self.vault.sign_out(bot, version).await?;
-                Ok(revoked.err())
-            }
+            revoked => match self.vault.sign_out(bot, version).await {
+                // Somebody has signed it in meanwhile, with tokens of their own.
+                Ok(()) | Err(VaultError::Store(StoreError::Overtaken)) => Ok(revoked.err()),
+                Err(error) => {
+                    let reason = format!("the tokens are revoked, but they can't be forgotten: {error}");
+                    Err(setback(Cause::SignIn, reason).into())
+                }
+            },
         }
+    }
+
+    /// Ends a claim, if the ledger lets us; otherwise it ends by itself.
+    async fn let_go(&self, bot: &BotName, version: u64) {
+        let _ = self.store.unclaim(bot, version).await;
     }
 
     /// Claims what is kept for a bot, waiting for whoever has a claim; without a claim if these are not the tokens
     /// that were `held`, where those are given. A new key makes a new version of the same tokens.
-    async fn claimed(&self, bot: &BotName, held: Option<&Held>) -> Result<Kept, NoTokens> {
+    async fn claimed(&self, bot: &BotName, held: Option<&Held>, length: TimeDelta) -> Result<Kept, NoTokens> {
         let mut told = false;
         loop {
             let kept = self.vault.tokens(bot).await?;
             let now = self.clock.now();
             let other = held.is_some_and(|held| held.tokens != kept.tokens) || kept.tokens.is_none();
-            if other || self.store.claim(bot, kept.version, now, now + CLAIM).await? {
+            if other || self.store.claim(bot, kept.version, now, now + length).await? {
                 return Ok(kept);
             }
             if !std::mem::replace(&mut told, true) {
@@ -188,7 +197,8 @@ impl Keeper {
     }
 
     async fn renew_claimed(&self, member: &Member, kept: Kept) -> Result<Held, NoTokens> {
-        let (bot, version, cut_off) = (&member.bot.name, kept.version, kept.claimed_until.is_some());
+        let (bot, version) = (&member.bot.name, kept.version);
+        let cut_off = kept.claimed_until.is_some_and(|until| until <= self.clock.now());
         let held = signed_in(member, kept)?;
         let Some(old) = &held.tokens else { return Ok(held) };
         match member.network.renew(old).await {
@@ -197,7 +207,7 @@ impl Keeper {
                 signed_in(member, self.vault.tokens(bot).await?)
             }
             Err(setback) => {
-                self.store.unclaim(bot, version).await?;
+                self.let_go(bot, version).await;
                 self.not_renewed(member, old, cut_off, setback).await
             }
         }
@@ -214,33 +224,29 @@ impl Keeper {
         let bot = &member.bot.name;
         loop {
             let error = match self.vault.renewed(bot, new, version).await {
-                Ok(()) => {
-                    self.events.tell(&Event::Renewed { bot: bot.clone() });
-                    return Ok(());
-                }
-                Err(VaultError::Store(StoreError::Overtaken)) => match self.overtaken(bot, old).await {
-                    Ok(Some(same)) => {
-                        version = same;
-                        continue;
-                    }
-                    Ok(None) => {
-                        // Nobody will use them: the bot was signed in or out meanwhile. This is only tidier.
-                        let _ = member.network.revoke(new).await;
-                        return Ok(());
-                    }
-                    Err(error) => error,
-                },
+                Ok(()) => break,
                 Err(error) => error,
             };
+            if let Ok(kept) = self.vault.tokens(bot).await {
+                let is = |tokens: &Tokens| kept.tokens.as_ref() == Some(tokens);
+                if is(new) {
+                    // It was kept, whatever was said.
+                    break;
+                } else if !is(old) {
+                    // Somebody has signed the bot in or out, so nobody will use them. This is only tidier.
+                    let _ = member.network.revoke(new).await;
+                    return Ok(());
+                } else if kept.version != version {
+                    // The same tokens, sealed with another key.
+                    version = kept.version;
+                    continue;
+                }
+            }
             self.events.tell(&Event::LedgerTrouble { bot: Some(bot.clone()), problem: error.to_string() });
             self.clock.sleep(PAUSE).await;
         }
-    }
-
-    /// The version of what is kept now, if it is still the old tokens, sealed with another key.
-    async fn overtaken(&self, bot: &BotName, old: &Tokens) -> Result<Option<u64>, VaultError> {
-        let kept = self.vault.tokens(bot).await?;
-        Ok((kept.tokens.as_ref() == Some(old)).then_some(kept.version))
+        self.events.tell(&Event::Renewed { bot: bot.clone() });
+        Ok(())
     }
 
     /// That old tokens were refused is no end if somebody else has brought new ones.
@@ -279,18 +285,21 @@ impl Keeper {
 fn signed_in(member: &Member, kept: Kept) -> Result<Held, NoTokens> {
     let Bot { name, network, .. } = &*member.bot;
     let Kept { version, network: Some(of), tokens: Some(tokens), .. } = kept else {
-        return Err(sign_in(format!("it is not signed in: type `flockd enroll {name}`")).into());
+        return Err(
+            setback(Cause::SignIn, format!("it is not signed in: type `flockd enroll {name}`")).into()
+        );
     };
     if of != *network {
         // A bot that has moved must not show one network the tokens of another.
-        return Err(sign_in(format!(
-            "it is signed in to {of}, not to {network}: type `flockd enroll {name}`"
-        ))
+        return Err(setback(
+            Cause::SignIn,
+            format!("it is signed in to {of}, not to {network}: type `flockd enroll {name}`"),
+        )
         .into());
     }
     Ok(Held { tokens: Some(tokens), version: Some(version) })
 }
 
-fn sign_in(reason: String) -> Setback {
-    Setback::before_any_answer(Why::new(Cause::SignIn, reason))
+fn setback(cause: Cause, reason: String) -> Setback {
+    Setback::before_any_answer(Why::new(cause, reason))
 }

@@ -1,5 +1,5 @@
 //! Getting a bot's client ready to make requests as its account: tokens by way of the keeper, and who they
-//! belong to. What the requests are is not decided here.
+//! belong to. What is posted is not decided here.
 
 use super::keeper::{Held, NoTokens};
 use super::{Engine, Member};
@@ -83,7 +83,7 @@ async fn remembered(
     if let Some(account) = &learnt {
         let bot = member.bot.name.clone();
         engine.store.remember(&bot, account).await?;
-        engine.events.tell(&Event::SignedIn { bot, handle: account.handle.clone() });
+        engine.events.tell(&Event::Recognised { bot, handle: account.handle.clone() });
     }
     let session = Session { tokens: held.tokens.clone(), account: learnt.or_else(|| known.cloned()) };
     Ok(Ok(Ready { session, held }))

@@ -88,7 +88,7 @@ async fn resume(
             let why = format!("planned for {}, where the bot posts no more", post.network);
             engine.advance(&post, &Move::Release(Why::new(Cause::Person, why))).await?
         }
-        State::Planned if is_late(engine, member, &post) => release_late(engine, &post).await?,
+        State::Planned if is_late(engine, member, post.due_at) => release_late(engine, &post).await?,
         State::Planned if post.retry_at.is_some_and(|at| at > now) && !mended(standing, &post) => {
             return Ok(post.retry_at);
         }
@@ -116,6 +116,7 @@ async fn again(
             let step = record::set_back(engine, member, &post, &setback);
             engine.advance(&post, &step).await
         }
+        Ok(_) if is_late(engine, member, post.due_at) => release_late(engine, &post).await,
         Ok(ready) => {
             let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
             Ok(fire::send(engine, member, post, &ready).await)
@@ -130,9 +131,9 @@ pub(super) async fn lost(engine: &Engine, post: &Post) -> Result<Post, StoreErro
     engine.advance(post, &Move::Doubt(why)).await
 }
 
-/// Whether it is too late to send a post.
-pub(super) fn is_late(engine: &Engine, member: &Member, post: &Post) -> bool {
-    engine.clock.now() > due::deadline(&member.bot, post.due_at)
+/// Whether it is too late to send what was due at this instant.
+pub(super) fn is_late(engine: &Engine, member: &Member, due_at: DateTime<Utc>) -> bool {
+    engine.clock.now() > due::deadline(&member.bot, due_at)
 }
 
 /// Gives up a post that comes too late.

@@ -1,4 +1,4 @@
-//! What people ask for by a command: post now, settle. The command writes a wish into the ledger; whoever
+//! What people ask for by a command: post now, delete, settle, look at a bot that was signed in. The command writes a wish into the ledger; whoever
 //! holds the ledger grants it here. With no daemon running the command itself is the holder.
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -77,7 +77,7 @@ pub enum Event {
         was: BotName,
     },
     /// It is known now who a bot is on its network.
-    SignedIn {
+    Recognised {
         /// Which bot.
         bot: BotName,
         /// Its handle there.

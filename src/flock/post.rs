@@ -54,6 +54,8 @@ super::words! {
         Limits = "limits",
         /// The credentials are missing or not accepted.
         SignIn = "sign-in",
+        /// A key or secret that is needed is not at hand.
+        Keys = "keys",
         /// The account is suspended, or is another than the one expected.
         Account = "account",
         /// The app may not do this.
@@ -78,12 +80,12 @@ super::words! {
 impl Cause {
     /// Whether a person has to mend something before the bot can post again.
     pub const fn suspends(self) -> bool {
-        self.ends_with_sign_in() || matches!(self, Self::Credits | Self::Poem)
+        self.ends_with_sign_in() || matches!(self, Self::Keys | Self::App | Self::Credits | Self::Poem)
     }
 
-    /// Whether signing in anew shows that it is mended: that proves account, access and app.
+    /// Whether signing in anew shows that it is mended: that proves tokens and account.
     pub const fn ends_with_sign_in(self) -> bool {
-        matches!(self, Self::SignIn | Self::Account | Self::App)
+        matches!(self, Self::SignIn | Self::Account)
     }
 }
 

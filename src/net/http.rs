@@ -5,6 +5,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
+use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Response, redirect, retry};
 use url::form_urlencoded::byte_serialize;
 
@@ -86,6 +87,13 @@ pub async fn body(mut response: Response) -> Result<Vec<u8>, BodyError> {
             Ok(Some(_)) => return Err(BodyError::TooLong),
             Err(error) => return Err(BodyError::Broken(explain(&error))),
         }
+    }
+}
+
+/// Marks the header by which a request is somebody's own, so that no log of the HTTP crates shows it.
+pub fn hide_authorization(request: &mut reqwest::Request) {
+    if let Some(header) = request.headers_mut().get_mut(AUTHORIZATION) {
+        header.set_sensitive(true);
     }
 }
 

@@ -15,7 +15,7 @@ use oauth2::{
     RequestTokenError, Scope, TokenResponse as _, TokenUrl,
 };
 use reqwest::StatusCode;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
@@ -127,19 +127,28 @@ impl Provider {
     /// When the provider can't be reached, or does not do it.
     pub async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
         let Tokens::OAuth2 { access_token, refresh_token, .. } = tokens else { return Ok(()) };
-        for token in refresh_token.iter().chain([access_token]) {
-            self.revoke_one(token).await?;
+        let Some(refresh_token) = refresh_token else { return self.revoke_one(access_token).await };
+        self.revoke_one(refresh_token).await?;
+        match self.revoke_one(access_token).await {
+            // It is not known any more: it has gone with the first.
+            Err(setback) if setback.answered => Ok(()),
+            done => done,
         }
-        Ok(())
     }
 
     async fn revoke_one(&self, token: &Secret) -> Result<(), Setback> {
         let sent = match self.revocation(token) {
-            Ok(request) => self.http.execute(hidden(request)).await,
+            Ok(mut request) => {
+                http::hide_authorization(&mut request);
+                self.http.execute(request).await
+            }
             Err(error) => Err(error),
         };
-        let status = sent.map_err(|error| self.unreachable(&http::explain(&error)))?.status();
-        if status.is_success() {
+        let response = sent.map_err(|error| self.unreachable(&http::explain(&error)))?;
+        let status = response.status();
+        // RFC 7009 has a server say yes to a token that is worthless already; X says so of other requests.
+        let worthless = status == StatusCode::BAD_REQUEST && names_no_token(response).await;
+        if status.is_success() || worthless {
             return Ok(());
         }
         let reason = format!("{} did not revoke the tokens (HTTP {})", self.name, status.as_u16());
@@ -243,6 +252,13 @@ impl Provider {
     }
 }
 
+/// Whether an error says that the token is none, or none any more.
+async fn names_no_token(response: reqwest::Response) -> bool {
+    let Ok(body) = http::body(response).await else { return false };
+    let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    matches!(error["error"].as_str(), Some("invalid_token" | "invalid_request" | "invalid_grant"))
+}
+
 /// A client that is not accepted says nothing about the code or token (RFC 6749, section 5.2), and no signing in
 /// would mend it.
 fn not_accepted(name: &str, what: &str, error: &BasicErrorResponse, said: &str) -> (Cause, String) {
@@ -270,7 +286,8 @@ impl<'c> AsyncHttpClient<'c> for Caller<'_> {
 
 async fn call(http: &reqwest::Client, request: HttpRequest) -> Result<HttpResponse, Failed> {
     let unreachable = |error: reqwest::Error| Failed::Unreachable(http::explain(&error));
-    let request = hidden(reqwest::Request::try_from(request).map_err(unreachable)?);
+    let mut request = reqwest::Request::try_from(request).map_err(unreachable)?;
+    http::hide_authorization(&mut request);
     let response = http.execute(request).await.map_err(unreachable)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let settles = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED].contains(&status);
@@ -281,14 +298,6 @@ async fn call(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
     Ok(answer)
-}
-
-/// No log of the HTTP crates shows the header.
-fn hidden(mut request: reqwest::Request) -> reqwest::Request {
-    request.headers_mut().get_mut(AUTHORIZATION).into_iter().for_each(|value: &mut HeaderValue| {
-        value.set_sensitive(true);
-    });
-    request
 }
 
 fn redirect_url(redirect: &str) -> Result<RedirectUrl, Setback> {

@@ -269,6 +269,24 @@ async fn a_bot_without_a_line_to_post_renews_nothing() {
 }
 
 #[tokio::test]
+async fn a_slot_whose_time_passed_during_the_first_renewal_is_given_up() {
+    let house = signed_in(5).await;
+    let tell = house.net("walt").renews_when_told();
+    house.pass(Duration::from_mins(10)).await;
+    house.clock.set(house.now() + TimeDelta::minutes(65));
+    tell.send(Ok(tokens("new", after(900)))).unwrap();
+    house.at_rest().await;
+    let rows = house.rows("walt").await;
+    assert_eq!((rows[0].state, rows[0].cause, rows[0].attempts), (State::Released, Some(Cause::Late), 0));
+    assert!(house.net("walt").sent().iter().all(|sent| sent.post.slot != rows[0].slot));
+    assert_eq!(
+        house.tokens("walt").await,
+        Some(tokens("new", after(900))),
+        "which is no reason to lose them"
+    );
+}
+
+#[tokio::test]
 async fn a_bot_that_is_signed_out_during_a_renewal_leaves_no_tokens_behind() {
     let house = signed_in(5).await;
     let tell = house.net("walt").renews_when_told();

@@ -173,7 +173,7 @@ async fn who_a_bot_is_gets_remembered_and_handed_on() {
     house.pass(minutes(1)).await;
     assert_eq!(house.net("walt").known(), [None, Some(me.clone()), Some(me.clone())]);
     assert!(house.net("walt").sent().iter().all(|sent| sent.account.as_ref() == Some(&me)));
-    assert_eq!(house.count(|event| matches!(event, Event::SignedIn { .. })), 1);
+    assert_eq!(house.count(|event| matches!(event, Event::Recognised { .. })), 1);
     assert_eq!(house.standing("walt").await.account, Some(me));
 }
 

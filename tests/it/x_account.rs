@@ -98,3 +98,16 @@ async fn a_profile_can_be_seen_but_not_changed() {
     let not = signed.x.dress(&signed.tokens, &Default::default()).await.unwrap_err();
     assert!(matches!(not, NotDressed::NotOffered(_)) && not.to_string().contains("Edit profile"), "{not}");
 }
+
+#[tokio::test]
+async fn a_callback_that_is_not_confirmed_is_not_trusted() {
+    let fake = FakeX::start().await;
+    let x = x_for(&fake, &fake.account("walt_lines")).x;
+    for confirmed in ["", "&oauth_callback_confirmed=false"] {
+        let body = format!("oauth_token=t&oauth_token_secret=s{confirmed}");
+        fake.next_at("/oauth/request_token", Behaviour::Answer(Reply::new(200, body)));
+        let setback = x.request_token("http://127.0.0.1:7881/callback").await.unwrap_err();
+        assert!(setback.to_string().contains("did not confirm"), "{setback}");
+    }
+    assert!(x.request_token("http://127.0.0.1:7881/callback").await.is_ok());
+}

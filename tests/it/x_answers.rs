@@ -138,7 +138,7 @@ async fn what_a_person_has_to_mend() {
             Setback(Cause::Credits, None),
             "buy credits",
         ),
-        (403, permissions, app(), "\"Read and write\" at console.x.com, then sign in again"),
+        (403, permissions, sign_in(), "\"Read and write\" at console.x.com, then sign in again"),
         (403, enrolled, app(), "Manage apps, move it to Pay-per-use"),
         (
             403,

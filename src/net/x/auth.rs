@@ -8,13 +8,13 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
-use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Method, Request};
 use reqwest_oauth1::{OAuthClientProvider as _, OAuthParameters, Secrets};
 use sha2::{Digest as _, Sha256};
 
 use crate::flock::account::{Consumer, Tokens};
 use crate::flock::secret::Secret;
+use crate::net::http;
 
 /// How many bytes of the digest stand for tokens: two by chance alike are not to be feared.
 const MARK_BYTES: usize = 8;
@@ -32,7 +32,7 @@ pub(super) enum Signer<'a> {
 /// A request with its OAuth 1.0a signature, the header marked so that no log of the HTTP crates shows it. `None`
 /// when `url` is no URL.
 pub(super) fn sign(
-    http: &Client,
+    client: &Client,
     consumer: &Consumer,
     signer: &Signer<'_>,
     now: DateTime<Utc>,
@@ -42,30 +42,29 @@ pub(super) fn sign(
     let secrets = Secrets::new(consumer.key.expose(), consumer.secret.expose());
     let parameters =
         OAuthParameters::new().version(true).timestamp(u64::try_from(now.timestamp()).unwrap_or(0));
-    let http = http.clone();
+    let client = client.clone();
     let builder = match *signer {
         Signer::Asking { callback } => {
-            http.oauth1_with_params(secrets, parameters.callback(callback)).request(method, url)
+            client.oauth1_with_params(secrets, parameters.callback(callback)).request(method, url)
         }
         Signer::Verifying { token, secret, verifier } => {
             let secrets = secrets.token(token.expose(), secret.expose());
-            http.oauth1_with_params(secrets, parameters.verifier(verifier)).request(method, url)
+            client.oauth1_with_params(secrets, parameters.verifier(verifier)).request(method, url)
         }
         Signer::Account { token, secret } => {
             let secrets = secrets.token(token.expose(), secret.expose());
-            http.oauth1_with_params(secrets, parameters).request(method, url)
+            client.oauth1_with_params(secrets, parameters).request(method, url)
         }
     };
-    hidden(builder.generate_signature().ok()?.build().ok()?)
+    let mut request = builder.generate_signature().ok()?.build().ok()?;
+    http::hide_authorization(&mut request);
+    Some(request)
 }
 
 /// A request that shows an OAuth 2.0 access token (RFC 6750, section 2.1), the header marked in the same way.
-pub(super) fn bear(http: &Client, token: &Secret, method: Method, url: &str) -> Option<Request> {
-    hidden(http.request(method, url).bearer_auth(token.expose()).build().ok()?)
-}
-
-fn hidden(mut request: Request) -> Option<Request> {
-    request.headers_mut().get_mut(AUTHORIZATION)?.set_sensitive(true);
+pub(super) fn bear(client: &Client, token: &Secret, method: Method, url: &str) -> Option<Request> {
+    let mut request = client.request(method, url).bearer_auth(token.expose()).build().ok()?;
+    http::hide_authorization(&mut request);
     Some(request)
 }
 
@@ -89,6 +88,8 @@ pub(super) fn mark(app: &str, tokens: &Tokens) -> String {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::AUTHORIZATION;
+
     use super::*;
 
     #[test]

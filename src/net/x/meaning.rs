@@ -72,10 +72,11 @@ impl Meaning {
             Self::Text => Cause::Text,
             Self::Duplicate => Cause::Duplicate,
             Self::Patience | Self::Daily => Cause::Limits,
-            Self::Tokens | Self::AppKeys | Self::Code => Cause::SignIn,
+            // Of an app that may only read new tokens are needed in any case.
+            Self::Tokens | Self::AppKeys | Self::Code | Self::ReadOnly => Cause::SignIn,
             Self::Credits => Cause::Credits,
             Self::Suspended | Self::Locked => Cause::Account,
-            Self::Capped | Self::ReadOnly | Self::NotEnrolled | Self::Level => Cause::App,
+            Self::Capped | Self::NotEnrolled | Self::Level => Cause::App,
             Self::Callback | Self::Forbidden | Self::Astray | Self::Odd => Cause::App,
             Self::Silence => Cause::Silence,
         }

@@ -151,7 +151,7 @@ impl X {
 }
 
 fn no_keys(reason: String) -> Setback {
-    Setback::before_any_answer(Why::new(Cause::SignIn, reason))
+    Setback::before_any_answer(Why::new(Cause::Keys, reason))
 }
 
 fn no_url() -> Setback {

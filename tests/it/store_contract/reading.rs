@@ -139,7 +139,7 @@ pub(super) async fn ailing_anew_after_signing_in(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let since = async || ledger.other.standing(&bot("walt"), at(0)).await.unwrap().unwrap().ailing_since;
     let back = Move::Return { why: why(Cause::SignIn), retry_at: at(60), answered: true };
-    ledger.one.open(&failed(10, Cause::App)).await.unwrap();
+    ledger.one.open(&failed(10, Cause::Account)).await.unwrap();
     let open = ledger.one.open(&by_hand("walt", "text", 20)).await.unwrap();
     ledger.one.advance(open.id, &back, at(30)).await.unwrap();
     assert_eq!(since().await, Some(at(10)));
