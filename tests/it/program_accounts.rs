@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
 use crate::support::program::{Folder, Said};
 use crate::support::signing::{
-    OAUTH1, PUBLIC, SECRET, asked, enroll_by_paste, enroll_with_tokens, feed, flock, named, posts_of,
-    renewals, state_of,
+    OAUTH1, PUBLIC, SECRET, asked, enroll_by_paste, enroll_with_tokens, feed, flock, named, nth_request,
+    posts_of, renewals, state_of,
 };
 use crate::support::{answer, rfc5849};
 
@@ -196,6 +196,28 @@ async fn unenroll_says_what_it_could_not_revoke() {
     assert!(said.err.contains("account's settings"), "{said:?}");
     assert_eq!(state_of(&folder, "emily").0, "suspended");
     fails(&folder.run(&["unenroll", "emily"]), "nothing to forget");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_bots_are_asked_at_once() {
+    let fake = FakeX::start().await;
+    let folder = walt(&fake);
+    enroll_with_tokens(&fake, &folder, "emily");
+    let before = asked(&fake, "/2/users/me").len();
+    for _ in 0..2 {
+        fake.next_at("/2/users/me", Behaviour::Hold);
+    }
+    let mut command = folder.command(&["whoami", "--refresh"]);
+    let whoami = tokio::task::spawn_blocking(move || command.output().unwrap());
+    // The second one comes although the first has no answer yet.
+    nth_request(&fake, "/2/users/me", before + 2).await;
+    fake.let_go();
+    fake.let_go();
+    let said = Said::from(whoami.await.unwrap());
+    assert!(
+        said.code == 0 && said.out.contains("@walt_lines") && said.out.contains("@emily_lines"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -189,6 +189,32 @@ async fn a_key_can_be_moved_out_of_the_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_can_come_from_the_environment() {
+    let fake = FakeX::start().await;
+    let folder = flock(&fake.url, OAUTH1, &[("walt", "@yearly")]);
+    folder.configure("[vault]\nkey = { env = \"FLOCK_KEY\" }\n");
+    let tokens = fake.account("walt_lines").credentials;
+    let (token, secret) = (tokens.access_token.expose(), tokens.access_token_secret.expose());
+    let input = json!({"access_token": token, "access_token_secret": secret}).to_string();
+    let enroll = |key: Option<&str>| {
+        let mut command = folder.command(&["enroll", "walt", "--tokens", "-"]);
+        key.map(|key| command.env("FLOCK_KEY", key));
+        feed(command, &input)
+    };
+    let before = fake.requests().len();
+    fails(&enroll(None), "the environment variable FLOCK_KEY is not set");
+    fails(&enroll(Some("0123")), "must be 64 hexadecimal digits");
+    assert_eq!(fake.requests().len(), before, "which is known before anybody is asked");
+    works(&enroll(Some(OTHER_KEY.trim())), "walt is signed in as @walt_lines");
+    fails(&folder.run(&["post", "walt"]), "the environment variable FLOCK_KEY is not set");
+    let (state, reason) = state_of(&folder, "walt");
+    assert!(state == "suspended" && !reason.contains("flockd enroll"), "no signing in would help: {reason}");
+    let post = folder.command(&["post", "walt"]).env("FLOCK_KEY", OTHER_KEY.trim()).output().unwrap();
+    works(&Said::from(post), "posted");
+    assert!(!folder.path(KEY).exists(), "no file is made for a key from outside");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lost_key_is_given_up_only_when_told_to() {
     let fake = FakeX::start().await;
     let folder = signed_in(&fake);
