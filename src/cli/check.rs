@@ -15,6 +15,7 @@ use super::{output, status};
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Severity};
 use crate::config::{self, Examined, Places, secret};
+use crate::daemon;
 use crate::flock::poem::{Poem, Split};
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::net;
@@ -107,24 +108,30 @@ fn line_complaints(bot: &Bot, poem: &Poem) -> Vec<Complaint> {
     misfits.chain(refrains).collect()
 }
 
-/// What the ledger lets one expect, and which bots nobody has signed in.
+/// What the ledger lets one expect, and which bots are not signed in or have tokens that can't be opened.
 async fn by_the_ledger(
     flock: &Flock,
     places: &Places,
     now: DateTime<Utc>,
 ) -> Result<(Vec<Forecast>, Vec<Complaint>), StoreError> {
-    let ledger = Sqlite::beside(&flock.database).await?;
+    let ledger = Sqlite::beside(&flock.database).await?.map(Arc::new);
+    let vault = ledger.clone().map(|ledger| daemon::vault(flock, &(ledger as Arc<dyn Store>)));
+    let ledger = ledger.as_deref();
     let (mut forecasts, mut signed_out) = (Vec::new(), Vec::new());
     for bot in &flock.bots {
-        if status::signed_out(ledger.as_ref(), bot).await? {
-            let message = format!("bot {}: {}", bot.name, not_signed_in(bot));
-            signed_out.push(places.warning(&format!("bots.{}", bot.name), message));
+        let (name, path) = (&bot.name, format!("bots.{}", bot.name));
+        if status::signed_out(ledger, bot).await? {
+            signed_out.push(places.warning(&path, format!("bot {name}: {}", not_signed_in(bot))));
+        } else if let Some(vault) = vault.as_ref().filter(|_| bot.signs_in())
+            && let Err(problem) = vault.tokens(name).await
+        {
+            signed_out.push(places.error(&path, format!("bot {name}: {problem}")));
         }
-        let standing = match &ledger {
+        let standing = match ledger {
             Some(ledger) => ledger.standing(&bot.name, now).await?,
             None => None,
         };
-        if let Ok(lines) = status::lines(ledger.as_ref(), bot, standing.as_ref()).await? {
+        if let Ok(lines) = status::lines(ledger, bot, standing.as_ref()).await? {
             forecasts.push(forecast(bot, &lines, now));
         }
     }

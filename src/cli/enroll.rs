@@ -1,5 +1,6 @@
 //! `flockd enroll`: signs a bot in to its account, at a desk or over ssh, or with tokens that exist already.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::config::Loaded;
 use crate::daemon::accounts::{Accounts, NoAccount, Visit};
 use crate::enroll::{self, Origin, Person as _, Plan, Signed, Way};
 use crate::flock::account::{Account, App, Tokens};
-use crate::flock::{Bot, BotName};
+use crate::flock::{Bot, BotName, Flock, KeySource};
 use crate::store::vault::VaultError;
 use crate::store::{Envelope, Store as _, StoreError, Want};
 
@@ -67,12 +68,27 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
             bail!("stopped: nothing was stored")
         }
     };
+    let key = key_to_be_made(&loaded.flock);
     // From here on it is done, or not, whoever wants this command to end.
     wishing::see_through(finish(&accounts, &visit, &bot, &before, brought)).await??;
+    if let Some(key) = key.filter(|key| key.exists()) {
+        let key = key.display();
+        let note =
+            format!("note: a key was made that opens the tokens, {key}: keep a copy apart from the ledger's");
+        let _ = output::say(&note);
+    }
     accounts.close().await;
     // It is done, whether or not anybody reads that it is.
     let _ = wishing::mention(loaded, Want::SignedIn { bot: bot.name.to_string() }).await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The vault's key file, if there is none yet.
+fn key_to_be_made(flock: &Flock) -> Option<&Path> {
+    match &flock.vault_key {
+        KeySource::File(path) if !path.exists() => Some(path),
+        _ => None,
+    }
 }
 
 async fn bring(visit: &Visit, bot: &Bot, how: &How) -> Result<Brought> {

@@ -11,6 +11,8 @@ use super::output;
 
 const FLOCK: &str = include_str!("starter/flock.toml");
 const POEM: &str = include_str!("starter/robin.txt");
+/// The manual of every key, for whoever has only the program.
+const MANUAL: &str = include_str!("../../flock.toml.example");
 
 pub(super) fn init(folder: &Path) -> Result<ExitCode> {
     let (flock, poem) = (folder.join("flock.toml"), folder.join("poems").join("robin.txt"));
@@ -21,8 +23,12 @@ pub(super) fn init(folder: &Path) -> Result<ExitCode> {
     fs::create_dir_all(&poems).with_context(|| format!("the folder {} can't be made", poems.display()))?;
     create(&poem, POEM)?;
     create(&flock, FLOCK)?;
+    let manual = folder.join("flock.toml.example");
+    if !manual.exists() {
+        create(&manual, MANUAL)?;
+    }
     let flock = flock.display();
-    output::say(&format!("made {} and {flock}", poem.display()))?;
+    output::say(&format!("made {}, {flock} and its manual, {}", poem.display(), manual.display()))?;
     output::say(&format!("next: `flockd check --config {flock}`, then `flockd run --config {flock}`"))?;
     Ok(ExitCode::SUCCESS)
 }

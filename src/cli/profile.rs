@@ -74,6 +74,9 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
     }
     changes.iter().try_for_each(|change| output::say(change))?;
     if dry_run {
+        if let Some(why) = visit.api.never_dresses() {
+            output::say(&format!("note: {why}"))?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let dress = async |api: &X, tokens: &Tokens| match api.dress(tokens, &profile).await {

@@ -139,7 +139,7 @@ impl Visit {
 
 fn tokens(held: &Held) -> Result<&Tokens, Setback> {
     held.tokens.as_ref().ok_or_else(|| {
-        let why = Why::new(Cause::SignIn, "it is not signed in: sign in with `flockd enroll`");
+        let why = Why::new(Cause::SignIn, "not signed in: sign in with `flockd enroll`");
         Setback::before_any_answer(why)
     })
 }

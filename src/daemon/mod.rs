@@ -146,7 +146,7 @@ pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Resu
 }
 
 /// The vault in this ledger, with the key that `flock.toml` names. Nothing is read yet.
-fn vault(flock: &Flock, store: &Arc<dyn Store>) -> Vault {
+pub fn vault(flock: &Flock, store: &Arc<dyn Store>) -> Vault {
     let key = match &flock.vault_key {
         KeySource::File(path) => VaultKey::File(path.clone()),
         KeySource::Elsewhere(source) => {

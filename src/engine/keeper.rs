@@ -285,9 +285,7 @@ impl Keeper {
 fn signed_in(member: &Member, kept: Kept) -> Result<Held, NoTokens> {
     let Bot { name, network, .. } = &*member.bot;
     let Kept { version, network: Some(of), tokens: Some(tokens), .. } = kept else {
-        return Err(
-            setback(Cause::SignIn, format!("it is not signed in: type `flockd enroll {name}`")).into()
-        );
+        return Err(setback(Cause::SignIn, format!("not signed in: type `flockd enroll {name}`")).into());
     };
     if of != *network {
         // A bot that has moved must not show one network the tokens of another.

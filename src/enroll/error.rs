@@ -19,8 +19,8 @@ pub enum EnrollError {
     },
     /// Nothing came back in time.
     #[error(
-        "nothing came back within {}: run `flockd enroll {bot}` again, agree on the page, and paste the PIN that is \
-         shown, or the address at which the browser ends if it can't come back by itself",
+        "nothing came back within {}: run `flockd enroll {bot}` again, agree on the page, and paste the address at \
+         which the browser ends if it can't come back by itself, or the PIN if one is shown",
         humantime::format_duration(*.waited)
     )]
     TimedOut {

@@ -216,7 +216,9 @@ impl<'a> Talk<'a> {
         if self.address().is_none() {
             return Err(EnrollError::NobodyThere { bot: self.bot.to_owned() });
         }
-        self.person.tell("the input has ended; waiting for the browser to come back");
+        let long = humantime::format_duration(self.timeout);
+        self.person
+            .tell(&format!("the input has ended; waiting for the browser to come back, for {long} at most"));
         Ok(None)
     }
 }

@@ -73,6 +73,11 @@ pub trait AccountApi: Network {
     /// How the account looks now: name, bio, and where its picture is.
     async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback>;
 
+    /// Why the network lets no program change how an account looks, if that is so, and what to do instead.
+    fn never_dresses(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Has the account look like that.
     async fn dress(&self, tokens: &Tokens, profile: &Profile) -> Result<(), NotDressed>;
 }

@@ -41,6 +41,11 @@ fn init_makes_a_flock_that_runs_and_overwrites_nothing() {
     let check = folder.run(&["check", "--config", "new/flock.toml"]);
     assert_eq!(check.code, 0, "{check:?}");
     assert!(check.out.contains("no complaints") && check.out.contains("robin"), "{check:?}");
+    assert_eq!(
+        folder.run(&["check", "--config", "new/flock.toml.example"]).code,
+        1,
+        "its poems are elsewhere"
+    );
     let again = folder.run(&["init", "new"]);
     assert_eq!(again.code, 1);
     assert!(again.err.contains("there already: nothing was changed"), "{again:?}");

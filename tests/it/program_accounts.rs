@@ -314,8 +314,9 @@ async fn profile_shows_the_difference_and_that_x_has_no_such_call() {
     let wish = ["profile", "walt", "--name", "Walt, line by line", "--bio", "A bot."];
     let said = folder.run(&[&wish[..], &["--dry-run"]].concat());
     let expected = "name: \"The poet walt_lines\" becomes \"Walt, line by line\"\n\
-                    bio: \"The lines of walt_lines & friends\" becomes \"A bot.\"\n";
-    assert_eq!((said.code, &*said.out), (0, expected), "{said:?}");
+                    bio: \"The lines of walt_lines & friends\" becomes \"A bot.\"\n\
+                    note: X offers programs no way to change a profile";
+    assert!(said.code == 0 && said.out.starts_with(expected), "{said:?}");
     fails(&folder.run(&wish), "nothing was changed: X offers programs no way to change a profile");
     let same = ["profile", "walt", "--name", "The poet walt_lines"];
     let said = folder.run(&same);
@@ -325,7 +326,11 @@ async fn profile_shows_the_difference_and_that_x_has_no_such_call() {
         "[bots.walt.profile]\nname = \"From the file\"\nbio = \"The lines of walt_lines & friends\"\n",
     );
     let said = folder.run(&["profile", "walt", "--dry-run"]);
-    assert_eq!(said.out, "name: \"The poet walt_lines\" becomes \"From the file\"\n", "{said:?}");
+    assert_eq!(
+        said.out.lines().next(),
+        Some("name: \"The poet walt_lines\" becomes \"From the file\""),
+        "{said:?}"
+    );
     let said = folder.run(&[&same[..], &["--dry-run"]].concat());
     assert!(said.out.contains("looks like that already"), "a flag goes before the file: {said:?}");
     fails(&folder.run(&["profile", "robin", "--name", "R"]), "network feed has no accounts");

@@ -176,7 +176,7 @@ async fn a_daemon_takes_a_sign_in_up_while_it_runs() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, OAUTH1, &[("walt", EVERY_SECOND)]);
     let daemon = folder.start();
-    let line = daemon.wait_for("not accepted, will be tried again: it is not signed in");
+    let line = daemon.wait_for("not accepted, will be tried again: not signed in");
     assert!(line.contains("flockd enroll walt"), "{line}");
     let (state, reason) = state_of(&folder, "walt");
     assert_eq!((&*state, &*reason), ("suspended", "not signed in: type `flockd enroll walt`"));

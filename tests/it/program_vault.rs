@@ -130,6 +130,8 @@ async fn a_key_that_is_missing_wrong_or_garbage_loses_nothing() {
         }
         let whoami = folder.run(&["whoami", "--json"]);
         assert!(whoami.code == 1 && whoami.out.contains(complaint), "{case}: {whoami:?}");
+        let check = folder.run(&["check"]);
+        assert!(check.code == 1 && check.out.contains(complaint), "{case}: {check:?}");
         let (state, reason) = state_of(&folder, "walt");
         assert!(state == "suspended" && reason.contains(complaint), "{case}: {state}: {reason}");
         assert_eq!(fake.requests().len(), requests, "{case}: nobody was asked to sign in for nothing");

@@ -244,9 +244,8 @@ async fn waiting_ends() {
     let error = done.await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "nothing came back within 10m: run `flockd enroll walt` again, agree on the page, and paste the PIN that is \
-         shown, or the address at which the browser ends \
-         if it can't come back by itself"
+        "nothing came back within 10m: run `flockd enroll walt` again, agree on the page, and paste the address at \
+         which the browser ends if it can't come back by itself, or the PIN if one is shown"
     );
 }
 

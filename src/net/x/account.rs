@@ -77,10 +77,13 @@ impl AccountApi for X {
     }
 
     /// Version 2 of X's API has no such call, and whether the old one still works is not documented.
+    fn never_dresses(&self) -> Option<&'static str> {
+        Some(
+            "X offers programs no way to change a profile: sign in at x.com as the bot and choose \"Edit profile\"",
+        )
+    }
+
     async fn dress(&self, _tokens: &Tokens, _profile: &Profile) -> Result<(), NotDressed> {
-        Err(NotDressed::NotOffered(
-            "X offers programs no way to change a profile: sign in at x.com as the bot and choose \"Edit profile\""
-                .to_owned(),
-        ))
+        Err(NotDressed::NotOffered(self.never_dresses().unwrap_or_default().to_owned()))
     }
 }

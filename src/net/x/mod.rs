@@ -162,10 +162,7 @@ fn no_url() -> Setback {
 /// A client that signs must be given tokens: the engine sees to that.
 fn tokens_of(session: &Session) -> Result<&Tokens, Setback> {
     session.tokens.as_ref().ok_or_else(|| {
-        Setback::before_any_answer(Why::new(
-            Cause::SignIn,
-            "it is not signed in: sign in with `flockd enroll`",
-        ))
+        Setback::before_any_answer(Why::new(Cause::SignIn, "not signed in: sign in with `flockd enroll`"))
     })
 }
 

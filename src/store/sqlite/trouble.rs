@@ -46,7 +46,7 @@ pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
         )),
         11 => StoreError::Unusable(format!("the ledger {ledger} is damaged: put a backup in its place")),
         14 => StoreError::Unusable(format!(
-            "the ledger {ledger} can't be opened: make the file and its folder writable for flockd's user"
+            "the ledger {ledger} can't be opened: run this as the user that owns it, who must be able to write in its folder"
         )),
         _ => StoreError::Unusable(format!("the ledger {ledger} can't be used: {message}")),
     }

@@ -53,7 +53,11 @@ async fn a_pair_comes_by_a_pipe_in_any_form() {
         let said = place.pipe(&ENROLL, &input);
         assert!(said.code == 0 && said.err.starts_with("a new ledger was made: "), "{said:?}");
         assert_eq!(said.err.lines().count(), 1, "{said:?}");
-        assert_eq!(said.out, "walt is signed in as @walt_lines (read-write)\n");
+        assert!(said.out.starts_with("walt is signed in as @walt_lines (read-write)\n"), "{said:?}");
+        assert!(
+            said.out.contains("a key was made that opens the tokens, flock.key: keep a copy"),
+            "{said:?}"
+        );
         assert_eq!(place.asked_of_x()[before..], ["GET /2/users/me"]);
         assert_eq!(place.whoami("walt")["way"], "oauth1");
         place.holds("walt", "walt_lines").await;
@@ -109,7 +113,7 @@ async fn what_is_typed_is_not_shown() {
         terminal.line(&typed);
         let seen = place.signed_in(terminal).await;
         let shown = seen.lines().filter(|line| !line.is_empty()).count();
-        assert_eq!(shown, 5, "the ledger, what was asked, and how it went:\n{seen}");
+        assert_eq!(shown, 6, "ledger and key, what was asked, and how it went:\n{seen}");
         forget(&place).await;
     }
 }
