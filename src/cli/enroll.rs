@@ -9,7 +9,7 @@ use clap::Args;
 use rand::RngExt;
 
 use super::person::{Terminal, Unseen};
-use super::{output, wishing};
+use super::{ending, output, wishing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{Accounts, NoAccount, Visit};
@@ -62,7 +62,7 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     let before = accounts.store.envelope(&bot.name).await?;
     let brought = tokio::select! {
         brought = bring(&visit, &bot, &how) => brought?,
-        () = wishing::ended()? => {
+        () = ending::ended()? => {
             // The terminal shows ^C where it stood.
             eprintln!();
             bail!("stopped: nothing was stored")
@@ -70,7 +70,7 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     };
     let key = key_to_be_made(&loaded.flock);
     // From here on it is done, or not, whoever wants this command to end.
-    wishing::see_through(finish(&accounts, &visit, &bot, &before, brought)).await??;
+    ending::see_through(finish(&accounts, &visit, &bot, &before, brought)).await??;
     if let Some(key) = key.filter(|key| key.exists()) {
         let key = key.display();
         let note =
@@ -242,5 +242,5 @@ fn notes(bot: &Bot, account: &Account, tokens: &Tokens) -> Vec<String> {
 
 /// What a sign-in is to be known by.
 fn new_grant() -> String {
-    format!("{:032x}", wishing::dice().random::<u128>())
+    format!("{:032x}", super::dice().random::<u128>())
 }

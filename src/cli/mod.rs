@@ -4,6 +4,7 @@
 
 mod check;
 mod delete;
+mod ending;
 mod enroll;
 mod forecast;
 mod init;
@@ -28,6 +29,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use rand::SeedableRng as _;
+use rand::rngs::{StdRng, SysRng};
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::Complaints;
@@ -198,6 +201,11 @@ pub fn explain(error: &anyhow::Error) -> String {
         }
         None => format!("error: {error:#}"),
     }
+}
+
+/// Chance, from the system.
+fn dice() -> StdRng {
+    StdRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| StdRng::from_rng(&mut rand::rng()))
 }
 
 /// Events for a command that asks networks: what keeps somebody waiting is said.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use super::{output, wishing};
+use super::{ending, output};
 use crate::config::Loaded;
 use crate::daemon::accounts::NoAccount;
 use crate::flock::account::{Profile, Tokens};
@@ -66,7 +66,7 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
     };
     let visit = accounts.visit(bot)?;
     let look = accounts.ask(&visit, async |api: &X, tokens: &Tokens| api.appearance(tokens).await);
-    let now = wishing::see_through(look).await??;
+    let now = ending::see_through(look).await??;
     let changes = differences(&now, &profile, picture.as_ref());
     if changes.is_empty() {
         output::say(&format!("{name} looks like that already"))?;
@@ -83,7 +83,7 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
         Err(NotDressed::Failed(setback)) => Err(setback),
         done => Ok(done),
     };
-    match wishing::see_through(accounts.ask(&visit, dress)).await?? {
+    match ending::see_through(accounts.ask(&visit, dress)).await?? {
         Ok(()) => output::say("done")?,
         Err(why) => bail!("nothing was changed: {why}"),
     }

@@ -10,7 +10,6 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::wishing;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, secret};
 use crate::daemon::{self, Setting, log};
@@ -37,7 +36,7 @@ pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>
     let setting = Setting {
         flock: Arc::new(flock),
         clock: Arc::new(SystemClock),
-        dice: wishing::dice(),
+        dice: super::dice(),
         listeners: vec![Box::new(log::log)],
         web,
     };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use super::{output, wishing};
+use super::{ending, output};
 use crate::config::Loaded;
 use crate::daemon::accounts::Accounts;
 use crate::flock::BotName;
@@ -23,7 +23,7 @@ pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Resul
         output::say(&format!("the tokens of {name} are forgotten here, and not revoked: {BY_HAND}"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let done = wishing::see_through(sign_out(loaded, &accounts, name)).await?;
+    let done = ending::see_through(sign_out(loaded, &accounts, name)).await?;
     accounts.close().await;
     let refused = || {
         format!(

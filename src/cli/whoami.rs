@@ -11,7 +11,7 @@ use comfy_table::Cell;
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
-use super::{output, wishing};
+use super::{ending, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{Accounts, NoAccount, Visit};
@@ -66,7 +66,7 @@ pub(super) async fn whoami(
         .buffered(AT_ONCE)
         .collect::<Vec<_>>();
     let stop = || stopping.store(true, Ordering::Relaxed);
-    let rows = wishing::see_through_and(rows, stop).await?;
+    let rows = ending::see_through_and(rows, stop).await?;
     ensure!(rows.len() == bots.len(), "stopped: not every bot was asked");
     let rows: Vec<Row> = rows.into_iter().collect::<Result<_>>()?;
     if let Some(accounts) = accounts {

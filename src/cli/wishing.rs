@@ -5,13 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use chrono::TimeDelta;
-use rand::rngs::{StdRng, SysRng};
-use rand::{RngExt, SeedableRng};
-use tokio::signal::unix::{SignalKind, signal};
+use rand::RngExt;
+use rand::rngs::StdRng;
 
-use super::output;
+use super::{ending, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::{self, Setting};
@@ -33,7 +32,7 @@ const MENTION: Duration = Duration::from_secs(5);
 /// Has a wish granted, and prints the answer.
 pub(super) async fn fulfil(loaded: Loaded, want: Want) -> Result<ExitCode> {
     let clock = SystemClock;
-    let mut dice = dice();
+    let mut dice = super::dice();
     let wish = Wish { id: PostId::new(clock.now(), dice.random()), what: want, made_at: clock.now() };
     let answer = loop {
         match Sqlite::hold(&loaded.flock.database).await {
@@ -61,7 +60,8 @@ pub(super) async fn mention(loaded: &Loaded, want: Want) -> Result<()> {
     if !ledger.ring().await {
         return Ok(());
     }
-    let wish = Wish { id: PostId::new(clock.now(), dice().random()), what: want, made_at: clock.now() };
+    let wish =
+        Wish { id: PostId::new(clock.now(), super::dice().random()), what: want, made_at: clock.now() };
     // What it is about is in the ledger, where the daemon finds it in any case: nobody has to wait long for that.
     tokio::select! {
         answer = wait(&ledger, &wish) => {
@@ -70,14 +70,9 @@ pub(super) async fn mention(loaded: &Loaded, want: Want) -> Result<()> {
             }
         }
         () = clock.sleep(MENTION) => output::say("the daemon is busy, and will sign with the new tokens")?,
-        () = ended()? => {}
+        () = ending::ended()? => {}
     }
     Ok(())
-}
-
-/// Chance, from the system.
-pub(super) fn dice() -> StdRng {
-    StdRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| StdRng::from_rng(&mut rand::rng()))
 }
 
 async fn grant_here(loaded: &Loaded, ledger: Arc<Sqlite>, wish: &Wish, dice: StdRng) -> Result<Answer> {
@@ -89,26 +84,7 @@ async fn grant_here(loaded: &Loaded, ledger: Arc<Sqlite>, wish: &Wish, dice: Std
         web: None,
     };
     // Ending half way would leave a post of which nobody knows whether it arrived.
-    Ok(see_through(daemon::grant(setting, ledger, wish)).await??)
-}
-
-/// Lets something come to its end although somebody wants this command to end: half of it would do harm.
-pub(super) async fn see_through<T>(work: impl Future<Output = T>) -> Result<T> {
-    see_through_and(work, || {}).await
-}
-
-/// The same; `told` is called whenever somebody wants that.
-pub(super) async fn see_through_and<T>(work: impl Future<Output = T>, told: impl Fn()) -> Result<T> {
-    tokio::pin!(work);
-    loop {
-        tokio::select! {
-            done = &mut work => return Ok(done),
-            () = ended()? => {
-                told();
-                eprintln!("a moment: what is on its way to the network is finished first");
-            }
-        }
-    }
+    Ok(ending::see_through(daemon::grant(setting, ledger, wish)).await??)
 }
 
 /// Writes the wish and waits; `None` if the holder has ended meanwhile, so that the ledger can be held now.
@@ -116,7 +92,7 @@ async fn ask(loaded: &Loaded, wish: &Wish, holder: &str) -> Result<Option<Answer
     let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { bail!("{holder}") };
     tokio::select! {
         answer = wait(&ledger, wish) => answer,
-        () = ended()? => take_back(&ledger, wish, "nothing was done").await,
+        () = ending::ended()? => take_back(&ledger, wish, "nothing was done").await,
     }
 }
 
@@ -148,18 +124,4 @@ async fn take_back(ledger: &Sqlite, wish: &Wish, why: &str) -> Result<Option<Ans
         return Ok(Some(answer));
     }
     bail!("the daemon has taken the wish up already: `flockd posts` shows what becomes of it")
-}
-
-/// Resolves when somebody wants this command to end: Ctrl-C, SIGTERM, or a terminal that went away.
-pub(super) fn ended() -> Result<impl Future<Output = ()>> {
-    let listen = |kind| signal(kind).context("signals can't be listened for");
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let (mut terminate, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hang_up.recv() => {}
-        }
-    })
 }
