@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use pty_process::Size;
 use pty_process::blocking::{Pty, open};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 /// How long a text or the end is waited for: far longer than it takes, and short enough to end a hanging test.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,6 +45,11 @@ impl Terminal {
     pub fn run(command: Command) -> Self {
         let (pty, inside) = open().unwrap();
         pty.resize(Size::new(SIZE.0, SIZE.1)).unwrap();
+        // Ctrl-C throws away what was printed and not read yet, after the program has been told: what it says of its
+        // end may be among it.
+        let mut modes = tcgetattr(&pty).unwrap();
+        modes.local_modes.insert(LocalModes::NOFLSH);
+        tcsetattr(&pty, OptionalActions::Now, &modes).unwrap();
         let child = pty_process::blocking::Command::from(command).spawn(inside).unwrap();
         let (keys, (tell, printed)) = (Arc::new(pty), channel());
         let screen = keys.clone();
