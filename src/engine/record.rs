@@ -20,36 +20,46 @@ const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 /// this goes on trying: the result is known only here.
 pub(super) async fn record(engine: &Engine, member: &Member, post: Post, outcome: Outcome) -> Post {
     loop {
-        let recorded = match judge(engine, member, &post, &outcome).await {
-            Ok(step) => engine.store.advance(post.id, &step, engine.clock.now()).await,
-            Err(error) => Err(error),
-        };
-        match recorded {
-            Ok(post) => return engine.told(post),
-            Err(error) if is_over(engine, member, &error) => return post,
-            Err(_) => engine.clock.sleep(PAUSE).await,
+        let step = judge(engine, member, &post, &outcome).await;
+        if let Some(post) = written(engine, member, &post, step).await {
+            return post;
         }
     }
 }
 
 /// Records that an attempt was provably not accepted and that another follows at once, in the same way.
 pub(super) async fn put_back(engine: &Engine, member: &Member, post: Post, setback: &Setback) -> Post {
+    let (why, answered) = (setback.why.clone(), setback.answered);
+    let step = Move::Return { why, retry_at: engine.clock.now(), answered };
     loop {
-        let now = engine.clock.now();
-        let step = Move::Return { why: setback.why.clone(), retry_at: now, answered: setback.answered };
-        match engine.store.advance(post.id, &step, now).await {
-            Ok(post) => return engine.told(post),
-            Err(error) if is_over(engine, member, &error) => return post,
-            Err(_) => engine.clock.sleep(PAUSE).await,
+        if let Some(post) = written(engine, member, &post, Ok(step.clone())).await {
+            return post;
         }
     }
 }
 
-/// Tells of the ledger's trouble. Whether there is nothing left to record: the ledger has gone on without us,
-/// and the bot's next turn sees what it has.
-fn is_over(engine: &Engine, member: &Member, error: &StoreError) -> bool {
-    engine.ledger_trouble(Some(&member.bot.name), error);
-    matches!(error, StoreError::IllegalMove { .. } | StoreError::NotFound(_))
+/// Tries to write a step down; `None`, after a pause, if that is to be tried again.
+async fn written(
+    engine: &Engine,
+    member: &Member,
+    post: &Post,
+    step: Result<Move, StoreError>,
+) -> Option<Post> {
+    let moved = match step {
+        Ok(step) => engine.store.advance(post.id, &step, engine.clock.now()).await,
+        Err(error) => Err(error),
+    };
+    let error = match moved {
+        Ok(post) => return Some(engine.told(post)),
+        Err(error) => error,
+    };
+    engine.ledger_trouble(Some(&member.bot.name), &error);
+    if matches!(error, StoreError::IllegalMove { .. } | StoreError::NotFound(_)) {
+        // The ledger has gone on without us: the bot's next turn sees what it has.
+        return Some(post.clone());
+    }
+    engine.clock.sleep(PAUSE).await;
+    None
 }
 
 async fn judge(engine: &Engine, member: &Member, post: &Post, outcome: &Outcome) -> Result<Move, StoreError> {
