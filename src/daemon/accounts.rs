@@ -13,7 +13,7 @@ use crate::flock::event::Events;
 use crate::flock::post::{Cause, Why};
 use crate::flock::{Bot, Flock};
 use crate::net::x::X;
-use crate::net::{AccountApi, Setback, http};
+use crate::net::{self, AccountApi, Setback, http};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError};
@@ -105,13 +105,15 @@ impl Accounts {
         question: impl AsyncFn(&X, &Tokens) -> Result<T, Setback>,
     ) -> Result<T, NoTokens> {
         let question = &question;
-        let question = |held: Held| async move { question(&visit.api, tokens(&held)?).await };
+        let question =
+            |held: Held| async move { question(&visit.api, net::to_sign_with(held.tokens.as_ref())?).await };
         self.keeper.ask(&visit.member()?, question).await.map(|(_, answer)| answer)
     }
 
     /// The tokens that a bot signs with.
     pub async fn tokens(&self, visit: &Visit) -> Result<Tokens, NoTokens> {
-        Ok(tokens(&self.keeper.held(&visit.member()?).await?)?.clone())
+        let held = self.keeper.held(&visit.member()?).await?;
+        Ok(net::to_sign_with(held.tokens.as_ref())?.clone())
     }
 
     /// Revokes the tokens that the vault has for a bot, and forgets them; what it returns is said in
@@ -135,13 +137,6 @@ impl Visit {
         let given = given.map_err(|reason| Setback::before_any_answer(Why::new(Cause::Keys, reason)))?;
         Ok(Member::with_tokens(self.bot.clone(), self.api.clone(), given))
     }
-}
-
-fn tokens(held: &Held) -> Result<&Tokens, Setback> {
-    held.tokens.as_ref().ok_or_else(|| {
-        let why = Why::new(Cause::SignIn, "not signed in: sign in with `flockd enroll`");
-        Setback::before_any_answer(why)
-    })
 }
 
 /// The ledger, to be used beside its holder; whoever comes first makes it. Returns where it is, if it was made.

@@ -13,10 +13,11 @@ pub mod x;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use url::Url;
 
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
-use crate::flock::post::{Post, Why};
+use crate::flock::post::{Cause, Post, Why};
 
 /// What is known of a bot's account when its client is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +26,13 @@ pub struct Session {
     pub tokens: Option<Tokens>,
     /// Who the bot is on the network, as far as the ledger remembers.
     pub account: Option<Account>,
+}
+
+/// The tokens to sign with, for a client that can do nothing without; whoever calls it sees to that.
+pub fn to_sign_with(tokens: Option<&Tokens>) -> Result<&Tokens, Setback> {
+    tokens.ok_or_else(|| {
+        Setback::before_any_answer(Why::new(Cause::SignIn, "not signed in: sign in with `flockd enroll`"))
+    })
 }
 
 /// One bot's client. A small handle: what is costly is shared behind it. It keeps no tokens: they come with
@@ -37,7 +45,7 @@ pub trait Network: Send + Sync {
     }
 
     /// Gets new tokens for old ones. The old ones may be worthless afterwards, so the new ones must be durable
-    /// before they are used. An error with [`Cause::SignIn`](crate::flock::post::Cause::SignIn) is final.
+    /// before they are used. An error with [`Cause::SignIn`] is final.
     async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
         Ok(tokens.clone())
     }
@@ -151,6 +159,21 @@ impl Setback {
     /// Something that ended before the network said anything.
     pub const fn before_any_answer(why: Why) -> Self {
         Self { why, retry_at: None, answered: false, stale: false }
+    }
+
+    /// Nobody was reached at `url`; `name` is what to call them if that is no URL, `heard` what happened. Not a word
+    /// of the address but its host: the rest may hold a password.
+    fn unreachable(url: &str, name: &str, heard: &str) -> Self {
+        let url = Url::parse(url).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or(name);
+        let reason = format!("{host} can't be reached ({heard}): look at the network, or at api_url");
+        Self::before_any_answer(Why::new(Cause::Unreachable, reason))
+    }
+
+    /// An address of the app is no URL, which a checked configuration rules out.
+    fn no_url() -> Self {
+        let reason = "the app's api_url or site_url is no URL: set them to something like https://api.x.com";
+        Self::before_any_answer(Why::new(Cause::App, reason))
     }
 }
 

@@ -16,7 +16,6 @@ use oauth2::{
 };
 use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
-use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::{Setback, http};
@@ -172,7 +171,7 @@ impl Provider {
     }
 
     fn basic(&self) -> Result<Basic, Setback> {
-        let bad = |_| no_url();
+        let bad = |_| Setback::no_url();
         let client = BasicClient::new(ClientId::new(self.client.id.clone()))
             .set_auth_uri(AuthUrl::new(self.authorize_url.clone()).map_err(bad)?)
             .set_token_uri(TokenUrl::new(self.token_url.clone()).map_err(bad)?);
@@ -221,10 +220,7 @@ impl Provider {
     }
 
     fn unreachable(&self, heard: &str) -> Setback {
-        let url = Url::parse(&self.token_url).ok();
-        let host = url.as_ref().and_then(Url::host_str).unwrap_or(self.name);
-        let reason = format!("{host} can't be reached ({heard}): look at the network, or at api_url");
-        Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
+        Setback::unreachable(&self.token_url, self.name, heard)
     }
 
     /// What the answer does not say stays as it was (RFC 6749, sections 5.1 and 6).
@@ -301,10 +297,5 @@ async fn call(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
 }
 
 fn redirect_url(redirect: &str) -> Result<RedirectUrl, Setback> {
-    RedirectUrl::new(redirect.to_owned()).map_err(|_| no_url())
-}
-
-fn no_url() -> Setback {
-    let reason = "the app's api_url or site_url is no URL: set them to something like https://api.x.com";
-    Setback::before_any_answer(Why::new(Cause::App, reason))
+    RedirectUrl::new(redirect.to_owned()).map_err(|_| Setback::no_url())
 }

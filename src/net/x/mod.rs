@@ -91,12 +91,12 @@ impl X {
             }
             Tokens::OAuth2 { access_token, .. } => auth::bear(&self.http, access_token, method, &url),
         };
-        request.ok_or_else(no_url)
+        request.ok_or_else(Setback::no_url)
     }
 
     fn signed(&self, signer: &Signer<'_>, method: Method, url: &str) -> Result<Request, Setback> {
         let consumer = self.app.keys.consumer.as_ref().map_err(|reason| no_keys(reason.clone()))?;
-        auth::sign(&self.http, consumer, signer, self.clock.now(), method, url).ok_or_else(no_url)
+        auth::sign(&self.http, consumer, signer, self.clock.now(), method, url).ok_or_else(Setback::no_url)
     }
 
     /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
@@ -105,13 +105,8 @@ impl X {
         Ok(Answer::read(response).await)
     }
 
-    /// Not a word of the address but its host: the rest may hold a password.
     fn unreachable(&self, error: &reqwest::Error) -> Setback {
-        let url = reqwest::Url::parse(&self.app.api_url).ok();
-        let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or("X");
-        let reason =
-            format!("{host} can't be reached ({}): look at the network, or at api_url", http::explain(error));
-        Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
+        Setback::unreachable(&self.app.api_url, "X", &http::explain(error))
     }
 
     /// Every secret that a request may hold.
@@ -154,18 +149,6 @@ fn no_keys(reason: String) -> Setback {
     Setback::before_any_answer(Why::new(Cause::Keys, reason))
 }
 
-fn no_url() -> Setback {
-    let reason = "the app's api_url is no URL: set it to something like https://api.x.com";
-    Setback::before_any_answer(Why::new(Cause::App, reason))
-}
-
-/// A client that signs must be given tokens: the engine sees to that.
-fn tokens_of(session: &Session) -> Result<&Tokens, Setback> {
-    session.tokens.as_ref().ok_or_else(|| {
-        Setback::before_any_answer(Why::new(Cause::SignIn, "not signed in: sign in with `flockd enroll`"))
-    })
-}
-
 #[async_trait]
 impl Network for X {
     fn signs(&self) -> bool {
@@ -191,7 +174,7 @@ impl Network for X {
 
     /// Asks X who the tokens belong to, unless that was learnt with these very ones before.
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback> {
-        let tokens = tokens_of(session)?;
+        let tokens = super::to_sign_with(session.tokens.as_ref())?;
         let mark = self.mark(tokens);
         let known = session.account.as_ref();
         if known.is_some_and(|known| known.learnt_with == mark && self.expects(&known.handle)) {
@@ -212,7 +195,7 @@ impl Network for X {
         let Some(text) = post.text.as_deref() else {
             return Outcome::Refused { reason: "there is no text to post: give it one".to_owned() };
         };
-        let request = tokens_of(session)
+        let request = super::to_sign_with(session.tokens.as_ref())
             .and_then(|tokens| Ok((tokens, self.request(tokens, Method::POST, "/2/tweets")?)));
         let (tokens, mut request) = match request {
             Ok(request) => request,
@@ -237,7 +220,7 @@ impl Network for X {
     }
 
     async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback> {
-        let tokens = tokens_of(session)?;
+        let tokens = super::to_sign_with(session.tokens.as_ref())?;
         let Some(id) = post.remote_id.as_deref() else {
             let reason = "X's id of it is not known, as a person or a policy said that it was posted: delete it at x.com";
             return Err(Setback::before_any_answer(Why::new(Cause::Text, reason)));
