@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ struct Row<'a> {
 
 pub(super) async fn next(loaded: &Loaded, number: u32, bot: Option<&str>, json: bool) -> Result<ExitCode> {
     if let Some(bot) = bot {
-        loaded.flock.bot(bot).with_context(|| format!("there is no bot {bot:?} in flock.toml"))?;
+        super::bot(loaded, bot)?;
     }
     let now = SystemClock.now();
     let slots = coming(&loaded.flock, bot, now, number as usize);

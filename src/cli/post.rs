@@ -15,7 +15,7 @@ use crate::store::Want;
 const MAX_BYTES: u64 = 64 * 1024;
 
 pub(super) async fn post(loaded: Loaded, bot: &str, text: Option<String>) -> Result<ExitCode> {
-    let found = loaded.flock.bot(bot).with_context(|| format!("there is no bot {bot:?} in flock.toml"))?;
+    let found = super::bot(&loaded, bot)?;
     let text = match text.as_deref() {
         None => None,
         Some("-") => Some(text_by_hand(&standard_input()?)?),

@@ -16,7 +16,7 @@ pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Resul
     let bot: BotName = name.parse()?;
     let accounts = super::accounts(loaded).await?;
     if accounts.store.envelope(&bot).await?.sealed.is_none() {
-        bail!("{}", not_signed_in(loaded, name));
+        bail!("{}", nothing_kept(loaded, name));
     }
     if forget {
         forget_only(&accounts, &bot).await?;
@@ -65,7 +65,8 @@ async fn forget_only(accounts: &Accounts, bot: &BotName) -> Result<()> {
     }
 }
 
-fn not_signed_in(loaded: &Loaded, name: &str) -> String {
+/// Why there is nothing to forget.
+fn nothing_kept(loaded: &Loaded, name: &str) -> String {
     match loaded.flock.bot(name) {
         Some(bot) if bot.tokens.is_some() => {
             format!("the tokens of {name} stand in flock.toml: remove them there, and {BY_HAND}")
