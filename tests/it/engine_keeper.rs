@@ -9,7 +9,7 @@ use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
 use flockd::flock::secret::Secret;
 use flockd::net::{Outcome, Setback};
-use flockd::store::{Store, Want};
+use flockd::store::Want;
 
 use crate::support::fixture::{House, START};
 use crate::support::flock::{bot, cron};
@@ -197,14 +197,7 @@ async fn a_network_that_is_away_is_asked_again_with_the_same_refresh_token() {
 async fn while_somebody_else_renews_nobody_asks() {
     let house = signed_in(5).await;
     house.pass(Duration::from_mins(9)).await;
-    let (version, now) = (house.version("walt").await, house.now());
-    assert!(
-        house
-            .desk()
-            .claim(&"walt".parse().unwrap(), version, now, now + TimeDelta::minutes(2))
-            .await
-            .unwrap()
-    );
+    house.claim_elsewhere("walt", TimeDelta::minutes(2)).await;
     house.pass(Duration::from_mins(1)).await;
     house.pass(Duration::from_secs(30)).await;
     assert!(house.net("walt").renewed().is_empty() && house.net("walt").sent().is_empty());
@@ -218,14 +211,7 @@ async fn while_somebody_else_renews_nobody_asks() {
 async fn a_claim_of_somebody_who_died_ends_by_itself() {
     let house = signed_in(5).await;
     house.pass(Duration::from_mins(9)).await;
-    let (version, now) = (house.version("walt").await, house.now());
-    assert!(
-        house
-            .desk()
-            .claim(&"walt".parse().unwrap(), version, now, now + TimeDelta::minutes(2))
-            .await
-            .unwrap()
-    );
+    house.claim_elsewhere("walt", TimeDelta::minutes(2)).await;
     house.net("walt").renews(Err(setback(Cause::SignIn, None)));
     house.pass(Duration::from_mins(1)).await;
     assert!(house.net("walt").renewed().is_empty());
@@ -284,6 +270,22 @@ async fn a_slot_whose_time_passed_during_the_first_renewal_is_given_up() {
         Some(tokens("new", after(900))),
         "which is no reason to lose them"
     );
+}
+
+#[tokio::test]
+async fn a_crash_between_a_refused_token_and_its_renewal_leaves_no_doubt() {
+    let mut house = signed_in(600).await;
+    house.net("walt").then(stale());
+    let cut_off = house.net("walt").renews_when_told();
+    house.pass(Duration::from_mins(10)).await;
+    house.crash().await;
+    drop(cut_off);
+    let post = house.last("walt").await;
+    assert_eq!((post.state, post.doubted), (State::Planned, false), "nothing can be out there");
+    house.start().await;
+    house.pass(Duration::from_mins(1)).await;
+    let posted = house.last("walt").await;
+    assert_eq!((posted.id, posted.state, posted.doubted), (post.id, State::Posted, false));
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! The vault of a house: signing bots in and out behind the engine's back, as commands and other daemons do.
 
+use chrono::TimeDelta;
 use flockd::flock::BotName;
 use flockd::flock::account::Tokens;
+use flockd::store::Store;
 use flockd::store::vault::{Kept, Vault, VaultKey};
 
 use super::fixture::House;
@@ -25,6 +27,12 @@ impl House {
     pub(crate) async fn renew_elsewhere(&self, bot: &str, tokens: &Tokens) {
         let version = self.version(bot).await;
         self.vault().renewed(&name(bot), tokens, version).await.unwrap();
+    }
+
+    /// Has somebody else begin to renew a bot's tokens, who is given this long.
+    pub(crate) async fn claim_elsewhere(&self, bot: &str, length: TimeDelta) {
+        let (version, now) = (self.version(bot).await, self.now());
+        assert!(self.desk.claim(&name(bot), version, now, now + length).await.unwrap());
     }
 
     /// Seals everything with a new key, as a command does.

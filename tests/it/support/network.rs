@@ -57,7 +57,7 @@ struct Play {
     signs: bool,
     renewals: VecDeque<Renewal>,
     renewed: Vec<Tokens>,
-    waiting: usize,
+    waiting: Arc<()>,
     revoked: Vec<Tokens>,
     deleted: Vec<Post>,
     keeps: Option<Setback>,
@@ -163,7 +163,7 @@ impl Script {
     /// How many requests wait for [`Script::release`].
     pub(crate) fn held(&self) -> usize {
         let play = self.play();
-        play.waiting + play.held.iter().filter(|held| !held.is_closed()).count()
+        Arc::strong_count(&play.waiting) - 1 + play.held.iter().filter(|held| !held.is_closed()).count()
     }
 
     /// Answers whatever is held.
@@ -232,11 +232,10 @@ impl Network for Script {
         match renewal {
             Renewal::Answer(answer) => *answer,
             Renewal::Wait(told) => {
-                self.play().waiting += 1;
+                // Given back also when whoever waits is ended, as by a crash.
+                let _waiting = self.play().waiting.clone();
                 self.clock.stir();
-                let answer = told.await.expect("the script says so");
-                self.play().waiting -= 1;
-                answer
+                told.await.expect("the script says so")
             }
         }
     }
