@@ -276,4 +276,11 @@ async fn the_scopes_granted_decide() {
     assert_eq!(me(&fake, &tokens).await.0, 200);
     assert_eq!(try_to_post(&fake, &tokens, "b").await.0, 403);
     assert_eq!(fake.texts("walt_lines"), ["a"]);
+    for (scopes, status) in [(&["tweet.read", "users.read"][..], 200), (&["users.read"], 403)] {
+        fake.grant_only(scopes);
+        let tokens = sign_in(&fake).await;
+        let own = format!("{}/2/users/{}/tweets", fake.url, fake.account("walt_lines").id);
+        let looked = Client::new().get(own).bearer_auth(tokens["access_token"].as_str().unwrap());
+        assert_eq!(looked.send().await.unwrap().status(), status, "{scopes:?}");
+    }
 }

@@ -32,12 +32,24 @@ pub struct WireStream {
 
 /// A handler's grip on its connection.
 #[derive(Clone, Default)]
-pub struct Wire(Arc<Mutex<Option<Vec<u8>>>>);
+pub struct Wire(Arc<Mutex<Option<Instead>>>);
+
+/// What the other side gets instead of an answer.
+struct Instead {
+    rest: Vec<u8>,
+    /// To be done when the system has taken the last byte.
+    then: Option<Box<dyn FnOnce() + Send>>,
+}
 
 impl Wire {
     /// Whatever is answered from now on, the other side gets these bytes instead, and then the end.
     pub fn say_instead(&self, bytes: impl Into<Vec<u8>>) {
-        *self.0.lock().unwrap() = Some(bytes.into());
+        self.say_and_then(bytes, || ());
+    }
+
+    /// The same; between the last byte and the end, this is done.
+    pub fn say_and_then(&self, bytes: impl Into<Vec<u8>>, then: impl FnOnce() + Send + 'static) {
+        *self.0.lock().unwrap() = Some(Instead { rest: bytes.into(), then: Some(Box::new(then)) });
     }
 }
 
@@ -81,7 +93,7 @@ impl AsyncWrite for WireStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.wire.clone();
         let mut instead = wire.0.lock().unwrap();
-        let Some(rest) = instead.as_mut() else {
+        let Some(Instead { rest, then }) = instead.as_mut() else {
             return Pin::new(&mut self.tcp).poll_write(cx, buf);
         };
         while !rest.is_empty() {
@@ -90,6 +102,9 @@ impl AsyncWrite for WireStream {
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending => return Poll::Pending,
             }
+        }
+        if let Some(then) = then.take() {
+            then();
         }
         Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
     }

@@ -90,6 +90,24 @@ impl Reply {
         Self::new(302, "").header("location", to)
     }
 
+    /// As bytes on the wire, and where its body begins.
+    pub(super) fn on_the_wire(&self) -> (Vec<u8>, usize) {
+        let mut bytes = format!("HTTP/1.1 {} X\r\ncontent-length: {}\r\n", self.status, self.body.len());
+        for (name, value) in &self.headers {
+            bytes.push_str(&format!("{name}: {value}\r\n"));
+        }
+        bytes.push_str("\r\n");
+        let head = bytes.len();
+        ([bytes.as_bytes(), &self.body].concat(), head)
+    }
+
+    /// The same up to the middle of its body.
+    pub(super) fn half_on_the_wire(&self) -> Vec<u8> {
+        let (mut bytes, head) = self.on_the_wire();
+        bytes.truncate(head + self.body.len() / 2);
+        bytes
+    }
+
     fn into_response(self) -> Response {
         let mut response = (StatusCode::from_u16(self.status).unwrap(), self.body).into_response();
         response.headers_mut().remove("content-type");
@@ -157,7 +175,8 @@ impl Shared {
         let seen = Seen { method: method.to_owned(), path: path.to_owned(), ..Seen::default() };
         let mut state = self.state.lock().unwrap();
         let unread = |behaviour: &Behaviour| matches!(behaviour, Behaviour::CloseUnread);
-        let away = state.commands.take(&seen, "", unread).is_some();
+        let killed = state.kills.strike_unread(&seen);
+        let away = killed || state.commands.take(&seen, "", unread).is_some();
         if away {
             state.seen.push(Seen { method: seen.method, ..Seen::default() });
             self.changed.send_replace(());
@@ -175,6 +194,9 @@ impl Shared {
             body: String::from_utf8_lossy(&body).into_owned(),
         };
         let behaviour = self.note(&seen);
+        if let Some(kill) = self.kill_at(&seen) {
+            return self.serve_and_kill(kill, wire, &seen).await;
+        }
         let close = |bytes: &str| {
             wire.say_instead(bytes);
             StatusCode::OK.into_response()
@@ -198,10 +220,8 @@ impl Shared {
                 std::future::pending().await
             }
             Some(Behaviour::StoreAndBreakOff) => {
-                let whole = self.ordinary(&seen);
-                let length = whole.body.len();
-                let half = String::from_utf8_lossy(&whole.body[..length / 2]).into_owned();
-                close(&format!("HTTP/1.1 {} X\r\ncontent-length: {length}\r\n\r\n{half}", whole.status))
+                wire.say_instead(self.ordinary(&seen).half_on_the_wire());
+                StatusCode::OK.into_response()
             }
             Some(Behaviour::StoreAndDrip) => drip(self.ordinary(&seen).status),
         }

@@ -1,6 +1,7 @@
 //! A stand-in for X on 127.0.0.1, with X's true shapes, for several accounts of one app: signing in both ways,
-//! `GET /2/users/me`, posting and deleting. It checks every signature and token by itself, plays the person
-//! at the sign-in page, keeps what was posted, and misbehaves on command. Dropping it ends it.
+//! `GET /2/users/me`, posting, deleting and looking at an account's posts. It checks every signature and token by
+//! itself, plays the person at the sign-in page, keeps what was posted, misbehaves on command, and kills on command
+//! whoever asks it something. Dropping it ends it.
 //!
 //! ```ignore
 //! let fake = FakeX::start().await;
@@ -14,10 +15,13 @@
 //! ```
 
 mod behaviour;
+mod kill;
+mod link;
 mod oauth1;
 mod oauth2;
 mod ordinary;
 mod people;
+mod timeline;
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -35,13 +39,16 @@ use super::rfc5849::Verifier;
 use super::wire::{Wire, WireListener};
 
 pub use behaviour::{Behaviour, Reply};
+pub use kill::Step;
 pub use oauth2::{CLIENT_ID, CLIENT_SECRET};
 pub use people::{Asked, FakeAccount};
 
 use behaviour::Commands;
+use kill::Kills;
 use oauth1::OAuth1;
 use oauth2::OAuth2;
 use people::Person;
+use timeline::Timelines;
 
 /// The consumer key and secret of the one app; the secret needs encoding when signed with.
 pub const CONSUMER: (&str, &str) = ("consumer-key-of-the-flock", "consumer+secret/of-the&flock=%");
@@ -93,8 +100,12 @@ struct Shared {
 struct State {
     accounts: Vec<FakeAccount>,
     posts: Vec<Stored>,
+    /// Whether it takes a text that the account has posted already.
+    takes_duplicates: bool,
+    timelines: Timelines,
     seen: Vec<Seen>,
     commands: Commands,
+    kills: Kills,
     /// Who sits at the browser.
     person: Option<Person>,
     /// What the sign-in pages were asked.

@@ -1,10 +1,11 @@
 //! What X does with a request when nothing else is commanded: who may ask, who one is, posts.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::super::rfc5849;
 use super::oauth1::Fault;
-use super::{FakeAccount, Reply, Seen, Shared, Stored};
+use super::{FakeAccount, Reply, Seen, Shared, State, Stored};
 
 /// What `POST /2/tweets` takes; any other field is refused.
 const FIELDS: &[&str] = &[
@@ -26,7 +27,7 @@ const FIELDS: &[&str] = &[
     "direct_message_deep_link",
 ];
 /// Milliseconds between 1970 and the beginning of X's ids.
-const EPOCH_MS: i64 = 1_288_834_974_657;
+pub(super) const EPOCH_MS: i64 = 1_288_834_974_657;
 
 /// Who asks, and what the tokens allow.
 struct Caller {
@@ -89,10 +90,12 @@ impl Shared {
 
     fn called(&self, caller: &Caller, method: &str, path: &str, query: &str, body: &str) -> Reply {
         let post = path.strip_prefix("/2/tweets/");
-        let (writes, answer): (bool, &dyn Fn() -> Reply) = match (method, path, post) {
-            ("GET", "/2/users/me", _) => (false, &|| self.me(&caller.account, query)),
-            ("POST", "/2/tweets", _) => (true, &|| self.create(&caller.account, body)),
-            ("DELETE", _, Some(id)) => (true, &|| self.delete(&caller.account, id)),
+        let user = path.strip_prefix("/2/users/").and_then(|rest| rest.strip_suffix("/tweets"));
+        let (writes, answer): (bool, &dyn Fn() -> Reply) = match (method, path, post, user) {
+            ("GET", "/2/users/me", ..) => (false, &|| self.me(&caller.account, query)),
+            ("GET", _, _, Some(user)) => (false, &|| self.timeline(user, query)),
+            ("POST", "/2/tweets", ..) => (true, &|| self.create(&caller.account, body)),
+            ("DELETE", _, Some(id), _) => (true, &|| self.delete(&caller.account, id)),
             _ => return Reply::problem(404, "about:blank", "Not Found", "Not Found"),
         };
         caller.forbidden(writes).or_else(|| self.suspended(caller, writes)).unwrap_or_else(answer)
@@ -163,19 +166,26 @@ impl Shared {
         if weight(text) > 280 {
             return not_permitted();
         }
-        if state.posts.iter().any(|post| post.handle == account.handle && post.text == text && !post.deleted)
-        {
+        let same = |post: &Stored| post.handle == account.handle && post.text == text && !post.deleted;
+        if !state.takes_duplicates && state.posts.iter().any(same) {
             let detail = "You are not allowed to create a Tweet with duplicate content.";
             return Reply::problem(403, "about:blank", "Forbidden", detail);
         }
-        let at = self.clock.now();
-        let number = i64::try_from(state.posts.len()).unwrap() % 4_096;
-        let id = (((at.timestamp_millis() - EPOCH_MS) << 22) + number).to_string();
-        let (handle, text) = (account.handle.clone(), text.to_owned());
-        let answer = json!({"data": {"id": id, "text": text, "edit_history_tweet_ids": [id]}});
-        state.posts.push(Stored { id, handle, text, at, deleted: false });
+        let Stored { id, text, .. } = state.store(&account.handle, text, self.clock.now());
         self.changed.send_replace(());
-        Reply::json(201, &answer)
+        Reply::json(201, &json!({"data": {"id": id, "text": text, "edit_history_tweet_ids": [id]}}))
+    }
+}
+
+impl State {
+    /// Takes a post in. Its id tells when it was made, and no other post has it.
+    pub(super) fn store(&mut self, handle: &str, text: &str, at: DateTime<Utc>) -> Stored {
+        let number = i64::try_from(self.posts.len()).unwrap() % 4_096;
+        let id = (((at.timestamp_millis() - EPOCH_MS) << 22) + number).to_string();
+        let post = Stored { id, handle: handle.to_owned(), text: text.to_owned(), at, deleted: false };
+        self.posts.push(post.clone());
+        self.timelines.hide(&post.id);
+        post
     }
 }
 
@@ -204,7 +214,7 @@ fn not_permitted() -> Reply {
     Reply::problem(403, "about:blank", "Forbidden", detail)
 }
 
-fn invalid(message: &str) -> Reply {
+pub(super) fn invalid(message: &str) -> Reply {
     let kind = "https://api.twitter.com/2/problems/invalid-request";
     let detail = "One or more parameters to your request was invalid.";
     Reply::json(

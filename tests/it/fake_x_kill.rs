@@ -1,0 +1,95 @@
+//! The stand-in for X kills a process at the step that was commanded, and nobody else at no other.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, Stdio};
+
+use flockd::flock::NetworkKind;
+use flockd::net::Outcome;
+
+use crate::support::fake_x::{FakeX, Step};
+use crate::support::{post, x_for};
+
+/// A process that waits for what never comes.
+fn victim() -> Child {
+    Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
+}
+
+fn is_alive(victim: &mut Child) -> bool {
+    victim.try_wait().unwrap().is_none()
+}
+
+/// Waits for the end, and returns the signal that brought it.
+fn signal(victim: &mut Child) -> Option<i32> {
+    // Waiting would close its input, at which it ends by itself.
+    let _open = victim.stdin.take();
+    victim.wait().unwrap().signal()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_step_leaves_what_it_should() {
+    for (step, read, stored) in [
+        (Step::BeforeRead, false, 0),
+        (Step::BeforeStore, true, 0),
+        (Step::BeforeAnswer, true, 1),
+        (Step::MidAnswer, true, 1),
+        (Step::AfterAnswer, true, 1),
+    ] {
+        let fake = FakeX::start().await;
+        let mut victim = victim();
+        fake.kills(victim.id(), step, 1);
+        let x = x_for(&fake, &fake.account("walt_lines"));
+        let sent = tokio::spawn(async move { x.send(&post(NetworkKind::X, 1, "a"), None).await });
+        assert_eq!(signal(&mut victim), Some(9), "{step:?}");
+        let seen = fake.request(1).await;
+        assert_eq!((seen.path.is_empty(), fake.posts().len()), (!read, stored), "{step:?}");
+        assert_eq!(fake.killed(), [step]);
+        if matches!(step, Step::BeforeStore | Step::BeforeAnswer) {
+            // Nothing more comes, though here it was somebody else who asked.
+            assert!(!sent.is_finished());
+            continue;
+        }
+        match (step, sent.await.unwrap()) {
+            (Step::AfterAnswer, Outcome::Posted { remote_id, .. }) => {
+                assert_eq!(remote_id, fake.posts()[0].id);
+            }
+            (Step::MidAnswer, Outcome::Unknown { reason }) => {
+                assert!(reason.contains("broke off"), "{reason}")
+            }
+            (Step::BeforeRead, Outcome::Unknown { reason }) => assert!(reason.contains("left"), "{reason}"),
+            (step, outcome) => panic!("{step:?}: {outcome:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_one_that_was_counted_kills() {
+    let fake = FakeX::start().await;
+    let x = x_for(&fake, &fake.account("walt_lines"));
+    for step in Step::ALL {
+        let mut victim = victim();
+        fake.kills(victim.id(), step, 2);
+        for at in ["first", "second"] {
+            x.prepare(None).await.unwrap();
+            assert!(is_alive(&mut victim), "{step:?}: a read is no post");
+            let post = post(NetworkKind::X, 1, &format!("{at} {step:?}"));
+            let mut sent = Box::pin(x.send(&post, None));
+            let gone = async {
+                while is_alive(&mut victim) && at == "second" {
+                    tokio::task::yield_now().await
+                }
+            };
+            tokio::select! {
+                _ = &mut sent => {}
+                () = gone, if at == "second" => {}
+            }
+        }
+        assert_eq!(signal(&mut victim), Some(9), "{step:?}");
+    }
+    assert_eq!(fake.killed(), Step::ALL);
+    // Any request can be the one.
+    let mut victim = victim();
+    fake.kills_at("GET /2/users/", victim.id(), Step::BeforeAnswer, 1);
+    let asked = tokio::spawn(async move { x.prepare(None).await });
+    assert_eq!(signal(&mut victim), Some(9));
+    assert!(!asked.is_finished());
+}

@@ -1,0 +1,116 @@
+//! Processes that die on command, each at one step of a request of theirs.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::super::wire::Wire;
+use super::{FakeX, Seen, Shared};
+
+/// How far a request has come when whoever made it is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// It lies there, and not a byte of it is read.
+    BeforeRead,
+    /// It is read, and nothing is done yet.
+    BeforeStore,
+    /// It is done (the post is stored), and not a byte of the answer is sent.
+    BeforeAnswer,
+    /// Half of the answer's body is sent.
+    MidAnswer,
+    /// All of the answer is sent.
+    AfterAnswer,
+}
+
+/// Who is to die, and when.
+#[derive(Debug, Clone)]
+pub(super) struct Kill {
+    pid: Pid,
+    step: Step,
+    /// Method and beginning of the path.
+    at: String,
+    /// So many more such requests.
+    left: usize,
+}
+
+/// What is commanded, and what was done.
+#[derive(Default)]
+pub(super) struct Kills {
+    next: Option<Kill>,
+    done: Vec<Step>,
+}
+
+impl Step {
+    pub const ALL: [Self; 5] =
+        [Self::BeforeRead, Self::BeforeStore, Self::BeforeAnswer, Self::MidAnswer, Self::AfterAnswer];
+}
+
+impl FakeX {
+    /// Kills this process at that step of the n-th `POST /2/tweets`, counted from 1 and from now on.
+    pub fn kills(&self, pid: u32, step: Step, n: usize) {
+        self.kills_at("POST /2/tweets", pid, step, n);
+    }
+
+    /// The same with requests that begin like this. The command that was given last is the one that counts.
+    pub fn kills_at(&self, start: &str, pid: u32, step: Step, n: usize) {
+        let pid = Pid::from_raw(pid.try_into().unwrap()).expect("the id of a process");
+        let next = Kill { pid, step, at: start.to_owned(), left: n };
+        self.shared.state.lock().unwrap().kills.next = Some(next);
+    }
+
+    /// The steps at which somebody was killed so far.
+    pub fn killed(&self) -> Vec<Step> {
+        self.shared.state.lock().unwrap().kills.done.clone()
+    }
+}
+
+impl Kill {
+    fn strike(&self) {
+        // Whoever has ended already is not there to be killed, and the test sees that they ended otherwise.
+        let _ = kill_process(self.pid, Signal::KILL);
+    }
+}
+
+impl Kills {
+    /// The kill that this request brings, if it does.
+    fn due(&mut self, seen: &Seen, unread: bool) -> Option<Kill> {
+        let start = format!("{} {}", seen.method, seen.path);
+        let fits = |next: &Kill| start.starts_with(&next.at) && (next.step == Step::BeforeRead) == unread;
+        let next = self.next.as_mut().filter(|next| fits(next))?;
+        next.left -= 1;
+        let kill = self.next.take_if(|next| next.left == 0)?;
+        self.done.push(kill.step);
+        Some(kill)
+    }
+
+    /// Kills whoever has made a request that is not read yet, if that is commanded.
+    pub(super) fn strike_unread(&mut self, seen: &Seen) -> bool {
+        self.due(seen, true).inspect(Kill::strike).is_some()
+    }
+}
+
+impl Shared {
+    pub(super) fn kill_at(&self, seen: &Seen) -> Option<Kill> {
+        self.state.lock().unwrap().kills.due(seen, false)
+    }
+
+    /// Goes as far as the kill wants, and then no further.
+    pub(super) async fn serve_and_kill(&self, kill: Kill, wire: &Wire, seen: &Seen) -> Response {
+        let said = match kill.step {
+            Step::BeforeRead | Step::BeforeStore => None,
+            Step::BeforeAnswer => {
+                self.ordinary(seen);
+                None
+            }
+            Step::MidAnswer => Some(self.ordinary(seen).half_on_the_wire()),
+            Step::AfterAnswer => Some(self.ordinary(seen).on_the_wire().0),
+        };
+        let Some(said) = said else {
+            kill.strike();
+            // Not even an end: that would be an answer of a kind, should the dead live on for a moment.
+            return std::future::pending().await;
+        };
+        wire.say_and_then(said, move || kill.strike());
+        StatusCode::OK.into_response()
+    }
+}

@@ -1,0 +1,239 @@
+//! An account's posts, newest first, as X shows them to whoever is not sure what became of one. X asks money for
+//! each post that it returns, so they are counted. Going back a page (`previous_token`) is not offered.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value, json};
+
+use super::super::rfc5849::{self, Parameters};
+use super::ordinary::{EPOCH_MS, invalid};
+use super::{FakeX, Reply, Shared, State, Stored, link};
+
+/// How many posts a page has, unless asked otherwise.
+const PAGE: usize = 10;
+/// What may be asked; anything else is refused.
+const PARAMETERS: &[&str] = &[
+    "max_results",
+    "since_id",
+    "until_id",
+    "start_time",
+    "end_time",
+    "pagination_token",
+    "exclude",
+    "tweet.fields",
+    "post.fields",
+];
+/// Stands before the id in a token, so that none is mistaken for the other.
+const TOKEN: &str = "7140w";
+
+/// What is commanded for looks at timelines, and what they came to.
+#[derive(Default)]
+pub(super) struct Timelines {
+    /// From so many looks each new post is hidden.
+    lag: usize,
+    /// How many are left, by the id of the post.
+    hidden: HashMap<String, usize>,
+    refusal: Option<Reply>,
+    reads: usize,
+    returned: usize,
+}
+
+/// Which posts are asked for.
+struct Wanted {
+    since_id: Option<u64>,
+    until_id: Option<u64>,
+    start_time: Option<i64>,
+    end_time: Option<i64>,
+    before: Option<u64>,
+    without_retweets: bool,
+    without_replies: bool,
+    dated: bool,
+    most: usize,
+}
+
+impl FakeX {
+    /// A post that somebody made on the account by hand, at this time.
+    pub fn posts_by_hand(&self, handle: &str, text: &str, at: DateTime<Utc>) -> Stored {
+        let mut state = self.shared.state.lock().unwrap();
+        state.account(handle);
+        let post = state.store(handle, text, at);
+        self.shared.changed.send_replace(());
+        post
+    }
+
+    /// Each post that is stored from now on is missing from the next `n` looks at its account: X's reads lag
+    /// behind its writes. Further pages are of the same look.
+    pub fn hide_new_posts(&self, n: usize) {
+        self.shared.state.lock().unwrap().timelines.lag = n;
+    }
+
+    /// From now on every look at a timeline is answered with this; `None` lets people look again.
+    pub fn refuse_looks(&self, refusal: Option<Reply>) {
+        self.shared.state.lock().unwrap().timelines.refusal = refusal;
+    }
+
+    /// From now on a text is taken although the account has posted it already, so that a test can see it.
+    pub fn take_duplicates(&self) {
+        self.shared.state.lock().unwrap().takes_duplicates = true;
+    }
+
+    /// How many pages of timelines were asked for, and how many posts were returned on them: each costs money.
+    pub fn looks(&self) -> (usize, usize) {
+        let state = self.shared.state.lock().unwrap();
+        (state.timelines.reads, state.timelines.returned)
+    }
+}
+
+impl Shared {
+    /// `GET /2/users/{id}/tweets`.
+    pub(super) fn timeline(&self, user: &str, query: &str) -> Reply {
+        let mut state = self.state.lock().unwrap();
+        state.timelines.reads += 1;
+        if let Some(refusal) = &state.timelines.refusal {
+            return refusal.clone();
+        }
+        if user.is_empty() || user.len() > 19 || !user.bytes().all(|byte| byte.is_ascii_digit()) {
+            return invalid(&format!("The `id` query parameter value [{user}] is not valid"));
+        }
+        let query = rfc5849::form_parameters(query).unwrap_or_default();
+        let wanted = match Wanted::by(&query, self.clock.now().timestamp()) {
+            Ok(wanted) => wanted,
+            Err(message) => return invalid(&message),
+        };
+        let handle =
+            state.accounts.iter().find(|account| account.id == user).map(|known| known.handle.clone());
+        let Some(handle) = handle else { return nobody(user) };
+        let answer = state.page(&handle, &wanted);
+        Reply::json(200, &answer)
+    }
+}
+
+/// Of somebody who does not exist X says so in a success.
+fn nobody(user: &str) -> Reply {
+    Reply::json(
+        200,
+        &json!({"errors": [{
+            "value": user, "detail": format!("Could not find user with id: [{user}]."), "title": "Not Found Error",
+            "resource_type": "user", "parameter": "id", "resource_id": user,
+            "type": "https://api.twitter.com/2/problems/resource-not-found",
+        }]}),
+    )
+}
+
+impl Timelines {
+    /// Hides a post that is stored now, if that is commanded.
+    pub(super) fn hide(&mut self, id: &str) {
+        self.hidden.insert(id.to_owned(), self.lag);
+    }
+}
+
+impl State {
+    fn page(&mut self, handle: &str, wanted: &Wanted) -> Value {
+        let mut posts: Vec<&Stored> = self.posts.iter().filter(|post| post.handle == handle).collect();
+        let mut visible = Vec::new();
+        posts.sort_by_key(|post| std::cmp::Reverse(number(&post.id)));
+        for post in posts {
+            match self.timelines.hidden.get_mut(&post.id) {
+                Some(looks @ 1..) if wanted.before.is_none() => *looks -= 1,
+                Some(1..) => {}
+                _ => visible.push(post),
+            }
+        }
+        let mut fitting = visible.into_iter().filter(|post| !post.deleted && wanted.has(post));
+        let page: Vec<&Stored> = fitting.by_ref().take(wanted.most).collect();
+        self.timelines.returned += page.len();
+        answer(&page, fitting.next().is_some(), wanted.dated)
+    }
+}
+
+fn answer(page: &[&Stored], more: bool, dated: bool) -> Value {
+    let mut meta = json!({"result_count": page.len()});
+    let (Some(newest), Some(oldest)) = (page.first(), page.last()) else { return json!({"meta": meta}) };
+    (meta["newest_id"], meta["oldest_id"]) = (json!(newest.id), json!(oldest.id));
+    if more {
+        meta["next_token"] = json!(format!("{TOKEN}{:x}", number(&oldest.id)));
+    }
+    let data: Vec<Value> = page.iter().map(|post| shown(post, dated)).collect();
+    json!({"data": data, "meta": meta})
+}
+
+fn shown(post: &Stored, dated: bool) -> Value {
+    let mut fields = Map::new();
+    fields.insert("id".to_owned(), json!(post.id));
+    fields.insert("text".to_owned(), json!(link::shown(&post.id, &post.text)));
+    fields.insert("edit_history_tweet_ids".to_owned(), json!([post.id]));
+    if dated {
+        let at = post.at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        fields.insert("created_at".to_owned(), json!(at));
+    }
+    fields.into()
+}
+
+fn number(id: &str) -> u64 {
+    id.parse().unwrap()
+}
+
+impl Wanted {
+    /// What is asked for at `now`, or what X says of it.
+    fn by(query: &Parameters, now: i64) -> Result<Self, String> {
+        if let Some((name, _)) = query.iter().find(|(name, _)| !PARAMETERS.contains(&name.as_str())) {
+            return Err(format!("The query parameter [{name}] is not one of [{}]", PARAMETERS.join(",")));
+        }
+        let value = |name: &str| rfc5849::value(query, name).ok();
+        let wrong = |name: &str, value: &str, what: &str| {
+            format!("The `{name}` query parameter value [{value}] is {what}")
+        };
+        let most = value("max_results").map_or(Ok(PAGE), |text| match text.parse() {
+            Ok(most @ 5..=100) => Ok(most),
+            _ => Err(wrong("max_results", text, "not between 5 and 100")),
+        })?;
+        let id = |name| match value(name) {
+            Some(text) => text.parse().map(Some).map_err(|_| wrong(name, text, "not a valid post id")),
+            None => Ok(None),
+        };
+        let time = |name| match value(name).map(|text| (text, DateTime::parse_from_rfc3339(text))) {
+            None => Ok(None),
+            Some((_, Ok(at))) if (EPOCH_MS / 1_000..=now).contains(&at.timestamp()) => {
+                Ok(Some(at.timestamp()))
+            }
+            Some((text, Ok(_))) => Err(wrong(name, text, "not between X's first post and now")),
+            Some((text, Err(_))) => Err(wrong(name, text, "not a valid RFC3339 time")),
+        };
+        let before = value("pagination_token").map_or(Ok(None), |text| {
+            let id = text.strip_prefix(TOKEN).and_then(|id| u64::from_str_radix(id, 16).ok());
+            id.map(Some).ok_or_else(|| wrong("pagination_token", text, "not valid"))
+        })?;
+        let list = |name| value(name).unwrap_or_default().split(',').filter(|word| !word.is_empty());
+        if let Some(odd) = list("exclude").find(|word| !["retweets", "replies"].contains(word)) {
+            return Err(wrong("exclude", odd, "not one of [retweets,replies]"));
+        }
+        let fields = || list("tweet.fields").chain(list("post.fields"));
+        if let Some(odd) = fields().find(|word| !["id", "text", "created_at"].contains(word)) {
+            return Err(wrong("tweet.fields", odd, "not one of [id,text,created_at]"));
+        }
+        Ok(Self {
+            since_id: id("since_id")?,
+            until_id: id("until_id")?,
+            start_time: time("start_time")?,
+            end_time: time("end_time")?,
+            before,
+            without_retweets: list("exclude").any(|word| word == "retweets"),
+            without_replies: list("exclude").any(|word| word == "replies"),
+            dated: fields().any(|word| word == "created_at"),
+            most,
+        })
+    }
+
+    /// Whether this post is among them. Times are compared by the second; the first one counts, the last does not.
+    fn has(&self, post: &Stored) -> bool {
+        let (id, at) = (number(&post.id), post.at.timestamp());
+        self.since_id.is_none_or(|since| id > since)
+            && self.until_id.is_none_or(|until| id < until)
+            && self.before.is_none_or(|before| id < before)
+            && self.start_time.is_none_or(|start| at >= start)
+            && self.end_time.is_none_or(|end| at < end)
+            && !(self.without_retweets && post.text.starts_with("RT @"))
+            && !(self.without_replies && post.text.starts_with('@'))
+    }
+}
