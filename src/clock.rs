@@ -1,6 +1,7 @@
 //! The only reader of wall time. Everything else is handed a [`Clock`], so that tests own time.
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -10,6 +11,9 @@ use chrono::{DateTime, Utc};
 pub trait Clock: Send + Sync {
     /// The time now.
     fn now(&self) -> DateTime<Utc>;
+
+    /// How long it has been going: it is never set, and never goes back.
+    fn uptime(&self) -> Duration;
 
     /// Waits for this long, or a little longer.
     async fn sleep(&self, duration: Duration);
@@ -24,6 +28,11 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+
+    fn uptime(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        START.elapsed()
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that sleeps")]

@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0 done, 1 failed, 2 misuse (by clap).
 
+mod backup;
 mod check;
 mod delete;
 mod ending;
@@ -10,6 +11,7 @@ mod forecast;
 mod init;
 mod next;
 mod output;
+mod pause;
 mod person;
 mod post;
 mod posts;
@@ -126,6 +128,21 @@ enum Verb {
         #[command(flatten)]
         wanted: profile::Wanted,
     },
+    /// Have a bot post nothing on schedule until it is resumed.
+    Pause {
+        /// The bot.
+        bot: String,
+    },
+    /// Have a bot post again: ends a pause, also one that flockd began.
+    Resume {
+        /// The bot.
+        bot: String,
+    },
+    /// Copy the ledger to a file, also while the flock runs.
+    Backup {
+        /// The file; it must not be there yet.
+        file: PathBuf,
+    },
     /// Say whether a post whose outcome is unknown has arrived.
     #[command(group = clap::ArgGroup::new("outcome").required(true).args(["posted", "not_posted"]))]
     Settle {
@@ -188,6 +205,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Vault(VaultVerb::Rekey { from, forget }) => {
             vault::rekey(&load(&config)?, from.as_deref(), forget).await
         }
+        Verb::Pause { bot } => pause::pause(load(&config)?, &bot).await,
+        Verb::Resume { bot } => pause::resume(load(&config)?, &bot).await,
+        Verb::Backup { file } => backup::backup(&load(&config)?, &file).await,
         Verb::Settle { post, posted, .. } => settle::settle(load(&config)?, &post, posted).await,
     }
 }

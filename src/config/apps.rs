@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::report::Report;
 use super::section::{Found, Named, Section};
 use super::source;
 use super::suggest;
 use super::url;
-use crate::flock::account::{App, ClientSources, ConsumerSources};
+use crate::flock::account::{App, Budget, ClientSources, ConsumerSources};
 use crate::flock::secret::SecretSource;
 use crate::flock::{BotName, NetworkKind};
 
@@ -22,6 +23,13 @@ const X_SITE_URL: &str = "https://x.com";
 /// Where a browser comes back after signing in, if `callback_port` doesn't say: a few ports above the daemon's own
 /// pages, so that the two after it are free as well.
 const DEFAULT_CALLBACK_PORT: u16 = 7_881;
+
+/// The pauses before each look for a post whose outcome is unknown, if `looks` doesn't say: what was accepted shows
+/// within seconds, as a rule, and a line that is posted twice can't be taken back.
+const LOOKS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
+
+/// The least time between two posts of the app, if `pace` doesn't say.
+const PACE: Duration = Duration::from_millis(200);
 
 /// From the first port that needs no special rights to the last that has two more after it.
 const CALLBACK_PORTS: RangeInclusive<u32> = 1_024..=65_533;
@@ -125,6 +133,9 @@ pub(super) fn app(section: &mut Section<'_, '_>, name: &str) -> (Option<NetworkK
             consumer,
             client,
             callback_port: callback_port?,
+            looks: LOOKS.to_vec(),
+            pace: PACE,
+            budget: Budget::default(),
         })
     };
     (network, app())

@@ -17,7 +17,7 @@ use super::suggest::short;
 use super::timing::Timing;
 use crate::flock::account::{App, TokenSources};
 use crate::flock::poem::Split;
-use crate::flock::{AtEnd, Bot, BotName, NetworkKind, OnMiss, Order};
+use crate::flock::{AtEnd, Bot, BotName, NetworkKind, OnMiss, OnUnknown, Order};
 
 /// What bots are read with.
 pub(super) struct Shared<'t> {
@@ -77,6 +77,7 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
         order: habits.order.unwrap_or(Order::Shuffle),
         at_end: habits.at_end.unwrap_or(AtEnd::Stop),
         on_miss: habits.on_miss.unwrap_or(OnMiss::Once),
+        on_unknown: OnUnknown::AssumePosted,
         max_late: habits.max_late.unwrap_or(DEFAULT_MAX_LATE),
         max_per_hour,
         was: was.map(|found| found.value),

@@ -42,7 +42,13 @@ pub fn log(event: &Event) {
         }
         Event::LedgerTrouble { bot: Some(bot), problem } => tracing::error!(%bot, "{problem}"),
         Event::LedgerTrouble { bot: None, problem } => tracing::error!("{problem}"),
+        Event::Looked(post) => {
+            tracing::warn!(bot = %post.bot, post = %post.id, slot = slot(post), "still unknown: {}", reason(post));
+        }
         Event::PoemRead { .. } | Event::PoemBroken { .. } => log_poem(event),
+        Event::Paused { .. } | Event::Resumed { .. } | Event::CaughtUp { .. } | Event::NotCaughtUp { .. } => {
+            log_pause(event);
+        }
         _ => log_flock(event),
     }
 }
@@ -60,6 +66,21 @@ fn log_poem(event: &Event) {
             let place = line.map_or_else(String::new, |line| format!(":{line}"));
             let meanwhile = if *kept { "the last good version is kept" } else { "its bots can't post" };
             tracing::error!("{}{place}: {problem}; {meanwhile}", poem.display());
+        }
+        _ => {}
+    }
+}
+
+fn log_pause(event: &Event) {
+    match event {
+        Event::Paused { bot, why: None } => tracing::info!(%bot, "paused"),
+        Event::Paused { bot, why: Some(why) } => tracing::error!(%bot, "paused: {why}"),
+        Event::Resumed { bot } => tracing::info!(%bot, "resumed"),
+        Event::CaughtUp { bot, found } => {
+            tracing::warn!(%bot, found, "the ledger was put back from a copy: the account was read, and what was missing is here");
+        }
+        Event::NotCaughtUp { bot, reason } => {
+            tracing::error!(%bot, "the ledger was put back from a copy, and the account can't be read yet: {reason}");
         }
         _ => {}
     }
@@ -84,6 +105,10 @@ fn log_flock(event: &Event) {
                 "stopped with posts in flight: they will be unknown at the next start"
             );
         }
+        Event::Held { app, until, reason } => {
+            let until = until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+            tracing::error!(app, until, "nothing is sent under this app for now: {reason}");
+        }
         Event::ClockWentBack { seconds } => {
             tracing::warn!(seconds, "the clock was set back: slots that were used stay used, so bots wait");
         }
@@ -102,11 +127,9 @@ fn returned(post: &Post) {
 }
 
 fn doubted(post: &Post) {
-    let id = post.id;
     tracing::error!(
-        bot = %post.bot, post = %id, slot = slot(post),
-        "outcome unknown, the bot waits: {}; look at the account, then `flockd settle {id} --posted` or `--not-posted`",
-        reason(post)
+        bot = %post.bot, post = %post.id, slot = slot(post),
+        "outcome unknown, the bot waits until that is settled: {}", reason(post)
     );
 }
 

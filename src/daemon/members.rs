@@ -47,7 +47,8 @@ fn locked(reason: String) -> Arc<dyn Network> {
 pub(super) fn x(bot: &Bot, app: &App, http: &reqwest::Client, clock: &Arc<dyn Clock>) -> X {
     let (api_url, site_url) = (app.api_url.clone(), app.site_url.clone());
     let keys = AppKeys { consumer: consumer(app), client: client(app) };
-    X::new(http.clone(), clock.clone(), x::App { api_url, site_url, keys }, bot.account.clone())
+    let looks = app.looks.clone();
+    X::new(http.clone(), clock.clone(), x::App { api_url, site_url, keys, looks }, bot.account.clone())
 }
 
 fn consumer(app: &App) -> Result<Consumer, String> {

@@ -136,7 +136,7 @@ pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Resu
     // Only the bot in question, and a network only if it is called: no secret is read without need.
     let bots = setting.flock.bot(wish.what.bot()).cloned().into_iter().collect();
     let flock = Flock { bots, ..Flock::clone(&setting.flock) };
-    let on_paper = matches!(wish.what, Want::Settle { .. });
+    let on_paper = matches!(wish.what, Want::Settle { .. } | Want::Pause { .. } | Want::Resume { .. });
     let engine = engine(&flock, setting.clock, setting.dice, setting.listeners, &store, on_paper)?;
     engine.take_over().await?;
     store.wish(wish).await?;

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use super::session::{self, Ready};
-use super::{Engine, Member, govern, record, turn};
+use super::{Engine, Member, record, turn};
 use crate::flock::AtEnd;
 use crate::flock::pick::{self, History};
 use crate::flock::poem::{LineId, Poem};
@@ -38,6 +38,8 @@ pub(super) enum Fired {
     Exhausted,
     /// Somebody else has the slot, or has opened a post for the bot.
     Elsewhere,
+    /// It is not the bot's turn to send before that.
+    Later(DateTime<Utc>),
 }
 
 /// What is to be posted, and which line it uses up.
@@ -60,8 +62,11 @@ pub(super) async fn fire(
     standing: &Standing,
     occasion: &Occasion,
 ) -> Result<Fired, StoreError> {
-    if let Some(why) = govern::flood(&member.bot, standing) {
+    if let Some(why) = engine.flood(member, standing) {
         return give_up(engine, member, occasion, why).await;
+    }
+    if let Some(at) = engine.my_turn(member).filter(|_| occasion.slot.is_some()) {
+        return Ok(Fired::Later(at));
     }
     let mut ready = None;
     loop {
@@ -73,7 +78,7 @@ pub(super) async fn fire(
         // Not before there is something to post: a renewal that nobody needs is a risk for nothing.
         let ready = match &ready {
             Some(ready) => ready,
-            None => ready.insert(session::ready(engine, member, standing.account.as_ref()).await?),
+            None => ready.insert(readiness(engine, member, standing, &content).await?),
         };
         let begins = beginning(engine, member, occasion, ready);
         let draft = draft(engine, member, occasion, Some(content), begins);
@@ -89,14 +94,37 @@ pub(super) async fn fire(
     }
 }
 
+/// Whether the bot may send this now.
+async fn readiness(
+    engine: &Engine,
+    member: &Member,
+    standing: &Standing,
+    content: &Content,
+) -> session::Readiness {
+    match engine.barred(member, &content.text).await? {
+        Some(setback) => Ok(Err(setback)),
+        None => session::ready(engine, member, standing.account.as_ref()).await,
+    }
+}
+
 /// Makes the one attempt that the ledger has just been told of, and records what came of it.
 pub(super) async fn send(engine: &Engine, member: &Member, post: Post, ready: &Ready) -> Post {
-    match member.network.send(&post, &ready.session).await {
+    match once(engine, member, &post, ready).await {
         Outcome::NotAccepted(setback) if setback.stale && ready.renewable() => {
             once_more(engine, member, post, ready, &setback).await
         }
         outcome => record::record(engine, member, post, outcome).await,
     }
+}
+
+/// Makes one request, and takes up what its answer said of requests to come.
+async fn once(engine: &Engine, member: &Member, post: &Post, ready: &Ready) -> Outcome {
+    if post.attempts == 1 {
+        member.past.sends(engine.clock.uptime());
+    }
+    let sent = member.network.send(post, &ready.session).await;
+    engine.take_up(member, sent.holds);
+    sent.outcome
 }
 
 /// Renews the tokens that were not accepted, and makes the attempt with the new ones. Meanwhile the post is
@@ -108,7 +136,7 @@ async fn once_more(engine: &Engine, member: &Member, post: Post, ready: &Ready, 
             Ok(_) if turn::is_late(engine, member, post.due_at) => turn::release_late(engine, &post).await,
             Ok(ready) => {
                 let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
-                let outcome = member.network.send(&post, &ready.session).await;
+                let outcome = once(engine, member, &post, &ready).await;
                 Ok::<_, StoreError>(record::record(engine, member, post, outcome).await)
             }
             Err(setback) => {
@@ -212,6 +240,7 @@ fn draft(
     begins: Beginning,
 ) -> Draft {
     let (text, line) = content.map_or((None, None), |content| (Some(content.text), content.line));
+    let price = text.as_deref().map_or(0, |text| net::price(member.bot.network, text));
     Draft {
         id: occasion.id,
         bot: member.bot.name.clone(),
@@ -221,6 +250,8 @@ fn draft(
         line,
         text,
         missed: occasion.missed,
+        app: member.bot.app.as_ref().map(|app| app.name.clone()),
+        price,
         begins,
         now: engine.clock.now(),
     }

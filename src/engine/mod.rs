@@ -1,13 +1,16 @@
 //! The engine: one loop for all bots. It wakes when a bot's next slot is due, when somebody rings, and at
 //! least every thirty seconds, so that a clock that jumps or a machine that slept is noticed.
 //!
-//! The loop keeps nothing but when to look at which bot; what there is to do is read from the ledger
-//! (`turn`), done in `fire` and judged in `record`. It knows networks and stores by their traits only.
+//! The loop keeps nothing but when to look at which bot; what there is to do is read from the ledger (`turn`), done
+//! in `fire` and judged in `record`; how often is `govern`'s say. What is in doubt is settled in `mend`, and after a
+//! ledger was put back in `catch_up`. Networks and stores are known by their traits only.
 
+mod catch_up;
 mod due;
 mod fire;
 mod govern;
 pub mod keeper;
+mod mend;
 mod record;
 mod run;
 mod session;
@@ -28,10 +31,11 @@ use crate::flock::event::{Event, Events};
 use crate::flock::poem::Poem;
 use crate::flock::post::{Cause, Move, Post, PostId, Why};
 use crate::flock::{Bot, BotName};
-use crate::net::{self, Network};
+use crate::net::{self, Hold, Network, Setback};
 use crate::shelf::Shelf;
 use crate::store::vault::Vault;
 use crate::store::{Entry, Standing, Store, StoreError};
+use govern::{Governor, Past};
 use keeper::Keeper;
 
 /// What the engine works with. Everything it needs from the world is handed in.
@@ -42,6 +46,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     events: Events,
     dice: Mutex<StdRng>,
+    governor: Governor,
     members: HashMap<BotName, Arc<Member>>,
 }
 
@@ -55,6 +60,7 @@ pub struct Member {
     pub given: Option<Tokens>,
     told_exhausted: AtomicBool,
     told_round: AtomicU32,
+    past: Past,
 }
 
 impl Member {
@@ -65,7 +71,8 @@ impl Member {
 
     /// A bot with its client, and the tokens that `flock.toml` gives it, if it does.
     pub fn with_tokens(bot: Arc<Bot>, network: Arc<dyn Network>, given: Option<Tokens>) -> Self {
-        Self { bot, network, given, told_exhausted: AtomicBool::new(false), told_round: AtomicU32::new(0) }
+        let (told_exhausted, told_round) = (AtomicBool::new(false), AtomicU32::new(0));
+        Self { bot, network, given, told_exhausted, told_round, past: Past::default() }
     }
 }
 
@@ -83,7 +90,8 @@ impl Engine {
         let shelf = Shelf::new(clock.clone());
         let members = members.into_iter().map(by_name).collect();
         let keeper = Keeper::new(store.clone(), vault, clock.clone(), events.clone());
-        Self { store, keeper, shelf, clock, events, dice: Mutex::new(dice), members }
+        let governor = Governor::default();
+        Self { store, keeper, shelf, clock, events, dice: Mutex::new(dice), governor, members }
     }
 
     /// Makes the flock known to the ledger, and takes over what the last holder left half done.
@@ -110,6 +118,35 @@ impl Engine {
 
     fn new_id(&self) -> PostId {
         PostId::new(self.clock.now(), self.dice().random())
+    }
+
+    /// Why a bot may not send, whatever is due.
+    fn flood(&self, member: &Member, standing: &Standing) -> Option<Why> {
+        govern::flood(member, standing, self.clock.uptime())
+    }
+
+    /// When it is a bot's turn to send, if that is not now.
+    fn my_turn(&self, member: &Member) -> Option<DateTime<Utc>> {
+        let wait = self.governor.turn(&member.bot, self.clock.uptime())?;
+        Some(self.clock.now() + wait)
+    }
+
+    /// Why a bot can't send this now, if a limit or its app's budget is in the way.
+    async fn barred(&self, member: &Member, text: &str) -> Result<Option<Setback>, StoreError> {
+        let now = self.clock.now();
+        if let Some(setback) = self.governor.held(member, now) {
+            return Ok(Some(setback));
+        }
+        let price = net::price(member.bot.network, text);
+        govern::over_budget(&*self.store, &member.bot, price, now).await
+    }
+
+    /// Takes up what an answer said of requests to come.
+    fn take_up(&self, member: &Member, holds: Vec<Hold>) {
+        if let Some(hold) = self.governor.take_up(member, holds, self.clock.now()) {
+            let app = member.bot.gate().to_owned();
+            self.events.tell(&Event::Held { app, until: hold.until, reason: hold.why.reason });
+        }
     }
 
     async fn standing(&self, member: &Member, now: DateTime<Utc>) -> Result<Standing, StoreError> {

@@ -91,11 +91,15 @@ async fn refused(engine: &Engine, member: &Member, post: &Post, reason: &str) ->
 }
 
 /// A duplicate is a refrain that the network dislikes, unless an earlier attempt of this very post may have
-/// arrived: then only a look at the account can tell.
+/// arrived: then it proves that, if the bot never sent the text otherwise, and if it did, only a look can tell.
 async fn duplicate(engine: &Engine, post: &Post, reason: &str) -> Result<Move, StoreError> {
     let why = Why::new(Cause::Duplicate, reason);
+    if post.doubted && !engine.store.said_before(post).await? {
+        let reason = "the repeat was refused as a duplicate, so the first attempt has arrived".to_owned();
+        return Ok(Move::Post { remote_id: None, url: None, reason: Some(reason) });
+    }
     if post.doubted {
-        let sentence = "the repeat was refused as a duplicate, so the first attempt has very likely arrived";
+        let sentence = "the repeat was refused as a duplicate, so the first attempt may have arrived";
         return Ok(Move::Doubt(Why::new(Cause::Silence, sentence)));
     }
     let Some((round, line)) = post.line else { return Ok(Move::Refuse(why)) };

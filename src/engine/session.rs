@@ -1,12 +1,14 @@
 //! Getting a bot's client ready to make requests as its account: tokens by way of the keeper, and who they
 //! belong to. What is posted is not decided here.
 
+use chrono::{DateTime, Utc};
+
 use super::keeper::{Held, NoTokens};
 use super::{Engine, Member};
 use crate::flock::account::Account;
 use crate::flock::event::Event;
 use crate::flock::post::Post;
-use crate::net::{Session, Setback};
+use crate::net::{Session, Setback, Sight, Timeline};
 use crate::store::StoreError;
 
 /// What a client needs to make requests as the account that it should be.
@@ -41,6 +43,48 @@ pub(super) async fn renew(engine: &Engine, member: &Member, ready: &Ready) -> Re
         Ok((held, account))
     };
     remembered(engine, member, known, prepared.await).await
+}
+
+/// Looks once for a post whose outcome is unknown.
+pub(super) async fn look(
+    engine: &Engine,
+    member: &Member,
+    known: Option<&Account>,
+    post: &Post,
+) -> Result<Result<Sight, Setback>, StoreError> {
+    asked(engine, member, known, |session| async move { member.network.look(post, &session).await }).await
+}
+
+/// Reads what the account has posted since then.
+pub(super) async fn written_since(
+    engine: &Engine,
+    member: &Member,
+    known: Option<&Account>,
+    since: DateTime<Utc>,
+) -> Result<Result<Timeline, Setback>, StoreError> {
+    asked(engine, member, known, |session| async move { member.network.written_since(since, &session).await })
+        .await
+}
+
+/// Asks the network something about the account, and once more with renewed tokens if those at hand were not
+/// accepted.
+async fn asked<T, F: Future<Output = Result<T, Setback>>>(
+    engine: &Engine,
+    member: &Member,
+    known: Option<&Account>,
+    question: impl Fn(Session) -> F,
+) -> Result<Result<T, Setback>, StoreError> {
+    let ready = match ready(engine, member, known).await? {
+        Ok(ready) => ready,
+        Err(setback) => return Ok(Err(setback)),
+    };
+    match question(ready.session.clone()).await {
+        Err(setback) if setback.stale && ready.renewable() => match renew(engine, member, &ready).await? {
+            Ok(ready) => Ok(question(ready.session).await),
+            Err(setback) => Ok(Err(setback)),
+        },
+        answer => Ok(answer),
+    }
 }
 
 /// Takes a post back.

@@ -5,9 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::due::{self, Due};
 use super::fire::{self, Fired, Occasion};
-use super::{Engine, Member, record, session};
+use super::{Engine, Member, catch_up, mend, record, session};
 use crate::flock::post::{Cause, Move, Post, State, Why};
-use crate::net::Sight;
 use crate::store::{Standing, StoreError};
 
 /// When to look at a bot again; `None` if only a person can change anything.
@@ -20,8 +19,14 @@ const MOMENT: TimeDelta = TimeDelta::seconds(1);
 pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, StoreError> {
     let now = engine.clock.now();
     let standing = engine.standing(member, now).await?;
-    if let Some(post) = standing.open.clone() {
-        return resume(engine, member, &standing, post).await;
+    match (&standing.open, standing.behind_since) {
+        (Some(post), _) if post.state == State::Unknown => {
+            return mend::mend(engine, member, &standing, post.clone()).await;
+        }
+        (_, Some(since)) => return catch_up::catch_up(engine, member, &standing, since).await,
+        (Some(post), None) => return resume(engine, member, &standing, post.clone()).await,
+        (None, None) if standing.paused.is_some() => return Ok(None),
+        (None, None) => {}
     }
     match due::due(&member.bot, standing.considered, now) {
         Due::Slot { slot, due_at, missed } => {
@@ -59,6 +64,7 @@ async fn after_slot(
             engine.tell_missed(member, missed);
             Ok(due::next(&member.bot, slot))
         }
+        Fired::Later(at) => Ok(Some(at)),
         Fired::Elsewhere => {
             engine.store.consider(&member.bot.name, slot, 0).await?;
             Ok(Some(engine.clock.now() + MOMENT))
@@ -83,29 +89,65 @@ async fn resume(
 ) -> Result<Wake, StoreError> {
     let now = engine.clock.now();
     let post = match post.state {
-        State::Unknown => return mend(engine, member, post).await,
         State::Planned if post.network != member.bot.network => {
             let why = format!("planned for {}, where the bot posts no more", post.network);
             engine.advance(&post, &Move::Release(Why::new(Cause::Person, why))).await?
         }
         State::Planned if is_late(engine, member, post.due_at) => release_late(engine, &post).await?,
+        State::Planned if standing.paused.is_some() => {
+            return Ok(Some(due::deadline(&member.bot, post.due_at) + MOMENT));
+        }
         State::Planned if post.retry_at.is_some_and(|at| at > now) && !mended(standing, &post) => {
             return Ok(post.retry_at);
         }
-        State::Planned => again(engine, member, standing, post).await?,
+        State::Planned => match again(engine, member, standing, post).await? {
+            Again::Post(post) => *post,
+            Again::Later(at) => return Ok(Some(at)),
+        },
         _ => lost(engine, &post).await?,
     };
     Ok(after_post(engine, member, &post, standing.considered))
 }
 
 /// Whether what the post waits for has been mended since: the bot was signed in anew.
-fn mended(standing: &Standing, post: &Post) -> bool {
+pub(super) fn mended(standing: &Standing, post: &Post) -> bool {
     let waits_for_sign_in = post.cause.is_some_and(Cause::ends_with_sign_in);
     waits_for_sign_in && standing.signed_in_at.is_some_and(|at| at > post.moved_at)
 }
 
+/// What came of another attempt.
+enum Again {
+    /// The post, in whatever state.
+    Post(Box<Post>),
+    /// It is not the bot's turn yet.
+    Later(DateTime<Utc>),
+}
+
 /// Makes another attempt with a planned post.
 async fn again(
+    engine: &Engine,
+    member: &Member,
+    standing: &Standing,
+    post: Post,
+) -> Result<Again, StoreError> {
+    if mended(standing, &post) {
+        engine.governor.let_go(member);
+    }
+    let text = post.text.as_deref().unwrap_or_default();
+    let post = match engine.barred(member, text).await? {
+        Some(setback) => {
+            let step = record::set_back(engine, member, &post, &setback);
+            engine.advance(&post, &step).await?
+        }
+        None => match engine.my_turn(member) {
+            Some(at) => return Ok(Again::Later(at)),
+            None => attempt(engine, member, standing, post).await?,
+        },
+    };
+    Ok(Again::Post(Box::new(post)))
+}
+
+async fn attempt(
     engine: &Engine,
     member: &Member,
     standing: &Standing,
@@ -142,31 +184,4 @@ pub(super) async fn release_late(engine: &Engine, post: &Post) -> Result<Post, S
     let before = post.reason.as_deref().unwrap_or("it was never sent");
     let why = Why::new(cause, format!("too late to try again; before that: {before}"));
     engine.advance(post, &Move::Release(why)).await
-}
-
-/// Settles a post whose outcome is unknown, if its network can be asked.
-async fn mend(engine: &Engine, member: &Member, post: Post) -> Result<Wake, StoreError> {
-    if post.network != member.bot.network {
-        // The bot has moved, and its new network knows nothing of the old one.
-        return Ok(None);
-    }
-    match member.network.look(&post).await {
-        Sight::CannotTell => Ok(None),
-        Sight::NotThere => {
-            let cause = post.cause.unwrap_or(Cause::Silence);
-            let step = not_posted(engine, member, &post, Why::new(cause, "the network does not have it"));
-            engine.advance(&post, &step).await?;
-            Ok(Some(engine.clock.now()))
-        }
-    }
-}
-
-/// The move for a post of which it is certain now that the network does not have it.
-pub(super) fn not_posted(engine: &Engine, member: &Member, post: &Post, why: Why) -> Move {
-    let now = engine.clock.now();
-    if post.slot.is_some() && now <= due::deadline(&member.bot, post.due_at) {
-        Move::Return { why, retry_at: now, answered: false }
-    } else {
-        Move::Release(why)
-    }
 }

@@ -1,13 +1,14 @@
-//! What people ask for by a command: post now, delete, settle, look at a bot that was signed in. The command writes a wish into the ledger; whoever
-//! holds the ledger grants it here. With no daemon running the command itself is the holder.
+//! What people ask for by a command: post now, delete, settle, pause, resume, look at a bot that was signed in. The
+//! command writes a wish into the ledger; whoever holds the ledger grants it here. With no daemon running the command itself is the holder.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::fire::{self, Fired, Occasion};
-use super::{Engine, session, turn};
+use super::{Engine, mend, session, turn};
+use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::net;
-use crate::store::{Answer, StoreError, Want, Wish};
+use crate::store::{Answer, Standing, StoreError, Want, Wish};
 
 /// A wish that was not renewed for so long is not granted: whoever made it waits no more, and a retry of
 /// theirs must not become a second post. A command that waits renews its wish every two seconds.
@@ -24,6 +25,8 @@ impl Engine {
             Want::Settle { post, posted, .. } => settle(self, post, *posted).await?,
             Want::Delete { post, .. } => delete(self, post).await?,
             Want::SignedIn { bot } => signed_in(self, bot),
+            Want::Pause { bot } => pause(self, bot).await?,
+            Want::Resume { bot } => resume(self, bot).await?,
             Want::NotUnderstood => {
                 refused("this flockd does not know that wish: restart the daemon with the newer one")
             }
@@ -42,6 +45,28 @@ fn signed_in(engine: &Engine, bot: &str) -> Answer {
         }
         None => unknown_bot(bot),
     }
+}
+
+async fn pause(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
+    let Some(member) = engine.member(bot) else { return Ok(unknown_bot(bot)) };
+    let bot = &member.bot.name;
+    engine.store.pause(bot, None, engine.clock.now()).await?;
+    engine.events.tell(&Event::Paused { bot: bot.clone(), why: None });
+    let message = format!("{bot} posts nothing on schedule until `flockd resume {bot}`");
+    Ok(Answer { done: true, message, post: None })
+}
+
+/// Also where there is nothing to end: whoever asks wants the bot to post.
+async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
+    let Some(member) = engine.member(bot) else { return Ok(unknown_bot(bot)) };
+    let (bot, now) = (&member.bot.name, engine.clock.now());
+    engine.store.resume(bot, now).await?;
+    engine.governor.let_go(member);
+    engine.events.tell(&Event::Resumed { bot: bot.clone() });
+    let next = member.bot.schedule.next_after(now);
+    let next =
+        next.map_or_else(|| "never".to_owned(), |next| next.format("%Y-%m-%d %H:%M:%S UTC").to_string());
+    Ok(Answer { done: true, message: format!("{bot} posts again: its next slot is {next}"), post: None })
 }
 
 async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Result<Answer, StoreError> {
@@ -64,13 +89,26 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     if let Some(open) = &standing.open {
         return Ok(in_the_way(open));
     }
+    if let Some(reason) = keeps_lines(&standing, bot).filter(|_| text.is_none()) {
+        return Ok(refused(&reason));
+    }
     let text = text.map(str::to_owned);
     let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
     Ok(match fire::fire(engine, member, &standing, &occasion).await? {
         Fired::Post(post) => report(&post),
         Fired::Exhausted => refused(member.bot.exhausted()),
-        Fired::Elsewhere => refused("another post of this bot was quicker: ask again"),
+        Fired::Elsewhere | Fired::Later(_) => refused("another post of this bot was quicker: ask again"),
     })
+}
+
+/// Why no line of the bot's poem may be posted by hand, if that is so. A text of one's own always may.
+fn keeps_lines(standing: &Standing, bot: &str) -> Option<String> {
+    if standing.behind_since.is_some() {
+        return Some(format!(
+            "the ledger was put back from a copy, and {bot} has yet to see what it posted since: see `flockd status`"
+        ));
+    }
+    standing.paused.as_ref().map(|_| format!("{bot} is paused: give a text, or type `flockd resume {bot}`"))
 }
 
 /// When it was last said that the wish still holds: it may have waited here for its bot since it was read.
@@ -120,7 +158,7 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, Store
             let reason = Some("a person says that the network has it".to_owned());
             Move::Post { remote_id: None, url: None, reason }
         }
-        (false, Some(member)) => turn::not_posted(engine, member, &post, why),
+        (false, Some(member)) => mend::not_posted(engine, member, &post, why),
         // The bot has left the flock, so nobody would send it again.
         (false, None) => Move::Release(why),
     };

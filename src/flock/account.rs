@@ -3,6 +3,7 @@
 //! network's.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -27,6 +28,30 @@ pub struct App {
     /// The port of this machine to which a browser comes back after signing in; the two after it are tried
     /// if it is taken.
     pub callback_port: u16,
+    /// The pauses before each look for a post whose outcome is unknown, two or three of them.
+    pub looks: Vec<Duration>,
+    /// The least time between two posts of the app.
+    pub pace: Duration,
+    /// What its bots may spend together.
+    pub budget: Budget,
+}
+
+/// What the bots of an app may spend together; days and months are those of UTC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// The most posts in a day.
+    pub posts_per_day: Option<u32>,
+    /// The most posts in a month.
+    pub posts_per_month: Option<u32>,
+    /// The most money in a month, in thousandths of a US dollar.
+    pub mills_per_month: Option<u64>,
+}
+
+impl Budget {
+    /// Whether it limits anything.
+    pub const fn is_limited(&self) -> bool {
+        self.posts_per_day.is_some() || self.posts_per_month.is_some() || self.mills_per_month.is_some()
+    }
 }
 
 /// Where the keys of an app for OAuth 1.0a are.

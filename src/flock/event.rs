@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::BotName;
 use super::post::{Post, State};
 
@@ -24,6 +26,8 @@ pub enum Event {
     Returned(Post),
     /// Nobody knows whether the network has it; the bot waits until that is settled.
     Doubted(Post),
+    /// The network was asked about a post that is unknown, and that settled nothing.
+    Looked(Post),
     /// Given up.
     Released(Post),
     /// Taken back from the network.
@@ -99,6 +103,41 @@ pub enum Event {
     Renewed {
         /// Which bot.
         bot: BotName,
+    },
+    /// A bot posts nothing on schedule until it is resumed.
+    Paused {
+        /// Which bot.
+        bot: BotName,
+        /// Why, if that was nobody's wish.
+        why: Option<String>,
+    },
+    /// A bot's pause is over.
+    Resumed {
+        /// Which bot.
+        bot: BotName,
+    },
+    /// The ledger was put back from a copy, and what a bot's account has from after that is here now.
+    CaughtUp {
+        /// Which bot.
+        bot: BotName,
+        /// How many posts were found.
+        found: usize,
+    },
+    /// A bot's account can't be read yet, which has to be done before it posts.
+    NotCaughtUp {
+        /// Which bot.
+        bot: BotName,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Nothing is sent under an app for a while.
+    Held {
+        /// The app, or the network if it has none.
+        app: String,
+        /// Until when.
+        until: DateTime<Utc>,
+        /// Why, and what to do.
+        reason: String,
     },
     /// The ledger could not be read or written; the bot is tried again soon.
     LedgerTrouble {

@@ -107,6 +107,8 @@ pub struct Bot {
     pub at_end: AtEnd,
     /// What happens to slots that were missed.
     pub on_miss: OnMiss,
+    /// What becomes of a post whose outcome is unknown where its network may not be asked.
+    pub on_unknown: OnUnknown,
     /// How long after its time, delay included, a slot may still be used.
     pub max_late: Duration,
     /// The most posts in any sixty minutes, whatever the schedule says.
@@ -123,6 +125,11 @@ impl Bot {
     /// Whether somebody has to sign it in: `flock.toml` has no tokens for it, and its network wants some.
     pub const fn signs_in(&self) -> bool {
         self.network.needs_account() && self.tokens.is_none()
+    }
+
+    /// What its posts share with others: the app, or the network where there are no apps.
+    pub fn gate(&self) -> &str {
+        self.app.as_ref().map_or(self.network.as_str(), |app| &app.name)
     }
 
     /// What to do when no line is left to post.
@@ -240,6 +247,16 @@ words! {
         Once = "once",
         /// None fires; they are counted.
         Skip = "skip",
+    }
+}
+
+words! {
+    /// What becomes of a post whose outcome is unknown where its network may not be asked.
+    OnUnknown {
+        /// It counts as posted: nothing is said twice, and a line may be lost.
+        AssumePosted = "assume-posted",
+        /// A person is asked; the bot waits.
+        Ask = "ask",
     }
 }
 

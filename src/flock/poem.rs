@@ -102,6 +102,12 @@ impl Poem {
     }
 }
 
+/// The normalised form of a text: NFC, white space folded.
+pub fn normalised(text: &str) -> String {
+    let nfc: String = text.nfc().collect();
+    nfc.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn decode(bytes: &[u8]) -> Result<&str, PoemError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| PoemError::NotUtf8 {
@@ -170,8 +176,7 @@ fn number_occurrences(units: Vec<(usize, String)>) -> Vec<Line> {
 impl TextId {
     /// The identity of a text: NFC, with every run of white space folded into one space.
     pub fn of(text: &str) -> Self {
-        let nfc: String = text.nfc().collect();
-        let folded = nfc.split_whitespace().collect::<Vec<_>>().join(" ");
+        let folded = normalised(text);
         let digest = Sha256::digest(folded.as_bytes());
         let mut id = [0; 16];
         id.copy_from_slice(&digest[..16]);

@@ -4,7 +4,7 @@
 //! planned ──> sending ──> posted ──> deleted
 //!    │           ├──────> refused                    the network said no to this text
 //!    │           ├──────> planned                    provably not accepted: the same post, later
-//!    │           └──────> unknown ──> posted | planned | released
+//!    │           └──────> unknown ──> posted | planned | released      settled, by looking or by a person
 //!    └──────────> released                           given up before sending: the line is free again
 //! ```
 //!
@@ -68,12 +68,16 @@ super::words! {
         Late = "late",
         /// More than `max_per_hour`.
         Flood = "flood",
+        /// More than the app's budget allows.
+        Budget = "budget",
         /// The request left and no answer that settles it came.
         Silence = "silence",
         /// The program ended between sending and recording.
         Interrupted = "interrupted",
         /// A person said so.
         Person = "person",
+        /// Only a person can say whether it arrived.
+        Ask = "ask",
     }
 }
 
@@ -103,6 +107,7 @@ impl State {
         (Self::Unknown, Self::Posted),
         (Self::Unknown, Self::Planned),
         (Self::Unknown, Self::Released),
+        (Self::Unknown, Self::Unknown),
         (Self::Posted, Self::Deleted),
     ];
 
@@ -169,6 +174,8 @@ pub struct Post {
     pub errors: u32,
     /// Whether it has ever been `unknown`: then a duplicate refusal means something else.
     pub doubted: bool,
+    /// How often the network was asked about it since it became `unknown`.
+    pub looks: u32,
     /// The network's id for it.
     pub remote_id: Option<String>,
     /// Where people can see it.
@@ -181,7 +188,7 @@ pub struct Post {
     pub planned_at: DateTime<Utc>,
     /// When the request was first made.
     pub sent_at: Option<DateTime<Utc>>,
-    /// When it may be tried again, if it waits.
+    /// When it may be tried again, or looked for again, if it waits.
     pub retry_at: Option<DateTime<Utc>>,
     /// When it came to rest, or became unknown.
     pub settled_at: Option<DateTime<Utc>>,
@@ -216,6 +223,17 @@ pub enum Move {
     },
     /// Nobody knows whether the network has it.
     Doubt(Why),
+    /// The network was asked about a post that is unknown, and that settled nothing.
+    Look {
+        /// What it came to.
+        why: Why,
+        /// Whether the network answered, so that this was one of the few looks; otherwise it is made again.
+        counts: bool,
+        /// When the network wants to be asked again, if it said so.
+        retry_at: Option<DateTime<Utc>>,
+        /// What it cost, in thousandths of a US dollar.
+        cost: u32,
+    },
     /// Given up before sending, or after it was clear that nothing was accepted.
     Release(Why),
     /// It was posted, and is taken back.
@@ -246,16 +264,28 @@ impl Move {
             Self::Post { .. } => State::Posted,
             Self::Refuse(_) => State::Refused,
             Self::Return { .. } => State::Planned,
-            Self::Doubt(_) => State::Unknown,
+            Self::Doubt(_) | Self::Look { .. } => State::Unknown,
             Self::Release(_) => State::Released,
             Self::Delete => State::Deleted,
+        }
+    }
+
+    /// Whether a post in the state `from` may make this move. Only what is unknown is looked for, and it is not
+    /// doubted once more.
+    pub fn may_leave(&self, from: State) -> bool {
+        let doubted = from == State::Unknown;
+        match self {
+            Self::Look { .. } => doubted,
+            Self::Doubt(_) if doubted => false,
+            _ => from.may_become(self.to()),
         }
     }
 
     /// Why, where the move has a reason.
     pub const fn why(&self) -> Option<&Why> {
         match self {
-            Self::Refuse(why) | Self::Return { why, .. } | Self::Doubt(why) | Self::Release(why) => Some(why),
+            Self::Refuse(why) | Self::Doubt(why) | Self::Release(why) => Some(why),
+            Self::Return { why, .. } | Self::Look { why, .. } => Some(why),
             Self::Send | Self::Post { .. } | Self::Delete => None,
         }
     }

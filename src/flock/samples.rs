@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::post::{Post, PostId, State};
 use super::schedule::Schedule;
-use super::{AtEnd, Bot, NetworkKind, OnMiss, Order};
+use super::{AtEnd, Bot, NetworkKind, OnMiss, OnUnknown, Order};
 
 /// A bot on the feed with this schedule, in UTC.
 pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
@@ -22,6 +22,7 @@ pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
         order: Order::Sequence,
         at_end: AtEnd::Stop,
         on_miss: OnMiss::Once,
+        on_unknown: OnUnknown::AssumePosted,
         max_late: Duration::from_secs(3_600),
         max_per_hour: 60,
         was: None,
@@ -46,6 +47,7 @@ pub(crate) fn post(bot: &str, at: DateTime<Utc>, text: &str) -> Post {
         attempts: 1,
         errors: 0,
         doubted: false,
+        looks: 0,
         remote_id: None,
         url: None,
         cause: None,

@@ -4,11 +4,12 @@
 //! did not get as far as `posted` was never seen by anyone. Rendering the feed is the web server's work.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
-use super::{Misfit, Network, Outcome, Session, Setback, Sight};
+use super::{Misfit, Network, Outcome, Sent, Session, Setback, Sight, Timeline};
 use crate::flock::NetworkKind;
 use crate::flock::account::Account;
-use crate::flock::post::Post;
+use crate::flock::post::{Cause, Post, Why};
 
 /// The most characters of an entry: far more than any poem's line, little enough for any feed reader.
 const MAX: usize = 10_000;
@@ -32,16 +33,23 @@ impl Network for Feed {
         Ok(None)
     }
 
-    async fn send(&self, post: &Post, _session: &Session) -> Outcome {
+    async fn send(&self, post: &Post, _session: &Session) -> Sent {
         let id = post.id;
         Outcome::Posted {
             remote_id: format!("urn:uuid:{id}"),
             url: Some(format!("{}/posts/{id}", self.public_url)),
         }
+        .into()
     }
 
-    async fn look(&self, _post: &Post) -> Sight {
-        Sight::NotThere
+    async fn look(&self, _post: &Post, _session: &Session) -> Result<Sight, Setback> {
+        Ok(Sight::NotThere)
+    }
+
+    /// What only a lost ledger knew, nobody knows. Readers of the feed may have seen it.
+    async fn written_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Setback> {
+        let reason = "a feed is in the ledger alone, so what was posted after the copy was made is not known";
+        Ok(Timeline::CannotTell(Why::new(Cause::Interrupted, reason)))
     }
 
     /// The ledger's row is the post: once it says so, the feed leaves it out.

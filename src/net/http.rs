@@ -11,9 +11,10 @@ use url::form_urlencoded::byte_serialize;
 
 use crate::flock::secret::Secret;
 
-/// The most bytes of an answer that are read. The answers we ask for are under 1 KiB and error pages under
-/// 20 KiB; what is longer was not meant for us, and a hundred of them at once must not fill the memory.
-pub const BODY_MAX: usize = 64 * 1024;
+/// The most bytes of an answer that are read. The longest that we ask for is a page of a hundred posts, under
+/// 200 KiB with every character of them escaped; what is longer was not meant for us, and a hundred of them at once
+/// must not fill the memory.
+pub const BODY_MAX: usize = 256 * 1024;
 
 /// The most characters of a stranger's words that go into a sentence of ours: a log line stays a line.
 const WORDS_MAX: usize = 200;

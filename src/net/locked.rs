@@ -2,8 +2,9 @@
 //! before it begins, with the reason.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
-use super::{Network, Outcome, Session, Setback, Sight};
+use super::{Network, Outcome, Sent, Session, Setback, Sight, Timeline};
 use crate::flock::account::Account;
 use crate::flock::post::{Post, Why};
 
@@ -30,12 +31,16 @@ impl Network for Locked {
         Err(self.setback())
     }
 
-    async fn send(&self, _post: &Post, _session: &Session) -> Outcome {
-        Outcome::NotAccepted(self.setback())
+    async fn send(&self, _post: &Post, _session: &Session) -> Sent {
+        Outcome::NotAccepted(self.setback()).into()
     }
 
-    async fn look(&self, _post: &Post) -> Sight {
-        Sight::CannotTell
+    async fn look(&self, _post: &Post, _session: &Session) -> Result<Sight, Setback> {
+        Err(self.setback())
+    }
+
+    async fn written_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Setback> {
+        Err(self.setback())
     }
 
     async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Setback> {

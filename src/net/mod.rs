@@ -11,12 +11,15 @@ pub mod oauth2;
 pub mod paper;
 pub mod x;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use url::Url;
 
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
+use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, Post, Why};
 
 /// What is known of a bot's account when its client is called.
@@ -60,10 +63,24 @@ pub trait Network: Send + Sync {
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback>;
 
     /// Makes one attempt to post, and only one.
-    async fn send(&self, post: &Post, session: &Session) -> Outcome;
+    async fn send(&self, post: &Post, session: &Session) -> Sent;
 
-    /// Asks the network whether it has a post whose outcome is unknown.
-    async fn look(&self, post: &Post) -> Sight;
+    /// The pauses before each look for a post whose outcome is unknown; there are no more looks than these.
+    fn looks(&self) -> &[Duration] {
+        &[Duration::ZERO]
+    }
+
+    /// Looks once whether the network has a post whose outcome is unknown. An error says that it could not be asked
+    /// now.
+    async fn look(&self, post: &Post, session: &Session) -> Result<Sight, Setback>;
+
+    /// What the account has posted since then, oldest first.
+    async fn written_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Setback>;
+
+    /// Whether a text that the network shows may be this text of ours.
+    fn is_same(&self, ours: &str, theirs: &str) -> bool {
+        TextId::of(ours) == TextId::of(theirs)
+    }
 
     /// Takes a post back. That it is gone already is as good.
     async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback>;
@@ -110,6 +127,41 @@ pub enum NotDressed {
     /// It was asked for, and did not come to pass.
     #[error(transparent)]
     Failed(#[from] Setback),
+}
+
+/// What came of one attempt to post: its outcome, and for how long no other should be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// What became of the post.
+    pub outcome: Outcome,
+    /// Who should keep still, and until when.
+    pub holds: Vec<Hold>,
+}
+
+impl From<Outcome> for Sent {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, holds: Vec::new() }
+    }
+}
+
+/// Nothing should be sent until then: the network said so, or it would be in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Whom it concerns.
+    pub scope: Scope,
+    /// Until when.
+    pub until: DateTime<Utc>,
+    /// Why, and what to do.
+    pub why: Why,
+}
+
+/// Whom a limit of the network's concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The bot that met it.
+    Bot,
+    /// All bots of its app.
+    App,
 }
 
 /// What became of one attempt to post, by what is to be done next.
@@ -180,10 +232,40 @@ impl Setback {
 /// What a look at the network showed of a post whose outcome was unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sight {
+    /// The posts of the account that it may be, newest first. That there is none proves nothing before the last
+    /// look: what was accepted may take a moment to show.
+    Like {
+        /// The posts; those that belong to other rows of the ledger are not sorted out.
+        seen: Vec<Seen>,
+        /// What the look cost, in thousandths of a US dollar.
+        cost: u32,
+    },
     /// The network does not have it, and will not get it from an earlier attempt.
     NotThere,
-    /// This network can't be asked: a person must settle it.
-    CannotTell,
+    /// The network may not be asked.
+    CannotTell(Why),
+}
+
+/// What an account has posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Timeline {
+    /// This, oldest first.
+    Posts(Vec<Seen>),
+    /// It may not be read.
+    CannotTell(Why),
+}
+
+/// A post as the network shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The network's id.
+    pub remote_id: String,
+    /// Where people can see it.
+    pub url: Option<String>,
+    /// Its text, as [`Network::is_same`] takes it.
+    pub text: String,
+    /// When it was posted.
+    pub at: DateTime<Utc>,
 }
 
 /// Why a text does not fit a network.
@@ -215,6 +297,14 @@ pub enum Misfit {
         /// Which network.
         network: NetworkKind,
     },
+}
+
+/// What a post with this text costs on a network, in thousandths of a US dollar.
+pub fn price(network: NetworkKind, text: &str) -> u32 {
+    match network {
+        NetworkKind::X => x::price::of_post(text),
+        NetworkKind::Feed | NetworkKind::Paper => 0,
+    }
 }
 
 /// Whether a text fits a network, counted as that network counts.

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Standing;
+use super::{Pause, Standing};
 use crate::flock::Bot;
 use crate::flock::post::{Cause, Post, State};
 
@@ -16,6 +16,8 @@ crate::flock::words! {
         Unknown = "unknown",
         /// A slot has passed, by more than `max_late`, and nothing came of it.
         Overdue = "overdue",
+        /// Nothing is posted on schedule until it is resumed.
+        Paused = "paused",
         /// No postable line is left, and it is to stop at the end.
         Exhausted = "exhausted",
         /// A post waits to be tried again.
@@ -45,10 +47,16 @@ pub fn condition(
     }
     let open = standing.open.as_ref();
     if let Some(post) = open.filter(|post| post.state == State::Unknown) {
-        return (Condition::Unknown, Some(unknown(post)));
+        return (Condition::Unknown, Some(unknown(bot, post)));
     }
     if let Some(due) = overdue(bot, standing, now) {
         return (Condition::Overdue, Some(format!("it should have posted at {due}: is the daemon running?")));
+    }
+    if let Some(pause) = &standing.paused {
+        return (Condition::Paused, Some(paused(bot, pause)));
+    }
+    if let Some(since) = standing.behind_since {
+        return (Condition::Waiting, Some(behind(since)));
     }
     if standing.considered > now + CLOCK_STEP {
         return (Condition::Waiting, Some(ahead(standing.considered)));
@@ -57,8 +65,30 @@ pub fn condition(
         // With `at_end = "again"` lines are left as long as there are any that fit.
         (None, Some(0)) => (Condition::Exhausted, Some(bot.exhausted().to_owned())),
         (Some(post), _) => (Condition::Waiting, post.reason.clone()),
-        (None, _) => (Condition::Ok, None),
+        (None, _) => match standing.last.as_ref().filter(|post| post.cause == Some(Cause::Budget)) {
+            Some(post) => (Condition::Waiting, post.reason.clone()),
+            None => (Condition::Ok, None),
+        },
     }
+}
+
+/// Whether somebody has to do something before the bot posts again. A doubt that settles itself needs nobody, nor
+/// does a pause that somebody wished for.
+pub fn needs_person(bot: &Bot, standing: Option<&Standing>, condition: Condition) -> bool {
+    let pause = standing.and_then(|standing| standing.paused.as_ref());
+    match condition {
+        Condition::Suspended | Condition::Overdue | Condition::Exhausted => true,
+        Condition::Unknown => {
+            standing.and_then(|standing| standing.open.as_ref()).is_some_and(|post| asks(bot, post))
+        }
+        Condition::Paused => pause.is_some_and(|pause| pause.why.is_some()),
+        Condition::Waiting | Condition::Ok => false,
+    }
+}
+
+/// Whether only a person can say what became of a post that is unknown.
+fn asks(bot: &Bot, post: &Post) -> bool {
+    post.cause == Some(Cause::Ask) || post.network != bot.network
 }
 
 /// Whether a post failed for a reason that suspends its bot, and that a sign-in at `signed_in_at` has not
@@ -106,14 +136,32 @@ fn ahead(considered: DateTime<Utc>) -> String {
     format!("the clock has been set back since its last slot, {considered}: it goes on after that")
 }
 
-fn unknown(post: &Post) -> String {
+fn paused(bot: &Bot, pause: &Pause) -> String {
+    let since = pause.since.format("%Y-%m-%d %H:%M UTC");
+    let by_hand = || format!("`flockd resume {}` ends it", bot.name);
+    format!("since {since}: {}", pause.why.clone().unwrap_or_else(by_hand))
+}
+
+fn behind(since: DateTime<Utc>) -> String {
+    let made = since.format("%Y-%m-%d %H:%M UTC");
+    format!("the ledger was put back from a copy of {made}: first the account is read, see the log")
+}
+
+fn unknown(bot: &Bot, post: &Post) -> String {
     let why = post.reason.as_deref().unwrap_or("no answer came");
+    if !asks(bot, post) {
+        return format!("{why}; it settles itself");
+    }
     let id = post.id;
     format!("{why}: look at the account, then `flockd settle {id} --posted` or `--not-posted`")
 }
 
-/// The slot that is overdue, if one is. The longest delay that may be is allowed for.
+/// The slot that is overdue, if one is. The longest delay that may be is allowed for; of a bot that is paused, or is to
+/// read its account first, nothing is expected.
 fn overdue(bot: &Bot, standing: &Standing, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if standing.paused.is_some() || standing.behind_since.is_some() {
+        return None;
+    }
     let slot = bot.schedule.next_after(standing.considered)?;
     let grace = TimeDelta::from_std(bot.jitter + bot.max_late).unwrap_or(TimeDelta::MAX);
     (now - slot > grace).then_some(slot)
@@ -155,6 +203,8 @@ mod tests {
             last_posted: None,
             avoid: std::collections::HashSet::default(),
             sent_last_hour: 0,
+            paused: None,
+            behind_since: None,
         }
     }
 
@@ -176,7 +226,13 @@ mod tests {
         let retried = standing(Some(post(State::Planned, Some(Cause::Unreachable))), None);
         check(&retried, 0, 30, Condition::Waiting, "unreachable");
         let doubted = standing(Some(post(State::Unknown, Some(Cause::Silence))), None);
-        check(&doubted, 0, 500, Condition::Unknown, "flockd settle");
+        check(&doubted, 0, 500, Condition::Unknown, "settles itself");
+        let asks = standing(Some(post(State::Unknown, Some(Cause::Ask))), None);
+        check(&asks, 0, 500, Condition::Unknown, "flockd settle");
+        let paused = Standing { paused: Some(Pause { since: at(0), why: None }), ..retried };
+        check(&paused, 0, 500, Condition::Paused, "flockd resume walt");
+        let behind = Standing { behind_since: Some(at(0)), ..standing(None, None) };
+        check(&behind, 1, 500, Condition::Waiting, "put back");
         let locked = standing(Some(post(State::Planned, Some(Cause::SignIn))), None);
         check(&locked, 0, 500, Condition::Suspended, "sign-in");
     }

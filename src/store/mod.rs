@@ -8,6 +8,7 @@ pub mod condition;
 mod credential;
 pub mod sqlite;
 pub mod vault;
+mod wish;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 pub use self::credential::{Envelope, LONGEST_CLAIM, Sealed};
+pub use self::wish::{Answer, Want, Wish};
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, State, Why};
@@ -29,7 +31,9 @@ pub trait Store: Send + Sync {
     /// name already, that is kept. Returns what could not be done as asked.
     async fn enter(&self, bots: &[Entry], now: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError>;
 
-    /// For whoever becomes the sender: every post left in `sending` becomes `unknown`. Returns them.
+    /// For whoever becomes the sender: every post left in `sending` becomes `unknown`. Returns them. If the ledger
+    /// was put back from a copy, so does every post that was still to be sent, as it may have been sent since, and
+    /// every bot is behind its account until [`Store::catch_up`]; slots up to now are over.
     async fn take_over(&self, now: DateTime<Utc>) -> Result<Vec<Post>, StoreError>;
 
     /// Where a bot stands; `None` if it was never entered.
@@ -49,6 +53,26 @@ pub trait Store: Send + Sync {
 
     /// Notes that slots up to `newest` are dealt with, `missed` of them without a post. Never goes back.
     async fn consider(&self, bot: &BotName, newest: DateTime<Utc>, missed: u32) -> Result<(), StoreError>;
+
+    /// Has a bot post nothing on schedule from `now` on; `why` is given where that was nobody's wish.
+    async fn pause(&self, bot: &BotName, why: Option<&str>, now: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Ends a pause, and that a bot is behind its account. Slots up to `now` are over.
+    async fn resume(&self, bot: &BotName, now: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Writes down, as posted, what was found on a bot's account and is not here, and that the bot is behind its
+    /// account no more. A line that is used already is passed over. Returns what was written.
+    async fn catch_up(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError>;
+
+    /// Those of the network's ids that belong to posts here.
+    async fn known_ids(&self, network: NetworkKind, ids: &[String]) -> Result<HashSet<String>, StoreError>;
+
+    /// Whether the bot sent another post with this text, whatever came of it.
+    async fn said_before(&self, post: &Post) -> Result<bool, StoreError>;
+
+    /// What was spent under an app on posts that were first sent at `since` or later. What may have been accepted
+    /// counts.
+    async fn spent(&self, app: &str, since: DateTime<Utc>) -> Result<Spent, StoreError>;
 
     /// Remembers who a bot is on its network, even before it was entered.
     async fn remember(&self, bot: &BotName, account: &Account) -> Result<(), StoreError>;
@@ -136,6 +160,9 @@ pub trait Store: Send + Sync {
 
     /// Copies the whole ledger, as of now, to a new file at `path`, which only its owner can read.
     async fn copy_to(&self, path: &Path) -> Result<(), StoreError>;
+
+    /// The same as a backup, made at `now`: put in the ledger's place, it knows that it was.
+    async fn back_up_to(&self, path: &Path, now: DateTime<Utc>) -> Result<(), StoreError>;
 }
 
 /// A bot as [`Store::enter`] needs it.
@@ -184,6 +211,47 @@ pub struct Standing {
     pub avoid: HashSet<TextId>,
     /// How many posts left in the last sixty minutes.
     pub sent_last_hour: u32,
+    /// Since when it posts nothing on schedule, if it is paused.
+    pub paused: Option<Pause>,
+    /// Since when its account may have posts that are not here, as the ledger was put back from a copy.
+    pub behind_since: Option<DateTime<Utc>>,
+}
+
+/// A bot's pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Why, if that was nobody's wish.
+    pub why: Option<String>,
+}
+
+/// A post of the bot's account that was not in the ledger, and which line it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Find {
+    /// The id that it gets here.
+    pub id: PostId,
+    /// The network.
+    pub network: NetworkKind,
+    /// The round and the line that it uses.
+    pub line: (u32, LineId),
+    /// The line's text.
+    pub text: String,
+    /// The network's id.
+    pub remote_id: String,
+    /// Where people can see it.
+    pub url: Option<String>,
+    /// When it was posted.
+    pub at: DateTime<Utc>,
+}
+
+/// What was spent under an app.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Posts.
+    pub posts: u32,
+    /// Money, in thousandths of a US dollar.
+    pub mills: u64,
 }
 
 /// A post to be opened.
@@ -205,6 +273,10 @@ pub struct Draft {
     pub text: Option<String>,
     /// Slots that are passed over with this one.
     pub missed: u32,
+    /// The app under which it is sent, where the network has such a thing.
+    pub app: Option<String>,
+    /// What that costs, in thousandths of a US dollar.
+    pub price: u32,
     /// How it begins.
     pub begins: Beginning,
     /// When it is planned.
@@ -244,78 +316,6 @@ pub struct Filter {
     pub network: Option<NetworkKind>,
     /// At most so many; `None` for all.
     pub limit: Option<u32>,
-}
-
-/// What a command asks of whoever sends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
-    /// Its id, of the same kind as a post's.
-    pub id: PostId,
-    /// What is asked.
-    pub what: Want,
-    /// When it was made.
-    pub made_at: DateTime<Utc>,
-}
-
-/// What may be asked.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Want {
-    /// Post now: this text, or the bot's next line.
-    Post {
-        /// Which bot.
-        bot: String,
-        /// The text; `None` for the next line.
-        text: Option<String>,
-    },
-    /// Take a post back.
-    Delete {
-        /// Whose post it is.
-        bot: String,
-        /// Which post.
-        post: String,
-    },
-    /// Look at a bot: it was signed in.
-    SignedIn {
-        /// Which bot.
-        bot: String,
-    },
-    /// Settle a post whose outcome is unknown.
-    Settle {
-        /// Whose post it is.
-        bot: String,
-        /// Which post.
-        post: String,
-        /// Whether the network has it.
-        posted: bool,
-    },
-    /// Something that only a newer flockd understands.
-    #[serde(skip)]
-    NotUnderstood,
-}
-
-impl Want {
-    /// Which bot it is about.
-    pub fn bot(&self) -> &str {
-        match self {
-            Self::Post { bot, .. }
-            | Self::Delete { bot, .. }
-            | Self::SignedIn { bot }
-            | Self::Settle { bot, .. } => bot,
-            Self::NotUnderstood => "",
-        }
-    }
-}
-
-/// The answer to a wish.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Answer {
-    /// Whether it was done.
-    pub done: bool,
-    /// What happened, for people.
-    pub message: String,
-    /// The post it was about.
-    pub post: Option<String>,
 }
 
 /// Why the ledger did not do as asked.

@@ -116,7 +116,7 @@ async fn a_clock_set_back_holds_no_work_up() {
     house.pass(minutes(1)).await;
     house.set_clock(at("2024-03-04T12:01:00Z")).await;
     house.pass(minutes(1)).await;
-    assert_eq!(house.story("walt").await, ["12:01:00 unknown (interrupted) w1"]);
+    assert_eq!(house.story("walt").await, ["12:01:00 unknown (ask) w1"]);
     let settle = house.write_settle("walt", true).await;
     house.pass(minutes(1)).await;
     assert!(house.answer(settle).await.done, "wishes are looked at without a ring, too");

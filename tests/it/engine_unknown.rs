@@ -5,10 +5,10 @@ use flockd::flock::post::{Cause, State};
 use flockd::flock::{OnMiss, Order};
 use flockd::net::Sight;
 
-use crate::support::clock::{at, hours, minutes};
+use crate::support::clock::{at, hours, minutes, seconds};
 use crate::support::fixture::House;
 use crate::support::flock::{bot, cron, poem};
-use crate::support::network::{Next, duplicate, posted, unreachable};
+use crate::support::network::{Next, duplicate, like, posted, unreachable};
 
 const LOST: Next = Next::Silence { arrived: true };
 
@@ -23,7 +23,7 @@ async fn in_doubt(next: Next) -> House {
 async fn a_bot_in_doubt_waits_and_the_others_go_on() {
     let house = in_doubt(LOST).await;
     house.pass(minutes(20)).await;
-    assert_eq!(house.story("walt").await, ["12:01:00 unknown (silence) w1"]);
+    assert_eq!(house.story("walt").await, ["12:01:00 unknown (ask) w1"]);
     assert_eq!((house.net("walt").sent().len(), house.net("emily").sent().len()), (1, 21));
     assert!(house.last("walt").await.doubted);
     assert_eq!(house.count(|event| matches!(event, Event::Doubted(_))), 1);
@@ -125,21 +125,37 @@ async fn a_network_that_knows_it_has_nothing_gets_the_same_post_after_a_crash() 
     house.pass(minutes(1)).await;
     house.crash().await;
     house.start().await;
+    house.pass(seconds(10)).await;
     let sent = house.net("emily").sent();
     assert_eq!((sent.len(), sent[0].post.id), (2, sent[1].post.id));
     assert_eq!(house.story("emily").await, ["12:01:00 posted e1"]);
 }
 
 #[tokio::test]
-async fn a_duplicate_after_doubt_is_still_doubt() {
+async fn a_duplicate_after_doubt_proves_that_the_first_attempt_arrived() {
     let house = in_doubt(LOST).await;
     house.net("walt").then(duplicate());
     assert!(house.settle("walt", false).await.done);
-    assert_eq!(house.story("walt").await, ["12:01:00 unknown (silence) w1"]);
-    assert_eq!(house.net("walt").sent().len(), 2);
-    assert!(house.settle("walt", true).await.done);
+    let row = house.last("walt").await;
+    assert_eq!((row.state, row.remote_id.as_deref(), row.attempts), (State::Posted, None, 2));
+    assert!(row.reason.unwrap().contains("has arrived"));
     house.pass(minutes(1)).await;
     assert_eq!(house.net("walt").texts(), ["w1", "w1", "w2"]);
+}
+
+#[tokio::test]
+async fn a_duplicate_after_doubt_proves_nothing_of_a_refrain() {
+    let house = House::of([(bot("walt"), "Holy!\nHoly!\n")]).await;
+    house.pass(minutes(1)).await;
+    house.net("walt").then(LOST);
+    house.net("walt").then(duplicate());
+    house.pass(minutes(1)).await;
+    assert!(house.settle("walt", false).await.done);
+    let row = house.last("walt").await;
+    assert_eq!((row.state, row.cause, row.attempts), (State::Unknown, Some(Cause::Silence), 2));
+    house.net("walt").sees(like("found"));
+    house.pass(minutes(1)).await;
+    assert_eq!(house.last("walt").await.remote_id.as_deref(), Some("found"));
 }
 
 #[tokio::test]
@@ -147,7 +163,7 @@ async fn a_panic_becomes_doubt_and_stops_nobody_else() {
     let house = in_doubt(Next::Panic).await;
     house.wait_for(|event| matches!(event, Event::Panicked { .. })).await;
     house.pass(minutes(5)).await;
-    assert_eq!(house.story("walt").await, ["12:01:00 unknown (interrupted) w1"]);
+    assert_eq!(house.story("walt").await, ["12:01:00 unknown (ask) w1"]);
     assert_eq!((house.net("walt").sent().len(), house.net("emily").sent().len()), (1, 6));
     assert_eq!(house.count(|event| matches!(event, Event::Panicked { .. })), 1);
 }
@@ -165,7 +181,7 @@ async fn a_bot_that_moved_to_another_network_takes_no_open_post_along() {
     house.net("walt").sees(Sight::NotThere);
     house.net("emily").always(posted("on the feed"));
     house.start().await;
-    assert_eq!(house.story("walt").await, ["12:01:00 unknown (silence) w1"], "the feed knows nothing of X");
+    assert_eq!(house.story("walt").await, ["12:01:00 unknown (ask) w1"], "the feed knows nothing of X");
     assert_eq!(house.last("emily").await.state, State::Released);
     house.pass(minutes(1)).await;
     assert_eq!(house.last("emily").await.slot, Some(at("2024-03-05T12:03:00Z")));

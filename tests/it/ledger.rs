@@ -59,6 +59,8 @@ pub(crate) fn by_hand(name: &str, text: &str, seconds: i64) -> Draft {
         line: None,
         text: Some(text.to_owned()),
         missed: 0,
+        app: None,
+        price: 0,
         begins: Beginning::Sending,
         now: at(seconds),
     }
@@ -97,9 +99,16 @@ pub(crate) fn every_move() -> Vec<Move> {
         returned(true, 90),
         returned(false, 90),
         Move::Doubt(why(Cause::Silence)),
+        look(true, None),
+        look(false, Some(90)),
         Move::Release(why(Cause::Late)),
         Move::Delete,
     ]
+}
+
+/// A look that settled nothing, and cost half a cent.
+pub(crate) fn look(counts: bool, retry_at: Option<i64>) -> Move {
+    Move::Look { why: why(Cause::Silence), counts, retry_at: retry_at.map(at), cost: 5 }
 }
 
 /// How a post gets into a state.

@@ -5,9 +5,12 @@
 
 mod bad_input;
 mod engine_firing;
+mod engine_govern;
 mod engine_keeper;
+mod engine_mend;
 mod engine_model;
 mod engine_poem;
+mod engine_restored;
 mod engine_stop;
 mod engine_time;
 mod engine_trouble;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use flockd::flock::NetworkKind;
 use flockd::flock::account::Tokens;
+use flockd::flock::post::Post;
 use flockd::net::feed::Feed;
 use flockd::net::paper::Paper;
-use flockd::net::{Network, Outcome, Session, Sight};
+use flockd::net::{Network, Outcome, Session, Sight, Timeline};
 
 use crate::support::fake_x::FakeX;
 use crate::support::{Signed, post, x_for};
@@ -37,14 +38,34 @@ async fn story(trial: Trial) {
     {
         let before = requests();
         let post = post(kind, number, text);
-        let Outcome::Posted { remote_id, url } = network.send(&post, &session).await else {
+        let Outcome::Posted { remote_id, url } = network.send(&post, &session).await.outcome else {
             panic!("{kind}: {text} was not posted")
         };
         assert_eq!(requests() - before, per_post, "{kind}: a post is one request");
         assert!(!remote_id.is_empty() && !ids.contains(&remote_id), "{kind}: {remote_id}");
         assert!(url.is_none_or(|url| url.starts_with("http")), "{kind}");
-        assert!(matches!(network.look(&post).await, Sight::NotThere | Sight::CannotTell), "{kind}");
+        found_again(&*network, &post, &session, &remote_id).await;
         ids.push(remote_id);
+    }
+}
+
+/// A network that can be looked at shows the post, in a look for it and among all that the account has posted.
+async fn found_again(network: &dyn Network, post: &Post, session: &Session, remote_id: &str) {
+    let kind = post.network;
+    assert!((1..=3).contains(&network.looks().len()), "{kind}");
+    match network.look(post, session).await.unwrap() {
+        Sight::Like { seen, cost } => {
+            assert!(cost > 0 && seen.iter().any(|seen| seen.remote_id == remote_id), "{kind}: {seen:?}");
+            let since = network.written_since(post.planned_at, session).await.unwrap();
+            let Timeline::Posts(all) = since else { panic!("{kind}: it was read a moment ago") };
+            let last = all.last().unwrap();
+            assert!(
+                last.remote_id == remote_id && network.is_same(post.text.as_deref().unwrap(), &last.text)
+            );
+        }
+        // Where the ledger is the post, one that it does not have is nowhere.
+        Sight::NotThere => assert!(matches!(kind, NetworkKind::Feed | NetworkKind::Paper), "{kind}"),
+        Sight::CannotTell(why) => panic!("{kind}: {why:?}"),
     }
 }
 

@@ -100,9 +100,16 @@ async fn an_answer_that_never_came_waits_for_a_person() {
     let fake = FakeX::start().await;
     let account = fake.account("walt_lines");
     let folder = flock(&fake, &account, "walt_lines", "* * * * * *");
+    let config = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    let config = config.replace("[apps.x]\n", "[apps.x]\nlooks = [\"10ms\", \"10ms\"]\n");
+    let config = config.replace("[bots.walt]\n", "[bots.walt]\non_unknown = \"ask\"\n");
+    folder.write("flock.toml", config.as_bytes());
+    let kind = "https://api.twitter.com/2/problems/client-forbidden";
+    fake.refuse_looks(Some(Reply::problem(403, kind, "Client Forbidden", "reading is not in your plan")));
     fake.next_post(Behaviour::StoreAndClose);
     let daemon = Daemon::spawn(&mut command(&folder, &account, &["run"]));
     daemon.wait_for("outcome unknown, the bot waits");
+    daemon.wait_for("still unknown");
     let (state, reason) = state_of_walt(&folder);
     assert!(state == "unknown" && reason.contains("flockd settle"), "{state}: {reason}");
     let hand = command(&folder, &account, &["post", "walt", "meanwhile"]).output().unwrap();

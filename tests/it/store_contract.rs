@@ -6,6 +6,7 @@ mod credentials;
 mod moves;
 mod names;
 mod reading;
+mod settling;
 mod uniqueness;
 mod wishes;
 
@@ -146,6 +147,17 @@ contract! {
         posts_are_filtered_and_newest_first,
         a_copy_is_a_ledger,
         a_copy_never_replaces_a_file,
+    }
+    settling {
+        what_may_have_been_accepted_is_spent,
+        a_look_costs_whatever_comes_of_it,
+        a_look_changes_nothing_about_since_when,
+        ids_of_the_network_are_known,
+        a_text_was_said_before_if_another_post_was_sent_with_it,
+        a_pause_lasts_until_it_is_ended,
+        a_backup_knows_that_it_was_put_back,
+        a_backup_of_one_that_was_put_back_is_as_far_behind,
+        what_was_found_is_posted_and_its_line_used,
     }
     wishes {
         wishes_are_open_oldest_first,

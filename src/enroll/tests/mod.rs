@@ -28,6 +28,10 @@ impl Clock for Deadline {
         chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap()
     }
 
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
+
     async fn sleep(&self, _duration: Duration) {
         self.0.notified().await;
     }

@@ -62,7 +62,8 @@ impl Network {
         let consumer = Consumer { key: Secret::new("consumer"), secret: Secret::new("consumer-secret") };
         let client = OAuthClient { id: "app".to_owned(), secret: None };
         let keys = AppKeys { consumer: Ok(consumer), client: Ok(client) };
-        let app = App { api_url: self.address.clone(), site_url: self.address.clone(), keys };
+        let (api_url, site_url) = (self.address.clone(), self.address.clone());
+        let app = App { api_url, site_url, keys, looks: Vec::new() };
         X::new(http::client(&http::Limits::default()).unwrap(), Arc::new(SystemClock), app, None)
     }
 

@@ -10,10 +10,11 @@ use serde_json::Value;
 use super::meaning::Meaning;
 use super::patience;
 use super::problem::Problem;
+use super::timeline::Page;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::http::{self, BodyError};
-use crate::net::{Outcome, Setback};
+use crate::net::{Hold, Outcome, Scope, Sent, Setback};
 
 /// The most characters of an id or a handle. X's ids have 19 and its handles 15; they end up in URLs.
 const NAME_MAX: usize = 64;
@@ -51,10 +52,19 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
+    /// What came beside the body.
+    pub(super) const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The whole body, if it is JSON.
+    pub(super) fn json(&self) -> Option<Value> {
+        serde_json::from_slice(self.body.as_ref().ok()?).ok()
+    }
+
     /// What the answer is about, if it can be read.
     fn data(&self) -> Option<Value> {
-        let mut value: Value = serde_json::from_slice(self.body.as_ref().ok()?).ok()?;
-        Some(value["data"].take())
+        Some(self.json()?["data"].take())
     }
 
     /// The account that the answer is about.
@@ -85,7 +95,7 @@ impl Answer {
 }
 
 /// A field that is fit to be a name: letters, digits and `_`.
-fn name(data: &Value, field: &str) -> Option<String> {
+pub(super) fn name(data: &Value, field: &str) -> Option<String> {
     let text = data[field].as_str()?;
     let fit = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     (fit && (1..=NAME_MAX).contains(&text.len())).then(|| text.to_owned())
@@ -97,25 +107,73 @@ fn sentence_of(data: &Value, field: &str) -> Option<String> {
 }
 
 /// What became of a post. `handle` is the account's, where known; `us` is what must not be repeated.
-pub(super) fn posted(answer: &Answer, handle: Option<&str>, us: &[&Secret], now: DateTime<Utc>) -> Outcome {
+pub(super) fn posted(answer: &Answer, handle: Option<&str>, us: &[&Secret], now: DateTime<Utc>) -> Sent {
+    let (meaning, problem) = answer.trouble(us);
+    let holds = holds(answer, (!answer.succeeded()).then_some(meaning), &problem, now);
+    Sent { outcome: outcome(answer, handle, (meaning, &problem), now), holds }
+}
+
+fn outcome(
+    answer: &Answer,
+    handle: Option<&str>,
+    (meaning, problem): (Meaning, &Problem),
+    now: DateTime<Utc>,
+) -> Outcome {
     if answer.succeeded() {
         return answer.data().and_then(|data| name(&data, "id")).map_or_else(
             || Outcome::Unknown { reason: unsettled(&answer.unusable()) },
             |id| {
-                let url = format!("https://x.com/{}/status/{id}", handle.unwrap_or("i"));
-                Outcome::Posted { remote_id: id, url: Some(url) }
+                let url = Some(url_of(handle.unwrap_or("i"), &id));
+                Outcome::Posted { remote_id: id, url }
             },
         );
     }
-    let (meaning, problem) = answer.trouble(us);
     match meaning {
-        Meaning::Text => Outcome::Refused { reason: sentence(meaning, answer.status, &problem) },
-        Meaning::Duplicate => Outcome::Duplicate { reason: sentence(meaning, answer.status, &problem) },
+        Meaning::Text => Outcome::Refused { reason: sentence(meaning, answer.status, problem) },
+        Meaning::Duplicate => Outcome::Duplicate { reason: sentence(meaning, answer.status, problem) },
         Meaning::Silence => {
-            let said = said(answer.status, &problem);
+            let said = said(answer.status, problem);
             Outcome::Unknown { reason: unsettled(&format!("X gave an answer that settles nothing ({said})")) }
         }
-        _ => Outcome::NotAccepted(setback(meaning, answer, &problem, now)),
+        _ => Outcome::NotAccepted(setback(meaning, answer, problem, now)),
+    }
+}
+
+/// Where people see a post.
+pub(super) fn url_of(handle: &str, id: &str) -> String {
+    format!("https://x.com/{handle}/status/{id}")
+}
+
+/// Who should keep still after this answer: limits that are used up, and what ails the app as a whole.
+fn holds(answer: &Answer, meaning: Option<Meaning>, problem: &Problem, now: DateTime<Utc>) -> Vec<Hold> {
+    let spent = patience::spent(&answer.headers, now).into_iter().map(|(scope, until)| {
+        let reason =
+            "X's limit is used up, as its answer to the last post said: nothing to do, unless it comes often";
+        Hold { scope, until, why: Why::new(Cause::Limits, reason) }
+    });
+    let of_app = meaning.filter(|meaning| meaning.concerns_app()).map(|meaning| {
+        let until = if meaning == Meaning::Capped { now + patience::LONGEST } else { now + patience::PROBE };
+        let why = Why::new(meaning.cause(), sentence(meaning, answer.status, problem));
+        Hold { scope: Scope::App, until, why }
+    });
+    spent.chain(of_app).collect()
+}
+
+/// A page of a timeline; or why it may not be read. An error says that it can't be read now.
+pub(super) fn page(
+    answer: &Answer,
+    us: &[&Secret],
+    now: DateTime<Utc>,
+) -> Result<Result<Page, Why>, Setback> {
+    let what = "show the account's posts";
+    if answer.succeeded() {
+        return Page::read(answer).map(Ok).ok_or_else(|| unclear(what, &answer.unusable()));
+    }
+    let (meaning, problem) = answer.trouble(us);
+    match meaning {
+        Meaning::Silence => Err(unclear(what, &said(answer.status, &problem))),
+        _ if meaning.passes() => Err(setback(meaning, answer, &problem, now)),
+        _ => Ok(Err(Why::new(meaning.cause(), sentence(meaning, answer.status, &problem)))),
     }
 }
 

@@ -82,6 +82,25 @@ impl Meaning {
         }
     }
 
+    /// Whether it ails the app as a whole, so that its other bots need not try.
+    pub(super) const fn concerns_app(self) -> bool {
+        matches!(self, Self::Capped | Self::Credits | Self::NotEnrolled | Self::Level)
+    }
+
+    /// Whether it says nothing of what may be read, but only that it can't be now: it passes, or is mended.
+    pub(super) const fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::Patience
+                | Self::Daily
+                | Self::Tokens
+                | Self::AppKeys
+                | Self::Credits
+                | Self::Suspended
+                | Self::Locked
+        )
+    }
+
     /// What happened.
     pub(super) const fn what(self) -> &'static str {
         match self {

@@ -3,25 +3,30 @@
 //! X knows no idempotency key, so one call is one request and what is not answered stays unknown. Reading
 //! costs money there: nothing is read that is known already. What makes a request an account's own is in
 //! `auth`, what answers mean is in `answer`, the length of a text in [`length`], how tokens come to be in
-//! [`oauth1`], and what else can be done with an account in `account`.
+//! [`oauth1`], what an account has posted in `timeline`, and what else can be done with one in `account`.
 
 mod account;
 mod answer;
 mod auth;
 pub mod length;
+mod likeness;
 mod meaning;
 pub mod oauth1;
 mod patience;
+pub mod price;
 mod problem;
+mod timeline;
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request};
 
 use super::oauth2::Provider;
-use super::{AccountApi as _, Network, Outcome, Session, Setback, Sight, http};
+use super::{AccountApi as _, Network, Outcome, Sent, Session, Setback, Sight, Timeline, http};
 use crate::clock::Clock;
 use crate::flock::account::{Account, AppKeys, Tokens};
 use crate::flock::post::{Cause, Post, Why};
@@ -42,6 +47,8 @@ pub struct App {
     pub site_url: String,
     /// The app's keys.
     pub keys: AppKeys,
+    /// The pauses before each look for a post whose outcome is unknown.
+    pub looks: Vec<Duration>,
 }
 
 /// A bot's client: its app's keys, and a handle on the connections that all bots share.
@@ -60,7 +67,7 @@ impl X {
     pub fn new(http: Client, clock: Arc<dyn Clock>, app: App, account: Option<String>) -> Self {
         let expected = account.map(|handle| handle.trim_start_matches('@').into());
         let base = |url: &str| url.trim_end_matches('/').to_owned();
-        let app = App { api_url: base(&app.api_url), site_url: base(&app.site_url), keys: app.keys };
+        let app = App { api_url: base(&app.api_url), site_url: base(&app.site_url), ..app };
         Self { http, clock, app, expected, mismatch: Mutex::new(None) }
     }
 
@@ -191,21 +198,21 @@ impl Network for X {
         }
     }
 
-    async fn send(&self, post: &Post, session: &Session) -> Outcome {
+    async fn send(&self, post: &Post, session: &Session) -> Sent {
         let Some(text) = post.text.as_deref() else {
-            return Outcome::Refused { reason: "there is no text to post: give it one".to_owned() };
+            return Outcome::Refused { reason: "there is no text to post: give it one".to_owned() }.into();
         };
         let request = super::to_sign_with(session.tokens.as_ref())
             .and_then(|tokens| Ok((tokens, self.request(tokens, Method::POST, "/2/tweets")?)));
         let (tokens, mut request) = match request {
             Ok(request) => request,
-            Err(setback) => return Outcome::NotAccepted(setback),
+            Err(setback) => return Outcome::NotAccepted(setback).into(),
         };
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(serde_json::json!({ "text": text }).to_string().into());
         match self.http.execute(request).await {
-            Err(error) if http::never_left(&error) => Outcome::NotAccepted(self.unreachable(&error)),
-            Err(error) => answer::silence(&error),
+            Err(error) if http::never_left(&error) => Outcome::NotAccepted(self.unreachable(&error)).into(),
+            Err(error) => answer::silence(&error).into(),
             Ok(response) => {
                 let answer = Answer::read(response).await;
                 let handle = session.account.as_ref().map(|account| account.handle.as_str());
@@ -214,9 +221,20 @@ impl Network for X {
         }
     }
 
-    /// X can be looked at, for money; until that is built, a person settles.
-    async fn look(&self, _post: &Post) -> Sight {
-        Sight::CannotTell
+    fn looks(&self) -> &[Duration] {
+        &self.app.looks
+    }
+
+    async fn look(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
+        self.look_for(post, session).await
+    }
+
+    async fn written_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Setback> {
+        self.posted_since(since, session).await
+    }
+
+    fn is_same(&self, ours: &str, theirs: &str) -> bool {
+        likeness::is_same(ours, theirs)
     }
 
     async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback> {

@@ -3,6 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
+use crate::net::Scope;
+
 /// The longest wait that is believed. X's longest window is a day; what is further off is a mistake.
 pub(super) const LONGEST: TimeDelta = TimeDelta::hours(24);
 
@@ -12,6 +14,9 @@ const SHORTEST: TimeDelta = TimeDelta::minutes(1);
 /// The wait when the 15-minute window has room and X still says no: then a limit is met that it doesn't
 /// announce, by the hour or by the day.
 pub(super) const UNANNOUNCED: TimeDelta = TimeDelta::hours(1);
+
+/// How long an app that can't post is left alone before one of its bots tries again.
+pub(super) const PROBE: TimeDelta = TimeDelta::minutes(15);
 
 /// How far apart clocks may be: X takes timestamps that are a few minutes off.
 const SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
@@ -29,11 +34,29 @@ pub(super) fn retry_at(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTi
     asked.or_else(|| room.map(|_| now + UNANNOUNCED)).map(|at| within_reason(at, now))
 }
 
-/// How far our clock is ahead of the server's, if so far that X won't take our timestamps.
+/// The limits that are used up, whom they concern, and when they begin anew.
+pub(super) fn spent(headers: &HeaderMap, now: DateTime<Utc>) -> Vec<(Scope, DateTime<Utc>)> {
+    let limits = [
+        (Scope::Bot, "x-rate-limit"),
+        (Scope::Bot, "x-user-limit-24hour"),
+        (Scope::App, "x-app-limit-24hour"),
+    ];
+    let spent = limits.into_iter().filter_map(|(scope, limit)| {
+        let none_left = number(headers, &format!("{limit}-remaining"))? <= 0;
+        let reset = instant(headers, &format!("{limit}-reset")).filter(|_| none_left)?;
+        Some((scope, within_reason(reset, now)))
+    });
+    spent.collect()
+}
+
+/// How far our clock is ahead of the server's, if it says what its own shows; in whole seconds.
+pub(super) fn ahead(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
+    Some(now - http_date(headers.get(DATE)?.to_str().ok()?)?)
+}
+
+/// The same, if it is so far that X won't take our timestamps.
 pub(super) fn skew(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
-    let theirs = http_date(headers.get(DATE)?.to_str().ok()?)?;
-    let ahead = now - theirs;
-    (ahead.abs() > SKEW_MAX).then_some(ahead)
+    ahead(headers, now).filter(|ahead| ahead.abs() > SKEW_MAX)
 }
 
 fn within_reason(at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {

@@ -5,7 +5,9 @@ use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use sqlx::SqliteConnection;
+use chrono::{DateTime, Utc};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::super::StoreError;
 use super::sql;
@@ -26,6 +28,32 @@ pub(super) async fn copy(db: &mut SqliteConnection, path: &Path) -> Result<(), S
         let _ = fs::remove_file(path);
     }
     copied
+}
+
+/// Copies the ledger as a backup: put in the ledger's place, it knows that it is one.
+pub(super) async fn back_up(
+    db: &mut SqliteConnection,
+    path: &Path,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    copy(db, path).await?;
+    let marked = mark(path, now).await;
+    if marked.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    marked.map_err(|error| failed(path, &error))
+}
+
+/// The copy is a database of its own until somebody opens it as a ledger: it has no write-ahead log.
+async fn mark(path: &Path, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
+    let options = SqliteConnectOptions::new().filename(path).synchronous(SqliteSynchronous::Full);
+    let mut copy = options.disable_statement_logging().connect().await?;
+    let verdict = sql::settling::integrity(&mut copy).await?;
+    if verdict != "ok" {
+        return Err(sqlx::Error::Protocol(format!("the copy is damaged: {verdict}")));
+    }
+    sql::settling::mark_copy(&mut copy, now).await?;
+    copy.close().await
 }
 
 /// SQLite does not wait for the disk here, and a copy that a power cut takes away is none.

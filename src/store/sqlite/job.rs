@@ -13,10 +13,15 @@ use crate::flock::BotName;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId};
 use crate::store::condition::{ails, mended_by_sign_in};
-use crate::store::{Draft, Entry, NotRenamed, Standing, StoreError};
+use crate::store::{Draft, Entry, Find, NotRenamed, Standing, StoreError};
 
 /// The text recorded for posts that the last holder left in `sending`.
 const INTERRUPTED: &str = "flockd ended while this post was being sent";
+/// The same for posts of a ledger that was put back from a copy.
+const PUT_BACK: &str =
+    "the ledger was put back from a copy, and this post may have been sent since that was made";
+/// The text recorded for posts that only the account knew.
+const FOUND: &str = "found on the account after the ledger was put back from a copy";
 
 pub(super) async fn enter(
     db: &mut SqliteConnection,
@@ -25,7 +30,7 @@ pub(super) async fn enter(
 ) -> Result<Vec<NotRenamed>, Trouble> {
     let not_renamed = rename(db, &bots).await?;
     for entry in &bots {
-        sql::enter_bot(db, entry, now).await?;
+        sql::bot::enter(db, entry, now).await?;
     }
     Ok(not_renamed)
 }
@@ -57,16 +62,16 @@ async fn rename(db: &mut SqliteConnection, bots: &[Entry]) -> Result<Vec<NotRena
 /// `false` if both names have a history. `reused` says that another bot has the old name from now on.
 async fn rename_one(db: &mut SqliteConnection, asked: &NotRenamed, reused: bool) -> Result<bool, Trouble> {
     let NotRenamed { bot, was } = asked;
-    if sql::rename_bot(db, was, bot).await? {
+    if sql::bot::rename(db, was, bot).await? {
         credential::carry(db, was, bot, reused).await?;
         return Ok(true);
     }
-    if sql::has_bot(db, was).await? {
+    if sql::bot::has(db, was).await? {
         return Ok(false);
     }
     // It may have been signed in before it was ever entered. If the new name has a history, the renaming was
     // done long ago, and what is under the old name is another bot's.
-    if !sql::has_bot(db, bot).await? {
+    if !sql::bot::has(db, bot).await? {
         credential::carry(db, was, bot, reused).await?;
     }
     Ok(true)
@@ -79,7 +84,7 @@ async fn still_there(
 ) -> Result<Vec<NotRenamed>, Trouble> {
     let mut not_renamed = Vec::new();
     for rename in in_the_way {
-        if sql::has_bot(db, &rename.was).await? {
+        if sql::bot::has(db, &rename.was).await? {
             not_renamed.push(rename);
         }
     }
@@ -96,8 +101,35 @@ fn stranger(bot: &BotName) -> Trouble {
 
 pub(super) async fn take_over(db: &mut SqliteConnection, now: DateTime<Utc>) -> Result<Vec<Post>, Trouble> {
     sql::forget_answered(db, now).await?;
-    let rows = sql::doubt_all(db, INTERRUPTED, now).await?;
+    let reason = match sql::settling::copied_at(db).await? {
+        None => INTERRUPTED,
+        Some(copied_at) => {
+            sql::settling::send_all(db).await?;
+            sql::bot::fall_behind(db, copied_at, now).await?;
+            sql::settling::unmark_copy(db).await?;
+            PUT_BACK
+        }
+    };
+    let rows = sql::settling::doubt_all(db, reason, now).await?;
     Ok(row::posts(&rows)?)
+}
+
+/// Writes down what was found on a bot's account.
+pub(super) async fn catch_up(
+    db: &mut SqliteConnection,
+    bot: BotName,
+    found: Vec<Find>,
+) -> Result<Vec<Post>, Trouble> {
+    known(&bot, sql::bot::catch_up(db, &bot).await?)?;
+    let mut written = Vec::new();
+    for find in found {
+        if sql::settling::insert_find(db, &bot, &find).await?.is_some() {
+            let (remote_id, url) = (Some(find.remote_id), find.url);
+            let step = Move::Post { remote_id, url, reason: Some(FOUND.to_owned()) };
+            written.push(advance(db, find.id, step, find.at).await?);
+        }
+    }
+    Ok(written)
 }
 
 pub(super) async fn open_post(db: &mut SqliteConnection, draft: Draft) -> Result<Post, Trouble> {
@@ -107,7 +139,7 @@ pub(super) async fn open_post(db: &mut SqliteConnection, draft: Draft) -> Result
         _ => error.into(),
     })?;
     if let Some(slot) = draft.slot {
-        sql::consider(db, &draft.bot, slot, draft.missed).await?;
+        sql::bot::consider(db, &draft.bot, slot, draft.missed).await?;
     }
     Ok(row::post(&row)?)
 }
@@ -134,7 +166,7 @@ pub(super) async fn standing(
 ) -> Result<Option<Standing>, sqlx::Error> {
     // One transaction: what is read together was true together.
     let mut db = db.begin().await?;
-    let Some(bot) = sql::bot(&mut db, name).await? else { return Ok(None) };
+    let Some(bot) = sql::bot::read(&mut db, name).await? else { return Ok(None) };
     let optional = |row: Option<SqliteRow>| row.as_ref().map(row::post).transpose();
     let last_posted = optional(sql::last_posted(&mut db, name).await?)?;
     let duplicates = sql::duplicates_since(&mut db, name, last_posted.as_ref().map(|post| post.id)).await?;
@@ -157,6 +189,8 @@ pub(super) async fn standing(
         last_posted,
         avoid,
         sent_last_hour: sql::sent_since(&mut db, name, now - TimeDelta::hours(1)).await?,
+        paused: row::pause(&bot)?,
+        behind_since: row::optional_time(&bot, "behind_since")?,
     }))
 }
 

@@ -22,11 +22,14 @@ use chrono::{DateTime, Utc};
 use sqlx::SqlitePool;
 
 use self::trouble::{Trouble, explain};
-use super::{Answer, Draft, Entry, Envelope, Filter, NotRenamed, Sealed, Standing, Store, StoreError, Wish};
-use crate::flock::BotName;
+use super::{
+    Answer, Draft, Entry, Envelope, Filter, Find, NotRenamed, Sealed, Spent, Standing, Store, StoreError,
+    Wish,
+};
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId};
+use crate::flock::{BotName, NetworkKind};
 
 /// A SQLite ledger.
 #[derive(Debug)]
@@ -68,9 +71,9 @@ impl Sqlite {
 
 /// Calls one function of `sql` with a reader.
 macro_rules! read {
-    ($self:ident, $statement:ident ( $($argument:expr),* )) => {{
+    ($self:ident, $($statement:ident)::+ ( $($argument:expr),* )) => {{
         let mut reader = $self.reader().await?;
-        sql::$statement(&mut reader, $($argument),*).await.map_err(|error| $self.explain(&error))
+        sql::$($statement)::+(&mut reader, $($argument),*).await.map_err(|error| $self.explain(&error))
     }};
 }
 
@@ -124,7 +127,36 @@ impl Store for Sqlite {
 
     async fn consider(&self, bot: &BotName, newest: DateTime<Utc>, missed: u32) -> Result<(), StoreError> {
         let bot = bot.clone();
-        change!(self, |db| async { job::known(&bot, sql::consider(db, &bot, newest, missed).await?) })
+        change!(self, |db| async { job::known(&bot, sql::bot::consider(db, &bot, newest, missed).await?) })
+    }
+
+    async fn pause(&self, bot: &BotName, why: Option<&str>, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let (bot, why) = (bot.clone(), why.map(str::to_owned));
+        change!(self, |db| async { job::known(&bot, sql::bot::pause(db, &bot, why.as_deref(), now).await?) })
+    }
+
+    async fn resume(&self, bot: &BotName, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let bot = bot.clone();
+        change!(self, |db| async { job::known(&bot, sql::bot::resume(db, &bot, now).await?) })
+    }
+
+    async fn catch_up(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError> {
+        let (bot, found) = (bot.clone(), found.to_vec());
+        change!(self, |db| job::catch_up(db, bot, found))
+    }
+
+    async fn known_ids(&self, network: NetworkKind, ids: &[String]) -> Result<HashSet<String>, StoreError> {
+        let ids = as_json(&ids)?;
+        Ok(read!(self, settling::known_ids(network, &ids))?.into_iter().collect())
+    }
+
+    async fn said_before(&self, post: &Post) -> Result<bool, StoreError> {
+        read!(self, settling::said_before(post))
+    }
+
+    async fn spent(&self, app: &str, since: DateTime<Utc>) -> Result<Spent, StoreError> {
+        let row = read!(self, settling::spent(app, since))?;
+        row::spent(&row).map_err(|error| self.explain(&error))
     }
 
     async fn remember(&self, bot: &BotName, account: &Account) -> Result<(), StoreError> {
@@ -250,6 +282,11 @@ impl Store for Sqlite {
     async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
         let mut reader = self.reader().await?;
         copy::copy(&mut reader, path).await
+    }
+
+    async fn back_up_to(&self, path: &Path, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let mut reader = self.reader().await?;
+        copy::back_up(&mut reader, path, now).await
     }
 }
 

@@ -8,7 +8,7 @@ use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Cause, Post, PostId, State};
 use crate::flock::{BotName, NetworkKind};
-use crate::store::{Envelope, Sealed, Want, Wish};
+use crate::store::{Envelope, Pause, Sealed, Spent, Want, Wish};
 
 type Read<T> = Result<T, sqlx::Error>;
 
@@ -38,6 +38,7 @@ pub(super) fn post(row: &SqliteRow) -> Read<Post> {
         attempts: row.try_get("attempts")?,
         errors: row.try_get("errors")?,
         doubted: row.try_get("doubted")?,
+        looks: row.try_get("looks")?,
         remote_id: row.try_get("remote_id")?,
         url: row.try_get("url")?,
         cause: row.try_get::<Option<&str>, _>("cause")?.and_then(Cause::from_word),
@@ -51,7 +52,17 @@ pub(super) fn post(row: &SqliteRow) -> Read<Post> {
     })
 }
 
-fn optional_time(row: &SqliteRow, column: &str) -> Read<Option<DateTime<Utc>>> {
+/// A bot's pause, if it has one.
+pub(super) fn pause(row: &SqliteRow) -> Read<Option<Pause>> {
+    let why = row.try_get("paused_why")?;
+    Ok(optional_time(row, "paused_at")?.map(|since| Pause { since, why }))
+}
+
+pub(super) fn spent(row: &SqliteRow) -> Read<Spent> {
+    Ok(Spent { posts: row.try_get("posts")?, mills: row.try_get::<i64, _>("mills")?.unsigned_abs() })
+}
+
+pub(super) fn optional_time(row: &SqliteRow, column: &str) -> Read<Option<DateTime<Utc>>> {
     row.try_get::<Option<i64>, _>(column).map(|at| at.map(time))
 }
 

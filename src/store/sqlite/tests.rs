@@ -50,6 +50,8 @@ fn given_up(second: i64, reason: &str) -> Draft {
         line: None,
         text: None,
         missed: 0,
+        app: None,
+        price: 0,
         begins: Beginning::Released(Why::new(Cause::Flood, reason)),
         now: at,
     }

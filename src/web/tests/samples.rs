@@ -14,7 +14,8 @@ use crate::flock::post::{Move, Post, PostId};
 use crate::flock::schedule::Schedule;
 use crate::flock::{Bot, BotName, Flock, KeySource, NetworkKind, Web, samples};
 use crate::store::{
-    Answer, Draft, Entry, Envelope, Filter, NotRenamed, Sealed, Standing, Store, StoreError, Wish,
+    Answer, Draft, Entry, Envelope, Filter, Find, NotRenamed, Sealed, Spent, Standing, Store, StoreError,
+    Wish,
 };
 
 /// A bot that posts a few times a day in Berlin.
@@ -177,6 +178,27 @@ impl Store for Shelf {
         never()
     }
     async fn copy_to(&self, _: &std::path::Path) -> Result<(), StoreError> {
+        never()
+    }
+    async fn back_up_to(&self, _: &std::path::Path, _: DateTime<Utc>) -> Result<(), StoreError> {
+        never()
+    }
+    async fn pause(&self, _: &BotName, _: Option<&str>, _: DateTime<Utc>) -> Result<(), StoreError> {
+        never()
+    }
+    async fn resume(&self, _: &BotName, _: DateTime<Utc>) -> Result<(), StoreError> {
+        never()
+    }
+    async fn catch_up(&self, _: &BotName, _: &[Find]) -> Result<Vec<Post>, StoreError> {
+        never()
+    }
+    async fn known_ids(&self, _: NetworkKind, _: &[String]) -> Result<HashSet<String>, StoreError> {
+        never()
+    }
+    async fn said_before(&self, _: &Post) -> Result<bool, StoreError> {
+        never()
+    }
+    async fn spent(&self, _: &str, _: DateTime<Utc>) -> Result<Spent, StoreError> {
         never()
     }
 }

@@ -59,7 +59,8 @@ const POSTS: &str = "select concat_ws('|', number, id, bot, network, state, slot
 const BOTS: &str = "select concat_ws('|', name, schedule, considered, missed) from bot order by name";
 const WISHES: &str = "select concat_ws('|', id, what, made_at, taken, answer) from wish";
 const RULES: &str = "select name || sql from sqlite_schema \
-    where type in ('trigger', 'index') and sql is not null and name <> 'credential_version' order by name";
+    where type in ('trigger', 'index') and sql is not null \
+    and name not in ('credential_version', 'post_move', 'post_fixed', 'post_remote', 'post_spent') order by name";
 
 #[tokio::test]
 async fn nothing_is_lost() {
@@ -72,7 +73,7 @@ async fn nothing_is_lost() {
     for select in [POSTS, BOTS, WISHES, RULES] {
         before.push(dump(&mut db, select).await);
     }
-    assert_eq!(before.iter().map(Vec::len).collect::<Vec<_>>(), [4, 3, 1, 13]);
+    assert_eq!(before.iter().map(Vec::len).collect::<Vec<_>>(), [4, 3, 1, 11]);
     db.close().await.unwrap();
 
     for _ in 0..2 {

@@ -22,7 +22,7 @@ pub(super) async fn every_pair_is_an_edge_or_refused(ledger: Ledger) {
             let before = ledger.post_in(from, draft).await;
             let moved = ledger.one.advance(before.id, &step, at(70)).await;
             let kept = ledger.other.post(before.id).await.unwrap().unwrap();
-            if from.may_become(step.to()) {
+            if step.may_leave(from) {
                 assert_eq!(moved, Ok(kept.clone()), "{from} {step:?}");
                 assert_eq!(kept.state, step.to());
                 assert_eq!(fixed(&kept), fixed(&before), "{from} {step:?}");
@@ -66,7 +66,7 @@ pub(super) async fn what_is_taken_back_stays_what_it_was(ledger: Ledger) {
 pub(super) async fn each_move_says_when_it_was(ledger: Ledger) {
     let mut number = 0;
     for &from in State::ALL {
-        for step in every_move().iter().filter(|step| from.may_become(step.to())) {
+        for step in every_move().iter().filter(|step| step.may_leave(from)) {
             number += 1;
             let post = ledger.post_in(from, by_hand(&format!("bot-{number}"), "text", 40)).await;
             let (_, moves) = way_to(from);
@@ -158,6 +158,7 @@ struct Model {
     attempts: u32,
     errors: u32,
     doubted: bool,
+    looks: u32,
     waits: bool,
     rests: bool,
 }
@@ -167,7 +168,7 @@ impl Model {
         let state = begins.state();
         let attempts = u32::from(state == State::Sending);
         let (waits, rests) = (state == State::Planned, state == State::Released);
-        Self { state, attempts, errors: 0, doubted: false, waits, rests }
+        Self { state, attempts, errors: 0, doubted: false, looks: 0, waits, rests }
     }
 
     fn go(&mut self, step: &Move) {
@@ -175,14 +176,20 @@ impl Model {
         self.attempts += u32::from(*step == Move::Send);
         self.errors += u32::from(matches!(step, Move::Refuse(_) | Move::Return { answered: true, .. }));
         self.doubted |= matches!(step, Move::Doubt(_));
-        self.waits = self.state == State::Planned;
+        self.looks = match step {
+            Move::Send | Move::Doubt(_) => 0,
+            Move::Look { counts, .. } => self.looks + u32::from(*counts),
+            _ => self.looks,
+        };
+        let asked = matches!(step, Move::Look { retry_at: Some(_), .. });
+        self.waits = self.state == State::Planned || asked;
         self.rests = !matches!(self.state, State::Planned | State::Sending);
     }
 
     fn of(post: &Post) -> Self {
-        let Post { state, attempts, errors, doubted, .. } = *post;
+        let Post { state, attempts, errors, doubted, looks, .. } = *post;
         let (waits, rests) = (post.retry_at.is_some(), post.settled_at.is_some());
-        Self { state, attempts, errors, doubted, waits, rests }
+        Self { state, attempts, errors, doubted, looks, waits, rests }
     }
 }
 
@@ -207,7 +214,7 @@ async fn go(ledger: &Ledger, name: &str, begins: Beginning, moves: &[Move]) -> R
     for (seconds, step) in (2..).zip(moves) {
         let from = model.state;
         let moved = ledger.one.advance(post.id, step, at(seconds)).await;
-        if State::EDGES.contains(&(from, step.to())) {
+        if step.may_leave(from) {
             model.go(step);
             moved.map_err(|error| format!("{from} {step:?}: {error}"))?;
         } else if !matches!(moved, Err(StoreError::IllegalMove { .. })) {

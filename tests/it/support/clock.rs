@@ -140,6 +140,10 @@ impl Clock for ManualClock {
         self.hands().wall
     }
 
+    fn uptime(&self) -> Duration {
+        self.hands().uptime
+    }
+
     async fn sleep(&self, duration: Duration) {
         let asleep = Asleep::lie_down(self, duration);
         let mut uptime = self.uptime.subscribe();

@@ -162,6 +162,25 @@ impl House {
         self.gone(engine).await;
     }
 
+    /// Copies the ledger, as `flockd backup` does.
+    pub(crate) async fn back_up(&self) {
+        let _ = fs::remove_file(self.folder.path().join("backup.db"));
+        self.desk.back_up_to(&self.folder.path().join("backup.db"), self.now()).await.unwrap();
+    }
+
+    /// Stops the engine, puts the copy in the ledger's place, and starts it again.
+    pub(crate) async fn put_back(&mut self) {
+        self.stop().await;
+        self.desk.close().await;
+        for file in ["flock.db", "flock.db-wal", "flock.db-shm"] {
+            let _ = fs::remove_file(self.folder.path().join(file));
+        }
+        fs::copy(self.folder.path().join("backup.db"), self.folder.path().join("flock.db")).unwrap();
+        let database = format!("sqlite:{}", self.folder.path().join("flock.db").display());
+        self.desk = Arc::new(Sqlite::beside(&database).await.unwrap().unwrap());
+        self.start().await;
+    }
+
     /// Waits until nothing of an engine that has ended is left: the ledger's lock goes with the last of it.
     async fn gone(&self, engine: Running) {
         let store = Arc::downgrade(&engine.store);

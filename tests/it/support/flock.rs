@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use flockd::flock::account::Profile;
 use flockd::flock::poem::Split;
 use flockd::flock::schedule::Schedule;
-use flockd::flock::{AtEnd, Bot, NetworkKind, OnMiss, Order};
+use flockd::flock::{AtEnd, Bot, NetworkKind, OnMiss, OnUnknown, Order};
 
 /// A bot on X that posts every minute, in the order of its poem.
 pub(crate) fn bot(name: &str) -> Bot {
@@ -23,6 +23,7 @@ pub(crate) fn bot(name: &str) -> Bot {
         order: Order::Sequence,
         at_end: AtEnd::Stop,
         on_miss: OnMiss::Once,
+        on_unknown: OnUnknown::Ask,
         max_late: Duration::from_secs(3_600),
         max_per_hour: 60,
         was: None,

@@ -2,6 +2,7 @@
 //! folder of its own or in a terminal, a server that stands in for X and one that is not ours, a browser, and
 //! things to post.
 
+mod answers;
 pub mod browser;
 pub mod clock;
 mod custody;
@@ -53,6 +54,10 @@ impl Clock for StillClock {
         *self.0.lock().unwrap()
     }
 
+    fn uptime(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
+
     /// Time passes at once.
     async fn sleep(&self, duration: std::time::Duration) {
         self.advance(TimeDelta::from_std(duration).unwrap());
@@ -74,6 +79,7 @@ pub fn post(network: NetworkKind, number: u8, text: &str) -> Post {
         attempts: 1,
         errors: 0,
         doubted: false,
+        looks: 0,
         remote_id: None,
         url: None,
         cause: None,
@@ -124,7 +130,8 @@ impl Signed {
         let tokens = credentials.tokens();
         let consumer = Consumer { key: credentials.consumer_key, secret: credentials.consumer_secret };
         let keys = AppKeys { consumer: Ok(consumer), client: Err("no client".to_owned()) };
-        let app = App { api_url: url.to_owned(), site_url: url.to_owned(), keys };
+        let looks = vec![std::time::Duration::ZERO; 3];
+        let app = App { api_url: url.to_owned(), site_url: url.to_owned(), keys, looks };
         Self { x: X::new(http, clock, app, account), tokens }
     }
 
@@ -138,7 +145,7 @@ impl Signed {
     }
 
     pub async fn send(&self, post: &Post, account: Option<&Account>) -> Outcome {
-        self.x.send(post, &self.session(account)).await
+        self.x.send(post, &self.session(account)).await.outcome
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -9,10 +10,16 @@ use flockd::clock::Clock;
 use flockd::flock::NetworkKind;
 use flockd::flock::account::{Account, Tokens};
 use flockd::flock::post::{Cause, Post, Why};
-use flockd::net::{Network, Outcome, Session, Setback, Sight};
+use flockd::net::{Hold, Network, Outcome, Seen, Sent as Sending, Session, Setback, Sight, Timeline};
 use tokio::sync::oneshot;
 
+pub(crate) use super::answers::{
+    account, cannot_tell, duplicate, like, nothing, posted, refused, setback, shown, silence, unreachable,
+};
 use super::clock::ManualClock;
+
+/// The pauses before it is looked at.
+const LOOKS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 
 /// What the network does with the next request. With nothing in the script it accepts.
 #[derive(Debug, Clone)]
@@ -41,6 +48,7 @@ pub(crate) struct Sent {
 /// One bot's client.
 pub(crate) struct Script {
     clock: Arc<ManualClock>,
+    looks: [Duration; 3],
     play: Mutex<Play>,
 }
 
@@ -52,8 +60,13 @@ struct Play {
     held: Vec<oneshot::Sender<Outcome>>,
     prepare: Option<Result<Account, Setback>>,
     known: Vec<Option<Account>>,
-    sight: Option<Sight>,
+    sight: Option<Result<Sight, Setback>>,
+    sights: VecDeque<Result<Sight, Setback>>,
+    tells_truth: bool,
     looks: usize,
+    holds: Vec<Hold>,
+    timeline: Option<Result<Timeline, Setback>>,
+    read_since: Vec<DateTime<Utc>>,
     signs: bool,
     renewals: VecDeque<Renewal>,
     renewed: Vec<Tokens>,
@@ -61,6 +74,17 @@ struct Play {
     revoked: Vec<Tokens>,
     deleted: Vec<Post>,
     keeps: Option<Setback>,
+}
+
+impl Play {
+    fn truth_of(&self, post: &Post) -> Sight {
+        let mut arrived =
+            self.sent.iter().zip(1..).filter(|(sent, _)| sent.arrived && sent.post.id == post.id);
+        match arrived.next() {
+            Some((_, number)) if post.looks > 0 => like(&format!("{}-{number}", post.bot)),
+            _ => nothing(),
+        }
+    }
 }
 
 /// What the network does when it is to renew tokens.
@@ -73,7 +97,7 @@ pub(crate) enum Renewal {
 
 impl Script {
     pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
-        Self { clock, play: Mutex::default() }
+        Self { clock, looks: LOOKS, play: Mutex::default() }
     }
 
     /// Adds to the script.
@@ -98,9 +122,34 @@ impl Script {
         self.play().prepare = Some(prepare);
     }
 
-    /// What `look` sees from now on; without this it cannot tell.
+    /// What `look` sees from now on; without this it may not be asked.
     pub(crate) fn sees(&self, sight: Sight) {
-        self.play().sight = Some(sight);
+        self.play().sight = Some(Ok(sight));
+    }
+
+    /// Whether looks show what is so from now on, though never at the first look; otherwise it may not be asked.
+    pub(crate) fn tells_truth(&self, so: bool) {
+        self.play().tells_truth = so;
+    }
+
+    /// What the next look comes to that has nothing in the script yet.
+    pub(crate) fn then_sees(&self, sight: Result<Sight, Setback>) {
+        self.play().sights.push_back(sight);
+    }
+
+    /// What the answer to the next request says of requests to come.
+    pub(crate) fn holds(&self, hold: Hold) {
+        self.play().holds.push(hold);
+    }
+
+    /// What the account turns out to have posted; without this nothing.
+    pub(crate) fn has_posted(&self, timeline: Result<Timeline, Setback>) {
+        self.play().timeline = Some(timeline);
+    }
+
+    /// Since when the account's posts were asked for, each time.
+    pub(crate) fn read_since(&self) -> Vec<DateTime<Utc>> {
+        self.play().read_since.clone()
     }
 
     /// From now on it signs, so that its bot must be signed in.
@@ -252,20 +301,35 @@ impl Network for Script {
         }
     }
 
-    async fn send(&self, post: &Post, session: &Session) -> Outcome {
-        match self.receive(post, session) {
+    async fn send(&self, post: &Post, session: &Session) -> Sending {
+        let outcome = match self.receive(post, session) {
             Ok(outcome) => outcome,
             Err(held) => {
                 self.clock.stir();
                 held.await.expect("the script says so")
             }
-        }
+        };
+        let holds = std::mem::take(&mut self.play().holds);
+        Sending { outcome, holds }
     }
 
-    async fn look(&self, _post: &Post) -> Sight {
+    fn looks(&self) -> &[Duration] {
+        &self.looks
+    }
+
+    async fn look(&self, post: &Post, _session: &Session) -> Result<Sight, Setback> {
         let mut play = self.play();
         play.looks += 1;
-        play.sight.clone().unwrap_or(Sight::CannotTell)
+        if play.tells_truth {
+            return Ok(play.truth_of(post));
+        }
+        play.sights.pop_front().or_else(|| play.sight.clone()).unwrap_or_else(|| Ok(cannot_tell()))
+    }
+
+    async fn written_since(&self, since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Setback> {
+        let mut play = self.play();
+        play.read_since.push(since);
+        play.timeline.clone().unwrap_or_else(|| Ok(Timeline::Posts(Vec::new())))
     }
 
     async fn delete(&self, post: &Post, _session: &Session) -> Result<(), Setback> {
@@ -287,44 +351,5 @@ impl From<Outcome> for Next {
 impl From<Setback> for Next {
     fn from(setback: Setback) -> Self {
         Self::Answer(Outcome::NotAccepted(setback))
-    }
-}
-
-pub(crate) fn posted(remote_id: &str) -> Outcome {
-    Outcome::Posted { remote_id: remote_id.to_owned(), url: Some(format!("https://example.org/{remote_id}")) }
-}
-
-pub(crate) fn refused() -> Outcome {
-    Outcome::Refused { reason: "the network dislikes this text".to_owned() }
-}
-
-pub(crate) fn duplicate() -> Outcome {
-    Outcome::Duplicate { reason: "the network has had this text".to_owned() }
-}
-
-pub(crate) fn silence() -> Outcome {
-    Outcome::Unknown { reason: "no answer came".to_owned() }
-}
-
-/// The network can't be reached, and does not say when it can.
-pub(crate) fn unreachable() -> Setback {
-    setback(Cause::Unreachable, None)
-}
-
-/// Nothing was accepted, for this cause; the network has a word on when to come back, or not.
-pub(crate) fn setback(cause: Cause, retry_at: Option<DateTime<Utc>>) -> Setback {
-    let answered = cause != Cause::Unreachable;
-    Setback { why: Why::new(cause, format!("{cause}, says the script")), retry_at, answered, stale: false }
-}
-
-pub(crate) fn account(handle: &str) -> Account {
-    Account {
-        network: NetworkKind::X,
-        id: format!("id-{handle}"),
-        handle: handle.to_owned(),
-        name: None,
-        picture_url: None,
-        access: None,
-        learnt_with: "these tokens".to_owned(),
     }
 }

@@ -61,6 +61,11 @@ fn judge(text: &str, length: usize) -> Result<(), Misfit> {
     Ok(())
 }
 
+/// Whether X may find a link in a text.
+pub(super) fn has_link(text: &str) -> bool {
+    !url::links(&composed(text)).is_empty()
+}
+
 /// Code points X never takes: byte order marks, which are no text.
 fn is_invalid(character: char) -> bool {
     matches!(character, '\u{FFFE}' | '\u{FEFF}' | '\u{FFFF}')

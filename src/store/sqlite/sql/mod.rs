@@ -1,7 +1,9 @@
 //! Every statement that the SQLite ledger knows, as small named functions. When they are called, and in
 //! which transaction, is decided by the caller; what the rows mean is `row`'s work.
 
+pub(super) mod bot;
 pub(super) mod credential;
+pub(super) mod settling;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;
@@ -11,8 +13,8 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::row::{self, millis};
 use crate::flock::BotName;
 use crate::flock::poem::TextId;
-use crate::flock::post::{Cause, Move, Post, PostId, State};
-use crate::store::{Beginning, Draft, Entry, Filter, Wish};
+use crate::flock::post::{Move, Post, PostId, State};
+use crate::store::{Beginning, Draft, Filter, Wish};
 
 /// The text recorded for posts that were taken back.
 const TAKEN_BACK: &str = "taken back by hand";
@@ -22,46 +24,10 @@ const LONGEST_RUN: i64 = 5_000;
 
 type Done<T = ()> = Result<T, sqlx::Error>;
 
-pub(super) async fn enter_bot(db: &mut SqliteConnection, bot: &Entry, now: DateTime<Utc>) -> Done {
-    let insert = "insert into bot (name, schedule, considered) values (?1, ?2, ?3) \
-        on conflict (name) do update set schedule = excluded.schedule, \
-        considered = max(considered, excluded.considered) where schedule <> excluded.schedule";
-    let query = sqlx::query(insert).bind(bot.name.as_str()).bind(&bot.schedule).bind(millis(now));
-    query.execute(db).await.map(|_| ())
-}
-
-/// Renames a bot, and its posts with it. `false` if there is none of that name, or the new one exists.
-pub(super) async fn rename_bot(db: &mut SqliteConnection, was: &BotName, name: &BotName) -> Done<bool> {
-    let update = "update bot set name = ?2 where name = ?1 \
-        and not exists (select 1 from bot where name = ?2)";
-    let query = sqlx::query(update).bind(was.as_str()).bind(name.as_str());
-    query.execute(db).await.map(|done| done.rows_affected() > 0)
-}
-
-pub(super) async fn has_bot(db: &mut SqliteConnection, name: &BotName) -> Done<bool> {
-    let query = sqlx::query_scalar("select exists (select 1 from bot where name = ?1)").bind(name.as_str());
-    query.fetch_one(db).await
-}
-
-pub(super) async fn bot(db: &mut SqliteConnection, name: &BotName) -> Done<Option<SqliteRow>> {
-    sqlx::query("select * from bot where name = ?1").bind(name.as_str()).fetch_optional(db).await
-}
-
-pub(super) async fn consider(
-    db: &mut SqliteConnection,
-    bot: &BotName,
-    newest: DateTime<Utc>,
-    missed: u32,
-) -> Done<bool> {
-    let update = "update bot set considered = max(considered, ?2), missed = missed + ?3 where name = ?1";
-    let query = sqlx::query(update).bind(bot.as_str()).bind(millis(newest)).bind(missed);
-    query.execute(db).await.map(|done| done.rows_affected() > 0)
-}
-
 pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Done<SqliteRow> {
     let insert = "insert into post (id, bot, network, state, slot, due_at, round, line, occurrence, text, \
-        attempts, cause, reason, planned_at, sent_at, retry_at, settled_at, moved_at) \
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *";
+        app, price, attempts, cause, reason, planned_at, sent_at, retry_at, settled_at, moved_at) \
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *";
     let (why, retry_at) = match &draft.begins {
         Beginning::Sending => (None, None),
         Beginning::Planned(why, at) => (Some(why), Some(*at)),
@@ -80,6 +46,8 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
         .bind(draft.line.as_ref().map(|(_, line)| line.text.as_bytes()))
         .bind(draft.line.map(|(_, line)| line.occurrence))
         .bind(&draft.text)
+        .bind(&draft.app)
+        .bind(draft.price)
         .bind(i64::from(state == State::Sending))
         .bind(why.map(|why| why.cause.as_str()))
         .bind(why.map(|why| &why.reason))
@@ -102,19 +70,24 @@ pub(super) async fn move_post(
     let to = step.to();
     let mut update = QueryBuilder::<Sqlite>::new("update post set state = ");
     update.push_bind(to.as_str()).push(", moved_at = ").push_bind(millis(now));
-    if to != State::Deleted {
+    // A look changes nothing about since when the post is unknown.
+    if to != State::Deleted && !matches!(step, Move::Look { .. }) {
         let at_rest = !matches!(to, State::Planned | State::Sending);
         update.push(", settled_at = ").push_bind(at_rest.then(|| millis(now)));
     }
-    update.push(", retry_at = ");
-    update.push_bind(if let Move::Return { retry_at, .. } = step { Some(millis(*retry_at)) } else { None });
+    let retry_at = match step {
+        Move::Return { retry_at, .. } => Some(*retry_at),
+        Move::Look { retry_at, .. } => *retry_at,
+        _ => None,
+    };
+    update.push(", retry_at = ").push_bind(retry_at.map(millis));
     if let Some(why) = step.why() {
         update.push(", cause = ").push_bind(why.cause.as_str());
         update.push(", reason = ").push_bind(why.reason.clone());
     }
     match step {
         Move::Send => {
-            update.push(", attempts = attempts + 1, cause = null, reason = null");
+            update.push(", attempts = attempts + 1, looks = 0, cause = null, reason = null");
             update.push(", sent_at = coalesce(sent_at, ").push_bind(millis(now)).push(")");
         }
         Move::Post { remote_id, url, reason } => {
@@ -126,29 +99,21 @@ pub(super) async fn move_post(
             update.push(", errors = errors + ").push_bind(i64::from(*answered));
         }
         Move::Refuse(_) => drop(update.push(", errors = errors + 1")),
-        Move::Doubt(_) => drop(update.push(", doubted = 1")),
+        Move::Doubt(_) => drop(update.push(", doubted = 1, looks = 0")),
+        Move::Look { counts, cost, .. } => {
+            update.push(", looks = looks + ").push_bind(i64::from(*counts));
+            update.push(", read_cost = read_cost + ").push_bind(*cost);
+        }
         Move::Release(_) => {}
         Move::Delete => drop(update.push(", cause = null, reason = ").push_bind(TAKEN_BACK)),
     }
     update.push(" where id = ").push_bind(id.to_string()).push(" and state in (");
     let mut from = update.separated(", ");
-    for (edge, _) in State::EDGES.iter().filter(|(_, end)| *end == to) {
-        from.push_bind(edge.as_str());
+    for state in State::ALL.iter().filter(|state| step.may_leave(**state)) {
+        from.push_bind(state.as_str());
     }
     update.push(") returning *");
     update.build().fetch_optional(db).await
-}
-
-/// Every post that was left in `sending` becomes `unknown`.
-pub(super) async fn doubt_all(
-    db: &mut SqliteConnection,
-    reason: &str,
-    now: DateTime<Utc>,
-) -> Done<Vec<SqliteRow>> {
-    let update = "update post set state = 'unknown', doubted = 1, cause = ?1, reason = ?2, settled_at = ?3, \
-        moved_at = ?3 where state = 'sending' returning *";
-    let query = sqlx::query(update).bind(Cause::Interrupted.as_str()).bind(reason).bind(millis(now));
-    query.fetch_all(db).await
 }
 
 pub(super) async fn post(db: &mut SqliteConnection, id: PostId) -> Done<Option<SqliteRow>> {

@@ -1,0 +1,138 @@
+//! Settling what is unknown: the network is looked at, a few times with growing pauses, and says whether it has
+//! the post. Nothing is ever sent from here: what is certainly not there becomes `planned` again.
+//!
+//! ```text
+//! unknown ──> look ──> there, and no other row's ──> posted
+//!               │ ├──> not there, at the last look ──> planned, or released if it is too late by now
+//!               │ └──> it may not be asked ──> `on_unknown`: posted on that assumption, or a person settles it
+//!               └ not there yet, or it can't be asked now: another look later
+//! ```
+
+use chrono::TimeDelta;
+
+use super::turn::{Wake, mended};
+use super::{Engine, Member, due, govern, session};
+use crate::flock::OnUnknown;
+use crate::flock::event::Event;
+use crate::flock::post::{Cause, Move, Post, Why};
+use crate::net::{Seen, Setback, Sight};
+use crate::store::{Standing, StoreError};
+
+/// Makes the next look for a post whose outcome is unknown, if its time has come.
+pub(super) async fn mend(
+    engine: &Engine,
+    member: &Member,
+    standing: &Standing,
+    post: Post,
+) -> Result<Wake, StoreError> {
+    if post.network != member.bot.network {
+        // The bot has moved, and its new network knows nothing of the old one.
+        return Ok(None);
+    }
+    let now = engine.clock.now();
+    let Some(at) = next_look(member, &post) else { return Ok(None) };
+    // By a clock that was set back, the last look is still to come: then it is time for this one.
+    if at > now && post.moved_at <= now && !mended(standing, &post) {
+        return Ok(Some(at));
+    }
+    let step = match session::look(engine, member, standing.account.as_ref(), &post).await? {
+        Ok(sight) => seen(engine, member, &post, sight).await?,
+        Err(setback) => not_now(engine, &post, &setback),
+    };
+    let is_look = matches!(step, Move::Look { .. });
+    let post = engine.store.advance(post.id, &step, engine.clock.now()).await?;
+    if is_look {
+        engine.events.tell(&Event::Looked(post.clone()));
+        return Ok(next_look(member, &post));
+    }
+    engine.told(post);
+    Ok(Some(engine.clock.now()))
+}
+
+/// When to look for a post; `None` if a person must settle it.
+fn next_look(member: &Member, post: &Post) -> Wake {
+    if post.cause == Some(Cause::Ask) && member.bot.on_unknown == OnUnknown::Ask {
+        return None;
+    }
+    let looks = usize::try_from(post.looks).unwrap_or(usize::MAX);
+    let pause = member.network.looks().get(looks)?;
+    let at = post.moved_at + TimeDelta::from_std(*pause).unwrap_or(TimeDelta::MAX);
+    Some(post.retry_at.map_or(at, |asked| asked.max(at)))
+}
+
+/// What follows from what was seen.
+async fn seen(engine: &Engine, member: &Member, post: &Post, sight: Sight) -> Result<Move, StoreError> {
+    Ok(match sight {
+        Sight::Like { seen, cost } => match ours(engine, post, seen).await? {
+            Some(found) => there(found),
+            None => not_yet(engine, member, post, cost),
+        },
+        Sight::NotThere => not_posted(engine, member, post, not_there(post)),
+        Sight::CannotTell(why) => by_policy(member, &why),
+    })
+}
+
+/// The newest of the posts that belongs to no other row.
+async fn ours(engine: &Engine, post: &Post, seen: Vec<Seen>) -> Result<Option<Seen>, StoreError> {
+    if seen.is_empty() {
+        return Ok(None);
+    }
+    let ids: Vec<String> = seen.iter().map(|seen| seen.remote_id.clone()).collect();
+    let known = engine.store.known_ids(post.network, &ids).await?;
+    Ok(seen.into_iter().find(|seen| !known.contains(&seen.remote_id)))
+}
+
+fn there(found: Seen) -> Move {
+    let reason = Some("no answer came, and it was found on the account".to_owned());
+    Move::Post { remote_id: Some(found.remote_id), url: found.url, reason }
+}
+
+/// What was accepted may take a moment to show, so only the last look proves that it is not there.
+fn not_yet(engine: &Engine, member: &Member, post: &Post, cost: u32) -> Move {
+    let looks = usize::try_from(post.looks).unwrap_or(usize::MAX);
+    if looks + 1 >= member.network.looks().len() {
+        return not_posted(engine, member, post, not_there(post));
+    }
+    let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");
+    Move::Look { why, counts: true, retry_at: None, cost }
+}
+
+fn not_there(post: &Post) -> Why {
+    // What kept a look from being made is no reason any more.
+    let cause = post.cause.filter(|cause| *cause == Cause::Interrupted).unwrap_or(Cause::Silence);
+    Why::new(cause, "no answer came, and the network does not have it")
+}
+
+/// What becomes of a post for which the network may not be asked.
+fn by_policy(member: &Member, why: &Why) -> Move {
+    match member.bot.on_unknown {
+        OnUnknown::AssumePosted => {
+            let reason = format!("assumed: no answer came, and the account may not be read: {}", why.reason);
+            Move::Post { remote_id: None, url: None, reason: Some(reason) }
+        }
+        OnUnknown::Ask => {
+            let sentence = format!("no answer came, and the account may not be read: {}", why.reason);
+            Move::Look { why: Why::new(Cause::Ask, sentence), counts: false, retry_at: None, cost: 0 }
+        }
+    }
+}
+
+/// The network can't be asked now: later, when it says so, or after as long again as this has taken already.
+fn not_now(engine: &Engine, post: &Post, setback: &Setback) -> Move {
+    let now = engine.clock.now();
+    let since = post.settled_at.unwrap_or(post.moved_at);
+    let retry_at = govern::paced(since, now, &mut *engine.dice()).max(setback.retry_at.unwrap_or(now));
+    let reason = format!("no answer came, and the account can't be looked at now: {}", setback.why.reason);
+    // The cause says whether a person has to mend something first.
+    Move::Look { why: Why::new(setback.why.cause, reason), counts: false, retry_at: Some(retry_at), cost: 0 }
+}
+
+/// The move for a post of which it is certain now that the network does not have it.
+pub(super) fn not_posted(engine: &Engine, member: &Member, post: &Post, why: Why) -> Move {
+    let now = engine.clock.now();
+    if post.slot.is_some() && now <= due::deadline(&member.bot, post.due_at) {
+        Move::Return { why, retry_at: now, answered: false }
+    } else {
+        Move::Release(why)
+    }
+}

@@ -1,0 +1,85 @@
+//! The statements about bots: their schedules, pauses, and what a ledger that was put back makes of them.
+
+use chrono::{DateTime, Utc};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use super::super::row::millis;
+use super::Done;
+use crate::flock::BotName;
+use crate::store::Entry;
+
+pub(in super::super) async fn enter(db: &mut SqliteConnection, bot: &Entry, now: DateTime<Utc>) -> Done {
+    let insert = "insert into bot (name, schedule, considered) values (?1, ?2, ?3) \
+        on conflict (name) do update set schedule = excluded.schedule, \
+        considered = max(considered, excluded.considered) where schedule <> excluded.schedule";
+    let query = sqlx::query(insert).bind(bot.name.as_str()).bind(&bot.schedule).bind(millis(now));
+    query.execute(db).await.map(|_| ())
+}
+
+/// Renames a bot, and its posts with it. `false` if there is none of that name, or the new one exists.
+pub(in super::super) async fn rename(db: &mut SqliteConnection, was: &BotName, name: &BotName) -> Done<bool> {
+    let update = "update bot set name = ?2 where name = ?1 \
+        and not exists (select 1 from bot where name = ?2)";
+    let query = sqlx::query(update).bind(was.as_str()).bind(name.as_str());
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+pub(in super::super) async fn has(db: &mut SqliteConnection, name: &BotName) -> Done<bool> {
+    let query = sqlx::query_scalar("select exists (select 1 from bot where name = ?1)").bind(name.as_str());
+    query.fetch_one(db).await
+}
+
+pub(in super::super) async fn read(db: &mut SqliteConnection, name: &BotName) -> Done<Option<SqliteRow>> {
+    sqlx::query("select * from bot where name = ?1").bind(name.as_str()).fetch_optional(db).await
+}
+
+pub(in super::super) async fn consider(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    newest: DateTime<Utc>,
+    missed: u32,
+) -> Done<bool> {
+    let update = "update bot set considered = max(considered, ?2), missed = missed + ?3 where name = ?1";
+    let query = sqlx::query(update).bind(bot.as_str()).bind(millis(newest)).bind(missed);
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+/// `false` if there is no such bot. A pause that goes on keeps its beginning, and its reason unless it gets one.
+pub(in super::super) async fn pause(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    why: Option<&str>,
+    now: DateTime<Utc>,
+) -> Done<bool> {
+    let update = "update bot set paused_at = coalesce(paused_at, ?3), paused_why = coalesce(?2, paused_why) \
+        where name = ?1";
+    let query = sqlx::query(update).bind(bot.as_str()).bind(why).bind(millis(now));
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+/// `false` if there is no such bot.
+pub(in super::super) async fn resume(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    now: DateTime<Utc>,
+) -> Done<bool> {
+    // Slots that came while nobody wanted a post are over; those of a bot that was not paused are not.
+    let update = "update bot set considered = case when paused_at is null then considered \
+        else max(considered, ?2) end, paused_at = null, paused_why = null, behind_since = null where name = ?1";
+    let query = sqlx::query(update).bind(bot.as_str()).bind(millis(now));
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+/// Every bot is behind its account since `since`, and its slots up to `now` are over.
+pub(in super::super) async fn fall_behind(db: &mut SqliteConnection, since: i64, now: DateTime<Utc>) -> Done {
+    let update = "update bot set considered = max(considered, ?2), \
+        behind_since = min(coalesce(behind_since, ?1), ?1)";
+    sqlx::query(update).bind(since).bind(millis(now)).execute(db).await.map(|_| ())
+}
+
+/// `false` if there is no such bot.
+pub(in super::super) async fn catch_up(db: &mut SqliteConnection, bot: &BotName) -> Done<bool> {
+    let query = sqlx::query("update bot set behind_since = null where name = ?1").bind(bot.as_str());
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}

@@ -1,0 +1,108 @@
+//! The statements that settling, budgets and ledgers that were put back need.
+
+use chrono::{DateTime, Utc};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use super::super::row::millis;
+use super::Done;
+use crate::flock::post::{Cause, Post};
+use crate::flock::{BotName, NetworkKind};
+use crate::store::Find;
+
+/// Every post that was left in `sending` becomes `unknown`.
+pub(in super::super) async fn doubt_all(
+    db: &mut SqliteConnection,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Done<Vec<SqliteRow>> {
+    let update = "update post set state = 'unknown', doubted = 1, looks = 0, retry_at = null, cause = ?1, \
+        reason = ?2, settled_at = ?3, moved_at = ?3 where state = 'sending' returning *";
+    let query = sqlx::query(update).bind(Cause::Interrupted.as_str()).bind(reason).bind(millis(now));
+    query.fetch_all(db).await
+}
+
+/// When the copy was made that this ledger is, if it is one that was put back and nobody has noticed yet.
+pub(in super::super) async fn copied_at(db: &mut SqliteConnection) -> Done<Option<i64>> {
+    let select = "select cast(value as integer) from meta where key = 'copied_at'";
+    sqlx::query_scalar(select).fetch_optional(db).await
+}
+
+/// "ok", or the first thing that is damaged.
+pub(in super::super) async fn integrity(db: &mut SqliteConnection) -> Done<String> {
+    sqlx::query_scalar("pragma integrity_check(1)").fetch_one(db).await
+}
+
+/// Marks a copy as one, so that it knows when it is put back.
+pub(in super::super) async fn mark_copy(db: &mut SqliteConnection, now: DateTime<Utc>) -> Done {
+    let insert = "insert into meta (key, value) values ('copied_at', ?1) \
+        on conflict (key) do update set value = min(cast(value as integer), excluded.value)";
+    sqlx::query(insert).bind(millis(now)).execute(db).await.map(|_| ())
+}
+
+pub(in super::super) async fn unmark_copy(db: &mut SqliteConnection) -> Done {
+    sqlx::query("delete from meta where key = 'copied_at'").execute(db).await.map(|_| ())
+}
+
+/// Every post that was still to be sent may have been sent since the copy was made.
+pub(in super::super) async fn send_all(db: &mut SqliteConnection) -> Done {
+    let update = "update post set state = 'sending', sent_at = coalesce(sent_at, planned_at) \
+        where state = 'planned'";
+    sqlx::query(update).execute(db).await.map(|_| ())
+}
+
+/// Opens a post for what was found; `None` if its line is used already.
+pub(in super::super) async fn insert_find(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    find: &Find,
+) -> Done<Option<SqliteRow>> {
+    let insert = "insert into post (id, bot, network, state, due_at, round, line, occurrence, text, attempts, \
+        planned_at, sent_at, moved_at) values (?1, ?2, ?3, 'sending', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4) \
+        on conflict (bot, round, line, occurrence) where line is not null and state <> 'released' do nothing \
+        returning *";
+    let (round, line) = &find.line;
+    sqlx::query(insert)
+        .bind(find.id.to_string())
+        .bind(bot.as_str())
+        .bind(find.network.as_str())
+        .bind(millis(find.at))
+        .bind(round)
+        .bind(line.text.as_bytes())
+        .bind(line.occurrence)
+        .bind(&find.text)
+        .fetch_optional(db)
+        .await
+}
+
+/// Those of the ids, a JSON array, that belong to posts.
+pub(in super::super) async fn known_ids(
+    db: &mut SqliteConnection,
+    network: NetworkKind,
+    ids: &str,
+) -> Done<Vec<String>> {
+    let select = "select remote_id from post where network = ?1 and remote_id in \
+        (select value from json_each(?2))";
+    sqlx::query_scalar(select).bind(network.as_str()).bind(ids).fetch_all(db).await
+}
+
+/// Whether the bot sent another post with this text.
+pub(in super::super) async fn said_before(db: &mut SqliteConnection, post: &Post) -> Done<bool> {
+    let select = "select exists (select 1 from post where bot = ?1 and id <> ?2 and sent_at is not null \
+        and (text = ?3 or line = ?4))";
+    let query = sqlx::query_scalar(select).bind(post.bot.as_str()).bind(post.id.to_string());
+    let line = post.line.map(|(_, line)| line.text.as_bytes().to_vec());
+    query.bind(&post.text).bind(line).fetch_one(db).await
+}
+
+/// How many posts, and how much money. A post that was not accepted costs nothing, a look always.
+pub(in super::super) async fn spent(
+    db: &mut SqliteConnection,
+    app: &str,
+    since: DateTime<Utc>,
+) -> Done<SqliteRow> {
+    let select = "select count(*) filter (where state in ('sending', 'unknown', 'posted', 'deleted')) as posts, \
+        coalesce(sum(price) filter (where state in ('sending', 'unknown', 'posted', 'deleted')), 0) \
+        + coalesce(sum(read_cost), 0) as mills from post where app = ?1 and sent_at >= ?2";
+    sqlx::query(select).bind(app).bind(millis(since)).fetch_one(db).await
+}

@@ -1,0 +1,90 @@
+//! Wishes: what commands ask of whoever sends, by way of the ledger, and what they are answered. Granting them is the
+//! engine's work.
+
+use chrono::{DateTime, Utc};
+
+use crate::flock::post::PostId;
+
+/// What a command asks of whoever sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// Its id, of the same kind as a post's.
+    pub id: PostId,
+    /// What is asked.
+    pub what: Want,
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+}
+
+/// What may be asked.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Want {
+    /// Post now: this text, or the bot's next line.
+    Post {
+        /// Which bot.
+        bot: String,
+        /// The text; `None` for the next line.
+        text: Option<String>,
+    },
+    /// Take a post back.
+    Delete {
+        /// Whose post it is.
+        bot: String,
+        /// Which post.
+        post: String,
+    },
+    /// Look at a bot: it was signed in.
+    SignedIn {
+        /// Which bot.
+        bot: String,
+    },
+    /// Post nothing on schedule until resumed.
+    Pause {
+        /// Which bot.
+        bot: String,
+    },
+    /// End a pause.
+    Resume {
+        /// Which bot.
+        bot: String,
+    },
+    /// Settle a post whose outcome is unknown.
+    Settle {
+        /// Whose post it is.
+        bot: String,
+        /// Which post.
+        post: String,
+        /// Whether the network has it.
+        posted: bool,
+    },
+    /// Something that only a newer flockd understands.
+    #[serde(skip)]
+    NotUnderstood,
+}
+
+impl Want {
+    /// Which bot it is about.
+    pub fn bot(&self) -> &str {
+        match self {
+            Self::Post { bot, .. }
+            | Self::Delete { bot, .. }
+            | Self::SignedIn { bot }
+            | Self::Pause { bot }
+            | Self::Resume { bot }
+            | Self::Settle { bot, .. } => bot,
+            Self::NotUnderstood => "",
+        }
+    }
+}
+
+/// The answer to a wish.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Answer {
+    /// Whether it was done.
+    pub done: bool,
+    /// What happened, for people.
+    pub message: String,
+    /// The post it was about.
+    pub post: Option<String>,
+}

@@ -1,0 +1,174 @@
+//! Stories of ledgers that were put back from a backup under a flock that had gone on.
+
+use flockd::flock::event::Event;
+use flockd::flock::post::{Cause, State, Why};
+use flockd::flock::{AtEnd, Bot};
+use flockd::net::{Seen, Timeline};
+use flockd::store::Want;
+
+use crate::support::clock::{at, hours, minutes};
+use crate::support::fixture::House;
+use crate::support::flock::{bot, cron};
+use crate::support::network::{Next, like, nothing, setback, shown};
+
+fn hourly(name: &str) -> Bot {
+    let mut bot = bot(name);
+    bot.schedule = cron("@hourly");
+    bot
+}
+
+/// What a bot's network has taken so far, as its account shows it.
+fn account_of(house: &House, name: &str) -> Vec<Seen> {
+    let sent = house.net(name).sent();
+    let arrived = sent.iter().filter(|sent| sent.arrived).enumerate();
+    arrived
+        .map(|(n, sent)| shown(&format!("{name}-{}", n + 1), sent.post.text.as_deref().unwrap(), sent.at))
+        .collect()
+}
+
+/// A flock of one that posted twice, was copied, posted twice more, and then had the copy put back.
+async fn put_back(walt: Bot, poem: &str) -> House {
+    let mut house = House::of([(walt, poem)]).await;
+    house.pass(hours(2)).await;
+    house.back_up().await;
+    house.pass(hours(2)).await;
+    let account = account_of(&house, "walt");
+    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.put_back().await;
+    house
+}
+
+#[tokio::test]
+async fn nothing_repeats_where_the_account_can_be_read() {
+    let mut house = put_back(hourly("walt"), "one\ntwo\nthree\nfour\nfive\n").await;
+    assert_eq!(house.net("walt").read_since(), [at("2024-03-05T14:00:00Z")]);
+    let rows = house.rows("walt").await;
+    let texts: Vec<_> = rows.iter().filter_map(|row| row.text.as_deref()).collect();
+    assert_eq!(texts, ["one", "two", "three", "four"]);
+    assert!(rows.iter().all(|row| row.state == State::Posted && row.remote_id.is_some()));
+    assert_eq!(house.count(|event| matches!(event, Event::CaughtUp { found: 2, .. })), 1);
+    house.pass(hours(1)).await;
+    house.restart().await;
+    house.pass(hours(2)).await;
+    assert_eq!(house.net("walt").texts(), ["one", "two", "three", "four", "five"]);
+    assert_eq!(house.net("walt").read_since().len(), 1, "it is read once");
+}
+
+#[tokio::test]
+async fn the_slots_until_then_are_over() {
+    let house = put_back(hourly("walt"), "one\ntwo\nthree\nfour\nfive\n").await;
+    house.pass(minutes(59)).await;
+    assert_eq!(house.net("walt").sent().len(), 4, "16:00 was used by the ledger that is lost");
+}
+
+#[tokio::test]
+async fn refrains_and_rounds_are_told_apart_by_their_order() {
+    let mut walt = hourly("walt");
+    walt.at_end = AtEnd::Again;
+    let mut house = put_back(walt, "Holy!\none\nHoly!\n").await;
+    let rows = house.rows("walt").await;
+    let lines: Vec<_> = rows
+        .iter()
+        .filter_map(|row| row.line.map(|(round, line)| (round, line.occurrence, row.text.clone().unwrap())))
+        .collect();
+    let expected = [(1, 1, "Holy!"), (1, 1, "one"), (1, 2, "Holy!"), (2, 1, "one")];
+    assert_eq!(lines, expected.map(|(round, number, text)| (round, number, text.to_owned())));
+    house.pass(hours(2)).await;
+    assert_eq!(house.net("walt").texts()[4..], ["Holy!", "Holy!"]);
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_still_to_be_sent_is_looked_for_first() {
+    let mut house = House::of([(hourly("walt"), "one\ntwo\n")]).await;
+    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T13:20:00Z"))));
+    house.pass_until("2024-03-05T13:10:00Z").await;
+    house.back_up().await;
+    house.pass_until("2024-03-05T13:20:00Z").await;
+    let account = account_of(&house, "walt");
+    assert_eq!(account.len(), 1, "it was sent after the copy was made");
+    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").sees(like("walt-1"));
+    house.put_back().await;
+    house.pass(minutes(1)).await;
+    assert_eq!(house.story("walt").await, ["13:00:00 posted one"]);
+    assert_eq!(house.last("walt").await.remote_id.as_deref(), Some("walt-1"));
+    house.pass(hours(1)).await;
+    assert_eq!(house.net("walt").texts(), ["one", "one", "two"], "the first was not accepted");
+}
+
+#[tokio::test]
+async fn what_was_not_sent_since_is_sent() {
+    let mut house = House::of([(hourly("walt"), "one\ntwo\n")]).await;
+    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T13:50:00Z"))));
+    house.pass_until("2024-03-05T13:10:00Z").await;
+    house.back_up().await;
+    house.net("walt").sees(nothing());
+    house.put_back().await;
+    house.pass(minutes(10)).await;
+    assert_eq!(house.story("walt").await, ["13:00:00 posted one"]);
+}
+
+#[tokio::test]
+async fn where_the_account_can_t_be_read_a_person_says_when() {
+    let mut house = House::of([(hourly("walt"), "one\ntwo\n"), (hourly("emily"), "a\nb\n")]).await;
+    house.back_up().await;
+    let why = Why::new(Cause::App, "the script allows no look");
+    house.net("walt").has_posted(Ok(Timeline::CannotTell(why)));
+    house.put_back().await;
+    house.pass(hours(1)).await;
+    house.restart().await;
+    house.pass(hours(1)).await;
+    assert_eq!((house.net("walt").sent().len(), house.net("emily").sent().len()), (0, 2));
+    let pause = house.standing("walt").await.paused.unwrap();
+    assert!(pause.why.unwrap().contains("flockd resume walt"));
+    let told = |event: &Event| matches!(event, Event::Paused { why: Some(_), .. });
+    assert_eq!(house.count(told), 1, "told once, and the account is not asked again");
+    let by_hand = house.post("walt", None).await;
+    assert!(!by_hand.done && by_hand.message.contains("put back"), "{by_hand:?}");
+    assert!(house.post("walt", Some("a text of one's own")).await.done);
+
+    let asked = house.ask(Want::Resume { bot: "walt".to_owned() }).await;
+    assert!(house.answer(asked).await.done);
+    house.pass(hours(1)).await;
+    assert_eq!(house.net("walt").texts(), ["a text of one's own", "one"]);
+}
+
+#[tokio::test]
+async fn an_account_that_is_away_is_waited_for() {
+    let mut house = House::of([(hourly("walt"), "one\ntwo\n")]).await;
+    house.pass(hours(1)).await;
+    house.back_up().await;
+    house.net("walt").has_posted(Err(setback(Cause::Unreachable, None)));
+    house.put_back().await;
+    house.pass(minutes(90)).await;
+    assert_eq!(house.net("walt").sent().len(), 1, "nothing is posted before");
+    assert!((18..=19).contains(&house.net("walt").read_since().len()), "every five minutes");
+    assert_eq!(
+        house.count(|event| matches!(event, Event::NotCaughtUp { .. })),
+        house.net("walt").read_since().len()
+    );
+    house.net("walt").has_posted(Ok(Timeline::Posts(account_of(&house, "walt"))));
+    house.pass(minutes(30)).await;
+    assert_eq!(house.net("walt").texts(), ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_doubt_of_the_copy_is_settled_before_the_account_is_read() {
+    let mut house = House::of([(hourly("walt"), "Holy!\nHoly!\n")]).await;
+    house.net("walt").then(Next::Silence { arrived: true });
+    house.pass_until("2024-03-05T13:00:05Z").await;
+    house.back_up().await;
+    house.net("walt").sees(like("walt-1"));
+    house.pass_until("2024-03-05T14:00:00Z").await;
+    let account = account_of(&house, "walt");
+    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.put_back().await;
+    house.pass(minutes(1)).await;
+    let rows = house.rows("walt").await;
+    let ids: Vec<_> =
+        rows.iter().map(|row| (row.line.unwrap().1.occurrence, row.remote_id.clone().unwrap())).collect();
+    assert_eq!(ids, [(1, "walt-1".to_owned()), (2, "walt-2".to_owned())]);
+    house.pass(hours(1)).await;
+    assert_eq!(house.net("walt").texts(), ["Holy!", "Holy!"]);
+}

@@ -1,0 +1,190 @@
+//! What settling needs to know, what was spent, pauses, and ledgers that were put back from a copy.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use flockd::flock::NetworkKind;
+use flockd::flock::post::{Cause, Move, PostId, State};
+use flockd::store::{Draft, Find, Pause, Spent, Store};
+
+use super::Ledger;
+use crate::ledger::{
+    at, bot, by_hand, entry, given_up, id_at, line, look, of_slot, planned, posted, returned, way_to, why,
+};
+
+/// A post of an app in a state, first sent at that second.
+async fn sent(ledger: &Ledger, state: State, app: &str, price: u32, seconds: i64) -> PostId {
+    let name = format!("bot-{seconds}");
+    let draft = Draft { app: Some(app.to_owned()), price, ..by_hand(&name, "text", seconds) };
+    ledger.one.enter(&[entry(&name)], at(0)).await.unwrap();
+    let (begins, moves) = way_to(state);
+    let post = ledger.one.open(&Draft { begins, ..draft }).await.unwrap();
+    for step in &moves {
+        ledger.one.advance(post.id, step, at(seconds)).await.unwrap();
+    }
+    post.id
+}
+
+pub(super) async fn what_may_have_been_accepted_is_spent(ledger: Ledger) {
+    for (seconds, state) in (10..).zip(State::ALL) {
+        sent(&ledger, *state, "x", 100, seconds).await;
+    }
+    sent(&ledger, State::Posted, "other", 100, 30).await;
+    sent(&ledger, State::Posted, "x", 7, 40).await;
+    // Sending, posted, unknown and deleted of those at first, and the last.
+    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 5, mills: 407 }));
+    assert_eq!(ledger.other.spent("x", at(40)).await, Ok(Spent { posts: 1, mills: 7 }));
+    assert_eq!(ledger.other.spent("x", at(41)).await, Ok(Spent::default()));
+    assert_eq!(ledger.other.spent("nobody", at(0)).await, Ok(Spent::default()));
+}
+
+pub(super) async fn a_look_costs_whatever_comes_of_it(ledger: Ledger) {
+    let id = sent(&ledger, State::Unknown, "x", 15, 10).await;
+    ledger.one.advance(id, &look(true, None), at(20)).await.unwrap();
+    ledger.one.advance(id, &look(false, Some(90)), at(30)).await.unwrap();
+    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 1, mills: 25 }));
+    let step = Move::Release(why(Cause::Silence));
+    assert_eq!(ledger.one.advance(id, &step, at(40)).await.unwrap().looks, 1);
+    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 0, mills: 10 }));
+}
+
+pub(super) async fn a_look_changes_nothing_about_since_when(ledger: Ledger) {
+    let id = sent(&ledger, State::Unknown, "x", 15, 10).await;
+    let looked = ledger.one.advance(id, &look(true, Some(90)), at(20)).await.unwrap();
+    assert_eq!((looked.settled_at, looked.moved_at, looked.retry_at), (Some(at(10)), at(20), Some(at(90))));
+    // Sent anew, it is looked for anew.
+    ledger.one.advance(id, &returned(false, 30), at(30)).await.unwrap();
+    ledger.one.advance(id, &Move::Send, at(40)).await.unwrap();
+    let again = ledger.one.advance(id, &Move::Doubt(why(Cause::Silence)), at(50)).await.unwrap();
+    assert_eq!((again.looks, again.sent_at, again.retry_at), (0, Some(at(10)), None));
+}
+
+pub(super) async fn ids_of_the_network_are_known(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let ours = ledger.post_in(State::Posted, by_hand("walt", "text", 1)).await.remote_id.unwrap();
+    let ids = [ours.clone(), "another".to_owned(), "\"; drop".to_owned()];
+    let known = ledger.other.known_ids(NetworkKind::Paper, &ids).await.unwrap();
+    assert_eq!(known, HashSet::from([ours]));
+    assert_eq!(ledger.other.known_ids(NetworkKind::X, &ids).await.unwrap(), HashSet::new());
+    assert_eq!(ledger.other.known_ids(NetworkKind::X, &[]).await.unwrap(), HashSet::new());
+}
+
+pub(super) async fn a_text_was_said_before_if_another_post_was_sent_with_it(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    let first = ledger.post_in(State::Posted, of_slot("walt", "Holy!", 1, 1)).await;
+    assert!(!ledger.other.said_before(&first).await.unwrap(), "itself is no other");
+    ledger.post_in(State::Posted, by_hand("emily", "Moloch!", 2)).await;
+    // Given up before it was sent.
+    ledger.one.open(&Draft { text: Some("Moloch!".to_owned()), ..given_up("walt", 3) }).await.unwrap();
+    let alone = ledger.one.open(&by_hand("walt", "Moloch!", 4)).await.unwrap();
+    assert!(!ledger.other.said_before(&alone).await.unwrap(), "by another bot, or never sent");
+    ledger.one.advance(alone.id, &posted("4"), at(5)).await.unwrap();
+    let refrain = Draft { line: Some((1, line("Holy!", 2))), ..of_slot("walt", " Holy!", 1, 6) };
+    let refrain = ledger.one.open(&refrain).await.unwrap();
+    assert!(ledger.other.said_before(&refrain).await.unwrap(), "the same line, spelt otherwise");
+}
+
+async fn pause_of(ledger: &Ledger, name: &str) -> Option<Pause> {
+    ledger.other.standing(&bot(name), at(900)).await.unwrap().unwrap().paused
+}
+
+pub(super) async fn a_pause_lasts_until_it_is_ended(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    let walt = bot("walt");
+    ledger.one.pause(&walt, None, at(10)).await.unwrap();
+    assert_eq!(pause_of(&ledger, "walt").await, Some(Pause { since: at(10), why: None }));
+    ledger.one.pause(&walt, Some("the reason"), at(20)).await.unwrap();
+    ledger.one.pause(&walt, None, at(30)).await.unwrap();
+    let kept = Pause { since: at(10), why: Some("the reason".to_owned()) };
+    assert_eq!(pause_of(&ledger, "walt").await, Some(kept));
+    assert_eq!(pause_of(&ledger, "emily").await, None);
+    ledger.one.enter(&[entry("walt")], at(40)).await.unwrap();
+    assert!(pause_of(&ledger, "walt").await.is_some(), "a restart ends no pause");
+    ledger.one.resume(&walt, at(50)).await.unwrap();
+    assert_eq!(pause_of(&ledger, "walt").await, None);
+    let considered =
+        async |name| ledger.other.standing(&bot(name), at(60)).await.unwrap().unwrap().considered;
+    assert_eq!(considered("walt").await, at(50), "what passed meanwhile is over");
+    ledger.one.resume(&walt, at(70)).await.unwrap();
+    assert_eq!(considered("walt").await, at(50), "there was no pause to end");
+    for nobody in
+        [ledger.one.pause(&bot("nobody"), None, at(1)).await, ledger.one.resume(&bot("nobody"), at(1)).await]
+    {
+        assert!(nobody.unwrap_err().to_string().contains("bot nobody"));
+    }
+}
+
+/// A backup of the ledger, opened in its place.
+async fn put_back(ledger: &Ledger, seconds: i64) -> Arc<dyn Store> {
+    let path = ledger.folder().join(format!("backup-{seconds}.db"));
+    ledger.other.back_up_to(&path, at(seconds)).await.unwrap();
+    let copy = (ledger.open_copy)(path).await;
+    copy.enter(&[entry("walt"), entry("emily")], at(500)).await.unwrap();
+    copy
+}
+
+pub(super) async fn a_backup_knows_that_it_was_put_back(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    let waiting = Draft { begins: planned(60), ..of_slot("walt", "one", 1, 40) };
+    let waiting = ledger.one.open(&waiting).await.unwrap();
+    let copy = put_back(&ledger, 100).await;
+    let [doubted] = &copy.take_over(at(510)).await.unwrap()[..] else { panic!("one was to be sent") };
+    // It may have been sent after the copy was made, and not before it was planned.
+    assert_eq!((doubted.id, doubted.state), (waiting.id, State::Unknown));
+    assert_eq!((doubted.sent_at, doubted.doubted), (Some(waiting.planned_at), true));
+    for name in ["walt", "emily"] {
+        let standing = copy.standing(&bot(name), at(520)).await.unwrap().unwrap();
+        assert_eq!((standing.behind_since, standing.considered), (Some(at(100)), at(510)), "{name}");
+    }
+    assert_eq!(copy.take_over(at(600)).await.unwrap(), [], "it is noticed once");
+    let standing = copy.standing(&bot("walt"), at(600)).await.unwrap().unwrap();
+    assert_eq!((standing.behind_since, standing.considered), (Some(at(100)), at(510)));
+    copy.resume(&bot("walt"), at(610)).await.unwrap();
+    assert_eq!(copy.standing(&bot("walt"), at(620)).await.unwrap().unwrap().behind_since, None);
+    // The ledger itself knows nothing of it.
+    let standing = ledger.one.standing(&bot("walt"), at(620)).await.unwrap().unwrap();
+    assert_eq!((standing.behind_since, ledger.one.take_over(at(630)).await), (None, Ok(Vec::new())));
+}
+
+pub(super) async fn a_backup_of_one_that_was_put_back_is_as_far_behind(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let copy = put_back(&ledger, 100).await;
+    let path = ledger.folder().join("again.db");
+    copy.back_up_to(&path, at(300)).await.unwrap();
+    let again = (ledger.open_copy)(path).await;
+    again.take_over(at(600)).await.unwrap();
+    let standing = again.standing(&bot("walt"), at(600)).await.unwrap().unwrap();
+    assert_eq!(standing.behind_since, Some(at(100)), "nobody has looked since");
+}
+
+fn found(text: &str, occurrence: u32, seconds: i64) -> Find {
+    Find {
+        id: id_at(seconds),
+        network: NetworkKind::Paper,
+        line: (1, line(text, occurrence)),
+        text: text.to_owned(),
+        remote_id: format!("remote-{seconds}"),
+        url: Some(format!("https://example.org/{seconds}")),
+        at: at(seconds),
+    }
+}
+
+pub(super) async fn what_was_found_is_posted_and_its_line_used(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    ledger.post_in(State::Posted, of_slot("walt", "one", 1, 10)).await;
+    let copy = put_back(&ledger, 100).await;
+    copy.take_over(at(510)).await.unwrap();
+    let finds = [found("one", 1, 150), found("two", 1, 160), found("one", 2, 170)];
+    let written = copy.catch_up(&bot("walt"), &finds).await.unwrap();
+    let ids: Vec<_> = written.iter().map(|post| (post.id, post.state)).collect();
+    assert_eq!(ids, [(finds[1].id, State::Posted), (finds[2].id, State::Posted)], "one was used already");
+    let two = &written[0];
+    assert_eq!((two.sent_at, two.settled_at, two.slot), (Some(at(160)), Some(at(160)), None));
+    assert_eq!((two.remote_id.as_deref(), two.attempts), (Some("remote-160"), 1));
+    assert!(two.reason.as_ref().unwrap().contains("put back"));
+    let used = copy.used(&bot("walt"), 1).await.unwrap();
+    assert_eq!(used, HashSet::from([line("one", 1), line("two", 1), line("one", 2)]));
+    let standing = copy.standing(&bot("walt"), at(520)).await.unwrap().unwrap();
+    assert_eq!((standing.behind_since, standing.last.map(|post| post.id)), (None, Some(finds[2].id)));
+    assert_eq!(copy.catch_up(&bot("walt"), &finds).await, Ok(Vec::new()), "and nothing twice");
+}

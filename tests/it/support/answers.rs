@@ -1,0 +1,67 @@
+//! Answers for the scripts of networks, and what looks at them show.
+
+use chrono::{DateTime, Utc};
+use flockd::flock::NetworkKind;
+use flockd::flock::account::Account;
+use flockd::flock::post::{Cause, Why};
+use flockd::net::{Outcome, Seen, Setback, Sight};
+
+/// It may not be asked.
+pub(crate) fn cannot_tell() -> Sight {
+    Sight::CannotTell(Why::new(Cause::App, "the script allows no look"))
+}
+
+/// A look shows this post, which may be the one.
+pub(crate) fn like(remote_id: &str) -> Sight {
+    Sight::Like { seen: vec![shown(remote_id, "", DateTime::UNIX_EPOCH)], cost: 5 }
+}
+
+/// A look shows nothing that may be it.
+pub(crate) fn nothing() -> Sight {
+    Sight::Like { seen: Vec::new(), cost: 0 }
+}
+
+/// A post as the account shows it.
+pub(crate) fn shown(remote_id: &str, text: &str, at: DateTime<Utc>) -> Seen {
+    let url = Some(format!("https://example.org/{remote_id}"));
+    Seen { remote_id: remote_id.to_owned(), url, text: text.to_owned(), at }
+}
+
+pub(crate) fn posted(remote_id: &str) -> Outcome {
+    Outcome::Posted { remote_id: remote_id.to_owned(), url: Some(format!("https://example.org/{remote_id}")) }
+}
+
+pub(crate) fn refused() -> Outcome {
+    Outcome::Refused { reason: "the network dislikes this text".to_owned() }
+}
+
+pub(crate) fn duplicate() -> Outcome {
+    Outcome::Duplicate { reason: "the network has had this text".to_owned() }
+}
+
+pub(crate) fn silence() -> Outcome {
+    Outcome::Unknown { reason: "no answer came".to_owned() }
+}
+
+/// The network can't be reached, and does not say when it can.
+pub(crate) fn unreachable() -> Setback {
+    setback(Cause::Unreachable, None)
+}
+
+/// Nothing was accepted, for this cause; the network has a word on when to come back, or not.
+pub(crate) fn setback(cause: Cause, retry_at: Option<DateTime<Utc>>) -> Setback {
+    let answered = cause != Cause::Unreachable;
+    Setback { why: Why::new(cause, format!("{cause}, says the script")), retry_at, answered, stale: false }
+}
+
+pub(crate) fn account(handle: &str) -> Account {
+    Account {
+        network: NetworkKind::X,
+        id: format!("id-{handle}"),
+        handle: handle.to_owned(),
+        name: None,
+        picture_url: None,
+        access: None,
+        learnt_with: "these tokens".to_owned(),
+    }
+}
