@@ -53,7 +53,7 @@ async fn each_step_leaves_what_it_should() {
                 assert_eq!(remote_id, fake.posts()[0].id);
             }
             (Step::MidAnswer, Outcome::Unknown { reason }) => {
-                assert!(reason.contains("broke off"), "{reason}")
+                assert!(reason.contains("broke off"), "{reason}");
             }
             (Step::BeforeRead, Outcome::Unknown { reason }) => assert!(reason.contains("left"), "{reason}"),
             (step, outcome) => panic!("{step:?}: {outcome:?}"),
@@ -75,7 +75,7 @@ async fn only_the_one_that_was_counted_kills() {
             let mut sent = Box::pin(x.send(&post, None));
             let gone = async {
                 while is_alive(&mut victim) && at == "second" {
-                    tokio::task::yield_now().await
+                    tokio::task::yield_now().await;
                 }
             };
             tokio::select! {

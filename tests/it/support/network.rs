@@ -7,10 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use flockd::clock::Clock;
-use flockd::flock::NetworkKind;
 use flockd::flock::account::{Account, Tokens};
-use flockd::flock::post::{Cause, Post, Why};
-use flockd::net::{Hold, Network, Outcome, Seen, Sent as Sending, Session, Setback, Sight, Timeline};
+use flockd::flock::post::Post;
+use flockd::net::{Hold, Network, Outcome, Sent as Sending, Session, Setback, Sight, Timeline};
 use tokio::sync::oneshot;
 
 pub(crate) use super::answers::{
