@@ -166,3 +166,40 @@ async fn in_the_night_of_autumn_a_fixed_hour_fires_once_and_every_hour_fires_eac
     assert_eq!(night(from, "30 2 * * *").await, ["00:30"], "in the first pass only");
     assert_eq!(night(from, "30 * * * *").await, ["22:30", "23:30", "00:30", "01:30", "02:30", "03:30"]);
 }
+
+/// The clock is set, in Berlin, shortly before or in a night in which clocks are changed, or far from one.
+#[tokio::test]
+async fn however_the_clock_jumps_nothing_bursts_and_nobody_is_busy() {
+    let jumps = [
+        ("a day ahead", "2024-03-06T12:00:00Z"),
+        ("an hour back", "2024-03-05T11:00:00Z"),
+        ("to 1970", "1970-01-01T00:00:00Z"),
+        ("into the gap of spring", "2024-03-31T00:50:00Z"),
+        ("into the first pass of autumn", "2024-10-27T00:10:00Z"),
+        ("into the second pass of autumn", "2024-10-27T01:10:00Z"),
+        ("a hundred years ahead", "2124-01-01T00:00:00Z"),
+    ];
+    for (jump, to) in jumps {
+        for schedule in ["*/10 * * * *", "30 2 * * *", "* * * * * *", "15,45 1-3 * * *"] {
+            let told = format!("{jump}, {schedule}");
+            let mut walt = in_berlin(schedule);
+            walt.max_per_hour = 3_600;
+            let house = House::of([(walt, poem("w", 999))]).await;
+            house.pass(seconds(5)).await;
+            let before = house.net("walt").sent().len();
+            house.set_clock(at(to)).await;
+            let posts = house.net("walt").sent().len() - before;
+            // The newest slot that was missed; and of every second the one that is due now.
+            assert!(posts <= 2, "{told}: {posts} at once");
+            let (awake, sent) = (house.clock.lain_down(), house.net("walt").sent().len());
+            house.pass(minutes(3)).await;
+            let (awake, posts) = (house.clock.lain_down() - awake, house.net("walt").sent().len() - sent);
+            assert!(posts <= 180, "{told}: {posts} in three minutes");
+            // Twice a minute, and a few times for each slot.
+            let most = 8 + 4 * u64::try_from(posts + 1).unwrap();
+            assert!(awake <= most, "{told}: awake {awake} times for {posts} posts");
+            let slots: Vec<_> = house.rows("walt").await.iter().map(|row| row.slot).collect();
+            assert!(slots.windows(2).all(|pair| pair[0] < pair[1]), "{told}: {slots:?}");
+        }
+    }
+}
