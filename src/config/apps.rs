@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::report::Report;
+use super::restraint;
 use super::section::{Found, Named, Section};
 use super::source;
 use super::suggest;
 use super::url;
-use crate::flock::account::{App, Budget, ClientSources, ConsumerSources};
+use crate::flock::account::{App, ClientSources, ConsumerSources};
 use crate::flock::secret::SecretSource;
 use crate::flock::{BotName, NetworkKind};
 
@@ -23,13 +23,6 @@ const X_SITE_URL: &str = "https://x.com";
 /// Where a browser comes back after signing in, if `callback_port` doesn't say: a few ports above the daemon's own
 /// pages, so that the two after it are free as well.
 const DEFAULT_CALLBACK_PORT: u16 = 7_881;
-
-/// The pauses before each look for a post whose outcome is unknown, if `looks` doesn't say: what was accepted shows
-/// within seconds, as a rule, and a line that is posted twice can't be taken back.
-const LOOKS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
-
-/// The least time between two posts of the app, if `pace` doesn't say.
-const PACE: Duration = Duration::from_millis(200);
 
 /// From the first port that needs no special rights to the last that has two more after it.
 const CALLBACK_PORTS: RangeInclusive<u32> = 1_024..=65_533;
@@ -123,6 +116,8 @@ pub(super) fn app(section: &mut Section<'_, '_>, name: &str) -> (Option<NetworkK
     let api_url = base_url(section, "api_url", X_API_URL);
     let site_url = base_url(section, "site_url", X_SITE_URL);
     let callback_port = callback_port(section);
+    let (looks, pace) = (restraint::looks(section), restraint::pace(section));
+    let budget = restraint::budget(section);
     let app = || {
         let (consumer, client) = keys?;
         Some(App {
@@ -133,9 +128,9 @@ pub(super) fn app(section: &mut Section<'_, '_>, name: &str) -> (Option<NetworkK
             consumer,
             client,
             callback_port: callback_port?,
-            looks: LOOKS.to_vec(),
-            pace: PACE,
-            budget: Budget::default(),
+            looks: looks?,
+            pace: pace?,
+            budget,
         })
     };
     (network, app())

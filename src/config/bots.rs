@@ -77,7 +77,7 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
         order: habits.order.unwrap_or(Order::Shuffle),
         at_end: habits.at_end.unwrap_or(AtEnd::Stop),
         on_miss: habits.on_miss.unwrap_or(OnMiss::Once),
-        on_unknown: OnUnknown::AssumePosted,
+        on_unknown: habits.on_unknown.unwrap_or(OnUnknown::AssumePosted),
         max_late: habits.max_late.unwrap_or(DEFAULT_MAX_LATE),
         max_per_hour,
         was: was.map(|found| found.value),

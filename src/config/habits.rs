@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 
 use super::section::{Found, Section};
 use crate::flock::poem::Split;
-use crate::flock::{AtEnd, OnMiss, Order};
+use crate::flock::{AtEnd, OnMiss, OnUnknown, Order};
 
 /// `max_late` if nothing is said: a restart in the middle of the night is forgiven, yesterday's line is not posted.
 pub(super) const DEFAULT_MAX_LATE: Duration = Duration::from_secs(60 * 60);
@@ -27,6 +27,7 @@ pub(super) struct Habits {
     pub(super) order: Option<Order>,
     pub(super) at_end: Option<AtEnd>,
     pub(super) on_miss: Option<OnMiss>,
+    pub(super) on_unknown: Option<OnUnknown>,
     pub(super) jitter: Option<Duration>,
     pub(super) max_late: Option<Duration>,
     pub(super) max_per_hour: Option<u32>,
@@ -41,6 +42,9 @@ impl Habits {
             order: section.word("order", Order::ALL, Order::as_str).map(|found| found.value),
             at_end: section.word("at_end", AtEnd::ALL, AtEnd::as_str).map(|found| found.value),
             on_miss: section.word("on_miss", OnMiss::ALL, OnMiss::as_str).map(|found| found.value),
+            on_unknown: section
+                .word("on_unknown", OnUnknown::ALL, OnUnknown::as_str)
+                .map(|found| found.value),
             jitter: section.duration("jitter").map(|found| found.value),
             max_late: max_late(section),
             max_per_hour: section.integer("max_per_hour", 1..=MOST_PER_HOUR).map(|found| found.value),
@@ -55,6 +59,7 @@ impl Habits {
             order: self.order.or(others.order),
             at_end: self.at_end.or(others.at_end),
             on_miss: self.on_miss.or(others.on_miss),
+            on_unknown: self.on_unknown.or(others.on_unknown),
             jitter: self.jitter.or(others.jitter),
             max_late: self.max_late.or(others.max_late),
             max_per_hour: self.max_per_hour.or(others.max_per_hour),

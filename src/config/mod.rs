@@ -13,6 +13,7 @@ mod bots;
 mod global;
 mod habits;
 mod report;
+mod restraint;
 mod rivals;
 mod section;
 mod source;

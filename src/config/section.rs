@@ -16,6 +16,9 @@ use super::suggest::{self, short};
 /// The longest text taken as a value: a path may have 4,096 bytes, and nothing else is longer.
 const MAX_TEXT: usize = 4_096;
 
+/// How a length of time is written.
+const LENGTH_OF_TIME: &str = "a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\"";
+
 /// A value with the line it stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found<T> {
@@ -82,14 +85,18 @@ impl<'t, 'r> Section<'t, 'r> {
     /// A length of time, such as "10m".
     pub(super) fn duration(&mut self, key: &'static str) -> Option<Found<Duration>> {
         let Found { value, line } = self.value(key)?;
-        let expect = "a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\"";
         let Some(text) = value.as_str() else {
-            self.mistyped(key, expect, value, line);
+            self.mistyped(key, LENGTH_OF_TIME, value, line);
             return None;
         };
+        self.parsed_duration(key, text, line)
+    }
+
+    /// The same of a text that is there already.
+    pub(super) fn parsed_duration(&mut self, key: &str, text: &str, line: usize) -> Option<Found<Duration>> {
         let duration = humantime::parse_duration(text).ok().map(|value| Found { value, line });
         if duration.is_none() {
-            self.error(Some(line), format!("`{key}` must be {expect}, not \"{}\"", short(text)));
+            self.error(Some(line), format!("`{key}` must be {LENGTH_OF_TIME}, not \"{}\"", short(text)));
         }
         duration
     }

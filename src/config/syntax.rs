@@ -182,7 +182,9 @@ fn twice(header: &str, firsts: &HashMap<String, usize>) -> String {
         Some(("bots", name)) if !name.contains('.') => {
             format!("bot {} is defined twice{first}: rename one", short(name))
         }
-        Some(("apps", name)) => format!("app {} is defined twice{first}: rename one", short(name)),
+        Some(("apps", name)) if !name.contains('.') => {
+            format!("app {} is defined twice{first}: rename one", short(name))
+        }
         _ => format!("[{}] is written twice{first}: write its keys in one place", short(header)),
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::flock::account::Profile;
 use crate::flock::poem::Split;
 use crate::flock::secret::SecretSource;
-use crate::flock::{AtEnd, NetworkKind, OnMiss, Order};
+use crate::flock::{AtEnd, NetworkKind, OnMiss, OnUnknown, Order};
 
 #[test]
 fn what_is_not_said_has_the_documented_default() {
@@ -15,6 +15,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((bot.schedule.text(), bot.schedule.zone()), ("0 * * * *", chrono_tz::UTC));
     assert_eq!((bot.split, bot.order, bot.at_end), (Split::Line, Order::Shuffle, AtEnd::Stop));
     assert_eq!((bot.on_miss, bot.max_per_hour), (OnMiss::Once, 3_600));
+    assert_eq!(bot.on_unknown, OnUnknown::AssumePosted);
     assert_eq!((bot.jitter, bot.max_late), (Duration::ZERO, Duration::from_secs(3_600)));
     assert!(bot.app.is_none() && bot.account.is_none() && bot.was.is_none() && bot.tokens.is_none());
     assert_eq!(bot.profile, Profile::default());
@@ -26,13 +27,14 @@ fn a_bot_says_all_that_it_can() {
     let bot = walt(&on_x(
         "app = \"x\"\naccount = \"@Walt_Lines\"\ntimezone = \"Europe/Berlin\"\njitter = \"10m\"\n\
          order = \"sequence\"\nat_end = \"again\"\non_miss = \"skip\"\nmax_late = \"90s\"\n\
-         max_per_hour = 5\nsplit = \"stanza\"\nwas = \"old-walt\"",
+         max_per_hour = 5\nsplit = \"stanza\"\nwas = \"old-walt\"\non_unknown = \"ask\"",
     ));
     assert_eq!((bot.network, bot.account.as_deref()), (NetworkKind::X, Some("Walt_Lines")));
     assert_eq!((bot.schedule.zone(), bot.jitter), (chrono_tz::Europe::Berlin, Duration::from_secs(600)));
     assert_eq!((bot.order, bot.at_end, bot.on_miss), (Order::Sequence, AtEnd::Again, OnMiss::Skip));
     assert_eq!((bot.max_late, bot.max_per_hour), (Duration::from_secs(90), 5));
     assert_eq!((bot.split, bot.was.unwrap().as_str()), (Split::Stanza, "old-walt"));
+    assert_eq!(bot.on_unknown, OnUnknown::Ask);
     let app = bot.app.unwrap();
     assert_eq!((app.name.as_str(), app.api_url.as_str()), ("x", "https://api.x.com"));
     assert_eq!(app.consumer.as_ref().unwrap().key, SecretSource::Env("K".into()));
@@ -57,9 +59,11 @@ fn every_habit_can_be_a_default() {
     let bot = walt(
         &(feed("")
             + "[defaults]\norder = \"sequence\"\nat_end = \"again\"\non_miss = \"skip\"\njitter = \"1s\"\n\
-               max_late = \"2s\"\nmax_per_hour = 3\nsplit = \"stanza\"\ntimezone = \"Asia/Tokyo\""),
+               max_late = \"2s\"\nmax_per_hour = 3\nsplit = \"stanza\"\ntimezone = \"Asia/Tokyo\"\n\
+               on_unknown = \"ask\""),
     );
     assert_eq!((bot.order, bot.at_end, bot.on_miss), (Order::Sequence, AtEnd::Again, OnMiss::Skip));
+    assert_eq!(bot.on_unknown, OnUnknown::Ask);
     assert_eq!((bot.jitter, bot.max_late), (Duration::from_secs(1), Duration::from_secs(2)));
     assert_eq!(
         (bot.max_per_hour, bot.split, bot.schedule.zone()),
@@ -95,10 +99,6 @@ fn unknown_keys_get_a_suggestion() {
         &["error: flock.toml:5: bot walt: unknown key `shedule`: did you mean `schedule`?"],
     );
     check(feed("colour = 1"), &[&format!("error: flock.toml:5: bot walt: unknown key `colour`: {hint}")]);
-    check(
-        feed("on_unknown = \"ask\""),
-        &[&format!("error: flock.toml:5: bot walt: unknown key `on_unknown`: {hint}")],
-    );
     check(feed("[bot.emily]"), &["error: flock.toml:5: unknown key `bot`: did you mean `bots`?"]);
     check(
         feed("[defaults]\nordr = 1\n[web]\nlissen = 1\n[flock]\ntimezon = 1"),

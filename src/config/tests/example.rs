@@ -11,7 +11,7 @@ use crate::config::report::{Lines, Report};
 use crate::config::rivals::Rivals;
 use crate::config::section::Section;
 use crate::config::timing::Timing;
-use crate::config::{global, source};
+use crate::config::{global, restraint, source};
 use crate::flock::KeySource;
 
 const EXAMPLE: &str = include_str!("../../../flock.toml.example");
@@ -79,17 +79,22 @@ fn the_example_is_right_where_it_is_switched_off_too() {
     let app = walt.app.as_ref().unwrap();
     assert!(walt.tokens.is_some() && walt.account.is_some() && app.consumer.is_some());
     assert!(app.client.as_ref().is_some_and(|client| client.secret.is_some()));
+    let budget = app.budget;
+    assert!(budget.posts_per_day.is_some() && budget.posts_per_month.is_some());
+    assert!(budget.mills_per_month.is_some());
     assert!(walt.profile.name.is_some() && walt.profile.bio.is_some() && walt.profile.picture.is_some());
 }
 
 #[test]
 fn what_the_example_calls_a_default_is_one() {
     let said = flock(&switched_on_but("key"));
+    let on_unknown = |flock: &Flock| flock.bot("walt").unwrap().on_unknown;
     let app = said.bot("walt").and_then(|bot| bot.app.clone()).unwrap();
     let silent: Vec<String> = switched_on_but("key")
         .lines()
         .filter(|line| {
-            !["api_url", "site_url", "callback_port", "key_file"].iter().any(|key| line.starts_with(key))
+            let keys = ["api_url", "site_url", "callback_port", "looks", "pace", "on_unknown", "key_file"];
+            !keys.iter().any(|key| line.starts_with(key))
         })
         .map(str::to_owned)
         .collect();
@@ -98,6 +103,8 @@ fn what_the_example_calls_a_default_is_one() {
     assert_eq!(app.api_url, defaults.api_url);
     assert_eq!(app.site_url, defaults.site_url);
     assert_eq!(app.callback_port, defaults.callback_port);
+    assert_eq!((&app.looks, app.pace), (&defaults.looks, defaults.pace));
+    assert_eq!(on_unknown(&said), on_unknown(&silent));
     assert_eq!(said.vault_key, silent.vault_key);
     for port in app.callback_port..app.callback_port + 3 {
         assert!(EXAMPLE.contains(&format!("http://127.0.0.1:{port}/callback\n")), "{port}");
@@ -125,11 +132,14 @@ fn the_example_explains_every_key_there_is() {
     assert_eq!(lacking(asked(global::web), keys(table("web"))), none);
     assert_eq!(lacking(asked(Habits::read), keys(table("defaults"))), none);
     assert_eq!(lacking(asked(|section| apps::app(section, "x")), keys_within(table("apps"))), none);
+    let within = |kind: &str, name: &str, inner: &str| {
+        let named = table(kind).get(name).and_then(|named| named.get_ref().as_table()).unwrap();
+        keys(named.get(inner).and_then(|inner| inner.get_ref().as_table()).unwrap())
+    };
+    assert_eq!(lacking(asked(restraint::limits), within("apps", "x", "budget")), none);
     let bots = &keys_within(table("bots")) | &keys(table("defaults"));
     assert_eq!(lacking(asked(read_bot), bots), none);
-    let walt = table("bots").get("walt").and_then(|walt| walt.get_ref().as_table()).unwrap();
-    let profile = walt.get("profile").and_then(|profile| profile.get_ref().as_table()).unwrap();
-    assert_eq!(lacking(asked(account::looks), keys(profile)), none);
+    assert_eq!(lacking(asked(account::looks), within("bots", "walt", "profile")), none);
 
     let apps_and_bots = [table("apps"), table("bots")].into_iter().flat_map(|named| named.values());
     let tables = apps_and_bots.filter_map(|value| value.get_ref().as_table());

@@ -6,6 +6,7 @@ mod bots;
 mod example;
 mod files;
 mod global;
+mod restraint;
 mod rivals;
 mod syntax;
 
