@@ -25,6 +25,7 @@ mod ledger;
 mod network_contract;
 mod program;
 mod program_accounts;
+mod program_backup;
 mod program_enroll;
 mod program_oidc;
 mod program_renewal;

@@ -1,0 +1,152 @@
+//! The restore drill: a copy is taken while the real daemon posts, the flock goes on, and the copy is put back.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use crate::support::fake_x::{CONSUMER, FakeX, Reply};
+use crate::support::program::{Daemon, Folder};
+
+/// A bot on the fake X and one on the feed, that post every second, with poems that last.
+fn flock(fake: &FakeX) -> Folder {
+    let account = fake.account("walt_lines");
+    let tokens = &account.credentials;
+    let folder = Folder::with(&format!(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+         [apps.x]\nnetwork = \"x\"\napi_url = \"{}\"\nlooks = [\"10ms\", \"20ms\"]\npace = \"0s\"\n\
+         consumer_key = \"{}\"\nconsumer_secret = {{ file = \"secret\" }}\n\
+         [bots.walt]\napp = \"x\"\npoem = \"walt.txt\"\nschedule = \"* * * * * *\"\nmax_per_hour = 3600\n\
+         access_token = {{ file = \"token\" }}\naccess_token_secret = {{ file = \"token-secret\" }}\n\
+         [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\n",
+        fake.url, CONSUMER.0
+    ));
+    folder.write("secret", CONSUMER.1.as_bytes());
+    folder.write("token", tokens.access_token.expose().as_bytes());
+    folder.write("token-secret", tokens.access_token_secret.expose().as_bytes());
+    for name in ["walt", "robin"] {
+        let poem: String = (1..=500).map(|n| format!("{name} & line {n}, see example.com\n")).collect();
+        folder.write(&format!("{name}.txt"), poem.as_bytes());
+    }
+    folder
+}
+
+fn start(folder: &Folder) -> Daemon {
+    let daemon = Daemon::spawn(&mut folder.command(&["run"]));
+    daemon.wait_for("the flock is up");
+    daemon
+}
+
+fn put_back(folder: &Folder) {
+    for file in ["flock.db", "flock.db-wal", "flock.db-shm"] {
+        let _ = std::fs::remove_file(folder.path(file));
+    }
+    std::fs::copy(folder.path("backup.db"), folder.path("flock.db")).unwrap();
+}
+
+fn state(folder: &Folder, bot: &str) -> (String, String) {
+    let said = folder.run(&["status", "--json"]);
+    let status: Value = serde_json::from_str(&said.out).unwrap();
+    let bots = status["bots"].as_array().unwrap();
+    let bot = bots.iter().find(|row| row["name"] == bot).unwrap();
+    (bot["state"].as_str().unwrap().to_owned(), bot["reason"].as_str().unwrap_or_default().to_owned())
+}
+
+fn texts(folder: &Folder, bot: &str) -> Vec<String> {
+    let posts = folder.json(&["posts", "--state", "posted", "--bot", bot, "--json"]);
+    posts.as_array().unwrap().iter().map(|post| post["text"].as_str().unwrap().to_owned()).collect()
+}
+
+fn all_differ(texts: &[String]) -> bool {
+    texts.iter().collect::<HashSet<_>>().len() == texts.len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_put_back_repeats_nothing() {
+    let fake = FakeX::start().await;
+    fake.take_duplicates();
+    let folder = flock(&fake);
+    let daemon = start(&folder);
+    fake.post(2).await;
+    let said = folder.run(&["backup", "backup.db"]);
+    assert!(said.code == 0 && said.out.contains("is a copy of the ledger"), "{said:?}");
+    let again = folder.run(&["backup", "backup.db"]);
+    assert!(again.code == 1 && again.err.contains("does not exist yet"), "{again:?}");
+    let onto_itself = folder.run(&["backup", "flock.db"]);
+    assert_eq!(onto_itself.code, 1, "{onto_itself:?}");
+    let behind = fake.posts().len() + 3;
+    fake.post(behind).await;
+    daemon.kill();
+    let before = texts(&folder, "walt").len();
+
+    put_back(&folder);
+    let daemon = start(&folder);
+    let read = daemon.wait_for("the account was read");
+    assert!(read.contains("walt"), "{read}");
+    fake.post(behind + 2).await;
+    let (walt, robin) = (state(&folder, "walt").0, state(&folder, "robin"));
+    assert_eq!((walt.as_str(), robin.0.as_str()), ("ok", "paused"), "{robin:?}");
+    assert!(robin.1.contains("flockd resume robin"), "{robin:?}");
+    let resumed = folder.run(&["resume", "robin"]);
+    assert!(resumed.code == 0 && resumed.out.contains("robin posts again"), "{resumed:?}");
+    daemon.wait_for("posted: robin");
+    assert_eq!(daemon.stop(), 0);
+    let posted = fake.texts("walt_lines");
+    assert!(all_differ(&posted), "{posted:?}");
+    let mut known = texts(&folder, "walt");
+    assert!(known.len() > before, "what was found counts");
+    known.sort();
+    let mut public = posted;
+    public.sort();
+    assert_eq!(known, public, "the ledger knows all that the account has");
+    assert_eq!(fake.looks().0, 1, "it was read once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_whose_account_can_t_be_read_waits_for_a_person() {
+    let fake = FakeX::start().await;
+    let folder = flock(&fake);
+    let daemon = start(&folder);
+    fake.post(1).await;
+    assert_eq!(folder.run(&["backup", "backup.db"]).code, 0);
+    fake.post(fake.posts().len() + 1).await;
+    assert_eq!(daemon.stop(), 0);
+
+    put_back(&folder);
+    let kind = "https://api.twitter.com/2/problems/client-forbidden";
+    fake.refuse_looks(Some(Reply::problem(403, kind, "Client Forbidden", "reading is not in your plan")));
+    let posted = fake.posts().len();
+    let daemon = start(&folder);
+    let paused = daemon.wait_for("what was posted since can't be read");
+    assert!(paused.contains("flockd resume"), "{paused}");
+    daemon.wait_for("paused: the ledger was put back");
+    let line = folder.run(&["post", "walt"]);
+    assert!(line.code == 1 && line.err.contains("put back"), "{line:?}");
+    assert_eq!(fake.posts().len(), posted, "nothing before a person says so");
+    daemon.stop();
+    assert_eq!(folder.run(&["resume", "walt"]).code, 0, "without a daemon, too");
+    let daemon = start(&folder);
+    fake.post(posted + 1).await;
+    daemon.stop();
+}
+
+#[test]
+fn a_pause_works_beside_the_daemon_and_without_it() {
+    let folder = Folder::with(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+         [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\n",
+    );
+    folder.write("robin.txt", b"a line\nanother\nand a third\nthe last\n");
+    let early = folder.run(&["pause", "robin"]);
+    assert!(early.code == 0 && early.out.contains("flockd resume robin"), "{early:?}");
+    let daemon = folder.start();
+    assert_eq!(state(&folder, "robin").0, "paused");
+    assert_eq!(folder.run(&["resume", "robin"]).code, 0);
+    daemon.wait_for("posted:");
+    assert_eq!(folder.run(&["pause", "robin"]).code, 0);
+    let paused = texts(&folder, "robin").len();
+    let by_hand = folder.run(&["post", "robin", "a text of one's own"]);
+    assert_eq!(by_hand.code, 0, "{by_hand:?}");
+    assert_eq!(texts(&folder, "robin").len(), paused + 1);
+    assert_eq!(folder.run(&["pause", "nobody"]).code, 1);
+    daemon.stop();
+}
