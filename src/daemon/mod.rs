@@ -87,6 +87,9 @@ pub async fn hold(flock: &Flock) -> Result<Desk, DaemonError> {
     if let Some(path) = store.made_anew() {
         tracing::info!("a new ledger was made: {}", path.display());
     }
+    if let Some(doubt) = store.doubtful_place() {
+        tracing::warn!("{doubt}");
+    }
     Ok(Desk { store, on_paper: false, _folder: None })
 }
 

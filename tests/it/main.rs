@@ -27,6 +27,7 @@ mod program;
 mod program_accounts;
 mod program_backup;
 mod program_enroll;
+mod program_ledger;
 mod program_oidc;
 mod program_renewal;
 mod program_secrets;

@@ -4,6 +4,7 @@
 mod files;
 mod full;
 mod holders;
+mod locked;
 mod permissions;
 mod rules;
 mod upgrade;
@@ -19,6 +20,10 @@ use tempfile::TempDir;
 
 use super::ledger;
 
+/// How a child says that no disk can be mounted here.
+const NO_MOUNT: i32 = 77;
+/// How a child says that it was not left out.
+const TOLD: &str = "the story was told to its end";
 /// Tells a copy of this program that it is the child of a test, and which folder to work in.
 const CHILD: &str = "FLOCKD_TEST_CHILD";
 
@@ -74,6 +79,25 @@ fn child(test: &str, folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([&format!("sqlite_trouble::{test}"), "--exact", "--nocapture"]).env(CHILD, folder);
     command
+}
+
+/// Tells a story on a disk of its own, of this size, by a child that does that one test. It is mounted where
+/// nobody else sees it, in a name space that ends with the child; a user who is not root may do so too.
+fn on_a_disk_of(size: &str, test: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mount =
+        format!("mount -t tmpfs -o size={size} none \"${CHILD}\" || exit {NO_MOUNT}; exec \"$0\" \"$@\"");
+    let story = child(test, folder.path());
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount]);
+    command.arg(story.get_program()).args(story.get_args());
+    command.env(CHILD, folder.path()).env("TMPDIR", folder.path());
+    let output = match command.output() {
+        Ok(output) if output.status.code() != Some(NO_MOUNT) && !say(&output).contains("unshare") => output,
+        other => return println!("skipped: no disk can be mounted here: {other:?}"),
+    };
+    let said = say(&output);
+    assert!(output.status.success() && said.contains(TOLD), "{said}");
 }
 
 /// The folder, if this process is the child of a test.

@@ -7,10 +7,25 @@ use std::path::{Path, PathBuf};
 
 use super::super::StoreError;
 
+/// So often a lock's file is read anew while it does not say who has the lock: its holder is about to write that.
+const LOOKS: u32 = 10_000;
+
 /// The lock, as long as it lives.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // It only helps the next holder to be told from this one.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// Takes the lock of a ledger if its file is there already, or tells who has it.
+pub(super) fn hold_again(ledger: &Path) -> Result<Option<Lock>, StoreError> {
+    if beside(ledger, "lock").exists() { hold(ledger).map(Some) } else { Ok(None) }
 }
 
 /// Takes the lock of a ledger, or tells who has it.
@@ -27,7 +42,7 @@ pub(super) fn hold(ledger: &Path) -> Result<Lock, StoreError> {
         Ok(()) => {
             // The number only helps a person to find the holder: failing to write it harms nothing.
             let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-            Ok(Lock { _file: file })
+            Ok(Lock { file })
         }
         Err(TryLockError::WouldBlock) => Err(held(ledger, &mut file)),
         Err(TryLockError::Error(error)) => {
@@ -50,14 +65,35 @@ fn open(path: &Path) -> std::io::Result<File> {
 }
 
 fn held(ledger: &Path, file: &mut File) -> StoreError {
-    let mut holder = String::new();
-    let read = file.rewind().and_then(|()| file.take(20).read_to_string(&mut holder));
-    let who = match (read, holder.trim()) {
-        (Ok(_), pid) if !pid.is_empty() => format!("process {pid}"),
-        _ => "another process".to_owned(),
-    };
+    let who = holder(file).map_or("another process".to_owned(), |pid| format!("process {pid}"));
     let ledger = ledger.display();
     StoreError::Held(format!(
         "{who} runs a flock on the ledger {ledger}: stop it first, or give this flock a ledger of its own"
     ))
+}
+
+/// Who has the lock. Between taking it and saying so there is a moment in which the file is empty, or names a
+/// holder before who was killed.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut pid = None;
+    for _ in 0..LOOKS {
+        pid = written(file).or(pid);
+        if pid.is_some_and(lives) {
+            return pid;
+        }
+        std::thread::yield_now();
+    }
+    // In another container it may live without being seen from here.
+    pid
+}
+
+fn written(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.take(20).read_to_string(&mut text)).ok()?;
+    // Half of a number is not one: it ends with the line.
+    text.strip_suffix('\n')?.parse().ok()
+}
+
+fn lives(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
 }

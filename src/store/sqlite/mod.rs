@@ -9,6 +9,7 @@ mod credential;
 mod job;
 mod lock;
 mod open;
+mod place;
 mod row;
 mod sql;
 mod trouble;
@@ -40,6 +41,7 @@ pub struct Sqlite {
     readers: SqlitePool,
     bell: Option<bell::Bell>,
     _lock: Option<lock::Lock>,
+    doubtful_place: Option<String>,
 }
 
 impl Sqlite {
@@ -58,6 +60,11 @@ impl Sqlite {
     /// looks like a flock that never posted, so somebody should be told.
     pub fn made_anew(&self) -> Option<&Path> {
         self.is_new.then_some(&*self.path)
+    }
+
+    /// What is to be said of the file system that the ledger is on, if it may not keep what is promised.
+    pub fn doubtful_place(&self) -> Option<&str> {
+        self.doubtful_place.as_deref()
     }
 
     async fn reader(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Sqlite>, StoreError> {

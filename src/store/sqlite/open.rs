@@ -1,17 +1,18 @@
 //! Opening a SQLite ledger, and every way in which that can fail.
 
 use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::super::StoreError;
 use super::trouble::explain;
-use super::{Sqlite, bell, lock, writer};
+use super::{Sqlite, bell, lock, place, writer};
 
 /// The tables, built into the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -25,53 +26,97 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Opens the ledger as its holder.
 pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     let path = place_of(database)?;
-    if path.exists() {
-        // Nothing is left beside a file that is not ours, not even a lock.
-        check_owner(&mut connect(&path).await?, &path).await?;
-    }
-    let lock = lock::hold(&path)?;
+    let doubtful_place = place::check(&path)?;
+    let lock = match lock::hold_again(&path)? {
+        Some(lock) => lock,
+        None => {
+            // Nothing is left beside a file that is not ours, not even a lock.
+            peek(&path).await?;
+            lock::hold(&path)?
+        }
+    };
     let is_new = create(&path)?;
-    let mut connection = connect(&path).await?;
-    check_owner(&mut connection, &path).await?;
-    refuse_newer(&mut connection, &path).await?;
-    write_ahead(&mut connection, &path).await?;
-    migrate(&mut connection, &path).await?;
+    let connection = prepare(&path).await?;
     let bell = bell::Bell::hang(&path).map_err(|error| {
         StoreError::Unusable(format!("no socket can be made beside the ledger {}: {error}", path.display()))
     })?;
-    assemble(path, connection, is_new, Some(bell), Some(lock)).await
+    let ledger = assemble(path, connection, doubtful_place);
+    Ok(Sqlite { is_new, bell: Some(bell), _lock: Some(lock), ..ledger })
+}
+
+/// Looks whose file it is, if it is there, and leaves no trace of having looked.
+async fn peek(path: &Path) -> Result<(), StoreError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let mut connection = connect(path).await?;
+    let owned = check_owner(&mut connection, path).await;
+    close(connection).await;
+    owned
+}
+
+/// A connection to a ledger that is ours, sound and up to date.
+async fn prepare(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let mut connection = connect(path).await?;
+    match bring_up(&mut connection, path).await {
+        Ok(()) => Ok(connection),
+        Err(error) => {
+            close(connection).await;
+            Err(error)
+        }
+    }
+}
+
+async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    check_owner(db, path).await?;
+    refuse_newer(db, path).await?;
+    write_ahead(db, path).await?;
+    migrate(db, path).await
+}
+
+/// Waits until a connection is closed.
+async fn close(connection: SqliteConnection) {
+    // What counts has been found out already.
+    let _ = connection.close().await;
 }
 
 /// Opens the ledger beside its holder; `None` if there is none yet.
 pub(super) async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
     let path = place_of(database)?;
+    let doubtful_place = place::check(&path)?;
     if !path.exists() {
         return Ok(None);
     }
     let mut connection = connect(&path).await?;
-    check_owner(&mut connection, &path).await?;
-    refuse_newer(&mut connection, &path).await?;
-    match applied(&mut connection, &path).await?.as_slice() {
-        [] => Ok(None),
+    match is_made(&mut connection, &path).await {
+        Ok(true) => Ok(Some(assemble(path, connection, doubtful_place))),
+        not => {
+            close(connection).await;
+            not.map(|_| None)
+        }
+    }
+}
+
+/// Whether the ledger has its tables; an error if they are not those that this flockd knows.
+async fn is_made(db: &mut SqliteConnection, path: &Path) -> Result<bool, StoreError> {
+    check_owner(db, path).await?;
+    refuse_newer(db, path).await?;
+    match applied(db, path).await?.as_slice() {
+        [] => Ok(false),
         [.., newest] if *newest < newest_known() => Err(StoreError::Unusable(format!(
             "the ledger {} is from an older flockd: start `flockd run` once, which brings it up to date",
             path.display()
         ))),
-        _ => assemble(path, connection, false, None, None).await.map(Some),
+        _ => Ok(true),
     }
 }
 
-async fn assemble(
-    path: PathBuf,
-    connection: SqliteConnection,
-    is_new: bool,
-    bell: Option<bell::Bell>,
-    lock: Option<lock::Lock>,
-) -> Result<Sqlite, StoreError> {
+/// A ledger for who is not its holder.
+fn assemble(path: PathBuf, connection: SqliteConnection, doubtful_place: Option<String>) -> Sqlite {
     let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
     let readers = pool.connect_lazy_with(options(&path).read_only(true));
     let writer = writer::Writer::start(connection, path.display().to_string());
-    Ok(Sqlite { path, is_new, writer, readers, bell, _lock: lock })
+    Sqlite { path, is_new: false, writer, readers, bell: None, _lock: None, doubtful_place }
 }
 
 /// Where the ledger is, links followed: two names of one file must lead to one lock and one bell.
@@ -113,14 +158,19 @@ fn usable_place(path: &Path) -> Result<(), StoreError> {
 fn create(path: &Path) -> Result<bool, StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(is_empty(path)),
+        Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
             Err(StoreError::Full(path.display().to_string()))
         }
         Err(error) => {
             Err(StoreError::Unusable(format!("the ledger {} can't be made: {error}", path.display())))
         }
     }
+}
+
+/// A file without a byte is what a holder leaves who is killed at the very beginning; or what a disk has lost.
+fn is_empty(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.len() == 0)
 }
 
 /// How every connection is made. The journal's mode is kept in the file and set by the holder only

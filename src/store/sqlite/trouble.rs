@@ -40,7 +40,9 @@ pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
         5 | 6 => StoreError::Unusable(format!(
             "the ledger {ledger} is locked by another program: close what has it open"
         )),
-        8 => StoreError::Unusable(format!("the ledger {ledger} can't be written: make it writable")),
+        8 => StoreError::Unusable(format!(
+            "the ledger {ledger} can't be written: make file and folder writable"
+        )),
         10 => StoreError::Unusable(format!(
             "the disk of the ledger {ledger} fails ({message}): look at its quota and at the system's log"
         )),

@@ -6,7 +6,7 @@ use flockd::flock::post::{Post, PostId};
 use flockd::store::sqlite::Sqlite;
 use flockd::store::{Answer, Filter, Standing, Store, Want, Wish};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
 
 use super::fixture::House;
 
@@ -123,9 +123,14 @@ impl House {
 
     /// Does something to the ledger behind flockd's back.
     pub(crate) async fn tamper(&self, statement: &str) {
-        let path = self.folder.path().join("flock.db");
-        let mut db = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        let mut db = self.stranger().await;
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut db).await.unwrap();
+    }
+
+    /// The ledger as another program sees it.
+    pub(crate) async fn stranger(&self) -> SqliteConnection {
+        let path = self.folder.path().join("flock.db");
+        SqliteConnectOptions::new().filename(path).connect().await.unwrap()
     }
 
     /// The ledger as a command sees it.

@@ -136,20 +136,25 @@ impl Daemon {
 
     /// Waits for a line of the log that holds `text`, and returns it.
     pub fn wait_for(&self, text: &str) -> String {
+        self.wait_for_any(&[text])
+    }
+
+    /// Waits for a line of the log that holds one of these.
+    pub fn wait_for_any(&self, texts: &[&str]) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     self.keep(&line);
-                    if line.contains(text) {
+                    if texts.iter().any(|text| line.contains(text)) {
                         return line;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!("no line with {text:?} came:\n{}", self.read.borrow())
+                    panic!("no line with {texts:?} came:\n{}", self.read.borrow())
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    panic!("ended without {text:?}:\n{}", self.read.borrow())
+                    panic!("ended without {texts:?}:\n{}", self.read.borrow())
                 }
             }
         }

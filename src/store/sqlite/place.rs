@@ -1,0 +1,151 @@
+//! On which file system a ledger lies. SQLite's write-ahead log needs memory that all who have the ledger open
+//! share, and locks that hold: a file system that leads to another machine has neither, and breaks the ledger.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use super::super::StoreError;
+
+/// What the kernel says where all file systems say it that a program serves (`FUSE_SUPER_MAGIC`).
+const FUSE: u32 = 0x6573_5546;
+
+/// File systems that lead elsewhere, by the number that statfs(2) gives for them. The numbers stand in its manual
+/// and in the sources of those that are not there.
+const ELSEWHERE: &[(u32, &str)] = &[
+    (0x0000_6969, "nfs"),
+    (0xff53_4d42, "cifs"),
+    (0xfe53_4d42, "smb2"),
+    (0x0000_517b, "smb"),
+    (0x0000_564c, "ncp"),
+    (0x0102_1997, "9p"),
+    (0x5346_414f, "afs"),
+    (0x6b41_4653, "afs"),
+    (0x00c3_6400, "ceph"),
+    (0x7375_7245, "coda"),
+    (0x0bd0_0bd0, "lustre"),
+    (0x0116_1970, "gfs2"),
+    (0x7461_636f, "ocfs2"),
+    (0x4750_4653, "gpfs"),
+    (0x2003_0528, "pvfs2"),
+    (0x1983_0326, "beegfs"),
+    (0x786f_4256, "vboxsf"),
+    (0x7c7c_6673, "prl_fs"),
+    (0xbacb_acbc, "vmhgfs"),
+];
+
+/// The same among those that a program serves, by the word in their name.
+const SERVED_FROM_ELSEWHERE: &[&str] = &[
+    "virtiofs",
+    "sshfs",
+    "rclone",
+    "s3fs",
+    "s3ql",
+    "s3",
+    "gcsfuse",
+    "goofys",
+    "blobfuse",
+    "blobfuse2",
+    "glusterfs",
+    "ceph",
+    "ceph-fuse",
+    "davfs",
+    "davfs2",
+    "curlftpfs",
+    "smbnetfs",
+    "juicefs",
+    "seaweedfs",
+    "mfs",
+    "lizardfs",
+    "gvfsd-fuse",
+    "grpcfuse",
+    "osxfs",
+    "vmhgfs-fuse",
+    "google-drive-ocamlfuse",
+    "onedriver",
+];
+
+/// What is to be thought of a file system.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is of this machine.
+    Fine,
+    /// Nobody knows: a program of this name serves it.
+    Doubtful(String),
+    /// It is of this kind, and breaks a ledger.
+    Broken(String),
+}
+
+/// Refuses a place that breaks a ledger; returns what to say of one that may.
+pub(super) fn check(ledger: &Path) -> Result<Option<String>, StoreError> {
+    let folder = ledger.parent().unwrap_or(ledger);
+    let place = if ledger.exists() { ledger } else { folder };
+    // What can't be asked is no reason to refuse; if it can't be used either, others say so.
+    let Ok(about) = rustix::fs::statfs(place) else { return Ok(None) };
+    let mounts = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let folder = folder.display();
+    // The numbers have 32 bits, whatever the machine's own size.
+    match judge(about.f_type as u32, &mounts, place) {
+        Verdict::Fine => Ok(None),
+        Verdict::Doubtful(kind) => Ok(Some(format!(
+            "the ledger's folder {folder} is on a {kind} file system, served by a program: whether locks hold there nobody knows; a local disk is safer"
+        ))),
+        Verdict::Broken(kind) => Err(StoreError::Unusable(format!(
+            "the ledger's folder {folder} is on a {kind} file system, on which SQLite breaks: put `database` on a local disk; for a container that is a volume, not a folder of another system"
+        ))),
+    }
+}
+
+/// What the number and the table of mounts (proc_pid_mountinfo(5)) say of a place.
+fn judge(magic: u32, mounts: &[u8], place: &Path) -> Verdict {
+    let kind = kind_at(mounts, place);
+    if magic == FUSE {
+        let kind = kind.filter(|kind| is_served(kind)).unwrap_or_else(|| "fuse".to_owned());
+        let program = kind.strip_prefix("fuse.").unwrap_or(&kind);
+        let is_elsewhere = SERVED_FROM_ELSEWHERE.contains(&program);
+        return if is_elsewhere { Verdict::Broken(kind) } else { Verdict::Doubtful(kind) };
+    }
+    let Some((_, name)) = ELSEWHERE.iter().find(|(number, _)| *number == magic) else { return Verdict::Fine };
+    // The table knows the kind more exactly, nfs4 for instance; unless it speaks of something else.
+    let exact = kind.filter(|kind| kind.starts_with(name));
+    Verdict::Broken(exact.unwrap_or_else(|| (*name).to_owned()))
+}
+
+fn is_served(kind: &str) -> bool {
+    kind.starts_with("fuse") || SERVED_FROM_ELSEWHERE.contains(&kind)
+}
+
+/// The kind of what is mounted where the place is: at the longest mount point that it is under, and of equal ones
+/// the last, which covers those before.
+fn kind_at(mounts: &[u8], place: &Path) -> Option<String> {
+    let mounted = mounts.split(|byte| *byte == b'\n').filter_map(mount);
+    let above = mounted.filter(|(point, _)| place.starts_with(point));
+    above.max_by_key(|(point, _)| point.components().count()).map(|(_, kind)| kind)
+}
+
+/// Mount point and kind in one line of the table: the fifth field, and the first after a lone dash.
+fn mount(line: &[u8]) -> Option<(PathBuf, String)> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let point = fields.nth(4)?;
+    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+    let point = PathBuf::from(OsString::from_vec(unescaped(point)));
+    Some((point, String::from_utf8_lossy(kind).into_owned()))
+}
+
+/// White space and backslashes in the table are written as three octal digits.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), field);
+    while let Some((&first, after)) = rest.split_first() {
+        let code = after.get(..3).filter(|_| first == b'\\').and_then(octal);
+        bytes.push(code.unwrap_or(first));
+        rest = if code.is_some() { &after[3..] } else { after };
+    }
+    bytes
+}
+
+fn octal(digits: &[u8]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+}
+
+#[cfg(test)]
+mod tests;
