@@ -15,6 +15,8 @@ pub(super) async fn delete(loaded: Loaded, bot: &str, which: &str) -> Result<Exi
     let name: BotName = bot.parse()?;
     let ledger = Sqlite::beside(&loaded.flock.database).await?.context("there is no ledger yet")?;
     let post = found(&ledger, &name, which).await?;
+    // Whoever holds the ledger must not have it open already.
+    ledger.close().await;
     let (id, whose) = (post.id, &post.bot);
     ensure!(*whose == name, "post {id} is of {whose}, not of {name}: nothing was deleted");
     if post.state == State::Deleted {

@@ -16,6 +16,8 @@ pub(super) async fn settle(loaded: Loaded, post: &str, posted: bool) -> Result<E
     };
     let ledger = Sqlite::beside(&loaded.flock.database).await?.context("there is no ledger yet")?;
     let found = ledger.post(id).await?;
+    // Whoever holds the ledger must not have it open already.
+    ledger.close().await;
     let found = found.with_context(|| format!("there is no post {id}: `flockd posts` lists them"))?;
     let want = Want::Settle { bot: found.bot.to_string(), post: id.to_string(), posted };
     wishing::fulfil(loaded, want).await

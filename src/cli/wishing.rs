@@ -90,10 +90,13 @@ async fn grant_here(loaded: &Loaded, ledger: Arc<Sqlite>, wish: &Wish, dice: Std
 /// Writes the wish and waits; `None` if the holder has ended meanwhile, so that the ledger can be held now.
 async fn ask(loaded: &Loaded, wish: &Wish, holder: &str) -> Result<Option<Answer>> {
     let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { bail!("{holder}") };
-    tokio::select! {
+    let answer = tokio::select! {
         answer = wait(&ledger, wish) => answer,
         () = ending::ended()? => take_back(&ledger, wish, "nothing was done").await,
-    }
+    };
+    // Whoever holds the ledger next must not have it open already.
+    ledger.close().await;
+    answer
 }
 
 async fn wait(ledger: &Sqlite, wish: &Wish) -> Result<Option<Answer>> {

@@ -7,6 +7,7 @@ mod holders;
 mod locked;
 mod permissions;
 mod rules;
+mod stale;
 mod upgrade;
 
 use std::path::{Path, PathBuf};

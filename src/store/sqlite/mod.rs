@@ -12,6 +12,7 @@ mod open;
 mod place;
 mod row;
 mod sql;
+mod stale;
 mod trouble;
 mod writer;
 

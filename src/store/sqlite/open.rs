@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::super::StoreError;
 use super::trouble::explain;
-use super::{Sqlite, bell, lock, place, writer};
+use super::{Sqlite, bell, lock, place, stale, writer};
 
 /// The tables, built into the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -31,10 +31,12 @@ pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
         Some(lock) => lock,
         None => {
             // Nothing is left beside a file that is not ours, not even a lock.
+            stale::refuse(&path)?;
             peek(&path).await?;
             lock::hold(&path)?
         }
     };
+    stale::refuse(&path)?;
     let is_new = create(&path)?;
     let connection = prepare(&path).await?;
     let bell = bell::Bell::hang(&path).map_err(|error| {
@@ -74,7 +76,8 @@ async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreErr
     migrate(db, path).await
 }
 
-/// Waits until a connection is closed.
+/// Waits until a connection is closed: files of the ledger are only opened otherwise when none is open any more
+/// ([`stale::refuse`]).
 async fn close(connection: SqliteConnection) {
     // What counts has been found out already.
     let _ = connection.close().await;
@@ -84,6 +87,7 @@ async fn close(connection: SqliteConnection) {
 pub(super) async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
     let path = place_of(database)?;
     let doubtful_place = place::check(&path)?;
+    stale::refuse(&path)?;
     if !path.exists() {
         return Ok(None);
     }
