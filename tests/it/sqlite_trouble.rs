@@ -1,6 +1,7 @@
 //! What is peculiar to a ledger in a file: who holds it, what else may lie in its place, damage, a full
 //! disk, and people with a tool of their own. What every ledger promises is told in `store_contract`.
 
+mod damage;
 mod files;
 mod full;
 mod holders;
@@ -16,7 +17,7 @@ use std::process::{Command, Output};
 use flockd::store::sqlite::Sqlite;
 use flockd::store::{Filter, Store, StoreError};
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tempfile::TempDir;
 
 use super::ledger;
@@ -99,6 +100,13 @@ fn on_a_disk_of(size: &str, test: &str) {
     };
     let said = say(&output);
     assert!(output.status.success() && said.contains(TOLD), "{said}");
+}
+
+async fn is_sound(path: &Path) {
+    let mut db = stranger(path).await;
+    let verdict: String = sqlx::query_scalar("pragma integrity_check").fetch_one(&mut db).await.unwrap();
+    assert_eq!(verdict, "ok");
+    db.close().await.unwrap();
 }
 
 /// The folder, if this process is the child of a test.

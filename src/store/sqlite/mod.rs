@@ -11,6 +11,7 @@ mod lock;
 mod open;
 mod place;
 mod row;
+mod sound;
 mod sql;
 mod stale;
 mod trouble;

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::super::StoreError;
 use super::trouble::explain;
-use super::{Sqlite, bell, lock, place, stale, writer};
+use super::{Sqlite, bell, lock, place, sound, stale, writer};
 
 /// The tables, built into the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -37,6 +37,7 @@ pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
         }
     };
     stale::refuse(&path)?;
+    sound::read_ahead(&path);
     let is_new = create(&path)?;
     let connection = prepare(&path).await?;
     let bell = bell::Bell::hang(&path).map_err(|error| {
@@ -72,6 +73,7 @@ async fn prepare(path: &Path) -> Result<SqliteConnection, StoreError> {
 async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     check_owner(db, path).await?;
     refuse_newer(db, path).await?;
+    sound::check(db, path).await?;
     write_ahead(db, path).await?;
     migrate(db, path).await
 }

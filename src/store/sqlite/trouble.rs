@@ -24,6 +24,9 @@ impl Trouble {
     }
 }
 
+/// The index of the write-ahead log can't grow (`SQLITE_IOERR_SHMSIZE`), as when the disk is full.
+const NO_ROOM_FOR_THE_INDEX: i32 = 10 | 19 << 8;
+
 /// What an error of the database means, in the ledger's words.
 pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
     let Some(database) = error.as_database_error() else {
@@ -31,8 +34,10 @@ pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
     };
     let (code, message) = (database.code().unwrap_or_default(), database.message());
     // Result codes: https://www.sqlite.org/rescode.html; the low byte is the primary one.
-    match code.parse::<i32>().unwrap_or(0) & 0xff {
+    let code = code.parse::<i32>().unwrap_or(0);
+    match code & 0xff {
         13 => StoreError::Full(ledger.to_owned()),
+        10 if code == NO_ROOM_FOR_THE_INDEX => StoreError::Full(ledger.to_owned()),
         19 => broken_rule(message).unwrap_or_else(|| {
             StoreError::Refused(format!("the ledger {ledger} refused a change: {message}"))
         }),
@@ -46,12 +51,17 @@ pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
         10 => StoreError::Unusable(format!(
             "the disk of the ledger {ledger} fails ({message}): look at its quota and at the system's log"
         )),
-        11 => StoreError::Unusable(format!("the ledger {ledger} is damaged: put a backup in its place")),
+        11 => damaged(ledger, message),
         14 => StoreError::Unusable(format!(
             "the ledger {ledger} can't be opened: run this as the user that owns it, who must be able to write in its folder"
         )),
         _ => StoreError::Unusable(format!("the ledger {ledger} can't be used: {message}")),
     }
+}
+
+/// What is to be said of a ledger in which this was found.
+pub(super) fn damaged(ledger: &str, finding: &str) -> StoreError {
+    StoreError::Unusable(format!("the ledger {ledger} is damaged: put a backup in its place ({finding})"))
 }
 
 /// The rule that a change would have broken; SQLite names the columns of the index.

@@ -4,11 +4,11 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use flockd::store::sqlite::Sqlite;
-use flockd::store::{Filter, Store, StoreError};
+use flockd::store::{Store, StoreError};
 use sqlx::Executor;
 
-use super::{Place, count, database, stranger};
-use crate::ledger::{at, entry, given_up};
+use super::{Place, count, database, is_sound, stranger};
+use crate::ledger::{at, entry};
 
 /// Both ways of opening must say this, and leave the file as it is.
 async fn refused(path: &Path, say: &[&str]) {
@@ -109,36 +109,10 @@ async fn a_damaged_header() {
 }
 
 #[tokio::test]
-async fn a_damaged_middle() {
-    let place = Place::new();
-    place.left_alone(2_000).await;
-    let file = std::fs::File::options().write(true).open(&place.path).unwrap();
-    let content = std::fs::read(&place.path).unwrap();
-    let has_posts = |page: &&[u8]| page.windows(16).any(|bytes| bytes == b"because of flood");
-    let damaged = content.chunks(4_096).enumerate().filter(|(_, page)| has_posts(page));
-    for (number, _) in damaged {
-        file.write_all_at(&[0xa5; 600], number as u64 * 4_096).unwrap();
-    }
-    let size = content.len() as u64;
-    let store = place.hold().await.unwrap();
-    let errors = [
-        store.posts(&Filter::default()).await.map(|_| ()).unwrap_err(),
-        store.open(&given_up("walt", 5_000)).await.map(|_| ()).unwrap_err(),
-    ];
-    for error in errors {
-        let message = error.to_string();
-        assert!(message.contains("is damaged") && message.contains("backup"), "{message}");
-    }
-    assert_eq!(file.metadata().unwrap().len(), size, "it was made anew");
-}
-
-#[tokio::test]
 async fn a_copy_lacks_nothing() {
     let place = Place::new();
     place.left_alone(2_000).await;
-    let mut copy = stranger(&place.path).await;
-    let verdict: String = sqlx::query_scalar("pragma integrity_check").fetch_one(&mut copy).await.unwrap();
-    assert_eq!(verdict, "ok");
+    is_sound(&place.path).await;
     let beside = place.beside().await.unwrap().unwrap();
     assert_eq!(count(&beside).await, 2_000);
 }
