@@ -1,5 +1,7 @@
 //! The program and trouble with its ledger's files, as a person meets it.
 
+use std::collections::HashSet;
+
 use crate::support::program::{Daemon, Folder};
 
 /// So many daemons are started at once.
@@ -15,6 +17,12 @@ fn busy() -> Folder {
     let poem: String = (1..=500).map(|n| format!("line {n}\n")).collect();
     folder.write("poem.txt", poem.as_bytes());
     folder
+}
+
+fn posted(folder: &Folder) -> Vec<(String, String)> {
+    let posts = folder.json(&["posts", "--state", "posted", "--json"]);
+    let word = |post: &serde_json::Value, key: &str| post[key].as_str().unwrap().to_owned();
+    posts.as_array().unwrap().iter().map(|post| (word(post, "bot"), word(post, "text"))).collect()
 }
 
 #[test]
@@ -36,4 +44,36 @@ fn of_daemons_that_race_for_a_ledger_one_runs_and_the_others_name_it() {
         }
         up.into_iter().for_each(|(_, daemon)| daemon.kill());
     }
+}
+
+#[test]
+fn nothing_is_posted_once_the_ledger_is_gone_and_nothing_is_lost_when_it_is_back() {
+    let folder = busy();
+    let daemon = folder.start();
+    daemon.wait_for("posted: line ");
+    daemon.wait_for("posted: line ");
+    std::fs::rename(folder.path("flock.db"), folder.path("away")).unwrap();
+    let (one, other) = ("bot=robin", "bot=wren");
+    let gone = "was removed or replaced while flockd runs";
+    let first = daemon.wait_for(gone);
+    let second = daemon.wait_for(gone);
+    for line in [&first, &second] {
+        assert!(line.contains("flock.db") && line.contains("stop flockd, put the file back"), "{line}");
+    }
+    assert!(first.contains(one) != second.contains(one) && first.contains(other) != second.contains(other));
+    let log = daemon.stop_and_read();
+    let after = log.rsplit(gone).next().unwrap();
+    assert!(!after.contains("posted: "), "{log}");
+    let told = log.matches("posted: line ").count();
+
+    // The ledger itself is away, and what had been written last is in its log: nothing is made in their place.
+    let refused = folder.run(&["run"]);
+    assert!(refused.code == 1 && refused.err.contains("is missing, and its write-ahead log"), "{refused:?}");
+    std::fs::rename(folder.path("away"), folder.path("flock.db")).unwrap();
+    assert_eq!(posted(&folder).len(), told);
+    let daemon = folder.start();
+    daemon.wait_for("posted: line ");
+    daemon.stop();
+    let posted = posted(&folder);
+    assert!(posted.len() > told && posted.iter().collect::<HashSet<_>>().len() == posted.len(), "{posted:?}");
 }

@@ -6,6 +6,7 @@ mod files;
 mod full;
 mod holders;
 mod locked;
+mod moved;
 mod permissions;
 mod rules;
 mod stale;
@@ -100,6 +101,17 @@ fn on_a_disk_of(size: &str, test: &str) {
     };
     let said = say(&output);
     assert!(output.status.success() && said.contains(TOLD), "{said}");
+}
+
+/// Takes all the room that is left on a disk; [`make_room`] gives it back.
+fn fill(folder: &Path) {
+    use std::io::Write;
+    let mut file = std::fs::File::create(folder.join("filler")).unwrap();
+    while file.write(&[0; 512]).is_ok_and(|written| written > 0) {}
+}
+
+fn make_room(folder: &Path) {
+    std::fs::remove_file(folder.join("filler")).unwrap();
 }
 
 async fn is_sound(path: &Path) {

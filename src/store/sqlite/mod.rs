@@ -3,9 +3,12 @@
 //! One connection writes (`writer`), a few read. What is done in one piece stands in `job`, every statement
 //! in `sql`, opening and its many ways to fail in `open`. Only the holder of the `lock` sends posts; any number may read and wish.
 
+mod ballast;
 mod bell;
 mod copy;
 mod credential;
+mod files;
+mod holder;
 mod job;
 mod lock;
 mod open;
@@ -26,9 +29,10 @@ use sqlx::SqlitePool;
 
 use self::trouble::{Trouble, explain};
 use super::{
-    Answer, Draft, Entry, Envelope, Filter, Find, NotRenamed, Sealed, Spent, Standing, Store, StoreError,
-    Wish,
+    Answer, Beginning, Draft, Entry, Envelope, Filter, Find, NotRenamed, Sealed, Spent, Standing, Store,
+    StoreError, Wish,
 };
+use crate::flock::{BotName, NetworkKind};
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId};
@@ -42,7 +46,7 @@ pub struct Sqlite {
     writer: writer::Writer,
     readers: SqlitePool,
     bell: Option<bell::Bell>,
-    _lock: Option<lock::Lock>,
+    holder: Option<holder::Holder>,
     doubtful_place: Option<String>,
 }
 
@@ -74,7 +78,7 @@ impl Sqlite {
     }
 
     fn explain(&self, error: &sqlx::Error) -> StoreError {
-        explain(error, &self.path.display().to_string())
+        self.moved().unwrap_or_else(|| explain(error, &self.path.display().to_string()))
     }
 }
 
@@ -86,16 +90,17 @@ macro_rules! read {
     }};
 }
 
-/// Has the writer do something with its connection `db`, moving copies of what it needs.
+/// Has the writer do something with its connection `db`, moving copies of what it needs. Room is made for it,
+/// unless only the `writer` itself is asked: for what can be asked again later.
 macro_rules! change {
-    ($self:ident, |$db:ident| $work:expr) => {{
+    ($self:ident, |$db:ident| $work:expr) => { change!(@ $self.record, $self, |$db| $work) };
+    ($self:ident.writer, |$db:ident| $work:expr) => { change!(@ $self.writer.write, $self, |$db| $work) };
+    (@ $($write:ident).+, $self:ident, |$db:ident| $work:expr) => {{
         let ledger = $self.path.display().to_string();
-        $self
-            .writer
-            .write(move |$db| {
-                Box::pin(async move { $work.await.map_err(|error: Trouble| error.explain(&ledger)) })
-            })
-            .await
+        $($write).+(move |$db| {
+            Box::pin(async move { $work.await.map_err(|error: Trouble| error.explain(&ledger)) })
+        })
+        .await
     }};
 }
 
@@ -126,11 +131,18 @@ impl Store for Sqlite {
 
     async fn open(&self, draft: &Draft) -> Result<Post, StoreError> {
         let draft = draft.clone();
-        change!(self, |db| job::open_post(db, draft))
+        if draft.begins == Beginning::Sending {
+            self.may_begin().await?;
+        }
+        change!(self.writer, |db| job::open_post(db, draft))
     }
 
     async fn advance(&self, id: PostId, step: &Move, now: DateTime<Utc>) -> Result<Post, StoreError> {
         let step = step.clone();
+        if step == Move::Send {
+            self.may_begin().await?;
+            return change!(self.writer, |db| job::advance(db, id, step, now));
+        }
         change!(self, |db| job::advance(db, id, step, now))
     }
 
@@ -223,7 +235,9 @@ impl Store for Sqlite {
         until: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let bot = bot.clone();
-        change!(self, |db| credential::claim(db, bot, version, now, until))
+        // Tokens that are renewed and not kept are lost as well as a post's result.
+        self.may_begin().await?;
+        change!(self.writer, |db| credential::claim(db, bot, version, now, until))
     }
 
     async fn unclaim(&self, bot: &BotName, version: u64) -> Result<(), StoreError> {

@@ -11,8 +11,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::super::StoreError;
+use super::files::Files;
+use super::holder::Holder;
 use super::trouble::explain;
-use super::{Sqlite, bell, lock, place, sound, stale, writer};
+use super::{Sqlite, ballast, bell, lock, place, sound, stale, writer};
 
 /// The tables, built into the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -38,13 +40,22 @@ pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     };
     stale::refuse(&path)?;
     sound::read_ahead(&path);
+    let ballast = ballast::Ballast::of(&path);
     let is_new = create(&path)?;
-    let connection = prepare(&path).await?;
+    let prepared = match prepare(&path).await {
+        Err(StoreError::Full(_)) => {
+            let _room = ballast.give_up().await;
+            prepare(&path).await
+        }
+        prepared => prepared,
+    };
+    let connection = prepared?;
+    let holder = Holder { ballast, files: Files::of(&path)?, _lock: lock };
     let bell = bell::Bell::hang(&path).map_err(|error| {
         StoreError::Unusable(format!("no socket can be made beside the ledger {}: {error}", path.display()))
     })?;
     let ledger = assemble(path, connection, doubtful_place);
-    Ok(Sqlite { is_new, bell: Some(bell), _lock: Some(lock), ..ledger })
+    Ok(Sqlite { is_new, bell: Some(bell), holder: Some(holder), ..ledger })
 }
 
 /// Looks whose file it is, if it is there, and leaves no trace of having looked.
@@ -122,7 +133,7 @@ fn assemble(path: PathBuf, connection: SqliteConnection, doubtful_place: Option<
     let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
     let readers = pool.connect_lazy_with(options(&path).read_only(true));
     let writer = writer::Writer::start(connection, path.display().to_string());
-    Sqlite { path, is_new: false, writer, readers, bell: None, _lock: None, doubtful_place }
+    Sqlite { path, is_new: false, writer, readers, bell: None, holder: None, doubtful_place }
 }
 
 /// Where the ledger is, links followed: two names of one file must lead to one lock and one bell.

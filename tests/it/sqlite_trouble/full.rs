@@ -1,73 +1,196 @@
-//! A full disk: a small one of its own is mounted where nobody else sees it, by a child process.
+//! A full disk: what is on its way is recorded, and nothing is sent until there is room again.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
 
-use flockd::flock::post::{Cause, Move, Post};
+use flockd::flock::NetworkKind;
+use flockd::flock::event::Event;
+use flockd::flock::post::{Cause, Move, State};
 use flockd::store::sqlite::Sqlite;
-use flockd::store::{Filter, Store, StoreError};
-use sqlx::Connection;
+use flockd::store::{Draft, Filter, Sealed, Store, StoreError};
 
-use super::{CHILD, Place, child_folder, database, say, stranger};
-use crate::ledger::{at, by_hand, entry, given_up, posted, why};
+use super::{Place, TOLD, child_folder, count, database, fill, is_sound, make_room, on_a_disk_of};
+use crate::ledger::{account, at, bot, by_hand, entry, given_up, planned, posted, why};
+use crate::support::clock::{minutes, seconds};
+use crate::support::fixture::{House, IN_FLIGHT};
+use crate::support::flock::poem;
+use crate::support::network::Next;
 
-/// How the child says that no disk can be mounted here.
-const NO_MOUNT: i32 = 77;
+/// What the ballast takes up.
+const BALLAST: u64 = 4 << 20;
 
-/// Not a test by itself: the story, on a disk of one megabyte.
+/// What the ballast of a ledger takes up now.
+fn ballast(ledger: &Path) -> Option<u64> {
+    ledger.with_extension("db.ballast").metadata().ok().map(|file| file.blocks() * 512)
+}
+
 #[tokio::test]
-async fn child_on_a_small_disk() {
+async fn room_is_reserved_before_the_first_post_and_given_back_at_the_end() {
+    let place = Place::new();
+    for left_behind in [false, true] {
+        let store = place.hold().await.unwrap();
+        store.enter(&[entry("walt")], at(0)).await.unwrap();
+        assert_eq!(ballast(&place.path), left_behind.then_some(BALLAST));
+        let seconds = 10 + i64::from(left_behind);
+        let post = store.open(&by_hand("walt", "text", seconds)).await.unwrap();
+        assert_eq!(ballast(&place.path), Some(BALLAST));
+        let beside = place.beside().await.unwrap().unwrap();
+        beside.advance(post.id, &posted("1"), at(20)).await.unwrap();
+        beside.close().await;
+        assert_eq!(ballast(&place.path), Some(BALLAST), "it is the holder's");
+        store.close().await;
+        drop(store);
+        assert_eq!(ballast(&place.path), None);
+        // As a holder leaves it that is killed.
+        let left = std::fs::File::create(place.path.with_extension("db.ballast")).unwrap();
+        std::io::Write::write_all(&mut &left, &vec![7; usize::try_from(BALLAST).unwrap()]).unwrap();
+    }
+}
+
+/// Not a test by itself.
+#[tokio::test]
+async fn child_whose_disk_fills() {
     let Some(folder) = child_folder() else { return };
     let path = folder.join("flock.db");
     let store = Sqlite::hold(&database(&path)).await.unwrap();
-    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    let names = ["walt", "emily", "robin", "alfred"];
+    store.enter(&names.map(entry), at(0)).await.unwrap();
+    let sealed = Sealed { network: NetworkKind::X, key_mark: "mark".to_owned(), bytes: vec![1; 300] };
+    store.sign_in(&bot("walt"), &account("7"), &sealed, 0, at(1)).await.unwrap();
     let sending = store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
-    fill(&folder.join("filler"));
+    let waiting = Draft { begins: planned(60), ..by_hand("emily", "waiting", 2) };
+    let waiting = store.open(&waiting).await.unwrap();
+    fill(&folder);
 
-    let full = Err(StoreError::Full(path.display().to_string()));
-    let mut written = vec![sending.clone()];
+    let full = || StoreError::Full(path.display().to_string());
+    let mut written = vec![waiting.clone(), sending.clone()];
     let refused = loop {
         let seconds = 10 + i64::try_from(written.len()).unwrap();
-        match store.open(&given_up("walt", seconds)).await {
+        match store.open(&given_up("alfred", seconds)).await {
             Ok(post) => written.insert(0, post),
-            Err(error) => break Err::<Post, _>(error),
+            Err(error) => break error,
         }
     };
-    assert_eq!(refused, full);
-    assert_eq!(store.advance(sending.id, &posted("1"), at(90)).await, full);
+    assert_eq!(refused, full());
+    assert_eq!(store.open(&by_hand("robin", "too late", 80)).await, Err(full()));
     assert_eq!(store.posts(&Filter::default()).await.unwrap(), written, "something was half written");
+    assert_eq!(ballast(&path), Some(BALLAST), "none of that was worth it");
 
-    std::fs::remove_file(folder.join("filler")).unwrap();
-    store.advance(sending.id, &posted("1"), at(91)).await.unwrap();
-    let after = store.open(&by_hand("walt", "room again", 92)).await.unwrap();
-    store.advance(after.id, &Move::Doubt(why(Cause::Silence)), at(93)).await.unwrap();
-    let mut other = stranger(&path).await;
-    let verdict: String = sqlx::query_scalar("pragma integrity_check").fetch_one(&mut other).await.unwrap();
-    assert_eq!(verdict, "ok");
-    other.close().await.unwrap();
-    println!("\nthe story was told to its end");
+    store.advance(sending.id, &posted("1"), at(90)).await.expect("a result found no room");
+    assert_eq!(ballast(&path), Some(0));
+    store.renewed(&bot("walt"), &sealed, 1).await.expect("new tokens found no room");
+    for _ in 0..2 {
+        assert_eq!(store.open(&by_hand("robin", "too late", 91)).await, Err(full()));
+        assert_eq!(store.advance(waiting.id, &Move::Send, at(92)).await, Err(full()));
+        assert_eq!(store.claim(&bot("walt"), 2, at(93), at(99)).await, Err(full()));
+    }
+    assert_eq!(count(&store).await, written.len());
+
+    make_room(&folder);
+    let after = store.open(&by_hand("robin", "room again", 94)).await.unwrap();
+    assert_eq!(ballast(&path), Some(BALLAST));
+    store.advance(after.id, &Move::Doubt(why(Cause::Silence)), at(95)).await.unwrap();
+    store.advance(waiting.id, &Move::Send, at(96)).await.unwrap();
+    assert_eq!(store.claim(&bot("walt"), 2, at(97), at(99)).await, Ok(true));
+    is_sound(&path).await;
+    println!("\n{TOLD}");
 }
 
-/// Takes all the room that is left.
-fn fill(path: &Path) {
-    use std::io::Write;
-    let mut file = std::fs::File::create(path).unwrap();
-    while file.write(&[0; 512]).is_ok_and(|written| written > 0) {}
+#[test]
+fn nothing_is_half_written_and_results_are_recorded_on_a_full_disk() {
+    on_a_disk_of("8m", "full::child_whose_disk_fills");
 }
 
+/// Not a test by itself.
 #[tokio::test]
-async fn nothing_is_half_written_on_a_full_disk() {
-    let place = Place::new();
-    let mount = format!("mount -t tmpfs -o size=1m none \"${CHILD}\" || exit {NO_MOUNT}; exec \"$0\" \"$@\"");
-    let story = super::child("full::child_on_a_small_disk", place.folder.path());
-    // Mounted in a name space of its own, which ends with the child. A user who is not root may do so too.
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount]);
-    command.arg(story.get_program()).args(story.get_args()).env(CHILD, place.folder.path());
-    let output = match command.output() {
-        Ok(output) if output.status.code() != Some(NO_MOUNT) && !say(&output).contains("unshare") => output,
-        other => return println!("skipped: no disk can be mounted here: {other:?}"),
-    };
-    let said = say(&output);
-    assert!(output.status.success() && said.contains("the story was told to its end"), "{said}");
+async fn child_with_many_posts_in_flight() {
+    let Some(folder) = child_folder() else { return };
+    let path = folder.join("flock.db");
+    let store = Sqlite::hold(&database(&path)).await.unwrap();
+    let names: Vec<String> = (0..IN_FLIGHT).map(|n| format!("bot{n}")).collect();
+    let entries: Vec<_> = names.iter().map(|name| entry(name)).collect();
+    store.enter(&entries, at(0)).await.unwrap();
+    let long = "long ".repeat(800);
+    let mut flying = Vec::new();
+    for name in &names {
+        flying.push(store.open(&by_hand(name, &long, 1)).await.unwrap());
+    }
+    fill(&folder);
+    for post in &flying {
+        // Each in a commit of its own, and as long as can be: the most that results can take.
+        let why = flockd::flock::post::Why::new(Cause::Text, long.clone());
+        store.advance(post.id, &Move::Refuse(why), at(9)).await.expect("a result found no room");
+    }
+    assert_eq!(ballast(&path), Some(0), "there was room without it");
+    println!("\n{TOLD}");
+}
+
+#[test]
+fn the_ballast_is_enough_for_all_that_is_in_flight() {
+    on_a_disk_of("24m", "full::child_with_many_posts_in_flight");
+}
+
+/// Not a test by itself.
+#[tokio::test]
+async fn child_that_is_started_on_a_full_disk() {
+    let Some(folder) = child_folder() else { return };
+    let path = folder.join("flock.db");
+    let store = Sqlite::hold(&database(&path)).await.unwrap();
+    store.enter(&["walt", "emily"].map(entry), at(0)).await.unwrap();
+    store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
+    // What a killed holder leaves: its files as they are now.
+    let killed = folder.join("killed");
+    std::fs::create_dir(&killed).unwrap();
+    for name in ["flock.db", "flock.db-wal", "flock.db.lock", "flock.db.ballast"] {
+        std::fs::copy(folder.join(name), killed.join(name)).unwrap();
+    }
+    fill(&folder);
+    let killed = killed.join("flock.db");
+    let store = Sqlite::hold(&database(&killed)).await.expect("the flock did not start");
+    assert_eq!(ballast(&killed), Some(0), "there was room without it");
+    assert_eq!(store.take_over(at(2)).await.unwrap().len(), 1);
+    let full = StoreError::Full(killed.display().to_string());
+    assert_eq!(store.open(&by_hand("emily", "too late", 3)).await, Err(full));
+    println!("\n{TOLD}");
+}
+
+#[test]
+fn a_ballast_that_was_left_behind_lets_a_flock_start() {
+    on_a_disk_of("16m", "full::child_that_is_started_on_a_full_disk");
+}
+
+/// Not a test by itself: a flock that runs while its disk fills.
+#[tokio::test]
+async fn child_in_a_house_whose_disk_fills() {
+    let Some(folder) = child_folder() else { return };
+    let flock = ["walt", "emily"].map(|name| (crate::support::flock::bot(name), poem(&name[..1], 99)));
+    let house = House::of(flock).await;
+    house.net("walt").then(Next::Hold { arrived: true });
+    house.pass(minutes(1)).await;
+    assert_eq!(house.net("emily").texts(), ["e1"]);
+    fill(&folder);
+    house.pass(minutes(2)).await;
+    let trouble = |event: &Event| matches!(event, Event::LedgerTrouble { problem, .. } if problem.contains("is full: make room"));
+    assert!(house.count(trouble) >= 2, "{:?}", house.events());
+    assert_eq!(house.net("emily").texts(), ["e1"], "it was sent although there was no room for the result");
+
+    house.net("walt").release(&crate::support::network::posted("1"));
+    house.at_rest().await;
+    assert_eq!(house.story("walt").await, ["12:01:00 posted w1"]);
+    house.pass(minutes(5)).await;
+    assert_eq!((house.net("walt").texts().len(), house.net("emily").texts().len()), (1, 1));
+
+    make_room(&folder);
+    house.pass(seconds(90)).await;
+    for name in ["walt", "emily"] {
+        let rows = house.rows(name).await;
+        assert!(rows.len() >= 2 && rows.iter().all(|row| row.state == State::Posted), "{rows:?}");
+        assert_eq!(house.net(name).texts().len(), rows.len(), "sent once each");
+    }
+    println!("\n{TOLD}");
+}
+
+#[test]
+fn a_flock_stops_posting_on_a_full_disk_and_goes_on_by_itself() {
+    on_a_disk_of("12m", "full::child_in_a_house_whose_disk_fills");
 }

@@ -17,6 +17,7 @@ async fn only_the_owner_reads_a_ledger() {
     let place = Place::new();
     let store = place.hold().await.unwrap();
     store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.open(&by_hand("walt", "text", 1)).await.unwrap();
     store.copy_to(&place.folder.path().join("flock.db.copy")).await.unwrap();
     let mut names = Vec::new();
     for file in place.folder.path().read_dir().unwrap() {
@@ -25,7 +26,7 @@ async fn only_the_owner_reads_a_ledger() {
         names.extend(path.extension().map(|end| end.to_string_lossy().into_owned()));
     }
     names.sort();
-    assert_eq!(names, ["bell", "copy", "db", "db-shm", "db-wal", "lock"]);
+    assert_eq!(names, ["ballast", "bell", "copy", "db", "db-shm", "db-wal", "lock"]);
 }
 
 /// Not a test by itself: what a user does who may read the ledger, but not write it.

@@ -1,0 +1,155 @@
+//! Room that is kept for results: a file beside the ledger that only takes up space. Nothing is sent while it
+//! does not stand; when a result finds no room, it makes some. Who asks for that is decided in `holder`.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, fallocate};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::super::StoreError;
+use super::lock::beside;
+
+/// How large it is. What is recorded goes to the write-ahead log, which grows with each commit and can't be
+/// brought back into the ledger while that has no room to grow. A commit appends each page that it has changed:
+/// 4,096 bytes with a head of 24, so there is room for 1,018 pages. In a ledger with a million posts a result
+/// changes four: the row, its old and its new place by state, and the open posts; eight if text and reason are
+/// as long as can be. That is enough for 254 results that are committed one by one, all that four apps have in
+/// flight, or for 127 of the longest. More of them wait for each other and share commits: 512 in one changed
+/// 557 pages. Renewed tokens change two, and the log's index grows by 32 kB at most.
+const SIZE: u64 = 4 * 1_024 * 1_024;
+
+/// The ballast. It stands while the file is here.
+#[derive(Debug)]
+pub(super) struct Ballast {
+    ledger: PathBuf,
+    path: PathBuf,
+    file: RwLock<Option<File>>,
+}
+
+impl Ballast {
+    /// That of a ledger. None is made yet; one that was left behind stands.
+    pub(super) fn of(ledger: &Path) -> Self {
+        let path = beside(ledger, "ballast");
+        let left = File::options().write(true).open(&path).ok();
+        let stands = |file: &File| is_whole(file).unwrap_or(false);
+        Self { ledger: ledger.to_owned(), path, file: RwLock::new(left.filter(stands)) }
+    }
+
+    /// Has it stand, or says why it can't.
+    pub(super) async fn stand(&self) -> Result<(), StoreError> {
+        if self.file.read().await.is_some() {
+            return Ok(());
+        }
+        let mut file = self.file.write().await;
+        if file.is_none() {
+            let path = self.path.clone();
+            let made = in_the_background(move || make(&path)).await;
+            *file = Some(made.map_err(|error| self.explain(&error))?);
+        }
+        Ok(())
+    }
+
+    /// Gives it up, so that there is room. It does not come back before the guard is dropped.
+    pub(super) async fn give_up(&self) -> RwLockReadGuard<'_, Option<File>> {
+        let mut file = self.file.write().await;
+        if let Some(file) = file.take() {
+            // Should that fail there is no more room than before, which is told by whoever needs it. Freed
+            // space is there for others only once the file system has written down that it is free.
+            let _ = in_the_background(move || file.set_len(0).and_then(|()| file.sync_all())).await;
+        }
+        RwLockWriteGuard::downgrade(file)
+    }
+
+    fn explain(&self, error: &io::Error) -> StoreError {
+        let (ledger, path) = (self.ledger.display(), self.path.display());
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full(ledger.to_string()),
+            _ => StoreError::Unusable(format!(
+                "no room can be reserved in {path} ({error}): file and folder must be writable; nothing is posted meanwhile"
+            )),
+        }
+    }
+}
+
+impl Drop for Ballast {
+    fn drop(&mut self) {
+        // One left behind is used by the next holder.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+async fn in_the_background<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.into()))
+}
+
+/// Makes the file, all of it or nothing: half of it would only take from others the room that they need.
+fn make(path: &Path) -> io::Result<File> {
+    let mut new = OpenOptions::new();
+    let file = new.write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    match fill(&file) {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            // What counts is the error before.
+            let _ = file.set_len(0);
+            Err(error)
+        }
+    }
+}
+
+/// Has the file system give it all its space: by asking, where it can be asked and does what it says.
+fn fill(file: &File) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), 0, SIZE) {
+        Ok(()) if is_whole(file)? => Ok(()),
+        Ok(()) | Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => fill_by_writing(file),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Writes to the end what can't be made smaller: of zeros some file systems keep only the number.
+fn fill_by_writing(mut file: &File) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    // xorshift64 (Marsaglia, 2003).
+    let mut state: u64 = 0x9e37_79b9_7f4a_7c15;
+    while (bytes.len() as u64) < SIZE {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    file.write_all(&bytes)?;
+    // Only now it is certain that there was room: until then it may all be in memory.
+    file.sync_all()
+}
+
+/// Whether the file has its length and takes up as much.
+fn is_whole(file: &File) -> io::Result<bool> {
+    /// The unit in which the system counts what a file takes up (stat(2)).
+    const BLOCK: u64 = 512;
+    let file = file.metadata()?;
+    Ok(file.len() == SIZE && file.blocks() * BLOCK >= SIZE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_reserved_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ballast");
+        let file = File::create(&path).unwrap();
+        file.set_len(SIZE).unwrap();
+        assert!(!is_whole(&file).unwrap(), "a hole takes up nothing");
+        fill_by_writing(&file).unwrap();
+        assert!(is_whole(&file).unwrap());
+        let bytes = std::fs::read(&path).unwrap();
+        let pieces: std::collections::HashSet<&[u8]> = bytes.chunks(8).collect();
+        assert_eq!(pieces.len(), bytes.len() / 8, "something repeats, so it can be made smaller");
+    }
+}
