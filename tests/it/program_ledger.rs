@@ -1,11 +1,14 @@
 //! The program and trouble with its ledger's files, as a person meets it.
 
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use crate::support::program::{Daemon, Folder};
 
 /// So many daemons are started at once.
 const RACERS: usize = 8;
+/// Far longer than a daemon takes to begin.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Two bots that post every second.
 fn busy() -> Folder {
@@ -76,4 +79,27 @@ fn nothing_is_posted_once_the_ledger_is_gone_and_nothing_is_lost_when_it_is_back
     daemon.stop();
     let posted = posted(&folder);
     assert!(posted.len() > told && posted.iter().collect::<HashSet<_>>().len() == posted.len(), "{posted:?}");
+}
+
+/// A ledger is made in steps, and SQLite tidies up after itself only when it is opened again: at none of them what is
+/// left may look like the ruins of something else.
+#[test]
+fn a_ledger_whose_making_was_cut_off_is_made_to_its_end() {
+    let step = |name: &'static str| {
+        let folder = busy();
+        let daemon = Daemon::spawn(&mut folder.command(&["run"]));
+        // The bell is hung last. Some files are there for a moment only, and may be missed.
+        let end = Instant::now() + PATIENCE;
+        while !folder.path(name).exists() && !folder.path("flock.db.bell").exists() {
+            assert!(Instant::now() < end, "no {name} came");
+            std::thread::yield_now();
+        }
+        daemon.kill();
+        drop(folder.start());
+    };
+    for name in
+        ["flock.db.lock", "flock.db", "flock.db-journal", "flock.db-wal", "flock.db-shm", "flock.db.bell"]
+    {
+        (0..4).for_each(|_| step(name));
+    }
 }

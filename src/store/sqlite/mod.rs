@@ -32,7 +32,6 @@ use super::{
     Answer, Beginning, Draft, Entry, Envelope, Filter, Find, NotRenamed, Sealed, Spent, Standing, Store,
     StoreError, Wish,
 };
-use crate::flock::{BotName, NetworkKind};
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId};
