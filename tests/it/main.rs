@@ -43,3 +43,4 @@ mod x_account;
 mod x_answers;
 mod x_faults;
 mod x_signature;
+mod x_timeline;

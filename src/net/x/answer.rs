@@ -87,6 +87,16 @@ impl Answer {
         format!("X answered with success (HTTP {}), but {what}", self.status)
     }
 
+    /// Why a success is no page of posts.
+    fn no_page(&self) -> String {
+        let what = self
+            .body
+            .as_ref()
+            .err()
+            .map_or_else(|| "it is no list of posts".to_owned(), BodyError::to_string);
+        format!("HTTP {}, but {what}", self.status)
+    }
+
     /// An error, and what it means.
     fn trouble(&self, us: &[&Secret]) -> (Meaning, Problem) {
         let problem = Problem::read(self.body.as_deref().unwrap_or_default(), us);
@@ -166,10 +176,21 @@ pub(super) fn page(
     now: DateTime<Utc>,
 ) -> Result<Result<Page, Why>, Setback> {
     let what = "show the account's posts";
-    if answer.succeeded() {
-        return Page::read(answer).map(Ok).ok_or_else(|| unclear(what, &answer.unusable()));
-    }
     let (meaning, problem) = answer.trouble(us);
+    if answer.succeeded() {
+        return match Page::read(answer) {
+            Some(page) => Ok(Ok(page)),
+            // Of an account that it does not show X says so in a success.
+            None if !problem.kind.is_empty() => {
+                let reason = format!(
+                    "X shows no posts of the account ({}): look at it at x.com",
+                    said(answer.status, &problem)
+                );
+                Ok(Err(Why::new(Cause::Account, reason)))
+            }
+            None => Err(unclear(what, &answer.no_page())),
+        };
+    }
     match meaning {
         Meaning::Silence => Err(unclear(what, &said(answer.status, &problem))),
         _ if meaning.passes() => Err(setback(meaning, answer, &problem, now)),

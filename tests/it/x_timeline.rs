@@ -1,0 +1,193 @@
+//! Looking at an account on X: which of its posts may be ours, what that costs, and what can't be seen.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use flockd::clock::Clock as _;
+use flockd::flock::NetworkKind;
+use flockd::flock::account::Account;
+use flockd::flock::post::{Cause, Post};
+use flockd::net::{Network, Session, Setback, Sight, Timeline};
+
+use crate::support::fake_x::{Behaviour, FakeX, Reply};
+use crate::support::{Signed, StillClock, post, x_for};
+
+const NOON: &str = "2026-11-20T12:00:00Z";
+
+/// One who looks at an account, by a clock that stands at noon.
+struct Onlooker {
+    fake: FakeX,
+    signed: Signed,
+    session: Session,
+}
+
+impl Onlooker {
+    async fn new() -> Self {
+        let fake = FakeX::start_with(Arc::new(StillClock::at(NOON))).await;
+        let signed = x_for(&fake, &fake.account("walt_lines"));
+        let account = signed.prepare(None).await.unwrap();
+        let session = signed.session(account.as_ref());
+        Self { fake, signed, session }
+    }
+
+    fn by_hand(&self, text: &str, seconds: i64) -> String {
+        self.fake.posts_by_hand("walt_lines", text, noon() + TimeDelta::seconds(seconds)).id
+    }
+
+    async fn look(&self, text: &str) -> Result<Sight, Setback> {
+        self.signed.x.look(&sent(text), &self.session).await
+    }
+
+    /// The ids of what may be the post, and what the look cost.
+    async fn like(&self, text: &str) -> (Vec<String>, u32) {
+        match self.look(text).await.unwrap() {
+            Sight::Like { seen, cost } => (seen.into_iter().map(|seen| seen.remote_id).collect(), cost),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn since(&self, seconds: i64) -> Result<Timeline, Setback> {
+        self.signed.x.written_since(noon() + TimeDelta::seconds(seconds), &self.session).await
+    }
+}
+
+fn noon() -> DateTime<Utc> {
+    NOON.parse().unwrap()
+}
+
+/// A post that was first sent at noon.
+fn sent(text: &str) -> Post {
+    Post { sent_at: Some(noon()), ..post(NetworkKind::X, 1, text) }
+}
+
+#[tokio::test]
+async fn only_what_says_the_same_and_is_young_enough_may_be_it() {
+    let one = Onlooker::new().await;
+    let [early, just, late] =
+        [-61, -60, 90].map(|seconds| one.by_hand("Holy & <holy>, see example.com!", seconds));
+    one.by_hand("Holy & <holy>, see!", 5);
+    let found = one.like("Holy & <holy>, see example.com!").await;
+    assert_eq!(found, (vec![late, just], 4 * 5), "not {early}; each that is read has its price");
+    assert_eq!(one.like("something else").await, (Vec::new(), 20));
+    assert_eq!(one.fake.looks(), (2, 8));
+}
+
+#[tokio::test]
+async fn an_account_with_nothing_new_costs_nothing() {
+    let one = Onlooker::new().await;
+    one.by_hand("long ago", -3_600);
+    assert_eq!(one.like("long ago").await, (Vec::new(), 0));
+    assert_eq!(one.since(-60).await, Ok(Timeline::Posts(Vec::new())));
+}
+
+/// Our clock may be wrong by minutes without X minding, and must not hide the post from us.
+#[tokio::test]
+async fn a_clock_that_is_ahead_of_x_hides_nothing() {
+    for ahead in [0, 61, 240, 290] {
+        let fake = FakeX::start_with(Arc::new(StillClock::at(NOON))).await;
+        let ours = Arc::new(StillClock::at(NOON));
+        ours.advance(TimeDelta::seconds(ahead));
+        let http = flockd::net::http::client(&flockd::net::http::Limits::default()).unwrap();
+        let account = fake.account("walt_lines");
+        let signed = Signed::new(http, ours.clone(), &fake.url, account.credentials, None);
+        let known = signed.prepare(None).await.unwrap();
+        let post = Post { sent_at: Some(ours.now()), ..sent("a line") };
+        let id = fake.posts_by_hand("walt_lines", "a line", noon()).id;
+        let sight = signed.x.look(&post, &signed.session(known.as_ref())).await.unwrap();
+        let Sight::Like { seen, .. } = sight else { panic!("{sight:?}") };
+        assert_eq!(seen.iter().map(|seen| &seen.remote_id).collect::<Vec<_>>(), [&id], "{ahead} s ahead");
+    }
+}
+
+#[tokio::test]
+async fn all_pages_are_read_oldest_first() {
+    let one = Onlooker::new().await;
+    let ids: Vec<String> = (0..250).map(|n| one.by_hand(&format!("line {n}"), n)).collect();
+    let Ok(Timeline::Posts(seen)) = one.since(0).await else { panic!("it may be read") };
+    assert_eq!(seen.iter().map(|seen| seen.remote_id.clone()).collect::<Vec<_>>(), ids);
+    assert_eq!(one.fake.looks(), (3, 250));
+    assert_eq!(seen[7].at.timestamp(), noon().timestamp() + 7);
+    assert_eq!(seen[7].url.as_deref(), Some(&*format!("https://x.com/walt_lines/status/{}", ids[7])));
+    let (like, cost) = one.like("line 3").await;
+    assert_eq!((like, cost), (vec![ids[3].clone()], 250 * 5));
+}
+
+#[tokio::test]
+async fn what_would_be_too_dear_to_read_is_said() {
+    let one = Onlooker::new().await;
+    (0..501).for_each(|n| drop(one.by_hand(&format!("line {n}"), n)));
+    let sight = one.look("line 3").await.unwrap();
+    assert!(matches!(&sight, Sight::CannotTell(why) if why.reason.contains("more than 500")), "{sight:?}");
+    assert_eq!(one.fake.looks().0, 5);
+}
+
+#[tokio::test]
+async fn who_may_not_read_is_told_from_who_can_t_now() {
+    let never = [
+        (403, r#"{"type":"https://api.twitter.com/2/problems/client-forbidden"}"#),
+        (403, r#"{"errors":[{"code":453}]}"#),
+        (403, ""),
+        (404, ""),
+        (429, r#"{"type":"https://api.twitter.com/2/problems/usage-capped"}"#),
+        (
+            200,
+            r#"{"errors":[{"type":"https://api.twitter.com/2/problems/resource-not-found","detail":"no"}]}"#,
+        ),
+    ];
+    for (status, body) in never {
+        let one = Onlooker::new().await;
+        one.fake.refuse_looks(Some(Reply::new(status, body)));
+        let sight = one.look("a").await;
+        assert!(matches!(sight, Ok(Sight::CannotTell(_))), "{status} {body}: {sight:?}");
+        let since = one.since(0).await;
+        assert!(matches!(since, Ok(Timeline::CannotTell(_))), "{status} {body}: {since:?}");
+    }
+    for (status, body, cause) in [
+        (429, "", Cause::Limits),
+        (401, "", Cause::SignIn),
+        (402, "", Cause::Credits),
+        (403, r#"{"type":"https://api.twitter.com/2/problems/user-suspended"}"#, Cause::Account),
+        (500, "", Cause::Unreachable),
+        (503, "<html>over capacity", Cause::Unreachable),
+        (302, "", Cause::Unreachable),
+        (200, "<html>sign in to this hotel", Cause::Unreachable),
+        (200, r#"{"data":[{"id":"1"}],"meta":{"result_count":1}}"#, Cause::Unreachable),
+        (200, r#"{"data":{"id":"1"}}"#, Cause::Unreachable),
+        (200, r#"{"meta":{"result_count":3}}"#, Cause::Unreachable),
+    ] {
+        let one = Onlooker::new().await;
+        one.fake.refuse_looks(Some(Reply::new(status, body)));
+        let setback = one.look("a").await.unwrap_err();
+        assert_eq!(setback.why.cause, cause, "{status} {body}: {setback}");
+    }
+}
+
+#[tokio::test]
+async fn a_network_that_misbehaves_shows_nothing_and_does_no_harm() {
+    let huge = Reply::new(200, format!(r#"{{"data":[],"filler":"{}"}}"#, "x".repeat(10 << 20)));
+    for behaviour in [
+        Behaviour::Close,
+        Behaviour::Garbage,
+        Behaviour::StoreAndBreakOff,
+        Behaviour::Answer(huge),
+        Behaviour::Answer(Reply::new(301, "").header("location", "http://127.0.0.1:1/elsewhere")),
+    ] {
+        let one = Onlooker::new().await;
+        one.by_hand("a line", 1);
+        one.fake.next_read(behaviour.clone());
+        let setback = one.look("a line").await.unwrap_err();
+        assert_eq!(setback.why.cause, Cause::Unreachable, "{behaviour:?}: {setback}");
+        assert_eq!(one.like("a line").await.0.len(), 1, "{behaviour:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_an_account_there_is_nothing_to_look_at() {
+    let one = Onlooker::new().await;
+    let nobody = Session { account: None::<Account>, ..one.session.clone() };
+    let sight = one.signed.x.look(&sent("a"), &nobody).await;
+    assert!(matches!(sight, Ok(Sight::CannotTell(_))), "{sight:?}");
+    let signed_out = Session { tokens: None, ..one.session.clone() };
+    assert_eq!(one.signed.x.look(&sent("a"), &signed_out).await.unwrap_err().why.cause, Cause::SignIn);
+    assert_eq!(one.fake.looks(), (0, 0));
+}
