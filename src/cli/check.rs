@@ -10,38 +10,45 @@ use chrono::{DateTime, Utc};
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::forecast::{Forecast, forecast};
+use super::forecast::{AppForecast, Apps, Forecast, Pulses, forecast, month_of};
 use super::{output, status};
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Severity};
 use crate::config::{self, Examined, Places, secret};
 use crate::daemon;
-use crate::flock::poem::{Poem, Split};
-use crate::flock::{Bot, Flock, NetworkKind};
+use crate::flock::poem::{Line, Poem, Split};
+use crate::flock::{Bot, Flock, NetworkKind, pick};
 use crate::net;
 use crate::shelf::{self, ShelfError};
 use crate::store::condition::not_signed_in;
 use crate::store::sqlite::Sqlite;
-use crate::store::{Store, StoreError};
+use crate::store::{Spent, Standing, Store, StoreError};
 
 #[derive(Serialize)]
 struct Report {
     complaints: Vec<Complaint>,
     forecast: Vec<Forecast>,
+    apps: Vec<AppForecast>,
 }
+
+/// The poems that could be read. A large flock may share a few.
+type Poems = HashMap<(PathBuf, Split), Option<Arc<Poem>>>;
 
 pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     let now = SystemClock.now();
     let Examined { flock, mut complaints, places } = config::examine(config, now);
     let whole = !complaints.iter().any(Complaint::is_error);
-    let mut forecast = Vec::new();
+    let (mut forecast, mut apps) = (Vec::new(), Vec::new());
     if let Some(flock) = &flock {
         complaints.extend(secret::complaints(flock, &places));
-        complaints.extend(poem_complaints(flock, &places));
-        match by_the_ledger(flock, &places, now).await {
-            Ok((bots, signed_out)) => {
-                complaints.extend(signed_out);
-                forecast = if whole { bots } else { Vec::new() };
+        let (poems, of_poems) = poem_complaints(flock, &places);
+        complaints.extend(of_poems);
+        match by_the_ledger(flock, &poems, &places, now).await {
+            Ok(outlook) => {
+                complaints.extend(outlook.complaints);
+                if whole {
+                    (forecast, apps) = (outlook.bots, outlook.apps);
+                }
             }
             Err(error) => complaints.push(places.error("flock.database", format!("`database`: {error}"))),
         }
@@ -49,16 +56,16 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     complaints.sort_by_key(|complaint| complaint.severity);
     let bad = complaints.iter().any(Complaint::is_error);
     if json {
-        output::print_json(&Report { complaints, forecast })?;
+        output::print_json(&Report { complaints, forecast, apps })?;
     } else {
-        print(&complaints, &forecast)?;
+        print(&complaints, &forecast, &apps)?;
     }
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// What is wrong with the poems, for the bots that read them.
-fn poem_complaints(flock: &Flock, places: &Places) -> Vec<Complaint> {
-    let mut read: HashMap<(PathBuf, Split), Option<Arc<Poem>>> = HashMap::new();
+/// The poems, and what is wrong with them for the bots that read them.
+fn poem_complaints(flock: &Flock, places: &Places) -> (Poems, Vec<Complaint>) {
+    let mut read = Poems::new();
     let mut complaints = Vec::new();
     for bot in &flock.bots {
         let key = (bot.poem.clone(), bot.split);
@@ -73,7 +80,7 @@ fn poem_complaints(flock: &Flock, places: &Places) -> Vec<Complaint> {
             complaints.extend(line_complaints(bot, poem));
         }
     }
-    complaints
+    (read, complaints)
 }
 
 /// What is wrong in the file is said of the file; what is wrong with the file, of where it is named.
@@ -108,37 +115,82 @@ fn line_complaints(bot: &Bot, poem: &Poem) -> Vec<Complaint> {
     misfits.chain(refrains).collect()
 }
 
-/// What the ledger lets one expect, and which bots are not signed in or have tokens that can't be opened.
+/// What the ledger lets one expect.
+#[derive(Default)]
+struct Outlook {
+    bots: Vec<Forecast>,
+    apps: Vec<AppForecast>,
+    /// Which bots are not signed in or have tokens that can't be opened, and which apps can't keep up.
+    complaints: Vec<Complaint>,
+}
+
 async fn by_the_ledger(
     flock: &Flock,
+    poems: &Poems,
     places: &Places,
     now: DateTime<Utc>,
-) -> Result<(Vec<Forecast>, Vec<Complaint>), StoreError> {
+) -> Result<Outlook, StoreError> {
     let ledger = Sqlite::beside(&flock.database).await?.map(Arc::new);
     let vault = ledger.clone().map(|ledger| daemon::vault(flock, &(ledger as Arc<dyn Store>)));
     let ledger = ledger.as_deref();
-    let (mut forecasts, mut signed_out) = (Vec::new(), Vec::new());
+    let (mut outlook, mut apps, mut pulses) = (Outlook::default(), Apps::default(), Pulses::new(now));
     for bot in &flock.bots {
         let (name, path) = (&bot.name, format!("bots.{}", bot.name));
         if status::signed_out(ledger, bot).await? {
-            signed_out.push(places.warning(&path, format!("bot {name}: {}", not_signed_in(bot))));
+            outlook.complaints.push(places.warning(&path, format!("bot {name}: {}", not_signed_in(bot))));
         } else if let Some(vault) = vault.as_ref().filter(|_| bot.signs_in())
             && let Err(problem) = vault.tokens(name).await
         {
-            signed_out.push(places.error(&path, format!("bot {name}: {problem}")));
+            outlook.complaints.push(places.error(&path, format!("bot {name}: {problem}")));
         }
         let standing = match ledger {
             Some(ledger) => ledger.standing(&bot.name, now).await?,
             None => None,
         };
         if let Ok(lines) = status::lines(ledger, bot, standing.as_ref()).await? {
-            forecasts.push(forecast(bot, &lines, now));
+            outlook.bots.push(forecast(bot, &lines, &mut pulses, now));
+            let price = price(ledger, bot, standing.as_ref(), poems).await?;
+            apps.add(bot, lines.left, price, &mut pulses);
         }
     }
-    Ok((forecasts, signed_out))
+    for app in apps.names() {
+        let spent = match ledger {
+            Some(ledger) => ledger.spent(app, month_of(now)).await?,
+            None => Spent::default(),
+        };
+        if let Some((forecast, complaints)) = apps.forecast(app, spent, places, now) {
+            outlook.apps.push(forecast);
+            outlook.complaints.extend(complaints);
+        }
+    }
+    Ok(outlook)
 }
 
-fn print(complaints: &[Complaint], forecast: &[Forecast]) -> Result<()> {
+/// What a post of a bot costs on average, in thousandths of a US dollar: by the lines that are left to it, or by all
+/// of them if none is.
+async fn price(
+    ledger: Option<&Sqlite>,
+    bot: &Bot,
+    standing: Option<&Standing>,
+    poems: &Poems,
+) -> Result<f64, StoreError> {
+    let poem = poems.get(&(bot.poem.clone(), bot.split)).and_then(Option::as_deref);
+    let Some(poem) = poem.filter(|_| bot.app.is_some()) else { return Ok(0.0) };
+    let used = match (ledger, standing) {
+        (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
+        _ => HashSet::new(),
+    };
+    let mean = |lines: &mut dyn Iterator<Item = &Line>| {
+        let fitting = lines.filter(|line| net::fits(bot.network, &line.text).is_ok());
+        let prices: Vec<u32> = fitting.map(|line| net::price(bot.network, &line.text)).collect();
+        let sum: f64 = prices.iter().copied().map(f64::from).sum();
+        (!prices.is_empty()).then(|| sum / prices.len() as f64)
+    };
+    let left = mean(&mut pick::unused(poem, &used));
+    Ok(left.or_else(|| mean(&mut poem.lines().iter())).unwrap_or(0.0))
+}
+
+fn print(complaints: &[Complaint], forecast: &[Forecast], apps: &[AppForecast]) -> Result<()> {
     for complaint in complaints {
         output::say(&format!("{}: {complaint}", complaint.severity))?;
     }
@@ -153,6 +205,23 @@ fn print(complaints: &[Complaint], forecast: &[Forecast]) -> Result<()> {
         output::table(&["bot", "next slot", "posts per day", "lines left", "the poem lasts until"]);
     for bot in forecast {
         table.add_row(bot.row.iter().map(Cell::new));
+    }
+    output::print(&table)?;
+    if apps.is_empty() { Ok(()) } else { print_apps(apps) }
+}
+
+fn print_apps(apps: &[AppForecast]) -> Result<()> {
+    output::say("")?;
+    let mut table = output::table(&[
+        "app",
+        "posts per day",
+        "its network takes",
+        "US dollars a month",
+        "spent this month",
+        "the budget lasts until",
+    ]);
+    for app in apps {
+        table.add_row(app.row.iter().map(Cell::new));
     }
     output::print(&table)
 }

@@ -299,6 +299,25 @@ pub enum Misfit {
     },
 }
 
+/// How many posts a network takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From all bots of an app in 24 hours.
+    pub of_app_per_day: u32,
+    /// From one bot within `window`.
+    pub of_bot: u32,
+    /// How long that is.
+    pub window: Duration,
+}
+
+/// How many posts a network takes; `None` if as many as one likes.
+pub const fn limits(network: NetworkKind) -> Option<Limits> {
+    match network {
+        NetworkKind::X => Some(x::limits::LIMITS),
+        NetworkKind::Feed | NetworkKind::Paper => None,
+    }
+}
+
 /// What a post with this text costs on a network, in thousandths of a US dollar.
 pub fn price(network: NetworkKind, text: &str) -> u32 {
     match network {

@@ -10,6 +10,7 @@ mod answer;
 mod auth;
 pub mod length;
 mod likeness;
+pub mod limits;
 mod meaning;
 pub mod oauth1;
 mod patience;

@@ -1,0 +1,345 @@
+//! What to expect of each app: the posts of its bots together, what they cost, and when a limit of the network's or a
+//! budget of the flock's is used up.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
+use serde::Serialize;
+
+use super::pulse::{self, Pulses};
+use super::{rate, rush};
+use crate::config::Places;
+use crate::config::complaint::Complaint;
+use crate::flock::account::{App, Budget};
+use crate::flock::{AtEnd, Bot, NetworkKind};
+use crate::net;
+use crate::store::Spent;
+
+/// The days of a month, on average.
+const MONTH: f64 = 365.25 / 12.0;
+/// What is below this is a matter of how fractions are added up.
+const NOTHING: f64 = 1e-6;
+
+/// The bots of each app.
+#[derive(Debug, Default)]
+pub(in crate::cli) struct Apps(BTreeMap<String, (Arc<App>, Vec<Share>)>);
+
+/// What a bot has its app send.
+#[derive(Debug)]
+struct Share {
+    bot: Arc<Bot>,
+    per_day: f64,
+    days: Arc<[f64]>,
+    /// How many posts its poem is good for; `None` if it begins again.
+    lines: Option<usize>,
+    /// What a post costs on average, in thousandths of a US dollar.
+    price: f64,
+}
+
+/// An app's forecast.
+#[derive(Debug, Serialize)]
+pub(in crate::cli) struct AppForecast {
+    app: String,
+    network: &'static str,
+    posts_per_day: f64,
+    limit_per_day: Option<u32>,
+    money_per_month: f64,
+    spent_posts: u32,
+    spent_money: f64,
+    budget: Limits,
+    runs_out: Ends,
+    #[serde(skip)]
+    pub(in crate::cli) row: [String; 6],
+}
+
+/// A budget for programs, money in US dollars.
+#[derive(Debug, Serialize)]
+struct Limits {
+    posts_per_day: Option<u32>,
+    posts_per_month: Option<u32>,
+    money_per_month: Option<f64>,
+}
+
+/// The first day on which each part of a budget is used up before it is over, if there is one in this month or the next.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+struct Ends {
+    posts_per_day: Option<NaiveDate>,
+    posts_per_month: Option<NaiveDate>,
+    money_per_month: Option<NaiveDate>,
+}
+
+/// What all bots of an app want, by day, from today on.
+struct Demand {
+    today: NaiveDate,
+    posts: Vec<f64>,
+    mills: Vec<f64>,
+}
+
+impl Apps {
+    /// Adds a bot to those of its app, if it has one. `left` lines are left to it, and a post costs `price` on average.
+    pub(in crate::cli) fn add(&mut self, bot: &Arc<Bot>, left: usize, price: f64, pulses: &mut Pulses) {
+        let Some(app) = &bot.app else { return };
+        let lines = (bot.at_end == AtEnd::Stop || left == 0).then_some(left);
+        let (per_day, days) = (pulses.per_day(bot), pulses.days(bot));
+        let share = Share { bot: bot.clone(), per_day, days, lines, price };
+        self.0.entry(app.name.clone()).or_insert_with(|| (app.clone(), Vec::new())).1.push(share);
+    }
+
+    /// Their names.
+    pub(in crate::cli) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The forecast of one of them, and what should be known about it. `spent` is what this month has cost so far.
+    pub(in crate::cli) fn forecast(
+        &self,
+        app: &str,
+        spent: Spent,
+        places: &Places,
+        now: DateTime<Utc>,
+    ) -> Option<(AppForecast, Vec<Complaint>)> {
+        let (app, shares) = self.0.get(app)?;
+        let demand = Demand::of(shares, now);
+        let ends = demand.ends(&app.budget, spent);
+        let forecast = AppForecast::new(app, shares, spent, ends);
+        let mut complaints = budget_complaints(app, shares, &forecast, &demand, places);
+        complaints.extend(limit_complaints(app, shares, &demand, places, now));
+        let bots: Vec<&Bot> = shares.iter().filter(|share| share.posts()).map(|share| &*share.bot).collect();
+        complaints.extend(rush::rush(app, &bots, forecast.posts_per_day, now).map(|problem| {
+            places.warning(&format!("apps.{}.pace", app.name), format!("app {}: {problem}", app.name))
+        }));
+        Some((forecast, complaints))
+    }
+}
+
+/// The first day of this month, as the ledger is asked what was spent since.
+pub(in crate::cli) fn month_of(now: DateTime<Utc>) -> DateTime<Utc> {
+    pulse::midnight(pulse::first_of_month(now.date_naive()))
+}
+
+impl Share {
+    /// Whether there is anything left to post.
+    fn posts(&self) -> bool {
+        self.lines != Some(0)
+    }
+}
+
+impl AppForecast {
+    fn new(app: &App, shares: &[Share], spent: Spent, runs_out: Ends) -> Self {
+        let posting = || shares.iter().filter(|share| share.posts());
+        let posts_per_day: f64 = posting().map(|share| share.per_day).sum();
+        let mills_per_month = posting().map(|share| share.per_day * share.price).sum::<f64>() * MONTH;
+        let limit_per_day = net::limits(app.network).map(|limits| limits.of_app_per_day);
+        let row = [
+            app.name.clone(),
+            rate(posts_per_day),
+            limit_per_day.map_or_else(|| "-".to_owned(), |limit| limit.to_string()),
+            dollars(mills_per_month),
+            format!("{} posts, {} dollars", spent.posts, dollars(spent.mills as f64)),
+            runs_out.in_words(&app.budget),
+        ];
+        Self {
+            app: app.name.clone(),
+            network: app.network.as_str(),
+            posts_per_day,
+            limit_per_day,
+            // To the thousandth, as X charges.
+            money_per_month: mills_per_month.round() / 1_000.0,
+            spent_posts: spent.posts,
+            spent_money: spent.mills as f64 / 1_000.0,
+            budget: Limits {
+                posts_per_day: app.budget.posts_per_day,
+                posts_per_month: app.budget.posts_per_month,
+                money_per_month: app.budget.mills_per_month.map(|mills| mills as f64 / 1_000.0),
+            },
+            runs_out,
+            row,
+        }
+    }
+}
+
+impl Ends {
+    /// For the table; the complaints say more.
+    fn in_words(&self, budget: &Budget) -> String {
+        let month = self.posts_per_month.into_iter().chain(self.money_per_month).min();
+        match (month, self.posts_per_day) {
+            _ if !budget.is_limited() => "there is none".to_owned(),
+            (None, None) => "it is enough".to_owned(),
+            (Some(month), None) => named(month),
+            (None, Some(day)) => format!("{}, less than a day", named(day)),
+            (Some(month), Some(_)) => format!("{}, and less than a day", named(month)),
+        }
+    }
+}
+
+impl Demand {
+    fn of(shares: &[Share], now: DateTime<Utc>) -> Self {
+        let length = shares.iter().map(|share| share.days.len()).max().unwrap_or(0);
+        let (mut posts, mut mills) = (vec![0.0; length], vec![0.0; length]);
+        for share in shares {
+            let mut left = share.lines.map_or(f64::INFINITY, |lines| lines as f64);
+            for (day, wanted) in share.days.iter().enumerate() {
+                let count = wanted.min(left);
+                left -= count;
+                posts[day] += count;
+                mills[day] += count * share.price;
+            }
+        }
+        Self { today: now.date_naive(), posts, mills }
+    }
+
+    fn ends(&self, budget: &Budget, spent: Spent) -> Ends {
+        let posts = |most: u32| self.used_up(&self.posts, spent.posts.into(), most.into());
+        Ends {
+            posts_per_day: budget.posts_per_day.and_then(|most| self.too_busy(most).next()),
+            posts_per_month: budget.posts_per_month.and_then(posts),
+            money_per_month: budget
+                .mills_per_month
+                .and_then(|most| self.used_up(&self.mills, spent.mills as f64, most as f64)),
+        }
+    }
+
+    /// The first day on which more is wanted than the month's `most`, of which `spent` is gone already.
+    fn used_up(&self, by_day: &[f64], spent: f64, most: f64) -> Option<NaiveDate> {
+        let mut sum = spent;
+        self.dated(by_day).find_map(|(date, count)| {
+            if date.day() == 1 && date != self.today {
+                sum = 0.0;
+            }
+            sum += count;
+            (count > 0.0 && sum > most + NOTHING).then_some(date)
+        })
+    }
+
+    /// The whole days on which more posts are wanted than so many.
+    fn too_busy(&self, most: u32) -> impl Iterator<Item = NaiveDate> {
+        let whole = self.dated(&self.posts).skip(1);
+        whole.filter(move |(_, count)| *count > f64::from(most) + NOTHING).map(|(date, _)| date)
+    }
+
+    fn dated<'d>(&self, by_day: &'d [f64]) -> impl Iterator<Item = (NaiveDate, f64)> + use<'d> {
+        let today = self.today;
+        (0..)
+            .zip(by_day)
+            .filter_map(move |(day, count)| Some((today.checked_add_days(Days::new(day))?, *count)))
+    }
+
+    /// How long so many posts a day last, in words, if that is not always the whole day.
+    fn day_ends(&self, shares: &[Share], most: u32) -> Option<String> {
+        let first = self.too_busy(most).next()?;
+        let posting = shares.iter().filter(|share| share.posts()).map(|share| &*share.bot);
+        let at = pulse::reached(posting, first, most)
+            .map_or_else(String::new, |at| format!(" at about {} UTC", at.format("%H:%M")));
+        let always = self.too_busy(most).count() + 1 == self.posts.len();
+        Some(if always {
+            format!("each day{at}")
+        } else {
+            format!("on some days, as on {}{at}", named(first))
+        })
+    }
+}
+
+/// What is said of a budget that the schedules can't keep.
+fn budget_complaints(
+    app: &App,
+    shares: &[Share],
+    forecast: &AppForecast,
+    demand: &Demand,
+    places: &Places,
+) -> Vec<Complaint> {
+    let remedy = "raise it, or thin out the schedules";
+    let warn = |key: &str, what: String| {
+        let path = format!("apps.{}.budget.{key}", app.name);
+        places.warning(&path, format!("app {}: [budget]: `{key}` = {what}: {remedy}", app.name))
+    };
+    let budget = &app.budget;
+    let day = budget.posts_per_day.and_then(|most| {
+        let (ends, wanted) = (demand.day_ends(shares, most)?, rate(forecast.posts_per_day));
+        let what = format!(
+            "{most} is less than the {wanted} posts a day that the schedules want; it is used up {ends}"
+        );
+        Some(warn("posts_per_day", what))
+    });
+    let month = budget.posts_per_month.zip(forecast.runs_out.posts_per_month).map(|(most, end)| {
+        let (wanted, spent) = (rate(forecast.posts_per_day * MONTH), forecast.spent_posts);
+        let what = format!(
+            "{most} is too little: the schedules want {wanted} posts a month, {spent} were posted in this one, and it is used up on {}",
+            named(end)
+        );
+        warn("posts_per_month", what)
+    });
+    let money = budget.mills_per_month.zip(forecast.runs_out.money_per_month).map(|(most, end)| {
+        let what = format!(
+            "{} is too little: the schedules want {} US dollars a month, {} were spent in this one, and it is used up on {}",
+            dollars(most as f64),
+            dollars(forecast.money_per_month * 1_000.0),
+            dollars(forecast.spent_money * 1_000.0),
+            named(end)
+        );
+        warn("money_per_month", what)
+    });
+    day.into_iter().chain(month).chain(money).collect()
+}
+
+/// What is said of schedules that want more than the network takes.
+fn limit_complaints(
+    app: &App,
+    shares: &[Share],
+    demand: &Demand,
+    places: &Places,
+    now: DateTime<Utc>,
+) -> Vec<Complaint> {
+    let Some(limits) = net::limits(app.network) else { return Vec::new() };
+    let (name, network, most) = (&app.name, app.network, limits.of_app_per_day);
+    let all = demand.day_ends(shares, most).map(|ends| {
+        let message = format!(
+            "app {name}: its bots want more than the {most} posts that {network} takes from an app in a day; they are \
+             used up {ends}: thin out the schedules"
+        );
+        places.warning(&format!("apps.{name}"), message)
+    });
+    let hasty = shares.iter().filter(|share| share.posts() && is_hasty(&share.bot, limits, now));
+    let hasty = hasty.map(|share| hasty_complaint(&share.bot.name.to_string(), network, limits, places));
+    all.into_iter().chain(hasty).collect()
+}
+
+fn hasty_complaint(bot: &str, network: NetworkKind, limits: net::Limits, places: &Places) -> Complaint {
+    let (most, window) = (limits.of_bot, limits.window.as_secs() / 60);
+    let message = format!(
+        "bot {bot}: the schedule wants more than the {most} posts in {window} minutes that {network} takes from one \
+         account: lower `max_per_hour`, or thin it out"
+    );
+    places.warning(&format!("bots.{bot}.schedule"), message)
+}
+
+/// Whether a bot wants more than the network takes from one bot, from its next slot on.
+fn is_hasty(bot: &Bot, limits: net::Limits, now: DateTime<Utc>) -> bool {
+    // Where an hour has no more than the window may have, neither has the window.
+    if bot.max_per_hour <= limits.of_bot {
+        return false;
+    }
+    let Some(first) = bot.schedule.next_after(now) else { return false };
+    let window = TimeDelta::from_std(limits.window).unwrap_or(TimeDelta::MAX);
+    let before = first - TimeDelta::milliseconds(1);
+    let slots = pulse::until(bot, before, before + window);
+    let most = usize::try_from(limits.of_bot).unwrap_or(usize::MAX);
+    pulse::limited(slots, bot.max_per_hour, before).take(most.saturating_add(1)).count() > most
+}
+
+/// An amount of money for people, to the cent unless there is less.
+fn dollars(mills: f64) -> String {
+    let mills = mills.round();
+    if mills % 10.0 == 0.0 || mills >= 10_000.0 {
+        format!("{:.2}", mills / 1_000.0)
+    } else {
+        format!("{:.3}", mills / 1_000.0)
+    }
+}
+
+fn named(date: NaiveDate) -> String {
+    date.format("%a %Y-%m-%d").to_string()
+}

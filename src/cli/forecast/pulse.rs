@@ -1,0 +1,203 @@
+//! How often bots are due: on average, and on each day of this month and the next. What becomes of their posts is not
+//! looked at, nor is jitter.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+
+use crate::flock::Bot;
+
+/// Over how many days posts are counted: the longest that has few enough slots. Whole years, months and weeks,
+/// so that a schedule with busy hours or seldom days is not judged by one of them.
+const DAYS: [i64; 4] = [364, 28, 7, 1];
+/// So many slots are looked at, but for those of one day.
+const COUNTED: usize = 20_000;
+/// The minutes of a day.
+const MINUTES: usize = 24 * 60;
+
+/// Bots of which these are equal are due equally often.
+type Key = (String, Tz, u32);
+
+/// What was learnt so far. A large flock has few different schedules, and counting the slots of one takes longer than
+/// all else that is forecast of a bot.
+#[derive(Debug)]
+pub(in crate::cli) struct Pulses {
+    now: DateTime<Utc>,
+    per_day: HashMap<Key, f64>,
+    days: HashMap<Key, Arc<[f64]>>,
+}
+
+impl Pulses {
+    pub(in crate::cli) fn new(now: DateTime<Utc>) -> Self {
+        Self { now, per_day: HashMap::new(), days: HashMap::new() }
+    }
+
+    /// Posts per day, over whole days from now on.
+    pub(in crate::cli) fn per_day(&mut self, bot: &Bot) -> f64 {
+        *self.per_day.entry(key(bot)).or_insert_with(|| per_day(bot, self.now))
+    }
+
+    /// Posts on each day of UTC, from what is left of today to the end of the next month.
+    pub(in crate::cli) fn days(&mut self, bot: &Bot) -> Arc<[f64]> {
+        let per_day = self.per_day(bot);
+        self.days.entry(key(bot)).or_insert_with(|| days(bot, per_day, self.now).into()).clone()
+    }
+}
+
+fn key(bot: &Bot) -> Key {
+    (bot.schedule.text().to_owned(), bot.schedule.zone(), bot.max_per_hour)
+}
+
+fn per_day(bot: &Bot, now: DateTime<Utc>) -> f64 {
+    let within = |days: i64| until(bot, now, now + TimeDelta::days(days));
+    let few = |days: &i64| within(*days).take(COUNTED + 1).count() <= COUNTED;
+    let days = DAYS.into_iter().find(few).unwrap_or(1);
+    let count = limited(within(days), bot.max_per_hour, now).count();
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / days as f64
+}
+
+fn days(bot: &Bot, per_day: f64, now: DateTime<Utc>) -> Vec<f64> {
+    let today = now.date_naive();
+    let end = midnight(first_of_month(today) + Months::new(2));
+    let slots: Vec<_> = until(bot, now, end - TimeDelta::milliseconds(1)).take(COUNTED + 1).collect();
+    let mut days = vec![0.0; usize::try_from((end - midnight(today)).num_days()).unwrap_or(0)];
+    if slots.len() > COUNTED {
+        // So many are spread over the day, as far as anybody cares.
+        let left = (midnight(today) + TimeDelta::days(1) - now).as_seconds_f64() / 86_400.0;
+        days.fill(per_day);
+        days[0] = per_day * left;
+        return days;
+    }
+    for slot in limited(slots.into_iter(), bot.max_per_hour, now) {
+        let day = usize::try_from((slot.date_naive() - today).num_days()).unwrap_or(0);
+        days[day] += 1.0;
+    }
+    days
+}
+
+/// When on a day so many posts of these bots have been due, to the minute; `None` if there are fewer.
+pub(super) fn reached<'b>(
+    bots: impl Iterator<Item = &'b Bot>,
+    date: NaiveDate,
+    most: u32,
+) -> Option<NaiveTime> {
+    let mut alike: HashMap<Key, (&Bot, u64)> = HashMap::new();
+    for bot in bots {
+        alike.entry(key(bot)).or_insert((bot, 0)).1 += 1;
+    }
+    let mut minutes = [0; MINUTES];
+    let begin = midnight(date);
+    let (before, end) = (begin - TimeDelta::milliseconds(1), begin + TimeDelta::days(1));
+    for (bot, count) in alike.values() {
+        let slots = until(bot, before, end - TimeDelta::milliseconds(1));
+        for slot in limited(slots, bot.max_per_hour, begin) {
+            minutes[usize::try_from((slot - begin).num_minutes()).unwrap_or(0)] += count;
+        }
+    }
+    let mut sum = 0;
+    let reached = |count: &u64| {
+        sum += count;
+        sum >= u64::from(most)
+    };
+    let minute = minutes.iter().position(reached)?;
+    NaiveTime::from_num_seconds_from_midnight_opt(u32::try_from(minute * 60).ok()?, 0)
+}
+
+/// The slots after `after`, up to `end`.
+pub(super) fn until(
+    bot: &Bot,
+    after: DateTime<Utc>,
+    end: DateTime<Utc>,
+) -> impl Iterator<Item = DateTime<Utc>> + '_ {
+    bot.schedule.upcoming(after).take_while(move |slot| *slot <= end)
+}
+
+/// Of these slots those that the limit lets through.
+pub(super) fn limited(
+    slots: impl Iterator<Item = DateTime<Utc>>,
+    max_per_hour: u32,
+    now: DateTime<Utc>,
+) -> impl Iterator<Item = DateTime<Utc>> {
+    let mut hour = (i64::MIN, 0);
+    slots.filter(move |slot| {
+        let this = (*slot - now).num_hours();
+        hour = if hour.0 == this { (this, hour.1 + 1) } else { (this, 1) };
+        hour.1 <= max_per_hour
+    })
+}
+
+/// The first day of a date's month.
+pub(super) fn first_of_month(date: NaiveDate) -> NaiveDate {
+    date.with_day(1).unwrap_or(date)
+}
+
+/// When a day of UTC begins.
+pub(super) fn midnight(date: NaiveDate) -> DateTime<Utc> {
+    date.and_time(NaiveTime::MIN).and_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flock::samples;
+
+    fn at(time: &str) -> DateTime<Utc> {
+        time.parse().unwrap()
+    }
+
+    #[track_caller]
+    fn check(schedule: &str, max_per_hour: u32, expect: f64) {
+        let bot = Bot { max_per_hour, ..samples::bot("walt", schedule) };
+        for now in ["2026-03-05T08:59:30Z", "2026-03-05T09:30:00Z", "2026-03-31T23:00:00Z"] {
+            let rate = per_day(&bot, at(now));
+            assert!((rate - expect).abs() <= expect / 50.0, "{schedule} at {now}: {rate}");
+        }
+    }
+
+    #[test]
+    fn posts_per_day_do_not_depend_on_when_one_asks() {
+        check("*/10 * * * * *", 3_600, 8_640.0);
+        check("* * 9 * * *", 3_600, 3_600.0);
+        check("0 9 * * *", 60, 1.0);
+        check("* * 22 * *", 60, 12.0 * 1_440.0 / 364.0);
+        check("* * * * * *", 60, 1_440.0);
+    }
+
+    #[test]
+    fn days_are_those_of_utc_up_to_the_end_of_the_next_month() {
+        let mut pulses = Pulses::new(at("2026-03-30T09:00:00Z"));
+        let days = pulses.days(&samples::bot("walt", "0 */8 * * *"));
+        // What is left of the 30th is 16:00; then the 31st, and the thirty days of April.
+        assert_eq!(days[..3], [1.0, 3.0, 3.0]);
+        assert_eq!((days.len(), days.iter().sum::<f64>()), (32, 1.0 + 31.0 * 3.0));
+        let sundays = pulses.days(&samples::bot("walt", "0 12 * * sun"));
+        let when: Vec<usize> = (0..sundays.len()).filter(|day| sundays[*day] > 0.0).collect();
+        assert_eq!(when, [6, 13, 20, 27], "the fifth of April and those after it");
+        let mut december = Pulses::new(at("2026-12-31T23:00:00Z"));
+        assert_eq!(december.days(&samples::bot("walt", "0 12 * * *")).len(), 32);
+    }
+
+    #[test]
+    fn slots_without_number_are_spread_evenly() {
+        let busy = Bot { max_per_hour: 3_600, ..samples::bot("walt", "* * * * * *") };
+        let days = days(&busy, 86_400.0, at("2026-03-30T18:00:00Z"));
+        assert_eq!((days[0], days[1], days.len()), (21_600.0, 86_400.0, 32));
+    }
+
+    #[test]
+    fn the_minute_is_known_at_which_enough_posts_were_due() {
+        let bots = [samples::bot("walt", "0 * * * *"), samples::bot("emily", "0 * * * *")];
+        let bots = bots.iter().chain(&[]);
+        let third = samples::bot("sylvia", "30 7 * * *");
+        let reached =
+            |most| reached(bots.clone().chain([&third]), NaiveDate::from_ymd_opt(2026, 3, 5).unwrap(), most);
+        let time = |hour, minute| NaiveTime::from_hms_opt(hour, minute, 0);
+        assert_eq!(reached(1), time(0, 0));
+        assert_eq!(reached(16), time(7, 0), "two at each hour from midnight on");
+        assert_eq!(reached(17), time(7, 30));
+        assert_eq!(reached(49), time(23, 0));
+        assert_eq!(reached(50), None);
+    }
+}
