@@ -80,9 +80,7 @@ pub(super) async fn fire(
             Some(ready) => ready,
             None => ready.insert(readiness(engine, member, standing, &content).await?),
         };
-        let begins = beginning(engine, member, occasion, ready);
-        let draft = draft(engine, member, occasion, Some(content), begins);
-        return match (engine.store.open(&draft).await, ready) {
+        return match (open(engine, member, occasion, content, ready).await, ready) {
             (Err(StoreError::LineTaken), _) => continue,
             (Err(StoreError::SlotTaken | StoreError::PostOpen), _) => Ok(Fired::Elsewhere),
             (Err(error), _) => Err(error),
@@ -105,6 +103,25 @@ async fn readiness(
         Some(setback) => Ok(Err(setback)),
         None => session::ready(engine, member, standing.account.as_ref()).await,
     }
+}
+
+/// Opens the post. Getting ready may have taken a while, so what may keep the bot from sending is looked at again, and
+/// what is left of a budget is spent by one bot at a time.
+async fn open(
+    engine: &Engine,
+    member: &Member,
+    occasion: &Occasion,
+    content: Content,
+    ready: &Result<Ready, Setback>,
+) -> Result<Post, StoreError> {
+    let _till = engine.governor.till(&member.bot).await;
+    let barred = match ready {
+        Ok(_) => engine.barred(member, &content.text).await?.map(Err),
+        Err(_) => None,
+    };
+    let begins = beginning(engine, member, occasion, barred.as_ref().unwrap_or(ready));
+    let draft = draft(engine, member, occasion, Some(content), begins);
+    engine.store.open(&draft).await
 }
 
 /// Makes the one attempt that the ledger has just been told of, and records what came of it.

@@ -5,11 +5,12 @@
 //! sent and spent is in the ledger.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use rand::{Rng, RngExt};
+use tokio::sync::OwnedMutexGuard;
 
 use super::Member;
 use crate::flock::account::{App, Budget};
@@ -36,7 +37,11 @@ pub(super) struct Governor {
 struct Gate {
     held: Option<Hold>,
     queue: Queue,
+    till: Arc<Till>,
 }
+
+/// Held by whoever looks at what is left of a budget, until what that bot spends is in the ledger.
+type Till = tokio::sync::Mutex<()>;
 
 /// Who may send when, so that bots that are due at the same instant don't all send at once.
 #[derive(Debug, Default)]
@@ -80,6 +85,13 @@ impl Governor {
         }
         let mut gates = locked(&self.gates);
         gates.entry(bot.gate().to_owned()).or_default().queue.turn(&bot.name, uptime, pace)
+    }
+
+    /// Waits until no other bot of the app is about to spend what is left of its budget, if it has one.
+    pub(super) async fn till(&self, bot: &Bot) -> Option<OwnedMutexGuard<()>> {
+        bot.app.as_ref().filter(|app| app.budget.is_limited())?;
+        let till = locked(&self.gates).entry(bot.gate().to_owned()).or_default().till.clone();
+        Some(till.lock_owned().await)
     }
 
     /// Takes up what an answer said of times to come. Returns what is new of the app.

@@ -7,6 +7,7 @@ use super::due::{self, Due};
 use super::fire::{self, Fired, Occasion};
 use super::{Engine, Member, catch_up, mend, record, session};
 use crate::flock::post::{Cause, Move, Post, State, Why};
+use crate::net::Setback;
 use crate::store::{Standing, StoreError};
 
 /// When to look at a bot again; `None` if only a person can change anything.
@@ -135,10 +136,7 @@ async fn again(
     }
     let text = post.text.as_deref().unwrap_or_default();
     let post = match engine.barred(member, text).await? {
-        Some(setback) => {
-            let step = record::set_back(engine, member, &post, &setback);
-            engine.advance(&post, &step).await?
-        }
+        Some(setback) => set_back(engine, member, &post, &setback).await?,
         None => match engine.my_turn(member) {
             Some(at) => return Ok(Again::Later(at)),
             None => attempt(engine, member, standing, post).await?,
@@ -153,17 +151,29 @@ async fn attempt(
     standing: &Standing,
     post: Post,
 ) -> Result<Post, StoreError> {
-    match session::ready(engine, member, standing.account.as_ref()).await? {
-        Err(setback) => {
-            let step = record::set_back(engine, member, &post, &setback);
-            engine.advance(&post, &step).await
-        }
-        Ok(_) if is_late(engine, member, post.due_at) => release_late(engine, &post).await,
-        Ok(ready) => {
-            let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
-            Ok(fire::send(engine, member, post, &ready).await)
-        }
+    let ready = match session::ready(engine, member, standing.account.as_ref()).await? {
+        Ok(_) if is_late(engine, member, post.due_at) => return release_late(engine, &post).await,
+        Ok(ready) => ready,
+        Err(setback) => return set_back(engine, member, &post, &setback).await,
+    };
+    // As where a post is opened: others may have used up what there was while this one got ready.
+    let till = engine.governor.till(&member.bot).await;
+    if let Some(setback) = engine.barred(member, post.text.as_deref().unwrap_or_default()).await? {
+        return set_back(engine, member, &post, &setback).await;
     }
+    let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
+    drop(till);
+    Ok(fire::send(engine, member, post, &ready).await)
+}
+
+async fn set_back(
+    engine: &Engine,
+    member: &Member,
+    post: &Post,
+    setback: &Setback,
+) -> Result<Post, StoreError> {
+    let step = record::set_back(engine, member, post, setback);
+    engine.advance(post, &step).await
 }
 
 /// Doubts a post that is still `sending` although nobody sends it: only one task at a time is at work for a

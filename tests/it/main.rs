@@ -4,6 +4,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "what helpers are for stands at the head of their files")]
 
 mod bad_input;
+mod engine_budget;
 mod engine_firing;
 mod engine_govern;
 mod engine_keeper;

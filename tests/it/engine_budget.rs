@@ -1,0 +1,132 @@
+//! Stories of what the bots of one app share: its budget, and its pace.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flockd::flock::account::{App, Budget};
+use flockd::flock::event::Event;
+use flockd::flock::post::{Cause, State};
+use flockd::flock::{Bot, NetworkKind};
+use flockd::net::Outcome;
+
+use crate::support::clock::{delta, minutes, seconds};
+use crate::support::fixture::House;
+use crate::support::flock::{bot, cron, poem};
+
+/// How many bots are due at once.
+const CROWD: usize = 20;
+
+fn app(pace: Duration, budget: Budget) -> Arc<App> {
+    Arc::new(App {
+        name: "x".to_owned(),
+        network: NetworkKind::X,
+        api_url: "http://127.0.0.1:9".to_owned(),
+        site_url: "http://127.0.0.1:9".to_owned(),
+        consumer: None,
+        client: None,
+        callback_port: 7_881,
+        looks: Vec::new(),
+        pace,
+        budget,
+    })
+}
+
+fn posts_per_day(most: u32) -> Arc<App> {
+    app(Duration::ZERO, Budget { posts_per_day: Some(most), ..Budget::default() })
+}
+
+/// A bot of that app that gives a slot up after five minutes.
+fn member(name: &str, schedule: &str, app: &Arc<App>) -> Bot {
+    Bot { app: Some(app.clone()), schedule: cron(schedule), max_late: minutes(5), ..bot(name) }
+}
+
+fn crowd(app: &Arc<App>) -> Vec<(Bot, String)> {
+    let member = |n| (member(&format!("b{n}"), "1 12 * * *", app), poem(&format!("b{n}-"), 3));
+    (1..=CROWD).map(member).collect()
+}
+
+/// When each of the crowd has sent.
+fn sent(house: &House) -> Vec<chrono::DateTime<chrono::Utc>> {
+    let of = |n| house.net(&format!("b{n}")).sent().into_iter().map(|sent| sent.at);
+    let mut sent: Vec<_> = (1..=CROWD).flat_map(of).collect();
+    sent.sort();
+    sent
+}
+
+fn gave_up_for(cause: Cause) -> impl Fn(&Event) -> bool {
+    move |event| matches!(event, Event::Released(post) if post.cause == Some(cause))
+}
+
+#[tokio::test]
+async fn a_crowd_that_is_due_at_once_spends_a_budget_once() {
+    let house = House::of(crowd(&posts_per_day(3))).await;
+    house.pass(minutes(2)).await;
+    assert_eq!(sent(&house).len(), 3);
+    assert_eq!(house.count(gave_up_for(Cause::Budget)), CROWD - 3);
+}
+
+#[tokio::test]
+async fn a_crowd_that_is_due_at_once_keeps_the_pace() {
+    let pace = Duration::from_millis(200);
+    let house = House::of(crowd(&app(pace, Budget::default()))).await;
+    house.pass(minutes(2)).await;
+    let sent = sent(&house);
+    assert_eq!(sent.len(), CROWD);
+    for (earlier, later) in sent.iter().zip(&sent[1..]) {
+        assert!(*later - *earlier >= delta(pace), "{sent:?}");
+    }
+    assert!(sent[CROWD - 1] - sent[0] < delta(seconds(5)), "and dawdles not: {sent:?}");
+}
+
+#[tokio::test]
+async fn a_budget_of_a_day_outlives_a_crash_and_ends_at_midnight_by_utc() {
+    let app = posts_per_day(3);
+    let mut house = House::of([
+        (member("walt", "*/10 * * * *", &app), poem("w", 300)),
+        (member("emily", "5 13 * * *", &app), poem("e", 9)),
+    ])
+    .await;
+    house.pass(minutes(45)).await;
+    assert_eq!(house.net("walt").texts(), ["w1", "w2", "w3"]);
+    house.crash().await;
+    house.start().await;
+    house.pass(minutes(45)).await;
+    let emily = house.last("emily").await;
+    assert_eq!((emily.state, emily.cause, emily.attempts), (State::Released, Some(Cause::Budget), 0));
+    let reason = emily.reason.unwrap();
+    assert!(reason.contains("the budget of app x is used up (3 posts of 3 a day)"), "{reason}");
+    assert!(reason.contains("2024-03-06, 00:00 UTC"), "{reason}");
+    house.pass_until("2024-03-06T00:25:00Z").await;
+    assert_eq!(house.net("walt").texts(), ["w1", "w2", "w3", "w4", "w5", "w6"]);
+    assert!(house.net("emily").sent().is_empty());
+}
+
+#[tokio::test]
+async fn money_is_spent_on_links_sooner() {
+    let budget = Budget { mills_per_month: Some(250), ..Budget::default() };
+    let poem = "see example.com\nplain\nplainer\nplainest\nend\n";
+    let app = app(Duration::ZERO, budget);
+    let house = House::of([(member("walt", "*/10 * * * *", &app), poem)]).await;
+    house.pass(minutes(55)).await;
+    // 0.200, and three times 0.015; another one would be 0.260.
+    assert_eq!(house.net("walt").texts(), ["see example.com", "plain", "plainer", "plainest"]);
+    let reason = house.last("walt").await.reason.unwrap();
+    assert!(reason.contains("0.245 of 0.250 US dollars a month, and this post costs 0.015"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_post_without_an_answer_counts_until_it_is_settled() {
+    let app = posts_per_day(1);
+    let house = House::of([
+        (member("walt", "10 12 * * *", &app), poem("w", 9)),
+        (member("emily", "15,45 12 * * *", &app), poem("e", 9)),
+    ])
+    .await;
+    house.net("walt").then(Outcome::Unknown { reason: "silence".to_owned() });
+    house.pass(minutes(20)).await;
+    assert_eq!(house.last("walt").await.state, State::Unknown);
+    assert_eq!(house.story("emily").await, ["12:15:00 released (budget) e1"]);
+    assert!(house.settle("walt", false).await.done);
+    house.pass(minutes(30)).await;
+    assert_eq!(house.story("emily").await[1..], ["12:45:00 posted e1"], "what was not posted costs nothing");
+}
