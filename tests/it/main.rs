@@ -28,6 +28,8 @@ mod program;
 mod program_accounts;
 mod program_backup;
 mod program_enroll;
+mod program_forecast;
+mod program_govern;
 mod program_ledger;
 mod program_oidc;
 mod program_renewal;
