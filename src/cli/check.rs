@@ -218,7 +218,7 @@ fn print_apps(apps: &[AppForecast]) -> Result<()> {
         "its network takes",
         "US dollars a month",
         "spent this month",
-        "the budget lasts until",
+        "the budget lasts",
     ]);
     for app in apps {
         table.add_row(app.row.iter().map(Cell::new));

@@ -21,6 +21,8 @@ use crate::store::Spent;
 
 /// The days of a month, on average.
 const MONTH: f64 = 365.25 / 12.0;
+/// What holds for so many days in a row holds for each day.
+const WEEK: usize = 7;
 /// What is below this is a matter of how fractions are added up.
 const NOTHING: f64 = 1e-6;
 
@@ -167,11 +169,11 @@ impl Ends {
     fn in_words(&self, budget: &Budget) -> String {
         let month = self.posts_per_month.into_iter().chain(self.money_per_month).min();
         match (month, self.posts_per_day) {
-            _ if !budget.is_limited() => "there is none".to_owned(),
-            (None, None) => "it is enough".to_owned(),
-            (Some(month), None) => named(month),
-            (None, Some(day)) => format!("{}, less than a day", named(day)),
-            (Some(month), Some(_)) => format!("{}, and less than a day", named(month)),
+            _ if !budget.is_limited() => "-".to_owned(),
+            (None, None) => "long enough".to_owned(),
+            (Some(end), None) => format!("until {}", named(end)),
+            (None, Some(_)) => "part of a day".to_owned(),
+            (Some(end), Some(_)) => format!("until {}, part of a day", named(end)),
         }
     }
 }
@@ -218,7 +220,7 @@ impl Demand {
     /// The whole days on which more posts are wanted than so many.
     fn too_busy(&self, most: u32) -> impl Iterator<Item = NaiveDate> {
         let whole = self.dated(&self.posts).skip(1);
-        whole.filter(move |(_, count)| *count > f64::from(most) + NOTHING).map(|(date, _)| date)
+        whole.filter(move |(_, count)| exceeds(*count, most)).map(|(date, _)| date)
     }
 
     fn dated<'d>(&self, by_day: &'d [f64]) -> impl Iterator<Item = (NaiveDate, f64)> + use<'d> {
@@ -234,13 +236,17 @@ impl Demand {
         let posting = shares.iter().filter(|share| share.posts()).map(|share| &*share.bot);
         let at = pulse::reached(posting, first, most)
             .map_or_else(String::new, |at| format!(" at about {} UTC", at.format("%H:%M")));
-        let always = self.too_busy(most).count() + 1 == self.posts.len();
+        let always = self.posts.iter().skip(1).take(WEEK).all(|count| exceeds(*count, most));
         Some(if always {
             format!("each day{at}")
         } else {
             format!("on some days, as on {}{at}", named(first))
         })
     }
+}
+
+fn exceeds(count: f64, most: u32) -> bool {
+    count > f64::from(most) + NOTHING
 }
 
 /// What is said of a budget that the schedules can't keep.
