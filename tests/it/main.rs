@@ -41,6 +41,7 @@ mod rigs_terminal;
 mod sqlite_trouble;
 mod store_contract;
 mod support;
+mod torture;
 mod x;
 mod x_account;
 mod x_answers;

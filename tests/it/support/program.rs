@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use flockd::store::Store;
 use flockd::store::sqlite::Sqlite;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -111,6 +112,11 @@ impl From<Output> for Said {
     }
 }
 
+/// Kills a process on the spot, if it is still there.
+pub fn kill(pid: u32) {
+    let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL);
+}
+
 /// A running daemon; dropped, it is killed.
 pub struct Daemon {
     child: Child,
@@ -143,20 +149,44 @@ impl Daemon {
     pub fn wait_for_any(&self, texts: &[&str]) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
-            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    self.keep(&line);
-                    if texts.iter().any(|text| line.contains(text)) {
-                        return line;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {
-                    panic!("no line with {texts:?} came:\n{}", self.read.borrow())
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    panic!("ended without {texts:?}:\n{}", self.read.borrow())
-                }
+            match self.line(end, &texts) {
+                Some(line) if texts.iter().any(|text| line.contains(text)) => return line,
+                Some(_) => {}
+                None => panic!("ended without {texts:?}:\n{}", self.read.borrow()),
             }
+        }
+    }
+
+    /// Waits for a line of the log for each of these texts, in any order.
+    pub fn wait_for_each(&self, texts: &[String]) {
+        let (end, mut missing) = (Instant::now() + PATIENCE, texts.iter().collect::<Vec<_>>());
+        while !missing.is_empty() {
+            match self.line(end, &missing) {
+                Some(line) => missing.retain(|text| !line.contains(*text)),
+                None => panic!("ended without {missing:?}:\n{}", self.read.borrow()),
+            }
+        }
+    }
+
+    /// Waits for so many lines of the log; less if it ends before.
+    pub fn wait_for_lines(&self, n: usize) {
+        let end = Instant::now() + PATIENCE;
+        for _ in 0..n {
+            if self.line(end, &"end").is_none() {
+                return;
+            }
+        }
+    }
+
+    /// The next line of the log, if it has not ended. `awaited` is what is waited for.
+    fn line(&self, end: Instant, awaited: &dyn std::fmt::Debug) -> Option<String> {
+        match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                self.keep(&line);
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("no {awaited:?} came:\n{}", self.read.borrow()),
         }
     }
 
@@ -198,6 +228,12 @@ impl Daemon {
     /// Waits for its own end.
     pub fn ended(mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap_or(-1)
+    }
+
+    /// Waits for its end, whoever brings it, and returns how it ended and everything that it has logged.
+    pub fn last_words(mut self) -> (ExitStatus, String) {
+        self.wait_for_lines(usize::MAX);
+        (self.child.wait().unwrap(), self.read.take())
     }
 }
 

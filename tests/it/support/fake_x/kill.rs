@@ -2,8 +2,8 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use rustix::process::{Pid, Signal, kill_process};
 
+use super::super::program;
 use super::super::wire::Wire;
 use super::{FakeX, Seen, Shared};
 
@@ -25,7 +25,7 @@ pub enum Step {
 /// Who is to die, and when.
 #[derive(Debug, Clone)]
 pub(super) struct Kill {
-    pid: Pid,
+    pid: u32,
     step: Step,
     /// Method and beginning of the path.
     at: String,
@@ -53,9 +53,13 @@ impl FakeX {
 
     /// The same with requests that begin like this. The command that was given last is the one that counts.
     pub fn kills_at(&self, start: &str, pid: u32, step: Step, n: usize) {
-        let pid = Pid::from_raw(pid.try_into().unwrap()).expect("the id of a process");
         let next = Kill { pid, step, at: start.to_owned(), left: n };
         self.shared.state.lock().unwrap().kills.next = Some(next);
+    }
+
+    /// Takes back a kill that has not come to pass.
+    pub fn kills_nobody(&self) {
+        self.shared.state.lock().unwrap().kills.next = None;
     }
 
     /// The steps at which somebody was killed so far.
@@ -66,8 +70,7 @@ impl FakeX {
 
 impl Kill {
     fn strike(&self) {
-        // Whoever has ended already is not there to be killed, and the test sees that they ended otherwise.
-        let _ = kill_process(self.pid, Signal::KILL);
+        program::kill(self.pid);
     }
 }
 

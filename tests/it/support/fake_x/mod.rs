@@ -190,6 +190,11 @@ impl FakeX {
         self.shared.state.lock().unwrap().seen.clone()
     }
 
+    /// How many requests there were so far.
+    pub fn count(&self) -> usize {
+        self.shared.state.lock().unwrap().seen.len()
+    }
+
     /// The n-th request, counted from 1, as soon as it has come.
     pub async fn request(&self, n: usize) -> Seen {
         self.until(|state| state.seen.get(n - 1).cloned()).await

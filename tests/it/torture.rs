@@ -1,0 +1,107 @@
+//! The real daemon, killed again and again at every step of a post and at random instants, and what is left of it:
+//! no text twice, no line lost, no row stuck.
+//!
+//! `FLOCKD_TORTURE_KILLS` says how often; `tests/run --full` says 2,000. What happens is drawn from a seed, which a
+//! failure shows and `FLOCKD_TORTURE_SEED` repeats, as far as the machine lets it: a kill falls where it falls.
+
+mod evidence;
+mod flock;
+mod life;
+
+use std::io::Write as _;
+
+use evidence::Evidence;
+use flock::{Flock, Looks};
+use life::Death;
+
+/// So often flocks are killed that may look at their accounts, unless it is said otherwise.
+const KILLS: usize = 200;
+/// For each so many of those, one kill of a flock that may not look.
+const BLIND: usize = 5;
+
+/// What became of one flock.
+struct Record {
+    deaths: Vec<Death>,
+    evidence: Evidence,
+    looks: usize,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_step_no_line_is_posted_twice_or_lost() {
+    let kills = kills();
+    let records = torture(Looks::Allowed, kills, 4).await;
+    for Record { deaths, evidence, looks } in &records {
+        assert_eq!(evidence.complaints(), Vec::<String>::new());
+        assert_eq!(evidence.assumed(), 0, "nothing is assumed where one may look");
+        // One post of each bot may be in doubt at a start, and it is looked for three times at most.
+        assert!(
+            *looks <= 3 * flock::POETS.len() * (deaths.len() + 1),
+            "{looks} looks, each of which costs money"
+        );
+        assert!(
+            *looks > 0 && evidence.repeated() > 0,
+            "there were doubts, and some of them were settled as \"no\""
+        );
+    }
+    report("with looking", kills, &records);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_may_look_doubts_are_assumed_to_be_posts() {
+    let kills = kills().div_ceil(BLIND);
+    let records = torture(Looks::Refused, kills, 2).await;
+    for Record { evidence, looks, .. } in &records {
+        assert_eq!(evidence.complaints(), Vec::<String>::new());
+        assert!(*looks > 0 && evidence.assumed() > 0, "there were doubts, and nobody could settle them");
+        assert_eq!(evidence.repeated(), 0, "what may be out there is not sent again");
+    }
+    report("without looking", kills, &records);
+}
+
+fn kills() -> usize {
+    std::env::var("FLOCKD_TORTURE_KILLS").map_or(KILLS, |kills| kills.parse().expect("a number of kills"))
+}
+
+fn seed() -> u64 {
+    std::env::var("FLOCKD_TORTURE_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("a seed"))
+}
+
+/// Kills flocks so often in all, several at the same time.
+async fn torture(looks: Looks, kills: usize, flocks: usize) -> Vec<Record> {
+    let seed = seed();
+    // A test that fails shows what it has printed.
+    println!("FLOCKD_TORTURE_SEED={seed}");
+    let share = |flock: usize| kills / flocks + usize::from(flock < kills % flocks);
+    let tortured = (0..flocks).map(async |number| {
+        let mut flock = Flock::new(looks, share(number), seed.wrapping_add(number as u64)).await;
+        let mut deaths = Vec::new();
+        for _ in 0..share(number) {
+            deaths.push(flock.lives_and_dies().await);
+        }
+        let evidence = flock.comes_to_rest().await;
+        Record { deaths, evidence, looks: flock.fake.looks().0 }
+    });
+    futures_util::future::join_all(tortured).await
+}
+
+/// Says how often what was killed, also where the test passes, and that it was as often as it should have been.
+fn report(what: &str, kills: usize, records: &[Record]) {
+    let deaths: Vec<Death> = records.iter().flat_map(|record| record.deaths.clone()).collect();
+    assert_eq!(deaths.len(), kills, "every one of them has really killed");
+    let mut lines = String::new();
+    for death in Death::ALL {
+        let times = deaths.iter().filter(|other| **other == death).count();
+        assert!(times > 0 || kills < 5 * Death::ALL.len(), "never {death:?}");
+        lines += &format!("\n  {times:4} {death:?}");
+    }
+    let count = |of: fn(&Evidence) -> usize| records.iter().map(|record| of(&record.evidence)).sum::<usize>();
+    let looks: usize = records.iter().map(|record| record.looks).sum();
+    let (posts, sent_again, assumed) =
+        (count(Evidence::on_x), count(Evidence::repeated), count(Evidence::assumed));
+    // Past the test harness, which keeps what a passing test prints.
+    let _ = writeln!(
+        std::io::stderr(),
+        "torture {what}: {kills} kills{lines}\n  {posts} posts on X, {sent_again} of them sent again, {assumed} \
+         assumed, {looks} looks; none twice, none lost, none stuck"
+    );
+}

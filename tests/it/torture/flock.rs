@@ -1,0 +1,125 @@
+//! The flock that is tortured: its bots, their poems, and how it comes to rest in the end.
+
+use std::collections::BTreeMap;
+
+use atom_syndication::Feed;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+
+use super::evidence::{Evidence, Row};
+use crate::support::fake_x::{CONSUMER, FakeX, Reply};
+use crate::support::program::{Daemon, Folder};
+use crate::support::signing::enroll_with_tokens;
+
+/// The bots on X.
+pub(super) const POETS: [&str; 3] = ["walt", "emily", "sappho"];
+/// The bot on the feed.
+pub(super) const ROBIN: &str = "robin";
+/// A poem has so many lines for each kill: a bot posts once a second, and few lives last that long.
+const LINES_PER_KILL: usize = 4;
+/// And so many for the rest.
+const LINES_MORE: usize = 80;
+
+/// Whether X lets the bots look at their accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looks {
+    Allowed,
+    Refused,
+}
+
+/// A flock in a folder of its own, on a fake X of its own.
+pub(super) struct Flock {
+    pub fake: FakeX,
+    pub folder: Folder,
+    pub dice: StdRng,
+    /// How many lives its daemon has had.
+    pub lives: usize,
+    poems: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Flock {
+    /// A flock whose poems last for so many kills.
+    pub(super) async fn new(looks: Looks, kills: usize, seed: u64) -> Self {
+        let fake = FakeX::start().await;
+        // So that a text that comes twice is there twice, and not refused by the stand-in's grace.
+        fake.take_duplicates();
+        // X's reads lag behind its writes: the first look never shows what is new.
+        fake.hide_new_posts(1);
+        if looks == Looks::Refused {
+            let kind = "https://api.twitter.com/2/problems/client-forbidden";
+            fake.refuse_looks(Some(Reply::problem(403, kind, "Client Forbidden", "not in this package")));
+        }
+        let folder = Folder::with(&configuration(&fake.url));
+        folder.write("consumer-key", CONSUMER.0.as_bytes());
+        folder.write("consumer-secret", CONSUMER.1.as_bytes());
+        let poems: BTreeMap<_, _> =
+            POETS.into_iter().chain([ROBIN]).map(|name| (name, poem(name, kills))).collect();
+        for (name, poem) in &poems {
+            folder.write(&format!("{name}.txt"), poem.join("\n").as_bytes());
+        }
+        for poet in POETS {
+            enroll_with_tokens(&fake, &folder, poet);
+        }
+        Self { fake, folder, dice: StdRng::seed_from_u64(seed), lives: 0, poems }
+    }
+
+    /// Starts the daemon, with a log of this length.
+    pub(super) fn start(&self, log: &str) -> Daemon {
+        // Not always the same port: somebody else may have it by now.
+        let mut run = self.folder.command(&["run", "--listen", "127.0.0.1:0"]);
+        Daemon::spawn(run.env("RUST_LOG", log).env("NO_COLOR", "1"))
+    }
+
+    /// One more start that nobody disturbs: what is in doubt is settled, and what is due is posted. Then a stop,
+    /// and what there is to see.
+    pub(super) async fn comes_to_rest(&self) -> Evidence {
+        let daemon = self.start("info");
+        let page = daemon.wait_for("the flock's page is ");
+        // A bot posts the next line when the one before is settled.
+        daemon.wait_for_each(&self.poems.keys().map(|name| format!("posted: {name} ")).collect::<Vec<_>>());
+        let feed = read_feed(page.rsplit(' ').next().unwrap()).await;
+        let log = daemon.stop_and_read();
+        assert!(log.contains("stopped; everything is recorded"), "{log}");
+        let rows = self.folder.json(&["posts", "--json"]);
+        let rows: Vec<Row> = serde_json::from_value(rows).unwrap();
+        Evidence { poems: self.poems.clone(), rows, posts: self.fake.posts(), feed }
+    }
+}
+
+fn configuration(url: &str) -> String {
+    let mut text = format!(
+        "[apps.x]\nnetwork = \"x\"\napi_url = \"{url}\"\nsite_url = \"{url}\"\npace = \"0s\"\n\
+         looks = [\"100ms\", \"200ms\"]\n\
+         consumer_key = {{ file = \"consumer-key\" }}\nconsumer_secret = {{ file = \"consumer-secret\" }}\n"
+    );
+    for name in POETS {
+        text += &format!(
+            "[bots.{name}]\napp = \"x\"\naccount = \"{name}_lines\"\npoem = \"{name}.txt\"\n\
+             schedule = \"* * * * * *\"\nmax_per_hour = 3600\nat_end = \"stop\"\non_unknown = \"assume-posted\"\n"
+        );
+    }
+    text + &format!(
+        "[bots.{ROBIN}]\nnetwork = \"feed\"\npoem = \"{ROBIN}.txt\"\nschedule = \"* * * * * *\"\nat_end = \"stop\"\n"
+    )
+}
+
+/// Lines that X gives back in another spelling, lines that then look alike, and a refrain.
+fn poem(name: &str, kills: usize) -> Vec<String> {
+    let line = |number: usize| match number % 8 {
+        0 => format!("{name} says {number} & <more> &amp; more"),
+        1 => format!("{name} points to https://example.com/{number}?a=1&b=2."),
+        2 => format!("{name} names example.com, {number} times"),
+        3 => format!("{name} se\u{301} {number} \u{1f426}\u{200d}\u{2b1b}"),
+        4 if number % 24 == 4 => format!("{name} has a refrain"),
+        _ => format!("{name} goes on: {number}"),
+    };
+    (0..LINES_MORE + LINES_PER_KILL * kills).map(line).collect()
+}
+
+/// The texts in robin's feed, newest first.
+async fn read_feed(page: &str) -> Vec<String> {
+    let feed = format!("{}/feeds/{ROBIN}.atom", page.trim_end_matches('/'));
+    let bytes = reqwest::get(feed).await.unwrap().bytes().await.unwrap();
+    let entries = Feed::read_from(&*bytes).unwrap().entries;
+    entries.into_iter().map(|entry| entry.content.unwrap().value.unwrap()).collect()
+}

@@ -1,0 +1,146 @@
+//! One life of a daemon, from its start to the kill, and where the kill falls.
+
+use std::os::unix::process::ExitStatusExt as _;
+
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+
+use super::flock::Flock;
+use crate::support::fake_x::Step;
+use crate::support::program::{Daemon, kill};
+
+/// One of the first so many posts meets the kill: three bots post at once, and again a second later.
+const POSTS: usize = 3;
+/// A daemon that has made so many requests without meeting the kill that is meant for it is killed all the same.
+const REQUESTS: usize = 9;
+/// After at most so many lines of its longest log a daemon is killed. A start writes nine of them, a post about eight.
+const LINES: f64 = 60.0;
+/// A request is followed by so many turns of the scheduler, at most, before the kill.
+const TURNS: f64 = 20_000.0;
+
+/// Where a kill falls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Death {
+    /// At a step of a post.
+    Posting(Step),
+    /// At a step of a look at an account.
+    Looking(Step),
+    /// At some line of the longest log that there is: also while starting, and between two steps of the ledger.
+    AtSomeLine,
+    /// Some time after some request.
+    AfterSomeRequest,
+    /// Right after the start.
+    Unborn,
+}
+
+impl Death {
+    pub(super) const ALL: [Self; 13] = [
+        Self::Posting(Step::BeforeRead),
+        Self::Posting(Step::BeforeStore),
+        Self::Posting(Step::BeforeAnswer),
+        Self::Posting(Step::MidAnswer),
+        Self::Posting(Step::AfterAnswer),
+        Self::Looking(Step::BeforeRead),
+        Self::Looking(Step::BeforeStore),
+        Self::Looking(Step::BeforeAnswer),
+        Self::Looking(Step::MidAnswer),
+        Self::Looking(Step::AfterAnswer),
+        Self::AtSomeLine,
+        Self::AfterSomeRequest,
+        Self::Unborn,
+    ];
+}
+
+/// What is prepared for one life.
+struct Plan {
+    death: Death,
+    /// The kill falls on the n-th of the requests, or of the lines, that it is meant for.
+    n: usize,
+    /// After so many requests of any kind, and so many turns, the kill comes in any case.
+    requests: usize,
+    turns: usize,
+}
+
+impl Flock {
+    /// Starts the daemon and kills it, and says where the kill fell.
+    pub(super) async fn lives_and_dies(&mut self) -> Death {
+        let plan = self.plan();
+        let (requests, kills) = (self.fake.count(), self.fake.killed().len());
+        let daemon = self.start(if plan.death == Death::AtSomeLine { "trace" } else { "info" });
+        let pid = daemon.pid();
+        match plan.death {
+            Death::Posting(step) => self.fake.kills(pid, step, plan.n),
+            // The path of a look goes on with the account's number.
+            Death::Looking(step) => self.fake.kills_at("GET /2/users/1", pid, step, plan.n),
+            _ => {}
+        }
+        let lines = (plan.death == Death::AtSomeLine).then_some(plan.n);
+        let mut end = tokio::task::spawn_blocking(move || attend(daemon, lines));
+        let anyhow = async {
+            if plan.requests > 0 {
+                self.fake.request(requests + plan.requests).await;
+            }
+            for _ in 0..plan.turns {
+                tokio::task::yield_now().await;
+            }
+            kill(pid);
+        };
+        let met = tokio::select! {
+            attended = &mut end => {
+                attended.unwrap();
+                true
+            }
+            () = anyhow => {
+                end.await.unwrap();
+                false
+            }
+        };
+        self.fake.kills_nobody();
+        self.lives += 1;
+        match plan.death {
+            Death::Posting(_) | Death::Looking(_) if self.fake.killed().len() > kills => plan.death,
+            Death::AtSomeLine if met => Death::AtSomeLine,
+            Death::Unborn => Death::Unborn,
+            _ => Death::AfterSomeRequest,
+        }
+    }
+
+    /// Every other life ends at one of the steps of a post, in turn; after it there is something to look for.
+    fn plan(&mut self) -> Plan {
+        let (lives, dice) = (self.lives, &mut self.dice);
+        let death = match lives % 10 {
+            0 | 2 | 4 | 6 | 8 => Death::Posting(Step::ALL[lives / 2 % 5]),
+            1 | 5 => Death::Looking(Step::ALL[lives / 5 % 5]),
+            7 => Death::AfterSomeRequest,
+            9 if lives % 30 == 19 => Death::Unborn,
+            _ => Death::AtSomeLine,
+        };
+        let n = match death {
+            Death::Posting(_) => dice.random_range(1..=POSTS),
+            Death::Looking(_) => dice.random_range(1..=2),
+            Death::AtSomeLine => up_to(LINES, dice),
+            Death::AfterSomeRequest | Death::Unborn => 0,
+        };
+        let requests = match death {
+            Death::Unborn => 0,
+            Death::AfterSomeRequest => dice.random_range(1..=REQUESTS),
+            _ => REQUESTS,
+        };
+        Plan { death, n, requests, turns: up_to(TURNS, dice) }
+    }
+}
+
+/// A number from 1 to this, as often of few digits as of many.
+fn up_to(most: f64, dice: &mut StdRng) -> usize {
+    most.powf(dice.random()) as usize
+}
+
+/// Waits for the end of a daemon, and kills it after so many lines of its log, if any.
+fn attend(daemon: Daemon, lines: Option<usize>) {
+    if let Some(lines) = lines {
+        daemon.wait_for_lines(lines);
+        kill(daemon.pid());
+    }
+    let (status, log) = daemon.last_words();
+    assert_eq!(status.signal(), Some(9), "{status}:\n{log}");
+}
