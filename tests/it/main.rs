@@ -21,6 +21,7 @@ mod fake_x_kill;
 mod fake_x_oauth1;
 mod fake_x_oauth2;
 mod fake_x_timeline;
+mod faults;
 mod house;
 mod ledger;
 mod network_contract;

@@ -63,7 +63,8 @@ fn kills() -> usize {
 }
 
 fn seed() -> u64 {
-    std::env::var("FLOCKD_TORTURE_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().expect("a seed"))
+    std::env::var("FLOCKD_TORTURE_SEED")
+        .map_or_else(|_| rand::random::<u32>().into(), |seed| seed.parse().expect("a seed"))
 }
 
 /// Kills flocks so often in all, several at the same time.
@@ -72,16 +73,19 @@ async fn torture(looks: Looks, kills: usize, flocks: usize) -> Vec<Record> {
     // A test that fails shows what it has printed.
     println!("FLOCKD_TORTURE_SEED={seed}");
     let share = |flock: usize| kills / flocks + usize::from(flock < kills % flocks);
-    let tortured = (0..flocks).map(async |number| {
-        let mut flock = Flock::new(looks, share(number), seed.wrapping_add(number as u64)).await;
-        let mut deaths = Vec::new();
-        for _ in 0..share(number) {
-            deaths.push(flock.lives_and_dies().await);
-        }
-        let evidence = flock.comes_to_rest().await;
-        Record { deaths, evidence, looks: flock.fake.looks().0 }
-    });
-    futures_util::future::join_all(tortured).await
+    let tortured =
+        (0..flocks).map(|number| tokio::spawn(torture_one(looks, share(number), seed + number as u64)));
+    futures_util::future::join_all(tortured).await.into_iter().map(|record| record.unwrap()).collect()
+}
+
+async fn torture_one(looks: Looks, kills: usize, seed: u64) -> Record {
+    let mut flock = Flock::new(looks, kills, seed).await;
+    let mut deaths = Vec::new();
+    for _ in 0..kills {
+        deaths.push(flock.lives_and_dies().await);
+    }
+    let evidence = flock.comes_to_rest().await;
+    Record { deaths, evidence, looks: flock.fake.looks().0 }
 }
 
 /// Says how often what was killed, also where the test passes, and that it was as often as it should have been.

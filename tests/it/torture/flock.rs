@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use atom_syndication::Feed;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use tokio::task::block_in_place;
 
 use super::evidence::{Evidence, Row};
 use crate::support::fake_x::{CONSUMER, FakeX, Reply};
@@ -58,7 +59,7 @@ impl Flock {
             folder.write(&format!("{name}.txt"), poem.join("\n").as_bytes());
         }
         for poet in POETS {
-            enroll_with_tokens(&fake, &folder, poet);
+            block_in_place(|| enroll_with_tokens(&fake, &folder, poet));
         }
         Self { fake, folder, dice: StdRng::seed_from_u64(seed), lives: 0, poems }
     }
@@ -74,13 +75,17 @@ impl Flock {
     /// and what there is to see.
     pub(super) async fn comes_to_rest(&self) -> Evidence {
         let daemon = self.start("info");
-        let page = daemon.wait_for("the flock's page is ");
         // A bot posts the next line when the one before is settled.
-        daemon.wait_for_each(&self.poems.keys().map(|name| format!("posted: {name} ")).collect::<Vec<_>>());
+        let posted: Vec<String> = self.poems.keys().map(|name| format!("posted: {name} ")).collect();
+        let page = block_in_place(|| {
+            let page = daemon.wait_for("the flock's page is ");
+            daemon.wait_for_each(&posted);
+            page
+        });
         let feed = read_feed(page.rsplit(' ').next().unwrap()).await;
-        let log = daemon.stop_and_read();
+        let log = block_in_place(|| daemon.stop_and_read());
         assert!(log.contains("stopped; everything is recorded"), "{log}");
-        let rows = self.folder.json(&["posts", "--json"]);
+        let rows = block_in_place(|| self.folder.json(&["posts", "--json"]));
         let rows: Vec<Row> = serde_json::from_value(rows).unwrap();
         Evidence { poems: self.poems.clone(), rows, posts: self.fake.posts(), feed }
     }

@@ -25,7 +25,7 @@ pub(super) enum Death {
     Posting(Step),
     /// At a step of a look at an account.
     Looking(Step),
-    /// At some line of the longest log that there is: also while starting, and between two steps of the ledger.
+    /// At some line of the longest log that there is, while starting too.
     AtSomeLine,
     /// Some time after some request.
     AfterSomeRequest,

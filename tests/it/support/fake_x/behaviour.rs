@@ -35,7 +35,9 @@ pub enum Behaviour {
     Garbage,
     /// Does as X would, but only after [`FakeX::let_go`].
     Hold,
-    /// Does as X would (stores the post, spends the token), and closes without an answer.
+    /// Does as X would (stores the post, spends the token), and gives this answer all the same.
+    StoreAndAnswer(Reply),
+    /// Does as X would, and closes without an answer.
     StoreAndClose,
     /// Does as X would, and never answers.
     StoreAndHang,
@@ -210,6 +212,10 @@ impl Shared {
             Some(Behaviour::Hold) => {
                 self.gate.acquire().await.unwrap().forget();
                 self.ordinary(&seen).into_response()
+            }
+            Some(Behaviour::StoreAndAnswer(reply)) => {
+                self.ordinary(&seen);
+                reply.into_response()
             }
             Some(Behaviour::StoreAndClose) => {
                 self.ordinary(&seen);

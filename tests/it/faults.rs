@@ -1,0 +1,64 @@
+//! What can go wrong with a post on X, each fault played from end to end: the real daemon, whose first post meets it.
+//! The README's table "What happens when …" is the same list, so that no row of it is without its test.
+
+mod case;
+mod play;
+mod table;
+
+use std::path::Path;
+
+use case::Case;
+use futures_util::future::join_all;
+use table::{AILMENTS, DOUBTS, LIMITS, REFUSALS, UNREACHABLE};
+
+/// All cases, in the order of the README.
+const ALL: [&[Case]; 5] = [UNREACHABLE, DOUBTS, LIMITS, AILMENTS, REFUSALS];
+
+/// Plays cases at the same time, each with a daemon and a fake X of its own.
+async fn play_all(cases: &'static [Case]) {
+    let played = cases.iter().map(|case| tokio::spawn(play::play(case)));
+    let broken: Vec<String> = join_all(played)
+        .await
+        .into_iter()
+        .zip(cases)
+        .filter_map(|(played, case)| played.err().map(|error| format!("{}: {error}", case.fault)))
+        .collect();
+    assert_eq!(broken, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_never_left_is_tried_again() {
+    play_all(UNREACHABLE).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_left_without_a_clear_answer_is_looked_for() {
+    play_all(DOUBTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_waited_out() {
+    play_all(LIMITS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ails_app_or_account_uses_no_line_up() {
+    play_all(AILMENTS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_network_says_of_the_text_is_heard() {
+    play_all(REFUSALS).await;
+}
+
+#[test]
+fn the_readme_has_these_cases_and_no_others() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let section = readme.split("\n## What happens when …\n").nth(1).expect("the section");
+    let rows: Vec<&str> = section.lines().skip_while(|line| !line.starts_with('|')).collect();
+    let rows: Vec<&str> = rows.into_iter().take_while(|line| line.starts_with('|')).collect();
+    let head = ["| fault | what flockd does | post's state | line |", "| --- | --- | --- | --- |"];
+    let expected: Vec<String> =
+        head.map(str::to_owned).into_iter().chain(ALL.concat().iter().map(Case::row)).collect();
+    assert_eq!(rows, expected, "as it should be:\n{}", expected.join("\n"));
+}

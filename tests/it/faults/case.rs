@@ -1,0 +1,175 @@
+//! What one fault is, what is promised of it, and how that reads in the README.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::support::fake_x::{Behaviour, FakeX, Reply};
+
+/// A fault, and what becomes of the post that meets it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Case {
+    pub fault: &'static str,
+    /// What flockd does, in the README's words.
+    pub does: &'static str,
+    pub way: Way,
+    /// What the daemon logs of it, in this order.
+    pub says: &'static [&'static str],
+    /// The state of the post when all that has been logged.
+    pub state: &'static str,
+    /// How often it has been sent by then, and how often X has it.
+    pub sent: u32,
+    pub there: usize,
+    /// Whether it is known by its id there.
+    pub known: bool,
+    /// When it is tried again, in seconds after the fault.
+    pub again: Option<(i64, i64)>,
+    /// How the bot is.
+    pub bot: &'static str,
+    /// More keys of the bot.
+    pub keys: &'static str,
+}
+
+/// How a post comes to meet a fault.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    /// X is told to misbehave; the instant is now.
+    Told(fn(&FakeX, DateTime<Utc>)),
+    /// The app's address is this one, made of the fake's.
+    Elsewhere(fn(&str) -> String),
+    /// It would have to be waited for too long, so only the client meets it, with shorter limits than it has in a
+    /// daemon. What a daemon does with such an outcome is what it does with the other doubts.
+    ClientOnly(fn() -> Behaviour),
+}
+
+/// What is logged when a post goes back to being planned.
+const RETURNED: &[&str] = &["not accepted, will be tried again: "];
+
+impl Case {
+    /// The row of the README.
+    pub(super) fn row(&self) -> String {
+        let Self { fault, does, .. } = self;
+        format!("| {fault} | {does} | {} | {} |", self.states(), self.line())
+    }
+
+    /// Through which states the post goes.
+    fn states(&self) -> String {
+        let doubted =
+            matches!(self.way, Way::ClientOnly(_)) || self.says.iter().any(|line| line.contains("unknown"));
+        let before = if doubted && self.state != "unknown" { "`unknown`, then " } else { "" };
+        format!("{before}`{}`", self.state)
+    }
+
+    /// What becomes of the line.
+    pub(super) fn line(&self) -> &'static str {
+        match self.state {
+            "planned" | "unknown" => "waits with the post",
+            "released" => "free again",
+            _ => "used",
+        }
+    }
+
+    /// Not a byte of it was sent.
+    pub(super) const fn never_left(fault: &'static str, url: fn(&str) -> String) -> Self {
+        Self { sent: 1, way: Way::Elsewhere(url), ..Self::returned(fault, GROWING) }
+    }
+
+    /// The post is not there, and is sent once more.
+    pub(super) const fn not_stored(fault: &'static str, told: fn(&FakeX, DateTime<Utc>)) -> Self {
+        Self {
+            sent: 2,
+            does: "looks at the account, does not find it, and sends it again",
+            ..Self::stored(fault, told)
+        }
+    }
+
+    /// The post is there.
+    pub(super) const fn stored(fault: &'static str, told: fn(&FakeX, DateTime<Utc>)) -> Self {
+        Self {
+            does: "looks at the account, and finds it",
+            way: Way::Told(told),
+            says: &["outcome unknown, the bot waits", "posted: one"],
+            state: "posted",
+            sent: 1,
+            there: 1,
+            known: true,
+            bot: "ok",
+            again: None,
+            ..Self::returned(fault, "")
+        }
+    }
+
+    /// X wants to be left alone for so many seconds.
+    pub(super) const fn limit(fault: &'static str, wait: i64, told: fn(&FakeX, DateTime<Utc>)) -> Self {
+        Self {
+            way: Way::Told(told),
+            // Headers know whole seconds.
+            again: Some((wait - 2, wait + SLACK)),
+            ..Self::returned(fault, "waits as long as X asks for")
+        }
+    }
+
+    /// A person has to mend something.
+    pub(super) const fn ails(
+        fault: &'static str,
+        says: &'static [&'static str],
+        told: fn(&FakeX, DateTime<Utc>),
+    ) -> Self {
+        let does = "suspends the bot and says what to mend; tries the same post again until `max_late`";
+        Self { way: Way::Told(told), says, bot: "suspended", ..Self::returned(fault, does) }
+    }
+
+    /// It goes back to being planned, and is tried again after the first of the growing pauses.
+    pub(super) const fn returned(fault: &'static str, does: &'static str) -> Self {
+        Self {
+            fault,
+            does,
+            way: Way::Elsewhere(str::to_owned),
+            says: RETURNED,
+            state: "planned",
+            sent: 1,
+            there: 0,
+            known: false,
+            again: Some((3, 5 + SLACK)),
+            bot: "waiting",
+            keys: "",
+        }
+    }
+}
+
+/// What is done without a word of X on when to come back.
+pub(super) const GROWING: &str = "tries the same post again, with growing pauses, until `max_late`";
+/// So many seconds may pass on a busy machine between the preparation and the fault.
+const SLACK: i64 = 20;
+
+/// Has X give this answer to the next post.
+pub(super) fn answers(fake: &FakeX, reply: Reply) {
+    fake.next_post(Behaviour::Answer(reply));
+}
+
+/// X's answer to who posts too much, with these headers.
+pub(super) fn too_many(fake: &FakeX, headers: &[(&'static str, String)]) {
+    let mut reply = Reply::problem(429, "about:blank", "Too Many Requests", "Too Many Requests");
+    reply.headers.extend(headers.iter().cloned());
+    answers(fake, reply);
+}
+
+/// So many seconds from now, in Unix seconds.
+pub(super) fn in_seconds(now: DateTime<Utc>, seconds: i64) -> String {
+    (now + TimeDelta::seconds(seconds)).timestamp().to_string()
+}
+
+/// A refusal as X's newer API words it.
+pub(super) fn forbidden(fake: &FakeX, kind: &str, detail: &str) {
+    let kind = if kind.is_empty() {
+        "about:blank".to_owned()
+    } else {
+        format!("https://api.x.com/2/problems/{kind}")
+    };
+    answers(fake, Reply::problem(403, &kind, "Forbidden", detail));
+}
+
+/// Stores the next post without an answer, and lets nobody look for it.
+pub(super) fn unreadable(fake: &FakeX) {
+    let kind = "https://api.x.com/2/problems/client-forbidden";
+    fake.refuse_looks(Some(Reply::problem(403, kind, "Client Forbidden", "not in this package")));
+    fake.next_post(Behaviour::StoreAndClose);
+}

@@ -1,0 +1,111 @@
+//! One case from end to end, and whether it came as promised.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use flockd::flock::NetworkKind;
+use flockd::net::Outcome;
+use flockd::net::http::{self, Limits};
+use serde_json::Value;
+use tokio::task::block_in_place;
+
+use super::case::{Case, Way};
+use crate::support::fake_x::{Behaviour, CONSUMER, FakeX};
+use crate::support::program::{Daemon, Folder};
+use crate::support::signing::{enroll_with_tokens, named, posts_of};
+use crate::support::{Signed, post};
+
+/// Enough that no bot comes to the end of it.
+const POEM: &str =
+    "one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\nten\neleven\ntwelve\nthirteen\nfourteen\n";
+/// For a client that is to give up soon, yet not before a busy machine has done its part.
+const HASTY: Limits = Limits {
+    connect: Duration::from_secs(1),
+    total: Duration::from_millis(1_500),
+    idle: Duration::from_secs(20),
+};
+
+pub(super) async fn play(case: &'static Case) {
+    let fake = FakeX::start().await;
+    match case.way {
+        Way::ClientOnly(behaviour) => client_only(&fake, behaviour()).await,
+        Way::Told(tell) => {
+            let folder = flock(&fake, case, &fake.url);
+            tell(&fake, fake.clock.now());
+            with_a_daemon(&fake, &folder, case);
+        }
+        Way::Elsewhere(url) => {
+            let folder = flock(&fake, case, &url(&fake.url));
+            with_a_daemon(&fake, &folder, case);
+        }
+    }
+}
+
+/// A flock whose bot walt is signed in, and whose app is then at this address.
+fn flock(fake: &FakeX, case: &Case, url: &str) -> Folder {
+    block_in_place(|| make_flock(fake, case, url))
+}
+
+fn make_flock(fake: &FakeX, case: &Case, url: &str) -> Folder {
+    let text = |url: &str| {
+        format!(
+            "[apps.x]\nnetwork = \"x\"\napi_url = \"{url}\"\npace = \"0s\"\nlooks = [\"100ms\", \"200ms\"]\n\
+             consumer_key = {{ file = \"consumer-key\" }}\nconsumer_secret = {{ file = \"consumer-secret\" }}\n\
+             [bots.walt]\napp = \"x\"\naccount = \"walt_lines\"\npoem = \"walt.txt\"\norder = \"sequence\"\n\
+             at_end = \"stop\"\nschedule = \"* * * * * *\"\n{}",
+            case.keys
+        )
+    };
+    let folder = Folder::with(&text(&fake.url));
+    folder.write("walt.txt", POEM.as_bytes());
+    folder.write("consumer-key", CONSUMER.0.as_bytes());
+    folder.write("consumer-secret", CONSUMER.1.as_bytes());
+    enroll_with_tokens(fake, &folder, "walt");
+    folder.write("flock.toml", text(url).as_bytes());
+    folder
+}
+
+fn with_a_daemon(fake: &FakeX, folder: &Folder, case: &Case) {
+    let began = fake.clock.now();
+    let (log, rows, walt) = block_in_place(|| {
+        let mut run = folder.command(&["run", "--listen", "127.0.0.1:0"]);
+        let daemon = Daemon::spawn(run.env("NO_COLOR", "1"));
+        case.says.iter().for_each(|line| drop(daemon.wait_for(line)));
+        let log = daemon.stop_and_read();
+        let status = folder.run(&["status", "--json"]);
+        let status: Value = serde_json::from_str(&status.out).unwrap();
+        (log, posts_of(folder, "walt"), named(&status["bots"], "name", "walt").clone())
+    });
+    let first = &rows[0];
+    let said = format!("{first}\n{walt}\n{log}");
+    assert_eq!((&first["state"], &first["text"]), (&case.state.into(), &"one".into()), "{said}");
+    assert_eq!(first["attempts"], case.sent, "{said}");
+    assert_eq!(fake.texts("walt_lines").iter().filter(|text| *text == "one").count(), case.there, "{said}");
+    assert_eq!(walt["state"], case.bot, "{said}");
+    assert_eq!(first["remote_id"].is_string(), case.known, "{said}");
+    let used = rows.iter().filter(|row| row["state"] != "released").count() as u64;
+    let (total, left) = (walt["lines_total"].as_u64().unwrap(), walt["lines_left"].as_u64().unwrap());
+    assert_eq!(total - left, used, "what is not released keeps its line: {said}");
+    if let Some((from, to)) = case.again {
+        let wait = (retry_at(&log) - began).num_seconds();
+        assert!((from..=to).contains(&wait), "{wait}: {said}");
+    }
+}
+
+/// When the first post that was not accepted is tried again.
+fn retry_at(log: &str) -> DateTime<Utc> {
+    let line = log.lines().find(|line| line.contains("not accepted, will be tried again")).unwrap();
+    let (_, at) = line.split_once("retry_at=\"").unwrap();
+    at.split('"').next().unwrap().parse().unwrap()
+}
+
+async fn client_only(fake: &FakeX, behaviour: Behaviour) {
+    assert_eq!(Limits::default().total, Duration::from_secs(30), "what the README says");
+    fake.next_post(behaviour);
+    let walt = fake.account("walt_lines").credentials;
+    let x = Signed::new(http::client(&HASTY).unwrap(), fake.clock.clone(), &fake.url, walt, None);
+    let outcome = x.send(&post(NetworkKind::X, 1, "one"), None).await;
+    let Outcome::Unknown { reason } = outcome else { panic!("{outcome:?}") };
+    assert!(reason.contains("no answer in time"), "{reason}");
+    assert_eq!((fake.requests().len(), fake.posts().len()), (1, 1));
+}
