@@ -11,14 +11,26 @@ alter table post add column read_cost integer not null default 0;
 -- Since when nothing is posted on schedule, and why if that was not a person's wish.
 alter table bot add column paused_at integer;
 alter table bot add column paused_why text;
--- The ledger was put back from a copy that was made then: the bot's account may have posts that are not here.
+-- The ledger was put back from a copy that was made then: the bot's account may have posts that are not here. And
+-- why the account could not be read so far.
 alter table bot add column behind_since integer;
+alter table bot add column behind_cause text;
+alter table bot add column behind_why text;
 
 -- An id of the network's belongs to one post.
 create index post_remote on post (network, remote_id) where remote_id is not null;
 -- What an app has spent is read from the index alone.
 create index post_spent on post (app, sent_at, state, price, read_cost)
     where app is not null and sent_at is not null;
+
+drop trigger post_begin;
+-- What is found on an account after a ledger was put back has been posted.
+create trigger post_begin before insert on post
+when new.state not in ('planned', 'sending', 'released')
+    and not (new.state = 'posted' and new.slot is null and new.remote_id is not null)
+begin
+    select raise(abort, 'illegal beginning');
+end;
 
 drop trigger post_move;
 -- The picture of states in src/flock/post.rs, once more, for whoever gets past the program. A look that settles

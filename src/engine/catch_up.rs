@@ -10,47 +10,46 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::turn::Wake;
 use super::{Engine, Member, session};
-use crate::flock::AtEnd;
 use crate::flock::event::Event;
 use crate::flock::pick;
-use crate::flock::poem::{LineId, Poem};
-use crate::flock::post::Why;
-use crate::net::{Network, Seen, Setback, Timeline};
+use crate::flock::poem::{Line, LineId, Poem};
+use crate::flock::{AtEnd, Bot};
+use crate::net::{self, Seen, Setback, Timeline};
 use crate::store::{Find, Standing, StoreError};
 
 /// The pause before an account that can't be read now is asked again.
 const AGAIN: TimeDelta = TimeDelta::minutes(5);
 
-/// Brings the ledger up to date with a bot's account, which may have posts from after `since`.
+/// Brings the ledger up to date with a bot's account, which may have posts from after `since`. A pause that somebody
+/// wished for does not keep it from that.
 pub(super) async fn catch_up(
     engine: &Engine,
     member: &Member,
     standing: &Standing,
     since: DateTime<Utc>,
 ) -> Result<Wake, StoreError> {
-    if standing.paused.is_some() {
+    if standing.paused.as_ref().is_some_and(|pause| pause.why.is_some()) {
         return Ok(None);
     }
     let seen = match session::written_since(engine, member, standing.account.as_ref(), since).await? {
         Ok(Timeline::Posts(seen)) => seen,
-        Ok(Timeline::CannotTell(why)) => return pause(engine, member, since, why).await,
-        Err(setback) => return Ok(later(engine, member, setback)),
+        Ok(Timeline::CannotTell(why)) => return pause(engine, member, since, &why.reason).await,
+        Err(setback) => return later(engine, member, setback).await,
     };
     let poem = match engine.poem(&member.bot).await {
         Ok(poem) => poem,
         Err(_) if seen.is_empty() => return done(engine, member, &[]).await,
-        Err(why) => return Ok(later(engine, member, Setback::before_any_answer(why))),
+        Err(why) => return later(engine, member, Setback::before_any_answer(why)).await,
     };
-    let unknown_here = unknown_here(engine, member, seen).await?;
-    let mut round = Round::of(engine, member, standing).await?;
-    let mut found = Vec::new();
-    for seen in unknown_here {
-        if let Some((line, text)) = round.take(engine, member, &poem, &seen.text).await? {
-            found.push(find(engine, member, seen, line, text));
-        }
+    let seen = unknown_here(engine, member, seen).await?;
+    match lines_of(engine, member, standing, &poem, seen).await? {
+        Some(found) => done(engine, member, &found).await,
+        None => pause(engine, member, since, ALIKE).await,
     }
-    done(engine, member, &found).await
 }
+
+/// Why it is not known which line was posted.
+const ALIKE: &str = "lines of the poem differ in nothing but their links, which the network shows as its own";
 
 async fn done(engine: &Engine, member: &Member, found: &[Find]) -> Result<Wake, StoreError> {
     let bot = &member.bot.name;
@@ -60,23 +59,28 @@ async fn done(engine: &Engine, member: &Member, found: &[Find]) -> Result<Wake, 
 }
 
 /// Nobody but a person can know what was posted meanwhile.
-async fn pause(engine: &Engine, member: &Member, since: DateTime<Utc>, why: Why) -> Result<Wake, StoreError> {
+async fn pause(
+    engine: &Engine,
+    member: &Member,
+    since: DateTime<Utc>,
+    why: &str,
+) -> Result<Wake, StoreError> {
     let bot = &member.bot.name;
     let made = since.format("%Y-%m-%d %H:%M UTC");
     let why = format!(
-        "the ledger was put back from a copy of {made}, and what was posted since can't be read ({}): look at the \
-         account, then `flockd resume {bot}`, which may repeat lines posted since",
-        why.reason
+        "the ledger was put back from a copy of {made}, and what was posted since can't be read ({why}): look at the \
+         account, then `flockd resume {bot}`, which may repeat lines posted since"
     );
     engine.store.pause(bot, Some(&why), engine.clock.now()).await?;
     engine.events.tell(&Event::Paused { bot: bot.clone(), why: Some(why) });
     Ok(None)
 }
 
-fn later(engine: &Engine, member: &Member, setback: Setback) -> Wake {
-    let (bot, now) = (member.bot.name.clone(), engine.clock.now());
-    engine.events.tell(&Event::NotCaughtUp { bot, reason: setback.why.reason });
-    Some(setback.retry_at.unwrap_or(now).max(now + AGAIN))
+async fn later(engine: &Engine, member: &Member, setback: Setback) -> Result<Wake, StoreError> {
+    let (bot, now) = (&member.bot.name, engine.clock.now());
+    engine.store.stay_behind(bot, &setback.why).await?;
+    engine.events.tell(&Event::NotCaughtUp { bot: bot.clone(), reason: setback.why.reason });
+    Ok(Some(setback.retry_at.unwrap_or(now).max(now + AGAIN)))
 }
 
 /// Those that no row of the ledger is about.
@@ -86,55 +90,50 @@ async fn unknown_here(engine: &Engine, member: &Member, seen: Vec<Seen>) -> Resu
     Ok(seen.into_iter().filter(|seen| !known.contains(&seen.remote_id)).collect())
 }
 
-/// The round in which what was found was posted, and what is used in it.
-struct Round {
-    number: u32,
-    used: HashSet<LineId>,
-}
-
-impl Round {
-    async fn of(engine: &Engine, member: &Member, standing: &Standing) -> Result<Self, StoreError> {
-        let number = standing.round;
-        Ok(Self { number, used: engine.store.used(&member.bot.name, number).await? })
-    }
-
-    /// Uses the line that has this text; `None` if no unused line has it. A line that is used up in this round was
-    /// posted in the next one, if there was one.
-    async fn take(
-        &mut self,
-        engine: &Engine,
-        member: &Member,
-        poem: &Poem,
-        text: &str,
-    ) -> Result<Option<((u32, LineId), String)>, StoreError> {
-        let network = &*member.network;
-        if unused(poem, &self.used, network, text).is_none() {
-            let is_line = poem.lines().iter().any(|line| network.is_same(&line.text, text));
-            if !is_line || member.bot.at_end == AtEnd::Stop {
-                return Ok(None);
-            }
-            self.number += 1;
-            self.used = engine.store.used(&member.bot.name, self.number).await?;
-        }
-        let found = unused(poem, &self.used, network, text);
-        Ok(found.map(|(line, text)| {
-            self.used.insert(line);
-            ((self.number, line), text)
-        }))
-    }
-}
-
-fn unused(
+/// The lines that these posts are, oldest first; `None` if it can't be told which.
+async fn lines_of(
+    engine: &Engine,
+    member: &Member,
+    standing: &Standing,
     poem: &Poem,
-    used: &HashSet<LineId>,
-    network: &dyn Network,
-    text: &str,
-) -> Option<(LineId, String)> {
-    let line = pick::unused(poem, used).find(|line| network.is_same(&line.text, text))?;
-    Some((line.id, line.text.clone()))
+    seen: Vec<Seen>,
+) -> Result<Option<Vec<Find>>, StoreError> {
+    let bot = &member.bot;
+    let mut round = standing.round;
+    let mut used = engine.store.used(&bot.name, round).await?;
+    let mut found = Vec::new();
+    for seen in seen {
+        // Where the poem is used up the bot has gone on to the next round, if it was to.
+        if bot.at_end == AtEnd::Again && is_used_up(bot, poem, &used) {
+            round += 1;
+            used = engine.store.used(&bot.name, round).await?;
+        }
+        let alike: Vec<&Line> =
+            pick::unused(poem, &used).filter(|line| member.network.is_same(&line.text, &seen.text)).collect();
+        let Some(line) = alike.first() else { continue };
+        if alike.iter().any(|other| other.id.text != line.id.text) {
+            return Ok(None);
+        }
+        used.insert(line.id);
+        found.push(find(engine, bot, seen, (round, line)));
+    }
+    Ok(Some(found))
 }
 
-fn find(engine: &Engine, member: &Member, seen: Seen, line: (u32, LineId), text: String) -> Find {
-    let Seen { remote_id, url, at, .. } = seen;
-    Find { id: engine.new_id(), network: member.bot.network, line, text, remote_id, url, at }
+fn is_used_up(bot: &Bot, poem: &Poem, used: &HashSet<LineId>) -> bool {
+    !pick::unused(poem, used).any(|line| net::fits(bot.network, &line.text).is_ok())
+}
+
+fn find(engine: &Engine, bot: &Bot, seen: Seen, (round, line): (u32, &Line)) -> Find {
+    Find {
+        id: engine.new_id(),
+        network: bot.network,
+        line: (round, line.id),
+        text: line.text.clone(),
+        remote_id: seen.remote_id,
+        url: seen.url,
+        at: seen.at,
+        app: bot.app.as_ref().map(|app| app.name.clone()),
+        price: net::price(bot.network, &line.text),
+    }
 }

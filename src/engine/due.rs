@@ -7,7 +7,7 @@ use crate::flock::{Bot, OnMiss};
 
 /// A slot counts as on time if it is no later than this. The loop wakes at least every thirty seconds, so
 /// whatever is later than twice that was missed: the machine slept, or nobody ran.
-const ON_TIME: TimeDelta = TimeDelta::seconds(60);
+pub(super) const ON_TIME: TimeDelta = TimeDelta::seconds(60);
 /// Counting missed slots stops here: a bot of every second that slept for a year missed "at least" so many.
 const MOST_COUNTED: u32 = 1_000;
 
@@ -36,15 +36,21 @@ pub(super) enum Due {
     Never,
 }
 
-/// What is due at `now`, when slots up to `considered` have been dealt with.
-pub(super) fn due(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Due {
+/// What is due at `now`, when slots up to `considered` have been dealt with. A bot that makes up for no missed slot
+/// fires one that is no later than `on_time`.
+pub(super) fn due_within(
+    bot: &Bot,
+    considered: DateTime<Utc>,
+    now: DateTime<Utc>,
+    on_time: TimeDelta,
+) -> Due {
     let Some(slot) = newest_due(bot, considered, now) else {
         return next(bot, considered).map_or(Due::Never, Due::NotBefore);
     };
     let due_at = with_delay(bot, slot);
     let missed = count_between(bot, considered, slot);
     let late = now - due_at;
-    let too_late = late > delta(bot.max_late) || (bot.on_miss == OnMiss::Skip && late > ON_TIME);
+    let too_late = late > delta(bot.max_late) || (bot.on_miss == OnMiss::Skip && late > on_time);
     if too_late {
         Due::Missed { newest: slot, missed: missed + 1 }
     } else {
@@ -100,6 +106,10 @@ mod tests {
         samples::bot("walt", schedule)
     }
 
+    fn due(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Due {
+        due_within(bot, considered, now, ON_TIME)
+    }
+
     fn at(time: &str) -> DateTime<Utc> {
         format!("2024-03-05T{time}Z").parse().unwrap()
     }
@@ -137,6 +147,7 @@ mod tests {
         bot.on_miss = OnMiss::Skip;
         assert_eq!(due(&bot, at("12:00:00"), at("12:11:00")), slot("12:10:00", 0));
         assert_eq!(due(&bot, at("12:00:00"), at("12:11:00.001")), too_late("12:10:00", 1));
+        assert_eq!(due_within(&bot, at("12:00:00"), at("12:15:00"), TimeDelta::MAX), slot("12:10:00", 0));
         // What came before is missed, whether or not the newest is on time.
         assert_eq!(due(&bot, at("11:00:00"), at("12:10:30")), slot("12:10:00", 6));
     }

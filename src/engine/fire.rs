@@ -65,7 +65,8 @@ pub(super) async fn fire(
     if let Some(why) = engine.flood(member, standing) {
         return give_up(engine, member, occasion, why).await;
     }
-    if let Some(at) = engine.my_turn(member).filter(|_| occasion.slot.is_some()) {
+    // A person waits for no turn.
+    if let Some(at) = occasion.slot.and_then(|_| engine.my_turn(member)) {
         return Ok(Fired::Later(at));
     }
     let mut ready = None;

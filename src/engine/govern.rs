@@ -1,5 +1,5 @@
-//! How often, and when not: the limit that makes a flood impossible whatever the schedule says, the pace of an app,
-//! who keeps still because a network said so, budgets, and the pauses between attempts.
+//! How often, and when not: the limit that makes a flood impossible whatever the schedule says, who keeps still because
+//! a network said so, and the pauses between attempts. The pace of an app is in `queue`, what it may spend in `budget`.
 //!
 //! What networks said is kept here and not in the ledger: after a restart the next answer says it again. What was
 //! sent and spent is in the ledger.
@@ -8,16 +8,16 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, RngExt};
 use tokio::sync::OwnedMutexGuard;
 
 use super::Member;
-use crate::flock::account::{App, Budget};
+use super::queue::Queue;
+use crate::flock::Bot;
 use crate::flock::post::{Cause, Why};
-use crate::flock::{Bot, BotName};
 use crate::net::{Hold, Scope, Setback};
-use crate::store::{Spent, Standing, Store, StoreError};
+use crate::store::Standing;
 
 /// The shortest pause before another attempt.
 const SHORTEST: TimeDelta = TimeDelta::seconds(5);
@@ -42,17 +42,6 @@ struct Gate {
 
 /// Held by whoever looks at what is left of a budget, until what that bot spends is in the ledger.
 type Till = tokio::sync::Mutex<()>;
-
-/// Who may send when, so that bots that are due at the same instant don't all send at once.
-#[derive(Debug, Default)]
-struct Queue {
-    /// When the next one may, by uptime.
-    free_at: Duration,
-    /// When the last one did.
-    last: Option<Duration>,
-    /// Who has been given a time, and which.
-    turns: HashMap<BotName, Duration>,
-}
 
 /// What the engine remembers of a bot, for as long as it runs.
 #[derive(Debug, Default)]
@@ -79,12 +68,14 @@ impl Past {
 impl Governor {
     /// How long a bot waits for its turn to send; a turn that has come is taken by asking.
     pub(super) fn turn(&self, bot: &Bot, uptime: Duration) -> Option<Duration> {
-        let pace = bot.app.as_ref().map_or(Duration::ZERO, |app| app.pace);
-        if pace.is_zero() {
-            return None;
-        }
+        let pace = bot.app.as_ref().map(|app| app.pace).filter(|pace| !pace.is_zero())?;
         let mut gates = locked(&self.gates);
         gates.entry(bot.gate().to_owned()).or_default().queue.turn(&bot.name, uptime, pace)
+    }
+
+    /// Whether a bot waits for a turn that it was given.
+    pub(super) fn expects(&self, bot: &Bot) -> bool {
+        locked(&self.gates).get(bot.gate()).is_some_and(|gate| gate.queue.expects(&bot.name))
     }
 
     /// Waits until no other bot of the app is about to spend what is left of its budget, if it has one.
@@ -127,25 +118,6 @@ impl Governor {
     }
 }
 
-impl Queue {
-    fn turn(&mut self, bot: &BotName, uptime: Duration, pace: Duration) -> Option<Duration> {
-        let earliest = self.last.map_or(uptime, |last| uptime.max(last + pace));
-        // Turns that have all passed, because nobody was awake, must not be taken all at once.
-        let given = self.turns.get(bot).copied().filter(|at| *at > uptime || earliest == uptime);
-        let at = given.unwrap_or_else(|| self.free_at.max(earliest));
-        self.free_at = self.free_at.max(at + pace);
-        if at > uptime {
-            self.turns.insert(bot.clone(), at);
-            return Some(at - uptime);
-        }
-        self.last = Some(uptime);
-        self.turns.remove(bot);
-        // Whoever has left without taking a turn must not stay for ever.
-        self.turns.retain(|_, turn| *turn + HOUR > uptime);
-        None
-    }
-}
-
 fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -158,7 +130,8 @@ fn longer(held: &mut Option<Hold>, new: Hold, now: DateTime<Utc>) -> Option<Hold
     held.clone().filter(|_| is_new)
 }
 
-fn until(why: Why, until: DateTime<Utc>) -> Setback {
+/// Why nothing may be sent until then.
+pub(super) fn until(why: Why, until: DateTime<Utc>) -> Setback {
     Setback { retry_at: Some(until), ..Setback::before_any_answer(why) }
 }
 
@@ -172,70 +145,6 @@ pub(super) fn flood(member: &Member, standing: &Standing, uptime: Duration) -> O
         let remedy = "raise `max_per_hour` if that is meant, or thin out the schedule";
         Why::new(Cause::Flood, format!("{sent} posts in sixty minutes, {most} is the most: {remedy}"))
     })
-}
-
-/// Why the budget of the bot's app has no room for a post at this price, and when it has again.
-pub(super) async fn over_budget(
-    store: &dyn Store,
-    bot: &Bot,
-    price: u32,
-    now: DateTime<Utc>,
-) -> Result<Option<Setback>, StoreError> {
-    let Some(app) = bot.app.as_ref().filter(|app| app.budget.is_limited()) else { return Ok(None) };
-    let month = store.spent(&app.name, month_of(now)).await?;
-    if let Some(what) = over_month(&app.budget, month, price) {
-        return Ok(Some(spent_up(app, &what, next_month(now))));
-    }
-    let Some(most) = app.budget.posts_per_day else { return Ok(None) };
-    let day = store.spent(&app.name, day_of(now)).await?;
-    let what = (day.posts >= most).then(|| format!("{} posts of {most} a day", day.posts));
-    Ok(what.map(|what| spent_up(app, &what, day_of(now) + TimeDelta::days(1))))
-}
-
-fn over_month(budget: &Budget, spent: Spent, price: u32) -> Option<String> {
-    let most = budget.posts_per_month.filter(|most| spent.posts >= *most);
-    if let Some(most) = most {
-        return Some(format!("{} posts of {most} a month", spent.posts));
-    }
-    let most = budget.mills_per_month.filter(|most| spent.mills + u64::from(price) > *most)?;
-    Some(format!(
-        "{} of {} US dollars a month, and this post costs {}",
-        dollars(spent.mills),
-        dollars(most),
-        dollars(price.into())
-    ))
-}
-
-fn spent_up(app: &App, what: &str, again: DateTime<Utc>) -> Setback {
-    let name = &app.name;
-    let day = again.format("%Y-%m-%d");
-    let reason = format!(
-        "the budget of app {name} is used up ({what}): raise it in [apps.{name}.budget], or wait until {day}, 00:00 UTC"
-    );
-    until(Why::new(Cause::Budget, reason), again)
-}
-
-/// An amount of money for people.
-fn dollars(mills: u64) -> String {
-    format!("{}.{:03}", mills / 1_000, mills % 1_000)
-}
-
-fn day_of(now: DateTime<Utc>) -> DateTime<Utc> {
-    at_midnight(now.date_naive())
-}
-
-fn month_of(now: DateTime<Utc>) -> DateTime<Utc> {
-    let date = now.date_naive();
-    at_midnight(date.with_day(1).unwrap_or(date))
-}
-
-fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
-    // The 28 days of the shortest month and four more are in the next one, whatever the month.
-    month_of(month_of(now) + TimeDelta::days(32))
-}
-
-fn at_midnight(date: NaiveDate) -> DateTime<Utc> {
-    date.and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
 /// When to try again a post that was planned at `planned_at`: when the network asked for it, or after a pause
@@ -308,18 +217,6 @@ mod tests {
     }
 
     #[test]
-    fn bots_that_are_due_at_once_send_one_after_the_other_and_each_keeps_its_turn() {
-        let (mut queue, pace) = (Queue::default(), Duration::from_secs(2));
-        let names = ["walt", "emily", "sylvia"].map(|name| name.parse::<BotName>().unwrap());
-        let at = Duration::from_secs;
-        let mut turns = |uptime| names.each_ref().map(|name| queue.turn(name, at(uptime), pace));
-        assert_eq!(turns(10), [None, Some(at(2)), Some(at(4))]);
-        assert_eq!(turns(11), [Some(at(5)), Some(at(1)), Some(at(3))], "whoever has sent is last again");
-        assert_eq!(turns(14), [Some(at(2)), None, Some(at(4))], "emily was late, so sylvia is too");
-        assert_eq!(turns(100), [None, Some(at(2)), Some(at(4))], "a pause is not saved up");
-    }
-
-    #[test]
     fn an_hour_of_sends_is_remembered_and_no_more() {
         let past = Past::default();
         let at = Duration::from_secs;
@@ -330,23 +227,5 @@ mod tests {
             [3_599, 3_600, 5_400, 7_198, 7_199].map(|now| past.sent_last_hour(at(now))),
             [3, 2, 1, 1, 0]
         );
-    }
-
-    #[test]
-    fn a_budget_ends_with_its_month() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let december = at("2026-12-31T23:59:59Z");
-        assert_eq!(month_of(december), at("2026-12-01T00:00:00Z"));
-        assert_eq!(next_month(december), at("2027-01-01T00:00:00Z"));
-        assert_eq!(next_month(at("2027-01-31T12:00:00Z")), at("2027-02-01T00:00:00Z"));
-        assert_eq!(day_of(december), at("2026-12-31T00:00:00Z"));
-    }
-
-    #[test]
-    fn money_is_spent_up_to_the_last_cent() {
-        let budget = Budget { mills_per_month: Some(30_000), ..Budget::default() };
-        let spent = |mills| over_month(&budget, Spent { posts: 1, mills }, 15);
-        assert_eq!(spent(29_985), None);
-        assert_eq!(spent(29_986).unwrap(), "29.986 of 30.000 US dollars a month, and this post costs 0.015");
     }
 }

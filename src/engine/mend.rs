@@ -54,10 +54,16 @@ fn next_look(member: &Member, post: &Post) -> Wake {
     if post.cause == Some(Cause::Ask) && member.bot.on_unknown == OnUnknown::Ask {
         return None;
     }
-    let looks = usize::try_from(post.looks).unwrap_or(usize::MAX);
-    let pause = member.network.looks().get(looks)?;
-    let at = post.moved_at + TimeDelta::from_std(*pause).unwrap_or(TimeDelta::MAX);
+    let looks = member.network.looks();
+    // There may have been more looks when the last one was made.
+    let pause = looks.get(made(post)).or(looks.last()).copied().unwrap_or_default();
+    let at = post.moved_at + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
     Some(post.retry_at.map_or(at, |asked| asked.max(at)))
+}
+
+/// How many looks were made for a post.
+fn made(post: &Post) -> usize {
+    usize::try_from(post.looks).unwrap_or(usize::MAX)
 }
 
 /// What follows from what was seen.
@@ -89,8 +95,7 @@ fn there(found: Seen) -> Move {
 
 /// What was accepted may take a moment to show, so only the last look proves that it is not there.
 fn not_yet(engine: &Engine, member: &Member, post: &Post, cost: u32) -> Move {
-    let looks = usize::try_from(post.looks).unwrap_or(usize::MAX);
-    if looks + 1 >= member.network.looks().len() {
+    if made(post) + 1 >= member.network.looks().len() {
         return not_posted(engine, member, post, not_there(post));
     }
     let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");

@@ -5,12 +5,14 @@
 //! in `fire` and judged in `record`; how often is `govern`'s say. What is in doubt is settled in `mend`, and after a
 //! ledger was put back in `catch_up`. Networks and stores are known by their traits only.
 
+mod budget;
 mod catch_up;
 mod due;
 mod fire;
 mod govern;
 pub mod keeper;
 mod mend;
+mod queue;
 mod record;
 mod run;
 mod session;
@@ -138,7 +140,7 @@ impl Engine {
             return Ok(Some(setback));
         }
         let price = net::price(member.bot.network, text);
-        govern::over_budget(&*self.store, &member.bot, price, now).await
+        budget::over_budget(&*self.store, &member.bot, price, now).await
     }
 
     /// Takes up what an answer said of requests to come.

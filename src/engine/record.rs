@@ -91,14 +91,15 @@ async fn refused(engine: &Engine, member: &Member, post: &Post, reason: &str) ->
 }
 
 /// A duplicate is a refrain that the network dislikes, unless an earlier attempt of this very post may have
-/// arrived: then it proves that, if the bot never sent the text otherwise, and if it did, only a look can tell.
+/// arrived: then it proves that, if the bot never sent the text otherwise, and if it did, only a look can tell. If
+/// looks have told already, it is a refrain after all.
 async fn duplicate(engine: &Engine, post: &Post, reason: &str) -> Result<Move, StoreError> {
     let why = Why::new(Cause::Duplicate, reason);
     if post.doubted && !engine.store.said_before(post).await? {
         let reason = "the repeat was refused as a duplicate, so the first attempt has arrived".to_owned();
         return Ok(Move::Post { remote_id: None, url: None, reason: Some(reason) });
     }
-    if post.doubted {
+    if post.doubted && post.looks == 0 {
         let sentence = "the repeat was refused as a duplicate, so the first attempt may have arrived";
         return Ok(Move::Doubt(Why::new(Cause::Silence, sentence)));
     }

@@ -64,14 +64,6 @@ struct Seat {
     wishes: VecDeque<Wish>,
 }
 
-impl Seat {
-    /// Through which gate its posts go.
-    fn gate(&self) -> &str {
-        let bot = &self.member.bot;
-        bot.app.as_ref().map_or(bot.network.as_str(), |app| &app.name)
-    }
-}
-
 /// A bot's task that has ended: whose, for which wish if for one, and how: with the time to look again, the
 /// ledger's refusal, or a panic.
 type Ended = (usize, Option<PostId>, std::thread::Result<Result<Wake, StoreError>>);
@@ -85,8 +77,10 @@ impl Work {
             wishes: VecDeque::new(),
         };
         let seats: Vec<Seat> = engine.members.values().map(seat).collect();
-        let gates =
-            seats.iter().map(|seat| (seat.gate().to_owned(), Arc::new(Semaphore::new(IN_FLIGHT)))).collect();
+        let gates = seats
+            .iter()
+            .map(|seat| (seat.member.bot.gate().to_owned(), Arc::new(Semaphore::new(IN_FLIGHT))))
+            .collect();
         let by_name = seats.iter().enumerate().map(|(at, seat)| (seat.member.bot.name.clone(), at)).collect();
         let now = engine.clock.now();
         Self {
@@ -181,7 +175,7 @@ impl Work {
         let seat = &mut self.seats[at];
         (seat.busy, seat.wake) = (true, None);
         let (wish, member) = (seat.wishes.pop_front(), seat.member.clone());
-        let (engine, gate) = (self.engine.clone(), self.gates[seat.gate()].clone());
+        let (engine, gate) = (self.engine.clone(), self.gates[seat.member.bot.gate()].clone());
         let id = wish.as_ref().map(|wish| wish.id);
         let work = async move {
             // The gate closes when the flock stops: what has not begun does not begin.

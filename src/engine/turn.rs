@@ -20,16 +20,18 @@ const MOMENT: TimeDelta = TimeDelta::seconds(1);
 pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, StoreError> {
     let now = engine.clock.now();
     let standing = engine.standing(member, now).await?;
-    match (&standing.open, standing.behind_since) {
+    match (&standing.open, &standing.behind) {
         (Some(post), _) if post.state == State::Unknown => {
             return mend::mend(engine, member, &standing, post.clone()).await;
         }
-        (_, Some(since)) => return catch_up::catch_up(engine, member, &standing, since).await,
+        (_, Some(behind)) => return catch_up::catch_up(engine, member, &standing, behind.since).await,
         (Some(post), None) => return resume(engine, member, &standing, post.clone()).await,
         (None, None) if standing.paused.is_some() => return Ok(None),
         (None, None) => {}
     }
-    match due::due(&member.bot, standing.considered, now) {
+    // A slot that was on time stays so while it waits for the pace of its app.
+    let patience = if engine.governor.expects(&member.bot) { TimeDelta::MAX } else { due::ON_TIME };
+    match due::due_within(&member.bot, standing.considered, now, patience) {
         Due::Slot { slot, due_at, missed } => {
             let id = engine.new_id();
             let occasion = Occasion { id, slot: Some(slot), due_at, missed, text: None };

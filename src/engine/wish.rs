@@ -103,7 +103,7 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
 
 /// Why no line of the bot's poem may be posted by hand, if that is so. A text of one's own always may.
 fn keeps_lines(standing: &Standing, bot: &str) -> Option<String> {
-    if standing.behind_since.is_some() {
+    if standing.behind.is_some() {
         return Some(format!(
             "the ledger was put back from a copy, and {bot} has yet to see what it posted since: see `flockd status`"
         ));
@@ -174,9 +174,13 @@ fn report(post: &Post) -> Answer {
             (true, format!("posted: {where_to}"))
         }
         State::Planned => (false, format!("planned, and will be sent when its time comes: {reason}")),
-        State::Unknown => {
+        State::Unknown if post.cause == Some(Cause::Ask) => {
             (false, format!("unknown, the bot waits until `flockd settle {}`: {reason}", post.id))
         }
+        State::Unknown => (
+            false,
+            format!("unknown so far, and looked for; `flockd posts` shows what comes of it: {reason}"),
+        ),
         state => (false, format!("{state}: {reason}")),
     };
     Answer { done, message, post: Some(post.id.to_string()) }
@@ -193,7 +197,10 @@ fn refused(message: &str) -> Answer {
 fn in_the_way(open: &Post) -> Answer {
     let (id, state, bot) = (open.id, open.state, &open.bot);
     let hint = match state {
-        State::Unknown => format!("settle it first: `flockd settle {id} --posted` or `--not-posted`"),
+        State::Unknown if open.cause == Some(Cause::Ask) => {
+            format!("settle it first: `flockd settle {id} --posted` or `--not-posted`")
+        }
+        State::Unknown => "it is being looked for, which takes some minutes; then ask again".to_owned(),
         _ => "wait until it has come to rest".to_owned(),
     };
     let message = format!("{bot} has an open post, {id}, which is {state}: {hint}");

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Pause, Standing};
+use super::{Behind, Pause, Standing};
 use crate::flock::Bot;
 use crate::flock::post::{Cause, Post, State};
 
@@ -55,8 +55,8 @@ pub fn condition(
     if let Some(pause) = &standing.paused {
         return (Condition::Paused, Some(paused(bot, pause)));
     }
-    if let Some(since) = standing.behind_since {
-        return (Condition::Waiting, Some(behind(since)));
+    if let Some(behind) = &standing.behind {
+        return (Condition::Waiting, Some(catches_up(behind)));
     }
     if standing.considered > now + CLOCK_STEP {
         return (Condition::Waiting, Some(ahead(standing.considered)));
@@ -65,11 +65,16 @@ pub fn condition(
         // With `at_end = "again"` lines are left as long as there are any that fit.
         (None, Some(0)) => (Condition::Exhausted, Some(bot.exhausted().to_owned())),
         (Some(post), _) => (Condition::Waiting, post.reason.clone()),
-        (None, _) => match standing.last.as_ref().filter(|post| post.cause == Some(Cause::Budget)) {
+        (None, _) => match standing.last.as_ref().filter(|post| was_held_back(post)) {
             Some(post) => (Condition::Waiting, post.reason.clone()),
             None => (Condition::Ok, None),
         },
     }
+}
+
+/// Whether a slot was given up because a limit or a budget was in its way, so that the next one may be, too.
+fn was_held_back(post: &Post) -> bool {
+    post.state == State::Released && matches!(post.cause, Some(Cause::Budget | Cause::Limits))
 }
 
 /// Whether somebody has to do something before the bot posts again. A doubt that settles itself needs nobody, nor
@@ -113,6 +118,12 @@ fn suspended(bot: &Bot, standing: &Standing) -> Option<String> {
     if bot.signs_in() && standing.signed_in_at.is_none() {
         return Some(not_signed_in(bot));
     }
+    if let Some(behind) = &standing.behind
+        && let Some(why) = behind.why.as_ref().filter(|why| why.cause.suspends())
+    {
+        let remedy = if why.cause.ends_with_sign_in() { then_sign_in(bot) } else { String::new() };
+        return Some(format!("{}{remedy}", catches_up(behind)));
+    }
     let signed_in_at = standing.signed_in_at.filter(|_| bot.signs_in());
     let newest = standing.open.as_ref().or(standing.last.as_ref());
     let post = newest.filter(|post| ails(post, signed_in_at))?;
@@ -142,9 +153,13 @@ fn paused(bot: &Bot, pause: &Pause) -> String {
     format!("since {since}: {}", pause.why.clone().unwrap_or_else(by_hand))
 }
 
-fn behind(since: DateTime<Utc>) -> String {
-    let made = since.format("%Y-%m-%d %H:%M UTC");
-    format!("the ledger was put back from a copy of {made}: first the account is read, see the log")
+fn catches_up(behind: &Behind) -> String {
+    let made = behind.since.format("%Y-%m-%d %H:%M UTC");
+    let so_far =
+        behind.why.as_ref().map_or_else(String::new, |why| format!("; so far it can't be: {}", why.reason));
+    format!(
+        "the ledger was put back from a copy of {made}, so the account is read before anything is posted{so_far}"
+    )
 }
 
 fn unknown(bot: &Bot, post: &Post) -> String {
@@ -159,7 +174,7 @@ fn unknown(bot: &Bot, post: &Post) -> String {
 /// The slot that is overdue, if one is. The longest delay that may be is allowed for; of a bot that is paused, or is to
 /// read its account first, nothing is expected.
 fn overdue(bot: &Bot, standing: &Standing, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    if standing.paused.is_some() || standing.behind_since.is_some() {
+    if standing.paused.is_some() || standing.behind.is_some() {
         return None;
     }
     let slot = bot.schedule.next_after(standing.considered)?;
@@ -204,7 +219,7 @@ mod tests {
             avoid: std::collections::HashSet::default(),
             sent_last_hour: 0,
             paused: None,
-            behind_since: None,
+            behind: None,
         }
     }
 
@@ -231,8 +246,17 @@ mod tests {
         check(&asks, 0, 500, Condition::Unknown, "flockd settle");
         let paused = Standing { paused: Some(Pause { since: at(0), why: None }), ..retried };
         check(&paused, 0, 500, Condition::Paused, "flockd resume walt");
-        let behind = Standing { behind_since: Some(at(0)), ..standing(None, None) };
-        check(&behind, 1, 500, Condition::Waiting, "put back");
+        let behind = |why| Standing { behind: Some(Behind { since: at(0), why }), ..standing(None, None) };
+        check(&behind(None), 1, 500, Condition::Waiting, "put back");
+        let why = |cause| Some(crate::flock::post::Why::new(cause, "because"));
+        check(&behind(why(Cause::Unreachable)), 1, 500, Condition::Waiting, "can't be: because");
+        check(
+            &behind(why(Cause::Account)),
+            1,
+            500,
+            Condition::Suspended,
+            "because; then `flockd enroll walt`",
+        );
         let locked = standing(Some(post(State::Planned, Some(Cause::SignIn))), None);
         check(&locked, 0, 500, Condition::Suspended, "sign-in");
     }

@@ -57,12 +57,16 @@ pub trait Store: Send + Sync {
     /// Has a bot post nothing on schedule from `now` on; `why` is given where that was nobody's wish.
     async fn pause(&self, bot: &BotName, why: Option<&str>, now: DateTime<Utc>) -> Result<(), StoreError>;
 
-    /// Ends a pause, and that a bot is behind its account. Slots up to `now` are over.
+    /// Ends a pause; slots up to `now` are over. If the bot was paused because its account can't be read, it counts as
+    /// behind no more.
     async fn resume(&self, bot: &BotName, now: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Writes down, as posted, what was found on a bot's account and is not here, and that the bot is behind its
     /// account no more. A line that is used already is passed over. Returns what was written.
     async fn catch_up(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError>;
+
+    /// Notes why a bot that is behind its account could not read it.
+    async fn stay_behind(&self, bot: &BotName, why: &Why) -> Result<(), StoreError>;
 
     /// Those of the network's ids that belong to posts here.
     async fn known_ids(&self, network: NetworkKind, ids: &[String]) -> Result<HashSet<String>, StoreError>;
@@ -213,8 +217,17 @@ pub struct Standing {
     pub sent_last_hour: u32,
     /// Since when it posts nothing on schedule, if it is paused.
     pub paused: Option<Pause>,
-    /// Since when its account may have posts that are not here, as the ledger was put back from a copy.
-    pub behind_since: Option<DateTime<Utc>>,
+    /// How far it is behind its account, if the ledger was put back from a copy.
+    pub behind: Option<Behind>,
+}
+
+/// A bot whose account may have posts that are not in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// From after this instant: then the copy was made.
+    pub since: DateTime<Utc>,
+    /// Why the account could not be read so far, if that was tried.
+    pub why: Option<Why>,
 }
 
 /// A bot's pause.
@@ -243,6 +256,10 @@ pub struct Find {
     pub url: Option<String>,
     /// When it was posted.
     pub at: DateTime<Utc>,
+    /// The app under which it was, where the network has such a thing.
+    pub app: Option<String>,
+    /// What that cost, in thousandths of a US dollar.
+    pub price: u32,
 }
 
 /// What was spent under an app.

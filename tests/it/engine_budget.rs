@@ -6,7 +6,7 @@ use std::time::Duration;
 use flockd::flock::account::{App, Budget};
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
-use flockd::flock::{Bot, NetworkKind};
+use flockd::flock::{Bot, NetworkKind, OnMiss};
 use flockd::net::Outcome;
 
 use crate::support::clock::{delta, minutes, seconds};
@@ -129,4 +129,17 @@ async fn a_post_without_an_answer_counts_until_it_is_settled() {
     assert!(house.settle("walt", false).await.done);
     house.pass(minutes(30)).await;
     assert_eq!(house.story("emily").await[1..], ["12:45:00 posted e1"], "what was not posted costs nothing");
+}
+
+#[tokio::test]
+async fn waiting_for_a_turn_is_no_missed_slot() {
+    let (names, app) = (["a", "b", "c"], app(seconds(50), Budget::default()));
+    let flock = names.map(|name| {
+        let bot = member(name, "*/10 * * * *", &app);
+        (Bot { on_miss: OnMiss::Skip, ..bot }, poem("w", 9))
+    });
+    let house = House::of(flock).await;
+    house.pass(minutes(39)).await;
+    let sent: Vec<usize> = names.iter().map(|name| house.net(name).sent().len()).collect();
+    assert_eq!(sent, [3, 3, 3]);
 }

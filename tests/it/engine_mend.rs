@@ -215,3 +215,28 @@ async fn an_exact_network_is_believed_at_the_first_look() {
     assert_eq!((house.net("walt").looks(), sent.len()), (1, 2));
     assert!(sent[1].at - sent[0].at >= delta(seconds(10)));
 }
+
+#[tokio::test]
+async fn fewer_looks_than_were_made_are_no_reason_to_wait_for_ever() {
+    let mut house = House::of([(hourly(), poem("w", 9))]).await;
+    house.net("walt").then(Next::Silence { arrived: false });
+    house.net("walt").sees(nothing());
+    house.pass_until("2024-03-05T13:02:00Z").await;
+    house.stop().await;
+    house.tamper("update post set looks = 3").await;
+    house.start().await;
+    house.pass(hours(3)).await;
+    assert_eq!(house.rows("walt").await[0].state, State::Posted, "one more look, and it was sent again");
+}
+
+#[tokio::test]
+async fn a_refrain_that_is_provably_not_there_is_not_looked_for_again_and_again() {
+    let house = House::of([(hourly(), "Holy!\nHoly!\n")]).await;
+    house.pass_until("2024-03-05T13:59:00Z").await;
+    house.net("walt").then(Next::Silence { arrived: false });
+    house.net("walt").always(duplicate());
+    house.net("walt").sees(nothing());
+    house.pass_until("2024-03-05T14:59:00Z").await;
+    let (looks, sent) = (house.net("walt").looks(), house.net("walt").sent().len());
+    assert!(looks <= 6, "{looks} looks, {sent} requests, {:?}", house.story("walt").await);
+}

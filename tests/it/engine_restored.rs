@@ -1,15 +1,18 @@
 //! Stories of ledgers that were put back from a backup under a flock that had gone on.
 
+use flockd::flock::account::TokenSources;
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State, Why};
-use flockd::flock::{AtEnd, Bot};
+use flockd::flock::secret::SecretSource;
+use flockd::flock::{AtEnd, Bot, OnUnknown};
 use flockd::net::{Seen, Timeline};
-use flockd::store::Want;
+use flockd::store::condition::{Condition, condition, needs_person};
+use flockd::store::{Answer, Want};
 
 use crate::support::clock::{at, hours, minutes};
 use crate::support::fixture::House;
 use crate::support::flock::{bot, cron};
-use crate::support::network::{Next, like, nothing, setback, shown};
+use crate::support::network::{Next, duplicate, like, nothing, setback, shown};
 
 fn hourly(name: &str) -> Bot {
     let mut bot = bot(name);
@@ -20,10 +23,29 @@ fn hourly(name: &str) -> Bot {
 /// What a bot's network has taken so far, as its account shows it.
 fn account_of(house: &House, name: &str) -> Vec<Seen> {
     let sent = house.net(name).sent();
-    let arrived = sent.iter().filter(|sent| sent.arrived).enumerate();
+    let arrived = sent.iter().zip(1..).filter(|(sent, _)| sent.arrived);
     arrived
-        .map(|(n, sent)| shown(&format!("{name}-{}", n + 1), sent.post.text.as_deref().unwrap(), sent.at))
+        .map(|(sent, n)| shown(&format!("{name}-{n}"), sent.post.text.as_deref().unwrap(), sent.at))
         .collect()
+}
+
+const FIVE: &str = "one\ntwo\nthree\nfour\nfive\n";
+
+async fn wish(house: &House, what: Want) -> Answer {
+    let id = house.ask(what).await;
+    house.answer(id).await
+}
+
+/// How often a text of walt's has reached the public.
+fn times(house: &House, text: &str) -> usize {
+    let sent = house.net("walt").sent();
+    sent.iter().filter(|sent| sent.arrived && sent.post.text.as_deref() == Some(text)).count()
+}
+
+/// The bot as one that has tokens: nobody has to sign it in.
+fn signed_in(bot: Bot) -> Bot {
+    let source = || SecretSource::Env("T".to_owned());
+    Bot { tokens: Some(TokenSources { access_token: source(), access_token_secret: source() }), ..bot }
 }
 
 /// A flock of one that posted twice, was copied, posted twice more, and then had the copy put back.
@@ -88,11 +110,11 @@ async fn what_was_still_to_be_sent_is_looked_for_first() {
     let account = account_of(&house, "walt");
     assert_eq!(account.len(), 1, "it was sent after the copy was made");
     house.net("walt").has_posted(Ok(Timeline::Posts(account)));
-    house.net("walt").sees(like("walt-1"));
+    house.net("walt").sees(like("walt-2"));
     house.put_back().await;
     house.pass(minutes(1)).await;
     assert_eq!(house.story("walt").await, ["13:00:00 posted one"]);
-    assert_eq!(house.last("walt").await.remote_id.as_deref(), Some("walt-1"));
+    assert_eq!(house.last("walt").await.remote_id.as_deref(), Some("walt-2"));
     house.pass(hours(1)).await;
     assert_eq!(house.net("walt").texts(), ["one", "one", "two"], "the first was not accepted");
 }
@@ -171,4 +193,99 @@ async fn a_doubt_of_the_copy_is_settled_before_the_account_is_read() {
     assert_eq!(ids, [(1, "walt-1".to_owned()), (2, "walt-2".to_owned())]);
     house.pass(hours(1)).await;
     assert_eq!(house.net("walt").texts(), ["Holy!", "Holy!"]);
+}
+
+#[tokio::test]
+async fn a_post_that_is_planned_again_does_not_keep_the_account_from_being_written_down() {
+    let walt = Bot { schedule: cron("*/10 * * * *"), ..bot("walt") };
+    let mut house = House::of([(walt, FIVE)]).await;
+    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:35:00Z"))));
+    house.pass_until("2024-03-05T12:12:00Z").await;
+    house.back_up().await;
+    house.net("walt").then(duplicate());
+    house.pass_until("2024-03-05T12:37:00Z").await;
+    assert_eq!(times(&house, "two"), 1, "in the ledger that is lost");
+    let account = account_of(&house, "walt");
+    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").sees(nothing());
+    house.put_back().await;
+    house.pass(hours(1)).await;
+    assert_eq!(times(&house, "two"), 1, "{:#?}", house.story("walt").await);
+}
+
+#[tokio::test]
+async fn the_end_of_a_person_s_pause_is_no_leave_to_repeat_what_can_be_read() {
+    let mut house = House::of([(hourly("walt"), FIVE)]).await;
+    assert!(wish(&house, Want::Pause { bot: "walt".to_owned() }).await.done);
+    house.back_up().await;
+    assert!(wish(&house, Want::Resume { bot: "walt".to_owned() }).await.done);
+    house.pass(hours(2)).await;
+    let account = account_of(&house, "walt");
+    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.put_back().await;
+    assert!(wish(&house, Want::Resume { bot: "walt".to_owned() }).await.done);
+    house.pass(hours(2)).await;
+    assert_eq!(house.net("walt").texts(), ["one", "two", "three", "four"]);
+}
+
+#[tokio::test]
+async fn a_used_line_that_somebody_said_by_hand_begins_no_round() {
+    let mut house = House::of([(Bot { at_end: AtEnd::Again, ..hourly("walt") }, FIVE)]).await;
+    house.pass(hours(2)).await;
+    house.back_up().await;
+    assert!(house.post("walt", Some("one")).await.done);
+    house.pass(hours(1)).await;
+    let account = account_of(&house, "walt");
+    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.put_back().await;
+    house.pass(hours(2)).await;
+    assert_eq!(house.net("walt").texts(), ["one", "two", "one", "three", "four", "five"]);
+}
+
+#[tokio::test]
+async fn a_line_that_was_assumed_to_be_posted_begins_no_round() {
+    let walt = Bot { at_end: AtEnd::Again, on_unknown: OnUnknown::AssumePosted, ..hourly("walt") };
+    let mut house = House::of([(walt, FIVE)]).await;
+    house.pass_until("2024-03-05T14:59:00Z").await;
+    house.net("walt").then(Next::Silence { arrived: true });
+    house.pass_until("2024-03-05T15:02:00Z").await;
+    house.back_up().await;
+    house.pass_until("2024-03-05T16:01:00Z").await;
+    // X is asked for what is younger than six minutes before the copy.
+    let mut account = account_of(&house, "walt");
+    account.retain(|seen| seen.at >= at("2024-03-05T14:56:00Z"));
+    assert_eq!(account.len(), 2);
+    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.put_back().await;
+    house.pass(hours(1)).await;
+    assert_eq!(house.net("walt").texts(), ["one", "two", "three", "four", "five"]);
+}
+
+#[tokio::test]
+async fn a_bot_that_can_not_read_its_account_before_a_person_mends_it_is_loud() {
+    let mut house = House::of([(hourly("walt"), FIVE)]).await;
+    house.pass(hours(1)).await;
+    house.back_up().await;
+    house.net("walt").has_posted(Err(setback(Cause::Account, None)));
+    house.put_back().await;
+    house.pass(hours(5)).await;
+    let (walt, standing) = (signed_in(hourly("walt")), house.standing("walt").await);
+    let (is, why) = condition(&walt, Some(&standing), Some(4), house.now());
+    assert!(needs_person(&walt, Some(&standing), is), "{is}: {why:?}");
+    assert_ne!(is, Condition::Waiting);
+}
+
+#[tokio::test]
+async fn lines_that_differ_only_in_their_links_are_left_to_a_person() {
+    let mut house = House::of([(hourly("walt"), "see a\nsee b\nsee c\n")]).await;
+    house.back_up().await;
+    house.net("walt").shows_alike("see ");
+    house.pass(hours(1)).await;
+    let account = account_of(&house, "walt");
+    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.put_back().await;
+    house.pass(hours(2)).await;
+    let pause = house.standing("walt").await.paused.unwrap();
+    assert!(pause.why.unwrap().contains("differ in nothing but their links"));
+    assert_eq!(house.net("walt").texts(), ["see a"]);
 }

@@ -51,8 +51,11 @@ async fn an_open_post_is_in_the_way_and_named() {
     for text in [None, Some("hello")] {
         let answer = house.post("walt", text).await;
         assert!(!answer.done && answer.message.contains(&open), "{answer:?}");
-        assert!(answer.message.contains("settle"), "{answer:?}");
+        assert!(answer.message.contains("being looked for"), "{answer:?}");
     }
+    // Nobody may look here.
+    house.pass(seconds(10)).await;
+    assert!(house.post("walt", None).await.message.contains("flockd settle"));
     assert_eq!(house.net("walt").sent().len(), 1);
 }
 

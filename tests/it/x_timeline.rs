@@ -64,12 +64,12 @@ fn sent(text: &str) -> Post {
 async fn only_what_says_the_same_and_is_young_enough_may_be_it() {
     let one = Onlooker::new().await;
     let [early, just, late] =
-        [-61, -60, 90].map(|seconds| one.by_hand("Holy & <holy>, see example.com!", seconds));
+        [-361, -360, 90].map(|seconds| one.by_hand("Holy & <holy>, see example.com!", seconds));
     one.by_hand("Holy & <holy>, see!", 5);
     let found = one.like("Holy & <holy>, see example.com!").await;
-    assert_eq!(found, (vec![late, just], 4 * 5), "not {early}; each that is read has its price");
-    assert_eq!(one.like("something else").await, (Vec::new(), 20));
-    assert_eq!(one.fake.looks(), (2, 8));
+    assert_eq!(found, (vec![late, just], 3 * 5), "not {early}; each that is read has its price");
+    assert_eq!(one.like("something else").await, (Vec::new(), 15));
+    assert_eq!(one.fake.looks(), (2, 6));
 }
 
 #[tokio::test]
@@ -165,6 +165,7 @@ async fn who_may_not_read_is_told_from_who_can_t_now() {
 #[tokio::test]
 async fn a_network_that_misbehaves_shows_nothing_and_does_no_harm() {
     let huge = Reply::new(200, format!(r#"{{"data":[],"filler":"{}"}}"#, "x".repeat(10 << 20)));
+    let huge = huge.header("date", "Fri, 20 Nov 2026 12:00:00 GMT");
     for behaviour in [
         Behaviour::Close,
         Behaviour::Garbage,
@@ -190,4 +191,42 @@ async fn without_an_account_there_is_nothing_to_look_at() {
     let signed_out = Session { tokens: None, ..one.session.clone() };
     assert_eq!(one.signed.x.look(&sent("a"), &signed_out).await.unwrap_err().why.cause, Cause::SignIn);
     assert_eq!(one.fake.looks(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_right_before_the_look_hides_nothing() {
+    for ahead in [0, 61, 120, 290, 600] {
+        let fake = FakeX::start_with(Arc::new(StillClock::at("2026-11-20T12:06:00Z"))).await;
+        let signed = x_for(&fake, &fake.account("walt_lines"));
+        let account = signed.prepare(None).await.unwrap();
+        fake.posts_by_hand("walt_lines", "a line", noon());
+        let sent_at = Some(noon() + TimeDelta::seconds(ahead));
+        let lost = Post { sent_at, ..post(NetworkKind::X, 1, "a line") };
+        let sight = signed.x.look(&lost, &signed.session(account.as_ref())).await.unwrap();
+        let nothing = matches!(&sight, Sight::Like { seen, .. } if seen.is_empty());
+        assert!(!nothing, "{ahead} s ahead: it is there, and would be posted again");
+    }
+}
+
+#[tokio::test]
+async fn a_page_with_a_strange_token_is_not_the_last() {
+    let fake = FakeX::start_with(Arc::new(StillClock::at("2026-11-20T12:00:00Z"))).await;
+    let signed = x_for(&fake, &fake.account("walt_lines"));
+    let account = signed.prepare(None).await.unwrap();
+    let body = r#"{"data":[{"id":"1","text":"x"}],"meta":{"result_count":1,"next_token":"bWF4X2lkPTE="}}"#;
+    fake.refuse_looks(Some(Reply::new(200, body)));
+    let lost = Post { sent_at: Some(noon()), ..post(NetworkKind::X, 1, "a line") };
+    let sight = signed.x.look(&lost, &signed.session(account.as_ref())).await;
+    assert!(!matches!(sight, Ok(Sight::Like { .. })), "half of the posts prove nothing: {sight:?}");
+}
+
+#[tokio::test]
+async fn a_look_that_x_refuses_blames_no_text() {
+    let fake = FakeX::start_with(Arc::new(StillClock::at("2026-11-20T12:00:00Z"))).await;
+    let signed = x_for(&fake, &fake.account("walt_lines"));
+    let account = signed.prepare(None).await.unwrap();
+    let lost = Post { sent_at: Some(noon() + TimeDelta::hours(1)), ..post(NetworkKind::X, 1, "a line") };
+    let sight = signed.x.look(&lost, &signed.session(account.as_ref())).await;
+    let said = format!("{sight:?}");
+    assert!(!said.contains("refused this text") && !said.contains("change the line"), "{said}");
 }

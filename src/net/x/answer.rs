@@ -2,7 +2,7 @@
 //!
 //! Whatever leaves room for the post to be out there is `Unknown`, whoever else might call it an error.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Response;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -52,9 +52,10 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// What came beside the body.
-    pub(super) const fn headers(&self) -> &HeaderMap {
-        &self.headers
+    /// How far our clock is ahead of X's, if so far that X may have taken an instant of ours for another: in an
+    /// answer of its own, or in its word that it can't be.
+    pub(super) fn skew(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        patience::skew(&self.headers, now).filter(|_| self.succeeded() || self.status == 400)
     }
 
     /// The whole body, if it is JSON.
@@ -194,6 +195,10 @@ pub(super) fn page(
     match meaning {
         Meaning::Silence => Err(unclear(what, &said(answer.status, &problem))),
         _ if meaning.passes() => Err(setback(meaning, answer, &problem, now)),
+        // There is no text to blame.
+        Meaning::Text | Meaning::Duplicate => {
+            Ok(Err(Why::new(Cause::App, sentence(Meaning::Odd, answer.status, &problem))))
+        }
         _ => Ok(Err(Why::new(meaning.cause(), sentence(meaning, answer.status, &problem)))),
     }
 }

@@ -49,14 +49,11 @@ pub(super) fn spent(headers: &HeaderMap, now: DateTime<Utc>) -> Vec<(Scope, Date
     spent.collect()
 }
 
-/// How far our clock is ahead of the server's, if it says what its own shows; in whole seconds.
-pub(super) fn ahead(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
-    Some(now - http_date(headers.get(DATE)?.to_str().ok()?)?)
-}
-
-/// The same, if it is so far that X won't take our timestamps.
+/// How far our clock is ahead of the server's, if so far that X won't take our timestamps.
 pub(super) fn skew(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
-    ahead(headers, now).filter(|ahead| ahead.abs() > SKEW_MAX)
+    let theirs = http_date(headers.get(DATE)?.to_str().ok()?)?;
+    let ahead = now - theirs;
+    (ahead.abs() > SKEW_MAX).then_some(ahead)
 }
 
 fn within_reason(at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {

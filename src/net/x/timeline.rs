@@ -4,16 +4,18 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::Value;
+use url::form_urlencoded::Serializer;
 
 use super::answer::{self, Answer};
-use super::{X, patience, price};
+use super::{X, price};
+use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, Why};
 use crate::net::{Seen, Session, Setback, Sight, Timeline, to_sign_with};
 
-/// So long before the first attempt a post may have been made, by X's clock, and still be that attempt.
-const BEFORE: TimeDelta = TimeDelta::seconds(60);
-/// So much more is asked for, in case our clock is ahead: X takes no request of one that is further off.
-const SKEW: TimeDelta = TimeDelta::minutes(5);
+/// So long before the first attempt a post may have been made, by X's clock, and still be that attempt: a minute, and
+/// as much as our clock may have been ahead of X's when it was made. X takes no timestamp that is further off; where
+/// none is signed, the clocks are compared.
+const BEFORE: TimeDelta = TimeDelta::minutes(6);
 /// So many pages of a hundred are read in a look for one post. Whoever posts more in a few minutes is no bot of
 /// ours, and reading on costs half a dollar a page.
 const PAGES_OF_A_LOOK: usize = 5;
@@ -24,8 +26,8 @@ const EPOCH: u64 = 1_288_834_974_657;
 
 /// What was read.
 enum Reading {
-    /// All of it, newest first, and how far our clock is ahead of X's, if X said.
-    Whole(Vec<Seen>, Option<TimeDelta>),
+    /// All of it, newest first.
+    Whole(Vec<Seen>),
     /// Nothing, or not all.
     Refused(Why),
 }
@@ -33,16 +35,16 @@ enum Reading {
 impl X {
     /// Looks for a post among the account's newest.
     pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
-        let first = post.sent_at.unwrap_or(post.planned_at);
-        let (seen, ahead) = match self.read_since(first - BEFORE - SKEW, PAGES_OF_A_LOOK, session).await? {
-            Reading::Whole(seen, ahead) => (seen, ahead.unwrap_or_default()),
+        // A clock that was ahead when the request left may have been set since: the earliest of what it has shown counts.
+        let shown = [post.sent_at, post.settled_at, Some(self.clock.now())];
+        let first = shown.into_iter().flatten().min().unwrap_or(post.planned_at);
+        let seen = match self.read_since(first, PAGES_OF_A_LOOK, session).await? {
+            Reading::Whole(seen) => seen,
             Reading::Refused(why) => return Ok(Sight::CannotTell(why)),
         };
         let cost = price::of_reading(seen.len());
-        // By X's clock the attempt was made that much earlier.
-        let earliest = first - BEFORE - ahead.max(TimeDelta::zero());
         let ours = post.text.as_deref().unwrap_or_default();
-        let is_like = |seen: &Seen| seen.at >= earliest && super::likeness::is_same(ours, &seen.text);
+        let is_like = |seen: &Seen| super::likeness::is_same(ours, &seen.text);
         Ok(Sight::Like { seen: seen.into_iter().filter(is_like).collect(), cost })
     }
 
@@ -52,8 +54,8 @@ impl X {
         since: DateTime<Utc>,
         session: &Session,
     ) -> Result<Timeline, Setback> {
-        Ok(match self.read_since(since - BEFORE - SKEW, PAGES, session).await? {
-            Reading::Whole(mut seen, _) => {
+        Ok(match self.read_since(since, PAGES, session).await? {
+            Reading::Whole(mut seen) => {
                 seen.reverse();
                 Timeline::Posts(seen)
             }
@@ -61,6 +63,7 @@ impl X {
         })
     }
 
+    /// Reads what was posted since then by our clock, and a little before.
     async fn read_since(
         &self,
         since: DateTime<Utc>,
@@ -71,28 +74,50 @@ impl X {
         let Some(account) = &session.account else {
             return Ok(Reading::Refused(Why::new(Cause::Account, "it is not known which account this is")));
         };
-        let start = since.to_rfc3339_opts(SecondsFormat::Secs, true).replace(':', "%3A");
-        // No fields beside id and text: they come by themselves, and the time is in the id.
-        let path =
-            format!("/2/users/{}/tweets?max_results=100&exclude=retweets&start_time={start}", account.id);
-        let (mut seen, mut next, mut ahead) = (Vec::new(), String::new(), None);
-        for _ in 0..pages {
-            let answer = self.ask(self.request(tokens, Method::GET, &format!("{path}{next}"))?).await?;
-            let now = self.clock.now();
-            let page = match answer::page(&answer, &self.secrets(Some(tokens)), now)? {
+        let mut since = since - BEFORE;
+        let mut answer = self.ask_for_page(tokens, account, since, None).await?;
+        if let Some(ahead) = answer.skew(self.clock.now()) {
+            since -= ahead;
+            answer = self.ask_for_page(tokens, account, since, None).await?;
+        }
+        let mut seen = Vec::new();
+        for page_number in 1.. {
+            let page = match answer::page(&answer, &self.secrets(Some(tokens)), self.clock.now())? {
                 Ok(page) => page,
                 Err(why) => return Ok(Reading::Refused(why)),
             };
-            ahead = ahead.or_else(|| patience::ahead(answer.headers(), now));
             seen.extend(page.posts.into_iter().map(|(id, text)| seen_as(id, text, &account.handle, since)));
-            match page.next {
-                Some(token) => next = format!("&pagination_token={token}"),
-                None => return Ok(Reading::Whole(seen, ahead)),
+            let Some(next) = page.next else { break };
+            if page_number >= pages {
+                let why =
+                    format!("the account has more than {} posts since then, too many to read", pages * 100);
+                return Ok(Reading::Refused(Why::new(Cause::Silence, why)));
             }
+            answer = self.ask_for_page(tokens, account, since, Some(&next)).await?;
         }
-        let why = format!("the account has more than {} posts since then, too many to read", pages * 100);
-        Ok(Reading::Refused(Why::new(Cause::Silence, why)))
+        seen.retain(|seen| seen.at >= since);
+        Ok(Reading::Whole(seen))
     }
+
+    async fn ask_for_page(
+        &self,
+        tokens: &Tokens,
+        account: &Account,
+        since: DateTime<Utc>,
+        next: Option<&str>,
+    ) -> Result<Answer, Setback> {
+        let path = format!("/2/users/{}/tweets?{}", account.id, query(since, next));
+        self.ask(self.request(tokens, Method::GET, &path)?).await
+    }
+}
+
+/// No fields are asked for beside id and text: they come by themselves, and the time is in the id.
+fn query(since: DateTime<Utc>, next: Option<&str>) -> String {
+    let mut query = Serializer::new(String::new());
+    query.append_pair("max_results", "100").append_pair("exclude", "retweets");
+    query.append_pair("start_time", &since.to_rfc3339_opts(SecondsFormat::Secs, true));
+    query.extend_pairs(next.map(|token| ("pagination_token", token)));
+    query.finish()
 }
 
 /// A post as X shows it. Where an id does not tell the time, its post is one of those that were asked for.
@@ -125,7 +150,12 @@ impl Page {
             Value::Array(posts) => posts.iter().map(post).collect::<Option<_>>()?,
             _ => return None,
         };
-        let next = answer::name(&value["meta"], "next_token");
+        let next = match &value["meta"]["next_token"] {
+            Value::Null => None,
+            Value::String(token) if !token.is_empty() => Some(token.clone()),
+            // There is more, and no way to it.
+            _ => return None,
+        };
         Some(Self { posts, next })
     }
 }

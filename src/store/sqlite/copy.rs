@@ -14,34 +14,54 @@ use super::sql;
 
 /// Copies the ledger to `path`, where nothing may be yet. A copy that fails leaves nothing behind.
 pub(super) async fn copy(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let Some(name) = path.to_str() else { return Err(failed(path, &"its name is not UTF-8")) };
     // SQLite fills an empty file, too, but one that it makes itself could be read by others.
     let mut new = OpenOptions::new();
-    let file =
-        new.write(true).create_new(true).mode(0o600).open(path).map_err(|error| failed(path, &error))?;
-    let copied = match sql::copy_to(db, name).await {
-        Ok(()) => sync(file).await.map_err(|error| failed(path, &error)),
-        Err(error) => Err(failed(path, &error)),
-    };
-    if copied.is_err() {
+    let file = new.write(true).create_new(true).mode(0o600).open(path);
+    let file = file.map_err(|error| failed(path, &error))?;
+    fill(db, path, file).await.map_err(|error| {
         // What can't be removed either is reported by the error that counts.
         let _ = fs::remove_file(path);
-    }
-    copied
+        failed(path, &*error)
+    })
 }
 
-/// Copies the ledger as a backup: put in the ledger's place, it knows that it is one.
+/// Copies the ledger as a backup: put in the ledger's place, it knows that it is one. It gets its name when it is
+/// whole, sound and marked, as one that is not marked would repeat what was posted since.
 pub(super) async fn back_up(
     db: &mut SqliteConnection,
     path: &Path,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    copy(db, path).await?;
-    let marked = mark(path, now).await;
-    if marked.is_err() {
-        let _ = fs::remove_file(path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    backed_up(db, path, folder, now).await.map_err(|error| failed(path, &*error))
+}
+
+async fn backed_up(
+    db: &mut SqliteConnection,
+    path: &Path,
+    folder: &Path,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
+    if path.exists() {
+        return Err("it is there already".into());
     }
-    marked.map_err(|error| failed(path, &error))
+    let workshop = tempfile::Builder::new().prefix(".flockd-backup-").tempdir_in(folder)?;
+    let copied = workshop.path().join("copy");
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copied)?;
+    fill(db, &copied, file).await?;
+    mark(&copied, now).await?;
+    // What somebody has put there meanwhile stays.
+    tempfile::TempPath::try_from_path(copied)?.persist_noclobber(path)?;
+    Ok(File::open(folder)?.sync_all()?)
+}
+
+/// Whatever may fail on the way to a copy.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn fill(db: &mut SqliteConnection, path: &Path, file: File) -> Result<(), Failure> {
+    let name = path.to_str().ok_or("its name is not UTF-8")?;
+    sql::copy_to(db, name).await?;
+    Ok(sync(file).await?)
 }
 
 /// The copy is a database of its own until somebody opens it as a ledger: it has no write-ahead log.
@@ -61,7 +81,7 @@ async fn sync(file: File) -> std::io::Result<()> {
     tokio::task::spawn_blocking(move || file.sync_all()).await.unwrap_or_else(|error| Err(error.into()))
 }
 
-fn failed(path: &Path, error: &dyn Display) -> StoreError {
+fn failed(path: &Path, error: &(impl Display + ?Sized)) -> StoreError {
     let hint = "name a file that does not exist yet, in a folder with room for it";
     StoreError::Unusable(format!("the ledger can't be copied to {} ({error}): {hint}", path.display()))
 }

@@ -20,8 +20,6 @@ const INTERRUPTED: &str = "flockd ended while this post was being sent";
 /// The same for posts of a ledger that was put back from a copy.
 const PUT_BACK: &str =
     "the ledger was put back from a copy, and this post may have been sent since that was made";
-/// The text recorded for posts that only the account knew.
-const FOUND: &str = "found on the account after the ledger was put back from a copy";
 
 pub(super) async fn enter(
     db: &mut SqliteConnection,
@@ -120,15 +118,13 @@ pub(super) async fn catch_up(
     bot: BotName,
     found: Vec<Find>,
 ) -> Result<Vec<Post>, Trouble> {
-    known(&bot, sql::bot::catch_up(db, &bot).await?)?;
     let mut written = Vec::new();
-    for find in found {
-        if sql::settling::insert_find(db, &bot, &find).await?.is_some() {
-            let (remote_id, url) = (Some(find.remote_id), find.url);
-            let step = Move::Post { remote_id, url, reason: Some(FOUND.to_owned()) };
-            written.push(advance(db, find.id, step, find.at).await?);
-        }
+    for find in &found {
+        let row = sql::settling::insert_find(db, &bot, find).await?;
+        written.extend(row.as_ref().map(row::post).transpose()?);
     }
+    // Last: whoever is told that this failed must find the bot as far behind as it was.
+    known(&bot, sql::bot::catch_up(db, &bot).await?)?;
     Ok(written)
 }
 
@@ -190,7 +186,7 @@ pub(super) async fn standing(
         avoid,
         sent_last_hour: sql::sent_since(&mut db, name, now - TimeDelta::hours(1)).await?,
         paused: row::pause(&bot)?,
-        behind_since: row::optional_time(&bot, "behind_since")?,
+        behind: row::behind(&bot)?,
     }))
 }
 

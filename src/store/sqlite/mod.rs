@@ -34,7 +34,7 @@ use super::{
 };
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
-use crate::flock::post::{Move, Post, PostId};
+use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{BotName, NetworkKind};
 
 /// A SQLite ledger.
@@ -163,6 +163,11 @@ impl Store for Sqlite {
     async fn catch_up(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError> {
         let (bot, found) = (bot.clone(), found.to_vec());
         change!(self, |db| job::catch_up(db, bot, found))
+    }
+
+    async fn stay_behind(&self, bot: &BotName, why: &Why) -> Result<(), StoreError> {
+        let (bot, why) = (bot.clone(), why.clone());
+        change!(self, |db| async { job::known(&bot, sql::bot::stay_behind(db, &bot, &why).await?) })
     }
 
     async fn known_ids(&self, network: NetworkKind, ids: &[String]) -> Result<HashSet<String>, StoreError> {

@@ -6,9 +6,9 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
-use crate::flock::post::{Cause, Post, PostId, State};
+use crate::flock::post::{Cause, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
-use crate::store::{Envelope, Pause, Sealed, Spent, Want, Wish};
+use crate::store::{Behind, Envelope, Pause, Sealed, Spent, Want, Wish};
 
 type Read<T> = Result<T, sqlx::Error>;
 
@@ -56,6 +56,14 @@ pub(super) fn post(row: &SqliteRow) -> Read<Post> {
 pub(super) fn pause(row: &SqliteRow) -> Read<Option<Pause>> {
     let why = row.try_get("paused_why")?;
     Ok(optional_time(row, "paused_at")?.map(|since| Pause { since, why }))
+}
+
+/// How far a bot is behind its account, if it is.
+pub(super) fn behind(row: &SqliteRow) -> Read<Option<Behind>> {
+    let cause = row.try_get::<Option<&str>, _>("behind_cause")?.and_then(Cause::from_word);
+    let reason: Option<String> = row.try_get("behind_why")?;
+    let why = cause.zip(reason).map(|(cause, reason)| Why { cause, reason });
+    Ok(optional_time(row, "behind_since")?.map(|since| Behind { since, why }))
 }
 
 pub(super) fn spent(row: &SqliteRow) -> Read<Spent> {

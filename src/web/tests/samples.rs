@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
-use crate::flock::post::{Move, Post, PostId};
+use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::schedule::Schedule;
 use crate::flock::{Bot, BotName, Flock, KeySource, NetworkKind, Web, samples};
 use crate::store::{
@@ -190,6 +190,9 @@ impl Store for Shelf {
         never()
     }
     async fn catch_up(&self, _: &BotName, _: &[Find]) -> Result<Vec<Post>, StoreError> {
+        never()
+    }
+    async fn stay_behind(&self, _: &BotName, _: &Why) -> Result<(), StoreError> {
         never()
     }
     async fn known_ids(&self, _: NetworkKind, _: &[String]) -> Result<HashSet<String>, StoreError> {

@@ -60,7 +60,8 @@ const BOTS: &str = "select concat_ws('|', name, schedule, considered, missed) fr
 const WISHES: &str = "select concat_ws('|', id, what, made_at, taken, answer) from wish";
 const RULES: &str = "select name || sql from sqlite_schema \
     where type in ('trigger', 'index') and sql is not null \
-    and name not in ('credential_version', 'post_move', 'post_fixed', 'post_remote', 'post_spent') order by name";
+    and name not in ('credential_version', 'post_begin', 'post_move', 'post_fixed', 'post_remote', \
+    'post_spent') order by name";
 
 #[tokio::test]
 async fn nothing_is_lost() {
@@ -73,7 +74,7 @@ async fn nothing_is_lost() {
     for select in [POSTS, BOTS, WISHES, RULES] {
         before.push(dump(&mut db, select).await);
     }
-    assert_eq!(before.iter().map(Vec::len).collect::<Vec<_>>(), [4, 3, 1, 11]);
+    assert_eq!(before.iter().map(Vec::len).collect::<Vec<_>>(), [4, 3, 1, 10]);
     db.close().await.unwrap();
 
     for _ in 0..2 {

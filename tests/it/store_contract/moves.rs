@@ -177,7 +177,7 @@ impl Model {
         self.errors += u32::from(matches!(step, Move::Refuse(_) | Move::Return { answered: true, .. }));
         self.doubted |= matches!(step, Move::Doubt(_));
         self.looks = match step {
-            Move::Send | Move::Doubt(_) => 0,
+            Move::Doubt(_) => 0,
             Move::Look { counts, .. } => self.looks + u32::from(*counts),
             _ => self.looks,
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flockd::flock::NetworkKind;
 use flockd::flock::post::{Cause, Move, PostId, State};
-use flockd::store::{Draft, Find, Pause, Spent, Store};
+use flockd::store::{Behind, Draft, Find, Pause, Spent, Store};
 
 use super::Ledger;
 use crate::ledger::{
@@ -134,16 +134,23 @@ pub(super) async fn a_backup_knows_that_it_was_put_back(ledger: Ledger) {
     assert_eq!((doubted.sent_at, doubted.doubted), (Some(waiting.planned_at), true));
     for name in ["walt", "emily"] {
         let standing = copy.standing(&bot(name), at(520)).await.unwrap().unwrap();
-        assert_eq!((standing.behind_since, standing.considered), (Some(at(100)), at(510)), "{name}");
+        assert_eq!((standing.behind, standing.considered), (behind(100), at(510)), "{name}");
     }
     assert_eq!(copy.take_over(at(600)).await.unwrap(), [], "it is noticed once");
     let standing = copy.standing(&bot("walt"), at(600)).await.unwrap().unwrap();
-    assert_eq!((standing.behind_since, standing.considered), (Some(at(100)), at(510)));
+    assert_eq!((standing.behind, standing.considered), (behind(100), at(510)));
+    let behind_at = async |seconds| copy.standing(&bot("walt"), at(seconds)).await.unwrap().unwrap().behind;
+    copy.stay_behind(&bot("walt"), &why(Cause::Account)).await.unwrap();
+    copy.pause(&bot("walt"), None, at(605)).await.unwrap();
+    copy.resume(&bot("walt"), at(606)).await.unwrap();
+    let tried = Behind { since: at(100), why: Some(why(Cause::Account)) };
+    assert_eq!(behind_at(607).await, Some(tried), "a pause of a person's says nothing of the account");
+    copy.pause(&bot("walt"), Some("it can't be read"), at(608)).await.unwrap();
     copy.resume(&bot("walt"), at(610)).await.unwrap();
-    assert_eq!(copy.standing(&bot("walt"), at(620)).await.unwrap().unwrap().behind_since, None);
+    assert_eq!(behind_at(620).await, None);
     // The ledger itself knows nothing of it.
     let standing = ledger.one.standing(&bot("walt"), at(620)).await.unwrap().unwrap();
-    assert_eq!((standing.behind_since, ledger.one.take_over(at(630)).await), (None, Ok(Vec::new())));
+    assert_eq!((standing.behind, ledger.one.take_over(at(630)).await), (None, Ok(Vec::new())));
 }
 
 pub(super) async fn a_backup_of_one_that_was_put_back_is_as_far_behind(ledger: Ledger) {
@@ -154,7 +161,11 @@ pub(super) async fn a_backup_of_one_that_was_put_back_is_as_far_behind(ledger: L
     let again = (ledger.open_copy)(path).await;
     again.take_over(at(600)).await.unwrap();
     let standing = again.standing(&bot("walt"), at(600)).await.unwrap().unwrap();
-    assert_eq!(standing.behind_since, Some(at(100)), "nobody has looked since");
+    assert_eq!(standing.behind, behind(100), "nobody has looked since");
+}
+
+fn behind(since: i64) -> Option<Behind> {
+    Some(Behind { since: at(since), why: None })
 }
 
 fn found(text: &str, occurrence: u32, seconds: i64) -> Find {
@@ -166,6 +177,8 @@ fn found(text: &str, occurrence: u32, seconds: i64) -> Find {
         remote_id: format!("remote-{seconds}"),
         url: Some(format!("https://example.org/{seconds}")),
         at: at(seconds),
+        app: Some("x".to_owned()),
+        price: 15,
     }
 }
 
@@ -174,6 +187,8 @@ pub(super) async fn what_was_found_is_posted_and_its_line_used(ledger: Ledger) {
     ledger.post_in(State::Posted, of_slot("walt", "one", 1, 10)).await;
     let copy = put_back(&ledger, 100).await;
     copy.take_over(at(510)).await.unwrap();
+    // A post that is open keeps nothing from being written down.
+    copy.open(&Draft { begins: planned(900), ..of_slot("walt", "three", 1, 520) }).await.unwrap();
     let finds = [found("one", 1, 150), found("two", 1, 160), found("one", 2, 170)];
     let written = copy.catch_up(&bot("walt"), &finds).await.unwrap();
     let ids: Vec<_> = written.iter().map(|post| (post.id, post.state)).collect();
@@ -182,9 +197,10 @@ pub(super) async fn what_was_found_is_posted_and_its_line_used(ledger: Ledger) {
     assert_eq!((two.sent_at, two.settled_at, two.slot), (Some(at(160)), Some(at(160)), None));
     assert_eq!((two.remote_id.as_deref(), two.attempts), (Some("remote-160"), 1));
     assert!(two.reason.as_ref().unwrap().contains("put back"));
+    assert_eq!(copy.spent("x", at(0)).await, Ok(Spent { posts: 2, mills: 30 }), "it was paid for");
     let used = copy.used(&bot("walt"), 1).await.unwrap();
-    assert_eq!(used, HashSet::from([line("one", 1), line("two", 1), line("one", 2)]));
+    assert_eq!(used, HashSet::from([line("one", 1), line("two", 1), line("one", 2), line("three", 1)]));
     let standing = copy.standing(&bot("walt"), at(520)).await.unwrap().unwrap();
-    assert_eq!((standing.behind_since, standing.last.map(|post| post.id)), (None, Some(finds[2].id)));
+    assert_eq!((standing.behind, standing.last.map(|post| post.id)), (None, Some(finds[2].id)));
     assert_eq!(copy.catch_up(&bot("walt"), &finds).await, Ok(Vec::new()), "and nothing twice");
 }

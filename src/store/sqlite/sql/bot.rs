@@ -7,6 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use super::super::row::millis;
 use super::Done;
 use crate::flock::BotName;
+use crate::flock::post::Why;
 use crate::store::Entry;
 
 pub(in super::super) async fn enter(db: &mut SqliteConnection, bot: &Entry, now: DateTime<Utc>) -> Done {
@@ -64,9 +65,11 @@ pub(in super::super) async fn resume(
     bot: &BotName,
     now: DateTime<Utc>,
 ) -> Done<bool> {
-    // Slots that came while nobody wanted a post are over; those of a bot that was not paused are not.
-    let update = "update bot set considered = case when paused_at is null then considered \
-        else max(considered, ?2) end, paused_at = null, paused_why = null, behind_since = null where name = ?1";
+    // Slots that came while nobody wanted a post are over; those of a bot that was not paused are not. Only a bot
+    // that is paused for it may go on without its account having been read.
+    let update = "update bot set considered = iif(paused_at is null, considered, max(considered, ?2)), \
+        behind_since = iif(paused_why is null, behind_since, null), paused_at = null, paused_why = null \
+        where name = ?1";
     let query = sqlx::query(update).bind(bot.as_str()).bind(millis(now));
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
@@ -80,6 +83,14 @@ pub(in super::super) async fn fall_behind(db: &mut SqliteConnection, since: i64,
 
 /// `false` if there is no such bot.
 pub(in super::super) async fn catch_up(db: &mut SqliteConnection, bot: &BotName) -> Done<bool> {
-    let query = sqlx::query("update bot set behind_since = null where name = ?1").bind(bot.as_str());
+    let update = "update bot set behind_since = null, behind_cause = null, behind_why = null where name = ?1";
+    let query = sqlx::query(update).bind(bot.as_str());
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+/// `false` if there is no such bot.
+pub(in super::super) async fn stay_behind(db: &mut SqliteConnection, bot: &BotName, why: &Why) -> Done<bool> {
+    let update = "update bot set behind_cause = ?2, behind_why = ?3 where name = ?1";
+    let query = sqlx::query(update).bind(bot.as_str()).bind(why.cause.as_str()).bind(&why.reason);
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }

@@ -87,7 +87,7 @@ pub(super) async fn move_post(
     }
     match step {
         Move::Send => {
-            update.push(", attempts = attempts + 1, looks = 0, cause = null, reason = null");
+            update.push(", attempts = attempts + 1, cause = null, reason = null");
             update.push(", sent_at = coalesce(sent_at, ").push_bind(millis(now)).push(")");
         }
         Move::Post { remote_id, url, reason } => {

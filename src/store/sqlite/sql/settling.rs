@@ -10,6 +10,9 @@ use crate::flock::post::{Cause, Post};
 use crate::flock::{BotName, NetworkKind};
 use crate::store::Find;
 
+/// The text recorded for posts that only the account knew.
+const FOUND: &str = "found on the account after the ledger was put back from a copy";
+
 /// Every post that was left in `sending` becomes `unknown`.
 pub(in super::super) async fn doubt_all(
     db: &mut SqliteConnection,
@@ -51,14 +54,15 @@ pub(in super::super) async fn send_all(db: &mut SqliteConnection) -> Done {
     sqlx::query(update).execute(db).await.map(|_| ())
 }
 
-/// Opens a post for what was found; `None` if its line is used already.
+/// Writes down a post that was found; `None` if its line is used already.
 pub(in super::super) async fn insert_find(
     db: &mut SqliteConnection,
     bot: &BotName,
     find: &Find,
 ) -> Done<Option<SqliteRow>> {
     let insert = "insert into post (id, bot, network, state, due_at, round, line, occurrence, text, attempts, \
-        planned_at, sent_at, moved_at) values (?1, ?2, ?3, 'sending', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4) \
+        planned_at, sent_at, settled_at, moved_at, remote_id, url, reason, app, price) \
+        values (?1, ?2, ?3, 'posted', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4, ?4, ?9, ?10, ?11, ?12, ?13) \
         on conflict (bot, round, line, occurrence) where line is not null and state <> 'released' do nothing \
         returning *";
     let (round, line) = &find.line;
@@ -71,6 +75,11 @@ pub(in super::super) async fn insert_find(
         .bind(line.text.as_bytes())
         .bind(line.occurrence)
         .bind(&find.text)
+        .bind(&find.remote_id)
+        .bind(&find.url)
+        .bind(FOUND)
+        .bind(&find.app)
+        .bind(find.price)
         .fetch_optional(db)
         .await
 }
