@@ -49,8 +49,11 @@ pub fn condition(
     if let Some(post) = open.filter(|post| post.state == State::Unknown) {
         return (Condition::Unknown, Some(unknown(bot, post)));
     }
-    if let Some(due) = overdue(bot, standing, now) {
-        return (Condition::Overdue, Some(format!("it should have posted at {due}: is the daemon running?")));
+    let rests = standing.paused.is_some() || standing.behind.is_some();
+    if let Some(due) = overdue(bot, standing.considered, rests, now) {
+        let due = due.format("%Y-%m-%d %H:%M:%S UTC");
+        let remedy = "is the daemon running, and what does its log say?";
+        return (Condition::Overdue, Some(format!("it should have posted at {due}: {remedy}")));
     }
     if let Some(pause) = &standing.paused {
         return (Condition::Paused, Some(paused(bot, pause)));
@@ -171,14 +174,20 @@ fn unknown(bot: &Bot, post: &Post) -> String {
     format!("{why}: look at the account, then `flockd settle {id} --posted` or `--not-posted`")
 }
 
-/// The slot that is overdue, if one is. The longest delay that may be is allowed for; of a bot that is paused, or is to
-/// read its account first, nothing is expected.
-fn overdue(bot: &Bot, standing: &Standing, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    if standing.paused.is_some() || standing.behind.is_some() {
+/// The slot that is overdue, if one is, of a bot whose slots were dealt with up to `considered`. The longest delay that
+/// may be is allowed for; of a bot that rests, because it is paused or is to read its account first, nothing is expected.
+pub fn overdue(
+    bot: &Bot,
+    considered: DateTime<Utc>,
+    rests: bool,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let grace = TimeDelta::from_std(bot.jitter + bot.max_late).unwrap_or(TimeDelta::MAX);
+    // Whoever was looked at so lately is not late, and need not be asked for its next slot.
+    if rests || now - considered <= grace {
         return None;
     }
-    let slot = bot.schedule.next_after(standing.considered)?;
-    let grace = TimeDelta::from_std(bot.jitter + bot.max_late).unwrap_or(TimeDelta::MAX);
+    let slot = bot.schedule.next_after(considered)?;
     (now - slot > grace).then_some(slot)
 }
 

@@ -14,7 +14,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 pub use self::credential::{Envelope, LONGEST_CLAIM, Sealed};
 pub use self::wish::{Answer, Want, Wish};
@@ -128,6 +128,18 @@ pub trait Store: Send + Sync {
     /// Ends a claim on tokens of this version before its time. Of another version nothing is changed.
     async fn unclaim(&self, bot: &BotName, version: u64) -> Result<(), StoreError>;
 
+    /// How far the slots of every bot were dealt with, of those that have left the flock as well.
+    async fn progress(&self) -> Result<Vec<Progress>, StoreError>;
+
+    /// What people were told of on a day: what it was about, and why.
+    async fn alerts_of(&self, day: NaiveDate) -> Result<HashSet<(String, String)>, StoreError>;
+
+    /// Remembers that people were told of something on a day. What is a week older is forgotten.
+    async fn remember_alert(&self, about: &str, cause: &str, day: NaiveDate) -> Result<(), StoreError>;
+
+    /// Writes down that the daemon was well at `now`, which proves that the ledger can be written.
+    async fn prove(&self, now: DateTime<Utc>) -> Result<(), StoreError>;
+
     /// One post.
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError>;
 
@@ -228,6 +240,17 @@ pub struct Behind {
     pub since: DateTime<Utc>,
     /// Why the account could not be read so far, if that was tried.
     pub why: Option<Why>,
+}
+
+/// How far a bot's slots were dealt with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Which bot.
+    pub bot: BotName,
+    /// The newest slot that was dealt with, or the instant at which its slots begin.
+    pub considered: DateTime<Utc>,
+    /// Whether nothing is to be posted on schedule: it is paused, or is to read its account first.
+    pub rests: bool,
 }
 
 /// A bot's pause.

@@ -8,6 +8,7 @@ mod names;
 mod reading;
 mod settling;
 mod uniqueness;
+mod watching;
 mod wishes;
 
 use std::path::{Path, PathBuf};
@@ -158,6 +159,12 @@ contract! {
         a_backup_knows_that_it_was_put_back,
         a_backup_of_one_that_was_put_back_is_as_far_behind,
         what_was_found_is_posted_and_its_line_used,
+    }
+    watching {
+        how_far_each_bot_is_dealt_with,
+        an_alert_is_remembered_for_its_day,
+        alerts_are_forgotten_after_a_week,
+        being_well_can_be_proved_again_and_again,
     }
     wishes {
         wishes_are_open_oldest_first,

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
 
@@ -126,6 +126,18 @@ pub(super) async fn catch_up(
     // Last: whoever is told that this failed must find the bot as far behind as it was.
     known(&bot, sql::bot::catch_up(db, &bot).await?)?;
     Ok(written)
+}
+
+/// Remembers an alert, and forgets those of which nobody will ask again.
+pub(super) async fn remember_alert(
+    db: &mut SqliteConnection,
+    about: String,
+    cause: String,
+    day: NaiveDate,
+) -> Result<(), Trouble> {
+    sql::watch::forget_alerts(db, day - TimeDelta::days(7)).await?;
+    sql::watch::insert_alert(db, &about, &cause, day).await?;
+    Ok(())
 }
 
 pub(super) async fn open_post(db: &mut SqliteConnection, draft: Draft) -> Result<Post, Trouble> {

@@ -24,13 +24,13 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::SqlitePool;
 
 use self::trouble::{Trouble, explain};
 use super::{
-    Answer, Beginning, Draft, Entry, Envelope, Filter, Find, NotRenamed, Sealed, Spent, Standing, Store,
-    StoreError, Wish,
+    Answer, Beginning, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Sealed, Spent, Standing,
+    Store, StoreError, Wish,
 };
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
@@ -247,6 +247,24 @@ impl Store for Sqlite {
     async fn unclaim(&self, bot: &BotName, version: u64) -> Result<(), StoreError> {
         let (bot, version) = (bot.clone(), row::kept_version(version));
         change!(self, |db| async { Ok(sql::credential::unclaim(db, &bot, version).await?) })
+    }
+
+    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        let rows = read!(self, watch::progress())?;
+        rows.iter().map(row::progress).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
+    }
+
+    async fn alerts_of(&self, day: NaiveDate) -> Result<HashSet<(String, String)>, StoreError> {
+        Ok(read!(self, watch::alerts_of(day))?.into_iter().collect())
+    }
+
+    async fn remember_alert(&self, about: &str, cause: &str, day: NaiveDate) -> Result<(), StoreError> {
+        let (about, cause) = (about.to_owned(), cause.to_owned());
+        change!(self, |db| job::remember_alert(db, about, cause, day))
+    }
+
+    async fn prove(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        change!(self, |db| async { Ok(sql::watch::prove(db, now).await?) })
     }
 
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError> {

@@ -8,7 +8,7 @@ use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Cause, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
-use crate::store::{Behind, Envelope, Pause, Sealed, Spent, Want, Wish};
+use crate::store::{Behind, Envelope, Pause, Progress, Sealed, Spent, Want, Wish};
 
 type Read<T> = Result<T, sqlx::Error>;
 
@@ -64,6 +64,14 @@ pub(super) fn behind(row: &SqliteRow) -> Read<Option<Behind>> {
     let reason: Option<String> = row.try_get("behind_why")?;
     let why = cause.zip(reason).map(|(cause, reason)| Why { cause, reason });
     Ok(optional_time(row, "behind_since")?.map(|since| Behind { since, why }))
+}
+
+pub(super) fn progress(row: &SqliteRow) -> Read<Progress> {
+    Ok(Progress {
+        bot: bot(row)?,
+        considered: time(row.try_get("considered")?),
+        rests: row.try_get("rests")?,
+    })
 }
 
 pub(super) fn spent(row: &SqliteRow) -> Read<Spent> {

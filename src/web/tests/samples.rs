@@ -14,8 +14,8 @@ use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::schedule::Schedule;
 use crate::flock::{Bot, BotName, Flock, KeySource, NetworkKind, Web, samples};
 use crate::store::{
-    Answer, Draft, Entry, Envelope, Filter, Find, NotRenamed, Sealed, Spent, Standing, Store, StoreError,
-    Wish,
+    Answer, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Sealed, Spent, Standing, Store,
+    StoreError, Wish,
 };
 
 /// A bot that posts a few times a day in Berlin.
@@ -202,6 +202,18 @@ impl Store for Shelf {
         never()
     }
     async fn spent(&self, _: &str, _: DateTime<Utc>) -> Result<Spent, StoreError> {
+        never()
+    }
+    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+        never()
+    }
+    async fn alerts_of(&self, _: chrono::NaiveDate) -> Result<HashSet<(String, String)>, StoreError> {
+        never()
+    }
+    async fn remember_alert(&self, _: &str, _: &str, _: chrono::NaiveDate) -> Result<(), StoreError> {
+        never()
+    }
+    async fn prove(&self, _: DateTime<Utc>) -> Result<(), StoreError> {
         never()
     }
 }

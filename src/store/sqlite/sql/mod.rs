@@ -4,6 +4,7 @@
 pub(super) mod bot;
 pub(super) mod credential;
 pub(super) mod settling;
+pub(super) mod watch;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;

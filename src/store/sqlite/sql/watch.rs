@@ -1,0 +1,45 @@
+//! The statements that watching over a flock needs: who is late, and of what people were told.
+
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use super::super::row::millis;
+use super::Done;
+
+pub(in super::super) async fn progress(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
+    let select = "select name as bot, considered, \
+        paused_at is not null or behind_since is not null as rests from bot";
+    sqlx::query(select).fetch_all(db).await
+}
+
+pub(in super::super) async fn alerts_of(
+    db: &mut SqliteConnection,
+    day: NaiveDate,
+) -> Done<Vec<(String, String)>> {
+    let select = "select about, cause from alert where day = ?1";
+    sqlx::query_as(select).bind(day.num_days_from_ce()).fetch_all(db).await
+}
+
+pub(in super::super) async fn insert_alert(
+    db: &mut SqliteConnection,
+    about: &str,
+    cause: &str,
+    day: NaiveDate,
+) -> Done {
+    let insert = "insert into alert (day, about, cause) values (?1, ?2, ?3) on conflict do nothing";
+    let query = sqlx::query(insert).bind(day.num_days_from_ce()).bind(about).bind(cause);
+    query.execute(db).await.map(|_| ())
+}
+
+/// Forgets what is from before that day.
+pub(in super::super) async fn forget_alerts(db: &mut SqliteConnection, day: NaiveDate) -> Done {
+    let query = sqlx::query("delete from alert where day < ?1").bind(day.num_days_from_ce());
+    query.execute(db).await.map(|_| ())
+}
+
+pub(in super::super) async fn prove(db: &mut SqliteConnection, now: DateTime<Utc>) -> Done {
+    let insert = "insert into meta (key, value) values ('well_at', ?1) \
+        on conflict (key) do update set value = excluded.value";
+    sqlx::query(insert).bind(millis(now)).execute(db).await.map(|_| ())
+}
