@@ -58,6 +58,22 @@ impl<'t, 'r> Section<'t, 'r> {
         self.unless(problem_of(found.value), key, found)
     }
 
+    /// A list of texts, each like [`Section::text`], and at least one.
+    pub(super) fn texts(&mut self, key: &'static str) -> Option<Found<Vec<String>>> {
+        let Found { value, line } = self.value(key)?;
+        let texts = value.as_array().map(|list| list.iter().map(|item| item.get_ref().as_str()));
+        let Some(texts) = texts.and_then(Iterator::collect::<Option<Vec<&str>>>) else {
+            self.mistyped(key, "a list of texts, like [\"sendmail\", \"me@example.org\"]", value, line);
+            return None;
+        };
+        let problem = texts
+            .iter()
+            .find_map(|text| problem_of(text).map(|problem| format!("has a text that {problem}")));
+        let problem = problem
+            .or_else(|| texts.is_empty().then(|| "is empty: write something, or remove the key".into()));
+        self.unless(problem, key, Found { value: texts.into_iter().map(str::to_owned).collect(), line })
+    }
+
     /// A text that may be empty and may have line breaks, white space at its ends removed.
     pub(super) fn prose(&mut self, key: &'static str) -> Option<Found<String>> {
         let Found { value, line } = self.quoted(key)?;

@@ -29,6 +29,16 @@ pub(super) fn confidential(text: &str) -> Result<String, &'static str> {
     Ok(kept)
 }
 
+/// What is wrong with a URL that is a secret as a whole, as those of webhooks are. The text is not shown.
+pub(super) fn check_secret(text: &str) -> Result<(), &'static str> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or("must be a URL that begins with https:// and names a host")?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err("must begin with https://: plain http shows it to everyone on the way");
+    }
+    Ok(())
+}
+
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -53,6 +63,16 @@ mod tests {
         assert!(base("https://walt:sesame@example.org").unwrap_err().contains("password"));
         assert!(base("https://example.org/?a=b").unwrap_err().contains('?'));
         assert!(base("https://example.org/#a").unwrap_err().contains('#'));
+    }
+
+    #[test]
+    fn a_secret_url_may_hold_anything_and_is_not_for_others() {
+        for text in ["https://hooks.example.org/a?b=c", "https://me:sesame@example.org", "http://[::1]:1/a"] {
+            assert_eq!(check_secret(text), Ok(()), "{text}");
+        }
+        for text in ["hooks.example.org/a", "ftp://example.org", "https://", "http://example.org/a"] {
+            assert!(check_secret(text).unwrap_err().contains("https://"), "{text}");
+        }
     }
 
     #[test]

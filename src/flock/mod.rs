@@ -35,6 +35,8 @@ pub struct Flock {
     pub vault_key: KeySource,
     /// How the daemon's own web server is reached.
     pub web: Web,
+    /// Who is told when a bot needs a person.
+    pub alerts: Alerts,
     /// The bots, in the order of the file.
     pub bots: Vec<Arc<Bot>>,
 }
@@ -79,6 +81,27 @@ impl Web {
     pub fn listening_on(self, listen: SocketAddr) -> Self {
         let derived = self.public_url == Self::own_url(self.listen);
         Self { listen, public_url: if derived { Self::own_url(listen) } else { self.public_url } }
+    }
+}
+
+/// Who is told when a bot needs a person, and who is called as long as none does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alerts {
+    /// A program with its arguments, which is handed each alert; empty if there is none.
+    pub command: Vec<String>,
+    /// A URL to which each alert is posted.
+    pub url: Option<SecretSource>,
+    /// A URL that is called only while every bot is on time.
+    pub heartbeat: Option<SecretSource>,
+    /// How often it is called.
+    pub heartbeat_every: Duration,
+}
+
+impl Default for Alerts {
+    /// Nobody is told.
+    fn default() -> Self {
+        let heartbeat_every = Duration::from_secs(5 * 60);
+        Self { command: Vec::new(), url: None, heartbeat: None, heartbeat_every }
     }
 }
 

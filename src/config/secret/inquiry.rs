@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{Environment, exposure, resolve_with};
+use super::{Environment, SecretError, checked_url, exposure, resolve_with};
 use crate::config::Places;
 use crate::config::complaint::Complaint;
 use crate::flock::account::App;
-use crate::flock::secret::SecretSource;
+use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Flock, KeySource};
 
 /// Every secret that can't be resolved, and every secret's file that others can read; each place once. None of it
@@ -30,6 +30,8 @@ fn complaints_with(flock: &Flock, places: &Places, environment: Environment<'_>)
         }
     }
     inquiry.look_at_vault(flock);
+    inquiry.look_at_url("url", flock.alerts.url.as_ref());
+    inquiry.look_at_url("heartbeat", flock.alerts.heartbeat.as_ref());
     let mut complaints = inquiry.complaints;
     complaints.sort_by_key(|complaint| complaint.line);
     complaints
@@ -55,8 +57,9 @@ impl Key {
         Self { path: format!("{kind}s.{name}.{key}"), label: format!("{kind} {name}: `{key}`") }
     }
 
-    fn of_vault(key: &str) -> Self {
-        Self { path: format!("vault.{key}"), label: format!("[vault]: `{key}`") }
+    /// A key of a table that there is one of.
+    fn of_table(table: &str, key: &str) -> Self {
+        Self { path: format!("{table}.{key}"), label: format!("[{table}]: `{key}`") }
     }
 }
 
@@ -82,19 +85,32 @@ impl Inquiry<'_> {
         let needed = flock.bots.iter().any(|bot| bot.network.needs_account() && bot.tokens.is_none());
         match &flock.vault_key {
             KeySource::File(file) => {
-                let key = Key::of_vault("key_file");
+                let key = Key::of_table("vault", "key_file");
                 self.guard(&key, file);
                 if needed && !matches!(file.try_exists(), Ok(false)) {
                     self.resolve(&key, &SecretSource::File(file.clone()));
                 }
             }
-            KeySource::Elsewhere(source) if needed => self.look(&Key::of_vault("key"), source),
+            KeySource::Elsewhere(source) if needed => self.look(&Key::of_table("vault", "key"), source),
             KeySource::Elsewhere(_) => {}
         }
     }
 
+    /// A URL of `[alerts]` that is a secret.
+    fn look_at_url(&mut self, key: &str, source: Option<&SecretSource>) {
+        let Some(source) = source else { return };
+        let key = Key::of_table("alerts", key);
+        let found = resolve_with(source, self.environment);
+        self.expect(&key, found.and_then(checked_url));
+        self.guard_source(&key, source);
+    }
+
     fn look(&mut self, key: &Key, source: &SecretSource) {
         self.resolve(key, source);
+        self.guard_source(key, source);
+    }
+
+    fn guard_source(&mut self, key: &Key, source: &SecretSource) {
         match source {
             SecretSource::Literal(_) => self.guard(key, self.places.file()),
             SecretSource::File(file) => self.guard(key, file),
@@ -104,7 +120,12 @@ impl Inquiry<'_> {
     }
 
     fn resolve(&mut self, key: &Key, source: &SecretSource) {
-        if let Err(problem) = resolve_with(source, self.environment) {
+        let found = resolve_with(source, self.environment);
+        self.expect(key, found);
+    }
+
+    fn expect(&mut self, key: &Key, found: Result<Secret, SecretError>) {
+        if let Err(problem) = found {
             self.complaints.push(self.places.error(&key.path, format!("{}: {problem}", key.label)));
         }
     }
@@ -212,6 +233,22 @@ mod tests {
         let app = "[apps.x]\nnetwork = \"x\"\nconsumer_key = { env = \"SET\" }\nconsumer_secret = { credential = \"s\" }\n";
         let said = said(&(on_x("walt", tokens) + app + key), &file);
         assert!(said.len() == 2 && !said.iter().any(|said| said.contains("[vault]")), "{said:?}");
+    }
+
+    #[test]
+    fn a_url_that_comes_from_elsewhere_is_looked_at_and_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("flock.toml");
+        let alerts = "[alerts]\nurl = { env = \"SET\" }\nheartbeat = { file = \"beat\" }\n";
+        let flock = on_x("walt", "").replace("app = \"x\"", "network = \"feed\"") + alerts;
+        write(&folder.path().join("beat"), "https://beats.example.org/open-sesame\n", 0o644);
+        assert_eq!(
+            said(&flock, &file),
+            [
+                "error: flock.toml:7: [alerts]: `url`: what is there must be a URL that begins with https:// and names a host",
+                "warning: flock.toml:8: [alerts]: `heartbeat`: beat can be read by others (mode 0644): run `chmod 600 beat`",
+            ]
+        );
     }
 
     #[test]

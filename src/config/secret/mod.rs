@@ -11,6 +11,7 @@ use std::io::Read;
 use std::path::Path;
 
 pub use self::inquiry::complaints;
+use super::url;
 use crate::flock::secret::{Secret, SecretSource};
 
 /// The longest secret: keys and tokens have about fifty characters, and a wrong file is rarely so short.
@@ -35,6 +36,22 @@ type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
 /// When there is none, or something that can't be one.
 pub fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
     resolve_with(source, &|name| std::env::var_os(name))
+}
+
+/// The URL at this source, which is a secret as a whole.
+///
+/// # Errors
+///
+/// Like [`resolve`], and when it is no URL that something may be sent to.
+pub fn resolve_url(source: &SecretSource) -> Result<Secret, SecretError> {
+    checked_url(resolve(source)?)
+}
+
+fn checked_url(secret: Secret) -> Result<Secret, SecretError> {
+    match url::check_secret(secret.expose()) {
+        Ok(()) => Ok(secret),
+        Err(problem) => Err(SecretError(format!("what is there {problem}"))),
+    }
 }
 
 /// A warning, if others than its owner can read this file; `None` also if it can't be looked at.

@@ -3,7 +3,6 @@ use std::collections::BTreeSet;
 use toml::de::{DeTable, DeValue};
 
 use super::*;
-use crate::config::account;
 use crate::config::apps::{self, Apps};
 use crate::config::bots::{self, Shared};
 use crate::config::habits::Habits;
@@ -11,7 +10,7 @@ use crate::config::report::{Lines, Report};
 use crate::config::rivals::Rivals;
 use crate::config::section::Section;
 use crate::config::timing::Timing;
-use crate::config::{global, restraint, source};
+use crate::config::{account, alerts, global, restraint, source};
 use crate::flock::KeySource;
 
 const EXAMPLE: &str = include_str!("../../../flock.toml.example");
@@ -93,7 +92,16 @@ fn what_the_example_calls_a_default_is_one() {
     let silent: Vec<String> = switched_on_but("key")
         .lines()
         .filter(|line| {
-            let keys = ["api_url", "site_url", "callback_port", "looks", "pace", "on_unknown", "key_file"];
+            let keys = [
+                "api_url",
+                "site_url",
+                "callback_port",
+                "looks",
+                "pace",
+                "on_unknown",
+                "key_file",
+                "heartbeat_every",
+            ];
             !keys.iter().any(|key| line.starts_with(key))
         })
         .map(str::to_owned)
@@ -106,6 +114,7 @@ fn what_the_example_calls_a_default_is_one() {
     assert_eq!((&app.looks, app.pace), (&defaults.looks, defaults.pace));
     assert_eq!(on_unknown(&said), on_unknown(&silent));
     assert_eq!(said.vault_key, silent.vault_key);
+    assert_eq!(said.alerts, silent.alerts);
     for port in app.callback_port..app.callback_port + 3 {
         assert!(EXAMPLE.contains(&format!("http://127.0.0.1:{port}/callback\n")), "{port}");
     }
@@ -130,6 +139,7 @@ fn the_example_explains_every_key_there_is() {
     assert_eq!(lacking(asked(global::flock), keys(table("flock"))), none);
     assert_eq!(lacking(asked(|section| global::vault(section, None)), keys(table("vault"))), none);
     assert_eq!(lacking(asked(global::web), keys(table("web"))), none);
+    assert_eq!(lacking(asked(alerts::alerts), keys(table("alerts"))), none);
     assert_eq!(lacking(asked(Habits::read), keys(table("defaults"))), none);
     assert_eq!(lacking(asked(|section| apps::app(section, "x")), keys_within(table("apps"))), none);
     let within = |kind: &str, name: &str, inner: &str| {

@@ -1,6 +1,7 @@
 //! What is said about every bad input, word by word, and what good input means.
 
 mod account;
+mod alerts;
 mod apps;
 mod bots;
 mod example;

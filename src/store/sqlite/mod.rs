@@ -260,11 +260,11 @@ impl Store for Sqlite {
 
     async fn remember_alert(&self, about: &str, cause: &str, day: NaiveDate) -> Result<(), StoreError> {
         let (about, cause) = (about.to_owned(), cause.to_owned());
-        change!(self, |db| job::remember_alert(db, about, cause, day))
+        change!(self.writer, |db| job::remember_alert(db, about, cause, day))
     }
 
     async fn prove(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
-        change!(self, |db| async { Ok(sql::watch::prove(db, now).await?) })
+        change!(self.writer, |db| async { Ok(sql::watch::prove(db, now).await?) })
     }
 
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError> {

@@ -12,7 +12,7 @@ use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::schedule::Schedule;
-use crate::flock::{Bot, BotName, Flock, KeySource, NetworkKind, Web, samples};
+use crate::flock::{Alerts, Bot, BotName, Flock, KeySource, NetworkKind, Web, samples};
 use crate::store::{
     Answer, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Sealed, Spent, Standing, Store,
     StoreError, Wish,
@@ -30,6 +30,7 @@ pub(in crate::web) fn flock(bots: Vec<Bot>) -> Flock {
         database: "sqlite:flock.db".to_owned(),
         vault_key: KeySource::File("flock.key".into()),
         web: Web { listen: "127.0.0.1:7878".parse().unwrap(), public_url: "http://birds.test".to_owned() },
+        alerts: Alerts::default(),
         bots: bots.into_iter().map(Arc::new).collect(),
     }
 }
