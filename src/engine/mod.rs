@@ -20,8 +20,9 @@ mod turn;
 mod wish;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rand::RngExt;
@@ -50,6 +51,8 @@ pub struct Engine {
     dice: Mutex<StdRng>,
     governor: Governor,
     members: HashMap<BotName, Arc<Member>>,
+    /// When the loop last went round, in milliseconds of uptime.
+    pulse: AtomicU64,
 }
 
 /// A bot and its authenticated client.
@@ -93,7 +96,19 @@ impl Engine {
         let members = members.into_iter().map(by_name).collect();
         let keeper = Keeper::new(store.clone(), vault, clock.clone(), events.clone());
         let governor = Governor::default();
-        Self { store, keeper, shelf, clock, events, dice: Mutex::new(dice), governor, members }
+        let (dice, pulse) = (Mutex::new(dice), AtomicU64::new(millis(clock.uptime())));
+        Self { store, keeper, shelf, clock, events, dice, governor, members, pulse }
+    }
+
+    /// How long ago the loop last went round; it does so every thirty seconds at least.
+    pub fn idle_for(&self) -> Duration {
+        let last = Duration::from_millis(self.pulse.load(Ordering::Relaxed));
+        self.clock.uptime().saturating_sub(last)
+    }
+
+    /// Notes that the loop goes round.
+    fn beat(&self) {
+        self.pulse.store(millis(self.clock.uptime()), Ordering::Relaxed);
     }
 
     /// Makes the flock known to the ledger, and takes over what the last holder left half done.
@@ -214,6 +229,10 @@ impl Engine {
         let problem = reading.problem.map(|problem| problem.at(&bot.poem));
         reading.poem.ok_or_else(|| Why::new(Cause::Poem, problem.unwrap_or_default()))
     }
+}
+
+fn millis(uptime: Duration) -> u64 {
+    u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn poem_read(bot: &Bot, poem: &Poem) -> Event {

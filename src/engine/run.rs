@@ -110,6 +110,7 @@ impl Work {
         self.hear().await;
         tokio::pin!(shutdown);
         loop {
+            engine.beat();
             self.start_due();
             let nap = self.nap();
             tokio::select! {
