@@ -10,6 +10,7 @@
 //! - [`shelf`] keeps the poems and notices edits.
 //! - [`net`] posts to the networks behind one small trait.
 //! - [`store`] is the ledger behind one trait.
+//! - [`watch`] says how each bot is.
 //! - `door` is a listener that lets only so many in, and gives up on who keeps it waiting.
 //! - [`enroll`] signs a bot in, and talks to the person by way of a trait.
 //! - [`engine`] fires slots: `engine::fire` is the heart, and fits on a screen.
@@ -28,4 +29,5 @@ pub mod flock;
 pub mod net;
 pub mod shelf;
 pub mod store;
+pub mod watch;
 pub mod web;

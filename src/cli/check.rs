@@ -11,7 +11,7 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use super::forecast::{AppForecast, Apps, Forecast, Pulses, forecast, month_of};
-use super::{output, status};
+use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Severity};
 use crate::config::{self, Examined, Places, secret};
@@ -23,6 +23,7 @@ use crate::shelf::{self, ShelfError};
 use crate::store::condition::not_signed_in;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Spent, Standing, Store, StoreError};
+use crate::watch;
 
 #[derive(Serialize)]
 struct Report {
@@ -132,24 +133,21 @@ async fn by_the_ledger(
 ) -> Result<Outlook, StoreError> {
     let ledger = Sqlite::beside(&flock.database).await?.map(Arc::new);
     let vault = ledger.clone().map(|ledger| daemon::vault(flock, &(ledger as Arc<dyn Store>)));
-    let ledger = ledger.as_deref();
+    let ledger = ledger.as_deref().map(|ledger| ledger as &dyn Store);
     let (mut outlook, mut apps, mut pulses) = (Outlook::default(), Apps::default(), Pulses::new(now));
     for bot in &flock.bots {
         let (name, path) = (&bot.name, format!("bots.{}", bot.name));
-        if status::signed_out(ledger, bot).await? {
+        let health = watch::health(ledger, bot, now).await?;
+        if health.signed_out {
             outlook.complaints.push(places.warning(&path, format!("bot {name}: {}", not_signed_in(bot))));
         } else if let Some(vault) = vault.as_ref().filter(|_| bot.signs_in())
             && let Err(problem) = vault.tokens(name).await
         {
             outlook.complaints.push(places.error(&path, format!("bot {name}: {problem}")));
         }
-        let standing = match ledger {
-            Some(ledger) => ledger.standing(&bot.name, now).await?,
-            None => None,
-        };
-        if let Ok(lines) = status::lines(ledger, bot, standing.as_ref()).await? {
-            outlook.bots.push(forecast(bot, &lines, &mut pulses, now));
-            let price = price(ledger, bot, standing.as_ref(), poems).await?;
+        if let Ok(lines) = &health.lines {
+            outlook.bots.push(forecast(bot, lines, &mut pulses, now));
+            let price = price(ledger, bot, health.standing.as_ref(), poems).await?;
             apps.add(bot, lines.left, price, &mut pulses);
         }
     }
@@ -169,7 +167,7 @@ async fn by_the_ledger(
 /// What a post of a bot costs on average, in thousandths of a US dollar: by the lines that are left to it, or by all
 /// of them if none is.
 async fn price(
-    ledger: Option<&Sqlite>,
+    ledger: Option<&dyn Store>,
     bot: &Bot,
     standing: Option<&Standing>,
     poems: &Poems,

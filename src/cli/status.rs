@@ -1,4 +1,5 @@
-//! `flockd status`: how each bot is, what it posted last and when it posts next.
+//! `flockd status`: how each bot is, what it posted last and when it posts next. The exit status is 1 if a bot needs a
+//! person, for whoever asks by a program.
 
 use std::process::ExitCode;
 
@@ -10,13 +11,11 @@ use serde::Serialize;
 use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
+use crate::flock::Bot;
 use crate::flock::account::Account;
-use crate::flock::{AtEnd, Bot, pick};
-use crate::net;
-use crate::shelf::{self, ShelfError};
-use crate::store::condition::{Condition, condition, not_signed_in};
+use crate::store::Store;
 use crate::store::sqlite::Sqlite;
-use crate::store::{Standing, Store, StoreError};
+use crate::watch;
 
 #[derive(Serialize)]
 struct Report {
@@ -31,6 +30,7 @@ struct Row {
     network: &'static str,
     handle: Option<String>,
     state: &'static str,
+    needs_person: bool,
     reason: Option<String>,
     next_slot: Option<String>,
     last_post: Option<String>,
@@ -62,12 +62,6 @@ impl From<Account> for Who {
     }
 }
 
-/// How many lines a poem has that fit its network, and how many of them are unused.
-pub(super) struct Lines {
-    pub(super) total: usize,
-    pub(super) left: usize,
-}
-
 pub(super) async fn status(loaded: &Loaded, json: bool) -> Result<ExitCode> {
     let ledger = Sqlite::beside(&loaded.flock.database).await?;
     let daemon = match &ledger {
@@ -76,84 +70,47 @@ pub(super) async fn status(loaded: &Loaded, json: bool) -> Result<ExitCode> {
     };
     let now = SystemClock.now();
     let mut bots = Vec::new();
+    let looked_at = ledger.as_ref().map(|ledger| ledger as &dyn Store);
     for bot in &loaded.flock.bots {
-        bots.push(row(ledger.as_ref(), bot, now).await?);
+        bots.push(row(looked_at, bot, now).await?);
     }
+    let needs_person = bots.iter().any(|bot| bot.needs_person);
     if json {
         output::print_json(&Report { daemon, bots })?;
     } else {
         print(daemon, &bots, now)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if needs_person { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn row(ledger: Option<&Sqlite>, bot: &Bot, now: DateTime<Utc>) -> Result<Row> {
-    let standing = match ledger {
-        Some(ledger) => ledger.standing(&bot.name, now).await?,
-        None => None,
-    };
-    let lines = lines(ledger, bot, standing.as_ref()).await?;
-    let left = lines.as_ref().ok().map(|lines| lines.left);
-    let (state, reason) = match standing {
-        // Before the daemon has seen the bot, a person has this to do.
-        None if signed_out(ledger, bot).await? => (Condition::Suspended, Some(not_signed_in(bot))),
-        _ => condition(bot, standing.as_ref(), left, now),
-    };
-    let reason = reason.or(lines.as_ref().err().map(|problem| problem.at(&bot.poem)));
-    let from = standing.as_ref().map_or(now, |standing| standing.considered.max(now));
-    let next = bot.schedule.next_after(from).filter(|_| state != Condition::Exhausted);
-    let last = standing.as_ref().and_then(|standing| standing.last_posted.as_ref());
-    let last_at = last.and_then(|post| post.settled_at);
+async fn row(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -> Result<Row> {
+    let health = watch::health(ledger, bot, now).await?;
     let account = match ledger {
         Some(ledger) => ledger.account(&bot.name).await?,
         None => None,
     };
+    let lines = health.lines.as_ref().ok();
+    let (standing, next) = (health.standing.as_ref(), health.next_slot);
+    let last = standing.and_then(|standing| standing.last_posted.as_ref());
+    let last_at = last.and_then(|post| post.settled_at);
     Ok(Row {
         name: bot.name.to_string(),
         network: bot.network.as_str(),
         handle: account.as_ref().map(|account| account.handle.clone()),
-        state: state.as_str(),
-        reason,
+        state: health.condition.as_str(),
+        needs_person: health.needs_person,
+        reason: health.reason,
         next_slot: next.map(output::instant),
         last_post: last_at.map(output::instant),
-        lines_total: lines.as_ref().ok().map(|lines| lines.total),
-        lines_left: left,
-        round: standing.as_ref().map_or(1, |standing| standing.round),
-        slots_missed: standing.as_ref().map_or(0, |standing| standing.missed),
+        lines_total: lines.map(|lines| lines.total),
+        lines_left: lines.map(|lines| lines.left),
+        round: standing.map_or(1, |standing| standing.round),
+        slots_missed: standing.map_or(0, |standing| standing.missed),
         last_text: last.and_then(|post| post.text.clone()),
         last_url: last.and_then(|post| post.url.clone()),
         account: account.map(Who::from),
         times: (last_at, next),
     })
-}
-
-/// Whether somebody still has to sign a bot in.
-pub(super) async fn signed_out(ledger: Option<&Sqlite>, bot: &Bot) -> Result<bool, StoreError> {
-    match ledger {
-        Some(ledger) if bot.signs_in() => Ok(ledger.envelope(&bot.name).await?.sealed.is_none()),
-        _ => Ok(bot.signs_in()),
-    }
-}
-
-/// The poem's lines, or why it can't be read now.
-pub(super) async fn lines(
-    ledger: Option<&Sqlite>,
-    bot: &Bot,
-    standing: Option<&Standing>,
-) -> Result<Result<Lines, ShelfError>, StoreError> {
-    let poem = match shelf::read_file(&bot.poem, bot.split) {
-        Ok(poem) => poem,
-        Err(problem) => return Ok(Err(problem)),
-    };
-    let used = match (ledger, standing) {
-        (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
-        _ => Default::default(),
-    };
-    let fits = |line: &&crate::flock::poem::Line| net::fits(bot.network, &line.text).is_ok();
-    let total = poem.lines().iter().filter(fits).count();
-    let left = pick::unused(&poem, &used).filter(fits).count();
-    let begins_again = left == 0 && bot.at_end == AtEnd::Again;
-    Ok(Ok(Lines { total, left: if begins_again { total } else { left } }))
 }
 
 fn print(daemon: bool, bots: &[Row], now: DateTime<Utc>) -> Result<()> {

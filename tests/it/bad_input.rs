@@ -74,11 +74,11 @@ fn a_bot_that_can_never_post_is_not_well() {
     let passed_over = daemon.wait_for("don't fit the network");
     assert!(passed_over.contains("over: 1"), "{passed_over}");
     daemon.wait_for("no line of the poem fits the network");
-    let status = folder.json(&["status", "--json"]);
+    let status = folder.status();
     let bot = &status["bots"][0];
     assert_eq!((&bot["state"], &bot["lines_total"]), (&"exhausted".into(), &0.into()), "{status}");
     folder.write("robin.txt", b"\xff");
-    let status = folder.json(&["status", "--json"]);
+    let status = folder.status();
     let bot = &status["bots"][0];
     assert!(bot["reason"].as_str().unwrap().contains("UTF-8") && bot["lines_total"].is_null(), "{status}");
 }
@@ -130,7 +130,7 @@ fn one_bad_poem_does_not_stop_the_others() {
     assert!(told.contains("lost.txt"), "told before the first slot: {told}");
     daemon.wait_for("the flock is up");
     daemon.wait_for("posted: ");
-    let status = folder.json(&["status", "--json"]);
+    let status = folder.status();
     let lost = status["bots"].as_array().unwrap().iter().find(|bot| bot["name"] == "lost").unwrap();
     assert_eq!(lost["state"], "suspended", "{status}");
     assert!(lost["reason"].as_str().unwrap().contains("lost.txt"));
@@ -173,7 +173,7 @@ fn secrets() {
         post.code == 1 && post.err.contains("access_token_secret: systemd passed no credentials"),
         "{post:?}"
     );
-    let status = folder.json(&["status", "--json"]);
+    let status = folder.status();
     let walt = status["bots"].as_array().unwrap().iter().find(|bot| bot["name"] == "walt").unwrap();
     assert_eq!(walt["state"], "suspended", "{status}");
     assert_eq!(folder.run(&["post", "robin", "hello"]).code, 0, "the others go on");

@@ -17,10 +17,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("net", &["flock", "clock"]),
     ("store", &["flock", "clock"]),
     ("engine", &["flock", "clock", "shelf", "net", "store"]),
+    ("watch", &["flock", "clock", "shelf", "net", "store"]),
     ("enroll", &["flock", "clock", "door", "net", "store"]),
-    ("web", &["flock", "clock", "door", "shelf", "net", "store", "enroll"]),
-    ("daemon", &["flock", "clock", "config", "shelf", "net", "store", "engine", "web"]),
-    ("cli", &["flock", "clock", "config", "shelf", "net", "store", "engine", "enroll", "web", "daemon"]),
+    ("web", &["flock", "clock", "door", "shelf", "net", "store", "watch", "enroll"]),
+    ("daemon", &["flock", "clock", "config", "shelf", "net", "store", "watch", "engine", "web"]),
+    (
+        "cli",
+        &["flock", "clock", "config", "shelf", "net", "store", "watch", "engine", "enroll", "web", "daemon"],
+    ),
 ];
 
 /// Crates that the domain must not know: it does no I/O, waits for nothing and keeps no database.

@@ -110,7 +110,7 @@ fn a_second_daemon_is_refused_and_commands_work_beside_the_first() {
     let port = other.run(&["run", "--listen", &address]);
     assert!(port.code == 1 && port.err.contains("another program has it"), "{port:?}");
 
-    let status = folder.json(&["status", "--json"]);
+    let status = folder.status();
     assert_eq!((&status["daemon"], &status["bots"][0]["state"]), (&true.into(), &"ok".into()));
     let said = folder.run(&["post", "robin", "by hand, beside the daemon"]);
     assert!(said.code == 0 && said.out.starts_with("posted: http"), "{said:?}");
@@ -135,7 +135,7 @@ fn commands_post_without_a_daemon_too() {
     assert_eq!(lines, ["line 1", "line 2", "line 3"]);
     let by_hand = folder.run(&["post", "robin", "still possible"]);
     assert_eq!(by_hand.code, 0, "a text by hand needs no line: {by_hand:?}");
-    let status = folder.json(&["status", "--json"]);
+    let status = folder.status();
     let bot = &status["bots"][0];
     assert_eq!((&bot["state"], &bot["lines_left"]), (&"exhausted".into(), &0.into()), "{status}");
 }

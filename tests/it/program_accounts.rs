@@ -84,7 +84,7 @@ async fn whoami_shows_every_bot_and_what_is_wrong() {
     }
     assert!(whoami(&folder, &["walt"]).0 && whoami(&folder, &["robin"]).0);
     fails(&folder.run(&["whoami", "stranger"]), "there is no bot \"stranger\"");
-    let status = folder.json(&["status", "--json"]);
+    let status = folder.status();
     let who = &named(&status["bots"], "name", "walt")["account"];
     let expected = json!({"id": account.id, "handle": "walt_lines", "name": "The poet walt_lines", "picture_url": picture});
     assert_eq!(who, &expected);

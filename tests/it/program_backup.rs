@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
-
 use crate::support::fake_x::{CONSUMER, FakeX, Reply};
 use crate::support::program::{Daemon, Folder};
 
@@ -44,8 +42,7 @@ fn put_back(folder: &Folder) {
 }
 
 fn state(folder: &Folder, bot: &str) -> (String, String) {
-    let said = folder.run(&["status", "--json"]);
-    let status: Value = serde_json::from_str(&said.out).unwrap();
+    let status = folder.status();
     let bots = status["bots"].as_array().unwrap();
     let bot = bots.iter().find(|row| row["name"] == bot).unwrap();
     (bot["state"].as_str().unwrap().to_owned(), bot["reason"].as_str().unwrap_or_default().to_owned())

@@ -189,7 +189,7 @@ async fn a_daemon_takes_a_sign_in_up_while_it_runs() {
     let rows = posts_of(&folder, "walt");
     assert_eq!(rows.len(), 3, "{rows:?}");
     assert_eq!((&rows[0]["id"], &rows[0]["state"]), (&waiting["id"], &"posted".into()));
-    let status = folder.json(&["status", "--json"]);
+    let status = folder.status();
     let account = &named(&status["bots"], "name", "walt")["account"];
     assert_eq!((&account["handle"], &account["name"]), (&"walt_lines".into(), &"The poet walt_lines".into()));
     assert_eq!(daemon.stop(), 0);

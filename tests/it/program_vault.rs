@@ -50,7 +50,7 @@ fn works(said: &Said, with: &str) {
 async fn key_and_ledger_are_for_their_owner_alone() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, OAUTH1, &[("walt", "@yearly")]);
-    assert_eq!(folder.run(&["status"]).code, 0);
+    assert_eq!(folder.status()["bots"][0]["state"], "suspended");
     assert!(!folder.path(KEY).exists(), "it is made at first use");
     // Whatever the person's umask is.
     let tokens = fake.account("walt_lines").credentials;

@@ -35,7 +35,7 @@ fn posts(folder: &Folder) -> Vec<serde_json::Value> {
 }
 
 fn state_of_walt(folder: &Folder) -> (String, String) {
-    let status = folder.json(&["status", "--json"]);
+    let status = folder.status();
     let walt = status["bots"].as_array().unwrap().iter().find(|bot| bot["name"] == "walt").unwrap();
     (walt["state"].as_str().unwrap().to_owned(), walt["reason"].as_str().unwrap_or_default().to_owned())
 }

@@ -12,8 +12,8 @@ pub(super) use self::app::{AppForecast, Apps, month_of};
 pub(super) use self::pulse::Pulses;
 use self::pulse::limited;
 use super::output;
-use super::status::Lines;
 use crate::flock::{AtEnd, Bot};
+use crate::watch::Lines;
 
 /// Up to so many lines their slots are counted one by one.
 const FEW_LINES: usize = 1_000;

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use flockd::flock::NetworkKind;
 use flockd::net::Outcome;
 use flockd::net::http::{self, Limits};
-use serde_json::Value;
 use tokio::task::block_in_place;
 
 use super::case::{Case, Way};
@@ -72,8 +71,7 @@ fn with_a_daemon(fake: &FakeX, folder: &Folder, case: &Case) {
         let daemon = Daemon::spawn(run.env("NO_COLOR", "1"));
         case.says.iter().for_each(|line| drop(daemon.wait_for(line)));
         let log = daemon.stop_and_read();
-        let status = folder.run(&["status", "--json"]);
-        let status: Value = serde_json::from_str(&status.out).unwrap();
+        let status = folder.status();
         (log, posts_of(folder, "walt"), named(&status["bots"], "name", "walt").clone())
     });
     let first = &rows[0];

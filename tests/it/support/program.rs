@@ -75,6 +75,16 @@ impl Folder {
         serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
     }
 
+    /// How the bots are, as JSON. The exit status says whether one needs a person.
+    pub fn status(&self) -> Value {
+        let said = self.run(&["status", "--json"]);
+        let status: Value =
+            serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
+        let needs_person = status["bots"].as_array().unwrap().iter().any(|bot| bot["needs_person"] == true);
+        assert_eq!(said.code, i32::from(needs_person), "{said:?}");
+        status
+    }
+
     /// Starts the daemon and waits until it is up.
     pub fn start(&self) -> Daemon {
         let daemon = Daemon::spawn(&mut self.command(&["run"]));

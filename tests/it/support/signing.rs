@@ -101,7 +101,7 @@ pub fn feed(mut command: Command, input: &str) -> Said {
 
 /// State and reason of a bot, as `status` shows them.
 pub fn state_of(folder: &Folder, bot: &str) -> (String, String) {
-    let status = folder.json(&["status", "--json"]);
+    let status = folder.status();
     let row = named(&status["bots"], "name", bot);
     let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
     (text("state"), text("reason"))

@@ -1,0 +1,108 @@
+//! How each bot is, with its poem: [`health`] is what all who show it share, so that nothing is found out twice. What
+//! follows from a bot's state for its posts is not decided here.
+
+use chrono::{DateTime, Utc};
+
+use crate::flock::poem::{Line, Poem};
+use crate::flock::{AtEnd, Bot, pick};
+use crate::net;
+use crate::shelf::{self, ShelfError};
+use crate::store::condition::{Condition, condition, needs_person, not_signed_in};
+use crate::store::{Standing, Store, StoreError};
+
+/// How a bot is.
+#[derive(Debug, Clone)]
+pub struct Health {
+    /// In one word.
+    pub condition: Condition,
+    /// Why, and what to do, if it is not well or its poem can't be read.
+    pub reason: Option<String>,
+    /// Whether somebody has to do something before it posts again.
+    pub needs_person: bool,
+    /// Whether somebody still has to sign it in.
+    pub signed_out: bool,
+    /// Its poem's lines, or why it can't be read now.
+    pub lines: Result<Lines, ShelfError>,
+    /// Its next slot, if one is expected.
+    pub next_slot: Option<DateTime<Utc>>,
+    /// Where it stands; `None` if no daemon has seen it yet.
+    pub standing: Option<Standing>,
+}
+
+/// How many lines a poem has that fit its network, and how many of them are unused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lines {
+    /// All that fit.
+    pub total: usize,
+    /// Those that are unused in this round, or will be in the next one if that begins now.
+    pub left: usize,
+}
+
+/// Looks how a bot is. `ledger` is `None` if there is none yet.
+pub async fn health(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -> Result<Health, StoreError> {
+    let standing = match ledger {
+        Some(ledger) => ledger.standing(&bot.name, now).await?,
+        None => None,
+    };
+    let signed_out = signed_out(ledger, bot, standing.as_ref()).await?;
+    let lines = lines(ledger, bot, standing.as_ref()).await?;
+    let left = lines.as_ref().ok().map(|lines| lines.left);
+    let (condition, reason) = match standing {
+        // Before the daemon has seen the bot, a person has this to do.
+        None if signed_out => (Condition::Suspended, Some(not_signed_in(bot))),
+        _ => condition(bot, standing.as_ref(), left, now),
+    };
+    let from = standing.as_ref().map_or(now, |standing| standing.considered.max(now));
+    let idle = matches!(condition, Condition::Exhausted | Condition::Paused);
+    Ok(Health {
+        condition,
+        reason: reason.or_else(|| lines.as_ref().err().map(|problem| problem.at(&bot.poem))),
+        needs_person: needs_person(bot, standing.as_ref(), condition),
+        signed_out,
+        lines,
+        next_slot: bot.schedule.next_after(from).filter(|_| !idle),
+        standing,
+    })
+}
+
+/// Whether somebody still has to sign a bot in.
+async fn signed_out(
+    ledger: Option<&dyn Store>,
+    bot: &Bot,
+    standing: Option<&Standing>,
+) -> Result<bool, StoreError> {
+    match (standing, ledger) {
+        (Some(standing), _) => Ok(bot.signs_in() && standing.signed_in_at.is_none()),
+        // It may be signed in before a daemon has seen it.
+        (None, Some(ledger)) if bot.signs_in() => Ok(ledger.envelope(&bot.name).await?.sealed.is_none()),
+        (None, _) => Ok(bot.signs_in()),
+    }
+}
+
+/// The poem's lines, or why it can't be read now.
+async fn lines(
+    ledger: Option<&dyn Store>,
+    bot: &Bot,
+    standing: Option<&Standing>,
+) -> Result<Result<Lines, ShelfError>, StoreError> {
+    let poem = match poem(bot).await {
+        Ok(poem) => poem,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let used = match (ledger, standing) {
+        (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
+        _ => Default::default(),
+    };
+    let fits = |line: &&Line| net::fits(bot.network, &line.text).is_ok();
+    let total = poem.lines().iter().filter(fits).count();
+    let left = pick::unused(&poem, &used).filter(fits).count();
+    let begins_again = left == 0 && bot.at_end == AtEnd::Again;
+    Ok(Ok(Lines { total, left: if begins_again { total } else { left } }))
+}
+
+/// Reads the poem where waiting for a disk keeps nobody else waiting.
+async fn poem(bot: &Bot) -> Result<Poem, ShelfError> {
+    let (path, split) = (bot.poem.clone(), bot.split);
+    let read = tokio::task::spawn_blocking(move || shelf::read_file(&path, split)).await;
+    read.unwrap_or_else(|error| Err(ShelfError::Unreadable(error.to_string())))
+}
