@@ -10,7 +10,7 @@
 //! - [`shelf`] keeps the poems and notices edits.
 //! - [`net`] posts to the networks behind one small trait.
 //! - [`store`] is the ledger behind one trait.
-//! - [`watch`] says how each bot is.
+//! - [`watch`] says how each bot is, and tells a person when one is not well.
 //! - `door` is a listener that lets only so many in, and gives up on who keeps it waiting.
 //! - [`enroll`] signs a bot in, and talks to the person by way of a trait.
 //! - [`engine`] fires slots: `engine::fire` is the heart, and fits on a screen.

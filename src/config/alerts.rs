@@ -29,7 +29,7 @@ fn command(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
         match program.into_string() {
             Ok(program) => command[0] = program,
             Err(_) => {
-                section.error(Some(line), "`command` lies in a folder whose name is not UTF-8: move it")
+                section.error(Some(line), "`command` lies in a folder whose name is not UTF-8: move it");
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::flock::event::Events;
 use crate::flock::post::{Cause, Why};
 use crate::flock::{Bot, Flock};
 use crate::net::x::X;
-use crate::net::{self, AccountApi, Setback, http};
+use crate::net::{self, AccountApi, Setback};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::Vault;
 use crate::store::{Store, StoreError};
@@ -77,8 +77,7 @@ impl Accounts {
 
     fn of(flock: &Flock, clock: Arc<dyn Clock>, events: Events, ledger: Sqlite) -> Result<Self, DaemonError> {
         let store = Arc::new(ledger);
-        let http = http::client(&http::Limits::default());
-        let http = http.map_err(|error| DaemonError::Client(error.to_string()))?;
+        let http = super::http()?;
         let shared: Arc<dyn Store> = store.clone();
         let vault = Arc::new(super::vault(flock, &shared));
         let keeper = Keeper::new(shared, vault.clone(), clock.clone(), events);

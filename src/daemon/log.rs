@@ -46,6 +46,10 @@ pub fn log(event: &Event) {
             tracing::warn!(bot = %post.bot, post = %post.id, slot = slot(post), "still unknown: {}", reason(post));
         }
         Event::PoemRead { .. } | Event::PoemBroken { .. } => log_poem(event),
+        Event::Alerted { .. }
+        | Event::AlertFailed { .. }
+        | Event::HeartbeatStopped { .. }
+        | Event::HeartbeatBack => log_watch(event),
         Event::Paused { .. } | Event::Resumed { .. } | Event::CaughtUp { .. } | Event::NotCaughtUp { .. } => {
             log_pause(event);
         }
@@ -82,6 +86,22 @@ fn log_pause(event: &Event) {
         Event::NotCaughtUp { bot, reason } => {
             tracing::error!(%bot, "the ledger was put back from a copy, and the account can't be read yet: {reason}");
         }
+        _ => {}
+    }
+}
+
+fn log_watch(event: &Event) {
+    match event {
+        Event::Alerted { about, cause } => tracing::info!(about, cause, "an alert was delivered"),
+        Event::AlertFailed { about, cause, problem } => {
+            tracing::error!(
+                about,
+                cause,
+                "an alert could not be delivered, and will be tried again: {problem}"
+            );
+        }
+        Event::HeartbeatStopped { problem } => tracing::warn!("there is no heartbeat for now: {problem}"),
+        Event::HeartbeatBack => tracing::info!("the heartbeat is back"),
         _ => {}
     }
 }

@@ -9,19 +9,23 @@ use crate::flock::account::{App, AppKeys, Client, Consumer, TokenSources, Tokens
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Bot, Flock, NetworkKind};
+use crate::net::Network;
 use crate::net::feed::Feed;
 use crate::net::locked::Locked;
 use crate::net::paper::Paper;
 use crate::net::x::{self, X};
-use crate::net::{Network, http};
 
 /// Every bot with its client. All share one pool of connections.
-pub(super) fn members(flock: &Flock, clock: &Arc<dyn Clock>, on_paper: bool) -> Result<Vec<Member>, String> {
-    let http = http::client(&http::Limits::default()).map_err(|error| error.to_string())?;
+pub(super) fn members(
+    flock: &Flock,
+    http: &reqwest::Client,
+    clock: &Arc<dyn Clock>,
+    on_paper: bool,
+) -> Vec<Member> {
     let member = |bot: &Arc<Bot>| {
-        if on_paper { Member::new(bot.clone(), Arc::new(Paper)) } else { member(flock, bot, &http, clock) }
+        if on_paper { Member::new(bot.clone(), Arc::new(Paper)) } else { member(flock, bot, http, clock) }
     };
-    Ok(flock.bots.iter().map(member).collect())
+    flock.bots.iter().map(member).collect()
 }
 
 /// A bot whose tokens are not at hand is locked out, alone; the flock goes on.

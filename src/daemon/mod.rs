@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod log;
 mod members;
+mod watchers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,9 +19,11 @@ use crate::config::secret;
 use crate::engine::Engine;
 use crate::flock::event::{Events, Listener};
 use crate::flock::{Flock, KeySource};
+use crate::net::http;
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::{Vault, VaultKey};
 use crate::store::{Answer, Store, StoreError, Want, Wish};
+use crate::watch;
 use crate::web::{self, Site};
 
 /// What a daemon is started with.
@@ -35,6 +38,15 @@ pub struct Setting {
     pub listeners: Vec<Listener>,
     /// The socket on which the web server is to listen, if there is to be one.
     pub web: Option<TcpListener>,
+}
+
+/// What engine and watchers share.
+struct Works {
+    flock: Arc<Flock>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    events: Events,
+    http: reqwest::Client,
 }
 
 /// Why a flock does not run.
@@ -111,14 +123,24 @@ pub async fn run(
     setting: Setting,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
-    let Setting { flock, clock, dice, listeners, web } = setting;
-    let store = desk.store.clone();
-    let engine = engine(&flock, clock, dice, listeners, &store, desk.on_paper)?;
+    let Setting { flock, clock, dice, mut listeners, web } = setting;
+    let (listener, inbox) = watch::listen();
+    listeners.push(listener);
+    let (store, events, http) = (desk.store.clone(), Events::new(listeners), http()?);
+    let works = Works { flock: flock.clone(), store: store.clone(), clock, events, http };
+    let engine = Arc::new(engine(&works, dice, desk.on_paper));
     engine.take_over().await?;
     let (close, closed) = oneshot::channel::<()>();
     let site = Site::new(flock, store.clone());
     let server = web.map(|listener| tokio::spawn(serve(listener, site, closed)));
-    Arc::new(engine).run(shutdown).await;
+    // On paper nobody is to be told of anything.
+    let watch = (!desk.on_paper).then(|| tokio::spawn(watchers::watch(works, inbox, engine.clone())));
+    engine.run(shutdown).await;
+    if let Some(watch) = watch {
+        watch.abort();
+        // It ends by being told to, or has ended by a bug that was reported where it happened.
+        let _ = watch.await;
+    }
     drop(close);
     if let Some(server) = server {
         // Whoever reads a feed at this moment may finish; the server bounds that itself.
@@ -140,7 +162,10 @@ pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Resu
     let bots = setting.flock.bot(wish.what.bot()).cloned().into_iter().collect();
     let flock = Flock { bots, ..Flock::clone(&setting.flock) };
     let on_paper = matches!(wish.what, Want::Settle { .. } | Want::Pause { .. } | Want::Resume { .. });
-    let engine = engine(&flock, setting.clock, setting.dice, setting.listeners, &store, on_paper)?;
+    let events = Events::new(setting.listeners);
+    let works =
+        Works { flock: Arc::new(flock), store: store.clone(), clock: setting.clock, events, http: http()? };
+    let engine = engine(&works, setting.dice, on_paper);
     engine.take_over().await?;
     store.wish(wish).await?;
     let answer = engine.grant(wish).await;
@@ -159,15 +184,14 @@ pub fn vault(flock: &Flock, store: &Arc<dyn Store>) -> Vault {
     Vault::new(store.clone(), key)
 }
 
-fn engine(
-    flock: &Flock,
-    clock: Arc<dyn Clock>,
-    dice: StdRng,
-    listeners: Vec<Listener>,
-    store: &Arc<dyn Store>,
-    on_paper: bool,
-) -> Result<Engine, DaemonError> {
-    let members = members::members(flock, &clock, on_paper).map_err(DaemonError::Client)?;
+/// The client that all of the flock shares.
+fn http() -> Result<reqwest::Client, DaemonError> {
+    http::client(&http::Limits::default()).map_err(|error| DaemonError::Client(error.to_string()))
+}
+
+fn engine(works: &Works, dice: StdRng, on_paper: bool) -> Engine {
+    let Works { flock, store, clock, events, http } = works;
+    let members = members::members(flock, http, clock, on_paper);
     let vault = Arc::new(vault(flock, store));
-    Ok(Engine::new(store.clone(), vault, clock, Events::new(listeners), dice, members))
+    Engine::new(store.clone(), vault, clock.clone(), events.clone(), dice, members)
 }

@@ -151,6 +151,29 @@ pub enum Event {
         /// Which bot.
         bot: BotName,
     },
+    /// A person was told of something.
+    Alerted {
+        /// What it is about: a bot, an app or the flock.
+        about: String,
+        /// Why, in one word.
+        cause: &'static str,
+    },
+    /// A person should be told of something, and could not be; that is tried again.
+    AlertFailed {
+        /// What it is about: a bot, an app or the flock.
+        about: String,
+        /// Why, in one word.
+        cause: &'static str,
+        /// Who could not be reached, and what happened.
+        problem: String,
+    },
+    /// The heartbeat is not heard any more.
+    HeartbeatStopped {
+        /// Why.
+        problem: String,
+    },
+    /// The heartbeat is heard again.
+    HeartbeatBack,
     /// The wall clock went back; slots that were used stay used.
     ClockWentBack {
         /// By how many seconds.
@@ -179,6 +202,34 @@ impl Event {
             State::Released => Some(Self::Released(post)),
             State::Deleted => Some(Self::Deleted(post)),
             State::Sending => None,
+        }
+    }
+
+    /// The bot that it happened to, if it is about one.
+    pub fn bot(&self) -> Option<&BotName> {
+        match self {
+            Self::Posted(post)
+            | Self::Refused(post)
+            | Self::Returned(post)
+            | Self::Doubted(post)
+            | Self::Looked(post)
+            | Self::Released(post)
+            | Self::Deleted(post) => Some(&post.bot),
+            Self::Missed { bot, .. }
+            | Self::Exhausted { bot, .. }
+            | Self::RoundBegun { bot, .. }
+            | Self::NotRenamed { bot, .. }
+            | Self::Recognised { bot, .. }
+            | Self::NotSignedIn { bot, .. }
+            | Self::RenewedElsewhere { bot }
+            | Self::Renewed { bot }
+            | Self::Paused { bot, .. }
+            | Self::Resumed { bot }
+            | Self::CaughtUp { bot, .. }
+            | Self::NotCaughtUp { bot, .. }
+            | Self::Panicked { bot } => Some(bot),
+            Self::LedgerTrouble { bot, .. } => bot.as_ref(),
+            _ => None,
         }
     }
 }

@@ -1,14 +1,36 @@
-//! How each bot is, with its poem: [`health`] is what all who show it share, so that nothing is found out twice. What
-//! follows from a bot's state for its posts is not decided here.
+//! How each bot is, with its poem; and telling a person when one is not well.
+//!
+//! [`health`] is what `status`, `check` and the alerts share, so that nothing is found out twice. What a person is told
+//! stands in `alert`, how it reaches them in `receiver`, who looks and when in `guard`; `heartbeat` is for whoever
+//! listens whether the flock is still there. What follows from a bot's state for its posts is not decided here.
+
+mod alert;
+mod command;
+mod guard;
+pub mod heartbeat;
+mod inbox;
+mod outbox;
+mod receiver;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+pub use self::command::Command;
+pub use self::guard::Guard;
+pub use self::inbox::{Inbox, listen};
+pub use self::receiver::Receiver;
 use crate::flock::poem::{Line, Poem};
-use crate::flock::{AtEnd, Bot, pick};
+use crate::flock::post::Post;
+use crate::flock::{AtEnd, Bot, BotName, pick};
 use crate::net;
 use crate::shelf::{self, ShelfError};
-use crate::store::condition::{Condition, condition, needs_person, not_signed_in};
-use crate::store::{Standing, Store, StoreError};
+use crate::store::condition::{self, Condition, condition, needs_person, not_signed_in};
+use crate::store::{Progress, Standing, Store, StoreError};
+
+/// After so many bots the others of this thread get a turn: a flock may be large.
+const AT_ONCE: usize = 256;
 
 /// How a bot is.
 #[derive(Debug, Clone)]
@@ -36,6 +58,14 @@ pub struct Lines {
     pub total: usize,
     /// Those that are unused in this round, or will be in the next one if that begins now.
     pub left: usize,
+}
+
+impl Health {
+    /// The post that tells how the bot is: the open one, or the last.
+    pub(super) fn newest(&self) -> Option<&Post> {
+        let standing = self.standing.as_ref()?;
+        standing.open.as_ref().or(standing.last.as_ref())
+    }
 }
 
 /// Looks how a bot is. `ledger` is `None` if there is none yet.
@@ -105,4 +135,24 @@ async fn poem(bot: &Bot) -> Result<Poem, ShelfError> {
     let (path, split) = (bot.poem.clone(), bot.split);
     let read = tokio::task::spawn_blocking(move || shelf::read_file(&path, split)).await;
     read.unwrap_or_else(|error| Err(ShelfError::Unreadable(error.to_string())))
+}
+
+/// The bots that have missed a slot by more than they may, whatever the reason.
+async fn overdue(
+    store: &dyn Store,
+    bots: &[Arc<Bot>],
+    now: DateTime<Utc>,
+) -> Result<Vec<Arc<Bot>>, StoreError> {
+    let progress = store.progress().await?.into_iter();
+    let progress: HashMap<BotName, Progress> = progress.map(|it| (it.bot.clone(), it)).collect();
+    let is_late = |bot: &&Arc<Bot>| {
+        let it = progress.get(&bot.name);
+        it.is_some_and(|it| condition::overdue(bot, it.considered, it.rests, now).is_some())
+    };
+    let mut overdue = Vec::new();
+    for some in bots.chunks(AT_ONCE) {
+        overdue.extend(some.iter().filter(is_late).cloned());
+        tokio::task::yield_now().await;
+    }
+    Ok(overdue)
 }

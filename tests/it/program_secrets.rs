@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::support::browser;
 use crate::support::fake_x::{Behaviour, CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Reply};
+use crate::support::hook::{Hook, Next};
 use crate::support::program::{Daemon, Folder, Said};
 use crate::support::rfc5849;
 use crate::support::signing::{OAUTH1, PUBLIC, SECRET, asked, flock, posts_of, renewals};
@@ -18,9 +19,13 @@ use crate::support::terminal::{Ended, Terminal};
 const TOKEN: &str = "/2/oauth2/token";
 const KEY: &str = "flock.key";
 /// What the person put there; all other files are flockd's.
-const GIVEN: &[&str] = &["consumer-key", "consumer-secret", "client-secret", KEY];
+const GIVEN: &[&str] = &["consumer-key", "consumer-secret", "client-secret", "webhook", "heartbeat", KEY];
 /// PINs are shorter than this, and may be in any long number; they are worthless once they were used.
 const PASSING_MIN: usize = 16;
+/// Where alerts and heartbeats go is secret, too.
+const HOOK: &str = "/hooks/this-path-lets-whoever-knows-it-write";
+const BEAT: &str = "/beats/this-path-lets-whoever-knows-it-lie";
+const ALERTS: &str = "[alerts]\nurl = { file = \"webhook\" }\nheartbeat = { file = \"heartbeat\" }\n";
 const ROBIN: &str = "[bots.robin]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"* * * * * *\"\n";
 
 /// Everything that was written, piece by piece: where, and each byte as the character of that number, so that
@@ -36,6 +41,7 @@ struct Written {
 /// A flock at work, and what it has written so far.
 struct Life {
     fake: FakeX,
+    hook: Hook,
     folder: Folder,
     written: Written,
     keys: Vec<String>,
@@ -104,7 +110,13 @@ impl Life {
         let keys = [OAUTH1, PUBLIC, SECRET].concat();
         let folder = flock(&fake.url, &keys, &[("walt", "@yearly"), ("emily", "@yearly")]);
         folder.configure(ROBIN);
-        Self { fake, folder, written: Written::default(), keys: Vec::new() }
+        folder.configure(ALERTS);
+        let hook = Hook::start().await;
+        // The first that comes is refused with all its own words, path included.
+        hook.then(Next::Echo(500));
+        folder.write("webhook", format!("{}{HOOK}", hook.url).as_bytes());
+        folder.write("heartbeat", format!("{}{BEAT}", hook.url).as_bytes());
+        Self { fake, hook, folder, written: Written::default(), keys: Vec::new() }
     }
 
     /// Runs a command, and keeps what it says.
@@ -226,8 +238,6 @@ impl Life {
         for arguments in [
             &["whoami", "--json"][..],
             &["whoami", "--refresh"],
-            &["status"],
-            &["status", "--json"],
             &["posts"],
             &["posts", "--json"],
             &["next", "--json"],
@@ -236,6 +246,9 @@ impl Life {
         ] {
             self.run(arguments, 0);
         }
+        // Robin's poem is exhausted.
+        self.run(&["status"], 1);
+        self.run(&["status", "--json"], 1);
         let post = posts_of(&self.folder, "robin").remove(0)["url"].as_str().unwrap().to_owned();
         for page in [&*self.folder.url("/"), &self.folder.url("/feeds/robin.atom"), &post] {
             let text = reqwest::get(page).await.unwrap().text().await.unwrap();
@@ -254,6 +267,7 @@ impl Life {
             self.fake.secrets().iter().flat_map(|secret| spellings(secret.as_bytes())).collect();
         all.push(BASE64_STANDARD_NO_PAD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
         all.extend(self.keys.clone());
+        all.extend([HOOK, BEAT].map(|path| path.rsplit('/').next().unwrap().to_owned()));
         all
     }
 
@@ -274,6 +288,9 @@ async fn no_secret_is_written_anywhere() {
     daemon.wait_for("the flock is up");
     life.post().await;
     daemon.wait_for("the poem is exhausted");
+    daemon.wait_for("an alert was delivered");
+    let told = [life.hook.next().await.path, life.hook.next().await.path];
+    assert!(told.contains(&HOOK.to_owned()) && told.contains(&BEAT.to_owned()), "{told:?}");
     life.look().await;
     // While the write-ahead log is there.
     let folder = life.folder.path("");

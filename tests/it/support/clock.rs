@@ -59,7 +59,7 @@ impl ManualClock {
     /// When the next sleeper wakes, if time just passes.
     pub(crate) fn next_waking(&self) -> Option<DateTime<Utc>> {
         let hands = self.hands();
-        hands.sleepers.values().min().map(|at| hands.wall + (*at - hands.uptime))
+        hands.sleepers.values().min().map(|at| hands.wall + at.saturating_sub(hands.uptime))
     }
 
     /// Waits until somebody has lain down to sleep until exactly this time.
@@ -69,8 +69,9 @@ impl ManualClock {
             stirs.mark_unchanged();
             {
                 let hands = self.hands();
-                let until = |at: &Duration| hands.wall + (*at - hands.uptime) == time;
-                if hands.sleepers.values().any(until) {
+                // Whoever is to wake already is not asleep for long.
+                let left = |at: &Duration| at.checked_sub(hands.uptime);
+                if hands.sleepers.values().filter_map(left).any(|left| hands.wall + left == time) {
                     return;
                 }
             }

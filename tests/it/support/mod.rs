@@ -1,6 +1,6 @@
 //! What tests share: a clock that stands still and a house in which an engine lives, the real program in a
-//! folder of its own or in a terminal, a server that stands in for X and one that is not ours, a browser, and
-//! things to post.
+//! folder of its own or in a terminal, a tower from which bots are watched, a server that stands in for X, one that is
+//! not ours and one that is told things, a browser, and things to post.
 
 mod answers;
 pub mod browser;
@@ -11,12 +11,14 @@ mod ear;
 pub mod fake_x;
 pub mod fixture;
 pub mod flock;
+pub mod hook;
 pub mod network;
 pub mod oidc;
 pub mod program;
 pub mod rfc5849;
 pub mod signing;
 pub mod terminal;
+pub mod tower;
 pub mod wire;
 
 use std::sync::{Arc, Mutex};

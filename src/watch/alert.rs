@@ -1,0 +1,224 @@
+//! What a person is told, and of what. How it reaches them is `receiver`'s work.
+//!
+//! An alert says nothing that `status` or the log don't say, and no secret.
+
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use super::Health;
+use crate::flock::event::Event;
+use crate::flock::post::{Cause, Post};
+use crate::flock::{Bot, BotName, NetworkKind};
+use crate::store::condition::Condition;
+
+/// Something that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Alert {
+    /// What it is about.
+    pub about: About,
+    /// Why, in one word: of each there is one alert a day.
+    pub cause: &'static str,
+    /// How the bot is.
+    pub state: Option<Condition>,
+    /// What is the matter in a few words that follow on the name.
+    pub headline: String,
+    /// Why, and what to do.
+    pub message: String,
+    /// When it was noticed.
+    pub at: DateTime<Utc>,
+    /// Whether it lasts, so that it need not be told any more once the bot is well again.
+    pub lasts: bool,
+}
+
+/// What an alert is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum About {
+    /// A bot, and its network.
+    Bot(BotName, NetworkKind),
+    /// All bots of an app, or of a network without apps.
+    App(String),
+    /// All bots.
+    Flock,
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bot(name, _) => name.fmt(f),
+            // A bot's name has no space in it, so nothing is taken for another.
+            Self::App(name) => write!(f, "app {name}"),
+            Self::Flock => f.write_str("the flock"),
+        }
+    }
+}
+
+/// An alert as its receivers read it.
+#[derive(Serialize)]
+struct Body<'a> {
+    bot: Option<&'a str>,
+    network: Option<&'static str>,
+    cause: &'static str,
+    state: Option<&'static str>,
+    message: &'a str,
+    at: String,
+    text: String,
+}
+
+impl Alert {
+    /// What is to be told of a bot that needs a person; `None` if it needs none.
+    pub(super) fn of_health(bot: &Bot, health: &Health, now: DateTime<Utc>) -> Option<Self> {
+        let message = health.reason.clone().unwrap_or_else(|| format!("it is {}", health.condition));
+        let cause = cause(health);
+        let headline = format!("needs a person, it is {}", health.condition);
+        let alert = Self::of_bot(bot, cause, &headline, message, now);
+        health.needs_person.then_some(Self { state: Some(health.condition), lasts: true, ..alert })
+    }
+
+    /// What is to be told of something that happened to a bot, which goes on; `None` if that is nothing.
+    pub(super) fn of_event(bot: &Bot, event: &Event, now: DateTime<Utc>) -> Option<Self> {
+        let (cause, headline, message) = match event {
+            Event::Released(post) => (given_up(post)?.as_str(), "has given a slot up", reason(post)),
+            Event::Posted(post) if is_assumed(post) => {
+                ("assumed", "counts a post as posted that may not have arrived", reason(post))
+            }
+            Event::Panicked { .. } => ("panic", "has met a bug in flockd", PANICKED.to_owned()),
+            _ => return None,
+        };
+        Some(Self::of_bot(bot, cause, headline, message, now))
+    }
+
+    /// Nothing is sent under an app for a while.
+    pub(super) fn of_hold(app: &str, until: DateTime<Utc>, reason: &str, now: DateTime<Utc>) -> Self {
+        let headline = format!("sends nothing until {}", until.format("%Y-%m-%d %H:%M UTC"));
+        Self::about(About::App(app.to_owned()), "held", headline, reason.to_owned(), now)
+    }
+
+    /// The ledger can't be used.
+    pub(super) fn of_ledger(problem: &str, now: DateTime<Utc>) -> Self {
+        Self::about(About::Flock, "ledger", "can't use its ledger".to_owned(), problem.to_owned(), now)
+    }
+
+    fn of_bot(bot: &Bot, cause: &'static str, headline: &str, message: String, now: DateTime<Utc>) -> Self {
+        let about = About::Bot(bot.name.clone(), bot.network);
+        let headline = format!("on {} {headline}", bot.network);
+        Self::about(about, cause, headline, message, now)
+    }
+
+    fn about(
+        about: About,
+        cause: &'static str,
+        headline: String,
+        message: String,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self { about, cause, state: None, headline, message, at, lasts: false }
+    }
+
+    /// What one alert a day is about.
+    pub(super) fn key(&self) -> (String, String) {
+        (self.about.to_string(), self.cause.to_owned())
+    }
+
+    /// The bot that it is about, if it is about one.
+    pub(super) fn bot(&self) -> Option<&BotName> {
+        match &self.about {
+            About::Bot(name, _) => Some(name),
+            About::App(_) | About::Flock => None,
+        }
+    }
+
+    /// As JSON. `text` alone is enough for a person; many a chat shows it and ignores the rest.
+    pub(super) fn json(&self) -> String {
+        let (bot, network) = match &self.about {
+            About::Bot(name, network) => (Some(name.as_str()), Some(network.as_str())),
+            About::App(_) | About::Flock => (None, None),
+        };
+        let text = format!("{} {}: {}", self.about, self.headline, self.message);
+        let (cause, state, message) = (self.cause, self.state.map(Condition::as_str), &*self.message);
+        let at = self.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let body = Body { bot, network, cause, state, message, at, text };
+        serde_json::to_string(&body).expect("texts and nothing else can be written as JSON")
+    }
+}
+
+/// What to do about a bug.
+const PANICKED: &str =
+    "it is tried again in 30 s, and the other bots go on: please report it, with the log's lines about it";
+
+/// Why a bot is as it is, in one word: of a bot that is suspended not that it is, but for what.
+fn cause(health: &Health) -> &'static str {
+    let suspending = health.newest().and_then(|post| post.cause).filter(|cause| cause.suspends());
+    match (health.condition, suspending) {
+        (Condition::Suspended, Some(cause)) if !health.signed_out => cause.as_str(),
+        (Condition::Suspended, _) => Cause::SignIn.as_str(),
+        (condition, _) => condition.as_str(),
+    }
+}
+
+/// Why a slot was given up, if a person should know although the bot goes on.
+pub(super) fn given_up(post: &Post) -> Option<Cause> {
+    post.cause.filter(|cause| matches!(cause, Cause::Flood | Cause::Budget))
+}
+
+/// Whether nobody knows that the post has arrived, and it counts as posted all the same.
+pub(super) fn is_assumed(post: &Post) -> bool {
+    post.remote_id.is_none() && post.reason.as_deref().is_some_and(|reason| reason.starts_with("assumed"))
+}
+
+fn reason(post: &Post) -> String {
+    post.reason.clone().unwrap_or_else(|| "no reason was recorded: see the log".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::flock::post::State;
+    use crate::flock::samples;
+
+    fn at() -> DateTime<Utc> {
+        "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    fn post(state: State, cause: Option<Cause>, reason: &str) -> Post {
+        let post = samples::post("walt", at(), "a line");
+        Post { state, cause, reason: Some(reason.to_owned()), ..post }
+    }
+
+    fn of(event: &Event) -> Option<Alert> {
+        Alert::of_event(&samples::bot("walt", "@hourly"), event, at())
+    }
+
+    #[test]
+    fn the_text_alone_says_who_what_and_why() {
+        let event = Event::Released(post(State::Released, Some(Cause::Flood), "60 posts in sixty minutes"));
+        let body: serde_json::Value = serde_json::from_str(&of(&event).unwrap().json()).unwrap();
+        let expect = json!({
+            "bot": "walt", "network": "feed", "cause": "flood", "state": null,
+            "message": "60 posts in sixty minutes", "at": "2026-03-01T12:00:00Z",
+            "text": "walt on feed has given a slot up: 60 posts in sixty minutes",
+        });
+        assert_eq!(body, expect);
+        let held = Alert::of_hold("x", at(), "buy credits", at());
+        assert!(
+            held.json().contains(r#""text":"app x sends nothing until 2026-03-01 12:00 UTC: buy credits""#)
+        );
+        assert!(held.json().starts_with(r#"{"bot":null,"network":null,"cause":"held""#));
+    }
+
+    #[test]
+    fn what_a_person_need_not_know_is_not_told() {
+        for cause in Cause::ALL {
+            let told = of(&Event::Released(post(State::Released, Some(*cause), "why"))).is_some();
+            assert_eq!(told, [Cause::Flood, Cause::Budget].contains(cause), "{cause}");
+        }
+        let found = "no answer came, and it was found on the account";
+        assert_eq!(of(&Event::Posted(post(State::Posted, None, found))), None);
+        assert!(of(&Event::Posted(post(State::Posted, None, "assumed: no answer came"))).is_some());
+        let known = Post { remote_id: Some("1".to_owned()), ..post(State::Posted, None, "assumed") };
+        assert_eq!(of(&Event::Posted(known)), None);
+    }
+}

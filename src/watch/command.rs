@@ -1,0 +1,119 @@
+//! A program of the operator's that is handed an alert. It gets no shell, no more time than it needs, and nobody reads
+//! more of what it says than a line.
+
+use std::convert::Infallible;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStderr};
+
+use crate::clock::Clock;
+use crate::net::http;
+
+/// How long it may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long its last words are waited for after it has ended: somebody whom it has left behind may hold its end open.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// So many bytes of what it says are kept.
+const KEPT: usize = 1_024;
+
+/// The program and its arguments.
+#[derive(Debug, Clone)]
+pub struct Command {
+    program: String,
+    arguments: Vec<String>,
+}
+
+impl Command {
+    /// The first of the words is the program; `None` if there is none.
+    pub fn new(words: &[String]) -> Option<Self> {
+        let (program, arguments) = words.split_first()?;
+        Some(Self { program: program.clone(), arguments: arguments.to_vec() })
+    }
+
+    /// Runs it with this on its standard input. An error says what went wrong.
+    pub(super) async fn run(&self, input: &str, clock: &dyn Clock) -> Result<(), String> {
+        let mut child = self.start().map_err(|error| format!("the command can't be run: {error}"))?;
+        let mut leash = Leash(child.id());
+        let mut words = Words { from: child.stderr.take(), kept: Vec::new() };
+        let ended = tokio::select! {
+            ended = hand_over(&mut child, input) => ended,
+            never = words.listen() => match never {},
+            () = clock.sleep(PATIENCE) => {
+                return Err(format!("the command took longer than {} s and was ended", PATIENCE.as_secs()));
+            }
+        };
+        leash.0 = None;
+        let status = ended.map_err(|error| format!("the command can't be waited for: {error}"))?;
+        if status.success() {
+            return Ok(());
+        }
+        tokio::select! {
+            () = words.take_all() => {}
+            () = clock.sleep(LAST_WORDS) => {}
+        }
+        Err(format!("the command has failed ({status}){}", words.first_line()))
+    }
+
+    /// In a group of its own, so that it can be ended with all that it starts, and is not by a Ctrl-C meant for us.
+    fn start(&self) -> io::Result<Child> {
+        let mut command = tokio::process::Command::new(&self.program);
+        command.args(&self.arguments).process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
+    }
+}
+
+/// Ends a group of processes when it is dropped, unless it was let go.
+struct Leash(Option<u32>);
+
+impl Drop for Leash {
+    fn drop(&mut self) {
+        let group = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(group) = group {
+            // It may have ended by itself.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+async fn hand_over(child: &mut Child, input: &str) -> io::Result<ExitStatus> {
+    if let Some(mut stdin) = child.stdin.take() {
+        // Whoever does not care for the details doesn't read them.
+        let _ = stdin.write_all(input.as_bytes()).await;
+    }
+    child.wait().await
+}
+
+/// What a program says when it fails.
+struct Words {
+    from: Option<ChildStderr>,
+    kept: Vec<u8>,
+}
+
+impl Words {
+    /// Takes whatever is said, so that nobody waits for a place to say it; keeps the beginning.
+    async fn take_all(&mut self) {
+        let Some(from) = &mut self.from else { return };
+        let mut some = [0; KEPT];
+        while let Ok(read @ 1..) = from.read(&mut some).await {
+            let room = KEPT - self.kept.len();
+            self.kept.extend_from_slice(&some[..read.min(room)]);
+        }
+        self.from = None;
+    }
+
+    /// The same, and goes on when nothing more can come.
+    async fn listen(&mut self) -> Infallible {
+        self.take_all().await;
+        std::future::pending().await
+    }
+
+    fn first_line(&self) -> String {
+        let said = String::from_utf8_lossy(&self.kept);
+        let first = said.lines().map(http::words).find(|line| !line.is_empty());
+        first.map_or_else(String::new, |line| format!(": {line}"))
+    }
+}

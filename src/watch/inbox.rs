@@ -1,0 +1,86 @@
+//! Events on their way to the guard: only those that may call for an alert, and only so many. Whoever tells never waits;
+//! what finds no room is found by looking at all bots.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::mpsc;
+
+use super::alert::{given_up, is_assumed};
+use crate::flock::event::{Event, Listener};
+use crate::flock::post::Cause;
+
+/// The most events that wait for the guard.
+const ROOM: usize = 1_024;
+
+/// Where the guard finds what happened.
+#[derive(Debug)]
+pub struct Inbox {
+    events: mpsc::Receiver<Event>,
+    full: Arc<AtomicBool>,
+}
+
+/// A listener, and where what it hears is to be found.
+pub fn listen() -> (Listener, Inbox) {
+    let (tell, events) = mpsc::channel(ROOM);
+    let full = Arc::new(AtomicBool::new(false));
+    let inbox = Inbox { events, full: full.clone() };
+    let listener = move |event: &Event| {
+        if matters(event) && tell.try_send(event.clone()).is_err() {
+            full.store(true, Ordering::Relaxed);
+        }
+    };
+    (Box::new(listener), inbox)
+}
+
+impl Inbox {
+    /// The next event; waits for ever when nobody is left who could tell one.
+    pub(super) async fn next(&mut self) -> Event {
+        match self.events.recv().await {
+            Some(event) => event,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether something found no room since this was asked last.
+    pub(super) fn overflowed(&self) -> bool {
+        self.full.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Whether a person may have to know of it.
+fn matters(event: &Event) -> bool {
+    match event {
+        Event::Posted(post) => is_assumed(post),
+        Event::Returned(post) => post.cause.is_some_and(Cause::suspends),
+        Event::Released(post) => given_up(post).is_some() || post.cause.is_some_and(Cause::suspends),
+        Event::Doubted(_)
+        | Event::Looked(_)
+        | Event::Exhausted { .. }
+        | Event::NotSignedIn { .. }
+        | Event::Paused { why: Some(_), .. }
+        | Event::Held { .. }
+        | Event::LedgerTrouble { .. }
+        | Event::Panicked { .. } => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_said_to_be_missing_and_keeps_nobody_waiting() {
+        let (listener, mut inbox) = listen();
+        let panicked = |n: usize| Event::Panicked { bot: format!("bot{n}").parse().unwrap() };
+        for n in 0..ROOM {
+            listener(&panicked(n));
+        }
+        listener(&Event::Started { bots: 1 });
+        assert!(!inbox.overflowed(), "what is of no interest takes no room");
+        listener(&panicked(ROOM));
+        assert!(inbox.overflowed() && !inbox.overflowed());
+        assert_eq!(inbox.next().await, panicked(0));
+    }
+}

@@ -1,0 +1,60 @@
+//! Who is told: a program, or a URL; and how patiently that is tried.
+
+use std::time::Duration;
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Response};
+
+use super::alert::Alert;
+use super::command::Command;
+use crate::clock::Clock;
+use crate::flock::secret::Secret;
+use crate::net::http;
+
+/// The pauses before it is tried once more.
+const PAUSES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
+
+/// Somebody who is told.
+#[derive(Debug, Clone)]
+pub enum Receiver {
+    /// A program.
+    Command(Command),
+    /// A URL, which is a secret.
+    Webhook(Client, Secret),
+}
+
+impl Receiver {
+    /// Delivers an alert, with as many attempts as that takes and may take. An error says what came of the last.
+    pub(super) async fn deliver(&self, alert: &Alert, clock: &dyn Clock) -> Result<(), String> {
+        let body = alert.json();
+        let mut done = self.try_once(&body, clock).await;
+        for pause in PAUSES {
+            if done.is_ok() {
+                break;
+            }
+            clock.sleep(pause).await;
+            done = self.try_once(&body, clock).await;
+        }
+        done
+    }
+
+    async fn try_once(&self, body: &str, clock: &dyn Clock) -> Result<(), String> {
+        match self {
+            Self::Command(command) => command.run(body, clock).await,
+            Self::Webhook(client, url) => {
+                let request = client.post(url.expose()).header(CONTENT_TYPE, "application/json");
+                accepted(request.body(body.to_owned()).send().await, url)
+                    .map_err(|problem| format!("the webhook {problem}"))
+            }
+        }
+    }
+}
+
+/// Whether a request to a secret URL was accepted. What an answer says is not read, however long it is.
+pub(super) fn accepted(answer: reqwest::Result<Response>, url: &Secret) -> Result<(), String> {
+    match answer {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(format!("answered HTTP {}", answer.status().as_u16())),
+        Err(error) => Err(format!("can't be reached ({})", http::without(&http::explain(&error), &[url]))),
+    }
+}

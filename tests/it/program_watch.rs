@@ -1,0 +1,96 @@
+//! The real program, and who hears of it when a bot dies.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::hook::Hook;
+use crate::support::program::{Daemon, Folder};
+
+/// Two bots with a line each, of which one uses it up at once; a webhook and a heartbeat at this URL, and a command.
+fn flock(url: &str) -> Folder {
+    let alerts = format!(
+        "[alerts]\ncommand = [\"bin/tell\"]\nurl = {{ file = \"webhook\" }}\nheartbeat = \"{url}/beat\"\n\
+         heartbeat_every = \"30s\"\n"
+    );
+    let bot = |name: &str, schedule: &str| {
+        format!("[bots.{name}]\nnetwork = \"feed\"\npoem = \"poem.txt\"\nschedule = \"{schedule}\"\n")
+    };
+    let bots = bot("robin", "* * * * * *") + &bot("emily", "@yearly");
+    let folder = Folder::with(&format!("[web]\nlisten = \"127.0.0.1:PORT\"\n{alerts}{bots}"));
+    folder.write("poem.txt", b"the only line\n");
+    folder.write("webhook", format!("{url}/alert\n").as_bytes());
+    folder.write("bin/tell", b"#!/bin/sh\nheard=$(dirname \"$0\")/../heard\n{ cat; echo; } >> \"$heard\"\n");
+    fs::set_permissions(folder.path("bin/tell"), fs::Permissions::from_mode(0o755)).unwrap();
+    folder
+}
+
+/// The next alert; heartbeats may come in between.
+async fn alert(hook: &mut Hook) -> serde_json::Value {
+    loop {
+        let told = hook.next().await;
+        match &*told.path {
+            "/alert" => return told.json(),
+            beat => assert_eq!(beat, "/beat"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_bot_is_told_once_and_after_a_restart_only_the_next_one() {
+    let mut hook = Hook::start().await;
+    let folder = flock(&hook.url);
+    assert_eq!(folder.run(&["status"]).code, 0, "before the first start nothing is wrong");
+    let daemon = folder.start();
+    assert_eq!(
+        alert(&mut hook).await["text"],
+        "robin on feed needs a person, it is exhausted: no line is left to post: add lines, or set at_end = \"again\""
+    );
+    daemon.wait_for("an alert was delivered");
+    let status = folder.run(&["status"]);
+    assert!(
+        status.code == 1 && status.out.contains("exhausted") && status.out.contains("emily"),
+        "{status:?}"
+    );
+    let bots = folder.status()["bots"].clone();
+    assert_eq!((&bots[0]["needs_person"], &bots[1]["needs_person"]), (&true.into(), &false.into()));
+    assert_eq!(daemon.stop(), 0);
+
+    assert_eq!(folder.run(&["post", "emily"]).code, 0);
+    let daemon = folder.start();
+    assert_eq!(alert(&mut hook).await["bot"], "emily");
+    daemon.wait_for("an alert was delivered");
+    assert_eq!(daemon.stop(), 0);
+    let heard = fs::read_to_string(folder.path("heard")).unwrap();
+    let heard: Vec<serde_json::Value> =
+        heard.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(heard.iter().map(|alert| &alert["bot"]).collect::<Vec<_>>(), ["robin", "emily"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_heart_beats_from_the_start() {
+    let mut hook = Hook::start().await;
+    let folder = flock(&hook.url);
+    let _daemon = folder.start();
+    while hook.next().await.path != "/beat" {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_tells_nobody() {
+    let mut hook = Hook::start().await;
+    let folder = flock(&hook.url);
+    let rehearsal = Daemon::spawn(&mut folder.command(&["run", "--dry-run"]));
+    rehearsal.wait_for("the poem is exhausted");
+    assert_eq!(rehearsal.stop(), 0);
+    assert!(hook.more().is_none() && !folder.path("heard").exists());
+}
+
+#[test]
+fn whoever_asks_by_a_program_hears_of_a_bot_that_nobody_has_signed_in() {
+    let folder = Folder::with(
+        "[apps.x]\nnetwork = \"x\"\nclient_id = \"c\"\n[bots.walt]\napp = \"x\"\npoem = \"w.txt\"\nschedule = \"@yearly\"\n",
+    );
+    folder.write("w.txt", b"one\n");
+    let said = folder.run(&["status"]);
+    assert!(said.code == 1 && said.out.contains("flockd enroll walt"), "{said:?}");
+    assert_eq!(folder.status()["bots"][0]["needs_person"], true);
+}

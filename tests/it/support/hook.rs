@@ -1,0 +1,116 @@
+//! A server that is told things: a webhook, or a URL that hears heartbeats. It keeps what it was sent until a test asks,
+//! and misbehaves on command. Dropping it ends it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+/// How long something is waited for in real time: a test that waits in vain must fail.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than any answer that anybody reads.
+const LONG: usize = 10 * 1024 * 1024;
+
+/// What it does with the next request. With nothing in the script it takes it.
+pub(crate) enum Next {
+    /// It answers with this status, and its body is what it was sent.
+    Echo(u16),
+    /// It takes it, with a very long answer.
+    Long,
+    /// It sends the caller elsewhere.
+    Elsewhere,
+    /// It says nothing at all.
+    Hang,
+}
+
+/// What it was sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Told {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+}
+
+/// The running server.
+pub(crate) struct Hook {
+    /// Its base URL.
+    pub(crate) url: String,
+    shared: Arc<Shared>,
+    told: mpsc::UnboundedReceiver<Told>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    script: Mutex<VecDeque<Next>>,
+    tell: mpsc::UnboundedSender<Told>,
+}
+
+impl Hook {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (tell, told) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared { script: Mutex::default(), tell });
+        let router = Router::new().fallback(receive).with_state(shared.clone());
+        let server = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
+        Self { url, shared, told, server }
+    }
+
+    /// Adds to the script.
+    pub(crate) fn then(&self, next: Next) {
+        self.shared.script.lock().unwrap().push_back(next);
+    }
+
+    /// The next thing that it was or is sent.
+    pub(crate) async fn next(&mut self) -> Told {
+        let told = tokio::time::timeout(PATIENCE, self.told.recv()).await;
+        told.expect("nothing was sent").expect("the server lives")
+    }
+
+    /// The next thing that it was sent, if there is one already.
+    pub(crate) fn more(&mut self) -> Option<Told> {
+        self.told.try_recv().ok()
+    }
+}
+
+impl Drop for Hook {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn receive(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let next = shared.script.lock().unwrap().pop_front();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    let echo = format!("{uri} {body}");
+    // The test may have ended.
+    let _ = shared.tell.send(Told { method, path: uri.to_string(), headers, body });
+    match next {
+        None => StatusCode::NO_CONTENT.into_response(),
+        Some(Next::Echo(status)) => (StatusCode::from_u16(status).unwrap(), echo).into_response(),
+        Some(Next::Long) => "long ".repeat(LONG / 5).into_response(),
+        Some(Next::Elsewhere) => (StatusCode::FOUND, [(header::LOCATION, "/elsewhere")]).into_response(),
+        Some(Next::Hang) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,205 @@
+//! A tower from which a guard watches over bots, without an engine: a folder with poems and a ledger, a clock that only
+//! the test moves, an ear for what is told, and a webhook.
+
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use flockd::clock::Clock;
+use flockd::flock::Bot;
+use flockd::flock::event::{Event, Events, Listener};
+use flockd::flock::secret::Secret;
+use flockd::net::http;
+use flockd::store::sqlite::Sqlite;
+use flockd::store::{Entry, Store};
+use flockd::watch::heartbeat::Heartbeat;
+use flockd::watch::{Command, Guard, Receiver, listen};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions};
+use tokio::task::JoinHandle;
+
+use super::clock::{ManualClock, at};
+use super::ear::Ear;
+use super::hook::Hook;
+
+/// In real time: far more than anything here takes, even on a busy machine.
+const GUARD: Duration = Duration::from_secs(20);
+/// A request that hangs keeps a test waiting for so long.
+const IMPATIENT: Duration = Duration::from_secs(2);
+/// Where the webhook is to be told, a secret.
+pub(crate) const PATH: &str = "/hooks/open-sesame";
+
+/// The tower.
+pub(crate) struct Tower {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) bots: Vec<Arc<Bot>>,
+    pub(crate) hook: Hook,
+    /// How long ago the engine's loop went round.
+    pub(crate) idle: Arc<Mutex<Duration>>,
+    ear: Arc<Ear>,
+    events: Events,
+    watching: Option<JoinHandle<()>>,
+    folder: tempfile::TempDir,
+}
+
+impl Tower {
+    /// A tower over these bots and their poems. Nobody is on it yet.
+    pub(crate) async fn over(time: &str, flock: impl IntoIterator<Item = (Bot, &str)>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::showing(at(time)));
+        let database = format!("sqlite:{}", folder.path().join("flock.db").display());
+        let store: Arc<dyn Store> = Arc::new(Sqlite::hold(&database).await.unwrap());
+        let mut bots = Vec::new();
+        for (mut bot, poem) in flock {
+            bot.poem = folder.path().join(format!("{}.txt", bot.name));
+            fs::write(&bot.poem, poem).unwrap();
+            let entry = Entry { name: bot.name.clone(), was: None, schedule: bot.schedule.text().to_owned() };
+            store.enter(&[entry], clock.now()).await.unwrap();
+            bots.push(Arc::new(bot));
+        }
+        let (ear, events, idle) = (Arc::default(), Events::default(), Arc::default());
+        let hook = Hook::start().await;
+        Self { clock, store, bots, hook, idle, ear, events, watching: None, folder }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The webhook as a receiver.
+    pub(crate) fn webhook(&self) -> Receiver {
+        self.webhook_within(&http::Limits::default())
+    }
+
+    /// The same, which is not waited for as long as a person would.
+    pub(crate) fn webhook_in_haste(&self) -> Receiver {
+        self.webhook_within(&http::Limits { total: IMPATIENT, ..http::Limits::default() })
+    }
+
+    fn webhook_within(&self, limits: &http::Limits) -> Receiver {
+        Receiver::Webhook(http::client(limits).unwrap(), Secret::new(format!("{}{PATH}", self.hook.url)))
+    }
+
+    /// Sends a guard up who tells these, in the place of whoever is there.
+    pub(crate) async fn watch(&mut self, receivers: Vec<Receiver>) {
+        self.leave().await;
+        let (listener, inbox) = listen();
+        self.events = self.heard(vec![listener]);
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let guard = Guard::new(self.bots.clone(), receivers, store, clock, self.events.clone(), inbox);
+        self.watching = Some(tokio::spawn(guard.run()));
+    }
+
+    /// The same, who tells the webhook.
+    pub(crate) async fn watch_by_webhook(&mut self) {
+        self.watch(vec![self.webhook()]).await;
+    }
+
+    /// The same, who hands alerts to `sh` with this script.
+    pub(crate) async fn watch_by_command(&mut self, script: &str) {
+        let script = script.replace("FOLDER", self.folder().to_str().unwrap());
+        let words = ["sh", "-c", &*script].map(str::to_owned);
+        self.watch(vec![Receiver::Command(Command::new(&words).unwrap())]).await;
+    }
+
+    /// Has the heart beat, in the place of the guard.
+    pub(crate) async fn beat(&mut self, every: Duration) {
+        self.leave().await;
+        let idle = self.idle.clone();
+        let heartbeat = Heartbeat {
+            url: Secret::new(format!("{}{PATH}", self.hook.url)),
+            every,
+            http: http::client(&http::Limits::default()).unwrap(),
+            bots: self.bots.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            pulse: Arc::new(move || *idle.lock().unwrap()),
+            events: self.heard(Vec::new()),
+        };
+        self.watching = Some(tokio::spawn(async move { heartbeat.run().await }));
+    }
+
+    /// Ends whoever is on the tower.
+    pub(crate) async fn leave(&mut self) {
+        if let Some(task) = self.watching.take() {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    /// Tells an event, as the engine would.
+    pub(crate) fn tell(&self, event: &Event) {
+        self.events.tell(event);
+    }
+
+    /// Does something to the ledger behind flockd's back.
+    pub(crate) async fn tamper(&self, statement: &str) {
+        let path = self.folder().join("flock.db");
+        let mut db = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut db).await.unwrap();
+    }
+
+    /// Waits until somebody sleeps for so long.
+    pub(crate) async fn asleep(&self, time: Duration) {
+        let until = self.clock.now() + time;
+        patiently("somebody to lie down", self.clock.asleep_until(until)).await;
+    }
+
+    /// Lets time pass as soon as somebody sleeps for so long.
+    pub(crate) async fn after(&self, time: Duration) {
+        self.asleep(time).await;
+        self.clock.advance(time);
+    }
+
+    /// Lets time pass as soon as somebody sleeps, however long they meant to.
+    pub(crate) async fn later(&self, time: Duration) {
+        let mut stirs = self.clock.stirs();
+        let asleep = async {
+            while self.clock.next_waking().is_none_or(|waking| waking <= self.clock.now()) {
+                stirs.changed().await.unwrap();
+            }
+        };
+        patiently("somebody to lie down", asleep).await;
+        self.clock.advance(time);
+    }
+
+    /// Waits for an event that no other wait has taken.
+    pub(crate) async fn wait_for(&self, wanted: impl Fn(&Event) -> bool) -> Event {
+        let mut news = self.ear.news.subscribe();
+        let wait = async {
+            loop {
+                news.mark_unchanged();
+                if let Some(event) = self.ear.take(&wanted) {
+                    return event;
+                }
+                news.changed().await.unwrap();
+            }
+        };
+        patiently("an event", wait).await
+    }
+
+    /// Everything that was told.
+    pub(crate) fn told(&self) -> Vec<Event> {
+        self.ear.all()
+    }
+
+    fn heard(&self, mut others: Vec<Listener>) -> Events {
+        let ear = self.ear.clone();
+        others.push(Box::new(move |event: &Event| ear.hear(event)));
+        Events::new(others)
+    }
+}
+
+impl Drop for Tower {
+    fn drop(&mut self) {
+        if let Some(task) = &self.watching {
+            task.abort();
+        }
+    }
+}
+
+async fn patiently<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(GUARD, wait).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}
