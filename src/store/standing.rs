@@ -1,0 +1,71 @@
+//! Where a bot stands, as a ledger tells it. What follows from that for how the bot is stands in `condition`.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+
+use crate::flock::BotName;
+use crate::flock::account::Account;
+use crate::flock::poem::TextId;
+use crate::flock::post::{Post, Why};
+
+/// Where a bot stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The newest slot that was dealt with, or the instant at which its slots begin.
+    pub considered: DateTime<Utc>,
+    /// How many slots it missed, ever.
+    pub missed: u64,
+    /// Who it is on its network.
+    pub account: Option<Account>,
+    /// When it signed in, if it is signed in.
+    pub signed_in_at: Option<DateTime<Utc>>,
+    /// Since when its posts fail, one after the other, for reasons that a person must mend; what signing in
+    /// has mended doesn't count.
+    pub ailing_since: Option<DateTime<Utc>>,
+    /// The round it is in, from 1.
+    pub round: u32,
+    /// The post that is open, if one is.
+    pub open: Option<Post>,
+    /// The last post that ended, whatever its end.
+    pub last: Option<Post>,
+    /// The last post that the network took, even if it was taken back since.
+    pub last_posted: Option<Post>,
+    /// Texts that the next line should not have: the one before, and those called duplicates since.
+    pub avoid: HashSet<TextId>,
+    /// How many posts left in the last sixty minutes.
+    pub sent_last_hour: u32,
+    /// Since when it posts nothing on schedule, if it is paused.
+    pub paused: Option<Pause>,
+    /// How far it is behind its account, if the ledger was put back from a copy.
+    pub behind: Option<Behind>,
+}
+
+/// A bot whose account may have posts that are not in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// From after this instant: then the copy was made.
+    pub since: DateTime<Utc>,
+    /// Why the account could not be read so far, if that was tried.
+    pub why: Option<Why>,
+}
+
+/// How far a bot's slots were dealt with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Which bot.
+    pub bot: BotName,
+    /// The newest slot that was dealt with, or the instant at which its slots begin.
+    pub considered: DateTime<Utc>,
+    /// Whether nothing is to be posted on schedule: it is paused, or is to read its account first.
+    pub rests: bool,
+}
+
+/// A bot's pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Why, if that was nobody's wish.
+    pub why: Option<String>,
+}
