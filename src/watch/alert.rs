@@ -11,6 +11,7 @@ use super::Health;
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Post};
 use crate::flock::{Bot, BotName, NetworkKind};
+use crate::store::Standing;
 use crate::store::condition::Condition;
 
 /// Something that a person should know.
@@ -149,12 +150,18 @@ const PANICKED: &str =
 
 /// Why a bot is as it is, in one word: of a bot that is suspended not that it is, but for what.
 fn cause(health: &Health) -> &'static str {
-    let suspending = health.newest().and_then(|post| post.cause).filter(|cause| cause.suspends());
-    match (health.condition, suspending) {
+    match (health.condition, health.standing.as_ref().and_then(suspending)) {
         (Condition::Suspended, Some(cause)) if !health.signed_out => cause.as_str(),
         (Condition::Suspended, _) => Cause::SignIn.as_str(),
         (condition, _) => condition.as_str(),
     }
+}
+
+/// Why a bot is suspended: an account that can't be read keeps it from posting whatever its last post says.
+fn suspending(standing: &Standing) -> Option<Cause> {
+    let behind = standing.behind.as_ref().and_then(|behind| behind.why.as_ref()).map(|why| why.cause);
+    let newest = standing.open.as_ref().or(standing.last.as_ref()).and_then(|post| post.cause);
+    behind.into_iter().chain(newest).find(|cause| cause.suspends())
 }
 
 /// Why a slot was given up, if a person should know although the bot goes on.

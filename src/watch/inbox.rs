@@ -58,6 +58,7 @@ fn matters(event: &Event) -> bool {
         | Event::Looked(_)
         | Event::Exhausted { .. }
         | Event::NotSignedIn { .. }
+        | Event::NotCaughtUp { .. }
         | Event::Paused { why: Some(_), .. }
         | Event::Held { .. }
         | Event::LedgerTrouble { .. }

@@ -22,7 +22,6 @@ pub use self::guard::Guard;
 pub use self::inbox::{Inbox, listen};
 pub use self::receiver::Receiver;
 use crate::flock::poem::{Line, Poem};
-use crate::flock::post::Post;
 use crate::flock::{AtEnd, Bot, BotName, pick};
 use crate::net;
 use crate::shelf::{self, ShelfError};
@@ -58,14 +57,6 @@ pub struct Lines {
     pub total: usize,
     /// Those that are unused in this round, or will be in the next one if that begins now.
     pub left: usize,
-}
-
-impl Health {
-    /// The post that tells how the bot is: the open one, or the last.
-    pub(super) fn newest(&self) -> Option<&Post> {
-        let standing = self.standing.as_ref()?;
-        standing.open.as_ref().or(standing.last.as_ref())
-    }
 }
 
 /// Looks how a bot is. `ledger` is `None` if there is none yet.

@@ -172,6 +172,18 @@ async fn what_happens_to_a_bot_that_goes_on_is_told_once_a_day() {
 }
 
 #[tokio::test]
+async fn a_bot_that_can_not_read_its_account_after_a_copy_was_put_back_is_told() {
+    let mut tower = over(&["walt"]).await;
+    tower.watch_by_webhook().await;
+    tower.tamper("update bot set behind_since = considered").await;
+    let locked = why(Cause::Account, "the account is locked: sign in to it");
+    tower.store.stay_behind(&ledger::bot("walt"), &locked).await.unwrap();
+    tower.tell(&Event::NotCaughtUp { bot: ledger::bot("walt"), reason: locked.reason });
+    let parts = &["put back from a copy", "the account is locked"];
+    check(&tower.hook.next().await.json(), ["walt", "account", "suspended"], parts);
+}
+
+#[tokio::test]
 async fn an_app_that_is_held_is_told_by_its_name() {
     let mut tower = over(&["walt"]).await;
     tower.watch_by_webhook().await;
