@@ -7,6 +7,8 @@ alter table post add column looks integer not null default 0;
 alter table post add column app text;
 alter table post add column price integer;
 alter table post add column read_cost integer not null default 0;
+-- When the request was made last: what is paid for is paid for then.
+alter table post add column tried_at integer;
 
 -- Since when nothing is posted on schedule, and why if that was not a person's wish.
 alter table bot add column paused_at integer;
@@ -17,11 +19,11 @@ alter table bot add column behind_since integer;
 alter table bot add column behind_cause text;
 alter table bot add column behind_why text;
 
--- An id of the network's belongs to one post.
+-- Whether an id of the network's is one of ours is asked for each post that a look shows.
 create index post_remote on post (network, remote_id) where remote_id is not null;
 -- What an app has spent is read from the index alone.
-create index post_spent on post (app, sent_at, state, price, read_cost)
-    where app is not null and sent_at is not null;
+create index post_spent on post (app, tried_at, state, price, read_cost)
+    where app is not null and tried_at is not null;
 
 drop trigger post_begin;
 -- What is found on an account after a ledger was put back has been posted.

@@ -42,6 +42,9 @@ struct Row {
     last_url: Option<String>,
     /// Who it is on its network.
     account: Option<Who>,
+    /// Whether a daemon has seen it.
+    #[serde(skip)]
+    is_known: bool,
     #[serde(skip)]
     times: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
 }
@@ -74,6 +77,8 @@ pub(super) async fn status(loaded: &Loaded, json: bool) -> Result<ExitCode> {
     for bot in &loaded.flock.bots {
         bots.push(row(looked_at, bot, now).await?);
     }
+    // A daemon that runs and has not seen a bot never will.
+    bots.iter_mut().filter(|bot| daemon && !bot.is_known).for_each(|bot| bot.needs_person = true);
     let needs_person = bots.iter().any(|bot| bot.needs_person);
     if json {
         output::print_json(&Report { daemon, bots })?;
@@ -99,6 +104,7 @@ async fn row(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -> Resul
         handle: account.as_ref().map(|account| account.handle.clone()),
         state: health.condition.as_str(),
         needs_person: health.needs_person,
+        is_known: health.standing.is_some(),
         reason: health.reason,
         next_slot: next.map(output::instant),
         last_post: last_at.map(output::instant),

@@ -129,7 +129,7 @@ pub async fn run(
     let (store, events, http) = (desk.store.clone(), Events::new(listeners), http()?);
     let works = Works { flock: flock.clone(), store: store.clone(), clock, events, http };
     let engine = Arc::new(engine(&works, dice, desk.on_paper));
-    engine.take_over().await?;
+    engine.take_over(&flock.bots).await?;
     let (close, closed) = oneshot::channel::<()>();
     let site = Site::new(flock, store.clone());
     let server = web.map(|listener| tokio::spawn(serve(listener, site, closed)));
@@ -166,7 +166,7 @@ pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Resu
     let works =
         Works { flock: Arc::new(flock), store: store.clone(), clock: setting.clock, events, http: http()? };
     let engine = engine(&works, setting.dice, on_paper);
-    engine.take_over().await?;
+    engine.take_over(&setting.flock.bots).await?;
     store.wish(wish).await?;
     let answer = engine.grant(wish).await;
     store.close().await;

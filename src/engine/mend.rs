@@ -14,7 +14,7 @@ use super::turn::{Wake, mended};
 use super::{Engine, Member, due, govern, session};
 use crate::flock::OnUnknown;
 use crate::flock::event::Event;
-use crate::flock::post::{Cause, Move, Post, Why};
+use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{Seen, Setback, Sight};
 use crate::store::{Standing, StoreError};
 
@@ -36,12 +36,43 @@ pub(super) async fn mend(
         return Ok(Some(at));
     }
     let step = match session::look(engine, member, standing.account.as_ref(), &post).await? {
-        Ok(sight) => seen(engine, member, &post, sight).await?,
+        Ok(Sight::Like { seen, cost }) => {
+            let found = ours(engine, &post, seen).await?;
+            return looked(engine, member, &post, found, cost).await;
+        }
+        Ok(Sight::NotThere) => not_posted(engine, member, &post, not_there(&post)),
+        Ok(Sight::CannotTell(why)) => by_policy(member, &why),
         Err(setback) => not_now(engine, &post, &setback),
     };
-    let is_look = matches!(step, Move::Look { .. });
-    let post = engine.store.advance(post.id, &step, engine.clock.now()).await?;
-    if is_look {
+    settle(engine, member, &post, &step).await
+}
+
+/// Notes a look, and settles the post if it was found, or if this was the last: what was accepted may take a moment to
+/// show.
+async fn looked(
+    engine: &Engine,
+    member: &Member,
+    post: &Post,
+    found: Option<Seen>,
+    cost: u32,
+) -> Result<Wake, StoreError> {
+    let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");
+    let look = Move::Look { why, counts: true, retry_at: None, cost };
+    match found {
+        None if made(post) + 1 < member.network.looks().len() => settle(engine, member, post, &look).await,
+        found => {
+            // It is paid for, whatever comes of it.
+            engine.store.advance(post.id, &look, engine.clock.now()).await?;
+            let absent = || not_posted(engine, member, post, not_there(post));
+            settle(engine, member, post, &found.map_or_else(absent, there)).await
+        }
+    }
+}
+
+/// Writes down what follows from a look, and tells of it.
+async fn settle(engine: &Engine, member: &Member, post: &Post, step: &Move) -> Result<Wake, StoreError> {
+    let post = engine.store.advance(post.id, step, engine.clock.now()).await?;
+    if post.state == State::Unknown {
         engine.events.tell(&Event::Looked(post.clone()));
         return Ok(next_look(member, &post));
     }
@@ -66,18 +97,6 @@ fn made(post: &Post) -> usize {
     usize::try_from(post.looks).unwrap_or(usize::MAX)
 }
 
-/// What follows from what was seen.
-async fn seen(engine: &Engine, member: &Member, post: &Post, sight: Sight) -> Result<Move, StoreError> {
-    Ok(match sight {
-        Sight::Like { seen, cost } => match ours(engine, post, seen).await? {
-            Some(found) => there(found),
-            None => not_yet(engine, member, post, cost),
-        },
-        Sight::NotThere => not_posted(engine, member, post, not_there(post)),
-        Sight::CannotTell(why) => by_policy(member, &why),
-    })
-}
-
 /// The newest of the posts that belongs to no other row.
 async fn ours(engine: &Engine, post: &Post, seen: Vec<Seen>) -> Result<Option<Seen>, StoreError> {
     if seen.is_empty() {
@@ -91,15 +110,6 @@ async fn ours(engine: &Engine, post: &Post, seen: Vec<Seen>) -> Result<Option<Se
 fn there(found: Seen) -> Move {
     let reason = Some("no answer came, and it was found on the account".to_owned());
     Move::Post { remote_id: Some(found.remote_id), url: found.url, reason }
-}
-
-/// What was accepted may take a moment to show, so only the last look proves that it is not there.
-fn not_yet(engine: &Engine, member: &Member, post: &Post, cost: u32) -> Move {
-    if made(post) + 1 >= member.network.looks().len() {
-        return not_posted(engine, member, post, not_there(post));
-    }
-    let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");
-    Move::Look { why, counts: true, retry_at: None, cost }
 }
 
 fn not_there(post: &Post) -> Why {

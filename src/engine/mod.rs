@@ -111,10 +111,11 @@ impl Engine {
         self.pulse.store(millis(self.clock.uptime()), Ordering::Relaxed);
     }
 
-    /// Makes the flock known to the ledger, and takes over what the last holder left half done.
-    pub async fn take_over(&self) -> Result<(), StoreError> {
+    /// Makes the whole flock known to the ledger, and takes over what the last holder left half done. Whoever is left
+    /// out would not be noticed to be behind its account, if the ledger was put back from a copy.
+    pub async fn take_over(&self, flock: &[Arc<Bot>]) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let entries: Vec<Entry> = self.members.values().map(|member| entry(&member.bot)).collect();
+        let entries: Vec<Entry> = flock.iter().map(|bot| entry(bot)).collect();
         for not in self.store.enter(&entries, now).await? {
             self.events.tell(&Event::NotRenamed { bot: not.bot, was: not.was });
         }

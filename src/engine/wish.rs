@@ -63,6 +63,10 @@ async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     engine.store.resume(bot, now).await?;
     engine.governor.let_go(member);
     engine.events.tell(&Event::Resumed { bot: bot.clone() });
+    if engine.standing(member, now).await?.behind.is_some() {
+        let message = format!("{bot} posts again when it has read its account: see `flockd status`");
+        return Ok(Answer { done: true, message, post: None });
+    }
     let next = member.bot.schedule.next_after(now);
     let next =
         next.map_or_else(|| "never".to_owned(), |next| next.format("%Y-%m-%d %H:%M:%S UTC").to_string());

@@ -49,11 +49,18 @@ pub fn condition(
     if let Some(post) = open.filter(|post| post.state == State::Unknown) {
         return (Condition::Unknown, Some(unknown(bot, post)));
     }
-    let rests = standing.paused.is_some() || standing.behind.is_some();
-    if let Some(due) = overdue(bot, standing.considered, rests, now) {
+    if let Some(due) = overdue(bot, standing.considered, standing.paused.is_some(), now) {
+        if let Some(behind) = &standing.behind {
+            return (Condition::Overdue, Some(catches_up(behind)));
+        }
         let due = due.format("%Y-%m-%d %H:%M:%S UTC");
         let remedy = "is the daemon running, and what does its log say?";
         return (Condition::Overdue, Some(format!("it should have posted at {due}: {remedy}")));
+    }
+    if let Some(post) =
+        standing.last.as_ref().filter(|post| standing.paused.is_none() && came_to_nothing(post))
+    {
+        return (Condition::Overdue, Some(given_up(post)));
     }
     if let Some(pause) = &standing.paused {
         return (Condition::Paused, Some(paused(bot, pause)));
@@ -68,16 +75,27 @@ pub fn condition(
         // With `at_end = "again"` lines are left as long as there are any that fit.
         (None, Some(0)) => (Condition::Exhausted, Some(bot.exhausted().to_owned())),
         (Some(post), _) => (Condition::Waiting, post.reason.clone()),
-        (None, _) => match standing.last.as_ref().filter(|post| was_held_back(post)) {
+        (None, _) => match standing.last.as_ref().filter(|post| post.cause == Some(Cause::Budget)) {
             Some(post) => (Condition::Waiting, post.reason.clone()),
             None => (Condition::Ok, None),
         },
     }
 }
 
-/// Whether a slot was given up because a limit or a budget was in its way, so that the next one may be, too.
-fn was_held_back(post: &Post) -> bool {
-    post.state == State::Released && matches!(post.cause, Some(Cause::Budget | Cause::Limits))
+/// Why a slot that was given up is as loud as one that nobody dealt with: it was tried until it was too late. What a
+/// person has chosen, such as a budget, is not among them, nor what concerns one text.
+pub(super) const IN_VAIN: [Cause; 5] =
+    [Cause::Unreachable, Cause::Limits, Cause::Late, Cause::Silence, Cause::Interrupted];
+
+fn came_to_nothing(post: &Post) -> bool {
+    let in_vain = post.cause.is_some_and(|cause| IN_VAIN.contains(&cause));
+    post.state == State::Released && post.slot.is_some() && in_vain
+}
+
+fn given_up(post: &Post) -> String {
+    let slot = post.slot.unwrap_or(post.due_at).format("%Y-%m-%d %H:%M UTC");
+    let why = post.reason.as_deref().unwrap_or("it says no more than that");
+    format!("the slot of {slot} was given up: {why}")
 }
 
 /// Whether somebody has to do something before the bot posts again. A doubt that settles itself needs nobody, nor
@@ -175,7 +193,7 @@ fn unknown(bot: &Bot, post: &Post) -> String {
 }
 
 /// The slot that is overdue, if one is, of a bot whose slots were dealt with up to `considered`. The longest delay that
-/// may be is allowed for; of a bot that rests, because it is paused or is to read its account first, nothing is expected.
+/// may be is allowed for; of a bot that rests, because it is paused, nothing is expected.
 pub fn overdue(
     bot: &Bot,
     considered: DateTime<Utc>,
@@ -256,9 +274,10 @@ mod tests {
         let paused = Standing { paused: Some(Pause { since: at(0), why: None }), ..retried };
         check(&paused, 0, 500, Condition::Paused, "flockd resume walt");
         let behind = |why| Standing { behind: Some(Behind { since: at(0), why }), ..standing(None, None) };
-        check(&behind(None), 1, 500, Condition::Waiting, "put back");
+        check(&behind(None), 1, 30, Condition::Waiting, "put back");
+        check(&behind(None), 1, 101, Condition::Overdue, "put back");
         let why = |cause| Some(crate::flock::post::Why::new(cause, "because"));
-        check(&behind(why(Cause::Unreachable)), 1, 500, Condition::Waiting, "can't be: because");
+        check(&behind(why(Cause::Unreachable)), 1, 30, Condition::Waiting, "can't be: because");
         check(
             &behind(why(Cause::Account)),
             1,
@@ -274,10 +293,33 @@ mod tests {
     fn a_post_that_went_out_ends_a_suspension() {
         let lost = standing(None, Some(post(State::Released, Some(Cause::Poem))));
         check(&lost, 1, 30, Condition::Suspended, "poem");
-        let late = standing(None, Some(post(State::Released, Some(Cause::Late))));
-        check(&late, 1, 30, Condition::Ok, "");
+        let by_hand = standing(None, Some(post(State::Released, Some(Cause::Person))));
+        check(&by_hand, 1, 30, Condition::Ok, "");
         let back = standing(None, Some(post(State::Posted, None)));
         check(&back, 1, 30, Condition::Ok, "");
+    }
+
+    #[test]
+    fn a_slot_that_was_tried_until_it_was_too_late_is_no_slot_that_was_dealt_with() {
+        for cause in IN_VAIN {
+            let given_up = post(State::Released, Some(cause));
+            check(
+                &standing(None, Some(given_up.clone())),
+                1,
+                30,
+                Condition::Overdue,
+                "was given up: because of",
+            );
+            let by_hand = Post { slot: None, ..given_up.clone() };
+            check(&standing(None, Some(by_hand)), 1, 30, Condition::Ok, "");
+            let paused = Some(Pause { since: at(10), why: None });
+            let paused = Standing { paused, ..standing(None, Some(given_up)) };
+            check(&paused, 1, 30, Condition::Paused, "");
+        }
+        let budget = standing(None, Some(post(State::Released, Some(Cause::Budget))));
+        check(&budget, 1, 30, Condition::Waiting, "budget");
+        let refrain = standing(None, Some(post(State::Released, Some(Cause::Duplicate))));
+        check(&refrain, 1, 30, Condition::Ok, "");
     }
 
     #[test]

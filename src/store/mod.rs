@@ -76,7 +76,7 @@ pub trait Store: Send + Sync {
     /// Whether the bot sent another post with this text, whatever came of it.
     async fn said_before(&self, post: &Post) -> Result<bool, StoreError>;
 
-    /// What was spent under an app on posts that were first sent at `since` or later. What may have been accepted
+    /// What was spent under an app on posts that were last sent at `since` or later. What may have been accepted
     /// counts.
     async fn spent(&self, app: &str, since: DateTime<Utc>) -> Result<Spent, StoreError>;
 

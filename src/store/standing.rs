@@ -57,8 +57,10 @@ pub struct Progress {
     pub bot: BotName,
     /// The newest slot that was dealt with, or the instant at which its slots begin.
     pub considered: DateTime<Utc>,
-    /// Whether nothing is to be posted on schedule: it is paused, or is to read its account first.
+    /// Whether nothing is to be posted on schedule, because it is paused.
     pub rests: bool,
+    /// Whether the last slot that it dealt with was tried until it was too late.
+    pub in_vain: bool,
 }
 
 /// A bot's pause.

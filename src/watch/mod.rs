@@ -138,7 +138,8 @@ async fn overdue(
     let progress: HashMap<BotName, Progress> = progress.map(|it| (it.bot.clone(), it)).collect();
     let is_late = |bot: &&Arc<Bot>| {
         let it = progress.get(&bot.name);
-        it.is_some_and(|it| condition::overdue(bot, it.considered, it.rests, now).is_some())
+        let is_late = |it: &Progress| condition::overdue(bot, it.considered, it.rests, now).is_some();
+        it.is_some_and(|it| is_late(it) || (it.in_vain && !it.rests))
     };
     let mut overdue = Vec::new();
     for some in bots.chunks(AT_ONCE) {

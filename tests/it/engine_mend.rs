@@ -43,7 +43,7 @@ async fn what_is_found_on_the_account_is_posted() {
     assert_eq!(house.net("walt").looks(), 1, "the pauses grow");
     house.pass(seconds(1)).await;
     let row = house.last("walt").await;
-    assert_eq!((row.state, row.remote_id.as_deref(), row.looks), (State::Posted, Some("found"), 1));
+    assert_eq!((row.state, row.remote_id.as_deref(), row.looks), (State::Posted, Some("found"), 2));
     assert!(row.reason.unwrap().contains("found on the account") && row.url.is_some());
     house.pass(hours(1)).await;
     assert_eq!(house.net("walt").texts(), ["w1", "w2"], "nothing is sent twice, and the next slot goes on");
@@ -239,4 +239,16 @@ async fn a_refrain_that_is_provably_not_there_is_not_looked_for_again_and_again(
     house.pass_until("2024-03-05T14:59:00Z").await;
     let (looks, sent) = (house.net("walt").looks(), house.net("walt").sent().len());
     assert!(looks <= 6, "{looks} looks, {sent} requests, {:?}", house.story("walt").await);
+}
+
+#[tokio::test]
+async fn the_look_that_settles_a_post_is_paid_for_too() {
+    for (sight, looks) in [(like("found"), 1), (Sight::Like { seen: Vec::new(), cost: 5 }, 3)] {
+        let house = in_doubt(GONE, hourly()).await;
+        house.net("walt").sees(sight);
+        house.pass(minutes(7)).await;
+        let row = house.last("walt").await;
+        assert_eq!((row.state, row.looks), (State::Posted, looks));
+        assert_eq!(house.sum("select read_cost from post").await, 5 * i64::from(looks));
+    }
 }

@@ -126,6 +126,38 @@ async fn a_copy_whose_account_can_t_be_read_waits_for_a_person() {
     daemon.stop();
 }
 
+/// A bot that was added after the copy was made is not in it; and a command opens the copy before the daemon does.
+#[test]
+fn a_bot_that_the_copy_does_not_know_is_behind_too() {
+    let bot = |name: &str| {
+        format!("[bots.{name}]\nnetwork = \"feed\"\npoem = \"{name}.txt\"\nschedule = \"* * * * * *\"\n")
+    };
+    let folder = Folder::with(&format!("[web]\nlisten = \"127.0.0.1:PORT\"\n{}", bot("robin")));
+    for name in ["robin", "emily"] {
+        let poem: String = (1..=200).map(|n| format!("{name} {n}\n")).collect();
+        folder.write(&format!("{name}.txt"), poem.as_bytes());
+    }
+    let daemon = folder.start();
+    daemon.wait_for("posted: robin");
+    assert_eq!(folder.run(&["backup", "backup.db"]).code, 0);
+    daemon.stop();
+    let config = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    folder.write("flock.toml", (config + &bot("emily")).as_bytes());
+    let daemon = folder.start();
+    daemon.wait_for("posted: emily");
+    daemon.stop();
+
+    put_back(&folder);
+    assert_eq!(folder.run(&["pause", "robin"]).code, 0);
+    let daemon = folder.start();
+    for name in ["robin", "emily"] {
+        let paused = daemon.wait_for("paused: the ledger was put back");
+        assert!(["robin", "emily"].iter().any(|name| paused.contains(name)), "{paused}");
+        assert_eq!(state(&folder, name).0, "paused");
+    }
+    daemon.stop();
+}
+
 #[test]
 fn a_pause_works_beside_the_daemon_and_without_it() {
     let folder = Folder::with(

@@ -152,6 +152,7 @@ contract! {
     settling {
         what_may_have_been_accepted_is_spent,
         a_look_costs_whatever_comes_of_it,
+        what_is_tried_again_is_paid_for_when_it_is_tried,
         a_look_changes_nothing_about_since_when,
         ids_of_the_network_are_known,
         a_text_was_said_before_if_another_post_was_sent_with_it,
@@ -162,6 +163,7 @@ contract! {
     }
     watching {
         how_far_each_bot_is_dealt_with,
+        whose_last_slot_was_tried_in_vain,
         an_alert_is_remembered_for_its_day,
         alerts_are_forgotten_after_a_week,
         being_well_can_be_proved_again_and_again,

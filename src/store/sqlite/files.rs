@@ -44,7 +44,7 @@ fn identity(path: &Path) -> io::Result<Identity> {
 
 fn gone(path: &Path, why: &str) -> StoreError {
     StoreError::Unusable(format!(
-        "the file {} was removed or replaced while flockd runs ({why}): stop flockd, put the file back, and start it again; nothing is posted meanwhile",
+        "the file {} was removed or replaced while flockd runs ({why}): stop flockd, put the ledger back if it is gone, and start flockd again; nothing is posted meanwhile",
         path.display()
     ))
 }

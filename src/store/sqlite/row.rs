@@ -71,6 +71,7 @@ pub(super) fn progress(row: &SqliteRow) -> Read<Progress> {
         bot: bot(row)?,
         considered: time(row.try_get("considered")?),
         rests: row.try_get("rests")?,
+        in_vain: row.try_get("in_vain")?,
     })
 }
 

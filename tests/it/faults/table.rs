@@ -131,7 +131,7 @@ pub(super) const LIMITS: &[Case] = &[
         says: &["released: "],
         state: "released",
         again: None,
-        bot: "waiting",
+        bot: "overdue",
         ..Case::limit("429 with a reset after `max_late`", 0, |fake, now| {
             too_many(
                 fake,

@@ -48,6 +48,14 @@ pub(super) async fn a_look_costs_whatever_comes_of_it(ledger: Ledger) {
     assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 0, mills: 10 }));
 }
 
+pub(super) async fn what_is_tried_again_is_paid_for_when_it_is_tried(ledger: Ledger) {
+    let id = sent(&ledger, State::Sending, "x", 15, 10).await;
+    ledger.one.advance(id, &returned(false, 90), at(11)).await.unwrap();
+    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent::default()));
+    ledger.one.advance(id, &Move::Send, at(90)).await.unwrap();
+    assert_eq!(ledger.other.spent("x", at(50)).await, Ok(Spent { posts: 1, mills: 15 }), "and not yesterday");
+}
+
 pub(super) async fn a_look_changes_nothing_about_since_when(ledger: Ledger) {
     let id = sent(&ledger, State::Unknown, "x", 15, 10).await;
     let looked = ledger.one.advance(id, &look(true, Some(90)), at(20)).await.unwrap();

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{Days, NaiveDate};
 
 use super::Ledger;
-use crate::ledger::{at, bot, given_up};
+use flockd::flock::post::{Cause, State};
+use flockd::store::{Beginning, Draft};
+
+use crate::ledger::{at, bot, by_hand, given_up, of_slot, planned, why};
 
 fn day(number: u64) -> NaiveDate {
     at(0).date_naive().checked_add_days(Days::new(number)).unwrap()
@@ -25,6 +28,25 @@ pub(super) async fn how_far_each_bot_is_dealt_with(ledger: Ledger) {
     ledger.one.resume(&bot("emily"), at(40)).await.unwrap();
     let expect = [of("emily", 40, false), of("sylvia", 0, false), of("walt", 300, false)];
     assert_eq!(read().await, expect.into());
+}
+
+pub(super) async fn whose_last_slot_was_tried_in_vain(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily", "sylvia"]).await;
+    let in_vain = async || {
+        let all = ledger.other.progress().await.unwrap().into_iter();
+        all.filter(|it| it.in_vain).map(|it| it.bot.to_string()).collect::<HashSet<_>>()
+    };
+    let released = |cause| Beginning::Released(why(cause));
+    for (name, cause) in [("walt", Cause::Unreachable), ("emily", Cause::Budget)] {
+        ledger.one.open(&Draft { begins: released(cause), ..of_slot(name, "a", 1, 10) }).await.unwrap();
+    }
+    // By hand, so that whoever asked knows.
+    ledger.one.open(&Draft { begins: released(Cause::Late), ..by_hand("sylvia", "a", 10) }).await.unwrap();
+    assert_eq!(in_vain().await, HashSet::from(["walt".to_owned()]));
+    ledger.one.open(&Draft { begins: planned(90), ..of_slot("walt", "a", 1, 20) }).await.unwrap();
+    assert_eq!(in_vain().await.len(), 1, "the next one is only tried so far");
+    ledger.post_in(State::Posted, of_slot("emily", "b", 1, 30)).await;
+    assert_eq!(in_vain().await.len(), 1);
 }
 
 pub(super) async fn an_alert_is_remembered_for_its_day(ledger: Ledger) {

@@ -133,6 +133,14 @@ impl House {
         SqliteConnectOptions::new().filename(path).connect().await.unwrap()
     }
 
+    /// The sum of a column of numbers.
+    pub(crate) async fn sum(&self, select: &str) -> i64 {
+        let path = self.folder.path().join("flock.db");
+        let mut db = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        let numbers: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(&mut db).await.unwrap();
+        numbers.iter().sum()
+    }
+
     /// The ledger as a command sees it.
     pub(crate) fn desk(&self) -> &Sqlite {
         &self.desk

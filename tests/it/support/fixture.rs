@@ -120,7 +120,8 @@ impl House {
         let key = VaultKey::File(self.folder.path().join("flock.key"));
         let vault = Arc::new(Vault::new(store.clone(), key));
         let engine = Arc::new(Engine::new(store.clone(), vault, self.clock.clone(), events, dice, members));
-        engine.take_over().await.unwrap();
+        let flock: Vec<_> = self.bots.iter().cloned().map(Arc::new).collect();
+        engine.take_over(&flock).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let weak = Arc::downgrade(&engine);
         let task = tokio::spawn(engine.run(async { drop(stopped.await) }));

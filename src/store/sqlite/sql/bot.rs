@@ -68,8 +68,9 @@ pub(in super::super) async fn resume(
     // Slots that came while nobody wanted a post are over; those of a bot that was not paused are not. Only a bot
     // that is paused for it may go on without its account having been read.
     let update = "update bot set considered = iif(paused_at is null, considered, max(considered, ?2)), \
-        behind_since = iif(paused_why is null, behind_since, null), paused_at = null, paused_why = null \
-        where name = ?1";
+        behind_since = iif(paused_why is null, behind_since, null), paused_at = null, paused_why = null, \
+        behind_cause = iif(paused_why is null, behind_cause, null), \
+        behind_why = iif(paused_why is null, behind_why, null) where name = ?1";
     let query = sqlx::query(update).bind(bot.as_str()).bind(millis(now));
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
@@ -77,7 +78,7 @@ pub(in super::super) async fn resume(
 /// Every bot is behind its account since `since`, and its slots up to `now` are over.
 pub(in super::super) async fn fall_behind(db: &mut SqliteConnection, since: i64, now: DateTime<Utc>) -> Done {
     let update = "update bot set considered = max(considered, ?2), \
-        behind_since = min(coalesce(behind_since, ?1), ?1)";
+        behind_since = min(coalesce(behind_since, ?1), ?1), behind_cause = null, behind_why = null";
     sqlx::query(update).bind(since).bind(millis(now)).execute(db).await.map(|_| ())
 }
 

@@ -27,8 +27,8 @@ type Done<T = ()> = Result<T, sqlx::Error>;
 
 pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Done<SqliteRow> {
     let insert = "insert into post (id, bot, network, state, slot, due_at, round, line, occurrence, text, \
-        app, price, attempts, cause, reason, planned_at, sent_at, retry_at, settled_at, moved_at) \
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *";
+        app, price, attempts, cause, reason, planned_at, sent_at, tried_at, retry_at, settled_at, moved_at) \
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *";
     let (why, retry_at) = match &draft.begins {
         Beginning::Sending => (None, None),
         Beginning::Planned(why, at) => (Some(why), Some(*at)),
@@ -53,6 +53,7 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
         .bind(why.map(|why| why.cause.as_str()))
         .bind(why.map(|why| &why.reason))
         .bind(millis(draft.now))
+        .bind(at_if(state == State::Sending))
         .bind(at_if(state == State::Sending))
         .bind(retry_at.map(millis))
         .bind(at_if(state == State::Released))
@@ -90,6 +91,7 @@ pub(super) async fn move_post(
         Move::Send => {
             update.push(", attempts = attempts + 1, cause = null, reason = null");
             update.push(", sent_at = coalesce(sent_at, ").push_bind(millis(now)).push(")");
+            update.push(", tried_at = ").push_bind(millis(now));
         }
         Move::Post { remote_id, url, reason } => {
             update.push(", cause = null, remote_id = ").push_bind(remote_id.clone());

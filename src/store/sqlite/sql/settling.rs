@@ -49,7 +49,8 @@ pub(in super::super) async fn unmark_copy(db: &mut SqliteConnection) -> Done {
 
 /// Every post that was still to be sent may have been sent since the copy was made.
 pub(in super::super) async fn send_all(db: &mut SqliteConnection) -> Done {
-    let update = "update post set state = 'sending', sent_at = coalesce(sent_at, planned_at) \
+    let update = "update post set state = 'sending', sent_at = coalesce(sent_at, planned_at), \
+        tried_at = coalesce(tried_at, planned_at) \
         where state = 'planned'";
     sqlx::query(update).execute(db).await.map(|_| ())
 }
@@ -61,8 +62,8 @@ pub(in super::super) async fn insert_find(
     find: &Find,
 ) -> Done<Option<SqliteRow>> {
     let insert = "insert into post (id, bot, network, state, due_at, round, line, occurrence, text, attempts, \
-        planned_at, sent_at, settled_at, moved_at, remote_id, url, reason, app, price) \
-        values (?1, ?2, ?3, 'posted', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4, ?4, ?9, ?10, ?11, ?12, ?13) \
+        planned_at, sent_at, tried_at, settled_at, moved_at, remote_id, url, reason, app, price) \
+        values (?1, ?2, ?3, 'posted', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4, ?4, ?4, ?9, ?10, ?11, ?12, ?13) \
         on conflict (bot, round, line, occurrence) where line is not null and state <> 'released' do nothing \
         returning *";
     let (round, line) = &find.line;
@@ -112,6 +113,6 @@ pub(in super::super) async fn spent(
 ) -> Done<SqliteRow> {
     let select = "select count(*) filter (where state in ('sending', 'unknown', 'posted', 'deleted')) as posts, \
         coalesce(sum(price) filter (where state in ('sending', 'unknown', 'posted', 'deleted')), 0) \
-        + coalesce(sum(read_cost), 0) as mills from post where app = ?1 and sent_at >= ?2";
+        + coalesce(sum(read_cost), 0) as mills from post where app = ?1 and tried_at >= ?2";
     sqlx::query(select).bind(app).bind(millis(since)).fetch_one(db).await
 }

@@ -1,16 +1,28 @@
 //! The statements that watching over a flock needs: who is late, and of what people were told.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::row::millis;
 use super::Done;
+use crate::store::condition::IN_VAIN;
 
 pub(in super::super) async fn progress(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
-    let select = "select name as bot, considered, \
-        paused_at is not null or behind_since is not null as rests from bot";
-    sqlx::query(select).fetch_all(db).await
+    let mut select = QueryBuilder::<Sqlite>::new(
+        "select name as bot, considered, paused_at is not null as rests, coalesce((select state = 'released' \
+        and slot is not null and cause in (",
+    );
+    let mut causes = select.separated(", ");
+    for cause in IN_VAIN {
+        causes.push_bind(cause.as_str());
+    }
+    // The newest row that is at rest; a bot has one open post at most.
+    select.push(
+        ") from post where post.bot = bot.name and state not in ('planned', 'sending', 'unknown') \
+        order by number desc limit 1), 0) as in_vain from bot",
+    );
+    select.build().fetch_all(db).await
 }
 
 pub(in super::super) async fn alerts_of(
