@@ -139,7 +139,8 @@ pub trait Store: Send + Sync {
     /// Remembers that people were told of something on a day. What is a week older is forgotten.
     async fn remember_alert(&self, about: &str, cause: &str, day: NaiveDate) -> Result<(), StoreError>;
 
-    /// Writes down that the daemon was well at `now`, which proves that the ledger can be written.
+    /// Writes down that the daemon was well at `now`, which proves that the ledger can be written. It can't where a
+    /// post may not be begun either.
     async fn prove(&self, now: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// One post.

@@ -83,6 +83,17 @@ async fn it_stops_when_the_ledger_can_be_read_but_not_written() {
 }
 
 #[tokio::test]
+async fn it_stops_when_the_ledger_was_removed() {
+    let mut tower = beating().await;
+    heard(&mut tower).await;
+    std::fs::remove_file(tower.folder().join("flock.db")).unwrap();
+    tower.after(minutes(5)).await;
+    tower.after(minutes(5)).await;
+    assert!(stopped(&tower).await.contains("was removed or replaced while flockd runs"));
+    assert!(tower.hook.more().is_none());
+}
+
+#[tokio::test]
 async fn a_bot_that_rests_is_on_time() {
     let mut tower = beating().await;
     heard(&mut tower).await;

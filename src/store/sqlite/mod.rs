@@ -264,6 +264,8 @@ impl Store for Sqlite {
     }
 
     async fn prove(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        // A file that was removed can still be written, and nobody finds what is in it.
+        self.may_begin().await?;
         change!(self.writer, |db| async { Ok(sql::watch::prove(db, now).await?) })
     }
 
