@@ -92,7 +92,9 @@ fn log_pause(event: &Event) {
 
 fn log_watch(event: &Event) {
     match event {
-        Event::Alerted { about, cause } => tracing::info!(about, cause, "an alert was delivered"),
+        Event::Alerted { receiver, about, cause } => {
+            tracing::info!(receiver, about, cause, "an alert was delivered");
+        }
         Event::AlertFailed { about, cause, problem } => {
             tracing::error!(
                 about,

@@ -153,6 +153,8 @@ pub enum Event {
     },
     /// A person was told of something.
     Alerted {
+        /// By what.
+        receiver: &'static str,
         /// What it is about: a bot, an app or the flock.
         about: String,
         /// Why, in one word.

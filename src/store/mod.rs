@@ -133,11 +133,21 @@ pub trait Store: Send + Sync {
     /// How far the slots of every bot were dealt with, of those that have left the flock as well.
     async fn progress(&self) -> Result<Vec<Progress>, StoreError>;
 
-    /// What people were told of on a day: what it was about, and why.
-    async fn alerts_of(&self, day: NaiveDate) -> Result<HashSet<(String, String)>, StoreError>;
+    /// What a receiver was told that happened on a day: what it was about, and why.
+    async fn alerts_of(
+        &self,
+        receiver: &'static str,
+        day: NaiveDate,
+    ) -> Result<HashSet<(String, String)>, StoreError>;
 
-    /// Remembers that people were told of something on a day. What is a week older is forgotten.
-    async fn remember_alert(&self, about: &str, cause: &str, day: NaiveDate) -> Result<(), StoreError>;
+    /// Remembers that a receiver was told of something that happened on a day. What is a week older is forgotten.
+    async fn remember_alert(
+        &self,
+        receiver: &'static str,
+        about: &str,
+        cause: &str,
+        day: NaiveDate,
+    ) -> Result<(), StoreError>;
 
     /// Writes down that the daemon was well at `now`, which proves that the ledger can be written. It can't where a
     /// post may not be begun either.

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::Health;
@@ -115,6 +115,11 @@ impl Alert {
         at: DateTime<Utc>,
     ) -> Self {
         Self { about, cause, state: None, headline, message, at, lasts: false }
+    }
+
+    /// The day in UTC whose alert it is, whenever it reaches anybody.
+    pub(super) fn day(&self) -> NaiveDate {
+        self.at.date_naive()
     }
 
     /// What one alert a day is about.

@@ -114,7 +114,7 @@ impl Guard {
 
     /// Tells of something that happened, with how the bot is by now.
     async fn tell(&mut self, bot: &Bot, alert: Alert) {
-        if self.outbox.was_told(&bot.name, alert.cause) {
+        if self.outbox.was_told(&bot.name, alert.cause, alert.day()) {
             return;
         }
         let health = health(Some(&*self.store), bot, self.clock.now()).await;
@@ -151,9 +151,10 @@ impl Guard {
         let late = overdue.iter().map(|bot| bot.name.clone()).collect();
         let before = std::mem::replace(&mut self.late, late);
         self.late_twice = self.late.intersection(&before).cloned().collect();
+        let today = self.clock.now().date_naive();
         for bot in overdue {
             if self.late_twice.contains(&bot.name)
-                && !self.outbox.was_told(&bot.name, Condition::Overdue.as_str())
+                && !self.outbox.was_told(&bot.name, Condition::Overdue.as_str(), today)
             {
                 self.look(&bot).await;
             }

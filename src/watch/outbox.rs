@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use super::alert::Alert;
@@ -22,57 +22,47 @@ const ROOM: usize = 1_000;
 /// The outbox.
 pub(super) struct Outbox {
     queues: Vec<Queue>,
-    told: Told,
 }
 
-/// What one receiver is still to be told.
+/// What one receiver is still to be told, and what it was told.
 struct Queue {
     receiver: Receiver,
     waiting: VecDeque<Alert>,
     /// By uptime, after a failure.
     rests_until: Option<Duration>,
+    told: Told,
 }
 
-/// What was told on a day.
+/// What was told of two days: what happens before midnight may be delivered after it.
 struct Told {
-    day: NaiveDate,
-    alerts: HashSet<(String, String)>,
-    /// Whether what was told before this start is among it.
-    is_whole: bool,
+    alerts: HashSet<(NaiveDate, String, String)>,
+    /// The day of which it is known what was told before this start.
+    whole: Option<NaiveDate>,
 }
 
 impl Outbox {
     pub(super) fn new(receivers: Vec<Receiver>) -> Self {
-        let queue = |receiver| Queue { receiver, waiting: VecDeque::new(), rests_until: None };
-        let told = Told { day: NaiveDate::MIN, alerts: HashSet::new(), is_whole: false };
-        Self { queues: receivers.into_iter().map(queue).collect(), told }
+        let told = || Told { alerts: HashSet::new(), whole: None };
+        let queue = |receiver| Queue { receiver, waiting: VecDeque::new(), rests_until: None, told: told() };
+        Self { queues: receivers.into_iter().map(queue).collect() }
     }
 
     /// Begins a new day if it is one, and learns what was told today before a restart. While the ledger can't be read
     /// an alert too many is better than none.
     pub(super) async fn turn_page(&mut self, store: &dyn Store, now: DateTime<Utc>) {
-        let today = now.date_naive();
-        if self.told.day != today {
-            self.told = Told { day: today, alerts: HashSet::new(), is_whole: false };
-        }
-        if !self.told.is_whole
-            && let Ok(before) = store.alerts_of(today).await
-        {
-            self.told.alerts.extend(before);
-            self.told.is_whole = true;
+        for queue in &mut self.queues {
+            queue.told.turn_page(queue.receiver.name(), store, now.date_naive()).await;
         }
     }
 
-    /// Whether this was told today.
-    pub(super) fn was_told(&self, about: &BotName, cause: &str) -> bool {
-        self.told.alerts.contains(&(about.to_string(), cause.to_owned()))
+    /// Whether every receiver was told this of that day.
+    pub(super) fn was_told(&self, about: &BotName, cause: &str, day: NaiveDate) -> bool {
+        let key = (day, about.to_string(), cause.to_owned());
+        self.queues.iter().all(|queue| queue.told.alerts.contains(&key))
     }
 
-    /// Has an alert told, unless it was today. One that waits already is brought up to date.
+    /// Has an alert told to whom it was not on its day. One that waits already is brought up to date.
     pub(super) fn put(&mut self, alert: &Alert) {
-        if self.told.alerts.contains(&alert.key()) {
-            return;
-        }
         for queue in &mut self.queues {
             queue.put(alert);
         }
@@ -99,31 +89,38 @@ impl Outbox {
     /// Tells whoever can be told now.
     pub(super) async fn deliver(&mut self, store: &dyn Store, clock: &dyn Clock, events: &Events) {
         loop {
-            let round = self.queues.iter_mut().map(|queue| queue.deliver_one(clock, events));
-            let delivered: Vec<Alert> = join_all(round).await.into_iter().flatten().collect();
-            if delivered.is_empty() {
+            let round = self.queues.iter_mut().map(|queue| queue.deliver_one(store, clock, events));
+            let delivered: Vec<bool> = join_all(round).await;
+            if !delivered.contains(&true) {
                 return;
-            }
-            for alert in delivered {
-                self.remember(&alert, store, events).await;
             }
         }
     }
+}
 
-    async fn remember(&mut self, alert: &Alert, store: &dyn Store, events: &Events) {
-        let (about, cause) = alert.key();
-        if !self.told.alerts.insert((about.clone(), cause.clone())) {
+impl Told {
+    async fn turn_page(&mut self, receiver: &'static str, store: &dyn Store, today: NaiveDate) {
+        if self.whole == Some(today) {
             return;
         }
-        if let Err(error) = store.remember_alert(&about, &cause, self.told.day).await {
-            events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+        self.alerts.retain(|(day, ..)| today.signed_duration_since(*day) <= TimeDelta::days(1));
+        if let Ok(before) = store.alerts_of(receiver, today).await {
+            self.alerts.extend(before.into_iter().map(|(about, cause)| (today, about, cause)));
+            self.whole = Some(today);
         }
-        events.tell(&Event::Alerted { about, cause: alert.cause });
+    }
+
+    fn contains(&self, alert: &Alert) -> bool {
+        let (about, cause) = alert.key();
+        self.alerts.contains(&(alert.day(), about, cause))
     }
 }
 
 impl Queue {
     fn put(&mut self, alert: &Alert) {
+        if self.told.contains(alert) {
+            return;
+        }
         match self.waiting.iter().position(|waiting| waiting.key() == alert.key()) {
             Some(at) => self.waiting[at] = alert.clone(),
             None if self.waiting.len() < ROOM => self.waiting.push_back(alert.clone()),
@@ -131,16 +128,17 @@ impl Queue {
         }
     }
 
-    /// Tells the first of what waits. Returns it once it was told.
-    async fn deliver_one(&mut self, clock: &dyn Clock, events: &Events) -> Option<Alert> {
+    /// Tells the first of what waits. Returns whether it was told.
+    async fn deliver_one(&mut self, store: &dyn Store, clock: &dyn Clock, events: &Events) -> bool {
         if self.rests_until.is_some_and(|until| until > clock.uptime()) {
-            return None;
+            return false;
         }
-        let alert = self.waiting.front()?;
-        match self.receiver.deliver(alert, clock).await {
+        let Some(alert) = self.waiting.pop_front() else { return false };
+        match self.receiver.deliver(&alert, clock).await {
             Ok(()) => {
                 self.rests_until = None;
-                self.waiting.pop_front()
+                self.remember(&alert, store, events).await;
+                true
             }
             Err(problem) => {
                 events.tell(&Event::AlertFailed {
@@ -148,9 +146,19 @@ impl Queue {
                     cause: alert.cause,
                     problem,
                 });
+                self.waiting.push_front(alert);
                 self.rests_until = Some(clock.uptime() + ROUND);
-                None
+                false
             }
         }
+    }
+
+    async fn remember(&mut self, alert: &Alert, store: &dyn Store, events: &Events) {
+        let (receiver, day, (about, cause)) = (self.receiver.name(), alert.day(), alert.key());
+        if let Err(error) = store.remember_alert(receiver, &about, &cause, day).await {
+            events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+        }
+        self.told.alerts.insert((day, about.clone(), cause));
+        events.tell(&Event::Alerted { receiver, about, cause: alert.cause });
     }
 }

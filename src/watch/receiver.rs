@@ -24,6 +24,14 @@ pub enum Receiver {
 }
 
 impl Receiver {
+    /// What it is called in the ledger and in the log; there is one of each.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Command(_) => "command",
+            Self::Webhook(..) => "webhook",
+        }
+    }
+
     /// Delivers an alert, with as many attempts as that takes and may take. An error says what came of the last.
     pub(super) async fn deliver(&self, alert: &Alert, clock: &dyn Clock) -> Result<(), String> {
         let body = alert.json();

@@ -132,6 +132,32 @@ async fn what_lasts_is_told_again_the_next_day_by_itself() {
 }
 
 #[tokio::test]
+async fn an_alert_that_comes_late_is_of_the_day_on_which_it_was_noticed() {
+    let mut tower = over(&["walt"]).await;
+    tower.watch_by_webhook().await;
+    tower.later(minutes(16 * 60 - 1)).await;
+    tower.asleep(minutes(1)).await;
+    for _ in 0..4 {
+        tower.hook.then(crate::support::hook::Next::Echo(500));
+    }
+    let panicked = Event::Panicked { bot: ledger::bot("walt") };
+    tower.tell(&panicked);
+    for pause in [5, 20, 60] {
+        tower.hook.next().await;
+        tower.after(seconds(pause)).await;
+    }
+    tower.hook.next().await;
+    tower.wait_for(|event| matches!(event, Event::AlertFailed { .. })).await;
+    tower.later(minutes(10)).await;
+    assert_eq!(tower.hook.next().await.json()["at"], "2027-01-15T23:59:00Z");
+    tower.tell(&panicked);
+    assert_eq!(tower.hook.next().await.json()["at"], "2027-01-16T00:10:25Z");
+    tower.tell(&panicked);
+    tower.asleep(minutes(1)).await;
+    assert!(tower.hook.more().is_none());
+}
+
+#[tokio::test]
 async fn an_event_has_its_bot_looked_at() {
     let mut tower = over(&["walt", "emily"]).await;
     tower.watch_by_webhook().await;

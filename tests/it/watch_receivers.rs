@@ -8,6 +8,7 @@ use flockd::flock::event::Event;
 use flockd::flock::{Bot, NetworkKind};
 use tokio::sync::oneshot::channel;
 
+use crate::ledger;
 use crate::support::clock::{minutes, seconds};
 use crate::support::flock::{bot, cron};
 use crate::support::hook::Next;
@@ -29,8 +30,9 @@ fn panic(tower: &Tower) {
 }
 
 async fn delivered(tower: &Tower) {
-    let expect = Event::Alerted { about: "walt".to_owned(), cause: "panic" };
-    tower.wait_for(|event| *event == expect).await;
+    let is_it =
+        |event: &Event| matches!(event, Event::Alerted { about, cause: "panic", .. } if about == "walt");
+    tower.wait_for(is_it).await;
 }
 
 async fn failed(tower: &Tower) -> String {
@@ -147,6 +149,26 @@ async fn one_receiver_that_fails_keeps_nothing_from_the_other() {
     }
     failed(&tower).await;
     assert!(tower.hook.more().is_none());
+}
+
+#[tokio::test]
+async fn what_one_receiver_was_told_the_other_hears_after_a_restart() {
+    let mut tower = quiet().await;
+    tower.store.pause(&ledger::bot("walt"), Some("the ledger was put back"), ledger::at(0)).await.unwrap();
+    for _ in 0..=PAUSES.len() {
+        tower.hook.then(Next::Echo(500));
+    }
+    tower.watch_by_both("echo told >> FOLDER/got").await;
+    for pause in PAUSES {
+        tower.hook.next().await;
+        tower.after(seconds(pause)).await;
+    }
+    tower.hook.next().await;
+    failed(&tower).await;
+    tower.watch_by_both("echo told >> FOLDER/got").await;
+    assert_eq!(tower.hook.next().await.json()["bot"], "walt");
+    tower.asleep(minutes(1)).await;
+    assert_eq!(fs::read_to_string(tower.folder().join("got")).unwrap(), "told\n");
 }
 
 #[tokio::test]

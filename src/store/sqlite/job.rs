@@ -131,12 +131,13 @@ pub(super) async fn catch_up(
 /// Remembers an alert, and forgets those of which nobody will ask again.
 pub(super) async fn remember_alert(
     db: &mut SqliteConnection,
+    receiver: &'static str,
     about: String,
     cause: String,
     day: NaiveDate,
 ) -> Result<(), Trouble> {
     sql::watch::forget_alerts(db, day - TimeDelta::days(7)).await?;
-    sql::watch::insert_alert(db, &about, &cause, day).await?;
+    sql::watch::insert_alert(db, receiver, &about, &cause, day).await?;
     Ok(())
 }
 

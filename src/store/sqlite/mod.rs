@@ -254,13 +254,23 @@ impl Store for Sqlite {
         rows.iter().map(row::progress).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
     }
 
-    async fn alerts_of(&self, day: NaiveDate) -> Result<HashSet<(String, String)>, StoreError> {
-        Ok(read!(self, watch::alerts_of(day))?.into_iter().collect())
+    async fn alerts_of(
+        &self,
+        receiver: &'static str,
+        day: NaiveDate,
+    ) -> Result<HashSet<(String, String)>, StoreError> {
+        Ok(read!(self, watch::alerts_of(receiver, day))?.into_iter().collect())
     }
 
-    async fn remember_alert(&self, about: &str, cause: &str, day: NaiveDate) -> Result<(), StoreError> {
+    async fn remember_alert(
+        &self,
+        receiver: &'static str,
+        about: &str,
+        cause: &str,
+        day: NaiveDate,
+    ) -> Result<(), StoreError> {
         let (about, cause) = (about.to_owned(), cause.to_owned());
-        change!(self.writer, |db| job::remember_alert(db, about, cause, day))
+        change!(self.writer, |db| job::remember_alert(db, receiver, about, cause, day))
     }
 
     async fn prove(&self, now: DateTime<Utc>) -> Result<(), StoreError> {

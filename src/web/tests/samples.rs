@@ -208,10 +208,20 @@ impl Store for Shelf {
     async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
         never()
     }
-    async fn alerts_of(&self, _: chrono::NaiveDate) -> Result<HashSet<(String, String)>, StoreError> {
+    async fn alerts_of(
+        &self,
+        _: &'static str,
+        _: chrono::NaiveDate,
+    ) -> Result<HashSet<(String, String)>, StoreError> {
         never()
     }
-    async fn remember_alert(&self, _: &str, _: &str, _: chrono::NaiveDate) -> Result<(), StoreError> {
+    async fn remember_alert(
+        &self,
+        _: &'static str,
+        _: &str,
+        _: &str,
+        _: chrono::NaiveDate,
+    ) -> Result<(), StoreError> {
         never()
     }
     async fn prove(&self, _: DateTime<Utc>) -> Result<(), StoreError> {

@@ -50,24 +50,28 @@ pub(super) async fn whose_last_slot_was_tried_in_vain(ledger: Ledger) {
 }
 
 pub(super) async fn an_alert_is_remembered_for_its_day(ledger: Ledger) {
-    assert_eq!(ledger.other.alerts_of(day(0)).await.unwrap(), HashSet::new());
+    assert_eq!(ledger.other.alerts_of("webhook", day(0)).await.unwrap(), HashSet::new());
     for (about, cause) in [("walt", "panic"), ("walt", "flood"), ("app x", "held"), ("walt", "panic")] {
-        ledger.one.remember_alert(about, cause, day(0)).await.unwrap();
+        ledger.one.remember_alert("webhook", about, cause, day(0)).await.unwrap();
     }
-    ledger.one.remember_alert("walt", "panic", day(1)).await.unwrap();
+    ledger.one.remember_alert("webhook", "walt", "panic", day(1)).await.unwrap();
     let expect = [("walt", "panic"), ("walt", "flood"), ("app x", "held")];
     let expect = expect.map(|(about, cause)| (about.to_owned(), cause.to_owned()));
-    assert_eq!(ledger.other.alerts_of(day(0)).await.unwrap(), expect.into());
-    assert_eq!(ledger.other.alerts_of(day(1)).await.unwrap().len(), 1);
+    assert_eq!(ledger.other.alerts_of("webhook", day(0)).await.unwrap(), expect.into());
+    assert_eq!(ledger.other.alerts_of("webhook", day(1)).await.unwrap().len(), 1);
+    // The other receiver has heard nothing of it, until it does.
+    assert_eq!(ledger.other.alerts_of("command", day(0)).await.unwrap(), HashSet::new());
+    ledger.one.remember_alert("command", "walt", "panic", day(0)).await.unwrap();
+    assert_eq!(ledger.other.alerts_of("command", day(0)).await.unwrap().len(), 1);
 }
 
 pub(super) async fn alerts_are_forgotten_after_a_week(ledger: Ledger) {
-    ledger.one.remember_alert("walt", "panic", day(0)).await.unwrap();
-    ledger.one.remember_alert("walt", "panic", day(7)).await.unwrap();
-    assert_eq!(ledger.other.alerts_of(day(0)).await.unwrap().len(), 1);
-    ledger.one.remember_alert("walt", "panic", day(8)).await.unwrap();
-    assert_eq!(ledger.other.alerts_of(day(0)).await.unwrap().len(), 0);
-    assert_eq!(ledger.other.alerts_of(day(7)).await.unwrap().len(), 1);
+    ledger.one.remember_alert("webhook", "walt", "panic", day(0)).await.unwrap();
+    ledger.one.remember_alert("webhook", "walt", "panic", day(7)).await.unwrap();
+    assert_eq!(ledger.other.alerts_of("webhook", day(0)).await.unwrap().len(), 1);
+    ledger.one.remember_alert("webhook", "walt", "panic", day(8)).await.unwrap();
+    assert_eq!(ledger.other.alerts_of("webhook", day(0)).await.unwrap().len(), 0);
+    assert_eq!(ledger.other.alerts_of("webhook", day(7)).await.unwrap().len(), 1);
 }
 
 pub(super) async fn being_well_can_be_proved_again_and_again(ledger: Ledger) {

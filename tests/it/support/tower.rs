@@ -99,9 +99,18 @@ impl Tower {
 
     /// The same, who hands alerts to `sh` with this script.
     pub(crate) async fn watch_by_command(&mut self, script: &str) {
+        self.watch(vec![self.command(script)]).await;
+    }
+
+    /// The same, who does both.
+    pub(crate) async fn watch_by_both(&mut self, script: &str) {
+        self.watch(vec![self.command(script), self.webhook()]).await;
+    }
+
+    fn command(&self, script: &str) -> Receiver {
         let script = script.replace("FOLDER", self.folder().to_str().unwrap());
         let words = ["sh", "-c", &*script].map(str::to_owned);
-        self.watch(vec![Receiver::Command(Command::new(&words).unwrap())]).await;
+        Receiver::Command(Command::new(&words).unwrap())
     }
 
     /// Has the heart beat, in the place of the guard.

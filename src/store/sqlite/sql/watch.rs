@@ -27,20 +27,23 @@ pub(in super::super) async fn progress(db: &mut SqliteConnection) -> Done<Vec<Sq
 
 pub(in super::super) async fn alerts_of(
     db: &mut SqliteConnection,
+    receiver: &str,
     day: NaiveDate,
 ) -> Done<Vec<(String, String)>> {
-    let select = "select about, cause from alert where day = ?1";
-    sqlx::query_as(select).bind(day.num_days_from_ce()).fetch_all(db).await
+    let select = "select about, cause from alert where day = ?1 and receiver = ?2";
+    sqlx::query_as(select).bind(day.num_days_from_ce()).bind(receiver).fetch_all(db).await
 }
 
 pub(in super::super) async fn insert_alert(
     db: &mut SqliteConnection,
+    receiver: &str,
     about: &str,
     cause: &str,
     day: NaiveDate,
 ) -> Done {
-    let insert = "insert into alert (day, about, cause) values (?1, ?2, ?3) on conflict do nothing";
-    let query = sqlx::query(insert).bind(day.num_days_from_ce()).bind(about).bind(cause);
+    let insert = "insert into alert (day, receiver, about, cause) values (?1, ?2, ?3, ?4) \
+        on conflict do nothing";
+    let query = sqlx::query(insert).bind(day.num_days_from_ce()).bind(receiver).bind(about).bind(cause);
     query.execute(db).await.map(|_| ())
 }
 
