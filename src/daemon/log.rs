@@ -48,6 +48,7 @@ pub fn log(event: &Event) {
         Event::PoemRead { .. } | Event::PoemBroken { .. } => log_poem(event),
         Event::Alerted { .. }
         | Event::AlertFailed { .. }
+        | Event::AlertDropped { .. }
         | Event::HeartbeatStopped { .. }
         | Event::HeartbeatBack => log_watch(event),
         Event::Paused { .. } | Event::Resumed { .. } | Event::CaughtUp { .. } | Event::NotCaughtUp { .. } => {
@@ -100,6 +101,14 @@ fn log_watch(event: &Event) {
                 about,
                 cause,
                 "an alert could not be delivered, and will be tried again: {problem}"
+            );
+        }
+        Event::AlertDropped { receiver, about, cause } => {
+            tracing::error!(
+                receiver,
+                about,
+                cause,
+                "an alert could not be delivered for a day and was dropped"
             );
         }
         Event::HeartbeatStopped { problem } => tracing::warn!("there is no heartbeat for now: {problem}"),

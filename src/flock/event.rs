@@ -169,6 +169,15 @@ pub enum Event {
         /// Who could not be reached, and what happened.
         problem: String,
     },
+    /// A person could not be told of something for a day, and will not be.
+    AlertDropped {
+        /// By what.
+        receiver: &'static str,
+        /// What it is about: a bot, an app or the flock.
+        about: String,
+        /// Why, in one word.
+        cause: &'static str,
+    },
     /// The heartbeat is not heard any more.
     HeartbeatStopped {
         /// Why.

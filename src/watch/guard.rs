@@ -73,14 +73,20 @@ impl Guard {
         let (mut minute, mut hour) = (self.clock.uptime() + MINUTE, self.clock.uptime() + HOUR);
         self.outbox.turn_page(&*self.store, self.clock.now()).await;
         self.look_at_all().await;
+        let mut more = true;
         loop {
-            self.deliver().await;
             let clock = self.clock.clone();
             let event = tokio::select! {
                 biased;
                 () = clock.sleep(minute.saturating_sub(clock.uptime())) => None,
                 event = self.inbox.next() => Some(event),
+                // All that has happened is heard first, so that a round of telling is one of all that waits.
+                () = std::future::ready(()), if more => {
+                    more = self.deliver().await;
+                    continue;
+                }
             };
+            more = true;
             self.outbox.turn_page(&*self.store, clock.now()).await;
             if let Some(event) = event {
                 self.hear(&event).await;
@@ -172,13 +178,14 @@ impl Guard {
         }
     }
 
-    /// Tells what is to be told; what has waited for long only if it still holds.
-    async fn deliver(&mut self) {
+    /// Tells of what is to be told the next; what has waited for long only if it still holds. Returns whether there
+    /// is more.
+    async fn deliver(&mut self) -> bool {
         for name in self.outbox.stale(self.clock.uptime()) {
             if let Some(bot) = self.bots.get(&name).cloned() {
                 self.look(&bot).await;
             }
         }
-        self.outbox.deliver(&*self.store, &*self.clock, &self.events).await;
+        self.outbox.deliver(&*self.store, &*self.clock, &self.events).await
     }
 }

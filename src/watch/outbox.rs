@@ -14,10 +14,12 @@ use crate::flock::BotName;
 use crate::flock::event::{Event, Events};
 use crate::store::Store;
 
-/// How long a receiver that could not be told is left alone.
+/// How long a receiver that could be told nothing of all that waits is left alone.
 const ROUND: Duration = Duration::from_secs(10 * 60);
 /// The most alerts that wait for one receiver. What lasts and finds no room is found again by looking.
 const ROOM: usize = 1_000;
+/// What nobody could be told for so long is of no use any more; what lasts is found again by looking.
+const STALE: TimeDelta = TimeDelta::days(1);
 
 /// The outbox.
 pub(super) struct Outbox {
@@ -28,7 +30,11 @@ pub(super) struct Outbox {
 struct Queue {
     receiver: Receiver,
     waiting: VecDeque<Alert>,
-    /// By uptime, after a failure.
+    /// What was tried in this round, in vain: a receiver that refuses one alert may take the next.
+    failed: VecDeque<Alert>,
+    /// Whether anything was told in this round.
+    succeeded: bool,
+    /// By uptime, after a round of failures.
     rests_until: Option<Duration>,
     told: Told,
 }
@@ -43,7 +49,14 @@ struct Told {
 impl Outbox {
     pub(super) fn new(receivers: Vec<Receiver>) -> Self {
         let told = || Told { alerts: HashSet::new(), whole: None };
-        let queue = |receiver| Queue { receiver, waiting: VecDeque::new(), rests_until: None, told: told() };
+        let queue = |receiver| Queue {
+            receiver,
+            waiting: VecDeque::new(),
+            failed: VecDeque::new(),
+            succeeded: false,
+            rests_until: None,
+            told: told(),
+        };
         Self { queues: receivers.into_iter().map(queue).collect() }
     }
 
@@ -82,19 +95,15 @@ impl Outbox {
     /// A bot is well again: what lasted does so no more.
     pub(super) fn take_back(&mut self, bot: &BotName) {
         for queue in &mut self.queues {
-            queue.waiting.retain(|alert| !alert.lasts || alert.bot() != Some(bot));
+            queue.keep(|alert| !alert.lasts || alert.bot() != Some(bot));
         }
     }
 
-    /// Tells whoever can be told now.
-    pub(super) async fn deliver(&mut self, store: &dyn Store, clock: &dyn Clock, events: &Events) {
-        loop {
-            let round = self.queues.iter_mut().map(|queue| queue.deliver_one(store, clock, events));
-            let delivered: Vec<bool> = join_all(round).await;
-            if !delivered.contains(&true) {
-                return;
-            }
-        }
+    /// Tells each receiver that does not rest one thing, so that whoever else waits is not kept waiting by all. Returns
+    /// whether there is more to tell now.
+    pub(super) async fn deliver(&mut self, store: &dyn Store, clock: &dyn Clock, events: &Events) -> bool {
+        let round = self.queues.iter_mut().map(|queue| queue.deliver_one(store, clock, events));
+        join_all(round).await.contains(&true)
     }
 }
 
@@ -121,36 +130,62 @@ impl Queue {
         if self.told.contains(alert) {
             return;
         }
-        match self.waiting.iter().position(|waiting| waiting.key() == alert.key()) {
-            Some(at) => self.waiting[at] = alert.clone(),
-            None if self.waiting.len() < ROOM => self.waiting.push_back(alert.clone()),
+        let room = self.waiting.len() + self.failed.len() < ROOM;
+        let mut all = self.waiting.iter_mut().chain(&mut self.failed);
+        match all.find(|waiting| waiting.key() == alert.key()) {
+            Some(waiting) => *waiting = alert.clone(),
+            None if room => self.waiting.push_back(alert.clone()),
             None => {}
         }
     }
 
-    /// Tells the first of what waits. Returns whether it was told.
+    fn keep(&mut self, is_kept: impl Fn(&Alert) -> bool) {
+        self.waiting.retain(&is_kept);
+        self.failed.retain(is_kept);
+    }
+
+    /// Tells the first of what waits. Returns whether there is more to tell now.
     async fn deliver_one(&mut self, store: &dyn Store, clock: &dyn Clock, events: &Events) -> bool {
+        self.drop_stale(clock.now(), events);
         if self.rests_until.is_some_and(|until| until > clock.uptime()) {
             return false;
         }
+        self.rests_until = None;
         let Some(alert) = self.waiting.pop_front() else { return false };
-        match self.receiver.deliver(&alert, clock).await {
+        // Once something has failed all else is tried once only: if nobody answers, a long queue takes no hours.
+        match self.receiver.deliver(&alert, self.failed.is_empty(), clock).await {
             Ok(()) => {
-                self.rests_until = None;
                 self.remember(&alert, store, events).await;
-                true
+                self.succeeded = true;
             }
             Err(problem) => {
-                events.tell(&Event::AlertFailed {
-                    about: alert.about.to_string(),
-                    cause: alert.cause,
-                    problem,
-                });
-                self.waiting.push_front(alert);
-                self.rests_until = Some(clock.uptime() + ROUND);
-                false
+                let about = alert.about.to_string();
+                events.tell(&Event::AlertFailed { about, cause: alert.cause, problem });
+                self.failed.push_back(alert);
             }
         }
+        self.end_round(clock);
+        !self.waiting.is_empty()
+    }
+
+    /// When all was tried, what has failed waits again; for a while, if nothing else came of the round.
+    fn end_round(&mut self, clock: &dyn Clock) {
+        if !self.waiting.is_empty() || self.failed.is_empty() {
+            return;
+        }
+        std::mem::swap(&mut self.waiting, &mut self.failed);
+        if !std::mem::take(&mut self.succeeded) {
+            self.rests_until = Some(clock.uptime() + ROUND);
+        }
+    }
+
+    fn drop_stale(&mut self, now: DateTime<Utc>, events: &Events) {
+        let is_stale = |alert: &&Alert| now.signed_duration_since(alert.at) > STALE;
+        for alert in self.waiting.iter().chain(&self.failed).filter(is_stale) {
+            let (receiver, about) = (self.receiver.name(), alert.about.to_string());
+            events.tell(&Event::AlertDropped { receiver, about, cause: alert.cause });
+        }
+        self.keep(|alert| !is_stale(&alert));
     }
 
     async fn remember(&mut self, alert: &Alert, store: &dyn Store, events: &Events) {

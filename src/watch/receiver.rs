@@ -32,11 +32,17 @@ impl Receiver {
         }
     }
 
-    /// Delivers an alert, with as many attempts as that takes and may take. An error says what came of the last.
-    pub(super) async fn deliver(&self, alert: &Alert, clock: &dyn Clock) -> Result<(), String> {
+    /// Delivers an alert; patiently, with as many attempts as that takes and may take. An error says what came of the
+    /// last.
+    pub(super) async fn deliver(
+        &self,
+        alert: &Alert,
+        patiently: bool,
+        clock: &dyn Clock,
+    ) -> Result<(), String> {
         let body = alert.json();
         let mut done = self.try_once(&body, clock).await;
-        for pause in PAUSES {
+        for pause in PAUSES.into_iter().filter(|_| patiently) {
             if done.is_ok() {
                 break;
             }

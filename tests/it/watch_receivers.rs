@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::process::Command;
 
+use flockd::clock::Clock;
 use flockd::flock::event::Event;
 use flockd::flock::{Bot, NetworkKind};
 use tokio::sync::oneshot::channel;
@@ -149,6 +150,72 @@ async fn one_receiver_that_fails_keeps_nothing_from_the_other() {
     }
     failed(&tower).await;
     assert!(tower.hook.more().is_none());
+}
+
+/// Has something happen to another bot of which a person is told.
+fn hold(tower: &Tower, app: &str) {
+    let (app, until) = (app.to_owned(), tower.clock.now());
+    tower.tell(&Event::Held { app, until, reason: "credits".to_owned() });
+}
+
+#[tokio::test]
+async fn what_is_refused_keeps_nothing_back_and_is_dropped_after_a_day() {
+    let mut tower = quiet().await;
+    tower.hook.refuse("walt on paper");
+    tower.watch_by_webhook().await;
+    panic(&tower);
+    hold(&tower, "one");
+    for pause in PAUSES {
+        assert_eq!(tower.hook.next().await.json()["bot"], "walt");
+        tower.after(seconds(pause)).await;
+    }
+    for cause in ["panic", "held"] {
+        assert_eq!(tower.hook.next().await.json()["cause"], cause);
+    }
+    // The round was not in vain, so there is another one before there is a rest.
+    for pause in PAUSES {
+        assert_eq!(tower.hook.next().await.json()["bot"], "walt");
+        tower.after(seconds(pause)).await;
+    }
+    assert_eq!(tower.hook.next().await.json()["bot"], "walt");
+    tower.asleep(minutes(1)).await;
+    assert!(tower.hook.more().is_none());
+    tower.later(minutes(24 * 60)).await;
+    let expect = Event::AlertDropped { receiver: "webhook", about: "walt".to_owned(), cause: "panic" };
+    tower.wait_for(|event| *event == expect).await;
+    hold(&tower, "two");
+    let text = tower.hook.next().await.json()["text"].to_string();
+    assert!(text.contains("app two"), "{text}");
+}
+
+#[tokio::test]
+async fn a_receiver_rests_when_all_that_waits_was_tried() {
+    let mut tower = quiet().await;
+    for _ in 0..=PAUSES.len() + 2 {
+        tower.hook.then(Next::Echo(500));
+    }
+    tower.watch_by_webhook().await;
+    for app in ["one", "two", "three"] {
+        hold(&tower, app);
+    }
+    let mut tried = Vec::new();
+    for pause in PAUSES {
+        tower.hook.next().await;
+        tower.after(seconds(pause)).await;
+    }
+    for _ in 0..3 {
+        failed(&tower).await;
+        tried.push(tower.hook.next().await.json()["text"].to_string());
+    }
+    for _ in 1..ROUND {
+        tower.after(minutes(1)).await;
+    }
+    tower.asleep(minutes(1)).await;
+    assert!(tower.hook.more().is_none());
+    tower.after(minutes(1)).await;
+    for text in tried {
+        assert_eq!(tower.hook.next().await.json()["text"].to_string(), text);
+    }
 }
 
 #[tokio::test]

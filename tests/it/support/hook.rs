@@ -57,6 +57,7 @@ pub(crate) struct Hook {
 
 struct Shared {
     script: Mutex<VecDeque<Next>>,
+    refused: Mutex<Option<String>>,
     tell: mpsc::UnboundedSender<Told>,
 }
 
@@ -65,7 +66,7 @@ impl Hook {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (tell, told) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { script: Mutex::default(), tell });
+        let shared = Arc::new(Shared { script: Mutex::default(), refused: Mutex::default(), tell });
         let router = Router::new().fallback(receive).with_state(shared.clone());
         let server = tokio::spawn(async { axum::serve(listener, router).await.unwrap() });
         Self { url, shared, told, server }
@@ -74,6 +75,11 @@ impl Hook {
     /// Adds to the script.
     pub(crate) fn then(&self, next: Next) {
         self.shared.script.lock().unwrap().push_back(next);
+    }
+
+    /// From now on it refuses whatever has this in it.
+    pub(crate) fn refuse(&self, part: &str) {
+        *self.shared.refused.lock().unwrap() = Some(part.to_owned());
     }
 
     /// The next thing that it was or is sent.
@@ -103,10 +109,12 @@ async fn receive(
 ) -> Response {
     let next = shared.script.lock().unwrap().pop_front();
     let body = String::from_utf8(body.to_vec()).unwrap();
+    let is_refused = shared.refused.lock().unwrap().as_ref().is_some_and(|part| body.contains(part));
     let echo = format!("{uri} {body}");
     // The test may have ended.
     let _ = shared.tell.send(Told { method, path: uri.to_string(), headers, body });
     match next {
+        None if is_refused => StatusCode::BAD_REQUEST.into_response(),
         None => StatusCode::NO_CONTENT.into_response(),
         Some(Next::Echo(status)) => (StatusCode::from_u16(status).unwrap(), echo).into_response(),
         Some(Next::Long) => "long ".repeat(LONG / 5).into_response(),
