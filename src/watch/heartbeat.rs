@@ -15,7 +15,9 @@ use crate::store::Store;
 
 /// The engine's loop goes round at least every thirty seconds; after so long it is stuck.
 const STUCK: Duration = Duration::from_secs(120);
-/// So many times in a row a bot must be overdue before that is told: after a night of sleep the engine needs a moment.
+/// So many beats in a row must be missed before the log says so: after a night of sleep the engine needs a moment. It is
+/// counted in beats and not in minutes as by the guard, for whoever listens has a grace that is counted in beats, too;
+/// the URL is not called from the first of them on.
 const PATIENCE: u32 = 2;
 /// The most bots that are named.
 const NAMED: usize = 3;
