@@ -124,7 +124,7 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
     let Setting { flock, clock, dice, mut listeners, web } = setting;
-    let (listener, inbox) = watch::listen();
+    let (listener, inbox) = watch::listen(clock.clone());
     listeners.push(listener);
     let (store, events, http) = (desk.store.clone(), Events::new(listeners), http()?);
     let works = Works { flock: flock.clone(), store: store.clone(), clock, events, http };

@@ -5,7 +5,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::alert::Alert;
+use super::inbox::News;
 use super::outbox::Outbox;
 use super::{Inbox, Receiver, health, overdue};
 use crate::clock::Clock;
@@ -76,10 +79,10 @@ impl Guard {
         let mut more = true;
         loop {
             let clock = self.clock.clone();
-            let event = tokio::select! {
+            let news = tokio::select! {
                 biased;
                 () = clock.sleep(minute.saturating_sub(clock.uptime())) => None,
-                event = self.inbox.next() => Some(event),
+                news = self.inbox.next() => Some(news),
                 // All that has happened is heard first, so that a round of telling is one of all that waits.
                 () = std::future::ready(()), if more => {
                     more = self.deliver().await;
@@ -88,8 +91,8 @@ impl Guard {
             };
             more = true;
             self.outbox.turn_page(&*self.store, clock.now()).await;
-            if let Some(event) = event {
-                self.hear(&event).await;
+            if let Some(news) = news {
+                self.hear(&news).await;
                 continue;
             }
             minute = clock.uptime() + MINUTE;
@@ -101,16 +104,15 @@ impl Guard {
         }
     }
 
-    async fn hear(&mut self, event: &Event) {
-        let now = self.clock.now();
+    async fn hear(&mut self, News { event, at, uptime }: &News) {
         match event {
-            Event::LedgerTrouble { problem, .. } => self.trouble(problem),
+            Event::LedgerTrouble { problem, .. } => self.trouble(problem, *at, *uptime),
             Event::Held { app, until, reason } => {
-                self.outbox.put(&Alert::of_hold(app, *until, reason, now));
+                self.outbox.put(&Alert::of_hold(app, *until, reason, *at));
             }
             _ => {
                 let Some(bot) = event.bot().and_then(|bot| self.bots.get(bot)).cloned() else { return };
-                match Alert::of_event(&bot, event, now) {
+                match Alert::of_event(&bot, event, *at) {
                     Some(alert) => self.tell(&bot, alert).await,
                     None => self.look(&bot).await,
                 }
@@ -133,7 +135,7 @@ impl Guard {
         let now = self.clock.now();
         let health = match health(Some(&*self.store), bot, now).await {
             Ok(health) => health,
-            Err(error) => return self.trouble(&error.to_string()),
+            Err(error) => return self.trouble(&error.to_string(), self.clock.now(), self.clock.uptime()),
         };
         let moment = health.condition == Condition::Overdue && !self.late_twice.contains(&bot.name);
         match Alert::of_health(bot, &health, now) {
@@ -152,7 +154,7 @@ impl Guard {
     async fn look_who_is_late(&mut self) {
         let overdue = match overdue(&*self.store, &self.all, self.clock.now()).await {
             Ok(overdue) => overdue,
-            Err(error) => return self.trouble(&error.to_string()),
+            Err(error) => return self.trouble(&error.to_string(), self.clock.now(), self.clock.uptime()),
         };
         let late = overdue.iter().map(|bot| bot.name.clone()).collect();
         let before = std::mem::replace(&mut self.late, late);
@@ -167,14 +169,14 @@ impl Guard {
         }
     }
 
-    /// Trouble with the ledger: told when it lasts.
-    fn trouble(&mut self, problem: &str) {
-        let uptime = self.clock.uptime();
+    /// Trouble with the ledger, and when there was some: told when it lasts.
+    fn trouble(&mut self, problem: &str, at: DateTime<Utc>, uptime: Duration) {
         let going_on = self.trouble.filter(|(_, last)| uptime.saturating_sub(*last) <= CALM);
         let since = going_on.map_or(uptime, |(since, _)| since);
-        self.trouble = Some((since, uptime));
+        // Of what is noticed here and what is told, either may be heard of first.
+        self.trouble = Some((since, going_on.map_or(uptime, |(_, last)| last.max(uptime))));
         if uptime.saturating_sub(since) >= LASTING {
-            self.outbox.put(&Alert::of_ledger(problem, self.clock.now()));
+            self.outbox.put(&Alert::of_ledger(problem, at));
         }
     }
 

@@ -3,30 +3,42 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 use super::alert::{given_up, is_assumed};
+use crate::clock::Clock;
 use crate::flock::event::{Event, Listener};
 use crate::flock::post::Cause;
 
 /// The most events that wait for the guard.
 const ROOM: usize = 1_024;
 
+/// What happened, and when: the guard may be busy telling people, and hear of it late.
+#[derive(Debug)]
+pub(super) struct News {
+    pub event: Event,
+    pub at: DateTime<Utc>,
+    pub uptime: Duration,
+}
+
 /// Where the guard finds what happened.
 #[derive(Debug)]
 pub struct Inbox {
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<News>,
     full: Arc<AtomicBool>,
 }
 
 /// A listener, and where what it hears is to be found.
-pub fn listen() -> (Listener, Inbox) {
+pub fn listen(clock: Arc<dyn Clock>) -> (Listener, Inbox) {
     let (tell, events) = mpsc::channel(ROOM);
     let full = Arc::new(AtomicBool::new(false));
     let inbox = Inbox { events, full: full.clone() };
     let listener = move |event: &Event| {
-        if matters(event) && tell.try_send(event.clone()).is_err() {
+        let news = || News { event: event.clone(), at: clock.now(), uptime: clock.uptime() };
+        if matters(event) && tell.try_send(news()).is_err() {
             full.store(true, Ordering::Relaxed);
         }
     };
@@ -35,9 +47,9 @@ pub fn listen() -> (Listener, Inbox) {
 
 impl Inbox {
     /// The next event; waits for ever when nobody is left who could tell one.
-    pub(super) async fn next(&mut self) -> Event {
+    pub(super) async fn next(&mut self) -> News {
         match self.events.recv().await {
-            Some(event) => event,
+            Some(news) => news,
             None => std::future::pending().await,
         }
     }
@@ -70,10 +82,11 @@ fn matters(event: &Event) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::SystemClock;
 
     #[tokio::test]
     async fn what_finds_no_room_is_said_to_be_missing_and_keeps_nobody_waiting() {
-        let (listener, mut inbox) = listen();
+        let (listener, mut inbox) = listen(Arc::new(SystemClock));
         let panicked = |n: usize| Event::Panicked { bot: format!("bot{n}").parse().unwrap() };
         for n in 0..ROOM {
             listener(&panicked(n));
@@ -82,6 +95,6 @@ mod tests {
         assert!(!inbox.overflowed(), "what is of no interest takes no room");
         listener(&panicked(ROOM));
         assert!(inbox.overflowed() && !inbox.overflowed());
-        assert_eq!(inbox.next().await, panicked(0));
+        assert_eq!(inbox.next().await.event, panicked(0));
     }
 }

@@ -243,6 +243,27 @@ async fn trouble_with_the_ledger_is_told_when_it_lasts() {
 }
 
 #[tokio::test]
+async fn trouble_with_the_ledger_lasts_while_nobody_can_be_told_either() {
+    let mut tower = over(&["walt"]).await;
+    tower.watch_by_webhook().await;
+    for _ in 0..4 {
+        tower.hook.then(crate::support::hook::Next::Echo(500));
+    }
+    tower.tell(&Event::Panicked { bot: ledger::bot("walt") });
+    for _ in 0..3 {
+        tower.hook.next().await;
+        tower.tell(&Event::LedgerTrouble { bot: None, problem: "the disk is full".to_owned() });
+        tower.later(minutes(2)).await;
+    }
+    tower.hook.next().await;
+    tower.tell(&Event::LedgerTrouble { bot: None, problem: "the disk is full".to_owned() });
+    tower.wait_for(|event| matches!(event, Event::AlertFailed { .. })).await;
+    tower.later(minutes(10)).await;
+    let told = [tower.hook.next().await.json(), tower.hook.next().await.json()];
+    assert_eq!(told.map(|alert| alert["cause"].clone()), ["panic", "ledger"]);
+}
+
+#[tokio::test]
 async fn an_overdue_bot_is_told_when_it_stays_so() {
     let mut walt = seldom("walt");
     (walt.schedule, walt.max_late) = (cron("@hourly"), seconds(600));

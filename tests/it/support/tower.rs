@@ -85,7 +85,7 @@ impl Tower {
     /// Sends a guard up who tells these, in the place of whoever is there.
     pub(crate) async fn watch(&mut self, receivers: Vec<Receiver>) {
         self.leave().await;
-        let (listener, inbox) = listen();
+        let (listener, inbox) = listen(self.clock.clone());
         self.events = self.heard(vec![listener]);
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let guard = Guard::new(self.bots.clone(), receivers, store, clock, self.events.clone(), inbox);
