@@ -197,7 +197,10 @@ impl Demand {
     fn ends(&self, budget: &Budget, spent: Spent) -> Ends {
         let posts = |most: u32| self.used_up(&self.posts, spent.posts.into(), most.into());
         Ends {
-            posts_per_day: budget.posts_per_day.and_then(|most| self.too_busy(most).next()),
+            posts_per_day: budget
+                .posts_per_day
+                .and_then(|most| self.too_busy(most).next())
+                .map(|(date, _)| date),
             posts_per_month: budget.posts_per_month.and_then(posts),
             money_per_month: budget
                 .mills_per_month
@@ -217,10 +220,9 @@ impl Demand {
         })
     }
 
-    /// The whole days on which more posts are wanted than so many.
-    fn too_busy(&self, most: u32) -> impl Iterator<Item = NaiveDate> {
-        let whole = self.dated(&self.posts).skip(1);
-        whole.filter(move |(_, count)| exceeds(*count, most)).map(|(date, _)| date)
+    /// The whole days on which more posts are wanted than so many, and how many.
+    fn too_busy(&self, most: u32) -> impl Iterator<Item = (NaiveDate, f64)> {
+        self.dated(&self.posts).skip(1).filter(move |(_, count)| exceeds(*count, most))
     }
 
     fn dated<'d>(&self, by_day: &'d [f64]) -> impl Iterator<Item = (NaiveDate, f64)> + use<'d> {
@@ -232,7 +234,7 @@ impl Demand {
 
     /// How long so many posts a day last, in words, if that is not always the whole day.
     fn day_ends(&self, shares: &[Share], most: u32) -> Option<String> {
-        let first = self.too_busy(most).next()?;
+        let (first, _) = self.too_busy(most).next()?;
         let posting = shares.iter().filter(|share| share.posts()).map(|share| &*share.bot);
         let at = pulse::reached(posting, first, most)
             .map_or_else(String::new, |at| format!(" at about {} UTC", at.format("%H:%M")));
@@ -264,10 +266,10 @@ fn budget_complaints(
     };
     let budget = &app.budget;
     let day = budget.posts_per_day.and_then(|most| {
-        let (ends, wanted) = (demand.day_ends(shares, most)?, rate(forecast.posts_per_day));
-        let what = format!(
-            "{most} is less than the {wanted} posts a day that the schedules want; it is used up {ends}"
-        );
+        // Of that day and not on average: few busy days may use it up where the mean would fit.
+        let ((first, wanted), ends) = (demand.too_busy(most).next()?, demand.day_ends(shares, most)?);
+        let (wanted, first) = ((wanted - NOTHING).ceil(), named(first));
+        let what = format!("{most} is less than the {wanted} posts wanted on {first}; it is used up {ends}");
         Some(warn("posts_per_day", what))
     });
     let month = budget.posts_per_month.zip(forecast.runs_out.posts_per_month).map(|(most, end)| {

@@ -124,13 +124,15 @@ fn a_day_of_posts_ends_at_an_hour() {
     assert_eq!(
         said("@hourly", 30),
         [
-            "f:6: app x: [budget]: `posts_per_day` = 30 is less than the 48 posts a day that the schedules want; it is used up each day at about 14:00 UTC: raise it, or thin out the schedules"
+            "f:6: app x: [budget]: `posts_per_day` = 30 is less than the 48 posts wanted on Fri 2026-03-06; it is used up each day at about 14:00 UTC: raise it, or thin out the schedules"
         ]
     );
     let saturdays = said("0 * * * sat", 20);
     assert_eq!(saturdays.len(), 1);
     let when = "it is used up on some days, as on Sat 2026-03-07 at about 09:00 UTC";
     assert!(saturdays[0].contains(when), "{saturdays:?}");
+    let where_the_mean_fits = "`posts_per_day` = 20 is less than the 48 posts wanted on Sat 2026-03-07;";
+    assert!(saturdays[0].contains(where_the_mean_fits), "{saturdays:?}");
     let fridays = said("0 * * * fri", 20);
     assert!(
         fridays[0].contains("on some days, as on Fri 2026-03-06 at about 09:00 UTC"),
