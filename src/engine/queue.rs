@@ -1,13 +1,18 @@
 //! The queue of an app's bots: who may send when, so that those that are due at the same instant don't all send at
 //! once. By uptime, which nobody sets. What keeps a whole app still is in `govern`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::flock::BotName;
 
 /// Whoever has left without taking a turn is forgotten after this.
 const FORGOTTEN: Duration = Duration::from_secs(3_600);
+/// So many that are late are given turns within one pace: some of them will be late again, and a turn that nobody is
+/// awake for is lost to all. Each asks about as often before it sends.
+const CALLED: u32 = 4;
+/// Whoever takes a turn late by no more than this part of the pace keeps nobody from the next one.
+const SLACK: u32 = 8;
 
 /// Who may send when, so that bots that are due at the same instant don't all send at once.
 #[derive(Debug, Default)]
@@ -18,6 +23,10 @@ pub(super) struct Queue {
     last: Option<Duration>,
     /// Who has been given a time, and which.
     turns: HashMap<BotName, Duration>,
+    /// The same times: no two bots have the same one.
+    given: HashSet<Duration>,
+    /// When the next of those may that were too late for their turns.
+    late_at: Duration,
 }
 
 impl Queue {
@@ -25,18 +34,54 @@ impl Queue {
     pub(super) fn turn(&mut self, bot: &BotName, uptime: Duration, pace: Duration) -> Option<Duration> {
         let earliest = self.last.map_or(uptime, |last| uptime.max(last + pace));
         // Turns that have all passed, because nobody was awake, must not be taken all at once.
-        let given = self.turns.get(bot).copied().filter(|at| *at > uptime || earliest == uptime);
-        let at = given.unwrap_or_else(|| self.free_at.max(earliest));
-        self.free_at = self.free_at.max(at + pace);
+        let at = match self.turns.get(bot).copied() {
+            Some(at) if at > uptime || earliest == uptime => at,
+            Some(_) => self.late(earliest, pace),
+            None => self.last_of_all(earliest, pace),
+        };
+        self.forget(bot);
         if at > uptime {
             self.turns.insert(bot.clone(), at);
+            self.given.insert(at);
             return Some(at - uptime);
         }
-        // Nobody wakes to the millisecond: whoever takes a turn a little late keeps nobody from the next one.
-        self.last = Some(if uptime - at < pace { at } else { uptime });
-        self.turns.remove(bot);
+        // Nobody wakes to the millisecond. Only so much is made up for: a whole turn made up for would have two bots
+        // send at once.
+        let begun = self.last.map_or(at, |last| at.max(last + pace));
+        self.last = Some(if uptime - begun <= pace / SLACK { begun } else { uptime });
         self.turns.retain(|_, turn| *turn + FORGOTTEN > uptime);
+        self.given.retain(|turn| *turn + FORGOTTEN > uptime);
         None
+    }
+
+    /// A turn behind those of all others.
+    fn last_of_all(&mut self, earliest: Duration, pace: Duration) -> Duration {
+        let at = self.free(self.free_at.max(earliest), pace);
+        self.free_at = at + pace;
+        at
+    }
+
+    /// The earliest turn for a bot that another was faster than. It may fall among those of bots that wait for their
+    /// first: who is awake first sends, and the other is late in turn.
+    fn late(&mut self, earliest: Duration, pace: Duration) -> Duration {
+        let step = (pace / CALLED).max(Duration::from_nanos(1));
+        let at = self.free(self.late_at.max(earliest), step);
+        self.late_at = at + step;
+        at
+    }
+
+    /// The first of these times that nobody was given.
+    fn free(&self, mut at: Duration, step: Duration) -> Duration {
+        while self.given.contains(&at) {
+            at += step;
+        }
+        at
+    }
+
+    fn forget(&mut self, bot: &BotName) {
+        if let Some(at) = self.turns.remove(bot) {
+            self.given.remove(&at);
+        }
     }
 
     /// Whether a bot waits for a turn that it was given.
@@ -48,38 +93,83 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{RngExt, SeedableRng};
+    use std::collections::BTreeSet;
 
     #[test]
     fn bots_that_are_due_at_once_send_one_after_the_other_and_each_keeps_its_turn() {
         let (mut queue, pace) = (Queue::default(), Duration::from_secs(2));
         let names = ["walt", "emily", "sylvia"].map(|name| name.parse::<BotName>().unwrap());
-        let at = Duration::from_secs;
+        let (at, half) = (Duration::from_secs, Duration::from_millis(500));
         let mut turns = |uptime| names.each_ref().map(|name| queue.turn(name, at(uptime), pace));
         assert_eq!(turns(10), [None, Some(at(2)), Some(at(4))]);
         assert_eq!(turns(11), [Some(at(5)), Some(at(1)), Some(at(3))], "whoever has sent is last again");
-        assert_eq!(turns(14), [Some(at(2)), None, Some(at(4))], "emily was late, so sylvia is too");
-        assert_eq!(turns(100), [None, Some(at(2)), Some(at(4))], "a pause is not saved up");
+        assert_eq!(turns(14), [Some(at(2)), None, Some(at(2) + half)], "emily was late, so sylvia is too");
+        assert_eq!(turns(100), [None, Some(at(2)), Some(at(2) + half)], "a pause is not saved up");
+        assert_eq!(turns(102), [Some(at(2)), None, Some(half)], "one at a time");
+    }
+
+    const PACE: Duration = Duration::from_millis(200);
+
+    /// When each of so many bots sends that are all due at once and wake late by what `lateness` says, and how often
+    /// they asked in all.
+    fn sent(number: usize, mut lateness: impl FnMut() -> Duration) -> (Vec<Duration>, usize) {
+        let (mut queue, mut sent, mut asked) = (Queue::default(), Vec::new(), 0);
+        let names: Vec<BotName> = (0..number).map(|n| format!("b{n}").parse().unwrap()).collect();
+        let mut waking: BTreeSet<(Duration, usize)> = (0..number).map(|n| (Duration::ZERO, n)).collect();
+        while let Some((at, n)) = waking.pop_first() {
+            asked += 1;
+            match queue.turn(&names[n], at, PACE) {
+                Some(wait) => assert!(waking.insert((at + wait + lateness(), n))),
+                None => sent.push(at),
+            }
+            let distinct: HashSet<_> = queue.turns.values().collect();
+            assert_eq!((distinct.len(), queue.given.len()), (queue.turns.len(), queue.turns.len()));
+        }
+        (sent, asked)
+    }
+
+    fn least_gap(sent: &[Duration]) -> Duration {
+        sent.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap()
     }
 
     /// A hundred bots, each of which wakes a few milliseconds after its turn has come.
     #[test]
     fn waking_a_little_late_loses_no_turn() {
-        let (mut queue, pace) = (Queue::default(), Duration::from_millis(200));
-        let names: Vec<BotName> = (0..100).map(|n| format!("b{n}").parse().unwrap()).collect();
-        let mut waking: Vec<(Duration, usize)> = (0..100).map(|n| (Duration::ZERO, n)).collect();
-        let (mut sent, mut asked) = (Vec::new(), 0);
-        while !waking.is_empty() {
-            waking.sort();
-            let (at, n) = waking.remove(0);
+        let mut asked = 0;
+        let (sent, _) = sent(100, || {
             asked += 1;
-            match queue.turn(&names[n], at, pace) {
-                Some(wait) => waking.push((at + wait + Duration::from_millis(asked * 7 % 4), n)),
-                None => sent.push(at),
-            }
-        }
-        let late = *sent.last().unwrap() - pace * 99;
+            Duration::from_millis(asked * 7 % 4)
+        });
+        let late = *sent.last().unwrap() - PACE * 99;
         assert!(late <= Duration::from_millis(4), "{late:?} late in all");
-        let least = sent.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
-        assert!(least >= pace - Duration::from_millis(4), "{least:?}");
+        assert!(least_gap(&sent) >= PACE - Duration::from_millis(4), "{:?}", least_gap(&sent));
+    }
+
+    /// Five hundred bots, a hundred seconds of turns.
+    #[test]
+    fn waking_later_than_the_pace_costs_few_turns() {
+        for (seed, most) in [(1, 100), (2, 300), (3, 1_000), (4, 1_000)] {
+            let mut dice = rand::rngs::StdRng::seed_from_u64(seed);
+            let (sent, asked) = sent(500, || Duration::from_millis(dice.random_range(0..=most)));
+            let (all, gap) = (*sent.last().unwrap(), least_gap(&sent));
+            assert_eq!(sent.len(), 500);
+            assert!(all < PACE * 500 * 5 / 4, "late by up to {most} ms: {all:?}");
+            assert!(gap >= PACE - PACE / SLACK, "late by up to {most} ms: {gap:?}");
+            assert!(asked < 500 * 9, "late by up to {most} ms: asked {asked} times");
+        }
+    }
+
+    /// The machine slept: all turns have passed when everybody wakes.
+    #[test]
+    fn many_that_are_late_at_once_ask_no_more_than_a_few_times_each() {
+        let mut first = 0;
+        let (sent, asked) = sent(500, || {
+            first += 1;
+            if first < 500 { Duration::from_secs(600) - PACE * first } else { Duration::ZERO }
+        });
+        let all = sent[499] - sent[1];
+        assert!(all < PACE * 510, "{all:?}");
+        assert!(asked < 500 * 6, "asked {asked} times");
     }
 }
