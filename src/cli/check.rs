@@ -10,12 +10,13 @@ use chrono::{DateTime, Utc};
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::forecast::{AppForecast, Apps, Forecast, Pulses, forecast, month_of};
+use super::forecast::{AppForecast, Apps, Forecast, Pulses, forecast};
 use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Severity};
 use crate::config::{self, Examined, Places, secret};
 use crate::daemon;
+use crate::flock::budget::month_of;
 use crate::flock::poem::{Line, Poem, Split};
 use crate::flock::{Bot, Flock, NetworkKind, pick};
 use crate::net;

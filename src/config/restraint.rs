@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::de::{DeArray, DeValue};
 
 use super::section::{Found, Section};
-use crate::flock::account::Budget;
+use crate::flock::budget::Budget;
 
 /// The pauses before each look for a post whose outcome is unknown, if `looks` doesn't say: what was accepted shows
 /// within seconds, as a rule, and a line that is posted twice can't be taken back.

@@ -1,11 +1,12 @@
 //! Budgets: what the bots of an app may spend in a day and a month of UTC, counted in the ledger, so that it holds over
 //! restarts. What a post costs is known to its network.
 
-use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::govern::until;
 use crate::flock::Bot;
-use crate::flock::account::{App, Budget};
+use crate::flock::account::App;
+use crate::flock::budget::{Budget, day_of, dollars, month_of, next_month};
 use crate::flock::post::{Cause, Why};
 use crate::net::Setback;
 use crate::store::{Spent, Store, StoreError};
@@ -51,48 +52,15 @@ fn spent_up(app: &App, what: &str, again: DateTime<Utc>) -> Setback {
     until(Why::new(Cause::Budget, reason), again)
 }
 
-/// An amount of money for people.
-fn dollars(mills: u64) -> String {
-    format!("{}.{:03}", mills / 1_000, mills % 1_000)
-}
-
-fn day_of(now: DateTime<Utc>) -> DateTime<Utc> {
-    at_midnight(now.date_naive())
-}
-
-fn month_of(now: DateTime<Utc>) -> DateTime<Utc> {
-    let date = now.date_naive();
-    at_midnight(date.with_day(1).unwrap_or(date))
-}
-
-fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
-    // The 28 days of the shortest month and four more are in the next one, whatever the month.
-    month_of(month_of(now) + TimeDelta::days(32))
-}
-
-fn at_midnight(date: NaiveDate) -> DateTime<Utc> {
-    date.and_time(chrono::NaiveTime::MIN).and_utc()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_budget_ends_with_its_month() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let december = at("2026-12-31T23:59:59Z");
-        assert_eq!(month_of(december), at("2026-12-01T00:00:00Z"));
-        assert_eq!(next_month(december), at("2027-01-01T00:00:00Z"));
-        assert_eq!(next_month(at("2027-01-31T12:00:00Z")), at("2027-02-01T00:00:00Z"));
-        assert_eq!(day_of(december), at("2026-12-31T00:00:00Z"));
-    }
 
     #[test]
     fn money_is_spent_up_to_the_last_cent() {
         let budget = Budget { mills_per_month: Some(30_000), ..Budget::default() };
         let spent = |mills| over_month(&budget, Spent { posts: 1, mills }, 15);
         assert_eq!(spent(29_985), None);
-        assert_eq!(spent(29_986).unwrap(), "29.986 of 30.000 US dollars a month, and this post costs 0.015");
+        assert_eq!(spent(29_986).unwrap(), "29.986 of 30.00 US dollars a month, and this post costs 0.015");
     }
 }

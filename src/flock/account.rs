@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::NetworkKind;
+use super::budget::Budget;
 use super::secret::{Secret, SecretSource};
 
 /// A registration under which bots sign in to one network.
@@ -34,24 +35,6 @@ pub struct App {
     pub pace: Duration,
     /// What its bots may spend together.
     pub budget: Budget,
-}
-
-/// What the bots of an app may spend together; days and months are those of UTC.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Budget {
-    /// The most posts in a day.
-    pub posts_per_day: Option<u32>,
-    /// The most posts in a month.
-    pub posts_per_month: Option<u32>,
-    /// The most money in a month, in thousandths of a US dollar.
-    pub mills_per_month: Option<u64>,
-}
-
-impl Budget {
-    /// Whether it limits anything.
-    pub const fn is_limited(&self) -> bool {
-        self.posts_per_day.is_some() || self.posts_per_month.is_some() || self.mills_per_month.is_some()
-    }
 }
 
 /// Where the keys of an app for OAuth 1.0a are.

@@ -2,9 +2,11 @@
 //!
 //! Nothing here does I/O, waits, reads the time or draws its own random numbers; all that is handed in.
 //! What a poem is stands in [`poem`], which line comes next in [`pick`], when in [`schedule`], what may
-//! happen to a post in [`post`], what others hear of it in [`event`], who a bot is on its network in [`account`].
+//! happen to a post in [`post`], what others hear of it in [`event`], who a bot is on its network in [`account`],
+//! what may be spent in [`budget`].
 
 pub mod account;
+pub mod budget;
 pub mod event;
 pub mod pick;
 pub mod poem;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flockd::flock::account::{App, Budget};
+use flockd::flock::account::App;
+use flockd::flock::budget::Budget;
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
 use flockd::flock::{Bot, NetworkKind, OnMiss};
@@ -111,7 +112,7 @@ async fn money_is_spent_on_links_sooner() {
     // 0.200, and three times 0.015; another one would be 0.260.
     assert_eq!(house.net("walt").texts(), ["see example.com", "plain", "plainer", "plainest"]);
     let reason = house.last("walt").await.reason.unwrap();
-    assert!(reason.contains("0.245 of 0.250 US dollars a month, and this post costs 0.015"), "{reason}");
+    assert!(reason.contains("0.245 of 0.25 US dollars a month, and this post costs 0.015"), "{reason}");
 }
 
 #[tokio::test]

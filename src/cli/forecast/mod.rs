@@ -8,7 +8,7 @@ mod rush;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-pub(super) use self::app::{AppForecast, Apps, month_of};
+pub(super) use self::app::{AppForecast, Apps};
 pub(super) use self::pulse::Pulses;
 use self::pulse::limited;
 use super::output;

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use crate::flock::Bot;
+use crate::flock::budget::{day_of, midnight, next_month};
 
 /// Over how many days posts are counted: the longest that has few enough slots. Whole years, months and weeks,
 /// so that a schedule with busy hours or seldom days is not judged by one of them.
@@ -59,19 +60,18 @@ fn per_day(bot: &Bot, now: DateTime<Utc>) -> f64 {
 }
 
 fn days(bot: &Bot, per_day: f64, now: DateTime<Utc>) -> Vec<f64> {
-    let today = now.date_naive();
-    let end = midnight(first_of_month(today) + Months::new(2));
+    let (today, end) = (day_of(now), next_month(next_month(now)));
     let slots: Vec<_> = until(bot, now, end - TimeDelta::milliseconds(1)).take(COUNTED + 1).collect();
-    let mut days = vec![0.0; usize::try_from((end - midnight(today)).num_days()).unwrap_or(0)];
+    let mut days = vec![0.0; usize::try_from((end - today).num_days()).unwrap_or(0)];
     if slots.len() > COUNTED {
         // So many are spread over the day, as far as anybody cares.
-        let left = (midnight(today) + TimeDelta::days(1) - now).as_seconds_f64() / 86_400.0;
+        let left = (today + TimeDelta::days(1) - now).as_seconds_f64() / 86_400.0;
         days.fill(per_day);
         days[0] = per_day * left;
         return days;
     }
     for slot in limited(slots.into_iter(), bot.max_per_hour, now) {
-        let day = usize::try_from((slot.date_naive() - today).num_days()).unwrap_or(0);
+        let day = usize::try_from((slot - today).num_days()).unwrap_or(0);
         days[day] += 1.0;
     }
     days
@@ -126,16 +126,6 @@ pub(super) fn limited(
         hour = if hour.0 == this { (this, hour.1 + 1) } else { (this, 1) };
         hour.1 <= max_per_hour
     })
-}
-
-/// The first day of a date's month.
-pub(super) fn first_of_month(date: NaiveDate) -> NaiveDate {
-    date.with_day(1).unwrap_or(date)
-}
-
-/// When a day of UTC begins.
-pub(super) fn midnight(date: NaiveDate) -> DateTime<Utc> {
-    date.and_time(NaiveTime::MIN).and_utc()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::flock::account::{App, Budget};
+use crate::flock::account::App;
+use crate::flock::budget::Budget;
 
 /// A bot with its app on X, whose keys stand from line 12 on.
 fn app(keys: &str) -> String {

@@ -14,7 +14,8 @@ use super::pulse::{self, Pulses};
 use super::{rate, rush};
 use crate::config::Places;
 use crate::config::complaint::Complaint;
-use crate::flock::account::{App, Budget};
+use crate::flock::account::App;
+use crate::flock::budget::{self, Budget};
 use crate::flock::{AtEnd, Bot, NetworkKind};
 use crate::net;
 use crate::store::Spent;
@@ -118,11 +119,6 @@ impl Apps {
     }
 }
 
-/// The first day of this month, as the ledger is asked what was spent since.
-pub(in crate::cli) fn month_of(now: DateTime<Utc>) -> DateTime<Utc> {
-    pulse::midnight(pulse::first_of_month(now.date_naive()))
-}
-
 impl Share {
     /// Whether there is anything left to post.
     fn posts(&self) -> bool {
@@ -141,7 +137,7 @@ impl AppForecast {
             rate(posts_per_day),
             limit_per_day.map_or_else(|| "-".to_owned(), |limit| limit.to_string()),
             dollars(mills_per_month),
-            format!("{} posts, {} dollars", spent.posts, dollars(spent.mills as f64)),
+            format!("{} posts, {} dollars", spent.posts, budget::dollars(spent.mills)),
             runs_out.in_words(&app.budget),
         ];
         Self {
@@ -149,7 +145,6 @@ impl AppForecast {
             network: app.network.as_str(),
             posts_per_day,
             limit_per_day,
-            // To the thousandth, as X charges.
             money_per_month: mills_per_month.round() / 1_000.0,
             spent_posts: spent.posts,
             spent_money: spent.mills as f64 / 1_000.0,
@@ -251,6 +246,11 @@ fn exceeds(count: f64, most: u32) -> bool {
     count > f64::from(most) + NOTHING
 }
 
+/// An amount of money that was worked out, to the thousandth, as X charges.
+fn dollars(mills: f64) -> String {
+    budget::dollars(mills.round() as u64)
+}
+
 /// What is said of a budget that the schedules can't keep.
 fn budget_complaints(
     app: &App,
@@ -283,7 +283,7 @@ fn budget_complaints(
     let money = budget.mills_per_month.zip(forecast.runs_out.money_per_month).map(|(most, end)| {
         let what = format!(
             "{} is too little: the schedules want {} US dollars a month, {} were spent in this one, and it is used up on {}",
-            dollars(most as f64),
+            budget::dollars(most),
             dollars(forecast.money_per_month * 1_000.0),
             dollars(forecast.spent_money * 1_000.0),
             named(end)
@@ -336,16 +336,6 @@ fn is_hasty(bot: &Bot, limits: net::Limits, now: DateTime<Utc>) -> bool {
     let slots = pulse::until(bot, before, before + window);
     let most = usize::try_from(limits.of_bot).unwrap_or(usize::MAX);
     pulse::limited(slots, bot.max_per_hour, before).take(most.saturating_add(1)).count() > most
-}
-
-/// An amount of money for people, to the cent unless there is less.
-fn dollars(mills: f64) -> String {
-    let mills = mills.round();
-    if mills % 10.0 == 0.0 || mills >= 10_000.0 {
-        format!("{:.2}", mills / 1_000.0)
-    } else {
-        format!("{:.3}", mills / 1_000.0)
-    }
 }
 
 fn named(date: NaiveDate) -> String {

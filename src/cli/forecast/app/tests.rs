@@ -89,13 +89,13 @@ fn a_month_of_money_goes_by_the_mean_price_of_the_lines() {
     assert_eq!(
         complaints,
         [
-            "f:6: app x: [budget]: `money_per_month` = 10.00 is too little: the schedules want 26.18 US dollars a month, 2.00 were spent in this one, and it is used up on Sat 2026-03-14: raise it, or thin out the schedules"
+            "f:6: app x: [budget]: `money_per_month` = 10.00 is too little: the schedules want 26.176 US dollars a month, 2.00 were spent in this one, and it is used up on Sat 2026-03-14: raise it, or thin out the schedules"
         ]
     );
     // 8 * 0.1075 * 30.4375
     assert_eq!((app.posts_per_day, app.money_per_month), (8.0, 26.176));
     assert_eq!((app.spent_posts, app.spent_money, app.limit_per_day), (20, 2.0, Some(10_000)));
-    let row = ["x", "8.00", "10000", "26.18", "20 posts, 2.00 dollars", "until Sat 2026-03-14"];
+    let row = ["x", "8.00", "10000", "26.176", "20 posts, 2.00 dollars", "until Sat 2026-03-14"];
     assert_eq!(app.row, row);
 }
 
