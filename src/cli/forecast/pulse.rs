@@ -1,7 +1,7 @@
 //! How often bots are due: on average, and on each day of this month and the next. What becomes of their posts is not
 //! looked at, nor is jitter.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
@@ -15,6 +15,8 @@ use crate::flock::budget::{day_of, midnight, next_month};
 const DAYS: [i64; 4] = [364, 28, 7, 1];
 /// So many slots are looked at, but for those of one day.
 const COUNTED: usize = 20_000;
+/// What `max_per_hour` is about.
+const HOUR: TimeDelta = TimeDelta::hours(1);
 /// The minutes of a day.
 const MINUTES: usize = 24 * 60;
 
@@ -52,25 +54,25 @@ fn key(bot: &Bot) -> Key {
 }
 
 fn per_day(bot: &Bot, now: DateTime<Utc>) -> f64 {
-    let within = |days: i64| until(bot, now, now + TimeDelta::days(days));
-    let few = |days: &i64| within(*days).take(COUNTED + 1).count() <= COUNTED;
+    let end = |days: i64| now + TimeDelta::days(days);
+    let few = |days: &i64| until(bot, now, end(*days)).take(COUNTED + 1).count() <= COUNTED;
     let days = DAYS.into_iter().find(few).unwrap_or(1);
-    let count = limited(within(days), bot.max_per_hour, now).count();
+    let count = posts(bot, now, end(days)).count();
     f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / days as f64
 }
 
 fn days(bot: &Bot, per_day: f64, now: DateTime<Utc>) -> Vec<f64> {
     let (today, end) = (day_of(now), next_month(next_month(now)));
-    let slots: Vec<_> = until(bot, now, end - TimeDelta::milliseconds(1)).take(COUNTED + 1).collect();
+    let end_of_last = end - TimeDelta::milliseconds(1);
     let mut days = vec![0.0; usize::try_from((end - today).num_days()).unwrap_or(0)];
-    if slots.len() > COUNTED {
+    if until(bot, now, end_of_last).take(COUNTED + 1).count() > COUNTED {
         // So many are spread over the day, as far as anybody cares.
         let left = (today + TimeDelta::days(1) - now).as_seconds_f64() / 86_400.0;
         days.fill(per_day);
         days[0] = per_day * left;
         return days;
     }
-    for slot in limited(slots.into_iter(), bot.max_per_hour, now) {
+    for slot in posts(bot, now, end_of_last) {
         let day = usize::try_from((slot - today).num_days()).unwrap_or(0);
         days[day] += 1.0;
     }
@@ -91,8 +93,7 @@ pub(super) fn reached<'b>(
     let begin = midnight(date);
     let (before, end) = (begin - TimeDelta::milliseconds(1), begin + TimeDelta::days(1));
     for (bot, count) in alike.values() {
-        let slots = until(bot, before, end - TimeDelta::milliseconds(1));
-        for slot in limited(slots, bot.max_per_hour, begin) {
+        for slot in posts(bot, before, end - TimeDelta::milliseconds(1)) {
             minutes[usize::try_from((slot - begin).num_minutes()).unwrap_or(0)] += count;
         }
     }
@@ -114,17 +115,32 @@ pub(super) fn until(
     bot.schedule.upcoming(after).take_while(move |slot| *slot <= end)
 }
 
-/// Of these slots those that the limit lets through.
+/// The slots after `after`, up to `end`, that the limit lets through, which counts what was posted in the hour before.
+pub(super) fn posts(
+    bot: &Bot,
+    after: DateTime<Utc>,
+    end: DateTime<Utc>,
+) -> impl Iterator<Item = DateTime<Utc>> + '_ {
+    let slots = until(bot, after - HOUR, end);
+    limited(slots, bot.max_per_hour).skip_while(move |slot| *slot <= after)
+}
+
+/// Of these slots those that the limit lets through, as the engine holds to it: by the sixty minutes before each one.
 pub(super) fn limited(
     slots: impl Iterator<Item = DateTime<Utc>>,
     max_per_hour: u32,
-    now: DateTime<Utc>,
 ) -> impl Iterator<Item = DateTime<Utc>> {
-    let mut hour = (i64::MIN, 0);
+    let most = usize::try_from(max_per_hour).unwrap_or(usize::MAX);
+    let mut posted = VecDeque::new();
     slots.filter(move |slot| {
-        let this = (*slot - now).num_hours();
-        hour = if hour.0 == this { (this, hour.1 + 1) } else { (this, 1) };
-        hour.1 <= max_per_hour
+        while posted.front().is_some_and(|at| *slot - *at >= HOUR) {
+            posted.pop_front();
+        }
+        let fits = posted.len() < most;
+        if fits {
+            posted.push_back(*slot);
+        }
+        fits
     })
 }
 
@@ -153,6 +169,21 @@ mod tests {
         check("0 9 * * *", 60, 1.0);
         check("* * 22 * *", 60, 12.0 * 1_440.0 / 364.0);
         check("* * * * * *", 60, 1_440.0);
+        // Those from 09:30 on are refused, whether or not an hour is counted from then.
+        check("*/30 * 9 * * *", 60, 60.0);
+    }
+
+    #[test]
+    fn the_limit_is_that_of_any_sixty_minutes() {
+        let start = at("2026-03-05T08:00:00Z");
+        let minutes = |minutes: &[i64]| minutes.iter().map(|at| start + TimeDelta::minutes(*at)).collect();
+        let slots: Vec<_> = minutes(&[50, 55, 65, 109, 110, 112, 115]);
+        let through: Vec<_> = limited(slots.into_iter(), 2).collect();
+        let expect: Vec<_> = minutes(&[50, 55, 110, 115]);
+        assert_eq!(through, expect);
+        let bot = Bot { max_per_hour: 60, ..samples::bot("walt", "*/30 * 9 * * *") };
+        let today = |now| days(&bot, 60.0, at(now))[0];
+        assert_eq!((today("2026-03-05T08:30:00Z"), today("2026-03-05T09:30:00Z")), (60.0, 0.0));
     }
 
     #[test]

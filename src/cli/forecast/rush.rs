@@ -44,7 +44,7 @@ pub(super) fn rush(app: &App, bots: &[&Bot], per_day: f64, now: DateTime<Utc>) -
 }
 
 fn dues(bot: &Bot, now: DateTime<Utc>, end: DateTime<Utc>) -> impl Iterator<Item = Due> {
-    let slots = pulse::limited(pulse::until(bot, now, end), bot.max_per_hour, now);
+    let slots = pulse::posts(bot, now, end);
     slots.map(|slot| {
         let at = slot + delta(jitter::delay(bot.name.as_str(), slot, bot.jitter));
         Due { at, deadline: at.checked_add_signed(delta(bot.max_late)).unwrap_or(DateTime::<Utc>::MAX_UTC) }

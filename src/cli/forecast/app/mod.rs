@@ -335,7 +335,7 @@ fn is_hasty(bot: &Bot, limits: net::Limits, now: DateTime<Utc>) -> bool {
     let before = first - TimeDelta::milliseconds(1);
     let slots = pulse::until(bot, before, before + window);
     let most = usize::try_from(limits.of_bot).unwrap_or(usize::MAX);
-    pulse::limited(slots, bot.max_per_hour, before).take(most.saturating_add(1)).count() > most
+    pulse::limited(slots, bot.max_per_hour).take(most.saturating_add(1)).count() > most
 }
 
 fn named(date: NaiveDate) -> String {
