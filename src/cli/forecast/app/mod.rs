@@ -215,9 +215,10 @@ impl Demand {
         })
     }
 
-    /// The whole days on which more posts are wanted than so many, and how many.
+    /// The whole days on which more posts are wanted than so many, and how many; what is left of today comes last.
     fn too_busy(&self, most: u32) -> impl Iterator<Item = (NaiveDate, f64)> {
-        self.dated(&self.posts).skip(1).filter(move |(_, count)| exceeds(*count, most))
+        let (rest, whole) = (self.dated(&self.posts).take(1), self.dated(&self.posts).skip(1));
+        whole.chain(rest).filter(move |(_, count)| exceeds(*count, most))
     }
 
     fn dated<'d>(&self, by_day: &'d [f64]) -> impl Iterator<Item = (NaiveDate, f64)> + use<'d> {
@@ -230,6 +231,9 @@ impl Demand {
     /// How long so many posts a day last, in words, if that is not always the whole day.
     fn day_ends(&self, shares: &[Share], most: u32) -> Option<String> {
         let (first, _) = self.too_busy(most).next()?;
+        if first == self.today {
+            return Some("today".to_owned());
+        }
         let posting = shares.iter().filter(|share| share.posts()).map(|share| &*share.bot);
         let at = pulse::reached(posting, first, most)
             .map_or_else(String::new, |at| format!(" at about {} UTC", at.format("%H:%M")));

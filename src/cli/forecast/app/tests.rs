@@ -144,6 +144,16 @@ fn a_day_of_posts_ends_at_an_hour() {
 }
 
 #[test]
+fn a_poem_that_ends_today_may_want_too_much_of_today() {
+    let text = app("[apps.x.budget]\nposts_per_day = 10") + &bots(1, "*/30 * * * *", "");
+    let today = expect(&text, 30, 15.0, Spent::default());
+    let what = "`posts_per_day` = 10 is less than the 30 posts wanted on Thu 2026-03-05; it is used up today";
+    assert!(today.complaints[0].contains(what), "{:?}", today.complaints);
+    assert_eq!(today.app.runs_out.posts_per_day, day(3, 5));
+    assert!(expect(&text, 10, 15.0, Spent::default()).complaints.is_empty());
+}
+
+#[test]
 fn an_app_without_a_budget_is_held_to_the_limits_of_its_network() {
     let said = |number: usize, schedule: &str, keys: &str| {
         expect(&(app("") + &bots(number, schedule, keys)), PLENTY, 15.0, Spent::default())
