@@ -61,7 +61,7 @@ fn nothing_is_posted_once_the_ledger_is_gone_and_nothing_is_lost_when_it_is_back
     let first = daemon.wait_for(gone);
     let second = daemon.wait_for(gone);
     for line in [&first, &second] {
-        assert!(line.contains("flock.db") && line.contains("stop flockd, put the file back"), "{line}");
+        assert!(line.contains("flock.db") && line.contains("stop flockd, put the ledger back"), "{line}");
     }
     assert!(first.contains(one) != second.contains(one) && first.contains(other) != second.contains(other));
     let log = daemon.stop_and_read();

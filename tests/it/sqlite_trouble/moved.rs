@@ -11,7 +11,12 @@ use crate::ledger::{at, by_hand, entry, planned, posted};
 fn is_told(error: &StoreError, file: &str) {
     let message = error.to_string();
     assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
-    for part in [file, "was removed or replaced while flockd runs", "put the file back", "start it again"] {
+    for part in [
+        file,
+        "was removed or replaced while flockd runs",
+        "put the ledger back if it is gone",
+        "start flockd again",
+    ] {
         assert!(message.contains(part), "{message}");
     }
 }
