@@ -15,7 +15,8 @@ use super::trouble::{damaged, explain};
 const LOOKED_THROUGH: u64 = 64 * 1_024 * 1_024;
 
 /// Reads a large file from its beginning to its end, so that the disk need not jump to and fro when it is looked
-/// at: of a million posts that had not been read since the machine started, 20 s became 5.
+/// at. Of a million posts that had not been read since the machine started the look took 14 to 20 s, of such as had
+/// been 3 s, and reading them from end to end takes 1.5 s.
 ///
 /// Nobody in this process may have the ledger open, as in [`super::stale::refuse`].
 pub(super) fn read_ahead(ledger: &Path) {
