@@ -9,7 +9,7 @@ use tokio::sync::watch;
 #[derive(Default)]
 pub(super) struct Ear {
     heard: Mutex<Vec<(Event, bool)>>,
-    pub(super) news: watch::Sender<()>,
+    news: watch::Sender<()>,
 }
 
 impl Ear {
@@ -18,8 +18,20 @@ impl Ear {
         self.news.send_replace(());
     }
 
+    /// Waits for such an event that was not taken yet, and takes it.
+    pub(super) async fn hears(&self, wanted: impl Fn(&Event) -> bool) -> Event {
+        let mut news = self.news.subscribe();
+        loop {
+            news.mark_unchanged();
+            if let Some(event) = self.take(&wanted) {
+                return event;
+            }
+            news.changed().await.expect("the ear lives as long as it is borrowed");
+        }
+    }
+
     /// The first such event that was not taken yet.
-    pub(super) fn take(&self, wanted: impl Fn(&Event) -> bool) -> Option<Event> {
+    fn take(&self, wanted: impl Fn(&Event) -> bool) -> Option<Event> {
         let mut heard = self.heard.lock().unwrap();
         let (event, taken) = heard.iter_mut().find(|(event, taken)| !taken && wanted(event))?;
         *taken = true;

@@ -251,17 +251,7 @@ impl House {
 
     /// Waits for an event that no other wait has taken.
     pub(crate) async fn wait_for(&self, wanted: impl Fn(&Event) -> bool) -> Event {
-        let mut news = self.ear.news.subscribe();
-        let wait = async {
-            loop {
-                news.mark_unchanged();
-                if let Some(event) = self.ear.take(&wanted) {
-                    return event;
-                }
-                news.changed().await.unwrap();
-            }
-        };
-        self.patiently("an event", wait).await
+        self.patiently("an event", self.ear.hears(wanted)).await
     }
 
     /// How many such events there were.

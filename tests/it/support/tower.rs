@@ -176,17 +176,7 @@ impl Tower {
 
     /// Waits for an event that no other wait has taken.
     pub(crate) async fn wait_for(&self, wanted: impl Fn(&Event) -> bool) -> Event {
-        let mut news = self.ear.news.subscribe();
-        let wait = async {
-            loop {
-                news.mark_unchanged();
-                if let Some(event) = self.ear.take(&wanted) {
-                    return event;
-                }
-                news.changed().await.unwrap();
-            }
-        };
-        patiently("an event", wait).await
+        patiently("an event", self.ear.hears(wanted)).await
     }
 
     /// Everything that was told.
