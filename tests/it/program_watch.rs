@@ -35,6 +35,12 @@ async fn alert(hook: &mut Hook) -> serde_json::Value {
     }
 }
 
+/// Waits until the command and the webhook have both taken an alert: who is stopped before tells it again.
+fn delivered_by_both(daemon: &Daemon) {
+    let by = |receiver: &str| format!("an alert was delivered receiver=\"{receiver}\"");
+    daemon.wait_for_each(&[by("command"), by("webhook")]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_bot_is_told_once_and_after_a_restart_only_the_next_one() {
     let mut hook = Hook::start().await;
@@ -45,7 +51,7 @@ async fn a_dead_bot_is_told_once_and_after_a_restart_only_the_next_one() {
         alert(&mut hook).await["text"],
         "robin on feed needs a person, it is exhausted: no line is left to post: add lines, or set at_end = \"again\""
     );
-    daemon.wait_for("an alert was delivered");
+    delivered_by_both(&daemon);
     let status = folder.run(&["status"]);
     assert!(
         status.code == 1 && status.out.contains("exhausted") && status.out.contains("emily"),
@@ -58,7 +64,7 @@ async fn a_dead_bot_is_told_once_and_after_a_restart_only_the_next_one() {
     assert_eq!(folder.run(&["post", "emily"]).code, 0);
     let daemon = folder.start();
     assert_eq!(alert(&mut hook).await["bot"], "emily");
-    daemon.wait_for("an alert was delivered");
+    delivered_by_both(&daemon);
     assert_eq!(daemon.stop(), 0);
     let heard = fs::read_to_string(folder.path("heard")).unwrap();
     let heard: Vec<serde_json::Value> =

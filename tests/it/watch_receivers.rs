@@ -226,6 +226,8 @@ async fn what_one_receiver_was_told_the_other_hears_after_a_restart() {
         tower.hook.then(Next::Echo(500));
     }
     tower.watch_by_both("echo told >> FOLDER/got").await;
+    // A command runs in real time: if the clock is moved before it has ended, it took longer than it may.
+    tower.wait_for(|event| matches!(event, Event::Alerted { receiver: "command", .. })).await;
     for pause in PAUSES {
         tower.hook.next().await;
         tower.after(seconds(pause)).await;
