@@ -16,9 +16,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Severity};
 use crate::config::{self, Examined, Places, secret};
 use crate::daemon;
+use crate::flock::account::Account;
 use crate::flock::budget::month_of;
 use crate::flock::poem::{Line, Poem, Split};
-use crate::flock::{Bot, Flock, NetworkKind, pick};
+use crate::flock::{Bot, BotName, Flock, NetworkKind, pick};
 use crate::net;
 use crate::shelf::{self, ShelfError};
 use crate::store::condition::not_signed_in;
@@ -36,6 +37,9 @@ struct Report {
 /// The poems that could be read. A large flock may share a few.
 type Poems = HashMap<(PathBuf, Split), Option<Arc<Poem>>>;
 
+/// Who the bots are on their networks, as far as it is remembered.
+type Accounts = HashMap<BotName, Account>;
+
 pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     let now = SystemClock.now();
     let Examined { flock, mut complaints, places } = config::examine(config, now);
@@ -43,9 +47,15 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     let (mut forecast, mut apps) = (Vec::new(), Vec::new());
     if let Some(flock) = &flock {
         complaints.extend(secret::complaints(flock, &places));
-        let (poems, of_poems) = poem_complaints(flock, &places);
+        let ledger = ledger(flock).await;
+        let accounts = ledger.as_ref().map(|(_, accounts)| accounts.clone()).unwrap_or_default();
+        let (poems, of_poems) = poem_complaints(flock, &accounts, &places);
         complaints.extend(of_poems);
-        match by_the_ledger(flock, &poems, &places, now).await {
+        let outlook = match ledger {
+            Ok((ledger, _)) => by_the_ledger(flock, ledger, (&poems, &accounts), &places, now).await,
+            Err(error) => Err(error),
+        };
+        match outlook {
             Ok(outlook) => {
                 complaints.extend(outlook.complaints);
                 if whole {
@@ -65,8 +75,19 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// The ledger, if there is one, and who the bots are on their networks as far as it is remembered.
+async fn ledger(flock: &Flock) -> Result<(Option<Arc<Sqlite>>, Accounts), StoreError> {
+    let Some(ledger) = Sqlite::beside(&flock.database).await? else { return Ok((None, Accounts::new())) };
+    let mut accounts = Accounts::new();
+    for bot in flock.bots.iter().filter(|bot| bot.network.needs_account()) {
+        let account = ledger.account(&bot.name).await?;
+        accounts.extend(account.map(|account| (bot.name.clone(), account)));
+    }
+    Ok((Some(Arc::new(ledger)), accounts))
+}
+
 /// The poems, and what is wrong with them for the bots that read them.
-fn poem_complaints(flock: &Flock, places: &Places) -> (Poems, Vec<Complaint>) {
+fn poem_complaints(flock: &Flock, accounts: &Accounts, places: &Places) -> (Poems, Vec<Complaint>) {
     let mut read = Poems::new();
     let mut complaints = Vec::new();
     for bot in &flock.bots {
@@ -79,7 +100,7 @@ fn poem_complaints(flock: &Flock, places: &Places) -> (Poems, Vec<Complaint>) {
             }
         });
         if let Some(poem) = poem {
-            complaints.extend(line_complaints(bot, poem));
+            complaints.extend(line_complaints(bot, accounts.get(&bot.name), poem));
         }
     }
     (read, complaints)
@@ -97,7 +118,7 @@ fn broken(bot: &Bot, problem: &ShelfError, places: &Places) -> Complaint {
     }
 }
 
-fn line_complaints(bot: &Bot, poem: &Poem) -> Vec<Complaint> {
+fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Complaint> {
     let warn = |line: usize, message: String| Complaint {
         severity: Severity::Warning,
         file: bot.poem.clone(),
@@ -105,7 +126,7 @@ fn line_complaints(bot: &Bot, poem: &Poem) -> Vec<Complaint> {
         message,
     };
     let misfits = poem.lines().iter().filter_map(|line| {
-        let misfit = net::fits(bot.network, &line.text).err()?;
+        let misfit = net::fits(bot, account, &line.text).err()?;
         Some(warn(line.number, format!("{} will pass over this line: {misfit}", bot.name)))
     });
     let mut told = HashSet::new();
@@ -128,11 +149,11 @@ struct Outlook {
 
 async fn by_the_ledger(
     flock: &Flock,
-    poems: &Poems,
+    ledger: Option<Arc<Sqlite>>,
+    (poems, accounts): (&Poems, &Accounts),
     places: &Places,
     now: DateTime<Utc>,
 ) -> Result<Outlook, StoreError> {
-    let ledger = Sqlite::beside(&flock.database).await?.map(Arc::new);
     let vault = ledger.clone().map(|ledger| daemon::vault(flock, &(ledger as Arc<dyn Store>)));
     let ledger = ledger.as_deref().map(|ledger| ledger as &dyn Store);
     let (mut outlook, mut apps, mut pulses) = (Outlook::default(), Apps::default(), Pulses::new(now));
@@ -148,7 +169,8 @@ async fn by_the_ledger(
         }
         if let Ok(lines) = &health.lines {
             outlook.bots.push(forecast(bot, lines, &mut pulses, now));
-            let price = price(ledger, bot, health.standing.as_ref(), poems).await?;
+            let account = accounts.get(name);
+            let price = price(ledger, (bot, account), health.standing.as_ref(), poems).await?;
             apps.add(bot, lines.left, price, &mut pulses);
         }
     }
@@ -169,7 +191,7 @@ async fn by_the_ledger(
 /// of them if none is.
 async fn price(
     ledger: Option<&dyn Store>,
-    bot: &Bot,
+    (bot, account): (&Bot, Option<&Account>),
     standing: Option<&Standing>,
     poems: &Poems,
 ) -> Result<f64, StoreError> {
@@ -180,7 +202,7 @@ async fn price(
         _ => HashSet::new(),
     };
     let mean = |lines: &mut dyn Iterator<Item = &Line>| {
-        let fitting = lines.filter(|line| net::fits(bot.network, &line.text).is_ok());
+        let fitting = lines.filter(|line| net::fits(bot, account, &line.text).is_ok());
         let prices: Vec<u32> = fitting.map(|line| net::price(bot.network, &line.text)).collect();
         let sum: f64 = prices.iter().copied().map(f64::from).sum();
         (!prices.is_empty()).then(|| sum / prices.len() as f64)

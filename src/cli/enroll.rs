@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,7 +16,7 @@ use crate::config::Loaded;
 use crate::daemon::accounts::{Accounts, NoAccount, Visit};
 use crate::enroll::{self, Origin, Person as _, Plan, Signed, Way};
 use crate::flock::account::{Account, App, Tokens};
-use crate::flock::{Bot, BotName, Flock, KeySource};
+use crate::flock::{Bot, BotName, Flock, KeySource, NetworkKind};
 use crate::store::vault::VaultError;
 use crate::store::{Envelope, Store as _, StoreError, Want};
 
@@ -56,9 +57,9 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     let bot = super::bot(loaded, &how.bot)?.clone();
     ensure!(bot.network.needs_account(), NoAccount::NoneThere(bot.network));
     let accounts = super::accounts_anew(loaded).await?;
-    let visit = accounts.visit(&bot)?;
     // Whether tokens can be kept is better known before somebody has signed in.
     accounts.vault.can_keep(&bot.name).await?;
+    let visit = visit(&accounts, &bot, &how).await?;
     let before = accounts.store.envelope(&bot.name).await?;
     let brought = tokio::select! {
         brought = bring(&visit, &bot, &how) => brought?,
@@ -83,6 +84,16 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The account to sign in to. Tokens that exist already need no app that its server knows.
+async fn visit(accounts: &Accounts, bot: &Arc<Bot>, how: &How) -> Result<Visit> {
+    match &bot.app {
+        Some(app) if how.tokens.is_none() => {
+            Ok(accounts.visit_to_sign_in(bot, &enroll::addresses(app.callback_port)).await?)
+        }
+        _ => Ok(accounts.visit(bot).await?),
+    }
+}
+
 /// The vault's key file, if there is none yet.
 fn key_to_be_made(flock: &Flock) -> Option<&Path> {
     match &flock.vault_key {
@@ -97,7 +108,7 @@ async fn bring(visit: &Visit, bot: &Bot, how: &How) -> Result<Brought> {
         return Ok(Brought::Given(Box::new(typed(visit, bot, &mut person).await?)));
     }
     let plan = plan(bot, how)?;
-    let signed = enroll::sign_in(&visit.api, &plan, &mut person, &SystemClock).await?;
+    let signed = enroll::sign_in(&*visit.api, &plan, &mut person, &SystemClock).await?;
     Ok(Brought::Fresh(Box::new(signed)))
 }
 
@@ -137,6 +148,9 @@ fn plan(bot: &Bot, how: &How) -> Result<Plan> {
 
 /// OAuth 1.0a where the app has keys for it, unless the person wants the other.
 fn way(app: &App, how: &How) -> Result<Way> {
+    if app.network != NetworkKind::X {
+        return Ok(Way::OAuth2 { grant: new_grant() });
+    }
     let name = &app.name;
     let by_oauth2 = how.oauth2 || (app.consumer.is_none() && !how.pin);
     if by_oauth2 {

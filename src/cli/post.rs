@@ -8,22 +8,18 @@ use anyhow::{Context, Result, ensure};
 use super::wishing;
 use crate::config::Loaded;
 use crate::flock::post::text_by_hand;
-use crate::net;
 use crate::store::Want;
 
 /// The longest text that is read from standard input; every network's limit is far below.
 const MAX_BYTES: u64 = 64 * 1024;
 
 pub(super) async fn post(loaded: Loaded, bot: &str, text: Option<String>) -> Result<ExitCode> {
-    let found = super::bot(&loaded, bot)?;
+    super::bot(&loaded, bot)?;
     let text = match text.as_deref() {
         None => None,
         Some("-") => Some(text_by_hand(&standard_input()?)?),
         Some(text) => Some(text_by_hand(text)?),
     };
-    if let Some(text) = &text {
-        net::fits(found.network, text)?;
-    }
     wishing::fulfil(loaded, Want::Post { bot: bot.to_owned(), text }).await
 }
 

@@ -13,7 +13,6 @@ use crate::config::Loaded;
 use crate::daemon::accounts::NoAccount;
 use crate::flock::account::{Profile, Tokens};
 use crate::net::http::words;
-use crate::net::x::X;
 use crate::net::{AccountApi, Appearance, NotDressed};
 
 /// The largest picture: no network takes more for one that is shown as small.
@@ -64,8 +63,9 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
         true => super::accounts(loaded).await?,
         false => super::accounts_anew(loaded).await?,
     };
-    let visit = accounts.visit(bot)?;
-    let look = accounts.ask(&visit, async |api: &X, tokens: &Tokens| api.appearance(tokens).await);
+    let visit = accounts.visit(bot).await?;
+    let look =
+        accounts.ask(&visit, async |api: &dyn AccountApi, tokens: &Tokens| api.appearance(tokens).await);
     let now = ending::see_through(look).await??;
     let changes = differences(&now, &profile, picture.as_ref());
     if changes.is_empty() {
@@ -79,7 +79,7 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let dress = async |api: &X, tokens: &Tokens| match api.dress(tokens, &profile).await {
+    let dress = async |api: &dyn AccountApi, tokens: &Tokens| match api.dress(tokens, &profile).await {
         Err(NotDressed::Failed(setback)) => Err(setback),
         done => Ok(done),
     };

@@ -50,7 +50,7 @@ async fn sign_out(loaded: &Loaded, accounts: &Accounts, name: &str) -> Result<Op
         .flock
         .bot(name)
         .with_context(|| format!("flock.toml has no bot {name} to revoke them with"))?;
-    let visit = accounts.visit(bot)?;
+    let visit = accounts.visit(bot).await?;
     Ok(accounts.sign_out(&visit).await?)
 }
 

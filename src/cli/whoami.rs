@@ -18,7 +18,7 @@ use crate::daemon::accounts::{Accounts, NoAccount, Visit};
 use crate::engine::keeper::NoTokens;
 use crate::flock::Bot;
 use crate::flock::account::{Account, Tokens};
-use crate::net::AccountApi as _;
+use crate::net;
 use crate::store::Store;
 use crate::store::condition::{Condition, condition, not_signed_in};
 
@@ -35,7 +35,7 @@ struct Row {
     name: Option<String>,
     picture_url: Option<String>,
     access: Option<String>,
-    /// How it is signed in: `oauth1` or `oauth2`.
+    /// How it is signed in: `oauth1`, `oauth2` or `app-password`.
     way: Option<&'static str>,
     signed_in_at: Option<String>,
     problem: Option<String>,
@@ -88,9 +88,10 @@ async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Resu
         let signed_out = bot.signs_in().then(|| not_signed_in(bot));
         return Ok(Row::of(bot, None, None, signed_out));
     };
-    let visit = match accounts.visit(bot) {
+    let visit = match accounts.visit(bot).await {
         Ok(visit) => visit,
         Err(NoAccount::NoneThere(_)) => return Ok(Row::of(bot, None, None, None)),
+        Err(error) => return Ok(Row::of(bot, None, None, Some(error.to_string()))),
     };
     let asked = if refresh { Some(accounts.who_am_i(&visit).await) } else { None };
     let tokens = accounts.tokens(&visit).await;
@@ -124,7 +125,8 @@ fn refused(bot: &Bot, error: &NoTokens) -> String {
 /// What is wrong with an account that the network knows.
 fn unfit(visit: &Visit, bot: &Bot, account: &Account, tokens: &Tokens) -> Option<String> {
     let (name, found) = (&bot.name, &account.handle);
-    match bot.account.as_deref().filter(|expected| !expected.eq_ignore_ascii_case(found)) {
+    let is_other = |expected: &&str| !net::is_expected(bot.network, expected, account);
+    match bot.account.as_deref().filter(is_other) {
         Some(expected) => Some(format!(
             "it is @{found}, but flock.toml expects @{expected}: type `flockd enroll {name}` and sign in as @{expected}"
         )),
@@ -149,6 +151,7 @@ impl Row {
         let way = tokens.map(|tokens| match tokens {
             Tokens::OAuth1 { .. } => "oauth1",
             Tokens::OAuth2 { .. } => "oauth2",
+            Tokens::AppPassword { .. } => "app-password",
         });
         Self {
             bot: bot.name.to_string(),

@@ -15,31 +15,64 @@ const MAX_X_HANDLE: usize = 15;
 pub(super) fn handle(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option<Found<String>> {
     let Found { value, line } = section.text("account")?;
     let handle = value.strip_prefix('@').unwrap_or(value);
-    match network? {
-        NetworkKind::X if !is_x_handle(handle) => {
-            let message = format!(
-                "`account` must be a handle on X: 1 to {MAX_X_HANDLE} letters, digits and `_`, not \"{}\"",
-                short(value)
-            );
-            section.error(Some(line), message);
-            None
-        }
-        NetworkKind::X => Some(Found { value: handle.to_owned(), line }),
-        network @ (NetworkKind::Feed | NetworkKind::Paper) => {
-            section.warning(Some(line), format!("`account` means nothing on network {network}: remove it"));
-            None
-        }
+    let network = network?;
+    if !network.needs_account() {
+        section.warning(Some(line), format!("`account` means nothing on network {network}: remove it"));
+        return None;
     }
+    if let Some(expect) = no_handle(network, handle) {
+        let value = short(value);
+        section.error(Some(line), format!("`account` must be a handle on {expect}, not \"{value}\""));
+        return None;
+    }
+    Some(Found { value: handle.to_owned(), line })
+}
+
+/// What a handle on a network looks like, if this is none.
+fn no_handle(network: NetworkKind, handle: &str) -> Option<String> {
+    let (is_handle, expect) = match network {
+        NetworkKind::X => (is_x_handle(handle), format!("X: 1 to {MAX_X_HANDLE} letters, digits and `_`")),
+        NetworkKind::Mastodon => {
+            (is_mastodon_handle(handle), "its server, like \"walt\" or \"walt@example.social\"".to_owned())
+        }
+        NetworkKind::Bluesky => {
+            let is_did = handle.starts_with("did:plc:") || handle.starts_with("did:web:");
+            (is_did || is_domain(handle), "Bluesky, like \"walt.bsky.social\"".to_owned())
+        }
+        NetworkKind::Feed | NetworkKind::Paper => return None,
+    };
+    (!is_handle).then_some(expect)
 }
 
 /// X's own rule for handles.
 fn is_x_handle(handle: &str) -> bool {
-    (1..=MAX_X_HANDLE).contains(&handle.len())
-        && handle.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    (1..=MAX_X_HANDLE).contains(&handle.len()) && handle.bytes().all(is_word)
 }
 
-/// The access token and its secret.
-pub(super) type FoundTokens = (Found<SecretSource>, Found<SecretSource>);
+/// A user, on this server or named with one. Servers differ in what a user may be called.
+fn is_mastodon_handle(handle: &str) -> bool {
+    let (user, server) = handle.split_once('@').map_or((handle, None), |(user, server)| (user, Some(server)));
+    let is_user = !user.is_empty() && user.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'));
+    is_user && server.is_none_or(is_domain)
+}
+
+/// A domain of at least two labels, as handles of the AT Protocol are (atproto.com, specs/handle).
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.contains('.') && text.split('.').all(is_label)
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// The access token, and its secret if it has one.
+pub(super) type FoundTokens = (Found<SecretSource>, Option<Found<SecretSource>>);
 
 const TOKENS: [&str; 2] = ["access_token", "access_token_secret"];
 
@@ -50,23 +83,31 @@ pub(super) fn tokens(
     network: Option<NetworkKind>,
     app: Option<&App>,
 ) -> Option<FoundTokens> {
-    let found = TOKENS.map(|key| source::secret(section, key));
+    let [token, secret] = TOKENS.map(|key| source::secret(section, key));
     match network? {
-        NetworkKind::X => complain_of_half(section, name),
-        network @ (NetworkKind::Feed | NetworkKind::Paper) => {
-            let written =
-                TOKENS.iter().zip(&found).filter_map(|(key, found)| Some((key, found.as_ref()?.line)));
-            for (key, line) in written {
-                section.error(Some(line), format!("network {network} needs no `{key}`: remove it"));
-            }
-            return None;
+        NetworkKind::X => {
+            complain_of_half(section, name);
+            let (token, secret) = (token?, secret?);
+            source::differ(section, &token, &secret, TOKENS);
+            complain_of_no_signer(section, name, token.line, app);
+            Some((token, Some(secret)))
+        }
+        NetworkKind::Mastodon => {
+            complain_of_stranger(section, NetworkKind::Mastodon, "access_token_secret");
+            token.map(|token| (token, None))
+        }
+        // A session must be renewed and kept, so there is no use in one that stands here.
+        network @ (NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper) => {
+            TOKENS.iter().for_each(|key| complain_of_stranger(section, network, key));
+            None
         }
     }
-    let [token, secret] = found;
-    let (token, secret) = (token?, secret?);
-    source::differ(section, &token, &secret, TOKENS);
-    complain_of_no_signer(section, name, token.line, app);
-    Some((token, secret))
+}
+
+fn complain_of_stranger(section: &mut Section<'_, '_>, network: NetworkKind, key: &str) {
+    if let Some(line) = section.line_of(key) {
+        section.error(Some(line), format!("network {network} needs no `{key}`: remove it"));
+    }
 }
 
 fn complain_of_half(section: &mut Section<'_, '_>, name: &str) {

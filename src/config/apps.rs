@@ -1,4 +1,5 @@
-//! `[apps.NAME]`: the registrations under which bots sign in.
+//! `[apps.NAME]`: the registrations under which bots sign in. Their keys are read in `keys`, where their networks are in
+//! `addresses`.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -7,18 +8,10 @@ use std::sync::Arc;
 use super::report::Report;
 use super::restraint;
 use super::section::{Found, Named, Section};
-use super::source;
-use super::suggest;
-use super::url;
-use crate::flock::account::{App, ClientSources, ConsumerSources};
-use crate::flock::secret::SecretSource;
+use super::{addresses, keys, suggest};
+use crate::flock::account::App;
+use crate::flock::budget::Budget;
 use crate::flock::{BotName, NetworkKind};
-
-/// Where X is, if `api_url` doesn't say.
-const X_API_URL: &str = "https://api.x.com";
-
-/// Where people sign in to X by OAuth 2.0, if `site_url` doesn't say.
-const X_SITE_URL: &str = "https://x.com";
 
 /// Where a browser comes back after signing in, if `callback_port` doesn't say: a few ports above the daemon's own
 /// pages, so that the two after it are free as well.
@@ -44,6 +37,8 @@ pub(super) struct Apps<'t> {
     known: HashMap<&'t str, Known>,
     /// In the order of the file.
     names: Vec<&'t str>,
+    /// For the bots of Bluesky that name none.
+    standing_in: Option<Arc<App>>,
 }
 
 impl<'t> Apps<'t> {
@@ -83,6 +78,18 @@ impl<'t> Apps<'t> {
         None
     }
 
+    /// The app of a bot that names none, on a network where that is clear: if no app of the file is of that network, and
+    /// one needs no keys.
+    pub(super) fn standing_in(&mut self, network: NetworkKind) -> Option<Arc<App>> {
+        if self.one_for(network).is_some() || self.known.contains_key(network.as_str()) {
+            return None;
+        }
+        if self.standing_in.is_none() {
+            self.standing_in = standing_in(network).map(Arc::new);
+        }
+        self.standing_in.clone().filter(|app| app.network == network)
+    }
+
     /// An app of that network, for a hint.
     pub(super) fn one_for(&self, network: NetworkKind) -> Option<&'t str> {
         self.names
@@ -112,9 +119,8 @@ pub(super) fn app(section: &mut Section<'_, '_>, name: &str) -> (Option<NetworkK
     let network = section.word("network", NetworkKind::ALL, NetworkKind::as_str);
     section.missing("network", "write network = \"x\"");
     let network = network.and_then(|network| with_apps(section, network));
-    let keys = keys(section);
-    let api_url = base_url(section, "api_url", X_API_URL);
-    let site_url = base_url(section, "site_url", X_SITE_URL);
+    let keys = keys::read(section, network);
+    let addresses = addresses::read(section, network);
     let callback_port = callback_port(section);
     let (looks, pace) = (restraint::looks(section), restraint::pace(section));
     let budget = restraint::budget(section);
@@ -123,8 +129,9 @@ pub(super) fn app(section: &mut Section<'_, '_>, name: &str) -> (Option<NetworkK
         Some(App {
             name: name.to_owned(),
             network: network?,
-            api_url: api_url?,
-            site_url: site_url?,
+            api_url: addresses.api_url?,
+            site_url: addresses.site_url?,
+            directory_url: addresses.directory_url?,
             consumer,
             client,
             callback_port: callback_port?,
@@ -147,67 +154,22 @@ fn with_apps(section: &mut Section<'_, '_>, network: Found<NetworkKind>) -> Opti
     None
 }
 
-const KEYS: [&str; 4] = ["consumer_key", "consumer_secret", "client_id", "client_secret"];
-
-/// The keys for OAuth 1.0a and those for OAuth 2.0, at least one of them; `None` if they can't be understood, which
-/// has been complained of.
-fn keys(section: &mut Section<'_, '_>) -> Option<(Option<ConsumerSources>, Option<ClientSources>)> {
-    let found = KEYS.map(|key| source::secret(section, key));
-    if !KEYS.iter().any(|key| section.wrote(key)) {
-        section.absent(
-            "has no keys: write `consumer_key` and `consumer_secret` to sign in by OAuth 1.0a, or `client_id` \
-             by OAuth 2.0; console.x.com shows them"
-                .into(),
-        );
-        return None;
-    }
-    complain_of_copies(section, &found);
-    let halved = complain_of_halves(section);
-    let unread = KEYS.iter().zip(&found).any(|(key, found)| found.is_none() && section.wrote(key));
-    if halved || unread {
-        return None;
-    }
-    let [key, secret, id, client_secret] = found.map(|found| found.map(|found| found.value));
-    let consumer = key.zip(secret).map(|(key, secret)| ConsumerSources { key, secret });
-    let client = id.map(|id| ClientSources { id, secret: client_secret });
-    Some((consumer, client))
-}
-
-/// A client id may stand alone: an app that is a public client has no client secret.
-fn complain_of_halves(section: &mut Section<'_, '_>) -> bool {
-    let mut halved = false;
-    for (half, other) in [
-        ("consumer_key", "consumer_secret"),
-        ("consumer_secret", "consumer_key"),
-        ("client_secret", "client_id"),
-    ] {
-        if section.wrote(half) && !section.wrote(other) {
-            let remedy = format!(
-                "console.x.com shows it beside `{half}`; write {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"
-            );
-            section.missing(other, &remedy);
-            halved = true;
-        }
-    }
-    halved
-}
-
-/// The console shows four texts that look alike.
-fn complain_of_copies(section: &mut Section<'_, '_>, found: &[Option<Found<SecretSource>>; 4]) {
-    for (one, other) in [(0, 1), (2, 3), (0, 2), (1, 3)] {
-        if let (Some(first), Some(second)) = (&found[one], &found[other]) {
-            source::differ(section, first, second, [KEYS[one], KEYS[other]]);
-        }
-    }
-}
-
-/// A base URL that secrets are sent to, or where people sign in.
-fn base_url(section: &mut Section<'_, '_>, key: &'static str, default: &str) -> Option<String> {
-    let text = section.text(key);
-    let Some(Found { value, line }) = text else {
-        return (!section.wrote(key)).then(|| default.to_owned());
-    };
-    url::confidential(value).map_err(|problem| section.error(Some(line), format!("`{key}` {problem}"))).ok()
+/// The app that stands for those bots of a network which name none, where one is like the other.
+pub(super) fn standing_in(network: NetworkKind) -> Option<App> {
+    let addresses = addresses::of(network);
+    (network == NetworkKind::Bluesky).then(|| App {
+        name: network.as_str().to_owned(),
+        network,
+        api_url: addresses.api_url.to_owned(),
+        site_url: addresses.site_url.to_owned(),
+        directory_url: addresses.directory_url.to_owned(),
+        consumer: None,
+        client: None,
+        callback_port: DEFAULT_CALLBACK_PORT,
+        looks: restraint::LOOKS.to_vec(),
+        pace: restraint::PACE,
+        budget: Budget::default(),
+    })
 }
 
 fn callback_port(section: &mut Section<'_, '_>) -> Option<u16> {

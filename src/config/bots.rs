@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use chrono_tz::Tz;
 
-use super::account;
 use super::apps::Apps;
 use super::habits::{DEFAULT_MAX_LATE, Habits};
 use super::report::Report;
@@ -15,6 +14,7 @@ use super::rivals::Rivals;
 use super::section::{Found, Named, Section};
 use super::suggest::short;
 use super::timing::Timing;
+use super::{account, manner};
 use crate::flock::account::{App, TokenSources};
 use crate::flock::poem::Split;
 use crate::flock::{AtEnd, Bot, BotName, NetworkKind, OnMiss, OnUnknown, Order};
@@ -50,13 +50,14 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
     let app = home.as_ref().and_then(|home| home.app.as_deref());
     let tokens = account::tokens(section, name, network, app);
     let profile = account::profile(section, network);
+    let manner = manner::read(section, network);
     let habits = Habits::read(section).or(defaults);
     let schedule = timing.schedule(section, habits.timezone.unwrap_or(Tz::UTC));
     let was = was(section);
 
     rivals.meet_name(section, name);
     rivals.meet_former_name(section, name, was.as_ref());
-    rivals.meet_account(section, name, network, account.as_ref(), tokens.as_ref());
+    rivals.meet_account(section, name, home.as_ref(), account.as_ref(), tokens.as_ref());
     rivals.meet_poem(section, name, network, poem.as_ref());
 
     let home = home?;
@@ -83,9 +84,10 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
         was: was.map(|found| found.value),
         tokens: tokens.map(|(token, secret)| TokenSources {
             access_token: token.value,
-            access_token_secret: secret.value,
+            access_token_secret: secret.map(|secret| secret.value),
         }),
         profile,
+        manner,
     })
 }
 
@@ -96,9 +98,9 @@ fn named(section: &mut Section<'_, '_>, name: &str) -> Option<BotName> {
 
 /// Where a bot is at home: a network, and an app where the network has such a thing. No app where one is needed has
 /// been complained of.
-struct Home {
-    network: NetworkKind,
-    app: Option<Arc<App>>,
+pub(super) struct Home {
+    pub(super) network: NetworkKind,
+    pub(super) app: Option<Arc<App>>,
 }
 
 fn home(section: &mut Section<'_, '_>, apps: &mut Apps<'_>) -> Option<Home> {
@@ -110,8 +112,11 @@ fn home(section: &mut Section<'_, '_>, apps: &mut Apps<'_>) -> Option<Home> {
             Some(Home { network: known.network?, app: known.app })
         }
         (None, Some(network)) if network.value.needs_account() => {
-            app_needed(section, network, apps);
-            Some(Home { network: network.value, app: None })
+            let app = apps.standing_in(network.value);
+            if app.is_none() {
+                app_needed(section, network, apps);
+            }
+            Some(Home { network: network.value, app })
         }
         (None, Some(network)) => Some(Home { network: network.value, app: None }),
         (Some(name), Some(network)) => {
@@ -138,6 +143,9 @@ fn app_needed(section: &mut Section<'_, '_>, network: Found<NetworkKind>, apps: 
     let Found { value: network, line } = network;
     let remedy = match apps.one_for(network) {
         Some(app) => format!("write app = \"{}\" instead", short(app)),
+        None if network == NetworkKind::Mastodon => format!(
+            "write app = \"{network}\" instead, and a table [apps.{network}] with the server's address as `api_url`"
+        ),
         None => format!("write app = \"{network}\" instead, and a table [apps.{network}] with its keys"),
     };
     section.error(Some(line), format!("network {network} needs an app: {remedy}"));

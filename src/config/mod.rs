@@ -8,11 +8,14 @@ mod places;
 pub mod secret;
 
 mod account;
+mod addresses;
 mod alerts;
 mod apps;
 mod bots;
 mod global;
 mod habits;
+mod keys;
+mod manner;
 mod report;
 mod restraint;
 mod rivals;

@@ -11,7 +11,8 @@ use crate::flock::budget::Budget;
 
 /// The pauses before each look for a post whose outcome is unknown, if `looks` doesn't say: what was accepted shows
 /// within seconds, as a rule, and a line that is posted twice can't be taken back.
-const LOOKS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
+pub(super) const LOOKS: [Duration; 3] =
+    [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 
 /// How many looks there may be. One is not enough to know that a post is not there; more than three cost money and
 /// show nothing new.
@@ -24,7 +25,7 @@ const PAUSES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::f
 const WRITTEN: &str = "a list of two or three lengths of time, like [\"10s\", \"1m\", \"5m\"]";
 
 /// The least time between two posts of the app, if `pace` doesn't say.
-const PACE: Duration = Duration::from_millis(200);
+pub(super) const PACE: Duration = Duration::from_millis(200);
 
 /// `pace` at most: a flock that needs more has better schedules for that.
 const SLOWEST: Duration = Duration::from_secs(60);

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::account::FoundTokens;
+use super::bots::Home;
 use super::section::{Found, Named, Section};
 use super::suggest::short;
 use crate::flock::secret::SecretSource;
@@ -16,9 +17,10 @@ pub(super) struct Rivals<'t> {
     all: HashSet<&'t str>,
     names: HashMap<String, &'t str>,
     former_names: HashMap<BotName, &'t str>,
-    accounts: HashMap<(NetworkKind, String), &'t str>,
+    /// By network, handle, and the server where a handle alone says nothing.
+    accounts: HashMap<(NetworkKind, String, String), &'t str>,
     tokens: HashMap<String, &'t str>,
-    poems: HashMap<PathBuf, &'t str>,
+    poems: HashMap<(NetworkKind, PathBuf), &'t str>,
 }
 
 impl<'t> Rivals<'t> {
@@ -58,12 +60,12 @@ impl<'t> Rivals<'t> {
         &mut self,
         section: &mut Section<'_, '_>,
         name: &'t str,
-        network: Option<NetworkKind>,
+        home: Option<&Home>,
         account: Option<&Found<String>>,
         tokens: Option<&FoundTokens>,
     ) {
-        if let (Some(network), Some(Found { value, line })) = (network, account)
-            && let Some(other) = taken(&mut self.accounts, (network, value.to_lowercase()), name)
+        if let (Some(home), Some(Found { value, line })) = (home, account)
+            && let Some(other) = taken(&mut self.accounts, identity_of(home, value), name)
         {
             let message =
                 format!("bot {} has the account {value} too: a bot needs one of its own", short(other));
@@ -71,7 +73,8 @@ impl<'t> Rivals<'t> {
             return;
         }
         let Some((token, secret)) = tokens else { return };
-        for (key, found) in [("access_token", token), ("access_token_secret", secret)] {
+        let secret = secret.iter().map(|secret| ("access_token_secret", secret));
+        for (key, found) in std::iter::once(("access_token", token)).chain(secret) {
             if let Some(other) = taken(&mut self.tokens, identity(&found.value), name) {
                 let message =
                     format!("bot {} has the same `{key}`: a bot needs an account of its own", short(other));
@@ -81,7 +84,7 @@ impl<'t> Rivals<'t> {
         }
     }
 
-    /// X forbids identical posts across accounts.
+    /// X forbids identical posts across accounts, and nobody likes to read everything twice elsewhere.
     pub(super) fn meet_poem(
         &mut self,
         section: &mut Section<'_, '_>,
@@ -89,12 +92,16 @@ impl<'t> Rivals<'t> {
         network: Option<NetworkKind>,
         poem: Option<&Found<PathBuf>>,
     ) {
-        let (Some(NetworkKind::X), Some(Found { value, line })) = (network, poem) else { return };
-        if let Some(other) = taken(&mut self.poems, value.clone(), name) {
-            let message = format!(
-                "bot {} posts the same poem, and X forbids identical posts across accounts: give each its own",
-                short(other)
-            );
+        let (Some(network), Some(Found { value, line })) = (network, poem) else { return };
+        if !network.needs_account() {
+            return;
+        }
+        if let Some(other) = taken(&mut self.poems, (network, value.clone()), name) {
+            let why = match network {
+                NetworkKind::X => "X forbids identical posts across accounts".to_owned(),
+                _ => format!("whoever follows both on {network} reads everything twice"),
+            };
+            let message = format!("bot {} posts the same poem, and {why}: give each its own", short(other));
             section.warning(Some(*line), message);
         }
     }
@@ -108,6 +115,18 @@ fn taken<'t, K: std::hash::Hash + Eq>(
 ) -> Option<&'t str> {
     let owner = *owners.entry(thing).or_insert(name);
     (owner != name).then_some(owner)
+}
+
+/// What is equal for equal accounts. On Mastodon each server has users of its own.
+fn identity_of(home: &Home, handle: &str) -> (NetworkKind, String, String) {
+    let handle = handle.to_lowercase();
+    match (home.network, &home.app) {
+        (NetworkKind::Mastodon, Some(app)) => {
+            let user = handle.split('@').next().unwrap_or_default().to_owned();
+            (home.network, user, app.api_url.clone())
+        }
+        _ => (home.network, handle, String::new()),
+    }
 }
 
 /// A text that is equal for equal sources.

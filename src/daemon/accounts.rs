@@ -8,14 +8,13 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::engine::Member;
 use crate::engine::keeper::{Held, Keeper, NoTokens};
-use crate::flock::account::{Account, Tokens};
+use crate::flock::account::{Account, Registration, Tokens};
 use crate::flock::event::Events;
 use crate::flock::post::{Cause, Why};
-use crate::flock::{Bot, Flock};
-use crate::net::x::X;
+use crate::flock::{Bot, Flock, NetworkKind};
 use crate::net::{self, AccountApi, Setback};
 use crate::store::sqlite::Sqlite;
-use crate::store::vault::Vault;
+use crate::store::vault::{Vault, VaultError};
 use crate::store::{Store, StoreError};
 
 use super::{DaemonError, members};
@@ -39,7 +38,7 @@ pub struct Accounts {
 /// A bot's account, and what it is opened with.
 pub struct Visit {
     /// What can be done with it.
-    pub api: Arc<X>,
+    pub api: Arc<dyn AccountApi>,
     bot: Arc<Bot>,
 }
 
@@ -48,7 +47,21 @@ pub struct Visit {
 pub enum NoAccount {
     /// The network has no accounts.
     #[error("network {0} has no accounts: there is nothing to sign in to")]
-    NoneThere(crate::flock::NetworkKind),
+    NoneThere(NetworkKind),
+    /// What its app registered can't be read.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+/// Why nobody can sign in.
+#[derive(Debug, thiserror::Error)]
+pub enum NotRegistered {
+    /// There is no account to sign in to.
+    #[error(transparent)]
+    NoAccount(#[from] NoAccount),
+    /// The server did not take the app.
+    #[error(transparent)]
+    Setback(#[from] Setback),
 }
 
 impl Accounts {
@@ -85,10 +98,32 @@ impl Accounts {
     }
 
     /// A bot's account.
-    pub fn visit(&self, bot: &Arc<Bot>) -> Result<Visit, NoAccount> {
-        let app = bot.app.as_ref().filter(|_| bot.network.needs_account());
-        let app = app.ok_or(NoAccount::NoneThere(bot.network))?;
-        let api = Arc::new(members::x(bot, app, &self.http, &self.clock));
+    pub async fn visit(&self, bot: &Arc<Bot>) -> Result<Visit, NoAccount> {
+        let registration = match (bot.network, &bot.app) {
+            (NetworkKind::Mastodon, Some(app)) => self.vault.registration(&app.name).await?,
+            _ => None,
+        };
+        self.visit_with(bot, registration)
+    }
+
+    /// The same before somebody signs in: where apps register themselves the server knows this one afterwards.
+    /// `redirects` is where browsers may come back to.
+    pub async fn visit_to_sign_in(
+        &self,
+        bot: &Arc<Bot>,
+        redirects: &[String],
+    ) -> Result<Visit, NotRegistered> {
+        let visit = self.visit(bot).await?;
+        let (Some(registration), Some(app)) = (visit.api.register(redirects).await?, &bot.app) else {
+            return Ok(visit);
+        };
+        self.vault.keep_registration(&app.name, app.network, &registration).await.map_err(NoAccount::from)?;
+        Ok(self.visit_with(bot, Some(registration))?)
+    }
+
+    fn visit_with(&self, bot: &Arc<Bot>, registration: Option<Registration>) -> Result<Visit, NoAccount> {
+        let api = members::account_api(bot, &self.http, &self.clock, registration);
+        let api = api.ok_or(NoAccount::NoneThere(bot.network))?;
         Ok(Visit { api, bot: bot.clone() })
     }
 
@@ -101,11 +136,11 @@ impl Accounts {
     pub async fn ask<T>(
         &self,
         visit: &Visit,
-        question: impl AsyncFn(&X, &Tokens) -> Result<T, Setback>,
+        question: impl AsyncFn(&dyn AccountApi, &Tokens) -> Result<T, Setback>,
     ) -> Result<T, NoTokens> {
         let question = &question;
         let question =
-            |held: Held| async move { question(&visit.api, net::to_sign_with(held.tokens.as_ref())?).await };
+            |held: Held| async move { question(&*visit.api, net::to_sign_with(held.tokens.as_ref())?).await };
         self.keeper.ask(&visit.member()?, question).await.map(|(_, answer)| answer)
     }
 
@@ -132,7 +167,7 @@ impl Accounts {
 impl Visit {
     /// The bot with its client and, if `flock.toml` names tokens, with those.
     fn member(&self) -> Result<Member, Setback> {
-        let given = self.bot.tokens.as_ref().map(members::tokens).transpose();
+        let given = self.bot.tokens.as_ref().map(|sources| members::tokens(&self.bot, sources)).transpose();
         let given = given.map_err(|reason| Setback::before_any_answer(Why::new(Cause::Keys, reason)))?;
         Ok(Member::with_tokens(self.bot.clone(), self.api.clone(), given))
     }

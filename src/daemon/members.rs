@@ -5,15 +5,17 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::config::secret::{self, SecretError};
 use crate::engine::Member;
-use crate::flock::account::{App, AppKeys, Client, Consumer, TokenSources, Tokens};
+use crate::flock::account::{App, AppKeys, Client, Consumer, Registration, TokenSources, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Bot, Flock, NetworkKind};
-use crate::net::Network;
+use crate::net::bluesky::{self, Bluesky};
 use crate::net::feed::Feed;
 use crate::net::locked::Locked;
+use crate::net::mastodon::{self, Mastodon};
 use crate::net::paper::Paper;
 use crate::net::x::{self, X};
+use crate::net::{AccountApi, Network};
 
 /// Every bot with its client. All share one pool of connections.
 pub(super) fn members(
@@ -32,27 +34,56 @@ pub(super) fn members(
 fn member(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn Clock>) -> Member {
     let network: Arc<dyn Network> = match (bot.network, &bot.app) {
         (NetworkKind::Paper, _) => Arc::new(Paper),
-        (NetworkKind::X, Some(app)) => {
-            return match bot.tokens.as_ref().map(tokens).transpose() {
-                Ok(tokens) => Member::with_tokens(bot.clone(), Arc::new(x(bot, app, http, clock)), tokens),
+        (NetworkKind::Feed, _) => Arc::new(Feed::new(&flock.web.public_url)),
+        (NetworkKind::X | NetworkKind::Mastodon | NetworkKind::Bluesky, _) => {
+            let Some(api) = account_api(bot, http, clock, None) else {
+                return Member::new(bot.clone(), locked("the bot has no app".to_owned()));
+            };
+            return match bot.tokens.as_ref().map(|sources| tokens(bot, sources)).transpose() {
+                Ok(tokens) => Member::with_tokens(bot.clone(), api, tokens),
                 Err(reason) => Member::new(bot.clone(), locked(reason)),
             };
         }
-        (NetworkKind::X | NetworkKind::Feed, _) => Arc::new(Feed::new(&flock.web.public_url)),
     };
     Member::new(bot.clone(), network)
+}
+
+/// A bot's client on a network with accounts; `None` if it has no app, which a checked configuration rules out, or
+/// if its network has no accounts. `registration` is what its server made of the app, where that matters.
+pub(super) fn account_api(
+    bot: &Bot,
+    http: &reqwest::Client,
+    clock: &Arc<dyn Clock>,
+    registration: Option<Registration>,
+) -> Option<Arc<dyn AccountApi>> {
+    let app = bot.app.as_deref()?;
+    let (http, clock, account) = (http.clone(), clock.clone(), bot.account.clone());
+    Some(match bot.network {
+        NetworkKind::X => Arc::new(x(app, http, clock, account)),
+        NetworkKind::Mastodon => {
+            let client = app.client.is_some().then(|| client(app));
+            let (api_url, looks) = (app.api_url.clone(), app.looks.clone());
+            let app = mastodon::App { api_url, client, registration, looks };
+            Arc::new(Mastodon::new(http, clock, app, account, bot.manner.clone()))
+        }
+        NetworkKind::Bluesky => {
+            let (api_url, site_url) = (app.api_url.clone(), app.site_url.clone());
+            let app = bluesky::App { api_url, site_url, directory_url: app.directory_url.clone() };
+            Arc::new(Bluesky::new(http, clock, app, account, bot.manner.clone()))
+        }
+        NetworkKind::Feed | NetworkKind::Paper => return None,
+    })
 }
 
 fn locked(reason: String) -> Arc<dyn Network> {
     Arc::new(Locked::new(Why::new(Cause::Keys, reason)))
 }
 
-/// A bot's client on X.
-pub(super) fn x(bot: &Bot, app: &App, http: &reqwest::Client, clock: &Arc<dyn Clock>) -> X {
+fn x(app: &App, http: reqwest::Client, clock: Arc<dyn Clock>, account: Option<String>) -> X {
     let (api_url, site_url) = (app.api_url.clone(), app.site_url.clone());
     let keys = AppKeys { consumer: consumer(app), client: client(app) };
     let looks = app.looks.clone();
-    X::new(http.clone(), clock.clone(), x::App { api_url, site_url, keys, looks }, bot.account.clone())
+    X::new(http, clock, x::App { api_url, site_url, keys, looks }, account)
 }
 
 fn consumer(app: &App) -> Result<Consumer, String> {
@@ -73,12 +104,17 @@ fn client(app: &App) -> Result<Client, String> {
     Ok(Client { id: at_hand("client_id", &sources.id)?.expose().to_owned(), secret })
 }
 
-/// The tokens that `flock.toml` names.
-pub(super) fn tokens(sources: &TokenSources) -> Result<Tokens, String> {
-    Ok(Tokens::OAuth1 {
-        access_token: at_hand("access_token", &sources.access_token)?,
-        access_token_secret: at_hand("access_token_secret", &sources.access_token_secret)?,
-    })
+/// The tokens that `flock.toml` names for a bot. Those of OAuth 2.0 are known by the bot: they stand there until a person
+/// changes them.
+pub(super) fn tokens(bot: &Bot, sources: &TokenSources) -> Result<Tokens, String> {
+    let access_token = at_hand("access_token", &sources.access_token)?;
+    let Some(secret) = &sources.access_token_secret else {
+        let (refresh_token, expires_at, scopes) = (None, None, Vec::new());
+        let grant = format!("flock.toml {}", bot.name);
+        return Ok(Tokens::OAuth2 { access_token, refresh_token, expires_at, scopes, grant });
+    };
+    let access_token_secret = at_hand("access_token_secret", secret)?;
+    Ok(Tokens::OAuth1 { access_token, access_token_secret })
 }
 
 fn at_hand(key: &str, source: &SecretSource) -> Result<Secret, String> {

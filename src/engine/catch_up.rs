@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::turn::Wake;
 use super::{Engine, Member, session};
+use crate::flock::account::Account;
 use crate::flock::event::Event;
 use crate::flock::pick;
 use crate::flock::poem::{Line, LineId, Poem};
@@ -36,7 +37,7 @@ pub(super) async fn catch_up(
         Ok(Timeline::CannotTell(why)) => return pause(engine, member, since, &why.reason).await,
         Err(setback) => return later(engine, member, setback).await,
     };
-    let poem = match engine.poem(&member.bot).await {
+    let poem = match engine.poem(&member.bot, standing.account.as_ref()).await {
         Ok(poem) => poem,
         Err(_) if seen.is_empty() => return done(engine, member, &[]).await,
         Err(why) => return later(engine, member, Setback::before_any_answer(why)).await,
@@ -104,7 +105,7 @@ async fn lines_of(
     let mut found = Vec::new();
     for seen in seen {
         // Where the poem is used up the bot has gone on to the next round, if it was to.
-        if bot.at_end == AtEnd::Again && is_used_up(bot, poem, &used) {
+        if bot.at_end == AtEnd::Again && is_used_up(bot, standing.account.as_ref(), poem, &used) {
             round += 1;
             used = engine.store.used(&bot.name, round).await?;
         }
@@ -120,8 +121,8 @@ async fn lines_of(
     Ok(Some(found))
 }
 
-fn is_used_up(bot: &Bot, poem: &Poem, used: &HashSet<LineId>) -> bool {
-    !pick::unused(poem, used).any(|line| net::fits(bot.network, &line.text).is_ok())
+fn is_used_up(bot: &Bot, account: Option<&Account>, poem: &Poem, used: &HashSet<LineId>) -> bool {
+    !pick::unused(poem, used).any(|line| net::fits(bot, account, &line.text).is_ok())
 }
 
 fn find(engine: &Engine, bot: &Bot, seen: Seen, (round, line): (u32, &Line)) -> Find {

@@ -5,13 +5,14 @@
 
 use chrono::{DateTime, Utc};
 
-use super::session::{self, Ready};
+use super::session::{self, Intent, Ready};
 use super::{Engine, Member, record, turn};
 use crate::flock::AtEnd;
+use crate::flock::account::Account;
 use crate::flock::pick::{self, History};
-use crate::flock::poem::{LineId, Poem};
+use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
-use crate::net::{self, Outcome, Setback};
+use crate::net::{self, Outcome, Session, Setback};
 use crate::store::{Beginning, Draft, Standing, StoreError};
 
 /// What calls for a post: a slot, or a person.
@@ -69,24 +70,31 @@ pub(super) async fn fire(
     if let Some(at) = occasion.slot.and_then(|_| engine.my_turn(member)) {
         return Ok(Fired::Later(at));
     }
-    let mut ready = None;
+    let mut account = standing.account.clone();
     loop {
-        let content = match choose(engine, member, standing, occasion).await? {
+        let content = match choose(engine, member, standing, account.as_ref(), occasion).await? {
             Choice::Content(content) => content,
             Choice::Exhausted => return Ok(Fired::Exhausted),
             Choice::None(why) => return give_up(engine, member, occasion, why).await,
         };
         // Not before there is something to post: a renewal that nobody needs is a risk for nothing.
-        let ready = match &ready {
-            Some(ready) => ready,
-            None => ready.insert(readiness(engine, member, standing, &content).await?),
-        };
-        return match (open(engine, member, occasion, content, ready).await, ready) {
+        let ready = readiness(engine, member, account.as_ref(), occasion.id, &content).await?;
+        if let Ok(Ready { session: Session { account: Some(learnt), .. }, .. }) = &ready
+            && account.as_ref() != Some(learnt)
+        {
+            // Its server may take less than was known when the line was chosen.
+            let fits = content.line.is_none() || net::fits(&member.bot, Some(learnt), &content.text).is_ok();
+            account = Some(learnt.clone());
+            if !fits {
+                continue;
+            }
+        }
+        return match (open(engine, member, occasion, content, &ready).await, ready) {
             (Err(StoreError::LineTaken), _) => continue,
             (Err(StoreError::SlotTaken | StoreError::PostOpen), _) => Ok(Fired::Elsewhere),
             (Err(error), _) => Err(error),
             (Ok(post), Ok(ready)) if post.state == State::Sending => {
-                Ok(Fired::Post(Box::new(send(engine, member, post, ready).await)))
+                Ok(Fired::Post(Box::new(send(engine, member, post, &ready).await)))
             }
             (Ok(post), _) => Ok(Fired::Post(Box::new(engine.told(post)))),
         };
@@ -97,12 +105,16 @@ pub(super) async fn fire(
 async fn readiness(
     engine: &Engine,
     member: &Member,
-    standing: &Standing,
+    known: Option<&Account>,
+    id: PostId,
     content: &Content,
 ) -> session::Readiness {
     match engine.barred(member, &content.text).await? {
         Some(setback) => Ok(Err(setback)),
-        None => session::ready(engine, member, standing.account.as_ref()).await,
+        None => {
+            let intent = Intent { id, text: &content.text, planned_at: engine.clock.now() };
+            session::ready_to_send(engine, member, known, &intent).await
+        }
     }
 }
 
@@ -121,7 +133,8 @@ async fn open(
         Err(_) => None,
     };
     let begins = beginning(engine, member, occasion, barred.as_ref().unwrap_or(ready));
-    let draft = draft(engine, member, occasion, Some(content), begins);
+    let record = ready.as_ref().ok().and_then(|ready| ready.record.clone());
+    let draft = Draft { record, ..draft(engine, member, occasion, Some(content), begins) };
     engine.store.open(&draft).await
 }
 
@@ -153,7 +166,8 @@ async fn once_more(engine: &Engine, member: &Member, post: Post, ready: &Ready, 
         match session::renew(engine, member, ready).await? {
             Ok(_) if turn::is_late(engine, member, post.due_at) => turn::release_late(engine, &post).await,
             Ok(ready) => {
-                let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
+                let post =
+                    engine.store.advance(post.id, &Move::Send { record: None }, engine.clock.now()).await?;
                 let outcome = once(engine, member, &post, &ready).await;
                 Ok::<_, StoreError>(record::record(engine, member, post, outcome).await)
             }
@@ -174,19 +188,20 @@ async fn choose(
     engine: &Engine,
     member: &Member,
     standing: &Standing,
+    account: Option<&Account>,
     occasion: &Occasion,
 ) -> Result<Choice, StoreError> {
     if let Some(text) = &occasion.text {
         return Ok(Choice::Content(Content { text: text.clone(), line: None }));
     }
-    let poem = match engine.poem(&member.bot).await {
+    let poem = match engine.poem(&member.bot, account).await {
         Ok(poem) => poem,
         Err(why) => return Ok(Choice::None(why)),
     };
     let used = engine.store.used(&member.bot.name, standing.round).await?;
     let begun = !used.is_empty();
     let mut history = History { used, avoid: standing.avoid.clone() };
-    if let Some(content) = next_line(engine, member, &poem, standing.round, &history) {
+    if let Some(content) = next_line(engine, member, account, &poem, (standing.round, &history)) {
         return Ok(Choice::Content(content));
     }
     if !begun || member.bot.at_end == AtEnd::Stop {
@@ -194,7 +209,7 @@ async fn choose(
     }
     let round = standing.round + 1;
     history.used = engine.store.used(&member.bot.name, round).await?;
-    let Some(content) = next_line(engine, member, &poem, round, &history) else {
+    let Some(content) = next_line(engine, member, account, &poem, (round, &history)) else {
         return Ok(Choice::Exhausted);
     };
     engine.tell_round(member, round);
@@ -204,11 +219,11 @@ async fn choose(
 fn next_line(
     engine: &Engine,
     member: &Member,
+    account: Option<&Account>,
     poem: &Poem,
-    round: u32,
-    history: &History,
+    (round, history): (u32, &History),
 ) -> Option<Content> {
-    let fits = |line: &crate::flock::poem::Line| net::fits(member.bot.network, &line.text).is_ok();
+    let fits = |line: &Line| net::fits(&member.bot, account, &line.text).is_ok();
     let line = pick::pick(poem, member.bot.order, history, fits, &mut *engine.dice())?;
     Some(Content { text: line.text.clone(), line: Some((round, line.id)) })
 }
@@ -267,6 +282,7 @@ fn draft(
         due_at: occasion.due_at,
         line,
         text,
+        record: None,
         missed: occasion.missed,
         app: member.bot.app.as_ref().map(|app| app.name.clone()),
         price,

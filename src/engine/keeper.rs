@@ -78,7 +78,11 @@ impl From<VaultError> for NoTokens {
 impl Held {
     /// Whether there is something to renew.
     pub fn renewable(&self) -> bool {
-        self.version.is_some() && matches!(self.tokens, Some(Tokens::OAuth2 { .. }))
+        let renewable = match &self.tokens {
+            Some(Tokens::OAuth2 { .. } | Tokens::AppPassword { .. }) => true,
+            Some(Tokens::OAuth1 { .. }) | None => false,
+        };
+        self.version.is_some() && renewable
     }
 }
 

@@ -144,10 +144,15 @@ fn not_now(engine: &Engine, post: &Post, setback: &Setback) -> Move {
 
 /// The move for a post of which it is certain now that the network does not have it.
 pub(super) fn not_posted(engine: &Engine, member: &Member, post: &Post, why: Why) -> Move {
-    let now = engine.clock.now();
-    if post.slot.is_some() && now <= due::deadline(&member.bot, post.due_at) {
-        Move::Return { why, retry_at: now, answered: false }
-    } else {
-        Move::Release(why)
+    let (now, deadline) = (engine.clock.now(), due::deadline(&member.bot, post.due_at));
+    let retry_at = match post.attempts {
+        _ if post.slot.is_none() || now > deadline => None,
+        0 | 1 => Some(now),
+        // A network that leaves each attempt in doubt is asked less and less often.
+        _ => govern::next_attempt(post.planned_at, now, None, deadline, &mut *engine.dice()),
+    };
+    match retry_at {
+        Some(retry_at) => Move::Return { why, retry_at, answered: false },
+        None => Move::Release(why),
     }
 }

@@ -29,6 +29,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use crate::clock::Clock;
+use crate::flock::account::Account;
 use crate::flock::account::Tokens;
 use crate::flock::event::{Event, Events};
 use crate::flock::poem::Poem;
@@ -213,7 +214,7 @@ impl Engine {
     }
 
     /// A bot's poem as it is now, or its last good version.
-    async fn poem(&self, bot: &Bot) -> Result<Arc<Poem>, Why> {
+    async fn poem(&self, bot: &Bot, account: Option<&Account>) -> Result<Arc<Poem>, Why> {
         let reading = self.shelf.read(&bot.poem, bot.split).await;
         let poem = bot.poem.clone();
         match (&reading.problem, &reading.poem) {
@@ -224,7 +225,7 @@ impl Engine {
                 problem: problem.to_string(),
                 kept: kept.is_some(),
             }),
-            (None, Some(good)) => self.events.tell(&poem_read(bot, good)),
+            (None, Some(good)) => self.events.tell(&poem_read(bot, account, good)),
             (None, None) => {}
         }
         let problem = reading.problem.map(|problem| problem.at(&bot.poem));
@@ -236,8 +237,8 @@ fn millis(uptime: Duration) -> u64 {
     u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn poem_read(bot: &Bot, poem: &Poem) -> Event {
-    let unfit = poem.lines().iter().filter(|line| net::fits(bot.network, &line.text).is_err());
+fn poem_read(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Event {
+    let unfit = poem.lines().iter().filter(|line| net::fits(bot, account, &line.text).is_err());
     let unfit = unfit.map(|line| line.number).collect();
     Event::PoemRead { poem: bot.poem.clone(), lines: poem.lines().len(), unfit }
 }

@@ -64,8 +64,8 @@ async fn written(
 
 async fn judge(engine: &Engine, member: &Member, post: &Post, outcome: &Outcome) -> Result<Move, StoreError> {
     Ok(match outcome {
-        Outcome::Posted { remote_id, url } => {
-            Move::Post { remote_id: Some(remote_id.clone()), url: url.clone(), reason: None }
+        Outcome::Posted { remote_id, url, note } => {
+            Move::Post { remote_id: Some(remote_id.clone()), url: url.clone(), reason: note.clone() }
         }
         Outcome::Refused { reason } => refused(engine, member, post, reason).await?,
         Outcome::Duplicate { reason } => duplicate(engine, post, reason).await?,

@@ -100,7 +100,9 @@ impl Work {
         let (engine, clock) = (self.engine.clone(), self.engine.clock.clone());
         for seat in &self.seats {
             // Whatever is wrong with a poem or a sign-in is told now, and not when the first slot comes in a month.
-            let _ = engine.poem(&seat.member.bot).await;
+            let bot = &seat.member.bot;
+            let account = engine.store.account(&bot.name).await.unwrap_or_default();
+            let _ = engine.poem(bot, account.as_ref()).await;
             session::tell_if_signed_out(&engine, &seat.member).await;
         }
         engine.events.tell(&Event::Started { bots: self.seats.len() });

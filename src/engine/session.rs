@@ -7,7 +7,7 @@ use super::keeper::{Held, NoTokens};
 use super::{Engine, Member};
 use crate::flock::account::Account;
 use crate::flock::event::Event;
-use crate::flock::post::Post;
+use crate::flock::post::{Post, PostId};
 use crate::net::{Session, Setback, Sight, Timeline};
 use crate::store::StoreError;
 
@@ -15,7 +15,16 @@ use crate::store::StoreError;
 pub(super) struct Ready {
     /// What it is handed with each request.
     pub session: Session,
+    /// All that is to be sent, where that is more than the text and was not fixed before.
+    pub record: Option<String>,
     held: Held,
+}
+
+/// What is about to be sent, and is not fixed yet.
+pub(super) struct Intent<'a> {
+    pub id: PostId,
+    pub text: &'a str,
+    pub planned_at: DateTime<Utc>,
 }
 
 /// Ready, or why this bot is not; an error is the ledger's.
@@ -34,7 +43,41 @@ pub(super) async fn ready(engine: &Engine, member: &Member, known: Option<&Accou
     remembered(engine, member, known, prepared).await
 }
 
-/// The same with newer tokens, after these were not accepted.
+/// The same, with all that is to be sent.
+pub(super) async fn ready_to_send(
+    engine: &Engine,
+    member: &Member,
+    known: Option<&Account>,
+    intent: &Intent<'_>,
+) -> Readiness {
+    let ready = match ready(engine, member, known).await? {
+        Ok(ready) => ready,
+        Err(setback) => return Ok(Err(setback)),
+    };
+    match composed(member, ready, intent).await {
+        Err((setback, ready)) if setback.stale && ready.renewable() => {
+            match renew(engine, member, &ready).await? {
+                Ok(ready) => Ok(composed(member, ready, intent).await.map_err(|(setback, _)| setback)),
+                Err(setback) => Ok(Err(setback)),
+            }
+        }
+        composed => Ok(composed.map_err(|(setback, _)| setback)),
+    }
+}
+
+async fn composed(
+    member: &Member,
+    ready: Ready,
+    intent: &Intent<'_>,
+) -> Result<Ready, (Setback, Box<Ready>)> {
+    let Intent { id, text, planned_at } = *intent;
+    match member.network.compose(id, text, planned_at, &ready.session).await {
+        Ok(record) => Ok(Ready { record, ..ready }),
+        Err(setback) => Err((setback, Box::new(ready))),
+    }
+}
+
+/// Makes sure of the same with newer tokens, after these were not accepted.
 pub(super) async fn renew(engine: &Engine, member: &Member, ready: &Ready) -> Readiness {
     let known = ready.session.account.as_ref();
     let prepared = async {
@@ -127,10 +170,15 @@ async fn remembered(
     if let Some(account) = &learnt {
         let bot = member.bot.name.clone();
         engine.store.remember(&bot, account).await?;
-        engine.events.tell(&Event::Recognised { bot, handle: account.handle.clone() });
+        // What else is learnt of an account, and learnt again from time to time, is no news.
+        if known
+            .is_none_or(|known| known.handle != account.handle || known.learnt_with != account.learnt_with)
+        {
+            engine.events.tell(&Event::Recognised { bot, handle: account.handle.clone() });
+        }
     }
     let session = Session { tokens: held.tokens.clone(), account: learnt.or_else(|| known.cloned()) };
-    Ok(Ok(Ready { session, held }))
+    Ok(Ok(Ready { session, record: None, held }))
 }
 
 /// What concerns the bot is told from what concerns the ledger.

@@ -5,7 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::due::{self, Due};
 use super::fire::{self, Fired, Occasion};
-use super::{Engine, Member, catch_up, mend, record, session};
+use super::session::{self, Intent};
+use super::{Engine, Member, catch_up, mend, record};
 use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::Setback;
 use crate::store::{Standing, StoreError};
@@ -153,7 +154,7 @@ async fn attempt(
     standing: &Standing,
     post: Post,
 ) -> Result<Post, StoreError> {
-    let ready = match session::ready(engine, member, standing.account.as_ref()).await? {
+    let ready = match readiness(engine, member, standing, &post).await? {
         Ok(_) if is_late(engine, member, post.due_at) => return release_late(engine, &post).await,
         Ok(ready) => ready,
         Err(setback) => return set_back(engine, member, &post, &setback).await,
@@ -163,9 +164,22 @@ async fn attempt(
     if let Some(setback) = engine.barred(member, post.text.as_deref().unwrap_or_default()).await? {
         return set_back(engine, member, &post, &setback).await;
     }
-    let post = engine.store.advance(post.id, &Move::Send, engine.clock.now()).await?;
+    let send = Move::Send { record: ready.record.clone() };
+    let post = engine.store.advance(post.id, &send, engine.clock.now()).await?;
     drop(till);
     Ok(fire::send(engine, member, post, &ready).await)
+}
+
+/// Whether the bot may send a planned post now. What is sent may be fixed already, by an earlier attempt.
+async fn readiness(engine: &Engine, member: &Member, standing: &Standing, post: &Post) -> session::Readiness {
+    let known = standing.account.as_ref();
+    let (id, planned_at) = (post.id, post.planned_at);
+    match (&post.record, post.text.as_deref()) {
+        (None, Some(text)) => {
+            session::ready_to_send(engine, member, known, &Intent { id, text, planned_at }).await
+        }
+        _ => session::ready(engine, member, known).await,
+    }
 }
 
 async fn set_back(

@@ -86,10 +86,11 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     if now - last_wished(engine, wish).await? > STALE {
         return Ok(refused("nobody granted the wish in time: ask again"));
     }
-    if let Err(misfit) = text.map_or(Ok(()), |text| net::fits(member.bot.network, text)) {
+    let standing = engine.standing(member, now).await?;
+    let fits = |text| net::fits(&member.bot, standing.account.as_ref(), text);
+    if let Err(misfit) = text.map_or(Ok(()), fits) {
         return Ok(refused(&misfit.to_string()));
     }
-    let standing = engine.standing(member, now).await?;
     if let Some(open) = &standing.open {
         return Ok(in_the_way(open));
     }

@@ -24,7 +24,8 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
-use crate::net::x::X;
+use crate::flock::post::{Cause, Why};
+use crate::net::{AccountApi, Setback};
 use callback::{Browser, Verdict};
 pub use error::EnrollError;
 pub use proof::{Origin, give_back, prove};
@@ -100,19 +101,24 @@ impl Signed {
     }
 }
 
-/// Signs a bot in on X. Nothing is left behind when it fails or is dropped half way.
+/// Where a browser may come back to, if the first of these ports is `port`.
+pub fn addresses(port: u16) -> Vec<String> {
+    (0..callback::PORTS).map(|next| callback::address(port.saturating_add(next))).collect()
+}
+
+/// Signs a bot in. Nothing is left behind when it fails or is dropped half way.
 ///
 /// # Errors
 /// When the person does not agree in time, the network does not accept what comes back, or the tokens are not
 /// what is wanted. The browser, if one waits, is told the same.
 pub async fn sign_in(
-    x: &X,
+    api: &dyn AccountApi,
     plan: &Plan,
     person: &mut dyn Person,
     clock: &dyn Clock,
 ) -> Result<Signed, EnrollError> {
     let mut browser = expect_browser(plan, person).await;
-    match agree(x, plan, person, clock, &mut browser).await {
+    match agree(api, plan, person, clock, &mut browser).await {
         Ok((account, tokens)) => Ok(Signed { account, tokens, bot: plan.bot.clone(), browser }),
         Err(error) => {
             browser.tell(Verdict::Failed(error.to_string())).await;
@@ -139,7 +145,7 @@ async fn expect_browser(plan: &Plan, person: &mut dyn Person) -> Browser {
 }
 
 async fn agree(
-    x: &X,
+    api: &dyn AccountApi,
     plan: &Plan,
     person: &mut dyn Person,
     clock: &dyn Clock,
@@ -147,9 +153,20 @@ async fn agree(
 ) -> Result<(Account, Tokens), EnrollError> {
     let mut talk = Talk::new(plan, person, clock, browser);
     let tokens = match &plan.way {
-        Way::OAuth1 { .. } => oauth1::tokens(x, plan, &mut talk).await?,
-        Way::OAuth2 { grant } => oauth2::tokens(x, plan, &mut talk, grant).await?,
+        Way::OAuth1 { .. } => {
+            oauth1::tokens(api.by_oauth1().ok_or_else(not_offered)?, plan, &mut talk).await?
+        }
+        Way::OAuth2 { grant } => {
+            oauth2::tokens(api.by_oauth2().ok_or_else(not_offered)??, plan, &mut talk, grant).await?
+        }
     };
-    let account = prove(x, &tokens, plan.handle.as_deref(), Origin::Fresh, &plan.bot).await?;
+    let account = prove(api, &tokens, plan.handle.as_deref(), Origin::Fresh, &plan.bot).await?;
     Ok((account, tokens))
+}
+
+fn not_offered() -> Setback {
+    Setback::before_any_answer(Why::new(
+        Cause::App,
+        "the network offers no such way to sign in: try without it",
+    ))
 }

@@ -7,22 +7,21 @@ use super::{EnrollError, Plan};
 use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
-use crate::net::x::{SCOPES, X};
+use crate::net::oauth2::Provider;
 use crate::net::{Setback, http};
 
 /// The fewest characters of a code that is typed by itself: those of real servers have 30 and more, and a
 /// word of any language is shorter.
 const CODE_MIN: usize = 16;
 
-/// Tokens for an account of X whose owner agrees. A code is good for 30 seconds there, so it is used at once.
+/// Tokens for an account whose owner agrees. A code is good for 30 seconds on X, so it is used at once.
 pub(super) async fn tokens(
-    x: &X,
+    (provider, scopes): (Provider, &[&str]),
     plan: &Plan,
     talk: &mut Talk<'_>,
     grant: &str,
 ) -> Result<Tokens, EnrollError> {
-    let provider = x.oauth2()?;
-    let request = provider.begin(&talk.any_address(), SCOPES)?;
+    let request = provider.begin(&talk.any_address(), scopes)?;
     if let Some(handle) = &plan.handle {
         talk.name_account(handle);
     }

@@ -2,7 +2,7 @@
 
 use super::EnrollError;
 use crate::flock::account::{Account, Tokens};
-use crate::net::AccountApi;
+use crate::net::{self, AccountApi};
 
 /// Where tokens come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub async fn prove(
 /// X may hand out the same pair of OAuth 1.0a for one app and one account each time, so revoking it would
 /// sign out the other bot to which that account belongs. Of OAuth 2.0 each sign-in has its own.
 pub async fn give_back(api: &dyn AccountApi, tokens: &Tokens) {
-    if matches!(tokens, Tokens::OAuth2 { .. }) {
+    if !matches!(tokens, Tokens::OAuth1 { .. }) {
         let _ = api.revoke(tokens).await;
     }
 }
@@ -60,7 +60,7 @@ fn unfit(
     bot: &str,
 ) -> Option<EnrollError> {
     let found = &account.handle;
-    match expected.filter(|expected| !expected.eq_ignore_ascii_case(found)) {
+    match expected.filter(|expected| !net::is_expected(account.network, expected, account)) {
         Some(expected) => Some(EnrollError::WrongAccount {
             found: found.clone(),
             expected: expected.to_owned(),

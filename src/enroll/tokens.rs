@@ -211,7 +211,7 @@ mod tests {
                 assert_eq!(grant, "grant");
                 (refresh_token.is_some(), expires_at.map(|at| at.timestamp()), scopes.join(" "))
             }
-            Tokens::OAuth1 { .. } => panic!("{text}"),
+            Tokens::OAuth1 { .. } | Tokens::AppPassword { .. } => panic!("{text}"),
         };
         assert_eq!(
             at(r#"{"access_token":"a"}"#),

@@ -20,11 +20,14 @@ pub struct App {
     pub network: NetworkKind,
     /// The base URL of the network's API, without a slash at the end.
     pub api_url: String,
-    /// The base URL of the pages on which people sign in by OAuth 2.0, without a slash at the end.
+    /// The base URL of the pages that people see, without a slash at the end: where they sign in by OAuth 2.0, and
+    /// where posts are.
     pub site_url: String,
+    /// The base URL of the directory of accounts, on the AT Protocol, without a slash at the end.
+    pub directory_url: String,
     /// Its keys for OAuth 1.0a.
     pub consumer: Option<ConsumerSources>,
-    /// Its registration for OAuth 2.0. An app has this or `consumer`, or both.
+    /// Its registration for OAuth 2.0. An app on X has this or `consumer`, or both.
     pub client: Option<ClientSources>,
     /// The port of this machine to which a browser comes back after signing in; the two after it are tried
     /// if it is taken.
@@ -75,7 +78,7 @@ pub struct Consumer {
 }
 
 /// An app as OAuth 2.0 knows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
     /// Client id; it is no secret, and stands in every URL that asks somebody to sign in.
     pub id: String,
@@ -83,13 +86,24 @@ pub struct Client {
     pub secret: Option<Secret>,
 }
 
-/// An OAuth 1.0a access token and its secret, as `flock.toml` names them.
+/// What a server made of an app that registered itself there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// The base URL of the server, without a slash at the end.
+    pub server: String,
+    /// How the server knows the app.
+    pub client: Client,
+    /// The addresses to which it lets a person come back after signing in.
+    pub redirects: Vec<String>,
+}
+
+/// An access token as `flock.toml` names it.
 #[derive(Debug, Clone)]
 pub struct TokenSources {
     /// The access token.
     pub access_token: SecretSource,
-    /// Its secret.
-    pub access_token_secret: SecretSource,
+    /// Its secret, if it is one of OAuth 1.0a.
+    pub access_token_secret: Option<SecretSource>,
 }
 
 /// What a network gave a bot to show that it may act for its account.
@@ -115,6 +129,19 @@ pub enum Tokens {
         /// Which signing in they come from: a random text, the same over all renewals.
         grant: String,
     },
+    /// Of the AT Protocol: a session, and the app password that opens another one when this one can't be renewed.
+    AppPassword {
+        /// The password, which the person made for this.
+        password: Secret,
+        /// What requests are made with, for hours.
+        access_token: Secret,
+        /// What renews it, for months.
+        refresh_token: Secret,
+        /// The account's own id, which stays whatever becomes of handle and server.
+        did: String,
+        /// The base URL of the server that has the account, without a slash at the end.
+        server: String,
+    },
 }
 
 impl Tokens {
@@ -124,6 +151,9 @@ impl Tokens {
             Self::OAuth1 { access_token, access_token_secret } => vec![access_token, access_token_secret],
             Self::OAuth2 { access_token, refresh_token, .. } => {
                 std::iter::once(access_token).chain(refresh_token).collect()
+            }
+            Self::AppPassword { password, access_token, refresh_token, .. } => {
+                vec![password, access_token, refresh_token]
             }
         }
     }
@@ -144,8 +174,21 @@ pub struct Account {
     pub picture_url: Option<String>,
     /// What the tokens allow, in the network's words: an access level, or scopes.
     pub access: Option<String>,
+    /// Whether the account says of itself that it is a bot, where the network tells.
+    pub automated: Option<bool>,
+    /// How long a text may be there, where that is the server's own choice.
+    pub limits: Option<TextLimits>,
     /// Which tokens this was learnt with: a digest, so that others are looked at anew.
     pub learnt_with: String,
+}
+
+/// How long a text may be on a server that chooses that itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextLimits {
+    /// The most characters.
+    pub characters: u32,
+    /// As how many characters each link counts.
+    pub per_url: u32,
 }
 
 /// How an account is to look; what is `None` stays as it is.

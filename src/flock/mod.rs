@@ -144,6 +144,20 @@ pub struct Bot {
     pub tokens: Option<TokenSources>,
     /// How its account is to look.
     pub profile: Profile,
+    /// How its posts are shown.
+    pub manner: Manner,
+}
+
+/// How a bot's posts are shown, where its network has such a thing; what is not said is the network's or the account's
+/// own choice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// Who sees them.
+    pub visibility: Option<Visibility>,
+    /// The languages that they are in, by their codes (BCP 47), the main one first.
+    pub languages: Vec<String>,
+    /// What is shown instead of the text until a reader wants to see that.
+    pub spoiler_text: Option<String>,
 }
 
 impl Bot {
@@ -238,6 +252,10 @@ words! {
     NetworkKind {
         /// X, by its API version 2.
         X = "x",
+        /// A server that speaks Mastodon's API.
+        Mastodon = "mastodon",
+        /// Bluesky, or another part of the network of the AT Protocol.
+        Bluesky = "bluesky",
         /// The embedded default: an Atom feed that the daemon itself serves.
         Feed = "feed",
         /// The dry run: posts go nowhere.
@@ -276,6 +294,20 @@ words! {
 }
 
 words! {
+    /// Who sees a post (docs.joinmastodon.org, entities/Status).
+    Visibility {
+        /// Everybody.
+        Public = "public",
+        /// Everybody, and no public timeline has it.
+        Unlisted = "unlisted",
+        /// Who follows the account.
+        Private = "private",
+        /// Who is named in it.
+        Direct = "direct",
+    }
+}
+
+words! {
     /// What becomes of a post whose outcome is unknown where its network may not be asked.
     OnUnknown {
         /// It counts as posted: nothing is said twice, and a line may be lost.
@@ -288,13 +320,13 @@ words! {
 impl NetworkKind {
     /// Whether a bot needs an app and tokens to post there.
     pub const fn needs_account(self) -> bool {
-        matches!(self, Self::X)
+        matches!(self, Self::X | Self::Mastodon | Self::Bluesky)
     }
 
     /// `max_per_hour` where the bot says nothing: a flood on a network of others is worse than on our own.
     pub const fn default_max_per_hour(self) -> u32 {
         match self {
-            Self::X => 60,
+            Self::X | Self::Mastodon | Self::Bluesky => 60,
             Self::Feed | Self::Paper => 3_600,
         }
     }

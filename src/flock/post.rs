@@ -168,6 +168,8 @@ pub struct Post {
     pub line: Option<(u32, LineId)>,
     /// What is posted, fixed when planned; `None` only for a slot given up before a line was chosen.
     pub text: Option<String>,
+    /// All that is sent, fixed before the first attempt, on a network where that is more than the text.
+    pub record: Option<String>,
     /// How often the request was made.
     pub attempts: u32,
     /// How many of the attempts the network answered with a definite error.
@@ -200,7 +202,10 @@ pub struct Post {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
     /// The request is about to be made.
-    Send,
+    Send {
+        /// All that is sent, if that is more than the text; of two, the first one stays.
+        record: Option<String>,
+    },
     /// The network has it.
     Post {
         /// The network's id, where known.
@@ -260,7 +265,7 @@ impl Move {
     /// The state it leads to.
     pub const fn to(&self) -> State {
         match self {
-            Self::Send => State::Sending,
+            Self::Send { .. } => State::Sending,
             Self::Post { .. } => State::Posted,
             Self::Refuse(_) => State::Refused,
             Self::Return { .. } => State::Planned,
@@ -286,7 +291,7 @@ impl Move {
         match self {
             Self::Refuse(why) | Self::Doubt(why) | Self::Release(why) => Some(why),
             Self::Return { why, .. } | Self::Look { why, .. } => Some(why),
-            Self::Send | Self::Post { .. } | Self::Delete => None,
+            Self::Send { .. } | Self::Post { .. } | Self::Delete => None,
         }
     }
 }

@@ -28,6 +28,7 @@ pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
         was: None,
         tokens: None,
         profile: super::account::Profile::default(),
+        manner: super::Manner::default(),
     }
 }
 
@@ -44,6 +45,7 @@ pub(crate) fn post(bot: &str, at: DateTime<Utc>, text: &str) -> Post {
         due_at: at,
         line: None,
         text: Some(text.to_owned()),
+        record: None,
         attempts: 1,
         errors: 0,
         doubted: false,

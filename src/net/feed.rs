@@ -38,6 +38,7 @@ impl Network for Feed {
         Outcome::Posted {
             remote_id: format!("urn:uuid:{id}"),
             url: Some(format!("{}/posts/{id}", self.public_url)),
+            note: None,
         }
         .into()
     }

@@ -4,9 +4,12 @@
 //! *means* ([`Outcome`]), the engine decides what happens next. Retrying is never done here, and no tokens are
 //! kept here.
 
+pub mod bluesky;
 pub mod feed;
 pub mod http;
 pub mod locked;
+mod mark;
+pub mod mastodon;
 pub mod oauth2;
 pub mod paper;
 pub mod x;
@@ -17,10 +20,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use url::Url;
 
-use crate::flock::NetworkKind;
-use crate::flock::account::{Account, Profile, Tokens};
+use crate::flock::account::{Account, Profile, Registration, Tokens};
 use crate::flock::poem::TextId;
-use crate::flock::post::{Cause, Post, Why};
+use crate::flock::post::{Cause, Post, PostId, Why};
+use crate::flock::{Bot, NetworkKind};
 
 /// What is known of a bot's account when its client is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -62,6 +65,19 @@ pub trait Network: Send + Sync {
     /// of the account from now on, if that is something new. Nothing is posted by this.
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback>;
 
+    /// All that is to be sent, where that is more than the text: what the text becomes on this network, in a post that
+    /// is planned at `at`. It is fixed before the first attempt, and each attempt sends [`Post::record`], so that all
+    /// of them are the same post. Nothing is posted by this.
+    async fn compose(
+        &self,
+        _id: PostId,
+        _text: &str,
+        _at: DateTime<Utc>,
+        _session: &Session,
+    ) -> Result<Option<String>, Setback> {
+        Ok(None)
+    }
+
     /// Makes one attempt to post, and only one.
     async fn send(&self, post: &Post, session: &Session) -> Sent;
 
@@ -86,9 +102,30 @@ pub trait Network: Send + Sync {
     async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback>;
 }
 
-/// What can be done with an account beside posting. Networks without accounts don't have it.
+/// What can be done with an account beside posting, and how one signs in to it. Networks without accounts don't have it.
 #[async_trait]
 pub trait AccountApi: Network {
+    /// Signing in by OAuth 1.0a, which X alone has.
+    fn by_oauth1(&self) -> Option<&x::X> {
+        None
+    }
+
+    /// Signing in by OAuth 2.0: where, and what is asked for; `None` where the network has no such thing.
+    fn by_oauth2(&self) -> Option<Result<(oauth2::Provider, &'static [&'static str]), Setback>> {
+        None
+    }
+
+    /// Signing in by an app password, which the AT Protocol alone has.
+    fn by_app_password(&self) -> Option<&bluesky::Bluesky> {
+        None
+    }
+
+    /// Makes sure that the server knows the app, where apps register themselves: makes a registration, if that which the
+    /// client was made with is none or serves no more. `redirects` is where browsers may come back to.
+    async fn register(&self, _redirects: &[String]) -> Result<Option<Registration>, Setback> {
+        Ok(None)
+    }
+
     /// Whose the tokens are, and what they allow.
     async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback>;
 
@@ -173,6 +210,8 @@ pub enum Outcome {
         remote_id: String,
         /// Where people can see it.
         url: Option<String>,
+        /// What a person should know of it, if it is not quite as it should be.
+        note: Option<String>,
     },
     /// The network said no to this text, and would say so again.
     Refused {
@@ -302,8 +341,8 @@ pub enum Misfit {
 /// How many posts a network takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// From all bots of an app in 24 hours.
-    pub of_app_per_day: u32,
+    /// From all bots of an app in 24 hours, if that is limited.
+    pub of_app_per_day: Option<u32>,
     /// From one bot within `window`.
     pub of_bot: u32,
     /// How long that is.
@@ -314,6 +353,8 @@ pub struct Limits {
 pub const fn limits(network: NetworkKind) -> Option<Limits> {
     match network {
         NetworkKind::X => Some(x::limits::LIMITS),
+        NetworkKind::Mastodon => Some(mastodon::LIMITS),
+        NetworkKind::Bluesky => Some(bluesky::LIMITS),
         NetworkKind::Feed | NetworkKind::Paper => None,
     }
 }
@@ -322,14 +363,35 @@ pub const fn limits(network: NetworkKind) -> Option<Limits> {
 pub fn price(network: NetworkKind, text: &str) -> u32 {
     match network {
         NetworkKind::X => x::price::of_post(text),
-        NetworkKind::Feed | NetworkKind::Paper => 0,
+        NetworkKind::Mastodon | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => 0,
     }
 }
 
-/// Whether a text fits a network, counted as that network counts.
-pub fn fits(network: NetworkKind, text: &str) -> Result<(), Misfit> {
-    match network {
+/// Whether a bot can post a text, counted as its network counts, and, where its server has limits of its own, by those
+/// that are remembered with its account.
+pub fn fits(bot: &Bot, account: Option<&Account>, text: &str) -> Result<(), Misfit> {
+    match bot.network {
         NetworkKind::X => x::length::check(text),
+        NetworkKind::Mastodon => {
+            let known = account.filter(|account| account.network == bot.network);
+            let limits = known.and_then(|account| account.limits).unwrap_or(mastodon::length::USUAL);
+            mastodon::length::check(text, bot.manner.spoiler_text.as_deref(), limits)
+        }
+        NetworkKind::Bluesky => bluesky::length::check(text),
         NetworkKind::Feed | NetworkKind::Paper => feed::check(text),
+    }
+}
+
+/// Whether a handle that a network tells is the one that `flock.toml` expects. Handles know no case, and one of Mastodon
+/// may be written without its server.
+pub fn is_expected(network: NetworkKind, expected: &str, account: &Account) -> bool {
+    let found = &account.handle;
+    let whole = expected.eq_ignore_ascii_case(found);
+    match network {
+        NetworkKind::Mastodon if !expected.contains('@') => {
+            found.split('@').next().is_some_and(|user| expected.eq_ignore_ascii_case(user))
+        }
+        NetworkKind::Bluesky => whole || expected == account.id,
+        _ => whole,
     }
 }

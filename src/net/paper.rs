@@ -18,7 +18,7 @@ impl Network for Paper {
     }
 
     async fn send(&self, post: &Post, _session: &Session) -> Sent {
-        Outcome::Posted { remote_id: format!("paper:{}", post.id), url: None }.into()
+        Outcome::Posted { remote_id: format!("paper:{}", post.id), url: None, note: None }.into()
     }
 
     async fn look(&self, _post: &Post, _session: &Session) -> Result<Sight, Setback> {

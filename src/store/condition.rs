@@ -337,7 +337,7 @@ mod tests {
 
     fn on_x(tokens: bool) -> Bot {
         let source = || SecretSource::Env("T".to_owned());
-        let sources = || TokenSources { access_token: source(), access_token_secret: source() };
+        let sources = || TokenSources { access_token: source(), access_token_secret: Some(source()) };
         Bot { network: NetworkKind::X, tokens: tokens.then(sources), ..hourly() }
     }
 

@@ -109,10 +109,21 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Overtaken`] as in [`Store::sign_in`], and if the bot was signed out.
     async fn renewed(&self, bot: &BotName, sealed: &Sealed, replaces: u64) -> Result<(), StoreError>;
 
-    /// Replaces the tokens of every bot that is signed in by the same, sealed with another key: all of them,
-    /// or none. [`StoreError::Overtaken`] if these are not all, if one is not of the version given with it,
-    /// or if somebody has claimed one.
-    async fn reseal(&self, all: &[(BotName, Sealed, u64)], now: DateTime<Utc>) -> Result<(), StoreError>;
+    /// Replaces the tokens of every bot that is signed in, and what is kept of apps, by the same, sealed with another
+    /// key: all of them, or none. [`StoreError::Overtaken`] if these are not all, if one is not of the version given
+    /// with it, or if somebody has claimed one.
+    async fn reseal(
+        &self,
+        all: &[(BotName, Sealed, u64)],
+        apps: &[(String, Sealed)],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// What is kept of every app that registered itself on its server.
+    async fn registrations(&self) -> Result<Vec<(String, Sealed)>, StoreError>;
+
+    /// Keeps what an app registered, in place of what was kept of it.
+    async fn keep_registration(&self, app: &str, sealed: &Sealed) -> Result<(), StoreError>;
 
     /// Signs a bot out: forgets its tokens, if they are of version `replaces`, and who it is.
     async fn sign_out(&self, bot: &BotName, replaces: u64) -> Result<(), StoreError>;
@@ -263,6 +274,8 @@ pub struct Draft {
     pub line: Option<(u32, LineId)>,
     /// The text, fixed from now on.
     pub text: Option<String>,
+    /// All that is sent, if that is more than the text and known already; fixed too.
+    pub record: Option<String>,
     /// Slots that are passed over with this one.
     pub missed: u32,
     /// The app under which it is sent, where the network has such a thing.

@@ -114,7 +114,13 @@ async fn lines(
         (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
         _ => Default::default(),
     };
-    let fits = |line: &&Line| net::fits(bot.network, &line.text).is_ok();
+    let account = match (ledger, standing) {
+        (_, Some(standing)) => standing.account.clone(),
+        // It may be signed in before the daemon has seen it.
+        (Some(ledger), None) => ledger.account(&bot.name).await?,
+        (None, None) => None,
+    };
+    let fits = |line: &&Line| net::fits(bot, account.as_ref(), &line.text).is_ok();
     let total = poem.lines().iter().filter(fits).count();
     let left = pick::unused(&poem, &used).filter(fits).count();
     let begins_again = left == 0 && bot.at_end == AtEnd::Again;

@@ -23,6 +23,7 @@ fn app(pace: Duration, budget: Budget) -> Arc<App> {
         network: NetworkKind::X,
         api_url: "http://127.0.0.1:9".to_owned(),
         site_url: "http://127.0.0.1:9".to_owned(),
+        directory_url: String::new(),
         consumer: None,
         client: None,
         callback_port: 7_881,

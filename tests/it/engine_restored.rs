@@ -45,7 +45,7 @@ fn times(house: &House, text: &str) -> usize {
 /// The bot as one that has tokens: nobody has to sign it in.
 fn signed_in(bot: Bot) -> Bot {
     let source = || SecretSource::Env("T".to_owned());
-    Bot { tokens: Some(TokenSources { access_token: source(), access_token_secret: source() }), ..bot }
+    Bot { tokens: Some(TokenSources { access_token: source(), access_token_secret: Some(source()) }), ..bot }
 }
 
 /// A flock of one that posted twice, was copied, posted twice more, and then had the copy put back.

@@ -58,6 +58,7 @@ pub(crate) fn by_hand(name: &str, text: &str, seconds: i64) -> Draft {
         due_at: at(seconds),
         line: None,
         text: Some(text.to_owned()),
+        record: None,
         missed: 0,
         app: None,
         price: 0,
@@ -93,7 +94,7 @@ pub(crate) fn returned(answered: bool, seconds: i64) -> Move {
 /// One move of every kind, and both kinds of return.
 pub(crate) fn every_move() -> Vec<Move> {
     vec![
-        Move::Send,
+        Move::Send { record: None },
         posted("1"),
         Move::Refuse(why(Cause::Text)),
         returned(true, 90),
@@ -135,6 +136,8 @@ pub(crate) fn account(id: &str) -> Account {
         picture_url: None,
         access: None,
         learnt_with: format!("digest {id}"),
+        automated: None,
+        limits: None,
     }
 }
 

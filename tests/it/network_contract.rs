@@ -38,7 +38,7 @@ async fn story(trial: Trial) {
     {
         let before = requests();
         let post = post(kind, number, text);
-        let Outcome::Posted { remote_id, url } = network.send(&post, &session).await.outcome else {
+        let Outcome::Posted { remote_id, url, .. } = network.send(&post, &session).await.outcome else {
             panic!("{kind}: {text} was not posted")
         };
         assert_eq!(requests() - before, per_post, "{kind}: a post is one request");

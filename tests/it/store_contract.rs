@@ -108,6 +108,7 @@ contract! {
         a_claim_ends_by_itself,
         a_claim_of_a_clock_that_was_ahead_does_not_count,
         all_are_sealed_anew_or_none,
+        what_apps_registered_is_kept_and_sealed_anew,
         one_key_seals_all,
         a_refused_change_harms_nobody_else,
     }
@@ -126,6 +127,7 @@ contract! {
         each_move_says_when_it_was,
         a_beginning_says_why,
         a_post_that_is_not_there_cannot_move,
+        what_is_sent_is_fixed_before_the_first_attempt,
         whoever_takes_over_doubts_what_was_being_sent,
         random_walks_stay_on_the_edges,
     }

@@ -36,7 +36,7 @@ async fn a_text_arrives_exactly_as_it_is() {
     let stored = fake.post(1).await;
     assert_eq!(stored.text, POEM);
     let url = Some(format!("https://x.com/walt_lines/status/{}", stored.id));
-    assert_eq!(outcome, Outcome::Posted { remote_id: stored.id, url });
+    assert_eq!(outcome, Outcome::Posted { remote_id: stored.id, url, note: None });
 
     let request = fake.request(2).await;
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/2/tweets"));
@@ -55,7 +55,7 @@ async fn an_unknown_account_gets_a_url_that_works_all_the_same() {
     let outcome = x.send(&post(NetworkKind::X, 1, "a"), None).await;
     let id = fake.post(1).await.id;
     let url = Some(format!("https://x.com/i/status/{id}"));
-    assert_eq!(outcome, Outcome::Posted { remote_id: id, url });
+    assert_eq!(outcome, Outcome::Posted { remote_id: id, url, note: None });
 }
 
 #[tokio::test]

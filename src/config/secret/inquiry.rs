@@ -26,7 +26,9 @@ fn complaints_with(flock: &Flock, places: &Places, environment: Environment<'_>)
         if let Some(tokens) = &bot.tokens {
             let key = |key| Key::of("bot", bot.name.as_str(), key);
             inquiry.look(&key("access_token"), &tokens.access_token);
-            inquiry.look(&key("access_token_secret"), &tokens.access_token_secret);
+            if let Some(secret) = &tokens.access_token_secret {
+                inquiry.look(&key("access_token_secret"), secret);
+            }
         }
     }
     inquiry.look_at_vault(flock);

@@ -38,7 +38,7 @@ fn a_bot_says_all_that_it_can() {
     let app = bot.app.unwrap();
     assert_eq!((app.name.as_str(), app.api_url.as_str()), ("x", "https://api.x.com"));
     assert_eq!(app.consumer.as_ref().unwrap().key, SecretSource::Env("K".into()));
-    assert_eq!(bot.tokens.unwrap().access_token_secret, SecretSource::Env("TS".into()));
+    assert_eq!(bot.tokens.unwrap().access_token_secret, Some(SecretSource::Env("TS".into())));
 }
 
 #[test]
@@ -181,7 +181,10 @@ fn a_bot_is_at_home_in_one_place() {
     let bot = |keys: &str| on_x(keys);
     check(
         bot("network = \"y\""),
-        &["error: flock.toml:6: bot walt: `network` must be \"x\" or \"feed\" or \"paper\", not \"y\"", IDLE],
+        &[
+            "error: flock.toml:6: bot walt: `network` must be \"x\" or \"mastodon\" or \"bluesky\" or \"feed\" or \"paper\", not \"y\"",
+            IDLE,
+        ],
     );
     check(
         bot("network = \"x\""),

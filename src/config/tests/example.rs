@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
@@ -12,6 +13,7 @@ use crate::config::section::Section;
 use crate::config::timing::Timing;
 use crate::config::{account, alerts, global, restraint, source};
 use crate::flock::KeySource;
+use crate::flock::account::App;
 
 const EXAMPLE: &str = include_str!("../../../flock.toml.example");
 
@@ -81,6 +83,9 @@ fn the_example_is_right_where_it_is_switched_off_too() {
     let budget = app.budget;
     assert!(budget.posts_per_day.is_some() && budget.posts_per_month.is_some());
     assert!(budget.mills_per_month.is_some());
+    let (tide, kelp) = (flock.bot("tide").unwrap(), flock.bot("kelp").unwrap());
+    assert!(tide.manner.visibility.is_some() && tide.manner.spoiler_text.is_some());
+    assert_eq!((tide.manner.languages.len(), kelp.manner.languages.len()), (1, 2));
     assert!(walt.profile.name.is_some() && walt.profile.bio.is_some() && walt.profile.picture.is_some());
 }
 
@@ -88,13 +93,15 @@ fn the_example_is_right_where_it_is_switched_off_too() {
 fn what_the_example_calls_a_default_is_one() {
     let said = flock(&switched_on_but("key"));
     let on_unknown = |flock: &Flock| flock.bot("walt").unwrap().on_unknown;
-    let app = said.bot("walt").and_then(|bot| bot.app.clone()).unwrap();
+    let app_of = |flock: &Flock, bot: &str| flock.bot(bot).and_then(|bot| bot.app.clone()).unwrap();
+    let app = app_of(&said, "walt");
     let silent: Vec<String> = switched_on_but("key")
         .lines()
         .filter(|line| {
             let keys = [
                 "api_url",
                 "site_url",
+                "directory_url",
                 "callback_port",
                 "looks",
                 "pace",
@@ -102,16 +109,19 @@ fn what_the_example_calls_a_default_is_one() {
                 "key_file",
                 "heartbeat_every",
             ];
-            !keys.iter().any(|key| line.starts_with(key))
+            // The server of Mastodon has no default.
+            line.contains("mastodon.social") || !keys.iter().any(|key| line.starts_with(key))
         })
         .map(str::to_owned)
         .collect();
     let silent = flock(&silent.join("\n"));
-    let defaults = silent.bot("walt").and_then(|bot| bot.app.clone()).unwrap();
+    let defaults = app_of(&silent, "walt");
     assert_eq!(app.api_url, defaults.api_url);
     assert_eq!(app.site_url, defaults.site_url);
     assert_eq!(app.callback_port, defaults.callback_port);
     assert_eq!((&app.looks, app.pace), (&defaults.looks, defaults.pace));
+    let places = |app: Arc<App>| [app.api_url.clone(), app.site_url.clone(), app.directory_url.clone()];
+    assert_eq!(places(app_of(&said, "kelp")), places(app_of(&silent, "kelp")));
     assert_eq!(on_unknown(&said), on_unknown(&silent));
     assert_eq!(said.vault_key, silent.vault_key);
     assert_eq!(said.alerts, silent.alerts);

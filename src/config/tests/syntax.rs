@@ -6,8 +6,7 @@ use super::*;
 fn one_slip_hides_nothing_else() {
     let typo = "error: flock.toml:6: bot walt: unknown key `shedule`: did you mean `schedule`?";
     let tail = "\nshedule = 1\n[bots.emily]\nnetwork = \"fed\"";
-    let other =
-        "error: flock.toml:8: bot emily: `network` must be \"x\" or \"feed\" or \"paper\", not \"fed\"";
+    let other = "error: flock.toml:8: bot emily: `network` must be \"x\" or \"mastodon\" or \"bluesky\" or \"feed\" or \"paper\", not \"fed\"";
     for (slip, expect) in [
         ("jitter = 10m", "`jitter` needs a value in quotes: write jitter = \"…\""),
         ("order \"shuffle\"", "a key needs a value: write key = \"…\""),

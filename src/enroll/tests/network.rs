@@ -13,7 +13,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::flock::account::{AppKeys, Client as OAuthClient, Consumer};
 use crate::flock::secret::Secret;
-use crate::net::x::App;
+use crate::net::x::{App, X};
 
 /// How this X answers.
 #[derive(Debug, Clone)]

@@ -8,6 +8,7 @@ use super::{SCOPES, X};
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::post::{Cause, Why};
+use crate::net::oauth2::Provider;
 use crate::net::{AccountApi, Appearance, NotDressed, Setback};
 
 /// How what X says of tokens of OAuth 1.0a begins if they can post.
@@ -28,11 +29,20 @@ impl X {
 
 #[async_trait]
 impl AccountApi for X {
+    fn by_oauth1(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn by_oauth2(&self) -> Option<Result<(Provider, &'static [&'static str]), Setback>> {
+        Some(self.oauth2().map(|provider| (provider, SCOPES)))
+    }
+
     async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback> {
         let me = self.me(tokens, "profile_image_url").await?;
         let access = match tokens {
             Tokens::OAuth1 { .. } => me.access,
             Tokens::OAuth2 { scopes, .. } => Some(scopes.join(" ")).filter(|access| !access.is_empty()),
+            Tokens::AppPassword { .. } => None,
         };
         Ok(Account {
             network: NetworkKind::X,
@@ -42,6 +52,8 @@ impl AccountApi for X {
             picture_url: me.picture_url,
             access,
             learnt_with: self.mark(tokens),
+            automated: None,
+            limits: None,
         })
     }
 
@@ -52,7 +64,7 @@ impl AccountApi for X {
                  made before stay read-only"
                     .to_owned()
             }
-            Tokens::OAuth1 { .. } => return Ok(()),
+            Tokens::OAuth1 { .. } | Tokens::AppPassword { .. } => return Ok(()),
             // Tokens that a person brought may come without; then it shows only when they are used.
             Tokens::OAuth2 { scopes, .. } if scopes.is_empty() => return Ok(()),
             Tokens::OAuth2 { scopes, .. } => {

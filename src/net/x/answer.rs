@@ -135,7 +135,7 @@ fn outcome(
             || Outcome::Unknown { reason: unsettled(&answer.unusable()) },
             |id| {
                 let url = Some(url_of(handle.unwrap_or("i"), &id));
-                Outcome::Posted { remote_id: id, url }
+                Outcome::Posted { remote_id: id, url, note: None }
             },
         );
     }

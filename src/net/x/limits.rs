@@ -7,4 +7,4 @@ use crate::net::Limits;
 
 /// The limits of `POST /2/tweets`.
 pub const LIMITS: Limits =
-    Limits { of_app_per_day: 10_000, of_bot: 100, window: Duration::from_secs(15 * 60) };
+    Limits { of_app_per_day: Some(10_000), of_bot: 100, window: Duration::from_secs(15 * 60) };

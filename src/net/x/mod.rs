@@ -97,7 +97,9 @@ impl X {
             Tokens::OAuth1 { access_token: token, access_token_secret: secret } => {
                 return self.signed(&Signer::Account { token, secret }, method, &url);
             }
-            Tokens::OAuth2 { access_token, .. } => auth::bear(&self.http, access_token, method, &url),
+            Tokens::OAuth2 { access_token, .. } | Tokens::AppPassword { access_token, .. } => {
+                auth::bear(&self.http, access_token, method, &url)
+            }
         };
         request.ok_or_else(Setback::no_url)
     }
@@ -129,7 +131,9 @@ impl X {
         let keys = &self.app.keys;
         let app = match tokens {
             Tokens::OAuth1 { .. } => keys.consumer.as_ref().ok().map(|consumer| consumer.key.expose()),
-            Tokens::OAuth2 { .. } => keys.client.as_ref().ok().map(|client| client.id.as_str()),
+            Tokens::OAuth2 { .. } | Tokens::AppPassword { .. } => {
+                keys.client.as_ref().ok().map(|client| client.id.as_str())
+            }
         };
         auth::mark(app.unwrap_or_default(), tokens)
     }
@@ -165,7 +169,7 @@ impl Network for X {
 
     async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
         match tokens {
-            Tokens::OAuth1 { .. } => Ok(tokens.clone()),
+            Tokens::OAuth1 { .. } | Tokens::AppPassword { .. } => Ok(tokens.clone()),
             Tokens::OAuth2 { .. } => self.oauth2()?.renew(tokens).await,
         }
     }

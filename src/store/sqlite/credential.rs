@@ -23,6 +23,12 @@ pub(super) async fn envelopes(db: &mut SqliteConnection) -> Result<Vec<(BotName,
     rows.iter().map(|row| Ok((row::bot(row)?, row::envelope(row)?))).collect()
 }
 
+/// What is kept of apps, in the order of their names.
+pub(super) async fn registrations(db: &mut SqliteConnection) -> Result<Vec<(String, Sealed)>, sqlx::Error> {
+    let rows = sql::registrations(db).await?;
+    rows.iter().map(row::registration).collect()
+}
+
 pub(super) async fn account(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -77,6 +83,7 @@ async fn unchanged(
 pub(super) async fn reseal(
     db: &mut SqliteConnection,
     all: Vec<(BotName, Sealed, u64)>,
+    apps: Vec<(String, Sealed)>,
     now: DateTime<Utc>,
 ) -> Result<(), Trouble> {
     let kept: HashMap<BotName, Envelope> = envelopes(db).await?.into_iter().collect();
@@ -86,6 +93,12 @@ pub(super) async fn reseal(
     };
     if all.len() != kept.len() || !kept.iter().all(is_current) {
         return Err(OVERTAKEN);
+    }
+    if !registrations(db).await?.iter().map(|(app, _)| app).eq(apps.iter().map(|(app, _)| app)) {
+        return Err(OVERTAKEN);
+    }
+    for (app, sealed) in &apps {
+        sql::keep_registration(db, app, sealed).await?;
     }
     for (bot, sealed, _) in &all {
         let signed_in_at = kept.get(bot).and_then(|envelope| envelope.signed_in_at).unwrap_or(now);

@@ -138,7 +138,7 @@ impl Store for Sqlite {
 
     async fn advance(&self, id: PostId, step: &Move, now: DateTime<Utc>) -> Result<Post, StoreError> {
         let step = step.clone();
-        if step == Move::Send {
+        if matches!(step, Move::Send { .. }) {
             self.may_begin().await?;
             return change!(self.writer, |db| job::advance(db, id, step, now));
         }
@@ -221,9 +221,24 @@ impl Store for Sqlite {
         change!(self, |db| credential::renewed(db, bot, sealed, replaces))
     }
 
-    async fn reseal(&self, all: &[(BotName, Sealed, u64)], now: DateTime<Utc>) -> Result<(), StoreError> {
-        let all = all.to_vec();
-        change!(self, |db| credential::reseal(db, all, now))
+    async fn reseal(
+        &self,
+        all: &[(BotName, Sealed, u64)],
+        apps: &[(String, Sealed)],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let (all, apps) = (all.to_vec(), apps.to_vec());
+        change!(self, |db| credential::reseal(db, all, apps, now))
+    }
+
+    async fn registrations(&self) -> Result<Vec<(String, Sealed)>, StoreError> {
+        let mut reader = self.reader().await?;
+        credential::registrations(&mut reader).await.map_err(|error| self.explain(&error))
+    }
+
+    async fn keep_registration(&self, app: &str, sealed: &Sealed) -> Result<(), StoreError> {
+        let (app, sealed) = (app.to_owned(), sealed.clone());
+        change!(self, |db| async { Ok(sql::credential::keep_registration(db, &app, &sealed).await?) })
     }
 
     async fn sign_out(&self, bot: &BotName, replaces: u64) -> Result<(), StoreError> {

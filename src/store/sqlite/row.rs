@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::flock::account::Account;
+use crate::flock::account::{Account, TextLimits};
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Cause, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
@@ -35,6 +35,7 @@ pub(super) fn post(row: &SqliteRow) -> Read<Post> {
         due_at: time(row.try_get("due_at")?),
         line: used_line(row)?,
         text: row.try_get("text")?,
+        record: row.try_get("record")?,
         attempts: row.try_get("attempts")?,
         errors: row.try_get("errors")?,
         doubted: row.try_get("doubted")?,
@@ -115,7 +116,22 @@ pub(super) fn account(row: &SqliteRow) -> Read<Account> {
         picture_url: row.try_get("picture_url")?,
         access: row.try_get("access")?,
         learnt_with: row.try_get("learnt_with")?,
+        automated: row.try_get("automated")?,
+        limits: limits(row)?,
     })
+}
+
+fn limits(row: &SqliteRow) -> Read<Option<TextLimits>> {
+    let (characters, per_url): (Option<u32>, Option<u32>) =
+        (row.try_get("max_characters")?, row.try_get("per_url")?);
+    Ok(characters.zip(per_url).map(|(characters, per_url)| TextLimits { characters, per_url }))
+}
+
+/// An app's name with what it registered.
+pub(super) fn registration(row: &SqliteRow) -> Read<(String, Sealed)> {
+    let network = parsed(row, "network", NetworkKind::from_word)?;
+    let sealed = Sealed { network, key_mark: row.try_get("key_mark")?, bytes: row.try_get("sealed")? };
+    Ok((row.try_get("app")?, sealed))
 }
 
 pub(super) fn envelope(row: &SqliteRow) -> Read<Envelope> {

@@ -49,6 +49,7 @@ fn given_up(second: i64, reason: &str) -> Draft {
         due_at: at,
         line: None,
         text: None,
+        record: None,
         missed: 0,
         app: None,
         price: 0,

@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use self::key::Key;
 use self::seal::Unreadable;
 use super::{Envelope, Sealed, Store, StoreError};
-use crate::flock::account::{Account, Tokens};
+use crate::flock::account::{Account, Registration, Tokens};
 use crate::flock::secret::Secret;
 use crate::flock::{BotName, NetworkKind};
 
@@ -121,6 +121,29 @@ impl Vault {
         Ok(self.store.sign_out(bot, replaces).await?)
     }
 
+    /// What an app registered on its server; `None` if it never did, or if that can't be opened with the key that is
+    /// there, as it is easily registered anew.
+    pub async fn registration(&self, app: &str) -> Result<Option<Registration>, VaultError> {
+        let kept = self.store.registrations().await?.into_iter().find(|(of, _)| of == app);
+        let Some((_, sealed)) = kept else { return Ok(None) };
+        Ok(self.find_key(&sealed.key_mark)?.and_then(|key| seal::open_registration(&key, &sealed).ok()))
+    }
+
+    /// Keeps what an app registered on its server, in place of what was kept of it.
+    pub async fn keep_registration(
+        &self,
+        app: &str,
+        network: NetworkKind,
+        registration: &Registration,
+    ) -> Result<(), VaultError> {
+        let key = match self.mark_of_all(|_| true).await? {
+            Some(mark) => self.key_marked(&mark)?,
+            None => self.own_key()?,
+        };
+        let sealed = seal::seal_registration(&key, network, registration)?;
+        Ok(self.store.keep_registration(app, &sealed).await?)
+    }
+
     fn open_envelope(&self, bot: &BotName, envelope: &Envelope) -> Result<Kept, VaultError> {
         let sealed = envelope.sealed.as_ref();
         let open = |sealed: &Sealed| open_with(&self.key_marked(&sealed.key_mark)?, bot, sealed);
@@ -143,7 +166,12 @@ impl Vault {
 
     /// The mark of the key of all other bots' tokens, if there are any.
     async fn mark_beside(&self, bot: &BotName) -> Result<Option<String>, VaultError> {
-        let others = self.store.envelopes().await?.into_iter().filter(|(name, _)| name != bot);
+        self.mark_of_all(|name| name != bot).await
+    }
+
+    /// The mark of the key of these bots' tokens, if there are any.
+    async fn mark_of_all(&self, counts: impl Fn(&BotName) -> bool) -> Result<Option<String>, VaultError> {
+        let others = self.store.envelopes().await?.into_iter().filter(|(name, _)| counts(name));
         let mut marks = others.filter_map(|(_, envelope)| envelope.sealed).map(|sealed| sealed.key_mark);
         match marks.next() {
             Some(mark) if marks.all(|other| other == mark) => Ok(Some(mark)),

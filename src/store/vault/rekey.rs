@@ -101,6 +101,25 @@ impl Vault {
             let tokens = open_with(old, bot, sealed)?;
             anew.push((bot.clone(), seal::seal(next, sealed.network, &tokens)?, *version));
         }
-        Ok(self.store.reseal(&anew, now).await?)
+        Ok(self.store.reseal(&anew, &self.registrations_anew(olds, next).await?, now).await?)
+    }
+
+    /// What apps registered, sealed with the next key. What no key opens stays as it is: it is registered anew when it is
+    /// needed.
+    async fn registrations_anew(
+        &self,
+        olds: &[Key],
+        next: &Key,
+    ) -> Result<Vec<(String, Sealed)>, VaultError> {
+        let mut anew = Vec::new();
+        for (app, sealed) in self.store.registrations().await? {
+            let old = olds.iter().find(|key| key.mark() == sealed.key_mark);
+            let opened = old.and_then(|key| seal::open_registration(key, &sealed).ok());
+            anew.push(match opened {
+                Some(registration) => (app, seal::seal_registration(next, sealed.network, &registration)?),
+                None => (app, sealed),
+            });
+        }
+        Ok(anew)
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::VaultError;
 use super::key::{self, Key};
 use crate::flock::NetworkKind;
-use crate::flock::account::Tokens;
+use crate::flock::account::{Client, Registration, Tokens};
 use crate::flock::secret::Secret;
 use crate::store::Sealed;
 
@@ -17,8 +17,10 @@ use crate::store::Sealed;
 const XCHACHA: u8 = 1;
 /// So long that random nonces don't meet again, however often tokens are sealed.
 const NONCE: usize = 24;
-/// How the contents are written.
+/// How the contents are written. The second way came with app passwords, and only they are written in it, so that
+/// an older flockd reads all else.
 const FORMAT: u32 = 1;
+const FORMAT_OF_APP_PASSWORDS: u32 = 2;
 
 /// Why what is sealed can't be read, although the key is the right one.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,6 +58,24 @@ enum Mirror {
         scopes: Vec<String>,
         grant: String,
     },
+    #[serde(rename = "app-password")]
+    AppPassword {
+        password: String,
+        access_token: String,
+        refresh_token: String,
+        did: String,
+        server: String,
+    },
+}
+
+/// A [`Registration`] as it is written.
+#[derive(Serialize, Deserialize)]
+struct RegistrationMirror {
+    format: u32,
+    server: String,
+    client_id: String,
+    client_secret: Option<String>,
+    redirects: Vec<String>,
 }
 
 /// Seals tokens of a network, with a nonce from the system.
@@ -63,31 +83,70 @@ pub(super) fn seal(key: &Key, network: NetworkKind, tokens: &Tokens) -> Result<S
     Ok(seal_with(key, network, tokens, key::random()?))
 }
 
-/// What was sealed.
+/// The tokens that were sealed.
 pub(super) fn open(key: &Key, sealed: &Sealed) -> Result<Tokens, Unreadable> {
+    let contents = contents(key, sealed, &bound_to(sealed.network), FORMAT_OF_APP_PASSWORDS)?;
+    let Contents { tokens, .. } = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
+    Ok(tokens.into())
+}
+
+/// Seals an app's registration.
+pub(super) fn seal_registration(
+    key: &Key,
+    network: NetworkKind,
+    registration: &Registration,
+) -> Result<Sealed, VaultError> {
+    let Registration { server, client, redirects } = registration;
+    let contents = RegistrationMirror {
+        format: FORMAT,
+        server: server.clone(),
+        client_id: client.id.clone(),
+        client_secret: client.secret.as_ref().map(|secret| secret.expose().to_owned()),
+        redirects: redirects.clone(),
+    };
+    Ok(sealed(key, network, &registration_of(network), &contents, key::random()?))
+}
+
+/// The registration that was sealed.
+pub(super) fn open_registration(key: &Key, sealed: &Sealed) -> Result<Registration, Unreadable> {
+    let contents = contents(key, sealed, &registration_of(sealed.network), FORMAT)?;
+    let mirror: RegistrationMirror = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
+    let client = Client { id: mirror.client_id, secret: mirror.client_secret.map(Secret::new) };
+    Ok(Registration { server: mirror.server, client, redirects: mirror.redirects })
+}
+
+/// What is under the seal, if its format is one of those up to `newest`.
+fn contents(key: &Key, sealed: &Sealed, bound_to: &str, newest: u32) -> Result<Vec<u8>, Unreadable> {
     let (kind, rest) = sealed.bytes.split_first().ok_or(Unreadable::Damaged)?;
     if *kind != XCHACHA {
         return Err(Unreadable::Newer);
     }
     let (nonce, sealed_contents) = rest.split_at_checked(NONCE).ok_or(Unreadable::Damaged)?;
     let nonce = XNonce::try_from(nonce).map_err(|_| Unreadable::Damaged)?;
-    let aad = bound_to(sealed.network);
-    let payload = Payload { msg: sealed_contents, aad: aad.as_bytes() };
+    let payload = Payload { msg: sealed_contents, aad: bound_to.as_bytes() };
     let contents = cipher(key).decrypt(&nonce, payload).map_err(|_| Unreadable::Damaged)?;
     // What a parser says may hold what it could not parse, so it is not passed on.
     let Format { format } = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
-    if format != FORMAT {
-        return Err(Unreadable::Newer);
-    }
-    let Contents { tokens, .. } = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
-    Ok(tokens.into())
+    if (FORMAT..=newest).contains(&format) { Ok(contents) } else { Err(Unreadable::Newer) }
 }
 
 fn seal_with(key: &Key, network: NetworkKind, tokens: &Tokens, nonce: [u8; NONCE]) -> Sealed {
-    let contents = Contents { format: FORMAT, tokens: tokens.into() };
-    let contents = serde_json::to_vec(&contents).expect("texts and times can be written as JSON");
-    let aad = bound_to(network);
-    let payload = Payload { msg: &contents, aad: aad.as_bytes() };
+    let format = match tokens {
+        Tokens::AppPassword { .. } => FORMAT_OF_APP_PASSWORDS,
+        Tokens::OAuth1 { .. } | Tokens::OAuth2 { .. } => FORMAT,
+    };
+    sealed(key, network, &bound_to(network), &Contents { format, tokens: tokens.into() }, nonce)
+}
+
+fn sealed(
+    key: &Key,
+    network: NetworkKind,
+    bound_to: &str,
+    contents: &impl Serialize,
+    nonce: [u8; NONCE],
+) -> Sealed {
+    let contents = serde_json::to_vec(contents).expect("texts and times can be written as JSON");
+    let payload = Payload { msg: &contents, aad: bound_to.as_bytes() };
     let sealed = cipher(key).encrypt(&nonce.into(), payload).expect("tokens are far from 256 GiB");
     let bytes = [&[XCHACHA], nonce.as_slice(), &sealed].concat();
     Sealed { network, key_mark: key.mark().to_owned(), bytes }
@@ -97,6 +156,11 @@ fn seal_with(key: &Key, network: NetworkKind, tokens: &Tokens, nonce: [u8; NONCE
 /// it, for a bot may be renamed.
 fn bound_to(network: NetworkKind) -> String {
     format!("flockd tokens, network {network}")
+}
+
+/// The same for the registration of an app, which must not be taken for tokens.
+fn registration_of(network: NetworkKind) -> String {
+    format!("flockd registration, network {network}")
 }
 
 fn cipher(key: &Key) -> XChaCha20Poly1305 {
@@ -118,6 +182,13 @@ impl From<&Tokens> for Mirror {
                 scopes: scopes.clone(),
                 grant: grant.clone(),
             },
+            Tokens::AppPassword { password, access_token, refresh_token, did, server } => Self::AppPassword {
+                password: text(password),
+                access_token: text(access_token),
+                refresh_token: text(refresh_token),
+                did: did.clone(),
+                server: server.clone(),
+            },
         }
     }
 }
@@ -135,6 +206,13 @@ impl From<Mirror> for Tokens {
                 expires_at,
                 scopes,
                 grant,
+            },
+            Mirror::AppPassword { password, access_token, refresh_token, did, server } => Self::AppPassword {
+                password: Secret::new(password),
+                access_token: Secret::new(access_token),
+                refresh_token: Secret::new(refresh_token),
+                did,
+                server,
             },
         }
     }
@@ -172,6 +250,39 @@ mod tests {
         Tokens::OAuth1 { access_token: token, access_token_secret: secret }
     }
 
+    fn app_password() -> Tokens {
+        Tokens::AppPassword {
+            password: Secret::new("abcd-efgh-ijkl-mnop"),
+            access_token: Secret::new("an access token"),
+            refresh_token: Secret::new("a refresh token"),
+            did: "did:plc:walt".to_owned(),
+            server: "https://pds.example.com".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_registration_is_no_tokens_and_tokens_are_no_registration() {
+        let client = Client { id: "id".to_owned(), secret: Some(Secret::new("the secret token")) };
+        let redirects = vec!["urn:ietf:wg:oauth:2.0:oob".to_owned()];
+        let registration = Registration { server: "https://example.com".to_owned(), client, redirects };
+        let sealed = seal_registration(&known_key(), NetworkKind::Mastodon, &registration).unwrap();
+        assert_eq!(open_registration(&known_key(), &sealed), Ok(registration));
+        assert_eq!(open(&known_key(), &sealed), Err(Unreadable::Damaged));
+        let tokens = seal(&known_key(), NetworkKind::Mastodon, &oauth2()).unwrap();
+        assert_eq!(open_registration(&known_key(), &tokens), Err(Unreadable::Damaged));
+    }
+
+    #[test]
+    fn only_app_passwords_are_written_in_a_way_that_an_older_flockd_does_not_know() {
+        for (tokens, format) in [(oauth1(), 1), (oauth2(), 1), (app_password(), 2)] {
+            let sealed = seal(&known_key(), NetworkKind::X, &tokens).unwrap();
+            let read = contents(&known_key(), &sealed, &bound_to(NetworkKind::X), format);
+            assert!(read.is_ok());
+            let older = contents(&known_key(), &sealed, &bound_to(NetworkKind::X), format - 1);
+            assert_eq!(older, Err(Unreadable::Newer));
+        }
+    }
+
     #[test]
     fn the_seal_is_what_it_always_was() {
         let nonce: [u8; NONCE] = std::array::from_fn(|at| 100 + u8::try_from(at).unwrap());
@@ -191,7 +302,7 @@ mod tests {
             scopes: vec![],
             grant: String::new(),
         };
-        for tokens in [oauth1(), oauth2(), bare] {
+        for tokens in [oauth1(), oauth2(), bare, app_password()] {
             let sealed = seal(&known_key(), NetworkKind::X, &tokens).unwrap();
             assert_eq!(open(&known_key(), &sealed), Ok(tokens.clone()));
             let again = seal(&known_key(), NetworkKind::X, &tokens).unwrap();
@@ -227,7 +338,7 @@ mod tests {
             Sealed { network: NetworkKind::X, key_mark: String::new(), bytes }
         };
         let open = |contents| open(&known_key(), &sealed(contents));
-        assert_eq!(open(r#"{"format":2,"keys":[]}"#), Err(Unreadable::Newer));
+        assert_eq!(open(r#"{"format":3,"keys":[]}"#), Err(Unreadable::Newer));
         for damaged in ["", "{}", r#"{"format":1,"tokens":{"kind":"oauth3"}}"#] {
             assert_eq!(open(damaged), Err(Unreadable::Damaged), "{damaged}");
         }

@@ -69,6 +69,8 @@ fn account(name: &str) -> Account {
         picture_url: None,
         access: Some("read-write".to_owned()),
         learnt_with: "digest".to_owned(),
+        automated: None,
+        limits: None,
     }
 }
 
@@ -245,7 +247,7 @@ async fn killed_while_changing(place: &Place, after: bool) {
             let tokens = open_with(&old, &bot, &sealed).unwrap();
             anew.push((bot, seal::seal(&next, sealed.network, &tokens).unwrap(), kept.version));
         }
-        vault.store.reseal(&anew, now()).await.unwrap();
+        vault.store.reseal(&anew, &[], now()).await.unwrap();
     }
 }
 

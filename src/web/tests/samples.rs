@@ -145,7 +145,20 @@ impl Store for Shelf {
     async fn renewed(&self, _: &BotName, _: &Sealed, _: u64) -> Result<(), StoreError> {
         never()
     }
-    async fn reseal(&self, _: &[(BotName, Sealed, u64)], _: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn registrations(&self) -> Result<Vec<(String, Sealed)>, StoreError> {
+        never()
+    }
+
+    async fn keep_registration(&self, _: &str, _: &Sealed) -> Result<(), StoreError> {
+        never()
+    }
+
+    async fn reseal(
+        &self,
+        _: &[(BotName, Sealed, u64)],
+        _: &[(String, Sealed)],
+        _: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         never()
     }
     async fn sign_out(&self, _: &BotName, _: u64) -> Result<(), StoreError> {

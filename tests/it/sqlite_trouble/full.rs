@@ -81,7 +81,7 @@ async fn child_whose_disk_fills() {
     store.renewed(&bot("walt"), &sealed, 1).await.expect("new tokens found no room");
     for _ in 0..2 {
         assert_eq!(store.open(&by_hand("robin", "too late", 91)).await, Err(full()));
-        assert_eq!(store.advance(waiting.id, &Move::Send, at(92)).await, Err(full()));
+        assert_eq!(store.advance(waiting.id, &Move::Send { record: None }, at(92)).await, Err(full()));
         assert_eq!(store.claim(&bot("walt"), 2, at(93), at(99)).await, Err(full()));
     }
     assert_eq!(count(&store).await, written.len());
@@ -90,7 +90,7 @@ async fn child_whose_disk_fills() {
     let after = store.open(&by_hand("robin", "room again", 94)).await.unwrap();
     assert_eq!(ballast(&path), Some(BALLAST));
     store.advance(after.id, &Move::Doubt(why(Cause::Silence)), at(95)).await.unwrap();
-    store.advance(waiting.id, &Move::Send, at(96)).await.unwrap();
+    store.advance(waiting.id, &Move::Send { record: None }, at(96)).await.unwrap();
     assert_eq!(store.claim(&bot("walt"), 2, at(97), at(99)).await, Ok(true));
     is_sound(&path).await;
     println!("\n{TOLD}");

@@ -38,7 +38,10 @@ async fn nothing_is_sent_while_a_file_is_not_where_it_was() {
             }
             let path = file.display().to_string();
             is_told(&store.open(&by_hand("robin", "text", 3)).await.unwrap_err(), &path);
-            is_told(&store.advance(waiting.id, &Move::Send, at(4)).await.unwrap_err(), &path);
+            is_told(
+                &store.advance(waiting.id, &Move::Send { record: None }, at(4)).await.unwrap_err(),
+                &path,
+            );
             is_told(&store.prove(at(4)).await.unwrap_err(), &path);
         }
         let second = 5 + i64::try_from(number).unwrap();

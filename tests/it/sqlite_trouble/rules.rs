@@ -79,6 +79,13 @@ async fn the_past_cannot_be_changed() {
     refused(&mut db, "update credential set sealed = x'02'", grows).await;
     refused(&mut db, "update credential set sealed = null, version = version + 1", "CHECK").await;
     assert_eq!(store.post(post.id).await.unwrap(), Some(post));
+    // What is sent may become known after planning, and stays the same from then on.
+    db.execute("update post set record = 'one'").await.unwrap();
+    db.execute("update post set record = 'one'").await.unwrap();
+    for other in ["'two'", "null"] {
+        let fixed = "what is sent is fixed before the first attempt";
+        refused(&mut db, &format!("update post set record = {other}"), fixed).await;
+    }
 }
 
 #[tokio::test]

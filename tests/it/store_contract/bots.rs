@@ -1,7 +1,7 @@
 //! What a ledger keeps of a bot: its schedule, its name, its account.
 
 use flockd::flock::NetworkKind;
-use flockd::flock::account::Account;
+use flockd::flock::account::{Account, TextLimits};
 use flockd::store::{Entry, NotRenamed, StoreError};
 
 use super::Ledger;
@@ -105,6 +105,8 @@ pub(super) async fn an_account_is_remembered(ledger: Ledger) {
         name: text("Walt"),
         picture_url: text("https://example.net/walt.png"),
         access: text("tweet.read tweet.write"),
+        automated: Some(true),
+        limits: Some(TextLimits { characters: 5_000, per_url: 25 }),
         ..account("7")
     };
     for account in [whole, account("7"), account("8")] {

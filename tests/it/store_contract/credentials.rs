@@ -53,7 +53,7 @@ pub(super) async fn a_bot_that_never_signed_in_has_nothing(ledger: Ledger) {
     ledger.one.unclaim(&walt, 0).await.unwrap();
     ledger.one.sign_out(&walt, 0).await.unwrap();
     assert_eq!(ledger.one.sign_out(&walt, 1).await, Err(StoreError::Overtaken));
-    ledger.one.reseal(&[], at(1)).await.unwrap();
+    ledger.one.reseal(&[], &[], at(1)).await.unwrap();
     assert_eq!(envelope(&ledger, "walt").await, Envelope::default());
     assert_eq!(ledger.one.standing(&walt, at(1)).await.unwrap().unwrap().signed_in_at, None);
 }
@@ -213,15 +213,15 @@ pub(super) async fn all_are_sealed_anew_or_none(ledger: Ledger) {
         vec![anew("walt", 1), anew("emily", 1), anew("gone", 2)],
     ];
     for list in refused {
-        assert_eq!(ledger.other.reseal(&list, at(20)).await, Err(StoreError::Overtaken), "{list:?}");
+        assert_eq!(ledger.other.reseal(&list, &[], at(20)).await, Err(StoreError::Overtaken), "{list:?}");
     }
     let all = [anew("walt", 1), anew("emily", 1)];
     assert_eq!(ledger.one.claim(&bot("emily"), 1, at(20), at(80)).await, Ok(true));
-    assert_eq!(ledger.other.reseal(&all, at(79)).await, Err(StoreError::Overtaken), "one is claimed");
+    assert_eq!(ledger.other.reseal(&all, &[], at(79)).await, Err(StoreError::Overtaken), "one is claimed");
     for name in ["walt", "emily"] {
         assert_eq!(kept(&ledger, name).await, of(1, name, name), "a refused change left its mark");
     }
-    ledger.other.reseal(&all, at(80)).await.unwrap();
+    ledger.other.reseal(&all, &[], at(80)).await.unwrap();
     for name in ["walt", "emily"] {
         assert_eq!(kept(&ledger, name).await, of(2, &format!("{name} anew"), name));
         assert_eq!(envelope(&ledger, name).await.signed_in_at, Some(at(10)));
@@ -255,11 +255,27 @@ pub(super) async fn a_refused_change_harms_nobody_else(ledger: Ledger) {
     let (first, refused, resealed, last) = tokio::join!(
         ledger.one.renewed(&walt, &tokens, 1),
         ledger.one.sign_in(&emily, &taken, &tokens, 0, at(20)),
-        ledger.one.reseal(&stale, at(20)),
+        ledger.one.reseal(&stale, &[], at(20)),
         ledger.one.open(&draft),
     );
     assert_eq!((first, refused), (Ok(()), Err(StoreError::AccountTaken(walt))));
     assert_eq!((resealed, last.is_ok()), (Err(StoreError::Overtaken), true));
     assert_eq!(kept(&ledger, "walt").await, of(2, "t", "walt"));
     assert_eq!(kept(&ledger, "emily").await, (0, None, None));
+}
+
+pub(super) async fn what_apps_registered_is_kept_and_sealed_anew(ledger: Ledger) {
+    let of = |app: &str, text: &str| (app.to_owned(), sealed(text));
+    for (app, text) in [("sky", "one"), ("home", "two"), ("sky", "three")] {
+        ledger.one.keep_registration(app, &sealed(text)).await.unwrap();
+    }
+    let kept = vec![of("home", "two"), of("sky", "three")];
+    assert_eq!(ledger.other.registrations().await, Ok(kept));
+    sign_in(&ledger, "walt", 10).await;
+    let all = [(bot("walt"), with_another_key("anew"), 1)];
+    let anew = [of("home", "four"), of("sky", "five")];
+    let refused = ledger.one.reseal(&all, &anew[..1], at(20)).await;
+    assert_eq!(refused, Err(StoreError::Overtaken), "one was left out");
+    ledger.one.reseal(&all, &anew, at(20)).await.unwrap();
+    assert_eq!(ledger.other.registrations().await, Ok(anew.to_vec()));
 }

@@ -90,7 +90,7 @@ pub(super) async fn attempts_and_errors_are_counted(ledger: Ledger) {
     assert_eq!((counts(&post), post.sent_at, post.retry_at), ((0, 0, false), None, Some(at(5))));
     let go = async |step: &Move, seconds| ledger.one.advance(post.id, step, at(seconds)).await.unwrap();
 
-    let sent = go(&Move::Send, 10).await;
+    let sent = go(&Move::Send { record: None }, 10).await;
     assert_eq!((counts(&sent), sent.sent_at, sent.retry_at), ((1, 0, false), Some(at(10)), None));
     assert_eq!((sent.cause, sent.reason), (None, None), "what is being sent has no reason not to be");
     let back = go(&returned(true, 30), 11).await;
@@ -98,14 +98,17 @@ pub(super) async fn attempts_and_errors_are_counted(ledger: Ledger) {
         (counts(&back), back.retry_at, back.cause),
         ((1, 1, false), Some(at(30)), Some(Cause::Limits))
     );
-    assert_eq!((counts(&go(&Move::Send, 30).await), sent.sent_at), ((2, 1, false), Some(at(10))));
+    assert_eq!(
+        (counts(&go(&Move::Send { record: None }, 30).await), sent.sent_at),
+        ((2, 1, false), Some(at(10)))
+    );
     assert_eq!(counts(&go(&returned(false, 60), 31).await), (2, 1, false), "silence is no error answer");
-    go(&Move::Send, 60).await;
+    go(&Move::Send { record: None }, 60).await;
     let doubted = go(&Move::Doubt(why(Cause::Silence)), 61).await;
     assert_eq!((counts(&doubted), doubted.settled_at), ((3, 1, true), Some(at(61))));
     let back = go(&returned(false, 90), 80).await;
     assert_eq!((counts(&back), back.settled_at), ((3, 1, true), None));
-    go(&Move::Send, 90).await;
+    go(&Move::Send { record: None }, 90).await;
     let end = go(&posted("42"), 91).await;
     assert_eq!((counts(&end), end.settled_at, end.sent_at), ((4, 1, true), Some(at(91)), Some(at(10))));
     assert_eq!((end.remote_id.as_deref(), end.cause, end.reason), (Some("42"), None, None));
@@ -133,9 +136,28 @@ pub(super) async fn a_beginning_says_why(ledger: Ledger) {
     }
 }
 
+pub(super) async fn what_is_sent_is_fixed_before_the_first_attempt(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    let send = |record: &str| Move::Send { record: Some(record.to_owned()) };
+    let back = Move::Return { why: why(Cause::Limits), retry_at: at(20), answered: true };
+    let at_once = Draft { record: Some("one".to_owned()), ..by_hand("walt", "t", 1) };
+    let waits = Draft { begins: planned(5), ..by_hand("emily", "t", 2) };
+    for (draft, step) in [(at_once, &back), (waits, &send("one"))] {
+        let post = ledger.one.open(&draft).await.unwrap();
+        assert_eq!(post.record, draft.record);
+        let mut post = ledger.one.advance(post.id, step, at(10)).await.unwrap();
+        if post.state == State::Sending {
+            post = ledger.one.advance(post.id, &back, at(15)).await.unwrap();
+        }
+        let again = ledger.one.advance(post.id, &send("two"), at(30)).await.unwrap();
+        assert_eq!(again.record.as_deref(), Some("one"), "each attempt sends the same");
+        assert_eq!(ledger.other.post(post.id).await.unwrap(), Some(again));
+    }
+}
+
 pub(super) async fn a_post_that_is_not_there_cannot_move(ledger: Ledger) {
     let id = id_at(1);
-    let moved = ledger.one.advance(id, &Move::Send, at(1)).await;
+    let moved = ledger.one.advance(id, &Move::Send { record: None }, at(1)).await;
     assert_eq!(moved, Err(StoreError::NotFound(format!("post {id}"))));
     assert_eq!(ledger.one.post(id).await.unwrap(), None);
 }
@@ -173,7 +195,7 @@ impl Model {
 
     fn go(&mut self, step: &Move) {
         self.state = step.to();
-        self.attempts += u32::from(*step == Move::Send);
+        self.attempts += u32::from(matches!(step, Move::Send { .. }));
         self.errors += u32::from(matches!(step, Move::Refuse(_) | Move::Return { answered: true, .. }));
         self.doubted |= matches!(step, Move::Doubt(_));
         self.looks = match step {

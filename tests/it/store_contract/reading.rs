@@ -94,7 +94,7 @@ pub(super) async fn what_left_in_the_last_hour_is_counted(ledger: Ledger) {
     let three = ledger.one.open(&draft).await.unwrap().id;
     assert_eq!(sent(30).await, 2, "what is planned or given up has not left");
     for seconds in [40, 50] {
-        ledger.one.advance(three, &Move::Send, at(seconds)).await.unwrap();
+        ledger.one.advance(three, &Move::Send { record: None }, at(seconds)).await.unwrap();
         ledger.one.advance(three, &returned(false, 60), at(seconds)).await.unwrap();
     }
     assert_eq!(sent(60).await, 3, "attempts of one post are one");
@@ -125,7 +125,7 @@ pub(super) async fn ailing_since_the_first_of_a_run(ledger: Ledger) {
     let back = Move::Return { why: why(Cause::SignIn), retry_at: at(60), answered: true };
     ledger.one.advance(open.id, &back, at(51)).await.unwrap();
     assert_eq!(since().await, Some(at(30)));
-    ledger.one.advance(open.id, &Move::Send, at(60)).await.unwrap();
+    ledger.one.advance(open.id, &Move::Send { record: None }, at(60)).await.unwrap();
     ledger.one.advance(open.id, &posted("1"), at(61)).await.unwrap();
     assert_eq!(since().await, None);
     end(&failed(70, Cause::App)).await;
@@ -145,7 +145,7 @@ pub(super) async fn ailing_anew_after_signing_in(ledger: Ledger) {
     assert_eq!(since().await, Some(at(10)));
     super::credentials::sign_in(&ledger, "walt", 40).await;
     assert_eq!(since().await, None, "signing in has mended it");
-    ledger.one.advance(open.id, &Move::Send, at(50)).await.unwrap();
+    ledger.one.advance(open.id, &Move::Send { record: None }, at(50)).await.unwrap();
     ledger.one.advance(open.id, &back, at(51)).await.unwrap();
     assert_eq!(since().await, Some(at(51)), "it was planned before, and failed anew");
     ledger.one.advance(open.id, &Move::Release(why(Cause::Credits)), at(52)).await.unwrap();

@@ -52,7 +52,7 @@ pub(super) async fn what_is_tried_again_is_paid_for_when_it_is_tried(ledger: Led
     let id = sent(&ledger, State::Sending, "x", 15, 10).await;
     ledger.one.advance(id, &returned(false, 90), at(11)).await.unwrap();
     assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent::default()));
-    ledger.one.advance(id, &Move::Send, at(90)).await.unwrap();
+    ledger.one.advance(id, &Move::Send { record: None }, at(90)).await.unwrap();
     assert_eq!(ledger.other.spent("x", at(50)).await, Ok(Spent { posts: 1, mills: 15 }), "and not yesterday");
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn a_look_changes_nothing_about_since_when(ledger: Ledger) {
     assert_eq!((looked.settled_at, looked.moved_at, looked.retry_at), (Some(at(10)), at(20), Some(at(90))));
     // Sent anew, it is looked for anew.
     ledger.one.advance(id, &returned(false, 30), at(30)).await.unwrap();
-    ledger.one.advance(id, &Move::Send, at(40)).await.unwrap();
+    ledger.one.advance(id, &Move::Send { record: None }, at(40)).await.unwrap();
     let again = ledger.one.advance(id, &Move::Doubt(why(Cause::Silence)), at(50)).await.unwrap();
     assert_eq!((again.looks, again.sent_at, again.retry_at), (0, Some(at(10)), None));
 }

@@ -28,7 +28,8 @@ pub(crate) fn shown(remote_id: &str, text: &str, at: DateTime<Utc>) -> Seen {
 }
 
 pub(crate) fn posted(remote_id: &str) -> Outcome {
-    Outcome::Posted { remote_id: remote_id.to_owned(), url: Some(format!("https://example.org/{remote_id}")) }
+    let url = Some(format!("https://example.org/{remote_id}"));
+    Outcome::Posted { remote_id: remote_id.to_owned(), url, note: None }
 }
 
 pub(crate) fn refused() -> Outcome {
@@ -63,5 +64,7 @@ pub(crate) fn account(handle: &str) -> Account {
         picture_url: None,
         access: None,
         learnt_with: "these tokens".to_owned(),
+        automated: None,
+        limits: None,
     }
 }

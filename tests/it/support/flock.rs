@@ -7,7 +7,7 @@ use chrono_tz::Tz;
 use flockd::flock::account::Profile;
 use flockd::flock::poem::Split;
 use flockd::flock::schedule::Schedule;
-use flockd::flock::{AtEnd, Bot, NetworkKind, OnMiss, OnUnknown, Order};
+use flockd::flock::{AtEnd, Bot, Manner, NetworkKind, OnMiss, OnUnknown, Order};
 
 /// A bot on X that posts every minute, in the order of its poem.
 pub(crate) fn bot(name: &str) -> Bot {
@@ -29,6 +29,7 @@ pub(crate) fn bot(name: &str) -> Bot {
         was: None,
         tokens: None,
         profile: Profile::default(),
+        manner: Manner::default(),
     }
 }
 

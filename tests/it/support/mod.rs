@@ -78,6 +78,7 @@ pub fn post(network: NetworkKind, number: u8, text: &str) -> Post {
         due_at: now,
         line: None,
         text: Some(text.to_owned()),
+        record: None,
         attempts: 1,
         errors: 0,
         doubted: false,

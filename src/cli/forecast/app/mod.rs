@@ -131,7 +131,7 @@ impl AppForecast {
         let posting = || shares.iter().filter(|share| share.posts());
         let posts_per_day: f64 = posting().map(|share| share.per_day).sum();
         let mills_per_month = posting().map(|share| share.per_day * share.price).sum::<f64>() * MONTH;
-        let limit_per_day = net::limits(app.network).map(|limits| limits.of_app_per_day);
+        let limit_per_day = net::limits(app.network).and_then(|limits| limits.of_app_per_day);
         let row = [
             app.name.clone(),
             rate(posts_per_day),
@@ -306,8 +306,9 @@ fn limit_complaints(
     now: DateTime<Utc>,
 ) -> Vec<Complaint> {
     let Some(limits) = net::limits(app.network) else { return Vec::new() };
-    let (name, network, most) = (&app.name, app.network, limits.of_app_per_day);
-    let all = demand.day_ends(shares, most).map(|ends| {
+    let (name, network) = (&app.name, app.network);
+    let all = limits.of_app_per_day.and_then(|most| Some((most, demand.day_ends(shares, most)?)));
+    let all = all.map(|(most, ends)| {
         let message = format!(
             "app {name}: its bots want more than the {most} posts that {network} takes from an app in a day; they are \
              used up {ends}: thin out the schedules"
@@ -330,8 +331,9 @@ fn hasty_complaint(bot: &str, network: NetworkKind, limits: net::Limits, places:
 
 /// Whether a bot wants more than the network takes from one bot, from its next slot on.
 fn is_hasty(bot: &Bot, limits: net::Limits, now: DateTime<Utc>) -> bool {
-    // Where an hour has no more than the window may have, neither has the window.
-    if bot.max_per_hour <= limits.of_bot {
+    // Where its hours have no more than the window may have, neither has the window.
+    let hours = u32::try_from(limits.window.as_secs().div_ceil(3_600)).unwrap_or(u32::MAX);
+    if bot.max_per_hour.saturating_mul(hours) <= limits.of_bot {
         return false;
     }
     let Some(first) = bot.schedule.next_after(now) else { return false };

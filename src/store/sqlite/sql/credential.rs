@@ -23,12 +23,14 @@ pub(in crate::store::sqlite) async fn remember(
     bot: &BotName,
     account: &Account,
 ) -> Done {
-    let replace = "insert or replace into account \
-        (bot, network, id, handle, name, picture_url, access, learnt_with) \
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let replace = "insert or replace into account (bot, network, id, handle, name, picture_url, access, \
+        learnt_with, automated, max_characters, per_url) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     let query = sqlx::query(replace).bind(bot.as_str()).bind(account.network.as_str()).bind(&account.id);
     let query = query.bind(&account.handle).bind(&account.name).bind(&account.picture_url);
-    query.bind(&account.access).bind(&account.learnt_with).execute(db).await.map(|_| ())
+    let query = query.bind(&account.access).bind(&account.learnt_with).bind(account.automated);
+    let limits = account.limits;
+    let query = query.bind(limits.map(|limits| limits.characters));
+    query.bind(limits.map(|limits| limits.per_url)).execute(db).await.map(|_| ())
 }
 
 /// A bot that is signed in with this account, other than this one.
@@ -117,6 +119,22 @@ pub(in crate::store::sqlite) async fn unclaim(
     sqlx::query(update).bind(bot.as_str()).bind(version).execute(db).await.map(|_| ())
 }
 
+/// What is kept of every app.
+pub(in crate::store::sqlite) async fn registrations(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
+    sqlx::query("select * from registration order by app").fetch_all(db).await
+}
+
+pub(in crate::store::sqlite) async fn keep_registration(
+    db: &mut SqliteConnection,
+    app: &str,
+    sealed: &Sealed,
+) -> Done {
+    let replace =
+        "insert or replace into registration (app, network, key_mark, sealed) values (?1, ?2, ?3, ?4)";
+    let query = sqlx::query(replace).bind(app).bind(sealed.network.as_str());
+    query.bind(&sealed.key_mark).bind(&sealed.bytes).execute(db).await.map(|_| ())
+}
+
 /// Moves what is kept under one name to another, whose own version is passed, if it has one.
 pub(in crate::store::sqlite) async fn carry(
     db: &mut SqliteConnection,
@@ -129,8 +147,10 @@ pub(in crate::store::sqlite) async fn carry(
         on conflict (bot) do update set version = max(version, excluded.version) + 1, \
         network = excluded.network, key_mark = excluded.key_mark, sealed = excluded.sealed, \
         signed_in_at = excluded.signed_in_at, claimed_until = excluded.claimed_until";
-    let account = "insert or replace into account \
-        select ?2, network, id, handle, name, picture_url, access, learnt_with from account where bot = ?1";
+    let account = "insert or replace into account (bot, network, id, handle, name, picture_url, access, \
+        learnt_with, automated, max_characters, per_url) \
+        select ?2, network, id, handle, name, picture_url, access, learnt_with, automated, max_characters, per_url \
+        from account where bot = ?1";
     for statement in [credential, account] {
         sqlx::query(statement).bind(was.as_str()).bind(name.as_str()).execute(&mut *db).await?;
     }

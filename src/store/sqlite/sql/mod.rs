@@ -27,8 +27,8 @@ type Done<T = ()> = Result<T, sqlx::Error>;
 
 pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Done<SqliteRow> {
     let insert = "insert into post (id, bot, network, state, slot, due_at, round, line, occurrence, text, \
-        app, price, attempts, cause, reason, planned_at, sent_at, tried_at, retry_at, settled_at, moved_at) \
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *";
+        record, app, price, attempts, cause, reason, planned_at, sent_at, tried_at, retry_at, settled_at, moved_at) \
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *";
     let (why, retry_at) = match &draft.begins {
         Beginning::Sending => (None, None),
         Beginning::Planned(why, at) => (Some(why), Some(*at)),
@@ -47,6 +47,7 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
         .bind(draft.line.as_ref().map(|(_, line)| line.text.as_bytes()))
         .bind(draft.line.map(|(_, line)| line.occurrence))
         .bind(&draft.text)
+        .bind(&draft.record)
         .bind(&draft.app)
         .bind(draft.price)
         .bind(i64::from(state == State::Sending))
@@ -88,8 +89,9 @@ pub(super) async fn move_post(
         update.push(", reason = ").push_bind(why.reason.clone());
     }
     match step {
-        Move::Send => {
+        Move::Send { record } => {
             update.push(", attempts = attempts + 1, cause = null, reason = null");
+            update.push(", record = coalesce(record, ").push_bind(record.clone()).push(")");
             update.push(", sent_at = coalesce(sent_at, ").push_bind(millis(now)).push(")");
             update.push(", tried_at = ").push_bind(millis(now));
         }

@@ -1,0 +1,61 @@
+//! Where an app's network is: its API, the pages that people see, the directory of accounts.
+
+use super::section::{Found, Section};
+use super::url;
+use crate::flock::NetworkKind;
+
+/// The addresses of an app; each is `None` if it can't be understood, which has been complained of.
+pub(super) struct Addresses {
+    pub(super) api_url: Option<String>,
+    pub(super) site_url: Option<String>,
+    pub(super) directory_url: Option<String>,
+}
+
+/// Where a network is, if an app doesn't say; empty where it has no such place, or none that is everybody's.
+pub(super) struct Known {
+    pub(super) api_url: &'static str,
+    pub(super) site_url: &'static str,
+    pub(super) directory_url: &'static str,
+}
+
+/// Where a network is.
+pub(super) const fn of(network: NetworkKind) -> Known {
+    match network {
+        NetworkKind::Bluesky => Known {
+            api_url: "https://bsky.social",
+            site_url: "https://bsky.app",
+            directory_url: "https://plc.directory",
+        },
+        NetworkKind::Mastodon => Known { api_url: "", site_url: "", directory_url: "" },
+        NetworkKind::X | NetworkKind::Feed | NetworkKind::Paper => {
+            Known { api_url: "https://api.x.com", site_url: "https://x.com", directory_url: "" }
+        }
+    }
+}
+
+/// Reads the addresses. What is wrong with the network has been complained of, so without one they are taken for X's.
+pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Addresses {
+    let network = network.unwrap_or(NetworkKind::X);
+    let known = of(network);
+    let api_url = base_url(section, "api_url", known.api_url);
+    if network == NetworkKind::Mastodon {
+        section.missing("api_url", "write the address of the server, like \"https://mastodon.social\"");
+    }
+    let site_url = base_url(section, "site_url", known.site_url);
+    let directory_url = base_url(section, "directory_url", known.directory_url);
+    for (key, default) in [("site_url", known.site_url), ("directory_url", known.directory_url)] {
+        if let Some(line) = section.line_of(key).filter(|_| default.is_empty()) {
+            section.warning(Some(line), format!("`{key}` means nothing on network {network}: remove it"));
+        }
+    }
+    Addresses { api_url: api_url.filter(|url| !url.is_empty()), site_url, directory_url }
+}
+
+/// A base URL that secrets are sent to, or where people sign in.
+fn base_url(section: &mut Section<'_, '_>, key: &'static str, default: &str) -> Option<String> {
+    let text = section.text(key);
+    let Some(Found { value, line }) = text else {
+        return (!section.wrote(key)).then(|| default.to_owned());
+    };
+    url::confidential(value).map_err(|problem| section.error(Some(line), format!("`{key}` {problem}"))).ok()
+}

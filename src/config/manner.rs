@@ -1,0 +1,71 @@
+//! How a bot's posts are shown: `visibility`, `language`, `spoiler_text`. What a server makes of them is not known here.
+
+use toml::de::DeValue;
+
+use super::section::{Found, Section};
+use super::suggest::short;
+use crate::flock::{Manner, NetworkKind, Visibility};
+
+/// The most languages that a post on Bluesky may be in (lexicon app.bsky.feed.post).
+const LANGUAGES: usize = 3;
+
+/// How `language` is written.
+const WRITTEN: &str = "the code of a language, like \"en\" or \"pt-BR\"";
+
+const KEYS: [&str; 3] = ["visibility", "language", "spoiler_text"];
+
+/// Reads the keys; those that mean nothing on the bot's network are warned about.
+pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Manner {
+    let visibility = section.word("visibility", Visibility::ALL, Visibility::as_str);
+    let languages = languages(section, network);
+    let spoiler_text = section.text("spoiler_text").map(|found| found.value.to_owned());
+    let meaningless: &[&str] = match network {
+        Some(NetworkKind::Mastodon) | None => &[],
+        Some(NetworkKind::Bluesky) => &["visibility", "spoiler_text"],
+        Some(NetworkKind::X | NetworkKind::Feed | NetworkKind::Paper) => &KEYS,
+    };
+    for key in meaningless {
+        if let (Some(line), Some(network)) = (section.line_of(key), network) {
+            section.warning(Some(line), format!("`{key}` means nothing on network {network}: remove it"));
+        }
+    }
+    Manner { visibility: visibility.map(|found| found.value), languages, spoiler_text }
+}
+
+/// One language; on Bluesky up to three.
+fn languages(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Vec<String> {
+    let Some(Found { value, line }) = section.value("language") else { return Vec::new() };
+    let several = network.is_none_or(|network| network == NetworkKind::Bluesky);
+    let written = match value {
+        DeValue::String(text) => Some(vec![&**text]),
+        DeValue::Array(list) if several => list.iter().map(|item| item.get_ref().as_str()).collect(),
+        _ => None,
+    };
+    let Some(written) = written else {
+        section.mistyped("language", WRITTEN, value, line);
+        return Vec::new();
+    };
+    if !(1..=LANGUAGES).contains(&written.len()) {
+        let message = format!(
+            "`language` must have from 1 to {LANGUAGES} languages, and this one has {}",
+            written.len()
+        );
+        section.error(Some(line), message);
+    }
+    for text in written.iter().filter(|text| !is_code(text)) {
+        section.error(Some(line), format!("`language` must be {WRITTEN}, not \"{}\"", short(text)));
+    }
+    written.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether a text looks like a language tag: a language of two or three letters, and what else there may be behind it
+/// (RFC 5646, section 2.1).
+fn is_code(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    let is_language =
+        (2..=3).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_part =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_language && parts.all(is_part)
+}
