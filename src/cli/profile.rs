@@ -52,7 +52,7 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
         bio: wanted.bio.or_else(|| bot.profile.bio.clone()),
         picture: wanted.picture.or_else(|| bot.profile.picture.clone()),
     };
-    if profile == Profile::default() {
+    if profile == Profile::default() && !bot.network.marks_bots() {
         bail!(
             "nothing to change: give --name, --bio or --picture, or write [bots.{name}.profile] in flock.toml"
         );
@@ -125,7 +125,9 @@ fn differences(now: &Appearance, profile: &Profile, picture: Option<&Picture>) -
             picture.bytes
         )
     });
-    [text("name", &now.name, &profile.name), text("bio", &now.bio, &profile.bio), picture]
+    let mark =
+        (now.automated == Some(false)).then(|| "mark: the account will say that it is a bot".to_owned());
+    [text("name", &now.name, &profile.name), text("bio", &now.bio, &profile.bio), picture, mark]
         .into_iter()
         .flatten()
         .collect()

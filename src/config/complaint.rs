@@ -15,6 +15,8 @@ crate::flock::words! {
         Error = "error",
         /// It can.
         Warning = "warning",
+        /// It can, and nothing is wrong as far as can be seen.
+        Note = "note",
     }
 }
 

@@ -59,6 +59,11 @@ impl Places {
         self.tables.insert(path, Table { line, keys });
     }
 
+    /// Something to know.
+    pub fn note(&self, path: &str, message: impl Into<String>) -> Complaint {
+        self.complaint(Severity::Note, path, message.into())
+    }
+
     fn complaint(&self, severity: Severity, path: &str, message: String) -> Complaint {
         Complaint { severity, file: self.file.clone(), line: self.line_of(path), message }
     }

@@ -323,6 +323,11 @@ impl NetworkKind {
         matches!(self, Self::X | Self::Mastodon | Self::Bluesky)
     }
 
+    /// Whether an account there has a mark by which it says that it is a bot, and which programs can set.
+    pub const fn marks_bots(self) -> bool {
+        matches!(self, Self::Mastodon | Self::Bluesky)
+    }
+
     /// `max_per_hour` where the bot says nothing: a flood on a network of others is worse than on our own.
     pub const fn default_max_per_hour(self) -> u32 {
         match self {

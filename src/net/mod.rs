@@ -140,7 +140,7 @@ pub trait AccountApi: Network {
         None
     }
 
-    /// Has the account look like that.
+    /// Has the account look like that, and say that it is a bot where the network has a mark for that.
     async fn dress(&self, tokens: &Tokens, profile: &Profile) -> Result<(), NotDressed>;
 }
 
@@ -153,6 +153,8 @@ pub struct Appearance {
     pub bio: Option<String>,
     /// Where its picture is.
     pub picture_url: Option<String>,
+    /// Whether it says that it is a bot, where the network has a mark for that which programs can see.
+    pub automated: Option<bool>,
 }
 
 /// Why an account's profile was not changed.

@@ -85,7 +85,7 @@ impl AccountApi for X {
 
     async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback> {
         let me = self.me(tokens, "description,profile_image_url").await?;
-        Ok(Appearance { name: me.name, bio: me.bio, picture_url: me.picture_url })
+        Ok(Appearance { name: me.name, bio: me.bio, picture_url: me.picture_url, automated: None })
     }
 
     /// Version 2 of X's API has no such call, and whether the old one still works is not documented.

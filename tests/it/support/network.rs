@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use flockd::clock::Clock;
 use flockd::flock::account::{Account, Tokens};
-use flockd::flock::post::Post;
+use flockd::flock::post::{Post, PostId};
 use flockd::net::{Hold, Network, Outcome, Sent as Sending, Session, Setback, Sight, Timeline};
 use tokio::sync::oneshot;
 
@@ -74,6 +74,7 @@ struct Play {
     revoked: Vec<Tokens>,
     deleted: Vec<Post>,
     keeps: Option<Setback>,
+    composes: Option<VecDeque<Result<String, Setback>>>,
 }
 
 impl Play {
@@ -187,6 +188,12 @@ impl Script {
     /// From now on it takes nothing back.
     pub(crate) fn keeps_all(&self, setback: Setback) {
         self.play().keeps = Some(setback);
+    }
+
+    /// From now on a post is more than its text: what composing it comes to, one after the other, and then a text that
+    /// is another one each time.
+    pub(crate) fn composes(&self, records: impl IntoIterator<Item = Result<String, Setback>>) {
+        self.play().composes = Some(records.into_iter().collect());
     }
 
     /// What was taken back.
@@ -304,6 +311,19 @@ impl Network for Script {
             Some(Ok(account)) => Ok(Some(account.clone())),
             Some(Err(setback)) => Err(setback.clone()),
         }
+    }
+
+    async fn compose(
+        &self,
+        id: PostId,
+        text: &str,
+        at: DateTime<Utc>,
+        _session: &Session,
+    ) -> Result<Option<String>, Setback> {
+        let mut play = self.play();
+        let Some(records) = &mut play.composes else { return Ok(None) };
+        let fresh = || Ok(format!("{text} by {id} of {at}, made at {}", self.clock.now()));
+        records.pop_front().unwrap_or_else(fresh).map(Some)
     }
 
     async fn send(&self, post: &Post, session: &Session) -> Sending {

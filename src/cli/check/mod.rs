@@ -1,5 +1,8 @@
 //! `flockd check`: everything that is wrong with configuration, secrets and poems, then the forecast.
 
+mod disclosure;
+mod poems;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,9 +22,8 @@ use crate::daemon;
 use crate::flock::account::Account;
 use crate::flock::budget::month_of;
 use crate::flock::poem::{Line, Poem, Split};
-use crate::flock::{Bot, BotName, Flock, NetworkKind, pick};
+use crate::flock::{Bot, BotName, Flock, pick};
 use crate::net;
-use crate::shelf::{self, ShelfError};
 use crate::store::condition::not_signed_in;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Spent, Standing, Store, StoreError};
@@ -49,8 +51,9 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
         complaints.extend(secret::complaints(flock, &places));
         let ledger = ledger(flock).await;
         let accounts = ledger.as_ref().map(|(_, accounts)| accounts.clone()).unwrap_or_default();
-        let (poems, of_poems) = poem_complaints(flock, &accounts, &places);
+        let (poems, of_poems) = poems::complaints(flock, &accounts, &places);
         complaints.extend(of_poems);
+        complaints.extend(disclosure::complaints(flock, &accounts, &places));
         let outlook = match ledger {
             Ok((ledger, _)) => by_the_ledger(flock, ledger, (&poems, &accounts), &places, now).await,
             Err(error) => Err(error),
@@ -84,58 +87,6 @@ async fn ledger(flock: &Flock) -> Result<(Option<Arc<Sqlite>>, Accounts), StoreE
         accounts.extend(account.map(|account| (bot.name.clone(), account)));
     }
     Ok((Some(Arc::new(ledger)), accounts))
-}
-
-/// The poems, and what is wrong with them for the bots that read them.
-fn poem_complaints(flock: &Flock, accounts: &Accounts, places: &Places) -> (Poems, Vec<Complaint>) {
-    let mut read = Poems::new();
-    let mut complaints = Vec::new();
-    for bot in &flock.bots {
-        let key = (bot.poem.clone(), bot.split);
-        let poem = read.entry(key).or_insert_with(|| match shelf::read_file(&bot.poem, bot.split) {
-            Ok(poem) => Some(Arc::new(poem)),
-            Err(problem) => {
-                complaints.push(broken(bot, &problem, places));
-                None
-            }
-        });
-        if let Some(poem) = poem {
-            complaints.extend(line_complaints(bot, accounts.get(&bot.name), poem));
-        }
-    }
-    (read, complaints)
-}
-
-/// What is wrong in the file is said of the file; what is wrong with the file, of where it is named.
-fn broken(bot: &Bot, problem: &ShelfError, places: &Places) -> Complaint {
-    let (name, poem) = (&bot.name, bot.poem.display());
-    match problem.line() {
-        Some(_) => {
-            let message = format!("{problem} (the poem of {name})");
-            Complaint { severity: Severity::Error, file: bot.poem.clone(), line: problem.line(), message }
-        }
-        None => places.error(&format!("bots.{name}.poem"), format!("bot {name}: `poem` {poem}: {problem}")),
-    }
-}
-
-fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Complaint> {
-    let warn = |line: usize, message: String| Complaint {
-        severity: Severity::Warning,
-        file: bot.poem.clone(),
-        line: Some(line),
-        message,
-    };
-    let misfits = poem.lines().iter().filter_map(|line| {
-        let misfit = net::fits(bot, account, &line.text).err()?;
-        Some(warn(line.number, format!("{} will pass over this line: {misfit}", bot.name)))
-    });
-    let mut told = HashSet::new();
-    let refrains = poem.lines().iter().filter(|line| bot.network == NetworkKind::X && line.id.occurrence > 1);
-    let refrains = refrains.filter(|line| told.insert(line.id.text)).map(|line| {
-        let message = format!("{} repeats this line: x may refuse it as a duplicate", bot.name);
-        warn(line.number, message)
-    });
-    misfits.chain(refrains).collect()
 }
 
 /// What the ledger lets one expect.
@@ -215,7 +166,7 @@ fn print(complaints: &[Complaint], forecast: &[Forecast], apps: &[AppForecast]) 
     for complaint in complaints {
         output::say(&format!("{}: {complaint}", complaint.severity))?;
     }
-    if complaints.is_empty() {
+    if complaints.iter().all(|complaint| complaint.severity == Severity::Note) {
         output::say("no complaints")?;
     }
     if forecast.is_empty() {

@@ -1,0 +1,98 @@
+//! What is wrong with the poems: files that can't be read, lines that their bots will pass over, lines that two accounts of
+//! one network would both post.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{Accounts, Poems};
+use crate::config::Places;
+use crate::config::complaint::{Complaint, Severity};
+use crate::flock::account::Account;
+use crate::flock::poem::{Poem, TextId};
+use crate::flock::{Bot, Flock, NetworkKind};
+use crate::net;
+use crate::shelf::{self, ShelfError};
+
+/// The poems, and what is wrong with them for the bots that read them.
+pub(super) fn complaints(flock: &Flock, accounts: &Accounts, places: &Places) -> (Poems, Vec<Complaint>) {
+    let mut read = Poems::new();
+    let mut complaints = Vec::new();
+    for bot in &flock.bots {
+        let key = (bot.poem.clone(), bot.split);
+        let poem = read.entry(key).or_insert_with(|| match shelf::read_file(&bot.poem, bot.split) {
+            Ok(poem) => Some(Arc::new(poem)),
+            Err(problem) => {
+                complaints.push(broken(bot, &problem, places));
+                None
+            }
+        });
+        if let Some(poem) = poem {
+            complaints.extend(line_complaints(bot, accounts.get(&bot.name), poem));
+        }
+    }
+    complaints.extend(shared(flock, &read, places));
+    (read, complaints)
+}
+
+/// What is wrong in the file is said of the file; what is wrong with the file, of where it is named.
+fn broken(bot: &Bot, problem: &ShelfError, places: &Places) -> Complaint {
+    let (name, poem) = (&bot.name, bot.poem.display());
+    match problem.line() {
+        Some(_) => {
+            let message = format!("{problem} (the poem of {name})");
+            Complaint { severity: Severity::Error, file: bot.poem.clone(), line: problem.line(), message }
+        }
+        None => places.error(&format!("bots.{name}.poem"), format!("bot {name}: `poem` {poem}: {problem}")),
+    }
+}
+
+fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Complaint> {
+    let warn = |line: usize, message: String| Complaint {
+        severity: Severity::Warning,
+        file: bot.poem.clone(),
+        line: Some(line),
+        message,
+    };
+    let misfits = poem.lines().iter().filter_map(|line| {
+        let misfit = net::fits(bot, account, &line.text).err()?;
+        Some(warn(line.number, format!("{} will pass over this line: {misfit}", bot.name)))
+    });
+    let mut told = HashSet::new();
+    let refrains = poem.lines().iter().filter(|line| bot.network == NetworkKind::X && line.id.occurrence > 1);
+    let refrains = refrains.filter(|line| told.insert(line.id.text)).map(|line| {
+        let message = format!("{} repeats this line: x may refuse it as a duplicate", bot.name);
+        warn(line.number, message)
+    });
+    misfits.chain(refrains).collect()
+}
+
+/// Lines that two accounts of one network would both post. That two bots read one file is seen without reading it, and has
+/// been complained of.
+fn shared(flock: &Flock, poems: &Poems, places: &Places) -> Vec<Complaint> {
+    let mut owners: HashMap<(NetworkKind, TextId), &Bot> = HashMap::new();
+    let mut pairs: BTreeMap<(usize, &str), usize> = BTreeMap::new();
+    for (at, bot) in flock.bots.iter().enumerate().filter(|(_, bot)| bot.network.needs_account()) {
+        let Some(Some(poem)) = poems.get(&(bot.poem.clone(), bot.split)) else { continue };
+        let texts: HashSet<TextId> = poem.lines().iter().map(|line| line.id.text).collect();
+        for text in texts {
+            let owner = *owners.entry((bot.network, text)).or_insert(bot);
+            if owner.name != bot.name && owner.poem != bot.poem {
+                *pairs.entry((at, owner.name.as_str())).or_default() += 1;
+            }
+        }
+    }
+    let complaint = |((at, other), lines): ((usize, &str), usize)| {
+        let bot = &flock.bots[at];
+        let why = match bot.network {
+            NetworkKind::X => "X forbids identical posts across accounts".to_owned(),
+            network => format!("whoever follows both on {network} reads them twice"),
+        };
+        let lines = if lines == 1 { "a line".to_owned() } else { format!("{lines} lines") };
+        let message = format!(
+            "bot {}: its poem has {lines} that bot {other} posts too, and {why}: change them",
+            bot.name
+        );
+        places.warning(&format!("bots.{}.poem", bot.name), message)
+    };
+    pairs.into_iter().map(complaint).collect()
+}

@@ -1,0 +1,111 @@
+//! What `flockd check` says of bots on several networks: what does not fit where, what two accounts would both say, and
+//! who does not say that it is a bot.
+
+use flockd::flock::NetworkKind;
+use flockd::flock::account::{Account, TextLimits};
+use flockd::store::Store as _;
+use flockd::store::sqlite::Sqlite;
+
+use crate::ledger;
+use crate::support::program::Folder;
+
+const APPS: &str = "[apps.home]\nnetwork = \"mastodon\"\napi_url = \"https://example.social\"\n\
+    [apps.x]\nnetwork = \"x\"\nclient_id = \"c\"\n";
+
+/// A bot on each of three networks with the same poem, and one more on Mastodon, whose poem has two lines of it.
+fn everywhere() -> Folder {
+    let bot = |name: &str, home: &str, poem: &str| {
+        format!("[bots.{name}]\n{home}\npoem = \"{poem}\"\nschedule = \"@daily\"\n")
+    };
+    let bots = [
+        bot("walt", "app = \"home\"", "all.txt"),
+        bot("emily", "network = \"bluesky\"", "all.txt"),
+        bot("robin", "app = \"x\"", "all.txt"),
+        bot("sylvia", "app = \"home\"", "other.txt"),
+    ];
+    let folder = Folder::with(&(bots.concat() + APPS));
+    let lines = |texts: [&str; 4]| texts.join("\n") + "\n";
+    folder.write("all.txt", lines(["short", "alike", &"a".repeat(290), &"b".repeat(510)]).as_bytes());
+    folder.write("other.txt", lines(["alike", "short", "of its own", &"c".repeat(600)]).as_bytes());
+    folder
+}
+
+/// What the ledger remembers of the bots' accounts.
+async fn remember(folder: &Folder, known: &[(&str, NetworkKind, Option<bool>, Option<u32>)]) {
+    let database = format!("sqlite:{}", folder.path("flock.db").display());
+    let ledger = Sqlite::hold(&database).await.unwrap();
+    for (name, network, automated, characters) in known {
+        let limits = characters.map(|characters| TextLimits { characters, per_url: 23 });
+        let account = Account { network: *network, automated: *automated, limits, ..ledger::account(name) };
+        ledger.remember(&name.parse().unwrap(), &account).await.unwrap();
+    }
+    ledger.close().await;
+}
+
+/// What is said of the poems and the accounts, in the order in which it is printed.
+fn said(folder: &Folder) -> Vec<String> {
+    let said = folder.run(&["check"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let lines = said.out.lines().take_while(|line| !line.is_empty());
+    lines.filter(|line| !line.contains("not signed in")).map(str::to_owned).collect()
+}
+
+fn passed_over(poem: &str, line: usize, bot: &str, network: &str, length: usize, max: usize) -> String {
+    format!(
+        "warning: {poem}:{line}: {bot} will pass over this line: {length} characters as {network} counts them, {max} is the most: shorten it"
+    )
+}
+
+const ALIKE: &str = "warning: flock.toml:15: bot sylvia: its poem has 2 lines that bot walt posts too, and whoever follows \
+    both on mastodon reads them twice: change them";
+const LABEL: &str = "note: flock.toml:9: X wants automated accounts to be labelled, and no program can see or do that: sign in \
+    at x.com as each bot, choose \"Your account\", \"Automation\", and name who runs it in the bio";
+
+#[tokio::test]
+async fn each_line_is_held_against_the_limit_of_its_network_and_its_server() {
+    let folder = everywhere();
+    let usual = [
+        passed_over("all.txt", 4, "walt", "mastodon", 510, 500),
+        passed_over("all.txt", 4, "emily", "bluesky", 510, 300),
+        passed_over("all.txt", 3, "robin", "x", 290, 280),
+        passed_over("all.txt", 4, "robin", "x", 510, 280),
+        passed_over("other.txt", 4, "sylvia", "mastodon", 600, 500),
+        ALIKE.to_owned(),
+        LABEL.to_owned(),
+    ];
+    assert_eq!(said(&folder), usual);
+    let generous =
+        [("walt", NetworkKind::Mastodon, None, Some(5_000)), ("sylvia", NetworkKind::X, None, Some(5_000))];
+    remember(&folder, &generous).await;
+    assert_eq!(
+        said(&folder),
+        usual[1..],
+        "sylvia's server is not known any more: what is remembered is of another"
+    );
+    let status = folder.status();
+    let lines_of = |name: &str| {
+        let bots = status["bots"].as_array().unwrap();
+        bots.iter().find(|bot| bot["name"] == name).unwrap()["lines_total"].as_u64().unwrap()
+    };
+    assert_eq!(["walt", "emily", "robin", "sylvia"].map(lines_of), [4, 3, 2, 3]);
+}
+
+#[tokio::test]
+async fn whoever_does_not_say_that_it_is_a_bot_is_named() {
+    let folder = everywhere();
+    let known = [
+        ("walt", NetworkKind::Mastodon, Some(true), None),
+        ("emily", NetworkKind::Bluesky, Some(false), None),
+        ("sylvia", NetworkKind::Mastodon, Some(false), None),
+    ];
+    remember(&folder, &known).await;
+    let said = said(&folder);
+    let named: Vec<&String> =
+        said.iter().filter(|line| line.contains("does not say that it is a bot")).collect();
+    let of = |line: usize, bot: &str, network: &str| {
+        format!(
+            "warning: flock.toml:{line}: bot {bot}: its account does not say that it is a bot, and readers on {network} want to know: type `flockd profile {bot}`"
+        )
+    };
+    assert_eq!(named, [&of(5, "emily", "bluesky"), &of(13, "sylvia", "mastodon")]);
+}
