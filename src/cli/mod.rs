@@ -9,6 +9,7 @@ mod ending;
 mod enroll;
 mod forecast;
 mod init;
+mod man;
 mod next;
 mod output;
 mod pause;
@@ -158,6 +159,17 @@ enum Verb {
     /// The key with which tokens are sealed in the ledger.
     #[command(subcommand)]
     Vault(VaultVerb),
+    /// Print what a shell needs to complete this command line.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page; see it with `flockd man | man -l -`.
+    Man {
+        /// Write the pages of all verbs into this folder instead.
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -208,6 +220,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Pause { bot } => pause::pause(load(&config)?, &bot).await,
         Verb::Resume { bot } => pause::resume(load(&config)?, &bot).await,
         Verb::Backup { file } => backup::backup(&load(&config)?, &file).await,
+        Verb::Completions { shell } => man::completions(shell),
+        Verb::Man { to } => man::man(to.as_deref()),
         Verb::Settle { post, posted, .. } => settle::settle(load(&config)?, &post, posted).await,
     }
 }

@@ -34,6 +34,7 @@ mod program_enroll;
 mod program_forecast;
 mod program_govern;
 mod program_ledger;
+mod program_manual;
 mod program_oidc;
 mod program_renewal;
 mod program_secrets;
