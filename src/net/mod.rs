@@ -7,11 +7,14 @@
 pub mod bluesky;
 pub mod feed;
 pub mod http;
+mod link;
 pub mod locked;
 mod mark;
 pub mod mastodon;
+mod misfit;
 pub mod oauth2;
 pub mod paper;
+mod patience;
 pub mod x;
 
 use std::time::Duration;
@@ -24,6 +27,7 @@ use crate::flock::account::{Account, Profile, Registration, Tokens};
 use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, Post, PostId, Why};
 use crate::flock::{Bot, NetworkKind};
+pub use misfit::Misfit;
 
 /// What is known of a bot's account when its client is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -307,37 +311,6 @@ pub struct Seen {
     pub text: String,
     /// When it was posted.
     pub at: DateTime<Utc>,
-}
-
-/// Why a text does not fit a network.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Misfit {
-    /// Too long by the network's own way of counting.
-    #[error("{length} characters as {network} counts them, {max} is the most: shorten it")]
-    TooLong {
-        /// Which network.
-        network: NetworkKind,
-        /// Its length there.
-        length: usize,
-        /// The most it may have.
-        max: usize,
-    },
-    /// A character that the network refuses.
-    #[error("character {position} is U+{code:04X}, which {network} refuses: remove it")]
-    Character {
-        /// Which network.
-        network: NetworkKind,
-        /// The code point.
-        code: u32,
-        /// Which character of the text it is, from 1.
-        position: usize,
-    },
-    /// Nothing that the network would show.
-    #[error("nothing in it that {network} would show: write something visible")]
-    Blank {
-        /// Which network.
-        network: NetworkKind,
-    },
 }
 
 /// How many posts a network takes.

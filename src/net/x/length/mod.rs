@@ -1,6 +1,6 @@
 //! How long X thinks a text is, and whether it would take it as a post.
 //!
-//! Here: weights of characters, the sum, and the verdict. In `url`, `tail`, `tld`, `punycode`
+//! Here: weights of characters, the sum, and the verdict. In `net/link`
 //! and `emoji`: what is taken out of the text before characters are weighed. Not here: what to do
 //! with a text that does not fit, other networks' limits, and the longer posts of paying accounts.
 //!
@@ -11,10 +11,6 @@
 //! over, while one wrongly called short is refused by X.
 
 mod emoji;
-mod punycode;
-mod tail;
-mod tld;
-mod url;
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +21,7 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::flock::NetworkKind;
 use crate::net::Misfit;
+use crate::net::link::{self, is_invalid};
 
 /// The most weighted characters a post may have (twitter-text configuration v3).
 pub const MAX: usize = 280;
@@ -63,19 +60,14 @@ fn judge(text: &str, length: usize) -> Result<(), Misfit> {
 
 /// Whether X may find a link in a text.
 pub(super) fn has_link(text: &str) -> bool {
-    !url::links(&composed(text)).is_empty()
-}
-
-/// Code points X never takes: byte order marks, which are no text.
-fn is_invalid(character: char) -> bool {
-    matches!(character, '\u{FFFE}' | '\u{FEFF}' | '\u{FFFF}')
+    !link::links(&composed(text)).is_empty()
 }
 
 /// The weight of a text's links and, by `plain`, of all that stands between them.
 fn count(text: &str, plain: fn(&str) -> usize) -> usize {
     let text = composed(text);
     let (mut sum, mut at) = (0, 0);
-    for link in url::links(&text) {
+    for link in link::links(&text) {
         let weight = if link.is_sure { LINK } else { plain(&text[link.start..link.end]).max(LINK) };
         sum += plain(&text[at..link.start]) + weight;
         at = link.end;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
-use super::super::{MAX, Misfit, check, url, weighted};
+use super::super::{MAX, Misfit, check, link, weighted};
 
 /// What might make a scanner look at the same text again and again, ten megabytes at last: were the
 /// count not linear, this would not end.
@@ -136,7 +136,7 @@ proptest! {
     fn links_are_in_order_and_on_characters(text in text()) {
         let text: String = text.nfc().collect();
         let mut at = 0;
-        for link in url::links(&text) {
+        for link in link::links(&text) {
             prop_assert!(at <= link.start && link.start < link.end);
             prop_assert!(text.get(link.start..link.end).is_some_and(|link| link.contains('.')));
             at = link.end;

@@ -1,7 +1,8 @@
 //! Links in a text, as X finds them: with `http://` or without, and how far each reaches.
 //!
 //! Here: where links start and end, and whether that is sure. Not here: which words are
-//! top-level domains (`tld`), what follows a host (`tail`), and what a link weighs (`mod`).
+//! top-level domains (`tld`), what follows a host (`tail`), and what a link weighs, which each
+//! network's count says. Mastodon has X's rules for the links with a scheme, and knows no others.
 //! Nothing here resolves a name.
 //!
 //! What is sure: a host that ends in a known domain, with or without a scheme. What is not: a
@@ -16,8 +17,11 @@
 //!
 //! Each character is looked at a fixed number of times, whatever the text.
 
-use super::tail::{is_accented, path_of_bare, run, short_path, tail};
-use super::{is_invalid, punycode, tld};
+mod punycode;
+mod tail;
+mod tld;
+
+use tail::{is_accented, path_of_bare, run, short_path, tail};
 
 /// The longest label of a host, in its ASCII form (RFC 1035).
 const MAX_LABEL: usize = 63;
@@ -28,11 +32,11 @@ const MAX_LINK: usize = 4096 - "https://".len();
 
 /// A stretch of text that X makes a link of, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Link {
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(in crate::net) struct Link {
+    pub(in crate::net) start: usize,
+    pub(in crate::net) end: usize,
     /// Whether X certainly takes the stretch for a link.
-    pub(super) is_sure: bool,
+    pub(in crate::net) is_sure: bool,
 }
 
 /// A host and whether X certainly knows it.
@@ -50,7 +54,7 @@ impl Host {
 }
 
 /// The links of a text in NFC, in order, none within another.
-pub(super) fn links(text: &str) -> Vec<Link> {
+pub(in crate::net) fn links(text: &str) -> Vec<Link> {
     let mut links = Vec::new();
     let mut at = 0;
     while let Some(next) = text[at..].chars().next() {
@@ -68,6 +72,12 @@ pub(super) fn links(text: &str) -> Vec<Link> {
         links.extend(link);
     }
     links
+}
+
+/// The same, of those that begin with `http://` or `https://` only.
+pub(in crate::net) fn schemed_links(text: &str) -> impl Iterator<Item = Link> {
+    let has_scheme = |link: &Link| text[link.start..link.end].contains("://");
+    links(text).into_iter().filter(has_scheme)
 }
 
 /// Where `http` or `https` starts in a word, if it ends the word and `://` comes next.
@@ -199,4 +209,9 @@ fn is_other_script(c: char) -> bool {
     let is_mark =
         matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     !c.is_ascii() && !c.is_whitespace() && !is_invalid(c) && !is_mark
+}
+
+/// Code points that no link holds and X never takes: byte order marks, which are no text.
+pub(in crate::net) fn is_invalid(character: char) -> bool {
+    matches!(character, '\u{FFFE}' | '\u{FEFF}' | '\u{FFFF}')
 }

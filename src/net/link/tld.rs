@@ -2,7 +2,7 @@
 //!
 //! Here: the words X is known to link (every country's two letters, the generic and brand words
 //! delegated when its list was last published, the ones in other scripts) and the look-up.
-//! Not here: what a link looks like around its last word (`url`), and what it weighs (`mod`).
+//! Not here: what a link looks like around its last word (`mod`), and what it weighs.
 //!
 //! The words are facts of the IANA root zone. A domain X knows and this list lacks is counted as
 //! plain text, which errs low by at most 23 less the length of the domain; so the list is wide.

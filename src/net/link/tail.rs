@@ -1,6 +1,6 @@
 //! What follows the host of a link: how far its port, path and query reach.
 //!
-//! Not here: hosts (`url`). A reach must not be too long, since it takes characters out of the
+//! Not here: hosts (`mod`). A reach must not be too long, since it takes characters out of the
 //! count, so whatever X's rules leave open ends it.
 
 /// Port, path and query of a link with a scheme.
