@@ -17,6 +17,7 @@ pub mod oidc;
 pub mod program;
 pub mod rfc5849;
 pub mod signing;
+pub mod stand_in;
 pub mod terminal;
 pub mod tower;
 pub mod wire;

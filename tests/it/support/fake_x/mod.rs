@@ -14,8 +14,6 @@
 //! assert_eq!(fake.texts("walt_lines"), ["a line of the poem"]);
 //! ```
 
-mod behaviour;
-mod kill;
 mod link;
 mod oauth1;
 mod oauth2;
@@ -24,27 +22,20 @@ mod people;
 mod timeline;
 
 use std::collections::HashSet;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use axum::Router;
-use axum::extract::ConnectInfo;
-use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
 use flockd::clock::{Clock, SystemClock};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{Semaphore, watch};
 
 use super::rfc5849::Verifier;
-use super::wire::{Wire, WireListener};
+use super::stand_in::{Part, StandIn, Traits};
 
-pub use behaviour::{Behaviour, Reply};
-pub use kill::Step;
+pub use super::stand_in::{Behaviour, Reply, Seen, Step};
 pub use oauth2::{CLIENT_ID, CLIENT_SECRET};
 pub use people::{Asked, FakeAccount};
 
-use behaviour::Commands;
-use kill::Kills;
 use oauth1::OAuth1;
 use oauth2::OAuth2;
 use people::Person;
@@ -52,8 +43,8 @@ use timeline::Timelines;
 
 /// The consumer key and secret of the one app; the secret needs encoding when signed with.
 pub const CONSUMER: (&str, &str) = ("consumer-key-of-the-flock", "consumer+secret/of-the&flock=%");
-/// How long a request or a post is waited for: a test that waits in vain must fail.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// What X's posts and reads are.
+const TRAITS: Traits = Traits { posts: "POST /2/tweets", reads: "GET /2/" };
 /// How many hexadecimal digits of a digest make a token that nobody guesses.
 const TOKEN_DIGITS: usize = 32;
 
@@ -67,20 +58,8 @@ pub struct Stored {
     pub deleted: bool,
 }
 
-/// A request as it came; empty where it was not read.
-#[derive(Debug, Clone, Default)]
-pub struct Seen {
-    pub method: String,
-    /// With its query.
-    pub path: String,
-    pub headers: HeaderMap,
-    pub body: String,
-}
-
 /// The running stand-in.
 pub struct FakeX {
-    /// Its base URL: the `api_url` and the `site_url` of the app.
-    pub url: String,
     /// The clock that it compares timestamps with.
     pub clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
@@ -88,12 +67,10 @@ pub struct FakeX {
 }
 
 struct Shared {
-    url: String,
+    stand_in: Arc<StandIn>,
     clock: Arc<dyn Clock>,
     verifier: Verifier,
     state: Mutex<State>,
-    changed: watch::Sender<()>,
-    gate: Semaphore,
 }
 
 #[derive(Default)]
@@ -103,9 +80,6 @@ struct State {
     /// Whether it takes a text that the account has posted already.
     takes_duplicates: bool,
     timelines: Timelines,
-    seen: Vec<Seen>,
-    commands: Commands,
-    kills: Kills,
     /// Who sits at the browser.
     person: Option<Person>,
     /// What the sign-in pages were asked.
@@ -122,20 +96,22 @@ struct State {
     passing: Vec<String>,
 }
 
-impl Seen {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+impl Part for Shared {
+    fn ordinary(&self, seen: &Seen) -> Reply {
+        self.answer(seen)
     }
 
-    /// The path without its query, and the query.
-    fn parts(&self) -> (&str, &str) {
-        self.path.split_once('?').unwrap_or((&self.path, ""))
+    fn named_by(&self, seen: &Seen) -> Option<String> {
+        self.state.lock().unwrap().named_by(seen)
     }
+}
 
-    /// The body, if it is a form.
-    fn form(&self) -> Option<&str> {
-        let kind = self.header("content-type")?;
-        kind.starts_with("application/x-www-form-urlencoded").then_some(&*self.body)
+/// What every stand-in can do. Its `url` is the `api_url` and the `site_url` of the app.
+impl Deref for FakeX {
+    type Target = StandIn;
+
+    fn deref(&self) -> &StandIn {
+        &self.shared.stand_in
     }
 }
 
@@ -157,22 +133,11 @@ impl FakeX {
 
     /// Starts one that compares timestamps with this clock.
     pub async fn start_with(clock: Arc<dyn Clock>) -> Self {
-        let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", tcp.local_addr().unwrap());
-        let shared = Arc::new(Shared {
-            url: url.clone(),
-            clock: clock.clone(),
-            verifier: Verifier::default(),
-            state: Mutex::default(),
-            changed: watch::Sender::new(()),
-            gate: Semaphore::new(0),
-        });
-        let (door, inside) = (shared.clone(), shared.clone());
-        let listener = WireListener { tcp, doorman: Arc::new(move |start| door.turns_away(start)) };
-        let serve = move |ConnectInfo(wire), request| async move { inside.serve(&wire, request).await };
-        let app = Router::new().fallback(serve).into_make_service_with_connect_info::<Wire>();
-        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, clock, shared, server }
+        let (stand_in, tcp) = StandIn::at_free_port(TRAITS).await;
+        let (verifier, state) = (Verifier::default(), Mutex::default());
+        let shared = Arc::new(Shared { stand_in: stand_in.clone(), clock: clock.clone(), verifier, state });
+        let server = stand_in.play(tcp, shared.clone());
+        Self { clock, shared, server }
     }
 
     /// What was posted, oldest first.
@@ -185,37 +150,9 @@ impl FakeX {
         self.posts().into_iter().filter(|post| post.handle == handle).map(|post| post.text).collect()
     }
 
-    /// The requests so far, refused ones too.
-    pub fn requests(&self) -> Vec<Seen> {
-        self.shared.state.lock().unwrap().seen.clone()
-    }
-
-    /// How many requests there were so far.
-    pub fn count(&self) -> usize {
-        self.shared.state.lock().unwrap().seen.len()
-    }
-
-    /// The n-th request, counted from 1, as soon as it has come.
-    pub async fn request(&self, n: usize) -> Seen {
-        self.until(|state| state.seen.get(n - 1).cloned()).await
-    }
-
     /// The n-th post, counted from 1, as soon as it is stored.
     pub async fn post(&self, n: usize) -> Stored {
-        self.until(|state| state.posts.get(n - 1).cloned()).await
-    }
-
-    async fn until<T>(&self, look: impl Fn(&State) -> Option<T>) -> T {
-        let mut changed = self.shared.changed.subscribe();
-        let found = async {
-            loop {
-                if let Some(found) = look(&self.shared.state.lock().unwrap()) {
-                    return found;
-                }
-                changed.changed().await.unwrap();
-            }
-        };
-        tokio::time::timeout(PATIENCE, found).await.expect("what the test waits for has not come")
+        self.until(|| self.shared.state.lock().unwrap().posts.get(n - 1).cloned()).await
     }
 }
 

@@ -115,7 +115,7 @@ impl Shared {
         rfc5849::check_time(&header, now).map_err(|_| Fault::Timestamp)?;
         let token = rfc5849::value(&header, "oauth_token").unwrap_or_default();
         let secret = secret_of(&self.state.lock().unwrap(), token).ok_or(Fault::Token)?;
-        let url = format!("{}{}", self.url, seen.path);
+        let url = format!("{}{}", self.stand_in.url, seen.path);
         let form = seen.form();
         let request = rfc5849::Request { method: &seen.method, url: &url, authorization, form };
         let secrets = rfc5849::Secrets { consumer: CONSUMER.1, token: &secret };
@@ -135,9 +135,9 @@ impl Shared {
                        adjusted in your application settings";
             return Ok(Reply::error(403, 415, why));
         }
-        let token = state.mint(&self.url);
+        let token = state.mint(&self.stand_in.url);
         // Signing must encode it, and reading the answer must decode it.
-        let secret = format!("{}+/=", state.mint(&self.url));
+        let secret = format!("{}+/=", state.mint(&self.stand_in.url));
         state.passing.push(token.clone());
         state.secrets.push(secret.clone());
         let pairs = [
@@ -184,7 +184,7 @@ impl Shared {
     }
 
     fn verifier_for(&self, state: &mut State, callback: &str) -> String {
-        let verifier = state.mint(&self.url);
+        let verifier = state.mint(&self.stand_in.url);
         if callback != "oob" {
             return verifier;
         }
@@ -208,8 +208,8 @@ impl Shared {
         let Some((handle, _)) = agreed.cloned() else { return Ok(Reply::new(401, BAD_VERIFIER)) };
         request.spent = true;
         let account = state.account(&handle);
-        let token = format!("{}-{}", account.id, state.mint(&self.url));
-        let secret = format!("{}&%+", state.mint(&self.url));
+        let token = format!("{}-{}", account.id, state.mint(&self.stand_in.url));
+        let secret = format!("{}&%+", state.mint(&self.stand_in.url));
         state.admit(&handle, token.clone(), secret.clone());
         Ok(form(&[
             ("oauth_token", &token),

@@ -125,7 +125,7 @@ impl Shared {
                 Reply::redirect(&with_query(&redirect_uri, &pairs))
             }
             Some(Person::Agrees(handle)) => {
-                let code = state.mint(&self.url);
+                let code = state.mint(&self.stand_in.url);
                 state.passing.extend([code.clone(), echoed.clone()]);
                 let scopes = match &state.oauth2.granted {
                     Some(scopes) => scopes.clone(),
@@ -187,7 +187,7 @@ impl Shared {
 
     /// New tokens of a grant.
     fn issue(&self, state: &mut State, grant: usize) -> Reply {
-        let (access, refresh) = (state.mint(&self.url), state.mint(&self.url));
+        let (access, refresh) = (state.mint(&self.stand_in.url), state.mint(&self.stand_in.url));
         let life = state.oauth2.life;
         let grant = &mut state.oauth2.grants[grant];
         let mut answer = json!({

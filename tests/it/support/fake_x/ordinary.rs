@@ -44,7 +44,7 @@ enum Pass {
 
 impl Shared {
     /// What X would answer.
-    pub(super) fn ordinary(&self, seen: &Seen) -> Reply {
+    pub(super) fn answer(&self, seen: &Seen) -> Reply {
         let flat = |result: Result<Reply, Fault>| result.unwrap_or_else(Reply::from);
         let reply = match (seen.method.as_str(), seen.parts().0) {
             ("POST", "/oauth/request_token") => flat(self.request_token(seen)),
@@ -119,7 +119,7 @@ impl Shared {
                 "description" => json!(format!("The lines of {handle} & friends")),
                 // At this very address, so that nobody else is ever asked for it; over TLS, as X's are.
                 "profile_image_url" => {
-                    let host = self.url.replace("http://", "https://");
+                    let host = self.stand_in.url.replace("http://", "https://");
                     json!(format!("{host}/profile_images/{id}_normal.png"))
                 }
                 _ => {
@@ -144,7 +144,7 @@ impl Shared {
             return Reply::problem(403, "about:blank", "Forbidden", detail);
         }
         post.deleted = true;
-        self.changed.send_replace(());
+        self.stand_in.has_changed();
         Reply::json(200, &json!({"data": {"deleted": true}}))
     }
 
@@ -172,7 +172,7 @@ impl Shared {
             return Reply::problem(403, "about:blank", "Forbidden", detail);
         }
         let Stored { id, text, .. } = state.store(&account.handle, text, self.clock.now());
-        self.changed.send_replace(());
+        self.stand_in.has_changed();
         Reply::json(201, &json!({"data": {"id": id, "text": text, "edit_history_tweet_ids": [id]}}))
     }
 }

@@ -158,7 +158,7 @@ impl Shared {
         let (path, query) = seen.parts();
         let asked = Asked { path: path.to_owned(), query: rfc5849::form_parameters(query)? };
         state.asked.push(asked.clone());
-        self.changed.send_replace(());
+        self.stand_in.has_changed();
         Ok(asked)
     }
 }

@@ -58,7 +58,7 @@ impl FakeX {
         let mut state = self.shared.state.lock().unwrap();
         state.account(handle);
         let post = state.store(handle, text, at);
-        self.shared.changed.send_replace(());
+        self.has_changed();
         post
     }
 

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::super::program;
 use super::super::wire::Wire;
-use super::{FakeX, Seen, Shared};
+use super::{Part, Seen, StandIn};
 
 /// How far a request has come when whoever made it is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,26 +45,26 @@ impl Step {
         [Self::BeforeRead, Self::BeforeStore, Self::BeforeAnswer, Self::MidAnswer, Self::AfterAnswer];
 }
 
-impl FakeX {
-    /// Kills this process at that step of the n-th `POST /2/tweets`, counted from 1 and from now on.
+impl StandIn {
+    /// Kills this process at that step of the n-th post, counted from 1 and from now on.
     pub fn kills(&self, pid: u32, step: Step, n: usize) {
-        self.kills_at("POST /2/tweets", pid, step, n);
+        self.kills_at(self.traits.posts, pid, step, n);
     }
 
     /// The same with requests that begin like this. The command that was given last is the one that counts.
     pub fn kills_at(&self, start: &str, pid: u32, step: Step, n: usize) {
         let next = Kill { pid, step, at: start.to_owned(), left: n };
-        self.shared.state.lock().unwrap().kills.next = Some(next);
+        self.notes.lock().unwrap().kills.next = Some(next);
     }
 
     /// Takes back a kill that has not come to pass.
     pub fn kills_nobody(&self) {
-        self.shared.state.lock().unwrap().kills.next = None;
+        self.notes.lock().unwrap().kills.next = None;
     }
 
     /// The steps at which somebody was killed so far.
     pub fn killed(&self) -> Vec<Step> {
-        self.shared.state.lock().unwrap().kills.done.clone()
+        self.notes.lock().unwrap().kills.done.clone()
     }
 }
 
@@ -92,21 +92,27 @@ impl Kills {
     }
 }
 
-impl Shared {
+impl StandIn {
     pub(super) fn kill_at(&self, seen: &Seen) -> Option<Kill> {
-        self.state.lock().unwrap().kills.due(seen, false)
+        self.notes.lock().unwrap().kills.due(seen, false)
     }
 
     /// Goes as far as the kill wants, and then no further.
-    pub(super) async fn serve_and_kill(&self, kill: Kill, wire: &Wire, seen: &Seen) -> Response {
+    pub(super) async fn serve_and_kill(
+        &self,
+        part: &impl Part,
+        kill: Kill,
+        wire: &Wire,
+        seen: &Seen,
+    ) -> Response {
         let said = match kill.step {
             Step::BeforeRead | Step::BeforeStore => None,
             Step::BeforeAnswer => {
-                self.ordinary(seen);
+                part.ordinary(seen);
                 None
             }
-            Step::MidAnswer => Some(self.ordinary(seen).half_on_the_wire()),
-            Step::AfterAnswer => Some(self.ordinary(seen).on_the_wire().0),
+            Step::MidAnswer => Some(part.ordinary(seen).half_on_the_wire()),
+            Step::AfterAnswer => Some(part.ordinary(seen).on_the_wire().0),
         };
         let Some(said) = said else {
             kill.strike();

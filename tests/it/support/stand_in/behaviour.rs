@@ -1,4 +1,4 @@
-//! What the fake does on command instead of what X would do.
+//! What a stand-in does on command instead of what its network would do.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::super::wire::Wire;
-use super::{FakeX, Seen, Shared};
+use super::{Part, Seen, StandIn, Traits};
 
 /// The most bytes of a request.
 const REQUEST_MAX: usize = 1024 * 1024;
@@ -20,7 +20,7 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What the fake does with one request, instead of what X would do.
+/// What a stand-in does with one request, instead of what the network would do.
 #[derive(Debug, Clone)]
 pub enum Behaviour {
     /// Gives this answer, whatever was asked; stores nothing.
@@ -33,17 +33,17 @@ pub enum Behaviour {
     Hang,
     /// Answers with what is no HTTP; stores nothing.
     Garbage,
-    /// Does as X would, but only after [`FakeX::let_go`].
+    /// Does as the network would, but only after [`StandIn::let_go`].
     Hold,
-    /// Does as X would (stores the post, spends the token), and gives this answer all the same.
+    /// Does as the network would (stores the post, spends the token), and gives this answer all the same.
     StoreAndAnswer(Reply),
-    /// Does as X would, and closes without an answer.
+    /// Does as the network would, and closes without an answer.
     StoreAndClose,
-    /// Does as X would, and never answers.
+    /// Does as the network would, and never answers.
     StoreAndHang,
-    /// Does as X would, and closes in the middle of the answer.
+    /// Does as the network would, and closes in the middle of the answer.
     StoreAndBreakOff,
-    /// Does as X would, and sends the answer so slowly that it never ends.
+    /// Does as the network would, and sends the answer so slowly that it never ends.
     StoreAndDrip,
 }
 
@@ -79,16 +79,19 @@ impl Reply {
         Self::json(status, &json!({"errors": [{"code": code, "message": message}]}))
     }
 
-    pub(super) fn json(status: u16, body: &Value) -> Self {
+    /// JSON.
+    pub fn json(status: u16, body: &Value) -> Self {
         Self::new(status, body.to_string()).header("content-type", "application/json; charset=utf-8")
     }
 
-    pub(super) fn page(status: u16, body: &str) -> Self {
-        let html = format!("<!doctype html><title>X</title><body>{body}</body>");
+    /// A page for people.
+    pub fn page(status: u16, body: &str) -> Self {
+        let html = format!("<!doctype html><title>A page</title><body>{body}</body>");
         Self::new(status, html).header("content-type", "text/html; charset=utf-8")
     }
 
-    pub(super) fn redirect(to: &str) -> Self {
+    /// Somewhere else.
+    pub fn redirect(to: &str) -> Self {
         Self::new(302, "").header("location", to)
     }
 
@@ -120,8 +123,8 @@ impl Reply {
     }
 }
 
-impl FakeX {
-    /// What to do with the next `POST /2/tweets` that has no command yet.
+impl StandIn {
+    /// What to do with the next post that has no command yet.
     pub fn next_post(&self, behaviour: Behaviour) {
         self.command(|commands| commands.posts.push_back(behaviour));
     }
@@ -131,7 +134,7 @@ impl FakeX {
         self.command(|commands| commands.reads.push_back(behaviour));
     }
 
-    /// What to do with the next `POST /2/tweets` of this account; goes before [`Self::next_post`].
+    /// What to do with the next post of this account; goes before [`Self::next_post`].
     pub fn next_post_of(&self, handle: &str, behaviour: Behaviour) {
         self.command(|commands| commands.of.entry(handle.to_owned()).or_default().push_back(behaviour));
     }
@@ -143,50 +146,62 @@ impl FakeX {
 
     /// Lets one held request go on.
     pub fn let_go(&self) {
-        self.shared.gate.add_permits(1);
+        self.gate.add_permits(1);
     }
 
     fn command(&self, add: impl FnOnce(&mut Commands)) {
-        add(&mut self.shared.state.lock().unwrap().commands);
+        add(&mut self.notes.lock().unwrap().commands);
     }
 }
 
 impl Commands {
     /// The command for a request, if it is one that `fits`. `handle` is empty for whom it is not known.
-    fn take(&mut self, seen: &Seen, handle: &str, fits: fn(&Behaviour) -> bool) -> Option<Behaviour> {
+    fn take(
+        &mut self,
+        traits: Traits,
+        seen: &Seen,
+        handle: &str,
+        fits: fn(&Behaviour) -> bool,
+    ) -> Option<Behaviour> {
         if let Some(at) = self.at.iter().position(|(prefix, _)| seen.path.starts_with(prefix)) {
             return fits(&self.at[at].1).then(|| self.at.remove(at).1);
         }
         let (path, _) = seen.parts();
         let own = self.of.get_mut(handle).filter(|own| !own.is_empty());
-        let queue = match (seen.method.as_str(), path) {
-            ("POST", "/2/tweets") => own.unwrap_or(&mut self.posts),
-            ("GET", path) if path.starts_with("/2/") => &mut self.reads,
+        let asked = format!("{} {path}", seen.method);
+        let queue = match asked {
+            asked if asked == traits.posts => own.unwrap_or(&mut self.posts),
+            asked if asked.starts_with(traits.reads) => &mut self.reads,
             _ => return None,
         };
         queue.pop_front_if(|next| fits(next))
     }
 }
 
-impl Shared {
+impl StandIn {
     /// Whether a request that begins like this is to be turned away unread.
     pub(super) fn turns_away(&self, start: &[u8]) -> bool {
         let start = String::from_utf8_lossy(start);
         let mut words = start.split(' ');
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let seen = Seen { method: method.to_owned(), path: path.to_owned(), ..Seen::default() };
-        let mut state = self.state.lock().unwrap();
+        let mut notes = self.notes.lock().unwrap();
         let unread = |behaviour: &Behaviour| matches!(behaviour, Behaviour::CloseUnread);
-        let killed = state.kills.strike_unread(&seen);
-        let away = killed || state.commands.take(&seen, "", unread).is_some();
+        let killed = notes.kills.strike_unread(&seen);
+        let away = killed || notes.commands.take(self.traits, &seen, "", unread).is_some();
         if away {
-            state.seen.push(Seen { method: seen.method, ..Seen::default() });
-            self.changed.send_replace(());
+            notes.seen.push(Seen { method: seen.method, ..Seen::default() });
+            self.has_changed();
         }
         away
     }
 
-    pub(super) async fn serve(&self, wire: &Wire, request: axum::extract::Request) -> Response {
+    pub(super) async fn serve(
+        &self,
+        part: &impl Part,
+        wire: &Wire,
+        request: axum::extract::Request,
+    ) -> Response {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, REQUEST_MAX).await.unwrap_or_default();
         let seen = Seen {
@@ -195,51 +210,51 @@ impl Shared {
             headers: parts.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
         };
-        let behaviour = self.note(&seen);
+        let behaviour = self.note(part, &seen);
         if let Some(kill) = self.kill_at(&seen) {
-            return self.serve_and_kill(kill, wire, &seen).await;
+            return self.serve_and_kill(part, kill, wire, &seen).await;
         }
         let close = |bytes: &str| {
             wire.say_instead(bytes);
             StatusCode::OK.into_response()
         };
         match behaviour {
-            None => self.ordinary(&seen).into_response(),
+            None => part.ordinary(&seen).into_response(),
             Some(Behaviour::Answer(reply)) => reply.into_response(),
             Some(Behaviour::CloseUnread | Behaviour::Close) => close(""),
             Some(Behaviour::Hang) => std::future::pending().await,
             Some(Behaviour::Garbage) => close("\u{16}\u{3}\u{1} this is no HTTP\r\n\r\n"),
             Some(Behaviour::Hold) => {
                 self.gate.acquire().await.unwrap().forget();
-                self.ordinary(&seen).into_response()
+                part.ordinary(&seen).into_response()
             }
             Some(Behaviour::StoreAndAnswer(reply)) => {
-                self.ordinary(&seen);
+                part.ordinary(&seen);
                 reply.into_response()
             }
             Some(Behaviour::StoreAndClose) => {
-                self.ordinary(&seen);
+                part.ordinary(&seen);
                 close("")
             }
             Some(Behaviour::StoreAndHang) => {
-                self.ordinary(&seen);
+                part.ordinary(&seen);
                 std::future::pending().await
             }
             Some(Behaviour::StoreAndBreakOff) => {
-                wire.say_instead(self.ordinary(&seen).half_on_the_wire());
+                wire.say_instead(part.ordinary(&seen).half_on_the_wire());
                 StatusCode::OK.into_response()
             }
-            Some(Behaviour::StoreAndDrip) => drip(self.ordinary(&seen).status),
+            Some(Behaviour::StoreAndDrip) => drip(part.ordinary(&seen).status),
         }
     }
 
     /// Writes a request down, and finds what is to be done with it.
-    fn note(&self, seen: &Seen) -> Option<Behaviour> {
-        let mut state = self.state.lock().unwrap();
-        state.seen.push(seen.clone());
-        self.changed.send_replace(());
-        let handle = state.named_by(seen).unwrap_or_default();
-        state.commands.take(seen, &handle, |_| true)
+    fn note(&self, part: &impl Part, seen: &Seen) -> Option<Behaviour> {
+        let handle = part.named_by(seen).unwrap_or_default();
+        let mut notes = self.notes.lock().unwrap();
+        notes.seen.push(seen.clone());
+        self.has_changed();
+        notes.commands.take(self.traits, seen, &handle, |_| true)
     }
 }
 

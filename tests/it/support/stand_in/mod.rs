@@ -1,0 +1,143 @@
+//! What the servers that stand in for networks have in common: they listen on 127.0.0.1, write down what they are
+//! asked, misbehave on command, and kill on command whoever asks them something. What a network would do with a
+//! request, its own stand-in knows ([`Part`]).
+
+mod behaviour;
+mod kill;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::http::HeaderMap;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use super::wire::{Wire, WireListener};
+
+pub use behaviour::{Behaviour, Reply};
+pub use kill::Step;
+
+use behaviour::Commands;
+use kill::Kills;
+
+/// How long a request or a post is waited for: a test that waits in vain must fail.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The part that a stand-in plays.
+pub trait Part: Send + Sync + 'static {
+    /// What the network would answer, having done what it would do.
+    fn ordinary(&self, seen: &Seen) -> Reply;
+
+    /// Whose token a request carries, dead or alive, whether or not the rest of it is good.
+    fn named_by(&self, seen: &Seen) -> Option<String>;
+}
+
+/// A request as it came; empty where it was not read.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    pub method: String,
+    /// With its query.
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Seen {
+    /// The value of a header, if it is there and text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The path without its query, and the query.
+    pub fn parts(&self) -> (&str, &str) {
+        self.path.split_once('?').unwrap_or((&self.path, ""))
+    }
+
+    /// The body, if it is a form.
+    pub fn form(&self) -> Option<&str> {
+        let kind = self.header("content-type")?;
+        kind.starts_with("application/x-www-form-urlencoded").then_some(&*self.body)
+    }
+}
+
+/// Which requests of a network are its posts, and which are mere reads: method and path, or the beginning of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Traits {
+    pub posts: &'static str,
+    pub reads: &'static str,
+}
+
+/// What every stand-in has.
+pub struct StandIn {
+    /// Its base URL.
+    pub url: String,
+    traits: Traits,
+    notes: Mutex<Notes>,
+    changed: watch::Sender<()>,
+    gate: Semaphore,
+}
+
+/// What it was asked, and what it was told to do.
+#[derive(Default)]
+struct Notes {
+    seen: Vec<Seen>,
+    commands: Commands,
+    kills: Kills,
+}
+
+impl StandIn {
+    /// One at a free port, where nobody listens before [`Self::play`].
+    pub async fn at_free_port(traits: Traits) -> (Arc<Self>, TcpListener) {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", tcp.local_addr().unwrap());
+        let (changed, gate) = (watch::Sender::new(()), Semaphore::new(0));
+        (Arc::new(Self { url, traits, notes: Mutex::default(), changed, gate }), tcp)
+    }
+
+    /// Plays this part until the task is ended.
+    pub fn play(self: &Arc<Self>, tcp: TcpListener, part: Arc<impl Part>) -> JoinHandle<()> {
+        let (door, inside) = (self.clone(), self.clone());
+        let listener = WireListener { tcp, doorman: Arc::new(move |start| door.turns_away(start)) };
+        let serve =
+            move |ConnectInfo(wire), request| async move { inside.serve(&*part, &wire, request).await };
+        let app = Router::new().fallback(serve).into_make_service_with_connect_info::<Wire>();
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() })
+    }
+
+    /// The requests so far, refused ones too.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.notes.lock().unwrap().seen.clone()
+    }
+
+    /// How many requests there were so far.
+    pub fn count(&self) -> usize {
+        self.notes.lock().unwrap().seen.len()
+    }
+
+    /// The n-th request, counted from 1, as soon as it has come.
+    pub async fn request(&self, n: usize) -> Seen {
+        self.until(|| self.notes.lock().unwrap().seen.get(n - 1).cloned()).await
+    }
+
+    /// Wakes whoever waits with [`Self::until`].
+    pub fn has_changed(&self) {
+        self.changed.send_replace(());
+    }
+
+    /// Looks again after each change until there is something.
+    pub async fn until<T>(&self, look: impl Fn() -> Option<T>) -> T {
+        let mut changed = self.changed.subscribe();
+        let found = async {
+            loop {
+                if let Some(found) = look() {
+                    return found;
+                }
+                changed.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.expect("what the test waits for has not come")
+    }
+}
