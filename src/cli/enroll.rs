@@ -14,7 +14,7 @@ use super::{ending, output, wishing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{Accounts, NoAccount, Visit};
-use crate::enroll::{self, Origin, Person as _, Plan, Signed, Way};
+use crate::enroll::{self, Alone, Origin, Person as _, Plan, Signed, Way};
 use crate::flock::account::{Account, App, Tokens};
 use crate::flock::{Bot, BotName, Flock, KeySource, NetworkKind};
 use crate::store::vault::VaultError;
@@ -25,7 +25,8 @@ use crate::store::{Envelope, Store as _, StoreError, Want};
 pub(super) struct How {
     /// The bot.
     bot: String,
-    /// By OAuth 1.0a, typing the PIN that X shows; no browser comes back to this machine.
+    /// Typing the PIN that X shows (by OAuth 1.0a), or the code that a Mastodon server shows; no browser comes back to
+    /// this machine.
     #[arg(long, conflicts_with_all = ["oauth2", "tokens"])]
     pin: bool,
     /// By OAuth 2.0, also where the app has keys for OAuth 1.0a.
@@ -149,13 +150,13 @@ fn plan(bot: &Bot, how: &How) -> Result<Plan> {
 /// OAuth 1.0a where the app has keys for it, unless the person wants the other.
 fn way(app: &App, how: &How) -> Result<Way> {
     if app.network != NetworkKind::X {
-        return Ok(Way::OAuth2 { grant: new_grant() });
+        return Ok(Way::OAuth2 { grant: new_grant(), pin: how.pin });
     }
     let name = &app.name;
     let by_oauth2 = how.oauth2 || (app.consumer.is_none() && !how.pin);
     if by_oauth2 {
         ensure!(app.client.is_some(), "app {name} has no OAuth 2.0: write its `client_id` in [apps.{name}]");
-        return Ok(Way::OAuth2 { grant: new_grant() });
+        return Ok(Way::OAuth2 { grant: new_grant(), pin: false });
     }
     ensure!(
         app.consumer.is_some(),
@@ -167,8 +168,12 @@ fn way(app: &App, how: &How) -> Result<Way> {
 /// Tokens that the person has, proven like any others.
 async fn typed(visit: &Visit, bot: &Bot, person: &mut Terminal) -> Result<(Account, Tokens)> {
     let unseen = Unseen::typing();
+    let alone = Alone::on(bot.network);
     if unseen.hides() {
-        person.tell("paste access token and access token secret, a line each; they are not shown");
+        person.tell(match alone {
+            Alone::Pair => "paste access token and access token secret, a line each; they are not shown",
+            Alone::Token => "paste the access token; it is not shown",
+        });
         person.tell("(or name=value lines, or JSON; an empty line ends them):");
     }
     let mut text = String::new();
@@ -176,7 +181,7 @@ async fn typed(visit: &Visit, bot: &Bot, person: &mut Terminal) -> Result<(Accou
         text.push_str(&line);
         text.push('\n');
         ensure!(text.len() <= MAX_TOKENS, "that is more than any tokens are: nothing was stored");
-        if unseen.hides() && enroll::is_whole(&text) {
+        if unseen.hides() && enroll::is_whole(&text, alone) {
             break;
         }
     }
@@ -184,7 +189,7 @@ async fn typed(visit: &Visit, bot: &Bot, person: &mut Terminal) -> Result<(Accou
         person.tell("checking them with the network …");
     }
     drop(unseen);
-    let tokens = enroll::tokens_from(&text, SystemClock.now(), new_grant())?;
+    let tokens = enroll::tokens_from(&text, alone, SystemClock.now(), new_grant())?;
     let (expected, name) = (bot.account.as_deref(), bot.name.as_str());
     let account = enroll::prove(&*visit.api, &tokens, expected, Origin::Given, name).await?;
     Ok((account, tokens))
@@ -244,7 +249,8 @@ fn notes(bot: &Bot, account: &Account, tokens: &Tokens) -> Vec<String> {
             "note: the network did not say whether the bot may post: `flockd post` shows it".to_owned(),
         );
     }
-    if matches!(tokens, Tokens::OAuth2 { refresh_token: None, .. }) {
+    // Elsewhere access tokens don't run out.
+    if bot.network == NetworkKind::X && matches!(tokens, Tokens::OAuth2 { refresh_token: None, .. }) {
         notes
             .push("note: there is no refresh token: the bot stops when the access token runs out".to_owned());
     }

@@ -30,7 +30,7 @@ use callback::{Browser, Verdict};
 pub use error::EnrollError;
 pub use proof::{Origin, give_back, prove};
 use talk::Talk;
-pub use tokens::{BadTokens, is_whole, tokens_from};
+pub use tokens::{Alone, BadTokens, is_whole, tokens_from};
 
 /// Whoever signs the bot in.
 #[async_trait]
@@ -73,6 +73,9 @@ pub enum Way {
     OAuth2 {
         /// What this sign-in is to be known by: a text that no other one has.
         grant: String,
+        /// Whether nobody listens for a browser, and the person types the code that is shown instead, where the
+        /// network shows one.
+        pin: bool,
     },
 }
 
@@ -117,7 +120,7 @@ pub async fn sign_in(
     person: &mut dyn Person,
     clock: &dyn Clock,
 ) -> Result<Signed, EnrollError> {
-    let mut browser = expect_browser(plan, person).await;
+    let mut browser = expect_browser(plan, api.out_of_band().is_some(), person).await;
     match agree(api, plan, person, clock, &mut browser).await {
         Ok((account, tokens)) => Ok(Signed { account, tokens, bot: plan.bot.clone(), browser }),
         Err(error) => {
@@ -127,10 +130,12 @@ pub async fn sign_in(
     }
 }
 
-/// The listener stands before anybody is shown an address that leads back to it.
-async fn expect_browser(plan: &Plan, person: &mut dyn Person) -> Browser {
-    if plan.way == (Way::OAuth1 { pin: true }) {
-        return Browser::absent();
+/// The listener stands before anybody is shown an address that leads back to it. `shows_code` is whether the network
+/// shows a code where no browser can come back.
+async fn expect_browser(plan: &Plan, shows_code: bool, person: &mut dyn Person) -> Browser {
+    match plan.way {
+        Way::OAuth1 { pin: true } | Way::OAuth2 { pin: true, .. } => return Browser::absent(),
+        Way::OAuth1 { pin: false } | Way::OAuth2 { pin: false, .. } => {}
     }
     let trouble = match Browser::expected_at(plan.port).await {
         Ok(browser) => return browser,
@@ -138,6 +143,7 @@ async fn expect_browser(plan: &Plan, person: &mut dyn Person) -> Browser {
     };
     let instead = match plan.way {
         Way::OAuth1 { .. } => "a PIN will be shown there instead",
+        Way::OAuth2 { .. } if shows_code => "a code will be shown there instead",
         Way::OAuth2 { .. } => "it will end at a page that can't be loaded, whose address is to be pasted",
     };
     person.tell(&format!("the browser can't come back here by itself ({trouble}): {instead}"));
@@ -156,8 +162,9 @@ async fn agree(
         Way::OAuth1 { .. } => {
             oauth1::tokens(api.by_oauth1().ok_or_else(not_offered)?, plan, &mut talk).await?
         }
-        Way::OAuth2 { grant } => {
-            oauth2::tokens(api.by_oauth2().ok_or_else(not_offered)??, plan, &mut talk, grant).await?
+        Way::OAuth2 { grant, .. } => {
+            let way_in = api.by_oauth2().await.ok_or_else(not_offered)??;
+            oauth2::tokens(way_in, api.out_of_band(), plan, &mut talk, grant).await?
         }
     };
     let account = prove(api, &tokens, plan.handle.as_deref(), Origin::Fresh, &plan.bot).await?;

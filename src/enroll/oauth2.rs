@@ -1,4 +1,4 @@
-//! The conversation of OAuth 2.0 with PKCE (RFC 6749, section 4.1): a page on which a person agrees, a code.
+//! The conversation of OAuth 2.0 (RFC 6749, section 4.1): a page on which a person agrees, a code.
 //! The requests are made by `net/oauth2`.
 
 use super::pasted::{Part, Parts, Said, same};
@@ -14,25 +14,36 @@ use crate::net::{Setback, http};
 /// word of any language is shorter.
 const CODE_MIN: usize = 16;
 
-/// Tokens for an account whose owner agrees. A code is good for 30 seconds on X, so it is used at once.
+/// Tokens for an account whose owner agrees. A code is good for 30 seconds on X, so it is used at once. `out_of_band`
+/// stands for the address of a browser that can't come back, where the network then shows the code.
 pub(super) async fn tokens(
     (provider, scopes): (Provider, &[&str]),
+    out_of_band: Option<&str>,
     plan: &Plan,
     talk: &mut Talk<'_>,
     grant: &str,
 ) -> Result<Tokens, EnrollError> {
-    let request = provider.begin(&talk.any_address(), scopes)?;
+    let shown = talk.address().is_none().then_some(out_of_band).flatten();
+    let request = match shown {
+        Some(out_of_band) => provider.begin(out_of_band, scopes)?,
+        None => provider.begin(&talk.any_address(), scopes)?,
+    };
     if let Some(handle) = &plan.handle {
         talk.name_account(handle);
     }
-    talk.show(&request.url, "the address of the page it ends at, at once").await;
-    let (code, _) = talk.code(|said, by| judge(said, by, &request.state)).await?;
+    let what = if shown.is_some() {
+        "the code that is shown"
+    } else {
+        "the address of the page it ends at, at once"
+    };
+    talk.show(&request.url, what).await;
+    let (code, _) = talk.code(|said, by| judge(said, by, &request.state, provider.name)).await?;
     Ok(provider.exchange(request, code.expose(), grant.to_owned()).await?)
 }
 
 /// What a browser brings must have the state that we asked with. What a person pastes may have lost it, but
 /// not have another.
-fn judge(said: &Said<'_>, by: By, state: &str) -> Judgement {
+fn judge(said: &Said<'_>, by: By, state: &str, network: &str) -> Judgement {
     let query = match *said {
         Said::Word(code) if code.len() >= CODE_MIN => return Judgement::Code(Secret::new(code)),
         Said::Word(_) => return Judgement::Stranger("it is neither a code nor an address"),
@@ -45,7 +56,7 @@ fn judge(said: &Said<'_>, by: By, state: &str) -> Judgement {
     }
     match (query.part("error"), query.code("code")) {
         (Part::One("access_denied"), _) => Judgement::Denied,
-        (Part::One(error), _) => Judgement::Ended(ended(error, &query)),
+        (Part::One(error), _) => Judgement::Ended(ended(error, &query, network)),
         (Part::Missing, Some(code)) => Judgement::Code(Secret::new(code)),
         (Part::Missing, None) if query.part("client_id") != Part::Missing => {
             Judgement::Stranger("it is the address to open, not the one at which the browser ends")
@@ -54,13 +65,13 @@ fn judge(said: &Said<'_>, by: By, state: &str) -> Judgement {
     }
 }
 
-fn ended(error: &str, query: &Parts) -> Setback {
+fn ended(error: &str, query: &Parts, network: &str) -> Setback {
     let said = match query.part("error_description") {
         Part::One(description) => http::words(&format!("{error}: {description}")),
         _ => http::words(error),
     };
     let reason = format!(
-        "X ended the sign-in ({said}): look whether the app's settings at console.x.com allow OAuth 2.0 and name the \
+        "{network} ended the sign-in ({said}): look whether the app's settings there allow OAuth 2.0 and name the \
          callback address"
     );
     Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, reason)) }
@@ -72,7 +83,7 @@ mod tests {
     use crate::enroll::pasted;
 
     fn judged(line: &str, by: By) -> Judgement {
-        judge(&pasted::read(line).unwrap(), by, "sesame")
+        judge(&pasted::read(line).unwrap(), by, "sesame", "X")
     }
 
     #[test]

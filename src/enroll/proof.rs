@@ -1,6 +1,7 @@
 //! Proof before keeping: whose tokens are, and that they can post.
 
 use super::EnrollError;
+use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Tokens};
 use crate::net::{self, AccountApi};
 
@@ -64,7 +65,7 @@ fn unfit(
         Some(expected) => Some(EnrollError::WrongAccount {
             found: found.clone(),
             expected: expected.to_owned(),
-            remedy: remedy(origin, expected, bot),
+            remedy: remedy(origin, account.network, expected, bot),
         }),
         None => {
             let why = api.may_post(account, tokens).err()?;
@@ -73,10 +74,11 @@ fn unfit(
     }
 }
 
-fn remedy(origin: Origin, expected: &str, bot: &str) -> String {
+fn remedy(origin: Origin, network: NetworkKind, expected: &str, bot: &str) -> String {
+    let place = if network == NetworkKind::X { "at x.com" } else { "on the server" };
     match origin {
         Origin::Fresh => format!(
-            "sign out at x.com, or open the address in a private window, sign in as @{expected} and run `flockd enroll \
+            "sign out {place}, or open the address in a private window, sign in as @{expected} and run `flockd enroll \
              {bot}` again; if `account` is wrong in flock.toml, correct it"
         ),
         Origin::Given => format!("give the tokens of @{expected}, or correct `account` in flock.toml"),

@@ -1,9 +1,11 @@
-//! Tokens that a person has already, as they hand them over: JSON, lines of `name=value`, or the bare pair of
-//! OAuth 1.0a. What they handed over is never repeated, whatever is wrong with it.
+//! Tokens that a person has already, as they hand them over: JSON, lines of `name=value`, or bare, the pair of
+//! OAuth 1.0a or the one token that other networks have. What they handed over is never repeated, whatever is
+//! wrong with it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
+use crate::flock::NetworkKind;
 use crate::flock::account::Tokens;
 use crate::flock::secret::Secret;
 
@@ -29,20 +31,45 @@ const SCOPE: &[&str] = &["scope"];
 #[error("the input holds no tokens that can be used: {0}")]
 pub struct BadTokens(&'static str);
 
+/// What lines without names are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alone {
+    /// An access token and its secret, a line each.
+    Pair,
+    /// An access token, on one line.
+    Token,
+}
+
+impl Alone {
+    /// What they are on this network.
+    pub const fn on(network: NetworkKind) -> Self {
+        match network {
+            NetworkKind::Mastodon => Self::Token,
+            NetworkKind::X | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => Self::Pair,
+        }
+    }
+
+    const fn lines(self) -> usize {
+        match self {
+            Self::Pair => 2,
+            Self::Token => 1,
+        }
+    }
+}
+
 /// Reads tokens: a JSON object or lines of `name=value` with `access_token` and `access_token_secret` (OAuth
 /// 1.0a), or with `access_token` and, where known, `refresh_token`, `expires_in` (seconds) or `expires_at`
-/// (RFC 3339, or seconds since 1970) and `scope` (OAuth 2.0); or two
-/// lines, the access token and its secret. Other names are passed over. `grant` is what tokens of OAuth 2.0
-/// are to be known by.
+/// (RFC 3339, or seconds since 1970) and `scope` (OAuth 2.0); or what stands `alone`. Other names are passed over.
+/// `grant` is what tokens of OAuth 2.0 are to be known by.
 ///
 /// # Errors
 /// When something is missing or malformed.
-pub fn tokens_from(text: &str, now: DateTime<Utc>, grant: String) -> Result<Tokens, BadTokens> {
+pub fn tokens_from(text: &str, alone: Alone, now: DateTime<Utc>, grant: String) -> Result<Tokens, BadTokens> {
     if text.len() > TEXT_MAX {
         return Err(BadTokens("it is longer than 16 KiB; give the tokens only"));
     }
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    let fields = if text.starts_with('{') { from_json(text)? } else { from_lines(text)? };
+    let fields = if text.starts_with('{') { from_json(text)? } else { from_lines(text, alone)? };
     if let Some(secret) = fields.token(TOKEN_SECRET)? {
         return Ok(Tokens::OAuth1 { access_token: fields.access_token()?, access_token_secret: secret });
     }
@@ -55,17 +82,16 @@ pub fn tokens_from(text: &str, now: DateTime<Utc>, grant: String) -> Result<Toke
     })
 }
 
-/// Whether somebody who types has given everything: a JSON object that is closed, two lines, or, of `name=value`,
-/// as many as
-/// there are until an empty one.
-pub fn is_whole(text: &str) -> bool {
+/// Whether somebody who types has given everything: a JSON object that is closed, as many lines as there are of what
+/// stands `alone`, or, of `name=value`, as many as there are until an empty one.
+pub fn is_whole(text: &str, alone: Alone) -> bool {
     let given = text.trim();
     let count = |wanted: char| given.chars().filter(|c| *c == wanted).count();
     match given.lines().next() {
         None => false,
         Some(first) if first.starts_with('{') => count('}') >= count('{'),
         Some(first) if first.contains('=') => text.ends_with("\n\n"),
-        Some(_) => given.lines().filter(|line| !line.trim().is_empty()).count() >= 2,
+        Some(_) => given.lines().filter(|line| !line.trim().is_empty()).count() >= alone.lines(),
     }
 }
 
@@ -91,8 +117,8 @@ impl Fields {
 
     fn access_token(&self) -> Result<Secret, BadTokens> {
         self.token(TOKEN)?.ok_or(BadTokens(
-            "give `access_token` and `access_token_secret`, or `access_token` and `refresh_token`, as JSON or as lines \
-             like `access_token=…`",
+            "give `access_token` and, as the network has it, `access_token_secret` or `refresh_token`, as JSON or as \
+             lines like `access_token=…`",
         ))
     }
 
@@ -134,7 +160,7 @@ fn from_json(text: &str) -> Result<Fields, BadTokens> {
     Ok(Fields(fields.collect()))
 }
 
-fn from_lines(text: &str) -> Result<Fields, BadTokens> {
+fn from_lines(text: &str, alone: Alone) -> Result<Fields, BadTokens> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let named = lines().filter_map(|line| line.split_once('='));
     let named = named.map(|(name, value)| (name.trim().to_owned(), bare(value).to_owned()));
@@ -142,17 +168,13 @@ fn from_lines(text: &str) -> Result<Fields, BadTokens> {
     if fields.value(TOKEN).is_some() {
         return Ok(fields);
     }
-    let mut lines = lines();
-    match (lines.next(), lines.next(), lines.next()) {
-        // Neither token of OAuth 1.0a has a `=` in it: that would be a name which nobody knows.
-        (Some(token), Some(secret), None) if ![token, secret].iter().any(|line| line.contains('=')) => {
-            Ok(Fields(vec![
-                (TOKEN[0].to_owned(), bare(token).to_owned()),
-                (TOKEN_SECRET[0].to_owned(), bare(secret).to_owned()),
-            ]))
-        }
-        _ => Ok(fields),
+    // No token that stands alone has a `=` in it: that would be a name which nobody knows.
+    let lines: Vec<&str> = lines().collect();
+    if lines.len() != alone.lines() || lines.iter().any(|line| line.contains('=')) {
+        return Ok(fields);
     }
+    let names = [TOKEN[0], TOKEN_SECRET[0]].map(str::to_owned);
+    Ok(Fields(names.into_iter().zip(lines.into_iter().map(|line| bare(line).to_owned())).collect()))
 }
 
 fn bare(value: &str) -> &str {
@@ -166,7 +188,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Tokens, BadTokens> {
-        tokens_from(text, DateTime::UNIX_EPOCH, "grant".to_owned())
+        tokens_from(text, Alone::Pair, DateTime::UNIX_EPOCH, "grant".to_owned())
     }
 
     #[test]
@@ -181,10 +203,10 @@ mod tests {
             "{\n",
             "{\"a\":\n\n",
         ] {
-            assert!(!is_whole(part), "{part:?}");
+            assert!(!is_whole(part, Alone::Pair), "{part:?}");
         }
         for whole in ["a\nb=\n", "\na\n\nb\n", "access_token=a\nrefresh_token=b\n\n", "{\n\"a\": 1\n}\n"] {
-            assert!(is_whole(whole), "{whole:?}");
+            assert!(is_whole(whole, Alone::Pair), "{whole:?}");
         }
     }
 
@@ -201,6 +223,21 @@ mod tests {
             "\n 1-aB \r\n\r\n sEc \r\n",
         ] {
             assert_eq!(read(text), Ok(pair.clone()), "{text}");
+        }
+    }
+
+    #[test]
+    fn where_there_is_one_token_a_line_is_enough() {
+        let read = |text| tokens_from(text, Alone::Token, DateTime::UNIX_EPOCH, "grant".to_owned());
+        for text in
+            ["ab-C_d", " ab-C_d \r\n\n", "'ab-C_d'\n", "access_token=ab-C_d", r#"{"access_token": "ab-C_d"}"#]
+        {
+            let Ok(Tokens::OAuth2 { access_token, scopes, .. }) = read(text) else { panic!("{text}") };
+            assert_eq!((access_token.expose(), scopes.len()), ("ab-C_d", 0), "{text}");
+        }
+        assert!(is_whole("ab-C_d\n", Alone::Token) && !is_whole("\n", Alone::Token));
+        for text in ["a\nb", "token=a", "a b", ""] {
+            assert!(read(text).is_err(), "{text}");
         }
     }
 

@@ -115,7 +115,13 @@ pub trait AccountApi: Network {
     }
 
     /// Signing in by OAuth 2.0: where, and what is asked for; `None` where the network has no such thing.
-    fn by_oauth2(&self) -> Option<Result<(oauth2::Provider, &'static [&'static str]), Setback>> {
+    async fn by_oauth2(&self) -> Option<Result<(oauth2::Provider, &'static [&'static str]), Setback>> {
+        None
+    }
+
+    /// What stands for the address of a browser that can't come back by itself, so that the network shows the code
+    /// instead, where it has such a thing.
+    fn out_of_band(&self) -> Option<&'static str> {
         None
     }
 

@@ -1,5 +1,5 @@
-//! OAuth 2.0 as a network's client needs it: the authorization code with PKCE (RFC 6749, section 4.1, and RFC
-//! 7636), renewing and revoking. By way of the crate `oauth2`, whose types stay in this file; the requests are
+//! OAuth 2.0 as a network's client needs it: the authorization code, with PKCE where it is known (RFC 6749, section
+//! 4.1, and RFC 7636), renewing and revoking. By way of the crate `oauth2`, whose types stay in this file; the requests are
 //! made by the one HTTP client of the process. Talking to the person is `enroll`'s work, keeping tokens the
 //! engine's.
 
@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use oauth2::basic::{BasicClient, BasicErrorResponse, BasicErrorResponseType, BasicTokenResponse};
 use oauth2::{
-    AsyncHttpClient, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
     EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
     RequestTokenError, Scope, TokenResponse as _, TokenUrl,
 };
@@ -41,6 +41,22 @@ pub struct Provider {
     pub revoke_url: String,
     /// The app.
     pub client: Client,
+    /// Whether the code is bound to whoever asked for it (RFC 7636). Not every provider knows that, and one may refuse
+    /// what it does not know.
+    pub pkce: bool,
+    /// How the app shows its secret, if it has one.
+    pub proof: Proof,
+    /// What else the page is told on which a person agrees.
+    pub besides: &'static [(&'static str, &'static str)],
+}
+
+/// How an app shows its secret (RFC 6749, section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// In a header.
+    Header,
+    /// In the body of the request.
+    Body,
 }
 
 /// A sign-in that has begun.
@@ -51,7 +67,7 @@ pub struct Request {
     /// What must come back with the code, so that the answer belongs to this question.
     pub state: String,
     redirect: String,
-    verifier: PkceCodeVerifier,
+    verifier: Option<PkceCodeVerifier>,
     scopes: Vec<String>,
 }
 
@@ -74,11 +90,18 @@ impl Provider {
     /// # Errors
     /// When an address is no URL.
     pub fn begin(&self, redirect: &str, scopes: &[&str]) -> Result<Request, Setback> {
-        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let (challenge, verifier) = self.pkce.then(PkceCodeChallenge::new_random_sha256).unzip();
         let client = self.basic()?.set_redirect_uri(redirect_url(redirect)?);
         let asked = scopes.iter().map(|scope| Scope::new((*scope).to_owned()));
-        let request = client.authorize_url(CsrfToken::new_random).add_scopes(asked);
-        let (url, state) = request.set_pkce_challenge(challenge).url();
+        let mut request = client.authorize_url(CsrfToken::new_random).add_scopes(asked);
+        for (name, value) in self.besides {
+            request = request.add_extra_param(*name, *value);
+        }
+        let request = match challenge {
+            Some(challenge) => request.set_pkce_challenge(challenge),
+            None => request,
+        };
+        let (url, state) = request.url();
         Ok(Request {
             url: url.into(),
             state: state.into_secret(),
@@ -95,8 +118,12 @@ impl Provider {
     pub async fn exchange(&self, request: Request, code: &str, grant: String) -> Result<Tokens, Setback> {
         let client = self.basic()?.set_redirect_uri(redirect_url(&request.redirect)?);
         let code = AuthorizationCode::new(code.to_owned());
-        let us = [Secret::new(code.secret()), Secret::new(request.verifier.secret())];
-        let exchange = client.exchange_code(code).set_pkce_verifier(request.verifier);
+        let verifier = request.verifier.iter().map(|verifier| Secret::new(verifier.secret()));
+        let us: Vec<Secret> = verifier.chain([Secret::new(code.secret())]).collect();
+        let mut exchange = client.exchange_code(code);
+        if let Some(verifier) = request.verifier {
+            exchange = exchange.set_pkce_verifier(verifier);
+        }
         let answer = exchange.request_async(&Caller(&self.http)).await;
         let answer = answer.map_err(|error| self.refused(error, "the code", &us))?;
         Ok(self.tokens(&answer, None, request.scopes, grant))
@@ -174,7 +201,11 @@ impl Provider {
         let bad = |_| Setback::no_url();
         let client = BasicClient::new(ClientId::new(self.client.id.clone()))
             .set_auth_uri(AuthUrl::new(self.authorize_url.clone()).map_err(bad)?)
-            .set_token_uri(TokenUrl::new(self.token_url.clone()).map_err(bad)?);
+            .set_token_uri(TokenUrl::new(self.token_url.clone()).map_err(bad)?)
+            .set_auth_type(match self.proof {
+                Proof::Header => AuthType::BasicAuth,
+                Proof::Body => AuthType::RequestBody,
+            });
         Ok(match &self.client.secret {
             Some(secret) => client.set_client_secret(ClientSecret::new(secret.expose().to_owned())),
             None => client,

@@ -78,7 +78,7 @@ fn pin() -> Plan {
 }
 
 fn oauth2() -> Plan {
-    plan(Way::OAuth2 { grant: "grant-1".to_owned() })
+    plan(Way::OAuth2 { grant: "grant-1".to_owned(), pin: false })
 }
 
 /// Runs a sign-in and what happens meanwhile; whoever called keeps the tokens, and says so.

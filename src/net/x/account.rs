@@ -33,7 +33,7 @@ impl AccountApi for X {
         Some(self)
     }
 
-    fn by_oauth2(&self) -> Option<Result<(Provider, &'static [&'static str]), Setback>> {
+    async fn by_oauth2(&self) -> Option<Result<(Provider, &'static [&'static str]), Setback>> {
         Some(self.oauth2().map(|provider| (provider, SCOPES)))
     }
 

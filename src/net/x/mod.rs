@@ -26,7 +26,7 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request};
 
-use super::oauth2::Provider;
+use super::oauth2::{Proof, Provider};
 use super::{AccountApi as _, Network, Outcome, Sent, Session, Setback, Sight, Timeline, http};
 use crate::clock::Clock;
 use crate::flock::account::{Account, AppKeys, Tokens};
@@ -83,6 +83,9 @@ impl X {
             token_url: format!("{}/2/oauth2/token", self.app.api_url),
             revoke_url: format!("{}/2/oauth2/revoke", self.app.api_url),
             client,
+            pkce: true,
+            proof: Proof::Header,
+            besides: &[],
         })
     }
 
