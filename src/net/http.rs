@@ -11,10 +11,10 @@ use url::form_urlencoded::byte_serialize;
 
 use crate::flock::secret::Secret;
 
-/// The most bytes of an answer that are read. The longest that we ask for is a page of a hundred posts, under
-/// 200 KiB with every character of them escaped; what is longer was not meant for us, and a hundred of them at once
-/// must not fill the memory.
-pub const BODY_MAX: usize = 256 * 1024;
+/// The most bytes of an answer that are read. The longest that we ask for is a page of a hundred posts of X, under
+/// 200 KiB with every character of them escaped, or one of twenty statuses of 5,000 characters; what is longer was not
+/// meant for us, and a hundred of them at once must not fill the memory.
+pub const BODY_MAX: usize = 512 * 1024;
 
 /// The most characters of a stranger's words that go into a sentence of ours: a log line stays a line.
 const WORDS_MAX: usize = 200;

@@ -9,6 +9,7 @@ use flockd::net::feed::Feed;
 use flockd::net::paper::Paper;
 use flockd::net::{Network, Outcome, Session, Sight, Timeline};
 
+use crate::support::fake_mastodon::{FakeMastodon, Kin, brought};
 use crate::support::fake_x::FakeX;
 use crate::support::{Signed, post, x_for};
 
@@ -41,7 +42,7 @@ async fn story(trial: Trial) {
         let Outcome::Posted { remote_id, url, .. } = network.send(&post, &session).await.outcome else {
             panic!("{kind}: {text} was not posted")
         };
-        assert_eq!(requests() - before, per_post, "{kind}: a post is one request");
+        assert_eq!(requests() - before, per_post, "{kind}: a post is as many requests as it should be");
         assert!(!remote_id.is_empty() && !ids.contains(&remote_id), "{kind}: {remote_id}");
         assert!(url.is_none_or(|url| url.starts_with("http")), "{kind}");
         found_again(&*network, &post, &session, &remote_id).await;
@@ -55,7 +56,8 @@ async fn found_again(network: &dyn Network, post: &Post, session: &Session, remo
     assert!((1..=3).contains(&network.looks().len()), "{kind}");
     match network.look(post, session).await.unwrap() {
         Sight::Like { seen, cost } => {
-            assert!(cost > 0 && seen.iter().any(|seen| seen.remote_id == remote_id), "{kind}: {seen:?}");
+            assert!(seen.iter().any(|seen| seen.remote_id == remote_id), "{kind}: {seen:?}");
+            assert_eq!(cost > 0, kind == NetworkKind::X, "{kind}: only X charges for a look");
             let since = network.written_since(post.planned_at, session).await.unwrap();
             let Timeline::Posts(all) = since else { panic!("{kind}: it was read a moment ago") };
             let last = all.last().unwrap();
@@ -97,4 +99,17 @@ async fn x() {
     let requests = Box::new(move || seen.requests().len());
     story(Trial { kind: NetworkKind::X, network, requests, tokens, per_post: 1 }).await;
     assert_eq!(fake.texts("walt_lines"), ["one", "two", "three\nlines"]);
+}
+
+/// The status itself, and the question whether it is shown.
+#[tokio::test]
+async fn mastodon_and_its_kin() {
+    for kin in Kin::ALL {
+        let fake = Arc::new(FakeMastodon::start(kin).await);
+        let (network, tokens) = (Arc::new(fake.client()), Some(brought(&fake.token_of("walt"))));
+        let seen = fake.clone();
+        let requests = Box::new(move || seen.count());
+        story(Trial { kind: NetworkKind::Mastodon, network, requests, tokens, per_post: 2 }).await;
+        assert_eq!(fake.texts("walt"), ["one", "two", "three\nlines"], "{kin:?}");
+    }
 }

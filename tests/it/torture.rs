@@ -7,12 +7,15 @@
 mod evidence;
 mod flock;
 mod life;
+mod network;
 
 use std::io::Write as _;
 
+use crate::support::fake_mastodon::Kin;
 use evidence::Evidence;
 use flock::{Flock, Looks};
 use life::Death;
+use network::Which;
 
 /// So often flocks are killed that may look at their accounts, unless it is said otherwise.
 const KILLS: usize = 200;
@@ -29,7 +32,7 @@ struct Record {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_step_no_line_is_posted_twice_or_lost() {
     let kills = kills();
-    let records = torture(Looks::Allowed, kills, 4).await;
+    let records = torture(&[Which::X; 4], Looks::Allowed, kills).await;
     for Record { deaths, evidence, looks } in &records {
         assert_eq!(evidence.complaints(), Vec::<String>::new());
         assert_eq!(evidence.assumed(), 0, "nothing is assumed where one may look");
@@ -49,7 +52,7 @@ async fn killed_at_any_step_no_line_is_posted_twice_or_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nobody_may_look_doubts_are_assumed_to_be_posts() {
     let kills = kills().div_ceil(BLIND);
-    let records = torture(Looks::Refused, kills, 2).await;
+    let records = torture(&[Which::X; 2], Looks::Refused, kills).await;
     for Record { evidence, looks, .. } in &records {
         assert_eq!(evidence.complaints(), Vec::<String>::new());
         assert!(*looks > 0 && evidence.assumed() > 0, "there were doubts, and nobody could settle them");
@@ -67,25 +70,45 @@ fn seed() -> u64 {
         .map_or_else(|_| rand::random::<u32>().into(), |seed| seed.parse().expect("a seed"))
 }
 
-/// Kills flocks so often in all, several at the same time.
-async fn torture(looks: Looks, kills: usize, flocks: usize) -> Vec<Record> {
+/// The kills are shared by a flock on each kind of server: with an `Idempotency-Key` of an hour, with none, and with one
+/// that says errors again.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_step_on_mastodon_and_its_kin_no_line_is_posted_twice_or_lost() {
+    let kills = kills().div_ceil(2);
+    let flocks = Kin::ALL.map(Which::Mastodon);
+    let records = torture(&flocks, Looks::Allowed, kills).await;
+    for Record { evidence, looks, .. } in &records {
+        assert_eq!(evidence.complaints(), Vec::<String>::new());
+        assert_eq!(evidence.assumed(), 0, "nothing is assumed where one may look");
+        assert!(
+            *looks > 0 && evidence.repeated() > 0,
+            "there were doubts, and some of them were settled as \"no\""
+        );
+    }
+    report("on Mastodon and its kin", kills, &records);
+}
+
+/// Kills flocks so often in all, at the same time.
+async fn torture(flocks: &[Which], looks: Looks, kills: usize) -> Vec<Record> {
     let seed = seed();
     // A test that fails shows what it has printed.
     println!("FLOCKD_TORTURE_SEED={seed}");
-    let share = |flock: usize| kills / flocks + usize::from(flock < kills % flocks);
-    let tortured =
-        (0..flocks).map(|number| tokio::spawn(torture_one(looks, share(number), seed + number as u64)));
+    let share = |flock: usize| kills / flocks.len() + usize::from(flock < kills % flocks.len());
+    let tortured = flocks
+        .iter()
+        .enumerate()
+        .map(|(number, which)| tokio::spawn(torture_one(*which, looks, share(number), seed + number as u64)));
     futures_util::future::join_all(tortured).await.into_iter().map(|record| record.unwrap()).collect()
 }
 
-async fn torture_one(looks: Looks, kills: usize, seed: u64) -> Record {
-    let mut flock = Flock::new(looks, kills, seed).await;
+async fn torture_one(which: Which, looks: Looks, kills: usize, seed: u64) -> Record {
+    let mut flock = Flock::new(which, looks, kills, seed).await;
     let mut deaths = Vec::new();
     for _ in 0..kills {
         deaths.push(flock.lives_and_dies().await);
     }
     let evidence = flock.comes_to_rest().await;
-    Record { deaths, evidence, looks: flock.fake.looks().0 }
+    Record { deaths, evidence, looks: flock.network.looks() }
 }
 
 /// Says how often what was killed, also where the test passes, and that it was as often as it should have been.
@@ -101,11 +124,11 @@ fn report(what: &str, kills: usize, records: &[Record]) {
     let count = |of: fn(&Evidence) -> usize| records.iter().map(|record| of(&record.evidence)).sum::<usize>();
     let looks: usize = records.iter().map(|record| record.looks).sum();
     let (posts, sent_again, assumed) =
-        (count(Evidence::on_x), count(Evidence::repeated), count(Evidence::assumed));
+        (count(Evidence::on_network), count(Evidence::repeated), count(Evidence::assumed));
     // Past the test harness, which keeps what a passing test prints.
     let _ = writeln!(
         std::io::stderr(),
-        "torture {what}: {kills} kills{lines}\n  {posts} posts on X, {sent_again} of them sent again, {assumed} \
+        "torture {what}: {kills} kills{lines}\n  {posts} posts on the network, {sent_again} of them sent again, {assumed} \
          assumed, {looks} looks; none twice, none lost, none stuck"
     );
 }

@@ -171,7 +171,7 @@ async fn an_unclear_no_never_uses_the_line_up() {
         (451, "", odd(), ""),
     ])
     .await;
-    let huge = "x".repeat(300_000);
+    let huge = "x".repeat(600_000);
     check(&[
         (403, &huge, odd(), "(HTTP 403)"),
         (201, &huge, Unknown, "longer than"),

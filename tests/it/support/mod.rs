@@ -8,6 +8,7 @@ pub mod clock;
 mod custody;
 mod desk;
 mod ear;
+pub mod fake_mastodon;
 pub mod fake_x;
 pub mod fixture;
 pub mod flock;

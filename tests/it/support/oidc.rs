@@ -1,5 +1,5 @@
 //! An OAuth 2.0 server that is not ours, npm's oidc-provider, as a child process: `tests/rigs/oidc`. It has X's
-//! paths, and a person at the browser who agrees at once. `tests/run` installs it; dropping it ends it.
+//! paths or Mastodon's, and a person at the browser who agrees at once. `tests/run` installs it; dropping it ends it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -26,9 +26,18 @@ pub struct Oidc {
 }
 
 impl Oidc {
+    /// Starts one with Mastodon's paths, at which `handle` sits at the browser. Its `url` is the `api_url` of the app.
+    pub fn of_mastodon(handle: &str) -> Self {
+        Self::start_as("mastodon", handle, Duration::from_secs(7_200))
+    }
+
     /// Starts one at which `handle` sits at the browser, or nobody who agrees if that is empty, and whose access
     /// tokens live this long.
     pub fn start(handle: &str, life: Duration) -> Self {
+        Self::start_as("x", handle, life)
+    }
+
+    fn start_as(network: &str, handle: &str, life: Duration) -> Self {
         let rig = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rigs/oidc");
         let installed = installed(&rig);
         assert!(
@@ -39,6 +48,7 @@ impl Oidc {
         let mut command = Command::new("node");
         command.arg(rig.join("server.mjs")).arg(installed);
         command.env("OIDC_ACCOUNT", handle).env("OIDC_LIFE_S", life.as_secs().to_string());
+        command.env("OIDC_NETWORK", network);
         // It ends when this end of its standard input is closed, however this process ends.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("node runs: tests/run installs it");

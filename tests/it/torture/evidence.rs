@@ -1,11 +1,10 @@
-//! What is there when all is over, on X, in the feed and in the ledger, and what is wrong with it.
+//! What is there when all is over, on the network, in the feed and in the ledger, and what is wrong with it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Deserialize;
 
 use super::flock::{POETS, ROBIN};
-use crate::support::fake_x::Stored;
 
 /// The poems, and everything that became of them.
 pub(super) struct Evidence {
@@ -13,10 +12,18 @@ pub(super) struct Evidence {
     pub poems: BTreeMap<&'static str, Vec<String>>,
     /// The ledger, newest first.
     pub rows: Vec<Row>,
-    /// What X has, deleted or not, oldest first.
+    /// What the network has, oldest first.
     pub posts: Vec<Stored>,
     /// The texts of robin's feed, newest first.
     pub feed: Vec<String>,
+}
+
+/// A post as its account has it, deleted or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub id: String,
+    pub handle: String,
+    pub text: String,
 }
 
 /// A post in the ledger, as `flockd posts --json` shows it.
@@ -36,7 +43,7 @@ impl Row {
         self.state == "posted"
     }
 
-    fn is_on_x(&self) -> bool {
+    fn is_on_network(&self) -> bool {
         POETS.contains(&self.bot.as_str())
     }
 
@@ -47,13 +54,13 @@ impl Row {
     /// Whether it counts as posted because nobody could look.
     fn is_assumed(&self) -> bool {
         let says_so = self.reason.as_deref().is_some_and(|reason| reason.contains("assumed"));
-        self.is_on_x() && self.is_posted() && self.remote_id.is_none() && says_so
+        self.is_on_network() && self.is_posted() && self.remote_id.is_none() && says_so
     }
 }
 
 impl Evidence {
-    /// How many posts X has.
-    pub(super) fn on_x(&self) -> usize {
+    /// How many posts the network has.
+    pub(super) fn on_network(&self) -> usize {
         self.posts.len()
     }
 
@@ -62,9 +69,9 @@ impl Evidence {
         self.rows.iter().filter(|row| row.is_assumed()).count()
     }
 
-    /// How many posts on X were sent more than once.
+    /// How many posts on the network were sent more than once.
     pub(super) fn repeated(&self) -> usize {
-        self.rows.iter().filter(|row| row.is_on_x() && row.attempts > 1).count()
+        self.rows.iter().filter(|row| row.is_on_network() && row.attempts > 1).count()
     }
 
     /// Everything that must not be.
@@ -111,7 +118,7 @@ impl Evidence {
         complaints
     }
 
-    /// A post on X that no row knows, or more than one.
+    /// A post on the network that no row knows, or more than one.
     fn strays(&self) -> Vec<String> {
         let mut known: HashMap<&str, usize> = HashMap::new();
         self.rows
@@ -134,14 +141,14 @@ impl Evidence {
         complaints
     }
 
-    /// A row that says "posted" of what X does not have.
+    /// A row that says "posted" of what the network does not have.
     fn lost(&self) -> Vec<String> {
         let there = |row: &&Row| {
             let own = |post: &&Stored| Some(&post.id) == row.remote_id.as_ref();
             let post = self.posts.iter().find(own);
             post.is_some_and(|post| post.text == row.text() && post.handle == handle(&row.bot))
         };
-        let said = self.rows.iter().filter(|row| row.is_on_x() && row.is_posted() && !row.is_assumed());
+        let said = self.rows.iter().filter(|row| row.is_on_network() && row.is_posted() && !row.is_assumed());
         said.filter(|row| !there(row)).map(|row| format!("lost: {row:?}")).collect()
     }
 
@@ -186,17 +193,10 @@ mod tests {
     }
 
     fn stored(id: &str, text: &str) -> Stored {
-        let at = "2026-11-20T12:00:00Z".parse().unwrap();
-        Stored {
-            id: id.to_owned(),
-            handle: "walt_lines".to_owned(),
-            text: text.to_owned(),
-            at,
-            deleted: false,
-        }
+        Stored { id: id.to_owned(), handle: "walt_lines".to_owned(), text: text.to_owned() }
     }
 
-    /// All is well: two lines and a refrain on X, two lines in the feed.
+    /// All is well: two lines and a refrain on the network, two lines in the feed.
     fn well() -> Evidence {
         let poem = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
         Evidence {

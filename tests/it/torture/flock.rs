@@ -8,11 +8,10 @@ use rand::rngs::StdRng;
 use tokio::task::block_in_place;
 
 use super::evidence::{Evidence, Row};
-use crate::support::fake_x::{CONSUMER, FakeX, Reply};
+use super::network::{Network, Which};
 use crate::support::program::{Daemon, Folder};
-use crate::support::signing::enroll_with_tokens;
 
-/// The bots on X.
+/// The bots on the network that is not our own.
 pub(super) const POETS: [&str; 3] = ["walt", "emily", "sappho"];
 /// The bot on the feed.
 pub(super) const ROBIN: &str = "robin";
@@ -21,16 +20,16 @@ const LINES_PER_KILL: usize = 4;
 /// And so many for the rest.
 const LINES_MORE: usize = 80;
 
-/// Whether X lets the bots look at their accounts.
+/// Whether the network lets the bots look at their accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Looks {
     Allowed,
     Refused,
 }
 
-/// A flock in a folder of its own, on a fake X of its own.
+/// A flock in a folder of its own, on a network of its own.
 pub(super) struct Flock {
-    pub fake: FakeX,
+    pub network: Network,
     pub folder: Folder,
     pub dice: StdRng,
     /// How many lives its daemon has had.
@@ -40,28 +39,16 @@ pub(super) struct Flock {
 
 impl Flock {
     /// A flock whose poems last for so many kills.
-    pub(super) async fn new(looks: Looks, kills: usize, seed: u64) -> Self {
-        let fake = FakeX::start().await;
-        // So that a text that comes twice is there twice, and not refused by the stand-in's grace.
-        fake.take_duplicates();
-        // X's reads lag behind its writes: the first look never shows what is new.
-        fake.hide_new_posts(1);
-        if looks == Looks::Refused {
-            let kind = "https://api.twitter.com/2/problems/client-forbidden";
-            fake.refuse_looks(Some(Reply::problem(403, kind, "Client Forbidden", "not in this package")));
-        }
-        let folder = Folder::with(&configuration(&fake.url));
-        folder.write("consumer-key", CONSUMER.0.as_bytes());
-        folder.write("consumer-secret", CONSUMER.1.as_bytes());
+    pub(super) async fn new(which: Which, looks: Looks, kills: usize, seed: u64) -> Self {
+        let network = Network::start(which, looks).await;
+        let folder = Folder::with(&configuration(&network));
         let poems: BTreeMap<_, _> =
             POETS.into_iter().chain([ROBIN]).map(|name| (name, poem(name, kills))).collect();
         for (name, poem) in &poems {
             folder.write(&format!("{name}.txt"), poem.join("\n").as_bytes());
         }
-        for poet in POETS {
-            block_in_place(|| enroll_with_tokens(&fake, &folder, poet));
-        }
-        Self { fake, folder, dice: StdRng::seed_from_u64(seed), lives: 0, poems }
+        block_in_place(|| network.enroll(&folder));
+        Self { network, folder, dice: StdRng::seed_from_u64(seed), lives: 0, poems }
     }
 
     /// Starts the daemon, with a log of this length.
@@ -87,19 +74,15 @@ impl Flock {
         assert!(log.contains("stopped; everything is recorded"), "{log}");
         let rows = block_in_place(|| self.folder.json(&["posts", "--json"]));
         let rows: Vec<Row> = serde_json::from_value(rows).unwrap();
-        Evidence { poems: self.poems.clone(), rows, posts: self.fake.posts(), feed }
+        Evidence { poems: self.poems.clone(), rows, posts: self.network.posts(), feed }
     }
 }
 
-fn configuration(url: &str) -> String {
-    let mut text = format!(
-        "[apps.x]\nnetwork = \"x\"\napi_url = \"{url}\"\nsite_url = \"{url}\"\npace = \"0s\"\n\
-         looks = [\"100ms\", \"200ms\"]\n\
-         consumer_key = {{ file = \"consumer-key\" }}\nconsumer_secret = {{ file = \"consumer-secret\" }}\n"
-    );
+fn configuration(network: &Network) -> String {
+    let mut text = network.app();
     for name in POETS {
         text += &format!(
-            "[bots.{name}]\napp = \"x\"\naccount = \"{name}_lines\"\npoem = \"{name}.txt\"\n\
+            "[bots.{name}]\napp = \"it\"\naccount = \"{name}_lines\"\npoem = \"{name}.txt\"\n\
              schedule = \"* * * * * *\"\nmax_per_hour = 3600\nat_end = \"stop\"\non_unknown = \"assume-posted\"\n"
         );
     }
@@ -108,7 +91,7 @@ fn configuration(url: &str) -> String {
     )
 }
 
-/// Lines that X gives back in another spelling, lines that then look alike, and a refrain.
+/// Lines that networks give back in another spelling, lines that then look alike, and a refrain.
 fn poem(name: &str, kills: usize) -> Vec<String> {
     let line = |number: usize| match number % 8 {
         0 => format!("{name} says {number} & <more> &amp; more"),

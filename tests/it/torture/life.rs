@@ -6,13 +6,11 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::flock::Flock;
-use crate::support::fake_x::Step;
 use crate::support::program::{Daemon, kill};
+use crate::support::stand_in::Step;
 
 /// One of the first so many posts meets the kill: three bots post at once, and again a second later.
 const POSTS: usize = 3;
-/// A daemon that has made so many requests without meeting the kill that is meant for it is killed all the same.
-const REQUESTS: usize = 9;
 /// After at most so many lines of its longest log a daemon is killed. A start writes nine of them, a post about eight.
 const LINES: f64 = 60.0;
 /// A request is followed by so many turns of the scheduler, at most, before the kill.
@@ -65,20 +63,19 @@ impl Flock {
     /// Starts the daemon and kills it, and says where the kill fell.
     pub(super) async fn lives_and_dies(&mut self) -> Death {
         let plan = self.plan();
-        let (requests, kills) = (self.fake.count(), self.fake.killed().len());
+        let (requests, kills) = (self.network.count(), self.network.killed().len());
         let daemon = self.start(if plan.death == Death::AtSomeLine { "trace" } else { "info" });
         let pid = daemon.pid();
         match plan.death {
-            Death::Posting(step) => self.fake.kills(pid, step, plan.n),
-            // The path of a look goes on with the account's number.
-            Death::Looking(step) => self.fake.kills_at("GET /2/users/1", pid, step, plan.n),
+            Death::Posting(step) => self.network.kills(pid, step, plan.n),
+            Death::Looking(step) => self.network.kills_at(self.network.look(), pid, step, plan.n),
             _ => {}
         }
         let lines = (plan.death == Death::AtSomeLine).then_some(plan.n);
         let mut end = tokio::task::spawn_blocking(move || attend(daemon, lines));
         let anyhow = async {
             if plan.requests > 0 {
-                self.fake.request(requests + plan.requests).await;
+                self.network.request(requests + plan.requests).await;
             }
             for _ in 0..plan.turns {
                 tokio::task::yield_now().await;
@@ -95,10 +92,10 @@ impl Flock {
                 false
             }
         };
-        self.fake.kills_nobody();
+        self.network.kills_nobody();
         self.lives += 1;
         match plan.death {
-            Death::Posting(_) | Death::Looking(_) if self.fake.killed().len() > kills => plan.death,
+            Death::Posting(_) | Death::Looking(_) if self.network.killed().len() > kills => plan.death,
             Death::AtSomeLine if met => Death::AtSomeLine,
             Death::Unborn => Death::Unborn,
             _ => Death::AfterSomeRequest,
@@ -107,7 +104,7 @@ impl Flock {
 
     /// Every other life ends at one of the steps of a post, in turn; after it there is something to look for.
     fn plan(&mut self) -> Plan {
-        let (lives, dice) = (self.lives, &mut self.dice);
+        let (lives, most, dice) = (self.lives, self.network.patience(), &mut self.dice);
         let death = match lives % 10 {
             0 | 2 | 4 | 6 | 8 => Death::Posting(Step::ALL[lives / 2 % 5]),
             1 | 5 => Death::Looking(Step::ALL[lives / 5 % 5]),
@@ -123,8 +120,8 @@ impl Flock {
         };
         let requests = match death {
             Death::Unborn => 0,
-            Death::AfterSomeRequest => dice.random_range(1..=REQUESTS),
-            _ => REQUESTS,
+            Death::AfterSomeRequest => dice.random_range(1..=most),
+            _ => most,
         };
         Plan { death, n, requests, turns: up_to(TURNS, dice) }
     }

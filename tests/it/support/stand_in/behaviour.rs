@@ -209,6 +209,7 @@ impl StandIn {
             path: parts.uri.to_string(),
             headers: parts.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
+            bytes: body.to_vec(),
         };
         let behaviour = self.note(part, &seen);
         if let Some(kill) = self.kill_at(&seen) {

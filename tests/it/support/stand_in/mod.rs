@@ -42,7 +42,10 @@ pub struct Seen {
     /// With its query.
     pub path: String,
     pub headers: HeaderMap,
+    /// As text, whatever it is.
     pub body: String,
+    /// The same as it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Seen {

@@ -1,0 +1,200 @@
+//! What can be done with an account beside posting: whose a token is and what it allows, signing out, and how it looks.
+
+use async_trait::async_trait;
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, header};
+use serde_json::Value;
+use url::Url;
+
+use super::answer::{self, Answer};
+use super::app::OUT_OF_BAND;
+use super::{Mastodon, SCOPES, html, instance};
+use crate::flock::NetworkKind;
+use crate::flock::account::{Account, Profile, Registration, Tokens};
+use crate::flock::post::{Cause, Why};
+use crate::net::oauth2::Provider;
+use crate::net::{AccountApi, Appearance, NotDressed, Setback, http};
+
+/// Says whose a token is.
+pub(super) const WHO_AM_I: &str = "/api/v1/accounts/verify_credentials";
+
+/// The scope without which nothing can be posted.
+const WRITE: &str = "write:statuses";
+
+/// The most characters of a name or a handle that are kept.
+const NAME_MAX: usize = 128;
+
+/// How pictures begin that servers take (docs.joinmastodon.org, "media").
+const PICTURES: &[(&[u8], &str)] = &[(b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg")];
+
+/// An account as a server tells it to its owner.
+struct Me {
+    id: String,
+    /// The name, and what stands behind it on other servers.
+    name: String,
+    /// Where people see it.
+    url: Option<String>,
+    shown_as: Option<String>,
+    bio: Option<String>,
+    picture_url: Option<String>,
+    is_bot: Option<bool>,
+}
+
+impl Mastodon {
+    async fn me(&self, tokens: &Tokens) -> Result<Me, Setback> {
+        let answer = self.ask(self.request(tokens, Method::GET, WHO_AM_I)?).await?;
+        let us = self.secrets(Some(tokens));
+        answer::read(&answer, "say whose the token is", &us, self.clock.now(), me)
+    }
+
+    /// The scopes of the app to which a token belongs, where the server tells them (since 4.3): the token allows no
+    /// more. Nothing depends on it, so that it can't be asked is no trouble.
+    async fn scopes(&self, tokens: &Tokens) -> Option<Vec<String>> {
+        let mut request = self.request(tokens, Method::GET, "/api/v1/apps/verify_credentials").ok()?;
+        *request.timeout_mut() = Some(super::IN_PASSING);
+        let answer = self.ask(request).await.ok().filter(Answer::succeeded)?;
+        let scopes = answer.json()?["scopes"].take();
+        let scope = |scope: &Value| scope.as_str().map(http::words);
+        scopes.as_array()?.iter().map(scope).collect()
+    }
+
+    async fn change(&self, tokens: &Tokens, form: Form) -> Result<(), Setback> {
+        let request = self.request(tokens, Method::PATCH, "/api/v1/accounts/update_credentials")?;
+        let (url, authorization) = (request.url().clone(), request.headers()[header::AUTHORIZATION].clone());
+        let request =
+            self.http.patch(url).header(header::AUTHORIZATION, authorization).multipart(form).build();
+        let answer = self.ask(request.map_err(|_| Setback::no_url())?).await?;
+        if answer.is_done() {
+            return Ok(());
+        }
+        Err(answer::not_done(&answer, "change the profile", &self.secrets(Some(tokens)), self.clock.now()))
+    }
+}
+
+#[async_trait]
+impl AccountApi for Mastodon {
+    async fn by_oauth2(&self) -> Option<Result<(Provider, &'static [&'static str]), Setback>> {
+        Some(self.provider().await.map(|provider| (provider, SCOPES)))
+    }
+
+    fn out_of_band(&self) -> Option<&'static str> {
+        Some(OUT_OF_BAND)
+    }
+
+    async fn register(&self, redirects: &[String]) -> Result<Option<Registration>, Setback> {
+        self.registered(redirects).await
+    }
+
+    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback> {
+        let me = self.me(tokens).await?;
+        let server = self.instance().await.ok();
+        let now = self.clock.now();
+        let domain = server.as_ref().and_then(|server| server.domain.clone());
+        let domain = domain.or_else(|| me.url.as_deref().and_then(instance::domain));
+        if server.is_some() {
+            self.limits.are_known(now);
+        }
+        let access = match tokens {
+            Tokens::OAuth2 { scopes, .. } if !scopes.is_empty() => Some(scopes.clone()),
+            _ => self.scopes(tokens).await,
+        };
+        Ok(Account {
+            network: NetworkKind::Mastodon,
+            id: me.id,
+            handle: domain.map_or(me.name.clone(), |domain| format!("{}@{domain}", me.name)),
+            name: me.shown_as,
+            picture_url: me.picture_url,
+            access: access.map(|scopes| scopes.join(" ")),
+            learnt_with: self.mark(tokens),
+            automated: me.is_bot,
+            limits: server.map(|server| server.limits),
+        })
+    }
+
+    fn may_post(&self, account: &Account, tokens: &Tokens) -> Result<(), Why> {
+        let granted = match tokens {
+            Tokens::OAuth2 { scopes, .. } if !scopes.is_empty() => scopes.join(" "),
+            // Of a token that a person brought the server may say it; if not, it shows only when it is used.
+            _ => account.access.clone().unwrap_or_default(),
+        };
+        let allows = |scope: &str| {
+            granted.split([' ', ',']).any(|had| had == scope || Some(had) == scope.split(':').next())
+        };
+        if granted.is_empty() || allows(WRITE) {
+            return Ok(());
+        }
+        let reason = format!(
+            "the token does not allow to post, as it is without {WRITE} (it has {granted}): sign in again and agree to \
+             everything, or make one with {} in the settings of the account, under Development",
+            SCOPES.join(", ")
+        );
+        Err(Why::new(Cause::App, reason))
+    }
+
+    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback> {
+        let me = self.me(tokens).await?;
+        let Me { shown_as, bio, picture_url, is_bot, .. } = me;
+        Ok(Appearance { name: shown_as, bio, picture_url, automated: is_bot })
+    }
+
+    /// Also marks the account as a bot: people want to know, and servers ask for it.
+    async fn dress(&self, tokens: &Tokens, profile: &Profile) -> Result<(), NotDressed> {
+        let mut form = Form::new().text("bot", "true");
+        if let Some(name) = &profile.name {
+            form = form.text("display_name", name.clone());
+        }
+        if let Some(bio) = &profile.bio {
+            form = form.text("note", bio.clone());
+        }
+        if let Some(path) = &profile.picture {
+            let bytes = tokio::fs::read(path).await.map_err(|error| unfit(path, &error.to_string()))?;
+            form =
+                form.part("avatar", picture(bytes).ok_or_else(|| unfit(path, "it is neither PNG nor JPEG"))?);
+        }
+        Ok(self.change(tokens, form).await?)
+    }
+}
+
+fn unfit(path: &std::path::Path, why: &str) -> Setback {
+    let reason = format!("the picture {} can't be used ({why}): give a PNG or JPEG file", path.display());
+    Setback::before_any_answer(Why::new(Cause::App, reason))
+}
+
+/// A picture as a file of its type: by its first bytes, whatever its name says.
+fn picture(bytes: Vec<u8>) -> Option<Part> {
+    let (_, kind) = PICTURES.iter().find(|(start, _)| bytes.starts_with(start))?;
+    let name = kind.replace('/', ".");
+    Part::bytes(bytes).file_name(name).mime_str(kind).ok()
+}
+
+fn me(value: &Value) -> Option<Me> {
+    let fit = |url: &str| Url::parse(url).is_ok_and(|url| url.scheme() == "https");
+    let picture_url = ["avatar_static", "avatar"].into_iter().find_map(|field| value[field].as_str());
+    Some(Me {
+        id: answer::id(value, "id")?,
+        name: name(value["username"].as_str().or(value["acct"].as_str())?)?,
+        url: value["url"].as_str().map(str::to_owned),
+        shown_as: sentence(&value["display_name"]),
+        bio: bio(value),
+        picture_url: picture_url.filter(|url| fit(url)).map(http::words),
+        is_bot: value["bot"].as_bool(),
+    })
+}
+
+/// What the account says of itself: as it was written, or what is shown of it.
+fn bio(value: &Value) -> Option<String> {
+    let written = value["source"]["note"].as_str().map(str::to_owned);
+    let shown = || value["note"].as_str().map(html::text_of);
+    written.or_else(shown).map(|bio| http::words(&bio)).filter(|bio| !bio.is_empty())
+}
+
+fn sentence(value: &Value) -> Option<String> {
+    value.as_str().map(http::words).filter(|words| !words.is_empty())
+}
+
+/// A handle without its domain: letters, digits, `_`, `-` and `.`.
+fn name(handle: &str) -> Option<String> {
+    let name = handle.split('@').next().unwrap_or_default();
+    let fit = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    (fit && (1..=NAME_MAX).contains(&name.len())).then(|| name.to_owned())
+}

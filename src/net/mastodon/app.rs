@@ -1,0 +1,190 @@
+//! How the flock comes to be known to a server as an app, and how bots sign in there: by authorization code, with PKCE
+//! where the server says that it knows it, and with the app's secret in the body (docs.joinmastodon.org, "apps" and
+//! "oauth"). What an app is registered as is kept by whoever calls.
+
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
+
+use super::answer::{self, Answer};
+use super::{Mastodon, SCOPES};
+use crate::flock::account::{Client, Registration, Tokens};
+use crate::flock::post::{Cause, Why};
+use crate::flock::secret::Secret;
+use crate::net::Setback;
+use crate::net::oauth2::{Proof, Provider};
+
+/// What stands for an address where nobody listens: the server shows the code instead.
+pub const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
+
+/// As what the flock is known, to people too: it stands beneath what bots post.
+const NAME: &str = "flockd";
+
+/// The most characters of a client's id or secret.
+const CLIENT_MAX: usize = 1_024;
+
+/// Where a person can end what an app may do.
+const BY_HAND: &str = "end its access in the account's settings on the server";
+
+impl Mastodon {
+    /// Makes sure that the server knows the flock, and lets people come back to these addresses: what was registered
+    /// before is looked at, as servers forget apps that nobody uses. Returns what is to be kept, if it is new. What
+    /// `flock.toml` names is left to whoever wrote it.
+    pub(super) async fn registered(&self, redirects: &[String]) -> Result<Option<Registration>, Setback> {
+        if self.app.client.is_some() {
+            return Ok(None);
+        }
+        let redirects: Vec<String> =
+            std::iter::once(OUT_OF_BAND.to_owned()).chain(redirects.iter().cloned()).collect();
+        let fits = |known: &&Registration| known.server == self.app.api_url && known.redirects == redirects;
+        if let Some(known) = self.app.registration.as_ref().filter(fits)
+            && self.is_known(&known.client).await?
+        {
+            return Ok(None);
+        }
+        let client = self.introduced(&redirects).await?;
+        Ok(Some(Registration { server: self.app.api_url.clone(), client, redirects }))
+    }
+
+    /// Where people sign in, as the app that the server knows.
+    pub(super) async fn provider(&self) -> Result<Provider, Setback> {
+        let client = self.client()?.clone();
+        let url = |path| format!("{}{path}", self.app.api_url);
+        Ok(Provider {
+            http: self.http.clone(),
+            clock: self.clock.clone(),
+            name: "the server",
+            authorize_url: url("/oauth/authorize"),
+            token_url: url("/oauth/token"),
+            revoke_url: url("/oauth/revoke"),
+            client,
+            pkce: self.knows_pkce().await?,
+            proof: Proof::Body,
+            // The browser may be signed in as another account of the server.
+            besides: &[("force_login", "true")],
+        })
+    }
+
+    /// Makes a token worthless. A server lets none but the app do so to which it was given.
+    pub(super) async fn given_up(&self, tokens: &Tokens) -> Result<(), Setback> {
+        let by_hand = |why: &str| {
+            let reason = format!("{why}: {BY_HAND}");
+            Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, reason)) }
+        };
+        let client = match self.client() {
+            Ok(client) => client.clone(),
+            Err(setback) if setback.why.cause == Cause::Keys => return Err(setback),
+            Err(_) => return Err(by_hand("only the app that was given a token may revoke it")),
+        };
+        let Tokens::OAuth2 { access_token, .. } = tokens else { return Ok(()) };
+        let answer =
+            self.ask(self.form("/oauth/revoke", &client, &[("token", access_token.expose())])?).await?;
+        match answer.status() {
+            200..=299 => Ok(()),
+            403 => {
+                let us = self.secrets(Some(tokens));
+                Err(by_hand(&format!(
+                    "only the app that was given a token may revoke it ({})",
+                    answer.said(&us)
+                )))
+            }
+            _ => Err(self.failed(&answer, "revoke the token", &client, Some(tokens))),
+        }
+    }
+
+    /// As what the flock is known: by `flock.toml` before what was registered.
+    fn client(&self) -> Result<&Client, Setback> {
+        let known = self.app.registration.as_ref().filter(|known| known.server == self.app.api_url);
+        match (&self.app.client, known) {
+            (Some(Ok(client)), _) => Ok(client),
+            (Some(Err(reason)), _) => Err(Setback::before_any_answer(Why::new(Cause::Keys, reason.clone()))),
+            (None, Some(known)) => Ok(&known.client),
+            (None, None) => {
+                let reason = "the server does not know flockd yet: sign in with `flockd enroll`";
+                Err(Setback::before_any_answer(Why::new(Cause::App, reason)))
+            }
+        }
+    }
+
+    /// Whether the server says that it knows PKCE with S256 (RFC 8414, section 2): others refuse what they don't know,
+    /// or pass over it.
+    async fn knows_pkce(&self) -> Result<bool, Setback> {
+        let answer = self.ask_openly("/.well-known/oauth-authorization-server").await?;
+        let about = if answer.succeeded() { answer.json().unwrap_or_default() } else { Value::Null };
+        let methods = about["code_challenge_methods_supported"].as_array();
+        Ok(methods.is_some_and(|methods| methods.iter().any(|method| method == "S256")))
+    }
+
+    /// Whether the server still knows an app: it gives it a token of its own, which is given back at once.
+    async fn is_known(&self, client: &Client) -> Result<bool, Setback> {
+        let pairs = [("grant_type", "client_credentials"), ("scope", SCOPES[0])];
+        let answer = self.ask(self.form("/oauth/token", client, &pairs)?).await?;
+        let said = answer.json().unwrap_or_default();
+        if let (true, Some(token)) = (answer.succeeded(), said["access_token"].as_str()) {
+            let back = self.form("/oauth/revoke", client, &[("token", token)])?;
+            // It opens nothing: that it stays is only untidy.
+            let _ = self.ask(back).await;
+            return Ok(true);
+        }
+        match answer.status() {
+            // Whatever it dislikes, an unknown app is said in one of these.
+            400 | 401 | 403 if said.is_object() => Ok(said["error"] == "invalid_scope"),
+            _ => Err(self.failed(&answer, "say whether it still knows flockd", client, None)),
+        }
+    }
+
+    /// Registers the flock. All addresses go in one text, which every server takes, a line each.
+    async fn introduced(&self, redirects: &[String]) -> Result<Client, Setback> {
+        let (redirects, scopes) = (redirects.join("\n"), SCOPES.join(" "));
+        let pairs = [("client_name", NAME), ("redirect_uris", &redirects), ("scopes", &scopes)];
+        let form = Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let answer = self.ask(self.formed("/api/v1/apps", form)?).await?;
+        answer::read(&answer, "register flockd as an app", &[], self.clock.now(), client)
+    }
+
+    fn form(&self, path: &str, client: &Client, pairs: &[(&str, &str)]) -> Result<reqwest::Request, Setback> {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("client_id", &client.id);
+        form.extend_pairs(client.secret.iter().map(|secret| ("client_secret", secret.expose())));
+        self.formed(path, form.extend_pairs(pairs).finish())
+    }
+
+    fn formed(&self, path: &str, form: String) -> Result<reqwest::Request, Setback> {
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let request = self.http.request(Method::POST, format!("{}{path}", self.app.api_url));
+        request.header(CONTENT_TYPE, kind).body(form).build().map_err(|_| Setback::no_url())
+    }
+
+    fn failed(&self, answer: &Answer, what: &str, client: &Client, tokens: Option<&Tokens>) -> Setback {
+        let secrets = self.secrets(tokens);
+        let us: Vec<&Secret> = secrets.into_iter().chain(&client.secret).collect();
+        answer::not_done(answer, what, &us, self.clock.now())
+    }
+}
+
+/// An app's id and secret, as the server has made them.
+fn client(value: &Value) -> Option<Client> {
+    let fit = |field: &str| {
+        let text = value[field].as_str()?;
+        let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+        (visible && (1..=CLIENT_MAX).contains(&text.len())).then(|| text.to_owned())
+    };
+    Some(Client { id: fit("client_id")?, secret: Some(Secret::new(fit("client_secret")?)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_app_is_known_by_id_and_secret() {
+        let read = client(&json!({"client_id": "a", "client_secret": "b", "more": 1})).unwrap();
+        assert_eq!((&*read.id, read.secret.unwrap().expose()), ("a", "b"));
+        for bad in [json!({}), json!({"client_id": "a"}), json!({"client_id": "a b", "client_secret": "c"})] {
+            assert!(client(&bad).is_none(), "{bad}");
+        }
+    }
+}

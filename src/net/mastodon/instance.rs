@@ -1,0 +1,150 @@
+//! What a server says of itself: its name, and what it takes. It is asked rarely, and that it does not answer stops
+//! nothing: what was known stays known.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Method;
+use serde_json::Value;
+use url::Url;
+
+use super::Mastodon;
+use super::answer;
+use super::length::USUAL;
+use crate::flock::account::{Account, TextLimits};
+use crate::net::Setback;
+
+/// How long what a server says of its limits is believed.
+const DAY: TimeDelta = TimeDelta::hours(24);
+
+/// How long nothing is asked after it could not be asked.
+const PAUSE: TimeDelta = TimeDelta::hours(1);
+
+/// The longest text that is believed to be taken: no server allows more, and a typing error is soon made.
+const CHARACTERS_MAX: u64 = 1_000_000;
+
+/// What a server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Instance {
+    /// What stands behind the `@` of its accounts.
+    pub(super) domain: Option<String>,
+    /// What it takes.
+    pub(super) limits: TextLimits,
+}
+
+impl Mastodon {
+    /// Asks the server about itself, in the newer way or, where that is not known, in the older.
+    pub(super) async fn instance(&self) -> Result<Instance, Setback> {
+        let newer = self.ask_openly("/api/v2/instance").await?;
+        let answer = if newer.succeeded() { newer } else { self.ask_openly("/api/v1/instance").await? };
+        answer::read(&answer, "say what it takes", &[], self.clock.now(), read)
+    }
+
+    /// The account with the limits that its server has today; `None` if they are what they were, or were asked for
+    /// lately, or can't be had.
+    pub(super) async fn with_newer_limits(&self, known: &Account) -> Option<Account> {
+        let now = self.clock.now();
+        if !self.limits.are_due(now) {
+            return None;
+        }
+        let asked = self.instance().await;
+        self.limits.were_asked(now, if asked.is_ok() { DAY } else { PAUSE });
+        let limits = Some(asked.ok()?.limits);
+        (known.limits != limits).then(|| Account { limits, ..known.clone() })
+    }
+
+    /// Asks something that everybody may know, and on which nothing depends.
+    pub(super) async fn ask_openly(&self, path: &str) -> Result<answer::Answer, Setback> {
+        let request =
+            self.http.request(Method::GET, format!("{}{path}", self.app.api_url)).timeout(super::IN_PASSING);
+        self.ask(request.build().map_err(|_| Setback::no_url())?).await
+    }
+}
+
+/// When limits are asked for again.
+#[derive(Debug, Default)]
+pub(super) struct Asking(std::sync::Mutex<Option<(DateTime<Utc>, DateTime<Utc>)>>);
+
+impl Asking {
+    /// Whether it is time, also when the clock was set back.
+    fn are_due(&self, now: DateTime<Utc>) -> bool {
+        let asked = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        asked.is_none_or(|(at, until)| now >= until || now < at)
+    }
+
+    /// They were asked for now, and need not be for so long.
+    pub(super) fn were_asked(&self, now: DateTime<Utc>, pause: TimeDelta) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((now, now + pause));
+    }
+
+    /// The same, for as long as an answer is believed.
+    pub(super) fn are_known(&self, now: DateTime<Utc>) {
+        self.were_asked(now, DAY);
+    }
+}
+
+/// Reads both versions; `None` if it is neither.
+fn read(value: &Value) -> Option<Instance> {
+    let named = value["domain"].as_str().or(value["uri"].as_str())?;
+    let statuses = &value["configuration"]["statuses"];
+    // Older servers that allow more than 500 characters say so in a field of their own.
+    let most = statuses["max_characters"].as_u64().or(value["max_toot_chars"].as_u64());
+    let characters = most.filter(|most| (1..=CHARACTERS_MAX).contains(most));
+    let per_url = statuses["characters_reserved_per_url"].as_u64();
+    let small =
+        |number: Option<u64>, otherwise| number.and_then(|n| u32::try_from(n).ok()).unwrap_or(otherwise);
+    let limits = TextLimits {
+        characters: small(characters, USUAL.characters),
+        per_url: small(per_url, USUAL.per_url),
+    };
+    Some(Instance { domain: domain(named), limits })
+}
+
+/// The domain, by itself or in an address.
+pub(super) fn domain(named: &str) -> Option<String> {
+    let url = Url::parse(named).ok().filter(|url| url.has_host());
+    let url = url.or_else(|| Url::parse(&format!("https://{named}")).ok())?;
+    Some(url.domain()?.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn both_versions_are_read() {
+        let statuses = json!({"max_characters": 5_000, "characters_reserved_per_url": 25});
+        let limits = |characters, per_url| TextLimits { characters, per_url };
+        let domain = Some("social.example".to_owned());
+        for (value, limits) in [
+            (json!({"domain": "social.example", "configuration": {"statuses": statuses}}), limits(5_000, 25)),
+            (json!({"uri": "social.example", "configuration": {"statuses": statuses}}), limits(5_000, 25)),
+            (json!({"uri": "https://social.example/", "max_toot_chars": 3_000}), limits(3_000, 23)),
+            (json!({"uri": "Social.Example"}), limits(500, 23)),
+            (
+                json!({"domain": "social.example", "configuration": {"statuses": {"max_characters": -1}}}),
+                limits(500, 23),
+            ),
+            (
+                json!({"domain": "social.example", "configuration": {"statuses": {"max_characters": 0}}}),
+                limits(500, 23),
+            ),
+            (json!({"domain": "social.example", "max_toot_chars": 1e300}), limits(500, 23)),
+            (
+                json!({"domain": "social.example", "configuration": {"statuses": {"characters_reserved_per_url": 0}}}),
+                limits(500, 0),
+            ),
+        ] {
+            assert_eq!(read(&value), Some(Instance { domain: domain.clone(), limits }), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_server_is_none() {
+        for value in [json!({}), json!([]), json!({"uri": 1}), json!("text"), json!({"message": "Not Found"})]
+        {
+            assert_eq!(read(&value), None, "{value}");
+        }
+        assert_eq!(read(&json!({"domain": "not a domain"})).unwrap().domain, None);
+    }
+}

@@ -1,0 +1,79 @@
+//! Whether a text that a server shows is one of ours. It shows of a mention the name alone, without its server, and
+//! folds white space; which statuses are compared is [`super::timeline`]'s business.
+
+use std::collections::HashSet;
+
+use super::length::servers;
+use crate::flock::poem::TextId;
+
+/// Whether `theirs` may be `ours`.
+pub(super) fn is_same(ours: &str, theirs: &str) -> bool {
+    TextId::of(&shown(ours)) == TextId::of(&shown(theirs))
+}
+
+/// Whether it is worth asking how `theirs` was written: half the words of `ours` are in it, or `ours` has none.
+pub(super) fn is_like(ours: &str, theirs: &str) -> bool {
+    let words = |text: &str| -> HashSet<String> {
+        text.split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_lowercase)
+            .collect()
+    };
+    let (ours, theirs) = (words(ours), words(theirs));
+    2 * ours.intersection(&theirs).count() >= ours.len()
+}
+
+/// The text with no servers in its mentions.
+fn shown(text: &str) -> String {
+    let (mut shown, mut at) = (String::with_capacity(text.len()), 0);
+    for (start, end) in servers(text) {
+        shown.push_str(&text[at..start]);
+        at = end;
+    }
+    shown.push_str(&text[at..]);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_known_again_as_servers_show_it() {
+        for (ours, theirs) in [
+            ("one", "one"),
+            ("cafe\u{301}  noir\n", "caf\u{e9} noir"),
+            ("two\nlines", "two\nlines"),
+            ("hi @walt@example.org!", "hi @walt!"),
+            ("@walt@example.org @emily@b.example.", "@walt @emily."),
+            ("mail walt@example.org", "mail walt@example.org"),
+        ] {
+            assert!(is_same(ours, theirs), "{ours:?} is {theirs:?}");
+            assert!(is_same(theirs, ours), "{theirs:?} is {ours:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_rendered_in_another_way_is_like_it() {
+        for (ours, theirs) in [
+            ("One *two* three", "one two three"),
+            ("one two", "one :two:"),
+            ("one two", "one three"),
+            ("🐦", "anything"),
+        ] {
+            assert!(is_like(ours, theirs), "{ours:?} is like {theirs:?}");
+        }
+        for (ours, theirs) in [("one two three", "one"), ("one", ""), ("one", "two")] {
+            assert!(!is_like(ours, theirs), "{ours:?} is not like {theirs:?}");
+        }
+    }
+
+    #[test]
+    fn another_text_is_another() {
+        for (ours, theirs) in
+            [("one", "two"), ("one", "one two"), ("@walt", "@emily"), ("a@b", "a"), ("one", "")]
+        {
+            assert!(!is_same(ours, theirs), "{ours:?} is not {theirs:?}");
+        }
+    }
+}

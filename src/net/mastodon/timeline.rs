@@ -1,0 +1,200 @@
+//! What an account has posted lately: read when it is not known whether a post arrived, and after the ledger was put
+//! back from a copy. Statuses are compared by their text: what the HTML shows, and where that differs their source.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Method;
+use serde_json::Value;
+
+use super::answer::{self, Answer};
+use super::meaning::Meaning;
+use super::{Mastodon, html, likeness};
+use crate::flock::account::{Account, Tokens};
+use crate::flock::post::{Cause, Post, Why};
+use crate::net::{Seen, Session, Setback, Sight, Timeline, to_sign_with};
+
+/// So long before the first attempt a status may have been made, by the server's clock, and still be that attempt: a
+/// minute, and as much as clocks may differ before that is noticed and reckoned with.
+const BEFORE: TimeDelta = TimeDelta::minutes(6);
+/// The statuses of a page: half of what servers allow, as those of some have 5,000 characters, and a page must not be
+/// longer than [`crate::net::http::BODY_MAX`].
+const PAGE: usize = 20;
+/// So many pages are read in a look for one post: 500 statuses. Whoever posts more in a few minutes is no bot of ours.
+const PAGES_OF_A_LOOK: usize = 25;
+/// Of so many statuses the source is asked for in a look, the newest first: servers allow some 60 requests a minute.
+const SOURCES: usize = 20;
+/// So many pages are read of what was posted since the ledger was copied: 2,000 statuses, and a third of the requests
+/// that a server allows in five minutes.
+const PAGES: usize = 100;
+
+/// What was read.
+enum Reading {
+    /// All of it, newest first.
+    Whole(Vec<Seen>),
+    /// Nothing, or not all.
+    Refused(Why),
+}
+
+impl Mastodon {
+    /// Looks for a post among the account's newest.
+    pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
+        // A clock that was ahead when the request left may have been set since: the earliest of what it has shown counts.
+        let shown = [post.sent_at, post.settled_at, Some(self.clock.now())];
+        let first = shown.into_iter().flatten().min().unwrap_or(post.planned_at);
+        let all = match self.read_since(first, PAGES_OF_A_LOOK, session).await? {
+            Reading::Whole(all) => all,
+            Reading::Refused(why) => return Ok(Sight::CannotTell(why)),
+        };
+        let (tokens, ours) =
+            (to_sign_with(session.tokens.as_ref())?, post.text.as_deref().unwrap_or_default());
+        let (mut seen, mut asked) = (Vec::new(), 0);
+        for one in all {
+            if likeness::is_same(ours, &one.text) {
+                seen.push(one);
+            } else if asked < SOURCES && likeness::is_like(ours, &one.text) {
+                asked += 1;
+                let source = self.source(tokens, &one.remote_id).await?;
+                let same = source.filter(|text| likeness::is_same(ours, text));
+                seen.extend(same.map(|text| Seen { text, ..one }));
+            }
+        }
+        Ok(Sight::Like { seen, cost: 0 })
+    }
+
+    /// All that the account has posted since then.
+    pub(super) async fn posted_since(
+        &self,
+        since: DateTime<Utc>,
+        session: &Session,
+    ) -> Result<Timeline, Setback> {
+        Ok(match self.read_since(since, PAGES, session).await? {
+            Reading::Whole(mut seen) => {
+                seen.reverse();
+                Timeline::Posts(seen)
+            }
+            Reading::Refused(why) => Timeline::CannotTell(why),
+        })
+    }
+
+    /// A status as it was written; `None` where the server does not tell.
+    async fn source(&self, tokens: &Tokens, id: &str) -> Result<Option<String>, Setback> {
+        let path = format!("/api/v1/statuses/{id}/source");
+        let answer = self.ask(self.request(tokens, Method::GET, &path)?).await?;
+        if answer.succeeded() {
+            return Ok(answer.json().and_then(|source| Some(source["text"].as_str()?.to_owned())));
+        }
+        // Where it is not known the HTML has to do; what passes is waited for.
+        match answer.meaning() {
+            Meaning::Silence | Meaning::Patience => {
+                let us = self.secrets(Some(tokens));
+                Err(answer::not_done(&answer, "show how a status was written", &us, self.clock.now()))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads what was posted since then by our clock, and a little before.
+    async fn read_since(
+        &self,
+        since: DateTime<Utc>,
+        pages: usize,
+        session: &Session,
+    ) -> Result<Reading, Setback> {
+        let tokens = to_sign_with(session.tokens.as_ref())?;
+        let Some(account) = &session.account else {
+            return Ok(Reading::Refused(Why::new(Cause::Account, "it is not known which account this is")));
+        };
+        let (mut since, mut before, mut seen) = (since - BEFORE, None, Vec::new());
+        for _ in 0..pages {
+            let answer = self.ask_for_page(tokens, account, before.as_deref()).await?;
+            if before.is_none() {
+                since -= answer.skew(self.clock.now()).unwrap_or_default();
+            }
+            let page = match self.page(&answer, tokens)? {
+                Ok(page) => page,
+                Err(why) => return Ok(Reading::Refused(why)),
+            };
+            seen.extend(page.posts.into_iter().filter(|one| one.at >= since));
+            // Of what is pinned a server may show some first, so only the last one tells.
+            match page.last {
+                Some((last, at)) if at >= since && before.as_ref() != Some(&last) => before = Some(last),
+                _ => return Ok(Reading::Whole(seen)),
+            }
+        }
+        let why = format!("the account has more than {} statuses since then, too many to read", pages * PAGE);
+        Ok(Reading::Refused(Why::new(Cause::Silence, why)))
+    }
+
+    async fn ask_for_page(
+        &self,
+        tokens: &Tokens,
+        account: &Account,
+        before: Option<&str>,
+    ) -> Result<Answer, Setback> {
+        let before = before.map_or_else(String::new, |id| format!("&max_id={id}"));
+        let path =
+            format!("/api/v1/accounts/{}/statuses?limit={PAGE}&exclude_reblogs=true{before}", account.id);
+        self.ask(self.request(tokens, Method::GET, &path)?).await
+    }
+
+    /// A page of statuses, newest first; or why it may not be read. An error says that it can't be read now.
+    fn page(&self, answer: &Answer, tokens: &Tokens) -> Result<Result<Page, Why>, Setback> {
+        let (what, now) = ("show the account's statuses", self.clock.now());
+        let us = self.secrets(Some(tokens));
+        if answer.succeeded() {
+            return answer::read(answer, what, &us, now, Page::read).map(Ok);
+        }
+        let meaning = answer.meaning();
+        if meaning == Meaning::Silence || meaning.passes() {
+            return Err(answer::not_done(answer, what, &us, now));
+        }
+        Ok(Err(answer::not_done(answer, what, &us, now).why))
+    }
+}
+
+/// A page, newest first.
+struct Page {
+    /// What the account has posted itself.
+    posts: Vec<Seen>,
+    /// The last on the page, be it what others have posted: its id and its time.
+    last: Option<(String, DateTime<Utc>)>,
+}
+
+impl Page {
+    /// Reads a page; `None` if it is none. A status that can't be read makes it unreadable: it may be the one.
+    fn read(page: &Value) -> Option<Self> {
+        let all: Vec<(bool, Seen)> = page
+            .as_array()?
+            .iter()
+            .map(|status| Some((status["reblog"].is_null(), seen(status)?)))
+            .collect::<Option<_>>()?;
+        let last = all.last().map(|(_, last)| (last.remote_id.clone(), last.at));
+        Some(Self { posts: all.into_iter().filter(|(own, _)| *own).map(|(_, seen)| seen).collect(), last })
+    }
+}
+
+fn seen(status: &Value) -> Option<Seen> {
+    Some(Seen {
+        remote_id: answer::id(status, "id")?,
+        url: answer::url_of(status),
+        text: html::text_of(status["content"].as_str()?),
+        at: DateTime::parse_from_rfc3339(status["created_at"].as_str()?).ok()?.to_utc(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_page_is_read_whole_or_not_at_all() {
+        let status = |id: &str, reblog: Value| json!({"id": id, "content": "<p>a</p>", "created_at": "2026-11-20T12:00:00.250Z", "reblog": reblog});
+        let page = Page::read(&json!([status("2", Value::Null), status("1", json!({"id": "0"}))])).unwrap();
+        assert_eq!((page.posts.len(), &*page.posts[0].text, page.last.unwrap().0), (1, "a", "1".to_owned()));
+        let good = status("1", Value::Null);
+        for page in [json!({}), json!(null), json!([good, {"id": "2"}]), json!([{"id": 1}]), json!(["a"])] {
+            assert!(Page::read(&page).is_none(), "{page}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The client of Mastodon and its kin against the stand-in for them.
+
+mod account;
+mod answers;
+mod app;
+mod faults;
+mod posting;
+mod timeline;
+
+use std::sync::Arc;
+
+use flockd::clock::Clock as _;
+use flockd::flock::NetworkKind;
+use flockd::flock::post::Post;
+use flockd::net::mastodon::Mastodon;
+use flockd::net::{Network as _, Sent, Session};
+
+use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Kin, Reply};
+use crate::support::{StillClock, post};
+
+/// When the clock stands still.
+const NOON: &str = "2026-11-20T12:00:00Z";
+
+/// A fake at noon, with walt's client and what it is handed.
+struct Noon {
+    fake: FakeMastodon,
+    clock: Arc<StillClock>,
+    client: Mastodon,
+    walt: Session,
+}
+
+impl Noon {
+    async fn of(kin: Kin) -> Self {
+        let clock = Arc::new(StillClock::at(NOON));
+        assert_eq!(clock.now(), NOON.parse::<chrono::DateTime<chrono::Utc>>().unwrap());
+        let fake = FakeMastodon::start_with(kin, clock.clone()).await;
+        let client = fake.client();
+        let walt = fake.walt(&client).await;
+        Self { fake, clock, client, walt }
+    }
+
+    async fn send(&self, post: &Post) -> Sent {
+        self.client.send(post, &self.walt).await
+    }
+
+    /// Sends one post to a server that answers this.
+    async fn answered(&self, reply: Reply) -> Sent {
+        self.fake.next_post(Behaviour::Answer(reply));
+        self.send(&status(1, "a")).await
+    }
+}
+
+/// A post on its way, with this text; `number` tells posts apart.
+fn status(number: u8, text: &str) -> Post {
+    post(NetworkKind::Mastodon, number, text)
+}

@@ -1,0 +1,200 @@
+//! A server's errors, row by row: what is answered, and what the caller is to do next. Their words are in any language.
+
+use flockd::flock::post::Cause;
+use flockd::net::{Outcome, Scope};
+
+use super::{NOON, Noon};
+use crate::support::fake_mastodon::{Behaviour, Kin, Reply};
+
+/// What an answer should be taken for.
+#[derive(Debug, PartialEq)]
+enum Taken {
+    Posted,
+    Refused,
+    Unknown,
+    /// With the cause, and the seconds to wait where the server says so.
+    Setback(Cause, Option<i64>),
+}
+use Taken::{Posted, Refused, Setback, Unknown};
+
+/// Sends one post to a server that answers this, and says what was made of it, and how it was explained.
+async fn taken(noon: &Noon, reply: Reply) -> (Taken, String) {
+    match noon.answered(reply).await.outcome {
+        Outcome::Posted { remote_id, .. } => (Posted, remote_id),
+        Outcome::Refused { reason } => (Refused, reason),
+        Outcome::Unknown { reason } => (Unknown, reason),
+        Outcome::Duplicate { reason } => panic!("{reason}"),
+        Outcome::NotAccepted(setback) => {
+            assert!(setback.answered && !setback.stale, "{setback}");
+            let noon: chrono::DateTime<chrono::Utc> = NOON.parse().unwrap();
+            (
+                Setback(setback.why.cause, setback.retry_at.map(|at| (at - noon).num_seconds())),
+                setback.why.reason,
+            )
+        }
+    }
+}
+
+/// Checks rows of status, body, what it should be taken for, and a part of the sentence.
+async fn check(rows: &[(u16, &str, Taken, &str)]) {
+    let noon = Noon::of(Kin::Mastodon).await;
+    for (status, body, expected, part) in rows {
+        let before = noon.fake.count();
+        let (taken, reason) = taken(&noon, Reply::new(*status, *body)).await;
+        assert_eq!(taken, *expected, "HTTP {status} {body}: {reason}");
+        assert!(reason.contains(part), "HTTP {status} {body}: {reason}");
+        assert!(!reason.ends_with('.') && reason.len() < 600, "{reason}");
+        let posts = noon.fake.requests().split_off(before);
+        assert_eq!(posts.iter().filter(|seen| seen.method == "POST").count(), 1, "one call is one attempt");
+    }
+}
+
+#[tokio::test]
+async fn success_needs_an_id_of_ours() {
+    let own = r#"{"id":"7","url":"https://social.example/@walt/7","account":{"id":"109000000000000001"}}"#;
+    check(&[
+        (200, own, Posted, "7"),
+        (200, r#"{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#, Posted, "01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+        (202, r#"{"id":"AfQltXq-_1"}"#, Posted, "AfQltXq-_1"),
+        (200, r#"{"id":"7","account":{"id":"8"}}"#, Unknown, "names a status of another account"),
+        (200, r#"{"id":"7""#, Unknown, "names no status"),
+        (200, r#"{"id":""}"#, Unknown, "names no status"),
+        (200, r#"{"id":7}"#, Unknown, "names no status"),
+        (200, r#"{"id":"1/../../evil"}"#, Unknown, "names no status"),
+        (200, "<html>sign in to this hotel", Unknown, "names no status (HTTP 200)"),
+        (200, r#"{"error":"odd"}"#, Unknown, "HTTP 200: odd"),
+        (204, "", Unknown, "is not known"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_leaves_a_doubt_is_unknown() {
+    let mut rows = vec![
+        (503, r#"{"error":"Es gab ein vorübergehendes Problem"}"#, Unknown, "HTTP 503: Es gab"),
+        (502, "<html>Bad Gateway", Unknown, "(HTTP 502)"),
+    ];
+    for status in [300, 303, 304, 408, 409, 500, 504, 520, 522, 599] {
+        rows.push((status, "", Unknown, "whether it was posted is not known"));
+    }
+    check(&rows).await;
+}
+
+#[tokio::test]
+async fn what_the_server_says_of_the_text() {
+    let long = r#"{"error":"Gültigkeitsprüfung ist fehlgeschlagen: Zeichenlimit von 500 überschritten"}"#;
+    check(&[
+        (422, long, Refused, "(HTTP 422: Gültigkeitsprüfung ist fehlgeschlagen: Zeichenlimit"),
+        (
+            422,
+            r#"{"message":"The given data was invalid.","errors":{}}"#,
+            Refused,
+            "The given data was invalid)",
+        ),
+        (400, r#"{"error":"Bad Request: status too long"}"#, Refused, "look at what it said"),
+        (413, r#"{"error":"Payload Too Large"}"#, Refused, "change the line"),
+        (422, "<html>The change you wanted was rejected", Setback(Cause::App, None), "somebody else than"),
+        (400, "", Setback(Cause::App, None), "`api_url`"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_person_has_to_mend() {
+    let app = || Setback(Cause::App, None);
+    check(&[
+        (401, r#"{"error":"Das Zugriffstoken ist ungültig"}"#, Setback(Cause::SignIn, None), "sign in again"),
+        (401, "<html>Authorization required", app(), "somebody else than the server's API"),
+        (403, "<html>Just a moment...", app(), "ask the server's admin"),
+        (
+            404,
+            "<html>nginx",
+            app(),
+            "no server here that speaks Mastodon's API (HTTP 404): look whether `api_url`",
+        ),
+        (404, r#"{"message":"Not Found"}"#, app(), "HTTP 404: Not Found): look whether `api_url`"),
+        (405, "", app(), "`api_url`"),
+        (410, r#"{"error":"Gone"}"#, app(), "`api_url`"),
+        (418, r#"{"error":"I'm a teapot"}"#, app(), "look at what it said"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn of_a_403_a_further_question_tells_whether_it_is_the_token_or_the_account() {
+    let forbidden = || Reply::json(403, &serde_json::json!({"error": "Diese Aktion ist verboten"}));
+    let noon = Noon::of(Kin::Mastodon).await;
+    let (what, reason) = taken(&noon, forbidden()).await;
+    assert_eq!(what, Setback(Cause::SignIn, None), "{reason}");
+    assert!(
+        reason.contains("does not allow this (HTTP 403: Diese Aktion ist verboten): sign in again"),
+        "{reason}"
+    );
+    noon.fake.disable("walt", true);
+    let (what, reason) = taken(&noon, forbidden()).await;
+    assert_eq!(what, Setback(Cause::Account, None), "{reason}");
+    assert!(reason.contains("disabled or suspended"), "{reason}");
+    noon.fake.disable("walt", false);
+    noon.fake.next_at("/api/v1/accounts/verify_credentials", Behaviour::Close);
+    let (what, reason) = taken(&noon, forbidden()).await;
+    assert_eq!(what, Setback(Cause::App, None), "{reason}");
+}
+
+#[tokio::test]
+async fn a_server_that_has_moved_is_named() {
+    let noon = Noon::of(Kin::Mastodon).await;
+    for status in [301, 302, 307, 308] {
+        let location = "https://me:hush@new.example:8443/api/v1/statuses?hush";
+        let (what, reason) = taken(&noon, Reply::new(status, "").header("location", location)).await;
+        assert_eq!(what, Setback(Cause::App, None), "{reason}");
+        assert!(reason.contains(", and is at https://new.example:8443): set `api_url`"), "{reason}");
+        assert!(!reason.contains("hush"), "{reason}");
+    }
+    let (what, reason) = taken(&noon, Reply::new(301, "")).await;
+    assert!(what == Setback(Cause::App, None) && reason.contains("has moved (HTTP 301)"), "{reason}");
+}
+
+#[tokio::test]
+async fn patience_is_had_until_the_server_says() {
+    let noon = Noon::of(Kin::Mastodon).await;
+    let body = r#"{"error":"Zu viele Anfragen"}"#;
+    let reset = ("x-ratelimit-reset", "2026-11-20T12:05:00.123456Z");
+    for (headers, wait) in [
+        (vec![reset], Some(300)),
+        (vec![("x-ratelimit-remaining", "0"), reset], Some(300)),
+        (vec![("retry-after", "30")], Some(30)),
+        (vec![("retry-after", "Fri, 20 Nov 2026 12:02:00 GMT")], Some(120)),
+        (vec![("x-ratelimit-reset", "soon")], None),
+        (vec![], None),
+    ] {
+        let reply =
+            headers.iter().fold(Reply::new(429, body), |reply, (name, value)| reply.header(name, *value));
+        let (what, reason) = taken(&noon, reply).await;
+        assert_eq!(what, Setback(Cause::Limits, wait), "{headers:?}: {reason}");
+    }
+    // A wall in front of the server speaks no JSON.
+    let (what, _) = taken(&noon, Reply::page(429, "error code: 1015").header("retry-after", "60")).await;
+    assert_eq!(what, Setback(Cause::Limits, Some(60)));
+}
+
+#[tokio::test]
+async fn an_overloaded_server_is_left_alone_while_the_doubt_lasts() {
+    let noon = Noon::of(Kin::GoToSocial).await;
+    let sent = noon.answered(Reply::new(503, "server is shutting down").header("retry-after", "30")).await;
+    assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "{sent:?}");
+    let hold = &sent.holds[0];
+    assert_eq!((hold.scope, hold.until.to_rfc3339().as_str()), (Scope::Bot, "2026-11-20T12:00:30+00:00"));
+}
+
+#[tokio::test]
+async fn no_answer_brings_a_secret_into_a_sentence() {
+    let noon = Noon::of(Kin::Mastodon).await;
+    let token = noon.fake.token_of("walt");
+    let session = noon.walt.tokens.as_ref().unwrap().secrets()[0].expose().to_owned();
+    for status in [200, 400, 401, 403, 404, 422, 429, 500] {
+        let body = serde_json::json!({"error": format!("you sent {session} \u{202e}\n"), "error_description": session});
+        let (_, reason) = taken(&noon, Reply::json(status, &body)).await;
+        assert!(!reason.contains(&session) && !reason.contains(token.expose()), "{reason}");
+        assert!(!reason.contains('\n') && !reason.contains('\u{202e}'), "{reason}");
+    }
+}

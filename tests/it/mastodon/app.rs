@@ -1,0 +1,137 @@
+//! How the flock becomes known to a server, and how tokens come and go.
+
+use flockd::flock::account::{Registration, Tokens};
+use flockd::flock::post::Cause;
+use flockd::net::{AccountApi as _, Network as _};
+use serde_json::json;
+
+use crate::support::browser;
+use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Kin, OUT_OF_BAND, Reply, brought};
+
+fn addresses() -> Vec<String> {
+    [7881, 7882, 7883].map(|port| format!("http://127.0.0.1:{port}/callback")).to_vec()
+}
+
+async fn registered(fake: &FakeMastodon) -> Registration {
+    fake.client().register(&addresses()).await.unwrap().expect("the server did not know it")
+}
+
+/// Signs in as whoever sits at the browser.
+async fn tokens(fake: &FakeMastodon, registration: &Registration, redirect: &str) -> Tokens {
+    let client = fake.client_as(Some(registration.clone()));
+    let (provider, scopes) = client.by_oauth2().await.unwrap().unwrap();
+    let request = provider.begin(redirect, scopes).unwrap();
+    let code = if redirect == OUT_OF_BAND {
+        let (_, page) = browser::open(&request.url).await;
+        page.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    } else {
+        let back = reqwest::Url::parse(&browser::click(&request.url).await).unwrap();
+        let pair =
+            |name| back.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+        assert_eq!(pair("state"), Some(request.state.clone()));
+        pair("code").unwrap()
+    };
+    provider.exchange(request, &code, "grant".to_owned()).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_app_is_registered_once_with_all_addresses() {
+    for kin in Kin::ALL {
+        let fake = FakeMastodon::start(kin).await;
+        let registration = registered(&fake).await;
+        let app = &fake.apps()[0];
+        assert_eq!((&app.name, &app.client_id), (&"flockd".to_owned(), &registration.client.id), "{kin:?}");
+        let all: Vec<String> = std::iter::once(OUT_OF_BAND.to_owned()).chain(addresses()).collect();
+        assert_eq!((&app.redirects, &registration.redirects), (&all, &all));
+        assert_eq!(app.scopes, "read:accounts read:statuses write:statuses write:accounts");
+        let again = fake.client_as(Some(registration.clone()));
+        assert_eq!(again.register(&addresses()).await, Ok(None), "{kin:?}: it is known");
+        assert_eq!(fake.apps().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn it_is_registered_anew_when_the_server_has_forgotten_it_or_addresses_have_changed() {
+    let fake = FakeMastodon::start(Kin::Mastodon).await;
+    let first = registered(&fake).await;
+    let other = ["http://127.0.0.1:9/callback".to_owned()];
+    let second = fake.client_as(Some(first.clone())).register(&other).await.unwrap().unwrap();
+    assert_ne!(first.client.id, second.client.id);
+    fake.forget_apps();
+    let third = fake.client_as(Some(first.clone())).register(&addresses()).await.unwrap().unwrap();
+    assert_ne!(first.client.id, third.client.id);
+    let elsewhere = Registration { server: "https://other.example".to_owned(), ..third.clone() };
+    assert!(fake.client_as(Some(elsewhere)).register(&addresses()).await.unwrap().is_some());
+    // That the server is out of order says nothing of the app.
+    fake.next_at("/oauth/token", Behaviour::Answer(Reply::page(502, "")));
+    let setback = fake.client_as(Some(third)).register(&addresses()).await.unwrap_err();
+    assert_eq!(setback.why.cause, Cause::Unreachable, "{setback}");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_app_is_named() {
+    let fake = FakeMastodon::start(Kin::Mastodon).await;
+    for (reply, part) in [
+        (Reply::page(404, "nginx"), "look whether `api_url` is right"),
+        (Reply::page(200, "Welcome"), "look whether `api_url` is right"),
+        (Reply::json(200, &json!({"client_id": "a"})), "look whether `api_url` is right"),
+        (Reply::json(422, &json!({"error": "Validierung"})), "HTTP 422: Validierung"),
+        (
+            Reply::new(308, "").header("location", "https://new.example/api"),
+            "is at https://new.example): set `api_url`",
+        ),
+    ] {
+        fake.next_at("/api/v1/apps", Behaviour::Answer(reply));
+        let setback = fake.client().register(&addresses()).await.unwrap_err();
+        assert!(setback.why.cause == Cause::App && setback.to_string().contains(part), "{part}: {setback}");
+    }
+}
+
+#[tokio::test]
+async fn signing_in_uses_pkce_where_the_server_says_so_and_nowhere_else() {
+    for kin in Kin::ALL {
+        let fake = FakeMastodon::start(kin).await;
+        fake.person_is("walt");
+        let registration = registered(&fake).await;
+        for redirect in [OUT_OF_BAND, &addresses()[1]] {
+            let tokens = tokens(&fake, &registration, redirect).await;
+            let client = fake.client_as(Some(registration.clone()));
+            let account = client.who_am_i(&tokens).await.unwrap();
+            assert_eq!(account.handle, "walt@social.example", "{kin:?}");
+            assert!(client.may_post(&account, &tokens).is_ok());
+        }
+        let asked = &fake.asked()[0];
+        assert_eq!(asked.get("code_challenge").is_some(), kin == Kin::Mastodon, "{kin:?}");
+        assert_eq!(asked.get("force_login"), Some("true"));
+        assert_eq!(asked.get("scope"), Some("read:accounts read:statuses write:statuses write:accounts"));
+        let exchange =
+            fake.requests().into_iter().find(|seen| seen.body.contains("authorization_code")).unwrap();
+        assert!(exchange.header("authorization").is_none() && exchange.body.contains("client_secret="));
+        assert_eq!(exchange.body.contains("code_verifier"), kin == Kin::Mastodon);
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_by_the_app_that_got_it_and_by_no_other() {
+    for kin in Kin::ALL {
+        let fake = FakeMastodon::start(kin).await;
+        fake.person_is("walt");
+        let registration = registered(&fake).await;
+        let tokens = tokens(&fake, &registration, OUT_OF_BAND).await;
+        let client = fake.client_as(Some(registration));
+        assert_eq!(fake.tokens_alive("walt"), 1);
+        for _ in 0..2 {
+            assert_eq!(client.revoke(&tokens).await, Ok(()), "{kin:?}");
+        }
+        assert_eq!(fake.tokens_alive("walt"), 0);
+        let by_hand = brought(&fake.token_of("walt"));
+        for client in [client, fake.client()] {
+            let setback = client.revoke(&by_hand).await.unwrap_err();
+            assert!(
+                setback.answered && setback.to_string().contains("only the app that was given a token"),
+                "{setback}"
+            );
+        }
+        assert_eq!(fake.tokens_alive("walt"), 1);
+    }
+}

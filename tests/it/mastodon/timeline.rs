@@ -1,0 +1,172 @@
+//! Looking for a post that may have arrived, and reading what an account has posted.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use flockd::clock::Clock as _;
+use flockd::flock::post::{Cause, Post};
+use flockd::net::{Network as _, Seen, Setback, Sight, Timeline};
+use serde_json::json;
+
+use super::{NOON, Noon, status};
+use crate::support::fake_mastodon::{Behaviour, Kin, Reply};
+
+async fn look(noon: &Noon, post: &Post) -> Vec<Seen> {
+    match noon.client.look(post, &noon.walt).await.unwrap() {
+        Sight::Like { seen, cost: 0 } => seen,
+        sight => panic!("{sight:?}"),
+    }
+}
+
+fn noon_less(minutes: i64) -> DateTime<Utc> {
+    NOON.parse::<DateTime<Utc>>().unwrap() - TimeDelta::minutes(minutes)
+}
+
+/// What a server's clock shows at noon; an answer without it gets the machine's own time.
+const AT_NOON: &str = "Fri, 20 Nov 2026 12:00:00 GMT";
+
+/// Lines that servers show in another way than they were written.
+const LINES: &[&str] = &[
+    "one & only <three> \"four\" 'five' &amp; six",
+    "two\nlines",
+    "two\n\nparagraphs",
+    "see https://example.org/a-rather-long-path/to?a=1&b=2#end now",
+    "https://example.org/a_(b)",
+    "hi @emily@other.example and @walt",
+    "#Leaves of #grass",
+    "se\u{301} \u{1f426}\u{200d}\u{2b1b} नमस्ते שָׁלוֹם",
+    "  white   space  ",
+];
+
+#[tokio::test]
+async fn each_line_is_found_again_as_each_kind_of_server_shows_it() {
+    for kin in Kin::ALL {
+        let noon = Noon::of(kin).await;
+        for (number, line) in (1..).zip(LINES) {
+            let post = status(number, line);
+            noon.fake.next_post(Behaviour::StoreAndClose);
+            noon.send(&post).await;
+            let newest = noon.fake.posts().pop().unwrap();
+            let before = noon.fake.count();
+            let seen = look(&noon, &post).await;
+            let ids: Vec<&str> = seen.iter().map(|seen| &*seen.remote_id).collect();
+            assert_eq!(ids, [newest.id.as_str()], "{kin:?}: {line}");
+            assert_eq!(seen[0].at, newest.at);
+            // Two pages, as only an empty one is the last. The HTML tells; only the sources of others that are a
+            // little like it are asked for.
+            assert!(noon.fake.count() - before <= usize::from(number) + 1, "{kin:?}: {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_the_html_differs_the_source_tells() {
+    let noon = Noon::of(Kin::Mastodon).await;
+    noon.send(&status(1, "a line")).await;
+    let id = noon.fake.posts()[0].id.clone();
+    let odd =
+        json!([{"id": id, "content": "<p>a :leaf: line, rendered</p>", "created_at": NOON, "reblog": null}]);
+    let page = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
+    let reply = Reply::json(200, &odd).header("date", AT_NOON);
+    let answer = || noon.fake.next_at(&page, Behaviour::Answer(reply.clone()));
+    answer();
+    assert_eq!(look(&noon, &status(1, "a line")).await[0].text, "a line");
+    answer();
+    assert!(look(&noon, &status(1, "another line")).await.is_empty());
+    // Where the server has no such call the HTML has to do.
+    answer();
+    noon.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
+    assert!(look(&noon, &status(1, "a line")).await.is_empty());
+    answer();
+    noon.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::new(500, "")));
+    let setback = noon.client.look(&status(1, "a line"), &noon.walt).await.unwrap_err();
+    assert_eq!(setback.why.cause, Cause::Unreachable, "it can't be asked now: {setback}");
+}
+
+#[tokio::test]
+async fn only_what_may_be_the_first_attempt_counts() {
+    let noon = Noon::of(Kin::GoToSocial).await;
+    let old = noon.fake.posts_by_hand("walt", "a refrain", noon_less(7));
+    let young = noon.fake.posts_by_hand("walt", "a refrain", noon_less(5));
+    noon.fake.posts_by_hand("emily", "a refrain", noon_less(1));
+    noon.fake.posts_by_hand("walt", "another", noon_less(1));
+    let seen = look(&noon, &status(1, "a refrain")).await;
+    let ids: Vec<&str> = seen.iter().map(|seen| &*seen.remote_id).collect();
+    assert_eq!(ids, [young.id.as_str()], "not {}", old.id);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_ahead_of_the_servers_is_reckoned_with() {
+    let noon = Noon::of(Kin::Mastodon).await;
+    // Made when the request left, by a server whose clock is half an hour behind ours.
+    noon.fake.posts_by_hand("walt", "a", noon_less(30));
+    let account = noon.fake.account("walt").id;
+    let shown =
+        json!([{"id": "5", "content": "<p>a</p>", "created_at": "2026-11-20T11:30:00.000Z", "reblog": null}]);
+    let behind = Reply::json(200, &shown).header("date", "Fri, 20 Nov 2026 11:30:05 GMT");
+    noon.fake.next_at(&format!("/api/v1/accounts/{account}"), Behaviour::Answer(behind));
+    assert_eq!(look(&noon, &status(1, "a")).await.len(), 1);
+}
+
+#[tokio::test]
+async fn further_pages_are_read_until_it_is_old_enough() {
+    for kin in Kin::ALL {
+        let noon = Noon::of(kin).await;
+        for second in 0..50 {
+            let at = noon_less(4) + TimeDelta::seconds(second);
+            noon.fake.posts_by_hand("walt", &format!("line {second}"), at);
+        }
+        let since = noon.client.written_since(noon_less(3), &noon.walt).await.unwrap();
+        let Timeline::Posts(all) = since else { panic!("{since:?}") };
+        let texts: Vec<String> = all.iter().map(|seen| seen.text.clone()).collect();
+        assert_eq!(texts, (0..50).map(|second| format!("line {second}")).collect::<Vec<_>>(), "{kin:?}");
+        assert!(all.is_sorted_by_key(|seen| seen.at) && all[0].url.is_some());
+        assert_eq!(look(&noon, &status(1, "line 0")).await.len(), 1, "on the third page");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_read_for_ever() {
+    let noon = Noon::of(Kin::Mastodon).await;
+    let status_of = |id: u8| json!({"id": id.to_string(), "content": "", "created_at": NOON, "reblog": null});
+    let page: Vec<_> = (0..20).rev().map(status_of).collect();
+    noon.fake.refuse_looks(Some(Reply::json(200, &json!(page)).header("date", AT_NOON)));
+    let before = noon.fake.count();
+    let sight = noon.client.look(&status(1, "a"), &noon.walt).await.unwrap();
+    assert!(matches!(sight, Sight::Like { .. }), "the same page is the end: {sight:?}");
+    assert_eq!(noon.fake.count() - before, 2);
+    noon.fake.refuse_looks(None);
+    for second in 0..2_050 {
+        noon.fake.posts_by_hand("walt", "a refrain", noon_less(0) - TimeDelta::milliseconds(second));
+    }
+    let since = noon.client.written_since(noon_less(3), &noon.walt).await.unwrap();
+    let Timeline::CannotTell(why) = since else { panic!("all of it was read") };
+    assert!(why.reason.contains("more than 2000 statuses"), "{why:?}");
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_said_and_what_passes_is_waited_for() {
+    let noon = Noon::of(Kin::Mastodon).await;
+    let json = |status| Reply::json(status, &json!({"error": "nein"}));
+    for (reply, cannot_tell) in [
+        (json(403), Some(Cause::App)),
+        (json(404), Some(Cause::App)),
+        (json(422), Some(Cause::App)),
+        (json(401), None),
+        (json(429), None),
+        (Reply::new(502, "<html>"), None),
+        (Reply::page(403, "a wall"), None),
+        (Reply::page(200, "sign in to this hotel"), None),
+        (Reply::new(301, ""), None),
+        (Reply::json(200, &json!([{"id": "1"}])), None),
+    ] {
+        noon.fake.refuse_looks(Some(reply.clone()));
+        let told = match noon.client.look(&status(1, "a"), &noon.walt).await {
+            Ok(Sight::CannotTell(why)) => Some(why.cause),
+            Ok(sight) => panic!("{reply:?}: {sight:?}"),
+            Err(Setback { .. }) => None,
+        };
+        assert_eq!(told, cannot_tell, "{reply:?}");
+    }
+    noon.fake.refuse_looks(None);
+    noon.clock.advance(TimeDelta::seconds(1));
+    assert!(noon.clock.now() > noon_less(0) && look(&noon, &status(1, "a")).await.is_empty());
+}

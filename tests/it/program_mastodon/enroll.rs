@@ -1,0 +1,215 @@
+//! Signing in and out, and what one does with an account in between.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use serde_json::json;
+
+use crate::support::browser;
+use crate::support::fake_mastodon::{Kin, OUT_OF_BAND};
+use crate::support::oidc::Oidc;
+use crate::support::terminal::Terminal;
+
+use super::{Place, flock};
+
+/// The code on the page that a server shows where no browser can come back.
+async fn code_on(page: &str) -> String {
+    let (status, text) = browser::open(page).await;
+    assert_eq!(status, 200, "{text}");
+    text.split("value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_comes_back() {
+    for kin in Kin::ALL {
+        let place = Place::new(kin).await;
+        place.fake.person_is("walt");
+        let mut terminal = place.enroll(&["walt"]);
+        let page = terminal.word(&place.fake.url);
+        assert_eq!(page.contains("code_challenge_method=S256"), kin == Kin::Mastodon, "{page}");
+        let (status, text) = browser::open(&page).await;
+        assert!(
+            status == 200 && text.contains("walt is signed in as @walt@social.example"),
+            "{status}: {text}"
+        );
+        let ended = place.end(terminal);
+        let scopes = "(read:accounts read:statuses write:statuses write:accounts)";
+        assert!(ended.code == Some(0) && ended.seen.contains(scopes), "{ended:?}");
+        assert!(!ended.seen.contains("no refresh token"), "tokens don't run out here: {ended:?}");
+        place.holds_walt();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_typed_where_no_browser_can_come_back() {
+    for kin in Kin::ALL {
+        let place = Place::new(kin).await;
+        place.fake.person_is("walt");
+        let mut terminal = place.enroll(&["walt", "--pin"]);
+        let page = terminal.word(&place.fake.url);
+        let code = code_on(&page).await;
+        terminal.wait_for("paste the code that is shown");
+        terminal.line("nonsense");
+        terminal.wait_for("that is not it");
+        terminal.line(&code);
+        let ended = place.end(terminal);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(place.fake.asked()[0].get("redirect_uri"), Some(OUT_OF_BAND), "{kin:?}");
+        place.holds_walt();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_shown_where_all_ports_are_taken() {
+    let place = Place::new(Kin::Mastodon).await;
+    place.fake.person_is("walt");
+    let config = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
+    let port = config.split("callback_port = ").nth(1).unwrap().split('\n').next().unwrap();
+    let port: u16 = port.parse().unwrap();
+    // What can't be had here is taken by somebody else already.
+    let _taken = [0, 1, 2].map(|further| TcpListener::bind((Ipv4Addr::LOCALHOST, port + further)));
+    let mut terminal = place.enroll(&["walt"]);
+    terminal.wait_for("a code will be shown there instead");
+    let code = code_on(&terminal.word(&place.fake.url)).await;
+    terminal.wait_for("paste the code that is shown");
+    terminal.line(&code);
+    assert_eq!(place.end(terminal).code, Some(0));
+    place.holds_walt();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_app_is_registered_once_for_all_bots() {
+    let place = Place::new(Kin::Mastodon).await;
+    for (bot, handle) in [("walt", "walt"), ("emily", "emily_d")] {
+        place.fake.person_is(handle);
+        let mut terminal = place.enroll(&[bot]);
+        browser::open(&terminal.word(&place.fake.url)).await;
+        assert_eq!(place.end(terminal).code, Some(0));
+    }
+    assert_eq!(place.fake.apps().len(), 1);
+    // Servers clear apps away that nobody uses: then it is done anew.
+    place.fake.forget_apps();
+    place.fake.person_is("walt");
+    let mut terminal = place.enroll(&["walt"]);
+    browser::open(&terminal.word(&place.fake.url)).await;
+    assert_eq!(place.end(terminal).code, Some(0));
+    assert_eq!(place.fake.apps().len(), 1);
+    place.holds_walt();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_in_flock_toml_wins_over_registering() {
+    let place = Place::new(Kin::Mastodon).await;
+    let config = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
+    let app = place.fake.app(&[OUT_OF_BAND], "read write");
+    place.folder.write("client-id", app.client_id.as_bytes());
+    place.folder.write("client-secret", app.client_secret.as_bytes());
+    let keys =
+        "client_id = { file = \"client-id\" }\nclient_secret = { file = \"client-secret\" }\n[bots.walt]";
+    place.folder.write("flock.toml", config.replacen("[bots.walt]", keys, 1).as_bytes());
+    place.fake.person_is("walt");
+    let mut terminal = place.enroll(&["walt", "--pin"]);
+    let code = code_on(&terminal.word(&place.fake.url)).await;
+    terminal.line(&code);
+    assert_eq!(place.end(terminal).code, Some(0));
+    assert_eq!(place.fake.apps().len(), 1, "none was made beside it");
+    place.holds_walt();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_exists_already_is_read_from_standard_input() {
+    for kin in Kin::ALL {
+        let place = Place::new(kin).await;
+        place.bring_token();
+        place.holds_walt();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_may_be_typed_unseen() {
+    let place = Place::new(Kin::Mastodon).await;
+    let token = place.fake.token_of("walt");
+    let mut terminal = place.enroll(&["walt", "--tokens", "-"]);
+    terminal.wait_for("paste the access token; it is not shown");
+    terminal.wait_for("an empty line ends them");
+    terminal.line(token.expose());
+    let ended = place.end(terminal);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    place.holds_walt();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_posts_takes_back_dresses_and_signs_out() {
+    for kin in Kin::ALL {
+        let place = Place::new(kin).await;
+        place.fake.person_is("walt");
+        let mut terminal = place.enroll(&["walt"]);
+        browser::open(&terminal.word(&place.fake.url)).await;
+        assert_eq!(place.end(terminal).code, Some(0));
+        let said = place.run(&["post", "walt"]);
+        let id = place.fake.posts()[0].id.clone();
+        let url = format!("{}/@walt/{id}", place.fake.url);
+        assert!(said.code == 0 && said.out.contains(&url), "{said:?}");
+        assert_eq!(place.folder.json(&["posts", "--json"])[0]["url"], url);
+        let said = place.run(&["delete", "walt", &id]);
+        assert!(said.code == 0 && place.fake.posts()[0].deleted, "{said:?}");
+
+        place.folder.write("walt.png", b"\x89PNG\r\n\x1a\n and so on");
+        let picture = place.folder.path("walt.png");
+        let arguments =
+            ["profile", "walt", "--name", "Walt", "--bio", "a bot", "--picture", picture.to_str().unwrap()];
+        let said = place.run(&arguments);
+        assert_eq!(said.code, 0, "{said:?}");
+        let account = place.fake.account("walt");
+        assert_eq!((&*account.name, &*account.note, account.is_bot), ("Walt", "a bot", true), "{kin:?}");
+        assert!(
+            account
+                .picture
+                .is_some_and(|(kind, bytes)| kind == "image/png" && bytes.ends_with(b" and so on"))
+        );
+        let said = place.run(&["whoami", "walt", "--refresh"]);
+        assert!(said.code == 0 && said.out.contains("@walt@social.example"), "{said:?}");
+
+        assert_eq!(place.fake.tokens_alive("walt"), 1);
+        let said = place.run(&["unenroll", "walt"]);
+        assert!(said.code == 0 && said.out.contains("its tokens are revoked"), "{said:?}");
+        assert_eq!(place.fake.tokens_alive("walt"), 0, "{kin:?}");
+        place.wrote_no_secret(&said.out);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_somebody_elses_app_can_only_be_forgotten() {
+    let place = Place::new(Kin::Mastodon).await;
+    place.bring_token();
+    let said = place.run(&["unenroll", "walt"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("only the app that was given a token may revoke it"), "{said:?}");
+    assert!(said.err.contains("flockd unenroll walt --forget"), "{said:?}");
+    let said = place.run(&["unenroll", "walt", "--forget"]);
+    assert_eq!((said.code, place.fake.tokens_alive("walt")), (0, 1), "{said:?}");
+    assert!(place.whoami("walt")["problem"].as_str().unwrap().contains("not signed in"));
+}
+
+/// A server that is not ours has the last word on how one signs in: PKCE, the app's secret in the body, the code.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sign_in_pleases_a_server_that_is_not_ours() {
+    let oidc = Oidc::of_mastodon("walt");
+    let folder = flock(&oidc.url, "@yearly");
+    let mut terminal = Terminal::run(folder.command(&["enroll", "walt", "--no-browser"]));
+    let (status, text) = browser::open(&terminal.word(&oidc.url)).await;
+    assert!(status == 200 && text.contains("walt is signed in as @walt@social.example"), "{status}: {text}");
+    assert_eq!(terminal.ended().code, Some(0));
+    // Once more, now that the app is registered: the server is asked whether it knows it.
+    let mut terminal = Terminal::run(folder.command(&["enroll", "walt", "--no-browser"]));
+    browser::open(&terminal.word(&oidc.url)).await;
+    let ended = terminal.ended();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for arguments in [&["post", "walt", "詩 & \"&\""][..], &["delete", "walt", "1"], &["unenroll", "walt"]] {
+        let said = folder.run(arguments);
+        assert_eq!(said.code, 0, "{said:?}");
+    }
+    assert_eq!(
+        oidc.posts().await[0],
+        json!({"id": "1", "handle": "walt", "text": "詩 & \"&\"", "deleted": true})
+    );
+}

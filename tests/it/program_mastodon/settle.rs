@@ -1,0 +1,128 @@
+//! Doubts, and how they are settled on each kind of server: nothing twice, nothing lost, and no secret in the log.
+
+use std::process::Stdio;
+
+use crate::support::fake_mastodon::{Behaviour, Kin, Reply, Step};
+use crate::support::program::Daemon;
+use crate::support::signing::posts_of;
+
+use super::Place;
+
+const EVERY_SECOND: &str = "* * * * * *";
+
+/// A place whose bot walt is signed in and posts every second.
+async fn place(kin: Kin) -> Place {
+    let place = Place::with(kin, EVERY_SECOND).await;
+    place.bring_token();
+    place
+}
+
+fn start(place: &Place) -> Daemon {
+    let mut run = place.command(&["run", "--listen", "127.0.0.1:0"]);
+    Daemon::spawn(run.env("RUST_LOG", "trace").stdin(Stdio::null()))
+}
+
+/// Lets the poem come to its end, and looks what there is.
+fn comes_to_its_end(place: &Place, daemon: Daemon, attempts: &[u64]) {
+    daemon.wait_for("the poem is exhausted");
+    let log = daemon.stop_and_read();
+    assert_eq!(place.fake.texts("walt"), ["one & <only>", "two", "three"], "{log}");
+    let rows = posts_of(&place.folder, "walt");
+    let made: Vec<u64> = rows.iter().map(|row| row["attempts"].as_u64().unwrap()).collect();
+    assert_eq!(made, attempts, "{log}");
+    for (row, stored) in rows.iter().zip(place.fake.posts()) {
+        assert_eq!((&row["state"], &row["remote_id"]), (&"posted".into(), &stored.id.into()), "{log}");
+    }
+    place.wrote_no_secret(&log);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_broke_off_is_found_on_the_account() {
+    for kin in Kin::ALL {
+        let place = place(kin).await;
+        // Reads lag behind writes: the first look shows nothing.
+        place.fake.hide_new_posts(1);
+        place.fake.next_post(Behaviour::StoreAndBreakOff);
+        let daemon = start(&place);
+        daemon.wait_for("outcome unknown, the bot waits");
+        comes_to_its_end(&place, daemon, &[1, 1, 1]);
+        assert_eq!(place.fake.replays(), 0, "{kin:?}: nothing was sent again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_stored_is_sent_again_under_the_same_key() {
+    for kin in Kin::ALL {
+        let place = place(kin).await;
+        place.fake.next_post(Behaviour::Answer(Reply::page(502, "Bad Gateway")));
+        let daemon = start(&place);
+        daemon.wait_for("outcome unknown, the bot waits");
+        comes_to_its_end(&place, daemon, &[2, 1, 1]);
+        let sent = place.fake.requests().into_iter().filter(|seen| seen.path == "/api/v1/statuses");
+        let keys: Vec<_> = sent.map(|seen| seen.header("idempotency-key").unwrap().to_owned()).collect();
+        assert!(keys.len() == 4 && keys[0] == keys[1] && keys[0].ends_with(".0"), "{keys:?}");
+    }
+}
+
+/// The account shows it too late, so that it is sent again: a server that knows the key says what it said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_that_comes_too_early_is_caught_by_the_key_where_there_is_one() {
+    for kin in [Kin::Mastodon, Kin::Pleroma] {
+        let place = place(kin).await;
+        place.fake.hide_new_posts(9);
+        place.fake.next_post(Behaviour::StoreAndClose);
+        let daemon = start(&place);
+        comes_to_its_end(&place, daemon, &[2, 1, 1]);
+        assert_eq!(place.fake.replays(), 1, "{kin:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_that_is_said_again_ends_with_the_next_key() {
+    let place = place(Kin::Pleroma).await;
+    place.fake.fails_next_post(Reply::new(500, "{\"error\":\"Something went wrong\"}"));
+    let daemon = start(&place);
+    daemon.wait_for("outcome unknown, the bot waits");
+    daemon.wait_for("says the same again without trying");
+    comes_to_its_end(&place, daemon, &[3, 1, 1]);
+    assert!(place.fake.posts()[0].key.as_ref().unwrap().ends_with(".1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_is_killed_while_it_posts_repeats_nothing() {
+    for kin in Kin::ALL {
+        for (step, attempts) in [(Step::BeforeStore, 2), (Step::BeforeAnswer, 1), (Step::AfterAnswer, 1)] {
+            let place = place(kin).await;
+            let daemon = start(&place);
+            place.fake.kills(daemon.pid(), step, 1);
+            let (status, log) = daemon.last_words();
+            assert!(!status.success(), "{log}");
+            let daemon = start(&place);
+            comes_to_its_end(&place, daemon, &[attempts, 1, 1]);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_filter_has_dropped_is_noted() {
+    let place = Place::new(Kin::Mastodon).await;
+    place.bring_token();
+    place.fake.swallows_next_post();
+    let said = place.run(&["post", "walt"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let row = posts_of(&place.folder, "walt").remove(0);
+    assert_eq!(row["state"], "posted");
+    assert!(row["reason"].as_str().unwrap().contains("does not show it"), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_used_up_is_waited_for() {
+    let place = place(Kin::Mastodon).await;
+    place.fake.allow_posts(1);
+    let daemon = start(&place);
+    place.fake.post(1).await;
+    daemon.wait_for("the server's limit is used up");
+    daemon.stop();
+    let posts = place.fake.requests().into_iter().filter(|seen| seen.path == "/api/v1/statuses");
+    assert_eq!(posts.count(), 1, "what would be in vain is not asked");
+}

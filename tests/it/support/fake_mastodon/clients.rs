@@ -1,0 +1,59 @@
+//! Bots' clients for the fake, as the daemon makes them.
+
+use std::time::Duration;
+
+use flockd::flock::Manner;
+use flockd::flock::account::{Account, Registration, Tokens};
+use flockd::flock::secret::Secret;
+use flockd::net::http::{self, Limits};
+use flockd::net::mastodon::{App, Mastodon};
+use flockd::net::{Network as _, Session};
+
+use super::FakeMastodon;
+
+/// A token as a person brings it: what it allows is not known.
+pub fn brought(token: &Secret) -> Tokens {
+    granted(token, &[])
+}
+
+/// A token as it comes of signing in.
+pub fn granted(token: &Secret, scopes: &[&str]) -> Tokens {
+    Tokens::OAuth2 {
+        access_token: token.clone(),
+        refresh_token: None,
+        expires_at: None,
+        scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+        grant: format!("grant of {}", &token.expose()[..8]),
+    }
+}
+
+impl FakeMastodon {
+    /// A client that expects no particular account.
+    pub fn client(&self) -> Mastodon {
+        self.client_with(&self.url, &Limits::default(), None, Manner::default())
+    }
+
+    /// The same of an app that was registered.
+    pub fn client_as(&self, registration: Option<Registration>) -> Mastodon {
+        let app =
+            App { api_url: self.url.clone(), client: None, registration, looks: vec![Duration::ZERO; 3] };
+        let http = http::client(&Limits::default()).unwrap();
+        Mastodon::new(http, self.clock.clone(), app, None, Manner::default())
+    }
+
+    /// A client at this address, for a bot that expects to be `account`.
+    pub fn client_with(&self, url: &str, limits: &Limits, account: Option<&str>, manner: Manner) -> Mastodon {
+        let looks = vec![Duration::ZERO; 3];
+        let app = App { api_url: url.to_owned(), client: None, registration: None, looks };
+        let account = account.map(str::to_owned);
+        Mastodon::new(http::client(limits).unwrap(), self.clock.clone(), app, account, manner)
+    }
+
+    /// What walt's client is handed with each call, once it is known who he is.
+    pub async fn walt(&self, client: &Mastodon) -> Session {
+        let tokens = Some(brought(&self.token_of("walt")));
+        let account: Option<Account> =
+            client.prepare(&Session { tokens: tokens.clone(), account: None }).await.unwrap();
+        Session { tokens, account }
+    }
+}

@@ -1,0 +1,81 @@
+//! The `Idempotency-Key` in three ways.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::{FakeMastodon, Kin, Reply, Seen, Shared};
+
+/// How long Mastodon remembers a key.
+const OF_MASTODON: TimeDelta = TimeDelta::hours(1);
+/// How long Pleroma does.
+const OF_PLEROMA: TimeDelta = TimeDelta::hours(6);
+
+/// The keys that came.
+#[derive(Default)]
+pub(super) struct Keys {
+    /// Mastodon's: by account and key, which status came of it and when.
+    statuses: HashMap<(String, String), (String, DateTime<Utc>)>,
+    /// Pleroma's: by key alone, what was said and when.
+    answers: HashMap<String, (Reply, DateTime<Utc>)>,
+    replayed: usize,
+}
+
+impl FakeMastodon {
+    /// How often a key brought back what it had brought before.
+    pub fn replays(&self) -> usize {
+        self.shared.state.lock().unwrap().keys.replayed
+    }
+
+    /// Forgets all keys, as a server does whose memory is cleared.
+    pub fn forget_keys(&self) {
+        self.change(|state| state.keys = Keys::default());
+    }
+}
+
+impl Shared {
+    /// What the key of a request brings back, if it came before.
+    pub(super) fn replayed(&self, seen: &Seen, handle: &str) -> Option<Reply> {
+        let key = seen.header("idempotency-key")?;
+        let mut state = self.state.lock().unwrap();
+        let now = self.clock.now();
+        let reply = match self.kin {
+            Kin::GoToSocial => return None,
+            Kin::Mastodon => {
+                let known = state.keys.statuses.get(&(handle.to_owned(), key.to_owned()));
+                let (id, _) = known.filter(|(_, at)| now < *at + OF_MASTODON)?;
+                match state.statuses.iter().find(|status| status.id == *id && !status.deleted) {
+                    Some(status) => Reply::json(200, &self.status(&state, status)),
+                    None => Reply::json(404, &json!({"error": "Record not found"})),
+                }
+            }
+            Kin::Pleroma => {
+                let known = state.keys.answers.get(key);
+                let (reply, _) = known.filter(|(_, at)| now < *at + OF_PLEROMA)?;
+                reply
+                    .clone()
+                    .header("idempotency-key", key)
+                    .header("idempotent-replayed", "true")
+                    .header("x-original-request-id", "Fr1P8VhSuhDpvlIAAAIx")
+            }
+        };
+        state.keys.replayed += 1;
+        Some(reply)
+    }
+
+    /// Remembers what came of a key. `id` is the status that was stored, if one was.
+    pub(super) fn remember(&self, seen: &Seen, handle: &str, id: Option<&str>, reply: &Reply) {
+        let Some(key) = seen.header("idempotency-key") else { return };
+        let (mut state, now) = (self.state.lock().unwrap(), self.clock.now());
+        match (self.kin, id) {
+            (Kin::Mastodon, Some(id)) => {
+                state.keys.statuses.insert((handle.to_owned(), key.to_owned()), (id.to_owned(), now));
+            }
+            (Kin::Pleroma, _) => {
+                state.keys.answers.insert(key.to_owned(), (reply.clone(), now));
+            }
+            (Kin::Mastodon, None) | (Kin::GoToSocial, _) => {}
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! A stand-in on 127.0.0.1 for the servers that speak Mastodon's API, with their true shapes, which behaves in three
+//! ways ([`Kin`]): apps, signing in, who one is, statuses, an account's statuses, profile. It checks every token by
+//! itself, plays the person at the sign-in page, keeps what was posted, misbehaves on command, and kills on command
+//! whoever asks it something. Dropping it ends it.
+//!
+//! ```ignore
+//! let fake = FakeMastodon::start(Kin::Mastodon).await;
+//! let token = fake.token_of("walt");             // as made by hand in the settings of the account
+//! fake.next_post(Behaviour::StoreAndClose);      // for the next status of whomever
+//! fake.person_is("walt");                        // whoever opens a sign-in page is walt, and agrees
+//! // … run something against fake.url …
+//! assert_eq!(fake.texts("walt"), ["a line of the poem"]);
+//! ```
+
+mod accounts;
+mod apps;
+mod clients;
+mod keys;
+mod limits;
+mod multipart;
+mod oauth;
+mod ordinary;
+mod people;
+mod render;
+mod server;
+mod statuses;
+mod timeline;
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use flockd::clock::{Clock, SystemClock};
+use sha2::{Digest as _, Sha256};
+
+use super::stand_in::{Part, StandIn, Traits};
+
+pub use super::stand_in::{Behaviour, Reply, Seen, Step};
+pub use apps::{FakeApp, OUT_OF_BAND};
+pub use clients::{brought, granted};
+pub use people::{Asked, FakeAccount};
+
+use keys::Keys;
+use oauth::OAuth;
+use people::Person;
+use timeline::Timelines;
+
+/// What posts and reads are here.
+const TRAITS: Traits = Traits { posts: "POST /api/v1/statuses", reads: "GET /api/" };
+/// How many characters a token has that nobody guesses.
+const TOKEN_LENGTH: usize = 43;
+
+/// As which server it behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kin {
+    /// An `Idempotency-Key` counts for an hour and its account, and answers with the status once more, or with 404
+    /// when that was deleted.
+    Mastodon,
+    /// The key is ignored, ids are ULIDs, and PKCE is not known.
+    GoToSocial,
+    /// The key counts for six hours and whoever uses it, and answers with what was said first, be it an error.
+    Pleroma,
+}
+
+impl Kin {
+    pub const ALL: [Self; 3] = [Self::Mastodon, Self::GoToSocial, Self::Pleroma];
+}
+
+/// A status that the fake has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub id: String,
+    pub handle: String,
+    pub text: String,
+    pub spoiler_text: String,
+    pub visibility: String,
+    pub language: Option<String>,
+    pub at: DateTime<Utc>,
+    /// The key that came with it.
+    pub key: Option<String>,
+    pub deleted: bool,
+}
+
+/// The running stand-in.
+pub struct FakeMastodon {
+    /// The clock by which keys, codes and limits run out.
+    pub clock: Arc<dyn Clock>,
+    shared: Arc<Shared>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+struct Shared {
+    stand_in: Arc<StandIn>,
+    kin: Kin,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+struct State {
+    accounts: Vec<FakeAccount>,
+    statuses: Vec<Stored>,
+    timelines: Timelines,
+    keys: Keys,
+    apps: Vec<FakeApp>,
+    oauth: OAuth,
+    /// Who sits at the browser.
+    person: Option<Person>,
+    /// What the sign-in page was asked.
+    asked: Vec<Asked>,
+    disabled: HashSet<String>,
+    /// How many statuses an account may post in three hours.
+    post_limit: usize,
+    /// The most characters of a status, and what a link counts.
+    text_limits: (u64, u64),
+    /// Whether `/api/v2/instance` is not known here.
+    is_old: bool,
+    /// How the next posts go that are not stored: with a success all the same, or with this error.
+    unkept: std::collections::VecDeque<Option<Reply>>,
+    /// Requests to the limits so far, by the account that made them.
+    used: HashMap<String, Vec<DateTime<Utc>>>,
+    minted: u64,
+    secrets: Vec<String>,
+    passing: Vec<String>,
+}
+
+impl State {
+    fn new(kin: Kin) -> Self {
+        Self {
+            accounts: Vec::new(),
+            statuses: Vec::new(),
+            timelines: Timelines::default(),
+            keys: Keys::default(),
+            apps: Vec::new(),
+            oauth: OAuth::default(),
+            person: None,
+            asked: Vec::new(),
+            disabled: HashSet::new(),
+            post_limit: limits::POSTS,
+            text_limits: server::text_limits(kin),
+            is_old: false,
+            unkept: std::collections::VecDeque::new(),
+            used: HashMap::new(),
+            minted: 0,
+            secrets: Vec::new(),
+            passing: Vec::new(),
+        }
+    }
+
+    /// Something that was never made before, by this or by any other fake.
+    fn mint(&mut self, seed: &str) -> String {
+        self.minted += 1;
+        let digest = Sha256::digest(format!("{seed} {}", self.minted));
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        hex[..TOKEN_LENGTH].to_owned()
+    }
+}
+
+impl Part for Shared {
+    fn ordinary(&self, seen: &Seen) -> Reply {
+        self.answer(seen)
+    }
+
+    fn named_by(&self, seen: &Seen) -> Option<String> {
+        let token = seen.header("authorization")?.strip_prefix("Bearer ")?;
+        self.state.lock().unwrap().oauth.handle_of(token)
+    }
+}
+
+/// What every stand-in can do. Its `url` is the `api_url` of the app.
+impl Deref for FakeMastodon {
+    type Target = StandIn;
+
+    fn deref(&self) -> &StandIn {
+        &self.shared.stand_in
+    }
+}
+
+impl FakeMastodon {
+    /// Starts one on a free port, by the machine's clock.
+    pub async fn start(kin: Kin) -> Self {
+        Self::start_with(kin, Arc::new(SystemClock)).await
+    }
+
+    /// Starts one that goes by this clock.
+    pub async fn start_with(kin: Kin, clock: Arc<dyn Clock>) -> Self {
+        let (stand_in, tcp) = StandIn::at_free_port(TRAITS).await;
+        let state = Mutex::new(State::new(kin));
+        let shared = Arc::new(Shared { stand_in: stand_in.clone(), kin, clock: clock.clone(), state });
+        let server = stand_in.play(tcp, shared.clone());
+        Self { clock, shared, server }
+    }
+
+    /// What was posted, oldest first, deleted ones too.
+    pub fn posts(&self) -> Vec<Stored> {
+        self.shared.state.lock().unwrap().statuses.clone()
+    }
+
+    /// The texts of an account's statuses, oldest first, deleted ones too.
+    pub fn texts(&self, handle: &str) -> Vec<String> {
+        self.posts().into_iter().filter(|post| post.handle == handle).map(|post| post.text).collect()
+    }
+
+    /// The n-th status, counted from 1, as soon as it is stored.
+    pub async fn post(&self, n: usize) -> Stored {
+        self.until(|| self.shared.state.lock().unwrap().statuses.get(n - 1).cloned()).await
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.shared.state.lock().unwrap());
+        self.has_changed();
+    }
+}
+
+impl Drop for FakeMastodon {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}

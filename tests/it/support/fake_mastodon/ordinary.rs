@@ -1,0 +1,79 @@
+//! Which call a request is, and who may make it.
+
+use serde_json::json;
+
+use super::oauth::Bearer;
+use super::{Kin, Reply, Seen, Shared};
+
+impl Shared {
+    /// What the server would answer.
+    pub(super) fn answer(&self, seen: &Seen) -> Reply {
+        let flat = |result: Result<Reply, Reply>| result.unwrap_or_else(|refusal| refusal);
+        let reply = match (seen.method.as_str(), seen.parts().0) {
+            ("GET", "/.well-known/oauth-authorization-server") => self.metadata(),
+            ("POST", "/api/v1/apps") => self.register(seen),
+            ("GET", "/oauth/authorize") => self.consent_page(seen),
+            ("POST", "/oauth/token") => flat(self.token(seen)),
+            ("POST", "/oauth/revoke") => flat(self.revoke(seen)),
+            ("GET", "/api/v2/instance") => self.instance_v2(),
+            ("GET", "/api/v1/instance") => self.instance_v1(),
+            (_, path) if path.starts_with("/api/v1/") => self.api(seen),
+            _ => Reply::page(404, "The page you are looking for isn't here."),
+        };
+        // By the fake's own clock, so that a client can see that its own is off.
+        reply.header("date", self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+    }
+
+    /// The part that wants an access token.
+    fn api(&self, seen: &Seen) -> Reply {
+        let Some(bearer) = self.bearer(seen) else {
+            return Reply::json(401, &json!({"error": "The access token is invalid"}));
+        };
+        let (method, path) = (seen.method.as_str(), seen.parts().0);
+        if (method, path) == ("GET", "/api/v1/apps/verify_credentials") {
+            return self.application_of(&bearer);
+        }
+        let Some(handle) = bearer.handle.clone() else {
+            return Reply::json(422, &json!({"error": "This method requires an authenticated user"}));
+        };
+        if self.state.lock().unwrap().disabled.contains(&handle) {
+            return Reply::json(403, &json!({"error": "Your login is currently disabled"}));
+        }
+        let reply = self.called(seen, &bearer, &handle);
+        self.with_limits(reply, &handle)
+    }
+
+    fn called(&self, seen: &Seen, bearer: &Bearer, handle: &str) -> Reply {
+        let (path, query) = seen.parts();
+        let status = path.strip_prefix("/api/v1/statuses/");
+        let source = status.and_then(|rest| rest.strip_suffix("/source"));
+        let account = path.strip_prefix("/api/v1/accounts/").and_then(|rest| rest.strip_suffix("/statuses"));
+        type Call<'a> = &'a dyn Fn() -> Reply;
+        let (scopes, call): (&[&str], Call) = match (seen.method.as_str(), path, status, source, account) {
+            ("GET", "/api/v1/accounts/verify_credentials", ..) => {
+                (&["read:accounts", "profile"], &|| self.credentials(handle))
+            }
+            ("PATCH", "/api/v1/accounts/update_credentials", ..) => {
+                (&["write:accounts"], &|| self.update(seen, handle))
+            }
+            ("POST", "/api/v1/statuses", ..) => (&["write:statuses"], &|| self.create(seen, handle)),
+            ("GET", _, _, Some(id), _) => (&["read:statuses"], &|| self.source(id, handle)),
+            ("GET", _, Some(id), None, _) => (&["read:statuses"], &|| self.show(id, handle)),
+            ("DELETE", _, Some(id), None, _) => (&["write:statuses"], &|| self.delete(id, handle)),
+            ("GET", _, _, _, Some(id)) => (&["read:statuses"], &|| self.timeline(id, query)),
+            _ => return Reply::json(404, &json!({"error": "Not Found"})),
+        };
+        if scopes.iter().any(|scope| bearer.may(scope)) { call() } else { self.out_of_scope(scopes[0]) }
+    }
+
+    fn out_of_scope(&self, scope: &str) -> Reply {
+        let error = match self.kin {
+            Kin::Mastodon => "This action is outside the authorized scopes".to_owned(),
+            Kin::GoToSocial => {
+                format!("Forbidden: token has insufficient scope permission, requires {scope}")
+            }
+            Kin::Pleroma => format!("Insufficient permissions: {scope}."),
+        };
+        Reply::json(403, &json!({"error": error}))
+    }
+}
