@@ -32,7 +32,7 @@ pub(super) struct How {
     /// By OAuth 2.0, also where the app has keys for OAuth 1.0a.
     #[arg(long, conflicts_with = "tokens")]
     oauth2: bool,
-    /// With tokens that exist already: `-` reads them from standard input.
+    /// With tokens, or an app password, that exist already: `-` reads them from standard input.
     #[arg(long, value_name = "-", value_parser = ["-"])]
     tokens: Option<String>,
     /// Start no browser.
@@ -105,7 +105,8 @@ fn key_to_be_made(flock: &Flock) -> Option<&Path> {
 
 async fn bring(visit: &Visit, bot: &Bot, how: &How) -> Result<Brought> {
     let mut person = Terminal::new(!how.no_browser);
-    if how.tokens.is_some() {
+    // An app password that exists already is what is asked for anyway.
+    if how.tokens.is_some() && visit.api.by_app_password().is_none() {
         return Ok(Brought::Given(Box::new(typed(visit, bot, &mut person).await?)));
     }
     let plan = plan(bot, how)?;
@@ -149,6 +150,13 @@ fn plan(bot: &Bot, how: &How) -> Result<Plan> {
 
 /// OAuth 1.0a where the app has keys for it, unless the person wants the other.
 fn way(app: &App, how: &How) -> Result<Way> {
+    if app.network == NetworkKind::Bluesky {
+        ensure!(
+            !how.pin && !how.oauth2,
+            "on Bluesky one signs in with an app password: leave the option out"
+        );
+        return Ok(Way::AppPassword);
+    }
     if app.network != NetworkKind::X {
         return Ok(Way::OAuth2 { grant: new_grant(), pin: how.pin });
     }

@@ -53,6 +53,16 @@ impl Person for Terminal {
     async fn line(&mut self) -> Option<String> {
         self.lines.recv().await
     }
+
+    async fn unseen_line(&mut self, asked: &str) -> Option<String> {
+        let _unseen = Unseen::typing();
+        self.tell(asked);
+        self.lines.recv().await
+    }
+
+    fn is_present(&self) -> bool {
+        std::io::stdin().is_terminal()
+    }
 }
 
 /// A line; `None` at the end. What is too long for anything that is asked for is cut.

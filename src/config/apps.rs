@@ -122,7 +122,7 @@ pub(super) fn app(section: &mut Section<'_, '_>, name: &str) -> (Option<NetworkK
     let keys = keys::read(section, network);
     let addresses = addresses::read(section, network);
     let callback_port = callback_port(section);
-    let (looks, pace) = (restraint::looks(section), restraint::pace(section));
+    let (looks, pace) = (restraint::looks(section, network), restraint::pace(section));
     let budget = restraint::budget(section);
     let app = || {
         let (consumer, client) = keys?;
@@ -166,7 +166,7 @@ pub(super) fn standing_in(network: NetworkKind) -> Option<App> {
         consumer: None,
         client: None,
         callback_port: DEFAULT_CALLBACK_PORT,
-        looks: restraint::LOOKS.to_vec(),
+        looks: restraint::usual_looks(Some(network)),
         pace: restraint::PACE,
         budget: Budget::default(),
     })

@@ -7,12 +7,16 @@ use std::time::Duration;
 use toml::de::{DeArray, DeValue};
 
 use super::section::{Found, Section};
+use crate::flock::NetworkKind;
 use crate::flock::budget::Budget;
 
 /// The pauses before each look for a post whose outcome is unknown, if `looks` doesn't say: what was accepted shows
 /// within seconds, as a rule, and a line that is posted twice can't be taken back.
-pub(super) const LOOKS: [Duration; 3] =
-    [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
+const LOOKS: &[Duration] = &[Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
+
+/// The same on Bluesky, where a server shows at once what it has: only an attempt that was cut off may still be on its
+/// way.
+const LOOKS_AT_RECORDS: &[Duration] = &[Duration::from_secs(5)];
 
 /// How many looks there may be. One is not enough to know that a post is not there; more than three cost money and
 /// show nothing new.
@@ -39,9 +43,17 @@ const MOST_DOLLARS: u64 = 1_000_000_000;
 /// How many digits of a dollar count: X charges in thousandths.
 const DECIMALS: usize = 3;
 
+/// The pauses before each look, if nobody says.
+pub(super) fn usual_looks(network: Option<NetworkKind>) -> Vec<Duration> {
+    match network {
+        Some(NetworkKind::Bluesky) => LOOKS_AT_RECORDS.to_vec(),
+        _ => LOOKS.to_vec(),
+    }
+}
+
 /// The pauses before each look; `None` if they can't be understood, which has been complained of.
-pub(super) fn looks(section: &mut Section<'_, '_>) -> Option<Vec<Duration>> {
-    let Some(Found { value, line }) = section.value("looks") else { return Some(LOOKS.to_vec()) };
+pub(super) fn looks(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option<Vec<Duration>> {
+    let Some(Found { value, line }) = section.value("looks") else { return Some(usual_looks(network)) };
     let Some(list) = value.as_array() else {
         section.mistyped("looks", WRITTEN, value, line);
         return None;

@@ -68,7 +68,8 @@ pub(super) fn account_api(
         }
         NetworkKind::Bluesky => {
             let (api_url, site_url) = (app.api_url.clone(), app.site_url.clone());
-            let app = bluesky::App { api_url, site_url, directory_url: app.directory_url.clone() };
+            let (directory_url, looks) = (app.directory_url.clone(), app.looks.clone());
+            let app = bluesky::App { api_url, site_url, directory_url, looks };
             Arc::new(Bluesky::new(http, clock, app, account, bot.manner.clone()))
         }
         NetworkKind::Feed | NetworkKind::Paper => return None,

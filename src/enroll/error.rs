@@ -46,6 +46,22 @@ pub enum EnrollError {
         /// The bot.
         bot: String,
     },
+    /// Nobody gave a password.
+    #[error(
+        "no app password was given, so nothing was kept: run `flockd enroll {bot}` again, or pipe it there as a line"
+    )]
+    NoPassword {
+        /// The bot.
+        bot: String,
+    },
+    /// Two passwords were given that differ, and neither is for programs.
+    #[error(
+        "the two were not the same, and neither is an app password, so nothing was kept: run `flockd enroll {bot}` again"
+    )]
+    NotTwice {
+        /// The bot.
+        bot: String,
+    },
     /// The tokens are another account's.
     #[error("signed in as @{found}, but flock.toml expects @{expected}: {remedy}")]
     WrongAccount {

@@ -2,10 +2,11 @@
 //!
 //! What came back may arrive by the browser, which is sent to a listener of ours (`callback`), or by a line
 //! that the person pastes (`pasted`); `talk` waits for both. The ways to sign in are `oauth1` and `oauth2`,
-//! whose requests `net` makes. Tokens count only when it is proven whose they are and that they can post
+//! and `app_password`, which needs no browser; their requests `net` makes. Tokens count only when it is proven whose they are and that they can post
 //! ([`prove`]). Nothing is stored here, and there is no terminal, no signal and no configuration: whoever
 //! calls keeps what is returned, and then lets the browser know ([`Signed::tell_browser`]).
 
+mod app_password;
 mod callback;
 mod error;
 mod oauth1;
@@ -44,6 +45,17 @@ pub trait Person: Send {
     /// The next line that they type or paste; `None` when there will be no more. It must be cancel-safe: it
     /// is dropped and called again whenever something else happens meanwhile.
     async fn line(&mut self) -> Option<String>;
+
+    /// Asks them for a line in these words. What they type is not shown, from before they are asked.
+    async fn unseen_line(&mut self, asked: &str) -> Option<String> {
+        self.tell(asked);
+        self.line().await
+    }
+
+    /// Whether they can be asked again: at a terminal, and not at the other end of a pipe.
+    fn is_present(&self) -> bool {
+        false
+    }
 }
 
 /// A sign-in as it is meant to go.
@@ -77,6 +89,8 @@ pub enum Way {
         /// network shows one.
         pin: bool,
     },
+    /// A password for programs, which the person types.
+    AppPassword,
 }
 
 /// A bot that is signed in: its tokens are proven, and not kept yet. A browser that waits for the end is told
@@ -134,7 +148,9 @@ pub async fn sign_in(
 /// shows a code where no browser can come back.
 async fn expect_browser(plan: &Plan, shows_code: bool, person: &mut dyn Person) -> Browser {
     match plan.way {
-        Way::OAuth1 { pin: true } | Way::OAuth2 { pin: true, .. } => return Browser::absent(),
+        Way::OAuth1 { pin: true } | Way::OAuth2 { pin: true, .. } | Way::AppPassword => {
+            return Browser::absent();
+        }
         Way::OAuth1 { pin: false } | Way::OAuth2 { pin: false, .. } => {}
     }
     let trouble = match Browser::expected_at(plan.port).await {
@@ -144,7 +160,9 @@ async fn expect_browser(plan: &Plan, shows_code: bool, person: &mut dyn Person) 
     let instead = match plan.way {
         Way::OAuth1 { .. } => "a PIN will be shown there instead",
         Way::OAuth2 { .. } if shows_code => "a code will be shown there instead",
-        Way::OAuth2 { .. } => "it will end at a page that can't be loaded, whose address is to be pasted",
+        Way::OAuth2 { .. } | Way::AppPassword => {
+            "it will end at a page that can't be loaded, whose address is to be pasted"
+        }
     };
     person.tell(&format!("the browser can't come back here by itself ({trouble}): {instead}"));
     Browser::absent()
@@ -157,14 +175,19 @@ async fn agree(
     clock: &dyn Clock,
     browser: &mut Browser,
 ) -> Result<(Account, Tokens), EnrollError> {
-    let mut talk = Talk::new(plan, person, clock, browser);
     let tokens = match &plan.way {
         Way::OAuth1 { .. } => {
+            let mut talk = Talk::new(plan, person, clock, browser);
             oauth1::tokens(api.by_oauth1().ok_or_else(not_offered)?, plan, &mut talk).await?
         }
         Way::OAuth2 { grant, .. } => {
             let way_in = api.by_oauth2().await.ok_or_else(not_offered)??;
+            let mut talk = Talk::new(plan, person, clock, browser);
             oauth2::tokens(way_in, api.out_of_band(), plan, &mut talk, grant).await?
+        }
+        Way::AppPassword => {
+            let bluesky = api.by_app_password().ok_or_else(not_offered)?;
+            app_password::tokens(bluesky, plan, person, clock).await?
         }
     };
     let account = prove(api, &tokens, plan.handle.as_deref(), Origin::Fresh, &plan.bot).await?;

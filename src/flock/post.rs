@@ -132,6 +132,14 @@ impl PostId {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
+
+    /// Its time, in milliseconds since 1970, and its 74 random bits, in the order in which ids sort.
+    pub const fn parts(self) -> (u64, u128) {
+        let bits = self.0.as_u128();
+        // Between them stand the version, 4 bits, and the variant, 2 bits (RFC 9562, section 5.7).
+        let (high, low) = ((bits >> 64) & 0xFFF, bits & ((1 << 62) - 1));
+        ((bits >> 80) as u64, high << 62 | low)
+    }
 }
 
 impl fmt::Display for PostId {

@@ -15,6 +15,16 @@ pub enum Misfit {
         /// The most it may have.
         max: usize,
     },
+    /// More bytes than the network takes, though not too many characters.
+    #[error("{bytes} bytes, {max} is the most on {network}: shorten it")]
+    TooHeavy {
+        /// Which network.
+        network: NetworkKind,
+        /// Its length in UTF-8.
+        bytes: usize,
+        /// The most it may have.
+        max: usize,
+    },
     /// A character that the network refuses.
     #[error("character {position} is U+{code:04X}, which {network} refuses: remove it")]
     Character {

@@ -4,6 +4,11 @@
 #![allow(missing_docs, unreachable_pub, reason = "what helpers are for stands at the head of their files")]
 
 mod bad_input;
+mod bluesky;
+mod bluesky_account;
+mod bluesky_faults;
+mod bluesky_identity;
+mod bluesky_session;
 mod engine_budget;
 mod engine_firing;
 mod engine_govern;
@@ -31,6 +36,9 @@ mod network_contract;
 mod program;
 mod program_accounts;
 mod program_backup;
+mod program_bluesky;
+mod program_bluesky_enroll;
+mod program_bluesky_secrets;
 mod program_check;
 mod program_enroll;
 mod program_forecast;
@@ -45,6 +53,7 @@ mod program_vault;
 mod program_watch;
 mod program_x;
 mod rigs_oidc;
+mod rigs_pds;
 mod rigs_terminal;
 mod sqlite_trouble;
 mod store_contract;

@@ -11,6 +11,7 @@ use flockd::net::{Network, Outcome, Session, Sight, Timeline};
 
 use crate::support::fake_mastodon::{FakeMastodon, Kin, brought};
 use crate::support::fake_x::FakeX;
+use crate::support::pds::{Front, Pds, Sky};
 use crate::support::{Signed, post, x_for};
 
 /// A network to be put on trial.
@@ -38,7 +39,10 @@ async fn story(trial: Trial) {
     for (number, text) in ["one", "two", "three\nlines"].iter().zip(1..).map(|(text, number)| (number, text))
     {
         let before = requests();
-        let post = post(kind, number, text);
+        let mut post = post(kind, number, text);
+        let planned = requests();
+        post.record = network.compose(post.id, text, post.planned_at, &session).await.unwrap();
+        assert_eq!(requests(), planned, "{kind}: there is nothing in it to look up");
         let Outcome::Posted { remote_id, url, .. } = network.send(&post, &session).await.outcome else {
             panic!("{kind}: {text} was not posted")
         };
@@ -112,4 +116,16 @@ async fn mastodon_and_its_kin() {
         story(Trial { kind: NetworkKind::Mastodon, network, requests, tokens, per_post: 2 }).await;
         assert_eq!(fake.texts("walt"), ["one", "two", "three\nlines"], "{kin:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bluesky() {
+    let pds = Pds::shared();
+    let (front, walt) = (Arc::new(Front::before(pds).await), pds.account("walt").await);
+    let Sky { bluesky, session, .. } = front.signed_in(&walt).await;
+    let seen = front.clone();
+    let requests = Box::new(move || seen.count());
+    let network = Arc::new(bluesky);
+    story(Trial { kind: NetworkKind::Bluesky, network, requests, tokens: session.tokens, per_post: 1 }).await;
+    assert_eq!(pds.texts(&walt).await, ["one", "two", "three\nlines"]);
 }

@@ -8,7 +8,7 @@ async fn pasted(ways: Ways, plan: Plan) -> (Result<(), EnrollError>, Vec<usize>)
     let mut revoked = Vec::new();
     let line = match plan.way {
         Way::OAuth1 { .. } => "1234567",
-        Way::OAuth2 { .. } => "a-code-of-20-letters",
+        Way::OAuth2 { .. } | Way::AppPassword => "a-code-of-20-letters",
     };
     let mut network = None;
     let done = run(ways, plan, async |outside| {

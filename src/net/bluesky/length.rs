@@ -1,12 +1,13 @@
-//! How long a text is on Bluesky.
+//! How long a text is on Bluesky: in characters as people see them, so that a flag or a family is one, and in bytes.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::flock::NetworkKind;
 use crate::net::Misfit;
 
-/// The most graphemes of a post (lexicon app.bsky.feed.post).
+/// The most graphemes of a post, and the most bytes of it in UTF-8 (lexicon app.bsky.feed.post).
 const MAX: usize = 300;
+const BYTES_MAX: usize = 3_000;
 
 /// Whether a text fits.
 ///
@@ -17,7 +18,50 @@ pub fn check(text: &str) -> Result<(), Misfit> {
     let length = text.graphemes(true).count();
     match length {
         _ if text.trim().is_empty() => Err(Misfit::Blank { network }),
+        0..=MAX if text.len() > BYTES_MAX => {
+            Err(Misfit::TooHeavy { network, bytes: text.len(), max: BYTES_MAX })
+        }
         0..=MAX => Ok(()),
         _ => Err(Misfit::TooLong { network, length, max: MAX }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn length(text: &str) -> usize {
+        text.graphemes(true).count()
+    }
+
+    #[test]
+    fn a_character_is_what_people_see_as_one() {
+        // Of the AT Protocol's published examples and beyond: whole clusters, whatever they are made of.
+        for (text, expected) in [
+            ("", 0),
+            ("a~öñ©⽘", 6),
+            ("👨‍👩‍👧‍👧", 1),
+            ("👩‍👩‍👦‍👦🇩🇪🏳️‍🌈", 3),
+            ("👍🏿👍🏻", 2),
+            ("e\u{301}o\u{308}\u{332}", 2),
+            ("नमस्ते", 3),
+            ("שָׁלוֹם", 4),
+            ("한국어", 3),
+            ("\r\n", 1),
+            ("1️⃣#️⃣", 2),
+        ] {
+            assert_eq!(length(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn both_limits_count() {
+        assert_eq!(check(&"🇩🇪".repeat(300)), Ok(()));
+        let network = NetworkKind::Bluesky;
+        assert_eq!(check(&"🇩🇪".repeat(301)), Err(Misfit::TooLong { network, length: 301, max: 300 }));
+        let family = "👨‍👩‍👧‍👧";
+        assert_eq!(check(&family.repeat(120)), Ok(()), "{} bytes each", family.len());
+        assert_eq!(check(&family.repeat(121)), Err(Misfit::TooHeavy { network, bytes: 3_025, max: 3_000 }));
+        assert_eq!(check(" \u{3000}\n"), Err(Misfit::Blank { network }));
     }
 }

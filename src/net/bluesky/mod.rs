@@ -1,60 +1,213 @@
-//! Bluesky, or another part of the network of the AT Protocol.
+//! Bluesky, by AT Protocol, with an app password.
+//!
+//! An account lives on a server of its own choice, its PDS, which its document names ([`identity`]); all that is the
+//! account's is asked of that server. What is posted is a [`record`] under a key that is fixed with the post
+//! ([`tid`]), so that writing it twice writes it once. How sessions are opened and renewed is in [`session`], what
+//! errors mean in [`meaning`], what becomes a link in [`facets`], the length of a text in [`length`], what the
+//! account has posted in [`timeline`], and what else can be done with it in [`account`].
 
+mod account;
+mod answer;
+mod facets;
+mod identity;
 pub mod length;
+mod meaning;
+mod patience;
+mod profile;
+mod record;
+mod session;
+mod tid;
+mod timeline;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use reqwest::Client as Http;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, Request};
+use serde_json::Value;
+use url::Url;
 
-use super::{
-    AccountApi, Appearance, Limits, Network, NotDressed, Outcome, Sent, Session, Setback, Sight, Timeline,
-};
+use super::{AccountApi as _, Limits, Network, Sent, Session, Setback, Sight, Timeline, http, mark};
 use crate::clock::Clock;
-use crate::flock::Manner;
-use crate::flock::account::{Account, Profile, Tokens};
-use crate::flock::post::{Cause, Post, Why};
+use crate::flock::account::{Account, Tokens};
+use crate::flock::post::{Cause, Post, PostId, Why};
+use crate::flock::secret::Secret;
+use crate::flock::{Manner, NetworkKind};
+use answer::Answer;
+use session::Logins;
 
-/// What a server takes from an account: 5,000 points an hour, of which a post takes two
-/// (docs.bsky.app, "Rate limits").
+/// What a server takes from an account: 5,000 points an hour, of which a post takes two (docs.bsky.app, "Rate limits").
 pub const LIMITS: Limits =
     Limits { of_app_per_day: None, of_bot: 2_500, window: Duration::from_secs(60 * 60) };
 
-/// The pause before the one look for a post whose outcome is unknown: what the server has it shows at once, and an
-/// attempt that was cut off may still be on its way.
-const LOOKS: [Duration; 1] = [Duration::from_secs(5)];
+/// The parts of an app password, and the letters of each.
+const PARTS: usize = 4;
 
-/// Where the network is.
+/// Where Bluesky is, as its bots' clients need it.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// The server that knows whose a handle is, such as `https://bsky.social`.
+    /// Such as `https://bsky.social`: where handles are resolved.
     pub api_url: String,
-    /// Where people see posts, such as `https://bsky.app`.
+    /// Such as `https://bsky.app`: where people see posts.
     pub site_url: String,
-    /// The directory of accounts, such as `https://plc.directory`.
+    /// Such as `https://plc.directory`: where documents are.
     pub directory_url: String,
+    /// The pauses before each look for a post whose outcome is unknown.
+    pub looks: Vec<Duration>,
 }
 
-/// A bot's client.
+/// A bot's client: a handle on the connections that all bots share.
 pub struct Bluesky {
-    _http: Http,
-    _clock: Arc<dyn Clock>,
-    _app: App,
-    _expected: Option<Box<str>>,
-    _manner: Manner,
+    http: Client,
+    clock: Arc<dyn Clock>,
+    app: App,
+    /// The handle, or the DID, that sessions must belong to.
+    expected: Option<Box<str>>,
+    /// The languages that posts say they are in.
+    languages: Vec<String>,
+    logins: Logins,
+}
+
+/// The parts of a session.
+struct Held<'a> {
+    password: &'a Secret,
+    access_token: &'a Secret,
+    refresh_token: &'a Secret,
+    did: &'a str,
+    server: &'a str,
+}
+
+impl Held<'_> {
+    fn secrets(&self) -> [&Secret; 3] {
+        [self.password, self.access_token, self.refresh_token]
+    }
 }
 
 impl Bluesky {
-    /// A client for this app. `account` is the handle that tokens must belong to, where one is expected.
-    pub fn new(http: Http, clock: Arc<dyn Clock>, app: App, account: Option<String>, manner: Manner) -> Self {
-        Self { _http: http, _clock: clock, _app: app, _expected: account.map(Into::into), _manner: manner }
+    /// A client. `account` is the handle or the DID that sessions must belong to, where one is expected.
+    pub fn new(
+        http: Client,
+        clock: Arc<dyn Clock>,
+        app: App,
+        account: Option<String>,
+        manner: Manner,
+    ) -> Self {
+        let expected = account.map(|account| account.trim_start_matches('@').into());
+        let base = |url: &str| url.trim_end_matches('/').to_owned();
+        let (api_url, site_url) = (base(&app.api_url), base(&app.site_url));
+        let app = App { api_url, site_url, directory_url: base(&app.directory_url), ..app };
+        Self { http, clock, app, expected, languages: manner.languages, logins: Logins::default() }
     }
 
-    fn not_yet() -> Setback {
-        Setback::before_any_answer(Why::new(Cause::App, "this flockd can't talk to Bluesky yet"))
+    fn expects(&self, account: &Account) -> bool {
+        let is = |expected: &str| super::is_expected(NetworkKind::Bluesky, expected, account);
+        self.expected.as_deref().is_none_or(is)
     }
+
+    /// A question, which changes nothing (atproto.com/specs/xrpc).
+    fn query(
+        &self,
+        server: &str,
+        method: &str,
+        parameters: &[(&str, &str)],
+        token: Option<&Secret>,
+    ) -> Result<Request, Setback> {
+        let mut url = Url::parse(&format!("{server}/xrpc/{method}")).map_err(|_| Setback::no_url())?;
+        if !parameters.is_empty() {
+            url.query_pairs_mut().extend_pairs(parameters);
+        }
+        self.request(Method::GET, url, token)
+    }
+
+    /// A procedure, with a body of JSON if it has one.
+    fn procedure(
+        &self,
+        server: &str,
+        method: &str,
+        token: Option<&Secret>,
+        body: Option<&Value>,
+    ) -> Result<Request, Setback> {
+        let url = Url::parse(&format!("{server}/xrpc/{method}")).map_err(|_| Setback::no_url())?;
+        let mut request = self.request(Method::POST, url, token)?;
+        if let Some(body) = body {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(body.to_string().into());
+        }
+        Ok(request)
+    }
+
+    fn request(&self, method: Method, url: Url, token: Option<&Secret>) -> Result<Request, Setback> {
+        let request = self.http.request(method, url);
+        let request = match token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        };
+        let mut request = request.build().map_err(|_| Setback::no_url())?;
+        http::hide_authorization(&mut request);
+        Ok(request)
+    }
+
+    /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
+    async fn ask(&self, request: Request) -> Result<Answer, Setback> {
+        let url = request.url().to_string();
+        let response = self.http.execute(request).await;
+        let response =
+            response.map_err(|error| Setback::unreachable(&url, "Bluesky", &http::explain(&error)))?;
+        Ok(Answer::read(response).await)
+    }
+
+    /// Makes a request that changes nothing when it is made twice; `what` is what it is to do. Returns what it answers.
+    async fn done(&self, request: Request, what: &str, tokens: &Tokens) -> Result<Value, Setback> {
+        let answer = self.ask(request).await?;
+        self.settled(&answer, what, tokens).await
+    }
+
+    /// What an answer to such a request says.
+    async fn settled(&self, answer: &Answer, what: &str, tokens: &Tokens) -> Result<Value, Setback> {
+        if answer.succeeded() {
+            return answer.json().ok_or_else(|| answer.unclear(what, &answer.unusable("JSON")));
+        }
+        let (meaning, problem) = answer.trouble(&tokens.secrets());
+        let setback = answer.setback(what, meaning, &problem, self.clock.now());
+        Err(self.followed(meaning, setback, &held(tokens)?).await)
+    }
+
+    fn belongs_to(&self, handle: &str) -> Setback {
+        let expected = self.expected.as_deref().unwrap_or_default();
+        let reason = format!(
+            "signed in as @{handle}, but flock.toml expects @{expected}: sign in as @{expected}, or correct `account`"
+        );
+        Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::Account, reason)) }
+    }
+}
+
+/// Whether a password has the form of one that is made for programs: `xxxx-xxxx-xxxx-xxxx`.
+pub fn looks_like_app_password(password: &Secret) -> bool {
+    let is_part = |part: &str| {
+        part.len() == PARTS && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    let parts: Vec<&str> = password.expose().split('-').collect();
+    parts.len() == PARTS && parts.iter().all(|part| is_part(part))
+}
+
+/// The parts of a session, if these tokens are one.
+fn held(tokens: &Tokens) -> Result<Held<'_>, Setback> {
+    match tokens {
+        Tokens::AppPassword { password, access_token, refresh_token, did, server } => {
+            Ok(Held { password, access_token, refresh_token, did, server })
+        }
+        _ => {
+            let reason = "its tokens are no session of Bluesky: sign in again";
+            Err(Setback::before_any_answer(Why::new(Cause::SignIn, reason)))
+        }
+    }
+}
+
+/// A short digest by which an account is known again. It outlives renewals, and another password.
+fn mark(tokens: &Tokens) -> String {
+    mark::of("bluesky", held(tokens).map_or("", |held| held.did))
 }
 
 #[async_trait]
@@ -63,46 +216,52 @@ impl Network for Bluesky {
         true
     }
 
-    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Setback> {
-        Err(Self::not_yet())
+    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
+        self.renewed(tokens).await
     }
 
-    async fn send(&self, _post: &Post, _session: &Session) -> Sent {
-        Outcome::NotAccepted(Self::not_yet()).into()
+    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
+        self.ended(tokens).await
+    }
+
+    /// Asks who the account is, unless that was learnt before.
+    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback> {
+        let tokens = super::to_sign_with(session.tokens.as_ref())?;
+        let known = session.account.as_ref();
+        if known.is_some_and(|known| known.learnt_with == mark(tokens) && self.expects(known)) {
+            return Ok(None);
+        }
+        let account = self.who_am_i(tokens).await?;
+        if self.expects(&account) { Ok(Some(account)) } else { Err(self.belongs_to(&account.handle)) }
+    }
+
+    async fn compose(
+        &self,
+        _id: PostId,
+        text: &str,
+        at: DateTime<Utc>,
+        _session: &Session,
+    ) -> Result<Option<String>, Setback> {
+        Ok(Some(self.record_of(text, at).await?.to_string()))
+    }
+
+    async fn send(&self, post: &Post, session: &Session) -> Sent {
+        self.write(post, session).await
     }
 
     fn looks(&self) -> &[Duration] {
-        &LOOKS
+        &self.app.looks
     }
 
-    async fn look(&self, _post: &Post, _session: &Session) -> Result<Sight, Setback> {
-        Err(Self::not_yet())
+    async fn look(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
+        self.look_for(post, session).await
     }
 
-    async fn written_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Setback> {
-        Err(Self::not_yet())
+    async fn written_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Setback> {
+        self.posted_since(since, session).await
     }
 
-    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Setback> {
-        Err(Self::not_yet())
-    }
-}
-
-#[async_trait]
-impl AccountApi for Bluesky {
-    async fn who_am_i(&self, _tokens: &Tokens) -> Result<Account, Setback> {
-        Err(Self::not_yet())
-    }
-
-    fn may_post(&self, _account: &Account, _tokens: &Tokens) -> Result<(), Why> {
-        Ok(())
-    }
-
-    async fn appearance(&self, _tokens: &Tokens) -> Result<Appearance, Setback> {
-        Err(Self::not_yet())
-    }
-
-    async fn dress(&self, _tokens: &Tokens, _profile: &Profile) -> Result<(), NotDressed> {
-        Err(Self::not_yet().into())
+    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback> {
+        self.unwrite(post, session).await
     }
 }

@@ -19,7 +19,7 @@
 
 mod punycode;
 mod tail;
-mod tld;
+pub(super) mod tld;
 
 use tail::{is_accented, path_of_bare, run, short_path, tail};
 

@@ -38,7 +38,7 @@ fn foreign_end(text: &str) -> Option<usize> {
 }
 
 /// Whether a word, in any case, is a domain of the lists below.
-fn is_known(word: &str) -> bool {
+pub(in crate::net) fn is_known(word: &str) -> bool {
     let word = word.to_lowercase();
     let lists = if word.is_ascii() { LATIN } else { FOREIGN };
     lists

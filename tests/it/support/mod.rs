@@ -15,6 +15,7 @@ pub mod flock;
 pub mod hook;
 pub mod network;
 pub mod oidc;
+pub mod pds;
 pub mod program;
 pub mod rfc5849;
 pub mod signing;

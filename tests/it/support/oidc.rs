@@ -90,7 +90,7 @@ fn installed(rig: &Path) -> PathBuf {
 }
 
 /// The folder for what tests need and the repository does not hold.
-fn cache() -> PathBuf {
+pub(super) fn cache() -> PathBuf {
     let named = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let usual = || named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")));
     let beside = || usual().map(|cache| cache.join("flockd-tests"));

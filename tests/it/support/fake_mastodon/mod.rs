@@ -157,7 +157,7 @@ impl State {
 }
 
 impl Part for Shared {
-    fn ordinary(&self, seen: &Seen) -> Reply {
+    async fn ordinary(&self, seen: &Seen) -> Reply {
         self.answer(seen)
     }
 

@@ -97,7 +97,7 @@ struct State {
 }
 
 impl Part for Shared {
-    fn ordinary(&self, seen: &Seen) -> Reply {
+    async fn ordinary(&self, seen: &Seen) -> Reply {
         self.answer(seen)
     }
 

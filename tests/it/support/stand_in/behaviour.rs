@@ -220,32 +220,32 @@ impl StandIn {
             StatusCode::OK.into_response()
         };
         match behaviour {
-            None => part.ordinary(&seen).into_response(),
+            None => part.ordinary(&seen).await.into_response(),
             Some(Behaviour::Answer(reply)) => reply.into_response(),
             Some(Behaviour::CloseUnread | Behaviour::Close) => close(""),
             Some(Behaviour::Hang) => std::future::pending().await,
             Some(Behaviour::Garbage) => close("\u{16}\u{3}\u{1} this is no HTTP\r\n\r\n"),
             Some(Behaviour::Hold) => {
                 self.gate.acquire().await.unwrap().forget();
-                part.ordinary(&seen).into_response()
+                part.ordinary(&seen).await.into_response()
             }
             Some(Behaviour::StoreAndAnswer(reply)) => {
-                part.ordinary(&seen);
+                part.ordinary(&seen).await;
                 reply.into_response()
             }
             Some(Behaviour::StoreAndClose) => {
-                part.ordinary(&seen);
+                part.ordinary(&seen).await;
                 close("")
             }
             Some(Behaviour::StoreAndHang) => {
-                part.ordinary(&seen);
+                part.ordinary(&seen).await;
                 std::future::pending().await
             }
             Some(Behaviour::StoreAndBreakOff) => {
-                wire.say_instead(part.ordinary(&seen).half_on_the_wire());
+                wire.say_instead(part.ordinary(&seen).await.half_on_the_wire());
                 StatusCode::OK.into_response()
             }
-            Some(Behaviour::StoreAndDrip) => drip(part.ordinary(&seen).status),
+            Some(Behaviour::StoreAndDrip) => drip(part.ordinary(&seen).await.status),
         }
     }
 

@@ -108,11 +108,11 @@ impl StandIn {
         let said = match kill.step {
             Step::BeforeRead | Step::BeforeStore => None,
             Step::BeforeAnswer => {
-                part.ordinary(seen);
+                part.ordinary(seen).await;
                 None
             }
-            Step::MidAnswer => Some(part.ordinary(seen).half_on_the_wire()),
-            Step::AfterAnswer => Some(part.ordinary(seen).on_the_wire().0),
+            Step::MidAnswer => Some(part.ordinary(seen).await.half_on_the_wire()),
+            Step::AfterAnswer => Some(part.ordinary(seen).await.on_the_wire().0),
         };
         let Some(said) = said else {
             kill.strike();

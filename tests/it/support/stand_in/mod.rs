@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The part that a stand-in plays.
 pub trait Part: Send + Sync + 'static {
     /// What the network would answer, having done what it would do.
-    fn ordinary(&self, seen: &Seen) -> Reply;
+    fn ordinary(&self, seen: &Seen) -> impl Future<Output = Reply> + Send;
 
     /// Whose token a request carries, dead or alive, whether or not the rest of it is good.
     fn named_by(&self, seen: &Seen) -> Option<String>;

@@ -1,0 +1,156 @@
+//! What can be done with an account on Bluesky beside posting: whose a session is, and how the account looks.
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::{Value, json};
+
+use super::meaning::Meaning;
+use super::profile;
+use super::session::awake;
+use super::{Bluesky, Held, answer, held, looks_like_app_password, mark};
+use crate::flock::NetworkKind;
+use crate::flock::account::{Account, Profile, Tokens};
+use crate::flock::post::{Cause, Why};
+use crate::net::{AccountApi, Appearance, NotDressed, Setback};
+
+/// The largest picture, in bytes (the lexicon `app.bsky.actor.profile`).
+const PICTURE_MAX: usize = 1_000_000;
+/// How the kinds of pictures begin that it takes.
+const KINDS: &[(&str, &[u8])] = &[("image/png", b"\x89PNG\r\n\x1a\n"), ("image/jpeg", b"\xff\xd8\xff")];
+/// Whose a session is, in a sentence.
+const ASK: &str = "say whose the session is";
+
+/// The record of what an account says of itself, if it has one, and its version.
+struct Worn {
+    record: Option<Value>,
+    cid: Option<String>,
+}
+
+impl Bluesky {
+    async fn worn(&self, held: &Held<'_>) -> Result<Worn, Setback> {
+        let Some(mut found) = self.get_record(held, profile::PLACE).await? else {
+            return Ok(Worn { record: None, cid: None });
+        };
+        let cid = found["cid"].as_str().map(str::to_owned);
+        Ok(Worn { record: Some(found["value"].take()), cid })
+    }
+
+    /// Where a picture of an account's is.
+    fn picture_url(held: &Held<'_>, record: &Value) -> Option<String> {
+        let cid = profile::picture(record)?;
+        let url = format!("{}/xrpc/com.atproto.sync.getBlob", held.server);
+        Some(url::Url::parse_with_params(&url, [("did", held.did), ("cid", cid)]).ok()?.into())
+    }
+
+    /// Sends a picture, and returns what a record has to say to have it.
+    async fn upload(&self, path: &Path, tokens: &Tokens) -> Result<Value, NotDressed> {
+        let held = held(tokens)?;
+        let (kind, bytes) = picture(path).await.map_err(NotDressed::NotOffered)?;
+        let mut request =
+            self.procedure(held.server, "com.atproto.repo.uploadBlob", Some(held.access_token), None)?;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        *request.body_mut() = Some(bytes.into());
+        let mut body = self.done(request, "take the picture", tokens).await?;
+        match body["blob"].take() {
+            blob @ Value::Object(_) => Ok(blob),
+            _ => Err(answer::unclear("take the picture", "no blob is in its answer").into()),
+        }
+    }
+}
+
+/// A picture that the network takes, and its kind; or why it takes none of that.
+async fn picture(path: &Path) -> Result<(&'static str, Vec<u8>), String> {
+    let shown = path.display();
+    let bytes =
+        tokio::fs::read(path).await.map_err(|error| format!("the picture {shown} can't be read: {error}"))?;
+    let kind = KINDS.iter().find(|(_, beginning)| bytes.starts_with(beginning));
+    let (kind, _) = kind.ok_or_else(|| format!("the picture {shown} is neither PNG nor JPEG: convert it"))?;
+    if bytes.len() > PICTURE_MAX {
+        let length = bytes.len();
+        return Err(format!(
+            "the picture {shown} has {length} bytes, {PICTURE_MAX} is the most on Bluesky: make it smaller"
+        ));
+    }
+    Ok((kind, bytes))
+}
+
+#[async_trait]
+impl AccountApi for Bluesky {
+    fn by_app_password(&self) -> Option<&Bluesky> {
+        Some(self)
+    }
+
+    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback> {
+        let held = held(tokens)?;
+        let request =
+            self.query(held.server, "com.atproto.server.getSession", &[], Some(held.access_token))?;
+        let session = self.done(request, ASK, tokens).await?;
+        awake(&session)?;
+        let handle = session["handle"].as_str().filter(|_| session["did"] == held.did);
+        let Some(handle) = handle.filter(|handle| super::facets::is_handle(handle)) else {
+            return Err(answer::unclear(ASK, "no handle of that account is in its answer"));
+        };
+        let record = self.worn(&held).await?.record.unwrap_or_default();
+        let kind = if looks_like_app_password(held.password) { "app password" } else { "main password" };
+        Ok(Account {
+            network: NetworkKind::Bluesky,
+            id: held.did.to_owned(),
+            handle: handle.to_owned(),
+            name: answer::sentence_of(&record, "displayName"),
+            picture_url: Self::picture_url(&held, &record),
+            access: Some(kind.to_owned()),
+            learnt_with: mark(tokens),
+            automated: Some(profile::is_automated(&record)),
+            limits: None,
+        })
+    }
+
+    /// Whoever has a session may write.
+    fn may_post(&self, _account: &Account, _tokens: &Tokens) -> Result<(), Why> {
+        Ok(())
+    }
+
+    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback> {
+        let held = held(tokens)?;
+        let record = self.worn(&held).await?.record.unwrap_or_default();
+        Ok(Appearance {
+            name: answer::sentence_of(&record, "displayName"),
+            bio: answer::sentence_of(&record, "description"),
+            picture_url: Self::picture_url(&held, &record),
+            automated: Some(profile::is_automated(&record)),
+        })
+    }
+
+    /// Changes what is to be changed, and gives the account the label of a bot; all else stays. What somebody has
+    /// changed meanwhile is not written over.
+    async fn dress(&self, tokens: &Tokens, profile: &Profile) -> Result<(), NotDressed> {
+        if let Some(unfit) = profile::unfit(profile) {
+            return Err(NotDressed::NotOffered(unfit));
+        }
+        let held = held(tokens)?;
+        let Worn { record, cid } = self.worn(&held).await?;
+        let picture = match &profile.picture {
+            Some(path) => Some(self.upload(path, tokens).await?),
+            None => None,
+        };
+        let (collection, key) = profile::PLACE;
+        let body = json!({
+            "repo": held.did,
+            "collection": collection,
+            "rkey": key,
+            "swapRecord": cid,
+            "record": profile::changed(record, profile, picture),
+        });
+        let request =
+            self.procedure(held.server, "com.atproto.repo.putRecord", Some(held.access_token), Some(&body))?;
+        match self.ask(request).await? {
+            answer if answer.trouble(&tokens.secrets()).0 == Meaning::Swap && !answer.succeeded() => {
+                let reason = "somebody has changed the profile meanwhile: try again";
+                Err(Setback::before_any_answer(Why::new(Cause::App, reason)).into())
+            }
+            answer => Ok(self.settled(&answer, "change the profile", tokens).await.map(drop)?),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Posts as records: made whole before the first attempt, written under a key that is fixed with the post, and read
+//! back by it.
+//!
+//! A record is written by `putRecord` with `"swapRecord": null`: where nothing is it is created, where the same is
+//! nothing happens, and where something else is the server says so (`InvalidSwap`). So the same attempt may be made
+//! twice, at any time.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use reqwest::Request;
+use serde_json::{Value, json};
+
+use super::answer::{self, Answer};
+use super::facets::{Facet, Feature, detect};
+use super::meaning::Meaning;
+use super::{Bluesky, Held, held, tid};
+use crate::flock::post::{Cause, Post, Why};
+use crate::net::{Outcome, Seen, Sent, Session, Setback, Sight, http, to_sign_with};
+
+/// The collection of posts.
+pub(super) const POSTS: &str = "app.bsky.feed.post";
+/// The kind of a facet.
+const FACET: &str = "app.bsky.richtext.facet";
+/// Reading a record back, in a sentence.
+const SHOW: &str = "show the post";
+
+/// Where a record is.
+pub(super) fn uri_of(did: &str, key: &str) -> String {
+    format!("at://{did}/{POSTS}/{key}")
+}
+
+/// The key in a URI of one of an account's posts.
+pub(super) fn key_in<'a>(uri: &'a str, did: &str) -> Option<&'a str> {
+    let key = uri
+        .strip_prefix("at://")?
+        .strip_prefix(did)?
+        .strip_prefix('/')?
+        .strip_prefix(POSTS)?
+        .strip_prefix('/')?;
+    let signs = |byte: u8| byte.is_ascii_alphanumeric() || b"._:~-".contains(&byte);
+    (!key.is_empty() && key.bytes().all(signs)).then_some(key)
+}
+
+/// A record on its way.
+struct Writing<'s> {
+    held: Held<'s>,
+    key: String,
+    record: Value,
+}
+
+impl Writing<'_> {
+    fn uri(&self) -> String {
+        uri_of(self.held.did, &self.key)
+    }
+}
+
+/// The record of a post, as it was fixed when it was planned.
+fn planned(post: &Post) -> Option<Value> {
+    serde_json::from_str(post.record.as_deref()?).ok()
+}
+
+impl Bluesky {
+    /// The record of a text. Mentions are looked up for it: a handle that nobody has stays text.
+    pub(super) async fn record_of(&self, text: &str, at: DateTime<Utc>) -> Result<Value, Setback> {
+        let created_at = at.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let mut record = json!({ "$type": POSTS, "text": text, "createdAt": created_at });
+        let mut facets = Vec::new();
+        for facet in detect(text) {
+            facets.extend(self.marked(facet).await?);
+        }
+        if !facets.is_empty() {
+            record["facets"] = Value::Array(facets);
+        }
+        if !self.languages.is_empty() {
+            record["langs"] = json!(self.languages);
+        }
+        Ok(record)
+    }
+
+    async fn marked(&self, Facet { bytes, feature }: Facet) -> Result<Option<Value>, Setback> {
+        let feature = match feature {
+            Feature::Link(uri) => json!({ "$type": format!("{FACET}#link"), "uri": uri }),
+            Feature::Tag(tag) => json!({ "$type": format!("{FACET}#tag"), "tag": tag }),
+            Feature::Mention(handle) => match self.resolved(&handle.to_ascii_lowercase()).await? {
+                Some(did) => json!({ "$type": format!("{FACET}#mention"), "did": did }),
+                None => return Ok(None),
+            },
+        };
+        let index = json!({ "byteStart": bytes.start, "byteEnd": bytes.end });
+        Ok(Some(json!({ "$type": FACET, "index": index, "features": [feature] })))
+    }
+
+    /// Makes the one attempt to write a post's record.
+    pub(super) async fn write(&self, post: &Post, session: &Session) -> Sent {
+        let (writing, request) = match self.writing(post, session) {
+            Ok(writing) => writing,
+            Err(setback) => return Outcome::NotAccepted(setback).into(),
+        };
+        let answer = match self.http.execute(request).await {
+            Err(error) if http::never_left(&error) => {
+                let setback = Setback::unreachable(writing.held.server, "Bluesky", &http::explain(&error));
+                return Outcome::NotAccepted(setback).into();
+            }
+            Err(error) => {
+                let what = format!("the request left, and then: {}", http::explain(&error));
+                return Outcome::Unknown { reason: answer::unsettled(&what) }.into();
+            }
+            Ok(response) => Answer::read(response).await,
+        };
+        let outcome = self.judged(&answer, &writing).await;
+        Sent { outcome, holds: answer.holds(self.clock.now()) }
+    }
+
+    /// What is to be written, and the request that writes it.
+    fn writing<'s>(&self, post: &Post, session: &'s Session) -> Result<(Writing<'s>, Request), Setback> {
+        let held = held(to_sign_with(session.tokens.as_ref())?)?;
+        let (key, record) = (tid::of(post.id), planned(post));
+        let record = record.ok_or_else(|| {
+            let reason =
+                "its record is not in the ledger, so that it can't be sent as it was planned: report this";
+            Setback::before_any_answer(Why::new(Cause::App, reason))
+        })?;
+        let body = json!({
+            "repo": held.did,
+            "collection": POSTS,
+            "rkey": key,
+            "swapRecord": null,
+            "record": record,
+        });
+        let request =
+            self.procedure(held.server, "com.atproto.repo.putRecord", Some(held.access_token), Some(&body))?;
+        Ok((Writing { held, key, record }, request))
+    }
+
+    async fn judged(&self, answer: &Answer, writing: &Writing<'_>) -> Outcome {
+        if answer.succeeded() {
+            return match answer.json() {
+                Some(body) if body["uri"] == writing.uri() => self.posted(writing.uri()),
+                _ => {
+                    let what = format!("the account's server {}", answer.unusable("URI of the post"));
+                    Outcome::Unknown { reason: answer::unsettled(&what) }
+                }
+            };
+        }
+        let (meaning, problem) = answer.trouble(&writing.held.secrets());
+        match meaning {
+            Meaning::Text => Outcome::Refused { reason: answer.sentence(meaning, &problem) },
+            Meaning::Swap => self.taken(writing).await,
+            Meaning::Silence => {
+                let said = answer.said(&problem);
+                let what = format!("the account's server gave an answer that settles nothing ({said})");
+                Outcome::Unknown { reason: answer::unsettled(&what) }
+            }
+            _ => {
+                let setback = answer.setback("post", meaning, &problem, self.clock.now());
+                Outcome::NotAccepted(self.followed(meaning, setback, &writing.held).await)
+            }
+        }
+    }
+
+    fn posted(&self, uri: String) -> Outcome {
+        let url = Some(self.url_of(&uri));
+        Outcome::Posted { remote_id: uri, url, note: None }
+    }
+
+    /// What became of a post whose place is taken: by itself, or by something else.
+    async fn taken(&self, writing: &Writing<'_>) -> Outcome {
+        match self.get_record(&writing.held, (POSTS, &writing.key)).await {
+            Ok(Some(found)) if is_same(&writing.record, &found["value"]) => self.posted(writing.uri()),
+            Ok(Some(_)) => Outcome::Refused {
+                reason: format!(
+                    "another record is where this post should be, at {}: post it again by hand",
+                    writing.uri()
+                ),
+            },
+            Ok(None) | Err(_) => Outcome::Unknown {
+                reason: answer::unsettled("something is where this post should be, and can't be read"),
+            },
+        }
+    }
+
+    /// Looks whether a post's record is there.
+    pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
+        let held = held(to_sign_with(session.tokens.as_ref())?)?;
+        let (key, ours) = (tid::of(post.id), planned(post).unwrap_or_default());
+        Ok(match self.get_record(&held, (POSTS, &key)).await? {
+            Some(found) if is_same(&ours, &found["value"]) => {
+                Sight::Like { seen: vec![self.seen(uri_of(held.did, &key), &found["value"])], cost: 0 }
+            }
+            _ => Sight::NotThere,
+        })
+    }
+
+    /// A record with its `uri`, `cid` and `value`; `None` if the server says that there is none.
+    pub(super) async fn get_record(
+        &self,
+        held: &Held<'_>,
+        (collection, key): (&str, &str),
+    ) -> Result<Option<Value>, Setback> {
+        let asked = [("repo", held.did), ("collection", collection), ("rkey", key)];
+        let request = self.query(held.server, "com.atproto.repo.getRecord", &asked, None)?;
+        let answer = self.ask(request).await?;
+        if answer.succeeded() {
+            let body = answer.json().filter(|body| body["value"].is_object());
+            return body.map(Some).ok_or_else(|| answer.unclear(SHOW, &answer.unusable("record")));
+        }
+        match answer.trouble(&held.secrets()) {
+            (Meaning::NotFound, _) => Ok(None),
+            (meaning, problem) => {
+                let setback = answer.setback(SHOW, meaning, &problem, self.clock.now());
+                Err(self.followed(meaning, setback, held).await)
+            }
+        }
+    }
+
+    /// A post as others see it.
+    pub(super) fn seen(&self, uri: String, record: &Value) -> Seen {
+        let text = record["text"].as_str().unwrap_or_default().to_owned();
+        let at = record["createdAt"].as_str().and_then(|at| at.parse().ok()).unwrap_or(DateTime::UNIX_EPOCH);
+        Seen { url: Some(self.url_of(&uri)), remote_id: uri, text, at }
+    }
+
+    /// Where people see a post. A DID stays when the handle changes.
+    fn url_of(&self, uri: &str) -> String {
+        let mut parts = uri.trim_start_matches("at://").split('/');
+        let (did, key) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
+        format!("{}/profile/{did}/post/{key}", self.app.site_url)
+    }
+
+    /// Takes a post's record away. That it is gone already is as good.
+    pub(super) async fn unwrite(&self, post: &Post, session: &Session) -> Result<(), Setback> {
+        let tokens = to_sign_with(session.tokens.as_ref())?;
+        let held = held(tokens)?;
+        let key = match post.remote_id.as_deref() {
+            // It was assumed to be there, and can be nowhere else.
+            None => tid::of(post.id),
+            Some(uri) => key_in(uri, held.did).map(str::to_owned).ok_or_else(|| {
+                let reason = format!(
+                    "{uri} is no post of the account that is signed in: sign in as the one that posted it"
+                );
+                Setback::before_any_answer(Why::new(Cause::Account, reason))
+            })?,
+        };
+        let body = json!({ "repo": held.did, "collection": POSTS, "rkey": key });
+        let request = self.procedure(
+            held.server,
+            "com.atproto.repo.deleteRecord",
+            Some(held.access_token),
+            Some(&body),
+        )?;
+        self.done(request, "delete it", tokens).await.map(drop)
+    }
+}
+
+/// Whether a record that the server shows is ours: nobody else writes the same at the same instant under our key.
+fn is_same(ours: &Value, theirs: &Value) -> bool {
+    !ours["text"].is_null() && ["text", "createdAt"].iter().all(|field| ours[field] == theirs[field])
+}

@@ -1,0 +1,232 @@
+//! Sessions: opened with an app password, renewed by their refresh token, and opened anew only when that is dead. A
+//! server lets nobody log in often (`createSession`: 30 times in five minutes and 300 times a day, others less), so
+//! a client does so rarely whatever goes wrong, and never again with a password that was not accepted.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Request;
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::identity::Identity;
+use super::meaning::Meaning;
+use super::{Bluesky, Held, held};
+use crate::flock::account::Tokens;
+use crate::flock::post::{Cause, Why};
+use crate::flock::secret::Secret;
+use crate::net::{Setback, http};
+
+/// How long one request about a session may take. A renewal makes four at most, of the session and of who the account
+/// is, and must be done within the minute for which it has the tokens to itself.
+pub(super) const PATIENCE: Duration = Duration::from_secs(14);
+
+/// How long a client waits before it logs in once more by itself: 48 times a day, whatever goes wrong.
+const PAUSE: TimeDelta = TimeDelta::minutes(30);
+
+/// Opening a session, and what it is called in a sentence.
+const CREATE: (&str, &str) = ("com.atproto.server.createSession", "open a session");
+/// The same of renewing one.
+const REFRESH: (&str, &str) = ("com.atproto.server.refreshSession", "renew the session");
+/// The same of ending one.
+const DELETE: (&str, &str) = ("com.atproto.server.deleteSession", "end the session");
+
+/// How a client has logged in by itself so far.
+#[derive(Debug, Default)]
+pub(super) struct Logins(Mutex<Past>);
+
+#[derive(Debug, Default)]
+struct Past {
+    last: Option<DateTime<Utc>>,
+    /// What was said when the password was not accepted with which this dead session had been opened.
+    refused: Option<(Secret, Setback)>,
+}
+
+impl Logins {
+    /// Why no other session should be opened now in the place of this dead one, which is known by its refresh token.
+    /// Without a reason it counts as done. Whoever signs in anew brings another session.
+    fn begin(&self, dead: &Secret, now: DateTime<Utc>) -> Result<(), Setback> {
+        let mut past = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, setback)) = past.refused.as_ref().filter(|(refused, _)| refused == dead) {
+            return Err(setback.clone());
+        }
+        if let Some(retry_at) =
+            past.last.map(|last| last + PAUSE).filter(|at| *at > now && past.last <= Some(now))
+        {
+            let reason = "the session ended again soon after the last log-in, and servers let nobody log in often: \
+                          nothing to do, unless it lasts";
+            let why = Why::new(Cause::Limits, reason);
+            return Err(Setback { retry_at: Some(retry_at), ..Setback::before_any_answer(why) });
+        }
+        past.last = Some(now);
+        Ok(())
+    }
+
+    fn refuse(&self, dead: &Secret, setback: &Setback) {
+        let mut past = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        past.refused = Some((dead.clone(), setback.clone()));
+    }
+}
+
+impl Bluesky {
+    /// Opens a session for an account, which is named by its handle or its DID.
+    ///
+    /// # Errors
+    /// When the handle does not resolve, the account's server is not known, or does not accept the password.
+    pub async fn sign_in(&self, account: &str, password: &Secret) -> Result<Tokens, Setback> {
+        let identity = self.identity(account).await?;
+        self.open(&identity, password).await
+    }
+
+    /// Newer tokens for these: by the refresh token, or, where that is dead or the account lives on another server by
+    /// now, by the password.
+    pub(super) async fn renewed(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
+        let held = held(tokens)?;
+        let setback = match self.refreshed(&held).await {
+            Ok(renewed) => return Ok(renewed),
+            Err(setback) => setback,
+        };
+        let is_dead = setback.stale;
+        let setback = Setback { stale: false, ..setback };
+        match self.identity(held.did).await {
+            Ok(identity) if is_dead || identity.server != held.server => self.log_in(&identity, &held).await,
+            Err(unknown) if is_dead => Err(unknown),
+            _ => Err(setback),
+        }
+    }
+
+    /// Ends a session; the password stays what it is.
+    pub(super) async fn ended(&self, tokens: &Tokens) -> Result<(), Setback> {
+        let held = held(tokens)?;
+        let answer =
+            self.ask(self.session_request(held.server, DELETE.0, Some(held.refresh_token), None)?).await?;
+        let (meaning, problem) = answer.trouble(&tokens.secrets());
+        match meaning {
+            _ if answer.succeeded() => Ok(()),
+            Meaning::Tokens => Ok(()),
+            _ => Err(answer.setback(DELETE.1, meaning, &problem, self.clock.now())),
+        }
+    }
+
+    /// A setback, after which others are to be had if the account lives elsewhere than where its session is: then its
+    /// tokens are worth nothing there, and renewing gets better ones.
+    pub(super) async fn followed(&self, meaning: Meaning, setback: Setback, held: &Held<'_>) -> Setback {
+        let has_moved = meaning.may_have_moved()
+            && self.identity(held.did).await.is_ok_and(|identity| identity.server != held.server);
+        Setback { stale: setback.stale || has_moved, ..setback }
+    }
+
+    async fn refreshed(&self, held: &Held<'_>) -> Result<Tokens, Setback> {
+        let answer =
+            self.ask(self.session_request(held.server, REFRESH.0, Some(held.refresh_token), None)?).await?;
+        if answer.succeeded() {
+            return self.session(&answer, REFRESH.1, (held.did, held.server), held.password);
+        }
+        let (meaning, problem) = answer.trouble(&held.secrets());
+        Err(answer.setback(REFRESH.1, meaning, &problem, self.clock.now()))
+    }
+
+    /// Opens a session without a person, if it may.
+    async fn log_in(&self, identity: &Identity, held: &Held<'_>) -> Result<Tokens, Setback> {
+        self.logins.begin(held.refresh_token, self.clock.now())?;
+        let opened = self.open(identity, held.password).await;
+        if let Err(setback) = opened.as_ref()
+            && setback.why.cause == Cause::SignIn
+        {
+            self.logins.refuse(held.refresh_token, setback);
+        }
+        opened
+    }
+
+    async fn open(&self, identity: &Identity, password: &Secret) -> Result<Tokens, Setback> {
+        let Identity { did, server, .. } = identity;
+        let body = json!({ "identifier": did, "password": password.expose() });
+        let answer = self.ask(self.session_request(server, CREATE.0, None, Some(&body))?).await?;
+        if answer.succeeded() {
+            return self.session(&answer, CREATE.1, (did, server), password);
+        }
+        let (meaning, problem) = answer.trouble(&[password]);
+        let setback = answer.setback(CREATE.1, meaning.of_sign_in(), &problem, self.clock.now());
+        Err(Setback { stale: false, ..setback })
+    }
+
+    /// The session that an answer opens or renews.
+    fn session(
+        &self,
+        answer: &Answer,
+        what: &str,
+        (did, server): (&str, &str),
+        password: &Secret,
+    ) -> Result<Tokens, Setback> {
+        let body = answer.json().unwrap_or_default();
+        let token = |name: &str| body[name].as_str().filter(|token| is_token(token)).map(Secret::new);
+        let (Some(access_token), Some(refresh_token), true) =
+            (token("accessJwt"), token("refreshJwt"), body["did"] == did)
+        else {
+            return Err(answer.unclear(what, &answer.unusable("session of that account")));
+        };
+        awake(&body)?;
+        let (did, server, password) = (did.to_owned(), server.to_owned(), password.clone());
+        Ok(Tokens::AppPassword { password, access_token, refresh_token, did, server })
+    }
+
+    fn session_request(
+        &self,
+        server: &str,
+        method: &str,
+        token: Option<&Secret>,
+        body: Option<&Value>,
+    ) -> Result<Request, Setback> {
+        let mut request = self.procedure(server, method, token, body)?;
+        *request.timeout_mut() = Some(PATIENCE);
+        Ok(request)
+    }
+}
+
+/// Whether a text can stand in a header.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// That an account can post, as far as its server says so.
+pub(super) fn awake(session: &Value) -> Result<(), Setback> {
+    if session["active"] != false {
+        return Ok(());
+    }
+    let status = session["status"].as_str().map_or_else(|| "no status given".to_owned(), http::words);
+    let remedy = match status.as_str() {
+        "deactivated" => "activate it at bsky.app, then sign in again",
+        _ => "sign in at bsky.app and read what it says",
+    };
+    let reason = format!("the account is not active ({status}): {remedy}");
+    Err(Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::Account, reason)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
+    }
+
+    #[test]
+    fn a_client_logs_in_rarely() {
+        let (logins, dead) = (Logins::default(), Secret::new("refresh"));
+        assert_eq!(logins.begin(&dead, at(0)), Ok(()));
+        let setback = logins.begin(&dead, at(29)).unwrap_err();
+        assert_eq!((setback.why.cause, setback.retry_at), (Cause::Limits, Some(at(30))));
+        assert_eq!(logins.begin(&dead, at(30)), Ok(()));
+        assert_eq!(logins.begin(&dead, at(10)), Ok(()), "by a clock that was set back it is long ago");
+    }
+
+    #[test]
+    fn a_password_that_was_not_accepted_is_not_shown_again() {
+        let (logins, dead) = (Logins::default(), Secret::new("refresh"));
+        let setback = Setback::before_any_answer(Why::new(Cause::SignIn, "no"));
+        logins.refuse(&dead, &setback);
+        assert_eq!(logins.begin(&dead, at(9_999)), Err(setback));
+        assert_eq!(logins.begin(&Secret::new("another"), at(9_999)), Ok(()));
+    }
+}

@@ -1,0 +1,167 @@
+//! What can be done with an account on Bluesky beside posting: who it is, and how it looks.
+
+use std::sync::Arc;
+
+use flockd::clock::SystemClock;
+use flockd::flock::account::{Account, Profile};
+use flockd::flock::post::Cause;
+use flockd::flock::{Manner, NetworkKind};
+use flockd::net::{AccountApi as _, Network as _, NotDressed, Session};
+use serde_json::{Value, json};
+
+use crate::support::pds::{Front, Pds, Poet, Sky};
+use crate::support::stand_in::{Behaviour, Reply};
+
+/// The smallest picture that a PNG can be: one pixel.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\nIDATx\x9cc\0\x01\0\0\x05\0\x01\r\n-\xb4\0\0\0\0IEND\xaeB`\x82";
+
+async fn walt() -> (&'static Pds, Front, Poet, Sky) {
+    let pds = Pds::shared();
+    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
+    let sky = front.signed_in(&walt).await;
+    (pds, front, walt, sky)
+}
+
+fn profile(name: &str, bio: &str) -> Profile {
+    Profile { name: Some(name.to_owned()), bio: Some(bio.to_owned()), picture: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_it_is_is_learnt_once() {
+    let (pds, front, walt, sky) = walt().await;
+    let account = sky.account();
+    assert_eq!(
+        (account.network, &account.id, &account.handle),
+        (NetworkKind::Bluesky, &walt.did, &walt.handle)
+    );
+    assert_eq!((account.name.as_deref(), account.automated), (None, Some(false)));
+    assert_eq!(account.access.as_deref(), Some("app password"));
+    let requests = front.count();
+    assert_eq!(sky.bluesky.prepare(&sky.session).await, Ok(None));
+    assert_eq!(front.count(), requests);
+
+    pds.write_profile(
+        &walt,
+        &json!({
+            "$type": "app.bsky.actor.profile", "displayName": " Walt\nW. ", "description": "of lines",
+            "labels": { "$type": "com.atproto.label.defs#selfLabels", "values": [{ "val": "bot" }] },
+        }),
+    )
+    .await;
+    let account = sky.bluesky.who_am_i(sky.tokens()).await.unwrap();
+    assert_eq!((account.name.as_deref(), account.automated), (Some("Walt W."), Some(true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_account_than_expected_is_refused() {
+    let (pds, front, walt, sky) = walt().await;
+    let expecting = |account: &str| front.client(Arc::new(SystemClock), Manner::default(), Some(account));
+    let fresh = Session { account: None, ..sky.session.clone() };
+    for account in [walt.handle.clone(), format!("@{}", walt.handle.to_uppercase()), walt.did.clone()] {
+        assert_eq!(expecting(&account).prepare(&sky.session).await, Ok(None), "{account}");
+        assert!(matches!(expecting(&account).prepare(&fresh).await, Ok(Some(_))), "{account}");
+    }
+    let setback = expecting("emily.test").prepare(&sky.session).await.unwrap_err();
+    let said = format!(
+        "signed in as @{}, but flock.toml expects @emily.test: sign in as @emily.test, or correct `account`",
+        walt.handle
+    );
+    assert_eq!((setback.why.cause, setback.to_string()), (Cause::Account, said));
+    // A new handle is learnt where it is expected.
+    let handle = format!("new-{}", walt.handle.replace("walt-", ""));
+    pds.rename(&walt, &handle).await;
+    let Ok(Some(Account { handle: found, .. })) = expecting(&handle).prepare(&sky.session).await else {
+        panic!()
+    };
+    assert_eq!(found, handle);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_gets_a_profile_and_the_label_of_a_bot() {
+    let (pds, _front, walt, sky) = walt().await;
+    let folder = tempfile::tempdir().unwrap();
+    let picture = folder.path().join("walt.png");
+    std::fs::write(&picture, PNG).unwrap();
+    let wanted = Profile { picture: Some(picture), ..profile("Walt 🇩🇪", "lines, one a day") };
+    sky.bluesky.dress(sky.tokens(), &wanted).await.unwrap();
+    let record = pds.profile(&walt).await.unwrap()["value"].take();
+    assert_eq!(
+        (&record["displayName"], &record["description"]),
+        (&json!("Walt 🇩🇪"), &json!("lines, one a day"))
+    );
+    assert_eq!(record["labels"]["values"], json!([{ "val": "bot" }]));
+    assert_eq!(
+        (&record["avatar"]["mimeType"], &record["avatar"]["size"]),
+        (&json!("image/png"), &json!(PNG.len()))
+    );
+    let looks = sky.bluesky.appearance(sky.tokens()).await.unwrap();
+    assert_eq!(looks.bio.as_deref(), Some("lines, one a day"));
+    let shown = reqwest::get(looks.picture_url.unwrap()).await.unwrap();
+    assert_eq!(shown.bytes().await.unwrap(), PNG);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_have_written_into_a_profile_stays() {
+    let (pds, front, walt, sky) = walt().await;
+    let before = json!({
+        "$type": "app.bsky.actor.profile",
+        "displayName": "old",
+        "description": "old",
+        "com.example.mood": { "calm": true, "list": [1, 2] },
+        "labels": { "$type": "com.atproto.label.defs#selfLabels", "values": [{ "val": "!no-unauthenticated" }] },
+    });
+    pds.write_profile(&walt, &before).await;
+    sky.bluesky.dress(sky.tokens(), &profile("new", "")).await.unwrap();
+    let mut expected = before;
+    expected["displayName"] = json!("new");
+    expected.as_object_mut().unwrap().remove("description");
+    expected["labels"]["values"].as_array_mut().unwrap().push(json!({ "val": "bot" }));
+    assert_eq!(pds.profile(&walt).await.unwrap()["value"], expected);
+
+    // And what somebody writes in between is not written over.
+    let read = pds.profile(&walt).await.unwrap();
+    let theirs = json!({ "$type": "app.bsky.actor.profile", "displayName": "theirs" });
+    pds.write_profile(&walt, &theirs).await;
+    let answer = Behaviour::Answer(Reply::new(200, read.to_string()));
+    front.next_at("/xrpc/com.atproto.repo.getRecord", answer);
+    let NotDressed::Failed(setback) =
+        sky.bluesky.dress(sky.tokens(), &profile("ours", "x")).await.unwrap_err()
+    else {
+        panic!("not offered")
+    };
+    assert_eq!(setback.to_string(), "somebody has changed the profile meanwhile: try again");
+    let none = Reply::new(400, r#"{"error":"RecordNotFound"}"#);
+    front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(none));
+    sky.bluesky.dress(sky.tokens(), &profile("ours", "x")).await.unwrap_err();
+    assert_eq!(pds.profile(&walt).await.unwrap()["value"], theirs, "not even where there seemed to be none");
+    let swaps: Vec<Value> =
+        front.bodies("com.atproto.repo.putRecord").iter_mut().map(|body| body["swapRecord"].take()).collect();
+    assert!(swaps[0].is_string() && swaps[1] == read["cid"] && swaps[2].is_null(), "{swaps:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_network_would_not_take_is_not_sent() {
+    let (pds, front, walt, sky) = walt().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        Profile { picture: Some(path), ..Profile::default() }
+    };
+    let large = [PNG, &vec![0; 1_000_000][..]].concat();
+    let requests = front.count();
+    for (wanted, expected) in [
+        (profile(&"a".repeat(65), ""), "the name has 65 characters, 64 is the most on Bluesky: shorten it"),
+        (profile("a", &"🇩🇪".repeat(257)), "the bio has 257 characters, 256 is the most on Bluesky"),
+        (file("large.png", &large), "bytes, 1000000 is the most on Bluesky: make it smaller"),
+        (file("text.png", b"text"), "is neither PNG nor JPEG: convert it"),
+        (Profile { picture: Some(folder.path().join("none")), ..Profile::default() }, "can't be read"),
+    ] {
+        let NotDressed::NotOffered(why) = sky.bluesky.dress(sky.tokens(), &wanted).await.unwrap_err() else {
+            panic!("{expected}")
+        };
+        assert!(why.contains(expected), "{why}");
+    }
+    assert!(front.count() <= requests + 3, "at most the profile was read");
+    assert!(pds.profile(&walt).await.is_none());
+}

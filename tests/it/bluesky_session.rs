@@ -1,0 +1,232 @@
+//! Sessions on a real PDS: they are renewed, not opened anew, and when they must be, then rarely; and what becomes of a
+//! bot whose password or account is gone.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use flockd::flock::account::Tokens;
+use flockd::flock::post::Cause;
+use flockd::flock::secret::Secret;
+use flockd::net::{Network as _, Outcome, Setback};
+
+use crate::support::StillClock;
+use crate::support::pds::{Front, Pds, Poet, Sky};
+use crate::support::stand_in::{Behaviour, Reply};
+
+const LOGIN: &str = "com.atproto.server.createSession";
+const REFRESH: &str = "com.atproto.server.refreshSession";
+
+async fn walt() -> (&'static Pds, Front, Poet, Arc<StillClock>, Sky) {
+    let pds = Pds::shared();
+    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
+    let clock = Arc::new(StillClock::at("2026-11-20T12:00:00Z"));
+    let sky = front.signed_in_at(&walt, clock.clone()).await;
+    (pds, front, walt, clock, sky)
+}
+
+#[track_caller]
+fn not_accepted(outcome: Outcome) -> Setback {
+    match outcome {
+        Outcome::NotAccepted(setback) => setback,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_has_run_out_is_renewed_without_a_login() {
+    let (pds, front, walt, _, mut sky) = walt().await;
+    let post = sky.plan(1, "a").await.unwrap();
+    for round in 1..=3 {
+        pds.expire(&walt).await;
+        let setback = not_accepted(sky.send(&post).await.outcome);
+        assert!(setback.stale && setback.answered && setback.why.cause == Cause::SignIn, "{setback:?}");
+        let old = sky.tokens().clone();
+        sky.renew().await.unwrap();
+        assert_ne!(*sky.tokens(), old);
+        assert!(matches!(sky.send(&post).await.outcome, Outcome::Posted { .. }), "{round}");
+        // That is no other account to the ledger.
+        assert_eq!(sky.bluesky.prepare(&sky.session).await, Ok(None));
+    }
+    assert_eq!((front.calls(LOGIN), front.calls(REFRESH)), (1, 3));
+    assert_eq!(pds.texts(&walt).await, ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_dead_refresh_token_makes_it_log_in_again() {
+    let (pds, front, walt, clock, mut sky) = walt().await;
+    pds.expire(&walt).await;
+    pds.forget(&walt).await;
+    sky.renew().await.unwrap();
+    assert_eq!(front.calls(LOGIN), 2);
+    assert!(matches!(sky.post(1, "a").await.1, Outcome::Posted { .. }));
+    // Once more at once is too often, whoever's fault it is.
+    pds.forget(&walt).await;
+    let setback = sky.renew().await.unwrap_err();
+    assert_eq!((setback.why.cause, front.calls(LOGIN)), (Cause::Limits, 2), "{setback}");
+    let at = setback.retry_at.unwrap();
+    clock.advance(at - flockd::clock::Clock::now(&*clock) + TimeDelta::seconds(1));
+    sky.renew().await.unwrap();
+    assert_eq!(front.calls(LOGIN), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_can_not_be_asked_does_not_make_it_log_in() {
+    let (_, front, _, _, mut sky) = walt().await;
+    let path = format!("/xrpc/{REFRESH}");
+    for (status, cause) in [(500, Cause::Unreachable), (502, Cause::Unreachable), (429, Cause::Limits)] {
+        front.next_at(&path, Behaviour::Answer(Reply::new(status, "<html>")));
+        let setback = sky.renew().await.unwrap_err();
+        assert_eq!((setback.why.cause, setback.stale), (cause, false), "{status}: {setback}");
+    }
+    for behaviour in
+        [Behaviour::Close, Behaviour::Garbage, Behaviour::StoreAndBreakOff, Behaviour::CloseUnread]
+    {
+        front.next_at(&path, behaviour.clone());
+        let setback = sky.renew().await.unwrap_err();
+        assert_eq!(setback.why.cause, Cause::Unreachable, "{behaviour:?}: {setback}");
+    }
+    sky.renew().await.expect("an answer that was lost does no harm: the old token still serves");
+    assert_eq!(front.calls(LOGIN), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_was_taken_away_is_shown_once_and_no_more() {
+    let (pds, front, walt, clock, mut sky) = walt().await;
+    pds.revoke_app_password(&walt).await;
+    pds.expire(&walt).await;
+    for _ in 0..5 {
+        let setback = sky.renew().await.unwrap_err();
+        assert_eq!((setback.why.cause, setback.stale), (Cause::SignIn, false));
+        let said = "the account's server does not accept the password (HTTP 401: Invalid identifier or password): make \
+                    an app password at bsky.app";
+        assert!(setback.to_string().starts_with(said), "{setback}");
+        clock.advance(TimeDelta::hours(5));
+    }
+    assert_eq!(front.calls(LOGIN), 2, "once to sign in, and once in vain");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_signs_nobody_in() {
+    let (_, front, walt, ..) = walt().await;
+    let bluesky = front.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
+    let wrong = Secret::new("wron-gpas-swor-dddd");
+    let setback = bluesky.sign_in(&walt.handle, &wrong).await.unwrap_err();
+    assert_eq!((setback.why.cause, setback.answered), (Cause::SignIn, true));
+    assert!(!format!("{setback:?}").contains("wron-gpas"), "{setback:?}");
+    // A server that wants a second factor wants it of the main password alone.
+    let body =
+        r#"{"error":"AuthFactorTokenRequired","message":"A sign in code has been sent to your email"}"#;
+    front.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, body)));
+    let setback = bluesky.sign_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
+    let said = "the account wants a code from its mail besides its main password (HTTP 401: A sign in code has been sent \
+                to your email): make an app password at bsky.app under Settings, Privacy and security, and sign in with it";
+    assert_eq!((setback.why.cause, setback.to_string().as_str()), (Cause::SignIn, said));
+    // What the server echoes of the password is hidden.
+    let echo = format!(r#"{{"error":"AuthenticationRequired","message":"no {}"}}"#, walt.password);
+    front.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, echo)));
+    let setback = bluesky.sign_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
+    assert!(setback.to_string().contains("no [hidden]"), "{setback}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_taken_down_parks_the_bot() {
+    let (pds, front, walt, _, mut sky) = walt().await;
+    pds.take_down(&walt, true).await;
+    for setback in [not_accepted(sky.post(1, "a").await.1), sky.renew().await.unwrap_err()] {
+        assert_eq!((setback.why.cause, setback.stale), (Cause::Account, false), "{setback}");
+        assert!(
+            setback.to_string().contains("was taken down (HTTP 401: Account has been taken down)"),
+            "{setback}"
+        );
+    }
+    // That its record is not shown is no proof that it is not there.
+    let post = sky.plan(1, "a").await.unwrap();
+    let setback = sky.bluesky.look(&post, &sky.session).await.unwrap_err();
+    assert_eq!((setback.why.cause, setback.stale), (Cause::Account, false), "{setback}");
+    assert_eq!(front.calls(LOGIN), 1);
+    pds.take_down(&walt, false).await;
+    assert!(matches!(sky.post(1, "a").await.1, Outcome::Posted { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_rests_parks_the_bot() {
+    let (pds, front, walt, _, mut sky) = walt().await;
+    pds.deactivate(&walt).await;
+    for setback in [not_accepted(sky.post(1, "a").await.1), sky.renew().await.unwrap_err()] {
+        assert_eq!((setback.why.cause, setback.stale), (Cause::Account, false), "{setback}");
+        assert!(setback.to_string().contains("deactivated"), "{setback}");
+    }
+    let bluesky = front.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
+    let setback = bluesky.sign_in(&walt.did, &Secret::new(&*walt.app_password)).await.unwrap_err();
+    let said = "the account is not active (deactivated): activate it at bsky.app, then sign in again";
+    assert_eq!(setback.to_string(), said);
+    assert_eq!(front.calls(LOGIN), 2, "no login helps against that");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_has_moved_is_followed() {
+    let (pds, front, walt, _, mut sky) = walt().await;
+    let new = Front::before(pds).await;
+    // The old server knows the account no more, and says so in one of several ways.
+    front.moves_to(&new.url);
+    let gone = [
+        Reply::new(401, r#"{"error":"AccountDeactivated","message":"Account is deactivated"}"#),
+        Reply::new(403, r#"{"error":"AccountNotFound","message":"Account not found"}"#),
+        Reply::new(301, "").header("location", format!("{}/xrpc", new.url)),
+    ];
+    let post = sky.plan(1, "a").await.unwrap();
+    for reply in gone {
+        front.next_post(Behaviour::Answer(reply));
+        let setback = not_accepted(sky.send(&post).await.outcome);
+        assert!(setback.stale, "{setback:?}");
+    }
+    // A look and a deletion find out, too.
+    let gone = Reply::new(400, r#"{"error":"InvalidRequest","message":"Could not locate record"}"#);
+    front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(gone));
+    assert!(sky.bluesky.look(&post, &sky.session).await.unwrap_err().stale);
+    let gone = Reply::new(401, r#"{"error":"AccountDeactivated"}"#);
+    front.next_at("/xrpc/com.atproto.repo.deleteRecord", Behaviour::Answer(gone));
+    assert!(sky.bluesky.delete(&post, &sky.session).await.unwrap_err().stale);
+    let resting = serde_json::json!({
+        "did": walt.did, "accessJwt": "a", "refreshJwt": "r", "active": false, "status": "deactivated",
+    });
+    front.next_at(&format!("/xrpc/{REFRESH}"), Behaviour::Answer(Reply::new(200, resting.to_string())));
+    sky.renew().await.unwrap();
+    let Tokens::AppPassword { server, did, .. } = sky.tokens() else { panic!() };
+    assert_eq!((server, did), (&new.url, &walt.did));
+    assert!(matches!(sky.send(&post).await.outcome, Outcome::Posted { .. }));
+    assert_eq!((front.calls(LOGIN), new.calls(LOGIN)), (1, 1));
+    // One that has not moved, and is only not there, is no reason to log in.
+    new.next_post(Behaviour::Answer(Reply::new(403, r#"{"error":"AccountNotFound"}"#)));
+    let setback = not_accepted(sky.send(&post).await.outcome);
+    assert_eq!((setback.why.cause, setback.stale), (Cause::Account, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_out_ends_the_session_and_twice_is_as_good() {
+    let (_, front, _, _, mut sky) = walt().await;
+    for _ in 0..2 {
+        sky.bluesky.revoke(sky.tokens()).await.unwrap();
+    }
+    assert_eq!(front.calls("com.atproto.server.deleteSession"), 2);
+    let refreshed = sky.renew().await;
+    assert_eq!(
+        (refreshed, front.calls(LOGIN)),
+        (Ok(()), 2),
+        "the password is still good, so that it logged in"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_in_a_url_or_in_a_debug_output() {
+    let (_, front, walt, _, sky) = walt().await;
+    sky.post(1, "a").await;
+    let Tokens::AppPassword { access_token, refresh_token, .. } = sky.tokens() else { panic!() };
+    for seen in front.requests() {
+        for secret in [access_token.expose(), refresh_token.expose(), &walt.app_password] {
+            assert!(!seen.path.contains(secret), "{}", seen.path);
+        }
+    }
+    let debug = format!("{:?}", sky.session);
+    assert!(!debug.contains(access_token.expose()) && !debug.contains(&walt.app_password), "{debug}");
+}

@@ -1,0 +1,197 @@
+//! The program on a real PDS: a bot's whole life, and what may befall it.
+
+use serde_json::json;
+
+use crate::support::pds::{Front, Pds, enroll};
+use crate::support::program::Folder;
+use crate::support::signing::{feed, poem, posts_of, state_of};
+use crate::support::stand_in::{Behaviour, Reply};
+
+const EVERY_SECOND: &str = "* * * * * *";
+const LOGIN: &str = "com.atproto.server.createSession";
+const REFRESH: &str = "com.atproto.server.refreshSession";
+
+/// The texts of the account, in the order of the alphabet.
+async fn texts(pds: &Pds, poet: &crate::support::pds::Poet) -> Vec<String> {
+    let mut texts = pds.texts(poet).await;
+    texts.sort();
+    texts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_posts_looks_like_one_and_takes_back() {
+    let pds = Pds::shared();
+    let (front, walt, folder) = pds.settled("walt", "@yearly").await;
+    let text = "von Hand: 詩 👨‍👩‍👧 (https://example.com/a_(b)), #haiku";
+    let said = folder.run(&["post", "walt", text]);
+    assert!(said.code == 0 && said.out.contains("posted: "), "{said:?}");
+    let said = folder.run(&["post", "walt"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let posts = pds.posts(&walt).await;
+    assert_eq!(posts[0]["value"]["text"], text);
+    let slices = posts[0]["value"]["facets"].as_array().unwrap().iter().map(|facet| {
+        let [start, end] = ["byteStart", "byteEnd"].map(|at| facet["index"][at].as_u64().unwrap() as usize);
+        &text[start..end]
+    });
+    assert_eq!(slices.collect::<Vec<_>>(), ["https://example.com/a_(b)", "#haiku"]);
+    let rows = posts_of(&folder, "walt");
+    assert_eq!(rows[0]["remote_id"], posts[0]["uri"]);
+    assert!(rows[0]["url"].as_str().unwrap().starts_with("https://bsky.app/profile/did:plc:"), "{rows:?}");
+
+    let said = folder.run(&["delete", "walt", rows[0]["url"].as_str().unwrap()]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert_eq!(pds.texts(&walt).await, [rows[1]["text"].as_str().unwrap()]);
+
+    let said = folder.run(&["profile", "walt", "--name", "Walt 🇩🇪", "--bio", "a line a day"]);
+    assert!(said.code == 0 && said.out.contains("will say that it is a bot"), "{said:?}");
+    let profile = pds.profile(&walt).await.unwrap();
+    assert_eq!(profile["value"]["displayName"], "Walt 🇩🇪");
+    assert_eq!(profile["value"]["labels"]["values"], json!([{ "val": "bot" }]));
+    let said = folder.run(&["whoami", "walt", "--refresh"]);
+    assert!(said.code == 0 && said.out.contains(&walt.handle) && said.out.contains("Walt 🇩🇪"), "{said:?}");
+    assert_eq!(front.calls(LOGIN), 1, "one login for all of it");
+
+    let said = folder.run(&["unenroll", "walt"]);
+    assert!(said.code == 0 && said.out.contains("its tokens are revoked"), "{said:?}");
+    assert_eq!(front.calls("com.atproto.server.deleteSession"), 1);
+    let said = folder.run(&["post", "walt"]);
+    assert!(said.code == 1 && said.err.contains("flockd enroll walt"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_renews_the_session_and_logs_in_only_when_that_is_dead() {
+    let pds = Pds::shared();
+    let (front, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    pds.expire(&walt).await;
+    let daemon = folder.start();
+    daemon.wait_for("its tokens were renewed");
+    daemon.wait_for("posted: walt ");
+    assert_eq!((front.calls(LOGIN), front.calls(REFRESH)), (1, 1));
+    pds.expire(&walt).await;
+    pds.forget(&walt).await;
+    daemon.wait_for("its tokens were renewed");
+    daemon.wait_for("posted: walt ");
+    assert_eq!(front.calls(LOGIN), 2);
+    daemon.wait_for("the poem is exhausted");
+    assert_eq!(texts(pds, &walt).await, poem("walt"));
+    assert!(posts_of(&folder, "walt").iter().all(|post| post["state"] == "posted"));
+    assert_eq!(daemon.stop(), 0);
+    // What it kept serves the next one.
+    folder.configure("");
+    let said = folder.run(&["post", "walt", "one more"]);
+    assert_eq!((said.code, front.calls(LOGIN)), (0, 2), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_whose_password_was_taken_away_stops_until_it_is_enrolled_again() {
+    let pds = Pds::shared();
+    let (front, mut walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    pds.revoke_app_password(&walt).await;
+    pds.expire(&walt).await;
+    let daemon = folder.start();
+    let line = daemon.wait_for("does not accept the password");
+    assert!(line.contains("not accepted, will be tried again"), "{line}");
+    let (state, reason) = state_of(&folder, "walt");
+    assert_eq!(state, "suspended", "{reason}");
+    for part in ["make an app password at bsky.app", "`flockd enroll walt`"] {
+        assert!(reason.contains(part), "{part:?}: {reason}");
+    }
+    let waiting = posts_of(&folder, "walt").pop().unwrap();
+    assert_eq!(waiting["state"], "planned");
+    assert_eq!(front.calls(LOGIN), 2, "once to sign in, and once in vain");
+
+    walt.app_password = pds.another_app_password(&walt).await;
+    enroll(&folder, "walt", &walt);
+    daemon.wait_for(&format!("posted: {}", waiting["text"].as_str().unwrap()));
+    daemon.wait_for("the poem is exhausted");
+    assert_eq!(texts(pds, &walt).await, poem("walt"), "no line was burned, none repeated");
+    assert_eq!(front.calls(LOGIN), 3);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_was_taken_down_is_loud() {
+    let pds = Pds::shared();
+    let (front, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    pds.take_down(&walt, true).await;
+    let daemon = folder.start();
+    daemon.wait_for("not accepted, will be tried again");
+    let (state, reason) = state_of(&folder, "walt");
+    assert!(state == "suspended" && reason.contains("the account was taken down"), "{state}: {reason}");
+    assert_eq!(front.calls(LOGIN), 1);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_that_is_answered_with_500_is_looked_at() {
+    let pds = Pds::shared();
+    let (front, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    let error = Reply::new(500, r#"{"error":"InternalServerError","message":"Internal Server Error"}"#);
+    // Lost, then taken with an error, as from a server that had it already.
+    front.next_post(Behaviour::Close);
+    front.next_post(Behaviour::StoreAndAnswer(error));
+    let daemon = folder.start();
+    daemon.wait_for("posted: walt one");
+    daemon.wait_for("the poem is exhausted");
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(texts(pds, &walt).await, poem("walt"));
+    let rows = posts_of(&folder, "walt");
+    assert_eq!((&rows[0]["state"], &rows[0]["attempts"]), (&json!("posted"), &json!(2)), "{rows:?}");
+    let keys = front.bodies("com.atproto.repo.putRecord");
+    assert_eq!(
+        (&keys[0]["rkey"], &keys[0]["record"]),
+        (&keys[1]["rkey"], &keys[1]["record"]),
+        "the same, to the byte"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mention_that_can_not_be_looked_up_waits() {
+    let pds = Pds::shared();
+    let (front, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    let emily = pds.account("emily").await;
+    folder.write("walt.txt", format!("for @{}", emily.handle).as_bytes());
+    front.next_at("/xrpc/com.atproto.identity.resolveHandle", Behaviour::Answer(Reply::new(503, "")));
+    let daemon = folder.start();
+    daemon.wait_for("posted: for @");
+    assert_eq!(daemon.stop(), 0);
+    let post = pds.posts(&walt).await.pop().unwrap();
+    assert_eq!(post["value"]["facets"][0]["features"][0]["did"], emily.did);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_is_put_back_does_not_repeat() {
+    let pds = Pds::shared();
+    let (_front, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    assert_eq!(folder.run(&["post", "walt"]).code, 0);
+    assert_eq!(folder.run(&["backup", "copy.db"]).code, 0);
+    assert_eq!(folder.run(&["post", "walt"]).code, 0);
+    for left in ["flock.db-wal", "flock.db-shm"] {
+        let _ = std::fs::remove_file(folder.path(left));
+    }
+    std::fs::copy(folder.path("copy.db"), folder.path("flock.db")).unwrap();
+    let daemon = folder.start();
+    daemon.wait_for("the poem is exhausted");
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(texts(pds, &walt).await, poem("walt"), "what the copy did not know was read on the account");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flock_needs_no_app_for_bluesky() {
+    let pds = Pds::shared();
+    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
+    let folder = Folder::with(&format!(
+        "[apps.bluesky]\nnetwork = \"bluesky\"\napi_url = \"{0}\"\ndirectory_url = \"{0}\"\n\
+         [bots.walt]\napp = \"bluesky\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\nlanguage = [\"en\", \"de\"]\n",
+        front.url
+    ));
+    folder.write("walt.txt", b"a line");
+    // Without `account` it is asked who the bot is.
+    let said = feed(
+        folder.command(&["enroll", "walt", "--tokens", "-"]),
+        &format!("@{}\n{}\n", walt.handle, walt.app_password),
+    );
+    assert!(said.code == 0 && said.out.contains(&format!("@{} (app password)", walt.handle)), "{said:?}");
+    assert_eq!(folder.run(&["post", "walt"]).code, 0);
+    assert_eq!(pds.posts(&walt).await[0]["value"]["langs"], json!(["en", "de"]));
+}

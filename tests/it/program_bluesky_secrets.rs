@@ -1,0 +1,92 @@
+//! A life on Bluesky at the highest log level, and then a search through everything that was written for the password
+//! and the tokens of every session that there was. None may be found.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::support::pds::{Front, Pds, enroll};
+use crate::support::program::{Daemon, Folder, Said};
+use crate::support::signing::feed;
+use crate::support::stand_in::{Behaviour, Reply};
+
+/// Everything that was said and written, and where.
+#[derive(Default)]
+struct Written(Vec<(String, Vec<u8>)>);
+
+impl Written {
+    fn said(&mut self, what: &str, said: &Said) {
+        self.0.push((what.to_owned(), format!("{}{}", said.out, said.err).into_bytes()));
+    }
+
+    fn files(&mut self, folder: &Path) {
+        for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_file() {
+                self.0.push((entry.display().to_string(), fs::read(&entry).unwrap()));
+            }
+        }
+    }
+}
+
+/// Every secret that went over the wire: passwords, and the tokens that requests showed.
+fn secrets(front: &Front) -> BTreeSet<String> {
+    let shown = front
+        .requests()
+        .into_iter()
+        .filter_map(|seen| Some(seen.header("authorization")?.trim_start_matches("Bearer ").to_owned()));
+    let passwords = front.bodies("com.atproto.server.createSession");
+    shown.chain(passwords.iter().map(|body| body["password"].as_str().unwrap().to_owned())).collect()
+}
+
+fn run(folder: &Folder, arguments: &[&str]) -> Said {
+    Said::from(folder.command(arguments).env("RUST_LOG", "trace").output().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_written_anywhere() {
+    let pds = Pds::shared();
+    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
+    let folder = front.flock(&[("walt", &walt, "* * * * * *")]);
+    let mut written = Written::default();
+    written.said("a wrong password", &feed(folder.command(&["enroll", "walt"]), "wron-gpas-swor-dddd"));
+    written.said("the main password", &feed(folder.command(&["enroll", "walt"]), &walt.password));
+    written.said("enroll", &enroll(&folder, "walt", &walt));
+    // A server that gives back what it was sent.
+    let echo = secrets(&front).into_iter().collect::<Vec<_>>().join(" and ");
+    let echo = |status: u16| {
+        Behaviour::Answer(Reply::new(
+            status,
+            serde_json::json!({ "error": "Odd", "message": echo }).to_string(),
+        ))
+    };
+    front.next_post(echo(400));
+    written.said("an echo", &run(&folder, &["post", "walt", "a"]));
+    front.next_post(echo(500));
+    written.said("a doubtful echo", &run(&folder, &["post", "walt", "b"]));
+    pds.expire(&walt).await;
+    front.next_at("/xrpc/com.atproto.server.refreshSession", echo(400));
+    written.said("an echo of a renewal", &run(&folder, &["post", "walt", "c"]));
+    pds.forget(&walt).await;
+    let daemon = Daemon::spawn(folder.command(&["run"]).env("RUST_LOG", "trace"));
+    daemon.wait_for("the poem is exhausted");
+    written.said("whoami", &run(&folder, &["whoami", "walt", "--refresh"]));
+    let page = reqwest::get(folder.url("/")).await.unwrap().bytes().await.unwrap();
+    written.0.push(("the page".to_owned(), page.to_vec()));
+    written.files(&folder.path("."));
+    let log = daemon.stop_and_read();
+    assert!(log.contains("TRACE"), "it was the highest level");
+    written.0.push(("the log".to_owned(), log.into_bytes()));
+    for arguments in [&["posts", "--json"][..], &["status", "--json"], &["unenroll", "walt"]] {
+        written.said(arguments[0], &run(&folder, arguments));
+    }
+    written.files(&folder.path("."));
+
+    let secrets = secrets(&front);
+    assert!(secrets.len() > 7, "{} passwords and tokens", secrets.len());
+    for (place, bytes) in &written.0 {
+        for secret in &secrets {
+            let leaks = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!leaks, "{secret} in {place}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What stands between the PDS and what is tested: it hands on every request and every answer, except where it is told
+//! to misbehave, or to kill whoever asks ([`StandIn`]). To those who come by it, it is the PDS, the directory and the
+//! place where handles are resolved: the documents that it hands on name itself as the server.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex};
+
+use axum::http::Method;
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+use super::super::stand_in::{Part, Reply, Seen, StandIn, Traits};
+use super::Pds;
+
+/// What Bluesky's posts and reads are. A profile is written as a post is.
+const TRAITS: Traits = Traits { posts: "POST /xrpc/com.atproto.repo.putRecord", reads: "GET /" };
+/// What of a request the PDS gets to see.
+const ASKED: &[&str] = &["authorization", "content-type"];
+/// What of its answer is handed on.
+const ANSWERED: &[&str] = &[
+    "content-type",
+    "ratelimit-limit",
+    "ratelimit-policy",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "retry-after",
+];
+
+/// The running front.
+pub struct Front {
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+struct Shared {
+    stand_in: Arc<StandIn>,
+    /// How the PDS calls itself.
+    pds: String,
+    /// What documents name as the server instead, if not this front.
+    moved: Mutex<Option<String>>,
+    http: reqwest::Client,
+}
+
+impl Front {
+    /// One before this PDS, on a free port.
+    pub async fn before(pds: &Pds) -> Self {
+        let (stand_in, tcp) = StandIn::at_free_port(TRAITS).await;
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let (pds, moved) = (pds.url.clone(), Mutex::default());
+        let shared = Arc::new(Shared { stand_in: stand_in.clone(), pds, moved, http });
+        let server = stand_in.play(tcp, shared.clone());
+        Self { shared, server }
+    }
+
+    /// From now on the documents name this as the server of every account.
+    pub fn moves_to(&self, url: &str) {
+        *self.shared.moved.lock().unwrap() = Some(url.to_owned());
+    }
+
+    /// How many requests of a method there were, such as `com.atproto.server.createSession`.
+    pub fn calls(&self, method: &str) -> usize {
+        let path = format!("/xrpc/{method}");
+        self.requests().iter().filter(|seen| seen.parts().0 == path).count()
+    }
+
+    /// The bodies of the requests of a method, as JSON.
+    pub fn bodies(&self, method: &str) -> Vec<Value> {
+        let path = format!("/xrpc/{method}");
+        let requests = self.requests().into_iter().filter(|seen| seen.parts().0 == path);
+        requests.map(|seen| serde_json::from_slice(&seen.bytes).unwrap()).collect()
+    }
+}
+
+/// What every stand-in can do. Its `url` is the `api_url` and the `directory_url` of the app.
+impl Deref for Front {
+    type Target = StandIn;
+
+    fn deref(&self) -> &StandIn {
+        &self.shared.stand_in
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Part for Shared {
+    async fn ordinary(&self, seen: &Seen) -> Reply {
+        let method: Method = seen.method.parse().unwrap();
+        let mut request =
+            self.http.request(method, format!("{}{}", self.pds, seen.path)).body(seen.bytes.clone());
+        for name in ASKED {
+            if let Some(value) = seen.header(name) {
+                request = request.header(*name, value);
+            }
+        }
+        let answer = request.send().await.unwrap();
+        let mut reply = Reply::new(answer.status().as_u16(), "");
+        for name in ANSWERED {
+            if let Some(value) = answer.headers().get(*name) {
+                reply = reply.header(name, value.to_str().unwrap());
+            }
+        }
+        reply.body = self.rewritten(&answer.bytes().await.unwrap());
+        reply
+    }
+
+    fn named_by(&self, _: &Seen) -> Option<String> {
+        None
+    }
+}
+
+impl Shared {
+    /// The same answer, with the server named that stands before the PDS.
+    fn rewritten(&self, body: &[u8]) -> Vec<u8> {
+        let Ok(text) = std::str::from_utf8(body) else { return body.to_vec() };
+        let moved = self.moved.lock().unwrap();
+        text.replace(&self.pds, moved.as_deref().unwrap_or(&self.stand_in.url)).into_bytes()
+    }
+}

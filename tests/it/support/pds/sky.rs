@@ -1,0 +1,88 @@
+//! A client on Bluesky that is signed in, for an account of the PDS, by way of a front of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use flockd::clock::{Clock, SystemClock};
+use flockd::flock::account::{Account, Tokens};
+use flockd::flock::post::{Post, PostId};
+use flockd::flock::secret::Secret;
+use flockd::flock::{Manner, NetworkKind};
+use flockd::net::bluesky::{App, Bluesky};
+use flockd::net::http::{self, Limits};
+use flockd::net::{Network as _, Outcome, Sent, Session, Setback};
+
+use super::{Front, Poet};
+
+/// A client and what it is handed with each call.
+pub struct Sky {
+    pub bluesky: Bluesky,
+    pub session: Session,
+    clock: Arc<dyn Clock>,
+}
+
+impl Front {
+    /// A client that comes by this front.
+    pub fn client(&self, clock: Arc<dyn Clock>, manner: Manner, account: Option<&str>) -> Bluesky {
+        let limits = Limits { total: Duration::from_secs(5), ..Limits::default() };
+        let looks = vec![Duration::ZERO];
+        let (api_url, directory_url) = (self.url.clone(), self.url.clone());
+        let app = App { api_url, directory_url, site_url: "https://bsky.app".to_owned(), looks };
+        Bluesky::new(http::client(&limits).unwrap(), clock, app, account.map(str::to_owned), manner)
+    }
+
+    /// A client that is signed in with the app password, and knows its account.
+    pub async fn signed_in(&self, poet: &Poet) -> Sky {
+        self.signed_in_at(poet, Arc::new(SystemClock)).await
+    }
+
+    /// The same by another clock.
+    pub async fn signed_in_at(&self, poet: &Poet, clock: Arc<dyn Clock>) -> Sky {
+        let bluesky = self.client(clock.clone(), Manner::default(), None);
+        let tokens = bluesky.sign_in(&poet.handle, &Secret::new(&*poet.app_password)).await.unwrap();
+        let mut session = Session { tokens: Some(tokens), account: None };
+        session.account = bluesky.prepare(&session).await.unwrap();
+        Sky { bluesky, session, clock }
+    }
+}
+
+impl Sky {
+    pub fn tokens(&self) -> &Tokens {
+        self.session.tokens.as_ref().unwrap()
+    }
+
+    pub fn account(&self) -> &Account {
+        self.session.account.as_ref().unwrap()
+    }
+
+    /// A post with this text, as it is planned; `number` tells posts of one instant apart.
+    pub async fn plan(&self, number: u8, text: &str) -> Result<Post, Setback> {
+        self.plan_at(number, text, self.clock.now()).await
+    }
+
+    /// The same at another time.
+    pub async fn plan_at(&self, number: u8, text: &str, at: DateTime<Utc>) -> Result<Post, Setback> {
+        let mut post = super::super::post(NetworkKind::Bluesky, number, text);
+        post.id = PostId::new(at, [number; 10]);
+        post.record = self.bluesky.compose(post.id, text, at, &self.session).await?;
+        Ok(post)
+    }
+
+    /// Plans and posts a text.
+    pub async fn post(&self, number: u8, text: &str) -> (Post, Outcome) {
+        let post = self.plan(number, text).await.unwrap();
+        let outcome = self.send(&post).await.outcome;
+        (post, outcome)
+    }
+
+    pub async fn send(&self, post: &Post) -> Sent {
+        self.bluesky.send(post, &self.session).await
+    }
+
+    /// Renews its session, as the engine does.
+    pub async fn renew(&mut self) -> Result<(), Setback> {
+        self.session.tokens = Some(self.bluesky.renew(self.tokens()).await?);
+        Ok(())
+    }
+}
