@@ -61,6 +61,7 @@ impl Flock {
     /// One more start that nobody disturbs: what is in doubt is settled, and what is due is posted. Then a stop,
     /// and what there is to see.
     pub(super) async fn comes_to_rest(&self) -> Evidence {
+        self.network.befalls(self.lives, &self.folder).await;
         let daemon = self.start("info");
         // A bot posts the next line when the one before is settled.
         let posted: Vec<String> = self.poems.keys().map(|name| format!("posted: {name} ")).collect();
@@ -74,7 +75,7 @@ impl Flock {
         assert!(log.contains("stopped; everything is recorded"), "{log}");
         let rows = block_in_place(|| self.folder.json(&["posts", "--json"]));
         let rows: Vec<Row> = serde_json::from_value(rows).unwrap();
-        Evidence { poems: self.poems.clone(), rows, posts: self.network.posts(), feed }
+        Evidence { poems: self.poems.clone(), rows, posts: self.network.posts().await, feed }
     }
 }
 
@@ -82,8 +83,9 @@ fn configuration(network: &Network) -> String {
     let mut text = network.app();
     for name in POETS {
         text += &format!(
-            "[bots.{name}]\napp = \"it\"\naccount = \"{name}_lines\"\npoem = \"{name}.txt\"\n\
-             schedule = \"* * * * * *\"\nmax_per_hour = 3600\nat_end = \"stop\"\non_unknown = \"assume-posted\"\n"
+            "[bots.{name}]\napp = \"it\"\naccount = \"{}\"\npoem = \"{name}.txt\"\n\
+             schedule = \"* * * * * *\"\nmax_per_hour = 3600\nat_end = \"stop\"\non_unknown = \"assume-posted\"\n",
+            network.account(name)
         );
     }
     text + &format!(

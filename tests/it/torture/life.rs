@@ -63,6 +63,7 @@ impl Flock {
     /// Starts the daemon and kills it, and says where the kill fell.
     pub(super) async fn lives_and_dies(&mut self) -> Death {
         let plan = self.plan();
+        self.network.befalls(self.lives, &self.folder).await;
         let (requests, kills) = (self.network.count(), self.network.killed().len());
         let daemon = self.start(if plan.death == Death::AtSomeLine { "trace" } else { "info" });
         let pid = daemon.pid();

@@ -1,5 +1,7 @@
-//! The networks on which a flock is tortured, each behind its stand-in.
+//! The networks on which a flock is tortured, each behind its stand-in; or, where there is one that is not ours, behind
+//! what stands before it.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use serde_json::json;
@@ -8,25 +10,32 @@ use super::evidence::Stored;
 use super::flock::{Looks, POETS};
 use crate::support::fake_mastodon::{FakeMastodon, Kin};
 use crate::support::fake_x::{CONSUMER, FakeX, Reply};
+use crate::support::pds::{self, Front, Pds, Poet};
 use crate::support::program::Folder;
 use crate::support::signing::{enroll_with_tokens, feed};
 use crate::support::stand_in::StandIn;
+
+/// A session on the PDS lasts for so many lives.
+const SESSION: usize = 4;
 
 /// Which one.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Which {
     X,
     Mastodon(Kin),
+    Bluesky,
 }
 
 /// One of them, running.
 pub(super) enum Network {
     X(FakeX),
     Mastodon(FakeMastodon),
+    /// With the accounts of the bots.
+    Bluesky(Front, BTreeMap<&'static str, Poet>),
 }
 
 impl Network {
-    /// One whose reads lag behind its writes: the first look never shows what is new.
+    /// One whose reads lag behind its writes, if it is ours: the first look never shows what is new.
     pub(super) async fn start(which: Which, looks: Looks) -> Self {
         match which {
             Which::X => {
@@ -50,6 +59,13 @@ impl Network {
                 }
                 Self::Mastodon(fake)
             }
+            Which::Bluesky => {
+                let (pds, mut poets) = (Pds::shared(), BTreeMap::new());
+                for poet in POETS {
+                    poets.insert(poet, pds.account(poet).await);
+                }
+                Self::Bluesky(Front::before(pds).await, poets)
+            }
         }
     }
 
@@ -62,6 +78,17 @@ impl Network {
                  consumer_key = {{ file = \"consumer-key\" }}\nconsumer_secret = {{ file = \"consumer-secret\" }}\n"
             ),
             Self::Mastodon(_) => format!("[apps.it]\nnetwork = \"mastodon\"\napi_url = \"{url}\"\n{looks}"),
+            Self::Bluesky(..) => format!(
+                "[apps.it]\nnetwork = \"bluesky\"\napi_url = \"{url}\"\ndirectory_url = \"{url}\"\n{looks}"
+            ),
+        }
+    }
+
+    /// The account of a bot in `flock.toml`.
+    pub(super) fn account(&self, poet: &str) -> String {
+        match self {
+            Self::X(_) | Self::Mastodon(_) => format!("{poet}_lines"),
+            Self::Bluesky(_, poets) => poets[poet].handle.clone(),
         }
     }
 
@@ -77,6 +104,19 @@ impl Network {
                     let said = feed(folder.command(&["enroll", poet, "--tokens", "-"]), token.expose());
                     assert_eq!(said.code, 0, "{said:?}");
                 }
+                Self::Bluesky(_, poets) => drop(pds::enroll(folder, poet, &poets[poet])),
+            }
+        }
+    }
+
+    /// What befalls the accounts before a life of the daemon: now and then all sessions run out. What a daemon had
+    /// claimed when it was killed is free at once, and not after a minute, so that nobody spends a life waiting.
+    pub(super) async fn befalls(&self, life: usize, folder: &Folder) {
+        let Self::Bluesky(_, poets) = self else { return };
+        folder.tamper("update credential set claimed_until = null").await;
+        if life.is_multiple_of(SESSION) {
+            for poet in poets.values() {
+                Pds::shared().expire(poet).await;
             }
         }
     }
@@ -86,6 +126,7 @@ impl Network {
         match self {
             Self::X(_) => "GET /2/users/1",
             Self::Mastodon(_) => "GET /api/v1/accounts/1",
+            Self::Bluesky(..) => "GET /xrpc/com.atproto.repo.getRecord",
         }
     }
 
@@ -95,6 +136,8 @@ impl Network {
             Self::X(_) => 9,
             // A look may ask how twenty statuses were written, and there are three bots.
             Self::Mastodon(_) => 90,
+            // Three sessions may have to be renewed first.
+            Self::Bluesky(..) => 12,
         }
     }
 
@@ -105,7 +148,7 @@ impl Network {
     }
 
     /// What it has, deleted or not, oldest first.
-    pub(super) fn posts(&self) -> Vec<Stored> {
+    pub(super) async fn posts(&self) -> Vec<Stored> {
         match self {
             Self::X(fake) => {
                 let stored = fake.posts().into_iter();
@@ -114,6 +157,19 @@ impl Network {
             Self::Mastodon(fake) => {
                 let stored = fake.posts().into_iter();
                 stored.map(|post| Stored { id: post.id, handle: post.handle, text: post.text }).collect()
+            }
+            Self::Bluesky(_, poets) => {
+                let mut stored = Vec::new();
+                for (poet, account) in poets {
+                    let posts = Pds::shared().posts(account).await.into_iter();
+                    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+                    stored.extend(posts.map(|post| Stored {
+                        id: text(&post["uri"]),
+                        handle: format!("{poet}_lines"),
+                        text: text(&post["value"]["text"]),
+                    }));
+                }
+                stored
             }
         }
     }
@@ -126,6 +182,7 @@ impl Deref for Network {
         match self {
             Self::X(fake) => fake,
             Self::Mastodon(fake) => fake,
+            Self::Bluesky(front, _) => front,
         }
     }
 }
