@@ -56,34 +56,43 @@ pub fn length(text: &str, spoiler_text: &str, per_url: u32) -> usize {
 /// The length of text without links: mentions without their servers, and the rest by the character.
 fn plain(text: &str) -> usize {
     let (mut sum, mut at) = (0, 0);
-    for (start, end) in servers(text) {
-        sum += characters(&text[at..start]);
-        at = end;
+    for mention in mentions(text) {
+        sum += characters(&text[at..mention.name_end]);
+        at = mention.end;
     }
     sum + characters(&text[at..])
 }
 
-/// Where the servers of mentions stand, each with the `@` before it.
-pub(super) fn servers(text: &str) -> impl Iterator<Item = (usize, usize)> {
+/// Where a mention stands, in bytes.
+pub(super) struct Mention {
+    /// At its `@`.
+    pub(super) start: usize,
+    pub(super) name_end: usize,
+    /// Behind the name of the server, if there is one.
+    pub(super) end: usize,
+}
+
+/// The mentions of a text, with the names of servers or without.
+pub(super) fn mentions(text: &str) -> impl Iterator<Item = Mention> {
     text.match_indices('@').filter_map(move |(at, _)| {
         let before = text[..at].chars().next_back();
         if before.is_some_and(|c| is_word(c) || matches!(c, '=' | '/' | '@')) {
             return None;
         }
         let name = at + 1;
-        let server = name + name_end(&text[name..])?;
-        let host = text[server..].strip_prefix('@')?;
-        let end = server + 1 + host_end(host)?;
-        Some((server, end))
+        let name_end = name + name_end(&text[name..])?;
+        let server = text[name_end..].strip_prefix('@').and_then(host_end);
+        Some(Mention { start: at, name_end, end: server.map_or(name_end, |end| name_end + 1 + end) })
     })
 }
 
-/// Where a name of letters, digits, `_`, `-` and `.` ends, whose first and last are none of the latter two.
+/// Where a name of letters, digits, `_`, `-` and `.` ends, whose first and last are none of the latter two: a sentence
+/// keeps its stop.
 fn name_end(text: &str) -> Option<usize> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let run = &text[..text.find(|c| !fits(c)).unwrap_or(text.len())];
     let bare = run.trim_end_matches(['-', '.']);
-    (!bare.is_empty() && bare.len() == run.len() && !run.starts_with(['-', '.'])).then_some(run.len())
+    (!bare.is_empty() && !run.starts_with(['-', '.'])).then_some(bare.len())
 }
 
 /// Where the name of a server ends: with a letter or a digit, so that a sentence keeps its stop.

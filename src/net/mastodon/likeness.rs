@@ -1,9 +1,9 @@
-//! Whether a text that a server shows is one of ours. It shows of a mention the name alone, without its server, and
-//! folds white space; which statuses are compared is [`super::timeline`]'s business.
+//! Whether a text that a server shows is one of ours. It shows of a mention the name alone, without its server and as
+//! whoever has it writes it, and folds white space; which statuses are compared is [`super::timeline`]'s business.
 
 use std::collections::HashSet;
 
-use super::length::servers;
+use super::length::mentions;
 use crate::flock::poem::TextId;
 
 /// Whether `theirs` may be `ours`.
@@ -23,12 +23,13 @@ pub(super) fn is_like(ours: &str, theirs: &str) -> bool {
     2 * ours.intersection(&theirs).count() >= ours.len()
 }
 
-/// The text with no servers in its mentions.
+/// The text with no servers in its mentions, and with names that know no case.
 fn shown(text: &str) -> String {
     let (mut shown, mut at) = (String::with_capacity(text.len()), 0);
-    for (start, end) in servers(text) {
-        shown.push_str(&text[at..start]);
-        at = end;
+    for mention in mentions(text) {
+        shown.push_str(&text[at..mention.start]);
+        shown.push_str(&text[mention.start..mention.name_end].to_ascii_lowercase());
+        at = mention.end;
     }
     shown.push_str(&text[at..]);
     shown
@@ -47,6 +48,9 @@ mod tests {
             ("hi @walt@example.org!", "hi @walt!"),
             ("@walt@example.org @emily@b.example.", "@walt @emily."),
             ("mail walt@example.org", "mail walt@example.org"),
+            // The name as its owner writes it, whoever mentions them.
+            ("hi @Walt.", "hi @walt."),
+            ("hi @EMILY@b.example!", "hi @Emily!"),
         ] {
             assert!(is_same(ours, theirs), "{ours:?} is {theirs:?}");
             assert!(is_same(theirs, ours), "{theirs:?} is {ours:?}");
@@ -70,9 +74,15 @@ mod tests {
 
     #[test]
     fn another_text_is_another() {
-        for (ours, theirs) in
-            [("one", "two"), ("one", "one two"), ("@walt", "@emily"), ("a@b", "a"), ("one", "")]
-        {
+        for (ours, theirs) in [
+            ("one", "two"),
+            ("one", "one two"),
+            ("@walt", "@emily"),
+            ("a@b", "a"),
+            ("one", ""),
+            ("One", "one"),
+            ("A@b", "a@b"),
+        ] {
             assert!(!is_same(ours, theirs), "{ours:?} is not {theirs:?}");
         }
     }
