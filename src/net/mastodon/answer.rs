@@ -56,6 +56,11 @@ impl Answer {
         matches!(self.status, 404 | 410) && self.speaks_api()
     }
 
+    /// Whether it was longer than is read.
+    pub(super) fn is_too_long(&self) -> bool {
+        matches!(self.body, Err(BodyError::TooLong))
+    }
+
     /// The whole body, if it is JSON.
     pub(super) fn json(&self) -> Option<Value> {
         serde_json::from_slice(self.body.as_ref().ok()?).ok()

@@ -12,6 +12,9 @@ const ESCAPE_MAX: usize = 10;
 const BLOCKS: &[&str] =
     &["p", "br", "div", "li", "ul", "ol", "blockquote", "pre", "h1", "h2", "h3", "h4", "h5", "h6"];
 
+/// Elements that stand for nothing but line breaks, links and names in a plain text.
+const PLAIN: &[&str] = &["p", "br", "a", "span"];
+
 /// The text that this HTML shows.
 pub(super) fn text_of(html: &str) -> String {
     let (mut text, mut rest) = (String::with_capacity(html.len()), html);
@@ -31,13 +34,29 @@ pub(super) fn text_of(html: &str) -> String {
         }
         // What is open to the end is no tag, and neither is anything behind it.
         let Some(end) = tag_end(rest) else { break };
-        if is_block(&rest[..end]) {
+        if is_one_of(BLOCKS, &rest[..end]) {
             text.push('\n');
         }
         rest = &rest[end..];
     }
     text.push_str(rest);
     text.trim().to_owned()
+}
+
+/// Whether there are marks in it beyond lines, links and names, so that something else was written than is shown:
+/// some servers take Markdown.
+pub(super) fn is_marked_up(html: &str) -> bool {
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at..];
+        let end = if begins_tag(rest) { tag_end(rest) } else { Some(1) };
+        let Some(end) = end else { return false };
+        if begins_tag(rest) && !is_one_of(PLAIN, &rest[..end]) {
+            return true;
+        }
+        rest = &rest[end..];
+    }
+    false
 }
 
 fn begins_tag(rest: &str) -> bool {
@@ -62,10 +81,10 @@ fn tag_end(rest: &str) -> Option<usize> {
     None
 }
 
-fn is_block(tag: &str) -> bool {
+fn is_one_of(elements: &[&str], tag: &str) -> bool {
     let name = tag.trim_start_matches(['<', '/']);
     let end = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
-    BLOCKS.iter().any(|block| block.eq_ignore_ascii_case(&name[..end]))
+    elements.iter().any(|element| element.eq_ignore_ascii_case(&name[..end]))
 }
 
 /// The character that an escape stands for, and where it ends.
@@ -127,6 +146,26 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(text_of(html), text, "{html}");
+        }
+    }
+
+    #[test]
+    fn what_markdown_became_is_told_from_plain_text() {
+        for plain in [
+            "",
+            "plain <3",
+            "<p>a<br />b</p><p><a href=\"x\">#<span>c</span></a></p>",
+            "<p>&lt;em&gt;</p>",
+            "<a title=\"<em>\">x</a>",
+            "a <",
+            "<em",
+        ] {
+            assert!(!is_marked_up(plain), "{plain}");
+        }
+        for marked in
+            ["<p>a <em>b</em></p>", "<ul><li>a</li></ul>", "<H1>a</H1>", "< <code>a</code>", "</del>"]
+        {
+            assert!(is_marked_up(marked), "{marked}");
         }
     }
 

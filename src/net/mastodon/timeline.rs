@@ -1,5 +1,6 @@
 //! What an account has posted lately: read when it is not known whether a post arrived, and after the ledger was put
 //! back from a copy. Statuses are compared by their text: what the HTML shows, and where that differs their source.
+//! What can't be told is never taken for something else.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
@@ -16,20 +17,22 @@ use crate::net::{Seen, Session, Setback, Sight, Timeline, to_sign_with};
 /// minute, and as much as clocks may differ before that is noticed and reckoned with.
 const BEFORE: TimeDelta = TimeDelta::minutes(6);
 /// The statuses of a page: half of what servers allow, as those of some have 5,000 characters, and a page must not be
-/// longer than [`crate::net::http::BODY_MAX`].
+/// longer than [`crate::net::http::BODY_MAX`]. One that is has half of them from then on.
 const PAGE: usize = 20;
 /// So many pages are read in a look for one post: 500 statuses. Whoever posts more in a few minutes is no bot of ours.
 const PAGES_OF_A_LOOK: usize = 25;
-/// Of so many statuses the source is asked for in a look, the newest first: servers allow some 60 requests a minute.
-const SOURCES: usize = 20;
+/// Of so many statuses the source is asked for in a look: servers allow some 60 requests a minute.
+const SOURCES_OF_A_LOOK: usize = 20;
 /// So many pages are read of what was posted since the ledger was copied: 2,000 statuses, and a third of the requests
 /// that a server allows in five minutes.
 const PAGES: usize = 100;
+/// Of so many of these the source is asked for: another third.
+const SOURCES: usize = 100;
 
 /// What was read.
 enum Reading {
     /// All of it, newest first.
-    Whole(Vec<Seen>),
+    Whole(Vec<Shown>),
     /// Nothing, or not all.
     Refused(Why),
 }
@@ -46,16 +49,16 @@ impl Mastodon {
         };
         let (tokens, ours) =
             (to_sign_with(session.tokens.as_ref())?, post.text.as_deref().unwrap_or_default());
-        let (mut seen, mut asked) = (Vec::new(), 0);
-        for one in all {
-            if likeness::is_same(ours, &one.text) {
-                seen.push(one);
-            } else if asked < SOURCES && likeness::is_like(ours, &one.text) {
-                asked += 1;
-                let source = self.source(tokens, &one.remote_id).await?;
-                let same = source.filter(|text| likeness::is_same(ours, text));
-                seen.extend(same.map(|text| Seen { text, ..one }));
-            }
+        let all = all.into_iter().map(|shown| shown.seen);
+        let (mut seen, others): (Vec<_>, Vec<_>) = all.partition(|one| likeness::is_same(ours, &one.text));
+        let like: Vec<_> = others.into_iter().filter(|one| likeness::is_like(ours, &one.text)).collect();
+        if seen.is_empty() && like.len() > SOURCES_OF_A_LOOK {
+            return Ok(Sight::CannotTell(too_many("that may be it", SOURCES_OF_A_LOOK)));
+        }
+        for one in like.into_iter().take(SOURCES_OF_A_LOOK) {
+            let source = self.source(tokens, &one.remote_id).await?;
+            let same = source.filter(|text| likeness::is_same(ours, text));
+            seen.extend(same.map(|text| Seen { text, ..one }));
         }
         Ok(Sight::Like { seen, cost: 0 })
     }
@@ -66,13 +69,26 @@ impl Mastodon {
         since: DateTime<Utc>,
         session: &Session,
     ) -> Result<Timeline, Setback> {
-        Ok(match self.read_since(since, PAGES, session).await? {
-            Reading::Whole(mut seen) => {
-                seen.reverse();
-                Timeline::Posts(seen)
+        let all = match self.read_since(since, PAGES, session).await? {
+            Reading::Whole(all) => all,
+            Reading::Refused(why) => return Ok(Timeline::CannotTell(why)),
+        };
+        let (tokens, mut posts, mut asked) = (to_sign_with(session.tokens.as_ref())?, Vec::new(), 0);
+        for Shown { mut seen, is_marked_up } in all.into_iter().rev() {
+            if is_marked_up {
+                asked += 1;
+                if asked > SOURCES {
+                    return Ok(Timeline::CannotTell(too_many("that were written in another way", asked - 1)));
+                }
+                let Some(source) = self.source(tokens, &seen.remote_id).await? else {
+                    let why = "the server does not tell how some statuses were written";
+                    return Ok(Timeline::CannotTell(Why::new(Cause::Silence, why)));
+                };
+                seen.text = source;
             }
-            Reading::Refused(why) => Timeline::CannotTell(why),
-        })
+            posts.push(seen);
+        }
+        Ok(Timeline::Posts(posts))
     }
 
     /// A status as it was written; `None` where the server does not tell.
@@ -103,25 +119,28 @@ impl Mastodon {
         let Some(account) = &session.account else {
             return Ok(Reading::Refused(Why::new(Cause::Account, "it is not known which account this is")));
         };
-        let (mut since, mut before, mut seen) = (since - BEFORE, None, Vec::new());
-        for _ in 0..pages {
-            let answer = self.ask_for_page(tokens, account, before.as_deref()).await?;
-            if before.is_none() {
+        let (mut since, mut before, mut seen, mut size) = (since - BEFORE, None, Vec::new(), PAGE);
+        for page in 0..pages {
+            let answer = self.ask_for_page(tokens, account, before.as_deref(), size).await?;
+            if page == 0 {
                 since -= answer.skew(self.clock.now()).unwrap_or_default();
+            }
+            if answer.is_too_long() && size > 1 {
+                size /= 2;
+                continue;
             }
             let page = match self.page(&answer, tokens)? {
                 Ok(page) => page,
                 Err(why) => return Ok(Reading::Refused(why)),
             };
-            seen.extend(page.posts.into_iter().filter(|one| one.at >= since));
+            seen.extend(page.posts.into_iter().filter(|one| one.seen.at >= since));
             // Of what is pinned a server may show some first, so only the last one tells.
             match page.last {
                 Some((last, at)) if at >= since && before.as_ref() != Some(&last) => before = Some(last),
                 _ => return Ok(Reading::Whole(seen)),
             }
         }
-        let why = format!("the account has more than {} statuses since then, too many to read", pages * PAGE);
-        Ok(Reading::Refused(Why::new(Cause::Silence, why)))
+        Ok(Reading::Refused(too_many("since then", seen.len())))
     }
 
     async fn ask_for_page(
@@ -129,10 +148,11 @@ impl Mastodon {
         tokens: &Tokens,
         account: &Account,
         before: Option<&str>,
+        size: usize,
     ) -> Result<Answer, Setback> {
         let before = before.map_or_else(String::new, |id| format!("&max_id={id}"));
         let path =
-            format!("/api/v1/accounts/{}/statuses?limit={PAGE}&exclude_reblogs=true{before}", account.id);
+            format!("/api/v1/accounts/{}/statuses?limit={size}&exclude_reblogs=true{before}", account.id);
         self.ask(self.request(tokens, Method::GET, &path)?).await
     }
 
@@ -151,10 +171,23 @@ impl Mastodon {
     }
 }
 
+fn too_many(which: &str, number: usize) -> Why {
+    let why = format!("the account has more than {number} statuses {which}, too many to read");
+    Why::new(Cause::Silence, why)
+}
+
+/// A status as it is shown.
+struct Shown {
+    /// With the text that the HTML shows.
+    seen: Seen,
+    /// Whether that text may not be what was written.
+    is_marked_up: bool,
+}
+
 /// A page, newest first.
 struct Page {
     /// What the account has posted itself.
-    posts: Vec<Seen>,
+    posts: Vec<Shown>,
     /// The last on the page, be it what others have posted: its id and its time.
     last: Option<(String, DateTime<Utc>)>,
 }
@@ -162,23 +195,25 @@ struct Page {
 impl Page {
     /// Reads a page; `None` if it is none. A status that can't be read makes it unreadable: it may be the one.
     fn read(page: &Value) -> Option<Self> {
-        let all: Vec<(bool, Seen)> = page
+        let all: Vec<(bool, Shown)> = page
             .as_array()?
             .iter()
-            .map(|status| Some((status["reblog"].is_null(), seen(status)?)))
+            .map(|status| Some((status["reblog"].is_null(), shown(status)?)))
             .collect::<Option<_>>()?;
-        let last = all.last().map(|(_, last)| (last.remote_id.clone(), last.at));
-        Some(Self { posts: all.into_iter().filter(|(own, _)| *own).map(|(_, seen)| seen).collect(), last })
+        let last = all.last().map(|(_, Shown { seen, .. })| (seen.remote_id.clone(), seen.at));
+        Some(Self { posts: all.into_iter().filter(|(own, _)| *own).map(|(_, shown)| shown).collect(), last })
     }
 }
 
-fn seen(status: &Value) -> Option<Seen> {
-    Some(Seen {
+fn shown(status: &Value) -> Option<Shown> {
+    let html = status["content"].as_str()?;
+    let seen = Seen {
         remote_id: answer::id(status, "id")?,
         url: answer::url_of(status),
-        text: html::text_of(status["content"].as_str()?),
+        text: html::text_of(html),
         at: DateTime::parse_from_rfc3339(status["created_at"].as_str()?).ok()?.to_utc(),
-    })
+    };
+    Some(Shown { seen, is_marked_up: html::is_marked_up(html) })
 }
 
 #[cfg(test)]
@@ -191,7 +226,10 @@ mod tests {
     fn a_page_is_read_whole_or_not_at_all() {
         let status = |id: &str, reblog: Value| json!({"id": id, "content": "<p>a</p>", "created_at": "2026-11-20T12:00:00.250Z", "reblog": reblog});
         let page = Page::read(&json!([status("2", Value::Null), status("1", json!({"id": "0"}))])).unwrap();
-        assert_eq!((page.posts.len(), &*page.posts[0].text, page.last.unwrap().0), (1, "a", "1".to_owned()));
+        assert_eq!(
+            (page.posts.len(), &*page.posts[0].seen.text, page.last.unwrap().0),
+            (1, "a", "1".to_owned())
+        );
         let good = status("1", Value::Null);
         for page in [json!({}), json!(null), json!([good, {"id": "2"}]), json!([{"id": 1}]), json!(["a"])] {
             assert!(Page::read(&page).is_none(), "{page}");

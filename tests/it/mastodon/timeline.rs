@@ -82,6 +82,56 @@ async fn where_the_html_differs_the_source_tells() {
 }
 
 #[tokio::test]
+async fn more_doubtful_statuses_than_can_be_asked_about_are_not_taken_for_others() {
+    let noon = Noon::of(Kin::GoToSocial).await;
+    noon.send(&status(1, "a *line*")).await;
+    let id = noon.fake.posts()[0].id.clone();
+    let shown =
+        |id: &str| json!({"id": id, "content": "<p>a <em>line</em></p>", "created_at": NOON, "reblog": null});
+    let others: Vec<String> =
+        (0..21).map(|_| noon.fake.posts_by_hand("walt", "a line", noon_less(0)).id).collect();
+    let page: Vec<_> = others.iter().rev().chain([&id]).map(|id| shown(id)).collect();
+    let timeline = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
+    let reply = Reply::json(200, &json!(page)).header("date", AT_NOON);
+    noon.fake.next_at(&timeline, Behaviour::Answer(reply));
+    let sight = noon.client.look(&status(1, "a *line*"), &noon.walt).await.unwrap();
+    assert!(matches!(sight, Sight::CannotTell(_)), "it is there, and was not asked about: {sight:?}");
+}
+
+#[tokio::test]
+async fn what_was_posted_since_a_copy_is_known_by_how_it_was_written() {
+    let noon = Noon::of(Kin::GoToSocial).await;
+    noon.send(&status(1, "a *line*")).await;
+    let id = noon.fake.posts()[0].id.clone();
+    let timeline = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
+    let shown = json!([{"id": id, "content": "<p>a <em>line</em></p>", "created_at": NOON, "reblog": null}]);
+    let reply = Reply::json(200, &shown).header("date", AT_NOON);
+    let answer = || noon.fake.next_at(&timeline, Behaviour::Answer(reply.clone()));
+    answer();
+    let since = noon.client.written_since(noon_less(3), &noon.walt).await.unwrap();
+    let Timeline::Posts(all) = since else { panic!("{since:?}") };
+    assert_eq!(all[0].text, "a *line*");
+    // Where the server has no such call it might be any line.
+    answer();
+    noon.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
+    let since = noon.client.written_since(noon_less(3), &noon.walt).await.unwrap();
+    assert!(matches!(since, Timeline::CannotTell(_)), "{since:?}");
+}
+
+#[tokio::test]
+async fn pages_that_are_too_long_are_read_in_shorter_ones() {
+    for kin in Kin::ALL {
+        let noon = Noon::of(kin).await;
+        for second in 0..20 {
+            let long = format!("line {second} {}", "&".repeat(5_000));
+            noon.fake.posts_by_hand("walt", &long, noon_less(1) + TimeDelta::seconds(second));
+        }
+        noon.fake.posts_by_hand("walt", "a short one", noon_less(2));
+        assert_eq!(look(&noon, &status(1, "a short one")).await.len(), 1, "{kin:?}");
+    }
+}
+
+#[tokio::test]
 async fn only_what_may_be_the_first_attempt_counts() {
     let noon = Noon::of(Kin::GoToSocial).await;
     let old = noon.fake.posts_by_hand("walt", "a refrain", noon_less(7));
