@@ -60,7 +60,10 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     let accounts = super::accounts_anew(loaded).await?;
     // Whether tokens can be kept is better known before somebody has signed in.
     accounts.vault.can_keep(&bot.name).await?;
+    let key = key_to_be_made(&loaded.flock);
     let visit = visit(&accounts, &bot, &how).await?;
+    // What a server made of the app is sealed already, whatever comes of the sign-in.
+    tell_of_key(key);
     let before = accounts.store.envelope(&bot.name).await?;
     let brought = tokio::select! {
         brought = bring(&visit, &bot, &how) => brought?,
@@ -73,12 +76,7 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     let key = key_to_be_made(&loaded.flock);
     // From here on it is done, or not, whoever wants this command to end.
     ending::see_through(finish(&accounts, &visit, &bot, &before, brought)).await??;
-    if let Some(key) = key.filter(|key| key.exists()) {
-        let key = key.display();
-        let note =
-            format!("note: a key was made that opens the tokens, {key}: keep a copy apart from the ledger's");
-        let _ = output::say(&note);
-    }
+    tell_of_key(key);
     accounts.close().await;
     // It is done, whether or not anybody reads that it is.
     let _ = wishing::mention(loaded, Want::SignedIn { bot: bot.name.to_string() }).await;
@@ -101,6 +99,14 @@ fn key_to_be_made(flock: &Flock) -> Option<&Path> {
         KeySource::File(path) if !path.exists() => Some(path),
         _ => None,
     }
+}
+
+fn tell_of_key(made: Option<&Path>) {
+    let Some(key) = made.filter(|key| key.exists()) else { return };
+    let key = key.display();
+    let note =
+        format!("note: a key was made that opens the tokens, {key}: keep a copy apart from the ledger's");
+    let _ = output::say(&note);
 }
 
 async fn bring(visit: &Visit, bot: &Bot, how: &How) -> Result<Brought> {
