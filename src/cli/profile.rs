@@ -12,7 +12,7 @@ use super::{ending, output};
 use crate::config::Loaded;
 use crate::daemon::accounts::NoAccount;
 use crate::flock::account::{Profile, Tokens};
-use crate::net::http::words;
+use crate::net::http::one_line;
 use crate::net::{AccountApi, Appearance, NotDressed};
 
 /// The largest picture: no network takes more for one that is shown as small.
@@ -84,7 +84,11 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
         done => Ok(done),
     };
     match ending::see_through(accounts.ask(&visit, dress)).await?? {
-        Ok(()) => output::say("done")?,
+        Ok(()) => {
+            output::say("done")?;
+            // `flockd check` goes by what is remembered. That it is not known now is no reason to fail.
+            let _ = accounts.who_am_i(&visit).await;
+        }
         Err(why) => bail!("nothing was changed: {why}"),
     }
     Ok(ExitCode::SUCCESS)
@@ -114,7 +118,7 @@ fn differences(now: &Appearance, profile: &Profile, picture: Option<&Picture>) -
         let wanted = wanted.as_ref()?;
         let now = now.as_deref().unwrap_or_default();
         // What the network says has been put on one line.
-        (words(wanted) != now).then(|| format!("{what}: {now:?} becomes {wanted:?}"))
+        (one_line(wanted) != now).then(|| format!("{what}: {now:?} becomes {wanted:?}"))
     };
     let picture = picture.map(|picture| {
         let now = now.picture_url.as_deref().unwrap_or("none");

@@ -129,6 +129,15 @@ pub fn without(text: &str, us: &[&Secret]) -> String {
 
 /// A stranger's words made fit for a sentence of ours: one line, nothing invisible, not long.
 pub fn words(text: &str) -> String {
+    let line = one_line(text);
+    match line.char_indices().nth(WORDS_MAX) {
+        Some((end, _)) => format!("{}…", line[..end].trim_end()),
+        None => line,
+    }
+}
+
+/// The same, however long: for what is compared as a whole.
+pub fn one_line(text: &str) -> String {
     let visible: String = text.chars().map(|c| if hides(c) { ' ' } else { c }).collect();
     let mut line = String::new();
     for word in visible.split_whitespace() {
@@ -137,10 +146,7 @@ pub fn words(text: &str) -> String {
         }
         line.push_str(word);
     }
-    match line.char_indices().nth(WORDS_MAX) {
-        Some((end, _)) => format!("{}…", line[..end].trim_end()),
-        None => line,
-    }
+    line
 }
 
 /// Whether a character could break the line, steer a terminal or turn the reading direction.

@@ -185,7 +185,7 @@ fn me(value: &Value) -> Option<Me> {
 fn bio(value: &Value) -> Option<String> {
     let written = value["source"]["note"].as_str().map(str::to_owned);
     let shown = || value["note"].as_str().map(html::text_of);
-    written.or_else(shown).map(|bio| http::words(&bio)).filter(|bio| !bio.is_empty())
+    written.or_else(shown).map(|bio| http::one_line(&bio)).filter(|bio| !bio.is_empty())
 }
 
 fn sentence(value: &Value) -> Option<String> {

@@ -35,6 +35,7 @@ async fn a_browser_comes_back() {
         let scopes = "(read:accounts read:statuses write:statuses write:accounts)";
         assert!(ended.code == Some(0) && ended.seen.contains(scopes), "{ended:?}");
         assert!(!ended.seen.contains("no refresh token"), "tokens don't run out here: {ended:?}");
+        assert_eq!(ended.seen.matches("note: a key was made").count(), 1, "{ended:?}");
         place.holds_walt();
     }
 }
@@ -166,6 +167,14 @@ async fn a_bot_posts_takes_back_dresses_and_signs_out() {
                 .picture
                 .is_some_and(|(kind, bytes)| kind == "image/png" && bytes.ends_with(b" and so on"))
         );
+        let said = place.run(&["check"]);
+        assert!(!said.out.contains("bot walt: its account does not say that it is a bot"), "{said:?}");
+        let long = "a bot, ".repeat(40);
+        for bio in [&long, &format!("{long} kept by @emily")] {
+            assert_eq!(place.run(&["profile", "walt", "--bio", bio]).code, 0);
+            assert_eq!(place.fake.account("walt").note, *bio, "{kin:?}");
+        }
+
         let said = place.run(&["whoami", "walt", "--refresh"]);
         assert!(said.code == 0 && said.out.contains("@walt@social.example"), "{said:?}");
 
