@@ -50,7 +50,8 @@ pub(super) async fn catch_up(
 }
 
 /// Why it is not known which line was posted.
-const ALIKE: &str = "lines of the poem differ in nothing but their links, which the network shows as its own";
+const ALIKE: &str = "lines of the poem differ in nothing but their links or whom they mention, which the network shows \
+                     in its own way";
 
 async fn done(engine: &Engine, member: &Member, found: &[Find]) -> Result<Wake, StoreError> {
     let bot = &member.bot.name;
