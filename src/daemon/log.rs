@@ -148,8 +148,8 @@ fn log_flock(event: &Event) {
 }
 
 fn posted(post: &Post) {
-    let url = post.url.as_deref();
-    tracing::info!(bot = %post.bot, post = %post.id, slot = slot(post), url, "posted: {}", quoted(post));
+    let (url, note) = (post.url.as_deref(), post.reason.as_deref());
+    tracing::info!(bot = %post.bot, post = %post.id, slot = slot(post), url, note, "posted: {}", quoted(post));
 }
 
 fn returned(post: &Post) {

@@ -176,7 +176,8 @@ fn report(post: &Post) -> Answer {
     let (done, message) = match post.state {
         State::Posted => {
             let where_to = post.url.as_deref().or(post.remote_id.as_deref()).unwrap_or("without a link");
-            (true, format!("posted: {where_to}"))
+            let noted = post.reason.as_ref().map_or_else(String::new, |reason| format!("; {reason}"));
+            (true, format!("posted: {where_to}{noted}"))
         }
         State::Planned => (false, format!("planned, and will be sent when its time comes: {reason}")),
         State::Unknown if post.cause == Some(Cause::Ask) => {
