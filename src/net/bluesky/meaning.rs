@@ -10,9 +10,9 @@ use crate::flock::post::Cause;
 /// How an error begins that is about the record of a post: the record is made of the text.
 const BAD_RECORD: &str = "Invalid app.bsky.feed.post record";
 
-/// How one begins that is about a record of an account which the server does not show at all, as one that was taken
-/// down: it says nothing of the record.
-const NOBODYS_RECORD: &str = "Could not locate record";
+/// How those begin that are about one record, or all, of an account which the server does not show at all, as one that
+/// was taken down or has moved away: they say nothing of the records.
+const NOBODYS_RECORDS: &[&str] = &["Could not locate record", "Could not find repo"];
 
 /// What an error says of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,9 @@ fn by_name(problem: &Problem) -> Option<Meaning> {
         "RecordNotFound" | "HandleNotFound" => Meaning::NotFound,
         "MethodNotImplemented" => Meaning::Astray,
         "InvalidRequest" if problem.said.starts_with(BAD_RECORD) => Meaning::Text,
-        "InvalidRequest" if problem.said.starts_with(NOBODYS_RECORD) => Meaning::Elsewhere,
+        "InvalidRequest" if NOBODYS_RECORDS.iter().any(|start| problem.said.starts_with(start)) => {
+            Meaning::Elsewhere
+        }
         _ => return None,
     })
 }

@@ -83,16 +83,16 @@ impl Bluesky {
     /// now, by the password.
     pub(super) async fn renewed(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
         let held = held(tokens)?;
-        let setback = match self.refreshed(&held).await {
-            Ok(renewed) => return Ok(renewed),
-            Err(setback) => setback,
-        };
-        let is_dead = setback.stale;
-        let setback = Setback { stale: false, ..setback };
-        match self.identity(held.did).await {
-            Ok(identity) if is_dead || identity.server != held.server => self.log_in(&identity, &held).await,
-            Err(unknown) if is_dead => Err(unknown),
-            _ => Err(setback),
+        // First where it lives: a server that it has left may still renew its sessions, and take posts that nobody sees.
+        let identity = self.identity(held.did).await;
+        if let Ok(identity) = &identity
+            && identity.server != held.server
+        {
+            return self.log_in(identity, &held).await;
+        }
+        match self.refreshed(&held).await {
+            Err(setback) if setback.stale => self.log_in(&identity?, &held).await,
+            refreshed => refreshed,
         }
     }
 
