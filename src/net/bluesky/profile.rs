@@ -14,9 +14,10 @@ const BOT: &str = "bot";
 /// The kind of labels that an account gives itself.
 const SELF_LABELS: &str = "com.atproto.label.defs#selfLabels";
 
-/// The most characters, as people see them, of the name and of what the account says of itself (the lexicon).
-const NAME_MAX: usize = 64;
-const BIO_MAX: usize = 256;
+/// The most characters, as people see them, of the name and of what the account says of itself, and the most bytes of
+/// both in UTF-8 (the lexicon).
+const NAME_MAX: (usize, usize) = (64, 640);
+const BIO_MAX: (usize, usize) = (256, 2_560);
 
 /// Whether the account says that it is a bot.
 pub(super) fn is_automated(record: &Value) -> bool {
@@ -30,10 +31,14 @@ pub(super) fn picture(record: &Value) -> Option<&str> {
 
 /// Why the network would not take a profile, if it would not.
 pub(super) fn unfit(profile: &Profile) -> Option<String> {
-    let long = |what: &str, text: &Option<String>, max: usize| {
-        let length = text.as_ref()?.graphemes(true).count();
-        (length > max)
-            .then(|| format!("the {what} has {length} characters, {max} is the most on Bluesky: shorten it"))
+    let long = |what: &str, text: &Option<String>, (max, bytes_max): (usize, usize)| {
+        let text = text.as_ref()?;
+        let (length, unit, max) = match text.graphemes(true).count() {
+            length if length > max => (length, "characters", max),
+            _ if text.len() > bytes_max => (text.len(), "bytes", bytes_max),
+            _ => return None,
+        };
+        Some(format!("the {what} has {length} {unit}, {max} is the most on Bluesky: shorten it"))
     };
     long("name", &profile.name, NAME_MAX).or_else(|| long("bio", &profile.bio, BIO_MAX))
 }
@@ -137,5 +142,8 @@ mod tests {
                 .contains("65 characters, 64 is the most")
         );
         assert!(unfit(&profile(None, Some(&"a".repeat(257)))).unwrap().contains("bio has 257"));
+        let family = "👨‍👩‍👧‍👦".repeat(26);
+        assert!(unfit(&profile(Some(&family), None)).unwrap().contains("650 bytes, 640 is the most"));
+        assert_eq!(unfit(&profile(Some(&family[25..]), Some(&family))), None);
     }
 }
