@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use super::{ending, output};
 use crate::config::Loaded;
 use crate::daemon::accounts::Accounts;
-use crate::flock::BotName;
+use crate::flock::{BotName, NetworkKind};
 use crate::net::Setback;
 use crate::store::vault::VaultError;
 use crate::store::{Store, StoreError};
@@ -36,7 +36,13 @@ pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Resul
             bail!("the tokens of {name} are forgotten here, but they were not revoked ({why}): {BY_HAND}")
         }
     }
-    if loaded.flock.bot(name).is_some_and(|bot| bot.tokens.is_some()) {
+    let bot = loaded.flock.bot(name);
+    if bot.is_some_and(|bot| bot.network == NetworkKind::Bluesky) {
+        output::say(
+            "note: the app password itself only its owner can end: at bsky.app, under Settings, Privacy and security",
+        )?;
+    }
+    if bot.is_some_and(|bot| bot.tokens.is_some()) {
         output::say(&format!("note: {name} goes on with the tokens in flock.toml, which are not touched"))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -16,7 +16,7 @@ const LOOKS: &[Duration] = &[Duration::from_secs(10), Duration::from_secs(60), D
 
 /// The same on Bluesky, where a server shows at once what it has: only an attempt that was cut off may still be on its
 /// way.
-const LOOKS_AT_RECORDS: &[Duration] = &[Duration::from_secs(5)];
+const LOOKS_AT_RECORDS: &[Duration] = &[Duration::from_secs(5), Duration::from_secs(60)];
 
 /// How many looks there may be. One is not enough to know that a post is not there; more than three cost money and
 /// show nothing new.

@@ -10,6 +10,8 @@ use crate::support::stand_in::{Behaviour, Reply};
 const EVERY_SECOND: &str = "* * * * * *";
 const LOGIN: &str = "com.atproto.server.createSession";
 const REFRESH: &str = "com.atproto.server.refreshSession";
+/// Whose the session is, is asked of the profile, too.
+const GETS_OF_A_SIGN_IN: usize = 1;
 
 /// The texts of the account, in the order of the alphabet.
 async fn texts(pds: &Pds, poet: &crate::support::pds::Poet) -> Vec<String> {
@@ -53,6 +55,7 @@ async fn a_bot_posts_looks_like_one_and_takes_back() {
 
     let said = folder.run(&["unenroll", "walt"]);
     assert!(said.code == 0 && said.out.contains("its tokens are revoked"), "{said:?}");
+    assert!(said.out.contains("note: the app password itself only its owner can end"), "{said:?}");
     assert_eq!(front.calls("com.atproto.server.deleteSession"), 1);
     let said = folder.run(&["post", "walt"]);
     assert!(said.code == 1 && said.err.contains("flockd enroll walt"), "{said:?}");
@@ -137,6 +140,8 @@ async fn a_repeat_that_is_answered_with_500_is_looked_at() {
     assert_eq!(texts(pds, &walt).await, poem("walt"));
     let rows = posts_of(&folder, "walt");
     assert_eq!((&rows[0]["state"], &rows[0]["attempts"]), (&json!("posted"), &json!(2)), "{rows:?}");
+    // What was lost was looked for twice before it was sent again, and then found at the first look.
+    assert_eq!(front.calls("com.atproto.repo.getRecord"), GETS_OF_A_SIGN_IN + 3);
     let keys = front.bodies("com.atproto.repo.putRecord");
     assert_eq!(
         (&keys[0]["rkey"], &keys[0]["record"]),

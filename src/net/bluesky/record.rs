@@ -178,16 +178,15 @@ impl Bluesky {
         }
     }
 
-    /// Looks whether a post's record is there.
+    /// Looks whether a post's record is there. That it is not is no proof yet: an attempt that was cut off may still be
+    /// on its way, and if the line were free by then, it would come twice under two keys.
     pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
         let held = held(to_sign_with(session.tokens.as_ref())?)?;
         let (key, ours) = (tid::of(post.id), planned(post).unwrap_or_default());
-        Ok(match self.get_record(&held, (POSTS, &key)).await? {
-            Some(found) if is_same(&ours, &found["value"]) => {
-                Sight::Like { seen: vec![self.seen(uri_of(held.did, &key), &found["value"])], cost: 0 }
-            }
-            _ => Sight::NotThere,
-        })
+        let found = self.get_record(&held, (POSTS, &key)).await?;
+        let found = found.filter(|found| is_same(&ours, &found["value"]));
+        let seen = found.map(|found| self.seen(uri_of(held.did, &key), &found["value"]));
+        Ok(Sight::Like { seen: seen.into_iter().collect(), cost: 0 })
     }
 
     /// A record with its `uri`, `cid` and `value`; `None` if the server says that there is none.
