@@ -100,6 +100,8 @@ struct Shared {
 struct State {
     accounts: Vec<FakeAccount>,
     statuses: Vec<Stored>,
+    /// How many statuses were given an id.
+    numbered: usize,
     timelines: Timelines,
     keys: Keys,
     apps: Vec<FakeApp>,
@@ -129,6 +131,7 @@ impl State {
         Self {
             accounts: Vec::new(),
             statuses: Vec::new(),
+            numbered: 0,
             timelines: Timelines::default(),
             keys: Keys::default(),
             apps: Vec::new(),

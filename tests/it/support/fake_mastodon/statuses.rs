@@ -28,7 +28,7 @@ impl FakeMastodon {
     pub fn posts_by_hand(&self, handle: &str, text: &str, at: DateTime<Utc>) -> Stored {
         let mut state = self.shared.state.lock().unwrap();
         state.account(handle);
-        let status = self.shared.stored(&state, handle, text, at);
+        let status = self.shared.stored(&mut state, handle, text, at);
         state.keep(status.clone());
         status
     }
@@ -98,7 +98,7 @@ impl Shared {
             Some(Some(reply)) => return Err(reply),
             unkept => unkept.is_none(),
         };
-        let mut status = self.stored(&state, handle, text, self.clock.now());
+        let mut status = self.stored(&mut state, handle, text, self.clock.now());
         status.spoiler_text = spoiler_text.to_owned();
         if !get("visibility").is_empty() {
             status.visibility = get("visibility").to_owned();
@@ -122,9 +122,11 @@ impl Shared {
         text.split(' ').map(|word| weight(word) + 1).sum::<usize>() - 1
     }
 
-    pub(super) fn stored(&self, state: &State, handle: &str, text: &str, at: DateTime<Utc>) -> Stored {
+    pub(super) fn stored(&self, state: &mut State, handle: &str, text: &str, at: DateTime<Utc>) -> Stored {
+        // Two may be on their way at once, and neither is kept yet.
+        state.numbered += 1;
         Stored {
-            id: self.id(state.statuses.len(), at),
+            id: self.id(state.numbered, at),
             handle: handle.to_owned(),
             text: text.to_owned(),
             spoiler_text: String::new(),
