@@ -11,7 +11,7 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{}", flockd::cli::explain(&error));
-            ExitCode::FAILURE
+            flockd::cli::exit_status(&error)
         }
     }
 }

@@ -2,7 +2,7 @@
 //! file has become unusable. It watches nothing: it looks whenever a poem is asked for, so an edit counts
 //! from the next slot on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -103,6 +103,12 @@ impl Shelf {
         let look =
             looked.await.unwrap_or_else(|error| Look::anew(Err(ShelfError::Unreadable(error.to_string()))));
         self.keep(key, look)
+    }
+
+    /// Forgets every poem but these.
+    pub fn keep_only(&self, read: &HashSet<(&Path, Split)>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.retain(|(path, split), _| read.contains(&(&**path, *split)));
     }
 
     fn stamp(&self, key: &(PathBuf, Split)) -> Option<Stamp> {

@@ -1,6 +1,6 @@
 //! What a person types: one file for each verb. This file parses, and hands on.
 //!
-//! Exit status: 0 done, 1 failed, 2 misuse (by clap).
+//! Exit status: 0 done, 1 failed, 2 misuse: of the command line (by clap), or by a `flock.toml` that can't be used.
 
 mod backup;
 mod check;
@@ -41,6 +41,9 @@ use crate::config::{self, Loaded};
 use crate::daemon::accounts::Accounts;
 use crate::flock::Bot;
 use crate::flock::event::{Event, Events};
+
+/// The exit status for misuse, the same as clap's.
+const MISUSE: u8 = 2;
 
 /// Keeps a flock of bots, each with an account and a poem, and posts a line on schedule, never twice.
 #[derive(Debug, Parser)]
@@ -206,7 +209,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
             whoami::whoami(&load(&config)?, bot.as_deref(), refresh, json.json).await
         }
         Verb::Run { dry_run, listen } => run::run(&config, dry_run, listen).await,
-        Verb::Status(Json { json }) => status::status(&load(&config)?, json).await,
+        Verb::Status(Json { json }) => status::status(&config, json).await,
         Verb::Next { number, bot, json } => {
             next::next(&load(&config)?, number, bot.as_deref(), json.json).await
         }
@@ -235,6 +238,12 @@ pub fn explain(error: &anyhow::Error) -> String {
         }
         None => format!("error: {error:#}"),
     }
+}
+
+/// The exit status for an error. What would fail in the same way again, until a person has changed something, is told apart:
+/// a service manager should not try it again and again.
+pub fn exit_status(error: &anyhow::Error) -> ExitCode {
+    if error.is::<Complaints>() { ExitCode::from(MISUSE) } else { ExitCode::FAILURE }
 }
 
 /// Chance, from the system.

@@ -1,5 +1,6 @@
 //! `flockd run`: the daemon, from the command line's side: logging, signals, and the address to listen on.
 
+use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,18 +9,23 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, secret};
+use crate::daemon::notice::Notice;
+use crate::daemon::reload::Source;
 use crate::daemon::{self, Setting, log};
 
 pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>) -> Result<ExitCode> {
     start_logging();
     let loaded = config::load(config, SystemClock.now())?;
     log_warnings(&loaded);
-    let stop = stop_signal()?;
+    let asked = Arc::new(Notify::new());
+    let stop = stop_signal(asked.clone())?;
     let mut flock = loaded.flock;
+    let source = Source { file: config.to_owned(), listen: flock.web.listen, asked };
     // The ledger first: of two daemons of one flock, the second should hear of the first, not of its port.
     let desk = if dry_run { daemon::rehearsal(&flock).await? } else { daemon::hold(&flock).await? };
     let web = match (dry_run, listen) {
@@ -39,6 +45,8 @@ pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>
         dice: super::dice(),
         listeners: vec![Box::new(log::log)],
         web,
+        source: Some(source),
+        notice: Notice::from_environment(),
     };
     daemon::run(desk, setting, stop).await?;
     Ok(ExitCode::SUCCESS)
@@ -47,7 +55,9 @@ pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>
 /// Logs go to standard error; `RUST_LOG` chooses what is in them.
 fn start_logging() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let format = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    // Whoever read the log may be gone: that is no reason to break, which complaining about it on standard error would be.
+    let format =
+        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).log_internal_errors(false);
     format.with_ansi(super::output::coloured_log()).with_writer(std::io::stderr).init();
 }
 
@@ -61,11 +71,15 @@ fn log_warnings(loaded: &Loaded) {
 /// `timeout` and some terminals signal twice for one wish; what comes within this time means the same.
 const SAME_WISH: Duration = Duration::from_secs(1);
 
-/// Resolves at the first SIGTERM or SIGINT. A later one ends the program at once.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
-    let first = told_to_stop()?;
+/// Resolves at the first SIGTERM or SIGINT, or when the terminal is gone. A later signal ends the program at once. A SIGHUP
+/// asks for the flock to be read anew.
+fn stop_signal(asked: Arc<Notify>) -> Result<impl Future<Output = ()>> {
+    let (first, terminal_gone) = (told_to_stop()?, hangups(asked)?);
     Ok(async move {
-        first.await;
+        tokio::select! {
+            () = first => {}
+            () = terminal_gone => {}
+        }
         tokio::spawn(async {
             SystemClock.sleep(SAME_WISH).await;
             if let Ok(second) = told_to_stop() {
@@ -74,6 +88,23 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
                 std::process::exit(1);
             }
         });
+    })
+}
+
+/// Hands on each SIGHUP. Resolves at one that says that the terminal is gone on which the daemon was started: whoever
+/// closes that wants to leave no daemon behind that nobody sees.
+fn hangups(asked: Arc<Notify>) -> Result<impl Future<Output = ()>> {
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP can't be listened for")?;
+    let has_terminal = || stderr().is_terminal();
+    let had_terminal = has_terminal();
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            if had_terminal && !has_terminal() {
+                return;
+            }
+            asked.notify_one();
+        }
+        std::future::pending::<()>().await;
     })
 }
 

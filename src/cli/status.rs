@@ -1,6 +1,7 @@
 //! `flockd status`: how each bot is, what it posted last and when it posts next. The exit status is 1 if a bot needs a
-//! person, for whoever asks by a program.
+//! person or the flock could not be reloaded, for whoever asks by a program.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -10,17 +11,32 @@ use serde::Serialize;
 
 use super::output;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Loaded;
+use crate::config;
 use crate::flock::Bot;
 use crate::flock::account::Account;
-use crate::store::Store;
 use crate::store::sqlite::Sqlite;
+use crate::store::{Refusal, Store};
 use crate::watch;
 
 #[derive(Serialize)]
 struct Report {
     daemon: bool,
+    /// Why the daemon goes on with the flock from before, if it does.
+    not_reloaded: Option<Refused>,
     bots: Vec<Row>,
+}
+
+/// A reload that was refused, as JSON.
+#[derive(Serialize)]
+struct Refused {
+    at: String,
+    complaints: Vec<String>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(Refusal { at, complaints }: Refusal) -> Self {
+        Self { at: output::instant(at), complaints }
+    }
 }
 
 /// A bot as JSON.
@@ -65,27 +81,53 @@ impl From<Account> for Who {
     }
 }
 
-pub(super) async fn status(loaded: &Loaded, json: bool) -> Result<ExitCode> {
-    let ledger = Sqlite::beside(&loaded.flock.database).await?;
-    let daemon = match &ledger {
-        Some(ledger) => ledger.ring().await,
-        None => false,
-    };
+pub(super) async fn status(config: &Path, json: bool) -> Result<ExitCode> {
     let now = SystemClock.now();
+    let loaded = match config::load(config, now) {
+        Ok(loaded) => loaded,
+        Err(complaints) => {
+            say_who_goes_on(config, now).await;
+            return Err(complaints.into());
+        }
+    };
+    let ledger = Sqlite::beside(&loaded.flock.database).await?;
+    let daemon = is_running(ledger.as_ref()).await;
+    let not_reloaded = match &ledger {
+        Some(ledger) if daemon => ledger.refusal().await?,
+        _ => None,
+    };
     let mut bots = Vec::new();
     let looked_at = ledger.as_ref().map(|ledger| ledger as &dyn Store);
     for bot in &loaded.flock.bots {
         bots.push(row(looked_at, bot, now).await?);
     }
-    // A daemon that runs and has not seen a bot never will.
-    bots.iter_mut().filter(|bot| daemon && !bot.is_known).for_each(|bot| bot.needs_person = true);
-    let needs_person = bots.iter().any(|bot| bot.needs_person);
+    // A daemon that runs takes a new bot up by itself, unless something is in the way.
+    let waits_in_vain = not_reloaded.is_some();
+    bots.iter_mut().filter(|bot| waits_in_vain && !bot.is_known).for_each(|bot| bot.needs_person = true);
+    let needs_person = waits_in_vain || bots.iter().any(|bot| bot.needs_person);
     if json {
-        output::print_json(&Report { daemon, bots })?;
+        output::print_json(&Report { daemon, not_reloaded: not_reloaded.map(Refused::from), bots })?;
     } else {
-        print(daemon, &bots, now)?;
+        print(daemon, not_reloaded.as_ref(), &bots, now)?;
     }
     Ok(if needs_person { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn is_running(ledger: Option<&Sqlite>) -> bool {
+    match ledger {
+        Some(ledger) => ledger.ring().await,
+        None => false,
+    }
+}
+
+/// Of a flock.toml that can't be used may still be known where its ledger is, and so whether a daemon runs.
+async fn say_who_goes_on(config: &Path, now: DateTime<Utc>) {
+    let Some(flock) = config::examine(config, now).flock else { return };
+    if let Ok(ledger) = Sqlite::beside(&flock.database).await
+        && is_running(ledger.as_ref()).await
+    {
+        eprintln!("the daemon is running, and goes on with the flock as it was before this:");
+    }
 }
 
 async fn row(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -> Result<Row> {
@@ -119,12 +161,21 @@ async fn row(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -> Resul
     })
 }
 
-fn print(daemon: bool, bots: &[Row], now: DateTime<Utc>) -> Result<()> {
+fn print(daemon: bool, not_reloaded: Option<&Refusal>, bots: &[Row], now: DateTime<Utc>) -> Result<()> {
     output::say(if daemon {
         "the daemon is running"
     } else {
         "no daemon is running: `flockd run` starts one"
     })?;
+    if let Some(Refusal { at, complaints }) = not_reloaded {
+        let at = output::distance(*at, now);
+        output::say(&format!(
+            "it could not be reloaded ({at}), and goes on with the flock as it was before:"
+        ))?;
+        for complaint in complaints {
+            output::say(&format!("  {complaint}"))?;
+        }
+    }
     output::say("")?;
     let mut table = output::table(&["bot", "network", "state", "last", "next", "lines left", "what to do"]);
     for bot in bots {

@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use super::{ending, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
+use crate::daemon::notice::Notice;
 use crate::daemon::{self, Setting};
 use crate::flock::post::PostId;
 use crate::store::sqlite::Sqlite;
@@ -82,6 +83,8 @@ async fn grant_here(loaded: &Loaded, ledger: Arc<Sqlite>, wish: &Wish, dice: Std
         dice,
         listeners: Vec::new(),
         web: None,
+        source: None,
+        notice: Notice::default(),
     };
     // Ending half way would leave a post of which nobody knows whether it arrived.
     Ok(ending::see_through(daemon::grant(setting, ledger, wish)).await??)

@@ -1,5 +1,6 @@
 //! Events as log lines: a sentence to read, and fields to search. This is where each thing is logged, once.
 
+use crate::flock::changes::Changes;
 use crate::flock::event::Event;
 use crate::flock::poem::on_one_line;
 use crate::flock::post::Post;
@@ -7,7 +8,7 @@ use crate::flock::post::Post;
 /// The longest piece of a text that a log line quotes.
 const QUOTED: usize = 80;
 
-/// So many line numbers are listed; `flockd check` names them all.
+/// So many names or line numbers are listed; `flockd check` names all lines.
 const LISTED: usize = 10;
 
 /// Logs one event.
@@ -46,6 +47,11 @@ pub fn log(event: &Event) {
             tracing::warn!(bot = %post.bot, post = %post.id, slot = slot(post), "still unknown: {}", reason(post));
         }
         Event::PoemRead { .. } | Event::PoemBroken { .. } => log_poem(event),
+        Event::Reloaded(changes) => log_reload(changes),
+        Event::NotReloaded { complaints } => {
+            let complaints = complaints.join("; ");
+            tracing::error!("not reloaded, the flock goes on as it was: {complaints}");
+        }
         Event::Alerted { .. }
         | Event::AlertFailed { .. }
         | Event::AlertDropped { .. }
@@ -55,6 +61,36 @@ pub fn log(event: &Event) {
             log_pause(event);
         }
         _ => log_flock(event),
+    }
+}
+
+fn log_reload(changes: &Changes) {
+    let Changes { came, left, renamed, changed, apps, settings, kept } = changes;
+    let renamed: Vec<String> = renamed.iter().map(|(bot, was)| format!("{bot}, which was {was}")).collect();
+    let parts = [
+        part("came", came),
+        part("left", left),
+        part("renamed", &renamed),
+        part("changed", changed),
+        part("changed apps", apps),
+        part("changed settings", settings),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let what = if parts.is_empty() { "no bot has changed".to_owned() } else { parts.join("; ") };
+    tracing::info!("reloaded: {what}");
+    if !kept.is_empty() {
+        let kept = kept.join(", ");
+        tracing::warn!("restart flockd for what can't change while it runs: {kept}");
+    }
+}
+
+/// What belongs to one heading: names while they are few.
+fn part(heading: &str, names: &[impl std::fmt::Display]) -> Option<String> {
+    let joined = || names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => None,
+        1..=LISTED => Some(format!("{heading} {}", joined())),
+        number => Some(format!("{heading} {number}")),
     }
 }
 

@@ -119,5 +119,12 @@ pub(super) fn tokens(bot: &Bot, sources: &TokenSources) -> Result<Tokens, String
 }
 
 fn at_hand(key: &str, source: &SecretSource) -> Result<Secret, String> {
-    secret::resolve(source).map_err(|error: SecretError| format!("{key}: {error}; then restart flockd"))
+    secret::resolve(source).map_err(|error: SecretError| {
+        // The environment of a process, and what systemd has passed to it, stay as they were at its start.
+        let remedy = match source {
+            SecretSource::File(_) | SecretSource::Literal(_) => "reload",
+            SecretSource::Env(_) | SecretSource::Credential(_) => "restart",
+        };
+        format!("{key}: {error}; then {remedy} flockd")
+    })
 }

@@ -1,9 +1,12 @@
 //! Wiring: configuration, ledger, networks, engine and web server, until told to stop. Nothing is decided
-//! here.
+//! here. Another flock takes the place of the one that runs in [`reload`]; `notice` is what the service manager is told.
 
 pub mod accounts;
 pub mod log;
+mod lookout;
 mod members;
+pub mod notice;
+pub mod reload;
 mod watchers;
 
 use std::io;
@@ -12,7 +15,8 @@ use std::sync::Arc;
 
 use rand::rngs::StdRng;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::config::secret;
@@ -23,8 +27,10 @@ use crate::net::http;
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::{Vault, VaultKey};
 use crate::store::{Answer, Store, StoreError, Want, Wish};
-use crate::watch;
+use crate::watch::{Inbox, listen as listen_for_trouble};
 use crate::web::{self, Site};
+use notice::Notice;
+use reload::{Reloader, Source};
 
 /// What a daemon is started with.
 pub struct Setting {
@@ -38,11 +44,17 @@ pub struct Setting {
     pub listeners: Vec<Listener>,
     /// The socket on which the web server is to listen, if there is to be one.
     pub web: Option<TcpListener>,
+    /// From where the flock is read anew, if it is to be.
+    pub source: Option<Source>,
+    /// The service manager, as far as there is one.
+    pub notice: Notice,
 }
 
-/// What engine and watchers share.
+/// What engine, watchers and whoever reads the flock anew share.
+#[derive(Clone)]
 struct Works {
-    flock: Arc<Flock>,
+    /// The flock as it is now.
+    flock: watch::Sender<Arc<Flock>>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     events: Events,
@@ -123,23 +135,27 @@ pub async fn run(
     setting: Setting,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
-    let Setting { flock, clock, dice, mut listeners, web } = setting;
-    let (listener, inbox) = watch::listen(clock.clone());
+    let Setting { flock, clock, dice, mut listeners, web, source, notice } = setting;
+    let notice = Arc::new(notice);
+    let (listener, inbox) = listen_for_trouble(clock.clone());
     listeners.push(listener);
+    listeners.push({
+        let notice = notice.clone();
+        Box::new(move |event| notice.hear(event))
+    });
     let (store, events, http) = (desk.store.clone(), Events::new(listeners), http()?);
-    let works = Works { flock: flock.clone(), store: store.clone(), clock, events, http };
-    let engine = Arc::new(engine(&works, dice, desk.on_paper));
+    let works = Works { flock: watch::Sender::new(flock.clone()), store: store.clone(), clock, events, http };
+    let engine = Arc::new(fed(engine(&works, dice, desk.on_paper), &works, &notice));
     engine.take_over(&flock.bots).await?;
     let (close, closed) = oneshot::channel::<()>();
-    let site = Site::new(flock, store.clone());
+    let site = Site::new(works.flock.subscribe(), store.clone());
     let server = web.map(|listener| tokio::spawn(serve(listener, site, closed)));
-    // On paper nobody is to be told of anything.
-    let watch = (!desk.on_paper).then(|| tokio::spawn(watchers::watch(works, inbox, engine.clone())));
+    let beside = beside(works, engine.clone(), notice, inbox, source, desk.on_paper);
     engine.run(shutdown).await;
-    if let Some(watch) = watch {
-        watch.abort();
+    for task in beside {
+        task.abort();
         // It ends by being told to, or has ended by a bug that was reported where it happened.
-        let _ = watch.await;
+        let _ = task.await;
     }
     drop(close);
     if let Some(server) = server {
@@ -148,6 +164,38 @@ pub async fn run(
     }
     store.close().await;
     Ok(())
+}
+
+/// The engine, whose loop gives the service manager signs of life.
+fn fed(engine: Engine, works: &Works, notice: &Arc<Notice>) -> Engine {
+    let Some(pace) = notice.pace() else { return engine };
+    let (clock, notice) = (works.clock.clone(), notice.clone());
+    engine.beating(pace, move || notice.feed(clock.uptime()))
+}
+
+/// What runs beside the engine, for as long as that does.
+fn beside(
+    works: Works,
+    engine: Arc<Engine>,
+    notice: Arc<Notice>,
+    inbox: Inbox,
+    source: Option<Source>,
+    on_paper: bool,
+) -> Vec<JoinHandle<()>> {
+    let rota = watch::Sender::new(Arc::new(watchers::rota(&works.flock.borrow(), &works.http)));
+    let count = watch::Sender::new(0);
+    let report = watchers::report(works.clone(), notice.clone(), engine.clone(), count.subscribe());
+    let mut tasks = vec![tokio::spawn(report)];
+    // On paper nobody is to be told of anything.
+    if !on_paper {
+        let watch = watchers::watch(works.clone(), inbox, engine.clone(), rota.subscribe(), count);
+        tasks.push(tokio::spawn(watch));
+    }
+    if let Some(source) = source {
+        let reloader = Reloader { source, works, engine, notice, rota, on_paper };
+        tasks.push(tokio::spawn(reloader.run()));
+    }
+    tasks
 }
 
 async fn serve(listener: TcpListener, site: Site, closed: oneshot::Receiver<()>) {
@@ -163,8 +211,13 @@ pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Resu
     let flock = Flock { bots, ..Flock::clone(&setting.flock) };
     let on_paper = matches!(wish.what, Want::Settle { .. } | Want::Pause { .. } | Want::Resume { .. });
     let events = Events::new(setting.listeners);
-    let works =
-        Works { flock: Arc::new(flock), store: store.clone(), clock: setting.clock, events, http: http()? };
+    let works = Works {
+        flock: watch::Sender::new(Arc::new(flock)),
+        store: store.clone(),
+        clock: setting.clock,
+        events,
+        http: http()?,
+    };
     let engine = engine(&works, setting.dice, on_paper);
     engine.take_over(&setting.flock.bots).await?;
     store.wish(wish).await?;
@@ -191,7 +244,8 @@ fn http() -> Result<reqwest::Client, DaemonError> {
 
 fn engine(works: &Works, dice: StdRng, on_paper: bool) -> Engine {
     let Works { flock, store, clock, events, http } = works;
-    let members = members::members(flock, http, clock, on_paper);
-    let vault = Arc::new(vault(flock, store));
+    let flock = flock.borrow().clone();
+    let members = members::members(&flock, http, clock, on_paper);
+    let vault = Arc::new(vault(&flock, store));
     Engine::new(store.clone(), vault, clock.clone(), events.clone(), dice, members)
 }

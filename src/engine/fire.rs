@@ -151,7 +151,7 @@ pub(super) async fn send(engine: &Engine, member: &Member, post: Post, ready: &R
 /// Makes one request, and takes up what its answer said of requests to come.
 async fn once(engine: &Engine, member: &Member, post: &Post, ready: &Ready) -> Outcome {
     if post.attempts == 1 {
-        member.past.sends(engine.clock.uptime());
+        member.memory.past.sends(engine.clock.uptime());
     }
     let sent = member.network.send(post, &ready.session).await;
     engine.take_up(member, sent.holds);

@@ -60,6 +60,11 @@ impl Past {
         sent.push_back(uptime);
     }
 
+    /// Forgets what a network has said: the bot posts to another one from now on.
+    pub(super) fn forget_hold(&self) {
+        *locked(&self.held) = None;
+    }
+
     fn sent_last_hour(&self, uptime: Duration) -> usize {
         locked(&self.sent).iter().rev().take_while(|at| uptime.saturating_sub(**at) < HOUR).count()
     }
@@ -90,7 +95,7 @@ impl Governor {
         let mut news = None;
         for hold in holds {
             match hold.scope {
-                Scope::Bot => drop(longer(&mut locked(&member.past.held), hold, now)),
+                Scope::Bot => drop(longer(&mut locked(&member.memory.past.held), hold, now)),
                 Scope::App => {
                     let mut gates = locked(&self.gates);
                     let gate = gates.entry(member.bot.gate().to_owned()).or_default();
@@ -104,14 +109,14 @@ impl Governor {
     /// Why nothing should be sent for this bot now, and until when.
     pub(super) fn held(&self, member: &Member, now: DateTime<Utc>) -> Option<Setback> {
         let of_app = locked(&self.gates).get(member.bot.gate()).and_then(|gate| gate.held.clone());
-        let of_bot = locked(&member.past.held).clone();
+        let of_bot = locked(&member.memory.past.held).clone();
         let holds = of_app.into_iter().chain(of_bot).filter(|hold| hold.until > now);
         holds.max_by_key(|hold| hold.until).map(|hold| until(hold.why, hold.until))
     }
 
     /// Lets all bots of the app send again: what kept them still may be mended.
     pub(super) fn let_go(&self, member: &Member) {
-        *locked(&member.past.held) = None;
+        *locked(&member.memory.past.held) = None;
         if let Some(gate) = locked(&self.gates).get_mut(member.bot.gate()) {
             gate.held = None;
         }
@@ -139,7 +144,7 @@ pub(super) fn until(why: Why, until: DateTime<Utc>) -> Setback {
 /// engine by its own, which begins anew with each start.
 pub(super) fn flood(member: &Member, standing: &Standing, uptime: Duration) -> Option<Why> {
     let most = member.bot.max_per_hour;
-    let here = u32::try_from(member.past.sent_last_hour(uptime)).unwrap_or(u32::MAX);
+    let here = u32::try_from(member.memory.past.sent_last_hour(uptime)).unwrap_or(u32::MAX);
     let sent = standing.sent_last_hour.max(here);
     (sent >= most).then(|| {
         let remedy = "raise `max_per_hour` if that is meant, or thin out the schedule";

@@ -3,7 +3,8 @@
 //!
 //! The loop keeps nothing but when to look at which bot; what there is to do is read from the ledger (`turn`), done
 //! in `fire` and judged in `record`; how often is `govern`'s say. What is in doubt is settled in `mend`, and after a
-//! ledger was put back in `catch_up`. Networks and stores are known by their traits only.
+//! ledger was put back in `catch_up`. Another flock takes the place of the one that runs in `reload`. Networks and stores
+//! are known by their traits only.
 
 mod budget;
 mod catch_up;
@@ -13,15 +14,17 @@ mod govern;
 pub mod keeper;
 mod mend;
 mod queue;
+mod reading;
 mod record;
+mod reload;
 mod run;
 mod session;
 mod turn;
 mod wish;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -29,11 +32,9 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use crate::clock::Clock;
-use crate::flock::account::Account;
 use crate::flock::account::Tokens;
 use crate::flock::event::{Event, Events};
-use crate::flock::poem::Poem;
-use crate::flock::post::{Cause, Move, Post, PostId, Why};
+use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{Bot, BotName};
 use crate::net::{self, Hold, Network, Setback};
 use crate::shelf::Shelf;
@@ -41,6 +42,7 @@ use crate::store::vault::Vault;
 use crate::store::{Entry, Standing, Store, StoreError};
 use govern::{Governor, Past};
 use keeper::Keeper;
+use reload::Handover;
 
 /// What the engine works with. Everything it needs from the world is handed in.
 pub struct Engine {
@@ -51,9 +53,16 @@ pub struct Engine {
     events: Events,
     dice: Mutex<StdRng>,
     governor: Governor,
-    members: HashMap<BotName, Arc<Member>>,
+    members: RwLock<HashMap<BotName, Arc<Member>>>,
+    handover: Handover,
     /// When the loop last went round, in milliseconds of uptime.
     pulse: AtomicU64,
+    /// When the first bot is looked at next, in milliseconds since 1970.
+    due: AtomicI64,
+    /// The longest sleep of the loop.
+    nap: Duration,
+    /// Called each time that the loop goes round.
+    on_beat: Box<dyn Fn() + Send + Sync>,
 }
 
 /// A bot and its authenticated client.
@@ -64,6 +73,13 @@ pub struct Member {
     pub network: Arc<dyn Network>,
     /// The tokens that `flock.toml` gives it, which win over those in the vault.
     pub given: Option<Tokens>,
+    memory: Arc<Memory>,
+}
+
+/// What the engine remembers of a bot for as long as it runs, whatever becomes of the bot's configuration. A post that is
+/// on its way when that changes writes here what the next one has to know.
+#[derive(Debug, Default)]
+struct Memory {
     told_exhausted: AtomicBool,
     told_round: AtomicU32,
     past: Past,
@@ -77,8 +93,7 @@ impl Member {
 
     /// A bot with its client, and the tokens that `flock.toml` gives it, if it does.
     pub fn with_tokens(bot: Arc<Bot>, network: Arc<dyn Network>, given: Option<Tokens>) -> Self {
-        let (told_exhausted, told_round) = (AtomicBool::new(false), AtomicU32::new(0));
-        Self { bot, network, given, told_exhausted, told_round, past: Past::default() }
+        Self { bot, network, given, memory: Arc::default() }
     }
 }
 
@@ -94,11 +109,35 @@ impl Engine {
     ) -> Self {
         let by_name = |member: Member| (member.bot.name.clone(), Arc::new(member));
         let shelf = Shelf::new(clock.clone());
-        let members = members.into_iter().map(by_name).collect();
+        let members = RwLock::new(members.into_iter().map(by_name).collect());
         let keeper = Keeper::new(store.clone(), vault, clock.clone(), events.clone());
         let governor = Governor::default();
         let (dice, pulse) = (Mutex::new(dice), AtomicU64::new(millis(clock.uptime())));
-        Self { store, keeper, shelf, clock, events, dice, governor, members, pulse }
+        let (handover, nap, on_beat) = (Handover::default(), run::NAP, Box::new(|| {}));
+        Self {
+            store,
+            keeper,
+            shelf,
+            clock,
+            events,
+            dice,
+            governor,
+            members,
+            handover,
+            pulse,
+            due: AtomicI64::new(i64::MAX),
+            nap,
+            on_beat,
+        }
+    }
+
+    /// Has the loop go round at least this often, and call this each time. It is called in the loop, so that nobody hears
+    /// of one that is stuck.
+    #[must_use]
+    pub fn beating(mut self, at_least_every: Duration, on_beat: impl Fn() + Send + Sync + 'static) -> Self {
+        self.nap = run::NAP.min(at_least_every);
+        self.on_beat = Box::new(on_beat);
+        self
     }
 
     /// How long ago the loop last went round; it does so every thirty seconds at least.
@@ -107,9 +146,21 @@ impl Engine {
         self.clock.uptime().saturating_sub(last)
     }
 
+    /// When there is something to do next: a slot, with its delay, or another attempt; `None` if nothing ever.
+    pub fn next_due(&self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(self.due.load(Ordering::Relaxed))
+    }
+
+    /// Notes when there is something to do next.
+    fn note_due(&self, at: Option<DateTime<Utc>>) {
+        // No such instant is a time that can be shown.
+        self.due.store(at.map_or(i64::MAX, |at| at.timestamp_millis()), Ordering::Relaxed);
+    }
+
     /// Notes that the loop goes round.
     fn beat(&self) {
         self.pulse.store(millis(self.clock.uptime()), Ordering::Relaxed);
+        (self.on_beat)();
     }
 
     /// Makes the whole flock known to the ledger, and takes over what the last holder left half done. Whoever is left
@@ -126,8 +177,9 @@ impl Engine {
         Ok(())
     }
 
-    fn member(&self, bot: &str) -> Option<&Arc<Member>> {
-        self.members.get(&bot.parse().ok()?)
+    fn member(&self, bot: &str) -> Option<Arc<Member>> {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        members.get(&bot.parse::<BotName>().ok()?).cloned()
     }
 
     /// The dice, shared by all bots.
@@ -195,7 +247,7 @@ impl Engine {
 
     /// Tells once that a poem is exhausted, and again only after there was a line in between.
     fn tell_exhausted(&self, member: &Member, exhausted: bool) {
-        let before = member.told_exhausted.swap(exhausted, Ordering::Relaxed);
+        let before = member.memory.told_exhausted.swap(exhausted, Ordering::Relaxed);
         if exhausted && !before {
             let (bot, remedy) = (member.bot.name.clone(), member.bot.exhausted());
             self.events.tell(&Event::Exhausted { bot, remedy });
@@ -204,7 +256,7 @@ impl Engine {
 
     /// Tells once that a round begins, however often its first post is released.
     fn tell_round(&self, member: &Member, round: u32) {
-        if member.told_round.fetch_max(round, Ordering::Relaxed) < round {
+        if member.memory.told_round.fetch_max(round, Ordering::Relaxed) < round {
             self.events.tell(&Event::RoundBegun { bot: member.bot.name.clone(), round });
         }
     }
@@ -212,35 +264,10 @@ impl Engine {
     fn ledger_trouble(&self, bot: Option<&BotName>, error: &StoreError) {
         self.events.tell(&Event::LedgerTrouble { bot: bot.cloned(), problem: error.to_string() });
     }
-
-    /// A bot's poem as it is now, or its last good version.
-    async fn poem(&self, bot: &Bot, account: Option<&Account>) -> Result<Arc<Poem>, Why> {
-        let reading = self.shelf.read(&bot.poem, bot.split).await;
-        let poem = bot.poem.clone();
-        match (&reading.problem, &reading.poem) {
-            _ if !reading.changed => {}
-            (Some(problem), kept) => self.events.tell(&Event::PoemBroken {
-                poem,
-                line: problem.line(),
-                problem: problem.to_string(),
-                kept: kept.is_some(),
-            }),
-            (None, Some(good)) => self.events.tell(&poem_read(bot, account, good)),
-            (None, None) => {}
-        }
-        let problem = reading.problem.map(|problem| problem.at(&bot.poem));
-        reading.poem.ok_or_else(|| Why::new(Cause::Poem, problem.unwrap_or_default()))
-    }
 }
 
 fn millis(uptime: Duration) -> u64 {
     u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn poem_read(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Event {
-    let unfit = poem.lines().iter().filter(|line| net::fits(bot, account, &line.text).is_err());
-    let unfit = unfit.map(|line| line.number).collect();
-    Event::PoemRead { poem: bot.poem.clone(), lines: poem.lines().len(), unfit }
 }
 
 /// A bot as the ledger is told of it. The delay does not belong to the schedule: changing it begins nothing anew.

@@ -1,4 +1,4 @@
-//! The loop itself: a heap of wake-ups, posts in flight, wishes, and the way out.
+//! The loop itself: a heap of wake-ups, posts in flight, wishes, and the way out. How another flock gets in is in `reload`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -11,8 +11,9 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::reload::Change;
 use super::turn::{self, Wake};
-use super::{Engine, Member, session};
+use super::{Engine, Member};
 use crate::flock::BotName;
 use crate::flock::event::Event;
 use crate::flock::post::PostId;
@@ -23,7 +24,7 @@ use crate::store::{StoreError, Wish};
 /// machine. Each has a gate of its own, so that a network that hangs holds up nobody else's bots.
 const IN_FLIGHT: usize = 64;
 /// The longest sleep: a clock that was set, or a machine that slept, is noticed after this at the latest.
-const NAP: Duration = Duration::from_secs(30);
+pub(super) const NAP: Duration = Duration::from_secs(30);
 /// The same, to compare times of the wall clock with.
 const NAP_BY_THE_WALL: TimeDelta = TimeDelta::seconds(30);
 /// How long a stop waits for the posts in flight.
@@ -44,71 +45,70 @@ impl Engine {
 }
 
 /// What the loop keeps.
-struct Work {
-    engine: Arc<Engine>,
-    seats: Vec<Seat>,
-    by_name: HashMap<BotName, usize>,
-    wakes: BinaryHeap<Reverse<(DateTime<Utc>, usize)>>,
+pub(super) struct Work {
+    pub(super) engine: Arc<Engine>,
+    pub(super) seats: HashMap<BotName, Seat>,
+    pub(super) wakes: BinaryHeap<Reverse<(DateTime<Utc>, BotName)>>,
     tasks: JoinSet<Ended>,
     gates: HashMap<String, Arc<Semaphore>>,
-    heard: HashSet<PostId>,
+    pub(super) heard: HashSet<PostId>,
     heard_at: DateTime<Utc>,
+    /// The flock that is to take the place of this one, and the bots that must be at rest for that: they get another name.
+    pub(super) change: Option<Change>,
+    pub(super) renamed: HashSet<BotName>,
     now: DateTime<Utc>,
 }
 
 /// One bot in the loop.
-struct Seat {
-    member: Arc<Member>,
-    busy: bool,
-    wake: Wake,
-    wishes: VecDeque<Wish>,
+pub(super) struct Seat {
+    pub(super) member: Arc<Member>,
+    pub(super) busy: bool,
+    /// What the task at work makes of the bot's future is out of date: the bot has changed meanwhile.
+    pub(super) changed: bool,
+    /// The bot has left the flock, and its seat is here only until its task has ended.
+    pub(super) leaves: bool,
+    pub(super) wake: Wake,
+    pub(super) wishes: VecDeque<Wish>,
 }
 
 /// A bot's task that has ended: whose, for which wish if for one, and how: with the time to look again, the
 /// ledger's refusal, or a panic.
-type Ended = (usize, Option<PostId>, std::thread::Result<Result<Wake, StoreError>>);
+type Ended = (BotName, Option<PostId>, std::thread::Result<Result<Wake, StoreError>>);
+
+impl Seat {
+    pub(super) const fn new(member: Arc<Member>, wake: Wake) -> Self {
+        Self { member, busy: false, changed: false, leaves: false, wake, wishes: VecDeque::new() }
+    }
+}
 
 impl Work {
     fn new(engine: Arc<Engine>) -> Self {
-        let seat = |member: &Arc<Member>| Seat {
-            member: member.clone(),
-            busy: false,
-            wake: None,
-            wishes: VecDeque::new(),
-        };
-        let seats: Vec<Seat> = engine.members.values().map(seat).collect();
-        let gates = seats
-            .iter()
-            .map(|seat| (seat.member.bot.gate().to_owned(), Arc::new(Semaphore::new(IN_FLIGHT))))
-            .collect();
-        let by_name = seats.iter().enumerate().map(|(at, seat)| (seat.member.bot.name.clone(), at)).collect();
+        let seats = engine.all_members().into_iter().map(|member| {
+            let name = member.bot.name.clone();
+            (name, Seat::new(member, None))
+        });
         let now = engine.clock.now();
         Self {
+            seats: seats.collect(),
             engine,
-            seats,
-            by_name,
             wakes: BinaryHeap::new(),
             tasks: JoinSet::new(),
-            gates,
+            gates: HashMap::new(),
             heard: HashSet::new(),
             heard_at: now,
+            change: None,
+            renamed: HashSet::new(),
             now,
         }
     }
 
     async fn run(&mut self, shutdown: impl Future<Output = ()>) {
         let (engine, clock) = (self.engine.clone(), self.engine.clock.clone());
-        for seat in &self.seats {
-            // Whatever is wrong with a poem or a sign-in is told now, and not when the first slot comes in a month.
-            let bot = &seat.member.bot;
-            let account = engine.store.account(&bot.name).await.unwrap_or_default();
-            let _ = engine.poem(bot, account.as_ref()).await;
-            session::tell_if_signed_out(&engine, &seat.member).await;
+        for seat in self.seats.values() {
+            engine.introduce(&seat.member).await;
         }
         engine.events.tell(&Event::Started { bots: self.seats.len() });
-        for at in 0..self.seats.len() {
-            self.wake(at, Some(self.now));
-        }
+        self.wake_all(|_| true, self.now);
         self.hear().await;
         tokio::pin!(shutdown);
         loop {
@@ -119,9 +119,11 @@ impl Work {
                 biased;
                 () = &mut shutdown => return,
                 () = engine.store.rung() => self.hear().await,
+                () = engine.handover.put() => {}
                 Some(ended) = self.tasks.join_next() => self.finish(ended),
                 () = clock.sleep(nap) => {}
             }
+            self.take_up().await;
             // A ring may have been lost: wishes are looked at without one, too.
             if (clock.now() - self.heard_at).abs() >= NAP_BY_THE_WALL {
                 self.hear().await;
@@ -132,14 +134,25 @@ impl Work {
     /// Until the next wake-up, but never longer than a nap.
     fn nap(&self) -> Duration {
         let until = |at: DateTime<Utc>| (at - self.engine.clock.now()).to_std().unwrap_or(Duration::ZERO);
-        self.wakes.peek().map_or(NAP, |Reverse((at, _))| until(*at).min(NAP))
+        let (nap, next) = (self.engine.nap, self.wakes.peek().map(|Reverse((at, _))| *at));
+        self.engine.note_due(next);
+        next.map_or(nap, |at| until(at).min(nap))
     }
 
     /// Has a bot looked at later; an earlier arrangement no longer counts.
-    fn wake(&mut self, at: usize, wake: Wake) {
-        self.seats[at].wake = wake;
+    fn wake(&mut self, bot: BotName, wake: Wake) {
+        let Some(seat) = self.seats.get_mut(&bot) else { return };
+        seat.wake = wake;
         if let Some(time) = wake {
-            self.wakes.push(Reverse((time, at)));
+            self.wakes.push(Reverse((time, bot)));
+        }
+    }
+
+    /// Has all such bots looked at.
+    pub(super) fn wake_all(&mut self, such: impl Fn(&Seat) -> bool, at: DateTime<Utc>) {
+        let bots = self.seats.iter().filter(|(_, seat)| such(seat)).map(|(bot, _)| bot.clone());
+        for bot in bots.collect::<Vec<_>>() {
+            self.wake(bot, Some(at));
         }
     }
 
@@ -150,14 +163,11 @@ impl Work {
             self.went_back(now);
         }
         self.now = now;
-        while let Some(Reverse((time, at))) = self.wakes.peek().copied() {
-            if time > now {
-                break;
-            }
-            self.wakes.pop();
-            let seat = &self.seats[at];
-            if seat.wake == Some(time) && !seat.busy {
-                self.start(at);
+        while self.wakes.peek().is_some_and(|Reverse((time, _))| *time <= now) {
+            let Some(Reverse((time, bot))) = self.wakes.pop() else { return };
+            let is_due = |seat: &Seat| seat.wake == Some(time) && !seat.busy;
+            if self.seats.get(&bot).is_some_and(is_due) && !self.renamed.contains(&bot) {
+                self.start(bot);
             }
         }
     }
@@ -166,20 +176,17 @@ impl Work {
     /// far off by the new one.
     fn went_back(&mut self, now: DateTime<Utc>) {
         self.engine.events.tell(&Event::ClockWentBack { seconds: (self.now - now).num_seconds() });
-        for at in 0..self.seats.len() {
-            if self.seats[at].wake.is_some() {
-                self.wake(at, Some(now));
-            }
-        }
+        self.wake_all(|seat| seat.wake.is_some(), now);
     }
 
     /// Starts a bot's next piece of work: a wish before the schedule, for a person waits.
-    fn start(&mut self, at: usize) {
-        let seat = &mut self.seats[at];
+    fn start(&mut self, bot: BotName) {
+        let Some(seat) = self.seats.get_mut(&bot) else { return };
         (seat.busy, seat.wake) = (true, None);
         let (wish, member) = (seat.wishes.pop_front(), seat.member.clone());
-        let (engine, gate) = (self.engine.clone(), self.gates[seat.member.bot.gate()].clone());
-        let id = wish.as_ref().map(|wish| wish.id);
+        let gate = self.gates.entry(member.bot.gate().to_owned());
+        let gate = gate.or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT))).clone();
+        let (engine, id) = (self.engine.clone(), wish.as_ref().map(|wish| wish.id));
         let work = async move {
             // The gate closes when the flock stops: what has not begun does not begin.
             let Ok(_permit) = gate.acquire().await else { return Ok(None) };
@@ -188,36 +195,46 @@ impl Work {
                 Some(wish) => engine.grant(&wish).await.map(|_| Some(engine.clock.now())),
             }
         };
-        self.tasks.spawn(AssertUnwindSafe(work).catch_unwind().map(move |done| (at, id, done)));
+        self.tasks.spawn(AssertUnwindSafe(work).catch_unwind().map(move |done| (bot, id, done)));
     }
 
     fn finish(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         // Panics are caught inside the task and nothing is aborted before the end.
-        let Ok((at, wish, done)) = ended else { return };
-        self.seats[at].busy = false;
+        let Ok((bot, wish, done)) = ended else { return };
         if let (Some(wish), Err(_) | Ok(Err(_))) = (wish, &done) {
             // It has no answer yet, and somebody waits for one: the next look finds it again.
             self.heard.remove(&wish);
         }
-        let soon = Some(self.engine.clock.now() + AFTER_TROUBLE);
-        let bot = self.seats[at].member.bot.name.clone();
+        let now = self.engine.clock.now();
         let wake = match done {
             Ok(Ok(wake)) => wake,
             Ok(Err(error)) => {
                 self.engine.ledger_trouble(Some(&bot), &error);
-                soon
+                Some(now + AFTER_TROUBLE)
             }
             Err(_) => {
-                self.engine.events.tell(&Event::Panicked { bot });
-                soon
+                self.engine.events.tell(&Event::Panicked { bot: bot.clone() });
+                Some(now + AFTER_TROUBLE)
             }
         };
-        let waiting = !self.seats[at].wishes.is_empty();
-        self.wake(at, if waiting { Some(self.engine.clock.now()) } else { wake });
+        let Some(seat) = self.seats.get_mut(&bot) else { return };
+        seat.busy = false;
+        if seat.leaves {
+            return self.leave(&bot);
+        }
+        let soon = std::mem::take(&mut seat.changed) || !seat.wishes.is_empty();
+        self.wake(bot, if soon { Some(now) } else { wake });
+    }
+
+    /// Lets a bot go. What was asked of it is answered with the next look.
+    pub(super) fn leave(&mut self, bot: &BotName) {
+        for wish in self.seats.remove(bot).into_iter().flat_map(|seat| seat.wishes) {
+            self.heard.remove(&wish.id);
+        }
     }
 
     /// Reads the wishes that have come since.
-    async fn hear(&mut self) {
+    pub(super) async fn hear(&mut self) {
         self.heard_at = self.engine.clock.now();
         let wishes = match self.engine.store.open_wishes().await {
             Ok(wishes) => wishes,
@@ -235,17 +252,17 @@ impl Work {
     /// Hands a wish to its bot; one about a bot that is not here is answered at once.
     async fn assign(&mut self, wish: Wish) {
         let bot = wish.what.bot().parse::<BotName>().ok();
-        let at = bot.and_then(|bot| self.by_name.get(&bot).copied());
-        let Some(at) = at else {
+        let seat = bot.and_then(|bot| self.seats.get_mut(&bot).map(|seat| (bot, seat)));
+        let Some((bot, seat)) = seat else {
             if let Err(error) = self.engine.grant(&wish).await {
                 self.heard.remove(&wish.id);
                 self.engine.ledger_trouble(None, &error);
             }
             return;
         };
-        self.seats[at].wishes.push_back(wish);
-        if !self.seats[at].busy {
-            self.wake(at, Some(self.engine.clock.now()));
+        seat.wishes.push_back(wish);
+        if !seat.busy {
+            self.wake(bot, Some(self.engine.clock.now()));
         }
     }
 

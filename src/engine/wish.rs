@@ -61,9 +61,9 @@ async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     let Some(member) = engine.member(bot) else { return Ok(unknown_bot(bot)) };
     let (bot, now) = (&member.bot.name, engine.clock.now());
     engine.store.resume(bot, now).await?;
-    engine.governor.let_go(member);
+    engine.governor.let_go(&member);
     engine.events.tell(&Event::Resumed { bot: bot.clone() });
-    if engine.standing(member, now).await?.behind.is_some() {
+    if engine.standing(&member, now).await?.behind.is_some() {
         let message = format!("{bot} posts again when it has read its account: see `flockd status`");
         return Ok(Answer { done: true, message, post: None });
     }
@@ -86,7 +86,7 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     if now - last_wished(engine, wish).await? > STALE {
         return Ok(refused("nobody granted the wish in time: ask again"));
     }
-    let standing = engine.standing(member, now).await?;
+    let standing = engine.standing(&member, now).await?;
     let fits = |text| net::fits(&member.bot, standing.account.as_ref(), text);
     if let Err(misfit) = text.map_or(Ok(()), fits) {
         return Ok(refused(&misfit.to_string()));
@@ -99,7 +99,7 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     }
     let text = text.map(str::to_owned);
     let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
-    Ok(match fire::fire(engine, member, &standing, &occasion).await? {
+    Ok(match fire::fire(engine, &member, &standing, &occasion).await? {
         Fired::Post(post) => report(&post),
         Fired::Exhausted => refused(member.bot.exhausted()),
         Fired::Elsewhere | Fired::Later(_) => refused("another post of this bot was quicker: ask again"),
@@ -140,7 +140,7 @@ async fn delete(engine: &Engine, id: &str) -> Result<Answer, StoreError> {
             "flock.toml has no bot {bot} on {network}: delete the post there by hand"
         )));
     };
-    if let Err(setback) = session::delete(engine, member, &post).await? {
+    if let Err(setback) = session::delete(engine, &member, &post).await? {
         return Ok(refused(&format!("not deleted: {setback}")));
     }
     let post = engine.advance(&post, &Move::Delete).await?;
@@ -163,7 +163,7 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, Store
             let reason = Some("a person says that the network has it".to_owned());
             Move::Post { remote_id: None, url: None, reason }
         }
-        (false, Some(member)) => mend::not_posted(engine, member, &post, why),
+        (false, Some(member)) => mend::not_posted(engine, &member, &post, why),
         // The bot has left the flock, so nobody would send it again.
         (false, None) => Move::Release(why),
     };
@@ -193,7 +193,11 @@ fn report(post: &Post) -> Answer {
 }
 
 fn unknown_bot(bot: &str) -> Answer {
-    refused(&format!("the daemon knows no bot {bot}: restart it after changing flock.toml"))
+    // Whoever asks has found it in flock.toml.
+    refused(&format!(
+        "the daemon knows no bot {bot} yet: a reload brings it, which comes within seconds of a change to flock.toml; if it \
+         was refused, `flockd status` says why"
+    ))
 }
 
 fn refused(message: &str) -> Answer {

@@ -12,7 +12,7 @@ use super::budget::Budget;
 use super::secret::{Secret, SecretSource};
 
 /// A registration under which bots sign in to one network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct App {
     /// Its name in `flock.toml`.
     pub name: String,
@@ -41,7 +41,7 @@ pub struct App {
 }
 
 /// Where the keys of an app for OAuth 1.0a are.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerSources {
     /// Consumer key.
     pub key: SecretSource,
@@ -50,7 +50,7 @@ pub struct ConsumerSources {
 }
 
 /// Where the registration of an app for OAuth 2.0 is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSources {
     /// Client id.
     pub id: SecretSource,
@@ -98,7 +98,7 @@ pub struct Registration {
 }
 
 /// An access token as `flock.toml` names it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSources {
     /// The access token.
     pub access_token: SecretSource,

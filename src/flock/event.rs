@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::BotName;
+use super::changes::Changes;
 use super::post::{Post, State};
 
 /// Something that happened.
@@ -17,6 +18,13 @@ pub enum Event {
     Started {
         /// How many bots it has.
         bots: usize,
+    },
+    /// The flock was read anew, and is as it was read from now on.
+    Reloaded(Changes),
+    /// The flock was read anew and can't be used: the one from before goes on.
+    NotReloaded {
+        /// Everything that is wrong with it, each with file and line.
+        complaints: Vec<String>,
     },
     /// A post was posted.
     Posted(Post),

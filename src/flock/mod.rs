@@ -3,10 +3,11 @@
 //! Nothing here does I/O, waits, reads the time or draws its own random numbers; all that is handed in.
 //! What a poem is stands in [`poem`], which line comes next in [`pick`], when in [`schedule`], what may
 //! happen to a post in [`post`], what others hear of it in [`event`], who a bot is on its network in [`account`],
-//! what may be spent in [`budget`].
+//! what may be spent in [`budget`], in what one flock differs from another in [`changes`].
 
 pub mod account;
 pub mod budget;
+pub mod changes;
 pub mod event;
 pub mod pick;
 pub mod poem;
@@ -108,7 +109,7 @@ impl Default for Alerts {
 }
 
 /// One bot: a name, an account on one network, a poem and a schedule.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bot {
     /// Its name, unique in the flock.
     pub name: BotName,

@@ -1,12 +1,15 @@
-//! A bot and a post with nothing special, for the tests beside the code; each test changes what it is about.
+//! A flock, an app, a bot and a post with nothing special, for the tests beside the code; each test changes what it is about.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::account::App;
+use super::budget::Budget;
 use super::post::{Post, PostId, State};
 use super::schedule::Schedule;
-use super::{AtEnd, Bot, NetworkKind, OnMiss, OnUnknown, Order};
+use super::{Alerts, AtEnd, Bot, Flock, KeySource, NetworkKind, OnMiss, OnUnknown, Order, Web};
 
 /// A bot on the feed with this schedule, in UTC.
 pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
@@ -29,6 +32,34 @@ pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
         tokens: None,
         profile: super::account::Profile::default(),
         manner: super::Manner::default(),
+    }
+}
+
+/// A flock of these bots.
+pub(crate) fn flock(bots: Vec<Bot>) -> Flock {
+    Flock {
+        database: "sqlite:flock.db".to_owned(),
+        vault_key: KeySource::File("flock.key".into()),
+        web: Web { listen: "127.0.0.1:7878".parse().unwrap(), public_url: "http://birds.test".to_owned() },
+        alerts: Alerts::default(),
+        bots: bots.into_iter().map(Arc::new).collect(),
+    }
+}
+
+/// An app on X without keys.
+pub(crate) fn app(name: &str) -> App {
+    App {
+        name: name.to_owned(),
+        network: NetworkKind::X,
+        api_url: "http://127.0.0.1:1".to_owned(),
+        site_url: "http://127.0.0.1:1".to_owned(),
+        directory_url: "http://127.0.0.1:1".to_owned(),
+        consumer: None,
+        client: None,
+        callback_port: 7881,
+        looks: Vec::new(),
+        pace: Duration::ZERO,
+        budget: Budget::default(),
     }
 }
 

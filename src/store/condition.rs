@@ -39,7 +39,8 @@ pub fn condition(
     now: DateTime<Utc>,
 ) -> (Condition, Option<String>) {
     let Some(standing) = standing else {
-        let reason = "the daemon has not seen this bot yet: start or restart it".to_owned();
+        let reason =
+            "no daemon has seen this bot yet: start one; one that runs takes it up within seconds".to_owned();
         return (Condition::Waiting, Some(reason));
     };
     if let Some(reason) = suspended(bot, standing) {
@@ -157,7 +158,7 @@ fn suspended(bot: &Bot, standing: &Standing) -> Option<String> {
 /// What comes after the remedy that the reason names.
 fn then_sign_in(bot: &Bot) -> String {
     if bot.tokens.is_some() {
-        "; then give new tokens in flock.toml and restart flockd".to_owned()
+        "; then give new tokens in flock.toml and reload flockd".to_owned()
     } else {
         format!("; then `flockd enroll {}`", bot.name)
     }
@@ -332,7 +333,7 @@ mod tests {
     fn a_bot_that_the_ledger_does_not_know_waits_for_the_daemon() {
         let (condition, reason) = condition(&hourly(), None, Some(3), at(0));
         assert_eq!(condition, Condition::Waiting);
-        assert!(reason.unwrap().contains("restart"));
+        assert!(reason.unwrap().contains("start one"));
     }
 
     fn on_x(tokens: bool) -> Bot {
@@ -369,7 +370,7 @@ mod tests {
         let since = "since 1970-12-31 23:54 UTC: because of";
         let enroll = format!("{since} sign-in; then `flockd enroll walt`");
         check_x(&mine, &lost, Condition::Suspended, &enroll);
-        let restart = format!("{since} sign-in; then give new tokens in flock.toml and restart flockd");
+        let restart = format!("{since} sign-in; then give new tokens in flock.toml and reload flockd");
         check_x(&theirs, &lost, Condition::Suspended, &restart);
         check_x(&mine, &ailing(Cause::Credits), Condition::Suspended, &format!("{since} credits"));
     }

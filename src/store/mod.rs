@@ -6,6 +6,7 @@
 
 pub mod condition;
 mod credential;
+mod refusal;
 pub mod sqlite;
 mod standing;
 pub mod vault;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 pub use self::credential::{Envelope, LONGEST_CLAIM, Sealed};
+pub use self::refusal::Refusal;
 pub use self::standing::{Behind, Pause, Progress, Standing};
 pub use self::wish::{Answer, Want, Wish};
 use crate::flock::account::Account;
@@ -35,7 +37,8 @@ pub trait Store: Send + Sync {
 
     /// For whoever becomes the sender: every post left in `sending` becomes `unknown`. Returns them. If the ledger
     /// was put back from a copy, so does every post that was still to be sent, as it may have been sent since, and
-    /// every bot is behind its account until [`Store::catch_up`]; slots up to now are over.
+    /// every bot is behind its account until [`Store::catch_up`]; slots up to now are over. What kept the last holder from
+    /// reloading is forgotten.
     async fn take_over(&self, now: DateTime<Utc>) -> Result<Vec<Post>, StoreError>;
 
     /// Where a bot stands; `None` if it was never entered.
@@ -163,6 +166,12 @@ pub trait Store: Send + Sync {
     /// Writes down that the daemon was well at `now`, which proves that the ledger can be written. It can't where a
     /// post may not be begun either.
     async fn prove(&self, now: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Notes why the flock could not be reloaded, or that nothing is in the way any more.
+    async fn refuse(&self, why: Option<&Refusal>) -> Result<(), StoreError>;
+
+    /// Why the flock could not be reloaded, if so.
+    async fn refusal(&self) -> Result<Option<Refusal>, StoreError>;
 
     /// One post.
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError>;

@@ -101,6 +101,13 @@ impl Alert {
         Self::about(About::Flock, "ledger", "can't use its ledger".to_owned(), problem.to_owned(), now)
     }
 
+    /// The flock could not be reloaded.
+    pub(super) fn of_refusal(complaints: &[String], now: DateTime<Utc>) -> Self {
+        let headline = "could not be reloaded and goes on as it was".to_owned();
+        let alert = Self::about(About::Flock, REFUSED, headline, listed(complaints), now);
+        Self { lasts: true, ..alert }
+    }
+
     fn of_bot(bot: &Bot, cause: &'static str, headline: &str, message: String, now: DateTime<Utc>) -> Self {
         let about = About::Bot(bot.name.clone(), bot.network);
         let headline = format!("on {} {headline}", bot.network);
@@ -149,6 +156,11 @@ impl Alert {
     }
 }
 
+/// Why an alert tells of a reload.
+pub(super) const REFUSED: &str = "reload";
+/// So many complaints about a flock are told; `flockd check` names them all.
+const COMPLAINTS: usize = 3;
+
 /// What to do about a bug.
 const PANICKED: &str =
     "it is tried again in 30 s, and the other bots go on: please report it, with the log's lines about it";
@@ -177,6 +189,14 @@ pub(super) fn given_up(post: &Post) -> Option<Cause> {
 /// Whether nobody knows that the post has arrived, and it counts as posted all the same.
 pub(super) fn is_assumed(post: &Post) -> bool {
     post.remote_id.is_none() && post.reason.as_deref().is_some_and(|reason| reason.starts_with("assumed"))
+}
+
+fn listed(complaints: &[String]) -> String {
+    let told = complaints.iter().take(COMPLAINTS).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match complaints.len().saturating_sub(COMPLAINTS) {
+        0 => told,
+        more => format!("{told}; and {more} more: see `flockd check`"),
+    }
 }
 
 fn reason(post: &Post) -> String {
@@ -219,6 +239,18 @@ mod tests {
             held.json().contains(r#""text":"app x sends nothing until 2026-03-01 12:00 UTC: buy credits""#)
         );
         assert!(held.json().starts_with(r#"{"bot":null,"network":null,"cause":"held""#));
+    }
+
+    #[test]
+    fn of_many_complaints_the_first_are_told() {
+        let complaints: Vec<String> = (1..=5).map(|line| format!("flock.toml:{line}: odd")).collect();
+        let told = Alert::of_refusal(&complaints, at());
+        let expect =
+            "flock.toml:1: odd; flock.toml:2: odd; flock.toml:3: odd; and 2 more: see `flockd check`";
+        assert_eq!(told.message, expect);
+        assert!(
+            told.json().contains("\"text\":\"the flock could not be reloaded and goes on as it was: flock")
+        );
     }
 
     #[test]

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
-use super::alert::Alert;
+use super::alert::{Alert, REFUSED};
 use super::inbox::News;
 use super::outbox::Outbox;
-use super::{Inbox, Receiver, health, overdue};
+use super::{Inbox, Rota, health, overdue};
 use crate::clock::Clock;
+use crate::flock::changes::Changes;
 use crate::flock::event::{Event, Events};
 use crate::flock::{Bot, BotName};
 use crate::store::Store;
@@ -25,9 +27,12 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const LASTING: Duration = Duration::from_secs(5 * 60);
 /// After so long without any, trouble is over: whoever has it tries again within half a minute.
 const CALM: Duration = Duration::from_secs(2 * 60);
+/// So many bots that need a person are looked at each minute, so that one that is well again is not counted for an hour.
+const LOOKED_AFTER: usize = 100;
 
 /// The guard.
 pub struct Guard {
+    rota: watch::Receiver<Arc<Rota>>,
     bots: HashMap<BotName, Arc<Bot>>,
     /// In the order of the file.
     all: Vec<Arc<Bot>>,
@@ -40,33 +45,39 @@ pub struct Guard {
     /// moment before it has seen to what was missed.
     late: HashSet<BotName>,
     late_twice: HashSet<BotName>,
+    /// Who needed a person when it was looked at last, and who wants to know how many do.
+    needy: HashSet<BotName>,
+    count: watch::Sender<usize>,
+    /// Why the flock can't be reloaded.
+    refused: Option<Vec<String>>,
     /// Since when there is trouble with the ledger, and when there was some last.
     trouble: Option<(Duration, Duration)>,
 }
 
 impl Guard {
-    /// A guard over these bots, who hears what the events tell `inbox`.
+    /// A guard over the bots of `rota`, who hears what the events tell `inbox`, and says how many need a person.
     pub fn new(
-        bots: Vec<Arc<Bot>>,
-        receivers: Vec<Receiver>,
+        rota: watch::Receiver<Arc<Rota>>,
+        count: watch::Sender<usize>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         events: Events,
         inbox: Inbox,
     ) -> Self {
-        let by_name = bots.iter().map(|bot| (bot.name.clone(), bot.clone())).collect();
-        let (late, late_twice) = (HashSet::new(), HashSet::new());
-        let outbox = Outbox::new(receivers);
         Self {
-            bots: by_name,
-            all: bots,
+            rota,
+            bots: HashMap::new(),
+            all: Vec::new(),
             store,
             clock,
             events,
             inbox,
-            outbox,
-            late,
-            late_twice,
+            outbox: Outbox::default(),
+            late: HashSet::new(),
+            late_twice: HashSet::new(),
+            needy: HashSet::new(),
+            count,
+            refused: None,
             trouble: None,
         }
     }
@@ -74,6 +85,7 @@ impl Guard {
     /// Looks and tells for as long as it is polled.
     pub async fn run(mut self) {
         let (mut minute, mut hour) = (self.clock.uptime() + MINUTE, self.clock.uptime() + HOUR);
+        self.take_up_rota();
         self.outbox.turn_page(&*self.store, self.clock.now()).await;
         self.look_at_all().await;
         let mut more = true;
@@ -82,6 +94,13 @@ impl Guard {
             let news = tokio::select! {
                 biased;
                 () = clock.sleep(minute.saturating_sub(clock.uptime())) => None,
+                Ok(()) = self.rota.changed() => {
+                    if self.take_up_rota() {
+                        // They have been told nothing yet.
+                        hour = clock.uptime();
+                    }
+                    continue;
+                }
                 news = self.inbox.next() => Some(news),
                 // All that has happened is heard first, so that a round of telling is one of all that waits.
                 () = std::future::ready(()), if more => {
@@ -97,11 +116,22 @@ impl Guard {
             }
             minute = clock.uptime() + MINUTE;
             self.look_who_is_late().await;
+            self.look_who_is_well_again().await;
             if self.inbox.overflowed() || hour <= clock.uptime() {
                 hour = clock.uptime() + HOUR;
                 self.look_at_all().await;
             }
         }
+    }
+
+    /// Watches over whom the rota names from now on. Returns whether somebody is to be told who was not before.
+    fn take_up_rota(&mut self) -> bool {
+        let rota = self.rota.borrow_and_update().clone();
+        self.bots = rota.bots.iter().map(|bot| (bot.name.clone(), bot.clone())).collect();
+        self.all.clone_from(&rota.bots);
+        self.needy.retain(|bot| self.bots.contains_key(bot));
+        self.tell_count();
+        self.outbox.tell_these(&rota.receivers)
     }
 
     async fn hear(&mut self, News { event, at, uptime }: &News) {
@@ -110,6 +140,11 @@ impl Guard {
             Event::Held { app, until, reason } => {
                 self.outbox.put(&Alert::of_hold(app, *until, reason, *at));
             }
+            Event::NotReloaded { complaints } => {
+                self.refused = Some(complaints.clone());
+                self.outbox.put(&Alert::of_refusal(complaints, *at));
+            }
+            Event::Reloaded(changes) => self.reloaded(changes).await,
             _ => {
                 let Some(bot) = event.bot().and_then(|bot| self.bots.get(bot)).cloned() else { return };
                 match Alert::of_event(&bot, event, *at) {
@@ -130,6 +165,18 @@ impl Guard {
         self.outbox.put(&Alert { state, ..alert });
     }
 
+    /// Nothing is in the way of a reload any more; how those are who came with it or have changed is seen now.
+    async fn reloaded(&mut self, changes: &Changes) {
+        self.refused = None;
+        self.outbox.take_back_flock(REFUSED);
+        let renamed = changes.renamed.iter().map(|(bot, _)| bot);
+        for bot in changes.came.iter().chain(renamed).chain(&changes.changed) {
+            if let Some(bot) = self.bots.get(bot).cloned() {
+                self.look(&bot).await;
+            }
+        }
+    }
+
     /// Looks at a bot, and tells if it needs somebody.
     async fn look(&mut self, bot: &Bot) {
         let now = self.clock.now();
@@ -138,6 +185,7 @@ impl Guard {
             Err(error) => return self.trouble(&error.to_string(), self.clock.now(), self.clock.uptime()),
         };
         let moment = health.condition == Condition::Overdue && !self.late_twice.contains(&bot.name);
+        self.note(bot, health.needs_person && !moment);
         match Alert::of_health(bot, &health, now) {
             Some(alert) if !moment => self.outbox.put(&alert),
             Some(_) => {}
@@ -148,6 +196,36 @@ impl Guard {
     async fn look_at_all(&mut self) {
         for bot in self.all.clone() {
             self.look(&bot).await;
+        }
+        if let Some(complaints) = &self.refused {
+            self.outbox.put(&Alert::of_refusal(complaints, self.clock.now()));
+        }
+    }
+
+    /// Counts a bot among those that need a person, or no more.
+    fn note(&mut self, bot: &Bot, needs_person: bool) {
+        let changed = match needs_person {
+            true => self.needy.insert(bot.name.clone()),
+            false => self.needy.remove(&bot.name),
+        };
+        if changed {
+            self.tell_count();
+        }
+    }
+
+    fn tell_count(&self) {
+        self.count.send_if_modified(|count| std::mem::replace(count, self.needy.len()) != self.needy.len());
+    }
+
+    /// What ends in silence, such as a post that went well, is found by looking.
+    async fn look_who_is_well_again(&mut self) {
+        let needy = self.needy.iter().take(LOOKED_AFTER).filter_map(|bot| self.bots.get(bot)).cloned();
+        for bot in needy.collect::<Vec<_>>() {
+            let health = health(Some(&*self.store), &bot, self.clock.now()).await;
+            if health.is_ok_and(|health| !health.needs_person) {
+                self.note(&bot, false);
+                self.outbox.take_back(&bot.name);
+            }
         }
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Client;
+use tokio::sync::watch;
 
-use super::{overdue, receiver};
+use super::{Rota, overdue, receiver};
 use crate::clock::Clock;
-use crate::flock::Bot;
 use crate::flock::event::{Event, Events};
 use crate::flock::secret::Secret;
 use crate::store::Store;
@@ -27,14 +27,10 @@ pub type Pulse = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// The heartbeat.
 pub struct Heartbeat {
-    /// What is called.
-    pub url: Secret,
-    /// How often.
-    pub every: Duration,
-    /// With what.
+    /// What is called, how often, and who is to be on time for that.
+    pub rota: watch::Receiver<Arc<Rota>>,
+    /// With what it is called.
     pub http: Client,
-    /// Who is to be on time.
-    pub bots: Vec<Arc<Bot>>,
     /// By which ledger.
     pub store: Arc<dyn Store>,
     /// By which clock.
@@ -47,11 +43,18 @@ pub struct Heartbeat {
 
 impl Heartbeat {
     /// Calls for as long as it is polled.
-    pub async fn run(&self) {
+    pub async fn run(mut self) {
         let (mut silent, mut told) = (0, false);
         loop {
-            let (problem, patience) = match self.well().await {
-                Ok(()) => (self.call().await.err(), 1),
+            let rota = self.rota.borrow_and_update().clone();
+            let Some((url, every)) = &rota.heartbeat else {
+                if self.rota.changed().await.is_err() {
+                    return;
+                }
+                continue;
+            };
+            let (problem, patience) = match self.well(&rota).await {
+                Ok(()) => (self.call(url).await.err(), 1),
                 Err(problem) => (Some(problem), PATIENCE),
             };
             silent = if problem.is_some() { silent + 1 } else { 0 };
@@ -66,15 +69,15 @@ impl Heartbeat {
                 }
                 _ => {}
             }
-            self.clock.sleep(self.every).await;
+            self.clock.sleep(*every).await;
         }
     }
 
     /// Whether all is well; an error says what is not.
-    async fn well(&self) -> Result<(), String> {
+    async fn well(&self, rota: &Rota) -> Result<(), String> {
         let now = self.clock.now();
         self.store.prove(now).await.map_err(|error| error.to_string())?;
-        let overdue = overdue(&*self.store, &self.bots, now).await.map_err(|error| error.to_string())?;
+        let overdue = overdue(&*self.store, &rota.bots, now).await.map_err(|error| error.to_string())?;
         if !overdue.is_empty() {
             let names: Vec<&str> = overdue.iter().take(NAMED).map(|bot| bot.name.as_str()).collect();
             let more = if overdue.len() > NAMED { ", …" } else { "" };
@@ -86,8 +89,8 @@ impl Heartbeat {
         Ok(())
     }
 
-    async fn call(&self) -> Result<(), String> {
-        let answer = self.http.get(self.url.expose()).send().await;
-        receiver::accepted(answer, &self.url).map_err(|problem| format!("its URL {problem}"))
+    async fn call(&self, url: &Secret) -> Result<(), String> {
+        let answer = self.http.get(url.expose()).send().await;
+        receiver::accepted(answer, url).map_err(|problem| format!("its URL {problem}"))
     }
 }

@@ -73,6 +73,8 @@ fn matters(event: &Event) -> bool {
         | Event::NotCaughtUp { .. }
         | Event::Paused { why: Some(_), .. }
         | Event::Held { .. }
+        | Event::Reloaded(_)
+        | Event::NotReloaded { .. }
         | Event::LedgerTrouble { .. }
         | Event::Panicked { .. } => true,
         _ => false,

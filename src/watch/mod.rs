@@ -1,8 +1,8 @@
 //! How each bot is, with its poem; and telling a person when one is not well.
 //!
 //! [`health`] is what `status`, `check` and the alerts share, so that nothing is found out twice. What a person is told
-//! stands in `alert`, how it reaches them in `receiver`, who looks and when in `guard`; `heartbeat` is for whoever
-//! listens whether the flock is still there. What follows from a bot's state for its posts is not decided here.
+//! stands in `alert`, how it reaches them in `receiver`, who looks and when in `guard`, after whom in `rota`; `heartbeat` is
+//! for whoever listens whether the flock is still there. What follows from a bot's state for its posts is not decided here.
 
 mod alert;
 mod command;
@@ -11,6 +11,7 @@ pub mod heartbeat;
 mod inbox;
 mod outbox;
 mod receiver;
+mod rota;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use self::command::Command;
 pub use self::guard::Guard;
 pub use self::inbox::{Inbox, listen};
 pub use self::receiver::Receiver;
+pub use self::rota::Rota;
 use crate::flock::poem::{Line, Poem};
 use crate::flock::{AtEnd, Bot, BotName, pick};
 use crate::net;

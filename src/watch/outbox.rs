@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::future::join_all;
 
-use super::alert::Alert;
+use super::alert::{About, Alert};
 use super::receiver::Receiver;
 use crate::clock::Clock;
 use crate::flock::BotName;
@@ -22,6 +22,7 @@ const ROOM: usize = 1_000;
 const STALE: TimeDelta = TimeDelta::days(1);
 
 /// The outbox.
+#[derive(Default)]
 pub(super) struct Outbox {
     queues: Vec<Queue>,
 }
@@ -47,17 +48,18 @@ struct Told {
 }
 
 impl Outbox {
-    pub(super) fn new(receivers: Vec<Receiver>) -> Self {
-        let told = || Told { alerts: HashSet::new(), whole: None };
-        let queue = |receiver| Queue {
-            receiver,
-            waiting: VecDeque::new(),
-            failed: VecDeque::new(),
-            succeeded: false,
-            rests_until: None,
-            told: told(),
-        };
-        Self { queues: receivers.into_iter().map(queue).collect() }
+    /// Tells these from now on. Who was told before stays, with what waits for them. Returns whether there is somebody
+    /// new.
+    pub(super) fn tell_these(&mut self, receivers: &[Receiver]) -> bool {
+        let mut before = std::mem::take(&mut self.queues);
+        let mut is_new = false;
+        for receiver in receivers {
+            let at = before.iter().position(|queue| queue.receiver.name() == receiver.name());
+            is_new |= at.is_none();
+            let queue = at.map_or_else(|| Queue::of(receiver), |at| before.swap_remove(at));
+            self.queues.push(Queue { receiver: receiver.clone(), ..queue });
+        }
+        is_new
     }
 
     /// Begins a new day if it is one, and learns what was told today before a restart. While the ledger can't be read
@@ -99,6 +101,13 @@ impl Outbox {
         }
     }
 
+    /// What lasted, and was about the whole flock, does so no more.
+    pub(super) fn take_back_flock(&mut self, cause: &str) {
+        for queue in &mut self.queues {
+            queue.keep(|alert| alert.about != About::Flock || alert.cause != cause);
+        }
+    }
+
     /// Tells each receiver that does not rest one thing, so that whoever else waits is not kept waiting by all. Returns
     /// whether there is more to tell now.
     pub(super) async fn deliver(&mut self, store: &dyn Store, clock: &dyn Clock, events: &Events) -> bool {
@@ -126,6 +135,17 @@ impl Told {
 }
 
 impl Queue {
+    fn of(receiver: &Receiver) -> Self {
+        Self {
+            receiver: receiver.clone(),
+            waiting: VecDeque::new(),
+            failed: VecDeque::new(),
+            succeeded: false,
+            rests_until: None,
+            told: Told { alerts: HashSet::new(), whole: None },
+        }
+    }
+
     fn put(&mut self, alert: &Alert) {
         if self.told.contains(alert) {
             return;

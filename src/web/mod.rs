@@ -29,7 +29,7 @@ use axum::middleware::map_response;
 use axum::response::Response;
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::door::{Door, Limits};
 use crate::flock::post::PostId;
@@ -40,18 +40,23 @@ use answer::Document;
 /// What is served: a flock and its ledger. Cheap to clone.
 #[derive(Clone)]
 pub struct Site {
-    /// The bots, and where others reach this server.
-    pub flock: Arc<Flock>,
+    /// The bots, and where others reach this server, as they are now.
+    flock: watch::Receiver<Arc<Flock>>,
     /// The ledger, which is only read here.
-    pub store: Arc<dyn Store>,
+    store: Arc<dyn Store>,
     /// Whether the last look at the ledger failed, so that a long trouble is logged once.
     troubled: Arc<AtomicBool>,
 }
 
 impl Site {
     /// The site of a flock.
-    pub fn new(flock: Arc<Flock>, store: Arc<dyn Store>) -> Self {
+    pub fn new(flock: watch::Receiver<Arc<Flock>>, store: Arc<dyn Store>) -> Self {
         Self { flock, store, troubled: Arc::default() }
+    }
+
+    /// The flock as it is now; a reload may change it while an answer is made.
+    fn flock(&self) -> Arc<Flock> {
+        self.flock.borrow().clone()
     }
 
     /// What the ledger said, or `None` with a word in the log when trouble begins. The visitor is told
@@ -71,7 +76,7 @@ impl Site {
 
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Site({} bots)", self.flock.bots.len())
+        write!(f, "Site({} bots)", self.flock().bots.len())
     }
 }
 
@@ -127,10 +132,11 @@ pub fn router(site: Site) -> Router {
 }
 
 async fn front(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Response {
-    let Some(leaf) = read::Leaf::asked(uri.query(), site.flock.bots.len()) else {
+    let flock = site.flock();
+    let Some(leaf) = read::Leaf::asked(uri.query(), flock.bots.len()) else {
         return not_found(uri).await;
     };
-    match site.heard(read::index(&site, leaf).await) {
+    match site.heard(read::index(&site, &flock, leaf).await) {
         Some(view) => answer::conditional(&headers, Document::page(index::page(&view))),
         None => troubled(&uri),
     }
@@ -146,7 +152,7 @@ async fn post(
         return not_found(uri).await;
     };
     match site.heard(read::feed_post(&site, id).await) {
-        Some(Some(post)) => answer::conditional(&headers, Document::page(page::post(&site.flock, &post))),
+        Some(Some(post)) => answer::conditional(&headers, Document::page(page::post(&site.flock(), &post))),
         Some(None) => not_found(uri).await,
         None => troubled(&uri),
     }
@@ -164,12 +170,13 @@ async fn atom(
     headers: HeaderMap,
 ) -> Response {
     let name = file.as_ref().ok().and_then(|Path(file)| file.strip_suffix(".atom"));
-    let bot = name.and_then(|name| site.flock.bot(name)).filter(|bot| bot.network == NetworkKind::Feed);
+    let flock = site.flock();
+    let bot = name.and_then(|name| flock.bot(name)).filter(|bot| bot.network == NetworkKind::Feed);
     let Some(bot) = bot else {
         return not_found(uri).await;
     };
     match site.heard(read::feed_posts(&site, bot).await) {
-        Some(posts) => answer::conditional(&headers, feed::document(&site.flock.web.public_url, bot, &posts)),
+        Some(posts) => answer::conditional(&headers, feed::document(&flock.web.public_url, bot, &posts)),
         None => troubled(&uri),
     }
 }

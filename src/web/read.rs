@@ -50,10 +50,10 @@ pub(super) struct Index<'a> {
 }
 
 /// Reads what the index page shows.
-pub(super) async fn index(site: &Site, leaf: Leaf) -> Result<Index<'_>, StoreError> {
+pub(super) async fn index<'a>(site: &Site, flock: &'a Flock, leaf: Leaf) -> Result<Index<'a>, StoreError> {
     let newest = posted(site, Filter { limit: Some(LINES_SHOWN), ..Filter::default() }).await?;
     let mut bots = Vec::new();
-    for bot in site.flock.bots.iter().skip((leaf.number - 1) * BOTS_A_PAGE).take(BOTS_A_PAGE) {
+    for bot in flock.bots.iter().skip((leaf.number - 1) * BOTS_A_PAGE).take(BOTS_A_PAGE) {
         // Most bots of a small flock are among the newest posts: one read serves them all.
         let last = match newest.iter().find(|post| post.bot == bot.name) {
             Some(post) => Some(post.clone()),
@@ -62,7 +62,7 @@ pub(super) async fn index(site: &Site, leaf: Leaf) -> Result<Index<'_>, StoreErr
         bots.push((bot, last));
     }
     let newest = if leaf.number == 1 { newest } else { Vec::new() };
-    Ok(Index { flock: &site.flock, leaf, bots, newest })
+    Ok(Index { flock, leaf, bots, newest })
 }
 
 async fn last_of(site: &Site, bot: &Bot) -> Result<Option<Post>, StoreError> {

@@ -54,7 +54,7 @@ fn all_complaints_come_at_once() {
     let daemon = Daemon::spawn(&mut folder.command(&["run"]));
     let error = daemon.wait_for("error: ");
     assert!(!error.contains("panicked"), "{error}");
-    assert_eq!(daemon.ended(), 1);
+    assert_eq!(daemon.ended(), 2);
     assert!(!folder.path("flock.db").exists(), "bad input changes nothing");
 }
 
@@ -87,7 +87,7 @@ fn a_bot_that_can_never_post_is_not_well() {
 fn a_missing_configuration_names_init() {
     let said = Folder::new().run(&["status"]);
     assert!(
-        said.code == 1 && said.err.contains("flock.toml") && said.err.contains("flockd init"),
+        said.code == 2 && said.err.contains("flock.toml") && said.err.contains("flockd init"),
         "{said:?}"
     );
 }

@@ -1,6 +1,7 @@
 //! Of what a person is told, and how often.
 
 use flockd::flock::NetworkKind;
+use flockd::flock::changes::Changes;
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, Move, Post, Why};
 use flockd::flock::{AtEnd, Bot};
@@ -82,6 +83,41 @@ async fn all_ill() -> Tower {
     tower.store.pause(&ledger::bot("paused"), Some(put_back), ledger::at(0)).await.unwrap();
     tower.store.pause(&ledger::bot("resting"), None, ledger::at(0)).await.unwrap();
     tower
+}
+
+#[tokio::test]
+async fn a_flock_that_cant_be_reloaded_is_told_each_day_until_it_can() {
+    let mut tower = over(&["walt"]).await;
+    tower.watch_by_webhook().await;
+    let refused = Event::NotReloaded { complaints: vec!["flock.toml:7: odd".to_owned()] };
+    tower.tell(&refused);
+    let expect = "the flock could not be reloaded and goes on as it was: flock.toml:7: odd";
+    assert_eq!(tower.hook.next().await.json()["text"], expect);
+    tower.tell(&refused);
+    tower.later(hours(24)).await;
+    assert_eq!(tower.hook.next().await.json()["text"], expect, "the next day");
+    tower.tell(&Event::Reloaded(Changes::default()));
+    tower.later(hours(24)).await;
+    tower.asleep(minutes(1)).await;
+    assert!(tower.hook.more().is_none());
+}
+
+#[tokio::test]
+async fn how_many_need_a_person_is_known_and_who_is_new_to_it_is_told_of_all() {
+    let mut tower = all_ill().await;
+    tower.watch(Vec::new()).await;
+    tower.needy(5).await;
+    tower.store.resume(&ledger::bot("paused"), ledger::at(9)).await.unwrap();
+    tower.after(minutes(1)).await;
+    tower.needy(4).await;
+    assert!(tower.hook.more().is_none());
+    tower.tell_these(vec![tower.webhook()]);
+    tower.after(minutes(1)).await;
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        told.push(tower.hook.next().await.json()["bot"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(told, ["credits", "asks", "done", "robin"]);
 }
 
 #[tokio::test]

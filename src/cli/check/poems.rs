@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::{Accounts, Poems};
 use crate::config::Places;
 use crate::config::complaint::{Complaint, Severity};
+use crate::daemon::reload::broken_poem;
 use crate::flock::account::Account;
 use crate::flock::poem::{Poem, TextId};
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::net;
-use crate::shelf::{self, ShelfError};
+use crate::shelf;
 
 /// The poems, and what is wrong with them for the bots that read them.
 pub(super) fn complaints(flock: &Flock, accounts: &Accounts, places: &Places) -> (Poems, Vec<Complaint>) {
@@ -22,7 +23,7 @@ pub(super) fn complaints(flock: &Flock, accounts: &Accounts, places: &Places) ->
         let poem = read.entry(key).or_insert_with(|| match shelf::read_file(&bot.poem, bot.split) {
             Ok(poem) => Some(Arc::new(poem)),
             Err(problem) => {
-                complaints.push(broken(bot, &problem, places));
+                complaints.push(broken_poem(bot, &problem, places));
                 None
             }
         });
@@ -32,18 +33,6 @@ pub(super) fn complaints(flock: &Flock, accounts: &Accounts, places: &Places) ->
     }
     complaints.extend(shared(flock, &read, places));
     (read, complaints)
-}
-
-/// What is wrong in the file is said of the file; what is wrong with the file, of where it is named.
-fn broken(bot: &Bot, problem: &ShelfError, places: &Places) -> Complaint {
-    let (name, poem) = (&bot.name, bot.poem.display());
-    match problem.line() {
-        Some(_) => {
-            let message = format!("{problem} (the poem of {name})");
-            Complaint { severity: Severity::Error, file: bot.poem.clone(), line: problem.line(), message }
-        }
-        None => places.error(&format!("bots.{name}.poem"), format!("bot {name}: `poem` {poem}: {problem}")),
-    }
 }
 
 fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Complaint> {

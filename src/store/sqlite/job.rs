@@ -99,6 +99,7 @@ fn stranger(bot: &BotName) -> Trouble {
 
 pub(super) async fn take_over(db: &mut SqliteConnection, now: DateTime<Utc>) -> Result<Vec<Post>, Trouble> {
     sql::forget_answered(db, now).await?;
+    sql::watch::refuse(db, None).await?;
     let reason = match sql::settling::copied_at(db).await? {
         None => INTERRUPTED,
         Some(copied_at) => {

@@ -29,8 +29,8 @@ use sqlx::SqlitePool;
 
 use self::trouble::{Trouble, explain};
 use super::{
-    Answer, Beginning, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Sealed, Spent, Standing,
-    Store, StoreError, Wish,
+    Answer, Beginning, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal, Sealed, Spent,
+    Standing, Store, StoreError, Wish,
 };
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
@@ -292,6 +292,16 @@ impl Store for Sqlite {
         // A file that was removed can still be written, and nobody finds what is in it.
         self.may_begin().await?;
         change!(self.writer, |db| async { Ok(sql::watch::prove(db, now).await?) })
+    }
+
+    async fn refuse(&self, why: Option<&Refusal>) -> Result<(), StoreError> {
+        let why = why.map(as_json).transpose()?;
+        change!(self.writer, |db| async { Ok(sql::watch::refuse(db, why.as_deref()).await?) })
+    }
+
+    async fn refusal(&self) -> Result<Option<Refusal>, StoreError> {
+        // What a newer flockd has written need not be understood.
+        Ok(read!(self, watch::refusal())?.and_then(|why| serde_json::from_str(&why).ok()))
     }
 
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError> {

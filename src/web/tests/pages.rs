@@ -186,7 +186,7 @@ fn ledger_trouble_is_logged_when_it_begins_and_when_it_ends() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let lines = || std::fs::read_to_string(log.path()).unwrap();
     let subscriber = tracing_subscriber::fmt().with_writer(log.reopen().unwrap()).finish();
-    let site = Site::new(Arc::new(samples::flock(vec![])), Arc::new(Shelf::default()));
+    let site = Site::new(samples::still(vec![]), Arc::new(Shelf::default()));
     tracing::subscriber::with_default(subscriber, || {
         for _ in 0..3 {
             assert_eq!(site.heard::<()>(Err(StoreError::Full("flock.db".to_owned()))), None);

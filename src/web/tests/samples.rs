@@ -6,16 +6,16 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::schedule::Schedule;
-use crate::flock::{Alerts, Bot, BotName, Flock, KeySource, NetworkKind, Web, samples};
+use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
 use crate::store::{
-    Answer, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Sealed, Spent, Standing, Store,
-    StoreError, Wish,
+    Answer, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal, Sealed, Spent, Standing,
+    Store, StoreError, Wish,
 };
 
 /// A bot that posts a few times a day in Berlin.
@@ -24,15 +24,9 @@ pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
     Bot { network, schedule, ..samples::bot(name, "@daily") }
 }
 
-/// A flock of these bots.
-pub(in crate::web) fn flock(bots: Vec<Bot>) -> Flock {
-    Flock {
-        database: "sqlite:flock.db".to_owned(),
-        vault_key: KeySource::File("flock.key".into()),
-        web: Web { listen: "127.0.0.1:7878".parse().unwrap(), public_url: "http://birds.test".to_owned() },
-        alerts: Alerts::default(),
-        bots: bots.into_iter().map(Arc::new).collect(),
-    }
+/// A flock of these bots that nobody reloads.
+pub(in crate::web) fn still(bots: Vec<Bot>) -> watch::Receiver<Arc<Flock>> {
+    watch::Sender::new(Arc::new(samples::flock(bots))).subscribe()
 }
 
 /// A text posted to a feed some minutes after an instant that all samples share.
@@ -238,6 +232,12 @@ impl Store for Shelf {
         never()
     }
     async fn prove(&self, _: DateTime<Utc>) -> Result<(), StoreError> {
+        never()
+    }
+    async fn refuse(&self, _: Option<&Refusal>) -> Result<(), StoreError> {
+        never()
+    }
+    async fn refusal(&self) -> Result<Option<Refusal>, StoreError> {
         never()
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use flockd::clock::Clock;
 use flockd::engine::{Engine, Member};
 use flockd::flock::Bot;
 use flockd::flock::event::{Event, Events};
-use flockd::store::Store;
 use flockd::store::sqlite::Sqlite;
 use flockd::store::vault::{Vault, VaultKey};
+use flockd::store::{Store, StoreError};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use tokio::sync::oneshot;
@@ -47,6 +47,8 @@ pub(crate) struct House {
     /// The ledger as a command sees it.
     pub(super) desk: Arc<Sqlite>,
     pub(super) wishes: AtomicU64,
+    /// How many flocks are on their way into the engine.
+    handing_over: Arc<AtomicUsize>,
     starts: u64,
 }
 
@@ -74,7 +76,9 @@ impl House {
         let desk = Arc::new(Sqlite::beside(&database).await.unwrap().unwrap());
         let (ear, wishes) = (Arc::default(), AtomicU64::new(1 << 48));
         let (bots, networks) = (Vec::new(), HashMap::new());
-        let mut house = Self { clock, bots, folder, networks, ear, engine: None, desk, wishes, starts: 0 };
+        let (engine, handing_over) = (None, Arc::default());
+        let mut house =
+            Self { clock, bots, folder, networks, ear, engine, desk, wishes, handing_over, starts: 0 };
         for (bot, poem) in flock {
             house.add(bot, poem.as_ref());
         }
@@ -113,8 +117,7 @@ impl House {
         let store = Arc::new(Sqlite::hold(&database).await.unwrap());
         let ear = self.ear.clone();
         let events = Events::new(vec![Box::new(move |event: &Event| ear.hear(event))]);
-        let member = |bot: &Bot| Member::new(Arc::new(bot.clone()), self.networks[bot.name.as_str()].clone());
-        let members = self.bots.iter().map(member).collect();
+        let members = self.members();
         self.starts += 1;
         let dice = StdRng::seed_from_u64(self.starts);
         let key = VaultKey::File(self.folder.path().join("flock.key"));
@@ -127,6 +130,32 @@ impl House {
         let task = tokio::spawn(engine.run(async { drop(stopped.await) }));
         self.engine = Some(Running { engine: weak, store, stop: Some(stop), task });
         self.at_rest().await;
+    }
+
+    fn members(&self) -> Vec<Member> {
+        let member = |bot: &Bot| Member::new(Arc::new(bot.clone()), self.networks[bot.name.as_str()].clone());
+        self.bots.iter().map(member).collect()
+    }
+
+    /// Has the engine go on with the bots as they are now, and waits until it does.
+    pub(crate) async fn reload(&self) {
+        let reloaded = self.hand_over();
+        self.patiently("a reload", reloaded).await.unwrap().unwrap();
+        self.at_rest().await;
+    }
+
+    /// The same without waiting.
+    pub(crate) fn hand_over(&self) -> JoinHandle<Result<(), StoreError>> {
+        let engine = self.engine.as_ref().and_then(|running| running.engine.upgrade()).expect("it runs");
+        let (members, clock, handing_over) = (self.members(), self.clock.clone(), self.handing_over.clone());
+        handing_over.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(async move {
+            let reloaded = engine.reload(members).await;
+            drop(engine);
+            handing_over.fetch_sub(1, Ordering::Relaxed);
+            clock.stir();
+            reloaded
+        })
     }
 
     /// Stops the engine as SIGTERM would, and waits for its end.
@@ -243,7 +272,8 @@ impl House {
     /// Whether the loop sleeps and every task either sleeps, too, or waits for its network.
     fn still(&self) -> bool {
         let Some(running) = &self.engine else { return true };
-        let tasks = running.engine.strong_count().saturating_sub(LOOP_HANDLES);
+        let others = LOOP_HANDLES + self.handing_over.load(Ordering::Relaxed);
+        let tasks = running.engine.strong_count().saturating_sub(others);
         let held: usize = self.networks.values().map(|network| network.held()).sum();
         let sleepers = self.clock.sleepers();
         running.task.is_finished() || (sleepers > 0 && tasks.min(IN_FLIGHT) == held + sleepers - 1)

@@ -13,6 +13,7 @@ pub mod fake_x;
 pub mod fixture;
 pub mod flock;
 pub mod hook;
+pub mod manager;
 pub mod network;
 pub mod oidc;
 pub mod pds;

@@ -49,6 +49,12 @@ impl Folder {
         self.folder.path().join(name)
     }
 
+    /// Puts a file in the place of another, as many an editor does.
+    pub fn replace(&self, name: &str, bytes: &[u8]) {
+        self.write(".swap", bytes);
+        std::fs::rename(self.path(".swap"), self.path(name)).unwrap();
+    }
+
     pub fn write(&self, name: &str, bytes: &[u8]) {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -80,7 +86,8 @@ impl Folder {
         let said = self.run(&["status", "--json"]);
         let status: Value =
             serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
-        let needs_person = status["bots"].as_array().unwrap().iter().any(|bot| bot["needs_person"] == true);
+        let a_bot = status["bots"].as_array().unwrap().iter().any(|bot| bot["needs_person"] == true);
+        let needs_person = a_bot || !status["not_reloaded"].is_null();
         assert_eq!(said.code, i32::from(needs_person), "{said:?}");
         status
     }
@@ -203,6 +210,11 @@ impl Daemon {
     fn keep(&self, line: &str) {
         self.read.borrow_mut().push_str(line);
         self.read.borrow_mut().push('\n');
+    }
+
+    /// Asks it to read the flock anew.
+    pub fn hang_up(&self) {
+        kill_process(Pid::from_raw(self.pid().try_into().unwrap()).unwrap(), Signal::HUP).unwrap();
     }
 
     pub fn pid(&self) -> u32 {

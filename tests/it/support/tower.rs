@@ -14,9 +14,10 @@ use flockd::net::http;
 use flockd::store::sqlite::Sqlite;
 use flockd::store::{Entry, Store};
 use flockd::watch::heartbeat::Heartbeat;
-use flockd::watch::{Command, Guard, Receiver, listen};
+use flockd::watch::{Command, Guard, Receiver, Rota, listen};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::clock::{ManualClock, at};
@@ -38,6 +39,8 @@ pub(crate) struct Tower {
     pub(crate) hook: Hook,
     /// How long ago the engine's loop went round.
     pub(crate) idle: Arc<Mutex<Duration>>,
+    rota: watch::Sender<Arc<Rota>>,
+    needy: watch::Sender<usize>,
     ear: Arc<Ear>,
     events: Events,
     watching: Option<JoinHandle<()>>,
@@ -60,8 +63,8 @@ impl Tower {
             bots.push(Arc::new(bot));
         }
         let (ear, events, idle) = (Arc::default(), Events::default(), Arc::default());
-        let hook = Hook::start().await;
-        Self { clock, store, bots, hook, idle, ear, events, watching: None, folder }
+        let (hook, rota, needy) = (Hook::start().await, watch::Sender::default(), watch::Sender::default());
+        Self { clock, store, bots, hook, idle, rota, needy, ear, events, watching: None, folder }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -88,8 +91,21 @@ impl Tower {
         let (listener, inbox) = listen(self.clock.clone());
         self.events = self.heard(vec![listener]);
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        let guard = Guard::new(self.bots.clone(), receivers, store, clock, self.events.clone(), inbox);
+        self.tell_these(receivers);
+        let (rota, needy) = (self.rota.subscribe(), self.needy.clone());
+        let guard = Guard::new(rota, needy, store, clock, self.events.clone(), inbox);
         self.watching = Some(tokio::spawn(guard.run()));
+    }
+
+    /// From now on these are told, as after a reload.
+    pub(crate) fn tell_these(&self, receivers: Vec<Receiver>) {
+        self.rota.send_replace(Arc::new(Rota { bots: self.bots.clone(), receivers, heartbeat: None }));
+    }
+
+    /// Waits until so many bots are said to need a person.
+    pub(crate) async fn needy(&self, number: usize) {
+        let mut needy = self.needy.subscribe();
+        patiently("bots in need", async { needy.wait_for(|count| *count == number).await.unwrap() }).await;
     }
 
     /// The same, who tells the webhook.
@@ -117,17 +133,18 @@ impl Tower {
     pub(crate) async fn beat(&mut self, every: Duration) {
         self.leave().await;
         let idle = self.idle.clone();
+        let url = Secret::new(format!("{}{PATH}", self.hook.url));
+        let (bots, receivers) = (self.bots.clone(), Vec::new());
+        self.rota.send_replace(Arc::new(Rota { bots, receivers, heartbeat: Some((url, every)) }));
         let heartbeat = Heartbeat {
-            url: Secret::new(format!("{}{PATH}", self.hook.url)),
-            every,
+            rota: self.rota.subscribe(),
             http: http::client(&http::Limits::default()).unwrap(),
-            bots: self.bots.clone(),
             store: self.store.clone(),
             clock: self.clock.clone(),
             pulse: Arc::new(move || *idle.lock().unwrap()),
             events: self.heard(Vec::new()),
         };
-        self.watching = Some(tokio::spawn(async move { heartbeat.run().await }));
+        self.watching = Some(tokio::spawn(heartbeat.run()));
     }
 
     /// Ends whoever is on the tower.

@@ -1,4 +1,5 @@
-//! The statements that watching over a flock needs: who is late, and of what people were told.
+//! The statements that watching over a flock needs: who is late, of what people were told, and why the flock could not be
+//! reloaded.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use sqlx::sqlite::SqliteRow;
@@ -57,4 +58,19 @@ pub(in super::super) async fn prove(db: &mut SqliteConnection, now: DateTime<Utc
     let insert = "insert into meta (key, value) values ('well_at', ?1) \
         on conflict (key) do update set value = excluded.value";
     sqlx::query(insert).bind(millis(now)).execute(db).await.map(|_| ())
+}
+
+/// Notes why the flock could not be reloaded; `None` forgets it.
+pub(in super::super) async fn refuse(db: &mut SqliteConnection, why: Option<&str>) -> Done {
+    let insert = "insert into meta (key, value) values ('refusal', ?1) \
+        on conflict (key) do update set value = excluded.value";
+    let query = match why {
+        Some(why) => sqlx::query(insert).bind(why),
+        None => sqlx::query("delete from meta where key = 'refusal'"),
+    };
+    query.execute(db).await.map(|_| ())
+}
+
+pub(in super::super) async fn refusal(db: &mut SqliteConnection) -> Done<Option<String>> {
+    sqlx::query_scalar("select value from meta where key = 'refusal'").fetch_optional(db).await
 }

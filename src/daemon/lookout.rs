@@ -1,0 +1,200 @@
+//! Notices that `flock.toml` or a poem was changed: by the system's word where that comes, and by looking at the files
+//! every few seconds where it does not (a link whose target changes, a folder that was away, more files than the system
+//! wants to watch). What is in the files is not looked at.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+
+/// How often files are looked at without the system's word.
+const LOOK: Duration = Duration::from_secs(10);
+/// An editor writes a file in several steps: they are over when nothing has come for so long.
+const QUIET: Duration = Duration::from_millis(300);
+/// Whoever writes all the time is not waited for longer than this.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// Notices changes of some files.
+pub(super) struct Lookout {
+    clock: Arc<dyn Clock>,
+    watcher: Option<RecommendedWatcher>,
+    /// Rung when the system has a word about one of the files.
+    word: Arc<Notify>,
+    /// The files, and the folders that they are in.
+    named: Arc<RwLock<HashSet<PathBuf>>>,
+    /// How the files were when they were looked at last.
+    seen: HashMap<PathBuf, Stamp>,
+}
+
+/// What shows that a file is another one, or was written; `None` if there is none.
+type Stamp = Option<(u64, u64, u64, i64, i64)>;
+
+impl Lookout {
+    /// A lookout over nothing yet.
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        let (word, named) = (Arc::<Notify>::default(), Arc::<RwLock<HashSet<PathBuf>>>::default());
+        let (tell, known) = (word.clone(), named.clone());
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| matters(&event, &known)) {
+                tell.notify_one();
+            }
+        });
+        let watcher = watcher.inspect_err(log_deaf).ok();
+        Self { clock, watcher, word, named, seen: HashMap::new() }
+    }
+
+    /// Watches these files from now on. Those that it watches already count as they were when they were looked at last.
+    pub(super) async fn turn_to(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+        let files: BTreeSet<PathBuf> = files.into_iter().map(|file| absolute(&file)).collect();
+        let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+        let named = files.iter().cloned().chain(folders.iter().map(|folder| (*folder).to_owned()));
+        *self.named.write().unwrap_or_else(PoisonError::into_inner) = named.collect();
+        let problem = self.watcher.as_mut().and_then(|watcher| {
+            // Also those that are watched already: another folder may be in the place.
+            let watched = folders.iter().map(|folder| watcher.watch(folder, RecursiveMode::NonRecursive));
+            watched.filter_map(Result::err).find(|problem| !is_about_a_missing_folder(problem))
+        });
+        if let Some(problem) = problem {
+            log_deaf(&problem);
+            // What it is told of is found by looking, too.
+            self.watcher = None;
+        }
+        let new = files.iter().filter(|file| !self.seen.contains_key(*file)).cloned().collect();
+        let new = stamps(new).await;
+        self.seen.retain(|file, _| files.contains(file));
+        self.seen.extend(new);
+    }
+
+    /// Looks at the files as they are now: what changes from here on is a change.
+    pub(super) async fn look(&mut self) {
+        self.seen = stamps(self.seen.keys().cloned().collect()).await;
+    }
+
+    /// Waits until something has changed, and until whoever does that seems to be done.
+    pub(super) async fn changed(&self) {
+        loop {
+            tokio::select! {
+                () = self.word.notified() => break,
+                () = self.clock.sleep(LOOK) => {
+                    if stamps(self.seen.keys().cloned().collect()).await != self.seen {
+                        break;
+                    }
+                }
+            }
+        }
+        let end = self.clock.uptime() + LONGEST;
+        loop {
+            tokio::select! {
+                () = self.word.notified() => if self.clock.uptime() >= end { return },
+                () = self.clock.sleep(QUIET) => return,
+            }
+        }
+    }
+}
+
+/// Whether a word of the system is about one of these.
+fn matters(event: &notify::Event, named: &RwLock<HashSet<PathBuf>>) -> bool {
+    let was_only_read = match event.kind {
+        EventKind::Access(kind) => kind != AccessKind::Close(AccessMode::Write),
+        _ => false,
+    };
+    let named = named.read().unwrap_or_else(PoisonError::into_inner);
+    event.need_rescan() || (!was_only_read && event.paths.iter().any(|path| named.contains(path)))
+}
+
+fn is_about_a_missing_folder(problem: &notify::Error) -> bool {
+    match &problem.kind {
+        notify::ErrorKind::PathNotFound => true,
+        notify::ErrorKind::Io(error) => {
+            matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
+        }
+        _ => false,
+    }
+}
+
+fn log_deaf(problem: &notify::Error) {
+    let seconds = LOOK.as_secs();
+    tracing::warn!(
+        "the system does not tell of changed files ({problem}): they are looked at every {seconds} s"
+    );
+}
+
+fn absolute(file: &Path) -> PathBuf {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
+}
+
+/// Looks at files where waiting for a disk keeps nobody else waiting.
+async fn stamps(files: Vec<PathBuf>) -> HashMap<PathBuf, Stamp> {
+    let look = move || files.into_iter().map(|file| (stamp(&file), file)).map(|(stamp, file)| (file, stamp));
+    tokio::task::spawn_blocking(|| look().collect()).await.unwrap_or_default()
+}
+
+fn stamp(file: &Path) -> Stamp {
+    let it = fs::metadata(file).ok()?;
+    Some((it.dev(), it.ino(), it.size(), it.mtime(), it.mtime_nsec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    async fn over(files: &[&Path]) -> Lookout {
+        let mut lookout = Lookout::new(Arc::new(SystemClock));
+        lookout.turn_to(files.iter().map(|file| (*file).to_owned())).await;
+        lookout
+    }
+
+    #[tokio::test]
+    async fn whatever_an_editor_does_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("flock.toml");
+        fs::write(&file, "one").unwrap();
+        let mut lookout = over(&[&file]).await;
+        let edits: [&dyn Fn(); 4] = [
+            &|| fs::write(&file, "in place").unwrap(),
+            &|| {
+                fs::write(folder.path().join(".swap"), "renamed").unwrap();
+                fs::rename(folder.path().join(".swap"), &file).unwrap();
+            },
+            &|| fs::remove_file(&file).unwrap(),
+            &|| fs::create_dir(&file).unwrap(),
+        ];
+        for edit in edits {
+            lookout.look().await;
+            edit();
+            lookout.changed().await;
+        }
+    }
+
+    #[test]
+    fn the_ledger_beside_it_is_no_matter() {
+        let named = RwLock::new(HashSet::from([PathBuf::from("/f/flock.toml"), PathBuf::from("/f")]));
+        let event = |kind, path: &str| notify::Event::new(kind).add_path(path.into());
+        let modify = EventKind::Modify(notify::event::ModifyKind::Any);
+        let read = EventKind::Access(AccessKind::Open(AccessMode::Any));
+        assert!(matters(&event(modify, "/f/flock.toml"), &named));
+        assert!(matters(&event(modify, "/f"), &named), "the folder itself was moved away");
+        assert!(!matters(&event(modify, "/f/flock.db-wal"), &named));
+        assert!(!matters(&event(read, "/f/flock.toml"), &named), "we read it ourselves");
+    }
+
+    #[tokio::test]
+    async fn a_file_behind_a_link_is_found_by_looking() {
+        let [folder, elsewhere] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let (file, target) = (folder.path().join("flock.toml"), elsewhere.path().join("real"));
+        fs::write(&target, "one").unwrap();
+        std::os::unix::fs::symlink(&target, &file).unwrap();
+        let lookout = over(&[&file]).await;
+        fs::write(&target, "another").unwrap();
+        assert_ne!(stamps(lookout.seen.keys().cloned().collect()).await, lookout.seen);
+    }
+}

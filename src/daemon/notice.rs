@@ -1,0 +1,168 @@
+//! What the service manager is told: that the flock is up, reloads, stops, how it is, and that its loop goes round
+//! (sd_notify(3)). With no manager, or one that does not listen, nothing happens.
+//!
+//! The `sd-notify` crate would wait for a manager that has stopped reading; here nobody is ever waited for, because the
+//! engine's loop itself speaks.
+
+use std::ffi::{OsStr, OsString};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::sync::Notify;
+
+use crate::flock::event::Event;
+
+/// Signs of life come this many times as often as they must: one may be late, and one lost.
+const TIMES: u32 = 3;
+
+/// Where the service manager listens.
+#[derive(Debug, Default)]
+pub struct Notice {
+    manager: Option<(UnixDatagram, SocketAddr)>,
+    /// How often the manager wants a sign of life.
+    watchdog: Option<Duration>,
+    /// When the last one was given, in milliseconds of uptime.
+    fed_at: AtomicU64,
+    /// Rung when the flock is up.
+    is_up: Notify,
+}
+
+impl Notice {
+    /// To whom the environment names, as systemd sets it.
+    pub fn from_environment() -> Self {
+        Self::by(&|name| std::env::var_os(name), std::process::id())
+    }
+
+    fn by(variable: &dyn Fn(&str) -> Option<OsString>, own_id: u32) -> Self {
+        let number = |name| variable(name)?.to_str()?.parse::<u64>().ok();
+        let is_meant = number("WATCHDOG_PID").is_none_or(|id| id == u64::from(own_id));
+        let watchdog = number("WATCHDOG_USEC").filter(|_| is_meant).map(Duration::from_micros);
+        match variable("NOTIFY_SOCKET") {
+            Some(socket) => Self::to(&socket, watchdog),
+            None => Self::default(),
+        }
+    }
+
+    /// To whoever listens at this path, or at this abstract address if it begins with `@`.
+    pub fn to(socket: &OsStr, watchdog: Option<Duration>) -> Self {
+        let address = match socket.as_bytes().strip_prefix(b"@") {
+            Some(name) => SocketAddr::from_abstract_name(name),
+            None => SocketAddr::from_pathname(socket),
+        };
+        let manager = address.and_then(|address| {
+            let here = UnixDatagram::unbound()?;
+            here.set_nonblocking(true)?;
+            Ok((here, address))
+        });
+        let watchdog = watchdog.filter(|every| !every.is_zero());
+        Self { manager: manager.ok(), watchdog, ..Self::default() }
+    }
+
+    /// Waits until the flock is up. One at a time may wait.
+    pub(super) async fn up(&self) {
+        self.is_up.notified().await;
+    }
+
+    /// Whether anybody may listen.
+    pub(super) const fn has_manager(&self) -> bool {
+        self.manager.is_some()
+    }
+
+    /// How often the loop has to go round for [`Notice::feed`] to be in time.
+    pub(super) fn pace(&self) -> Option<Duration> {
+        self.watchdog.filter(|_| self.has_manager()).map(|every| every / TIMES)
+    }
+
+    /// A sign of life, unless the last one is fresh.
+    pub(super) fn feed(&self, uptime: Duration) {
+        let Some(pace) = self.pace() else { return };
+        let now = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
+        let last = self.fed_at.load(Ordering::Relaxed);
+        // A loop that naps for the pace wakes a little later than that, never earlier.
+        if last == 0 || u128::from(now.saturating_sub(last)) + 1 >= pace.as_millis() {
+            self.fed_at.store(now.max(1), Ordering::Relaxed);
+            self.say("WATCHDOG=1");
+        }
+    }
+
+    /// Tells what follows from an event.
+    pub(super) fn hear(&self, event: &Event) {
+        match event {
+            Event::Started { .. } => {
+                self.say("READY=1");
+                self.is_up.notify_one();
+            }
+            Event::Stopping { .. } => self.say("STOPPING=1\nSTATUS=stopping"),
+            _ => {}
+        }
+    }
+
+    /// The flock is being read anew.
+    pub(super) fn reloading(&self) {
+        let now = clock_gettime(ClockId::Monotonic);
+        let microseconds = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1_000;
+        self.say(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
+    }
+
+    /// That is over, whatever came of it.
+    pub(super) fn reloaded(&self) {
+        self.say("READY=1");
+    }
+
+    /// How the flock is, for people.
+    pub(super) fn status(&self, status: &str) {
+        self.say(&format!("STATUS={status}"));
+    }
+
+    fn say(&self, state: &str) {
+        if let Some((here, manager)) = &self.manager {
+            // Whoever can't be told does without.
+            let _ = here.send_to_addr(state.as_bytes(), manager);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn by(variables: &[(&str, &str)]) -> Notice {
+        let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
+        Notice::by(&|name| find(name).map(|(_, value)| value.into()), 7)
+    }
+
+    #[test]
+    fn a_watchdog_of_another_process_is_not_fed() {
+        let pace = |usec, pid| {
+            by(&[("NOTIFY_SOCKET", "@nobody"), ("WATCHDOG_USEC", usec), ("WATCHDOG_PID", pid)]).pace()
+        };
+        assert_eq!(pace("3000000", "7"), Some(Duration::from_secs(1)));
+        assert_eq!(pace("3000000", "8"), None);
+        assert_eq!((pace("0", "7"), pace("soon", "7")), (None, None));
+        assert_eq!(by(&[("WATCHDOG_USEC", "3000000")]).pace(), None, "nobody listens");
+    }
+
+    #[test]
+    fn an_address_that_leads_nowhere_harms_nothing() {
+        let long = "/".repeat(4_096);
+        for address in ["/nowhere/at/all", "@nobody", "", "relative", "vsock:2:1234", &long] {
+            let notice = by(&[("NOTIFY_SOCKET", address), ("WATCHDOG_USEC", "1000")]);
+            notice.hear(&Event::Started { bots: 1 });
+            notice.feed(Duration::from_secs(1));
+        }
+    }
+
+    #[test]
+    fn nobody_is_waited_for_who_does_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let deaf = UnixDatagram::bind(&path).unwrap();
+        let notice = Notice::to(path.as_os_str(), None);
+        (0..10_000).for_each(|_| notice.status("here is more than fits"));
+        drop(deaf);
+    }
+}

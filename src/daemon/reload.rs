@@ -1,0 +1,204 @@
+//! The flock is read anew: when somebody asks for it by a signal, and when `flock.toml` or a poem was changed. It is
+//! checked as a whole before anything is touched; if anything is wrong, the one from before goes on, and says why.
+//!
+//! How it gets into the running engine is in `engine/reload.rs`; when files count as changed, in `lookout`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use super::lookout::Lookout;
+use super::notice::Notice;
+use super::{Works, members, watchers};
+use crate::config::complaint::{Complaint, Severity};
+use crate::config::{self, Examined, Places, secret};
+use crate::engine::Engine;
+use crate::flock::changes::Changes;
+use crate::flock::event::Event;
+use crate::flock::{Bot, Flock};
+use crate::shelf::ShelfError;
+use crate::store::Refusal;
+use crate::watch::Rota;
+
+/// After one reload the next waits for so long: a storm of signals is one or two.
+const REST: Duration = Duration::from_millis(100);
+/// So many complaints are kept and logged; `flockd check` names them all.
+const MOST_TOLD: usize = 20;
+
+/// Where the flock is read from, and who asks for that.
+pub struct Source {
+    /// Its `flock.toml`.
+    pub file: PathBuf,
+    /// Where that said to listen when the daemon was started.
+    pub listen: SocketAddr,
+    /// Rung by whoever wants it read anew.
+    pub asked: Arc<Notify>,
+}
+
+/// Reads the flock anew whenever that is called for.
+pub(super) struct Reloader {
+    pub source: Source,
+    pub works: Works,
+    pub engine: Arc<Engine>,
+    pub notice: Arc<Notice>,
+    pub rota: watch::Sender<Arc<Rota>>,
+    /// Nothing leaves: the networks are replaced by paper.
+    pub on_paper: bool,
+}
+
+/// A flock that can take the place of the one that runs.
+struct Candidate {
+    flock: Flock,
+    changes: Changes,
+    warnings: Vec<Complaint>,
+}
+
+impl Reloader {
+    /// Waits and reloads for as long as it is polled.
+    pub(super) async fn run(self) {
+        let mut lookout = Lookout::new(self.works.clock.clone());
+        let (mut poems, mut refused) = (Vec::new(), false);
+        loop {
+            let running = self.works.flock.borrow().clone();
+            let of_the_flock = running.bots.iter().map(|bot| bot.poem.clone());
+            // Those of a flock that was refused as well: one of them may be what is to be mended.
+            lookout.turn_to(of_the_flock.chain(poems).chain([self.source.file.clone()])).await;
+            let by_hand = tokio::select! {
+                () = self.source.asked.notified() => true,
+                () = lookout.changed() => false,
+            };
+            lookout.look().await;
+            self.notice.reloading();
+            let read = self.read().await;
+            poems = read.flock.iter().flat_map(|flock| &flock.bots).map(|bot| bot.poem.clone()).collect();
+            let reloaded = self.reload(read, &running).await;
+            if let Some(well) = self.tell(reloaded, by_hand || refused).await {
+                refused = !well;
+            }
+            self.notice.reloaded();
+            self.works.clock.sleep(REST).await;
+        }
+    }
+
+    async fn read(&self) -> Examined {
+        let (file, now) = (self.source.file.clone(), self.works.clock.now());
+        let examined = tokio::task::spawn_blocking(move || config::examine(&file, now)).await;
+        examined.unwrap_or_else(|error| Examined {
+            flock: None,
+            complaints: vec![whole(&self.source.file, format!("it can't be read: {error}"))],
+            places: Places::default(),
+        })
+    }
+
+    /// Puts what was read in the place of what runs; errors are all that is wrong.
+    async fn reload(&self, read: Examined, running: &Flock) -> Result<Candidate, Vec<Complaint>> {
+        let candidate = self.checked(read, running).await?;
+        let flock = Arc::new(candidate.flock.clone());
+        let (http, clock, on_paper) = (self.works.http.clone(), self.works.clock.clone(), self.on_paper);
+        let made = tokio::task::spawn_blocking({
+            let flock = flock.clone();
+            // Secrets are read from files.
+            move || {
+                let members = members::members(&flock, &http, &clock, on_paper);
+                (members, Arc::new(watchers::rota(&flock, &http)))
+            }
+        });
+        let failed = |problem: String| vec![whole(&self.source.file, problem)];
+        let (members, rota) = made.await.map_err(|error| failed(error.to_string()))?;
+        self.engine.reload(members).await.map_err(|error| failed(error.to_string()))?;
+        self.engine.forget_other_poems(&flock.bots);
+        self.rota.send_replace(rota);
+        self.works.flock.send_replace(flock);
+        Ok(candidate)
+    }
+
+    /// What was read, if all of it is usable, its poems too; otherwise all that is wrong with it.
+    async fn checked(&self, read: Examined, running: &Flock) -> Result<Candidate, Vec<Complaint>> {
+        let Examined { flock, mut complaints, places } = read;
+        if let Some(flock) = &flock {
+            let broken = self.engine.read_poems(&flock.bots).await;
+            complaints.extend(broken.iter().map(|(bot, problem)| broken_poem(bot, problem, &places)));
+        }
+        match flock {
+            Some(flock) if !complaints.iter().any(Complaint::is_error) => {
+                complaints.extend(secret::complaints(&flock, &places));
+                let (flock, changes) = self.settled(flock, running);
+                Ok(Candidate { flock, changes, warnings: complaints })
+            }
+            _ => Err(complaints.into_iter().filter(Complaint::is_error).collect()),
+        }
+    }
+
+    /// The flock with what can't change while it runs as it is, and what that changes.
+    fn settled(&self, flock: Flock, running: &Flock) -> (Flock, Changes) {
+        let others = [
+            ("`database`", flock.database != running.database),
+            ("[vault]", flock.database == running.database && flock.vault_key != running.vault_key),
+            ("`listen`", flock.web.listen != self.source.listen),
+        ];
+        let flock = Flock {
+            database: running.database.clone(),
+            vault_key: running.vault_key.clone(),
+            web: flock.web.listening_on(running.web.listen),
+            ..flock
+        };
+        let mut changes = Changes::between(running, &flock);
+        changes.kept = others.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect();
+        (flock, changes)
+    }
+
+    /// Tells what came of a reload, and has the ledger know it for the commands that ask. Returns whether it went well. One
+    /// that has changed nothing is told only if somebody waits for that word.
+    async fn tell(&self, reloaded: Result<Candidate, Vec<Complaint>>, awaited: bool) -> Option<bool> {
+        let (refusal, event) = match reloaded {
+            Ok(candidate) if candidate.changes.is_none() && !awaited => return None,
+            Ok(Candidate { changes, warnings, .. }) => {
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+                (None, Event::Reloaded(changes))
+            }
+            Err(complaints) => {
+                let complaints = told(&complaints);
+                let refusal = Refusal { at: self.works.clock.now(), complaints: complaints.clone() };
+                (Some(refusal), Event::NotReloaded { complaints })
+            }
+        };
+        if let Err(error) = self.works.store.refuse(refusal.as_ref()).await {
+            self.works.events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+        }
+        self.works.events.tell(&event);
+        Some(refusal.is_none())
+    }
+}
+
+/// What is wrong with a poem. What is wrong in the file is said of the file; what is wrong with the file, of where it is
+/// named.
+pub fn broken_poem(bot: &Bot, problem: &ShelfError, places: &Places) -> Complaint {
+    let (name, poem) = (&bot.name, bot.poem.display());
+    match problem.line() {
+        Some(_) => {
+            let message = format!("{problem} (the poem of {name})");
+            Complaint { severity: Severity::Error, file: bot.poem.clone(), line: problem.line(), message }
+        }
+        None => places.error(&format!("bots.{name}.poem"), format!("bot {name}: `poem` {poem}: {problem}")),
+    }
+}
+
+/// A complaint about a flock as a whole.
+fn whole(file: &std::path::Path, message: String) -> Complaint {
+    Complaint { severity: Severity::Error, file: file.to_owned(), line: None, message }
+}
+
+/// The first complaints, each with file and line.
+fn told(complaints: &[Complaint]) -> Vec<String> {
+    let more = complaints.len().saturating_sub(MOST_TOLD);
+    let mut told: Vec<String> = complaints.iter().take(MOST_TOLD).map(ToString::to_string).collect();
+    if more > 0 {
+        told.push(format!("and {more} more: see `flockd check`"));
+    }
+    told
+}

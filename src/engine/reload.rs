@@ -1,0 +1,180 @@
+//! Another flock in the place of the one that runs, without a restart.
+//!
+//! The new members are handed to the loop, which seats them between two of its rounds: who stays keeps its seat, its
+//! memory and its next wake-up, who has changed is looked at at once, and who has left finishes the post that is in
+//! flight. The schedules are the ledger's: [`Store::enter`] begins a changed one anew and leaves the others alone. What
+//! `flock.toml` says, and whether it is any good, is found out before that, and not here.
+//!
+//! [`Store::enter`]: crate::store::Store::enter
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::run::{Seat, Work};
+use super::{Engine, Member, entry, session};
+use crate::flock::event::Event;
+use crate::flock::{Bot, BotName};
+use crate::store::{Entry, StoreError};
+
+/// A flock on its way into the loop, and who waits for the word that it is there. That names who is new or has changed.
+pub(super) struct Change {
+    members: Vec<Member>,
+    done: oneshot::Sender<Result<Vec<Arc<Member>>, StoreError>>,
+}
+
+/// Where the loop finds a flock that is to take the place of its own.
+#[derive(Default)]
+pub(super) struct Handover {
+    change: Mutex<Option<Change>>,
+    put: Notify,
+}
+
+impl Handover {
+    /// Waits until there is one.
+    pub(super) async fn put(&self) {
+        self.put.notified().await;
+    }
+
+    fn take(&self) -> Option<Change> {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl Engine {
+    /// Has the loop go on with these bots in the place of those it has, and returns when it does. An error is the
+    /// ledger's, and has changed nothing. The engine must be running; one reload at a time.
+    pub async fn reload(&self, members: Vec<Member>) -> Result<(), StoreError> {
+        let (done, told) = oneshot::channel();
+        *self.handover.change.lock().unwrap_or_else(PoisonError::into_inner) = Some(Change { members, done });
+        self.handover.put.notify_one();
+        let Ok(seated) = told.await else {
+            return Err(StoreError::Unusable("flockd is stopping".to_owned()));
+        };
+        for member in seated? {
+            self.introduce(&member).await;
+        }
+        Ok(())
+    }
+
+    /// Tells now whatever is wrong with a bot's poem or its sign-in, and not when its first slot comes in a month.
+    pub(super) async fn introduce(&self, member: &Member) {
+        self.look_at_poem(&member.bot).await;
+        session::tell_if_signed_out(self, member).await;
+    }
+
+    pub(super) fn all_members(&self) -> Vec<Arc<Member>> {
+        self.members.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+impl Member {
+    /// The same bot with what is remembered of it.
+    fn remembering(mut self, before: &Self) -> Self {
+        self.memory = before.memory.clone();
+        if self.bot.network != before.bot.network {
+            self.memory.past.forget_hold();
+        }
+        self
+    }
+}
+
+impl Work {
+    /// Seats a flock that was handed over, as soon as none of those is at work who get another name: their posts go along,
+    /// and must not move under the hands of a task.
+    pub(super) async fn take_up(&mut self) {
+        if let Some(change) = self.engine.handover.take() {
+            self.renamed = change.members.iter().filter_map(|member| self.old_name(&member.bot)).collect();
+            self.change = Some(change);
+        }
+        if self.renamed.iter().any(|bot| self.seats.get(bot).is_some_and(|seat| seat.busy)) {
+            return;
+        }
+        let Some(Change { members, done }) = self.change.take() else { return };
+        let seated = self.enter(&members).await.map(|()| self.seat(members));
+        let renamed = std::mem::take(&mut self.renamed);
+        // If the ledger has refused, they go on under their old names.
+        self.wake_all(|seat| renamed.contains(&seat.member.bot.name), self.engine.clock.now());
+        // Whoever waited may be gone: then the flock stops.
+        let _ = done.send(seated);
+        self.hear().await;
+    }
+
+    /// The name under which a bot has a seat that it is to give up.
+    fn old_name(&self, bot: &Bot) -> Option<BotName> {
+        let was = bot.was.as_ref().filter(|was| self.seats.contains_key(*was))?;
+        (!self.seats.contains_key(&bot.name)).then(|| was.clone())
+    }
+
+    /// Makes those known to the ledger of whom it does not know yet, or has another schedule.
+    async fn enter(&self, members: &[Member]) -> Result<(), StoreError> {
+        let known = |bot: &BotName| self.seats.get(bot).map(|seat| entry(&seat.member.bot));
+        let entries = members.iter().map(|member| entry(&member.bot));
+        let entries: Vec<Entry> =
+            entries.filter(|entry| known(&entry.name).as_ref() != Some(entry)).collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        for not in self.engine.store.enter(&entries, self.engine.clock.now()).await? {
+            self.engine.events.tell(&Event::NotRenamed { bot: not.bot, was: not.was });
+        }
+        Ok(())
+    }
+
+    /// Gives every member its seat. Returns who is new or has changed.
+    fn seat(&mut self, members: Vec<Member>) -> Vec<Arc<Member>> {
+        let now = Some(self.engine.clock.now());
+        let (mut seats, mut news) = (HashMap::with_capacity(members.len()), Vec::new());
+        for member in members {
+            let name = member.bot.name.clone();
+            let old_name = self.old_name(&member.bot);
+            let before = self.seats.remove(old_name.as_ref().unwrap_or(&name));
+            let seat = match before {
+                Some(before) => before.taken_by(member, now),
+                None => Seat::new(Arc::new(member), now),
+            };
+            if seat.wake == now || seat.changed {
+                news.push(seat.member.clone());
+            }
+            seats.insert(name, seat);
+        }
+        let gone: Vec<BotName> = self.seats.keys().cloned().collect();
+        for bot in gone {
+            self.see_off(&bot);
+        }
+        let members = seats.iter().map(|(name, seat)| (name.clone(), seat.member.clone())).collect();
+        *self.engine.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+        self.seats.extend(seats);
+        self.forget_old_wakes();
+        news
+    }
+
+    /// Lets a bot go that is in the flock no more, when its task has ended.
+    fn see_off(&mut self, bot: &BotName) {
+        match self.seats.get_mut(bot) {
+            Some(seat) if seat.busy => (seat.leaves, seat.wake) = (true, None),
+            _ => self.leave(bot),
+        }
+    }
+
+    /// Keeps one wake-up for each bot: those that no longer count would pile up over many reloads.
+    fn forget_old_wakes(&mut self) {
+        let wakes = self.seats.iter().filter_map(|(bot, seat)| Some(Reverse((seat.wake?, bot.clone()))));
+        self.wakes = wakes.collect();
+    }
+}
+
+impl Seat {
+    /// The seat with its bot as it is from now on, looked at at once if it has changed.
+    fn taken_by(mut self, member: Member, now: super::turn::Wake) -> Self {
+        let member = member.remembering(&self.member);
+        if *member.bot != *self.member.bot || self.leaves {
+            self.changed = self.busy;
+            self.wake = if self.busy { None } else { now };
+        }
+        (self.member, self.leaves) = (Arc::new(member), false);
+        self
+    }
+}

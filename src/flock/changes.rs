@@ -1,0 +1,126 @@
+//! In what one flock differs from the one before: what a reload changes. Pure; nothing is changed here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::account::App;
+use super::{Bot, BotName, Flock};
+
+/// What a reload has changed. Names are in the order of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Bots that were not there before.
+    pub came: Vec<BotName>,
+    /// Bots that are there no more.
+    pub left: Vec<BotName>,
+    /// Bots that have another name, and the old one.
+    pub renamed: Vec<(BotName, BotName)>,
+    /// Bots of which something else has changed.
+    pub changed: Vec<BotName>,
+    /// Apps of which something has changed.
+    pub apps: Vec<String>,
+    /// What else has changed, by its name in `flock.toml`.
+    pub settings: Vec<&'static str>,
+    /// What has changed in `flock.toml`, and can't while the flock runs.
+    pub kept: Vec<&'static str>,
+}
+
+impl Changes {
+    /// What changes when `new` takes the place of `old`.
+    pub fn between(old: &Flock, new: &Flock) -> Self {
+        let mut changes = Self::default();
+        let mut before: HashMap<&BotName, &Arc<Bot>> = old.bots.iter().map(|bot| (&bot.name, bot)).collect();
+        for bot in &new.bots {
+            match (before.remove(&bot.name), &bot.was) {
+                (Some(old), _) if is_same_but_for_its_app(old, bot) => {}
+                (Some(_), _) => changes.changed.push(bot.name.clone()),
+                (None, Some(was)) if before.remove(was).is_some() => {
+                    changes.renamed.push((bot.name.clone(), was.clone()));
+                }
+                (None, _) => changes.came.push(bot.name.clone()),
+            }
+        }
+        let left = old.bots.iter().filter(|bot| before.contains_key(&bot.name));
+        changes.left = left.map(|bot| bot.name.clone()).collect();
+        let (old_apps, apps) = (apps(old), apps(new));
+        let is_other =
+            |(name, app): &(&&str, &&Arc<App>)| old_apps.get(**name).is_some_and(|old| old != *app);
+        changes.apps = apps.iter().filter(is_other).map(|(name, _)| (*name).to_owned()).collect();
+        if old.alerts != new.alerts {
+            changes.settings.push("[alerts]");
+        }
+        if old.web.public_url != new.web.public_url {
+            changes.settings.push("public_url");
+        }
+        changes
+    }
+
+    /// Whether nothing differs, and nothing would have to.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What changes in an app is said of the app, and not of its thousand bots.
+fn is_same_but_for_its_app(old: &Bot, new: &Bot) -> bool {
+    let name = |bot: &Bot| bot.app.as_ref().map(|app| app.name.clone());
+    old == new || (name(old) == name(new) && *old == Bot { app: old.app.clone(), ..new.clone() })
+}
+
+fn apps(flock: &Flock) -> BTreeMap<&str, &Arc<App>> {
+    flock.bots.iter().filter_map(|bot| bot.app.as_ref()).map(|app| (&*app.name, app)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::flock::samples;
+    use crate::flock::schedule::Schedule;
+
+    fn flock(bots: Vec<Bot>) -> Flock {
+        samples::flock(bots)
+    }
+
+    fn names(names: &[&str]) -> Vec<BotName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn who_comes_goes_stays_and_changes_is_told_apart() {
+        let bot = |name| samples::bot(name, "@hourly");
+        let old = flock(vec![bot("walt"), bot("emily"), bot("sylvia"), bot("anne"), bot("allen")]);
+        assert!(Changes::between(&old, &old.clone()).is_none());
+        let mut changed = [bot("walt"), bot("emily")];
+        changed[0].max_late = Duration::from_secs(1);
+        changed[1].schedule = Schedule::parse("@hourly", chrono_tz::Europe::Berlin).unwrap();
+        let [walt, emily] = changed;
+        let renamed = Bot { was: Some("sylvia".parse().unwrap()), ..bot("plath") };
+        let unknown = Bot { was: Some("nobody".parse().unwrap()), ..bot("walter") };
+        let new = flock(vec![unknown, renamed, walt, emily, bot("allen")]);
+        let changes = Changes::between(&old, &new);
+        assert_eq!(changes.came, names(&["walter"]));
+        assert_eq!(changes.left, names(&["anne"]));
+        assert_eq!(changes.renamed, [("plath".parse().unwrap(), "sylvia".parse().unwrap())]);
+        assert_eq!(changes.changed, names(&["walt", "emily"]));
+    }
+
+    #[test]
+    fn what_changes_in_an_app_is_said_once() {
+        let app = |pace| Arc::new(App { pace: Duration::from_secs(pace), ..samples::app("x") });
+        let bot = |name, pace| Bot { app: Some(app(pace)), ..samples::bot(name, "@hourly") };
+        let old = flock(vec![bot("walt", 1), bot("emily", 1)]);
+        let changes = Changes::between(&old, &flock(vec![bot("walt", 2), bot("emily", 2)]));
+        assert_eq!(changes, Changes { apps: vec!["x".to_owned()], ..Changes::default() });
+    }
+
+    #[test]
+    fn settings_are_named_as_they_are_written() {
+        let old = flock(vec![]);
+        let mut new = old.clone();
+        new.alerts.command = vec!["mail".to_owned()];
+        new.web.public_url = "https://example.org".to_owned();
+        assert_eq!(Changes::between(&old, &new).settings, ["[alerts]", "public_url"]);
+    }
+}

@@ -1,0 +1,192 @@
+//! The real program, whose flock.toml and poems are changed while it runs.
+
+use crate::support::hook::Hook;
+use crate::support::program::{Daemon, Folder};
+
+/// A flock with these lines before its bots, and these bots, which post once a year.
+fn text(folder: &Folder, lines: &str, bots: &[&str]) -> String {
+    let bot = |name: &&str| {
+        format!("[bots.{name}]\nnetwork = \"feed\"\npoem = \"poems/{name}.txt\"\nschedule = \"@yearly\"\n")
+    };
+    let bots: String = bots.iter().map(bot).collect();
+    format!("{lines}\n[web]\nlisten = \"127.0.0.1:{}\"\n{bots}", folder.port)
+}
+
+/// Saves such a flock.
+fn save(folder: &Folder, lines: &str, bots: &[&str]) {
+    folder.replace("flock.toml", text(folder, lines, bots).as_bytes());
+}
+
+fn flock() -> Folder {
+    let folder = Folder::new();
+    for bot in ["walt", "emily", "sylvia"] {
+        folder.write(&format!("poems/{bot}.txt"), format!("{bot} one\n{bot} two\n").as_bytes());
+    }
+    save(&folder, "", &["walt", "emily"]);
+    folder
+}
+
+/// Whether the daemon posts for this bot when asked.
+fn posts(folder: &Folder, bot: &str) -> bool {
+    folder.run(&["post", bot]).code == 0
+}
+
+#[test]
+fn a_bot_that_is_added_is_there_without_a_word_and_one_that_is_removed_is_not() {
+    let folder = flock();
+    let daemon = folder.start();
+    save(&folder, "", &["walt", "sylvia"]);
+    let line = daemon.wait_for("reloaded: ");
+    assert!(line.contains("came sylvia; left emily"), "{line}");
+    assert!(posts(&folder, "sylvia") && posts(&folder, "walt"));
+    assert!(!posts(&folder, "emily"));
+    folder.write("flock.toml", text(&folder, "", &["emily"]).as_bytes());
+    let line = daemon.wait_for("reloaded: ");
+    assert!(line.contains("came emily; left walt, sylvia"), "{line}");
+    assert!(posts(&folder, "emily"));
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_flock_that_cant_be_used_leaves_the_old_one_and_says_why() {
+    let folder = flock();
+    let daemon = folder.start();
+    let broken = text(&folder, "", &["walt"]).replace("@yearly", "@yearl");
+    folder.write("flock.toml", broken.as_bytes());
+    let line = daemon.wait_for("not reloaded, the flock goes on as it was: ");
+    assert!(line.contains("flock.toml:7: ") && line.contains("@yearl"), "{line}");
+    let status = folder.run(&["status"]);
+    assert_eq!(status.code, 2, "{status:?}");
+    assert!(status.err.contains("goes on with the flock as it was before this"), "{status:?}");
+    assert!(status.err.contains("flock.toml:7: "), "{status:?}");
+
+    // A poem is a part of it: sylvia is not here yet, and the message says why.
+    save(&folder, "", &["walt", "sylvia"]);
+    folder.write("poems/walt.txt", b"one\n\xff\n");
+    let line = daemon.wait_for("not reloaded, the flock goes on as it was: ");
+    assert!(line.contains("poems/walt.txt:2: "), "{line}");
+    let status = folder.run(&["status"]);
+    assert!(status.code == 1 && status.out.contains("could not be reloaded"), "{status:?}");
+    assert!(status.out.contains("poems/walt.txt:2: "), "{status:?}");
+    let json = folder.status();
+    assert!(json["not_reloaded"]["complaints"][0].as_str().unwrap().contains("poems/walt.txt:2: "), "{json}");
+    let said = folder.run(&["post", "sylvia"]);
+    assert!(said.code == 1 && said.err.contains("a reload brings it"), "{said:?}");
+    assert!(posts(&folder, "walt"), "the last good version is kept");
+
+    folder.write("poems/walt.txt", b"three\n");
+    let line = daemon.wait_for("reloaded: ");
+    assert!(line.contains("came sylvia; left emily"), "{line}");
+    assert_eq!(folder.status()["not_reloaded"], serde_json::Value::Null);
+    assert!(posts(&folder, "sylvia"));
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_restart_forgets_why_a_reload_was_refused() {
+    let folder = flock();
+    let daemon = folder.start();
+    folder.write("poems/walt.txt", b"");
+    daemon.wait_for("not reloaded");
+    assert!(!folder.status()["not_reloaded"].is_null());
+    daemon.kill();
+    let daemon = folder.start();
+    assert_eq!(folder.status()["not_reloaded"], serde_json::Value::Null);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn an_edit_of_a_poem_is_told_at_once() {
+    let folder = flock();
+    let daemon = folder.start();
+    folder.replace("poems/emily.txt", b"one\ntwo\nthree\n");
+    let line = daemon.wait_for("lines=3");
+    assert!(line.contains("poem read") && line.contains("emily.txt"), "{line}");
+    let log = daemon.stop_and_read();
+    assert!(!log.contains("reloaded"), "nothing else has changed: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cant_change_is_named_and_what_can_does() {
+    let folder = flock();
+    let daemon = folder.start();
+    save(&folder, "[flock]\ndatabase = \"sqlite:other.db\"", &["walt"]);
+    let other = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    let listen = format!("127.0.0.1:{}", folder.port);
+    let other = other.replace(&listen, "127.0.0.1:1\"\npublic_url = \"https://birds.test");
+    folder.replace("flock.toml", other.as_bytes());
+    daemon.wait_for("changed settings public_url");
+    let line = daemon.wait_for("restart flockd for what can't change while it runs: ");
+    assert!(line.contains("`database`, `listen`"), "{line}");
+    let feed = reqwest::get(folder.url("/feeds/walt.atom")).await.unwrap().text().await.unwrap();
+    assert!(feed.contains("https://birds.test/feeds/walt.atom"), "{feed}");
+    let gone = reqwest::get(folder.url("/feeds/emily.atom")).await.unwrap();
+    assert_eq!(gone.status(), 404);
+    assert_eq!(daemon.stop(), 0);
+    assert!(!folder.path("other.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_of_trouble_can_be_changed_and_hears_of_a_refusal() {
+    let mut hook = Hook::start().await;
+    let folder = flock();
+    let daemon = folder.start();
+    save(&folder, &format!("[alerts]\nurl = \"{}/alert\"", hook.url), &["walt", "emily"]);
+    daemon.wait_for("changed settings [alerts]");
+    std::fs::rename(folder.path("poems"), folder.path("away")).unwrap();
+    daemon.hang_up();
+    let told = hook.next().await.json();
+    let text = told["text"].as_str().unwrap();
+    assert!(text.starts_with("the flock could not be reloaded and goes on as it was: "), "{told}");
+    assert!(text.contains("flock.toml:") && text.contains("poems/walt.txt"), "{told}");
+    assert_eq!(told["cause"], "reload");
+    std::fs::rename(folder.path("away"), folder.path("poems")).unwrap();
+    daemon.hang_up();
+    daemon.wait_for("reloaded: no bot has changed");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_storm_of_signals_is_a_few_reloads() {
+    let folder = flock();
+    let daemon = folder.start();
+    for _ in 0..2_000 {
+        daemon.hang_up();
+    }
+    daemon.wait_for("reloaded: no bot has changed");
+    save(&folder, "", &["walt"]);
+    daemon.wait_for("left emily");
+    let log = daemon.stop_and_read();
+    let reloads = log.matches("reloaded: ").count();
+    assert!(reloads < 50, "{reloads} reloads");
+}
+
+#[test]
+fn a_daemon_whose_terminal_is_gone_stops() {
+    let folder = flock();
+    let (pty, terminal) = pty_process::blocking::open().unwrap();
+    let run = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_flockd"));
+    let mut daemon = run.arg("run").current_dir(folder.path("")).spawn(terminal).unwrap();
+    let mut log = std::io::BufReader::new(pty);
+    let mut line = String::new();
+    while !line.contains("the flock is up") {
+        line.clear();
+        std::io::BufRead::read_line(&mut log, &mut line).unwrap();
+    }
+    drop(log);
+    assert!(daemon.wait().unwrap().success());
+}
+
+#[test]
+fn a_flock_that_cant_be_used_is_told_apart_from_what_a_service_manager_may_try_again() {
+    let folder = flock();
+    folder.write("flock.toml", b"[bots]");
+    assert_eq!(folder.run(&["run"]).code, 2);
+    std::fs::remove_file(folder.path("flock.toml")).unwrap();
+    assert_eq!(folder.run(&["run"]).code, 2);
+    save(&folder, "", &["walt"]);
+    let first = folder.start();
+    let second = Daemon::spawn(&mut folder.command(&["run"]));
+    assert_eq!(second.ended(), 1);
+    assert_eq!(first.stop(), 0);
+}

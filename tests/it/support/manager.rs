@@ -1,0 +1,74 @@
+//! A service manager: a real socket of datagrams, on which a daemon says how it is (sd_notify(3)).
+
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a word is waited for: far longer than it takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest word.
+const ROOM: usize = 4_096;
+
+/// The service manager.
+pub struct Manager {
+    socket: UnixDatagram,
+}
+
+impl Manager {
+    /// One that listens at this path.
+    pub fn at(path: &Path) -> Self {
+        let socket = UnixDatagram::bind(path).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { socket }
+    }
+
+    /// The next word.
+    pub fn next(&self) -> String {
+        let mut room = [0; ROOM];
+        let size = self.socket.recv(&mut room).expect("the daemon said nothing");
+        String::from_utf8(room[..size].to_vec()).unwrap()
+    }
+
+    /// A word that is there already.
+    pub fn heard(&self) -> Option<String> {
+        let mut room = [0; ROOM];
+        self.socket.set_nonblocking(true).unwrap();
+        let size = self.socket.recv(&mut room);
+        self.socket.set_nonblocking(false).unwrap();
+        size.ok().map(|size| String::from_utf8(room[..size].to_vec()).unwrap())
+    }
+
+    /// Lets this happen until there is a word that begins like that, and before it none that begins like one of `others`.
+    pub fn wait_while(&self, beginning: &str, others: &[&str], happens: impl Fn()) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.heard() {
+                Some(word) if word.starts_with(beginning) => return word,
+                Some(word) => {
+                    assert!(
+                        !others.iter().any(|other| word.starts_with(other)),
+                        "{word:?} before {beginning:?}"
+                    );
+                }
+                None => {
+                    assert!(Instant::now() < end, "no {beginning:?} came");
+                    happens();
+                    std::thread::yield_now();
+                }
+            }
+        }
+    }
+
+    /// Waits for a word that begins like this; whatever comes before must not begin like one of `others`.
+    pub fn wait_for(&self, beginning: &str, others: &[&str]) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let word = self.next();
+            assert!(Instant::now() < end, "no {beginning:?} came; the last word is {word:?}");
+            if word.starts_with(beginning) {
+                return word;
+            }
+            assert!(!others.iter().any(|other| word.starts_with(other)), "{word:?} before {beginning:?}");
+        }
+    }
+}
