@@ -82,20 +82,18 @@ async fn an_account_gets_a_profile_and_the_label_of_a_bot() {
     let folder = tempfile::tempdir().unwrap();
     let picture = folder.path().join("walt.png");
     std::fs::write(&picture, PNG).unwrap();
-    let wanted = Profile { picture: Some(picture), ..profile("Walt 🇩🇪", "lines, one a day") };
+    let bio = format!("lines, one a day{}", ", and again".repeat(20));
+    let wanted = Profile { picture: Some(picture), ..profile("Walt 🇩🇪", &bio) };
     sky.bluesky.dress(sky.tokens(), &wanted).await.unwrap();
     let record = pds.profile(&walt).await.unwrap()["value"].take();
-    assert_eq!(
-        (&record["displayName"], &record["description"]),
-        (&json!("Walt 🇩🇪"), &json!("lines, one a day"))
-    );
+    assert_eq!((&record["displayName"], &record["description"]), (&json!("Walt 🇩🇪"), &json!(bio)));
     assert_eq!(record["labels"]["values"], json!([{ "val": "bot" }]));
     assert_eq!(
         (&record["avatar"]["mimeType"], &record["avatar"]["size"]),
         (&json!("image/png"), &json!(PNG.len()))
     );
     let looks = sky.bluesky.appearance(sky.tokens()).await.unwrap();
-    assert_eq!(looks.bio.as_deref(), Some("lines, one a day"));
+    assert_eq!(looks.bio, Some(bio));
     let shown = reqwest::get(looks.picture_url.unwrap()).await.unwrap();
     assert_eq!(shown.bytes().await.unwrap(), PNG);
 }

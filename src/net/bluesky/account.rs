@@ -13,7 +13,7 @@ use super::{Bluesky, Held, answer, held, looks_like_app_password, mark};
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::post::{Cause, Why};
-use crate::net::{AccountApi, Appearance, NotDressed, Setback};
+use crate::net::{AccountApi, Appearance, NotDressed, Setback, http};
 
 /// The largest picture, in bytes (the lexicon `app.bsky.actor.profile`).
 const PICTURE_MAX: usize = 1_000_000;
@@ -117,7 +117,8 @@ impl AccountApi for Bluesky {
         let record = self.worn(&held).await?.record.unwrap_or_default();
         Ok(Appearance {
             name: answer::sentence_of(&record, "displayName"),
-            bio: answer::sentence_of(&record, "description"),
+            // Whole, as it is compared with what it should be.
+            bio: record["description"].as_str().map(http::one_line).filter(|bio| !bio.is_empty()),
             picture_url: Self::picture_url(&held, &record),
             automated: Some(profile::is_automated(&record)),
         })
