@@ -49,13 +49,18 @@ impl Mastodon {
         };
         let (tokens, ours) =
             (to_sign_with(session.tokens.as_ref())?, post.text.as_deref().unwrap_or_default());
-        let all = all.into_iter().map(|shown| shown.seen);
-        let (mut seen, others): (Vec<_>, Vec<_>) = all.partition(|one| likeness::is_same(ours, &one.text));
-        let like: Vec<_> = others.into_iter().filter(|one| likeness::is_like(ours, &one.text)).collect();
-        if seen.is_empty() && like.len() > SOURCES_OF_A_LOOK {
+        let (same, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|one| likeness::is_same(ours, &one.seen.text));
+        let mut seen: Vec<Seen> = same.into_iter().map(|shown| shown.seen).collect();
+        let mut like: Vec<_> =
+            others.into_iter().filter(|one| likeness::is_like(ours, &one.seen.text)).collect();
+        let marked_up = like.iter().filter(|one| one.is_marked_up).count();
+        if seen.is_empty() && marked_up > SOURCES_OF_A_LOOK {
             return Ok(Sight::CannotTell(too_many("that may be it", SOURCES_OF_A_LOOK)));
         }
-        for one in like.into_iter().take(SOURCES_OF_A_LOOK) {
+        // What is shown without marks is what was written, as far as can be seen, so it is asked for last.
+        like.sort_by_key(|one| !one.is_marked_up);
+        for Shown { seen: one, .. } in like.into_iter().take(SOURCES_OF_A_LOOK) {
             let source = self.source(tokens, &one.remote_id).await?;
             let same = source.filter(|text| likeness::is_same(ours, text));
             seen.extend(same.map(|text| Seen { text, ..one }));
