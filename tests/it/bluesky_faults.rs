@@ -3,9 +3,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::{Clock as _, SystemClock};
+use flockd::flock::account::Tokens;
 use flockd::flock::post::Cause;
 use flockd::net::{Network as _, Outcome, Scope, Sight};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use crate::support::pds::{Front, Pds, Poet, Sky};
 use crate::support::stand_in::{Behaviour, Reply};
@@ -183,18 +185,14 @@ async fn the_limits_of_the_real_server_are_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_there_is_not_accepted() {
-    let (front, _, sky) = walt().await;
+    let (_front, _, mut sky) = walt().await;
     let post = sky.plan(1, "a").await.unwrap();
-    let url = front.url.clone();
-    drop(front);
-    // The port is free from the moment on at which the server has ended.
-    let outcome = loop {
-        match sky.send(&post).await.outcome {
-            Outcome::Unknown { .. } => tokio::task::yield_now().await,
-            outcome => break outcome,
-        }
-    };
-    let Outcome::NotAccepted(setback) = outcome else { panic!("{url}: {outcome:?}") };
+    // Another port, as those who were connected to a server are served after its port is closed.
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let Some(Tokens::AppPassword { server, .. }) = &mut sky.session.tokens else { panic!("no app password") };
+    *server = format!("http://{closed}");
+    let outcome = sky.send(&post).await.outcome;
+    let Outcome::NotAccepted(setback) = outcome else { panic!("{outcome:?}") };
     assert_eq!((setback.why.cause, setback.answered), (Cause::Unreachable, false), "{setback}");
     assert!(setback.to_string().starts_with("127.0.0.1 can't be reached"), "{setback}");
 }
