@@ -8,6 +8,7 @@ mod delete;
 mod ending;
 mod enroll;
 mod forecast;
+mod health;
 mod init;
 mod man;
 mod next;
@@ -147,6 +148,8 @@ enum Verb {
         /// The file; it must not be there yet.
         file: PathBuf,
     },
+    /// Ask the daemon that runs whether it is alive, and how its flock is.
+    Health(health::How),
     /// Say whether a post whose outcome is unknown has arrived.
     #[command(group = clap::ArgGroup::new("outcome").required(true).args(["posted", "not_posted"]))]
     Settle {
@@ -223,6 +226,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Pause { bot } => pause::pause(load(&config)?, &bot).await,
         Verb::Resume { bot } => pause::resume(load(&config)?, &bot).await,
         Verb::Backup { file } => backup::backup(&load(&config)?, &file).await,
+        Verb::Health(how) => health::health(&config, &how).await,
         Verb::Completions { shell } => man::completions(shell),
         Verb::Man { to } => man::man(to.as_deref()),
         Verb::Settle { post, posted, .. } => settle::settle(load(&config)?, &post, posted).await,

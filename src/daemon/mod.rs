@@ -27,7 +27,8 @@ use crate::net::http;
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::{Vault, VaultKey};
 use crate::store::{Answer, Store, StoreError, Want, Wish};
-use crate::watch::{Inbox, listen as listen_for_trouble};
+use crate::watch::{Inbox, Overview, Phase, listen as listen_for_trouble};
+use crate::web::metrics::Metrics;
 use crate::web::{self, Site};
 use notice::Notice;
 use reload::{Reloader, Source};
@@ -139,16 +140,21 @@ pub async fn run(
     let notice = Arc::new(notice);
     let (listener, inbox) = listen_for_trouble(clock.clone());
     listeners.push(listener);
+    let (phase, metrics) = (Arc::new(Phase::default()), Arc::new(Metrics::new(clock.now())));
     listeners.push({
-        let notice = notice.clone();
-        Box::new(move |event| notice.hear(event))
+        let (notice, phase, metrics) = (notice.clone(), phase.clone(), metrics.clone());
+        Box::new(move |event| {
+            notice.hear(event);
+            phase.hear(event);
+            metrics.hear(event);
+        })
     });
     let (store, events, http) = (desk.store.clone(), Events::new(listeners), http()?);
     let works = Works { flock: watch::Sender::new(flock.clone()), store: store.clone(), clock, events, http };
     let engine = Arc::new(fed(engine(&works, dice, desk.on_paper), &works, &notice));
     engine.take_over(&flock.bots).await?;
     let (close, closed) = oneshot::channel::<()>();
-    let site = Site::new(works.flock.subscribe(), store.clone());
+    let site = site(&works, &engine, phase, metrics);
     let server = web.map(|listener| tokio::spawn(serve(listener, site, closed)));
     let beside = beside(works, engine.clone(), notice, inbox, source, desk.on_paper);
     engine.run(shutdown).await;
@@ -164,6 +170,17 @@ pub async fn run(
     }
     store.close().await;
     Ok(())
+}
+
+/// What the web server shows of all that.
+fn site(works: &Works, engine: &Arc<Engine>, phase: Arc<Phase>, metrics: Arc<Metrics>) -> Site {
+    let Works { flock, store, clock, .. } = works;
+    let (flock, pulse) = (flock.subscribe(), engine.clone());
+    let pulse = Arc::new(move || pulse.idle_for());
+    let overview = Overview::new(flock.clone(), store.clone(), clock.clone(), pulse, phase);
+    let ear = metrics.clone();
+    store.time_commits(Box::new(move |took| ear.committed(took)));
+    Site::new(flock, store.clone(), overview, metrics)
 }
 
 /// The engine, whose loop gives the service manager signs of life.

@@ -9,6 +9,7 @@ use super::session::{self, Intent, Ready};
 use super::{Engine, Member, record, turn};
 use crate::flock::AtEnd;
 use crate::flock::account::Account;
+use crate::flock::event::Call;
 use crate::flock::pick::{self, History};
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
@@ -153,7 +154,8 @@ async fn once(engine: &Engine, member: &Member, post: &Post, ready: &Ready) -> O
     if post.attempts == 1 {
         member.memory.past.sends(engine.clock.uptime());
     }
-    let sent = member.network.send(post, &ready.session).await;
+    let sent =
+        engine.timed(member, Call::Post, member.network.send(post, &ready.session), |sent| sent.room).await;
     engine.take_up(member, sent.holds);
     sent.outcome
 }

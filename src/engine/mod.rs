@@ -33,7 +33,7 @@ use rand::rngs::StdRng;
 
 use crate::clock::Clock;
 use crate::flock::account::Tokens;
-use crate::flock::event::{Event, Events};
+use crate::flock::event::{Call, Event, Events};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{Bot, BotName};
 use crate::net::{self, Hold, Network, Setback};
@@ -218,6 +218,22 @@ impl Engine {
             let app = member.bot.gate().to_owned();
             self.events.tell(&Event::Held { app, until: hold.until, reason: hold.why.reason });
         }
+    }
+
+    /// Calls a network, and tells how long that took, and how much room it left as `room` reads from what came back.
+    async fn timed<T>(
+        &self,
+        member: &Member,
+        call: Call,
+        request: impl Future<Output = T>,
+        room: impl FnOnce(&T) -> Option<u32>,
+    ) -> T {
+        let begun = self.clock.uptime();
+        let answer = request.await;
+        let took = self.clock.uptime().saturating_sub(begun);
+        let (bot, network, app) = (member.bot.name.clone(), member.bot.network, member.bot.gate().to_owned());
+        self.events.tell(&Event::Called { bot, network, app, call, took, room: room(&answer) });
+        answer
     }
 
     async fn standing(&self, member: &Member, now: DateTime<Utc>) -> Result<Standing, StoreError> {

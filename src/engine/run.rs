@@ -163,6 +163,10 @@ impl Work {
             self.went_back(now);
         }
         self.now = now;
+        if let Some(Reverse((first, _))) = self.wakes.peek().filter(|Reverse((time, _))| *time <= now) {
+            let lag = (now - *first).to_std().unwrap_or_default();
+            self.engine.events.tell(&Event::WentRound { lag });
+        }
         while self.wakes.peek().is_some_and(|Reverse((time, _))| *time <= now) {
             let Some(Reverse((time, bot))) = self.wakes.pop() else { return };
             let is_due = |seat: &Seat| seat.wake == Some(time) && !seat.busy;

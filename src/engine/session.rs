@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use super::keeper::{Held, NoTokens};
 use super::{Engine, Member};
 use crate::flock::account::Account;
+use crate::flock::event::Call;
 use crate::flock::event::Event;
 use crate::flock::post::{Post, PostId};
 use crate::net::{Session, Setback, Sight, Timeline};
@@ -95,7 +96,10 @@ pub(super) async fn look(
     known: Option<&Account>,
     post: &Post,
 ) -> Result<Result<Sight, Setback>, StoreError> {
-    asked(engine, member, known, |session| async move { member.network.look(post, &session).await }).await
+    let look = |session| async move {
+        engine.timed(member, Call::Look, member.network.look(post, &session), |_| None).await
+    };
+    asked(engine, member, known, look).await
 }
 
 /// Reads what the account has posted since then.

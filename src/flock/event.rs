@@ -4,12 +4,23 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::BotName;
 use super::changes::Changes;
 use super::post::{Post, State};
+use super::{BotName, NetworkKind};
+
+super::words! {
+    /// What a network is called for.
+    Call {
+        /// To post.
+        Post = "post",
+        /// To look for a post whose outcome is unknown.
+        Look = "look",
+    }
+}
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +36,26 @@ pub enum Event {
     NotReloaded {
         /// Everything that is wrong with it, each with file and line.
         complaints: Vec<String>,
+    },
+    /// The loop went round and took up what was due.
+    WentRound {
+        /// How late it was for the first of that.
+        lag: Duration,
+    },
+    /// A network was called, and has answered or not.
+    Called {
+        /// For which bot.
+        bot: BotName,
+        /// Its network.
+        network: NetworkKind,
+        /// The app, or the network if it has none.
+        app: String,
+        /// What for.
+        call: Call,
+        /// How long that took.
+        took: Duration,
+        /// How many more requests the network would take before the tightest of its limits, as far as it said.
+        room: Option<u32>,
     },
     /// A post was posted.
     Posted(Post),
@@ -246,7 +277,8 @@ impl Event {
             | Self::Resumed { bot }
             | Self::CaughtUp { bot, .. }
             | Self::NotCaughtUp { bot, .. }
-            | Self::Panicked { bot } => Some(bot),
+            | Self::Panicked { bot }
+            | Self::Called { bot, .. } => Some(bot),
             Self::LedgerTrouble { bot, .. } => bot.as_ref(),
             _ => None,
         }

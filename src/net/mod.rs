@@ -185,11 +185,13 @@ pub struct Sent {
     pub outcome: Outcome,
     /// Who should keep still, and until when.
     pub holds: Vec<Hold>,
+    /// How many more requests the network would take before the tightest of its limits, as far as it said.
+    pub room: Option<u32>,
 }
 
 impl From<Outcome> for Sent {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, holds: Vec::new() }
+        Self { outcome, holds: Vec::new(), room: None }
     }
 }
 

@@ -33,6 +33,12 @@ pub(super) fn within_reason(at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<U
     if at <= now { now + SHORTEST } else { at.min(now + LONGEST) }
 }
 
+/// The least that is left of any of these limits, as far as the headers tell.
+pub(super) fn room(headers: &HeaderMap, names: &[&str]) -> Option<u32> {
+    let left = names.iter().filter_map(|name| number(headers, name)).min()?;
+    u32::try_from(left.max(0)).ok()
+}
+
 /// A number in a header.
 pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<i64> {
     text(headers, name)?.parse().ok()

@@ -14,6 +14,7 @@ mod wish;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
@@ -26,6 +27,9 @@ use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
+
+/// One that is told how long each commit took, from the first of what it writes to the disk's word. It must be quick.
+pub type CommitEar = Box<dyn Fn(Duration) + Send + Sync>;
 
 /// A ledger. A call that changes something returns when the change is durable.
 #[async_trait]
@@ -203,6 +207,9 @@ pub trait Store: Send + Sync {
 
     /// Waits until somebody rings. Only the holder is ever rung.
     async fn rung(&self);
+
+    /// Tells this one of every commit from now on. Only the first that is given is told.
+    fn time_commits(&self, ear: CommitEar);
 
     /// Finishes what is being written and leaves the ledger tidy. Nothing can be asked of it afterwards.
     async fn close(&self);

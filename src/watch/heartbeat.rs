@@ -14,7 +14,9 @@ use crate::flock::secret::Secret;
 use crate::store::Store;
 
 /// The engine's loop goes round at least every thirty seconds; after so long it is stuck.
-const STUCK: Duration = Duration::from_secs(120);
+pub(super) const STUCK: Duration = Duration::from_secs(120);
+/// What to say then.
+pub(super) const IS_STUCK: &str = "the engine's loop is stuck: restart flockd, and please report it";
 /// So many beats in a row must be missed before the log says so: after a night of sleep the engine needs a moment. It is
 /// counted in beats and not in minutes as by the guard, for whoever listens has a grace that is counted in beats, too;
 /// the URL is not called from the first of them on.
@@ -84,7 +86,7 @@ impl Heartbeat {
             return Err(format!("overdue: {}{more}", names.join(", ")));
         }
         if (self.pulse)() > STUCK {
-            return Err("the engine's loop is stuck: restart flockd, and please report it".to_owned());
+            return Err(IS_STUCK.to_owned());
         }
         Ok(())
     }

@@ -2,14 +2,16 @@
 //!
 //! [`health`] is what `status`, `check` and the alerts share, so that nothing is found out twice. What a person is told
 //! stands in `alert`, how it reaches them in `receiver`, who looks and when in `guard`, after whom in `rota`; `heartbeat` is
-//! for whoever listens whether the flock is still there. What follows from a bot's state for its posts is not decided here.
+//! for whoever listens whether the flock is still there, `overview` for whoever asks, by a `census` of all bots. What follows from a bot's state for its posts is not decided here.
 
 mod alert;
+mod census;
 mod command;
 mod guard;
 pub mod heartbeat;
 mod inbox;
 mod outbox;
+mod overview;
 mod receiver;
 mod rota;
 
@@ -18,9 +20,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+pub use self::census::{Census, Trouble};
 pub use self::command::Command;
 pub use self::guard::Guard;
 pub use self::inbox::{Inbox, listen};
+pub use self::overview::{Overview, Phase, Readiness};
 pub use self::receiver::Receiver;
 pub use self::rota::Rota;
 use crate::flock::poem::{Line, Poem};

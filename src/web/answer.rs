@@ -92,11 +92,6 @@ fn http_date(at: DateTime<Utc>) -> String {
     at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-/// A word for programs, true at this moment only.
-pub(super) fn plain(text: &'static str) -> Response {
-    fleeting(StatusCode::OK, "text/plain; charset=utf-8", text.into())
-}
-
 /// There is nothing at this address.
 pub(super) fn not_found(page: Markup) -> Response {
     fleeting(StatusCode::NOT_FOUND, HTML, page.into_string().into())
@@ -116,7 +111,8 @@ pub(super) fn unavailable(page: Markup) -> Response {
     answer
 }
 
-fn fleeting(status: StatusCode, media_type: &'static str, body: Body) -> Response {
+/// An answer that is true at this moment only.
+pub(super) fn fleeting(status: StatusCode, media_type: &'static str, body: Body) -> Response {
     let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

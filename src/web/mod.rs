@@ -1,4 +1,4 @@
-//! The daemon's own web server: the index page, a page for each post of the embedded feeds, the feeds, health.
+//! The daemon's own web server: the index page, a page for each post of the embedded feeds, the feeds, health, numbers.
 //!
 //! It only reads: nothing that a visitor sends changes the flock or the ledger, so there is no body, no
 //! cookie and no script anywhere. What pages look like is in `index` and `page`, a feed in `feed`; how an answer
@@ -8,7 +8,9 @@
 mod answer;
 mod assets;
 mod feed;
+mod health;
 mod index;
+pub mod metrics;
 mod page;
 mod read;
 #[cfg(test)]
@@ -35,7 +37,9 @@ use crate::door::{Door, Limits};
 use crate::flock::post::PostId;
 use crate::flock::{Flock, NetworkKind};
 use crate::store::{Store, StoreError};
+use crate::watch::Overview;
 use answer::Document;
+use metrics::Metrics;
 
 /// What is served: a flock and its ledger. Cheap to clone.
 #[derive(Clone)]
@@ -44,14 +48,22 @@ pub struct Site {
     flock: watch::Receiver<Arc<Flock>>,
     /// The ledger, which is only read here.
     store: Arc<dyn Store>,
+    /// How the flock is, for programs that ask.
+    overview: Overview,
+    metrics: Arc<Metrics>,
     /// Whether the last look at the ledger failed, so that a long trouble is logged once.
     troubled: Arc<AtomicBool>,
 }
 
 impl Site {
     /// The site of a flock.
-    pub fn new(flock: watch::Receiver<Arc<Flock>>, store: Arc<dyn Store>) -> Self {
-        Self { flock, store, troubled: Arc::default() }
+    pub fn new(
+        flock: watch::Receiver<Arc<Flock>>,
+        store: Arc<dyn Store>,
+        overview: Overview,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { flock, store, overview, metrics, troubled: Arc::default() }
     }
 
     /// The flock as it is now; a reload may change it while an answer is made.
@@ -124,7 +136,9 @@ pub fn router(site: Site) -> Router {
         .route("/feeds/{file}", get(atom))
         .route("/style.css", get(style))
         .route("/icon.svg", get(icon))
-        .route("/healthz", get(healthz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(map_response(answer::secured))
@@ -187,11 +201,6 @@ async fn style(uri: Uri, headers: HeaderMap) -> Response {
 
 async fn icon(headers: HeaderMap) -> Response {
     answer::conditional(&headers, assets::icon())
-}
-
-/// Alive while it answers. The ledger is not asked: a full disk is no reason to start the daemon anew.
-async fn healthz() -> Response {
-    answer::plain("ok")
 }
 
 async fn not_found(uri: Uri) -> Response {

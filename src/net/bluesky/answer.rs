@@ -95,6 +95,11 @@ impl Answer {
         spent.into_iter().collect()
     }
 
+    /// How many more posts the server would take before its tightest limit, as far as it said.
+    pub(super) fn room(&self) -> Option<u32> {
+        patience::room(&self.headers)
+    }
+
     /// The setback that an error is; `what` is what was asked for.
     pub(super) fn setback(
         &self,

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
 
 use crate::net::Scope;
-use crate::net::patience::{number, retry_after, text, within_reason};
+use crate::net::patience::{self, number, retry_after, text, within_reason};
 
 /// What a post costs, in points of the limit on writing.
 const POINTS_OF_A_POST: i64 = 2;
@@ -27,6 +27,12 @@ pub(super) fn spent(headers: &HeaderMap, now: DateTime<Utc>) -> Option<(Scope, D
     let reset = instant(headers, "ratelimit-reset").filter(|_| none_left)?;
     let of_all = window_s(headers).is_some_and(|window| window <= WINDOW_OF_AN_ADDRESS_S);
     Some((if of_all { Scope::App } else { Scope::Bot }, within_reason(reset, now)))
+}
+
+/// How many more posts there may be before the tightest limit is used up.
+pub(super) fn room(headers: &HeaderMap) -> Option<u32> {
+    let points = patience::room(headers, &["ratelimit-remaining"])?;
+    Some(points / u32::try_from(POINTS_OF_A_POST).unwrap_or(1))
 }
 
 /// An instant given in Unix seconds.

@@ -107,7 +107,7 @@ impl Bluesky {
             Ok(response) => Answer::read(response).await,
         };
         let outcome = self.judged(&answer, &writing).await;
-        Sent { outcome, holds: answer.holds(self.clock.now()) }
+        Sent { outcome, holds: answer.holds(self.clock.now()), room: answer.room() }
     }
 
     /// What is to be written, and the request that writes it.

@@ -133,7 +133,7 @@ pub(super) fn posted(
 ) -> Sent {
     let outcome =
         if answer.succeeded() { taken(answer, account, us) } else { not_taken(answer, post, us, now) };
-    Sent { outcome, holds: holds(answer, now) }
+    Sent { outcome, holds: holds(answer, now), room: patience::room(&answer.headers) }
 }
 
 /// A success names the status; one that does not, or names somebody else's, settles nothing.

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
 
-use crate::net::patience::{number, retry_after, text, within_reason};
+use crate::net::patience::{self, number, retry_after, text, within_reason};
 
 const REMAINING: &str = "x-ratelimit-remaining";
 const RESET: &str = "x-ratelimit-reset";
@@ -23,6 +23,11 @@ pub(super) fn retry_at(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTi
 pub(super) fn spent(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let none_left = number(headers, REMAINING)? <= 0;
     reset(headers, now).filter(|_| none_left).map(|at| within_reason(at, now))
+}
+
+/// How many more requests there may be before the limit is used up.
+pub(super) fn room(headers: &HeaderMap) -> Option<u32> {
+    patience::room(headers, &[REMAINING])
 }
 
 fn reset(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>> {

@@ -121,7 +121,8 @@ fn sentence_of(data: &Value, field: &str) -> Option<String> {
 pub(super) fn posted(answer: &Answer, handle: Option<&str>, us: &[&Secret], now: DateTime<Utc>) -> Sent {
     let (meaning, problem) = answer.trouble(us);
     let holds = holds(answer, (!answer.succeeded()).then_some(meaning), &problem, now);
-    Sent { outcome: outcome(answer, handle, (meaning, &problem), now), holds }
+    let room = patience::room(&answer.headers);
+    Sent { outcome: outcome(answer, handle, (meaning, &problem), now), holds, room }
 }
 
 fn outcome(

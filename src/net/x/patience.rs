@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
 
 use crate::net::Scope;
-use crate::net::patience::{number, retry_after, within_reason};
+use crate::net::patience::{self, number, retry_after, within_reason};
 
 pub(super) use crate::net::patience::{LONGEST, skew};
 
@@ -41,6 +41,12 @@ pub(super) fn spent(headers: &HeaderMap, now: DateTime<Utc>) -> Vec<(Scope, Date
         Some((scope, within_reason(reset, now)))
     });
     spent.collect()
+}
+
+/// How many more requests there may be before one of the limits is used up.
+pub(super) fn room(headers: &HeaderMap) -> Option<u32> {
+    let names = ["x-rate-limit-remaining", "x-user-limit-24hour-remaining", "x-app-limit-24hour-remaining"];
+    patience::room(headers, &names)
 }
 
 /// An instant given in Unix seconds.

@@ -29,8 +29,8 @@ use sqlx::SqlitePool;
 
 use self::trouble::{Trouble, explain};
 use super::{
-    Answer, Beginning, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal, Sealed, Spent,
-    Standing, Store, StoreError, Wish,
+    Answer, Beginning, CommitEar, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal,
+    Sealed, Spent, Standing, Store, StoreError, Wish,
 };
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
@@ -353,6 +353,10 @@ impl Store for Sqlite {
             Some(bell) => bell.rung().await,
             None => std::future::pending().await,
         }
+    }
+
+    fn time_commits(&self, ear: CommitEar) {
+        self.writer.time_commits(ear);
     }
 
     async fn close(&self) {

@@ -3,14 +3,16 @@
 //! There is no waiting to fill a batch: what came in during the last commit is the next batch. What is
 //! written is not decided here; the statements stand in `sql`.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::super::StoreError;
+use super::super::{CommitEar, StoreError};
 
 /// The most jobs in one transaction: at some 50 µs each, a batch stays well under 50 ms.
 const BATCH: usize = 512;
@@ -18,18 +20,33 @@ const BATCH: usize = 512;
 const QUEUE: usize = 4_096;
 
 /// The way to the writer. When it is dropped or closed, the writer finishes what is queued and ends.
-#[derive(Debug)]
 pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     task: Mutex<Option<JoinHandle<()>>>,
+    ear: Ear,
+}
+
+/// Who is told how long a commit took, once there is somebody.
+type Ear = Arc<OnceLock<CommitEar>>;
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Writer")
+    }
 }
 
 impl Writer {
     /// Starts the writer on its own connection.
     pub(super) fn start(connection: SqliteConnection, ledger: String) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(write_all(connection, queue, ledger));
-        Self { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)) }
+        let ear = Ear::default();
+        let task = tokio::spawn(write_all(connection, queue, ledger, ear.clone()));
+        Self { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)), ear }
+    }
+
+    /// Tells this one of every commit, unless there is another already.
+    pub(super) fn time_commits(&self, ear: CommitEar) {
+        let _ = self.ear.set(ear);
     }
 
     /// Finishes what is queued, and closes the connection. Nothing can be written afterwards.
@@ -104,10 +121,15 @@ async fn write_all(
     mut connection: SqliteConnection,
     mut queue: mpsc::Receiver<Box<dyn Job>>,
     ledger: String,
+    ear: Ear,
 ) {
     while let Some(first) = queue.recv().await {
         let mut batch = vec![first];
+        let begun = Instant::now();
         let result = transact(&mut connection, &mut batch, &mut queue, &ledger).await;
+        if let (Ok(()), Some(ear)) = (&result, ear.get()) {
+            ear(begun.elapsed());
+        }
         for job in batch {
             job.reply(result.clone());
         }

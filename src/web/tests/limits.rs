@@ -28,7 +28,7 @@ struct Limited {
 
 async fn limited(limits: Limits) -> Limited {
     let shelf = Arc::new(Shelf::default());
-    let site = Site::new(samples::still(vec![]), shelf.clone());
+    let site = samples::site(vec![], shelf.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use tokio::net::TcpListener;
 
-use super::{Site, serve};
+use super::serve;
 use crate::flock::Bot;
 use crate::flock::post::Post;
 use samples::Shelf;
@@ -23,7 +23,7 @@ struct Served {
 
 async fn served(bots: Vec<Bot>, posts: Vec<Post>) -> Served {
     let shelf = Arc::new(Shelf { posts: posts.into(), ..Shelf::default() });
-    let site = Site::new(samples::still(bots), shelf.clone());
+    let site = samples::site(bots, shelf.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(serve(listener, site, std::future::pending()));

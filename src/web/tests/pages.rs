@@ -25,6 +25,9 @@ async fn every_address_has_its_type_and_its_guards() {
         ("/style.css", 200, "text/css; charset=utf-8"),
         ("/icon.svg", 200, "image/svg+xml"),
         ("/healthz", 200, "text/plain; charset=utf-8"),
+        ("/readyz", 200, "text/plain; charset=utf-8"),
+        ("/readyz?format=json", 200, "application/json"),
+        ("/metrics", 200, "text/plain; version=0.0.4; charset=utf-8"),
         ("/nowhere/at/all", 404, html),
         ("/?page=2", 404, html),
     ] {
@@ -38,7 +41,7 @@ async fn every_address_has_its_type_and_its_guards() {
         assert_eq!(header(&answer, "x-content-type-options"), "nosniff", "{path}");
         assert_eq!(header(&answer, "referrer-policy"), "no-referrer", "{path}");
     }
-    assert_eq!(site.text("/healthz").await, "ok");
+    assert_eq!(site.text("/healthz").await, "ok\n");
 }
 
 #[tokio::test]
@@ -186,7 +189,7 @@ fn ledger_trouble_is_logged_when_it_begins_and_when_it_ends() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let lines = || std::fs::read_to_string(log.path()).unwrap();
     let subscriber = tracing_subscriber::fmt().with_writer(log.reopen().unwrap()).finish();
-    let site = Site::new(samples::still(vec![]), Arc::new(Shelf::default()));
+    let site = samples::site(vec![], Arc::new(Shelf::default()));
     tracing::subscriber::with_default(subscriber, || {
         for _ in 0..3 {
             assert_eq!(site.heard::<()>(Err(StoreError::Full("flock.db".to_owned()))), None);

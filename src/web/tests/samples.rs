@@ -3,20 +3,26 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{Notify, watch};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::flock::account::Account;
+use crate::flock::event::Event;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::schedule::Schedule;
 use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
 use crate::store::{
-    Answer, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal, Sealed, Spent, Standing,
-    Store, StoreError, Wish,
+    Answer, CommitEar, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal, Sealed, Spent,
+    Standing, Store, StoreError, Wish,
 };
+use crate::watch::{Overview, Phase};
+use crate::web::Site;
+use crate::web::metrics::Metrics;
 
 /// A bot that posts a few times a day in Berlin.
 pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
@@ -27,6 +33,16 @@ pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
 /// A flock of these bots that nobody reloads.
 pub(in crate::web) fn still(bots: Vec<Bot>) -> watch::Receiver<Arc<Flock>> {
     watch::Sender::new(Arc::new(samples::flock(bots))).subscribe()
+}
+
+/// The site of such a flock, whose loop has just gone round.
+pub(in crate::web) fn site(bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
+    let (flock, clock, phase) = (still(bots), Arc::new(SystemClock), Arc::new(Phase::default()));
+    phase.hear(&Event::Started { bots: flock.borrow().bots.len() });
+    let metrics = Arc::new(Metrics::new(clock.now()));
+    let pulse = Arc::new(|| Duration::ZERO);
+    let overview = Overview::new(flock.clone(), store.clone(), clock, pulse, phase);
+    Site::new(flock, store, overview, metrics)
 }
 
 /// A text posted to a feed some minutes after an instant that all samples share.
@@ -89,7 +105,8 @@ impl Store for Shelf {
         never()
     }
     async fn standing(&self, _: &BotName, _: DateTime<Utc>) -> Result<Option<Standing>, StoreError> {
-        never()
+        self.check().await?;
+        Ok(None)
     }
     async fn used(&self, _: &BotName, _: u32) -> Result<HashSet<LineId>, StoreError> {
         never()
@@ -104,6 +121,8 @@ impl Store for Shelf {
         false
     }
     async fn rung(&self) {}
+    fn time_commits(&self, _: CommitEar) {}
+
     async fn close(&self) {}
     async fn open(&self, _: &Draft) -> Result<Post, StoreError> {
         never()
@@ -213,7 +232,8 @@ impl Store for Shelf {
         never()
     }
     async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
-        never()
+        self.check().await?;
+        Ok(Vec::new())
     }
     async fn alerts_of(
         &self,
@@ -232,12 +252,14 @@ impl Store for Shelf {
         never()
     }
     async fn prove(&self, _: DateTime<Utc>) -> Result<(), StoreError> {
-        never()
+        self.check().await?;
+        Ok(())
     }
     async fn refuse(&self, _: Option<&Refusal>) -> Result<(), StoreError> {
         never()
     }
     async fn refusal(&self) -> Result<Option<Refusal>, StoreError> {
-        never()
+        self.check().await?;
+        Ok(None)
     }
 }

@@ -1,13 +1,16 @@
 //! Bots and poems to play with.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
 use flockd::flock::account::Profile;
 use flockd::flock::poem::Split;
 use flockd::flock::schedule::Schedule;
-use flockd::flock::{AtEnd, Bot, Manner, NetworkKind, OnMiss, OnUnknown, Order};
+use flockd::flock::{
+    Alerts, AtEnd, Bot, Flock, KeySource, Manner, NetworkKind, OnMiss, OnUnknown, Order, Web,
+};
 
 /// A bot on X that posts every minute, in the order of its poem.
 pub(crate) fn bot(name: &str) -> Bot {
@@ -31,6 +34,13 @@ pub(crate) fn bot(name: &str) -> Bot {
         profile: Profile::default(),
         manner: Manner::default(),
     }
+}
+
+/// A flock of these bots.
+pub(crate) fn flock(bots: Vec<Arc<Bot>>) -> Flock {
+    let web = Web { listen: "127.0.0.1:7878".parse().unwrap(), public_url: "http://birds.test".to_owned() };
+    let vault_key = KeySource::File("flock.key".into());
+    Flock { database: "sqlite:flock.db".to_owned(), vault_key, web, alerts: Alerts::default(), bots }
 }
 
 pub(crate) fn cron(text: &str) -> Schedule {

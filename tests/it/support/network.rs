@@ -335,7 +335,7 @@ impl Network for Script {
             }
         };
         let holds = std::mem::take(&mut self.play().holds);
-        Sending { outcome, holds }
+        Sending { outcome, holds, room: None }
     }
 
     fn looks(&self) -> &[Duration] {

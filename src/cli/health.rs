@@ -1,0 +1,83 @@
+//! `flockd health`: asks a daemon that runs whether it is alive, and how its flock is. It reads no ledger itself, so that a
+//! container or a supervisor may ask every few seconds.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use super::output;
+use crate::clock::{Clock, SystemClock};
+use crate::config;
+use crate::flock::Web;
+use crate::net::http;
+
+/// A daemon that is well answers at once; whoever asks must not wait long for one that is not.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Args)]
+pub(super) struct How {
+    /// Fail as well if the flock is not ready: a bot is overdue, or the ledger can't be written.
+    #[arg(long)]
+    ready: bool,
+    /// Ask at this address instead of where `[web]` says, as `flockd run --listen` was told.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    json: super::Json,
+}
+
+pub(super) async fn health(config: &Path, how: &How) -> Result<ExitCode> {
+    let url = Web::own_url(how.listen.map_or_else(|| listen(config), Ok)?);
+    let limits = http::Limits { connect: PATIENCE, total: PATIENCE, ..http::Limits::default() };
+    let client = http::client(&limits).context("no HTTP client can be made")?;
+    let (status, body) = ask(&client, &format!("{url}/healthz")).await.map_err(|error| {
+        let heard = http::explain(&error);
+        anyhow::anyhow!("no daemon answers at {url} ({heard}): start it, or say with --listen where it is")
+    })?;
+    if status != 200 {
+        bail!("{}", body.trim());
+    }
+    let found = ask(&client, &format!("{url}/readyz?format=json")).await.ok();
+    let readiness = found.and_then(|(_, body)| serde_json::from_str::<Value>(&body).ok());
+    if how.json.json {
+        output::print_json(&json!({ "alive": true, "readiness": readiness }))?;
+    } else {
+        print(readiness.as_ref())?;
+    }
+    let is_ready = readiness.is_some_and(|readiness| readiness["ready"] == true);
+    Ok(if how.ready && !is_ready { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Where the daemon listens, as far as flock.toml says: that may have been broken since the daemon was started.
+fn listen(config: &Path) -> Result<SocketAddr> {
+    let examined = config::examine(config, SystemClock.now());
+    examined.flock.map(|flock| flock.web.listen).with_context(|| {
+        format!("{} does not say where the daemon listens: mend it, or say with --listen", config.display())
+    })
+}
+
+async fn ask(client: &Client, url: &str) -> Result<(u16, String), reqwest::Error> {
+    let answer = client.get(url).send().await?;
+    Ok((answer.status().as_u16(), answer.text().await?))
+}
+
+fn print(readiness: Option<&Value>) -> Result<()> {
+    let Some(readiness) = readiness else {
+        return output::say("alive; how the flock is could not be found out in time");
+    };
+    let word = if readiness["ready"] == true { "ready" } else { "not ready" };
+    output::say(&format!("alive, and {word}"))?;
+    for trouble in readiness["troubles"].as_array().into_iter().flatten() {
+        let text = |key: &str| trouble[key].as_str().unwrap_or_default();
+        let state = trouble["state"].as_str().map_or_else(String::new, |state| format!(" is {state}"));
+        let mark = if trouble["fails"] == true { "!" } else { " " };
+        output::say(&format!("{mark} {}{state}: {}", text("about"), text("message")))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! How the whole flock is, for whoever asks from outside: whether the daemon is alive, whether it is ready, and every
+//! trouble there is. A person is told of trouble by `guard`, unasked.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, watch};
+
+use super::census::{Census, Trouble, census};
+use super::heartbeat::{IS_STUCK, Pulse, STUCK};
+use super::{health, overdue};
+use crate::clock::Clock;
+use crate::flock::event::Event;
+use crate::flock::{Bot, Flock};
+use crate::store::{Store, StoreError};
+
+/// What was found out is good for so long: whoever asks in a loop reads no ledger in a loop.
+const FRESH: Duration = Duration::from_secs(1);
+/// A census is good for this many times as long as it took, so that a large flock spends a twentieth of one core on
+/// being counted, whoever asks how often.
+const SHARE: u32 = 20;
+/// Nobody is kept waiting for a census that takes longer, if there is an older one: the next who asks gets the new one.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Of so many overdue bots is said why; of a whole flock that is overdue one wants to know that it is.
+const EXPLAINED: usize = 100;
+
+/// How far a daemon has come.
+#[derive(Debug, Default)]
+pub struct Phase(AtomicU8);
+
+const RUNNING: u8 = 1;
+const STOPPING: u8 = 2;
+
+impl Phase {
+    /// Takes up what an event says of it.
+    pub fn hear(&self, event: &Event) {
+        match event {
+            Event::Started { .. } => self.0.store(RUNNING, Ordering::Relaxed),
+            Event::Stopping { .. } => self.0.store(STOPPING, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+
+    /// Why the flock does not run now, if it does not.
+    fn obstacle(&self) -> Option<Trouble> {
+        match self.0.load(Ordering::Relaxed) {
+            RUNNING => None,
+            STOPPING => Some(Trouble::of("flock", "it is stopping: posts in flight are being finished")),
+            _ => Some(Trouble::of("flock", "it is starting: wait a moment")),
+        }
+    }
+}
+
+/// Whether a flock is ready, and what is not as it should be.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness {
+    /// How many bots there are.
+    pub bots: usize,
+    /// What makes it not ready.
+    pub obstacles: Vec<Trouble>,
+    /// What else is not as it should be.
+    pub troubles: Vec<Trouble>,
+}
+
+impl Readiness {
+    /// Whether slots are taken, every bot is on time, and the ledger can be written.
+    pub const fn is_ready(&self) -> bool {
+        self.obstacles.is_empty()
+    }
+}
+
+/// The flock, as seen from outside. Cheap to clone.
+#[derive(Clone)]
+pub struct Overview {
+    flock: watch::Receiver<Arc<Flock>>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    pulse: Pulse,
+    phase: Arc<Phase>,
+    counted: Arc<Mutex<Counted>>,
+    found: Arc<Mutex<Option<(Duration, Readiness)>>>,
+}
+
+/// The last census, and whether the next one is being made.
+#[derive(Default)]
+struct Counted {
+    last: Option<Arc<Census>>,
+    under_way: bool,
+}
+
+impl Overview {
+    /// Of this flock, by its ledger; `pulse` tells how long ago the engine's loop went round.
+    pub fn new(
+        flock: watch::Receiver<Arc<Flock>>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        pulse: Pulse,
+        phase: Arc<Phase>,
+    ) -> Self {
+        Self { flock, store, clock, pulse, phase, counted: Arc::default(), found: Arc::default() }
+    }
+
+    /// How long ago the engine's loop went round.
+    pub fn idle_for(&self) -> Duration {
+        (self.pulse)()
+    }
+
+    /// Whether the engine's loop goes round; an error says what to do. The ledger is not asked: a full disk is no reason to
+    /// start the daemon anew.
+    pub fn alive(&self) -> Result<(), &'static str> {
+        if self.idle_for() > STUCK {
+            return Err(IS_STUCK);
+        }
+        Ok(())
+    }
+
+    /// Whether the flock is ready, and every trouble there is.
+    pub async fn ready(&self) -> Readiness {
+        let mut found = self.found.lock().await;
+        let mut readiness = match &*found {
+            Some((at, readiness)) if self.is_fresh(*at, FRESH) => readiness.clone(),
+            _ => {
+                let readiness = self.look().await;
+                *found = Some((self.clock.uptime(), readiness.clone()));
+                readiness
+            }
+        };
+        drop(found);
+        let stuck = self.alive().err().map(|problem| Trouble::of("loop", problem));
+        readiness.obstacles.splice(0..0, self.phase.obstacle().into_iter().chain(stuck));
+        readiness
+    }
+
+    fn is_fresh(&self, since: Duration, good_for: Duration) -> bool {
+        self.clock.uptime().saturating_sub(since) < good_for
+    }
+
+    /// What the ledger says.
+    async fn look(&self) -> Readiness {
+        let flock = self.flock.borrow().clone();
+        let mut readiness = Readiness { bots: flock.bots.len(), ..Readiness::default() };
+        let ledger = |error: StoreError| Trouble::of("ledger", error.to_string());
+        if let Err(error) = self.store.prove(self.clock.now()).await {
+            readiness.obstacles.push(ledger(error));
+        }
+        let said = async {
+            let late = overdue(&*self.store, &flock.bots, self.clock.now()).await?;
+            readiness.obstacles.extend(self.explained(&late).await?);
+            let refusal = self.store.refusal().await?.into_iter().flat_map(|refusal| refusal.complaints);
+            readiness
+                .troubles
+                .extend(refusal.map(|why| Trouble::of("flock.toml", format!("not reloaded: {why}"))));
+            let is_late = |trouble: &Trouble| late.iter().any(|bot| bot.name.as_str() == trouble.about);
+            let census = self.census().await?;
+            readiness.troubles.extend(census.troubles.iter().filter(|trouble| !is_late(trouble)).cloned());
+            Ok(())
+        };
+        if let Err(error) = said.await
+            && readiness.obstacles.iter().all(|obstacle| obstacle.about != "ledger")
+        {
+            readiness.obstacles.push(ledger(error));
+        }
+        readiness
+    }
+
+    /// Why each of these bots is late.
+    async fn explained(&self, late: &[Arc<Bot>]) -> Result<Vec<Trouble>, StoreError> {
+        let mut troubles = Vec::new();
+        for bot in late.iter().take(EXPLAINED) {
+            let health = health(Some(&*self.store), bot, self.clock.now()).await?;
+            troubles.push(Trouble::of_bot(bot, health.condition, health.reason));
+        }
+        if late.len() > EXPLAINED {
+            let more = late.len() - EXPLAINED;
+            troubles.push(Trouble::of("flock", format!("{more} more bots are overdue: see `flockd status`")));
+        }
+        Ok(troubles)
+    }
+
+    /// The bots counted, lately.
+    pub async fn census(&self) -> Result<Arc<Census>, StoreError> {
+        let mut counted = self.counted.lock().await;
+        match &counted.last {
+            Some(last) if self.is_fresh(last.done, FRESH.max(last.took * SHARE)) => return Ok(last.clone()),
+            Some(last) if counted.under_way => return Ok(last.clone()),
+            Some(last) if last.took > PATIENCE => {
+                let (last, overview) = (last.clone(), self.clone());
+                counted.under_way = true;
+                tokio::spawn(async move { overview.recount().await });
+                return Ok(last);
+            }
+            _ => {}
+        }
+        let flock = self.flock.borrow().clone();
+        let census = Arc::new(census(&*self.store, &*self.clock, &flock.bots).await?);
+        counted.last = Some(census.clone());
+        Ok(census)
+    }
+
+    /// Counts without keeping anybody waiting. If the ledger can't be read, whoever asks next tries again.
+    async fn recount(&self) {
+        let flock = self.flock.borrow().clone();
+        let census = census(&*self.store, &*self.clock, &flock.bots).await;
+        let mut counted = self.counted.lock().await;
+        counted.under_way = false;
+        match census {
+            Ok(census) => counted.last = Some(Arc::new(census)),
+            Err(_) => counted.last = None,
+        }
+    }
+}

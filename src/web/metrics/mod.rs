@@ -1,0 +1,172 @@
+//! `/metrics`: numbers about a running flock, for Prometheus.
+//!
+//! What happens is counted as it is told ([`Metrics::hear`]); how things are is taken down when somebody asks
+//! ([`Metrics::text`]). Names and meanings are in `families`, what the system knows of the process in `process`. Labels have
+//! few values, however large the flock: networks, states, apps. Of bots by name there are the [`NAMED`] with the fewest
+//! lines left.
+
+mod families;
+mod process;
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use prometheus_client::encoding::prometheus_text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::registry::Registry;
+
+use crate::flock::NetworkKind;
+use crate::flock::event::Event;
+use crate::flock::post::Post;
+use crate::watch::{Census, Readiness};
+use families::{Calls, Of, OfBot, OfDaemon, OfFlock, OfNetwork, OfState, Outcomes, outcome};
+
+/// How its text is labelled (Prometheus, "Exposition formats").
+pub(super) const MEDIA_TYPE: &str = prometheus_text::CONTENT_TYPE;
+
+/// So many bots are named: those that run out of lines first.
+const NAMED: usize = 100;
+
+/// The numbers. One for a daemon, told of every event.
+pub struct Metrics {
+    flock: OfFlock,
+    daemon: OfDaemon,
+    registry: Registry,
+    /// Held while the numbers of the moment are taken down and read.
+    moment: Mutex<()>,
+}
+
+/// How things are at this moment.
+pub(super) struct Moment<'a> {
+    /// The bots, counted lately; `None` if the ledger can't be read.
+    pub(super) census: Option<&'a Census>,
+    pub(super) readiness: &'a Readiness,
+    /// How long ago the engine's loop went round.
+    pub(super) idle_for: Duration,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// Numbers that begin at nought, of a daemon that was started at `now`.
+    pub fn new(now: DateTime<Utc>) -> Self {
+        let mut registry = Registry::default();
+        let (flock, daemon) = (OfFlock::registered(&mut registry), OfDaemon::registered(&mut registry));
+        daemon.started.set(seconds(now));
+        Self { flock, daemon, registry, moment: Mutex::default() }
+    }
+
+    /// Notes how long a commit of the ledger took.
+    pub fn committed(&self, took: Duration) {
+        self.daemon.commit.observe(took.as_secs_f64());
+    }
+
+    /// Counts what an event says.
+    pub fn hear(&self, event: &Event) {
+        let Self { flock, daemon, .. } = self;
+        match event {
+            Event::Posted(post) => self.posted(post),
+            Event::Refused(post) => self.ended(post, "refused"),
+            Event::Returned(post) => self.ended(post, "returned"),
+            Event::Doubted(post) => self.ended(post, "unknown"),
+            Event::Released(post) => self.ended(post, "released"),
+            Event::Deleted(post) => self.ended(post, "deleted"),
+            Event::Called { network, app, call, took, room, .. } => {
+                let of = Calls { network: network.as_str(), call: call.as_str() };
+                flock.calls.get_or_create(&of).observe(took.as_secs_f64());
+                if let Some(room) = room {
+                    flock.room.get_or_create(&Of { app: app.clone() }).set(i64::from(*room));
+                }
+            }
+            Event::WentRound { lag } => daemon.lag.observe(lag.as_secs_f64()),
+            Event::Missed { slots, .. } => grow(&flock.missed, u64::from(*slots)),
+            Event::Renewed { .. } => grow(&flock.renewals, 1),
+            Event::Panicked { .. } => grow(&daemon.panics, 1),
+            Event::LedgerTrouble { .. } => grow(&daemon.ledger_troubles, 1),
+            Event::ClockWentBack { .. } => grow(&daemon.set_back, 1),
+            Event::Reloaded(_) => grow(&daemon.reloads.get_or_create(&outcome("done")), 1),
+            Event::NotReloaded { .. } => grow(&daemon.reloads.get_or_create(&outcome("refused")), 1),
+            Event::Alerted { .. } => grow(&daemon.alerts.get_or_create(&outcome("delivered")), 1),
+            Event::AlertFailed { .. } => grow(&daemon.alerts.get_or_create(&outcome("failed")), 1),
+            Event::AlertDropped { .. } => grow(&daemon.alerts.get_or_create(&outcome("dropped")), 1),
+            _ => {}
+        }
+    }
+
+    fn ended(&self, post: &Post, outcome: &'static str) {
+        let of = Outcomes { network: post.network.as_str(), outcome };
+        self.flock.posts.get_or_create(&of).inc();
+    }
+
+    /// A post that came of a slot also says how late it was: from when it was due until the first request.
+    fn posted(&self, post: &Post) {
+        self.ended(post, "posted");
+        if let (Some(_), Some(sent_at)) = (post.slot, post.sent_at) {
+            let late = (sent_at - post.due_at).to_std().unwrap_or_default();
+            let of = OfNetwork { network: post.network.as_str() };
+            self.flock.lateness.get_or_create(&of).observe(late.as_secs_f64());
+        }
+    }
+
+    /// All numbers as text.
+    pub(super) fn text(&self, moment: &Moment<'_>) -> String {
+        let _one_at_a_time = self.moment.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take_down(moment);
+        let mut text = String::new();
+        // Writing into a string can't fail.
+        let _ = prometheus_text::encode(&mut text, &self.registry);
+        text
+    }
+
+    fn take_down(&self, moment: &Moment<'_>) {
+        let Self { flock, daemon, .. } = self;
+        flock.ready.set(i64::from(moment.readiness.is_ready()));
+        daemon
+            .refused
+            .set(i64::from(moment.readiness.troubles.iter().any(|trouble| trouble.about == "flock.toml")));
+        daemon.idle.set(moment.idle_for.as_secs_f64());
+        flock.states.clear();
+        flock.lines.clear();
+        flock.bot_lines.clear();
+        process::take_down(&daemon.process);
+        let Some(census) = moment.census else { return };
+        flock.counted.set(seconds(census.at));
+        for ((network, state), bots) in &census.states {
+            flock.states.get_or_create(&OfState { network, state }).set(number(*bots));
+        }
+        let lines = |network: &NetworkKind| {
+            let of_network = census.lines_left.iter().filter(|(_, its, _)| its == network);
+            of_network.map(|(.., left)| left).sum::<usize>()
+        };
+        for network in NetworkKind::ALL {
+            if census.states.keys().any(|(name, _)| *name == network.as_str()) {
+                let of = OfNetwork { network: network.as_str() };
+                flock.lines.get_or_create(&of).set(number(lines(network)));
+            }
+        }
+        let mut fewest: Vec<_> = census.lines_left.iter().map(|(bot, _, left)| (*left, bot)).collect();
+        fewest.sort();
+        for (left, bot) in fewest.into_iter().take(NAMED) {
+            flock.bot_lines.get_or_create(&OfBot { bot: bot.to_string() }).set(number(left));
+        }
+    }
+}
+
+fn grow(counter: &Counter, by: u64) {
+    counter.inc_by(by);
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// An instant as Prometheus wants it: seconds since 1970.
+fn seconds(at: DateTime<Utc>) -> f64 {
+    at.timestamp() as f64
+}
