@@ -46,6 +46,9 @@ pub fn log(event: &Event) {
         Event::Looked(post) => {
             tracing::warn!(bot = %post.bot, post = %post.id, slot = slot(post), "still unknown: {}", reason(post));
         }
+        Event::Called { bot, network, call, took, room, .. } => {
+            tracing::debug!(%bot, %network, call = call.as_str(), ?took, room, "the network was called");
+        }
         Event::PoemRead { .. } | Event::PoemBroken { .. } => log_poem(event),
         Event::Reloaded(changes) => log_reload(changes),
         Event::NotReloaded { complaints } => {

@@ -4,6 +4,7 @@
 
 mod answers;
 pub mod browser;
+pub mod cache;
 pub mod clock;
 mod custody;
 mod desk;

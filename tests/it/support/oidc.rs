@@ -86,13 +86,5 @@ fn installed(rig: &Path) -> PathBuf {
     let package = std::fs::read_to_string(rig.join("package.json")).unwrap();
     let package: Value = serde_json::from_str(&package).unwrap();
     let version = package["dependencies"]["oidc-provider"].as_str().unwrap();
-    cache().join(format!("oidc-{version}"))
-}
-
-/// The folder for what tests need and the repository does not hold.
-pub(super) fn cache() -> PathBuf {
-    let named = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let usual = || named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")));
-    let beside = || usual().map(|cache| cache.join("flockd-tests"));
-    named("FLOCKD_TEST_CACHE").or_else(beside).expect("FLOCKD_TEST_CACHE, XDG_CACHE_HOME or HOME is set")
+    super::cache::place(&format!("oidc-{version}"))
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::oidc::cache;
+use super::cache;
 
 pub use account::Poet;
 pub use flock::enroll;
@@ -131,7 +131,7 @@ impl Drop for Pds {
 fn installed(rig: &Path) -> PathBuf {
     let said =
         Command::new("node").arg(rig.join("place.mjs")).output().expect("node runs: tests/run installs it");
-    cache().join(String::from_utf8(said.stdout).unwrap().trim())
+    cache::place(String::from_utf8(said.stdout).unwrap().trim())
 }
 
 /// The subject of a decision of the admin's.
