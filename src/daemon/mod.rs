@@ -112,6 +112,10 @@ pub async fn hold(flock: &Flock) -> Result<Desk, DaemonError> {
     if let Some(path) = store.made_anew() {
         tracing::info!("a new ledger was made: {}", path.display());
     }
+    if let Some(copy) = store.copy_from_before() {
+        let (copy, version) = (copy.display(), env!("CARGO_PKG_VERSION"));
+        tracing::info!(%copy, "the ledger was brought up to date for flockd {version}; a copy was made before");
+    }
     if let Some(doubt) = store.doubtful_place() {
         tracing::warn!("{doubt}");
     }

@@ -42,6 +42,7 @@ use crate::flock::{BotName, NetworkKind};
 pub struct Sqlite {
     path: PathBuf,
     is_new: bool,
+    copy_from_before: Option<PathBuf>,
     writer: writer::Writer,
     readers: SqlitePool,
     bell: Option<bell::Bell>,
@@ -65,6 +66,12 @@ impl Sqlite {
     /// looks like a flock that never posted, so somebody should be told.
     pub fn made_anew(&self) -> Option<&Path> {
         self.is_new.then_some(&*self.path)
+    }
+
+    /// Where the copy is that was made of the ledger before its tables were changed, if this call of [`Sqlite::hold`] found
+    /// it as an older flockd had left it.
+    pub fn copy_from_before(&self) -> Option<&Path> {
+        self.copy_from_before.as_deref()
     }
 
     /// What is to be said of the file system that the ledger is on, if it may not keep what is promised.

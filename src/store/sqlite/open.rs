@@ -14,7 +14,8 @@ use super::super::StoreError;
 use super::files::Files;
 use super::holder::Holder;
 use super::trouble::explain;
-use super::{Sqlite, ballast, bell, lock, place, sound, stale, writer};
+use super::{Sqlite, ballast, bell, copy, lock, place, sound, stale, writer};
+use crate::clock::{Clock as _, SystemClock};
 
 /// The tables, built into the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -49,13 +50,13 @@ pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
         }
         prepared => prepared,
     };
-    let connection = prepared?;
+    let (connection, copy_from_before) = prepared?;
     let holder = Holder { ballast, files: Files::of(&path)?, _lock: lock };
     let bell = bell::Bell::hang(&path).map_err(|error| {
         StoreError::Unusable(format!("no socket can be made beside the ledger {}: {error}", path.display()))
     })?;
     let ledger = assemble(path, connection, doubtful_place);
-    Ok(Sqlite { is_new, bell: Some(bell), holder: Some(holder), ..ledger })
+    Ok(Sqlite { is_new, copy_from_before, bell: Some(bell), holder: Some(holder), ..ledger })
 }
 
 /// Looks whose file it is, if it is there, and leaves no trace of having looked.
@@ -69,11 +70,11 @@ async fn peek(path: &Path) -> Result<(), StoreError> {
     owned
 }
 
-/// A connection to a ledger that is ours, sound and up to date.
-async fn prepare(path: &Path) -> Result<SqliteConnection, StoreError> {
+/// A connection to a ledger that is ours, sound and up to date; and the copy from before that, if it was not.
+async fn prepare(path: &Path) -> Result<(SqliteConnection, Option<PathBuf>), StoreError> {
     let mut connection = connect(path).await?;
     match bring_up(&mut connection, path).await {
-        Ok(()) => Ok(connection),
+        Ok(copy) => Ok((connection, copy)),
         Err(error) => {
             close(connection).await;
             Err(error)
@@ -81,12 +82,44 @@ async fn prepare(path: &Path) -> Result<SqliteConnection, StoreError> {
     }
 }
 
-async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<Option<PathBuf>, StoreError> {
     check_owner(db, path).await?;
     refuse_newer(db, path).await?;
     sound::check(db, path).await?;
     write_ahead(db, path).await?;
-    migrate(db, path).await
+    let copy = copy_before_change(db, path).await?;
+    migrate(db, path).await.map_err(|error| match (&copy, error) {
+        (Some(copy), StoreError::Unusable(said)) => StoreError::Unusable(format!(
+            "{said}; the ledger as it was before this try is {}: to go back, put it in the ledger's place",
+            copy.display()
+        )),
+        (_, error) => error,
+    })?;
+    Ok(copy)
+}
+
+/// Copies a ledger whose tables are about to be changed, as a backup: there is no way back otherwise. Without room for
+/// the copy nothing is changed.
+async fn copy_before_change(db: &mut SqliteConnection, path: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let newest = newest_known();
+    if applied(db, path).await?.last().is_none_or(|applied| *applied >= newest) {
+        return Ok(None);
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".before-{newest:04}"));
+    let copy = path.with_file_name(name);
+    // One from an earlier try says less than the ledger does now.
+    match std::fs::remove_file(&copy) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            let copy = copy.display();
+            return Err(StoreError::Unusable(format!(
+                "the old copy {copy} can't be removed: {error}: move it away"
+            )));
+        }
+        _ => {}
+    }
+    copy::back_up(db, &copy, SystemClock.now()).await?;
+    Ok(Some(copy))
 }
 
 /// Waits until a connection is closed: files of the ledger are only opened otherwise when none is open any more
@@ -133,7 +166,16 @@ fn assemble(path: PathBuf, connection: SqliteConnection, doubtful_place: Option<
     let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
     let readers = pool.connect_lazy_with(options(&path).read_only(true));
     let writer = writer::Writer::start(connection, path.display().to_string());
-    Sqlite { path, is_new: false, writer, readers, bell: None, holder: None, doubtful_place }
+    Sqlite {
+        path,
+        is_new: false,
+        copy_from_before: None,
+        writer,
+        readers,
+        bell: None,
+        holder: None,
+        doubtful_place,
+    }
 }
 
 /// Where the ledger is, links followed: two names of one file must lead to one lock and one bell.

@@ -1,11 +1,13 @@
 //! What else may lie where the ledger should be: each gets a clear error, and is left as it was.
 
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 
+use flockd::flock::post::State;
 use flockd::store::sqlite::Sqlite;
-use flockd::store::{Store, StoreError};
-use sqlx::Executor;
+use flockd::store::{Filter, Store, StoreError};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Executor};
 
 use super::{Place, count, database, is_sound, stranger};
 use crate::ledger::{at, entry};
@@ -89,6 +91,76 @@ async fn a_ledger_from_an_older_flockd_is_brought_up_to_date_by_its_holder_only(
     stranger(&place.path).await.execute("delete from _sqlx_migrations where version > 1").await.unwrap();
     let error = place.beside().await.unwrap_err().to_string();
     assert!(error.contains("older flockd") && error.contains("flockd run"), "{error}");
+}
+
+/// A ledger as the flockd had left it that knew so many of the changes to its tables, with a bot that posted.
+async fn left_by_an_older_flockd(place: &Place, changes: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let mut files: Vec<_> = std::fs::read_dir(migrations).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    for file in files.iter().take(changes) {
+        std::fs::copy(file, folder.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let migrator = sqlx::migrate::Migrator::new(folder.path()).await.unwrap();
+    let mut db =
+        SqliteConnectOptions::new().filename(&place.path).create_if_missing(true).connect().await.unwrap();
+    db.execute(concat!("pragma application_id = ", 0x666c_6f6b)).await.unwrap();
+    migrator.run(&mut db).await.unwrap();
+    db.execute(
+        "insert into bot (name, schedule, considered) values ('walt', '@daily', 1);
+         insert into post (id, bot, network, state, slot, due_at, round, line, occurrence, text, planned_at)
+         values ('01933f3c-7c00-7000-8000-000000000001', 'walt', 'feed', 'sending', 1, 1, 1, zeroblob(16), 1, 'one', 1);
+         update post set state = 'posted', attempts = 1, sent_at = 2, settled_at = 3;",
+    )
+    .await
+    .unwrap();
+    db.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_copy_is_made_before_an_older_ledger_is_changed() {
+    for changes in 1..=4 {
+        let place = Place::new();
+        left_by_an_older_flockd(&place, changes).await;
+        let copy = place.folder.path().join("flock.db.before-0005");
+        // Of an earlier try, whose ledger knew less.
+        std::fs::write(&copy, "old").unwrap();
+        let held = place.hold().await.unwrap();
+        assert_eq!(held.copy_from_before(), Some(&*copy));
+        let posts = held.posts(&Filter::default()).await.unwrap();
+        assert_eq!((posts.len(), posts[0].text.as_deref(), posts[0].state), (1, Some("one"), State::Posted));
+        held.close().await;
+        drop(held);
+        assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
+        let mut before = stranger(&copy).await;
+        let applied = "select count(*) from _sqlx_migrations";
+        let applied: i64 = sqlx::query_scalar(applied).fetch_one(&mut before).await.unwrap();
+        assert_eq!(applied, i64::try_from(changes).unwrap(), "the copy is as the ledger was");
+        before.close().await.unwrap();
+        let again = place.hold().await.unwrap();
+        assert_eq!(again.copy_from_before(), None, "it is up to date");
+        again.close().await;
+        drop(again);
+        // The way back.
+        std::fs::remove_file(&place.path).unwrap();
+        std::fs::rename(&copy, &place.path).unwrap();
+        let back = place.hold().await.unwrap();
+        assert_eq!(back.posts(&Filter::default()).await.unwrap(), posts);
+        assert!(copy.exists());
+    }
+}
+
+#[tokio::test]
+async fn without_a_copy_nothing_is_changed() {
+    let place = Place::new();
+    left_by_an_older_flockd(&place, 4).await;
+    std::fs::create_dir(place.folder.path().join("flock.db.before-0005")).unwrap();
+    let error = Sqlite::hold(&database(&place.path)).await.unwrap_err().to_string();
+    assert!(error.contains("flock.db.before-0005") && error.contains("move it away"), "{error}");
+    let applied = "select max(version) from _sqlx_migrations";
+    let mut ledger = stranger(&place.path).await;
+    assert_eq!(sqlx::query_scalar::<_, i64>(applied).fetch_one(&mut ledger).await.unwrap(), 4);
 }
 
 /// A file that is there and empty is what a holder leaves who is killed at the very beginning.
