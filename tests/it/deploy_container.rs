@@ -1,0 +1,182 @@
+//! The container: its last stage is built with the program at hand by buildah and run by podman. Where these are not
+//! installed nothing is tested; `tests/run --full` installs them. The stage that compiles is not built here.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::program::Folder;
+
+/// Whom the Dockerfile has it run as.
+const USER: u32 = 10_001;
+const NAME: &str = "flockd-under-test";
+const IMAGE: &str = "localhost/flockd-under-test";
+
+/// A store of images and containers in a folder of its own; dropped, what runs in it is ended.
+struct Yard {
+    folder: tempfile::TempDir,
+}
+
+fn deploy(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(name)
+}
+
+fn ok(said: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(said.status.success(), "{out}{err}");
+    out.into_owned()
+}
+
+impl Yard {
+    /// `None` where there is no buildah, or nobody who may use it.
+    fn new() -> Option<Self> {
+        let is_there = Command::new("buildah").arg("--version").output().is_ok();
+        let may = rustix::process::geteuid().is_root();
+        (is_there && may).then(|| Self { folder: tempfile::tempdir().unwrap() })
+    }
+
+    fn tool(&self, name: &str) -> Command {
+        let mut tool = Command::new(name);
+        let place = |part: &str| self.folder.path().join(part);
+        tool.arg("--root").arg(place("root")).arg("--runroot").arg(place("run")).arg("--storage-driver=vfs");
+        tool
+    }
+
+    fn podman(&self, arguments: &[&str]) -> Output {
+        let mut podman = self.tool("podman");
+        podman.args(["--runtime", "runc", "--cgroup-manager=cgroupfs"]).args(arguments);
+        podman.output().unwrap()
+    }
+
+    /// Builds the last stage, from what `gather.sh` finds that this program needs.
+    fn build(&self) {
+        let site = self.folder.path().join("site");
+        fs::create_dir(&site).unwrap();
+        let binary = site.join("flockd");
+        ok(&Command::new("strip").arg("-o").arg(&binary).arg(env!("CARGO_BIN_EXE_flockd")).output().unwrap());
+        ok(&Command::new(deploy("gather.sh")).arg(&binary).arg(site.join("gathered")).output().unwrap());
+        let whole = fs::read_to_string(deploy("Dockerfile")).unwrap();
+        let last = &whole[whole.find("FROM scratch").unwrap()..];
+        let from_here = last.replace("COPY --from=build /gathered /", "COPY gathered /");
+        assert_ne!(last, from_here);
+        fs::write(site.join("Dockerfile"), from_here).unwrap();
+        let mut build = self.tool("buildah");
+        build.args(["bud", "--isolation", "chroot", "--format", "docker", "-t", IMAGE]).arg(&site);
+        ok(&build.output().unwrap());
+    }
+
+    /// Starts a container over the flock in this folder, locked in as `compose.yaml` has it.
+    fn run(&self, flock: &Path) {
+        let volume = format!("{}:/flock", flock.display());
+        let started = self.podman(&[
+            "run",
+            "-d",
+            "--name",
+            NAME,
+            "--read-only",
+            "--tmpfs",
+            "/tmp",
+            "--cap-drop",
+            "ALL",
+            "--security-opt",
+            "no-new-privileges",
+            "--network=host",
+            "--ulimit",
+            "nofile=1024:1024",
+            "--ulimit",
+            "nproc=4096:4096",
+            "-v",
+            &volume,
+            IMAGE,
+        ]);
+        ok(&started);
+    }
+
+    fn exec(&self, arguments: &[&str]) -> Output {
+        self.podman(&[&["exec", NAME][..], arguments].concat())
+    }
+
+    /// Asks until it is alive.
+    fn is_healthy(&self) {
+        let begun = std::time::Instant::now();
+        while !self.exec(&["flockd", "health"]).status.success() {
+            let log = String::from_utf8_lossy(&self.podman(&["logs", NAME]).stderr).into_owned();
+            assert!(begun.elapsed().as_secs() < 60, "it does not come up: {log}");
+        }
+    }
+
+    /// Stops it as a person would, and returns its log.
+    fn stop(&self) -> String {
+        ok(&self.podman(&["stop", "-t", "45", NAME]));
+        let code = ok(&self.podman(&["inspect", NAME, "--format", "{{.State.ExitCode}}"]));
+        let log = self.podman(&["logs", NAME]);
+        let log = [log.stdout, log.stderr].concat();
+        let log = String::from_utf8_lossy(&log).into_owned();
+        assert_eq!(code.trim(), "0", "{log}");
+        ok(&self.podman(&["rm", NAME]));
+        log
+    }
+}
+
+impl Drop for Yard {
+    fn drop(&mut self) {
+        self.podman(&["rm", "-f", "-t", "0", NAME]);
+    }
+}
+
+fn posted(folder: &Folder) -> Vec<String> {
+    let posts = folder.json(&["posts", "--state", "posted", "--json"]);
+    posts.as_array().unwrap().iter().map(|post| post["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_flock_lives_in_it_is_asked_stopped_and_goes_on_in_the_next() {
+    let Some(yard) = Yard::new() else { return };
+    let flock = Folder::with(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+         [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\n",
+    );
+    flock.write("robin.txt", (1..=500).map(|n| format!("line {n}\n")).collect::<String>().as_bytes());
+    let place = flock.path(".");
+    for path in [place.clone(), flock.path("flock.toml"), flock.path("robin.txt")] {
+        chown(path, Some(USER), Some(USER)).unwrap();
+    }
+    yard.build();
+    yard.run(&place);
+    yard.is_healthy();
+    ok(&yard.exec(&["flockd", "post", "robin", "by hand"]));
+    assert!(yard.stop().contains("stopped; everything is recorded"));
+    let before = posted(&flock);
+    assert!(before.contains(&"by hand".to_owned()), "{before:?}");
+    yard.run(&place);
+    yard.is_healthy();
+    ok(&yard.exec(&["flockd", "post", "robin", "again"]));
+    yard.stop();
+    let after = posted(&flock);
+    assert!(after.ends_with(&before) && after.contains(&"again".to_owned()), "{after:?}");
+}
+
+#[test]
+fn compose_locks_it_in_and_agrees_with_the_image_and_the_unit() {
+    let text = fs::read_to_string(deploy("compose.yaml")).unwrap();
+    let compose = &yaml_rust2::YamlLoader::load_from_str(&text).unwrap()[0];
+    let flockd = &compose["services"]["flockd"];
+    let image = fs::read_to_string(deploy("Dockerfile")).unwrap();
+    let unit = fs::read_to_string(deploy("flockd.service")).unwrap();
+    assert_eq!(flockd["read_only"].as_bool(), Some(true));
+    assert_eq!(flockd["init"].as_bool(), Some(true));
+    assert_eq!(flockd["cap_drop"][0].as_str(), Some("ALL"));
+    assert_eq!(flockd["security_opt"][0].as_str(), Some("no-new-privileges:true"));
+    assert_eq!(flockd["tmpfs"][0].as_str(), Some("/tmp"));
+    assert_eq!(flockd["build"]["dockerfile"].as_str(), Some("deploy/Dockerfile"));
+    assert_eq!(flockd["ports"][0].as_str(), Some("127.0.0.1:7878:7878"), "on this machine only");
+    assert!(image.contains("EXPOSE 7878\n") && image.contains("VOLUME /flock\n"));
+    assert!(image.contains("HEALTHCHECK") && image.contains("CMD [\"flockd\", \"health\"]\n"));
+    assert!(image.contains(&format!("USER {USER}:{USER}\n")));
+    assert_eq!(flockd["volumes"][0].as_str(), Some("../flock:/flock"));
+    let stop = flockd["stop_grace_period"].as_str().unwrap().trim_end_matches('s');
+    assert!(unit.contains(&format!("TimeoutStopSec={stop}\n")), "{stop}");
+    let secret = flockd["secrets"][0].as_str().unwrap();
+    assert!(compose["secrets"][secret]["file"].as_str().is_some());
+}
