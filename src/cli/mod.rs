@@ -95,6 +95,9 @@ enum Verb {
         /// Listen here instead of where `[web]` says; a dry run listens nowhere unless asked by this.
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
+        /// How the log is written: for people, or one JSON object a line.
+        #[arg(long, value_enum, default_value_t, env = "FLOCK_LOG_FORMAT", value_name = "FORMAT")]
+        log_format: run::LogFormat,
     },
     /// How each bot is.
     Status(Json),
@@ -211,7 +214,10 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Whoami { bot, refresh, json } => {
             whoami::whoami(&load(&config)?, bot.as_deref(), refresh, json.json).await
         }
-        Verb::Run { dry_run, listen } => run::run(&config, dry_run, listen).await,
+        Verb::Run { dry_run, listen, log_format } => {
+            run::start_logging(log_format);
+            run::run(&config, dry_run, listen).await
+        }
         Verb::Status(Json { json }) => status::status(&config, json).await,
         Verb::Next { number, bot, json } => {
             next::next(&load(&config)?, number, bot.as_deref(), json.json).await

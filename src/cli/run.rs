@@ -18,8 +18,17 @@ use crate::daemon::notice::Notice;
 use crate::daemon::reload::Source;
 use crate::daemon::{self, Setting, log};
 
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(super) enum LogFormat {
+    /// Lines for people, in colour on a terminal.
+    #[default]
+    Text,
+    /// One JSON object a line, with the fields of what happened beside `timestamp`, `level`, `target` and `message`.
+    Json,
+}
+
 pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>) -> Result<ExitCode> {
-    start_logging();
     let loaded = config::load(config, SystemClock.now())?;
     log_warnings(&loaded);
     let asked = Arc::new(Notify::new());
@@ -53,12 +62,15 @@ pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>
 }
 
 /// Logs go to standard error; `RUST_LOG` chooses what is in them.
-fn start_logging() {
+pub(super) fn start_logging(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // Whoever read the log may be gone: that is no reason to break, which complaining about it on standard error would be.
-    let format =
-        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).log_internal_errors(false);
-    format.with_ansi(super::output::coloured_log()).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
+    let log = log.with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.with_target(false).with_ansi(super::output::coloured_log()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
 fn log_warnings(loaded: &Loaded) {

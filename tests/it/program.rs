@@ -78,6 +78,20 @@ async fn a_flock_posts_to_page_and_feed_and_goes_on_after_a_stop() {
 }
 
 #[test]
+fn the_log_can_be_read_by_programs() {
+    let folder = busy(100);
+    let daemon = Daemon::spawn(&mut folder.command(&["run", "--log-format", "json"]));
+    let line = daemon.wait_for("posted: line ");
+    let said: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let text = |key: &str| said[key].as_str().unwrap_or_else(|| panic!("no {key} in {line}"));
+    assert_eq!((text("bot"), text("level"), text("target")), ("robin", "INFO", "flockd::daemon::log"));
+    assert!(text("message").starts_with("posted: line ") && text("slot").ends_with('Z'), "{line}");
+    assert!(text("timestamp").ends_with('Z') && !text("post").is_empty(), "{line}");
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(folder.run(&["run", "--log-format", "xml"]).code, 2);
+}
+
+#[test]
 fn killed_at_any_moment_nothing_repeats_and_nothing_sticks() {
     let folder = busy(200);
     for _ in 0..5 {
