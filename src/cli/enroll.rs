@@ -93,6 +93,23 @@ async fn visit(accounts: &Accounts, bot: &Arc<Bot>, how: &How) -> Result<Visit> 
     }
 }
 
+/// Signs a bot in with tokens of OAuth 1.0a that somebody has, as the JSON of another program. Returns what is to be said.
+pub(super) async fn with_tokens(loaded: &Loaded, bot: &Arc<Bot>, json: &str) -> Result<Vec<String>> {
+    let accounts = super::accounts_anew(loaded).await?;
+    accounts.vault.can_keep(&bot.name).await?;
+    let before = accounts.store.envelope(&bot.name).await?;
+    let visit = accounts.visit(bot).await?;
+    let tokens = enroll::tokens_from(json, Alone::Pair, SystemClock.now(), new_grant())?;
+    let account =
+        enroll::prove(&*visit.api, &tokens, bot.account.as_deref(), Origin::Given, bot.name.as_str()).await?;
+    let key = key_to_be_made(&loaded.flock);
+    let notes = keep(&accounts, bot, &account, &tokens, &before).await?;
+    tell_of_key(key);
+    accounts.close().await;
+    let _ = wishing::mention(loaded, Want::SignedIn { bot: bot.name.to_string() }).await;
+    Ok(notes)
+}
+
 /// The vault's key file, if there is none yet.
 fn key_to_be_made(flock: &Flock) -> Option<&Path> {
     match &flock.vault_key {

@@ -7,8 +7,10 @@ mod check;
 mod delete;
 mod ending;
 mod enroll;
+mod export;
 mod forecast;
 mod health;
+mod import;
 mod init;
 mod man;
 mod next;
@@ -151,6 +153,14 @@ enum Verb {
         /// The file; it must not be there yet.
         file: PathBuf,
     },
+    /// Write the ledger's bots and posts as JSON lines, without any tokens; also while the flock runs.
+    Export {
+        /// Of this bot only; it may be one that is no longer in flock.toml.
+        #[arg(long)]
+        bot: Option<String>,
+    },
+    /// Take in what happened before this ledger knew of it.
+    Import(import::What),
     /// Ask the daemon that runs whether it is alive, and how its flock is.
     Health(health::How),
     /// Say whether a post whose outcome is unknown has arrived.
@@ -232,6 +242,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Pause { bot } => pause::pause(load(&config)?, &bot).await,
         Verb::Resume { bot } => pause::resume(load(&config)?, &bot).await,
         Verb::Backup { file } => backup::backup(&load(&config)?, &file).await,
+        Verb::Export { bot } => export::export(&load(&config)?, bot.as_deref()).await,
+        Verb::Import(what) => import::import(load(&config)?, what).await,
         Verb::Health(how) => health::health(&config, &how).await,
         Verb::Completions { shell } => man::completions(shell),
         Verb::Man { to } => man::man(to.as_deref()),

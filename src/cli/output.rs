@@ -69,6 +69,37 @@ fn colour_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// How far a long work has got, told on a terminal now and then.
+pub(super) struct Progress {
+    what: &'static str,
+    number: u64,
+    shown: bool,
+}
+
+impl Progress {
+    /// So many are done between two tellings: a second's work, or two.
+    const STEP: u64 = 50_000;
+
+    pub(super) fn new(what: &'static str) -> Self {
+        Self { what, number: 0, shown: std::io::stderr().is_terminal() }
+    }
+
+    /// One more is done, if it counts.
+    pub(super) fn count(&mut self, counts: bool) {
+        self.number += u64::from(counts);
+        if counts && self.shown && self.number.is_multiple_of(Self::STEP) {
+            eprint!("\r{} {} ", self.number, self.what);
+        }
+    }
+
+    /// Nothing more comes: what was told last makes room.
+    pub(super) fn end(&self) {
+        if self.shown && self.number >= Self::STEP {
+            eprintln!();
+        }
+    }
+}
+
 /// A word in the colour of good, waiting or bad.
 pub(super) fn word(word: &str) -> Cell {
     let colour = match word {

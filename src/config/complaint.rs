@@ -67,12 +67,6 @@ impl fmt::Display for Complaints {
 
 impl std::error::Error for Complaints {}
 
-impl Serialize for Severity {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
 /// A path that is not UTF-8 must not make the whole list unprintable.
 fn as_shown<S: Serializer>(file: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&file.display())

@@ -121,10 +121,10 @@ fn log_pause(event: &Event) {
         Event::Paused { bot, why: Some(why) } => tracing::error!(%bot, "paused: {why}"),
         Event::Resumed { bot } => tracing::info!(%bot, "resumed"),
         Event::CaughtUp { bot, found } => {
-            tracing::warn!(%bot, found, "the ledger was put back from a copy: the account was read, and what was missing is here");
+            tracing::warn!(%bot, found, "the ledger comes from a copy: the account was read, and what was missing is here");
         }
         Event::NotCaughtUp { bot, reason } => {
-            tracing::error!(%bot, "the ledger was put back from a copy, and the account can't be read yet: {reason}");
+            tracing::error!(%bot, "the ledger comes from a copy, and the account can't be read yet: {reason}");
         }
         _ => {}
     }

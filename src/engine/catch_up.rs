@@ -2,7 +2,8 @@
 //! anything is posted, so that no line is repeated. Where the account can't be read the bot is paused until a
 //! person has looked.
 //!
-//! Only lines of the poem as it is now are looked for: others can't be repeated.
+//! Only lines of the poem as it is now are looked for: others can't be repeated. The same is done, as far back as the
+//! network shows it, for an account that had posted before flockd knew it, if a person asks.
 
 use std::collections::HashSet;
 
@@ -34,7 +35,9 @@ pub(super) async fn catch_up(
     }
     let seen = match session::written_since(engine, member, standing.account.as_ref(), since).await? {
         Ok(Timeline::Posts(seen)) => seen,
-        Ok(Timeline::CannotTell(why)) => return pause(engine, member, since, &why.reason).await,
+        Ok(Timeline::Part(_, why) | Timeline::CannotTell(why)) => {
+            return pause(engine, member, since, &why.reason).await;
+        }
         Err(setback) => return later(engine, member, setback).await,
     };
     let poem = match engine.poem(&member.bot, standing.account.as_ref()).await {
@@ -53,6 +56,39 @@ pub(super) async fn catch_up(
 const ALIKE: &str = "lines of the poem differ in nothing but their links or whom they mention, which the network shows \
                      in its own way";
 
+/// What was learnt from an account's history.
+pub(super) struct History {
+    /// How many posts the network showed that the ledger did not have.
+    pub(super) seen: usize,
+    /// How many of them are lines of the poem, which are used now.
+    pub(super) found: usize,
+    /// Why there may be more, if that is so.
+    pub(super) missing: Option<String>,
+}
+
+/// Writes down which lines of the poem the account has posted, as far back as the network shows it. Otherwise says why not.
+pub(super) async fn history(engine: &Engine, member: &Member) -> Result<Result<History, String>, StoreError> {
+    let standing = engine.standing(member, engine.clock.now()).await?;
+    let account = standing.account.as_ref();
+    let (seen, missing) = match session::written_since(engine, member, account, DateTime::UNIX_EPOCH).await? {
+        Ok(Timeline::Posts(seen)) => (seen, None),
+        Ok(Timeline::Part(seen, why)) => (seen, Some(why.reason)),
+        Ok(Timeline::CannotTell(why)) => return Ok(Err(why.reason)),
+        Err(setback) => return Ok(Err(setback.why.reason)),
+    };
+    let poem = match engine.poem(&member.bot, account).await {
+        Ok(poem) => poem,
+        Err(why) => return Ok(Err(why.reason)),
+    };
+    let seen = unknown_here(engine, member, seen).await?;
+    let number = seen.len();
+    let Some(found) = lines_of(engine, member, &standing, &poem, seen).await? else {
+        return Ok(Err(ALIKE.to_owned()));
+    };
+    let found = engine.store.note(&member.bot.name, &found).await?.len();
+    Ok(Ok(History { seen: number, found, missing }))
+}
+
 async fn done(engine: &Engine, member: &Member, found: &[Find]) -> Result<Wake, StoreError> {
     let bot = &member.bot.name;
     let written = engine.store.catch_up(bot, found).await?;
@@ -70,7 +106,7 @@ async fn pause(
     let bot = &member.bot.name;
     let made = since.format("%Y-%m-%d %H:%M UTC");
     let why = format!(
-        "the ledger was put back from a copy of {made}, and what was posted since can't be read ({why}): look at the \
+        "the ledger comes from a copy of {made}, and what was posted since can't be read ({why}): look at the \
          account, then `flockd resume {bot}`, which may repeat lines posted since"
     );
     engine.store.pause(bot, Some(&why), engine.clock.now()).await?;

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::catch_up::{self, History};
 use super::fire::{self, Fired, Occasion};
 use super::{Engine, mend, session, turn};
 use crate::flock::event::Event;
@@ -27,6 +28,7 @@ impl Engine {
             Want::SignedIn { bot } => signed_in(self, bot),
             Want::Pause { bot } => pause(self, bot).await?,
             Want::Resume { bot } => resume(self, bot).await?,
+            Want::History { bot } => history(self, bot).await?,
             Want::NotUnderstood => {
                 refused("this flockd does not know that wish: restart the daemon with the newer one")
             }
@@ -73,6 +75,21 @@ async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     Ok(Answer { done: true, message: format!("{bot} posts again: its next slot is {next}"), post: None })
 }
 
+/// Reads what the account has posted before.
+async fn history(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
+    let Some(member) = engine.member(bot) else { return Ok(unknown_bot(bot)) };
+    let bot = &member.bot.name;
+    let History { seen, found, missing } = match catch_up::history(engine, &member).await? {
+        Ok(history) => history,
+        Err(reason) => return Ok(refused(&format!("nothing was written down: {reason}"))),
+    };
+    let missing = missing.map_or_else(String::new, |why| format!("; {why}, so older ones may be repeated"));
+    let message = format!(
+        "{bot}'s account has {seen} posts that the ledger did not know: {found} are lines of its poem, and count as used now{missing}"
+    );
+    Ok(Answer { done: true, message, post: None })
+}
+
 async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Result<Answer, StoreError> {
     if let Some(post) = engine.store.post(wish.id).await? {
         // Whoever granted it ended between posting and answering.
@@ -110,7 +127,7 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
 fn keeps_lines(standing: &Standing, bot: &str) -> Option<String> {
     if standing.behind.is_some() {
         return Some(format!(
-            "the ledger was put back from a copy, and {bot} has yet to see what it posted since: see `flockd status`"
+            "the ledger comes from a copy, and {bot} has yet to see what it posted since: see `flockd status`"
         ));
     }
     standing.paused.as_ref().map(|_| format!("{bot} is paused: give a text, or type `flockd resume {bot}`"))

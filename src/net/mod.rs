@@ -304,6 +304,8 @@ pub enum Sight {
 pub enum Timeline {
     /// This, oldest first.
     Posts(Vec<Seen>),
+    /// This, oldest first, and there is more that can't be read, for this reason.
+    Part(Vec<Seen>, Why),
     /// It may not be read.
     CannotTell(Why),
 }
@@ -346,6 +348,14 @@ pub const fn limits(network: NetworkKind) -> Option<Limits> {
 pub fn price(network: NetworkKind, text: &str) -> u32 {
     match network {
         NetworkKind::X => x::price::of_post(text),
+        NetworkKind::Mastodon | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => 0,
+    }
+}
+
+/// What it may cost to read all that a network shows of an account, in thousandths of a US dollar.
+pub fn price_of_history(network: NetworkKind) -> u32 {
+    match network {
+        NetworkKind::X => x::price::of_history(),
         NetworkKind::Mastodon | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => 0,
     }
 }

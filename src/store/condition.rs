@@ -180,7 +180,7 @@ fn catches_up(behind: &Behind) -> String {
     let so_far =
         behind.why.as_ref().map_or_else(String::new, |why| format!("; so far it can't be: {}", why.reason));
     format!(
-        "the ledger was put back from a copy of {made}, so the account is read before anything is posted{so_far}"
+        "the ledger comes from a copy of {made}, so the account is read before anything is posted{so_far}"
     )
 }
 
@@ -275,8 +275,8 @@ mod tests {
         let paused = Standing { paused: Some(Pause { since: at(0), why: None }), ..retried };
         check(&paused, 0, 500, Condition::Paused, "flockd resume walt");
         let behind = |why| Standing { behind: Some(Behind { since: at(0), why }), ..standing(None, None) };
-        check(&behind(None), 1, 30, Condition::Waiting, "put back");
-        check(&behind(None), 1, 101, Condition::Overdue, "put back");
+        check(&behind(None), 1, 30, Condition::Waiting, "comes from a copy");
+        check(&behind(None), 1, 101, Condition::Overdue, "comes from a copy");
         let why = |cause| Some(crate::flock::post::Why::new(cause, "because"));
         check(&behind(why(Cause::Unreachable)), 1, 30, Condition::Waiting, "can't be: because");
         check(

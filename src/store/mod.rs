@@ -6,13 +6,16 @@
 
 pub mod condition;
 mod credential;
+mod draft;
 mod refusal;
 pub mod sqlite;
 mod standing;
+pub mod transfer;
 pub mod vault;
 mod wish;
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,8 +23,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
 pub use self::credential::{Envelope, LONGEST_CLAIM, Sealed};
+pub use self::draft::{Beginning, Draft};
 pub use self::refusal::Refusal;
 pub use self::standing::{Behind, Pause, Progress, Standing};
+use self::transfer::{Arrivals, Complaint, Imported, Record};
 pub use self::wish::{Answer, Want, Wish};
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
@@ -73,6 +78,10 @@ pub trait Store: Send + Sync {
     /// Writes down, as posted, what was found on a bot's account and is not here, and that the bot is behind its
     /// account no more. A line that is used already is passed over. Returns what was written.
     async fn catch_up(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError>;
+
+    /// Writes down, as posted, what was found on a bot's account and is not here; otherwise the same as
+    /// [`Store::catch_up`], but that it says nothing of how far the bot is behind.
+    async fn note(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError>;
 
     /// Notes why a bot that is behind its account could not read it.
     async fn stay_behind(&self, bot: &BotName, why: &Why) -> Result<(), StoreError>;
@@ -211,6 +220,26 @@ pub trait Store: Send + Sync {
     /// Tells this one of every commit from now on. Only the first that is given is told.
     fn time_commits(&self, ear: CommitEar);
 
+    /// Hands over all that the ledger keeps of this bot, or of all of them, as of one instant: first what the export is, then
+    /// bots, then posts. It ends early where whoever takes it wants no more. As long as that takes, what is written meanwhile
+    /// stays beside the ledger.
+    async fn export(
+        &self,
+        bot: Option<&BotName>,
+        now: DateTime<Utc>,
+        take: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send),
+    ) -> Result<(), StoreError>;
+
+    /// Takes in what another ledger has exported: all of it, or, if there is anything to complain of, nothing. What is here
+    /// already is left as it is, unless it has come to rest there and not here. Posts that were still to be sent
+    /// become `unknown`, and bots fall behind their accounts, as with a ledger that was put back from a copy, unless the
+    /// flock [has moved](Arrivals::moved).
+    async fn import(
+        &self,
+        arrivals: Arrivals,
+        now: DateTime<Utc>,
+    ) -> Result<Result<Imported, Vec<Complaint>>, StoreError>;
+
     /// Finishes what is being written and leaves the ledger tidy. Nothing can be asked of it afterwards.
     async fn close(&self);
 
@@ -271,59 +300,6 @@ pub struct Spent {
     pub posts: u32,
     /// Money, in thousandths of a US dollar.
     pub mills: u64,
-}
-
-/// A post to be opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// Its id.
-    pub id: PostId,
-    /// Whose it is.
-    pub bot: BotName,
-    /// The network it is for.
-    pub network: NetworkKind,
-    /// The slot; `None` by hand.
-    pub slot: Option<DateTime<Utc>>,
-    /// The slot with its delay.
-    pub due_at: DateTime<Utc>,
-    /// Round and line, if it uses one.
-    pub line: Option<(u32, LineId)>,
-    /// The text, fixed from now on.
-    pub text: Option<String>,
-    /// All that is sent, if that is more than the text and known already; fixed too.
-    pub record: Option<String>,
-    /// Slots that are passed over with this one.
-    pub missed: u32,
-    /// The app under which it is sent, where the network has such a thing.
-    pub app: Option<String>,
-    /// What that costs, in thousandths of a US dollar.
-    pub price: u32,
-    /// How it begins.
-    pub begins: Beginning,
-    /// When it is planned.
-    pub now: DateTime<Utc>,
-}
-
-/// How a post begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Beginning {
-    /// As `sending`: intent and attempt in one commit.
-    Sending,
-    /// As `planned`, to be tried at the instant.
-    Planned(Why, DateTime<Utc>),
-    /// As `released`: given up at once.
-    Released(Why),
-}
-
-impl Beginning {
-    /// The state in which the row is inserted.
-    pub const fn state(&self) -> State {
-        match self {
-            Self::Sending => State::Sending,
-            Self::Planned(..) => State::Planned,
-            Self::Released(_) => State::Released,
-        }
-    }
 }
 
 /// Which posts to read.

@@ -49,6 +49,11 @@ pub enum Want {
         /// Which bot.
         bot: String,
     },
+    /// Write down which lines of its poem a bot's account has posted before the ledger knew of it.
+    History {
+        /// Which bot.
+        bot: String,
+    },
     /// Settle a post whose outcome is unknown.
     Settle {
         /// Whose post it is.
@@ -72,6 +77,7 @@ impl Want {
             | Self::SignedIn { bot }
             | Self::Pause { bot }
             | Self::Resume { bot }
+            | Self::History { bot }
             | Self::Settle { bot, .. } => bot,
             Self::NotUnderstood => "",
         }

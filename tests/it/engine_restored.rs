@@ -147,7 +147,7 @@ async fn where_the_account_can_t_be_read_a_person_says_when() {
     let told = |event: &Event| matches!(event, Event::Paused { why: Some(_), .. });
     assert_eq!(house.count(told), 1, "told once, and the account is not asked again");
     let by_hand = house.post("walt", None).await;
-    assert!(!by_hand.done && by_hand.message.contains("put back"), "{by_hand:?}");
+    assert!(!by_hand.done && by_hand.message.contains("comes from a copy"), "{by_hand:?}");
     assert!(house.post("walt", Some("a text of one's own")).await.done);
 
     let asked = house.ask(Want::Resume { bot: "walt".to_owned() }).await;

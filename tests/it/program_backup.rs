@@ -117,9 +117,9 @@ async fn a_copy_whose_account_can_t_be_read_waits_for_a_person() {
     let daemon = start(&folder);
     let paused = daemon.wait_for("what was posted since can't be read");
     assert!(paused.contains("flockd resume"), "{paused}");
-    daemon.wait_for("paused: the ledger was put back");
+    daemon.wait_for("paused: the ledger comes from a copy");
     let line = folder.run(&["post", "walt"]);
-    assert!(line.code == 1 && line.err.contains("put back"), "{line:?}");
+    assert!(line.code == 1 && line.err.contains("comes from a copy"), "{line:?}");
     assert_eq!(fake.posts().len(), posted, "nothing before a person says so");
     daemon.stop();
     assert_eq!(folder.run(&["resume", "walt"]).code, 0, "without a daemon, too");
@@ -153,7 +153,7 @@ fn a_bot_that_the_copy_does_not_know_is_behind_too() {
     assert_eq!(folder.run(&["pause", "robin"]).code, 0);
     let daemon = folder.start();
     for name in ["robin", "emily"] {
-        let paused = daemon.wait_for("paused: the ledger was put back");
+        let paused = daemon.wait_for("paused: the ledger comes from a copy");
         assert!(["robin", "emily"].iter().any(|name| paused.contains(name)), "{paused}");
         assert_eq!(state(&folder, name).0, "paused");
     }

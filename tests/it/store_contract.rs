@@ -4,6 +4,7 @@
 mod bots;
 mod credentials;
 mod moves;
+mod moving;
 mod names;
 mod reading;
 mod settling;
@@ -111,6 +112,16 @@ contract! {
         what_apps_registered_is_kept_and_sealed_anew,
         one_key_seals_all,
         a_refused_change_harms_nobody_else,
+    }
+    moving {
+        what_is_handed_over_is_the_same_there,
+        twice_is_as_good_as_once,
+        bots_that_arrive_are_behind_their_accounts,
+        what_has_come_to_rest_since_is_brought_up_to_date,
+        one_complaint_keeps_all_of_it_out,
+        older_posts_come_before_what_is_here,
+        tokens_stay_where_they_are,
+        one_bot_is_handed_over_alone,
     }
     names {
         a_renamed_bot_stays_signed_in,

@@ -241,7 +241,7 @@ async fn a_bot_that_can_not_read_its_account_after_a_copy_was_put_back_is_told()
     let locked = why(Cause::Account, "the account is locked: sign in to it");
     tower.store.stay_behind(&ledger::bot("walt"), &locked).await.unwrap();
     tower.tell(&Event::NotCaughtUp { bot: ledger::bot("walt"), reason: locked.reason });
-    let parts = &["put back from a copy", "the account is locked"];
+    let parts = &["comes from a copy", "the account is locked"];
     check(&tower.hook.next().await.json(), ["walt", "account", "suspended"], parts);
 }
 

@@ -45,16 +45,18 @@ impl Bluesky {
             seen.extend(posts);
             match page["cursor"].as_str().filter(|_| !is_last && !records.is_empty()) {
                 Some(next) => next.clone_into(&mut cursor),
-                None => {
-                    seen.retain(|seen| seen.at >= since);
-                    seen.reverse();
-                    // In the order of their keys, where those of one instant are.
-                    seen.sort_by_key(|seen| seen.at);
-                    return Ok(Timeline::Posts(seen));
-                }
+                None => return Ok(Timeline::Posts(in_order(seen, since))),
             }
         }
         let reason = "the account has more than 10,000 posts since then, too many to read";
-        Ok(Timeline::CannotTell(Why::new(Cause::Silence, reason)))
+        Ok(Timeline::Part(in_order(seen, since), Why::new(Cause::Silence, reason)))
     }
+}
+
+/// What was posted since then, oldest first; of one instant in the order of their keys.
+fn in_order(mut seen: Vec<Seen>, since: DateTime<Utc>) -> Vec<Seen> {
+    seen.retain(|seen| seen.at >= since);
+    seen.reverse();
+    seen.sort_by_key(|seen| seen.at);
+    seen
 }

@@ -33,7 +33,9 @@ const SOURCES: usize = 100;
 enum Reading {
     /// All of it, newest first.
     Whole(Vec<Shown>),
-    /// Nothing, or not all.
+    /// The newest of it, and why there is no more.
+    Part(Vec<Shown>, Why),
+    /// Nothing.
     Refused(Why),
 }
 
@@ -45,7 +47,7 @@ impl Mastodon {
         let first = shown.into_iter().flatten().min().unwrap_or(post.planned_at);
         let all = match self.read_since(first, PAGES_OF_A_LOOK, session).await? {
             Reading::Whole(all) => all,
-            Reading::Refused(why) => return Ok(Sight::CannotTell(why)),
+            Reading::Part(_, why) | Reading::Refused(why) => return Ok(Sight::CannotTell(why)),
         };
         let (tokens, ours) =
             (to_sign_with(session.tokens.as_ref())?, post.text.as_deref().unwrap_or_default());
@@ -74,8 +76,9 @@ impl Mastodon {
         since: DateTime<Utc>,
         session: &Session,
     ) -> Result<Timeline, Setback> {
-        let all = match self.read_since(since, PAGES, session).await? {
-            Reading::Whole(all) => all,
+        let (all, mut missing) = match self.read_since(since, PAGES, session).await? {
+            Reading::Whole(all) => (all, None),
+            Reading::Part(all, why) => (all, Some(why)),
             Reading::Refused(why) => return Ok(Timeline::CannotTell(why)),
         };
         let (tokens, mut posts, mut asked) = (to_sign_with(session.tokens.as_ref())?, Vec::new(), 0);
@@ -83,17 +86,24 @@ impl Mastodon {
             if is_marked_up {
                 asked += 1;
                 if asked > SOURCES {
-                    return Ok(Timeline::CannotTell(too_many("that were written in another way", asked - 1)));
+                    missing.get_or_insert(too_many("that were written in another way", SOURCES));
+                    continue;
                 }
                 let Some(source) = self.source(tokens, &seen.remote_id).await? else {
                     let why = "the server does not tell how some statuses were written";
-                    return Ok(Timeline::CannotTell(Why::new(Cause::Silence, why)));
+                    missing = Some(Why::new(Cause::Silence, why));
+                    // Nor will it of the others.
+                    asked = SOURCES;
+                    continue;
                 };
                 seen.text = source;
             }
             posts.push(seen);
         }
-        Ok(Timeline::Posts(posts))
+        Ok(match missing {
+            None => Timeline::Posts(posts),
+            Some(why) => Timeline::Part(posts, why),
+        })
     }
 
     /// A status as it was written; `None` where the server does not tell.
@@ -145,7 +155,8 @@ impl Mastodon {
                 _ => return Ok(Reading::Whole(seen)),
             }
         }
-        Ok(Reading::Refused(too_many("since then", seen.len())))
+        let why = too_many("since then", seen.len());
+        Ok(Reading::Part(seen, why))
     }
 
     async fn ask_for_page(

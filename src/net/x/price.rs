@@ -12,6 +12,14 @@ const POST_WITH_LINK: u32 = 200;
 /// Each post that is read. It is less where the account owns the app, which nobody here can know.
 const READ: u32 = 5;
 
+/// X shows no more than the newest 3,200 posts of an account (docs.x.com, "Timelines").
+pub(super) const SHOWN: usize = 3_200;
+
+/// What it costs at most to read all that X shows of an account.
+pub fn of_history() -> u32 {
+    of_reading(SHOWN)
+}
+
 /// What a post with this text costs. Where it is not sure whether X finds a link in it, the larger price.
 pub fn of_post(text: &str) -> u32 {
     if length::has_link(text) { POST_WITH_LINK } else { POST }

@@ -19,8 +19,11 @@ const BEFORE: TimeDelta = TimeDelta::minutes(6);
 /// So many pages of a hundred are read in a look for one post. Whoever posts more in a few minutes is no bot of
 /// ours, and reading on costs half a dollar a page.
 const PAGES_OF_A_LOOK: usize = 5;
-/// X shows no more than the newest 3,200 posts (docs.x.com, "Timelines").
-const PAGES: usize = 32;
+/// As many pages as it takes to read all that X shows.
+const PAGES: usize = price::SHOWN / 100;
+/// X takes no `start_time` before this: 2010-11-06 in UTC, in seconds since 1970, when its ids began to tell the time
+/// (docs.x.com, "Get Posts").
+const EARLIEST: i64 = 1_289_001_600;
 /// Milliseconds between 1970 and the beginning of X's ids (docs.x.com, "X IDs").
 const EPOCH: u64 = 1_288_834_974_657;
 
@@ -28,7 +31,9 @@ const EPOCH: u64 = 1_288_834_974_657;
 enum Reading {
     /// All of it, newest first.
     Whole(Vec<Seen>),
-    /// Nothing, or not all.
+    /// The newest of it, and why there is no more.
+    Part(Vec<Seen>, Why),
+    /// Nothing.
     Refused(Why),
 }
 
@@ -40,7 +45,7 @@ impl X {
         let first = shown.into_iter().flatten().min().unwrap_or(post.planned_at);
         let seen = match self.read_since(first, PAGES_OF_A_LOOK, session).await? {
             Reading::Whole(seen) => seen,
-            Reading::Refused(why) => return Ok(Sight::CannotTell(why)),
+            Reading::Part(_, why) | Reading::Refused(why) => return Ok(Sight::CannotTell(why)),
         };
         let cost = price::of_reading(seen.len());
         let ours = post.text.as_deref().unwrap_or_default();
@@ -58,6 +63,10 @@ impl X {
             Reading::Whole(mut seen) => {
                 seen.reverse();
                 Timeline::Posts(seen)
+            }
+            Reading::Part(mut seen, why) => {
+                seen.reverse();
+                Timeline::Part(seen, why)
             }
             Reading::Refused(why) => Timeline::CannotTell(why),
         })
@@ -91,7 +100,7 @@ impl X {
             if page_number >= pages {
                 let why =
                     format!("the account has more than {} posts since then, too many to read", pages * 100);
-                return Ok(Reading::Refused(Why::new(Cause::Silence, why)));
+                return Ok(Reading::Part(seen, Why::new(Cause::Silence, why)));
             }
             answer = self.ask_for_page(tokens, account, since, Some(&next)).await?;
         }
@@ -115,6 +124,7 @@ impl X {
 fn query(since: DateTime<Utc>, next: Option<&str>) -> String {
     let mut query = Serializer::new(String::new());
     query.append_pair("max_results", "100").append_pair("exclude", "retweets");
+    let since = since.max(DateTime::from_timestamp_secs(EARLIEST).unwrap_or(since));
     query.append_pair("start_time", &since.to_rfc3339_opts(SecondsFormat::Secs, true));
     query.extend_pairs(next.map(|token| ("pagination_token", token)));
     query.finish()

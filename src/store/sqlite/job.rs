@@ -18,8 +18,7 @@ use crate::store::{Draft, Entry, Find, NotRenamed, Standing, StoreError};
 /// The text recorded for posts that the last holder left in `sending`.
 const INTERRUPTED: &str = "flockd ended while this post was being sent";
 /// The same for posts of a ledger that was put back from a copy.
-const PUT_BACK: &str =
-    "the ledger was put back from a copy, and this post may have been sent since that was made";
+const PUT_BACK: &str = "the ledger comes from a copy, and this post may have been sent since that was made";
 
 pub(super) async fn enter(
     db: &mut SqliteConnection,
@@ -119,13 +118,27 @@ pub(super) async fn catch_up(
     bot: BotName,
     found: Vec<Find>,
 ) -> Result<Vec<Post>, Trouble> {
-    let mut written = Vec::new();
-    for find in &found {
-        let row = sql::settling::insert_find(db, &bot, find).await?;
-        written.extend(row.as_ref().map(row::post).transpose()?);
-    }
+    let written = note(db, &bot, &found).await?;
     // Last: whoever is told that this failed must find the bot as far behind as it was.
     known(&bot, sql::bot::catch_up(db, &bot).await?)?;
+    Ok(written)
+}
+
+/// Writes down what a bot's account has, which comes before what the ledger has of the bot, if it is older than all that.
+pub(super) async fn note(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    found: &[Find],
+) -> Result<Vec<Post>, Trouble> {
+    let oldest = sql::transfer::oldest(db, bot).await?.map(row::time);
+    let mut before_all = sql::transfer::first_number(db).await?.saturating_sub_unsigned(found.len() as u64);
+    let mut written = Vec::new();
+    for find in found {
+        let place = oldest.filter(|oldest| find.at < *oldest).map(|_| before_all);
+        before_all += 1;
+        let row = sql::settling::insert_find(db, bot, find, place).await?;
+        written.extend(row.as_ref().map(row::post).transpose()?);
+    }
     Ok(written)
 }
 

@@ -17,10 +17,12 @@ mod row;
 mod sound;
 mod sql;
 mod stale;
+mod transfer;
 mod trouble;
 mod writer;
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -28,6 +30,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::SqlitePool;
 
 use self::trouble::{Trouble, explain};
+use super::transfer::{Arrivals, Complaint, Imported, Record};
 use super::{
     Answer, Beginning, CommitEar, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal,
     Sealed, Spent, Standing, Store, StoreError, Wish,
@@ -51,34 +54,6 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens the ledger as its holder, who alone sends: makes it if it is not there, and brings its tables up
-    /// to date. `database` is `sqlite:PATH`.
-    pub async fn hold(database: &str) -> Result<Self, StoreError> {
-        open::hold(database).await
-    }
-
-    /// Opens the ledger beside its holder, to read and to wish; `None` if there is no ledger yet.
-    pub async fn beside(database: &str) -> Result<Option<Self>, StoreError> {
-        open::beside(database).await
-    }
-
-    /// Where the ledger is, if there was none before this call of [`Sqlite::hold`]: a disk that was not mounted
-    /// looks like a flock that never posted, so somebody should be told.
-    pub fn made_anew(&self) -> Option<&Path> {
-        self.is_new.then_some(&*self.path)
-    }
-
-    /// Where the copy is that was made of the ledger before its tables were changed, if this call of [`Sqlite::hold`] found
-    /// it as an older flockd had left it.
-    pub fn copy_from_before(&self) -> Option<&Path> {
-        self.copy_from_before.as_deref()
-    }
-
-    /// What is to be said of the file system that the ledger is on, if it may not keep what is promised.
-    pub fn doubtful_place(&self) -> Option<&str> {
-        self.doubtful_place.as_deref()
-    }
-
     async fn reader(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Sqlite>, StoreError> {
         self.readers.acquire().await.map_err(|error| self.explain(&error))
     }
@@ -170,6 +145,11 @@ impl Store for Sqlite {
     async fn catch_up(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError> {
         let (bot, found) = (bot.clone(), found.to_vec());
         change!(self, |db| job::catch_up(db, bot, found))
+    }
+
+    async fn note(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError> {
+        let (bot, found) = (bot.clone(), found.to_vec());
+        change!(self, |db| job::note(db, &bot, &found))
     }
 
     async fn stay_behind(&self, bot: &BotName, why: &Why) -> Result<(), StoreError> {
@@ -364,6 +344,24 @@ impl Store for Sqlite {
 
     fn time_commits(&self, ear: CommitEar) {
         self.writer.time_commits(ear);
+    }
+
+    async fn export(
+        &self,
+        bot: Option<&BotName>,
+        now: DateTime<Utc>,
+        take: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send),
+    ) -> Result<(), StoreError> {
+        let mut reader = self.reader().await?;
+        transfer::export(&mut reader, bot, now, take).await.map_err(|error| self.explain(&error))
+    }
+
+    async fn import(
+        &self,
+        arrivals: Arrivals,
+        now: DateTime<Utc>,
+    ) -> Result<Result<Imported, Vec<Complaint>>, StoreError> {
+        change!(self.writer, |db| transfer::import(db, arrivals, now))
     }
 
     async fn close(&self) {

@@ -26,8 +26,38 @@ const READERS: u32 = 4;
 /// How long a statement waits for another process to finish its own.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+impl Sqlite {
+    /// Opens the ledger as its holder, who alone sends: makes it if it is not there, and brings its tables up
+    /// to date. `database` is `sqlite:PATH`.
+    pub async fn hold(database: &str) -> Result<Self, StoreError> {
+        hold(database).await
+    }
+
+    /// Opens the ledger beside its holder, to read and to wish; `None` if there is no ledger yet.
+    pub async fn beside(database: &str) -> Result<Option<Self>, StoreError> {
+        beside(database).await
+    }
+
+    /// Where the ledger is, if there was none before this call of [`Sqlite::hold`]: a disk that was not mounted
+    /// looks like a flock that never posted, so somebody should be told.
+    pub fn made_anew(&self) -> Option<&Path> {
+        self.is_new.then_some(&*self.path)
+    }
+
+    /// Where the copy is that was made of the ledger before its tables were changed, if this call of [`Sqlite::hold`] found
+    /// it as an older flockd had left it.
+    pub fn copy_from_before(&self) -> Option<&Path> {
+        self.copy_from_before.as_deref()
+    }
+
+    /// What is to be said of the file system that the ledger is on, if it may not keep what is promised.
+    pub fn doubtful_place(&self) -> Option<&str> {
+        self.doubtful_place.as_deref()
+    }
+}
+
 /// Opens the ledger as its holder.
-pub(super) async fn hold(database: &str) -> Result<Sqlite, StoreError> {
+async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     let path = place_of(database)?;
     let doubtful_place = place::check(&path)?;
     let lock = match lock::hold_again(&path)? {
@@ -130,7 +160,7 @@ async fn close(connection: SqliteConnection) {
 }
 
 /// Opens the ledger beside its holder; `None` if there is none yet.
-pub(super) async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
+async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
     let path = place_of(database)?;
     let doubtful_place = place::check(&path)?;
     stale::refuse(&path)?;

@@ -8,6 +8,7 @@ use crate::flock::account::{Account, TextLimits};
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Cause, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
+use crate::store::transfer::{KeptAccount, KeptBot, KeptLine, KeptPost};
 use crate::store::{Behind, Envelope, Pause, Progress, Sealed, Spent, Want, Wish};
 
 type Read<T> = Result<T, sqlx::Error>;
@@ -161,6 +162,60 @@ pub(super) fn wish(row: &SqliteRow) -> Read<Wish> {
         // One strange wish must not keep the others from being read.
         what: serde_json::from_str(row.try_get("what")?).unwrap_or(Want::NotUnderstood),
         made_at: time(row.try_get("made_at")?),
+    })
+}
+
+/// A bot with all that is kept of it, beside its account's row.
+pub(super) fn kept_bot(row: &SqliteRow) -> Read<KeptBot> {
+    let account = match row.try_get::<Option<String>, _>("id")? {
+        Some(id) => {
+            let network = parsed(row, "network", NetworkKind::from_word)?;
+            Some(KeptAccount { network, id, handle: row.try_get("handle")? })
+        }
+        None => None,
+    };
+    Ok(KeptBot {
+        name: parsed(row, "name", |text| text.parse().ok())?,
+        schedule: row.try_get("schedule")?,
+        considered: time(row.try_get("considered")?),
+        missed: row.try_get::<i64, _>("missed")?.unsigned_abs(),
+        paused_at: optional_time(row, "paused_at")?,
+        paused_why: row.try_get("paused_why")?,
+        behind_since: optional_time(row, "behind_since")?,
+        account,
+    })
+}
+
+/// A post with all that is kept of it.
+pub(super) fn kept_post(row: &SqliteRow) -> Read<KeptPost> {
+    let line = used_line(row)?.map(|(round, line)| KeptLine { round, occurrence: line.occurrence });
+    Ok(KeptPost {
+        id: parsed(row, "id", |text| text.parse().ok())?,
+        bot: bot(row)?,
+        network: parsed(row, "network", NetworkKind::from_word)?,
+        state: parsed(row, "state", State::from_word)?,
+        slot: optional_time(row, "slot")?,
+        due_at: time(row.try_get("due_at")?),
+        line,
+        text: row.try_get("text")?,
+        record: row.try_get("record")?,
+        attempts: row.try_get("attempts")?,
+        errors: row.try_get("errors")?,
+        doubted: row.try_get("doubted")?,
+        looks: row.try_get("looks")?,
+        remote_id: row.try_get("remote_id")?,
+        url: row.try_get("url")?,
+        cause: row.try_get("cause")?,
+        reason: row.try_get("reason")?,
+        planned_at: time(row.try_get("planned_at")?),
+        sent_at: optional_time(row, "sent_at")?,
+        tried_at: optional_time(row, "tried_at")?,
+        retry_at: optional_time(row, "retry_at")?,
+        settled_at: optional_time(row, "settled_at")?,
+        moved_at: optional_time(row, "moved_at")?,
+        app: row.try_get("app")?,
+        price: row.try_get::<Option<u32>, _>("price")?.unwrap_or(0),
+        read_cost: row.try_get("read_cost")?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! Bots and posts to look at, and a ledger in memory that can be read and nothing else.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::schedule::Schedule;
 use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
+use crate::store::transfer::{Arrivals, Complaint, Imported, Record};
 use crate::store::{
     Answer, CommitEar, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal, Sealed, Spent,
     Standing, Store, StoreError, Wish,
@@ -225,6 +227,9 @@ impl Store for Shelf {
     async fn known_ids(&self, _: NetworkKind, _: &[String]) -> Result<HashSet<String>, StoreError> {
         never()
     }
+    async fn note(&self, _: &BotName, _: &[Find]) -> Result<Vec<Post>, StoreError> {
+        never()
+    }
     async fn said_before(&self, _: &Post) -> Result<bool, StoreError> {
         never()
     }
@@ -249,6 +254,21 @@ impl Store for Shelf {
         _: &str,
         _: chrono::NaiveDate,
     ) -> Result<(), StoreError> {
+        never()
+    }
+    async fn export(
+        &self,
+        _: Option<&BotName>,
+        _: DateTime<Utc>,
+        _: &mut (dyn FnMut(Record) -> ControlFlow<()> + Send),
+    ) -> Result<(), StoreError> {
+        never()
+    }
+    async fn import(
+        &self,
+        _: Arrivals,
+        _: DateTime<Utc>,
+    ) -> Result<Result<Imported, Vec<Complaint>>, StoreError> {
         never()
     }
     async fn prove(&self, _: DateTime<Utc>) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@
 pub(super) mod bot;
 pub(super) mod credential;
 pub(super) mod settling;
+pub(super) mod transfer;
 pub(super) mod watch;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -170,8 +171,9 @@ pub(super) async fn duplicates_since(
     since: Option<PostId>,
 ) -> Done<Vec<Vec<u8>>> {
     let select = "select line from post where bot = ?1 and state = 'released' and cause = 'duplicate' \
-        and line is not null and +number > coalesce((select number from post where id = ?2), 0)";
-    sqlx::query_scalar(select).bind(bot.as_str()).bind(since.map(|id| id.to_string())).fetch_all(db).await
+        and line is not null and +number > coalesce((select number from post where id = ?2), ?3)";
+    let since = since.map(|id| id.to_string());
+    sqlx::query_scalar(select).bind(bot.as_str()).bind(since).bind(i64::MIN).fetch_all(db).await
 }
 
 /// How often the network called a text a duplicate in this round.

@@ -11,7 +11,7 @@ use crate::flock::{BotName, NetworkKind};
 use crate::store::Find;
 
 /// The text recorded for posts that only the account knew.
-const FOUND: &str = "found on the account after the ledger was put back from a copy";
+const FOUND: &str = "found on the account, where the ledger did not know of it";
 
 /// Every post that was left in `sending` becomes `unknown`.
 pub(in super::super) async fn doubt_all(
@@ -55,15 +55,16 @@ pub(in super::super) async fn send_all(db: &mut SqliteConnection) -> Done {
     sqlx::query(update).execute(db).await.map(|_| ())
 }
 
-/// Writes down a post that was found; `None` if its line is used already.
+/// Writes down a post that was found; `None` if its line is used already. Without a `number` it comes last.
 pub(in super::super) async fn insert_find(
     db: &mut SqliteConnection,
     bot: &BotName,
     find: &Find,
+    number: Option<i64>,
 ) -> Done<Option<SqliteRow>> {
     let insert = "insert into post (id, bot, network, state, due_at, round, line, occurrence, text, attempts, \
-        planned_at, sent_at, tried_at, settled_at, moved_at, remote_id, url, reason, app, price) \
-        values (?1, ?2, ?3, 'posted', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4, ?4, ?4, ?9, ?10, ?11, ?12, ?13) \
+        planned_at, sent_at, tried_at, settled_at, moved_at, remote_id, url, reason, app, price, number) \
+        values (?1, ?2, ?3, 'posted', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4, ?4, ?4, ?9, ?10, ?11, ?12, ?13, ?14) \
         on conflict (bot, round, line, occurrence) where line is not null and state <> 'released' do nothing \
         returning *";
     let (round, line) = &find.line;
@@ -81,6 +82,7 @@ pub(in super::super) async fn insert_find(
         .bind(FOUND)
         .bind(&find.app)
         .bind(find.price)
+        .bind(number)
         .fetch_optional(db)
         .await
 }

@@ -1,0 +1,22 @@
+//! Lines that a bot's account posted before this ledger knew of it. Reading them is the engine's work.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+
+use crate::cli::wishing;
+use crate::config::Loaded;
+use crate::net;
+use crate::store::Want;
+
+pub(super) async fn import(loaded: Loaded, bot: &str, yes: bool) -> Result<ExitCode> {
+    let bot = crate::cli::bot(&loaded, bot)?;
+    let name = bot.name.to_string();
+    let dollars = f64::from(net::price_of_history(bot.network)) / 1_000.0;
+    ensure!(
+        yes || dollars <= 0.0,
+        "{} charges up to {dollars:.2} USD for what it shows of {name}'s account: add `--yes` to have it read",
+        bot.network
+    );
+    wishing::fulfil(loaded, Want::History { bot: name }).await
+}

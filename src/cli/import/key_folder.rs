@@ -1,0 +1,129 @@
+//! The key folder of rainbow-mind-machine: a JSON file for each bot, with the tokens that its keymaker got, whose they are,
+//! and which poem they were for (<https://github.com/rainbow-mind-machine/rainbow-mind-machine>).
+//!
+//! Bots that are in flock.toml are signed in with them; for the others it is shown what to write there. Which lines they
+//! have posted stands in no file: that flock began again at every start.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::Value;
+
+use crate::cli::{enroll, output};
+use crate::config::Loaded;
+use crate::flock::{Bot, BotName, Flock, NetworkKind};
+
+/// No key file is longer.
+const LONGEST: u64 = 64 * 1024;
+
+/// A key file.
+struct Key {
+    /// Its name without the folder and the ending, by which its bot went.
+    stem: String,
+    /// What it holds; all of it counts as secret.
+    json: String,
+    handle: Option<String>,
+    poem: Option<String>,
+}
+
+pub(super) async fn import(loaded: &Loaded, folder: &Path) -> Result<ExitCode> {
+    let keys = keys_in(folder)?;
+    let (ours, others): (Vec<_>, Vec<_>) =
+        keys.iter().map(|key| (key, bot_of(&loaded.flock, key))).partition(|(_, bot)| bot.is_some());
+    let mut failed = 0;
+    for (key, bot) in ours {
+        let Some(bot) = bot else { continue };
+        match enroll::with_tokens(loaded, bot, &key.json).await {
+            Ok(notes) => notes.iter().try_for_each(|note| output::say(note))?,
+            Err(error) => {
+                failed += 1;
+                eprintln!("error: {}.json, bot {}: {error:#}", key.stem, bot.name);
+            }
+        }
+    }
+    if failed == 0 && others.is_empty() {
+        output::say(
+            "which lines each has posted is in no file: `flockd import --history BOT` asks the account",
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !others.is_empty() {
+        let app = loaded
+            .flock
+            .bots
+            .iter()
+            .filter_map(|bot| bot.app.as_ref())
+            .find(|app| app.network == NetworkKind::X);
+        let app = app.map_or("x", |app| app.name.as_str());
+        eprintln!("these are not in flock.toml: write this there, look at it, and then import again");
+        others.iter().try_for_each(|(key, _)| output::say(&section(key, app)))?;
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// The keys in a folder, or everything that is wrong with its files.
+fn keys_in(folder: &Path) -> Result<Vec<Key>> {
+    let shown = folder.display();
+    let entries = std::fs::read_dir(folder).with_context(|| format!("{shown} can't be read"))?;
+    let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
+    let mut paths = paths.with_context(|| format!("{shown} can't be read"))?;
+    paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
+    paths.sort();
+    let (keys, complaints): (Vec<_>, Vec<_>) = paths.iter().map(|path| key(path)).partition(Result::is_ok);
+    let complaints: Vec<String> =
+        complaints.into_iter().filter_map(Result::err).map(|e| format!("{e:#}")).collect();
+    if !complaints.is_empty() {
+        bail!("nobody was signed in\n{}", complaints.join("\n"));
+    }
+    if keys.is_empty() {
+        bail!("{shown} has no key files: they end in .json, and rainbow-mind-machine keeps them in `keys`");
+    }
+    Ok(keys.into_iter().flatten().collect())
+}
+
+fn key(path: &Path) -> Result<Key> {
+    let shown = path.display();
+    let size = std::fs::metadata(path).with_context(|| format!("{shown} can't be read"))?.len();
+    if size > LONGEST {
+        bail!("{shown} is too long for a key file: take it out of the folder");
+    }
+    let json = std::fs::read_to_string(path).map_err(|error| anyhow!("{shown} can't be read: {error}"))?;
+    // What serde says of it might repeat a secret.
+    let value: Value =
+        serde_json::from_str(&json).map_err(|_| anyhow!("{shown} is not JSON: make the key again"))?;
+    let text = |name: &str| value[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    for name in ["oauth_token", "oauth_token_secret"] {
+        if text(name).is_none() {
+            bail!("{shown} has no {name}: make the key again, or take the file out of the folder");
+        }
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Key { stem, handle: text("screen_name"), poem: text("file"), json })
+}
+
+/// The bot on X whose account that is, or else the one that is called like the file.
+fn bot_of<'f>(flock: &'f Flock, key: &Key) -> Option<&'f Arc<Bot>> {
+    let on_x = || flock.bots.iter().filter(|bot| bot.network == NetworkKind::X);
+    let has_account = |bot: &&Arc<Bot>| {
+        let expected = bot.account.as_deref().zip(key.handle.as_deref());
+        expected.is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))
+    };
+    on_x()
+        .find(has_account)
+        .or_else(|| on_x().find(|bot| bot.account.is_none() && bot.name.as_str() == key.stem))
+}
+
+/// What flock.toml needs for a bot. A name that is none for a bot is left to the person.
+fn section(key: &Key, app: &str) -> String {
+    let name = if key.stem.parse::<BotName>().is_ok() { &key.stem } else { "NAME" };
+    // JSON escapes no character in a way that TOML does not know.
+    let quoted = |text: &str| Value::from(text).to_string();
+    let mut lines = vec![format!("\n[bots.{name}]"), format!("app = {}", quoted(app))];
+    lines.extend(key.handle.as_deref().map(|handle| format!("account = {}", quoted(handle))));
+    lines.push(format!("poem = {}", quoted(key.poem.as_deref().unwrap_or("poems/POEM.txt"))));
+    lines.push("schedule = \"0 */3 * * *\"".to_owned());
+    lines.push("order = \"sequence\"".to_owned());
+    lines.join("\n")
+}

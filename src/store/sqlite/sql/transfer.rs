@@ -1,0 +1,184 @@
+//! The statements of exports and imports.
+
+use chrono::{DateTime, Utc};
+use futures_util::stream::BoxStream;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use super::super::row::millis;
+use super::Done;
+use crate::flock::BotName;
+use crate::store::transfer::{KeptBot, KeptPost};
+
+/// The triggers that watch the way of a post from state to state.
+const GUARDS: &str =
+    "select name, sql from sqlite_schema where type = 'trigger' and name in ('post_begin', 'post_move')";
+
+/// How many bots, and how many posts.
+pub(in super::super) async fn count(db: &mut SqliteConnection, bot: Option<&BotName>) -> Done<(u64, u64)> {
+    let select = "select (select count(*) from bot where ?1 is null or name = ?1), \
+        (select count(*) from post where ?1 is null or bot = ?1)";
+    let (bots, posts): (i64, i64) =
+        sqlx::query_as(select).bind(bot.map(BotName::as_str)).fetch_one(db).await?;
+    Ok((bots.unsigned_abs(), posts.unsigned_abs()))
+}
+
+/// The bots, each with its account.
+pub(in super::super) async fn bots(db: &mut SqliteConnection, bot: Option<&BotName>) -> Done<Vec<SqliteRow>> {
+    let select = "select bot.*, account.network, account.id, account.handle \
+        from bot left join account on account.bot = bot.name where ?1 is null or bot.name = ?1 order by bot.name";
+    sqlx::query(select).bind(bot.map(BotName::as_str)).fetch_all(db).await
+}
+
+/// The posts in the order of writing.
+pub(in super::super) fn posts<'c>(
+    db: &'c mut SqliteConnection,
+    bot: Option<&BotName>,
+) -> BoxStream<'c, Done<SqliteRow>> {
+    let select = "select * from post where ?1 is null or bot = ?1 order by number";
+    sqlx::query(select).bind(bot.map(|bot| bot.as_str().to_owned())).fetch(db)
+}
+
+/// Begins something that can be undone, in which posts are in whatever state somebody says. Returns what makes the
+/// triggers anew that would not have it.
+pub(in super::super) async fn lift_guards(db: &mut SqliteConnection) -> Done<Vec<String>> {
+    sqlx::query("savepoint import").execute(&mut *db).await?;
+    let guards: Vec<(String, String)> = sqlx::query_as(GUARDS).fetch_all(&mut *db).await?;
+    for (name, _) in &guards {
+        sqlx::query(AssertSqlSafe(format!("drop trigger {name}"))).execute(&mut *db).await?;
+    }
+    Ok(guards.into_iter().map(|(_, sql)| sql).collect())
+}
+
+/// Ends that, with the triggers as they were.
+pub(in super::super) async fn set_guards(db: &mut SqliteConnection, guards: &[String]) -> Done {
+    for guard in guards {
+        // The ledger's own words, as it has kept them.
+        sqlx::query(AssertSqlSafe(guard.clone())).execute(&mut *db).await?;
+    }
+    sqlx::query("release import").execute(db).await.map(|_| ())
+}
+
+/// Undoes it, the lifting of the triggers included.
+pub(in super::super) async fn undo(db: &mut SqliteConnection) -> Done {
+    sqlx::query("rollback to import").execute(&mut *db).await?;
+    sqlx::query("release import").execute(db).await.map(|_| ())
+}
+
+/// The number that stands before all others, less one: what gets numbers up to this comes first.
+pub(in super::super) async fn first_number(db: &mut SqliteConnection) -> Done<i64> {
+    sqlx::query_scalar("select coalesce(min(number), 1) from post").fetch_one(db).await
+}
+
+/// When the oldest post of a bot was planned.
+pub(in super::super) async fn oldest(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<i64>> {
+    let select = "select min(planned_at) from post where bot = ?1";
+    sqlx::query_scalar(select).bind(bot.as_str()).fetch_one(db).await
+}
+
+/// `false` if there is a bot of that name.
+pub(in super::super) async fn insert_bot(db: &mut SqliteConnection, bot: &KeptBot) -> Done<bool> {
+    let insert = "insert into bot (name, schedule, considered, missed, paused_at, paused_why, behind_since) \
+        values (?, ?, ?, ?, ?, ?, ?) on conflict (name) do nothing";
+    let query = sqlx::query(insert)
+        .bind(bot.name.as_str())
+        .bind(&bot.schedule)
+        .bind(millis(bot.considered))
+        .bind(i64::try_from(bot.missed).unwrap_or(i64::MAX))
+        .bind(bot.paused_at.map(millis))
+        .bind(bot.paused_at.and(bot.paused_why.as_deref()))
+        .bind(bot.behind_since.map(millis));
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+/// `true` if the bot's slots were not dealt with as far as that.
+pub(in super::super) async fn consider(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    newest: DateTime<Utc>,
+) -> Done<bool> {
+    let update = "update bot set considered = ?2 where name = ?1 and considered < ?2";
+    let query = sqlx::query(update).bind(bot.as_str()).bind(millis(newest));
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+/// The bot is behind its account since `since`, and its slots up to `now` are over.
+pub(in super::super) async fn fall_behind(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Done {
+    let update = "update bot set considered = max(considered, ?3), \
+        behind_since = min(coalesce(behind_since, ?2), ?2), behind_cause = null, behind_why = null where name = ?1";
+    let query = sqlx::query(update).bind(bot.as_str()).bind(millis(since)).bind(millis(now));
+    query.execute(db).await.map(|_| ())
+}
+
+/// `false` if there is a post with that id. Without a `number` it comes last.
+pub(in super::super) async fn insert_post(
+    db: &mut SqliteConnection,
+    post: &KeptPost,
+    number: Option<i64>,
+) -> Done<bool> {
+    let insert = "insert into post (number, id, bot, network, state, slot, due_at, round, line, occurrence, \
+        text, record, attempts, errors, doubted, looks, remote_id, url, cause, reason, planned_at, sent_at, \
+        tried_at, retry_at, settled_at, moved_at, app, price, read_cost) values (?, ?, ?, ?, ?, ?, ?, ?, ?, \
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing";
+    let query = sqlx::query(insert)
+        .bind(number)
+        .bind(post.id.to_string())
+        .bind(post.bot.as_str())
+        .bind(post.network.as_str())
+        .bind(post.state.as_str())
+        .bind(post.slot.map(millis))
+        .bind(millis(post.due_at))
+        .bind(post.line.map(|line| line.round))
+        .bind(post.text_id().map(|id| id.as_bytes().to_vec()))
+        .bind(post.line.map(|line| line.occurrence))
+        .bind(&post.text)
+        .bind(&post.record)
+        .bind(post.attempts)
+        .bind(post.errors)
+        .bind(post.doubted)
+        .bind(post.looks)
+        .bind(&post.remote_id)
+        .bind(&post.url)
+        .bind(&post.cause)
+        .bind(&post.reason)
+        .bind(millis(post.planned_at))
+        .bind(post.sent_at.map(millis))
+        .bind(post.tried_at.map(millis))
+        .bind(post.retry_at.map(millis))
+        .bind(post.settled_at.map(millis))
+        .bind(post.moved_at.map(millis))
+        .bind(&post.app)
+        .bind(post.price)
+        .bind(post.read_cost);
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+/// Brings a post that is here to where the same one is now.
+pub(in super::super) async fn move_on(db: &mut SqliteConnection, post: &KeptPost) -> Done {
+    let update = "update post set state = ?2, attempts = ?3, errors = ?4, doubted = ?5, looks = ?6, \
+        remote_id = ?7, url = ?8, cause = ?9, reason = ?10, sent_at = ?11, tried_at = ?12, retry_at = ?13, \
+        settled_at = ?14, moved_at = ?15, read_cost = ?16 where id = ?1";
+    let query = sqlx::query(update)
+        .bind(post.id.to_string())
+        .bind(post.state.as_str())
+        .bind(post.attempts)
+        .bind(post.errors)
+        .bind(post.doubted)
+        .bind(post.looks)
+        .bind(&post.remote_id)
+        .bind(&post.url)
+        .bind(&post.cause)
+        .bind(&post.reason)
+        .bind(post.sent_at.map(millis))
+        .bind(post.tried_at.map(millis))
+        .bind(post.retry_at.map(millis))
+        .bind(post.settled_at.map(millis))
+        .bind(post.moved_at.map(millis))
+        .bind(post.read_cost);
+    query.execute(db).await.map(|_| ())
+}

@@ -1,0 +1,269 @@
+//! `flockd export` and `flockd import`: a flock that moves, ledgers that are joined, what an account had before, and the keys
+//! of another program.
+
+use std::io::Write as _;
+use std::process::Stdio;
+
+use chrono::TimeDelta;
+use flockd::clock::{Clock as _, SystemClock};
+
+use crate::support::fake_x::{CONSUMER, FakeX};
+use crate::support::program::{Folder, Said};
+
+const ROBIN: &str =
+    "[bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\nat_end = \"stop\"\n";
+
+/// A flock of one on the feed.
+fn robin(poem: &str) -> Folder {
+    let folder = Folder::with(&format!("[web]\nlisten = \"127.0.0.1:PORT\"\n{ROBIN}"));
+    folder.write("robin.txt", poem.as_bytes());
+    folder
+}
+
+fn poem(lines: usize) -> String {
+    (1..=lines).map(|n| format!("line {n}\n")).collect()
+}
+
+/// The export of a flock, as a file in another folder.
+fn hand_over(from: &Folder, to: &Folder) {
+    let export = from.run(&["export"]);
+    assert_eq!(export.code, 0, "{export:?}");
+    to.write("export.jsonl", export.out.as_bytes());
+}
+
+fn texts(folder: &Folder) -> Vec<String> {
+    let posts = folder.json(&["posts", "--state", "posted", "--json"]);
+    let mut texts: Vec<String> =
+        posts.as_array().unwrap().iter().map(|post| post["text"].as_str().unwrap().to_owned()).collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn a_flock_moves_and_repeats_nothing() {
+    let old = robin(&poem(6));
+    let daemon = old.start();
+    daemon.wait_for("posted: line");
+    daemon.wait_for("posted: line");
+    // Also while it runs, and as of one instant.
+    assert_eq!(old.run(&["export"]).code, 0);
+    assert_eq!(daemon.stop(), 0);
+    let new = robin(&poem(6));
+    hand_over(&old, &new);
+    let said = new.run(&["import", "export.jsonl", "--moved"]);
+    assert!(said.code == 0 && said.out.contains("1 bots are new here"), "{said:?}");
+    let again = new.run(&["import", "export.jsonl", "--moved"]);
+    assert!(again.code == 0 && again.out.contains("0 posts and 0 bots are new here"), "{again:?}");
+    let moved = texts(&new).len();
+    assert_eq!(texts(&new), texts(&old));
+    let daemon = new.start();
+    daemon.wait_for("exhausted");
+    assert_eq!(daemon.stop(), 0);
+    assert!(moved >= 2);
+    assert_eq!(texts(&new), poem(6).lines().collect::<Vec<_>>(), "each line once, there and here together");
+}
+
+#[test]
+fn a_copy_of_a_flock_that_may_go_on_waits_for_a_person() {
+    let old = robin(&poem(20));
+    let daemon = old.start();
+    daemon.wait_for("posted: line");
+    let new = robin(&poem(20));
+    hand_over(&old, &new);
+    let said = new.run(&["import", "export.jsonl"]);
+    assert!(said.code == 0 && said.out.contains("look at their accounts"), "{said:?}");
+    let other = new.start();
+    other.wait_for("paused: the ledger comes from a copy");
+    assert_eq!(new.status()["bots"][0]["state"], "paused");
+    other.stop();
+    daemon.stop();
+}
+
+#[test]
+fn what_can_t_come_in_is_said_with_its_line_and_changes_nothing() {
+    let old = robin(&poem(3));
+    let empty = old.run(&["export"]);
+    assert!(empty.code == 1 && empty.err.contains("no ledger yet"), "{empty:?}");
+    let daemon = old.start();
+    daemon.wait_for("posted: line");
+    daemon.stop();
+    let stranger = old.run(&["export", "--bot", "nobody"]);
+    assert!(stranger.code == 1 && stranger.err.contains("knows no bot nobody"), "{stranger:?}");
+    let new = robin(&poem(3));
+    hand_over(&old, &new);
+    let export = std::fs::read_to_string(new.path("export.jsonl")).unwrap();
+    let refused = |file: &str, words: &[&str]| {
+        new.write("bad", file.as_bytes());
+        let said = new.run(&["import", "bad"]);
+        assert_eq!(said.code, 1, "{said:?}");
+        assert!(said.err.contains("nothing was imported"), "{said:?}");
+        assert!(words.iter().all(|word| said.err.contains(word)), "{words:?}: {said:?}");
+    };
+    refused("", &["bad:1:", "empty"]);
+    refused("once upon a time\n", &["bad:1:", "flockd export"]);
+    refused(&export.replace("\"format\":1", "\"format\":99"), &["bad:1:", "install flockd"]);
+    let cut = export.trim_end().rfind('\n').unwrap() + 1;
+    refused(&export[..cut], &["ends too early", "1 posts"]);
+    refused(&export[..cut + 40], &["not what flockd has exported", "ends too early"]);
+    refused(&export.replace("\"robin\"", "\"wren\""), &["bad:2:", "flock.toml has no bot wren", "--all"]);
+    let (gone, folder) = (new.run(&["import", "nowhere"]), new.run(&["import", "."]));
+    assert!(gone.code == 1 && gone.err.contains("nowhere can't be opened"), "{gone:?}");
+    assert!(folder.code == 1 && folder.err.contains("can't be read"), "{folder:?}");
+    assert_eq!(new.run(&["import"]).code, 2, "there is nothing to import");
+    assert_eq!(new.json(&["posts", "--json"]).as_array().unwrap().len(), 0);
+    // Whoever wants it gets it all the same.
+    new.write("bad", export.replace("\"robin\"", "\"wren\"").as_bytes());
+    let all = new.run(&["import", "bad", "--all"]);
+    assert_eq!(all.code, 0, "{all:?}");
+    assert_eq!(texts(&new).len(), texts(&old).len());
+    let none = new.run(&["import", "export.jsonl", "--bot", "emily"]);
+    assert!(none.code == 0 && none.out.contains("0 posts and 0 bots"), "{none:?}");
+}
+
+#[test]
+fn a_daemon_keeps_its_ledger_to_itself() {
+    let folder = robin(&poem(30));
+    let daemon = folder.start();
+    daemon.wait_for("posted: line");
+    hand_over(&folder, &folder);
+    let said = folder.run(&["import", "export.jsonl"]);
+    assert!(said.code == 1 && said.err.contains("stop it first"), "{said:?}");
+    assert_eq!(daemon.stop(), 0);
+    let own = folder.run(&["import", "export.jsonl"]);
+    assert!(own.code == 0 && own.out.contains("0 posts and 0 bots are new"), "{own:?}");
+    assert_eq!(folder.status()["bots"][0]["state"], "ok", "nothing new, so nobody has to look");
+}
+
+#[test]
+fn an_export_is_read_from_a_pipe() {
+    let old = robin(&poem(3));
+    let daemon = old.start();
+    daemon.wait_for("posted: line");
+    daemon.stop();
+    let (new, export) = (robin(&poem(3)), old.run(&["export"]).out);
+    let mut import = new.command(&["import", "-", "--moved"]);
+    let mut import =
+        import.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    import.stdin.take().unwrap().write_all(export.as_bytes()).unwrap();
+    let said = Said::from(import.wait_with_output().unwrap());
+    assert!(said.code == 0 && said.out.contains("1 bots are new"), "{said:?}");
+}
+
+/// A bot on the fake X that has its tokens in flock.toml.
+fn walt(fake: &FakeX, more: &str) -> Folder {
+    let account = fake.account("walt_lines");
+    let folder = Folder::with(&format!(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n[apps.x]\nnetwork = \"x\"\napi_url = \"{}\"\npace = \"0s\"\n\
+         consumer_key = \"{}\"\nconsumer_secret = {{ file = \"secret\" }}\n\
+         [bots.walt]\napp = \"x\"\npoem = \"walt.txt\"\nschedule = \"* * * * * *\"\n{more}",
+        fake.url, CONSUMER.0
+    ));
+    folder.write("secret", CONSUMER.1.as_bytes());
+    folder.write("token", account.credentials.access_token.expose().as_bytes());
+    folder.write("token-secret", account.credentials.access_token_secret.expose().as_bytes());
+    folder.write("walt.txt", poem(5).as_bytes());
+    folder
+}
+
+const TOKENS: &str =
+    "access_token = { file = \"token\" }\naccess_token_secret = { file = \"token-secret\" }\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_the_account_had_before_are_not_posted_again() {
+    let fake = FakeX::start().await;
+    let folder = walt(&fake, TOKENS);
+    for (n, text) in ["line 4", "line 2", "something else", "line 2"].into_iter().enumerate() {
+        fake.posts_by_hand("walt_lines", text, SystemClock.now() - TimeDelta::days(900 - n as i64));
+    }
+    let asked = folder.run(&["import", "--history", "walt"]);
+    assert!(asked.code == 1 && asked.err.contains("16.00 USD") && asked.err.contains("--yes"), "{asked:?}");
+    assert_eq!(fake.looks().0, 0, "nothing was read");
+    let said = folder.run(&["import", "--history", "walt", "--yes"]);
+    assert!(said.code == 0 && said.out.contains("4 posts"), "{said:?}");
+    assert!(said.out.contains("2 are lines of its poem"), "{said:?}");
+    // Beside a daemon, too, and again: nothing is new but what is no line.
+    let daemon = folder.start();
+    let again = folder.run(&["import", "--history", "walt", "--yes"]);
+    assert!(again.code == 0 && again.out.contains(": 0 are lines"), "{again:?}");
+    daemon.wait_for("exhausted");
+    daemon.stop();
+    let public = fake.texts("walt_lines");
+    let times = |text: &str| public.iter().filter(|posted| *posted == text).count();
+    let lines: Vec<usize> = poem(5).lines().map(times).collect();
+    assert_eq!(lines, [1, 2, 1, 1, 1], "{public:?}");
+    let stranger = folder.run(&["import", "--history", "emily"]);
+    assert!(stranger.code == 1 && stranger.err.contains("no bot"), "{stranger:?}");
+    let feed = robin(&poem(1));
+    let said = feed.run(&["import", "--history", "robin"]);
+    assert!(said.code == 1 && said.err.contains("a feed is in the ledger alone"), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_must_be_the_same() {
+    let fake = FakeX::start().await;
+    let old = walt(&fake, &format!("account = \"walt_lines\"\n{TOKENS}"));
+    assert_eq!(old.run(&["post", "walt"]).code, 0);
+    let new = walt(&fake, &format!("account = \"somebody_else\"\n{TOKENS}"));
+    hand_over(&old, &new);
+    let said = new.run(&["import", "export.jsonl"]);
+    assert!(
+        said.code == 1 && said.err.contains("walt is @walt_lines there, and @somebody_else here"),
+        "{said:?}"
+    );
+    let export = std::fs::read_to_string(new.path("export.jsonl")).unwrap();
+    for secret in fake.secrets() {
+        assert!(!export.contains(&secret), "an export holds no secrets");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_rainbow_mind_machine_sign_bots_in() {
+    let fake = FakeX::start().await;
+    let folder = walt(&fake, "account = \"Walt_Lines\"\n");
+    let (walt, emily) = (fake.account("walt_lines"), fake.account("emily_lines"));
+    let key = |handle: &str, token: &str, secret: &str| {
+        format!(
+            "{{\"consumer_token\": \"c\", \"consumer_token_secret\": \"s\", \"oauth_token\": \"{token}\", \
+             \"oauth_token_secret\": \"{secret}\", \"user_id\": \"1\", \"screen_name\": \"{handle}\", \"file\": \"poems/{handle}.txt\"}}"
+        )
+    };
+    let of = |account: &crate::support::fake_x::FakeAccount, handle: &str| {
+        let tokens = &account.credentials;
+        key(handle, tokens.access_token.expose(), tokens.access_token_secret.expose())
+    };
+    folder.write("keys/song.json", of(&walt, "walt_lines").as_bytes());
+    folder.write("keys/notes.txt", b"not a key");
+    let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
+    assert!(said.code == 0 && said.out.contains("walt is signed in as @walt_lines"), "{said:?}");
+    assert!(said.out.contains("--history"), "{said:?}");
+    let posted = folder.run(&["post", "walt"]);
+    assert_eq!(posted.code, 0, "{posted:?}");
+    // One that flock.toml does not know is shown as what to write there.
+    folder.write("keys/emily.json", of(&emily, "emily_lines").as_bytes());
+    let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let section = said.out.find("[bots.emily]").expect("it is shown");
+    let mut config = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    config.push_str(&said.out[section..]);
+    folder.write("flock.toml", config.as_bytes());
+    folder.write("poems/emily_lines.txt", b"a line of emily's\n");
+    let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
+    assert!(said.code == 0 && said.out.contains("emily is signed in as @emily_lines"), "{said:?}");
+    let all = [said.out, said.err].concat();
+    for secret in fake.secrets() {
+        assert!(!all.contains(&secret), "no secret is shown: {all}");
+    }
+    // Files that are no keys are all named, and nobody is signed in.
+    folder.write("keys/broken.json", b"{");
+    folder.write("keys/half.json", b"{\"oauth_token\": \"hush\"}");
+    let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
+    assert!(said.code == 1 && said.err.contains("nobody was signed in"), "{said:?}");
+    assert!(
+        said.err.contains("broken.json is not JSON")
+            && said.err.contains("half.json has no oauth_token_secret"),
+        "{said:?}"
+    );
+    assert!(!said.err.contains("hush"), "{said:?}");
+    let none = folder.run(&["import", "--rainbow-mind-machine", "."]);
+    assert!(none.code == 1 && none.err.contains("has no key files"), "{none:?}");
+}
