@@ -12,6 +12,7 @@ mod forecast;
 mod health;
 mod import;
 mod init;
+mod log;
 mod man;
 mod next;
 mod output;
@@ -99,7 +100,7 @@ enum Verb {
         listen: Option<SocketAddr>,
         /// How the log is written: for people, or one JSON object a line.
         #[arg(long, value_enum, default_value_t, env = "FLOCK_LOG_FORMAT", value_name = "FORMAT")]
-        log_format: run::LogFormat,
+        log_format: log::LogFormat,
     },
     /// How each bot is.
     Status(Json),
@@ -225,8 +226,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
             whoami::whoami(&load(&config)?, bot.as_deref(), refresh, json.json).await
         }
         Verb::Run { dry_run, listen, log_format } => {
-            run::start_logging(log_format);
-            run::run(&config, dry_run, listen).await
+            let dial = log::start(log_format);
+            run::run(&config, dry_run, listen, dial).await
         }
         Verb::Status(Json { json }) => status::status(&config, json).await,
         Verb::Next { number, bot, json } => {

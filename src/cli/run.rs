@@ -1,4 +1,4 @@
-//! `flockd run`: the daemon, from the command line's side: logging, signals, and the address to listen on.
+//! `flockd run`: the daemon, from the command line's side: signals, and the address to listen on.
 
 use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
@@ -10,31 +10,29 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use tracing_subscriber::EnvFilter;
 
+use super::log::Dial;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, secret};
 use crate::daemon::notice::Notice;
 use crate::daemon::reload::Source;
 use crate::daemon::{self, Setting, log};
+use crate::flock::log::Log;
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
-pub(super) enum LogFormat {
-    /// Lines for people, in colour on a terminal.
-    #[default]
-    Text,
-    /// One JSON object a line, with the fields of what happened beside `timestamp`, `level`, `target` and `message`.
-    Json,
-}
-
-pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>) -> Result<ExitCode> {
+pub(super) async fn run(
+    config: &Path,
+    dry_run: bool,
+    listen: Option<SocketAddr>,
+    dial: Dial,
+) -> Result<ExitCode> {
     let loaded = config::load(config, SystemClock.now())?;
+    dial.turn_to(&loaded.flock.log);
     log_warnings(&loaded);
     let asked = Arc::new(Notify::new());
     let stop = stop_signal(asked.clone())?;
     let mut flock = loaded.flock;
-    let source = Source { file: config.to_owned(), listen: flock.web.listen, asked };
+    let log_as = Box::new(move |log: &Log| dial.turn_to(log));
+    let source = Source { file: config.to_owned(), listen: flock.web.listen, asked, log_as };
     // The ledger first: of two daemons of one flock, the second should hear of the first, not of its port.
     let desk = if dry_run { daemon::rehearsal(&flock).await? } else { daemon::hold(&flock).await? };
     let web = match (dry_run, listen) {
@@ -59,18 +57,6 @@ pub(super) async fn run(config: &Path, dry_run: bool, listen: Option<SocketAddr>
     };
     daemon::run(desk, setting, stop).await?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Logs go to standard error; `RUST_LOG` chooses what is in them.
-pub(super) fn start_logging(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    // Whoever read the log may be gone: that is no reason to break, which complaining about it on standard error would be.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
-    let log = log.with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => log.with_target(false).with_ansi(super::output::coloured_log()).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
 }
 
 fn log_warnings(loaded: &Loaded) {

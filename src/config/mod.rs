@@ -15,6 +15,7 @@ mod bots;
 mod global;
 mod habits;
 mod keys;
+mod log;
 mod manner;
 mod report;
 mod restraint;
@@ -128,8 +129,8 @@ fn examine_text(text: &str, file: &Path, now: DateTime<Utc>) -> Examined {
 /// Reads the whole document, table by table. What comes back is whole only if no complaint is an error.
 fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report) -> Option<Flock> {
     let mut root = Section::new("", "", document, None, report);
-    let [flock, vault, web, alerts, defaults, apps, bots] =
-        ["flock", "vault", "web", "alerts", "defaults", "apps", "bots"].map(|key| root.table(key));
+    let [flock, vault, web, alerts, log, defaults, apps, bots] =
+        ["flock", "vault", "web", "alerts", "log", "defaults", "apps", "bots"].map(|key| root.table(key));
     let no_bots = bots.map_or(!root.wrote("bots"), |bots| bots.value.is_empty());
     root.finish();
 
@@ -137,6 +138,7 @@ fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report)
     let vault_key = single("vault", vault, report, |section| global::vault(section, database.as_deref()));
     let web = single("web", web, report, global::web);
     let alerts = single("alerts", alerts, report, alerts::alerts);
+    let log = single("log", log, report, log::log);
     let mut defaults = single("defaults", defaults, report, Habits::read);
     defaults.timezone = defaults.timezone.or(zone);
 
@@ -150,7 +152,7 @@ fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report)
     let mut shared = Shared { apps, defaults, timing: Timing::new(now), rivals: Rivals::new(&bots) };
     let bots = bots::read(&bots, &mut shared, report);
     shared.apps.complain_of_idle(report);
-    Some(Flock { database: database?, vault_key: vault_key?, web: web?, alerts, bots })
+    Some(Flock { database: database?, vault_key: vault_key?, web: web?, alerts, log, bots })
 }
 
 /// Reads a table of which there is one; if it isn't written, as if it were empty.

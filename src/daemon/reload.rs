@@ -18,6 +18,7 @@ use crate::config::{self, Examined, Places, secret};
 use crate::engine::Engine;
 use crate::flock::changes::Changes;
 use crate::flock::event::Event;
+use crate::flock::log::Log;
 use crate::flock::{Bot, Flock};
 use crate::shelf::ShelfError;
 use crate::store::Refusal;
@@ -36,6 +37,8 @@ pub struct Source {
     pub listen: SocketAddr,
     /// Rung by whoever wants it read anew.
     pub asked: Arc<Notify>,
+    /// Told how much is to be logged from now on.
+    pub log_as: Box<dyn Fn(&Log) + Send + Sync>,
 }
 
 /// Reads the flock anew whenever that is called for.
@@ -111,6 +114,7 @@ impl Reloader {
         self.engine.reload(members).await.map_err(|error| failed(error.to_string()))?;
         self.engine.forget_other_poems(&flock.bots);
         self.rota.send_replace(rota);
+        (self.source.log_as)(&flock.log);
         self.works.flock.send_replace(flock);
         Ok(candidate)
     }

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::reload::Change;
 use super::turn::{self, Wake};
@@ -199,6 +200,8 @@ impl Work {
                 Some(wish) => engine.grant(&wish).await.map(|_| Some(engine.clock.now())),
             }
         };
+        // What is logged on the way says whose it is.
+        let work = work.instrument(tracing::error_span!("bot", %bot));
         self.tasks.spawn(AssertUnwindSafe(work).catch_unwind().map(move |done| (bot, id, done)));
     }
 

@@ -1,13 +1,14 @@
 //! One bot's turn: what there is to do for it now, and when to look at it again. Everything is derived from
 //! the ledger each time, so a restart is just another turn.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use tracing::Instrument;
 
 use super::due::{self, Due};
 use super::fire::{self, Fired, Occasion};
 use super::session::{self, Intent};
 use super::{Engine, Member, catch_up, mend, record};
-use crate::flock::post::{Cause, Move, Post, State, Why};
+use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::net::Setback;
 use crate::store::{Standing, StoreError};
 
@@ -23,10 +24,14 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
     let standing = engine.standing(member, now).await?;
     match (&standing.open, &standing.behind) {
         (Some(post), _) if post.state == State::Unknown => {
-            return mend::mend(engine, member, &standing, post.clone()).await;
+            let span = span(member, post.slot, post.id);
+            return mend::mend(engine, member, &standing, post.clone()).instrument(span).await;
         }
         (_, Some(behind)) => return catch_up::catch_up(engine, member, &standing, behind.since).await,
-        (Some(post), None) => return resume(engine, member, &standing, post.clone()).await,
+        (Some(post), None) => {
+            let span = span(member, post.slot, post.id);
+            return resume(engine, member, &standing, post.clone()).instrument(span).await;
+        }
         (None, None) if standing.paused.is_some() => return Ok(None),
         (None, None) => {}
     }
@@ -36,8 +41,11 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
         Due::Slot { slot, due_at, missed } => {
             let id = engine.new_id();
             let occasion = Occasion { id, slot: Some(slot), due_at, missed, text: None };
-            let fired = fire::fire(engine, member, &standing, &occasion).await?;
-            after_slot(engine, member, slot, missed, fired).await
+            let fires = async {
+                let fired = fire::fire(engine, member, &standing, &occasion).await?;
+                after_slot(engine, member, slot, missed, fired).await
+            };
+            fires.instrument(span(member, Some(slot), id)).await
         }
         Due::Missed { newest, missed } => {
             engine.store.consider(&member.bot.name, newest, missed).await?;
@@ -47,6 +55,13 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
         Due::NotBefore(at) => Ok(Some(at)),
         Due::Never => Ok(None),
     }
+}
+
+/// What is logged about a post belongs to it, and to its slot if it has one. At the gravest level, so that whatever is
+/// logged at all can say so.
+pub(super) fn span(member: &Member, slot: Option<DateTime<Utc>>, post: PostId) -> tracing::Span {
+    let slot = slot.map(|slot| slot.to_rfc3339_opts(SecondsFormat::Secs, true));
+    tracing::error_span!("slot", bot = %member.bot.name, slot, %post)
 }
 
 async fn after_slot(

@@ -2,6 +2,7 @@
 //! command writes a wish into the ledger; whoever holds the ledger grants it here. With no daemon running the command itself is the holder.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tracing::Instrument;
 
 use super::catch_up::{self, History};
 use super::fire::{self, Fired, Occasion};
@@ -116,7 +117,8 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     }
     let text = text.map(str::to_owned);
     let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
-    Ok(match fire::fire(engine, &member, &standing, &occasion).await? {
+    let fires = fire::fire(engine, &member, &standing, &occasion);
+    Ok(match fires.instrument(turn::span(&member, None, wish.id)).await? {
         Fired::Post(post) => report(&post),
         Fired::Exhausted => refused(member.bot.exhausted()),
         Fired::Elsewhere | Fired::Later(_) => refused("another post of this bot was quicker: ask again"),

@@ -49,6 +49,9 @@ impl Changes {
         if old.alerts != new.alerts {
             changes.settings.push("[alerts]");
         }
+        if old.log != new.log {
+            changes.settings.push("[log]");
+        }
         if old.web.public_url != new.web.public_url {
             changes.settings.push("public_url");
         }

@@ -9,6 +9,7 @@ pub mod account;
 pub mod budget;
 pub mod changes;
 pub mod event;
+pub mod log;
 pub mod pick;
 pub mod poem;
 pub mod post;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use account::{App, Profile, TokenSources};
+use log::Log;
 use poem::Split;
 use schedule::Schedule;
 use secret::SecretSource;
@@ -40,6 +42,8 @@ pub struct Flock {
     pub web: Web,
     /// Who is told when a bot needs a person.
     pub alerts: Alerts,
+    /// What is logged.
+    pub log: Log,
     /// The bots, in the order of the file.
     pub bots: Vec<Arc<Bot>>,
 }

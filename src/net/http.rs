@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::AUTHORIZATION;
-use reqwest::{Client, Response, redirect, retry};
+use reqwest::{Client, Request, Response, redirect, retry};
 use url::form_urlencoded::byte_serialize;
 
 use crate::flock::secret::Secret;
@@ -73,6 +73,24 @@ pub fn client(limits: &Limits) -> Result<Client, reqwest::Error> {
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .build()
+}
+
+/// Makes a request, once. Whoever debugs hears which, without what may be secret in it: headers, body, and the question after
+/// the path.
+///
+/// # Errors
+/// Those of the transport.
+pub async fn execute(client: &Client, request: Request) -> Result<Response, reqwest::Error> {
+    let (method, host, path) =
+        (request.method().clone(), request.url().authority().to_owned(), request.url().path().to_owned());
+    let host = host.rsplit('@').next().unwrap_or_default();
+    tracing::debug!(%method, host, path, "a request");
+    let answer = client.execute(request).await;
+    match &answer {
+        Ok(answer) => tracing::debug!(status = answer.status().as_u16(), "its answer"),
+        Err(error) => tracing::debug!("no answer: {}", explain(error)),
+    }
+    answer
 }
 
 /// Reads a whole body, up to [`BODY_MAX`] bytes.

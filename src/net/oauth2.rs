@@ -166,7 +166,7 @@ impl Provider {
         let sent = match self.revocation(token) {
             Ok(mut request) => {
                 http::hide_authorization(&mut request);
-                self.http.execute(request).await
+                http::execute(&self.http, request).await
             }
             Err(error) => Err(error),
         };
@@ -315,7 +315,7 @@ async fn call(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
     let unreachable = |error: reqwest::Error| Failed::Unreachable(http::explain(&error));
     let mut request = reqwest::Request::try_from(request).map_err(unreachable)?;
     http::hide_authorization(&mut request);
-    let response = http.execute(request).await.map_err(unreachable)?;
+    let response = http::execute(http, request).await.map_err(unreachable)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let settles = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED].contains(&status);
     if !status.is_success() && !settles {

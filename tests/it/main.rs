@@ -50,6 +50,7 @@ mod program_govern;
 mod program_health;
 mod program_import;
 mod program_ledger;
+mod program_log;
 mod program_manual;
 mod program_mastodon;
 mod program_notice;

@@ -67,7 +67,7 @@ async fn no_secret_is_written_anywhere() {
     front.next_at("/xrpc/com.atproto.server.refreshSession", echo(400));
     written.said("an echo of a renewal", &run(&folder, &["post", "walt", "c"]));
     pds.forget(&walt).await;
-    let daemon = Daemon::spawn(folder.command(&["run"]).env("RUST_LOG", "trace"));
+    let daemon = Daemon::spawn(folder.command(&["run", "--log-format", "json"]).env("RUST_LOG", "trace"));
     daemon.wait_for("the poem is exhausted");
     written.said("whoami", &run(&folder, &["whoami", "walt", "--refresh"]));
     let page = reqwest::get(folder.url("/")).await.unwrap().bytes().await.unwrap();

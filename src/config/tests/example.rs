@@ -11,7 +11,7 @@ use crate::config::report::{Lines, Report};
 use crate::config::rivals::Rivals;
 use crate::config::section::Section;
 use crate::config::timing::Timing;
-use crate::config::{account, alerts, global, restraint, source};
+use crate::config::{account, alerts, global, log, restraint, source};
 use crate::flock::KeySource;
 use crate::flock::account::App;
 
@@ -150,6 +150,7 @@ fn the_example_explains_every_key_there_is() {
     assert_eq!(lacking(asked(|section| global::vault(section, None)), keys(table("vault"))), none);
     assert_eq!(lacking(asked(global::web), keys(table("web"))), none);
     assert_eq!(lacking(asked(alerts::alerts), keys(table("alerts"))), none);
+    assert_eq!(lacking(asked(log::log), keys(table("log"))), none);
     assert_eq!(lacking(asked(Habits::read), keys(table("defaults"))), none);
     assert_eq!(lacking(asked(|section| apps::app(section, "x")), keys_within(table("apps"))), none);
     let within = |kind: &str, name: &str, inner: &str| {

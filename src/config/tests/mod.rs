@@ -7,6 +7,7 @@ mod bots;
 mod example;
 mod files;
 mod global;
+mod log;
 mod networks;
 mod restraint;
 mod rivals;

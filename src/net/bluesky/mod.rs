@@ -152,7 +152,7 @@ impl Bluesky {
     /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
     async fn ask(&self, request: Request) -> Result<Answer, Setback> {
         let url = request.url().to_string();
-        let response = self.http.execute(request).await;
+        let response = http::execute(&self.http, request).await;
         let response =
             response.map_err(|error| Setback::unreachable(&url, "Bluesky", &http::explain(&error)))?;
         Ok(Answer::read(response).await)

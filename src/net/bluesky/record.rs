@@ -95,7 +95,7 @@ impl Bluesky {
             Ok(writing) => writing,
             Err(setback) => return Outcome::NotAccepted(setback).into(),
         };
-        let answer = match self.http.execute(request).await {
+        let answer = match http::execute(&self.http, request).await {
             Err(error) if http::never_left(&error) => {
                 let setback = Setback::unreachable(writing.held.server, "Bluesky", &http::explain(&error));
                 return Outcome::NotAccepted(setback).into();

@@ -105,7 +105,7 @@ impl Mastodon {
 
     /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
     async fn ask(&self, request: Request) -> Result<Answer, Setback> {
-        let response = self.http.execute(request).await.map_err(|error| self.unreachable(&error))?;
+        let response = http::execute(&self.http, request).await.map_err(|error| self.unreachable(&error))?;
         Ok(Answer::read(response).await)
     }
 
@@ -257,7 +257,7 @@ impl Network for Mastodon {
             Ok(request) => request,
             Err(setback) => return Outcome::NotAccepted(setback).into(),
         };
-        match self.http.execute(request).await {
+        match http::execute(&self.http, request).await {
             Err(error) if http::never_left(&error) => Outcome::NotAccepted(self.unreachable(&error)).into(),
             Err(error) => answer::silence(&error).into(),
             Ok(response) => self.judged(&Answer::read(response).await, post, session, tokens).await,

@@ -114,7 +114,7 @@ impl X {
 
     /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
     async fn ask(&self, request: Request) -> Result<Answer, Setback> {
-        let response = self.http.execute(request).await.map_err(|error| self.unreachable(&error))?;
+        let response = http::execute(&self.http, request).await.map_err(|error| self.unreachable(&error))?;
         Ok(Answer::read(response).await)
     }
 
@@ -218,7 +218,7 @@ impl Network for X {
         };
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(serde_json::json!({ "text": text }).to_string().into());
-        match self.http.execute(request).await {
+        match http::execute(&self.http, request).await {
             Err(error) if http::never_left(&error) => Outcome::NotAccepted(self.unreachable(&error)).into(),
             Err(error) => answer::silence(&error).into(),
             Ok(response) => {

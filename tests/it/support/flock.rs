@@ -40,7 +40,14 @@ pub(crate) fn bot(name: &str) -> Bot {
 pub(crate) fn flock(bots: Vec<Arc<Bot>>) -> Flock {
     let web = Web { listen: "127.0.0.1:7878".parse().unwrap(), public_url: "http://birds.test".to_owned() };
     let vault_key = KeySource::File("flock.key".into());
-    Flock { database: "sqlite:flock.db".to_owned(), vault_key, web, alerts: Alerts::default(), bots }
+    Flock {
+        database: "sqlite:flock.db".to_owned(),
+        vault_key,
+        web,
+        alerts: Alerts::default(),
+        log: flockd::flock::log::Log::default(),
+        bots,
+    }
 }
 
 pub(crate) fn cron(text: &str) -> Schedule {

@@ -1,0 +1,46 @@
+use super::*;
+use crate::flock::log::{Level, Log};
+
+/// A flock with `[log]`, whose keys begin on line 7.
+fn with(keys: &str) -> String {
+    feed("") + &format!("[log]\n{keys}\n")
+}
+
+#[track_caller]
+fn complains(keys: &str, expect: &str) {
+    check(with(keys), &[&format!("error: flock.toml:7: [log]: {expect}")]);
+}
+
+#[test]
+fn what_is_done_is_logged_unless_something_else_is_said() {
+    assert_eq!(flock(&feed("")).log, Log::default());
+    assert_eq!(flock(&with("")).log, Log::default());
+    let log =
+        flock(&with("level = \"warn\"\ntargets = { hyper = \"error\", \"flockd::net::x\" = \"trace\" }")).log;
+    let targets = vec![("hyper".to_owned(), Level::Error), ("flockd::net::x".to_owned(), Level::Trace)];
+    assert_eq!(log, Log { level: Level::Warn, targets });
+}
+
+#[test]
+fn levels_and_targets_that_are_none_are_complained_of() {
+    let levels = "\"error\" or \"warn\" or \"info\" or \"debug\" or \"trace\"";
+    complains("level = \"loud\"", &format!("`level` must be {levels}, not \"loud\""));
+    complains(
+        "targets = \"debug\"",
+        "`targets` must be a table: write [log.targets] on a line of its own, not a text",
+    );
+    complains("targets = { hyper = 7 }", &format!("target \"hyper\" must be {levels}"));
+    complains(
+        "targets = { \"flockd::nett\" = \"debug\" }",
+        "target \"flockd::nett\" is no part of flockd: did you mean \"flockd::net\"?",
+    );
+    for name in ["hyper=trace", "a b", "flockd::", ""] {
+        complains(
+            &format!("targets = {{ \"{name}\" = \"debug\" }}"),
+            &format!(
+                "target \"{name}\" is no part of a program: write one like \"flockd::net\" or \"hyper\""
+            ),
+        );
+    }
+    complains("levle = \"info\"", "unknown key `levle`: did you mean `level`?");
+}

@@ -1,0 +1,85 @@
+//! The daemon's log: what each line says of the slot that it is about, and how much is written.
+
+use serde_json::Value;
+
+use crate::support::fake_x::{CONSUMER, FakeX};
+use crate::support::program::{Daemon, Folder};
+
+/// A bot on the fake X that posts every second.
+fn walt(fake: &FakeX) -> Folder {
+    let tokens = &fake.account("walt_lines").credentials;
+    let folder = Folder::with(&format!(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n[apps.x]\nnetwork = \"x\"\napi_url = \"{}\"\npace = \"0s\"\n\
+         consumer_key = \"{}\"\nconsumer_secret = {{ file = \"secret\" }}\n\
+         [bots.walt]\napp = \"x\"\npoem = \"walt.txt\"\nschedule = \"* * * * * *\"\nmax_per_hour = 3600\n\
+         access_token = {{ file = \"token\" }}\naccess_token_secret = {{ file = \"token-secret\" }}\n",
+        fake.url, CONSUMER.0
+    ));
+    folder.write("secret", CONSUMER.1.as_bytes());
+    folder.write("token", tokens.access_token.expose().as_bytes());
+    folder.write("token-secret", tokens.access_token_secret.expose().as_bytes());
+    folder.write("walt.txt", (1..=90).map(|n| format!("line {n}\n")).collect::<String>().as_bytes());
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_says_once_whose_and_which_it_is() {
+    let fake = FakeX::start().await;
+    let folder = walt(&fake);
+    let daemon = Daemon::spawn(folder.command(&["run"]).env("RUST_LOG", "info,flockd::net=debug"));
+    let asked = daemon.wait_for("a request method=POST");
+    let posted = daemon.wait_for("posted: line");
+    for field in ["bot=walt", "slot=20", "post="] {
+        assert_eq!(posted.matches(field).count(), 1, "{field}: {posted}");
+        assert_eq!(asked.matches(field).count(), 1, "{field}: {asked}");
+    }
+    assert!(asked.contains("path=/2/tweets") && asked.contains("flockd::net::http:"), "{asked}");
+    daemon.stop();
+    // By hand there is no slot, and without a level for that no request.
+    let daemon = Daemon::spawn(folder.command(&["run"]).env("FLOCK_LOG_FORMAT", "json"));
+    daemon.wait_for("the flock is up");
+    assert_eq!(folder.run(&["post", "walt", "by hand"]).code, 0);
+    let line: Value = serde_json::from_str(&daemon.wait_for("posted: by hand")).unwrap();
+    assert_eq!((&line["bot"], &line["slot"]), (&"walt".into(), &Value::Null), "{line}");
+    assert!(line["post"].is_string(), "{line}");
+    assert!(!daemon.stop_and_read().contains("a request"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_changes_how_much_is_written() {
+    let fake = FakeX::start().await;
+    let folder = walt(&fake);
+    let config = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    let with = |log: &str| folder.replace("flock.toml", format!("{config}\n[log]\n{log}\n").as_bytes());
+    with("targets = { \"flockd::net\" = \"debug\" }");
+    let daemon = folder.start();
+    daemon.wait_for("a request");
+    with("level = \"warn\"");
+    // Nothing says so any more.
+    let enough = fake.posts().len() + 2;
+    let loud = folder.run(&["status", "--json"]);
+    assert_eq!(loud.code, 0, "{loud:?}");
+    fake.post(enough).await;
+    with("level = \"info\"");
+    let again = daemon.wait_for("reloaded:");
+    assert!(again.contains("changed settings [log]"), "{again}");
+    daemon.wait_for("posted:");
+    with("level = \"loud\"");
+    let refused = daemon.wait_for("not reloaded");
+    assert!(refused.contains("[log]: `level` must be"), "{refused}");
+    let log = daemon.stop_and_read();
+    let after = &log[log.find("reloaded: changed settings").unwrap()..];
+    assert!(!after.contains("a request"), "{after}");
+}
+
+#[test]
+fn the_environment_wins() {
+    let folder = Folder::with(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n[log]\nlevel = \"error\"\n\
+         [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\n",
+    );
+    folder.write("robin.txt", b"a line\nanother\n");
+    let daemon = Daemon::spawn(folder.command(&["run"]).env("RUST_LOG", "info"));
+    daemon.wait_for("posted:");
+    daemon.stop();
+}
