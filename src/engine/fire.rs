@@ -78,6 +78,8 @@ pub(super) async fn fire(
             Choice::Exhausted => return Ok(Fired::Exhausted),
             Choice::None(why) => return give_up(engine, member, occasion, why).await,
         };
+        // From here on there is a post to speak of.
+        tracing::Span::current().record("post", tracing::field::display(occasion.id));
         // Not before there is something to post: a renewal that nobody needs is a risk for nothing.
         let ready = readiness(engine, member, account.as_ref(), occasion.id, &content).await?;
         if let Ok(Ready { session: Session { account: Some(learnt), .. }, .. }) = &ready

@@ -24,12 +24,12 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
     let standing = engine.standing(member, now).await?;
     match (&standing.open, &standing.behind) {
         (Some(post), _) if post.state == State::Unknown => {
-            let span = span(member, post.slot, post.id);
+            let span = span(member, post.slot, Some(post.id));
             return mend::mend(engine, member, &standing, post.clone()).instrument(span).await;
         }
         (_, Some(behind)) => return catch_up::catch_up(engine, member, &standing, behind.since).await,
         (Some(post), None) => {
-            let span = span(member, post.slot, post.id);
+            let span = span(member, post.slot, Some(post.id));
             return resume(engine, member, &standing, post.clone()).instrument(span).await;
         }
         (None, None) if standing.paused.is_some() => return Ok(None),
@@ -45,7 +45,7 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
                 let fired = fire::fire(engine, member, &standing, &occasion).await?;
                 after_slot(engine, member, slot, missed, fired).await
             };
-            fires.instrument(span(member, Some(slot), id)).await
+            fires.instrument(span(member, Some(slot), None)).await
         }
         Due::Missed { newest, missed } => {
             engine.store.consider(&member.bot.name, newest, missed).await?;
@@ -59,9 +59,10 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
 
 /// What is logged about a post belongs to it, and to its slot if it has one. At the gravest level, so that whatever is
 /// logged at all can say so.
-pub(super) fn span(member: &Member, slot: Option<DateTime<Utc>>, post: PostId) -> tracing::Span {
+pub(super) fn span(member: &Member, slot: Option<DateTime<Utc>>, post: Option<PostId>) -> tracing::Span {
     let slot = slot.map(|slot| slot.to_rfc3339_opts(SecondsFormat::Secs, true));
-    tracing::error_span!("slot", bot = %member.bot.name, slot, %post)
+    let post = post.map(tracing::field::display);
+    tracing::error_span!("slot", bot = %member.bot.name, slot, post)
 }
 
 async fn after_slot(

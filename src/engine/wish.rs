@@ -118,7 +118,7 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     let text = text.map(str::to_owned);
     let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
     let fires = fire::fire(engine, &member, &standing, &occasion);
-    Ok(match fires.instrument(turn::span(&member, None, wish.id)).await? {
+    Ok(match fires.instrument(turn::span(&member, None, None)).await? {
         Fired::Post(post) => report(&post),
         Fired::Exhausted => refused(member.bot.exhausted()),
         Fired::Elsewhere | Fired::Later(_) => refused("another post of this bot was quicker: ask again"),

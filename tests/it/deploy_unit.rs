@@ -11,10 +11,14 @@ const EXPOSURE: &str = "11";
 fn analyze(verb: &[&str]) -> Option<Output> {
     let unit = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/flockd.service"));
     let unit = unit.unwrap();
-    assert!(unit.contains("ExecStart=/usr/local/bin/flockd run\n"), "{unit}");
+    assert!(unit.contains("ExecStart=flockd run\n"), "{unit}");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flockd.service");
-    std::fs::write(&path, unit.replace("/usr/local/bin/flockd", env!("CARGO_BIN_EXE_flockd"))).unwrap();
+    std::fs::write(
+        &path,
+        unit.replace("ExecStart=flockd", concat!("ExecStart=", env!("CARGO_BIN_EXE_flockd"))),
+    )
+    .unwrap();
     match Command::new("systemd-analyze").args(verb).arg(&path).output() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         said => Some(said.unwrap()),

@@ -10,6 +10,7 @@ mod bluesky_faults;
 mod bluesky_identity;
 mod bluesky_session;
 mod deploy_container;
+mod deploy_package;
 mod deploy_rules;
 mod deploy_unit;
 mod engine_budget;

@@ -1,0 +1,116 @@
+//! The Debian package, and the unit in it, on a machine with systemd: a throw-away copy of this one is booted, in which the
+//! package is installed, runs, is reloaded, killed, stuck, upgraded and removed. Where nobody may boot anything only what is
+//! in the package is looked at; `tests/run` installs what is needed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::cache;
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn ok(said: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(said.status.success(), "{out}{err}");
+    out.into_owned()
+}
+
+/// Makes the package with the program at hand.
+fn package(to: &Path) {
+    let version = include_str!("../rigs/cargo-deb.version").trim();
+    let tool = cache::place(&format!("cargo-deb-{version}")).join("bin");
+    assert!(tool.is_dir(), "{} is not there: run tests/run once, which makes it", tool.display());
+    let others = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths([tool].into_iter().chain(std::env::split_paths(&others)));
+    let mut make = Command::new(root("deploy/package.sh"));
+    make.args(["--strip", "--fast", "--quiet", "--output"]).arg(to);
+    ok(&make.env("PATH", path.unwrap()).env("PROFILE", "dev").output().unwrap());
+}
+
+/// The same package as a later version.
+fn later(old: &Path, new: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = folder.path().join("tree");
+    ok(&Command::new("dpkg-deb").arg("--raw-extract").args([old, &tree]).output().unwrap());
+    let control = fs::read_to_string(tree.join("DEBIAN/control")).unwrap();
+    let version = control.lines().find(|line| line.starts_with("Version: ")).unwrap();
+    fs::write(tree.join("DEBIAN/control"), control.replace(version, "Version: 9.9.9-1")).unwrap();
+    ok(&Command::new("dpkg-deb").args(["-Zgzip", "-z1", "--build"]).args([&tree, new]).output().unwrap());
+}
+
+/// What the trial said, by its headings; `None` where this machine boots no other.
+fn trial(folder: &Path) -> Option<Vec<(String, String)>> {
+    let may = rustix::process::geteuid().is_root();
+    let is_there = Command::new("systemd-nspawn").arg("--version").output().is_ok();
+    if !may || !is_there {
+        return None;
+    }
+    fs::copy(root("tests/rigs/boot/trial.sh"), folder.join("trial.sh")).unwrap();
+    let mut boot = Command::new("unshare");
+    boot.args(["--mount", "--propagation", "private", "bash"])
+        .arg(root("tests/rigs/boot/boot.sh"))
+        .arg(folder);
+    let boot = boot.output().unwrap();
+    let Ok(said) = fs::read_to_string(folder.join("said")) else {
+        let console = fs::read_to_string(folder.join("console")).unwrap_or_default();
+        eprintln!("nothing was booted here: {}{console}", String::from_utf8_lossy(&boot.stderr));
+        return None;
+    };
+    let steps = said.split("== ").skip(1).map(|step| {
+        let (heading, said) = step.split_once('\n').unwrap_or((step, ""));
+        (heading.trim().to_owned(), said.to_owned())
+    });
+    Some(steps.collect())
+}
+
+#[test]
+fn the_package_lives_as_an_administrator_expects() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old.deb"), folder.path().join("new.deb"));
+    package(&old);
+    let held = ok(&Command::new("dpkg-deb").arg("--contents").arg(&old).output().unwrap());
+    for file in [
+        "./usr/bin/flockd",
+        "./usr/lib/systemd/system/flockd.service",
+        "./etc/flockd/flock.toml",
+        "./etc/flockd/poems/harbour.txt",
+        "./usr/share/doc/flockd/README.md",
+        "./usr/share/doc/flockd/flock.toml.example",
+        "./usr/share/doc/flockd/copyright",
+        "./usr/share/man/man1/flockd-import.1.gz",
+        "./usr/share/bash-completion/completions/flockd",
+        "./usr/share/zsh/vendor-completions/_flockd",
+        "./usr/share/fish/vendor_completions.d/flockd.fish",
+    ] {
+        assert!(held.lines().any(|line| line.ends_with(file)), "{file} is not in\n{held}");
+    }
+    later(&old, &new);
+    let Some(steps) = trial(folder.path()) else { return };
+    let step = |heading: &str| {
+        let found = steps.iter().find(|(step, _)| step == heading);
+        found.map_or_else(|| panic!("no {heading} in {steps:#?}"), |(_, said)| said.as_str())
+    };
+    let expect = |heading: &str, words: &[&str]| {
+        let said = step(heading);
+        words.iter().for_each(|word| assert!(said.contains(word), "{heading} without {word:?}:\n{said}"));
+    };
+    step("end");
+    expect("installed", &["Type=notify", "ActiveState=active", "UnitFileState=enabled", "User=flockd"]);
+    expect("installed", &["StatusText=1 bot", "WatchdogUSec=2min", "the watchdog was fed"]);
+    expect("installed", &["/etc/flockd/secrets 750 root:flockd", "/var/lib/flockd 700 flockd:flockd"]);
+    expect("installed", &["/var/lib/flockd/flock.db 600 flockd:flockd"]);
+    expect("posting", &["reloaded: came often", "\nposted\n", "reload: 0", "often", "alive"]);
+    let broken = "a broken configuration";
+    expect(broken, &["not reloaded", "\nactive\n", "ActiveState=failed", "ExecMainStatus=2"]);
+    assert!(step(broken).ends_with("\nactive\n"), "{}", step(broken));
+    expect("killed", &["NRestarts=1", "ActiveState=active"]);
+    expect("stuck", &["Watchdog timeout", "ActiveState=active"]);
+    expect("upgraded", &["flockd\t9.9.9-1", "ActiveState=active", "\n1\n"]);
+    expect("stopped", &["ActiveState=inactive", "Result=success", "stopped; everything is recorded"]);
+    expect("removed", &["inactive", "cannot access '/usr/bin/flockd'", "flock.toml", "flock.db"]);
+    expect("purged", &["the ledger in /var/lib/flockd stays", "/var/lib/flockd/flock.db"]);
+    assert!(!step("purged").contains("harbour.txt"), "{}", step("purged"));
+}
