@@ -15,7 +15,7 @@ use super::log::Dial;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, secret};
 use crate::daemon::notice::Notice;
-use crate::daemon::reload::Source;
+use crate::daemon::reload::{Glance, Source};
 use crate::daemon::{self, Setting, log};
 use crate::flock::log::Log;
 
@@ -25,6 +25,7 @@ pub(super) async fn run(
     listen: Option<SocketAddr>,
     dial: Dial,
 ) -> Result<ExitCode> {
+    let before = Glance::at(config);
     let loaded = config::load(config, SystemClock.now())?;
     dial.turn_to(&loaded.flock.log);
     log_warnings(&loaded);
@@ -32,7 +33,7 @@ pub(super) async fn run(
     let stop = stop_signal(asked.clone())?;
     let mut flock = loaded.flock;
     let log_as = Box::new(move |log: &Log| dial.turn_to(log));
-    let source = Source { file: config.to_owned(), listen: flock.web.listen, asked, log_as };
+    let source = Source { file: config.to_owned(), before, listen: flock.web.listen, asked, log_as };
     // The ledger first: of two daemons of one flock, the second should hear of the first, not of its port.
     let desk = if dry_run { daemon::rehearsal(&flock).await? } else { daemon::hold(&flock).await? };
     let web = match (dry_run, listen) {

@@ -35,7 +35,7 @@ pub(super) struct Lookout {
 }
 
 /// What shows that a file is another one, or was written; `None` if there is none.
-type Stamp = Option<(u64, u64, u64, i64, i64)>;
+pub(super) type Stamp = Option<(u64, u64, u64, i64, i64)>;
 
 impl Lookout {
     /// A lookout over nothing yet.
@@ -73,21 +73,22 @@ impl Lookout {
         self.seen.extend(new);
     }
 
+    /// Takes it that a file was looked at before, and was like this.
+    pub(super) fn recall(&mut self, file: &Path, stamp: Stamp) {
+        self.seen.insert(absolute(file), stamp);
+    }
+
     /// Looks at the files as they are now: what changes from here on is a change.
     pub(super) async fn look(&mut self) {
         self.seen = stamps(self.seen.keys().cloned().collect()).await;
     }
 
-    /// Waits until something has changed, and until whoever does that seems to be done.
+    /// Waits until something has changed since it was looked at, and until whoever does that seems to be done.
     pub(super) async fn changed(&self) {
-        loop {
+        while stamps(self.seen.keys().cloned().collect()).await == self.seen {
             tokio::select! {
                 () = self.word.notified() => break,
-                () = self.clock.sleep(LOOK) => {
-                    if stamps(self.seen.keys().cloned().collect()).await != self.seen {
-                        break;
-                    }
-                }
+                () = self.clock.sleep(LOOK) => {}
             }
         }
         let end = self.clock.uptime() + LONGEST;
@@ -137,7 +138,7 @@ async fn stamps(files: Vec<PathBuf>) -> HashMap<PathBuf, Stamp> {
     tokio::task::spawn_blocking(|| look().collect()).await.unwrap_or_default()
 }
 
-fn stamp(file: &Path) -> Stamp {
+pub(super) fn stamp(file: &Path) -> Stamp {
     let it = fs::metadata(file).ok()?;
     Some((it.dev(), it.ino(), it.size(), it.mtime(), it.mtime_nsec()))
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::clock::Clock;
 use crate::config::secret::{self, SecretError};
 use crate::engine::Member;
@@ -40,7 +42,7 @@ fn member(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn
                 return Member::new(bot.clone(), locked("the bot has no app".to_owned()));
             };
             return match bot.tokens.as_ref().map(|sources| tokens(bot, sources)).transpose() {
-                Ok(tokens) => Member::with_tokens(bot.clone(), api, tokens),
+                Ok(tokens) => Member::with_tokens(bot.clone(), api, tokens).made_of(made_of(bot)),
                 Err(reason) => Member::new(bot.clone(), locked(reason)),
             };
         }
@@ -74,6 +76,43 @@ pub(super) fn account_api(
         }
         NetworkKind::Feed | NetworkKind::Paper => return None,
     })
+}
+
+/// A digest of all that a bot's client is made of, the app's secrets included, so that one whose file has changed makes
+/// another client. The bot's own tokens come with each call.
+fn made_of(bot: &Bot) -> Option<[u8; 32]> {
+    let app = bot.app.as_deref()?;
+    let mut digest = Sha256::new();
+    let mut part = |text: &str| {
+        digest.update((text.len() as u64).to_be_bytes());
+        digest.update(text);
+    };
+    let (account, looks, manner) =
+        (format!("{:?}", bot.account), format!("{:?}", app.looks), format!("{:?}", bot.manner));
+    for text in
+        [bot.network.as_str(), &app.api_url, &app.site_url, &app.directory_url, &account, &looks, &manner]
+    {
+        part(text);
+    }
+    if app.consumer.is_some() {
+        match consumer(app) {
+            Ok(Consumer { key, secret }) => {
+                part(key.expose());
+                part(secret.expose());
+            }
+            Err(reason) => part(&reason),
+        }
+    }
+    if app.client.is_some() {
+        match client(app) {
+            Ok(Client { id, secret }) => {
+                part(&id);
+                part(secret.as_ref().map_or("", Secret::expose));
+            }
+            Err(reason) => part(&reason),
+        }
+    }
+    Some(digest.finalize().into())
 }
 
 fn locked(reason: String) -> Arc<dyn Network> {

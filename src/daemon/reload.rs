@@ -4,13 +4,13 @@
 //! How it gets into the running engine is in `engine/reload.rs`; when files count as changed, in `lookout`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::lookout::Lookout;
+use super::lookout::{self, Lookout};
 use super::notice::Notice;
 use super::{Works, members, watchers};
 use crate::config::complaint::{Complaint, Severity};
@@ -33,12 +33,24 @@ const MOST_TOLD: usize = 20;
 pub struct Source {
     /// Its `flock.toml`.
     pub file: PathBuf,
-    /// Where that said to listen when the daemon was started.
+    /// How that was before it was read.
+    pub before: Glance,
+    /// Where it said to listen when the daemon was started.
     pub listen: SocketAddr,
     /// Rung by whoever wants it read anew.
     pub asked: Arc<Notify>,
     /// Told how much is to be logged from now on.
     pub log_as: Box<dyn Fn(&Log) + Send + Sync>,
+}
+
+/// How a file was, which shows whether it has changed since.
+pub struct Glance(lookout::Stamp);
+
+impl Glance {
+    /// Looks at a file. Whoever does so before reading it misses no change.
+    pub fn at(file: &Path) -> Self {
+        Self(lookout::stamp(file))
+    }
 }
 
 /// Reads the flock anew whenever that is called for.
@@ -63,6 +75,7 @@ impl Reloader {
     /// Waits and reloads for as long as it is polled.
     pub(super) async fn run(self) {
         let mut lookout = Lookout::new(self.works.clock.clone());
+        lookout.recall(&self.source.file, self.source.before.0);
         let (mut poems, mut refused) = (Vec::new(), false);
         loop {
             let running = self.works.flock.borrow().clone();
@@ -193,7 +206,7 @@ pub fn broken_poem(bot: &Bot, problem: &ShelfError, places: &Places) -> Complain
 }
 
 /// A complaint about a flock as a whole.
-fn whole(file: &std::path::Path, message: String) -> Complaint {
+fn whole(file: &Path, message: String) -> Complaint {
     Complaint { severity: Severity::Error, file: file.to_owned(), line: None, message }
 }
 

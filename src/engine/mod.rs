@@ -73,6 +73,9 @@ pub struct Member {
     pub network: Arc<dyn Network>,
     /// The tokens that `flock.toml` gives it, which win over those in the vault.
     pub given: Option<Tokens>,
+    /// A digest of all that the client is made of, where it is worth keeping over a reload: of two that are made of the same
+    /// the older one knows more.
+    made_of: Option<[u8; 32]>,
     memory: Arc<Memory>,
 }
 
@@ -93,7 +96,13 @@ impl Member {
 
     /// A bot with its client, and the tokens that `flock.toml` gives it, if it does.
     pub fn with_tokens(bot: Arc<Bot>, network: Arc<dyn Network>, given: Option<Tokens>) -> Self {
-        Self { bot, network, given, memory: Arc::default() }
+        Self { bot, network, given, made_of: None, memory: Arc::default() }
+    }
+
+    /// The same with a client that outlives a reload, as long as what it is made of has this digest.
+    #[must_use]
+    pub fn made_of(self, digest: Option<[u8; 32]>) -> Self {
+        Self { made_of: digest, ..self }
     }
 }
 

@@ -74,6 +74,9 @@ impl Member {
     /// The same bot with what is remembered of it.
     fn remembering(mut self, before: &Self) -> Self {
         self.memory = before.memory.clone();
+        if self.made_of.is_some() && self.made_of == before.made_of {
+            self.network = before.network.clone();
+        }
         if self.bot.network != before.bot.network {
             self.memory.past.forget_hold();
         }

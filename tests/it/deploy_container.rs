@@ -13,6 +13,22 @@ const USER: u32 = 10_001;
 const NAME: &str = "flockd-under-test";
 const IMAGE: &str = "localhost/flockd-under-test";
 
+/// How `compose.yaml` has it run, as far as a podman without a network of its own can.
+const LOCKED_IN: [&str; 12] = [
+    "--read-only",
+    "--tmpfs",
+    "/tmp",
+    "--cap-drop",
+    "ALL",
+    "--security-opt",
+    "no-new-privileges",
+    "--network=host",
+    "--ulimit",
+    "nofile=1024:1024",
+    "--ulimit",
+    "nproc=4096:4096",
+];
+
 /// A store of images and containers in a folder of its own; dropped, what runs in it is ended.
 struct Yard {
     folder: tempfile::TempDir,
@@ -33,7 +49,29 @@ impl Yard {
     fn new() -> Option<Self> {
         let is_there = Command::new("buildah").arg("--version").output().is_ok();
         let may = rustix::process::geteuid().is_root();
-        (is_there && may).then(|| Self { folder: tempfile::tempdir().unwrap() })
+        let yard = (is_there && may).then(|| Self { folder: tempfile::tempdir().unwrap() })?;
+        yard.runs_anything().then_some(yard)
+    }
+
+    /// Whether a program that does nothing runs in a container here: not every machine lets containers be made.
+    fn runs_anything(&self) -> bool {
+        let site = self.folder.path().join("nothing");
+        fs::create_dir(&site).unwrap();
+        ok(&Command::new(deploy("gather.sh")).arg("/bin/true").arg(site.join("gathered")).output().unwrap());
+        fs::write(site.join("Dockerfile"), "FROM scratch\nCOPY gathered /\nCMD [\"/usr/bin/flockd\"]\n")
+            .unwrap();
+        let mut build = self.tool("buildah");
+        build
+            .args(["bud", "--isolation", "chroot", "--format", "docker", "-t", "localhost/nothing"])
+            .arg(&site);
+        let built = build.output().unwrap();
+        let ran = self.podman(&[&["run", "--rm"], &LOCKED_IN[..], &["localhost/nothing"]].concat());
+        if !built.status.success() || !ran.status.success() {
+            let said = [built.stderr, ran.stderr].concat();
+            eprintln!("no container can be made here: {}", String::from_utf8_lossy(&said));
+            return false;
+        }
+        true
     }
 
     fn tool(&self, name: &str) -> Command {
@@ -69,28 +107,7 @@ impl Yard {
     /// Starts a container over the flock in this folder, locked in as `compose.yaml` has it.
     fn run(&self, flock: &Path) {
         let volume = format!("{}:/flock", flock.display());
-        let started = self.podman(&[
-            "run",
-            "-d",
-            "--name",
-            NAME,
-            "--read-only",
-            "--tmpfs",
-            "/tmp",
-            "--cap-drop",
-            "ALL",
-            "--security-opt",
-            "no-new-privileges",
-            "--network=host",
-            "--ulimit",
-            "nofile=1024:1024",
-            "--ulimit",
-            "nproc=4096:4096",
-            "-v",
-            &volume,
-            IMAGE,
-        ]);
-        ok(&started);
+        ok(&self.podman(&[&["run", "-d", "--name", NAME, "-v", &volume], &LOCKED_IN[..], &[IMAGE]].concat()));
     }
 
     fn exec(&self, arguments: &[&str]) -> Output {

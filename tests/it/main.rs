@@ -57,6 +57,7 @@ mod program_mastodon;
 mod program_notice;
 mod program_oidc;
 mod program_reload;
+mod program_reload_files;
 mod program_reload_storm;
 mod program_renewal;
 mod program_secrets;

@@ -1,0 +1,193 @@
+//! The files of a flock that runs, treated badly: gone, half written, replaced by folders, behind links that turn; and what a
+//! client knows, which outlives a reload.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::Command;
+
+use crate::support::fake_x::{CONSUMER, FakeX};
+use crate::support::program::{Daemon, Folder};
+
+fn bot(name: &str, schedule: &str) -> String {
+    format!("[bots.{name}]\nnetwork = \"feed\"\npoem = \"poems/{name}.txt\"\nschedule = \"{schedule}\"\n")
+}
+
+fn config(folder: &Folder, bots: &str) -> String {
+    format!("[web]\nlisten = \"127.0.0.1:{}\"\n{bots}", folder.port)
+}
+
+/// A flock of one, which posts once a year.
+fn flock() -> Folder {
+    let folder = Folder::new();
+    folder.write("poems/walt.txt", b"walt one\nwalt two\nwalt three\n");
+    folder.write("flock.toml", config(&folder, &bot("walt", "@yearly")).as_bytes());
+    folder
+}
+
+/// That the flock goes on as it was, and everybody who asks hears why not otherwise.
+async fn goes_on(folder: &Folder, daemon: &Daemon, why: &str) {
+    let line = daemon.wait_for("not reloaded, the flock goes on as it was: ");
+    assert!(line.contains(why), "{line}");
+    // What is asked of all bots is kept for a moment.
+    let says_so = async {
+        loop {
+            let ready = reqwest::get(folder.url("/readyz")).await.unwrap();
+            assert_eq!(ready.status(), 200, "it posts all the same");
+            if ready.text().await.unwrap().contains(why) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), says_so).await.expect("it is listed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_is_gone_or_a_folder_is_waited_for() {
+    let folder = flock();
+    let daemon = folder.start();
+    let text = fs::read(folder.path("flock.toml")).unwrap();
+    fs::remove_file(folder.path("flock.toml")).unwrap();
+    goes_on(&folder, &daemon, "flock.toml").await;
+    fs::create_dir(folder.path("flock.toml")).unwrap();
+    goes_on(&folder, &daemon, "this is a folder").await;
+    fs::remove_dir(folder.path("flock.toml")).unwrap();
+    folder.write("flock.toml", &text);
+    daemon.wait_for("reloaded: ");
+    assert_eq!(folder.run(&["post", "walt"]).code, 0);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_written_configuration_is_no_flock_until_the_rest_is_there() {
+    let folder = flock();
+    folder.write("poems/emily.txt", b"emily one\n");
+    let daemon = folder.start();
+    let whole = config(&folder, &(bot("walt", "@yearly") + &bot("emily", "@yearly")));
+    let half = whole.rfind("poem").unwrap();
+    folder.write("flock.toml", &whole.as_bytes()[..half]);
+    goes_on(&folder, &daemon, "flock.toml:9: ").await;
+    folder.write("flock.toml", whole.as_bytes());
+    let line = daemon.wait_for("reloaded: ");
+    assert!(line.contains("came emily"), "{line}");
+    assert_eq!(daemon.stop(), 0);
+}
+
+/// So a container platform has a volume's files change: a link is turned to another folder, in which all are new.
+#[test]
+fn a_configuration_behind_a_link_that_turns_is_read_anew() {
+    let folder = Folder::new();
+    let put = |place: &str, bots: &str| {
+        folder.write(&format!("{place}/flock.toml"), config(&folder, bots).as_bytes());
+        for name in ["walt", "emily"] {
+            folder.write(&format!("{place}/poems/{name}.txt"), format!("{name} in {place}\n").as_bytes());
+        }
+    };
+    put("one", &bot("walt", "@yearly"));
+    symlink("one", folder.path("data")).unwrap();
+    symlink("data/flock.toml", folder.path("flock.toml")).unwrap();
+    symlink("data/poems", folder.path("poems")).unwrap();
+    let daemon = folder.start();
+    put("two", &(bot("walt", "@yearly") + &bot("emily", "@yearly")));
+    symlink("two", folder.path("next")).unwrap();
+    fs::rename(folder.path("next"), folder.path("data")).unwrap();
+    let line = daemon.wait_for("reloaded: ");
+    assert!(line.contains("came emily"), "{line}");
+    let said = folder.run(&["post", "walt"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    let posts = folder.json(&["posts", "--json"]);
+    assert_eq!(posts[0]["text"], "walt in two");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn a_folder_of_poems_that_is_gone_is_kept_in_mind_and_comes_back() {
+    let folder = flock();
+    let daemon = folder.start();
+    fs::rename(folder.path("poems"), folder.path("elsewhere")).unwrap();
+    let line = daemon.wait_for("the last good version is kept");
+    assert!(line.contains("walt.txt"), "{line}");
+    assert_eq!(folder.run(&["post", "walt"]).code, 0, "it is kept");
+    fs::create_dir(folder.path("poems")).unwrap();
+    fs::create_dir(folder.path("poems/walt.txt")).unwrap();
+    assert_eq!(folder.run(&["post", "walt"]).code, 0, "it is kept all the same");
+    fs::remove_dir_all(folder.path("poems")).unwrap();
+    fs::rename(folder.path("elsewhere"), folder.path("poems")).unwrap();
+    daemon.wait_for("poem read");
+    assert_eq!(folder.run(&["post", "walt"]).code, 0);
+    assert_eq!(daemon.stop(), 0);
+}
+
+/// Nobody is kept from writing who is root, so the daemon is somebody else.
+#[test]
+fn a_folder_that_can_t_be_written_is_named_at_the_start() {
+    if !rustix::process::geteuid().is_root() || Command::new("setpriv").arg("--version").output().is_err() {
+        eprintln!("only root can be somebody else");
+        return;
+    }
+    let folder = flock();
+    let anybody = |mode| fs::set_permissions(folder.path(""), fs::Permissions::from_mode(mode)).unwrap();
+    anybody(0o755);
+    let ours = folder.command(&["run"]);
+    let program =
+        tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir_in("/tmp").unwrap();
+    let flockd = program.path().join("flockd");
+    fs::copy(ours.get_program(), &flockd).unwrap();
+    let run = || {
+        let mut nobody = Command::new("setpriv");
+        nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&flockd).arg("run");
+        Daemon::spawn(nobody.current_dir(folder.path("")).env_remove("RUST_LOG"))
+    };
+    let (status, said) = run().last_words();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("flock.db") && said.contains("writ"), "{said}");
+    assert!(!folder.path("flock.db").exists());
+    anybody(0o777);
+    let daemon = run();
+    daemon.wait_for("the flock is up");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_client_has_learnt_outlives_a_reload() {
+    let fake = FakeX::start().await;
+    let tokens = &fake.account("somebody_else").credentials;
+    let folder = Folder::with(&format!(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n[apps.x]\nnetwork = \"x\"\napi_url = \"{}\"\npace = \"0s\"\n\
+         consumer_key = \"{}\"\nconsumer_secret = {{ file = \"secret\" }}\n\
+         [bots.walt]\napp = \"x\"\naccount = \"walt_lines\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\n\
+         access_token = {{ file = \"token\" }}\naccess_token_secret = {{ file = \"token-secret\" }}\n",
+        fake.url, CONSUMER.0
+    ));
+    folder.write("secret", CONSUMER.1.as_bytes());
+    folder.write("token", tokens.access_token.expose().as_bytes());
+    folder.write("token-secret", tokens.access_token_secret.expose().as_bytes());
+    folder.write("walt.txt", b"a line\n");
+    let asked = || fake.requests().iter().filter(|seen| seen.path.starts_with("/2/users/me")).count();
+    let daemon = folder.start();
+    let refused = || {
+        let said = folder.run(&["post", "walt"]);
+        assert!(said.code == 1 && said.err.contains("somebody_else"), "{said:?}");
+    };
+    refused();
+    assert_eq!(asked(), 1);
+    // Asking whose the tokens are costs money. That the flock was read anew is no reason to.
+    let config = fs::read_to_string(folder.path("flock.toml")).unwrap();
+    for schedule in ["0 0 2 1 *", "0 0 3 1 *", "0 0 4 1 *"] {
+        folder.replace("flock.toml", config.replace("@yearly", schedule).as_bytes());
+        daemon.wait_for("reloaded: changed walt");
+        refused();
+    }
+    assert_eq!(asked(), 1);
+    // Another client is made of other things.
+    folder.write("secret", format!("{}\n", CONSUMER.1).as_bytes());
+    daemon.hang_up();
+    daemon.wait_for("reloaded: ");
+    refused();
+    assert_eq!(asked(), 1, "it is the same secret still");
+    folder
+        .replace("flock.toml", config.replace("account = \"walt_lines\"", "account = \"waltz\"").as_bytes());
+    daemon.wait_for("reloaded: changed walt");
+    refused();
+    assert_eq!(asked(), 2);
+    assert_eq!(daemon.stop(), 0);
+}
