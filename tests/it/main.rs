@@ -75,6 +75,7 @@ mod watch_alerts;
 mod watch_heartbeat;
 mod watch_overview;
 mod watch_receivers;
+mod week;
 mod x;
 mod x_account;
 mod x_answers;
