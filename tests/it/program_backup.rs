@@ -100,6 +100,32 @@ async fn a_copy_that_is_put_back_repeats_nothing() {
     assert_eq!(fake.looks().0, 1, "it was read once");
 }
 
+/// The machine is gone: a copy that was taken while it posted goes on at another place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_goes_on_elsewhere_and_repeats_nothing() {
+    let fake = FakeX::start().await;
+    fake.take_duplicates();
+    let (here, elsewhere) = (flock(&fake), flock(&fake));
+    let daemon = start(&here);
+    fake.post(2).await;
+    assert_eq!(here.run(&["backup", "backup.db"]).code, 0);
+    fake.post(fake.posts().len() + 2).await;
+    daemon.kill();
+    let before = fake.posts().len();
+    std::fs::copy(here.path("backup.db"), elsewhere.path("flock.db")).unwrap();
+    let daemon = start(&elsewhere);
+    daemon.wait_for("the account was read");
+    fake.post(before + 2).await;
+    assert_eq!(daemon.stop(), 0);
+    let posted = fake.texts("walt_lines");
+    assert!(posted.len() >= before + 2 && all_differ(&posted), "{posted:?}");
+    let places = [("missing/backup.db", "missing"), ("flock.toml", "flock.toml"), (".", "")];
+    for (place, name) in places {
+        let said = elsewhere.run(&["backup", place]);
+        assert!(said.code == 1 && said.err.contains(name), "{said:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_whose_account_can_t_be_read_waits_for_a_person() {
     let fake = FakeX::start().await;
