@@ -96,8 +96,8 @@ impl Guard {
                 () = clock.sleep(minute.saturating_sub(clock.uptime())) => None,
                 Ok(()) = self.rota.changed() => {
                     if self.take_up_rota() {
-                        // They have been told nothing yet.
-                        hour = clock.uptime();
+                        // They have been told nothing yet, and should not wait for it.
+                        (minute, hour) = (clock.uptime(), clock.uptime());
                     }
                     continue;
                 }

@@ -37,7 +37,7 @@ async fn alert(hook: &mut Hook) -> serde_json::Value {
 
 /// Waits until the command and the webhook have both taken an alert: who is stopped before tells it again.
 fn delivered_by_both(daemon: &Daemon) {
-    let by = |receiver: &str| format!("an alert was delivered receiver=\"{receiver}\"");
+    let by = |receiver: &str| format!("an alert was delivered receiver={receiver}");
     daemon.wait_for_each(&[by("command"), by("webhook")]);
 }
 
