@@ -37,7 +37,7 @@ pub(super) async fn export(loaded: &Loaded, bot: Option<&str>) -> Result<ExitCod
         }
     };
     ledger.export(bot.as_ref(), now, &mut take).await?;
-    progress.end();
+    drop(progress);
     match failed.map_or_else(|| out.flush(), Err) {
         // A reader that has gone, such as `head`, has read enough.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("can't write the export"),

@@ -91,9 +91,11 @@ impl Progress {
             eprint!("\r{} {} ", self.number, self.what);
         }
     }
+}
 
+impl Drop for Progress {
     /// Nothing more comes: what was told last makes room.
-    pub(super) fn end(&self) {
+    fn drop(&mut self) {
         if self.shown && self.number >= Self::STEP {
             eprintln!();
         }

@@ -73,9 +73,12 @@ impl Lookout {
         self.seen.extend(new);
     }
 
-    /// Takes it that a file was looked at before, and was like this.
-    pub(super) fn recall(&mut self, file: &Path, stamp: Stamp) {
-        self.seen.insert(absolute(file), stamp);
+    /// Takes it that a file was looked at before, and was like this: if it is not any more, that is a change.
+    pub(super) fn recall(&mut self, file: &Path, before: Stamp) {
+        if stamp(file) != before {
+            self.word.notify_one();
+        }
+        self.seen.insert(absolute(file), before);
     }
 
     /// Looks at the files as they are now: what changes from here on is a change.
@@ -85,10 +88,14 @@ impl Lookout {
 
     /// Waits until something has changed since it was looked at, and until whoever does that seems to be done.
     pub(super) async fn changed(&self) {
-        while stamps(self.seen.keys().cloned().collect()).await == self.seen {
+        loop {
             tokio::select! {
                 () = self.word.notified() => break,
-                () = self.clock.sleep(LOOK) => {}
+                () = self.clock.sleep(LOOK) => {
+                    if stamps(self.seen.keys().cloned().collect()).await != self.seen {
+                        break;
+                    }
+                }
             }
         }
         let end = self.clock.uptime() + LONGEST;

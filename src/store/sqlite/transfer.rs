@@ -64,10 +64,12 @@ pub(super) async fn import(
             sql::transfer::set_guards(db, &guards).await?;
             Ok(Ok(imported))
         }
-        failed => {
-            sql::transfer::undo(db).await?;
-            failed
-        }
+        failed => match (sql::transfer::undo(db).await, failed) {
+            (Ok(()), failed) => failed,
+            // On a full disk SQLite has undone all of it by itself.
+            (Err(_), Err(trouble)) => Err(trouble),
+            (Err(error), Ok(_)) => Err(error.into()),
+        },
     }
 }
 
