@@ -289,3 +289,46 @@ async fn lines_that_differ_only_in_their_links_are_left_to_a_person() {
     assert!(pause.why.unwrap().contains("differ in nothing but their links or"));
     assert_eq!(house.net("walt").texts(), ["see a"]);
 }
+
+#[tokio::test]
+async fn an_account_that_shows_only_a_part_counts_as_one_that_can_t_be_read() {
+    let mut house = House::of([(hourly("walt"), FIVE)]).await;
+    house.back_up().await;
+    house.pass(hours(1)).await;
+    let why = Why::new(Cause::Silence, "the account has more than 2000 posts since then");
+    house.net("walt").has_posted(Ok(Timeline::Part(account_of(&house, "walt"), why)));
+    house.put_back().await;
+    house.pass(hours(1)).await;
+    assert_eq!(times(&house, "two"), 0, "what is missing may be any line");
+    let paused = |event: &Event| matches!(event, Event::Paused { why: Some(why), .. } if why.contains("more than 2000"));
+    assert_eq!(house.count(paused), 1);
+}
+
+/// A person asks what the account had before, as far as it shows that.
+#[tokio::test]
+async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
+    let house = House::of([(hourly("walt"), FIVE)]).await;
+    let old = |text: &str, at_time: &str| shown(text, text, at(at_time));
+    let seen = vec![old("three", "2020-01-01T00:00:00Z"), old("something else", "2020-01-02T00:00:00Z")];
+    let why = Why::new(Cause::Silence, "the account has more than 2000 posts");
+    house.net("walt").has_posted(Ok(Timeline::Part(seen, why)));
+    house.pass(hours(1)).await;
+    let answer = wish(&house, Want::History { bot: "walt".to_owned() }).await;
+    assert!(answer.done && answer.message.contains("2 posts that the ledger did not know"), "{answer:?}");
+    assert!(answer.message.contains("1 are lines of its poem") && answer.message.contains("may be repeated"));
+    assert_eq!(house.net("walt").read_since(), [at("1970-01-01T00:00:00Z")], "from the beginning");
+    house.pass(hours(5)).await;
+    assert_eq!(house.net("walt").texts(), ["one", "two", "four", "five"]);
+    // What is older stands before what was posted since, and asking again finds nothing new.
+    let rows = house.rows("walt").await;
+    assert_eq!(rows.iter().find(|row| row.text.as_deref() == Some("three")).unwrap().slot, None);
+    let again = wish(&house, Want::History { bot: "walt".to_owned() }).await;
+    assert!(again.done && again.message.contains(": 0 are lines"), "{again:?}");
+    let refused = Why::new(Cause::App, "reading is not in your plan");
+    house.net("walt").has_posted(Ok(Timeline::CannotTell(refused)));
+    let refused = wish(&house, Want::History { bot: "walt".to_owned() }).await;
+    assert!(
+        !refused.done && refused.message.contains("nothing was written down: reading is not"),
+        "{refused:?}"
+    );
+}

@@ -147,6 +147,36 @@ fn a_folder_that_can_t_be_written_is_named_at_the_start() {
     assert_eq!(daemon.stop(), 0);
 }
 
+/// The system watches no more files for anybody: they are looked at instead.
+#[test]
+fn a_system_that_watches_no_more_files_is_said_to_be_deaf() {
+    let folder = flock();
+    let ours = folder.command(&["run"]);
+    let limit = "echo 0 > /proc/sys/user/max_inotify_watches && exec \"$0\" run";
+    let mut run = Command::new("unshare");
+    run.args(["--user", "--map-root-user", "sh", "-c", limit]).arg(ours.get_program());
+    if !Command::new("unshare")
+        .args(["--user", "--map-root-user", "true"])
+        .status()
+        .is_ok_and(|done| done.success())
+    {
+        eprintln!("no user namespace can be made here");
+        return;
+    }
+    let daemon =
+        Daemon::spawn(run.current_dir(folder.path("")).env_remove("RUST_LOG").env_remove("FLOCK_CONFIG"));
+    let deaf = daemon.wait_for("the system does not tell of changed files");
+    assert!(deaf.contains("looked at every 10 s"), "{deaf}");
+    folder.write("poems/emily.txt", b"emily one\n");
+    folder.write(
+        "flock.toml",
+        config(&folder, &(bot("walt", "@yearly") + &bot("emily", "@yearly"))).as_bytes(),
+    );
+    let line = daemon.wait_for("reloaded: ");
+    assert!(line.contains("came emily"), "{line}");
+    assert_eq!(daemon.stop(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_has_learnt_outlives_a_reload() {
     let fake = FakeX::start().await;

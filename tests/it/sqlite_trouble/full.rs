@@ -7,9 +7,11 @@ use flockd::flock::NetworkKind;
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, Move, State};
 use flockd::store::sqlite::Sqlite;
+use flockd::store::transfer;
 use flockd::store::{Draft, Filter, Sealed, Store, StoreError};
+use sqlx::Connection as _;
 
-use super::{Place, TOLD, child_folder, count, database, fill, is_sound, make_room, on_a_disk_of};
+use super::{Place, TOLD, child_folder, count, database, fill, is_sound, make_room, on_a_disk_of, stranger};
 use crate::ledger::{account, at, bot, by_hand, entry, given_up, planned, posted, why};
 use crate::support::clock::{minutes, seconds};
 use crate::support::fixture::{House, IN_FLIGHT};
@@ -159,6 +161,50 @@ async fn child_that_is_started_on_a_full_disk() {
 #[test]
 fn a_ballast_that_was_left_behind_lets_a_flock_start() {
     on_a_disk_of("16m", "full::child_that_is_started_on_a_full_disk");
+}
+
+/// An export of one bot with so many long posts.
+fn export_of(posts: usize) -> Vec<u8> {
+    let at = "2026-01-02T03:04:05Z";
+    let mut lines = vec![
+        format!(r#"{{"export":{{"format":1,"flockd":"0.1.0","made_at":"{at}","bots":1,"posts":{posts}}}}}"#),
+        format!(r#"{{"bot":{{"name":"walt","schedule":"@hourly UTC","considered":"{at}"}}}}"#),
+    ];
+    for number in 0..posts {
+        let (id, text) = (format!("019b7c00-0000-7000-8000-{number:012}"), "long ".repeat(200));
+        lines.push(format!(
+            r#"{{"post":{{"id":"{id}","bot":"walt","network":"x","state":"posted","text":"{text}","due_at":"{at}","planned_at":"{at}"}}}}"#
+        ));
+    }
+    lines.join("\n").into_bytes()
+}
+
+/// Not a test by itself.
+#[tokio::test]
+async fn child_that_imports_more_than_there_is_room_for() {
+    let Some(folder) = child_folder() else { return };
+    let path = folder.join("flock.db");
+    let store = Sqlite::hold(&database(&path)).await.unwrap();
+    let import = async |posts| {
+        let (header, records) = transfer::read(std::io::Cursor::new(export_of(posts))).unwrap();
+        let records = Box::new(records);
+        store.import(transfer::Arrivals { header, records, moved: true }, at(9)).await
+    };
+    assert_eq!(import(12_000).await, Err(StoreError::Full(path.display().to_string())));
+    assert_eq!(store.standing(&bot("walt"), at(10)).await, Ok(None), "nothing came in");
+    assert_eq!(import(20).await.unwrap().unwrap().posts, 20, "and what has room does");
+    // The guards are where they were.
+    let mut db = stranger(&path).await;
+    let moved = sqlx::query("update post set state = 'planned'").execute(&mut db).await.unwrap_err();
+    assert!(moved.to_string().contains("illegal move"), "{moved}");
+    db.close().await.unwrap();
+    is_sound(&path).await;
+    println!("\n{TOLD}");
+}
+
+#[test]
+fn an_import_that_finds_no_room_leaves_nothing() {
+    on_a_disk_of("8m", "full::child_that_imports_more_than_there_is_room_for");
 }
 
 /// Not a test by itself: a flock that runs while its disk fills.
