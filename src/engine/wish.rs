@@ -80,6 +80,10 @@ async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
 async fn history(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     let Some(member) = engine.member(bot) else { return Ok(unknown_bot(bot)) };
     let bot = &member.bot.name;
+    // What it may be on the account must be left for it to be found: taken for a line like it, it would be sent again.
+    if let Some(open) = engine.standing(&member, engine.clock.now()).await?.open {
+        return Ok(in_the_way(&open));
+    }
     let History { seen, found, missing } = match catch_up::history(engine, &member).await? {
         Ok(history) => history,
         Err(reason) => return Ok(refused(&format!("nothing was written down: {reason}"))),

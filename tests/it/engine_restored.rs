@@ -332,3 +332,19 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
         "{refused:?}"
     );
 }
+
+/// On the account it looks like another of equal lines, and would be sent again if that had its id.
+#[tokio::test]
+async fn a_history_waits_for_a_post_of_which_nobody_knows_whether_it_arrived() {
+    let house = House::of([(hourly("walt"), "holy\nholy\n")]).await;
+    house.net("walt").then(Next::Hold { arrived: true });
+    house.pass(hours(1)).await;
+    house.net("walt").release(&flockd::net::Outcome::Unknown { reason: "no answer came".to_owned() });
+    house.at_rest().await;
+    let open = house.standing("walt").await.open.expect("it is looked for");
+    assert_eq!(open.state, State::Unknown);
+    house.net("walt").has_posted(Ok(Timeline::Posts(account_of(&house, "walt"))));
+    let answer = wish(&house, Want::History { bot: "walt".to_owned() }).await;
+    assert!(!answer.done && answer.message.contains("it is being looked for"), "{answer:?}");
+    assert_eq!(house.rows("walt").await.len(), 1, "nothing has its id");
+}
