@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::header::AUTHORIZATION;
 use reqwest::{Client, Request, Response, redirect, retry};
+use url::Url;
 use url::form_urlencoded::byte_serialize;
 
 use crate::flock::secret::Secret;
@@ -75,22 +76,24 @@ pub fn client(limits: &Limits) -> Result<Client, reqwest::Error> {
         .build()
 }
 
-/// Makes a request, once. Whoever debugs hears which, without what may be secret in it: headers, body, and the question after
-/// the path.
+/// Makes a request, once. Whoever debugs hears which, without what may be secret in it: that is all of it but the host and
+/// the last word of the path, which is never part of a base URL.
 ///
 /// # Errors
 /// Those of the transport.
 pub async fn execute(client: &Client, request: Request) -> Result<Response, reqwest::Error> {
-    let (method, host, path) =
-        (request.method().clone(), request.url().authority().to_owned(), request.url().path().to_owned());
-    let host = host.rsplit('@').next().unwrap_or_default();
-    tracing::debug!(%method, host, path, "a request");
+    tracing::debug!(method = %request.method(), host = request.url().host_str(), call = call(request.url()), "a request");
     let answer = client.execute(request).await;
     match &answer {
         Ok(answer) => tracing::debug!(status = answer.status().as_u16(), "its answer"),
         Err(error) => tracing::debug!("no answer: {}", explain(error)),
     }
     answer
+}
+
+/// The last word of a URL's path.
+fn call(url: &Url) -> &str {
+    url.path().rsplit('/').next().unwrap_or_default()
 }
 
 /// Reads a whole body, up to [`BODY_MAX`] bytes.
@@ -190,6 +193,13 @@ mod tests {
         let (secret, short) = (Secret::new("a+b/c&d=%~"), Secret::new("word"));
         let echo = "word=a+b/c&d=%~&again=a%2Bb%2Fc%26d%3D%25%7E";
         assert_eq!(without(echo, &[&secret, &short]), "word=[hidden]&again=[hidden]");
+    }
+
+    #[test]
+    fn of_an_address_only_the_last_word_is_shown() {
+        let url = Url::parse("http://me:hush@proxy.test/hush/2/tweets?key=hush#hush").unwrap();
+        assert_eq!((url.host_str(), call(&url)), (Some("proxy.test"), "tweets"));
+        assert_eq!(call(&Url::parse("http://proxy.test").unwrap()), "");
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ async fn a_line_says_once_whose_and_which_it_is() {
         assert_eq!(posted.matches(field).count(), 1, "{field}: {posted}");
         assert_eq!(asked.matches(field).count(), 1, "{field}: {asked}");
     }
-    assert!(asked.contains("path=/2/tweets") && asked.contains("flockd::net::http:"), "{asked}");
+    assert!(asked.contains("host=127.0.0.1 call=tweets") && asked.contains("flockd::net::http:"), "{asked}");
     daemon.stop();
     // By hand there is no slot, and without a level for that no request.
     let daemon = Daemon::spawn(folder.command(&["run"]).env("FLOCK_LOG_FORMAT", "json"));
