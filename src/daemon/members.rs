@@ -38,11 +38,13 @@ fn member(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn
         (NetworkKind::Paper, _) => Arc::new(Paper),
         (NetworkKind::Feed, _) => Arc::new(Feed::new(&flock.web.public_url)),
         (NetworkKind::X | NetworkKind::Mastodon | NetworkKind::Bluesky, _) => {
+            // Before the client: of a secret that is changed meanwhile the next reload must not think that it was there.
+            let made_of = made_of(bot);
             let Some(api) = account_api(bot, http, clock, None) else {
                 return Member::new(bot.clone(), locked("the bot has no app".to_owned()));
             };
             return match bot.tokens.as_ref().map(|sources| tokens(bot, sources)).transpose() {
-                Ok(tokens) => Member::with_tokens(bot.clone(), api, tokens).made_of(made_of(bot)),
+                Ok(tokens) => Member::with_tokens(bot.clone(), api, tokens).made_of(made_of),
                 Err(reason) => Member::new(bot.clone(), locked(reason)),
             };
         }
