@@ -103,7 +103,7 @@ pub(super) async fn take_over(db: &mut SqliteConnection, now: DateTime<Utc>) -> 
         None => INTERRUPTED,
         Some(copied_at) => {
             sql::settling::send_all(db).await?;
-            sql::bot::fall_behind(db, copied_at, now).await?;
+            sql::bot::fall_behind(db, None, row::time(copied_at), now).await?;
             sql::settling::unmark_copy(db).await?;
             PUT_BACK
         }

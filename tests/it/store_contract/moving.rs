@@ -123,6 +123,11 @@ pub(super) async fn bots_that_arrive_are_behind_their_accounts(ledger: Ledger) {
     assert_eq!(standing.considered, at(900), "slots up to now are over");
     let post = there.other.post(open).await.unwrap().unwrap();
     assert_eq!((post.state, post.cause, post.doubted), (State::Unknown, Some(Cause::Interrupted), true));
+    // A clock that was ahead there hides nothing here.
+    let ahead = another().await;
+    import_as(&*ahead.one, &lines, false, 400).await.unwrap();
+    let standing = ahead.other.standing(&bot("walt"), at(400)).await.unwrap().unwrap();
+    assert_eq!(standing.behind.map(|behind| behind.since), Some(at(400)));
     // Of a flock that has moved nobody has to doubt it.
     let moved = another().await;
     import_as(&*moved.one, &lines, true, 900).await.unwrap();

@@ -75,11 +75,18 @@ pub(in super::super) async fn resume(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// Every bot is behind its account since `since`, and its slots up to `now` are over.
-pub(in super::super) async fn fall_behind(db: &mut SqliteConnection, since: i64, now: DateTime<Utc>) -> Done {
+/// This bot, or every bot, is behind its account since `since`, and its slots up to `now` are over.
+pub(in super::super) async fn fall_behind(
+    db: &mut SqliteConnection,
+    bot: Option<&BotName>,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Done {
     let update = "update bot set considered = max(considered, ?2), \
-        behind_since = min(coalesce(behind_since, ?1), ?1), behind_cause = null, behind_why = null";
-    sqlx::query(update).bind(since).bind(millis(now)).execute(db).await.map(|_| ())
+        behind_since = min(coalesce(behind_since, ?1), ?1), behind_cause = null, behind_why = null \
+        where ?3 is null or name = ?3";
+    let query = sqlx::query(update).bind(millis(since)).bind(millis(now)).bind(bot.map(BotName::as_str));
+    query.execute(db).await.map(|_| ())
 }
 
 /// `false` if there is no such bot.

@@ -102,19 +102,6 @@ pub(in super::super) async fn consider(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// The bot is behind its account since `since`, and its slots up to `now` are over.
-pub(in super::super) async fn fall_behind(
-    db: &mut SqliteConnection,
-    bot: &BotName,
-    since: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Done {
-    let update = "update bot set considered = max(considered, ?3), \
-        behind_since = min(coalesce(behind_since, ?2), ?2), behind_cause = null, behind_why = null where name = ?1";
-    let query = sqlx::query(update).bind(bot.as_str()).bind(millis(since)).bind(millis(now));
-    query.execute(db).await.map(|_| ())
-}
-
 /// `false` if there is a post with that id. Without a `number` it comes last.
 pub(in super::super) async fn insert_post(
     db: &mut SqliteConnection,
@@ -162,7 +149,7 @@ pub(in super::super) async fn insert_post(
 pub(in super::super) async fn move_on(db: &mut SqliteConnection, post: &KeptPost) -> Done {
     let update = "update post set state = ?2, attempts = ?3, errors = ?4, doubted = ?5, looks = ?6, \
         remote_id = ?7, url = ?8, cause = ?9, reason = ?10, sent_at = ?11, tried_at = ?12, retry_at = ?13, \
-        settled_at = ?14, moved_at = ?15, read_cost = ?16 where id = ?1";
+        settled_at = ?14, moved_at = ?15, read_cost = ?16, record = coalesce(record, ?17) where id = ?1";
     let query = sqlx::query(update)
         .bind(post.id.to_string())
         .bind(post.state.as_str())
@@ -179,6 +166,7 @@ pub(in super::super) async fn move_on(db: &mut SqliteConnection, post: &KeptPost
         .bind(post.retry_at.map(millis))
         .bind(post.settled_at.map(millis))
         .bind(post.moved_at.map(millis))
-        .bind(post.read_cost);
+        .bind(post.read_cost)
+        .bind(&post.record);
     query.execute(db).await.map(|_| ())
 }
