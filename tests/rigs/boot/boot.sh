@@ -1,6 +1,6 @@
 #!/bin/bash
 # Boots a throw-away copy of this machine under a systemd of its own, and runs a script in it: `boot.sh FOLDER`, in a mount
-# namespace of one's own (`unshare -m`). FOLDER has what is needed in /root there, trial.sh among it; what that says is
+# namespace of one's own (`unshare -m`). FOLDER has what is needed in /trial there, trial.sh among it; what that says is
 # FOLDER/said afterwards. The copy lies over this machine's files, so nothing of what happens in it stays.
 set -euo pipefail
 folder=$1
@@ -11,7 +11,8 @@ mkdir upper work root
 mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root
 # A systemd wants cgroups of version 2, and nothing else in their place.
 mount -t cgroup2 none /sys/fs/cgroup
-cp "$folder"/*.deb "$folder/trial.sh" root/root
+mkdir root/trial
+cp "$folder"/*.deb "$folder/trial.sh" root/trial
 # Neither what is enabled here nor what keeps packages from starting services is part of the trial.
 rm -f root/usr/sbin/policy-rc.d root/etc/machine-id
 find root/etc/systemd/system/*.target.wants -type l -delete 2>/dev/null || true
@@ -25,8 +26,8 @@ cat >root/etc/systemd/system/trial.service <<'UNIT'
 After=basic.target
 [Service]
 Type=oneshot
-ExecStart=/bin/bash /root/trial.sh
-StandardOutput=file:/root/said
+ExecStart=/bin/bash /trial/trial.sh
+StandardOutput=file:/trial/said
 StandardError=inherit
 TimeoutStartSec=150
 ExecStopPost=/bin/systemctl poweroff --no-block
@@ -34,4 +35,4 @@ UNIT
 ln -s ../trial.service root/etc/systemd/system/multi-user.target.wants/trial.service
 timeout 200 systemd-nspawn --quiet --register=no --keep-unit --private-network --console=pipe \
     --directory=root --boot </dev/null >"$folder/console" 2>&1 || true
-[ ! -e root/root/said ] || cp root/root/said "$folder/said"
+[ ! -e root/trial/said ] || cp root/trial/said "$folder/said"

@@ -1,6 +1,6 @@
 # The life of the Debian package on a machine with systemd. Runs in the copy that boot.sh makes; each step ends with what is
 # looked at from outside, under a heading.
-cd /root
+cd /trial
 export DEBIAN_FRONTEND=noninteractive
 flockd() { runuser -u flockd -- flockd --config /etc/flockd/flock.toml "$@"; }
 says() { timeout 40 sh -c "journalctl --unit flockd --output cat --follow --lines all | grep --max-count=1 -- '$1'"; }
