@@ -253,6 +253,11 @@ async fn keys_of_rainbow_mind_machine_sign_bots_in() {
     for secret in fake.secrets() {
         assert!(!all.contains(&secret), "no secret is shown: {all}");
     }
+    // Of two keys for one bot nobody could tell which counts.
+    folder.write("keys/older.json", of(&walt, "Walt_Lines").as_bytes());
+    let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
+    assert!(said.code == 1 && !said.out.contains("is signed in"), "{said:?}");
+    assert!(said.err.contains("older.json and song.json are for one bot, walt"), "{said:?}");
     // Files that are no keys are all named, and nobody is signed in.
     folder.write("keys/broken.json", b"{");
     folder.write("keys/half.json", b"{\"oauth_token\": \"hush\"}");

@@ -4,11 +4,12 @@
 //! Bots that are in flock.toml are signed in with them; for the others it is shown what to write there. Which lines they
 //! have posted stands in no file: that flock began again at every start.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
 
 use crate::cli::{enroll, output};
@@ -32,9 +33,10 @@ pub(super) async fn import(loaded: &Loaded, folder: &Path) -> Result<ExitCode> {
     let keys = keys_in(folder)?;
     let (ours, others): (Vec<_>, Vec<_>) =
         keys.iter().map(|key| (key, bot_of(&loaded.flock, key))).partition(|(_, bot)| bot.is_some());
+    let ours: Vec<(&Key, &Arc<Bot>)> = ours.into_iter().filter_map(|(key, bot)| Some((key, bot?))).collect();
+    one_key_a_bot(&ours)?;
     let mut failed = 0;
     for (key, bot) in ours {
-        let Some(bot) = bot else { continue };
         match enroll::with_tokens(loaded, bot, &key.json).await {
             Ok(notes) => notes.iter().try_for_each(|note| output::say(note))?,
             Err(error) => {
@@ -61,6 +63,22 @@ pub(super) async fn import(loaded: &Loaded, folder: &Path) -> Result<ExitCode> {
         others.iter().try_for_each(|(key, _)| output::say(&section(key, app)))?;
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// Of two keys for one bot the later would win, and nobody would know which that was.
+fn one_key_a_bot(ours: &[(&Key, &Arc<Bot>)]) -> Result<()> {
+    let mut files: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (key, bot) in ours {
+        files.entry(bot.name.as_str()).or_default().push(format!("{}.json", key.stem));
+    }
+    let several = files.into_iter().filter(|(_, files)| files.len() > 1);
+    let complaints: Vec<String> = several
+        .map(|(bot, files)| {
+            format!("{} are for one bot, {bot}: leave one of them in the folder", files.join(" and "))
+        })
+        .collect();
+    ensure!(complaints.is_empty(), "nobody was signed in\n{}", complaints.join("\n"));
+    Ok(())
 }
 
 /// The keys in a folder, or everything that is wrong with its files.
