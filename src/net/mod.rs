@@ -277,7 +277,8 @@ impl Setback {
 
     /// An address of the app is no URL, which a checked configuration rules out.
     fn no_url() -> Self {
-        let reason = "the app's api_url or site_url is no URL: set them to something like https://api.x.com";
+        let reason =
+            "the app's api_url or site_url is no URL: set them to something like https://social.example";
         Self::before_any_answer(Why::new(Cause::App, reason))
     }
 }
