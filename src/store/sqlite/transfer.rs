@@ -216,10 +216,8 @@ impl<'c> Import<'c> {
         if self.moved {
             return Ok(());
         }
-        // The clock there may be ahead of the one here: what was posted before it came to that is not to be passed over.
-        let since = self.made_at.min(self.now);
         for bot in &self.touched {
-            sql::bot::fall_behind(self.db, Some(bot), since, self.now).await?;
+            sql::bot::fall_behind(self.db, Some(bot), self.made_at, self.now).await?;
         }
         self.done.behind = self.touched.drain().collect();
         self.done.behind.sort();

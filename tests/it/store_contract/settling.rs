@@ -156,6 +156,10 @@ pub(super) async fn a_backup_knows_that_it_was_put_back(ledger: Ledger) {
     copy.pause(&bot("walt"), Some("it can't be read"), at(608)).await.unwrap();
     copy.resume(&bot("walt"), at(610)).await.unwrap();
     assert_eq!(behind_at(620).await, None);
+    // A clock that was ahead when the copy was made hides nothing.
+    let ahead = put_back(&ledger, 900).await;
+    ahead.take_over(at(510)).await.unwrap();
+    assert_eq!(ahead.standing(&bot("walt"), at(520)).await.unwrap().unwrap().behind, behind(510));
     // The ledger itself knows nothing of it.
     let standing = ledger.one.standing(&bot("walt"), at(620)).await.unwrap().unwrap();
     assert_eq!((standing.behind, ledger.one.take_over(at(630)).await), (None, Ok(Vec::new())));

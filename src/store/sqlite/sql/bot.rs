@@ -75,7 +75,8 @@ pub(in super::super) async fn resume(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// This bot, or every bot, is behind its account since `since`, and its slots up to `now` are over.
+/// This bot, or every bot, is behind its account since `since`, and its slots up to `now` are over. The clock of the machine
+/// that made the copy may have been ahead: what was posted here before that instant must not be passed over.
 pub(in super::super) async fn fall_behind(
     db: &mut SqliteConnection,
     bot: Option<&BotName>,
@@ -85,7 +86,8 @@ pub(in super::super) async fn fall_behind(
     let update = "update bot set considered = max(considered, ?2), \
         behind_since = min(coalesce(behind_since, ?1), ?1), behind_cause = null, behind_why = null \
         where ?3 is null or name = ?3";
-    let query = sqlx::query(update).bind(millis(since)).bind(millis(now)).bind(bot.map(BotName::as_str));
+    let since = millis(since.min(now));
+    let query = sqlx::query(update).bind(since).bind(millis(now)).bind(bot.map(BotName::as_str));
     query.execute(db).await.map(|_| ())
 }
 
