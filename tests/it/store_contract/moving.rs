@@ -137,18 +137,25 @@ pub(super) async fn bots_that_arrive_are_behind_their_accounts(ledger: Ledger) {
 }
 
 pub(super) async fn what_has_come_to_rest_since_is_brought_up_to_date(ledger: Ledger) {
-    let here = ledger.with(&["walt", "emily"]).await;
+    let here = ledger.with(&["walt", "emily", "sylvia"]).await;
     let open = here.one.open(&of_slot("walt", "one", 1, 10)).await.unwrap();
     let emily = here.post_in(State::Posted, of_slot("emily", "a", 1, 10)).await;
+    let waiting = here.post_in(State::Planned, of_slot("sylvia", "s", 1, 10)).await;
     let there = another().await;
     import(&*there.one, &export(&*here.other, 500).await).await.unwrap();
     let posted = here.one.advance(open.id, &posted("77"), at(510)).await.unwrap();
     let deleted = here.one.advance(emily.id, &Move::Delete, at(520)).await.unwrap();
+    // What is sent of it is known only when it is sent.
+    let send = Move::Send { record: Some("{\"a\":1}".to_owned()) };
+    here.one.advance(waiting.id, &send, at(520)).await.unwrap();
+    let sent = here.one.advance(waiting.id, &self::posted("78"), at(521)).await.unwrap();
     here.post_in(State::Posted, of_slot("walt", "two", 1, 530)).await;
     let done = import(&*there.one, &export(&*here.other, 600).await).await.unwrap();
-    assert_eq!((done.posts, done.moved_on, done.known), (1, 2, 0));
+    assert_eq!((done.posts, done.moved_on, done.known), (1, 3, 0));
     assert_eq!(there.other.post(open.id).await.unwrap(), Some(posted));
     assert_eq!(there.other.post(emily.id).await.unwrap(), Some(deleted));
+    assert!(sent.record.is_some());
+    assert_eq!(there.other.post(waiting.id).await.unwrap(), Some(sent));
 }
 
 pub(super) async fn one_complaint_keeps_all_of_it_out(ledger: Ledger) {
