@@ -31,9 +31,13 @@ struct Key {
 
 pub(super) async fn import(loaded: &Loaded, folder: &Path) -> Result<ExitCode> {
     let keys = keys_in(folder)?;
-    let (ours, others): (Vec<_>, Vec<_>) =
-        keys.iter().map(|key| (key, bot_of(&loaded.flock, key))).partition(|(_, bot)| bot.is_some());
-    let ours: Vec<(&Key, &Arc<Bot>)> = ours.into_iter().filter_map(|(key, bot)| Some((key, bot?))).collect();
+    let (mut ours, mut others) = (Vec::new(), Vec::new());
+    for key in &keys {
+        match bot_of(&loaded.flock, key) {
+            Some(bot) => ours.push((key, bot)),
+            None => others.push(key),
+        }
+    }
     one_key_a_bot(&ours)?;
     let mut failed = 0;
     for (key, bot) in ours {
@@ -60,7 +64,7 @@ pub(super) async fn import(loaded: &Loaded, folder: &Path) -> Result<ExitCode> {
             .find(|app| app.network == NetworkKind::X);
         let app = app.map_or("x", |app| app.name.as_str());
         eprintln!("these are not in flock.toml: write this there, look at it, and then import again");
-        others.iter().try_for_each(|(key, _)| output::say(&section(key, app)))?;
+        others.iter().try_for_each(|key| output::say(&section(key, app)))?;
     }
     Ok(ExitCode::FAILURE)
 }
