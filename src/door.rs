@@ -86,6 +86,21 @@ impl Stopwatch {
     }
 }
 
+/// Who is at the door, for whoever answers them. It comes to a handler as `ConnectInfo`.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The address they come from: a proxy's, if there is one between.
+    pub(crate) from: SocketAddr,
+    /// The time that runs for them.
+    pub(crate) stopwatch: Stopwatch,
+}
+
+impl Connected<IncomingStream<'_, Door>> for Caller {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Self {
+        Self { from: *stream.remote_addr(), stopwatch: Stopwatch::connect_info(stream) }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);

@@ -2,6 +2,8 @@
 //! file has become unusable. It watches nothing: it looks whenever a poem is asked for, so an edit counts
 //! from the next slot on.
 
+pub mod edit;
+
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, Metadata};
 use std::io::Read;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::flock::Web;
+use crate::flock::web::Web;
 use crate::net::http;
 
 /// A daemon that is well answers at once; whoever asks must not wait long for one that is not.

@@ -4,6 +4,7 @@
 
 mod backup;
 mod check;
+mod dashboard;
 mod delete;
 mod ending;
 mod enroll;
@@ -16,6 +17,7 @@ mod log;
 mod man;
 mod next;
 mod output;
+mod password;
 mod pause;
 mod person;
 mod post;
@@ -149,6 +151,11 @@ enum Verb {
         /// The bot.
         bot: String,
     },
+    /// Have a bot pass over its next slot; once more for the one after that.
+    Skip {
+        /// The bot.
+        bot: String,
+    },
     /// Copy the ledger to a file, also while the flock runs.
     Backup {
         /// The file; it must not be there yet.
@@ -164,6 +171,14 @@ enum Verb {
     Import(import::What),
     /// Ask the daemon that runs whether it is alive, and how its flock is.
     Health(health::How),
+    /// Print a link that opens the dashboard once.
+    Dashboard {
+        /// End all sessions, and take back every link that was not used.
+        #[arg(long)]
+        close: bool,
+    },
+    /// Print the `password` for `[web]` by which one enters the dashboard from other machines.
+    Password,
     /// Say whether a post whose outcome is unknown has arrived.
     #[command(group = clap::ArgGroup::new("outcome").required(true).args(["posted", "not_posted"]))]
     Settle {
@@ -242,10 +257,13 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Verb::Pause { bot } => pause::pause(load(&config)?, &bot).await,
         Verb::Resume { bot } => pause::resume(load(&config)?, &bot).await,
+        Verb::Skip { bot } => pause::skip(load(&config)?, &bot).await,
         Verb::Backup { file } => backup::backup(&load(&config)?, &file).await,
         Verb::Export { bot } => export::export(&load(&config)?, bot.as_deref()).await,
         Verb::Import(what) => import::import(load(&config)?, what).await,
         Verb::Health(how) => health::health(&config, &how).await,
+        Verb::Dashboard { close } => dashboard::dashboard(&load(&config)?, close).await,
+        Verb::Password => password::password().await,
         Verb::Completions { shell } => man::completions(shell),
         Verb::Man { to } => man::man(to.as_deref()),
         Verb::Settle { post, posted, .. } => settle::settle(load(&config)?, &post, posted).await,

@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -110,11 +110,6 @@ pub(super) fn word(word: &str) -> Cell {
         _ => Color::Red,
     };
     Cell::new(word).fg(colour)
-}
-
-/// An instant for programs: RFC 3339 in UTC.
-pub(super) fn instant(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// An instant for people, in a zone of theirs.

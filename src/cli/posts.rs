@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use comfy_table::Cell;
-use serde::Serialize;
 
 use super::output;
 use crate::config::Loaded;
@@ -13,6 +12,7 @@ use crate::flock::poem::on_one_line;
 use crate::flock::post::{Post, State};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Filter, Store};
+use crate::watch::report::PostRow;
 
 /// How many posts a table shows unless told otherwise.
 const ROWS: u32 = 20;
@@ -40,57 +40,17 @@ fn state(word: &str) -> Result<State, String> {
     })
 }
 
-/// A post as JSON.
-#[derive(Serialize)]
-struct Row<'a> {
-    id: String,
-    bot: &'a str,
-    network: &'a str,
-    state: &'a str,
-    slot: Option<String>,
-    text: Option<&'a str>,
-    attempts: u32,
-    remote_id: Option<&'a str>,
-    url: Option<&'a str>,
-    reason: Option<&'a str>,
-    planned_at: String,
-    settled_at: Option<String>,
-    cause: Option<&'a str>,
-    round: Option<u32>,
-}
-
-impl<'a> From<&'a Post> for Row<'a> {
-    fn from(post: &'a Post) -> Self {
-        Self {
-            id: post.id.to_string(),
-            bot: post.bot.as_str(),
-            network: post.network.as_str(),
-            state: post.state.as_str(),
-            slot: post.slot.map(output::instant),
-            text: post.text.as_deref(),
-            attempts: post.attempts,
-            remote_id: post.remote_id.as_deref(),
-            url: post.url.as_deref(),
-            reason: post.reason.as_deref(),
-            planned_at: output::instant(post.planned_at),
-            settled_at: post.settled_at.map(output::instant),
-            cause: post.cause.map(|cause| cause.as_str()),
-            round: post.line.map(|(round, _)| round),
-        }
-    }
-}
-
 pub(super) async fn posts(loaded: &Loaded, which: Which) -> Result<ExitCode> {
     let json = which.json.json;
     let bot = which.bot.as_deref().map(str::parse).transpose().map_err(|error| anyhow!("{error}"))?;
     let limit = which.number.or(if json { None } else { Some(ROWS) });
-    let filter = Filter { bot, state: which.state, network: None, limit };
+    let filter = Filter { bot, state: which.state, network: None, before: None, limit };
     let posts = match Sqlite::beside(&loaded.flock.database).await? {
         Some(ledger) => ledger.posts(&filter).await?,
         None => Vec::new(),
     };
     if json {
-        output::print_json(&posts.iter().map(Row::from).collect::<Vec<_>>())?;
+        output::print_json(&posts.iter().map(PostRow::from).collect::<Vec<_>>())?;
     } else {
         print(&posts)?;
     }

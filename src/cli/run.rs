@@ -7,10 +7,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
+use super::dashboard;
 use super::log::Dial;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, secret};
@@ -18,6 +19,7 @@ use crate::daemon::notice::Notice;
 use crate::daemon::reload::{Glance, Source};
 use crate::daemon::{self, Setting, log};
 use crate::flock::log::Log;
+use crate::flock::web::Dashboard;
 
 pub(super) async fn run(
     config: &Path,
@@ -36,9 +38,11 @@ pub(super) async fn run(
     let source = Source { file: config.to_owned(), before, listen: flock.web.listen, asked, log_as };
     // The ledger first: of two daemons of one flock, the second should hear of the first, not of its port.
     let desk = if dry_run { daemon::rehearsal(&flock).await? } else { daemon::hold(&flock).await? };
+    let address = listen.unwrap_or(flock.web.listen);
+    ensure!(!flock.web.is_exposed_on(address), config::exposed(address));
     let web = match (dry_run, listen) {
         (true, None) => None,
-        _ => Some(daemon::listen(listen.unwrap_or(flock.web.listen)).await?),
+        _ => Some(daemon::listen(address).await?),
     };
     if dry_run {
         tracing::info!("dry run: on a copy of the ledger and on paper, nothing is posted or consumed");
@@ -46,6 +50,12 @@ pub(super) async fn run(
     if let Some(listener) = &web {
         flock.web = flock.web.listening_on(listener.local_addr()?);
         tracing::info!("the flock's page is {}", flock.web.public_url);
+        if flock.web.dashboard != Dashboard::Off && stderr().is_terminal() {
+            // Only for whoever sits here: what opens the dashboard belongs into no log.
+            for line in dashboard::links(&*desk.store, &flock.web).await? {
+                eprintln!("{line}");
+            }
+        }
     }
     let setting = Setting {
         flock: Arc::new(flock),

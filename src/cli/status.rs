@@ -7,79 +7,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use comfy_table::Cell;
-use serde::Serialize;
 
 use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config;
-use crate::flock::Bot;
-use crate::flock::account::Account;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Refusal, Store};
-use crate::watch;
-
-#[derive(Serialize)]
-struct Report {
-    daemon: bool,
-    /// Why the daemon goes on with the flock from before, if it does.
-    not_reloaded: Option<Refused>,
-    bots: Vec<Row>,
-}
-
-/// A reload that was refused, as JSON.
-#[derive(Serialize)]
-struct Refused {
-    at: String,
-    complaints: Vec<String>,
-}
-
-impl From<Refusal> for Refused {
-    fn from(Refusal { at, complaints }: Refusal) -> Self {
-        Self { at: output::instant(at), complaints }
-    }
-}
-
-/// A bot as JSON.
-#[derive(Serialize)]
-struct Row {
-    name: String,
-    network: &'static str,
-    handle: Option<String>,
-    state: &'static str,
-    needs_person: bool,
-    reason: Option<String>,
-    next_slot: Option<String>,
-    last_post: Option<String>,
-    lines_total: Option<usize>,
-    lines_left: Option<usize>,
-    round: u32,
-    slots_missed: u64,
-    last_text: Option<String>,
-    last_url: Option<String>,
-    /// Who it is on its network.
-    account: Option<Who>,
-    /// Whether a daemon has seen it.
-    #[serde(skip)]
-    is_known: bool,
-    #[serde(skip)]
-    times: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
-}
-
-/// An account as JSON.
-#[derive(Serialize)]
-struct Who {
-    id: String,
-    handle: String,
-    name: Option<String>,
-    picture_url: Option<String>,
-}
-
-impl From<Account> for Who {
-    fn from(account: Account) -> Self {
-        let Account { id, handle, name, picture_url, .. } = account;
-        Self { id, handle, name, picture_url }
-    }
-}
+use crate::watch::report::{BotRow, Refused, Report, bot_row};
 
 pub(super) async fn status(config: &Path, json: bool) -> Result<ExitCode> {
     let now = SystemClock.now();
@@ -99,7 +33,7 @@ pub(super) async fn status(config: &Path, json: bool) -> Result<ExitCode> {
     let mut bots = Vec::new();
     let looked_at = ledger.as_ref().map(|ledger| ledger as &dyn Store);
     for bot in &loaded.flock.bots {
-        bots.push(row(looked_at, bot, now).await?);
+        bots.push(bot_row(looked_at, bot, now).await?);
     }
     // A daemon that runs takes a new bot up by itself, unless something is in the way.
     let waits_in_vain = not_reloaded.is_some();
@@ -130,38 +64,7 @@ async fn say_who_goes_on(config: &Path, now: DateTime<Utc>) {
     }
 }
 
-async fn row(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -> Result<Row> {
-    let health = watch::health(ledger, bot, now).await?;
-    let account = match ledger {
-        Some(ledger) => ledger.account(&bot.name).await?,
-        None => None,
-    };
-    let lines = health.lines.as_ref().ok();
-    let (standing, next) = (health.standing.as_ref(), health.next_slot);
-    let last = standing.and_then(|standing| standing.last_posted.as_ref());
-    let last_at = last.and_then(|post| post.settled_at);
-    Ok(Row {
-        name: bot.name.to_string(),
-        network: bot.network.as_str(),
-        handle: account.as_ref().map(|account| account.handle.clone()),
-        state: health.condition.as_str(),
-        needs_person: health.needs_person,
-        is_known: health.standing.is_some(),
-        reason: health.reason,
-        next_slot: next.map(output::instant),
-        last_post: last_at.map(output::instant),
-        lines_total: lines.map(|lines| lines.total),
-        lines_left: lines.map(|lines| lines.left),
-        round: standing.map_or(1, |standing| standing.round),
-        slots_missed: standing.map_or(0, |standing| standing.missed),
-        last_text: last.and_then(|post| post.text.clone()),
-        last_url: last.and_then(|post| post.url.clone()),
-        account: account.map(Who::from),
-        times: (last_at, next),
-    })
-}
-
-fn print(daemon: bool, not_reloaded: Option<&Refusal>, bots: &[Row], now: DateTime<Utc>) -> Result<()> {
+fn print(daemon: bool, not_reloaded: Option<&Refusal>, bots: &[BotRow], now: DateTime<Utc>) -> Result<()> {
     output::say(if daemon {
         "the daemon is running"
     } else {

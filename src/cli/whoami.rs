@@ -21,6 +21,7 @@ use crate::flock::account::{Account, Tokens};
 use crate::net;
 use crate::store::Store;
 use crate::store::condition::{Condition, condition, not_signed_in};
+use crate::watch::report::instant;
 
 /// So many bots are asked about at once: enough that a large flock takes no minute, and polite to its networks.
 const AT_ONCE: usize = 8;
@@ -108,7 +109,7 @@ async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Resu
         (Ok(_), None, None) => suspension(accounts, bot).await?,
     };
     let row = Row::of(bot, account, tokens.ok().as_ref(), problem);
-    Ok(Row { signed_in_at: since.map(output::instant), since, ..row })
+    Ok(Row { signed_in_at: since.map(instant), since, ..row })
 }
 
 /// Why the network did not say who a bot is, and what to type if that is to sign in.

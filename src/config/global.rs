@@ -1,17 +1,13 @@
-//! The tables that there is one of: `[flock]`, where the ledger is, `[vault]`, where the key of its sealed part is, and
-//! `[web]`, how the daemon is reached.
+//! The tables that there is one of: `[flock]`, where the ledger is, and `[vault]`, where the key of its sealed part is.
+//! `[web]` has a file of its own.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use chrono_tz::Tz;
 
 use super::section::{Found, Section};
-use super::{source, url};
-use crate::flock::{KeySource, Web};
-
-/// Where the daemon listens if nothing else is said: only this machine reaches it.
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
+use super::source;
+use crate::flock::KeySource;
 
 /// The ledger's file if nothing else is said.
 const DEFAULT_LEDGER: &str = "flock.db";
@@ -78,45 +74,5 @@ pub(super) fn vault(section: &mut Section<'_, '_>, database: Option<&str>) -> Op
             let ledger = Path::new(ledger.strip_prefix("sqlite:").unwrap_or(ledger));
             Some(KeySource::File(ledger.with_file_name(DEFAULT_KEY_FILE)))
         }
-    }
-}
-
-/// How the daemon's web server is reached.
-pub(super) fn web(section: &mut Section<'_, '_>) -> Option<Web> {
-    let listen = section.text("listen");
-    let public_url = section.text("public_url");
-    let listen = match listen {
-        Some(text) => address(section, text)?,
-        None => DEFAULT_LISTEN,
-    };
-    let public_url = match public_url {
-        Some(Found { value, line }) => url::base(value)
-            .map_err(|problem| section.error(Some(line), format!("`public_url` {problem}")))
-            .ok()?,
-        None => Web::own_url(listen),
-    };
-    Some(Web { listen, public_url })
-}
-
-fn address(section: &mut Section<'_, '_>, text: Found<&str>) -> Option<SocketAddr> {
-    let line = Some(text.line);
-    let Some(address) = parsed(text.value) else {
-        section.error(line, "`listen` must be an IP address and a port, like \"127.0.0.1:7878\"");
-        return None;
-    };
-    if !address.ip().is_loopback() {
-        let warning = format!(
-            "whoever reaches {address} can read the page and the feeds: listen on 127.0.0.1 if others should not"
-        );
-        section.warning(line, warning);
-    }
-    Some(address)
-}
-
-/// `localhost` is understood without asking a resolver, whose answer may change.
-fn parsed(text: &str) -> Option<SocketAddr> {
-    match text.strip_prefix("localhost:") {
-        Some(port) => port.parse().ok().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
-        None => text.parse().ok(),
     }
 }

@@ -26,6 +26,7 @@ mod suggest;
 mod syntax;
 mod timing;
 mod url;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ use self::report::{Lines, Report};
 use self::rivals::Rivals;
 use self::section::{Found, Section};
 use self::timing::Timing;
+pub(crate) use self::web::exposed;
 use crate::flock::Flock;
 
 /// The largest `flock.toml`: three times what 100,000 bots with every key need.
@@ -136,7 +138,7 @@ fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report)
 
     let (database, zone) = single("flock", flock, report, global::flock);
     let vault_key = single("vault", vault, report, |section| global::vault(section, database.as_deref()));
-    let web = single("web", web, report, global::web);
+    let web = single("web", web, report, web::web);
     let alerts = single("alerts", alerts, report, alerts::alerts);
     let log = single("log", log, report, log::log);
     let mut defaults = single("defaults", defaults, report, Habits::read);

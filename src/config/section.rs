@@ -134,6 +134,28 @@ impl<'t, 'r> Section<'t, 'r> {
         known.map(|value| Found { value, line })
     }
 
+    /// A list of such words, none of them twice; it may be empty.
+    pub(super) fn words<T: Copy + PartialEq>(
+        &mut self,
+        key: &'static str,
+        all: &[T],
+        as_str: fn(T) -> &'static str,
+    ) -> Option<Found<Vec<T>>> {
+        let Found { value, line } = self.value(key)?;
+        let written = value.as_array().map(|list| list.iter().map(|item| item.get_ref().as_str()));
+        let written = written.and_then(Iterator::collect::<Option<Vec<&str>>>);
+        let known = |text: &&str| all.iter().copied().find(|word| as_str(*word) == *text);
+        let words = written.and_then(|texts| texts.iter().map(known).collect::<Option<Vec<T>>>());
+        let twice = |words: &Vec<T>| words.iter().enumerate().any(|(at, word)| words[..at].contains(word));
+        let Some(words) = words.filter(|words| !twice(words)) else {
+            let words: Vec<String> = all.iter().map(|word| format!("\"{}\"", as_str(*word))).collect();
+            let expect = format!("`{key}` must be a list of {}, each once at most", words.join(", "));
+            self.error(Some(line), expect);
+            return None;
+        };
+        Some(Found { value: words, line })
+    }
+
     /// An IANA time zone.
     pub(super) fn zone(&mut self, key: &'static str) -> Option<Found<Tz>> {
         let Found { value: text, line } = self.text(key)?;

@@ -29,7 +29,7 @@ use crate::store::vault::{Vault, VaultKey};
 use crate::store::{Answer, Store, StoreError, Want, Wish};
 use crate::watch::{Inbox, Overview, Phase, listen as listen_for_trouble};
 use crate::web::metrics::Metrics;
-use crate::web::{self, Site};
+use crate::web::{self, Live, Site};
 use notice::Notice;
 use reload::{Reloader, Source};
 
@@ -99,7 +99,8 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
 
 /// A ledger that is held, and how it is used.
 pub struct Desk {
-    store: Arc<dyn Store>,
+    /// The ledger.
+    pub store: Arc<dyn Store>,
     /// Nothing leaves: the networks are replaced by paper.
     on_paper: bool,
     /// The folder of a throw-away copy, which vanishes with it.
@@ -145,12 +146,14 @@ pub async fn run(
     let (listener, inbox) = listen_for_trouble(clock.clone());
     listeners.push(listener);
     let (phase, metrics) = (Arc::new(Phase::default()), Arc::new(Metrics::new(clock.now())));
+    let live = Arc::new(Live::default());
     listeners.push({
-        let (notice, phase, metrics) = (notice.clone(), phase.clone(), metrics.clone());
+        let (notice, phase, metrics, live) = (notice.clone(), phase.clone(), metrics.clone(), live.clone());
         Box::new(move |event| {
             notice.hear(event);
             phase.hear(event);
             metrics.hear(event);
+            live.hear(event);
         })
     });
     let (store, events, http) = (desk.store.clone(), Events::new(listeners), http()?);
@@ -158,7 +161,7 @@ pub async fn run(
     let engine = Arc::new(fed(engine(&works, dice, desk.on_paper), &works, &notice));
     engine.take_over(&flock.bots).await?;
     let (close, closed) = oneshot::channel::<()>();
-    let site = site(&works, &engine, phase, metrics);
+    let site = site(&works, &engine, phase, metrics, live);
     let server = web.map(|listener| tokio::spawn(serve(listener, site, closed)));
     let beside = beside(works, engine.clone(), notice, inbox, source, desk.on_paper);
     engine.run(shutdown).await;
@@ -177,14 +180,20 @@ pub async fn run(
 }
 
 /// What the web server shows of all that.
-fn site(works: &Works, engine: &Arc<Engine>, phase: Arc<Phase>, metrics: Arc<Metrics>) -> Site {
+fn site(
+    works: &Works,
+    engine: &Arc<Engine>,
+    phase: Arc<Phase>,
+    metrics: Arc<Metrics>,
+    live: Arc<Live>,
+) -> Site {
     let Works { flock, store, clock, .. } = works;
     let (flock, pulse) = (flock.subscribe(), engine.clone());
     let pulse = Arc::new(move || pulse.idle_for());
     let overview = Overview::new(flock.clone(), store.clone(), clock.clone(), pulse, phase);
     let ear = metrics.clone();
     store.time_commits(Box::new(move |took| ear.committed(took)));
-    Site::new(flock, store.clone(), overview, metrics)
+    Site::new(flock, store.clone(), overview, metrics, clock.clone(), live)
 }
 
 /// The engine, whose loop gives the service manager signs of life.
@@ -230,7 +239,10 @@ pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Resu
     // Only the bot in question, and a network only if it is called: no secret is read without need.
     let bots = setting.flock.bot(wish.what.bot()).cloned().into_iter().collect();
     let flock = Flock { bots, ..Flock::clone(&setting.flock) };
-    let on_paper = matches!(wish.what, Want::Settle { .. } | Want::Pause { .. } | Want::Resume { .. });
+    let on_paper = matches!(
+        wish.what,
+        Want::Settle { .. } | Want::Pause { .. } | Want::Resume { .. } | Want::Skip { .. }
+    );
     let events = Events::new(setting.listeners);
     let works = Works {
         flock: watch::Sender::new(Arc::new(flock)),

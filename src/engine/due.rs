@@ -68,7 +68,7 @@ pub(super) fn deadline(bot: &Bot, due_at: DateTime<Utc>) -> DateTime<Utc> {
     due_at.checked_add_signed(delta(bot.max_late)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-fn with_delay(bot: &Bot, slot: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn with_delay(bot: &Bot, slot: DateTime<Utc>) -> DateTime<Utc> {
     slot + delta(jitter::delay(bot.name.as_str(), slot, bot.jitter))
 }
 

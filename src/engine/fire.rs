@@ -45,7 +45,7 @@ pub(super) enum Fired {
 }
 
 /// What is to be posted, and which line it uses up.
-struct Content {
+pub(super) struct Content {
     text: String,
     line: Option<(u32, LineId)>,
 }
@@ -269,7 +269,7 @@ async fn give_up(
     }
 }
 
-fn draft(
+pub(super) fn draft(
     engine: &Engine,
     member: &Member,
     occasion: &Occasion,

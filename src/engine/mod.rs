@@ -19,6 +19,7 @@ mod record;
 mod reload;
 mod run;
 mod session;
+mod skip;
 mod turn;
 mod wish;
 

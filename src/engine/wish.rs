@@ -6,7 +6,7 @@ use tracing::Instrument;
 
 use super::catch_up::{self, History};
 use super::fire::{self, Fired, Occasion};
-use super::{Engine, mend, session, turn};
+use super::{Engine, mend, session, skip, turn};
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::net;
@@ -29,6 +29,10 @@ impl Engine {
             Want::SignedIn { bot } => signed_in(self, bot),
             Want::Pause { bot } => pause(self, bot).await?,
             Want::Resume { bot } => resume(self, bot).await?,
+            Want::Skip { bot } => match self.member(bot) {
+                Some(member) => skip::skip(self, &member, wish.id).await?,
+                None => unknown_bot(bot),
+            },
             Want::History { bot } => history(self, bot).await?,
             Want::NotUnderstood => {
                 refused("this flockd does not know that wish: restart the daemon with the newer one")
@@ -223,7 +227,7 @@ fn unknown_bot(bot: &str) -> Answer {
     ))
 }
 
-fn refused(message: &str) -> Answer {
+pub(super) fn refused(message: &str) -> Answer {
     Answer { done: false, message: message.to_owned(), post: None }
 }
 

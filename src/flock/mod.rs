@@ -17,9 +17,9 @@ pub mod post;
 pub(crate) mod samples;
 pub mod schedule;
 pub mod secret;
+pub mod web;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -30,6 +30,7 @@ use log::Log;
 use poem::Split;
 use schedule::Schedule;
 use secret::SecretSource;
+use web::Web;
 
 /// All the bots of one configuration, with what they share.
 #[derive(Debug, Clone)]
@@ -62,33 +63,6 @@ pub enum KeySource {
     File(PathBuf),
     /// Given from outside.
     Elsewhere(SecretSource),
-}
-
-/// The daemon's web server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Web {
-    /// The address it listens on.
-    pub listen: SocketAddr,
-    /// The address at which others reach it, without a slash at the end: feeds name themselves by it.
-    pub public_url: String,
-}
-
-impl Web {
-    /// The URL at which this machine reaches a server of its own that listens on `listen`.
-    pub fn own_url(listen: SocketAddr) -> String {
-        if listen.ip().is_unspecified() {
-            format!("http://127.0.0.1:{}", listen.port())
-        } else {
-            format!("http://{listen}")
-        }
-    }
-
-    /// The same server on another address. A public URL of its own stays as it is.
-    #[must_use]
-    pub fn listening_on(self, listen: SocketAddr) -> Self {
-        let derived = self.public_url == Self::own_url(self.listen);
-        Self { listen, public_url: if derived { Self::own_url(listen) } else { self.public_url } }
-    }
 }
 
 /// Who is told when a bot needs a person, and who is called as long as none does.

@@ -40,7 +40,7 @@ pub(crate) fn flock(bots: Vec<Bot>) -> Flock {
     Flock {
         database: "sqlite:flock.db".to_owned(),
         vault_key: KeySource::File("flock.key".into()),
-        web: Web { listen: "127.0.0.1:7878".parse().unwrap(), public_url: "http://birds.test".to_owned() },
+        web: Web::at("127.0.0.1:7878".parse().unwrap(), "http://birds.test".to_owned()),
         alerts: Alerts::default(),
         log: super::log::Log::default(),
         bots: bots.into_iter().map(Arc::new).collect(),

@@ -12,7 +12,7 @@ use crate::flock::account::Account;
 use crate::flock::post::{Cause, Post, Why};
 
 /// The most characters of an entry: far more than any poem's line, little enough for any feed reader.
-const MAX: usize = 10_000;
+pub const MAX: usize = 10_000;
 
 /// A bot's place in the feeds.
 #[derive(Debug, Clone)]

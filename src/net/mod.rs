@@ -6,6 +6,7 @@
 
 pub mod bluesky;
 pub mod feed;
+mod fit;
 pub mod http;
 mod link;
 pub mod locked;
@@ -23,10 +24,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use url::Url;
 
+use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Registration, Tokens};
 use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, Post, PostId, Why};
-use crate::flock::{Bot, NetworkKind};
+pub use fit::{fits, length};
 pub use misfit::Misfit;
 
 /// What is known of a bot's account when its client is called.
@@ -358,21 +360,6 @@ pub fn price_of_history(network: NetworkKind) -> u32 {
     match network {
         NetworkKind::X => x::price::of_history(),
         NetworkKind::Mastodon | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => 0,
-    }
-}
-
-/// Whether a bot can post a text, counted as its network counts, and, where its server has limits of its own, by those
-/// that are remembered with its account.
-pub fn fits(bot: &Bot, account: Option<&Account>, text: &str) -> Result<(), Misfit> {
-    match bot.network {
-        NetworkKind::X => x::length::check(text),
-        NetworkKind::Mastodon => {
-            let known = account.filter(|account| account.network == bot.network);
-            let limits = known.and_then(|account| account.limits).unwrap_or(mastodon::length::USUAL);
-            mastodon::length::check(text, bot.manner.spoiler_text.as_deref(), limits)
-        }
-        NetworkKind::Bluesky => bluesky::length::check(text),
-        NetworkKind::Feed | NetworkKind::Paper => feed::check(text),
     }
 }
 

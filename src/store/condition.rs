@@ -235,6 +235,7 @@ mod tests {
 
     fn standing(open: Option<Post>, last: Option<Post>) -> Standing {
         Standing {
+            skipped: Vec::new(),
             considered: at(0),
             missed: 0,
             account: None,

@@ -46,6 +46,8 @@ pub enum Beginning {
     Planned(Why, DateTime<Utc>),
     /// As `released`: given up at once.
     Released(Why),
+    /// As `released`, ahead of its time: slots before it are still to come.
+    Skipped(Why),
 }
 
 impl Beginning {
@@ -54,7 +56,7 @@ impl Beginning {
         match self {
             Self::Sending => State::Sending,
             Self::Planned(..) => State::Planned,
-            Self::Released(_) => State::Released,
+            Self::Released(_) | Self::Skipped(_) => State::Released,
         }
     }
 }

@@ -7,6 +7,7 @@
 pub mod condition;
 mod credential;
 mod draft;
+pub mod passes;
 mod refusal;
 pub mod sqlite;
 mod standing;
@@ -24,6 +25,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 pub use self::credential::{Envelope, LONGEST_CLAIM, Sealed};
 pub use self::draft::{Beginning, Draft};
+use self::passes::Passes;
 pub use self::refusal::Refusal;
 pub use self::standing::{Behind, Pause, Progress, Standing};
 use self::transfer::{Arrivals, Complaint, Imported, Record};
@@ -38,7 +40,7 @@ pub type CommitEar = Box<dyn Fn(Duration) + Send + Sync>;
 
 /// A ledger. A call that changes something returns when the change is durable.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Passes + Send + Sync {
     /// Makes the flock known: new bots, renamed ones, changed schedules. A bot's slots begin when its
     /// schedule is first seen. What a renamed bot is signed in with goes along; if it signed in under its new
     /// name already, that is kept. Returns what could not be done as asked.
@@ -311,6 +313,8 @@ pub struct Filter {
     pub state: Option<State>,
     /// On this network only.
     pub network: Option<NetworkKind>,
+    /// Only those that are older than this post.
+    pub before: Option<PostId>,
     /// At most so many; `None` for all.
     pub limit: Option<u32>,
 }

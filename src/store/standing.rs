@@ -8,12 +8,15 @@ use crate::flock::BotName;
 use crate::flock::account::Account;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Post, Why};
+use crate::flock::schedule::Schedule;
 
 /// Where a bot stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
     /// The newest slot that was dealt with, or the instant at which its slots begin.
     pub considered: DateTime<Utc>,
+    /// Slots after that which will be passed over, in their order.
+    pub skipped: Vec<DateTime<Utc>>,
     /// How many slots it missed, ever.
     pub missed: u64,
     /// Who it is on its network.
@@ -39,6 +42,18 @@ pub struct Standing {
     pub paused: Option<Pause>,
     /// How far it is behind its account, if the ledger was put back from a copy.
     pub behind: Option<Behind>,
+}
+
+impl Standing {
+    /// The slots of a bot after `now` that are expected to be posted, for as long as anybody asks.
+    pub fn expected<'b>(
+        &self,
+        schedule: &'b Schedule,
+        now: DateTime<Utc>,
+    ) -> impl Iterator<Item = DateTime<Utc>> + use<'b> {
+        let skipped = self.skipped.clone();
+        schedule.upcoming(self.considered.max(now)).filter(move |slot| !skipped.contains(slot))
+    }
 }
 
 /// A bot whose account may have posts that are not in the ledger.

@@ -49,6 +49,11 @@ pub enum Want {
         /// Which bot.
         bot: String,
     },
+    /// Pass over the next slot.
+    Skip {
+        /// Which bot.
+        bot: String,
+    },
     /// Write down which lines of its poem a bot's account has posted before the ledger knew of it.
     History {
         /// Which bot.
@@ -77,6 +82,7 @@ impl Want {
             | Self::SignedIn { bot }
             | Self::Pause { bot }
             | Self::Resume { bot }
+            | Self::Skip { bot }
             | Self::History { bot }
             | Self::Settle { bot, .. } => bot,
             Self::NotUnderstood => "",

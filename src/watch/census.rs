@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{AT_ONCE, health};
+use super::{AT_ONCE, Health, health};
 use crate::clock::Clock;
 use crate::flock::{Bot, BotName, NetworkKind};
 use crate::store::condition::Condition;
@@ -28,6 +28,44 @@ pub struct Census {
     pub lines_left: Vec<(BotName, NetworkKind, usize)>,
     /// Who is not as it should be, and why.
     pub troubles: Vec<Trouble>,
+    /// Every bot, in the order of the flock.
+    pub bots: Vec<Seen>,
+}
+
+/// How a bot was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its name.
+    pub name: BotName,
+    /// How it was, in one word.
+    pub condition: Condition,
+    /// Whether somebody has to do something before it posts again.
+    pub needs_person: bool,
+    /// Its handle on its network, as far as it is known.
+    pub handle: Option<String>,
+    /// When its next slot is.
+    pub next_slot: Option<DateTime<Utc>>,
+    /// When it posted last.
+    pub last_at: Option<DateTime<Utc>>,
+    /// How many lines it has left.
+    pub lines_left: Option<usize>,
+}
+
+impl Seen {
+    fn of(bot: &Bot, health: &Health) -> Self {
+        let standing = health.standing.as_ref();
+        let account = standing.and_then(|standing| standing.account.as_ref());
+        let last = standing.and_then(|standing| standing.last_posted.as_ref());
+        Self {
+            name: bot.name.clone(),
+            condition: health.condition,
+            needs_person: health.needs_person,
+            handle: account.map(|account| account.handle.clone()).or_else(|| bot.account.clone()),
+            next_slot: health.next_slot,
+            last_at: last.and_then(|post| post.settled_at),
+            lines_left: health.lines.as_ref().ok().map(|lines| lines.left),
+        }
+    }
 }
 
 /// Something that is not as it should be.
@@ -62,9 +100,11 @@ pub(super) async fn census(
 ) -> Result<Census, StoreError> {
     let (at, begun) = (clock.now(), clock.uptime());
     let (mut states, mut lines_left, mut troubles) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let mut seen = Vec::with_capacity(bots.len());
     for some in bots.chunks(AT_ONCE) {
         for bot in some {
             let health = health(Some(store), bot, clock.now()).await?;
+            seen.push(Seen::of(bot, &health));
             *states.entry((bot.network.as_str(), health.condition.as_str())).or_default() += 1;
             if let Ok(lines) = &health.lines {
                 lines_left.push((bot.name.clone(), bot.network, lines.left));
@@ -76,5 +116,5 @@ pub(super) async fn census(
         tokio::task::yield_now().await;
     }
     let done = clock.uptime();
-    Ok(Census { at, done, took: done.saturating_sub(begun), states, lines_left, troubles })
+    Ok(Census { at, done, took: done.saturating_sub(begun), states, lines_left, troubles, bots: seen })
 }

@@ -12,15 +12,18 @@ pub mod heartbeat;
 mod inbox;
 mod outbox;
 mod overview;
+pub mod pulse;
 mod receiver;
+pub mod report;
 mod rota;
+pub mod week;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub use self::census::{Census, Trouble};
+pub use self::census::{Census, Seen, Trouble};
 pub use self::command::Command;
 pub use self::guard::Guard;
 pub use self::inbox::{Inbox, listen};
@@ -79,7 +82,10 @@ pub async fn health(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -
         None if signed_out => (Condition::Suspended, Some(not_signed_in(bot))),
         _ => condition(bot, standing.as_ref(), left, now),
     };
-    let from = standing.as_ref().map_or(now, |standing| standing.considered.max(now));
+    let next_slot = match &standing {
+        Some(standing) => standing.expected(&bot.schedule, now).next(),
+        None => bot.schedule.next_after(now),
+    };
     let idle = matches!(condition, Condition::Exhausted | Condition::Paused);
     Ok(Health {
         condition,
@@ -87,7 +93,7 @@ pub async fn health(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -
         needs_person: needs_person(bot, standing.as_ref(), condition),
         signed_out,
         lines,
-        next_slot: bot.schedule.next_after(from).filter(|_| !idle),
+        next_slot: next_slot.filter(|_| !idle),
         standing,
     })
 }

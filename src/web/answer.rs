@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Response as HttpResponse, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::Markup;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// Ask again each time; the answer is mostly "nothing new", and never stale.
@@ -26,6 +27,19 @@ const GUARDS: [(HeaderName, &str); 3] = [
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::REFERRER_POLICY, "no-referrer"),
+];
+
+/// What stands on the pages of the dashboard instead: its own script, forms that are sent to it, and where those forms come
+/// from is told to itself alone.
+const BOARD_GUARDS: [(HeaderName, &str); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    // With "no-referrer" browsers send a form's origin as "null".
+    (header::REFERRER_POLICY, "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
 /// Something that can be fetched again.
@@ -120,10 +134,39 @@ pub(super) fn fleeting(status: StatusCode, media_type: &'static str, body: Body)
     answer
 }
 
-/// Puts the guards on an answer.
+/// A page of the dashboard. It is for one person, and true at this moment only.
+pub(super) fn board(status: StatusCode, page: Markup) -> Response {
+    let mut answer = fleeting(status, HTML, page.into_string().into());
+    for (name, value) in BOARD_GUARDS {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+/// Something for programs.
+pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => fleeting(status, "application/json", body.into()),
+        Err(error) => {
+            tracing::error!(%error, "an answer for programs can't be written");
+            fleeting(StatusCode::INTERNAL_SERVER_ERROR, "application/json", "{}".into())
+        }
+    }
+}
+
+/// Sends a browser to another page of ours, after what it has sent was taken. `address` is seen from this page.
+pub(super) fn see_other(address: &str) -> Response {
+    let mut answer = fleeting(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Body::empty());
+    if let Ok(address) = HeaderValue::try_from(address) {
+        answer.headers_mut().insert(header::LOCATION, address);
+    }
+    answer
+}
+
+/// Puts the guards on an answer that has none of its own.
 pub(super) async fn secured(mut answer: Response) -> Response {
     for (name, value) in GUARDS {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     answer
 }

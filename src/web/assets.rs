@@ -1,15 +1,19 @@
-//! The files that pages load: the style sheet and the icon, both compiled in.
+//! The files that pages load: the style sheet, the dashboard's script and the icon, all compiled in.
 
 use super::answer::Document;
 
 /// The one style sheet.
 const STYLE: &str = include_str!("style.css");
 
+/// What keeps the dashboard up to date where there is a script.
+const SCRIPT: &str = include_str!("script.js");
+
 /// The icon in the browser's tab.
 const ICON: &str = include_str!("icon.svg");
 
-/// What tells this style sheet from those of other versions, so that it may be kept for good.
+/// What tells these files from those of other versions, so that they may be kept for good.
 const STYLE_VERSION: u32 = fingerprint(STYLE.as_bytes());
+const SCRIPT_VERSION: u32 = fingerprint(SCRIPT.as_bytes());
 
 /// How long something that can't change may be kept: a year, the longest that caches heed.
 const FOR_GOOD: &str = "public, max-age=31536000, immutable";
@@ -24,10 +28,24 @@ pub(super) fn style_address() -> String {
 
 /// The style sheet, to be kept for good by whoever asked for this very version of it.
 pub(super) fn style(query: Option<&str>) -> Document {
+    versioned(STYLE, "text/css; charset=utf-8", STYLE_VERSION, query)
+}
+
+/// The script's address, seen from the root.
+pub(super) fn script_address() -> String {
+    format!("script.js?v={SCRIPT_VERSION:08x}")
+}
+
+/// The script, likewise.
+pub(super) fn script(query: Option<&str>) -> Document {
+    versioned(SCRIPT, "text/javascript; charset=utf-8", SCRIPT_VERSION, query)
+}
+
+fn versioned(text: &str, media_type: &'static str, version: u32, query: Option<&str>) -> Document {
     let asked = query.and_then(|query| query.strip_prefix("v="));
-    let same = asked.is_some_and(|asked| asked == format!("{STYLE_VERSION:08x}"));
+    let same = asked.is_some_and(|asked| asked == format!("{version:08x}"));
     let cache = if same { FOR_GOOD } else { "no-cache" };
-    Document { body: STYLE.into(), media_type: "text/css; charset=utf-8", cache, modified: None }
+    Document { body: text.into(), media_type, cache, modified: None }
 }
 
 /// The icon.

@@ -1,13 +1,15 @@
 //! The index page: the newest lines of all bots to be read like a book, and beside them the bots.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use maud::{Markup, html};
 
 use super::feed::title;
-use super::page::{Frame, REFRESH_S, feed_address, has_feed, layout, machine_time, verse, whole_time};
+use super::page::{
+    Frame, REFRESH_S, clock_time, feed_address, grouped, has_feed, layout, original, verse, whole_time,
+};
 use super::read::{Index, Leaf, posted_at};
 use crate::flock::post::Post;
-use crate::flock::{Bot, Flock, NetworkKind};
+use crate::flock::{Bot, Flock};
 
 /// The index: the newest lines, and the bots.
 pub(super) fn page(view: &Index<'_>) -> Markup {
@@ -47,14 +49,6 @@ fn tally(view: &Index<'_>) -> Markup {
     html! { a href="#bots" { (bots) } ", a line of a poem at a time." }
 }
 
-/// A number with its thousands apart.
-fn grouped(number: usize) -> String {
-    match number / 1_000 {
-        0 => number.to_string(),
-        thousands => format!("{},{:03}", grouped(thousands), number % 1_000),
-    }
-}
-
 fn lines(view: &Index<'_>) -> Markup {
     let days = view.newest.chunk_by(|one, next| day(one) == day(next));
     html! {
@@ -89,20 +83,12 @@ fn line(post: &Post) -> Markup {
             (verse(text))
             p.by {
                 b { (post.bot) } " "
-                @match address(post) {
+                @match original(post) {
                     Some(address) => a href=(address) { (clock_time(posted_at(post))) },
                     None => (clock_time(posted_at(post))),
                 }
             }
         }
-    }
-}
-
-/// Where a post is to be read by itself: with us, or on its network. Only an address of the web is linked.
-fn address(post: &Post) -> Option<String> {
-    match post.network {
-        NetworkKind::Feed => Some(format!("./posts/{}", post.id)),
-        _ => post.url.clone().filter(|url| url.starts_with("https://") || url.starts_with("http://")),
     }
 }
 
@@ -159,9 +145,4 @@ fn leaf_address(number: usize) -> String {
 
 fn day(post: &Post) -> NaiveDate {
     posted_at(post).date_naive()
-}
-
-/// A time under the heading of its day.
-fn clock_time(at: DateTime<Utc>) -> Markup {
-    html! { time datetime=(machine_time(at)) { (at.format("%H:%M:%S")) } }
 }

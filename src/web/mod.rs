@@ -1,21 +1,25 @@
-//! The daemon's own web server: the index page, a page for each post of the embedded feeds, the feeds, health, numbers.
+//! The daemon's own web server: the dashboard, the feeds with a page for each of their posts, health, numbers.
 //!
-//! It only reads: nothing that a visitor sends changes the flock or the ledger, so there is no body, no
-//! cookie and no script anywhere. What pages look like is in `index` and `page`, a feed in `feed`; how an answer
-//! is labelled and compared with what the visitor has is in `answer`. How long a visitor is waited for is
-//! `door`'s business. Binding the port is the daemon's work, posting the engine's.
+//! Every request passes `guard`, which knows who has entered the dashboard; that is in `board`. Where there is none, `index`
+//! shows the newest lines. What the other pages look like is in `page`, a feed in `feed`; how an answer is labelled and
+//! compared with what the visitor has is in `answer`. How long a visitor is waited for is `door`'s business. Binding the
+//! port is the daemon's work, posting the engine's.
 
 mod answer;
 mod assets;
+mod board;
 mod feed;
+mod guard;
 mod health;
 mod index;
+mod live;
 pub mod metrics;
 mod page;
 mod read;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::io;
@@ -23,34 +27,45 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Uri};
-use axum::middleware::map_response;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Mutex, oneshot, watch};
 
-use crate::door::{Door, Limits};
+use crate::clock::Clock;
+use crate::door::{Caller, Door, Limits};
 use crate::flock::post::PostId;
 use crate::flock::{Flock, NetworkKind};
 use crate::store::{Store, StoreError};
 use crate::watch::Overview;
+use crate::watch::week::{Group, Week, weeks};
 use answer::Document;
+use guard::{Guard, Pass};
+pub use live::Live;
 use metrics::Metrics;
+
+/// The weeks that were reckoned last, with the flock and the hour that they are of.
+type Kept = (Arc<Flock>, i64, Arc<BTreeMap<Group, Week>>);
 
 /// What is served: a flock and its ledger. Cheap to clone.
 #[derive(Clone)]
 pub struct Site {
     /// The bots, and where others reach this server, as they are now.
     flock: watch::Receiver<Arc<Flock>>,
-    /// The ledger, which is only read here.
+    /// The ledger: what is to be done goes through it to the engine.
     store: Arc<dyn Store>,
     /// How the flock is, for programs that ask.
     overview: Overview,
     metrics: Arc<Metrics>,
+    clock: Arc<dyn Clock>,
+    guard: Arc<Guard>,
+    live: Arc<Live>,
+    weeks: Arc<Mutex<Option<Kept>>>,
     /// Whether the last look at the ledger failed, so that a long trouble is logged once.
     troubled: Arc<AtomicBool>,
 }
@@ -62,13 +77,33 @@ impl Site {
         store: Arc<dyn Store>,
         overview: Overview,
         metrics: Arc<Metrics>,
+        clock: Arc<dyn Clock>,
+        live: Arc<Live>,
     ) -> Self {
-        Self { flock, store, overview, metrics, troubled: Arc::default() }
+        let (guard, weeks, troubled) = (Arc::default(), Arc::default(), Arc::default());
+        Self { flock, store, overview, metrics, clock, guard, live, weeks, troubled }
     }
 
     /// The flock as it is now; a reload may change it while an answer is made.
     fn flock(&self) -> Arc<Flock> {
         self.flock.borrow().clone()
+    }
+
+    /// The coming week, reckoned once for each hour and flock.
+    async fn weeks(&self) -> Arc<BTreeMap<Group, Week>> {
+        let (flock, hour) = (self.flock(), self.clock.now().timestamp() / 3_600);
+        let mut kept = self.weeks.lock().await;
+        if let Some((of, at, weeks)) = &*kept
+            && *at == hour
+            && Arc::ptr_eq(of, &flock)
+        {
+            return weeks.clone();
+        }
+        let (bots, now) = (flock.bots.clone(), self.clock.now());
+        let weeks = tokio::task::spawn_blocking(move || weeks(&bots, now)).await;
+        let weeks = Arc::new(weeks.unwrap_or_default());
+        *kept = Some((flock, hour, weeks.clone()));
+        weeks
     }
 
     /// What the ledger said, or `None` with a word in the log when trouble begins. The visitor is told
@@ -113,11 +148,13 @@ async fn serve_within(
         shutdown.await;
         drop(tell);
     };
-    let server = axum::serve(Door::new(listener, &limits), router(site)).with_graceful_shutdown(stopping);
+    let live = site.live.clone();
+    let pages = router(site).into_make_service_with_connect_info::<Caller>();
+    let server = axum::serve(Door::new(listener, &limits), pages).with_graceful_shutdown(stopping);
     let mut server = pin!(server.into_future());
     tokio::select! {
         done = &mut server => return done,
-        _ = told => {}
+        _ = told => live.close(),
     }
     match tokio::time::timeout(limits.farewell, server).await {
         Ok(done) => done,
@@ -128,24 +165,37 @@ async fn serve_within(
     }
 }
 
-/// The routes of the site. They answer GET and HEAD, and nothing else.
+/// The routes of the site. Outside the dashboard they answer GET and HEAD, and nothing else.
 pub fn router(site: Site) -> Router {
     Router::new()
         .route("/", get(front))
         .route("/posts/{id}", get(post))
         .route("/feeds/{file}", get(atom))
         .route("/style.css", get(style))
+        .route("/script.js", get(script))
         .route("/icon.svg", get(icon))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
+        .route("/events", get(live::events))
+        .merge(board::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
+        .layer(from_fn_with_state(site.clone(), guard::check))
         .layer(map_response(answer::secured))
         .with_state(site)
 }
 
-async fn front(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Response {
+/// The dashboard for whoever has entered it; nobody else comes here where there is one.
+async fn front(
+    State(site): State<Site>,
+    pass: Option<Extension<Pass>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(Extension(pass)) = pass {
+        return board::front(&site, &uri, &pass).await;
+    }
     let flock = site.flock();
     let Some(leaf) = read::Leaf::asked(uri.query(), flock.bots.len()) else {
         return not_found(uri).await;
@@ -197,6 +247,10 @@ async fn atom(
 
 async fn style(uri: Uri, headers: HeaderMap) -> Response {
     answer::conditional(&headers, assets::style(uri.query()))
+}
+
+async fn script(uri: Uri, headers: HeaderMap) -> Response {
+    answer::conditional(&headers, assets::script(uri.query()))
 }
 
 async fn icon(headers: HeaderMap) -> Response {

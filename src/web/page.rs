@@ -97,7 +97,7 @@ fn note(uri: &Uri, title: &str, refreshes: bool, text: &Markup) -> Markup {
 }
 
 /// The way from an address to the index. Nothing of ours is deep; who asks for depth gets the plain root.
-fn way_up(path: &str) -> String {
+pub(super) fn way_up(path: &str) -> String {
     match path.matches('/').count() {
         0 | 1 => "./".to_owned(),
         depth @ 2..=8 => "../".repeat(depth - 1),
@@ -107,7 +107,23 @@ fn way_up(path: &str) -> String {
 
 /// A whole page around a body.
 pub(super) fn layout(frame: &Frame<'_>, body: &Markup) -> Markup {
-    let root = frame.root;
+    let head = html! {
+        @if frame.refreshes { meta http-equiv="refresh" content=(REFRESH_S); }
+        @for bot in frame.feeds {
+            link rel="alternate" type="application/atom+xml" title=(bot.name)
+                href=(feed_address(frame.root, bot));
+        }
+    };
+    shell(frame.title, frame.root, &head, &html! { header { (mark(frame.root)) } (body) })
+}
+
+/// The name of the program, which leads to the front page.
+pub(super) fn mark(root: &str) -> Markup {
+    html! { a.mark href=(root) { img src={ (root) "icon.svg" } alt="" width="22" height="22"; "flockd" } }
+}
+
+/// What every page of ours has: `head` is what it needs besides.
+pub(super) fn shell(title: &str, root: &str, head: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -115,20 +131,13 @@ pub(super) fn layout(frame: &Frame<'_>, body: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                @if frame.refreshes { meta http-equiv="refresh" content=(REFRESH_S); }
-                title { (frame.title) " · flockd" }
+                title { (title) " · flockd" }
                 link rel="stylesheet" href={ (root) (assets::style_address()) };
                 link rel="icon" type="image/svg+xml" href={ (root) "icon.svg" };
-                @for bot in frame.feeds {
-                    link rel="alternate" type="application/atom+xml" title=(bot.name)
-                        href=(feed_address(root, bot));
-                }
+                (head)
             }
             body {
                 a.skip href="#content" { "To the content" }
-                header {
-                    a href=(root) { img src={ (root) "icon.svg" } alt="" width="22" height="22"; "flockd" }
-                }
                 (body)
             }
         }
@@ -146,6 +155,27 @@ pub(super) fn feed_address(root: &str, bot: &Bot) -> String {
 /// A time that stands alone.
 pub(super) fn whole_time(at: DateTime<Utc>) -> Markup {
     html! { time datetime=(machine_time(at)) { (at.format("%-d %B %Y, %H:%M:%S UTC")) } }
+}
+
+/// A time under the heading of its day.
+pub(super) fn clock_time(at: DateTime<Utc>) -> Markup {
+    html! { time datetime=(machine_time(at)) { (at.format("%H:%M:%S")) } }
+}
+
+/// A number with its thousands apart.
+pub(super) fn grouped(number: usize) -> String {
+    match number / 1_000 {
+        0 => number.to_string(),
+        thousands => format!("{},{:03}", grouped(thousands), number % 1_000),
+    }
+}
+
+/// Where a post is to be read by itself, seen from the root: with us, or on its network. Only an address of the web is linked.
+pub(super) fn original(post: &Post) -> Option<String> {
+    match post.network {
+        NetworkKind::Feed => Some(format!("./posts/{}", post.id)),
+        _ => post.url.clone().filter(|url| url.starts_with("https://") || url.starts_with("http://")),
+    }
 }
 
 pub(super) fn machine_time(at: DateTime<Utc>) -> String {

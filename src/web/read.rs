@@ -88,7 +88,7 @@ pub(super) async fn feed_post(site: &Site, id: PostId) -> Result<Option<Post>, S
 }
 
 /// The ledger sorts by the time of planning; readers care for the time of posting.
-async fn posted(site: &Site, filter: Filter) -> Result<Vec<Post>, StoreError> {
+pub(super) async fn posted(site: &Site, filter: Filter) -> Result<Vec<Post>, StoreError> {
     let mut posts = site.store.posts(&Filter { state: Some(State::Posted), ..filter }).await?;
     posts.sort_by_key(|post| Reverse((posted_at(post), post.id)));
     Ok(posts)

@@ -9,6 +9,8 @@ mod bluesky_account;
 mod bluesky_faults;
 mod bluesky_identity;
 mod bluesky_session;
+mod dashboard;
+mod dashboard_entry;
 mod deploy_container;
 mod deploy_package;
 mod deploy_rules;

@@ -6,6 +6,7 @@ mod credentials;
 mod moves;
 mod moving;
 mod names;
+mod passes;
 mod reading;
 mod settling;
 mod uniqueness;
@@ -122,6 +123,11 @@ contract! {
         older_posts_come_before_what_is_here,
         tokens_stay_where_they_are,
         one_bot_is_handed_over_alone,
+    }
+    passes {
+        a_key_opens_once_and_a_session_lasts,
+        a_key_runs_out,
+        sessions_end_one_by_one_or_all_with_the_keys,
     }
     names {
         a_renamed_bot_stays_signed_in,

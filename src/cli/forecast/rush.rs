@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
-use super::pulse;
 use crate::flock::Bot;
 use crate::flock::account::App;
 use crate::flock::schedule::jitter;
+use crate::watch::pulse;
 
 /// So long from now on is played through, or less for an app with more posts than the number below.
 const PLAYED: TimeDelta = TimeDelta::hours(24);

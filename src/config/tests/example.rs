@@ -148,7 +148,7 @@ fn the_example_explains_every_key_there_is() {
     let none: Vec<String> = Vec::new();
     assert_eq!(lacking(asked(global::flock), keys(table("flock"))), none);
     assert_eq!(lacking(asked(|section| global::vault(section, None)), keys(table("vault"))), none);
-    assert_eq!(lacking(asked(global::web), keys(table("web"))), none);
+    assert_eq!(lacking(asked(super::super::web::web), keys(table("web"))), none);
     assert_eq!(lacking(asked(alerts::alerts), keys(table("alerts"))), none);
     assert_eq!(lacking(asked(log::log), keys(table("log"))), none);
     assert_eq!(lacking(asked(Habits::read), keys(table("defaults"))), none);

@@ -16,11 +16,11 @@ fn said(bytes: &[u8]) -> String {
 fn a_file_is_loaded_with_its_warnings_and_places() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("flock.toml");
-    fs::write(&file, feed("[web]\nlisten = \"0.0.0.0:1\"")).unwrap();
+    fs::write(&file, feed("account = \"walt\"")).unwrap();
     let loaded = load(&file, now()).unwrap();
     assert_eq!(loaded.flock.bots[0].poem, folder.path().join("walt.txt"));
     assert_eq!(loaded.flock.database, format!("sqlite:{}/flock.db", folder.path().display()));
-    assert_eq!((loaded.warnings.len(), loaded.warnings[0].line), (1, Some(6)));
+    assert_eq!((loaded.warnings.len(), loaded.warnings[0].line), (1, Some(5)));
     assert_eq!((loaded.places.file(), loaded.places.line_of("bots.walt.poem")), (file.as_path(), Some(3)));
 }
 

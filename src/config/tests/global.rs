@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::flock::KeySource;
 use crate::flock::secret::SecretSource;
-use crate::flock::{KeySource, Web};
+use crate::flock::web::{Dashboard, Open, Web};
 
 fn with(table: &str, keys: &str) -> String {
     feed("") + &format!("[{table}]\n{keys}\n")
@@ -92,15 +93,12 @@ fn a_vaults_key_has_one_place_and_that_is_not_flock_toml() {
 #[test]
 fn the_web_server_is_for_this_machine_unless_told() {
     let web = |keys: &str| flock(&with("web", keys)).web;
-    let expect = |listen: &str, public_url: &str| Web {
-        listen: listen.parse().unwrap(),
-        public_url: public_url.into(),
-    };
+    let expect = |listen: &str, public_url: &str| Web::at(listen.parse().unwrap(), public_url.into());
+    let off = |listen: &str| web(&format!("dashboard = \"off\"\nlisten = \"{listen}\"")).public_url;
     assert_eq!(web(""), expect("127.0.0.1:7878", "http://127.0.0.1:7878"));
     assert_eq!(web("listen = \"localhost:80\""), expect("127.0.0.1:80", "http://127.0.0.1:80"));
     assert_eq!(web("listen = \"[::1]:81\""), expect("[::1]:81", "http://[::1]:81"));
-    assert_eq!(web("listen = \"0.0.0.0:82\""), expect("0.0.0.0:82", "http://127.0.0.1:82"));
-    assert_eq!(web("listen = \"[::]:83\""), expect("[::]:83", "http://127.0.0.1:83"));
+    assert_eq!([off("0.0.0.0:82"), off("[::]:83")], ["http://127.0.0.1:82", "http://127.0.0.1:83"]);
     let poems = "public_url = \"https://example.org/poems/\"";
     assert_eq!(web(poems), expect("127.0.0.1:7878", "https://example.org/poems"));
     assert_eq!(web("").listen, SocketAddr::from(([127, 0, 0, 1], 7878)));
@@ -113,18 +111,56 @@ fn a_listener_that_cannot_be_or_that_others_reach_is_told() {
     for listen in ["7878", ":7878", "example.org:80", "127.0.0.1", "127.0.0.1:70000", "localhost:x"] {
         check(with("web", &format!("listen = \"{listen}\"")), &[bad]);
     }
-    check(
-        with("web", "listen = \"0.0.0.0:7878\""),
-        &[
-            "warning: flock.toml:7: [web]: whoever reaches 0.0.0.0:7878 can read the page and the feeds: listen on 127.0.0.1 if others should not",
-        ],
-    );
+    let exposed = "error: flock.toml:7: [web]: other machines reach 0.0.0.0:7878, so the dashboard needs a password: write \
+        the `password` that `flockd password` makes, or dashboard = \"off\"";
+    check(with("web", "listen = \"0.0.0.0:7878\""), &[exposed]);
+    check(with("web", "listen = \"0.0.0.0:7878\"\ndashboard = \"read-only\""), &[exposed]);
     check(
         with("web", "public_url = \"example.org\""),
         &[
             "error: flock.toml:7: [web]: `public_url` must begin with http:// or https:// and name a host, like \"https://example.org\"",
         ],
     );
+}
+
+/// The argon2id hash of "sesame".
+const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0$ZK6Qj5hVbyRiv6F1Oc2bTbxcDb6VFfZxN2XMxwVLmfI";
+
+#[test]
+fn the_dashboard_is_told_what_it_is_for() {
+    let web = |keys: &str| flock(&with("web", keys)).web;
+    let wide = web(&format!("listen = \"0.0.0.0:1\"\npassword = \"{HASH}\""));
+    assert_eq!(wide.password.as_ref().map(crate::flock::secret::Secret::expose), Some(HASH));
+    assert_eq!((web("").dashboard, web("").open), (Dashboard::On, Open::ALL.to_vec()));
+    // What has names of bots in it is not for other machines, unless that is said.
+    assert_eq!(wide.open, [Open::Feeds, Open::Health]);
+    assert_eq!(web("open = []").open, []);
+    assert_eq!(web("open = [\"metrics\"]\ndashboard = \"read-only\"").open, [Open::Metrics]);
+    let proxies = web("proxies = [\"10.1.0.0/16\", \"::1\"]").proxies;
+    assert_eq!(proxies, ["10.1.0.0/16".parse().unwrap(), "::1/128".parse().unwrap()]);
+}
+
+#[test]
+fn a_dashboard_that_cannot_be_is_told() {
+    let check = |keys: &str, expect: &str| {
+        check(with("web", keys), &[&format!("error: flock.toml:7: [web]: {expect}")]);
+    };
+    let hash = "`password` must be an argon2id hash, not the password itself: `flockd password` makes it";
+    for password in
+        ["sesame", "$argon2id$v=19$m=64", &HASH.replace("2id", "2i"), &HASH.replace("m=64", "m=1")]
+    {
+        check(&format!("password = \"{password}\""), hash);
+    }
+    check("dashboard = \"of\"", "`dashboard` must be \"on\" or \"read-only\" or \"off\", not \"of\"");
+    let open = "`open` must be a list of \"feeds\", \"health\", \"metrics\", each once at most";
+    for list in ["\"feeds\"", "[\"feed\"]", "[1]", "[\"feeds\", \"feeds\"]"] {
+        check(&format!("open = {list}"), open);
+    }
+    let proxies =
+        "`proxies` must be a list of IP addresses or networks, like [\"127.0.0.1\", \"10.1.0.0/16\"]";
+    for proxy in ["localhost", "10.0.0.0/33", "10.0.0.1:80"] {
+        check(&format!("proxies = [\"{proxy}\"]"), proxies);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::flock::NetworkKind;
 use crate::net::Misfit;
 
 /// The most graphemes of a post, and the most bytes of it in UTF-8 (lexicon app.bsky.feed.post).
-const MAX: usize = 300;
+pub const MAX: usize = 300;
 const BYTES_MAX: usize = 3_000;
 
 /// Whether a text fits.
@@ -15,7 +15,7 @@ const BYTES_MAX: usize = 3_000;
 /// When it does not.
 pub fn check(text: &str) -> Result<(), Misfit> {
     let network = NetworkKind::Bluesky;
-    let length = text.graphemes(true).count();
+    let length = length(text);
     match length {
         _ if text.trim().is_empty() => Err(Misfit::Blank { network }),
         0..=MAX if text.len() > BYTES_MAX => {
@@ -26,13 +26,14 @@ pub fn check(text: &str) -> Result<(), Misfit> {
     }
 }
 
+/// The length of a text, in characters as people see them.
+pub fn length(text: &str) -> usize {
+    text.graphemes(true).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn length(text: &str) -> usize {
-        text.graphemes(true).count()
-    }
 
     #[test]
     fn a_character_is_what_people_see_as_one() {

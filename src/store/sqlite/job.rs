@@ -13,7 +13,7 @@ use crate::flock::BotName;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId};
 use crate::store::condition::{ails, mended_by_sign_in};
-use crate::store::{Draft, Entry, Find, NotRenamed, Standing, StoreError};
+use crate::store::{Beginning, Draft, Entry, Find, NotRenamed, Standing, StoreError};
 
 /// The text recorded for posts that the last holder left in `sending`.
 const INTERRUPTED: &str = "flockd ended while this post was being sent";
@@ -161,7 +161,9 @@ pub(super) async fn open_post(db: &mut SqliteConnection, draft: Draft) -> Result
         Some(database) if database.is_foreign_key_violation() => stranger(&draft.bot),
         _ => error.into(),
     })?;
-    if let Some(slot) = draft.slot {
+    if let Some(slot) = draft.slot
+        && !matches!(draft.begins, Beginning::Skipped(_))
+    {
         sql::bot::consider(db, &draft.bot, slot, draft.missed).await?;
     }
     Ok(row::post(&row)?)
@@ -198,10 +200,13 @@ pub(super) async fn standing(
     let open = optional(sql::open_post(&mut db, name).await?)?;
     let last = optional(sql::last_post(&mut db, name).await?)?;
     let signed_in_at = credential::envelope(&mut db, name).await?.signed_in_at;
+    let considered = row::time(bot.try_get("considered")?);
+    let skipped = sql::slots_after(&mut db, name, considered).await?.into_iter().map(row::time).collect();
     let is_ailing = open.as_ref().or(last.as_ref()).is_some_and(|post| ails(post, signed_in_at));
     let ailing_since = if is_ailing { ailing_since(&mut db, name, signed_in_at).await? } else { None };
     Ok(Some(Standing {
-        considered: row::time(bot.try_get("considered")?),
+        considered,
+        skipped,
         missed: bot.try_get::<i64, _>("missed")?.unsigned_abs(),
         account: credential::account(&mut db, name).await?,
         signed_in_at,

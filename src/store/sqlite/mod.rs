@@ -12,6 +12,7 @@ mod holder;
 mod job;
 mod lock;
 mod open;
+mod passes;
 mod place;
 mod row;
 mod sound;
@@ -84,6 +85,7 @@ macro_rules! change {
         .await
     }};
 }
+use {change, read};
 
 #[async_trait]
 impl Store for Sqlite {

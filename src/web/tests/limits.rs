@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use super::super::{Limits, serve_within};
 use super::*;
 
-const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 /// What nothing that works needs.
 const SOON: Duration = Duration::from_secs(10);
@@ -113,7 +113,7 @@ async fn stopping_ends_idle_visits_at_once() {
 async fn stopped_at_work(limits: Limits) -> (Limited, TcpStream) {
     let mut site = limited(Limits { patience: FOREVER, ..limits }).await;
     site.shelf.slow.store(true, Ordering::Relaxed);
-    let visitor = visit(site.address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let visitor = visit(site.address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     site.shelf.asked.notified().await;
     let (stop, _) = oneshot::channel();
     std::mem::replace(&mut site.stop, stop).send(()).unwrap();

@@ -16,7 +16,9 @@ use crate::flock::event::Event;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::schedule::Schedule;
+use crate::flock::web::Dashboard;
 use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
+use crate::store::passes::{PassMark, Passes};
 use crate::store::transfer::{Arrivals, Complaint, Imported, Record};
 use crate::store::{
     Answer, CommitEar, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal, Sealed, Spent,
@@ -32,9 +34,11 @@ pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
     Bot { network, schedule, ..samples::bot(name, "@daily") }
 }
 
-/// A flock of these bots that nobody reloads.
+/// A flock of these bots, without a dashboard, that nobody reloads.
 pub(in crate::web) fn still(bots: Vec<Bot>) -> watch::Receiver<Arc<Flock>> {
-    watch::Sender::new(Arc::new(samples::flock(bots))).subscribe()
+    let mut flock = samples::flock(bots);
+    flock.web.dashboard = Dashboard::Off;
+    watch::Sender::new(Arc::new(flock)).subscribe()
 }
 
 /// The site of such a flock, whose loop has just gone round.
@@ -43,8 +47,8 @@ pub(in crate::web) fn site(bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
     phase.hear(&Event::Started { bots: flock.borrow().bots.len() });
     let metrics = Arc::new(Metrics::new(clock.now()));
     let pulse = Arc::new(|| Duration::ZERO);
-    let overview = Overview::new(flock.clone(), store.clone(), clock, pulse, phase);
-    Site::new(flock, store, overview, metrics)
+    let overview = Overview::new(flock.clone(), store.clone(), clock.clone(), pulse, phase);
+    Site::new(flock, store, overview, metrics, clock, Arc::default())
 }
 
 /// A text posted to a feed some minutes after an instant that all samples share.
@@ -80,6 +84,31 @@ impl Shelf {
 
 fn never<T>() -> Result<T, StoreError> {
     Err(StoreError::Unusable("web pages only read posts".to_owned()))
+}
+
+/// Nobody has entered.
+#[async_trait]
+impl Passes for Shelf {
+    async fn keep_key(&self, _: PassMark, _: DateTime<Utc>) -> Result<(), StoreError> {
+        never()
+    }
+    async fn redeem(&self, _: PassMark, _: PassMark, _: DateTime<Utc>) -> Result<bool, StoreError> {
+        self.check().await?;
+        Ok(false)
+    }
+    async fn begin_session(&self, _: PassMark, _: DateTime<Utc>) -> Result<(), StoreError> {
+        never()
+    }
+    async fn is_session(&self, _: PassMark, _: DateTime<Utc>) -> Result<bool, StoreError> {
+        self.check().await?;
+        Ok(false)
+    }
+    async fn end_session(&self, _: PassMark) -> Result<(), StoreError> {
+        never()
+    }
+    async fn end_sessions(&self) -> Result<(), StoreError> {
+        never()
+    }
 }
 
 #[async_trait]

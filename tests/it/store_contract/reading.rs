@@ -181,7 +181,7 @@ pub(super) async fn posts_are_filtered_and_newest_first(ledger: Ledger) {
         for state in [None, Some(State::Posted), Some(State::Refused), Some(State::Planned)] {
             for network in [None, Some(NetworkKind::Feed), Some(NetworkKind::X)] {
                 for limit in [None, Some(0), Some(2), Some(1_000)] {
-                    let filter = Filter { bot: bot.clone(), state, network, limit };
+                    let filter = Filter { bot: bot.clone(), state, network, before: None, limit };
                     let wanted = |post: &&Post| {
                         filter.bot.as_ref().is_none_or(|bot| post.bot == *bot)
                             && state.is_none_or(|state| post.state == state)

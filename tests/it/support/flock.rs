@@ -8,9 +8,8 @@ use chrono_tz::Tz;
 use flockd::flock::account::Profile;
 use flockd::flock::poem::Split;
 use flockd::flock::schedule::Schedule;
-use flockd::flock::{
-    Alerts, AtEnd, Bot, Flock, KeySource, Manner, NetworkKind, OnMiss, OnUnknown, Order, Web,
-};
+use flockd::flock::web::Web;
+use flockd::flock::{Alerts, AtEnd, Bot, Flock, KeySource, Manner, NetworkKind, OnMiss, OnUnknown, Order};
 
 /// A bot on X that posts every minute, in the order of its poem.
 pub(crate) fn bot(name: &str) -> Bot {
@@ -38,7 +37,7 @@ pub(crate) fn bot(name: &str) -> Bot {
 
 /// A flock of these bots.
 pub(crate) fn flock(bots: Vec<Arc<Bot>>) -> Flock {
-    let web = Web { listen: "127.0.0.1:7878".parse().unwrap(), public_url: "http://birds.test".to_owned() };
+    let web = Web::at("127.0.0.1:7878".parse().unwrap(), "http://birds.test".to_owned());
     let vault_key = KeySource::File("flock.key".into());
     Flock {
         database: "sqlite:flock.db".to_owned(),

@@ -5,6 +5,7 @@
 mod answers;
 pub mod browser;
 pub mod cache;
+pub mod chromium;
 pub mod clock;
 mod custody;
 mod desk;

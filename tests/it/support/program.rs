@@ -113,6 +113,13 @@ impl Folder {
         waited.expect("no wish was written");
     }
 
+    /// A link that opens the dashboard once.
+    pub fn key(&self) -> String {
+        let said = self.run(&["dashboard"]);
+        assert_eq!(said.code, 0, "{said:?}");
+        said.out.lines().next().and_then(|line| line.rsplit(' ').next()).unwrap().to_owned()
+    }
+
     /// The address of the daemon's web server.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::pulse::{self, Pulses};
+use super::Pulses;
 use super::{rate, rush};
 use crate::config::Places;
 use crate::config::complaint::Complaint;
@@ -19,6 +19,7 @@ use crate::flock::budget::{self, Budget};
 use crate::flock::{AtEnd, Bot, NetworkKind};
 use crate::net;
 use crate::store::Spent;
+use crate::watch::pulse;
 
 /// The days of a month, on average.
 const MONTH: f64 = 365.25 / 12.0;

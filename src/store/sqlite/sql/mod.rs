@@ -3,6 +3,7 @@
 
 pub(super) mod bot;
 pub(super) mod credential;
+pub(super) mod pass;
 pub(super) mod settling;
 pub(super) mod transfer;
 pub(super) mod watch;
@@ -33,7 +34,7 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
     let (why, retry_at) = match &draft.begins {
         Beginning::Sending => (None, None),
         Beginning::Planned(why, at) => (Some(why), Some(*at)),
-        Beginning::Released(why) => (Some(why), None),
+        Beginning::Released(why) | Beginning::Skipped(why) => (Some(why), None),
     };
     let state = draft.begins.state();
     let at_if = |condition: bool| condition.then(|| millis(draft.now));
@@ -124,6 +125,16 @@ pub(super) async fn move_post(
 
 pub(super) async fn post(db: &mut SqliteConnection, id: PostId) -> Done<Option<SqliteRow>> {
     sqlx::query("select * from post where id = ?1").bind(id.to_string()).fetch_optional(db).await
+}
+
+/// The slots after an instant that a bot has rows for: those that are to be passed over.
+pub(super) async fn slots_after(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    after: DateTime<Utc>,
+) -> Done<Vec<i64>> {
+    let select = "select slot from post where bot = ?1 and slot > ?2 order by slot";
+    sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(after)).fetch_all(db).await
 }
 
 pub(super) async fn open_post(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
@@ -218,6 +229,12 @@ pub(super) async fn posts(db: &mut SqliteConnection, filter: &Filter) -> Done<Ve
     }
     if let Some(network) = filter.network {
         select.push(" and network = ").push_bind(network.as_str());
+    }
+    if let Some(before) = filter.before {
+        select
+            .push(" and number < (select number from post where id = ")
+            .push_bind(before.to_string())
+            .push(")");
     }
     select.push(" order by number desc");
     if let Some(limit) = filter.limit {

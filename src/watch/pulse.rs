@@ -1,4 +1,4 @@
-//! How often bots are due: on average, and on each day of this month and the next. What becomes of their posts is not
+//! How often bots are due: on average, and on each day of this month and the next; and when their poems run out. What becomes of their posts is not
 //! looked at, nor is jitter.
 
 use std::collections::{HashMap, VecDeque};
@@ -20,30 +20,34 @@ const HOUR: TimeDelta = TimeDelta::hours(1);
 /// The minutes of a day.
 const MINUTES: usize = 24 * 60;
 
+/// Up to so many lines their slots are counted one by one.
+const FEW_LINES: usize = 1_000;
+
 /// Bots of which these are equal are due equally often.
 type Key = (String, Tz, u32);
 
 /// What was learnt so far. A large flock has few different schedules, and counting the slots of one takes longer than
 /// all else that is forecast of a bot.
 #[derive(Debug)]
-pub(in crate::cli) struct Pulses {
+pub struct Pulses {
     now: DateTime<Utc>,
     per_day: HashMap<Key, f64>,
     days: HashMap<Key, Arc<[f64]>>,
 }
 
 impl Pulses {
-    pub(in crate::cli) fn new(now: DateTime<Utc>) -> Self {
+    /// Nothing is learnt yet; all is reckoned from `now` on.
+    pub fn new(now: DateTime<Utc>) -> Self {
         Self { now, per_day: HashMap::new(), days: HashMap::new() }
     }
 
     /// Posts per day, over whole days from now on.
-    pub(in crate::cli) fn per_day(&mut self, bot: &Bot) -> f64 {
+    pub fn per_day(&mut self, bot: &Bot) -> f64 {
         *self.per_day.entry(key(bot)).or_insert_with(|| per_day(bot, self.now))
     }
 
     /// Posts on each day of UTC, from what is left of today to the end of the next month.
-    pub(in crate::cli) fn days(&mut self, bot: &Bot) -> Arc<[f64]> {
+    pub fn days(&mut self, bot: &Bot) -> Arc<[f64]> {
         let per_day = self.per_day(bot);
         self.days.entry(key(bot)).or_insert_with(|| days(bot, per_day, self.now).into()).clone()
     }
@@ -80,11 +84,7 @@ fn days(bot: &Bot, per_day: f64, now: DateTime<Utc>) -> Vec<f64> {
 }
 
 /// When on a day so many posts of these bots have been due, to the minute; `None` if there are fewer.
-pub(super) fn reached<'b>(
-    bots: impl Iterator<Item = &'b Bot>,
-    date: NaiveDate,
-    most: u32,
-) -> Option<NaiveTime> {
+pub fn reached<'b>(bots: impl Iterator<Item = &'b Bot>, date: NaiveDate, most: u32) -> Option<NaiveTime> {
     let mut alike: HashMap<Key, (&Bot, u64)> = HashMap::new();
     for bot in bots {
         alike.entry(key(bot)).or_insert((bot, 0)).1 += 1;
@@ -107,7 +107,7 @@ pub(super) fn reached<'b>(
 }
 
 /// The slots after `after`, up to `end`.
-pub(super) fn until(
+pub fn until(
     bot: &Bot,
     after: DateTime<Utc>,
     end: DateTime<Utc>,
@@ -116,7 +116,7 @@ pub(super) fn until(
 }
 
 /// The slots after `after`, up to `end`, that the limit lets through, which counts what was posted in the hour before.
-pub(super) fn posts(
+pub fn posts(
     bot: &Bot,
     after: DateTime<Utc>,
     end: DateTime<Utc>,
@@ -126,7 +126,7 @@ pub(super) fn posts(
 }
 
 /// Of these slots those that the limit lets through, as the engine holds to it: by the sixty minutes before each one.
-pub(super) fn limited(
+pub fn limited(
     slots: impl Iterator<Item = DateTime<Utc>>,
     max_per_hour: u32,
 ) -> impl Iterator<Item = DateTime<Utc>> {
@@ -142,6 +142,20 @@ pub(super) fn limited(
         }
         fits
     })
+}
+
+/// When the last unused line is posted, if all goes well.
+pub fn runs_out(bot: &Bot, left: usize, per_day: f64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    match left {
+        0 => Some(now),
+        1..=FEW_LINES => limited(bot.schedule.upcoming(now), bot.max_per_hour).nth(left - 1),
+        _ if per_day > 0.0 => {
+            // So far away the average tells the day well enough.
+            let days = f64::from(u32::try_from(left).unwrap_or(u32::MAX)) / per_day;
+            now.checked_add_signed(TimeDelta::try_milliseconds((days * 86_400_000.0) as i64)?)
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -220,5 +234,20 @@ mod tests {
         assert_eq!(reached(17), time(7, 30));
         assert_eq!(reached(49), time(23, 0));
         assert_eq!(reached(50), None);
+    }
+
+    #[test]
+    fn a_poem_runs_out_with_its_last_line() {
+        let bot = samples::bot("walt", "0 9 * * *");
+        let now = at("2026-03-05T08:00:00Z");
+        let end = |left| runs_out(&bot, left, 1.0, now).unwrap();
+        assert_eq!(end(0), now);
+        assert_eq!(end(1), at("2026-03-05T09:00:00Z"));
+        assert_eq!(end(30), at("2026-04-03T09:00:00Z"));
+        assert!((end(30_000) - at("2108-04-23T09:00:00Z")).abs() < TimeDelta::days(200), "{}", end(30_000));
+        // Two a minute, but sixty an hour: the second sixty come an hour after the first.
+        let busy = Bot { max_per_hour: 60, ..samples::bot("walt", "*/30 * * * * *") };
+        let last = runs_out(&busy, 61, 1_440.0, now).unwrap();
+        assert_eq!(last, at("2026-03-05T09:00:30Z"));
     }
 }

@@ -1,0 +1,45 @@
+//! A slot that a person wants passed over. It is written down as given up ahead of its time; when that comes, the slot is taken.
+
+use chrono::{DateTime, Utc};
+
+use super::fire::{Occasion, draft};
+use super::wish::refused;
+use super::{Engine, Member, due};
+use crate::flock::post::{Cause, PostId, Why};
+use crate::store::{Answer, Beginning, StoreError};
+
+/// Passes over the next slot of a bot that is not passed over yet, though its delay may run already.
+pub(super) async fn skip(engine: &Engine, member: &Member, id: PostId) -> Result<Answer, StoreError> {
+    let (bot, now) = (&member.bot, engine.clock.now());
+    let standing = engine.standing(member, now).await?;
+    if let Some(post) = engine.store.post(id).await? {
+        // Whoever granted it ended between writing and answering.
+        return Ok(done(member, post.slot, None));
+    }
+    let not_due = |slot: &DateTime<Utc>| due::with_delay(bot, *slot) > now;
+    let mut ahead = standing.expected(&bot.schedule, standing.considered).filter(not_due);
+    let Some(slot) = ahead.next() else {
+        return Ok(refused(&format!("{} has no slot ahead that could be skipped", bot.name)));
+    };
+    let due_at = due::with_delay(bot, slot);
+    let occasion = Occasion { id, slot: Some(slot), due_at, missed: 0, text: None };
+    let why = Why::new(Cause::Person, "skipped by hand");
+    match engine.store.open(&draft(engine, member, &occasion, None, Beginning::Skipped(why))).await {
+        Ok(post) => {
+            let post = engine.told(post);
+            Ok(done(member, post.slot, ahead.next()))
+        }
+        // The bot was quicker.
+        Err(StoreError::SlotTaken) => {
+            Ok(refused("that slot has just been dealt with: ask again for the next"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn done(member: &Member, slot: Option<DateTime<Utc>>, next: Option<DateTime<Utc>>) -> Answer {
+    let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let skipped = slot.map_or_else(|| "its next slot".to_owned(), time);
+    let then = next.map_or_else(String::new, |next| format!(", and posts next at {}", time(next)));
+    Answer { done: true, message: format!("{} skips {skipped}{then}", member.bot.name), post: None }
+}

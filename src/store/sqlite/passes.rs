@@ -1,0 +1,54 @@
+//! The dashboard's keys and sessions in a SQLite ledger.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Sqlite, Trouble, change, read, sql};
+use crate::store::StoreError;
+use crate::store::passes::{KEY_LASTS, PassMark, Passes, SESSION_LASTS};
+
+const KEY: &str = "key";
+const SESSION: &str = "session";
+
+#[async_trait]
+impl Passes for Sqlite {
+    async fn keep_key(&self, key: PassMark, now: DateTime<Utc>) -> Result<(), StoreError> {
+        change!(self, |db| async {
+            sql::pass::forget(db, Some(now)).await?;
+            Ok(sql::pass::keep(db, &key.0, KEY, now + KEY_LASTS).await?)
+        })
+    }
+
+    async fn redeem(&self, key: PassMark, session: PassMark, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        // Whoever guesses keys has nothing written.
+        if !read!(self, pass::is_valid(&key.0, KEY, now))? {
+            return Ok(false);
+        }
+        change!(self, |db| async {
+            let used = sql::pass::end(db, &key.0, KEY).await?;
+            if used {
+                sql::pass::keep(db, &session.0, SESSION, now + SESSION_LASTS).await?;
+            }
+            Ok(used)
+        })
+    }
+
+    async fn begin_session(&self, session: PassMark, now: DateTime<Utc>) -> Result<(), StoreError> {
+        change!(self, |db| async {
+            sql::pass::forget(db, Some(now)).await?;
+            Ok(sql::pass::keep(db, &session.0, SESSION, now + SESSION_LASTS).await?)
+        })
+    }
+
+    async fn is_session(&self, session: PassMark, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        read!(self, pass::is_valid(&session.0, SESSION, now))
+    }
+
+    async fn end_session(&self, session: PassMark) -> Result<(), StoreError> {
+        change!(self, |db| async { Ok(sql::pass::end(db, &session.0, SESSION).await.map(drop)?) })
+    }
+
+    async fn end_sessions(&self) -> Result<(), StoreError> {
+        change!(self, |db| async { Ok(sql::pass::forget(db, None).await?) })
+    }
+}

@@ -1,0 +1,41 @@
+//! The statements of the dashboard's keys and sessions.
+
+use chrono::{DateTime, Utc};
+use sqlx::SqliteConnection;
+
+use super::super::row::millis;
+use super::Done;
+
+/// Keeps a pass of this kind.
+pub(in super::super) async fn keep(
+    db: &mut SqliteConnection,
+    digest: &[u8],
+    kind: &str,
+    until: DateTime<Utc>,
+) -> Done {
+    let insert = "insert into pass (digest, kind, expires_at) values (?1, ?2, ?3)";
+    sqlx::query(insert).bind(digest).bind(kind).bind(millis(until)).execute(db).await.map(|_| ())
+}
+
+/// Whether there is such a pass that has not run out.
+pub(in super::super) async fn is_valid(
+    db: &mut SqliteConnection,
+    digest: &[u8],
+    kind: &str,
+    now: DateTime<Utc>,
+) -> Done<bool> {
+    let select = "select exists (select 1 from pass where digest = ?1 and kind = ?2 and expires_at > ?3)";
+    sqlx::query_scalar(select).bind(digest).bind(kind).bind(millis(now)).fetch_one(db).await
+}
+
+/// Forgets a pass of this kind; whether there was one.
+pub(in super::super) async fn end(db: &mut SqliteConnection, digest: &[u8], kind: &str) -> Done<bool> {
+    let query = sqlx::query("delete from pass where digest = ?1 and kind = ?2").bind(digest).bind(kind);
+    query.execute(db).await.map(|done| done.rows_affected() > 0)
+}
+
+/// Forgets what has run out by then; everything where no time is given.
+pub(in super::super) async fn forget(db: &mut SqliteConnection, by: Option<DateTime<Utc>>) -> Done {
+    let query = sqlx::query("delete from pass where ?1 is null or expires_at <= ?1").bind(by.map(millis));
+    query.execute(db).await.map(|_| ())
+}

@@ -1,0 +1,202 @@
+//! What programs are told of bots, posts and slots, as JSON: the same by commands and by the web server. The shapes are a
+//! promise; what is in them is found out elsewhere.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use super::health;
+use crate::flock::Bot;
+use crate::flock::account::Account;
+use crate::flock::post::Post;
+use crate::store::{Refusal, Store, StoreError};
+
+/// How the bots of a flock are.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Whether a daemon runs.
+    pub daemon: bool,
+    /// Why the daemon goes on with the flock from before, if it does.
+    pub not_reloaded: Option<Refused>,
+    /// The bots, in the order of the file.
+    pub bots: Vec<BotRow>,
+}
+
+/// A reload that was refused, as JSON.
+#[derive(Debug, Serialize)]
+pub struct Refused {
+    /// When.
+    pub at: String,
+    /// What is wrong with it.
+    pub complaints: Vec<String>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(Refusal { at, complaints }: Refusal) -> Self {
+        Self { at: instant(at), complaints }
+    }
+}
+
+/// A bot as JSON.
+#[derive(Debug, Serialize)]
+pub struct BotRow {
+    /// Its name.
+    pub name: String,
+    /// Its network.
+    pub network: &'static str,
+    /// Its handle there.
+    pub handle: Option<String>,
+    /// How it is, in one word.
+    pub state: &'static str,
+    /// Whether somebody has to do something before it goes on.
+    pub needs_person: bool,
+    /// Why, and what to do.
+    pub reason: Option<String>,
+    /// Its next slot.
+    pub next_slot: Option<String>,
+    /// When it posted last.
+    pub last_post: Option<String>,
+    /// How many lines of its poem fit its network.
+    pub lines_total: Option<usize>,
+    /// How many of them are unused.
+    pub lines_left: Option<usize>,
+    /// The round it is in, from 1.
+    pub round: u32,
+    /// How many slots it missed, ever.
+    pub slots_missed: u64,
+    /// What it posted last.
+    pub last_text: Option<String>,
+    /// Where that is.
+    pub last_url: Option<String>,
+    /// Who it is on its network.
+    pub account: Option<Who>,
+    /// Whether a daemon has seen it.
+    #[serde(skip)]
+    pub is_known: bool,
+    /// Its last post and its next slot, as instants.
+    #[serde(skip)]
+    pub times: (Option<DateTime<Utc>>, Option<DateTime<Utc>>),
+}
+
+/// An account as JSON.
+#[derive(Debug, Serialize)]
+pub struct Who {
+    /// Its id.
+    pub id: String,
+    /// Its handle there.
+    pub handle: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Where its picture is.
+    pub picture_url: Option<String>,
+}
+
+impl From<Account> for Who {
+    fn from(account: Account) -> Self {
+        let Account { id, handle, name, picture_url, .. } = account;
+        Self { id, handle, name, picture_url }
+    }
+}
+
+/// How a bot is. `ledger` is `None` if there is none yet.
+pub async fn bot_row(
+    ledger: Option<&dyn Store>,
+    bot: &Bot,
+    now: DateTime<Utc>,
+) -> Result<BotRow, StoreError> {
+    let health = health(ledger, bot, now).await?;
+    let account = match ledger {
+        Some(ledger) => ledger.account(&bot.name).await?,
+        None => None,
+    };
+    let lines = health.lines.as_ref().ok();
+    let (standing, next) = (health.standing.as_ref(), health.next_slot);
+    let last = standing.and_then(|standing| standing.last_posted.as_ref());
+    let last_at = last.and_then(|post| post.settled_at);
+    Ok(BotRow {
+        name: bot.name.to_string(),
+        network: bot.network.as_str(),
+        handle: account.as_ref().map(|account| account.handle.clone()),
+        state: health.condition.as_str(),
+        needs_person: health.needs_person,
+        is_known: health.standing.is_some(),
+        reason: health.reason,
+        next_slot: next.map(instant),
+        last_post: last_at.map(instant),
+        lines_total: lines.map(|lines| lines.total),
+        lines_left: lines.map(|lines| lines.left),
+        round: standing.map_or(1, |standing| standing.round),
+        slots_missed: standing.map_or(0, |standing| standing.missed),
+        last_text: last.and_then(|post| post.text.clone()),
+        last_url: last.and_then(|post| post.url.clone()),
+        account: account.map(Who::from),
+        times: (last_at, next),
+    })
+}
+
+/// A post as JSON.
+#[derive(Debug, Serialize)]
+pub struct PostRow<'a> {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub bot: &'a str,
+    /// Its network.
+    pub network: &'a str,
+    /// How it is, in one word.
+    pub state: &'a str,
+    /// Its slot; none by hand.
+    pub slot: Option<String>,
+    /// Its text.
+    pub text: Option<&'a str>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The network's id.
+    pub remote_id: Option<&'a str>,
+    /// Where it is.
+    pub url: Option<&'a str>,
+    /// Why, and what to do.
+    pub reason: Option<&'a str>,
+    /// When it was planned.
+    pub planned_at: String,
+    /// When it came to rest.
+    pub settled_at: Option<String>,
+    /// Why it was not posted, in one word.
+    pub cause: Option<&'a str>,
+    /// The round it is in, from 1.
+    pub round: Option<u32>,
+}
+
+impl<'a> From<&'a Post> for PostRow<'a> {
+    fn from(post: &'a Post) -> Self {
+        Self {
+            id: post.id.to_string(),
+            bot: post.bot.as_str(),
+            network: post.network.as_str(),
+            state: post.state.as_str(),
+            slot: post.slot.map(instant),
+            text: post.text.as_deref(),
+            attempts: post.attempts,
+            remote_id: post.remote_id.as_deref(),
+            url: post.url.as_deref(),
+            reason: post.reason.as_deref(),
+            planned_at: instant(post.planned_at),
+            settled_at: post.settled_at.map(instant),
+            cause: post.cause.map(|cause| cause.as_str()),
+            round: post.line.map(|(round, _)| round),
+        }
+    }
+}
+
+/// A coming slot.
+#[derive(Debug, Serialize)]
+pub struct SlotRow<'a> {
+    /// Whose it is.
+    pub bot: &'a str,
+    /// When.
+    pub slot: String,
+}
+
+/// An instant for programs: RFC 3339 in UTC.
+pub fn instant(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}

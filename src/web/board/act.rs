@@ -1,0 +1,93 @@
+//! What people do on the dashboard: each is a wish that the engine grants, the same as a command's.
+
+use std::time::Duration;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+
+use super::refused;
+use crate::flock::post::PostId;
+use crate::store::{Answer, StoreError, Want, Wish};
+use crate::web::guard::{Form, Signed};
+use crate::web::{Site, answer, not_found, troubled};
+
+/// How often is looked whether a wish was answered.
+const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// So many looks: a browser waits five seconds at most, and then the bot's page shows what became of it.
+const LOOKS: u32 = 200;
+
+/// `POST /bots/{name}/{what}`.
+pub(super) async fn act(
+    State(site): State<Site>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    uri: Uri,
+    Signed { form, .. }: Signed,
+) -> Response {
+    let flock = site.flock();
+    let Ok(Path((name, what))) = path else { return not_found(uri).await };
+    let Some(bot) = flock.bot(&name) else { return not_found(uri).await };
+    let bot = bot.name.to_string();
+    let want = match want(&what, bot.clone(), &form) {
+        Some(Ok(want)) => want,
+        Some(Err(why)) => return refused(&uri, StatusCode::UNPROCESSABLE_ENTITY, "Not possible", why),
+        None => return not_found(uri).await,
+    };
+    tracing::info!(%bot, what, "asked for on the dashboard");
+    match site.heard(ask(&site, want).await) {
+        Some(id) => answer::see_other(&format!("../{bot}?wish={id}")),
+        None => troubled(&uri),
+    }
+}
+
+/// What a form asks for; `None` if there is no such thing.
+fn want(what: &str, bot: String, form: &Form) -> Option<Result<Want, &'static str>> {
+    let post = || form.get("post").to_owned();
+    Some(Ok(match what {
+        "pause" => Want::Pause { bot },
+        "resume" => Want::Resume { bot },
+        "skip" => Want::Skip { bot },
+        "post" => match form.find("text") {
+            None => Want::Post { bot, text: None },
+            Some(text) if text.trim().is_empty() => {
+                return Some(Err("There was no text in it, so nothing was posted. Write something first."));
+            }
+            // A form's line breaks are CR LF; a poem's are not.
+            Some(text) => Want::Post { bot, text: Some(text.replace("\r\n", "\n").trim_end().to_owned()) },
+        },
+        "delete" => Want::Delete { bot, post: post() },
+        "settle" => match form.get("outcome") {
+            "posted" => Want::Settle { bot, post: post(), posted: true },
+            "not-posted" => Want::Settle { bot, post: post(), posted: false },
+            _ => return Some(Err("Say whether the network has the post.")),
+        },
+        _ => return None,
+    }))
+}
+
+/// Writes a wish, and gives the engine some time to grant it.
+async fn ask(site: &Site, what: Want) -> Result<PostId, StoreError> {
+    let now = site.clock.now();
+    let wish = Wish { id: PostId::new(now, rand::random()), what, made_at: now };
+    site.store.wish(&wish).await?;
+    site.store.ring().await;
+    for _ in 0..LOOKS {
+        if site.store.answered(wish.id).await?.is_some() {
+            break;
+        }
+        site.clock.sleep(LOOK_EVERY).await;
+    }
+    Ok(wish.id)
+}
+
+/// What became of the wish that a page was led back from.
+pub(super) async fn outcome(site: &Site, query: &Form) -> Result<Option<Answer>, StoreError> {
+    let Some(id) = query.find("wish").and_then(|id| id.parse().ok()) else { return Ok(None) };
+    let waiting = || Answer {
+        done: false,
+        message: "that is not done yet: this page shows what becomes of it".to_owned(),
+        post: None,
+    };
+    Ok(Some(site.store.answered(id).await?.unwrap_or_else(waiting)))
+}

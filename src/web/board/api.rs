@@ -1,0 +1,106 @@
+//! What the pages show, for programs: the same JSON as that of the commands. It is only read.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+
+use crate::flock::NetworkKind;
+use crate::flock::post;
+use crate::store::{Filter, StoreError};
+use crate::watch::report::{PostRow, Refused, Report, SlotRow, bot_row, instant};
+use crate::web::guard::{Form, fields};
+use crate::web::{Site, answer, troubled};
+
+/// So many posts are told at once, unless fewer are asked for.
+const POSTS: u32 = 100;
+/// More are not told at once: whoever wants all of them has `flockd export`.
+const MOST_POSTS: u32 = 1_000;
+/// So many slots are told, unless another number is asked for.
+const SLOTS: usize = 20;
+const MOST_SLOTS: usize = 1_000;
+
+fn query(uri: &Uri) -> Form {
+    fields(uri.query().unwrap_or_default().as_bytes())
+}
+
+fn wrong(what: &str) -> Response {
+    answer::json(StatusCode::BAD_REQUEST, &serde_json::json!({ "error": what }))
+}
+
+/// `GET /api/v1/status`, or `?bot=` of one bot only.
+pub(super) async fn status(State(site): State<Site>, uri: Uri) -> Response {
+    let query = query(&uri);
+    match site.heard(report(&site, query.find("bot")).await) {
+        Some(report) => answer::json(StatusCode::OK, &report),
+        None => troubled(&uri),
+    }
+}
+
+async fn report(site: &Site, only: Option<&str>) -> Result<Report, StoreError> {
+    let (flock, now) = (site.flock(), site.clock.now());
+    let mut bots = Vec::new();
+    for bot in flock.bots.iter().filter(|bot| only.is_none_or(|only| only == bot.name.as_str())) {
+        bots.push(bot_row(Some(&*site.store), bot, now).await?);
+    }
+    Ok(Report { daemon: true, not_reloaded: site.store.refusal().await?.map(Refused::from), bots })
+}
+
+/// `GET /api/v1/posts`, newest first: `?bot=`, `?state=`, `?network=`, `?before=` a post's id, `?n=` how many.
+pub(super) async fn posts(State(site): State<Site>, uri: Uri) -> Response {
+    let query = query(&uri);
+    let filter = match filter(&query) {
+        Ok(filter) => filter,
+        Err(what) => return wrong(what),
+    };
+    match site.heard(site.store.posts(&filter).await) {
+        Some(posts) => answer::json(StatusCode::OK, &posts.iter().map(PostRow::from).collect::<Vec<_>>()),
+        None => troubled(&uri),
+    }
+}
+
+fn filter(query: &Form) -> Result<Filter, &'static str> {
+    let asked = |name| query.find(name).filter(|text| !text.is_empty());
+    let parsed = |name, known: Option<()>, what| match (asked(name), known) {
+        (Some(_), None) => Err(what),
+        _ => Ok(()),
+    };
+    let state = asked("state").and_then(post::State::from_word);
+    parsed("state", state.map(drop), "`state` is no state of a post")?;
+    let network = asked("network").and_then(NetworkKind::from_word);
+    parsed("network", network.map(drop), "`network` is no network")?;
+    let bot = asked("bot").and_then(|name| name.parse().ok());
+    parsed("bot", bot.as_ref().map(drop), "`bot` is no name of a bot")?;
+    let before = asked("before").and_then(|id| id.parse().ok());
+    parsed("before", before.map(drop), "`before` is no id of a post")?;
+    let limit = asked("n").map_or(Some(POSTS), |n| n.parse().ok());
+    let limit = limit.filter(|n| (1..=MOST_POSTS).contains(n)).ok_or("`n` is a number from 1 to 1000")?;
+    Ok(Filter { bot, state, network, before, limit: Some(limit) })
+}
+
+/// `GET /api/v1/next`: the coming slots, `?bot=`, `?n=` how many.
+pub(super) async fn next(State(site): State<Site>, uri: Uri) -> Response {
+    let query = query(&uri);
+    let number = query.find("n").map_or(Some(SLOTS), |n| n.parse().ok());
+    let Some(number) = number.filter(|n| (1..=MOST_SLOTS).contains(n)) else {
+        return wrong("`n` is a number from 1 to 1000");
+    };
+    let (flock, census) = (site.flock(), site.heard(site.overview.census().await));
+    let Some(census) = census else { return troubled(&uri) };
+    let wanted = |bot: &str| query.find("bot").is_none_or(|only| only == bot);
+    let firsts = census.bots.iter().filter(|seen| wanted(seen.name.as_str()));
+    let mut heap: BinaryHeap<_> =
+        firsts.filter_map(|seen| Some(Reverse((seen.next_slot?, seen.name.as_str())))).collect();
+    let mut slots = Vec::new();
+    while slots.len() < number
+        && let Some(Reverse((slot, name))) = heap.pop()
+    {
+        slots.push(SlotRow { bot: name, slot: instant(slot) });
+        heap.extend(
+            flock.bot(name).and_then(|bot| bot.schedule.next_after(slot)).map(|slot| Reverse((slot, name))),
+        );
+    }
+    answer::json(StatusCode::OK, &slots)
+}

@@ -1,0 +1,158 @@
+//! How one enters the dashboard, and leaves it: by a one-time link, or by the password that `flock.toml` has a hash of.
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::refused;
+use crate::flock::Flock;
+use crate::store::passes::PassMark;
+use crate::web::guard::{self, At, Form, Pass, Signed, fields};
+use crate::web::page::{mark, shell, way_up};
+use crate::web::{Site, answer, troubled};
+
+/// The longest password that is looked at.
+const MAX_PASSWORD: usize = 1_024;
+
+/// What whoever has not entered sees in place of any page.
+pub(in crate::web) fn locked(flock: &Flock, headers: &HeaderMap, uri: &Uri) -> Response {
+    door(flock, headers, uri, StatusCode::FORBIDDEN, None)
+}
+
+/// `GET /enter?key=…`: a one-time key becomes a session.
+pub(in crate::web) async fn by_key(
+    State(site): State<Site>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let flock = site.flock();
+    let query = fields(uri.query().unwrap_or_default().as_bytes());
+    let Some(key) = query.find("key") else { return locked(&flock, &headers, &uri) };
+    // Nobody has come yet.
+    if method != Method::GET || guard::only_looks_ahead(&headers) {
+        return locked(&flock, &headers, &uri);
+    }
+    let Some(pass) = Pass::new() else { return without_chance(&uri) };
+    match site.heard(site.store.redeem(PassMark::of(key), pass.mark(), site.clock.now()).await) {
+        Some(true) => entered(&flock, &headers, &pass),
+        Some(false) => {
+            let why = "This link has been used already, or has run out: each opens the dashboard once, within 15 minutes.";
+            door(&flock, &headers, &uri, StatusCode::FORBIDDEN, Some(why))
+        }
+        None => troubled(&uri),
+    }
+}
+
+/// `POST /enter`: the password.
+pub(in crate::web) async fn by_password(State(site): State<Site>, at: At, request: Request) -> Response {
+    let (flock, headers, uri) = (site.flock(), request.headers().clone(), request.uri().clone());
+    let _stopped = at.0.stopwatch.hold();
+    let form = match Form::read(request).await {
+        Ok(form) => form,
+        Err(answer) => return answer,
+    };
+    let Some(hash) = flock.web.password.clone() else { return locked(&flock, &headers, &uri) };
+    let stranger = guard::stranger(&headers, &flock.web);
+    if !stranger.is_some_and(|pass| form.is_signed_by(&pass)) {
+        let why = "This form was too old, or not of this page. Please try once more.";
+        return door(&flock, &headers, &uri, StatusCode::FORBIDDEN, Some(why));
+    }
+    let visitor = guard::visitor(&at.0, &headers, &flock.web);
+    if let Err(wait) = site.guard.try_once(visitor, &*site.clock) {
+        return too_often(&flock, &headers, &uri, wait);
+    }
+    let typed = form.get("password");
+    if typed.len() > MAX_PASSWORD || !site.guard.is_password(hash, typed.to_owned()).await {
+        tracing::warn!(from = %visitor, "somebody tried to enter the dashboard with a wrong password");
+        return door(&flock, &headers, &uri, StatusCode::FORBIDDEN, Some("That is not the password."));
+    }
+    site.guard.welcome(visitor);
+    let Some(pass) = Pass::new() else { return without_chance(&uri) };
+    match site.heard(site.store.begin_session(pass.mark(), site.clock.now()).await) {
+        Some(()) => {
+            tracing::info!(from = %visitor, "somebody entered the dashboard by the password");
+            entered(&flock, &headers, &pass)
+        }
+        None => troubled(&uri),
+    }
+}
+
+/// `POST /leave`: ends this session, or all of them.
+pub(in crate::web) async fn leave(State(site): State<Site>, headers: HeaderMap, signed: Signed) -> Response {
+    let ended = match signed.form.find("all") {
+        Some(_) => site.store.end_sessions().await,
+        None => site.store.end_session(signed.pass.mark()).await,
+    };
+    if site.heard(ended).is_none() {
+        return troubled(&Uri::from_static("/leave"));
+    }
+    let body = html! {
+        h1 { "You have left" }
+        p { "This browser has forgotten the dashboard. " code { "flockd dashboard" } " makes a link that opens it again." }
+    };
+    let mut answer = answer::board(StatusCode::OK, small("You have left", "./", &html! {}, &body));
+    answer.headers_mut().append(header::SET_COOKIE, guard::no_cookie(&headers, &site.flock().web));
+    answer
+}
+
+/// Lets somebody in. A page of ours leads on, and not a redirect: a cookie that is sent only from our own pages would not go
+/// along where the link was followed from elsewhere.
+fn entered(flock: &Flock, headers: &HeaderMap, pass: &Pass) -> Response {
+    let head = html! { meta http-equiv="refresh" content="0; url=./"; };
+    let body = html! { h1 { "Come in" } p { a href="./" { "To the flock" } } };
+    let mut answer = answer::board(StatusCode::OK, small("Come in", "./", &head, &body));
+    answer.headers_mut().append(header::SET_COOKIE, pass.cookie(headers, &flock.web));
+    answer
+}
+
+fn door(flock: &Flock, headers: &HeaderMap, uri: &Uri, status: StatusCode, why: Option<&str>) -> Response {
+    let root = way_up(uri.path());
+    let stranger = flock.web.password.as_ref().and_then(|_| guard::stranger(headers, &flock.web));
+    let body = html! {
+        h1 { "The dashboard" }
+        @if let Some(why) = why { p.bad role="alert" { (why) } }
+        @if let Some(pass) = &stranger { (password_form(&root, pass)) }
+        p {
+            @if stranger.is_some() { "Or run " } @else { "Run " }
+            code { "flockd dashboard" }
+            " on the machine where the flock lives: it makes a link that opens this page once, for this browser."
+        }
+    };
+    let mut answer = answer::board(status, small("The dashboard", &root, &html! {}, &body));
+    if let Some(pass) = &stranger {
+        answer.headers_mut().append(header::SET_COOKIE, pass.cookie(headers, &flock.web));
+    }
+    answer
+}
+
+fn password_form(root: &str, pass: &Pass) -> Markup {
+    html! {
+        form.door method="post" action={ (root) "enter" } {
+            (super::frame::token(pass))
+            label for="password" { "Password" }
+            input #password type="password" name="password" autocomplete="current-password" required autofocus;
+            button { "Enter" }
+        }
+    }
+}
+
+fn too_often(flock: &Flock, headers: &HeaderMap, uri: &Uri, wait: u64) -> Response {
+    let why = format!("There were too many tries. The next one is possible in {wait} seconds.");
+    let mut answer = door(flock, headers, uri, StatusCode::TOO_MANY_REQUESTS, Some(&why));
+    answer.headers_mut().insert(header::RETRY_AFTER, Duration::from_secs(wait).as_secs().into());
+    answer
+}
+
+fn without_chance(uri: &Uri) -> Response {
+    let why = "This machine has no randomness to give at the moment, and a session needs some.";
+    refused(uri, StatusCode::SERVICE_UNAVAILABLE, "One moment", why)
+}
+
+/// A small page without the dashboard's ways.
+fn small(title: &str, root: &str, head: &Markup, body: &Markup) -> Markup {
+    shell(title, root, head, &html! { header { (mark(root)) } main #content .note { (body) } })
+}

@@ -1,0 +1,67 @@
+//! The dashboard: the whole flock at a glance, and what people do about it. Every page here is for somebody who has entered;
+//! who has is `guard`'s business. What is read stands beside each page; what is done goes to the engine as a wish.
+
+mod act;
+mod api;
+mod bot;
+mod calendar;
+pub(super) mod enter;
+mod flock;
+mod frame;
+mod length;
+mod poem;
+mod timeline;
+
+use axum::Router;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use axum::routing::{get, post};
+use maud::html;
+
+use super::page::{mark, shell, way_up};
+use super::{Site, answer};
+
+pub(super) use self::flock::page as front;
+
+/// The routes of the dashboard, but for the front page.
+pub(super) fn routes() -> Router<Site> {
+    Router::new()
+        .route("/enter", get(enter::by_key).post(enter::by_password))
+        .route("/leave", post(enter::leave))
+        .route("/timeline", get(timeline::page))
+        .route("/calendar", get(calendar::page))
+        .route("/api/v1/status", get(api::status))
+        .route("/api/v1/posts", get(api::posts))
+        .route("/api/v1/next", get(api::next))
+        .route("/bots/{name}", get(bot::page))
+        .route("/bots/{name}/length", get(length::length))
+        .route("/bots/{name}/poem", get(poem::page).post(poem::save))
+        .route("/bots/{name}/{what}", post(act::act))
+}
+
+/// The request names a host that is not ours.
+pub(super) fn wrong_host() -> Response {
+    let text = "this is not the host's name: reach flockd by its IP address, by localhost, or by the `public_url` under [web]\n";
+    answer::fleeting(StatusCode::MISDIRECTED_REQUEST, "text/plain; charset=utf-8", text.into())
+}
+
+/// What was sent does not come from a page of ours, or from one that is too old.
+pub(super) fn wrong_page(uri: &Uri) -> Response {
+    let why = "This was not sent by a page of the dashboard that is open here, or by one of an earlier session. Nothing was \
+        changed: load the page anew and try again.";
+    refused(uri, StatusCode::FORBIDDEN, "Not possible", why)
+}
+
+/// A small page that says why something was not done.
+pub(super) fn refused(uri: &Uri, status: StatusCode, title: &str, why: &str) -> Response {
+    let root = way_up(uri.path());
+    let body = html! {
+        header { (mark(&root)) }
+        main #content .note {
+            h1 { (title) }
+            p { (why) }
+            p { a href=(root) { "To the flock" } }
+        }
+    };
+    answer::board(status, shell(title, &root, &html! {}, &body))
+}

@@ -1,0 +1,222 @@
+//! The page of a bot's poem: which lines are used and which are not, which are too long for its network; and its text to edit.
+//! How a text is put in a file's place is `shelf::edit`'s business.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::frame::{self, Frame, Part};
+use super::refused;
+use crate::flock::account::Account;
+use crate::flock::poem::{Line, LineId, Poem};
+use crate::flock::{Bot, Flock};
+use crate::net;
+use crate::shelf::edit::{self, Manuscript, NotSaved, Unusable};
+use crate::shelf::{self, ShelfError};
+use crate::store::StoreError;
+use crate::web::guard::{Form, Pass, Signed, fields};
+use crate::web::page::{grouped, verse};
+use crate::web::{Site, answer, not_found, troubled};
+
+/// How many lines a page lists.
+const LINES_A_PAGE: usize = 200;
+
+/// What the page shows.
+struct View<'a> {
+    flock: &'a Flock,
+    bot: &'a Bot,
+    pass: &'a Pass,
+    poem: Result<Poem, ShelfError>,
+    text: Result<Manuscript, Unusable>,
+    used: HashSet<LineId>,
+    account: Option<Account>,
+    page: usize,
+    /// What is to be said about an edit before.
+    word: Option<Word>,
+}
+
+/// What is to be said about an edit.
+struct Word {
+    said: String,
+    is_bad: bool,
+    /// What somebody wrote that was not saved.
+    unsaved: Option<String>,
+}
+
+/// `GET /bots/{name}/poem`.
+pub(super) async fn page(
+    State(site): State<Site>,
+    Extension(pass): Extension<Pass>,
+    name: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Response {
+    let flock = site.flock();
+    let Some(bot) = name.ok().and_then(|Path(name)| flock.bot(&name)) else { return not_found(uri).await };
+    let query = fields(uri.query().unwrap_or_default().as_bytes());
+    let word = query.find("saved").map(|_| {
+        let said = "The poem is saved. It counts from the next slot on.".to_owned();
+        Word { said, is_bad: false, unsaved: None }
+    });
+    show(&site, &flock, bot, &pass, &query, word, &uri).await
+}
+
+/// `POST /bots/{name}/poem`: puts what somebody has written in the file's place, if that is still what they saw.
+pub(super) async fn save(
+    State(site): State<Site>,
+    name: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    Signed { form, pass }: Signed,
+) -> Response {
+    let flock = site.flock();
+    let Some(bot) = name.ok().and_then(|Path(name)| flock.bot(&name)) else { return not_found(uri).await };
+    let (path, split) = (bot.poem.clone(), bot.split);
+    let (seen, text) = (form.get("seen").to_owned(), form.get("text").to_owned());
+    let mine = text.clone();
+    let saved = tokio::task::spawn_blocking(move || edit::save(&path, split, &seen, &text)).await;
+    let problem = match saved {
+        Ok(Ok(())) => {
+            tracing::info!(bot = %bot.name, "the poem was edited on the dashboard");
+            return answer::see_other("poem?saved=yes");
+        }
+        Ok(Err(problem)) => problem,
+        Err(error) => {
+            return refused(&uri, StatusCode::INTERNAL_SERVER_ERROR, "Not saved", &error.to_string());
+        }
+    };
+    let said = match &problem {
+        NotSaved::Changed(_) => {
+            "The poem was changed on disk while you wrote, so nothing was saved. Your text is still \
+            here; below it is what the file says now. Bring them together, then save again."
+                .to_owned()
+        }
+        problem => format!("Nothing was saved: {problem}"),
+    };
+    let word = Word { said, is_bad: true, unsaved: Some(mine.replace("\r\n", "\n")) };
+    show(&site, &flock, bot, &pass, &fields(b""), Some(word), &uri).await
+}
+
+async fn show(
+    site: &Site,
+    flock: &Flock,
+    bot: &Arc<Bot>,
+    pass: &Pass,
+    query: &Form,
+    word: Option<Word>,
+    uri: &Uri,
+) -> Response {
+    let page = query.find("page").map_or(Some(1), |page| page.parse().ok()).unwrap_or(0);
+    let status =
+        if word.as_ref().is_some_and(|word| word.is_bad) { StatusCode::CONFLICT } else { StatusCode::OK };
+    let Some(known) = site.heard(known(site, bot).await) else { return troubled(uri) };
+    let (path, split) = (bot.poem.clone(), bot.split);
+    let read = move || (shelf::read_file(&path, split), Manuscript::read(&path));
+    let (poem, text) = match tokio::task::spawn_blocking(read).await {
+        Ok(read) => read,
+        Err(error) => {
+            return refused(uri, StatusCode::INTERNAL_SERVER_ERROR, "Not readable", &error.to_string());
+        }
+    };
+    let lines = poem.as_ref().map_or(0, |poem| poem.lines().len());
+    if !(1..=lines.div_ceil(LINES_A_PAGE).max(1)).contains(&page) {
+        return not_found(uri.clone()).await;
+    }
+    let (used, account) = known;
+    let view = View { flock, bot, pass, poem, text, used, account, page, word };
+    answer::board(status, markup(&view))
+}
+
+async fn known(site: &Site, bot: &Bot) -> Result<(HashSet<LineId>, Option<Account>), StoreError> {
+    Ok(match site.store.standing(&bot.name, site.clock.now()).await? {
+        Some(standing) => (site.store.used(&bot.name, standing.round).await?, standing.account),
+        None => Default::default(),
+    })
+}
+
+fn markup(view: &View<'_>) -> Markup {
+    let bot = view.bot;
+    let title = format!("The poem of {}", bot.name);
+    let frame = Frame { title: &title, root: "../../", part: Part::Other, news: None, pass: view.pass };
+    let body = html! {
+        div.top {
+            h1 { "The poem of " a href={ "../" (bot.name) } { (bot.name) } }
+            p { code { (bot.poem.display()) } }
+        }
+        @if let Some(word) = &view.word {
+            p.outcome.bad[word.is_bad] role=(if word.is_bad { "alert" } else { "status" }) { (word.said) }
+        }
+        @if view.word.as_ref().is_some_and(|word| word.unsaved.is_some()) { (editor(view)) }
+        @match &view.poem {
+            Ok(poem) => (lines(view, poem)),
+            Err(problem) => p.bad { (problem.at(&bot.poem)) },
+        }
+        @if view.word.as_ref().is_none_or(|word| word.unsaved.is_none()) { (editor(view)) }
+    };
+    frame::layout(&frame, &body)
+}
+
+fn lines(view: &View<'_>, poem: &Poem) -> Markup {
+    let (all, pages) = (poem.lines().len(), poem.lines().len().div_ceil(LINES_A_PAGE));
+    let shown = poem.lines().iter().skip((view.page - 1) * LINES_A_PAGE).take(LINES_A_PAGE);
+    let used = poem.lines().iter().filter(|line| view.used.contains(&line.id)).count();
+    html! {
+        section.poem aria-labelledby="lines" {
+            h2 #lines { (grouped(all)) " lines, " (grouped(used)) " used in this round" }
+            ol { @for line in shown { (one(view, line)) } }
+            @if pages > 1 {
+                nav.leaves aria-label="Pages of the poem" {
+                    @if view.page > 1 { a rel="prev" href={ "poem?page=" (view.page - 1) } { "← Before" } }
+                    span { "Page " (view.page) " of " (pages) }
+                    @if view.page < pages { a rel="next" href={ "poem?page=" (view.page + 1) } { "After →" } }
+                }
+            }
+        }
+    }
+}
+
+fn one(view: &View<'_>, line: &Line) -> Markup {
+    let is_used = view.used.contains(&line.id);
+    let misfit = net::fits(view.bot, view.account.as_ref(), &line.text).err();
+    html! {
+        li.used[is_used] value=(line.number) {
+            (verse(&line.text))
+            @if is_used { span.mark-used { "used" } }
+            @if let Some(misfit) = misfit { p.bad { (misfit) } }
+        }
+    }
+}
+
+fn editor(view: &View<'_>) -> Markup {
+    if !frame::may_act(view.flock) {
+        return html! {};
+    }
+    let text = match &view.text {
+        Ok(text) => text,
+        Err(problem) => return html! { section { h2 { "Edit" } p.bad { (problem) } } },
+    };
+    let unsaved = view.word.as_ref().and_then(|word| word.unsaved.as_deref());
+    html! {
+        section.editor aria-labelledby="edit" {
+            h2 #edit { "Edit" }
+            form method="post" action="poem" {
+                (frame::token(view.pass))
+                input type="hidden" name="seen" value=(text.mark);
+                label for="text" { "The whole file; a line that begins with # and a space is a remark" }
+                // A line break right behind the tag is not part of the text, so one more stands there.
+                textarea #text name="text" rows="16" spellcheck="false" dir="auto" data-guarded {
+                    "\n" (unsaved.unwrap_or(&text.text))
+                }
+                button { "Save" }
+            }
+            @if unsaved.is_some() {
+                h3 { "What the file says now" }
+                pre.on-disk tabindex="0" { (text.text) }
+            }
+        }
+    }
+}

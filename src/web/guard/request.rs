@@ -1,0 +1,176 @@
+//! What a request says about where it comes from: its host, the page that sent it, the cookie, the proxy's word. Nothing is
+//! decided here but whether that fits.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, header};
+use reqwest::Url;
+
+use crate::flock::web::Web;
+
+/// Whether the request names a host that is ours. A page of another site can have its own name lead here (DNS rebinding), but
+/// then it is that name that stands in the request; an address in digits is nobody's name.
+pub(super) fn is_our_host(headers: &HeaderMap, web: &Web) -> bool {
+    // Every browser names one; a simple program may not.
+    let Some(authority) = authority(headers) else { return true };
+    let Some(host) = host_of(&authority) else { return false };
+    let in_digits = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    in_digits
+        || host == "localhost"
+        || public(web).and_then(|url| Some(url.host_str()? == host)) == Some(true)
+}
+
+/// Whether a request that changes something was sent by a page of ours. A program that is no browser says nothing of that.
+pub(super) fn is_our_page(headers: &HeaderMap, web: &Web) -> bool {
+    let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    // "none" is a person's own doing: an address typed, a page loaded again.
+    if said("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+        return false;
+    }
+    let Some(origin) = said("origin") else { return true };
+    let Ok(origin) = Url::parse(origin) else { return false };
+    let ours = authority(headers).and_then(|authority| Url::parse(&format!("http://{authority}")).ok());
+    let same = |ours: &Url| {
+        // Behind a proxy that speaks TLS the page's scheme is not that of the request.
+        let port = |url: &Url| url.port().filter(|port| ![80, 443].contains(port));
+        ours.host_str() == origin.host_str() && port(ours) == port(&origin)
+    };
+    ours.as_ref().is_some_and(same) || public(web).as_ref().is_some_and(same)
+}
+
+/// Where this browser reaches us: under the public URL, or directly.
+pub(super) fn comes_by_public_url(headers: &HeaderMap, web: &Web) -> Option<Url> {
+    let host = host_of(&authority(headers)?)?;
+    public(web).filter(|url| url.host_str() == Some(host.as_str()))
+}
+
+/// The value of a cookie.
+pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let lists = headers.get_all(header::COOKIE).into_iter().filter_map(|list| list.to_str().ok());
+    let mut pairs = lists.flat_map(|list| list.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// Whom a proxy asks for: the last address in the row that is not a trusted proxy's itself. Without a trusted proxy, whoever
+/// is at the door.
+pub(super) fn visitor(from: IpAddr, headers: &HeaderMap, web: &Web) -> IpAddr {
+    let trusted = |address: &IpAddr| {
+        let address = address.to_canonical();
+        web.proxies.iter().any(|network| network.contains(&address))
+    };
+    let rows = headers.get_all("x-forwarded-for").into_iter().filter_map(|row| row.to_str().ok());
+    let row: Vec<&str> = rows.flat_map(|row| row.split(',')).map(str::trim).collect();
+    let mut visitor = from;
+    for text in row.into_iter().rev() {
+        if !trusted(&visitor) {
+            break;
+        }
+        let Ok(address) = text.parse() else { break };
+        visitor = address;
+    }
+    visitor
+}
+
+fn authority(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default().to_owned())
+}
+
+/// The host of an authority as URLs have it: in small letters, an IPv6 address in brackets.
+fn host_of(authority: &str) -> Option<String> {
+    let url = Url::parse(&format!("http://{authority}")).ok()?;
+    let only_host = url.username().is_empty() && url.password().is_none() && url.path() == "/";
+    url.host_str().filter(|_| only_host).map(str::to_owned)
+}
+
+fn public(web: &Web) -> Option<Url> {
+    Url::parse(&web.public_url).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn web(public_url: &str) -> Web {
+        let proxies = vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.1/32".parse().unwrap()];
+        Web { proxies, ..Web::at("127.0.0.1:7878".parse().unwrap(), public_url.to_owned()) }
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn only_our_own_names_are_ours() {
+        let ours = |host: &str| is_our_host(&headers(&[("host", host)]), &web("https://birds.test/poems"));
+        for host in [
+            "127.0.0.1:7878",
+            "localhost",
+            "LOCALHOST:1",
+            "[::1]:7878",
+            "192.0.2.7",
+            "birds.test",
+            "Birds.test:443",
+        ] {
+            assert!(ours(host), "{host}");
+        }
+        for host in [
+            "evil.test",
+            "birds.test.evil.test",
+            "localhost.evil.test",
+            "",
+            "a b",
+            "me@127.0.0.1",
+            "127.0.0.1/x",
+        ] {
+            assert!(!ours(host), "{host}");
+        }
+        assert!(is_our_host(&headers(&[]), &web("https://birds.test")));
+    }
+
+    #[test]
+    fn only_our_own_pages_change_something() {
+        let ours = |host: &str, more: &[(&'static str, &str)]| {
+            let pairs: Vec<_> = [("host", host)].iter().chain(more).copied().collect();
+            is_our_page(&headers(&pairs), &web("https://birds.test"))
+        };
+        assert!(ours("127.0.0.1:7878", &[]));
+        assert!(ours(
+            "127.0.0.1:7878",
+            &[("origin", "http://127.0.0.1:7878"), ("sec-fetch-site", "same-origin")]
+        ));
+        assert!(ours("127.0.0.1:7878", &[("origin", "https://birds.test")]));
+        assert!(ours("birds.test", &[("origin", "https://birds.test")]));
+        for origin in
+            ["null", "http://127.0.0.1:7879", "http://evil.test:7878", "https://birds.test.evil.test", ""]
+        {
+            assert!(!ours("127.0.0.1:7878", &[("origin", origin)]), "{origin}");
+        }
+        for site in ["cross-site", "same-site", ""] {
+            assert!(!ours("127.0.0.1:7878", &[("sec-fetch-site", site)]), "{site}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        let headers = headers(&[("cookie", "a=1; flockd-1=x; flockd-12=y=z")]);
+        assert_eq!(cookie(&headers, "flockd-12"), Some("y=z"));
+        assert_eq!(cookie(&headers, "flockd-1"), Some("x"));
+        assert_eq!(cookie(&headers, "flockd"), None);
+    }
+
+    #[test]
+    fn a_proxy_is_believed_only_where_it_is_trusted() {
+        let seen = |from: &str, row: &str| {
+            let row = headers(&[("x-forwarded-for", row)]);
+            visitor(from.parse().unwrap(), &row, &web("http://x")).to_string()
+        };
+        assert_eq!(seen("127.0.0.1", "192.0.2.1"), "192.0.2.1");
+        assert_eq!(seen("192.0.2.9", "192.0.2.1"), "192.0.2.9", "anybody can write this");
+        assert_eq!(
+            seen("127.0.0.1", "1.1.1.1, 192.0.2.1, 10.0.0.3"),
+            "192.0.2.1",
+            "what a visitor made up is left out"
+        );
+        assert_eq!(seen("127.0.0.1", "nonsense"), "127.0.0.1");
+    }
+}

@@ -1,0 +1,113 @@
+// What the dashboard does where there is a script: it keeps what is shown true, counts as the network counts, and opens
+// sign-ins in a window of their own. Without it every page works, and loads itself again.
+"use strict";
+(() => {
+  const main = document.querySelector("main");
+  if (!main) return;
+
+  // Times that are told from now. The words are those of the server.
+  const span = (seconds) => {
+    const [d, h, m] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
+    if (d >= 7) return `${d} days`;
+    if (d) return `${d} d ${h} h`;
+    if (h) return `${h} h ${m} min`;
+    return m ? `${m} min` : `${seconds} s`;
+  };
+  const tick = () => {
+    for (const time of document.querySelectorAll("time[data-from-now]")) {
+      const seconds = Math.round((Date.parse(time.dateTime) - Date.now()) / 1000);
+      const text = seconds < 0 ? `${span(-seconds)} ago` : `in ${span(seconds)}`;
+      if (time.textContent !== text) time.textContent = text;
+    }
+  };
+  setInterval(tick, 1000);
+  tick();
+
+  // What is live is fetched anew when something has happened, but not under somebody's hands.
+  const inUse = (part) => part.contains(document.activeElement) || part.querySelector("details[open]");
+  let asked = false;
+  const refresh = async () => {
+    asked = false;
+    if (document.hidden) { asked = true; return; }
+    let answer;
+    try {
+      answer = await fetch(location.href, { credentials: "same-origin" });
+    } catch { return; }
+    if (answer.status === 403) { location.reload(); return; }
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const fresh = page.getElementById(part.id);
+      if (fresh && !inUse(part) && fresh.innerHTML !== part.innerHTML) part.replaceWith(document.adoptNode(fresh));
+    }
+    tick();
+  };
+  let timer = 0;
+  let later = 0;
+  // Counts of the whole flock are a second behind.
+  const soon = () => {
+    clearTimeout(timer);
+    clearTimeout(later);
+    timer = setTimeout(refresh, 250);
+    later = setTimeout(refresh, 1500);
+  };
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && asked) soon(); });
+  const listen = () => {
+    const events = new EventSource(main.dataset.events);
+    events.addEventListener("news", soon);
+    // After a break there may be something that was not told.
+    let broken = false;
+    events.addEventListener("open", () => { if (broken) soon(); broken = false; });
+    events.addEventListener("error", () => {
+      broken = true;
+      if (events.readyState === EventSource.CLOSED) setTimeout(() => { soon(); listen(); }, 30000);
+    });
+  };
+  if (main.dataset.events) listen();
+
+  // How long a text is, by the rule of its network: the server knows that.
+  for (const field of document.querySelectorAll("textarea[data-count]")) {
+    const count = document.getElementById(field.getAttribute("aria-describedby"));
+    let last = 0;
+    const ask = async () => {
+      const mine = ++last;
+      const answer = await fetch(`${field.dataset.count}?${new URLSearchParams({ text: field.value })}`);
+      if (!answer.ok || mine !== last) return;
+      const { length, max, problem } = await answer.json();
+      count.textContent = field.value.trim() ? `${length} of ${max}${problem ? `: ${problem}` : ""}` : `up to ${max}`;
+      count.classList.toggle("bad", Boolean(problem) && field.value.trim() !== "");
+    };
+    let wait = 0;
+    field.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(ask, 150); });
+  }
+
+  // What was written and not saved is not thrown away without a word.
+  for (const field of document.querySelectorAll("textarea[data-guarded]")) {
+    let leaves = false;
+    field.form.addEventListener("submit", () => { leaves = true; });
+    addEventListener("beforeunload", (event) => { if (!leaves && field.value !== field.defaultValue) event.preventDefault(); });
+  }
+
+  // A sign-in at a network gets a window of its own; where that is not let, the link opens here. Whoever comes back says so to
+  // the pages of this very address, and to nobody else.
+  const channel = new BroadcastChannel("flockd-sign-in");
+  const done = main.dataset.signedIn;
+  if (done) {
+    channel.postMessage(done);
+    if (window.opener) {
+      try { window.opener.postMessage({ flockdSignIn: done }, location.origin); } catch { /* It has gone elsewhere. */ }
+    }
+    if (window.name === "flockd-sign-in") window.close();
+  }
+  const heard = (ticket) => { if (main.dataset.ticket && main.dataset.ticket === ticket) refresh(); };
+  channel.addEventListener("message", (event) => heard(event.data));
+  addEventListener("message", (event) => {
+    if (event.origin === location.origin && event.data) heard(event.data.flockdSignIn);
+  });
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-popup]");
+    if (!link) return;
+    const popup = window.open(link.href, "flockd-sign-in", "popup,width=600,height=760");
+    if (popup) event.preventDefault();
+  });
+})();

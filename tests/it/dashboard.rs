@@ -1,0 +1,37 @@
+//! The dashboard as a person uses it, in a real browser: at a desk, on a phone, in the dark, with a keyboard alone, and without
+//! scripts.
+
+mod acting;
+mod looking;
+
+use crate::support::chromium::{Chromium, Kind};
+use crate::support::program::{Daemon, Folder};
+
+/// A flock of two with poems of three lines; nothing is due for months.
+const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+    [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n\
+    [bots.emily]\nnetwork = \"feed\"\npoem = \"emily.txt\"\nschedule = \"0 12 1 1 *\"\n";
+
+struct Visit {
+    browser: Chromium,
+    folder: Folder,
+    _daemon: Daemon,
+}
+
+/// A browser that has entered the dashboard of this flock.
+async fn visit(kind: Kind, flock: &str) -> Visit {
+    let folder = Folder::with(flock);
+    folder.write("walt.txt", b"a noiseless tide\nthe ropes are wet\nno gull has slept\n");
+    folder.write("emily.txt", b"one lamp\ntwo lamps\nthree lamps\n");
+    let daemon = folder.start();
+    let browser = Chromium::start(kind).await;
+    browser.goto(&folder.key()).await;
+    browser.sees("The flock").await;
+    Visit { browser, folder, _daemon: daemon }
+}
+
+impl Visit {
+    async fn goto(&self, path: &str) {
+        self.browser.goto(&self.folder.url(path)).await;
+    }
+}

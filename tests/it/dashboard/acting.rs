@@ -1,0 +1,67 @@
+//! What people do: pause, resume, post, skip, take back, and edit a poem while somebody else does.
+
+use super::{FLOCK, visit};
+use crate::support::chromium::Kind;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_is_paused_and_resumed() {
+    let visit = visit(Kind::DESKTOP, FLOCK).await;
+    visit.browser.click("a[href='./bots/walt']").await;
+    visit.browser.press("Pause").await;
+    visit.browser.sees("walt posts nothing on schedule until").await;
+    assert_eq!(visit.folder.status()["bots"][0]["state"], "paused");
+    visit.browser.press("Resume").await;
+    visit.browser.sees("walt posts again: its next slot is").await;
+    assert_eq!(visit.folder.status()["bots"][0]["state"], "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_is_counted_posted_and_taken_back() {
+    let visit = visit(Kind::DESKTOP, FLOCK).await;
+    visit.goto("/bots/walt").await;
+    visit.browser.write("#text", "salt <b>& light</b>").await;
+    visit.browser.sees("19 of 10000").await;
+    visit.browser.press("Post this").await;
+    visit.browser.sees("posted:").await;
+    assert_eq!(visit.browser.text("#history .verse").await, "salt <b>& light</b>");
+    visit.browser.press("Take back").await;
+    visit.browser.press("Delete this post").await;
+    visit.browser.sees("deleted").await;
+    assert_eq!(visit.folder.json(&["posts", "--json"])[0]["state"], "deleted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_is_skipped() {
+    let visit = visit(Kind::DESKTOP, FLOCK).await;
+    visit.goto("/bots/emily").await;
+    visit.browser.press("Skip the next slot").await;
+    visit.browser.sees("emily skips").await;
+    let posts = visit.folder.json(&["posts", "--json"]);
+    assert_eq!((&posts[0]["state"], &posts[0]["reason"]), (&"released".into(), &"skipped by hand".into()));
+    let next = visit.folder.json(&["next", "--json", "--bot", "emily", "-n", "1"]);
+    assert!(next[0]["slot"].as_str().unwrap() > posts[0]["slot"].as_str().unwrap(), "{next} {posts}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poem_is_edited_and_never_over_anothers_edit() {
+    let visit = visit(Kind::DESKTOP, FLOCK).await;
+    visit.goto("/bots/walt/poem").await;
+    visit.browser.write("#text", "a quiet tide\nthe ropes are dry").await;
+    visit.browser.press("Save").await;
+    visit.browser.sees("The poem is saved.").await;
+    let poem = || std::fs::read_to_string(visit.folder.path("walt.txt")).unwrap();
+    assert_eq!(poem(), "a quiet tide\nthe ropes are dry\n");
+
+    visit.browser.write("#text", "mine").await;
+    visit.folder.write("walt.txt", b"somebody else's\n");
+    visit.browser.press("Save").await;
+    visit.browser.sees("The poem was changed on disk while you wrote").await;
+    assert_eq!(poem(), "somebody else's\n");
+    assert_eq!(visit.browser.text(".on-disk").await, "somebody else's");
+    visit.browser.picture("conflict").await;
+    visit.browser.is_accessible().await;
+    // Now it has been seen.
+    visit.browser.press("Save").await;
+    visit.browser.sees("The poem is saved.").await;
+    assert_eq!(poem(), "mine\n");
+}

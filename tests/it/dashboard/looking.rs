@@ -1,0 +1,78 @@
+//! What is seen, and by whom.
+
+use super::{FLOCK, visit};
+use crate::support::chromium::Kind;
+
+/// Every page there is, of a flock that has posted.
+const PAGES: [&str; 9] = [
+    "/",
+    "/?q=walt&state=ok",
+    "/?q=nobody",
+    "/timeline",
+    "/calendar",
+    "/bots/walt",
+    "/bots/walt/poem",
+    "/posts/none",
+    "/enter",
+];
+
+async fn every_page_is_accessible(kind: Kind, name: &str) {
+    let visit = visit(kind, FLOCK).await;
+    assert_eq!(visit.folder.run(&["post", "walt"]).code, 0);
+    assert_eq!(visit.folder.run(&["pause", "emily"]).code, 0);
+    for (at, path) in PAGES.iter().enumerate() {
+        visit.goto(path).await;
+        visit.browser.picture(&format!("{name}-{at}")).await;
+        visit.browser.is_accessible().await;
+    }
+    let complaints = visit.browser.complaints().await;
+    let unexpected: Vec<_> =
+        complaints.iter().filter(|it| !it.contains("/posts/none") && !it.contains("/enter")).collect();
+    assert!(unexpected.is_empty(), "{unexpected:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_for_everybody_at_a_desk() {
+    every_page_is_accessible(Kind::DESKTOP, "desk").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_for_everybody_on_a_phone_in_the_dark() {
+    every_page_is_accessible(Kind { is_dark: true, ..Kind::PHONE }, "phone").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_scripts_everything_can_be_read_and_done() {
+    let visit = visit(Kind { has_scripts: false, ..Kind::DESKTOP }, FLOCK).await;
+    visit.goto("/bots/walt").await;
+    visit.browser.press("Post the next line now").await;
+    visit.browser.find(".outcome").await;
+    assert_eq!(visit.folder.status()["bots"][0]["lines_left"], 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_keyboard_is_enough() {
+    let visit = visit(Kind::DESKTOP, FLOCK).await;
+    visit.goto("/bots/walt").await;
+    // To the content, past the head, and on to the first thing to do.
+    let (tab, enter) = ("\u{e004}", "\u{e007}");
+    visit.browser.keys(tab).await;
+    let here = "return document.activeElement.textContent.trim()";
+    assert_eq!(visit.browser.eval(here).await, "To the content");
+    visit.browser.keys(enter).await;
+    visit.browser.keys(tab).await;
+    assert_eq!(visit.browser.eval(here).await, "Pause");
+    visit.browser.keys(enter).await;
+    visit.browser.sees("walt posts nothing on schedule until").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_is_shown_by_itself() {
+    let visit = visit(Kind::DESKTOP, FLOCK).await;
+    visit.browser.sees("Nothing posted yet.").await;
+    assert_eq!(visit.folder.run(&["post", "walt", "a line out of nowhere"]).code, 0);
+    visit.browser.sees("a line out of nowhere").await;
+    visit.goto("/timeline").await;
+    assert_eq!(visit.folder.run(&["post", "emily", "and another"]).code, 0);
+    visit.browser.sees("and another").await;
+}

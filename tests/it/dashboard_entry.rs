@@ -1,0 +1,294 @@
+//! Who gets into the dashboard, and who does not: by the program itself, with requests that no page of it would send.
+
+use std::time::Duration;
+
+use reqwest::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
+use reqwest::{Client, Response, StatusCode};
+
+use crate::support::program::{Daemon, Folder};
+
+const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\nMORE\n\
+    [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n";
+
+struct Door {
+    folder: Folder,
+    daemon: Daemon,
+    client: Client,
+}
+
+fn door(more: &str) -> Door {
+    let folder = Folder::with(&FLOCK.replace("MORE", more));
+    folder.write("walt.txt", b"one\ntwo\n");
+    let daemon = folder.start();
+    Door {
+        folder,
+        daemon,
+        client: Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+    }
+}
+
+/// Somebody who has entered.
+struct Guest {
+    cookie: String,
+    token: String,
+}
+
+impl Door {
+    async fn get(&self, path: &str) -> Response {
+        self.client.get(self.folder.url(path)).send().await.unwrap()
+    }
+
+    async fn enter(&self) -> Guest {
+        let answer = self.client.get(self.folder.key()).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().to_owned();
+        assert!(cookie.contains("; HttpOnly; SameSite=Strict; Path=/"), "{cookie}");
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let page = self.client.get(self.folder.url("/")).header(COOKIE, &cookie).send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::OK);
+        let token = token(&page.text().await.unwrap());
+        Guest { cookie, token }
+    }
+
+    async fn post(&self, guest: &Guest, path: &str, form: &[(&str, &str)]) -> StatusCode {
+        let form: Vec<_> = form.iter().copied().chain([("token", guest.token.as_str())]).collect();
+        let answer = self.client.post(self.folder.url(path)).header(COOKIE, &guest.cookie).form(&form).send();
+        answer.await.unwrap().status()
+    }
+
+    fn state(&self) -> String {
+        self.folder.status()["bots"][0]["state"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The token of the first form.
+fn token(page: &str) -> String {
+    page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_link_opens_once_and_who_leaves_is_out() {
+    let door = door("");
+    let link = door.folder.key();
+    // A browser that looks ahead does not use it up.
+    let ahead = door.client.get(&link).header("Sec-Purpose", "prefetch;prerender").send().await.unwrap();
+    assert_eq!(ahead.status(), StatusCode::FORBIDDEN);
+    assert_eq!(door.client.head(&link).send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    assert_eq!(door.client.get(&link).send().await.unwrap().status(), StatusCode::OK);
+    let again = door.client.get(&link).send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::FORBIDDEN);
+    assert!(again.text().await.unwrap().contains("has been used already"));
+
+    let guest = door.enter().await;
+    assert_eq!(door.post(&guest, "/bots/walt/pause", &[]).await, StatusCode::SEE_OTHER);
+    assert_eq!(door.state(), "paused");
+    assert_eq!(door.post(&guest, "/leave", &[]).await, StatusCode::OK);
+    assert_eq!(door.post(&guest, "/bots/walt/resume", &[]).await, StatusCode::FORBIDDEN);
+    assert_eq!(door.state(), "paused");
+}
+
+#[tokio::test]
+async fn closing_ends_every_session() {
+    let door = door("");
+    let (guest, link) = (door.enter().await, door.folder.key());
+    assert_eq!(door.folder.run(&["dashboard", "--close"]).code, 0);
+    assert_eq!(door.post(&guest, "/bots/walt/pause", &[]).await, StatusCode::FORBIDDEN);
+    assert_eq!(door.client.get(&link).send().await.unwrap().status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn nothing_of_the_flock_is_shown_to_strangers() {
+    let door = door("open = []");
+    for path in [
+        "/",
+        "/timeline",
+        "/calendar",
+        "/bots/walt",
+        "/bots/walt/poem",
+        "/events",
+        "/api/v1/status",
+        "/metrics",
+        "/feeds/walt.atom",
+        "/healthz",
+        "/nowhere",
+        "/enter",
+        "/bots/../../etc/passwd",
+        "/bots/%2e%2e%2fflock.toml",
+    ] {
+        let answer = door.get(path).await;
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
+        assert!(!answer.text().await.unwrap().contains("walt"), "{path}");
+    }
+    for cookie in ["", "x", &"0".repeat(64), &"f".repeat(64), "' or 1=1 --"] {
+        let cookie = format!("flockd-{}={cookie}", door.folder.port);
+        let answer = door.client.get(door.folder.url("/")).header(COOKIE, cookie).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    }
+}
+
+#[tokio::test]
+async fn only_pages_of_ours_change_something() {
+    let door = door("");
+    let guest = door.enter().await;
+    let url = door.folder.url("/bots/walt/pause");
+    let ask = |headers: &[(&'static str, &str)], token: &str| {
+        let mut request = door.client.post(&url).header(COOKIE, &guest.cookie).form(&[("token", token)]);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send()
+    };
+    let ours = format!("http://127.0.0.1:{}", door.folder.port);
+    for (headers, token) in [
+        (vec![], ""),
+        (vec![], "0000"),
+        (vec![("origin", "https://evil.test")], guest.token.as_str()),
+        (vec![("origin", "null")], guest.token.as_str()),
+        (vec![("origin", "http://127.0.0.1:1")], guest.token.as_str()),
+        (vec![("origin", ours.as_str()), ("sec-fetch-site", "cross-site")], guest.token.as_str()),
+        (vec![("sec-fetch-site", "same-site")], guest.token.as_str()),
+    ] {
+        assert_eq!(ask(&headers, token).await.unwrap().status(), StatusCode::FORBIDDEN, "{headers:?}");
+    }
+    assert_eq!(door.state(), "ok");
+    // Reading does not change anything, whoever links to it.
+    for verb in ["pause", "resume", "post", "delete", "settle", "skip"] {
+        let answer = door
+            .client
+            .get(door.folder.url(&format!("/bots/walt/{verb}")))
+            .header(COOKIE, &guest.cookie)
+            .send();
+        assert_eq!(answer.await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED, "{verb}");
+    }
+    assert_eq!(ask(&[("origin", &ours)], &guest.token).await.unwrap().status(), StatusCode::SEE_OTHER);
+    assert_eq!(door.state(), "paused");
+}
+
+#[tokio::test]
+async fn a_name_of_another_that_leads_here_is_not_answered() {
+    let door = door("public_url = \"https://birds.test\"");
+    for (host, status) in [
+        ("evil.test", StatusCode::MISDIRECTED_REQUEST),
+        ("127.0.0.1.evil.test", StatusCode::MISDIRECTED_REQUEST),
+        ("localhost:1", StatusCode::OK),
+        ("birds.test", StatusCode::OK),
+        ("[::1]", StatusCode::OK),
+    ] {
+        let answer = door.client.get(door.folder.url("/healthz")).header(HOST, host).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{host}");
+    }
+    // Behind the proxy the cookie is for TLS only.
+    let link = door.folder.key().replace("https://birds.test", &door.folder.url(""));
+    let answer = door.client.get(link).header(HOST, "birds.test").send().await.unwrap();
+    let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
+}
+
+#[tokio::test]
+async fn whoever_may_only_look_changes_nothing() {
+    let door = door("dashboard = \"read-only\"");
+    let guest = door.enter().await;
+    for path in ["/bots/walt/pause", "/bots/walt/post", "/bots/walt/poem"] {
+        assert_eq!(door.post(&guest, path, &[("text", "mine")]).await, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(door.state(), "ok");
+    let page = door
+        .client
+        .get(door.folder.url("/bots/walt/poem"))
+        .header(COOKIE, &guest.cookie)
+        .send()
+        .await
+        .unwrap();
+    assert!(!page.text().await.unwrap().contains("textarea"));
+}
+
+/// A password as `flockd password` would hash it, with less work.
+fn hashed(password: &str) -> String {
+    let params = argon2::Params::new(64, 1, 1, None).unwrap();
+    let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    argon2::PasswordHasher::hash_password(&hasher, password.as_bytes()).unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_password_lets_in_and_guessing_is_slow() {
+    let door = door(&format!("password = \"{}\"", hashed("correct horse battery")));
+    let locked = door.get("/").await;
+    assert_eq!(locked.status(), StatusCode::FORBIDDEN);
+    let cookie = locked.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let form = Guest { cookie, token: token(&locked.text().await.unwrap()) };
+    let attempt = |password: &str| {
+        let fields = [("password", password.to_owned()), ("token", form.token.clone())];
+        let request = door.client.post(door.folder.url("/enter")).header(COOKIE, &form.cookie).form(&fields);
+        async move { request.send().await.unwrap() }
+    };
+    assert_eq!(attempt("a wrong one").await.status(), StatusCode::FORBIDDEN);
+    let inside = attempt("correct horse battery").await;
+    assert_eq!(inside.status(), StatusCode::OK);
+    let session = inside.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    assert_ne!(session, form.cookie, "whoever set a cookie before does not know the session");
+    let answer = door.client.get(door.folder.url("/")).header(COOKIE, session).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+
+    let mut refused = 0;
+    for guess in 0..200 {
+        let answer = attempt(&format!("guess {guess}")).await;
+        match answer.status() {
+            StatusCode::FORBIDDEN => {}
+            StatusCode::TOO_MANY_REQUESTS => {
+                refused += 1;
+                let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+                assert!(Duration::from_secs(wait) <= Duration::from_secs(20), "{wait}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+    assert!(refused >= 190, "{refused}");
+    // Even the right one has to wait now, and a link does not.
+    assert_eq!(attempt("correct horse battery").await.status(), StatusCode::TOO_MANY_REQUESTS);
+    door.enter().await;
+    let log = door.daemon.stop_and_read();
+    assert!(
+        log.contains("wrong password") && !log.contains("guess 1") && !log.contains("correct horse"),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn other_machines_need_a_password() {
+    let folder = Folder::with(&FLOCK.replace("127.0.0.1:PORT", "0.0.0.0:PORT").replace("MORE", ""));
+    folder.write("walt.txt", b"one\n");
+    let said = folder.run(&["run"]);
+    assert_eq!(said.code, 2, "{said:?}");
+    assert!(said.err.contains("so the dashboard needs a password"), "{said:?}");
+    let folder = Folder::with(&FLOCK.replace("MORE", ""));
+    folder.write("walt.txt", b"one\n");
+    let said = folder.run(&["run", "--listen", "0.0.0.0:0"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.err.contains("so the dashboard needs a password"), "{said:?}");
+}
+
+#[tokio::test]
+async fn what_others_write_stays_text() {
+    let door = door("");
+    let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
+    door.folder.write("walt.txt", format!("{evil}\n</textarea><script>alert(2)</script>\n").as_bytes());
+    assert_eq!(door.folder.run(&["post", "walt", evil]).code, 0);
+    let guest = door.enter().await;
+    for path in ["/", "/timeline", "/bots/walt", "/bots/walt/poem", "/?q=%3Cscript%3Ealert(1)%3C/script%3E"] {
+        let page = door.client.get(door.folder.url(path)).header(COOKIE, &guest.cookie).send().await.unwrap();
+        let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+        assert!(
+            policy.contains("script-src 'self'")
+                && policy.contains("frame-ancestors 'none'")
+                && !policy.contains("unsafe")
+        );
+        let text = page.text().await.unwrap();
+        assert!(!text.contains("<script>") && !text.contains("<img src=x"), "{path}: {text}");
+    }
+    let header = door
+        .client
+        .get(door.folder.url("/"))
+        .header(ORIGIN, "https://evil.test")
+        .header(COOKIE, &guest.cookie);
+    assert!(header.send().await.unwrap().headers().get("access-control-allow-origin").is_none());
+}

@@ -1,0 +1,268 @@
+//! A real browser, Chromium, driven by its own driver: what a person sees on the dashboard's pages, and does there. It reaches
+//! this machine and nothing else.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use fantoccini::elements::Element;
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::{Client, ClientBuilder, Locator};
+use flockd::clock::{Clock as _, SystemClock};
+use hyper_util::client::legacy::connect::HttpConnector;
+use reqwest::Method;
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::{ParseError, Url};
+
+/// Two cores have no room for more at once.
+const AT_ONCE: usize = 2;
+/// How long something on a page is waited for: far longer than it takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often is looked whether it is there.
+const LOOK_EVERY: Duration = Duration::from_millis(40);
+
+/// What kind of browser.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub width: u32,
+    pub height: u32,
+    pub is_dark: bool,
+    pub has_scripts: bool,
+    pub has_popups: bool,
+}
+
+impl Kind {
+    pub(crate) const DESKTOP: Self =
+        Self { width: 1200, height: 900, is_dark: false, has_scripts: true, has_popups: true };
+    pub(crate) const PHONE: Self = Self { width: 360, height: 780, ..Self::DESKTOP };
+}
+
+/// A browser, for as long as this is held.
+pub(crate) struct Chromium {
+    pub page: Client,
+    driver: Child,
+    _profile: TempDir,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Chromium {
+    pub(crate) async fn start(kind: Kind) -> Self {
+        static PLACES: OnceLock<std::sync::Arc<Semaphore>> = OnceLock::new();
+        let places = PLACES.get_or_init(|| std::sync::Arc::new(Semaphore::new(AT_ONCE)));
+        let place = places.clone().acquire_owned().await.unwrap();
+        let profile = tempfile::tempdir().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .env("HOME", profile.path())
+            .env("TMPDIR", profile.path())
+            .process_group(0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is not there: `tests/run` installs it");
+        let begun = Instant::now();
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities(kind, &profile));
+        let page = loop {
+            match builder.connect(&format!("http://127.0.0.1:{port}")).await {
+                Ok(page) => break page,
+                Err(error) => assert!(begun.elapsed() < PATIENCE, "the browser does not start: {error}"),
+            }
+            SystemClock.sleep(LOOK_EVERY).await;
+        };
+        // A window is never narrower than some 500 pixels; a phone's page is.
+        let metrics = json!({"width": kind.width, "height": kind.height, "deviceScaleFactor": 1, "mobile": kind.width < 500});
+        let browser = Self { page, driver, _profile: profile, _place: place };
+        browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        let scheme = if kind.is_dark { "dark" } else { "light" };
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        browser.devtools("Emulation.setEmulatedMedia", features).await;
+        browser
+    }
+
+    async fn devtools(&self, command: &str, params: Value) -> Value {
+        let body = json!({"cmd": command, "params": params});
+        self.page.issue_cmd(Post("goog/cdp/execute", body)).await.unwrap()
+    }
+
+    pub(crate) async fn goto(&self, url: &str) {
+        self.page.goto(url).await.unwrap();
+    }
+
+    pub(crate) async fn url(&self) -> String {
+        self.page.current_url().await.unwrap().to_string()
+    }
+
+    /// The first element that fits, once it is there.
+    pub(crate) async fn find(&self, css: &str) -> Element {
+        let begun = Instant::now();
+        loop {
+            match self.page.find(Locator::Css(css)).await {
+                Ok(element) => return element,
+                Err(error) => {
+                    assert!(begun.elapsed() < PATIENCE, "there is no {css}: {error}\n{}", self.body().await);
+                }
+            }
+            SystemClock.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    pub(crate) async fn text(&self, css: &str) -> String {
+        self.find(css).await.text().await.unwrap()
+    }
+
+    /// Everything that is written on the page.
+    pub(crate) async fn body(&self) -> String {
+        let script = "return document.body ? document.body.innerText : ''";
+        self.eval(script).await.as_str().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) async fn eval(&self, script: &str) -> Value {
+        self.page.execute(script, Vec::new()).await.unwrap_or(Value::Null)
+    }
+
+    pub(crate) async fn click(&self, css: &str) {
+        self.find(css).await.click().await.unwrap();
+    }
+
+    /// The button with these words.
+    pub(crate) async fn press(&self, words: &str) {
+        let path = format!("//*[self::button or self::a or self::summary][normalize-space()='{words}']");
+        let begun = Instant::now();
+        loop {
+            match self.page.find(Locator::XPath(&path)).await {
+                Ok(button) => return button.click().await.unwrap(),
+                Err(error) => {
+                    assert!(
+                        begun.elapsed() < PATIENCE,
+                        "there is no {words}: {error}\n{}",
+                        self.body().await
+                    );
+                }
+            }
+            SystemClock.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    pub(crate) async fn write(&self, css: &str, text: &str) {
+        let field = self.find(css).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Keys for whatever has the focus.
+    pub(crate) async fn keys(&self, keys: &str) {
+        self.page.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    }
+
+    /// Waits until this can be read on the page.
+    pub(crate) async fn sees(&self, words: &str) {
+        let begun = Instant::now();
+        loop {
+            let body = self.body().await;
+            if body.contains(words) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "there is no {words:?} on the page:\n{body}");
+            SystemClock.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// What the browser complained of since this was asked last.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let log = self.page.issue_cmd(Post("se/log", json!({"type": "browser"}))).await.unwrap();
+        let entries = log.as_array().cloned().unwrap_or_default();
+        entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// A picture of the page, if somebody wants to look at it: in the folder that `FLOCKD_SHOTS` names.
+    pub(crate) async fn picture(&self, name: &str) {
+        let Some(folder) = std::env::var_os("FLOCKD_SHOTS") else { return };
+        let whole = json!({"captureBeyondViewport": true, "format": "png"});
+        let shot = self.devtools("Page.captureScreenshot", whole).await;
+        use base64::Engine as _;
+        let bytes = base64::prelude::BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
+        std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
+    }
+
+    /// The page can be used by everybody, as far as axe-core can tell; and nothing sticks out of it.
+    pub(crate) async fn is_accessible(&self) {
+        let axe = std::fs::read_to_string(axe()).unwrap();
+        self.page.execute(&axe, Vec::new()).await.unwrap();
+        let run = "const done = arguments[arguments.length - 1]; \
+            axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations.map(v => \
+            v.id + ': ' + v.help + '\\n  ' + v.nodes.map(n => n.html + ' ' + n.failureSummary).join('\\n  '))))";
+        let found = self.page.execute_async(run, Vec::new()).await.unwrap();
+        let found: Vec<&str> = found.as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let url = self.url().await;
+        assert!(found.is_empty(), "{url}: {}", found.join("\n"));
+        let widths = self.eval("return [document.documentElement.scrollWidth, window.innerWidth]").await;
+        assert!(widths[0].as_f64() <= widths[1].as_f64(), "{url} is wider than its window: {widths}");
+    }
+}
+
+/// Where `tests/run` puts it.
+fn axe() -> std::path::PathBuf {
+    let package = include_str!("../../rigs/axe/package.json");
+    let package: Value = serde_json::from_str(package).unwrap();
+    let version = package["dependencies"]["axe-core"].as_str().unwrap();
+    super::cache::place(&format!("axe-{version}")).join("node_modules/axe-core/axe.min.js")
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // The browsers of a driver are in its group.
+        if let Some(group) = i32::try_from(self.driver.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.driver.wait();
+    }
+}
+
+fn capabilities(kind: Kind, profile: &TempDir) -> Capabilities {
+    let profile = profile.path().join("profile");
+    let mut arguments = vec![
+        "--headless=new".to_owned(),
+        // It runs as whoever runs the tests, in containers as root; and it shows our own pages only.
+        "--no-sandbox".to_owned(),
+        "--disable-gpu".to_owned(),
+        "--disable-quic".to_owned(),
+        "--disable-dev-shm-usage".to_owned(),
+        "--disable-background-networking".to_owned(),
+        "--disable-component-update".to_owned(),
+        "--disable-sync".to_owned(),
+        "--no-first-run".to_owned(),
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1, EXCLUDE localhost".to_owned(),
+        format!("--window-size={},{}", kind.width, kind.height),
+        format!("--user-data-dir={}", profile.display()),
+    ];
+    if !kind.has_popups {
+        arguments.push("--block-new-web-contents".to_owned());
+    }
+    let scripts = if kind.has_scripts { 1 } else { 2 };
+    let options = json!({
+        "args": arguments,
+        "prefs": {"profile.managed_default_content_settings.javascript": scripts},
+    });
+    let capabilities = json!({"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
+    capabilities.as_object().unwrap().clone()
+}
+
+/// A command that only this driver knows.
+#[derive(Debug)]
+struct Post(&'static str, Value);
+
+impl WebDriverCompatibleCommand for Post {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.0))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.1.to_string()))
+    }
+}
