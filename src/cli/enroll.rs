@@ -14,11 +14,10 @@ use super::{ending, output, wishing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{Accounts, NoAccount, Visit};
-use crate::enroll::{self, Alone, Origin, Person as _, Plan, Signed, Way};
-use crate::flock::account::{Account, App, Tokens};
-use crate::flock::{Bot, BotName, Flock, KeySource, NetworkKind};
-use crate::store::vault::VaultError;
-use crate::store::{Envelope, Store as _, StoreError, Want};
+use crate::enroll::{self, Alone, Origin, Person as _, Plan, Signed};
+use crate::flock::account::{Account, Tokens};
+use crate::flock::{Bot, Flock, KeySource};
+use crate::store::{Envelope, Want};
 
 /// How to sign in.
 #[derive(Debug, Args)]
@@ -164,36 +163,11 @@ fn plan(bot: &Bot, how: &How) -> Result<Plan> {
     let app = bot.app.as_deref().with_context(|| format!("{} has no app", bot.name))?;
     Ok(Plan {
         bot: bot.name.to_string(),
-        way: way(app, how)?,
+        way: enroll::way(app, how.pin, how.oauth2, new_grant())?,
         port: app.callback_port,
         handle: bot.account.clone(),
         timeout: how.timeout,
     })
-}
-
-/// OAuth 1.0a where the app has keys for it, unless the person wants the other.
-fn way(app: &App, how: &How) -> Result<Way> {
-    if app.network == NetworkKind::Bluesky {
-        ensure!(
-            !how.pin && !how.oauth2,
-            "on Bluesky one signs in with an app password: leave the option out"
-        );
-        return Ok(Way::AppPassword);
-    }
-    if app.network != NetworkKind::X {
-        return Ok(Way::OAuth2 { grant: new_grant(), pin: how.pin });
-    }
-    let name = &app.name;
-    let by_oauth2 = how.oauth2 || (app.consumer.is_none() && !how.pin);
-    if by_oauth2 {
-        ensure!(app.client.is_some(), "app {name} has no OAuth 2.0: write its `client_id` in [apps.{name}]");
-        return Ok(Way::OAuth2 { grant: new_grant(), pin: false });
-    }
-    ensure!(
-        app.consumer.is_some(),
-        "app {name} has no OAuth 1.0a: write `consumer_key` and `consumer_secret` in [apps.{name}]"
-    );
-    Ok(Way::OAuth1 { pin: how.pin })
 }
 
 /// Tokens that the person has, proven like any others.
@@ -226,8 +200,7 @@ async fn typed(visit: &Visit, bot: &Bot, person: &mut Terminal) -> Result<(Accou
     Ok((account, tokens))
 }
 
-/// Keeps what is proven, and returns what is to be said about it. A renewal or a new key may have changed what was
-/// kept `before`; only another sign-in goes first.
+/// Keeps what is proven, and returns what is to be said about it.
 async fn keep(
     accounts: &Accounts,
     bot: &Bot,
@@ -235,63 +208,11 @@ async fn keep(
     tokens: &Tokens,
     before: &Envelope,
 ) -> Result<Vec<String>> {
-    let (name, now) = (&bot.name, SystemClock.now());
-    let mut version = before.version;
-    loop {
-        match accounts.vault.sign_in(name, account, tokens, version, now).await {
-            Ok(()) => return Ok(notes(bot, account, tokens)),
-            Err(VaultError::Store(StoreError::Overtaken)) => {
-                let newest = accounts.store.envelope(name).await?;
-                ensure!(
-                    newest.sealed.is_some() || before.sealed.is_none(),
-                    "{name} was signed out meanwhile, so nothing was kept: run `flockd enroll {name}` again"
-                );
-                ensure!(
-                    newest.signed_in_at == before.signed_in_at,
-                    "another `flockd enroll {name}` was quicker, and its tokens were kept: see `flockd whoami {name}`"
-                );
-                version = newest.version;
-            }
-            Err(VaultError::Store(StoreError::AccountTaken(other))) => bail!(taken(bot, account, &other)),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-fn taken(bot: &Bot, account: &Account, other: &BotName) -> String {
-    let (name, handle) = (&bot.name, &account.handle);
-    if bot.was.as_ref() == Some(other) {
-        return format!(
-            "{name} was {other}, and is signed in under that name: start flockd once, then it is {name}'s"
-        );
-    }
-    format!(
-        "@{handle} is the account of bot {other}: sign in as another one, or run `flockd unenroll {other}` first"
-    )
-}
-
-/// What the person should know, now that it is done.
-fn notes(bot: &Bot, account: &Account, tokens: &Tokens) -> Vec<String> {
-    let (name, handle) = (&bot.name, &account.handle);
-    let access = account.access.as_ref().map_or_else(String::new, |access| format!(" ({access})"));
-    let mut notes = vec![format!("{name} is signed in as @{handle}{access}")];
-    if account.access.is_none() {
-        notes.push(
-            "note: the network did not say whether the bot may post: `flockd post` shows it".to_owned(),
-        );
-    }
-    // Elsewhere access tokens don't run out.
-    if bot.network == NetworkKind::X && matches!(tokens, Tokens::OAuth2 { refresh_token: None, .. }) {
-        notes
-            .push("note: there is no refresh token: the bot stops when the access token runs out".to_owned());
-    }
-    if bot.tokens.is_some() {
-        notes.push("note: the tokens in flock.toml still win: remove them there to use these".to_owned());
-    }
-    notes
+    let (vault, store) = (&accounts.vault, &*accounts.store);
+    Ok(enroll::keep(vault, store, bot, account, tokens, before, SystemClock.now()).await?)
 }
 
 /// What a sign-in is to be known by.
 fn new_grant() -> String {
-    format!("{:032x}", super::dice().random::<u128>())
+    enroll::new_grant(super::dice().random())
 }

@@ -9,8 +9,8 @@ use crate::config::Loaded;
 use crate::daemon::accounts::Accounts;
 use crate::flock::{BotName, NetworkKind};
 use crate::net::Setback;
+use crate::store::StoreError;
 use crate::store::vault::VaultError;
-use crate::store::{Store, StoreError};
 
 pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Result<ExitCode> {
     let bot: BotName = name.parse()?;

@@ -19,7 +19,6 @@ use crate::engine::keeper::NoTokens;
 use crate::flock::Bot;
 use crate::flock::account::{Account, Tokens};
 use crate::net;
-use crate::store::Store;
 use crate::store::condition::{Condition, condition, not_signed_in};
 use crate::watch::report::instant;
 

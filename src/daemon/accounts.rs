@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The accounts of a flock.
 pub struct Accounts {
     /// The ledger.
-    pub store: Arc<Sqlite>,
+    pub store: Arc<dyn Store>,
     /// The vault in it.
     pub vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
@@ -89,12 +89,20 @@ impl Accounts {
     }
 
     fn of(flock: &Flock, clock: Arc<dyn Clock>, events: Events, ledger: Sqlite) -> Result<Self, DaemonError> {
-        let store = Arc::new(ledger);
-        let http = super::http()?;
-        let shared: Arc<dyn Store> = store.clone();
-        let vault = Arc::new(super::vault(flock, &shared));
-        let keeper = Keeper::new(shared, vault.clone(), clock.clone(), events);
-        Ok(Self { store, vault, clock, keeper, http })
+        Ok(Self::sharing(flock, clock, events, Arc::new(ledger), super::http()?))
+    }
+
+    /// The same with a ledger and a client that somebody has already.
+    pub(super) fn sharing(
+        flock: &Flock,
+        clock: Arc<dyn Clock>,
+        events: Events,
+        store: Arc<dyn Store>,
+        http: reqwest::Client,
+    ) -> Self {
+        let vault = Arc::new(super::vault(flock, &store));
+        let keeper = Keeper::new(store.clone(), vault.clone(), clock.clone(), events);
+        Self { store, vault, clock, keeper, http }
     }
 
     /// A bot's account.

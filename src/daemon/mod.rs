@@ -7,6 +7,7 @@ mod lookout;
 mod members;
 pub mod notice;
 pub mod reload;
+mod sign_in;
 mod watchers;
 
 use std::io;
@@ -161,7 +162,7 @@ pub async fn run(
     let engine = Arc::new(fed(engine(&works, dice, desk.on_paper), &works, &notice));
     engine.take_over(&flock.bots).await?;
     let (close, closed) = oneshot::channel::<()>();
-    let site = site(&works, &engine, phase, metrics, live);
+    let site = site(&works, &engine, phase, metrics, live, desk.on_paper);
     let server = web.map(|listener| tokio::spawn(serve(listener, site, closed)));
     let beside = beside(works, engine.clone(), notice, inbox, source, desk.on_paper);
     engine.run(shutdown).await;
@@ -186,14 +187,16 @@ fn site(
     phase: Arc<Phase>,
     metrics: Arc<Metrics>,
     live: Arc<Live>,
+    on_paper: bool,
 ) -> Site {
     let Works { flock, store, clock, .. } = works;
     let (flock, pulse) = (flock.subscribe(), engine.clone());
     let pulse = Arc::new(move || pulse.idle_for());
     let overview = Overview::new(flock.clone(), store.clone(), clock.clone(), pulse, phase);
+    let reception = (!on_paper).then(|| Arc::new(sign_in::reception(works, live.clone())));
     let ear = metrics.clone();
     store.time_commits(Box::new(move |took| ear.committed(took)));
-    Site::new(flock, store.clone(), overview, metrics, clock.clone(), live)
+    Site::new(flock, store.clone(), overview, metrics, clock.clone(), live, reception)
 }
 
 /// The engine, whose loop gives the service manager signs of life.

@@ -33,11 +33,11 @@ pub(super) const LIMITS: Limits =
     Limits { connections: 16, patience: Duration::from_secs(10), farewell: Duration::from_secs(2) };
 
 /// The longest answer that is looked at. X's have some 150 bytes, other servers' up to 2,000.
-const QUERY_MAX: usize = 4_096;
+pub(super) const QUERY_MAX: usize = 4_096;
 
 /// How long the browser is kept waiting for the end: three requests to the network, of which each takes 30 s
 /// at the most.
-const VERDICT: Duration = Duration::from_secs(90);
+pub(super) const VERDICT: Duration = Duration::from_secs(90);
 
 /// How a sign-in ended, as the browser is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,12 @@ pub(super) struct Arrival {
 pub(super) struct Visitor(Option<oneshot::Sender<Verdict>>);
 
 impl Visitor {
+    /// One who waits, and what they will be told.
+    pub(super) fn waiting() -> (Self, oneshot::Receiver<Verdict>) {
+        let (tell, told) = oneshot::channel();
+        (Self(Some(tell)), told)
+    }
+
     /// Tells the visitor. That they have gone is no trouble.
     pub(super) fn tell(mut self, verdict: Verdict) {
         self.say(verdict);
@@ -87,7 +93,8 @@ impl Drop for Visitor {
 /// The browser that is expected back, if one is.
 #[derive(Debug)]
 pub(super) struct Browser {
-    port: Option<u16>,
+    /// Where it comes back to.
+    address: Option<String>,
     arrivals: Option<mpsc::Receiver<Arrival>>,
     /// The one whose answer was taken.
     visitor: Option<Visitor>,
@@ -99,7 +106,12 @@ impl Browser {
     /// Nobody is expected.
     pub(super) fn absent() -> Self {
         let (stop, _) = watch::channel(false);
-        Self { port: None, arrivals: None, visitor: None, servers: JoinSet::new(), stop }
+        Self { address: None, arrivals: None, visitor: None, servers: JoinSet::new(), stop }
+    }
+
+    /// Somebody else listens, at this address, and hands over who comes back.
+    pub(super) fn of_site(address: String, arrivals: mpsc::Receiver<Arrival>) -> Self {
+        Self { address: Some(address), arrivals: Some(arrivals), ..Self::absent() }
     }
 
     /// Listens at this port, or at one of the next if it is taken.
@@ -146,12 +158,12 @@ impl Browser {
                 let _ = server.await;
             });
         }
-        Self { port: Some(port), arrivals: Some(arrivals), ..browser }
+        Self { address: Some(address(port)), arrivals: Some(arrivals), ..browser }
     }
 
     /// Where it comes back to.
     pub(super) fn address(&self) -> Option<String> {
-        self.port.map(address)
+        self.address.clone()
     }
 
     /// The next visit; for ever, if nobody is expected. Cancel-safe.
@@ -226,10 +238,10 @@ async fn came_back(
     if query.is_empty() || query.len() > QUERY_MAX {
         return page::stranger("the address holds no answer");
     }
-    let (told, verdict) = oneshot::channel();
+    let (visitor, verdict) = Visitor::waiting();
     // From here on the visitor waits for us.
     let _held = stopwatch.hold();
-    if desk.try_send(Arrival { query, visitor: Visitor(Some(told)) }).is_err() {
+    if desk.try_send(Arrival { query, visitor }).is_err() {
         return page::late();
     }
     match timeout(VERDICT, verdict).await {

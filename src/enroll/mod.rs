@@ -3,21 +3,25 @@
 //! What came back may arrive by the browser, which is sent to a listener of ours (`callback`), or by a line
 //! that the person pastes (`pasted`); `talk` waits for both. The ways to sign in are `oauth1` and `oauth2`,
 //! and `app_password`, which needs no browser; their requests `net` makes. Tokens count only when it is proven whose they are and that they can post
-//! ([`prove`]). Nothing is stored here, and there is no terminal, no signal and no configuration: whoever
-//! calls keeps what is returned, and then lets the browser know ([`Signed::tell_browser`]).
+//! ([`prove`]). Nothing is stored while that goes on, and there is no terminal, no signal and no configuration: whoever
+//! calls keeps what is returned ([`keep()`]), and then lets the browser know ([`Signed::tell_browser`]). Sign-ins from the
+//! dashboard are in the `reception`.
 
 mod app_password;
 mod callback;
 mod error;
+mod keep;
 mod oauth1;
 mod oauth2;
 mod page;
 mod pasted;
 mod proof;
+mod reception;
 mod talk;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod way;
 
 use std::time::Duration;
 
@@ -29,9 +33,12 @@ use crate::flock::post::{Cause, Why};
 use crate::net::{AccountApi, Setback};
 use callback::{Browser, Verdict};
 pub use error::EnrollError;
+pub use keep::{NotKept, keep};
 pub use proof::{Origin, give_back, prove};
+pub use reception::{Asked, Desk, Reception, Return, View};
 use talk::Talk;
 pub use tokens::{Alone, BadTokens, is_whole, tokens_from};
+pub use way::{NoWay, new_grant, way};
 
 /// Whoever signs the bot in.
 #[async_trait]
@@ -134,7 +141,18 @@ pub async fn sign_in(
     person: &mut dyn Person,
     clock: &dyn Clock,
 ) -> Result<Signed, EnrollError> {
-    let mut browser = expect_browser(plan, api.out_of_band().is_some(), person).await;
+    let browser = expect_browser(plan, api.out_of_band().is_some(), person).await;
+    sign_in_with(api, plan, person, clock, browser).await
+}
+
+/// The same where it is known already from where a browser comes back, if one does.
+async fn sign_in_with(
+    api: &dyn AccountApi,
+    plan: &Plan,
+    person: &mut dyn Person,
+    clock: &dyn Clock,
+    mut browser: Browser,
+) -> Result<Signed, EnrollError> {
     match agree(api, plan, person, clock, &mut browser).await {
         Ok((account, tokens)) => Ok(Signed { account, tokens, bot: plan.bot.clone(), browser }),
         Err(error) => {

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 use super::guard::fields;
 use super::{Site, answer};
 use crate::door::Caller;
+use crate::flock::BotName;
 use crate::flock::event::Event;
 
 /// So many pages are told at once: a quarter of the visitors that there is room for.
@@ -47,9 +48,14 @@ impl fmt::Debug for Live {
 impl Live {
     /// Passes on that something has happened.
     pub fn hear(&self, event: &Event) {
-        if let Some(bot) = event.bot()
-            && let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner)
-        {
+        if let Some(bot) = event.bot() {
+            self.tell(bot);
+        }
+    }
+
+    /// Passes on that something has happened to a bot.
+    pub fn tell(&self, bot: &BotName) {
+        if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
             // That nobody listens is no trouble.
             let _ = sender.send(bot.as_str().into());
         }

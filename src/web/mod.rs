@@ -39,6 +39,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 
 use crate::clock::Clock;
 use crate::door::{Caller, Door, Limits};
+use crate::enroll::Reception;
 use crate::flock::post::PostId;
 use crate::flock::{Flock, NetworkKind};
 use crate::store::{Store, StoreError};
@@ -65,6 +66,8 @@ pub struct Site {
     clock: Arc<dyn Clock>,
     guard: Arc<Guard>,
     live: Arc<Live>,
+    /// Where people sign bots in; on paper nobody does.
+    reception: Option<Arc<Reception>>,
     weeks: Arc<Mutex<Option<Kept>>>,
     /// Whether the last look at the ledger failed, so that a long trouble is logged once.
     troubled: Arc<AtomicBool>,
@@ -79,9 +82,10 @@ impl Site {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
         live: Arc<Live>,
+        reception: Option<Arc<Reception>>,
     ) -> Self {
         let (guard, weeks, troubled) = (Arc::default(), Arc::default(), Arc::default());
-        Self { flock, store, overview, metrics, clock, guard, live, weeks, troubled }
+        Self { flock, store, overview, metrics, clock, guard, live, reception, weeks, troubled }
     }
 
     /// The flock as it is now; a reload may change it while an answer is made.

@@ -23,8 +23,16 @@
   setInterval(tick, 1000);
   tick();
 
-  // What is live is fetched anew when something has happened, but not under somebody's hands.
-  const inUse = (part) => part.contains(document.activeElement) || part.querySelector("details[open]");
+  // What is live is fetched anew when something has happened, but not where somebody has begun to write, or looks closer,
+  // unless there is no place for that any more. Who had the focus has it afterwards.
+  const begun = (part) => [...part.querySelectorAll("input:not([type=hidden]), textarea")].filter((field) => field.value !== field.defaultValue);
+  const inUse = (part, fresh) => part.querySelector("details[open]") || begun(part).some((field) => fresh.querySelector(`#${field.id}`));
+  const name = (element) => element.id || element.getAttribute("href") || element.textContent;
+  const replace = (part, fresh) => {
+    const focus = part.contains(document.activeElement) && name(document.activeElement);
+    part.replaceWith(document.adoptNode(fresh));
+    if (focus) [...fresh.querySelectorAll("a, button, input, textarea, summary")].find((element) => name(element) === focus)?.focus();
+  };
   let asked = false;
   const refresh = async () => {
     asked = false;
@@ -38,7 +46,7 @@
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const fresh = page.getElementById(part.id);
-      if (fresh && !inUse(part) && fresh.innerHTML !== part.innerHTML) part.replaceWith(document.adoptNode(fresh));
+      if (fresh && fresh.innerHTML !== part.innerHTML && !inUse(part, fresh)) replace(part, fresh);
     }
     tick();
   };
@@ -55,11 +63,9 @@
   const listen = () => {
     const events = new EventSource(main.dataset.events);
     events.addEventListener("news", soon);
-    // After a break there may be something that was not told.
-    let broken = false;
-    events.addEventListener("open", () => { if (broken) soon(); broken = false; });
+    // Between the page and this, and after a break, something may have happened that was not told.
+    events.addEventListener("open", soon);
     events.addEventListener("error", () => {
-      broken = true;
       if (events.readyState === EventSource.CLOSED) setTimeout(() => { soon(); listen(); }, 30000);
     });
   };
@@ -98,6 +104,7 @@
       try { window.opener.postMessage({ flockdSignIn: done }, location.origin); } catch { /* It has gone elsewhere. */ }
     }
     if (window.name === "flockd-sign-in") window.close();
+    else location.replace(`sign-in/${done}`);
   }
   const heard = (ticket) => { if (main.dataset.ticket && main.dataset.ticket === ticket) refresh(); };
   channel.addEventListener("message", (event) => heard(event.data));

@@ -3,6 +3,7 @@
 
 mod acting;
 mod looking;
+mod signing_in;
 
 use crate::support::chromium::{Chromium, Kind};
 use crate::support::program::{Daemon, Folder};
@@ -24,6 +25,11 @@ async fn visit(kind: Kind, flock: &str) -> Visit {
     folder.write("walt.txt", b"a noiseless tide\nthe ropes are wet\nno gull has slept\n");
     folder.write("emily.txt", b"one lamp\ntwo lamps\nthree lamps\n");
     let daemon = folder.start();
+    visit_folder(kind, folder, daemon).await
+}
+
+/// The same of a flock that runs already.
+async fn visit_folder(kind: Kind, folder: Folder, daemon: Daemon) -> Visit {
     let browser = Chromium::start(kind).await;
     browser.goto(&folder.key()).await;
     browser.sees("The flock").await;

@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("watch", &["flock", "clock", "shelf", "net", "store"]),
     ("enroll", &["flock", "clock", "door", "net", "store"]),
     ("web", &["flock", "clock", "door", "shelf", "net", "store", "watch", "enroll"]),
-    ("daemon", &["flock", "clock", "config", "shelf", "net", "store", "watch", "engine", "web"]),
+    ("daemon", &["flock", "clock", "config", "shelf", "net", "store", "watch", "engine", "enroll", "web"]),
     (
         "cli",
         &["flock", "clock", "config", "shelf", "net", "store", "watch", "engine", "enroll", "web", "daemon"],

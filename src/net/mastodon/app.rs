@@ -35,14 +35,19 @@ impl Mastodon {
         if self.app.client.is_some() {
             return Ok(None);
         }
-        let redirects: Vec<String> =
+        let mut redirects: Vec<String> =
             std::iter::once(OUT_OF_BAND.to_owned()).chain(redirects.iter().cloned()).collect();
-        let fits = |known: &&Registration| known.server == self.app.api_url && known.redirects == redirects;
-        if let Some(known) = self.app.registration.as_ref().filter(fits)
+        let known = self.app.registration.as_ref().filter(|known| known.server == self.app.api_url);
+        if let Some(known) = known
+            && redirects.iter().all(|redirect| known.redirects.contains(redirect))
             && self.is_known(&known.client).await?
         {
             return Ok(None);
         }
+        // Whoever comes back to the addresses from before can still do so.
+        let before = known.into_iter().flat_map(|known| &known.redirects);
+        let more: Vec<String> = before.filter(|known| !redirects.contains(known)).cloned().collect();
+        redirects.extend(more);
         let client = self.introduced(&redirects).await?;
         Ok(Some(Registration { server: self.app.api_url.clone(), client, redirects }))
     }

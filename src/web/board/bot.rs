@@ -11,8 +11,8 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::act;
 use super::frame::{self, Frame, Part, from_now};
+use super::{act, sign_in};
 use crate::flock::post::{self, Post, PostId};
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::net;
@@ -91,6 +91,8 @@ fn markup(view: &View<'_>) -> Markup {
         root: "../",
         part: Part::Other,
         news: view.is_first.then_some(bot.name.as_str()),
+        reloads: false,
+        ticket: None,
         pass: view.pass,
     };
     let may_act = frame::may_act(view.flock);
@@ -294,6 +296,9 @@ fn account(view: &View<'_>) -> Markup {
                 Some(at) => p { "Signed in since " (whole_time(at)) },
                 None if view.bot.signs_in() => p.bad { "Nobody is signed in." },
                 None => p { "It uses the tokens in " code { "flock.toml" } "." },
+            }
+            @if frame::may_act(view.flock) {
+                (sign_in::ways(view.bot, view.pass, standing.is_some_and(|standing| standing.signed_in_at.is_some())))
             }
         }
     }

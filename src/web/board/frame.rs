@@ -34,6 +34,10 @@ pub(super) struct Frame<'a> {
     pub(super) part: Part,
     /// What it changes by, if it does: what happens to the bot of this name, or, where that is empty, to any.
     pub(super) news: Option<&'a str>,
+    /// Whether it loads itself again where there is no script: not where somebody may be writing.
+    pub(super) reloads: bool,
+    /// The sign-in that it shows.
+    pub(super) ticket: Option<&'a str>,
     /// Whose forms it has.
     pub(super) pass: &'a Pass,
 }
@@ -42,7 +46,7 @@ pub(super) struct Frame<'a> {
 pub(super) fn layout(frame: &Frame<'_>, body: &Markup) -> Markup {
     let root = frame.root;
     let head = html! {
-        @if frame.news.is_some() { noscript { meta http-equiv="refresh" content=(REFRESH_S); } }
+        @if frame.reloads { noscript { meta http-equiv="refresh" content=(REFRESH_S); } }
         script src={ (root) (assets::script_address()) } defer {}
     };
     let events = frame.news.map(|bot| match bot {
@@ -63,7 +67,7 @@ pub(super) fn layout(frame: &Frame<'_>, body: &Markup) -> Markup {
                 button.plain { "Leave" }
             }
         }
-        main #content data-events=[events] { (body) }
+        main #content data-events=[events] data-ticket=[frame.ticket] { (body) }
     };
     shell(frame.title, root, &head, &body)
 }

@@ -10,6 +10,7 @@ mod flock;
 mod frame;
 mod length;
 mod poem;
+mod sign_in;
 mod timeline;
 
 use axum::Router;
@@ -36,6 +37,9 @@ pub(super) fn routes() -> Router<Site> {
         .route("/bots/{name}", get(bot::page))
         .route("/bots/{name}/length", get(length::length))
         .route("/bots/{name}/poem", get(poem::page).post(poem::save))
+        .route("/bots/{name}/sign-in", post(sign_in::begin))
+        .route("/sign-in/{ticket}", get(sign_in::page).post(sign_in::say))
+        .route("/callback", get(sign_in::callback))
         .route("/bots/{name}/{what}", post(act::act))
 }
 

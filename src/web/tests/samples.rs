@@ -48,7 +48,7 @@ pub(in crate::web) fn site(bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
     let metrics = Arc::new(Metrics::new(clock.now()));
     let pulse = Arc::new(|| Duration::ZERO);
     let overview = Overview::new(flock.clone(), store.clone(), clock.clone(), pulse, phase);
-    Site::new(flock, store, overview, metrics, clock, Arc::default())
+    Site::new(flock, store, overview, metrics, clock, Arc::default(), None)
 }
 
 /// A text posted to a feed some minutes after an instant that all samples share.

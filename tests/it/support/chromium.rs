@@ -132,7 +132,7 @@ impl Chromium {
 
     /// The button with these words.
     pub(crate) async fn press(&self, words: &str) {
-        let path = format!("//*[self::button or self::a or self::summary][normalize-space()='{words}']");
+        let path = format!("//*[self::button or self::a or self::summary][normalize-space()=\"{words}\"]");
         let begun = Instant::now();
         loop {
             match self.page.find(Locator::XPath(&path)).await {
@@ -158,6 +158,27 @@ impl Chromium {
     /// Keys for whatever has the focus.
     pub(crate) async fn keys(&self, keys: &str) {
         self.page.active_element().await.unwrap().send_keys(keys).await.unwrap();
+    }
+
+    /// An attribute as it works, if such an element is there.
+    pub(crate) async fn attribute(&self, css: &str, name: &str) -> Option<String> {
+        let element = self.page.find(Locator::Css(css)).await.ok()?;
+        element.prop(name).await.ok().flatten()
+    }
+
+    /// The same once it is there.
+    pub(crate) async fn wait_attribute(&self, css: &str, name: &str) -> String {
+        self.find(css).await;
+        self.attribute(css, name).await.unwrap()
+    }
+
+    /// Waits until no other window is open.
+    pub(crate) async fn one_window(&self) {
+        let begun = Instant::now();
+        while self.page.windows().await.unwrap().len() > 1 {
+            assert!(begun.elapsed() < PATIENCE, "another window stays open");
+            SystemClock.sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Waits until this can be read on the page.

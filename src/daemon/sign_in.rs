@@ -1,0 +1,70 @@
+//! Sign-ins from the dashboard, with what the daemon has: its ledger, its vault, its clients. How one goes on is in `enroll`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::Works;
+use super::accounts::Accounts;
+use crate::clock::Clock;
+use crate::enroll::{self, Desk, Reception};
+use crate::flock::account::{Account, Tokens};
+use crate::flock::post::PostId;
+use crate::flock::{Bot, BotName};
+use crate::net::AccountApi;
+use crate::store::{Envelope, Want, Wish};
+use crate::web::Live;
+
+struct Office {
+    accounts: Accounts,
+    clock: Arc<dyn Clock>,
+    live: Arc<Live>,
+}
+
+/// The reception of a flock.
+pub(super) fn reception(works: &Works, live: Arc<Live>) -> Reception {
+    let Works { flock, store, clock, events, http } = works;
+    let flock = flock.borrow().clone();
+    let accounts = Accounts::sharing(&flock, clock.clone(), events.clone(), store.clone(), http.clone());
+    Reception::new(Arc::new(Office { accounts, clock: clock.clone(), live }), clock.clone())
+}
+
+#[async_trait]
+impl Desk for Office {
+    async fn open(
+        &self,
+        bot: &Arc<Bot>,
+        redirects: &[String],
+    ) -> Result<(Arc<dyn AccountApi>, Envelope), String> {
+        // Whether tokens can be kept is better known before somebody has signed in.
+        self.accounts.vault.can_keep(&bot.name).await.map_err(|error| error.to_string())?;
+        let visit =
+            self.accounts.visit_to_sign_in(bot, redirects).await.map_err(|error| error.to_string())?;
+        let before = self.accounts.store.envelope(&bot.name).await.map_err(|error| error.to_string())?;
+        Ok((visit.api, before))
+    }
+
+    async fn keep(
+        &self,
+        bot: &Bot,
+        account: &Account,
+        tokens: &Tokens,
+        before: &Envelope,
+    ) -> Result<Vec<String>, String> {
+        let (vault, store, now) = (&self.accounts.vault, &self.accounts.store, self.clock.now());
+        let notes = enroll::keep(vault, &**store, bot, account, tokens, before, now).await;
+        let notes = notes.map_err(|error| error.to_string())?;
+        tracing::info!(bot = %bot.name, handle = account.handle, "signed in from the dashboard");
+        // The engine looks at the bot at once; that this can't be asked for is no reason to say that nobody is signed in.
+        let what = Want::SignedIn { bot: bot.name.to_string() };
+        let wish = Wish { id: PostId::new(now, rand::random()), what, made_at: now };
+        if store.wish(&wish).await.is_ok() {
+            store.ring().await;
+        }
+        Ok(notes)
+    }
+
+    fn changed(&self, bot: &BotName) {
+        self.live.tell(bot);
+    }
+}

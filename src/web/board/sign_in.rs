@@ -1,0 +1,222 @@
+//! Signing a bot in: the page that shows how far a sign-in is, with its link and its field, and the one at which the browser
+//! comes back from the network. The sign-in itself goes on in `enroll::Reception`.
+
+use axum::Extension;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::response::Response;
+use maud::{Markup, html};
+
+use super::frame::{self, Frame, Part};
+use super::refused;
+use crate::door::Caller;
+use crate::enroll::{Return, View};
+use crate::flock::{Bot, Flock, NetworkKind};
+use crate::web::guard::{self, Pass, Signed};
+use crate::web::page::{mark, shell};
+use crate::web::{Site, answer, assets, not_found};
+
+/// The longest line that a person has to paste: an address with a code has some three hundred characters.
+const MAX_LINE: usize = 16 * 1024;
+
+/// The buttons by which a sign-in begins, for a bot whose network has such a thing.
+pub(super) fn ways(bot: &Bot, pass: &Pass, is_signed_in: bool) -> Markup {
+    let network = frame::network(bot.network);
+    let words = if is_signed_in { "Sign in anew" } else { "Sign in" };
+    let form = |way: &str, words: String| {
+        html! {
+            form method="post" action={ (bot.name) "/sign-in" } {
+                (frame::token(pass))
+                input type="hidden" name="way" value=(way);
+                button { (words) }
+            }
+        }
+    };
+    html! {
+        div.buttons {
+            @match bot.network {
+                NetworkKind::X => {
+                    (form("browser", format!("{words} with X")))
+                    (form("pin", "with a PIN".to_owned()))
+                }
+                NetworkKind::Mastodon => {
+                    (form("browser", format!("{words} with {network}")))
+                    (form("pin", "with a code".to_owned()))
+                }
+                NetworkKind::Bluesky => (form("browser", format!("{words} with an app password"))),
+                NetworkKind::Feed | NetworkKind::Paper => {}
+            }
+        }
+    }
+}
+
+/// `POST /bots/{name}/sign-in`: begins one.
+pub(super) async fn begin(
+    State(site): State<Site>,
+    name: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    Signed { form, .. }: Signed,
+) -> Response {
+    let flock = site.flock();
+    let Some(bot) = name.ok().and_then(|Path(name)| flock.bot(&name)) else { return not_found(uri).await };
+    let Some(reception) = &site.reception else {
+        let why = "This is a dry run: it signs nobody in.";
+        return refused(&uri, StatusCode::CONFLICT, "Not possible", why);
+    };
+    let callback = format!("{}/callback", flock.web.public_url);
+    match reception.begin(bot, &callback, form.get("way") == "pin") {
+        Ok(ticket) => answer::see_other(&format!("../../sign-in/{ticket}")),
+        Err(why) => refused(&uri, StatusCode::CONFLICT, "Not possible", &why),
+    }
+}
+
+/// `GET /sign-in/{ticket}`: how it stands.
+pub(super) async fn page(
+    State(site): State<Site>,
+    Extension(pass): Extension<Pass>,
+    ticket: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Response {
+    let Ok(Path(ticket)) = ticket else { return not_found(uri).await };
+    let view = site.reception.as_ref().and_then(|reception| reception.view(&ticket));
+    match view {
+        Some(view) => answer::board(StatusCode::OK, markup(&site.flock(), &ticket, &view, &pass)),
+        None => {
+            let why = "This sign-in is over, and how it ended is forgotten: the bot's page says whether it is signed in.";
+            refused(&uri, StatusCode::NOT_FOUND, "Not found", why)
+        }
+    }
+}
+
+/// `POST /sign-in/{ticket}`: what the person typed, or that they want to end it.
+pub(super) async fn say(
+    State(site): State<Site>,
+    ticket: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    Signed { form, .. }: Signed,
+) -> Response {
+    let (Ok(Path(ticket)), Some(reception)) = (ticket, &site.reception) else { return not_found(uri).await };
+    let Some(view) = reception.view(&ticket) else { return not_found(uri).await };
+    if form.find("cancel").is_some() {
+        reception.cancel(&ticket);
+        return answer::see_other(&format!("../bots/{}", view.bot));
+    }
+    let line = form.get("line");
+    if line.len() <= MAX_LINE {
+        reception.say(&ticket, line.trim().to_owned());
+    }
+    answer::see_other(&ticket)
+}
+
+fn markup(flock: &Flock, ticket: &str, view: &View, pass: &Pass) -> Markup {
+    let title = format!("Sign in {}", view.bot);
+    let news = view.end.is_none().then_some(view.bot.as_str());
+    let frame = Frame {
+        title: &title,
+        root: "../",
+        part: Part::Other,
+        news,
+        reloads: false,
+        ticket: Some(ticket),
+        pass,
+    };
+    let body = html! {
+        div.top { h1 { "Sign in " (view.bot) } }
+        section.sign-in #sign-in data-live aria-live="polite" {
+            @match &view.end {
+                None => (under_way(ticket, view, pass)),
+                Some(Ok(notes)) => {
+                    @for note in notes { p.outcome { (note) } }
+                    p { a href={ "../bots/" (view.bot) } { "To " (view.bot) } }
+                }
+                Some(Err(why)) => {
+                    p.outcome.bad role="alert" { (why) }
+                    @if let Some(bot) = flock.bot(view.bot.as_str()) { (again(bot, pass)) }
+                    p { a href={ "../bots/" (view.bot) } { "To " (view.bot) } }
+                }
+            }
+        }
+    };
+    frame::layout(&frame, &body)
+}
+
+/// A page that was too slow, or a mistake: once more, the same or another way.
+fn again(bot: &Bot, pass: &Pass) -> Markup {
+    html! {
+        form.buttons method="post" action={ "../bots/" (bot.name) "/sign-in" } {
+            (frame::token(pass))
+            button name="way" value="browser" { "Try again" }
+            @if bot.network != NetworkKind::Bluesky { button name="way" value="pin" { "Try with a PIN or code" } }
+        }
+    }
+}
+
+fn under_way(ticket: &str, view: &View, pass: &Pass) -> Markup {
+    html! {
+        @for line in &view.told { p { (line) } }
+        @if let Some(link) = &view.link {
+            p { a.button href=(link) data-popup rel="noopener" { "Open the network's page" } }
+        }
+        @if view.told.is_empty() { p { "Asking the network …" } }
+        @if let Some(asked) = &view.asked {
+            form.door method="post" action=(ticket) {
+                (frame::token(pass))
+                label for="line" {
+                    @if asked.is_secret { "App password" } @else if view.link.is_some() { "PIN, code or address" } @else { "Handle" }
+                }
+                input #line name="line" type=(if asked.is_secret { "password" } else { "text" })
+                    autocomplete="off" spellcheck="false" autocapitalize="none" required;
+                button { "Go on" }
+            }
+        }
+        form method="post" action=(ticket) {
+            (frame::token(pass))
+            input type="hidden" name="cancel" value="yes";
+            button.plain { "Give up" }
+        }
+    }
+}
+
+/// `GET /callback`: the browser comes back from the network. It may come without a session, as the network's page has sent it:
+/// what it brings counts only for the sign-in that it names.
+pub(super) async fn callback(
+    State(site): State<Site>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    if method != Method::GET || guard::only_looks_ahead(&headers) {
+        return not_found(uri).await;
+    }
+    let _stopped = caller.stopwatch.hold();
+    let returned = match &site.reception {
+        Some(reception) => reception.arrive(uri.query().unwrap_or_default()).await,
+        None => None,
+    };
+    match returned {
+        Some(returned) => answer::board(StatusCode::OK, came_back(&returned)),
+        None => {
+            let why = "No sign-in waits for this. Begin it anew on the bot's page.";
+            refused(&Uri::from_static("/callback"), StatusCode::NOT_FOUND, "Nobody waits for this", why)
+        }
+    }
+}
+
+fn came_back(Return { ticket, bot, end }: &Return) -> Markup {
+    let (title, words, is_bad) = match end {
+        Ok(what) => ("Signed in", what, false),
+        Err(why) => ("Not signed in", why, true),
+    };
+    let head = html! { script src={ "./" (assets::script_address()) } defer {} };
+    let body = html! {
+        header { (mark("./")) }
+        main #content .note data-signed-in=(ticket) {
+            h1 { (title) }
+            p.bad[is_bad] { (words) }
+            p { a href={ "./sign-in/" (ticket) } { "Back to " (bot) } }
+        }
+    };
+    shell(title, "./", &head, &body)
+}

@@ -1,0 +1,158 @@
+//! Signing bots in from the dashboard, at the stand-in for X and at a real PDS.
+
+use super::{Visit, visit_folder};
+use crate::support::chromium::Kind;
+use crate::support::fake_x::{CLIENT_ID, CONSUMER, FakeX};
+use crate::support::pds::{Front, Pds};
+use crate::support::program::{Daemon, Folder};
+
+struct AtX {
+    fake: FakeX,
+    visit: Visit,
+}
+
+async fn at_x(kind: Kind, keys: &str) -> AtX {
+    let fake = FakeX::start().await;
+    let url = &fake.url;
+    let folder = Folder::with(&format!(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+         [apps.x]\nnetwork = \"x\"\napi_url = \"{url}\"\nsite_url = \"{url}\"\n{keys}\n\
+         [bots.walt]\napp = \"x\"\naccount = \"walt_lines\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\n\
+         [bots.emily]\napp = \"x\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\n"
+    ));
+    folder.write("walt.txt", b"one\ntwo\n");
+    fake.register_callbacks(&[&folder.url("/callback")]);
+    fake.person_is("walt_lines");
+    let mut command = folder.command(&["run"]);
+    command.env("KEY", CONSUMER.0).env("SECRET", CONSUMER.1).env("CLIENT", CLIENT_ID);
+    let daemon = Daemon::spawn(&mut command);
+    daemon.wait_for("the flock is up");
+    let visit = visit_folder(kind, folder, daemon).await;
+    visit.goto("/bots/walt").await;
+    AtX { fake, visit }
+}
+
+const OAUTH1: &str = "consumer_key = { env = \"KEY\" }\nconsumer_secret = { env = \"SECRET\" }";
+const OAUTH2: &str = "client_id = { env = \"CLIENT\" }";
+
+async fn in_a_window_of_its_own(keys: &str) {
+    let AtX { fake, visit } = at_x(Kind::DESKTOP, keys).await;
+    let browser = &visit.browser;
+    browser.sees("Nobody is signed in.").await;
+    browser.press("Sign in with X").await;
+    browser.sees("after you agreed the browser comes back").await;
+    browser.is_accessible().await;
+    browser.picture("sign-in").await;
+    browser.press("Open the network's page").await;
+    browser.sees("walt is signed in as @walt_lines").await;
+    // The window has said so, and is gone.
+    browser.one_window().await;
+    browser.press("To walt").await;
+    browser.sees("Signed in since").await;
+    browser.is_accessible().await;
+    let page = browser.page.source().await.unwrap();
+    for secret in fake.secrets() {
+        assert!(!page.contains(&secret), "{secret} is on the page");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_oauth_1_in_a_window_of_its_own() {
+    in_a_window_of_its_own(OAUTH1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_oauth_2_in_a_window_of_its_own() {
+    in_a_window_of_its_own(OAUTH2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_windows_are_blocked_the_same_one_is_used() {
+    let AtX { fake: _fake, visit } = at_x(Kind { has_popups: false, ..Kind::DESKTOP }, OAUTH1).await;
+    visit.browser.press("Sign in with X").await;
+    visit.browser.press("Open the network's page").await;
+    visit.browser.sees("walt is signed in as @walt_lines").await;
+    visit.browser.one_window().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_scripts_too() {
+    let AtX { fake: _fake, visit } = at_x(Kind { has_scripts: false, ..Kind::DESKTOP }, OAUTH1).await;
+    visit.browser.click("form[action='walt/sign-in'] button").await;
+    let link = loop {
+        // Without a script one loads the page again.
+        visit.browser.page.refresh().await.unwrap();
+        if let Some(link) = visit.browser.attribute("a.button", "href").await {
+            break link;
+        }
+    };
+    visit.browser.goto(&link).await;
+    visit.browser.find("main[data-signed-in]").await;
+    visit.browser.click("main a").await;
+    visit.browser.find(".outcome:not(.bad)").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_account_and_a_no_are_said_in_words() {
+    let AtX { fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
+    fake.person_is("somebody_else");
+    visit.browser.press("Sign in with X").await;
+    visit.browser.press("Open the network's page").await;
+    visit.browser.sees("signed in as @somebody_else, but flock.toml expects @walt_lines").await;
+    visit.browser.is_accessible().await;
+    fake.person_denies();
+    visit.browser.press("Try again").await;
+    visit.browser.press("Open the network's page").await;
+    visit.browser.sees("you said no on the page, so nothing was kept").await;
+    assert_eq!(visit.folder.status()["bots"][0]["state"], "suspended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_is_typed() {
+    let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
+    visit.browser.press("with a PIN").await;
+    let link = visit.browser.wait_attribute("a.button", "href").await;
+    let shown = reqwest::get(link).await.unwrap().text().await.unwrap();
+    let pin = shown.split("<code>").nth(1).unwrap().split('<').next().unwrap();
+    visit.browser.write("#line", "not a pin").await;
+    visit.browser.press("Go on").await;
+    visit.browser.sees("that is not it").await;
+    visit.browser.write("#line", pin).await;
+    visit.browser.press("Go on").await;
+    visit.browser.sees("walt is signed in as @walt_lines").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_return_ends_nothing() {
+    let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
+    visit.browser.press("Sign in with X").await;
+    let link = visit.browser.wait_attribute("a.button", "href").await;
+    let token = link.split("oauth_token=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    for query in
+        ["", "?", "?oauth_token=other&oauth_verifier=x", "?denied=other", "?state=x&code=y", "?oauth_token="]
+    {
+        let answer = reqwest::get(visit.folder.url(&format!("/callback{query}"))).await.unwrap();
+        assert_eq!(answer.status(), 404, "{query}");
+    }
+    // One that names the sign-in, but is no answer, ends nothing either.
+    let answer = reqwest::get(visit.folder.url(&format!("/callback?oauth_token={token}"))).await.unwrap();
+    assert!(answer.text().await.unwrap().contains("Not signed in"));
+    visit.browser.press("Open the network's page").await;
+    visit.browser.sees("walt is signed in as @walt_lines").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_password_is_typed_and_not_shown() {
+    let pds = Pds::shared();
+    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
+    let folder = front.flock(&[("walt", &walt, "@yearly")]);
+    let daemon = folder.start();
+    let visit = visit_folder(Kind::DESKTOP, folder, daemon).await;
+    visit.goto("/bots/walt").await;
+    visit.browser.press("Sign in with an app password").await;
+    assert_eq!(visit.browser.wait_attribute("#line", "type").await, "password");
+    visit.browser.write("#line", &walt.app_password).await;
+    visit.browser.press("Go on").await;
+    visit.browser.sees(&format!("walt is signed in as @{}", walt.handle)).await;
+    assert!(!visit.browser.page.source().await.unwrap().contains(&walt.app_password));
+}
