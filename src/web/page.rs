@@ -170,6 +170,11 @@ pub(super) fn grouped(number: usize) -> String {
     }
 }
 
+/// So many of something: "1 bot", "5,000 bots".
+pub(super) fn counted(number: usize, what: &str) -> String {
+    format!("{} {what}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// Where a post is to be read by itself, seen from the root: with us, or on its network. Only an address of the web is linked.
 pub(super) fn original(post: &Post) -> Option<String> {
     match post.network {

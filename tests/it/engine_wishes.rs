@@ -241,3 +241,45 @@ async fn a_post_that_the_network_keeps_stays_posted() {
     assert!(!answer.done && answer.message.contains("not deleted: limits"), "{answer:?}");
     assert_eq!(house.last("walt").await.state, State::Posted);
 }
+
+#[tokio::test]
+async fn a_skipped_slot_is_passed_over_and_the_next_is_not() {
+    let mut house = House::of([(bot("walt"), poem("w", 9))]).await;
+    house.pass(minutes(1)).await;
+    let skip = async |house: &House| {
+        let id = house.ask(Want::Skip { bot: "walt".to_owned() }).await;
+        house.answer(id).await
+    };
+    let answer = skip(&house).await;
+    assert!(answer.done && answer.message.contains("skips 2024-03-05 12:02:00 UTC"), "{answer:?}");
+    assert!(answer.message.contains("posts next at 2024-03-05 12:03:00 UTC"), "{answer:?}");
+    // Once more is the slot after it, also for a daemon that was started anew.
+    house.restart().await;
+    let answer = skip(&house).await;
+    assert!(answer.message.contains("skips 2024-03-05 12:03:00 UTC"), "{answer:?}");
+    assert_eq!(house.standing("walt").await.skipped.len(), 2);
+    house.pass(minutes(4)).await;
+    let story = house.story("walt").await;
+    let posted: Vec<_> = story.iter().filter(|line| line.contains("posted")).collect();
+    assert_eq!(posted, ["12:01:00 posted w1", "12:04:00 posted w2", "12:05:00 posted w3"]);
+    let standing = house.standing("walt").await;
+    assert_eq!((standing.missed, standing.skipped), (0, vec![]));
+}
+
+#[tokio::test]
+async fn a_slot_whose_delay_runs_is_skipped_and_none_that_is_due() {
+    let mut walt = bot("walt");
+    walt.schedule = cron("0 * * * *");
+    walt.jitter = std::time::Duration::from_secs(50 * 60);
+    let house = House::of([(walt, poem("w", 9))]).await;
+    // The slot of one o'clock is there, and posts some time in the hour.
+    house.pass(minutes(61)).await;
+    let before = house.story("walt").await;
+    let id = house.ask(Want::Skip { bot: "walt".to_owned() }).await;
+    let answer = house.answer(id).await;
+    assert!(answer.done, "{answer:?}");
+    house.pass(minutes(110)).await;
+    let posted = house.story("walt").await.iter().filter(|line| line.contains("posted")).count();
+    let slots = house.story("walt").await.len();
+    assert_eq!(slots, posted + 1, "one was skipped, and no other: {before:?}");
+}

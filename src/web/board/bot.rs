@@ -19,7 +19,7 @@ use crate::net;
 use crate::store::{Answer, Filter, StoreError};
 use crate::watch::{self, Health};
 use crate::web::guard::{Form, Pass, fields};
-use crate::web::page::{grouped, verse, whole_time};
+use crate::web::page::{counted, grouped, verse, whole_time};
 use crate::web::{Site, answer, not_found, troubled};
 
 /// How many posts of its history a page shows.
@@ -264,7 +264,7 @@ fn poem(view: &View<'_>) -> Markup {
             Ok(lines) => p {
                 progress max=(lines.total.max(1)) value=(lines.total - lines.left.min(lines.total))
                     aria-label="Lines posted in this round" {}
-                " " (grouped(lines.total)) " lines, " (grouped(lines.left)) " left"
+                " " (counted(lines.total, "line")) ", " (grouped(lines.left)) " left"
             },
             Err(problem) => p.bad { (problem.at(&view.bot.poem)) },
         }

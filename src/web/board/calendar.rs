@@ -13,7 +13,7 @@ use maud::{Markup, html};
 use super::frame::{self, Frame, Part};
 use crate::watch::week::{self, Group, HOURS, Week};
 use crate::web::guard::Pass;
-use crate::web::page::grouped;
+use crate::web::page::{counted, grouped};
 use crate::web::{Site, answer};
 
 /// The size of an hour in the picture, and the room for words at its left and above it.
@@ -63,8 +63,7 @@ fn section(group: &Group, week: &Week) -> Markup {
         section {
             h2 { (name(group)) }
             p {
-                (grouped(week.bots)) @if week.bots == 1 { " bot, " } @else { " bots, " }
-                (grouped(sum)) " slots"
+                (counted(week.bots, "bot")) ", " (counted(sum, "slot"))
                 @if let Some(most) = week.most_per_day { "; " (grouped(most as usize)) " a day are let through" }
                 @if let Some(most) = week.most_per_hour { "; " (grouped(most as usize)) " an hour by the app's pace" }
             }

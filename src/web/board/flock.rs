@@ -23,7 +23,7 @@ use crate::web::guard::{Form, Pass, fields};
 use crate::web::read::posted_at;
 use crate::web::{
     Site, answer,
-    page::{grouped, machine_time, not_found},
+    page::{counted, grouped, machine_time, not_found},
     troubled,
 };
 
@@ -237,7 +237,7 @@ fn tally(view: &View<'_>) -> Markup {
     let all = view.flock.bots.len();
     html! {
         p.tally {
-            a href="./" { (grouped(all)) @if all == 1 { " bot" } @else { " bots" } }
+            a href="./" { (counted(all, "bot")) }
             @for state in Condition::ALL {
                 @if let Some(count) = view.states.get(state.as_str()) {
                     " " a href={ "./?state=" (state) } { (grouped(*count)) " " (frame::state(*state)) }
@@ -340,7 +340,7 @@ fn leaves(view: &View<'_>) -> Markup {
     html! {
         nav.leaves aria-label="Pages of bots" {
             @if page > 1 { a rel="prev" href=(view.wanted.address(page - 1)) { "← Previous" } }
-            span { "Page " (page) " of " (pages) ", " (grouped(view.found)) " bots" }
+            span { "Page " (page) " of " (pages) ", " (counted(view.found, "bot")) }
             @if page < pages { a rel="next" href=(view.wanted.address(page + 1)) { "Next →" } }
         }
     }

@@ -21,7 +21,7 @@ use crate::shelf::edit::{self, Manuscript, NotSaved, Unusable};
 use crate::shelf::{self, ShelfError};
 use crate::store::StoreError;
 use crate::web::guard::{Form, Pass, Signed, fields};
-use crate::web::page::{grouped, verse};
+use crate::web::page::{counted, grouped, verse};
 use crate::web::{Site, answer, not_found, troubled};
 
 /// How many lines a page lists.
@@ -174,7 +174,7 @@ fn lines(view: &View<'_>, poem: &Poem) -> Markup {
     let used = poem.lines().iter().filter(|line| view.used.contains(&line.id)).count();
     html! {
         section.poem aria-labelledby="lines" {
-            h2 #lines { (grouped(all)) " lines, " (grouped(used)) " used in this round" }
+            h2 #lines { (counted(all, "line")) ", " (grouped(used)) " used in this round" }
             ol { @for line in shown { (one(view, line)) } }
             @if pages > 1 {
                 nav.leaves aria-label="Pages of the poem" {

@@ -195,6 +195,15 @@ pub(super) async fn posts_are_filtered_and_newest_first(ledger: Ledger) {
         }
     }
     assert_eq!(ledger.other.posts(&any).await.unwrap().len(), 12);
+    for (at, post) in all.iter().enumerate() {
+        let older = Filter { before: Some(post.id), ..Filter::default() };
+        assert_eq!(ledger.other.posts(&older).await.unwrap(), all[at + 1..]);
+        let own =
+            Filter { before: Some(post.id), bot: Some(bot("walt")), limit: Some(2), ..Filter::default() };
+        let expected: Vec<Post> =
+            all[at + 1..].iter().filter(|post| post.bot == bot("walt")).take(2).cloned().collect();
+        assert_eq!(ledger.other.posts(&own).await.unwrap(), expected);
+    }
 }
 
 pub(super) async fn a_copy_is_a_ledger(ledger: Ledger) {
