@@ -138,6 +138,11 @@ impl Reloader {
         if let Some(flock) = &flock {
             let broken = self.engine.read_poems(&flock.bots).await;
             complaints.extend(broken.iter().map(|(bot, problem)| broken_poem(bot, problem, &places)));
+            // The address may be another than the one in the file.
+            let listen = running.web.listen;
+            if flock.web.is_exposed_on(listen) {
+                complaints.push(places.error("web.dashboard", format!("[web]: {}", config::exposed(listen))));
+            }
         }
         match flock {
             Some(flock) if !complaints.iter().any(Complaint::is_error) => {

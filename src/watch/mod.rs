@@ -4,6 +4,7 @@
 //! stands in `alert`, how it reaches them in `receiver`, who looks and when in `guard`, after whom in `rota`; `heartbeat` is
 //! for whoever listens whether the flock is still there, `overview` for whoever asks, by a `census` of all bots. What follows from a bot's state for its posts is not decided here.
 
+pub mod ahead;
 mod alert;
 mod census;
 mod command;

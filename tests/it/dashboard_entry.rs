@@ -292,3 +292,66 @@ async fn what_others_write_stays_text() {
         .header(COOKIE, &guest.cookie);
     assert!(header.send().await.unwrap().headers().get("access-control-allow-origin").is_none());
 }
+
+#[tokio::test]
+async fn so_many_pages_are_told_news_and_all_are_let_go_at_the_end() {
+    let door = door("");
+    let guest = door.enter().await;
+    let listen = async || {
+        door.client.get(door.folder.url("/events")).header(COOKIE, &guest.cookie).send().await.unwrap()
+    };
+    let mut pages = Vec::new();
+    let refused = loop {
+        let answer = listen().await;
+        if answer.status() != StatusCode::OK {
+            break answer;
+        }
+        pages.push(answer);
+    };
+    assert_eq!((pages.len(), refused.status()), (64, StatusCode::SERVICE_UNAVAILABLE));
+    // There is still room for everybody else.
+    assert_eq!(door.get("/healthz").await.status(), StatusCode::OK);
+    assert_eq!(door.folder.run(&["post", "walt"]).code, 0);
+    for page in &mut pages {
+        let news = page.chunk().await.unwrap().unwrap();
+        assert_eq!(&news[..], b"event: news\ndata: walt\n\n");
+    }
+    pages.pop();
+    while listen().await.status() != StatusCode::OK {}
+    let log = door.daemon.stop_and_read();
+    assert!(!log.contains("they are cut off"), "{log}");
+    for page in &mut pages {
+        while let Ok(Some(_)) = page.chunk().await {}
+    }
+}
+
+#[tokio::test]
+async fn programs_read_the_same_as_by_commands() {
+    let door = door("");
+    for _ in 0..2 {
+        assert_eq!(door.folder.run(&["post", "walt"]).code, 0);
+    }
+    let guest = door.enter().await;
+    let read = async |path: &str| {
+        let answer =
+            door.client.get(door.folder.url(path)).header(COOKIE, &guest.cookie).send().await.unwrap();
+        (
+            answer.status(),
+            serde_json::from_slice::<serde_json::Value>(&answer.bytes().await.unwrap()).unwrap(),
+        )
+    };
+    let same = async |path: &str, command: &[&str]| {
+        assert_eq!(read(path).await, (StatusCode::OK, door.folder.json(command)), "{path}");
+    };
+    same("/api/v1/posts", &["posts", "--json"]).await;
+    same("/api/v1/posts?bot=walt&state=posted&n=1", &["posts", "--json", "-n", "1"]).await;
+    same("/api/v1/next?n=3", &["next", "--json", "-n", "3"]).await;
+    assert_eq!(read("/api/v1/status").await, (StatusCode::OK, door.folder.status()));
+    let newest = door.folder.json(&["posts", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(read(&format!("/api/v1/posts?before={newest}")).await.1.as_array().unwrap().len(), 1);
+    for wrong in
+        ["posts?state=gone", "posts?n=0", "posts?n=1001", "posts?before=x", "posts?network=y", "next?n=x"]
+    {
+        assert_eq!(read(&format!("/api/v1/{wrong}")).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+}

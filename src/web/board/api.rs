@@ -1,8 +1,5 @@
 //! What the pages show, for programs: the same JSON as that of the commands. It is only read.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
@@ -10,6 +7,7 @@ use axum::response::Response;
 use crate::flock::NetworkKind;
 use crate::flock::post;
 use crate::store::{Filter, StoreError};
+use crate::watch::ahead::coming;
 use crate::watch::report::{PostRow, Refused, Report, SlotRow, bot_row, instant};
 use crate::web::guard::{Form, fields};
 use crate::web::{Site, answer, troubled};
@@ -87,20 +85,13 @@ pub(super) async fn next(State(site): State<Site>, uri: Uri) -> Response {
     let Some(number) = number.filter(|n| (1..=MOST_SLOTS).contains(n)) else {
         return wrong("`n` is a number from 1 to 1000");
     };
-    let (flock, census) = (site.flock(), site.heard(site.overview.census().await));
-    let Some(census) = census else { return troubled(&uri) };
-    let wanted = |bot: &str| query.find("bot").is_none_or(|only| only == bot);
-    let firsts = census.bots.iter().filter(|seen| wanted(seen.name.as_str()));
-    let mut heap: BinaryHeap<_> =
-        firsts.filter_map(|seen| Some(Reverse((seen.next_slot?, seen.name.as_str())))).collect();
-    let mut slots = Vec::new();
-    while slots.len() < number
-        && let Some(Reverse((slot, name))) = heap.pop()
-    {
-        slots.push(SlotRow { bot: name, slot: instant(slot) });
-        heap.extend(
-            flock.bot(name).and_then(|bot| bot.schedule.next_after(slot)).map(|slot| Reverse((slot, name))),
-        );
+    let (flock, now) = (site.flock(), site.clock.now());
+    match site.heard(coming(Some(&*site.store), &flock.bots, query.find("bot"), now, number).await) {
+        Some(slots) => {
+            let name = |at: usize| flock.bots[at].name.as_str();
+            let rows = slots.iter().map(|(slot, at)| SlotRow { bot: name(*at), slot: instant(*slot) });
+            answer::json(StatusCode::OK, &rows.collect::<Vec<_>>())
+        }
+        None => troubled(&uri),
     }
-    answer::json(StatusCode::OK, &slots)
 }

@@ -38,7 +38,10 @@ pub(in crate::web) async fn by_key(
     }
     let Some(pass) = Pass::new() else { return without_chance(&uri) };
     match site.heard(site.store.redeem(PassMark::of(key), pass.mark(), site.clock.now()).await) {
-        Some(true) => entered(&flock, &headers, &pass),
+        Some(true) => {
+            tracing::info!("somebody entered the dashboard by a link");
+            entered(&flock, &headers, &pass)
+        }
         Some(false) => {
             let why = "This link has been used already, or has run out: each opens the dashboard once, within 15 minutes.";
             door(&flock, &headers, &uri, StatusCode::FORBIDDEN, Some(why))
@@ -81,12 +84,9 @@ pub(in crate::web) async fn by_password(State(site): State<Site>, at: At, reques
     }
 }
 
-/// `POST /leave`: ends this session, or all of them.
+/// `POST /leave`: ends this session.
 pub(in crate::web) async fn leave(State(site): State<Site>, headers: HeaderMap, signed: Signed) -> Response {
-    let ended = match signed.form.find("all") {
-        Some(_) => site.store.end_sessions().await,
-        None => site.store.end_session(signed.pass.mark()).await,
-    };
+    let ended = site.store.end_session(signed.pass.mark()).await;
     if site.heard(ended).is_none() {
         return troubled(&Uri::from_static("/leave"));
     }
