@@ -75,8 +75,9 @@ impl ShelfError {
     }
 }
 
+/// What tells one state of a file from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
+pub struct Stamp {
     modified: (i64, i64),
     size: u64,
     inode: u64,
@@ -173,6 +174,11 @@ fn look(path: &Path, split: Split, known: Option<&Stamp>, now: DateTime<Utc>) ->
 }
 
 /// The file's stamp, if it is old enough to be trusted.
+/// What tells this state of a file from any other; `None` where it is not to be had, or so new that it may change unseen.
+pub fn stamp(path: &Path, now: DateTime<Utc>) -> Option<Stamp> {
+    stamp_of(&fs::metadata(path).ok()?, now)
+}
+
 fn stamp_of(metadata: &Metadata, now: DateTime<Utc>) -> Option<Stamp> {
     let modified = DateTime::from_timestamp(metadata.mtime(), 0)?;
     let settled = modified + STAMP_STEP < now;

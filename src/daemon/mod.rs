@@ -163,8 +163,11 @@ pub async fn run(
     engine.take_over(&flock.bots).await?;
     let (close, closed) = oneshot::channel::<()>();
     let site = site(&works, &engine, phase, metrics, live, desk.on_paper);
-    let server = web.map(|listener| tokio::spawn(serve(listener, site, closed)));
-    let beside = beside(works, engine.clone(), notice, inbox, source, desk.on_paper);
+    let mut beside = beside(works, engine.clone(), notice, inbox, source, desk.on_paper);
+    let server = web.map(|listener| {
+        beside.push(tokio::spawn(site.clone().warm_up()));
+        tokio::spawn(serve(listener, site, closed))
+    });
     engine.run(shutdown).await;
     for task in beside {
         task.abort();

@@ -58,6 +58,9 @@ pub trait Store: Passes + Send + Sync {
     /// The lines that a bot used in a round.
     async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
 
+    /// How many those are.
+    async fn count_used(&self, bot: &BotName, round: u32) -> Result<u32, StoreError>;
+
     /// How often the network called a text a duplicate in a round.
     async fn duplicates(&self, bot: &BotName, round: u32, text: TextId) -> Result<u32, StoreError>;
 

@@ -1,13 +1,13 @@
 //! A census: how every bot is, counted. It costs a few reads a bot, so that one is shared by all who ask for it. What is
 //! wrong this very moment is asked in `overview`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{AT_ONCE, Health, health};
+use super::{AT_ONCE, Health, Tally};
 use crate::clock::Clock;
 use crate::flock::{Bot, BotName, NetworkKind};
 use crate::store::condition::Condition;
@@ -95,6 +95,7 @@ impl Trouble {
 /// Looks at every bot, one after the other.
 pub(super) async fn census(
     store: &dyn Store,
+    tally: &Tally,
     clock: &dyn Clock,
     bots: &[Arc<Bot>],
 ) -> Result<Census, StoreError> {
@@ -103,7 +104,7 @@ pub(super) async fn census(
     let mut seen = Vec::with_capacity(bots.len());
     for some in bots.chunks(AT_ONCE) {
         for bot in some {
-            let health = health(Some(store), bot, clock.now()).await?;
+            let health = tally.health(store, bot, clock.now()).await?;
             seen.push(Seen::of(bot, &health));
             *states.entry((bot.network.as_str(), health.condition.as_str())).or_default() += 1;
             if let Ok(lines) = &health.lines {
@@ -115,6 +116,8 @@ pub(super) async fn census(
         }
         tokio::task::yield_now().await;
     }
+    let here: HashSet<&BotName> = bots.iter().map(|bot| &bot.name).collect();
+    tally.keep_only(|name| here.contains(name));
     let done = clock.uptime();
     Ok(Census { at, done, took: done.saturating_sub(begun), states, lines_left, troubles, bots: seen })
 }

@@ -17,6 +17,7 @@ pub mod pulse;
 mod receiver;
 pub mod report;
 mod rota;
+mod tally;
 pub mod week;
 
 use std::collections::HashMap;
@@ -31,6 +32,7 @@ pub use self::inbox::{Inbox, listen};
 pub use self::overview::{Overview, Phase, Readiness};
 pub use self::receiver::Receiver;
 pub use self::rota::Rota;
+pub use self::tally::Tally;
 use crate::flock::poem::{Line, Poem};
 use crate::flock::{AtEnd, Bot, BotName, pick};
 use crate::net;
@@ -75,8 +77,19 @@ pub async fn health(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -
         Some(ledger) => ledger.standing(&bot.name, now).await?,
         None => None,
     };
-    let signed_out = signed_out(ledger, bot, standing.as_ref()).await?;
     let lines = lines(ledger, bot, standing.as_ref()).await?;
+    health_with(ledger, bot, standing, lines, now).await
+}
+
+/// The same where it is known already where the bot stands and how many lines it has.
+async fn health_with(
+    ledger: Option<&dyn Store>,
+    bot: &Bot,
+    standing: Option<Standing>,
+    lines: Result<Lines, ShelfError>,
+    now: DateTime<Utc>,
+) -> Result<Health, StoreError> {
+    let signed_out = signed_out(ledger, bot, standing.as_ref()).await?;
     let left = lines.as_ref().ok().map(|lines| lines.left);
     let (condition, reason) = match standing {
         // Before the daemon has seen the bot, a person has this to do.

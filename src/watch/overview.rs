@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::census::{Census, Trouble, census};
 use super::heartbeat::{IS_STUCK, Pulse, STUCK};
-use super::{health, overdue};
+use super::{Health, Tally, health, overdue};
 use crate::clock::Clock;
 use crate::flock::event::Event;
 use crate::flock::{Bot, Flock};
@@ -79,6 +79,7 @@ pub struct Overview {
     pulse: Pulse,
     phase: Arc<Phase>,
     counted: Arc<Mutex<Counted>>,
+    tally: Arc<Tally>,
     found: Arc<Mutex<Option<(Duration, Readiness)>>>,
 }
 
@@ -98,7 +99,8 @@ impl Overview {
         pulse: Pulse,
         phase: Arc<Phase>,
     ) -> Self {
-        Self { flock, store, clock, pulse, phase, counted: Arc::default(), found: Arc::default() }
+        let (counted, tally, found) = (Arc::default(), Arc::default(), Arc::default());
+        Self { flock, store, clock, pulse, phase, counted, tally, found }
     }
 
     /// How long ago the engine's loop went round.
@@ -178,6 +180,11 @@ impl Overview {
         Ok(troubles)
     }
 
+    /// How a bot is, as of now.
+    pub async fn health(&self, bot: &Bot) -> Result<Health, StoreError> {
+        self.tally.health(&*self.store, bot, self.clock.now()).await
+    }
+
     /// The bots counted, lately.
     pub async fn census(&self) -> Result<Arc<Census>, StoreError> {
         let mut counted = self.counted.lock().await;
@@ -193,7 +200,7 @@ impl Overview {
             _ => {}
         }
         let flock = self.flock.borrow().clone();
-        let census = Arc::new(census(&*self.store, &*self.clock, &flock.bots).await?);
+        let census = Arc::new(census(&*self.store, &self.tally, &*self.clock, &flock.bots).await?);
         counted.last = Some(census.clone());
         Ok(census)
     }
@@ -201,7 +208,7 @@ impl Overview {
     /// Counts without keeping anybody waiting. If the ledger can't be read, whoever asks next tries again.
     async fn recount(&self) {
         let flock = self.flock.borrow().clone();
-        let census = census(&*self.store, &*self.clock, &flock.bots).await;
+        let census = census(&*self.store, &self.tally, &*self.clock, &flock.bots).await;
         let mut counted = self.counted.lock().await;
         counted.under_way = false;
         match census {

@@ -33,17 +33,36 @@ pub struct Pulses {
     now: DateTime<Utc>,
     per_day: HashMap<Key, f64>,
     days: HashMap<Key, Arc<[f64]>>,
+    ends: HashMap<(Key, usize), Option<DateTime<Utc>>>,
 }
 
 impl Pulses {
     /// Nothing is learnt yet; all is reckoned from `now` on.
     pub fn new(now: DateTime<Utc>) -> Self {
-        Self { now, per_day: HashMap::new(), days: HashMap::new() }
+        Self { now, per_day: HashMap::new(), days: HashMap::new(), ends: HashMap::new() }
     }
 
     /// Posts per day, over whole days from now on.
     pub fn per_day(&mut self, bot: &Bot) -> f64 {
         *self.per_day.entry(key(bot)).or_insert_with(|| per_day(bot, self.now))
+    }
+
+    /// When the last of so many unused lines is posted, if all goes well.
+    pub fn runs_out(&mut self, bot: &Bot, left: usize) -> Option<DateTime<Utc>> {
+        let key = (key(bot), left);
+        if let Some(end) = self.ends.get(&key) {
+            return *end;
+        }
+        // The average matters, and costs much, only where there are many.
+        let per_day = if left > FEW_LINES { self.per_day(bot) } else { 0.0 };
+        let end = runs_out(bot, left, per_day, self.now);
+        self.ends.insert(key, end);
+        end
+    }
+
+    /// From when on all is reckoned.
+    pub const fn since(&self) -> DateTime<Utc> {
+        self.now
     }
 
     /// Posts on each day of UTC, from what is left of today to the end of the next month.
@@ -145,7 +164,7 @@ pub fn limited(
 }
 
 /// When the last unused line is posted, if all goes well.
-pub fn runs_out(bot: &Bot, left: usize, per_day: f64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+fn runs_out(bot: &Bot, left: usize, per_day: f64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     match left {
         0 => Some(now),
         1..=FEW_LINES => limited(bot.schedule.upcoming(now), bot.max_per_hour).nth(left - 1),

@@ -24,8 +24,8 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -34,6 +34,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, oneshot, watch};
 
@@ -41,9 +42,11 @@ use crate::clock::Clock;
 use crate::door::{Caller, Door, Limits};
 use crate::enroll::Reception;
 use crate::flock::post::PostId;
-use crate::flock::{Flock, NetworkKind};
+use crate::flock::web::Dashboard;
+use crate::flock::{Bot, Flock, NetworkKind};
 use crate::store::{Store, StoreError};
 use crate::watch::Overview;
+use crate::watch::pulse::Pulses;
 use crate::watch::week::{Group, Week, weeks};
 use answer::Document;
 use guard::{Guard, Pass};
@@ -69,6 +72,7 @@ pub struct Site {
     /// Where people sign bots in; on paper nobody does.
     reception: Option<Arc<Reception>>,
     weeks: Arc<Mutex<Option<Kept>>>,
+    pulses: Arc<std::sync::Mutex<Option<Pulses>>>,
     /// Whether the last look at the ledger failed, so that a long trouble is logged once.
     troubled: Arc<AtomicBool>,
 }
@@ -84,13 +88,21 @@ impl Site {
         live: Arc<Live>,
         reception: Option<Arc<Reception>>,
     ) -> Self {
-        let (guard, weeks, troubled) = (Arc::default(), Arc::default(), Arc::default());
-        Self { flock, store, overview, metrics, clock, guard, live, reception, weeks, troubled }
+        let (guard, weeks, pulses, troubled) = Default::default();
+        Self { flock, store, overview, metrics, clock, guard, live, reception, weeks, pulses, troubled }
     }
 
     /// The flock as it is now; a reload may change it while an answer is made.
     fn flock(&self) -> Arc<Flock> {
         self.flock.borrow().clone()
+    }
+
+    /// Counts all bots before anybody asks: the first look at a large flock takes some seconds. If the ledger can't be read,
+    /// whoever asks is told.
+    pub async fn warm_up(self) {
+        if self.flock().web.dashboard != Dashboard::Off {
+            let _ = self.overview.census().await;
+        }
     }
 
     /// The coming week, reckoned once for each hour and flock.
@@ -108,6 +120,23 @@ impl Site {
         let weeks = Arc::new(weeks.unwrap_or_default());
         *kept = Some((flock, hour, weeks.clone()));
         weeks
+    }
+
+    /// When the poems of bots run out that have so many lines left each, reckoned once in an hour.
+    async fn ends(&self, left: Vec<(Arc<Bot>, Option<usize>)>) -> Vec<Option<DateTime<Utc>>> {
+        let (pulses, now) = (self.pulses.clone(), self.clock.now());
+        let reckon = move || {
+            let mut kept = pulses.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_fresh =
+                |pulses: &Pulses| now.signed_duration_since(pulses.since()).abs() < TimeDelta::hours(1);
+            let mut pulses = kept.take().filter(is_fresh).unwrap_or_else(|| Pulses::new(now));
+            let ends =
+                left.iter().map(|(bot, left)| left.and_then(|left| pulses.runs_out(bot, left))).collect();
+            *kept = Some(pulses);
+            ends
+        };
+        // A schedule of seldom days is looked at for years ahead.
+        tokio::task::spawn_blocking(reckon).await.unwrap_or_default()
     }
 
     /// What the ledger said, or `None` with a word in the log when trouble begins. The visitor is told

@@ -1,11 +1,13 @@
 //! Who gets into the dashboard, and who does not: by the program itself, with requests that no page of it would send.
 
+use std::io::Write as _;
+use std::process::Stdio;
 use std::time::Duration;
 
 use reqwest::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Response, StatusCode};
 
-use crate::support::program::{Daemon, Folder};
+use crate::support::program::{Daemon, Folder, Said};
 
 const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\nMORE\n\
     [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n";
@@ -354,4 +356,30 @@ async fn programs_read_the_same_as_by_commands() {
     {
         assert_eq!(read(&format!("/api/v1/{wrong}")).await.0, StatusCode::BAD_REQUEST, "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn a_password_is_made_into_what_the_configuration_takes() {
+    let folder = Folder::with(&FLOCK.replace("MORE", ""));
+    folder.write("walt.txt", b"one\n");
+    let make = |typed: &str| {
+        let mut child = folder.command(&["password"]);
+        let mut child =
+            child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+        Said::from(child.wait_with_output().unwrap())
+    };
+    let short = make("too short\n");
+    assert!(short.code == 1 && short.err.contains("a password needs 15 characters"), "{short:?}");
+    assert_eq!(make("").code, 1);
+    let made = make("correct horse battery\n");
+    assert!(made.code == 0 && !made.out.contains("correct horse"), "{made:?}");
+    let line = made.out.lines().last().unwrap();
+    let listen = format!("listen = \"0.0.0.0:0\"\n{line}");
+    folder.write(
+        "flock.toml",
+        FLOCK.replace("listen = \"127.0.0.1:PORT\"", &listen).replace("MORE", "").as_bytes(),
+    );
+    let check = folder.run(&["check"]);
+    assert_eq!(check.code, 0, "{check:?}");
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use flockd::flock::event::Event;
+use flockd::flock::post::{Cause, Move, Why};
 use flockd::flock::{Bot, NetworkKind};
 use flockd::store::Refusal;
-use flockd::watch::{Overview, Phase, Readiness};
+use flockd::watch::{Overview, Phase, Readiness, health};
 use tokio::sync::watch;
 
 use crate::ledger;
@@ -122,4 +123,26 @@ async fn bots_are_counted_at_most_once_a_second() {
     assert_eq!(count().await, (Some(2), None));
     tower.clock.advance(seconds(1));
     assert_eq!(count().await, (Some(1), Some(1)));
+}
+
+#[tokio::test]
+async fn what_was_counted_of_a_poem_holds_until_something_changes() {
+    let (tower, overview, _phase) = seen().await;
+    let walt = &tower.bots[0];
+    let same = async |left: usize| {
+        let remembered = overview.health(walt).await.unwrap().lines.unwrap();
+        let counted = health(Some(&*tower.store), walt, tower.clock.now()).await.unwrap().lines.unwrap();
+        assert_eq!((remembered, remembered.left), (counted, left));
+    };
+    std::fs::write(&walt.poem, "one\ntwo\nthree\n").unwrap();
+    same(3).await;
+    let used = tower.store.open(&ledger::of_slot("walt", "one", 1, 1)).await.unwrap();
+    same(2).await;
+    // A line that is given back in the moment in which another is taken leaves the number as it is.
+    let release = Move::Release(Why::new(Cause::Duplicate, "again"));
+    tower.store.advance(used.id, &release, tower.clock.now()).await.unwrap();
+    tower.store.open(&ledger::of_slot("walt", "of another poem", 1, 2)).await.unwrap();
+    same(3).await;
+    std::fs::write(&walt.poem, "one\ntwo\nthree\nfour\n").unwrap();
+    same(4).await;
 }

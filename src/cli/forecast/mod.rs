@@ -12,7 +12,6 @@ use super::output;
 use crate::flock::{AtEnd, Bot};
 use crate::watch::Lines;
 pub(super) use crate::watch::pulse::Pulses;
-use crate::watch::pulse::runs_out;
 use crate::watch::report::instant;
 
 /// A bot's forecast.
@@ -33,7 +32,7 @@ pub(super) fn forecast(bot: &Bot, lines: &Lines, pulses: &mut Pulses, now: DateT
     let zone = bot.schedule.zone();
     let next: Vec<DateTime<Utc>> = bot.schedule.upcoming(now).take(3).collect();
     let per_day = pulses.per_day(bot);
-    let end = runs_out(bot, lines.left, per_day, now);
+    let end = pulses.runs_out(bot, lines.left);
     let (first, left) = (next.first().copied(), format!("{} of {}", lines.left, lines.total));
     let when = match (end, bot.at_end) {
         (None, _) => "beyond the calendar".to_owned(),

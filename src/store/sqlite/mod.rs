@@ -108,6 +108,10 @@ impl Store for Sqlite {
         rows.iter().map(row::line).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
     }
 
+    async fn count_used(&self, bot: &BotName, round: u32) -> Result<u32, StoreError> {
+        read!(self, count_used(bot, round))
+    }
+
     async fn duplicates(&self, bot: &BotName, round: u32, text: TextId) -> Result<u32, StoreError> {
         read!(self, count_duplicates(bot, round, text))
     }

@@ -17,7 +17,7 @@ use crate::flock::post::{self, Post, PostId};
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::net;
 use crate::store::{Answer, Filter, StoreError};
-use crate::watch::{self, Health};
+use crate::watch::Health;
 use crate::web::guard::{Form, Pass, fields};
 use crate::web::page::{counted, grouped, verse, whole_time};
 use crate::web::{Site, answer, not_found, troubled};
@@ -67,7 +67,7 @@ async fn read<'a>(
     query: &Form,
 ) -> Result<View<'a>, StoreError> {
     let now = site.clock.now();
-    let health = watch::health(Some(&*site.store), bot, now).await?;
+    let health = site.overview.health(bot).await?;
     let before: Option<PostId> = query.find("before").and_then(|id| id.parse().ok());
     // One more than is shown tells whether there are more.
     let filter =

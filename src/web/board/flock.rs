@@ -10,14 +10,14 @@ use std::sync::Arc;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use maud::{Markup, html};
 
 use super::frame::{self, Frame, Part};
 use crate::flock::{AtEnd, Bot, Flock, NetworkKind};
 use crate::store::condition::Condition;
 use crate::store::{Refusal, StoreError};
-use crate::watch::pulse::{Pulses, runs_out};
-use crate::watch::{self, Census, Health, Seen};
+use crate::watch::{Census, Health, Overview, Seen};
 use crate::web::feed::title;
 use crate::web::guard::{Form, Pass, fields};
 use crate::web::read::posted_at;
@@ -27,8 +27,10 @@ use crate::web::{
     troubled,
 };
 
-/// How many bots a page lists: each costs a few small reads.
-const BOTS_A_PAGE: usize = 50;
+/// How many bots a page lists: each costs a few small reads, and a kilobyte of the sixty that a first view may have.
+const BOTS_A_PAGE: usize = 30;
+/// So many of them are read at once: as many as the ledger has readers.
+const AT_ONCE: usize = 4;
 
 /// The order of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,14 +134,14 @@ struct View<'a> {
     /// How many were found on all pages.
     found: usize,
     pages: usize,
-    bots: Vec<Shown<'a>>,
+    bots: Vec<Shown>,
     /// Why the daemon goes on with the flock from before, if it does.
     refusal: Option<Refusal>,
 }
 
 /// A bot of the list.
-struct Shown<'a> {
-    bot: &'a Arc<Bot>,
+struct Shown {
+    bot: Arc<Bot>,
     health: Health,
     /// When its poem runs out, if all goes well.
     runs_out: Option<DateTime<Utc>>,
@@ -170,15 +172,21 @@ async fn read<'a>(site: &Site, flock: &'a Flock, wanted: Wanted) -> Result<Optio
     if !(1..=pages).contains(&wanted.page) {
         return Ok(None);
     }
-    let (mut bots, mut pulses) = (Vec::new(), Pulses::new(now));
-    for (bot, _) in found.iter().skip((wanted.page - 1) * BOTS_A_PAGE).take(BOTS_A_PAGE) {
-        let health = watch::health(Some(&*site.store), bot, now).await?;
-        let left = health.lines.as_ref().ok().map(|lines| lines.left);
-        let runs_out = left.and_then(|left| runs_out(bot, left, pulses.per_day(bot), now));
-        bots.push(Shown { bot, health, runs_out });
-    }
+    let here = found.iter().skip((wanted.page - 1) * BOTS_A_PAGE).take(BOTS_A_PAGE);
+    let here: Vec<Arc<Bot>> = here.map(|(bot, _)| Arc::clone(bot)).collect();
+    let looks: Vec<_> = here.iter().cloned().map(|bot| look(site.overview.clone(), bot)).collect();
+    let health: Vec<Health> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+    let left = health.iter().map(|health| health.lines.as_ref().ok().map(|lines| lines.left));
+    let ends = site.ends(here.iter().cloned().zip(left).collect()).await;
+    let ends = ends.into_iter().chain(std::iter::repeat(None));
+    let bots = here.into_iter().zip(health).zip(ends);
+    let bots = bots.map(|((bot, health), runs_out)| Shown { bot, health, runs_out }).collect();
     let refusal = site.store.refusal().await?;
     Ok(Some(View { flock, now, found: found.len(), pages, wanted, states, bots, refusal }))
+}
+
+async fn look(overview: Overview, bot: Arc<Bot>) -> Result<Health, StoreError> {
+    overview.health(&bot).await
 }
 
 /// The bots of the flock, each as the census saw it. One that came since is not there yet.
@@ -289,7 +297,7 @@ fn nobody(view: &View<'_>) -> Markup {
     }
 }
 
-fn card(view: &View<'_>, Shown { bot, health, runs_out }: &Shown<'_>) -> Markup {
+fn card(view: &View<'_>, Shown { bot, health, runs_out }: &Shown) -> Markup {
     let standing = health.standing.as_ref();
     let last = standing.and_then(|standing| standing.last_posted.as_ref());
     html! {

@@ -142,6 +142,9 @@ impl Store for Shelf {
     async fn used(&self, _: &BotName, _: u32) -> Result<HashSet<LineId>, StoreError> {
         never()
     }
+    async fn count_used(&self, _: &BotName, _: u32) -> Result<u32, StoreError> {
+        never()
+    }
     async fn duplicates(&self, _: &BotName, _: u32, _: TextId) -> Result<u32, StoreError> {
         never()
     }

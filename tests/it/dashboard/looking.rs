@@ -76,3 +76,29 @@ async fn what_happens_is_shown_by_itself() {
     assert_eq!(visit.folder.run(&["post", "emily", "and another"]).code, 0);
     visit.browser.sees("and another").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_view_is_small_and_a_large_flock_comes_in_pages() {
+    let bots: String = (0..61)
+        .map(|at| {
+            format!("[bots.a-rather-long-name-{at}]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n")
+        })
+        .collect();
+    let visit = visit(Kind::DESKTOP, &format!("[web]\nlisten = \"127.0.0.1:PORT\"\n{bots}")).await;
+    let line = "a line as long as any may be ".repeat(9);
+    for at in 0..30 {
+        assert_eq!(visit.folder.run(&["post", &format!("a-rather-long-name-{at}"), &line]).code, 0);
+    }
+    visit.goto("/?sort=file").await;
+    let sizes = "return performance.getEntriesByType('navigation').concat(performance.getEntriesByType('resource')) \
+        .filter(it => !it.name.includes('events')).map(it => it.decodedBodySize).reduce((a, b) => a + b, 0)";
+    let size = visit.browser.eval(sizes).await.as_u64().unwrap();
+    assert!((20_000..60 * 1024).contains(&size), "{size} bytes");
+    visit.browser.sees("Page 1 of 3, 61 bots").await;
+    visit.browser.press("Next →").await;
+    visit.browser.sees("Page 2 of 3, 61 bots").await;
+    visit.browser.write("input[name=q]", "name-60").await;
+    visit.browser.press("Show").await;
+    visit.browser.sees("a-rather-long-name-60").await;
+    assert_eq!(visit.browser.eval("return document.querySelectorAll('.bird').length").await, 1);
+}

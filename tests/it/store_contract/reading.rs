@@ -57,6 +57,10 @@ pub(super) async fn rounds_are_begun_by_lines_that_were_not_released(ledger: Led
     assert_eq!(round().await, 2);
     ledger.one.open(&of_slot("walt", "one", 3, 240)).await.unwrap();
     assert_eq!(round().await, 3);
+    for round in 1..=4 {
+        let used = ledger.other.used(&bot("walt"), round).await.unwrap().len();
+        assert_eq!(ledger.other.count_used(&bot("walt"), round).await.unwrap() as usize, used, "{round}");
+    }
     let used = ledger.other.used(&bot("walt"), 2).await.unwrap();
     assert_eq!(used, HashSet::from([line("one", 1)]));
     assert!(ledger.other.used(&bot("walt"), 4).await.unwrap().is_empty());

@@ -217,6 +217,12 @@ pub(super) async fn used(db: &mut SqliteConnection, bot: &BotName, round: u32) -
     sqlx::query(select).bind(bot.as_str()).bind(round).fetch_all(db).await
 }
 
+pub(super) async fn count_used(db: &mut SqliteConnection, bot: &BotName, round: u32) -> Done<u32> {
+    let select = "select count(*) from post where bot = ?1 and round = ?2 \
+        and line is not null and state <> 'released'";
+    sqlx::query_scalar(select).bind(bot.as_str()).bind(round).fetch_one(db).await
+}
+
 pub(super) async fn posts(db: &mut SqliteConnection, filter: &Filter) -> Done<Vec<SqliteRow>> {
     let mut select = QueryBuilder::<Sqlite>::new("select * from post where true");
     if let Some(bot) = &filter.bot {

@@ -1,0 +1,96 @@
+//! How many lines the poems of a flock have left, remembered for as long as nothing has changed by which that could have: a
+//! poem is read and its used lines are fetched once, and not whenever somebody looks.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use super::{Health, Lines, health_with, lines};
+use crate::flock::account::TextLimits;
+use crate::flock::post::{PostId, State};
+use crate::flock::{Bot, BotName};
+use crate::shelf::{self, ShelfError, Stamp};
+use crate::store::{Standing, Store, StoreError};
+
+/// What was counted, of each bot.
+#[derive(Default)]
+pub struct Tally(Mutex<HashMap<BotName, (Sign, Lines)>>);
+
+/// By what one sees that a count still holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sign {
+    bot: Bot,
+    file: Stamp,
+    round: u32,
+    used: u32,
+    /// The newest posts: a line that is given back and another that is taken leave the number as it is.
+    posts: [Option<(PostId, State)>; 2],
+    limits: Option<TextLimits>,
+}
+
+impl fmt::Debug for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tally")
+    }
+}
+
+impl Tally {
+    /// Looks how a bot is, as [`health`](super::health) does.
+    pub async fn health(
+        &self,
+        store: &dyn Store,
+        bot: &Bot,
+        now: DateTime<Utc>,
+    ) -> Result<Health, StoreError> {
+        let standing = store.standing(&bot.name, now).await?;
+        let lines = self.lines(store, bot, standing.as_ref(), now).await?;
+        health_with(Some(store), bot, standing, lines, now).await
+    }
+
+    async fn lines(
+        &self,
+        store: &dyn Store,
+        bot: &Bot,
+        standing: Option<&Standing>,
+        now: DateTime<Utc>,
+    ) -> Result<Result<Lines, ShelfError>, StoreError> {
+        let sign = match standing {
+            Some(standing) => sign(store, bot, standing, now).await?,
+            None => None,
+        };
+        if let Some(sign) = &sign
+            && let Some((known, lines)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&bot.name)
+            && known == sign
+        {
+            return Ok(Ok(*lines));
+        }
+        let counted = lines(Some(store), bot, standing).await?;
+        if let (Some(sign), Ok(lines)) = (sign, &counted) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(bot.name.clone(), (sign, *lines));
+        }
+        Ok(counted)
+    }
+
+    /// Forgets all bots but these.
+    pub fn keep_only(&self, is_here: impl Fn(&BotName) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| is_here(name));
+    }
+}
+
+/// `None` where a change could go unseen.
+async fn sign(
+    store: &dyn Store,
+    bot: &Bot,
+    standing: &Standing,
+    now: DateTime<Utc>,
+) -> Result<Option<Sign>, StoreError> {
+    let path = bot.poem.clone();
+    let file = tokio::task::spawn_blocking(move || shelf::stamp(&path, now)).await.ok().flatten();
+    let Some(file) = file else { return Ok(None) };
+    let posts = [&standing.last, &standing.open].map(|post| post.as_ref().map(|post| (post.id, post.state)));
+    let limits = standing.account.as_ref().and_then(|account| account.limits);
+    let used = store.count_used(&bot.name, standing.round).await?;
+    Ok(Some(Sign { bot: bot.clone(), file, round: standing.round, used, posts, limits }))
+}
