@@ -4,6 +4,7 @@ mod browser;
 mod network;
 mod person;
 mod proof;
+mod reception;
 
 use std::time::Duration;
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 
+use super::here::Here;
 use super::refused;
 use crate::flock::post::PostId;
 use crate::store::{Answer, StoreError, Want, Wish};
@@ -21,13 +21,10 @@ const LOOKS: u32 = 200;
 /// `POST /bots/{name}/{what}`.
 pub(super) async fn act(
     State(site): State<Site>,
-    path: Result<Path<(String, String)>, PathRejection>,
+    Here { bot, what, .. }: Here,
     uri: Uri,
     Signed { form, .. }: Signed,
 ) -> Response {
-    let flock = site.flock();
-    let Ok(Path((name, what))) = path else { return not_found(uri).await };
-    let Some(bot) = flock.bot(&name) else { return not_found(uri).await };
     let bot = bot.name.to_string();
     let want = match want(&what, bot.clone(), &form) {
         Some(Ok(want)) => want,

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::frame::{self, Frame, Part, from_now};
+use super::here::Here;
 use super::{act, sign_in};
 use crate::flock::post::{self, Post, PostId};
 use crate::flock::{Bot, Flock, NetworkKind};
@@ -20,7 +20,7 @@ use crate::store::{Answer, Filter, StoreError};
 use crate::watch::Health;
 use crate::web::guard::{Form, Pass, fields};
 use crate::web::page::{counted, grouped, verse, whole_time};
-use crate::web::{Site, answer, not_found, troubled};
+use crate::web::{Site, answer, troubled};
 
 /// How many posts of its history a page shows.
 const POSTS_A_PAGE: u32 = 25;
@@ -47,13 +47,11 @@ struct View<'a> {
 pub(super) async fn page(
     State(site): State<Site>,
     Extension(pass): Extension<Pass>,
-    name: Result<Path<String>, PathRejection>,
+    here: Here,
     uri: Uri,
 ) -> Response {
-    let flock = site.flock();
-    let Some(bot) = name.ok().and_then(|Path(name)| flock.bot(&name)) else { return not_found(uri).await };
     let query = fields(uri.query().unwrap_or_default().as_bytes());
-    match site.heard(read(&site, &flock, bot, &pass, &query).await) {
+    match site.heard(read(&site, &here, &pass, &query).await) {
         Some(view) => answer::board(StatusCode::OK, markup(&view)),
         None => troubled(&uri),
     }
@@ -61,8 +59,7 @@ pub(super) async fn page(
 
 async fn read<'a>(
     site: &Site,
-    flock: &'a Flock,
-    bot: &'a Arc<Bot>,
+    Here { flock, bot, .. }: &'a Here,
     pass: &'a Pass,
     query: &Form,
 ) -> Result<View<'a>, StoreError> {

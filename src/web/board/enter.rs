@@ -14,6 +14,9 @@ use crate::web::guard::{self, At, Form, Pass, Signed, fields};
 use crate::web::page::{mark, shell, way_up};
 use crate::web::{Site, answer, troubled};
 
+/// The largest form that is read of somebody who has not entered.
+const MAX_FORM: usize = 8 * 1024;
+
 /// The longest password that is looked at.
 const MAX_PASSWORD: usize = 1_024;
 
@@ -54,7 +57,7 @@ pub(in crate::web) async fn by_key(
 pub(in crate::web) async fn by_password(State(site): State<Site>, at: At, request: Request) -> Response {
     let (flock, headers, uri) = (site.flock(), request.headers().clone(), request.uri().clone());
     let _stopped = at.0.stopwatch.hold();
-    let form = match Form::read(request).await {
+    let form = match Form::read(request, MAX_FORM).await {
         Ok(form) => form,
         Err(answer) => return answer,
     };

@@ -1,14 +1,14 @@
 //! How long a text would be on a bot's network: for the counter beside the field where one writes.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use serde::Serialize;
 
+use super::here::Here;
 use crate::net;
 use crate::web::guard::fields;
-use crate::web::{Site, answer, not_found, troubled};
+use crate::web::{Site, answer, troubled};
 
 /// What the counter shows.
 #[derive(Serialize)]
@@ -20,18 +20,12 @@ struct Length {
 }
 
 /// `GET /bots/{name}/length?text=…`.
-pub(super) async fn length(
-    State(site): State<Site>,
-    name: Result<Path<String>, PathRejection>,
-    uri: Uri,
-) -> Response {
-    let flock = site.flock();
-    let Some(bot) = name.ok().and_then(|Path(name)| flock.bot(&name)) else { return not_found(uri).await };
+pub(super) async fn length(State(site): State<Site>, Here { bot, .. }: Here, uri: Uri) -> Response {
     let Some(account) = site.heard(site.store.account(&bot.name).await) else { return troubled(&uri) };
     let query = fields(uri.query().unwrap_or_default().as_bytes());
     let text = query.get("text").replace("\r\n", "\n");
     let text = text.trim_end();
-    let (length, max) = net::length(bot, account.as_ref(), text);
-    let problem = net::fits(bot, account.as_ref(), text).err().map(|misfit| misfit.to_string());
+    let (length, max) = net::length(&bot, account.as_ref(), text);
+    let problem = net::fits(&bot, account.as_ref(), text).err().map(|misfit| misfit.to_string());
     answer::json(StatusCode::OK, &Length { length, max, problem })
 }

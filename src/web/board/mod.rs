@@ -8,6 +8,7 @@ mod calendar;
 pub(super) mod enter;
 mod flock;
 mod frame;
+mod here;
 mod length;
 mod poem;
 mod sign_in;

@@ -2,16 +2,15 @@
 //! How a text is put in a file's place is `shelf::edit`'s business.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use maud::{Markup, html};
 
 use super::frame::{self, Frame, Part};
+use super::here::Here;
 use super::refused;
 use crate::flock::account::Account;
 use crate::flock::poem::{Line, LineId, Poem};
@@ -53,28 +52,25 @@ struct Word {
 pub(super) async fn page(
     State(site): State<Site>,
     Extension(pass): Extension<Pass>,
-    name: Result<Path<String>, PathRejection>,
+    here: Here,
     uri: Uri,
 ) -> Response {
-    let flock = site.flock();
-    let Some(bot) = name.ok().and_then(|Path(name)| flock.bot(&name)) else { return not_found(uri).await };
     let query = fields(uri.query().unwrap_or_default().as_bytes());
     let word = query.find("saved").map(|_| {
         let said = "The poem is saved. It counts from the next slot on.".to_owned();
         Word { said, is_bad: false, unsaved: None }
     });
-    show(&site, &flock, bot, &pass, &query, word, &uri).await
+    show(&site, &here, &pass, &query, word, &uri).await
 }
 
 /// `POST /bots/{name}/poem`: puts what somebody has written in the file's place, if that is still what they saw.
 pub(super) async fn save(
     State(site): State<Site>,
-    name: Result<Path<String>, PathRejection>,
+    here: Here,
     uri: Uri,
     Signed { form, pass }: Signed,
 ) -> Response {
-    let flock = site.flock();
-    let Some(bot) = name.ok().and_then(|Path(name)| flock.bot(&name)) else { return not_found(uri).await };
+    let bot = &here.bot;
     let (path, split) = (bot.poem.clone(), bot.split);
     let (seen, text) = (form.get("seen").to_owned(), form.get("text").to_owned());
     let mine = text.clone();
@@ -98,13 +94,12 @@ pub(super) async fn save(
         problem => format!("Nothing was saved: {problem}"),
     };
     let word = Word { said, is_bad: true, unsaved: Some(mine.replace("\r\n", "\n")) };
-    show(&site, &flock, bot, &pass, &fields(b""), Some(word), &uri).await
+    show(&site, &here, &pass, &fields(b""), Some(word), &uri).await
 }
 
 async fn show(
     site: &Site,
-    flock: &Flock,
-    bot: &Arc<Bot>,
+    Here { flock, bot, .. }: &Here,
     pass: &Pass,
     query: &Form,
     word: Option<Word>,

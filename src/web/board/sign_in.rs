@@ -9,6 +9,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::frame::{self, Frame, Part};
+use super::here::Here;
 use super::refused;
 use crate::door::Caller;
 use crate::enroll::{Return, View};
@@ -54,18 +55,16 @@ pub(super) fn ways(bot: &Bot, pass: &Pass, is_signed_in: bool) -> Markup {
 /// `POST /bots/{name}/sign-in`: begins one.
 pub(super) async fn begin(
     State(site): State<Site>,
-    name: Result<Path<String>, PathRejection>,
+    Here { flock, bot, .. }: Here,
     uri: Uri,
     Signed { form, .. }: Signed,
 ) -> Response {
-    let flock = site.flock();
-    let Some(bot) = name.ok().and_then(|Path(name)| flock.bot(&name)) else { return not_found(uri).await };
     let Some(reception) = &site.reception else {
         let why = "This is a dry run: it signs nobody in.";
         return refused(&uri, StatusCode::CONFLICT, "Not possible", why);
     };
     let callback = format!("{}/callback", flock.web.public_url);
-    match reception.begin(bot, &callback, form.get("way") == "pin") {
+    match reception.begin(&bot, &callback, form.get("way") == "pin") {
         Ok(ticket) => answer::see_other(&format!("../../sign-in/{ticket}")),
         Err(why) => refused(&uri, StatusCode::CONFLICT, "Not possible", &why),
     }

@@ -14,7 +14,6 @@ use crate::web::{Site, board};
 const MAX_FORM: usize = 4 * 1024 * 1024;
 
 /// The fields of a form.
-#[derive(Clone)]
 pub(in crate::web) struct Form(Vec<(String, String)>);
 
 impl Form {
@@ -54,7 +53,7 @@ impl FromRequest<Site> for Signed {
         let Some(pass) = request.extensions().get::<Pass>().cloned() else {
             return Err(board::wrong_page(&uri));
         };
-        let form = Form::read(request).await?;
+        let form = Form::read(request, MAX_FORM).await?;
         if !form.is_signed_by(&pass) {
             return Err(board::wrong_page(&uri));
         }
@@ -68,11 +67,11 @@ impl FromRequest<Site> for Signed {
 }
 
 impl Form {
-    /// What a request brought.
-    pub(in crate::web) async fn read(request: Request) -> Result<Self, Response> {
+    /// What a request brought, if it is no more than so many bytes.
+    pub(in crate::web) async fn read(request: Request, most: usize) -> Result<Self, Response> {
         let uri = request.uri().clone();
-        let Ok(body) = to_bytes(request.into_body(), MAX_FORM).await else {
-            let why = "That is more than this page takes: 4 MiB. Nothing was changed.";
+        let Ok(body) = to_bytes(request.into_body(), most).await else {
+            let why = "That is more than this page takes. Nothing was changed.";
             return Err(board::refused(&uri, StatusCode::PAYLOAD_TOO_LARGE, "Too large", why));
         };
         Ok(fields(&body))

@@ -38,6 +38,8 @@ const OAUTH2: &str = "client_id = { env = \"CLIENT\" }";
 async fn in_a_window_of_its_own(keys: &str) {
     let AtX { fake, visit } = at_x(Kind::DESKTOP, keys).await;
     let browser = &visit.browser;
+    // A name that others chose stays text.
+    fake.set_name("walt_lines", "<script>alert(1)</script><img src=x onerror=alert(2)>");
     browser.sees("Nobody is signed in.").await;
     browser.press("Sign in with X").await;
     browser.sees("after you agreed the browser comes back").await;
@@ -50,6 +52,8 @@ async fn in_a_window_of_its_own(keys: &str) {
     browser.press("To walt").await;
     browser.sees("Signed in since").await;
     browser.is_accessible().await;
+    browser.sees("<script>alert(1)</script><img src=x onerror=alert(2)>").await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
     let page = browser.page.source().await.unwrap();
     for secret in fake.secrets() {
         assert!(!page.contains(&secret), "{secret} is on the page");
