@@ -205,7 +205,9 @@ impl Chromium {
     pub(crate) async fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("FLOCKD_SHOTS") else { return };
         let whole = json!({"captureBeyondViewport": true, "format": "png"});
-        let shot = self.devtools("Page.captureScreenshot", whole).await;
+        let command = json!({"cmd": "Page.captureScreenshot", "params": whole});
+        // A page that is just loaded anew can't be taken; that is no fault of it.
+        let Ok(shot) = self.page.issue_cmd(Post("goog/cdp/execute", command)).await else { return };
         use base64::Engine as _;
         let bytes = base64::prelude::BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
         std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
