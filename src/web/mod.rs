@@ -53,6 +53,9 @@ use guard::{Guard, Pass};
 pub use live::Live;
 use metrics::Metrics;
 
+/// A flock of so many bots is large: a smaller one is counted while one waits for a page.
+const LARGE: usize = 200;
+
 /// The weeks that were reckoned last, with the flock and the hour that they are of.
 type Kept = (Arc<Flock>, i64, Arc<BTreeMap<Group, Week>>);
 
@@ -97,10 +100,11 @@ impl Site {
         self.flock.borrow().clone()
     }
 
-    /// Counts all bots before anybody asks: the first look at a large flock takes some seconds. If the ledger can't be read,
-    /// whoever asks is told.
+    /// Counts the bots of a large flock before anybody asks, as the first look at it takes some seconds. If the ledger can't
+    /// be read, whoever asks is told.
     pub async fn warm_up(self) {
-        if self.flock().web.dashboard != Dashboard::Off {
+        let flock = self.flock();
+        if flock.web.dashboard != Dashboard::Off && flock.bots.len() >= LARGE {
             let _ = self.overview.census().await;
         }
     }

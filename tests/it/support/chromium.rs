@@ -127,22 +127,25 @@ impl Chromium {
     }
 
     pub(crate) async fn click(&self, css: &str) {
-        self.find(css).await.click().await.unwrap();
+        self.click_at(Locator::Css(css)).await;
     }
 
     /// The button with these words.
     pub(crate) async fn press(&self, words: &str) {
         let path = format!("//*[self::button or self::a or self::summary][normalize-space()=\"{words}\"]");
+        self.click_at(Locator::XPath(&path)).await;
+    }
+
+    /// What is found may be replaced by a newer one in the moment before the click.
+    async fn click_at(&self, place: Locator<'_>) {
         let begun = Instant::now();
         loop {
-            match self.page.find(Locator::XPath(&path)).await {
-                Ok(button) => return button.click().await.unwrap(),
+            let clicked = async { self.page.find(place).await?.click().await };
+            match clicked.await {
+                Ok(()) => return,
                 Err(error) => {
-                    assert!(
-                        begun.elapsed() < PATIENCE,
-                        "there is no {words}: {error}\n{}",
-                        self.body().await
-                    );
+                    let body = self.body().await;
+                    assert!(begun.elapsed() < PATIENCE, "{place:?} can't be clicked: {error}\n{body}");
                 }
             }
             SystemClock.sleep(LOOK_EVERY).await;
