@@ -145,7 +145,8 @@ impl Reception {
             let is_over = now.saturating_sub(attempt.begun) > TIMEOUT + REMEMBERED;
             !is_over && attempt.view.borrow().bot != bot.name
         });
-        if attempts.len() >= AT_ONCE {
+        let under_way = attempts.values().filter(|attempt| attempt.view.borrow().end.is_none());
+        if under_way.count() >= AT_ONCE {
             return Err("too many sign-ins are under way: wait some minutes".to_owned());
         }
         let ticket = new_grant(ticket);
@@ -154,7 +155,8 @@ impl Reception {
     }
 
     fn spawn(&self, bot: Arc<Bot>, plan: Plan, callback: String) -> Attempt {
-        let (lines, typed) = mpsc::channel(WAITING);
+        // One line at a time: whoever clicks twice has answered once.
+        let (lines, typed) = mpsc::channel(1);
         let (arrivals, visits) = mpsc::channel(WAITING);
         let empty = View { bot: bot.name.clone(), told: Vec::new(), link: None, asked: None, end: None };
         let (sender, view) = watch::channel(empty);
@@ -164,7 +166,7 @@ impl Reception {
         let browser = if comes_back { Browser::of_site(callback.clone(), visits) } else { Browser::absent() };
         let task = tokio::spawn(async move {
             let mut guest = guest;
-            let end = goes_on(&*desk, &*clock, &bot, &plan, &mut guest, (browser, callback)).await;
+            let end = goes_on(desk, &*clock, bot, &plan, &mut guest, (browser, callback)).await;
             guest.end(end);
         });
         Attempt { view, lines, arrivals, begun: self.clock.uptime(), task: task.abort_handle() }
@@ -177,14 +179,19 @@ impl Reception {
 
     /// Hands in what the person typed; a line too many is dropped.
     pub fn say(&self, ticket: &str, line: String) {
-        if let Some(attempt) = self.attempts().get(ticket) {
+        if let Some(attempt) = self.attempts().get(ticket)
+            && attempt.view.borrow().asked.is_some()
+        {
             let _ = attempt.lines.try_send(line);
         }
     }
 
     /// Ends a sign-in before its time.
     pub fn cancel(&self, ticket: &str) {
-        self.attempts().remove(ticket);
+        let ended = self.attempts().remove(ticket);
+        if let Some(attempt) = ended {
+            self.desk.changed(&attempt.view.borrow().bot);
+        }
     }
 
     /// A browser has come back with this query: waits until it is known how the sign-in ended that it belongs to. `None` if
@@ -226,25 +233,29 @@ fn belongs(query: &str, view: &View) -> bool {
 }
 
 async fn goes_on(
-    desk: &dyn Desk,
+    desk: Arc<dyn Desk>,
     clock: &dyn Clock,
-    bot: &Arc<Bot>,
+    bot: Arc<Bot>,
     plan: &Plan,
     guest: &mut Guest,
     (browser, callback): (Browser, String),
 ) -> Result<Vec<String>, String> {
     let mut redirects = super::addresses(plan.port);
     redirects.push(callback);
-    let (api, before) = desk.open(bot, &redirects).await?;
+    let (api, before) = desk.open(&bot, &redirects).await?;
     let signed = sign_in_with(&*api, plan, guest, clock, browser).await.map_err(|error| error.to_string())?;
-    let kept = desk.keep(bot, &signed.account, &signed.tokens, &before).await;
-    if kept.is_err() {
-        give_back(&*api, &signed.tokens).await;
-    }
-    // The page that waits is told first: whoever looks at the other finds it done by then.
-    let why = kept.as_ref().err().cloned();
-    signed.tell_browser(why.as_deref().map_or(Ok(()), Err)).await;
-    kept
+    // From here on it is done, or not, whoever wants this sign-in to end.
+    let seen_through = tokio::spawn(async move {
+        let kept = desk.keep(&bot, &signed.account, &signed.tokens, &before).await;
+        if kept.is_err() {
+            give_back(&*api, &signed.tokens).await;
+        }
+        // The page that waits is told first: whoever looks at the other finds it done by then.
+        let why = kept.as_ref().err().cloned();
+        signed.tell_browser(why.as_deref().map_or(Ok(()), Err)).await;
+        kept
+    });
+    seen_through.await.unwrap_or_else(|error| Err(error.to_string()))
 }
 
 fn chance() -> Option<u128> {

@@ -41,7 +41,7 @@
     try {
       answer = await fetch(location.href, { credentials: "same-origin" });
     } catch { return; }
-    if (answer.status === 403) { location.reload(); return; }
+    if (answer.status === 403 || answer.status === 404) { location.reload(); return; }
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
