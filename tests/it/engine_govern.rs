@@ -78,6 +78,7 @@ async fn a_bug_in_the_schedule_is_no_flood() {
     rows.iter().for_each(|row| *slots.entry(row.slot).or_insert(0) += 1);
     assert!(slots.values().any(|times| *times > 100), "the bug is one: {slots:?}");
     assert_eq!(house.net("walt").sent().len(), 20, "and the limit holds");
+    assert!(house.standing("walt").await.skipped.is_empty(), "nobody asked for that");
 }
 
 fn hourly(name: &str) -> Bot {

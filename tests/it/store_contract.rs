@@ -150,6 +150,7 @@ contract! {
     }
     uniqueness {
         a_slot_is_used_once_whatever_became_of_it,
+        a_slot_may_be_skipped_ahead,
         a_line_is_used_once_in_a_round,
         a_bot_has_one_open_post,
         a_failing_draft_harms_nobody_else,

@@ -201,7 +201,7 @@ pub(super) async fn standing(
     let last = optional(sql::last_post(&mut db, name).await?)?;
     let signed_in_at = credential::envelope(&mut db, name).await?.signed_in_at;
     let considered = row::time(bot.try_get("considered")?);
-    let skipped = sql::slots_after(&mut db, name, considered).await?.into_iter().map(row::time).collect();
+    let skipped = sql::skipped_after(&mut db, name, considered).await?.into_iter().map(row::time).collect();
     let is_ailing = open.as_ref().or(last.as_ref()).is_some_and(|post| ails(post, signed_in_at));
     let ailing_since = if is_ailing { ailing_since(&mut db, name, signed_in_at).await? } else { None };
     Ok(Some(Standing {

@@ -31,6 +31,26 @@ pub(super) async fn a_slot_is_used_once_whatever_became_of_it(ledger: Ledger) {
     }
 }
 
+/// A slot that a person skips ahead of time is spent, known to be skipped until its time has come, and moves nothing else.
+pub(super) async fn a_slot_may_be_skipped_ahead(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let skipped = |seconds| {
+        let begins = Beginning::Skipped(why(Cause::Person));
+        Draft { begins, ..given_up("walt", seconds) }
+    };
+    for seconds in [180, 120] {
+        ledger.one.open(&skipped(seconds)).await.unwrap();
+    }
+    let post = ledger.one.open(&of_slot("walt", "a line", 1, 60)).await.unwrap();
+    ledger.one.advance(post.id, &posted("1"), at(61)).await.unwrap();
+    let standing = ledger.other.standing(&post.bot, at(62)).await.unwrap().unwrap();
+    assert_eq!((standing.considered, standing.skipped), (at(60), vec![at(120), at(180)]));
+    assert_eq!(ledger.other.open(&of_slot("walt", "another", 1, 120)).await, Err(StoreError::SlotTaken));
+    ledger.one.open(&given_up("walt", 150)).await.unwrap();
+    let standing = ledger.other.standing(&post.bot, at(151)).await.unwrap().unwrap();
+    assert_eq!((standing.considered, standing.skipped), (at(150), vec![at(180)]));
+}
+
 pub(super) async fn a_line_is_used_once_in_a_round(ledger: Ledger) {
     for &state in State::ALL {
         let name = state.as_str();

@@ -127,13 +127,15 @@ pub(super) async fn post(db: &mut SqliteConnection, id: PostId) -> Done<Option<S
     sqlx::query("select * from post where id = ?1").bind(id.to_string()).fetch_optional(db).await
 }
 
-/// The slots after an instant that a bot has rows for: those that are to be passed over.
-pub(super) async fn slots_after(
+/// The slots after an instant that a person wants passed over: rows that were given up ahead of their time. What was posted for
+/// such a slot, before a clock went back, say, is none of them.
+pub(super) async fn skipped_after(
     db: &mut SqliteConnection,
     bot: &BotName,
     after: DateTime<Utc>,
 ) -> Done<Vec<i64>> {
-    let select = "select slot from post where bot = ?1 and slot > ?2 order by slot";
+    let select = "select slot from post where bot = ?1 and slot > ?2 and state = 'released' and cause = 'person' \
+        and text is null order by slot";
     sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(after)).fetch_all(db).await
 }
 
