@@ -4,9 +4,7 @@ use chrono::NaiveDate;
 use maud::{Markup, html};
 
 use super::feed::title;
-use super::page::{
-    Frame, REFRESH_S, clock_time, feed_address, grouped, has_feed, layout, original, verse, whole_time,
-};
+use super::page::{Frame, clock_time, feed_address, grouped, has_feed, layout, original, verse, whole_time};
 use super::read::{Index, Leaf, posted_at};
 use crate::flock::post::Post;
 use crate::flock::{Bot, Flock};
@@ -19,7 +17,7 @@ pub(super) fn page(view: &Index<'_>) -> Markup {
         number => format!("The flock, page {number}"),
     };
     let feeds: Vec<&Bot> = view.bots.iter().map(|(bot, _)| &***bot).filter(|bot| has_feed(bot)).collect();
-    let frame = Frame { title: &title, root: "./", refreshes: true, feeds: &feeds };
+    let frame = Frame { title: &title, root: "./", feeds: &feeds };
     layout(
         &frame,
         &html! {
@@ -34,7 +32,7 @@ pub(super) fn page(view: &Index<'_>) -> Markup {
                 }
             }
             footer {
-                p { "Times are UTC. This page loads itself again every " (REFRESH_S) " seconds." }
+                p { "Times are UTC." }
             }
         },
     )
@@ -70,7 +68,7 @@ fn no_lines(flock: &Flock) -> Markup {
                 p { "There is nobody to post: add a bot to " code { "flock.toml" } "." }
             } @else {
                 p { "No bot has posted yet." }
-                p { "Each keeps to the schedule that stands with its name. Lines appear here by themselves." }
+                p { "Each keeps to the schedule that stands with its name; load this page again to see its lines." }
             }
         }
     }

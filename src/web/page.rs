@@ -2,7 +2,7 @@
 //! the notes that say what is not there. The index is in [`super::index`].
 //!
 //! Pages link with relative addresses, so that they work behind a proxy under any path. They have no
-//! script, and no clock: times are instants, never "ago".
+//! script, and no clock: times are instants, never "ago". None loads itself again under whoever reads it (WCAG 2.2.1).
 
 use axum::http::Uri;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -14,16 +14,11 @@ use super::read::posted_at;
 use crate::flock::post::Post;
 use crate::flock::{Bot, Flock, NetworkKind};
 
-/// How soon a page that waits for news loads itself again, in seconds: the example flock posts so often.
-pub(super) const REFRESH_S: u32 = 10;
-
 /// What a page is, around what it says.
 pub(super) struct Frame<'a> {
     pub(super) title: &'a str,
     /// The way from this page to the index: `./` or `../`.
     pub(super) root: &'a str,
-    /// Whether the page loads itself again.
-    pub(super) refreshes: bool,
     /// The bots whose feeds a reader may find here.
     pub(super) feeds: &'a [&'a Bot],
 }
@@ -49,7 +44,7 @@ pub(super) fn post(flock: &Flock, post: &Post) -> Markup {
     let bot = flock.bot(post.bot.as_str()).filter(|bot| has_feed(bot));
     let feeds: Vec<&Bot> = bot.iter().map(|bot| &***bot).collect();
     layout(
-        &Frame { title: &title, root: "../", refreshes: false, feeds: &feeds },
+        &Frame { title: &title, root: "../", feeds: &feeds },
         &html! {
             main #content .single {
                 article {
@@ -68,24 +63,25 @@ pub(super) fn post(flock: &Flock, post: &Post) -> Markup {
 /// There is nothing at this address.
 pub(super) fn not_found(uri: &Uri) -> Markup {
     let text = html! { "There is nothing at this address. A line that was here may have been taken back." };
-    note(uri, "Not found", false, &text)
+    note(uri, "Not found", &text)
 }
 
 /// Only reading is possible.
 pub(super) fn not_allowed(uri: &Uri) -> Markup {
-    note(uri, "Not possible", false, &html! { "This page can only be read." })
+    note(uri, "Not possible", &html! { "This page can only be read." })
 }
 
 /// The ledger can't be read.
 pub(super) fn troubled(uri: &Uri) -> Markup {
-    let text = html! { "The flock can't read its ledger at the moment. This page tries again by itself." };
-    note(uri, "One moment", true, &text)
+    let text =
+        html! { "The flock can't read its ledger at the moment. Load this page again in a little while." };
+    note(uri, "One moment", &text)
 }
 
-fn note(uri: &Uri, title: &str, refreshes: bool, text: &Markup) -> Markup {
+fn note(uri: &Uri, title: &str, text: &Markup) -> Markup {
     let root = way_up(uri.path());
     layout(
-        &Frame { title, root: &root, refreshes, feeds: &[] },
+        &Frame { title, root: &root, feeds: &[] },
         &html! {
             main #content .note {
                 h1 { (title) }
@@ -108,7 +104,6 @@ pub(super) fn way_up(path: &str) -> String {
 /// A whole page around a body.
 pub(super) fn layout(frame: &Frame<'_>, body: &Markup) -> Markup {
     let head = html! {
-        @if frame.refreshes { meta http-equiv="refresh" content=(REFRESH_S); }
         @for bot in frame.feeds {
             link rel="alternate" type="application/atom+xml" title=(bot.name)
                 href=(feed_address(frame.root, bot));

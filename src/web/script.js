@@ -1,5 +1,5 @@
 // What the dashboard does where there is a script: it keeps what is shown true, counts as the network counts, and opens
-// sign-ins in a window of their own. Without it every page works, and loads itself again.
+// sign-ins in a window of their own. Without it every page works, and shows what was true when it was loaded.
 "use strict";
 (() => {
   const main = document.querySelector("main");

@@ -88,7 +88,6 @@ fn markup(view: &View<'_>) -> Markup {
         root: "../",
         part: Part::Other,
         news: view.is_first.then_some(bot.name.as_str()),
-        reloads: false,
         ticket: None,
         pass: view.pass,
     };

@@ -25,15 +25,8 @@ const TOP: usize = 14;
 /// `GET /calendar`.
 pub(super) async fn page(State(site): State<Site>, Extension(pass): Extension<Pass>) -> Response {
     let weeks = site.weeks().await;
-    let frame = Frame {
-        title: "Calendar",
-        root: "./",
-        part: Part::Calendar,
-        news: None,
-        reloads: false,
-        ticket: None,
-        pass: &pass,
-    };
+    let frame =
+        Frame { title: "Calendar", root: "./", part: Part::Calendar, news: None, ticket: None, pass: &pass };
     let body = html! {
         div.top {
             h1 { "Calendar" }

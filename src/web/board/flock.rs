@@ -205,15 +205,7 @@ fn markup(view: &View<'_>, pass: &Pass) -> Markup {
         1 => "The flock".to_owned(),
         page => format!("The flock, page {page}"),
     };
-    let frame = Frame {
-        title: &title,
-        root: "./",
-        part: Part::Flock,
-        news: Some(""),
-        reloads: true,
-        ticket: None,
-        pass,
-    };
+    let frame = Frame { title: &title, root: "./", part: Part::Flock, news: Some(""), ticket: None, pass };
     let body = html! {
         div.top {
             h1 { "The flock" }

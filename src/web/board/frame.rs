@@ -1,6 +1,7 @@
 //! What the pages of the dashboard have around what they say, and small things that more than one of them shows.
 //!
-//! What is marked `data-live` is fetched anew by the script when something has happened; without it a page loads itself again.
+//! What is marked `data-live` is fetched anew by the script when something has happened; without it a page shows what was true when it was loaded.
+//! None loads itself again: that takes away what somebody is reading (WCAG 2.2.1).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
@@ -12,9 +13,6 @@ use crate::store::condition::Condition;
 use crate::web::guard::Pass;
 use crate::web::page::{machine_time, mark, shell};
 use crate::web::{Site, assets};
-
-/// How soon a page loads itself again where there is no script, in seconds.
-const REFRESH_S: u32 = 30;
 
 /// Which part of the dashboard a page belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +32,6 @@ pub(super) struct Frame<'a> {
     pub(super) part: Part,
     /// What it changes by, if it does: what happens to the bot of this name, or, where that is empty, to any.
     pub(super) news: Option<&'a str>,
-    /// Whether it loads itself again where there is no script: not where somebody may be writing.
-    pub(super) reloads: bool,
     /// The sign-in that it shows.
     pub(super) ticket: Option<&'a str>,
     /// Whose forms it has.
@@ -46,7 +42,6 @@ pub(super) struct Frame<'a> {
 pub(super) fn layout(frame: &Frame<'_>, body: &Markup) -> Markup {
     let root = frame.root;
     let head = html! {
-        @if frame.reloads { noscript { meta http-equiv="refresh" content=(REFRESH_S); } }
         script src={ (root) (assets::script_address()) } defer {}
     };
     let events = frame.news.map(|bot| match bot {

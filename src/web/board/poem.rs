@@ -136,15 +136,8 @@ async fn known(site: &Site, bot: &Bot) -> Result<(HashSet<LineId>, Option<Accoun
 fn markup(view: &View<'_>) -> Markup {
     let bot = view.bot;
     let title = format!("The poem of {}", bot.name);
-    let frame = Frame {
-        title: &title,
-        root: "../../",
-        part: Part::Other,
-        news: None,
-        reloads: false,
-        ticket: None,
-        pass: view.pass,
-    };
+    let frame =
+        Frame { title: &title, root: "../../", part: Part::Other, news: None, ticket: None, pass: view.pass };
     let body = html! {
         div.top {
             h1 { "The poem of " a href={ "../" (bot.name) } { (bot.name) } }

@@ -116,7 +116,6 @@ fn markup(flock: &Flock, ticket: &str, view: &View, pass: &Pass) -> Markup {
         root: "../",
         part: Part::Other,
         news,
-        reloads: false,
         ticket: Some(ticket),
         pass,
     };

@@ -28,15 +28,8 @@ pub(super) async fn page(State(site): State<Site>, Extension(pass): Extension<Pa
 
 fn markup(posts: &[Post], pass: &Pass) -> Markup {
     let days = posts.chunk_by(|one, next| day(one) == day(next));
-    let frame = Frame {
-        title: "Timeline",
-        root: "./",
-        part: Part::Timeline,
-        news: Some(""),
-        reloads: true,
-        ticket: None,
-        pass,
-    };
+    let frame =
+        Frame { title: "Timeline", root: "./", part: Part::Timeline, news: Some(""), ticket: None, pass };
     let body = html! {
         div.top { h1 { "Timeline" } p { "The newest lines of all bots. Times are UTC." } }
         div.lines #timeline data-live {
