@@ -30,6 +30,8 @@ const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 const AT_ONCE: usize = 64;
 /// So many lines, and so many visits, may wait.
 const WAITING: usize = 8;
+/// What is said of a sign-in that a bug has ended.
+const UNEXPECTED: &str = "the sign-in ended unexpectedly, and flockd's log says why: try again";
 
 /// Where accounts are opened and tokens are kept.
 #[async_trait]
@@ -55,8 +57,8 @@ pub trait Desk: Send + Sync {
     fn changed(&self, bot: &BotName);
 }
 
-/// How a sign-in stands. There is no secret in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How a sign-in stands.
+#[derive(Clone, PartialEq, Eq)]
 pub struct View {
     /// Which bot.
     pub bot: BotName,
@@ -70,9 +72,24 @@ pub struct View {
     pub end: Option<Result<Vec<String>, String>>,
 }
 
+/// What is in the link belongs to this sign-in alone.
+impl fmt::Debug for View {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("View")
+            .field("bot", &self.bot)
+            .field("told", &self.told)
+            .field("link", &self.link.as_ref().map(|_| "…"))
+            .field("asked", &self.asked)
+            .field("end", &self.end)
+            .finish()
+    }
+}
+
 /// A line that is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
+    /// Which question of this sign-in it answers, from 1.
+    pub question: u32,
     /// Whether what is typed should not be seen.
     pub is_secret: bool,
 }
@@ -97,7 +114,7 @@ pub struct Reception {
 
 struct Attempt {
     view: watch::Receiver<View>,
-    lines: mpsc::Sender<String>,
+    lines: mpsc::Sender<(u32, String)>,
     arrivals: mpsc::Sender<Arrival>,
     begun: Duration,
     task: AbortHandle,
@@ -155,12 +172,11 @@ impl Reception {
     }
 
     fn spawn(&self, bot: Arc<Bot>, plan: Plan, callback: String) -> Attempt {
-        // One line at a time: whoever clicks twice has answered once.
         let (lines, typed) = mpsc::channel(1);
         let (arrivals, visits) = mpsc::channel(WAITING);
         let empty = View { bot: bot.name.clone(), told: Vec::new(), link: None, asked: None, end: None };
         let (sender, view) = watch::channel(empty);
-        let guest = Guest { view: sender, lines: typed, desk: self.desk.clone() };
+        let guest = Guest { view: sender, lines: typed, questions: 0, desk: self.desk.clone() };
         let (desk, clock) = (self.desk.clone(), self.clock.clone());
         let comes_back = matches!(plan.way, Way::OAuth1 { pin: false } | Way::OAuth2 { pin: false, .. });
         let browser = if comes_back { Browser::of_site(callback.clone(), visits) } else { Browser::absent() };
@@ -177,12 +193,13 @@ impl Reception {
         self.attempts().get(ticket).map(|attempt| attempt.view.borrow().clone())
     }
 
-    /// Hands in what the person typed; a line too many is dropped.
-    pub fn say(&self, ticket: &str, line: String) {
+    /// Hands in what the person typed as the answer to a question. Whoever clicks twice has answered once: what comes when
+    /// that question is answered is dropped.
+    pub fn say(&self, ticket: &str, question: u32, line: String) {
         if let Some(attempt) = self.attempts().get(ticket)
-            && attempt.view.borrow().asked.is_some()
+            && attempt.view.borrow().asked.as_ref().is_some_and(|asked| asked.question == question)
         {
-            let _ = attempt.lines.try_send(line);
+            let _ = attempt.lines.try_send((question, line));
         }
     }
 
@@ -255,7 +272,7 @@ async fn goes_on(
         signed.tell_browser(why.as_deref().map_or(Ok(()), Err)).await;
         kept
     });
-    seen_through.await.unwrap_or_else(|error| Err(error.to_string()))
+    seen_through.await.unwrap_or_else(|_| Err(UNEXPECTED.to_owned()))
 }
 
 fn chance() -> Option<u128> {
@@ -267,7 +284,8 @@ fn chance() -> Option<u128> {
 /// Whoever sits before the page.
 struct Guest {
     view: watch::Sender<View>,
-    lines: mpsc::Receiver<String>,
+    lines: mpsc::Receiver<(u32, String)>,
+    questions: u32,
     desk: Arc<dyn Desk>,
 }
 
@@ -286,13 +304,30 @@ impl Guest {
     }
 
     async fn next(&mut self, is_secret: bool) -> Option<String> {
-        let asked = Some(Asked { is_secret });
-        if self.view.borrow().asked != asked {
-            self.change(|view| view.asked = asked);
+        // Whoever waits for a browser too comes back to the same question.
+        if self.view.borrow().asked.is_none() {
+            self.questions += 1;
+            let asked = Asked { question: self.questions, is_secret };
+            self.change(|view| view.asked = Some(asked));
         }
-        let line = self.lines.recv().await;
+        let line = loop {
+            match self.lines.recv().await {
+                Some((question, line)) if question == self.questions => break Some(line),
+                // The click came in the moment before that was answered.
+                Some(_) => {}
+                None => break None,
+            }
+        };
         self.change(|view| view.asked = None);
         line
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        if self.view.borrow().end.is_none() {
+            self.end(Err(UNEXPECTED.to_owned()));
+        }
     }
 }
 

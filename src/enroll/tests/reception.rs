@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::*;
 use crate::enroll::{Desk, Reception, View};
@@ -12,11 +12,27 @@ use crate::flock::{Bot, BotName, samples};
 use crate::store::Envelope;
 
 const CALLBACK: &str = "http://127.0.0.1:7878/callback";
+/// The only one that the network accepts.
+const VERIFIER: &str = "7654321";
+
+/// What the desk does when an account is to be opened.
+#[derive(Default)]
+enum Opens {
+    #[default]
+    Yes,
+    No,
+    /// There is a bug.
+    Panics,
+}
 
 /// A desk that keeps nothing, and passes on that something has changed.
 struct Office {
     network: Network,
+    opens: Opens,
     answer: Result<Vec<String>, String>,
+    /// Who keeps something waits here for a permit, and has said so.
+    gate: Semaphore,
+    at_the_gate: Notify,
     news: mpsc::UnboundedSender<()>,
 }
 
@@ -28,10 +44,17 @@ impl Desk for Office {
         redirects: &[String],
     ) -> Result<(Arc<dyn AccountApi>, Envelope), String> {
         assert!(redirects.contains(&CALLBACK.to_owned()));
+        match self.opens {
+            Opens::Yes => {}
+            Opens::No => return Err("it is closed".to_owned()),
+            Opens::Panics => panic!("a bug"),
+        }
         Ok((Arc::new(self.network.x()), Envelope::default()))
     }
 
     async fn keep(&self, _: &Bot, _: &Account, _: &Tokens, _: &Envelope) -> Result<Vec<String>, String> {
+        self.at_the_gate.notify_one();
+        let _permit = self.gate.acquire().await.unwrap();
         self.answer.clone()
     }
 
@@ -42,16 +65,30 @@ impl Desk for Office {
 
 struct Place {
     reception: Reception,
+    office: Arc<Office>,
     news: mpsc::UnboundedReceiver<()>,
     deadline: Arc<Deadline>,
 }
 
 async fn place(answer: Result<Vec<String>, String>) -> Place {
-    let network = Network::start(Ways::default()).await;
+    place_with(|office| office.answer = answer).await
+}
+
+async fn place_with(change: impl FnOnce(&mut Office)) -> Place {
+    let network = Network::start(Ways { verifier: VERIFIER, ..Ways::default() }).await;
     let (tell, news) = mpsc::unbounded_channel();
     let deadline = Arc::new(Deadline::default());
-    let desk = Arc::new(Office { network, answer, news: tell });
-    Place { reception: Reception::new(desk, deadline.clone()), news, deadline }
+    let mut office = Office {
+        network,
+        opens: Opens::default(),
+        answer: Ok(vec!["walt is signed in".to_owned()]),
+        gate: Semaphore::new(1),
+        at_the_gate: Notify::new(),
+        news: tell,
+    };
+    change(&mut office);
+    let office = Arc::new(office);
+    Place { reception: Reception::new(office.clone(), deadline.clone()), office, news, deadline }
 }
 
 fn bot(name: &str) -> Arc<Bot> {
@@ -81,7 +118,7 @@ impl Place {
         let view = self.until(ticket, |view| view.link.is_some()).await;
         let link = url::Url::parse(&view.link.unwrap()).unwrap();
         let token = link.query_pairs().find(|(key, _)| key == "oauth_token").unwrap().1.into_owned();
-        format!("oauth_token={token}&oauth_verifier=verifier")
+        format!("oauth_token={token}&oauth_verifier={VERIFIER}")
     }
 }
 
@@ -136,4 +173,69 @@ async fn a_bot_has_one_sign_in_and_there_are_not_too_many() {
     assert!(problem.contains("too many sign-ins"), "{problem}");
     let without = Arc::new(samples::bot("robin", "@daily"));
     assert!(place.reception.begin(&without, CALLBACK, false).unwrap_err().contains("no account"));
+}
+
+#[tokio::test]
+async fn what_is_over_does_not_count_as_under_way() {
+    let mut place = place_with(|office| office.opens = Opens::No).await;
+    for number in 0..64 {
+        let ticket = place.reception.begin(&bot(&format!("bot-{number}")), CALLBACK, false).unwrap();
+        let view = place.until(&ticket, |view| view.end.is_some()).await;
+        assert_eq!(view.end, Some(Err("it is closed".to_owned())));
+    }
+    place.reception.begin(&bot("walt"), CALLBACK, false).unwrap();
+}
+
+#[tokio::test]
+async fn who_clicks_twice_has_answered_once() {
+    let mut place = place(Ok(Vec::new())).await;
+    let ticket = place.reception.begin(&bot("walt"), CALLBACK, true).unwrap();
+    let asks =
+        |question| move |view: &View| view.asked.as_ref().is_some_and(|asked| asked.question == question);
+    place.until(&ticket, asks(1)).await;
+    place.reception.say(&ticket, 1, "1234567".to_owned());
+    place.until(&ticket, asks(2)).await;
+    // So slow a second click that there is another question by now.
+    place.reception.say(&ticket, 1, "1111111".to_owned());
+    place.reception.say(&ticket, 2, VERIFIER.to_owned());
+    let view = place.until(&ticket, |view| view.end.is_some()).await;
+    assert_eq!(view.end, Some(Ok(Vec::new())));
+    assert_eq!(place.office.network.heard("/oauth/access_token"), 2);
+}
+
+#[tokio::test]
+async fn what_is_being_kept_is_seen_through_whoever_gives_up() {
+    for is_replaced in [false, true] {
+        let mut place = place_with(|office| office.gate = Semaphore::new(0)).await;
+        let ticket = place.reception.begin(&bot("walt"), CALLBACK, false).unwrap();
+        let query = place.agreed(&ticket).await;
+        let gives_up = async {
+            place.office.at_the_gate.notified().await;
+            match is_replaced {
+                true => drop(place.reception.begin(&bot("walt"), CALLBACK, false).unwrap()),
+                false => place.reception.cancel(&ticket),
+            }
+            assert_eq!(place.reception.view(&ticket), None);
+            place.office.gate.add_permits(1);
+        };
+        let both = async { tokio::join!(place.reception.arrive(&query), gives_up) };
+        let (returned, ()) = tokio::time::timeout(SOON, both).await.expect("it never ends");
+        assert_eq!(returned.unwrap().end, Ok("walt is signed in as @Walt_Lines.".to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn a_bug_ends_a_sign_in_with_a_word() {
+    let mut place = place_with(|office| office.opens = Opens::Panics).await;
+    let ticket = place.reception.begin(&bot("walt"), CALLBACK, false).unwrap();
+    let view = place.until(&ticket, |view| view.end.is_some()).await;
+    assert!(view.end.unwrap().unwrap_err().contains("ended unexpectedly"));
+}
+
+#[tokio::test]
+async fn a_link_is_not_for_logs() {
+    let mut place = place(Ok(Vec::new())).await;
+    let ticket = place.reception.begin(&bot("walt"), CALLBACK, false).unwrap();
+    let view = place.until(&ticket, |view| view.link.is_some()).await;
+    assert!(!format!("{view:?}").contains("oauth_token"), "{view:?}");
 }

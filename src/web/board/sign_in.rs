@@ -102,8 +102,10 @@ pub(super) async fn say(
         return answer::see_other(&format!("../bots/{}", view.bot));
     }
     let line = form.get("line");
-    if line.len() <= MAX_LINE {
-        reception.say(&ticket, line.trim().to_owned());
+    if let Ok(question) = form.get("question").parse()
+        && line.len() <= MAX_LINE
+    {
+        reception.say(&ticket, question, line.trim().to_owned());
     }
     answer::see_other(&ticket)
 }
@@ -111,14 +113,7 @@ pub(super) async fn say(
 fn markup(flock: &Flock, ticket: &str, view: &View, pass: &Pass) -> Markup {
     let title = format!("Sign in {}", view.bot);
     let news = view.end.is_none().then_some(view.bot.as_str());
-    let frame = Frame {
-        title: &title,
-        root: "../",
-        part: Part::Other,
-        news,
-        ticket: Some(ticket),
-        pass,
-    };
+    let frame = Frame { title: &title, root: "../", part: Part::Other, news, ticket: Some(ticket), pass };
     let body = html! {
         div.top { h1 { "Sign in " (view.bot) } }
         section.sign-in #sign-in data-live aria-live="polite" {
@@ -160,6 +155,7 @@ fn under_way(ticket: &str, view: &View, pass: &Pass) -> Markup {
         @if let Some(asked) = &view.asked {
             form.door method="post" action=(ticket) {
                 (frame::token(pass))
+                input type="hidden" name="question" value=(asked.question);
                 label for="line" {
                     @if asked.is_secret { "App password" } @else if view.link.is_some() { "PIN, code or address" } @else { "Handle" }
                 }
