@@ -13,6 +13,11 @@ const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\n\
     [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n\
     [bots.emily]\nnetwork = \"feed\"\npoem = \"emily.txt\"\nschedule = \"0 12 1 1 *\"\n";
 
+/// The same flock without a dashboard: its front page is for anybody to read.
+const OPEN: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\ndashboard = \"off\"\n\
+    [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n\
+    [bots.emily]\nnetwork = \"feed\"\npoem = \"emily.txt\"\nschedule = \"0 12 1 1 *\"\n";
+
 struct Visit {
     browser: Chromium,
     folder: Folder,
@@ -21,11 +26,22 @@ struct Visit {
 
 /// A browser that has entered the dashboard of this flock.
 async fn visit(kind: Kind, flock: &str) -> Visit {
+    let (folder, daemon) = start(flock);
+    visit_folder(kind, folder, daemon).await
+}
+
+/// The same of a stranger, whom nobody has let in.
+async fn strange_visit(kind: Kind, flock: &str) -> Visit {
+    let (folder, daemon) = start(flock);
+    Visit { browser: Chromium::start(kind).await, folder, _daemon: daemon }
+}
+
+fn start(flock: &str) -> (Folder, Daemon) {
     let folder = Folder::with(flock);
     folder.write("walt.txt", b"a noiseless tide\nthe ropes are wet\nno gull has slept\n");
     folder.write("emily.txt", b"one lamp\ntwo lamps\nthree lamps\n");
     let daemon = folder.start();
-    visit_folder(kind, folder, daemon).await
+    (folder, daemon)
 }
 
 /// The same of a flock that runs already.

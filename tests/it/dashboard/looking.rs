@@ -1,6 +1,6 @@
 //! What is seen, and by whom.
 
-use super::{FLOCK, visit};
+use super::{FLOCK, OPEN, strange_visit, visit};
 use crate::support::chromium::Kind;
 
 /// Every page there is, of a flock that has posted.
@@ -19,6 +19,8 @@ const PAGES: [&str; 9] = [
 async fn every_page_is_accessible(kind: Kind, name: &str) {
     let visit = visit(kind, FLOCK).await;
     assert_eq!(visit.folder.run(&["post", "walt"]).code, 0);
+    // Nor does a word break out that is longer than a phone is wide.
+    assert_eq!(visit.folder.run(&["post", "walt", &"tide".repeat(60)]).code, 0);
     assert_eq!(visit.folder.run(&["pause", "emily"]).code, 0);
     for (at, path) in PAGES.iter().enumerate() {
         visit.goto(path).await;
@@ -39,6 +41,19 @@ async fn every_page_is_for_everybody_at_a_desk() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_is_for_everybody_on_a_phone_in_the_dark() {
     every_page_is_accessible(Kind { is_dark: true, ..Kind::PHONE }, "phone").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_anybody_may_read_is_for_everybody() {
+    let visit = strange_visit(Kind { is_dark: true, ..Kind::PHONE }, OPEN).await;
+    for bot in ["walt", "emily"] {
+        assert_eq!(visit.folder.run(&["post", bot, &"tide".repeat(60)]).code, 0);
+    }
+    for (at, path) in ["/", "/posts/none"].iter().enumerate() {
+        visit.goto(path).await;
+        visit.browser.picture(&format!("reading-{at}")).await;
+        visit.browser.is_accessible().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

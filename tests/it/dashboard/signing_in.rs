@@ -73,6 +73,8 @@ async fn by_oauth_2_in_a_window_of_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_windows_are_blocked_the_same_one_is_used() {
     let AtX { fake: _fake, visit } = at_x(Kind { has_popups: false, ..Kind::DESKTOP }, OAUTH1).await;
+    let blocked = visit.browser.eval("return window.open('about:blank') === null").await;
+    assert_eq!(blocked, true);
     visit.browser.press("Sign in with X").await;
     visit.browser.press("Open the network's page").await;
     visit.browser.sees("walt is signed in as @walt_lines").await;
@@ -159,4 +161,18 @@ async fn an_app_password_is_typed_and_not_shown() {
     visit.browser.press("Go on").await;
     visit.browser.sees(&format!("walt is signed in as @{}", walt.handle)).await;
     assert!(!visit.browser.page.source().await.unwrap().contains(&walt.app_password));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_says_that_its_sign_in_gave_way_to_another() {
+    let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
+    visit.browser.press("Sign in with X").await;
+    visit.browser.find("a.button").await;
+    // Somebody begins one in another window.
+    let begin = "const token = document.querySelector('input[name=token]').value; \
+        const body = new URLSearchParams({token, way: 'pin'}); \
+        return fetch('../bots/walt/sign-in', {method: 'POST', redirect: 'manual', body}).then(it => it.type)";
+    assert_eq!(visit.browser.eval(begin).await, "opaqueredirect");
+    visit.browser.sees("This sign-in is over").await;
+    visit.browser.is_accessible().await;
 }

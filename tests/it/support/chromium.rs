@@ -1,8 +1,10 @@
 //! A real browser, Chromium, driven by its own driver: what a person sees on the dashboard's pages, and does there. It reaches
 //! this machine and nothing else.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -44,9 +46,55 @@ impl Kind {
 /// A browser, for as long as this is held.
 pub(crate) struct Chromium {
     pub page: Client,
-    driver: Child,
+    width: u32,
+    _driver: Driver,
     _profile: TempDir,
     _place: OwnedSemaphorePermit,
+}
+
+/// The program that drives browsers; they end with it.
+struct Driver {
+    process: Child,
+    port: u16,
+    /// Whoever writes to a pipe that nobody holds ends.
+    output: BufReader<ChildStdout>,
+}
+
+impl Driver {
+    /// Where it listens it says itself, so that nobody else can have taken that place.
+    fn start(home: &Path) -> Self {
+        let mut process = Command::new("chromedriver")
+            .arg("--port=0")
+            .env("HOME", home)
+            .env("TMPDIR", home)
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is not there: `tests/run` installs it");
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let mut driver = Self { process, port: 0, output };
+        let mut said = String::new();
+        while driver.port == 0 {
+            let begins = said.len();
+            let length = driver.output.read_line(&mut said).unwrap();
+            assert!(length > 0, "chromedriver does not start:\n{said}");
+            let port =
+                said[begins..].trim_end().trim_end_matches('.').rsplit_once("started successfully on port ");
+            driver.port = port.map_or(0, |(_, port)| port.parse().unwrap());
+        }
+        driver
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // The browsers of a driver are in its group.
+        if let Some(group) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.process.wait();
+    }
 }
 
 impl Chromium {
@@ -55,33 +103,23 @@ impl Chromium {
         let places = PLACES.get_or_init(|| std::sync::Arc::new(Semaphore::new(AT_ONCE)));
         let place = places.clone().acquire_owned().await.unwrap();
         let profile = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let driver = Command::new("chromedriver")
-            .arg(format!("--port={port}"))
-            .env("HOME", profile.path())
-            .env("TMPDIR", profile.path())
-            .process_group(0)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is not there: `tests/run` installs it");
-        let begun = Instant::now();
+        let driver = Driver::start(profile.path());
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities(kind, &profile));
-        let page = loop {
-            match builder.connect(&format!("http://127.0.0.1:{port}")).await {
-                Ok(page) => break page,
-                Err(error) => assert!(begun.elapsed() < PATIENCE, "the browser does not start: {error}"),
-            }
-            SystemClock.sleep(LOOK_EVERY).await;
-        };
+        let page = builder.connect(&format!("http://127.0.0.1:{}", driver.port)).await;
+        let page = page.unwrap_or_else(|error| panic!("the browser does not start: {error}"));
         // A window is never narrower than some 500 pixels; a phone's page is.
         let metrics = json!({"width": kind.width, "height": kind.height, "deviceScaleFactor": 1, "mobile": kind.width < 500});
-        let browser = Self { page, driver, _profile: profile, _place: place };
+        let browser = Self { page, width: kind.width, _driver: driver, _profile: profile, _place: place };
         browser.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
         let scheme = if kind.is_dark { "dark" } else { "light" };
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         browser.devtools("Emulation.setEmulatedMedia", features).await;
+        if !kind.has_popups {
+            // This is how a page sees a browser that lets no window be opened (HTML, 7.2.2.1).
+            let blocks = json!({"source": "window.open = () => null"});
+            browser.devtools("Page.addScriptToEvaluateOnNewDocument", blocks).await;
+        }
         browser
     }
 
@@ -116,14 +154,15 @@ impl Chromium {
         self.find(css).await.text().await.unwrap()
     }
 
-    /// Everything that is written on the page.
+    /// Everything that is written on the page; nothing while one page gives way to another.
     pub(crate) async fn body(&self) -> String {
         let script = "return document.body ? document.body.innerText : ''";
-        self.eval(script).await.as_str().unwrap_or_default().to_owned()
+        let text = self.page.execute(script, Vec::new()).await.unwrap_or_default();
+        text.as_str().unwrap_or_default().to_owned()
     }
 
     pub(crate) async fn eval(&self, script: &str) -> Value {
-        self.page.execute(script, Vec::new()).await.unwrap_or(Value::Null)
+        self.page.execute(script, Vec::new()).await.unwrap()
     }
 
     pub(crate) async fn click(&self, css: &str) {
@@ -200,8 +239,8 @@ impl Chromium {
     /// What the browser complained of since this was asked last.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let log = self.page.issue_cmd(Post("se/log", json!({"type": "browser"}))).await.unwrap();
-        let entries = log.as_array().cloned().unwrap_or_default();
-        entries.iter().map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+        let entries = log.as_array().expect("the log is a list");
+        entries.iter().map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
     }
 
     /// A picture of the page, if somebody wants to look at it: in the folder that `FLOCKD_SHOTS` names.
@@ -227,8 +266,13 @@ impl Chromium {
         let found: Vec<&str> = found.as_array().unwrap().iter().filter_map(Value::as_str).collect();
         let url = self.url().await;
         assert!(found.is_empty(), "{url}: {}", found.join("\n"));
-        let widths = self.eval("return [document.documentElement.scrollWidth, window.innerWidth]").await;
-        assert!(widths[0].as_f64() <= widths[1].as_f64(), "{url} is wider than its window: {widths}");
+        // Not the window's own width: a phone's grows with what sticks out.
+        let width = self.eval("return document.documentElement.scrollWidth").await;
+        assert!(
+            width.as_u64().unwrap() <= u64::from(self.width),
+            "{url} is {width} pixels wide, more than {}",
+            self.width
+        );
     }
 }
 
@@ -240,19 +284,9 @@ fn axe() -> std::path::PathBuf {
     super::cache::place(&format!("axe-{version}")).join("node_modules/axe-core/axe.min.js")
 }
 
-impl Drop for Chromium {
-    fn drop(&mut self) {
-        // The browsers of a driver are in its group.
-        if let Some(group) = i32::try_from(self.driver.id()).ok().and_then(Pid::from_raw) {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.driver.wait();
-    }
-}
-
 fn capabilities(kind: Kind, profile: &TempDir) -> Capabilities {
     let profile = profile.path().join("profile");
-    let mut arguments = vec![
+    let arguments = vec![
         "--headless=new".to_owned(),
         // It runs as whoever runs the tests, in containers as root; and it shows our own pages only.
         "--no-sandbox".to_owned(),
@@ -263,13 +297,11 @@ fn capabilities(kind: Kind, profile: &TempDir) -> Capabilities {
         "--disable-component-update".to_owned(),
         "--disable-sync".to_owned(),
         "--no-first-run".to_owned(),
+        "--no-proxy-server".to_owned(),
         "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1, EXCLUDE localhost".to_owned(),
         format!("--window-size={},{}", kind.width, kind.height),
         format!("--user-data-dir={}", profile.display()),
     ];
-    if !kind.has_popups {
-        arguments.push("--block-new-web-contents".to_owned());
-    }
     let scripts = if kind.has_scripts { 1 } else { 2 };
     let options = json!({
         "args": arguments,
