@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use maud::{Markup, html};
 
 use super::frame::{self, Frame, Part, from_now};
@@ -237,6 +237,14 @@ fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
     }
 }
 
+/// A slot as the clock of its schedule shows it, with the year where that is another.
+fn local(slot: DateTime<Utc>, view: &View<'_>) -> String {
+    let zone = view.bot.schedule.zone();
+    let (slot, now) = (slot.with_timezone(&zone), view.now.with_timezone(&zone));
+    let pattern = if slot.year() == now.year() { "%a %-d %b, %H:%M" } else { "%a %-d %b %Y, %H:%M" };
+    slot.format(pattern).to_string()
+}
+
 fn ahead(view: &View<'_>) -> Markup {
     html! {
         h2 { "Ahead" }
@@ -245,7 +253,7 @@ fn ahead(view: &View<'_>) -> Markup {
             @for slot in &view.slots {
                 li {
                     (from_now(*slot, view.now)) " "
-                    span.when { (slot.with_timezone(&view.bot.schedule.zone()).format("%a %-d %b, %H:%M")) }
+                    span.when { (local(*slot, view)) }
                 }
             }
         }

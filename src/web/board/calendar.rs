@@ -62,7 +62,7 @@ fn section(group: &Group, week: &Week) -> Markup {
             }
             @if let Some(at) = first_over {
                 p.bad {
-                    "In " (over.len()) " hours more is due than is let through, first on "
+                    "In " (counted(over.len(), "hour")) " more is due than is let through, first on "
                     (at.format("%A, %-d %B, at %H:00 UTC")) ": posts will wait, and those that wait too long are given up."
                 }
             }
