@@ -43,6 +43,7 @@ impl Person for Terminal {
     }
 
     async fn open(&mut self, url: &str) {
+        self.tell("open this address in any browser, on any machine:");
         self.tell(url);
         if self.browser {
             // The address stands above: without a browser it is opened by hand.

@@ -46,7 +46,7 @@ pub trait Person: Send {
     /// Has them read a line.
     fn tell(&mut self, line: &str);
 
-    /// Shows them the address of a page, on a line of its own, and opens it in a browser where there is one.
+    /// Shows them the address of a page, says what it is for, and opens it in a browser where there is one.
     async fn open(&mut self, url: &str);
 
     /// The next line that they type or paste; `None` when there will be no more. It must be cancel-safe: it
@@ -57,6 +57,11 @@ pub trait Person: Send {
     async fn unseen_line(&mut self, asked: &str) -> Option<String> {
         self.tell(asked);
         self.line().await
+    }
+
+    /// What they do to hand in what they have typed.
+    fn hand_in(&self) -> &'static str {
+        "press Enter"
     }
 
     /// Whether they can be asked again: at a terminal, and not at the other end of a pipe.

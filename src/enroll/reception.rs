@@ -350,6 +350,10 @@ impl Person for Guest {
         self.next(true).await
     }
 
+    fn hand_in(&self) -> &'static str {
+        "choose Go on"
+    }
+
     fn is_present(&self) -> bool {
         true
     }

@@ -99,14 +99,14 @@ impl<'a> Talk<'a> {
     /// Shows the person the page on which to agree, and says what comes after it: `shown` is what they may
     /// paste.
     pub(super) async fn show(&mut self, url: &str, shown: &str) {
-        self.person.tell("open this address in any browser, on any machine:");
         self.person.open(url).await;
+        let hand_in = self.person.hand_in();
         self.person.tell(&match self.address() {
             Some(_) => format!(
                 "after you agreed the browser comes back here by itself; if it can't (over ssh, say), paste {shown}, \
-                 and press Enter:"
+                 and {hand_in}:"
             ),
-            None => format!("after you agreed, paste {shown}, and press Enter:"),
+            None => format!("after you agreed, paste {shown}, and {hand_in}:"),
         });
     }
 
@@ -195,7 +195,8 @@ impl<'a> Talk<'a> {
         if self.tries == 0 {
             return Err(EnrollError::Rubbish { bot: self.bot.to_owned() });
         }
-        self.person.tell(&format!("that is not it: {why}; paste it once more, and press Enter:"));
+        let hand_in = self.person.hand_in();
+        self.person.tell(&format!("that is not it: {why}; paste it once more, and {hand_in}:"));
         Ok(None)
     }
 

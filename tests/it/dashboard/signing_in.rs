@@ -43,6 +43,7 @@ async fn in_a_window_of_its_own(keys: &str) {
     browser.sees("Nobody is signed in.").await;
     browser.press("Sign in with X").await;
     browser.sees("after you agreed the browser comes back").await;
+    browser.sees("and choose Go on:").await;
     browser.is_accessible().await;
     browser.picture("sign-in").await;
     browser.press("Open the network's page").await;
