@@ -1,7 +1,7 @@
 //! What the pages of the dashboard have around what they say, and small things that more than one of them shows.
 //!
-//! What is marked `data-live` is fetched anew by the script when something has happened; without it a page shows what was true when it was loaded.
-//! None loads itself again: that takes away what somebody is reading (WCAG 2.2.1).
+//! What is marked `data-live` is fetched anew by the script when something has happened; without it a page shows what was true
+//! when it was loaded. None loads itself again: that takes away what somebody is reading (WCAG 2.2.1).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
