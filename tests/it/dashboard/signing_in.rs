@@ -1,7 +1,8 @@
-//! Signing bots in from the dashboard, at the stand-in for X and at a real PDS.
+//! Signing bots in from the dashboard: at the stand-ins for X and for servers of Mastodon's kin, and at a real PDS.
 
 use super::{Visit, visit_folder};
 use crate::support::chromium::Kind;
+use crate::support::fake_mastodon::{FakeMastodon, Kin};
 use crate::support::fake_x::{CLIENT_ID, CONSUMER, FakeX};
 use crate::support::pds::{Front, Pds};
 use crate::support::program::{Daemon, Folder};
@@ -176,4 +177,51 @@ async fn a_page_says_that_its_sign_in_gave_way_to_another() {
     assert_eq!(visit.browser.eval(begin).await, "opaqueredirect");
     visit.browser.sees("This sign-in is over").await;
     visit.browser.is_accessible().await;
+}
+
+/// A server of Mastodon's kin, and a flock of walt's there.
+async fn at_mastodon(kin: Kin) -> (FakeMastodon, Visit) {
+    let fake = FakeMastodon::start(kin).await;
+    let folder = Folder::with(&format!(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+         [apps.social]\nnetwork = \"mastodon\"\napi_url = \"{}\"\n\
+         [bots.walt]\napp = \"social\"\naccount = \"walt\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\n",
+        fake.url
+    ));
+    folder.write("walt.txt", b"one\ntwo\n");
+    let daemon = folder.start();
+    let visit = visit_folder(Kind::DESKTOP, folder, daemon).await;
+    visit.goto("/bots/walt").await;
+    (fake, visit)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_a_server_of_mastodons_kin() {
+    for kin in Kin::ALL {
+        let (fake, visit) = at_mastodon(kin).await;
+        fake.person_is("somebody");
+        visit.browser.press("Sign in with Mastodon").await;
+        visit.browser.press("Open the network's page").await;
+        visit.browser.sees("signed in as @somebody").await;
+        fake.person_is("walt");
+        visit.browser.press("Try again").await;
+        visit.browser.press("Open the network's page").await;
+        visit.browser.sees("walt is signed in as @walt@social.example").await;
+        visit.browser.one_window().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn by_a_code_at_a_server_of_mastodons_kin() {
+    for kin in Kin::ALL {
+        let (fake, visit) = at_mastodon(kin).await;
+        fake.person_is("walt");
+        visit.browser.press("with a code").await;
+        let link = visit.browser.wait_attribute("a.button", "href").await;
+        let shown = reqwest::get(link).await.unwrap().text().await.unwrap();
+        let code = shown.split("value=\"").nth(1).unwrap().split('"').next().unwrap();
+        visit.browser.write("#line", code).await;
+        visit.browser.press("Go on").await;
+        visit.browser.sees("walt is signed in as @walt@social.example").await;
+    }
 }
