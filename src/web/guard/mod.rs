@@ -201,6 +201,10 @@ pub(super) async fn check(State(site): State<Site>, mut request: Request, next: 
     if let Some(pass) = pass {
         match site.heard(site.store.is_session(pass.mark(), site.clock.now()).await) {
             Some(true) => {
+                // A large flock takes its time to be looked at, and whoever has entered may wait for that. For what they send
+                // they are waited for no longer than others.
+                let caller = request.extensions().get::<At>().filter(|_| !changes);
+                let _stopped = caller.map(|at| at.0.stopwatch.hold());
                 request.extensions_mut().insert(pass);
                 return next.run(request).await;
             }

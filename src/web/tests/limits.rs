@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::super::{Limits, serve_within};
 use super::*;
+use crate::flock::web::Dashboard;
 
 const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -27,8 +28,12 @@ struct Limited {
 }
 
 async fn limited(limits: Limits) -> Limited {
+    limited_with(Dashboard::Off, limits).await
+}
+
+async fn limited_with(dashboard: Dashboard, limits: Limits) -> Limited {
     let shelf = Arc::new(Shelf::default());
-    let site = samples::site(vec![], shelf.clone());
+    let site = samples::site_with(dashboard, vec![], shelf.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -85,6 +90,34 @@ async fn a_request_that_drips_does_not_hold_its_place() {
     };
     tokio::time::timeout(patience * 100, sent_away).await.expect("it holds its place");
     assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn a_form_that_never_comes_does_not_hold_its_place() {
+    let patience = Duration::from_millis(50);
+    let site = limited_with(Dashboard::On, Limits { patience, ..Limits::DEFAULT }).await;
+    let head = b"POST /enter HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\npass";
+    let mut visitor = visit(site.address, head).await;
+    let mut rest = Vec::new();
+    let sent_away = visitor.read_to_end(&mut rest);
+    tokio::time::timeout(SOON, sent_away).await.expect("it holds its place").unwrap();
+    assert!(!rest.starts_with(b"HTTP/1.1 200 OK"), "{}", String::from_utf8_lossy(&rest));
+}
+
+#[tokio::test]
+async fn whoever_has_entered_may_wait_for_a_slow_answer() {
+    let patience = Duration::from_millis(20);
+    let site = limited_with(Dashboard::On, Limits { patience, ..Limits::DEFAULT }).await;
+    site.shelf.is_entered.store(true, Ordering::Relaxed);
+    site.shelf.slow.store(true, Ordering::Relaxed);
+    let cookie = format!("flockd-7878={}", "0".repeat(64));
+    let request = format!("GET /timeline HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
+    let mut visitor = visit(site.address, request.as_bytes()).await;
+    site.shelf.asked.notified().await;
+    let early = tokio::time::timeout(patience * 5, answer(&mut visitor)).await;
+    assert!(early.is_err(), "they were sent away");
+    site.shelf.go_on.notify_one();
+    assert_eq!(answer(&mut visitor).await, "HTTP/1.1 200 OK");
 }
 
 #[tokio::test]

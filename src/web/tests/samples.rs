@@ -34,16 +34,21 @@ pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
     Bot { network, schedule, ..samples::bot(name, "@daily") }
 }
 
-/// A flock of these bots, without a dashboard, that nobody reloads.
-pub(in crate::web) fn still(bots: Vec<Bot>) -> watch::Receiver<Arc<Flock>> {
+/// A flock of these bots that nobody reloads.
+fn still(dashboard: Dashboard, bots: Vec<Bot>) -> watch::Receiver<Arc<Flock>> {
     let mut flock = samples::flock(bots);
-    flock.web.dashboard = Dashboard::Off;
+    flock.web.dashboard = dashboard;
     watch::Sender::new(Arc::new(flock)).subscribe()
 }
 
-/// The site of such a flock, whose loop has just gone round.
+/// The site of such a flock without a dashboard. Its loop has just gone round.
 pub(in crate::web) fn site(bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
-    let (flock, clock, phase) = (still(bots), Arc::new(SystemClock), Arc::new(Phase::default()));
+    site_with(Dashboard::Off, bots, store)
+}
+
+/// The same with a dashboard, or without one.
+pub(in crate::web) fn site_with(dashboard: Dashboard, bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
+    let (flock, clock, phase) = (still(dashboard, bots), Arc::new(SystemClock), Arc::new(Phase::default()));
     phase.hear(&Event::Started { bots: flock.borrow().bots.len() });
     let metrics = Arc::new(Metrics::new(clock.now()));
     let pulse = Arc::new(|| Duration::ZERO);
@@ -61,6 +66,8 @@ pub(in crate::web) fn post(bot: &str, minutes: i64, text: &str) -> Post {
 #[derive(Default)]
 pub(in crate::web) struct Shelf {
     pub(in crate::web) posts: Mutex<Vec<Post>>,
+    /// Whether everybody has entered.
+    pub(in crate::web) is_entered: AtomicBool,
     /// Whether reading fails.
     pub(in crate::web) broken: AtomicBool,
     /// Whether reading waits for `go_on`, after a word to `asked`.
@@ -86,7 +93,6 @@ fn never<T>() -> Result<T, StoreError> {
     Err(StoreError::Unusable("web pages only read posts".to_owned()))
 }
 
-/// Nobody has entered.
 #[async_trait]
 impl Passes for Shelf {
     async fn keep_key(&self, _: PassMark, _: DateTime<Utc>) -> Result<(), StoreError> {
@@ -100,8 +106,7 @@ impl Passes for Shelf {
         never()
     }
     async fn is_session(&self, _: PassMark, _: DateTime<Utc>) -> Result<bool, StoreError> {
-        self.check().await?;
-        Ok(false)
+        Ok(self.is_entered.load(Ordering::Relaxed))
     }
     async fn end_session(&self, _: PassMark) -> Result<(), StoreError> {
         never()
