@@ -13,11 +13,6 @@ const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\n\
     [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n\
     [bots.emily]\nnetwork = \"feed\"\npoem = \"emily.txt\"\nschedule = \"0 12 1 1 *\"\n";
 
-/// The same flock without a dashboard: its front page is for anybody to read.
-const OPEN: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\ndashboard = \"off\"\n\
-    [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n\
-    [bots.emily]\nnetwork = \"feed\"\npoem = \"emily.txt\"\nschedule = \"0 12 1 1 *\"\n";
-
 struct Visit {
     browser: Chromium,
     folder: Folder,

@@ -1,6 +1,6 @@
 //! What is seen, and by whom.
 
-use super::{FLOCK, OPEN, strange_visit, visit};
+use super::{FLOCK, strange_visit, visit};
 use crate::support::chromium::Kind;
 
 /// Every page there is, of a flock that has posted.
@@ -45,7 +45,8 @@ async fn every_page_is_for_everybody_on_a_phone_in_the_dark() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_anybody_may_read_is_for_everybody() {
-    let visit = strange_visit(Kind { is_dark: true, ..Kind::PHONE }, OPEN).await;
+    let flock = FLOCK.replace("[web]", "[web]\ndashboard = \"off\"");
+    let visit = strange_visit(Kind { is_dark: true, ..Kind::PHONE }, &flock).await;
     for bot in ["walt", "emily"] {
         assert_eq!(visit.folder.run(&["post", bot, &"tide".repeat(60)]).code, 0);
     }

@@ -7,6 +7,13 @@ use crate::support::fake_x::{CLIENT_ID, CONSUMER, FakeX};
 use crate::support::pds::{Front, Pds};
 use crate::support::program::{Daemon, Folder};
 
+/// A browser at the page of walt.
+async fn at_walts(kind: Kind, folder: Folder, daemon: Daemon) -> Visit {
+    let visit = visit_folder(kind, folder, daemon).await;
+    visit.goto("/bots/walt").await;
+    visit
+}
+
 struct AtX {
     fake: FakeX,
     visit: Visit,
@@ -28,8 +35,7 @@ async fn at_x(kind: Kind, keys: &str) -> AtX {
     command.env("KEY", CONSUMER.0).env("SECRET", CONSUMER.1).env("CLIENT", CLIENT_ID);
     let daemon = Daemon::spawn(&mut command);
     daemon.wait_for("the flock is up");
-    let visit = visit_folder(kind, folder, daemon).await;
-    visit.goto("/bots/walt").await;
+    let visit = at_walts(kind, folder, daemon).await;
     AtX { fake, visit }
 }
 
@@ -155,8 +161,7 @@ async fn an_app_password_is_typed_and_not_shown() {
     let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
     let folder = front.flock(&[("walt", &walt, "@yearly")]);
     let daemon = folder.start();
-    let visit = visit_folder(Kind::DESKTOP, folder, daemon).await;
-    visit.goto("/bots/walt").await;
+    let visit = at_walts(Kind::DESKTOP, folder, daemon).await;
     visit.browser.press("Sign in with an app password").await;
     assert_eq!(visit.browser.wait_attribute("#line", "type").await, "password");
     visit.browser.write("#line", &walt.app_password).await;
@@ -190,8 +195,7 @@ async fn at_mastodon(kin: Kin) -> (FakeMastodon, Visit) {
     ));
     folder.write("walt.txt", b"one\ntwo\n");
     let daemon = folder.start();
-    let visit = visit_folder(Kind::DESKTOP, folder, daemon).await;
-    visit.goto("/bots/walt").await;
+    let visit = at_walts(Kind::DESKTOP, folder, daemon).await;
     (fake, visit)
 }
 
