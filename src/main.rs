@@ -1,17 +1,42 @@
 //! The program `flockd`: parse, call, print the error, exit. What the verbs do stands in `flockd::cli`.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
+use tokio::runtime::Runtime;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long the end waits for threads that are still at work. One that is blocked (by a mount that is gone, say, or a name
+/// server that is silent) is left behind.
+const LAST_WORK: Duration = Duration::from_secs(1);
+/// What a panic ends the program with, as the standard library has it.
+const PANICKED: u8 = 101;
+
+fn main() -> ExitCode {
     let arguments = flockd::cli::Arguments::parse();
-    match flockd::cli::run(arguments).await {
-        Ok(code) => code,
+    let code = match Runtime::new() {
+        Ok(runtime) => run(runtime, arguments),
         Err(error) => {
-            eprintln!("{}", flockd::cli::explain(&error));
+            eprintln!("error: no threads can be started: {error}");
+            ExitCode::FAILURE
+        }
+    };
+    flockd::cli::finish();
+    code
+}
+
+fn run(runtime: Runtime, arguments: flockd::cli::Arguments) -> ExitCode {
+    // The panic itself has been reported where it happened.
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(flockd::cli::run(arguments))));
+    let code = match ended {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
+            flockd::cli::complain(&error);
             flockd::cli::exit_status(&error)
         }
-    }
+        Err(_) => ExitCode::from(PANICKED),
+    };
+    runtime.shutdown_timeout(LAST_WORK);
+    code
 }

@@ -25,6 +25,7 @@ mod posts;
 mod profile;
 mod run;
 mod settle;
+mod shutdown;
 mod status;
 mod unenroll;
 mod vault;
@@ -241,7 +242,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
             whoami::whoami(&load(&config)?, bot.as_deref(), refresh, json.json).await
         }
         Verb::Run { dry_run, listen, log_format } => {
-            let dial = log::start(log_format);
+            let dial = log::start(log_format)?;
             run::run(&config, dry_run, listen, dial).await
         }
         Verb::Status(Json { json }) => status::status(&config, json).await,
@@ -270,8 +271,17 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
-/// An error as it is printed: each complaint about the configuration on a line of its own.
-pub fn explain(error: &anyhow::Error) -> String {
+/// Prints an error, each complaint about the configuration on a line of its own. A daemon's error waits for no reader.
+pub fn complain(error: &anyhow::Error) {
+    log::print(tracing::Level::ERROR, &explain(error));
+}
+
+/// Waits until what was logged or complained of is written, but not for a reader that stalls.
+pub fn finish() {
+    log::finish();
+}
+
+fn explain(error: &anyhow::Error) -> String {
     match error.downcast_ref::<Complaints>() {
         Some(Complaints(complaints)) => {
             let lines = complaints.iter().map(|complaint| format!("{}: {complaint}", complaint.severity));

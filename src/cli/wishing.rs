@@ -85,6 +85,7 @@ async fn grant_here(loaded: &Loaded, ledger: Arc<Sqlite>, wish: &Wish, dice: Std
         web: None,
         source: None,
         notice: Notice::default(),
+        log_lines_dropped: Arc::default(),
     };
     // Ending half way would leave a post of which nobody knows whether it arrived.
     Ok(ending::see_through(daemon::grant(setting, ledger, wish)).await??)

@@ -13,11 +13,15 @@ mod watchers;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use rand::rngs::StdRng;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::config::secret;
@@ -33,6 +37,13 @@ use crate::web::metrics::Metrics;
 use crate::web::{self, Live, Site};
 use notice::Notice;
 use reload::{Reloader, Source};
+
+/// How long the end waits for what runs beside the engine, which was told to end.
+const ABORTING: Duration = Duration::from_secs(1);
+/// How long it waits for the web server, which gives its visitors five seconds.
+const SERVING: Duration = Duration::from_secs(6);
+/// How long it waits for the ledger.
+const CLOSING: Duration = Duration::from_secs(4);
 
 /// What a daemon is started with.
 pub struct Setting {
@@ -50,6 +61,8 @@ pub struct Setting {
     pub source: Option<Source>,
     /// The service manager, as far as there is one.
     pub notice: Notice,
+    /// Counts the log lines that were dropped.
+    pub log_lines_dropped: Arc<AtomicU64>,
 }
 
 /// What engine, watchers and whoever reads the flock anew share.
@@ -80,6 +93,9 @@ pub enum DaemonError {
     /// The shared HTTP client can't be made.
     #[error("no HTTP client can be made: {0}")]
     Client(String),
+    /// Whatever keeps the ledger open does not end.
+    #[error("the ledger could not be closed within {} s; what was committed is kept", CLOSING.as_secs())]
+    NotClosed,
     /// No place for a rehearsal's copy.
     #[error("no temporary folder can be made for the dry run: {0}")]
     Rehearsal(io::Error),
@@ -142,11 +158,12 @@ pub async fn run(
     setting: Setting,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
-    let Setting { flock, clock, dice, mut listeners, web, source, notice } = setting;
+    let Setting { flock, clock, dice, mut listeners, web, source, notice, log_lines_dropped } = setting;
     let notice = Arc::new(notice);
     let (listener, inbox) = listen_for_trouble(clock.clone());
     listeners.push(listener);
-    let (phase, metrics) = (Arc::new(Phase::default()), Arc::new(Metrics::new(clock.now())));
+    let metrics = Arc::new(Metrics::new(clock.now()).with_log_lines(log_lines_dropped));
+    let phase = Arc::new(Phase::default());
     let live = Arc::new(Live::default());
     listeners.push({
         let (notice, phase, metrics, live) = (notice.clone(), phase.clone(), metrics.clone(), live.clone());
@@ -169,18 +186,15 @@ pub async fn run(
         tokio::spawn(serve(listener, site, closed))
     });
     engine.run(shutdown).await;
-    for task in beside {
-        task.abort();
-        // It ends by being told to, or has ended by a bug that was reported where it happened.
-        let _ = task.await;
-    }
+    beside.iter().for_each(JoinHandle::abort);
+    // Each ends by being told to, or has ended by a bug that was reported where it happened; one that is blocked is left.
+    let _ = timeout(ABORTING, join_all(beside)).await;
     drop(close);
     if let Some(server) = server {
-        // Whoever reads a feed at this moment may finish; the server bounds that itself.
-        let _ = server.await;
+        // Whoever reads a feed at this moment may finish.
+        let _ = timeout(SERVING, server).await;
     }
-    store.close().await;
-    Ok(())
+    timeout(CLOSING, store.close()).await.map_err(|_| DaemonError::NotClosed)
 }
 
 /// What the web server shows of all that.

@@ -105,13 +105,20 @@ impl Work {
 
     async fn run(&mut self, shutdown: impl Future<Output = ()>) {
         let (engine, clock) = (self.engine.clone(), self.engine.clock.clone());
-        for seat in self.seats.values() {
-            engine.introduce(&seat.member).await;
+        tokio::pin!(shutdown);
+        let introduce = async {
+            for seat in self.seats.values() {
+                engine.introduce(&seat.member).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return,
+            () = introduce => {}
         }
         engine.events.tell(&Event::Started { bots: self.seats.len() });
         self.wake_all(|_| true, self.now);
         self.hear().await;
-        tokio::pin!(shutdown);
         loop {
             engine.beat();
             self.start_due();

@@ -63,6 +63,7 @@ mod program_reload_files;
 mod program_reload_storm;
 mod program_renewal;
 mod program_secrets;
+mod program_stop;
 mod program_vault;
 mod program_watch;
 mod program_x;

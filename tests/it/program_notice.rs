@@ -97,6 +97,7 @@ async fn a_loop_that_is_stuck_gives_no_sign_of_life() {
         web: None,
         source: None,
         notice: Notice::to(folder.path("notify").as_os_str(), Some(Duration::from_secs(30))),
+        log_lines_dropped: Arc::default(),
     };
     let desk = daemon::hold(&flock).await.unwrap();
     let (stop, stopped) = oneshot::channel::<()>();

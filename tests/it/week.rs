@@ -199,6 +199,7 @@ async fn child_that_lives_a_week() {
         web: Some(daemon::listen("127.0.0.1:0".parse().unwrap()).await.unwrap()),
         source: Some(source),
         notice: Notice::default(),
+        log_lines_dropped: Arc::default(),
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(daemon::run(desk, setting, async { drop(stopped.await) }));

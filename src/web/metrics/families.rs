@@ -90,6 +90,7 @@ pub(super) struct OfDaemon {
     pub(super) lag: Histogram,
     pub(super) idle: Seconds,
     pub(super) panics: Counter,
+    pub(super) log_dropped: Counter,
     pub(super) set_back: Counter,
     pub(super) reloads: Family<Outcome, Counter>,
     pub(super) refused: Gauge,
@@ -158,6 +159,11 @@ impl OfDaemon {
             panics: flockd.put(
                 "panics",
                 "Bugs in flockd that stopped its work for a bot",
+                Counter::default(),
+            ),
+            log_dropped: flockd.put(
+                "log_lines_dropped",
+                "Log lines that were dropped because the reader of the log did not keep up",
                 Counter::default(),
             ),
             set_back: flockd.put("clock_set_back", "How often the clock was set back", Counter::default()),

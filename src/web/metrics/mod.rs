@@ -9,7 +9,8 @@ mod families;
 mod process;
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -34,6 +35,8 @@ pub struct Metrics {
     flock: OfFlock,
     daemon: OfDaemon,
     registry: Registry,
+    /// How many log lines were dropped.
+    log_dropped: Arc<AtomicU64>,
     /// Held while the numbers of the moment are taken down and read.
     moment: Mutex<()>,
 }
@@ -59,7 +62,12 @@ impl Metrics {
         let mut registry = Registry::default();
         let (flock, daemon) = (OfFlock::registered(&mut registry), OfDaemon::registered(&mut registry));
         daemon.started.set(seconds(now));
-        Self { flock, daemon, registry, moment: Mutex::default() }
+        Self { flock, daemon, registry, log_dropped: Arc::default(), moment: Mutex::default() }
+    }
+
+    /// The same, with the log lines that `dropped` counts.
+    pub fn with_log_lines(self, dropped: Arc<AtomicU64>) -> Self {
+        Self { log_dropped: dropped, ..self }
     }
 
     /// Notes how long a commit of the ledger took.
@@ -130,6 +138,8 @@ impl Metrics {
         daemon
             .refused
             .set(i64::from(moment.readiness.troubles.iter().any(|trouble| trouble.about == "flock.toml")));
+        let dropped = self.log_dropped.load(Ordering::Relaxed);
+        grow(&daemon.log_dropped, dropped.saturating_sub(daemon.log_dropped.get()));
         daemon.idle.set(moment.idle_for.as_secs_f64());
         flock.states.clear();
         flock.lines.clear();

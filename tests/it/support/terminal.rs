@@ -20,6 +20,9 @@ const CTRL_C: &[u8] = b"\x03";
 /// The key Ctrl-D, which at the start of a line ends the input.
 const CTRL_D: &[u8] = b"\x04";
 
+/// The key Ctrl-S, after which the terminal takes nothing more that is printed.
+const CTRL_S: &[u8] = b"\x13";
+
 /// A program in a terminal; dropped, it is killed.
 pub struct Terminal {
     child: Child,
@@ -93,6 +96,15 @@ impl Terminal {
     /// Presses Ctrl-D: the input ends.
     pub fn end_input(&mut self) {
         self.press(CTRL_D);
+    }
+
+    /// Presses Ctrl-S: whatever is printed from now on waits.
+    pub fn stop_the_screen(&mut self) {
+        self.press(CTRL_S);
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Everything on the screen so far.

@@ -1,84 +1,46 @@
-//! The daemon's log: how much is written, which may change while it runs, and how a line looks. What is said when is decided
-//! where it happens; events become lines in `daemon/log.rs`.
-//!
-//! A line has the fields of what happened, and those of the bot and slot that it happened for, each once, whichever of both
-//! named it.
+//! How a line of the log looks. It has the fields of what happened, and those of the bot and slot that it happened for, each
+//! once, whichever of both named it.
 
 use std::fmt::{self, Write as _};
 
-use chrono::SecondsFormat;
+use chrono::{Local, SecondsFormat};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level as TracingLevel, Subscriber};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::reload::Handle;
-use tracing_subscriber::{
-    EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
-};
 
-use super::output;
 use crate::clock::{Clock as _, SystemClock};
-use crate::flock::log::Log;
 
-/// How the log is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum LogFormat {
-    /// Lines for people, in colour on a terminal.
-    #[default]
-    Text,
-    /// One JSON object a line, with the fields of what happened beside `timestamp`, `level`, `target` and `message`.
+/// What a line begins with, and whether it is one for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// For a terminal: the time of day by the local clock, in colour or not.
+    Terminal { coloured: bool },
+    /// For systemd's journal, which knows the time itself: a priority (sd-daemon(3)).
+    Journal,
+    /// For any other reader: the instant in UTC.
+    Plain,
+    /// One JSON object.
     Json,
 }
 
-/// Decides how much is logged from now on. `RUST_LOG`, where it is set, has decided already.
-pub(super) struct Dial(Option<Handle<EnvFilter, Registry>>);
-
-impl Dial {
-    /// Logs as much as this says.
-    pub(super) fn turn_to(&self, log: &Log) {
-        if let Some(filter) = &self.0 {
-            // It fails if there is no log any more.
-            let _ = filter.reload(EnvFilter::new(directives(log)));
-        }
-    }
-}
-
-/// What is to be logged, in the words of `RUST_LOG`.
-fn directives(log: &Log) -> String {
-    let targets = log.targets.iter().map(|(target, level)| format!(",{target}={level}"));
-    targets.fold(log.level.to_string(), |all, one| all + &one)
-}
-
-/// Starts the log, on standard error.
-pub(super) fn start(format: LogFormat) -> Dial {
-    let from_outside = EnvFilter::try_from_default_env();
-    let is_fixed = from_outside.is_ok();
-    let (filter, handle) = reload::Layer::new(from_outside.unwrap_or_else(|_| EnvFilter::new("info")));
-    let lines = Lines { format, coloured: output::coloured_log() };
-    // Whoever read the log may be gone: that is no reason to break, which complaining about it on standard error would be.
-    let written = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(std::io::stderr);
-    let written = written.fmt_fields(JsonFields::new()).event_format(lines);
-    tracing_subscriber::registry().with(filter).with(written).init();
-    Dial((!is_fixed).then_some(handle))
-}
-
 /// How lines look.
-struct Lines {
-    format: LogFormat,
-    coloured: bool,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lines {
+    style: Style,
 }
 
 /// The fields of a line, in the order in which they were said.
 #[derive(Default)]
-struct Fields {
+pub(super) struct Fields {
     message: String,
     others: Vec<(String, Value)>,
 }
 
 impl Fields {
-    fn add(&mut self, name: &str, value: Value) {
+    pub(super) fn add(&mut self, name: &str, value: Value) {
         if name == "message" {
             self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         } else if !self.others.iter().any(|(known, _)| known == name) {
@@ -132,24 +94,51 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Line
             said.into_iter().for_each(|(name, value)| fields.add(&name, value));
         }
         let (level, target) = (*event.metadata().level(), event.metadata().target());
-        match self.format {
-            LogFormat::Text => self.text(writer, level, target, &fields),
-            LogFormat::Json => json(writer, level, target, fields),
-        }
+        self.line(writer, level, target, fields)
     }
 }
 
 impl Lines {
-    fn text(&self, mut to: Writer<'_>, level: TracingLevel, target: &str, fields: &Fields) -> fmt::Result {
-        let (dim, bold, end) = if self.coloured { ("\x1b[2m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
+    pub(super) const fn new(style: Style) -> Self {
+        Self { style }
+    }
+
+    /// A line that stems from no event.
+    pub(super) fn single(self, level: TracingLevel, fields: Fields) -> Vec<u8> {
+        let mut line = String::new();
+        // Writing into a string can't fail.
+        let _ = self.line(Writer::new(&mut line), level, env!("CARGO_PKG_NAME"), fields);
+        line.into_bytes()
+    }
+
+    /// Lines that are no log lines, as they are; the journal is told how grave they are.
+    pub(super) fn verbatim(self, level: TracingLevel, text: &str) -> Vec<u8> {
+        let prefix = if self.style == Style::Journal { priority(level) } else { "" };
+        text.lines().flat_map(|line| [prefix, line, "\n"]).collect::<String>().into_bytes()
+    }
+
+    fn line(self, to: Writer<'_>, level: TracingLevel, target: &str, fields: Fields) -> fmt::Result {
+        match self.style {
+            Style::Json => json(to, level, target, fields),
+            _ => self.text(to, level, target, &fields),
+        }
+    }
+
+    fn text(self, mut to: Writer<'_>, level: TracingLevel, target: &str, fields: &Fields) -> fmt::Result {
+        let coloured = self.style == Style::Terminal { coloured: true };
+        let (dim, bold, end) = if coloured { ("\x1b[2m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
         let colour = match level {
-            _ if !self.coloured => "",
+            _ if !coloured => "",
             TracingLevel::ERROR => "\x1b[31m",
             TracingLevel::WARN => "\x1b[33m",
             TracingLevel::INFO => "\x1b[32m",
             _ => "\x1b[34m",
         };
-        write!(to, "{dim}{}{end} {colour}{level:>5}{end} ", now())?;
+        match self.style {
+            Style::Journal => write!(to, "{}", priority(level))?,
+            Style::Terminal { .. } => write!(to, "{dim}{}{end} {colour}{level:>5}{end} ", time_of_day())?,
+            _ => write!(to, "{} {level:>5} ", now())?,
+        }
         if level > TracingLevel::INFO {
             // Who debugs wants to know where to look.
             write!(to, "{dim}{target}:{end} ")?;
@@ -169,6 +158,16 @@ impl Lines {
     }
 }
 
+/// How grave a line is, in the words of sd-daemon(3).
+const fn priority(level: TracingLevel) -> &'static str {
+    match level {
+        TracingLevel::ERROR => "<3>",
+        TracingLevel::WARN => "<4>",
+        TracingLevel::INFO => "<6>",
+        _ => "<7>",
+    }
+}
+
 /// One object, in which nothing that happened can take the place of what each line has.
 fn json(mut to: Writer<'_>, level: TracingLevel, target: &str, fields: Fields) -> fmt::Result {
     let mut line = Map::new();
@@ -178,6 +177,11 @@ fn json(mut to: Writer<'_>, level: TracingLevel, target: &str, fields: Fields) -
     line.insert("target".to_owned(), target.into());
     line.insert("message".to_owned(), fields.message.into());
     writeln!(to, "{}", Value::Object(line))
+}
+
+/// The time for whoever sits at the terminal.
+fn time_of_day() -> String {
+    SystemClock.now().with_timezone(&Local).format("%H:%M:%S").to_string()
 }
 
 fn now() -> String {
@@ -208,15 +212,37 @@ fn visible(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flock::log::Level;
+
+    fn said(style: Style, level: TracingLevel) -> String {
+        let mut fields = Fields::default();
+        fields.add("message", "a \u{1b}[2Jmessage".into());
+        fields.add("bot", "walt\u{7}".into());
+        String::from_utf8(Lines::new(style).single(level, fields)).unwrap()
+    }
 
     #[test]
-    fn levels_are_said_as_the_filter_reads_them() {
-        assert_eq!(directives(&Log::default()), "info");
-        let targets = vec![("flockd::net".to_owned(), Level::Debug), ("hyper".to_owned(), Level::Error)];
-        let said = directives(&Log { level: Level::Warn, targets });
-        assert_eq!(said, "warn,flockd::net=debug,hyper=error");
-        assert!(EnvFilter::try_new(said).is_ok());
+    fn each_reader_is_told_the_time_in_its_own_way() {
+        let journal = said(Style::Journal, TracingLevel::WARN);
+        assert_eq!(journal, "<4>a \\u{1b}[2Jmessage bot=walt\\u{7}\n");
+        let plain = said(Style::Plain, TracingLevel::INFO);
+        let (at, rest) = plain.split_once(' ').unwrap();
+        assert!(at.parse::<chrono::DateTime<chrono::Utc>>().is_ok() && at.ends_with('Z'), "{plain}");
+        assert_eq!(rest, " INFO a \\u{1b}[2Jmessage bot=walt\\u{7}\n");
+        let terminal = said(Style::Terminal { coloured: false }, TracingLevel::INFO);
+        let (at, rest) = terminal.split_once(' ').unwrap();
+        assert!(chrono::NaiveTime::parse_from_str(at, "%H:%M:%S").is_ok(), "{terminal}");
+        assert_eq!(rest, " INFO a \\u{1b}[2Jmessage bot=walt\\u{7}\n");
+        let coloured = said(Style::Terminal { coloured: true }, TracingLevel::ERROR);
+        assert!(coloured.contains("\x1b[31mERROR\x1b[0m") && !coloured.contains("\x1b[2J"), "{coloured}");
+    }
+
+    #[test]
+    fn priorities_are_those_of_the_journal() {
+        let levels = [TracingLevel::ERROR, TracingLevel::WARN, TracingLevel::INFO, TracingLevel::DEBUG];
+        assert_eq!(levels.map(priority), ["<3>", "<4>", "<6>", "<7>"]);
+        let lines = Lines::new(Style::Journal);
+        assert_eq!(lines.verbatim(TracingLevel::ERROR, "one\ntwo"), b"<3>one\n<3>two\n");
+        assert_eq!(Lines::new(Style::Plain).verbatim(TracingLevel::ERROR, "one\n"), b"one\n");
     }
 
     #[test]
@@ -235,7 +261,7 @@ mod tests {
             fields.add(name, value.into());
         }
         let (mut text, mut object) = (String::new(), String::new());
-        let lines = Lines { format: LogFormat::Text, coloured: false };
+        let lines = Lines::new(Style::Plain);
         lines.text(Writer::new(&mut text), TracingLevel::INFO, "flockd", &fields).unwrap();
         assert!(text.ends_with("  INFO posted bot=walt slot=noon\n"), "{text}");
         fields.add("level", "mine".into());

@@ -1,0 +1,192 @@
+//! The daemon's log: how much is written, which may change while it runs, and to whom. How a line looks is in `lines`, how it
+//! gets to standard error without keeping anybody waiting in `queue`. What is said when is decided where it happens; events
+//! become lines in `daemon/log.rs`.
+
+mod lines;
+mod queue;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::panic::PanicHookInfo;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::event::{PollFd, PollFlags, poll};
+use tracing::Level;
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::reload::Handle;
+use tracing_subscriber::{
+    EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
+
+use super::output;
+use crate::flock::log::Log;
+use lines::{Fields, Lines, Style};
+use queue::Queue;
+
+/// How long the end of the program waits for a reader of the log that stalls.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// The log of this process, once it is started.
+static STARTED: OnceLock<(Queue, Lines)> = OnceLock::new();
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum LogFormat {
+    /// Lines for people, in colour on a terminal; for systemd's journal with their priority.
+    #[default]
+    Text,
+    /// One JSON object a line, with the fields of what happened beside `timestamp`, `level`, `target` and `message`.
+    Json,
+}
+
+/// Decides how much is logged from now on. `RUST_LOG`, where it is set, has decided already.
+pub(super) struct Dial {
+    filter: Option<Handle<EnvFilter, Registry>>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Dial {
+    /// Logs as much as this says.
+    pub(super) fn turn_to(&self, log: &Log) {
+        if let Some(filter) = &self.filter {
+            // It fails if there is no log any more.
+            let _ = filter.reload(EnvFilter::new(directives(log)));
+        }
+    }
+
+    /// How many lines were dropped because the reader stalled.
+    pub(super) fn dropped(&self) -> Arc<AtomicU64> {
+        self.dropped.clone()
+    }
+}
+
+/// What is to be logged, in the words of `RUST_LOG`.
+fn directives(log: &Log) -> String {
+    let targets = log.targets.iter().map(|(target, level)| format!(",{target}={level}"));
+    targets.fold(log.level.to_string(), |all, one| all + &one)
+}
+
+/// Starts the log, on standard error. From now on panics are logged, too.
+pub(super) fn start(format: LogFormat) -> Result<Dial> {
+    let from_outside = EnvFilter::try_from_default_env();
+    let is_fixed = from_outside.is_ok();
+    let (filter, handle) = reload::Layer::new(from_outside.unwrap_or_else(|_| EnvFilter::new("info")));
+    let lines = Lines::new(style(format));
+    let queue = StandardError::open().and_then(|sink| Queue::to(sink, Box::new(move |n| missing(lines, n))));
+    let queue = queue.context("the log can't be started")?;
+    // Complaining about the log on standard error would be no better than the log.
+    let written = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(queue.clone());
+    let written = written.fmt_fields(JsonFields::new()).event_format(lines);
+    tracing_subscriber::registry().with(filter).with(written).init();
+    let dropped = queue.dropped();
+    let (queue, _) = STARTED.get_or_init(|| (queue, lines));
+    std::panic::set_hook(Box::new(move |panic| queue.put(&panicked(lines, panic))));
+    Ok(Dial { filter: (!is_fixed).then_some(handle), dropped })
+}
+
+fn style(format: LogFormat) -> Style {
+    match format {
+        LogFormat::Json => Style::Json,
+        LogFormat::Text if io::stderr().is_terminal() => Style::Terminal { coloured: output::coloured_log() },
+        LogFormat::Text if is_journal() => Style::Journal,
+        LogFormat::Text => Style::Plain,
+    }
+}
+
+/// Whether standard error is the journal's: the variable alone may have been inherited past a redirection (systemd.exec(5)).
+fn is_journal() -> bool {
+    let opened = || StandardError::open().and_then(|error| error.0.metadata()).ok();
+    let named = std::env::var("JOURNAL_STREAM").ok();
+    let place = named.as_deref().and_then(|named| named.split_once(':'));
+    let numbers = place.and_then(|(device, inode)| Some((device.parse().ok()?, inode.parse().ok()?)));
+    numbers.is_some_and(|(device, inode): (u64, u64)| {
+        opened().is_some_and(|opened| (opened.dev(), opened.ino()) == (device, inode))
+    })
+}
+
+/// What the log says of lines that were dropped.
+fn missing(lines: Lines, number: u64) -> Vec<u8> {
+    let mut fields = Fields::default();
+    fields.add("message", "log lines were dropped here: the reader of the log did not keep up".into());
+    fields.add("dropped", number.into());
+    lines.single(Level::WARN, fields)
+}
+
+/// What the log says of a panic.
+fn panicked(lines: Lines, panic: &PanicHookInfo<'_>) -> Vec<u8> {
+    let why = panic.payload_as_str().unwrap_or("for no reason that can be shown");
+    let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
+    let mut fields = Fields::default();
+    fields.add("message", format!("panicked{place}: {why}").into());
+    if let Some(thread) = std::thread::current().name() {
+        fields.add("thread", thread.into());
+    }
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        fields.add("backtrace", backtrace.to_string().into());
+    }
+    lines.single(Level::ERROR, fields)
+}
+
+/// Prints lines on standard error: by way of the log, where there is one, so that a reader that stalls keeps nobody waiting.
+pub(super) fn print(level: Level, text: &str) {
+    match STARTED.get() {
+        Some((queue, lines)) => queue.put(&lines.verbatim(level, text)),
+        None => eprintln!("{text}"),
+    }
+}
+
+/// Waits until all that was logged is written, but not for a reader that stalls.
+pub(super) fn finish() {
+    if let Some((queue, _)) = STARTED.get() {
+        queue.finish(LAST_LINES);
+    }
+}
+
+/// Standard error, without the lock that whoever else writes to it would wait for.
+struct StandardError(File);
+
+impl StandardError {
+    fn open() -> io::Result<Self> {
+        io::stderr().as_fd().try_clone_to_owned().map(|owned| Self(owned.into()))
+    }
+}
+
+impl Write for StandardError {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                // Another program that shares the terminal has set it so.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None)?;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flock::log::Level;
+
+    #[test]
+    fn levels_are_said_as_the_filter_reads_them() {
+        assert_eq!(directives(&Log::default()), "info");
+        let targets = vec![("flockd::net".to_owned(), Level::Debug), ("hyper".to_owned(), Level::Error)];
+        let said = directives(&Log { level: Level::Warn, targets });
+        assert_eq!(said, "warn,flockd::net=debug,hyper=error");
+        assert!(EnvFilter::try_new(said).is_ok());
+    }
+}
