@@ -134,8 +134,8 @@ pub async fn hold(flock: &Flock) -> Result<Desk, DaemonError> {
         let (copy, version) = (copy.display(), env!("CARGO_PKG_VERSION"));
         tracing::info!(%copy, "the ledger was brought up to date for flockd {version}; a copy was made before");
     }
-    if let Some(doubt) = store.doubtful_place() {
-        tracing::warn!("{doubt}");
+    for warning in store.warnings() {
+        tracing::warn!("{warning}");
     }
     Ok(Desk { store, on_paper: false, _folder: None })
 }

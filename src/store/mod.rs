@@ -8,6 +8,7 @@ pub mod condition;
 mod credential;
 mod draft;
 pub mod passes;
+mod private;
 mod refusal;
 pub mod sqlite;
 mod standing;

@@ -1,6 +1,7 @@
 //! What is peculiar to a ledger in a file: who holds it, what else may lie in its place, damage, a full
 //! disk, and people with a tool of their own. What every ledger promises is told in `store_contract`.
 
+mod alias;
 mod damage;
 mod files;
 mod full;

@@ -3,13 +3,13 @@
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::super::StoreError;
+use super::super::{StoreError, private};
 use super::lock::beside;
 
 /// How large it is. What is recorded goes to the write-ahead log, which grows with each commit and can't be
@@ -33,7 +33,7 @@ impl Ballast {
     /// That of a ledger. None is made yet; one that was left behind stands.
     pub(super) fn of(ledger: &Path) -> Self {
         let path = beside(ledger, "ballast");
-        let left = File::options().write(true).open(&path).ok();
+        let left = private::open(File::options().write(true), &path).and_then(private::sole).ok();
         let stands = |file: &File| is_whole(file).unwrap_or(false);
         Self { ledger: ledger.to_owned(), path, file: RwLock::new(left.filter(stands)) }
     }
@@ -63,6 +63,20 @@ impl Ballast {
         RwLockWriteGuard::downgrade(file)
     }
 
+    /// Does something that may need its room, and does it again without it where there is no other.
+    pub(super) async fn with_room<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        match work().await {
+            Err(StoreError::Full(_)) => {
+                let _room = self.give_up().await;
+                work().await
+            }
+            done => done,
+        }
+    }
+
     fn explain(&self, error: &io::Error) -> StoreError {
         let (ledger, path) = (self.ledger.display(), self.path.display());
         match error.kind() {
@@ -89,9 +103,9 @@ async fn in_the_background<T: Send + 'static>(
 
 /// Makes the file, all of it or nothing: half of it would only take from others the room that they need.
 fn make(path: &Path) -> io::Result<File> {
-    let mut new = OpenOptions::new();
-    let file = new.write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    file.set_permissions(Permissions::from_mode(0o600))?;
+    let file = private::open(OpenOptions::new().write(true).create(true).truncate(false), path)?;
+    let file = private::sole(file)?;
+    file.set_permissions(Permissions::from_mode(private::MODE))?;
     match fill(&file) {
         Ok(()) => Ok(file),
         Err(error) => {

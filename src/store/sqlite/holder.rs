@@ -8,13 +8,14 @@ use super::super::StoreError;
 use super::Sqlite;
 use super::ballast::Ballast;
 use super::files::Files;
-use super::lock::Lock;
+use super::lock::{Lock, OwnLock};
 
 /// What a holder has.
 #[derive(Debug)]
 pub(super) struct Holder {
     pub ballast: Ballast,
     pub files: Files,
+    pub _own_lock: OwnLock,
     /// The last to be let go: what the others remove must not be the next holder's.
     pub _lock: Lock,
 }

@@ -3,9 +3,11 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::super::StoreError;
+use super::super::{StoreError, private};
 
 /// So often a lock's file is read anew while it does not say who has the lock: its holder is about to write that.
 const LOOKS: u32 = 10_000;
@@ -31,15 +33,17 @@ pub(super) fn hold_again(ledger: &Path) -> Result<Option<Lock>, StoreError> {
 /// Takes the lock of a ledger, or tells who has it.
 pub(super) fn hold(ledger: &Path) -> Result<Lock, StoreError> {
     let path = beside(ledger, "lock");
-    let mut file = open(&path).map_err(|error| {
+    let unusable = |error| {
         let hint = "run flockd as the user that owns the ledger, or make its folder writable";
         StoreError::Unusable(format!(
             "the ledger's lock {} can't be opened ({error}): {hint}",
             path.display()
         ))
-    })?;
+    };
+    let mut file = open(&path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => {
+            let mut file = private::sole(file).map_err(unusable)?;
             // The number only helps a person to find the holder: failing to write it harms nothing.
             let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
             Ok(Lock { file })
@@ -59,9 +63,54 @@ pub(super) fn beside(ledger: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
+/// The lock on the ledger's own file: whatever name another process has for it, and in whatever container that is, the file
+/// is one. It is of flock(2), which the locks of SQLite, of fcntl(2), do not meet.
+#[derive(Debug)]
+pub(super) struct OwnLock {
+    file: Arc<File>,
+}
+
+impl OwnLock {
+    /// Keeps the file open. Closing it takes from the process all of SQLite's locks on it
+    /// (<https://www.sqlite.org/howtocorrupt.html>, 2.2), so SQLite must have closed it before.
+    pub(super) fn keep_open(&self) -> Arc<File> {
+        self.file.clone()
+    }
+
+    /// Whether this is the file that has the ledger's name.
+    pub(super) fn is_of(&self, ledger: &Path) -> bool {
+        let which = |about: std::fs::Metadata| (about.dev(), about.ino());
+        let (ours, named) = (self.file.metadata().map(which), ledger.symlink_metadata().map(which));
+        matches!((ours, named), (Ok(ours), Ok(named)) if ours == named)
+    }
+}
+
+impl Drop for OwnLock {
+    fn drop(&mut self) {
+        // The file may stay open for a moment; should this fail, that moment is what a next holder has to wait.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Locks the ledger's own file. Nobody in this process may have it open.
+pub(super) fn hold_own(ledger: &Path) -> Result<OwnLock, StoreError> {
+    let name = ledger.display();
+    let file = OpenOptions::new().read(true).open(ledger);
+    let locked = file.map_err(TryLockError::Error).and_then(|file| file.try_lock().map(|()| file));
+    match locked {
+        Ok(file) => Ok(OwnLock { file: Arc::new(file) }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Held(format!(
+            "another process runs a flock on the ledger {name}, by another name of the file: stop it first, or give this flock a \
+             ledger of its own"
+        ))),
+        Err(TryLockError::Error(error)) => Err(StoreError::Unusable(format!(
+            "the ledger {name} can't be locked ({error}): run flockd as the user that owns the ledger, on a local disk"
+        ))),
+    }
+}
+
 fn open(path: &Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    private::open(OpenOptions::new().read(true).write(true).create(true).truncate(false), path)
 }
 
 fn held(ledger: &Path, file: &mut File) -> StoreError {

@@ -3,18 +3,23 @@
 //! One connection writes (`writer`), a few read. What is done in one piece stands in `job`, every statement
 //! in `sql`, opening and its many ways to fail in `open`. Only the holder of the `lock` sends posts; any number may read and wish.
 
+mod alias;
 mod ballast;
 mod bell;
 mod copy;
 mod credential;
 mod files;
+mod header;
 mod holder;
 mod job;
 mod lock;
+mod modes;
+mod new;
 mod open;
 mod passes;
 mod place;
 mod row;
+mod schema;
 mod sound;
 mod sql;
 mod stale;
@@ -51,7 +56,7 @@ pub struct Sqlite {
     readers: SqlitePool,
     bell: Option<bell::Bell>,
     holder: Option<holder::Holder>,
-    doubtful_place: Option<String>,
+    warnings: Vec<String>,
 }
 
 impl Sqlite {

@@ -1,9 +1,9 @@
 //! Opening a SQLite ledger, and every way in which that can fail.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -13,12 +13,14 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use super::super::StoreError;
 use super::files::Files;
 use super::holder::Holder;
-use super::trouble::explain;
-use super::{Sqlite, ballast, bell, copy, lock, place, sound, stale, writer};
+use super::trouble::{damaged, explain};
+use super::{
+    Sqlite, alias, ballast, bell, copy, header, lock, modes, new, place, schema, sound, stale, writer,
+};
 use crate::clock::{Clock as _, SystemClock};
 
 /// The tables, built into the program.
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 /// "flok" in ASCII: SQLite's place for saying whose file it is (`pragma application_id`).
 const APPLICATION_ID: i32 = 0x666c_6f6b;
 /// Readers at once. Reads are short; more would only wait for the same disk and cores.
@@ -50,43 +52,53 @@ impl Sqlite {
         self.copy_from_before.as_deref()
     }
 
-    /// What is to be said of the file system that the ledger is on, if it may not keep what is promised.
-    pub fn doubtful_place(&self) -> Option<&str> {
-        self.doubtful_place.as_deref()
+    /// What a person should know of the ledger's files: where they lie, and who could read them.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }
 
 /// Opens the ledger as its holder.
 async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     let path = place_of(database)?;
-    let doubtful_place = place::check(&path)?;
+    let mut warnings = Vec::from_iter(place::check(&path)?);
     let lock = match lock::hold_again(&path)? {
         Some(lock) => lock,
         None => {
             // Nothing is left beside a file that is not ours, not even a lock.
-            stale::refuse(&path)?;
+            refuse(&path)?;
             peek(&path).await?;
             lock::hold(&path)?
         }
     };
-    stale::refuse(&path)?;
-    sound::read_ahead(&path);
+    refuse(&path)?;
+    warnings.extend(modes::mend(&path));
     let ballast = ballast::Ballast::of(&path);
-    let is_new = create(&path)?;
-    let prepared = match prepare(&path).await {
-        Err(StoreError::Full(_)) => {
-            let _room = ballast.give_up().await;
-            prepare(&path).await
-        }
-        prepared => prepared,
-    };
-    let (connection, copy_from_before) = prepared?;
-    let holder = Holder { ballast, files: Files::of(&path)?, _lock: lock };
+    let is_new = ballast.with_room(|| new::make_if_missing(&path)).await?;
+    let own_lock = lock::hold_own(&path)?;
+    sound::read_ahead(&path);
+    let (connection, copy_from_before) = ballast.with_room(|| prepare(&path)).await?;
+    let open = own_lock.keep_open();
+    let files = Files::of(&path)?;
+    if !own_lock.is_of(&path) {
+        return Err(StoreError::Unusable(format!(
+            "the ledger {} was replaced while flockd opened it: start flockd again",
+            path.display()
+        )));
+    }
+    let holder = Holder { ballast, files, _own_lock: own_lock, _lock: lock };
     let bell = bell::Bell::hang(&path).map_err(|error| {
         StoreError::Unusable(format!("no socket can be made beside the ledger {}: {error}", path.display()))
     })?;
-    let ledger = assemble(path, connection, doubtful_place);
-    Ok(Sqlite { is_new, copy_from_before, bell: Some(bell), holder: Some(holder), ..ledger })
+    let ledger = assemble(path, connection, Some(open));
+    Ok(Sqlite { is_new, copy_from_before, warnings, bell: Some(bell), holder: Some(holder), ..ledger })
+}
+
+/// Refuses a file that must not be opened. Nobody in this process may have it open.
+fn refuse(path: &Path) -> Result<(), StoreError> {
+    alias::refuse(path)?;
+    stale::refuse(path)?;
+    header::refuse(path)
 }
 
 /// Looks whose file it is, if it is there, and leaves no trace of having looked.
@@ -115,6 +127,9 @@ async fn prepare(path: &Path) -> Result<(SqliteConnection, Option<PathBuf>), Sto
 async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<Option<PathBuf>, StoreError> {
     check_owner(db, path).await?;
     refuse_newer(db, path).await?;
+    if applied(db, path).await?.is_empty() {
+        return Err(no_tables(path));
+    }
     sound::check(db, path).await?;
     write_ahead(db, path).await?;
     let copy = copy_before_change(db, path).await?;
@@ -125,7 +140,11 @@ async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<Option<PathB
         )),
         (_, error) => error,
     })?;
-    Ok(copy)
+    let lacking = schema::lacking(db).await.map_err(|error| explain(&error, &path.display().to_string()))?;
+    match lacking.first() {
+        Some(lacking) => Err(damaged(&path.display().to_string(), lacking)),
+        None => Ok(copy),
+    }
 }
 
 /// Copies a ledger whose tables are about to be changed, as a backup: there is no way back otherwise. Without room for
@@ -154,7 +173,7 @@ async fn copy_before_change(db: &mut SqliteConnection, path: &Path) -> Result<Op
 
 /// Waits until a connection is closed: files of the ledger are only opened otherwise when none is open any more
 /// ([`stale::refuse`]).
-async fn close(connection: SqliteConnection) {
+pub(super) async fn close(connection: SqliteConnection) {
     // What counts has been found out already.
     let _ = connection.close().await;
 }
@@ -162,50 +181,44 @@ async fn close(connection: SqliteConnection) {
 /// Opens the ledger beside its holder; `None` if there is none yet.
 async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
     let path = place_of(database)?;
-    let doubtful_place = place::check(&path)?;
+    let warnings = Vec::from_iter(place::check(&path)?);
+    alias::refuse_beside(&path)?;
     stale::refuse(&path)?;
+    header::refuse(&path)?;
     if !path.exists() {
         return Ok(None);
     }
     let mut connection = connect(&path).await?;
-    match is_made(&mut connection, &path).await {
-        Ok(true) => Ok(Some(assemble(path, connection, doubtful_place))),
-        not => {
+    match is_up_to_date(&mut connection, &path).await {
+        Ok(()) => Ok(Some(Sqlite { warnings, ..assemble(path, connection, None) })),
+        Err(error) => {
             close(connection).await;
-            not.map(|_| None)
+            Err(error)
         }
     }
 }
 
-/// Whether the ledger has its tables; an error if they are not those that this flockd knows.
-async fn is_made(db: &mut SqliteConnection, path: &Path) -> Result<bool, StoreError> {
+/// An error if the ledger's tables are not those that this flockd knows.
+async fn is_up_to_date(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     check_owner(db, path).await?;
     refuse_newer(db, path).await?;
     match applied(db, path).await?.as_slice() {
-        [] => Ok(false),
+        [] => Err(no_tables(path)),
         [.., newest] if *newest < newest_known() => Err(StoreError::Unusable(format!(
             "the ledger {} is from an older flockd: start `flockd run` once, which brings it up to date",
             path.display()
         ))),
-        _ => Ok(true),
+        _ => Ok(()),
     }
 }
 
-/// A ledger for who is not its holder.
-fn assemble(path: PathBuf, connection: SqliteConnection, doubtful_place: Option<String>) -> Sqlite {
+/// A ledger without what its holder has. `open` is closed after it.
+fn assemble(path: PathBuf, connection: SqliteConnection, open: Option<Arc<File>>) -> Sqlite {
     let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
     let readers = pool.connect_lazy_with(options(&path).read_only(true));
-    let writer = writer::Writer::start(connection, path.display().to_string());
-    Sqlite {
-        path,
-        is_new: false,
-        copy_from_before: None,
-        writer,
-        readers,
-        bell: None,
-        holder: None,
-        doubtful_place,
-    }
+    let writer = writer::Writer::start(connection, path.display().to_string(), open);
+    let (is_new, copy_from_before, warnings, bell, holder) = (false, None, Vec::new(), None, None);
+    Sqlite { path, is_new, copy_from_before, writer, readers, bell, holder, warnings }
 }
 
 /// Where the ledger is, links followed: two names of one file must lead to one lock and one bell.
@@ -221,45 +234,34 @@ fn place_of(database: &str) -> Result<PathBuf, StoreError> {
     })
 }
 
-fn path_of(database: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn path_of(database: &str) -> Result<PathBuf, StoreError> {
     let path = database.strip_prefix("sqlite:").filter(|path| !path.is_empty());
     path.map(PathBuf::from).ok_or_else(|| {
         StoreError::Unusable("the ledger's address must be `sqlite:PATH`: change `database`".to_owned())
     })
 }
 
-fn folder_of(path: &Path) -> &Path {
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn usable_place(path: &Path) -> Result<(), StoreError> {
-    let complaint = if !folder_of(path).is_dir() {
-        format!("the folder of the ledger {} does not exist: make it, or change `database`", path.display())
-    } else if path.is_dir() {
-        format!("the ledger {} is a folder: name a file in `database`", path.display())
-    } else {
-        return Ok(());
+    let name = path.display();
+    let complaint = match path.metadata() {
+        _ if !folder_of(path).is_dir() => {
+            format!("the folder of the ledger {name} does not exist: make it, or change `database`")
+        }
+        Ok(file) if file.is_dir() => format!("the ledger {name} is a folder: name a file in `database`"),
+        Ok(file) if !file.is_file() => {
+            format!("the ledger {name} is not a regular file: name another in `database`")
+        }
+        Err(_) if path.is_symlink() => format!(
+            "the ledger {name} is a link that leads to nothing: put the ledger back there, or remove the link if a new ledger is \
+             to be made"
+        ),
+        _ => return Ok(()),
     };
     Err(StoreError::Unusable(complaint))
-}
-
-/// Makes an empty file that only its owner can read, before SQLite would make one that others can.
-fn create(path: &Path) -> Result<bool, StoreError> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(is_empty(path)),
-        Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            Err(StoreError::Full(path.display().to_string()))
-        }
-        Err(error) => {
-            Err(StoreError::Unusable(format!("the ledger {} can't be made: {error}", path.display())))
-        }
-    }
-}
-
-/// A file without a byte is what a holder leaves who is killed at the very beginning; or what a disk has lost.
-fn is_empty(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.len() == 0)
 }
 
 /// How every connection is made. The journal's mode is kept in the file and set by the holder only
@@ -274,24 +276,33 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-async fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
+pub(super) async fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
     options(path).connect().await.map_err(|error| explain(&error, &path.display().to_string()))
 }
 
-/// Refuses a database that another program made.
+/// Refuses a database that another program made, and one that nobody has made anything of.
 async fn check_owner(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| explain(&error, &path.display().to_string());
-    // In this order, as a ledger that is being made is signed before it has tables.
     let tables: i64 =
         sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut *db).await.map_err(failed)?;
     let owner: i32 = sqlx::query_scalar("pragma application_id").fetch_one(&mut *db).await.map_err(failed)?;
-    if owner == APPLICATION_ID || (owner == 0 && tables == 0) {
-        return Ok(());
+    match owner {
+        0 | APPLICATION_ID if tables == 0 => Err(no_tables(path)),
+        APPLICATION_ID => Ok(()),
+        _ => Err(StoreError::Unusable(format!(
+            "{} is the database of another program: point `database` at another file",
+            path.display()
+        ))),
     }
-    Err(StoreError::Unusable(format!(
-        "{} is the database of another program: point `database` at another file",
+}
+
+/// What is to be said of a database in which there is nothing of ours: a ledger that was lost, or one that never was.
+fn no_tables(path: &Path) -> StoreError {
+    StoreError::Unusable(format!(
+        "the ledger {} has no tables: put a backup in its place, or remove the file if a new ledger is to be made: that knows \
+         of no post",
         path.display()
-    )))
+    ))
 }
 
 /// Has readers and the writer not wait for each other.
@@ -308,7 +319,7 @@ async fn write_ahead(db: &mut SqliteConnection, path: &Path) -> Result<(), Store
 }
 
 /// Brings the tables up to date, and signs the file.
-async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+pub(super) async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let ledger = path.display().to_string();
     sqlx::query(concat!("pragma application_id = ", 0x666c_6f6b))
         .execute(&mut *db)

@@ -115,6 +115,11 @@ fn is_served(kind: &str) -> bool {
     kind.starts_with("fuse") || SERVED_FROM_ELSEWHERE.contains(&kind)
 }
 
+/// Whether the table has a mount at this very place.
+pub(super) fn is_mount_point(mounts: &[u8], place: &Path) -> bool {
+    mounts.split(|byte| *byte == b'\n').filter_map(mount).any(|(point, _)| point == place)
+}
+
 /// The kind of what is mounted where the place is: at the longest mount point that it is under, and of equal ones
 /// the last, which covers those before.
 fn kind_at(mounts: &[u8], place: &Path) -> Option<String> {

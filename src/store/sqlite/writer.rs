@@ -4,6 +4,7 @@
 //! written is not decided here; the statements stand in `sql`.
 
 use std::fmt;
+use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -36,11 +37,15 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Starts the writer on its own connection.
-    pub(super) fn start(connection: SqliteConnection, ledger: String) -> Self {
+    /// Starts the writer on its own connection. `open` is dropped once that is closed.
+    pub(super) fn start(connection: SqliteConnection, ledger: String, open: Option<Arc<File>>) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let ear = Ear::default();
-        let task = tokio::spawn(write_all(connection, queue, ledger, ear.clone()));
+        let write = write_all(connection, queue, ledger, ear.clone());
+        let task = tokio::spawn(async move {
+            write.await;
+            drop(open);
+        });
         Self { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)), ear }
     }
 

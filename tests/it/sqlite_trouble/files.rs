@@ -10,7 +10,6 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor};
 
 use super::{Place, count, database, is_sound, stranger};
-use crate::ledger::{at, entry};
 
 /// Both ways of opening must say this, and leave the file as it is.
 async fn refused(path: &Path, say: &[&str]) {
@@ -163,12 +162,80 @@ async fn without_a_copy_nothing_is_changed() {
     assert_eq!(sqlx::query_scalar::<_, i64>(applied).fetch_one(&mut ledger).await.unwrap(), 5);
 }
 
-/// A file that is there and empty is what a holder leaves who is killed at the very beginning.
+/// A disk that was lost, a restore that did nothing: what held every post must not begin anew without a word.
 #[tokio::test]
-async fn an_empty_file_becomes_a_ledger() {
+async fn a_file_without_content() {
+    for content in [vec![], vec![0; 10], vec![0; 4_096], vec![0; 40_000]] {
+        let place = Place::new();
+        std::fs::write(&place.path, &content).unwrap();
+        let say = match content.len() {
+            0 => "is empty (0 bytes)",
+            10 => "is not a ledger",
+            _ => "has lost its content",
+        };
+        refused(&place.path, &[say]).await;
+        let left: Vec<_> = place.folder.path().read_dir().unwrap().collect();
+        assert_eq!(left.len(), 1, "something was left beside it: {left:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_without_tables() {
+    let signs = ["vacuum", "pragma user_version = 3", "pragma application_id = 0x666c6f6b"];
+    for sign in signs {
+        let place = Place::new();
+        stranger(&place.path).await.execute(sign).await.unwrap();
+        if place.path.metadata().unwrap().len() > 0 {
+            refused(&place.path, &["has no tables", "put a backup in its place"]).await;
+        }
+    }
     let place = Place::new();
-    std::fs::write(&place.path, "").unwrap();
-    place.hold().await.unwrap().enter(&[entry("walt")], at(0)).await.unwrap();
+    place.left_alone(3).await;
+    stranger(&place.path).await.execute("drop table _sqlx_migrations").await.unwrap();
+    refused(&place.path, &["has no tables"]).await;
+}
+
+#[tokio::test]
+async fn a_link_that_leads_to_nothing_and_what_is_no_file() {
+    let place = Place::new();
+    std::os::unix::fs::symlink(place.folder.path().join("not-mounted/flock.db"), &place.path).unwrap();
+    refused(&place.path, &["leads to nothing"]).await;
+    refused(Path::new("/dev/null"), &["is not a regular file"]).await;
+}
+
+/// Both ways of opening it say so, and one of them before it looks for damage.
+#[tokio::test]
+async fn a_ledger_that_is_cut_off() {
+    let place = Place::new();
+    place.left_alone(2_000).await;
+    let file = std::fs::File::options().write(true).open(&place.path).unwrap();
+    let whole = file.metadata().unwrap().len();
+    for left in [whole - 1, whole - 4_096, 4_096, 100] {
+        file.set_len(left).unwrap();
+        refused(&place.path, &["is damaged: put a backup in its place", "cut off"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_lacks_a_rule() {
+    for drop in [
+        "drop trigger post_kept",
+        "drop index post_slot",
+        "drop index post_open; create index post_open on post (bot)",
+        "drop table pass",
+        "alter table bot drop column behind_why",
+    ] {
+        let place = Place::new();
+        place.left_alone(3).await;
+        stranger(&place.path).await.execute(drop).await.unwrap();
+        let error = place.hold().await.unwrap_err().to_string();
+        assert!(error.contains("is damaged: put a backup in its place"), "{drop}: {error}");
+    }
+    let place = Place::new();
+    place.left_alone(3).await;
+    let more = "create index theirs on post (text); create view lines as select text from post; analyze";
+    stranger(&place.path).await.execute(more).await.unwrap();
+    place.hold().await.unwrap();
 }
 
 #[tokio::test]
