@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::page;
-use crate::door::{Door, Limits, Stopwatch};
+use crate::door::{Caller, Door, Limits};
 
 /// How many ports are tried: X takes ten callback addresses of an app, and each of these has to be
 /// registered.
@@ -29,8 +29,13 @@ pub(super) const PORTS: u16 = 3;
 
 /// A browser opens half a dozen connections at most, so there is room for two and a few strangers. Ten
 /// seconds are plenty for a request on the same machine.
-pub(super) const LIMITS: Limits =
-    Limits { connections: 16, patience: Duration::from_secs(10), farewell: Duration::from_secs(2) };
+pub(super) const LIMITS: Limits = Limits {
+    connections: 16,
+    share: 16,
+    reserve: 0,
+    patience: Duration::from_secs(10),
+    farewell: Duration::from_secs(2),
+};
 
 /// The longest answer that is looked at. X's have some 150 bytes, other servers' up to 2,000.
 pub(super) const QUERY_MAX: usize = 4_096;
@@ -144,18 +149,17 @@ impl Browser {
             .route("/callback", any(came_back))
             .fallback(async || page::nothing_here())
             .layer(map_response(page::guarded))
-            .with_state(desk)
-            .into_make_service_with_connect_info::<Stopwatch>();
+            .with_state(desk);
         for listener in listeners {
             let mut stop = browser.stop.subscribe();
             let stopped = async move {
                 let _ = stop.wait_for(|stop| *stop).await;
             };
-            let server = axum::serve(Door::new(listener, limits), app.clone());
-            let server = server.with_graceful_shutdown(stopped);
+            let door = Door::new(listener, limits, |_| false);
+            let app = app.clone();
             browser.servers.spawn(async move {
-                // It ends without error, when it is stopped.
-                let _ = server.await;
+                // Whether all have read the page is asked in `tell`.
+                let _ = door.serve(app, stopped).await;
             });
         }
         Self { address: Some(address(port)), arrivals: Some(arrivals), ..browser }
@@ -223,7 +227,7 @@ async fn listeners(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {
 
 async fn came_back(
     State(desk): State<mpsc::Sender<Arrival>>,
-    ConnectInfo(stopwatch): ConnectInfo<Stopwatch>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -240,7 +244,7 @@ async fn came_back(
     }
     let (visitor, verdict) = Visitor::waiting();
     // From here on the visitor waits for us.
-    let _held = stopwatch.hold();
+    let _held = caller.stopwatch.hold();
     if desk.try_send(Arrival { query, visitor }).is_err() {
         return page::late();
     }

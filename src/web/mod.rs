@@ -21,9 +21,8 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::io;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -36,10 +35,10 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, oneshot, watch};
+use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
-use crate::door::{Caller, Door, Limits};
+use crate::door::{Door, Farewell, Limits};
 use crate::enroll::Reception;
 use crate::flock::post::PostId;
 use crate::flock::web::Dashboard;
@@ -180,26 +179,16 @@ async fn serve_within(
     site: Site,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let (tell, told) = oneshot::channel::<()>();
+    let (live, flock) = (site.live.clone(), site.flock.clone());
+    let is_proxy = move |address| guard::is_proxy(address, &flock.borrow().web);
     let stopping = async move {
         shutdown.await;
-        drop(tell);
+        live.close();
     };
-    let live = site.live.clone();
-    let pages = router(site).into_make_service_with_connect_info::<Caller>();
-    let server = axum::serve(Door::new(listener, &limits), pages).with_graceful_shutdown(stopping);
-    let mut server = pin!(server.into_future());
-    tokio::select! {
-        done = &mut server => return done,
-        _ = told => live.close(),
+    if Door::new(listener, &limits, is_proxy).serve(router(site), stopping).await == Farewell::CutOff {
+        tracing::warn!("some visitors of the web pages were still reading; they are cut off");
     }
-    match tokio::time::timeout(limits.farewell, server).await {
-        Ok(done) => done,
-        Err(_) => {
-            tracing::warn!("some visitors of the web pages were still reading; they are cut off");
-            Ok(())
-        }
-    }
+    Ok(())
 }
 
 /// The routes of the site. Outside the dashboard they answer GET and HEAD, and nothing else.

@@ -78,6 +78,7 @@ mod watch_alerts;
 mod watch_heartbeat;
 mod watch_overview;
 mod watch_receivers;
+mod web_port;
 mod week;
 mod x;
 mod x_account;

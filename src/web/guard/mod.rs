@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordVerifier as _};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use rand::TryRng as _;
@@ -28,6 +28,8 @@ use crate::door::Caller;
 use crate::flock::secret::Secret;
 use crate::flock::web::{Dashboard, Open, Web};
 use crate::store::passes::{PassMark, SESSION_LASTS};
+
+const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What is at an address, as far as it matters who may see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +170,11 @@ pub(super) fn visitor(caller: &Caller, headers: &HeaderMap, web: &Web) -> IpAddr
     request::visitor(caller.from.ip(), headers, web)
 }
 
+/// Whether this is a proxy that is believed when it says for whom it asks.
+pub(super) fn is_proxy(address: IpAddr, web: &Web) -> bool {
+    request::is_proxy(address, web)
+}
+
 /// The pass that is carried by whoever has not entered yet, for the form by which they do.
 pub(super) fn stranger(headers: &HeaderMap, web: &Web) -> Option<Pass> {
     Pass::carried(headers, web).or_else(Pass::new)
@@ -178,6 +185,9 @@ pub(super) async fn check(State(site): State<Site>, mut request: Request, next: 
     let flock = site.flock();
     let web = &flock.web;
     let room = Room::at(request.uri().path());
+    if let Some(refused) = not_let_in(room, &request, web) {
+        return refused;
+    }
     // What is there for other machines may have any name; what only this one should reach must not be reached by a trick.
     let is_private =
         web.listen.ip().is_loopback() || matches!(room, Room::Entrance | Room::Api | Room::Board);
@@ -216,6 +226,22 @@ pub(super) async fn check(State(site): State<Site>, mut request: Request, next: 
         Room::Api | Room::Opened(_) => locked_to_programs(),
         _ => board::enter::locked(&flock, request.headers(), request.uri()),
     }
+}
+
+/// What a visitor is told for whom there is no room.
+fn not_let_in(room: Room, request: &Request, web: &Web) -> Option<Response> {
+    let ConnectInfo(caller) = request.extensions().get::<At>()?;
+    let is_health = room == Room::Opened(Open::Health);
+    let has_room =
+        is_proxy(caller.from.ip(), web).then(|| caller.asks_for(visitor(caller, request.headers(), web)));
+    if is_health || (has_room != Some(false) && !caller.is_in_reserve) {
+        return None;
+    }
+    let text = "there are too many visitors at the moment: try again in a little while\n";
+    let mut answer = answer::fleeting(StatusCode::SERVICE_UNAVAILABLE, TEXT, text.into());
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    Some(answer)
 }
 
 fn locked_to_programs() -> Response {

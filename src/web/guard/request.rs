@@ -1,7 +1,7 @@
 //! What a request says about where it comes from: its host, the page that sent it, the cookie, the proxy's word. Nothing is
 //! decided here but whether that fits.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, header};
 use reqwest::Url;
@@ -54,21 +54,35 @@ pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
 /// Whom a proxy asks for: the last address in the row that is not a trusted proxy's itself. Without a trusted proxy, whoever
 /// is at the door.
 pub(super) fn visitor(from: IpAddr, headers: &HeaderMap, web: &Web) -> IpAddr {
-    let trusted = |address: &IpAddr| {
-        let address = address.to_canonical();
-        web.proxies.iter().any(|network| network.contains(&address))
-    };
-    let rows = headers.get_all("x-forwarded-for").into_iter().filter_map(|row| row.to_str().ok());
-    let row: Vec<&str> = rows.flat_map(|row| row.split(',')).map(str::trim).collect();
     let mut visitor = from;
-    for text in row.into_iter().rev() {
-        if !trusted(&visitor) {
+    for text in forwarded_for(headers).into_iter().rev() {
+        if !is_proxy(visitor, web) {
             break;
         }
-        let Ok(address) = text.parse() else { break };
+        let Some(address) = address_in(text) else { break };
         visitor = address;
     }
     visitor
+}
+
+/// Whether this is a proxy that is believed when it says for whom it asks.
+pub(super) fn is_proxy(address: IpAddr, web: &Web) -> bool {
+    let address = address.to_canonical();
+    web.proxies.iter().any(|network| network.contains(&address))
+}
+
+/// What proxies have written one after another. What a visitor wrote before them may be of any bytes.
+fn forwarded_for(headers: &HeaderMap) -> Vec<&[u8]> {
+    let rows = headers.get_all("x-forwarded-for").into_iter();
+    rows.flat_map(|row| row.as_bytes().split(|byte| *byte == b',')).collect()
+}
+
+/// An address, which some proxies write with a port.
+fn address_in(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    let bare = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
+    text.parse().ok().or_else(with_port).or_else(bare).map(|address: IpAddr| address.to_canonical())
 }
 
 fn authority(headers: &HeaderMap) -> Option<String> {
@@ -88,6 +102,8 @@ fn public(web: &Web) -> Option<Url> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn web(public_url: &str) -> Web {
@@ -172,5 +188,25 @@ mod tests {
             "what a visitor made up is left out"
         );
         assert_eq!(seen("127.0.0.1", "nonsense"), "127.0.0.1");
+        assert_eq!(seen("::ffff:127.0.0.1", "::ffff:192.0.2.1"), "192.0.2.1");
+        for (written, address) in [
+            ("192.0.2.1:4711", "192.0.2.1"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("  2001:db8::1  ", "2001:db8::1"),
+        ] {
+            assert_eq!(seen("127.0.0.1", &format!("1.1.1.1,{written}")), address);
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_nobody() {
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", HeaderValue::from_bytes(b"\xff\xfe, 192.0.2.1").unwrap());
+        let from = "127.0.0.1".parse().unwrap();
+        assert_eq!(visitor(from, &headers, &web("http://x")).to_string(), "192.0.2.1");
+        // Proxies that add a line of their own come after it.
+        headers.append("x-forwarded-for", HeaderValue::from_static("192.0.2.2"));
+        assert_eq!(visitor(from, &headers, &web("http://x")).to_string(), "192.0.2.2");
     }
 }

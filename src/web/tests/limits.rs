@@ -121,15 +121,45 @@ async fn whoever_has_entered_may_wait_for_a_slow_answer() {
 }
 
 #[tokio::test]
-async fn who_comes_when_the_house_is_full_waits_for_a_place() {
-    let site = limited(Limits { connections: 1, patience: FOREVER, ..Limits::DEFAULT }).await;
-    let mut first = visit(site.address, REQUEST).await;
+async fn where_all_places_are_taken_an_idle_connection_gives_way() {
+    let limits = Limits { connections: 2, share: 2, reserve: 0, patience: FOREVER, ..Limits::DEFAULT };
+    let site = limited(limits).await;
+    let (mut first, mut second) = (visit(site.address, REQUEST).await, visit(site.address, REQUEST).await);
+    for visitor in [&mut first, &mut second] {
+        assert_eq!(answer(visitor).await, "HTTP/1.1 200 OK");
+    }
+    let mut third = visit(site.address, REQUEST).await;
+    assert_eq!(answer(&mut third).await, "HTTP/1.1 200 OK");
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(SOON, first.read_to_end(&mut rest)).await;
+    ended.expect("the idlest was not ended").unwrap();
+}
+
+#[tokio::test]
+async fn whoever_is_at_work_stays_and_health_is_answered_all_the_same() {
+    let limits = Limits { connections: 1, share: 1, reserve: 1, patience: FOREVER, ..Limits::DEFAULT };
+    let site = limited(limits).await;
+    site.shelf.slow.store(true, Ordering::Relaxed);
+    let page = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut first = visit(site.address, page).await;
+    site.shelf.asked.notified().await;
+    assert_eq!(answer(&mut visit(site.address, REQUEST).await).await, "HTTP/1.1 200 OK");
+    assert_eq!(answer(&mut visit(site.address, page).await).await, "HTTP/1.1 503 Se");
+    site.shelf.go_on.notify_one();
     assert_eq!(answer(&mut first).await, "HTTP/1.1 200 OK");
-    let mut second = visit(site.address, REQUEST).await;
-    let early = tokio::time::timeout(Duration::from_millis(50), answer(&mut second)).await;
-    assert!(early.is_err(), "there was no place");
-    drop(first);
-    assert_eq!(answer(&mut second).await, "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_never_read_does_not_hold_its_place() {
+    let patience = Duration::from_millis(50);
+    let site = limited(Limits { patience, farewell: FOREVER, ..Limits::DEFAULT }).await;
+    // More than the kernel keeps for whoever does not read.
+    let posts = (0..40).map(|at| samples::post("emily", at, &"tide ".repeat(100_000)));
+    site.shelf.posts.lock().unwrap().extend(posts);
+    let visitor = visit(site.address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    visitor.readable().await.unwrap();
+    site.stop.send(()).unwrap();
+    tokio::time::timeout(SOON * 3, site.done).await.expect("it holds its place").unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod limits;
 mod pages;
+mod protocol;
 pub(in crate::web) mod samples;
 
 use std::sync::Arc;
