@@ -7,6 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use crate::flock::schedule::Zone;
+
 /// Prints a line. A reader that has gone, such as `head`, has read enough, which is no failure.
 pub(super) fn say(line: &str) -> Result<()> {
     match writeln!(std::io::stdout().lock(), "{line}") {
@@ -113,8 +115,8 @@ pub(super) fn word(word: &str) -> Cell {
 }
 
 /// An instant for people, in a zone of theirs.
-pub(super) fn local(at: DateTime<Utc>, zone: chrono_tz::Tz) -> String {
-    at.with_timezone(&zone).format("%a %Y-%m-%d %H:%M:%S %Z").to_string()
+pub(super) fn local(at: DateTime<Utc>, zone: &Zone) -> String {
+    format!("{} {}", zone.local(at).format("%a %Y-%m-%d %H:%M:%S"), zone.abbreviation(at))
 }
 
 /// How far away an instant is, in its two largest units.

@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono_tz::Tz;
-
 use super::apps::Apps;
 use super::habits::{DEFAULT_MAX_LATE, Habits};
 use super::report::Report;
@@ -52,7 +50,7 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
     let profile = account::profile(section, network);
     let manner = manner::read(section, network);
     let habits = Habits::read(section).or(defaults);
-    let schedule = timing.schedule(section, habits.timezone.unwrap_or(Tz::UTC));
+    let schedule = timing.schedule(section, habits.timezone.as_ref());
     let was = was(section);
 
     rivals.meet_name(section, name);

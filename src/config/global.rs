@@ -3,11 +3,10 @@
 
 use std::path::Path;
 
-use chrono_tz::Tz;
-
 use super::section::{Found, Section};
 use super::source;
 use crate::flock::KeySource;
+use crate::flock::schedule::Zone;
 
 /// The ledger's file if nothing else is said.
 const DEFAULT_LEDGER: &str = "flock.db";
@@ -16,7 +15,7 @@ const DEFAULT_LEDGER: &str = "flock.db";
 const DEFAULT_KEY_FILE: &str = "flock.key";
 
 /// Where the ledger is, as `sqlite:PATH`, and the zone of all schedules if one is named.
-pub(super) fn flock(section: &mut Section<'_, '_>) -> (Option<String>, Option<Tz>) {
+pub(super) fn flock(section: &mut Section<'_, '_>) -> (Option<String>, Option<Zone>) {
     (database(section), section.zone("timezone").map(|found| found.value))
 }
 

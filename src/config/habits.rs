@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use chrono_tz::Tz;
-
 use super::section::{Found, Section};
 use crate::flock::poem::Split;
+use crate::flock::schedule::Zone;
 use crate::flock::{AtEnd, OnMiss, OnUnknown, Order};
 
 /// `max_late` if nothing is said: a restart in the middle of the night is forgiven, yesterday's line is not posted.
@@ -23,7 +22,7 @@ pub(super) const MOST_PER_HOUR: u32 = 3_600;
 /// The keys as written; `None` where nothing, or nothing usable, is.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Habits {
-    pub(super) timezone: Option<Tz>,
+    pub(super) timezone: Option<Zone>,
     pub(super) order: Option<Order>,
     pub(super) at_end: Option<AtEnd>,
     pub(super) on_miss: Option<OnMiss>,
@@ -55,7 +54,7 @@ impl Habits {
     /// These, and where they say nothing, the others.
     pub(super) fn or(&self, others: &Self) -> Self {
         Self {
-            timezone: self.timezone.or(others.timezone),
+            timezone: self.timezone.as_ref().or(others.timezone.as_ref()).cloned(),
             order: self.order.or(others.order),
             at_end: self.at_end.or(others.at_end),
             on_miss: self.on_miss.or(others.on_miss),

@@ -27,13 +27,16 @@ mod syntax;
 mod timing;
 mod url;
 mod web;
+mod zone_hint;
+mod zones;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use toml::de::DeTable;
@@ -48,6 +51,7 @@ use self::rivals::Rivals;
 use self::section::{Found, Section};
 use self::timing::Timing;
 pub(crate) use self::web::exposed;
+use self::zones::Zones;
 use crate::flock::Flock;
 
 /// The largest `flock.toml`: three times what 100,000 bots with every key need.
@@ -73,6 +77,8 @@ pub struct Examined {
     pub complaints: Vec<Complaint>,
     /// Where it says what.
     pub places: Places,
+    /// Which rules of time zones count, in words, if a zone is named at all.
+    pub zones: Option<String>,
 }
 
 /// Reads a `flock.toml`. `now` is where the search for the shortest gap of a schedule begins.
@@ -90,13 +96,22 @@ pub fn load(file: &Path, now: DateTime<Utc>) -> Result<Loaded, Complaints> {
 /// Reads as much of a `flock.toml` as can be read, for whoever wants to complain of the rest at the same time.
 pub fn examine(file: &Path, now: DateTime<Utc>) -> Examined {
     match text_of(file) {
-        Ok(text) => examine_text(&text, file, now),
+        Ok(text) => examine_text(&text, file, now, Zones::of_this_machine()),
         Err((line, message)) => {
             let complaint =
                 Complaint { severity: complaint::Severity::Error, file: file.to_owned(), line, message };
-            Examined { flock: None, complaints: vec![complaint], places: Places::new(file) }
+            Examined { flock: None, complaints: vec![complaint], places: Places::new(file), zones: None }
         }
     }
+}
+
+/// The system's files whose change may bring other rules for the time zones of a flock.
+pub(crate) fn zone_files(flock: &Flock) -> Vec<PathBuf> {
+    let names: BTreeSet<&str> = flock.bots.iter().map(|bot| bot.schedule.zone().name()).collect();
+    if names.iter().all(|name| *name == "UTC") {
+        return Vec::new();
+    }
+    Zones::of_this_machine().files(names)
 }
 
 impl Examined {
@@ -107,25 +122,27 @@ impl Examined {
     }
 }
 
-/// Reads the text of a `flock.toml` that is, or would be, at `file`. There is a flock if no complaint is an error.
+/// Reads the text of a `flock.toml` that is, or would be, at `file`, with the rules of time zones in the binary. There
+/// is a flock if no complaint is an error.
 pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<Complaint>, Places) {
-    examine_text(text, file, now).usable()
+    examine_text(text, file, now, Zones::built_in()).usable()
 }
 
-fn examine_text(text: &str, file: &Path, now: DateTime<Utc>) -> Examined {
+fn examine_text(text: &str, file: &Path, now: DateTime<Utc>, zones: Zones) -> Examined {
     let (document, errors) = DeTable::parse_recoverable(text);
     let lines = Lines::of(text);
-    let (flock, report) = if errors.is_empty() {
-        let mut report = Report::new(file, lines, Vec::new());
+    let (flock, mut report) = if errors.is_empty() {
+        let mut report = Report::new(file, lines, Vec::new(), zones);
         (flock(document.get_ref(), now, &mut report), report)
     } else {
         let (broken, mended) = syntax::mend(text, &lines, &errors);
         let (document, _) = DeTable::parse_recoverable(&mended);
-        let mut report = Report::new(file, Lines::of(&mended), broken);
+        let mut report = Report::new(file, Lines::of(&mended), broken, zones);
         (flock(document.get_ref(), now, &mut report), report)
     };
+    let zones = report.check_zones(now);
     let (complaints, places) = report.finish();
-    Examined { flock, complaints, places }
+    Examined { flock, complaints, places, zones }
 }
 
 /// Reads the whole document, table by table. What comes back is whole only if no complaint is an error.

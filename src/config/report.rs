@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
+
 use super::complaint::{Complaint, Severity};
 use super::places::Places;
+use super::zones::Zones;
 
 /// More complaints than this are counted, not listed: nobody reads further before mending these.
 pub(super) const MAX_COMPLAINTS: usize = 1_000;
@@ -36,6 +39,8 @@ pub(super) struct Report {
     /// Whether the whole text could be parsed. If not, nothing can be said about what is *not* there.
     pub(super) whole: bool,
     pub(super) places: Places,
+    /// The rules of time zones that count.
+    pub(super) zones: Zones,
     lines: Lines,
     complaints: Vec<Complaint>,
     broken_lines: HashSet<usize>,
@@ -44,11 +49,12 @@ pub(super) struct Report {
 
 impl Report {
     /// Begins with the lines that are not even TOML, and what is wrong with them.
-    pub(super) fn new(file: &Path, lines: Lines, broken: Vec<(usize, String)>) -> Self {
+    pub(super) fn new(file: &Path, lines: Lines, broken: Vec<(usize, String)>, zones: Zones) -> Self {
         let mut report = Self {
             base: file.parent().unwrap_or(Path::new("")).to_owned(),
             whole: broken.is_empty(),
             places: Places::new(file),
+            zones,
             lines,
             complaints: Vec::new(),
             broken_lines: HashSet::new(),
@@ -74,9 +80,17 @@ impl Report {
     }
 
     /// Looks for a suggestion, unless enough were made.
-    pub(super) fn suggest<'c>(&mut self, find: impl FnOnce() -> Option<&'c str>) -> Option<&'c str> {
+    pub(super) fn suggest<T>(&mut self, find: impl FnOnce() -> Option<T>) -> Option<T> {
         self.suggestions += 1;
         if self.suggestions <= MAX_SUGGESTIONS { find() } else { None }
+    }
+
+    /// Warns of rules of time zones that are not to be relied on, and says which count. Nothing if no zone was asked for.
+    pub(super) fn check_zones(&mut self, now: DateTime<Utc>) -> Option<String> {
+        let told = self.zones.told()?;
+        let problems = self.zones.problems(now);
+        problems.into_iter().for_each(|problem| self.warning(None, problem));
+        Some(told)
     }
 
     /// Everything found, complaints by line.
@@ -118,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_complaints_is_shortened_and_stays_an_error() {
-        let mut report = Report::new(Path::new("flock.toml"), Lines::of(""), Vec::new());
+        let mut report = Report::new(Path::new("flock.toml"), Lines::of(""), Vec::new(), Zones::built_in());
         (0..MAX_COMPLAINTS).for_each(|line| report.warning(Some(line), "odd".into()));
         report.error(Some(9_999), "bad".into());
         let (complaints, _) = report.finish();

@@ -7,11 +7,12 @@ use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use toml::de::{DeTable, DeValue};
 
 use super::report::Report;
 use super::suggest::{self, short};
+use super::zone_hint;
+use crate::flock::schedule::Zone;
 
 /// The longest text taken as a value: a path may have 4,096 bytes, and nothing else is longer.
 const MAX_TEXT: usize = 4_096;
@@ -157,14 +158,12 @@ impl<'t, 'r> Section<'t, 'r> {
     }
 
     /// An IANA time zone.
-    pub(super) fn zone(&mut self, key: &'static str) -> Option<Found<Tz>> {
+    pub(super) fn zone(&mut self, key: &'static str) -> Option<Found<Zone>> {
         let Found { value: text, line } = self.text(key)?;
-        let zone = text.parse().ok().map(|value| Found { value, line });
+        let zone = self.report.zones.get(text).map(|value| Found { value, line });
         if zone.is_none() {
-            let hint = match self.report.suggest(|| suggest::zone(text)) {
-                Some(name) => format!("did you mean \"{name}\"?"),
-                None => "write a zone of the IANA list, like \"Europe/Berlin\"".into(),
-            };
+            let hint = self.report.suggest(|| Some(zone_hint::hint(text)));
+            let hint = hint.unwrap_or_else(|| "write a zone of the IANA list, like \"Europe/Berlin\"".into());
             self.error(Some(line), format!("unknown time zone \"{}\": {hint}", short(text)));
         }
         zone

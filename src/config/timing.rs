@@ -4,20 +4,19 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use super::habits::MOST_PER_HOUR;
 use super::section::{Found, Section};
-use crate::flock::schedule::{Schedule, ScheduleError};
+use crate::flock::schedule::{Schedule, ScheduleError, Zone};
 
 /// Schedules read so far. A large flock has few different ones, and reading one costs more than all else of a bot.
 #[derive(Debug)]
 pub(super) struct Timing {
     now: DateTime<Utc>,
-    read: HashMap<(String, Tz), Result<Schedule, ScheduleError>>,
-    gaps: HashMap<(String, Tz), Duration>,
+    read: HashMap<(String, Zone), Result<Schedule, ScheduleError>>,
+    gaps: HashMap<(String, Zone), Duration>,
     /// Whether a schedule has more slots in an hour than that many.
-    bursts: HashMap<(String, Tz, u32), bool>,
+    bursts: HashMap<(String, Zone, u32), bool>,
 }
 
 impl Timing {
@@ -25,14 +24,19 @@ impl Timing {
         Self { now, read: HashMap::new(), gaps: HashMap::new(), bursts: HashMap::new() }
     }
 
-    /// The bot's schedule, read in this zone.
-    pub(super) fn schedule(&mut self, section: &mut Section<'_, '_>, zone: Tz) -> Option<Found<Schedule>> {
+    /// The bot's schedule, read in this zone; in UTC if none is named.
+    pub(super) fn schedule(
+        &mut self,
+        section: &mut Section<'_, '_>,
+        zone: Option<&Zone>,
+    ) -> Option<Found<Schedule>> {
         let found = section.text("schedule");
         if found.is_none() {
             section.missing("schedule", "write when the bot posts, like \"0 */3 * * *\"");
         }
         let Found { value: text, line } = found?;
-        let read = self.read.entry((text.to_owned(), zone));
+        let zone = zone.cloned().unwrap_or_else(Zone::utc);
+        let read = self.read.entry((text.to_owned(), zone.clone()));
         match read.or_insert_with(|| Schedule::parse(text, zone)) {
             Ok(schedule) => Some(Found { value: schedule.clone(), line }),
             Err(problem) => {
@@ -96,8 +100,8 @@ impl Timing {
     }
 }
 
-fn key(schedule: &Schedule) -> (String, Tz) {
-    (schedule.text().to_owned(), schedule.zone())
+fn key(schedule: &Schedule) -> (String, Zone) {
+    (schedule.text().to_owned(), schedule.zone().clone())
 }
 
 /// A gap that no two slots of a schedule undercut, as far as its first fields tell. It settles most cases without
@@ -150,7 +154,7 @@ mod tests {
             "@hourly",
             "@daily",
         ] {
-            let schedule = Schedule::parse(text, Tz::UTC).unwrap();
+            let schedule = Schedule::parse(text, Zone::utc()).unwrap();
             let (least, shortest) = (least_gap(schedule.text()), schedule.shortest_gap(now));
             assert!(least <= shortest, "{text}: {least:?} > {shortest:?}");
         }

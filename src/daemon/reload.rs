@@ -1,5 +1,5 @@
-//! The flock is read anew: when somebody asks for it by a signal, and when `flock.toml` or a poem was changed. It is
-//! checked as a whole before anything is touched; if anything is wrong, the one from before goes on, and says why.
+//! The flock is read anew: when somebody asks for it by a signal, when `flock.toml` or a poem was changed, and when
+//! the system got other rules of time zones. It is checked as a whole before anything is touched; if anything is wrong, the one from before goes on, and says why.
 //!
 //! How it gets into the running engine is in `engine/reload.rs`; when files count as changed, in `lookout`.
 
@@ -81,7 +81,9 @@ impl Reloader {
             let running = self.works.flock.borrow().clone();
             let of_the_flock = running.bots.iter().map(|bot| bot.poem.clone());
             // Those of a flock that was refused as well: one of them may be what is to be mended.
-            lookout.turn_to(of_the_flock.chain(poems).chain([self.source.file.clone()])).await;
+            let of_zones = config::zone_files(&running);
+            let files = of_the_flock.chain(poems).chain([self.source.file.clone()]).chain(of_zones);
+            lookout.turn_to(files).await;
             let by_hand = tokio::select! {
                 () = self.source.asked.notified() => true,
                 () = lookout.changed() => false,
@@ -106,6 +108,7 @@ impl Reloader {
             flock: None,
             complaints: vec![whole(&self.source.file, format!("it can't be read: {error}"))],
             places: Places::default(),
+            zones: None,
         })
     }
 
@@ -134,7 +137,7 @@ impl Reloader {
 
     /// What was read, if all of it is usable, its poems too; otherwise all that is wrong with it.
     async fn checked(&self, read: Examined, running: &Flock) -> Result<Candidate, Vec<Complaint>> {
-        let Examined { flock, mut complaints, places } = read;
+        let Examined { flock, mut complaints, places, .. } = read;
         if let Some(flock) = &flock {
             let broken = self.engine.read_poems(&flock.bots).await;
             complaints.extend(broken.iter().map(|(bot, problem)| broken_poem(bot, problem, &places)));

@@ -95,12 +95,11 @@ fn delta(duration: std::time::Duration) -> TimeDelta {
 mod tests {
     use std::time::Duration;
 
-    use chrono_tz::Europe;
     use proptest::prelude::*;
 
     use super::*;
     use crate::flock::samples;
-    use crate::flock::schedule::Schedule;
+    use crate::flock::schedule::{Schedule, Zone};
 
     fn bot(schedule: &str) -> Bot {
         samples::bot("walt", schedule)
@@ -221,7 +220,7 @@ mod tests {
             autumn: bool,
         ) {
             let mut bot = bot(schedule);
-            bot.schedule = Schedule::parse(schedule, Europe::Berlin).unwrap();
+            bot.schedule = Schedule::parse(schedule, Zone::built_in("Europe/Berlin").unwrap()).unwrap();
             (bot.max_late, bot.jitter) = (Duration::MAX, Duration::from_millis(jitter));
             let night = if autumn { "2024-10-26T22:00:00Z" } else { "2024-03-30T22:00:00Z" };
             let considered = night.parse::<DateTime<Utc>>().unwrap() + TimeDelta::milliseconds(from);

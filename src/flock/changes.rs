@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::flock::samples;
-    use crate::flock::schedule::Schedule;
+    use crate::flock::schedule::{Schedule, Zone};
 
     fn flock(bots: Vec<Bot>) -> Flock {
         samples::flock(bots)
@@ -97,7 +97,7 @@ mod tests {
         assert!(Changes::between(&old, &old.clone()).is_none());
         let mut changed = [bot("walt"), bot("emily")];
         changed[0].max_late = Duration::from_secs(1);
-        changed[1].schedule = Schedule::parse("@hourly", chrono_tz::Europe::Berlin).unwrap();
+        changed[1].schedule = Schedule::parse("@hourly", Zone::built_in("Europe/Berlin").unwrap()).unwrap();
         let [walt, emily] = changed;
         let renamed = Bot { was: Some("sylvia".parse().unwrap()), ..bot("plath") };
         let unknown = Bot { was: Some("nobody".parse().unwrap()), ..bot("walter") };

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::account::App;
 use super::budget::Budget;
 use super::post::{Post, PostId, State};
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Zone};
 use super::{Alerts, AtEnd, Bot, Flock, KeySource, NetworkKind, OnMiss, OnUnknown, Order, Web};
 
 /// A bot on the feed with this schedule, in UTC.
@@ -20,7 +20,7 @@ pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
         account: None,
         poem: "poem.txt".into(),
         split: super::poem::Split::Line,
-        schedule: Schedule::parse(schedule, chrono_tz::UTC).unwrap(),
+        schedule: Schedule::parse(schedule, Zone::utc()).unwrap(),
         jitter: Duration::ZERO,
         order: Order::Sequence,
         at_end: AtEnd::Stop,

@@ -5,10 +5,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use crate::flock::Bot;
 use crate::flock::budget::{day_of, midnight, next_month};
+use crate::flock::schedule::Zone;
 
 /// Over how many days posts are counted: the longest that has few enough slots. Whole years, months and weeks,
 /// so that a schedule with busy hours or seldom days is not judged by one of them.
@@ -24,7 +24,7 @@ const MINUTES: usize = 24 * 60;
 const FEW_LINES: usize = 1_000;
 
 /// Bots of which these are equal are due equally often.
-type Key = (String, Tz, u32);
+type Key = (String, Zone, u32);
 
 /// What was learnt so far. A large flock has few different schedules, and counting the slots of one takes longer than
 /// all else that is forecast of a bot.
@@ -73,7 +73,7 @@ impl Pulses {
 }
 
 fn key(bot: &Bot) -> Key {
-    (bot.schedule.text().to_owned(), bot.schedule.zone(), bot.max_per_hour)
+    (bot.schedule.text().to_owned(), bot.schedule.zone().clone(), bot.max_per_hour)
 }
 
 fn per_day(bot: &Bot, now: DateTime<Utc>) -> f64 {

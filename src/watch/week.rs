@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
-use chrono_tz::Tz;
 
 use super::pulse;
+use crate::flock::schedule::Zone;
 use crate::flock::{Bot, NetworkKind};
 use crate::net;
 
@@ -51,10 +51,10 @@ impl Week {
 /// The week of each group, from the hour in which `now` is. Bots that are due alike are counted once.
 pub fn weeks(bots: &[Arc<Bot>], now: DateTime<Utc>) -> BTreeMap<Group, Week> {
     let begins = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
-    let mut alike: HashMap<(String, Tz, u32), Arc<[u32]>> = HashMap::new();
+    let mut alike: HashMap<(String, Zone, u32), Arc<[u32]>> = HashMap::new();
     let mut weeks: BTreeMap<Group, Week> = BTreeMap::new();
     for bot in bots {
-        let key = (bot.schedule.text().to_owned(), bot.schedule.zone(), bot.max_per_hour);
+        let key = (bot.schedule.text().to_owned(), bot.schedule.zone().clone(), bot.max_per_hour);
         let hours = alike.entry(key).or_insert_with(|| hours(bot, begins)).clone();
         let app = bot.app.as_ref().map(|app| app.name.clone());
         let group = Group { app, network: bot.network.as_str() };
@@ -98,7 +98,7 @@ mod tests {
 
     use super::*;
     use crate::flock::samples;
-    use crate::flock::schedule::Schedule;
+    use crate::flock::schedule::{Schedule, Zone};
 
     fn at(time: &str) -> DateTime<Utc> {
         time.parse().unwrap()
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_night_on_which_the_clock_is_changed_has_its_slots_once() {
-        let schedule = Schedule::parse("30 2 * * *", chrono_tz::Europe::Berlin).unwrap();
+        let schedule = Schedule::parse("30 2 * * *", Zone::built_in("Europe/Berlin").unwrap()).unwrap();
         let bot = Bot { schedule, ..samples::bot("walt", "@daily") };
         let week = week(vec![bot], "2026-10-24T12:00:00Z");
         assert_eq!(week.hours.iter().sum::<u32>(), 7);

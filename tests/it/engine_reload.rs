@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, Why};
+use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::{AtEnd, Bot};
 use flockd::net::{Hold, Scope};
 use flockd::store::Want;
+use jiff::tz::TimeZone;
 
 use crate::support::clock::{at, minutes, seconds};
 use crate::support::fixture::House;
@@ -178,5 +180,32 @@ async fn a_thousand_reloads_leave_no_trace() {
         }
     }
     assert_eq!(house.rows("walt").await.len(), 10);
+    assert!(nothing_was_missed(&house));
+}
+
+/// A bot that posts at six in the morning in Vancouver, by rules that put that city so many hours before UTC.
+fn at_six(bot: &mut Bot, hours: i8) {
+    let zone = Zone::new("America/Vancouver", TimeZone::fixed(jiff::tz::offset(-hours)));
+    bot.schedule = Schedule::parse("0 6 * * *", zone).unwrap();
+}
+
+#[tokio::test]
+async fn new_rules_of_a_time_zone_move_the_slots_to_come_and_repeat_none() {
+    let mut walt = bot("walt");
+    at_six(&mut walt, 8);
+    let mut house = House::of([(walt, poem("w", 9))]).await;
+    house.pass_until("2024-03-05T14:10:00Z").await;
+    at_six(&mut house.bots[0], 7);
+    house.reload().await;
+    house.pass_until("2024-03-06T14:30:00Z").await;
+    assert_eq!(house.story("walt").await, ["14:00:00 posted w1", "13:00:00 posted w2"]);
+    at_six(&mut house.bots[0], 8);
+    house.reload().await;
+    house.pass_until("2024-03-08T12:00:00Z").await;
+    assert_eq!(
+        house.story("walt").await,
+        ["14:00:00 posted w1", "13:00:00 posted w2", "14:00:00 posted w3", "14:00:00 posted w4"],
+        "the clock went back after six, which it shows once more that day; then once a day"
+    );
     assert!(nothing_was_missed(&house));
 }

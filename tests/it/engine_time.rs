@@ -1,10 +1,9 @@
 //! Stories of time: downtime, clocks that are set, and nights in which they are changed.
 
 use chrono::TimeDelta;
-use chrono_tz::Europe;
 use flockd::flock::event::Event;
 use flockd::flock::post::Cause;
-use flockd::flock::schedule::Schedule;
+use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::{Bot, OnMiss};
 
 use crate::support::clock::{at, hours, minutes, seconds};
@@ -134,7 +133,7 @@ async fn a_clock_set_forward_a_day_posts_once_a_bot() {
 
 fn in_berlin(schedule: &str) -> Bot {
     let mut walt = bot("walt");
-    walt.schedule = Schedule::parse(schedule, Europe::Berlin).unwrap();
+    walt.schedule = Schedule::parse(schedule, Zone::built_in("Europe/Berlin").unwrap()).unwrap();
     walt
 }
 

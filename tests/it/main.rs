@@ -67,6 +67,7 @@ mod program_stop;
 mod program_vault;
 mod program_watch;
 mod program_x;
+mod program_zones;
 mod rigs_oidc;
 mod rigs_pds;
 mod rigs_terminal;

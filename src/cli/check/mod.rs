@@ -44,7 +44,8 @@ type Accounts = HashMap<BotName, Account>;
 
 pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     let now = SystemClock.now();
-    let Examined { flock, mut complaints, places } = config::examine(config, now);
+    let Examined { flock, mut complaints, places, zones } = config::examine(config, now);
+    complaints.extend(zones.map(|zones| places.note("", format!("the rules of time zones are {zones}"))));
     let whole = !complaints.iter().any(Complaint::is_error);
     let (mut forecast, mut apps) = (Vec::new(), Vec::new());
     if let Some(flock) = &flock {

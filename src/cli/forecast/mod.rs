@@ -9,6 +9,7 @@ use serde::Serialize;
 
 pub(super) use self::app::{AppForecast, Apps};
 use super::output;
+use crate::flock::schedule::Zone;
 use crate::flock::{AtEnd, Bot};
 use crate::watch::Lines;
 pub(super) use crate::watch::pulse::Pulses;
@@ -57,9 +58,9 @@ pub(super) fn forecast(bot: &Bot, lines: &Lines, pulses: &mut Pulses, now: DateT
 }
 
 /// The day, and for one that is near the hour too.
-fn day(at: DateTime<Utc>, zone: chrono_tz::Tz, now: DateTime<Utc>) -> String {
+fn day(at: DateTime<Utc>, zone: &Zone, now: DateTime<Utc>) -> String {
     let format = if at - now < TimeDelta::days(2) { "%a %Y-%m-%d %H:%M" } else { "%a %Y-%m-%d" };
-    at.with_timezone(&zone).format(format).to_string()
+    zone.local(at).format(format).to_string()
 }
 
 fn rate(per_day: f64) -> String {

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::flock::account::Profile;
 use crate::flock::poem::Split;
+use crate::flock::schedule::Zone;
 use crate::flock::secret::SecretSource;
 use crate::flock::{AtEnd, NetworkKind, OnMiss, OnUnknown, Order};
 
@@ -12,7 +13,7 @@ fn what_is_not_said_has_the_documented_default() {
     let bot = walt(&feed(""));
     assert_eq!((bot.name.as_str(), bot.network), ("walt", NetworkKind::Feed));
     assert_eq!(bot.poem, PathBuf::from("home/walt.txt"));
-    assert_eq!((bot.schedule.text(), bot.schedule.zone()), ("0 * * * *", chrono_tz::UTC));
+    assert_eq!((bot.schedule.text(), bot.schedule.zone().clone()), ("0 * * * *", Zone::utc()));
     assert_eq!((bot.split, bot.order, bot.at_end), (Split::Line, Order::Shuffle, AtEnd::Stop));
     assert_eq!((bot.on_miss, bot.max_per_hour), (OnMiss::Once, 3_600));
     assert_eq!(bot.on_unknown, OnUnknown::AssumePosted);
@@ -30,7 +31,10 @@ fn a_bot_says_all_that_it_can() {
          max_per_hour = 5\nsplit = \"stanza\"\nwas = \"old-walt\"\non_unknown = \"ask\"",
     ));
     assert_eq!((bot.network, bot.account.as_deref()), (NetworkKind::X, Some("Walt_Lines")));
-    assert_eq!((bot.schedule.zone(), bot.jitter), (chrono_tz::Europe::Berlin, Duration::from_secs(600)));
+    assert_eq!(
+        (bot.schedule.zone().clone(), bot.jitter),
+        (Zone::built_in("Europe/Berlin").unwrap(), Duration::from_secs(600))
+    );
     assert_eq!((bot.order, bot.at_end, bot.on_miss), (Order::Sequence, AtEnd::Again, OnMiss::Skip));
     assert_eq!((bot.max_late, bot.max_per_hour), (Duration::from_secs(90), 5));
     assert_eq!((bot.split, bot.was.unwrap().as_str()), (Split::Stanza, "old-walt"));
@@ -46,12 +50,15 @@ fn defaults_hold_where_a_bot_is_silent() {
     let defaults = "[flock]\ntimezone = \"Asia/Tokyo\"\n[defaults]\norder = \"sequence\"\nmax_per_hour = 7\n";
     let bot = walt(&(feed("order = \"shuffle\"") + defaults));
     assert_eq!(
-        (bot.order, bot.max_per_hour, bot.schedule.zone()),
-        (Order::Shuffle, 7, chrono_tz::Asia::Tokyo)
+        (bot.order, bot.max_per_hour, bot.schedule.zone().clone()),
+        (Order::Shuffle, 7, Zone::built_in("Asia/Tokyo").unwrap())
     );
     let bot = walt(&(feed("") + defaults + "timezone = \"Asia/Seoul\""));
-    assert_eq!((bot.order, bot.schedule.zone()), (Order::Sequence, chrono_tz::Asia::Seoul));
-    assert_eq!(walt(&(feed("timezone = \"UTC\"") + defaults)).schedule.zone(), chrono_tz::UTC);
+    assert_eq!(
+        (bot.order, bot.schedule.zone().clone()),
+        (Order::Sequence, Zone::built_in("Asia/Seoul").unwrap())
+    );
+    assert_eq!(walt(&(feed("timezone = \"UTC\"") + defaults)).schedule.zone().clone(), Zone::utc());
 }
 
 #[test]
@@ -66,8 +73,8 @@ fn every_habit_can_be_a_default() {
     assert_eq!(bot.on_unknown, OnUnknown::Ask);
     assert_eq!((bot.jitter, bot.max_late), (Duration::from_secs(1), Duration::from_secs(2)));
     assert_eq!(
-        (bot.max_per_hour, bot.split, bot.schedule.zone()),
-        (3, Split::Stanza, chrono_tz::Asia::Tokyo)
+        (bot.max_per_hour, bot.split, bot.schedule.zone().clone()),
+        (3, Split::Stanza, Zone::built_in("Asia/Tokyo").unwrap())
     );
 }
 

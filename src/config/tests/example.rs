@@ -11,6 +11,7 @@ use crate::config::report::{Lines, Report};
 use crate::config::rivals::Rivals;
 use crate::config::section::Section;
 use crate::config::timing::Timing;
+use crate::config::zones::Zones;
 use crate::config::{account, alerts, global, log, restraint, source};
 use crate::flock::KeySource;
 use crate::flock::account::App;
@@ -39,7 +40,7 @@ fn switched_on_but(key: &str) -> String {
 /// The keys that a reader asks for, which are the keys it knows.
 fn asked<T>(read: impl FnOnce(&mut Section<'_, '_>) -> T) -> Keys {
     let table = DeTable::new();
-    let mut report = Report::new(Path::new("flock.toml"), Lines::of(""), Vec::new());
+    let mut report = Report::new(Path::new("flock.toml"), Lines::of(""), Vec::new(), Zones::built_in());
     let mut section = Section::new("", "", &table, None, &mut report);
     read(&mut section);
     section.asked.iter().map(|(key, _)| (*key).to_owned()).collect()

@@ -20,6 +20,7 @@ pub mod jitter;
 mod pattern;
 mod text;
 mod wall;
+mod zone;
 
 #[cfg(test)]
 mod oracle;
@@ -35,9 +36,9 @@ mod tests_zones;
 use std::{fmt, time::Duration};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use chrono_tz::Tz;
 
 pub use self::error::ScheduleError;
+pub use self::zone::Zone;
 use self::{
     pattern::Pattern,
     wall::{SECOND, Wall},
@@ -48,7 +49,7 @@ const GAPS_LOOKED_AT: usize = 500;
 
 /// When a bot posts: a cron text, read in one time zone.
 ///
-/// Two schedules are equal if text and zone are, since the ledger remembers a schedule by its text.
+/// Two schedules are equal if text and zone are.
 #[derive(Clone)]
 pub struct Schedule {
     text: String,
@@ -64,7 +65,7 @@ impl Schedule {
     /// # Errors
     ///
     /// When the text isn't a schedule, or is one that never fires; the error names the field and the remedy.
-    pub fn parse(text: &str, zone: Tz) -> Result<Schedule, ScheduleError> {
+    pub fn parse(text: &str, zone: Zone) -> Result<Schedule, ScheduleError> {
         let text = text::fold(text)?;
         let fields = text::fields(&text)?;
         let pattern = Pattern::new(&fields);
@@ -83,8 +84,8 @@ impl Schedule {
 
     /// The zone whose wall clock the text speaks of.
     #[must_use]
-    pub fn zone(&self) -> Tz {
-        self.wall.0
+    pub fn zone(&self) -> &Zone {
+        &self.wall.0
     }
 
     /// The first slot strictly later than `after`; none when the years of the `cron` crate end (2100).

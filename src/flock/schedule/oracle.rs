@@ -4,7 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
-use chrono_tz::Tz;
+
+use super::Zone;
 
 /// A stretch of a zone's life, tick by tick: the instants, and what the clock shows then.
 pub(super) struct Ticks {
@@ -16,17 +17,17 @@ pub(super) struct Ticks {
 
 impl Ticks {
     /// All minutes, from three days before to three days after: more than any shift of the clock.
-    pub(super) fn minutes(zone: Tz, from: DateTime<Utc>, until: DateTime<Utc>) -> Ticks {
+    pub(super) fn minutes(zone: &Zone, from: DateTime<Utc>, until: DateTime<Utc>) -> Ticks {
         Ticks::around(zone, from, until, TimeDelta::minutes(1), TimeDelta::days(3))
     }
 
     /// All seconds, from six hours before to six hours after: enough for a shift of an hour or two.
-    pub(super) fn seconds(zone: Tz, from: DateTime<Utc>, until: DateTime<Utc>) -> Ticks {
+    pub(super) fn seconds(zone: &Zone, from: DateTime<Utc>, until: DateTime<Utc>) -> Ticks {
         Ticks::around(zone, from, until, TimeDelta::seconds(1), TimeDelta::hours(6))
     }
 
     fn around(
-        zone: Tz,
+        zone: &Zone,
         from: DateTime<Utc>,
         until: DateTime<Utc>,
         tick: TimeDelta,
@@ -35,7 +36,7 @@ impl Ticks {
         let mut ticks = Ticks { tick, margin, all: Vec::new(), first_shown: HashMap::new() };
         let mut at = from - margin;
         while at <= until + margin {
-            let shown = at.with_timezone(&zone).naive_local();
+            let shown = zone.local(at).naive_local();
             ticks.all.push((at, shown));
             ticks.first_shown.entry(shown).or_insert(at);
             at += tick;

@@ -1,11 +1,9 @@
 //! What is refused, and what the error says. The texts are compared in full: a person reads them.
 
-use chrono_tz::Tz;
-
-use super::{Schedule, ScheduleError};
+use super::{Schedule, ScheduleError, Zone};
 
 fn error(text: &str) -> String {
-    Schedule::parse(text, Tz::UTC).expect_err(text).to_string()
+    Schedule::parse(text, Zone::utc()).expect_err(text).to_string()
 }
 
 fn check(text: &str, expected: &str) {
@@ -132,8 +130,8 @@ fn characters_and_length() {
     check("0 9 * * \u{7f}", &format!(r"the schedule contains the character '\u{{7f}}': {plain}"));
 
     let list = |length: usize| format!("{} * * * *", "1,".repeat(length) + "1");
-    assert!(Schedule::parse(&list(123), Tz::UTC).is_ok(), "255 characters");
-    assert!(Schedule::parse(&(list(123) + " "), Tz::UTC).is_ok(), "256 characters");
+    assert!(Schedule::parse(&list(123), Zone::utc()).is_ok(), "255 characters");
+    assert!(Schedule::parse(&(list(123) + " "), Zone::utc()).is_ok(), "256 characters");
     let long = "the schedule has more than 256 characters: write steps and ranges instead of long lists";
     check(&list(124), long);
     check(&"é".repeat(1_000_000), long);
@@ -145,12 +143,12 @@ fn schedules_that_never_fire() {
         let remedy = "no month it names has such a day, change day of month or month";
         check(text, &format!("the schedule {text:?} never fires: {remedy}"));
     }
-    assert!(Schedule::parse("0 0 30 2 mon", Tz::UTC).is_ok(), "it fires on Mondays");
+    assert!(Schedule::parse("0 0 30 2 mon", Zone::utc()).is_ok(), "it fires on Mondays");
 }
 
 #[test]
 fn the_kinds_of_errors_can_be_told_apart() {
-    let error = |text| Schedule::parse(text, Tz::UTC).unwrap_err();
+    let error = |text| Schedule::parse(text, Zone::utc()).unwrap_err();
     assert_eq!(error("* * *"), ScheduleError::FieldCount { found: 3 });
     assert!(matches!(error("0 0 30 2 *"), ScheduleError::NeverFires { .. }));
     assert!(matches!(error("* 99 * * *"), ScheduleError::Field { field: "hour", .. }));

@@ -1,10 +1,11 @@
 //! A zone's wall clock: what it shows at an instant, when it first shows a time, and where it is shifted.
 //!
-//! Only the way from an instant to its offset is asked of `chrono-tz`; it is always defined. The way back is built
+//! Only the way from an instant to its offset is asked of the rules; it is always defined. The way back is built
 //! here, from one shift at a time, because "none" and "ambiguous" are no answers to "when does the job fire".
 
-use chrono::{DateTime, NaiveDateTime, Offset, TimeDelta, TimeZone, Utc};
-use chrono_tz::Tz;
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+use super::zone::Zone;
 
 /// Cron counts in seconds.
 pub(super) const SECOND: TimeDelta = TimeDelta::seconds(1);
@@ -17,29 +18,29 @@ const REACH: TimeDelta = TimeDelta::hours(26);
 const STRIDE: TimeDelta = TimeDelta::hours(96);
 
 /// The clock on the wall of one zone.
-#[derive(Clone, Copy)]
-pub(super) struct Wall(pub(super) Tz);
+#[derive(Clone)]
+pub(super) struct Wall(pub(super) Zone);
 
 impl Wall {
     /// What the clock shows at an instant.
-    pub(super) fn shows(self, at: DateTime<Utc>) -> NaiveDateTime {
+    pub(super) fn shows(&self, at: DateTime<Utc>) -> NaiveDateTime {
         at.naive_utc() + self.offset(at)
     }
 
     /// When the clock shows `time`, were its offset always that of `at`.
-    pub(super) fn with_offset_of(self, at: DateTime<Utc>, time: NaiveDateTime) -> DateTime<Utc> {
+    pub(super) fn with_offset_of(&self, at: DateTime<Utc>, time: NaiveDateTime) -> DateTime<Utc> {
         (time - self.offset(at)).and_utc()
     }
 
     /// The latest time that the clock has shown up to an instant. Only in the second pass of a repeated hour does
     /// this differ from what it shows.
-    pub(super) fn furthest(self, at: DateTime<Utc>) -> NaiveDateTime {
+    pub(super) fn furthest(&self, at: DateTime<Utc>) -> NaiveDateTime {
         let now = self.shows(at);
         self.newest_shift(at - REACH, at).map_or(now, |shift| now.max(self.shows(shift - SECOND)))
     }
 
     /// The first instant at which the clock shows `time` or a later one.
-    pub(super) fn first_reaches(self, time: NaiveDateTime) -> DateTime<Utc> {
+    pub(super) fn first_reaches(&self, time: NaiveDateTime) -> DateTime<Utc> {
         let before = time.and_utc() - REACH;
         let slot = self.with_offset_of(before, time);
         match self.first_shift(before, time.and_utc() + REACH) {
@@ -49,7 +50,7 @@ impl Wall {
     }
 
     /// The first instant in (after, until] from which the clock has another offset.
-    pub(super) fn first_shift(self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(super) fn first_shift(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let (mut from, offset) = (after, self.offset(after));
         while from < until {
             let to = until.min(from + STRIDE);
@@ -62,7 +63,7 @@ impl Wall {
     }
 
     /// The newest instant in (after, until] from which the clock has another offset.
-    pub(super) fn newest_shift(self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(super) fn newest_shift(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let (mut to, offset) = (until, self.offset(until));
         while after < to {
             let from = after.max(to - STRIDE);
@@ -75,7 +76,7 @@ impl Wall {
     }
 
     /// The one shift in (from, to], by halving.
-    fn shift_in(self, from: DateTime<Utc>, to: DateTime<Utc>) -> DateTime<Utc> {
+    fn shift_in(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> DateTime<Utc> {
         let offset = self.offset(from);
         let (mut before, mut after) = (from.timestamp(), to.timestamp());
         while after - before > 1 {
@@ -89,9 +90,8 @@ impl Wall {
         instant(after)
     }
 
-    fn offset(self, at: DateTime<Utc>) -> TimeDelta {
-        let offset = self.0.offset_from_utc_datetime(&at.naive_utc()).fix();
-        TimeDelta::seconds(offset.local_minus_utc().into())
+    fn offset(&self, at: DateTime<Utc>) -> TimeDelta {
+        TimeDelta::seconds(self.0.local(at).offset().local_minus_utc().into())
     }
 }
 

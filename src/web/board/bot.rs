@@ -240,7 +240,7 @@ fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
 /// A slot as the clock of its schedule shows it, with the year where that is another.
 fn local(slot: DateTime<Utc>, view: &View<'_>) -> String {
     let zone = view.bot.schedule.zone();
-    let (slot, now) = (slot.with_timezone(&zone), view.now.with_timezone(&zone));
+    let (slot, now) = (zone.local(slot), zone.local(view.now));
     let pattern = if slot.year() == now.year() { "%a %-d %b, %H:%M" } else { "%a %-d %b %Y, %H:%M" };
     slot.format(pattern).to_string()
 }

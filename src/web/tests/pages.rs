@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::flock::NetworkKind;
 use crate::flock::post::State;
-use crate::flock::schedule::Schedule;
+use crate::flock::schedule::{Schedule, Zone};
 use crate::store::StoreError;
 use atom_syndication::Feed;
 
@@ -203,7 +203,7 @@ fn ledger_trouble_is_logged_when_it_begins_and_when_it_ends() {
 #[tokio::test]
 async fn nothing_that_a_poem_or_a_bot_says_becomes_markup() {
     let evil = "<script>alert(1)</script> & \"quoted\"\n<b>two";
-    let schedule = Schedule::parse("<script> * * * *", chrono_tz::UTC);
+    let schedule = Schedule::parse("<script> * * * *", Zone::utc());
     let bot = Bot { schedule: schedule.unwrap_or(emily().schedule), ..emily() };
     let post = samples::post("emily", 0, evil);
     let elsewhere = Post {

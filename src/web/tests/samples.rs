@@ -15,7 +15,7 @@ use crate::flock::account::Account;
 use crate::flock::event::Event;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, Why};
-use crate::flock::schedule::Schedule;
+use crate::flock::schedule::{Schedule, Zone};
 use crate::flock::web::Dashboard;
 use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
 use crate::store::passes::{PassMark, Passes};
@@ -30,7 +30,7 @@ use crate::web::metrics::Metrics;
 
 /// A bot that posts a few times a day in Berlin.
 pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
-    let schedule = Schedule::parse("0 */3 * * *", chrono_tz::Europe::Berlin).unwrap();
+    let schedule = Schedule::parse("0 */3 * * *", Zone::built_in("Europe/Berlin").unwrap()).unwrap();
     Bot { network, schedule, ..samples::bot(name, "@daily") }
 }
 

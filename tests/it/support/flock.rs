@@ -4,10 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono_tz::Tz;
 use flockd::flock::account::Profile;
 use flockd::flock::poem::Split;
-use flockd::flock::schedule::Schedule;
+use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::web::Web;
 use flockd::flock::{Alerts, AtEnd, Bot, Flock, KeySource, Manner, NetworkKind, OnMiss, OnUnknown, Order};
 
@@ -50,7 +49,7 @@ pub(crate) fn flock(bots: Vec<Arc<Bot>>) -> Flock {
 }
 
 pub(crate) fn cron(text: &str) -> Schedule {
-    Schedule::parse(text, Tz::UTC).unwrap()
+    Schedule::parse(text, Zone::utc()).unwrap()
 }
 
 /// A poem of so many lines: "a1", "a2" and so on.
