@@ -1,7 +1,8 @@
 //! `flockd init`: a starter configuration and poem. What is there already is left alone.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,18 +15,24 @@ const POEM: &str = include_str!("starter/robin.txt");
 /// The manual of every key, for whoever has only the program.
 const MANUAL: &str = include_str!("../../flock.toml.example");
 
+/// The mode of files that others may read, as far as the umask lets them.
+const ORDINARY: u32 = 0o666;
+/// The mode of files that their owner alone may read.
+const SECRET: u32 = 0o600;
+
 pub(super) fn init(folder: &Path) -> Result<ExitCode> {
     let (flock, poem) = (folder.join("flock.toml"), folder.join("poems").join("robin.txt"));
-    if let Some(there) = [&flock, &poem].into_iter().find(|path| path.exists()) {
+    if let Some(there) = [&flock, &poem].into_iter().find(|path| is_there(path)) {
         bail!("{} is there already: nothing was changed; name another folder", there.display());
     }
     let poems = folder.join("poems");
-    fs::create_dir_all(&poems).with_context(|| format!("the folder {} can't be made", poems.display()))?;
-    create(&poem, POEM)?;
-    create(&flock, FLOCK)?;
+    make_folder(&poems).with_context(|| format!("the folder {} can't be made", poems.display()))?;
+    create(&poem, POEM, ORDINARY)?;
+    // Secrets will be written into it.
+    create(&flock, FLOCK, SECRET)?;
     let manual = folder.join("flock.toml.example");
-    if !manual.exists() {
-        create(&manual, MANUAL)?;
+    if !is_there(&manual) {
+        create(&manual, MANUAL, ORDINARY)?;
     }
     let flock = flock.display();
     output::say(&format!("made {}, {flock} and its manual, {}", poem.display(), manual.display()))?;
@@ -33,8 +40,29 @@ pub(super) fn init(folder: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn create(path: &Path, text: &str) -> Result<()> {
-    let made = OpenOptions::new().write(true).create_new(true).open(path);
-    let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
-    written.with_context(|| format!("{} can't be written", path.display()))
+/// Whether anything has that name, be it a link that leads nowhere.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// Makes a file that is not there yet; its owner may read and write it, whatever the umask says.
+fn create(path: &Path, text: &str, mode: u32) -> Result<()> {
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        let allowed = file.metadata()?.permissions().mode();
+        file.set_permissions(Permissions::from_mode(allowed | SECRET))?;
+        file.write_all(text.as_bytes())
+    };
+    write().with_context(|| format!("{} can't be written", path.display()))
+}
+
+/// Makes a folder and those above it that are missing; their owner may use them, whatever the umask says.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    path.parent().map_or(Ok(()), make_folder)?;
+    fs::create_dir(path)?;
+    let mode = fs::metadata(path)?.permissions().mode();
+    fs::set_permissions(path, Permissions::from_mode(mode | 0o700))
 }

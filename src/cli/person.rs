@@ -1,6 +1,9 @@
 //! Whoever sits at the terminal, or at the other end of a pipe, while a bot is signed in.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use async_trait::async_trait;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -8,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::output;
 use crate::enroll::Person;
+use crate::watch::is_harmless;
 
 /// The longest line that is read: a redirect URL has some three hundred characters, tokens as JSON a thousand.
 const MAX_LINE: u64 = 16 * 1024;
@@ -47,7 +51,8 @@ impl Person for Terminal {
         self.tell(url);
         if self.browser {
             // The address stands above: without a browser it is opened by hand.
-            let _ = open::that_detached(url);
+            let launchers = open::commands(url);
+            std::thread::spawn(move || launch(launchers));
         }
     }
 
@@ -71,6 +76,29 @@ fn next_line(input: &mut impl BufRead) -> Option<String> {
     let mut bytes = Vec::new();
     input.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes).ok().filter(|read| *read > 0)?;
     Some(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned())
+}
+
+/// What a desktop tells its programs, beside what all programs may see.
+const DESKTOP: [&str; 5] =
+    ["DISPLAY", "XAUTHORITY", "BROWSER", "DESKTOP_SESSION", "DBUS_SESSION_BUS_ADDRESS"];
+/// What the names of some more begin with: those of desktops, toolkits, browsers and Windows' Linux.
+const DESKTOP_BEGINNINGS: [&str; 8] = ["WAYLAND_", "XDG_", "GNOME_", "KDE_", "GTK_", "QT_", "MOZ_", "WSL"];
+
+/// Starts the first of these programs that is there. It does not see the secrets that flockd's environment may hold, and no
+/// Ctrl-C that is meant for us.
+fn launch(launchers: Vec<Command>) {
+    let seen = |name: &OsStr| {
+        let name = name.to_str().unwrap_or_default();
+        DESKTOP.contains(&name) || DESKTOP_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+    };
+    for mut launcher in launchers {
+        launcher.env_clear().process_group(0);
+        launcher.envs(std::env::vars_os().filter(|(name, _)| is_harmless(name) || seen(name)));
+        launcher.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if launcher.status().is_ok() {
+            return;
+        }
+    }
 }
 
 /// Whether a browser that is started here is seen by whoever types: not over ssh, where it would open on the

@@ -28,6 +28,8 @@ pub(super) struct Lookout {
     watcher: Option<RecommendedWatcher>,
     /// Rung when the system has a word about one of the files.
     word: Arc<Notify>,
+    /// Rung when words of the system were lost: any of the files may have changed.
+    doubt: Arc<Notify>,
     /// The files, and the folders that they are in.
     named: Arc<RwLock<HashSet<PathBuf>>>,
     /// How the files were when they were looked at last.
@@ -35,20 +37,21 @@ pub(super) struct Lookout {
 }
 
 /// What shows that a file is another one, or was written; `None` if there is none.
-pub(super) type Stamp = Option<(u64, u64, u64, i64, i64)>;
+pub(super) type Stamp = Option<(u64, u64, u64, [i64; 4])>;
 
 impl Lookout {
     /// A lookout over nothing yet.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let (word, named) = (Arc::<Notify>::default(), Arc::<RwLock<HashSet<PathBuf>>>::default());
-        let (tell, known) = (word.clone(), named.clone());
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            if event.is_ok_and(|event| matters(&event, &known)) {
-                tell.notify_one();
-            }
+        let doubt = Arc::<Notify>::default();
+        let (tell, lost, known) = (word.clone(), doubt.clone(), named.clone());
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
+            Ok(event) if event.need_rescan() => lost.notify_one(),
+            Ok(event) if matters(&event, &known) => tell.notify_one(),
+            _ => {}
         });
         let watcher = watcher.inspect_err(log_deaf).ok();
-        Self { clock, watcher, word, named, seen: HashMap::new() }
+        Self { clock, watcher, word, doubt, named, seen: HashMap::new() }
     }
 
     /// Watches these files from now on. Those that it watches already count as they were when they were looked at last.
@@ -91,11 +94,11 @@ impl Lookout {
         loop {
             tokio::select! {
                 () = self.word.notified() => break,
-                () = self.clock.sleep(LOOK) => {
-                    if stamps(self.seen.keys().cloned().collect()).await != self.seen {
-                        break;
-                    }
-                }
+                () = self.doubt.notified() => self.clock.sleep(QUIET).await,
+                () = self.clock.sleep(LOOK) => {}
+            }
+            if stamps(self.seen.keys().cloned().collect()).await != self.seen {
+                break;
             }
         }
         let end = self.clock.uptime() + LONGEST;
@@ -115,7 +118,7 @@ fn matters(event: &notify::Event, named: &RwLock<HashSet<PathBuf>>) -> bool {
         _ => false,
     };
     let named = named.read().unwrap_or_else(PoisonError::into_inner);
-    event.need_rescan() || (!was_only_read && event.paths.iter().any(|path| named.contains(path)))
+    !was_only_read && event.paths.iter().any(|path| named.contains(path))
 }
 
 fn is_about_a_missing_folder(problem: &notify::Error) -> bool {
@@ -147,7 +150,7 @@ async fn stamps(files: Vec<PathBuf>) -> HashMap<PathBuf, Stamp> {
 
 pub(super) fn stamp(file: &Path) -> Stamp {
     let it = fs::metadata(file).ok()?;
-    Some((it.dev(), it.ino(), it.size(), it.mtime(), it.mtime_nsec()))
+    Some((it.dev(), it.ino(), it.size(), [it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec()]))
 }
 
 #[cfg(test)]

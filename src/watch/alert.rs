@@ -31,6 +31,8 @@ pub(super) struct Alert {
     pub at: DateTime<Utc>,
     /// Whether it lasts, so that it need not be told any more once the bot is well again.
     pub lasts: bool,
+    /// Whether it says that a trouble of which people were told is over.
+    pub resolved: bool,
 }
 
 /// What an alert is about.
@@ -65,6 +67,7 @@ struct Body<'a> {
     message: &'a str,
     at: String,
     text: String,
+    resolved: bool,
 }
 
 impl Alert {
@@ -82,9 +85,9 @@ impl Alert {
         let (cause, headline, message) = match event {
             Event::Released(post) => (given_up(post)?.as_str(), "has given a slot up", reason(post)),
             Event::Posted(post) if is_assumed(post) => {
-                ("assumed", "counts a post as posted that may not have arrived", reason(post))
+                (ASSUMED, "counts a post as posted that may not have arrived", reason(post))
             }
-            Event::Panicked { .. } => ("panic", "has met a bug in flockd", PANICKED.to_owned()),
+            Event::Panicked { .. } => (PANIC, "has met a bug in flockd", PANICKED.to_owned()),
             _ => return None,
         };
         Some(Self::of_bot(bot, cause, headline, message, now))
@@ -93,12 +96,12 @@ impl Alert {
     /// Nothing is sent under an app for a while.
     pub(super) fn of_hold(app: &str, until: DateTime<Utc>, reason: &str, now: DateTime<Utc>) -> Self {
         let headline = format!("sends nothing until {}", until.format("%Y-%m-%d %H:%M UTC"));
-        Self::about(About::App(app.to_owned()), "held", headline, reason.to_owned(), now)
+        Self::about(About::App(app.to_owned()), HELD, headline, reason.to_owned(), now)
     }
 
     /// The ledger can't be used.
     pub(super) fn of_ledger(problem: &str, now: DateTime<Utc>) -> Self {
-        Self::about(About::Flock, "ledger", "can't use its ledger".to_owned(), problem.to_owned(), now)
+        Self::about(About::Flock, LEDGER, "can't use its ledger".to_owned(), problem.to_owned(), now)
     }
 
     /// The flock could not be reloaded.
@@ -106,6 +109,29 @@ impl Alert {
         let headline = "could not be reloaded and goes on as it was".to_owned();
         let alert = Self::about(About::Flock, REFUSED, headline, listed(complaints), now);
         Self { lasts: true, ..alert }
+    }
+
+    /// A trouble of which people were told is over. `state` is how the bot is, if it is about one.
+    pub(super) fn of_recovery(
+        about: About,
+        cause: &'static str,
+        state: Option<Condition>,
+        at: DateTime<Utc>,
+    ) -> Self {
+        let (headline, message) = match &about {
+            About::Bot(_, network) => {
+                let state = state.map_or_else(String::new, |state| format!(", it is {state}"));
+                (format!("on {network} needs no person any more{state}"), format!("{cause} is resolved"))
+            }
+            About::App(_) => ("sends again".to_owned(), "a post went out".to_owned()),
+            About::Flock if cause == LEDGER => {
+                ("can use its ledger again".to_owned(), "it was written".to_owned())
+            }
+            About::Flock => {
+                ("was read anew".to_owned(), "flock.toml and the poems are in order again".to_owned())
+            }
+        };
+        Self { about, cause, state, headline, message, at, lasts: false, resolved: true }
     }
 
     fn of_bot(bot: &Bot, cause: &'static str, headline: &str, message: String, now: DateTime<Utc>) -> Self {
@@ -121,7 +147,7 @@ impl Alert {
         message: String,
         at: DateTime<Utc>,
     ) -> Self {
-        Self { about, cause, state: None, headline, message, at, lasts: false }
+        Self { about, cause, state: None, headline, message, at, lasts: false, resolved: false }
     }
 
     /// The day in UTC whose alert it is, whenever it reaches anybody.
@@ -151,13 +177,29 @@ impl Alert {
         let text = format!("{} {}: {}", self.about, self.headline, self.message);
         let (cause, state, message) = (self.cause, self.state.map(Condition::as_str), &*self.message);
         let at = self.at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let body = Body { bot, network, cause, state, message, at, text };
+        let body = Body { bot, network, cause, state, message, at, text, resolved: self.resolved };
         serde_json::to_string(&body).expect("texts and nothing else can be written as JSON")
     }
 }
 
 /// Why an alert tells of a reload.
 pub(super) const REFUSED: &str = "reload";
+/// Why one tells of an app that may send nothing, and of the ledger.
+pub(super) const HELD: &str = "held";
+pub(super) const LEDGER: &str = "ledger";
+/// What happens once: there is no end of it to tell.
+const MOMENTS: [&str; 4] = [Cause::Flood.as_str(), Cause::Budget.as_str(), ASSUMED, PANIC];
+const ASSUMED: &str = "assumed";
+const PANIC: &str = "panic";
+
+/// The cause of this name, if it is one whose end is told.
+pub(super) fn that_ends(cause: &str) -> Option<&'static str> {
+    let conditions = Condition::ALL.iter().map(|condition| condition.as_str());
+    let causes = Cause::ALL.iter().map(|cause| cause.as_str());
+    let mut all = conditions.chain(causes).chain([HELD, LEDGER, REFUSED]);
+    all.find(|known| *known == cause && !MOMENTS.contains(known))
+}
+
 /// So many complaints about a flock are told; `flockd check` names them all.
 const COMPLAINTS: usize = 3;
 
@@ -231,7 +273,7 @@ mod tests {
         let expect = json!({
             "bot": "walt", "network": "feed", "cause": "flood", "state": null,
             "message": "60 posts in sixty minutes", "at": "2026-03-01T12:00:00Z",
-            "text": "walt on feed has given a slot up: 60 posts in sixty minutes",
+            "text": "walt on feed has given a slot up: 60 posts in sixty minutes", "resolved": false,
         });
         assert_eq!(body, expect);
         let held = Alert::of_hold("x", at(), "buy credits", at());
@@ -239,6 +281,29 @@ mod tests {
             held.json().contains(r#""text":"app x sends nothing until 2026-03-01 12:00 UTC: buy credits""#)
         );
         assert!(held.json().starts_with(r#"{"bot":null,"network":null,"cause":"held""#));
+    }
+
+    #[test]
+    fn what_is_over_is_told_in_the_same_words_and_marked() {
+        let walt = About::Bot("walt".parse().unwrap(), NetworkKind::X);
+        let over = Alert::of_recovery(walt, "sign-in", Some(Condition::Ok), at());
+        let body: serde_json::Value = serde_json::from_str(&over.json()).unwrap();
+        let expect = json!({
+            "bot": "walt", "network": "x", "cause": "sign-in", "state": "ok", "message": "sign-in is resolved",
+            "at": "2026-03-01T12:00:00Z", "resolved": true,
+            "text": "walt on x needs no person any more, it is ok: sign-in is resolved",
+        });
+        assert_eq!(body, expect);
+    }
+
+    #[test]
+    fn what_happens_once_has_no_end() {
+        for moment in ["flood", "budget", "assumed", "panic", "unheard-of"] {
+            assert_eq!(that_ends(moment), None, "{moment}");
+        }
+        for lasting in ["sign-in", "overdue", "exhausted", "held", "ledger", "reload"] {
+            assert_eq!(that_ends(lasting), Some(lasting));
+        }
     }
 
     #[test]

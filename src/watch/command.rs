@@ -1,7 +1,8 @@
-//! A program of the operator's that is handed an alert. It gets no shell, no more time than it needs, and nobody reads
-//! more of what it says than a line.
+//! A program of the operator's that is handed an alert. It gets no shell, no more time than it needs, none of the variables
+//! that may hold a secret, and nobody reads more of what it says than a line.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
 use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -19,6 +20,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// So many bytes of what it says are kept.
 const KEPT: usize = 1_024;
+
+/// The variables that every program that is started here may see. All others are flockd's own: secrets of `flock.toml`, what
+/// the service manager says to it, a proxy's password.
+const HARMLESS: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"];
+/// What the names of some more begin with.
+const HARMLESS_BEGINNINGS: [&str; 2] = ["LC_", "SSL_CERT_"];
+
+/// Whether a variable of flockd's environment may be seen by the programs that it starts.
+pub fn is_harmless(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| {
+        HARMLESS.contains(&name) || HARMLESS_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+    })
+}
 
 /// The program and its arguments.
 #[derive(Debug, Clone)]
@@ -62,6 +76,7 @@ impl Command {
     fn start(&self) -> io::Result<Child> {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.arguments).process_group(0).kill_on_drop(true);
+        command.env_clear().envs(std::env::vars_os().filter(|(name, _)| is_harmless(name)));
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()
     }
 }
@@ -115,5 +130,33 @@ impl Words {
         let said = String::from_utf8_lossy(&self.kept);
         let first = said.lines().map(http::words).find(|line| !line.is_empty());
         first.map_or_else(String::new, |line| format!(": {line}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_variable_that_may_hold_a_secret_is_harmless() {
+        for name in ["PATH", "HOME", "TZ", "LC_ALL", "SSL_CERT_FILE"] {
+            assert!(is_harmless(name.as_ref()), "{name}");
+        }
+        for name in [
+            "X_CONSUMER_SECRET",
+            "CREDENTIALS_DIRECTORY",
+            "NOTIFY_SOCKET",
+            "WATCHDOG_USEC",
+            "WATCHDOG_PID",
+            "FLOCK_CONFIG",
+            "FLOCK_WEB_PASSWORD",
+            "HTTPS_PROXY",
+            "INVOCATION_ID",
+            "LISTEN_FDS",
+            "path",
+            "",
+        ] {
+            assert!(!is_harmless(name.as_ref()), "{name}");
+        }
     }
 }

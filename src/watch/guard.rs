@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
-use super::alert::{Alert, REFUSED};
+use super::alert::{About, Alert, HELD, LEDGER, REFUSED};
 use super::inbox::News;
 use super::outbox::Outbox;
 use super::{Inbox, Rota, health, overdue};
@@ -86,8 +86,10 @@ impl Guard {
     pub async fn run(mut self) {
         let (mut minute, mut hour) = (self.clock.uptime() + MINUTE, self.clock.uptime() + HOUR);
         self.take_up_rota();
-        self.outbox.turn_page(&*self.store, self.clock.now()).await;
+        self.turn_page().await;
         self.look_at_all().await;
+        // This start could read the flock.
+        self.outbox.resolve(&About::Flock, Some(REFUSED), None, self.clock.now());
         let mut more = true;
         loop {
             let clock = self.clock.clone();
@@ -109,7 +111,7 @@ impl Guard {
                 }
             };
             more = true;
-            self.outbox.turn_page(&*self.store, clock.now()).await;
+            self.turn_page().await;
             if let Some(news) = news {
                 self.hear(&news).await;
                 continue;
@@ -117,11 +119,18 @@ impl Guard {
             minute = clock.uptime() + MINUTE;
             self.look_who_is_late().await;
             self.look_who_is_well_again().await;
+            self.look_whether_the_ledger_is_well();
             if self.inbox.overflowed() || hour <= clock.uptime() {
                 hour = clock.uptime() + HOUR;
                 self.look_at_all().await;
             }
         }
+    }
+
+    /// Begins a new day if it is one. Whether an app sends again shows only if every post is told of.
+    async fn turn_page(&mut self) {
+        self.outbox.turn_page(&*self.store, self.clock.now()).await;
+        self.inbox.want_posts(self.outbox.has_held_app());
     }
 
     /// Watches over whom the rota names from now on. Returns whether somebody is to be told who was not before.
@@ -147,6 +156,9 @@ impl Guard {
             Event::Reloaded(changes) => self.reloaded(changes).await,
             _ => {
                 let Some(bot) = event.bot().and_then(|bot| self.bots.get(bot)).cloned() else { return };
+                if matches!(event, Event::Posted(_)) {
+                    self.outbox.resolve(&About::App(bot.gate().to_owned()), Some(HELD), None, *at);
+                }
                 match Alert::of_event(&bot, event, *at) {
                     Some(alert) => self.tell(&bot, alert).await,
                     None => self.look(&bot).await,
@@ -169,6 +181,7 @@ impl Guard {
     async fn reloaded(&mut self, changes: &Changes) {
         self.refused = None;
         self.outbox.take_back_flock(REFUSED);
+        self.outbox.resolve(&About::Flock, Some(REFUSED), None, self.clock.now());
         let renamed = changes.renamed.iter().map(|(bot, _)| bot);
         for bot in changes.came.iter().chain(renamed).chain(&changes.changed) {
             if let Some(bot) = self.bots.get(bot).cloned() {
@@ -189,8 +202,15 @@ impl Guard {
         match Alert::of_health(bot, &health, now) {
             Some(alert) if !moment => self.outbox.put(&alert),
             Some(_) => {}
-            None => self.outbox.take_back(&bot.name),
+            None => self.is_well(bot, health.condition),
         }
+    }
+
+    /// A bot needs nobody, or nobody any more.
+    fn is_well(&mut self, bot: &Bot, condition: Condition) {
+        self.outbox.take_back(&bot.name);
+        let about = About::Bot(bot.name.clone(), bot.network);
+        self.outbox.resolve(&about, None, Some(condition), self.clock.now());
     }
 
     async fn look_at_all(&mut self) {
@@ -222,9 +242,9 @@ impl Guard {
         let needy = self.needy.iter().take(LOOKED_AFTER).filter_map(|bot| self.bots.get(bot)).cloned();
         for bot in needy.collect::<Vec<_>>() {
             let health = health(Some(&*self.store), &bot, self.clock.now()).await;
-            if health.is_ok_and(|health| !health.needs_person) {
+            if let Some(health) = health.ok().filter(|health| !health.needs_person) {
                 self.note(&bot, false);
-                self.outbox.take_back(&bot.name);
+                self.is_well(&bot, health.condition);
             }
         }
     }
@@ -244,6 +264,13 @@ impl Guard {
             {
                 self.look(&bot).await;
             }
+        }
+    }
+
+    fn look_whether_the_ledger_is_well(&mut self) {
+        let (now, uptime) = (self.clock.now(), self.clock.uptime());
+        if self.trouble.is_none_or(|(_, last)| uptime.saturating_sub(last) > CALM) {
+            self.outbox.resolve(&About::Flock, Some(LEDGER), None, now);
         }
     }
 

@@ -29,16 +29,20 @@ pub(super) struct News {
 pub struct Inbox {
     events: mpsc::Receiver<News>,
     full: Arc<AtomicBool>,
+    /// Whether every post matters.
+    posts: Arc<AtomicBool>,
 }
 
 /// A listener, and where what it hears is to be found.
 pub fn listen(clock: Arc<dyn Clock>) -> (Listener, Inbox) {
     let (tell, events) = mpsc::channel(ROOM);
     let full = Arc::new(AtomicBool::new(false));
-    let inbox = Inbox { events, full: full.clone() };
+    let posts = Arc::new(AtomicBool::new(false));
+    let inbox = Inbox { events, full: full.clone(), posts: posts.clone() };
     let listener = move |event: &Event| {
         let news = || News { event: event.clone(), at: clock.now(), uptime: clock.uptime() };
-        if matters(event) && tell.try_send(news()).is_err() {
+        let is_wanted = matches!(event, Event::Posted(_)) && posts.load(Ordering::Relaxed);
+        if (is_wanted || matters(event)) && tell.try_send(news()).is_err() {
             full.store(true, Ordering::Relaxed);
         }
     };
@@ -52,6 +56,11 @@ impl Inbox {
             Some(news) => news,
             None => std::future::pending().await,
         }
+    }
+
+    /// Has every post told of, or only those that may call for an alert.
+    pub(super) fn want_posts(&self, all: bool) {
+        self.posts.store(all, Ordering::Relaxed);
     }
 
     /// Whether something found no room since this was asked last.

@@ -18,6 +18,7 @@ mod receiver;
 pub mod report;
 mod rota;
 mod tally;
+mod told;
 pub mod week;
 
 use std::collections::HashMap;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 pub use self::census::{Census, Seen, Trouble};
-pub use self::command::Command;
+pub use self::command::{Command, is_harmless};
 pub use self::guard::Guard;
 pub use self::inbox::{Inbox, listen};
 pub use self::overview::{Overview, Phase, Readiness};

@@ -1,18 +1,20 @@
-//! Alerts on their way: what each receiver is still to be told, and what was told today, for of each there is one a day.
-//! What is to be told is not decided here.
+//! Alerts on their way: what each receiver is still to be told. What it was told is in `told`. What is to be told is not
+//! decided here.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::future::join_all;
 
-use super::alert::{About, Alert};
+use super::alert::{About, Alert, HELD};
 use super::receiver::Receiver;
+use super::told::Told;
 use crate::clock::Clock;
 use crate::flock::BotName;
 use crate::flock::event::{Event, Events};
 use crate::store::Store;
+use crate::store::condition::Condition;
 
 /// How long a receiver that could be told nothing of all that waits is left alone.
 const ROUND: Duration = Duration::from_secs(10 * 60);
@@ -40,13 +42,6 @@ struct Queue {
     told: Told,
 }
 
-/// What was told of two days: what happens before midnight may be delivered after it.
-struct Told {
-    alerts: HashSet<(NaiveDate, String, String)>,
-    /// The day of which it is known what was told before this start.
-    whole: Option<NaiveDate>,
-}
-
 impl Outbox {
     /// Tells these from now on. Who was told before stays, with what waits for them. Returns whether there is somebody
     /// new.
@@ -72,8 +67,8 @@ impl Outbox {
 
     /// Whether every receiver was told this of that day.
     pub(super) fn was_told(&self, about: &BotName, cause: &str, day: NaiveDate) -> bool {
-        let key = (day, about.to_string(), cause.to_owned());
-        self.queues.iter().all(|queue| queue.told.alerts.contains(&key))
+        let about = about.to_string();
+        self.queues.iter().all(|queue| queue.told.alert(&about, cause, day).is_none())
     }
 
     /// Has an alert told to whom it was not on its day. One that waits already is brought up to date.
@@ -81,6 +76,27 @@ impl Outbox {
         for queue in &mut self.queues {
             queue.put(alert);
         }
+    }
+
+    /// Has it told that a trouble is over to whom it was told of that: for a bot, whatever it was; otherwise this cause.
+    pub(super) fn resolve(
+        &mut self,
+        about: &About,
+        cause: Option<&str>,
+        state: Option<Condition>,
+        at: DateTime<Utc>,
+    ) {
+        for queue in &mut self.queues {
+            let key = about.to_string();
+            if let Some(cause) = queue.told.to_be_resolved(&key, cause, at.date_naive()) {
+                queue.put(&Alert::of_recovery(about.clone(), cause, state, at));
+            }
+        }
+    }
+
+    /// Whether somebody was told that an app is held, and not that it sends again.
+    pub(super) fn has_held_app(&self) -> bool {
+        self.queues.iter().any(|queue| queue.told.has_open(HELD))
     }
 
     /// The bots that a receiver was to be told of some time ago, and may be well again.
@@ -116,24 +132,6 @@ impl Outbox {
     }
 }
 
-impl Told {
-    async fn turn_page(&mut self, receiver: &'static str, store: &dyn Store, today: NaiveDate) {
-        if self.whole == Some(today) {
-            return;
-        }
-        self.alerts.retain(|(day, ..)| today.signed_duration_since(*day) <= TimeDelta::days(1));
-        if let Ok(before) = store.alerts_of(receiver, today).await {
-            self.alerts.extend(before.into_iter().map(|(about, cause)| (today, about, cause)));
-            self.whole = Some(today);
-        }
-    }
-
-    fn contains(&self, alert: &Alert) -> bool {
-        let (about, cause) = alert.key();
-        self.alerts.contains(&(alert.day(), about, cause))
-    }
-}
-
 impl Queue {
     fn of(receiver: &Receiver) -> Self {
         Self {
@@ -142,14 +140,19 @@ impl Queue {
             failed: VecDeque::new(),
             succeeded: false,
             rests_until: None,
-            told: Told { alerts: HashSet::new(), whole: None },
+            told: Told::default(),
         }
     }
 
     fn put(&mut self, alert: &Alert) {
-        if self.told.contains(alert) {
+        let about = alert.about.to_string();
+        if !alert.resolved && self.told.alert(&about, alert.cause, alert.day()).is_none() {
             return;
         }
+        // Of a trouble and its end only the later one counts.
+        self.keep(|other| {
+            other.resolved == alert.resolved || other.about != alert.about || !is_pair(other, alert)
+        });
         let room = self.waiting.len() + self.failed.len() < ROOM;
         let mut all = self.waiting.iter_mut().chain(&mut self.failed);
         match all.find(|waiting| waiting.key() == alert.key()) {
@@ -209,11 +212,18 @@ impl Queue {
     }
 
     async fn remember(&mut self, alert: &Alert, store: &dyn Store, events: &Events) {
-        let (receiver, day, (about, cause)) = (self.receiver.name(), alert.day(), alert.key());
-        if let Err(error) = store.remember_alert(receiver, &about, &cause, day).await {
-            events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+        let (receiver, day, about) = (self.receiver.name(), alert.day(), alert.about.to_string());
+        for word in self.told.remember(alert) {
+            if let Err(error) = store.remember_alert(receiver, &about, &word, day).await {
+                events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+            }
         }
-        self.told.alerts.insert((day, about.clone(), cause));
         events.tell(&Event::Alerted { receiver, about, cause: alert.cause });
     }
+}
+
+/// Whether of two alerts about the same one tells the end of what the other tells: a bot is well as a whole.
+fn is_pair(one: &Alert, other: &Alert) -> bool {
+    let lasting = if one.resolved { other } else { one };
+    one.cause == other.cause || (lasting.lasts && lasting.bot().is_some())
 }

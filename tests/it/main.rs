@@ -79,6 +79,7 @@ mod watch_alerts;
 mod watch_heartbeat;
 mod watch_overview;
 mod watch_receivers;
+mod watch_recovery;
 mod web_port;
 mod week;
 mod x;

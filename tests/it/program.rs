@@ -51,6 +51,54 @@ fn init_makes_a_flock_that_runs_and_overwrites_nothing() {
     assert!(again.err.contains("there already: nothing was changed"), "{again:?}");
 }
 
+/// A command under a umask.
+fn under(folder: &Folder, umask: &str, arguments: &str) -> std::process::Output {
+    let script = format!("umask {umask}; exec {} {arguments}", env!("CARGO_BIN_EXE_flockd"));
+    std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path(".")).output().unwrap()
+}
+
+fn mode(folder: &Folder, name: &str) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(folder.path(name)).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn what_holds_secrets_is_for_its_owner_alone_under_any_umask() {
+    for (umask, poem, poems) in
+        [("000", 0o666, 0o777), ("022", 0o644, 0o755), ("077", 0o600, 0o700), ("777", 0o600, 0o700)]
+    {
+        let folder = Folder::new();
+        let said = under(&folder, umask, "init a/b");
+        assert!(said.status.success(), "{umask}: {said:?}");
+        assert_eq!(mode(&folder, "a/b/flock.toml"), 0o600, "{umask}");
+        assert_eq!(mode(&folder, "a/b/poems/robin.txt"), poem, "{umask}");
+        assert_eq!((mode(&folder, "a"), mode(&folder, "a/b/poems")), (poems, poems), "{umask}");
+        let posted = under(&folder, umask, "post robin --config a/b/flock.toml");
+        assert!(posted.status.success(), "{umask}: {posted:?}");
+        let backup = under(&folder, umask, "backup copy.db --config a/b/flock.toml");
+        assert!(backup.status.success(), "{umask}: {backup:?}");
+        for (file, at_most) in [("a/b/flock.db", 0o600), ("copy.db", 0o600)] {
+            assert_eq!(mode(&folder, file) & !at_most, 0, "{umask}: {file}");
+        }
+    }
+}
+
+#[test]
+fn init_writes_through_no_link() {
+    for name in ["flock.toml", "flock.toml.example", "poems/robin.txt"] {
+        let folder = Folder::new();
+        std::fs::create_dir(folder.path("poems")).unwrap();
+        let target = folder.path("elsewhere");
+        std::os::unix::fs::symlink(&target, folder.path(name)).unwrap();
+        let said = folder.run(&["init"]);
+        assert!(!target.exists(), "{name}: {said:?}");
+        assert_eq!(said.code, i32::from(name != "flock.toml.example"), "{name}: {said:?}");
+        assert!(folder.path(name).is_symlink(), "{name}");
+        let made = folder.path("poems/robin.txt").is_file() || folder.path("flock.toml").is_file();
+        assert_eq!(made, said.code == 0, "{name}: all or nothing");
+    }
+}
+
 #[tokio::test]
 async fn a_flock_posts_to_page_and_feed_and_goes_on_after_a_stop() {
     let folder = busy(100);

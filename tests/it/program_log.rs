@@ -83,3 +83,36 @@ fn the_environment_wins() {
     daemon.wait_for("posted:");
     daemon.stop();
 }
+
+#[test]
+fn a_log_beside_the_configuration_does_not_feed_itself() {
+    let folder = Folder::with(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+         [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\n",
+    );
+    folder.write("robin.txt", (1..=90).map(|n| format!("line {n}\n")).collect::<String>().as_bytes());
+    let log = std::fs::File::create(folder.path("flockd.log")).unwrap();
+    let mut run = folder.command(&["run"]);
+    let mut daemon = run.env("RUST_LOG", "trace,notify::inotify=trace").stderr(log).spawn().unwrap();
+    let read = || std::fs::read_to_string(folder.path("flockd.log")).unwrap();
+    let end = std::time::Instant::now() + crate::support::PATIENCE;
+    let wait_for = |text: &str| {
+        while !read().contains(text) {
+            assert!(std::time::Instant::now() < end, "no {text:?} in {}", read());
+        }
+    };
+    wait_for("posted: ");
+    // As a ledger's, an editor's and any other file's beside it.
+    for n in 0..1_000 {
+        folder.write(".flock.toml.swp", format!("{n}").as_bytes());
+        folder.write("flock.db-wal.old", format!("{n}").as_bytes());
+    }
+    folder.replace("robin.txt", b"another poem\n");
+    wait_for("posted: another poem");
+    assert!(std::process::Command::new("kill").arg(daemon.id().to_string()).status().unwrap().success());
+    assert_eq!(daemon.wait().unwrap().code(), Some(0));
+    let log = read();
+    let noise: Vec<&str> =
+        log.lines().filter(|line| line.contains("inotify") || line.contains(".swp")).collect();
+    assert!(noise.is_empty(), "{} lines such as {:?}", noise.len(), noise.first());
+}

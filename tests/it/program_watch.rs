@@ -100,3 +100,37 @@ fn whoever_asks_by_a_program_hears_of_a_bot_that_nobody_has_signed_in() {
     assert!(said.code == 1 && said.out.contains("flockd enroll walt"), "{said:?}");
     assert_eq!(folder.status()["bots"][0]["needs_person"], true);
 }
+
+/// Names that may not reach another program, each with a value that is looked for.
+const SECRETS: [&str; 7] = [
+    "CREDENTIALS_DIRECTORY",
+    "FLOCK_WEB_PASSWORD",
+    "HTTPS_PROXY",
+    "INVOCATION_ID",
+    "MASTODON_CLIENT_SECRET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_sees_no_secret() {
+    let mut hook = Hook::start().await;
+    let folder = flock(&hook.url);
+    folder.write(
+        "bin/tell",
+        b"#!/bin/sh\nheard=$(dirname \"$0\")/../heard\nenv > \"$heard\"; cat \"/proc/$$/environ\" >> \"$heard\"\n",
+    );
+    let mut run = folder.command(&["run"]);
+    for name in SECRETS {
+        run.env(name, "7000sesame");
+    }
+    let daemon = Daemon::spawn(run.env("TZ", "Europe/Lisbon").env("LC_TIME", "C"));
+    alert(&mut hook).await;
+    delivered_by_both(&daemon);
+    assert_eq!(daemon.stop(), 0);
+    let heard = String::from_utf8_lossy(&fs::read(folder.path("heard")).unwrap()).into_owned();
+    for harmless in ["PATH=", "TZ=Europe/Lisbon", "LC_TIME=C"] {
+        assert!(heard.contains(harmless), "no {harmless} in {heard}");
+    }
+    assert!(!heard.contains("sesame") && !heard.contains("FLOCK"), "{heard}");
+}

@@ -97,6 +97,7 @@ async fn a_flock_that_cant_be_reloaded_is_told_each_day_until_it_can() {
     tower.later(hours(24)).await;
     assert_eq!(tower.hook.next().await.json()["text"], expect, "the next day");
     tower.tell(&Event::Reloaded(Changes::default()));
+    assert_eq!(tower.hook.next().await.json()["resolved"], true);
     tower.later(hours(24)).await;
     tower.asleep(minutes(1)).await;
     assert!(tower.hook.more().is_none());

@@ -197,7 +197,7 @@ fn bare(value: &Value) -> String {
 }
 
 /// A text on one line, that can't steer a terminal.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

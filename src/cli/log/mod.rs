@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rustix::event::{PollFd, PollFlags, poll};
-use tracing::Level;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::reload::Handle;
 use tracing_subscriber::{
@@ -83,11 +84,18 @@ pub(super) fn start(format: LogFormat) -> Result<Dial> {
     // Complaining about the log on standard error would be no better than the log.
     let written = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(queue.clone());
     let written = written.fmt_fields(JsonFields::new()).event_format(lines);
-    tracing_subscriber::registry().with(filter).with(written).init();
+    tracing_subscriber::registry().with(filter).with(filter_fn(feeds_not_itself)).with(written).init();
     let dropped = queue.dropped();
     let (queue, _) = STARTED.get_or_init(|| (queue, lines));
     std::panic::set_hook(Box::new(move |panic| queue.put(&panicked(lines, panic))));
     Ok(Dial { filter: (!is_fixed).then_some(handle), dropped })
+}
+
+/// Not what the watcher of files has to say of each change: the log may be a file beside `flock.toml`, which changes with every
+/// line.
+fn feeds_not_itself(line: &Metadata<'_>) -> bool {
+    let crate_name = line.target().split("::").next();
+    crate_name != Some("notify") || *line.level() <= Level::WARN
 }
 
 fn style(format: LogFormat) -> Style {
@@ -136,8 +144,10 @@ fn panicked(lines: Lines, panic: &PanicHookInfo<'_>) -> Vec<u8> {
 
 /// Prints lines on standard error: by way of the log, where there is one, so that a reader that stalls keeps nobody waiting.
 pub(super) fn print(level: Level, text: &str) {
+    // What a file, a network or a person said may be among it.
+    let text = text.lines().map(lines::visible).collect::<Vec<_>>().join("\n");
     match STARTED.get() {
-        Some((queue, lines)) => queue.put(&lines.verbatim(level, text)),
+        Some((queue, lines)) => queue.put(&lines.verbatim(level, &text)),
         None => eprintln!("{text}"),
     }
 }

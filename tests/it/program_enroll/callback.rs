@@ -26,8 +26,12 @@ async fn at_a_desk_the_browser_opens_and_comes_back() {
     let (place, desktop) = (place().await, Desktop::new());
     let mut command = place.command(&["enroll", "walt"]);
     desktop.equip(&mut command);
+    command.env("WALT_TOKEN", "7000sesame").env("FLOCK_WEB_PASSWORD", "7000sesame");
     let mut terminal = Terminal::run(command);
     let page = desktop.opened();
+    let seen = desktop.seen();
+    assert!(seen.iter().any(|variable| variable == "DISPLAY=:0"), "{seen:?}");
+    assert!(!seen.iter().any(|variable| variable.contains("sesame")), "{seen:?}");
     assert_eq!(place.page(&mut terminal), page, "what is opened is shown as well");
     let (status, shown) = browser::open(&page).await;
     assert_eq!(status, 200, "{shown}");

@@ -6,18 +6,19 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
 
 use reqwest::{Client, Response, Url, redirect};
 use tempfile::TempDir;
 
+use super::PATIENCE;
+
 /// The most redirects that are followed: a sign-in has about five.
 const REDIRECTS_MAX: usize = 20;
-/// How long an address to be opened is waited for: a test that waits in vain must fail.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The program that opens an address on a desktop.
 const OPENER: &str = "xdg-open";
+/// Where it says which variables it saw.
+const SEEN: &str = "seen";
 /// What tells programs that there is a screen.
 const SCREENS: [&str; 3] = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"];
 /// What tells them that somebody sits elsewhere.
@@ -99,8 +100,13 @@ impl Desktop {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (pipe, opener) = (folder.path().join("opened"), folder.path().join(OPENER));
+        let seen = folder.path().join(SEEN);
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        fs::write(&opener, format!("#!/bin/sh\nprintf '%s\\n' \"$1\" >'{}'\n", pipe.display())).unwrap();
+        fs::write(
+            &opener,
+            format!("#!/bin/sh\nenv -0 >'{}'\nprintf '%s\\n' \"$1\" >'{}'\n", seen.display(), pipe.display()),
+        )
+        .unwrap();
         fs::set_permissions(&opener, fs::Permissions::from_mode(0o755)).unwrap();
         // Open for writing too, so that it does not end when a writer leaves, and is open when one comes.
         let reader = fs::File::options().read(true).write(true).open(&pipe).unwrap();
@@ -127,6 +133,12 @@ impl Desktop {
     /// The next address that a program wants opened.
     pub fn opened(&self) -> String {
         self.opened.recv_timeout(PATIENCE).expect("nothing was opened")
+    }
+
+    /// The variables that the browser saw which was started last, as `NAME=value`.
+    pub fn seen(&self) -> Vec<String> {
+        let seen = fs::read_to_string(self.folder.path().join(SEEN)).unwrap();
+        seen.split_terminator('\0').map(str::to_owned).collect()
     }
 
     /// Whether a program has wanted an address opened that was not asked for here.
