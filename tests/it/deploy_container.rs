@@ -13,6 +13,9 @@ const USER: u32 = 10_001;
 const NAME: &str = "flockd-under-test";
 const IMAGE: &str = "localhost/flockd-under-test";
 
+/// How long it may take to come up: far longer than it does.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+
 /// How `compose.yaml` has it run, as far as a podman without a network of its own can.
 const LOCKED_IN: [&str; 12] = [
     "--read-only",
@@ -119,7 +122,7 @@ impl Yard {
         let begun = std::time::Instant::now();
         while !self.exec(&["flockd", "health"]).status.success() {
             let log = String::from_utf8_lossy(&self.podman(&["logs", NAME]).stderr).into_owned();
-            assert!(begun.elapsed().as_secs() < 60, "it does not come up: {log}");
+            assert!(begun.elapsed() < PATIENCE, "it does not come up: {log}");
         }
     }
 
@@ -194,6 +197,33 @@ fn compose_locks_it_in_and_agrees_with_the_image_and_the_unit() {
     assert_eq!(flockd["volumes"][0].as_str(), Some("../flock:/flock"));
     let stop = flockd["stop_grace_period"].as_str().unwrap().trim_end_matches('s');
     assert!(unit.contains(&format!("TimeoutStopSec={stop}\n")), "{stop}");
-    let secret = flockd["secrets"][0].as_str().unwrap();
-    assert!(compose["secrets"][secret]["file"].as_str().is_some());
+}
+
+/// All secrets that a service names, and the files that they are in.
+fn secrets(text: &str) -> Vec<(String, Option<String>)> {
+    let compose = &yaml_rust2::YamlLoader::load_from_str(text).unwrap()[0];
+    let named = compose["services"]["flockd"]["secrets"].as_vec().cloned().unwrap_or_default();
+    let declared = compose["secrets"].as_hash().cloned().unwrap_or_default();
+    let names = named.iter().chain(declared.keys()).map(|name| name.as_str().unwrap().to_owned());
+    names.map(|name| (name.clone(), compose["secrets"][&*name]["file"].as_str().map(str::to_owned))).collect()
+}
+
+#[test]
+fn compose_needs_no_secret_until_it_is_uncommented() {
+    let text = fs::read_to_string(deploy("compose.yaml")).unwrap();
+    assert_eq!(secrets(&text), [], "a flock of feeds has none");
+    let mut uncommented = text.clone();
+    for setting in ["secrets:", "  x-consumer-secret:", "    file:"] {
+        assert!(text.contains(&format!("#{setting}")), "{setting}");
+        uncommented = uncommented.replace(&format!("#{setting}"), setting);
+    }
+    let uncommented = secrets(&uncommented);
+    let one = ("x-consumer-secret".to_owned(), Some("../secrets/x-consumer-secret".to_owned()));
+    assert_eq!(uncommented, [one.clone(), one]);
+    // Nothing else of this machine has to be there before: the image is built from the repository, the flock is made.
+    let compose = &yaml_rust2::YamlLoader::load_from_str(&text).unwrap()[0];
+    let flockd = compose["services"]["flockd"].as_hash().unwrap();
+    for key in flockd.keys().filter_map(|key| key.as_str()) {
+        assert!(!["configs", "env_file", "extends", "depends_on", "secrets"].contains(&key), "{key}");
+    }
 }

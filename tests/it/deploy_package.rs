@@ -54,9 +54,10 @@ fn trial(folder: &Path) -> Option<Vec<(String, String)>> {
         .arg(root("tests/rigs/boot/boot.sh"))
         .arg(folder);
     let boot = boot.output().unwrap();
+    let console = || fs::read_to_string(folder.join("console")).unwrap_or_default();
+    assert!(!folder.join("hung").exists(), "it was booted and did not come to its end: {}", console());
     let Ok(said) = fs::read_to_string(folder.join("said")) else {
-        let console = fs::read_to_string(folder.join("console")).unwrap_or_default();
-        eprintln!("nothing was booted here: {}{console}", String::from_utf8_lossy(&boot.stderr));
+        eprintln!("nothing was booted here: {}{}", String::from_utf8_lossy(&boot.stderr), console());
         return None;
     };
     let steps = said.split("== ").skip(1).map(|step| {
@@ -104,6 +105,9 @@ fn the_package_lives_as_an_administrator_expects() {
     expect("installed", &["/var/lib/flockd/flock.db 600 flockd:flockd"]);
     expect("posting", &["reloaded: came often", "\nposted\n", "reload: 0", "often", "alive"]);
     let broken = "a broken configuration";
+    // The journal knows how grave a line is, by the sign before it, which it takes away.
+    expect(broken, &["grave: not reloaded"]);
+    assert!(!step(broken).contains("grave: posted") && !step(broken).contains("<3>"), "{}", step(broken));
     expect(broken, &["not reloaded", "\nactive\n", "ActiveState=failed", "ExecMainStatus=2"]);
     assert!(step(broken).ends_with("\nactive\n"), "{}", step(broken));
     expect("killed", &["NRestarts=1", "ActiveState=active"]);

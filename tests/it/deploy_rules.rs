@@ -2,7 +2,6 @@
 //! itself. `tests/run` unpacks it.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,10 +9,11 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::cache;
+use crate::support::port::Ports;
 use crate::support::program::Folder;
 
 /// How long Prometheus may take to start, scrape and look at its rules: far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = crate::support::PATIENCE;
 
 /// One of the programs of Prometheus.
 fn program(name: &str) -> PathBuf {
@@ -58,7 +58,8 @@ impl Prometheus {
             rules().display()
         );
         std::fs::write(folder.path().join("prometheus.yml"), config).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let port = Ports::one();
+        let address = format!("127.0.0.1:{}", port.first);
         let mut command = Command::new(program("prometheus"));
         command.current_dir(folder.path()).arg("--config.file=prometheus.yml");
         command.arg("--storage.tsdb.path=data").arg(format!("--web.listen-address={address}"));

@@ -12,10 +12,8 @@ mod tokens;
 mod typed;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use flockd::clock::Clock;
 use flockd::flock::BotName;
@@ -27,6 +25,7 @@ use serde_json::Value;
 
 use crate::support::browser::{self, without_screen};
 use crate::support::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Seen};
+use crate::support::port::Ports;
 use crate::support::program::{Folder, Said};
 use crate::support::rfc5849;
 use crate::support::terminal::{Ended, Terminal};
@@ -41,18 +40,13 @@ const BY_OAUTH1: [&str; 4] =
     ["POST /oauth/request_token", "GET /oauth/authorize", "POST /oauth/access_token", "GET /2/users/me"];
 const BY_OAUTH2: [&str; 3] = ["GET /i/oauth2/authorize", "POST /2/oauth2/token", "GET /2/users/me"];
 
-/// Ports of callbacks: below those that the system hands out, other ones for each place of this process, and
-/// most likely for other processes.
-const PORTS_FROM: u16 = 12_000;
-const PORTS_OF_A_PROCESS: u16 = 600;
-const PROCESSES: u32 = 30;
-
 /// A flock of which walt must be @walt_lines and emily may be anybody; robin is on the feed.
 struct Place {
     fake: FakeX,
     folder: Folder,
     /// The first of three ports on which nobody listens.
     port: u16,
+    _ports: Ports,
 }
 
 impl Place {
@@ -66,7 +60,8 @@ impl Place {
     }
 
     fn beside(fake: FakeX, keys: &str) -> Self {
-        let (url, port) = (&fake.url, three_ports());
+        let (url, ports) = (&fake.url, Ports::in_a_row(3));
+        let port = ports.first;
         let folder = Folder::with(&format!(
             "[web]\nlisten = \"127.0.0.1:PORT\"\n\
              [apps.x]\nnetwork = \"x\"\napi_url = \"{url}\"\nsite_url = \"{url}\"\ncallback_port = {port}\n{keys}\
@@ -77,7 +72,7 @@ impl Place {
         for poem in ["walt.txt", "emily.txt", "robin.txt"] {
             folder.write(poem, format!("of {poem}\n").as_bytes());
         }
-        Self { fake, folder, port }
+        Self { fake, folder, port, _ports: ports }
     }
 
     /// A command with the app's keys, far from any screen.
@@ -279,23 +274,5 @@ impl Piped {
         }
         let said = Said::from(self.0.wait_with_output().unwrap());
         Said { out: rest, ..said }
-    }
-}
-
-/// The first of three ports in a row that are free.
-fn three_ports() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let own = u16::try_from(std::process::id() % PROCESSES).unwrap() * PORTS_OF_A_PROCESS;
-    let free = |port| {
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-            && TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_ok()
-    };
-    loop {
-        let at = NEXT.fetch_add(3, Ordering::Relaxed);
-        assert!(at < PORTS_OF_A_PROCESS, "no three ports in a row are free");
-        let first = PORTS_FROM + own + at;
-        if (first..first + 3).all(free) {
-            return first;
-        }
     }
 }

@@ -8,7 +8,7 @@ use crate::support::program::{Daemon, Folder};
 /// So many daemons are started at once.
 const RACERS: usize = 8;
 /// Far longer than a daemon takes to begin.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = crate::support::PATIENCE;
 
 /// Two bots that post every second.
 fn busy() -> Folder {

@@ -11,7 +11,7 @@ use crate::support::terminal::Terminal;
 /// As long as X's access tokens live.
 const TWO_HOURS: Duration = Duration::from_secs(7_200);
 /// Long enough to be used once, and so short that flockd takes it for run out at every later use.
-const SHORT: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_secs(28);
 const EVERY_SECOND: &str = "* * * * * *";
 
 /// A flock with the one bot walt, as the public client.

@@ -38,7 +38,7 @@ async fn goes_on(folder: &Folder, daemon: &Daemon, why: &str) {
             }
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(30), says_so).await.expect("it is listed");
+    tokio::time::timeout(crate::support::PATIENCE, says_so).await.expect("it is listed");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,18 +7,14 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::PATIENCE;
 use crate::support::program::{Daemon, Folder, kill};
 use crate::support::terminal::Terminal;
-
-/// How long something is waited for: far longer than it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// A stop may take as long as service managers are told to wait.
-const GRACE: Duration = Duration::from_secs(45);
 
 /// A bot that posts every second.
 fn busy() -> Folder {
@@ -35,12 +31,12 @@ fn signal(pid: u32, signal: Signal) {
 }
 
 /// Waits for its own end.
-fn ended(mut child: Child, within: Duration) -> ExitStatus {
+fn ended(mut child: Child) -> ExitStatus {
     let (pid, (tell, told)) = (child.id(), channel());
     std::thread::spawn(move || tell.send(child.wait().unwrap()));
-    told.recv_timeout(within).unwrap_or_else(|_| {
+    told.recv_timeout(PATIENCE).unwrap_or_else(|_| {
         kill(pid);
-        panic!("it did not end within {within:?}")
+        panic!("it did not end")
     })
 }
 
@@ -95,7 +91,7 @@ async fn a_log_that_nobody_reads_stops_neither_posts_nor_pages_nor_the_end() {
         posts_go_on(&folder, 2);
         is_alive(&folder).await;
         signal(daemon.id(), Signal::TERM);
-        assert_eq!(ended(daemon, GRACE).code(), Some(0), "{format}");
+        assert_eq!(ended(daemon).code(), Some(0), "{format}");
         assert!(is_closed(&folder));
     }
 }
@@ -115,7 +111,7 @@ async fn a_reader_that_comes_back_finds_every_line_in_order() {
         reader.read_to_end(&mut read).unwrap();
         String::from_utf8(read.split_off(full)).unwrap()
     });
-    assert_eq!(ended(daemon, GRACE).code(), Some(0));
+    assert_eq!(ended(daemon).code(), Some(0));
     let log = reading.join().unwrap();
     let order =
         ["a new ledger was made", "the flock is up", "posted: ", "stopping", "everything is recorded"];
@@ -145,7 +141,7 @@ async fn an_error_of_the_start_waits_for_no_reader() {
     folder.write("flock.toml", b"nonsense\n");
     let (_reader, stderr, _) = full_pipe();
     let daemon = folder.command(&["run"]).stderr(stderr).spawn().unwrap();
-    assert_eq!(ended(daemon, PATIENCE).code(), Some(2));
+    assert_eq!(ended(daemon).code(), Some(2));
     // One that is read is told all of it.
     let said = folder.run(&["run"]);
     assert!(said.code == 2 && said.err.starts_with("error: ") && said.err.ends_with('\n'), "{said:?}");
@@ -194,7 +190,7 @@ fn it_stops_while_the_ledger_is_held_by_another_program() {
     let (tell, told) = channel();
     let pid = daemon.pid();
     std::thread::spawn(move || tell.send(daemon.last_words()));
-    let Ok((status, log)) = told.recv_timeout(GRACE) else {
+    let Ok((status, log)) = told.recv_timeout(PATIENCE) else {
         kill(pid);
         panic!("it did not end");
     };
@@ -234,5 +230,5 @@ fn a_stop_before_the_flock_is_up_ends_it() {
         assert!(Instant::now() < end, "it does not start");
     }
     signal(daemon.id(), Signal::TERM);
-    assert_eq!(ended(daemon, GRACE).code(), Some(0));
+    assert_eq!(ended(daemon).code(), Some(0));
 }

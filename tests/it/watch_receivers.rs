@@ -295,6 +295,6 @@ async fn a_command_that_hangs_is_ended_with_all_that_it_has_started() {
     }
     tower.after(seconds(30)).await;
     assert_eq!(failed(&tower).await, "the command took longer than 30 s and was ended");
-    let heard = tokio::time::timeout(std::time::Duration::from_secs(20), ended).await;
+    let heard = tokio::time::timeout(crate::support::PATIENCE, ended).await;
     heard.expect("it goes on").unwrap();
 }

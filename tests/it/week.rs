@@ -40,7 +40,7 @@ const LAG: TimeDelta = TimeDelta::minutes(1);
 /// No more time passes at once: somebody may be about to sleep who is to wake before the others.
 const STEP: TimeDelta = TimeDelta::seconds(10);
 /// In real time: how long one step may take.
-const GUARD: Duration = Duration::from_secs(60);
+const GUARD: Duration = crate::support::PATIENCE;
 
 /// What became of each bot's slots.
 #[derive(Default)]

@@ -1,21 +1,13 @@
 //! What goes wrong below HTTP: provably nothing sent, or a doubt.
 
-use std::time::Duration;
-
 use flockd::flock::NetworkKind;
 use flockd::flock::post::Cause;
 use flockd::net::Outcome;
 use flockd::net::http::{self, Limits};
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
-use crate::support::{Signed, post, x_for};
-
-/// For what has to be waited out: short, yet long enough for a busy machine to do its part.
-const HASTY: Limits = Limits {
-    connect: Duration::from_secs(1),
-    total: Duration::from_millis(1_500),
-    idle: Duration::from_secs(20),
-};
+use crate::support::port::Ports;
+use crate::support::{HASTY, Signed, post, x_for};
 
 /// Sends one post to this address.
 async fn sent_to(fake: &FakeX, url: &str, limits: &Limits) -> Outcome {
@@ -27,11 +19,10 @@ async fn sent_to(fake: &FakeX, url: &str, limits: &Limits) -> Outcome {
 #[tokio::test]
 async fn what_never_left_may_be_sent_again() {
     let fake = FakeX::start().await;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = nobody.local_addr().unwrap().port();
+    let nobody = Ports::one();
+    let port = nobody.first;
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_port = silent.local_addr().unwrap().port();
-    drop(nobody);
     for (what, url) in [
         ("refused", format!("http://127.0.0.1:{port}")),
         ("no such name", "http://nobody.invalid".to_owned()),

@@ -12,18 +12,11 @@ use super::case::{Case, Way};
 use crate::support::fake_x::{Behaviour, CONSUMER, FakeX};
 use crate::support::program::{Daemon, Folder};
 use crate::support::signing::{enroll_with_tokens, named, posts_of};
-use crate::support::{Signed, post};
+use crate::support::{HASTY, Signed, post};
 
 /// Enough that no bot comes to the end of it.
 const POEM: &str =
     "one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\nten\neleven\ntwelve\nthirteen\nfourteen\n";
-/// For a client that is to give up soon, yet not before a busy machine has done its part.
-const HASTY: Limits = Limits {
-    connect: Duration::from_secs(1),
-    total: Duration::from_millis(1_500),
-    idle: Duration::from_secs(20),
-};
-
 pub(super) async fn play(case: &'static Case) {
     let fake = FakeX::start().await;
     match case.way {

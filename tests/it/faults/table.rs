@@ -2,12 +2,14 @@
 
 use super::case::{Case, GROWING, Way, answers, forbidden, in_seconds, too_many, unreadable};
 use crate::support::fake_x::{Behaviour, Reply};
+use crate::support::port::Ports;
 
 /// Provably nothing was sent.
 pub(super) const UNREACHABLE: &[Case] = &[
     Case::never_left("connection refused", |_| {
-        // A port that was free a moment ago.
-        format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+        // A port that nobody else is given as long as the tests run.
+        let nobody = Box::leak(Box::new(Ports::one()));
+        format!("http://127.0.0.1:{}", nobody.first)
     }),
     Case::never_left("name not found (DNS)", |_| "https://nobody.invalid".to_owned()),
     Case::never_left("TLS fails", |url| url.replace("http:", "https:")),

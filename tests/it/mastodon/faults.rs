@@ -1,21 +1,14 @@
 //! What goes wrong below HTTP: provably nothing sent, or a doubt.
 
-use std::time::Duration;
-
 use flockd::flock::Manner;
 use flockd::flock::post::Cause;
 use flockd::net::http::Limits;
 use flockd::net::{Network as _, Outcome, Session};
 
 use super::status;
+use crate::support::HASTY;
 use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Kin, Reply, brought};
-
-/// For what has to be waited out: short, yet long enough for a busy machine to do its part.
-const HASTY: Limits = Limits {
-    connect: Duration::from_secs(1),
-    total: Duration::from_millis(1_500),
-    idle: Duration::from_secs(20),
-};
+use crate::support::port::Ports;
 
 /// Sends one post to this address.
 async fn sent_to(fake: &FakeMastodon, url: &str, limits: &Limits) -> Outcome {
@@ -26,9 +19,8 @@ async fn sent_to(fake: &FakeMastodon, url: &str, limits: &Limits) -> Outcome {
 #[tokio::test]
 async fn what_never_left_may_be_sent_again() {
     let fake = FakeMastodon::start(Kin::Mastodon).await;
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = nobody.local_addr().unwrap().port();
-    drop(nobody);
+    let nobody = Ports::one();
+    let port = nobody.first;
     for (what, url) in [
         ("refused", format!("http://127.0.0.1:{port}")),
         ("no such name", "http://nobody.invalid".to_owned()),

@@ -14,7 +14,7 @@ use super::{Place, child, child_folder, database};
 use crate::ledger::{at, by_hand, entry, wish};
 
 /// What must come does so at once; after this long it is not coming.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = crate::support::PATIENCE;
 
 #[tokio::test]
 async fn a_second_holder_is_told_who_the_first_is() {

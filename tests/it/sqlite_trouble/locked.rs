@@ -13,7 +13,7 @@ use crate::support::fixture::House;
 use crate::support::flock::{bot, poem};
 
 /// More than ten seconds, and less than for ever.
-const BOUND: Duration = Duration::from_secs(40);
+const BOUND: Duration = crate::support::PATIENCE;
 const LOCKED: &str = "is locked by another program: close what has it open";
 
 #[tokio::test]

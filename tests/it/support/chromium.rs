@@ -23,7 +23,7 @@ use url::{ParseError, Url};
 /// Two cores have no room for more at once.
 const AT_ONCE: usize = 2;
 /// How long something on a page is waited for: far longer than it takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = super::PATIENCE;
 /// How often is looked whether it is there.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 

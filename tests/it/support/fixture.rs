@@ -28,7 +28,7 @@ use super::network::Script;
 /// When most stories begin. Long ago, so that every poem file looks just edited and is read each time.
 pub(crate) const START: &str = "2024-03-05T12:00:00Z";
 /// In real time: far more than anything here takes, even on a busy machine.
-const GUARD: Duration = Duration::from_secs(20);
+const GUARD: Duration = super::PATIENCE;
 /// How many hold the engine while no task is at work: the loop, twice.
 const LOOP_HANDLES: usize = 2;
 

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -14,8 +13,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-/// How long something is waited for in real time: a test that waits in vain must fail.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::PATIENCE;
+
 /// Longer than any answer that anybody reads.
 const LONG: usize = 10 * 1024 * 1024;
 

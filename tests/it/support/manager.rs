@@ -2,10 +2,10 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// How long a word is waited for: far longer than it takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::PATIENCE;
+
 /// The longest word.
 const ROOM: usize = 4_096;
 

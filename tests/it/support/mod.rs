@@ -19,6 +19,7 @@ pub mod manager;
 pub mod network;
 pub mod oidc;
 pub mod pds;
+pub mod port;
 pub mod program;
 pub mod rfc5849;
 pub mod signing;
@@ -28,6 +29,7 @@ pub mod tower;
 pub mod wire;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -36,10 +38,16 @@ use flockd::flock::NetworkKind;
 use flockd::flock::account::{Account, AppKeys, Consumer, Tokens};
 use flockd::flock::post::{Post, PostId, State};
 use flockd::flock::secret::Secret;
+use flockd::net::http::Limits;
 use flockd::net::x::{App, X};
 use flockd::net::{Network as _, Outcome, Session, Setback, http};
 
 use fake_x::{FakeAccount, FakeX};
+pub use program::PATIENCE;
+
+/// For a client whose patience has to be waited out: short, yet long enough for a busy machine to do its part.
+pub const HASTY: Limits =
+    Limits { connect: Duration::from_secs(4), total: Duration::from_secs(8), idle: Duration::from_secs(20) };
 
 /// A clock that stands still until it is set.
 pub struct StillClock(Mutex<DateTime<Utc>>);

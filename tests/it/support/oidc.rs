@@ -14,7 +14,7 @@ pub const PUBLIC_CLIENT: &str = "public-flock";
 /// The confidential client and its secret.
 pub const CONFIDENTIAL_CLIENT: (&str, &str) = ("confidential-flock", "secret-of-the-confidential-flock");
 /// How long it may take to start: far longer than it does, and short enough to end a hanging test.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = super::PATIENCE;
 /// What it says when it listens, before its address.
 const READY: &str = "ready ";
 

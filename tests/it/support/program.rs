@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -14,13 +13,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// How long a line of the log is waited for: far longer than it takes, and short enough to end a hanging test.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::port::Ports;
+
+/// How long something is waited for in real time: far longer than it takes on a machine with ten times as much to do as it can,
+/// and short enough to end a test that waits in vain.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A folder with a flock in it.
 pub struct Folder {
     folder: TempDir,
     pub port: u16,
+    _ports: Ports,
 }
 
 /// What a command printed.
@@ -34,8 +37,8 @@ pub struct Said {
 impl Folder {
     /// An empty folder, and a port on which nobody listens.
     pub fn new() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { folder: tempfile::tempdir().unwrap(), port }
+        let ports = Ports::one();
+        Self { folder: tempfile::tempdir().unwrap(), port: ports.first, _ports: ports }
     }
 
     /// A folder with this configuration, in which `PORT` stands for the free port.

@@ -10,6 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection
 
 use super::browser;
 use super::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeAccount, FakeX, Seen};
+use super::port::Ports;
 use super::program::{Folder, Said};
 use super::terminal::{Ended, Terminal};
 
@@ -24,7 +25,8 @@ pub const SECRET: &str = "client_secret = { file = \"client-secret\" }\n";
 /// A flock on the X at this address, whose app has these keys. Each of the bots is to be `@NAME_lines`, and has
 /// a poem of three lines, `NAME one` and so on.
 pub fn flock(url: &str, keys: &str, bots: &[(&str, &str)]) -> Folder {
-    let spare = Folder::new().port;
+    // Nobody else is given it as long as the tests run.
+    let spare = Box::leak(Box::new(Ports::one())).first;
     let mut text = format!(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n[apps.x]\nnetwork = \"x\"\napi_url = \"{url}\"\n\
          site_url = \"{url}\"\ncallback_port = {spare}\n{keys}"

@@ -5,14 +5,14 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pty_process::Size;
 use pty_process::blocking::{Pty, open};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-/// How long a text or the end is waited for: far longer than it takes, and short enough to end a hanging test.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::PATIENCE;
+
 /// Rows and columns. No address is so long that a program would wrap it.
 const SIZE: (u16, u16) = (50, 400);
 /// The key Ctrl-C, which the terminal turns into an interrupt.

@@ -25,9 +25,9 @@ use super::ear::Ear;
 use super::hook::Hook;
 
 /// In real time: far more than anything here takes, even on a busy machine.
-const GUARD: Duration = Duration::from_secs(20);
+const GUARD: Duration = super::PATIENCE;
 /// A request that hangs keeps a test waiting for so long.
-const IMPATIENT: Duration = Duration::from_secs(2);
+const IMPATIENT: Duration = Duration::from_secs(8);
 /// Where the webhook is to be told, a secret.
 pub(crate) const PATH: &str = "/hooks/open-sesame";
 

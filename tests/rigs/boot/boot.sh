@@ -21,18 +21,23 @@ mkdir -p root/etc/systemd/system/multi-user.target.wants
 for waits in systemd-networkd-wait-online NetworkManager-wait-online ifupdown-wait-online; do
     ln -sf /dev/null "root/etc/systemd/system/$waits.service"
 done
+# Whatever a unit's processes write is appended: each opens the file anew, and one that begins at its start writes over what the
+# others have said. `systemctl poweroff` does, where logind is not up yet.
 cat >root/etc/systemd/system/trial.service <<'UNIT'
 [Unit]
 After=basic.target
 [Service]
 Type=oneshot
 ExecStart=/bin/bash /trial/trial.sh
-StandardOutput=file:/trial/said
-StandardError=inherit
-TimeoutStartSec=150
-ExecStopPost=/bin/systemctl poweroff --no-block
+StandardOutput=append:/trial/said
+StandardError=append:/trial/said
+TimeoutStartSec=1200
+ExecStopPost=/bin/sh -c 'exec systemctl poweroff --no-block >/dev/null 2>&1'
 UNIT
 ln -s ../trial.service root/etc/systemd/system/multi-user.target.wants/trial.service
-timeout 200 systemd-nspawn --quiet --register=no --keep-unit --private-network --console=pipe \
-    --directory=root --boot </dev/null >"$folder/console" 2>&1 || true
+ended=0
+timeout 1500 systemd-nspawn --quiet --register=no --keep-unit --private-network --console=pipe \
+    --directory=root --boot </dev/null >"$folder/console" 2>&1 || ended=$?
 [ ! -e root/trial/said ] || cp root/trial/said "$folder/said"
+# The status of `timeout` when it had to end it: it was booted, and did not come to its end.
+[ "$ended" != 124 ] || touch "$folder/hung"

@@ -3,11 +3,16 @@
 cd /trial
 export DEBIAN_FRONTEND=noninteractive
 flockd() { runuser -u flockd -- flockd --config /etc/flockd/flock.toml "$@"; }
-says() { timeout 40 sh -c "journalctl --unit flockd --output cat --follow --lines all | grep --max-count=1 -- '$1'"; }
+# Waits are far longer than anything takes, also on a busy machine.
+says() { timeout 300 sh -c "journalctl --unit flockd --output cat --follow --lines all | grep --max-count=1 -- '$1'"; }
 # What is said from a moment on, which `mark` names.
 mark() { cursor=$(journalctl --unit flockd --lines 0 --show-cursor | sed -n 's/^-- cursor: //p'); }
 says_next() {
-    timeout 40 sh -c "journalctl --unit flockd --output cat --follow --after-cursor '$cursor' | grep --max-count=1 -- '$1'"
+    timeout 300 sh -c "journalctl --unit flockd --output cat --follow --after-cursor '$cursor' | grep --max-count=1 -- '$1'"
+}
+# Waits until the manager shows this of the service: it may hear of it later than the journal.
+until_shows() {
+    timeout 300 sh -c "until systemctl show flockd --property '$1' | grep --quiet -- '$2'; do sleep 0.1; done"
 }
 shows() { systemctl show flockd --property "$1" | sort; }
 step() { echo "== $1"; }
@@ -19,8 +24,9 @@ drop_in() {
 
 step installed
 dpkg --install old.deb
+until_shows StatusText '1 bot'
 shows Type,ActiveState,SubState,UnitFileState,StatusText,User,WatchdogUSec
-shows WatchdogTimestamp | grep --quiet '=.' && echo "the watchdog was fed"
+until_shows WatchdogTimestamp '=.' && echo "the watchdog was fed"
 stat --format '%n %a %U:%G' /etc/flockd/secrets /var/lib/flockd /var/lib/flockd/flock.db
 
 step posting
@@ -41,6 +47,7 @@ cp /etc/flockd/flock.toml good
 echo nonsense >>/etc/flockd/flock.toml
 says 'not reloaded'
 systemctl is-active flockd
+journalctl --unit flockd --priority warning --output cat | sed 's/^/grave: /'
 systemctl restart flockd
 shows ActiveState,Result,ExecMainStatus
 cp good /etc/flockd/flock.toml
@@ -52,16 +59,18 @@ before=$(systemctl show flockd --property MainPID --value)
 mark
 systemctl kill --signal=KILL flockd
 says_next 'the flock is up'
+until_shows ActiveState =active
 [ "$(systemctl show flockd --property MainPID --value)" != "$before" ] && shows NRestarts,ActiveState
 
 step stuck
 drop_in 'RestartSec=100ms
-WatchdogSec=3'
+WatchdogSec=5'
 systemctl restart flockd
 mark
 systemctl kill --signal=STOP flockd
 says_next 'Watchdog timeout'
 says_next 'the flock is up'
+until_shows ActiveState =active
 shows ActiveState
 
 step upgraded
@@ -73,9 +82,10 @@ dpkg-query --show flockd
 grep --count often /etc/flockd/flock.toml
 
 step stopped
+mark
 systemctl stop flockd
 shows ActiveState,Result
-journalctl --unit flockd --output cat --lines 4
+says_next 'stopped; everything is recorded'
 
 step removed
 systemctl start flockd

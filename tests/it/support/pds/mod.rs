@@ -25,7 +25,7 @@ pub use front::Front;
 pub use sky::Sky;
 
 /// How long it may take to start: far longer than it does, and short enough to end a hanging test.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = super::PATIENCE;
 /// What it says when it listens, before its address.
 const READY: &str = "ready ";
 /// Who knows this may take accounts down.

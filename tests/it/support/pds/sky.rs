@@ -25,7 +25,7 @@ pub struct Sky {
 impl Front {
     /// A client that comes by this front.
     pub fn client(&self, clock: Arc<dyn Clock>, manner: Manner, account: Option<&str>) -> Bluesky {
-        let limits = Limits { total: Duration::from_secs(5), ..Limits::default() };
+        let limits = Limits { total: super::super::HASTY.total, ..Limits::default() };
         let looks = vec![Duration::ZERO];
         let (api_url, directory_url) = (self.url.clone(), self.url.clone());
         let app = App { api_url, directory_url, site_url: "https://bsky.app".to_owned(), looks };

@@ -24,7 +24,7 @@ use behaviour::Commands;
 use kill::Kills;
 
 /// How long a request or a post is waited for: a test that waits in vain must fail.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = super::PATIENCE;
 
 /// The part that a stand-in plays.
 pub trait Part: Send + Sync + 'static {
