@@ -2,6 +2,7 @@
 //! to stop, in `run`.
 
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Lets something come to its end although somebody wants this command to end: half of it would do harm.
@@ -35,4 +36,11 @@ pub(super) fn ended() -> Result<impl Future<Output = ()>> {
             _ = hang_up.recv() => {}
         }
     })
+}
+
+/// Has a write beyond the limit for the size of a file (`ulimit -f`) be an error, as on a full disk, rather than the end of the
+/// process by SIGXFSZ. A handler that does nothing is enough; programs that are started don't inherit it.
+pub(super) fn outlive_file_limit() -> Result<()> {
+    let exceeded = SignalKind::from_raw(Signal::XFSZ.as_raw());
+    signal(exceeded).map(drop).context("SIGXFSZ can't be caught")
 }

@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod dashboard;
 mod delete;
+mod doctor;
 mod ending;
 mod enroll;
 mod export;
@@ -23,6 +24,7 @@ mod person;
 mod post;
 mod posts;
 mod profile;
+mod restore;
 mod run;
 mod settle;
 mod shutdown;
@@ -162,6 +164,10 @@ enum Verb {
         /// The file; it must not be there yet.
         file: PathBuf,
     },
+    /// Put a backup in the ledger's place; the ledger that was there is kept.
+    Restore(restore::What),
+    /// Look at everything that a flock needs, and say what is wrong with it and what to do.
+    Doctor(doctor::Scope),
     /// Write the ledger's bots and posts as JSON lines, without any tokens; also while the flock runs.
     Export {
         /// Of this bot only; it may be one that is no longer in flock.toml.
@@ -233,6 +239,7 @@ struct Json {
 /// Does what was typed.
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let Arguments { config, verb } = arguments;
+    ending::outlive_file_limit()?;
     match verb {
         Verb::Init { folder } => init::init(&folder),
         Verb::Check(Json { json }) => check::check(&config, json).await,
@@ -260,6 +267,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Resume { bot } => pause::resume(load(&config)?, &bot).await,
         Verb::Skip { bot } => pause::skip(load(&config)?, &bot).await,
         Verb::Backup { file } => backup::backup(&load(&config)?, &file).await,
+        Verb::Restore(what) => restore::restore(&load(&config)?, &what).await,
+        Verb::Doctor(scope) => doctor::doctor(&config, &scope).await,
         Verb::Export { bot } => export::export(&load(&config)?, bot.as_deref()).await,
         Verb::Import(what) => import::import(load(&config)?, what).await,
         Verb::Health(how) => health::health(&config, &how).await,

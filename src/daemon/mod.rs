@@ -2,6 +2,7 @@
 //! here. Another flock takes the place of the one that runs in [`reload`]; `notice` is what the service manager is told.
 
 pub mod accounts;
+pub mod doctor;
 pub mod log;
 mod lookout;
 mod members;
@@ -134,7 +135,8 @@ pub async fn hold(flock: &Flock) -> Result<Desk, DaemonError> {
         let (copy, version) = (copy.display(), env!("CARGO_PKG_VERSION"));
         tracing::info!(%copy, "the ledger was brought up to date for flockd {version}; a copy was made before");
     }
-    for warning in store.warnings() {
+    let key = vault(flock, &(store.clone() as Arc<dyn Store>)).close_key_to_others();
+    for warning in store.warnings().iter().chain(&key) {
         tracing::warn!("{warning}");
     }
     Ok(Desk { store, on_paper: false, _folder: None })

@@ -6,7 +6,9 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx};
+
+use super::sqlite::is_mount_point;
 
 /// The mode of every file that flockd makes.
 pub(super) const MODE: u32 = 0o600;
@@ -41,6 +43,16 @@ fn explain(error: io::Error, path: &Path) -> io::Error {
             io::Error::other("it is not a regular file: remove it")
         }
         _ => error,
+    }
+}
+
+/// Whether something is mounted at this very place. The kernel knows; where it is too old to say so, its table does.
+pub(super) fn is_mounted(file: &Path) -> bool {
+    match statx(CWD, file, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
+        Ok(about) if about.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
+            about.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+        }
+        _ => is_mount_point(&std::fs::read("/proc/self/mountinfo").unwrap_or_default(), file),
     }
 }
 

@@ -119,7 +119,18 @@ async fn a_copy_goes_on_elsewhere_and_repeats_nothing() {
     assert_eq!(daemon.stop(), 0);
     let posted = fake.texts("walt_lines");
     assert!(posted.len() >= before + 2 && all_differ(&posted), "{posted:?}");
-    let places = [("missing/backup.db", "missing"), ("flock.toml", "flock.toml"), (".", "")];
+    std::os::unix::fs::symlink(elsewhere.path("nowhere"), elsewhere.path("link.db")).unwrap();
+    std::fs::hard_link(elsewhere.path("flock.toml"), elsewhere.path("second.toml")).unwrap();
+    let places = [
+        ("missing/deep/backup.db", "mkdir -p missing/deep"),
+        ("flock.toml", "flock.toml"),
+        ("second.toml", "second.toml"),
+        ("link.db", "link.db"),
+        ("flock.db-wal", "needs for itself"),
+        ("./flock.db.lock", "needs for itself"),
+        ("flock.db-journal", "needs for itself"),
+        (".", ""),
+    ];
     for (place, name) in places {
         let said = elsewhere.run(&["backup", place]);
         assert!(said.code == 1 && said.err.contains(name), "{said:?}");

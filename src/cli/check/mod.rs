@@ -42,7 +42,30 @@ type Poems = HashMap<(PathBuf, Split), Option<Arc<Poem>>>;
 /// Who the bots are on their networks, as far as it is remembered.
 type Accounts = HashMap<BotName, Account>;
 
+/// All that was found out of a flock.
+struct Checked {
+    flock: Option<Flock>,
+    report: Report,
+}
+
 pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
+    let Report { complaints, forecast, apps } = examine(config).await.report;
+    let bad = complaints.iter().any(Complaint::is_error);
+    if json {
+        output::print_json(&Report { complaints, forecast, apps })?;
+    } else {
+        print(&complaints, &forecast, &apps)?;
+    }
+    Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// As much of the flock as can be read, and all that is to be said of it.
+pub(super) async fn complaints(config: &Path) -> (Option<Flock>, Vec<Complaint>) {
+    let Checked { flock, report } = examine(config).await;
+    (flock, report.complaints)
+}
+
+async fn examine(config: &Path) -> Checked {
     let now = SystemClock.now();
     let Examined { flock, mut complaints, places, zones } = config::examine(config, now);
     complaints.extend(zones.map(|zones| places.note("", format!("the rules of time zones are {zones}"))));
@@ -50,7 +73,9 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     let (mut forecast, mut apps) = (Vec::new(), Vec::new());
     if let Some(flock) = &flock {
         complaints.extend(secret::complaints(flock, &places));
+        let survey = Sqlite::survey(&flock.database);
         let ledger = ledger(flock).await;
+        complaints.extend(of_the_place(survey, ledger.as_ref().err(), &places));
         let accounts = ledger.as_ref().map(|(_, accounts)| accounts.clone()).unwrap_or_default();
         let (poems, of_poems) = poems::complaints(flock, &accounts, &places);
         complaints.extend(of_poems);
@@ -70,13 +95,23 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
         }
     }
     complaints.sort_by_key(|complaint| complaint.severity);
-    let bad = complaints.iter().any(Complaint::is_error);
-    if json {
-        output::print_json(&Report { complaints, forecast, apps })?;
-    } else {
-        print(&complaints, &forecast, &apps)?;
+    Checked { flock, report: Report { complaints, forecast, apps } }
+}
+
+/// What `flockd run` will meet where the ledger is, unless opening it has met the same.
+fn of_the_place(
+    survey: Result<Vec<String>, StoreError>,
+    met: Option<&StoreError>,
+    places: &Places,
+) -> Vec<Complaint> {
+    let at = "flock.database";
+    match survey {
+        Ok(warnings) => {
+            warnings.iter().map(|said| places.warning(at, format!("`database`: {said}"))).collect()
+        }
+        Err(error) if met == Some(&error) => Vec::new(),
+        Err(error) => vec![places.error(at, format!("`database`: {error}"))],
     }
-    Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The ledger, if there is one, and who the bots are on their networks as far as it is remembered.

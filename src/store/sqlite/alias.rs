@@ -2,18 +2,18 @@
 //! both would be others, so that two daemons could run, and what was posted last would be looked for in the wrong place.
 
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
-
-use super::super::StoreError;
-use super::{bell, place};
+use super::super::{StoreError, private};
+use super::bell;
+use super::stale::with;
 
 /// Refuses a ledger that has, or may have, another name: a hard link, or a mount of the file alone.
 pub(super) fn refuse(ledger: &Path) -> Result<(), StoreError> {
+    refuse_links(ledger)?;
     let Ok(about) = ledger.symlink_metadata() else { return Ok(()) };
     let name = ledger.display();
-    if is_mounted(ledger) {
+    if private::is_mounted(ledger) {
         return Err(StoreError::Unusable(format!(
             "the ledger {name} is a file that is mounted by itself: its write-ahead log and its lock would lie outside of the \
              mount, and what was posted last would be lost with the container: mount the folder that holds the ledger"
@@ -30,18 +30,20 @@ pub(super) fn refuse(ledger: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// SQLite would follow a link in the place of one of its own files, and write what belongs beside the ledger elsewhere.
+fn refuse_links(ledger: &Path) -> Result<(), StoreError> {
+    let files = ["-wal", "-shm", "-journal"].map(|ending| with(ledger, ending));
+    let is_other = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|about| !about.is_file());
+    let Some(file) = files.iter().find(is_other) else { return Ok(()) };
+    Err(StoreError::Unusable(format!(
+        "{} is a link or no regular file, and part of the ledger {}: put the file itself there",
+        file.display(),
+        ledger.display()
+    )))
+}
+
 /// The same for a command beside the daemon. A name that was made while a daemon runs takes nothing from whoever uses the
 /// daemon's own.
 pub(super) fn refuse_beside(ledger: &Path) -> Result<(), StoreError> {
     refuse(ledger).or_else(|refused| bell::ring(ledger).map_err(|_| refused))
-}
-
-/// Whether something is mounted at this very place. The kernel knows; where it is too old to say so, its table does.
-fn is_mounted(file: &Path) -> bool {
-    match statx(CWD, file, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
-        Ok(about) if about.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
-            about.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
-        }
-        _ => place::is_mount_point(&std::fs::read("/proc/self/mountinfo").unwrap_or_default(), file),
-    }
 }

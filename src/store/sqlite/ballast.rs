@@ -19,7 +19,7 @@ use super::lock::beside;
 /// as long as can be. That is enough for 254 results that are committed one by one, all that four apps have in
 /// flight, or for 127 of the longest. More of them wait for each other and share commits: 512 in one changed
 /// 557 pages. Renewed tokens change two, and the log's index grows by 32 kB at most.
-const SIZE: u64 = 4 * 1_024 * 1_024;
+pub(super) const SIZE: u64 = 4 * 1_024 * 1_024;
 
 /// The ballast. It stands while the file is here.
 #[derive(Debug)]

@@ -10,7 +10,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::super::StoreError;
-use super::sql;
+use super::open::folder_of;
+use super::{limit, sql};
 
 /// Copies the ledger to `path`, where nothing may be yet. A copy that fails leaves nothing behind.
 pub(super) async fn copy(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
@@ -32,7 +33,13 @@ pub(super) async fn back_up(
     path: &Path,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        let (path, folder) = (path.display(), folder.display());
+        return Err(StoreError::Unusable(format!(
+            "the ledger can't be copied to {path}: there is no folder {folder}: make it with `mkdir -p {folder}`"
+        )));
+    }
     backed_up(db, path, folder, now).await.map_err(|error| failed(path, &*error))
 }
 
@@ -82,6 +89,9 @@ async fn sync(file: File) -> std::io::Result<()> {
 }
 
 fn failed(path: &Path, error: &(impl Display + ?Sized)) -> StoreError {
-    let hint = "name a file that does not exist yet, in a folder with room for it";
+    let hint = match limit::of_files() {
+        Some(most) => format!("files may have {most} bytes at most (`ulimit -f`): raise that"),
+        None => "name a file that does not exist yet, in a folder with room for it".to_owned(),
+    };
     StoreError::Unusable(format!("the ledger can't be copied to {} ({error}): {hint}", path.display()))
 }

@@ -5,10 +5,10 @@ use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 
 use super::super::StoreError;
-use super::Sqlite;
 use super::ballast::Ballast;
 use super::files::Files;
 use super::lock::{Lock, OwnLock};
+use super::{Sqlite, ballast, limit};
 
 /// What a holder has.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ impl Sqlite {
     pub(super) async fn may_begin(&self) -> Result<(), StoreError> {
         let Some(holder) = &self.holder else { return Ok(()) };
         holder.files.in_place()?;
+        limit::check(&self.path, ballast::SIZE)?;
         holder.ballast.stand().await
     }
 

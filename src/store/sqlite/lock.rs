@@ -136,6 +136,12 @@ fn holder(file: &mut File) -> Option<u32> {
     pid
 }
 
+/// Who has said last that it has the lock of a ledger.
+pub(super) fn named_holder(ledger: &Path) -> Option<u32> {
+    let mut file = private::open(OpenOptions::new().read(true), &beside(ledger, "lock")).ok()?;
+    written(&mut file).filter(|pid| lives(*pid))
+}
+
 fn written(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.rewind().and_then(|()| file.take(20).read_to_string(&mut text)).ok()?;

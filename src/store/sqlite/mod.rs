@@ -8,16 +8,19 @@ mod ballast;
 mod bell;
 mod copy;
 mod credential;
+mod examine;
 mod files;
 mod header;
 mod holder;
 mod job;
+mod limit;
 mod lock;
 mod modes;
 mod new;
 mod open;
 mod passes;
 mod place;
+mod restore;
 mod row;
 mod schema;
 mod sound;
@@ -35,6 +38,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::SqlitePool;
 
+pub use self::examine::Step;
+pub(super) use self::place::is_mount_point;
+pub use self::restore::{Content, Restore};
 use self::trouble::{Trouble, explain};
 use super::transfer::{Arrivals, Complaint, Imported, Record};
 use super::{
@@ -387,6 +393,12 @@ impl Store for Sqlite {
     }
 
     async fn back_up_to(&self, path: &Path, now: DateTime<Utc>) -> Result<(), StoreError> {
+        if modes::is_ours(&self.path, path) {
+            return Err(StoreError::Unusable(format!(
+                "{} is a name that the ledger needs for itself: name another file",
+                path.display()
+            )));
+        }
         let mut reader = self.reader().await?;
         copy::back_up(&mut reader, path, now).await
     }

@@ -1,8 +1,12 @@
-//! Who can read the files of a ledger. Tokens in it are sealed, but texts, accounts and errors of others are not.
+//! Who can read the files of a ledger, and whether this user can write them. Tokens in it are sealed, but texts, accounts and errors of others are not.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::super::private;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
+use rustix::process::geteuid;
+
+use super::super::{StoreError, private};
 use super::lock::beside;
 use super::open::folder_of;
 use super::stale::{log_of, with};
@@ -28,4 +32,43 @@ pub(super) fn open_to_others(ledger: &Path) -> Vec<(PathBuf, u32)> {
 pub(super) fn mend(ledger: &Path) -> Vec<String> {
     let files = open_to_others(ledger).into_iter();
     files.map(|(file, mode)| private::mended(&file, mode, private::close_to_others(&file))).collect()
+}
+
+/// Refuses a place where this user can't make or change what a ledger needs. Asks the system, and tries nothing.
+pub(super) fn refuse_unwritable(ledger: &Path) -> Result<(), StoreError> {
+    let may = |path: &Path, access| accessat(CWD, path, access, AtFlags::EACCESS);
+    let folder = folder_of(ledger);
+    let refused = |path: &Path, error: rustix::io::Errno| {
+        let (path, user) = (path.display(), geteuid().as_raw());
+        StoreError::Unusable(format!(
+            "{path} can't be written by this user, number {user} ({error}): run flockd as its owner, or make it writable; in the \
+             ledger's folder flockd makes files of its own"
+        ))
+    };
+    may(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| refused(folder, error))?;
+    for file in files_of(ledger).into_iter().filter(|file| !is_copy(ledger, file)) {
+        let Ok(about) = file.symlink_metadata() else { continue };
+        let is_made_anew = ["lock", "ballast"].iter().any(|suffix| file == beside(ledger, suffix));
+        if is_made_anew && (!about.is_file() || about.nlink() > 1) {
+            let file = file.display();
+            return Err(StoreError::Unusable(format!(
+                "{file} is a link or no regular file: remove it, as flockd keeps a file of its own there"
+            )));
+        }
+        may(&file, Access::READ_OK | Access::WRITE_OK).map_err(|error| refused(&file, error))?;
+    }
+    Ok(())
+}
+
+fn is_copy(ledger: &Path, file: &Path) -> bool {
+    file.to_string_lossy().starts_with(&format!("{}.before-", ledger.display()))
+}
+
+/// Whether a file of this name is, or will be, one of the ledger's own.
+pub(super) fn is_ours(ledger: &Path, file: &Path) -> bool {
+    let named =
+        |path: &Path| folder_of(path).canonicalize().ok().zip(path.file_name().map(ToOwned::to_owned));
+    let bell = beside(ledger, "bell");
+    let mut ours = files_of(ledger).into_iter().chain([bell]);
+    named(file).is_some_and(|file| ours.any(|ours| named(&ours) == Some(file.clone())))
 }

@@ -15,7 +15,7 @@ use super::files::Files;
 use super::holder::Holder;
 use super::trouble::{damaged, explain};
 use super::{
-    Sqlite, alias, ballast, bell, copy, header, lock, modes, new, place, schema, sound, stale, writer,
+    Sqlite, alias, ballast, bell, copy, header, limit, lock, modes, new, place, schema, sound, stale, writer,
 };
 use crate::clock::{Clock as _, SystemClock};
 
@@ -52,6 +52,22 @@ impl Sqlite {
         self.copy_from_before.as_deref()
     }
 
+    /// Finds out what [`Sqlite::hold`] would meet before it opens the ledger, as the same user, and changes nothing: an error if
+    /// it would be refused; otherwise what a person should know. Nobody in this process may have the ledger open.
+    pub fn survey(database: &str) -> Result<Vec<String>, StoreError> {
+        let path = place_of(database)?;
+        let mut warnings = Vec::from_iter(place::check(&path)?);
+        alias::refuse_beside(&path)?;
+        stale::refuse(&path)?;
+        header::refuse(&path)?;
+        limit::check(&path, ballast::SIZE)?;
+        modes::refuse_unwritable(&path)?;
+        warnings.extend(modes::open_to_others(&path).into_iter().map(|(file, mode)| {
+            format!("others can read {} (mode {mode:03o}): `flockd run` takes that from them", file.display())
+        }));
+        Ok(warnings)
+    }
+
     /// What a person should know of the ledger's files: where they lie, and who could read them.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -62,6 +78,7 @@ impl Sqlite {
 async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     let path = place_of(database)?;
     let mut warnings = Vec::from_iter(place::check(&path)?);
+    limit::check(&path, ballast::SIZE)?;
     let lock = match lock::hold_again(&path)? {
         Some(lock) => lock,
         None => {
@@ -222,7 +239,7 @@ fn assemble(path: PathBuf, connection: SqliteConnection, open: Option<Arc<File>>
 }
 
 /// Where the ledger is, links followed: two names of one file must lead to one lock and one bell.
-fn place_of(database: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn place_of(database: &str) -> Result<PathBuf, StoreError> {
     let path = path_of(database)?;
     usable_place(&path)?;
     let resolved = path.canonicalize().or_else(|_| match path.file_name() {
@@ -280,8 +297,14 @@ pub(super) async fn connect(path: &Path) -> Result<SqliteConnection, StoreError>
     options(path).connect().await.map_err(|error| explain(&error, &path.display().to_string()))
 }
 
+/// A connection that writes nothing.
+pub(super) async fn connect_to_read(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let connected = options(path).read_only(true).connect().await;
+    connected.map_err(|error| explain(&error, &path.display().to_string()))
+}
+
 /// Refuses a database that another program made, and one that nobody has made anything of.
-async fn check_owner(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+pub(super) async fn check_owner(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| explain(&error, &path.display().to_string());
     let tables: i64 =
         sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut *db).await.map_err(failed)?;
@@ -335,7 +358,7 @@ pub(super) async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<()
     signed.map(|_| ()).map_err(|error| explain(&error, &ledger))
 }
 
-async fn refuse_newer(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+pub(super) async fn refuse_newer(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     match applied(db, path).await?.last() {
         Some(newest) if *newest > newest_known() => Err(newer(db, path).await),
         _ => Ok(()),
@@ -351,6 +374,11 @@ async fn newer(db: &mut SqliteConnection, path: &Path) -> StoreError {
         path.display(),
         env!("CARGO_PKG_VERSION"),
     ))
+}
+
+/// Whether the ledger's tables are those that this flockd makes.
+pub(super) async fn is_newest(db: &mut SqliteConnection, path: &Path) -> Result<bool, StoreError> {
+    Ok(applied(db, path).await?.last() == Some(&newest_known()))
 }
 
 fn newest_known() -> i64 {

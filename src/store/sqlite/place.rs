@@ -65,11 +65,23 @@ const SERVED_FROM_ELSEWHERE: &[&str] = &[
     "onedriver",
 ];
 
+/// File systems of this machine that don't last, by the same number, and until when they do.
+const FLEETING: &[(u32, &str, &str)] = &[
+    (0x0102_1994, "tmpfs", IN_MEMORY),
+    (0x8584_58f6, "ramfs", IN_MEMORY),
+    (0x794c_7630, "overlay", "which in a container is gone with it: put `database` in a volume"),
+];
+
+const IN_MEMORY: &str =
+    "which is in memory and gone after a restart of the machine: put `database` on a disk";
+
 /// What is to be thought of a file system.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
     /// It is of this machine.
     Fine,
+    /// It is of this kind, and goes away at a time that the second text names.
+    Fleeting(&'static str, &'static str),
     /// Nobody knows: a program of this name serves it.
     Doubtful(String),
     /// It is of this kind, and breaks a ledger.
@@ -87,6 +99,9 @@ pub(super) fn check(ledger: &Path) -> Result<Option<String>, StoreError> {
     // The numbers have 32 bits, whatever the machine's own size.
     match judge(about.f_type as u32, &mounts, place) {
         Verdict::Fine => Ok(None),
+        Verdict::Fleeting(kind, until) => Ok(Some(format!(
+            "the ledger's folder {folder} is on the file system {kind}, {until}; a ledger that is lost has every line posted again"
+        ))),
         Verdict::Doubtful(kind) => Ok(Some(format!(
             "the ledger's folder {folder} is on a {kind} file system, served by a program: whether locks hold there nobody knows; a local disk is safer"
         ))),
@@ -105,6 +120,9 @@ fn judge(magic: u32, mounts: &[u8], place: &Path) -> Verdict {
         let is_elsewhere = SERVED_FROM_ELSEWHERE.contains(&program);
         return if is_elsewhere { Verdict::Broken(kind) } else { Verdict::Doubtful(kind) };
     }
+    if let Some((_, kind, until)) = FLEETING.iter().find(|(number, ..)| *number == magic) {
+        return Verdict::Fleeting(kind, until);
+    }
     let Some((_, name)) = ELSEWHERE.iter().find(|(number, _)| *number == magic) else { return Verdict::Fine };
     // The table knows the kind more exactly, nfs4 for instance; unless it speaks of something else.
     let exact = kind.filter(|kind| kind.starts_with(name));
@@ -116,7 +134,7 @@ fn is_served(kind: &str) -> bool {
 }
 
 /// Whether the table has a mount at this very place.
-pub(super) fn is_mount_point(mounts: &[u8], place: &Path) -> bool {
+pub(in crate::store) fn is_mount_point(mounts: &[u8], place: &Path) -> bool {
     mounts.split(|byte| *byte == b'\n').filter_map(mount).any(|(point, _)| point == place)
 }
 

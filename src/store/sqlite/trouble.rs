@@ -1,5 +1,8 @@
 //! What SQLite's errors mean in the ledger's words, with the remedy.
 
+use std::path::Path;
+
+use super::limit;
 use crate::store::StoreError;
 
 /// What went wrong in a job: the database, or a rule.
@@ -35,6 +38,12 @@ pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
     let (code, message) = (database.code().unwrap_or_default(), database.message());
     // Result codes: https://www.sqlite.org/rescode.html; the low byte is the primary one.
     let code = code.parse::<i32>().unwrap_or(0);
+    // SQLite calls it a failure of the disk.
+    if code & 0xff == 10
+        && let Err(limit) = limit::check(Path::new(ledger), limit::NEAR)
+    {
+        return limit;
+    }
     match code & 0xff {
         13 => StoreError::Full(ledger.to_owned()),
         10 if code == NO_ROOM_FOR_THE_INDEX => StoreError::Full(ledger.to_owned()),

@@ -1,8 +1,9 @@
 //! The key of the vault and the file that it is kept in. With which key the tokens in a ledger are sealed is
 //! not known here.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rand::TryRng;
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::VaultError;
 use crate::flock::secret::Secret;
+use crate::store::private;
 
 /// Bytes of a key; in its file each is two hexadecimal digits.
 const LENGTH: usize = 32;
@@ -71,7 +73,7 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
 /// The key in a file; `None` if there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Key>, VaultError> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text));
+    let read = open(path).and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text));
     match read {
         Ok(_) => Key::parse(&Secret::new(text)).map(Some).ok_or_else(|| malformed(path)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -81,6 +83,29 @@ pub(super) fn read(path: &Path) -> Result<Option<Key>, VaultError> {
             path.display()
         ))),
     }
+}
+
+/// Opens a key file, which may be a link, as those of container platforms are. A FIFO in its place keeps nobody waiting.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    match file.metadata()?.is_dir() || file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is not a regular file")),
+    }
+}
+
+/// Takes from the key file, and from the one of a next key, what others may do with them; says which that was.
+pub(super) fn close_to_others(path: &Path) -> Vec<String> {
+    let files = [path.to_owned(), next_path(path)].into_iter();
+    let existing = files.filter_map(|file| file.canonicalize().ok());
+    let open = existing.filter_map(|file| private::open_to_others(&file).map(|mode| (file, mode)));
+    open.map(|(file, mode)| private::mended(&file, mode, private::close_to_others(&file))).collect()
+}
+
+/// Whether others can read the key file: its mode, if so.
+pub(super) fn open_to_others(path: &Path) -> Option<u32> {
+    path.canonicalize().ok().and_then(|file| private::open_to_others(&file))
 }
 
 fn malformed(path: &Path) -> VaultError {
@@ -108,6 +133,19 @@ pub(super) fn next_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     name.into()
+}
+
+/// Refuses a key file in whose place no other can be put: one that is mounted by itself. All would be sealed with a key that
+/// stands outside of the mount, and is lost with the container.
+pub(super) fn refuse_fixed(path: &Path) -> Result<(), VaultError> {
+    if !private::is_mounted(path) {
+        return Ok(());
+    }
+    Err(VaultError::Key(format!(
+        "the vault's key file {} is mounted by itself, so that no new key can take its place: mount the folder that it is in; or \
+         put a new key there yourself, then `flockd vault rekey --from FILE-WITH-THE-OLD-ONE`",
+        path.display()
+    )))
 }
 
 /// Makes the file of the next key. One that is there already is left from a change that came to nothing.

@@ -71,6 +71,22 @@ impl Vault {
         Self { store, key, held: Mutex::default() }
     }
 
+    /// Makes the key file readable for its owner only, if it is not; says so, or why it can't be done.
+    pub fn close_key_to_others(&self) -> Vec<String> {
+        match &self.key {
+            VaultKey::File(path) => key::close_to_others(path),
+            VaultKey::Given(_) => Vec::new(),
+        }
+    }
+
+    /// What others may do with the key file: the bits of its mode, if there are any.
+    pub fn key_open_to_others(&self) -> Option<u32> {
+        match &self.key {
+            VaultKey::File(path) => key::open_to_others(path),
+            VaultKey::Given(_) => None,
+        }
+    }
+
     /// The tokens of a bot.
     pub async fn tokens(&self, bot: &BotName) -> Result<Kept, VaultError> {
         let envelope = self.store.envelope(bot).await?;
@@ -225,6 +241,7 @@ impl Vault {
     /// It is finished here, if nobody else is about to.
     fn next_key(&self, mark: &str) -> Result<Option<Key>, VaultError> {
         let VaultKey::File(path) = &self.key else { return Ok(None) };
+        let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
         let key = key::read(&key::next_path(path))?.filter(|key| key.mark() == mark);
         if key.is_some()
             && let Ok(lock) = key::lock(path)

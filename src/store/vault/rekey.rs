@@ -23,6 +23,9 @@ impl Vault {
                     .to_owned(),
             ));
         };
+        // A link is not replaced by the new key, but leads to it.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
+        key::refuse_fixed(path)?;
         let lock = key::lock(path)?;
         let all = self.all().await?;
         if all.is_empty() {

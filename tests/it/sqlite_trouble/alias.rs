@@ -164,3 +164,21 @@ async fn links_in_the_place_of_files_of_flockd_are_not_followed() {
         }
     }
 }
+
+/// SQLite's own files, too: what is written to the log is the ledger.
+#[tokio::test]
+async fn a_link_in_the_place_of_the_log_is_refused() {
+    for ending in ["-wal", "-shm", "-journal"] {
+        let place = Place::new();
+        place.left_alone(3).await;
+        let elsewhere = tempfile::tempdir().unwrap();
+        let victim = elsewhere.path().join("victim");
+        fs::write(&victim, "not flockd's").unwrap();
+        symlink(&victim, place.folder.path().join(format!("flock.db{ending}"))).unwrap();
+        for error in [place.hold().await.map(drop).unwrap_err(), place.beside().await.map(drop).unwrap_err()]
+        {
+            assert!(error.to_string().contains("is a link or no regular file"), "{error}");
+        }
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "not flockd's");
+    }
+}

@@ -1,0 +1,323 @@
+//! A backup that is put back. It is copied beside the ledger, verified and marked there, and takes the ledger's place in one step;
+//! what was in that place keeps its content under another name. Whenever this is cut off, either the old ledger or the backup has
+//! the ledger's name, a daemon refuses what is half done, and the same call does the rest.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use sqlx::SqliteConnection;
+
+use super::super::{StoreError, private};
+use super::lock::{self, Lock, OwnLock};
+use super::open::{self, close, connect, folder_of, place_of};
+use super::stale::{log_of, with};
+use super::{Sqlite, examine, header, limit, modes, place, row, sql, trouble};
+
+/// What is in a ledger, as far as a person wants to know before another takes its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// How many posts, in whatever state.
+    pub posts: u64,
+    /// How many bots.
+    pub bots: u64,
+    /// When the newest post was written down or moved.
+    pub newest: Option<DateTime<Utc>>,
+}
+
+/// A backup that was verified and waits beside the ledger. Dropped, it vanishes; nothing has changed.
+#[derive(Debug)]
+pub struct Restore {
+    ledger: PathBuf,
+    workshop: tempfile::TempDir,
+    /// What the backup holds.
+    pub backup: Content,
+    /// Since when the bots may have posted what the backup does not know: that is read from their accounts.
+    pub behind_since: DateTime<Utc>,
+    /// What the ledger in its place holds: `None` if there is none, an error if it can't be read.
+    pub replaced: Option<Result<Content, StoreError>>,
+    _own_lock: Option<OwnLock>,
+    _lock: Lock,
+}
+
+impl Sqlite {
+    /// Copies a backup beside the ledger and verifies it. The ledger must not be in use, and may be damaged or missing.
+    pub async fn prepare_restore(
+        database: &str,
+        backup: &Path,
+        now: DateTime<Utc>,
+    ) -> Result<Restore, StoreError> {
+        let ledger = place_of(database)?;
+        place::check(&ledger)?;
+        refuse_fixed(&ledger)?;
+        let lock = lock::hold(&ledger)?;
+        let own_lock = ledger.exists().then(|| lock::hold_own(&ledger)).transpose()?;
+        finish_earlier(&ledger).map_err(|error| failed(&ledger, &error))?;
+        modes::refuse_unwritable(&ledger)?;
+        let replaced = content_of_replaced(&ledger).await;
+        let workshop = tempfile::Builder::new().prefix(&prefix(&ledger)).tempdir_in(folder_of(&ledger));
+        let workshop = workshop.map_err(|error| failed(&ledger, &error))?;
+        let copy = workshop.path().join("ledger");
+        copy_in(backup, &ledger, &copy)?;
+        let (content, behind_since) = verify(&copy, backup, now).await?;
+        Ok(Restore {
+            ledger,
+            workshop,
+            backup: content,
+            behind_since,
+            replaced,
+            _own_lock: own_lock,
+            _lock: lock,
+        })
+    }
+}
+
+impl Restore {
+    /// Puts the backup in the ledger's place. Returns under which name the ledger that was there is kept, if there was one.
+    pub fn put_in_place(self, now: DateTime<Utc>) -> Result<Option<PathBuf>, StoreError> {
+        let kept = self.free_name(now);
+        self.swap(&kept).map_err(|error| failed(&self.ledger, &error))?;
+        Ok((kept.exists() || log_of(&kept).exists()).then_some(kept))
+    }
+
+    /// Where the ledger is.
+    pub fn ledger(&self) -> &Path {
+        &self.ledger
+    }
+
+    fn free_name(&self, now: DateTime<Utc>) -> PathBuf {
+        let name = |number: u32| {
+            let mark = now.format("%Y%m%dT%H%M%SZ");
+            let number = if number == 0 { String::new() } else { format!("-{number}") };
+            with(&self.ledger, &format!("{KEPT}{mark}{number}"))
+        };
+        let is_free = |name: &PathBuf| !name.exists() && !log_of(name).exists();
+        (0..).map(name).find(is_free).unwrap_or_else(|| name(0))
+    }
+
+    /// First all that is there gets a second name, then the backup takes the first one of the ledger, then the log loses its
+    /// own. A ledger with two names, and a log beside a copy, are refused by whoever opens them.
+    fn swap(&self, kept: &Path) -> io::Result<()> {
+        self.keep(kept)?;
+        self.replace()?;
+        self.tidy()
+    }
+
+    fn keep(&self, kept: &Path) -> io::Result<()> {
+        link(&self.ledger, kept)?;
+        link(&log_of(&self.ledger), &log_of(kept))?;
+        self.sync()
+    }
+
+    fn replace(&self) -> io::Result<()> {
+        fs::rename(self.workshop.path().join("ledger"), &self.ledger)?;
+        self.sync()
+    }
+
+    fn tidy(&self) -> io::Result<()> {
+        remove(&log_of(&self.ledger))?;
+        remove(&with(&self.ledger, "-shm"))?;
+        self.sync()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(folder_of(&self.ledger))?.sync_all()
+    }
+}
+
+/// What is between the name of a ledger and the time at which another took its place.
+const KEPT: &str = ".replaced-";
+
+/// How the folders begin in which backups are verified.
+fn prefix(ledger: &Path) -> String {
+    format!(".{}.restore-", ledger.file_name().unwrap_or_default().to_string_lossy())
+}
+
+fn link(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::hard_link(from, to) {
+        Err(error) if error.kind() == ErrorKind::NotFound && !from.exists() => Ok(()),
+        linked => linked,
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
+/// A file that is mounted by itself can't be replaced.
+fn refuse_fixed(ledger: &Path) -> Result<(), StoreError> {
+    if !private::is_mounted(ledger) {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "the ledger {} is a file that is mounted by itself, so that no other can take its place: mount the folder that holds it",
+        ledger.display()
+    )))
+}
+
+/// Does the rest of a restore that was cut off: second names of what is still in use go, and so does the log of a ledger that
+/// has been replaced.
+fn finish_earlier(ledger: &Path) -> io::Result<()> {
+    let which = |path: &Path| path.symlink_metadata().ok().map(|file| (file.dev(), file.ino()));
+    let (own, log) = (which(ledger), which(&log_of(ledger)));
+    let is_replaced =
+        header::Header::of(ledger).is_ok_and(|header| header.is_of_sqlite() && !header.has_log());
+    let kept = format!("{}{KEPT}", ledger.file_name().unwrap_or_default().to_string_lossy());
+    let unfinished = prefix(ledger);
+    for entry in fs::read_dir(folder_of(ledger))?.flatten() {
+        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        let this = which(&path);
+        if name.starts_with(&unfinished) && entry.file_type()?.is_dir() {
+            fs::remove_dir_all(&path)?;
+        } else if name.starts_with(&kept) && name.ends_with("-wal") && this.is_some() && this == log {
+            match is_replaced {
+                true => remove(&log_of(ledger))?,
+                false => remove(&path)?,
+            }
+        } else if name.starts_with(&kept) && this.is_some() && this == own {
+            remove(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the ledger holds that is to be replaced. Reading it must not change it: with a log it is read as a copy.
+async fn content_of_replaced(ledger: &Path) -> Option<Result<Content, StoreError>> {
+    if !ledger.exists() {
+        return None;
+    }
+    Some(read_replaced(ledger).await)
+}
+
+async fn read_replaced(ledger: &Path) -> Result<Content, StoreError> {
+    header::refuse(ledger)?;
+    let folder = tempfile::Builder::new().prefix(&prefix(ledger)).tempdir_in(folder_of(ledger));
+    let folder = folder.map_err(|error| failed(ledger, &error))?;
+    let copy = folder.path().join("ledger");
+    copy_pair(ledger, &copy).map_err(|error| failed(ledger, &error))?;
+    let mut db = connect(&copy).await?;
+    let content =
+        content(&mut db).await.map_err(|error| trouble::explain(&error, &ledger.display().to_string()));
+    close(db).await;
+    content
+}
+
+/// What is in a ledger.
+pub(super) async fn content(db: &mut SqliteConnection) -> Result<Content, sqlx::Error> {
+    let newest: Option<i64> = sqlx::query_scalar(
+        "select max(max(coalesce(settled_at, 0), coalesce(sent_at, 0), planned_at)) from post where state <> 'planned'",
+    )
+    .fetch_one(&mut *db)
+    .await?;
+    let (posts, bots): (i64, i64) =
+        sqlx::query_as("select (select count(*) from post), (select count(*) from bot)")
+            .fetch_one(db)
+            .await?;
+    Ok(Content { posts: posts.unsigned_abs(), bots: bots.unsigned_abs(), newest: newest.map(row::time) })
+}
+
+/// Copies the backup, with a log that is beside it, as beside a ledger that was kept when another took its place.
+fn copy_in(backup: &Path, ledger: &Path, copy: &Path) -> Result<(), StoreError> {
+    let name = backup.display();
+    let unusable = |why: &str| StoreError::Unusable(format!("the backup {name} can't be put back: {why}"));
+    let about = backup.metadata().map_err(|error| unusable(&format!("it can't be read ({error})")))?;
+    if !about.is_file() {
+        return Err(unusable("it is not a regular file: name one that `flockd backup` has made"));
+    }
+    let own = ledger.metadata().ok().map(|own| (own.dev(), own.ino()));
+    if own == Some((about.dev(), about.ino())) {
+        return Err(unusable("it is the ledger itself"));
+    }
+    // A ledger that another daemon writes would be copied half.
+    if let Ok(file) = File::open(backup)
+        && let Err(fs::TryLockError::WouldBlock) = file.try_lock()
+    {
+        return Err(unusable("a daemon runs on it: `flockd backup` copies a ledger that is in use"));
+    }
+    header::refuse(backup)?;
+    copy_pair(backup, copy).map_err(|error| match limit::of_files() {
+        Some(most) => unusable(&format!("{error}; files may have {most} bytes at most (`ulimit -f`)")),
+        None => unusable(&format!("it can't be copied beside the ledger ({error})")),
+    })
+}
+
+fn copy_pair(from: &Path, to: &Path) -> io::Result<()> {
+    for (from, to) in [(from.to_owned(), to.to_owned()), (log_of(from), log_of(to))] {
+        let mut source = match File::open(&from) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            opened => opened?,
+        };
+        let mut copy = private::open(OpenOptions::new().write(true).create_new(true), &to)?;
+        io::copy(&mut source, &mut copy)?;
+        copy.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Looks at all of the copy, and marks it as one. Returns what is in it, and since when its bots may have posted more.
+async fn verify(
+    copy: &Path,
+    backup: &Path,
+    now: DateTime<Utc>,
+) -> Result<(Content, DateTime<Utc>), StoreError> {
+    let name = backup.display().to_string();
+    let mut db = connect(copy).await?;
+    let verified = verified(&mut db, backup, now).await;
+    close(db).await;
+    let verified = verified?;
+    if log_of(copy).exists() {
+        return Err(StoreError::Unusable(format!("the log of the backup {name} could not be taken into it")));
+    }
+    let file = OpenOptions::new().write(true).open(copy).and_then(|file| file.sync_all());
+    file.map_err(|error| failed(copy, &error))?;
+    Ok(verified)
+}
+
+async fn verified(
+    db: &mut SqliteConnection,
+    backup: &Path,
+    now: DateTime<Utc>,
+) -> Result<(Content, DateTime<Utc>), StoreError> {
+    let name = backup.display().to_string();
+    open::check_owner(db, backup).await?;
+    open::refuse_newer(db, backup).await?;
+    let findings = examine::all(db, backup, None, &mut |_| {}).await?;
+    if let Some(finding) = findings.first() {
+        return Err(StoreError::Unusable(format!(
+            "the backup {name} is damaged ({finding}): put back another, nothing was changed"
+        )));
+    }
+    let explain = |error: sqlx::Error| trouble::explain(&error, &name);
+    let content = content(db).await.map_err(explain)?;
+    // One file from now on, as a backup is.
+    let mode: String =
+        sqlx::query_scalar("pragma journal_mode = delete").fetch_one(&mut *db).await.map_err(explain)?;
+    if mode != "delete" {
+        return Err(StoreError::Unusable(format!("the backup {name} can't be made one file: {mode}")));
+    }
+    let made_at = sql::settling::copied_at(db).await.map_err(explain)?.map(row::time);
+    // A plain copy of a ledger does not say when it was made: at the earliest with its last post.
+    let since = made_at.or(content.newest).or_else(|| changed_at(backup)).unwrap_or(now).min(now);
+    sql::settling::mark_copy(db, since).await.map_err(explain)?;
+    Ok((content, since))
+}
+
+fn changed_at(file: &Path) -> Option<DateTime<Utc>> {
+    file.metadata().and_then(|file| file.modified()).ok().map(DateTime::from)
+}
+
+fn failed(ledger: &Path, error: &io::Error) -> StoreError {
+    StoreError::Unusable(format!(
+        "nothing can be put in the place of the ledger {} ({error}): its folder must be writable, on a file system that knows \
+         hard links, and have room for the backup; what is there stays",
+        ledger.display()
+    ))
+}
+
+#[cfg(test)]
+mod tests;
