@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap_complete::CompleteEnv;
 use tokio::runtime::Runtime;
 
 /// How long the end waits for threads that are still at work. One that is blocked (by a mount that is gone, say, or a name
@@ -14,7 +14,9 @@ const LAST_WORK: Duration = Duration::from_secs(1);
 const PANICKED: u8 = 101;
 
 fn main() -> ExitCode {
-    let arguments = flockd::cli::Arguments::parse();
+    // A shell asks what may come next: answered before anything else is begun.
+    CompleteEnv::with_factory(flockd::cli::command).var(flockd::cli::COMPLETE).complete();
+    let arguments = flockd::cli::parse();
     let code = match Runtime::new() {
         Ok(runtime) => run(runtime, arguments),
         Err(error) => {

@@ -6,14 +6,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
+use super::configuration::Configured;
 use super::output;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Loaded;
 use crate::store::Store;
 use crate::store::sqlite::Sqlite;
 
-pub(super) async fn backup(loaded: &Loaded, file: &Path) -> Result<ExitCode> {
-    let ledger = Sqlite::beside(&loaded.flock.database).await?;
+pub(super) async fn backup(known: &Configured, file: &Path) -> Result<ExitCode> {
+    let ledger = Sqlite::beside(&known.flock.database).await?;
     let ledger = ledger.context("there is no ledger yet, so there is nothing to copy")?;
     ledger.back_up_to(file, SystemClock.now()).await?;
     let size = std::fs::metadata(file).map(|file| file.len())?.div_ceil(1024);

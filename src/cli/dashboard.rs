@@ -6,17 +6,17 @@ use anyhow::{Context, Result, ensure};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
+use super::configuration::Configured;
 use super::output;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Loaded;
 use crate::flock::web::{Dashboard, Web};
 use crate::store::Store;
 use crate::store::passes::{PassMark, Passes as _};
 use crate::store::sqlite::Sqlite;
 
-pub(super) async fn dashboard(loaded: &Loaded, close: bool) -> Result<ExitCode> {
-    let web = &loaded.flock.web;
-    let ledger = Sqlite::beside(&loaded.flock.database).await?;
+pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCode> {
+    let web = &known.flock.web;
+    let ledger = Sqlite::beside(&known.flock.database).await?;
     let nobody = "no daemon is running, so there is no dashboard: `flockd run` starts one";
     let ledger = ledger.context(nobody)?;
     if close {

@@ -7,17 +7,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 
+use super::configuration::Configured;
 use super::output::Progress;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Loaded;
 use crate::flock::BotName;
 use crate::store::Store;
 use crate::store::sqlite::Sqlite;
 use crate::store::transfer::Record;
 
-pub(super) async fn export(loaded: &Loaded, bot: Option<&str>) -> Result<ExitCode> {
+pub(super) async fn export(known: &Configured, bot: Option<&str>) -> Result<ExitCode> {
     let bot: Option<BotName> = bot.map(str::parse).transpose()?;
-    let ledger = Sqlite::beside(&loaded.flock.database).await?;
+    let ledger = Sqlite::beside(&known.flock.database).await?;
     let ledger = ledger.context("there is no ledger yet, so there is nothing to export")?;
     let now = SystemClock.now();
     if let Some(bot) = &bot {

@@ -1,37 +1,90 @@
 //! `flockd man` and `flockd completions`: the command line as a manual page, and as what a shell completes.
 
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::CommandFactory as _;
+use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
+use clap_complete::env::Shells;
+use clap_mangen::roff::{Roff, bold, roman};
 
 use super::Arguments;
+use super::help::{ENVIRONMENT, EXIT_STATUS, FILES};
 
 /// What the program is called in manuals and shells, however it was started.
 const NAME: &str = "flockd";
+
+/// The variable by which a shell asks the program what may come next.
+pub const COMPLETE: &str = "FLOCKD_COMPLETE";
+
+/// What the manual page shows before it lists files and variables: a line to type, and what it does.
+const EXAMPLES: &[(&str, &str)] = &[
+    ("flockd init flock", "Makes a folder with a flock of one that posts to a feed."),
+    (
+        "flockd check",
+        "Names every mistake in flock.toml and the poems, and forecasts when each poem runs out.",
+    ),
+    ("flockd run --dry-run", "Shows what would be posted; nothing is posted or used up."),
+    ("flockd enroll walt", "Signs the bot walt in to its account, also over ssh."),
+    ("flockd post walt -", "Posts what is read from standard input, at once."),
+    (
+        "flockd posts --state unknown",
+        "Lists posts whose outcome the network has not told, for `flockd settle`.",
+    ),
+    ("flockd status --json", "Tells a program how each bot is; the exit status is 1 if one needs a person."),
+];
 
 /// Prints the manual page of the program, or writes that of every verb into a folder.
 pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode> {
     let command = Arguments::command().name(NAME);
     match folder {
-        Some(folder) => clap_mangen::generate_to(command, folder)
-            .with_context(|| format!("the pages can't be written to {}", folder.display()))?,
-        None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(command).render(&mut page)?;
-            print(&page)?;
+        Some(folder) => {
+            clap_mangen::generate_to(command.clone(), folder)
+                .and_then(|()| fs::write(folder.join(format!("{NAME}.1")), page(command)?))
+                .with_context(|| format!("the pages can't be written to {}", folder.display()))?;
         }
+        None => print(&page(command)?)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints what a shell needs to complete the command line.
+/// The page of the program as a whole.
+fn page(command: Command) -> io::Result<Vec<u8>> {
+    let man = clap_mangen::Man::new(command);
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    man.render_subcommands_section(&mut page)?;
+    let sections = [
+        ("EXAMPLES", EXAMPLES),
+        ("FILES", FILES),
+        ("ENVIRONMENT", ENVIRONMENT),
+        ("EXIT STATUS", EXIT_STATUS),
+    ];
+    for (heading, entries) in sections {
+        let mut roff = Roff::new();
+        roff.control("SH", [heading]);
+        for (term, meaning) in entries {
+            roff.control("TP", []).text([bold(*term)]).text([roman(*meaning)]);
+        }
+        roff.to_writer(&mut page)?;
+    }
+    man.render_version_section(&mut page)?;
+    Ok(page)
+}
+
+/// Prints the script by which a shell asks the program itself, so that it completes names of bots as well.
 pub(super) fn completions(shell: Shell) -> Result<ExitCode> {
+    let shells = Shells::builtins();
+    let shell = shells.completer(&shell.to_string()).context("this shell can't be completed for")?;
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), NAME, &mut script);
+    shell.write_registration(COMPLETE, NAME, NAME, NAME, &mut script)?;
     print(&script)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@
 
 mod backup;
 mod check;
+mod configuration;
 mod dashboard;
 mod delete;
 mod doctor;
@@ -12,6 +13,7 @@ mod enroll;
 mod export;
 mod forecast;
 mod health;
+mod help;
 mod import;
 mod init;
 mod log;
@@ -40,15 +42,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::engine::ArgValueCandidates;
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 
-use crate::clock::{Clock, SystemClock};
-use crate::config::complaint::Complaints;
-use crate::config::{self, Loaded};
+use self::configuration::{Configured, bot, load};
+pub use self::man::COMPLETE;
+use crate::clock::SystemClock;
+use crate::config::Loaded;
+use crate::config::complaint::{Complaint, Complaints};
 use crate::daemon::accounts::Accounts;
-use crate::flock::Bot;
 use crate::flock::event::{Event, Events};
 
 /// The exit status for misuse, the same as clap's.
@@ -58,8 +62,9 @@ const MISUSE: u8 = 2;
 #[derive(Debug, Parser)]
 #[command(name = "flockd", version, about)]
 pub struct Arguments {
-    /// The flock's configuration.
-    #[arg(long, global = true, env = "FLOCK_CONFIG", default_value = "flock.toml", value_name = "PATH")]
+    /// The flock's configuration
+    #[arg(long, global = true, env = "FLOCK_CONFIG", default_value = "flock.toml", value_name = "PATH",
+        value_hint = clap::ValueHint::FilePath)]
     config: PathBuf,
     #[command(subcommand)]
     verb: Verb,
@@ -67,162 +72,156 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Make a starter flock.toml and poem.
+    /// Make a starter flock.toml and poem
     Init {
-        /// The folder to make them in.
-        #[arg(default_value = ".")]
+        /// The folder to make them in
+        #[arg(default_value = ".", value_hint = clap::ValueHint::DirPath)]
         folder: PathBuf,
     },
-    /// Say everything that is wrong with configuration and poems, then what to expect.
+    /// Check configuration and poems, and forecast posts
     Check(Json),
-    /// Sign a bot in to its account.
+    /// Sign a bot in to its account
     Enroll(enroll::How),
-    /// Revoke a bot's tokens, and forget them.
+    /// Revoke a bot's tokens and forget them
     Unenroll {
-        /// The bot; it may be one that is no longer in flock.toml.
+        /// The bot; it may be one that is no longer in flock.toml
+        #[arg(add = bot_names())]
         bot: String,
-        /// Only forget them here: they can't be revoked.
+        /// Only forget the tokens here, where they can't be revoked
         #[arg(long)]
         forget: bool,
     },
-    /// Who each bot is on its network, and what is wrong with its signing in.
+    /// Show which account each bot is signed in to
     Whoami {
-        /// This bot only.
+        /// Only this bot
+        #[arg(add = bot_names())]
         bot: Option<String>,
-        /// Ask the networks anew, which may cost money; without this the ledger tells.
+        /// Ask the networks, which may cost money; without this the ledger tells
         #[arg(long)]
         refresh: bool,
         #[command(flatten)]
         json: Json,
     },
-    /// Run the flock until told to stop.
+    /// Run the flock until told to stop
     Run {
-        /// Post to nowhere, on a throw-away copy of the ledger: nothing is consumed.
+        /// Post to paper, on a throw-away copy of the ledger: nothing is consumed
         #[arg(long)]
         dry_run: bool,
-        /// Listen here instead of where `[web]` says; a dry run listens nowhere unless asked by this.
+        /// Listen here instead of where `[web]` says; a dry run listens nowhere unless asked by this
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
-        /// How the log is written: for people, or one JSON object a line.
+        /// Write the log for people, or as one JSON object a line
         #[arg(long, value_enum, default_value_t, env = "FLOCK_LOG_FORMAT", value_name = "FORMAT")]
         log_format: log::LogFormat,
     },
-    /// How each bot is.
-    Status(Json),
-    /// The coming slots.
-    Next {
-        /// How many, up to 100,000.
-        #[arg(short, long, default_value_t = 20, value_name = "N",
-            value_parser = clap::value_parser!(u32).range(1..=100_000))]
-        number: u32,
-        /// Of this bot only.
-        #[arg(long)]
-        bot: Option<String>,
-        #[command(flatten)]
-        json: Json,
-    },
-    /// What the ledger says was posted, and what was not.
+    /// Show the state of every bot
+    Status(status::Which),
+    /// List the upcoming slots
+    Next(next::Which),
+    /// List what the ledger says was posted, and what was not
     Posts(posts::Which),
-    /// Post now: the given text, or the bot's next line.
+    /// Post now: the given text, or the bot's next line
     Post {
-        /// The bot.
+        /// The bot
+        #[arg(add = bot_names())]
         bot: String,
-        /// The text; `-` reads it from standard input; nothing means the next line of the poem.
+        /// The text; `-` reads it from standard input; without it, the next line of the poem
         text: Option<String>,
     },
-    /// Take a post back; the ledger keeps it as deleted, and its line stays used.
+    /// Delete a post from its network; its line stays used
     Delete {
-        /// The bot.
+        /// The bot
+        #[arg(add = bot_names())]
         bot: String,
-        /// The post: its id as `flockd posts` shows it, or its id or link on the network.
+        /// The post: its id as `flockd posts` shows it, or its id or link on the network
         post: String,
     },
-    /// Have a bot's account look as flags or `[bots.NAME.profile]` say.
+    /// Update a bot's name, bio and picture
     Profile {
-        /// The bot.
+        /// The bot
+        #[arg(add = bot_names())]
         bot: String,
         #[command(flatten)]
         wanted: profile::Wanted,
     },
-    /// Have a bot post nothing on schedule until it is resumed.
-    Pause {
-        /// The bot.
-        bot: String,
-    },
-    /// Have a bot post again: ends a pause, also one that flockd began.
-    Resume {
-        /// The bot.
-        bot: String,
-    },
-    /// Have a bot pass over its next slot; once more for the one after that.
+    /// Stop posting on schedule until resumed
+    Pause(Bots),
+    /// Post on schedule again, also after a pause that flockd began
+    Resume(Bots),
+    /// Pass over the next slot; once more for the one after that
     Skip {
-        /// The bot.
+        /// The bot
+        #[arg(add = bot_names())]
         bot: String,
     },
-    /// Copy the ledger to a file, also while the flock runs.
+    /// Copy the ledger to a file, also while the flock runs
     Backup {
-        /// The file; it must not be there yet.
+        /// The file; it must not exist yet
+        #[arg(value_hint = clap::ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// Put a backup in the ledger's place; the ledger that was there is kept.
+    /// Put a backup in the ledger's place; the ledger that was there is kept
     Restore(restore::What),
-    /// Look at everything that a flock needs, and say what is wrong with it and what to do.
+    /// Look over everything that a flock needs
     Doctor(doctor::Scope),
-    /// Write the ledger's bots and posts as JSON lines, without any tokens; also while the flock runs.
+    /// Write the ledger's bots and posts as JSON lines, without tokens
     Export {
-        /// Of this bot only; it may be one that is no longer in flock.toml.
-        #[arg(long)]
+        /// Only this bot; it may be one that is no longer in flock.toml
+        #[arg(add = bot_names())]
         bot: Option<String>,
+        /// The same as BOT
+        #[arg(long = "bot", value_name = "BOT", hide = true, conflicts_with = "bot")]
+        only: Option<String>,
     },
-    /// Take in what happened before this ledger knew of it.
+    /// Import posts from another ledger, an account or another program
     Import(import::What),
-    /// Ask the daemon that runs whether it is alive, and how its flock is.
+    /// Ask a running daemon whether it is alive and its flock ready
     Health(health::How),
-    /// Print a link that opens the dashboard once.
+    /// Print a link that opens the dashboard once
     Dashboard {
-        /// End all sessions, and take back every link that was not used.
+        /// End all sessions, and revoke every link that was not used
         #[arg(long)]
         close: bool,
     },
-    /// Print the `password` for `[web]` by which one enters the dashboard from other machines.
+    /// Make the `password` that opens the dashboard from elsewhere
     Password,
-    /// Say whether a post whose outcome is unknown has arrived.
+    /// Say whether a post whose outcome is unknown has arrived
     #[command(group = clap::ArgGroup::new("outcome").required(true).args(["posted", "not_posted"]))]
     Settle {
-        /// The post's id, as `flockd posts --state unknown` shows it.
+        /// The post's id, as `flockd posts --state unknown` shows it
         post: String,
-        /// The network has it.
+        /// The network has it
         #[arg(long)]
         posted: bool,
-        /// The network does not have it.
+        /// The network does not have it
         #[arg(long)]
         not_posted: bool,
     },
-    /// The key with which tokens are sealed in the ledger.
+    /// Manage the key that seals the tokens in the ledger
     #[command(subcommand)]
     Vault(VaultVerb),
-    /// Print what a shell needs to complete this command line.
+    /// Print the script that completes this command line
     Completions {
-        /// The shell.
+        /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page; see it with `flockd man | man -l -`.
+    /// Print the manual page; view it with `flockd man | man -l -`
     Man {
-        /// Write the pages of all verbs into this folder instead.
-        #[arg(long, value_name = "DIR")]
+        /// Write the pages of all verbs into this folder instead
+        #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
         to: Option<PathBuf>,
     },
 }
 
 #[derive(Debug, Subcommand)]
 enum VaultVerb {
-    /// Seal all tokens with a new key.
+    /// Seal all tokens with a new key
     Rekey {
-        /// The file with the key so far, if `[vault]` names the new one already; without this a new key is made
-        /// in `key_file`.
+        /// The file with the old key, if `[vault]` names the new one already; without this a new key is made
+        /// in `key_file`
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
-        /// The key is lost: forget all tokens that were sealed with it.
+        /// The key is lost: forget all tokens that were sealed with it
         #[arg(long, conflicts_with = "from")]
         forget: bool,
     },
@@ -231,52 +230,79 @@ enum VaultVerb {
 /// For the verbs that read.
 #[derive(Debug, Clone, Copy, Args)]
 struct Json {
-    /// Print JSON, whose shape is stable.
+    /// Print JSON, whose shape is stable
     #[arg(long)]
     json: bool,
+}
+
+/// For the verbs that take several bots.
+#[derive(Debug, Args)]
+struct Bots {
+    /// The bots
+    #[arg(value_name = "BOT", required_unless_present = "all", add = bot_names())]
+    bots: Vec<String>,
+    /// All bots of the flock
+    #[arg(long, conflicts_with = "bots")]
+    all: bool,
+}
+
+/// Completes the names of bots.
+fn bot_names() -> ArgValueCandidates {
+    ArgValueCandidates::new(configuration::candidates)
+}
+
+/// The command line, with its verbs in groups.
+pub fn command() -> clap::Command {
+    help::grouped(Arguments::command())
+}
+
+/// Reads the command line; one that can't be used, or asks for help, ends the program.
+pub fn parse() -> Arguments {
+    let matches = command().get_matches();
+    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// Does what was typed.
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let Arguments { config, verb } = arguments;
     ending::outlive_file_limit()?;
+    let known = || Configured::read(&config);
     match verb {
         Verb::Init { folder } => init::init(&folder),
         Verb::Check(Json { json }) => check::check(&config, json).await,
         Verb::Enroll(how) => enroll::enroll(&load(&config)?, how).await,
         Verb::Unenroll { bot, forget } => unenroll::unenroll(&load(&config)?, &bot, forget).await,
         Verb::Whoami { bot, refresh, json } => {
-            whoami::whoami(&load(&config)?, bot.as_deref(), refresh, json.json).await
+            let known = if refresh { load(&config)?.into() } else { known().await? };
+            whoami::whoami(&known, bot.as_deref(), refresh, json.json).await
         }
         Verb::Run { dry_run, listen, log_format } => {
             let dial = log::start(log_format)?;
             run::run(&config, dry_run, listen, dial).await
         }
-        Verb::Status(Json { json }) => status::status(&config, json).await,
-        Verb::Next { number, bot, json } => {
-            next::next(&load(&config)?, number, bot.as_deref(), json.json).await
-        }
-        Verb::Posts(which) => posts::posts(&load(&config)?, which).await,
-        Verb::Post { bot, text } => post::post(load(&config)?, &bot, text).await,
-        Verb::Delete { bot, post } => delete::delete(load(&config)?, &bot, &post).await,
+        Verb::Status(which) => status::status(&known().await?, which).await,
+        Verb::Next(which) => next::next(&known().await?, which).await,
+        Verb::Posts(which) => posts::posts(&known().await?, which).await,
+        Verb::Post { bot, text } => post::post(known().await?, &bot, text).await,
+        Verb::Delete { bot, post } => delete::delete(known().await?, &bot, &post).await,
         Verb::Profile { bot, wanted } => profile::profile(&load(&config)?, &bot, wanted).await,
         Verb::Vault(VaultVerb::Rekey { from, forget }) => {
             vault::rekey(&load(&config)?, from.as_deref(), forget).await
         }
-        Verb::Pause { bot } => pause::pause(load(&config)?, &bot).await,
-        Verb::Resume { bot } => pause::resume(load(&config)?, &bot).await,
-        Verb::Skip { bot } => pause::skip(load(&config)?, &bot).await,
-        Verb::Backup { file } => backup::backup(&load(&config)?, &file).await,
+        Verb::Pause(bots) => pause::pause(known().await?, bots).await,
+        Verb::Resume(bots) => pause::resume(known().await?, bots).await,
+        Verb::Skip { bot } => pause::skip(known().await?, &bot).await,
+        Verb::Backup { file } => backup::backup(&known().await?, &file).await,
         Verb::Restore(what) => restore::restore(&load(&config)?, &what).await,
         Verb::Doctor(scope) => doctor::doctor(&config, &scope).await,
-        Verb::Export { bot } => export::export(&load(&config)?, bot.as_deref()).await,
+        Verb::Export { bot, only } => export::export(&known().await?, bot.or(only).as_deref()).await,
         Verb::Import(what) => import::import(load(&config)?, what).await,
         Verb::Health(how) => health::health(&config, &how).await,
-        Verb::Dashboard { close } => dashboard::dashboard(&load(&config)?, close).await,
+        Verb::Dashboard { close } => dashboard::dashboard(&known().await?, close).await,
         Verb::Password => password::password().await,
         Verb::Completions { shell } => man::completions(shell),
         Verb::Man { to } => man::man(to.as_deref()),
-        Verb::Settle { post, posted, .. } => settle::settle(load(&config)?, &post, posted).await,
+        Verb::Settle { post, posted, .. } => settle::settle(known().await?, &post, posted).await,
     }
 }
 
@@ -292,12 +318,15 @@ pub fn finish() {
 
 fn explain(error: &anyhow::Error) -> String {
     match error.downcast_ref::<Complaints>() {
-        Some(Complaints(complaints)) => {
-            let lines = complaints.iter().map(|complaint| format!("{}: {complaint}", complaint.severity));
-            lines.collect::<Vec<_>>().join("\n")
-        }
+        Some(Complaints(all)) => complaints(all),
         None => format!("error: {error:#}"),
     }
+}
+
+/// Complaints as they are printed, each on a line of its own.
+fn complaints(complaints: &[Complaint]) -> String {
+    let lines = complaints.iter().map(|complaint| format!("{}: {complaint}", complaint.severity));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The exit status for an error. What would fail in the same way again, until a person has changed something, is told apart:
@@ -342,14 +371,4 @@ async fn accounts_anew(loaded: &Loaded) -> Result<Accounts> {
         eprintln!("a new ledger was made: {}", made.display());
     }
     Ok(accounts)
-}
-
-/// The bot of that name.
-fn bot<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l Arc<Bot>> {
-    loaded.flock.bot(name).with_context(|| format!("there is no bot {name:?} in flock.toml"))
-}
-
-/// The flock, or every complaint about it.
-fn load(config: &std::path::Path) -> Result<Loaded> {
-    Ok(config::load(config, SystemClock.now())?)
 }

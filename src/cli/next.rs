@@ -1,40 +1,59 @@
-//! `flockd next`: the coming slots of the flock, in order of time.
+//! `flockd next`: the upcoming slots of the flock, in order of time.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 
+use super::configuration::{self, Configured};
 use super::output;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Loaded;
 use crate::store::Store;
 use crate::store::sqlite::Sqlite;
 use crate::watch::ahead::coming;
 use crate::watch::report::{SlotRow, instant};
 
-pub(super) async fn next(loaded: &Loaded, number: u32, bot: Option<&str>, json: bool) -> Result<ExitCode> {
-    if let Some(bot) = bot {
-        super::bot(loaded, bot)?;
+/// Which slots to list.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Only this bot
+    #[arg(add = ArgValueCandidates::new(configuration::candidates))]
+    bot: Option<String>,
+    /// The same as BOT
+    #[arg(long = "bot", value_name = "BOT", hide = true, conflicts_with = "bot")]
+    only: Option<String>,
+    /// How many, up to 100,000
+    #[arg(short, long, default_value_t = 20, value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    number: u32,
+    #[command(flatten)]
+    json: super::Json,
+}
+
+pub(super) async fn next(known: &Configured, which: Which) -> Result<ExitCode> {
+    let bot = which.bot.or(which.only);
+    if let Some(bot) = &bot {
+        known.bot(bot)?;
     }
     let now = SystemClock.now();
-    let ledger = Sqlite::beside(&loaded.flock.database).await?;
+    let flock = &known.flock;
+    let name = |at: usize| flock.bots[at].name.as_str();
+    let ledger = Sqlite::beside(&flock.database).await?;
     let ledger = ledger.as_ref().map(|ledger| ledger as &dyn Store);
-    let slots = coming(ledger, &loaded.flock.bots, bot, now, number as usize).await?;
-    if json {
+    let slots = coming(ledger, &flock.bots, bot.as_deref(), now, which.number as usize).await?;
+    if which.json.json {
         let rows: Vec<SlotRow<'_>> =
-            slots.iter().map(|(slot, at)| SlotRow { bot: name(loaded, *at), slot: instant(*slot) }).collect();
+            slots.iter().map(|(slot, at)| SlotRow { bot: name(*at), slot: instant(*slot) }).collect();
         output::print_json(&rows)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = output::table(&["slot", "", "bot"]);
     for (slot, at) in slots {
-        let zone = loaded.flock.bots[at].schedule.zone();
-        table.add_row([output::local(slot, zone), output::distance(slot, now), name(loaded, at).to_owned()]);
+        let zone = flock.bots[at].schedule.zone();
+        table.add_row([output::local(slot, zone), output::distance(slot, now), name(at).to_owned()]);
     }
+    output::align_right(&mut table, &[""]);
     output::print(&table)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn name(loaded: &Loaded, at: usize) -> &str {
-    loaded.flock.bots[at].name.as_str()
 }

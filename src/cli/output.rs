@@ -4,7 +4,9 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use chrono::{DateTime, TimeDelta, Utc};
-use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, Column, ColumnConstraint, ContentArrangement, Row, Table, presets,
+};
 use serde::Serialize;
 
 use crate::flock::schedule::Zone;
@@ -22,39 +24,96 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<()> {
     say(&serde_json::to_string_pretty(value)?)
 }
 
+/// The width of a terminal that does not tell it, as with 0 columns.
+const USUAL_WIDTH: u16 = 80;
+
+/// The columns that a line may fill: what `COLUMNS` says, or else the terminal; `None` where the output is no terminal.
+pub(super) fn width() -> Option<u16> {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
+    let terminal = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col);
+    let width = said.or_else(|| std::io::stdout().is_terminal().then(terminal).flatten())?;
+    Some(if width == 0 { USUAL_WIDTH } else { width })
+}
+
 /// A table with these headings, as wide as the terminal at most.
 pub(super) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     if !coloured() {
-        // Without colours, but as wide as with them.
-        let width = table.width();
         table.force_no_tty();
-        width.map(|width| table.set_width(width));
     }
-    table.set_header(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Dim)));
+    if let Some(width) = width() {
+        table.set_width(width);
+    }
+    let mut header =
+        Row::from(headings.iter().map(|heading| Cell::new(heading).add_attribute(Attribute::Dim)));
+    header.max_height(1);
+    table.set_header(header);
     table
+}
+
+/// Adds a row that stays on one line: what does not fit is cut, and ends in "…".
+pub(super) fn one_line(table: &mut Table, cells: impl IntoIterator<Item = Cell>) {
+    let mut row = Row::from(cells.into_iter().collect::<Vec<_>>());
+    row.max_height(1);
+    table.add_row(row);
+    table.set_truncation_indicator("…");
+}
+
+/// The columns with these headings.
+fn columns<'t>(table: &'t mut Table, headings: &[&str]) -> impl Iterator<Item = &'t mut Column> {
+    let header = table.header().into_iter().flat_map(|header| header.cell_iter());
+    let meant: Vec<bool> = header.map(|cell| headings.contains(&cell.content().as_str())).collect();
+    table.column_iter_mut().zip(meant).filter_map(|(column, meant)| meant.then_some(column))
 }
 
 /// Has these columns never broken, however narrow the terminal: what stands in them is copied or compared.
 pub(super) fn keep_whole(table: &mut Table, headings: &[&str]) {
-    let Some(header) = table.header() else { return };
-    let whole: Vec<usize> = (0..)
-        .zip(header.cell_iter())
-        .filter(|(_, cell)| headings.contains(&cell.content().as_str()))
-        .map(|(at, _)| at)
-        .collect();
-    for at in whole {
-        if let Some(column) = table.column_mut(at) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
+    columns(table, headings).for_each(|column| {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    });
+}
+
+/// Aligns columns of numbers on the right.
+pub(super) fn align_right(table: &mut Table, headings: &[&str]) {
+    columns(table, headings).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
 }
 
 /// Prints a table, without the blanks that pad its lines.
 pub(super) fn print(table: &Table) -> Result<()> {
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     say(&lines.join("\n"))
+}
+
+/// Prints a table of rows that stay on one line each, and below each row what is to be said of it.
+pub(super) fn print_with_notes(table: &Table, notes: &[Option<String>]) -> Result<()> {
+    let mut lines = table.lines();
+    let mut text: Vec<String> = lines.next().map(|header| header.trim_end().to_owned()).into_iter().collect();
+    for (line, note) in lines.zip(notes) {
+        text.push(line.trim_end().to_owned());
+        text.extend(note.iter().flat_map(|note| indented(note)));
+    }
+    say(&text.join("\n"))
+}
+
+/// A text as lines that fit the terminal, set in below the row that they belong to.
+fn indented(text: &str) -> Vec<String> {
+    const INDENT: &str = "     ";
+    wrapped(text, INDENT, INDENT)
+}
+
+/// Prints a text; lines after the first, where it does not fit the terminal, are set in.
+pub(super) fn say_wrapped(text: &str) -> Result<()> {
+    say(&wrapped(text, "", "    ").join("\n"))
+}
+
+fn wrapped(text: &str, first: &str, others: &str) -> Vec<String> {
+    let width = width().map_or(usize::MAX, usize::from);
+    let options = textwrap::Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(others)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::wrap(text, options).into_iter().map(|line| line.into_owned()).collect()
 }
 
 /// Whether standard output is a terminal on whose user colour is not lost (<https://no-color.org>).

@@ -5,21 +5,29 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::wishing;
-use crate::config::Loaded;
+use super::configuration::Configured;
+use super::{Bots, wishing};
 use crate::store::Want;
 
-pub(super) async fn pause(loaded: Loaded, bot: &str) -> Result<ExitCode> {
-    let bot = super::bot(&loaded, bot)?.name.to_string();
-    wishing::fulfil(loaded, Want::Pause { bot }).await
+pub(super) async fn pause(known: Configured, which: Bots) -> Result<ExitCode> {
+    let wants = named(&known, which)?.into_iter().map(|bot| Want::Pause { bot }).collect();
+    wishing::fulfil_all(known, wants).await
 }
 
-pub(super) async fn resume(loaded: Loaded, bot: &str) -> Result<ExitCode> {
-    let bot = super::bot(&loaded, bot)?.name.to_string();
-    wishing::fulfil(loaded, Want::Resume { bot }).await
+pub(super) async fn resume(known: Configured, which: Bots) -> Result<ExitCode> {
+    let wants = named(&known, which)?.into_iter().map(|bot| Want::Resume { bot }).collect();
+    wishing::fulfil_all(known, wants).await
 }
 
-pub(super) async fn skip(loaded: Loaded, bot: &str) -> Result<ExitCode> {
-    let bot = super::bot(&loaded, bot)?.name.to_string();
-    wishing::fulfil(loaded, Want::Skip { bot }).await
+pub(super) async fn skip(known: Configured, bot: &str) -> Result<ExitCode> {
+    let bot = known.bot(bot)?.name.to_string();
+    wishing::fulfil(known, Want::Skip { bot }).await
+}
+
+/// The bots that are meant: nothing is done for one before all are known.
+fn named(known: &Configured, which: Bots) -> Result<Vec<String>> {
+    if which.all {
+        return Ok(known.flock.bots.iter().map(|bot| bot.name.to_string()).collect());
+    }
+    which.bots.iter().map(|name| Ok(known.bot(name)?.name.to_string())).collect()
 }

@@ -5,22 +5,22 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 
+use super::configuration::Configured;
 use super::wishing;
-use crate::config::Loaded;
 use crate::flock::post::text_by_hand;
 use crate::store::Want;
 
 /// The longest text that is read from standard input; every network's limit is far below.
 const MAX_BYTES: u64 = 64 * 1024;
 
-pub(super) async fn post(loaded: Loaded, bot: &str, text: Option<String>) -> Result<ExitCode> {
-    super::bot(&loaded, bot)?;
+pub(super) async fn post(known: Configured, bot: &str, text: Option<String>) -> Result<ExitCode> {
+    known.bot(bot)?;
     let text = match text.as_deref() {
         None => None,
         Some("-") => Some(text_by_hand(&standard_input()?)?),
         Some(text) => Some(text_by_hand(text)?),
     };
-    wishing::fulfil(loaded, Want::Post { bot: bot.to_owned(), text }).await
+    wishing::fulfil(known, Want::Post { bot: bot.to_owned(), text }).await
 }
 
 fn standard_input() -> Result<String> {

@@ -1,15 +1,18 @@
-//! `flockd posts`: the ledger, newest first.
+//! `flockd posts`: the ledger, newest first. And how a person names one of its posts: by the beginning of its id.
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use chrono::{DateTime, Datelike, Utc};
 use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use comfy_table::Cell;
 
+use super::configuration::{self, Configured};
 use super::output;
-use crate::config::Loaded;
+use crate::clock::{Clock, SystemClock};
 use crate::flock::poem::on_one_line;
-use crate::flock::post::{Post, State};
+use crate::flock::post::{Post, PostId, State};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Filter, Store};
 use crate::watch::report::PostRow;
@@ -17,18 +20,30 @@ use crate::watch::report::PostRow;
 /// How many posts a table shows unless told otherwise.
 const ROWS: u32 = 20;
 
+/// Ids are not shown shorter than this, so that what is copied today is still unique after some more posts.
+const SHORTEST_ID: usize = 8;
+
+/// How much of a text is shown where the output is as wide as one likes.
+const LONGEST_TEXT: usize = 500;
+
 /// Which posts to show.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// Of this bot only; it may be one that is no longer in flock.toml.
-    #[arg(long)]
+    /// Only those of this bot; it may be one that is no longer in flock.toml
+    #[arg(add = ArgValueCandidates::new(configuration::candidates))]
     bot: Option<String>,
-    /// In this state only: planned, sending, posted, refused, unknown or released.
+    /// The same as BOT
+    #[arg(long = "bot", value_name = "BOT", hide = true, conflicts_with = "bot")]
+    only: Option<String>,
+    /// Only those in this state: planned, sending, posted, refused, unknown, released or deleted
     #[arg(long, value_parser = state)]
     state: Option<State>,
-    /// At most so many; all with --json, 20 in a table.
+    /// At most so many; all with --json, 20 in a table
     #[arg(short, long, value_name = "N")]
     number: Option<u32>,
+    /// Everything about each post: whole id, text, link, reason and times
+    #[arg(short, long, conflicts_with = "json")]
+    long: bool,
     #[command(flatten)]
     json: super::Json,
 }
@@ -40,54 +55,89 @@ fn state(word: &str) -> Result<State, String> {
     })
 }
 
-pub(super) async fn posts(loaded: &Loaded, which: Which) -> Result<ExitCode> {
+pub(super) async fn posts(known: &Configured, which: Which) -> Result<ExitCode> {
     let json = which.json.json;
-    let bot = which.bot.as_deref().map(str::parse).transpose().map_err(|error| anyhow!("{error}"))?;
+    let bot = which.bot.or(which.only);
+    let bot = bot.as_deref().map(str::parse).transpose().map_err(|error| anyhow!("{error}"))?;
     let limit = which.number.or(if json { None } else { Some(ROWS) });
     let filter = Filter { bot, state: which.state, network: None, before: None, limit };
-    let posts = match Sqlite::beside(&loaded.flock.database).await? {
-        Some(ledger) => ledger.posts(&filter).await?,
-        None => Vec::new(),
+    let Some(ledger) = Sqlite::beside(&known.flock.database).await? else {
+        match json {
+            true => output::print_json(&Vec::<PostRow<'_>>::new())?,
+            false => output::say("there is no ledger yet, so nothing was posted")?,
+        }
+        return Ok(ExitCode::SUCCESS);
     };
+    let posts = ledger.posts(&filter).await?;
     if json {
         output::print_json(&posts.iter().map(PostRow::from).collect::<Vec<_>>())?;
+    } else if posts.is_empty() {
+        output::say("no posts match")?;
+    } else if which.long {
+        posts.iter().try_for_each(print_whole)?;
     } else {
-        print(&posts)?;
+        print(&ledger, &posts, SystemClock.now()).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(posts: &[Post]) -> Result<()> {
-    if posts.is_empty() {
-        return output::say("the ledger has no such post");
-    }
-    // Where no post has a note, its column would only take room from the texts.
-    let noted = posts.iter().any(|post| !note(post).is_empty());
-    let headings: &[&str] = if noted {
-        &["when (UTC)", "bot", "state", "text", "reason or link", "id"]
-    } else {
-        &["when (UTC)", "bot", "state", "text", "id"]
-    };
-    let mut table = output::table(headings);
+/// A line for each post; for one that was not posted, the reason below it.
+async fn print(ledger: &Sqlite, posts: &[Post], now: DateTime<Utc>) -> Result<()> {
+    let ids: Vec<PostId> = posts.iter().map(|post| post.id).collect();
+    let length = ledger.distinct_id_length(&ids).await?.max(SHORTEST_ID);
+    let mut table = output::table(&["id", "when (UTC)", "bot", "state", "text"]);
     for post in posts {
-        let when = post.settled_at.unwrap_or(post.planned_at);
-        let text = on_one_line(post.text.as_deref().unwrap_or("-"), 60);
-        let mut row = vec![
-            Cell::new(when.format("%Y-%m-%d %H:%M:%S")),
+        let text = post.text.as_deref().unwrap_or("-");
+        let cells = [
+            Cell::new(post.id.to_string().get(..length).unwrap_or_default()),
+            Cell::new(when(post.settled_at.unwrap_or(post.planned_at), now)),
             Cell::new(&post.bot),
             output::word(post.state.as_str()),
-            Cell::new(text),
+            Cell::new(on_one_line(text, LONGEST_TEXT)),
         ];
-        row.extend(noted.then(|| Cell::new(note(post))));
-        row.push(Cell::new(post.id));
-        table.add_row(row);
+        output::one_line(&mut table, cells);
     }
-    output::keep_whole(&mut table, &["when (UTC)", "id"]);
-    output::print(&table)
+    output::keep_whole(&mut table, &["id", "when (UTC)", "bot", "state"]);
+    let reasons: Vec<Option<String>> = posts.iter().map(|post| post.reason.clone()).collect();
+    output::print_with_notes(&table, &reasons)
 }
 
-/// The reason, or the link. A link to our own pages says no more than the id beside it.
-fn note(post: &Post) -> &str {
-    let link = post.url.as_deref().filter(|url| !url.contains(&post.id.to_string()));
-    post.reason.as_deref().or(link).unwrap_or_default()
+/// The instant, as short as it is clear: the year only where it is another one.
+fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let format = if at.year() == now.year() { "%b %d %H:%M:%S" } else { "%Y-%m-%d %H:%M" };
+    at.format(format).to_string()
+}
+
+/// Everything about one post, with a blank line after it.
+fn print_whole(post: &Post) -> Result<()> {
+    let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let facts = [
+        ("id", Some(post.id.to_string())),
+        ("bot", Some(format!("{} ({})", post.bot, post.network))),
+        ("state", Some(post.state.to_string())),
+        ("reason", post.reason.clone()),
+        ("slot", post.slot.map(time)),
+        ("planned", Some(time(post.planned_at))),
+        ("settled", post.settled_at.map(time)),
+        ("attempts", (post.attempts > 1).then(|| post.attempts.to_string())),
+        ("link", post.url.clone()),
+        ("text", post.text.as_ref().map(|text| text.replace('\n', "\n          "))),
+    ];
+    let facts = facts.into_iter().filter_map(|(what, value)| Some(format!("{what:<10}{}", value?)));
+    facts.chain([String::new()]).try_for_each(|line| output::say(&line))
+}
+
+/// The post whose id begins like that.
+pub(super) async fn by_id(ledger: &Sqlite, prefix: &str) -> Result<Post> {
+    let looks_like_one = !prefix.is_empty() && prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+    ensure!(looks_like_one, "{prefix:?} is no post id: `flockd posts` shows the ids");
+    match &ledger.ids_with_prefix(&prefix.to_ascii_lowercase()).await?[..] {
+        [] => bail!("there is no post {prefix}: `flockd posts` lists them"),
+        [id] => ledger.post(*id).await?.with_context(|| format!("there is no post {prefix}")),
+        [one, other, ..] => {
+            bail!(
+                "several posts have an id that begins with {prefix}, {one} and {other} among them: type more of it"
+            )
+        }
+    }
 }

@@ -35,7 +35,14 @@ pub(super) async fn run(
     let shutdown = Shutdown::listen(asked.clone())?;
     let (mut flock, dropped) = (loaded.flock, dial.dropped());
     let log_as = Box::new(move |log: &Log| dial.turn_to(log));
-    let source = Source { file: config.to_owned(), before, listen: flock.web.listen, asked, log_as };
+    let source = Source {
+        file: config.to_owned(),
+        before,
+        written: loaded.written,
+        listen: flock.web.listen,
+        asked,
+        log_as,
+    };
     // The ledger first: of two daemons of one flock, the second should hear of the first, not of its port.
     let held = async { if dry_run { daemon::rehearsal(&flock).await } else { daemon::hold(&flock).await } };
     let desk = tokio::select! {

@@ -2,23 +2,19 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::wishing;
-use crate::config::Loaded;
-use crate::flock::post::PostId;
+use super::configuration::Configured;
+use super::{posts, wishing};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, Want};
 
-pub(super) async fn settle(loaded: Loaded, post: &str, posted: bool) -> Result<ExitCode> {
-    let Ok(id) = post.parse::<PostId>() else {
-        bail!("{post:?} is no post id: `flockd posts --state unknown` shows the ids of what can be settled")
-    };
-    let ledger = Sqlite::beside(&loaded.flock.database).await?.context("there is no ledger yet")?;
-    let found = ledger.post(id).await?;
+pub(super) async fn settle(known: Configured, post: &str, posted: bool) -> Result<ExitCode> {
+    let ledger = Sqlite::beside(&known.flock.database).await?.context("there is no ledger yet")?;
+    let found = posts::by_id(&ledger, post).await;
     // Whoever holds the ledger must not have it open already.
     ledger.close().await;
-    let found = found.with_context(|| format!("there is no post {id}: `flockd posts` lists them"))?;
-    let want = Want::Settle { bot: found.bot.to_string(), post: id.to_string(), posted };
-    wishing::fulfil(loaded, want).await
+    let found = found?;
+    let want = Want::Settle { bot: found.bot.to_string(), post: found.id.to_string(), posted };
+    wishing::fulfil(known, want).await
 }

@@ -1,48 +1,67 @@
 //! `flockd status`: how each bot is, what it posted last and when it posts next. The exit status is 1 if a bot needs a
-//! person or the flock could not be reloaded, for whoever asks by a program.
+//! person, the flock could not be reloaded or flock.toml is broken, for a program that asks.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use clap::Args;
+use clap_complete::engine::ArgValueCandidates;
 use comfy_table::Cell;
 
+use super::configuration::{self, Configured};
 use super::output;
 use crate::clock::{Clock, SystemClock};
-use crate::config;
+use crate::flock::{Bot, BotName};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Refusal, Store};
 use crate::watch::report::{BotRow, Refused, Report, bot_row};
 
-pub(super) async fn status(config: &Path, json: bool) -> Result<ExitCode> {
+/// The longest handle that is shown beside the others.
+const HANDLE: usize = 24;
+
+/// Which bots to show.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Only these bots
+    #[arg(value_name = "BOT", add = ArgValueCandidates::new(configuration::candidates))]
+    bots: Vec<String>,
+    #[command(flatten)]
+    json: super::Json,
+}
+
+pub(super) async fn status(known: &Configured, which: Which) -> Result<ExitCode> {
     let now = SystemClock.now();
-    let loaded = match config::load(config, now) {
-        Ok(loaded) => loaded,
-        Err(complaints) => {
-            say_who_goes_on(config, now).await;
-            return Err(complaints.into());
-        }
-    };
-    let ledger = Sqlite::beside(&loaded.flock.database).await?;
+    let wanted = which.bots.iter().map(|name| known.bot(name).map(|bot| bot.name.clone()));
+    let wanted: Vec<BotName> = wanted.collect::<Result<_>>()?;
+    let ledger = Sqlite::beside(&known.flock.database).await?;
     let daemon = is_running(ledger.as_ref()).await;
     let not_reloaded = match &ledger {
         Some(ledger) if daemon => ledger.refusal().await?,
         _ => None,
     };
-    let mut bots = Vec::new();
     let looked_at = ledger.as_ref().map(|ledger| ledger as &dyn Store);
-    for bot in &loaded.flock.bots {
+    let mut bots = Vec::new();
+    let is_wanted = |bot: &Bot| wanted.is_empty() || wanted.contains(&bot.name);
+    for bot in known.flock.bots.iter().filter(|bot| is_wanted(bot)) {
         bots.push(bot_row(looked_at, bot, now).await?);
     }
     // A daemon that runs takes a new bot up by itself, unless something is in the way.
     let waits_in_vain = not_reloaded.is_some();
     bots.iter_mut().filter(|bot| waits_in_vain && !bot.is_known).for_each(|bot| bot.needs_person = true);
-    let needs_person = waits_in_vain || bots.iter().any(|bot| bot.needs_person);
-    if json {
-        output::print_json(&Report { daemon, not_reloaded: not_reloaded.map(Refused::from), bots })?;
+    let broken = waits_in_vain || !known.errors.is_empty();
+    let needs_person = broken || bots.iter().any(|bot| bot.needs_person);
+    if which.json.json {
+        let complaints = known.errors.iter().map(ToString::to_string).collect();
+        output::print_json(&Report {
+            daemon,
+            not_reloaded: not_reloaded.map(Refused::from),
+            complaints,
+            bots,
+        })?;
     } else {
-        print(daemon, not_reloaded.as_ref(), &bots, now)?;
+        print(daemon, not_reloaded.as_ref().filter(|_| known.errors.is_empty()), bots, now)?;
     }
     Ok(if needs_person { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -54,50 +73,68 @@ async fn is_running(ledger: Option<&Sqlite>) -> bool {
     }
 }
 
-/// Of a flock.toml that can't be used may still be known where its ledger is, and so whether a daemon runs.
-async fn say_who_goes_on(config: &Path, now: DateTime<Utc>) {
-    let Some(flock) = config::examine(config, now).flock else { return };
-    if let Ok(ledger) = Sqlite::beside(&flock.database).await
-        && is_running(ledger.as_ref()).await
-    {
-        eprintln!("the daemon is running, and goes on with the flock as it was before this:");
-    }
-}
-
-fn print(daemon: bool, not_reloaded: Option<&Refusal>, bots: &[BotRow], now: DateTime<Utc>) -> Result<()> {
-    output::say(if daemon {
-        "the daemon is running"
-    } else {
-        "no daemon is running: `flockd run` starts one"
-    })?;
+fn print(
+    daemon: bool,
+    not_reloaded: Option<&Refusal>,
+    mut bots: Vec<BotRow>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    output::say_wrapped(&summary(daemon, &bots))?;
     if let Some(Refusal { at, complaints }) = not_reloaded {
         let at = output::distance(*at, now);
         output::say(&format!(
-            "it could not be reloaded ({at}), and goes on with the flock as it was before:"
+            "flock.toml was not reloaded ({at}); the daemon goes on with the flock from before:"
         ))?;
         for complaint in complaints {
-            output::say(&format!("  {complaint}"))?;
+            output::say_wrapped(&format!("  {complaint}"))?;
         }
     }
     output::say("")?;
-    let mut table = output::table(&["bot", "network", "state", "last", "next", "lines left", "what to do"]);
-    for bot in bots {
+    // Trouble first; the sort keeps the order of the file otherwise.
+    bots.sort_by_key(|bot| (!bot.needs_person, bot.reason.is_none()));
+    let mut table = output::table(&["bot", "state", "account", "last post", "next slot", "lines left"]);
+    for bot in &bots {
         let (last, next) = bot.times;
         let when = |at: Option<DateTime<Utc>>| at.map_or("-".to_owned(), |at| output::distance(at, now));
-        let network = bot.account.as_ref().map(|who| {
-            let name = who.name.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
-            format!("{} @{}{name}", bot.network, who.handle)
-        });
-        let lines = bot.lines_left.zip(bot.lines_total).map(|(left, total)| format!("{left} of {total}"));
-        table.add_row([
+        let lines = bot.lines_left.zip(bot.lines_total).map(|(left, total)| format!("{left}/{total}"));
+        let cells = [
             Cell::new(&bot.name),
-            Cell::new(network.unwrap_or_else(|| bot.network.to_owned())),
             output::word(bot.state),
+            Cell::new(account(bot)),
             Cell::new(when(last)),
             Cell::new(when(next)),
             Cell::new(lines.unwrap_or_else(|| "-".to_owned())),
-            Cell::new(bot.reason.as_deref().unwrap_or_default()),
-        ]);
+        ];
+        output::one_line(&mut table, cells);
     }
-    output::print(&table)
+    output::keep_whole(&mut table, &["bot", "state", "last post", "next slot", "lines left"]);
+    output::align_right(&mut table, &["last post", "next slot", "lines left"]);
+    let reasons: Vec<Option<String>> = bots.into_iter().map(|bot| bot.reason).collect();
+    output::print_with_notes(&table, &reasons)
+}
+
+/// The flock in one line: how many bots are how, those first that need a person.
+fn summary(daemon: bool, bots: &[BotRow]) -> String {
+    let runs = if daemon { "the daemon is running" } else { "no daemon is running: `flockd run` starts one" };
+    let mut states: BTreeMap<(bool, &str), usize> = BTreeMap::new();
+    for bot in bots {
+        *states.entry((!bot.needs_person, bot.state)).or_default() += 1;
+    }
+    let counted: Vec<String> =
+        states.iter().map(|((_, state), number)| format!("{number} {state}")).collect();
+    let number = bots.len();
+    let bots = if number == 1 { "bot" } else { "bots" };
+    format!("{runs}; {number} {bots}: {}", counted.join(", "))
+}
+
+/// The network, and the handle there.
+fn account(bot: &BotRow) -> String {
+    match &bot.handle {
+        Some(handle) if handle.chars().count() > HANDLE => {
+            let beginning: String = handle.chars().take(HANDLE - 1).collect();
+            format!("{} @{beginning}…", bot.network)
+        }
+        Some(handle) => format!("{} @{handle}", bot.network),
+        None => bot.network.to_owned(),
+    }
 }

@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use chrono::TimeDelta;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rand::RngExt;
 use rand::rngs::StdRng;
 
+use super::configuration::Configured;
 use super::{ending, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
@@ -30,27 +32,38 @@ const PATIENCE: TimeDelta = TimeDelta::seconds(90);
 /// How long a command waits for a daemon that is only to be told something.
 const MENTION: Duration = Duration::from_secs(5);
 
+/// So many wishes are waited for at a time.
+const AT_ONCE: usize = 32;
+
 /// Has a wish granted, and prints the answer.
-pub(super) async fn fulfil(loaded: Loaded, want: Want) -> Result<ExitCode> {
-    let clock = SystemClock;
+pub(super) async fn fulfil(known: Configured, want: Want) -> Result<ExitCode> {
+    fulfil_all(known, vec![want]).await
+}
+
+/// Has wishes granted, and prints the answers. It has failed if one of them was not granted.
+pub(super) async fn fulfil_all(known: Configured, wants: Vec<Want>) -> Result<ExitCode> {
     let mut dice = super::dice();
-    let wish = Wish { id: PostId::new(clock.now(), dice.random()), what: want, made_at: clock.now() };
-    let answer = loop {
-        match Sqlite::hold(&loaded.flock.database).await {
-            Ok(ledger) => break grant_here(&loaded, Arc::new(ledger), &wish, dice).await?,
+    let made_at = SystemClock.now();
+    let wish = |what| Wish { id: PostId::new(made_at, dice.random()), what, made_at };
+    let wishes: Vec<Wish> = wants.into_iter().map(wish).collect();
+    let answers = loop {
+        match Sqlite::hold(&known.flock.database).await {
+            Ok(ledger) => break grant_here(known, Arc::new(ledger), &wishes, dice).await?,
             Err(StoreError::Held(holder)) => {
-                if let Some(answer) = ask(&loaded, &wish, &holder).await? {
-                    break answer;
+                if let Some(answers) = ask(&known, &wishes, &holder).await? {
+                    break answers;
                 }
             }
             Err(error) => return Err(error.into()),
         }
     };
-    if !answer.done {
-        bail!("{}", answer.message);
+    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.done);
+    for answer in done {
+        // It is done, whether or not anybody reads that it is.
+        let _ = output::say(&answer.message);
     }
-    // It is done, whether or not anybody reads that it is.
-    let _ = output::say(&answer.message);
+    let refused: Vec<String> = refused.into_iter().map(|answer| answer.message).collect();
+    ensure!(refused.is_empty(), "{}", refused.join("\n"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -76,9 +89,15 @@ pub(super) async fn mention(loaded: &Loaded, want: Want) -> Result<()> {
     Ok(())
 }
 
-async fn grant_here(loaded: &Loaded, ledger: Arc<Sqlite>, wish: &Wish, dice: StdRng) -> Result<Answer> {
+async fn grant_here(
+    known: Configured,
+    ledger: Arc<Sqlite>,
+    wishes: &[Wish],
+    dice: StdRng,
+) -> Result<Vec<Answer>> {
+    let flock = known.to_act_for(wishes.iter().map(|wish| wish.what.bot()))?.flock;
     let setting = Setting {
-        flock: Arc::new(loaded.flock.clone()),
+        flock: Arc::new(flock),
         clock: Arc::new(SystemClock),
         dice,
         listeners: Vec::new(),
@@ -88,19 +107,30 @@ async fn grant_here(loaded: &Loaded, ledger: Arc<Sqlite>, wish: &Wish, dice: Std
         log_lines_dropped: Arc::default(),
     };
     // Ending half way would leave a post of which nobody knows whether it arrived.
-    Ok(ending::see_through(daemon::grant(setting, ledger, wish)).await??)
+    Ok(ending::see_through(daemon::grant(setting, ledger, wishes)).await??)
 }
 
-/// Writes the wish and waits; `None` if the holder has ended meanwhile, so that the ledger can be held now.
-async fn ask(loaded: &Loaded, wish: &Wish, holder: &str) -> Result<Option<Answer>> {
+/// Writes the wishes and waits; `None` if the holder has ended meanwhile, so that the ledger can be held now. What the
+/// holder has granted before that is granted once more, which changes nothing.
+async fn ask(loaded: &Loaded, wishes: &[Wish], holder: &str) -> Result<Option<Vec<Answer>>> {
     let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { bail!("{holder}") };
-    let answer = tokio::select! {
-        answer = wait(&ledger, wish) => answer,
-        () = ending::ended()? => take_back(&ledger, wish, "nothing was done").await,
+    let waits = stream::iter(wishes).map(|wish| wait(&ledger, wish)).buffered(AT_ONCE);
+    let answers = tokio::select! {
+        answers = waits.try_collect::<Vec<Option<Answer>>>() => answers,
+        () = ending::ended()? => take_all_back(&ledger, wishes).await,
     };
     // Whoever holds the ledger next must not have it open already.
     ledger.close().await;
-    answer
+    Ok(answers?.into_iter().collect())
+}
+
+/// Takes back every wish that was not taken up; an error says so of the first.
+async fn take_all_back(ledger: &Sqlite, wishes: &[Wish]) -> Result<Vec<Option<Answer>>> {
+    let mut answers = Vec::new();
+    for wish in wishes {
+        answers.push(take_back(ledger, wish, "nothing was done").await);
+    }
+    answers.into_iter().collect()
 }
 
 async fn wait(ledger: &Sqlite, wish: &Wish) -> Result<Option<Answer>> {

@@ -27,6 +27,7 @@ mod syntax;
 mod timing;
 mod url;
 mod web;
+mod written;
 mod zone_hint;
 mod zones;
 
@@ -49,8 +50,10 @@ pub use self::places::Places;
 use self::report::{Lines, Report};
 use self::rivals::Rivals;
 use self::section::{Found, Section};
+pub(crate) use self::suggest::nearest;
 use self::timing::Timing;
 pub(crate) use self::web::exposed;
+pub use self::written::Written;
 use self::zones::Zones;
 use crate::flock::Flock;
 
@@ -66,6 +69,8 @@ pub struct Loaded {
     pub warnings: Vec<Complaint>,
     /// Where it says what.
     pub places: Places,
+    /// The text itself.
+    pub written: Written,
 }
 
 /// Whatever can be learnt from a `flock.toml`, usable or not.
@@ -79,6 +84,8 @@ pub struct Examined {
     pub places: Places,
     /// Which rules of time zones count, in words, if a zone is named at all.
     pub zones: Option<String>,
+    /// The text itself, as far as there is one.
+    pub written: Written,
 }
 
 /// Reads a `flock.toml`. `now` is where the search for the shortest gap of a schedule begins.
@@ -87,10 +94,7 @@ pub struct Examined {
 ///
 /// Every complaint about the file, warnings among them.
 pub fn load(file: &Path, now: DateTime<Utc>) -> Result<Loaded, Complaints> {
-    match examine(file, now).usable() {
-        (Some(flock), warnings, places) => Ok(Loaded { flock, warnings, places }),
-        (None, complaints, _) => Err(Complaints(complaints)),
-    }
+    examine(file, now).whole()
 }
 
 /// Reads as much of a `flock.toml` as can be read, for whoever wants to complain of the rest at the same time.
@@ -100,7 +104,9 @@ pub fn examine(file: &Path, now: DateTime<Utc>) -> Examined {
         Err((line, message)) => {
             let complaint =
                 Complaint { severity: complaint::Severity::Error, file: file.to_owned(), line, message };
-            Examined { flock: None, complaints: vec![complaint], places: Places::new(file), zones: None }
+            let places = Places::new(file);
+            let complaints = vec![complaint];
+            Examined { flock: None, complaints, places, zones: None, written: Written::default() }
         }
     }
 }
@@ -115,17 +121,38 @@ pub(crate) fn zone_files(flock: &Flock) -> Vec<PathBuf> {
 }
 
 impl Examined {
-    /// The flock only if no complaint is an error.
-    fn usable(self) -> (Option<Flock>, Vec<Complaint>, Places) {
-        let flock = self.flock.filter(|_| !self.complaints.iter().any(Complaint::is_error));
-        (flock, self.complaints, self.places)
+    /// The flock, if no complaint is an error.
+    ///
+    /// # Errors
+    ///
+    /// Every complaint about the file, warnings among them.
+    pub fn whole(self) -> Result<Loaded, Complaints> {
+        let Self { flock, complaints, places, written, .. } = self;
+        match flock.filter(|_| !complaints.iter().any(Complaint::is_error)) {
+            Some(flock) => Ok(Loaded { flock, warnings: complaints, places, written }),
+            None => Err(Complaints(complaints)),
+        }
+    }
+
+    /// The tables with an error in them, such as `bots.walt`; `None` if an error belongs to no table.
+    pub fn broken_tables(&self) -> Option<BTreeSet<&str>> {
+        let errors = self.complaints.iter().filter(|complaint| complaint.is_error());
+        errors.map(|complaint| complaint.line.and_then(|line| self.places.table_at(line))).collect()
     }
 }
 
 /// Reads the text of a `flock.toml` that is, or would be, at `file`, with the rules of time zones in the binary. There
 /// is a flock if no complaint is an error.
 pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<Complaint>, Places) {
-    examine_text(text, file, now, Zones::built_in()).usable()
+    match examine_text(text, file, now, Zones::built_in()).whole() {
+        Ok(Loaded { flock, warnings, places, .. }) => (Some(flock), warnings, places),
+        Err(Complaints(complaints)) => (None, complaints, Places::new(file)),
+    }
+}
+
+/// Reads as much as can be read of the text that a daemon keeps of its `flock.toml`, which was at `file`.
+pub fn examine_kept(text: &str, file: &Path, now: DateTime<Utc>) -> Examined {
+    examine_text(text, file, now, Zones::of_this_machine())
 }
 
 fn examine_text(text: &str, file: &Path, now: DateTime<Utc>, zones: Zones) -> Examined {
@@ -141,8 +168,9 @@ fn examine_text(text: &str, file: &Path, now: DateTime<Utc>, zones: Zones) -> Ex
         (flock(document.get_ref(), now, &mut report), report)
     };
     let zones = report.check_zones(now);
+    let written = Written::new(file, text, std::mem::take(&mut report.literal_secrets));
     let (complaints, places) = report.finish();
-    Examined { flock, complaints, places, zones }
+    Examined { flock, complaints, places, zones, written }
 }
 
 /// Reads the whole document, table by table. What comes back is whole only if no complaint is an error.

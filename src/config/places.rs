@@ -44,6 +44,14 @@ impl Places {
         written.map(|(_, line)| *line).or(table.line)
     }
 
+    /// The table, such as `bots.walt`, that a line is in; tables in it count as its own lines.
+    pub(super) fn table_at(&self, line: usize) -> Option<&str> {
+        let begun = self.tables.iter().filter_map(|(path, table)| Some((table.line?, path)));
+        let (_, path) = begun.filter(|(begin, _)| *begin <= line).max()?;
+        let end = path.match_indices('.').nth(1).map_or(path.len(), |(at, _)| at);
+        Some(&path[..end])
+    }
+
     /// A complaint that keeps the flock from running, about what stands at `path`.
     pub fn error(&self, path: &str, message: impl Into<String>) -> Complaint {
         self.complaint(Severity::Error, path, message.into())

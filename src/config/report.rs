@@ -45,6 +45,8 @@ pub(super) struct Report {
     complaints: Vec<Complaint>,
     broken_lines: HashSet<usize>,
     suggestions: usize,
+    /// The table and key of each secret that stands in the text itself.
+    pub(super) literal_secrets: Vec<(String, &'static str)>,
 }
 
 impl Report {
@@ -59,6 +61,7 @@ impl Report {
             complaints: Vec::new(),
             broken_lines: HashSet::new(),
             suggestions: 0,
+            literal_secrets: Vec::new(),
         };
         for (line, message) in broken {
             report.error(Some(line), message);

@@ -11,7 +11,10 @@ use crate::flock::secret::{Secret, SecretSource};
 pub(super) fn secret(section: &mut Section<'_, '_>, key: &'static str) -> Option<Found<SecretSource>> {
     let Found { value, line } = section.value(key)?;
     let source = match value {
-        DeValue::String(text) => literal(section, key, text, line),
+        DeValue::String(text) => {
+            section.report.literal_secrets.push((section.path.clone(), key));
+            literal(section, key, text, line)
+        }
         DeValue::Table(table) => elsewhere(section, key, table, line),
         other => {
             section.mistyped(

@@ -7,7 +7,7 @@ const MAX_LEN: usize = 64;
 const MAX_CANDIDATES: usize = 1_000;
 
 /// The candidate nearest to `text`, if it is near: one slip, and one more for every four characters.
-pub(super) fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+pub(crate) fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     nearest_within(text, 1 + text.chars().count() / 4, candidates)
 }
 

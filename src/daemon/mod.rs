@@ -11,6 +11,7 @@ pub mod reload;
 mod sign_in;
 mod watchers;
 
+use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use crate::flock::{Flock, KeySource};
 use crate::net::http;
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::{Vault, VaultKey};
-use crate::store::{Answer, Store, StoreError, Want, Wish};
+use crate::store::{Answer, Store, StoreError, Wish};
 use crate::watch::{Inbox, Overview, Phase, listen as listen_for_trouble};
 use crate::web::metrics::Metrics;
 use crate::web::{self, Live, Site};
@@ -180,6 +181,9 @@ pub async fn run(
     let works = Works { flock: watch::Sender::new(flock.clone()), store: store.clone(), clock, events, http };
     let engine = Arc::new(fed(engine(&works, dice, desk.on_paper), &works, &notice));
     engine.take_over(&flock.bots).await?;
+    if let Some(source) = &source {
+        reload::keep_configuration(&works, &source.written).await;
+    }
     let (close, closed) = oneshot::channel::<()>();
     let site = site(&works, &engine, phase, metrics, live, desk.on_paper);
     let mut beside = beside(works, engine.clone(), notice, inbox, source, desk.on_paper);
@@ -256,15 +260,18 @@ async fn serve(listener: TcpListener, site: Site, closed: oneshot::Receiver<()>)
     }
 }
 
-/// Grants one wish without a daemon: the caller has found that nobody holds the ledger.
-pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Result<Answer, DaemonError> {
-    // Only the bot in question, and a network only if it is called: no secret is read without need.
-    let bots = setting.flock.bot(wish.what.bot()).cloned().into_iter().collect();
+/// Grants wishes without a daemon: the caller has found that nobody holds the ledger. The answers are in the order of the
+/// wishes.
+pub async fn grant(
+    setting: Setting,
+    store: Arc<dyn Store>,
+    wishes: &[Wish],
+) -> Result<Vec<Answer>, DaemonError> {
+    // Only the bots in question, and a network only if it is called: no secret is read without need.
+    let asked: HashSet<&str> = wishes.iter().map(|wish| wish.what.bot()).collect();
+    let bots = setting.flock.bots.iter().filter(|bot| asked.contains(bot.name.as_str())).cloned().collect();
     let flock = Flock { bots, ..Flock::clone(&setting.flock) };
-    let on_paper = matches!(
-        wish.what,
-        Want::Settle { .. } | Want::Pause { .. } | Want::Resume { .. } | Want::Skip { .. }
-    );
+    let on_paper = wishes.iter().all(|wish| wish.what.calls_no_network());
     let events = Events::new(setting.listeners);
     let works = Works {
         flock: watch::Sender::new(Arc::new(flock)),
@@ -275,10 +282,13 @@ pub async fn grant(setting: Setting, store: Arc<dyn Store>, wish: &Wish) -> Resu
     };
     let engine = engine(&works, setting.dice, on_paper);
     engine.take_over(&setting.flock.bots).await?;
-    store.wish(wish).await?;
-    let answer = engine.grant(wish).await;
+    let mut answers = Vec::with_capacity(wishes.len());
+    for wish in wishes {
+        store.wish(wish).await?;
+        answers.push(engine.grant(wish).await?);
+    }
     store.close().await;
-    Ok(answer?)
+    Ok(answers)
 }
 
 /// The vault in this ledger, with the key that `flock.toml` names. Nothing is read yet.

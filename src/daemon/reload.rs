@@ -14,14 +14,14 @@ use super::lookout::{self, Lookout};
 use super::notice::Notice;
 use super::{Works, members, watchers};
 use crate::config::complaint::{Complaint, Severity};
-use crate::config::{self, Examined, Places, secret};
+use crate::config::{self, Examined, Places, Written, secret};
 use crate::engine::Engine;
 use crate::flock::changes::Changes;
 use crate::flock::event::Event;
 use crate::flock::log::Log;
 use crate::flock::{Bot, Flock};
 use crate::shelf::ShelfError;
-use crate::store::Refusal;
+use crate::store::{Configuration, Refusal};
 use crate::watch::Rota;
 
 /// After one reload the next waits for so long: a storm of signals is one or two.
@@ -35,6 +35,8 @@ pub struct Source {
     pub file: PathBuf,
     /// How that was before it was read.
     pub before: Glance,
+    /// What was read.
+    pub written: Written,
     /// Where it said to listen when the daemon was started.
     pub listen: SocketAddr,
     /// Rung by whoever wants it read anew.
@@ -69,6 +71,7 @@ struct Candidate {
     flock: Flock,
     changes: Changes,
     warnings: Vec<Complaint>,
+    written: Written,
 }
 
 impl Reloader {
@@ -109,6 +112,7 @@ impl Reloader {
             complaints: vec![whole(&self.source.file, format!("it can't be read: {error}"))],
             places: Places::default(),
             zones: None,
+            written: Written::default(),
         })
     }
 
@@ -132,12 +136,13 @@ impl Reloader {
         self.rota.send_replace(rota);
         (self.source.log_as)(&flock.log);
         self.works.flock.send_replace(flock);
+        keep_configuration(&self.works, &candidate.written).await;
         Ok(candidate)
     }
 
     /// What was read, if all of it is usable, its poems too; otherwise all that is wrong with it.
     async fn checked(&self, read: Examined, running: &Flock) -> Result<Candidate, Vec<Complaint>> {
-        let Examined { flock, mut complaints, places, .. } = read;
+        let Examined { flock, mut complaints, places, written, .. } = read;
         if let Some(flock) = &flock {
             let broken = self.engine.read_poems(&flock.bots).await;
             complaints.extend(broken.iter().map(|(bot, problem)| broken_poem(bot, problem, &places)));
@@ -151,7 +156,7 @@ impl Reloader {
             Some(flock) if !complaints.iter().any(Complaint::is_error) => {
                 complaints.extend(secret::complaints(&flock, &places));
                 let (flock, changes) = self.settled(flock, running);
-                Ok(Candidate { flock, changes, warnings: complaints })
+                Ok(Candidate { flock, changes, warnings: complaints, written })
             }
             _ => Err(complaints.into_iter().filter(Complaint::is_error).collect()),
         }
@@ -197,6 +202,16 @@ impl Reloader {
         }
         self.works.events.tell(&event);
         Some(refusal.is_none())
+    }
+}
+
+/// Keeps the flock that runs, without its secrets, for commands that meet a broken file.
+pub(super) async fn keep_configuration(works: &Works, written: &Written) {
+    let Some(text) = written.without_secrets() else { return };
+    let file = std::path::absolute(written.file()).unwrap_or_else(|_| written.file().to_owned());
+    let kept = Configuration { file, text };
+    if let Err(error) = works.store.keep_configuration(&kept).await {
+        works.events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
     }
 }
 

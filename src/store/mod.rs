@@ -5,11 +5,11 @@
 //! slot to use is not decided here.
 
 pub mod condition;
+mod configuration;
 mod credential;
 mod draft;
 pub mod passes;
 mod private;
-mod refusal;
 pub mod sqlite;
 mod standing;
 pub mod transfer;
@@ -24,10 +24,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
+pub use self::configuration::{Configuration, Refusal};
 pub use self::credential::{Envelope, LONGEST_CLAIM, Sealed};
 pub use self::draft::{Beginning, Draft};
 use self::passes::Passes;
-pub use self::refusal::Refusal;
 pub use self::standing::{Behind, Pause, Progress, Standing};
 use self::transfer::{Arrivals, Complaint, Imported, Record};
 pub use self::wish::{Answer, Want, Wish};
@@ -192,8 +192,20 @@ pub trait Store: Passes + Send + Sync {
     /// Why the flock could not be reloaded, if so.
     async fn refusal(&self) -> Result<Option<Refusal>, StoreError>;
 
+    /// Keeps the configuration that the daemon runs.
+    async fn keep_configuration(&self, running: &Configuration) -> Result<(), StoreError>;
+
+    /// The configuration that the daemon runs, or ran last.
+    async fn configuration(&self) -> Result<Option<Configuration>, StoreError>;
+
     /// One post.
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError>;
+
+    /// The ids that begin with `prefix`, in their order, a few at most: enough to tell one from several.
+    async fn ids_with_prefix(&self, prefix: &str) -> Result<Vec<PostId>, StoreError>;
+
+    /// How many characters tell each of these ids from every other in the ledger.
+    async fn distinct_id_length(&self, ids: &[PostId]) -> Result<usize, StoreError>;
 
     /// Posts, newest first.
     async fn posts(&self, filter: &Filter) -> Result<Vec<Post>, StoreError>;

@@ -74,6 +74,11 @@ pub enum Want {
 }
 
 impl Want {
+    /// Whether it is granted by the ledger alone.
+    pub const fn calls_no_network(&self) -> bool {
+        matches!(self, Self::Settle { .. } | Self::Pause { .. } | Self::Resume { .. } | Self::Skip { .. })
+    }
+
     /// Which bot it is about.
     pub fn bot(&self) -> &str {
         match self {

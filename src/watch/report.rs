@@ -17,6 +17,8 @@ pub struct Report {
     pub daemon: bool,
     /// Why the daemon goes on with the flock from before, if it does.
     pub not_reloaded: Option<Refused>,
+    /// What is wrong with flock.toml as it is now; the bots are those of the daemon, or those that could be read.
+    pub complaints: Vec<String>,
     /// The bots, in the order of the file.
     pub bots: Vec<BotRow>,
 }

@@ -248,7 +248,7 @@ async fn a_post_is_taken_back_by_each_of_its_names() {
     for nothing in
         ["0192f0c1-2b3c-7def-8123-456789abcdef", "1234567890", "https://x.com/walt_lines/status/1", ""]
     {
-        fails(&folder.run(&["delete", "walt", nothing]), "`flockd posts --bot walt` lists them");
+        fails(&folder.run(&["delete", "walt", nothing]), "`flockd posts walt` lists them");
     }
     assert_eq!(asked(&fake, "/2/tweets").len(), 3);
 }

@@ -8,9 +8,10 @@ use crate::support::program::Folder;
 /// The verbs that `--help` names.
 fn verbs(folder: &Folder) -> Vec<String> {
     let help = folder.run(&["--help"]).out;
-    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
-    let verbs = commands.take_while(|line| !line.is_empty());
-    verbs
+    // Every verb stands below the heading of its group, two columns in.
+    let listed = help.lines().skip_while(|line| !line.ends_with(':')).take_while(|line| *line != "Options:");
+    listed
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
         .map(|line| line.split_whitespace().next().unwrap().to_owned())
         .filter(|verb| verb != "help")
         .collect()
@@ -30,27 +31,44 @@ fn there_is_a_page_for_each_verb() {
         let own = std::fs::read_to_string(folder.path(&format!("man1/flockd-{verb}.1"))).unwrap();
         assert!(own.contains(".SH SYNOPSIS"), "{own}");
     }
+    for section in ["EXAMPLES", "FILES", "ENVIRONMENT", "EXIT STATUS"] {
+        let heading = format!(".SH \"{section}\"");
+        assert!(page.contains(&heading) || page.contains(&format!(".SH {section}")), "{section}: {page}");
+    }
     let nowhere = folder.run(&["man", "--to", "nowhere"]);
     assert!(nowhere.code == 1 && nowhere.err.contains("can't be written to nowhere"), "{nowhere:?}");
 }
 
-#[test]
-fn shells_know_the_verbs() {
-    let folder = Folder::new();
-    for shell in ["bash", "zsh", "fish"] {
-        let script = folder.run(&["completions", shell]).out;
-        for verb in verbs(&folder) {
-            assert!(script.contains(&verb), "{shell} does not know {verb}");
-        }
-    }
-    // Bash is at hand, so it says itself what it would complete.
+/// What bash would complete in place of the last of these words.
+fn completed(folder: &Folder, words: &[&str]) -> String {
     let script = folder.run(&["completions", "bash"]).out;
-    let mut bash = Command::new("bash").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let bin = std::path::Path::new(env!("CARGO_BIN_EXE_flockd")).parent().unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let mut bash = Command::new("bash");
+    bash.env("PATH", path).env_remove("FLOCK_CONFIG").current_dir(folder.path(""));
+    let mut bash = bash.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (line, last, at) = (words.join(" "), words.last().unwrap(), words.len() - 1);
     let asked = format!(
-        "{script}\nCOMP_WORDS=(flockd en); COMP_CWORD=1; _flockd flockd en flockd; echo \"${{COMPREPLY[@]}}\"\n"
+        "{script}\nfunction=$(complete -p flockd | sed 's/.*-F \\([^ ]*\\).*/\\1/')\n\
+         COMP_WORDS=({line}); COMP_CWORD={at}; COMP_TYPE=9; COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}\n\
+         $function flockd {last} {before}; printf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+        before = words[at - 1]
     );
     bash.stdin.take().unwrap().write_all(asked.as_bytes()).unwrap();
-    let said = String::from_utf8(bash.wait_with_output().unwrap().stdout).unwrap();
-    assert_eq!(said.trim(), "enroll");
+    String::from_utf8(bash.wait_with_output().unwrap().stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn a_shell_completes_verbs_and_the_names_of_bots() {
+    let folder = Folder::with(
+        "[bots.walt]\nnetwork = \"feed\"\npoem = \"p.txt\"\nschedule = \"@daily\"\n\
+         [bots.emily]\nnetwork = \"feed\"\npoem = \"p.txt\"\nschedule = \"@daily\"\nodd\n",
+    );
+    assert_eq!(completed(&folder, &["flockd", "en"]), "enroll");
+    assert_eq!(completed(&folder, &["flockd", "pause", "wa"]), "walt");
+    assert_eq!(completed(&folder, &["flockd", "posts", "em"]), "emily", "also while flock.toml is broken");
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(folder.run(&["completions", shell]).out.contains("FLOCKD_COMPLETE"), "{shell}");
+    }
     assert_eq!(folder.run(&["completions", "cmd.exe"]).code, 2);
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::Clock as _;
-use flockd::config;
+use flockd::config::{self, Loaded};
 use flockd::daemon::notice::Notice;
 use flockd::daemon::reload::{Glance, Source};
 use flockd::daemon::{self, Setting};
@@ -175,7 +175,7 @@ async fn child_that_lives_a_week() {
 
     let (clock, tally) = (Arc::new(ManualClock::showing(at(BEGIN))), Arc::new(Tally::default()));
     let before = Glance::at(&file);
-    let flock = config::load(&file, clock.now()).unwrap().flock;
+    let Loaded { flock, written, .. } = config::load(&file, clock.now()).unwrap();
     let end = at(BEGIN) + TimeDelta::days(7);
     let (due, of_bots) = slots(&flock, end);
     let desk = daemon::hold(&flock).await.unwrap();
@@ -187,6 +187,7 @@ async fn child_that_lives_a_week() {
     let source = Source {
         file: file.clone(),
         before,
+        written,
         listen: flock.web.listen,
         asked: asked.clone(),
         log_as: Box::new(|_| {}),

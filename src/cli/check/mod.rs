@@ -67,7 +67,7 @@ pub(super) async fn complaints(config: &Path) -> (Option<Flock>, Vec<Complaint>)
 
 async fn examine(config: &Path) -> Checked {
     let now = SystemClock.now();
-    let Examined { flock, mut complaints, places, zones } = config::examine(config, now);
+    let Examined { flock, mut complaints, places, zones, .. } = config::examine(config, now);
     complaints.extend(zones.map(|zones| places.note("", format!("the rules of time zones are {zones}"))));
     let whole = !complaints.iter().any(Complaint::is_error);
     let (mut forecast, mut apps) = (Vec::new(), Vec::new());
@@ -200,7 +200,7 @@ async fn price(
 
 fn print(complaints: &[Complaint], forecast: &[Forecast], apps: &[AppForecast]) -> Result<()> {
     for complaint in complaints {
-        output::say(&format!("{}: {complaint}", complaint.severity))?;
+        output::say_wrapped(&format!("{}: {complaint}", complaint.severity))?;
     }
     if complaints.iter().all(|complaint| complaint.severity == Severity::Note) {
         output::say("no complaints")?;

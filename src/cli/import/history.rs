@@ -18,5 +18,5 @@ pub(super) async fn import(loaded: Loaded, bot: &str, yes: bool) -> Result<ExitC
         "{} charges up to {dollars:.2} USD for what it shows of {name}'s account: add `--yes` to have it read",
         bot.network
     );
-    wishing::fulfil(loaded, Want::History { bot: name }).await
+    wishing::fulfil(loaded.into(), Want::History { bot: name }).await
 }

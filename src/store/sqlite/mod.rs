@@ -44,8 +44,8 @@ pub use self::restore::{Content, Restore};
 use self::trouble::{Trouble, explain};
 use super::transfer::{Arrivals, Complaint, Imported, Record};
 use super::{
-    Answer, Beginning, CommitEar, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal,
-    Sealed, Spent, Standing, Store, StoreError, Wish,
+    Answer, Beginning, CommitEar, Configuration, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress,
+    Refusal, Sealed, Spent, Standing, Store, StoreError, Wish,
 };
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
@@ -308,9 +308,33 @@ impl Store for Sqlite {
         Ok(read!(self, watch::refusal())?.and_then(|why| serde_json::from_str(&why).ok()))
     }
 
+    async fn keep_configuration(&self, running: &Configuration) -> Result<(), StoreError> {
+        let running = as_json(running)?;
+        change!(self.writer, |db| async { Ok(sql::watch::keep_configuration(db, &running).await?) })
+    }
+
+    async fn configuration(&self) -> Result<Option<Configuration>, StoreError> {
+        Ok(read!(self, watch::configuration())?.and_then(|kept| serde_json::from_str(&kept).ok()))
+    }
+
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError> {
         let row = read!(self, post(id))?;
         row.as_ref().map(row::post).transpose().map_err(|error| self.explain(&error))
+    }
+
+    async fn ids_with_prefix(&self, prefix: &str) -> Result<Vec<PostId>, StoreError> {
+        let ids = read!(self, ids_with_prefix(prefix))?;
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
+    async fn distinct_id_length(&self, ids: &[PostId]) -> Result<usize, StoreError> {
+        let mut longest = 0;
+        for id in ids.iter().map(ToString::to_string) {
+            let neighbours = read!(self, neighbouring_ids(&id))?;
+            let common = |other: &String| id.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+            longest = neighbours.iter().map(common).fold(longest, usize::max);
+        }
+        Ok(longest + 1)
     }
 
     async fn posts(&self, filter: &Filter) -> Result<Vec<Post>, StoreError> {

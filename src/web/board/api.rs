@@ -43,7 +43,12 @@ async fn report(site: &Site, only: Option<&str>) -> Result<Report, StoreError> {
     for bot in flock.bots.iter().filter(|bot| only.is_none_or(|only| only == bot.name.as_str())) {
         bots.push(bot_row(Some(&*site.store), bot, now).await?);
     }
-    Ok(Report { daemon: true, not_reloaded: site.store.refusal().await?.map(Refused::from), bots })
+    Ok(Report {
+        daemon: true,
+        not_reloaded: site.store.refusal().await?.map(Refused::from),
+        complaints: Vec::new(),
+        bots,
+    })
 }
 
 /// `GET /api/v1/posts`, newest first: `?bot=`, `?state=`, `?network=`, `?before=` a post's id, `?n=` how many.

@@ -21,8 +21,8 @@ use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
 use crate::store::passes::{PassMark, Passes};
 use crate::store::transfer::{Arrivals, Complaint, Imported, Record};
 use crate::store::{
-    Answer, CommitEar, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal, Sealed, Spent,
-    Standing, Store, StoreError, Wish,
+    Answer, CommitEar, Configuration, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal,
+    Sealed, Spent, Standing, Store, StoreError, Wish,
 };
 use crate::watch::{Overview, Phase};
 use crate::web::Site;
@@ -179,6 +179,18 @@ impl Store for Shelf {
         never()
     }
     async fn envelope(&self, _: &BotName) -> Result<Envelope, StoreError> {
+        never()
+    }
+    async fn keep_configuration(&self, _: &Configuration) -> Result<(), StoreError> {
+        never()
+    }
+    async fn configuration(&self) -> Result<Option<Configuration>, StoreError> {
+        never()
+    }
+    async fn ids_with_prefix(&self, _: &str) -> Result<Vec<PostId>, StoreError> {
+        never()
+    }
+    async fn distinct_id_length(&self, _: &[PostId]) -> Result<usize, StoreError> {
         never()
     }
     async fn envelopes(&self) -> Result<Vec<(BotName, Envelope)>, StoreError> {

@@ -90,7 +90,8 @@ impl Folder {
         let status: Value =
             serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"));
         let a_bot = status["bots"].as_array().unwrap().iter().any(|bot| bot["needs_person"] == true);
-        let needs_person = a_bot || !status["not_reloaded"].is_null();
+        let is_broken = !status["complaints"].as_array().unwrap().is_empty();
+        let needs_person = a_bot || is_broken || !status["not_reloaded"].is_null();
         assert_eq!(said.code, i32::from(needs_person), "{said:?}");
         status
     }

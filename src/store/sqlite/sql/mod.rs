@@ -65,6 +65,20 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
         .await
 }
 
+/// The first few ids that begin with `prefix`.
+pub(super) async fn ids_with_prefix(db: &mut SqliteConnection, prefix: &str) -> Done<Vec<String>> {
+    // No id has a character after 'f', and the range is read from the index.
+    let select = "select id from post where id >= ?1 and id < ?1 || 'g' order by id limit 3";
+    sqlx::query_scalar(select).bind(prefix).fetch_all(db).await
+}
+
+/// The ids just before and after this one.
+pub(super) async fn neighbouring_ids(db: &mut SqliteConnection, id: &str) -> Done<Vec<String>> {
+    let select = "select * from (select id from post where id < ?1 order by id desc limit 1) \
+        union all select * from (select id from post where id > ?1 order by id limit 1)";
+    sqlx::query_scalar(select).bind(id).fetch_all(db).await
+}
+
 /// Moves a post, if it is in a state from which the move is allowed; `None` otherwise.
 pub(super) async fn move_post(
     db: &mut SqliteConnection,

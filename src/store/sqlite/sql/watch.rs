@@ -74,3 +74,14 @@ pub(in super::super) async fn refuse(db: &mut SqliteConnection, why: Option<&str
 pub(in super::super) async fn refusal(db: &mut SqliteConnection) -> Done<Option<String>> {
     sqlx::query_scalar("select value from meta where key = 'refusal'").fetch_optional(db).await
 }
+
+/// Notes the configuration that runs.
+pub(in super::super) async fn keep_configuration(db: &mut SqliteConnection, running: &str) -> Done {
+    let insert = "insert into meta (key, value) values ('configuration', ?1) \
+        on conflict (key) do update set value = excluded.value";
+    sqlx::query(insert).bind(running).execute(db).await.map(|_| ())
+}
+
+pub(in super::super) async fn configuration(db: &mut SqliteConnection) -> Done<Option<String>> {
+    sqlx::query_scalar("select value from meta where key = 'configuration'").fetch_optional(db).await
+}

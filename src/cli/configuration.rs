@@ -1,0 +1,187 @@
+//! Which configuration a verb goes by. One bad line in `flock.toml` must not take the operator's controls away: beside a
+//! daemon a verb goes on with the flock that the daemon runs, and without one with whatever could be read of the file.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::ops::Deref;
+use std::path::{Path, PathBuf, absolute};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap_complete::engine::CompletionCandidate;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::complaint::{Complaint, Complaints};
+use crate::config::{self, Examined, Loaded};
+use crate::flock::Bot;
+use crate::store::Store;
+use crate::store::sqlite::Sqlite;
+
+/// The ledger of a `flock.toml` that does not say where it is.
+const DEFAULT_LEDGER: &str = "flock.db";
+
+/// Tables that concern no bot: an error there keeps the daemon from starting, and a bot from nothing.
+const FOR_THE_DAEMON: [&str; 3] = ["alerts", "log", "web"];
+
+/// The flock, whole; or every complaint about it. For verbs that change what runs, or need secrets.
+pub(super) fn load(file: &Path) -> Result<Loaded> {
+    Ok(config::load(file, SystemClock.now())?)
+}
+
+/// What a verb knows of the flock.
+#[derive(Debug)]
+pub(super) struct Configured {
+    loaded: Loaded,
+    basis: Basis,
+    /// What is wrong with the file, if anything is.
+    pub(super) errors: Vec<Complaint>,
+}
+
+/// Where that is from.
+#[derive(Debug)]
+enum Basis {
+    /// The whole file.
+    File,
+    /// The daemon, whose flock the ledger keeps without its secrets.
+    Daemon,
+    /// As much of the file as can be read, and the tables with an error in them, if that is known.
+    Part(Option<BTreeSet<String>>),
+}
+
+impl Deref for Configured {
+    type Target = Loaded;
+
+    fn deref(&self) -> &Loaded {
+        &self.loaded
+    }
+}
+
+impl From<Loaded> for Configured {
+    fn from(loaded: Loaded) -> Self {
+        Self { loaded, basis: Basis::File, errors: Vec::new() }
+    }
+}
+
+impl Configured {
+    /// Reads the file; if it is broken, finds out with which flock to go on, and says so on standard error.
+    ///
+    /// # Errors
+    ///
+    /// Every complaint about the file, if there is nothing to go on with.
+    pub(super) async fn read(file: &Path) -> Result<Self> {
+        let examined = config::examine(file, SystemClock.now());
+        let errors = || examined.complaints.iter().filter(|complaint| complaint.is_error()).cloned();
+        let errors: Vec<Complaint> = errors().collect();
+        if errors.is_empty() && examined.flock.is_some() {
+            return Ok(examined.whole()?.into());
+        }
+        let goes_on = match of_the_daemon(file, &examined).await {
+            Some(loaded) => Self { loaded, basis: Basis::Daemon, errors },
+            None => Self::part(examined, errors)?,
+        };
+        goes_on.tell();
+        Ok(goes_on)
+    }
+
+    /// As much of a broken file as could be read.
+    fn part(examined: Examined, errors: Vec<Complaint>) -> Result<Self, Complaints> {
+        let broken = examined.broken_tables();
+        let broken = broken.map(|tables| tables.into_iter().map(str::to_owned).collect());
+        let Examined { flock, complaints, places, written } = examined;
+        let Some(flock) = flock else { return Err(Complaints(complaints)) };
+        let loaded = Loaded { flock, warnings: Vec::new(), places, written };
+        Ok(Self { loaded, basis: Basis::Part(broken), errors })
+    }
+
+    /// Says above everything else what is wrong, and by what the command goes.
+    fn tell(&self) {
+        eprintln!("{}", super::complaints(&self.errors));
+        eprintln!(
+            "{}",
+            match self.basis {
+                Basis::Daemon => "note: this is about the flock that the daemon runs, from before the error",
+                _ => "note: this is about the part of the flock that could be read",
+            }
+        );
+    }
+
+    /// The bot of that name.
+    ///
+    /// # Errors
+    ///
+    /// With the name that may have been meant.
+    pub(super) fn bot(&self, name: &str) -> Result<&Arc<Bot>> {
+        super::bot(&self.loaded, name)
+    }
+
+    /// The flock with which this command may act for bots by itself: no error in the file concerns one of them.
+    ///
+    /// # Errors
+    ///
+    /// Every complaint about the file, if one does.
+    pub(super) fn to_act_for<'b>(mut self, mut bots: impl Iterator<Item = &'b str>) -> Result<Loaded> {
+        match &self.basis {
+            Basis::File => Ok(self.loaded),
+            Basis::Part(Some(broken)) if !bots.any(|bot| concerns(broken, self.loaded.flock.bot(bot))) => {
+                self.loaded.flock.bots.retain(|bot| !broken.contains(&format!("bots.{}", bot.name)));
+                Ok(self.loaded)
+            }
+            Basis::Daemon | Basis::Part(_) => Err(Complaints(self.errors).into()),
+        }
+    }
+}
+
+/// Whether an error in these tables may concern a bot; one that could not be read is concerned by every error.
+fn concerns(broken: &BTreeSet<String>, bot: Option<&Arc<Bot>>) -> bool {
+    let Some(bot) = bot else { return true };
+    let own = [format!("bots.{}", bot.name), format!("apps.{}", bot.gate())];
+    broken.iter().any(|table| {
+        let of_another =
+            ["bots.", "apps."].iter().any(|kind| table.starts_with(kind)) && !own.contains(table);
+        !of_another && !FOR_THE_DAEMON.contains(&table.as_str())
+    })
+}
+
+/// The flock of the daemon that was started with this file, if one runs.
+async fn of_the_daemon(file: &Path, examined: &Examined) -> Option<Loaded> {
+    let database = match &examined.flock {
+        Some(flock) => flock.database.clone(),
+        None => format!("sqlite:{}", file.parent()?.join(DEFAULT_LEDGER).display()),
+    };
+    let ledger = Sqlite::beside(&database).await.ok()??;
+    let running = ledger.ring().await;
+    let kept = if running { ledger.configuration().await.ok()? } else { None };
+    ledger.close().await;
+    let kept = kept.filter(|kept| absolute(file).is_ok_and(|file| file == kept.file))?;
+    let Examined { flock, places, written, .. } =
+        config::examine_kept(&kept.text, &kept.file, SystemClock.now());
+    Some(Loaded { flock: flock?, warnings: Vec::new(), places, written })
+}
+
+/// The bot of that name.
+pub(super) fn bot<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l Arc<Bot>> {
+    loaded.flock.bot(name).with_context(|| {
+        let names = loaded.flock.bots.iter().map(|bot| bot.name.as_str());
+        match config::nearest(name, names) {
+            Some(near) => format!("there is no bot {name:?} in flock.toml: did you mean {near:?}?"),
+            None => format!("there is no bot {name:?} in flock.toml: `flockd status` lists them"),
+        }
+    })
+}
+
+/// The names of the bots, for a shell that completes a line. Whatever is wrong is not its business.
+pub(super) fn candidates() -> Vec<CompletionCandidate> {
+    let flock = config::examine(&named_on_the_line(), SystemClock.now()).flock;
+    let bots = flock.into_iter().flat_map(|flock| flock.bots);
+    bots.map(|bot| CompletionCandidate::new(bot.name.as_str()).help(Some(bot.network.as_str().into())))
+        .collect()
+}
+
+/// The configuration that the line to be completed names, or the one that is used without.
+fn named_on_the_line() -> PathBuf {
+    let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
+    let named = words.iter().zip(words.iter().skip(1)).find(|(word, _)| *word == "--config");
+    let joined = words.iter().find_map(|word| word.to_str()?.strip_prefix("--config=").map(OsString::from));
+    let named = named.map(|(_, value)| value.clone()).or(joined);
+    named.or_else(|| std::env::var_os("FLOCK_CONFIG")).unwrap_or_else(|| "flock.toml".into()).into()
+}
