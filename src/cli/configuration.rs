@@ -119,7 +119,7 @@ impl Configured {
     /// # Errors
     ///
     /// Every complaint about the file, if one does.
-    pub(super) fn to_act_for<'b>(mut self, mut bots: impl Iterator<Item = &'b str>) -> Result<Loaded> {
+    pub(super) fn into_flock_for<'b>(mut self, mut bots: impl Iterator<Item = &'b str>) -> Result<Loaded> {
         match &self.basis {
             Basis::File => Ok(self.loaded),
             Basis::Part(Some(broken)) if !bots.any(|bot| concerns(broken, self.loaded.flock.bot(bot))) => {

@@ -10,12 +10,12 @@ use super::{Bots, wishing};
 use crate::store::Want;
 
 pub(super) async fn pause(known: Configured, which: Bots) -> Result<ExitCode> {
-    let wants = named(&known, which)?.into_iter().map(|bot| Want::Pause { bot }).collect();
+    let wants = named(&known, &which)?.into_iter().map(|bot| Want::Pause { bot }).collect();
     wishing::fulfil_all(known, wants).await
 }
 
 pub(super) async fn resume(known: Configured, which: Bots) -> Result<ExitCode> {
-    let wants = named(&known, which)?.into_iter().map(|bot| Want::Resume { bot }).collect();
+    let wants = named(&known, &which)?.into_iter().map(|bot| Want::Resume { bot }).collect();
     wishing::fulfil_all(known, wants).await
 }
 
@@ -25,7 +25,7 @@ pub(super) async fn skip(known: Configured, bot: &str) -> Result<ExitCode> {
 }
 
 /// The bots that are meant: nothing is done for one before all are known.
-fn named(known: &Configured, which: Bots) -> Result<Vec<String>> {
+fn named(known: &Configured, which: &Bots) -> Result<Vec<String>> {
     if which.all {
         return Ok(known.flock.bots.iter().map(|bot| bot.name.to_string()).collect());
     }

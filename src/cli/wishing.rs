@@ -95,7 +95,7 @@ async fn grant_here(
     wishes: &[Wish],
     dice: StdRng,
 ) -> Result<Vec<Answer>> {
-    let flock = known.to_act_for(wishes.iter().map(|wish| wish.what.bot()))?.flock;
+    let flock = known.into_flock_for(wishes.iter().map(|wish| wish.what.bot()))?.flock;
     let setting = Setting {
         flock: Arc::new(flock),
         clock: Arc::new(SystemClock),
