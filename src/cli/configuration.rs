@@ -87,7 +87,7 @@ impl Configured {
     fn part(examined: Examined, errors: Vec<Complaint>) -> Result<Self, Complaints> {
         let broken = examined.broken_tables();
         let broken = broken.map(|tables| tables.into_iter().map(str::to_owned).collect());
-        let Examined { flock, complaints, places, written } = examined;
+        let Examined { flock, complaints, places, written, .. } = examined;
         let Some(flock) = flock else { return Err(Complaints(complaints)) };
         let loaded = Loaded { flock, warnings: Vec::new(), places, written };
         Ok(Self { loaded, basis: Basis::Part(broken), errors })

@@ -166,9 +166,8 @@ async fn pass(clock: &ManualClock, end: DateTime<Utc>, mut wanted: impl FnMut(Da
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_that_lives_a_week() {
     let Some(folder) = std::env::var_os(CHILD) else { return };
-    let folder = Path::new(&folder);
+    let (folder, file) = (Path::new(&folder), Path::new(&folder).join("flock.toml"));
     let flocks: usize = std::env::var("FLOCKD_WEEK").ok().map_or(1, |number| number.parse().unwrap());
-    let file = folder.join("flock.toml");
     write(folder, flocks);
     let log = fs::File::create(folder.join("log")).unwrap();
     tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(log)).init();
