@@ -31,7 +31,7 @@ const GUARDS: [(HeaderName, &str); 3] = [
 
 /// What stands on the pages of the dashboard instead: its own script, forms that are sent to it, and where those forms come
 /// from is told to itself alone.
-const BOARD_GUARDS: [(HeaderName, &str); 3] = [
+const BOARD_GUARDS: [(HeaderName, &str); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -40,6 +40,7 @@ const BOARD_GUARDS: [(HeaderName, &str); 3] = [
     // With "no-referrer" browsers send a form's origin as "null".
     (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("x-robots-tag"), "noindex"),
 ];
 
 /// Something that can be fetched again.

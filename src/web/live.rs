@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{ConnectInfo, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::sse::{self, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream};
@@ -24,6 +24,11 @@ const LISTENERS: usize = 64;
 const WAITING: usize = 64;
 /// A word in between shows each side that the other is still there. Sooner than a visitor's patience runs out.
 const STILL_HERE: Duration = Duration::from_secs(15);
+
+/// What proxies have to know: nginx would keep an answer until it is whole or fills a buffer (`proxy_buffering`), and some
+/// compress what passes, which waits for more too.
+const UNDELAYED: [(HeaderName, &str); 2] =
+    [(header::CACHE_CONTROL, "no-store, no-transform"), (HeaderName::from_static("x-accel-buffering"), "no")];
 
 /// Where news come in and go out.
 pub struct Live {
@@ -91,7 +96,9 @@ pub(super) async fn events(
     let keep_alive = KeepAlive::new().interval(STILL_HERE);
     let mut answer =
         Sse::new(told(news, bot, (place, caller.stopwatch.hold()))).keep_alive(keep_alive).into_response();
-    answer.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    for (name, value) in UNDELAYED {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     answer
 }
 

@@ -15,6 +15,7 @@ mod index;
 mod live;
 pub mod metrics;
 mod page;
+mod prefix;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -193,7 +194,7 @@ async fn serve_within(
 
 /// The routes of the site. Outside the dashboard they answer GET and HEAD, and nothing else.
 pub fn router(site: Site) -> Router {
-    Router::new()
+    let pages = Router::new()
         .route("/", get(front))
         .route("/posts/{id}", get(post))
         .route("/feeds/{file}", get(atom))
@@ -209,7 +210,9 @@ pub fn router(site: Site) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(from_fn_with_state(site.clone(), guard::check))
         .layer(map_response(answer::secured))
-        .with_state(site)
+        .with_state(site.clone());
+    // What a layer changes is not seen by the routes that it is put on.
+    Router::new().fallback_service(pages).layer(from_fn_with_state(site, prefix::taken_off))
 }
 
 /// The dashboard for whoever has entered it; nobody else comes here where there is one.

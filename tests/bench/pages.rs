@@ -114,7 +114,7 @@ fn post(at: usize, when: DateTime<Utc>) -> Value {
 
 async fn measure(folder: &Folder) {
     let client = Client::builder().no_proxy().build().unwrap();
-    let entered = client.get(folder.key()).send().await.unwrap();
+    let entered = folder.enter(&client).await;
     let cookie = entered.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
     let ask = async |path: &str| {
         let begun = Instant::now();

@@ -43,6 +43,7 @@ fn start(flock: &str) -> (Folder, Daemon) {
 async fn visit_folder(kind: Kind, folder: Folder, daemon: Daemon) -> Visit {
     let browser = Chromium::start(kind).await;
     browser.goto(&folder.key()).await;
+    browser.press("Open the dashboard").await;
     browser.sees("The flock").await;
     Visit { browser, folder, _daemon: daemon }
 }

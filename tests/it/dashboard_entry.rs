@@ -41,7 +41,7 @@ impl Door {
     }
 
     async fn enter(&self) -> Guest {
-        let answer = self.client.get(self.folder.key()).send().await.unwrap();
+        let answer = self.folder.enter(&self.client).await;
         assert_eq!(answer.status(), StatusCode::OK);
         let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().to_owned();
         assert!(cookie.contains("; HttpOnly; SameSite=Strict; Path=/"), "{cookie}");
@@ -72,12 +72,32 @@ fn token(page: &str) -> String {
 async fn a_link_opens_once_and_who_leaves_is_out() {
     let door = door("");
     let link = door.folder.key();
-    // A browser that looks ahead does not use it up.
-    let ahead = door.client.get(&link).header("Sec-Purpose", "prefetch;prerender").send().await.unwrap();
-    assert_eq!(ahead.status(), StatusCode::FORBIDDEN);
-    assert_eq!(door.client.head(&link).send().await.unwrap().status(), StatusCode::FORBIDDEN);
-    assert_eq!(door.client.get(&link).send().await.unwrap().status(), StatusCode::OK);
-    let again = door.client.get(&link).send().await.unwrap();
+    // Chats, mail servers and browsers that look at it do not use it up, and get nothing by it.
+    for request in [door.client.head(&link), door.client.get(&link), door.client.get(&link)] {
+        let page = request.send().await.unwrap();
+        let header = |name: &str| page.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!((page.status(), page.headers().get(SET_COOKIE)), (StatusCode::OK, None));
+        assert_eq!([header("referrer-policy"), header("cache-control")], ["no-referrer", "no-store"]);
+        assert_eq!(header("x-robots-tag"), "noindex");
+    }
+    let press = async |headers: &[(&'static str, &str)]| {
+        let key = link.rsplit('=').next().unwrap();
+        let mut request = door.client.post(door.folder.url("/enter")).form(&[("key", key)]);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap()
+    };
+    // Nor can another site have a browser press its button.
+    for elsewhere in [("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")] {
+        let refused = press(&[("origin", "null"), elsewhere]).await;
+        assert_eq!((refused.status(), refused.headers().get(SET_COOKIE)), (StatusCode::FORBIDDEN, None));
+    }
+    assert_eq!(
+        press(&[("origin", "null"), ("sec-fetch-site", "same-origin")]).await.status(),
+        StatusCode::OK
+    );
+    let again = press(&[]).await;
     assert_eq!(again.status(), StatusCode::FORBIDDEN);
     assert!(again.text().await.unwrap().contains("has been used already"));
 
@@ -95,7 +115,9 @@ async fn closing_ends_every_session() {
     let (guest, link) = (door.enter().await, door.folder.key());
     assert_eq!(door.folder.run(&["dashboard", "--close"]).code, 0);
     assert_eq!(door.post(&guest, "/bots/walt/pause", &[]).await, StatusCode::FORBIDDEN);
-    assert_eq!(door.client.get(&link).send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    let form = [("key", link.rsplit('=').next().unwrap())];
+    let late = door.client.post(door.folder.url("/enter")).form(&form).send().await.unwrap();
+    assert_eq!((late.status(), late.headers().get(SET_COOKIE)), (StatusCode::FORBIDDEN, None));
 }
 
 #[tokio::test]
@@ -180,8 +202,9 @@ async fn a_name_of_another_that_leads_here_is_not_answered() {
         assert_eq!(answer.status(), status, "{host}");
     }
     // Behind the proxy the cookie is for TLS only.
-    let link = door.folder.key().replace("https://birds.test", &door.folder.url(""));
-    let answer = door.client.get(link).header(HOST, "birds.test").send().await.unwrap();
+    let form = [("key", door.folder.key().rsplit('=').next().unwrap().to_owned())];
+    let press = door.client.post(door.folder.url("/enter")).form(&form);
+    let answer = press.header(HOST, "birds.test").header(ORIGIN, "https://birds.test").send().await.unwrap();
     let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
     assert!(cookie.ends_with("; Secure"), "{cookie}");
 }
@@ -253,6 +276,48 @@ async fn a_password_lets_in_and_guessing_is_slow() {
         log.contains("wrong password") && !log.contains("guess 1") && !log.contains("correct horse"),
         "{log}"
     );
+}
+
+/// The form of somebody who has not entered.
+async fn strangers_form(door: &Door) -> Guest {
+    let locked = door.get("/").await;
+    let cookie = locked.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    Guest { cookie, token: token(&locked.text().await.unwrap()) }
+}
+
+#[tokio::test]
+async fn whoever_has_many_addresses_keeps_nobody_out() {
+    let password = hashed("correct horse battery");
+    let door = door(&format!("password = \"{password}\"\nproxies = [\"127.0.0.1\"]"));
+    let form = strangers_form(&door).await;
+    let attempt = async |row: &str, password: &str, cookies: &str| {
+        let request = door.client.post(door.folder.url("/enter")).header("x-forwarded-for", row);
+        let request = request.header(COOKIE, format!("{}; {cookies}", form.cookie));
+        request.form(&[("password", password), ("token", &form.token)]).send().await.unwrap()
+    };
+    let right = "correct horse battery";
+    for from in 0..200 {
+        let row = format!("192.0.2.{from}");
+        assert_eq!(attempt(&row, &format!("guess {from}"), "").await.status(), StatusCode::FORBIDDEN);
+    }
+    // What they make up before the proxy's word does not give them more tries.
+    let mut heard = 0;
+    for from in 0..50 {
+        let made_up = format!("203.0.113.{from}, 198.51.100.9");
+        heard += usize::from(attempt(&made_up, "guess", "").await.status() == StatusCode::FORBIDDEN);
+    }
+    assert!((5..8).contains(&heard), "{heard}");
+    let entered = attempt("203.0.113.200", right, "").await;
+    assert_eq!(entered.status(), StatusCode::OK);
+
+    // A browser that has entered before has tries of its own, also where the address has none left.
+    let cookies: Vec<_> =
+        entered.headers().get_all(SET_COOKIE).iter().map(|it| it.to_str().unwrap()).collect();
+    let known = cookies.iter().find(|it| it.contains("-device=")).unwrap().split(';').next().unwrap();
+    assert_eq!(attempt("198.51.100.9", right, "").await.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(attempt("198.51.100.9", right, known).await.status(), StatusCode::OK);
+    let made_up = format!("flockd-{}-device={}.{}", door.folder.port, "1".repeat(64), "2".repeat(64));
+    assert_eq!(attempt("198.51.100.9", right, &made_up).await.status(), StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]

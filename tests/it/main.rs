@@ -73,6 +73,7 @@ mod program_watch;
 mod program_width;
 mod program_x;
 mod program_zones;
+mod reverse_proxy;
 mod rigs_oidc;
 mod rigs_pds;
 mod rigs_terminal;

@@ -108,6 +108,16 @@ async fn a_look_does_not_use_the_answer_up() {
 }
 
 #[tokio::test]
+async fn http_2_is_not_spoken() {
+    let browser = Browser::expected_at(0).await.unwrap();
+    let address = browser.address().unwrap();
+    let settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+    // A server that spoke it would answer with settings of its own, and wait.
+    let answer = rest(raw(&address, settings).await).await;
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
+}
+
+#[tokio::test]
 async fn an_answer_counts_once() {
     let mut browser = Browser::expected_at(0).await.unwrap();
     let address = format!("{}?code=co", browser.address().unwrap());

@@ -1,90 +1,124 @@
 //! How one enters the dashboard, and leaves it: by a one-time link, or by the password that `flock.toml` has a hash of.
 
-use std::time::Duration;
+use std::net::IpAddr;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use maud::{Markup, html};
 
 use super::refused;
+use crate::door::Caller;
 use crate::flock::Flock;
 use crate::store::passes::PassMark;
-use crate::web::guard::{self, At, Form, Pass, Signed, fields};
+use crate::web::guard::{self, At, Attempt, Form, Pass, Signed, fields};
 use crate::web::page::{mark, shell, way_up};
 use crate::web::{Site, answer, troubled};
 
 /// The largest form that is read of somebody who has not entered.
 const MAX_FORM: usize = 8 * 1024;
 
-/// The longest password that is looked at.
-const MAX_PASSWORD: usize = 1_024;
+/// When somebody may try again whose password was not looked at.
+const SOON_S: u64 = 2;
 
 /// What whoever has not entered sees in place of any page.
 pub(in crate::web) fn locked(flock: &Flock, headers: &HeaderMap, uri: &Uri) -> Response {
     door(flock, headers, uri, StatusCode::FORBIDDEN, None)
 }
 
-/// `GET /enter?key=…`: a one-time key becomes a session.
-pub(in crate::web) async fn by_key(
-    State(site): State<Site>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+/// `GET /enter?key=…`: the link asks whether to open the dashboard. That alone uses nothing up and changes nothing, as those
+/// who look at a link are not only its readers: a chat makes a preview, a mail server a scan, a browser loads ahead.
+pub(in crate::web) async fn page(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Response {
     let flock = site.flock();
     let query = fields(uri.query().unwrap_or_default().as_bytes());
     let Some(key) = query.find("key") else { return locked(&flock, &headers, &uri) };
-    // Nobody has come yet.
-    if method != Method::GET || guard::only_looks_ahead(&headers) {
-        return locked(&flock, &headers, &uri);
-    }
-    let Some(pass) = Pass::new() else { return without_chance(&uri) };
-    match site.heard(site.store.redeem(PassMark::of(key), pass.mark(), site.clock.now()).await) {
-        Some(true) => {
-            tracing::info!("somebody entered the dashboard by a link");
-            entered(&flock, &headers, &pass)
+    let root = way_up(uri.path());
+    let body = html! {
+        h1 { "Open the dashboard" }
+        p { "This link opens the dashboard once, for one browser. Is this the one?" }
+        form.door method="post" action={ (root) "enter" } {
+            input type="hidden" name="key" value=(key);
+            button autofocus { "Open the dashboard" }
         }
-        Some(false) => {
-            let why = "This link has been used already, or has run out: each opens the dashboard once, within 15 minutes.";
-            door(&flock, &headers, &uri, StatusCode::FORBIDDEN, Some(why))
-        }
-        None => troubled(&uri),
-    }
+    };
+    let mut answer = answer::board(StatusCode::OK, small("Open the dashboard", &root, &html! {}, &body));
+    // The address is the key.
+    answer.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    answer
 }
 
-/// `POST /enter`: the password.
-pub(in crate::web) async fn by_password(State(site): State<Site>, at: At, request: Request) -> Response {
-    let (flock, headers, uri) = (site.flock(), request.headers().clone(), request.uri().clone());
+/// `POST /enter`: the button of a link's page, or the password.
+///
+/// A page of another site can't have a browser enter: it would need a key, or the token of a form that only this browser has
+/// seen.
+pub(in crate::web) async fn enter(State(site): State<Site>, at: At, request: Request) -> Response {
+    let (headers, uri) = (request.headers().clone(), request.uri().clone());
     let form = match Form::read(request, MAX_FORM).await {
         Ok(form) => form,
         Err(answer) => return answer,
     };
     // The queue before the hash is not the visitor's fault; how slowly they send their form is.
     let _stopped = at.0.stopwatch.hold();
-    let Some(hash) = flock.web.password.clone() else { return locked(&flock, &headers, &uri) };
-    let stranger = guard::stranger(&headers, &flock.web);
+    match form.find("key") {
+        Some(key) => by_key(&site, key, &headers, &uri).await,
+        None => by_password(&site, &at.0, &form, &headers, &uri).await,
+    }
+}
+
+/// A one-time key becomes a session.
+async fn by_key(site: &Site, key: &str, headers: &HeaderMap, uri: &Uri) -> Response {
+    let flock = site.flock();
+    let Some(pass) = Pass::new() else { return without_chance(uri) };
+    match site.heard(site.store.redeem(PassMark::of(key), pass.mark(), site.clock.now()).await) {
+        Some(true) => {
+            tracing::info!("somebody entered the dashboard by a link");
+            entered(&flock, headers, &pass)
+        }
+        Some(false) => {
+            let why = "This link has been used already, or has run out: each opens the dashboard once, within 15 minutes.";
+            door(&flock, headers, uri, StatusCode::FORBIDDEN, Some(why))
+        }
+        None => troubled(uri),
+    }
+}
+
+async fn by_password(site: &Site, caller: &Caller, form: &Form, headers: &HeaderMap, uri: &Uri) -> Response {
+    let flock = site.flock();
+    let Some(hash) = flock.web.password.clone() else { return locked(&flock, headers, uri) };
+    let stranger = guard::stranger(headers, &flock.web);
     if !stranger.is_some_and(|pass| form.is_signed_by(&pass)) {
         let why = "This form was too old, or not of this page. Please try once more.";
-        return door(&flock, &headers, &uri, StatusCode::FORBIDDEN, Some(why));
+        return door(&flock, headers, uri, StatusCode::FORBIDDEN, Some(why));
     }
-    let visitor = guard::visitor(&at.0, &headers, &flock.web);
-    if let Err(wait) = site.guard.try_once(visitor, &*site.clock) {
-        return too_often(&flock, &headers, &uri, wait);
-    }
+    let visitor = guard::visitor(caller, headers, &flock.web);
+    let tries = guard::tries(visitor, headers, &flock.web);
     let typed = form.get("password");
-    if typed.len() > MAX_PASSWORD || !site.guard.is_password(hash, typed.to_owned()).await {
-        tracing::warn!(from = %visitor, "somebody tried to enter the dashboard with a wrong password");
-        return door(&flock, &headers, &uri, StatusCode::FORBIDDEN, Some("That is not the password."));
+    match site.guard.try_password(tries, hash, typed.to_owned(), &*site.clock).await {
+        Attempt::Right => begin(site, visitor, headers, uri).await,
+        Attempt::Wrong => {
+            site.guard.report_wrong(visitor, &*site.clock);
+            door(&flock, headers, uri, StatusCode::FORBIDDEN, Some("That is not the password."))
+        }
+        Attempt::TooOften(wait) => {
+            let why = format!("There were too many tries. The next one is possible in {wait} seconds.");
+            wait_a_while(&flock, headers, uri, StatusCode::TOO_MANY_REQUESTS, &why, wait)
+        }
+        Attempt::Crowded => {
+            let why = "Many others are trying passwords at the moment, and yours was not looked at: please try once more.";
+            wait_a_while(&flock, headers, uri, StatusCode::SERVICE_UNAVAILABLE, why, SOON_S)
+        }
     }
-    site.guard.welcome(visitor);
-    let Some(pass) = Pass::new() else { return without_chance(&uri) };
+}
+
+/// Begins a session for somebody who knew the password.
+async fn begin(site: &Site, visitor: IpAddr, headers: &HeaderMap, uri: &Uri) -> Response {
+    let Some(pass) = Pass::new() else { return without_chance(uri) };
     match site.heard(site.store.begin_session(pass.mark(), site.clock.now()).await) {
         Some(()) => {
             tracing::info!(from = %visitor, "somebody entered the dashboard by the password");
-            entered(&flock, &headers, &pass)
+            entered(&site.flock(), headers, &pass)
         }
-        None => troubled(&uri),
+        None => troubled(uri),
     }
 }
 
@@ -110,6 +144,9 @@ fn entered(flock: &Flock, headers: &HeaderMap, pass: &Pass) -> Response {
     let body = html! { h1 { "Come in" } p { a href="./" { "To the flock" } } };
     let mut answer = answer::board(StatusCode::OK, small("Come in", "./", &head, &body));
     answer.headers_mut().append(header::SET_COOKIE, pass.cookie(headers, &flock.web));
+    if let Some(device) = guard::device_cookie(headers, &flock.web) {
+        answer.headers_mut().append(header::SET_COOKIE, device);
+    }
     answer
 }
 
@@ -144,10 +181,16 @@ fn password_form(root: &str, pass: &Pass) -> Markup {
     }
 }
 
-fn too_often(flock: &Flock, headers: &HeaderMap, uri: &Uri, wait: u64) -> Response {
-    let why = format!("There were too many tries. The next one is possible in {wait} seconds.");
-    let mut answer = door(flock, headers, uri, StatusCode::TOO_MANY_REQUESTS, Some(&why));
-    answer.headers_mut().insert(header::RETRY_AFTER, Duration::from_secs(wait).as_secs().into());
+fn wait_a_while(
+    flock: &Flock,
+    headers: &HeaderMap,
+    uri: &Uri,
+    status: StatusCode,
+    why: &str,
+    seconds: u64,
+) -> Response {
+    let mut answer = door(flock, headers, uri, status, Some(why));
+    answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     answer
 }
 

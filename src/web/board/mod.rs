@@ -28,7 +28,7 @@ pub(super) use self::flock::page as front;
 /// The routes of the dashboard, but for the front page.
 pub(super) fn routes() -> Router<Site> {
     Router::new()
-        .route("/enter", get(enter::by_key).post(enter::by_password))
+        .route("/enter", get(enter::page).post(enter::enter))
         .route("/leave", post(enter::leave))
         .route("/timeline", get(timeline::page))
         .route("/calendar", get(calendar::page))

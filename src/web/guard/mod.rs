@@ -1,13 +1,15 @@
 //! Who may see and do what: every request passes here first. A host that is not ours, a page of another site and whoever has
 //! not entered the dashboard are sent away. How one enters is in `board::enter`; pages are made elsewhere.
 
+mod device;
 mod form;
 mod limiter;
 mod request;
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordVerifier as _};
@@ -18,16 +20,22 @@ use axum::response::Response;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 
 pub(super) use self::form::{Form, Signed, fields};
-use self::limiter::Limiter;
+use self::limiter::{Limiter, Queue, Tries};
 use super::{Site, answer, board};
 use crate::clock::Clock;
 use crate::door::Caller;
 use crate::flock::secret::Secret;
 use crate::flock::web::{Dashboard, Open, Web};
 use crate::store::passes::{PassMark, SESSION_LASTS};
+
+/// The longest password that is looked at.
+const MAX_PASSWORD: usize = 1_024;
+
+/// How often the log says that passwords were wrong.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -62,39 +70,103 @@ impl Room {
 }
 
 /// What has to be counted to guard a door.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Guard {
     limiter: Mutex<Limiter>,
     /// A hash takes 19 MiB and a core: one at a time.
-    hashing: Semaphore,
+    queue: Arc<Queue>,
+    hasher: Mutex<Option<mpsc::Sender<Hashing>>>,
+    wrong: Mutex<WrongPasswords>,
 }
 
-impl Default for Guard {
-    fn default() -> Self {
-        Self { limiter: Mutex::default(), hashing: Semaphore::new(1) }
-    }
+/// The work on one password.
+type Hashing = Box<dyn FnOnce() + Send>;
+
+/// The wrong passwords of which the log has heard nothing yet.
+#[derive(Debug, Default)]
+struct WrongPasswords {
+    unsaid: u64,
+    said: Option<Duration>,
+}
+
+/// What became of a password that somebody typed.
+pub(super) enum Attempt {
+    /// It is the one.
+    Right,
+    /// It is not.
+    Wrong,
+    /// It was not looked at, as there were too many before it from there: the next one is possible in so many seconds.
+    TooOften(u64),
+    /// It was not looked at, as too many others wait.
+    Crowded,
 }
 
 impl Guard {
-    /// Takes a try to log in; or says how many seconds to wait for one.
-    pub(super) fn try_once(&self, visitor: IpAddr, clock: &dyn Clock) -> Result<(), u64> {
-        let mut limiter = self.limiter.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        limiter.try_once(visitor, clock.uptime()).map_err(|wait| wait.as_secs().max(1))
-    }
-
-    /// Whether this is the password.
-    pub(super) async fn is_password(&self, hash: Secret, typed: String) -> bool {
-        let _one_at_a_time = self.hashing.acquire().await;
-        let is_right = tokio::task::spawn_blocking(move || {
+    /// Looks at a password, when it is its turn.
+    pub(super) async fn try_password(
+        &self,
+        of: Tries,
+        hash: Secret,
+        typed: String,
+        clock: &dyn Clock,
+    ) -> Attempt {
+        let rank = match self.limiter().try_once(of, clock.uptime()) {
+            Ok(rank) => rank,
+            Err(wait) => return Attempt::TooOften(wait.as_secs().max(1)),
+        };
+        if typed.len() > MAX_PASSWORD {
+            return Attempt::Wrong;
+        }
+        let Some(turn) = self.queue.turn(rank).await else {
+            self.limiter().give_back(of);
+            return Attempt::Crowded;
+        };
+        let (tell, told) = oneshot::channel();
+        self.on_one_thread(Box::new(move || {
+            // The turn lasts as long as the work does, even if the visitor has gone.
+            let _turn = turn;
             let hash = PasswordHash::new(hash.expose());
-            hash.is_ok_and(|hash| Argon2::default().verify_password(typed.as_bytes(), &hash).is_ok())
-        });
-        is_right.await.unwrap_or(false)
+            let is_right =
+                hash.is_ok_and(|hash| Argon2::default().verify_password(typed.as_bytes(), &hash).is_ok());
+            let _ = tell.send(is_right);
+        }));
+        if !told.await.unwrap_or(false) {
+            return Attempt::Wrong;
+        }
+        self.limiter().forget(of);
+        Attempt::Right
     }
 
-    /// Somebody got in: their tries before count no more.
-    pub(super) fn welcome(&self, visitor: IpAddr) {
-        self.limiter.lock().unwrap_or_else(std::sync::PoisonError::into_inner).forget(visitor);
+    /// Does this on a thread that is kept: each thread's heap would keep the 19 MiB of its last hash.
+    fn on_one_thread(&self, work: Hashing) {
+        let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner);
+        if hasher.is_none() {
+            let (give, given) = mpsc::channel::<Hashing>();
+            let run = move || given.into_iter().for_each(|work| work());
+            match std::thread::Builder::new().name("passwords".to_owned()).spawn(run) {
+                Ok(_) => *hasher = Some(give),
+                Err(error) => tracing::error!(%error, "no thread can be had to look at a password"),
+            }
+        }
+        // If it has ended before its time, the next password has a new one.
+        *hasher = hasher.take().filter(|hasher| hasher.send(work).is_ok());
+    }
+
+    /// Has the log say that a password was wrong: at most once in a while, with how many there were before.
+    pub(super) fn report_wrong(&self, visitor: IpAddr, clock: &dyn Clock) {
+        let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock.uptime();
+        if wrong.said.is_some_and(|said| now.saturating_sub(said) < REPORT_EVERY) {
+            wrong.unsaid += 1;
+            return;
+        }
+        let unsaid = std::mem::take(&mut wrong.unsaid);
+        wrong.said = Some(now);
+        tracing::warn!(from = %visitor, others_before = unsaid, "somebody tried to enter the dashboard with a wrong password");
+    }
+
+    fn limiter(&self) -> MutexGuard<'_, Limiter> {
+        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,22 +207,31 @@ impl Pass {
 
     /// The header that has a browser keep this.
     pub(super) fn cookie(&self, headers: &HeaderMap, web: &Web) -> HeaderValue {
-        cookie(&self.0, SESSION_LASTS.num_seconds(), headers, web)
+        cookie(&cookie_name(web), &self.0, SESSION_LASTS.num_seconds(), headers, web)
     }
 }
 
 /// The header that has a browser forget its pass.
 pub(super) fn no_cookie(headers: &HeaderMap, web: &Web) -> HeaderValue {
-    cookie("", 0, headers, web)
+    cookie(&cookie_name(web), "", 0, headers, web)
 }
 
-fn cookie(value: &str, seconds: i64, headers: &HeaderMap, web: &Web) -> HeaderValue {
+/// The header that has a browser's tries be told from all others', if they are not yet.
+pub(super) fn device_cookie(headers: &HeaderMap, web: &Web) -> Option<HeaderValue> {
+    device::introduce(headers, web)
+}
+
+/// Whose tries a password counts among.
+pub(super) fn tries(visitor: IpAddr, headers: &HeaderMap, web: &Web) -> Tries {
+    device::known(headers, web).map_or_else(|| Tries::of(visitor), Tries::Device)
+}
+
+fn cookie(name: &str, value: &str, seconds: i64, headers: &HeaderMap, web: &Web) -> HeaderValue {
     let by_public_url = request::comes_by_public_url(headers, web);
     let secure = by_public_url.as_ref().is_some_and(|url| url.scheme() == "https");
     let path = by_public_url.as_ref().map_or("/", |url| url.path());
     let cookie = format!(
-        "{}={value}; HttpOnly; SameSite=Strict; Path={path}; Max-Age={seconds}{}",
-        cookie_name(web),
+        "{name}={value}; HttpOnly; SameSite=Strict; Path={path}; Max-Age={seconds}{}",
         if secure { "; Secure" } else { "" }
     );
     HeaderValue::try_from(cookie).expect("hex, digits and a URL's path are legal in a header")
@@ -195,7 +276,9 @@ pub(super) async fn check(State(site): State<Site>, mut request: Request, next: 
         return board::wrong_host();
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
-    if changes && !request::is_our_page(request.headers(), web) {
+    // A link's page keeps its address to itself, so its form comes from "null"; it carries what no other site knows.
+    let from_nowhere = room == Room::Entrance && request::is_from_nowhere(request.headers());
+    if changes && !from_nowhere && !request::is_our_page(request.headers(), web) {
         return board::wrong_page(request.uri());
     }
     let without_board = web.dashboard == Dashboard::Off;

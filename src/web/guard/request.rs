@@ -22,12 +22,11 @@ pub(super) fn is_our_host(headers: &HeaderMap, web: &Web) -> bool {
 
 /// Whether a request that changes something was sent by a page of ours. A program that is no browser says nothing of that.
 pub(super) fn is_our_page(headers: &HeaderMap, web: &Web) -> bool {
-    let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     // "none" is a person's own doing: an address typed, a page loaded again.
-    if said("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
+    if said(headers, "sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return false;
     }
-    let Some(origin) = said("origin") else { return true };
+    let Some(origin) = said(headers, "origin") else { return true };
     let Ok(origin) = Url::parse(origin) else { return false };
     let ours = authority(headers).and_then(|authority| Url::parse(&format!("http://{authority}")).ok());
     let same = |ours: &Url| {
@@ -38,10 +37,30 @@ pub(super) fn is_our_page(headers: &HeaderMap, web: &Web) -> bool {
     ours.as_ref().is_some_and(same) || public(web).as_ref().is_some_and(same)
 }
 
-/// Where this browser reaches us: under the public URL, or directly.
+/// Whether a browser keeps to itself where a form comes from, and does not say that it is from another site.
+pub(super) fn is_from_nowhere(headers: &HeaderMap) -> bool {
+    said(headers, "origin") == Some("null")
+        && matches!(said(headers, "sec-fetch-site"), None | Some("same-origin"))
+}
+
+/// What a header says; nothing of use, if it is there twice or is no text.
+fn said<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut values = headers.get_all(name).into_iter();
+    let value = values.next()?;
+    Some(if values.next().is_some() { "" } else { value.to_str().unwrap_or_default() })
+}
+
+/// Where this browser reaches us: under the public URL, or directly. A proxy may leave the port out of the host's name, but
+/// not put the one in on which we listen.
 pub(super) fn comes_by_public_url(headers: &HeaderMap, web: &Web) -> Option<Url> {
-    let host = host_of(&authority(headers)?)?;
-    public(web).filter(|url| url.host_str() == Some(host.as_str()))
+    let public = public(web)?;
+    let authority = authority(headers)?;
+    host_of(&authority)?;
+    let here = Url::parse(&format!("{}://{authority}", public.scheme())).ok()?;
+    let own = Url::parse(&Web::own_url(web.listen)).ok()?;
+    let place = |url: &Url| (url.host_str().map(str::to_owned), url.port_or_known_default());
+    let is_named = here.port().is_none() && here.host_str() == public.host_str();
+    ((is_named || place(&here) == place(&public)) && place(&here) != place(&own)).then_some(public)
 }
 
 /// The value of a cookie.
@@ -91,9 +110,10 @@ fn authority(headers: &HeaderMap) -> Option<String> {
 
 /// The host of an authority as URLs have it: in small letters, an IPv6 address in brackets.
 fn host_of(authority: &str) -> Option<String> {
-    let url = Url::parse(&format!("http://{authority}")).ok()?;
-    let only_host = url.username().is_empty() && url.password().is_none() && url.path() == "/";
-    url.host_str().filter(|_| only_host).map(str::to_owned)
+    // A URL could go on with a path, a query, a fragment, or begin with a name and a password.
+    let is_plain = authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
+    let url = Url::parse(&format!("http://{authority}")).ok().filter(|_| is_plain)?;
+    url.host_str().map(str::to_owned)
 }
 
 fn public(web: &Web) -> Option<Url> {
@@ -137,6 +157,10 @@ mod tests {
             "a b",
             "me@127.0.0.1",
             "127.0.0.1/x",
+            "127.0.0.1/",
+            "localhost#evil.test",
+            "localhost?evil.test",
+            "localhost\\evil.test",
         ] {
             assert!(!ours(host), "{host}");
         }
@@ -164,6 +188,44 @@ mod tests {
         for site in ["cross-site", "same-site", ""] {
             assert!(!ours("127.0.0.1:7878", &[("sec-fetch-site", site)]), "{site}");
         }
+    }
+
+    #[test]
+    fn the_public_url_is_told_from_the_address_behind_it() {
+        let by = |public_url: &str, host: &str| {
+            comes_by_public_url(&headers(&[("host", host)]), &web(public_url))
+                .map(|url| url.path().to_owned())
+        };
+        let path = Some("/flock".to_owned());
+        for (public_url, host) in [
+            ("https://birds.test/flock", "birds.test"),
+            ("https://birds.test/flock", "BIRDS.test:443"),
+            ("https://birds.test:8443/flock", "birds.test"),
+            ("https://birds.test:8443/flock", "birds.test:8443"),
+            ("http://127.0.0.1:8080/flock", "127.0.0.1:8080"),
+        ] {
+            assert_eq!(by(public_url, host), path, "{public_url} {host}");
+        }
+        for (public_url, host) in [
+            ("https://birds.test/flock", "127.0.0.1:7878"),
+            ("http://127.0.0.1:8080/flock", "127.0.0.1:7878"),
+            ("http://127.0.0.1:7878/flock", "127.0.0.1:7878"),
+            ("https://birds.test:8443/flock", "birds.test:8444"),
+        ] {
+            assert_eq!(by(public_url, host), None, "{public_url} {host}");
+        }
+    }
+
+    #[test]
+    fn a_form_that_hides_where_it_comes_from_is_not_taken_from_another_site() {
+        let hides = |more: &[(&'static str, &str)]| is_from_nowhere(&headers(more));
+        assert!(hides(&[("origin", "null")]));
+        assert!(hides(&[("origin", "null"), ("sec-fetch-site", "same-origin")]));
+        assert!(!hides(&[("origin", "null"), ("sec-fetch-site", "cross-site")]));
+        assert!(!hides(&[("origin", "https://evil.test")]) && !hides(&[]));
+        let mut twice = headers(&[("origin", "null")]);
+        twice.append("origin", HeaderValue::from_static("https://evil.test"));
+        assert!(!is_from_nowhere(&twice));
     }
 
     #[test]

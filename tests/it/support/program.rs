@@ -124,6 +124,13 @@ impl Folder {
         said.out.lines().next().and_then(|line| line.rsplit(' ').next()).unwrap().to_owned()
     }
 
+    /// Follows such a link and presses its button.
+    pub async fn enter(&self, client: &reqwest::Client) -> reqwest::Response {
+        let link = self.key();
+        let key = link.rsplit('=').next().unwrap();
+        client.post(self.url("/enter")).form(&[("key", key)]).send().await.unwrap()
+    }
+
     /// The address of the daemon's web server.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
