@@ -3,16 +3,15 @@
 
 mod device;
 mod form;
+mod hasher;
 mod limiter;
 mod request;
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Argon2, PasswordVerifier as _};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -20,9 +19,9 @@ use axum::response::Response;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::oneshot;
 
 pub(super) use self::form::{Form, Signed, fields};
+use self::hasher::Hasher;
 use self::limiter::{Limiter, Queue, Tries};
 use super::{Site, answer, board};
 use crate::clock::Clock;
@@ -75,12 +74,9 @@ pub(super) struct Guard {
     limiter: Mutex<Limiter>,
     /// A hash takes 19 MiB and a core: one at a time.
     queue: Arc<Queue>,
-    hasher: Mutex<Option<mpsc::Sender<Hashing>>>,
+    hasher: Hasher,
     wrong: Mutex<WrongPasswords>,
 }
-
-/// The work on one password.
-type Hashing = Box<dyn FnOnce() + Send>;
 
 /// The wrong passwords of which the log has heard nothing yet.
 #[derive(Debug, Default)]
@@ -121,35 +117,11 @@ impl Guard {
             self.limiter().give_back(of);
             return Attempt::Crowded;
         };
-        let (tell, told) = oneshot::channel();
-        self.on_one_thread(Box::new(move || {
-            // The turn lasts as long as the work does, even if the visitor has gone.
-            let _turn = turn;
-            let hash = PasswordHash::new(hash.expose());
-            let is_right =
-                hash.is_ok_and(|hash| Argon2::default().verify_password(typed.as_bytes(), &hash).is_ok());
-            let _ = tell.send(is_right);
-        }));
-        if !told.await.unwrap_or(false) {
+        if !self.hasher.is_password(hash, typed, turn).await {
             return Attempt::Wrong;
         }
         self.limiter().forget(of);
         Attempt::Right
-    }
-
-    /// Does this on a thread that is kept: each thread's heap would keep the 19 MiB of its last hash.
-    fn on_one_thread(&self, work: Hashing) {
-        let mut hasher = self.hasher.lock().unwrap_or_else(PoisonError::into_inner);
-        if hasher.is_none() {
-            let (give, given) = mpsc::channel::<Hashing>();
-            let run = move || given.into_iter().for_each(|work| work());
-            match std::thread::Builder::new().name("passwords".to_owned()).spawn(run) {
-                Ok(_) => *hasher = Some(give),
-                Err(error) => tracing::error!(%error, "no thread can be had to look at a password"),
-            }
-        }
-        // If it has ended before its time, the next password has a new one.
-        *hasher = hasher.take().filter(|hasher| hasher.send(work).is_ok());
     }
 
     /// Has the log say that a password was wrong: at most once in a while, with how many there were before.
