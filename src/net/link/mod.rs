@@ -5,8 +5,8 @@
 //! network's count says. Mastodon has X's rules for the links with a scheme, and knows no others.
 //! Nothing here resolves a name.
 //!
-//! What is sure: a host that ends in a known domain, with or without a scheme. What is not: a
-//! scheme before a host that ends in no known domain; `www.` or a path around one without a
+//! What is sure: a host that ends in a known domain, with or without a scheme. What is not: a domain on
+//! one of IANA's list and X's frozen one alone; a scheme before a host that ends in no known domain; `www.` or a path around one without a
 //! scheme; a host that touches a word of another script or one of `# $ / _ + -`; a `t.co`
 //! address; a label or a link longer than X takes. A link that is not sure weighs the larger of
 //! its plain text and a link, so that neither reading of it is over the count.
@@ -17,10 +17,10 @@
 //!
 //! Each character is looked at a fixed number of times, whatever the text.
 
-mod punycode;
 mod tail;
 pub(super) mod tld;
 
+use idna::punycode::encode_str;
 use tail::{is_accented, path_of_bare, run, short_path, tail};
 
 /// The longest label of a host, in its ASCII form (RFC 1035).
@@ -153,9 +153,10 @@ fn known_host(text: &str, start: usize, limit: usize) -> Option<Host> {
 ///
 /// X's rules of different years disagree on what else may follow it.
 fn domain_at(text: &str, at: usize) -> Option<Host> {
-    let end = at + tld::end_at_start(&text[at..])?;
+    let domain = tld::at_start(&text[at..])?;
+    let end = at + domain.end;
     let next = text[end..].chars().next();
-    let host = Host { end, is_sure: true };
+    let host = Host { end, is_sure: domain.is_sure };
     let doubtful = |c: char| matches!(c, '+' | '-') || c.is_ascii_alphanumeric();
     (next != Some('@')).then(|| host.unless(next.is_some_and(doubtful)))
 }
@@ -191,7 +192,13 @@ fn is_name(label: &str) -> bool {
 fn fits(label: &str) -> bool {
     // No ASCII form has fewer characters than the label.
     let characters = label.chars().take(MAX_LABEL + 1).count();
-    characters <= MAX_LABEL && punycode::len(label) <= MAX_LABEL
+    characters <= MAX_LABEL && ascii_len(label).is_some_and(|length| length <= MAX_LABEL)
+}
+
+/// The length of a label as a name server has it (RFC 3492). It takes time with the square of the label, which the
+/// caller has to keep short.
+fn ascii_len(label: &str) -> Option<usize> {
+    if label.is_ascii() { Some(label.len()) } else { Some("xn--".len() + encode_str(label)?.len()) }
 }
 
 /// Characters of a host without a scheme: X takes no other script there.

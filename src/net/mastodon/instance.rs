@@ -8,7 +8,7 @@ use url::Url;
 
 use super::Mastodon;
 use super::answer;
-use super::length::USUAL;
+use super::length::{AS_IT_STANDS, USUAL};
 use crate::flock::account::{Account, TextLimits};
 use crate::net::Setback;
 
@@ -93,9 +93,21 @@ fn read(value: &Value) -> Option<Instance> {
         |number: Option<u64>, otherwise| number.and_then(|n| u32::try_from(n).ok()).unwrap_or(otherwise);
     let limits = TextLimits {
         characters: small(characters, USUAL.characters),
-        per_url: small(per_url, USUAL.per_url),
+        per_url: if is_mastodon(value) { small(per_url, USUAL.per_url) } else { AS_IT_STANDS },
     };
     Some(Instance { domain: domain(named), limits })
+}
+
+/// Whether a server says that it is Mastodon, or a fork of it. Its kin say with what they are compatible, name their own
+/// source, or have versions of their own; what they say to reserve for a link they don't keep to.
+fn is_mastodon(value: &Value) -> bool {
+    let version = value["version"].as_str().unwrap_or_default();
+    let major: Option<u32> = version.split('.').next().and_then(|major| major.parse().ok());
+    let source = value["source_url"].as_str().map(str::to_lowercase);
+    let is_own = |source: &String| ["mastodon", "hometown"].iter().any(|name| source.contains(name));
+    major.is_some_and(|major| major >= 2)
+        && !version.contains("compatible")
+        && source.as_ref().is_none_or(is_own)
 }
 
 /// The domain, by itself or in an address.
@@ -135,7 +147,43 @@ mod tests {
                 limits(500, 0),
             ),
         ] {
+            let mut value = value;
+            value["version"] = json!("4.4.3");
             assert_eq!(read(&value), Some(Instance { domain: domain.clone(), limits }), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_mastodon_counts_links_as_they_stand() {
+        let statuses = json!({"max_characters": 5_000, "characters_reserved_per_url": 25});
+        let per_url = |version: Value, source: Value| {
+            let server = json!({
+                "domain": "social.example", "version": version, "source_url": source,
+                "configuration": {"statuses": statuses},
+            });
+            read(&server).unwrap().limits.per_url
+        };
+        for (version, source) in [
+            (json!("4.6.0"), json!("https://github.com/mastodon/mastodon")),
+            (json!("4.3.1+glitch"), json!("https://github.com/glitch-soc/mastodon")),
+            (json!("4.0.2+hometown-1.1.1"), json!("https://github.com/hometown-fork/hometown")),
+            (json!("3.5.3"), Value::Null),
+        ] {
+            assert_eq!(per_url(version.clone(), source), 25, "{version}");
+        }
+        for (version, source) in [
+            (json!("0.20.2+git-2f8bd5b"), json!("https://codeberg.org/superseriousbusiness/gotosocial")),
+            (json!("4.2.1"), json!("https://codeberg.org/superseriousbusiness/gotosocial")),
+            (json!("2.7.2 (compatible; Pleroma 2.9.1)"), Value::Null),
+            (json!("2.7.2 (compatible; Akkoma 3.15.2)"), json!("https://akkoma.dev/AkkomaGang/akkoma")),
+            (
+                json!("2.8.0 (compatible; Friendica 2024.12)"),
+                json!("https://git.friendi.ca/friendica/friendica"),
+            ),
+            (json!("takahe/0.11"), Value::Null),
+            (Value::Null, Value::Null),
+        ] {
+            assert_eq!(per_url(version.clone(), source), 0, "{version}");
         }
     }
 

@@ -19,6 +19,10 @@ use crate::net::link::{Link, schemed_links};
 /// What a server allows that says nothing of it: what Mastodon itself does.
 pub const USUAL: TextLimits = TextLimits { characters: 500, per_url: 23 };
 
+/// What a link counts where all of a text counts as it stands: each code point, whatever it is part of. So do servers
+/// that are not Mastodon, and where they count less, the larger count is taken.
+pub(super) const AS_IT_STANDS: u32 = 0;
+
 /// Whether a server with these limits would take a text, together with what is shown instead of it, and if not, why.
 ///
 /// # Errors
@@ -34,13 +38,15 @@ pub fn check(text: &str, spoiler_text: Option<&str>, limits: TextLimits) -> Resu
 }
 
 /// The length of a text and of what is shown instead of it, in characters as a server counts them. `per_url` is what a
-/// link counts there; 0 is said by servers that count links as they stand.
+/// link counts there.
 pub fn length(text: &str, spoiler_text: &str, per_url: u32) -> usize {
+    if per_url == AS_IT_STANDS {
+        return code_points(spoiler_text) + code_points(text);
+    }
     let text: String = text.nfc().collect();
     let weight = |link: &Link| {
         let plain = plain(&text[link.start..link.end]);
         match per_url as usize {
-            0 => plain,
             per_url if link.is_sure => per_url,
             per_url => plain.max(per_url),
         }
@@ -51,6 +57,11 @@ pub fn length(text: &str, spoiler_text: &str, per_url: u32) -> usize {
         at = link.end;
     }
     sum + plain(&text[at..])
+}
+
+/// The code points of a text, composed or not, whichever are more.
+fn code_points(text: &str) -> usize {
+    text.chars().count().max(text.nfc().count())
 }
 
 /// The length of text without links: mentions without their servers, and the rest by the character.
@@ -221,6 +232,10 @@ mod tests {
             "a server that reserves nothing counts it all"
         );
         assert_eq!(length("https://a.de", "", 0), 12);
+        for (text, count) in [("👨‍👩‍👧‍👦", 7), ("@walt@example.org", 17), ("e\u{301}", 2), ("🇩🇪", 2)]
+        {
+            assert_eq!(length(text, text, 0), 2 * count, "{text}");
+        }
     }
 
     #[test]

@@ -37,7 +37,9 @@ mod tests {
     #[test]
     fn a_link_has_its_price_with_a_scheme_or_without() {
         assert_eq!(of_post("a line, e.g. of prose... and so on"), POST);
-        for text in ["see https://example.org/a", "see example.com", "www.example.org"] {
+        for text in
+            ["see https://example.org/a", "see example.com", "www.example.org", "a.gives", "a.web", "a.intel"]
+        {
             assert_eq!(of_post(text), POST_WITH_LINK, "{text}");
         }
         assert_eq!((of_reading(0), of_reading(3)), (0, 15));

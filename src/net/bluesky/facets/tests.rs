@@ -165,6 +165,14 @@ fn stops_and_brackets_stay_outside() {
 }
 
 #[test]
+fn a_domain_is_one_of_today() {
+    for domain in ["example.gives", "example.web", "example.baidu"] {
+        finds(domain, &[(domain, &format!("https://{domain}"))]);
+    }
+    finds("example.mcdonalds example.then", &[]);
+}
+
+#[test]
 fn a_host_is_one_that_may_be() {
     links(
         "http://localhost https://localhost:3000/x HTTPS://Foo.COM/x",

@@ -5,9 +5,12 @@
 
 use emojis::EmojiVersion;
 
-/// The newest set of emoji X's published parser knows. A newer sequence counts as its parts,
-/// which is never less than what X counts.
-const NEWEST: EmojiVersion = EmojiVersion::new(14, 0);
+/// The newest set of emoji X's published parser knows whole (its regular expression has 14 of the 62 sequences of the
+/// next). A newer sequence counts as its parts, which is never less than what X counts.
+const NEWEST: EmojiVersion = EmojiVersion::new(12, 1);
+
+/// Older sequences that the parser doesn't know as one: an eye in a speech bubble, and infinity drawn as emoji.
+const UNKNOWN: [&str; 2] = ["\u{1F441}\u{FE0F}\u{200D}\u{1F5E8}\u{FE0F}", "\u{267E}\u{FE0F}"];
 
 /// Code points in the longest sequence there is: two people with skin tones who kiss.
 const LONGEST: usize = 10;
@@ -49,7 +52,9 @@ fn joins(last: char, next: char) -> bool {
 /// for keycaps, where it does without.
 fn is_listed(sequence: &str) -> bool {
     emojis::get(sequence).is_some_and(|emoji| {
-        emoji.emoji_version() <= NEWEST && (emoji.as_str() == sequence || sequence.ends_with('\u{20E3}'))
+        emoji.emoji_version() <= NEWEST
+            && !UNKNOWN.contains(&emoji.as_str())
+            && (emoji.as_str() == sequence || sequence.ends_with('\u{20E3}'))
     })
 }
 
@@ -70,13 +75,23 @@ mod tests {
             .flat_map(|emoji| std::iter::once(emoji).chain(emoji.skin_tones().into_iter().flatten()))
             .filter(|emoji| emoji.emoji_version() <= NEWEST)
             .map(emojis::Emoji::as_str)
-            .filter(|text| text.chars().count() > 1);
+            .filter(|text| text.chars().count() > 1 && !UNKNOWN.contains(text));
         let mut seen = 0;
         for text in sequences {
             assert_eq!(sequence_end(&format!("{text}a")), Some(text.len()), "{text}");
             seen += 1;
         }
         assert!(seen > 2000, "only {seen} sequences");
+    }
+
+    /// X's own app may draw them as one; its published count does not.
+    #[test]
+    fn what_is_newer_than_the_parser_counts_by_its_parts() {
+        for text in ["🧑\u{200D}🎄", "❤\u{FE0F}\u{200D}🔥", "🐦\u{200D}⬛", "🇨🇶"].into_iter().chain(UNKNOWN)
+        {
+            assert_ne!(sequence_end(text), Some(text.len()), "{text:?}");
+        }
+        assert!(UNKNOWN.iter().all(|text| emojis::get(text).is_some_and(|emoji| emoji.as_str() == *text)));
     }
 
     #[test]

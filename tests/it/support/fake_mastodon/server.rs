@@ -38,7 +38,7 @@ impl Shared {
             "domain": FakeMastodon::DOMAIN,
             "title": "A server of poets",
             "version": self.version(),
-            "source_url": "https://example.org/source",
+            "source_url": self.source_url(),
             "description": "Poets only",
             "usage": {"users": {"active_month": 3}},
             "languages": ["en"],
@@ -79,6 +79,14 @@ impl Shared {
             Kin::Mastodon => "4.4.3",
             Kin::GoToSocial => "0.19.1+git-2f8bd5b",
             Kin::Pleroma => "2.7.2 (compatible; Pleroma 2.9.1)",
+        }
+    }
+
+    fn source_url(&self) -> &'static str {
+        match self.kin {
+            Kin::Mastodon => "https://github.com/mastodon/mastodon",
+            Kin::GoToSocial => "https://codeberg.org/superseriousbusiness/gotosocial",
+            Kin::Pleroma => "https://git.pleroma.social/pleroma/pleroma",
         }
     }
 

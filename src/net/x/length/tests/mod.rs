@@ -50,7 +50,7 @@ const TABLE: &[(&str, usize)] = &[
     ("Hello, world! 👋", 16),
     ("👨\u{200D}👩\u{200D}👧\u{200D}👦", 2),
     ("🙋🏽👨\u{200D}🎤", 4),
-    ("👩🏻\u{200D}❤\u{FE0F}\u{200D}💋\u{200D}👩🏿", 2),
+    ("👩\u{200D}❤\u{FE0F}\u{200D}💋\u{200D}👩", 2),
     ("🇫🇷🇩🇪", 4),
     ("🇫", 2),
     ("🇫🇷🇩", 4),
@@ -69,8 +69,18 @@ const TABLE: &[(&str, usize)] = &[
     ("👩\u{200D}⚕\u{FE0F}", 2),
     // Newer than X's published list, so by its parts.
     ("🐦\u{200D}🔥", 5),
+    ("👩🏻\u{200D}❤\u{FE0F}\u{200D}💋\u{200D}👩🏿", 11),
+    ("❤\u{FE0F}\u{200D}🔥", 5),
+    ("🧑\u{200D}🎄", 5),
+    ("♾\u{FE0F}", 4),
     // Links with a scheme.
     ("http://test.co", 23),
+    ("a.gives", 23),
+    ("a-word-and-another-word.baidu", 23),
+    // One list has the domain and the other not: the larger count.
+    ("a.web", 23),
+    ("a-word-and-another-word.web", 27),
+    ("https://a-word-and-another.mcdonalds", 36),
     ("HTTPS://Example.COM/Path", 23),
     ("https://example.com/a/very/long/path?with=query&and=more#anchor", 23),
     ("http://example.com:8080/x?y", 23),
