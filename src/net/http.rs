@@ -6,10 +6,11 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::AUTHORIZATION;
-use reqwest::{Client, Request, Response, redirect, retry};
+use reqwest::{Client, ClientBuilder, Request, Response, redirect, retry};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
+use super::environment::Environment;
 use crate::flock::secret::Secret;
 
 /// The most bytes of an answer that are read. The longest that we ask for is a page of a hundred posts of X, under
@@ -60,12 +61,31 @@ pub enum BodyError {
 
 /// The client that the whole process shares; a clone is a handle on the same connections.
 ///
-/// It follows no redirect and repeats nothing by itself, so that one call is one request. A proxy is used
-/// where the environment names one (`HTTPS_PROXY`, `NO_PROXY` and so on). It keeps no cookies.
+/// It follows no redirect and repeats nothing by itself, so that one call is one request. Proxies and certificates
+/// are those of the [`Environment`], and what is wrong with that is logged. It keeps no cookies.
 ///
 /// # Errors
 /// When TLS can't be set up.
 pub fn client(limits: &Limits) -> Result<Client, reqwest::Error> {
+    let environment = Environment::of_this_process();
+    environment.problems().iter().for_each(|problem| tracing::warn!("{problem}"));
+    client_in(&environment, limits)
+}
+
+/// The same in a given environment.
+pub(super) fn client_in(environment: &Environment, limits: &Limits) -> Result<Client, reqwest::Error> {
+    let build = |builder: ClientBuilder| environment.apply(builder);
+    let with_all = build(builder(limits)).build();
+    with_all.or_else(|error| {
+        tracing::warn!(
+            "the system's certificates can't be used ({}): only the built-in ones count",
+            explain(&error)
+        );
+        build(builder(limits)).tls_built_in_native_certs(false).build()
+    })
+}
+
+fn builder(limits: &Limits) -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("flockd/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(limits.connect)
@@ -73,7 +93,6 @@ pub fn client(limits: &Limits) -> Result<Client, reqwest::Error> {
         .pool_idle_timeout(limits.idle)
         .redirect(redirect::Policy::none())
         .retry(retry::never())
-        .build()
 }
 
 /// Makes a request, once. Whoever debugs hears which, without what may be secret in it: that is all of it but the host and
@@ -135,7 +154,34 @@ pub fn explain(error: &reqwest::Error) -> String {
         cause = Some(deeper);
     }
     // The outermost error would print the URL; the ones below it don't know it.
-    cause.map_or_else(|| "the request could not be made".to_owned(), |cause| words(&cause.to_string()))
+    cause.map_or_else(|| "the request could not be made".to_owned(), |cause| plainly(&cause.to_string()))
+}
+
+/// What TLS found wrong, by the words of the library for it, and what that means to a person.
+#[rustfmt::skip]
+const TLS_PROBLEMS: [(&[&str], &str); 6] = [
+    (&["UnknownIssuer"], "its certificate is from an authority that is not known here: name that authority's \
+        certificate in SSL_CERT_FILE, or install it on this system"),
+    (&["CaUsedAsEndEntity"], "its certificate is an authority's own: sign one for the server with it, and name the \
+        authority's in SSL_CERT_FILE"),
+    (&["certificate: Expired", "certificate expired"], "its certificate has expired: renew it on the server, or set \
+        this machine's clock"),
+    (&["NotValidYet", "certificate not valid yet"], "its certificate is not valid yet: set this machine's clock, or \
+        renew it on the server"),
+    (&["NotValidForName", "certificate not valid for name"], "its certificate is for another host: write the address \
+        as the certificate has it, or have one made for this host"),
+    (&["InvalidContentType"], "it does not speak TLS: write the port at which it does, or http:// on this machine"),
+];
+
+/// The library's words, or what they mean where a person can mend it.
+fn plainly(heard: &str) -> String {
+    let known = TLS_PROBLEMS.iter().find(|(signs, _)| signs.iter().any(|sign| heard.contains(sign)));
+    known.map_or_else(|| words(heard), |(_, meaning)| (*meaning).to_owned())
+}
+
+/// Whether an explanation already ends in what to do.
+pub(super) fn has_remedy(explanation: &str) -> bool {
+    TLS_PROBLEMS.iter().any(|(_, meaning)| *meaning == explanation)
 }
 
 /// A stranger's words without our secrets, as they are and as a form has them: a server that echoes the request

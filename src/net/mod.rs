@@ -5,6 +5,7 @@
 //! kept here.
 
 pub mod bluesky;
+pub mod environment;
 pub mod feed;
 mod fit;
 pub mod http;
@@ -273,7 +274,11 @@ impl Setback {
     fn unreachable(url: &str, name: &str, heard: &str) -> Self {
         let url = Url::parse(url).ok();
         let host = url.as_ref().and_then(Url::host_str).unwrap_or(name);
-        let reason = format!("{host} can't be reached ({heard}): look at the network, or at api_url");
+        let reason = if http::has_remedy(heard) {
+            format!("{host} can't be reached ({heard})")
+        } else {
+            format!("{host} can't be reached ({heard}): look at the network, or at api_url")
+        };
         Self::before_any_answer(Why::new(Cause::Unreachable, reason))
     }
 

@@ -68,6 +68,7 @@ mod program_renewal;
 mod program_restore;
 mod program_secrets;
 mod program_stop;
+mod program_tls;
 mod program_vault;
 mod program_watch;
 mod program_width;

@@ -24,6 +24,7 @@ use crate::flock::budget::month_of;
 use crate::flock::poem::{Line, Poem, Split};
 use crate::flock::{Bot, BotName, Flock, pick};
 use crate::net;
+use crate::net::environment::Environment;
 use crate::store::condition::not_signed_in;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Spent, Standing, Store, StoreError};
@@ -69,6 +70,8 @@ async fn examine(config: &Path) -> Checked {
     let now = SystemClock.now();
     let Examined { flock, mut complaints, places, zones, .. } = config::examine(config, now);
     complaints.extend(zones.map(|zones| places.note("", format!("the rules of time zones are {zones}"))));
+    let outside = Environment::of_this_process().problems();
+    complaints.extend(outside.into_iter().map(|problem| places.warning("", problem)));
     let whole = !complaints.iter().any(Complaint::is_error);
     let (mut forecast, mut apps) = (Vec::new(), Vec::new());
     if let Some(flock) = &flock {

@@ -1,0 +1,251 @@
+//! What the environment says about reaching others: which proxy carries a request, and whose certificates are believed
+//! beside those built in. Both are read once, when the client is made.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use reqwest::{ClientBuilder, NoProxy, Proxy};
+use url::Url;
+
+/// What never goes through a proxy, whatever `NO_PROXY` says: a proxy's loopback addresses are not ours.
+const THIS_MACHINE: &str = "127.0.0.0/8, ::1, ::ffff:127.0.0.0/104, localhost, localhost.";
+
+/// The most bytes of a bundle of certificates that are looked through. Mozilla's has a quarter of a megabyte.
+const BUNDLE_MAX: u64 = 16 * 1024 * 1024;
+
+/// How anything in PEM begins.
+const PEM: &[u8] = b"-----BEGIN ";
+
+/// The variables that matter here.
+pub struct Environment {
+    http: Option<String>,
+    https: Option<String>,
+    all: Option<String>,
+    none: String,
+    bundle: Option<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+impl Environment {
+    /// That of this process.
+    pub fn of_this_process() -> Self {
+        Self::of(|name| std::env::var_os(name))
+    }
+
+    /// One in which variables are found so.
+    pub(super) fn of(find: impl Fn(&str) -> Option<OsString>) -> Self {
+        let find = |name: &str| find(name).filter(|value| !value.is_empty());
+        let text = |name: &str| find(name).or_else(|| find(&name.to_lowercase()))?.into_string().ok();
+        // A CGI program gets the header `Proxy` of whoever calls it under this name.
+        let is_cgi = find("REQUEST_METHOD").is_some();
+        let folders = find("SSL_CERT_DIR").map(|folders| std::env::split_paths(&folders).collect());
+        Self {
+            http: text("HTTP_PROXY").filter(|_| !is_cgi),
+            https: text("HTTPS_PROXY"),
+            all: text("ALL_PROXY"),
+            none: text("NO_PROXY").unwrap_or_default(),
+            bundle: find("SSL_CERT_FILE").map(PathBuf::from),
+            folders: folders.unwrap_or_default(),
+        }
+    }
+
+    /// A builder with the proxies and certificates of this environment.
+    pub(super) fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
+        // What is no regular file may keep its reader waiting for ever.
+        let readable = self.bundle.as_deref().is_none_or(|bundle| !bundle.exists() || bundle.is_file());
+        let builder = builder.no_proxy().tls_built_in_native_certs(readable);
+        self.proxies().into_iter().filter_map(|(_, proxy)| proxy).fold(builder, ClientBuilder::proxy)
+    }
+
+    /// Everything in it that has no effect, or not the one that was meant. Addresses of proxies are not shown: they
+    /// may hold a password.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let proxies = self.proxies().into_iter().filter(|(_, proxy)| proxy.is_none());
+        let proxies = proxies.map(|(name, _)| {
+            format!("{name} is ignored, it is no address of an HTTP proxy: write it like http://proxy.example:3128")
+        });
+        let bundle = self.bundle.iter().filter_map(|bundle| {
+            let problem = problem_of_bundle(bundle)?;
+            Some(format!(
+                "SSL_CERT_FILE names {}, {problem}; only the built-in certificates count",
+                bundle.display()
+            ))
+        });
+        let folders = self.folders.iter().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+        let folders = folders.map(|folder| {
+            format!("SSL_CERT_DIR names {}, which is no folder: correct it, or unset it", folder.display())
+        });
+        proxies.chain(bundle).chain(folders).collect()
+    }
+
+    /// The proxies that are named, by their variables; none where the address can't be used.
+    fn proxies(&self) -> Vec<(&'static str, Option<Proxy>)> {
+        let none = NoProxy::from_string(&format!("{THIS_MACHINE}, {}", self.none));
+        let proxy = |url: &str, to: fn(Url) -> reqwest::Result<Proxy>| {
+            Some(to(proxy_url(url)?).ok()?.no_proxy(none.clone()))
+        };
+        let named = [
+            self.http.as_deref().map(|url| ("HTTP_PROXY", proxy(url, Proxy::http))),
+            self.https.as_deref().map(|url| ("HTTPS_PROXY", proxy(url, Proxy::https))),
+            self.all.as_deref().map(|url| ("ALL_PROXY", proxy(url, Proxy::all))),
+        ];
+        named.into_iter().flatten().collect()
+    }
+}
+
+/// The address of an HTTP proxy; `http://` is understood.
+fn proxy_url(text: &str) -> Option<Url> {
+    let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let url = Url::parse(&text).ok()?;
+    (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
+}
+
+/// Why a file gives no certificate.
+fn problem_of_bundle(bundle: &Path) -> Option<String> {
+    let is_file = fs::metadata(bundle).map(|found| found.is_file());
+    let mut text = Vec::new();
+    let read = match is_file {
+        Ok(false) => return Some("which is no file: name a file of certificates in PEM".into()),
+        Ok(true) => File::open(bundle).and_then(|file| file.take(BUNDLE_MAX).read_to_end(&mut text)),
+        Err(error) => Err(error),
+    };
+    match read {
+        Err(error) => Some(format!("which can't be read ({error}): let this user read it, or name another")),
+        Ok(_) if !text.windows(PEM.len()).any(|found| found == PEM) => Some(
+            "which holds no certificate in PEM: name another file, or convert it with `openssl x509 -inform der`"
+                .into(),
+        ),
+        Ok(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::{SocketAddr, TcpListener};
+
+    use super::*;
+    use crate::net::http::{self, Limits};
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        Environment::of(|name| {
+            variables.iter().find(|(own, _)| *own == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    /// Answers one request, and says what it asked for.
+    fn server() -> (SocketAddr, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = String::new();
+            BufReader::new(&stream).read_line(&mut asked).unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+            asked.trim_end().to_owned()
+        };
+        (address, std::thread::spawn(answer))
+    }
+
+    async fn get(environment: &Environment, url: &str) -> reqwest::Result<u16> {
+        let client = http::client_in(environment, &Limits::default()).unwrap();
+        Ok(client.get(url).send().await?.status().as_u16())
+    }
+
+    #[tokio::test]
+    async fn a_proxy_carries_what_is_for_others() {
+        for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
+            let (proxy, asked) = server();
+            let environment = environment(&[(name, &format!("http://me:hush@{proxy}"))]);
+            assert_eq!(get(&environment, "http://example.test/word").await.unwrap(), 204);
+            assert_eq!(asked.join().unwrap(), "GET http://example.test/word HTTP/1.1", "{name}");
+        }
+        let (proxy, asked) = server();
+        let environment = environment(&[("HTTPS_PROXY", &proxy.to_string())]);
+        assert!(get(&environment, "https://example.test/").await.is_err(), "the proxy builds no tunnel");
+        assert_eq!(asked.join().unwrap(), "CONNECT example.test:443 HTTP/1.1");
+    }
+
+    #[tokio::test]
+    async fn no_proxy_carries_what_stays_on_this_machine() {
+        // Nobody listens at port 1.
+        for none in ["", "example.org"] {
+            let variables =
+                [("HTTP_PROXY", "http://127.0.0.1:1"), ("ALL_PROXY", "127.0.0.1:1"), ("NO_PROXY", none)];
+            for host in ["127.0.0.1", "localhost", "LOCALHOST", "127.0.0.1."] {
+                let (server, asked) = server();
+                let url = format!("http://{host}:{}/here", server.port());
+                let got = get(&environment(&variables), &url).await;
+                let Ok(status) = got else {
+                    panic!("{host}: {got:?}");
+                };
+                assert_eq!((status, asked.join().unwrap().as_str()), (204, "GET /here HTTP/1.1"), "{host}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_proxy_is_obeyed_for_others() {
+        let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+        proxy.set_nonblocking(true).unwrap();
+        let address = proxy.local_addr().unwrap().to_string();
+        let variables = [("HTTP_PROXY", address.as_str()), ("NO_PROXY", "example.org, .invalid")];
+        get(&environment(&variables), "http://flockd.invalid/").await.unwrap_err();
+        let nobody_came = proxy.accept().unwrap_err().kind() == std::io::ErrorKind::WouldBlock;
+        assert!(nobody_came, "there is no such host, and the proxy was not asked for it");
+    }
+
+    #[test]
+    fn a_programs_caller_names_no_proxy() {
+        let environment = environment(&[("HTTP_PROXY", "http://evil.test"), ("REQUEST_METHOD", "GET")]);
+        assert!(environment.proxies().is_empty());
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said_without_a_password() {
+        let variables = [
+            ("HTTP_PROXY", "socks5://me:hush@proxy.test"),
+            ("HTTPS_PROXY", "http://me:hush@"),
+            ("ALL_PROXY", "proxy.test:3128"),
+        ];
+        let problems = environment(&variables).problems();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(
+            problems.iter().all(|problem| problem.contains("HTTP") && !problem.contains("hush")),
+            "{problems:?}"
+        );
+        assert_eq!(
+            environment(&[("HTTP_PROXY", ""), ("SSL_CERT_FILE", "")]).problems(),
+            Vec::<String>::new()
+        );
+    }
+
+    /// None of these may keep the daemon from starting: the certificates built in are there.
+    #[test]
+    fn a_bundle_without_certificates_is_said_and_stops_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            fs::write(folder.path().join(name), bytes).unwrap();
+            folder.path().join(name).display().to_string()
+        };
+        let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let missing = folder.path().join("missing").display().to_string();
+        for (bundle, is_told) in [
+            (missing.clone(), true),
+            (write("empty", b""), true),
+            (write("der", &[0x30, 0x82, 1, 2]), true),
+            (folder.path().display().to_string(), true),
+            ("/dev/zero".to_owned(), true),
+            (write("garbage", garbage.as_bytes()), false),
+        ] {
+            let environment = environment(&[("SSL_CERT_FILE", &bundle)]);
+            let problems = environment.problems();
+            assert_eq!(problems.iter().any(|problem| problem.contains(&bundle)), is_told, "{problems:?}");
+            http::client_in(&environment, &Limits::default()).unwrap();
+        }
+        assert!(environment(&[("SSL_CERT_DIR", &missing)]).problems()[0].contains("SSL_CERT_DIR"));
+    }
+}

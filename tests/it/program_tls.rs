@@ -1,0 +1,142 @@
+//! Servers with certificates of a private authority, played by OpenSSL on this machine.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+
+use crate::support::program::Folder;
+
+const FLOCK: &str = "[apps.home]\nnetwork = \"mastodon\"\napi_url = \"https://HOST:PORT\"\n\
+    [bots.walt]\napp = \"home\"\npoem = \"walt.txt\"\nschedule = \"@daily\"\n";
+
+/// What the server says of itself and of the account, as files that OpenSSL sends.
+const ANSWERS: [(&str, &str); 2] = [
+    (
+        "api/v2/instance",
+        r#"{"domain": "localhost", "version": "4.4.3", "source_url": "https://github.com/mastodon/mastodon"}"#,
+    ),
+    (
+        "api/v1/accounts/verify_credentials",
+        r#"{"id": "1", "username": "walt", "acct": "walt", "display_name": "Walt", "bot": true, "url": "https://localhost/@walt",
+        "source": {"note": ""}}"#,
+    ),
+];
+
+/// A server that speaks TLS, until it is dropped.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn openssl(folder: &Folder, arguments: &str) {
+    let made = Command::new("openssl").args(arguments.split(' ')).current_dir(folder.path("")).output();
+    let made = made.expect("OpenSSL is installed");
+    assert!(made.status.success(), "{arguments}: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// A flock at home on a server of that host, and a server whose certificate, made by an authority of its own, is for
+/// `localhost` and good for so many days.
+fn served(host: &str, days: i32) -> (Folder, Server) {
+    let folder = Folder::with(&FLOCK.replace("HOST", host));
+    folder.write("walt.txt", b"one\n");
+    folder.write("name", b"subjectAltName=DNS:localhost\n");
+    openssl(&folder, "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 30 -subj /CN=Lab");
+    openssl(&folder, "req -newkey rsa:2048 -nodes -keyout s.key -out s.csr -subj /CN=localhost");
+    let signed = format!(
+        "x509 -req -in s.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out s.pem -days {days} -extfile name"
+    );
+    openssl(&folder, &signed);
+    for (path, json) in ANSWERS {
+        let answer = format!(
+            "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{json}",
+            json.len()
+        );
+        folder.write(path, answer.as_bytes());
+    }
+    let accept = format!("127.0.0.1:{}", folder.port);
+    let mut server = Command::new("openssl")
+        .args(["s_server", "-accept", &accept, "-cert", "s.pem", "-key", "s.key", "-HTTP"])
+        .current_dir(folder.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("ACCEPT")), "OpenSSL listens");
+    // Whatever it prints from now on is read, so that it never waits for a reader.
+    std::thread::spawn(move || lines.for_each(drop));
+    (folder, Server(server))
+}
+
+/// Signs the bot in with this file of authorities, and returns whether that went well and what was said.
+fn sign_in(folder: &Folder, authorities: Option<&str>) -> (bool, String) {
+    let mut command = folder.command(&["enroll", "walt", "--tokens", "-"]);
+    command.env_remove("SSL_CERT_DIR").env_remove("SSL_CERT_FILE");
+    if let Some(file) = authorities {
+        command.env("SSL_CERT_FILE", folder.path(file));
+    }
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"a-token-that-is-long-enough\n").unwrap();
+    let said = child.wait_with_output().unwrap();
+    let words = [said.stdout, said.stderr].map(|words| String::from_utf8(words).unwrap()).concat();
+    (said.status.success(), words)
+}
+
+#[test]
+fn a_server_of_a_private_authority_is_believed_if_that_is_named() {
+    let (folder, _server) = served("localhost", 30);
+    let (well, said) = sign_in(&folder, None);
+    assert!(!well && said.contains("SSL_CERT_FILE"), "{said}");
+    let (well, said) = sign_in(&folder, Some("ca.pem"));
+    assert!(well, "{said}");
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_said() {
+    let (folder, _server) = served("127.0.0.1", 30);
+    let (well, said) = sign_in(&folder, Some("ca.pem"));
+    assert!(!well && said.contains("for another host"), "{said}");
+    let (folder, _server) = served("localhost", -1);
+    let (well, said) = sign_in(&folder, Some("ca.pem"));
+    assert!(!well && said.contains("expired"), "{said}");
+}
+
+/// The certificates that are built in are believed all the same.
+#[test]
+fn a_file_without_certificates_is_said_and_stops_nothing() {
+    let folder = Folder::with(&FLOCK.replace("HOST", "localhost"));
+    folder.write("walt.txt", b"one\n");
+    let garbage = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    fs::write(folder.path("garbage.pem"), garbage).unwrap();
+    fs::write(folder.path("empty.pem"), "").unwrap();
+    for file in ["missing.pem", "empty.pem", "garbage.pem"] {
+        let (_, said) = sign_in(&folder, Some(file));
+        assert!(said.contains("can't be reached") || said.contains("refused"), "{file}: {said}");
+    }
+    for file in ["missing.pem", "empty.pem"] {
+        let said = folder.command(&["check"]).env("SSL_CERT_FILE", folder.path(file)).output().unwrap();
+        let said = String::from_utf8(said.stdout).unwrap();
+        let told = said.lines().any(|line| line.starts_with("warning") && line.contains(file));
+        assert!(told, "{said}");
+    }
+}
+
+#[test]
+fn a_proxy_does_not_carry_what_is_asked_of_this_machine() {
+    let (folder, _server) = served("localhost", 30);
+    let mut health = folder.command(&["health", "--listen", &format!("127.0.0.1:{}", folder.port)]);
+    // Nobody listens at port 1: through it nothing would be heard of the server, which speaks TLS alone.
+    let said = health
+        .env("HTTP_PROXY", "http://127.0.0.1:1")
+        .env("ALL_PROXY", "http://127.0.0.1:1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(!said.contains("refused"), "{said}");
+}
