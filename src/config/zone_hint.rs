@@ -98,10 +98,11 @@ fn did_you_mean(name: &str) -> String {
 /// A place of that name, in another spelling: white space for `_`, the city alone, the path of a file.
 fn place(text: &str) -> Option<&'static str> {
     let folded = text.trim_matches('/').replace([' ', '-'], "_").to_lowercase();
-    let same = |name: &&str| name.replace('-', "_").to_lowercase() == folded;
+    let fold = |name: &str| name.replace('-', "_").to_lowercase();
+    let same = |name: &&str| is_place(name) && fold(name) == folded;
     let city = folded.rsplit('/').next().unwrap_or(&folded);
     let of_that_city =
-        |name: &&str| name.contains('/') && name.rsplit('/').next().unwrap_or(name).to_lowercase() == city;
+        |name: &&str| is_place(name) && name.rsplit('/').next().is_some_and(|own| fold(own) == city);
     let ends_so = |name: &&str| name.contains('/') && folded.ends_with(&format!("/{}", name.to_lowercase()));
     let known = CITIES.iter().find(|(name, _)| *name == city).map(|(_, zone)| *zone);
     // `Etc/UTC` and its like are no cities.
@@ -111,6 +112,11 @@ fn place(text: &str) -> Option<&'static str> {
         .or_else(|| Zones::names().find(ends_so))
         .or_else(|| Zones::names().filter(|_| !is_word).find(of_that_city))
         .or(known)
+}
+
+/// Whether a name is that of a place: between `Etc/GMT+5` and `Etc/GMT-5` one sign is ten hours.
+fn is_place(name: &str) -> bool {
+    name.contains('/') && !name.starts_with("Etc/")
 }
 
 fn of_the_machine(text: &str) -> Option<String> {
@@ -171,7 +177,10 @@ fn of_another_list(text: &str) -> Option<&'static str> {
 
 /// A rule in place of a name, such as `MST7` or `CET-1CEST,M3.5.0,M10.5.0/3`.
 fn posix(text: &str) -> Option<String> {
-    let zone = Zone::new("POSIX", TimeZone::posix(text).ok()?);
+    // Who writes `UTC5` does not think of POSIX, by which that is five hours behind.
+    let rules =
+        TimeZone::posix(text).ok().filter(|_| !text.starts_with("UTC") && !text.starts_with("GMT"))?;
+    let zone = Zone::new("POSIX", rules);
     let seconds: BTreeSet<i32> = seasons().map(|at| zone.local(at).offset().local_minus_utc()).into();
     let remedy = match seconds.first() {
         Some(only) if seconds.len() == 1 => of_offset(only / 60),
@@ -209,7 +218,7 @@ fn abbreviation(text: &str) -> Option<String> {
 /// One slip, or two in a long name: `Dubai` and `Mumbai` are two cities.
 fn misspelt(text: &str) -> Option<&'static str> {
     let allowed = if text.len() < 12 { 1 } else { 2 };
-    suggest::nearest_within(text, allowed, Zones::names().filter(|name| name.contains('/')))
+    suggest::nearest_within(text, allowed, Zones::names().filter(|name| is_place(name)))
 }
 
 /// A day of each half of a year.
@@ -269,6 +278,9 @@ mod tests {
             ("UTC".into(), "UTC".into(), "UTC".into())
         );
         assert_eq!(first("UTC+2"), "Europe/Berlin");
+        for signless in ["UTC5", "GMT 5", "Etc/GMT 5", "Etc/GMT5", "Etc/UTC 5"] {
+            assert!(!hint(signless).contains("GMT"), "{signless}: {}", hint(signless));
+        }
     }
 
     #[test]
@@ -318,7 +330,10 @@ mod tests {
         ] {
             assert_eq!(first(text), "Europe/Berlin", "{text}");
         }
-        assert_eq!(first("New York"), "America/New_York");
+        assert_eq!(
+            (first("New York"), first("port au prince")),
+            ("America/New_York".into(), "America/Port-au-Prince".into())
+        );
         assert_eq!(first("America/NewYork"), "America/New_York");
         assert_eq!(first("Asia/Mumbai"), "Asia/Kolkata");
         assert_eq!(hint("Middle-earth/Bree"), "write a zone of the IANA list, like \"Europe/Berlin\"");

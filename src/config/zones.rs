@@ -40,6 +40,8 @@ struct Chosen {
     system: Option<System>,
     /// Whether the rules in the binary go first.
     built_in_first: bool,
+    /// Whether the folder is one that `TZDIR` names.
+    by_order: bool,
     /// What `TZDIR` names, if nothing is there.
     missing: Option<PathBuf>,
 }
@@ -78,8 +80,8 @@ impl Zones {
         }
         let built_in = Zone::built_in(name);
         let Chosen { system, built_in_first, .. } = self.chosen();
-        let of_system = || system.as_ref()?.get(name, built_in.as_ref());
-        if *built_in_first { built_in.clone().or_else(of_system) } else { of_system().or(built_in.clone()) }
+        let of_system = system.as_ref().and_then(|system| system.get(name, built_in.as_ref()));
+        if *built_in_first { built_in.or(of_system) } else { of_system.or(built_in) }
     }
 
     /// The names of all zones in the binary; a hint needs no more.
@@ -118,7 +120,7 @@ impl Zones {
                 Some(_) => false,
                 None => true,
             };
-            Chosen { system, built_in_first, missing }
+            Chosen { system, built_in_first, by_order, missing }
         })
     }
 }
@@ -143,7 +145,7 @@ impl Chosen {
     }
 
     fn problems(&self, now: DateTime<Utc>) -> Vec<String> {
-        let Chosen { system, built_in_first, missing } = self;
+        let Chosen { system, built_in_first, by_order, missing } = self;
         let mut problems = Vec::new();
         if let Some(folder) = missing {
             let folder = folder.display();
@@ -157,8 +159,13 @@ impl Chosen {
         };
         if edition.is_some_and(|edition| is_stale(edition, now)) {
             problems.push(format!(
-                "the rules of time zones are more than a year old ({}): update the system's package `tzdata`",
-                self.told()
+                "the rules of time zones are more than a year old ({}): {}",
+                self.told(),
+                if *by_order {
+                    "update that folder, or unset TZDIR"
+                } else {
+                    "update the system's package `tzdata`"
+                }
             ));
         }
         problems
