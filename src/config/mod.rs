@@ -21,6 +21,7 @@ mod report;
 mod restraint;
 mod rivals;
 mod section;
+mod slip;
 mod source;
 mod suggest;
 mod syntax;

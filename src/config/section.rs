@@ -56,7 +56,7 @@ impl<'t, 'r> Section<'t, 'r> {
     /// A text that is not empty and has no control characters.
     pub(super) fn text(&mut self, key: &'static str) -> Option<Found<&'t str>> {
         let found = self.quoted(key)?;
-        self.unless(problem_of(found.value), key, found)
+        self.unless(problem_in(found.value, Use::of(key)), key, found)
     }
 
     /// A list of texts, each like [`Section::text`], and at least one.
@@ -171,7 +171,8 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// A path; a relative one starts at the file's folder.
     pub(super) fn path(&mut self, key: &'static str) -> Option<Found<PathBuf>> {
-        let Found { value, line } = self.text(key)?;
+        let found = self.quoted(key)?;
+        let Found { value, line } = self.unless(problem_in(found.value, Use::Path), key, found)?;
         // Without `./`, so that two spellings of one file are one path.
         let path: PathBuf = Path::new(value).components().filter(|part| *part != Component::CurDir).collect();
         Some(Found { value: self.report.base.join(path), line })
@@ -326,6 +327,50 @@ pub(super) fn problem_of(text: &str) -> Option<String> {
         return Some("is empty: write something, or remove the key".into());
     }
     length_of(text).or_else(|| control_in(text.chars()))
+}
+
+/// What a text is for, as far as that matters to one with control characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Path,
+    Schedule,
+    Other,
+}
+
+impl Use {
+    fn of(key: &str) -> Self {
+        match key {
+            "schedule" => Self::Schedule,
+            "database" => Self::Path,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The same, with what to do in place of removing a character that somebody meant.
+fn problem_in(text: &str, used: Use) -> Option<String> {
+    let control = text.chars().find(|c| c.is_control());
+    match (used, control.and_then(escape)) {
+        _ if text.trim().is_empty() => problem_of(text),
+        (Use::Path, Some((name, escape))) => Some(format!(
+            "holds {name}, which `{escape}` in double quotes stands for: write `/` in a path, or single quotes"
+        )),
+        (Use::Schedule, Some((name, _))) => Some(format!("holds {name}: write a space")),
+        _ => problem_of(text),
+    }
+}
+
+/// What a control character is called, and how it gets into a text by mistake.
+fn escape(control: char) -> Option<(&'static str, &'static str)> {
+    match control {
+        '\t' => Some(("a tab", "\\t")),
+        '\n' => Some(("a line break", "\\n")),
+        '\r' => Some(("a carriage return", "\\r")),
+        '\u{8}' => Some(("a backspace", "\\b")),
+        '\u{c}' => Some(("a form feed", "\\f")),
+        '\u{1b}' => Some(("an escape character", "\\e")),
+        _ => None,
+    }
 }
 
 fn length_of(text: &str) -> Option<String> {

@@ -10,6 +10,7 @@ use std::ops::Range;
 use toml::de::Error;
 
 use super::report::Lines;
+use super::slip;
 use super::suggest::short;
 use crate::flock::BotName;
 
@@ -47,9 +48,9 @@ fn mended(text: &str, slips: &[Slip<'_>]) -> String {
     let mut mended = String::with_capacity(text.len());
     for (index, line) in text.split_inclusive('\n').enumerate() {
         match slips.get(&(index + 1)) {
-            Some(slip) if slip.error.starts_with(NO_VALUE) => mended.push('\n'),
             Some(slip) if slip.is_header() && !slip.is_duplicate() => mended.push_str(&usable_header(line)),
-            _ => mended.push_str(line),
+            Some(slip) => mended.push_str(&slip.readable(line)),
+            None => mended.push_str(line),
         }
     }
     mended
@@ -78,30 +79,47 @@ impl Slip<'_> {
         self.written.starts_with('[') && !self.error.contains("array") && !self.error.contains("inline")
     }
 
+    /// The name in a header that is not even written in square brackets.
+    fn other_header(&self) -> Option<String> {
+        slip::header_in_other_brackets(self.written).filter(|_| !self.written.starts_with('['))
+    }
+
+    /// Whether nothing that was opened before goes on in this line.
+    fn is_whole_line(&self) -> bool {
+        !self.left_open && !["array", "inline", "multi-line"].iter().any(|piece| self.error.contains(piece))
+    }
+
+    /// The line as the parser can read it, or nothing of it.
+    fn readable(&self, line: &str) -> String {
+        let has_no_key = self.is_whole_line() && slip::has_no_key(self.written);
+        match self.other_header() {
+            Some(name) => format!("[{name}]\n"),
+            None if has_no_key || self.error.starts_with(NO_VALUE) => "\n".to_owned(),
+            None => line.to_owned(),
+        }
+    }
+
     fn message(&self, firsts: &HashMap<String, usize>) -> String {
         let error = self.error;
         match error {
             _ if self.is_header() && self.is_duplicate() => twice(&inner(self.written), firsts),
-            _ if self.is_header() => bad_header(&inner(self.written), error),
+            _ if self.is_header() => bad_header(self.written, error),
             DUPLICATE => format!("`{}` is written twice: remove one", short(self.piece)),
-            _ if error.starts_with(UNQUOTED) => unquoted(self.written),
-            _ if error.starts_with(NO_VALUE) => "a key needs a value: write key = \"…\"".into(),
             _ if self.left_open => {
                 format!("what is opened here is never closed: look for a missing quote or bracket ({error})")
             }
-            _ => format!("this is not TOML: {error}"),
+            _ => self.meant().unwrap_or_else(|| match error {
+                _ if error.starts_with(UNQUOTED) => "a value needs quotes: write \"…\"".into(),
+                _ if error.starts_with(NO_VALUE) => "a key needs a value: write key = \"…\"".into(),
+                _ => format!("this is not TOML: {error}"),
+            }),
         }
     }
-}
 
-/// The value is not shown: it may be a secret.
-fn unquoted(line: &str) -> String {
-    match line.split_once('=') {
-        Some((key, _)) => {
-            let key = short(key.trim());
-            format!("`{key}` needs a value in quotes: write {key} = \"…\"")
-        }
-        None => "a value needs quotes: write \"…\"".into(),
+    /// What the line itself shows.
+    fn meant(&self) -> Option<String> {
+        let header = self.other_header().map(|name| slip::square_brackets(&name));
+        header.or_else(|| slip::meant(self.written).filter(|_| self.is_whole_line()))
     }
 }
 
@@ -189,18 +207,30 @@ fn twice(header: &str, firsts: &HashMap<String, usize>) -> String {
     }
 }
 
-fn bad_header(header: &str, error: &str) -> String {
+fn bad_header(line: &str, error: &str) -> String {
+    if let Some(name) = slip::header_in_other_brackets(line) {
+        return slip::square_brackets(&name);
+    }
+    let header = inner(line);
     let mut parts = header.split('.');
     let name = parts.next().filter(|table| *table == "bots").and_then(|_| parts.next());
     match name.map(str::parse::<BotName>) {
         Some(Err(bad_name)) => bad_name.to_string(),
-        _ => format!("[{}] is not a table's name: write [bots.NAME], say ({error})", short(header)),
+        _ => match slip::header(line) {
+            Some(name) => slip::square_brackets(&name),
+            None => format!("[{}] is not a table's name: write [bots.NAME], say ({error})", short(&header)),
+        },
     }
 }
 
 /// A header like the given one that the parser accepts, with what it doesn't accept replaced.
 fn usable_header(header: &str) -> String {
     let usable = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
-    let names: String = inner(header.trim()).chars().map(usable).collect();
+    let header = header.trim();
+    let inner = inner(header);
+    let in_other_words =
+        slip::header(header).filter(|_| !inner.starts_with("bots.") && !inner.starts_with("apps."));
+    let name = slip::header_in_other_brackets(header).or(in_other_words).unwrap_or(inner);
+    let names: String = name.chars().map(usable).collect();
     format!("[{names}]\n")
 }

@@ -143,12 +143,39 @@ fn usable(bytes: &[u8], what: &str) -> Result<Secret, SecretError> {
     if bytes.is_empty() {
         return Err(SecretError(format!("{what} is empty: write the secret there")));
     }
+    if let Some(problem) = slip(bytes) {
+        return Err(SecretError(format!("{what} {problem}")));
+    }
     match std::str::from_utf8(bytes) {
         Ok(text) if bytes.iter().all(u8::is_ascii_graphic) => Ok(Secret::new(text)),
         _ => Err(SecretError(format!(
             "{what} holds white space or characters that no key or token has: copy it again, alone"
         ))),
     }
+}
+
+/// What was copied along with a secret, as it seems.
+fn slip(bytes: &[u8]) -> Option<&'static str> {
+    let quoted = |quote: u8| bytes.len() > 1 && bytes.starts_with(&[quote]) && bytes.ends_with(&[quote]);
+    let lower = bytes.to_ascii_lowercase();
+    let name = bytes.split(|byte| *byte == b'=').next().unwrap_or_default();
+    let is_variable = name.contains(&b'_')
+        && name.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_');
+    let slips = [
+        (bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff"), "is in UTF-16: save it as UTF-8"),
+        (bytes.starts_with(b"\xef\xbb\xbf"), "begins with a byte order mark: save it as UTF-8 without one"),
+        ([b'"', b'\'', b'`'].into_iter().any(quoted), "has quotes around it: remove them"),
+        (
+            lower.starts_with(b"bearer ") || lower.starts_with(b"authorization:"),
+            "begins with the word of a header: write the token alone",
+        ),
+        (
+            is_variable && name.len() + 1 < bytes.len(),
+            "begins with the name of a variable and `=`: write the value alone",
+        ),
+        (bytes.contains(&b'\n'), "has more than one line: write the secret alone"),
+    ];
+    slips.into_iter().find(|(is_so, _)| *is_so).map(|(_, slip)| slip)
 }
 
 #[cfg(test)]
@@ -236,9 +263,7 @@ mod tests {
     #[test]
     fn what_can_be_no_secret_is_refused_and_not_shown() {
         let odd = "holds white space or characters that no key or token has: copy it again, alone";
-        for bytes in
-            [&b"open sesame"[..], b"open\nsesame", b"sesame\0", b"s\xe9same", "s\u{e9}same".as_bytes()]
-        {
+        for bytes in [&b"open sesame"[..], b"sesame\0", b"s\xe9same", "s\u{e9}same".as_bytes()] {
             let (_folder, path) = file_with(bytes);
             says(&SecretSource::File(path.clone()), &nothing, &format!("{} {odd}", path.display()));
         }
@@ -247,6 +272,31 @@ mod tests {
         says(&SecretSource::File(path), &nothing, &long);
         let literal = SecretSource::Literal(Secret::new("open sesame"));
         says(&literal, &nothing, &format!("the text in flock.toml {odd}"));
+    }
+
+    #[test]
+    fn what_was_copied_along_is_named_and_not_shown() {
+        for (bytes, expect) in [
+            (&b"\"sesame\""[..], "quotes"),
+            (b"'sesame'\n", "quotes"),
+            (b"`sesame`", "quotes"),
+            (b"Bearer sesame", "alone"),
+            (b"bearer  sesame\n", "alone"),
+            (b"Authorization: Bearer sesame", "alone"),
+            (b"\xef\xbb\xbfsesame", "byte order mark"),
+            (b"\xff\xfes\0e\0s\0", "UTF-16"),
+            (b"ACCESS_TOKEN=sesame", "variable"),
+            (b"open\nsesame", "line"),
+        ] {
+            let (_folder, path) = file_with(bytes);
+            let said = resolve(&SecretSource::File(path.clone())).unwrap_err().to_string();
+            assert!(said.contains(expect) && !said.contains("sesame"), "{said}");
+        }
+        // None of these is a slip.
+        for fine in [&b"AAAA%2Babc_DEF="[..], b"ABC_DEF=", b"ABC=def", b"\"half"] {
+            let (_folder, path) = file_with(fine);
+            assert!(resolve(&SecretSource::File(path)).is_ok());
+        }
     }
 
     #[test]

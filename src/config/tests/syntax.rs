@@ -10,14 +10,25 @@ fn one_slip_hides_nothing_else() {
     for (slip, expect) in [
         ("jitter = 10m", "`jitter` needs a value in quotes: write jitter = \"…\""),
         ("order \"shuffle\"", "a key needs a value: write key = \"…\""),
+        ("order: shuffle", "write `=` and not `:`: order = \"…\""),
+        ("order = feed", "`order` needs a value in quotes: write order = \"…\""),
+        ("order = nan x", "`order` needs a value in quotes: write order = \"…\""),
+        ("order = \"shuffle\",", "remove the `,` at the end: order = \"…\""),
+        ("order == \"shuffle\"", "write `=` once: order = \"…\""),
+        ("order = “shuffle”", "`order` has typographic quotes: write straight ones, order = \"…\""),
+        ("max per hour = 5", "a key is one word: write max_per_hour"),
+        ("// a remark", "a remark begins with `#`"),
         ("order", "a key needs a value: write key = \"…\""),
         ("order =", "`order` needs a value in quotes: write order = \"…\""),
-        ("order = \"shuffle", "this is not TOML: invalid basic string, expected `\"`"),
+        ("order = \"shuffle", "the closing quote is missing: write order = \"…\""),
         ("max_per_hour = 1 2", "`max_per_hour` needs a value in quotes: write max_per_hour = \"…\""),
-        ("order = \"stop\" x", "this is not TOML: unexpected key or value, expected newline, `#`"),
+        (
+            "order = \"stop\" x",
+            "something stands behind the closing quote of `order`: remove it, or move it within",
+        ),
         (
             "order = \"a\\qb\"",
-            "this is not TOML: missing escaped value, expected `b`, `e`, `f`, `n`, `r`, `\\`, `\"`, `x`, `u`, `U`",
+            "`order` has a backslash, which begins an escape in double quotes: write `/` in a path, or single quotes",
         ),
         ("poem = \"twice.txt\"", "`poem` is written twice: remove one"),
     ] {
@@ -43,10 +54,50 @@ fn a_header_that_is_none_hides_nothing_else() {
     check(
         feed("[web\nlissen = 1"),
         &[
-            "error: flock.toml:5: [web] is not a table's name: write [bots.NAME], say (unclosed table, expected `]`)",
+            "error: flock.toml:5: a table's name stands in square brackets, with dots between its parts: write [web]",
             "error: flock.toml:6: [web]: unknown key `lissen`: did you mean `listen`?",
         ],
     );
+}
+
+/// The keys below such a header are its own, and not those of the table before.
+#[test]
+fn a_header_in_other_brackets_hides_nothing_else() {
+    for header in ["(bots.walt)", "{bots.walt}", "<bots.walt>", "[bots.walt}", "[bots walt]", "[bots:walt]"] {
+        check(
+            format!(
+                "[web]\nlisten = \"127.0.0.1:1\"\n{header}\nnetwork = \"feed\"\npoem = \"p\"\nshedule = \"@daily\""
+            ),
+            &[
+                "error: flock.toml:3: a table's name stands in square brackets, with dots between its parts: write [bots.walt]",
+                "error: flock.toml:6: bot walt: unknown key `shedule`: did you mean `schedule`?",
+            ],
+        );
+    }
+}
+
+/// These are TOML, and yet not what was meant.
+#[test]
+fn an_escape_in_a_path_and_a_tab_in_a_schedule_are_told_what_they_are() {
+    let at = |line: usize, key: &str| format!("error: flock.toml:{line}: bot walt: `{key}` holds ");
+    let said = |text: String| complaints(&text).join("\n");
+    let base = feed("");
+    for (escape, name) in [
+        ("\\t", "a tab"),
+        ("\\n", "a line break"),
+        ("\\b", "a backspace"),
+        ("\\r", "a carriage return"),
+        ("\\f", "a form feed"),
+        ("\\e", "an escape character"),
+    ] {
+        let said = said(base.replace("walt.txt", &format!("poems{escape}emp.txt")));
+        assert!(said.starts_with(&(at(3, "poem") + name)) && said.contains("write `/`"), "{said}");
+        let database = format!("[flock]\ndatabase = \"sqlite:data{escape}lock.db\"\n");
+        let said = complaints(&(feed("") + &database)).join("\n");
+        assert!(said.contains(name) && said.contains("write `/`"), "{said}");
+    }
+    let said = said(base.replace("0 * * * *", "0\t9 * * *"));
+    assert!(said.starts_with(&(at(4, "schedule") + "a tab: write a space")), "{said}");
 }
 
 #[test]
