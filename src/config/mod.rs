@@ -35,7 +35,7 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -57,6 +57,7 @@ pub(crate) use self::web::exposed;
 pub use self::written::Written;
 use self::zones::Zones;
 use crate::flock::Flock;
+use crate::flock::schedule::Zone;
 
 /// The largest `flock.toml`: three times what 100,000 bots with every key need.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -119,6 +120,16 @@ pub(crate) fn zone_files(flock: &Flock) -> Vec<PathBuf> {
         return Vec::new();
     }
     Zones::of_this_machine().files(names)
+}
+
+/// Whether the rules of a bot's time zone are others by now than those it has.
+pub(crate) fn has_old_zones(flock: &Flock) -> bool {
+    let zones: HashSet<&Zone> = flock.bots.iter().map(|bot| bot.schedule.zone()).collect();
+    if zones.iter().all(|zone| **zone == Zone::utc()) {
+        return false;
+    }
+    let now = Zones::of_this_machine();
+    zones.iter().any(|zone| now.get(zone.name()).is_some_and(|other| other != **zone))
 }
 
 impl Examined {

@@ -84,6 +84,11 @@ impl Lookout {
         self.seen.insert(absolute(file), before);
     }
 
+    /// Says that something has changed of which no file tells any more.
+    pub(super) fn nudge(&self) {
+        self.word.notify_one();
+    }
+
     /// Looks at the files as they are now: what changes from here on is a change.
     pub(super) async fn look(&mut self) {
         self.seen = stamps(self.seen.keys().cloned().collect()).await;

@@ -79,7 +79,7 @@ impl Reloader {
     pub(super) async fn run(self) {
         let mut lookout = Lookout::new(self.works.clock.clone());
         lookout.recall(&self.source.file, self.source.before.0);
-        let (mut poems, mut refused) = (Vec::new(), false);
+        let (mut poems, mut refused, mut is_first) = (Vec::new(), false, true);
         loop {
             let running = self.works.flock.borrow().clone();
             let of_the_flock = running.bots.iter().map(|bot| bot.poem.clone());
@@ -87,6 +87,10 @@ impl Reloader {
             let of_zones = config::zone_files(&running);
             let files = of_the_flock.chain(poems).chain([self.source.file.clone()]).chain(of_zones);
             lookout.turn_to(files).await;
+            // An update between the reading of the flock and this first look has left no trace in the files.
+            if std::mem::take(&mut is_first) && config::has_old_zones(&running) {
+                lookout.nudge();
+            }
             let by_hand = tokio::select! {
                 () = self.source.asked.notified() => true,
                 () = lookout.changed() => false,
