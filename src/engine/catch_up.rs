@@ -146,8 +146,13 @@ async fn lines_of(
             round += 1;
             used = engine.store.used(&bot.name, round).await?;
         }
-        let alike: Vec<&Line> =
-            pick::unused(poem, &used).filter(|line| member.network.is_same(&line.text, &seen.text)).collect();
+        let like = |is_like: &dyn Fn(&str) -> bool| -> Vec<&Line> {
+            pick::unused(poem, &used).filter(|line| is_like(&line.text)).collect()
+        };
+        let mut alike = like(&|ours| member.network.is_same(ours, &seen.text));
+        if alike.is_empty() {
+            alike = like(&|ours| net::is_what_is_left(ours, &seen.text));
+        }
         let Some(line) = alike.first() else { continue };
         if alike.iter().any(|other| other.id.text != line.id.text) {
             return Ok(None);

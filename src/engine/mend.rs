@@ -38,7 +38,14 @@ pub(super) async fn mend(
     let step = match session::look(engine, member, standing.account.as_ref(), &post).await? {
         Ok(Sight::Like { seen, cost }) => {
             let found = ours(engine, &post, seen).await?;
-            return looked(engine, member, &post, found, cost).await;
+            return looked(engine, member, &post, found.map(there), cost).await;
+        }
+        // What is surely it may still come to be shown, so only the last look makes a doubt of it.
+        Ok(Sight::Doubtful { seen, cost }) => {
+            let last = made(&post) + 1 >= member.network.looks().len();
+            let found = ours(engine, &post, seen).await?.filter(|_| last);
+            let doubt = found.map(|seen| doubtful(member, &post, &seen));
+            return looked(engine, member, &post, doubt, cost).await;
         }
         Ok(Sight::NotThere) => not_posted(engine, member, &post, not_there(&post)),
         Ok(Sight::CannotTell(why)) => by_policy(member, &why),
@@ -53,7 +60,7 @@ async fn looked(
     engine: &Engine,
     member: &Member,
     post: &Post,
-    found: Option<Seen>,
+    found: Option<Move>,
     cost: u32,
 ) -> Result<Wake, StoreError> {
     let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");
@@ -64,7 +71,7 @@ async fn looked(
             // It is paid for, whatever comes of it.
             engine.store.advance(post.id, &look, engine.clock.now()).await?;
             let absent = || not_posted(engine, member, post, not_there(post));
-            settle(engine, member, post, &found.map_or_else(absent, there)).await
+            settle(engine, member, post, &found.unwrap_or_else(absent)).await
         }
     }
 }
@@ -128,6 +135,26 @@ fn by_policy(member: &Member, why: &Why) -> Move {
         OnUnknown::Ask => {
             let sentence = format!("no answer came, and the account may not be read: {}", why.reason);
             Move::Look { why: Why::new(Cause::Ask, sentence), counts: false, retry_at: None, cost: 0 }
+        }
+    }
+}
+
+/// What becomes of a post of which the account shows one that is much like it, and which the network may have changed.
+/// Sending it again might post it twice, so a person has to look, unless the bot is to assume that it was posted.
+fn doubtful(member: &Member, post: &Post, seen: &Seen) -> Move {
+    let place = seen.url.as_deref().unwrap_or(&seen.remote_id);
+    let found = format!("a post that is like it, and may be it, is on the account at {place}");
+    match member.bot.on_unknown {
+        OnUnknown::AssumePosted => {
+            let reason = Some(format!("assumed: no answer came, and {found}"));
+            Move::Post { remote_id: None, url: None, reason }
+        }
+        OnUnknown::Ask => {
+            let id = post.id;
+            let reason = format!(
+                "no answer came, and {found}: compare them, then type `flockd settle {id} --posted` or `--not-posted`"
+            );
+            Move::Look { why: Why::new(Cause::Ask, reason), counts: false, retry_at: None, cost: 0 }
         }
     }
 }

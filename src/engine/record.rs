@@ -11,6 +11,8 @@ use crate::store::{Filter, StoreError};
 const DUPLICATES: u32 = 3;
 /// After so many refused texts without a post in between, a further refusal is not blamed on the text.
 const REFUSALS: usize = 2;
+/// A text that was turned down so often in words that are not known counts as refused.
+const UNCLEAR: u32 = 3;
 /// So far back refusals are looked for; released slots in between don't count.
 const LOOKED_BACK: u32 = 50;
 /// The pause between attempts to write down a result that the ledger does not take.
@@ -70,19 +72,59 @@ async fn judge(engine: &Engine, member: &Member, post: &Post, outcome: &Outcome)
         Outcome::Refused { reason } => refused(engine, member, post, reason).await?,
         Outcome::Duplicate { reason } => duplicate(engine, post, reason).await?,
         Outcome::NotAccepted(setback) => set_back(engine, member, post, setback),
+        Outcome::Unclear(setback) => unclear(engine, member, post, setback).await?,
         Outcome::Unknown { reason } => Move::Doubt(Why::new(Cause::Silence, reason.clone())),
     })
+}
+
+/// A text that is turned down in unknown words is tried a few times, and is then refused, with the network's words: the
+/// next line is the probe. If that is turned down as well, it is hardly the text, and the bot is suspended before it
+/// has burnt its poem.
+async fn unclear(
+    engine: &Engine,
+    member: &Member,
+    post: &Post,
+    setback: &Setback,
+) -> Result<Move, StoreError> {
+    let tries = post.errors + 1;
+    // Where others of the app have posted it is this bot's account or its texts, and one more line may show which.
+    let probes = if accepted_since(engine, member, post).await? { REFUSALS } else { 1 };
+    if tries < UNCLEAR || refused_before(engine, post).await? >= probes {
+        return Ok(set_back(engine, member, post, setback));
+    }
+    let reason = format!("turned down {tries} times, so it is taken for the text: {}", setback.why.reason);
+    Ok(Move::Refuse(Why::new(Cause::Text, reason)))
+}
+
+/// Whether a bot of the same app, or of the same network where it has no apps, has posted since a post was planned.
+async fn accepted_since(engine: &Engine, member: &Member, post: &Post) -> Result<bool, StoreError> {
+    let mates = engine.all_members();
+    let mates: Vec<_> = mates.iter().filter(|mate| mate.bot.gate() == member.bot.gate()).collect();
+    let newest = Filter {
+        state: Some(State::Posted),
+        network: Some(post.network),
+        limit: Some(LOOKED_BACK),
+        ..Filter::default()
+    };
+    let posted = engine.store.posts(&newest).await?;
+    let is_since = |other: &Post| other.settled_at.is_some_and(|at| at > post.planned_at);
+    let of_mate = |other: &Post| mates.iter().any(|mate| mate.bot.name == other.bot);
+    Ok(posted.iter().any(|other| is_since(other) && of_mate(other)))
+}
+
+/// How many texts of the bot were refused since it posted last.
+async fn refused_before(engine: &Engine, post: &Post) -> Result<usize, StoreError> {
+    let before = Filter { bot: Some(post.bot.clone()), limit: Some(LOOKED_BACK), ..Filter::default() };
+    let before = engine.store.posts(&before).await?;
+    let since_posted = before.iter().take_while(|post| post.state != State::Posted);
+    let is_refused = |post: &&Post| post.state == State::Refused && post.cause == Some(Cause::Text);
+    Ok(since_posted.filter(is_refused).count())
 }
 
 /// A network that refuses one text after the other means something else than the texts: then the bot is
 /// suspended loudly, before it has burnt its poem line by line.
 async fn refused(engine: &Engine, member: &Member, post: &Post, reason: &str) -> Result<Move, StoreError> {
-    let before = Filter { bot: Some(post.bot.clone()), limit: Some(LOOKED_BACK), ..Filter::default() };
-    let before = engine.store.posts(&before).await?;
-    let since_posted = before.iter().take_while(|post| post.state != State::Posted);
-    let in_a_row =
-        since_posted.filter(|post| post.state == State::Refused && post.cause == Some(Cause::Text));
-    if in_a_row.count() < REFUSALS {
+    if refused_before(engine, post).await? < REFUSALS {
         return Ok(Move::Refuse(Why::new(Cause::Text, reason)));
     }
     let sentence = format!("it has refused {REFUSALS} texts in a row, so it is hardly the text: {reason}");

@@ -4,6 +4,7 @@
 //! *means* ([`Outcome`]), the engine decides what happens next. Retrying is never done here, and no tokens are
 //! kept here.
 
+mod api_error;
 pub mod bluesky;
 pub mod environment;
 pub mod feed;
@@ -17,6 +18,7 @@ mod misfit;
 pub mod oauth2;
 pub mod paper;
 mod patience;
+mod resemblance;
 pub mod x;
 
 use std::time::Duration;
@@ -31,6 +33,7 @@ use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, Post, PostId, Why};
 pub use fit::{fits, length};
 pub use misfit::Misfit;
+use resemblance::Resemblance;
 
 /// What is known of a bot's account when its client is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -242,6 +245,8 @@ pub enum Outcome {
     },
     /// Provably not accepted: the same post may be tried again.
     NotAccepted(Setback),
+    /// The same, for a reason in words that are not known here: it may be the text, the account or the app.
+    Unclear(Setback),
     /// The request left, and no answer that settles it came.
     Unknown {
         /// What happened instead.
@@ -301,10 +306,40 @@ pub enum Sight {
         /// What the look cost, in thousandths of a US dollar.
         cost: u32,
     },
+    /// No post of the account is surely it, but these are so like it that they may be, newest first: the network has
+    /// changed them. Like those above, they prove nothing before the last look.
+    Doubtful {
+        /// The posts; those that belong to other rows of the ledger are not sorted out.
+        seen: Vec<Seen>,
+        /// What the look cost, in thousandths of a US dollar.
+        cost: u32,
+    },
     /// The network does not have it, and will not get it from an earlier attempt.
     NotThere,
     /// The network may not be asked.
     CannotTell(Why),
+}
+
+impl Sight {
+    /// What posts show of a text of ours: those that are the same by what the network is known to change, or else those
+    /// that are what is left of it, or else those that may be.
+    fn sorted(ours: &str, seen: Vec<Seen>, is_same: impl Fn(&Seen) -> bool, cost: u32) -> Self {
+        let (mut same, mut changed, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
+        for seen in seen {
+            match resemblance::of(ours, &seen.text) {
+                _ if is_same(&seen) => same.push(seen),
+                Resemblance::Same => changed.push(seen),
+                Resemblance::Doubtful => doubtful.push(seen),
+                Resemblance::None => {}
+            }
+        }
+        if same.is_empty() && changed.is_empty() && !doubtful.is_empty() {
+            return Self::Doubtful { seen: doubtful, cost };
+        }
+        // The network's own ways are better evidence.
+        same.extend(changed);
+        Self::Like { seen: same, cost }
+    }
 }
 
 /// What an account has posted.
@@ -366,6 +401,12 @@ pub fn price_of_history(network: NetworkKind) -> u32 {
         NetworkKind::X => x::price::of_history(),
         NetworkKind::Mastodon | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => 0,
     }
+}
+
+/// Whether a text that a network shows is what servers leave of a text of ours: its letters and digits. For where it is
+/// not the same by what the network is known to change ([`Network::is_same`]).
+pub fn is_what_is_left(ours: &str, theirs: &str) -> bool {
+    resemblance::of(ours, theirs) == Resemblance::Same
 }
 
 /// Whether a handle that a network tells is the one that `flock.toml` expects. Handles know no case, and one of Mastodon

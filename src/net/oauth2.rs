@@ -18,7 +18,7 @@ use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::{Setback, http};
+use super::{Setback, api_error, http};
 use crate::clock::Clock;
 use crate::flock::account::{Client, Tokens};
 use crate::flock::post::{Cause, Why};
@@ -172,9 +172,7 @@ impl Provider {
         };
         let response = sent.map_err(|error| self.unreachable(&http::explain(&error)))?;
         let status = response.status();
-        // RFC 7009 has a server say yes to a token that is worthless already; X says so of other requests.
-        let worthless = status == StatusCode::BAD_REQUEST && names_no_token(response).await;
-        if status.is_success() || worthless {
+        if is_revoked(response).await {
             return Ok(());
         }
         let reason = format!("{} did not revoke the tokens (HTTP {})", self.name, status.as_u16());
@@ -279,15 +277,19 @@ impl Provider {
     }
 }
 
-/// Whether an error says that the token is none, or none any more.
-async fn names_no_token(response: reqwest::Response) -> bool {
+/// Whether an answer says that a token is worthless, now or already. RFC 7009 has a server say yes to one that is
+/// worthless already; X says so of other requests.
+async fn is_revoked(response: reqwest::Response) -> bool {
+    let (status, headers) = (response.status(), response.headers().clone());
     let Ok(body) = http::body(response).await else { return false };
-    let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    matches!(error["error"].as_str(), Some("invalid_token" | "invalid_request" | "invalid_grant"))
+    let error = api_error::object(&headers, &body).filter(|_| status == StatusCode::BAD_REQUEST);
+    let code = error.as_ref().and_then(|error| error["error"].as_str());
+    api_error::is_plain_success(status.as_u16(), &headers, &body)
+        || matches!(code, Some("invalid_token" | "invalid_request" | "invalid_grant"))
 }
 
 /// A client that is not accepted says nothing about the code or token (RFC 6749, section 5.2), and no signing in
-/// would mend it.
+/// would mend it. Nor does a code that is not of that section: it may be a gateway's, and may pass.
 fn not_accepted(name: &str, what: &str, error: &BasicErrorResponse, said: &str) -> (Cause, String) {
     match error.error() {
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
@@ -295,7 +297,19 @@ fn not_accepted(name: &str, what: &str, error: &BasicErrorResponse, said: &str) 
             let remedy = "compare `client_id` and `client_secret` with the app's settings there; a public client has no secret";
             (Cause::App, format!("{reason}: {remedy}"))
         }
-        _ => (Cause::SignIn, format!("{name} does not accept {what} ({said}): sign in again")),
+        BasicErrorResponseType::InvalidGrant | BasicErrorResponseType::InvalidRequest => {
+            (Cause::SignIn, format!("{name} does not accept {what} ({said}): sign in again"))
+        }
+        BasicErrorResponseType::InvalidScope | BasicErrorResponseType::UnsupportedGrantType => (
+            Cause::App,
+            format!("{name} does not renew or give such tokens ({said}): look at the app's settings there"),
+        ),
+        BasicErrorResponseType::Extension(code) if code == "invalid_token" => {
+            (Cause::SignIn, format!("{name} does not accept {what} ({said}): sign in again"))
+        }
+        BasicErrorResponseType::Extension(_) => {
+            (Cause::Unreachable, format!("{name} gave no clear answer about {what} ({said}): try again"))
+        }
     }
 }
 
@@ -317,8 +331,9 @@ async fn call(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
     http::hide_authorization(&mut request);
     let response = http::execute(http, request).await.map_err(unreachable)?;
     let (status, headers) = (response.status(), response.headers().clone());
-    let settles = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED].contains(&status);
-    if !status.is_success() && !settles {
+    let is_error = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED].contains(&status);
+    let settles = status.is_success() || (is_error && api_error::is_json(&headers));
+    if !settles {
         return Err(Failed::Status(status.as_u16()));
     }
     let mut answer = HttpResponse::new(http::body(response).await.map_err(Failed::Body)?);

@@ -174,7 +174,6 @@ async fn an_account_that_has_moved_is_followed() {
     let gone = [
         Reply::new(401, r#"{"error":"AccountDeactivated","message":"Account is deactivated"}"#),
         Reply::new(403, r#"{"error":"AccountNotFound","message":"Account not found"}"#),
-        Reply::new(301, "").header("location", format!("{}/xrpc", new.url)),
     ];
     let post = sky.plan(1, "a").await.unwrap();
     for reply in gone {
@@ -182,6 +181,12 @@ async fn an_account_that_has_moved_is_followed() {
         let setback = not_accepted(sky.send(&post).await.outcome);
         assert!(setback.stale, "{setback:?}");
     }
+    // A redirect proves nothing of a post; the look that follows finds out.
+    let elsewhere = Reply::new(301, "").header("location", format!("{}/xrpc", new.url));
+    front.next_post(Behaviour::Answer(elsewhere.clone()));
+    assert!(matches!(sky.send(&post).await.outcome, Outcome::Unknown { .. }));
+    front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(elsewhere));
+    assert!(sky.bluesky.look(&post, &sky.session).await.unwrap_err().stale);
     // A look, a deletion and whoever reads all that was posted find out, too.
     let gone = Reply::new(400, r#"{"error":"InvalidRequest","message":"Could not locate record"}"#);
     front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(gone));

@@ -252,3 +252,53 @@ async fn the_look_that_settles_a_post_is_paid_for_too() {
         assert_eq!(house.sum("select read_cost from post").await, 5 * i64::from(looks));
     }
 }
+
+/// The account shows what may be it, changed by the network.
+fn doubtful(remote_id: &str) -> Sight {
+    let Sight::Like { seen, cost } = like(remote_id) else { unreachable!() };
+    Sight::Doubtful { seen, cost }
+}
+
+#[tokio::test]
+async fn what_is_only_like_it_waits_for_a_person_and_is_not_sent_again() {
+    let house = in_doubt(LOST, hourly()).await;
+    house.net("walt").sees(doubtful("changed"));
+    house.pass(hours(3)).await;
+    let row = house.last("walt").await;
+    assert_eq!((row.state, row.cause, row.looks), (State::Unknown, Some(Cause::Ask), 3), "{row:?}");
+    let reason = row.reason.as_deref().unwrap();
+    assert!(reason.contains("https://example.org/changed") && reason.contains("flockd settle"), "{reason}");
+    assert_eq!((house.net("walt").looks(), house.net("walt").sent().len()), (3, 1));
+    assert!(house.settle("walt", true).await.done);
+    house.pass(hours(1)).await;
+    assert_eq!(house.net("walt").texts(), ["w1", "w2", "w3"]);
+}
+
+#[tokio::test]
+async fn a_post_that_shows_late_beats_one_that_is_only_like_it() {
+    let house = in_doubt(LOST, hourly()).await;
+    house.net("walt").then_sees(Ok(doubtful("another")));
+    house.net("walt").sees(like("found"));
+    house.pass(minutes(7)).await;
+    assert_eq!(house.last("walt").await.remote_id.as_deref(), Some("found"));
+}
+
+#[tokio::test]
+async fn a_post_that_is_like_it_and_known_already_is_no_doubt() {
+    let house = in_doubt(posted("the first").into(), hourly()).await;
+    house.net("walt").then(GONE);
+    house.net("walt").sees(doubtful("the first"));
+    house.pass_until("2024-03-05T14:10:00Z").await;
+    assert_eq!(house.net("walt").sent().len(), 3, "it was sent again");
+}
+
+#[tokio::test]
+async fn the_policy_decides_what_is_only_like_it_too() {
+    let assume = Bot { on_unknown: OnUnknown::AssumePosted, ..hourly() };
+    let house = in_doubt(LOST, assume).await;
+    house.net("walt").sees(doubtful("changed"));
+    house.pass(minutes(7)).await;
+    let row = house.last("walt").await;
+    assert_eq!((row.state, row.remote_id), (State::Posted, None));
+    assert!(row.reason.unwrap().starts_with("assumed: "));
+}

@@ -2,8 +2,8 @@
 
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
-use flockd::flock::{AtEnd, NetworkKind};
-use flockd::net::Setback;
+use flockd::flock::{AtEnd, Bot, NetworkKind, Order};
+use flockd::net::{Outcome, Setback};
 
 use crate::support::clock::{at, delta, hours, minutes, seconds};
 use crate::support::fixture::{House, IN_FLIGHT};
@@ -227,4 +227,48 @@ async fn a_network_that_hangs_holds_up_no_other() {
         let ours = |event: &Event| matches!(event, Event::Posted(post) if post.text.as_deref() == Some(line));
         house.wait_for(ours).await;
     }
+}
+
+/// Turned down, in words that are not known.
+fn unclear() -> Next {
+    Outcome::Unclear(setback(Cause::App, None)).into()
+}
+
+#[tokio::test]
+async fn a_text_that_is_turned_down_in_unknown_words_does_not_block_a_poem_in_its_order() {
+    let walt = Bot { order: Order::Sequence, ..bot("walt") };
+    let house = House::of([(walt, poem("w", 9))]).await;
+    (0..3).for_each(|_| house.net("walt").then(unclear()));
+    house.pass(minutes(4)).await;
+    let rows = house.rows("walt").await;
+    assert_eq!((rows[0].state, rows[0].cause, rows[0].attempts), (State::Refused, Some(Cause::Text), 3));
+    assert!(rows[0].reason.as_ref().unwrap().contains("says the script"), "the network's words are kept");
+    assert_eq!((rows[1].state, rows[1].text.as_deref()), (State::Posted, Some("w2")));
+}
+
+#[tokio::test]
+async fn an_account_that_is_turned_down_in_unknown_words_burns_one_line_and_is_suspended() {
+    let walt = Bot { order: Order::Sequence, ..bot("walt") };
+    let house = House::of([(walt, poem("w", 9))]).await;
+    house.net("walt").always(unclear());
+    house.pass(minutes(30)).await;
+    let rows = house.rows("walt").await;
+    let refused = rows.iter().filter(|row| row.state == State::Refused).count();
+    assert_eq!(refused, 1, "{:?}", house.story("walt").await);
+    let last = rows.last().unwrap();
+    assert_eq!(
+        (last.state, last.cause, last.text.as_deref()),
+        (State::Planned, Some(Cause::App), Some("w2"))
+    );
+}
+
+#[tokio::test]
+async fn where_others_of_the_app_post_two_lines_are_burnt_at_the_most() {
+    let walt = Bot { order: Order::Sequence, ..bot("walt") };
+    let house = House::of([(walt, poem("w", 9)), (bot("emily"), poem("e", 99))]).await;
+    house.net("walt").always(unclear());
+    house.pass(minutes(50)).await;
+    let rows = house.rows("walt").await;
+    let refused = rows.iter().filter(|row| row.state == State::Refused).count();
+    assert_eq!(refused, 2, "{:?}", house.story("walt").await);
 }

@@ -80,6 +80,7 @@ mod rigs_pds;
 mod rigs_terminal;
 mod sqlite_trouble;
 mod store_contract;
+mod strange_answers;
 mod support;
 mod torture;
 mod watch_alerts;

@@ -71,6 +71,7 @@ async fn found_again(network: &dyn Network, post: &Post, session: &Session, remo
         }
         // Where the ledger is the post, one that it does not have is nowhere.
         Sight::NotThere => assert!(matches!(kind, NetworkKind::Feed | NetworkKind::Paper), "{kind}"),
+        Sight::Doubtful { seen, .. } => panic!("{kind}: it is as it was sent: {seen:?}"),
         Sight::CannotTell(why) => panic!("{kind}: {why:?}"),
     }
 }

@@ -11,7 +11,11 @@ mod network;
 
 use std::io::Write as _;
 
+use tokio::task::block_in_place;
+
 use crate::support::fake_mastodon::Kin;
+use crate::support::stand_in::Behaviour;
+use crate::support::strangers;
 use evidence::Evidence;
 use flock::{Flock, Looks};
 use life::Death;
@@ -83,6 +87,34 @@ async fn killed_at_any_step_on_a_real_pds_no_line_is_posted_twice_or_lost() {
     let records = torture(&[Which::Bluesky; 2], Looks::Allowed, kills).await;
     all_doubts_were_settled(&records);
     report("on a real PDS", kills, &records);
+}
+
+/// A storm of answers that are not the network's: each post is stored, and something else answers, with a redirect, an
+/// error or a page. Each of them is found by looking, and sent once.
+#[tokio::test(flavor = "multi_thread")]
+async fn answered_by_strangers_no_line_is_posted_twice_or_lost() {
+    let flocks = [Which::X, Which::Bluesky].into_iter().chain(Kin::ALL.map(Which::Mastodon));
+    let storms = flocks.map(|which| tokio::spawn(storm(which)));
+    for evidence in futures_util::future::join_all(storms).await {
+        let evidence = evidence.unwrap();
+        assert_eq!(evidence.complaints(), Vec::<String>::new());
+        assert_eq!(evidence.assumed(), 0);
+        assert_eq!(evidence.sent_again(), Vec::<String>::new(), "each was found");
+        assert!(evidence.on_network() >= strangers::some().len(), "every answer was met");
+    }
+}
+
+async fn storm(which: Which) -> Evidence {
+    let mut flock = Flock::new(which, Looks::Allowed, 0, 0).await;
+    let strangers = strangers::some();
+    let number = strangers.len();
+    strangers.into_iter().for_each(|reply| flock.network.next_post(Behaviour::StoreAndAnswer(reply)));
+    let daemon = flock.start("info");
+    flock.network.posts_come_to(number).await;
+    block_in_place(|| drop(daemon.stop_and_read()));
+    // One in which no session runs out.
+    flock.lives += 1;
+    flock.comes_to_rest().await
 }
 
 fn all_doubts_were_settled(records: &[Record]) {

@@ -144,10 +144,11 @@ async fn trouble_while_asking_who_it_is_is_a_setback() {
     let x = x_for(&fake, &fake.account("walt_lines"));
     let me = |id: &str, name: &str| format!(r#"{{"data":{{"id":"{id}","username":"{name}"}}}}"#);
     let cases: &[(u16, String, Cause, bool)] = &[
-        (402, String::new(), Cause::Credits, true),
+        (402, String::new(), Cause::App, true),
+        (402, r#"{"type":"https://api.x.com/2/problems/credits-depleted"}"#.to_owned(), Cause::Credits, true),
         (429, String::new(), Cause::Limits, true),
         (400, r#"{"type":"https://api.x.com/2/problems/invalid-request"}"#.to_owned(), Cause::App, true),
-        (403, r#"{"errors":[{"code":64}]}"#.to_owned(), Cause::Account, true),
+        (403, r#"{"errors":[{"code":64,"message":"suspended"}]}"#.to_owned(), Cause::Account, true),
         (301, String::new(), Cause::Unreachable, false),
         (503, "<html>".to_owned(), Cause::Unreachable, false),
         (200, "{}".to_owned(), Cause::Unreachable, false),

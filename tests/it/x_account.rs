@@ -34,8 +34,8 @@ async fn a_post_is_gone_if_x_says_so() {
         (302, "", Cause::Unreachable),
         (503, "", Cause::Unreachable),
         (404, "<html>no such page", Cause::App),
-        (401, r#"{"errors":[{"code":89}]}"#, Cause::SignIn),
-        (403, r#"{"errors":[{"code":64}]}"#, Cause::Account),
+        (401, r#"{"errors":[{"code":89,"message":"Invalid or expired token."}]}"#, Cause::SignIn),
+        (403, r#"{"errors":[{"code":64,"message":"suspended"}]}"#, Cause::Account),
         (429, "", Cause::Limits),
     ] {
         let setback = delete(&fake, &signed, Some(Reply::new(status, body))).await.unwrap_err();
@@ -54,7 +54,7 @@ async fn tokens_are_worthless_if_x_says_so() {
     assert_eq!(signed.x.revoke(&signed.tokens).await, Ok(()), "they were already");
     for (status, body, cause) in [
         (401, r#"{"errors":[{"code":32,"message":"Could not authenticate you."}]}"#, Cause::SignIn),
-        (401, "", Cause::SignIn),
+        (401, "", Cause::App),
         (403, "", Cause::App),
         (500, "", Cause::Unreachable),
     ] {

@@ -45,7 +45,7 @@ async fn taken(reply: Reply) -> (Taken, String) {
         Outcome::Refused { reason } => (Refused, reason),
         Outcome::Duplicate { reason } => (Duplicate, reason),
         Outcome::Unknown { reason } => (Unknown, reason),
-        Outcome::NotAccepted(setback) => {
+        Outcome::NotAccepted(setback) | Outcome::Unclear(setback) => {
             assert!(setback.answered, "{setback}");
             let wait =
                 setback.retry_at.map(|at| (at - NOON.parse::<chrono::DateTime<_>>().unwrap()).num_seconds());
@@ -68,13 +68,15 @@ async fn check(rows: &[(u16, &str, Taken, &str)]) {
 async fn success_needs_an_id() {
     check(&[
         (201, r#"{"data":{"id":"1445880548472328192","text":"a"}}"#, Posted, "1445880548472328192"),
-        (200, r#"{"data":{"id":"7"},"errors":[{"code":32}]}"#, Posted, "7"),
+        (200, r#"{"data":{"id":"7","text":"a"},"errors":[{"code":32}]}"#, Posted, "7"),
         (201, r#"{"data":{"id":"7""#, Unknown, "no id"),
         (201, r#"{"data":{"id":""}}"#, Unknown, "no id"),
         (201, r#"{"data":{"id":"1/../../evil"}}"#, Unknown, "no id"),
         (200, r#"{"errors":[{"detail":"Could not find"}]}"#, Unknown, "no id"),
         (201, "", Unknown, "is not known"),
-        (202, r#"{"data":{"id":"7"}}"#, Posted, "7"),
+        (202, r#"{"data":{"id":"7","text":"a"}}"#, Posted, "7"),
+        (201, r#"{"data":{"id":"7"}}"#, Unknown, "no id"),
+        (201, r#"{"data":{"id":"seven","text":"a"}}"#, Unknown, "no id"),
         (204, "", Unknown, "HTTP 204"),
     ])
     .await;
@@ -130,7 +132,7 @@ async fn what_a_person_has_to_mend() {
             sign_in(),
             "code 89: Invalid",
         ),
-        (401, "", sign_in(), "(HTTP 401)"),
+        (401, "", Unknown, "(HTTP 401)"),
         (400, r#"{"errors":[{"code":215,"message":"Bad Authentication data."}]}"#, sign_in(), "code 215"),
         (
             402,
@@ -156,26 +158,33 @@ async fn what_a_person_has_to_mend() {
 #[tokio::test]
 async fn an_unclear_no_never_uses_the_line_up() {
     let odd = || Setback(Cause::App, None);
+    let own = |status: u16, detail: &str| {
+        format!(r#"{{"title":"No","type":"about:blank","status":{status},"detail":"{detail}"}}"#)
+    };
     check(&[
-        (400, "<html>bad gateway of somebody</html>", odd(), "(HTTP 400)"),
-        (403, r#"{"detail":"Something new."}"#, odd(), "(HTTP 403: Something new): look"),
-        (403, "", odd(), "(HTTP 403)"),
-        (403, "null", odd(), ""),
-        (403, "[[[[", odd(), ""),
-        (404, "", odd(), "api_url"),
-        (405, "", odd(), "api_url"),
-        (410, "", odd(), "api_url"),
-        (413, "", odd(), ""),
-        (418, r#"{"title":"Teapot"}"#, odd(), "Teapot"),
-        (422, "", odd(), ""),
-        (451, "", odd(), ""),
+        (403, &own(403, "Something new."), odd(), "(HTTP 403: Something new): if"),
+        (403, &own(403, &"long ".repeat(1_000)), odd(), "long long…)"),
+        (404, &own(404, "Nothing here"), odd(), "api_url"),
+        (418, &own(418, "Teapot"), odd(), "Teapot"),
+        (422, r#"{"type":"https://api.x.com/2/problems/new-problem","detail":"New"}"#, odd(), "New"),
+        (451, r#"{"errors":[{"code":999,"message":"Withheld"}]}"#, odd(), "code 999"),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn what_is_not_in_x_s_own_words_settles_nothing() {
     let huge = "x".repeat(600_000);
     check(&[
-        (403, &huge, odd(), "(HTTP 403)"),
+        (400, "<html>bad gateway of somebody</html>", Unknown, "something else than X's API"),
+        (403, r#"{"detail":"Something new."}"#, Unknown, "(HTTP 403: Something new): look"),
+        (403, "", Unknown, "(HTTP 403)"),
+        (403, "null", Unknown, ""),
+        (404, "", Unknown, "api_url"),
+        (418, r#"{"title":"Teapot"}"#, Unknown, "Teapot"),
+        (429, "slow down", Unknown, "X asks for patience"),
+        (403, &huge, Unknown, "(HTTP 403)"),
         (201, &huge, Unknown, "longer than"),
-        (403, &format!(r#"{{"detail":"{}"}}"#, "long ".repeat(1_000)), odd(), "long long…)"),
     ])
     .await;
 }
@@ -242,11 +251,15 @@ async fn caps_are_long_waits() {
     assert_eq!(daily, Setback(Cause::Limits, Some(7_200)));
 }
 
+fn unauthorized() -> Reply {
+    Reply::problem(401, "about:blank", "Unauthorized", "Unauthorized")
+}
+
 #[tokio::test]
 async fn a_wrong_clock_is_named() {
     let date = |by: TimeDelta| (NOON.parse::<chrono::DateTime<chrono::Utc>>().unwrap() + by).to_rfc2822();
     let heard =
-        async |date: String| taken(Reply::new(401, "").header("date", date.replace("+0000", "GMT"))).await.1;
+        async |date: String| taken(unauthorized().header("date", date.replace("+0000", "GMT"))).await.1;
     let right = heard(date(TimeDelta::minutes(4))).await;
     assert!(right.ends_with("a clock that is minutes off causes this too"), "{right}");
     let behind = heard(date(TimeDelta::minutes(11))).await;

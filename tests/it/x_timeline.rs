@@ -125,9 +125,8 @@ async fn what_would_be_too_dear_to_read_is_said() {
 async fn who_may_not_read_is_told_from_who_can_t_now() {
     let never = [
         (403, r#"{"type":"https://api.twitter.com/2/problems/client-forbidden"}"#),
-        (403, r#"{"errors":[{"code":453}]}"#),
-        (403, ""),
-        (404, ""),
+        (403, r#"{"errors":[{"code":453,"message":"a subset"}]}"#),
+        (404, r#"{"title":"Not Found","type":"about:blank","status":404,"detail":"no such path"}"#),
         (429, r#"{"type":"https://api.twitter.com/2/problems/usage-capped"}"#),
         (
             200,
@@ -144,8 +143,12 @@ async fn who_may_not_read_is_told_from_who_can_t_now() {
     }
     for (status, body, cause) in [
         (429, "", Cause::Limits),
-        (401, "", Cause::SignIn),
-        (402, "", Cause::Credits),
+        (401, r#"{"errors":[{"code":32,"message":"Could not authenticate you."}]}"#, Cause::SignIn),
+        (402, r#"{"type":"https://api.x.com/2/problems/credits-depleted"}"#, Cause::Credits),
+        (401, "", Cause::App),
+        (403, "", Cause::App),
+        (403, "<html>no entry", Cause::App),
+        (404, "<html>no such page", Cause::App),
         (403, r#"{"type":"https://api.twitter.com/2/problems/user-suspended"}"#, Cause::Account),
         (500, "", Cause::Unreachable),
         (503, "<html>over capacity", Cause::Unreachable),

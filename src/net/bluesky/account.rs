@@ -151,7 +151,14 @@ impl AccountApi for Bluesky {
                 let reason = "somebody has changed the profile meanwhile: try again";
                 Err(Setback::before_any_answer(Why::new(Cause::App, reason)).into())
             }
-            answer => Ok(self.settled(&answer, "change the profile", tokens).await.map(drop)?),
+            answer => {
+                let what = "change the profile";
+                let done = self.settled(&answer, what, tokens).await?;
+                let is_written = done["uri"].is_string();
+                Ok(is_written
+                    .then_some(())
+                    .ok_or_else(|| answer.unclear(what, &answer.unusable("record")))?)
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use super::patience;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::http::{self, BodyError};
-use crate::net::{Hold, Setback};
+use crate::net::{Hold, Setback, api_error};
 
 /// Who answers, if nobody else is said to. The sentences of [`Meaning`] call them so, too.
 const PDS: &str = "the account's server";
@@ -33,16 +33,28 @@ pub(super) struct Problem {
     pub(super) name: String,
     /// What it said, for people: short, on one line, without our secrets.
     pub(super) said: String,
+    /// Whether it has the form of XRPC's errors, so that it proves something.
+    pub(super) is_own: bool,
 }
 
 impl Problem {
     /// Reads an error's body; anything that is not JSON says nothing.
-    fn read(body: &[u8], us: &[&Secret]) -> Self {
+    fn read(headers: &HeaderMap, body: &[u8], us: &[&Secret]) -> Self {
         let value: Value = serde_json::from_slice(body).unwrap_or_default();
+        let is_own = api_error::is_json(headers) && is_error(&value);
         let field = |name: &str| value[name].as_str().unwrap_or_default();
         let said = http::words(&http::without(field("message"), us));
-        Self { name: http::words(&http::without(field("error"), us)), said }
+        Self { name: http::words(&http::without(field("error"), us)), said, is_own }
     }
+}
+
+/// Whether this is an error of XRPC: a name in one word, and perhaps a sentence (atproto.com/specs/xrpc).
+fn is_error(error: &Value) -> bool {
+    let name = error["error"].as_str().unwrap_or_default();
+    let is_name = name.starts_with(|c: char| c.is_ascii_uppercase());
+    is_name
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && api_error::has_only(error, &["error", "message"])
 }
 
 impl Answer {
@@ -68,8 +80,19 @@ impl Answer {
 
     /// An error, and what it means.
     pub(super) fn trouble(&self, us: &[&Secret]) -> (Meaning, Problem) {
-        let problem = Problem::read(self.body.as_deref().unwrap_or_default(), us);
+        let problem = Problem::read(&self.headers, self.body.as_deref().unwrap_or_default(), us);
         (Meaning::of(self.status, &problem), problem)
+    }
+
+    /// Whether the server says, in the words of its API, that it has not taken the request.
+    pub(super) fn is_definite(&self, problem: &Problem) -> bool {
+        api_error::is_definite(self.status) && problem.is_own
+    }
+
+    /// Whether it is a success that may be the server's, although nothing is in it.
+    pub(super) fn is_plain_success(&self) -> bool {
+        let body = self.body.as_deref().ok();
+        body.is_some_and(|body| api_error::is_plain_success(self.status, &self.headers, body))
     }
 
     /// Why a success can't be used; `missing` is what should be in it.
@@ -83,6 +106,16 @@ impl Answer {
     fn elsewhere(&self) -> Option<String> {
         let location = self.headers.get(LOCATION)?.to_str().ok()?;
         Url::parse(location).ok()?.host_str().map(http::words)
+    }
+
+    /// What is said of an answer that does not prove anything, with what to do about it.
+    pub(super) fn doubtful(&self, meaning: Meaning, problem: &Problem) -> String {
+        match meaning {
+            Meaning::Silence => {
+                format!("the account's server gave an answer that settles nothing ({})", self.said(problem))
+            }
+            _ => format!("an answer came that settles nothing: {}", self.sentence(meaning, problem)),
+        }
     }
 
     /// Who should keep still after this answer.

@@ -41,6 +41,8 @@ pub(super) enum Meaning {
     Moved,
     /// The address does not know this request.
     Astray,
+    /// Something else than the server's API has answered.
+    Stranger,
     /// Refused for a reason not known here.
     Odd,
     /// Whether it was done is not known.
@@ -53,8 +55,10 @@ impl Meaning {
         match status {
             301 | 302 | 307 | 308 => Self::Moved,
             // What is below is neither an error nor the one success that there is.
-            408 | 409 | 500.. | ..400 => Self::Silence,
+            408 | 409 | 425 | 499.. | ..400 => Self::Silence,
+            404 | 405 | 410 if !problem.is_own => Self::Astray,
             429 => Self::Patience,
+            _ if !problem.is_own => Self::Stranger,
             _ => by_name(problem).unwrap_or_else(|| by_status(status)),
         }
     }
@@ -71,7 +75,8 @@ impl Meaning {
             Self::Patience => Cause::Limits,
             Self::Tokens | Self::Password | Self::Factor => Cause::SignIn,
             Self::TakenDown | Self::Resting | Self::Elsewhere => Cause::Account,
-            Self::Swap | Self::NotFound | Self::Moved | Self::Astray | Self::Odd => Cause::App,
+            Self::Swap | Self::NotFound | Self::Moved | Self::Astray => Cause::App,
+            Self::Stranger | Self::Odd => Cause::App,
             Self::Silence => Cause::Silence,
         }
     }
@@ -96,6 +101,7 @@ impl Meaning {
             Self::NotFound => "the server does not have it",
             Self::Moved => "the server is at another address",
             Self::Astray => "the address does not know this request",
+            Self::Stranger => "something else than the API of the account's server has answered",
             Self::Odd => "the account's server did not take the request",
             Self::Silence => "the account's server gave no answer that settles it",
         }
@@ -116,7 +122,8 @@ impl Meaning {
             Self::Elsewhere => "look at it at bsky.app, then sign in again",
             Self::NotFound => "look at bsky.app whether it is there",
             Self::Moved | Self::Astray => "look whether api_url and directory_url are right",
-            Self::Odd => "look at the account at bsky.app",
+            Self::Stranger => "look at what stands between this machine and the server",
+            Self::Odd => "look at what it said: it may be about this line, or about the account at bsky.app",
             Self::Silence => "try again",
         }
     }

@@ -142,14 +142,13 @@ impl Bluesky {
             };
         }
         let (meaning, problem) = answer.trouble(&writing.held.secrets());
+        if !answer.is_definite(&problem) {
+            return Outcome::Unknown { reason: answer::unsettled(&answer.doubtful(meaning, &problem)) };
+        }
         match meaning {
             Meaning::Text => Outcome::Refused { reason: answer.sentence(meaning, &problem) },
             Meaning::Swap => self.taken(writing).await,
-            Meaning::Silence => {
-                let said = answer.said(&problem);
-                let what = format!("the account's server gave an answer that settles nothing ({said})");
-                Outcome::Unknown { reason: answer::unsettled(&what) }
-            }
+            Meaning::Odd => Outcome::Unclear(answer.setback("post", meaning, &problem, self.clock.now())),
             _ => {
                 let setback = answer.setback("post", meaning, &problem, self.clock.now());
                 Outcome::NotAccepted(self.followed(meaning, setback, &writing.held).await)
@@ -246,7 +245,15 @@ impl Bluesky {
             Some(held.access_token),
             Some(&body),
         )?;
-        self.done(request, "delete it", tokens).await.map(drop)
+        let done = self.done(request, "delete it", tokens).await?;
+        if done["commit"].is_object() {
+            return Ok(());
+        }
+        // It was gone already, or the answer is not the server's.
+        match self.get_record(&held, (POSTS, &key)).await? {
+            None => Ok(()),
+            Some(_) => Err(answer::unclear("delete it", "the post is still there")),
+        }
     }
 }
 

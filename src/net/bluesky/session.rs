@@ -103,7 +103,7 @@ impl Bluesky {
             self.ask(self.session_request(held.server, DELETE.0, Some(held.refresh_token), None)?).await?;
         let (meaning, problem) = answer.trouble(&tokens.secrets());
         match meaning {
-            _ if answer.succeeded() => Ok(()),
+            _ if answer.is_plain_success() => Ok(()),
             Meaning::Tokens => Ok(()),
             _ => Err(answer.setback(DELETE.1, meaning, &problem, self.clock.now())),
         }

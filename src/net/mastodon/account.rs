@@ -64,10 +64,8 @@ impl Mastodon {
         let request =
             self.http.patch(url).header(header::AUTHORIZATION, authorization).multipart(form).build();
         let answer = self.ask(request.map_err(|_| Setback::no_url())?).await?;
-        if answer.is_done() {
-            return Ok(());
-        }
-        Err(answer::not_done(&answer, "change the profile", &self.secrets(Some(tokens)), self.clock.now()))
+        let us = self.secrets(Some(tokens));
+        answer::read(&answer, "change the profile", &us, self.clock.now(), me).map(drop)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Response;
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::header::{DATE, HeaderMap, LOCATION};
 use serde_json::Value;
 use url::Url;
 
@@ -13,7 +13,7 @@ use super::patience;
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::secret::Secret;
 use crate::net::http::{self, BodyError};
-use crate::net::{Hold, Outcome, Scope, Sent, Setback};
+use crate::net::{Hold, Outcome, Scope, Sent, Setback, api_error};
 
 /// The most characters of an id. Mastodon's have 18, others' 26; they end up in URLs.
 const ID_MAX: usize = 64;
@@ -46,14 +46,26 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// Whether the server's API says that something is done.
-    pub(super) fn is_done(&self) -> bool {
-        self.succeeded() && self.speaks_api()
+    /// Whether the server's API says that something with this id is done, by showing it.
+    pub(super) fn shows(&self, id: &str) -> bool {
+        let shown = || api_error::object(&self.headers, self.body.as_ref().ok()?);
+        self.succeeded() && shown().is_some_and(|shown| self::id(&shown, "id").as_deref() == Some(id))
+    }
+
+    /// Whether it is a success that may be the API's, although nothing is shown.
+    pub(super) fn is_plain_success(&self) -> bool {
+        let body = self.body.as_deref().ok();
+        body.is_some_and(|body| api_error::is_plain_success(self.status, &self.headers, body))
     }
 
     /// Whether the server's API says that there is no such thing.
     pub(super) fn is_not_there(&self) -> bool {
         matches!(self.status, 404 | 410) && self.speaks_api()
+    }
+
+    /// Whether the server's API says that it has not taken the request.
+    fn is_definite(&self) -> bool {
+        api_error::is_definite(self.status) && self.speaks_api()
     }
 
     /// Whether it was longer than is read.
@@ -66,14 +78,20 @@ impl Answer {
         serde_json::from_slice(self.body.as_ref().ok()?).ok()
     }
 
+    /// Whether the server says what its clock shows.
+    pub(super) fn is_dated(&self) -> bool {
+        self.headers.contains_key(DATE)
+    }
+
     /// How far our clock is ahead of the server's, if so far that it counts.
     pub(super) fn skew(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
         crate::net::patience::skew(&self.headers, now)
     }
 
-    /// Whether it is the API that speaks: its errors are JSON objects, while whoever stands before it shows pages.
-    fn speaks_api(&self) -> bool {
-        self.json().is_some_and(|json| json.is_object())
+    /// Whether it is an error in the words of the API. What stands before a server shows pages, or errors of its own.
+    pub(super) fn speaks_api(&self) -> bool {
+        let error = || api_error::object(&self.headers, self.body.as_ref().ok()?);
+        error().is_some_and(|error| is_error(&error))
     }
 
     /// What an answer that is no success means.
@@ -106,6 +124,18 @@ impl Answer {
     }
 }
 
+/// Whether this is an error as the API has it: `{"error": "..."}` (docs.joinmastodon.org, "Error"), or that of Phoenix,
+/// on which Pleroma is built, or that of a validation by Laravel, on which Pixelfed is.
+fn is_error(error: &Value) -> bool {
+    if api_error::has_text(error, "error") {
+        return api_error::has_only(error, &["error", "error_description", "details", "identifier"]);
+    }
+    let errors = &error["errors"];
+    let phoenix = api_error::has_only(error, &["errors"]) && api_error::has_text(errors, "detail");
+    let laravel = api_error::has_only(error, &["message", "errors"]) && errors.is_object();
+    phoenix || (laravel && api_error::has_text(error, "message"))
+}
+
 /// An id that is fit to be put into a URL: letters, digits, `_` and `-`.
 pub(super) fn id(value: &Value, field: &str) -> Option<String> {
     let text = value[field].as_str()?;
@@ -136,15 +166,18 @@ pub(super) fn posted(
     Sent { outcome, holds: holds(answer, now), room: patience::room(&answer.headers) }
 }
 
-/// A success names the status; one that does not, or names somebody else's, settles nothing.
+/// A success names the status and its author; one that does not, or names another account, settles nothing.
 fn taken(answer: &Answer, account: Option<&str>, us: &[&Secret]) -> Outcome {
     let status = answer.json().unwrap_or_default();
     let author = id(&status["account"], "id");
-    let strange = author.is_some() && account.is_some() && author.as_deref() != account;
+    let own = author.is_some() && (account.is_none() || author.as_deref() == account);
     match id(&status, "id") {
-        Some(remote_id) if !strange => Outcome::Posted { remote_id, url: url_of(&status), note: None },
-        id => {
-            let what = if id.is_some() { "names a status of another account" } else { "names no status" };
+        Some(remote_id) if own => Outcome::Posted { remote_id, url: url_of(&status), note: None },
+        _ => {
+            let what = match author {
+                Some(_) if !own => "names a status of another account",
+                _ => "names no status of the account",
+            };
             unsettled(&format!("the server answered with success and {what} ({})", answer.said(us)))
         }
     }
@@ -157,12 +190,23 @@ fn not_taken(answer: &Answer, post: &Post, us: &[&Secret], now: DateTime<Utc>) -
         let reason = format!("an earlier attempt had arrived, and was deleted on the server since ({said})");
         return Outcome::Refused { reason };
     }
-    match answer.meaning() {
+    let meaning = answer.meaning();
+    // What a repeated key brings is an answer of the API to an attempt that did nothing.
+    if !answer.is_definite() && meaning != Meaning::Again {
+        return unsettled(&doubtful(meaning, answer, us));
+    }
+    match meaning {
         Meaning::Text => Outcome::Refused { reason: sentence(Meaning::Text, answer, us) },
-        Meaning::Silence => {
-            unsettled(&format!("the server gave an answer that settles nothing ({})", answer.said(us)))
-        }
+        Meaning::Odd => Outcome::Unclear(setback(Meaning::Odd, answer, us, now)),
         meaning => Outcome::NotAccepted(setback(meaning, answer, us, now)),
+    }
+}
+
+/// What is said of an answer that does not prove anything, with what to do about it.
+fn doubtful(meaning: Meaning, answer: &Answer, us: &[&Secret]) -> String {
+    match meaning {
+        Meaning::Silence => format!("the server gave an answer that settles nothing ({})", answer.said(us)),
+        _ => format!("an answer came that settles nothing: {}", sentence(meaning, answer, us)),
     }
 }
 
@@ -177,7 +221,7 @@ fn unsettled(what: &str) -> Outcome {
 
 /// For how long the bot should keep still after this answer: the limit is used up, or the server said so of itself.
 fn holds(answer: &Answer, now: DateTime<Utc>) -> Vec<Hold> {
-    let silent = answer.meaning() == Meaning::Silence && !answer.succeeded();
+    let silent = !answer.succeeded() && !answer.is_definite();
     let asked = if silent { patience::retry_at(&answer.headers, now) } else { None };
     let until = patience::spent(&answer.headers, now).max(asked);
     let reason = "the server's limit is used up, as its answer to the last post said: nothing to do, unless it is often so";

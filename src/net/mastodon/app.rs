@@ -86,8 +86,8 @@ impl Mastodon {
         let answer =
             self.ask(self.form("/oauth/revoke", &client, &[("token", access_token.expose())])?).await?;
         match answer.status() {
-            200..=299 => Ok(()),
-            403 => {
+            _ if answer.is_plain_success() => Ok(()),
+            403 if answer.speaks_api() => {
                 let us = self.secrets(Some(tokens));
                 Err(by_hand(&format!(
                     "only the app that was given a token may revoke it ({})",
@@ -134,7 +134,7 @@ impl Mastodon {
         }
         match answer.status() {
             // Whatever it dislikes, an unknown app is said in one of these.
-            400 | 401 | 403 if said.is_object() => Ok(said["error"] == "invalid_scope"),
+            400 | 401 | 403 if answer.speaks_api() => Ok(said["error"] == "invalid_scope"),
             _ => Err(self.failed(&answer, "say whether it still knows flockd", client, None)),
         }
     }

@@ -37,8 +37,8 @@ impl Meaning {
     pub(super) const fn of(status: u16, is_api: bool) -> Self {
         match status {
             301 | 302 | 307 | 308 => Self::Moved,
-            // 408 and 409 are what a proxy says of a request that may have gone through.
-            ..=399 | 408 | 409 | 500.. => Self::Silence,
+            // What a proxy, too, says of a request that may have gone through.
+            ..=399 | 408 | 409 | 425 | 499.. => Self::Silence,
             420 | 429 => Self::Patience,
             404 | 405 | 410 => Self::Astray,
             _ if !is_api => Self::Stranger,
@@ -103,7 +103,7 @@ impl Meaning {
                 "look whether `api_url` is right, and ask the server's admin whether something in front of it turns \
                  bots away"
             }
-            Self::Odd => "look at what it said",
+            Self::Odd => "look at what it said: it may be about this line, or about the account",
             Self::Again => "nothing to do, unless it lasts",
             Self::Silence => "look at the account",
         }

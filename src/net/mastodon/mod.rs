@@ -204,6 +204,19 @@ impl Mastodon {
         })
     }
 
+    /// Makes sure that a status is gone, where the server did not say which one it has deleted.
+    async fn is_gone(&self, tokens: &Tokens, id: &str) -> Result<(), Setback> {
+        let answer = self.ask(self.request(tokens, Method::GET, &format!("/api/v1/statuses/{id}"))?).await?;
+        if answer.is_not_there() {
+            return Ok(());
+        }
+        let reason = format!(
+            "the server was asked to delete it and did not say that it has ({}): look at the account, and try again",
+            answer.said(&self.secrets(Some(tokens)))
+        );
+        Err(Setback::before_any_answer(Why::new(Cause::Unreachable, reason)))
+    }
+
     /// Whether it is the account that may do nothing, or the token that does not allow this: the words are in any
     /// language, but an account that may do nothing can't say who it is either.
     async fn forbidden(&self, answer: &Answer, tokens: &Tokens) -> Setback {
@@ -289,8 +302,11 @@ impl Network for Mastodon {
         };
         let answer =
             self.ask(self.request(tokens, Method::DELETE, &format!("/api/v1/statuses/{id}"))?).await?;
-        if answer.is_done() || answer.is_not_there() {
+        if answer.shows(id) || answer.is_not_there() {
             return Ok(());
+        }
+        if answer.is_plain_success() {
+            return self.is_gone(tokens, id).await;
         }
         Err(answer::not_done(&answer, "delete it", &self.secrets(Some(tokens)), self.clock.now()))
     }

@@ -2,6 +2,8 @@
 //! back from a copy. Statuses are compared by their text: what the HTML shows, and where that differs their source.
 //! What can't be told is never taken for something else.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::Value;
@@ -11,11 +13,14 @@ use super::meaning::Meaning;
 use super::{Mastodon, html, likeness};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, Why};
+use crate::net::resemblance::{self, Resemblance};
 use crate::net::{Seen, Session, Setback, Sight, Timeline, to_sign_with};
 
 /// So long before the first attempt a status may have been made, by the server's clock, and still be that attempt: a
 /// minute, and as much as clocks may differ before that is noticed and reckoned with.
 const BEFORE: TimeDelta = TimeDelta::minutes(6);
+/// So much earlier it may have been made, too, where a server does not say what its clock shows.
+const UNDATED: TimeDelta = TimeDelta::hours(1);
 /// The statuses of a page: half of what servers allow, as those of some have 5,000 characters, and a page must not be
 /// longer than [`crate::net::http::BODY_MAX`]. One that is has half of them from then on.
 const PAGE: usize = 20;
@@ -54,8 +59,9 @@ impl Mastodon {
         let (same, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|one| likeness::is_same(ours, &one.seen.text));
         let mut seen: Vec<Seen> = same.into_iter().map(|shown| shown.seen).collect();
+        let mut unsure = Vec::new();
         let mut like: Vec<_> =
-            others.into_iter().filter(|one| likeness::is_like(ours, &one.seen.text)).collect();
+            others.into_iter().filter(|one| is_worth_asking(ours, &one.seen.text)).collect();
         let marked_up = like.iter().filter(|one| one.is_marked_up).count();
         if seen.is_empty() && marked_up > SOURCES_OF_A_LOOK {
             return Ok(Sight::CannotTell(too_many("that may be it", SOURCES_OF_A_LOOK)));
@@ -63,11 +69,25 @@ impl Mastodon {
         // What is shown without marks is what was written, as far as can be seen, so it is asked for last.
         like.sort_by_key(|one| !one.is_marked_up);
         for Shown { seen: one, .. } in like.into_iter().take(SOURCES_OF_A_LOOK) {
-            let source = self.source(tokens, &one.remote_id).await?;
-            let same = source.filter(|text| likeness::is_same(ours, text));
-            seen.extend(same.map(|text| Seen { text, ..one }));
+            match self.source_if_told(tokens, &one.remote_id).await {
+                // Some servers keep even the source in another way than it was sent.
+                Some(text) if likeness::is_same(ours, &text) => seen.push(Seen { text, ..one }),
+                Some(text) => unsure.extend(is_changed(ours, &text).then_some(Seen { text, ..one })),
+                None => unsure.push(one),
+            }
         }
-        Ok(Sight::Like { seen, cost: 0 })
+        let same: HashSet<String> = seen.iter().map(|seen| seen.remote_id.clone()).collect();
+        seen.extend(unsure);
+        Ok(Sight::sorted(ours, seen, |seen| same.contains(&seen.remote_id), 0))
+    }
+
+    /// A status as it was written, or `None` where the server does not tell, or can't now although it is asked twice: then
+    /// what it shows has to do, and what it told of others counts all the same.
+    async fn source_if_told(&self, tokens: &Tokens, id: &str) -> Option<String> {
+        match self.source(tokens, id).await {
+            Ok(source) => source,
+            Err(_) => self.source(tokens, id).await.ok().flatten(),
+        }
     }
 
     /// All that the account has posted since then.
@@ -138,7 +158,11 @@ impl Mastodon {
         for page in 0..pages {
             let answer = self.ask_for_page(tokens, account, before.as_deref(), size).await?;
             if page == 0 {
-                since -= answer.skew(self.clock.now()).unwrap_or_default();
+                since -= if answer.is_dated() {
+                    answer.skew(self.clock.now()).unwrap_or_default()
+                } else {
+                    UNDATED
+                };
             }
             if answer.is_too_long() && size > 1 {
                 size /= 2;
@@ -180,11 +204,22 @@ impl Mastodon {
             return answer::read(answer, what, &us, now, Page::read).map(Ok);
         }
         let meaning = answer.meaning();
-        if meaning == Meaning::Silence || meaning.passes() {
+        // What only a stranger has said passes, too.
+        if meaning == Meaning::Silence || meaning.passes() || !answer.speaks_api() {
             return Err(answer::not_done(answer, what, &us, now));
         }
         Ok(Err(answer::not_done(answer, what, &us, now).why))
     }
+}
+
+/// Whether it is worth asking how what is shown was written.
+fn is_worth_asking(ours: &str, shown: &str) -> bool {
+    likeness::is_like(ours, shown) || resemblance::of(ours, shown) != Resemblance::None
+}
+
+/// Whether a source is ours but for what servers change in texts.
+fn is_changed(ours: &str, source: &str) -> bool {
+    resemblance::of(ours, source) == Resemblance::Same
 }
 
 fn too_many(which: &str, number: usize) -> Why {

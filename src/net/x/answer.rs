@@ -14,7 +14,7 @@ use super::timeline::Page;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::http::{self, BodyError};
-use crate::net::{Hold, Outcome, Scope, Sent, Setback};
+use crate::net::{Hold, Outcome, Scope, Sent, Setback, api_error};
 
 /// The most characters of an id or a handle. X's ids have 19 and its handles 15; they end up in URLs.
 const NAME_MAX: usize = 64;
@@ -100,8 +100,14 @@ impl Answer {
 
     /// An error, and what it means.
     fn trouble(&self, us: &[&Secret]) -> (Meaning, Problem) {
-        let problem = Problem::read(self.body.as_deref().unwrap_or_default(), us);
+        let body = self.body.as_deref().unwrap_or_default();
+        let problem = Problem::read(&self.headers, self.status, body, us);
         (Meaning::of(self.status, &problem), problem)
+    }
+
+    /// Whether X says, in its own words, that it has not taken the request.
+    fn is_definite(&self, problem: &Problem) -> bool {
+        api_error::is_definite(self.status) && problem.is_own
     }
 }
 
@@ -120,7 +126,8 @@ fn sentence_of(data: &Value, field: &str) -> Option<String> {
 /// What became of a post. `handle` is the account's, where known; `us` is what must not be repeated.
 pub(super) fn posted(answer: &Answer, handle: Option<&str>, us: &[&Secret], now: DateTime<Utc>) -> Sent {
     let (meaning, problem) = answer.trouble(us);
-    let holds = holds(answer, (!answer.succeeded()).then_some(meaning), &problem, now);
+    let mut holds = holds(answer, (!answer.succeeded()).then_some(meaning), &problem, now);
+    holds.extend(asked(answer, &problem, now));
     let room = patience::room(&answer.headers);
     Sent { outcome: outcome(answer, handle, (meaning, &problem), now), holds, room }
 }
@@ -132,7 +139,7 @@ fn outcome(
     now: DateTime<Utc>,
 ) -> Outcome {
     if answer.succeeded() {
-        return answer.data().and_then(|data| name(&data, "id")).map_or_else(
+        return answer.data().and_then(|data| id(&data)).map_or_else(
             || Outcome::Unknown { reason: unsettled(&answer.unusable()) },
             |id| {
                 let url = Some(url_of(handle.unwrap_or("i"), &id));
@@ -140,15 +147,40 @@ fn outcome(
             },
         );
     }
+    if !answer.is_definite(problem) {
+        return Outcome::Unknown { reason: unsettled(&doubtful(meaning, answer, problem)) };
+    }
     match meaning {
         Meaning::Text => Outcome::Refused { reason: sentence(meaning, answer.status, problem) },
         Meaning::Duplicate => Outcome::Duplicate { reason: sentence(meaning, answer.status, problem) },
-        Meaning::Silence => {
-            let said = said(answer.status, problem);
-            Outcome::Unknown { reason: unsettled(&format!("X gave an answer that settles nothing ({said})")) }
-        }
+        Meaning::Forbidden | Meaning::Odd => Outcome::Unclear(setback(meaning, answer, problem, now)),
         _ => Outcome::NotAccepted(setback(meaning, answer, problem, now)),
     }
+}
+
+/// What is said of an answer that does not prove anything, with what to do about it.
+fn doubtful(meaning: Meaning, answer: &Answer, problem: &Problem) -> String {
+    match meaning {
+        Meaning::Silence => {
+            format!("X gave an answer that settles nothing ({})", said(answer.status, problem))
+        }
+        _ => format!("an answer came that settles nothing: {}", sentence(meaning, answer.status, problem)),
+    }
+}
+
+/// Until when to keep still because an answer asks for it that settles nothing.
+fn asked(answer: &Answer, problem: &Problem, now: DateTime<Utc>) -> Option<Hold> {
+    let asks = !answer.succeeded() && !answer.is_definite(problem);
+    let until = patience::retry_after(&answer.headers, now).filter(|until| asks && *until > now)?;
+    let reason = "what answers for X asked for patience: nothing to do, unless it comes often";
+    let why = Why::new(Cause::Limits, reason);
+    Some(Hold { scope: Scope::Bot, until: patience::within_reason(until, now), why })
+}
+
+/// The id of a post that is shown: digits, beside a text.
+fn id(data: &Value) -> Option<String> {
+    let is_shown = data["text"].is_string();
+    name(data, "id").filter(|id| is_shown && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Where people see a post.
@@ -195,7 +227,8 @@ pub(super) fn page(
     }
     match meaning {
         Meaning::Silence => Err(unclear(what, &said(answer.status, &problem))),
-        _ if meaning.passes() => Err(setback(meaning, answer, &problem, now)),
+        // What only a stranger has said passes, too.
+        _ if meaning.passes() || !problem.is_own => Err(setback(meaning, answer, &problem, now)),
         // There is no text to blame.
         Meaning::Text | Meaning::Duplicate => {
             Ok(Err(Why::new(Cause::App, sentence(Meaning::Odd, answer.status, &problem))))
@@ -250,13 +283,15 @@ fn not_done(answer: &Answer, what: &str, meaning: Meaning, problem: &Problem, no
 /// else's in between, with whatever status, shows nothing.
 pub(super) fn is_gone(answer: &Answer, problem: &Problem) -> bool {
     let deleted = answer.succeeded() && answer.data().is_some_and(|data| data["deleted"] == true);
-    deleted || (matches!(answer.status, 404 | 410) && problem.kind == "resource-not-found")
+    deleted || (answer.is_definite(problem) && problem.kind == "resource-not-found")
 }
 
 /// Whether tokens are worthless: X has revoked them, or had done so before. That it does not accept a request for
 /// another reason, such as a clock that is off, shows nothing.
 pub(super) fn is_revoked(answer: &Answer, problem: &Problem) -> bool {
-    answer.succeeded() || problem.codes.contains(&89)
+    let body = answer.body.as_deref().unwrap_or_default();
+    let revoked = api_error::is_plain_success(answer.status, &answer.headers, body);
+    revoked || (answer.is_definite(problem) && problem.codes.contains(&89))
 }
 
 /// A form in the body of a success, as the endpoints of OAuth 1.0a answer; `what` is what was asked for. There

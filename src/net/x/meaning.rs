@@ -44,6 +44,8 @@ pub(super) enum Meaning {
     Forbidden,
     /// No such address.
     Astray,
+    /// Something else than X's API has answered.
+    Stranger,
     /// Not accepted, for a reason not known here.
     Odd,
     /// Nothing that settles whether it was accepted.
@@ -54,8 +56,11 @@ impl Meaning {
     /// The order matters: first what leaves a doubt, then what the status alone says, then the particulars.
     pub(super) fn of(status: u16, problem: &Problem) -> Self {
         match status {
-            // 408 and 409 are what a proxy says of a request that may have gone through.
-            ..=399 | 408 | 409 | 500.. => Self::Silence,
+            // What a proxy, too, says of a request that may have gone through.
+            ..=399 | 408 | 409 | 425 | 499.. => Self::Silence,
+            420 | 429 if !problem.is_own => Self::Patience,
+            404 | 405 | 410 if !problem.is_own => Self::Astray,
+            _ if !problem.is_own => Self::Stranger,
             402 => Self::Credits,
             420 | 429 if problem.kind == "usage-capped" => Self::Capped,
             420 | 429 => Self::Patience,
@@ -77,7 +82,7 @@ impl Meaning {
             Self::Credits => Cause::Credits,
             Self::Suspended | Self::Locked => Cause::Account,
             Self::Capped | Self::NotEnrolled | Self::Level => Cause::App,
-            Self::Callback | Self::Forbidden | Self::Astray | Self::Odd => Cause::App,
+            Self::Callback | Self::Forbidden | Self::Astray | Self::Stranger | Self::Odd => Cause::App,
             Self::Silence => Cause::Silence,
         }
     }
@@ -98,6 +103,7 @@ impl Meaning {
                 | Self::Credits
                 | Self::Suspended
                 | Self::Locked
+                | Self::Stranger
         )
     }
 
@@ -121,6 +127,7 @@ impl Meaning {
             Self::Callback => "the app does not know the callback URL",
             Self::Forbidden => "X forbids this, for a reason not known here",
             Self::Astray => "the address does not know this request",
+            Self::Stranger => "something else than X's API has answered",
             Self::Odd => "X did not take the request",
             Self::Silence => "X gave no answer that settles it",
         }
@@ -150,9 +157,13 @@ impl Meaning {
             Self::Callback => {
                 "register it at console.x.com among the app's callback URLs, exactly as it is, or use --pin"
             }
-            Self::Forbidden => "look at the app at console.x.com and at the account at x.com",
+            Self::Forbidden => {
+                "if X says so of this line only, change the line; if of every one, look at the app at console.x.com and \
+                 at the account at x.com"
+            }
             Self::Astray => "look whether api_url is right",
-            Self::Odd => "look at what it said",
+            Self::Stranger => "look whether api_url is right, and what stands between this machine and X",
+            Self::Odd => "look at what it said: it may be about this line, the app or the account",
             Self::Silence => "look at the account",
         }
     }

@@ -49,8 +49,8 @@ impl X {
         };
         let cost = price::of_reading(seen.len());
         let ours = post.text.as_deref().unwrap_or_default();
-        let is_like = |seen: &Seen| super::likeness::is_same(ours, &seen.text);
-        Ok(Sight::Like { seen: seen.into_iter().filter(is_like).collect(), cost })
+        let is_same = |seen: &Seen| super::likeness::is_same(ours, &seen.text);
+        Ok(Sight::sorted(ours, seen, is_same, cost))
     }
 
     /// All that the account has posted since then.

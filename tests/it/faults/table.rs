@@ -45,6 +45,13 @@ pub(super) const DOUBTS: &[Case] = &[
     Case::stored("502, although the post is stored", |fake, _| {
         fake.next_post(Behaviour::StoreAndAnswer(Reply::new(502, "<html>bad gateway</html>")));
     }),
+    Case::stored("403 with a proxy's page, although the post is stored", |fake, _| {
+        fake.next_post(Behaviour::StoreAndAnswer(Reply::page(403, "Just a moment...")));
+    }),
+    Case::stored("307, although the post is stored", |fake, _| {
+        let elsewhere = Reply::new(307, "").header("location", format!("{}/2/tweets", fake.url));
+        fake.next_post(Behaviour::StoreAndAnswer(elsewhere));
+    }),
     Case::not_stored("503", |fake, _| {
         answers(fake, Reply::new(503, "{\"title\":\"Service Unavailable\"}").header("retry-after", "0"));
     }),

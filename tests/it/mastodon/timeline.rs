@@ -74,11 +74,61 @@ async fn where_the_html_differs_the_source_tells() {
     // Where the server has no such call the HTML has to do.
     answer();
     noon.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
-    assert!(look(&noon, &status(1, "a line")).await.is_empty());
+    let sight = noon.client.look(&status(1, "a line"), &noon.walt).await.unwrap();
+    assert!(matches!(sight, Sight::Doubtful { .. }), "it is like it: {sight:?}");
+    assert!(look(&noon, &status(1, "out of the cradle")).await.is_empty());
+    // One that can't be had at once is asked for again.
     answer();
     noon.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::new(500, "")));
-    let setback = noon.client.look(&status(1, "a line"), &noon.walt).await.unwrap_err();
-    assert_eq!(setback.why.cause, Cause::Unreachable, "it can't be asked now: {setback}");
+    assert_eq!(look(&noon, &status(1, "a line")).await[0].text, "a line");
+}
+
+/// Shows one status of walt's, changed, on a server that does not tell how it was written.
+async fn changed(html: &str, line: &str) -> Sight {
+    let noon = Noon::of(Kin::Mastodon).await;
+    noon.send(&status(1, line)).await;
+    let id = noon.fake.posts()[0].id.clone();
+    let page = json!([{"id": id, "content": html, "created_at": NOON, "reblog": null}]);
+    let timeline = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
+    noon.fake
+        .next_at(&timeline, Behaviour::Answer(Reply::new(200, page.to_string()).header("date", AT_NOON)));
+    let path = format!("/api/v1/statuses/{id}/source");
+    (0..2).for_each(|_| noon.fake.next_at(&path, Behaviour::Answer(Reply::new(500, ""))));
+    noon.client.look(&status(1, line), &noon.walt).await.unwrap()
+}
+
+#[tokio::test]
+async fn where_the_source_can_not_be_had_what_is_left_of_a_text_tells() {
+    for (line, html) in [
+        ("The *quick* brown **fox**", "<p>The <em>quick</em> brown <strong>fox</strong></p>"),
+        ("\"Who's there?\" -- nobody", "<p>\u{201c}Who\u{2019}s there?\u{201d} \u{2013} nobody</p>"),
+        ("soft\u{ad}ly zero\u{200b}width", "<p>softly zerowidth</p>"),
+        ("see [the map](https://example.org/m)", "<p>see <a href=\"https://example.org/m\">the map</a></p>"),
+        ("cafe\u{301} with a na\u{ef}vete\u{301}", "<p>caf\u{e9} with a na\u{ef}vet\u{e9}</p>"),
+    ] {
+        let sight = changed(html, line).await;
+        assert!(matches!(&sight, Sight::Like { seen, .. } if seen.len() == 1), "{line}: {sight:?}");
+    }
+    let sight =
+        changed("<p>the wind blows through the leaves</p>", "the wind :leaf: blows through the leaves").await;
+    assert!(matches!(&sight, Sight::Doubtful { seen, .. } if seen.len() == 1), "{sight:?}");
+}
+
+#[tokio::test]
+async fn a_server_without_a_date_hides_nothing_under_a_clock_that_is_half_an_hour_off() {
+    for minutes in [-31, 31] {
+        let noon = Noon::of(Kin::Mastodon).await;
+        let at = noon_less(0) + TimeDelta::minutes(minutes);
+        let page =
+            json!([{"id": "7", "content": "<p>a line</p>", "created_at": at.to_rfc3339(), "reblog": null}]);
+        let timeline = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
+        let reply = Reply::new(200, page.to_string()).header("content-type", "application/json");
+        let empty = Reply::new(200, "[]").header("content-type", "application/json");
+        for reply in [reply, empty] {
+            noon.fake.next_at(&timeline, Behaviour::AnswerUndated(reply));
+        }
+        assert_eq!(look(&noon, &status(1, "a line")).await.len(), 1, "{minutes}");
+    }
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ pub mod program;
 pub mod rfc5849;
 pub mod signing;
 pub mod stand_in;
+pub mod strangers;
 pub mod terminal;
 pub mod tower;
 pub mod wire;

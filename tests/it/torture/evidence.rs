@@ -71,7 +71,13 @@ impl Evidence {
 
     /// How many posts on the network were sent more than once.
     pub(super) fn repeated(&self) -> usize {
-        self.rows.iter().filter(|row| row.is_on_network() && row.attempts > 1).count()
+        self.sent_again().len()
+    }
+
+    /// Those that were.
+    pub(super) fn sent_again(&self) -> Vec<String> {
+        let again = self.rows.iter().filter(|row| row.is_on_network() && row.attempts > 1);
+        again.map(|row| format!("{row:?}")).collect()
     }
 
     /// Everything that must not be.

@@ -147,6 +147,23 @@ impl Network {
         self.requests().iter().filter(|seen| is_look(&seen.method, &seen.path)).count()
     }
 
+    /// Waits until so many posts were sent to it, however long that takes as long as they come.
+    pub(super) async fn posts_come_to(&self, number: usize) {
+        for so_far in 1..=number {
+            self.until(|| (self.sent() >= so_far).then_some(())).await;
+        }
+    }
+
+    /// How many posts were sent to it.
+    fn sent(&self) -> usize {
+        let path = match self {
+            Self::X(_) => "/2/tweets",
+            Self::Mastodon(_) => "/api/v1/statuses",
+            Self::Bluesky(..) => "/xrpc/com.atproto.repo.putRecord",
+        };
+        self.requests().iter().filter(|seen| seen.method == "POST" && seen.path == path).count()
+    }
+
     /// What it has, deleted or not, oldest first.
     pub(super) async fn posts(&self) -> Vec<Stored> {
         match self {

@@ -25,6 +25,8 @@ pub struct Reply {
 pub enum Behaviour {
     /// Gives this answer, whatever was asked; stores nothing.
     Answer(Reply),
+    /// The same, without a word on what its clock shows.
+    AnswerUndated(Reply),
     /// Resets the connection before a byte of the request is read. Not for one account alone.
     CloseUnread,
     /// Reads the request and closes; stores nothing.
@@ -57,13 +59,15 @@ pub(super) struct Commands {
 }
 
 impl Reply {
-    /// A body with a status and nothing else.
+    /// A body with a status and nothing else; what looks like JSON is said to be JSON.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into() }
+        let reply = Self { status, headers: Vec::new(), body: body.into() };
+        if reply.body.starts_with(b"{") { reply.header("content-type", "application/json") } else { reply }
     }
 
-    /// One more header.
+    /// One more header, or another type of the body.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.retain(|(other, _)| name != "content-type" || *other != name);
         self.headers.push((name, value.into()));
         self
     }
@@ -222,6 +226,10 @@ impl StandIn {
         match behaviour {
             None => part.ordinary(&seen).await.into_response(),
             Some(Behaviour::Answer(reply)) => reply.into_response(),
+            Some(Behaviour::AnswerUndated(reply)) => {
+                wire.say_instead(reply.on_the_wire().0);
+                StatusCode::OK.into_response()
+            }
             Some(Behaviour::CloseUnread | Behaviour::Close) => close(""),
             Some(Behaviour::Hang) => std::future::pending().await,
             Some(Behaviour::Garbage) => close("\u{16}\u{3}\u{1} this is no HTTP\r\n\r\n"),
