@@ -45,7 +45,12 @@ impl Front {
     /// One before this PDS, on a free port.
     pub async fn before(pds: &Pds) -> Self {
         let (stand_in, tcp) = StandIn::at_free_port(TRAITS).await;
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        // A request on a connection that the PDS is about to close would be lost, and the test would see a fault of the rig.
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
         let (pds, moved) = (pds.url.clone(), Mutex::default());
         let shared = Arc::new(Shared { stand_in: stand_in.clone(), pds, moved, http });
         let server = stand_in.play(tcp, shared.clone());
