@@ -14,7 +14,7 @@ use super::{ending, output, wishing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{Accounts, NoAccount, Visit};
-use crate::enroll::{self, Alone, Origin, Person as _, Plan, Signed};
+use crate::enroll::{self, Alone, Origin, Person as _, Plan, Proven, Signed};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::{Bot, Flock, KeySource};
 use crate::store::{Envelope, Want};
@@ -74,7 +74,7 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     };
     let key = key_to_be_made(&loaded.flock);
     // From here on it is done, or not, whoever wants this command to end.
-    ending::see_through(finish(&accounts, &visit, &bot, &before, brought)).await??;
+    ending::see_through(finish(&accounts, &loaded.flock, &visit, &bot, &before, brought)).await??;
     tell_of_key(key);
     accounts.close().await;
     // It is done, whether or not anybody reads that it is.
@@ -102,7 +102,8 @@ pub(super) async fn with_tokens(loaded: &Loaded, bot: &Arc<Bot>, json: &str) -> 
     let account =
         enroll::prove(&*visit.api, &tokens, bot.account.as_deref(), Origin::Given, bot.name.as_str()).await?;
     let key = key_to_be_made(&loaded.flock);
-    let notes = keep(&accounts, bot, &account, &tokens, &before).await?;
+    let proven = Proven { account: &account, tokens: &tokens, before: &before };
+    let notes = keep(&accounts, &loaded.flock, bot, proven).await?;
     tell_of_key(key);
     accounts.close().await;
     let _ = wishing::mention(loaded, Want::SignedIn { bot: bot.name.to_string() }).await;
@@ -139,15 +140,17 @@ async fn bring(visit: &Visit, bot: &Bot, how: &How) -> Result<Brought> {
 /// Keeps what was brought, and says so, to the browser too.
 async fn finish(
     accounts: &Accounts,
+    flock: &Flock,
     visit: &Visit,
     bot: &Bot,
     before: &Envelope,
     brought: Brought,
 ) -> Result<()> {
-    let kept = match &brought {
-        Brought::Fresh(signed) => keep(accounts, bot, &signed.account, &signed.tokens, before).await,
-        Brought::Given(given) => keep(accounts, bot, &given.0, &given.1, before).await,
+    let (account, tokens) = match &brought {
+        Brought::Fresh(signed) => (&signed.account, &signed.tokens),
+        Brought::Given(given) => (&given.0, &given.1),
     };
+    let kept = keep(accounts, flock, bot, Proven { account, tokens, before }).await;
     if let Brought::Fresh(signed) = brought {
         if kept.is_err() {
             enroll::give_back(&*visit.api, &signed.tokens).await;
@@ -201,15 +204,9 @@ async fn typed(visit: &Visit, bot: &Bot, person: &mut Terminal) -> Result<(Accou
 }
 
 /// Keeps what is proven, and returns what is to be said about it.
-async fn keep(
-    accounts: &Accounts,
-    bot: &Bot,
-    account: &Account,
-    tokens: &Tokens,
-    before: &Envelope,
-) -> Result<Vec<String>> {
+async fn keep(accounts: &Accounts, flock: &Flock, bot: &Bot, proven: Proven<'_>) -> Result<Vec<String>> {
     let (vault, store) = (&accounts.vault, &*accounts.store);
-    Ok(enroll::keep(vault, store, bot, account, tokens, before, SystemClock.now()).await?)
+    Ok(enroll::keep(vault, store, &flock.bots, bot, proven, SystemClock.now()).await?)
 }
 
 /// What a sign-in is to be known by.

@@ -35,6 +35,9 @@ pub fn log(event: &Event) {
         Event::Exhausted { bot, remedy } => tracing::warn!(%bot, "the poem is exhausted: {remedy}"),
         Event::RoundBegun { bot, round } => tracing::info!(%bot, round, "the poem begins again"),
         Event::Recognised { bot, handle } => tracing::info!(%bot, handle, "signed in as @{handle}"),
+        Event::SharesHistory { bot, handle, was } => {
+            tracing::warn!(%bot, %was, "@{handle} has posted as bot {was}: what it said then counts as said");
+        }
         Event::NotRenamed { bot, was } => {
             tracing::warn!(%bot, %was, "both names have a history in the ledger: `was` is ignored, remove it");
         }

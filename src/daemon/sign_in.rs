@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 
 use super::Works;
 use super::accounts::Accounts;
 use crate::clock::Clock;
-use crate::enroll::{self, Desk, Reception};
+use crate::enroll::{self, Desk, Proven, Reception};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::PostId;
-use crate::flock::{Bot, BotName};
+use crate::flock::{Bot, BotName, Flock};
 use crate::net::AccountApi;
 use crate::store::{Envelope, Want, Wish};
 use crate::web::Live;
 
 struct Office {
+    flock: watch::Receiver<Arc<Flock>>,
     accounts: Accounts,
     clock: Arc<dyn Clock>,
     live: Arc<Live>,
@@ -24,9 +26,12 @@ struct Office {
 /// The reception of a flock.
 pub(super) fn reception(works: &Works, live: Arc<Live>) -> Reception {
     let Works { flock, store, clock, events, http } = works;
-    let flock = flock.borrow().clone();
-    let accounts = Accounts::sharing(&flock, clock.clone(), events.clone(), store.clone(), http.clone());
-    Reception::new(Arc::new(Office { accounts, clock: clock.clone(), live }), clock.clone())
+    let now = flock.borrow().clone();
+    let accounts = Accounts::sharing(&now, clock.clone(), events.clone(), store.clone(), http.clone());
+    Reception::new(
+        Arc::new(Office { flock: flock.subscribe(), accounts, clock: clock.clone(), live }),
+        clock.clone(),
+    )
 }
 
 #[async_trait]
@@ -52,7 +57,9 @@ impl Desk for Office {
         before: &Envelope,
     ) -> Result<Vec<String>, String> {
         let (vault, store, now) = (&self.accounts.vault, &self.accounts.store, self.clock.now());
-        let notes = enroll::keep(vault, &**store, bot, account, tokens, before, now).await;
+        let flock = self.flock.borrow().clone();
+        let proven = Proven { account, tokens, before };
+        let notes = enroll::keep(vault, &**store, &flock.bots, bot, proven, now).await;
         let notes = notes.map_err(|error| error.to_string())?;
         tracing::info!(bot = %bot.name, handle = account.handle, "signed in from the dashboard");
         // The engine looks at the bot at once; that this can't be asked for is no reason to say that nobody is signed in.

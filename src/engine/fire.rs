@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 
 use super::session::{self, Intent, Ready};
 use super::{Engine, Member, record, turn};
-use crate::flock::AtEnd;
 use crate::flock::account::Account;
 use crate::flock::event::Call;
 use crate::flock::pick::{self, History};
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
+use crate::flock::{AtEnd, BotName};
 use crate::net::{self, Outcome, Session, Setback};
 use crate::store::{Beginning, Draft, Standing, StoreError};
 
@@ -88,7 +88,8 @@ pub(super) async fn fire(
             // Its server may take less than was known when the line was chosen.
             let fits = content.line.is_none() || net::fits(&member.bot, Some(learnt), &content.text).is_ok();
             account = Some(learnt.clone());
-            if !fits {
+            // And it may have said the line under another name.
+            if !fits || is_said(engine, &member.bot.name, &content).await? {
                 continue;
             }
         }
@@ -101,6 +102,14 @@ pub(super) async fn fire(
             }
             (Ok(post), _) => Ok(Fired::Post(Box::new(engine.told(post)))),
         };
+    }
+}
+
+/// Whether the bot's account has used the line under another name.
+async fn is_said(engine: &Engine, bot: &BotName, content: &Content) -> Result<bool, StoreError> {
+    match content.line {
+        Some((round, line)) => Ok(engine.store.used_elsewhere(bot, round).await?.contains(&line)),
+        None => Ok(false),
     }
 }
 

@@ -168,6 +168,10 @@ pub(super) fn wait(
     setback: &Setback,
     times: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Option<DateTime<Utc>> {
+    if setback.why.cause == Cause::AccountTaken {
+        // Its line is free at once: whoever has the account may say it next.
+        return None;
+    }
     let (due_at, planned_at) = times?;
     let (now, deadline) = (engine.clock.now(), due::deadline(&member.bot, due_at));
     govern::next_attempt(planned_at, now, setback.retry_at, deadline, &mut *engine.dice())

@@ -5,12 +5,13 @@ use chrono::{DateTime, Utc};
 
 use super::keeper::{Held, NoTokens};
 use super::{Engine, Member};
+use crate::flock::BotName;
 use crate::flock::account::Account;
 use crate::flock::event::Call;
 use crate::flock::event::Event;
-use crate::flock::post::{Post, PostId};
+use crate::flock::post::{Cause, Post, PostId, Why};
 use crate::net::{Session, Setback, Sight, Timeline};
-use crate::store::StoreError;
+use crate::store::{Rival, StoreError};
 
 /// What a client needs to make requests as the account that it should be.
 pub(super) struct Ready {
@@ -44,6 +45,14 @@ pub(super) async fn ready(engine: &Engine, member: &Member, known: Option<&Accou
     remembered(engine, member, known, prepared).await
 }
 
+/// The same, for a bot that is to post what is fixed already.
+pub(super) async fn ready_again(engine: &Engine, member: &Member, known: Option<&Account>) -> Readiness {
+    match ready(engine, member, known).await? {
+        Ok(ready) => alone(engine, member, ready).await,
+        Err(setback) => Ok(Err(setback)),
+    }
+}
+
 /// The same, with all that is to be sent.
 pub(super) async fn ready_to_send(
     engine: &Engine,
@@ -51,7 +60,7 @@ pub(super) async fn ready_to_send(
     known: Option<&Account>,
     intent: &Intent<'_>,
 ) -> Readiness {
-    let ready = match ready(engine, member, known).await? {
+    let ready = match ready_again(engine, member, known).await? {
         Ok(ready) => ready,
         Err(setback) => return Ok(Err(setback)),
     };
@@ -86,7 +95,42 @@ pub(super) async fn renew(engine: &Engine, member: &Member, ready: &Ready) -> Re
         let account = prepared(member, held.clone(), known).await?;
         Ok((held, account))
     };
-    remembered(engine, member, known, prepared.await).await
+    match remembered(engine, member, known, prepared.await).await? {
+        Ok(ready) => alone(engine, member, ready).await,
+        Err(setback) => Ok(Err(setback)),
+    }
+}
+
+/// Makes sure that no other bot of the flock had the account first: two that post to one account would say every line
+/// twice.
+async fn alone(engine: &Engine, member: &Member, ready: Ready) -> Readiness {
+    let Some(account) = ready.session.account.as_ref().filter(|_| member.network.signs()) else {
+        return Ok(Ok(ready));
+    };
+    let rivals = engine.store.rivals(&member.bot.name).await?;
+    let has_it = |rival: &&Rival| {
+        let other = engine.member(rival.bot.as_str());
+        other.is_some_and(|other| {
+            other.bot.network == account.network && (rival.signed_in || other.given.is_some())
+        })
+    };
+    match rivals.iter().find(has_it) {
+        Some(rival) => Ok(Err(Setback::before_any_answer(taken(member, account, &rival.bot)))),
+        None => Ok(Ok(ready)),
+    }
+}
+
+fn taken(member: &Member, account: &Account, other: &BotName) -> Why {
+    let (bot, handle) = (&member.bot.name, &account.handle);
+    let own = match member.given {
+        Some(_) => format!("give {bot} the tokens of another account"),
+        None => format!("sign {bot} in to another account (`flockd enroll {bot}`)"),
+    };
+    let reason = format!(
+        "bot {other} posts as @{handle} too, and had the account first: {own}, or remove {other} from flock.toml, or \
+         sign it out (`flockd unenroll {other}`)"
+    );
+    Why::new(Cause::AccountTaken, reason)
 }
 
 /// Looks once for a post whose outcome is unknown.
@@ -178,7 +222,12 @@ async fn remembered(
         if known
             .is_none_or(|known| known.handle != account.handle || known.learnt_with != account.learnt_with)
         {
-            engine.events.tell(&Event::Recognised { bot, handle: account.handle.clone() });
+            let (bot, handle) = (bot, account.handle.clone());
+            engine.events.tell(&Event::Recognised { bot: bot.clone(), handle: handle.clone() });
+            for was in engine.store.other_names(&bot).await? {
+                let (bot, handle) = (bot.clone(), handle.clone());
+                engine.events.tell(&Event::SharesHistory { bot, handle, was });
+            }
         }
     }
     let session = Session { tokens: held.tokens.clone(), account: learnt.or_else(|| known.cloned()) };

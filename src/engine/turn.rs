@@ -172,6 +172,11 @@ async fn attempt(
 ) -> Result<Post, StoreError> {
     let ready = match readiness(engine, member, standing, &post).await? {
         Ok(_) if is_late(engine, member, post.due_at) => return release_late(engine, &post).await,
+        // Until now it may not have been known whose account it is.
+        Ok(_) if said_elsewhere(engine, &post).await? => {
+            let why = Why::new(Cause::Duplicate, "the account has posted this line under another bot's name");
+            return engine.advance(&post, &Move::Release(why)).await;
+        }
         Ok(ready) => ready,
         Err(setback) => return set_back(engine, member, &post, &setback).await,
     };
@@ -186,6 +191,14 @@ async fn attempt(
     Ok(fire::send(engine, member, post, &ready).await)
 }
 
+/// Whether the bot's account has said the line of a post under another name.
+async fn said_elsewhere(engine: &Engine, post: &Post) -> Result<bool, StoreError> {
+    match post.line {
+        Some((round, line)) => Ok(engine.store.used_elsewhere(&post.bot, round).await?.contains(&line)),
+        None => Ok(false),
+    }
+}
+
 /// Whether the bot may send a planned post now. What is sent may be fixed already, by an earlier attempt.
 async fn readiness(engine: &Engine, member: &Member, standing: &Standing, post: &Post) -> session::Readiness {
     let known = standing.account.as_ref();
@@ -194,7 +207,7 @@ async fn readiness(engine: &Engine, member: &Member, standing: &Standing, post: 
         (None, Some(text)) => {
             session::ready_to_send(engine, member, known, &Intent { id, text, planned_at }).await
         }
-        _ => session::ready(engine, member, known).await,
+        _ => session::ready_again(engine, member, known).await,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Keeping what a sign-in has brought: proven tokens, in place of those that were there before.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use crate::flock::account::{Account, Tokens};
@@ -34,6 +36,30 @@ pub enum NotKept {
         /// Whose it is.
         other: BotName,
     },
+    /// The account is that of a bot which has left `flock.toml`, perhaps for another name.
+    #[error(
+        "@{handle} is the account of bot {other}, which flock.toml has no more: if {name} is its new name, give {name} \
+         `was = \"{other}\"`, and it stays signed in; otherwise run `flockd unenroll {other} --forget` first"
+    )]
+    Gone {
+        /// Who was to sign in.
+        name: BotName,
+        /// Which account.
+        handle: String,
+        /// Whose it was.
+        other: BotName,
+    },
+    /// The account is that of a bot whose tokens stand in `flock.toml`.
+    #[error(
+        "@{handle} is the account of bot {other}, whose tokens are in flock.toml: sign in as another one, or remove \
+         those tokens first"
+    )]
+    Given {
+        /// Which account.
+        handle: String,
+        /// Whose it is.
+        other: BotName,
+    },
     /// The vault does not take them.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -42,22 +68,44 @@ pub enum NotKept {
     Store(#[from] StoreError),
 }
 
+/// What a sign-in has brought.
+#[derive(Debug, Clone, Copy)]
+pub struct Proven<'a> {
+    /// Whose the tokens are.
+    pub account: &'a Account,
+    /// The tokens.
+    pub tokens: &'a Tokens,
+    /// What was kept of the bot when the sign-in began.
+    pub before: &'a Envelope,
+}
+
 /// Keeps what is proven, and returns what is to be said about it. A renewal or a new key may have changed what was
-/// kept `before`; only another sign-in goes first.
+/// kept before; only another sign-in goes first. `flock` are the bots as flock.toml has them now.
 pub async fn keep(
     vault: &Vault,
     store: &dyn Store,
+    flock: &[Arc<Bot>],
     bot: &Bot,
-    account: &Account,
-    tokens: &Tokens,
-    before: &Envelope,
+    proven: Proven<'_>,
     now: DateTime<Utc>,
 ) -> Result<Vec<String>, NotKept> {
+    let Proven { account, tokens, before } = proven;
     let name = &bot.name;
     let mut version = before.version;
+    let others = store.with_account(account, name).await?;
+    let posts_there =
+        |other: &&Arc<Bot>| other.tokens.is_some() && others.iter().any(|rival| rival.bot == other.name);
+    if let Some(other) = flock.iter().find(posts_there) {
+        return Err(NotKept::Given { handle: account.handle.clone(), other: other.name.clone() });
+    }
+    let was = store.account(name).await?;
     loop {
         match vault.sign_in(name, account, tokens, version, now).await {
-            Ok(()) => return Ok(notes(bot, account, tokens)),
+            Ok(()) => {
+                let mut notes = notes(bot, account, tokens);
+                notes.extend(history(store, bot, account, was).await?);
+                return Ok(notes);
+            }
             Err(VaultError::Store(StoreError::Overtaken)) => {
                 let newest = store.envelope(name).await?;
                 if newest.sealed.is_none() && before.sealed.is_some() {
@@ -69,15 +117,42 @@ pub async fn keep(
                 version = newest.version;
             }
             Err(VaultError::Store(StoreError::AccountTaken(other))) => {
+                let (name, handle) = (name.clone(), account.handle.clone());
                 return Err(if bot.was.as_ref() == Some(&other) {
-                    NotKept::OldName { name: name.clone(), other }
+                    NotKept::OldName { name, other }
+                } else if flock.iter().any(|bot| bot.name == other) {
+                    NotKept::Taken { handle, other }
                 } else {
-                    NotKept::Taken { handle: account.handle.clone(), other }
+                    NotKept::Gone { name, handle, other }
                 });
             }
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// What the person should know of lines that are not posted again: the history of a bot goes along to another account, and
+/// that of an account to another bot.
+async fn history(
+    store: &dyn Store,
+    bot: &Bot,
+    account: &Account,
+    was: Option<Account>,
+) -> Result<Vec<String>, StoreError> {
+    let (name, handle) = (&bot.name, &account.handle);
+    let mut notes = Vec::new();
+    if let Some(was) = was.filter(|was| was.key() != account.key()) {
+        let before = &was.handle;
+        notes.push(format!(
+            "note: {name} was signed in as @{before} before: what it posted there stays used; under a new name it begins anew"
+        ));
+    }
+    for other in store.other_names(name).await? {
+        notes.push(format!(
+            "note: @{handle} has posted as bot {other}: the lines that it used then stay used"
+        ));
+    }
+    Ok(notes)
 }
 
 /// What the person should know, now that it is done.

@@ -33,7 +33,7 @@ use crate::flock::post::{Cause, Why};
 use crate::net::{AccountApi, Setback};
 use callback::{Browser, Verdict};
 pub use error::EnrollError;
-pub use keep::{NotKept, keep};
+pub use keep::{NotKept, Proven, keep};
 pub use proof::{Origin, give_back, prove};
 pub use reception::{Asked, Desk, Reception, Return, View};
 use talk::Talk;

@@ -166,6 +166,8 @@ pub struct Account {
     pub network: NetworkKind,
     /// The network's own id of the account.
     pub id: String,
+    /// The server that gave the id, as a host with its port, where each server has ids of its own.
+    pub server: Option<String>,
     /// The handle, without `@`.
     pub handle: String,
     /// The name that people see.
@@ -180,6 +182,31 @@ pub struct Account {
     pub limits: Option<TextLimits>,
     /// Which tokens this was learnt with: a digest, so that others are looked at anew.
     pub learnt_with: String,
+}
+
+impl Account {
+    /// What is equal for equal accounts, whatever app or handle they are known by.
+    pub fn key(&self) -> String {
+        key(self.network, self.server.as_deref(), &self.id, &self.handle)
+    }
+
+    /// The key that the account has while its server is not known.
+    pub fn key_by_handle(&self) -> String {
+        key(self.network, None, &self.id, &self.handle)
+    }
+}
+
+/// What is equal for equal accounts. On Mastodon's kin each server has ids of its own; one that is not known is told by
+/// the domain of the handle.
+pub fn key(network: NetworkKind, server: Option<&str>, id: &str, handle: &str) -> String {
+    let server = server.map(str::to_owned).unwrap_or_else(|| {
+        let domain = handle.split_once('@').map_or("", |(_, domain)| domain);
+        format!("@{}", domain.to_lowercase())
+    });
+    match network {
+        NetworkKind::Mastodon => format!("{network}:{server}/{id}"),
+        _ => format!("{network}:{id}"),
+    }
 }
 
 /// How long a text may be on a server that chooses that itself.

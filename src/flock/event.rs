@@ -126,6 +126,15 @@ pub enum Event {
         /// Its handle there.
         handle: String,
     },
+    /// A bot's account has posted under another name, and what it said then counts as said.
+    SharesHistory {
+        /// Which bot.
+        bot: BotName,
+        /// Its handle there.
+        handle: String,
+        /// The other name.
+        was: BotName,
+    },
     /// A bot has no tokens that it could sign with.
     NotSignedIn {
         /// Which bot.
@@ -270,6 +279,7 @@ impl Event {
             | Self::RoundBegun { bot, .. }
             | Self::NotRenamed { bot, .. }
             | Self::Recognised { bot, .. }
+            | Self::SharesHistory { bot, .. }
             | Self::NotSignedIn { bot, .. }
             | Self::RenewedElsewhere { bot }
             | Self::Renewed { bot }

@@ -58,6 +58,8 @@ super::words! {
         Keys = "keys",
         /// The account is suspended, or is another than the one expected.
         Account = "account",
+        /// Another bot of the flock has the account, and had it first.
+        AccountTaken = "account-taken",
         /// The app may not do this.
         App = "app",
         /// The app's credits are used up.
@@ -89,7 +91,7 @@ impl Cause {
 
     /// Whether signing in anew shows that it is mended: that proves tokens and account.
     pub const fn ends_with_sign_in(self) -> bool {
-        matches!(self, Self::SignIn | Self::Account)
+        matches!(self, Self::SignIn | Self::Account | Self::AccountTaken)
     }
 }
 

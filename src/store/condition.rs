@@ -151,7 +151,9 @@ fn suspended(bot: &Bot, standing: &Standing) -> Option<String> {
     let post = newest.filter(|post| ails(post, signed_in_at))?;
     let since = standing.ailing_since.unwrap_or(post.planned_at).format("%Y-%m-%d %H:%M UTC");
     let reason = post.reason.as_deref().unwrap_or("it says no more than that");
-    let remedy = if mended_by_sign_in(post) { then_sign_in(bot) } else { String::new() };
+    // Whose account it is may be mended in more ways than one, which the reason names.
+    let signs_in = mended_by_sign_in(post) && post.cause != Some(Cause::AccountTaken);
+    let remedy = if signs_in { then_sign_in(bot) } else { String::new() };
     Some(format!("since {since}: {reason}{remedy}"))
 }
 

@@ -56,7 +56,7 @@ pub trait Store: Passes + Send + Sync {
     /// Where a bot stands; `None` if it was never entered.
     async fn standing(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<Standing>, StoreError>;
 
-    /// The lines that a bot used in a round.
+    /// The lines that a bot used in a round, and those that its account has used lately under other names.
     async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
 
     /// How many those are.
@@ -102,11 +102,23 @@ pub trait Store: Passes + Send + Sync {
     /// counts.
     async fn spent(&self, app: &str, since: DateTime<Utc>) -> Result<Spent, StoreError>;
 
-    /// Remembers who a bot is on its network, even before it was entered.
+    /// Remembers who a bot is on its network, even before it was entered, and when it came to that account.
     async fn remember(&self, bot: &BotName, account: &Account) -> Result<(), StoreError>;
 
     /// Who a bot is on its network, as far as it is remembered.
     async fn account(&self, bot: &BotName) -> Result<Option<Account>, StoreError>;
+
+    /// The bots that have the same account as this one, and came to it before it did, in that order.
+    async fn rivals(&self, bot: &BotName) -> Result<Vec<Rival>, StoreError>;
+
+    /// All that have this account, other than this one, in the order in which they came to it.
+    async fn with_account(&self, account: &Account, not: &BotName) -> Result<Vec<Rival>, StoreError>;
+
+    /// The other names under which a bot's account has used lines. What it used then counts as used by the bot.
+    async fn other_names(&self, bot: &BotName) -> Result<Vec<BotName>, StoreError>;
+
+    /// Those of the lines in [`Store::used`] that the account has used under these names.
+    async fn used_elsewhere(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
 
     /// What is kept of a bot's credentials, even before it was entered.
     async fn envelope(&self, bot: &BotName) -> Result<Envelope, StoreError>;
@@ -277,6 +289,15 @@ pub struct Entry {
     pub was: Option<BotName>,
     /// Its schedule with its zone: another text begins anew.
     pub schedule: String,
+}
+
+/// A bot that has an account, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rival {
+    /// Its name, which may stand in `flock.toml` no more.
+    pub bot: BotName,
+    /// Whether its tokens are kept.
+    pub signed_in: bool,
 }
 
 /// A bot that keeps no history of its old name, because both names have one.

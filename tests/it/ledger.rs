@@ -135,6 +135,7 @@ pub(crate) fn account(id: &str) -> Account {
         name: None,
         picture_url: None,
         access: None,
+        server: None,
         learnt_with: format!("digest {id}"),
         automated: None,
         limits: None,

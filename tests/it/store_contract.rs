@@ -3,6 +3,7 @@
 
 mod bots;
 mod credentials;
+mod identity;
 mod moves;
 mod moving;
 mod names;
@@ -113,6 +114,13 @@ contract! {
         what_apps_registered_is_kept_and_sealed_anew,
         one_key_seals_all,
         a_refused_change_harms_nobody_else,
+    }
+    identity {
+        what_an_account_said_counts_whatever_its_bot_was_called,
+        what_was_said_elsewhere_counts_in_the_round_of_coming,
+        who_came_first_is_kept_while_they_stay,
+        ids_mean_something_on_their_own_server_only,
+        an_account_without_its_server_is_found_by_its_handle,
     }
     moving {
         what_is_handed_over_is_the_same_there,

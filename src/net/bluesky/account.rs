@@ -101,6 +101,7 @@ impl AccountApi for Bluesky {
             name: answer::sentence_of(&record, "displayName"),
             picture_url: Self::picture_url(&held, &record),
             access: Some(kind.to_owned()),
+            server: None,
             learnt_with: mark(tokens),
             automated: Some(profile::is_automated(&record)),
             limits: None,

@@ -99,6 +99,7 @@ impl AccountApi for Mastodon {
         Ok(Account {
             network: NetworkKind::Mastodon,
             id: me.id,
+            server: self.server(),
             handle: domain.map_or(me.name.clone(), |domain| format!("{}@{domain}", me.name)),
             name: me.shown_as,
             picture_url: me.picture_url,

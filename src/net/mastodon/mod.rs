@@ -26,6 +26,7 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client as Http, Method, Request};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{AccountApi as _, Limits, Network, Outcome, Sent, Session, Setback, Sight, Timeline, http, mark};
 use crate::clock::Clock;
@@ -83,6 +84,13 @@ impl Mastodon {
         let expected = account.map(|handle| handle.trim_start_matches('@').into());
         let app = App { api_url: app.api_url.trim_end_matches('/').to_owned(), ..app };
         Self { http, clock, app, expected, manner, limits: Asking::default(), mismatch: Mutex::default() }
+    }
+
+    /// The server, as a host with its port.
+    fn server(&self) -> Option<String> {
+        let url = Url::parse(&self.app.api_url).ok()?;
+        let host = url.host_str()?.to_owned();
+        Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
     }
 
     fn expects(&self, account: &Account) -> bool {
@@ -251,7 +259,10 @@ impl Network for Mastodon {
         let mark = self.mark(tokens);
         let known = session.account.as_ref();
         if let Some(known) = known.filter(|known| known.learnt_with == mark && self.expects(known)) {
-            return Ok(self.with_newer_limits(known).await);
+            // An account that was learnt before servers were written down belongs to this one: the mark says so.
+            let known = Account { server: self.server(), ..known.clone() };
+            let newer = self.with_newer_limits(&known).await;
+            return Ok(newer.or_else(|| (Some(&known) != session.account.as_ref()).then_some(known)));
         }
         if let Some(mismatch) = self.known_mismatch(&mark) {
             return Err(mismatch);

@@ -51,6 +51,7 @@ impl AccountApi for X {
             name: me.name,
             picture_url: me.picture_url,
             access,
+            server: None,
             learnt_with: self.mark(tokens),
             automated: None,
             limits: None,

@@ -8,10 +8,11 @@ use sqlx::SqliteConnection;
 
 use super::row;
 use super::sql::credential as sql;
+use super::sql::identity;
 use super::trouble::Trouble;
 use crate::flock::BotName;
 use crate::flock::account::Account;
-use crate::store::{Envelope, LONGEST_CLAIM, Sealed, StoreError};
+use crate::store::{Envelope, LONGEST_CLAIM, Rival, Sealed, StoreError};
 
 pub(super) async fn envelope(db: &mut SqliteConnection, bot: &BotName) -> Result<Envelope, sqlx::Error> {
     let row = sql::credential(db, bot).await?;
@@ -36,6 +37,24 @@ pub(super) async fn account(
     sql::account(db, bot).await?.as_ref().map(row::account).transpose()
 }
 
+/// The bots that have this account, other than this one. One whose server was not written down yet is found, too.
+pub(super) async fn with_account(
+    db: &mut SqliteConnection,
+    account: &Account,
+    not: &BotName,
+) -> Result<Vec<Rival>, sqlx::Error> {
+    let mut rows = identity::with_account(db, &account.key(), not).await?;
+    if account.key() != account.key_by_handle() {
+        rows.extend(identity::with_account(db, &account.key_by_handle(), not).await?);
+    }
+    rows.iter().map(row::rival).collect()
+}
+
+/// The bots that have the account of this one, and came to it before.
+pub(super) async fn rivals(db: &mut SqliteConnection, bot: &BotName) -> Result<Vec<Rival>, sqlx::Error> {
+    identity::before(db, bot).await?.iter().map(row::rival).collect()
+}
+
 pub(super) async fn sign_in(
     db: &mut SqliteConnection,
     bot: BotName,
@@ -45,11 +64,12 @@ pub(super) async fn sign_in(
     now: DateTime<Utc>,
 ) -> Result<(), Trouble> {
     unchanged(db, &bot, &sealed, replaces).await?;
-    if let Some(other) = sql::signed_in_as(db, account.network, &account.id, &bot).await? {
-        return Err(Trouble::Rule(StoreError::AccountTaken(row::bot(&other)?)));
+    let others = with_account(db, &account, &bot).await?;
+    if let Some(other) = others.into_iter().find(|other| other.signed_in) {
+        return Err(Trouble::Rule(StoreError::AccountTaken(other.bot)));
     }
     sql::keep(db, &bot, &sealed, now).await?;
-    Ok(sql::remember(db, &bot, &account).await?)
+    Ok(identity::remember(db, &bot, &account).await?)
 }
 
 pub(super) async fn renewed(

@@ -197,6 +197,9 @@ pub(super) async fn standing(
     let duplicates = sql::duplicates_since(&mut db, name, last_posted.as_ref().map(|post| post.id)).await?;
     let mut avoid = duplicates.iter().map(|id| row::text_id(id)).collect::<Result<HashSet<_>, _>>()?;
     avoid.extend(last_posted.iter().flat_map(|post| &post.text).map(|text| TextId::of(text)));
+    if last_posted.is_none() {
+        avoid.extend(sql::identity::last_elsewhere(&mut db, name).await?.map(|text| TextId::of(&text)));
+    }
     let open = optional(sql::open_post(&mut db, name).await?)?;
     let last = optional(sql::last_post(&mut db, name).await?)?;
     let signed_in_at = credential::envelope(&mut db, name).await?.signed_in_at;

@@ -45,7 +45,7 @@ use self::trouble::{Trouble, explain};
 use super::transfer::{Arrivals, Complaint, Imported, Record};
 use super::{
     Answer, Beginning, CommitEar, Configuration, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress,
-    Refusal, Sealed, Spent, Standing, Store, StoreError, Wish,
+    Refusal, Rival, Sealed, Spent, Standing, Store, StoreError, Wish,
 };
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
@@ -115,12 +115,13 @@ impl Store for Sqlite {
     }
 
     async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError> {
-        let rows = read!(self, used(bot, round))?;
+        let mut rows = read!(self, used(bot, round))?;
+        rows.extend(read!(self, identity::used_elsewhere(bot, round))?);
         rows.iter().map(row::line).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
     }
 
     async fn count_used(&self, bot: &BotName, round: u32) -> Result<u32, StoreError> {
-        read!(self, count_used(bot, round))
+        Ok(read!(self, count_used(bot, round))? + read!(self, identity::count_elsewhere(bot, round))?)
     }
 
     async fn duplicates(&self, bot: &BotName, round: u32, text: TextId) -> Result<u32, StoreError> {
@@ -190,12 +191,32 @@ impl Store for Sqlite {
 
     async fn remember(&self, bot: &BotName, account: &Account) -> Result<(), StoreError> {
         let (bot, account) = (bot.clone(), account.clone());
-        change!(self, |db| async { Ok(sql::credential::remember(db, &bot, &account).await?) })
+        change!(self, |db| async { Ok(sql::identity::remember(db, &bot, &account).await?) })
     }
 
     async fn account(&self, bot: &BotName) -> Result<Option<Account>, StoreError> {
         let mut reader = self.reader().await?;
         credential::account(&mut reader, bot).await.map_err(|error| self.explain(&error))
+    }
+
+    async fn rivals(&self, bot: &BotName) -> Result<Vec<Rival>, StoreError> {
+        let mut reader = self.reader().await?;
+        credential::rivals(&mut reader, bot).await.map_err(|error| self.explain(&error))
+    }
+
+    async fn with_account(&self, account: &Account, not: &BotName) -> Result<Vec<Rival>, StoreError> {
+        let mut reader = self.reader().await?;
+        credential::with_account(&mut reader, account, not).await.map_err(|error| self.explain(&error))
+    }
+
+    async fn other_names(&self, bot: &BotName) -> Result<Vec<BotName>, StoreError> {
+        let names = read!(self, identity::other_names(bot))?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    async fn used_elsewhere(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError> {
+        let rows = read!(self, identity::used_elsewhere(bot, round))?;
+        rows.iter().map(row::line).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
     }
 
     async fn envelope(&self, bot: &BotName) -> Result<Envelope, StoreError> {

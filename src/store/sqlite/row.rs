@@ -9,7 +9,7 @@ use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Cause, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
 use crate::store::transfer::{KeptAccount, KeptBot, KeptLine, KeptPost};
-use crate::store::{Behind, Envelope, Pause, Progress, Sealed, Spent, Want, Wish};
+use crate::store::{Behind, Envelope, Pause, Progress, Rival, Sealed, Spent, Want, Wish};
 
 type Read<T> = Result<T, sqlx::Error>;
 
@@ -112,6 +112,7 @@ pub(super) fn account(row: &SqliteRow) -> Read<Account> {
     Ok(Account {
         network: parsed(row, "network", NetworkKind::from_word)?,
         id: row.try_get("id")?,
+        server: row.try_get("server")?,
         handle: row.try_get("handle")?,
         name: row.try_get("name")?,
         picture_url: row.try_get("picture_url")?,
@@ -120,6 +121,11 @@ pub(super) fn account(row: &SqliteRow) -> Read<Account> {
         automated: row.try_get("automated")?,
         limits: limits(row)?,
     })
+}
+
+/// A bot that has an account, too.
+pub(super) fn rival(row: &SqliteRow) -> Read<Rival> {
+    Ok(Rival { bot: bot(row)?, signed_in: row.try_get("signed_in")? })
 }
 
 fn limits(row: &SqliteRow) -> Read<Option<TextLimits>> {
@@ -170,7 +176,8 @@ pub(super) fn kept_bot(row: &SqliteRow) -> Read<KeptBot> {
     let account = match row.try_get::<Option<String>, _>("id")? {
         Some(id) => {
             let network = parsed(row, "network", NetworkKind::from_word)?;
-            Some(KeptAccount { network, id, handle: row.try_get("handle")? })
+            let (server, handle) = (row.try_get("server")?, row.try_get("handle")?);
+            Some(KeptAccount { network, id, server, handle })
         }
         None => None,
     };
@@ -216,6 +223,7 @@ pub(super) fn kept_post(row: &SqliteRow) -> Read<KeptPost> {
         app: row.try_get("app")?,
         price: row.try_get::<Option<u32>, _>("price")?.unwrap_or(0),
         read_cost: row.try_get("read_cost")?,
+        account: row.try_get("account")?,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::flock::BotName;
 use crate::flock::post::State;
 use crate::store::StoreError;
 use crate::store::transfer::{
-    Arrivals, Complaint, FORMAT, Header, Imported, KeptBot, KeptPost, Numbered, Record,
+    Arrivals, Complaint, FORMAT, Header, Imported, KeptAccount, KeptBot, KeptPost, Numbered, Record,
 };
 
 /// The text recorded for posts that may have been sent where the export is from.
@@ -81,6 +81,8 @@ struct Import<'c> {
     moved: bool,
     /// The bots of the file, and when the oldest post was planned that this ledger had of each.
     bots: HashMap<BotName, Option<DateTime<Utc>>>,
+    /// Whose accounts they post as.
+    accounts: HashMap<BotName, KeptAccount>,
     /// Those of them of which something is new here.
     touched: HashSet<BotName>,
     /// Where a post goes that is older than all that is here of its bot.
@@ -104,6 +106,7 @@ impl<'c> Import<'c> {
             made_at: header.made_at,
             moved,
             bots: HashMap::new(),
+            accounts: HashMap::new(),
             touched: HashSet::new(),
             before_all,
             done: Imported::default(),
@@ -148,6 +151,7 @@ impl<'c> Import<'c> {
         }
         let oldest = sql::transfer::oldest(self.db, &bot.name).await?.map(row::time);
         self.bots.insert(bot.name.clone(), oldest);
+        self.accounts.extend(bot.account.clone().map(|account| (bot.name.clone(), account)));
         if sql::transfer::insert_bot(self.db, bot).await? {
             self.done.bots += 1;
             self.touched.insert(bot.name.clone());
@@ -163,7 +167,7 @@ impl<'c> Import<'c> {
         };
         let place = oldest.filter(|oldest| post.planned_at < *oldest).map(|_| self.before_all);
         self.before_all += 1;
-        let post = self.as_it_may_be(post);
+        let post = self.as_it_may_be(self.of_its_account(post));
         let inserted = match sql::transfer::insert_post(self.db, &post, place).await {
             Ok(inserted) => inserted,
             Err(error) => return in_the_way(&post, error),
@@ -199,6 +203,13 @@ impl<'c> Import<'c> {
             self.done.known += 1;
         }
         Ok(Ok(()))
+    }
+
+    /// An older export does not say under which account a post was sent: that is the one that its bot had.
+    fn of_its_account(&self, post: KeptPost) -> KeptPost {
+        let account = self.accounts.get(&post.bot).filter(|account| account.network == post.network);
+        let key = account.filter(|_| post.sent_at.is_some()).map(KeptAccount::key);
+        KeptPost { account: post.account.or(key), ..post }
     }
 
     /// What is known of a post that arrives: what was being sent there may have arrived, and so may, since the export, what

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::reading::read;
-use crate::flock::account::Account;
+use crate::flock::account::{self, Account};
 use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, PostId, State};
 use crate::flock::{BotName, NetworkKind};
@@ -79,14 +79,24 @@ pub struct KeptAccount {
     pub network: NetworkKind,
     /// The network's own id of it.
     pub id: String,
+    /// The server that gave the id, where each has ids of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
     /// What it is called there.
     pub handle: String,
 }
 
 impl KeptAccount {
+    /// What is equal for equal accounts.
+    pub fn key(&self) -> String {
+        account::key(self.network, self.server.as_deref(), &self.id, &self.handle)
+    }
+
     /// Whether this is another account than that.
     pub fn differs(&self, other: &Account) -> bool {
-        self.network == other.network && self.id != other.id
+        let servers = self.server.as_ref().zip(other.server.as_ref());
+        let is_other = self.id != other.id || servers.is_some_and(|(theirs, ours)| theirs != ours);
+        self.network == other.network && is_other
     }
 }
 
@@ -167,6 +177,9 @@ pub struct KeptPost {
     /// What looking for it has cost, in the same.
     #[serde(default)]
     pub read_cost: u32,
+    /// What identifies the account under which it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
 }
 
 /// The line of a poem that a post uses. Its text is the post's.

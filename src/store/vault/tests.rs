@@ -68,6 +68,7 @@ fn account(name: &str) -> Account {
         name: None,
         picture_url: None,
         access: Some("read-write".to_owned()),
+        server: None,
         learnt_with: "digest".to_owned(),
         automated: None,
         limits: None,

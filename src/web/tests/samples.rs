@@ -21,7 +21,7 @@ use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
 use crate::store::passes::{PassMark, Passes};
 use crate::store::transfer::{Arrivals, Complaint, Imported, Record};
 use crate::store::{
-    Answer, CommitEar, Configuration, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal,
+    Answer, CommitEar, Configuration, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal, Rival,
     Sealed, Spent, Standing, Store, StoreError, Wish,
 };
 use crate::watch::{Overview, Phase};
@@ -176,6 +176,18 @@ impl Store for Shelf {
         never()
     }
     async fn account(&self, _: &BotName) -> Result<Option<Account>, StoreError> {
+        never()
+    }
+    async fn rivals(&self, _: &BotName) -> Result<Vec<Rival>, StoreError> {
+        never()
+    }
+    async fn with_account(&self, _: &Account, _: &BotName) -> Result<Vec<Rival>, StoreError> {
+        never()
+    }
+    async fn other_names(&self, _: &BotName) -> Result<Vec<BotName>, StoreError> {
+        never()
+    }
+    async fn used_elsewhere(&self, _: &BotName, _: u32) -> Result<HashSet<LineId>, StoreError> {
         never()
     }
     async fn envelope(&self, _: &BotName) -> Result<Envelope, StoreError> {

@@ -61,7 +61,7 @@ const WISHES: &str = "select concat_ws('|', id, what, made_at, taken, answer) fr
 const RULES: &str = "select name || sql from sqlite_schema \
     where type in ('trigger', 'index') and sql is not null \
     and name not in ('credential_version', 'post_begin', 'post_move', 'post_fixed', 'post_remote', \
-    'post_spent', 'post_record') order by name";
+    'post_spent', 'post_record', 'account_key', 'post_account') order by name";
 
 #[tokio::test]
 async fn nothing_is_lost() {
@@ -86,6 +86,11 @@ async fn nothing_is_lost() {
         assert_eq!(dump(&mut db, "pragma integrity_check").await, ["ok"]);
         assert!(db.fetch_all("pragma foreign_key_check").await.unwrap().is_empty());
         accounts(&store).await;
+        assert_eq!(
+            dump(&mut db, "select concat_ws('|', number, account) from post order by number").await,
+            ["1|x:42", "2", "3|x:42", "4"],
+            "what was sent was sent as the account that the bot has"
+        );
         store.close().await;
     }
     it_goes_on(&place.hold().await.unwrap()).await;
@@ -99,6 +104,7 @@ async fn accounts(store: &Sqlite) {
         name: None,
         picture_url: None,
         access: None,
+        server: None,
         learnt_with: "digest".to_owned(),
         automated: None,
         limits: None,

@@ -63,6 +63,7 @@ pub(crate) fn account(handle: &str) -> Account {
         name: None,
         picture_url: None,
         access: None,
+        server: None,
         learnt_with: "these tokens".to_owned(),
         automated: None,
         limits: None,

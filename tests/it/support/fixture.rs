@@ -133,7 +133,11 @@ impl House {
     }
 
     fn members(&self) -> Vec<Member> {
-        let member = |bot: &Bot| Member::new(Arc::new(bot.clone()), self.networks[bot.name.as_str()].clone());
+        let member = |bot: &Bot| {
+            let network = self.networks[bot.name.as_str()].clone();
+            let given = network.given();
+            Member::with_tokens(Arc::new(bot.clone()), network, given)
+        };
         self.bots.iter().map(member).collect()
     }
 

@@ -68,6 +68,7 @@ struct Play {
     read_since: Vec<DateTime<Utc>>,
     alike: Option<String>,
     signs: bool,
+    given: Option<Tokens>,
     renewals: VecDeque<Renewal>,
     renewed: Vec<Tokens>,
     waiting: Arc<()>,
@@ -161,6 +162,17 @@ impl Script {
     /// From now on it signs, so that its bot must be signed in.
     pub(crate) fn signs(&self) {
         self.play().signs = true;
+    }
+
+    /// From now on its bot signs with these tokens, which `flock.toml` gives it.
+    pub(crate) fn gives(&self, tokens: Tokens) {
+        let mut play = self.play();
+        (play.signs, play.given) = (true, Some(tokens));
+    }
+
+    /// The tokens that `flock.toml` gives the bot.
+    pub(crate) fn given(&self) -> Option<Tokens> {
+        self.play().given.clone()
     }
 
     /// What comes of the next renewal that has nothing in the script yet.

@@ -6,8 +6,7 @@ use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use super::Done;
-use crate::flock::account::Account;
-use crate::flock::{BotName, NetworkKind};
+use crate::flock::BotName;
 use crate::store::Sealed;
 use crate::store::sqlite::row::millis;
 
@@ -16,34 +15,6 @@ pub(in crate::store::sqlite) async fn account(
     bot: &BotName,
 ) -> Done<Option<SqliteRow>> {
     sqlx::query("select * from account where bot = ?1").bind(bot.as_str()).fetch_optional(db).await
-}
-
-pub(in crate::store::sqlite) async fn remember(
-    db: &mut SqliteConnection,
-    bot: &BotName,
-    account: &Account,
-) -> Done {
-    let replace = "insert or replace into account (bot, network, id, handle, name, picture_url, access, \
-        learnt_with, automated, max_characters, per_url) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    let query = sqlx::query(replace).bind(bot.as_str()).bind(account.network.as_str()).bind(&account.id);
-    let query = query.bind(&account.handle).bind(&account.name).bind(&account.picture_url);
-    let query = query.bind(&account.access).bind(&account.learnt_with).bind(account.automated);
-    let limits = account.limits;
-    let query = query.bind(limits.map(|limits| limits.characters));
-    query.bind(limits.map(|limits| limits.per_url)).execute(db).await.map(|_| ())
-}
-
-/// A bot that is signed in with this account, other than this one.
-pub(in crate::store::sqlite) async fn signed_in_as(
-    db: &mut SqliteConnection,
-    network: NetworkKind,
-    id: &str,
-    not: &BotName,
-) -> Done<Option<SqliteRow>> {
-    let select = "select bot from account join credential using (bot) \
-        where sealed is not null and account.network = ?1 and id = ?2 and bot <> ?3 limit 1";
-    let query = sqlx::query(select).bind(network.as_str()).bind(id).bind(not.as_str());
-    query.fetch_optional(db).await
 }
 
 pub(in crate::store::sqlite) async fn credential(
@@ -148,9 +119,9 @@ pub(in crate::store::sqlite) async fn carry(
         network = excluded.network, key_mark = excluded.key_mark, sealed = excluded.sealed, \
         signed_in_at = excluded.signed_in_at, claimed_until = excluded.claimed_until";
     let account = "insert or replace into account (bot, network, id, handle, name, picture_url, access, \
-        learnt_with, automated, max_characters, per_url) \
-        select ?2, network, id, handle, name, picture_url, access, learnt_with, automated, max_characters, per_url \
-        from account where bot = ?1";
+        learnt_with, automated, max_characters, per_url, server, key, came, came_in_round) \
+        select ?2, network, id, handle, name, picture_url, access, learnt_with, automated, max_characters, per_url, \
+        server, key, came, came_in_round from account where bot = ?1";
     for statement in [credential, account] {
         sqlx::query(statement).bind(was.as_str()).bind(name.as_str()).execute(&mut *db).await?;
     }

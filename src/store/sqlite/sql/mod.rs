@@ -3,6 +3,7 @@
 
 pub(super) mod bot;
 pub(super) mod credential;
+pub(super) mod identity;
 pub(super) mod pass;
 pub(super) mod settling;
 pub(super) mod transfer;
@@ -29,8 +30,9 @@ type Done<T = ()> = Result<T, sqlx::Error>;
 
 pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Done<SqliteRow> {
     let insert = "insert into post (id, bot, network, state, slot, due_at, round, line, occurrence, text, \
-        record, app, price, attempts, cause, reason, planned_at, sent_at, tried_at, retry_at, settled_at, moved_at) \
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning *";
+        record, app, price, attempts, cause, reason, planned_at, sent_at, tried_at, retry_at, settled_at, moved_at, \
+        account) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, \
+        ?21, ?22, (select key from account where bot = ?2 and network = ?3 and ?4 = 'sending')) returning *";
     let (why, retry_at) = match &draft.begins {
         Beginning::Sending => (None, None),
         Beginning::Planned(why, at) => (Some(why), Some(*at)),
@@ -110,6 +112,10 @@ pub(super) async fn move_post(
             update.push(", record = coalesce(record, ").push_bind(record.clone()).push(")");
             update.push(", sent_at = coalesce(sent_at, ").push_bind(millis(now)).push(")");
             update.push(", tried_at = ").push_bind(millis(now));
+            update.push(
+                ", account = coalesce((select key from account where account.bot = post.bot \
+                and account.network = post.network), account)",
+            );
         }
         Move::Post { remote_id, url, reason } => {
             update.push(", cause = null, remote_id = ").push_bind(remote_id.clone());

@@ -63,8 +63,9 @@ pub(in super::super) async fn insert_find(
     number: Option<i64>,
 ) -> Done<Option<SqliteRow>> {
     let insert = "insert into post (id, bot, network, state, due_at, round, line, occurrence, text, attempts, \
-        planned_at, sent_at, tried_at, settled_at, moved_at, remote_id, url, reason, app, price, number) \
-        values (?1, ?2, ?3, 'posted', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4, ?4, ?4, ?9, ?10, ?11, ?12, ?13, ?14) \
+        planned_at, sent_at, tried_at, settled_at, moved_at, remote_id, url, reason, app, price, number, account) \
+        values (?1, ?2, ?3, 'posted', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4, ?4, ?4, ?9, ?10, ?11, ?12, ?13, ?14, \
+        (select key from account where bot = ?2 and network = ?3)) \
         on conflict (bot, round, line, occurrence) where line is not null and state <> 'released' do nothing \
         returning *";
     let (round, line) = &find.line;
@@ -98,10 +99,12 @@ pub(in super::super) async fn known_ids(
     sqlx::query_scalar(select).bind(network.as_str()).bind(ids).fetch_all(db).await
 }
 
-/// Whether the bot sent another post with this text.
+/// Whether the bot sent another post with this text, or its account did under another name.
 pub(in super::super) async fn said_before(db: &mut SqliteConnection, post: &Post) -> Done<bool> {
     let select = "select exists (select 1 from post where bot = ?1 and id <> ?2 and sent_at is not null \
-        and (text = ?3 or line = ?4))";
+        and (text = ?3 or line = ?4)) \
+        or exists (select 1 from post where account = (select key from account where bot = ?1) and bot <> ?1 \
+        and line is not null and sent_at is not null and (text = ?3 or line = ?4))";
     let query = sqlx::query_scalar(select).bind(post.bot.as_str()).bind(post.id.to_string());
     let line = post.line.map(|(_, line)| line.text.as_bytes().to_vec());
     query.bind(&post.text).bind(line).fetch_one(db).await

@@ -1,0 +1,134 @@
+//! The statements about which account said what: an account's history is found whatever its bots were called.
+
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use super::Done;
+use crate::flock::BotName;
+use crate::flock::account::Account;
+
+/// The other names under which the account of bot ?1 has used lines. Each step is one look into the index, so that it
+/// costs nothing that the account has said much.
+const OTHER_NAMES: &str = "with recursive name (bot) as ( \
+    select (select min(bot) from post where account = (select key from account where bot = ?1) and line is not null) \
+    union all \
+    select (select min(post.bot) from post where account = (select key from account where bot = ?1) \
+        and line is not null and post.bot > name.bot) from name where name.bot is not null \
+    ) select bot from name where bot is not null and bot <> ?1";
+
+/// Of what an account has used under another name, ?2, that counts for bot ?1 in round ?3: the newest round of that
+/// name. What it used before the bot's own round began counts only in the round in which the bot came to the account.
+const USED_ELSEWHERE: &str = "from post where account = (select key from account where bot = ?1) and bot = ?2 \
+    and line is not null and state <> 'released' \
+    and round = (select max(round) from post where account = (select key from account where bot = ?1) and bot = ?2 \
+        and line is not null and state <> 'released') \
+    and (?3 <= (select came_in_round from account where bot = ?1) \
+        or number > (select min(number) from post where bot = ?1 and round = ?3 and line is not null \
+            and state <> 'released'))";
+
+/// Writes down who a bot is. When it came to its account is kept for as long as it stays there.
+pub(in super::super) async fn remember(db: &mut SqliteConnection, bot: &BotName, account: &Account) -> Done {
+    name_server(db, account).await?;
+    let upsert = "insert into account (bot, network, id, server, key, handle, name, picture_url, access, \
+        learnt_with, automated, max_characters, per_url, came, came_in_round) \
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+            (select coalesce(max(came), 0) + 1 from account), \
+            (select coalesce(max(round), 1) from post where bot = ?1 and line is not null and state <> 'released')) \
+        on conflict (bot) do update set network = excluded.network, id = excluded.id, server = excluded.server, \
+        key = excluded.key, handle = excluded.handle, name = excluded.name, picture_url = excluded.picture_url, \
+        access = excluded.access, learnt_with = excluded.learnt_with, automated = excluded.automated, \
+        max_characters = excluded.max_characters, per_url = excluded.per_url, \
+        came = iif(key is excluded.key, came, excluded.came), \
+        came_in_round = iif(key is excluded.key, came_in_round, excluded.came_in_round)";
+    let query = sqlx::query(upsert).bind(bot.as_str()).bind(account.network.as_str()).bind(&account.id);
+    let query = query.bind(&account.server).bind(account.key()).bind(&account.handle).bind(&account.name);
+    let query = query.bind(&account.picture_url).bind(&account.access).bind(&account.learnt_with);
+    let limits = account.limits;
+    let query = query.bind(account.automated).bind(limits.map(|limits| limits.characters));
+    query.bind(limits.map(|limits| limits.per_url)).execute(db).await.map(|_| ())
+}
+
+/// What was written down of the account before its server was known is of that server.
+async fn name_server(db: &mut SqliteConnection, account: &Account) -> Done {
+    let (key, before) = (account.key(), account.key_by_handle());
+    if account.server.is_none() || key == before {
+        return Ok(());
+    }
+    for update in
+        ["update account set key = ?1 where key = ?2", "update post set account = ?1 where account = ?2"]
+    {
+        sqlx::query(update).bind(&key).bind(&before).execute(&mut *db).await?;
+    }
+    Ok(())
+}
+
+/// The bots that have this account, other than this one, in the order in which they came to it, and whether each is
+/// signed in.
+pub(in super::super) async fn with_account(
+    db: &mut SqliteConnection,
+    key: &str,
+    not: &BotName,
+) -> Done<Vec<SqliteRow>> {
+    let select = "select account.bot, account.came, credential.sealed is not null as signed_in \
+        from account left join credential using (bot) where key = ?1 and account.bot <> ?2 order by came";
+    sqlx::query(select).bind(key).bind(not.as_str()).fetch_all(db).await
+}
+
+/// Those of them that came to the account before this bot did.
+pub(in super::super) async fn before(db: &mut SqliteConnection, bot: &BotName) -> Done<Vec<SqliteRow>> {
+    let select = "select other.bot, other.came, credential.sealed is not null as signed_in \
+        from account as mine join account as other on other.key = mine.key and other.came < mine.came \
+        left join credential on credential.bot = other.bot where mine.bot = ?1 order by other.came";
+    sqlx::query(select).bind(bot.as_str()).fetch_all(db).await
+}
+
+/// The names under which an account has used lines, other than this one.
+pub(in super::super) async fn other_names(db: &mut SqliteConnection, bot: &BotName) -> Done<Vec<String>> {
+    sqlx::query_scalar(OTHER_NAMES).bind(bot.as_str()).fetch_all(db).await
+}
+
+/// The lines that its account has used under other names.
+pub(in super::super) async fn used_elsewhere(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    round: u32,
+) -> Done<Vec<SqliteRow>> {
+    let select = format!("select distinct line, occurrence {USED_ELSEWHERE}");
+    let mut rows = Vec::new();
+    for name in other_names(db, bot).await? {
+        let query = sqlx::query(AssertSqlSafe(select.clone())).bind(bot.as_str()).bind(name).bind(round);
+        rows.extend(query.fetch_all(&mut *db).await?);
+    }
+    Ok(rows)
+}
+
+/// How many those are.
+pub(in super::super) async fn count_elsewhere(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    round: u32,
+) -> Done<u32> {
+    let select = format!("select count(*) {USED_ELSEWHERE}");
+    let mut count = 0;
+    for name in other_names(db, bot).await? {
+        let query = sqlx::query_scalar::<_, u32>(AssertSqlSafe(select.clone()));
+        let query = query.bind(bot.as_str()).bind(name).bind(round);
+        count += query.fetch_one(&mut *db).await?;
+    }
+    Ok(count)
+}
+
+/// What the account of a bot posted last under another name.
+pub(in super::super) async fn last_elsewhere(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+) -> Done<Option<String>> {
+    let select = "select text from post where bot = ?2 and account = (select key from account where bot = ?1) \
+        and state in ('posted', 'deleted') order by number desc limit 1";
+    let mut last = None;
+    for name in other_names(db, bot).await? {
+        let query = sqlx::query_scalar(select).bind(bot.as_str()).bind(name);
+        last = query.fetch_optional(&mut *db).await?.or(last);
+    }
+    Ok(last)
+}
