@@ -26,6 +26,7 @@ pub fn log(event: &Event) {
         Event::Deleted(post) => {
             tracing::info!(bot = %post.bot, post = %post.id, "taken back: {}", quoted(post));
         }
+        Event::ClockWasAhead { bot, reason } => tracing::error!(%bot, "{reason}"),
         Event::NotSignedIn { bot, reason } => tracing::warn!(%bot, "{reason}"),
         Event::RenewedElsewhere { bot } => {
             tracing::info!(%bot, "another process is renewing its tokens: waiting, for a minute at most");

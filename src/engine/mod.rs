@@ -40,7 +40,7 @@ use crate::flock::{Bot, BotName};
 use crate::net::{self, Hold, Network, Setback};
 use crate::shelf::Shelf;
 use crate::store::vault::Vault;
-use crate::store::{Entry, Standing, Store, StoreError};
+use crate::store::{Entry, Standing, Store, StoreError, condition};
 use govern::{Governor, Past};
 use keeper::Keeper;
 use reload::Handover;
@@ -85,6 +85,7 @@ pub struct Member {
 #[derive(Debug, Default)]
 struct Memory {
     told_exhausted: AtomicBool,
+    told_ahead: AtomicBool,
     told_round: AtomicU32,
     past: Past,
 }
@@ -277,6 +278,15 @@ impl Engine {
         if exhausted && !before {
             let (bot, remedy) = (member.bot.name.clone(), member.bot.exhausted());
             self.events.tell(&Event::Exhausted { bot, remedy });
+        }
+    }
+
+    /// Tells once that a bot is silent because its last slot is ahead of the clock, and again after it was not.
+    fn tell_ahead(&self, member: &Member, last_slot: DateTime<Utc>, is_ahead: bool) {
+        let before = member.memory.told_ahead.swap(is_ahead, Ordering::Relaxed);
+        if is_ahead && !before {
+            let reason = condition::ahead(&member.bot, last_slot, self.clock.now());
+            self.events.tell(&Event::ClockWasAhead { bot: member.bot.name.clone(), reason });
         }
     }
 

@@ -10,6 +10,7 @@ use super::session::{self, Intent};
 use super::{Engine, Member, catch_up, mend, record};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::net::Setback;
+use crate::store::condition::{CLOCK_TOLERANCE, clock_was_ahead};
 use crate::store::{Standing, StoreError};
 
 /// When to look at a bot again; `None` if only a person can change anything.
@@ -27,7 +28,12 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
             let span = span(member, post.slot, Some(post.id));
             return mend::mend(engine, member, &standing, post.clone()).instrument(span).await;
         }
-        (_, Some(behind)) => return catch_up::catch_up(engine, member, &standing, behind.since).await,
+        (_, Some(behind)) => {
+            // A copy that a clock dated that was ahead may be as old as the last post that is dated well.
+            let known = standing.last_posted.as_ref().and_then(|post| post.sent_at).filter(|at| *at <= now);
+            let since = if behind.since > now { known.unwrap_or(DateTime::UNIX_EPOCH) } else { behind.since };
+            return catch_up::catch_up(engine, member, &standing, since).await;
+        }
         (Some(post), None) => {
             let span = span(member, post.slot, Some(post.id));
             return resume(engine, member, &standing, post.clone()).instrument(span).await;
@@ -35,6 +41,8 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
         (None, None) if standing.paused.is_some() => return Ok(None),
         (None, None) => {}
     }
+    let is_ahead = clock_was_ahead(&member.bot, standing.considered, false, now);
+    engine.tell_ahead(member, standing.considered, is_ahead);
     // A slot that was on time stays so while it waits for the pace of its app.
     let patience = if engine.governor.expects(&member.bot) { TimeDelta::MAX } else { due::ON_TIME };
     match due::due_within(&member.bot, standing.considered, now, patience) {
@@ -113,11 +121,18 @@ async fn resume(
             let why = format!("planned for {}, where the bot posts no more", post.network);
             engine.advance(&post, &Move::Release(Why::new(Cause::Person, why))).await?
         }
+        State::Planned if post.due_at > now + CLOCK_TOLERANCE => {
+            let why = Why::new(Cause::Late, "it was planned by a clock that was ahead");
+            engine.advance(&post, &Move::Release(why)).await?
+        }
         State::Planned if is_late(engine, member, post.due_at) => release_late(engine, &post).await?,
         State::Planned if standing.paused.is_some() => {
             return Ok(Some(due::deadline(&member.bot, post.due_at) + MOMENT));
         }
-        State::Planned if post.retry_at.is_some_and(|at| at > now) && !mended(standing, &post) => {
+        State::Planned
+            if post.retry_at.is_some_and(|at| at > now && post.moved_at <= now + CLOCK_TOLERANCE)
+                && !mended(standing, &post) =>
+        {
             return Ok(post.retry_at);
         }
         State::Planned => match again(engine, member, standing, post).await? {

@@ -10,6 +10,7 @@ use super::{Engine, mend, session, skip, turn};
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::net;
+use crate::store::condition::CLOCK_TOLERANCE;
 use crate::store::{Answer, Standing, StoreError, Want, Wish};
 
 /// A wish that was not renewed for so long is not granted: whoever made it waits no more, and a retry of
@@ -63,21 +64,40 @@ async fn pause(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     Ok(Answer { done: true, message, post: None })
 }
 
+/// No flockd is older than that. A clock that says so was not set since its machine was turned on.
+const OLDEST: DateTime<Utc> = DateTime::from_timestamp(1_577_836_800, 0).unwrap();
+
 /// Also where there is nothing to end: whoever asks wants the bot to post.
 async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     let Some(member) = engine.member(bot) else { return Ok(unknown_bot(bot)) };
     let (bot, now) = (&member.bot.name, engine.clock.now());
+    let before = engine.standing(&member, now).await?;
+    let is_ahead = before.considered > now + CLOCK_TOLERANCE;
+    if is_ahead && now < OLDEST {
+        let clock = now.format("%Y-%m-%d %H:%M UTC");
+        return Ok(refused(&format!(
+            "this machine's clock is wrong, it says {clock}: set it, and {bot} goes on"
+        )));
+    }
     engine.store.resume(bot, now).await?;
     engine.governor.let_go(&member);
     engine.events.tell(&Event::Resumed { bot: bot.clone() });
-    if engine.standing(&member, now).await?.behind.is_some() {
+    let standing = engine.standing(&member, now).await?;
+    if standing.behind.is_some() {
         let message = format!("{bot} posts again when it has read its account: see `flockd status`");
         return Ok(Answer { done: true, message, post: None });
     }
-    let next = member.bot.schedule.next_after(now);
+    let next = standing.expected(&member.bot.schedule, now).next();
     let next =
         next.map_or_else(|| "never".to_owned(), |next| next.format("%Y-%m-%d %H:%M:%S UTC").to_string());
-    Ok(Answer { done: true, message: format!("{bot} posts again: its next slot is {next}"), post: None })
+    let what = if is_ahead {
+        "posts again, its last slot was ahead of the clock and is reset"
+    } else if before.paused.is_some() {
+        "posts again"
+    } else {
+        "was not paused"
+    };
+    Ok(Answer { done: true, message: format!("{bot} {what}: its next slot is {next}"), post: None })
 }
 
 /// Reads what the account has posted before.
@@ -109,7 +129,8 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
         return Ok(unknown_bot(bot));
     };
     let now = engine.clock.now();
-    if now - last_wished(engine, wish).await? > STALE {
+    // By a clock that was ahead, too.
+    if (now - last_wished(engine, wish).await?).abs() > STALE {
         return Ok(refused("nobody granted the wish in time: ask again"));
     }
     let standing = engine.standing(&member, now).await?;

@@ -233,6 +233,13 @@ pub enum Event {
     },
     /// The heartbeat is heard again.
     HeartbeatBack,
+    /// A bot posts nothing, because its last slot is ahead of the clock.
+    ClockWasAhead {
+        /// Which bot.
+        bot: BotName,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// The wall clock went back; slots that were used stay used.
     ClockWentBack {
         /// By how many seconds.
@@ -281,6 +288,7 @@ impl Event {
             | Self::Recognised { bot, .. }
             | Self::SharesHistory { bot, .. }
             | Self::NotSignedIn { bot, .. }
+            | Self::ClockWasAhead { bot, .. }
             | Self::RenewedElsewhere { bot }
             | Self::Renewed { bot }
             | Self::Paused { bot, .. }

@@ -27,8 +27,15 @@ crate::flock::words! {
     }
 }
 
-/// A newest slot that is ahead of the clock by less than this is the difference between two readings of it.
-const CLOCK_STEP: TimeDelta = TimeDelta::seconds(60);
+/// Slots are dealt with when they have come. A time that is further ahead than this was written by a clock that was
+/// ahead, or is read by one that is behind.
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+
+/// Whether slots pass without a post because the bot's last slot is ahead of the clock, by more than clocks differ.
+pub fn clock_was_ahead(bot: &Bot, considered: DateTime<Utc>, rests: bool, now: DateTime<Utc>) -> bool {
+    let is_ahead = !rests && considered > now + CLOCK_TOLERANCE;
+    is_ahead && bot.schedule.next_after(now).is_some_and(|slot| slot <= considered)
+}
 
 /// A bot's condition, with the reason and the remedy if it is not well. `lines_left` is `None` if its poem
 /// can't be read.
@@ -45,6 +52,9 @@ pub fn condition(
     };
     if let Some(reason) = suspended(bot, standing) {
         return (Condition::Suspended, Some(reason));
+    }
+    if clock_was_ahead(bot, standing.considered, standing.paused.is_some(), now) {
+        return (Condition::Suspended, Some(ahead(bot, standing.considered, now)));
     }
     let open = standing.open.as_ref();
     if let Some(post) = open.filter(|post| post.state == State::Unknown) {
@@ -68,9 +78,6 @@ pub fn condition(
     }
     if let Some(behind) = &standing.behind {
         return (Condition::Waiting, Some(catches_up(behind)));
-    }
-    if standing.considered > now + CLOCK_STEP {
-        return (Condition::Waiting, Some(ahead(standing.considered)));
     }
     match (open, lines_left) {
         // With `at_end = "again"` lines are left as long as there are any that fit.
@@ -166,9 +173,16 @@ fn then_sign_in(bot: &Bot) -> String {
     }
 }
 
-/// Slots are never used twice, so a clock that was ahead leaves its bots waiting until it is right again.
-fn ahead(considered: DateTime<Utc>) -> String {
-    format!("the clock has been set back since its last slot, {considered}: it goes on after that")
+/// Slots are never used twice, so a clock that was ahead leaves its bots silent until it is there again.
+pub fn ahead(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let format = "%Y-%m-%d %H:%M UTC";
+    format!(
+        "its last slot, {}, is ahead of this machine's clock, which says {}, so nothing is posted until then: if the clock is \
+         wrong, set it; if it was ahead and is right now, `flockd resume {}`",
+        considered.format(format),
+        now.format(format),
+        bot.name
+    )
 }
 
 fn paused(bot: &Bot, pause: &Pause) -> String {
@@ -327,9 +341,17 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_ahead_is_said() {
-        check(&standing(None, None), 1, -120, Condition::Waiting, "set back");
-        check(&standing(None, None), 1, 0, Condition::Ok, "");
+    fn a_clock_that_was_ahead_needs_a_person() {
+        let fine = standing(None, None);
+        check(&fine, 1, -120, Condition::Suspended, "`flockd resume walt`");
+        check(&fine, 0, -10_000_000, Condition::Suspended, "ahead of this machine's clock");
+        check(&fine, 1, 0, Condition::Ok, "");
+        // Clocks differ, and no slot is lost where none comes before the last one.
+        check(&fine, 1, -5, Condition::Ok, "");
+        let yearly = Bot { schedule: samples::bot("walt", "@yearly").schedule, ..hourly() };
+        assert!(!clock_was_ahead(&yearly, at(0), false, at(-120)));
+        let paused = Standing { paused: Some(Pause { since: at(0), why: None }), ..fine };
+        check(&paused, 1, -120, Condition::Paused, "flockd resume");
     }
 
     #[test]

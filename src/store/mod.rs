@@ -78,7 +78,8 @@ pub trait Store: Passes + Send + Sync {
     async fn pause(&self, bot: &BotName, why: Option<&str>, now: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Ends a pause; slots up to `now` are over. If the bot was paused because its account can't be read, it counts as
-    /// behind no more.
+    /// behind no more. A last slot that is ahead of `now`, because the clock was, is reset to `now`; slots that have a row
+    /// stay used.
     async fn resume(&self, bot: &BotName, now: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Writes down, as posted, what was found on a bot's account and is not here, and that the bot is behind its

@@ -31,7 +31,12 @@ pub async fn coming(
             && !skipped.contains_key(&at)
         {
             let standing = ledger.standing(&bots[at].name, now).await?;
+            let dealt_with = standing.as_ref().map(|it| it.considered);
             skipped.insert(at, standing.map(|it| it.skipped).unwrap_or_default());
+            if let Some(considered) = dealt_with.filter(|considered| slot <= *considered) {
+                heap.extend(bots[at].schedule.next_after(considered).map(|slot| Reverse((slot, at))));
+                continue;
+            }
         }
         if !skipped.get(&at).is_some_and(|skipped| skipped.contains(&slot)) {
             slots.push((slot, at));

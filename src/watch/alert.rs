@@ -182,6 +182,8 @@ impl Alert {
     }
 }
 
+/// Why an alert tells of a last slot that is ahead of the clock.
+const CLOCK: &str = "clock";
 /// Why an alert tells of a reload.
 pub(super) const REFUSED: &str = "reload";
 /// Why one tells of an app that may send nothing, and of the ledger.
@@ -210,6 +212,7 @@ const PANICKED: &str =
 /// Why a bot is as it is, in one word: of a bot that is suspended not that it is, but for what.
 fn cause(health: &Health) -> &'static str {
     match (health.condition, health.standing.as_ref().and_then(suspending)) {
+        (Condition::Suspended, None) if health.clock_was_ahead => CLOCK,
         (Condition::Suspended, Some(cause)) if !health.signed_out => cause.as_str(),
         (Condition::Suspended, _) => Cause::SignIn.as_str(),
         (condition, _) => condition.as_str(),

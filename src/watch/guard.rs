@@ -197,7 +197,9 @@ impl Guard {
             Ok(health) => health,
             Err(error) => return self.trouble(&error.to_string(), self.clock.now(), self.clock.uptime()),
         };
-        let moment = health.condition == Condition::Overdue && !self.late_twice.contains(&bot.name);
+        // So does one whose clock is set while it boots.
+        let may_pass = health.condition == Condition::Overdue || health.clock_was_ahead;
+        let moment = may_pass && !self.late_twice.contains(&bot.name);
         self.note(bot, health.needs_person && !moment);
         match Alert::of_health(bot, &health, now) {
             Some(alert) if !moment => self.outbox.put(&alert),

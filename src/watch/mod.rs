@@ -55,6 +55,8 @@ pub struct Health {
     pub needs_person: bool,
     /// Whether somebody still has to sign it in.
     pub signed_out: bool,
+    /// Whether it is silent because its last slot is ahead of the clock.
+    pub clock_was_ahead: bool,
     /// Its poem's lines, or why it can't be read now.
     pub lines: Result<Lines, ShelfError>,
     /// Its next slot, if one is expected.
@@ -107,6 +109,9 @@ async fn health_with(
         reason: reason.or_else(|| lines.as_ref().err().map(|problem| problem.at(&bot.poem))),
         needs_person: needs_person(bot, standing.as_ref(), condition),
         signed_out,
+        clock_was_ahead: standing
+            .as_ref()
+            .is_some_and(|it| condition::clock_was_ahead(bot, it.considered, it.paused.is_some(), now)),
         lines,
         next_slot: next_slot.filter(|_| !idle),
         standing,
@@ -161,7 +166,7 @@ async fn poem(bot: &Bot) -> Result<Poem, ShelfError> {
     read.unwrap_or_else(|error| Err(ShelfError::Unreadable(error.to_string())))
 }
 
-/// The bots that have missed a slot by more than they may, whatever the reason.
+/// The bots that have missed a slot by more than they may, whatever the reason, or miss all because of the clock.
 async fn overdue(
     store: &dyn Store,
     bots: &[Arc<Bot>],
@@ -171,7 +176,10 @@ async fn overdue(
     let progress: HashMap<BotName, Progress> = progress.map(|it| (it.bot.clone(), it)).collect();
     let is_late = |bot: &&Arc<Bot>| {
         let it = progress.get(&bot.name);
-        let is_late = |it: &Progress| condition::overdue(bot, it.considered, it.rests, now).is_some();
+        let is_late = |it: &Progress| {
+            condition::overdue(bot, it.considered, it.rests, now).is_some()
+                || condition::clock_was_ahead(bot, it.considered, it.rests, now)
+        };
         it.is_some_and(|it| is_late(it) || (it.in_vain && !it.rests))
     };
     let mut overdue = Vec::new();

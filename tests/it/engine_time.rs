@@ -5,9 +5,11 @@ use flockd::flock::event::Event;
 use flockd::flock::post::Cause;
 use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::{Bot, OnMiss};
+use flockd::store::condition::{Condition, clock_was_ahead, condition};
+use flockd::store::{Standing, Want};
 
 use crate::support::clock::{at, hours, minutes, seconds};
-use crate::support::fixture::House;
+use crate::support::fixture::{House, START};
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{Next, setback};
 
@@ -201,4 +203,76 @@ async fn however_the_clock_jumps_nothing_bursts_and_nobody_is_busy() {
             assert!(slots.windows(2).all(|pair| pair[0] < pair[1]), "{told}: {slots:?}");
         }
     }
+}
+
+/// Somebody set the clock ten years ahead, for a few seconds.
+#[tokio::test]
+async fn a_clock_that_was_ahead_is_loud_and_a_person_resets_it() {
+    let house = House::of([(every("* * * * *"), poem("w", 99))]).await;
+    house.pass(minutes(1)).await;
+    house.set_clock(at("2036-01-01T00:00:30Z")).await;
+    house.pass(minutes(2)).await;
+    let sent = house.net("walt").sent().len();
+    house.set_clock(at("2024-03-05T12:05:00Z")).await;
+    house.pass(minutes(10)).await;
+    assert_eq!(house.net("walt").sent().len(), sent, "slots are never used twice");
+    assert_eq!(house.count(|event| matches!(event, Event::ClockWasAhead { .. })), 1);
+    let standing = Standing { signed_in_at: Some(house.now()), ..house.standing("walt").await };
+    let (state, reason) = condition(&house.bots[0], Some(&standing), Some(9), house.now());
+    assert!(state == Condition::Suspended && reason.unwrap().contains("`flockd resume walt`"));
+    assert!(clock_was_ahead(&house.bots[0], house.standing("walt").await.considered, false, house.now()));
+    let answer = house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await;
+    assert!(answer.done && answer.message.contains("reset"), "{answer:?}");
+    house.pass(minutes(2)).await;
+    assert_eq!(house.net("walt").sent().len(), sent + 2);
+    let mut texts = house.net("walt").texts();
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), sent + 2, "no line twice");
+    // Nothing but a reset goes back.
+    assert!(!clock_was_ahead(&house.bots[0], house.standing("walt").await.considered, false, house.now()));
+}
+
+/// The clock was an hour ahead: what was posted for the slots of that hour is not posted again.
+#[tokio::test]
+async fn after_a_reset_slots_that_were_used_stay_used() {
+    let house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    house.set_clock(at("2024-03-05T13:00:00Z")).await;
+    house.pass(minutes(21)).await;
+    assert_eq!(house.net("walt").sent().len(), 3, "13:00, 13:10 and 13:20");
+    house.set_clock(at("2024-03-05T12:52:00Z")).await;
+    assert!(house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await.done);
+    house.pass_until("2024-03-05T13:25:00Z").await;
+    assert_eq!(house.net("walt").sent().len(), 3);
+    house.pass_until("2024-03-05T13:31:00Z").await;
+    assert_eq!(house.net("walt").sent().len(), 4);
+}
+
+/// A machine without a battery: its clock is not set yet, and a person must not reset what is right.
+#[tokio::test]
+async fn a_clock_that_is_behind_resets_nothing() {
+    let house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    house.pass(minutes(10)).await;
+    house.set_clock(at("1970-01-01T00:00:00Z")).await;
+    let answer = house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await;
+    assert!(!answer.done && answer.message.contains("clock is wrong"), "{answer:?}");
+    house.set_clock(at("2024-03-05T12:19:00Z")).await;
+    house.pass(minutes(2)).await;
+    assert_eq!(house.story("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
+}
+
+/// What was dated by that clock neither silences a bot nor keeps it from its limit.
+#[tokio::test]
+async fn posts_of_the_future_do_not_count_for_this_hour() {
+    let mut walt = every("* * * * *");
+    walt.max_per_hour = 5;
+    let mut house = House::at_time(at("2036-01-01T00:00:00Z"), [(walt, poem("w", 99))]).await;
+    house.pass(minutes(9)).await;
+    house.stop().await;
+    house.clock.set(at(START));
+    house.start().await;
+    assert_eq!(house.standing("walt").await.sent_last_hour, 0);
+    assert!(house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await.done);
+    house.pass(minutes(9)).await;
+    assert_eq!(house.net("walt").sent().len(), 10);
 }

@@ -157,8 +157,11 @@ async fn by_the_ledger(
         {
             outlook.complaints.push(places.error(&path, format!("bot {name}: {problem}")));
         }
+        if let (true, Some(reason)) = (health.clock_was_ahead, &health.reason) {
+            outlook.complaints.push(places.error(&path, format!("bot {name}: {reason}")));
+        }
         if let Ok(lines) = &health.lines {
-            outlook.bots.push(forecast(bot, lines, &mut pulses, now));
+            outlook.bots.push(forecast(bot, (lines, health.standing.as_ref()), &mut pulses, now));
             let account = accounts.get(name);
             let price = price(ledger, (bot, account), health.standing.as_ref(), poems).await?;
             apps.add(bot, lines.left, price, &mut pulses);

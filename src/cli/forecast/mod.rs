@@ -11,6 +11,7 @@ pub(super) use self::app::{AppForecast, Apps};
 use super::output;
 use crate::flock::schedule::Zone;
 use crate::flock::{AtEnd, Bot};
+use crate::store::Standing;
 use crate::watch::Lines;
 pub(super) use crate::watch::pulse::Pulses;
 use crate::watch::report::instant;
@@ -29,9 +30,17 @@ pub(super) struct Forecast {
 }
 
 /// The forecast of one bot, from `now` on.
-pub(super) fn forecast(bot: &Bot, lines: &Lines, pulses: &mut Pulses, now: DateTime<Utc>) -> Forecast {
+pub(super) fn forecast(
+    bot: &Bot,
+    (lines, standing): (&Lines, Option<&Standing>),
+    pulses: &mut Pulses,
+    now: DateTime<Utc>,
+) -> Forecast {
     let zone = bot.schedule.zone();
-    let next: Vec<DateTime<Utc>> = bot.schedule.upcoming(now).take(3).collect();
+    let next: Vec<DateTime<Utc>> = match standing {
+        Some(standing) => standing.expected(&bot.schedule, now).take(3).collect(),
+        None => bot.schedule.upcoming(now).take(3).collect(),
+    };
     let per_day = pulses.per_day(bot);
     let end = pulses.runs_out(bot, lines.left);
     let (first, left) = (next.first().copied(), format!("{} of {}", lines.left, lines.total));

@@ -12,7 +12,7 @@ use super::{credential, row, sql};
 use crate::flock::BotName;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId};
-use crate::store::condition::{ails, mended_by_sign_in};
+use crate::store::condition::{CLOCK_TOLERANCE, ails, mended_by_sign_in};
 use crate::store::{Beginning, Draft, Entry, Find, NotRenamed, Standing, StoreError};
 
 /// The text recorded for posts that the last holder left in `sending`.
@@ -202,7 +202,9 @@ pub(super) async fn standing(
     }
     let open = optional(sql::open_post(&mut db, name).await?)?;
     let last = optional(sql::last_post(&mut db, name).await?)?;
-    let signed_in_at = credential::envelope(&mut db, name).await?.signed_in_at;
+    // A sign-in that a clock dated that was ahead must not count as later than all that failed since.
+    let credible = |at: DateTime<Utc>| if at > now + CLOCK_TOLERANCE { DateTime::UNIX_EPOCH } else { at };
+    let signed_in_at = credential::envelope(&mut db, name).await?.signed_in_at.map(credible);
     let considered = row::time(bot.try_get("considered")?);
     let skipped = sql::skipped_after(&mut db, name, considered).await?.into_iter().map(row::time).collect();
     let is_ailing = open.as_ref().or(last.as_ref()).is_some_and(|post| ails(post, signed_in_at));

@@ -21,7 +21,7 @@ impl Passes for Sqlite {
 
     async fn redeem(&self, key: PassMark, session: PassMark, now: DateTime<Utc>) -> Result<bool, StoreError> {
         // Whoever guesses keys has nothing written.
-        if !read!(self, pass::is_valid(&key.0, KEY, now))? {
+        if !read!(self, pass::is_valid(&key.0, KEY, now, KEY_LASTS))? {
             return Ok(false);
         }
         change!(self, |db| async {
@@ -41,7 +41,7 @@ impl Passes for Sqlite {
     }
 
     async fn is_session(&self, session: PassMark, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        read!(self, pass::is_valid(&session.0, SESSION, now))
+        read!(self, pass::is_valid(&session.0, SESSION, now, SESSION_LASTS))
     }
 
     async fn end_session(&self, session: PassMark) -> Result<(), StoreError> {

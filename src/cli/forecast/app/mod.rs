@@ -130,8 +130,9 @@ impl Share {
 impl AppForecast {
     fn new(app: &App, shares: &[Share], spent: Spent, runs_out: Ends) -> Self {
         let posting = || shares.iter().filter(|share| share.posts());
-        let posts_per_day: f64 = posting().map(|share| share.per_day).sum();
-        let mills_per_month = posting().map(|share| share.per_day * share.price).sum::<f64>() * MONTH;
+        // The sum of nothing is a negative zero.
+        let posts_per_day = posting().map(|share| share.per_day).sum::<f64>() + 0.0;
+        let mills_per_month = posting().map(|share| share.per_day * share.price).sum::<f64>() * MONTH + 0.0;
         let limit_per_day = net::limits(app.network).and_then(|limits| limits.of_app_per_day);
         let row = [
             app.name.clone(),

@@ -9,6 +9,7 @@ use super::Done;
 use crate::flock::BotName;
 use crate::flock::post::Why;
 use crate::store::Entry;
+use crate::store::condition::CLOCK_TOLERANCE;
 
 pub(in super::super) async fn enter(db: &mut SqliteConnection, bot: &Entry, now: DateTime<Utc>) -> Done {
     let insert = "insert into bot (name, schedule, considered) values (?1, ?2, ?3) \
@@ -67,11 +68,14 @@ pub(in super::super) async fn resume(
 ) -> Done<bool> {
     // Slots that came while nobody wanted a post are over; those of a bot that was not paused are not. Only a bot
     // that is paused for it may go on without its account having been read.
-    let update = "update bot set considered = iif(paused_at is null, considered, max(considered, ?2)), \
+    // A last slot that is ahead of the clock silences the bot until then: it is reset.
+    let update = "update bot set considered = case when considered > ?3 then ?2 \
+        when paused_at is null then considered else max(considered, ?2) end, \
+        resets = resets + (considered > ?3), \
         behind_since = iif(paused_why is null, behind_since, null), paused_at = null, paused_why = null, \
         behind_cause = iif(paused_why is null, behind_cause, null), \
         behind_why = iif(paused_why is null, behind_why, null) where name = ?1";
-    let query = sqlx::query(update).bind(bot.as_str()).bind(millis(now));
+    let query = sqlx::query(update).bind(bot.as_str()).bind(millis(now)).bind(millis(now + CLOCK_TOLERANCE));
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 

@@ -18,6 +18,7 @@ use super::row::{self, millis};
 use crate::flock::BotName;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId, State};
+use crate::store::condition::CLOCK_TOLERANCE;
 use crate::store::{Beginning, Draft, Filter, Wish};
 
 /// The text recorded for posts that were taken back.
@@ -228,9 +229,14 @@ pub(super) async fn round(db: &mut SqliteConnection, bot: &BotName) -> Done<Opti
     sqlx::query_scalar(select).bind(bot.as_str()).fetch_one(db).await
 }
 
+/// How many posts left in the hour after `since`.
 pub(super) async fn sent_since(db: &mut SqliteConnection, bot: &BotName, since: DateTime<Utc>) -> Done<u32> {
-    let select = "select count(*) from post where bot = ?1 and sent_at is not null and sent_at > ?2";
-    sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(since)).fetch_one(db).await
+    // What a clock that was ahead has dated must not count for years.
+    let select =
+        "select count(*) from post where bot = ?1 and sent_at is not null and sent_at > ?2 and sent_at <= ?3";
+    let until = since + TimeDelta::hours(1) + CLOCK_TOLERANCE;
+    let query = sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(since)).bind(millis(until));
+    query.fetch_one(db).await
 }
 
 pub(super) async fn used(db: &mut SqliteConnection, bot: &BotName, round: u32) -> Done<Vec<SqliteRow>> {

@@ -1,6 +1,6 @@
 //! The statements that settling, budgets and ledgers that were put back need.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
@@ -118,6 +118,9 @@ pub(in super::super) async fn spent(
 ) -> Done<SqliteRow> {
     let select = "select count(*) filter (where state in ('sending', 'unknown', 'posted', 'deleted')) as posts, \
         coalesce(sum(price) filter (where state in ('sending', 'unknown', 'posted', 'deleted')), 0) \
-        + coalesce(sum(read_cost), 0) as mills from post where app = ?1 and tried_at >= ?2";
-    sqlx::query(select).bind(app).bind(millis(since)).fetch_one(db).await
+        + coalesce(sum(read_cost), 0) as mills from post where app = ?1 and tried_at >= ?2 \
+        and tried_at < ?3";
+    // Budgets are for a month at most: what comes later was dated by a clock that was ahead.
+    let end = since + TimeDelta::days(40);
+    sqlx::query(select).bind(app).bind(millis(since)).bind(millis(end)).fetch_one(db).await
 }
