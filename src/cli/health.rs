@@ -16,6 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::flock::web::Web;
 use crate::net::http;
+use crate::store::mark_of;
 
 /// A daemon that is well answers at once; whoever asks must not wait long for one that is not.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,7 +34,11 @@ pub(super) struct How {
 }
 
 pub(super) async fn health(config: &Path, how: &How) -> Result<ExitCode> {
-    let url = Web::own_url(how.listen.map_or_else(|| listen(config), Ok)?);
+    let (address, mark) = match how.listen {
+        Some(address) => (address, None),
+        None => listen(config).map(|(address, mark)| (address, Some(mark)))?,
+    };
+    let url = Web::own_url(address);
     let limits = http::Limits { connect: PATIENCE, total: PATIENCE, ..http::Limits::default() };
     let client = http::client(&limits).context("no HTTP client can be made")?;
     let (status, body) = ask(&client, &format!("{url}/healthz")).await.map_err(|error| {
@@ -45,6 +50,12 @@ pub(super) async fn health(config: &Path, how: &How) -> Result<ExitCode> {
     }
     let found = ask(&client, &format!("{url}/readyz?format=json")).await.ok();
     let readiness = found.and_then(|(_, body)| serde_json::from_str::<Value>(&body).ok());
+    if let Some(stranger) = mark.and_then(|mark| stranger(readiness.as_ref(), &body, &mark)) {
+        bail!(
+            "{stranger} answers at {url}, and not the daemon of {}: say with --listen where that is",
+            config.display()
+        );
+    }
     if how.json.json {
         output::print_json(&json!({ "alive": true, "readiness": readiness }))?;
     } else {
@@ -54,10 +65,21 @@ pub(super) async fn health(config: &Path, how: &How) -> Result<ExitCode> {
     Ok(if how.ready && !is_ready { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Where the daemon listens, as far as flock.toml says: that may have been broken since the daemon was started.
-fn listen(config: &Path) -> Result<SocketAddr> {
+/// Who answers, if that is not the daemon of the flock with this mark. One that is busy may not have said who it is.
+fn stranger(readiness: Option<&Value>, alive: &str, mark: &str) -> Option<&'static str> {
+    match readiness.map(|readiness| readiness["flock"].as_str()) {
+        Some(Some(theirs)) if theirs != mark => Some("the daemon of another flock"),
+        Some(None) => Some("another program"),
+        None if alive.trim() != "ok" => Some("another program"),
+        _ => None,
+    }
+}
+
+/// Where the daemon listens, and how its flock is told from others, as far as flock.toml says: that may have been broken since the daemon was started.
+fn listen(config: &Path) -> Result<(SocketAddr, String)> {
     let examined = config::examine(config, SystemClock.now());
-    examined.flock.map(|flock| flock.web.listen).with_context(|| {
+    let found = examined.flock.map(|flock| (flock.web.listen, mark_of(&flock.database)));
+    found.with_context(|| {
         format!("{} does not say where the daemon listens: mend it, or say with --listen", config.display())
     })
 }

@@ -20,6 +20,7 @@ use crate::daemon::reload::{Glance, Source};
 use crate::daemon::{self, Setting};
 use crate::flock::log::Log;
 use crate::flock::web::Dashboard;
+use crate::watch::renamed::look_renamed;
 
 pub(super) async fn run(
     config: &Path,
@@ -58,6 +59,9 @@ pub(super) async fn run(
         (true, None) => None,
         _ => Some(daemon::listen(address).await?),
     };
+    for found in look_renamed(&*desk.store, &flock.bots).await? {
+        tracing::warn!("{}", found.advice());
+    }
     if dry_run {
         tracing::info!("dry run: on a copy of the ledger and on paper, nothing is posted or consumed");
     }
@@ -75,7 +79,7 @@ pub(super) async fn run(
         flock: Arc::new(flock),
         clock: Arc::new(SystemClock),
         dice: super::dice(),
-        listeners: vec![Box::new(daemon::log::log)],
+        listeners: vec![Box::new(if dry_run { daemon::log::log_dry_run } else { daemon::log::log })],
         web,
         source: Some(source),
         notice: Notice::from_environment(),

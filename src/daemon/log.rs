@@ -1,5 +1,6 @@
 //! Events as log lines: a sentence to read, and fields to search. This is where each thing is logged, once.
 
+use crate::flock::NetworkKind;
 use crate::flock::changes::Changes;
 use crate::flock::event::Event;
 use crate::flock::poem::on_one_line;
@@ -11,9 +12,18 @@ const QUOTED: usize = 80;
 /// So many names or line numbers are listed; `flockd check` names all lines.
 const LISTED: usize = 10;
 
+/// Logs one event of a dry run, in which nothing is posted.
+pub fn log_dry_run(event: &Event) {
+    match event {
+        Event::Posted(post) => would_post(post),
+        event => log(event),
+    }
+}
+
 /// Logs one event.
 pub fn log(event: &Event) {
     match event {
+        Event::Posted(post) if post.network == NetworkKind::Paper => would_post(post),
         Event::Posted(post) => posted(post),
         Event::Refused(post) => {
             tracing::error!(bot = %post.bot, post = %post.id, slot = slot(post), "refused: {}", reason(post));
@@ -188,6 +198,10 @@ fn log_flock(event: &Event) {
         }
         _ => {}
     }
+}
+
+fn would_post(post: &Post) {
+    tracing::info!(bot = %post.bot, slot = slot(post), "dry run, this would be posted: {}", quoted(post));
 }
 
 fn posted(post: &Post) {

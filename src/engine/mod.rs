@@ -36,7 +36,7 @@ use crate::clock::Clock;
 use crate::flock::account::Tokens;
 use crate::flock::event::{Call, Event, Events};
 use crate::flock::post::{Move, Post, PostId, Why};
-use crate::flock::{Bot, BotName};
+use crate::flock::{Bot, BotName, NetworkKind};
 use crate::net::{self, Hold, Network, Setback};
 use crate::shelf::Shelf;
 use crate::store::vault::Vault;
@@ -55,6 +55,8 @@ pub struct Engine {
     dice: Mutex<StdRng>,
     governor: Governor,
     members: RwLock<HashMap<BotName, Arc<Member>>>,
+    /// Bots of the flock that have no client here: a command acts for one bot alone.
+    others: RwLock<HashMap<BotName, Arc<Bot>>>,
     handover: Handover,
     /// When the loop last went round, in milliseconds of uptime.
     pulse: AtomicU64,
@@ -134,6 +136,7 @@ impl Engine {
             dice,
             governor,
             members,
+            others: RwLock::default(),
             handover,
             pulse,
             due: AtomicI64::new(i64::MAX),
@@ -179,6 +182,9 @@ impl Engine {
     pub async fn take_over(&self, flock: &[Arc<Bot>]) -> Result<(), StoreError> {
         let now = self.clock.now();
         let entries: Vec<Entry> = flock.iter().map(|bot| entry(bot)).collect();
+        let others = flock.iter().filter(|bot| self.member(bot.name.as_str()).is_none());
+        let others = others.map(|bot| (bot.name.clone(), bot.clone())).collect();
+        *self.others.write().unwrap_or_else(PoisonError::into_inner) = others;
         for not in self.store.enter(&entries, now).await? {
             self.events.tell(&Event::NotRenamed { bot: not.bot, was: not.was });
         }
@@ -191,6 +197,15 @@ impl Engine {
     fn member(&self, bot: &str) -> Option<Arc<Member>> {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         members.get(&bot.parse::<BotName>().ok()?).cloned()
+    }
+
+    /// On which network a bot of the flock posts, and whether `flock.toml` gives it tokens; `None` for one that has left.
+    fn in_flock(&self, bot: &BotName) -> Option<(NetworkKind, bool)> {
+        if let Some(member) = self.member(bot.as_str()) {
+            return Some((member.bot.network, member.given.is_some()));
+        }
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        others.get(bot).map(|bot| (bot.network, bot.tokens.is_some()))
     }
 
     /// The dice, shared by all bots.

@@ -109,10 +109,8 @@ async fn alone(engine: &Engine, member: &Member, ready: Ready) -> Readiness {
     };
     let rivals = engine.store.rivals(&member.bot.name).await?;
     let has_it = |rival: &&Rival| {
-        let other = engine.member(rival.bot.as_str());
-        other.is_some_and(|other| {
-            other.bot.network == account.network && (rival.signed_in || other.given.is_some())
-        })
+        let other = engine.in_flock(&rival.bot);
+        other.is_some_and(|(network, given)| network == account.network && (rival.signed_in || given))
     };
     match rivals.iter().find(has_it) {
         Some(rival) => Ok(Err(Setback::before_any_answer(taken(member, account, &rival.bot)))),

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
+use sha2::{Digest as _, Sha256};
 
 pub use self::configuration::{Configuration, Refusal};
 pub use self::credential::{Envelope, LONGEST_CLAIM, Sealed};
@@ -35,6 +36,15 @@ use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
+
+/// What tells one flock from another to whoever asks a daemon: a digest of where its ledger is.
+pub fn mark_of(database: &str) -> String {
+    let path = database.strip_prefix("sqlite:").unwrap_or(database);
+    let path =
+        std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into());
+    let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// One that is told how long each commit took, from the first of what it writes to the disk's word. It must be quick.
 pub type CommitEar = Box<dyn Fn(Duration) + Send + Sync>;

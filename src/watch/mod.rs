@@ -15,6 +15,7 @@ mod outbox;
 mod overview;
 pub mod pulse;
 mod receiver;
+pub mod renamed;
 pub mod report;
 mod rota;
 mod tally;

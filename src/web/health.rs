@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::metrics::{self, Moment};
 use super::{Site, answer};
+use crate::store;
 use crate::watch::{Readiness, Trouble};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -46,7 +47,9 @@ pub(super) async fn readyz(State(site): State<Site>, uri: Uri, headers: HeaderMa
     let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if wants_json(&uri, &headers) {
         // Texts and numbers, which JSON has room for.
-        let body = serde_json::to_string_pretty(&json(&readiness)).unwrap_or_default();
+        let mut body = serde_json::to_value(json(&readiness)).unwrap_or_default();
+        body["flock"] = store::mark_of(&site.flock.borrow().database).into();
+        let body = serde_json::to_string_pretty(&body).unwrap_or_default();
         return answer::fleeting(status, JSON, body.into());
     }
     answer::fleeting(status, TEXT, text(&readiness).into())

@@ -225,7 +225,7 @@ fn a_dry_run_consumes_nothing() {
     daemon.stop();
     let before = texts(&folder);
     let rehearsal = Daemon::spawn(&mut folder.command(&["run", "--dry-run"]));
-    rehearsal.wait_for("posted: line ");
+    rehearsal.wait_for("dry run, this would be posted: line ");
     assert_eq!(rehearsal.stop(), 0);
     assert_eq!(texts(&folder), before);
     assert!(std::net::TcpStream::connect(("127.0.0.1", folder.port)).is_err(), "it listened");

@@ -109,3 +109,34 @@ async fn whoever_does_not_say_that_it_is_a_bot_is_named() {
     };
     assert_eq!(named, [&of(5, "emily", "bluesky"), &of(13, "sylvia", "mastodon")]);
 }
+
+/// A feed has no account by which a bot could be known again.
+#[test]
+fn a_feed_that_was_renamed_without_a_word_is_noticed_and_was_mends_it() {
+    let flock = |name: &str, was: &str| {
+        format!(
+            "[web]\nlisten = \"127.0.0.1:PORT\"\n[bots.{name}]\nnetwork = \"feed\"\npoem = \"robin.txt\"\n\
+             schedule = \"@yearly\"\norder = \"sequence\"\n{was}"
+        )
+    };
+    let folder = Folder::with(&flock("robin", ""));
+    folder.write("robin.txt", b"one\ntwo\nthree\n");
+    assert_eq!(folder.run(&["post", "robin"]).code, 0);
+    let renamed = |name: &str, was: &str| {
+        let text = flock(name, was).replace("PORT", &folder.port.to_string());
+        folder.write("flock.toml", text.as_bytes());
+    };
+    renamed("wren", "");
+    let daemon = folder.start();
+    daemon.wait_for("write `was = \"robin\"`");
+    daemon.stop();
+    let said = folder.run(&["check"]);
+    assert!(said.out.contains("write `was = \"robin\"`"), "{said:?}");
+    // Also after the daemon has taken the new name up.
+    renamed("wren", "was = \"robin\"\n");
+    assert_eq!(folder.run(&["post", "wren"]).code, 0);
+    assert!(!folder.run(&["check"]).out.contains("was ="));
+    let posts = folder.json(&["posts", "--json"]);
+    let posts: Vec<_> = posts.as_array().unwrap().iter().map(|post| (&post["bot"], &post["text"])).collect();
+    assert_eq!(posts, [(&"wren".into(), &"two".into()), (&"wren".into(), &"one".into())]);
+}

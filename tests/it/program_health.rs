@@ -110,3 +110,20 @@ fn a_ledger_that_is_gone_makes_the_flock_unready_and_the_daemon_lives() {
     assert_eq!(get(&folder, "/readyz").0, 503);
     daemon.kill();
 }
+
+#[test]
+fn the_daemon_of_another_flock_is_not_taken_for_ones_own() {
+    let (theirs, mine) = (flock(), flock());
+    let daemon = theirs.start();
+    daemon.wait_for("the flock is up");
+    let text = std::fs::read_to_string(mine.path("flock.toml")).unwrap();
+    let text = text.replace(&mine.port.to_string(), &theirs.port.to_string());
+    mine.write("flock.toml", text.as_bytes());
+    assert_eq!(theirs.run(&["health"]).code, 0);
+    let said = mine.run(&["health"]);
+    assert!(said.code == 1 && said.err.contains("the daemon of another flock"), "{said:?}");
+    // Whoever names an address means who answers there.
+    let address = format!("127.0.0.1:{}", theirs.port);
+    assert_eq!(mine.run(&["health", "--listen", &address]).code, 0);
+    assert_eq!(daemon.stop(), 0);
+}

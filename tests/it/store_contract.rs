@@ -95,6 +95,7 @@ contract! {
         what_was_considered_never_goes_back,
         a_renamed_bot_keeps_its_history,
         two_histories_are_not_made_one,
+        a_name_without_posts_takes_a_history_over,
         a_name_given_up_is_free_for_another,
         names_move_up_in_a_row,
         an_account_is_remembered,

@@ -27,8 +27,9 @@ use crate::net;
 use crate::net::environment::Environment;
 use crate::store::condition::not_signed_in;
 use crate::store::sqlite::Sqlite;
-use crate::store::{Spent, Standing, Store, StoreError};
+use crate::store::{Rival, Spent, Standing, Store, StoreError};
 use crate::watch;
+use crate::watch::renamed::look_renamed;
 
 #[derive(Serialize)]
 struct Report {
@@ -167,6 +168,9 @@ async fn by_the_ledger(
             apps.add(bot, lines.left, price, &mut pulses);
         }
     }
+    if let Some(ledger) = ledger {
+        outlook.complaints.extend(identities(ledger, flock, places).await?);
+    }
     for app in apps.names() {
         let spent = match ledger {
             Some(ledger) => ledger.spent(app, month_of(now)).await?,
@@ -178,6 +182,34 @@ async fn by_the_ledger(
         }
     }
     Ok(outlook)
+}
+
+/// Bots that share an account, and bots that look like others under a new name.
+async fn identities(
+    ledger: &dyn Store,
+    flock: &Flock,
+    places: &Places,
+) -> Result<Vec<Complaint>, StoreError> {
+    let mut complaints = Vec::new();
+    for bot in flock.bots.iter().filter(|bot| bot.network.needs_account()) {
+        let rivals = ledger.rivals(&bot.name).await?;
+        let is_here = |rival: &&Rival| {
+            let other = flock.bot(rival.bot.as_str()).filter(|other| other.network == bot.network);
+            other.is_some_and(|other| rival.signed_in || other.tokens.is_some())
+        };
+        if let Some(Rival { bot: other, .. }) = rivals.iter().find(is_here) {
+            let name = &bot.name;
+            let message = format!(
+                "bot {name}: bot {other} has the same account and had the account first, so {name} posts nothing: give it one \
+                 of its own"
+            );
+            complaints.push(places.error(&format!("bots.{name}"), message));
+        }
+    }
+    for found in look_renamed(ledger, &flock.bots).await? {
+        complaints.push(places.warning(&format!("bots.{}", found.bot), found.advice()));
+    }
+    Ok(complaints)
 }
 
 /// What a post of a bot costs on average, in thousandths of a US dollar: by the lines that are left to it, or by all

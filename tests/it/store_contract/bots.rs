@@ -62,10 +62,21 @@ pub(super) async fn a_renamed_bot_keeps_its_history(ledger: Ledger) {
 pub(super) async fn two_histories_are_not_made_one(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     ledger.one.open(&by_hand("walt", "his", 1)).await.unwrap();
+    ledger.one.open(&by_hand("emily", "hers", 2)).await.unwrap();
     let not = ledger.one.enter(&[renamed("walt", "emily")], at(100)).await.unwrap();
     assert_eq!(not, [NotRenamed { bot: bot("emily"), was: bot("walt") }]);
     assert!(ledger.one.standing(&bot("walt"), at(100)).await.unwrap().unwrap().open.is_some());
-    assert!(ledger.one.standing(&bot("emily"), at(100)).await.unwrap().unwrap().open.is_none());
+    let open = ledger.one.standing(&bot("emily"), at(100)).await.unwrap().unwrap().open.unwrap();
+    assert_eq!(open.text.as_deref(), Some("hers"));
+}
+
+/// A daemon has seen the new name before anybody said whose it is.
+pub(super) async fn a_name_without_posts_takes_a_history_over(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "whitman"]).await;
+    ledger.one.open(&by_hand("walt", "his", 1)).await.unwrap();
+    assert_eq!(ledger.one.enter(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
+    assert_eq!(ledger.one.standing(&bot("walt"), at(100)).await.unwrap(), None);
+    assert!(ledger.one.standing(&bot("whitman"), at(100)).await.unwrap().unwrap().open.is_some());
 }
 
 /// A bot is renamed and another takes its old name, in whatever order they are entered.

@@ -19,8 +19,12 @@ pub(in super::super) async fn enter(db: &mut SqliteConnection, bot: &Entry, now:
     query.execute(db).await.map(|_| ())
 }
 
-/// Renames a bot, and its posts with it. `false` if there is none of that name, or the new one exists.
+/// Renames a bot, and its posts with it. `false` if there is none of that name, or the new one has posts of its own.
 pub(in super::super) async fn rename(db: &mut SqliteConnection, was: &BotName, name: &BotName) -> Done<bool> {
+    // A bot that was only entered has nothing to lose.
+    let delete = "delete from bot where name = ?2 and exists (select 1 from bot where name = ?1) \
+        and not exists (select 1 from post where bot = ?2)";
+    sqlx::query(delete).bind(was.as_str()).bind(name.as_str()).execute(&mut *db).await?;
     let update = "update bot set name = ?2 where name = ?1 \
         and not exists (select 1 from bot where name = ?2)";
     let query = sqlx::query(update).bind(was.as_str()).bind(name.as_str());
