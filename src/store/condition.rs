@@ -349,7 +349,7 @@ mod tests {
         // Clocks differ, and no slot is lost where none comes before the last one.
         check(&fine, 1, -5, Condition::Ok, "");
         let yearly = Bot { schedule: samples::bot("walt", "@yearly").schedule, ..hourly() };
-        assert!(!clock_was_ahead(&yearly, at(0), false, at(-120)));
+        assert!(!clock_was_ahead(&yearly, at(-60), false, at(-180)));
         let paused = Standing { paused: Some(Pause { since: at(0), why: None }), ..fine };
         check(&paused, 1, -120, Condition::Paused, "flockd resume");
     }
