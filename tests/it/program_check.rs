@@ -7,7 +7,7 @@ use flockd::store::Store as _;
 use flockd::store::sqlite::Sqlite;
 
 use crate::ledger;
-use crate::support::program::Folder;
+use crate::support::program::{Daemon, Folder};
 
 const APPS: &str = "[apps.home]\nnetwork = \"mastodon\"\napi_url = \"https://example.social\"\n\
     [apps.x]\nnetwork = \"x\"\nclient_id = \"c\"\n";
@@ -127,8 +127,9 @@ fn a_feed_that_was_renamed_without_a_word_is_noticed_and_was_mends_it() {
         folder.write("flock.toml", text.as_bytes());
     };
     renamed("wren", "");
-    let daemon = folder.start();
+    let daemon = Daemon::spawn(&mut folder.command(&["run"]));
     daemon.wait_for("write `was = \"robin\"`");
+    daemon.wait_for("the flock is up");
     daemon.stop();
     let said = folder.run(&["check"]);
     assert!(said.out.contains("write `was = \"robin\"`"), "{said:?}");

@@ -21,8 +21,8 @@ use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
 use crate::store::passes::{PassMark, Passes};
 use crate::store::transfer::{Arrivals, Complaint, Imported, Record};
 use crate::store::{
-    Answer, CommitEar, Configuration, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal, Rival,
-    Sealed, Spent, Standing, Store, StoreError, Wish,
+    Answer, CommitEar, Configuration, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal,
+    Rival, Sealed, Spent, Standing, Store, StoreError, Wish,
 };
 use crate::watch::{Overview, Phase};
 use crate::web::Site;

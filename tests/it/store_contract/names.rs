@@ -47,6 +47,7 @@ pub(super) async fn signed_in_under_both_names_the_new_one_counts(ledger: Ledger
     // Where the histories stay apart, so do the credentials.
     ledger.one.enter(&[entry("emily"), entry("dickinson")], at(100)).await.unwrap();
     for name in ["emily", "dickinson"] {
+        ledger.one.open(&crate::ledger::by_hand(name, name, 105)).await.unwrap();
         sign_in(&ledger, name, 110).await;
     }
     assert_eq!(ledger.one.enter(&[renamed("emily", "dickinson")], at(120)).await.unwrap().len(), 1);
