@@ -6,6 +6,7 @@
 //!
 //! - [`flock`] is the domain: poems, picking, schedules, the states of a post. No I/O, no async, no clock.
 //! - [`clock`] is the only reader of wall time.
+//! - [`files`] reads files that others own: regular ones, within a deadline.
 //! - [`config`] turns `flock.toml` into a [`flock::Flock`], or into every complaint at once.
 //! - [`shelf`] keeps the poems and notices edits.
 //! - [`net`] posts to the networks behind one small trait.
@@ -25,6 +26,7 @@ pub mod daemon;
 mod door;
 pub mod engine;
 pub mod enroll;
+pub mod files;
 pub mod flock;
 pub mod net;
 pub mod shelf;

@@ -1,30 +1,33 @@
 //! The shelf: poem files as [`Poem`]s. It notices edits, and keeps the last good version of a poem whose
-//! file has become unusable. It watches nothing: it looks whenever a poem is asked for, so an edit counts
-//! from the next slot on.
+//! file has become unusable, or is being written. It watches nothing: it looks whenever a poem is asked for, so an edit
+//! counts from the next slot on. How long a file must be at rest before it counts is in `rest`.
 
 pub mod edit;
+mod rest;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, Metadata};
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-
+use self::rest::{Rest, Seen, Verdict};
 use crate::clock::Clock;
+use crate::files::{self, Contents, Fingerprint, Hangs, ReadError};
 use crate::flock::poem::{Poem, PoemError, Split};
 
 /// The largest poem: some 200,000 lines, far beyond any that is read, and small beside a machine's memory.
 const MAX_BYTES: u64 = 10 * 1024 * 1024;
-/// A file changed this recently may change again without its time stamp moving: file systems stamp in
-/// steps of up to two seconds. It is read again the next time.
-const STAMP_STEP: TimeDelta = TimeDelta::seconds(3);
+/// How the names of tables end.
+const TABLES: &[&str] = &["csv", "tsv", "tab", "json", "jsonl", "ndjson", "xls", "xlsx", "ods"];
+/// What is parsed at once; a larger poem would keep other tasks waiting.
+const PARSED_AT_ONCE: usize = 64 * 1024;
 
 /// The poems of a flock. Bots that read one file in the same way share one copy.
 pub struct Shelf {
     clock: Arc<dyn Clock>,
+    /// Whether a file must be at rest before it counts.
+    awaits_rest: bool,
     kept: Mutex<HashMap<(PathBuf, Split), Kept>>,
 }
 
@@ -37,6 +40,10 @@ pub struct Reading {
     pub problem: Option<ShelfError>,
     /// Whether poem or problem are others than at the reading before.
     pub changed: bool,
+    /// In how long the file will count as it is now, if it stays so; `None` if it does already.
+    pub unsettled: Option<Duration>,
+    /// Which state of the poem this is: another number for each.
+    pub version: u64,
 }
 
 /// Why a file is no poem.
@@ -46,14 +53,22 @@ pub enum ShelfError {
     #[error("there is no such poem: make the file, or change `poem`")]
     Missing,
     /// A folder, a pipe or the like.
-    #[error("this is no file: `poem` must name a text file")]
-    NotAFile,
+    #[error("this is {0}: `poem` must name a text file")]
+    NotAFile(&'static str),
     /// More than can be meant.
     #[error("the poem has {0} bytes, {MAX_BYTES} is the most: divide it among several bots")]
     TooLarge(u64),
     /// The system's refusal.
     #[error("the poem can't be read: {0}")]
     Unreadable(String),
+    /// It was changed a moment ago, and has not been read before.
+    #[error("the poem is being written: it counts when it has been at rest for some seconds")]
+    BeingWritten,
+    /// A table, by the name of its file.
+    #[error(
+        "this is a table by its name, and tables can't be posted yet: make a text file of it, a line for each post"
+    )]
+    Table,
     /// Readable, but not a poem.
     #[error(transparent)]
     Bad(#[from] PoemError),
@@ -73,240 +88,227 @@ impl ShelfError {
             _ => None,
         }
     }
+
+    /// Whether it is about the file as it is now, so that another file in its place ends it.
+    const fn is_about_contents(&self) -> bool {
+        matches!(self, Self::Bad(_) | Self::Missing | Self::NotAFile(_) | Self::TooLarge(_) | Self::Table)
+    }
 }
 
-/// What tells one state of a file from another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
-    modified: (i64, i64),
-    size: u64,
-    inode: u64,
+impl From<ReadError> for ShelfError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Missing => Self::Missing,
+            ReadError::NotAFile(kind) => Self::NotAFile(kind),
+            ReadError::TooLarge(size) => Self::TooLarge(size),
+            ReadError::Refused(io::ErrorKind::NotADirectory, _) => Self::Missing,
+            ReadError::Refused(_, said) => Self::Unreadable(said),
+            ReadError::Hangs(hangs) => hangs.into(),
+        }
+    }
 }
 
+impl From<Hangs> for ShelfError {
+    fn from(hangs: Hangs) -> Self {
+        Self::Unreadable(hangs.to_string())
+    }
+}
+
+#[derive(Default)]
 struct Kept {
-    stamp: Option<Stamp>,
+    /// The state of the file that poem or problem come from, if it can't change unseen any more.
+    taken: Option<Fingerprint>,
+    seen: Option<Seen>,
     poem: Option<Arc<Poem>>,
+    /// Whether the poem is that of a file at rest.
+    is_settled: bool,
     problem: Option<ShelfError>,
+    news: bool,
+    version: u64,
 }
 
 impl Shelf {
-    /// An empty shelf.
+    /// An empty shelf, which lets a file come to rest before it takes it.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, kept: Mutex::new(HashMap::new()) }
+        Self { clock, awaits_rest: true, kept: Mutex::default() }
+    }
+
+    /// One that takes each file as it stands, whoever may be writing it.
+    pub fn impatient(clock: Arc<dyn Clock>) -> Self {
+        Self { awaits_rest: false, ..Self::new(clock) }
     }
 
     /// The poem of a file, read anew if the file has changed.
     pub async fn read(&self, path: &Path, split: Split) -> Reading {
-        let key = (path.to_owned(), split);
-        let (stamp, now) = (self.stamp(&key), self.clock.now());
-        let looked = tokio::task::spawn_blocking({
-            let path = path.to_owned();
-            move || look(&path, split, stamp.as_ref(), now)
-        });
-        let look =
-            looked.await.unwrap_or_else(|error| Look::anew(Err(ShelfError::Unreadable(error.to_string()))));
-        self.keep(key, look)
+        self.read_as(path, split, Rest::Usual, true).await
+    }
+
+    /// The same for a person who has perhaps just edited the file, and waits: it has to rest for a shorter time.
+    pub async fn read_by_hand(&self, path: &Path, split: Split) -> Reading {
+        self.read_as(path, split, Rest::ByHand, true).await
+    }
+
+    /// The same; whoever reads next still hears that it has changed.
+    pub async fn glance(&self, path: &Path, split: Split) -> Reading {
+        self.read_as(path, split, Rest::Usual, false).await
     }
 
     /// Forgets every poem but these.
     pub fn keep_only(&self, read: &HashSet<(&Path, Split)>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(path, split), _| read.contains(&(&**path, *split)));
+        self.kept().retain(|(path, split), _| read.contains(&(&**path, *split)));
     }
 
-    fn stamp(&self, key: &(PathBuf, Split)) -> Option<Stamp> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(key).and_then(|kept| kept.stamp.clone())
+    fn kept(&self) -> MutexGuard<'_, HashMap<(PathBuf, Split), Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, key: (PathBuf, Split), look: Look) -> Reading {
-        let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = all.entry(key).or_insert(Kept { stamp: None, poem: None, problem: None });
-        let changed = match look.found {
-            None => false,
-            Some(found) => {
-                kept.stamp = look.stamp;
-                kept.accept(found)
-            }
+    async fn read_as(&self, path: &Path, split: Split, rest: Rest, hears: bool) -> Reading {
+        let key = (path.to_owned(), split);
+        let known = self.kept().get(&key).and_then(|kept| kept.taken);
+        let look = {
+            let path = path.to_owned();
+            move || look(&path, known)
         };
-        Reading { poem: kept.poem.clone(), problem: kept.problem.clone(), changed }
+        let found = files::apart(path, look).await.map_err(ShelfError::from).and_then(|found| found);
+        let verdict = self.judge(&key, &found, rest);
+        let parsed = match found {
+            Ok(None) => None,
+            Ok(Some(Contents { fingerprint, bytes })) => {
+                let held_back = verdict.wait().map_or(0, |_| rest::open_end(&bytes, split));
+                Some((fingerprint, parse(bytes, held_back, split).await))
+            }
+            Err(problem) => Some((None, Err(problem))),
+        };
+        let mut all = self.kept();
+        let kept = all.entry(key).or_default();
+        if let Some((fingerprint, parsed)) = parsed {
+            match verdict {
+                Verdict::AtRest => kept.settle(fingerprint.filter(|_| self.awaits_rest), parsed),
+                Verdict::Wait(_) => kept.accept_for_now(parsed, false),
+                Verdict::Restless(_) => kept.accept_for_now(parsed, true),
+            }
+        }
+        kept.reading(verdict.wait(), hears)
+    }
+
+    /// Whether what was found in a file counts, or may be half written.
+    fn judge(
+        &self,
+        key: &(PathBuf, Split),
+        found: &Result<Option<Contents>, ShelfError>,
+        rest: Rest,
+    ) -> Verdict {
+        let mut all = self.kept();
+        let kept = all.entry(key.clone()).or_default();
+        let (fingerprint, bytes) = match found {
+            _ if !self.awaits_rest => return Verdict::AtRest,
+            Ok(None) => return Verdict::AtRest,
+            Ok(Some(contents)) => (contents.fingerprint, &*contents.bytes),
+            // There is nothing that could come to rest.
+            Err(problem) if !problem.is_about_contents() => return Verdict::AtRest,
+            // A poem that was never there is missed at once.
+            Err(_) if kept.poem.is_none() => return Verdict::AtRest,
+            Err(_) => (None, &[][..]),
+        };
+        let is_readable = found.is_ok();
+        let seen = Seen::again(kept.seen.take(), fingerprint, is_readable, self.clock.uptime());
+        let verdict = rest.judge(&seen, bytes, key.1, &*self.clock);
+        kept.seen = Some(seen);
+        verdict
     }
 }
 
 impl Kept {
-    fn accept(&mut self, found: Result<Poem, ShelfError>) -> bool {
+    /// Takes what was found in a file at rest.
+    fn settle(&mut self, fingerprint: Option<Fingerprint>, found: Result<Poem, ShelfError>) {
+        self.seen.iter_mut().for_each(Seen::settle);
+        // What kept the file from being read, such as its mode, may go away without a new fingerprint.
+        self.taken = fingerprint.filter(|_| matches!(found, Ok(_) | Err(ShelfError::Bad(_))));
         match found {
             Ok(poem) => {
-                let changed = self.problem.take().is_some() || self.poem.as_deref() != Some(&poem);
-                self.poem = Some(Arc::new(poem));
-                changed
+                self.is_settled = true;
+                self.take(poem);
             }
-            Err(problem) => self.problem.replace(problem.clone()) != Some(problem),
+            Err(problem) if self.problem.as_ref() != Some(&problem) => {
+                self.problem = Some(problem);
+                self.mark_changed();
+            }
+            Err(_) => {}
         }
     }
-}
 
-/// What a look at the file showed; `found` is `None` if it has not changed.
-struct Look {
-    found: Option<Result<Poem, ShelfError>>,
-    stamp: Option<Stamp>,
-}
+    /// Takes what was found in a file that may be half written, if there is nothing better.
+    fn accept_for_now(&mut self, found: Result<Poem, ShelfError>, in_any_case: bool) {
+        if let Ok(poem) = found
+            && (in_any_case || !self.is_settled)
+        {
+            self.take(poem);
+        }
+    }
 
-impl Look {
-    fn anew(found: Result<Poem, ShelfError>) -> Self {
-        Self { found: Some(found), stamp: None }
+    fn take(&mut self, poem: Poem) {
+        let was_bad = self.problem.take().is_some();
+        if was_bad || self.poem.as_deref() != Some(&poem) {
+            self.poem = Some(Arc::new(poem));
+            self.mark_changed();
+        }
+    }
+
+    fn mark_changed(&mut self) {
+        self.news = true;
+        self.version += 1;
+    }
+
+    fn reading(&mut self, unsettled: Option<Duration>, hears: bool) -> Reading {
+        let changed = self.news;
+        self.news &= !hears;
+        let mut problem = self.problem.clone();
+        if self.poem.is_none() && problem.is_none() {
+            problem = Some(ShelfError::BeingWritten);
+        }
+        Reading { poem: self.poem.clone(), problem, changed, unsettled, version: self.version }
     }
 }
 
-fn look(path: &Path, split: Split, known: Option<&Stamp>, now: DateTime<Utc>) -> Look {
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) => return Look::anew(Err(refusal(&error))),
-    };
-    let stamp = stamp_of(&metadata, now);
-    if stamp.is_some() && stamp.as_ref() == known {
-        return Look { found: None, stamp };
+/// What is in the file; `None` if it is still in a state that is known.
+fn look(path: &Path, known: Option<Fingerprint>) -> Result<Option<Contents>, ShelfError> {
+    if known.is_some() && std::fs::metadata(path).ok().as_ref().map(Fingerprint::from) == known {
+        return Ok(None);
     }
-    let found = read(path, &metadata, split);
-    // What kept the file from being read, such as its mode, may go away without a new stamp.
-    let was_read = matches!(found, Ok(_) | Err(ShelfError::Bad(_)));
-    Look { found: Some(found), stamp: stamp.filter(|_| was_read) }
+    let contents = files::read_now(path, MAX_BYTES)?;
+    if is_table(path) { Err(ShelfError::Table) } else { Ok(Some(contents)) }
 }
 
-/// The file's stamp, if it is old enough to be trusted.
-/// What tells this state of a file from any other; `None` where it is not to be had, or so new that it may change unseen.
-pub fn stamp(path: &Path, now: DateTime<Utc>) -> Option<Stamp> {
-    stamp_of(&fs::metadata(path).ok()?, now)
+/// Whether a file is a table by its name.
+fn is_table(path: &Path) -> bool {
+    let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
+    TABLES.iter().any(|table| end.eq_ignore_ascii_case(table))
 }
 
-fn stamp_of(metadata: &Metadata, now: DateTime<Utc>) -> Option<Stamp> {
-    let modified = DateTime::from_timestamp(metadata.mtime(), 0)?;
-    let settled = modified + STAMP_STEP < now;
-    let stamp = Stamp {
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        size: metadata.size(),
-        inode: metadata.ino(),
-    };
-    settled.then_some(stamp)
+/// The poem in these bytes without so many of the last, read where that keeps nobody else waiting.
+async fn parse(mut bytes: Vec<u8>, held_back: usize, split: Split) -> Result<Poem, ShelfError> {
+    bytes.truncate(bytes.len() - held_back);
+    if bytes.len() <= PARSED_AT_ONCE {
+        return Ok(Poem::parse(&bytes, split)?);
+    }
+    let parsed = tokio::task::spawn_blocking(move || Poem::parse(&bytes, split)).await;
+    parsed.map_or_else(|error| Err(ShelfError::Unreadable(error.to_string())), |parsed| Ok(parsed?))
 }
 
-/// Reads a poem's file once, without a shelf.
+/// The same as [`read_file`]; other tasks go on meanwhile.
+pub async fn read_file_async(path: &Path, split: Split) -> Result<Poem, ShelfError> {
+    let bytes = files::read_async(path, MAX_BYTES).await?.bytes;
+    if is_table(path) {
+        return Err(ShelfError::Table);
+    }
+    parse(bytes, 0, split).await
+}
+
+/// Reads a poem's file once, as it stands, without a shelf.
 pub fn read_file(path: &Path, split: Split) -> Result<Poem, ShelfError> {
-    let metadata = fs::metadata(path).map_err(|error| refusal(&error))?;
-    read(path, &metadata, split)
-}
-
-fn read(path: &Path, metadata: &Metadata, split: Split) -> Result<Poem, ShelfError> {
-    if !metadata.is_file() {
-        // Opening a pipe would wait for somebody to write into it.
-        return Err(ShelfError::NotAFile);
-    }
-    if metadata.len() > MAX_BYTES {
-        return Err(ShelfError::TooLarge(metadata.len()));
-    }
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| refusal(&error))?;
-    // The file may be growing this moment; a poem cut off in the middle of a line would be posted so.
-    let size = file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| refusal(&error))? as u64;
-    if size > MAX_BYTES {
-        return Err(ShelfError::TooLarge(size));
-    }
-    Ok(Poem::parse(&bytes, split)?)
-}
-
-fn refusal(error: &std::io::Error) -> ShelfError {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => ShelfError::Missing,
-        _ => ShelfError::Unreadable(error.to_string()),
-    }
+    let bytes = files::read(path, MAX_BYTES)?.bytes;
+    if is_table(path) { Err(ShelfError::Table) } else { Ok(Poem::parse(&bytes, split)?) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::SystemClock;
-
-    struct Table {
-        folder: tempfile::TempDir,
-        shelf: Shelf,
-    }
-
-    impl Table {
-        fn set() -> Self {
-            Self { folder: tempfile::tempdir().unwrap(), shelf: Shelf::new(Arc::new(SystemClock)) }
-        }
-
-        fn path(&self) -> PathBuf {
-            self.folder.path().join("poem.txt")
-        }
-
-        fn write(&self, text: &[u8]) {
-            fs::write(self.path(), text).unwrap();
-        }
-
-        async fn read(&self) -> Reading {
-            self.shelf.read(&self.path(), Split::Line).await
-        }
-    }
-
-    fn lines(reading: &Reading) -> usize {
-        reading.poem.as_ref().map_or(0, |poem| poem.lines().len())
-    }
-
-    #[tokio::test]
-    async fn an_edit_is_noticed_even_within_a_tick_of_the_clock() {
-        let table = Table::set();
-        table.write(b"a\nb\n");
-        let first = table.read().await;
-        assert!(first.changed && lines(&first) == 2);
-        table.write(b"a\nb c");
-        let second = table.read().await;
-        assert!(second.changed, "same size, same second");
-        assert!(!table.read().await.changed);
-    }
-
-    #[tokio::test]
-    async fn a_settled_file_is_not_read_again() {
-        let table = Table::set();
-        table.write(b"a\n");
-        let long_ago = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-        let stamp =
-            |path: &Path| File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
-        stamp(&table.path());
-        assert!(table.read().await.changed);
-        // The same inode, size and time stamp: only a reader that trusts them does not see this.
-        table.write(b"b\n");
-        stamp(&table.path());
-        let again = table.read().await;
-        assert_eq!(again.poem.unwrap().lines()[0].text, "a");
-    }
-
-    #[tokio::test]
-    async fn a_broken_edit_keeps_the_last_good_version() {
-        let table = Table::set();
-        assert_eq!(table.read().await.problem, Some(ShelfError::Missing));
-        table.write(b"good\n");
-        assert!(table.read().await.changed);
-        for (bytes, line) in [(&b""[..], 1), (b"x\n\xff", 2), (b"\n\nx\0", 3)] {
-            table.write(bytes);
-            let reading = table.read().await;
-            assert_eq!((lines(&reading), reading.problem.unwrap().line()), (1, Some(line)));
-        }
-        fs::remove_file(table.path()).unwrap();
-        let gone = table.read().await;
-        assert_eq!((lines(&gone), gone.problem), (1, Some(ShelfError::Missing)));
-        table.write(b"good\n");
-        let back = table.read().await;
-        assert!(back.changed && back.problem.is_none(), "the end of a problem is news");
-    }
-
-    #[tokio::test]
-    async fn what_is_no_file_is_refused_at_once() {
-        let table = Table::set();
-        fs::create_dir(table.path()).unwrap();
-        assert_eq!(table.read().await.problem, Some(ShelfError::NotAFile));
-        fs::remove_dir(table.path()).unwrap();
-        File::create(table.path()).unwrap().set_len(50 * 1024 * 1024).unwrap();
-        assert_eq!(table.read().await.problem, Some(ShelfError::TooLarge(50 * 1024 * 1024)));
-    }
-}
+mod tests;

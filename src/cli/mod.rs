@@ -343,7 +343,7 @@ fn dice() -> StdRng {
 /// Events for a command that asks networks: what keeps somebody waiting is said.
 fn aloud() -> Events {
     Events::new(vec![Box::new(|event| match event {
-        Event::LedgerTrouble { problem, .. } => eprintln!("{problem}; trying again"),
+        Event::LedgerTrouble { problem, .. } => output::say_beside(&format!("{problem}; trying again")),
         Event::RenewedElsewhere { bot } => {
             eprintln!("another process is renewing the tokens of {bot}: waiting, for a minute at most");
         }
@@ -368,7 +368,7 @@ async fn accounts_anew(loaded: &Loaded) -> Result<Accounts> {
     let clock = Arc::new(SystemClock);
     let (accounts, made) = Accounts::open_or_make(&loaded.flock, clock, aloud()).await?;
     if let Some(made) = made {
-        eprintln!("a new ledger was made: {}", made.display());
+        output::say_beside(&format!("a new ledger was made: {}", made.display()));
     }
     Ok(accounts)
 }

@@ -10,10 +10,46 @@ use comfy_table::{
 use serde::Serialize;
 
 use crate::flock::schedule::Zone;
+use crate::flock::text::{visible_json, visible_lines};
 
-/// Prints a line. A reader that has gone, such as `head`, has read enough, which is no failure.
-pub(super) fn say(line: &str) -> Result<()> {
-    match writeln!(std::io::stdout().lock(), "{line}") {
+/// Prints lines; what others wrote in them steers no terminal. A reader that has gone, such as `head`, has read enough,
+/// which is no failure.
+pub(super) fn say(text: &str) -> Result<()> {
+    write(&shown(text, coloured()))
+}
+
+/// Prints lines on standard error; what others wrote in them steers no terminal either.
+pub(super) fn say_beside(text: &str) {
+    // Whoever does not listen can't be told so.
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible_lines(text));
+}
+
+/// A text as a terminal is shown it. Only our own colours are left in it, where it is to have any.
+fn shown(text: &str, coloured: bool) -> String {
+    if !coloured {
+        return visible_lines(text).into_owned();
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\u{1b}') {
+        let (before, code) = rest.split_at(at);
+        shown.push_str(&visible_lines(before));
+        let length =
+            COLOURS.iter().find(|colour| code.starts_with(**colour)).map_or(0, |colour| colour.len());
+        let (colour, after) = code.split_at(length);
+        shown.push_str(colour);
+        rest = after;
+        if length == 0 {
+            shown.push_str("\\u{1b}");
+            rest = &code[1..];
+        }
+    }
+    shown.push_str(&visible_lines(rest));
+    shown
+}
+
+fn write(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("can't print"),
         _ => Ok(()),
     }
@@ -21,7 +57,7 @@ pub(super) fn say(line: &str) -> Result<()> {
 
 /// Prints a value as JSON.
 pub(super) fn print_json(value: &impl Serialize) -> Result<()> {
-    say(&serde_json::to_string_pretty(value)?)
+    write(&visible_json(&serde_json::to_string_pretty(value)?))
 }
 
 /// The width of a terminal that does not tell it, as with 0 columns.
@@ -34,6 +70,10 @@ pub(super) fn width() -> Option<u16> {
     let width = said.or_else(|| std::io::stdout().is_terminal().then(terminal).flatten())?;
     Some(if width == 0 { USUAL_WIDTH } else { width })
 }
+
+/// All that our tables colour and dim with: the codes of [`word`] and of headings, and what ends them.
+const COLOURS: &[&str] =
+    &["\u{1b}[38;5;9m", "\u{1b}[38;5;10m", "\u{1b}[38;5;11m", "\u{1b}[39m", "\u{1b}[0m", "\u{1b}[2m"];
 
 /// A table with these headings, as wide as the terminal at most.
 pub(super) fn table(headings: &[&str]) -> Table {
@@ -199,6 +239,25 @@ pub(super) fn span(length: TimeDelta) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_text_steers_the_terminal() {
+        assert_eq!(shown("a\u{1b}[2J\u{9b}\nb\u{202e}", true), "a\\u{1b}[2J\\u{9b}\nb\\u{202e}");
+        assert_eq!(shown("a\u{1b}[0m", false), "a\\u{1b}[0m");
+    }
+
+    #[test]
+    fn our_own_colours_are_left() {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING).enforce_styling();
+        table.set_header([Cell::new("state").add_attribute(Attribute::Dim)]);
+        for state in ["ok", "waiting", "suspended"] {
+            table.add_row([word(state)]);
+        }
+        let painted = table.to_string();
+        assert!(painted.contains('\u{1b}'), "{painted:?}");
+        assert_eq!(shown(&painted, true), painted);
+    }
 
     #[test]
     fn distances_read_well() {

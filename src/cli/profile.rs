@@ -1,6 +1,5 @@
 //! `flockd profile`: how a bot's account is to look, from flags or from `[bots.NAME.profile]`.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,6 +10,7 @@ use clap::Args;
 use super::{ending, output};
 use crate::config::Loaded;
 use crate::daemon::accounts::NoAccount;
+use crate::files;
 use crate::flock::account::{Profile, Tokens};
 use crate::net::http::one_line;
 use crate::net::{AccountApi, Appearance, NotDressed};
@@ -97,9 +97,7 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
 fn picture(path: &Path) -> Result<Picture> {
     let shown = path.display();
     let unreadable = || format!("the picture {shown} can't be read");
-    let mut file = File::open(path).with_context(unreadable)?;
-    let about = file.metadata().with_context(unreadable)?;
-    ensure!(about.is_file(), "the picture {shown} is not a plain file");
+    let (mut file, about) = files::open_regular(path).with_context(unreadable)?;
     let mut beginning = Vec::new();
     file.by_ref().take(8).read_to_end(&mut beginning).with_context(unreadable)?;
     let kind = KINDS.iter().find(|(_, magic)| beginning.starts_with(magic));

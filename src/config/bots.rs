@@ -15,7 +15,7 @@ use super::timing::Timing;
 use super::{account, manner};
 use crate::flock::account::{App, TokenSources};
 use crate::flock::poem::Split;
-use crate::flock::{AtEnd, Bot, BotName, NetworkKind, OnMiss, OnUnknown, Order};
+use crate::flock::{AtEnd, Bot, BotName, Mentions, NetworkKind, OnMiss, OnUnknown, Order};
 
 /// What bots are read with.
 pub(super) struct Shared<'t> {
@@ -86,6 +86,7 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
         }),
         profile,
         manner,
+        mentions: habits.mentions.unwrap_or(Mentions::Warn),
     })
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::section::{Found, Section};
 use crate::flock::poem::Split;
 use crate::flock::schedule::Zone;
-use crate::flock::{AtEnd, OnMiss, OnUnknown, Order};
+use crate::flock::{AtEnd, Mentions, OnMiss, OnUnknown, Order};
 
 /// `max_late` if nothing is said: a restart in the middle of the night is forgiven, yesterday's line is not posted.
 pub(super) const DEFAULT_MAX_LATE: Duration = Duration::from_secs(60 * 60);
@@ -31,6 +31,7 @@ pub(super) struct Habits {
     pub(super) max_late: Option<Duration>,
     pub(super) max_per_hour: Option<u32>,
     pub(super) split: Option<Split>,
+    pub(super) mentions: Option<Mentions>,
 }
 
 impl Habits {
@@ -48,6 +49,7 @@ impl Habits {
             max_late: max_late(section),
             max_per_hour: section.integer("max_per_hour", 1..=MOST_PER_HOUR).map(|found| found.value),
             split: section.word("split", Split::ALL, Split::as_str).map(|found| found.value),
+            mentions: section.word("mentions", Mentions::ALL, Mentions::as_str).map(|found| found.value),
         }
     }
 
@@ -63,6 +65,7 @@ impl Habits {
             max_late: self.max_late.or(others.max_late),
             max_per_hour: self.max_per_hour.or(others.max_per_hour),
             split: self.split.or(others.split),
+            mentions: self.mentions.or(others.mentions),
         }
     }
 }

@@ -36,8 +36,7 @@ mod zones;
 mod tests;
 
 use std::collections::{BTreeSet, HashSet};
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -56,6 +55,7 @@ use self::timing::Timing;
 pub(crate) use self::web::exposed;
 pub use self::written::Written;
 use self::zones::Zones;
+use crate::files::{self, ReadError};
 use crate::flock::Flock;
 use crate::flock::schedule::Zone;
 
@@ -233,16 +233,7 @@ fn single<'t, T>(
 /// The text of a file, or the line and what is wrong with it.
 fn text_of(file: &Path) -> Result<String, (Option<usize>, String)> {
     let about_all = |message: &str| (None, message.to_owned());
-    if file.is_dir() {
-        return Err(about_all("this is a folder: name the file in it, like `--config FOLDER/flock.toml`"));
-    }
-    let mut bytes = Vec::new();
-    // One byte more than allowed is enough to know that it is too large, and a device without end does no harm.
-    let read = File::open(file).and_then(|open| open.take(MAX_BYTES + 1).read_to_end(&mut bytes));
-    read.map_err(|problem| about_all(&unreadable(&problem)))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(about_all("the file is larger than 64 MB: is it the right one?"));
-    }
+    let bytes = files::read(file, MAX_BYTES).map_err(|problem| about_all(&unreadable(&problem)))?.bytes;
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
         let message = "a NUL byte: is this the right file? Save it as plain UTF-8 text";
         return Err((Some(line_of(&bytes, at)), message.into()));
@@ -258,14 +249,19 @@ fn line_of(bytes: &[u8], at: usize) -> usize {
     bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
-fn unreadable(problem: &io::Error) -> String {
-    match problem.kind() {
-        io::ErrorKind::NotFound => {
+fn unreadable(problem: &ReadError) -> String {
+    match problem {
+        ReadError::Missing => {
             "there is no such file: make one with `flockd init`, or name another with `--config`".into()
         }
-        io::ErrorKind::PermissionDenied => {
+        ReadError::NotAFile("a folder") => {
+            "this is a folder: name the file in it, like `--config FOLDER/flock.toml`".into()
+        }
+        ReadError::NotAFile(_) => format!("{problem}: name one with `--config`"),
+        ReadError::TooLarge(_) => "the file is larger than 64 MB: is it the right one?".into(),
+        ReadError::Refused(io::ErrorKind::PermissionDenied, _) => {
             "the file can't be read: let the user that runs flockd read it".into()
         }
-        _ => format!("the file can't be read: {problem}"),
+        ReadError::Refused(..) | ReadError::Hangs(_) => format!("the file can't be read: {problem}"),
     }
 }

@@ -3,8 +3,6 @@
 //! wants to watch). What is in the files is not looked at.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -14,6 +12,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
+use crate::files::{Fingerprint, fingerprints};
 
 /// How often files are looked at without the system's word.
 const LOOK: Duration = Duration::from_secs(10);
@@ -37,7 +36,7 @@ pub(super) struct Lookout {
 }
 
 /// What shows that a file is another one, or was written; `None` if there is none.
-pub(super) type Stamp = Option<(u64, u64, u64, [i64; 4])>;
+pub(super) type Stamp = Option<Fingerprint>;
 
 impl Lookout {
     /// A lookout over nothing yet.
@@ -71,14 +70,14 @@ impl Lookout {
             self.watcher = None;
         }
         let new = files.iter().filter(|file| !self.seen.contains_key(*file)).cloned().collect();
-        let new = stamps(new).await;
+        let new = fingerprints(new).await;
         self.seen.retain(|file, _| files.contains(file));
         self.seen.extend(new);
     }
 
     /// Takes it that a file was looked at before, and was like this: if it is not any more, that is a change.
     pub(super) fn recall(&mut self, file: &Path, before: Stamp) {
-        if stamp(file) != before {
+        if Fingerprint::of(file) != before {
             self.word.notify_one();
         }
         self.seen.insert(absolute(file), before);
@@ -91,7 +90,7 @@ impl Lookout {
 
     /// Looks at the files as they are now: what changes from here on is a change.
     pub(super) async fn look(&mut self) {
-        self.seen = stamps(self.seen.keys().cloned().collect()).await;
+        self.seen = fingerprints(self.seen.keys().cloned().collect()).await;
     }
 
     /// Waits until something has changed since it was looked at, and until whoever does that seems to be done.
@@ -102,7 +101,7 @@ impl Lookout {
                 () = self.doubt.notified() => self.clock.sleep(QUIET).await,
                 () = self.clock.sleep(LOOK) => {}
             }
-            if stamps(self.seen.keys().cloned().collect()).await != self.seen {
+            if fingerprints(self.seen.keys().cloned().collect()).await != self.seen {
                 break;
             }
         }
@@ -147,19 +146,10 @@ fn absolute(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
-/// Looks at files where waiting for a disk keeps nobody else waiting.
-async fn stamps(files: Vec<PathBuf>) -> HashMap<PathBuf, Stamp> {
-    let look = move || files.into_iter().map(|file| (stamp(&file), file)).map(|(stamp, file)| (file, stamp));
-    tokio::task::spawn_blocking(|| look().collect()).await.unwrap_or_default()
-}
-
-pub(super) fn stamp(file: &Path) -> Stamp {
-    let it = fs::metadata(file).ok()?;
-    Some((it.dev(), it.ino(), it.size(), [it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec()]))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::clock::SystemClock;
 
@@ -211,6 +201,6 @@ mod tests {
         std::os::unix::fs::symlink(&target, &file).unwrap();
         let lookout = over(&[&file]).await;
         fs::write(&target, "another").unwrap();
-        assert_ne!(stamps(lookout.seen.keys().cloned().collect()).await, lookout.seen);
+        assert_ne!(fingerprints(lookout.seen.keys().cloned().collect()).await, lookout.seen);
     }
 }

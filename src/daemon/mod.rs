@@ -216,6 +216,7 @@ fn site(
     let (flock, pulse) = (flock.subscribe(), engine.clone());
     let pulse = Arc::new(move || pulse.idle_for());
     let overview = Overview::new(flock.clone(), store.clone(), clock.clone(), pulse, phase);
+    let overview = overview.reading(engine.shelf());
     let reception = (!on_paper).then(|| Arc::new(sign_in::reception(works, live.clone())));
     let ear = metrics.clone();
     store.time_commits(Box::new(move |took| ear.committed(took)));

@@ -13,9 +13,12 @@ use tokio::sync::{Notify, watch};
 use super::lookout::{self, Lookout};
 use super::notice::Notice;
 use super::{Works, members, watchers};
+use crate::clock::Clock;
 use crate::config::complaint::{Complaint, Severity};
 use crate::config::{self, Examined, Places, Written, secret};
 use crate::engine::Engine;
+use crate::engine::reading::Poems;
+use crate::files::Fingerprint;
 use crate::flock::changes::Changes;
 use crate::flock::event::Event;
 use crate::flock::log::Log;
@@ -26,6 +29,8 @@ use crate::watch::Rota;
 
 /// After one reload the next waits for so long: a storm of signals is one or two.
 const REST: Duration = Duration::from_millis(100);
+/// A poem that is being written is waited for, for so long.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 /// So many complaints are kept and logged; `flockd check` names them all.
 const MOST_TOLD: usize = 20;
 
@@ -51,7 +56,7 @@ pub struct Glance(lookout::Stamp);
 impl Glance {
     /// Looks at a file. Whoever does so before reading it misses no change.
     pub fn at(file: &Path) -> Self {
-        Self(lookout::stamp(file))
+        Self(Fingerprint::of(file))
     }
 }
 
@@ -80,6 +85,8 @@ impl Reloader {
         let mut lookout = Lookout::new(self.works.clock.clone());
         lookout.recall(&self.source.file, self.source.before.0);
         let (mut poems, mut refused, mut is_first) = (Vec::new(), false, true);
+        let started_with = self.works.flock.borrow().clone();
+        let mut look_again = self.engine.read_poems(&started_with.bots).await.look_again;
         loop {
             let running = self.works.flock.borrow().clone();
             let of_the_flock = running.bots.iter().map(|bot| bot.poem.clone());
@@ -94,12 +101,13 @@ impl Reloader {
             let by_hand = tokio::select! {
                 () = self.source.asked.notified() => true,
                 () = lookout.changed() => false,
+                () = rest(&*self.works.clock, look_again) => false,
             };
             lookout.look().await;
             self.notice.reloading();
             let read = self.read().await;
             poems = read.flock.iter().flat_map(|flock| &flock.bots).map(|bot| bot.poem.clone()).collect();
-            let reloaded = self.reload(read, &running).await;
+            let reloaded = self.reload(read, &running, &mut look_again).await;
             if let Some(well) = self.tell(reloaded, by_hand || refused).await {
                 refused = !well;
             }
@@ -121,8 +129,13 @@ impl Reloader {
     }
 
     /// Puts what was read in the place of what runs; errors are all that is wrong.
-    async fn reload(&self, read: Examined, running: &Flock) -> Result<Candidate, Vec<Complaint>> {
-        let candidate = self.checked(read, running).await?;
+    async fn reload(
+        &self,
+        read: Examined,
+        running: &Flock,
+        look_again: &mut Option<Duration>,
+    ) -> Result<Candidate, Vec<Complaint>> {
+        let candidate = self.checked(read, running, look_again).await?;
         let flock = Arc::new(candidate.flock.clone());
         let (http, clock, on_paper) = (self.works.http.clone(), self.works.clock.clone(), self.on_paper);
         let made = tokio::task::spawn_blocking({
@@ -145,11 +158,17 @@ impl Reloader {
     }
 
     /// What was read, if all of it is usable, its poems too; otherwise all that is wrong with it.
-    async fn checked(&self, read: Examined, running: &Flock) -> Result<Candidate, Vec<Complaint>> {
+    async fn checked(
+        &self,
+        read: Examined,
+        running: &Flock,
+        look_again: &mut Option<Duration>,
+    ) -> Result<Candidate, Vec<Complaint>> {
         let Examined { flock, mut complaints, places, written, .. } = read;
         if let Some(flock) = &flock {
-            let broken = self.engine.read_poems(&flock.bots).await;
-            complaints.extend(broken.iter().map(|(bot, problem)| broken_poem(bot, problem, &places)));
+            let poems = self.poems(flock).await;
+            *look_again = poems.look_again;
+            complaints.extend(poems.broken.iter().map(|(bot, problem)| broken_poem(bot, problem, &places)));
             // The address may be another than the one in the file.
             let listen = running.web.listen;
             if flock.web.is_exposed_on(listen) {
@@ -163,6 +182,19 @@ impl Reloader {
                 Ok(Candidate { flock, changes, warnings: complaints, written })
             }
             _ => Err(complaints.into_iter().filter(Complaint::is_error).collect()),
+        }
+    }
+
+    /// The poems of a flock. One that is still being written is waited for, as what is wrong with it must be known.
+    async fn poems(&self, flock: &Flock) -> Poems {
+        let end = self.works.clock.uptime() + LONGEST_REST;
+        loop {
+            let poems = self.engine.read_poems(&flock.bots).await;
+            let left = end.saturating_sub(self.works.clock.uptime());
+            match poems.look_again.filter(|_| !left.is_zero()) {
+                Some(wait) => self.works.clock.sleep(wait.min(left)).await,
+                None => return poems,
+            }
         }
     }
 
@@ -216,6 +248,14 @@ pub(super) async fn keep_configuration(works: &Works, written: &Written) {
     let kept = Configuration { file, text };
     if let Err(error) = works.store.keep_configuration(&kept).await {
         works.events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+    }
+}
+
+/// Waits until a poem that is being written is worth another look.
+async fn rest(clock: &dyn Clock, wait: Option<Duration>) {
+    match wait {
+        Some(wait) => clock.sleep(wait).await,
+        None => std::future::pending().await,
     }
 }
 

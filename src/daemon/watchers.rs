@@ -37,6 +37,7 @@ pub(super) async fn watch(
     count: watch::Sender<usize>,
 ) {
     let Works { store, clock, events, http, .. } = works;
+    let shelf = engine.shelf();
     let heartbeat = Heartbeat {
         rota: rota.clone(),
         http,
@@ -45,7 +46,7 @@ pub(super) async fn watch(
         pulse: Arc::new(move || engine.idle_for()),
         events: events.clone(),
     };
-    let guard = Guard::new(rota, count, store, clock, events, inbox);
+    let guard = Guard::new(rota, count, store, clock, events, inbox).reading(shelf);
     tokio::join!(guard.run(), heartbeat.run());
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn catch_up(
         }
         Err(setback) => return later(engine, member, setback).await,
     };
-    let poem = match engine.poem(&member.bot, standing.account.as_ref()).await {
+    let poem = match engine.whole_poem(&member.bot, standing.account.as_ref()).await {
         Ok(poem) => poem,
         Err(_) if seen.is_empty() => return done(engine, member, &[]).await,
         Err(why) => return later(engine, member, Setback::before_any_answer(why)).await,
@@ -76,7 +76,7 @@ pub(super) async fn history(engine: &Engine, member: &Member) -> Result<Result<H
         Ok(Timeline::CannotTell(why)) => return Ok(Err(why.reason)),
         Err(setback) => return Ok(Err(setback.why.reason)),
     };
-    let poem = match engine.poem(&member.bot, account).await {
+    let poem = match engine.whole_poem(&member.bot, account).await {
         Ok(poem) => poem,
         Err(why) => return Ok(Err(why.reason)),
     };

@@ -3,10 +3,12 @@
 //! The intent is in the ledger before the network is called, and there is one call; another one only after
 //! tokens that were not accepted have been renewed. What an outcome means for the post is judged in `record`.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::session::{self, Intent, Ready};
-use super::{Engine, Member, record, turn};
+use super::{Engine, Member, reading, record, turn};
 use crate::flock::account::Account;
 use crate::flock::event::Call;
 use crate::flock::pick::{self, History};
@@ -15,6 +17,9 @@ use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::flock::{AtEnd, BotName};
 use crate::net::{self, Outcome, Session, Setback};
 use crate::store::{Beginning, Draft, Standing, StoreError};
+
+/// How often a poem that is being written is looked at while a slot waits for it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What calls for a post: a slot, or a person.
 #[derive(Debug, Clone)]
@@ -40,7 +45,7 @@ pub(super) enum Fired {
     Exhausted,
     /// Somebody else has the slot, or has opened a post for the bot.
     Elsewhere,
-    /// It is not the bot's turn to send before that.
+    /// It is not the bot's turn to send, or its poem is being written, before that.
     Later(DateTime<Utc>),
 }
 
@@ -55,6 +60,8 @@ enum Choice {
     Content(Content),
     Exhausted,
     None(Why),
+    /// Not before that: the poem is being written.
+    Later(DateTime<Utc>),
 }
 
 /// Posts one line, or the text that was given.
@@ -76,6 +83,7 @@ pub(super) async fn fire(
         let content = match choose(engine, member, standing, account.as_ref(), occasion).await? {
             Choice::Content(content) => content,
             Choice::Exhausted => return Ok(Fired::Exhausted),
+            Choice::Later(at) => return Ok(Fired::Later(at)),
             Choice::None(why) => return give_up(engine, member, occasion, why).await,
         };
         // From here on there is a post to speak of.
@@ -207,15 +215,25 @@ async fn choose(
     if let Some(text) = &occasion.text {
         return Ok(Choice::Content(Content { text: text.clone(), line: None }));
     }
-    let poem = match engine.poem(&member.bot, account).await {
-        Ok(poem) => poem,
-        Err(why) => return Ok(Choice::None(why)),
+    let reading = match occasion.slot {
+        Some(_) => engine.poem(&member.bot, account).await,
+        None => engine.poem_by_hand(&member.bot, account).await,
+    };
+    // More of the poem may be on its way into the file.
+    let more_to_come = reading.unsettled.filter(|_| occasion.slot.is_some());
+    // It may be whole before its end has been still for as long as it needs now.
+    let later = |wait: Duration| Ok(Choice::Later(engine.clock.now() + wait.min(LOOK_AGAIN)));
+    let Some(poem) = reading.poem.clone() else {
+        return more_to_come.map_or_else(|| Ok(Choice::None(reading::no_poem(&member.bot, &reading))), later);
     };
     let used = engine.store.used(&member.bot.name, standing.round).await?;
     let begun = !used.is_empty();
     let mut history = History { used, avoid: standing.avoid.clone() };
     if let Some(content) = next_line(engine, member, account, &poem, (standing.round, &history)) {
         return Ok(Choice::Content(content));
+    }
+    if let Some(wait) = more_to_come {
+        return later(wait);
     }
     if !begun || member.bot.at_end == AtEnd::Stop {
         return Ok(Choice::Exhausted);

@@ -14,7 +14,7 @@ mod govern;
 pub mod keeper;
 mod mend;
 mod queue;
-mod reading;
+pub mod reading;
 mod record;
 mod reload;
 mod run;
@@ -49,7 +49,7 @@ use reload::Handover;
 pub struct Engine {
     store: Arc<dyn Store>,
     keeper: Keeper,
-    shelf: Shelf,
+    shelf: Arc<Shelf>,
     clock: Arc<dyn Clock>,
     events: Events,
     dice: Mutex<StdRng>,
@@ -121,7 +121,7 @@ impl Engine {
         members: Vec<Member>,
     ) -> Self {
         let by_name = |member: Member| (member.bot.name.clone(), Arc::new(member));
-        let shelf = Shelf::new(clock.clone());
+        let shelf = Arc::new(Shelf::new(clock.clone()));
         let members = RwLock::new(members.into_iter().map(by_name).collect());
         let keeper = Keeper::new(store.clone(), vault, clock.clone(), events.clone());
         let governor = Governor::default();
@@ -152,6 +152,18 @@ impl Engine {
         self.nap = run::NAP.min(at_least_every);
         self.on_beat = Box::new(on_beat);
         self
+    }
+
+    /// Has poems taken as they stand, whoever may be writing them.
+    #[must_use]
+    pub fn impatient(mut self) -> Self {
+        self.shelf = Arc::new(Shelf::impatient(self.clock.clone()));
+        self
+    }
+
+    /// The poems as the engine has them.
+    pub fn shelf(&self) -> Arc<Shelf> {
+        self.shelf.clone()
     }
 
     /// How long ago the loop last went round; it does so every thirty seconds at least.

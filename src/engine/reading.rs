@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Engine;
 use crate::flock::Bot;
@@ -12,26 +13,66 @@ use crate::flock::post::{Cause, Why};
 use crate::net;
 use crate::shelf::{Reading, ShelfError};
 
+/// How long a person waits at most for a poem to come to rest: longer than a pause in the middle of a line.
+const LONGEST_WAIT: Duration = Duration::from_secs(12);
+/// How often it is looked meanwhile whether the poem is still being written.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How the poems of a flock are.
+#[derive(Debug, Default)]
+pub struct Poems {
+    /// What is wrong with those that can't be read now, each with the first bot that reads it.
+    pub broken: Vec<(Arc<Bot>, ShelfError)>,
+    /// In how long another look is worth while, because a poem is being written.
+    pub look_again: Option<Duration>,
+}
+
+/// Why there is no poem to take a line from.
+pub(super) fn no_poem(bot: &Bot, reading: &Reading) -> Why {
+    let problem = reading.problem.as_ref().map(|problem| problem.at(&bot.poem));
+    Why::new(Cause::Poem, problem.unwrap_or_default())
+}
+
 impl Engine {
     /// A bot's poem as it is now, or its last good version.
-    pub(super) async fn poem(&self, bot: &Bot, account: Option<&Account>) -> Result<Arc<Poem>, Why> {
+    pub(super) async fn poem(&self, bot: &Bot, account: Option<&Account>) -> Reading {
         let reading = self.shelf.read(&bot.poem, bot.split).await;
         self.tell_of_poem(bot, account, &reading);
-        let problem = reading.problem.map(|problem| problem.at(&bot.poem));
-        reading.poem.ok_or_else(|| Why::new(Cause::Poem, problem.unwrap_or_default()))
+        reading
     }
 
-    /// Looks at the poems of these bots, tells what has changed in them, and returns what is wrong with those that can't
-    /// be read now, each with the first bot that reads it.
-    pub async fn read_poems(&self, bots: &[Arc<Bot>]) -> Vec<(Arc<Bot>, ShelfError)> {
-        let (mut seen, mut broken) = (HashSet::new(), Vec::new());
-        for bot in bots {
-            if seen.insert((&bot.poem, bot.split)) {
-                let problem = self.look_at_poem(bot).await;
-                broken.extend(problem.map(|problem| (bot.clone(), problem)));
+    /// The same for a person, who may just have edited the poem and wants it as it is now. A file that is being written is
+    /// waited for, but not for ever.
+    pub(super) async fn poem_by_hand(&self, bot: &Bot, account: Option<&Account>) -> Reading {
+        let end = self.clock.uptime() + LONGEST_WAIT;
+        loop {
+            let reading = self.shelf.read_by_hand(&bot.poem, bot.split).await;
+            self.tell_of_poem(bot, account, &reading);
+            match reading.unsettled {
+                Some(wait) if self.clock.uptime() < end => self.clock.sleep(wait.min(LOOK_AGAIN)).await,
+                _ => return reading,
             }
         }
-        broken
+    }
+
+    /// All of a bot's poem, to find lines in it that were posted: none must be missed because the file is being written.
+    pub(super) async fn whole_poem(&self, bot: &Bot, account: Option<&Account>) -> Result<Arc<Poem>, Why> {
+        let reading = self.poem_by_hand(bot, account).await;
+        reading.poem.clone().ok_or_else(|| no_poem(bot, &reading))
+    }
+
+    /// Looks at the poems of these bots, and tells what has changed in them.
+    pub async fn read_poems(&self, bots: &[Arc<Bot>]) -> Poems {
+        let (mut seen, mut poems) = (HashSet::new(), Poems::default());
+        for bot in bots {
+            if seen.insert((&bot.poem, bot.split)) {
+                let Reading { problem, unsettled, .. } = self.look_at_poem(bot).await;
+                let is_new = problem == Some(ShelfError::BeingWritten);
+                poems.broken.extend(problem.filter(|_| !is_new).map(|problem| (bot.clone(), problem)));
+                poems.look_again = poems.look_again.into_iter().chain(unsettled).min();
+            }
+        }
+        poems
     }
 
     /// Has the shelf forget the poems that none of these bots reads.
@@ -39,14 +80,14 @@ impl Engine {
         self.shelf.keep_only(&bots.iter().map(|bot| (&*bot.poem, bot.split)).collect());
     }
 
-    /// Reads a poem before anything is posted from it. Returns what is wrong with it now.
-    pub(super) async fn look_at_poem(&self, bot: &Bot) -> Option<ShelfError> {
+    /// Reads a poem before anything is posted from it.
+    pub(super) async fn look_at_poem(&self, bot: &Bot) -> Reading {
         let reading = self.shelf.read(&bot.poem, bot.split).await;
         if reading.changed {
             let account = self.store.account(&bot.name).await.unwrap_or_default();
             self.tell_of_poem(bot, account.as_ref(), &reading);
         }
-        reading.problem
+        reading
     }
 
     fn tell_of_poem(&self, bot: &Bot, account: Option<&Account>, reading: &Reading) {

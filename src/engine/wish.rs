@@ -8,7 +8,7 @@ use super::catch_up::{self, History};
 use super::fire::{self, Fired, Occasion};
 use super::{Engine, mend, session, skip, turn};
 use crate::flock::event::Event;
-use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
+use crate::flock::post::{Cause, Move, Post, PostId, State, Why, text_by_hand};
 use crate::net;
 use crate::store::condition::CLOCK_TOLERANCE;
 use crate::store::{Answer, Standing, StoreError, Want, Wish};
@@ -133,9 +133,13 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     if (now - last_wished(engine, wish).await?).abs() > STALE {
         return Ok(refused("nobody granted the wish in time: ask again"));
     }
+    let text = match text.map(text_by_hand).transpose() {
+        Ok(text) => text,
+        Err(bad) => return Ok(refused(&bad.to_string())),
+    };
     let standing = engine.standing(&member, now).await?;
     let fits = |text| net::fits(&member.bot, standing.account.as_ref(), text);
-    if let Err(misfit) = text.map_or(Ok(()), fits) {
+    if let Err(misfit) = text.as_deref().map_or(Ok(()), fits) {
         return Ok(refused(&misfit.to_string()));
     }
     if let Some(open) = &standing.open {
@@ -144,7 +148,6 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     if let Some(reason) = keeps_lines(&standing, bot).filter(|_| text.is_none()) {
         return Ok(refused(&reason));
     }
-    let text = text.map(str::to_owned);
     let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
     let fires = fire::fire(engine, &member, &standing, &occasion);
     Ok(match fires.instrument(turn::span(&member, None, None)).await? {

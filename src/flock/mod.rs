@@ -17,6 +17,7 @@ pub mod post;
 pub(crate) mod samples;
 pub mod schedule;
 pub mod secret;
+pub mod text;
 pub mod web;
 
 use std::fmt;
@@ -125,6 +126,8 @@ pub struct Bot {
     pub profile: Profile,
     /// How its posts are shown.
     pub manner: Manner,
+    /// What happens to lines that mention people.
+    pub mentions: Mentions,
 }
 
 /// How a bot's posts are shown, where its network has such a thing; what is not said is the network's or the account's
@@ -275,6 +278,18 @@ words! {
         Stop = "stop",
         /// The next round.
         Again = "again",
+    }
+}
+
+words! {
+    /// What happens to lines that mention people, who are told of such a post by their network.
+    Mentions {
+        /// They are posted, and `flockd check` warns of each.
+        Warn = "warn",
+        /// They are posted.
+        Allow = "allow",
+        /// They are passed over.
+        Refuse = "refuse",
     }
 }
 

@@ -8,6 +8,8 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
+use super::text::{forbidden_character, is_remark, resembles_remark, shows_nothing, visible};
+
 super::words! {
     /// How a poem's file is cut into postable lines.
     Split {
@@ -22,6 +24,8 @@ super::words! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poem {
     lines: Vec<Line>,
+    /// Lines of the file that are posted although they look like remarks.
+    doubtful: Vec<usize>,
 }
 
 /// One postable unit of a poem.
@@ -61,6 +65,11 @@ pub enum PoemError {
         /// Line in the file, from 1.
         line: usize,
     },
+    /// No text at all, or no poem.
+    #[error(
+        "this is {0}: a poem is a text file, a line for each post; tables and pictures can't be posted yet"
+    )]
+    Other(&'static str),
     /// A control character that no network can show.
     #[error("this holds the control character U+{code:04X}: remove it")]
     Control {
@@ -75,15 +84,15 @@ impl PoemError {
     /// The line of the file that is to blame, from 1.
     pub fn line(&self) -> usize {
         match self {
-            Self::Empty => 1,
+            Self::Empty | Self::Other(_) => 1,
             Self::NotUtf8 { line } | Self::Control { line, .. } => *line,
         }
     }
 }
 
 impl Poem {
-    /// Reads a poem from the bytes of its file: UTF-8, a byte order mark and CR LF tolerated. A line that
-    /// begins with `# ` is a remark, `#hashtag` is text.
+    /// Reads a poem from the bytes of its file: UTF-8, a byte order mark and CR LF tolerated. What begins with `#` and
+    /// white space is a remark, `#hashtag` is text, and what shows nothing is no line.
     pub fn parse(bytes: &[u8], split: Split) -> Result<Self, PoemError> {
         let text = decode(bytes)?;
         let units = match split {
@@ -93,12 +102,17 @@ impl Poem {
         if units.is_empty() {
             return Err(PoemError::Empty);
         }
-        Ok(Self { lines: number_occurrences(units) })
+        Ok(Self { lines: number_occurrences(units), doubtful: doubtful(text) })
     }
 
     /// The lines in the order of the file.
     pub fn lines(&self) -> &[Line] {
         &self.lines
+    }
+
+    /// The numbers of the file's lines that are posted although they may be meant as remarks.
+    pub fn doubtful(&self) -> &[usize] {
+        &self.doubtful
     }
 }
 
@@ -108,25 +122,72 @@ pub fn normalised(text: &str) -> String {
     nfc.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What a file is that is no text, by its first bytes.
+const OTHERS: &[(&[u8], &str)] = &[
+    (b"\xff\xfe", "text in UTF-16: save it as UTF-8"),
+    (b"\xfe\xff", "text in UTF-16: save it as UTF-8"),
+    (b"\x89PNG", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"GIF8", "a picture"),
+    (b"RIFF", "a picture or a sound"),
+    (b"%PDF-", "a PDF"),
+    (b"PK\x03\x04", "a document or an archive: save it as plain text"),
+    (b"\xd0\xcf\x11\xe0", "a document: save it as plain text"),
+    (b"\x1f\x8b", "a compressed file: unpack it"),
+];
+
+/// What columns of a table of posts are called.
+const COLUMNS: &[&str] =
+    &["alt", "body", "content", "date", "id", "image", "line", "post", "quote", "status", "text"];
+
+/// What else a file is than a poem, by how it looks.
+fn other(bytes: &[u8]) -> Option<&'static str> {
+    if let Some((_, what)) = OTHERS.iter().find(|(start, _)| bytes.starts_with(start)) {
+        return Some(what);
+    }
+    // Text in UTF-16 without its mark: every other byte of Latin letters is zero.
+    let head = &bytes[..bytes.len().min(64)];
+    if head.len() >= 4 && head.chunks_exact(2).all(|pair| (pair[0] == 0) != (pair[1] == 0)) {
+        return Some("text in UTF-16: save it as UTF-8");
+    }
+    let text = std::str::from_utf8(bytes).ok()?.trim_start_matches('\u{feff}');
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let (first, second) = (lines.next()?, lines.next());
+    if first.starts_with('{') && serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(first).is_ok()
+    {
+        return Some("a table in JSON");
+    }
+    let is_header = |separator: char| {
+        let columns: Vec<String> =
+            first.split(separator).map(|it| it.trim_matches(['"', ' ']).to_lowercase()).collect();
+        let is_name = |name: &String| {
+            !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+        };
+        columns.len() > 1
+            && columns.iter().all(is_name)
+            && columns.iter().any(|name| COLUMNS.contains(&name.as_str()))
+            && second.is_some_and(|row| row.matches(separator).count() >= columns.len() - 1)
+    };
+    ([',', '\t', ';'].into_iter().any(is_header)).then_some("a table")
+}
+
 fn decode(bytes: &[u8]) -> Result<&str, PoemError> {
+    if let Some(what) = other(bytes) {
+        return Err(PoemError::Other(what));
+    }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| PoemError::NotUtf8 {
         line: 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count(),
     })?;
-    match text.lines().enumerate().find_map(|(at, line)| Some((at, control_character(line)?))) {
+    match text.lines().enumerate().find_map(|(at, line)| Some((at, forbidden_character(line)?))) {
         Some((at, code)) => Err(PoemError::Control { line: at + 1, code }),
         None => Ok(text),
     }
 }
 
-/// The first character of `text` that no post may hold: controls but tab and line break.
-pub fn control_character(text: &str) -> Option<u32> {
-    text.chars().find(|c| c.is_control() && !matches!(c, '\t' | '\n')).map(u32::from)
-}
-
-/// A text on one line, its line breaks as slashes, cut after `most` characters.
+/// A text on one line, its line breaks as slashes and unable to steer a terminal, cut after `most` characters.
 pub fn on_one_line(text: &str, most: usize) -> String {
-    let text = text.replace('\n', " / ");
+    let text = visible(&text.replace('\n', " / ")).into_owned();
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", text[..end].trim_end()),
         None => text,
@@ -136,12 +197,16 @@ pub fn on_one_line(text: &str, most: usize) -> String {
 /// The file's lines with their numbers, remarks left out.
 fn without_remarks(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end()));
-    numbered.filter(|(_, line)| *line != "#" && !line.starts_with("# "))
+    numbered.filter(|(_, line)| !is_remark(line))
+}
+
+fn doubtful(text: &str) -> Vec<usize> {
+    without_remarks(text).filter(|(_, line)| resembles_remark(line)).map(|(number, _)| number).collect()
 }
 
 fn single_lines(text: &str) -> Vec<(usize, String)> {
     let trimmed = without_remarks(text).map(|(number, line)| (number, line.trim()));
-    trimmed.filter(|(_, line)| !line.is_empty()).map(|(n, line)| (n, line.to_owned())).collect()
+    trimmed.filter(|(_, line)| !shows_nothing(line)).map(|(n, line)| (n, line.to_owned())).collect()
 }
 
 fn stanzas(text: &str) -> Vec<(usize, String)> {
@@ -160,6 +225,8 @@ fn stanzas(text: &str) -> Vec<(usize, String)> {
             }
         }
     }
+    // A line that shows nothing may hold a stanza together; a stanza of nothing else is none.
+    stanzas.retain(|(_, stanza)| !shows_nothing(stanza));
     stanzas
 }
 
@@ -224,6 +291,33 @@ mod tests {
     }
 
     #[test]
+    fn remarks_and_lines_that_show_nothing_are_not_posted() {
+        let file = "  # ask Bob\n\t# tab\n#\tbehind\n#\u{a0}behind\n## heading\n\u{feff}# second file\n\u{200b}# hidden\n\
+            \u{200b}\n\u{3164}\u{2800}\n\u{301}\nreal line\n\n\u{2060}\n\u{fe0f}\n";
+        for split in [Split::Line, Split::Stanza] {
+            let expect = match split {
+                Split::Line => "real line",
+                Split::Stanza => "\u{200b}\n\u{3164}\u{2800}\n\u{301}\nreal line",
+            };
+            let found: Vec<String> = texts(file, split).into_iter().map(|(_, text)| text).collect();
+            assert_eq!(found, [expect], "{split}");
+        }
+        let poem = Poem::parse("a\n##b\n# c\n#d\n// e\n".as_bytes(), Split::Stanza).unwrap();
+        assert_eq!(poem.doubtful(), [2, 5]);
+        let nothing = Poem::parse("\u{200b}\n # remark\n".as_bytes(), Split::Line);
+        assert_eq!(nothing, Err(PoemError::Empty));
+    }
+
+    /// What ledgers have kept must be recognised by every version.
+    #[test]
+    fn identities_stay_what_they_were() {
+        let id = |text: &str| format!("{:?}", TextId::of(text));
+        assert_eq!(id("one"), "7692c3ad");
+        assert_eq!(id(" \u{feff}caf\u{e9}\tnoir "), id("\u{feff}cafe\u{301} noir"));
+        assert_ne!(id("\u{200b}one"), id("one"));
+    }
+
+    #[test]
     fn equal_lines_are_told_apart_by_their_count() {
         let poem = Poem::parse("Holy!\nso  be it\nHoly!\nso be\tit\n".as_bytes(), Split::Line).unwrap();
         let counts: Vec<u32> = poem.lines().iter().map(|line| line.id.occurrence).collect();
@@ -239,7 +333,36 @@ mod tests {
     #[test]
     fn long_texts_are_cut_between_characters() {
         assert_eq!(on_one_line("añb\ncd", 4), "añb…");
+        assert_eq!(on_one_line("a\u{1b}[2J", 20), "a\\u{1b}[2J");
         assert_eq!(on_one_line("año\nñ", 9), "año / ñ");
+    }
+
+    #[test]
+    fn what_is_no_poem_is_called_by_its_name() {
+        let tables =
+            ["id,text\n1,one\n", "text;date\none;today\n", "\u{feff}Text\tAlt\na\tb\n", "{\"text\":\"a\"}\n"];
+        for table in tables {
+            let parsed = Poem::parse(table.as_bytes(), Split::Line);
+            assert!(
+                matches!(parsed, Err(PoemError::Other(what)) if what.starts_with("a table")),
+                "{table:?}"
+            );
+        }
+        for bytes in
+            [&b"\xff\xfea\0\n\0"[..], b"a\0b\0c\0", b"\0a\0b\0c", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"]
+        {
+            assert!(matches!(Poem::parse(bytes, Split::Line), Err(PoemError::Other(_))), "{bytes:?}");
+        }
+        for poem in [
+            "text, and more\nof it\n",
+            "Rain,\nrain, rain\n",
+            "{a brace}\n",
+            "id;\n",
+            "a, b\nc, d\n",
+            "text,body\n",
+        ] {
+            assert!(Poem::parse(poem.as_bytes(), Split::Line).is_ok(), "{poem:?}");
+        }
     }
 
     #[test]

@@ -18,8 +18,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::poem::{self, LineId};
-use super::{BotName, NetworkKind};
+use super::poem::LineId;
+use super::{BotName, NetworkKind, text};
 
 super::words! {
     /// Where a post is on its way.
@@ -320,9 +320,9 @@ pub enum BadText {
 /// A text given by hand as it will be posted: white space at its ends removed, line breaks as `\n`.
 pub fn text_by_hand(text: &str) -> Result<String, BadText> {
     let text = text.replace("\r\n", "\n").trim().to_owned();
-    match poem::control_character(&text) {
+    match text::forbidden_character(&text) {
         Some(code) => Err(BadText::Control(code)),
-        None if text.is_empty() => Err(BadText::Empty),
+        None if text::shows_nothing(&text) => Err(BadText::Empty),
         None => Ok(text),
     }
 }
@@ -357,6 +357,7 @@ mod tests {
     fn a_text_by_hand_is_trimmed_and_must_be_visible() {
         assert_eq!(text_by_hand(" one\r\ntwo \n"), Ok("one\ntwo".to_owned()));
         assert_eq!(text_by_hand(" \n"), Err(BadText::Empty));
+        assert_eq!(text_by_hand(" \u{200b}\u{3164}\n"), Err(BadText::Empty));
         assert_eq!(text_by_hand("a\0b"), Err(BadText::Control(0)));
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
         tokens: None,
         profile: super::account::Profile::default(),
         manner: super::Manner::default(),
+        mentions: super::Mentions::Warn,
     }
 }
 

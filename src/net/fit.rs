@@ -1,12 +1,17 @@
 //! Whether a text fits a bot's network, and how long it is there. Each network's own count is with the network.
 
-use super::{Misfit, bluesky, feed, mastodon, x};
+use super::{Misfit, bluesky, feed, mastodon, mentions, x};
 use crate::flock::account::{Account, TextLimits};
-use crate::flock::{Bot, NetworkKind};
+use crate::flock::{Bot, Mentions, NetworkKind};
 
 /// Whether a bot can post a text, counted as its network counts, and, where its server has limits of its own, by those
-/// that are remembered with its account.
+/// that are remembered with its account; and whether it mentions nobody, if the bot is not to.
 pub fn fits(bot: &Bot, account: Option<&Account>, text: &str) -> Result<(), Misfit> {
+    if bot.mentions == Mentions::Refuse
+        && let Some(name) = mentions(bot.network, text).first()
+    {
+        return Err(Misfit::Mention { network: bot.network, name: (*name).to_owned() });
+    }
     match bot.network {
         NetworkKind::X => x::length::check(text),
         NetworkKind::Mastodon => {

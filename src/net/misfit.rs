@@ -35,6 +35,14 @@ pub enum Misfit {
         /// Which character of the text it is, from 1.
         position: usize,
     },
+    /// It mentions somebody, and the bot is to mention nobody.
+    #[error("it mentions {name} on {network}, and `mentions` is \"refuse\": take the name out")]
+    Mention {
+        /// Which network.
+        network: NetworkKind,
+        /// Who, as it stands in the text.
+        name: String,
+    },
     /// Nothing that the network would show.
     #[error("nothing in it that {network} would show: write something visible")]
     Blank {

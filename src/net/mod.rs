@@ -14,6 +14,7 @@ mod link;
 pub mod locked;
 mod mark;
 pub mod mastodon;
+mod mention;
 mod misfit;
 pub mod oauth2;
 pub mod paper;
@@ -32,6 +33,7 @@ use crate::flock::account::{Account, Profile, Registration, Tokens};
 use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, Post, PostId, Why};
 pub use fit::{fits, length};
+pub use mention::mentions;
 pub use misfit::Misfit;
 use resemblance::Resemblance;
 

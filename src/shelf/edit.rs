@@ -2,13 +2,14 @@
 //! saw. What somebody else has written meanwhile is never lost.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use sha2::{Digest as _, Sha256};
 
+use crate::files::{self, Hangs, ReadError};
 use crate::flock::poem::{Poem, PoemError, Split};
 
 /// The largest file that is edited this way, in bytes: more than any poem, and not too much for a form.
@@ -68,13 +69,14 @@ pub enum Unusable {
 impl Manuscript {
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self, Unusable> {
-        let read = |error| Unusable::System { path: path.to_owned(), what: "read", error };
-        let file = File::open(path).map_err(read)?;
-        let mut bytes = Vec::new();
-        file.take(MAX_EDITED + 1).read_to_end(&mut bytes).map_err(read)?;
-        if bytes.len() as u64 > MAX_EDITED {
-            return Err(Unusable::TooLong(path.to_owned()));
-        }
+        let bytes = match files::read_now(path, MAX_EDITED) {
+            Ok(read) => read.bytes,
+            Err(ReadError::TooLarge(_)) => return Err(Unusable::TooLong(path.to_owned())),
+            Err(error) => {
+                let error = io::Error::other(error.to_string());
+                return Err(Unusable::System { path: path.to_owned(), what: "read", error });
+            }
+        };
         let mark = mark(&bytes);
         let text = String::from_utf8(bytes).map_err(|_| Unusable::NotUtf8(path.to_owned()))?;
         let (has_byte_order_mark, text) = match text.strip_prefix(BYTE_ORDER_MARK) {
@@ -95,6 +97,37 @@ impl Manuscript {
         }
         bytes.into_bytes()
     }
+}
+
+/// Reads a poem's file to be edited, if its file system answers.
+///
+/// # Errors
+///
+/// When it can't be edited, or does not answer in time.
+pub async fn read(path: &Path) -> Result<Manuscript, Unusable> {
+    let owned = path.to_owned();
+    let read = files::apart(path, move || Manuscript::read(&owned)).await;
+    read.unwrap_or_else(|hangs| Err(silent(path, hangs)))
+}
+
+/// Puts `text` in the file's place as [`save`] does, if its file system answers.
+///
+/// # Errors
+///
+/// When it was not saved, or when it is not known whether it was.
+pub async fn save_in_time(
+    path: &Path,
+    split: Split,
+    mark_seen: String,
+    text: String,
+) -> Result<(), NotSaved> {
+    let owned = path.to_owned();
+    let saved = files::apart(path, move || save(&owned, split, &mark_seen, &text)).await;
+    saved.unwrap_or_else(|hangs| Err(silent(path, hangs).into()))
+}
+
+fn silent(path: &Path, hangs: Hangs) -> Unusable {
+    Unusable::System { path: path.to_owned(), what: "reached", error: io::Error::other(hangs.to_string()) }
 }
 
 /// Puts `text` in the file's place, all of it or nothing, if the file is still the one with this `mark`.

@@ -11,11 +11,12 @@ use tokio::sync::watch;
 use super::alert::{About, Alert, HELD, LEDGER, REFUSED};
 use super::inbox::News;
 use super::outbox::Outbox;
-use super::{Inbox, Rota, health, overdue};
+use super::{Inbox, Rota, health_by, overdue};
 use crate::clock::Clock;
 use crate::flock::changes::Changes;
 use crate::flock::event::{Event, Events};
 use crate::flock::{Bot, BotName};
+use crate::shelf::Shelf;
 use crate::store::Store;
 use crate::store::condition::Condition;
 
@@ -37,6 +38,7 @@ pub struct Guard {
     /// In the order of the file.
     all: Vec<Arc<Bot>>,
     store: Arc<dyn Store>,
+    shelf: Arc<Shelf>,
     clock: Arc<dyn Clock>,
     events: Events,
     inbox: Inbox,
@@ -69,6 +71,7 @@ impl Guard {
             bots: HashMap::new(),
             all: Vec::new(),
             store,
+            shelf: Arc::new(Shelf::new(clock.clone())),
             clock,
             events,
             inbox,
@@ -80,6 +83,12 @@ impl Guard {
             refused: None,
             trouble: None,
         }
+    }
+
+    /// The same, with the poems as this shelf has them.
+    #[must_use]
+    pub fn reading(self, shelf: Arc<Shelf>) -> Self {
+        Self { shelf, ..self }
     }
 
     /// Looks and tells for as long as it is polled.
@@ -172,7 +181,7 @@ impl Guard {
         if self.outbox.was_told(&bot.name, alert.cause, alert.day()) {
             return;
         }
-        let health = health(Some(&*self.store), bot, self.clock.now()).await;
+        let health = health_by(&self.shelf, Some(&*self.store), bot, self.clock.now()).await;
         let state = health.ok().map(|health| health.condition);
         self.outbox.put(&Alert { state, ..alert });
     }
@@ -193,7 +202,7 @@ impl Guard {
     /// Looks at a bot, and tells if it needs somebody.
     async fn look(&mut self, bot: &Bot) {
         let now = self.clock.now();
-        let health = match health(Some(&*self.store), bot, now).await {
+        let health = match health_by(&self.shelf, Some(&*self.store), bot, now).await {
             Ok(health) => health,
             Err(error) => return self.trouble(&error.to_string(), self.clock.now(), self.clock.uptime()),
         };
@@ -243,7 +252,7 @@ impl Guard {
     async fn look_who_is_well_again(&mut self) {
         let needy = self.needy.iter().take(LOOKED_AFTER).filter_map(|bot| self.bots.get(bot)).cloned();
         for bot in needy.collect::<Vec<_>>() {
-            let health = health(Some(&*self.store), &bot, self.clock.now()).await;
+            let health = health_by(&self.shelf, Some(&*self.store), &bot, self.clock.now()).await;
             if let Some(health) = health.ok().filter(|health| !health.needs_person) {
                 self.note(&bot, false);
                 self.is_well(&bot, health.condition);

@@ -35,10 +35,11 @@ pub use self::overview::{Overview, Phase, Readiness};
 pub use self::receiver::Receiver;
 pub use self::rota::Rota;
 pub use self::tally::Tally;
-use crate::flock::poem::{Line, Poem};
+use crate::clock::SystemClock;
+use crate::flock::poem::Line;
 use crate::flock::{AtEnd, Bot, BotName, pick};
 use crate::net;
-use crate::shelf::{self, ShelfError};
+use crate::shelf::{Reading, Shelf, ShelfError};
 use crate::store::condition::{self, Condition, condition, needs_person, not_signed_in};
 use crate::store::{Progress, Standing, Store, StoreError};
 
@@ -75,13 +76,24 @@ pub struct Lines {
     pub left: usize,
 }
 
-/// Looks how a bot is. `ledger` is `None` if there is none yet.
+/// Looks how a bot is, once: its poem is taken as it stands. `ledger` is `None` if there is none yet.
 pub async fn health(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -> Result<Health, StoreError> {
+    health_by(&Shelf::impatient(Arc::new(SystemClock)), ledger, bot, now).await
+}
+
+/// Looks how a bot is, with its poem as the shelf has it.
+async fn health_by(
+    shelf: &Shelf,
+    ledger: Option<&dyn Store>,
+    bot: &Bot,
+    now: DateTime<Utc>,
+) -> Result<Health, StoreError> {
     let standing = match ledger {
         Some(ledger) => ledger.standing(&bot.name, now).await?,
         None => None,
     };
-    let lines = lines(ledger, bot, standing.as_ref()).await?;
+    let reading = shelf.glance(&bot.poem, bot.split).await;
+    let lines = lines(ledger, bot, standing.as_ref(), reading).await?;
     health_with(ledger, bot, standing, lines, now).await
 }
 
@@ -138,10 +150,11 @@ async fn lines(
     ledger: Option<&dyn Store>,
     bot: &Bot,
     standing: Option<&Standing>,
+    reading: Reading,
 ) -> Result<Result<Lines, ShelfError>, StoreError> {
-    let poem = match poem(bot).await {
-        Ok(poem) => poem,
-        Err(problem) => return Ok(Err(problem)),
+    let poem = match (reading.problem, reading.poem) {
+        (None, Some(poem)) => poem,
+        (problem, _) => return Ok(Err(problem.unwrap_or(ShelfError::BeingWritten))),
     };
     let used = match (ledger, standing) {
         (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
@@ -156,15 +169,12 @@ async fn lines(
     let fits = |line: &&Line| net::fits(bot, account.as_ref(), &line.text).is_ok();
     let total = poem.lines().iter().filter(fits).count();
     let left = pick::unused(&poem, &used).filter(fits).count();
+    if left == 0 && reading.unsettled.is_some() {
+        // Its end may be still to come.
+        return Ok(Err(ShelfError::BeingWritten));
+    }
     let begins_again = left == 0 && bot.at_end == AtEnd::Again;
     Ok(Ok(Lines { total, left: if begins_again { total } else { left } }))
-}
-
-/// Reads the poem where waiting for a disk keeps nobody else waiting.
-async fn poem(bot: &Bot) -> Result<Poem, ShelfError> {
-    let (path, split) = (bot.poem.clone(), bot.split);
-    let read = tokio::task::spawn_blocking(move || shelf::read_file(&path, split)).await;
-    read.unwrap_or_else(|error| Err(ShelfError::Unreadable(error.to_string())))
 }
 
 /// The bots that have missed a slot by more than they may, whatever the reason, or miss all because of the clock.

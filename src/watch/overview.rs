@@ -9,10 +9,11 @@ use tokio::sync::{Mutex, watch};
 
 use super::census::{Census, Trouble, census};
 use super::heartbeat::{IS_STUCK, Pulse, STUCK};
-use super::{Health, Tally, health, overdue};
+use super::{Health, Tally, overdue};
 use crate::clock::Clock;
 use crate::flock::event::Event;
 use crate::flock::{Bot, Flock};
+use crate::shelf::Shelf;
 use crate::store::{Store, StoreError};
 
 /// What was found out is good for so long: whoever asks in a loop reads no ledger in a loop.
@@ -99,8 +100,15 @@ impl Overview {
         pulse: Pulse,
         phase: Arc<Phase>,
     ) -> Self {
-        let (counted, tally, found) = (Arc::default(), Arc::default(), Arc::default());
+        let tally = Arc::new(Tally::over(Arc::new(Shelf::new(clock.clone()))));
+        let (counted, found) = (Arc::default(), Arc::default());
         Self { flock, store, clock, pulse, phase, counted, tally, found }
+    }
+
+    /// The same, with the poems as this shelf has them.
+    #[must_use]
+    pub fn reading(self, shelf: Arc<Shelf>) -> Self {
+        Self { tally: Arc::new(Tally::over(shelf)), ..self }
     }
 
     /// How long ago the engine's loop went round.
@@ -170,7 +178,7 @@ impl Overview {
     async fn explained(&self, late: &[Arc<Bot>]) -> Result<Vec<Trouble>, StoreError> {
         let mut troubles = Vec::new();
         for bot in late.iter().take(EXPLAINED) {
-            let health = health(Some(&*self.store), bot, self.clock.now()).await?;
+            let health = self.health(bot).await?;
             troubles.push(Trouble::of_bot(bot, health.condition, health.reason));
         }
         if late.len() > EXPLAINED {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 
@@ -11,18 +11,21 @@ use super::{Health, Lines, health_with, lines};
 use crate::flock::account::TextLimits;
 use crate::flock::post::{PostId, State};
 use crate::flock::{Bot, BotName};
-use crate::shelf::{self, ShelfError, Stamp};
+use crate::shelf::{Shelf, ShelfError};
 use crate::store::{Standing, Store, StoreError};
 
 /// What was counted, of each bot.
-#[derive(Default)]
-pub struct Tally(Mutex<HashMap<BotName, (Sign, Lines)>>);
+pub struct Tally {
+    shelf: Arc<Shelf>,
+    counted: Mutex<HashMap<BotName, (Sign, Lines)>>,
+}
 
 /// By what one sees that a count still holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Sign {
     bot: Bot,
-    file: Stamp,
+    /// Which state of its poem.
+    version: u64,
     round: u32,
     used: u32,
     /// The newest posts: a line that is given back and another that is taken leave the number as it is.
@@ -37,6 +40,11 @@ impl fmt::Debug for Tally {
 }
 
 impl Tally {
+    /// Of poems as this shelf has them.
+    pub fn over(shelf: Arc<Shelf>) -> Self {
+        Self { shelf, counted: Mutex::default() }
+    }
+
     /// Looks how a bot is, as [`health`](super::health) does.
     pub async fn health(
         &self,
@@ -45,7 +53,7 @@ impl Tally {
         now: DateTime<Utc>,
     ) -> Result<Health, StoreError> {
         let standing = store.standing(&bot.name, now).await?;
-        let lines = self.lines(store, bot, standing.as_ref(), now).await?;
+        let lines = self.lines(store, bot, standing.as_ref()).await?;
         health_with(Some(store), bot, standing, lines, now).await
     }
 
@@ -54,43 +62,40 @@ impl Tally {
         store: &dyn Store,
         bot: &Bot,
         standing: Option<&Standing>,
-        now: DateTime<Utc>,
     ) -> Result<Result<Lines, ShelfError>, StoreError> {
+        let reading = self.shelf.glance(&bot.poem, bot.split).await;
         let sign = match standing {
-            Some(standing) => sign(store, bot, standing, now).await?,
-            None => None,
+            Some(standing) if reading.problem.is_none() && reading.unsettled.is_none() => {
+                Some(sign(store, bot, standing, reading.version).await?)
+            }
+            _ => None,
         };
         if let Some(sign) = &sign
-            && let Some((known, lines)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&bot.name)
+            && let Some((known, lines)) = self.counted().get(&bot.name)
             && known == sign
         {
             return Ok(Ok(*lines));
         }
-        let counted = lines(Some(store), bot, standing).await?;
+        let counted = lines(Some(store), bot, standing, reading).await?;
         if let (Some(sign), Ok(lines)) = (sign, &counted) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(bot.name.clone(), (sign, *lines));
+            self.counted().insert(bot.name.clone(), (sign, *lines));
         }
         Ok(counted)
     }
 
     /// Forgets all bots but these.
     pub fn keep_only(&self, is_here: impl Fn(&BotName) -> bool) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| is_here(name));
+        self.counted().retain(|name, _| is_here(name));
+    }
+
+    fn counted(&self) -> MutexGuard<'_, HashMap<BotName, (Sign, Lines)>> {
+        self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// `None` where a change could go unseen.
-async fn sign(
-    store: &dyn Store,
-    bot: &Bot,
-    standing: &Standing,
-    now: DateTime<Utc>,
-) -> Result<Option<Sign>, StoreError> {
-    let path = bot.poem.clone();
-    let file = tokio::task::spawn_blocking(move || shelf::stamp(&path, now)).await.ok().flatten();
-    let Some(file) = file else { return Ok(None) };
+async fn sign(store: &dyn Store, bot: &Bot, standing: &Standing, version: u64) -> Result<Sign, StoreError> {
     let posts = [&standing.last, &standing.open].map(|post| post.as_ref().map(|post| (post.id, post.state)));
     let limits = standing.account.as_ref().and_then(|account| account.limits);
     let used = store.count_used(&bot.name, standing.round).await?;
-    Ok(Some(Sign { bot: bot.clone(), file, round: standing.round, used, posts, limits }))
+    Ok(Sign { bot: bot.clone(), version, round: standing.round, used, posts, limits })
 }

@@ -11,6 +11,7 @@ use super::answer::Document;
 use super::read::posted_at;
 use crate::flock::Bot;
 use crate::flock::post::Post;
+use crate::flock::text::legal_in_xml;
 
 /// The media type of RFC 4287.
 const MEDIA_TYPE: &str = "application/atom+xml; charset=utf-8";
@@ -106,12 +107,6 @@ pub(super) fn title(text: &str) -> String {
     let head = &line[..cut];
     let whole_words = head.rfind(char::is_whitespace).filter(|end| *end > cut / 2).unwrap_or(cut);
     format!("{}…", head[..whole_words].trim_end())
-}
-
-/// XML 1.0 can't carry two characters that a poem can, and a feed with one of them is no feed at all. The
-/// control characters, its other exceptions, never get into a post.
-fn legal_in_xml(text: &str) -> String {
-    text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}")
 }
 
 fn link(rel: &str, media_type: &str, href: String) -> Link {

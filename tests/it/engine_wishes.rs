@@ -22,6 +22,16 @@ fn want(text: Option<&str>) -> Want {
 }
 
 #[tokio::test]
+async fn a_text_with_control_characters_is_refused_whoever_asks() {
+    let house = House::of([(bot("walt"), "one\n")]).await;
+    for text in ["a\u{1b}[2J", "a\0", "\u{200b}", " \u{9b}"] {
+        let answer = house.post("walt", Some(text)).await;
+        assert!(!answer.done, "{text:?}: {answer:?}");
+    }
+    assert!(house.net("walt").sent().is_empty());
+}
+
+#[tokio::test]
 async fn a_text_by_hand_is_posted_at_once_and_uses_no_line() {
     let house = quiet("one\n").await;
     let answer = house.post("walt", Some("hello")).await;

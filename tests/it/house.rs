@@ -12,18 +12,25 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("flock", &[]),
     ("clock", &["flock"]),
     ("door", &[]),
-    ("config", &["flock"]),
-    ("shelf", &["flock", "clock"]),
-    ("net", &["flock", "clock"]),
-    ("store", &["flock", "clock"]),
+    ("files", &[]),
+    ("config", &["files", "flock"]),
+    ("shelf", &["files", "flock", "clock"]),
+    ("net", &["files", "flock", "clock"]),
+    ("store", &["files", "flock", "clock"]),
     ("engine", &["flock", "clock", "shelf", "net", "store"]),
     ("watch", &["flock", "clock", "shelf", "net", "store"]),
     ("enroll", &["flock", "clock", "door", "net", "store"]),
     ("web", &["flock", "clock", "door", "shelf", "net", "store", "watch", "enroll"]),
-    ("daemon", &["flock", "clock", "config", "shelf", "net", "store", "watch", "engine", "enroll", "web"]),
+    (
+        "daemon",
+        &["files", "flock", "clock", "config", "shelf", "net", "store", "watch", "engine", "enroll", "web"],
+    ),
     (
         "cli",
-        &["flock", "clock", "config", "shelf", "net", "store", "watch", "engine", "enroll", "web", "daemon"],
+        &[
+            "files", "flock", "clock", "config", "shelf", "net", "store", "watch", "engine", "enroll", "web",
+            "daemon",
+        ],
     ),
 ];
 

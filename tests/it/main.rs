@@ -62,6 +62,7 @@ mod program_mastodon;
 mod program_notice;
 mod program_oidc;
 mod program_place;
+mod program_poem;
 mod program_reload;
 mod program_reload_files;
 mod program_reload_storm;

@@ -61,6 +61,36 @@ const ALIKE: &str = "warning: flock.toml:15: bot sylvia: its poem has 2 lines th
 const LABEL: &str = "note: flock.toml:9: X wants automated accounts to be labelled, and no program can see or do that: sign in \
     at x.com as each bot, choose \"Your account\", \"Automation\", and name who runs it in the bio";
 
+/// Who is told of a post is the network's own matter: one text may mention nobody on one, and somebody on another.
+#[test]
+fn lines_that_mention_people_are_named_for_each_network() {
+    let poem = "@_@ dizzy\nhi @walt\n.@kelp.example.org wrote\nmail me@example.org (this is none)\n";
+    let flock = |key: &str| {
+        let bot = |name: &str, home: &str| {
+            format!("[bots.{name}]\n{home}\npoem = \"p.txt\"\nschedule = \"@daily\"\n{key}\n")
+        };
+        let bots = [
+            bot("tide", "app = \"home\""),
+            bot("kelp", "network = \"bluesky\""),
+            bot("robin", "app = \"x\""),
+            bot("feed", "network = \"feed\""),
+        ];
+        let folder = Folder::with(&(bots.concat() + APPS));
+        folder.write("p.txt", poem.as_bytes());
+        folder.run(&["check"]).out
+    };
+    let warned = flock("");
+    for (line, bot, name) in
+        [(1, "tide", "@_"), (2, "tide", "@walt"), (3, "tide", "@kelp.example.org"), (2, "robin", "@walt")]
+    {
+        let expect = format!("warning: p.txt:{line}: {bot} mentions {name} on");
+        assert!(warned.contains(&expect), "{expect}: {warned}");
+    }
+    assert_eq!(warned.matches(" mentions ").count(), 5, "{warned}");
+    assert!(!flock("mentions = \"allow\"").contains(" mentions "));
+    assert!(flock("mentions = \"refuse\"").contains("p.txt:2: robin will pass over this line"));
+}
+
 #[tokio::test]
 async fn each_line_is_held_against_the_limit_of_its_network_and_its_server() {
     let folder = everywhere();

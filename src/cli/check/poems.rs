@@ -10,9 +10,12 @@ use crate::config::complaint::{Complaint, Severity};
 use crate::daemon::reload::broken_poem;
 use crate::flock::account::Account;
 use crate::flock::poem::{Poem, TextId};
-use crate::flock::{Bot, Flock, NetworkKind};
+use crate::flock::{Bot, Flock, Mentions, NetworkKind};
 use crate::net;
 use crate::shelf;
+
+/// What is said of a line that may be meant as a remark.
+const REMARK: &str = "this looks like a remark but is posted: begin it with `#` and a space to make it one";
 
 /// The poems, and what is wrong with them for the bots that read them.
 pub(super) fn complaints(flock: &Flock, accounts: &Accounts, places: &Places) -> (Poems, Vec<Complaint>) {
@@ -21,7 +24,10 @@ pub(super) fn complaints(flock: &Flock, accounts: &Accounts, places: &Places) ->
     for bot in &flock.bots {
         let key = (bot.poem.clone(), bot.split);
         let poem = read.entry(key).or_insert_with(|| match shelf::read_file(&bot.poem, bot.split) {
-            Ok(poem) => Some(Arc::new(poem)),
+            Ok(poem) => {
+                complaints.extend(poem.doubtful().iter().map(|line| warning(bot, *line, REMARK.to_owned())));
+                Some(Arc::new(poem))
+            }
             Err(problem) => {
                 complaints.push(broken_poem(bot, &problem, places));
                 None
@@ -35,13 +41,13 @@ pub(super) fn complaints(flock: &Flock, accounts: &Accounts, places: &Places) ->
     (read, complaints)
 }
 
+/// A warning about a line of a bot's poem.
+fn warning(bot: &Bot, line: usize, message: String) -> Complaint {
+    Complaint { severity: Severity::Warning, file: bot.poem.clone(), line: Some(line), message }
+}
+
 fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Complaint> {
-    let warn = |line: usize, message: String| Complaint {
-        severity: Severity::Warning,
-        file: bot.poem.clone(),
-        line: Some(line),
-        message,
-    };
+    let warn = |line, message| warning(bot, line, message);
     let misfits = poem.lines().iter().filter_map(|line| {
         let misfit = net::fits(bot, account, &line.text).err()?;
         Some(warn(line.number, format!("{} will pass over this line: {misfit}", bot.name)))
@@ -52,7 +58,16 @@ fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Com
         let message = format!("{} repeats this line: x may refuse it as a duplicate", bot.name);
         warn(line.number, message)
     });
-    misfits.chain(refrains).collect()
+    let loud = poem.lines().iter().filter(|_| bot.mentions == Mentions::Warn);
+    let loud = loud.filter_map(|line| {
+        let names = net::mentions(bot.network, &line.text).join(", ");
+        let message = format!(
+            "{} mentions {names} on {}, who are told of it: take that out, or write `mentions = \"allow\"`",
+            bot.name, bot.network
+        );
+        (!names.is_empty()).then(|| warn(line.number, message))
+    });
+    misfits.chain(refrains).chain(loud).collect()
 }
 
 /// Lines that two accounts of one network would both post. That two bots read one file is seen without reading it, and has

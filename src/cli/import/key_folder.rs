@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::cli::{enroll, output};
 use crate::config::Loaded;
+use crate::files::{self, ReadError};
 use crate::flock::{Bot, BotName, Flock, NetworkKind};
 
 /// No key file is longer.
@@ -45,7 +46,7 @@ pub(super) async fn import(loaded: &Loaded, folder: &Path) -> Result<ExitCode> {
             Ok(notes) => notes.iter().try_for_each(|note| output::say(note))?,
             Err(error) => {
                 failed += 1;
-                eprintln!("error: {}.json, bot {}: {error:#}", key.stem, bot.name);
+                output::say_beside(&format!("error: {}.json, bot {}: {error:#}", key.stem, bot.name));
             }
         }
     }
@@ -107,11 +108,11 @@ fn keys_in(folder: &Path) -> Result<Vec<Key>> {
 
 fn key(path: &Path) -> Result<Key> {
     let shown = path.display();
-    let size = std::fs::metadata(path).with_context(|| format!("{shown} can't be read"))?.len();
-    if size > LONGEST {
-        bail!("{shown} is too long for a key file: take it out of the folder");
-    }
-    let json = std::fs::read_to_string(path).map_err(|error| anyhow!("{shown} can't be read: {error}"))?;
+    let json = match files::read(path, LONGEST) {
+        Ok(read) => String::from_utf8(read.bytes).map_err(|_| anyhow!("{shown} is not UTF-8"))?,
+        Err(ReadError::TooLarge(_)) => bail!("{shown} is too long for a key file: take it out of the folder"),
+        Err(error) => bail!("{shown} can't be read: {error}"),
+    };
     // What serde says of it might repeat a secret.
     let value: Value =
         serde_json::from_str(&json).map_err(|_| anyhow!("{shown} is not JSON: make the key again"))?;

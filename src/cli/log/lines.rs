@@ -1,7 +1,7 @@
 //! How a line of the log looks. It has the fields of what happened, and those of the bot and slot that it happened for, each
 //! once, whichever of both named it.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use chrono::{Local, SecondsFormat};
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::{Clock as _, SystemClock};
+use crate::flock::text::{visible, visible_json};
 
 /// What a line begins with, and whether it is one for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +177,7 @@ fn json(mut to: Writer<'_>, level: TracingLevel, target: &str, fields: Fields) -
     line.insert("level".to_owned(), level.as_str().into());
     line.insert("target".to_owned(), target.into());
     line.insert("message".to_owned(), fields.message.into());
-    writeln!(to, "{}", Value::Object(line))
+    writeln!(to, "{}", visible_json(&Value::Object(line).to_string()))
 }
 
 /// The time for whoever sits at the terminal.
@@ -191,22 +192,11 @@ fn now() -> String {
 /// A value as a person reads it: in quotes only where it would run into the next one.
 fn bare(value: &Value) -> String {
     match value {
-        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => visible(text),
-        value => visible(&value.to_string()),
-    }
-}
-
-/// A text on one line, that can't steer a terminal.
-pub(super) fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            let _ = write!(shown, "{}", character.escape_default());
-        } else {
-            shown.push(character);
+        Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => {
+            visible(text).into_owned()
         }
+        value => visible(&value.to_string()).into_owned(),
     }
-    shown
 }
 
 #[cfg(test)]

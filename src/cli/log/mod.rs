@@ -27,6 +27,7 @@ use tracing_subscriber::{
 
 use super::output;
 use crate::flock::log::Log;
+use crate::flock::text::visible_lines;
 use lines::{Fields, Lines, Style};
 use queue::Queue;
 
@@ -144,8 +145,7 @@ fn panicked(lines: Lines, panic: &PanicHookInfo<'_>) -> Vec<u8> {
 
 /// Prints lines on standard error: by way of the log, where there is one, so that a reader that stalls keeps nobody waiting.
 pub(super) fn print(level: Level, text: &str) {
-    // What a file, a network or a person said may be among it.
-    let text = text.lines().map(lines::visible).collect::<Vec<_>>().join("\n");
+    let text = visible_lines(text);
     match STARTED.get() {
         Some((queue, lines)) => queue.put(&lines.verbatim(level, &text)),
         None => eprintln!("{text}"),

@@ -6,12 +6,13 @@
 mod inquiry;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 pub use self::inquiry::complaints;
 use super::url;
+use crate::files::{self, ReadError};
 use crate::flock::secret::{Secret, SecretSource};
 
 /// The longest secret: keys and tokens have about fifty characters, and a wrong file is rarely so short.
@@ -66,7 +67,9 @@ pub fn exposure(file: &Path) -> Option<String> {
 #[cfg(unix)]
 fn mode(file: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
-    let found = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
+    let file = file.to_owned();
+    let found = files::within_deadline(&file.clone(), move || fs::metadata(file)).ok()?;
+    let found = found.ok().filter(fs::Metadata::is_file)?;
     Some(found.permissions().mode() & 0o7777)
 }
 
@@ -115,29 +118,31 @@ fn from_credential(name: &str, environment: Environment<'_>) -> Result<Secret, S
 
 fn from_file(path: &Path) -> Result<Secret, SecretError> {
     let shown = path.display();
-    let unreadable = |problem: std::io::Error| {
-        SecretError(match problem.kind() {
-            std::io::ErrorKind::NotFound => format!("there is no file {shown}: write the secret into it"),
-            std::io::ErrorKind::PermissionDenied => {
+    let unreadable = |problem: ReadError| {
+        SecretError(match problem {
+            ReadError::Missing => format!("there is no file {shown}: write the secret into it"),
+            ReadError::NotAFile(_) => {
+                format!("{shown} is not a plain file: name the file that holds the secret")
+            }
+            ReadError::TooLarge(_) => too_long(&shown.to_string()),
+            ReadError::Refused(io::ErrorKind::PermissionDenied, _) => {
                 format!("{shown} can't be read: let the user that runs flockd read it")
             }
-            _ => format!("{shown} can't be read: {problem}"),
+            ReadError::Refused(..) | ReadError::Hangs(_) => format!("{shown} can't be read: {problem}"),
         })
     };
-    // Looked at before it is opened: opening a pipe would wait for someone to write.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(SecretError(format!("{shown} is not a plain file: name the file that holds the secret")));
-    }
-    let mut bytes = Vec::new();
-    let most = MAX_SECRET as u64 + 1;
-    File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)).map_err(unreadable)?;
-    usable(&bytes, &shown.to_string())
+    let read = files::read(path, MAX_SECRET as u64).map_err(unreadable)?;
+    usable(&read.bytes, &shown.to_string())
+}
+
+fn too_long(what: &str) -> String {
+    format!("{what} has more than {MAX_SECRET} bytes: that is no key or token")
 }
 
 /// The secret in these bytes, white space at its ends removed; `what` is what to call them.
 fn usable(bytes: &[u8], what: &str) -> Result<Secret, SecretError> {
     if bytes.len() > MAX_SECRET {
-        return Err(SecretError(format!("{what} has more than {MAX_SECRET} bytes: that is no key or token")));
+        return Err(SecretError(too_long(what)));
     }
     let bytes = bytes.trim_ascii();
     if bytes.is_empty() {

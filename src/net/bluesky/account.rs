@@ -10,6 +10,7 @@ use super::meaning::Meaning;
 use super::profile;
 use super::session::awake;
 use super::{Bluesky, Held, answer, held, looks_like_app_password, mark};
+use crate::files;
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::post::{Cause, Why};
@@ -17,6 +18,8 @@ use crate::net::{AccountApi, Appearance, NotDressed, Setback, http};
 
 /// The largest picture, in bytes (the lexicon `app.bsky.actor.profile`).
 const PICTURE_MAX: usize = 1_000_000;
+/// The most that is read of one: enough to say how much too large it is.
+const PICTURE_READ: u64 = 32 * 1024 * 1024;
 /// How the kinds of pictures begin that it takes.
 const KINDS: &[(&str, &[u8])] = &[("image/png", b"\x89PNG\r\n\x1a\n"), ("image/jpeg", b"\xff\xd8\xff")];
 /// Whose a session is, in a sentence.
@@ -63,8 +66,8 @@ impl Bluesky {
 /// A picture that the network takes, and its kind; or why it takes none of that.
 async fn picture(path: &Path) -> Result<(&'static str, Vec<u8>), String> {
     let shown = path.display();
-    let bytes =
-        tokio::fs::read(path).await.map_err(|error| format!("the picture {shown} can't be read: {error}"))?;
+    let read = files::read_async(path, PICTURE_READ).await;
+    let bytes = read.map_err(|error| format!("the picture {shown} can't be read: {error}"))?.bytes;
     let kind = KINDS.iter().find(|(_, beginning)| bytes.starts_with(beginning));
     let (kind, _) = kind.ok_or_else(|| format!("the picture {shown} is neither PNG nor JPEG: convert it"))?;
     if bytes.len() > PICTURE_MAX {

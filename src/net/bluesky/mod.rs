@@ -38,6 +38,13 @@ use crate::flock::{Manner, NetworkKind};
 use answer::Answer;
 use session::Logins;
 
+/// Whom a text mentions, each as it stands there. Whether anybody has that handle is not asked.
+pub(super) fn mentions(text: &str) -> Vec<&str> {
+    let facets = facets::detect(text).into_iter();
+    let mentions = facets.filter(|facet| matches!(facet.feature, facets::Feature::Mention(_)));
+    mentions.map(|facet| &text[facet.bytes]).collect()
+}
+
 /// What a server takes from an account: 5,000 points an hour, of which a post takes two (docs.bsky.app, "Rate limits").
 pub const LIMITS: Limits =
     Limits { of_app_per_day: None, of_bot: 2_500, window: Duration::from_secs(60 * 60) };

@@ -9,6 +9,7 @@ use url::Url;
 use super::answer::{self, Answer};
 use super::app::OUT_OF_BAND;
 use super::{Mastodon, SCOPES, html, instance};
+use crate::files;
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Registration, Tokens};
 use crate::flock::post::{Cause, Why};
@@ -23,6 +24,9 @@ const WRITE: &str = "write:statuses";
 
 /// The most characters of a name or a handle that are kept.
 const NAME_MAX: usize = 128;
+
+/// The largest picture that is read, in bytes: more than any server takes.
+const PICTURE_MAX: u64 = 32 * 1024 * 1024;
 
 /// How pictures begin that servers take (docs.joinmastodon.org, "media").
 const PICTURES: &[(&[u8], &str)] = &[(b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg")];
@@ -146,7 +150,8 @@ impl AccountApi for Mastodon {
             form = form.text("note", bio.clone());
         }
         if let Some(path) = &profile.picture {
-            let bytes = tokio::fs::read(path).await.map_err(|error| unfit(path, &error.to_string()))?;
+            let read = files::read_async(path, PICTURE_MAX).await;
+            let bytes = read.map_err(|error| unfit(path, &error.to_string()))?.bytes;
             form =
                 form.part("avatar", picture(bytes).ok_or_else(|| unfit(path, "it is neither PNG nor JPEG"))?);
         }

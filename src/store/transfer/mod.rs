@@ -13,6 +13,7 @@ pub use self::reading::read;
 use crate::flock::account::{self, Account};
 use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, PostId, State};
+use crate::flock::text::forbidden_character;
 use crate::flock::{BotName, NetworkKind};
 
 /// The format of these lines. Keys may be added to it; what an older flockd would misread has the next number.
@@ -227,6 +228,9 @@ impl KeptPost {
             (None, Some(_)) => Some("a line needs its text"),
             (_, Some(KeptLine { round: 0, .. } | KeptLine { occurrence: 0, .. })) => {
                 Some("rounds and occurrences count from 1")
+            }
+            (Some(text), _) if forbidden_character(text).is_some() => {
+                Some("the text holds a control character, which no post may: remove it")
             }
             _ => None,
         }

@@ -171,6 +171,7 @@ mod tests {
             (format!("{HEAD}\n{BOT}\n{BOT}\n{}\n", post(text)), 3, "more bots than"),
             (format!("{HEAD}\n{BOT}\n{}\n{HEAD}\n", post(text)), 4, "a second export"),
             (format!("{HEAD}\n{BOT}\n{}\n", post("")), 3, "without a text"),
+            (format!("{HEAD}\n{BOT}\n{}\n", post(r#","text":"a\u001b[2J""#)), 3, "control character"),
             (format!("{HEAD}\n{BOT}\n{}", &post(text)[..90]), 3, "not what flockd has exported"),
             (format!("{HEAD}\n{BOT}\n{}\n", post(text).replace("\"x\"", "\"y\"")), 3, "\"y\""),
             (format!("{HEAD}\n{}\n{}\n", BOT.replace("walt", "../walt"), post(text)), 2, "walt"),

@@ -1,9 +1,8 @@
 //! The key of the vault and the file that it is kept in. With which key the tokens in a ledger are sealed is
 //! not known here.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use rand::TryRng;
@@ -11,6 +10,7 @@ use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
 
 use super::VaultError;
+use crate::files::{self, ReadError};
 use crate::flock::secret::Secret;
 use crate::store::private;
 
@@ -72,26 +72,20 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
 
 /// The key in a file; `None` if there is no such file.
 pub(super) fn read(path: &Path) -> Result<Option<Key>, VaultError> {
-    let mut text = String::new();
-    let read = open(path).and_then(|file| file.take(LONGEST_FILE).read_to_string(&mut text));
-    match read {
-        Ok(_) => Key::parse(&Secret::new(text)).map(Some).ok_or_else(|| malformed(path)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == ErrorKind::InvalidData => Err(malformed(path)),
-        Err(error) => Err(VaultError::Key(format!(
-            "the vault's key file {} can't be read ({error}): make it readable for flockd's user",
+    let unreadable = |problem: String| {
+        VaultError::Key(format!(
+            "the vault's key file {} can't be read ({problem}): make it readable for flockd's user",
             path.display()
-        ))),
-    }
-}
-
-/// Opens a key file, which may be a link, as those of container platforms are. A FIFO in its place keeps nobody waiting.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    match file.metadata()?.is_dir() || file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other("it is not a regular file")),
+        ))
+    };
+    match files::read(path, LONGEST_FILE) {
+        Ok(read) => {
+            let text = String::from_utf8(read.bytes).map_err(|_| malformed(path))?;
+            Key::parse(&Secret::new(text)).map(Some).ok_or_else(|| malformed(path))
+        }
+        Err(ReadError::Missing) => Ok(None),
+        Err(ReadError::TooLarge(_)) => Err(malformed(path)),
+        Err(error) => Err(unreadable(error.to_string())),
     }
 }
 

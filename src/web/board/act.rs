@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use super::here::Here;
 use super::refused;
-use crate::flock::post::PostId;
+use crate::flock::post::{BadText, PostId, text_by_hand};
 use crate::store::{Answer, StoreError, Want, Wish};
 use crate::web::guard::{Form, Signed};
 use crate::web::{Site, answer, not_found, troubled};
@@ -28,7 +28,7 @@ pub(super) async fn act(
     let bot = bot.name.to_string();
     let want = match want(&what, bot.clone(), &form) {
         Some(Ok(want)) => want,
-        Some(Err(why)) => return refused(&uri, StatusCode::UNPROCESSABLE_ENTITY, "Not possible", why),
+        Some(Err(why)) => return refused(&uri, StatusCode::UNPROCESSABLE_ENTITY, "Not possible", &why),
         None => return not_found(uri).await,
     };
     tracing::info!(%bot, what, "asked for on the dashboard");
@@ -39,7 +39,7 @@ pub(super) async fn act(
 }
 
 /// What a form asks for; `None` if there is no such thing.
-fn want(what: &str, bot: String, form: &Form) -> Option<Result<Want, &'static str>> {
+fn want(what: &str, bot: String, form: &Form) -> Option<Result<Want, String>> {
     let post = || form.get("post").to_owned();
     Some(Ok(match what {
         "pause" => Want::Pause { bot },
@@ -47,17 +47,20 @@ fn want(what: &str, bot: String, form: &Form) -> Option<Result<Want, &'static st
         "skip" => Want::Skip { bot },
         "post" => match form.find("text") {
             None => Want::Post { bot, text: None },
-            Some(text) if text.trim().is_empty() => {
-                return Some(Err("There was no text in it, so nothing was posted. Write something first."));
-            }
-            // A form's line breaks are CR LF; a poem's are not.
-            Some(text) => Want::Post { bot, text: Some(text.replace("\r\n", "\n").trim_end().to_owned()) },
+            Some(text) => match text_by_hand(text) {
+                Ok(text) => Want::Post { bot, text: Some(text) },
+                Err(BadText::Empty) => {
+                    let said = "There was no text in it, so nothing was posted. Write something first.";
+                    return Some(Err(said.to_owned()));
+                }
+                Err(bad) => return Some(Err(format!("Nothing was posted: {bad}."))),
+            },
         },
         "delete" => Want::Delete { bot, post: post() },
         "settle" => match form.get("outcome") {
             "posted" => Want::Settle { bot, post: post(), posted: true },
             "not-posted" => Want::Settle { bot, post: post(), posted: false },
-            _ => return Some(Err("Say whether the network has the post.")),
+            _ => return Some(Err("Say whether the network has the post.".to_owned())),
         },
         _ => return None,
     }))

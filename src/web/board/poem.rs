@@ -11,7 +11,6 @@ use maud::{Markup, html};
 
 use super::frame::{self, Frame, Part};
 use super::here::Here;
-use super::refused;
 use crate::flock::account::Account;
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::{Bot, Flock};
@@ -74,16 +73,12 @@ pub(super) async fn save(
     let (path, split) = (bot.poem.clone(), bot.split);
     let (seen, text) = (form.get("seen").to_owned(), form.get("text").to_owned());
     let mine = text.clone();
-    let saved = tokio::task::spawn_blocking(move || edit::save(&path, split, &seen, &text)).await;
-    let problem = match saved {
-        Ok(Ok(())) => {
+    let problem = match edit::save_in_time(&path, split, seen, text).await {
+        Ok(()) => {
             tracing::info!(bot = %bot.name, "the poem was edited on the dashboard");
             return answer::see_other("poem?saved=yes");
         }
-        Ok(Err(problem)) => problem,
-        Err(error) => {
-            return refused(&uri, StatusCode::INTERNAL_SERVER_ERROR, "Not saved", &error.to_string());
-        }
+        Err(problem) => problem,
     };
     let said = match &problem {
         NotSaved::Changed(_) => {
@@ -109,14 +104,8 @@ async fn show(
     let status =
         if word.as_ref().is_some_and(|word| word.is_bad) { StatusCode::CONFLICT } else { StatusCode::OK };
     let Some(known) = site.heard(known(site, bot).await) else { return troubled(uri) };
-    let (path, split) = (bot.poem.clone(), bot.split);
-    let read = move || (shelf::read_file(&path, split), Manuscript::read(&path));
-    let (poem, text) = match tokio::task::spawn_blocking(read).await {
-        Ok(read) => read,
-        Err(error) => {
-            return refused(uri, StatusCode::INTERNAL_SERVER_ERROR, "Not readable", &error.to_string());
-        }
-    };
+    let poem = shelf::read_file_async(&bot.poem, bot.split).await;
+    let text = edit::read(&bot.poem).await;
     let lines = poem.as_ref().map_or(0, |poem| poem.lines().len());
     if !(1..=lines.div_ceil(LINES_A_PAGE).max(1)).contains(&page) {
         return not_found(uri.clone()).await;

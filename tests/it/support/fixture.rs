@@ -122,7 +122,9 @@ impl House {
         let dice = StdRng::seed_from_u64(self.starts);
         let key = VaultKey::File(self.folder.path().join("flock.key"));
         let vault = Arc::new(Vault::new(store.clone(), key));
-        let engine = Arc::new(Engine::new(store.clone(), vault, self.clock.clone(), events, dice, members));
+        let engine = Engine::new(store.clone(), vault, self.clock.clone(), events, dice, members);
+        // The clock stands still while a poem is written, so that none would ever be at rest.
+        let engine = Arc::new(engine.impatient());
         let flock: Vec<_> = self.bots.iter().cloned().map(Arc::new).collect();
         engine.take_over(&flock).await.unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -8,7 +8,9 @@ use flockd::flock::account::Profile;
 use flockd::flock::poem::Split;
 use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::web::Web;
-use flockd::flock::{Alerts, AtEnd, Bot, Flock, KeySource, Manner, NetworkKind, OnMiss, OnUnknown, Order};
+use flockd::flock::{
+    Alerts, AtEnd, Bot, Flock, KeySource, Manner, Mentions, NetworkKind, OnMiss, OnUnknown, Order,
+};
 
 /// A bot on X that posts every minute, in the order of its poem.
 pub(crate) fn bot(name: &str) -> Bot {
@@ -31,6 +33,7 @@ pub(crate) fn bot(name: &str) -> Bot {
         tokens: None,
         profile: Profile::default(),
         manner: Manner::default(),
+        mentions: Mentions::Warn,
     }
 }
 

@@ -113,6 +113,7 @@ proptest! {
                 prop_assert!(length > MAX);
             }
             Err(Misfit::TooHeavy { .. }) => prop_assert!(false, "X counts no bytes"),
+            Err(Misfit::Mention { .. }) => prop_assert!(false, "whom it mentions is asked elsewhere"),
             Err(Misfit::Blank { .. }) => prop_assert!(text.trim().is_empty()),
             Err(Misfit::Character { code, position, .. }) => {
                 prop_assert_eq!(text.chars().nth(position - 1).map(u32::from), Some(code));

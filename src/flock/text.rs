@@ -1,0 +1,245 @@
+//! What characters do to a text: which none may hold, whether there is anything to see in it, whether a line of a file is
+//! a remark, and how a text that others wrote is shown on a terminal.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use unicode_normalization::char::is_combining_mark;
+
+/// Characters that leave no mark although they are no white space: Unicode's `Default_Ignorable_Code_Point`, and the few
+/// others that fonts leave blank. Unicode reserves these ranges whole, so the list does not age.
+const INVISIBLE: &[(char, char)] = &[
+    ('\u{ad}', '\u{ad}'),       // soft hyphen
+    ('\u{34f}', '\u{34f}'),     // combining grapheme joiner
+    ('\u{61c}', '\u{61c}'),     // Arabic letter mark
+    ('\u{115f}', '\u{1160}'),   // Hangul fillers
+    ('\u{17b4}', '\u{17b5}'),   // Khmer inherent vowels
+    ('\u{180b}', '\u{180f}'),   // Mongolian variation selectors
+    ('\u{200b}', '\u{200f}'),   // zero-width space, joiners, direction marks
+    ('\u{202a}', '\u{202e}'),   // embeddings and overrides of direction
+    ('\u{2060}', '\u{206f}'),   // word joiner, invisible operators, isolates
+    ('\u{2800}', '\u{2800}'),   // Braille without dots
+    ('\u{3164}', '\u{3164}'),   // Hangul filler
+    ('\u{fe00}', '\u{fe0f}'),   // variation selectors
+    ('\u{feff}', '\u{feff}'),   // byte order mark
+    ('\u{ffa0}', '\u{ffa0}'),   // half-width Hangul filler
+    ('\u{fff0}', '\u{fffb}'),   // reserved, interlinear annotation
+    ('\u{13430}', '\u{1345f}'), // format controls of hieroglyphs
+    ('\u{1bca0}', '\u{1bca3}'), // format controls of shorthand
+    ('\u{1d173}', '\u{1d17a}'), // format controls of musical notation
+    ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors
+];
+
+/// The keycap: after a `#` it makes an emoji of it.
+const KEYCAP: char = '\u{20e3}';
+
+/// The first character of `text` that no post may hold: controls but tab and line feed. A terminal obeys them, and a feed
+/// can't carry them.
+pub fn forbidden_character(text: &str) -> Option<u32> {
+    text.chars().find(|c| is_forbidden(*c)).map(u32::from)
+}
+
+/// The text as XML 1.0 can carry it. Posts from before may hold what none may hold now.
+pub fn legal_in_xml(text: &str) -> String {
+    text.replace(|c| is_forbidden(c) || matches!(c, '\u{fffe}' | '\u{ffff}'), "\u{fffd}")
+}
+
+fn is_forbidden(c: char) -> bool {
+    c.is_control() && !matches!(c, '\t' | '\n')
+}
+
+/// Whether a reader sees nothing of the text: white space, invisible characters, marks that stand on nothing.
+pub fn shows_nothing(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || is_invisible(c) || is_combining_mark(c))
+}
+
+fn is_invisible(c: char) -> bool {
+    INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
+}
+
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || is_invisible(c)
+}
+
+/// Whether a line of a file is a remark: `#` signs with white space or nothing behind them, whatever blanks stand before.
+/// `#hashtag` is text, and so is the keycap emoji.
+pub fn is_remark(line: &str) -> bool {
+    let Some(rest) = line.trim_start_matches(is_blank).strip_prefix('#') else { return false };
+    let rest = rest.trim_start_matches('#');
+    let seen = rest.trim_start_matches(is_invisible);
+    seen.is_empty() || seen.starts_with(char::is_whitespace)
+}
+
+/// Whether a line that is text looks as if it was meant as a remark: a `#` that begins no hashtag, or the sign of another
+/// language.
+pub fn resembles_remark(line: &str) -> bool {
+    let line = line.trim_start_matches(is_blank);
+    if ["//", "/*", "<!--"].iter().any(|sign| line.starts_with(sign)) {
+        return true;
+    }
+    // The number sign of East Asian keyboards, and the small one.
+    let Some(rest) = line.strip_prefix(['#', '\u{ff03}', '\u{fe5f}']) else { return false };
+    let next = rest.trim_start_matches(is_invisible).chars().next();
+    !next.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == KEYCAP)
+}
+
+/// A text that others wrote, on one line and unable to steer a terminal: controls and what changes the direction of writing
+/// are shown by their numbers.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    escaped(text, steers_terminal)
+}
+
+/// The same with its line breaks and tabs left as they are.
+pub fn visible_lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| steers_terminal(c) && !matches!(c, '\n' | '\t'))
+}
+
+/// JSON as a terminal may be shown it: JSON itself escapes only some of what steers one, and all of that stands in texts.
+pub fn visible_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if steers_terminal(c) && c != '\n' {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+fn escaped(text: &str, steers: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&steers) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if steers(c) {
+            let _ = write!(shown, "{}", c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// Controls, separators of lines, and what overrides, embeds or isolates a direction: on a terminal that makes one text
+/// pass for another. The marks that only hint at a direction are harmless.
+fn steers_terminal(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{fffe}' | '\u{ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_remark_is_one() {
+        let remarks = [
+            "# plain",
+            "#",
+            "#   ",
+            "  # indented",
+            "\t# indented",
+            "\u{a0}# indented",
+            "#\ttab",
+            "#\u{a0}no-break space",
+            "#\u{3000}ideographic space",
+            "#\u{200b} zero-width space, then space",
+            "#\u{feff}",
+            "## heading",
+            "######",
+            "\u{feff}# byte order mark",
+            "\u{200b}# zero-width space",
+            " \u{feff}\u{2060}## both",
+        ];
+        for remark in remarks {
+            assert!(is_remark(remark), "{remark:?}");
+        }
+    }
+
+    #[test]
+    fn a_hashtag_is_text() {
+        for line in [
+            "#poetry is a tag",
+            "  #poetry",
+            "##poetry",
+            "#\u{fe0f}\u{20e3} one",
+            "1 # two",
+            "a",
+            "",
+            "#été",
+            "#詩",
+        ] {
+            assert!(!is_remark(line), "{line:?}");
+        }
+        for line in ["#poetry", "#詩", "#_x", "#1 of all", "#\u{fe0f}\u{20e3}", "a // b", "one # two"] {
+            assert!(!resembles_remark(line), "{line:?}");
+        }
+        for line in ["#!x", "#-- x", "##x", " #\"x", "\u{ff03} x", "// x", "<!-- x", "/* x"] {
+            assert!(resembles_remark(line), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_shows_nothing_is_known() {
+        let blanks = [
+            "",
+            " \t\u{a0}\u{3000}",
+            "\u{200b}",
+            "\u{2060}",
+            "\u{feff}",
+            "\u{ad}",
+            "\u{fe0f}",
+            "\u{3164}",
+            "\u{2800}\u{2800}",
+            "\u{301}",
+            " \u{301}\u{20e3}",
+            "\u{e0020}\u{e007f}",
+            "\u{202e}\u{202c}",
+            "\u{115f}\u{1160}",
+            "\u{180e}",
+            "\u{e0100}",
+        ];
+        for text in blanks {
+            assert!(shows_nothing(text), "{text:?}");
+        }
+        for text in [
+            "a",
+            ".",
+            "\u{2801}",
+            "e\u{301}",
+            "\u{200b}a",
+            "\u{1f3f4}\u{e0067}\u{e007f}",
+            "#\u{fe0f}\u{20e3}",
+            "ㅤa",
+        ] {
+            assert!(!shows_nothing(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_raw_reaches_a_terminal() {
+        assert_eq!(visible("a\u{1b}[31m\nb\u{202e}c\u{9b}"), "a\\u{1b}[31m\\nb\\u{202e}c\\u{9b}");
+        assert_eq!(visible_lines("a\u{1b}\n\tb"), "a\\u{1b}\n\tb");
+        assert_eq!(visible("שלום \u{200f}עולם"), "שלום \u{200f}עולם", "a mark of direction is left alone");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_steers_no_terminal(text in any::<String>()) {
+            prop_assert!(!visible(&text).chars().any(char::is_control));
+            prop_assert!(!visible_lines(&text).chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
+            prop_assert_eq!(forbidden_character(&legal_in_xml(&text)), None);
+            let json = visible_json(&serde_json::to_string(&text).unwrap());
+            prop_assert!(!json.chars().any(char::is_control));
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+}

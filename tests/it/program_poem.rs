@@ -1,0 +1,136 @@
+//! Poems as people write them, by the real program: what is taken for a line, and what is said of the rest.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::process::Command;
+
+use crate::support::program::{Daemon, Folder};
+
+/// A flock of one feed bot with a slot each second, and these lines more.
+fn flock(more: &str, poem: &[u8]) -> Folder {
+    let folder = Folder::with(&format!(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n[bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\n\
+         schedule = \"* * * * * *\"\norder = \"sequence\"\n{more}\n"
+    ));
+    folder.write("robin.txt", poem);
+    folder
+}
+
+/// The texts that were posted, oldest first.
+fn posted(folder: &Folder) -> Vec<String> {
+    posted_by(folder, "robin")
+}
+
+fn posted_by(folder: &Folder, bot: &str) -> Vec<String> {
+    let posts = folder.json(&["posts", "--json", "--state", "posted", "--bot", bot]);
+    let texts = posts.as_array().unwrap().iter().rev();
+    texts.map(|post| post["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn remarks_and_lines_that_show_nothing_are_not_posted() {
+    let poem = "# a remark\n  # ask Bob\n\t# tab\n#\ttab\n#\u{a0}no-break space\n## heading\n\u{feff}# Title\n\
+        \u{200b}# hidden\n\u{200b}\n\u{2800}\n\u{3164}\u{fe0f}\n\u{ad}\nreal line\n#!odd\n";
+    let folder = flock("", poem.as_bytes());
+    let check = folder.run(&["check"]);
+    assert!(check.out.contains("warning: robin.txt:14: this looks like a remark"), "{check:?}");
+    assert_eq!(check.out.matches("looks like a remark").count(), 1, "{check:?}");
+    let daemon = Daemon::spawn(&mut folder.command(&["run"]));
+    daemon.wait_for("the poem is exhausted");
+    assert_eq!(posted(&folder), ["real line", "#!odd"]);
+    for nothing in ["\u{200b}", " \u{feff}\u{3164}"] {
+        let said = folder.run(&["post", "robin", nothing]);
+        assert_eq!(said.code, 1, "{said:?}");
+    }
+    assert_eq!(posted(&folder).len(), 2);
+}
+
+/// A flock of a bot that posts from `robin.txt`, and one on paper whose posts tell that seconds have passed.
+fn beside_a_ticker(poem: &[u8]) -> Folder {
+    let ticker = "[bots.ticker]\nnetwork = \"paper\"\npoem = \"ticks.txt\"\nschedule = \"* * * * * *\"\nat_end = \"again\"";
+    let folder = flock(ticker, poem);
+    folder.write("ticks.txt", b"tick\ntock\n");
+    folder
+}
+
+#[test]
+fn no_half_of_a_line_is_posted() {
+    let folder = beside_a_ticker(b"old\n");
+    let daemon = folder.start();
+    daemon.wait_for("posted: old");
+    // As a shell redirects the output of a slow program: the file is emptied, and filled bit by bit.
+    let mut file = File::create(folder.path("robin.txt")).unwrap();
+    daemon.wait_for("posted: t");
+    file.write_all(b"first new line\nthis line is being wri").unwrap();
+    // Seconds in which a slot comes and goes.
+    for _ in 0..6 {
+        daemon.wait_for("posted: t");
+    }
+    // A whole line may have been taken, as the poem before it had been at rest for no longer than a moment.
+    assert!(!posted_by(&folder, "robin").iter().any(|text| text.contains("being wri")));
+    let status = folder.status();
+    assert_eq!(status["bots"][0]["needs_person"], false, "{status}");
+    file.write_all(b"tten slowly\n").unwrap();
+    daemon.wait_for("posted: this line is being written slowly");
+    assert_eq!(posted_by(&folder, "robin"), ["old", "first new line", "this line is being written slowly"]);
+}
+
+#[test]
+fn an_edit_that_keeps_size_and_time_is_noticed() {
+    let folder = flock("at_end = \"again\"", b"teh line\n");
+    let daemon = folder.start();
+    daemon.wait_for("posted: teh line");
+    let modified = std::fs::metadata(folder.path("robin.txt")).unwrap().modified().unwrap();
+    let mut file = File::options().write(true).open(folder.path("robin.txt")).unwrap();
+    file.write_all(b"the line\n").unwrap();
+    file.set_modified(modified).unwrap();
+    daemon.wait_for("posted: the line");
+}
+
+#[test]
+fn a_person_who_has_just_saved_the_poem_posts_what_is_in_it() {
+    let folder = flock("", b"");
+    let text = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    folder.write("flock.toml", text.replace("* * * * * *", "@yearly").as_bytes());
+    folder.write("robin.txt", b"old\n");
+    assert_eq!(folder.run(&["post", "robin"]).code, 0);
+    folder.write("robin.txt", b"old\nwithout a line break");
+    assert_eq!(folder.run(&["post", "robin"]).code, 0);
+    let daemon = folder.start();
+    folder.write("robin.txt", b"old\nwithout a line break\nand with one\n");
+    assert_eq!(folder.run(&["post", "robin"]).code, 0);
+    assert_eq!(posted(&folder), ["old", "without a line break", "and with one"]);
+    assert_eq!(daemon.stop(), 0);
+}
+
+/// What would be waited for without end is refused at once, wherever a file of others is read.
+#[test]
+fn a_pipe_in_the_place_of_a_file_stops_nothing() {
+    let folder = beside_a_ticker(b"one\ntwo\n");
+    let daemon = folder.start();
+    daemon.wait_for("posted: two");
+    std::fs::remove_file(folder.path("robin.txt")).unwrap();
+    let made = Command::new("mkfifo").arg(folder.path("robin.txt")).status().unwrap();
+    assert!(made.success());
+    daemon.wait_for("this is a pipe");
+    let status = folder.run(&["status", "--json"]);
+    assert!(status.out.contains("this is a pipe"), "{status:?}");
+    let ready = folder.run(&["health", "--ready"]);
+    assert!(ready.out.contains("this is a pipe"), "{ready:?}");
+    assert!(folder.run(&["check"]).out.contains("this is a pipe"));
+    daemon.wait_for("posted: t");
+    assert_eq!(daemon.stop(), 0);
+    let broken = folder.run(&["--config", "robin.txt", "check"]);
+    assert_eq!(broken.code, 1, "{broken:?}");
+}
+
+#[test]
+fn what_is_no_poem_is_said_to_be_none() {
+    let folder = flock("", b"\xff\xfeo\0n\0e\0\n\0");
+    assert!(folder.run(&["check"]).out.contains("UTF-16"));
+    let text = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    folder.write("flock.toml", text.replace("robin.txt", "robin.csv").as_bytes());
+    folder.write("robin.csv", b"one\ntwo\n");
+    let said = folder.run(&["check"]);
+    assert!(said.code == 1 && said.out.contains("this is a table by its name"), "{said:?}");
+}
