@@ -85,7 +85,7 @@ pub(super) async fn whoami(
 
 async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Result<Row> {
     let Some(accounts) = accounts else {
-        let signed_out = bot.signs_in().then(|| not_signed_in(bot));
+        let signed_out = bot.signs_in().then(|| not_signed_in(bot).to_string());
         return Ok(Row::of(bot, None, None, signed_out));
     };
     let visit = match accounts.visit(bot).await {
@@ -139,7 +139,7 @@ async fn suspension(accounts: &Accounts, bot: &Bot) -> Result<Option<String>> {
     let now = SystemClock.now();
     let standing = accounts.store.standing(&bot.name, now).await?;
     let (state, reason) = condition(bot, standing.as_ref(), None, now);
-    Ok(reason.filter(|_| state == Condition::Suspended))
+    Ok(reason.filter(|_| state == Condition::Suspended).map(|reason| reason.to_string()))
 }
 
 impl Row {

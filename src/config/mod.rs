@@ -199,6 +199,7 @@ fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report)
     let alerts = single("alerts", alerts, report, alerts::alerts);
     let log = single("log", log, report, log::log);
     let mut defaults = single("defaults", defaults, report, Habits::read);
+    let timezone = zone.clone().or_else(|| defaults.timezone.clone()).unwrap_or_else(Zone::utc);
     defaults.timezone = defaults.timezone.or(zone);
 
     let apps = section::named("apps", apps, report);
@@ -211,7 +212,7 @@ fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report)
     let mut shared = Shared { apps, defaults, timing: Timing::new(now), rivals: Rivals::new(&bots) };
     let bots = bots::read(&bots, &mut shared, report);
     shared.apps.complain_of_idle(report);
-    Some(Flock { database: database?, vault_key: vault_key?, web: web?, alerts, log, bots })
+    Some(Flock { database: database?, timezone, vault_key: vault_key?, web: web?, alerts, log, bots })
 }
 
 /// Reads a table of which there is one; if it isn't written, as if it were empty.

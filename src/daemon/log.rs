@@ -132,7 +132,9 @@ fn log_poem(event: &Event) {
 fn log_pause(event: &Event) {
     match event {
         Event::Paused { bot, why: None } => tracing::info!(%bot, "paused"),
-        Event::Paused { bot, why: Some(why) } => tracing::error!(%bot, "paused: {why}"),
+        Event::Paused { bot, why: Some(why) } => {
+            tracing::error!(%bot, "paused: {why}, then `flockd resume {bot}`");
+        }
         Event::Resumed { bot } => tracing::info!(%bot, "resumed"),
         Event::CaughtUp { bot, found } => {
             tracing::warn!(%bot, found, "the ledger comes from a copy: the account was read, and what was missing is here");

@@ -106,8 +106,7 @@ async fn pause(
     let bot = &member.bot.name;
     let made = since.format("%Y-%m-%d %H:%M UTC");
     let why = format!(
-        "the ledger comes from a copy of {made}, and what was posted since can't be read ({why}): look at the \
-         account, then `flockd resume {bot}`, which may repeat lines posted since"
+        "the ledger comes from a copy of {made}, and what was posted since can't be read ({why}): look at the account"
     );
     engine.store.pause(bot, Some(&why), engine.clock.now()).await?;
     engine.events.tell(&Event::Paused { bot: bot.clone(), why: Some(why) });

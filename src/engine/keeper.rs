@@ -20,6 +20,7 @@ use super::Member;
 use crate::clock::Clock;
 use crate::flock::account::Tokens;
 use crate::flock::event::{Event, Events};
+use crate::flock::message;
 use crate::flock::post::{Cause, Why};
 use crate::flock::{Bot, BotName};
 use crate::net::Setback;
@@ -289,15 +290,13 @@ impl Keeper {
 fn signed_in(member: &Member, kept: Kept) -> Result<Held, NoTokens> {
     let Bot { name, network, .. } = &*member.bot;
     let Kept { version, network: Some(of), tokens: Some(tokens), .. } = kept else {
-        return Err(setback(Cause::SignIn, format!("not signed in: type `flockd enroll {name}`")).into());
+        return Err(setback(Cause::SignIn, message::not_signed_in(name).to_string()).into());
     };
     if of != *network {
         // A bot that has moved must not show one network the tokens of another.
-        return Err(setback(
-            Cause::SignIn,
-            format!("it is signed in to {of}, not to {network}: type `flockd enroll {name}`"),
-        )
-        .into());
+        return Err(
+            setback(Cause::SignIn, message::signed_in_elsewhere(name, of, *network).to_string()).into()
+        );
     }
     Ok(Held { tokens: Some(tokens), version: Some(version) })
 }

@@ -313,7 +313,8 @@ impl Engine {
         let before = member.memory.told_ahead.swap(is_ahead, Ordering::Relaxed);
         if is_ahead && !before {
             let reason = condition::ahead(&member.bot, last_slot, self.clock.now());
-            self.events.tell(&Event::ClockWasAhead { bot: member.bot.name.clone(), reason });
+            self.events
+                .tell(&Event::ClockWasAhead { bot: member.bot.name.clone(), reason: reason.to_string() });
         }
     }
 

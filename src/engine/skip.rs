@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::fire::{Occasion, draft};
 use super::wish::refused;
 use super::{Engine, Member, due};
+use crate::flock::message::Message;
 use crate::flock::post::{Cause, PostId, Why};
 use crate::store::{Answer, Beginning, StoreError};
 
@@ -19,7 +20,7 @@ pub(super) async fn skip(engine: &Engine, member: &Member, id: PostId) -> Result
     let not_due = |slot: &DateTime<Utc>| due::with_delay(bot, *slot) > now;
     let mut ahead = standing.expected(&bot.schedule, standing.considered).filter(not_due);
     let Some(slot) = ahead.next() else {
-        return Ok(refused(&format!("{} has no slot ahead that could be skipped", bot.name)));
+        return Ok(refused(format!("{} has no slot ahead that could be skipped", bot.name)));
     };
     let due_at = due::with_delay(bot, slot);
     let occasion = Occasion { id, slot: Some(slot), due_at, missed: 0, text: None };
@@ -38,8 +39,14 @@ pub(super) async fn skip(engine: &Engine, member: &Member, id: PostId) -> Result
 }
 
 fn done(member: &Member, slot: Option<DateTime<Utc>>, next: Option<DateTime<Utc>>) -> Answer {
-    let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
-    let skipped = slot.map_or_else(|| "its next slot".to_owned(), time);
-    let then = next.map_or_else(String::new, |next| format!(", and posts next at {}", time(next)));
-    Answer { done: true, message: format!("{} skips {skipped}{then}", member.bot.name), post: None }
+    let skips = Message::from(format!("{} skips ", member.bot.name));
+    let skips = match slot {
+        Some(slot) => skips.at(slot),
+        None => skips.text("its next slot"),
+    };
+    Answer::new(
+        true,
+        next.into_iter().fold(skips, |skips, next| skips.text(", and posts next at ").at(next)),
+        None,
+    )
 }

@@ -8,6 +8,7 @@ use super::catch_up::{self, History};
 use super::fire::{self, Fired, Occasion};
 use super::{Engine, mend, session, skip, turn};
 use crate::flock::event::Event;
+use crate::flock::message::{self, Message};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why, text_by_hand};
 use crate::net;
 use crate::store::condition::CLOCK_TOLERANCE;
@@ -48,9 +49,7 @@ impl Engine {
 /// at once; whoever granted the wish does that.
 fn signed_in(engine: &Engine, bot: &str) -> Answer {
     match engine.member(bot) {
-        Some(_) => {
-            Answer { done: true, message: "the daemon signs with the new tokens".to_owned(), post: None }
-        }
+        Some(_) => Answer::new(true, "the daemon signs with the new tokens", None),
         None => unknown_bot(bot),
     }
 }
@@ -60,8 +59,9 @@ async fn pause(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     let bot = &member.bot.name;
     engine.store.pause(bot, None, engine.clock.now()).await?;
     engine.events.tell(&Event::Paused { bot: bot.clone(), why: None });
-    let message = format!("{bot} posts nothing on schedule until `flockd resume {bot}`");
-    Ok(Answer { done: true, message, post: None })
+    let message = Message::from(format!("{bot} posts nothing on schedule until "))
+        .remedy(format!("`flockd resume {bot}`"), "you resume it");
+    Ok(Answer::new(true, message, None))
 }
 
 /// No flockd is older than that. A clock that says so was not set since its machine was turned on.
@@ -75,7 +75,7 @@ async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     let is_ahead = before.considered > now + CLOCK_TOLERANCE;
     if is_ahead && now < OLDEST {
         let clock = now.format("%Y-%m-%d %H:%M UTC");
-        return Ok(refused(&format!(
+        return Ok(refused(format!(
             "this machine's clock is wrong, it says {clock}: set it, and {bot} goes on"
         )));
     }
@@ -84,12 +84,10 @@ async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     engine.events.tell(&Event::Resumed { bot: bot.clone() });
     let standing = engine.standing(&member, now).await?;
     if standing.behind.is_some() {
-        let message = format!("{bot} posts again when it has read its account: see `flockd status`");
-        return Ok(Answer { done: true, message, post: None });
+        let message = Message::from(format!("{bot} posts again when it has read its account"))
+            .remedy(": see `flockd status`", "");
+        return Ok(Answer::new(true, message, None));
     }
-    let next = standing.expected(&member.bot.schedule, now).next();
-    let next =
-        next.map_or_else(|| "never".to_owned(), |next| next.format("%Y-%m-%d %H:%M:%S UTC").to_string());
     let what = if is_ahead {
         "posts again, its last slot was ahead of the clock and is reset"
     } else if before.paused.is_some() {
@@ -97,7 +95,13 @@ async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     } else {
         "was not paused"
     };
-    Ok(Answer { done: true, message: format!("{bot} {what}: its next slot is {next}"), post: None })
+    let message = Message::from(format!("{bot} {what}: its next slot is "));
+    let next = standing.expected(&member.bot.schedule, now).next();
+    let message = match next {
+        Some(next) => message.at(next),
+        None => message.text("never"),
+    };
+    Ok(Answer::new(true, message, None))
 }
 
 /// Reads what the account has posted before.
@@ -110,13 +114,13 @@ async fn history(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     }
     let History { seen, found, missing } = match catch_up::history(engine, &member).await? {
         Ok(history) => history,
-        Err(reason) => return Ok(refused(&format!("nothing was written down: {reason}"))),
+        Err(reason) => return Ok(refused(format!("nothing was written down: {reason}"))),
     };
     let missing = missing.map_or_else(String::new, |why| format!("; {why}, so older ones may be repeated"));
     let message = format!(
         "{bot}'s account has {seen} posts that the ledger did not know: {found} are lines of its poem, and count as used now{missing}"
     );
-    Ok(Answer { done: true, message, post: None })
+    Ok(Answer::new(true, message, None))
 }
 
 async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Result<Answer, StoreError> {
@@ -135,18 +139,18 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     }
     let text = match text.map(text_by_hand).transpose() {
         Ok(text) => text,
-        Err(bad) => return Ok(refused(&bad.to_string())),
+        Err(bad) => return Ok(refused(bad.to_string())),
     };
     let standing = engine.standing(&member, now).await?;
     let fits = |text| net::fits(&member.bot, standing.account.as_ref(), text);
     if let Err(misfit) = text.as_deref().map_or(Ok(()), fits) {
-        return Ok(refused(&misfit.to_string()));
+        return Ok(refused(misfit.to_string()));
     }
     if let Some(open) = &standing.open {
         return Ok(in_the_way(open));
     }
     if let Some(reason) = keeps_lines(&standing, bot).filter(|_| text.is_none()) {
-        return Ok(refused(&reason));
+        return Ok(refused(reason));
     }
     let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
     let fires = fire::fire(engine, &member, &standing, &occasion);
@@ -158,13 +162,16 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
 }
 
 /// Why no line of the bot's poem may be posted by hand, if that is so. A text of one's own always may.
-fn keeps_lines(standing: &Standing, bot: &str) -> Option<String> {
+fn keeps_lines(standing: &Standing, bot: &str) -> Option<Message> {
     if standing.behind.is_some() {
-        return Some(format!(
-            "the ledger comes from a copy, and {bot} has yet to see what it posted since: see `flockd status`"
-        ));
+        let why = format!("the ledger comes from a copy, and {bot} has yet to see what it posted since");
+        return Some(Message::from(why).remedy(": see `flockd status`", ""));
     }
-    standing.paused.as_ref().map(|_| format!("{bot} is paused: give a text, or type `flockd resume {bot}`"))
+    let paused = |_| {
+        Message::from(format!("{bot} is paused: "))
+            .remedy(format!("give a text, or type `flockd resume {bot}`"), "write a text, or resume it first")
+    };
+    standing.paused.as_ref().map(paused)
 }
 
 /// When it was last said that the wish still holds: it may have waited here for its bot since it was read.
@@ -176,37 +183,37 @@ async fn last_wished(engine: &Engine, wish: &Wish) -> Result<DateTime<Utc>, Stor
 /// Takes a post back from the network, then says so in the ledger. If only the first comes to pass it can be
 /// asked again: what is gone already is as good as deleted.
 async fn delete(engine: &Engine, id: &str) -> Result<Answer, StoreError> {
-    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(&format!("{id} is no post id"))) };
+    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(format!("{id} is no post id"))) };
     let Some(post) = engine.store.post(id).await? else {
-        return Ok(refused(&format!("there is no post {id}")));
+        return Ok(refused(format!("there is no post {id}")));
     };
     if post.state != State::Posted {
         let state = post.state;
-        return Ok(refused(&format!("post {id} is {state}: only a posted one can be taken back")));
+        return Ok(refused(format!("post {id} is {state}: only a posted one can be taken back")));
     }
     let Some(member) = engine.member(post.bot.as_str()).filter(|member| member.bot.network == post.network)
     else {
         let (bot, network) = (&post.bot, post.network);
-        return Ok(refused(&format!(
+        return Ok(refused(format!(
             "flock.toml has no bot {bot} on {network}: delete the post there by hand"
         )));
     };
     if let Err(setback) = session::delete(engine, &member, &post).await? {
-        return Ok(refused(&format!("not deleted: {setback}")));
+        return Ok(refused(format!("not deleted: {setback}")));
     }
     let post = engine.advance(&post, &Move::Delete).await?;
-    let message = "deleted; its line stays used".to_owned();
-    Ok(Answer { done: true, message, post: Some(post.id.to_string()) })
+    Ok(Answer::new(true, "deleted; its line stays used", Some(post.id.to_string())))
 }
 
 async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, StoreError> {
-    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(&format!("{id} is no post id"))) };
+    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(format!("{id} is no post id"))) };
     let Some(post) = engine.store.post(id).await? else {
-        return Ok(refused(&format!("there is no post {id}: `flockd posts` lists them")));
+        let why = Message::from(format!("there is no post {id}")).remedy(": `flockd posts` lists them", "");
+        return Ok(refused(why));
     };
     if post.state != State::Unknown {
         let state = post.state;
-        return Ok(refused(&format!("post {id} is {state}: only an unknown one can be settled")));
+        return Ok(refused(format!("post {id} is {state}: only an unknown one can be settled")));
     }
     let why = Why::new(Cause::Person, "a person says that the network does not have it");
     let step = match (posted, engine.member(post.bot.as_str())) {
@@ -223,47 +230,57 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, Store
 }
 
 fn report(post: &Post) -> Answer {
-    let reason = post.reason.as_deref().unwrap_or("no reason was recorded");
-    let (done, message) = match post.state {
-        State::Posted => {
-            let where_to = post.url.as_deref().or(post.remote_id.as_deref()).unwrap_or("without a link");
-            let noted = post.reason.as_ref().map_or_else(String::new, |reason| format!("; {reason}"));
-            (true, format!("posted: {where_to}{noted}"))
-        }
-        State::Planned => (false, format!("planned, and will be sent when its time comes: {reason}")),
-        State::Unknown if post.cause == Some(Cause::Ask) => {
-            (false, format!("unknown, the bot waits until `flockd settle {}`: {reason}", post.id))
-        }
-        State::Unknown => (
-            false,
-            format!("unknown so far, and looked for; `flockd posts` shows what comes of it: {reason}"),
-        ),
-        state => (false, format!("{state}: {reason}")),
+    let reason = message::reason_of(post).unwrap_or_else(|| "no reason was recorded".into());
+    let message = match post.state {
+        State::Posted => posted(post),
+        State::Planned => Message::from("planned, and will be sent when its time comes: ").then(reason),
+        State::Unknown if post.cause == Some(Cause::Ask) => Message::from("unknown, the bot waits until ")
+            .remedy(format!("`flockd settle {}`", post.id), "you say whether it was posted")
+            .text(": ")
+            .then(reason),
+        State::Unknown => Message::from("unknown so far, and looked for; ")
+            .remedy("`flockd posts` shows what comes of it", "this page shows what comes of it")
+            .text(": ")
+            .then(reason),
+        state => Message::from(format!("{state}: ")).then(reason),
     };
-    Answer { done, message, post: Some(post.id.to_string()) }
+    Answer::new(post.state == State::Posted, message, Some(post.id.to_string()))
+}
+
+fn posted(post: &Post) -> Message {
+    let said = Message::from("posted: ");
+    let said = match (&post.url, &post.remote_id) {
+        (Some(url), _) => said.link(url),
+        (None, Some(id)) => said.text(id),
+        (None, None) => said.text("without a link"),
+    };
+    post.reason.iter().fold(said, |said, reason| said.text(format!("; {reason}")))
 }
 
 fn unknown_bot(bot: &str) -> Answer {
     // Whoever asks has found it in flock.toml.
-    refused(&format!(
-        "the daemon knows no bot {bot} yet: a reload brings it, which comes within seconds of a change to flock.toml; if it \
-         was refused, `flockd status` says why"
-    ))
+    let why = format!(
+        "the daemon knows no bot {bot} yet: a reload brings it, which comes within seconds of a change to flock.toml"
+    );
+    refused(Message::from(why).remedy("; if it was refused, `flockd status` says why", ""))
 }
 
-pub(super) fn refused(message: &str) -> Answer {
-    Answer { done: false, message: message.to_owned(), post: None }
+pub(super) fn refused(message: impl Into<Message>) -> Answer {
+    Answer::new(false, message, None)
 }
 
 fn in_the_way(open: &Post) -> Answer {
     let (id, state, bot) = (open.id, open.state, &open.bot);
-    let hint = match state {
-        State::Unknown if open.cause == Some(Cause::Ask) => {
-            format!("settle it first: `flockd settle {id} --posted` or `--not-posted`")
-        }
-        State::Unknown => "it is being looked for, which takes some minutes; then ask again".to_owned(),
-        _ => "wait until it has come to rest".to_owned(),
+    let message = Message::from(format!("{bot} has an open post"))
+        .remedy(format!(", {id}"), "")
+        .text(format!(", which is {state}: "));
+    let message = match state {
+        State::Unknown if open.cause == Some(Cause::Ask) => message.text("settle it first").remedy(
+            format!(": `flockd settle {id} --posted` or `--not-posted`"),
+            ", by saying whether the account has it",
+        ),
+        State::Unknown => message.text("it is being looked for, which takes some minutes; then ask again"),
+        _ => message.text("wait until it has come to rest"),
     };
-    let message = format!("{bot} has an open post, {id}, which is {state}: {hint}");
-    Answer { done: false, message, post: Some(id.to_string()) }
+    Answer::new(false, message, Some(id.to_string()))
 }

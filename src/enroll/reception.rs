@@ -349,7 +349,7 @@ impl Person for Guest {
     }
 
     fn hand_in(&self) -> &'static str {
-        "choose Go on"
+        "choose Continue"
     }
 
     fn is_present(&self) -> bool {

@@ -52,6 +52,9 @@ impl Changes {
         if old.log != new.log {
             changes.settings.push("[log]");
         }
+        if old.timezone != new.timezone {
+            changes.settings.push("timezone");
+        }
         if old.web.public_url != new.web.public_url {
             changes.settings.push("public_url");
         }

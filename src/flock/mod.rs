@@ -3,13 +3,14 @@
 //! Nothing here does I/O, waits, reads the time or draws its own random numbers; all that is handed in.
 //! What a poem is stands in [`poem`], which line comes next in [`pick`], when in [`schedule`], what may
 //! happen to a post in [`post`], what others hear of it in [`event`], who a bot is on its network in [`account`],
-//! what may be spent in [`budget`], in what one flock differs from another in [`changes`].
+//! what may be spent in [`budget`], what a person is told in [`message`], in what one flock differs from another in [`changes`].
 
 pub mod account;
 pub mod budget;
 pub mod changes;
 pub mod event;
 pub mod log;
+pub mod message;
 pub mod pick;
 pub mod poem;
 pub mod post;
@@ -29,7 +30,7 @@ use std::time::Duration;
 use account::{App, Profile, TokenSources};
 use log::Log;
 use poem::Split;
-use schedule::Schedule;
+use schedule::{Schedule, Zone};
 use secret::SecretSource;
 use web::Web;
 
@@ -38,6 +39,8 @@ use web::Web;
 pub struct Flock {
     /// Where the ledger is: `sqlite:PATH`, with an absolute or already resolved path.
     pub database: String,
+    /// The zone of the flock: that of `[flock]` or else of `[defaults]`, and UTC if neither names one. Times are shown in it.
+    pub timezone: Zone,
     /// Where the key of the vault is.
     pub vault_key: KeySource,
     /// How the daemon's own web server is reached.

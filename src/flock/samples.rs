@@ -40,6 +40,7 @@ pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
 pub(crate) fn flock(bots: Vec<Bot>) -> Flock {
     Flock {
         database: "sqlite:flock.db".to_owned(),
+        timezone: Zone::utc(),
         vault_key: KeySource::File("flock.key".into()),
         web: Web::at("127.0.0.1:7878".parse().unwrap(), "http://birds.test".to_owned()),
         alerts: Alerts::default(),

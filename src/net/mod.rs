@@ -48,9 +48,7 @@ pub struct Session {
 
 /// The tokens to sign with, for a client that can do nothing without; whoever calls it sees to that.
 pub fn to_sign_with(tokens: Option<&Tokens>) -> Result<&Tokens, Setback> {
-    tokens.ok_or_else(|| {
-        Setback::before_any_answer(Why::new(Cause::SignIn, "not signed in: sign in with `flockd enroll`"))
-    })
+    tokens.ok_or_else(|| Setback::before_any_answer(Why::new(Cause::SignIn, "not signed in")))
 }
 
 /// One bot's client. A small handle: what is costly is shared behind it. It keeps no tokens: they come with

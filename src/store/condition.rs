@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Behind, Pause, Standing};
 use crate::flock::Bot;
+use crate::flock::message::{self, Message};
 use crate::flock::post::{Cause, Post, State};
 
 crate::flock::words! {
@@ -44,10 +45,12 @@ pub fn condition(
     standing: Option<&Standing>,
     lines_left: Option<usize>,
     now: DateTime<Utc>,
-) -> (Condition, Option<String>) {
+) -> (Condition, Option<Message>) {
     let Some(standing) = standing else {
-        let reason =
-            "no daemon has seen this bot yet: start one; one that runs takes it up within seconds".to_owned();
+        let reason = Message::from("no daemon has seen this bot yet: ").remedy(
+            "start one; one that runs takes it up within seconds",
+            "the one that shows this page takes it up within seconds",
+        );
         return (Condition::Waiting, Some(reason));
     };
     if let Some(reason) = suspended(bot, standing) {
@@ -64,9 +67,12 @@ pub fn condition(
         if let Some(behind) = &standing.behind {
             return (Condition::Overdue, Some(catches_up(behind)));
         }
-        let due = due.format("%Y-%m-%d %H:%M:%S UTC");
-        let remedy = "is the daemon running, and what does its log say?";
-        return (Condition::Overdue, Some(format!("it should have posted at {due}: {remedy}")));
+        let reason = Message::from("it should have posted at ").at(due);
+        let remedy = reason.remedy(
+            ": is the daemon running, and what does its log say?",
+            ": the log of flockd says what was in the way",
+        );
+        return (Condition::Overdue, Some(remedy));
     }
     if let Some(post) =
         standing.last.as_ref().filter(|post| standing.paused.is_none() && came_to_nothing(post))
@@ -81,10 +87,10 @@ pub fn condition(
     }
     match (open, lines_left) {
         // With `at_end = "again"` lines are left as long as there are any that fit.
-        (None, Some(0)) => (Condition::Exhausted, Some(bot.exhausted().to_owned())),
-        (Some(post), _) => (Condition::Waiting, post.reason.clone()),
+        (None, Some(0)) => (Condition::Exhausted, Some(bot.exhausted().into())),
+        (Some(post), _) => (Condition::Waiting, message::reason_of(post)),
         (None, _) => match standing.last.as_ref().filter(|post| post.cause == Some(Cause::Budget)) {
-            Some(post) => (Condition::Waiting, post.reason.clone()),
+            Some(post) => (Condition::Waiting, message::reason_of(post)),
             None => (Condition::Ok, None),
         },
     }
@@ -100,10 +106,11 @@ fn came_to_nothing(post: &Post) -> bool {
     post.state == State::Released && post.slot.is_some() && in_vain
 }
 
-fn given_up(post: &Post) -> String {
-    let slot = post.slot.unwrap_or(post.due_at).format("%Y-%m-%d %H:%M UTC");
+fn given_up(post: &Post) -> Message {
     let why = post.reason.as_deref().unwrap_or("it says no more than that");
-    format!("the slot of {slot} was given up: {why}")
+    Message::from("the slot of ")
+        .minute(post.slot.unwrap_or(post.due_at))
+        .text(format!(" was given up: {why}"))
 }
 
 /// Whether somebody has to do something before the bot posts again. A doubt that settles itself needs nobody, nor
@@ -138,75 +145,80 @@ pub(super) fn mended_by_sign_in(post: &Post) -> bool {
 }
 
 /// What to say of a bot that nobody has signed in.
-pub fn not_signed_in(bot: &Bot) -> String {
-    format!("not signed in: type `flockd enroll {}`", bot.name)
+pub fn not_signed_in(bot: &Bot) -> Message {
+    message::not_signed_in(&bot.name)
 }
 
 /// Why a person has to mend something, and what to type.
-fn suspended(bot: &Bot, standing: &Standing) -> Option<String> {
+fn suspended(bot: &Bot, standing: &Standing) -> Option<Message> {
     if bot.signs_in() && standing.signed_in_at.is_none() {
         return Some(not_signed_in(bot));
     }
     if let Some(behind) = &standing.behind
         && let Some(why) = behind.why.as_ref().filter(|why| why.cause.suspends())
     {
-        let remedy = if why.cause.ends_with_sign_in() { then_sign_in(bot) } else { String::new() };
-        return Some(format!("{}{remedy}", catches_up(behind)));
+        let remedy = if why.cause.ends_with_sign_in() { then_sign_in(bot) } else { Message::default() };
+        return Some(catches_up(behind).then(remedy));
     }
     let signed_in_at = standing.signed_in_at.filter(|_| bot.signs_in());
     let newest = standing.open.as_ref().or(standing.last.as_ref());
     let post = newest.filter(|post| ails(post, signed_in_at))?;
-    let since = standing.ailing_since.unwrap_or(post.planned_at).format("%Y-%m-%d %H:%M UTC");
-    let reason = post.reason.as_deref().unwrap_or("it says no more than that");
+    let since = standing.ailing_since.unwrap_or(post.planned_at);
+    let reason = message::reason_of(post).unwrap_or_else(|| "it says no more than that".into());
     // Whose account it is may be mended in more ways than one, which the reason names.
     let signs_in = mended_by_sign_in(post) && post.cause != Some(Cause::AccountTaken);
-    let remedy = if signs_in { then_sign_in(bot) } else { String::new() };
-    Some(format!("since {since}: {reason}{remedy}"))
+    let remedy = if signs_in { then_sign_in(bot) } else { Message::default() };
+    Some(Message::from("since ").minute(since).text(": ").then(reason).then(remedy))
 }
 
 /// What comes after the remedy that the reason names.
-fn then_sign_in(bot: &Bot) -> String {
+fn then_sign_in(bot: &Bot) -> Message {
     if bot.tokens.is_some() {
-        "; then give new tokens in flock.toml and reload flockd".to_owned()
+        "; then give new tokens in flock.toml and reload flockd".into()
     } else {
-        format!("; then `flockd enroll {}`", bot.name)
+        Message::default().remedy(format!("; then `flockd enroll {}`", bot.name), "; then sign in again")
     }
 }
 
 /// Slots are never used twice, so a clock that was ahead leaves its bots silent until it is there again.
-pub fn ahead(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let format = "%Y-%m-%d %H:%M UTC";
-    format!(
-        "its last slot, {}, is ahead of this machine's clock, which says {}, so nothing is posted until then: if the clock is \
-         wrong, set it; if it was ahead and is right now, `flockd resume {}`",
-        considered.format(format),
-        now.format(format),
-        bot.name
-    )
+pub fn ahead(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Message {
+    Message::from("its last slot, ")
+        .minute(considered)
+        .text(", is ahead of this machine's clock, which says ")
+        .minute(now)
+        .text(", so nothing is posted until then: if the clock is wrong, set it; if it was ahead and is right now, ")
+        .remedy(format!("`flockd resume {}`", bot.name), "resume the bot")
 }
 
-fn paused(bot: &Bot, pause: &Pause) -> String {
-    let since = pause.since.format("%Y-%m-%d %H:%M UTC");
-    let by_hand = || format!("`flockd resume {}` ends it", bot.name);
-    format!("since {since}: {}", pause.why.clone().unwrap_or_else(by_hand))
+fn paused(bot: &Bot, pause: &Pause) -> Message {
+    let since = Message::from("since ").minute(pause.since);
+    let resume = format!("`flockd resume {}`", bot.name);
+    match &pause.why {
+        None => since.remedy(format!(": {resume} ends it"), ""),
+        // Written by an older version, with the command in it.
+        Some(why) if why.contains(&resume) => since.text(format!(": {why}")),
+        Some(why) => since.text(format!(": {why}")).remedy(
+            format!(", then {resume}, which may repeat lines posted since"),
+            ", then resume, which may repeat lines posted since",
+        ),
+    }
 }
 
-fn catches_up(behind: &Behind) -> String {
-    let made = behind.since.format("%Y-%m-%d %H:%M UTC");
+fn catches_up(behind: &Behind) -> Message {
     let so_far =
         behind.why.as_ref().map_or_else(String::new, |why| format!("; so far it can't be: {}", why.reason));
-    format!(
-        "the ledger comes from a copy of {made}, so the account is read before anything is posted{so_far}"
-    )
+    Message::from("the ledger comes from a copy of ")
+        .minute(behind.since)
+        .text(format!(", so the account is read before anything is posted{so_far}"))
 }
 
-fn unknown(bot: &Bot, post: &Post) -> String {
+fn unknown(bot: &Bot, post: &Post) -> Message {
     let why = post.reason.as_deref().unwrap_or("no answer came");
     if !asks(bot, post) {
-        return format!("{why}; it settles itself");
+        return format!("{why}; it settles itself").into();
     }
-    let id = post.id;
-    format!("{why}: look at the account, then `flockd settle {id} --posted` or `--not-posted`")
+    let command = format!(", then `flockd settle {} --posted` or `--not-posted`", post.id);
+    Message::from(why).text(": look at the account").remedy(command, ", and say whether it is there")
 }
 
 /// The slot that is overdue, if one is, of a bot whose slots were dealt with up to `considered`. The longest delay that
@@ -232,6 +244,7 @@ mod tests {
 
     use super::*;
     use crate::flock::account::TokenSources;
+    use crate::flock::message::Piece;
     use crate::flock::secret::SecretSource;
     use crate::flock::{NetworkKind, samples};
 
@@ -272,7 +285,22 @@ mod tests {
     fn check(standing: &Standing, left: usize, minutes: i64, expect: Condition, reason: &str) {
         let (condition, said) = condition(&hourly(), Some(standing), Some(left), at(minutes));
         assert_eq!(condition, expect);
-        assert!(said.unwrap_or_default().contains(reason), "{reason:?}");
+        let said = said.unwrap_or_default();
+        assert!(said.to_string().contains(reason), "{reason:?}");
+        is_for_the_page(&said);
+    }
+
+    /// On a page nothing is to be typed.
+    #[track_caller]
+    fn is_for_the_page(said: &Message) {
+        for piece in said.pieces() {
+            match piece {
+                Piece::Text(words) | Piece::Remedy { page: words, .. } => {
+                    assert!(!words.contains("`flockd"), "{words}");
+                }
+                Piece::At(_) | Piece::Minute(_) | Piece::Link(_) => {}
+            }
+        }
     }
 
     #[test]
@@ -358,7 +386,7 @@ mod tests {
     fn a_bot_that_the_ledger_does_not_know_waits_for_the_daemon() {
         let (condition, reason) = condition(&hourly(), None, Some(3), at(0));
         assert_eq!(condition, Condition::Waiting);
-        assert!(reason.unwrap().contains("start one"));
+        assert!(reason.unwrap().to_string().contains("start one"));
     }
 
     fn on_x(tokens: bool) -> Bot {
@@ -370,7 +398,9 @@ mod tests {
     #[track_caller]
     fn check_x(bot: &Bot, standing: &Standing, expect: Condition, reason: &str) {
         let (condition, said) = condition(bot, Some(standing), Some(1), at(30));
-        assert_eq!((condition, said.as_deref().unwrap_or_default()), (expect, reason));
+        let said = said.unwrap_or_default();
+        is_for_the_page(&said);
+        assert_eq!((condition, said.to_string().as_str()), (expect, reason));
     }
 
     #[test]

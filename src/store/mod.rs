@@ -233,6 +233,24 @@ pub trait Store: Passes + Send + Sync {
     /// Posts, newest first.
     async fn posts(&self, filter: &Filter) -> Result<Vec<Post>, StoreError>;
 
+    /// Posts that were planned from `from` on and before `until`, oldest first, at most so many.
+    async fn planned_between(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        most: u32,
+    ) -> Result<Vec<Post>, StoreError>;
+
+    /// How many those are, however many.
+    async fn count_between(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<u64, StoreError>;
+
+    /// How much these bots have sent since then, by quarters of an hour, of which there are 96 in a day, counted from 1970.
+    async fn sent_by_quarters(
+        &self,
+        bots: &[BotName],
+        since: DateTime<Utc>,
+    ) -> Result<Vec<(BotName, i64, u64)>, StoreError>;
+
     /// Writes down a wish for the sender, or that whoever made it still waits (its `made_at`).
     async fn wish(&self, wish: &Wish) -> Result<(), StoreError>;
 

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::flock::message::Message;
 use crate::flock::post::PostId;
 
 /// What a command asks of whoever sends.
@@ -104,4 +105,21 @@ pub struct Answer {
     pub message: String,
     /// The post it was about.
     pub post: Option<String>,
+    /// The same for a page, where that differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Message>,
+}
+
+impl Answer {
+    /// An answer in a message.
+    pub fn new(done: bool, message: impl Into<Message>, post: Option<String>) -> Self {
+        let told = message.into();
+        let message = told.to_string();
+        Self { done, message, post, told: (!told.is_plain()).then_some(told) }
+    }
+
+    /// What a page says.
+    pub fn for_page(&self) -> Message {
+        self.told.clone().unwrap_or_else(|| self.message.as_str().into())
+    }
 }

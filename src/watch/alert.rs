@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Health;
 use crate::flock::event::Event;
+use crate::flock::message::Message;
 use crate::flock::post::{Cause, Post};
 use crate::flock::{Bot, BotName, NetworkKind};
 use crate::store::Standing;
@@ -73,7 +74,8 @@ struct Body<'a> {
 impl Alert {
     /// What is to be told of a bot that needs a person; `None` if it needs none.
     pub(super) fn of_health(bot: &Bot, health: &Health, now: DateTime<Utc>) -> Option<Self> {
-        let message = health.reason.clone().unwrap_or_else(|| format!("it is {}", health.condition));
+        let message =
+            health.reason.as_ref().map_or_else(|| format!("it is {}", health.condition), Message::to_string);
         let cause = cause(health);
         let headline = format!("needs a person, it is {}", health.condition);
         let alert = Self::of_bot(bot, cause, &headline, message, now);

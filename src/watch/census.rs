@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::{AT_ONCE, Health, Tally};
 use crate::clock::Clock;
+use crate::flock::message::Message;
 use crate::flock::{Bot, BotName, NetworkKind};
 use crate::store::condition::Condition;
 use crate::store::{Store, StoreError};
@@ -39,6 +40,8 @@ pub struct Seen {
     pub name: BotName,
     /// How it was, in one word.
     pub condition: Condition,
+    /// The same in a word of [`STATES`](super::STATES).
+    pub word: &'static str,
     /// Whether somebody has to do something before it posts again.
     pub needs_person: bool,
     /// Its handle on its network, as far as it is known.
@@ -59,6 +62,7 @@ impl Seen {
         Self {
             name: bot.name.clone(),
             condition: health.condition,
+            word: health.word(),
             needs_person: health.needs_person,
             handle: account.map(|account| account.handle.clone()).or_else(|| bot.account.clone()),
             next_slot: health.next_slot,
@@ -86,8 +90,9 @@ impl Trouble {
     }
 
     /// One of a bot.
-    pub(super) fn of_bot(bot: &Bot, condition: Condition, reason: Option<String>) -> Self {
-        let message = reason.unwrap_or_else(|| format!("it is {condition}: see `flockd status`"));
+    pub(super) fn of_bot(bot: &Bot, condition: Condition, reason: Option<&Message>) -> Self {
+        let message =
+            reason.map_or_else(|| format!("it is {condition}: see `flockd status`"), Message::to_string);
         Self { about: bot.name.to_string(), state: Some(condition.as_str()), message }
     }
 }
@@ -111,7 +116,7 @@ pub(super) async fn census(
                 lines_left.push((bot.name.clone(), bot.network, lines.left));
             }
             if health.condition != Condition::Ok || health.reason.is_some() {
-                troubles.push(Trouble::of_bot(bot, health.condition, health.reason));
+                troubles.push(Trouble::of_bot(bot, health.condition, health.reason.as_ref()));
             }
         }
         tokio::task::yield_now().await;

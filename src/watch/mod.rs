@@ -4,6 +4,7 @@
 //! stands in `alert`, how it reaches them in `receiver`, who looks and when in `guard`, after whom in `rota`; `heartbeat` is
 //! for whoever listens whether the flock is still there, `overview` for whoever asks, by a `census` of all bots. What follows from a bot's state for its posts is not decided here.
 
+pub mod agenda;
 pub mod ahead;
 mod alert;
 mod census;
@@ -36,7 +37,9 @@ pub use self::receiver::Receiver;
 pub use self::rota::Rota;
 pub use self::tally::Tally;
 use crate::clock::SystemClock;
+use crate::flock::message::Message;
 use crate::flock::poem::Line;
+use crate::flock::post::Cause;
 use crate::flock::{AtEnd, Bot, BotName, pick};
 use crate::net;
 use crate::shelf::{Reading, Shelf, ShelfError};
@@ -52,7 +55,7 @@ pub struct Health {
     /// In one word.
     pub condition: Condition,
     /// Why, and what to do, if it is not well or its poem can't be read.
-    pub reason: Option<String>,
+    pub reason: Option<Message>,
     /// Whether somebody has to do something before it posts again.
     pub needs_person: bool,
     /// Whether somebody still has to sign it in.
@@ -65,6 +68,55 @@ pub struct Health {
     pub next_slot: Option<DateTime<Utc>>,
     /// Where it stands; `None` if no daemon has seen it yet.
     pub standing: Option<Standing>,
+}
+
+/// The states of bots in the words of a page, the worst first. What is one state for programs, `suspended`, is four for people.
+pub const STATES: [&str; 10] = [
+    NOT_SIGNED_IN,
+    ACCESS_LOST,
+    SUSPENDED,
+    BLOCKED,
+    Condition::Unknown.as_str(),
+    Condition::Overdue.as_str(),
+    Condition::Paused.as_str(),
+    Condition::Exhausted.as_str(),
+    Condition::Waiting.as_str(),
+    Condition::Ok.as_str(),
+];
+const NOT_SIGNED_IN: &str = "not signed in";
+const ACCESS_LOST: &str = "access lost";
+const SUSPENDED: &str = "suspended";
+const BLOCKED: &str = "blocked";
+
+impl Health {
+    /// How the bot is, in one of the words of [`STATES`].
+    pub fn word(&self) -> &'static str {
+        if self.condition != Condition::Suspended {
+            return self.condition.as_str();
+        }
+        if self.signed_out {
+            return NOT_SIGNED_IN;
+        }
+        match self.cause() {
+            Some(Cause::SignIn) => ACCESS_LOST,
+            Some(Cause::Account) => SUSPENDED,
+            _ => BLOCKED,
+        }
+    }
+
+    /// Whether signing in is what it waits for.
+    pub fn wants_sign_in(&self) -> bool {
+        self.signed_out || [ACCESS_LOST, SUSPENDED].contains(&self.word())
+    }
+
+    /// Why a suspended bot is.
+    fn cause(&self) -> Option<Cause> {
+        let standing = self.standing.as_ref()?;
+        let behind = standing.behind.as_ref().and_then(|behind| behind.why.as_ref());
+        let newest = standing.open.as_ref().or(standing.last.as_ref());
+        let suspends = |cause: &Cause| cause.suspends();
+        behind.map(|why| why.cause).filter(suspends).or_else(|| newest.and_then(|post| post.cause))
+    }
 }
 
 /// How many lines a poem has that fit its network, and how many of them are unused.
@@ -119,7 +171,7 @@ async fn health_with(
     let idle = matches!(condition, Condition::Exhausted | Condition::Paused);
     Ok(Health {
         condition,
-        reason: reason.or_else(|| lines.as_ref().err().map(|problem| problem.at(&bot.poem))),
+        reason: reason.or_else(|| lines.as_ref().err().map(|problem| problem.at(&bot.poem).into())),
         needs_person: needs_person(bot, standing.as_ref(), condition),
         signed_out,
         clock_was_ahead: standing

@@ -121,7 +121,7 @@ pub async fn bot_row(
         state: health.condition.as_str(),
         needs_person: health.needs_person,
         is_known: health.standing.is_some(),
-        reason: health.reason,
+        reason: health.reason.map(|reason| reason.to_string()),
         next_slot: next.map(instant),
         last_post: last_at.map(instant),
         lines_total: lines.map(|lines| lines.total),

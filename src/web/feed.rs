@@ -30,16 +30,14 @@ pub(super) fn document(public_url: &str, bot: &Bot, posts: &[Post]) -> Document 
 fn feed(public_url: &str, bot: &Bot, posts: &[Post]) -> Feed {
     let name = bot.name.to_string();
     let own = format!("{public_url}/feeds/{name}.atom");
+    let read = format!("{public_url}/feeds/{name}");
     Feed {
         title: Text::plain(name.clone()),
         id: feed_id(&name),
         updated: feed_updated(posts),
         authors: vec![Person { name, ..Person::default() }],
         generator: Some(Generator { value: "flockd".to_owned(), ..Generator::default() }),
-        links: vec![
-            link("self", "application/atom+xml", own),
-            link("alternate", "text/html", format!("{public_url}/")),
-        ],
+        links: vec![link("self", "application/atom+xml", own), link("alternate", "text/html", read)],
         entries: posts.iter().filter_map(|post| entry(public_url, post)).collect(),
         ..Feed::default()
     }
@@ -98,11 +96,13 @@ fn with_breaks(text: &str) -> Markup {
     }
 }
 
-/// The first line of a text, shortened at a word's end.
+/// The first line of a text, shortened at a word's end; what is left out shows as "…".
 pub(super) fn title(text: &str) -> String {
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let line = lines.next().unwrap_or_default();
     let Some((cut, _)) = line.grapheme_indices(true).nth(TITLE_MAX) else {
-        return line.to_owned();
+        let goes_on = if lines.next().is_some() { " …" } else { "" };
+        return format!("{line}{goes_on}");
     };
     let head = &line[..cut];
     let whole_words = head.rfind(char::is_whitespace).filter(|end| *end > cut / 2).unwrap_or(cut);
@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_title_is_the_first_line_cut_at_a_word() {
-        assert_eq!(title("\n  one  \ntwo"), "one");
+        assert_eq!(title("\n  one  \n\n"), "one");
+        assert_eq!(title("\n  one  \ntwo"), "one …");
         let long = title(&"word ".repeat(40));
         assert!(long.ends_with("word…") && long.graphemes(true).count() <= TITLE_MAX + 1, "{long}");
         // A family is one character to a person, and is not torn apart.

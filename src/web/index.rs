@@ -1,11 +1,11 @@
 //! The index page: the newest lines of all bots to be read like a book, and beside them the bots.
 
-use chrono::NaiveDate;
 use maud::{Markup, html};
 
 use super::feed::title;
-use super::page::{Frame, clock_time, feed_address, grouped, has_feed, layout, original, verse, whole_time};
+use super::page::{Frame, feed_address, grouped, has_feed, layout, original, reading_address, verse};
 use super::read::{Index, Leaf, posted_at};
+use super::times::Times;
 use crate::flock::post::Post;
 use crate::flock::{Bot, Flock};
 
@@ -32,7 +32,7 @@ pub(super) fn page(view: &Index<'_>) -> Markup {
                 }
             }
             footer {
-                p { "Times are UTC." }
+                p { "Times are in " (view.flock.timezone.name()) "." }
             }
         },
     )
@@ -48,14 +48,15 @@ fn tally(view: &Index<'_>) -> Markup {
 }
 
 fn lines(view: &Index<'_>) -> Markup {
-    let days = view.newest.chunk_by(|one, next| day(one) == day(next));
+    let times = Times::of_flock(view.flock);
+    let days = view.newest.chunk_by(|one, next| times.day(posted_at(one)) == times.day(posted_at(next)));
     html! {
         section.lines aria-labelledby="lines" {
             h2 #lines { "Latest lines" }
             @if view.newest.is_empty() { (no_lines(view.flock)) }
             @for posts in days {
-                h3 { time datetime=(day(&posts[0])) { (day(&posts[0]).format("%A, %-d %B %Y")) } }
-                @for post in posts { (line(post)) }
+                h3 { (times.heading(posted_at(&posts[0]))) }
+                @for post in posts { (line(post, &times)) }
             }
         }
     }
@@ -74,7 +75,7 @@ fn no_lines(flock: &Flock) -> Markup {
     }
 }
 
-fn line(post: &Post) -> Markup {
+fn line(post: &Post, times: &Times) -> Markup {
     let text = post.text.as_deref().unwrap_or_default();
     html! {
         article {
@@ -82,8 +83,8 @@ fn line(post: &Post) -> Markup {
             p.by {
                 b { (post.bot) } " "
                 @match original(post) {
-                    Some(address) => a href=(address) { (clock_time(posted_at(post))) },
-                    None => (clock_time(posted_at(post))),
+                    Some(address) => a href=(address) { (times.clock(posted_at(post))) },
+                    None => (times.clock(posted_at(post))),
                 }
             }
         }
@@ -91,20 +92,21 @@ fn line(post: &Post) -> Markup {
 }
 
 fn bots(view: &Index<'_>) -> Markup {
+    let times = Times::of_flock(view.flock);
     html! {
         section.bots aria-labelledby="bots" {
             h2 #bots { "Bots" }
             ul {
-                @for (bot, last) in &view.bots { li { (bot_card(bot, last.as_ref())) } }
+                @for (bot, last) in &view.bots { li { (bot_card(bot, last.as_ref(), &times)) } }
             }
             @if view.leaf.of > 1 { (leaves(view.leaf)) }
         }
     }
 }
 
-fn bot_card(bot: &Bot, last: Option<&Post>) -> Markup {
+fn bot_card(bot: &Bot, last: Option<&Post>, times: &Times) -> Markup {
     html! {
-        h3 { (bot.name) }
+        h3 { @if has_feed(bot) { a href=(reading_address("./", bot)) { (bot.name) } } @else { (bot.name) } }
         p.place {
             @if has_feed(bot) {
                 "in its " a href=(feed_address("./", bot)) { "Atom feed" span.unseen { " of " (bot.name) } }
@@ -116,7 +118,7 @@ fn bot_card(bot: &Bot, last: Option<&Post>) -> Markup {
         @match last {
             Some(post) => p.last {
                 bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) } " "
-                (whole_time(posted_at(post)))
+                (times.whole(posted_at(post)))
             },
             None => p.last { "Nothing posted yet." },
         }
@@ -139,8 +141,4 @@ fn leaf_address(number: usize) -> String {
         1 => "./".to_owned(),
         more => format!("./?page={more}"),
     }
-}
-
-fn day(post: &Post) -> NaiveDate {
-    posted_at(post).date_naive()
 }

@@ -19,6 +19,7 @@ mod prefix;
 mod read;
 #[cfg(test)]
 mod tests;
+mod times;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -41,7 +42,7 @@ use tokio::sync::{Mutex, watch};
 use crate::clock::Clock;
 use crate::door::{Door, Farewell, Limits};
 use crate::enroll::Reception;
-use crate::flock::post::PostId;
+use crate::flock::post::{Post, PostId};
 use crate::flock::web::Dashboard;
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::store::{Store, StoreError};
@@ -52,6 +53,7 @@ use answer::Document;
 use guard::{Guard, Pass};
 pub use live::Live;
 use metrics::Metrics;
+use times::Times;
 
 /// A flock of so many bots is large: a smaller one is counted while one waits for a page.
 const LARGE: usize = 200;
@@ -197,7 +199,7 @@ pub fn router(site: Site) -> Router {
     let pages = Router::new()
         .route("/", get(front))
         .route("/posts/{id}", get(post))
-        .route("/feeds/{file}", get(atom))
+        .route("/feeds/{file}", get(feed_of))
         .route("/style.css", get(style))
         .route("/script.js", get(script))
         .route("/icon.svg", get(icon))
@@ -219,11 +221,12 @@ pub fn router(site: Site) -> Router {
 async fn front(
     State(site): State<Site>,
     pass: Option<Extension<Pass>>,
+    times: Times,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     if let Some(Extension(pass)) = pass {
-        return board::front(&site, &uri, &pass).await;
+        return board::front(&site, &uri, &pass, &times).await;
     }
     let flock = site.flock();
     let Some(leaf) = read::Leaf::asked(uri.query(), flock.bots.len()) else {
@@ -256,20 +259,27 @@ fn canonical_id(text: &str) -> Option<PostId> {
     text.parse::<PostId>().ok().filter(|id| id.to_string() == text)
 }
 
-async fn atom(
+/// The feed of a bot, or, without `.atom`, the page on which it is read.
+async fn feed_of(
     State(site): State<Site>,
     file: Result<Path<String>, PathRejection>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let name = file.as_ref().ok().and_then(|Path(file)| file.strip_suffix(".atom"));
+    let file = file.as_ref().ok().map_or("", |Path(file)| file.as_str());
+    // A name has no dot in it.
+    let (name, is_atom) = file.strip_suffix(".atom").map_or((file, false), |name| (name, true));
     let flock = site.flock();
-    let bot = name.and_then(|name| flock.bot(name)).filter(|bot| bot.network == NetworkKind::Feed);
+    let bot = flock.bot(name).filter(|bot| bot.network == NetworkKind::Feed);
     let Some(bot) = bot else {
         return not_found(uri).await;
     };
+    let document = |posts: Vec<Post>| match is_atom {
+        true => feed::document(&flock.web.public_url, bot, &posts),
+        false => Document::page(page::feed(&flock, bot, &posts)),
+    };
     match site.heard(read::feed_posts(&site, bot).await) {
-        Some(posts) => answer::conditional(&headers, feed::document(&flock.web.public_url, bot, &posts)),
+        Some(posts) => answer::conditional(&headers, document(posts)),
         None => troubled(&uri),
     }
 }

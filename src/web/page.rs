@@ -5,12 +5,12 @@
 //! script, and no clock: times are instants, never "ago". None loads itself again under whoever reads it (WCAG 2.2.1).
 
 use axum::http::Uri;
-use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
 use super::feed::title;
 use super::read::posted_at;
+use super::times::Times;
 use crate::flock::post::Post;
 use crate::flock::{Bot, Flock, NetworkKind};
 
@@ -43,6 +43,7 @@ pub(super) fn post(flock: &Flock, post: &Post) -> Markup {
     let title = format!("{} · {}", title(text), post.bot);
     let bot = flock.bot(post.bot.as_str()).filter(|bot| has_feed(bot));
     let feeds: Vec<&Bot> = bot.iter().map(|bot| &***bot).collect();
+    let times = Times::of_flock(flock);
     layout(
         &Frame { title: &title, root: "../", feeds: &feeds },
         &html! {
@@ -50,7 +51,13 @@ pub(super) fn post(flock: &Flock, post: &Post) -> Markup {
                 article {
                     h1.unseen { "A line by " (post.bot) }
                     (verse(text))
-                    p.by { b { (post.bot) } " " (whole_time(posted_at(post))) }
+                    p.by {
+                        @match bot {
+                            Some(bot) => a.name href=(reading_address("../", bot)) { (bot.name) },
+                            None => b { (post.bot) },
+                        }
+                        " " (times.whole(posted_at(post))) " " (times.name())
+                    }
                 }
                 @if let Some(bot) = bot {
                     p { a href=(feed_address("../", bot)) { "Atom feed" span.unseen { " of " (bot.name) } } }
@@ -62,7 +69,7 @@ pub(super) fn post(flock: &Flock, post: &Post) -> Markup {
 
 /// There is nothing at this address.
 pub(super) fn not_found(uri: &Uri) -> Markup {
-    let text = html! { "There is nothing at this address. A line that was here may have been taken back." };
+    let text = html! { "There is nothing at this address. A line that was here may have been deleted." };
     note(uri, "Not found", &text)
 }
 
@@ -147,14 +154,43 @@ pub(super) fn feed_address(root: &str, bot: &Bot) -> String {
     format!("{root}feeds/{}.atom", bot.name)
 }
 
-/// A time that stands alone.
-pub(super) fn whole_time(at: DateTime<Utc>) -> Markup {
-    html! { time datetime=(machine_time(at)) { (at.format("%-d %B %Y, %H:%M:%S UTC")) } }
+/// The page on which the posts of a bot's feed are read.
+pub(super) fn reading_address(root: &str, bot: &Bot) -> String {
+    format!("{root}feeds/{}", bot.name)
 }
 
-/// A time under the heading of its day.
-pub(super) fn clock_time(at: DateTime<Utc>) -> Markup {
-    html! { time datetime=(machine_time(at)) { (at.format("%H:%M:%S")) } }
+/// What a bot has in its feed, to be read: where people arrive who follow a link to it in a browser.
+pub(super) fn feed(flock: &Flock, bot: &Bot, posts: &[Post]) -> Markup {
+    let times = Times::of_flock(flock);
+    let days = posts.chunk_by(|one, next| times.day(posted_at(one)) == times.day(posted_at(next)));
+    layout(
+        &Frame { title: bot.name.as_str(), root: "../", feeds: &[bot] },
+        &html! {
+            main #content {
+                div.top {
+                    h1 { (bot.name) }
+                    p { "The newest lines, also as an " a href=(feed_address("../", bot)) { "Atom feed" } "." }
+                }
+                div.lines {
+                    @if posts.is_empty() { p.none { "Nothing posted yet." } }
+                    @for posts in days {
+                        h2 { (times.heading(posted_at(&posts[0]))) }
+                        @for post in posts { (feed_line(post, &times)) }
+                    }
+                }
+            }
+            footer { p { "Times are in " (times.name()) "." } }
+        },
+    )
+}
+
+fn feed_line(post: &Post, times: &Times) -> Markup {
+    html! {
+        article {
+            (verse(post.text.as_deref().unwrap_or_default()))
+            p.by { a href={ "../posts/" (post.id) } { (times.clock(posted_at(post))) } }
+        }
+    }
 }
 
 /// A number with its thousands apart.
@@ -176,10 +212,6 @@ pub(super) fn original(post: &Post) -> Option<String> {
         NetworkKind::Feed => Some(format!("./posts/{}", post.id)),
         _ => post.url.clone().filter(|url| url.starts_with("https://") || url.starts_with("http://")),
     }
-}
-
-pub(super) fn machine_time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 #[cfg(test)]

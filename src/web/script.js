@@ -15,8 +15,10 @@
   };
   const tick = () => {
     for (const time of document.querySelectorAll("time[data-from-now]")) {
-      const seconds = Math.round((Date.parse(time.dateTime) - Date.now()) / 1000);
-      const text = seconds < 0 ? `${span(-seconds)} ago` : `in ${span(seconds)}`;
+      const left = Math.round((Date.parse(time.dateTime) - Date.now()) / 1000);
+      // What is next is never said to have passed.
+      const seconds = time.dataset.fromNow === "next" ? Math.max(left, 0) : left;
+      const text = seconds === 0 ? "now" : seconds < 0 ? `${span(-seconds)} ago` : `in ${span(seconds)}`;
       if (time.textContent !== text) time.textContent = text;
     }
   };
@@ -85,6 +87,27 @@
     };
     let wait = 0;
     field.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(ask, 150); });
+  }
+
+  // The zone in which times are told is the reader's choice: the server tells them so from then on.
+  const zone = document.querySelector("[data-zone]");
+  if (zone) {
+    const choice = zone.querySelector("select");
+    const browser = choice.querySelector("[data-browser]");
+    browser.value = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+    browser.textContent += `, ${browser.value}`;
+    const twin = [...choice.options].find((option) => option !== browser && option.value === browser.value);
+    if (twin) {
+      browser.selected = browser.selected || twin.selected;
+      twin.remove();
+    }
+    zone.hidden = false;
+    choice.addEventListener("change", () => {
+      const { pathname, protocol } = new URL(zone.dataset.zone, location.href);
+      const age = choice.value ? 31536000 : 0;
+      document.cookie = `flockd-zone=${choice.value}; path=${pathname}; max-age=${age}; samesite=strict${protocol === "https:" ? "; secure" : ""}`;
+      location.reload();
+    });
   }
 
   // What was written and not saved is not thrown away without a word.

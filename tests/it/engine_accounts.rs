@@ -119,7 +119,7 @@ async fn of_two_bots_with_one_account_the_later_is_stopped_and_says_so() {
     let (state, reason) = condition(&bot, Some(&standing), Some(9), house.now());
     let reason = reason.unwrap();
     assert!(state == Condition::Suspended && needs_person(&bot, Some(&standing), state));
-    assert!(reason.contains(&format!("bot {first} posts as @bard")), "{reason}");
+    assert!(reason.to_string().contains(&format!("bot {first} posts as @bard")), "{reason}");
     let by_hand = house.post(later, Some("by hand")).await;
     assert!(!by_hand.done && by_hand.message.contains(first), "{by_hand:?}");
     // Across a restart, and whoever comes first.

@@ -143,7 +143,7 @@ async fn where_the_account_can_t_be_read_a_person_says_when() {
     house.pass(hours(1)).await;
     assert_eq!((house.net("walt").sent().len(), house.net("emily").sent().len()), (0, 2));
     let pause = house.standing("walt").await.paused.unwrap();
-    assert!(pause.why.unwrap().contains("flockd resume walt"));
+    assert!(pause.why.unwrap().contains("look at the account"));
     let told = |event: &Event| matches!(event, Event::Paused { why: Some(_), .. });
     assert_eq!(house.count(told), 1, "told once, and the account is not asked again");
     let by_hand = house.post("walt", None).await;

@@ -219,7 +219,7 @@ async fn a_clock_that_was_ahead_is_loud_and_a_person_resets_it() {
     assert_eq!(house.count(|event| matches!(event, Event::ClockWasAhead { .. })), 1);
     let standing = Standing { signed_in_at: Some(house.now()), ..house.standing("walt").await };
     let (state, reason) = condition(&house.bots[0], Some(&standing), Some(9), house.now());
-    assert!(state == Condition::Suspended && reason.unwrap().contains("`flockd resume walt`"));
+    assert!(state == Condition::Suspended && reason.unwrap().to_string().contains("`flockd resume walt`"));
     assert!(clock_was_ahead(&house.bots[0], house.standing("walt").await.considered, false, house.now()));
     let answer = house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await;
     assert!(answer.done && answer.message.contains("reset"), "{answer:?}");

@@ -175,6 +175,7 @@ contract! {
         ailing_anew_after_signing_in,
         the_last_is_the_one_written_last,
         posts_are_filtered_and_newest_first,
+        days_are_read_and_counted,
         a_copy_is_a_ledger,
         a_copy_never_replaces_a_file,
     }

@@ -106,7 +106,8 @@ impl Mastodon {
             (Some(Err(reason)), _) => Err(Setback::before_any_answer(Why::new(Cause::Keys, reason.clone()))),
             (None, Some(known)) => Ok(&known.client),
             (None, None) => {
-                let reason = "the server does not know flockd yet: sign in with `flockd enroll`";
+                let reason =
+                    "the server does not know flockd yet: sign a bot in, which registers flockd there";
                 Err(Setback::before_any_answer(Why::new(Cause::App, reason)))
             }
         }

@@ -101,7 +101,7 @@ impl Mastodon {
     /// A request that the token makes the account's own (RFC 6750, section 2.1).
     fn request(&self, tokens: &Tokens, method: Method, path: &str) -> Result<Request, Setback> {
         let Tokens::OAuth2 { access_token, .. } = tokens else {
-            let reason = "the tokens are of another network: sign in with `flockd enroll`";
+            let reason = "the tokens are of another network";
             return Err(Setback::before_any_answer(Why::new(Cause::SignIn, reason)));
         };
         let url = format!("{}{path}", self.app.api_url);

@@ -363,6 +363,35 @@ impl Store for Sqlite {
         row::posts(&rows).map_err(|error| self.explain(&error))
     }
 
+    async fn planned_between(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        most: u32,
+    ) -> Result<Vec<Post>, StoreError> {
+        let rows = read!(self, planned_between(from, until, most))?;
+        row::posts(&rows).map_err(|error| self.explain(&error))
+    }
+
+    async fn count_between(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<u64, StoreError> {
+        Ok(read!(self, count_between(from, until))?.unsigned_abs())
+    }
+
+    async fn sent_by_quarters(
+        &self,
+        bots: &[BotName],
+        since: DateTime<Utc>,
+    ) -> Result<Vec<(BotName, i64, u64)>, StoreError> {
+        let names: Vec<&str> = bots.iter().map(BotName::as_str).collect();
+        let names = as_json(&names)?;
+        let counts = read!(self, sent_by_quarters(&names, since))?;
+        // Only names that were asked for come back.
+        let named = |(name, quarter, count): (String, i64, i64)| {
+            Some((name.parse().ok()?, quarter, count.unsigned_abs()))
+        };
+        Ok(counts.into_iter().filter_map(named).collect())
+    }
+
     async fn wish(&self, wish: &Wish) -> Result<(), StoreError> {
         let (wish, what) = (wish.clone(), as_json(&wish.what)?);
         change!(self, |db| async { Ok(sql::insert_wish(db, &wish, &what).await?) })

@@ -84,10 +84,6 @@ async fn ask(site: &Site, what: Want) -> Result<PostId, StoreError> {
 /// What became of the wish that a page was led back from.
 pub(super) async fn outcome(site: &Site, query: &Form) -> Result<Option<Answer>, StoreError> {
     let Some(id) = query.find("wish").and_then(|id| id.parse().ok()) else { return Ok(None) };
-    let waiting = || Answer {
-        done: false,
-        message: "that is not done yet: this page shows what becomes of it".to_owned(),
-        post: None,
-    };
+    let waiting = || Answer::new(false, "that is not done yet: this page shows what becomes of it", None);
     Ok(Some(site.store.answered(id).await?.unwrap_or_else(waiting)))
 }

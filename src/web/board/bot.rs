@@ -7,19 +7,21 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::frame::{self, Frame, Part, from_now};
+use super::frame::{self, Frame, Part};
 use super::here::Here;
-use super::{act, sign_in};
+use super::{act, picture, sign_in};
+use crate::flock::message;
 use crate::flock::post::{self, Post, PostId};
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::net;
 use crate::store::{Answer, Filter, StoreError};
 use crate::watch::Health;
 use crate::web::guard::{Form, Pass, fields};
-use crate::web::page::{counted, grouped, verse, whole_time};
+use crate::web::page::{counted, grouped, verse};
+use crate::web::times::Times;
 use crate::web::{Site, answer, troubled};
 
 /// How many posts of its history a page shows.
@@ -41,6 +43,7 @@ struct View<'a> {
     is_first: bool,
     outcome: Option<Answer>,
     pass: &'a Pass,
+    times: &'a Times,
 }
 
 /// `GET /bots/{name}`.
@@ -48,10 +51,11 @@ pub(super) async fn page(
     State(site): State<Site>,
     Extension(pass): Extension<Pass>,
     here: Here,
+    times: Times,
     uri: Uri,
 ) -> Response {
     let query = fields(uri.query().unwrap_or_default().as_bytes());
-    match site.heard(read(&site, &here, &pass, &query).await) {
+    match site.heard(read(&site, &here, (&pass, &times), &query).await) {
         Some(view) => answer::board(StatusCode::OK, markup(&view)),
         None => troubled(&uri),
     }
@@ -60,7 +64,7 @@ pub(super) async fn page(
 async fn read<'a>(
     site: &Site,
     Here { flock, bot, .. }: &'a Here,
-    pass: &'a Pass,
+    (pass, times): (&'a Pass, &'a Times),
     query: &Form,
 ) -> Result<View<'a>, StoreError> {
     let now = site.clock.now();
@@ -78,7 +82,19 @@ async fn read<'a>(
         (_, None) => Vec::new(),
     };
     let outcome = act::outcome(site, query).await?;
-    Ok(View { flock, bot, now, health, slots, posts, has_more, is_first: before.is_none(), outcome, pass })
+    Ok(View {
+        flock,
+        bot,
+        now,
+        health,
+        slots,
+        posts,
+        has_more,
+        is_first: before.is_none(),
+        outcome,
+        pass,
+        times,
+    })
 }
 
 fn markup(view: &View<'_>) -> Markup {
@@ -90,11 +106,12 @@ fn markup(view: &View<'_>) -> Markup {
         news: view.is_first.then_some(bot.name.as_str()),
         ticket: None,
         pass: view.pass,
+        times: view.times,
     };
     let may_act = frame::may_act(view.flock);
     let body = html! {
         div.top.bot-top {
-            (frame::picture(bot.name.as_str()))
+            (picture::avatar(bot.name.as_str()))
             div {
                 h1 { (bot.name) }
                 p { (frame::handle(bot, view.health.standing.as_ref())) }
@@ -102,7 +119,7 @@ fn markup(view: &View<'_>) -> Markup {
         }
         div #outcome data-live {
             @if let Some(answer) = &view.outcome {
-                p.outcome.bad[!answer.done] role=(if answer.done { "status" } else { "alert" }) { (answer.message) }
+                p.outcome.bad[!answer.done] role=(if answer.done { "status" } else { "alert" }) { (frame::message(&answer.for_page(), view.times)) }
             }
         }
         div.columns {
@@ -125,12 +142,34 @@ fn condition(view: &View<'_>) -> Markup {
     let health = &view.health;
     html! {
         h2 { "Now" }
-        p.how { (frame::state(health.condition)) @if health.needs_person { " " span.needs { "needs you" } } }
-        @if let Some(reason) = &health.reason { p.why { (reason) } }
+        p.how { (frame::state(health)) @if health.needs_person { " " span.needs { "needs you" } } }
+        @if let Some(reason) = health.reason.as_ref().filter(|_| !health.signed_out) {
+            p.why { (frame::message(reason, view.times)) }
+        }
+        @if frame::may_act(view.flock) { (remedies(view)) }
         @if let Some(open) = health.standing.as_ref().and_then(|standing| standing.open.as_ref()) {
             @if open.state == post::State::Unknown && frame::may_act(view.flock) { (settle(view, open)) }
         }
     }
+}
+
+/// The buttons that end what the bot's state says.
+fn remedies(view: &View<'_>) -> Markup {
+    let wants_sign_in = view.bot.signs_in() && view.health.wants_sign_in();
+    html! {
+        @if wants_sign_in { (sign_in::ways(view.bot, view.pass, signed_in_at(view).is_some())) }
+        @if is_paused(view) {
+            div.buttons { (action(view, "resume", &html! { button.primary[!wants_sign_in] { "Resume" } })) }
+        }
+    }
+}
+
+fn is_paused(view: &View<'_>) -> bool {
+    view.health.standing.as_ref().is_some_and(|standing| standing.paused.is_some())
+}
+
+fn signed_in_at(view: &View<'_>) -> Option<DateTime<Utc>> {
+    view.health.standing.as_ref().and_then(|standing| standing.signed_in_at)
 }
 
 fn action(view: &View<'_>, what: &str, inner: &Markup) -> Markup {
@@ -140,14 +179,12 @@ fn action(view: &View<'_>, what: &str, inner: &Markup) -> Markup {
 }
 
 fn actions(view: &View<'_>) -> Markup {
-    let is_paused = view.health.standing.as_ref().is_some_and(|standing| standing.paused.is_some());
-    let (word, name) = if is_paused { ("resume", "Resume") } else { ("pause", "Pause") };
     let (_, most) = net::length(view.bot, account_of(view), "");
     html! {
         section.actions aria-labelledby="actions" {
-            h2 #actions { "Step in" }
+            h2 #actions { "Actions" }
             div.buttons {
-                (action(view, word, &html! { button { (name) } }))
+                @if !is_paused(view) { (action(view, "pause", &html! { button { "Pause" } })) }
                 (action(view, "post", &html! { button { "Post the next line now" } }))
                 @if view.health.next_slot.is_some() {
                     (action(view, "skip", &html! { button { "Skip the next slot" } }))
@@ -158,7 +195,7 @@ fn actions(view: &View<'_>) -> Markup {
                 textarea #text name="text" rows="3" required dir="auto"
                     data-count={ (view.bot.name) "/length" } aria-describedby="count" {}
                 div.buttons {
-                    button { "Post this" }
+                    button.primary { "Post this" }
                     output #count for="text" { "up to " (grouped(most)) " characters, as the network counts them" }
                 }
             }))
@@ -214,7 +251,7 @@ fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
             }
             p.by {
                 span.state.{ "was-" (post.state.as_str()) } { (post.state.as_str()) } " "
-                (whole_time(post.settled_at.unwrap_or(post.planned_at)))
+                (view.times.whole(post.settled_at.unwrap_or(post.planned_at)))
                 @if post.attempts > 1 { ", " (post.attempts) " attempts" }
                 @match post.network {
                     NetworkKind::Feed if post.state == post::State::Posted => { " " a href={ "../posts/" (post.id) } { "its page" } },
@@ -222,10 +259,10 @@ fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
                     _ => {},
                 }
             }
-            @if let Some(reason) = &post.reason { p.why { (reason) } }
+            @if let Some(reason) = message::reason_of(post) { p.why { (frame::message(&reason, view.times)) } }
             @if may_act && post.state == post::State::Posted {
                 details {
-                    summary { "Take back" }
+                    summary { "Delete" }
                     (action(view, "delete", &html! {
                         input type="hidden" name="post" value=(post.id);
                         p { "The network is asked to delete it; its line stays used." }
@@ -237,23 +274,15 @@ fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
     }
 }
 
-/// A slot as the clock of its schedule shows it, with the year where that is another.
-fn local(slot: DateTime<Utc>, view: &View<'_>) -> String {
-    let zone = view.bot.schedule.zone();
-    let (slot, now) = (zone.local(slot), zone.local(view.now));
-    let pattern = if slot.year() == now.year() { "%a %-d %b, %H:%M" } else { "%a %-d %b %Y, %H:%M" };
-    slot.format(pattern).to_string()
-}
-
 fn ahead(view: &View<'_>) -> Markup {
     html! {
-        h2 { "Ahead" }
+        h2 { "Upcoming" }
         @if view.slots.is_empty() { p.none { "No slot is ahead." } }
         ol.slots {
             @for slot in &view.slots {
                 li {
-                    (from_now(*slot, view.now)) " "
-                    span.when { (local(*slot, view)) }
+                    (view.times.relative(*slot, view.now, true)) " "
+                    span.when { (view.times.brief(*slot, view.now)) }
                 }
             }
         }
@@ -271,6 +300,12 @@ fn poem(view: &View<'_>) -> Markup {
                 " " (counted(lines.total, "line")) ", " (grouped(lines.left)) " left"
             },
             Err(problem) => p.bad { (problem.at(&view.bot.poem)) },
+        }
+        @if view.bot.network == NetworkKind::Feed {
+            p {
+                a href={ "../feeds/" (view.bot.name) } { "The page for readers" } ", "
+                a href={ "../feeds/" (view.bot.name) ".atom" } { "Atom feed" }
+            }
         }
         p { a href={ (view.bot.name) "/poem" } { "Read it" @if frame::may_act(view.flock) { " or edit it" } } }
     }
@@ -297,12 +332,13 @@ fn account(view: &View<'_>) -> Markup {
                 }
             }
             @match standing.and_then(|standing| standing.signed_in_at) {
-                Some(at) => p { "Signed in since " (whole_time(at)) },
-                None if view.bot.signs_in() => p.bad { "Nobody is signed in." },
+                Some(at) => p { "Signed in since " (view.times.whole(at)) },
+                None if view.bot.signs_in() => p.bad { "Not signed in." },
                 None => p { "It uses the tokens in " code { "flock.toml" } "." },
             }
-            @if frame::may_act(view.flock) {
-                (sign_in::ways(view.bot, view.pass, standing.is_some_and(|standing| standing.signed_in_at.is_some())))
+            // Where that is what the bot waits for, its state has the buttons.
+            @if frame::may_act(view.flock) && !(view.bot.signs_in() && view.health.wants_sign_in()) {
+                (sign_in::ways(view.bot, view.pass, signed_in_at(view).is_some()))
             }
         }
     }

@@ -1,113 +1,399 @@
-//! The calendar: the coming week of each app, hour by hour, as a picture made here and in words.
+//! The calendar: what is posted when and by whom, a week or a month at a time. Days that have passed show what the ledger
+//! says; of those ahead the slots are known. Each day leads to a page of its own.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use chrono::TimeDelta;
+use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, Utc, Weekday};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use maud::{Markup, html};
 
 use super::frame::{self, Frame, Part};
-use crate::watch::week::{self, Group, HOURS, Week};
-use crate::web::guard::Pass;
+use super::{load, picture};
+use crate::flock::Bot;
+use crate::flock::post::{Post, State as PostState};
+use crate::store::StoreError;
+use crate::store::condition::Condition;
+use crate::watch::agenda::{Day, agenda};
+use crate::web::guard::{Pass, fields};
 use crate::web::page::{counted, grouped};
-use crate::web::{Site, answer};
+use crate::web::times::Times;
+use crate::web::{Site, answer, not_found, troubled};
 
-/// The size of an hour in the picture, and the room for words at its left and above it.
-const CELL: usize = 14;
-const GAP: usize = 2;
-const LEFT: usize = 46;
-const TOP: usize = 14;
+/// So many posts of a period are read whole; of a busier one each day is counted, and its first ones are read.
+const READ_WHOLE: u64 = 3_000;
+/// So many bots are asked at once for slots that are to be skipped.
+const AT_ONCE: usize = 4;
+/// The years that have a calendar: those of the schedules.
+const YEARS: std::ops::Range<i32> = 1970..2100;
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Period {
+    /// The week that begins with this Monday.
+    Week(NaiveDate),
+    /// The month that begins with this day.
+    Month(NaiveDate),
+}
+
+impl Period {
+    /// What a query asks for: `?week=` a day of it, or `?month=`; this week if it asks for none. `None` for what is no day.
+    fn asked(uri: &Uri, today: NaiveDate) -> Option<Self> {
+        let query = fields(uri.query().unwrap_or_default().as_bytes());
+        let day = |text: &str| {
+            let day = text.parse::<NaiveDate>().ok();
+            day.filter(|day| YEARS.contains(&day.year()))
+        };
+        match (query.find("week"), query.find("month")) {
+            (Some(text), _) => day(text).map(Self::week),
+            (None, Some(text)) => day(&format!("{text}-01")).map(Self::Month),
+            (None, None) => Some(Self::week(today)),
+        }
+    }
+
+    fn week(day: NaiveDate) -> Self {
+        Self::Week(day.week(Weekday::Mon).first_day())
+    }
+
+    /// The days that are shown: whole weeks.
+    fn days(self) -> Vec<NaiveDate> {
+        let (first, last) = match self {
+            Self::Week(monday) => (monday, monday + Days::new(6)),
+            Self::Month(first) => {
+                let last = first + Months::new(1) - Days::new(1);
+                (first.week(Weekday::Mon).first_day(), last.week(Weekday::Mon).last_day())
+            }
+        };
+        first.iter_days().take_while(|day| *day <= last).collect()
+    }
+
+    /// How many entries each day shows.
+    const fn shown(self) -> usize {
+        match self {
+            Self::Week(_) => 12,
+            Self::Month(_) => 3,
+        }
+    }
+
+    fn title(self) -> String {
+        match self {
+            Self::Week(monday) => {
+                format!("{} – {}", monday.format("%-d %B"), (monday + Days::new(6)).format("%-d %B %Y"))
+            }
+            Self::Month(first) => first.format("%B %Y").to_string(),
+        }
+    }
+
+    /// The neighbours, as addresses.
+    fn before_and_after(self) -> (String, String) {
+        match self {
+            Self::Week(monday) => {
+                let week = |day: NaiveDate| format!("calendar?week={day}");
+                (week(monday - Days::new(7)), week(monday + Days::new(7)))
+            }
+            Self::Month(first) => {
+                let month = |day: NaiveDate| format!("calendar?month={}", day.format("%Y-%m"));
+                (month(first - Months::new(1)), month(first + Months::new(1)))
+            }
+        }
+    }
+}
+
+/// Something on a day: a post, or a slot ahead.
+pub(super) enum Entry {
+    /// What the ledger has.
+    Post(Box<Post>),
+    /// What is to come.
+    Slot(DateTime<Utc>, Arc<Bot>),
+}
+
+impl Entry {
+    pub(super) fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Post(post) => happened(post),
+            Self::Slot(slot, _) => *slot,
+        }
+    }
+
+    pub(super) fn bot(&self) -> &str {
+        match self {
+            Self::Post(post) => post.bot.as_str(),
+            Self::Slot(_, bot) => bot.name.as_str(),
+        }
+    }
+
+    /// Its state in a word, of the legend.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Post(post) => post.state.as_str(),
+            Self::Slot(..) => AHEAD,
+        }
+    }
+}
+
+const AHEAD: &str = "upcoming";
+
+/// What the colors mean.
+const LEGEND: [&str; 6] = [
+    PostState::Posted.as_str(),
+    AHEAD,
+    PostState::Unknown.as_str(),
+    PostState::Refused.as_str(),
+    PostState::Released.as_str(),
+    PostState::Deleted.as_str(),
+];
+
+/// When a post was posted, or given up. It belongs to the day on which it was planned.
+fn happened(post: &Post) -> DateTime<Utc> {
+    post.planned_at
+}
+
+/// A day as the calendar shows it.
+#[derive(Default)]
+pub(super) struct Shown {
+    pub(super) count: u64,
+    pub(super) entries: Vec<Entry>,
+}
 
 /// `GET /calendar`.
-pub(super) async fn page(State(site): State<Site>, Extension(pass): Extension<Pass>) -> Response {
-    let weeks = site.weeks().await;
-    let frame =
-        Frame { title: "Calendar", root: "./", part: Part::Calendar, news: None, ticket: None, pass: &pass };
+pub(super) async fn page(
+    State(site): State<Site>,
+    Extension(pass): Extension<Pass>,
+    times: Times,
+    uri: Uri,
+) -> Response {
+    let now = frame::now(&site);
+    let today = times.day(now);
+    let Some(period) = Period::asked(&uri, today) else { return not_found(uri).await };
+    let days = period.days();
+    let bounds = bounds(&days, &times);
+    let Some(shown) = site.heard(read(&site, &bounds, now, period.shown()).await) else {
+        return troubled(&uri);
+    };
+    let frame = Frame {
+        title: "Calendar",
+        root: "./",
+        part: Part::Calendar,
+        news: None,
+        ticket: None,
+        pass: &pass,
+        times: &times,
+    };
+    let loads = matches!(period, Period::Week(monday) if monday == today.week(Weekday::Mon).first_day());
+    let weeks = if loads { Some(site.weeks().await) } else { None };
     let body = html! {
-        div.top {
-            h1 { "Calendar" }
-            p { "The slots of the coming seven days. Hours are UTC." }
+        div.top.flock-top { h1 { "Calendar" } p { (period.title()) } }
+        (ways(period, today))
+        (legend())
+        ol.month.is-week[matches!(period, Period::Week(_))] {
+            @for (day, shown) in days.iter().zip(&shown) { (cell(*day, shown, period, today, &times)) }
         }
-        div.calendar {
-            @if weeks.is_empty() { p.none { "There are no bots yet." } }
-            @for (group, week) in &*weeks { (section(group, week)) }
-        }
+        @if let Some(weeks) = &weeks { (load::section(weeks, &times)) }
     };
     answer::board(StatusCode::OK, frame::layout(&frame, &body))
 }
 
-fn name(group: &Group) -> String {
-    let network = week::network(group).map_or(group.network, frame::network);
-    match &group.app {
-        Some(app) => format!("{app}, on {network}"),
-        None => network.to_owned(),
+/// Where each of these days begins, and where the last one ends.
+pub(super) fn bounds(days: &[NaiveDate], times: &Times) -> Vec<DateTime<Utc>> {
+    let after = days.last().map(|day| *day + Days::new(1));
+    days.iter().copied().chain(after).map(|day| times.begins(day)).collect()
+}
+
+/// What is on each of the days between these instants, with the first `most` entries of each.
+pub(super) async fn read(
+    site: &Site,
+    bounds: &[DateTime<Utc>],
+    now: DateTime<Utc>,
+    most: usize,
+) -> Result<Vec<Shown>, StoreError> {
+    let mut shown = posts(site, bounds, now, most).await?;
+    let (bots, ahead) = slots(site, bounds, now, most).await?;
+    for (shown, day) in shown.iter_mut().zip(ahead) {
+        shown.count += day.count as u64;
+        let slots = day.first.into_iter().map(|(slot, at)| Entry::Slot(slot, bots[at].clone()));
+        shown.entries.extend(slots);
+        shown.entries.truncate(most);
+    }
+    Ok(shown)
+}
+
+/// The posts of each day.
+async fn posts(
+    site: &Site,
+    bounds: &[DateTime<Utc>],
+    now: DateTime<Utc>,
+    most: usize,
+) -> Result<Vec<Shown>, StoreError> {
+    let (begin, end) = (bounds[0], bounds[bounds.len() - 1]);
+    let mut shown: Vec<Shown> = bounds.windows(2).map(|_| Shown::default()).collect();
+    if begin > now {
+        return Ok(shown);
+    }
+    let limit = u32::try_from(most).unwrap_or(u32::MAX);
+    let is_small = site.store.count_between(begin, end).await? <= READ_WHOLE;
+    let all = if is_small { site.store.planned_between(begin, end, u32::MAX).await? } else { Vec::new() };
+    let mut all = all.into_iter().peekable();
+    for (shown, day) in shown.iter_mut().zip(bounds.windows(2)) {
+        if is_small {
+            while let Some(post) = all.next_if(|post| post.planned_at < day[1]) {
+                shown.count += 1;
+                shown.entries.push(Entry::Post(Box::new(post)));
+            }
+            shown.entries.truncate(most);
+        } else if day[0] <= now {
+            shown.count = site.store.count_between(day[0], day[1]).await?;
+            let first = site.store.planned_between(day[0], day[1], limit).await?;
+            shown.entries = first.into_iter().map(|post| Entry::Post(Box::new(post))).collect();
+        }
+    }
+    Ok(shown)
+}
+
+/// The slots of each day ahead, without those of bots that rest and those that are to be skipped; and the bots meant.
+async fn slots(
+    site: &Site,
+    bounds: &[DateTime<Utc>],
+    now: DateTime<Utc>,
+    most: usize,
+) -> Result<(Vec<Arc<Bot>>, Vec<Day>), StoreError> {
+    let (flock, census) = (site.flock(), site.overview.census().await?);
+    let resting =
+        census.bots.iter().filter(|seen| matches!(seen.condition, Condition::Paused | Condition::Exhausted));
+    let resting: std::collections::HashSet<&str> = resting.map(|seen| seen.name.as_str()).collect();
+    let bots: Vec<Arc<Bot>> =
+        flock.bots.iter().filter(|bot| !resting.contains(bot.name.as_str())).cloned().collect();
+    let (asked, limits) = (bots.clone(), bounds.to_vec());
+    let days = tokio::task::spawn_blocking(move || agenda(&asked, now, &limits, most)).await;
+    let mut days = days.unwrap_or_else(|_| bounds.windows(2).map(|_| Day::default()).collect());
+    let mut shown: Vec<usize> = days.iter().flat_map(|day| day.first.iter().map(|(_, at)| *at)).collect();
+    shown.sort_unstable();
+    shown.dedup();
+    let looks: Vec<_> =
+        shown.into_iter().map(|at| skipped(site.clone(), at, bots[at].clone(), now)).collect();
+    let skips: Vec<(usize, Vec<DateTime<Utc>>)> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+    for (at, slots) in skips {
+        for day in &mut days {
+            let before = day.first.len();
+            day.first.retain(|(slot, bot)| *bot != at || !slots.contains(slot));
+            day.count -= before - day.first.len();
+        }
+    }
+    Ok((bots, days))
+}
+
+async fn skipped(
+    site: Site,
+    at: usize,
+    bot: Arc<Bot>,
+    now: DateTime<Utc>,
+) -> Result<(usize, Vec<DateTime<Utc>>), StoreError> {
+    let standing = site.store.standing(&bot.name, now).await?;
+    Ok((at, standing.map(|standing| standing.skipped).unwrap_or_default()))
+}
+
+/// The ways to other weeks and months.
+fn ways(period: Period, today: NaiveDate) -> Markup {
+    let (before, after) = period.before_and_after();
+    let day = match period {
+        Period::Week(monday) => monday + Days::new(3),
+        Period::Month(first) if (first.year(), first.month()) == (today.year(), today.month()) => today,
+        Period::Month(first) => first,
+    };
+    let (is_week, is_month) = (matches!(period, Period::Week(_)), matches!(period, Period::Month(_)));
+    html! {
+        nav.ways aria-label="Weeks and months" {
+            span.group {
+                a.button rel="prev" href=(before) { "← " span.unseen { "Before" } }
+                a.button href={ "calendar" @if is_month { "?month=" (today.format("%Y-%m")) } } { "Today" }
+                a.button rel="next" href=(after) { span.unseen { "After" } " →" }
+            }
+            span.group {
+                a.button href={ "calendar?week=" (day) } aria-current=[is_week.then_some("true")] { "Week" }
+                a.button href={ "calendar?month=" (day.format("%Y-%m")) } aria-current=[is_month.then_some("true")] { "Month" }
+            }
+        }
     }
 }
 
-fn section(group: &Group, week: &Week) -> Markup {
-    let sum: usize = week.hours.iter().map(|count| *count as usize).sum();
-    let over: Vec<usize> = (0..HOURS).filter(|hour| week.is_over(*hour)).collect();
-    let first_over = over.first().map(|hour| week.begins + TimeDelta::hours(*hour as i64));
+/// What the colors mean, in words.
+fn legend() -> Markup {
     html! {
-        section {
-            h2 { (name(group)) }
-            p {
-                (counted(week.bots, "bot")) ", " (counted(sum, "slot"))
-                @if let Some(most) = week.most_per_day { "; " (grouped(most as usize)) " a day are let through" }
-                @if let Some(most) = week.most_per_hour { "; " (grouped(most as usize)) " an hour by the app's pace" }
-            }
-            @if let Some(at) = first_over {
-                p.bad {
-                    "In " (counted(over.len(), "hour")) " more is due than is let through, first on "
-                    (at.format("%A, %-d %B, at %H:00 UTC")) ": posts will wait, and those that wait too long are given up."
+        ul.legend aria-label="Legend" {
+            @for word in LEGEND { li { span.state.{ "was-" (word) } { (word) } } }
+        }
+    }
+}
+
+fn cell(day: NaiveDate, shown: &Shown, period: Period, today: NaiveDate, times: &Times) -> Markup {
+    let elsewhere = matches!(period, Period::Month(first) if first.month() != day.month());
+    let more = shown.count.saturating_sub(shown.entries.len() as u64);
+    html! {
+        li.is-today[day == today].is-elsewhere[elsewhere].is-empty[shown.count == 0] {
+            h2 {
+                a href={ "calendar/" (day) } aria-current=[(day == today).then_some("date")] {
+                    span.weekday { (day.format("%a")) " " } (day.format("%-d"))
+                    span.month-name { " " (day.format("%b")) }
+                    span.unseen { ", " (counted(usize::try_from(shown.count).unwrap_or(usize::MAX), "post")) }
                 }
+                @if shown.count > 0 { span.count aria-hidden="true" { (grouped(usize::try_from(shown.count).unwrap_or(usize::MAX))) } }
             }
-            (picture(&name(group), week))
-            ul aria-label="Slots of each day" {
-                @for (day, hours) in week.hours.chunks(24).enumerate() {
+            ul {
+                @for entry in &shown.entries {
                     li {
-                        "from " ((week.begins + TimeDelta::days(day as i64)).format("%a %-d %b, %H:00")) ": "
-                        (grouped(hours.iter().map(|count| *count as usize).sum()))
+                        span.state.bare.{ "was-" (entry.word()) } { span.unseen { (entry.word()) } }
+                        (times.minute(entry.at())) " "
+                        a href={ "bots/" (entry.bot()) } { (entry.bot()) }
                     }
                 }
             }
+            @if more > 0 { a.more href={ "calendar/" (day) } { "+" (grouped(usize::try_from(more).unwrap_or(usize::MAX))) " more" } }
         }
     }
 }
 
-/// Seven rows of 24 hours. All hours of one shade are one path, so that a week of many apps stays small.
-fn picture(name: &str, week: &Week) -> Markup {
-    let most = week.hours.iter().copied().max().unwrap_or(0);
-    let mut shades: BTreeMap<&str, String> = BTreeMap::new();
-    for (hour, count) in week.hours.iter().enumerate() {
-        let shade = match count {
-            _ if week.is_over(hour) => "over",
-            0 => "cell-0",
-            count if *count * 2 <= most => "cell-1",
-            _ => "cell-2",
-        };
-        let (x, y) = (LEFT + hour % 24 * CELL, TOP + hour / 24 * CELL);
-        let side = CELL - GAP;
-        // Writing to a string can't fail.
-        let _ = write!(shades.entry(shade).or_default(), "M{x} {y}h{side}v{side}h-{side}z");
+/// An entry's avatar.
+pub(super) fn avatar(entry: &Entry) -> Markup {
+    picture::avatar(entry.bot())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
     }
-    let (width, height) = (LEFT + 24 * CELL, TOP + 7 * CELL);
-    let label = format!(
-        "{name}: the slots of seven days by the hour, {most} in the busiest; the days stand below in words"
-    );
-    html! {
-        svg.week viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(label) {
-            @for hour in (0..24).step_by(6) {
-                text x=(LEFT + hour * CELL) y="9" { ((week.begins + TimeDelta::hours(hour as i64)).format("%H:00")) }
-            }
-            @for day in 0..7 {
-                text x="0" y=(TOP + day * CELL + 10) { ((week.begins + TimeDelta::days(day as i64)).format("%a %-d")) }
-            }
-            @for (shade, path) in &shades { path.(shade) d=(path) {} }
+
+    fn asked(query: &str) -> Option<Period> {
+        Period::asked(&format!("/calendar{query}").parse().unwrap(), day("2026-11-29"))
+    }
+
+    #[test]
+    fn a_week_or_a_month_is_asked_for() {
+        assert_eq!(asked(""), Some(Period::Week(day("2026-11-23"))));
+        assert_eq!(asked("?week=2026-12-01"), Some(Period::Week(day("2026-11-30"))));
+        assert_eq!(asked("?month=2026-02"), Some(Period::Month(day("2026-02-01"))));
+        for nonsense in
+            ["?week=", "?week=2026-02-30", "?month=2026-13", "?month=99999-01", "?week=-1", "?month=0000-01"]
+        {
+            assert_eq!(asked(nonsense), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_month_is_shown_in_whole_weeks() {
+        let days = Period::Month(day("2026-11-01")).days();
+        assert_eq!((days[0], days[days.len() - 1], days.len()), (day("2026-10-26"), day("2026-12-06"), 42));
+        assert_eq!(Period::Week(day("2026-11-23")).days().len(), 7);
+        let (before, after) = Period::Month(day("2026-12-01")).before_and_after();
+        assert_eq!((before.as_str(), after.as_str()), ("calendar?month=2026-11", "calendar?month=2027-01"));
+        let (before, after) = Period::Week(day("2026-11-30")).before_and_after();
+        assert_eq!(
+            (before.as_str(), after.as_str()),
+            ("calendar?week=2026-11-23", "calendar?week=2026-12-07")
+        );
     }
 }

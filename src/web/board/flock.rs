@@ -1,4 +1,4 @@
-//! The front page of the dashboard: every bot at a glance, found by name, state and network, a page at a time.
+//! The front page of the dashboard: every bot on a line, found by name, state and network, a page at a time.
 //!
 //! Which bots are shown, and in what order, a census says, which may be some seconds old; how each of those is, the ledger
 //! says as of now.
@@ -14,21 +14,23 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use maud::{Markup, html};
 
 use super::frame::{self, Frame, Part};
-use crate::flock::{AtEnd, Bot, Flock, NetworkKind};
+use super::{picture, sign_in};
+use crate::flock::{Bot, BotName, Flock, NetworkKind};
 use crate::store::condition::Condition;
 use crate::store::{Refusal, StoreError};
-use crate::watch::{Census, Health, Overview, Seen};
+use crate::watch::{Census, Health, Overview, STATES, Seen};
 use crate::web::feed::title;
 use crate::web::guard::{Form, Pass, fields};
 use crate::web::read::posted_at;
 use crate::web::{
     Site, answer,
-    page::{counted, grouped, machine_time, not_found},
+    page::{counted, grouped, not_found},
+    times::Times,
     troubled,
 };
 
 /// How many bots a page lists: each costs a few small reads, and a kilobyte of the sixty that a first view may have.
-const BOTS_A_PAGE: usize = 30;
+const BOTS_A_PAGE: usize = 25;
 /// So many of them are read at once: as many as the ledger has readers.
 const AT_ONCE: usize = 4;
 
@@ -60,7 +62,7 @@ impl Sort {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wanted {
     text: String,
-    state: Option<Condition>,
+    state: Option<&'static str>,
     network: Option<NetworkKind>,
     sort: Sort,
     page: usize,
@@ -72,7 +74,7 @@ impl Wanted {
         let sort = Sort::ALL.iter().find(|(_, word, _)| *word == query.get("sort"));
         Self {
             text: query.get("q").trim().trim_start_matches('@').chars().take(100).collect(),
-            state: Condition::from_word(query.get("state")),
+            state: STATES.into_iter().find(|state| slug(state) == query.get("state")),
             network: NetworkKind::from_word(query.get("network")),
             sort: sort.map_or(Sort::Trouble, |(sort, ..)| *sort),
             page: query.find("page").map_or(Some(1), |page| page.parse().ok()).unwrap_or(0),
@@ -86,7 +88,7 @@ impl Wanted {
             query.append_pair("q", &self.text);
         }
         if let Some(state) = self.state {
-            query.append_pair("state", state.as_str());
+            query.append_pair("state", &slug(state));
         }
         if let Some(network) = self.network {
             query.append_pair("network", network.as_str());
@@ -106,7 +108,7 @@ impl Wanted {
         let text = self.text.to_lowercase();
         let found = |name: &str| name.to_lowercase().contains(&text);
         (text.is_empty() || found(bot.name.as_str()) || seen.handle.as_deref().is_some_and(found))
-            && self.state.is_none_or(|state| state == seen.condition)
+            && self.state.is_none_or(|state| state == seen.word)
             && self.network.is_none_or(|network| network == bot.network)
     }
 
@@ -115,7 +117,8 @@ impl Wanted {
             Sort::File => {}
             Sort::Name => found.sort_by(|one, other| one.1.name.as_str().cmp(other.1.name.as_str())),
             Sort::Trouble => {
-                found.sort_by_key(|(_, seen)| (!seen.needs_person, seen.condition == Condition::Ok));
+                let badness = |seen: &Seen| STATES.iter().position(|state| *state == seen.word);
+                found.sort_by_key(|(_, seen)| (!seen.needs_person, badness(seen)));
             }
             Sort::Next => found.sort_by_key(|(_, seen)| (seen.next_slot.is_none(), seen.next_slot)),
             Sort::Last => found.sort_by_key(|(_, seen)| Reverse(seen.last_at)),
@@ -129,8 +132,8 @@ struct View<'a> {
     flock: &'a Flock,
     now: DateTime<Utc>,
     wanted: Wanted,
-    /// How many bots are in each state.
-    states: BTreeMap<&'static str, usize>,
+    /// How many bots are in each state, the worst first.
+    states: Vec<(&'static str, Condition, usize)>,
     /// How many were found on all pages.
     found: usize,
     pages: usize,
@@ -145,26 +148,29 @@ struct Shown {
     health: Health,
     /// When its poem runs out, if all goes well.
     runs_out: Option<DateTime<Utc>>,
+    /// How much it sent on each of the last days.
+    days: Vec<u64>,
 }
 
 /// `GET /`.
-pub(in crate::web) async fn page(site: &Site, uri: &Uri, pass: &Pass) -> Response {
+pub(in crate::web) async fn page(site: &Site, uri: &Uri, pass: &Pass, times: &Times) -> Response {
     let flock = site.flock();
     let wanted = Wanted::asked(&fields(uri.query().unwrap_or_default().as_bytes()));
-    match site.heard(read(site, &flock, wanted).await) {
-        Some(Some(view)) => answer::board(StatusCode::OK, markup(&view, pass)),
+    match site.heard(read(site, &flock, wanted, times).await) {
+        Some(Some(view)) => answer::board(StatusCode::OK, markup(&view, pass, times)),
         Some(None) => answer::not_found(not_found(uri)),
         None => troubled(uri),
     }
 }
 
 /// `None` where there is no such page.
-async fn read<'a>(site: &Site, flock: &'a Flock, wanted: Wanted) -> Result<Option<View<'a>>, StoreError> {
+async fn read<'a>(
+    site: &Site,
+    flock: &'a Flock,
+    wanted: Wanted,
+    times: &Times,
+) -> Result<Option<View<'a>>, StoreError> {
     let (census, now) = (site.overview.census().await?, frame::now(site));
-    let mut states = BTreeMap::new();
-    for ((_, state), count) in &census.states {
-        *states.entry(*state).or_default() += count;
-    }
     let mut found = here(flock, &census);
     found.retain(|(bot, seen)| wanted.fits(bot, seen));
     wanted.sort(&mut found);
@@ -179,10 +185,49 @@ async fn read<'a>(site: &Site, flock: &'a Flock, wanted: Wanted) -> Result<Optio
     let left = health.iter().map(|health| health.lines.as_ref().ok().map(|lines| lines.left));
     let ends = site.ends(here.iter().cloned().zip(left).collect()).await;
     let ends = ends.into_iter().chain(std::iter::repeat(None));
-    let bots = here.into_iter().zip(health).zip(ends);
-    let bots = bots.map(|((bot, health), runs_out)| Shown { bot, health, runs_out }).collect();
+    let days = days(site, &here, now, times).await?;
+    let bots = here.into_iter().zip(health).zip(ends).zip(days);
+    let bots = bots.map(|(((bot, health), runs_out), days)| Shown { bot, health, runs_out, days }).collect();
     let refusal = site.store.refusal().await?;
+    let states = counts(&census);
     Ok(Some(View { flock, now, found: found.len(), pages, wanted, states, bots, refusal }))
+}
+
+/// How many bots are in each state that any bot is in.
+fn counts(census: &Census) -> Vec<(&'static str, Condition, usize)> {
+    let mut counts: BTreeMap<&str, (Condition, usize)> = BTreeMap::new();
+    for seen in &census.bots {
+        counts.entry(seen.word).or_insert((seen.condition, 0)).1 += 1;
+    }
+    let of = |word: &'static str| counts.get(word).map(|(condition, count)| (word, *condition, *count));
+    STATES.into_iter().filter_map(of).collect()
+}
+
+/// How much each of these bots sent on the last days, by the page's zone: one question to the ledger for all of them.
+async fn days(
+    site: &Site,
+    bots: &[Arc<Bot>],
+    now: DateTime<Utc>,
+    times: &Times,
+) -> Result<Vec<Vec<u64>>, StoreError> {
+    let today = times.day(now);
+    let first = today - chrono::Days::new(picture::DAYS as u64 - 1);
+    let names: Vec<BotName> = bots.iter().map(|bot| bot.name.clone()).collect();
+    let mut days: BTreeMap<BotName, Vec<u64>> = BTreeMap::new();
+    for (bot, quarter, count) in site.store.sent_by_quarters(&names, times.begins(first)).await? {
+        let Some(at) = DateTime::from_timestamp(quarter * 900, 0) else { continue };
+        let day = usize::try_from((times.day(at) - first).num_days()).ok();
+        let days = days.entry(bot).or_insert_with(|| vec![0; picture::DAYS]);
+        if let Some(sum) = day.and_then(|day| days.get_mut(day)) {
+            *sum += count;
+        }
+    }
+    Ok(names.iter().map(|name| days.remove(name).unwrap_or_else(|| vec![0; picture::DAYS])).collect())
+}
+
+/// A state's word in an address.
+fn slug(word: &str) -> String {
+    word.replace(' ', "-")
 }
 
 async fn look(overview: Overview, bot: Arc<Bot>) -> Result<Health, StoreError> {
@@ -200,23 +245,31 @@ fn here<'f, 'c>(flock: &'f Flock, census: &'c Census) -> Vec<(&'f Arc<Bot>, &'c 
     flock.bots.iter().filter_map(|bot| Some((bot, *seen.get(bot.name.as_str())?))).collect()
 }
 
-fn markup(view: &View<'_>, pass: &Pass) -> Markup {
+fn markup(view: &View<'_>, pass: &Pass, times: &Times) -> Markup {
     let title = match view.wanted.page {
         1 => "The flock".to_owned(),
         page => format!("The flock, page {page}"),
     };
-    let frame = Frame { title: &title, root: "./", part: Part::Flock, news: Some(""), ticket: None, pass };
+    let frame =
+        Frame { title: &title, root: "./", part: Part::Flock, news: Some(""), ticket: None, pass, times };
     let body = html! {
-        div.top {
+        div.top.flock-top {
             h1 { "The flock" }
             div #tally data-live { (tally(view)) }
         }
-        div #refusal data-live { @if let Some(refusal) = &view.refusal { (refused(refusal, view.now)) } }
+        div #refusal data-live { @if let Some(refusal) = &view.refusal { (refused(refusal, view.now, times)) } }
         (search(&view.wanted))
+        // The buttons of all bots send one form, which has the token once.
+        form #act method="post" hidden { (frame::token(pass)) }
         div #bots data-live {
-            @if view.bots.is_empty() { p.none { (nobody(view)) } }
+            @if view.bots.is_empty() { p.none { (nobody(view)) } } @else {
+                div.heads aria-hidden="true" {
+                    span.who { "Bot" } span.how { "State" } span.last { "Last post" } span.when { "Posted" }
+                    span.days { "30 days" } span.next { "Next" } span.lines-left { "Lines left" }
+                }
+            }
             ul.flock {
-                @for shown in &view.bots { li { (card(view, shown)) } }
+                @for shown in &view.bots { (row(view, shown, times)) }
             }
             @if view.pages > 1 { (leaves(view)) }
         }
@@ -224,10 +277,10 @@ fn markup(view: &View<'_>, pass: &Pass) -> Markup {
     frame::layout(&frame, &body)
 }
 
-fn refused(refusal: &Refusal, now: DateTime<Utc>) -> Markup {
+fn refused(refusal: &Refusal, now: DateTime<Utc>, times: &Times) -> Markup {
     html! {
         div.outcome.bad role="alert" {
-            p { "flock.toml was not reloaded (" (frame::from_now(refusal.at, now)) "); the flock goes on as it was before:" }
+            p { "flock.toml was not reloaded (" (times.relative(refusal.at, now, false)) "); the flock goes on as it was before:" }
             ul { @for complaint in &refusal.complaints { li { (complaint) } } }
         }
     }
@@ -238,9 +291,9 @@ fn tally(view: &View<'_>) -> Markup {
     html! {
         p.tally {
             a href="./" { (counted(all, "bot")) }
-            @for state in Condition::ALL {
-                @if let Some(count) = view.states.get(state.as_str()) {
-                    " " a href={ "./?state=" (state) } { (grouped(*count)) " " (frame::state(*state)) }
+            @for (word, condition, count) in &view.states {
+                " " a href={ "./?state=" (slug(word)) } {
+                    (grouped(*count)) " " span.state.{ "is-" (condition.as_str()) } { (word) }
                 }
             }
         }
@@ -254,8 +307,8 @@ fn search(wanted: &Wanted) -> Markup {
             label { "State "
                 select name="state" {
                     option value="" { "any" }
-                    @for state in Condition::ALL {
-                        option value=(state) selected[wanted.state == Some(*state)] { (state) }
+                    @for state in STATES {
+                        option value=(slug(state)) selected[wanted.state == Some(state)] { (state) }
                     }
                 }
             }
@@ -284,53 +337,65 @@ fn nobody(view: &View<'_>) -> Markup {
         @if view.flock.bots.is_empty() {
             "There are no bots yet: add one to " code { "flock.toml" } "."
         } @else {
-            "No bot is like that. " a href="./" { "Show all" }
+            "No bots match. " a href="./" { "Show all" }
         }
     }
 }
 
-fn card(view: &View<'_>, Shown { bot, health, runs_out }: &Shown) -> Markup {
+/// A bot on one line of a wide screen.
+fn row(view: &View<'_>, Shown { bot, health, runs_out, days }: &Shown, times: &Times) -> Markup {
     let standing = health.standing.as_ref();
     let last = standing.and_then(|standing| standing.last_posted.as_ref());
     html! {
-        article.bird {
-            (frame::picture(bot.name.as_str()))
+        li.bird {
+            (picture::avatar(bot.name.as_str()))
             div.who {
                 h2 { a href={ "./bots/" (bot.name) } { (bot.name) } }
-                p.place { (frame::handle(bot, standing)) }
+                " " span.place { (frame::place(bot, standing)) }
             }
-            p.how { (frame::state(health.condition)) @if health.needs_person { " " span.needs { "needs you" } } }
-            @match last {
-                Some(post) => p.last {
-                    bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) } " "
-                    span.when { (frame::from_now(posted_at(post), view.now)) }
-                },
-                None => p.last { "Nothing posted yet." },
+            p.how { (frame::state(health)) }
+            div.last {
+                @match (&health.reason, last) {
+                    (Some(reason), _) if !health.signed_out => p.why { (frame::message(reason, times)) },
+                    (_, Some(post)) => bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) },
+                    (_, None) => span.none { "Nothing posted yet." },
+                }
+                @if frame::may_act(view.flock) { (remedy(bot, health)) }
             }
-            @if let Some(reason) = &health.reason { p.why { (reason) } }
+            p.when { @if let Some(post) = last { (times.relative(posted_at(post), view.now, false)) } }
+            (picture::days(days))
             p.next {
                 @match health.next_slot {
-                    Some(at) => { "Next " (frame::from_now(at, view.now)) },
-                    None => "No slot ahead",
+                    Some(at) => (times.relative(at, view.now, true)),
+                    None => "–",
                 }
             }
-            (progress(health, *runs_out, bot.at_end))
+            (progress(health, *runs_out, times))
+        }
+    }
+}
+
+/// The button that ends what the bot's state says, or the way to where it is.
+fn remedy(bot: &Bot, health: &Health) -> Markup {
+    let is_paused = health.standing.as_ref().is_some_and(|standing| standing.paused.is_some());
+    html! {
+        @if bot.signs_in() && health.wants_sign_in() { (sign_in::button(bot)) }
+        @else if is_paused {
+            button.small form="act" formaction={ "./bots/" (bot.name) "/resume" } { "Resume" }
+        }
+        @else if health.condition == Condition::Unknown && health.needs_person {
+            a.button.small href={ "./bots/" (bot.name) "#now" } { "Settle" }
         }
     }
 }
 
 /// How far a bot is with its poem.
-fn progress(health: &Health, runs_out: Option<DateTime<Utc>>, at_end: AtEnd) -> Markup {
-    let Ok(lines) = &health.lines else { return html! { p.lines-left { "The poem can't be read" } } };
-    let posted = lines.total - lines.left.min(lines.total);
+fn progress(health: &Health, runs_out: Option<DateTime<Utc>>, times: &Times) -> Markup {
+    let Ok(lines) = &health.lines else { return html! { p.lines-left { "unreadable" } } };
     html! {
         p.lines-left {
-            progress max=(lines.total.max(1)) value=(posted) aria-label="Lines posted in this round" {}
-            " " (grouped(posted)) " posted, " (grouped(lines.left)) " left"
-            @if let Some(end) = runs_out.filter(|_| lines.left > 0) {
-                ", until " time datetime=(machine_time(end)) { (end.format("%-d %b %Y")) }
-                @if at_end == AtEnd::Again { ", then again" }
-            }
+            (grouped(lines.left)) span.unseen { " lines left" }
+            @if let Some(end) = runs_out.filter(|_| lines.left > 0) { span.until { " until " (times.date(end)) } }
         }
     }
 }
@@ -357,9 +422,10 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_kept_from_page_to_page() {
         let wanted = asked("q=%40Walt&state=paused&network=mastodon&sort=left&page=3");
-        assert_eq!((wanted.text.as_str(), wanted.state, wanted.page), ("Walt", Some(Condition::Paused), 3));
+        assert_eq!((wanted.text.as_str(), wanted.state, wanted.page), ("Walt", Some("paused"), 3));
         assert_eq!(wanted.address(2), "./?q=Walt&state=paused&network=mastodon&sort=left&page=2");
         assert_eq!(asked(&wanted.address(1)[3..]), Wanted { page: 1, ..wanted });
+        assert_eq!(asked("state=not-signed-in").address(1), "./?state=not-signed-in");
         assert_eq!(asked("").address(1), "./?");
         for nonsense in ["page=0", "page=-1", "page=x", "page="] {
             assert_eq!(asked(nonsense).page, 0, "{nonsense}");

@@ -3,15 +3,17 @@
 //! What is marked `data-live` is fetched anew by the script when something has happened; without it a page shows what was true
 //! when it was loaded. None loads itself again: that takes away what somebody is reading (WCAG 2.2.1).
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use crate::flock::message::{Message, Piece};
 use crate::flock::web::Dashboard;
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::store::Standing;
-use crate::store::condition::Condition;
+use crate::watch::Health;
 use crate::web::guard::Pass;
-use crate::web::page::{machine_time, mark, shell};
+use crate::web::page::{mark, shell};
+use crate::web::times::Times;
 use crate::web::{Site, assets};
 
 /// Which part of the dashboard a page belongs to.
@@ -36,6 +38,8 @@ pub(super) struct Frame<'a> {
     pub(super) ticket: Option<&'a str>,
     /// Whose forms it has.
     pub(super) pass: &'a Pass,
+    /// The zone of its times.
+    pub(super) times: &'a Times,
 }
 
 /// A whole page of the dashboard.
@@ -59,12 +63,33 @@ pub(super) fn layout(frame: &Frame<'_>, body: &Markup) -> Markup {
             }
             form.leave method="post" action={ (root) "leave" } {
                 (token(frame.pass))
-                button.plain { "Leave" }
+                button.plain { "Sign out" }
             }
         }
         main #content data-events=[events] data-ticket=[frame.ticket] { (body) }
+        (zone(frame))
     };
     shell(frame.title, root, &head, &body)
+}
+
+/// The zone of the page's times, and, where there is a script, the choice of another.
+fn zone(frame: &Frame<'_>) -> Markup {
+    let (zone, flock) = (frame.times.name(), frame.times.flock_zone());
+    let is_other = zone != flock && zone != "UTC";
+    html! {
+        footer.zone {
+            p { "Times are in " b { (zone) } "." }
+            label hidden data-zone=(frame.root) {
+                "Show times in "
+                select {
+                    option value="" selected[zone == flock] { "the flock’s zone, " (flock) }
+                    option data-browser { "this browser’s zone" }
+                    @if flock != "UTC" { option value="UTC" selected[zone == "UTC"] { "UTC" } }
+                    @if is_other { option value=(zone) selected { (zone) } }
+                }
+            }
+        }
+    }
 }
 
 /// The hidden field that shows that a form is ours.
@@ -77,20 +102,20 @@ pub(super) fn may_act(flock: &Flock) -> bool {
     flock.web.dashboard == Dashboard::On
 }
 
-/// A bot's state, in words and colour.
-pub(super) fn state(condition: Condition) -> Markup {
-    html! { span.state.{ "is-" (condition.as_str()) } { (condition.as_str()) } }
+/// A bot's state, in a word and a colour.
+pub(super) fn state(health: &Health) -> Markup {
+    html! { span.state.{ "is-" (health.condition.as_str()) } { (health.word()) } }
 }
 
-/// The bot's letter, on a ground that is always the same for its name. A picture from the network would tell that network
-/// who looks at the dashboard, and when.
-pub(super) fn picture(name: &str) -> Markup {
-    let hue = name.bytes().fold(7_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 8;
-    let letter = name.chars().find(char::is_ascii_alphanumeric).unwrap_or('•').to_ascii_uppercase();
+/// What a person is told, as a page says it: with its times in the page's zone, and links.
+pub(super) fn message(message: &Message, times: &Times) -> Markup {
     html! {
-        svg.picture.{ "hue-" (hue) } viewBox="0 0 40 40" width="40" height="40" aria-hidden="true" {
-            rect width="40" height="40" rx="20" {}
-            text x="20" y="27" text-anchor="middle" { (letter) }
+        @for piece in message.pieces() {
+            @match piece {
+                Piece::Text(words) | Piece::Remedy { page: words, .. } => (words),
+                Piece::At(at) | Piece::Minute(at) => (times.whole(*at)),
+                Piece::Link(url) => (outward(Some(url), url)),
+            }
         }
     }
 }
@@ -117,24 +142,11 @@ pub(super) const fn network(kind: NetworkKind) -> &'static str {
     }
 }
 
-/// A time as people say it from `now`; the script keeps it true.
-pub(super) fn from_now(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
-    let full = at.format("%A, %-d %B %Y, %H:%M:%S UTC").to_string();
-    html! { time data-from-now datetime=(machine_time(at)) title=(full) { (distance(at - now)) } }
-}
-
-/// The same words as the script's.
-fn distance(by: TimeDelta) -> String {
-    let seconds = by.num_seconds().unsigned_abs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    let span = match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, _) => format!("{minutes} min"),
-        (0, ..) => format!("{hours} h {minutes} min"),
-        (1..=6, ..) => format!("{days} d {hours} h"),
-        _ => format!("{days} days"),
-    };
-    if by < TimeDelta::zero() { format!("{span} ago") } else { format!("in {span}") }
+/// Where a bot is and as whom, on one line.
+pub(super) fn place(bot: &Bot, standing: Option<&Standing>) -> Markup {
+    let account = standing.and_then(|standing| standing.account.as_ref());
+    let handle = account.map(|account| account.handle.as_str()).or(bot.account.as_deref());
+    html! { (network(bot.network)) @if let Some(handle) = handle { " " bdi { "@" (handle) } } }
 }
 
 /// A link to elsewhere, where it is one of the web.

@@ -5,11 +5,14 @@ mod act;
 mod api;
 mod bot;
 mod calendar;
+mod day;
 pub(super) mod enter;
 mod flock;
 mod frame;
 mod here;
 mod length;
+mod load;
+mod picture;
 mod poem;
 mod sign_in;
 mod timeline;
@@ -32,6 +35,7 @@ pub(super) fn routes() -> Router<Site> {
         .route("/leave", post(enter::leave))
         .route("/timeline", get(timeline::page))
         .route("/calendar", get(calendar::page))
+        .route("/calendar/{day}", get(day::page))
         .route("/api/v1/status", get(api::status))
         .route("/api/v1/posts", get(api::posts))
         .route("/api/v1/next", get(api::next))

@@ -2,12 +2,14 @@
 //! How a text is put in a file's place is `shelf::edit`'s business.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use maud::{Markup, html};
+use similar::{ChangeTag, TextDiff};
 
 use super::frame::{self, Frame, Part};
 use super::here::Here;
@@ -20,7 +22,13 @@ use crate::shelf::{self, ShelfError};
 use crate::store::StoreError;
 use crate::web::guard::{Form, Pass, Signed, fields};
 use crate::web::page::{counted, grouped, verse};
+use crate::web::times::Times;
 use crate::web::{Site, answer, not_found, troubled};
+
+/// So many lines around each difference are shown.
+const CONTEXT: usize = 2;
+/// How long a shorter difference is looked for.
+const DIFF_TIME: Duration = Duration::from_millis(200);
 
 /// How many lines a page lists.
 const LINES_A_PAGE: usize = 200;
@@ -30,6 +38,7 @@ struct View<'a> {
     flock: &'a Flock,
     bot: &'a Bot,
     pass: &'a Pass,
+    times: &'a Times,
     poem: Result<Poem, ShelfError>,
     text: Result<Manuscript, Unusable>,
     used: HashSet<LineId>,
@@ -43,6 +52,8 @@ struct View<'a> {
 struct Word {
     said: String,
     is_bad: bool,
+    /// Whether the file has changed under them.
+    is_conflict: bool,
     /// What somebody wrote that was not saved.
     unsaved: Option<String>,
 }
@@ -51,21 +62,23 @@ struct Word {
 pub(super) async fn page(
     State(site): State<Site>,
     Extension(pass): Extension<Pass>,
+    times: Times,
     here: Here,
     uri: Uri,
 ) -> Response {
     let query = fields(uri.query().unwrap_or_default().as_bytes());
     let word = query.find("saved").map(|_| {
         let said = "The poem is saved. It counts from the next slot on.".to_owned();
-        Word { said, is_bad: false, unsaved: None }
+        Word { said, is_bad: false, is_conflict: false, unsaved: None }
     });
-    show(&site, &here, &pass, &query, word, &uri).await
+    show(&site, &here, (&pass, &times), &query, word, &uri).await
 }
 
 /// `POST /bots/{name}/poem`: puts what somebody has written in the file's place, if that is still what they saw.
 pub(super) async fn save(
     State(site): State<Site>,
     here: Here,
+    times: Times,
     uri: Uri,
     Signed { form, pass }: Signed,
 ) -> Response {
@@ -82,20 +95,21 @@ pub(super) async fn save(
     };
     let said = match &problem {
         NotSaved::Changed(_) => {
-            "The poem was changed on disk while you wrote, so nothing was saved. Your text is still \
-            here; below it is what the file says now. Bring them together, then save again."
+            "The poem was changed on disk while you wrote, so nothing was saved. Below is how your text differs \
+            from the file. Save yours, keep the file as it is, or bring them together and save that."
                 .to_owned()
         }
         problem => format!("Nothing was saved: {problem}"),
     };
-    let word = Word { said, is_bad: true, unsaved: Some(mine.replace("\r\n", "\n")) };
-    show(&site, &here, &pass, &fields(b""), Some(word), &uri).await
+    let is_conflict = matches!(problem, NotSaved::Changed(_));
+    let word = Word { said, is_bad: true, is_conflict, unsaved: Some(mine.replace("\r\n", "\n")) };
+    show(&site, &here, (&pass, &times), &fields(b""), Some(word), &uri).await
 }
 
 async fn show(
     site: &Site,
     Here { flock, bot, .. }: &Here,
-    pass: &Pass,
+    (pass, times): (&Pass, &Times),
     query: &Form,
     word: Option<Word>,
     uri: &Uri,
@@ -111,7 +125,7 @@ async fn show(
         return not_found(uri.clone()).await;
     }
     let (used, account) = known;
-    let view = View { flock, bot, pass, poem, text, used, account, page, word };
+    let view = View { flock, bot, pass, times, poem, text, used, account, page, word };
     answer::board(status, markup(&view))
 }
 
@@ -125,8 +139,15 @@ async fn known(site: &Site, bot: &Bot) -> Result<(HashSet<LineId>, Option<Accoun
 fn markup(view: &View<'_>) -> Markup {
     let bot = view.bot;
     let title = format!("The poem of {}", bot.name);
-    let frame =
-        Frame { title: &title, root: "../../", part: Part::Other, news: None, ticket: None, pass: view.pass };
+    let frame = Frame {
+        title: &title,
+        root: "../../",
+        part: Part::Other,
+        news: None,
+        ticket: None,
+        pass: view.pass,
+        times: view.times,
+    };
     let body = html! {
         div.top {
             h1 { "The poem of " a href={ "../" (bot.name) } { (bot.name) } }
@@ -135,6 +156,7 @@ fn markup(view: &View<'_>) -> Markup {
         @if let Some(word) = &view.word {
             p.outcome.bad[word.is_bad] role=(if word.is_bad { "alert" } else { "status" }) { (word.said) }
         }
+        @if let Some(word) = view.word.as_ref().filter(|word| word.is_conflict) { (conflict(view, word)) }
         @if view.word.as_ref().is_some_and(|word| word.unsaved.is_some()) { (editor(view)) }
         @match &view.poem {
             Ok(poem) => (lines(view, poem)),
@@ -143,6 +165,56 @@ fn markup(view: &View<'_>) -> Markup {
         @if view.word.as_ref().is_none_or(|word| word.unsaved.is_none()) { (editor(view)) }
     };
     frame::layout(&frame, &body)
+}
+
+/// How what somebody wrote differs from what the file says now, and the ways on.
+fn conflict(view: &View<'_>, word: &Word) -> Markup {
+    let (Ok(theirs), Some(mine)) = (&view.text, &word.unsaved) else { return html! {} };
+    html! {
+        section.conflict aria-labelledby="difference" {
+            h2 #difference { "What differs" }
+            p.why {
+                span.removed { "− only in the file" } " "
+                span.added { "+ only in your text" }
+            }
+            (difference(&theirs.text, mine))
+            div.buttons {
+                form method="post" action="poem" {
+                    (frame::token(view.pass))
+                    input type="hidden" name="seen" value=(theirs.mark);
+                    textarea hidden name="text" { "\n" (mine) }
+                    button.danger { "Save mine over it" }
+                }
+                a.button href="poem" { "Keep the file, drop mine" }
+                a href="#edit" { "Bring them together" }
+            }
+        }
+    }
+}
+
+/// A difference line by line, with some lines around each change.
+fn difference(theirs: &str, mine: &str) -> Markup {
+    let ended = |text: &str| format!("{}\n", text.trim_end_matches('\n'));
+    let (theirs, mine) = (ended(theirs), ended(mine));
+    let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(&theirs, &mine);
+    let groups = diff.grouped_ops(CONTEXT);
+    html! {
+        @if groups.is_empty() { p { "Nothing but white space at the end." } }
+        pre.difference tabindex="0" dir="auto" {
+            @for (at, group) in groups.iter().enumerate() {
+                @if at > 0 { span.gap { "⋯\n" } }
+                @for op in group {
+                    @for change in diff.iter_changes(op) {
+                        @match change.tag() {
+                            ChangeTag::Delete => del { "− " (change.value()) },
+                            ChangeTag::Insert => ins { "+ " (change.value()) },
+                            ChangeTag::Equal => span { "  " (change.value()) },
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn lines(view: &View<'_>, poem: &Poem) -> Markup {
@@ -196,12 +268,33 @@ fn editor(view: &View<'_>) -> Markup {
                 textarea #text name="text" rows="16" spellcheck="false" dir="auto" data-guarded {
                     "\n" (unsaved.unwrap_or(&text.text))
                 }
-                button { "Save" }
-            }
-            @if unsaved.is_some() {
-                h3 { "What the file says now" }
-                pre.on-disk tabindex="0" { (text.text) }
+                button.primary { "Save" }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_names_both_sides_and_escapes_them() {
+        let shown = difference("one\ntwo\n<three>\n", "one\ntwo & a half\n<three>").into_string();
+        assert!(shown.contains("<del>− two\n</del><ins>+ two &amp; a half\n</ins>"), "{shown}");
+        assert!(shown.contains("<span>  &lt;three&gt;\n</span>"), "{shown}");
+        assert!(difference("one\n", "one").into_string().contains("Nothing but white space"));
+    }
+
+    #[test]
+    fn far_from_a_change_nothing_is_shown() {
+        let theirs: String = (0..1_000).map(|at| format!("line {at}\n")).collect();
+        let mine = theirs.replace("line 10\n", "").replace("line 900\n", "another\n");
+        let shown = difference(&theirs, &mine).into_string();
+        assert!(
+            shown.contains("line 12") && !shown.contains("line 13") && !shown.contains("line 500"),
+            "{shown}"
+        );
+        assert_eq!(shown.matches("class=\"gap\"").count(), 1);
     }
 }

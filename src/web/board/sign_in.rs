@@ -16,21 +16,30 @@ use crate::enroll::{Return, View};
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::web::guard::{self, Pass, Signed};
 use crate::web::page::{mark, shell};
+use crate::web::times::Times;
 use crate::web::{Site, answer, assets, not_found};
 
 /// The longest line that a person has to paste: an address with a code has some three hundred characters.
 const MAX_LINE: usize = 16 * 1024;
 
+/// A button by which a sign-in begins, on the front page.
+pub(super) fn button(bot: &Bot) -> Markup {
+    html! {
+        button.small form="act" formaction={ "./bots/" (bot.name) "/sign-in" } name="way" value="browser" { "Sign in" }
+    }
+}
+
 /// The buttons by which a sign-in begins, for a bot whose network has such a thing.
 pub(super) fn ways(bot: &Bot, pass: &Pass, is_signed_in: bool) -> Markup {
     let network = frame::network(bot.network);
-    let words = if is_signed_in { "Sign in anew" } else { "Sign in" };
+    let words = if is_signed_in { "Sign in again" } else { "Sign in" };
     let form = |way: &str, words: String| {
+        let is_first = way == "browser";
         html! {
             form method="post" action={ (bot.name) "/sign-in" } {
                 (frame::token(pass))
                 input type="hidden" name="way" value=(way);
-                button { (words) }
+                button.primary[is_first && !is_signed_in] { (words) }
             }
         }
     };
@@ -74,13 +83,14 @@ pub(super) async fn begin(
 pub(super) async fn page(
     State(site): State<Site>,
     Extension(pass): Extension<Pass>,
+    times: Times,
     ticket: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Response {
     let Ok(Path(ticket)) = ticket else { return not_found(uri).await };
     let view = site.reception.as_ref().and_then(|reception| reception.view(&ticket));
     match view {
-        Some(view) => answer::board(StatusCode::OK, markup(&site.flock(), &ticket, &view, &pass)),
+        Some(view) => answer::board(StatusCode::OK, markup(&site.flock(), &ticket, &view, (&pass, &times))),
         None => {
             let why = "This sign-in is over, and how it ended is forgotten: the bot's page says whether it is signed in.";
             refused(&uri, StatusCode::NOT_FOUND, "Not found", why)
@@ -110,10 +120,11 @@ pub(super) async fn say(
     answer::see_other(&ticket)
 }
 
-fn markup(flock: &Flock, ticket: &str, view: &View, pass: &Pass) -> Markup {
+fn markup(flock: &Flock, ticket: &str, view: &View, (pass, times): (&Pass, &Times)) -> Markup {
     let title = format!("Sign in {}", view.bot);
     let news = view.end.is_none().then_some(view.bot.as_str());
-    let frame = Frame { title: &title, root: "../", part: Part::Other, news, ticket: Some(ticket), pass };
+    let frame =
+        Frame { title: &title, root: "../", part: Part::Other, news, ticket: Some(ticket), pass, times };
     let body = html! {
         div.top { h1 { "Sign in " (view.bot) } }
         section.sign-in #sign-in data-live aria-live="polite" {
@@ -139,7 +150,7 @@ fn again(bot: &Bot, pass: &Pass) -> Markup {
     html! {
         form.buttons method="post" action={ "../bots/" (bot.name) "/sign-in" } {
             (frame::token(pass))
-            button name="way" value="browser" { "Try again" }
+            button.primary name="way" value="browser" { "Try again" }
             @if bot.network != NetworkKind::Bluesky { button name="way" value="pin" { "Try with a PIN or code" } }
         }
     }
@@ -149,7 +160,7 @@ fn under_way(ticket: &str, view: &View, pass: &Pass) -> Markup {
     html! {
         @for line in &view.told { p { (line) } }
         @if let Some(link) = &view.link {
-            p { a.button href=(link) data-popup rel="noopener" { "Open the network's page" } }
+            p { a.button.primary href=(link) data-popup rel="noopener" { "Open the network's page" } }
         }
         @if view.told.is_empty() { p { "Asking the network …" } }
         @if let Some(asked) = &view.asked {
@@ -161,13 +172,13 @@ fn under_way(ticket: &str, view: &View, pass: &Pass) -> Markup {
                 }
                 input #line name="line" type=(if asked.is_secret { "password" } else { "text" })
                     autocomplete="off" spellcheck="false" autocapitalize="none" required;
-                button { "Go on" }
+                button.primary { "Continue" }
             }
         }
         form method="post" action=(ticket) {
             (frame::token(pass))
             input type="hidden" name="cancel" value="yes";
-            button.plain { "Give up" }
+            button.plain { "Cancel" }
         }
     }
 }

@@ -314,5 +314,10 @@ pub(super) fn only_looks_ahead(headers: &HeaderMap) -> bool {
     })
 }
 
+/// What a cookie says.
+pub(super) fn cookie_of<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    request::cookie(headers, name)
+}
+
 /// The caller as an extension of the request.
 pub(super) type At = ConnectInfo<Caller>;

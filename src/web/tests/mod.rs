@@ -10,9 +10,10 @@ use std::sync::Arc;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use tokio::net::TcpListener;
 
-use super::serve;
+use super::{Site, serve};
 use crate::flock::Bot;
 use crate::flock::post::Post;
+use crate::flock::web::Dashboard;
 use samples::Shelf;
 
 /// A site that is being served while this is held.
@@ -23,8 +24,15 @@ struct Served {
 }
 
 async fn served(bots: Vec<Bot>, posts: Vec<Post>) -> Served {
+    served_with(Dashboard::Off, bots, posts).await
+}
+
+async fn served_with(dashboard: Dashboard, bots: Vec<Bot>, posts: Vec<Post>) -> Served {
     let shelf = Arc::new(Shelf { posts: posts.into(), ..Shelf::default() });
-    let site = samples::site(bots, shelf.clone());
+    serve_site(samples::site_with(dashboard, bots, shelf.clone()), shelf).await
+}
+
+async fn serve_site(site: Site, shelf: Arc<Shelf>) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(serve(listener, site, std::future::pending()));

@@ -6,6 +6,7 @@ use super::*;
 use crate::flock::NetworkKind;
 use crate::flock::post::State;
 use crate::flock::schedule::{Schedule, Zone};
+use crate::flock::web::Dashboard;
 use crate::store::StoreError;
 use atom_syndication::Feed;
 
@@ -22,6 +23,7 @@ async fn every_address_has_its_type_and_its_guards() {
         ("/", 200, html),
         (page.as_str(), 200, html),
         ("/feeds/emily.atom", 200, "application/atom+xml; charset=utf-8"),
+        ("/feeds/emily", 200, html),
         ("/style.css", 200, "text/css; charset=utf-8"),
         ("/icon.svg", 200, "image/svg+xml"),
         ("/healthz", 200, "text/plain; charset=utf-8"),
@@ -57,7 +59,7 @@ async fn what_is_not_there_is_404() {
         "/posts/1".to_owned(),
         "/posts/%ff".to_owned(),
         "/feeds/walt.atom".to_owned(),
-        "/feeds/emily".to_owned(),
+        "/feeds/walt".to_owned(),
         "/feeds/nobody.atom".to_owned(),
         "/feeds/%ff.atom".to_owned(),
         "/feeds/".to_owned(),
@@ -153,6 +155,7 @@ async fn what_rfc_4287_demands_of_a_feed() {
     let related = |rel: &str| feed.links.iter().filter(|link| link.rel == rel).count();
     assert_eq!((related("self"), related("alternate")), (1, 1));
     assert_eq!(feed.links[0].href, "http://birds.test/feeds/emily.atom");
+    assert_eq!(feed.links[1].href, "http://birds.test/feeds/emily");
     assert_eq!(feed.authors[0].name, "emily");
     let mut ids: Vec<&str> = feed.entries.iter().map(|entry| entry.id.as_str()).collect();
     ids.push(&feed.id);
@@ -241,9 +244,10 @@ async fn the_index_has_the_newest_lines_first_under_their_days() {
     assert!(!page.contains("<span>line-9."));
     let days = ["Monday, 2 March 2026", "Sunday, 1 March 2026"].map(|day| page.matches(day).count());
     assert_eq!(days, [1, 1]);
+    assert!(page.contains("Times are in UTC."));
     assert!(!page.contains("http-equiv"), "it stays as it is under whoever reads it");
     assert!(page.contains("<code>0 */3 * * *</code> Europe/Berlin"));
-    assert!(page.contains("<time datetime=\"2026-03-02T00:19:06Z\">2 March 2026, 00:19:06 UTC</time>"));
+    assert!(page.contains("<time datetime=\"2026-03-02T00:19:06Z\">2 March 2026, 00:19:06</time>"));
 }
 
 #[tokio::test]
@@ -254,13 +258,15 @@ async fn five_thousand_bots_are_paged_a_hundred_at_a_time() {
     let site = served(bots, [posts, vec![old]].concat()).await;
     let first = site.text("/").await;
     assert_eq!(first.matches("Atom feed").count(), 100);
-    assert!(first.contains("<h3>bot-99<") && !first.contains("<h3>bot-100<"));
+    assert!(first.contains(">bot-99</a></h3>") && !first.contains(">bot-100</a></h3>"));
     assert!(
         first.contains("5,000 bots") && first.contains("Page 1 of 50") && first.contains("\"./?page=2\"")
     );
     let last = site.text("/?page=50").await;
     assert!(
-        last.contains("<h3>bot-4999<") && !last.contains("rel=\"next\"") && !last.contains("Latest lines")
+        last.contains(">bot-4999</a></h3>")
+            && !last.contains("rel=\"next\"")
+            && !last.contains("Latest lines")
     );
     assert!(last.contains(">an old line<") && last.contains(">new<"));
     assert_eq!(site.get("/?page=51").await.status(), 404);
@@ -273,4 +279,38 @@ async fn emptiness_is_said_in_words() {
     let silent = served(vec![emily()], vec![]).await.text("/").await;
     assert!(silent.contains("No bot has posted yet.") && silent.contains("Nothing posted yet."), "{silent}");
     assert!(silent.contains("<code>0 */3 * * *</code>"), "{silent}");
+}
+
+#[tokio::test]
+async fn who_follows_a_link_to_a_feed_reads_a_page_with_a_dashboard_and_without() {
+    for dashboard in [Dashboard::Off, Dashboard::On, Dashboard::ReadOnly] {
+        let posts = (0..3).map(|n| samples::post("emily", n, &format!("line-{n}."))).collect();
+        let flock = vec![emily(), samples::bot("walt", NetworkKind::X)];
+        let site = served_with(dashboard, flock, posts).await;
+        let page = site.text("/feeds/emily").await;
+        let places: Vec<usize> =
+            (0..3).rev().map(|n| page.find(&format!("<span>line-{n}.")).unwrap()).collect();
+        assert!(places.is_sorted());
+        assert!(page.contains("href=\"../feeds/emily.atom\"") && !page.contains("<script"), "{page}");
+        let posts = site.shelf.posts.lock().unwrap().clone();
+        for post in posts {
+            assert!(page.contains(&format!("href=\"../posts/{}\"", post.id)));
+            let single = site.text(&format!("/posts/{}", post.id)).await;
+            assert!(single.contains("href=\"../feeds/emily\""), "{single}");
+        }
+        assert_eq!(site.get("/feeds/walt").await.status(), 404);
+    }
+}
+
+#[tokio::test]
+async fn a_page_has_one_zone_that_it_names() {
+    let shelf = Arc::new(Shelf { posts: vec![samples::post("emily", 0, "one")].into(), ..Shelf::default() });
+    let site = samples::site_in(Zone::built_in("Asia/Kathmandu").unwrap(), vec![emily()], shelf.clone());
+    let site = serve_site(site, shelf).await;
+    for path in ["/", "/feeds/emily"] {
+        let page = site.text(path).await;
+        assert!(page.contains("Times are in Asia/Kathmandu."), "{page}");
+        assert!(page.contains("datetime=\"2026-03-01T23:30:06Z\"") && page.contains("05:15:06"), "{page}");
+        assert!(page.contains("Monday, 2 March 2026") && !page.contains("23:30:06<"), "{page}");
+    }
 }

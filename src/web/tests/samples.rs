@@ -35,8 +35,9 @@ pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
 }
 
 /// A flock of these bots that nobody reloads.
-fn still(dashboard: Dashboard, bots: Vec<Bot>) -> watch::Receiver<Arc<Flock>> {
+fn still(dashboard: Dashboard, zone: Zone, bots: Vec<Bot>) -> watch::Receiver<Arc<Flock>> {
     let mut flock = samples::flock(bots);
+    flock.timezone = zone;
     flock.web.dashboard = dashboard;
     watch::Sender::new(Arc::new(flock)).subscribe()
 }
@@ -48,7 +49,16 @@ pub(in crate::web) fn site(bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
 
 /// The same with a dashboard, or without one.
 pub(in crate::web) fn site_with(dashboard: Dashboard, bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
-    let (flock, clock, phase) = (still(dashboard, bots), Arc::new(SystemClock), Arc::new(Phase::default()));
+    site_of(still(dashboard, Zone::utc(), bots), store)
+}
+
+/// The same of a flock in this zone, without a dashboard.
+pub(in crate::web) fn site_in(zone: Zone, bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
+    site_of(still(Dashboard::Off, zone, bots), store)
+}
+
+fn site_of(flock: watch::Receiver<Arc<Flock>>, store: Arc<dyn Store>) -> Site {
+    let (clock, phase) = (Arc::new(SystemClock), Arc::new(Phase::default()));
     phase.hear(&Event::Started { bots: flock.borrow().bots.len() });
     let metrics = Arc::new(Metrics::new(clock.now()));
     let pulse = Arc::new(|| Duration::ZERO);
@@ -132,6 +142,32 @@ impl Store for Shelf {
         posts.sort_by_key(|post| std::cmp::Reverse(post.id));
         posts.truncate(filter.limit.map_or(usize::MAX, |limit| limit as usize));
         Ok(posts)
+    }
+
+    async fn planned_between(
+        &self,
+        from: DateTime<Utc>,
+        until: DateTime<Utc>,
+        most: u32,
+    ) -> Result<Vec<Post>, StoreError> {
+        self.check().await?;
+        let mut posts = self.posts.lock().unwrap().clone();
+        posts.retain(|post| (from..until).contains(&post.planned_at));
+        posts.truncate(most as usize);
+        Ok(posts)
+    }
+
+    async fn count_between(&self, from: DateTime<Utc>, until: DateTime<Utc>) -> Result<u64, StoreError> {
+        Ok(self.planned_between(from, until, u32::MAX).await?.len() as u64)
+    }
+
+    async fn sent_by_quarters(
+        &self,
+        _: &[BotName],
+        _: DateTime<Utc>,
+    ) -> Result<Vec<(BotName, i64, u64)>, StoreError> {
+        self.check().await?;
+        Ok(Vec::new())
     }
 
     async fn enter(&self, _: &[Entry], _: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError> {

@@ -24,7 +24,7 @@ async fn a_text_is_counted_posted_and_taken_back() {
     visit.browser.press("Post this").await;
     visit.browser.sees("posted:").await;
     assert_eq!(visit.browser.text("#history .verse").await, "salt <b>& light</b>");
-    visit.browser.press("Take back").await;
+    visit.browser.press("Delete").await;
     visit.browser.press("Delete this post").await;
     visit.browser.sees("deleted").await;
     assert_eq!(visit.folder.json(&["posts", "--json"])[0]["state"], "deleted");
@@ -57,11 +57,57 @@ async fn a_poem_is_edited_and_never_over_anothers_edit() {
     visit.browser.press("Save").await;
     visit.browser.sees("The poem was changed on disk while you wrote").await;
     assert_eq!(poem(), "somebody else's\n");
-    assert_eq!(visit.browser.text(".on-disk").await, "somebody else's");
+    assert_eq!(visit.browser.text(".difference del").await, "− somebody else's");
+    assert_eq!(visit.browser.text(".difference ins").await, "+ mine");
     visit.browser.picture("conflict").await;
     visit.browser.is_accessible().await;
-    // Now it has been seen.
-    visit.browser.press("Save").await;
+    // Now it has been seen: the three ways on.
+    visit.browser.press("Save mine over it").await;
     visit.browser.sees("The poem is saved.").await;
     assert_eq!(poem(), "mine\n");
+    visit.browser.write("#text", "mine again").await;
+    visit.folder.write("walt.txt", b"theirs again\n");
+    visit.browser.press("Save").await;
+    visit.browser.press("Keep the file, drop mine").await;
+    visit.browser.sees("1 line, 0 used").await;
+    assert_eq!(poem(), "theirs again\n");
+    visit.browser.write("#text", "mine once more").await;
+    visit.folder.write("walt.txt", b"theirs once more\n");
+    visit.browser.press("Save").await;
+    visit.browser.sees("What differs").await;
+    visit.browser.write("#text", "theirs once more\nmine once more").await;
+    visit.browser.press("Save").await;
+    visit.browser.sees("The poem is saved.").await;
+    assert_eq!(poem(), "theirs once more\nmine once more\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_sends_anybody_to_a_shell_for_what_it_has_a_button_for() {
+    let flock = format!(
+        "{FLOCK}[apps.social]\nnetwork = \"mastodon\"\napi_url = \"http://127.0.0.1:1\"\n\
+         [bots.anne]\napp = \"social\"\npoem = \"walt.txt\"\nschedule = \"0 12 1 1 *\"\n"
+    );
+    let visit = visit(Kind::DESKTOP, &flock).await;
+    let is_free_of_commands = async |place: &str| {
+        let page = visit.browser.body().await;
+        assert!(!page.contains("`flockd") && !page.contains("flockd enroll"), "{place}: {page}");
+    };
+    visit.browser.sees("not signed in").await;
+    is_free_of_commands("/").await;
+    visit.goto("/bots/anne").await;
+    visit.browser.sees("Sign in with Mastodon").await;
+    visit.browser.press("Post the next line now").await;
+    visit.browser.find(".outcome").await;
+    is_free_of_commands("not signed in").await;
+    visit.goto("/bots/walt").await;
+    visit.browser.press("Pause").await;
+    visit.browser.sees("until you resume it").await;
+    is_free_of_commands("paused").await;
+    visit.browser.press("Post the next line now").await;
+    visit.browser.sees("write a text, or resume it first").await;
+    is_free_of_commands("paused, and posting").await;
+    visit.goto("/?state=not-signed-in").await;
+    assert_eq!(visit.browser.text("li.bird h2").await, "anne");
+    visit.browser.press("Sign in").await;
+    visit.browser.sees("Sign in anne").await;
 }

@@ -4,12 +4,15 @@ use super::{FLOCK, strange_visit, visit};
 use crate::support::chromium::Kind;
 
 /// Every page there is, of a flock that has posted.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 12] = [
     "/",
     "/?q=walt&state=ok",
     "/?q=nobody",
     "/timeline",
     "/calendar",
+    "/calendar?month=2028-02",
+    "/calendar/2028-02-29",
+    "/feeds/walt",
     "/bots/walt",
     "/bots/walt/poem",
     "/posts/none",
@@ -120,4 +123,79 @@ async fn a_first_view_is_small_and_a_large_flock_comes_in_pages() {
     visit.browser.press("Show").await;
     visit.browser.sees("a-rather-long-name-60").await;
     assert_eq!(visit.browser.eval("return document.querySelectorAll('.bird').length").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_bots_of_forty_one_are_seen_at_once_and_told_apart() {
+    let bots: String = (1..=41)
+        .map(|at| {
+            format!("[bots.bird-{at}]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n")
+        })
+        .collect();
+    let kind = Kind { width: 1280, height: 800, ..Kind::DESKTOP };
+    let visit = visit(kind, &format!("[web]\nlisten = \"127.0.0.1:PORT\"\n{bots}")).await;
+    for text in ["two words", "a\nstanza", &"tide".repeat(60)] {
+        assert_eq!(visit.folder.run(&["post", "bird-3", text]).code, 0);
+    }
+    assert_eq!(visit.folder.run(&["pause", "bird-41"]).code, 0);
+    visit.goto("/").await;
+    let seen = "return [...document.querySelectorAll('li.bird')].filter(it => it.getBoundingClientRect().bottom <= 800).length";
+    let seen = visit.browser.eval(seen).await.as_u64().unwrap();
+    assert!(seen >= 20, "{seen} bots are seen");
+    let pictures =
+        "return new Set([...document.querySelectorAll('li.bird .picture')].map(it => it.innerHTML)).size";
+    assert_eq!(visit.browser.eval(pictures).await, 25);
+    // Who rests is before who is well, as soon as that is counted.
+    while visit.browser.eval("return document.querySelector('li.bird .is-paused') === null").await == true {
+        visit.goto("/").await;
+    }
+    assert_eq!(visit.browser.text("li.bird h2").await, "bird-41");
+    let days = "return document.querySelector(\"a[href='./bots/bird-3']\").closest('li').querySelector('.days').getAttribute('aria-label')";
+    visit.goto("/?q=bird-3&sort=file").await;
+    assert_eq!(visit.browser.eval(days).await, "3 posts sent in 30 days");
+    visit.goto("/").await;
+    visit.browser.is_accessible().await;
+    visit.browser.press("Resume").await;
+    visit.browser.sees("bird-41 posts again: its next slot is").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_are_in_one_zone_which_the_reader_chooses() {
+    let flock = format!("[flock]\ntimezone = \"Asia/Kathmandu\"\n{FLOCK}");
+    let visit = visit(Kind::DESKTOP, &flock).await;
+    visit.goto("/bots/emily").await;
+    visit.browser.sees("Times are in Asia/Kathmandu.").await;
+    let slot = "return document.querySelector('.slots .when time').textContent";
+    let shown = async || visit.browser.eval(slot).await.as_str().unwrap().to_owned();
+    assert!(shown().await.ends_with("12:00"), "{}", shown().await);
+    let choose = "const it = document.querySelector('[data-zone] select'); it.value = 'UTC'; it.dispatchEvent(new Event('change'))";
+    visit.browser.eval(choose).await;
+    visit.browser.sees("Times are in UTC.").await;
+    assert!(shown().await.ends_with("06:15"), "{}", shown().await);
+    // What is said of an action is in the same zone, and the choice is kept.
+    visit.browser.press("Skip the next slot").await;
+    visit.browser.sees("emily skips").await;
+    let outcome = visit.browser.text("#outcome").await;
+    assert!(outcome.contains("06:15:00") && !outcome.contains("12:00"), "{outcome}");
+    visit.goto("/timeline").await;
+    visit.browser.sees("Times are in UTC.").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_of_the_calendar_shows_what_was_posted_and_what_is_to_come() {
+    let flock = FLOCK.replace("0 12 1 1 *", "59 23 * * *");
+    let visit = visit(Kind::PHONE, &flock).await;
+    assert_eq!(visit.folder.run(&["post", "walt", "first\nsecond"]).code, 0);
+    visit.goto("/calendar").await;
+    visit.browser.click(".is-today h2 a").await;
+    visit.browser.sees("first …").await;
+    let words = visit.browser.text("ol.day").await;
+    assert!(words.contains("walt") && words.contains("posted"), "{words}");
+    visit.browser.is_accessible().await;
+    visit.browser.click("a[rel=next]").await;
+    visit.browser.sees("upcoming").await;
+    assert!(visit.browser.text("ol.day").await.contains("emily"));
+    visit.browser.press("Month").await;
+    visit.browser.find(".month:not(.is-week)").await;
+    visit.browser.is_accessible().await;
 }

@@ -47,10 +47,10 @@ async fn in_a_window_of_its_own(keys: &str) {
     let browser = &visit.browser;
     // A name that others chose stays text.
     fake.set_name("walt_lines", "<script>alert(1)</script><img src=x onerror=alert(2)>");
-    browser.sees("Nobody is signed in.").await;
+    browser.sees("Not signed in.").await;
     browser.press("Sign in with X").await;
     browser.sees("after you agreed the browser comes back").await;
-    browser.sees("and choose Go on:").await;
+    browser.sees("and choose Continue:").await;
     browser.is_accessible().await;
     browser.picture("sign-in").await;
     browser.press("Open the network's page").await;
@@ -129,10 +129,10 @@ async fn a_pin_is_typed() {
     let shown = reqwest::get(link).await.unwrap().text().await.unwrap();
     let pin = shown.split("<code>").nth(1).unwrap().split('<').next().unwrap();
     visit.browser.write("#line", "not a pin").await;
-    visit.browser.press("Go on").await;
+    visit.browser.press("Continue").await;
     visit.browser.sees("that is not it").await;
     visit.browser.write("#line", pin).await;
-    visit.browser.press("Go on").await;
+    visit.browser.press("Continue").await;
     visit.browser.sees("walt is signed in as @walt_lines").await;
 }
 
@@ -165,7 +165,7 @@ async fn an_app_password_is_typed_and_not_shown() {
     visit.browser.press("Sign in with an app password").await;
     assert_eq!(visit.browser.wait_attribute("#line", "type").await, "password");
     visit.browser.write("#line", &walt.app_password).await;
-    visit.browser.press("Go on").await;
+    visit.browser.press("Continue").await;
     visit.browser.sees(&format!("walt is signed in as @{}", walt.handle)).await;
     assert!(!visit.browser.page.source().await.unwrap().contains(&walt.app_password));
 }
@@ -225,7 +225,7 @@ async fn by_a_code_at_a_server_of_mastodons_kin() {
         let shown = reqwest::get(link).await.unwrap().text().await.unwrap();
         let code = shown.split("value=\"").nth(1).unwrap().split('"').next().unwrap();
         visit.browser.write("#line", code).await;
-        visit.browser.press("Go on").await;
+        visit.browser.press("Continue").await;
         visit.browser.sees("walt is signed in as @walt@social.example").await;
     }
 }

@@ -210,6 +210,33 @@ pub(super) async fn posts_are_filtered_and_newest_first(ledger: Ledger) {
     }
 }
 
+pub(super) async fn days_are_read_and_counted(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily", "anne"]).await;
+    let mut written = Vec::new();
+    for (name, text, seconds) in
+        [("walt", "one", 60), ("emily", "two", HOUR), ("walt", "three", HOUR), ("walt", "four", 3 * HOUR)]
+    {
+        written.push(end(&ledger, &of_slot(name, text, 1, seconds), &posted(text)).await.id);
+    }
+    // What was never sent is no post of that day.
+    ledger.one.open(&given_up("walt", 4 * HOUR)).await.unwrap();
+    let between = async |from, until, most| {
+        let posts = ledger.other.planned_between(at(from), at(until), most).await.unwrap();
+        posts.into_iter().map(|post| post.id).collect::<Vec<_>>()
+    };
+    assert_eq!(between(60, 3 * HOUR, 10).await, written[..3]);
+    assert_eq!(between(61, 3 * HOUR, 1).await, written[1..2]);
+    assert_eq!(ledger.other.count_between(at(60), at(3 * HOUR)).await.unwrap(), 3);
+    assert_eq!(ledger.other.count_between(at(3 * HOUR), at(9 * HOUR)).await.unwrap(), 2);
+
+    let quarter = |seconds| at(seconds).timestamp() / 900;
+    let mut sent = ledger.other.sent_by_quarters(&[bot("walt"), bot("anne")], at(61)).await.unwrap();
+    sent.sort();
+    assert_eq!(sent, [(bot("walt"), quarter(HOUR), 1), (bot("walt"), quarter(3 * HOUR), 1)]);
+    let all = ledger.other.sent_by_quarters(&[bot("walt"), bot("emily")], at(0)).await.unwrap();
+    assert_eq!(all.iter().map(|(_, _, count)| count).sum::<u64>(), 4);
+}
+
 pub(super) async fn a_copy_is_a_ledger(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let before: Vec<PostId> = write(&*ledger.one, 1..50).await;

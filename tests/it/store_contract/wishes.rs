@@ -6,7 +6,7 @@ use super::Ledger;
 use crate::ledger::{at, id_at, wish};
 
 fn answer(message: &str) -> Answer {
-    Answer { done: true, message: message.to_owned(), post: None }
+    Answer::new(true, message, None)
 }
 
 pub(super) async fn wishes_are_open_oldest_first(ledger: Ledger) {
@@ -93,7 +93,7 @@ pub(super) async fn what_was_wished_comes_back_as_it_was(ledger: Ledger) {
         let wish = Wish { id: id_at(seconds), what, made_at: at(seconds) };
         ledger.other.wish(&wish).await.unwrap();
         assert_eq!(ledger.one.open_wishes().await.unwrap(), std::slice::from_ref(&wish));
-        let full = Answer { done: false, message: "no: \"why\"".to_owned(), post: Some(wish.id.to_string()) };
+        let full = Answer::new(false, "no: \"why\"", Some(wish.id.to_string()));
         ledger.one.answer(wish.id, &full).await.unwrap();
         assert_eq!(ledger.other.answered(wish.id).await.unwrap(), Some(full));
     }

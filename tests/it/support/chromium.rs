@@ -260,7 +260,7 @@ impl Chromium {
         let axe = std::fs::read_to_string(axe()).unwrap();
         self.page.execute(&axe, Vec::new()).await.unwrap();
         let run = "const done = arguments[arguments.length - 1]; \
-            axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations.map(v => \
+            axe.run(document, {resultTypes: ['violations'], rules: {'target-size': {enabled: true}}}).then(r => done(r.violations.map(v => \
             v.id + ': ' + v.help + '\\n  ' + v.nodes.map(n => n.html + ' ' + n.failureSummary).join('\\n  '))))";
         let found = self.page.execute_async(run, Vec::new()).await.unwrap();
         let found: Vec<&str> = found.as_array().unwrap().iter().filter_map(Value::as_str).collect();

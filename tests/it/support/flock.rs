@@ -43,6 +43,7 @@ pub(crate) fn flock(bots: Vec<Arc<Bot>>) -> Flock {
     let vault_key = KeySource::File("flock.key".into());
     Flock {
         database: "sqlite:flock.db".to_owned(),
+        timezone: Zone::utc(),
         vault_key,
         web,
         alerts: Alerts::default(),

@@ -277,6 +277,42 @@ pub(super) async fn posts(db: &mut SqliteConnection, filter: &Filter) -> Done<Ve
     select.build().fetch_all(db).await
 }
 
+/// Ids sort by the time of planning, and have an index of their own.
+pub(super) async fn planned_between(
+    db: &mut SqliteConnection,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+    most: u32,
+) -> Done<Vec<SqliteRow>> {
+    let select = "select * from post where id >= ?1 and id < ?2 order by id limit ?3";
+    sqlx::query(select).bind(first_id(from)).bind(first_id(until)).bind(most).fetch_all(db).await
+}
+
+pub(super) async fn count_between(
+    db: &mut SqliteConnection,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Done<i64> {
+    let select = "select count(*) from post where id >= ?1 and id < ?2";
+    sqlx::query_scalar(select).bind(first_id(from)).bind(first_id(until)).fetch_one(db).await
+}
+
+/// The first id that a post planned at this instant may have.
+fn first_id(at: DateTime<Utc>) -> String {
+    PostId::new(at, [0; 10]).to_string()
+}
+
+/// It is read from the index of what was sent, alone.
+pub(super) async fn sent_by_quarters(
+    db: &mut SqliteConnection,
+    bots: &str,
+    since: DateTime<Utc>,
+) -> Done<Vec<(String, i64, i64)>> {
+    let select = "select bot, sent_at / 900000, count(*) from json_each(?1) join post \
+        on bot = value and sent_at is not null and sent_at >= ?2 group by bot, sent_at / 900000";
+    sqlx::query_as(select).bind(bots).bind(millis(since)).fetch_all(db).await
+}
+
 /// Writes a wish down; of one that is there already, that it is still wished.
 pub(super) async fn insert_wish(db: &mut SqliteConnection, wish: &Wish, what: &str) -> Done {
     let insert = "insert into wish (id, what, made_at) values (?1, ?2, ?3) \
