@@ -160,7 +160,7 @@ enum Verb {
         #[arg(value_hint = clap::ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// Put a backup in the ledger's place; the ledger that was there is kept
+    /// Put a backup in the ledger's place, and keep the old ledger
     Restore(restore::What),
     /// Look over everything that a flock needs
     Doctor(doctor::Scope),

@@ -122,7 +122,9 @@ async fn answer(State(network): State<Network>, request: Request) -> Response {
             let body = format!(r#"{{"data":{{"id":"1","name":"Walt","username":"{}"}}}}"#, ways.handle);
             ([("x-access-level", ways.access)], body).into_response()
         }
-        "/2/oauth2/revoke" | "/1.1/oauth/invalidate_token.json" => "{}".into_response(),
+        "/2/oauth2/revoke" | "/1.1/oauth/invalidate_token.json" => {
+            ([("content-type", "application/json")], "{}").into_response()
+        }
         _ => StatusCode::NOT_FOUND.into_response(),
     }
 }
