@@ -29,13 +29,12 @@ pub(super) async fn delete(known: Configured, bot: &str, which: &str) -> Result<
 
 /// The post with that id or link on the network, or whose id begins like that.
 async fn found(ledger: &Sqlite, bot: &BotName, which: &str) -> Result<Post> {
-    if which.parse::<PostId>().is_ok() {
-        return posts::by_id(ledger, which).await;
-    }
-    let filter = Filter { bot: Some(bot.clone()), ..Filter::default() };
-    let is_it = |post: &Post| [&post.remote_id, &post.url].into_iter().flatten().any(|it| it == which);
-    if let Some(post) = ledger.posts(&filter).await?.into_iter().find(is_it) {
-        return Ok(post);
+    if which.parse::<PostId>().is_err() {
+        let filter = Filter { bot: Some(bot.clone()), ..Filter::default() };
+        let is_it = |post: &Post| [&post.remote_id, &post.url].into_iter().flatten().any(|it| it == which);
+        if let Some(post) = ledger.posts(&filter).await?.into_iter().find(is_it) {
+            return Ok(post);
+        }
     }
     let by_id = posts::by_id(ledger, which).await;
     by_id.with_context(|| {

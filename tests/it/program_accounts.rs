@@ -361,7 +361,7 @@ async fn profile_takes_pictures_and_nothing_else_for_one() {
         ("text.png", "is neither PNG nor JPEG"),
         ("empty.png", "is neither PNG nor JPEG"),
         ("none.png", "can't be read"),
-        (".", "is not a plain file"),
+        (".", "is a folder and not a regular file"),
     ] {
         fails(&try_on(picture), why);
     }

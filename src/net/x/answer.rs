@@ -305,7 +305,10 @@ pub(super) fn form(
 ) -> Result<Vec<(String, String)>, Setback> {
     if !answer.succeeded() {
         let (meaning, problem) = answer.trouble(us);
-        let meaning = if meaning == Meaning::Tokens { shown } else { meaning };
+        // These endpoints explain themselves in plain text, which nothing tells from a stranger's; and nothing is lost by
+        // taking a stranger's for theirs.
+        let is_theirs = meaning == Meaning::Tokens || (meaning == Meaning::Stranger && answer.status == 401);
+        let meaning = if is_theirs { shown } else { meaning };
         return Err(not_done(answer, what, meaning, &problem, now));
     }
     let body = answer.body.as_ref().map_err(|error| unclear(what, &error.to_string()))?;

@@ -21,7 +21,7 @@ async fn refused(place: &Place, arguments: &[&str]) -> String {
 async fn bots_that_have_nothing_to_sign_in_to_are_named() {
     let place = Place::new(OAUTH1).await;
     let said = refused(&place, &["enroll", "whitman"]).await;
-    assert_eq!(said, "error: there is no bot \"whitman\" in flock.toml\n");
+    assert_eq!(said, "error: there is no bot \"whitman\" in flock.toml: `flockd status` lists them\n");
     let said = refused(&place, &["enroll", "robin"]).await;
     assert_eq!(said, "error: network feed has no accounts: there is nothing to sign in to\n");
     let said = refused(&place, &["enroll", "robin", "--tokens", "-"]).await;
