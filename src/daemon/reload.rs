@@ -98,20 +98,25 @@ impl Reloader {
             if std::mem::take(&mut is_first) && config::has_old_zones(&running) {
                 lookout.nudge();
             }
-            let by_hand = tokio::select! {
-                () = self.source.asked.notified() => true,
-                () = lookout.changed() => false,
-                () = rest(&*self.works.clock, look_again) => false,
+            // Another look at a poem that was being written is no reload of which the service manager hears.
+            let (by_hand, is_told) = tokio::select! {
+                () = self.source.asked.notified() => (true, true),
+                () = lookout.changed() => (false, true),
+                () = rest(&*self.works.clock, look_again) => (false, false),
             };
             lookout.look().await;
-            self.notice.reloading();
+            if is_told {
+                self.notice.reloading();
+            }
             let read = self.read().await;
             poems = read.flock.iter().flat_map(|flock| &flock.bots).map(|bot| bot.poem.clone()).collect();
             let reloaded = self.reload(read, &running, &mut look_again).await;
             if let Some(well) = self.tell(reloaded, by_hand || refused).await {
                 refused = !well;
             }
-            self.notice.reloaded();
+            if is_told {
+                self.notice.reloaded();
+            }
             self.works.clock.sleep(REST).await;
         }
     }

@@ -31,6 +31,7 @@ struct Proxied {
     path: &'static str,
     folder: Folder,
     client: Client,
+    _reserved: Folder,
     _proxy: Proxy,
     _daemon: Daemon,
 }
@@ -81,7 +82,9 @@ fn spawn(command: &mut Command) -> Child {
 }
 
 async fn behind(start: fn(u16, &str) -> Proxy, server: &str, path: &'static str) -> Proxied {
-    let port = Folder::new().port;
+    // Its port is kept as long as the folder is.
+    let reserved = Folder::new();
+    let port = reserved.port;
     let origin = format!("http://127.0.0.1:{port}");
     let folder = Folder::with(&format!(
         "[web]\nlisten = \"127.0.0.1:PORT\"\npublic_url = \"{origin}{path}\"\nproxies = [\"127.0.0.1\"]\n\
@@ -97,7 +100,7 @@ async fn behind(start: fn(u16, &str) -> Proxy, server: &str, path: &'static str)
         }
     };
     tokio::time::timeout(PATIENCE, up).await.expect("the web server does not come up");
-    Proxied { origin, path, folder, client, _proxy: proxy, _daemon: daemon }
+    Proxied { origin, path, folder, client, _reserved: reserved, _proxy: proxy, _daemon: daemon }
 }
 
 impl Proxied {
