@@ -165,14 +165,7 @@ enum Verb {
     /// Look over everything that a flock needs
     Doctor(doctor::Scope),
     /// Write the ledger's bots and posts as JSON lines, without tokens
-    Export {
-        /// Only this bot; it may be one that is no longer in flock.toml
-        #[arg(add = bot_names())]
-        bot: Option<String>,
-        /// The same as BOT
-        #[arg(long = "bot", value_name = "BOT", hide = true, conflicts_with = "bot")]
-        only: Option<String>,
-    },
+    Export(OnlyBot),
     /// Import posts from another ledger, an account or another program
     Import(import::What),
     /// Ask a running daemon whether it is alive and its flock ready
@@ -235,6 +228,24 @@ struct Json {
     json: bool,
 }
 
+/// For the verbs that show every bot or one.
+#[derive(Debug, Args)]
+struct OnlyBot {
+    /// Only this bot
+    #[arg(add = bot_names())]
+    bot: Option<String>,
+    /// The same as BOT
+    #[arg(long = "bot", value_name = "BOT", hide = true, conflicts_with = "bot")]
+    named: Option<String>,
+}
+
+impl OnlyBot {
+    /// Its name, if one was given.
+    fn name(&self) -> Option<&str> {
+        self.bot.as_deref().or(self.named.as_deref())
+    }
+}
+
 /// For the verbs that take several bots.
 #[derive(Debug, Args)]
 struct Bots {
@@ -295,7 +306,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Backup { file } => backup::backup(&known().await?, &file).await,
         Verb::Restore(what) => restore::restore(&load(&config)?, &what).await,
         Verb::Doctor(scope) => doctor::doctor(&config, &scope).await,
-        Verb::Export { bot, only } => export::export(&known().await?, bot.or(only).as_deref()).await,
+        Verb::Export(only) => export::export(&known().await?, only.name()).await,
         Verb::Import(what) => import::import(load(&config)?, what).await,
         Verb::Health(how) => health::health(&config, &how).await,
         Verb::Dashboard { close } => dashboard::dashboard(&known().await?, close).await,

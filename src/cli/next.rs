@@ -4,9 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use clap_complete::engine::ArgValueCandidates;
 
-use super::configuration::{self, Configured};
+use super::configuration::Configured;
 use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::store::Store;
@@ -17,12 +16,8 @@ use crate::watch::report::{SlotRow, instant};
 /// Which slots to list.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// Only this bot
-    #[arg(add = ArgValueCandidates::new(configuration::candidates))]
-    bot: Option<String>,
-    /// The same as BOT
-    #[arg(long = "bot", value_name = "BOT", hide = true, conflicts_with = "bot")]
-    only: Option<String>,
+    #[command(flatten)]
+    only: super::OnlyBot,
     /// How many, up to 100,000
     #[arg(short, long, default_value_t = 20, value_name = "N",
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -32,8 +27,8 @@ pub(super) struct Which {
 }
 
 pub(super) async fn next(known: &Configured, which: Which) -> Result<ExitCode> {
-    let bot = which.bot.or(which.only);
-    if let Some(bot) = &bot {
+    let bot = which.only.name();
+    if let Some(bot) = bot {
         known.bot(bot)?;
     }
     let now = SystemClock.now();
@@ -41,7 +36,7 @@ pub(super) async fn next(known: &Configured, which: Which) -> Result<ExitCode> {
     let name = |at: usize| flock.bots[at].name.as_str();
     let ledger = Sqlite::beside(&flock.database).await?;
     let ledger = ledger.as_ref().map(|ledger| ledger as &dyn Store);
-    let slots = coming(ledger, &flock.bots, bot.as_deref(), now, which.number as usize).await?;
+    let slots = coming(ledger, &flock.bots, bot, now, which.number as usize).await?;
     if which.json.json {
         let rows: Vec<SlotRow<'_>> =
             slots.iter().map(|(slot, at)| SlotRow { bot: name(*at), slot: instant(*slot) }).collect();

@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use chrono::{DateTime, Datelike, Utc};
 use clap::Args;
-use clap_complete::engine::ArgValueCandidates;
 use comfy_table::Cell;
 
-use super::configuration::{self, Configured};
+use super::configuration::Configured;
 use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::flock::poem::on_one_line;
@@ -29,12 +28,8 @@ const LONGEST_TEXT: usize = 500;
 /// Which posts to show.
 #[derive(Debug, Args)]
 pub(super) struct Which {
-    /// Only those of this bot; it may be one that is no longer in flock.toml
-    #[arg(add = ArgValueCandidates::new(configuration::candidates))]
-    bot: Option<String>,
-    /// The same as BOT
-    #[arg(long = "bot", value_name = "BOT", hide = true, conflicts_with = "bot")]
-    only: Option<String>,
+    #[command(flatten)]
+    only: super::OnlyBot,
     /// Only those in this state: planned, sending, posted, refused, unknown, released or deleted
     #[arg(long, value_parser = state)]
     state: Option<State>,
@@ -57,8 +52,8 @@ fn state(word: &str) -> Result<State, String> {
 
 pub(super) async fn posts(known: &Configured, which: Which) -> Result<ExitCode> {
     let json = which.json.json;
-    let bot = which.bot.or(which.only);
-    let bot = bot.as_deref().map(str::parse).transpose().map_err(|error| anyhow!("{error}"))?;
+    let bot = which.only.name();
+    let bot = bot.map(str::parse).transpose().map_err(|error| anyhow!("{error}"))?;
     let limit = which.number.or(if json { None } else { Some(ROWS) });
     let filter = Filter { bot, state: which.state, network: None, before: None, limit };
     let Some(ledger) = Sqlite::beside(&known.flock.database).await? else {
