@@ -36,22 +36,32 @@ pub(super) async fn mend(
         return Ok(Some(at));
     }
     let step = match session::look(engine, member, standing.account.as_ref(), &post).await? {
-        Ok(Sight::Like { seen, cost }) => {
-            let found = ours(engine, &post, seen).await?;
-            return looked(engine, member, &post, found.map(there), cost).await;
-        }
-        // What is surely it may still come to be shown, so only the last look makes a doubt of it.
-        Ok(Sight::Doubtful { seen, cost }) => {
-            let last = made(&post) + 1 >= member.network.looks().len();
-            let found = ours(engine, &post, seen).await?.filter(|_| last);
-            let doubt = found.map(|seen| doubtful(member, &post, &seen));
-            return looked(engine, member, &post, doubt, cost).await;
+        Ok(Sight::Like { seen, doubtful, cost }) => {
+            let found = recognised(engine, member, &post, (seen, doubtful)).await?;
+            return looked(engine, member, &post, found, cost).await;
         }
         Ok(Sight::NotThere) => not_posted(engine, member, &post, not_there(&post)),
         Ok(Sight::CannotTell(why)) => by_policy(member, &why),
         Err(setback) => not_now(engine, &post, &setback),
     };
     settle(engine, member, &post, &step).await
+}
+
+/// What follows from the posts that are surely it, and from those that may be.
+async fn recognised(
+    engine: &Engine,
+    member: &Member,
+    post: &Post,
+    (surely, maybe): (Vec<Seen>, Vec<Seen>),
+) -> Result<Option<Move>, StoreError> {
+    if let Some(seen) = ours(engine, post, surely).await? {
+        return Ok(Some(there(seen)));
+    }
+    // What is surely it may still come to be shown, so only the last look makes a doubt of it.
+    if made(post) + 1 < member.network.looks().len() {
+        return Ok(None);
+    }
+    Ok(ours(engine, post, maybe).await?.map(|seen| doubtful(member, post, &seen)))
 }
 
 /// Notes a look, and settles the post if it was found, or if this was the last: what was accepted may take a moment to
@@ -104,7 +114,7 @@ fn made(post: &Post) -> usize {
     usize::try_from(post.looks).unwrap_or(usize::MAX)
 }
 
-/// The newest of the posts that belongs to no other row.
+/// The first of the posts that belongs to no other row.
 async fn ours(engine: &Engine, post: &Post, seen: Vec<Seen>) -> Result<Option<Seen>, StoreError> {
     if seen.is_empty() {
         return Ok(None);
@@ -143,7 +153,8 @@ fn by_policy(member: &Member, why: &Why) -> Move {
 /// Sending it again might post it twice, so a person has to look, unless the bot is to assume that it was posted.
 fn doubtful(member: &Member, post: &Post, seen: &Seen) -> Move {
     let place = seen.url.as_deref().unwrap_or(&seen.remote_id);
-    let found = format!("a post that is like it, and may be it, is on the account at {place}");
+    let with = seen.client.as_ref().map_or_else(String::new, |client| format!(", posted with {client}"));
+    let found = format!("a post that is like it, and may be it, is on the account at {place}{with}");
     match member.bot.on_unknown {
         OnUnknown::AssumePosted => {
             let reason = Some(format!("assumed: no answer came, and {found}"));

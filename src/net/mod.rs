@@ -298,19 +298,13 @@ impl Setback {
 /// What a look at the network showed of a post whose outcome was unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sight {
-    /// The posts of the account that it may be, newest first. That there is none proves nothing before the last
-    /// look: what was accepted may take a moment to show.
+    /// The posts of the account that it may be. That there is none proves nothing before the last look: what was
+    /// accepted may take a moment to show. Posts that belong to other rows of the ledger are not sorted out.
     Like {
-        /// The posts; those that belong to other rows of the ledger are not sorted out.
+        /// Those that are surely it if they are no other row's, the best evidence first.
         seen: Vec<Seen>,
-        /// What the look cost, in thousandths of a US dollar.
-        cost: u32,
-    },
-    /// No post of the account is surely it, but these are so like it that they may be, newest first: the network has
-    /// changed them. Like those above, they prove nothing before the last look.
-    Doubtful {
-        /// The posts; those that belong to other rows of the ledger are not sorted out.
-        seen: Vec<Seen>,
+        /// Those that may be it: the network has changed them, or they are others. The likeliest first.
+        doubtful: Vec<Seen>,
         /// What the look cost, in thousandths of a US dollar.
         cost: u32,
     },
@@ -321,8 +315,8 @@ pub enum Sight {
 }
 
 impl Sight {
-    /// What posts show of a text of ours: those that are the same by what the network is known to change, or else those
-    /// that are what is left of it, or else those that may be.
+    /// What posts show of a text of ours: those that are the same by what the network is known to change, those that are
+    /// what is left of it, and those that may be.
     fn sorted(ours: &str, seen: Vec<Seen>, is_same: impl Fn(&Seen) -> bool, cost: u32) -> Self {
         let (mut same, mut changed, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
         for seen in seen {
@@ -333,12 +327,9 @@ impl Sight {
                 Resemblance::None => {}
             }
         }
-        if same.is_empty() && changed.is_empty() && !doubtful.is_empty() {
-            return Self::Doubtful { seen: doubtful, cost };
-        }
         // The network's own ways are better evidence.
         same.extend(changed);
-        Self::Like { seen: same, cost }
+        Self::Like { seen: same, doubtful, cost }
     }
 }
 
@@ -364,6 +355,8 @@ pub struct Seen {
     pub text: String,
     /// When it was posted.
     pub at: DateTime<Utc>,
+    /// The app that it was posted with, as the network names it, where it does.
+    pub client: Option<String>,
 }
 
 /// How many posts a network takes.

@@ -13,6 +13,9 @@ const SHORTEST: TimeDelta = TimeDelta::minutes(1);
 /// How far apart clocks may be before that counts.
 const SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
 
+/// So far a server may be behind our clock that does not say what its own shows.
+const UNDATED: TimeDelta = TimeDelta::hours(1);
+
 /// When to come back by `Retry-After`: seconds, or a date.
 pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let text = text(headers, RETRY_AFTER.as_str())?;
@@ -24,8 +27,18 @@ pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Dat
 
 /// How far our clock is ahead of the server's, if so far that it counts.
 pub(super) fn skew(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
-    let ahead = now - http_date(text(headers, DATE.as_str())?)?;
+    let ahead = now - date(headers)?;
     (ahead.abs() > SKEW_MAX).then_some(ahead)
+}
+
+/// The same, for one who must not miss anything: a server that does not say what its clock shows may be behind.
+pub(super) fn ahead(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
+    if date(headers).is_some() { skew(headers, now) } else { Some(UNDATED) }
+}
+
+/// What the server's clock shows.
+fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    http_date(text(headers, DATE.as_str())?)
 }
 
 /// An announced instant as it is kept to: never in the past, and never more than a day ahead.

@@ -13,7 +13,7 @@ use crate::support::stand_in::{Behaviour, Reply};
 const POEM: &str = "🇩🇪 👨‍👩‍👧‍👦 e\u{301} नमस्ते שלום\n(see https://foo.com/thing_(cool)), #俳句 ＃कविता #पद्य।";
 
 /// Nothing is there so far, which is no proof that nothing will be.
-const NOT_YET: Sight = Sight::Like { seen: Vec::new(), cost: 0 };
+const NOT_YET: Sight = Sight::Like { seen: Vec::new(), doubtful: Vec::new(), cost: 0 };
 
 async fn walt() -> (&'static Pds, Front, crate::support::pds::Poet, Sky) {
     let pds = Pds::shared();
@@ -148,7 +148,7 @@ async fn a_post_is_found_by_its_key_and_taken_back() {
     let mut post = sky.plan(1, "here").await.unwrap();
     assert_eq!(sky.bluesky.look(&post, &sky.session).await, Ok(NOT_YET));
     post.remote_id = Some(id_of(&sky.send(&post).await.outcome));
-    let Ok(Sight::Like { seen, cost: 0 }) = sky.bluesky.look(&post, &sky.session).await else {
+    let Ok(Sight::Like { seen, cost: 0, .. }) = sky.bluesky.look(&post, &sky.session).await else {
         panic!("not seen")
     };
     assert_eq!((seen.len(), seen[0].text.as_str()), (1, "here"));

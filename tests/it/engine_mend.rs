@@ -243,7 +243,9 @@ async fn a_refrain_that_is_provably_not_there_is_not_looked_for_again_and_again(
 
 #[tokio::test]
 async fn the_look_that_settles_a_post_is_paid_for_too() {
-    for (sight, looks) in [(like("found"), 1), (Sight::Like { seen: Vec::new(), cost: 5 }, 3)] {
+    for (sight, looks) in
+        [(like("found"), 1), (Sight::Like { seen: Vec::new(), doubtful: Vec::new(), cost: 5 }, 3)]
+    {
         let house = in_doubt(GONE, hourly()).await;
         house.net("walt").sees(sight);
         house.pass(minutes(7)).await;
@@ -255,8 +257,8 @@ async fn the_look_that_settles_a_post_is_paid_for_too() {
 
 /// The account shows what may be it, changed by the network.
 fn doubtful(remote_id: &str) -> Sight {
-    let Sight::Like { seen, cost } = like(remote_id) else { unreachable!() };
-    Sight::Doubtful { seen, cost }
+    let Sight::Like { seen, cost, .. } = like(remote_id) else { unreachable!() };
+    Sight::Like { seen: Vec::new(), doubtful: seen, cost }
 }
 
 #[tokio::test]
@@ -290,6 +292,35 @@ async fn a_post_that_is_like_it_and_known_already_is_no_doubt() {
     house.net("walt").sees(doubtful("the first"));
     house.pass_until("2024-03-05T14:10:00Z").await;
     assert_eq!(house.net("walt").sent().len(), 3, "it was sent again");
+}
+
+/// The bot has said the like of it a minute before, which the account shows unchanged.
+#[tokio::test]
+async fn a_doubt_is_not_forgotten_for_a_post_that_another_row_has() {
+    let house = in_doubt(posted("the first").into(), hourly()).await;
+    house.net("walt").then(LOST);
+    let (Sight::Like { seen, .. }, Sight::Like { doubtful, .. }) = (like("the first"), doubtful("changed"))
+    else {
+        unreachable!()
+    };
+    house.net("walt").sees(Sight::Like { seen, doubtful, cost: 0 });
+    house.pass_until("2024-03-05T14:30:00Z").await;
+    let row = house.last("walt").await;
+    assert_eq!((row.state, row.cause), (State::Unknown, Some(Cause::Ask)), "{row:?}");
+    assert_eq!(house.net("walt").sent().len(), 2, "it may be there, and is not sent again");
+}
+
+#[tokio::test]
+async fn a_person_is_told_with_which_app_a_doubtful_post_was_made() {
+    let house = in_doubt(LOST, hourly()).await;
+    let Sight::Like { mut doubtful, .. } = doubtful("changed") else { unreachable!() };
+    doubtful[0].client = Some("Tusky".to_owned());
+    house.net("walt").sees(Sight::Like { seen: Vec::new(), doubtful, cost: 0 });
+    house.pass(hours(1)).await;
+    let row = house.last("walt").await;
+    assert_eq!((row.state, row.cause), (State::Unknown, Some(Cause::Ask)), "{row:?}");
+    let reason = row.reason.unwrap();
+    assert!(reason.contains("https://example.org/changed, posted with Tusky:"), "{reason}");
 }
 
 #[tokio::test]

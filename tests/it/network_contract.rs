@@ -59,7 +59,10 @@ async fn found_again(network: &dyn Network, post: &Post, session: &Session, remo
     let kind = post.network;
     assert!((1..=3).contains(&network.looks().len()), "{kind}");
     match network.look(post, session).await.unwrap() {
-        Sight::Like { seen, cost } => {
+        Sight::Like { doubtful, .. } if !doubtful.is_empty() => {
+            panic!("{kind}: it is as it was sent: {doubtful:?}");
+        }
+        Sight::Like { seen, cost, .. } => {
             assert!(seen.iter().any(|seen| seen.remote_id == remote_id), "{kind}: {seen:?}");
             assert_eq!(cost > 0, kind == NetworkKind::X, "{kind}: only X charges for a look");
             let since = network.written_since(post.planned_at, session).await.unwrap();
@@ -71,7 +74,6 @@ async fn found_again(network: &dyn Network, post: &Post, session: &Session, remo
         }
         // Where the ledger is the post, one that it does not have is nowhere.
         Sight::NotThere => assert!(matches!(kind, NetworkKind::Feed | NetworkKind::Paper), "{kind}"),
-        Sight::Doubtful { seen, .. } => panic!("{kind}: it is as it was sent: {seen:?}"),
         Sight::CannotTell(why) => panic!("{kind}: {why:?}"),
     }
 }

@@ -41,7 +41,7 @@ impl Onlooker {
     /// The ids of what may be the post, and what the look cost.
     async fn like(&self, text: &str) -> (Vec<String>, u32) {
         match self.look(text).await.unwrap() {
-            Sight::Like { seen, cost } => (seen.into_iter().map(|seen| seen.remote_id).collect(), cost),
+            Sight::Like { seen, cost, .. } => (seen.into_iter().map(|seen| seen.remote_id).collect(), cost),
             other => panic!("{other:?}"),
         }
     }
@@ -208,6 +208,28 @@ async fn a_clock_that_was_set_right_before_the_look_hides_nothing() {
         let sight = signed.x.look(&lost, &signed.session(account.as_ref())).await.unwrap();
         let nothing = matches!(&sight, Sight::Like { seen, .. } if seen.is_empty());
         assert!(!nothing, "{ahead} s ahead: it is there, and would be posted again");
+    }
+}
+
+/// The page as X would give it, and without a word on what its clock shows.
+#[tokio::test]
+async fn where_x_tells_no_time_a_clock_that_is_half_an_hour_off_hides_nothing() {
+    for (minutes, date) in [(-31, None), (31, None), (-31, Some("noon"))] {
+        let one = Onlooker::new().await;
+        let (shown, at) = (one.by_hand("a line", 60 * minutes), noon() + TimeDelta::minutes(minutes));
+        let row = format!(r#"{{"data":[{{"id":"{shown}","text":"a line"}}],"meta":{{"result_count":1}}}}"#);
+        let nothing = Reply::new(200, r#"{"meta":{"result_count":0}}"#);
+        // At first nothing is asked for that is so old.
+        let pages =
+            if minutes < 0 { vec![nothing, Reply::new(200, row)] } else { vec![Reply::new(200, row); 2] };
+        for mut page in pages {
+            page.headers.extend(date.map(|date: &str| ("date", date.to_owned())));
+            one.fake.next_at("/2/users/", Behaviour::AnswerUndated(page));
+        }
+        assert_eq!(one.like("a line").await.0, [shown], "{minutes} minutes, {date:?}");
+        let asked = one.fake.requests().pop().unwrap().path;
+        let since = asked.split("start_time=").nth(1).unwrap().split('&').next().unwrap().replace("%3A", ":");
+        assert!(since.parse::<DateTime<Utc>>().unwrap() <= at, "{asked}");
     }
 }
 

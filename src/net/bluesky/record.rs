@@ -185,7 +185,7 @@ impl Bluesky {
         let found = self.get_record(&held, (POSTS, &key)).await?;
         let found = found.filter(|found| is_same(&ours, &found["value"]));
         let seen = found.map(|found| self.seen(uri_of(held.did, &key), &found["value"]));
-        Ok(Sight::Like { seen: seen.into_iter().collect(), cost: 0 })
+        Ok(Sight::Like { seen: seen.into_iter().collect(), doubtful: Vec::new(), cost: 0 })
     }
 
     /// A record with its `uri`, `cid` and `value`; `None` if the server says that there is none.
@@ -214,7 +214,7 @@ impl Bluesky {
     pub(super) fn seen(&self, uri: String, record: &Value) -> Seen {
         let text = record["text"].as_str().unwrap_or_default().to_owned();
         let at = record["createdAt"].as_str().and_then(|at| at.parse().ok()).unwrap_or(DateTime::UNIX_EPOCH);
-        Seen { url: Some(self.url_of(&uri)), remote_id: uri, text, at }
+        Seen { url: Some(self.url_of(&uri)), remote_id: uri, text, at, client: None }
     }
 
     /// Where people see a post. A DID stays when the handle changes.

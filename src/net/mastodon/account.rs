@@ -54,12 +54,15 @@ impl Mastodon {
     /// The scopes of the app to which a token belongs, where the server tells them (since 4.3): the token allows no
     /// more. Nothing depends on it, so that it can't be asked is no trouble.
     async fn scopes(&self, tokens: &Tokens) -> Option<Vec<String>> {
+        let scope = |scope: &Value| scope.as_str().map(http::words);
+        self.app_of(tokens).await?["scopes"].as_array()?.iter().map(scope).collect()
+    }
+
+    /// The app to which a token belongs, as the server tells it, if it does.
+    pub(super) async fn app_of(&self, tokens: &Tokens) -> Option<Value> {
         let mut request = self.request(tokens, Method::GET, "/api/v1/apps/verify_credentials").ok()?;
         *request.timeout_mut() = Some(super::IN_PASSING);
-        let answer = self.ask(request).await.ok().filter(Answer::succeeded)?;
-        let scopes = answer.json()?["scopes"].take();
-        let scope = |scope: &Value| scope.as_str().map(http::words);
-        scopes.as_array()?.iter().map(scope).collect()
+        self.ask(request).await.ok().filter(Answer::succeeded)?.json()
     }
 
     async fn change(&self, tokens: &Tokens, form: Form) -> Result<(), Setback> {

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Response;
-use reqwest::header::{DATE, HeaderMap, LOCATION};
+use reqwest::header::{HeaderMap, LOCATION};
 use serde_json::Value;
 use url::Url;
 
@@ -78,14 +78,9 @@ impl Answer {
         serde_json::from_slice(self.body.as_ref().ok()?).ok()
     }
 
-    /// Whether the server says what its clock shows.
-    pub(super) fn is_dated(&self) -> bool {
-        self.headers.contains_key(DATE)
-    }
-
-    /// How far our clock is ahead of the server's, if so far that it counts.
-    pub(super) fn skew(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
-        crate::net::patience::skew(&self.headers, now)
+    /// How far our clock is ahead of the server's, or may be, if so far that it counts.
+    pub(super) fn ahead(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        crate::net::patience::ahead(&self.headers, now)
     }
 
     /// Whether it is an error in the words of the API. What stands before a server shows pages, or errors of its own.

@@ -14,13 +14,11 @@ use super::{Mastodon, html, likeness};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, Why};
 use crate::net::resemblance::{self, Resemblance};
-use crate::net::{Seen, Session, Setback, Sight, Timeline, to_sign_with};
+use crate::net::{Seen, Session, Setback, Sight, Timeline, http, to_sign_with};
 
 /// So long before the first attempt a status may have been made, by the server's clock, and still be that attempt: a
 /// minute, and as much as clocks may differ before that is noticed and reckoned with.
 const BEFORE: TimeDelta = TimeDelta::minutes(6);
-/// So much earlier it may have been made, too, where a server does not say what its clock shows.
-const UNDATED: TimeDelta = TimeDelta::hours(1);
 /// The statuses of a page: half of what servers allow, as those of some have 5,000 characters, and a page must not be
 /// longer than [`crate::net::http::BODY_MAX`]. One that is has half of them from then on.
 const PAGE: usize = 20;
@@ -78,7 +76,28 @@ impl Mastodon {
         }
         let same: HashSet<String> = seen.iter().map(|seen| seen.remote_id.clone()).collect();
         seen.extend(unsure);
-        Ok(Sight::sorted(ours, seen, |seen| same.contains(&seen.remote_id), 0))
+        let sight = Sight::sorted(ours, seen, |seen| same.contains(&seen.remote_id), 0);
+        Ok(self.weighed(sight, tokens).await)
+    }
+
+    /// Takes a status that may be the post for it if it was posted with the very app of the token: at that time, and
+    /// belonging to no other row, it is nothing else. One of another app may still be it, as a token can be exchanged
+    /// between an attempt and a look, so that it is only the last of those in doubt.
+    async fn weighed(&self, mut sight: Sight, tokens: &Tokens) -> Sight {
+        if let Sight::Like { seen, doubtful, .. } = &mut sight
+            && doubtful.iter().any(|one| one.client.is_some())
+            && let Some(own) = self.own_name(tokens).await
+        {
+            let ours = |one: &mut Seen| one.client.as_ref() == Some(&own);
+            seen.extend(doubtful.extract_if(.., ours));
+            doubtful.sort_by_key(|one| one.client.is_some());
+        }
+        sight
+    }
+
+    /// The name under which the server shows what is posted with a token.
+    async fn own_name(&self, tokens: &Tokens) -> Option<String> {
+        name_of_app(&self.app_of(tokens).await?)
     }
 
     /// A status as it was written, or `None` where the server does not tell, or can't now although it is asked twice: then
@@ -158,11 +177,7 @@ impl Mastodon {
         for page in 0..pages {
             let answer = self.ask_for_page(tokens, account, before.as_deref(), size).await?;
             if page == 0 {
-                since -= if answer.is_dated() {
-                    answer.skew(self.clock.now()).unwrap_or_default()
-                } else {
-                    UNDATED
-                };
+                since -= answer.ahead(self.clock.now()).unwrap_or_default();
             }
             if answer.is_too_long() && size > 1 {
                 size /= 2;
@@ -222,6 +237,11 @@ fn is_changed(ours: &str, source: &str) -> bool {
     resemblance::of(ours, source) == Resemblance::Same
 }
 
+/// The name of an app, for people.
+fn name_of_app(app: &Value) -> Option<String> {
+    app["name"].as_str().map(http::words).filter(|name| !name.is_empty())
+}
+
 fn too_many(which: &str, number: usize) -> Why {
     let why = format!("the account has more than {number} statuses {which}, too many to read");
     Why::new(Cause::Silence, why)
@@ -263,6 +283,7 @@ fn shown(status: &Value) -> Option<Shown> {
         url: answer::url_of(status),
         text: html::text_of(html),
         at: DateTime::parse_from_rfc3339(status["created_at"].as_str()?).ok()?.to_utc(),
+        client: name_of_app(&status["application"]),
     };
     Some(Shown { seen, is_marked_up: html::is_marked_up(html) })
 }

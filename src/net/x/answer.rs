@@ -52,10 +52,10 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
-    /// How far our clock is ahead of X's, if so far that X may have taken an instant of ours for another: in an
-    /// answer of its own, or in its word that it can't be.
-    pub(super) fn skew(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
-        patience::skew(&self.headers, now).filter(|_| self.succeeded() || self.status == 400)
+    /// How far our clock is ahead of X's, or may be, if so far that X may have taken an instant of ours for another: in
+    /// an answer of its own, or in its word that it can't be.
+    pub(super) fn ahead(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        patience::ahead(&self.headers, now).filter(|_| self.succeeded() || self.status == 400)
     }
 
     /// The whole body, if it is JSON.

@@ -6,7 +6,7 @@ use reqwest::header::HeaderMap;
 use crate::net::Scope;
 use crate::net::patience::{self, number};
 
-pub(super) use crate::net::patience::{LONGEST, retry_after, skew, within_reason};
+pub(super) use crate::net::patience::{LONGEST, ahead, retry_after, skew, within_reason};
 
 /// The wait when the 15-minute window has room and X still says no: then a limit is met that it doesn't
 /// announce, by the hour or by the day.

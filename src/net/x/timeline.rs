@@ -85,7 +85,7 @@ impl X {
         };
         let mut since = since - BEFORE;
         let mut answer = self.ask_for_page(tokens, account, since, None).await?;
-        if let Some(ahead) = answer.skew(self.clock.now()) {
+        if let Some(ahead) = answer.ahead(self.clock.now()) {
             since -= ahead;
             answer = self.ask_for_page(tokens, account, since, None).await?;
         }
@@ -134,7 +134,8 @@ fn query(since: DateTime<Utc>, next: Option<&str>) -> String {
 fn seen_as(id: String, text: String, handle: &str, since: DateTime<Utc>) -> Seen {
     let at = made_at(&id).unwrap_or(since);
     let url = Some(answer::url_of(handle, &id));
-    Seen { remote_id: id, url, text, at }
+    // X tells no longer with which app something was posted.
+    Seen { remote_id: id, url, text, at, client: None }
 }
 
 /// When the post with this id was made.

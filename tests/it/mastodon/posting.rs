@@ -101,6 +101,26 @@ async fn a_status_that_was_deleted_meanwhile_is_not_posted_again() {
     assert!(matches!(noon.send(&post).await.outcome, Outcome::Posted { .. }), "a key is good for an hour");
 }
 
+/// GoToSocial keeps neither the key nor a trace of what was deleted; Pleroma says again what it said to the key.
+#[tokio::test]
+async fn of_its_kin_pleroma_alone_knows_what_was_deleted_meanwhile() {
+    for (kin, made) in [(Kin::Pleroma, 1), (Kin::GoToSocial, 2)] {
+        let noon = Noon::of(kin).await;
+        noon.fake.next_post(Behaviour::StoreAndClose);
+        let mut post = status(1, "a");
+        assert!(matches!(noon.send(&post).await.outcome, Outcome::Unknown { .. }));
+        let first = noon.fake.posts()[0].id.clone();
+        noon.fake.deletes_by_hand(&first);
+        post.doubted = true;
+        noon.clock.advance(TimeDelta::hours(5));
+        let Outcome::Posted { remote_id, note, .. } = noon.send(&post).await.outcome else {
+            panic!("{kin:?}")
+        };
+        assert_eq!(noon.fake.posts().len(), made, "{kin:?}");
+        assert_eq!((remote_id == first, note.is_some()), (made == 1, made == 1), "{kin:?}: {note:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_the_server_took_and_does_not_show_is_noted() {
     let noon = Noon::of(Kin::Mastodon).await;

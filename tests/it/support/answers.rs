@@ -13,18 +13,18 @@ pub(crate) fn cannot_tell() -> Sight {
 
 /// A look shows this post, which may be the one.
 pub(crate) fn like(remote_id: &str) -> Sight {
-    Sight::Like { seen: vec![shown(remote_id, "", DateTime::UNIX_EPOCH)], cost: 5 }
+    Sight::Like { seen: vec![shown(remote_id, "", DateTime::UNIX_EPOCH)], doubtful: Vec::new(), cost: 5 }
 }
 
 /// A look shows nothing that may be it.
 pub(crate) fn nothing() -> Sight {
-    Sight::Like { seen: Vec::new(), cost: 0 }
+    Sight::Like { seen: Vec::new(), doubtful: Vec::new(), cost: 0 }
 }
 
 /// A post as the account shows it.
 pub(crate) fn shown(remote_id: &str, text: &str, at: DateTime<Utc>) -> Seen {
     let url = Some(format!("https://example.org/{remote_id}"));
-    Seen { remote_id: remote_id.to_owned(), url, text: text.to_owned(), at }
+    Seen { remote_id: remote_id.to_owned(), url, text: text.to_owned(), at, client: None }
 }
 
 pub(crate) fn posted(remote_id: &str) -> Outcome {

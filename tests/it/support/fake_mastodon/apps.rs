@@ -94,6 +94,12 @@ impl Shared {
         }
     }
 
+    /// The name of the app to which a token belongs.
+    pub(super) fn client_of(&self, bearer: &Bearer) -> Option<String> {
+        let state = self.state.lock().unwrap();
+        state.apps.iter().find(|app| app.client_id == bearer.client_id).map(|app| app.name.clone())
+    }
+
     fn application(&self, app: &FakeApp) -> Value {
         let mut answer = json!({
             "id": "563419", "name": app.name, "website": null,

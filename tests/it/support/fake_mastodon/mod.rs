@@ -79,6 +79,8 @@ pub struct Stored {
     pub at: DateTime<Utc>,
     /// The key that came with it.
     pub key: Option<String>,
+    /// The name of the app that it was posted with.
+    pub client: Option<String>,
     pub deleted: bool,
 }
 

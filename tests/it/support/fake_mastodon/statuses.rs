@@ -93,6 +93,7 @@ impl Shared {
             return Err(invalid(&format!("Zeichenlimit von {} überschritten", self.most())));
         }
         self.spend(handle)?;
+        let client = self.bearer(seen).and_then(|bearer| self.client_of(&bearer));
         let mut state = self.state.lock().unwrap();
         let kept = match state.unkept.pop_front() {
             Some(Some(reply)) => return Err(reply),
@@ -105,6 +106,7 @@ impl Shared {
         }
         status.language = fields["language"].as_str().map(str::to_owned);
         status.key = seen.header("idempotency-key").map(str::to_owned);
+        status.client = client;
         Ok((status, kept))
     }
 
@@ -134,6 +136,7 @@ impl Shared {
             language: None,
             at,
             key: None,
+            client: Some("Web".to_owned()),
             deleted: false,
         }
     }
@@ -213,7 +216,7 @@ impl Shared {
             "favourited": false, "reblogged": false, "muted": false, "bookmarked": false, "pinned": false,
             "content": render::html(self.kin, url, &status.text),
             "reblog": null,
-            "application": {"name": "flockd", "website": null},
+            "application": status.client.as_ref().map(|name| json!({"name": name, "website": null})),
             "account": self.account_shown(account),
             "media_attachments": [], "mentions": [], "tags": [], "emojis": [], "card": null, "poll": null,
         })
