@@ -24,7 +24,7 @@ mod turn;
 mod wish;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -62,6 +62,8 @@ pub struct Engine {
     pulse: AtomicU64,
     /// When the first bot is looked at next, in milliseconds since 1970.
     due: AtomicI64,
+    /// How many bots have a task that the loop has not seen the end of.
+    busy: AtomicUsize,
     /// The longest sleep of the loop.
     nap: Duration,
     /// Called each time that the loop goes round.
@@ -140,6 +142,7 @@ impl Engine {
             handover,
             pulse,
             due: AtomicI64::new(i64::MAX),
+            busy: AtomicUsize::new(0),
             nap,
             on_beat,
         }
@@ -170,6 +173,12 @@ impl Engine {
     pub fn idle_for(&self) -> Duration {
         let last = Duration::from_millis(self.pulse.load(Ordering::Relaxed));
         self.clock.uptime().saturating_sub(last)
+    }
+
+    /// How many bots something is being done for: a slot, a command, or a look for a post. When it is 0 and the loop
+    /// sleeps, nothing happens before [`Engine::next_due`] unless a command arrives.
+    pub fn busy(&self) -> usize {
+        self.busy.load(Ordering::Relaxed)
     }
 
     /// When there is something to do next: a slot, with its delay, or another attempt; `None` if nothing ever.

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -195,6 +196,7 @@ impl Work {
     fn start(&mut self, bot: BotName) {
         let Some(seat) = self.seats.get_mut(&bot) else { return };
         (seat.busy, seat.wake) = (true, None);
+        self.engine.busy.fetch_add(1, Ordering::Relaxed);
         let (wish, member) = (seat.wishes.pop_front(), seat.member.clone());
         let gate = self.gates.entry(member.bot.gate().to_owned());
         let gate = gate.or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT))).clone();
@@ -213,6 +215,7 @@ impl Work {
     }
 
     fn finish(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        self.engine.busy.fetch_sub(1, Ordering::Relaxed);
         // Panics are caught inside the task and nothing is aborted before the end.
         let Ok((bot, wish, done)) = ended else { return };
         if let (Some(wish), Err(_) | Ok(Err(_))) = (wish, &done) {

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -29,8 +29,6 @@ use super::network::Script;
 pub(crate) const START: &str = "2024-03-05T12:00:00Z";
 /// In real time: far more than anything here takes, even on a busy machine.
 const GUARD: Duration = super::PATIENCE;
-/// How many hold the engine while no task is at work: the loop, twice.
-const LOOP_HANDLES: usize = 2;
 
 /// The most posts that the engine has in flight; whatever is above waits for its turn.
 pub(crate) const IN_FLIGHT: usize = 64;
@@ -47,8 +45,6 @@ pub(crate) struct House {
     /// The ledger as a command sees it.
     pub(super) desk: Arc<Sqlite>,
     pub(super) wishes: AtomicU64,
-    /// How many flocks are on their way into the engine.
-    handing_over: Arc<AtomicUsize>,
     starts: u64,
 }
 
@@ -76,9 +72,8 @@ impl House {
         let desk = Arc::new(Sqlite::beside(&database).await.unwrap().unwrap());
         let (ear, wishes) = (Arc::default(), AtomicU64::new(1 << 48));
         let (bots, networks) = (Vec::new(), HashMap::new());
-        let (engine, handing_over) = (None, Arc::default());
         let mut house =
-            Self { clock, bots, folder, networks, ear, engine, desk, wishes, handing_over, starts: 0 };
+            Self { clock, bots, folder, networks, ear, engine: None, desk, wishes, starts: 0 };
         for (bot, poem) in flock {
             house.add(bot, poem.as_ref());
         }
@@ -153,15 +148,8 @@ impl House {
     /// The same without waiting.
     pub(crate) fn hand_over(&self) -> JoinHandle<Result<(), StoreError>> {
         let engine = self.engine.as_ref().and_then(|running| running.engine.upgrade()).expect("it runs");
-        let (members, clock, handing_over) = (self.members(), self.clock.clone(), self.handing_over.clone());
-        handing_over.fetch_add(1, Ordering::Relaxed);
-        tokio::spawn(async move {
-            let reloaded = engine.reload(members).await;
-            drop(engine);
-            handing_over.fetch_sub(1, Ordering::Relaxed);
-            clock.stir();
-            reloaded
-        })
+        let members = self.members();
+        tokio::spawn(async move { engine.reload(members).await })
     }
 
     /// Stops the engine as SIGTERM would, and waits for its end.
@@ -278,11 +266,10 @@ impl House {
     /// Whether the loop sleeps and every task either sleeps, too, or waits for its network.
     fn still(&self) -> bool {
         let Some(running) = &self.engine else { return true };
-        let others = LOOP_HANDLES + self.handing_over.load(Ordering::Relaxed);
-        let tasks = running.engine.strong_count().saturating_sub(others);
+        let busy = running.engine.upgrade().map_or(0, |engine| engine.busy());
         let held: usize = self.networks.values().map(|network| network.held()).sum();
         let sleepers = self.clock.sleepers();
-        running.task.is_finished() || (sleepers > 0 && tasks.min(IN_FLIGHT) == held + sleepers - 1)
+        running.task.is_finished() || (sleepers > 0 && busy.min(IN_FLIGHT) == held + sleepers - 1)
     }
 
     /// Waits for an event that no other wait has taken.
