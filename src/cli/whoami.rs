@@ -15,7 +15,7 @@ use super::{ending, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{Accounts, NoAccount, Visit};
-use crate::engine::keeper::NoTokens;
+use crate::engine::keeper::NotReady;
 use crate::flock::Bot;
 use crate::flock::account::{Account, Tokens};
 use crate::net;
@@ -112,10 +112,10 @@ async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Resu
 }
 
 /// Why the network did not say who a bot is, and what to type if that is to sign in.
-fn refused(bot: &Bot, error: &NoTokens) -> String {
+fn refused(bot: &Bot, error: &NotReady) -> String {
     let name = &bot.name;
     match error {
-        NoTokens::Setback(setback) if setback.why.cause.ends_with_sign_in() && bot.signs_in() => {
+        NotReady::Setback(setback) if setback.why.cause.ends_with_sign_in() && bot.signs_in() => {
             format!("{setback}; then `flockd enroll {name}`")
         }
         error => error.to_string(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::Member;
-use crate::engine::keeper::{Held, Keeper, NoTokens};
+use crate::engine::keeper::{Held, Keeper, NotReady};
 use crate::flock::account::{Account, Registration, Tokens};
 use crate::flock::event::Events;
 use crate::flock::post::{Cause, Why};
@@ -145,27 +145,27 @@ impl Accounts {
         &self,
         visit: &Visit,
         question: impl AsyncFn(&dyn AccountApi, &Tokens) -> Result<T, Setback>,
-    ) -> Result<T, NoTokens> {
+    ) -> Result<T, NotReady> {
         let question = &question;
         let question =
             |held: Held| async move { question(&*visit.api, net::to_sign_with(held.tokens.as_ref())?).await };
-        self.keeper.ask(&visit.member()?, question).await.map(|(_, answer)| answer)
+        self.keeper.ask(&visit.member()?, question).await
     }
 
     /// The tokens that a bot signs with.
-    pub async fn tokens(&self, visit: &Visit) -> Result<Tokens, NoTokens> {
+    pub async fn tokens(&self, visit: &Visit) -> Result<Tokens, NotReady> {
         let held = self.keeper.held(&visit.member()?).await?;
         Ok(net::to_sign_with(held.tokens.as_ref())?.clone())
     }
 
     /// Revokes the tokens that the vault has for a bot, and forgets them; what it returns is said in
     /// [`Keeper::sign_out`].
-    pub async fn sign_out(&self, visit: &Visit) -> Result<Option<Setback>, NoTokens> {
+    pub async fn sign_out(&self, visit: &Visit) -> Result<Option<Setback>, NotReady> {
         self.keeper.sign_out(&Member::new(visit.bot.clone(), visit.api.clone())).await
     }
 
     /// Asks who a bot is, and remembers it.
-    pub async fn who_am_i(&self, visit: &Visit) -> Result<Account, NoTokens> {
+    pub async fn who_am_i(&self, visit: &Visit) -> Result<Account, NotReady> {
         let account = self.ask(visit, async |api, tokens| api.who_am_i(tokens).await).await?;
         self.store.remember(&visit.bot.name, &account).await?;
         Ok(account)

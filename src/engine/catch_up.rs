@@ -9,46 +9,44 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::keeper::NotReady;
 use super::turn::Wake;
-use super::{Engine, Member, session};
+use super::{BotRun, Engine, session};
 use crate::flock::account::Account;
 use crate::flock::event::Event;
 use crate::flock::pick;
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::{AtEnd, Bot};
 use crate::net::{self, Seen, Setback, Timeline};
-use crate::store::{Find, Standing, StoreError};
+use crate::store::{Find, StoreError};
 
 /// The pause before an account that can't be read now is asked again.
 const AGAIN: TimeDelta = TimeDelta::minutes(5);
 
 /// Brings the ledger up to date with a bot's account, which may have posts from after `since`. A pause that somebody
 /// wished for does not keep it from that.
-pub(super) async fn catch_up(
-    engine: &Engine,
-    member: &Member,
-    standing: &Standing,
-    since: DateTime<Utc>,
-) -> Result<Wake, StoreError> {
+pub(super) async fn catch_up(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<Wake, StoreError> {
+    let BotRun { engine, member, standing } = *run;
     if standing.paused.as_ref().is_some_and(|pause| pause.why.is_some()) {
         return Ok(None);
     }
-    let seen = match session::written_since(engine, member, standing.account.as_ref(), since).await? {
+    let seen = match session::written_since(run, since).await {
         Ok(Timeline::Posts(seen)) => seen,
         Ok(Timeline::Part(_, why) | Timeline::CannotTell(why)) => {
-            return pause(engine, member, since, &why.reason).await;
+            return pause(run, since, &why.reason).await;
         }
-        Err(setback) => return later(engine, member, setback).await,
+        Err(NotReady::Setback(setback)) => return later(run, setback).await,
+        Err(NotReady::Store(error)) => return Err(error),
     };
     let poem = match engine.whole_poem(&member.bot, standing.account.as_ref()).await {
         Ok(poem) => poem,
-        Err(_) if seen.is_empty() => return done(engine, member, &[]).await,
-        Err(why) => return later(engine, member, Setback::before_any_answer(why)).await,
+        Err(_) if seen.is_empty() => return done(run, &[]).await,
+        Err(why) => return later(run, Setback::before_any_answer(why)).await,
     };
-    let seen = unknown_here(engine, member, seen).await?;
-    match lines_of(engine, member, standing, &poem, seen).await? {
-        Some(found) => done(engine, member, &found).await,
-        None => pause(engine, member, since, ALIKE).await,
+    let seen = unknown_here(run, seen).await?;
+    match lines_of(run, &poem, seen).await? {
+        Some(found) => done(run, &found).await,
+        None => pause(run, since, ALIKE).await,
     }
 }
 
@@ -67,29 +65,30 @@ pub(super) struct History {
 }
 
 /// Writes down which lines of the poem the account has posted, as far back as the network shows it. Otherwise says why not.
-pub(super) async fn history(engine: &Engine, member: &Member) -> Result<Result<History, String>, StoreError> {
-    let standing = engine.standing(member, engine.clock.now()).await?;
-    let account = standing.account.as_ref();
-    let (seen, missing) = match session::written_since(engine, member, account, DateTime::UNIX_EPOCH).await? {
+pub(super) async fn history(run: &BotRun<'_>) -> Result<Result<History, String>, StoreError> {
+    let BotRun { engine, member, standing } = *run;
+    let (seen, missing) = match session::written_since(run, DateTime::UNIX_EPOCH).await {
         Ok(Timeline::Posts(seen)) => (seen, None),
         Ok(Timeline::Part(seen, why)) => (seen, Some(why.reason)),
         Ok(Timeline::CannotTell(why)) => return Ok(Err(why.reason)),
-        Err(setback) => return Ok(Err(setback.why.reason)),
+        Err(NotReady::Setback(setback)) => return Ok(Err(setback.why.reason)),
+        Err(NotReady::Store(error)) => return Err(error),
     };
-    let poem = match engine.whole_poem(&member.bot, account).await {
+    let poem = match engine.whole_poem(&member.bot, standing.account.as_ref()).await {
         Ok(poem) => poem,
         Err(why) => return Ok(Err(why.reason)),
     };
-    let seen = unknown_here(engine, member, seen).await?;
+    let seen = unknown_here(run, seen).await?;
     let number = seen.len();
-    let Some(found) = lines_of(engine, member, &standing, &poem, seen).await? else {
+    let Some(found) = lines_of(run, &poem, seen).await? else {
         return Ok(Err(ALIKE.to_owned()));
     };
     let found = engine.store.note(&member.bot.name, &found).await?.len();
     Ok(Ok(History { seen: number, found, missing }))
 }
 
-async fn done(engine: &Engine, member: &Member, found: &[Find]) -> Result<Wake, StoreError> {
+async fn done(run: &BotRun<'_>, found: &[Find]) -> Result<Wake, StoreError> {
+    let BotRun { engine, member, .. } = *run;
     let bot = &member.bot.name;
     let written = engine.store.catch_up(bot, found).await?;
     engine.events.tell(&Event::CaughtUp { bot: bot.clone(), found: written.len() });
@@ -97,12 +96,8 @@ async fn done(engine: &Engine, member: &Member, found: &[Find]) -> Result<Wake, 
 }
 
 /// Nobody but a person can know what was posted meanwhile.
-async fn pause(
-    engine: &Engine,
-    member: &Member,
-    since: DateTime<Utc>,
-    why: &str,
-) -> Result<Wake, StoreError> {
+async fn pause(run: &BotRun<'_>, since: DateTime<Utc>, why: &str) -> Result<Wake, StoreError> {
+    let BotRun { engine, member, .. } = *run;
     let bot = &member.bot.name;
     let made = since.format("%Y-%m-%d %H:%M UTC");
     let why = format!(
@@ -113,7 +108,8 @@ async fn pause(
     Ok(None)
 }
 
-async fn later(engine: &Engine, member: &Member, setback: Setback) -> Result<Wake, StoreError> {
+async fn later(run: &BotRun<'_>, setback: Setback) -> Result<Wake, StoreError> {
+    let BotRun { engine, member, .. } = *run;
     let (bot, now) = (&member.bot.name, engine.clock.now());
     engine.store.stay_behind(bot, &setback.why).await?;
     engine.events.tell(&Event::NotCaughtUp { bot: bot.clone(), reason: setback.why.reason });
@@ -121,20 +117,15 @@ async fn later(engine: &Engine, member: &Member, setback: Setback) -> Result<Wak
 }
 
 /// Those that no row of the ledger is about.
-async fn unknown_here(engine: &Engine, member: &Member, seen: Vec<Seen>) -> Result<Vec<Seen>, StoreError> {
+async fn unknown_here(run: &BotRun<'_>, seen: Vec<Seen>) -> Result<Vec<Seen>, StoreError> {
     let ids: Vec<String> = seen.iter().map(|seen| seen.remote_id.clone()).collect();
-    let known = engine.store.known_ids(member.bot.network, &ids).await?;
+    let known = run.engine.store.known_ids(run.member.bot.network, &ids).await?;
     Ok(seen.into_iter().filter(|seen| !known.contains(&seen.remote_id)).collect())
 }
 
 /// The lines that these posts are, oldest first; `None` if it can't be told which.
-async fn lines_of(
-    engine: &Engine,
-    member: &Member,
-    standing: &Standing,
-    poem: &Poem,
-    seen: Vec<Seen>,
-) -> Result<Option<Vec<Find>>, StoreError> {
+async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<Seen>) -> Result<Option<Vec<Find>>, StoreError> {
+    let BotRun { engine, member, standing } = *run;
     let bot = &member.bot;
     let mut round = standing.round;
     let mut used = engine.store.used(&bot.name, round).await?;

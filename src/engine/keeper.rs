@@ -55,9 +55,9 @@ pub struct Held {
     version: Option<u64>,
 }
 
-/// Why there are no tokens.
+/// Why a request can't be made as a bot's account.
 #[derive(Debug, thiserror::Error)]
-pub enum NoTokens {
+pub enum NotReady {
     /// For a reason that concerns this bot.
     #[error(transparent)]
     Setback(#[from] Setback),
@@ -66,7 +66,7 @@ pub enum NoTokens {
     Store(#[from] StoreError),
 }
 
-impl From<VaultError> for NoTokens {
+impl From<VaultError> for NotReady {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::Store(error) => Self::Store(error),
@@ -99,7 +99,7 @@ impl Keeper {
     }
 
     /// The tokens for a bot's next request, renewed if they have run out.
-    pub async fn tokens(&self, member: &Member) -> Result<Held, NoTokens> {
+    pub async fn tokens(&self, member: &Member) -> Result<Held, NotReady> {
         let held = self.held(member).await?;
         if held.renewable() && self.runs_out(held.tokens.as_ref()) {
             return self.renew(member, &held).await;
@@ -108,25 +108,23 @@ impl Keeper {
     }
 
     /// Asks something of a bot's network: with the tokens at hand, and, if those are not accepted and others can be
-    /// had, once more with renewed ones. Returns what it was asked with, too.
-    pub async fn ask<T, F: Future<Output = Result<T, Setback>>>(
+    /// had, once more with renewed ones.
+    pub async fn ask<T, E: Into<NotReady>, F: Future<Output = Result<T, E>>>(
         &self,
         member: &Member,
         question: impl Fn(Held) -> F,
-    ) -> Result<(Held, T), NoTokens> {
-        let mut held = self.tokens(member).await?;
-        let answer = match question(held.clone()).await {
-            Err(setback) if setback.stale && held.renewable() => {
-                held = self.renew(member, &held).await?;
-                question(held.clone()).await?
+    ) -> Result<T, NotReady> {
+        let held = self.tokens(member).await?;
+        match question(held.clone()).await.map_err(E::into) {
+            Err(NotReady::Setback(setback)) if setback.stale && held.renewable() => {
+                question(self.renew(member, &held).await?).await.map_err(E::into)
             }
-            answer => answer?,
-        };
-        Ok((held, answer))
+            answer => answer,
+        }
     }
 
     /// The tokens as they are; nobody is asked.
-    pub async fn held(&self, member: &Member) -> Result<Held, NoTokens> {
+    pub async fn held(&self, member: &Member) -> Result<Held, NotReady> {
         if !member.network.signs() {
             return Ok(Held::default());
         }
@@ -138,7 +136,7 @@ impl Keeper {
 
     /// Newer tokens than those held, because they have run out or were not accepted. If somebody else has
     /// brought newer ones meanwhile, those.
-    pub async fn renew(&self, member: &Member, held: &Held) -> Result<Held, NoTokens> {
+    pub async fn renew(&self, member: &Member, held: &Held) -> Result<Held, NotReady> {
         let kept = self.claimed(&member.bot.name, Some(held), CLAIM).await?;
         if kept.tokens == held.tokens {
             self.renew_claimed(member, kept).await
@@ -149,7 +147,7 @@ impl Keeper {
 
     /// Revokes a bot's tokens, and forgets them. If the network can't be reached they are forgotten all the same, and
     /// that is returned; if it refuses, or the tokens can't be opened, nothing is forgotten.
-    pub async fn sign_out(&self, member: &Member) -> Result<Option<Setback>, NoTokens> {
+    pub async fn sign_out(&self, member: &Member) -> Result<Option<Setback>, NotReady> {
         let bot = &member.bot.name;
         // Whoever is renewing them would be left with new ones that nobody revokes.
         let kept = self.claimed(bot, None, FAREWELL).await?;
@@ -185,7 +183,7 @@ impl Keeper {
 
     /// Claims what is kept for a bot, waiting for whoever has a claim; without a claim if these are not the tokens
     /// that were `held`, where those are given. A new key makes a new version of the same tokens.
-    async fn claimed(&self, bot: &BotName, held: Option<&Held>, length: TimeDelta) -> Result<Kept, NoTokens> {
+    async fn claimed(&self, bot: &BotName, held: Option<&Held>, length: TimeDelta) -> Result<Kept, NotReady> {
         let mut told = false;
         loop {
             let kept = self.vault.tokens(bot).await?;
@@ -201,7 +199,7 @@ impl Keeper {
         }
     }
 
-    async fn renew_claimed(&self, member: &Member, kept: Kept) -> Result<Held, NoTokens> {
+    async fn renew_claimed(&self, member: &Member, kept: Kept) -> Result<Held, NotReady> {
         let (bot, version) = (&member.bot.name, kept.version);
         let cut_off = kept.claimed_until.is_some_and(|until| until <= self.clock.now());
         let held = signed_in(member, kept)?;
@@ -225,7 +223,7 @@ impl Keeper {
         old: &Tokens,
         new: &Tokens,
         mut version: u64,
-    ) -> Result<(), NoTokens> {
+    ) -> Result<(), NotReady> {
         let bot = &member.bot.name;
         loop {
             let error = match self.vault.renewed(bot, new, version).await {
@@ -261,7 +259,7 @@ impl Keeper {
         old: &Tokens,
         cut_off: bool,
         setback: Setback,
-    ) -> Result<Held, NoTokens> {
+    ) -> Result<Held, NotReady> {
         if setback.why.cause != Cause::SignIn {
             return Err(setback.into());
         }
@@ -287,7 +285,7 @@ impl Keeper {
     }
 }
 
-fn signed_in(member: &Member, kept: Kept) -> Result<Held, NoTokens> {
+fn signed_in(member: &Member, kept: Kept) -> Result<Held, NotReady> {
     let Bot { name, network, .. } = &*member.bot;
     let Kept { version, network: Some(of), tokens: Some(tokens), .. } = kept else {
         return Err(setback(Cause::SignIn, message::not_signed_in(name).to_string()).into());

@@ -10,21 +10,18 @@
 
 use chrono::TimeDelta;
 
+use super::keeper::NotReady;
 use super::turn::{Wake, mended};
-use super::{Engine, Member, due, govern, session};
+use super::{BotRun, Engine, Member, due, govern, session};
 use crate::flock::OnUnknown;
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{Seen, Setback, Sight};
-use crate::store::{Standing, StoreError};
+use crate::store::StoreError;
 
 /// Makes the next look for a post whose outcome is unknown, if its time has come.
-pub(super) async fn mend(
-    engine: &Engine,
-    member: &Member,
-    standing: &Standing,
-    post: Post,
-) -> Result<Wake, StoreError> {
+pub(super) async fn mend(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
+    let BotRun { engine, member, standing } = *run;
     if post.network != member.bot.network {
         // The bot has moved, and its new network knows nothing of the old one.
         return Ok(None);
@@ -35,59 +32,54 @@ pub(super) async fn mend(
     if at > now && post.moved_at <= now && !mended(standing, &post) {
         return Ok(Some(at));
     }
-    let step = match session::look(engine, member, standing.account.as_ref(), &post).await? {
+    let step = match session::look(run, &post).await {
         Ok(Sight::Like { seen, doubtful, cost }) => {
-            let found = recognised(engine, member, &post, (seen, doubtful)).await?;
-            return looked(engine, member, &post, found, cost).await;
+            let found = recognised(run, &post, (seen, doubtful)).await?;
+            return looked(run, &post, found, cost).await;
         }
-        Ok(Sight::NotThere) => not_posted(engine, member, &post, not_there(&post)),
+        Ok(Sight::NotThere) => not_posted(run, &post, not_there(&post)),
         Ok(Sight::CannotTell(why)) => by_policy(member, &why),
-        Err(setback) => not_now(engine, &post, &setback),
+        Err(NotReady::Setback(setback)) => not_now(engine, &post, &setback),
+        Err(NotReady::Store(error)) => return Err(error),
     };
-    settle(engine, member, &post, &step).await
+    settle(run, &post, &step).await
 }
 
 /// What follows from the posts that are surely it, and from those that may be.
 async fn recognised(
-    engine: &Engine,
-    member: &Member,
+    run: &BotRun<'_>,
     post: &Post,
     (surely, maybe): (Vec<Seen>, Vec<Seen>),
 ) -> Result<Option<Move>, StoreError> {
-    if let Some(seen) = ours(engine, post, surely).await? {
+    if let Some(seen) = ours(run.engine, post, surely).await? {
         return Ok(Some(there(seen)));
     }
     // What is surely it may still come to be shown, so only the last look makes a doubt of it.
-    if made(post) + 1 < member.network.looks().len() {
+    if made(post) + 1 < run.member.network.looks().len() {
         return Ok(None);
     }
-    Ok(ours(engine, post, maybe).await?.map(|seen| doubtful(member, post, &seen)))
+    Ok(ours(run.engine, post, maybe).await?.map(|seen| doubtful(run.member, post, &seen)))
 }
 
 /// Notes a look, and settles the post if it was found, or if this was the last: what was accepted may take a moment to
 /// show.
-async fn looked(
-    engine: &Engine,
-    member: &Member,
-    post: &Post,
-    found: Option<Move>,
-    cost: u32,
-) -> Result<Wake, StoreError> {
+async fn looked(run: &BotRun<'_>, post: &Post, found: Option<Move>, cost: u32) -> Result<Wake, StoreError> {
     let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");
     let look = Move::Look { why, counts: true, retry_at: None, cost };
     match found {
-        None if made(post) + 1 < member.network.looks().len() => settle(engine, member, post, &look).await,
+        None if made(post) + 1 < run.member.network.looks().len() => settle(run, post, &look).await,
         found => {
             // It is paid for, whatever comes of it.
-            engine.store.advance(post.id, &look, engine.clock.now()).await?;
-            let absent = || not_posted(engine, member, post, not_there(post));
-            settle(engine, member, post, &found.unwrap_or_else(absent)).await
+            run.engine.store.advance(post.id, &look, run.engine.clock.now()).await?;
+            let absent = || not_posted(run, post, not_there(post));
+            settle(run, post, &found.unwrap_or_else(absent)).await
         }
     }
 }
 
 /// Writes down what follows from a look, and tells of it.
-async fn settle(engine: &Engine, member: &Member, post: &Post, step: &Move) -> Result<Wake, StoreError> {
+async fn settle(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Wake, StoreError> {
+    let BotRun { engine, member, .. } = *run;
     let post = engine.store.advance(post.id, step, engine.clock.now()).await?;
     if post.state == State::Unknown {
         engine.events.tell(&Event::Looked(post.clone()));
@@ -181,7 +173,8 @@ fn not_now(engine: &Engine, post: &Post, setback: &Setback) -> Move {
 }
 
 /// The move for a post of which it is certain now that the network does not have it.
-pub(super) fn not_posted(engine: &Engine, member: &Member, post: &Post, why: Why) -> Move {
+pub(super) fn not_posted(run: &BotRun<'_>, post: &Post, why: Why) -> Move {
+    let BotRun { engine, member, .. } = *run;
     let (now, deadline) = (engine.clock.now(), due::deadline(&member.bot, post.due_at));
     let retry_at = match post.attempts {
         _ if post.slot.is_none() || now > deadline => None,

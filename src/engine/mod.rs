@@ -2,14 +2,14 @@
 //! least every thirty seconds, so that a clock that jumps or a machine that slept is noticed.
 //!
 //! The loop keeps nothing but when to look at which bot; what there is to do is read from the ledger (`turn`), done
-//! in `fire` and judged in `record`; how often is `govern`'s say. What is in doubt is settled in `mend`, and after a
+//! in `attempt` and judged in `record`; how often is `govern`'s say. What is in doubt is settled in `mend`, and after a
 //! ledger was put back in `catch_up`. Another flock takes the place of the one that runs in `reload`. Networks and stores
 //! are known by their traits only.
 
+mod attempt;
 mod budget;
 mod catch_up;
 mod due;
-mod fire;
 mod govern;
 pub mod keeper;
 mod mend;
@@ -92,6 +92,22 @@ struct Memory {
     told_ahead: AtomicBool,
     told_round: AtomicU32,
     past: Past,
+}
+
+/// One bot at work: everything that it takes to do something for it.
+#[derive(Clone, Copy)]
+struct BotRun<'a> {
+    engine: &'a Engine,
+    member: &'a Member,
+    /// What the ledger said of the bot when this began.
+    standing: &'a Standing,
+}
+
+impl BotRun<'_> {
+    /// Whether it is too late to send what was due at this instant.
+    fn is_late(&self, due_at: DateTime<Utc>) -> bool {
+        self.engine.clock.now() > due::deadline(&self.member.bot, due_at)
+    }
 }
 
 impl Member {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Engine, Member, due, govern};
+use super::{BotRun, Engine, due, govern};
 use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{Outcome, Setback};
 use crate::store::{Filter, StoreError};
@@ -20,33 +20,29 @@ const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Records what came of an attempt, and returns the post as it then is. While the ledger does not take it
 /// this goes on trying: the result is known only here.
-pub(super) async fn record(engine: &Engine, member: &Member, post: Post, outcome: Outcome) -> Post {
+pub(super) async fn record(run: &BotRun<'_>, post: Post, outcome: Outcome) -> Post {
     loop {
-        let step = judge(engine, member, &post, &outcome).await;
-        if let Some(post) = written(engine, member, &post, step).await {
+        let step = judge(run, &post, &outcome).await;
+        if let Some(post) = written(run, &post, step).await {
             return post;
         }
     }
 }
 
 /// Records that an attempt was provably not accepted and that another follows at once, in the same way.
-pub(super) async fn put_back(engine: &Engine, member: &Member, post: Post, setback: &Setback) -> Post {
+pub(super) async fn put_back(run: &BotRun<'_>, post: Post, setback: &Setback) -> Post {
     let (why, answered) = (setback.why.clone(), setback.answered);
-    let step = Move::Return { why, retry_at: engine.clock.now(), answered };
+    let step = Move::Return { why, retry_at: run.engine.clock.now(), answered };
     loop {
-        if let Some(post) = written(engine, member, &post, Ok(step.clone())).await {
+        if let Some(post) = written(run, &post, Ok(step.clone())).await {
             return post;
         }
     }
 }
 
 /// Tries to write a step down; `None`, after a pause, if that is to be tried again.
-async fn written(
-    engine: &Engine,
-    member: &Member,
-    post: &Post,
-    step: Result<Move, StoreError>,
-) -> Option<Post> {
+async fn written(run: &BotRun<'_>, post: &Post, step: Result<Move, StoreError>) -> Option<Post> {
+    let engine = run.engine;
     let moved = match step {
         Ok(step) => engine.store.advance(post.id, &step, engine.clock.now()).await,
         Err(error) => Err(error),
@@ -55,7 +51,7 @@ async fn written(
         Ok(post) => return Some(engine.told(post)),
         Err(error) => error,
     };
-    engine.ledger_trouble(Some(&member.bot.name), &error);
+    engine.ledger_trouble(Some(&run.member.bot.name), &error);
     if matches!(error, StoreError::IllegalMove { .. } | StoreError::NotFound(_)) {
         // The ledger has gone on without us: the bot's next turn sees what it has.
         return Some(post.clone());
@@ -64,15 +60,15 @@ async fn written(
     None
 }
 
-async fn judge(engine: &Engine, member: &Member, post: &Post, outcome: &Outcome) -> Result<Move, StoreError> {
+async fn judge(run: &BotRun<'_>, post: &Post, outcome: &Outcome) -> Result<Move, StoreError> {
     Ok(match outcome {
         Outcome::Posted { remote_id, url, note } => {
             Move::Post { remote_id: Some(remote_id.clone()), url: url.clone(), reason: note.clone() }
         }
-        Outcome::Refused { reason } => refused(engine, member, post, reason).await?,
-        Outcome::Duplicate { reason } => duplicate(engine, post, reason).await?,
-        Outcome::NotAccepted(setback) => set_back(engine, member, post, setback),
-        Outcome::Unclear(setback) => unclear(engine, member, post, setback).await?,
+        Outcome::Refused { reason } => refused(run, post, reason).await?,
+        Outcome::Duplicate { reason } => duplicate(run.engine, post, reason).await?,
+        Outcome::NotAccepted(setback) => set_back(run, post, setback),
+        Outcome::Unclear(setback) => unclear(run, post, setback).await?,
         Outcome::Unknown { reason } => Move::Doubt(Why::new(Cause::Silence, reason.clone())),
     })
 }
@@ -80,33 +76,28 @@ async fn judge(engine: &Engine, member: &Member, post: &Post, outcome: &Outcome)
 /// A text that is turned down in unknown words is tried a few times, and is then refused, with the network's words: the
 /// next line is the probe. If that is turned down as well, it is hardly the text, and the bot is suspended before it
 /// has burnt its poem.
-async fn unclear(
-    engine: &Engine,
-    member: &Member,
-    post: &Post,
-    setback: &Setback,
-) -> Result<Move, StoreError> {
+async fn unclear(run: &BotRun<'_>, post: &Post, setback: &Setback) -> Result<Move, StoreError> {
     let tries = post.errors + 1;
     // Where others of the app have posted it is this bot's account or its texts, and one more line may show which.
-    let probes = if accepted_since(engine, member, post).await? { REFUSALS } else { 1 };
-    if tries < UNCLEAR || refused_before(engine, post).await? >= probes {
-        return Ok(set_back(engine, member, post, setback));
+    let probes = if accepted_since(run, post).await? { REFUSALS } else { 1 };
+    if tries < UNCLEAR || refused_before(run.engine, post).await? >= probes {
+        return Ok(set_back(run, post, setback));
     }
     let reason = format!("turned down {tries} times, so it is taken for the text: {}", setback.why.reason);
     Ok(Move::Refuse(Why::new(Cause::Text, reason)))
 }
 
 /// Whether a bot of the same app, or of the same network where it has no apps, has posted since a post was planned.
-async fn accepted_since(engine: &Engine, member: &Member, post: &Post) -> Result<bool, StoreError> {
-    let mates = engine.all_members();
-    let mates: Vec<_> = mates.iter().filter(|mate| mate.bot.gate() == member.bot.gate()).collect();
+async fn accepted_since(run: &BotRun<'_>, post: &Post) -> Result<bool, StoreError> {
+    let mates = run.engine.all_members();
+    let mates: Vec<_> = mates.iter().filter(|mate| mate.bot.gate() == run.member.bot.gate()).collect();
     let newest = Filter {
         state: Some(State::Posted),
         network: Some(post.network),
         limit: Some(LOOKED_BACK),
         ..Filter::default()
     };
-    let posted = engine.store.posts(&newest).await?;
+    let posted = run.engine.store.posts(&newest).await?;
     let is_since = |other: &Post| other.settled_at.is_some_and(|at| at > post.planned_at);
     let of_mate = |other: &Post| mates.iter().any(|mate| mate.bot.name == other.bot);
     Ok(posted.iter().any(|other| is_since(other) && of_mate(other)))
@@ -123,13 +114,13 @@ async fn refused_before(engine: &Engine, post: &Post) -> Result<usize, StoreErro
 
 /// A network that refuses one text after the other means something else than the texts: then the bot is
 /// suspended loudly, before it has burnt its poem line by line.
-async fn refused(engine: &Engine, member: &Member, post: &Post, reason: &str) -> Result<Move, StoreError> {
-    if refused_before(engine, post).await? < REFUSALS {
+async fn refused(run: &BotRun<'_>, post: &Post, reason: &str) -> Result<Move, StoreError> {
+    if refused_before(run.engine, post).await? < REFUSALS {
         return Ok(Move::Refuse(Why::new(Cause::Text, reason)));
     }
     let sentence = format!("it has refused {REFUSALS} texts in a row, so it is hardly the text: {reason}");
     let setback = Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, sentence)) };
-    Ok(set_back(engine, member, post, &setback))
+    Ok(set_back(run, post, &setback))
 }
 
 /// A duplicate is a refrain that the network dislikes, unless an earlier attempt of this very post may have
@@ -151,10 +142,10 @@ async fn duplicate(engine: &Engine, post: &Post, reason: &str) -> Result<Move, S
 }
 
 /// What becomes of a post that was provably not accepted.
-pub(super) fn set_back(engine: &Engine, member: &Member, post: &Post, setback: &Setback) -> Move {
+pub(super) fn set_back(run: &BotRun<'_>, post: &Post, setback: &Setback) -> Move {
     let (why, answered) = (setback.why.clone(), setback.answered);
     let times = post.slot.map(|_| (post.due_at, post.planned_at));
-    match wait(engine, member, setback, times) {
+    match wait(run, setback, times) {
         Some(retry_at) => Move::Return { why, retry_at, answered },
         None => Move::Release(why),
     }
@@ -163,8 +154,7 @@ pub(super) fn set_back(engine: &Engine, member: &Member, post: &Post, setback: &
 /// When to try again; `None` if that would be too late. `times` are when the post was due and when it was
 /// planned; a post by hand has none, for whoever asked can ask again.
 pub(super) fn wait(
-    engine: &Engine,
-    member: &Member,
+    run: &BotRun<'_>,
     setback: &Setback,
     times: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Option<DateTime<Utc>> {
@@ -173,6 +163,7 @@ pub(super) fn wait(
         return None;
     }
     let (due_at, planned_at) = times?;
-    let (now, deadline) = (engine.clock.now(), due::deadline(&member.bot, due_at));
+    let engine = run.engine;
+    let (now, deadline) = (engine.clock.now(), due::deadline(&run.member.bot, due_at));
     govern::next_attempt(planned_at, now, setback.retry_at, deadline, &mut *engine.dice())
 }

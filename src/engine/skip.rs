@@ -2,17 +2,17 @@
 
 use chrono::{DateTime, Utc};
 
-use super::fire::{Occasion, draft};
+use super::attempt::{self, Occasion};
 use super::wish::refused;
-use super::{Engine, Member, due};
+use super::{BotRun, Member, due};
 use crate::flock::message::Message;
 use crate::flock::post::{Cause, PostId, Why};
-use crate::store::{Answer, Beginning, StoreError};
+use crate::store::{Answer, StoreError};
 
 /// Passes over the next slot of a bot that is not passed over yet, though its delay may run already.
-pub(super) async fn skip(engine: &Engine, member: &Member, id: PostId) -> Result<Answer, StoreError> {
+pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<Answer, StoreError> {
+    let BotRun { engine, member, standing } = *run;
     let (bot, now) = (&member.bot, engine.clock.now());
-    let standing = engine.standing(member, now).await?;
     if let Some(post) = engine.store.post(id).await? {
         // Whoever granted it ended between writing and answering.
         return Ok(done(member, post.slot, None));
@@ -25,7 +25,7 @@ pub(super) async fn skip(engine: &Engine, member: &Member, id: PostId) -> Result
     let due_at = due::with_delay(bot, slot);
     let occasion = Occasion { id, slot: Some(slot), due_at, missed: 0, text: None };
     let why = Why::new(Cause::Person, "skipped by hand");
-    match engine.store.open(&draft(engine, member, &occasion, None, Beginning::Skipped(why))).await {
+    match attempt::open_skipped(run, &occasion, why).await {
         Ok(post) => {
             let post = engine.told(post);
             Ok(done(member, post.slot, ahead.next()))

@@ -4,12 +4,10 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tracing::Instrument;
 
+use super::attempt::{self, Fired, Occasion};
 use super::due::{self, Due};
-use super::fire::{self, Fired, Occasion};
-use super::session::{self, Intent};
-use super::{Engine, Member, catch_up, mend, record};
+use super::{BotRun, Engine, Member, catch_up, mend};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
-use crate::net::Setback;
 use crate::store::condition::{CLOCK_TOLERANCE, clock_was_ahead};
 use crate::store::{Standing, StoreError};
 
@@ -23,20 +21,21 @@ const MOMENT: TimeDelta = TimeDelta::seconds(1);
 pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, StoreError> {
     let now = engine.clock.now();
     let standing = engine.standing(member, now).await?;
+    let run = BotRun { engine, member, standing: &standing };
     match (&standing.open, &standing.behind) {
         (Some(post), _) if post.state == State::Unknown => {
             let span = span(member, post.slot, Some(post.id));
-            return mend::mend(engine, member, &standing, post.clone()).instrument(span).await;
+            return mend::mend(&run, post.clone()).instrument(span).await;
         }
         (_, Some(behind)) => {
             // A copy that a clock dated that was ahead may be as old as the last post that is dated well.
             let known = standing.last_posted.as_ref().and_then(|post| post.sent_at).filter(|at| *at <= now);
             let since = if behind.since > now { known.unwrap_or(DateTime::UNIX_EPOCH) } else { behind.since };
-            return catch_up::catch_up(engine, member, &standing, since).await;
+            return catch_up::catch_up(&run, since).await;
         }
         (Some(post), None) => {
             let span = span(member, post.slot, Some(post.id));
-            return resume(engine, member, &standing, post.clone()).instrument(span).await;
+            return resume(&run, post.clone()).instrument(span).await;
         }
         (None, None) if standing.paused.is_some() => return Ok(None),
         (None, None) => {}
@@ -50,8 +49,8 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
             let id = engine.new_id();
             let occasion = Occasion { id, slot: Some(slot), due_at, missed, text: None };
             let fires = async {
-                let fired = fire::fire(engine, member, &standing, &occasion).await?;
-                after_slot(engine, member, slot, missed, fired).await
+                let fired = attempt::fire(&run, &occasion).await?;
+                after_slot(&run, slot, missed, fired).await
             };
             fires.instrument(span(member, Some(slot), None)).await
         }
@@ -74,18 +73,18 @@ pub(super) fn span(member: &Member, slot: Option<DateTime<Utc>>, post: Option<Po
 }
 
 async fn after_slot(
-    engine: &Engine,
-    member: &Member,
+    run: &BotRun<'_>,
     slot: DateTime<Utc>,
     missed: u32,
     fired: Fired,
 ) -> Result<Wake, StoreError> {
+    let BotRun { engine, member, .. } = *run;
     let exhausted = matches!(fired, Fired::Exhausted);
     engine.tell_exhausted(member, exhausted);
     match fired {
         Fired::Post(post) => {
             engine.tell_missed(member, missed);
-            Ok(after_post(engine, member, &post, slot))
+            Ok(after_post(run, &post, slot))
         }
         Fired::Exhausted => {
             engine.store.consider(&member.bot.name, slot, missed).await?;
@@ -100,21 +99,17 @@ async fn after_slot(
     }
 }
 
-fn after_post(engine: &Engine, member: &Member, post: &Post, considered: DateTime<Utc>) -> Wake {
+fn after_post(run: &BotRun<'_>, post: &Post, considered: DateTime<Utc>) -> Wake {
     match post.state {
         State::Planned => post.retry_at,
-        State::Sending | State::Unknown => Some(engine.clock.now()),
-        _ => due::next(&member.bot, considered),
+        State::Sending | State::Unknown => Some(run.engine.clock.now()),
+        _ => due::next(&run.member.bot, considered),
     }
 }
 
 /// Goes on with the post that a bot has open.
-async fn resume(
-    engine: &Engine,
-    member: &Member,
-    standing: &Standing,
-    post: Post,
-) -> Result<Wake, StoreError> {
+async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
+    let BotRun { engine, member, standing } = *run;
     let now = engine.clock.now();
     let post = match post.state {
         State::Planned if post.network != member.bot.network => {
@@ -125,7 +120,9 @@ async fn resume(
             let why = Why::new(Cause::Late, "it was planned by a clock that was ahead");
             engine.advance(&post, &Move::Release(why)).await?
         }
-        State::Planned if is_late(engine, member, post.due_at) => release_late(engine, &post).await?,
+        State::Planned if run.is_late(post.due_at) => {
+            engine.advance(&post, &Move::Release(attempt::too_late(&post))).await?
+        }
         State::Planned if standing.paused.is_some() => {
             return Ok(Some(due::deadline(&member.bot, post.due_at) + MOMENT));
         }
@@ -135,13 +132,20 @@ async fn resume(
         {
             return Ok(post.retry_at);
         }
-        State::Planned => match again(engine, member, standing, post).await? {
-            Again::Post(post) => *post,
-            Again::Later(at) => return Ok(Some(at)),
-        },
+        State::Planned => {
+            if mended(standing, &post) {
+                engine.governor.let_go(member);
+            }
+            match attempt::again(run, &post).await? {
+                Fired::Post(post) => *post,
+                Fired::Later(at) => return Ok(Some(at)),
+                // What is planned has its line and its slot.
+                Fired::Exhausted | Fired::Elsewhere => post,
+            }
+        }
         _ => lost(engine, &post).await?,
     };
-    Ok(after_post(engine, member, &post, standing.considered))
+    Ok(after_post(run, &post, standing.considered))
 }
 
 /// Whether what the post waits for has been mended since: the bot was signed in anew.
@@ -150,108 +154,9 @@ pub(super) fn mended(standing: &Standing, post: &Post) -> bool {
     waits_for_sign_in && standing.signed_in_at.is_some_and(|at| at > post.moved_at)
 }
 
-/// What came of another attempt.
-enum Again {
-    /// The post, in whatever state.
-    Post(Box<Post>),
-    /// It is not the bot's turn yet.
-    Later(DateTime<Utc>),
-}
-
-/// Makes another attempt with a planned post.
-async fn again(
-    engine: &Engine,
-    member: &Member,
-    standing: &Standing,
-    post: Post,
-) -> Result<Again, StoreError> {
-    if mended(standing, &post) {
-        engine.governor.let_go(member);
-    }
-    let text = post.text.as_deref().unwrap_or_default();
-    let post = match engine.barred(member, text).await? {
-        Some(setback) => set_back(engine, member, &post, &setback).await?,
-        None => match engine.my_turn(member) {
-            Some(at) => return Ok(Again::Later(at)),
-            None => attempt(engine, member, standing, post).await?,
-        },
-    };
-    Ok(Again::Post(Box::new(post)))
-}
-
-async fn attempt(
-    engine: &Engine,
-    member: &Member,
-    standing: &Standing,
-    post: Post,
-) -> Result<Post, StoreError> {
-    let ready = match readiness(engine, member, standing, &post).await? {
-        Ok(_) if is_late(engine, member, post.due_at) => return release_late(engine, &post).await,
-        // Until now it may not have been known whose account it is.
-        Ok(_) if said_elsewhere(engine, &post).await? => {
-            let why = Why::new(Cause::Duplicate, "the account has posted this line under another bot's name");
-            return engine.advance(&post, &Move::Release(why)).await;
-        }
-        Ok(ready) => ready,
-        Err(setback) => return set_back(engine, member, &post, &setback).await,
-    };
-    // As where a post is opened: others may have used up what there was while this one got ready.
-    let till = engine.governor.till(&member.bot).await;
-    if let Some(setback) = engine.barred(member, post.text.as_deref().unwrap_or_default()).await? {
-        return set_back(engine, member, &post, &setback).await;
-    }
-    let send = Move::Send { record: ready.record.clone() };
-    let post = engine.store.advance(post.id, &send, engine.clock.now()).await?;
-    drop(till);
-    Ok(fire::send(engine, member, post, &ready).await)
-}
-
-/// Whether the bot's account has said the line of a post under another name.
-async fn said_elsewhere(engine: &Engine, post: &Post) -> Result<bool, StoreError> {
-    match post.line {
-        Some((round, line)) => Ok(engine.store.used_elsewhere(&post.bot, round).await?.contains(&line)),
-        None => Ok(false),
-    }
-}
-
-/// Whether the bot may send a planned post now. What is sent may be fixed already, by an earlier attempt.
-async fn readiness(engine: &Engine, member: &Member, standing: &Standing, post: &Post) -> session::Readiness {
-    let known = standing.account.as_ref();
-    let (id, planned_at) = (post.id, post.planned_at);
-    match (&post.record, post.text.as_deref()) {
-        (None, Some(text)) => {
-            session::ready_to_send(engine, member, known, &Intent { id, text, planned_at }).await
-        }
-        _ => session::ready_again(engine, member, known).await,
-    }
-}
-
-async fn set_back(
-    engine: &Engine,
-    member: &Member,
-    post: &Post,
-    setback: &Setback,
-) -> Result<Post, StoreError> {
-    let step = record::set_back(engine, member, post, setback);
-    engine.advance(post, &step).await
-}
-
 /// Doubts a post that is still `sending` although nobody sends it: only one task at a time is at work for a
 /// bot, so whoever was sending has ended without a record.
 pub(super) async fn lost(engine: &Engine, post: &Post) -> Result<Post, StoreError> {
     let why = Why::new(Cause::Interrupted, "flockd lost track of this post while it was being sent");
     engine.advance(post, &Move::Doubt(why)).await
-}
-
-/// Whether it is too late to send what was due at this instant.
-pub(super) fn is_late(engine: &Engine, member: &Member, due_at: DateTime<Utc>) -> bool {
-    engine.clock.now() > due::deadline(&member.bot, due_at)
-}
-
-/// Gives up a post that comes too late.
-pub(super) async fn release_late(engine: &Engine, post: &Post) -> Result<Post, StoreError> {
-    let cause = post.cause.unwrap_or(Cause::Late);
-    let before = post.reason.as_deref().unwrap_or("it was never sent");
-    let why = Why::new(cause, format!("too late to try again; before that: {before}"));
-    engine.advance(post, &Move::Release(why)).await
 }

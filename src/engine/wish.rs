@@ -4,9 +4,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::Instrument;
 
+use super::attempt::{self, Fired, Occasion};
 use super::catch_up::{self, History};
-use super::fire::{self, Fired, Occasion};
-use super::{Engine, mend, session, skip, turn};
+use super::keeper::NotReady;
+use super::{BotRun, Engine, mend, session, skip, turn};
 use crate::flock::event::Event;
 use crate::flock::message::{self, Message};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why, text_by_hand};
@@ -32,7 +33,11 @@ impl Engine {
             Want::Pause { bot } => pause(self, bot).await?,
             Want::Resume { bot } => resume(self, bot).await?,
             Want::Skip { bot } => match self.member(bot) {
-                Some(member) => skip::skip(self, &member, wish.id).await?,
+                Some(member) => {
+                    let standing = self.standing(&member, self.clock.now()).await?;
+                    let run = BotRun { engine: self, member: &member, standing: &standing };
+                    skip::skip(&run, wish.id).await?
+                }
                 None => unknown_bot(bot),
             },
             Want::History { bot } => history(self, bot).await?,
@@ -109,10 +114,12 @@ async fn history(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     let Some(member) = engine.member(bot) else { return Ok(unknown_bot(bot)) };
     let bot = &member.bot.name;
     // What it may be on the account must be left for it to be found: taken for a line like it, it would be sent again.
-    if let Some(open) = engine.standing(&member, engine.clock.now()).await?.open {
-        return Ok(in_the_way(&open));
+    let standing = engine.standing(&member, engine.clock.now()).await?;
+    if let Some(open) = &standing.open {
+        return Ok(in_the_way(open));
     }
-    let History { seen, found, missing } = match catch_up::history(engine, &member).await? {
+    let run = BotRun { engine, member: &member, standing: &standing };
+    let History { seen, found, missing } = match catch_up::history(&run).await? {
         Ok(history) => history,
         Err(reason) => return Ok(refused(format!("nothing was written down: {reason}"))),
     };
@@ -153,7 +160,8 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
         return Ok(refused(reason));
     }
     let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
-    let fires = fire::fire(engine, &member, &standing, &occasion);
+    let run = BotRun { engine, member: &member, standing: &standing };
+    let fires = attempt::fire(&run, &occasion);
     Ok(match fires.instrument(turn::span(&member, None, None)).await? {
         Fired::Post(post) => report(&post),
         Fired::Exhausted => refused(member.bot.exhausted()),
@@ -198,8 +206,10 @@ async fn delete(engine: &Engine, id: &str) -> Result<Answer, StoreError> {
             "flock.toml has no bot {bot} on {network}: delete the post there by hand"
         )));
     };
-    if let Err(setback) = session::delete(engine, &member, &post).await? {
-        return Ok(refused(format!("not deleted: {setback}")));
+    match session::delete(engine, &member, &post).await {
+        Ok(()) => {}
+        Err(NotReady::Setback(setback)) => return Ok(refused(format!("not deleted: {setback}"))),
+        Err(NotReady::Store(error)) => return Err(error),
     }
     let post = engine.advance(&post, &Move::Delete).await?;
     Ok(Answer::new(true, "deleted; its line stays used", Some(post.id.to_string())))
@@ -221,7 +231,11 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, Store
             let reason = Some("a person says that the network has it".to_owned());
             Move::Post { remote_id: None, url: None, reason }
         }
-        (false, Some(member)) => mend::not_posted(engine, &member, &post, why),
+        (false, Some(member)) => {
+            let standing = engine.standing(&member, engine.clock.now()).await?;
+            let run = BotRun { engine, member: &member, standing: &standing };
+            mend::not_posted(&run, &post, why)
+        }
         // The bot has left the flock, so nobody would send it again.
         (false, None) => Move::Release(why),
     };

@@ -72,8 +72,7 @@ impl House {
         let desk = Arc::new(Sqlite::beside(&database).await.unwrap().unwrap());
         let (ear, wishes) = (Arc::default(), AtomicU64::new(1 << 48));
         let (bots, networks) = (Vec::new(), HashMap::new());
-        let mut house =
-            Self { clock, bots, folder, networks, ear, engine: None, desk, wishes, starts: 0 };
+        let mut house = Self { clock, bots, folder, networks, ear, engine: None, desk, wishes, starts: 0 };
         for (bot, poem) in flock {
             house.add(bot, poem.as_ref());
         }

@@ -1,0 +1,450 @@
+//! One attempt to post: choose, get ready, plan, send, record. This is the heart of flockd, and the only place that posts.
+//!
+//! ```text
+//! choose ──> ready ──> intent in the ledger ──> one call ──> outcome
+//!   │          │              │                    │
+//!   └──────────┴──────────────┘                    └ tokens that were not accepted: renew, and once more from the intent
+//!        Blocked: judged in `judge`
+//! ```
+//!
+//! A new post and one that is tried again go the same way. Before the intent is durable anything may be in the way, and
+//! is returned as [`Blocked`]. Afterwards nothing fails any more: what the outcome means is judged in `record`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::keeper::NotReady;
+use super::session::{self, Intent, Ready};
+use super::{BotRun, reading, record};
+use crate::flock::account::Account;
+use crate::flock::event::Call;
+use crate::flock::pick::{self, History};
+use crate::flock::poem::{Line, LineId, Poem};
+use crate::flock::post::{Cause, Move, Post, PostId, Why};
+use crate::flock::{AtEnd, BotName};
+use crate::net::{self, Outcome, Setback};
+use crate::store::{Beginning, Draft, StoreError};
+
+/// How often a poem that is being written is looked at while a slot waits for it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What calls for a post: a slot, or a person.
+#[derive(Debug, Clone)]
+pub(super) struct Occasion {
+    /// The id that the post will have.
+    pub id: PostId,
+    /// The scheduled instant; `None` by hand.
+    pub slot: Option<DateTime<Utc>>,
+    /// The slot with its delay, or when the person asked.
+    pub due_at: DateTime<Utc>,
+    /// Slots passed over with this one.
+    pub missed: u32,
+    /// The text, if a person gave one.
+    pub text: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) enum Fired {
+    /// This post, in whatever state.
+    Post(Box<Post>),
+    /// No line was left to post.
+    Exhausted,
+    /// Another process has the slot, or has opened a post for the bot.
+    Elsewhere,
+    /// Not before that: it is not the bot's turn, or its poem is being written.
+    Later(DateTime<Utc>),
+}
+
+/// Everything that can keep a bot from sending.
+#[derive(Debug, thiserror::Error)]
+enum Blocked {
+    /// It is not the bot's turn, or its poem is being written: nothing happens before that.
+    #[error("not before {0}")]
+    Until(DateTime<Utc>),
+    /// No line is left: the slot is passed over.
+    #[error("no line is left")]
+    Exhausted,
+    /// This post will not be sent: it is released.
+    #[error("{}", .0.reason)]
+    GivenUp(Why),
+    /// The network, a limit, a budget or the sign-in is in the way, which may pass: the post is planned for later, or
+    /// released if that would be too late.
+    #[error(transparent)]
+    Setback(#[from] Setback),
+    /// The ledger can't be used, or has gone on without us.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<NotReady> for Blocked {
+    fn from(why: NotReady) -> Self {
+        match why {
+            NotReady::Setback(setback) => Self::Setback(setback),
+            NotReady::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+/// What is to be posted, and which line it uses up.
+struct Content {
+    text: String,
+    line: Option<(u32, LineId)>,
+}
+
+/// The post that an attempt is about.
+enum Subject<'a> {
+    /// One that the ledger does not have yet; it has content once that is chosen.
+    New(&'a Occasion, Option<Content>),
+    /// One that is planned.
+    Planned(&'a Post),
+}
+
+/// What the ledger has to be told when a post is sent.
+struct Prepared {
+    ready: Ready,
+    /// All that is to be sent, where that is more than the text and was not fixed before.
+    record: Option<String>,
+}
+
+/// Posts one line, or the text that was given.
+pub(super) async fn fire(run: &BotRun<'_>, occasion: &Occasion) -> Result<Fired, StoreError> {
+    loop {
+        match attempt(run, &mut Subject::New(occasion, None)).await {
+            // Another line, then.
+            Err(StoreError::LineTaken) => {}
+            Err(StoreError::SlotTaken | StoreError::PostOpen) => return Ok(Fired::Elsewhere),
+            fired => return fired,
+        }
+    }
+}
+
+/// Makes another attempt with a planned post.
+pub(super) async fn again(run: &BotRun<'_>, post: &Post) -> Result<Fired, StoreError> {
+    attempt(run, &mut Subject::Planned(post)).await
+}
+
+async fn attempt(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<Fired, StoreError> {
+    match begin(run, subject).await {
+        Ok((post, ready)) => Ok(Fired::Post(Box::new(send(run, post, ready).await))),
+        Err(blocked) => judge(run, subject, blocked).await,
+    }
+}
+
+/// What becomes of a post that is not sent now.
+async fn judge(run: &BotRun<'_>, subject: &Subject<'_>, blocked: Blocked) -> Result<Fired, StoreError> {
+    let post = match blocked {
+        Blocked::Until(at) => return Ok(Fired::Later(at)),
+        Blocked::Exhausted => return Ok(Fired::Exhausted),
+        Blocked::Store(error) => return Err(error),
+        Blocked::GivenUp(why) => subject.give_up(run, why).await?,
+        Blocked::Setback(setback) => subject.set_back(run, &setback).await?,
+    };
+    Ok(Fired::Post(Box::new(run.engine.told(post))))
+}
+
+/// Everything up to the intent, which is durable when this returns.
+async fn begin(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<(Post, Ready), Blocked> {
+    let Prepared { ready, record } = match subject {
+        Subject::New(occasion, content) => prepare_new(run, occasion, content).await?,
+        Subject::Planned(post) => prepare_planned(run, post).await?,
+    };
+    let post = intend(run, subject, record).await?;
+    Ok((post, ready))
+}
+
+/// Writes the intent. Getting ready may have taken a while, so what may keep the bot from sending is looked at again, and
+/// what is left of a budget is spent by one bot at a time.
+async fn intend(run: &BotRun<'_>, subject: &Subject<'_>, record: Option<String>) -> Result<Post, Blocked> {
+    let engine = run.engine;
+    let _till = engine.governor.till(&run.member.bot).await;
+    barred(run, subject.text()).await?;
+    if let Some(why) = subject.too_late(run) {
+        return Err(Blocked::GivenUp(why));
+    }
+    Ok(match subject {
+        Subject::New(occasion, content) => {
+            let draft = draft(run, occasion, content.as_ref(), Beginning::Sending);
+            engine.store.open(&Draft { record, ..draft }).await?
+        }
+        Subject::Planned(post) => {
+            engine.store.advance(post.id, &Move::Send { record }, engine.clock.now()).await?
+        }
+    })
+}
+
+async fn barred(run: &BotRun<'_>, text: &str) -> Result<(), Blocked> {
+    match run.engine.barred(run.member, text).await? {
+        Some(setback) => Err(setback.into()),
+        None => Ok(()),
+    }
+}
+
+fn its_turn(run: &BotRun<'_>) -> Result<(), Blocked> {
+    run.engine.my_turn(run.member).map_or(Ok(()), |at| Err(Blocked::Until(at)))
+}
+
+/// Chooses what to post, and gets the bot ready for it. `chosen` is what was chosen last, also where that fails.
+async fn prepare_new(
+    run: &BotRun<'_>,
+    occasion: &Occasion,
+    chosen: &mut Option<Content>,
+) -> Result<Prepared, Blocked> {
+    let (engine, bot) = (run.engine, &run.member.bot);
+    if let Some(why) = engine.flood(run.member, run.standing) {
+        return Err(Blocked::GivenUp(why));
+    }
+    // A person waits for no turn.
+    if occasion.slot.is_some() {
+        its_turn(run)?;
+    }
+    let mut account = run.standing.account.clone();
+    loop {
+        *chosen = None;
+        let content = chosen.insert(choose(run, account.as_ref(), occasion).await?);
+        // From here on there is a post to speak of.
+        tracing::Span::current().record("post", tracing::field::display(occasion.id));
+        // Not before there is something to post: a renewal that nobody needs is a risk for nothing.
+        barred(run, &content.text).await?;
+        let (id, text, planned_at) = (occasion.id, &*content.text, engine.clock.now());
+        let intent = Intent { id, text, planned_at };
+        let (ready, record) = session::ready_to_send(run, account.as_ref(), &intent).await?;
+        let learnt =
+            ready.session.account.as_ref().filter(|learnt| account.as_ref() != Some(learnt)).cloned();
+        if let Some(learnt) = learnt {
+            // Its server may take less than was known when the line was chosen.
+            let fits = content.line.is_none() || net::fits(bot, Some(&learnt), &content.text).is_ok();
+            account = Some(learnt);
+            // And it may have said the line under another name.
+            if !fits || is_said(run, &bot.name, content.line).await? {
+                continue;
+            }
+        }
+        return Ok(Prepared { ready, record });
+    }
+}
+
+/// Gets the bot ready for a planned post. What is sent may be fixed already, by an earlier attempt.
+async fn prepare_planned(run: &BotRun<'_>, post: &Post) -> Result<Prepared, Blocked> {
+    let (text, known) = (post.text.as_deref(), run.standing.account.as_ref());
+    barred(run, text.unwrap_or_default()).await?;
+    its_turn(run)?;
+    let (ready, record) = match (&post.record, text) {
+        (None, Some(text)) => {
+            let intent = Intent { id: post.id, text, planned_at: post.planned_at };
+            session::ready_to_send(run, known, &intent).await?
+        }
+        _ => (session::ready_to_post(run, known).await?, None),
+    };
+    // Until now it may not have been known whose account it is.
+    if is_said(run, &post.bot, post.line).await? {
+        let reason = "the account has posted this line under another bot's name";
+        return Err(Blocked::GivenUp(Why::new(Cause::Duplicate, reason)));
+    }
+    Ok(Prepared { ready, record })
+}
+
+/// Whether the bot's account has used the line under another name.
+async fn is_said(run: &BotRun<'_>, bot: &BotName, line: Option<(u32, LineId)>) -> Result<bool, StoreError> {
+    match line {
+        Some((round, line)) => Ok(run.engine.store.used_elsewhere(bot, round).await?.contains(&line)),
+        None => Ok(false),
+    }
+}
+
+impl Subject<'_> {
+    fn text(&self) -> &str {
+        let text = match self {
+            Self::New(_, content) => content.as_ref().map(|content| &*content.text),
+            Self::Planned(post) => post.text.as_deref(),
+        };
+        text.unwrap_or_default()
+    }
+
+    /// Why it is too late to send it, if it is: others may have been waited for, to renew tokens.
+    fn too_late(&self, run: &BotRun<'_>) -> Option<Why> {
+        match self {
+            Self::New(Occasion { slot: Some(_), due_at, .. }, _) if run.is_late(*due_at) => {
+                Some(Why::new(Cause::Late, "its time passed while the bot was getting ready to post"))
+            }
+            Self::Planned(post) if run.is_late(post.due_at) => Some(too_late(post)),
+            _ => None,
+        }
+    }
+
+    /// Releases it.
+    async fn give_up(&self, run: &BotRun<'_>, why: Why) -> Result<Post, StoreError> {
+        match self {
+            Self::New(occasion, content) => {
+                open(run, occasion, content.as_ref(), Beginning::Released(why)).await
+            }
+            Self::Planned(post) => advance(run, post, &Move::Release(why)).await,
+        }
+    }
+
+    /// Plans it for later; or releases it, if that would be too late or a person can ask again.
+    async fn set_back(&self, run: &BotRun<'_>, setback: &Setback) -> Result<Post, StoreError> {
+        let (occasion, content) = match self {
+            Self::New(occasion, content) => (occasion, content.as_ref()),
+            Self::Planned(post) => return advance(run, post, &record::set_back(run, post, setback)).await,
+        };
+        let times = occasion.slot.map(|_| (occasion.due_at, run.engine.clock.now()));
+        let why = setback.why.clone();
+        let begins = match record::wait(run, setback, times) {
+            Some(retry_at) => Beginning::Planned(why, retry_at),
+            None => Beginning::Released(why),
+        };
+        open(run, occasion, content, begins).await
+    }
+}
+
+/// Why a planned post comes too late.
+pub(super) fn too_late(post: &Post) -> Why {
+    let cause = post.cause.unwrap_or(Cause::Late);
+    let before = post.reason.as_deref().unwrap_or("it was never sent");
+    Why::new(cause, format!("too late to try again; before that: {before}"))
+}
+
+async fn open(
+    run: &BotRun<'_>,
+    occasion: &Occasion,
+    content: Option<&Content>,
+    begins: Beginning,
+) -> Result<Post, StoreError> {
+    run.engine.store.open(&draft(run, occasion, content, begins)).await
+}
+
+async fn advance(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Post, StoreError> {
+    run.engine.store.advance(post.id, step, run.engine.clock.now()).await
+}
+
+/// Makes the one attempt that the ledger has just been told of, and records what came of it. If the tokens were not
+/// accepted and others can be had, it is made once more with those.
+async fn send(run: &BotRun<'_>, post: Post, ready: Ready) -> Post {
+    match once(run, &post, &ready).await {
+        Outcome::NotAccepted(setback) if setback.stale && ready.renewable() => {
+            // Meanwhile the post is planned, so that whatever happens to us it is clear that nothing is out there.
+            let post = record::put_back(run, post, &setback).await;
+            once_more(run, post, &ready).await
+        }
+        outcome => record::record(run, post, outcome).await,
+    }
+}
+
+async fn once_more(run: &BotRun<'_>, post: Post, ready: &Ready) -> Post {
+    let subject = Subject::Planned(&post);
+    let begun = async {
+        let ready = session::renewed(run, ready).await?;
+        let sent = intend(run, &subject, None).await?;
+        Ok::<_, Blocked>((sent, ready))
+    };
+    let fired = match begun.await {
+        Ok((sent, ready)) => {
+            let outcome = once(run, &sent, &ready).await;
+            return record::record(run, sent, outcome).await;
+        }
+        Err(blocked) => judge(run, &subject, blocked).await,
+    };
+    match fired {
+        Ok(Fired::Post(post)) => return *post,
+        Ok(_) => {}
+        Err(error) => run.engine.ledger_trouble(Some(&post.bot), &error),
+    }
+    // It is planned and due: the bot's next turn goes on with it.
+    post
+}
+
+/// Makes one request, and takes up what its answer said of requests to come.
+async fn once(run: &BotRun<'_>, post: &Post, ready: &Ready) -> Outcome {
+    let BotRun { engine, member, .. } = *run;
+    if post.attempts == 1 {
+        member.memory.past.sends(engine.clock.uptime());
+    }
+    let sent =
+        engine.timed(member, Call::Post, member.network.send(post, &ready.session), |sent| sent.room).await;
+    engine.take_up(member, sent.holds);
+    sent.outcome
+}
+
+/// The text that was given, or the next line that the account may post.
+async fn choose(
+    run: &BotRun<'_>,
+    account: Option<&Account>,
+    occasion: &Occasion,
+) -> Result<Content, Blocked> {
+    if let Some(text) = &occasion.text {
+        return Ok(Content { text: text.clone(), line: None });
+    }
+    let BotRun { engine, member, standing } = *run;
+    let reading = match occasion.slot {
+        Some(_) => engine.poem(&member.bot, account).await,
+        None => engine.poem_by_hand(&member.bot, account).await,
+    };
+    // More of the poem may be on its way into the file, and it may be whole before its end has been still for as long as it
+    // needs now.
+    let more_to_come = reading.unsettled.filter(|_| occasion.slot.is_some());
+    let later = more_to_come.map(|wait| Blocked::Until(engine.clock.now() + wait.min(LOOK_AGAIN)));
+    let Some(poem) = reading.poem.clone() else {
+        return Err(later.unwrap_or_else(|| Blocked::GivenUp(reading::no_poem(&member.bot, &reading))));
+    };
+    let used = engine.store.used(&member.bot.name, standing.round).await?;
+    let begun = !used.is_empty();
+    let mut history = History { used, avoid: standing.avoid.clone() };
+    if let Some(content) = next_line(run, account, &poem, (standing.round, &history)) {
+        return Ok(content);
+    }
+    if let Some(later) = later {
+        return Err(later);
+    }
+    if !begun || member.bot.at_end == AtEnd::Stop {
+        return Err(Blocked::Exhausted);
+    }
+    let round = standing.round + 1;
+    history.used = engine.store.used(&member.bot.name, round).await?;
+    let content = next_line(run, account, &poem, (round, &history)).ok_or(Blocked::Exhausted)?;
+    engine.tell_round(member, round);
+    Ok(content)
+}
+
+fn next_line(
+    run: &BotRun<'_>,
+    account: Option<&Account>,
+    poem: &Poem,
+    (round, history): (u32, &History),
+) -> Option<Content> {
+    let bot = &run.member.bot;
+    let fits = |line: &Line| net::fits(bot, account, &line.text).is_ok();
+    let line = pick::pick(poem, bot.order, history, fits, &mut *run.engine.dice())?;
+    Some(Content { text: line.text.clone(), line: Some((round, line.id)) })
+}
+
+fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&Content>, begins: Beginning) -> Draft {
+    let bot = &run.member.bot;
+    let text = content.map(|content| content.text.clone());
+    let price = text.as_deref().map_or(0, |text| net::price(bot.network, text));
+    Draft {
+        id: occasion.id,
+        bot: bot.name.clone(),
+        network: bot.network,
+        slot: occasion.slot,
+        due_at: occasion.due_at,
+        line: content.and_then(|content| content.line),
+        text,
+        record: None,
+        missed: occasion.missed,
+        app: bot.app.as_ref().map(|app| app.name.clone()),
+        price,
+        begins,
+        now: run.engine.clock.now(),
+    }
+}
+
+/// Writes a slot down as one that is passed over, before its time has come.
+pub(super) async fn open_skipped(
+    run: &BotRun<'_>,
+    occasion: &Occasion,
+    why: Why,
+) -> Result<Post, StoreError> {
+    open(run, occasion, None, Beginning::Skipped(why)).await
+}
