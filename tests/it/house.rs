@@ -93,26 +93,6 @@ fn files_are_of_a_size_to_be_read() {
     assert!(long.is_empty(), "longer than {LONGEST} lines: {long:#?}");
 }
 
-/// Every message that the README explains is one that the program says: its longest piece without a
-/// placeholder is looked for in the source.
-#[test]
-fn the_readme_explains_messages_that_exist() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let table = readme.split("| message | what it means").nth(1).unwrap().split("\n\n").next().unwrap();
-    let source: String = sources().into_iter().map(|(.., text)| text.replace("\\\n", " ")).collect();
-    let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
-    let cells = table.lines().skip(2).filter_map(|line| line.split('|').nth(1));
-    let messages: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
-    assert!(messages.len() > 40, "{messages:?}");
-    for message in messages {
-        let placeholders = ['…', 'N', 'V', 'A', 'B'];
-        let pieces =
-            message.split(|c| placeholders.contains(&c)).map(|piece| piece.trim_matches([' ', ':', '@']));
-        let longest = pieces.max_by_key(|piece| piece.len()).unwrap();
-        assert!(source.contains(longest), "{message:?}: {longest:?} is said nowhere");
-    }
-}
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -15,6 +15,7 @@ mod deploy_container;
 mod deploy_package;
 mod deploy_rules;
 mod deploy_unit;
+mod documentation;
 mod engine_accounts;
 mod engine_budget;
 mod engine_firing;

@@ -1,4 +1,4 @@
-//! What one fault is, what is promised of it, and how that reads in the README.
+//! What one fault is, what is promised of it, and how that reads in `docs/faults.md`.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -8,7 +8,7 @@ use crate::support::fake_x::{Behaviour, FakeX, Reply};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Case {
     pub fault: &'static str,
-    /// What flockd does, in the README's words.
+    /// What flockd does, in the words of `docs/faults.md`.
     pub does: &'static str,
     pub way: Way,
     /// What the daemon logs of it, in this order.
@@ -44,7 +44,7 @@ pub(super) enum Way {
 const RETURNED: &[&str] = &["not accepted, will be tried again: "];
 
 impl Case {
-    /// The row of the README.
+    /// The row of the table.
     pub(super) fn row(&self) -> String {
         let Self { fault, does, .. } = self;
         format!("| {fault} | {does} | {} | {} |", self.states(), self.line())

@@ -91,7 +91,7 @@ fn retry_at(log: &str) -> DateTime<Utc> {
 }
 
 async fn client_only(fake: &FakeX, behaviour: Behaviour) {
-    assert_eq!(Limits::default().total, Duration::from_secs(30), "what the README says");
+    assert_eq!(Limits::default().total, Duration::from_secs(30), "what the manual says");
     fake.next_post(behaviour);
     let walt = fake.account("walt_lines").credentials;
     let x = Signed::new(http::client(&HASTY).unwrap(), fake.clock.clone(), &fake.url, walt, None);

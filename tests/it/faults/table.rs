@@ -1,4 +1,4 @@
-//! The faults, in the order of the README.
+//! The faults, in the order of `docs/faults.md`.
 
 use super::case::{Case, GROWING, Way, answers, forbidden, in_seconds, too_many, unreadable};
 use crate::support::fake_x::{Behaviour, Reply};

@@ -1,0 +1,110 @@
+//! The README and the manual in `docs`: links lead somewhere, messages exist, and the landing page stays short.
+//! `flock.toml.example` is tested by `program_check`, the table of faults by `faults`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The landing page has so many lines at most.
+const LANDING_PAGE: usize = 150;
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    let mut broken = Vec::new();
+    let mut links = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links_of(&text).filter(|link| !link.contains("://")) {
+            links += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            let found = target.exists() && (anchor.is_empty() || anchors_of(&target).contains(anchor));
+            if !found {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(links > 40, "only {links} links were found");
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_page_can_be_reached_from_the_readme() {
+    let mut reached = BTreeSet::new();
+    let mut ahead = vec![root().join("README.md")];
+    while let Some(page) = ahead.pop() {
+        if reached.insert(page.canonicalize().unwrap()) {
+            let text = fs::read_to_string(&page).unwrap();
+            let files = links_of(&text).filter_map(|link| link.split('#').next());
+            let files = files.map(|file| page.parent().unwrap().join(file));
+            ahead.extend(files.filter(|file| file.extension().is_some_and(|end| end == "md")));
+        }
+    }
+    let lost: Vec<_> = pages().into_iter().filter(|page| !reached.contains(page)).collect();
+    assert!(lost.is_empty(), "no page leads to {lost:#?}");
+}
+
+#[test]
+fn the_readme_is_a_landing_page() {
+    let lines = fs::read_to_string(root().join("README.md")).unwrap().lines().count();
+    assert!(lines <= LANDING_PAGE, "{lines} lines, {LANDING_PAGE} is the most: move details to docs/");
+}
+
+/// Every message that the manual explains is one that the program says: its longest piece without a
+/// placeholder is looked for in the source.
+#[test]
+fn the_manual_explains_messages_that_exist() {
+    let page = fs::read_to_string(root().join("docs/messages.md")).unwrap();
+    let table = page.split("| message | what it means").nth(1).unwrap().split("\n\n").next().unwrap();
+    let sources = files(&root().join("src"), "rs");
+    let source: String =
+        sources.iter().map(|file| fs::read_to_string(file).unwrap().replace("\\\n", " ")).collect();
+    let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cells = table.lines().skip(2).filter_map(|line| line.split('|').nth(1));
+    let messages: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(messages.len() > 40, "{messages:?}");
+    for message in messages {
+        let placeholders = ['…', 'N', 'V', 'A', 'B'];
+        let pieces =
+            message.split(|c| placeholders.contains(&c)).map(|piece| piece.trim_matches([' ', ':', '@']));
+        let longest = pieces.max_by_key(|piece| piece.len()).unwrap();
+        assert!(source.contains(longest), "{message:?}: {longest:?} is said nowhere");
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The README and every page of the manual.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = files(&root().join("docs"), "md");
+    pages.extend(["README.md", "CHANGELOG.md"].map(|page| root().join(page)));
+    pages.into_iter().map(|page| page.canonicalize().unwrap()).collect()
+}
+
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = entries.flat_map(|path| if path.is_dir() { files(&path, ending) } else { vec![path] });
+    below.filter(|path| path.extension().is_some_and(|end| end == ending)).collect()
+}
+
+/// Where the links of a page in Markdown lead, pictures included; code is left out.
+fn links_of(text: &str) -> impl Iterator<Item = &str> {
+    let prose = text.split("```").step_by(2);
+    prose.flat_map(|prose| prose.split("](").skip(1)).filter_map(|rest| rest.split(')').next())
+}
+
+/// The anchors that a page's headings have on the web: lower case, hyphens for spaces, and nothing else but letters and
+/// digits.
+fn anchors_of(page: &Path) -> BTreeSet<String> {
+    let text = fs::read_to_string(page).unwrap();
+    let prose: String = text.split("```").step_by(2).collect();
+    let headings = prose.lines().filter_map(|line| line.strip_prefix('#'));
+    let anchor = |heading: &str| -> String {
+        let kept = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = kept.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
