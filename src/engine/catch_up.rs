@@ -16,12 +16,27 @@ use crate::flock::account::Account;
 use crate::flock::event::Event;
 use crate::flock::pick;
 use crate::flock::poem::{Line, LineId, Poem};
-use crate::flock::{AtEnd, Bot};
-use crate::net::{self, Seen, Setback, Timeline};
-use crate::store::{Find, StoreError};
+use crate::flock::{AtEnd, Bot, OnUnknown};
+use crate::net::{self, Resemblance, Seen, Setback, Timeline};
+use crate::store::{Find, Standing, StoreError};
 
 /// The pause before an account that can't be read now is asked again.
 const AGAIN: TimeDelta = TimeDelta::minutes(5);
+
+/// So far ahead a clock may have been that dated a copy, by an hour of summer or by a time zone.
+const AHEAD: TimeDelta = TimeDelta::days(1);
+
+/// Since when an account is read for a copy that is said to be of `copied`. The clock that said so may have been ahead,
+/// so it is read from the last post on that the copy knows, within reason.
+pub(super) fn since(standing: &Standing, copied: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let known = standing.last_posted.as_ref().and_then(|post| post.sent_at).filter(|at| *at <= now);
+    match known {
+        None if copied > now => DateTime::UNIX_EPOCH,
+        None => copied,
+        Some(known) if copied > now => known,
+        Some(known) => known.max(copied - AHEAD).min(copied),
+    }
+}
 
 /// Brings the ledger up to date with a bot's account, which may have posts from after `since`. A pause that somebody
 /// wished for does not keep it from that.
@@ -33,7 +48,7 @@ pub(super) async fn catch_up(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<W
     let seen = match session::written_since(run, since).await {
         Ok(Timeline::Posts(seen)) => seen,
         Ok(Timeline::Part(_, why) | Timeline::CannotTell(why)) => {
-            return pause(run, since, &why.reason).await;
+            return pause(run, &why.reason).await;
         }
         Err(NotReady::Setback(setback)) => return later(run, setback).await,
         Err(NotReady::Store(error)) => return Err(error),
@@ -44,10 +59,22 @@ pub(super) async fn catch_up(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<W
         Err(why) => return later(run, Setback::before_any_answer(why)).await,
     };
     let seen = unknown_here(run, seen).await?;
-    match lines_of(run, &poem, seen).await? {
-        Some(found) => done(run, &found).await,
-        None => pause(run, since, ALIKE).await,
+    let Some(Lines { found, doubtful }) = lines_of(run, &poem, seen).await? else {
+        return pause(run, ALIKE).await;
+    };
+    let Some((seen, _)) = doubtful.first() else { return done(run, &found).await };
+    if member.bot.on_unknown == OnUnknown::AssumePosted {
+        let assumed = doubtful.into_iter().map(|(_, find)| find);
+        return done(run, &found.into_iter().chain(assumed).collect::<Vec<_>>()).await;
     }
+    // What is known is kept, whatever comes of the rest.
+    engine.store.note(&member.bot.name, &found).await?;
+    pause(run, &like_a_line(seen)).await
+}
+
+fn like_a_line(seen: &Seen) -> String {
+    let place = seen.url.as_deref().unwrap_or(&seen.remote_id);
+    format!("the post at {place} is like a line of the poem, which may come again, and is not surely it")
 }
 
 /// Why it is not known which line was posted.
@@ -80,9 +107,10 @@ pub(super) async fn history(run: &BotRun<'_>) -> Result<Result<History, String>,
     };
     let seen = unknown_here(run, seen).await?;
     let number = seen.len();
-    let Some(found) = lines_of(run, &poem, seen).await? else {
+    let Some(Lines { found, doubtful }) = lines_of(run, &poem, seen).await? else {
         return Ok(Err(ALIKE.to_owned()));
     };
+    let missing = missing.or_else(|| doubtful.first().map(|(seen, _)| like_a_line(seen)));
     let found = engine.store.note(&member.bot.name, &found).await?.len();
     Ok(Ok(History { seen: number, found, missing }))
 }
@@ -96,12 +124,14 @@ async fn done(run: &BotRun<'_>, found: &[Find]) -> Result<Wake, StoreError> {
 }
 
 /// Nobody but a person can know what was posted meanwhile.
-async fn pause(run: &BotRun<'_>, since: DateTime<Utc>, why: &str) -> Result<Wake, StoreError> {
-    let BotRun { engine, member, .. } = *run;
+async fn pause(run: &BotRun<'_>, why: &str) -> Result<Wake, StoreError> {
+    let BotRun { engine, member, standing } = *run;
     let bot = &member.bot.name;
-    let made = since.format("%Y-%m-%d %H:%M UTC");
+    let made =
+        standing.behind.as_ref().map(|behind| behind.since.format(" of %Y-%m-%d %H:%M UTC").to_string());
     let why = format!(
-        "the ledger comes from a copy of {made}, and what was posted since can't be read ({why}): look at the account"
+        "the ledger comes from a copy{}, and what was posted since can't be told for sure ({why}): look at the account",
+        made.unwrap_or_default()
     );
     engine.store.pause(bot, Some(&why), engine.clock.now()).await?;
     engine.events.tell(&Event::Paused { bot: bot.clone(), why: Some(why) });
@@ -123,13 +153,21 @@ async fn unknown_here(run: &BotRun<'_>, seen: Vec<Seen>) -> Result<Vec<Seen>, St
     Ok(seen.into_iter().filter(|seen| !known.contains(&seen.remote_id)).collect())
 }
 
-/// The lines that these posts are, oldest first; `None` if it can't be told which.
-async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<Seen>) -> Result<Option<Vec<Find>>, StoreError> {
+/// What posts are lines of a poem.
+struct Lines {
+    /// Those that are, oldest first.
+    found: Vec<Find>,
+    /// Those that may be, as the network has changed them, with the line that they may be.
+    doubtful: Vec<(Seen, Find)>,
+}
+
+/// The lines that these posts are; `None` if it can't be told which.
+async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<Seen>) -> Result<Option<Lines>, StoreError> {
     let BotRun { engine, member, standing } = *run;
     let bot = &member.bot;
     let mut round = standing.round;
     let mut used = engine.store.used(&bot.name, round).await?;
-    let mut found = Vec::new();
+    let (mut found, mut doubtful) = (Vec::new(), Vec::new());
     for seen in seen {
         // Where the poem is used up the bot has gone on to the next round, if it was to.
         if bot.at_end == AtEnd::Again && is_used_up(bot, standing.account.as_ref(), poem, &used) {
@@ -141,16 +179,24 @@ async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<Seen>) -> Result<Opti
         };
         let mut alike = like(&|ours| member.network.is_same(ours, &seen.text));
         if alike.is_empty() {
-            alike = like(&|ours| net::is_what_is_left(ours, &seen.text));
+            alike = like(&|ours| net::resemblance(ours, &seen.text) == Resemblance::Same);
+            // Long poems and long histories take their time.
+            tokio::task::yield_now().await;
         }
-        let Some(line) = alike.first() else { continue };
+        let Some(line) = alike.first() else {
+            let maybe = like(&|ours| net::resemblance(ours, &seen.text) == Resemblance::Doubtful);
+            doubtful.extend(maybe.first().map(|line| (seen.clone(), find(engine, bot, seen, (round, line)))));
+            continue;
+        };
         if alike.iter().any(|other| other.id.text != line.id.text) {
             return Ok(None);
         }
         used.insert(line.id);
         found.push(find(engine, bot, seen, (round, line)));
     }
-    Ok(Some(found))
+    // A line that another post is for sure needs no doubt.
+    doubtful.retain(|(_, find): &(Seen, Find)| !used.contains(&find.line.1));
+    Ok(Some(Lines { found, doubtful }))
 }
 
 fn is_used_up(bot: &Bot, account: Option<&Account>, poem: &Poem, used: &HashSet<LineId>) -> bool {

@@ -28,10 +28,7 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
             return mend::mend(&run, post.clone()).instrument(span).await;
         }
         (_, Some(behind)) => {
-            // A copy that a clock dated that was ahead may be as old as the last post that is dated well.
-            let known = standing.last_posted.as_ref().and_then(|post| post.sent_at).filter(|at| *at <= now);
-            let since = if behind.since > now { known.unwrap_or(DateTime::UNIX_EPOCH) } else { behind.since };
-            return catch_up::catch_up(&run, since).await;
+            return catch_up::catch_up(&run, catch_up::since(&standing, behind.since, now)).await;
         }
         (Some(post), None) => {
             let span = span(member, post.slot, Some(post.id));

@@ -35,7 +35,7 @@ use crate::flock::post::{Cause, Post, PostId, Why};
 pub use fit::{fits, length};
 pub use mention::mentions;
 pub use misfit::Misfit;
-use resemblance::Resemblance;
+pub use resemblance::Resemblance;
 
 /// What is known of a bot's account when its client is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -398,8 +398,8 @@ pub fn price_of_history(network: NetworkKind) -> u32 {
 
 /// Whether a text that a network shows is what servers leave of a text of ours: its letters and digits. For where it is
 /// not the same by what the network is known to change ([`Network::is_same`]).
-pub fn is_what_is_left(ours: &str, theirs: &str) -> bool {
-    resemblance::of(ours, theirs) == Resemblance::Same
+pub fn resemblance(ours: &str, theirs: &str) -> Resemblance {
+    resemblance::of(ours, theirs)
 }
 
 /// Whether a handle that a network tells is the one that `flock.toml` expects. Handles know no case, and one of Mastodon

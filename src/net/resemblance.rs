@@ -18,7 +18,7 @@ const WITHIN_PERCENT: usize = 85;
 
 /// How much two texts have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Resemblance {
+pub enum Resemblance {
     /// They differ in nothing but what servers change.
     Same,
     /// One may be the other.

@@ -348,3 +348,76 @@ async fn a_history_waits_for_a_post_of_which_nobody_knows_whether_it_arrived() {
     assert!(!answer.done && answer.message.contains("it is being looked for"), "{answer:?}");
     assert_eq!(house.rows("walt").await.len(), 1, "nothing has its id");
 }
+
+/// The clock was three hours ahead when the copy was made, and was set right before the copy was put back.
+#[tokio::test]
+async fn a_copy_of_a_clock_that_was_ahead_hides_nothing_that_was_posted_since() {
+    let mut house = House::of([(hourly("walt"), "one\ntwo\nthree\nfour\nfive\nsix\nseven\n")]).await;
+    house.pass(hours(2)).await;
+    house.stop().await;
+    let now = house.now();
+    house.clock.set(now + chrono::TimeDelta::hours(3));
+    house.back_up().await;
+    house.clock.set(now);
+    house.start().await;
+    house.pass(hours(4)).await;
+    let account = account_of(&house, "walt");
+    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.put_back().await;
+    let since = house.net("walt").read_since();
+    assert!(since.len() == 1 && since[0] <= at("2024-03-05T14:00:00Z"), "{since:?}");
+    house.pass(hours(1)).await;
+    assert_eq!(times(&house, "three"), 1);
+    assert_eq!(house.net("walt").texts().last().unwrap(), "seven");
+}
+
+/// The account shows two lines in the spelling of its server, and one that may be a third.
+#[tokio::test]
+async fn a_post_that_is_like_a_line_is_no_leave_to_say_it_again() {
+    const POEM: &str =
+        "the first *line*\nthe \"second\" line\nthe :leaf: third line of it\nthe fourth and last\n";
+    let seen = [
+        ("the first line", "13:00:00"),
+        ("the \u{201c}second\u{201d} line", "14:00:00"),
+        ("the third line of it", "15:00:00"),
+    ];
+    let seen = seen.map(|(text, time)| shown(text, text, at(&format!("2024-03-05T{time}Z"))));
+    for (on_unknown, said) in [(OnUnknown::Ask, 0), (OnUnknown::AssumePosted, 1)] {
+        let walt = Bot { on_unknown, schedule: cron("0 0 * * *"), ..bot("walt") };
+        let mut house = House::of([(walt, POEM)]).await;
+        house.back_up().await;
+        house.pass(hours(4)).await;
+        house.net("walt").has_posted(Ok(Timeline::Posts(seen.to_vec())));
+        house.put_back().await;
+        house.pass(hours(48)).await;
+        assert_eq!(house.net("walt").sent().len(), said, "{on_unknown:?}");
+        if on_unknown == OnUnknown::Ask {
+            let pause = house.standing("walt").await.paused.expect("a person is asked");
+            let why = pause.why.unwrap();
+            assert!(why.contains("is like a line of the poem") && why.contains("the third line"), "{why}");
+            // What is known is kept, whatever the person finds.
+            assert!(wish(&house, Want::Resume { bot: "walt".to_owned() }).await.done);
+            house.pass(hours(72)).await;
+            let mut texts = house.net("walt").texts();
+            texts.sort();
+            assert_eq!(texts, ["the :leaf: third line of it", "the fourth and last"]);
+        } else {
+            assert_eq!(house.net("walt").texts(), ["the fourth and last"]);
+        }
+    }
+}
+
+/// One whose spelling is the poem's is the line, and another that is like it is no doubt then.
+#[tokio::test]
+async fn a_line_that_is_there_for_sure_is_in_no_doubt() {
+    let walt = Bot { schedule: cron("0 0 * * *"), ..bot("walt") };
+    let mut house = House::of([(walt, "the wind blows through the leaves\nand on\n")]).await;
+    house.back_up().await;
+    house.pass(hours(4)).await;
+    let seen = ["the wind :leaf: blows through all the leaves", "the wind blows through the leaves"];
+    let seen = seen.map(|text| shown(text, text, at("2024-03-05T13:00:00Z")));
+    house.net("walt").has_posted(Ok(Timeline::Posts(seen.to_vec())));
+    house.put_back().await;
+    house.pass(hours(48)).await;
+    assert_eq!(house.net("walt").texts(), ["and on"]);
+}

@@ -11,7 +11,7 @@ use flockd::store::{Standing, Want};
 use crate::support::clock::{at, hours, minutes, seconds};
 use crate::support::fixture::{House, START};
 use crate::support::flock::{bot, cron, poem};
-use crate::support::network::{Next, setback};
+use crate::support::network::{Next, like, nothing, setback};
 
 fn every(schedule: &str) -> Bot {
     let mut walt = bot("walt");
@@ -275,4 +275,65 @@ async fn posts_of_the_future_do_not_count_for_this_hour() {
     assert!(house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await.done);
     house.pass(minutes(9)).await;
     assert_eq!(house.net("walt").sent().len(), 10);
+}
+
+/// The newest row is the one that came last, and not the one with the latest id.
+#[tokio::test]
+async fn ids_of_a_clock_that_was_ahead_hide_no_row_that_came_after_them() {
+    let house = House::at_time(at("2036-01-01T00:00:30Z"), [(every("* * * * *"), poem("w", 99))]).await;
+    house.pass(minutes(2)).await;
+    house.set_clock(at(START)).await;
+    assert!(house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await.done);
+    house.pass(minutes(2)).await;
+    let (rows, standing) = (house.rows("walt").await, house.standing("walt").await);
+    let ids: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
+    assert!(ids.first() > ids.last(), "ids go back with the clock: {ids:?}");
+    assert_eq!(standing.last, rows.last().cloned());
+    assert_eq!(standing.last_posted.unwrap().text.as_ref(), house.net("walt").texts().last());
+}
+
+#[tokio::test]
+async fn what_was_planned_by_a_clock_that_was_ahead_is_given_up() {
+    let house = House::at_time(at("2036-01-01T00:00:30Z"), [(every("0 * * * *"), poem("w", 99))]).await;
+    house.net("walt").then(setback(Cause::Limits, Some(at("2036-01-01T01:30:00Z"))));
+    house.pass(minutes(61)).await;
+    house.set_clock(at("2024-03-05T12:30:00Z")).await;
+    assert_eq!(house.story("walt").await, ["01:00:00 released (late) w1"]);
+    assert!(house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await.done);
+    house.pass(minutes(31)).await;
+    assert_eq!(house.story("walt").await[1..], ["13:00:00 posted w1"], "its line is free again");
+}
+
+/// The clock was half an hour ahead when the network asked for patience.
+#[tokio::test]
+async fn a_wait_of_a_clock_that_was_ahead_is_not_waited_for() {
+    let house = House::of([(every("10 * * * *"), poem("w", 99))]).await;
+    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:40:00Z"))));
+    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:55:00Z"))));
+    house.pass(minutes(11)).await;
+    house.set_clock(at("2024-03-05T12:41:00Z")).await;
+    assert_eq!(house.net("walt").sent().len(), 2);
+    house.set_clock(at("2024-03-05T12:12:00Z")).await;
+    house.pass(minutes(2)).await;
+    assert_eq!(house.story("walt").await, ["12:10:00 posted w1"]);
+}
+
+/// Sent by a clock that was years ahead, and looked for by one that is right.
+#[tokio::test]
+async fn a_doubt_of_a_clock_that_was_ahead_is_settled_at_once() {
+    for (sight, sent) in [(like("found"), 1), (nothing(), 1)] {
+        let mut house =
+            House::at_time(at("2036-01-01T00:00:30Z"), [(every("0 * * * *"), poem("w", 99))]).await;
+        house.net("walt").then(Next::Silence { arrived: true });
+        house.pass_until("2036-01-01T01:00:00Z").await;
+        house.stop().await;
+        house.clock.set(at(START));
+        house.net("walt").sees(sight.clone());
+        house.start().await;
+        house.pass(minutes(10)).await;
+        let row = house.last("walt").await;
+        let expected = if sight == nothing() { "released" } else { "posted" };
+        assert_eq!(row.state.to_string(), expected, "its slot is ten years ahead: {row:?}");
+        assert_eq!(house.net("walt").sent().len(), sent);
+    }
 }

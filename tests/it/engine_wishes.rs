@@ -293,3 +293,18 @@ async fn a_slot_whose_delay_runs_is_skipped_and_none_that_is_due() {
     let slots = house.story("walt").await.len();
     assert_eq!(slots, posted + 1, "one was skipped, and no other: {before:?}");
 }
+
+/// By that clock it is fresh for years.
+#[tokio::test]
+async fn a_wish_of_a_clock_that_was_ahead_is_not_granted() {
+    let mut house = quiet("one\n").await;
+    house.stop().await;
+    let now = house.now();
+    house.clock.set(now + chrono::TimeDelta::days(3_650));
+    let id = house.ask(want(Some("hello"))).await;
+    house.clock.set(now + chrono::TimeDelta::hours(1));
+    house.start().await;
+    let answer = house.answer(id).await;
+    assert!(!answer.done && answer.message.contains("in time"), "{answer:?}");
+    assert!(house.net("walt").sent().is_empty());
+}

@@ -77,6 +77,7 @@ mod program_watch;
 mod program_width;
 mod program_x;
 mod program_zones;
+mod restored_accounts;
 mod reverse_proxy;
 mod rigs_oidc;
 mod rigs_pds;

@@ -19,6 +19,9 @@ use crate::net::{Seen, Session, Setback, Sight, Timeline, http, to_sign_with};
 /// So long before the first attempt a status may have been made, by the server's clock, and still be that attempt: a
 /// minute, and as much as clocks may differ before that is noticed and reckoned with.
 const BEFORE: TimeDelta = TimeDelta::minutes(6);
+/// So much earlier our clock may have said that it was, if it was ahead when the request left and was set right since: a
+/// status with the very text may be that attempt, which a person has to say.
+const EARLY: TimeDelta = TimeDelta::days(1);
 /// The statuses of a page: half of what servers allow, as those of some have 5,000 characters, and a page must not be
 /// longer than [`crate::net::http::BODY_MAX`]. One that is has half of them from then on.
 const PAGE: usize = 20;
@@ -54,6 +57,8 @@ impl Mastodon {
         };
         let (tokens, ours) =
             (to_sign_with(session.tokens.as_ref())?, post.text.as_deref().unwrap_or_default());
+        let (all, early): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| !one.is_early);
+        let early = early.into_iter().map(|one| one.seen).filter(|one| likeness::is_same(ours, &one.text));
         let (same, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|one| likeness::is_same(ours, &one.seen.text));
         let mut seen: Vec<Seen> = same.into_iter().map(|shown| shown.seen).collect();
@@ -77,7 +82,11 @@ impl Mastodon {
         let same: HashSet<String> = seen.iter().map(|seen| seen.remote_id.clone()).collect();
         seen.extend(unsure);
         let sight = Sight::sorted(ours, seen, |seen| same.contains(&seen.remote_id), 0);
-        Ok(self.weighed(sight, tokens).await)
+        let mut sight = self.weighed(sight, tokens).await;
+        if let Sight::Like { doubtful, .. } = &mut sight {
+            doubtful.extend(early);
+        }
+        Ok(sight)
     }
 
     /// Takes a status that may be the post for it if it was posted with the very app of the token: at that time, and
@@ -121,7 +130,7 @@ impl Mastodon {
             Reading::Refused(why) => return Ok(Timeline::CannotTell(why)),
         };
         let (tokens, mut posts, mut asked) = (to_sign_with(session.tokens.as_ref())?, Vec::new(), 0);
-        for Shown { mut seen, is_marked_up } in all.into_iter().rev() {
+        for Shown { mut seen, is_marked_up, .. } in all.into_iter().rev().filter(|one| !one.is_early) {
             if is_marked_up {
                 asked += 1;
                 if asked > SOURCES {
@@ -162,7 +171,8 @@ impl Mastodon {
         }
     }
 
-    /// Reads what was posted since then by our clock, and a little before.
+    /// Reads what was posted since then by our clock, and a little before; what else of the day before is on the same
+    /// pages is said to be early.
     async fn read_since(
         &self,
         since: DateTime<Utc>,
@@ -187,7 +197,9 @@ impl Mastodon {
                 Ok(page) => page,
                 Err(why) => return Ok(Reading::Refused(why)),
             };
-            seen.extend(page.posts.into_iter().filter(|one| one.seen.at >= since));
+            let early = |at: DateTime<Utc>| at < since;
+            let posts = page.posts.into_iter().map(|one| Shown { is_early: early(one.seen.at), ..one });
+            seen.extend(posts.filter(|one| one.seen.at >= since - EARLY));
             // Of what is pinned a server may show some first, so only the last one tells.
             match page.last {
                 Some((last, at)) if at >= since && before.as_ref() != Some(&last) => before = Some(last),
@@ -253,6 +265,8 @@ struct Shown {
     seen: Seen,
     /// Whether that text may not be what was written.
     is_marked_up: bool,
+    /// Whether it is older than what was asked for.
+    is_early: bool,
 }
 
 /// A page, newest first.
@@ -285,7 +299,7 @@ fn shown(status: &Value) -> Option<Shown> {
         at: DateTime::parse_from_rfc3339(status["created_at"].as_str()?).ok()?.to_utc(),
         client: name_of_app(&status["application"]),
     };
-    Some(Shown { seen, is_marked_up: html::is_marked_up(html) })
+    Some(Shown { seen, is_marked_up: html::is_marked_up(html), is_early: false })
 }
 
 #[cfg(test)]

@@ -238,9 +238,42 @@ async fn only_what_may_be_the_first_attempt_counts() {
     let young = noon.fake.posts_by_hand("walt", "a refrain", noon_less(5));
     noon.fake.posts_by_hand("emily", "a refrain", noon_less(1));
     noon.fake.posts_by_hand("walt", "another", noon_less(1));
-    let seen = look(&noon, &status(1, "a refrain")).await;
-    let ids: Vec<&str> = seen.iter().map(|seen| &*seen.remote_id).collect();
-    assert_eq!(ids, [young.id.as_str()], "not {}", old.id);
+    noon.fake.posts_by_hand("walt", "a refrain", noon_less(25 * 60));
+    let sight = noon.client.look(&status(1, "a refrain"), &noon.walt).await.unwrap();
+    let Sight::Like { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
+    let ids = |seen: &[Seen]| seen.iter().map(|seen| seen.remote_id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&seen), [young.id]);
+    // Our clock may have been ahead when it left, and was set right since: a person can tell.
+    assert_eq!(ids(&doubtful), [old.id]);
+}
+
+/// Sent by a clock that was an hour ahead; it is set right, and later it is that late indeed.
+#[tokio::test]
+async fn what_was_sent_by_a_clock_that_was_ahead_is_not_sent_again_without_a_word() {
+    for kin in Kin::ALL {
+        let noon = Noon::of(kin).await;
+        noon.fake.next_post(Behaviour::StoreAndClose);
+        noon.send(&status(1, "a line")).await;
+        noon.clock.advance(TimeDelta::hours(3));
+        let sent_at = Some(noon_less(-60));
+        let sight = noon.client.look(&Post { sent_at, ..status(1, "a line") }, &noon.walt).await.unwrap();
+        assert!(is_doubtful(&sight), "{kin:?}: {sight:?}");
+        let sight =
+            noon.client.look(&Post { sent_at, ..status(1, "another line") }, &noon.walt).await.unwrap();
+        let Sight::Like { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
+        assert!(seen.is_empty() && doubtful.is_empty(), "{kin:?}");
+    }
+}
+
+/// Its clock was not set since it was turned on.
+#[tokio::test]
+async fn what_was_sent_by_a_clock_that_was_behind_is_found() {
+    let noon = Noon::of(Kin::Mastodon).await;
+    noon.send(&status(1, "a line")).await;
+    for sent_at in [DateTime::UNIX_EPOCH, noon_less(60 * 24 * 30)] {
+        let seen = look(&noon, &Post { sent_at: Some(sent_at), ..status(1, "a line") }).await;
+        assert_eq!(seen.len(), 1, "{sent_at}");
+    }
 }
 
 #[tokio::test]
