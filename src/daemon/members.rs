@@ -13,9 +13,9 @@ use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::net::bluesky::{self, Bluesky};
 use crate::net::feed::Feed;
-use crate::net::locked::Locked;
 use crate::net::mastodon::{self, Mastodon};
-use crate::net::paper::Paper;
+use crate::net::offline::Locked;
+use crate::net::offline::Paper;
 use crate::net::x::{self, X};
 use crate::net::{AccountApi, Network};
 

@@ -214,7 +214,7 @@ async fn prepare_new(
             ready.session.account.as_ref().filter(|learnt| account.as_ref() != Some(learnt)).cloned();
         if let Some(learnt) = learnt {
             // Its server may take less than was known when the line was chosen.
-            let fits = content.line.is_none() || net::fits(bot, Some(&learnt), &content.text).is_ok();
+            let fits = content.line.is_none() || net::validate(bot, Some(&learnt), &content.text).is_ok();
             account = Some(learnt);
             // And it may have said the line under another name.
             if !fits || is_said(run, &bot.name, content.line).await? {
@@ -414,7 +414,7 @@ fn next_line(
     (round, history): (u32, &History),
 ) -> Option<Content> {
     let bot = &run.member.bot;
-    let fits = |line: &Line| net::fits(bot, account, &line.text).is_ok();
+    let fits = |line: &Line| net::validate(bot, account, &line.text).is_ok();
     let line = pick::pick(poem, bot.order, history, fits, &mut *run.engine.dice())?;
     Some(Content { text: line.text.clone(), line: Some((round, line.id)) })
 }

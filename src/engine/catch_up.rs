@@ -200,7 +200,7 @@ async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<Seen>) -> Result<Opti
 }
 
 fn is_used_up(bot: &Bot, account: Option<&Account>, poem: &Poem, used: &HashSet<LineId>) -> bool {
-    !pick::unused(poem, used).any(|line| net::fits(bot, account, &line.text).is_ok())
+    !pick::unused(poem, used).any(|line| net::validate(bot, account, &line.text).is_ok())
 }
 
 fn find(engine: &Engine, bot: &Bot, seen: Seen, (round, line): (u32, &Line)) -> Find {

@@ -107,7 +107,7 @@ impl Engine {
 }
 
 fn poem_read(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Event {
-    let unfit = poem.lines().iter().filter(|line| net::fits(bot, account, &line.text).is_err());
+    let unfit = poem.lines().iter().filter(|line| net::validate(bot, account, &line.text).is_err());
     let unfit = unfit.map(|line| line.number).collect();
     Event::PoemRead { poem: bot.poem.clone(), lines: poem.lines().len(), unfit }
 }

@@ -149,7 +149,7 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
         Err(bad) => return Ok(refused(bad.to_string())),
     };
     let standing = engine.standing(&member, now).await?;
-    let fits = |text| net::fits(&member.bot, standing.account.as_ref(), text);
+    let fits = |text| net::validate(&member.bot, standing.account.as_ref(), text);
     if let Err(misfit) = text.as_deref().map_or(Ok(()), fits) {
         return Ok(refused(misfit.to_string()));
     }

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Misfit, Network, Outcome, Sent, Session, Setback, Sight, Timeline};
+use super::{Network, Outcome, Sent, Session, Setback, Sight, TextError, Timeline};
 use crate::flock::NetworkKind;
 use crate::flock::account::Account;
 use crate::flock::post::{Cause, Post, Why};
@@ -60,12 +60,12 @@ impl Network for Feed {
 }
 
 /// Whether a text fits a feed.
-pub fn check(text: &str) -> Result<(), Misfit> {
+pub fn check(text: &str) -> Result<(), TextError> {
     let length = text.chars().count();
     let network = NetworkKind::Feed;
     match length {
-        _ if text.trim().is_empty() => Err(Misfit::Blank { network }),
+        _ if text.trim().is_empty() => Err(TextError::Blank { network }),
         0..=MAX => Ok(()),
-        _ => Err(Misfit::TooLong { network, length, max: MAX }),
+        _ => Err(TextError::TooLong { network, length, max: MAX }),
     }
 }

@@ -8,18 +8,16 @@ mod api_error;
 pub mod bluesky;
 pub mod environment;
 pub mod feed;
-mod fit;
 pub mod http;
 mod link;
-pub mod locked;
 mod mark;
 pub mod mastodon;
 mod mention;
-mod misfit;
 pub mod oauth2;
-pub mod paper;
-mod patience;
+pub mod offline;
+mod rate_limit;
 mod resemblance;
+mod validate;
 pub mod x;
 
 use std::time::Duration;
@@ -32,10 +30,9 @@ use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Registration, Tokens};
 use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, Post, PostId, Why};
-pub use fit::{fits, length};
 pub use mention::mentions;
-pub use misfit::Misfit;
 pub use resemblance::Resemblance;
+pub use validate::{TextError, length, validate};
 
 /// What is known of a bot's account when its client is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -383,7 +380,7 @@ pub const fn limits(network: NetworkKind) -> Option<Limits> {
 /// What a post with this text costs on a network, in thousandths of a US dollar.
 pub fn price(network: NetworkKind, text: &str) -> u32 {
     match network {
-        NetworkKind::X => x::price::of_post(text),
+        NetworkKind::X => x::limits::price_of_post(text),
         NetworkKind::Mastodon | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => 0,
     }
 }
@@ -391,7 +388,7 @@ pub fn price(network: NetworkKind, text: &str) -> u32 {
 /// What it may cost to read all that a network shows of an account, in thousandths of a US dollar.
 pub fn price_of_history(network: NetworkKind) -> u32 {
     match network {
-        NetworkKind::X => x::price::of_history(),
+        NetworkKind::X => x::limits::price_of_history(),
         NetworkKind::Mastodon | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => 0,
     }
 }

@@ -218,7 +218,7 @@ async fn lines(
         (Some(ledger), None) => ledger.account(&bot.name).await?,
         (None, None) => None,
     };
-    let fits = |line: &&Line| net::fits(bot, account.as_ref(), &line.text).is_ok();
+    let fits = |line: &&Line| net::validate(bot, account.as_ref(), &line.text).is_ok();
     let total = poem.lines().iter().filter(fits).count();
     let left = pick::unused(&poem, &used).filter(fits).count();
     if left == 0 && reading.unsettled.is_some() {

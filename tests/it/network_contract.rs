@@ -6,7 +6,7 @@ use flockd::flock::NetworkKind;
 use flockd::flock::account::Tokens;
 use flockd::flock::post::Post;
 use flockd::net::feed::Feed;
-use flockd::net::paper::Paper;
+use flockd::net::offline::Paper;
 use flockd::net::{Network, Outcome, Session, Sight, Timeline};
 
 use crate::support::fake_mastodon::{FakeMastodon, Kin, brought};

@@ -227,7 +227,7 @@ async fn price(
         _ => HashSet::new(),
     };
     let mean = |lines: &mut dyn Iterator<Item = &Line>| {
-        let fitting = lines.filter(|line| net::fits(bot, account, &line.text).is_ok());
+        let fitting = lines.filter(|line| net::validate(bot, account, &line.text).is_ok());
         let prices: Vec<u32> = fitting.map(|line| net::price(bot.network, &line.text)).collect();
         let sum: f64 = prices.iter().copied().map(f64::from).sum();
         (!prices.is_empty()).then(|| sum / prices.len() as f64)

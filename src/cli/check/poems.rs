@@ -49,7 +49,7 @@ fn warning(bot: &Bot, line: usize, message: String) -> Complaint {
 fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Complaint> {
     let warn = |line, message| warning(bot, line, message);
     let misfits = poem.lines().iter().filter_map(|line| {
-        let misfit = net::fits(bot, account, &line.text).err()?;
+        let misfit = net::validate(bot, account, &line.text).err()?;
         Some(warn(line.number, format!("{} will pass over this line: {misfit}", bot.name)))
     });
     let mut told = HashSet::new();

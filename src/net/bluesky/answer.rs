@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::meaning::Meaning;
-use super::patience;
+use super::rate_limit;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::http::{self, BodyError};
@@ -120,7 +120,7 @@ impl Answer {
 
     /// Who should keep still after this answer.
     pub(super) fn holds(&self, now: DateTime<Utc>) -> Vec<Hold> {
-        let spent = patience::spent(&self.headers, now).map(|(scope, until)| {
+        let spent = rate_limit::spent(&self.headers, now).map(|(scope, until)| {
             let reason = "a limit of the account's server is used up, as its answer to the last post said: nothing to \
                           do, unless it comes often";
             Hold { scope, until, why: Why::new(Cause::Limits, reason) }
@@ -130,7 +130,7 @@ impl Answer {
 
     /// How many more posts the server would take before its tightest limit, as far as it said.
     pub(super) fn room(&self) -> Option<u32> {
-        patience::room(&self.headers)
+        rate_limit::room(&self.headers)
     }
 
     /// The setback that an error is; `what` is what was asked for.
@@ -145,7 +145,7 @@ impl Answer {
             return self.unclear(what, &self.said(problem));
         }
         let retry_at =
-            (meaning == Meaning::Patience).then(|| patience::retry_at(&self.headers, now)).flatten();
+            (meaning == Meaning::Patience).then(|| rate_limit::retry_at(&self.headers, now)).flatten();
         let why = Why::new(meaning.cause(), self.sentence(meaning, problem));
         Setback { why, retry_at, answered: true, stale: meaning == Meaning::Tokens }
     }

@@ -3,7 +3,7 @@
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::flock::NetworkKind;
-use crate::net::Misfit;
+use crate::net::TextError;
 
 /// The most graphemes of a post, and the most bytes of it in UTF-8 (lexicon app.bsky.feed.post).
 pub const MAX: usize = 300;
@@ -13,16 +13,16 @@ const BYTES_MAX: usize = 3_000;
 ///
 /// # Errors
 /// When it does not.
-pub fn check(text: &str) -> Result<(), Misfit> {
+pub fn check(text: &str) -> Result<(), TextError> {
     let network = NetworkKind::Bluesky;
     let length = length(text);
     match length {
-        _ if text.trim().is_empty() => Err(Misfit::Blank { network }),
+        _ if text.trim().is_empty() => Err(TextError::Blank { network }),
         0..=MAX if text.len() > BYTES_MAX => {
-            Err(Misfit::TooHeavy { network, bytes: text.len(), max: BYTES_MAX })
+            Err(TextError::TooHeavy { network, bytes: text.len(), max: BYTES_MAX })
         }
         0..=MAX => Ok(()),
-        _ => Err(Misfit::TooLong { network, length, max: MAX }),
+        _ => Err(TextError::TooLong { network, length, max: MAX }),
     }
 }
 
@@ -59,10 +59,13 @@ mod tests {
     fn both_limits_count() {
         assert_eq!(check(&"🇩🇪".repeat(300)), Ok(()));
         let network = NetworkKind::Bluesky;
-        assert_eq!(check(&"🇩🇪".repeat(301)), Err(Misfit::TooLong { network, length: 301, max: 300 }));
+        assert_eq!(check(&"🇩🇪".repeat(301)), Err(TextError::TooLong { network, length: 301, max: 300 }));
         let family = "👨‍👩‍👧‍👧";
         assert_eq!(check(&family.repeat(120)), Ok(()), "{} bytes each", family.len());
-        assert_eq!(check(&family.repeat(121)), Err(Misfit::TooHeavy { network, bytes: 3_025, max: 3_000 }));
-        assert_eq!(check(" \u{3000}\n"), Err(Misfit::Blank { network }));
+        assert_eq!(
+            check(&family.repeat(121)),
+            Err(TextError::TooHeavy { network, bytes: 3_025, max: 3_000 })
+        );
+        assert_eq!(check(" \u{3000}\n"), Err(TextError::Blank { network }));
     }
 }

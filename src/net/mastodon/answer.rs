@@ -9,7 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::meaning::Meaning;
-use super::patience;
+use super::rate_limit;
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::secret::Secret;
 use crate::net::http::{self, BodyError};
@@ -80,7 +80,7 @@ impl Answer {
 
     /// How far our clock is ahead of the server's, or may be, if so far that it counts.
     pub(super) fn ahead(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
-        crate::net::patience::ahead(&self.headers, now)
+        crate::net::rate_limit::ahead(&self.headers, now)
     }
 
     /// Whether it is an error in the words of the API. What stands before a server shows pages, or errors of its own.
@@ -158,7 +158,7 @@ pub(super) fn posted(
 ) -> Sent {
     let outcome =
         if answer.succeeded() { taken(answer, account, us) } else { not_taken(answer, post, us, now) };
-    Sent { outcome, holds: holds(answer, now), room: patience::room(&answer.headers) }
+    Sent { outcome, holds: holds(answer, now), room: rate_limit::room(&answer.headers) }
 }
 
 /// A success names the status and its author; one that does not, or names another account, settles nothing.
@@ -217,8 +217,8 @@ fn unsettled(what: &str) -> Outcome {
 /// For how long the bot should keep still after this answer: the limit is used up, or the server said so of itself.
 fn holds(answer: &Answer, now: DateTime<Utc>) -> Vec<Hold> {
     let silent = !answer.succeeded() && !answer.is_definite();
-    let asked = if silent { patience::retry_at(&answer.headers, now) } else { None };
-    let until = patience::spent(&answer.headers, now).max(asked);
+    let asked = if silent { rate_limit::retry_at(&answer.headers, now) } else { None };
+    let until = rate_limit::spent(&answer.headers, now).max(asked);
     let reason = "the server's limit is used up, as its answer to the last post said: nothing to do, unless it is often so";
     let hold = |until| Hold { scope: Scope::Bot, until, why: Why::new(Cause::Limits, reason) };
     until.map(hold).into_iter().collect()
@@ -267,7 +267,7 @@ pub(super) fn not_done(answer: &Answer, what: &str, us: &[&Secret], now: DateTim
 pub(super) fn setback(meaning: Meaning, answer: &Answer, us: &[&Secret], now: DateTime<Utc>) -> Setback {
     Setback {
         why: Why::new(meaning.cause(), sentence(meaning, answer, us)),
-        retry_at: if meaning.passes() { patience::retry_at(&answer.headers, now) } else { None },
+        retry_at: if meaning.passes() { rate_limit::retry_at(&answer.headers, now) } else { None },
         answered: true,
         // There is no newer one to be had.
         stale: false,

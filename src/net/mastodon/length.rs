@@ -13,7 +13,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::flock::NetworkKind;
 use crate::flock::account::TextLimits;
-use crate::net::Misfit;
+use crate::net::TextError;
 use crate::net::link::{Link, schemed_links};
 
 /// What a server allows that says nothing of it: what Mastodon itself does.
@@ -27,14 +27,14 @@ pub(super) const AS_IT_STANDS: u32 = 0;
 ///
 /// # Errors
 /// When it would not.
-pub fn check(text: &str, spoiler_text: Option<&str>, limits: TextLimits) -> Result<(), Misfit> {
+pub fn check(text: &str, spoiler_text: Option<&str>, limits: TextLimits) -> Result<(), TextError> {
     let network = NetworkKind::Mastodon;
     if text.trim().is_empty() {
-        return Err(Misfit::Blank { network });
+        return Err(TextError::Blank { network });
     }
     let length = length(text, spoiler_text.unwrap_or_default(), limits.per_url);
     let max = usize::try_from(limits.characters).unwrap_or(usize::MAX);
-    if length > max { Err(Misfit::TooLong { network, length, max }) } else { Ok(()) }
+    if length > max { Err(TextError::TooLong { network, length, max }) } else { Ok(()) }
 }
 
 /// The length of a text and of what is shown instead of it, in characters as a server counts them. `per_url` is what a
@@ -270,13 +270,16 @@ mod tests {
         assert_eq!(length("abc", "Gedicht 🇩🇪", PER_URL), 12);
         assert!(check(&"a".repeat(490), Some("ten more.."), USUAL).is_ok());
         let error = check(&"a".repeat(491), Some("ten more.."), USUAL).unwrap_err();
-        assert_eq!(error, Misfit::TooLong { network: NetworkKind::Mastodon, length: 501, max: 500 });
+        assert_eq!(error, TextError::TooLong { network: NetworkKind::Mastodon, length: 501, max: 500 });
     }
 
     #[test]
     fn nothing_to_see_is_no_text() {
         for blank in ["", " ", "\n\t\u{3000}"] {
-            assert!(matches!(check(blank, Some("something"), USUAL), Err(Misfit::Blank { .. })), "{blank:?}");
+            assert!(
+                matches!(check(blank, Some("something"), USUAL), Err(TextError::Blank { .. })),
+                "{blank:?}"
+            );
         }
     }
 
@@ -331,7 +334,7 @@ mod tests {
             let length = length(&text, &warning, per_url);
             match check(&text, Some(&warning), TextLimits { characters: max, per_url }) {
                 Ok(()) => prop_assert!(length <= max as usize),
-                Err(Misfit::TooLong { length: said, max: most, .. }) => {
+                Err(TextError::TooLong { length: said, max: most, .. }) => {
                     prop_assert_eq!((said, most), (length, max as usize));
                     prop_assert!(length > most);
                 }

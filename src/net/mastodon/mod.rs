@@ -15,7 +15,7 @@ mod instance;
 pub mod length;
 mod likeness;
 mod meaning;
-mod patience;
+mod rate_limit;
 mod timeline;
 
 use std::sync::{Arc, Mutex, PoisonError};

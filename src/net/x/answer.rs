@@ -8,8 +8,8 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::meaning::Meaning;
-use super::patience;
 use super::problem::Problem;
+use super::rate_limit;
 use super::timeline::Page;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
@@ -55,7 +55,7 @@ impl Answer {
     /// How far our clock is ahead of X's, or may be, if so far that X may have taken an instant of ours for another: in
     /// an answer of its own, or in its word that it can't be.
     pub(super) fn ahead(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
-        patience::ahead(&self.headers, now).filter(|_| self.succeeded() || self.status == 400)
+        rate_limit::ahead(&self.headers, now).filter(|_| self.succeeded() || self.status == 400)
     }
 
     /// The whole body, if it is JSON.
@@ -128,7 +128,7 @@ pub(super) fn posted(answer: &Answer, handle: Option<&str>, us: &[&Secret], now:
     let (meaning, problem) = answer.trouble(us);
     let mut holds = holds(answer, (!answer.succeeded()).then_some(meaning), &problem, now);
     holds.extend(asked(answer, &problem, now));
-    let room = patience::room(&answer.headers);
+    let room = rate_limit::room(&answer.headers);
     Sent { outcome: outcome(answer, handle, (meaning, &problem), now), holds, room }
 }
 
@@ -171,10 +171,10 @@ fn doubtful(meaning: Meaning, answer: &Answer, problem: &Problem) -> String {
 /// Until when to keep still because an answer asks for it that settles nothing.
 fn asked(answer: &Answer, problem: &Problem, now: DateTime<Utc>) -> Option<Hold> {
     let asks = !answer.succeeded() && !answer.is_definite(problem);
-    let until = patience::retry_after(&answer.headers, now).filter(|until| asks && *until > now)?;
+    let until = rate_limit::retry_after(&answer.headers, now).filter(|until| asks && *until > now)?;
     let reason = "what answers for X asked for patience: nothing to do, unless it comes often";
     let why = Why::new(Cause::Limits, reason);
-    Some(Hold { scope: Scope::Bot, until: patience::within_reason(until, now), why })
+    Some(Hold { scope: Scope::Bot, until: rate_limit::within_reason(until, now), why })
 }
 
 /// The id of a post that is shown: digits, beside a text.
@@ -190,13 +190,14 @@ pub(super) fn url_of(handle: &str, id: &str) -> String {
 
 /// Who should keep still after this answer: limits that are used up, and what ails the app as a whole.
 fn holds(answer: &Answer, meaning: Option<Meaning>, problem: &Problem, now: DateTime<Utc>) -> Vec<Hold> {
-    let spent = patience::spent(&answer.headers, now).into_iter().map(|(scope, until)| {
+    let spent = rate_limit::spent(&answer.headers, now).into_iter().map(|(scope, until)| {
         let reason =
             "X's limit is used up, as its answer to the last post said: nothing to do, unless it comes often";
         Hold { scope, until, why: Why::new(Cause::Limits, reason) }
     });
     let of_app = meaning.filter(|meaning| meaning.concerns_app()).map(|meaning| {
-        let until = if meaning == Meaning::Capped { now + patience::LONGEST } else { now + patience::PROBE };
+        let until =
+            if meaning == Meaning::Capped { now + rate_limit::LONGEST } else { now + rate_limit::PROBE };
         let why = Why::new(meaning.cause(), sentence(meaning, answer.status, problem));
         Hold { scope: Scope::App, until, why }
     });
@@ -328,11 +329,11 @@ fn nobody(heard: &str) -> Setback {
 }
 
 fn setback(meaning: Meaning, answer: &Answer, problem: &Problem, now: DateTime<Utc>) -> Setback {
-    let announced = || patience::retry_at(&answer.headers, now);
+    let announced = || rate_limit::retry_at(&answer.headers, now);
     let retry_at = match meaning {
         Meaning::Patience => announced(),
-        Meaning::Daily => announced().or(Some(now + patience::UNANNOUNCED)),
-        Meaning::Capped => Some(now + patience::LONGEST),
+        Meaning::Daily => announced().or(Some(now + rate_limit::UNANNOUNCED)),
+        Meaning::Capped => Some(now + rate_limit::LONGEST),
         _ => None,
     };
     let mut reason = sentence(meaning, answer.status, problem);
@@ -367,7 +368,7 @@ fn unsettled(what: &str) -> String {
 
 /// A wrong clock looks like a wrong signature: say so, and for sure where the answer's date gives it away.
 fn clock_hint(headers: &HeaderMap, now: DateTime<Utc>) -> String {
-    let Some(ahead) = patience::skew(headers, now) else {
+    let Some(ahead) = rate_limit::skew(headers, now) else {
         return "; a clock that is minutes off causes this too".to_owned();
     };
     let side = if ahead.num_seconds() > 0 { "ahead of" } else { "behind" };

@@ -13,9 +13,8 @@ mod likeness;
 pub mod limits;
 mod meaning;
 pub mod oauth1;
-mod patience;
-pub mod price;
 mod problem;
+mod rate_limit;
 mod timeline;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::answer::{self, Answer};
-use super::{X, price};
+use super::{X, limits};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, Why};
 use crate::net::{Seen, Session, Setback, Sight, Timeline, to_sign_with};
@@ -20,7 +20,7 @@ const BEFORE: TimeDelta = TimeDelta::minutes(6);
 /// ours, and reading on costs half a dollar a page.
 const PAGES_OF_A_LOOK: usize = 5;
 /// As many pages as it takes to read all that X shows.
-const PAGES: usize = price::SHOWN / 100;
+const PAGES: usize = limits::SHOWN / 100;
 /// X takes no `start_time` before this: 2010-11-06 in UTC, in seconds since 1970, when its ids began to tell the time
 /// (docs.x.com, "Get Posts").
 const EARLIEST: i64 = 1_289_001_600;
@@ -47,7 +47,7 @@ impl X {
             Reading::Whole(seen) => seen,
             Reading::Part(_, why) | Reading::Refused(why) => return Ok(Sight::CannotTell(why)),
         };
-        let cost = price::of_reading(seen.len());
+        let cost = limits::price_of_reading(seen.len());
         let ours = post.text.as_deref().unwrap_or_default();
         let is_same = |seen: &Seen| super::likeness::is_same(ours, &seen.text);
         Ok(Sight::sorted(ours, seen, is_same, cost))

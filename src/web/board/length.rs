@@ -26,6 +26,6 @@ pub(super) async fn length(State(site): State<Site>, Here { bot, .. }: Here, uri
     let text = query.get("text").replace("\r\n", "\n");
     let text = text.trim_end();
     let (length, max) = net::length(&bot, account.as_ref(), text);
-    let problem = net::fits(&bot, account.as_ref(), text).err().map(|misfit| misfit.to_string());
+    let problem = net::validate(&bot, account.as_ref(), text).err().map(|misfit| misfit.to_string());
     answer::json(StatusCode::OK, &Length { length, max, problem })
 }

@@ -238,7 +238,7 @@ fn lines(view: &View<'_>, poem: &Poem) -> Markup {
 
 fn one(view: &View<'_>, line: &Line) -> Markup {
     let is_used = view.used.contains(&line.id);
-    let misfit = net::fits(view.bot, view.account.as_ref(), &line.text).err();
+    let misfit = net::validate(view.bot, view.account.as_ref(), &line.text).err();
     html! {
         li.used[is_used] value=(line.number) {
             (verse(&line.text))

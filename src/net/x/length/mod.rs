@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use crate::flock::NetworkKind;
-use crate::net::Misfit;
+use crate::net::TextError;
 use crate::net::link::{self, is_invalid};
 
 /// The most weighted characters a post may have (twitter-text configuration v3).
@@ -38,22 +38,22 @@ pub fn weighted(text: &str) -> usize {
 }
 
 /// Whether X would take a text as a post, and if not, why.
-pub fn check(text: &str) -> Result<(), Misfit> {
+pub fn check(text: &str) -> Result<(), TextError> {
     judge(text, weighted(text))
 }
 
 /// The verdict on a text whose weight is known.
-fn judge(text: &str, length: usize) -> Result<(), Misfit> {
+fn judge(text: &str, length: usize) -> Result<(), TextError> {
     let network = NetworkKind::X;
     if text.trim().is_empty() {
-        return Err(Misfit::Blank { network });
+        return Err(TextError::Blank { network });
     }
     let invalid = |(_, character): &(usize, char)| is_invalid(*character);
     if let Some((before, character)) = text.chars().enumerate().find(invalid) {
-        return Err(Misfit::Character { network, code: character.into(), position: before + 1 });
+        return Err(TextError::Character { network, code: character.into(), position: before + 1 });
     }
     if length > MAX {
-        return Err(Misfit::TooLong { network, length, max: MAX });
+        return Err(TextError::TooLong { network, length, max: MAX });
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
-use super::super::{MAX, Misfit, check, link, weighted};
+use super::super::{MAX, TextError, check, link, weighted};
 
 /// What might make a scanner look at the same text again and again, ten megabytes at last: were the
 /// count not linear, this would not end.
@@ -108,14 +108,14 @@ proptest! {
         let length = weighted(&text);
         match check(&text) {
             Ok(()) => prop_assert!((1..=MAX).contains(&length)),
-            Err(Misfit::TooLong { length: said, max, .. }) => {
+            Err(TextError::TooLong { length: said, max, .. }) => {
                 prop_assert_eq!((said, max), (length, MAX));
                 prop_assert!(length > MAX);
             }
-            Err(Misfit::TooHeavy { .. }) => prop_assert!(false, "X counts no bytes"),
-            Err(Misfit::Mention { .. }) => prop_assert!(false, "whom it mentions is asked elsewhere"),
-            Err(Misfit::Blank { .. }) => prop_assert!(text.trim().is_empty()),
-            Err(Misfit::Character { code, position, .. }) => {
+            Err(TextError::TooHeavy { .. }) => prop_assert!(false, "X counts no bytes"),
+            Err(TextError::Mention { .. }) => prop_assert!(false, "whom it mentions is asked elsewhere"),
+            Err(TextError::Blank { .. }) => prop_assert!(text.trim().is_empty()),
+            Err(TextError::Character { code, position, .. }) => {
                 prop_assert_eq!(text.chars().nth(position - 1).map(u32::from), Some(code));
             }
         }

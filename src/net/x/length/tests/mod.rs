@@ -198,14 +198,14 @@ fn table_of_weights() {
 fn verdicts() {
     assert_eq!(check("a"), Ok(()));
     for blank in ["", " ", "\n\t\u{3000}"] {
-        assert_eq!(check(blank), Err(Misfit::Blank { network: NetworkKind::X }), "{blank:?}");
+        assert_eq!(check(blank), Err(TextError::Blank { network: NetworkKind::X }), "{blank:?}");
     }
     for character in ['\u{FFFE}', '\u{FEFF}', '\u{FFFF}'] {
         let text = format!("日本{character}x");
         let position = 3;
         assert_eq!(
             check(&text),
-            Err(Misfit::Character { network: NetworkKind::X, code: character.into(), position })
+            Err(TextError::Character { network: NetworkKind::X, code: character.into(), position })
         );
     }
     assert_eq!(check("\u{202A}a\u{202C}"), Ok(()));
@@ -215,7 +215,7 @@ fn verdicts() {
 fn the_limit_is_the_last_length_that_fits() {
     assert_eq!(check(&"x".repeat(MAX)), Ok(()));
     assert_eq!(check(&"あ".repeat(MAX / 2)), Ok(()));
-    let too_long = Misfit::TooLong { network: NetworkKind::X, length: 281, max: 280 };
+    let too_long = TextError::TooLong { network: NetworkKind::X, length: 281, max: 280 };
     assert_eq!(check(&"x".repeat(MAX + 1)), Err(too_long));
 }
 

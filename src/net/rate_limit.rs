@@ -1,5 +1,5 @@
-//! What every server's headers say about time: when to come back, and whether its clock and ours agree. What a
-//! network says in headers of its own, its client reads.
+//! What every server's headers say about time: when to come back (`Retry-After`), and whether its clock and ours agree.
+//! Each network's client reads the headers that only that network has.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
@@ -31,7 +31,7 @@ pub(super) fn skew(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta>
     (ahead.abs() > SKEW_MAX).then_some(ahead)
 }
 
-/// The same, for one who must not miss anything: a server that does not say what its clock shows may be behind.
+/// The same, where nothing must be missed: a server that does not say what its clock shows may be behind.
 pub(super) fn ahead(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
     if date(headers).is_some() { skew(headers, now) } else { Some(UNDATED) }
 }

@@ -4,9 +4,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
 
 use crate::net::Scope;
-use crate::net::patience::{self, number};
+use crate::net::rate_limit::{self, number};
 
-pub(super) use crate::net::patience::{LONGEST, ahead, retry_after, skew, within_reason};
+pub(super) use crate::net::rate_limit::{LONGEST, ahead, retry_after, skew, within_reason};
 
 /// The wait when the 15-minute window has room and X still says no: then a limit is met that it doesn't
 /// announce, by the hour or by the day.
@@ -46,7 +46,7 @@ pub(super) fn spent(headers: &HeaderMap, now: DateTime<Utc>) -> Vec<(Scope, Date
 /// How many more requests there may be before one of the limits is used up.
 pub(super) fn room(headers: &HeaderMap) -> Option<u32> {
     let names = ["x-rate-limit-remaining", "x-user-limit-24hour-remaining", "x-app-limit-24hour-remaining"];
-    patience::room(headers, &names)
+    rate_limit::room(headers, &names)
 }
 
 /// An instant given in Unix seconds.

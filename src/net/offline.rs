@@ -1,5 +1,4 @@
-//! The client of a bot that can't sign in, because its credentials are not at hand: every attempt ends
-//! before it begins, with the reason.
+//! Networks that send nothing: that of a dry run, and that of a bot whose credentials can't be had.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -8,14 +7,41 @@ use super::{Network, Outcome, Sent, Session, Setback, Sight, Timeline};
 use crate::flock::account::Account;
 use crate::flock::post::{Post, Why};
 
-/// A network behind a locked door.
+/// The network of a dry run: it accepts everything and keeps nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Paper;
+
+#[async_trait]
+impl Network for Paper {
+    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Setback> {
+        Ok(None)
+    }
+
+    async fn send(&self, post: &Post, _session: &Session) -> Sent {
+        Outcome::Posted { remote_id: format!("paper:{}", post.id), url: None, note: None }.into()
+    }
+
+    async fn look(&self, _post: &Post, _session: &Session) -> Result<Sight, Setback> {
+        Ok(Sight::NotThere)
+    }
+
+    async fn written_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Setback> {
+        Ok(Timeline::Posts(Vec::new()))
+    }
+
+    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Setback> {
+        Ok(())
+    }
+}
+
+/// The network of a bot whose credentials are not at hand: every request ends before it begins, with the reason.
 #[derive(Debug, Clone)]
 pub struct Locked {
     why: Why,
 }
 
 impl Locked {
-    /// Locked for this reason.
+    /// A network that can't be used for this reason.
     pub const fn new(why: Why) -> Self {
         Self { why }
     }

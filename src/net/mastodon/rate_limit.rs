@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::HeaderMap;
 
-use crate::net::patience::{self, number, retry_after, text, within_reason};
+use crate::net::rate_limit::{self, number, retry_after, text, within_reason};
 
 const REMAINING: &str = "x-ratelimit-remaining";
 const RESET: &str = "x-ratelimit-reset";
@@ -27,7 +27,7 @@ pub(super) fn spent(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<
 
 /// How many more requests there may be before the limit is used up.
 pub(super) fn room(headers: &HeaderMap) -> Option<u32> {
-    patience::room(headers, &[REMAINING])
+    rate_limit::room(headers, &[REMAINING])
 }
 
 fn reset(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>> {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use reqwest::header::HeaderMap;
 
 use crate::net::Scope;
-use crate::net::patience::{self, number, retry_after, text, within_reason};
+use crate::net::rate_limit::{self, number, retry_after, text, within_reason};
 
 /// What a post costs, in points of the limit on writing.
 const POINTS_OF_A_POST: i64 = 2;
@@ -31,7 +31,7 @@ pub(super) fn spent(headers: &HeaderMap, now: DateTime<Utc>) -> Option<(Scope, D
 
 /// How many more posts there may be before the tightest limit is used up.
 pub(super) fn room(headers: &HeaderMap) -> Option<u32> {
-    let points = patience::room(headers, &["ratelimit-remaining"])?;
+    let points = rate_limit::room(headers, &["ratelimit-remaining"])?;
     Some(points / u32::try_from(POINTS_OF_A_POST).unwrap_or(1))
 }
 
