@@ -35,6 +35,9 @@
     part.replaceWith(document.adoptNode(fresh));
     if (focus) [...fresh.querySelectorAll("a, button, input, textarea, summary")].find((element) => name(element) === focus)?.focus();
   };
+  let leaving = false;
+  addEventListener("beforeunload", () => { leaving = true; });
+  addEventListener("pageshow", () => { leaving = false; });
   let asked = false;
   const refresh = async () => {
     asked = false;
@@ -43,7 +46,11 @@
     try {
       answer = await fetch(location.href, { credentials: "same-origin" });
     } catch { return; }
-    if (answer.status === 403 || answer.status === 404) { location.reload(); return; }
+    if (answer.status === 403 || answer.status === 404) {
+      // To load this page anew would cancel the way to the next one, to which a form has just been sent.
+      if (!leaving) location.reload();
+      return;
+    }
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {

@@ -175,13 +175,41 @@ async fn a_page_says_that_its_sign_in_gave_way_to_another() {
     let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
     visit.browser.press("Sign in with X").await;
     visit.browser.find("a.button").await;
-    // Somebody begins one in another window.
-    let begin = "const token = document.querySelector('input[name=token]').value; \
-        const body = new URLSearchParams({token, way: 'pin'}); \
-        return fetch('../bots/walt/sign-in', {method: 'POST', redirect: 'manual', body}).then(it => it.type)";
-    assert_eq!(visit.browser.eval(begin).await, "opaqueredirect");
+    assert_eq!(visit.browser.eval(BEGIN_ANOTHER).await, "opaqueredirect");
     visit.browser.sees("This sign-in is over").await;
     visit.browser.is_accessible().await;
+}
+
+/// Begins another sign-in of walt's, as another window would.
+const BEGIN_ANOTHER: &str = "const token = document.querySelector('input[name=token]').value; \
+    const body = new URLSearchParams({token, way: 'pin'}); \
+    return fetch('../bots/walt/sign-in', {method: 'POST', redirect: 'manual', body}).then(it => it.type)";
+
+/// "Try again" ends the sign-in of the page that it is on, and that page hears of the end while the browser is on its way
+/// to the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_is_being_left_is_not_loaded_anew() {
+    let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
+    visit.browser.press("Sign in with X").await;
+    visit.browser.find("a.button").await;
+    let leave = "const before = window.fetch; window.missing = 0; \
+        window.fetch = async (...of) => { \
+            const answer = await before(...of); \
+            if (answer.status === 404) setTimeout(() => { window.missing += 1; }); \
+            return answer; \
+        }; \
+        dispatchEvent(new Event('beforeunload'));";
+    visit.browser.eval(leave).await;
+    assert_eq!(visit.browser.eval(BEGIN_ANOTHER).await, "opaqueredirect");
+    // A page that were loaded anew would have lost its count.
+    let heard = "return new Promise(done => { \
+        const look = () => window.missing ? done(window.missing) : setTimeout(look, 20); look(); })";
+    assert!(visit.browser.eval(heard).await.as_u64() > Some(0));
+    assert!(!visit.browser.body().await.contains("This sign-in is over"));
+    let stay = "dispatchEvent(new Event('pageshow')); \
+        new BroadcastChannel('flockd-sign-in').postMessage(document.querySelector('main').dataset.ticket);";
+    visit.browser.eval(stay).await;
+    visit.browser.sees("This sign-in is over").await;
 }
 
 /// A server of Mastodon's kin, and a flock of walt's there.
