@@ -1,5 +1,6 @@
 //! Posting to Bluesky, on a real PDS: what is written there, how often, and how it is found again.
 
+use flockd::clock::{Clock as _, SystemClock};
 use flockd::flock::Manner;
 use flockd::flock::account::Tokens;
 use flockd::flock::post::{Cause, Post};
@@ -231,4 +232,26 @@ async fn tokens_of_another_kind_are_none() {
         assert_eq!((setback.why.cause, setback.answered), (Cause::SignIn, false));
     }
     assert_eq!(front.count(), requests);
+}
+
+/// Keys and times of a clock that was ten years ahead stand before all that came after them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_ahead_hides_neither_its_posts_nor_those_after_them() {
+    let (pds, _front, walt, sky) = walt().await;
+    let now = SystemClock.now();
+    let ahead = sky.plan_at(1, "ahead", now + chrono::TimeDelta::days(3_650)).await.unwrap();
+    id_of(&sky.send(&ahead).await.outcome);
+    let (after, outcome) = sky.post(2, "after").await;
+    id_of(&outcome);
+    for (post, text) in [(&ahead, "ahead"), (&after, "after")] {
+        let sight = sky.bluesky.look(post, &sky.session).await;
+        let Ok(Sight::Like { seen, .. }) = &sight else { panic!("{sight:?}") };
+        assert_eq!(seen.iter().map(|seen| &*seen.text).collect::<Vec<_>>(), [text]);
+        // Sent once more it is the same record.
+        id_of(&sky.send(post).await.outcome);
+    }
+    let since = sky.bluesky.written_since(now - chrono::TimeDelta::minutes(1), &sky.session).await.unwrap();
+    let flockd::net::Timeline::Posts(seen) = since else { panic!("{since:?}") };
+    assert_eq!(seen.iter().map(|seen| &*seen.text).collect::<Vec<_>>(), ["after", "ahead"]);
+    assert_eq!(pds.texts(&walt).await.len(), 2);
 }

@@ -272,3 +272,47 @@ async fn keys_of_rainbow_mind_machine_sign_bots_in() {
     let none = folder.run(&["import", "--rainbow-mind-machine", "."]);
     assert!(none.code == 1 && none.err.contains("has no key files"), "{none:?}");
 }
+
+/// The clock of the old machine was years ahead for a moment: the new one says so everywhere, and a person resets it.
+#[test]
+fn an_import_with_a_last_slot_that_is_ahead_of_the_clock_is_loud_and_is_reset() {
+    let old = robin(&poem(500));
+    let daemon = old.start();
+    daemon.wait_for("posted: line");
+    assert_eq!(daemon.stop(), 0);
+    let far = "2086-01-01T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_millis();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(old.tamper(&format!("update bot set considered = {far}")));
+    let new = robin(&poem(500));
+    hand_over(&old, &new);
+    assert_eq!(new.run(&["import", "export.jsonl", "--moved"]).code, 0);
+    let before = texts(&new);
+
+    let check = new.run(&["check"]);
+    let told = format!("{}{}", check.out, check.err);
+    assert!(check.code == 1 && told.contains("`flockd resume robin`"), "{check:?}");
+    let daemon = new.start();
+    daemon.wait_for("ahead of this machine's clock");
+    let (state, reason) = crate::support::signing::state_of(&new, "robin");
+    assert!(state == "suspended" && reason.contains("2086-01-01"), "{state}: {reason}");
+    assert_eq!(new.status()["bots"][0]["needs_person"], true);
+    let health: serde_json::Value = serde_json::from_str(&new.run(&["health", "--json"]).out).unwrap();
+    let troubles = health["readiness"]["troubles"].as_array().unwrap();
+    let robin_is = troubles.iter().find(|trouble| trouble["about"] == "robin");
+    assert!(
+        robin_is.is_some_and(|trouble| trouble["message"].to_string().contains("2086-01-01")),
+        "{health}"
+    );
+    let ready =
+        runtime.block_on(async { reqwest::get(new.url("/readyz")).await.unwrap().text().await.unwrap() });
+    assert!(ready.contains("robin") && ready.contains("suspended"), "{ready}");
+
+    let said = new.run(&["resume", "robin"]);
+    assert!(said.code == 0 && said.out.contains("is reset"), "{said:?}");
+    daemon.wait_for("posted: line");
+    assert_eq!(daemon.stop(), 0);
+    let mut after = texts(&new);
+    assert!(after.len() > before.len());
+    after.dedup();
+    assert_eq!(after, texts(&new), "no line twice");
+}

@@ -3,9 +3,9 @@
 
 use std::fs::File;
 use std::io::{PipeReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
@@ -231,4 +231,57 @@ fn a_stop_before_the_flock_is_up_ends_it() {
     }
     signal(daemon.id(), Signal::TERM);
     assert_eq!(ended(daemon).code(), Some(0));
+}
+
+/// Walt's server has a name, robin is on the feed, and the system asks the resolver of `resolv.conf`.
+fn far() -> Folder {
+    let folder = busy();
+    folder.configure(
+        "[apps.far]\nnetwork = \"mastodon\"\napi_url = \"https://social.example\"\n\
+         [bots.walt]\napp = \"far\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\n\
+         access_token = { file = \"token\" }\n",
+    );
+    folder.write("token", b"a-token-of-walt");
+    folder.write("resolv.conf", b"nameserver 127.0.0.77\noptions timeout:30 attempts:5\n");
+    folder
+}
+
+/// A program as it runs where the system's resolver is that one.
+fn where_names_are_asked_for(folder: &Folder, program: &[&str]) -> Command {
+    let story = "mount --bind resolv.conf /etc/resolv.conf && exec \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", story]).args(program).current_dir(folder.path("."));
+    command.env_remove("FLOCK_CONFIG").env_remove("RUST_LOG").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// A resolver that takes every question and never answers.
+#[test]
+fn a_resolver_that_never_answers_holds_up_nothing_but_the_bot_that_asks() {
+    let folder = far();
+    let Ok(resolver) = UdpSocket::bind(("127.0.0.77", 53)) else {
+        return println!("skipped: no resolver can be started here");
+    };
+    if !where_names_are_asked_for(&folder, &["true"]).status().is_ok_and(|status| status.success()) {
+        return println!("skipped: no file can be mounted here");
+    }
+    resolver.set_read_timeout(Some(PATIENCE)).unwrap();
+    let daemon =
+        Daemon::spawn(&mut where_names_are_asked_for(&folder, &[env!("CARGO_BIN_EXE_flockd"), "run"]));
+    daemon.wait_for("the flock is up");
+    let mut question = [0; 512];
+    let (length, _) = resolver.recv_from(&mut question).expect("walt asks where its server is");
+    assert!(question[..length].windows(6).any(|part| part == b"social"), "that name is asked for");
+    for _ in 0..3 {
+        daemon.wait_for("posted: line");
+    }
+    let health = folder.run(&["health"]);
+    assert_eq!(health.code, 0, "{health:?}");
+    let status = folder.run(&["status", "--json"]);
+    assert!(status.out.contains("walt"), "{status:?}");
+    // The system goes on waiting for that name, two and a half minutes in all.
+    let started = Instant::now();
+    let log = daemon.stop_and_read();
+    assert!(started.elapsed().as_secs() < 100, "{:?}: {log}", started.elapsed());
+    assert!(log.contains("stopped"), "{log}");
 }

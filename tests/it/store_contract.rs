@@ -102,7 +102,7 @@ contract! {
         a_stranger_is_not_in_the_ledger,
     }
     credentials {
-        a_bot_that_never_signed_in_has_nothing,
+        a_bot_that_never_signed_in_has_nothing, a_sign_in_of_a_clock_that_was_ahead_mends_nothing_that_came_after,
         who_signs_in_is_kept_with_the_tokens,
         tokens_are_replaced_by_whoever_has_read_them,
         one_of_two_replaces_a_version,
@@ -180,7 +180,7 @@ contract! {
         a_copy_never_replaces_a_file,
     }
     settling {
-        what_may_have_been_accepted_is_spent,
+        what_may_have_been_accepted_is_spent, what_was_spent_in_years_to_come_is_not_spent_now,
         a_look_costs_whatever_comes_of_it,
         what_is_tried_again_is_paid_for_when_it_is_tried,
         a_look_changes_nothing_about_since_when,

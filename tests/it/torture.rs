@@ -17,7 +17,7 @@ use crate::support::fake_mastodon::Kin;
 use crate::support::stand_in::Behaviour;
 use crate::support::strangers;
 use evidence::Evidence;
-use flock::{Flock, Looks};
+use flock::{Flock, Looks, Weather};
 use life::Death;
 use network::Which;
 
@@ -104,6 +104,22 @@ async fn answered_by_strangers_no_line_is_posted_twice_or_lost() {
     }
 }
 
+/// Both at once: whatever a post is answered with after it was stored, by a stranger or cut off, the daemon may be killed at
+/// any step of it, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_among_strangers_no_line_is_posted_twice_or_lost() {
+    let kills = kills().div_ceil(BLIND);
+    let flocks: Vec<Which> =
+        [Which::X, Which::Bluesky].into_iter().chain(Kin::ALL.map(Which::Mastodon)).collect();
+    let records = torture_in(Weather::Strangers, &flocks, Looks::Allowed, kills).await;
+    for Record { evidence, looks, .. } in &records {
+        assert_eq!(evidence.complaints(), Vec::<String>::new());
+        assert_eq!(evidence.assumed(), 0, "nothing is assumed where one may look");
+        assert!(*looks > 0, "there were doubts");
+    }
+    report("among strangers", kills, &records);
+}
+
 async fn storm(which: Which) -> Evidence {
     let mut flock = Flock::new(which, Looks::Allowed, 0, 0).await;
     let strangers = strangers::some();
@@ -130,19 +146,24 @@ fn all_doubts_were_settled(records: &[Record]) {
 
 /// Kills flocks so often in all, at the same time.
 async fn torture(flocks: &[Which], looks: Looks, kills: usize) -> Vec<Record> {
+    torture_in(Weather::Fair, flocks, looks, kills).await
+}
+
+/// The same in this weather.
+async fn torture_in(weather: Weather, flocks: &[Which], looks: Looks, kills: usize) -> Vec<Record> {
     let seed = seed();
     // A test that fails shows what it has printed.
     println!("FLOCKD_TORTURE_SEED={seed}");
     let share = |flock: usize| kills / flocks.len() + usize::from(flock < kills % flocks.len());
-    let tortured = flocks
-        .iter()
-        .enumerate()
-        .map(|(number, which)| tokio::spawn(torture_one(*which, looks, share(number), seed + number as u64)));
+    let tortured = flocks.iter().enumerate().map(|(number, which)| {
+        tokio::spawn(torture_one(weather, *which, looks, (share(number), seed + number as u64)))
+    });
     futures_util::future::join_all(tortured).await.into_iter().map(|record| record.unwrap()).collect()
 }
 
-async fn torture_one(which: Which, looks: Looks, kills: usize, seed: u64) -> Record {
+async fn torture_one(weather: Weather, which: Which, looks: Looks, (kills, seed): (usize, u64)) -> Record {
     let mut flock = Flock::new(which, looks, kills, seed).await;
+    flock.weather = weather;
     let mut deaths = Vec::new();
     for _ in 0..kills {
         deaths.push(flock.lives_and_dies().await);

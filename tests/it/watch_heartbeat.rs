@@ -1,5 +1,6 @@
 //! The heartbeat is heard only while every bot is on time.
 
+use flockd::clock::Clock as _;
 use flockd::flock::event::Event;
 use flockd::flock::{Bot, NetworkKind};
 
@@ -122,4 +123,20 @@ async fn a_url_that_fails_is_said_once_until_it_works_again() {
     assert!(problem.starts_with("its URL answered HTTP ") && !problem.contains("sesame"), "{problem}");
     tower.wait_for(|event| matches!(event, Event::HeartbeatBack)).await;
     assert_eq!(stops(&tower), 1);
+}
+
+/// Its last slot is ten years ahead, so that none that comes is used.
+#[tokio::test]
+async fn it_stops_while_a_clock_that_was_ahead_keeps_a_bot_silent() {
+    let mut tower = beating().await;
+    heard(&mut tower).await;
+    tower.store.consider(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
+    tower.after(minutes(5)).await;
+    tower.after(minutes(5)).await;
+    assert_eq!(stopped(&tower).await, "overdue: walt");
+    assert!(tower.hook.more().is_none());
+    tower.store.resume(&ledger::bot("walt"), tower.clock.now()).await.unwrap();
+    tower.after(minutes(5)).await;
+    heard(&mut tower).await;
+    tower.wait_for(|event| matches!(event, Event::HeartbeatBack)).await;
 }

@@ -211,6 +211,19 @@ async fn a_clock_that_was_set_right_before_the_look_hides_nothing() {
     }
 }
 
+/// Its clock was not set since it was turned on. X takes no time before its own beginning.
+#[tokio::test]
+async fn what_was_sent_by_a_clock_that_was_behind_is_found() {
+    let one = Onlooker::new().await;
+    let id = one.by_hand("a line", 1);
+    for sent_at in [DateTime::UNIX_EPOCH, noon() - TimeDelta::days(30)] {
+        let post = Post { sent_at: Some(sent_at), ..sent("a line") };
+        let sight = one.signed.x.look(&post, &one.session).await.unwrap();
+        let Sight::Like { seen, .. } = sight else { panic!("{sight:?}") };
+        assert_eq!(seen.iter().map(|seen| &seen.remote_id).collect::<Vec<_>>(), [&id], "{sent_at}");
+    }
+}
+
 /// The page as X would give it, and without a word on what its clock shows.
 #[tokio::test]
 async fn where_x_tells_no_time_a_clock_that_is_half_an_hour_off_hides_nothing() {

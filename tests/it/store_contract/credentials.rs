@@ -1,5 +1,6 @@
 //! What a ledger keeps of a bot's credentials: who may replace what, and who has them to himself.
 
+use chrono::DateTime;
 use flockd::flock::NetworkKind;
 use flockd::store::{Envelope, LONGEST_CLAIM, Sealed, Store, StoreError};
 
@@ -278,4 +279,16 @@ pub(super) async fn what_apps_registered_is_kept_and_sealed_anew(ledger: Ledger)
     assert_eq!(refused, Err(StoreError::Overtaken), "one was left out");
     ledger.one.reseal(&all, &anew, at(20)).await.unwrap();
     assert_eq!(ledger.other.registrations().await, Ok(anew.to_vec()));
+}
+
+/// It must not count as later than all that failed since.
+pub(super) async fn a_sign_in_of_a_clock_that_was_ahead_mends_nothing_that_came_after(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let year = 365 * 24 * 3_600;
+    sign_in(&ledger, "walt", year).await;
+    let standing = async |seconds| ledger.other.standing(&bot("walt"), at(seconds)).await.unwrap().unwrap();
+    assert_eq!(standing(100).await.signed_in_at, Some(DateTime::UNIX_EPOCH));
+    assert_eq!(standing(year).await.signed_in_at, Some(at(year)));
+    // Clocks differ by minutes.
+    assert_eq!(standing(year - 200).await.signed_in_at, Some(at(year)));
 }

@@ -216,3 +216,12 @@ pub(super) async fn what_was_found_is_posted_and_its_line_used(ledger: Ledger) {
     assert_eq!((standing.behind, standing.last.map(|post| post.id)), (None, Some(finds[2].id)));
     assert_eq!(copy.catch_up(&bot("walt"), &finds).await, Ok(Vec::new()), "and nothing twice");
 }
+
+/// What a clock that was ahead has dated is no part of any month's budget but its own.
+pub(super) async fn what_was_spent_in_years_to_come_is_not_spent_now(ledger: Ledger) {
+    let year = 365 * 24 * 3_600;
+    sent(&ledger, State::Posted, "x", 100, 10).await;
+    sent(&ledger, State::Posted, "x", 7, year).await;
+    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 1, mills: 100 }));
+    assert_eq!(ledger.other.spent("x", at(year)).await, Ok(Spent { posts: 1, mills: 7 }));
+}

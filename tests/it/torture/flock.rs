@@ -27,11 +27,21 @@ pub(super) enum Looks {
     Refused,
 }
 
+/// What comes between the bots and their network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weather {
+    /// Nothing but what kills a daemon.
+    Fair,
+    /// Others, who answer in the network's place after it has stored a post.
+    Strangers,
+}
+
 /// A flock in a folder of its own, on a network of its own.
 pub(super) struct Flock {
     pub network: Network,
     pub folder: Folder,
     pub dice: StdRng,
+    pub weather: Weather,
     /// How many lives its daemon has had.
     pub lives: usize,
     poems: BTreeMap<&'static str, Vec<String>>,
@@ -48,7 +58,8 @@ impl Flock {
             folder.write(&format!("{name}.txt"), poem.join("\n").as_bytes());
         }
         block_in_place(|| network.enroll(&folder));
-        Self { network, folder, dice: StdRng::seed_from_u64(seed), lives: 0, poems }
+        let (dice, weather) = (StdRng::seed_from_u64(seed), Weather::Fair);
+        Self { network, folder, dice, weather, lives: 0, poems }
     }
 
     /// Starts the daemon, with a log of this length.
@@ -61,6 +72,7 @@ impl Flock {
     /// One more start that nobody disturbs: what is in doubt is settled, and what is due is posted. Then a stop,
     /// and what there is to see.
     pub(super) async fn comes_to_rest(&self) -> Evidence {
+        self.network.forget_posts_to_come();
         self.network.befalls(self.lives, &self.folder).await;
         let daemon = self.start("info");
         // A bot posts the next line when the one before is settled.

@@ -5,9 +5,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 
-use super::flock::Flock;
+use super::flock::{Flock, Weather};
 use crate::support::program::{Daemon, kill};
-use crate::support::stand_in::Step;
+use crate::support::stand_in::{Behaviour, Step};
+use crate::support::strangers;
 
 /// One of the first so many posts meets the kill: three bots post at once, and again a second later.
 const POSTS: usize = 3;
@@ -64,6 +65,9 @@ impl Flock {
     pub(super) async fn lives_and_dies(&mut self) -> Death {
         let plan = self.plan();
         self.network.befalls(self.lives, &self.folder).await;
+        if self.weather == Weather::Strangers {
+            self.strangers_answer();
+        }
         let (requests, kills) = (self.network.count(), self.network.killed().len());
         let daemon = self.start(if plan.death == Death::AtSomeLine { "trace" } else { "info" });
         let pid = daemon.pid();
@@ -100,6 +104,20 @@ impl Flock {
             Death::AtSomeLine if met => Death::AtSomeLine,
             Death::Unborn => Death::Unborn,
             _ => Death::AfterSomeRequest,
+        }
+    }
+
+    /// What the next posts are answered with, after they were stored: most of them by a stranger, some by nothing.
+    fn strangers_answer(&mut self) {
+        self.network.forget_posts_to_come();
+        for _ in 0..POSTS * 2 {
+            let mut strangers = strangers::some();
+            let reply = strangers.swap_remove(self.dice.random_range(0..strangers.len()));
+            self.network.next_post(match self.dice.random_range(0..8) {
+                0 => Behaviour::StoreAndBreakOff,
+                1 => Behaviour::StoreAndClose,
+                _ => Behaviour::StoreAndAnswer(reply),
+            });
         }
     }
 

@@ -133,6 +133,11 @@ impl StandIn {
         self.command(|commands| commands.posts.push_back(behaviour));
     }
 
+    /// Takes back what was commanded for posts to come.
+    pub fn forget_posts_to_come(&self) {
+        self.command(|commands| commands.posts.clear());
+    }
+
     /// What to do with the next `GET` of the API. The sign-in pages are not of it.
     pub fn next_read(&self, behaviour: Behaviour) {
         self.command(|commands| commands.reads.push_back(behaviour));
