@@ -153,6 +153,9 @@ enum Verb {
         /// The bot
         #[arg(add = bot_names())]
         bot: String,
+        /// Undo the skip of the last slot that is skipped; once more for the one before that
+        #[arg(long)]
+        undo: bool,
     },
     /// Copy the ledger to a file, also while the flock runs
     Backup {
@@ -302,7 +305,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Verb::Pause(bots) => pause::pause(known().await?, bots).await,
         Verb::Resume(bots) => pause::resume(known().await?, bots).await,
-        Verb::Skip { bot } => pause::skip(known().await?, &bot).await,
+        Verb::Skip { bot, undo } => pause::skip(known().await?, &bot, undo).await,
         Verb::Backup { file } => backup::backup(&known().await?, &file).await,
         Verb::Restore(what) => restore::restore(&load(&config)?, &what).await,
         Verb::Doctor(scope) => doctor::doctor(&config, &scope).await,

@@ -19,9 +19,10 @@ pub(super) async fn resume(known: Configured, which: Bots) -> Result<ExitCode> {
     wishing::fulfil_all(known, wants).await
 }
 
-pub(super) async fn skip(known: Configured, bot: &str) -> Result<ExitCode> {
+pub(super) async fn skip(known: Configured, bot: &str, undo: bool) -> Result<ExitCode> {
     let bot = known.bot(bot)?.name.to_string();
-    wishing::fulfil(known, Want::Skip { bot }).await
+    let want = if undo { Want::UndoSkip { bot, slot: None } } else { Want::Skip { bot } };
+    wishing::fulfil(known, want).await
 }
 
 /// The bots that are meant: nothing is done for one before all are known.

@@ -1,4 +1,5 @@
-//! A slot that a person wants passed over. It is written down as given up ahead of its time; when that comes, the slot is taken.
+//! A slot that a person wants passed over, and one that a person wants back. A skip is written down as given up ahead of its time;
+//! when that comes, the slot is taken. An undone skip leaves its slot free.
 
 use chrono::{DateTime, Utc};
 
@@ -7,7 +8,7 @@ use super::wish::refused;
 use super::{BotRun, Member, due};
 use crate::flock::message::Message;
 use crate::flock::post::{Cause, PostId, Why};
-use crate::store::{Answer, StoreError};
+use crate::store::{Answer, Standing, StoreError};
 
 /// Passes over the next slot of a bot that is not passed over yet, though its delay may run already.
 pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<Answer, StoreError> {
@@ -15,11 +16,9 @@ pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<Answer, StoreEr
     let (bot, now) = (&member.bot, engine.clock.now());
     if let Some(post) = engine.store.post(id).await? {
         // Whoever granted it ended between writing and answering.
-        return Ok(done(member, post.slot, None));
+        return Ok(skipped(member, standing, post.slot, now));
     }
-    let not_due = |slot: &DateTime<Utc>| due::with_delay(bot, *slot) > now;
-    let mut ahead = standing.expected(&bot.schedule, standing.considered).filter(not_due);
-    let Some(slot) = ahead.next() else {
+    let Some(slot) = ahead(member, standing, now).next() else {
         return Ok(refused(format!("{} has no slot ahead that could be skipped", bot.name)));
     };
     let due_at = due::with_delay(bot, slot);
@@ -28,7 +27,8 @@ pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<Answer, StoreEr
     match attempt::open_skipped(run, &occasion, why).await {
         Ok(post) => {
             let post = engine.told(post);
-            Ok(done(member, post.slot, ahead.next()))
+            let standing = engine.standing(member, now).await?;
+            Ok(skipped(member, &standing, post.slot, now))
         }
         // The bot was quicker.
         Err(StoreError::SlotTaken) => {
@@ -38,15 +38,57 @@ pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<Answer, StoreEr
     }
 }
 
-fn done(member: &Member, slot: Option<DateTime<Utc>>, next: Option<DateTime<Utc>>) -> Answer {
-    let skips = Message::from(format!("{} skips ", member.bot.name));
+/// Undoes the skip of a slot, or of the last slot that is skipped, as long as its time has not come.
+pub(super) async fn undo(
+    run: &BotRun<'_>,
+    id: PostId,
+    slot: Option<DateTime<Utc>>,
+) -> Result<Answer, StoreError> {
+    let BotRun { engine, member, standing } = *run;
+    let (bot, now) = (&member.bot, engine.clock.now());
+    let skipped = standing.skipped_of(&bot.schedule, standing.considered).into_iter();
+    let mut ahead = skipped.filter(|skipped| due::with_delay(bot, *skipped) > now);
+    let wanted = ahead.rfind(|skipped| slot.is_none_or(|slot| slot == *skipped));
+    let Some(post) = engine.store.undo_skip(&bot.name, wanted, id, now).await? else {
+        let bot = &bot.name;
+        return Ok(refused(match slot {
+            None => Message::from(format!("{bot} skips no slot that is still ahead")),
+            Some(slot) => {
+                Message::from(format!("{bot} does not skip ")).at(slot).text(", or its time has come")
+            }
+        }));
+    };
+    let standing = engine.standing(member, now).await?;
+    let message =
+        Message::from(format!("{} no longer skips ", bot.name)).at(post.slot.unwrap_or(post.due_at));
+    Ok(Answer::new(true, message.then(next(member, &standing, now)), None))
+}
+
+/// The slots that are still to come and not skipped.
+fn ahead(member: &Member, standing: &Standing, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+    let bot = &member.bot;
+    let not_due = move |slot: &DateTime<Utc>| due::with_delay(bot, *slot) > now;
+    standing.expected(&bot.schedule, standing.considered).filter(not_due)
+}
+
+fn skipped(member: &Member, standing: &Standing, slot: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Answer {
+    let name = &member.bot.name;
+    let skips = Message::from(format!("{name} skips "));
     let skips = match slot {
         Some(slot) => skips.at(slot),
         None => skips.text("its next slot"),
     };
-    Answer::new(
-        true,
-        next.into_iter().fold(skips, |skips, next| skips.text(", and posts next at ").at(next)),
-        None,
-    )
+    let message = skips.then(next(member, standing, now));
+    Answer::new(true, message.remedy(format!("; `flockd skip {name} --undo` undoes that"), ""), None)
+}
+
+/// What comes next, in the words of a sentence that goes on.
+fn next(member: &Member, standing: &Standing, now: DateTime<Utc>) -> Message {
+    let name = &member.bot.name;
+    match ahead(member, standing, now).next() {
+        _ if standing.paused.is_some() => Message::from(", and is paused, so it posts nothing until ")
+            .remedy(format!("`flockd resume {name}`"), "you resume it"),
+        Some(next) => Message::from(", and posts next at ").at(next),
+        None => Message::from(", and has no other slot ahead"),
+    }
 }

@@ -40,6 +40,14 @@ impl Engine {
                 }
                 None => unknown_bot(bot),
             },
+            Want::UndoSkip { bot, slot } => match self.member(bot) {
+                Some(member) => {
+                    let standing = self.standing(&member, self.clock.now()).await?;
+                    let run = BotRun { engine: self, member: &member, standing: &standing };
+                    skip::undo(&run, wish.id, *slot).await?
+                }
+                None => unknown_bot(bot),
+            },
             Want::History { bot } => history(self, bot).await?,
             Want::NotUnderstood => {
                 refused("this flockd does not know that wish: restart the daemon with the newer one")

@@ -84,6 +84,16 @@ pub trait Store: Passes + Send + Sync {
     /// Notes that slots up to `newest` are dealt with, `missed` of them without a post. Never goes back.
     async fn consider(&self, bot: &BotName, newest: DateTime<Utc>, missed: u32) -> Result<(), StoreError>;
 
+    /// Undoes the skip of a slot, so that the slot is free again, and returns the row of the skip. What the command
+    /// `by` has undone already stays as it is; `None` if there is nothing to undo.
+    async fn undo_skip(
+        &self,
+        bot: &BotName,
+        slot: Option<DateTime<Utc>>,
+        by: PostId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Post>, StoreError>;
+
     /// Has a bot post nothing on schedule from `now` on; `why` is given where that was nobody's wish.
     async fn pause(&self, bot: &BotName, why: Option<&str>, now: DateTime<Utc>) -> Result<(), StoreError>;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::flock::BotName;
 use crate::flock::account::Account;
@@ -53,6 +53,12 @@ impl Standing {
     ) -> impl Iterator<Item = DateTime<Utc>> + use<'b> {
         let skipped = self.skipped.clone();
         schedule.upcoming(self.considered.max(now)).filter(move |slot| !skipped.contains(slot))
+    }
+
+    /// The slots of a schedule after `now` that are skipped. A skip from before the bot had this schedule concerns none of them.
+    pub fn skipped_of(&self, schedule: &Schedule, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+        let is_slot = |at: DateTime<Utc>| schedule.next_after(at - TimeDelta::milliseconds(1)) == Some(at);
+        self.skipped.iter().copied().filter(|slot| *slot > now && is_slot(*slot)).collect()
     }
 }
 

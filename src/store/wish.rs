@@ -55,6 +55,13 @@ pub enum Want {
         /// Which bot.
         bot: String,
     },
+    /// Undo a skip.
+    UndoSkip {
+        /// Which bot.
+        bot: String,
+        /// Of which slot; without one, of the last that is skipped.
+        slot: Option<DateTime<Utc>>,
+    },
     /// Write down which lines of its poem a bot's account has posted before the ledger knew of it.
     History {
         /// Which bot.
@@ -77,7 +84,14 @@ pub enum Want {
 impl Want {
     /// Whether it is granted by the ledger alone.
     pub const fn calls_no_network(&self) -> bool {
-        matches!(self, Self::Settle { .. } | Self::Pause { .. } | Self::Resume { .. } | Self::Skip { .. })
+        matches!(
+            self,
+            Self::Settle { .. }
+                | Self::Pause { .. }
+                | Self::Resume { .. }
+                | Self::Skip { .. }
+                | Self::UndoSkip { .. }
+        )
     }
 
     /// Which bot it is about.
@@ -89,6 +103,7 @@ impl Want {
             | Self::Pause { bot }
             | Self::Resume { bot }
             | Self::Skip { bot }
+            | Self::UndoSkip { bot, .. }
             | Self::History { bot }
             | Self::Settle { bot, .. } => bot,
             Self::NotUnderstood => "",

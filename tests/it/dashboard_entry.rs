@@ -176,7 +176,7 @@ async fn only_pages_of_ours_change_something() {
     }
     assert_eq!(door.state(), "ok");
     // Reading does not change anything, whoever links to it.
-    for verb in ["pause", "resume", "post", "delete", "settle", "skip"] {
+    for verb in ["pause", "resume", "post", "delete", "settle", "skip", "undo-skip"] {
         let answer = door
             .client
             .get(door.folder.url(&format!("/bots/walt/{verb}")))

@@ -277,6 +277,41 @@ async fn a_skipped_slot_is_passed_over_and_the_next_is_not() {
 }
 
 #[tokio::test]
+async fn an_undone_skip_is_posted_in_its_slot_and_once() {
+    let mut house = House::of([(bot("walt"), poem("w", 9))]).await;
+    house.pass(minutes(1)).await;
+    let walt = || "walt".to_owned();
+    let ask = async |house: &House, what: Want| {
+        let id = house.ask(what).await;
+        house.answer(id).await
+    };
+    for _ in 0..3 {
+        assert!(ask(&house, Want::Skip { bot: walt() }).await.done);
+    }
+    let slots = house.standing("walt").await.skipped;
+    // The last one, and one that is named; what is not skipped can't be undone.
+    let answer = ask(&house, Want::UndoSkip { bot: walt(), slot: None }).await;
+    assert!(answer.done && answer.message.contains("12:04:00 UTC, and posts next at"), "{answer:?}");
+    house.restart().await;
+    assert!(ask(&house, Want::UndoSkip { bot: walt(), slot: Some(slots[0]) }).await.done);
+    assert!(!ask(&house, Want::UndoSkip { bot: walt(), slot: Some(slots[0]) }).await.done);
+    assert_eq!(house.standing("walt").await.skipped, slots[1..2]);
+    house.pass(minutes(4)).await;
+    let story = house.story("walt").await;
+    let posted: Vec<_> = story.iter().filter(|line| line.contains("posted")).collect();
+    assert_eq!(
+        posted,
+        ["12:01:00 posted w1", "12:02:00 posted w2", "12:04:00 posted w3", "12:05:00 posted w4"]
+    );
+    // What has come and gone stays as it was.
+    assert!(!ask(&house, Want::UndoSkip { bot: walt(), slot: None }).await.done);
+    assert!(!ask(&house, Want::UndoSkip { bot: walt(), slot: Some(slots[1]) }).await.done);
+    house.pass(minutes(1)).await;
+    assert_eq!(house.net("walt").sent().len(), 5);
+    assert_eq!(house.standing("walt").await.missed, 0);
+}
+
+#[tokio::test]
 async fn a_slot_whose_delay_runs_is_skipped_and_none_that_is_due() {
     let mut walt = bot("walt");
     walt.schedule = cron("0 * * * *");

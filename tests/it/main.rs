@@ -70,6 +70,7 @@ mod program_reload_storm;
 mod program_renewal;
 mod program_restore;
 mod program_secrets;
+mod program_skip;
 mod program_stop;
 mod program_tls;
 mod program_vault;

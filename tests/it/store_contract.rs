@@ -160,6 +160,8 @@ contract! {
     uniqueness {
         a_slot_is_used_once_whatever_became_of_it,
         a_slot_may_be_skipped_ahead,
+        only_a_skip_is_undone_and_frees_its_slot,
+        a_skip_is_not_the_last_that_happened,
         a_line_is_used_once_in_a_round,
         a_bot_has_one_open_post,
         a_failing_draft_harms_nobody_else,

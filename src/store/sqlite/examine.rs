@@ -102,7 +102,7 @@ async fn structure(db: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error
 const RULES: &[(&str, &str)] = &[
     (
         "slots are used more than once",
-        "select count(*) from (select 1 from post not indexed where slot is not null group by bot, slot having count(*) > 1)",
+        "select count(*) from (select 1 from post not indexed where slot is not null and undone_by is null group by bot, slot having count(*) > 1)",
     ),
     (
         "lines are used more than once in a round",

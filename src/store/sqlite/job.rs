@@ -184,6 +184,20 @@ pub(super) async fn advance(
     }))
 }
 
+pub(super) async fn undo_skip(
+    db: &mut SqliteConnection,
+    bot: BotName,
+    slot: Option<DateTime<Utc>>,
+    by: PostId,
+    now: DateTime<Utc>,
+) -> Result<Option<Post>, Trouble> {
+    let undone = match (sql::skip::undone_by(db, by).await?, slot) {
+        (None, Some(slot)) => sql::skip::undo(db, &bot, slot, by, now).await?,
+        (undone, _) => undone,
+    };
+    Ok(undone.as_ref().map(row::post).transpose()?)
+}
+
 pub(super) async fn standing(
     db: &mut SqliteConnection,
     name: &BotName,
@@ -206,7 +220,7 @@ pub(super) async fn standing(
     let credible = |at: DateTime<Utc>| if at > now + CLOCK_TOLERANCE { DateTime::UNIX_EPOCH } else { at };
     let signed_in_at = credential::envelope(&mut db, name).await?.signed_in_at.map(credible);
     let considered = row::time(bot.try_get("considered")?);
-    let skipped = sql::skipped_after(&mut db, name, considered).await?.into_iter().map(row::time).collect();
+    let skipped = sql::skip::after(&mut db, name, considered).await?.into_iter().map(row::time).collect();
     let is_ailing = open.as_ref().or(last.as_ref()).is_some_and(|post| ails(post, signed_in_at));
     let ailing_since = if is_ailing { ailing_since(&mut db, name, signed_in_at).await? } else { None };
     Ok(Some(Standing {

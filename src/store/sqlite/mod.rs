@@ -150,6 +150,17 @@ impl Store for Sqlite {
         change!(self, |db| async { job::known(&bot, sql::bot::consider(db, &bot, newest, missed).await?) })
     }
 
+    async fn undo_skip(
+        &self,
+        bot: &BotName,
+        slot: Option<DateTime<Utc>>,
+        by: PostId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Post>, StoreError> {
+        let bot = bot.clone();
+        change!(self, |db| job::undo_skip(db, bot, slot, by, now))
+    }
+
     async fn pause(&self, bot: &BotName, why: Option<&str>, now: DateTime<Utc>) -> Result<(), StoreError> {
         let (bot, why) = (bot.clone(), why.map(str::to_owned));
         change!(self, |db| async { job::known(&bot, sql::bot::pause(db, &bot, why.as_deref(), now).await?) })

@@ -224,6 +224,7 @@ pub(super) fn kept_post(row: &SqliteRow) -> Read<KeptPost> {
         price: row.try_get::<Option<u32>, _>("price")?.unwrap_or(0),
         read_cost: row.try_get("read_cost")?,
         account: row.try_get("account")?,
+        undone_by: row.try_get("undone_by")?,
     })
 }
 

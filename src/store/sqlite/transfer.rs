@@ -194,7 +194,8 @@ impl<'c> Import<'c> {
             )));
         }
         let went_further = (here.state.is_open() && !post.state.is_open())
-            || (here.state == State::Posted && post.state == State::Deleted);
+            || (here.state == State::Posted && post.state == State::Deleted)
+            || (here.undone_by.is_none() && post.undone_by.is_some());
         if went_further {
             sql::transfer::move_on(self.db, &post).await?;
             self.done.moved_on += 1;

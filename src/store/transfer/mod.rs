@@ -181,6 +181,9 @@ pub struct KeptPost {
     /// What identifies the account under which it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// The command that undid it, of a skip that was undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undone_by: Option<String>,
 }
 
 /// The line of a poem that a post uses. Its text is the post's.

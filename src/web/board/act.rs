@@ -45,6 +45,10 @@ fn want(what: &str, bot: String, form: &Form) -> Option<Result<Want, String>> {
         "pause" => Want::Pause { bot },
         "resume" => Want::Resume { bot },
         "skip" => Want::Skip { bot },
+        "undo-skip" => match form.get("slot").parse() {
+            Ok(slot) => Want::UndoSkip { bot, slot: Some(slot) },
+            Err(_) => return Some(Err("Say which slot.".to_owned())),
+        },
         "post" => match form.find("text") {
             None => Want::Post { bot, text: None },
             Some(text) => match text_by_hand(text) {

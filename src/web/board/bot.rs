@@ -19,6 +19,7 @@ use crate::flock::{Bot, Flock, NetworkKind};
 use crate::net;
 use crate::store::{Answer, Filter, StoreError};
 use crate::watch::Health;
+use crate::watch::report::instant;
 use crate::web::guard::{Form, Pass, fields};
 use crate::web::page::{counted, grouped, verse};
 use crate::web::times::Times;
@@ -36,6 +37,8 @@ struct View<'a> {
     now: DateTime<Utc>,
     health: Health,
     slots: Vec<DateTime<Utc>>,
+    /// Slots ahead that are skipped.
+    skipped: Vec<DateTime<Utc>>,
     posts: Vec<Post>,
     /// Whether there are older posts.
     has_more: bool,
@@ -81,6 +84,8 @@ async fn read<'a>(
         (None, Some(_)) => bot.schedule.upcoming(now).take(SLOTS_SHOWN).collect(),
         (_, None) => Vec::new(),
     };
+    let standing = health.standing.as_ref();
+    let skipped = standing.map(|standing| standing.skipped_of(&bot.schedule, now)).unwrap_or_default();
     let outcome = act::outcome(site, query).await?;
     Ok(View {
         flock,
@@ -88,6 +93,7 @@ async fn read<'a>(
         now,
         health,
         slots,
+        skipped,
         posts,
         has_more,
         is_first: before.is_none(),
@@ -280,14 +286,38 @@ fn ahead(view: &View<'_>) -> Markup {
         @if view.slots.is_empty() { p.none { "No slot is ahead." } }
         ol.slots {
             @for slot in &view.slots {
-                li {
-                    (view.times.relative(*slot, view.now, true)) " "
-                    span.when { (view.times.brief(*slot, view.now)) }
+                li { (slot_ahead(view, *slot)) }
+            }
+        }
+        @if !view.skipped.is_empty() {
+            h3 { "Skipped" }
+            ol.slots {
+                @for slot in &view.skipped {
+                    li { (slot_ahead(view, *slot)) @if frame::may_act(view.flock) { (undo_skip(view, *slot)) } }
                 }
             }
         }
         p.when { "Posts at " code { (view.bot.schedule.text()) } " " (view.bot.schedule.zone().name()) }
     }
+}
+
+fn slot_ahead(view: &View<'_>, slot: DateTime<Utc>) -> Markup {
+    html! {
+        (view.times.relative(slot, view.now, true)) " "
+        span.when { (view.times.brief(slot, view.now)) }
+    }
+}
+
+fn undo_skip(view: &View<'_>, slot: DateTime<Utc>) -> Markup {
+    let label = format!("Undo the skip of {}", instant(slot));
+    action(
+        view,
+        "undo-skip",
+        &html! {
+            input type="hidden" name="slot" value=(instant(slot));
+            button aria-label=(label) { "Undo" }
+        },
+    )
 }
 
 fn poem(view: &View<'_>) -> Markup {

@@ -170,6 +170,16 @@ impl Store for Shelf {
         Ok(Vec::new())
     }
 
+    async fn undo_skip(
+        &self,
+        _: &BotName,
+        _: Option<DateTime<Utc>>,
+        _: PostId,
+        _: DateTime<Utc>,
+    ) -> Result<Option<Post>, StoreError> {
+        never()
+    }
+
     async fn enter(&self, _: &[Entry], _: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError> {
         never()
     }

@@ -40,6 +40,13 @@ async fn a_slot_is_skipped() {
     assert_eq!((&posts[0]["state"], &posts[0]["reason"]), (&"released".into(), &"skipped by hand".into()));
     let next = visit.folder.json(&["next", "--json", "--bot", "emily", "-n", "1"]);
     assert!(next[0]["slot"].as_str().unwrap() > posts[0]["slot"].as_str().unwrap(), "{next} {posts}");
+    // And taken back where it is shown.
+    visit.browser.is_accessible().await;
+    visit.browser.click("form[action$='undo-skip'] button").await;
+    visit.browser.sees("emily no longer skips").await;
+    let next = visit.folder.json(&["next", "--json", "--bot", "emily", "-n", "1"]);
+    assert_eq!(next[0]["slot"], posts[0]["slot"]);
+    assert!(!visit.browser.text("#ahead").await.contains("Skipped"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

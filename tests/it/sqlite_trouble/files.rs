@@ -122,7 +122,7 @@ async fn a_copy_is_made_before_an_older_ledger_is_changed() {
     for changes in 1..=5 {
         let place = Place::new();
         left_by_an_older_flockd(&place, changes).await;
-        let copy = place.folder.path().join("flock.db.before-0008");
+        let copy = place.folder.path().join("flock.db.before-0009");
         // Of an earlier try, whose ledger knew less.
         std::fs::write(&copy, "old").unwrap();
         let held = place.hold().await.unwrap();
@@ -154,9 +154,9 @@ async fn a_copy_is_made_before_an_older_ledger_is_changed() {
 async fn without_a_copy_nothing_is_changed() {
     let place = Place::new();
     left_by_an_older_flockd(&place, 5).await;
-    std::fs::create_dir(place.folder.path().join("flock.db.before-0008")).unwrap();
+    std::fs::create_dir(place.folder.path().join("flock.db.before-0009")).unwrap();
     let error = Sqlite::hold(&database(&place.path)).await.unwrap_err().to_string();
-    assert!(error.contains("flock.db.before-0008") && error.contains("move it away"), "{error}");
+    assert!(error.contains("flock.db.before-0009") && error.contains("move it away"), "{error}");
     let applied = "select max(version) from _sqlx_migrations";
     let mut ledger = stranger(&place.path).await;
     assert_eq!(sqlx::query_scalar::<_, i64>(applied).fetch_one(&mut ledger).await.unwrap(), 5);

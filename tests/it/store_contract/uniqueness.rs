@@ -2,11 +2,11 @@
 //! work with the ledger at the same time.
 
 use flockd::flock::post::{Cause, Move, Post, State};
-use flockd::store::{Beginning, Draft, Filter, StoreError};
+use flockd::store::{Beginning, Draft, Filter, Standing, StoreError};
 use futures_util::future::join_all;
 
 use super::Ledger;
-use crate::ledger::{at, by_hand, given_up, id_at, line, of_slot, planned, posted, why};
+use crate::ledger::{at, bot, by_hand, given_up, id_at, line, of_slot, planned, posted, why};
 
 /// So many times two race for one thing: enough that a check before the insert instead of an index fails.
 const RACES: i64 = 200;
@@ -49,6 +49,55 @@ pub(super) async fn a_slot_may_be_skipped_ahead(ledger: Ledger) {
     ledger.one.open(&given_up("walt", 150)).await.unwrap();
     let standing = ledger.other.standing(&post.bot, at(151)).await.unwrap().unwrap();
     assert_eq!((standing.considered, standing.skipped), (at(150), vec![at(180)]));
+}
+
+pub(super) async fn only_a_skip_is_undone_and_frees_its_slot(ledger: Ledger) {
+    for &state in State::ALL {
+        let name = state.as_str();
+        let post = ledger.post_in(state, of_slot(name, "a line", 1, 60)).await;
+        let undone = ledger.other.undo_skip(&post.bot, Some(at(60)), id_at(61), at(61)).await;
+        assert_eq!(undone, Ok(None), "{state}");
+        assert_eq!(ledger.other.open(&given_up(name, 60)).await, Err(StoreError::SlotTaken), "{state}");
+    }
+    let ledger = ledger.with(&["walt"]).await;
+    let walt = bot("walt");
+    // A slot that was given up for another reason is none that a person skipped.
+    ledger.one.open(&given_up("walt", 60)).await.unwrap();
+    assert_eq!(ledger.other.undo_skip(&walt, Some(at(60)), id_at(61), at(61)).await, Ok(None));
+    let skip =
+        |seconds| Draft { begins: Beginning::Skipped(why(Cause::Person)), ..given_up("walt", seconds) };
+    for seconds in [120, 180] {
+        ledger.one.open(&skip(seconds)).await.unwrap();
+    }
+    let command = id_at(70);
+    let undone = ledger.other.undo_skip(&walt, Some(at(180)), command, at(70)).await.unwrap().unwrap();
+    assert_eq!((undone.slot, undone.state), (Some(at(180)), State::Released));
+    // The same command once more, after a crash: what it has undone, and nothing else.
+    let again = ledger.one.undo_skip(&walt, Some(at(120)), command, at(71)).await.unwrap().unwrap();
+    assert_eq!(again, undone);
+    assert_eq!(ledger.one.undo_skip(&walt, Some(at(180)), id_at(72), at(72)).await, Ok(None));
+    let standing = ledger.other.standing(&walt, at(72)).await.unwrap().unwrap();
+    assert_eq!((standing.considered, standing.skipped), (at(60), vec![at(120)]));
+    // The slot is free for one, and only one.
+    assert_eq!(ledger.other.open(&of_slot("walt", "a line", 1, 120)).await, Err(StoreError::SlotTaken));
+    let post = ledger.one.open(&of_slot("walt", "a line", 1, 180)).await.unwrap();
+    ledger.one.advance(post.id, &posted("1"), at(181)).await.unwrap();
+    assert_eq!(ledger.other.open(&of_slot("walt", "another", 1, 180)).await, Err(StoreError::SlotTaken));
+    assert_eq!(ledger.one.undo_skip(&walt, Some(at(180)), id_at(182), at(182)).await, Ok(None));
+}
+
+/// What a person passes over says nothing of how the bot is.
+pub(super) async fn a_skip_is_not_the_last_that_happened(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    let failed = Draft { begins: Beginning::Released(why(Cause::SignIn)), ..given_up("walt", 60) };
+    let failed = ledger.one.open(&failed).await.unwrap();
+    let before = ledger.one.standing(&bot("walt"), at(90)).await.unwrap().unwrap();
+    let skip = Draft { begins: Beginning::Skipped(why(Cause::Person)), ..given_up("walt", 120) };
+    ledger.one.open(&skip).await.unwrap();
+    let standing = ledger.other.standing(&bot("walt"), at(90)).await.unwrap().unwrap();
+    assert_eq!(standing.last.as_ref(), Some(&failed));
+    assert!(standing.ailing_since.is_some());
+    assert_eq!(Standing { skipped: vec![], ..standing }, before);
 }
 
 pub(super) async fn a_line_is_used_once_in_a_round(ledger: Ledger) {

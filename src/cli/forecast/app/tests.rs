@@ -203,3 +203,12 @@ fn posts_of_one_instant_that_cannot_all_leave_in_time_are_warned_of() {
     assert!(said("0s", "max_late = \"1s\"").is_empty());
     assert!(said("5s", "max_late = \"10m\"\njitter = \"1h\"").is_empty(), "spread over an hour");
 }
+
+/// The sum of no numbers is -0.0, which no person and no program should be shown.
+#[test]
+fn an_app_whose_bots_post_nothing_has_no_posts_rather_than_less() {
+    let expected = expect(&(app("") + &bots(2, "0 */3 * * *", "")), 0, 15.0, SPENT);
+    let numbers = [expected.app.posts_per_day, expected.app.money_per_month];
+    assert!(numbers.iter().all(|number| *number == 0.0 && number.is_sign_positive()), "{numbers:?}");
+    assert!(!expected.app.row.iter().any(|cell| cell.starts_with("-0")), "{:?}", expected.app.row);
+}

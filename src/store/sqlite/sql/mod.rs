@@ -6,6 +6,7 @@ pub(super) mod credential;
 pub(super) mod identity;
 pub(super) mod pass;
 pub(super) mod settling;
+pub(super) mod skip;
 pub(super) mod transfer;
 pub(super) mod watch;
 
@@ -148,37 +149,32 @@ pub(super) async fn post(db: &mut SqliteConnection, id: PostId) -> Done<Option<S
     sqlx::query("select * from post where id = ?1").bind(id.to_string()).fetch_optional(db).await
 }
 
-/// The slots after an instant that a person wants passed over: rows that were given up ahead of their time. What was posted for
-/// such a slot, before a clock went back, say, is none of them.
-pub(super) async fn skipped_after(
-    db: &mut SqliteConnection,
-    bot: &BotName,
-    after: DateTime<Utc>,
-) -> Done<Vec<i64>> {
-    let select = "select slot from post where bot = ?1 and slot > ?2 and state = 'released' and cause = 'person' \
-        and text is null order by slot";
-    sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(after)).fetch_all(db).await
-}
-
 pub(super) async fn open_post(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
     let select = "select * from post where bot = ?1 and state in ('planned', 'sending', 'unknown')";
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The last post of a bot that is not open.
+/// The last post of a bot that is not open. A skip is none: it ends no trouble.
 pub(super) async fn last_post(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
-    let select = "select * from post where bot = ?1 and state not in ('planned', 'sending', 'unknown') \
-        order by number desc limit 1";
+    let select = concat!(
+        "select * from post where bot = ?1 and state not in ('planned', 'sending', 'unknown') and not ",
+        skip::is_skip!(),
+        " order by number desc limit 1"
+    );
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The newest posts of a bot, up to the first that is not of the run.
+/// The newest posts of a bot, without its skips, up to the first that is not of the run.
 pub(super) async fn newest_run(
     db: &mut SqliteConnection,
     bot: &BotName,
     is_of_run: impl Fn(&Post) -> bool,
 ) -> Done<Vec<Post>> {
-    let select = "select * from post where bot = ?1 order by number desc limit ?2";
+    let select = concat!(
+        "select * from post where bot = ?1 and not ",
+        skip::is_skip!(),
+        " order by number desc limit ?2"
+    );
     let mut rows = sqlx::query(select).bind(bot.as_str()).bind(LONGEST_RUN).fetch(db);
     let mut run = Vec::new();
     while let Some(row) = rows.try_next().await? {

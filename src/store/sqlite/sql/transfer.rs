@@ -110,8 +110,8 @@ pub(in super::super) async fn insert_post(
 ) -> Done<bool> {
     let insert = "insert into post (number, id, bot, network, state, slot, due_at, round, line, occurrence, \
         text, record, attempts, errors, doubted, looks, remote_id, url, cause, reason, planned_at, sent_at, \
-        tried_at, retry_at, settled_at, moved_at, app, price, read_cost, account) values (?, ?, ?, ?, ?, ?, ?, \
-        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing";
+        tried_at, retry_at, settled_at, moved_at, app, price, read_cost, account, undone_by) values (?, ?, ?, ?, ?, \
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing";
     let query = sqlx::query(insert)
         .bind(number)
         .bind(post.id.to_string())
@@ -142,7 +142,8 @@ pub(in super::super) async fn insert_post(
         .bind(&post.app)
         .bind(post.price)
         .bind(post.read_cost)
-        .bind(&post.account);
+        .bind(&post.account)
+        .bind(&post.undone_by);
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
@@ -151,7 +152,7 @@ pub(in super::super) async fn move_on(db: &mut SqliteConnection, post: &KeptPost
     let update = "update post set state = ?2, attempts = ?3, errors = ?4, doubted = ?5, looks = ?6, \
         remote_id = ?7, url = ?8, cause = ?9, reason = ?10, sent_at = ?11, tried_at = ?12, retry_at = ?13, \
         settled_at = ?14, moved_at = ?15, read_cost = ?16, record = coalesce(record, ?17), \
-        account = coalesce(?18, account) where id = ?1";
+        account = coalesce(?18, account), undone_by = coalesce(undone_by, ?19) where id = ?1";
     let query = sqlx::query(update)
         .bind(post.id.to_string())
         .bind(post.state.as_str())
@@ -170,6 +171,7 @@ pub(in super::super) async fn move_on(db: &mut SqliteConnection, post: &KeptPost
         .bind(post.moved_at.map(millis))
         .bind(post.read_cost)
         .bind(&post.record)
-        .bind(&post.account);
+        .bind(&post.account)
+        .bind(&post.undone_by);
     query.execute(db).await.map(|_| ())
 }

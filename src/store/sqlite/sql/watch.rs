@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::row::millis;
-use super::Done;
+use super::{Done, skip};
 use crate::store::condition::IN_VAIN;
 
 pub(in super::super) async fn progress(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
@@ -18,11 +18,12 @@ pub(in super::super) async fn progress(db: &mut SqliteConnection) -> Done<Vec<Sq
     for cause in IN_VAIN {
         causes.push_bind(cause.as_str());
     }
-    // The newest row that is at rest; a bot has one open post at most.
-    select.push(
-        ") from post where post.bot = bot.name and state not in ('planned', 'sending', 'unknown') \
-        order by number desc limit 1), 0) as in_vain from bot",
-    );
+    // The newest row that is at rest and no skip; a bot has one open post at most.
+    select.push(concat!(
+        ") from post where post.bot = bot.name and state not in ('planned', 'sending', 'unknown') and not ",
+        skip::is_skip!(),
+        " order by number desc limit 1), 0) as in_vain from bot"
+    ));
     select.build().fetch_all(db).await
 }
 
