@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap_complete::engine::CompletionCandidate;
 
+use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Complaints};
 use crate::config::{self, Examined, Loaded};
@@ -95,14 +96,11 @@ impl Configured {
 
     /// Says above everything else what is wrong, and by what the command goes.
     fn tell(&self) {
-        eprintln!("{}", super::complaints(&self.errors));
-        eprintln!(
-            "{}",
-            match self.basis {
-                Basis::Daemon => "note: this is about the flock that the daemon runs, from before the error",
-                _ => "note: this is about the part of the flock that could be read",
-            }
-        );
+        output::say_beside(&super::complaints(&self.errors));
+        output::say_beside(match self.basis {
+            Basis::Daemon => "note: this is about the flock that the daemon runs, from before the error",
+            _ => "note: this is about the part of the flock that could be read",
+        });
     }
 
     /// The bot of that name.

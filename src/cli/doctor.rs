@@ -1,7 +1,5 @@
 //! `flockd doctor`: everything that can be looked at, each with a verdict and the remedy. Nothing is changed; a daemon may run.
 
-use std::cell::Cell as Shared;
-use std::io::{IsTerminal, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +9,8 @@ use clap::Args;
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::{check, output};
+use super::progress::Working;
+use super::{check, hint, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Severity};
 use crate::daemon::doctor::{self, Finding, Step, Verdict};
@@ -35,13 +34,15 @@ struct Report {
 
 pub(super) async fn doctor(config: &Path, scope: &Scope) -> Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let (flock, complaints) = check::complaints(config).await;
+    let (flock, complaints, zones) = check::complaints(config).await;
     let mut findings = summarised(&complaints);
+    findings.extend(zones.map(|rules| Finding::ok("zones", format!("the rules that count are {rules}"))));
     match flock {
         Some(flock) => {
-            let mut progress = Progress::new();
-            let mut tell = |step| progress.tell(step);
+            let working = Working::at(STRUCTURE);
+            let mut tell = |step| working.say(words(step));
             findings.extend(doctor::examine(&flock, config, scope.offline, &clock, &mut tell).await);
+            drop(working);
         }
         None => findings.push(Finding::problem(
             "flock",
@@ -93,7 +94,7 @@ fn print(findings: &[Finding]) -> Result<()> {
         table.set_width(NARROW);
     }
     for Finding { subject, verdict, message } in findings {
-        table.add_row([output::word(verdict.as_str()), Cell::new(subject), Cell::new(message)]);
+        table.add_row([output::word(verdict.as_str()), Cell::new(subject), Cell::new(hint::typed(message))]);
     }
     output::keep_whole(&mut table, &["", "what"]);
     output::print(&table)?;
@@ -106,38 +107,12 @@ fn print(findings: &[Finding]) -> Result<()> {
 /// The width where no terminal says another.
 const NARROW: u16 = 80;
 
-/// How far the look into the ledger has got, on a terminal.
-struct Progress {
-    shown: bool,
-    width: Shared<usize>,
-}
+/// What is looked at first.
+const STRUCTURE: &str = "looking at the ledger's structure";
 
-impl Progress {
-    fn new() -> Self {
-        Self { shown: stderr().is_terminal(), width: Shared::new(0) }
-    }
-
-    fn tell(&mut self, step: Step) {
-        let text = match step {
-            Step::Structure => "looking at the ledger's structure…".to_owned(),
-            Step::Posts(read, of) => format!("{read} of {of} posts read"),
-        };
-        self.write(&text);
-    }
-
-    fn write(&self, text: &str) {
-        if self.shown {
-            let width = self.width.replace(text.chars().count());
-            eprint!("\r{text:<width$}");
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.write("");
-        if self.shown {
-            eprint!("\r");
-        }
+fn words(step: Step) -> String {
+    match step {
+        Step::Structure => STRUCTURE.to_owned(),
+        Step::Posts(read, of) => format!("{read} of {of} posts read"),
     }
 }

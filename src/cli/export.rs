@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 
 use super::configuration::Configured;
-use super::output::Progress;
+use super::progress::Progress;
 use crate::clock::{Clock, SystemClock};
 use crate::flock::BotName;
 use crate::store::Store;

@@ -14,6 +14,7 @@ mod export;
 mod forecast;
 mod health;
 mod help;
+mod hint;
 mod import;
 mod init;
 mod log;
@@ -26,6 +27,7 @@ mod person;
 mod post;
 mod posts;
 mod profile;
+mod progress;
 mod restore;
 mod run;
 mod settle;
@@ -42,6 +44,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::engine::ArgValueCandidates;
 use rand::SeedableRng as _;
@@ -273,7 +276,11 @@ pub fn command() -> clap::Command {
 /// Reads the command line; one that can't be used, or asks for help, ends the program.
 pub fn parse() -> Arguments {
     let matches = command().get_matches();
-    Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if matches.value_source("config") == Some(ValueSource::CommandLine) {
+        hint::remember(&arguments.config);
+    }
+    arguments
 }
 
 /// Does what was typed.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use comfy_table::Cell;
 
 use super::configuration::Configured;
 use super::output;
@@ -45,10 +46,13 @@ pub(super) async fn next(known: &Configured, which: Which) -> Result<ExitCode> {
     }
     let mut table = output::table(&["slot", "", "bot"]);
     for (slot, at) in slots {
-        let zone = flock.bots[at].schedule.zone();
-        table.add_row([output::local(slot, zone), output::distance(slot, now), name(at).to_owned()]);
+        let cells =
+            [output::brief(slot, now, &flock.timezone), output::distance(slot, now), name(at).to_owned()];
+        output::one_line(&mut table, cells.map(Cell::new));
     }
+    output::keep_whole(&mut table, &["slot", "", "bot"]);
     output::align_right(&mut table, &[""]);
     output::print(&table)?;
+    output::say_zone(&flock.timezone)?;
     Ok(ExitCode::SUCCESS)
 }

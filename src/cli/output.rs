@@ -3,25 +3,32 @@
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use anyhow::{Context, Result};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use comfy_table::{
-    Attribute, Cell, CellAlignment, Color, Column, ColumnConstraint, ContentArrangement, Row, Table, presets,
+    Attribute, Cell, CellAlignment, Color, Column, ColumnConstraint, ContentArrangement, Row, Table, Width,
+    presets,
 };
 use serde::Serialize;
 
+use super::hint;
 use crate::flock::schedule::Zone;
 use crate::flock::text::{visible_json, visible_lines};
 
-/// Prints lines; what others wrote in them steers no terminal. A reader that has gone, such as `head`, has read enough,
-/// which is no failure.
+/// Prints lines whose commands can be typed as they stand; what others wrote in them steers no terminal. A reader that has
+/// gone, such as `head`, has read enough, which is no failure.
 pub(super) fn say(text: &str) -> Result<()> {
+    show(&hint::typed(text))
+}
+
+/// Prints lines in which no word is ours, such as the text of a post.
+pub(super) fn show(text: &str) -> Result<()> {
     write(&shown(text, coloured()))
 }
 
 /// Prints lines on standard error; what others wrote in them steers no terminal either.
 pub(super) fn say_beside(text: &str) {
     // Whoever does not listen can't be told so.
-    let _ = writeln!(std::io::stderr().lock(), "{}", visible_lines(text));
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible_lines(&hint::typed(text)));
 }
 
 /// A text as a terminal is shown it. Only our own colours are left in it, where it is to have any.
@@ -107,10 +114,18 @@ fn columns<'t>(table: &'t mut Table, headings: &[&str]) -> impl Iterator<Item = 
     table.column_iter_mut().zip(meant).filter_map(|(column, meant)| meant.then_some(column))
 }
 
-/// Has these columns never broken, however narrow the terminal: what stands in them is copied or compared.
+/// The widest that a column is kept whole.
+const WIDEST: u16 = 30;
+
+/// Has these columns never broken, however narrow the terminal: what stands in them is copied or compared. A name that is
+/// longer than most would leave no room for anything else.
 pub(super) fn keep_whole(table: &mut Table, headings: &[&str]) {
+    let widths = table.column_max_content_widths();
     columns(table, headings).for_each(|column| {
-        column.set_constraint(ColumnConstraint::ContentWidth);
+        column.set_constraint(match widths.get(column.index) {
+            Some(WIDEST..) => ColumnConstraint::UpperBoundary(Width::Fixed(WIDEST)),
+            _ => ColumnConstraint::ContentWidth,
+        });
     });
 }
 
@@ -122,7 +137,7 @@ pub(super) fn align_right(table: &mut Table, headings: &[&str]) {
 /// Prints a table, without the blanks that pad its lines.
 pub(super) fn print(table: &Table) -> Result<()> {
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    say(&lines.join("\n"))
+    show(&lines.join("\n"))
 }
 
 /// Prints a table of rows that stay on one line each, and below each row what is to be said of it.
@@ -131,9 +146,9 @@ pub(super) fn print_with_notes(table: &Table, notes: &[Option<String>]) -> Resul
     let mut text: Vec<String> = lines.next().map(|header| header.trim_end().to_owned()).into_iter().collect();
     for (line, note) in lines.zip(notes) {
         text.push(line.trim_end().to_owned());
-        text.extend(note.iter().flat_map(|note| indented(note)));
+        text.extend(note.iter().flat_map(|note| indented(&hint::typed(note))));
     }
-    say(&text.join("\n"))
+    show(&text.join("\n"))
 }
 
 /// A text as lines that fit the terminal, set in below the row that they belong to.
@@ -144,7 +159,7 @@ fn indented(text: &str) -> Vec<String> {
 
 /// Prints a text; lines after the first, where it does not fit the terminal, are set in.
 pub(super) fn say_wrapped(text: &str) -> Result<()> {
-    say(&wrapped(text, "", "    ").join("\n"))
+    show(&wrapped(&hint::typed(text), "", "    ").join("\n"))
 }
 
 fn wrapped(text: &str, first: &str, others: &str) -> Vec<String> {
@@ -170,39 +185,6 @@ fn colour_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// How far a long work has got, told on a terminal now and then.
-pub(super) struct Progress {
-    what: &'static str,
-    number: u64,
-    shown: bool,
-}
-
-impl Progress {
-    /// So many are done between two tellings: a second's work, or two.
-    const STEP: u64 = 50_000;
-
-    pub(super) fn new(what: &'static str) -> Self {
-        Self { what, number: 0, shown: std::io::stderr().is_terminal() }
-    }
-
-    /// One more is done, if it counts.
-    pub(super) fn count(&mut self, counts: bool) {
-        self.number += u64::from(counts);
-        if counts && self.shown && self.number.is_multiple_of(Self::STEP) {
-            eprint!("\r{} {} ", self.number, self.what);
-        }
-    }
-}
-
-impl Drop for Progress {
-    /// Nothing more comes: what was told last makes room.
-    fn drop(&mut self) {
-        if self.shown && self.number >= Self::STEP {
-            eprintln!();
-        }
-    }
-}
-
 /// A word in the colour of good, waiting or bad.
 pub(super) fn word(word: &str) -> Cell {
     let colour = match word {
@@ -213,9 +195,24 @@ pub(super) fn word(word: &str) -> Cell {
     Cell::new(word).fg(colour)
 }
 
-/// An instant for people, in a zone of theirs.
+/// An instant for people, whole and with its zone.
 pub(super) fn local(at: DateTime<Utc>, zone: &Zone) -> String {
     format!("{} {}", zone.local(at).format("%a %Y-%m-%d %H:%M:%S"), zone.abbreviation(at))
+}
+
+/// An instant for a table of times in one zone, as short as it is clear: the year only where it is another one, seconds
+/// only where there are some.
+pub(super) fn brief(at: DateTime<Utc>, now: DateTime<Utc>, zone: &Zone) -> String {
+    let (at, now) = (zone.local(at), zone.local(now));
+    let date = if at.year() == now.year() { "%b %d" } else { "%Y-%m-%d" };
+    let time = if at.second() == 0 { "%H:%M" } else { "%H:%M:%S" };
+    at.format(&format!("{date} {time}")).to_string()
+}
+
+/// Says below a table in which zone its times are.
+pub(super) fn say_zone(zone: &Zone) -> Result<()> {
+    say("")?;
+    say(&format!("times are in {}", zone.name()))
 }
 
 /// How far away an instant is, in its two largest units.
@@ -257,6 +254,16 @@ mod tests {
         let painted = table.to_string();
         assert!(painted.contains('\u{1b}'), "{painted:?}");
         assert_eq!(shown(&painted, true), painted);
+    }
+
+    #[test]
+    fn a_brief_instant_says_what_is_not_clear() {
+        let zone = Zone::built_in("Asia/Kathmandu").unwrap();
+        let at = |time: &str| time.parse::<DateTime<Utc>>().unwrap();
+        let now = at("2025-12-31T18:30:00Z");
+        assert_eq!(brief(at("2026-03-01T06:15:00Z"), now, &zone), "Mar 01 12:00");
+        assert_eq!(brief(at("2026-03-01T06:15:05Z"), now, &zone), "Mar 01 12:00:05");
+        assert_eq!(brief(at("2025-12-31T18:00:00Z"), now, &zone), "2025-12-31 23:45");
     }
 
     #[test]

@@ -3,15 +3,16 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use comfy_table::Cell;
 
 use super::configuration::Configured;
-use super::output;
+use super::{hint, output};
 use crate::clock::{Clock, SystemClock};
 use crate::flock::poem::on_one_line;
 use crate::flock::post::{Post, PostId, State};
+use crate::flock::schedule::Zone;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Filter, Store};
 use crate::watch::report::PostRow;
@@ -69,48 +70,44 @@ pub(super) async fn posts(known: &Configured, which: Which) -> Result<ExitCode> 
     } else if posts.is_empty() {
         output::say("no posts match")?;
     } else if which.long {
-        posts.iter().try_for_each(print_whole)?;
+        posts.iter().try_for_each(|post| print_whole(post, &known.flock.timezone))?;
     } else {
-        print(&ledger, &posts, SystemClock.now()).await?;
+        print(&ledger, &posts, &known.flock.timezone).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// A line for each post; for one that was not posted, the reason below it.
-async fn print(ledger: &Sqlite, posts: &[Post], now: DateTime<Utc>) -> Result<()> {
+async fn print(ledger: &Sqlite, posts: &[Post], zone: &Zone) -> Result<()> {
+    let now = SystemClock.now();
     let ids: Vec<PostId> = posts.iter().map(|post| post.id).collect();
     let length = ledger.distinct_id_length(&ids).await?.max(SHORTEST_ID);
-    let mut table = output::table(&["id", "when (UTC)", "bot", "state", "text"]);
+    let mut table = output::table(&["id", "when", "bot", "state", "text"]);
     for post in posts {
         let text = post.text.as_deref().unwrap_or("-");
         let cells = [
             Cell::new(post.id.to_string().get(..length).unwrap_or_default()),
-            Cell::new(when(post.settled_at.unwrap_or(post.planned_at), now)),
+            Cell::new(output::brief(post.settled_at.unwrap_or(post.planned_at), now, zone)),
             Cell::new(&post.bot),
             output::word(post.state.as_str()),
             Cell::new(on_one_line(text, LONGEST_TEXT)),
         ];
         output::one_line(&mut table, cells);
     }
-    output::keep_whole(&mut table, &["id", "when (UTC)", "bot", "state"]);
+    output::keep_whole(&mut table, &["id", "when", "bot", "state"]);
     let reasons: Vec<Option<String>> = posts.iter().map(|post| post.reason.clone()).collect();
-    output::print_with_notes(&table, &reasons)
-}
-
-/// The instant, as short as it is clear: the year only where it is another one.
-fn when(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let format = if at.year() == now.year() { "%b %d %H:%M:%S" } else { "%Y-%m-%d %H:%M" };
-    at.format(format).to_string()
+    output::print_with_notes(&table, &reasons)?;
+    output::say_zone(zone)
 }
 
 /// Everything about one post, with a blank line after it.
-fn print_whole(post: &Post) -> Result<()> {
-    let time = |at: DateTime<Utc>| at.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+fn print_whole(post: &Post, zone: &Zone) -> Result<()> {
+    let time = |at: DateTime<Utc>| output::local(at, zone);
     let facts = [
         ("id", Some(post.id.to_string())),
         ("bot", Some(format!("{} ({})", post.bot, post.network))),
         ("state", Some(post.state.to_string())),
-        ("reason", post.reason.clone()),
+        ("reason", post.reason.as_deref().map(|reason| hint::typed(reason).into_owned())),
         ("slot", post.slot.map(time)),
         ("planned", Some(time(post.planned_at))),
         ("settled", post.settled_at.map(time)),
@@ -119,7 +116,7 @@ fn print_whole(post: &Post) -> Result<()> {
         ("text", post.text.as_ref().map(|text| text.replace('\n', "\n          "))),
     ];
     let facts = facts.into_iter().filter_map(|(what, value)| Some(format!("{what:<10}{}", value?)));
-    facts.chain([String::new()]).try_for_each(|line| output::say(&line))
+    facts.chain([String::new()]).try_for_each(|line| output::show(&line))
 }
 
 /// The post whose id begins like that.

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::output;
+use super::progress::Working;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon;
@@ -31,10 +32,12 @@ pub(super) struct What {
 
 pub(super) async fn restore(loaded: &Loaded, what: &What) -> Result<ExitCode> {
     let now = SystemClock.now();
+    let working = Working::at("copying and verifying the backup");
     let prepared = match Sqlite::prepare_restore(&loaded.flock.database, &what.file, now).await {
         Err(StoreError::Held(holder)) => bail!("{holder}; a restore needs the ledger to itself"),
         prepared => prepared?,
     };
+    drop(working);
     describe(&prepared, &what.file)?;
     if what.dry_run {
         output::say("nothing was changed; without --dry-run the backup takes the ledger's place")?;
@@ -103,7 +106,7 @@ async fn say_of_key(loaded: &Loaded) -> Result<()> {
     let vault = daemon::vault(&loaded.flock, &(ledger.clone() as Arc<dyn Store>));
     for (bot, _) in ledger.envelopes().await? {
         if let Err(error) = vault.tokens(&bot).await {
-            eprintln!("warning: bot {bot}: {error}");
+            output::say_beside(&format!("warning: bot {bot}: {error}"));
         }
     }
     ledger.close().await;

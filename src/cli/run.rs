@@ -16,11 +16,10 @@ use super::shutdown::Shutdown;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, secret};
 use crate::daemon::notice::Notice;
-use crate::daemon::reload::{Glance, Source};
+use crate::daemon::reload::{Glance, Source, renamed};
 use crate::daemon::{self, Setting};
-use crate::flock::log::Log;
+use crate::flock::Flock;
 use crate::flock::web::Dashboard;
-use crate::watch::renamed::look_renamed;
 
 pub(super) async fn run(
     config: &Path,
@@ -30,12 +29,12 @@ pub(super) async fn run(
 ) -> Result<ExitCode> {
     let before = Glance::at(config);
     let loaded = config::load(config, SystemClock.now())?;
-    dial.turn_to(&loaded.flock.log);
+    dial.turn_to(&loaded.flock);
     log_warnings(&loaded);
     let asked = Arc::new(Notify::new());
     let shutdown = Shutdown::listen(asked.clone())?;
     let (mut flock, dropped) = (loaded.flock, dial.dropped());
-    let log_as = Box::new(move |log: &Log| dial.turn_to(log));
+    let log_as = Box::new(move |flock: &Flock| dial.turn_to(flock));
     let source = Source {
         file: config.to_owned(),
         before,
@@ -59,11 +58,11 @@ pub(super) async fn run(
         (true, None) => None,
         _ => Some(daemon::listen(address).await?),
     };
-    for found in look_renamed(&*desk.store, &flock.bots).await? {
-        tracing::warn!("{}", found.advice());
+    for complaint in renamed(&*desk.store, &flock.bots, &loaded.places).await? {
+        tracing::warn!("{complaint}");
     }
     if dry_run {
-        tracing::info!("dry run: on a copy of the ledger and on paper, nothing is posted or consumed");
+        tracing::info!("dry run: on a copy of the ledger and on paper, nothing leaves and no line is used");
     }
     if let Some(listener) = &web {
         flock.web = flock.web.listening_on(listener.local_addr()?);
@@ -79,7 +78,7 @@ pub(super) async fn run(
         flock: Arc::new(flock),
         clock: Arc::new(SystemClock),
         dice: super::dice(),
-        listeners: vec![Box::new(if dry_run { daemon::log::log_dry_run } else { daemon::log::log })],
+        listeners: vec![if dry_run { daemon::log::dry_run() } else { Box::new(daemon::log::log) }],
         web,
         source: Some(source),
         notice: Notice::from_environment(),

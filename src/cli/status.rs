@@ -82,7 +82,7 @@ fn print(
     output::say_wrapped(&summary(daemon, &bots))?;
     if let Some(Refusal { at, complaints }) = not_reloaded {
         let at = output::distance(*at, now);
-        output::say(&format!(
+        output::say_wrapped(&format!(
             "flock.toml was not reloaded ({at}); the daemon goes on with the flock from before:"
         ))?;
         for complaint in complaints {

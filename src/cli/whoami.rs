@@ -184,7 +184,7 @@ fn print_one(row: &Row) -> Result<()> {
         ("what to do", row.problem.as_ref()),
     ]
     .map(|(what, value)| value.map(|value| format!("{what:<12}{value}")));
-    facts.iter().flatten().try_for_each(|line| output::say(line))
+    facts.iter().flatten().try_for_each(|line| output::say_wrapped(line))
 }
 
 /// Where the tokens are from, if nobody has signed in for them.
@@ -194,20 +194,23 @@ fn given(row: &Row) -> Option<String> {
 
 fn print(rows: &[Row]) -> Result<()> {
     let now = SystemClock.now();
-    let mut table = output::table(&["bot", "network", "handle", "name", "access", "signed in", "what to do"]);
+    let mut table = output::table(&["bot", "network", "handle", "name", "access", "signed in"]);
     for row in rows {
         let text = |text: &Option<String>| Cell::new(text.as_deref().unwrap_or("-"));
         let handle = row.handle.as_ref().map(|handle| format!("@{handle}"));
         let since = row.since.map(|at| output::distance(at, now));
-        table.add_row([
+        let cells = [
             Cell::new(&row.bot),
             Cell::new(row.network),
             text(&handle),
             text(&row.name),
             text(&row.access),
             text(&since.or_else(|| given(row))),
-            Cell::new(row.problem.as_deref().unwrap_or_default()),
-        ]);
+        ];
+        output::one_line(&mut table, cells);
     }
-    output::print(&table)
+    output::keep_whole(&mut table, &["bot", "network", "signed in"]);
+    output::align_right(&mut table, &["signed in"]);
+    let problems: Vec<Option<String>> = rows.iter().map(|row| row.problem.clone()).collect();
+    output::print_with_notes(&table, &problems)
 }

@@ -17,7 +17,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::notice::Notice;
 use crate::daemon::{self, Setting};
+use crate::flock::message::Piece;
 use crate::flock::post::PostId;
+use crate::flock::schedule::Zone;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Answer, Store, StoreError, Want, Wish};
 
@@ -43,7 +45,7 @@ pub(super) async fn fulfil(known: Configured, want: Want) -> Result<ExitCode> {
 /// Has wishes granted, and prints the answers. It has failed if one of them was not granted.
 pub(super) async fn fulfil_all(known: Configured, wants: Vec<Want>) -> Result<ExitCode> {
     let mut dice = super::dice();
-    let made_at = SystemClock.now();
+    let (made_at, zone) = (SystemClock.now(), known.flock.timezone.clone());
     let wish = |what| Wish { id: PostId::new(made_at, dice.random()), what, made_at };
     let wishes: Vec<Wish> = wants.into_iter().map(wish).collect();
     let answers = loop {
@@ -60,11 +62,21 @@ pub(super) async fn fulfil_all(known: Configured, wants: Vec<Want>) -> Result<Ex
     let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.done);
     for answer in done {
         // It is done, whether or not anybody reads that it is.
-        let _ = output::say(&answer.message);
+        let _ = output::say_wrapped(&words(&answer, &zone));
     }
-    let refused: Vec<String> = refused.into_iter().map(|answer| answer.message).collect();
+    let refused: Vec<String> = refused.iter().map(|answer| words(answer, &zone)).collect();
     ensure!(refused.is_empty(), "{}", refused.join("\n"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// An answer as a terminal is told it, with its times in the flock's zone.
+fn words(answer: &Answer, zone: &Zone) -> String {
+    let Some(told) = &answer.told else { return answer.message.clone() };
+    let words = told.pieces().iter().map(|piece| match piece {
+        Piece::At(at) | Piece::Minute(at) => output::local(*at, zone),
+        Piece::Text(words) | Piece::Link(words) | Piece::Remedy { terminal: words, .. } => words.clone(),
+    });
+    words.collect()
 }
 
 /// Has a running daemon told something; with none running there is nobody to tell.

@@ -1,10 +1,13 @@
 //! Events as log lines: a sentence to read, and fields to search. This is where each thing is logged, once.
 
-use crate::flock::NetworkKind;
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::flock::changes::Changes;
-use crate::flock::event::Event;
+use crate::flock::event::{Event, Listener};
 use crate::flock::poem::on_one_line;
 use crate::flock::post::Post;
+use crate::flock::{BotName, NetworkKind};
 
 /// The longest piece of a text that a log line quotes.
 const QUOTED: usize = 80;
@@ -12,12 +15,29 @@ const QUOTED: usize = 80;
 /// So many names or line numbers are listed; `flockd check` names all lines.
 const LISTED: usize = 10;
 
-/// Logs one event of a dry run, in which nothing is posted.
-pub fn log_dry_run(event: &Event) {
-    match event {
-        Event::Posted(post) => would_post(post),
+/// Logs a dry run, which posts nothing, and sums it up when it stops.
+pub fn dry_run() -> Listener {
+    let posts = Mutex::new(HashMap::<BotName, u64>::new());
+    Box::new(move |event| match event {
+        Event::Posted(post) => {
+            *lock(&posts).entry(post.bot.clone()).or_default() += 1;
+            would_post(post);
+        }
+        Event::Stopped { .. } => tracing::info!("{}", summary(&lock(&posts))),
         event => log(event),
-    }
+    })
+}
+
+/// A count is as good after a panic as before.
+fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a dry run would have done.
+fn summary(posts: &HashMap<BotName, u64>) -> String {
+    let counted = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let bots = counted(posts.len() as u64, "bot");
+    format!("dry run ended: it would have made {} for {bots}", counted(posts.values().sum(), "post"))
 }
 
 /// Logs one event.
@@ -203,7 +223,7 @@ fn log_flock(event: &Event) {
 }
 
 fn would_post(post: &Post) {
-    tracing::info!(bot = %post.bot, slot = slot(post), "dry run, this would be posted: {}", quoted(post));
+    tracing::info!(bot = %post.bot, slot = slot(post), "dry run, would post: {}", quoted(post));
 }
 
 fn posted(post: &Post) {
@@ -234,4 +254,18 @@ fn reason(post: &Post) -> &str {
 /// The beginning of a post's text.
 fn quoted(post: &Post) -> String {
     on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dry_run_counts_posts_and_bots() {
+        assert_eq!(summary(&HashMap::new()), "dry run ended: it would have made 0 posts for 0 bots");
+        let posts = [("walt", 1)].map(|(bot, posts)| (bot.parse().unwrap(), posts));
+        assert_eq!(summary(&posts.into()), "dry run ended: it would have made 1 post for 1 bot");
+        let posts = [("walt", 2), ("emily", 5)].map(|(bot, posts)| (bot.parse().unwrap(), posts));
+        assert_eq!(summary(&posts.into()), "dry run ended: it would have made 7 posts for 2 bots");
+    }
 }

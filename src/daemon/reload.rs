@@ -21,11 +21,11 @@ use crate::engine::reading::Poems;
 use crate::files::Fingerprint;
 use crate::flock::changes::Changes;
 use crate::flock::event::Event;
-use crate::flock::log::Log;
 use crate::flock::{Bot, Flock};
 use crate::shelf::ShelfError;
-use crate::store::{Configuration, Refusal};
+use crate::store::{Configuration, Refusal, Store, StoreError};
 use crate::watch::Rota;
+use crate::watch::renamed::look_renamed;
 
 /// After one reload the next waits for so long: a storm of signals is one or two.
 const REST: Duration = Duration::from_millis(100);
@@ -46,8 +46,8 @@ pub struct Source {
     pub listen: SocketAddr,
     /// Rung by whoever wants it read anew.
     pub asked: Arc<Notify>,
-    /// Told how much is to be logged from now on.
-    pub log_as: Box<dyn Fn(&Log) + Send + Sync>,
+    /// Told the flock whose log it is from now on.
+    pub log_as: Box<dyn Fn(&Flock) + Send + Sync>,
 }
 
 /// How a file was, which shows whether it has changed since.
@@ -156,7 +156,7 @@ impl Reloader {
         self.engine.reload(members).await.map_err(|error| failed(error.to_string()))?;
         self.engine.forget_other_poems(&flock.bots);
         self.rota.send_replace(rota);
-        (self.source.log_as)(&flock.log);
+        (self.source.log_as)(&flock);
         self.works.flock.send_replace(flock);
         keep_configuration(&self.works, &candidate.written).await;
         Ok(candidate)
@@ -183,6 +183,10 @@ impl Reloader {
         match flock {
             Some(flock) if !complaints.iter().any(Complaint::is_error) => {
                 complaints.extend(secret::complaints(&flock, &places));
+                match renamed(&*self.works.store, &flock.bots, &places).await {
+                    Ok(found) => complaints.extend(found),
+                    Err(error) => self.ledger_trouble(&error),
+                }
                 let (flock, changes) = self.settled(flock, running);
                 Ok(Candidate { flock, changes, warnings: complaints, written })
             }
@@ -239,10 +243,14 @@ impl Reloader {
             }
         };
         if let Err(error) = self.works.store.refuse(refusal.as_ref()).await {
-            self.works.events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+            self.ledger_trouble(&error);
         }
         self.works.events.tell(&event);
         Some(refusal.is_none())
+    }
+
+    fn ledger_trouble(&self, error: &StoreError) {
+        self.works.events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
     }
 }
 
@@ -275,6 +283,16 @@ pub fn broken_poem(bot: &Bot, problem: &ShelfError, places: &Places) -> Complain
         }
         None => places.error(&format!("bots.{name}.poem"), format!("bot {name}: `poem` {poem}: {problem}")),
     }
+}
+
+/// What is said of bots that look like others under a new name.
+pub async fn renamed(
+    store: &dyn Store,
+    bots: &[Arc<Bot>],
+    places: &Places,
+) -> Result<Vec<Complaint>, StoreError> {
+    let found = look_renamed(store, bots).await?.into_iter();
+    Ok(found.map(|found| places.warning(&format!("bots.{}", found.bot), found.advice())).collect())
 }
 
 /// A complaint about a flock as a whole.

@@ -225,8 +225,12 @@ fn a_dry_run_consumes_nothing() {
     daemon.stop();
     let before = texts(&folder);
     let rehearsal = Daemon::spawn(&mut folder.command(&["run", "--dry-run"]));
-    rehearsal.wait_for("dry run, this would be posted: line ");
-    assert_eq!(rehearsal.stop(), 0);
+    rehearsal.wait_for("dry run, would post: line ");
+    let log = rehearsal.stop_and_read();
+    assert!(!log.contains("posted"), "a dry run posts nothing: {log}");
+    let made = log.lines().filter(|line| line.contains("dry run, would post: ")).count();
+    let posts = if made == 1 { "post" } else { "posts" };
+    assert!(log.contains(&format!("it would have made {made} {posts} for 1 bot")), "{log}");
     assert_eq!(texts(&folder), before);
     assert!(std::net::TcpStream::connect(("127.0.0.1", folder.port)).is_err(), "it listened");
 }

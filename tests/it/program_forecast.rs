@@ -74,15 +74,14 @@ async fn check_shows_apps_in_a_table_of_their_own() {
     let folder = hourly(&fake, "money_per_month = 100.5\n");
     let said = folder.run(&["check"]);
     assert_eq!(said.code, 0, "{said:?}");
-    let table: Vec<&str> = said.out.lines().skip_while(|line| !line.contains("US dollars a month")).collect();
+    let table: Vec<&str> = said.out.lines().skip_while(|line| !line.contains("$ a month")).collect();
     let words: Vec<&str> = table[1].split_whitespace().collect();
-    assert_eq!(words[..4], ["x", "48", "10000", "89.486"], "{table:?}");
-    assert!(table[1].contains("0 posts, 0.00 dollars") && table[1].ends_with("long enough"), "{table:?}");
+    assert_eq!(words, ["x", "48", "10000", "89.486", "0", "0.00", "long", "enough"], "{table:?}");
 
     let lonely = Folder::with("[bots.a]\nnetwork = \"paper\"\npoem = \"a.txt\"\nschedule = \"@daily\"\n");
     lonely.write("a.txt", b"a\n");
     let said = lonely.run(&["check"]);
-    assert!(said.code == 0 && !said.out.contains("dollars"), "{said:?}");
+    assert!(said.code == 0 && !said.out.contains("$ a month"), "{said:?}");
     assert_eq!(lonely.json(&["check", "--json"])["apps"], json!([]));
 }
 

@@ -48,6 +48,23 @@ fn a_bot_that_is_added_is_there_without_a_word_and_one_that_is_removed_is_not() 
 }
 
 #[test]
+fn a_bot_that_looks_renamed_is_told_of_at_a_reload_in_the_words_of_check() {
+    let folder = flock();
+    let daemon = folder.start();
+    assert!(posts(&folder, "walt"));
+    let renamed = text(&folder, "", &["emily", "sylvia"]).replace("poems/sylvia", "poems/walt");
+    folder.replace("flock.toml", renamed.as_bytes());
+    let told = daemon.wait_for("was = \"walt\"");
+    daemon.wait_for("reloaded: ");
+    let check = folder.json(&["check", "--json"]);
+    let words = check["complaints"].as_array().unwrap().iter().map(|it| it["message"].as_str().unwrap());
+    let words: Vec<&str> = words.filter(|words| words.contains("was = \"walt\"")).collect();
+    assert!(words.len() == 1 && told.contains(words[0]), "{told}\n{words:?}");
+    assert!(told.contains("flock.toml:"), "where: {told}");
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
 fn a_flock_that_cant_be_used_leaves_the_old_one_and_says_why() {
     let folder = flock();
     let daemon = folder.start();

@@ -1,5 +1,6 @@
 //! `skip`, `skip --undo`, `pause` and `resume` beside `next`, `status` and `check`: whatever was typed, all tell of the same slot.
 
+use flockd::clock::{Clock as _, SystemClock};
 use flockd::store::Store as _;
 use flockd::store::sqlite::Sqlite;
 use serde_json::Value;
@@ -119,7 +120,7 @@ async fn an_undone_skip_moves_house() {
     done(&other, &["import", "lines"]);
     let database = format!("sqlite:{}", other.path("flock.db").display());
     let ledger = Sqlite::beside(&database).await.unwrap().unwrap();
-    let standing = ledger.standing(&"walt".parse().unwrap(), chrono::Utc::now()).await.unwrap().unwrap();
+    let standing = ledger.standing(&"walt".parse().unwrap(), SystemClock.now()).await.unwrap().unwrap();
     assert!(standing.skipped.is_empty(), "{standing:?}");
     ledger.close().await;
     assert_eq!(folder.json(&["next", "--json"]), other.json(&["next", "--json"]));

@@ -2,7 +2,7 @@
 //! wrong or lost.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
 use serde_json::json;
@@ -234,4 +234,61 @@ async fn a_lost_key_is_given_up_only_when_told_to() {
         works(&folder.run(&["post", bot]), "posted");
     }
     assert_eq!(mode(&folder, KEY), 0o600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_to_the_key_stays_one_and_leads_to_the_new_key() {
+    let fake = FakeX::start().await;
+    let folder = signed_in(&fake);
+    fs::create_dir(folder.path("secrets")).unwrap();
+    fs::rename(folder.path(KEY), folder.path("secrets/the.key")).unwrap();
+    symlink("secrets/the.key", folder.path(KEY)).unwrap();
+    let before = key(&folder);
+    works(&folder.run(&["vault", "rekey"]), "sealed with a new key");
+    assert!(folder.path(KEY).is_symlink());
+    let after = fs::read_to_string(folder.path("secrets/the.key")).unwrap();
+    assert!(after != before && after == key(&folder));
+    assert_eq!(mode(&folder, "secrets/the.key"), 0o600);
+    assert_eq!(folder.run(&["post", "walt"]).code, 0);
+    let left: Vec<_> = fs::read_dir(folder.path("secrets")).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+/// Runs a command in which the key is a file that is mounted by itself, as one does in a container; `None` if nothing can be
+/// mounted here.
+fn with_key_mounted(folder: &Folder, arguments: &[&str]) -> Option<Said> {
+    const NO_MOUNT: i32 = 77;
+    let script = format!("mount --bind mounted.key {KEY} || exit {NO_MOUNT}; exec \"$0\" \"$@\"");
+    let ours = folder.command(arguments);
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).arg(ours.get_program());
+    command.args(ours.get_args()).current_dir(folder.path("")).env_remove("FLOCK_CONFIG");
+    let said = Said::from(command.output().ok()?);
+    let is_mounted = said.code != NO_MOUNT && !said.err.contains("unshare");
+    if !is_mounted {
+        println!("skipped: nothing can be mounted here: {said:?}");
+    }
+    is_mounted.then_some(said)
+}
+
+/// The new key would stand outside of the mount, and be lost with the container.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_mounted_by_itself_is_not_replaced() {
+    let fake = FakeX::start().await;
+    let folder = signed_in(&fake);
+    fs::copy(folder.path(KEY), folder.path("mounted.key")).unwrap();
+    let before = key(&folder);
+    let Some(said) = with_key_mounted(&folder, &["vault", "rekey"]) else { return };
+    fails(&said, "mounted by itself");
+    assert!(said.err.contains("vault rekey --from"), "the other way: {said:?}");
+    for name in [KEY, "mounted.key"] {
+        assert_eq!(fs::read_to_string(folder.path(name)).unwrap(), before, "{name}");
+    }
+    assert!(!folder.path("flock.key.new").exists(), "something was left behind");
+    // The other way: the new key is put into the mounted file, and all is sealed with it.
+    fs::write(folder.path("old.key"), &before).unwrap();
+    fs::write(folder.path("mounted.key"), OTHER_KEY).unwrap();
+    works(&with_key_mounted(&folder, &["vault", "rekey", "--from", "old.key"]).unwrap(), "sealed with");
+    assert_eq!(with_key_mounted(&folder, &["post", "walt"]).unwrap().code, 0);
+    assert_eq!(fs::read_to_string(folder.path("mounted.key")).unwrap(), OTHER_KEY);
 }

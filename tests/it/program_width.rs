@@ -45,11 +45,51 @@ fn everything_fits_80_columns() {
     }
 }
 
+/// A flock as people have it: many bots, some with long names, some in trouble with much to say.
+#[test]
+fn a_bot_takes_one_line_of_a_table_however_long_its_name() {
+    let long = "a-".repeat(20) + "bird";
+    let mut flock = format!("[flock]\ntimezone = \"America/Argentina/ComodRivadavia\"\n[bots.{long}]\n");
+    let feed = "network = \"feed\"\npoem = \"poem.txt\"\nschedule = \"*/7 * * * * *\"\n";
+    flock.push_str(&feed.replace("*/7 * * * * *", "5 5 5 1 1,7 *"));
+    for n in 1..=40 {
+        flock.push_str(&format!("[bots.bird-number-{n}-of-the-bay]\n{feed}"));
+    }
+    let folder = Folder::with(&flock);
+    folder.write("poem.txt", (1..=2_000).map(|n| format!("line {n}\n")).collect::<String>().as_bytes());
+    assert_eq!(folder.run(&["post", &long]).code, 0);
+    for arguments in [&["check"][..], &["status"], &["next", "-n", "41"], &["whoami"], &["posts"]] {
+        let said = lines(&folder, "80", arguments);
+        let long: Vec<&String> = said.iter().filter(|line| line.chars().count() > 80).collect();
+        assert!(long.is_empty(), "{arguments:?}: {long:#?}");
+        let rows =
+            said.iter().filter(|line| line.contains("bird-number") || line.contains("a-a-a-a-")).count();
+        assert_eq!(rows, if arguments[0] == "posts" { 1 } else { 41 }, "{arguments:?}: {said:#?}");
+        let zones = said.iter().filter(|line| line.contains("America/Argentina/ComodRivadavia")).count();
+        assert_eq!(zones, usize::from(["check", "next", "posts"].contains(&arguments[0])), "{said:#?}");
+    }
+}
+
+/// Times are those of the flock's zone, whatever the bots' are.
+#[test]
+fn times_are_in_the_flocks_zone() {
+    let folder = Folder::with(
+        "[flock]\ntimezone = \"Asia/Kathmandu\"\n[bots.walt]\nnetwork = \"feed\"\npoem = \"poem.txt\"\n\
+         schedule = \"15 6 1 1 *\"\ntimezone = \"UTC\"\n",
+    );
+    folder.write("poem.txt", b"one\n");
+    for arguments in [&["next", "-n", "1"][..], &["check"]] {
+        let said = lines(&folder, "80", arguments).join("\n");
+        assert!(said.contains("01-01 12:00") || said.contains("Jan 01 12:00"), "{said}");
+        assert!(said.contains("times are in Asia/Kathmandu"), "{said}");
+    }
+}
+
 #[test]
 fn a_post_takes_one_line_and_its_short_id_names_it() {
     let folder = flock();
     let lines = lines(&folder, "80", &["posts"]);
-    assert_eq!(lines.len(), 3, "a heading and two posts: {lines:#?}");
+    assert_eq!(lines.len(), 5, "a heading, two posts and their zone: {lines:#?}");
     assert!(lines[2].ends_with('…'), "{lines:#?}");
     let id = lines[2].split_whitespace().next().unwrap();
     assert!((8..20).contains(&id.len()), "{id}");

@@ -15,13 +15,16 @@ use serde::Serialize;
 
 use super::forecast::{AppForecast, Apps, Forecast, Pulses, forecast};
 use super::output;
+use super::progress::Working;
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Severity};
 use crate::config::{self, Examined, Places, secret};
 use crate::daemon;
+use crate::daemon::reload::renamed;
 use crate::flock::account::Account;
 use crate::flock::budget::month_of;
 use crate::flock::poem::{Line, Poem, Split};
+use crate::flock::schedule::Zone;
 use crate::flock::{Bot, BotName, Flock, pick};
 use crate::net;
 use crate::net::environment::Environment;
@@ -29,7 +32,6 @@ use crate::store::condition::not_signed_in;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Rival, Spent, Standing, Store, StoreError};
 use crate::watch;
-use crate::watch::renamed::look_renamed;
 
 #[derive(Serialize)]
 struct Report {
@@ -48,29 +50,35 @@ type Accounts = HashMap<BotName, Account>;
 struct Checked {
     flock: Option<Flock>,
     report: Report,
+    /// Which rules of time zones count, if a zone is named at all.
+    zones: Option<String>,
 }
 
 pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
-    let Report { complaints, forecast, apps } = examine(config).await.report;
+    let working = Working::at("looking at poems and ledger");
+    let Checked { flock, report: Report { complaints, forecast, apps }, .. } = examine(config).await;
+    drop(working);
+    let zone = flock.map(|flock| flock.timezone);
     let bad = complaints.iter().any(Complaint::is_error);
     if json {
         output::print_json(&Report { complaints, forecast, apps })?;
     } else {
-        print(&complaints, &forecast, &apps)?;
+        print(&complaints, &forecast, &apps, zone.as_ref())?;
     }
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// As much of the flock as can be read, and all that is to be said of it.
-pub(super) async fn complaints(config: &Path) -> (Option<Flock>, Vec<Complaint>) {
-    let Checked { flock, report } = examine(config).await;
-    (flock, report.complaints)
+/// As much of the flock as can be read, all that is to be said of it, and which rules of time zones count for it.
+pub(super) async fn complaints(config: &Path) -> (Option<Flock>, Vec<Complaint>, Option<String>) {
+    let Checked { flock, report, zones } = examine(config).await;
+    (flock, report.complaints, zones)
 }
 
 async fn examine(config: &Path) -> Checked {
     let now = SystemClock.now();
     let Examined { flock, mut complaints, places, zones, .. } = config::examine(config, now);
-    complaints.extend(zones.map(|zones| places.note("", format!("the rules of time zones are {zones}"))));
+    complaints
+        .extend(zones.as_ref().map(|zones| places.note("", format!("the rules of time zones are {zones}"))));
     let outside = Environment::of_this_process().problems();
     complaints.extend(outside.into_iter().map(|problem| places.warning("", problem)));
     let whole = !complaints.iter().any(Complaint::is_error);
@@ -99,7 +107,7 @@ async fn examine(config: &Path) -> Checked {
         }
     }
     complaints.sort_by_key(|complaint| complaint.severity);
-    Checked { flock, report: Report { complaints, forecast, apps } }
+    Checked { flock, report: Report { complaints, forecast, apps }, zones }
 }
 
 /// What `flockd run` will meet where the ledger is, unless opening it has met the same.
@@ -162,7 +170,8 @@ async fn by_the_ledger(
             outlook.complaints.push(places.error(&path, format!("bot {name}: {reason}")));
         }
         if let Ok(lines) = &health.lines {
-            outlook.bots.push(forecast(bot, (lines, health.standing.as_ref()), &mut pulses, now));
+            let known = (lines, health.standing.as_ref());
+            outlook.bots.push(forecast(bot, known, &mut pulses, now, &flock.timezone));
             let account = accounts.get(name);
             let price = price(ledger, (bot, account), health.standing.as_ref(), poems).await?;
             apps.add(bot, lines.left, price, &mut pulses);
@@ -206,9 +215,7 @@ async fn identities(
             complaints.push(places.error(&format!("bots.{name}"), message));
         }
     }
-    for found in look_renamed(ledger, &flock.bots).await? {
-        complaints.push(places.warning(&format!("bots.{}", found.bot), found.advice()));
-    }
+    complaints.extend(renamed(ledger, &flock.bots, places).await?);
     Ok(complaints)
 }
 
@@ -236,7 +243,12 @@ async fn price(
     Ok(left.or_else(|| mean(&mut poem.lines().iter())).unwrap_or(0.0))
 }
 
-fn print(complaints: &[Complaint], forecast: &[Forecast], apps: &[AppForecast]) -> Result<()> {
+fn print(
+    complaints: &[Complaint],
+    forecast: &[Forecast],
+    apps: &[AppForecast],
+    zone: Option<&Zone>,
+) -> Result<()> {
     for complaint in complaints {
         output::say_wrapped(&format!("{}: {complaint}", complaint.severity))?;
     }
@@ -247,27 +259,27 @@ fn print(complaints: &[Complaint], forecast: &[Forecast], apps: &[AppForecast]) 
         return Ok(());
     }
     output::say("")?;
-    let mut table =
-        output::table(&["bot", "next slot", "posts per day", "lines left", "the poem lasts until"]);
+    let mut table = output::table(&["bot", "next slot", "a day", "lines left", "lasts until"]);
     for bot in forecast {
-        table.add_row(bot.row.iter().map(Cell::new));
+        output::one_line(&mut table, bot.row.iter().map(Cell::new));
     }
+    output::keep_whole(&mut table, &["next slot", "a day", "lines left"]);
+    output::align_right(&mut table, &["a day", "lines left"]);
     output::print(&table)?;
-    if apps.is_empty() { Ok(()) } else { print_apps(apps) }
+    if !apps.is_empty() {
+        print_apps(apps)?;
+    }
+    zone.map_or(Ok(()), output::say_zone)
 }
 
 fn print_apps(apps: &[AppForecast]) -> Result<()> {
     output::say("")?;
-    let mut table = output::table(&[
-        "app",
-        "posts per day",
-        "its network takes",
-        "US dollars a month",
-        "spent this month",
-        "the budget lasts",
-    ]);
+    let mut table = output::table(&["app", "a day", "at most", "$ a month", "posted", "$ paid", "budget"]);
     for app in apps {
-        table.add_row(app.row.iter().map(Cell::new));
+        output::one_line(&mut table, app.row.iter().map(Cell::new));
     }
+    let numbers = ["a day", "at most", "$ a month", "posted", "$ paid"];
+    output::keep_whole(&mut table, &numbers);
+    output::align_right(&mut table, &numbers);
     output::print(&table)
 }

@@ -29,25 +29,25 @@ pub(super) struct Forecast {
     pub(super) row: [String; 5],
 }
 
-/// The forecast of one bot, from `now` on.
+/// The forecast of one bot, from `now` on; for people with times in the zone.
 pub(super) fn forecast(
     bot: &Bot,
     (lines, standing): (&Lines, Option<&Standing>),
     pulses: &mut Pulses,
     now: DateTime<Utc>,
+    zone: &Zone,
 ) -> Forecast {
-    let zone = bot.schedule.zone();
     let next: Vec<DateTime<Utc>> = match standing {
         Some(standing) => standing.expected(&bot.schedule, now).take(3).collect(),
         None => bot.schedule.upcoming(now).take(3).collect(),
     };
     let per_day = pulses.per_day(bot);
     let end = pulses.runs_out(bot, lines.left);
-    let (first, left) = (next.first().copied(), format!("{} of {}", lines.left, lines.total));
+    let (first, left) = (next.first().copied(), format!("{}/{}", lines.left, lines.total));
     let when = match (end, bot.at_end) {
         (None, _) => "beyond the calendar".to_owned(),
-        (Some(end), AtEnd::Stop) => format!("{}, then it stops", day(end, zone, now)),
-        (Some(end), AtEnd::Again) => format!("{}, then again", day(end, zone, now)),
+        (Some(end), AtEnd::Stop) => format!("{}, stops", day(end, zone, now)),
+        (Some(end), AtEnd::Again) => format!("{}, again", day(end, zone, now)),
     };
     Forecast {
         bot: bot.name.to_string(),
@@ -58,7 +58,7 @@ pub(super) fn forecast(
         runs_out: end.map(instant),
         row: [
             bot.name.to_string(),
-            first.map_or_else(String::new, |at| output::local(at, zone)),
+            first.map_or_else(|| "-".to_owned(), |at| output::brief(at, now, zone)),
             rate(per_day),
             left,
             when,
@@ -68,8 +68,10 @@ pub(super) fn forecast(
 
 /// The day, and for one that is near the hour too.
 fn day(at: DateTime<Utc>, zone: &Zone, now: DateTime<Utc>) -> String {
-    let format = if at - now < TimeDelta::days(2) { "%a %Y-%m-%d %H:%M" } else { "%a %Y-%m-%d" };
-    zone.local(at).format(format).to_string()
+    match at - now < TimeDelta::days(2) {
+        true => output::brief(at, now, zone),
+        false => zone.local(at).format("%Y-%m-%d").to_string(),
+    }
 }
 
 fn rate(per_day: f64) -> String {

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::cli::output::{self, Progress};
+use crate::cli::output;
+use crate::cli::progress::Progress;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::flock::account::Account;

@@ -2,6 +2,7 @@
 //! once, whichever of both named it.
 
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 
 use chrono::{Local, SecondsFormat};
 use serde_json::{Map, Value};
@@ -11,13 +12,15 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::super::hint;
 use crate::clock::{Clock as _, SystemClock};
+use crate::flock::schedule::Zone;
 use crate::flock::text::{visible, visible_json};
 
 /// What a line begins with, and whether it is one for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// For a terminal: the time of day by the local clock, in colour or not.
+    /// For a terminal: the time of day in the flock's zone, in colour or not.
     Terminal { coloured: bool },
     /// For systemd's journal, which knows the time itself: a priority (sd-daemon(3)).
     Journal,
@@ -94,6 +97,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Line
             // They come sorted by name, which happens to be how they read well: bot, post, slot.
             said.into_iter().for_each(|(name, value)| fields.add(&name, value));
         }
+        fields.message = hint::typed(&fields.message).into_owned();
         let (level, target) = (*event.metadata().level(), event.metadata().target());
         self.line(writer, level, target, fields)
     }
@@ -180,9 +184,20 @@ fn json(mut to: Writer<'_>, level: TracingLevel, target: &str, fields: Fields) -
     writeln!(to, "{}", visible_json(&Value::Object(line).to_string()))
 }
 
-/// The time for whoever sits at the terminal.
+/// The zone of the flock, once that is known.
+static ZONE: RwLock<Option<Zone>> = RwLock::new(None);
+
+/// From now on a terminal is shown the time in this zone.
+pub(super) fn tell_time_in(zone: &Zone) {
+    *ZONE.write().unwrap_or_else(PoisonError::into_inner) = Some(zone.clone());
+}
+
+/// The time for whoever sits at the terminal: in the flock's zone, as in all that flockd shows, and by the local clock before
+/// that is known.
 fn time_of_day() -> String {
-    SystemClock.now().with_timezone(&Local).format("%H:%M:%S").to_string()
+    let (now, zone) = (SystemClock.now(), ZONE.read().unwrap_or_else(PoisonError::into_inner));
+    let time = zone.as_ref().map_or_else(|| now.with_timezone(&Local).fixed_offset(), |zone| zone.local(now));
+    time.format("%H:%M:%S").to_string()
 }
 
 fn now() -> String {

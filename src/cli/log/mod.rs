@@ -25,7 +25,8 @@ use tracing_subscriber::{
     EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
-use super::output;
+use super::{hint, output};
+use crate::flock::Flock;
 use crate::flock::log::Log;
 use crate::flock::text::visible_lines;
 use lines::{Fields, Lines, Style};
@@ -54,8 +55,10 @@ pub(super) struct Dial {
 }
 
 impl Dial {
-    /// Logs as much as this says.
-    pub(super) fn turn_to(&self, log: &Log) {
+    /// Logs as much as this flock says, and on a terminal with the time in its zone.
+    pub(super) fn turn_to(&self, flock: &Flock) {
+        let Flock { log, timezone, .. } = flock;
+        lines::tell_time_in(timezone);
         if let Some(filter) = &self.filter {
             // It fails if there is no log any more.
             let _ = filter.reload(EnvFilter::new(directives(log)));
@@ -145,7 +148,8 @@ fn panicked(lines: Lines, panic: &PanicHookInfo<'_>) -> Vec<u8> {
 
 /// Prints lines on standard error: by way of the log, where there is one, so that a reader that stalls keeps nobody waiting.
 pub(super) fn print(level: Level, text: &str) {
-    let text = visible_lines(text);
+    let text = hint::typed(text);
+    let text = visible_lines(&text);
     match STARTED.get() {
         Some((queue, lines)) => queue.put(&lines.verbatim(level, &text)),
         None => eprintln!("{text}"),

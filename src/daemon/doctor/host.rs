@@ -74,7 +74,7 @@ pub(super) fn clock(
     Finding::ok("clock", format!("{shown}, which agrees with {by}"))
 }
 
-/// The zones of the bots, and whose rules count for them.
+/// The zones of the bots.
 pub(super) fn zones(flock: &Flock) -> Vec<Finding> {
     let zones: BTreeSet<String> = flock.bots.iter().map(|bot| bot.schedule.zone().to_string()).collect();
     let number = zones.len();

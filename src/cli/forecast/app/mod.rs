@@ -57,7 +57,7 @@ pub(in crate::cli) struct AppForecast {
     budget: Limits,
     runs_out: Ends,
     #[serde(skip)]
-    pub(in crate::cli) row: [String; 6],
+    pub(in crate::cli) row: [String; 7],
 }
 
 /// A budget for programs, money in US dollars.
@@ -139,7 +139,8 @@ impl AppForecast {
             rate(posts_per_day),
             limit_per_day.map_or_else(|| "-".to_owned(), |limit| limit.to_string()),
             dollars(mills_per_month),
-            format!("{} posts, {} dollars", spent.posts, budget::dollars(spent.mills)),
+            spent.posts.to_string(),
+            budget::dollars(spent.mills),
             runs_out.in_words(&app.budget),
         ];
         Self {
@@ -168,9 +169,9 @@ impl Ends {
         match (month, self.posts_per_day) {
             _ if !budget.is_limited() => "-".to_owned(),
             (None, None) => "long enough".to_owned(),
-            (Some(end), None) => format!("until {}", named(end)),
+            (Some(end), None) => named(end),
             (None, Some(_)) => "part of a day".to_owned(),
-            (Some(end), Some(_)) => format!("until {}, part of a day", named(end)),
+            (Some(end), Some(_)) => format!("{}, part of a day", named(end)),
         }
     }
 }

@@ -1,0 +1,97 @@
+//! Commands that messages name are to be typed as they stand. Messages are written without the file of the flock; where flockd
+//! would not find that by itself, it is added here, as a message is shown to a person. What programs read stays as it is.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf, absolute};
+use std::sync::OnceLock;
+
+/// How a command begins in a message.
+const COMMAND: &str = "`flockd ";
+
+/// Commands that need no flock.
+const WITHOUT_FLOCK: &[&str] = &["init", "password", "completions", "man", "help"];
+
+/// The file that commands have to name, as a shell reads it.
+static FILE: OnceLock<String> = OnceLock::new();
+
+/// From now on commands in messages name this file, which was given on the command line.
+pub(super) fn remember(file: &Path) {
+    if !is_found(file, std::env::var_os("FLOCK_CONFIG").map(PathBuf::from).as_deref()) {
+        FILE.get_or_init(|| quoted(&file.display().to_string()));
+    }
+}
+
+/// Whether flockd finds the file without being told.
+fn is_found(file: &Path, by_environment: Option<&Path>) -> bool {
+    let found = by_environment.unwrap_or(Path::new("flock.toml"));
+    file == found || absolute(file).ok().zip(absolute(found).ok()).is_some_and(|(file, found)| file == found)
+}
+
+/// A message whose commands can be typed as they stand.
+pub(super) fn typed(message: &str) -> Cow<'_, str> {
+    match FILE.get() {
+        Some(file) if message.contains(COMMAND) => with(message, file).into(),
+        _ => message.into(),
+    }
+}
+
+fn with(message: &str, file: &str) -> String {
+    let mut pieces = message.split(COMMAND);
+    let mut typed = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let command = piece.split('`').next().unwrap_or_default();
+        let verb = command.split_whitespace().next().unwrap_or_default();
+        typed.push_str(COMMAND);
+        if !WITHOUT_FLOCK.contains(&verb) && !command.contains("--config") {
+            typed.push_str(&format!("--config {file} "));
+        }
+        typed.push_str(piece);
+    }
+    typed
+}
+
+/// A word as a POSIX shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_./:@%+,=-".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_command_names_the_file_once() {
+        let said = "type `flockd enroll walt`, then `flockd settle 1 --posted` or `--not-posted`";
+        assert_eq!(
+            with(said, "birds.toml"),
+            "type `flockd --config birds.toml enroll walt`, then `flockd --config birds.toml settle 1 --posted` or \
+             `--not-posted`"
+        );
+        for untouched in [
+            "next: `flockd check --config x/flock.toml`",
+            "make one with `flockd init`, or name another with `--config`",
+            "a poem of flockd and `other` things",
+        ] {
+            assert_eq!(with(untouched, "birds.toml"), untouched);
+        }
+    }
+
+    #[test]
+    fn what_is_found_need_not_be_named() {
+        let found = |file: &str, by: Option<&str>| is_found(Path::new(file), by.map(Path::new));
+        assert!(found("flock.toml", None) && found("./flock.toml", None));
+        assert!(found("/etc/birds.toml", Some("/etc/birds.toml")));
+        assert!(!found("birds.toml", None) && !found("flock.toml", Some("/etc/birds.toml")));
+    }
+
+    #[test]
+    fn a_shell_reads_the_file_as_one_word() {
+        assert_eq!(quoted("/etc/flockd/flock.toml"), "/etc/flockd/flock.toml");
+        assert_eq!(quoted("my birds/it's.toml"), r"'my birds/it'\''s.toml'");
+        assert_eq!(quoted("$HOME.toml"), "'$HOME.toml'");
+    }
+}

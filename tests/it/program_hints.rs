@@ -1,0 +1,88 @@
+//! Commands in messages can be typed as they stand: they name the flock's file where flockd would not find that by itself.
+
+use std::process::Command;
+
+use crate::support::program::{Daemon, Folder, Said};
+
+/// A folder whose flock has another name, and two bots, of which one can't read its poem.
+fn folder() -> Folder {
+    let folder = Folder::new();
+    let flock = "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+        [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 1 1,7 *\"\n\
+        [bots.kelp]\nnetwork = \"bluesky\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\n";
+    folder.write("my birds.toml", flock.replace("PORT", &folder.port.to_string()).as_bytes());
+    folder.write("walt.txt", b"one\ntwo\n");
+    folder
+}
+
+const NAMED: &str = "`flockd --config 'my birds.toml' ";
+
+fn run(folder: &Folder, arguments: &[&str]) -> Said {
+    folder.run(&[arguments, &["--config", "my birds.toml"]].concat())
+}
+
+/// Each command in what was said names the file, and there is one at least.
+#[track_caller]
+fn names_the_file(said: &str) {
+    let (all, named) = (said.matches("`flockd ").count(), said.matches(NAMED).count());
+    assert!(all > 0 && all == named, "{said}");
+}
+
+#[test]
+fn whatever_a_command_says() {
+    let folder = folder();
+    // Without a ledger, an error, a warning and a note below a row.
+    names_the_file(&run(&folder, &["status"]).out);
+    names_the_file(&run(&folder, &["check"]).out);
+    names_the_file(&run(&folder, &["dashboard"]).err);
+    names_the_file(&run(&folder, &["pause", "nobody"]).err);
+    // What the engine answers, here and by a daemon.
+    for verb in ["skip", "pause"] {
+        names_the_file(&run(&folder, &[verb, "walt"]).out);
+    }
+    let daemon = Daemon::spawn(&mut folder.command(&["run", "--config", "my birds.toml"]));
+    names_the_file(&daemon.wait_for("not signed in"));
+    daemon.wait_for("the flock is up");
+    for verb in ["skip", "pause"] {
+        names_the_file(&run(&folder, &[verb, "walt"]).out);
+    }
+    names_the_file(&run(&folder, &["settle", "0199", "--posted"]).err);
+    assert_eq!(daemon.stop(), 0);
+}
+
+#[test]
+fn what_was_named_can_be_typed() {
+    let folder = folder();
+    let said = run(&folder, &["skip", "walt"]).out;
+    let command = said.split('`').nth(1).unwrap().replacen("flockd", env!("CARGO_BIN_EXE_flockd"), 1);
+    let shell = |command: &str| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).current_dir(folder.path(".")).env_remove("FLOCK_CONFIG").output().unwrap()
+    };
+    let undone = shell(&command);
+    assert!(undone.status.success() && command.ends_with("--undo"), "{command}: {undone:?}");
+}
+
+#[test]
+fn what_flockd_finds_by_itself_is_not_named() {
+    let folder = folder();
+    let by_environment = folder.command(&["status"]).env("FLOCK_CONFIG", "my birds.toml").output().unwrap();
+    let said = Said::from(by_environment).out;
+    assert!(said.contains("`flockd run`") && !said.contains("--config"), "{said}");
+    std::fs::rename(folder.path("my birds.toml"), folder.path("flock.toml")).unwrap();
+    let said = folder.run(&["status", "--config", "./flock.toml"]).out;
+    assert!(said.contains("`flockd run`") && !said.contains("--config"), "{said}");
+}
+
+/// The text of a post is nobody's hint, and programs are told what they always were.
+#[test]
+fn texts_and_json_stay_as_they_are() {
+    let folder = folder();
+    let text = "type `flockd run` and see";
+    assert_eq!(run(&folder, &["post", "walt", text]).code, 0);
+    for arguments in [&["posts"][..], &["posts", "--long"], &["posts", "--json"], &["export"]] {
+        let said = run(&folder, arguments).out;
+        assert!(said.contains(text), "{arguments:?}: {said}");
+    }
+    assert!(!run(&folder, &["status", "--json"]).out.contains(NAMED));
+}
