@@ -30,7 +30,7 @@ pub enum Step {
 
 impl Sqlite {
     /// Looks at all of the ledger but its sealed tokens, which need a key, and says what is wrong with it. A daemon may run
-    /// meanwhile. With a million posts this takes about a minute.
+    /// meanwhile.
     pub async fn examine(
         &self,
         now: DateTime<Utc>,
