@@ -56,6 +56,7 @@ mod program_forecast;
 mod program_govern;
 mod program_health;
 mod program_hints;
+mod program_identity;
 mod program_import;
 mod program_ledger;
 mod program_log;

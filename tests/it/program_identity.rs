@@ -1,0 +1,140 @@
+//! Whose an account is, told by the real program: ids of two servers that happen to be equal, and two bots with a token
+//! each of one account.
+
+use serde_json::{Value, json};
+
+use crate::support::fake_mastodon::{FakeMastodon, Kin};
+use crate::support::hook::Hook;
+use crate::support::program::{Folder, Said};
+use crate::support::signing::{feed, named, posts_of, state_of};
+
+/// What both bots have to say.
+const POEM: [&str; 3] = ["salt on the rail", "a gull without a clock", "the tide signs nothing"];
+
+/// A flock that tells a webhook, with an app for each of the servers.
+fn flock(hook: &Hook, servers: &[(&str, &FakeMastodon)], bots: &str) -> Folder {
+    let apps = servers.iter().map(|(name, server)| {
+        format!("[apps.{name}]\nnetwork = \"mastodon\"\napi_url = \"{}\"\npace = \"0s\"\n", server.url)
+    });
+    let alerts = format!("[alerts]\nurl = \"{}/alert\"\n", hook.url);
+    let apps: String = apps.collect();
+    let folder = Folder::with(&format!("[web]\nlisten = \"127.0.0.1:PORT\"\n{alerts}{apps}{bots}"));
+    folder.write("poem.txt", POEM.join("\n").as_bytes());
+    folder
+}
+
+fn bot(name: &str, app: &str, schedule: &str) -> String {
+    format!(
+        "[bots.{name}]\napp = \"{app}\"\npoem = \"poem.txt\"\norder = \"sequence\"\nschedule = \"{schedule}\"\n"
+    )
+}
+
+/// Signs a bot in with a token of this account, as somebody makes it in the account's settings.
+fn enroll(folder: &Folder, name: &str, server: &FakeMastodon, handle: &str) -> Said {
+    let token = format!("{}\n", server.token_of(handle).expose());
+    feed(folder.command(&["enroll", name, "--tokens", "-"]), &token)
+}
+
+/// Waits until so many statuses of this account are stored.
+async fn said(server: &FakeMastodon, handle: &str, n: usize) -> Vec<String> {
+    server.post(n).await;
+    server.texts(handle)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_ids_on_two_servers_are_two_accounts() {
+    let (here, there) = (FakeMastodon::start(Kin::Mastodon).await, FakeMastodon::start(Kin::Mastodon).await);
+    assert_eq!(here.account("walt").id, there.account("emily").id, "this is what it is about");
+    let mut hook = Hook::start().await;
+    let bots = bot("walt", "here", "* * * * * *") + &bot("emily", "there", "* * * * * *");
+    let folder = flock(&hook, &[("here", &here), ("there", &there)], &bots);
+    for (name, server, other) in [("walt", &here, "emily"), ("emily", &there, "walt")] {
+        let said = enroll(&folder, name, server, name);
+        assert_eq!(said.code, 0, "{said:?}");
+        assert!(!said.out.contains(other) && !said.err.contains(other), "they share no history: {said:?}");
+    }
+    let daemon = folder.start();
+    // Each says the whole poem: what one has said is used up for neither.
+    assert_eq!(said(&here, "walt", 3).await, POEM);
+    assert_eq!(said(&there, "emily", 3).await, POEM);
+    let mut exhausted: Vec<Value> = Vec::new();
+    for _ in 0..2 {
+        exhausted.push(hook.next().await.json());
+    }
+    assert!(exhausted.iter().all(|alert| alert["cause"] == "exhausted"), "{exhausted:?}");
+    assert_eq!(daemon.stop(), 0);
+    let rows = folder.json(&["whoami", "--json"]);
+    assert_eq!(named(&rows, "bot", "walt")["id"], named(&rows, "bot", "emily")["id"]);
+    assert_eq!(here.posts().len() + there.posts().len(), 6);
+}
+
+/// The same id once more, on the server where it is taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_of_another_server_does_not_hide_that_one_is_taken_here() {
+    let (here, there) = (FakeMastodon::start(Kin::Mastodon).await, FakeMastodon::start(Kin::Mastodon).await);
+    let hook = Hook::start().await;
+    let bots = ["walt", "emily", "sara"];
+    let apps = ["here", "there", "there"];
+    let bots: String = bots.iter().zip(apps).map(|(name, app)| bot(name, app, "@yearly")).collect();
+    let folder = flock(&hook, &[("here", &here), ("there", &there)], &bots);
+    assert_eq!(enroll(&folder, "walt", &here, "bard").code, 0);
+    assert_eq!(enroll(&folder, "emily", &there, "bard").code, 0);
+    let refused = enroll(&folder, "sara", &there, "bard");
+    assert!(refused.code == 1 && refused.err.contains("bot emily"), "{refused:?}");
+    assert!(!refused.err.contains("walt"), "{refused:?}");
+}
+
+/// Both tokens stand in the configuration, so that no sign-in could notice whose they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_tokens_of_one_account_the_later_bot_stops_and_a_person_is_told() {
+    let server = FakeMastodon::start(Kin::Mastodon).await;
+    let mut hook = Hook::start().await;
+    let given = |name: &str, schedule: &str| {
+        bot(name, "home", schedule)
+            + &format!("at_end = \"again\"\naccess_token = {{ file = \"{name}-token\" }}\n")
+    };
+    let folder =
+        flock(&hook, &[("home", &server)], &(given("walt", "@yearly") + &given("emily", "* * * * * *")));
+    for name in ["walt", "emily"] {
+        folder.write(&format!("{name}-token"), server.token_of("bard").expose().as_bytes());
+    }
+    // Walt has the account first.
+    let by_hand = folder.run(&["post", "walt"]);
+    assert_eq!(by_hand.code, 0, "{by_hand:?}");
+    let daemon = folder.start();
+    let told = hook.next().await.json();
+    let message = told["message"].as_str().unwrap();
+    for part in ["bot walt posts as @bard@", "give emily the tokens of another account", "remove walt"] {
+        assert!(message.contains(part), "{part:?} is not in {message}");
+    }
+    let at = told["at"].as_str().unwrap();
+    assert!(at.ends_with('Z'), "{at}");
+    let expected = json!({
+        "bot": "emily", "network": "mastodon", "cause": "account-taken", "state": "suspended", "message": message,
+        "at": at, "resolved": false,
+        "text": format!("emily on mastodon needs a person, it is suspended: {message}"),
+    });
+    assert_eq!(told, expected);
+    let (state, reason) = state_of(&folder, "emily");
+    assert!(state == "suspended" && reason.contains("bot walt posts as"), "{state}: {reason}");
+    let status = folder.run(&["status"]);
+    assert!(status.code == 1 && status.out.contains("walt"), "{status:?}");
+    let ready = reqwest::get(folder.url("/readyz?format=json")).await.unwrap();
+    let ready: Value = serde_json::from_str(&ready.text().await.unwrap()).unwrap();
+    assert_eq!(named(&ready["troubles"], "about", "emily")["state"], "suspended");
+    // Not by hand either, and not after a restart; nothing of it counts as said.
+    let by_hand = folder.run(&["post", "emily"]);
+    assert!(by_hand.code == 1 && by_hand.err.contains("walt"), "{by_hand:?}");
+    assert_eq!(daemon.stop(), 0);
+    let rows = posts_of(&folder, "emily");
+    assert!(!rows.is_empty() && rows.iter().all(|row| row["state"] == "released"), "{rows:?}");
+    assert_eq!(server.texts("bard"), POEM[..1]);
+    // With an account of her own she goes on, from the poem's first line.
+    folder.write("emily-token", server.token_of("emily").expose().as_bytes());
+    let daemon = folder.start();
+    assert_eq!(server.post(2).await.text, POEM[0]);
+    assert_eq!(daemon.stop(), 0);
+    assert_eq!(server.texts("bard"), POEM[..1]);
+    let secrets = server.secrets();
+    assert!(!secrets.iter().any(|secret| told.to_string().contains(secret)));
+}
