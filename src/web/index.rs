@@ -66,10 +66,10 @@ fn no_lines(flock: &Flock) -> Markup {
     html! {
         div.none {
             @if flock.bots.is_empty() {
-                p { "There is nobody to post: add a bot to " code { "flock.toml" } "." }
+                p { "To begin, add a bot to " code { "flock.toml" } "." }
             } @else {
                 p { "No bot has posted yet." }
-                p { "Each keeps to the schedule that stands with its name; load this page again to see its lines." }
+                p { "Each bot posts on the schedule shown with its name. Reload this page to see new lines." }
             }
         }
     }
@@ -109,7 +109,7 @@ fn bot_card(bot: &Bot, last: Option<&Post>, times: &Times) -> Markup {
         h3 { @if has_feed(bot) { a href=(reading_address("./", bot)) { (bot.name) } } @else { (bot.name) } }
         p.place {
             @if has_feed(bot) {
-                "in its " a href=(feed_address("./", bot)) { "Atom feed" span.unseen { " of " (bot.name) } }
+                a href=(feed_address("./", bot)) { "Atom feed" span.unseen { " of " (bot.name) } }
             } @else {
                 "on " (bot.network)
                 @if let Some(account) = &bot.account { " as @" (account) }
@@ -122,7 +122,7 @@ fn bot_card(bot: &Bot, last: Option<&Post>, times: &Times) -> Markup {
             },
             None => p.last { "Nothing posted yet." },
         }
-        p.when { "Posts at " code { (bot.schedule.text()) } " " (bot.schedule.zone().name()) }
+        p.when { "Schedule: " code { (bot.schedule.text()) } " (" (bot.schedule.zone().name()) ")" }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,12 +36,14 @@ pub struct Live {
     /// `None` once the flock stops.
     sender: Mutex<Option<broadcast::Sender<Arc<str>>>>,
     places: Arc<Semaphore>,
+    /// How often something has happened to a bot.
+    revision: AtomicU64,
 }
 
 impl Default for Live {
     fn default() -> Self {
         let sender = Mutex::new(Some(broadcast::Sender::new(WAITING)));
-        Self { sender, places: Arc::new(Semaphore::new(LISTENERS)) }
+        Self { sender, places: Arc::new(Semaphore::new(LISTENERS)), revision: AtomicU64::new(0) }
     }
 }
 
@@ -60,10 +63,16 @@ impl Live {
 
     /// Passes on that something has happened to a bot.
     pub fn tell(&self, bot: &BotName) {
+        self.revision.fetch_add(1, Ordering::AcqRel);
         if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
             // That nobody listens is no trouble.
             let _ = sender.send(bot.as_str().into());
         }
+    }
+
+    /// A number that changes whenever something happens to a bot: what was read before is out of date.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
     }
 
     /// Ends all that is open: nobody waits for pages that only listen.
@@ -87,7 +96,7 @@ pub(super) async fn events(
 ) -> Response {
     let bot = fields(uri.query().unwrap_or_default().as_bytes()).find("bot").map(str::to_owned);
     let Some((news, place)) = site.live.listen() else {
-        let text = "too many pages are open: this one is told no news\n";
+        let text = "too many pages are open: this one gets no live updates\n";
         let mut answer =
             answer::fleeting(StatusCode::SERVICE_UNAVAILABLE, "text/plain; charset=utf-8", text.into());
         answer.headers_mut().insert(header::RETRY_AFTER, 30.into());

@@ -78,6 +78,7 @@ pub struct Site {
     reception: Option<Arc<Reception>>,
     weeks: Arc<Mutex<Option<Kept>>>,
     pulses: Arc<std::sync::Mutex<Option<Pulses>>>,
+    upcoming: Arc<board::UpcomingCache>,
     /// Whether the last look at the ledger failed, so that a long trouble is logged once.
     troubled: Arc<AtomicBool>,
 }
@@ -93,8 +94,21 @@ impl Site {
         live: Arc<Live>,
         reception: Option<Arc<Reception>>,
     ) -> Self {
-        let (guard, weeks, pulses, troubled) = Default::default();
-        Self { flock, store, overview, metrics, clock, guard, live, reception, weeks, pulses, troubled }
+        let (guard, weeks, pulses, upcoming, troubled) = Default::default();
+        Self {
+            flock,
+            store,
+            overview,
+            metrics,
+            clock,
+            guard,
+            live,
+            reception,
+            weeks,
+            pulses,
+            upcoming,
+            troubled,
+        }
     }
 
     /// The flock as it is now; a reload may change it while an answer is made.

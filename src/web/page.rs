@@ -69,19 +69,18 @@ pub(super) fn post(flock: &Flock, post: &Post) -> Markup {
 
 /// There is nothing at this address.
 pub(super) fn not_found(uri: &Uri) -> Markup {
-    let text = html! { "There is nothing at this address. A line that was here may have been deleted." };
+    let text = html! { "There is nothing at this address. If a line was here, it may have been deleted." };
     note(uri, "Not found", &text)
 }
 
 /// Only reading is possible.
 pub(super) fn not_allowed(uri: &Uri) -> Markup {
-    note(uri, "Not possible", &html! { "This page can only be read." })
+    note(uri, "Not possible", &html! { "This page is read-only." })
 }
 
 /// The ledger can't be read.
 pub(super) fn troubled(uri: &Uri) -> Markup {
-    let text =
-        html! { "The flock can't read its ledger at the moment. Load this page again in a little while." };
+    let text = html! { "flockd can't read its ledger right now. Reload this page in a moment." };
     note(uri, "One moment", &text)
 }
 
@@ -93,7 +92,7 @@ fn note(uri: &Uri, title: &str, text: &Markup) -> Markup {
             main #content .note {
                 h1 { (title) }
                 p { (text) }
-                p { a href=(root) { "To the flock" } }
+                p { a href=(root) { "Back to the flock" } }
             }
         },
     )
@@ -139,7 +138,7 @@ pub(super) fn shell(title: &str, root: &str, head: &Markup, body: &Markup) -> Ma
                 (head)
             }
             body {
-                a.skip href="#content" { "To the content" }
+                a.skip href="#content" { "Skip to content" }
                 (body)
             }
         }

@@ -96,9 +96,9 @@ impl Times {
         self.tell(at, "%H:%M")
     }
 
-    /// The day of an instant that is far away.
-    pub(super) fn date(&self, at: DateTime<Utc>) -> Markup {
-        self.tell(at, "%-d %b %Y")
+    /// The day of an instant that is far away, or its month where that is more than a year: nobody plans for that day.
+    pub(super) fn far(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
+        self.tell(at, if at - now < TimeDelta::days(365) { "%-d %b %Y" } else { "%b %Y" })
     }
 
     /// The heading of the day to which an instant belongs.

@@ -54,7 +54,7 @@ fn want(what: &str, bot: String, form: &Form) -> Option<Result<Want, String>> {
             Some(text) => match text_by_hand(text) {
                 Ok(text) => Want::Post { bot, text: Some(text) },
                 Err(BadText::Empty) => {
-                    let said = "There was no text in it, so nothing was posted. Write something first.";
+                    let said = "The text was empty, so nothing was posted.";
                     return Some(Err(said.to_owned()));
                 }
                 Err(bad) => return Some(Err(format!("Nothing was posted: {bad}."))),
@@ -64,7 +64,7 @@ fn want(what: &str, bot: String, form: &Form) -> Option<Result<Want, String>> {
         "settle" => match form.get("outcome") {
             "posted" => Want::Settle { bot, post: post(), posted: true },
             "not-posted" => Want::Settle { bot, post: post(), posted: false },
-            _ => return Some(Err("Say whether the network has the post.".to_owned())),
+            _ => return Some(Err("Choose whether the network has the post.".to_owned())),
         },
         _ => return None,
     }))
@@ -88,6 +88,6 @@ async fn ask(site: &Site, what: Want) -> Result<PostId, StoreError> {
 /// What became of the wish that a page was led back from.
 pub(super) async fn outcome(site: &Site, query: &Form) -> Result<Option<Answer>, StoreError> {
     let Some(id) = query.find("wish").and_then(|id| id.parse().ok()) else { return Ok(None) };
-    let waiting = || Answer::new(false, "that is not done yet: this page shows what becomes of it", None);
+    let waiting = || Answer::new(false, "still in progress: this page will show the result", None);
     Ok(Some(site.store.answered(id).await?.unwrap_or_else(waiting)))
 }

@@ -186,6 +186,8 @@ fn action(view: &View<'_>, what: &str, inner: &Markup) -> Markup {
 
 fn actions(view: &View<'_>) -> Markup {
     let (_, most) = net::length(view.bot, account_of(view), "");
+    // One button of a page is the loudest.
+    let has_remedy = is_paused(view) || view.bot.signs_in() && view.health.wants_sign_in();
     html! {
         section.actions aria-labelledby="actions" {
             h2 #actions { "Actions" }
@@ -197,12 +199,12 @@ fn actions(view: &View<'_>) -> Markup {
                 }
             }
             (action(view, "post", &html! {
-                label for="text" { "Post a text of your own" }
+                label for="text" { "Post your own text" }
                 textarea #text name="text" rows="3" required dir="auto"
                     data-count={ (view.bot.name) "/length" } aria-describedby="count" {}
                 div.buttons {
-                    button.primary { "Post this" }
-                    output #count for="text" { "up to " (grouped(most)) " characters, as the network counts them" }
+                    button.primary[!has_remedy] { "Post this" }
+                    output #count for="text" { "Up to " (grouped(most)) " characters, as the network counts them" }
                 }
             }))
         }
@@ -222,7 +224,7 @@ fn settle(view: &View<'_>, post: &Post) -> Markup {
     };
     html! {
         (verse(post.text.as_deref().unwrap_or_default()))
-        p { "Look at the account: is this there?" }
+        p { "Look at the account. Is this post there?" }
         div.buttons {
             (button("posted", "Yes, it was posted"))
             (button("not-posted", "No, it was not"))
@@ -253,15 +255,15 @@ fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
         article {
             @match &post.text {
                 Some(text) => (verse(text)),
-                None => p.none { "no line" },
+                None => p.none { "No line." },
             }
             p.by {
                 span.state.{ "was-" (post.state.as_str()) } { (post.state.as_str()) } " "
                 (view.times.whole(post.settled_at.unwrap_or(post.planned_at)))
                 @if post.attempts > 1 { ", " (post.attempts) " attempts" }
                 @match post.network {
-                    NetworkKind::Feed if post.state == post::State::Posted => { " " a href={ "../posts/" (post.id) } { "its page" } },
-                    _ if post.url.is_some() => { " " (frame::outward(post.url.as_deref(), "the original")) },
+                    NetworkKind::Feed if post.state == post::State::Posted => { " " a href={ "../posts/" (post.id) } { "view page" } },
+                    _ if post.url.is_some() => { " " (frame::outward(post.url.as_deref(), &format!("view on {}", frame::network(post.network)))) },
                     _ => {},
                 }
             }
@@ -271,7 +273,7 @@ fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
                     summary { "Delete" }
                     (action(view, "delete", &html! {
                         input type="hidden" name="post" value=(post.id);
-                        p { "The network is asked to delete it; its line stays used." }
+                        p { "flockd asks the network to delete the post. Its line stays used." }
                         button.danger { "Delete this post" }
                     }))
                 }
@@ -283,7 +285,7 @@ fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
 fn ahead(view: &View<'_>) -> Markup {
     html! {
         h2 { "Upcoming" }
-        @if view.slots.is_empty() { p.none { "No slot is ahead." } }
+        @if view.slots.is_empty() { p.none { "No upcoming slots." } }
         ol.slots {
             @for slot in &view.slots {
                 li { (slot_ahead(view, *slot)) }
@@ -297,7 +299,7 @@ fn ahead(view: &View<'_>) -> Markup {
                 }
             }
         }
-        p.when { "Posts at " code { (view.bot.schedule.text()) } " " (view.bot.schedule.zone().name()) }
+        p.when { "Schedule: " code { (view.bot.schedule.text()) } " (" (view.bot.schedule.zone().name()) ")" }
     }
 }
 
@@ -333,11 +335,11 @@ fn poem(view: &View<'_>) -> Markup {
         }
         @if view.bot.network == NetworkKind::Feed {
             p {
-                a href={ "../feeds/" (view.bot.name) } { "The page for readers" } ", "
+                a href={ "../feeds/" (view.bot.name) } { "Readers’ page" } ", "
                 a href={ "../feeds/" (view.bot.name) ".atom" } { "Atom feed" }
             }
         }
-        p { a href={ (view.bot.name) "/poem" } { "Read it" @if frame::may_act(view.flock) { " or edit it" } } }
+        p { a href={ (view.bot.name) "/poem" } { @if frame::may_act(view.flock) { "Read or edit" } @else { "Read" } } }
     }
 }
 
@@ -362,12 +364,12 @@ fn account(view: &View<'_>) -> Markup {
                 }
             }
             @match standing.and_then(|standing| standing.signed_in_at) {
-                Some(at) => p { "Signed in since " (view.times.whole(at)) },
+                Some(at) => p { "Signed in on " (view.times.whole(at)) },
                 None if view.bot.signs_in() => p.bad { "Not signed in." },
-                None => p { "It uses the tokens in " code { "flock.toml" } "." },
+                None => p { "This bot uses the tokens in " code { "flock.toml" } "." },
             }
             // Where that is what the bot waits for, its state has the buttons.
-            @if frame::may_act(view.flock) && !(view.bot.signs_in() && view.health.wants_sign_in()) {
+            @if frame::may_act(view.flock) && view.bot.signs_in() && !view.health.wants_sign_in() {
                 (sign_in::ways(view.bot, view.pass, signed_in_at(view).is_some()))
             }
         }

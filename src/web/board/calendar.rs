@@ -8,16 +8,14 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, Utc, Weekday};
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use maud::{Markup, html};
 
 use super::frame::{self, Frame, Part};
+use super::upcoming::upcoming;
 use super::{load, picture};
 use crate::flock::Bot;
 use crate::flock::post::{Post, State as PostState};
 use crate::store::StoreError;
-use crate::store::condition::Condition;
-use crate::watch::agenda::{Day, agenda};
 use crate::web::guard::{Pass, fields};
 use crate::web::page::{counted, grouped};
 use crate::web::times::Times;
@@ -25,8 +23,6 @@ use crate::web::{Site, answer, not_found, troubled};
 
 /// So many posts of a period are read whole; of a busier one each day is counted, and its first ones are read.
 const READ_WHOLE: u64 = 3_000;
-/// So many bots are asked at once for slots that are to be skipped.
-const AT_ONCE: usize = 4;
 /// The years that have a calendar: those of the schedules.
 const YEARS: std::ops::Range<i32> = 1970..2100;
 
@@ -137,9 +133,10 @@ impl Entry {
 const AHEAD: &str = "upcoming";
 
 /// What the colors mean.
-const LEGEND: [&str; 6] = [
+const LEGEND: [&str; 7] = [
     PostState::Posted.as_str(),
     AHEAD,
+    PostState::Planned.as_str(),
     PostState::Unknown.as_str(),
     PostState::Refused.as_str(),
     PostState::Released.as_str(),
@@ -210,10 +207,10 @@ pub(super) async fn read(
     most: usize,
 ) -> Result<Vec<Shown>, StoreError> {
     let mut shown = posts(site, bounds, now, most).await?;
-    let (bots, ahead) = slots(site, bounds, now, most).await?;
-    for (shown, day) in shown.iter_mut().zip(ahead) {
+    let upcoming = upcoming(site, bounds, now, most).await?;
+    for (shown, day) in shown.iter_mut().zip(&upcoming.days) {
         shown.count += day.count as u64;
-        let slots = day.first.into_iter().map(|(slot, at)| Entry::Slot(slot, bots[at].clone()));
+        let slots = day.first.iter().map(|(slot, at)| Entry::Slot(*slot, upcoming.bots[*at].clone()));
         shown.entries.extend(slots);
         shown.entries.truncate(most);
     }
@@ -250,48 +247,6 @@ async fn posts(
         }
     }
     Ok(shown)
-}
-
-/// The slots of each day ahead, without those of bots that rest and those that are to be skipped; and the bots meant.
-async fn slots(
-    site: &Site,
-    bounds: &[DateTime<Utc>],
-    now: DateTime<Utc>,
-    most: usize,
-) -> Result<(Vec<Arc<Bot>>, Vec<Day>), StoreError> {
-    let (flock, census) = (site.flock(), site.overview.census().await?);
-    let resting =
-        census.bots.iter().filter(|seen| matches!(seen.condition, Condition::Paused | Condition::Exhausted));
-    let resting: std::collections::HashSet<&str> = resting.map(|seen| seen.name.as_str()).collect();
-    let bots: Vec<Arc<Bot>> =
-        flock.bots.iter().filter(|bot| !resting.contains(bot.name.as_str())).cloned().collect();
-    let (asked, limits) = (bots.clone(), bounds.to_vec());
-    let days = tokio::task::spawn_blocking(move || agenda(&asked, now, &limits, most)).await;
-    let mut days = days.unwrap_or_else(|_| bounds.windows(2).map(|_| Day::default()).collect());
-    let mut shown: Vec<usize> = days.iter().flat_map(|day| day.first.iter().map(|(_, at)| *at)).collect();
-    shown.sort_unstable();
-    shown.dedup();
-    let looks: Vec<_> =
-        shown.into_iter().map(|at| skipped(site.clone(), at, bots[at].clone(), now)).collect();
-    let skips: Vec<(usize, Vec<DateTime<Utc>>)> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
-    for (at, slots) in skips {
-        for day in &mut days {
-            let before = day.first.len();
-            day.first.retain(|(slot, bot)| *bot != at || !slots.contains(slot));
-            day.count -= before - day.first.len();
-        }
-    }
-    Ok((bots, days))
-}
-
-async fn skipped(
-    site: Site,
-    at: usize,
-    bot: Arc<Bot>,
-    now: DateTime<Utc>,
-) -> Result<(usize, Vec<DateTime<Utc>>), StoreError> {
-    let standing = site.store.standing(&bot.name, now).await?;
-    Ok((at, standing.map(|standing| standing.skipped).unwrap_or_default()))
 }
 
 /// The ways to other weeks and months.
@@ -335,7 +290,7 @@ fn cell(day: NaiveDate, shown: &Shown, period: Period, today: NaiveDate, times: 
             h2 {
                 a href={ "calendar/" (day) } aria-current=[(day == today).then_some("date")] {
                     span.weekday { (day.format("%a")) " " } (day.format("%-d"))
-                    span.month-name { " " (day.format("%b")) }
+                    span.month-name.is-other[elsewhere] { " " (day.format("%b")) }
                     span.unseen { ", " (counted(usize::try_from(shown.count).unwrap_or(usize::MAX), "post")) }
                 }
                 @if shown.count > 0 { span.count aria-hidden="true" { (grouped(usize::try_from(shown.count).unwrap_or(usize::MAX))) } }
@@ -345,7 +300,7 @@ fn cell(day: NaiveDate, shown: &Shown, period: Period, today: NaiveDate, times: 
                     li {
                         span.state.bare.{ "was-" (entry.word()) } { span.unseen { (entry.word()) } }
                         (times.minute(entry.at())) " "
-                        a href={ "bots/" (entry.bot()) } { (entry.bot()) }
+                        a href={ "bots/" (entry.bot()) } title=(entry.bot()) { (entry.bot()) }
                     }
                 }
             }

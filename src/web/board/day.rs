@@ -47,7 +47,7 @@ pub(super) async fn page(
     let body = html! {
         div.top.flock-top { h1 { (title) } p { (counted(count, "post")) } }
         (ways(day))
-        @if shown.entries.is_empty() { p.none { "Nothing on this day." } }
+        @if shown.entries.is_empty() { p.none { "No posts on this day." } }
         ol.day { @for entry in &shown.entries { (line(entry, &times)) } }
         @if count > shown.entries.len() {
             p.why { "The first " (shown.entries.len()) " are listed." }
@@ -77,7 +77,7 @@ fn line(entry: &Entry, times: &Times) -> Markup {
         li {
             (times.minute(entry.at()))
             (calendar::avatar(entry))
-            a.name href={ "../bots/" (entry.bot()) } { (entry.bot()) }
+            a.name href={ "../bots/" (entry.bot()) } title=(entry.bot()) { (entry.bot()) }
             @match entry {
                 Entry::Post(post) => bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) },
                 Entry::Slot(..) => span.said {},

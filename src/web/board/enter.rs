@@ -35,10 +35,10 @@ pub(in crate::web) async fn page(State(site): State<Site>, uri: Uri, headers: He
     let root = way_up(uri.path());
     let body = html! {
         h1 { "Open the dashboard" }
-        p { "This link opens the dashboard once, for one browser. Is this the one?" }
+        p { "This link works once, in one browser. Open the dashboard in this one?" }
         form.door method="post" action={ (root) "enter" } {
             input type="hidden" name="key" value=(key);
-            button autofocus { "Open the dashboard" }
+            button.primary autofocus { "Open the dashboard" }
         }
     };
     let mut answer = answer::board(StatusCode::OK, small("Open the dashboard", &root, &html! {}, &body));
@@ -71,11 +71,11 @@ async fn by_key(site: &Site, key: &str, headers: &HeaderMap, uri: &Uri) -> Respo
     let Some(pass) = Pass::new() else { return without_chance(uri) };
     match site.heard(site.store.redeem(PassMark::of(key), pass.mark(), site.clock.now()).await) {
         Some(true) => {
-            tracing::info!("somebody entered the dashboard by a link");
+            tracing::info!("signed in to the dashboard with a link");
             entered(&flock, headers, &pass)
         }
         Some(false) => {
-            let why = "This link has been used already, or has run out: each opens the dashboard once, within 15 minutes.";
+            let why = "This link was already used, or has expired. Each link works once, within 15 minutes.";
             door(&flock, headers, uri, StatusCode::FORBIDDEN, Some(why))
         }
         None => troubled(uri),
@@ -87,7 +87,7 @@ async fn by_password(site: &Site, caller: &Caller, form: &Form, headers: &Header
     let Some(hash) = flock.web.password.clone() else { return locked(&flock, headers, uri) };
     let stranger = guard::stranger(headers, &flock.web);
     if !stranger.is_some_and(|pass| form.is_signed_by(&pass)) {
-        let why = "This form was too old, or not of this page. Please try once more.";
+        let why = "This form has expired. Please try again.";
         return door(&flock, headers, uri, StatusCode::FORBIDDEN, Some(why));
     }
     let visitor = guard::visitor(caller, headers, &flock.web);
@@ -97,14 +97,14 @@ async fn by_password(site: &Site, caller: &Caller, form: &Form, headers: &Header
         Attempt::Right => begin(site, visitor, headers, uri).await,
         Attempt::Wrong => {
             site.guard.report_wrong(visitor, &*site.clock);
-            door(&flock, headers, uri, StatusCode::FORBIDDEN, Some("That is not the password."))
+            door(&flock, headers, uri, StatusCode::FORBIDDEN, Some("Wrong password."))
         }
         Attempt::TooOften(wait) => {
-            let why = format!("There were too many tries. The next one is possible in {wait} seconds.");
+            let why = format!("Too many attempts. Try again in {wait} seconds.");
             wait_a_while(&flock, headers, uri, StatusCode::TOO_MANY_REQUESTS, &why, wait)
         }
         Attempt::Crowded => {
-            let why = "Many others are trying passwords at the moment, and yours was not looked at: please try once more.";
+            let why = "Too many people are signing in right now, and your password was not checked. Please try again.";
             wait_a_while(&flock, headers, uri, StatusCode::SERVICE_UNAVAILABLE, why, SOON_S)
         }
     }
@@ -115,7 +115,7 @@ async fn begin(site: &Site, visitor: IpAddr, headers: &HeaderMap, uri: &Uri) -> 
     let Some(pass) = Pass::new() else { return without_chance(uri) };
     match site.heard(site.store.begin_session(pass.mark(), site.clock.now()).await) {
         Some(()) => {
-            tracing::info!(from = %visitor, "somebody entered the dashboard by the password");
+            tracing::info!(from = %visitor, "signed in to the dashboard with the password");
             entered(&site.flock(), headers, &pass)
         }
         None => troubled(uri),
@@ -128,11 +128,12 @@ pub(in crate::web) async fn leave(State(site): State<Site>, headers: HeaderMap, 
     if site.heard(ended).is_none() {
         return troubled(&Uri::from_static("/leave"));
     }
+    let has_password = site.flock().web.password.is_some();
     let body = html! {
-        h1 { "You have left" }
-        p { "This browser has forgotten the dashboard. " code { "flockd dashboard" } " makes a link that opens it again." }
+        h1 { "You are signed out" }
+        p { "To come back, " @if has_password { a href="./" { "sign in with the password" } ", or " } "run " code { "flockd dashboard" } " for a new link." }
     };
-    let mut answer = answer::board(StatusCode::OK, small("You have left", "./", &html! {}, &body));
+    let mut answer = answer::board(StatusCode::OK, small("You are signed out", "./", &html! {}, &body));
     answer.headers_mut().append(header::SET_COOKIE, guard::no_cookie(&headers, &site.flock().web));
     answer
 }
@@ -141,8 +142,8 @@ pub(in crate::web) async fn leave(State(site): State<Site>, headers: HeaderMap, 
 /// along where the link was followed from elsewhere.
 fn entered(flock: &Flock, headers: &HeaderMap, pass: &Pass) -> Response {
     let head = html! { meta http-equiv="refresh" content="0; url=./"; };
-    let body = html! { h1 { "Come in" } p { a href="./" { "To the flock" } } };
-    let mut answer = answer::board(StatusCode::OK, small("Come in", "./", &head, &body));
+    let body = html! { h1 { "Signed in" } p { a href="./" { "Continue to the flock" } } };
+    let mut answer = answer::board(StatusCode::OK, small("Signed in", "./", &head, &body));
     answer.headers_mut().append(header::SET_COOKIE, pass.cookie(headers, &flock.web));
     if let Some(device) = guard::device_cookie(headers, &flock.web) {
         answer.headers_mut().append(header::SET_COOKIE, device);
@@ -154,16 +155,16 @@ fn door(flock: &Flock, headers: &HeaderMap, uri: &Uri, status: StatusCode, why: 
     let root = way_up(uri.path());
     let stranger = flock.web.password.as_ref().and_then(|_| guard::stranger(headers, &flock.web));
     let body = html! {
-        h1 { "The dashboard" }
+        h1 { "Sign in" }
         @if let Some(why) = why { p.bad role="alert" { (why) } }
         @if let Some(pass) = &stranger { (password_form(&root, pass)) }
         p {
             @if stranger.is_some() { "Or run " } @else { "Run " }
             code { "flockd dashboard" }
-            " on the machine where the flock lives: it makes a link that opens this page once, for this browser."
+            " on the machine that runs flockd. It prints a link that opens the dashboard once, in one browser."
         }
     };
-    let mut answer = answer::board(status, small("The dashboard", &root, &html! {}, &body));
+    let mut answer = answer::board(status, small("Sign in", &root, &html! {}, &body));
     if let Some(pass) = &stranger {
         answer.headers_mut().append(header::SET_COOKIE, pass.cookie(headers, &flock.web));
     }
@@ -176,7 +177,7 @@ fn password_form(root: &str, pass: &Pass) -> Markup {
             (super::frame::token(pass))
             label for="password" { "Password" }
             input #password type="password" name="password" autocomplete="current-password" required autofocus;
-            button { "Enter" }
+            button.primary { "Sign in" }
         }
     }
 }
@@ -195,7 +196,7 @@ fn wait_a_while(
 }
 
 fn without_chance(uri: &Uri) -> Response {
-    let why = "This machine has no randomness to give at the moment, and a session needs some.";
+    let why = "This machine has no randomness available right now, and a session needs some. Try again in a moment.";
     refused(uri, StatusCode::SERVICE_UNAVAILABLE, "One moment", why)
 }
 

@@ -280,7 +280,7 @@ fn markup(view: &View<'_>, pass: &Pass, times: &Times) -> Markup {
 fn refused(refusal: &Refusal, now: DateTime<Utc>, times: &Times) -> Markup {
     html! {
         div.outcome.bad role="alert" {
-            p { "flock.toml was not reloaded (" (times.relative(refusal.at, now, false)) "); the flock goes on as it was before:" }
+            p { "flock.toml could not be reloaded (" (times.relative(refusal.at, now, false)) "). The flock keeps running as before:" }
             ul { @for complaint in &refusal.complaints { li { (complaint) } } }
         }
     }
@@ -350,7 +350,7 @@ fn row(view: &View<'_>, Shown { bot, health, runs_out, days }: &Shown, times: &T
         li.bird {
             (picture::avatar(bot.name.as_str()))
             div.who {
-                h2 { a href={ "./bots/" (bot.name) } { (bot.name) } }
+                h2 { a href={ "./bots/" (bot.name) } title=(bot.name) { (bot.name) } }
                 " " span.place { (frame::place(bot, standing)) }
             }
             p.how { (frame::state(health)) }
@@ -370,7 +370,7 @@ fn row(view: &View<'_>, Shown { bot, health, runs_out, days }: &Shown, times: &T
                     None => "–",
                 }
             }
-            (progress(health, *runs_out, times))
+            (progress(health, *runs_out, view.now, times))
         }
     }
 }
@@ -390,12 +390,12 @@ fn remedy(bot: &Bot, health: &Health) -> Markup {
 }
 
 /// How far a bot is with its poem.
-fn progress(health: &Health, runs_out: Option<DateTime<Utc>>, times: &Times) -> Markup {
+fn progress(health: &Health, runs_out: Option<DateTime<Utc>>, now: DateTime<Utc>, times: &Times) -> Markup {
     let Ok(lines) = &health.lines else { return html! { p.lines-left { "unreadable" } } };
     html! {
         p.lines-left {
             (grouped(lines.left)) span.unseen { " lines left" }
-            @if let Some(end) = runs_out.filter(|_| lines.left > 0) { span.until { " until " (times.date(end)) } }
+            @if let Some(end) = runs_out.filter(|_| lines.left > 0) { span.until { " until " (times.far(end, now)) } }
         }
     }
 }

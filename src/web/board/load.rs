@@ -22,7 +22,7 @@ pub(super) fn section(weeks: &BTreeMap<Group, Week>, times: &Times) -> Markup {
     html! {
         section.loads aria-labelledby="load" {
             h2 #load { "Load of the coming seven days" }
-            p.why { "Slots by the hour, for each app, beside what the app and its network let through." }
+            p.why { "Slots per hour for each app, compared with the limits of the app and its network." }
             @for (group, week) in weeks { (load(group, week, times)) }
         }
     }
@@ -45,13 +45,13 @@ fn load(group: &Group, week: &Week, times: &Times) -> Markup {
             h3 { (name(group)) }
             p {
                 (counted(week.bots, "bot")) ", " (counted(sum, "slot"))
-                @if let Some(most) = week.most_per_day { "; " (grouped(most as usize)) " a day are let through" }
-                @if let Some(most) = week.most_per_hour { "; " (grouped(most as usize)) " an hour by the app's pace" }
+                @if let Some(most) = week.most_per_day { "; limit " (grouped(most as usize)) " a day" }
+                @if let Some(most) = week.most_per_hour { "; at most " (grouped(most as usize)) " an hour at the app's pace" }
             }
             @if let Some(at) = first_over {
                 p.bad {
-                    "In " (counted(over.len(), "hour")) " more is due than is let through, first on "
-                    (times.brief(at, week.begins)) ": posts will wait, and those that wait too long are given up."
+                    "More posts are due than the limits allow in " (counted(over.len(), "hour")) ", first on "
+                    (times.brief(at, week.begins)) ". Posts will wait, and those that wait longer than max_late are given up."
                 }
             }
             (picture(&name(group), week, times))
@@ -84,9 +84,8 @@ fn picture(name: &str, week: &Week, times: &Times) -> Markup {
         let _ = write!(shades.entry(shade).or_default(), "M{x} {y}h{side}v{side}h-{side}z");
     }
     let (width, height) = (LEFT + 24 * CELL, TOP + 7 * CELL);
-    let label = format!(
-        "{name}: the slots of seven days by the hour, {most} in the busiest; the days stand below in words"
-    );
+    let label =
+        format!("{name}: slots per hour over seven days, {most} in the busiest hour; daily totals follow");
     html! {
         svg.week viewBox={ "0 0 " (width) " " (height) } role="img" aria-label=(label) {
             @for hour in (0..24).step_by(6) {

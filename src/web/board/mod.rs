@@ -16,6 +16,7 @@ mod picture;
 mod poem;
 mod sign_in;
 mod timeline;
+mod upcoming;
 
 use axum::Router;
 use axum::http::{StatusCode, Uri};
@@ -27,6 +28,7 @@ use super::page::{mark, shell, way_up};
 use super::{Site, answer};
 
 pub(super) use self::flock::page as front;
+pub(super) use self::upcoming::UpcomingCache;
 
 /// The routes of the dashboard, but for the front page.
 pub(super) fn routes() -> Router<Site> {
@@ -50,14 +52,14 @@ pub(super) fn routes() -> Router<Site> {
 
 /// The request names a host that is not ours.
 pub(super) fn wrong_host() -> Response {
-    let text = "this is not the host's name: reach flockd by its IP address, by localhost, or by the `public_url` under [web]\n";
+    let text = "flockd does not answer to this host name: use its IP address, localhost, or the `public_url` under [web]\n";
     answer::fleeting(StatusCode::MISDIRECTED_REQUEST, "text/plain; charset=utf-8", text.into())
 }
 
 /// What was sent does not come from a page of ours, or from one that is too old.
 pub(super) fn wrong_page(uri: &Uri) -> Response {
-    let why = "This was not sent by a page of the dashboard that is open here, or by one of an earlier session. Nothing was \
-        changed: load the page anew and try again.";
+    let why = "This form belongs to an earlier session, or to another site. Nothing was changed. Reload the page and try \
+        again.";
     refused(uri, StatusCode::FORBIDDEN, "Not possible", why)
 }
 
@@ -69,7 +71,7 @@ pub(super) fn refused(uri: &Uri, status: StatusCode, title: &str, why: &str) -> 
         main #content .note {
             h1 { (title) }
             p { (why) }
-            p { a href=(root) { "To the flock" } }
+            p { a href=(root) { "Back to the flock" } }
         }
     };
     answer::board(status, shell(title, &root, &html! {}, &body))

@@ -68,7 +68,7 @@ pub(super) async fn page(
 ) -> Response {
     let query = fields(uri.query().unwrap_or_default().as_bytes());
     let word = query.find("saved").map(|_| {
-        let said = "The poem is saved. It counts from the next slot on.".to_owned();
+        let said = "Saved. The next slot uses the new version.".to_owned();
         Word { said, is_bad: false, is_conflict: false, unsaved: None }
     });
     show(&site, &here, (&pass, &times), &query, word, &uri).await
@@ -95,8 +95,8 @@ pub(super) async fn save(
     };
     let said = match &problem {
         NotSaved::Changed(_) => {
-            "The poem was changed on disk while you wrote, so nothing was saved. Below is how your text differs \
-            from the file. Save yours, keep the file as it is, or bring them together and save that."
+            "The file changed on disk while you were editing, so nothing was saved. The differences are below. Save \
+            your text, keep the file, or merge them and save the result."
                 .to_owned()
         }
         problem => format!("Nothing was saved: {problem}"),
@@ -151,7 +151,7 @@ fn markup(view: &View<'_>) -> Markup {
     let body = html! {
         div.top {
             h1 { "The poem of " a href={ "../" (bot.name) } { (bot.name) } }
-            p { code { (bot.poem.display()) } }
+            p { code { (bot.poem.display()) } @if frame::may_act(view.flock) && view.text.is_ok() { " · " a href="#edit" { "Edit" } } }
         }
         @if let Some(word) = &view.word {
             p.outcome.bad[word.is_bad] role=(if word.is_bad { "alert" } else { "status" }) { (word.said) }
@@ -183,10 +183,10 @@ fn conflict(view: &View<'_>, word: &Word) -> Markup {
                     (frame::token(view.pass))
                     input type="hidden" name="seen" value=(theirs.mark);
                     textarea hidden name="text" { "\n" (mine) }
-                    button.danger { "Save mine over it" }
+                    button.danger { "Overwrite the file with mine" }
                 }
-                a.button href="poem" { "Keep the file, drop mine" }
-                a href="#edit" { "Bring them together" }
+                a.button href="poem" { "Keep the file, discard mine" }
+                a href="#edit" { "Merge by hand" }
             }
         }
     }
@@ -199,7 +199,7 @@ fn difference(theirs: &str, mine: &str) -> Markup {
     let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(&theirs, &mine);
     let groups = diff.grouped_ops(CONTEXT);
     html! {
-        @if groups.is_empty() { p { "Nothing but white space at the end." } }
+        @if groups.is_empty() { p { "Only white space at the end differs." } }
         pre.difference tabindex="0" dir="auto" {
             @for (at, group) in groups.iter().enumerate() {
                 @if at > 0 { span.gap { "⋯\n" } }
@@ -227,9 +227,9 @@ fn lines(view: &View<'_>, poem: &Poem) -> Markup {
             ol { @for line in shown { (one(view, line)) } }
             @if pages > 1 {
                 nav.leaves aria-label="Pages of the poem" {
-                    @if view.page > 1 { a rel="prev" href={ "poem?page=" (view.page - 1) } { "← Before" } }
+                    @if view.page > 1 { a rel="prev" href={ "poem?page=" (view.page - 1) } { "← Previous" } }
                     span { "Page " (view.page) " of " (pages) }
-                    @if view.page < pages { a rel="next" href={ "poem?page=" (view.page + 1) } { "After →" } }
+                    @if view.page < pages { a rel="next" href={ "poem?page=" (view.page + 1) } { "Next →" } }
                 }
             }
         }
@@ -263,7 +263,7 @@ fn editor(view: &View<'_>) -> Markup {
             form method="post" action="poem" {
                 (frame::token(view.pass))
                 input type="hidden" name="seen" value=(text.mark);
-                label for="text" { "The whole file; a line that begins with # and a space is a remark" }
+                label for="text" { "The whole file. A line that begins with # and a space is a comment." }
                 // A line break right behind the tag is not part of the text, so one more stands there.
                 textarea #text name="text" rows="16" spellcheck="false" dir="auto" data-guarded {
                     "\n" (unsaved.unwrap_or(&text.text))
@@ -283,7 +283,7 @@ mod tests {
         let shown = difference("one\ntwo\n<three>\n", "one\ntwo & a half\n<three>").into_string();
         assert!(shown.contains("<del>− two\n</del><ins>+ two &amp; a half\n</ins>"), "{shown}");
         assert!(shown.contains("<span>  &lt;three&gt;\n</span>"), "{shown}");
-        assert!(difference("one\n", "one").into_string().contains("Nothing but white space"));
+        assert!(difference("one\n", "one").into_string().contains("Only white space"));
     }
 
     #[test]

@@ -48,11 +48,11 @@ pub(super) fn ways(bot: &Bot, pass: &Pass, is_signed_in: bool) -> Markup {
             @match bot.network {
                 NetworkKind::X => {
                     (form("browser", format!("{words} with X")))
-                    (form("pin", "with a PIN".to_owned()))
+                    (form("pin", "Use a PIN instead".to_owned()))
                 }
                 NetworkKind::Mastodon => {
                     (form("browser", format!("{words} with {network}")))
-                    (form("pin", "with a code".to_owned()))
+                    (form("pin", "Use a code instead".to_owned()))
                 }
                 NetworkKind::Bluesky => (form("browser", format!("{words} with an app password"))),
                 NetworkKind::Feed | NetworkKind::Paper => {}
@@ -69,7 +69,7 @@ pub(super) async fn begin(
     Signed { form, .. }: Signed,
 ) -> Response {
     let Some(reception) = &site.reception else {
-        let why = "This is a dry run: it signs nobody in.";
+        let why = "This is a dry run: no bot can be signed in.";
         return refused(&uri, StatusCode::CONFLICT, "Not possible", why);
     };
     let callback = format!("{}/callback", flock.web.public_url);
@@ -92,7 +92,7 @@ pub(super) async fn page(
     match view {
         Some(view) => answer::board(StatusCode::OK, markup(&site.flock(), &ticket, &view, (&pass, &times))),
         None => {
-            let why = "This sign-in is over, and how it ended is forgotten: the bot's page says whether it is signed in.";
+            let why = "This sign-in has ended. The bot's page shows whether the bot is signed in.";
             refused(&uri, StatusCode::NOT_FOUND, "Not found", why)
         }
     }
@@ -132,12 +132,12 @@ fn markup(flock: &Flock, ticket: &str, view: &View, (pass, times): (&Pass, &Time
                 None => (under_way(ticket, view, pass)),
                 Some(Ok(notes)) => {
                     @for note in notes { p.outcome { (note) } }
-                    p { a href={ "../bots/" (view.bot) } { "To " (view.bot) } }
+                    p { a href={ "../bots/" (view.bot) } { "Back to " (view.bot) } }
                 }
                 Some(Err(why)) => {
                     p.outcome.bad role="alert" { (why) }
                     @if let Some(bot) = flock.bot(view.bot.as_str()) { (again(bot, pass)) }
-                    p { a href={ "../bots/" (view.bot) } { "To " (view.bot) } }
+                    p { a href={ "../bots/" (view.bot) } { "Back to " (view.bot) } }
                 }
             }
         }
@@ -151,7 +151,7 @@ fn again(bot: &Bot, pass: &Pass) -> Markup {
         form.buttons method="post" action={ "../bots/" (bot.name) "/sign-in" } {
             (frame::token(pass))
             button.primary name="way" value="browser" { "Try again" }
-            @if bot.network != NetworkKind::Bluesky { button name="way" value="pin" { "Try with a PIN or code" } }
+            @if bot.network != NetworkKind::Bluesky { button name="way" value="pin" { "Use a PIN or code instead" } }
         }
     }
 }
@@ -160,9 +160,9 @@ fn under_way(ticket: &str, view: &View, pass: &Pass) -> Markup {
     html! {
         @for line in &view.told { p { (line) } }
         @if let Some(link) = &view.link {
-            p { a.button.primary href=(link) data-popup rel="noopener" { "Open the network's page" } }
+            p { a.button.primary href=(link) data-popup rel="noopener" { "Open the network's sign-in page" } }
         }
-        @if view.told.is_empty() { p { "Asking the network …" } }
+        @if view.told.is_empty() { p { "Contacting the network…" } }
         @if let Some(asked) = &view.asked {
             form.door method="post" action=(ticket) {
                 (frame::token(pass))
@@ -203,8 +203,8 @@ pub(super) async fn callback(
     match returned {
         Some(returned) => answer::board(StatusCode::OK, came_back(&returned)),
         None => {
-            let why = "No sign-in waits for this. Begin it anew on the bot's page.";
-            refused(&Uri::from_static("/callback"), StatusCode::NOT_FOUND, "Nobody waits for this", why)
+            let why = "No sign-in is waiting for this answer. Start again on the bot's page.";
+            refused(&Uri::from_static("/callback"), StatusCode::NOT_FOUND, "Sign-in not found", why)
         }
     }
 }

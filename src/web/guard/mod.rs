@@ -134,7 +134,7 @@ impl Guard {
         }
         let unsaid = std::mem::take(&mut wrong.unsaid);
         wrong.said = Some(now);
-        tracing::warn!(from = %visitor, others_before = unsaid, "somebody tried to enter the dashboard with a wrong password");
+        tracing::warn!(from = %visitor, others_before = unsaid, "wrong password for the dashboard");
     }
 
     fn limiter(&self) -> MutexGuard<'_, Limiter> {

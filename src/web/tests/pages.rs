@@ -246,7 +246,7 @@ async fn the_index_has_the_newest_lines_first_under_their_days() {
     assert_eq!(days, [1, 1]);
     assert!(page.contains("Times are in UTC."));
     assert!(!page.contains("http-equiv"), "it stays as it is under whoever reads it");
-    assert!(page.contains("<code>0 */3 * * *</code> Europe/Berlin"));
+    assert!(page.contains("<code>0 */3 * * *</code> (Europe/Berlin)"));
     assert!(page.contains("<time datetime=\"2026-03-02T00:19:06Z\">2 March 2026, 00:19:06</time>"));
 }
 

@@ -55,27 +55,27 @@ async fn a_poem_is_edited_and_never_over_anothers_edit() {
     visit.goto("/bots/walt/poem").await;
     visit.browser.write("#text", "a quiet tide\nthe ropes are dry").await;
     visit.browser.press("Save").await;
-    visit.browser.sees("The poem is saved.").await;
+    visit.browser.sees("Saved. The next slot uses the new version.").await;
     let poem = || std::fs::read_to_string(visit.folder.path("walt.txt")).unwrap();
     assert_eq!(poem(), "a quiet tide\nthe ropes are dry\n");
 
     visit.browser.write("#text", "mine").await;
     visit.folder.write("walt.txt", b"somebody else's\n");
     visit.browser.press("Save").await;
-    visit.browser.sees("The poem was changed on disk while you wrote").await;
+    visit.browser.sees("The file changed on disk while you were editing").await;
     assert_eq!(poem(), "somebody else's\n");
     assert_eq!(visit.browser.text(".difference del").await, "− somebody else's");
     assert_eq!(visit.browser.text(".difference ins").await, "+ mine");
     visit.browser.picture("conflict").await;
     visit.browser.is_accessible().await;
     // Now it has been seen: the three ways on.
-    visit.browser.press("Save mine over it").await;
-    visit.browser.sees("The poem is saved.").await;
+    visit.browser.press("Overwrite the file with mine").await;
+    visit.browser.sees("Saved. The next slot uses the new version.").await;
     assert_eq!(poem(), "mine\n");
     visit.browser.write("#text", "mine again").await;
     visit.folder.write("walt.txt", b"theirs again\n");
     visit.browser.press("Save").await;
-    visit.browser.press("Keep the file, drop mine").await;
+    visit.browser.press("Keep the file, discard mine").await;
     visit.browser.sees("1 line, 0 used").await;
     assert_eq!(poem(), "theirs again\n");
     visit.browser.write("#text", "mine once more").await;
@@ -84,7 +84,7 @@ async fn a_poem_is_edited_and_never_over_anothers_edit() {
     visit.browser.sees("What differs").await;
     visit.browser.write("#text", "theirs once more\nmine once more").await;
     visit.browser.press("Save").await;
-    visit.browser.sees("The poem is saved.").await;
+    visit.browser.sees("Saved. The next slot uses the new version.").await;
     assert_eq!(poem(), "theirs once more\nmine once more\n");
 }
 

@@ -79,7 +79,7 @@ async fn a_keyboard_is_enough() {
     let (tab, enter) = ("\u{e004}", "\u{e007}");
     visit.browser.keys(tab).await;
     let here = "return document.activeElement.textContent.trim()";
-    assert_eq!(visit.browser.eval(here).await, "To the content");
+    assert_eq!(visit.browser.eval(here).await, "Skip to content");
     visit.browser.keys(enter).await;
     visit.browser.keys(tab).await;
     assert_eq!(visit.browser.eval(here).await, "Pause");

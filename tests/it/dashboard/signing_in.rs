@@ -53,12 +53,12 @@ async fn in_a_window_of_its_own(keys: &str) {
     browser.sees("and choose Continue:").await;
     browser.is_accessible().await;
     browser.picture("sign-in").await;
-    browser.press("Open the network's page").await;
+    browser.press("Open the network's sign-in page").await;
     browser.sees("walt is signed in as @walt_lines").await;
     // The window has said so, and is gone.
     browser.one_window().await;
-    browser.press("To walt").await;
-    browser.sees("Signed in since").await;
+    browser.press("Back to walt").await;
+    browser.sees("Signed in on").await;
     browser.is_accessible().await;
     browser.sees("<script>alert(1)</script><img src=x onerror=alert(2)>").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
@@ -84,7 +84,7 @@ async fn where_windows_are_blocked_the_same_one_is_used() {
     let blocked = visit.browser.eval("return window.open('about:blank') === null").await;
     assert_eq!(blocked, true);
     visit.browser.press("Sign in with X").await;
-    visit.browser.press("Open the network's page").await;
+    visit.browser.press("Open the network's sign-in page").await;
     visit.browser.sees("walt is signed in as @walt_lines").await;
     visit.browser.one_window().await;
 }
@@ -111,12 +111,12 @@ async fn another_account_and_a_no_are_said_in_words() {
     let AtX { fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
     fake.person_is("somebody_else");
     visit.browser.press("Sign in with X").await;
-    visit.browser.press("Open the network's page").await;
+    visit.browser.press("Open the network's sign-in page").await;
     visit.browser.sees("signed in as @somebody_else, but flock.toml expects @walt_lines").await;
     visit.browser.is_accessible().await;
     fake.person_denies();
     visit.browser.press("Try again").await;
-    visit.browser.press("Open the network's page").await;
+    visit.browser.press("Open the network's sign-in page").await;
     visit.browser.sees("you said no on the page, so nothing was kept").await;
     assert_eq!(visit.folder.status()["bots"][0]["state"], "suspended");
 }
@@ -124,7 +124,7 @@ async fn another_account_and_a_no_are_said_in_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pin_is_typed() {
     let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
-    visit.browser.press("with a PIN").await;
+    visit.browser.press("Use a PIN instead").await;
     let link = visit.browser.wait_attribute("a.button", "href").await;
     let shown = reqwest::get(link).await.unwrap().text().await.unwrap();
     let pin = shown.split("<code>").nth(1).unwrap().split('<').next().unwrap();
@@ -151,7 +151,7 @@ async fn a_strangers_return_ends_nothing() {
     // One that names the sign-in, but is no answer, ends nothing either.
     let answer = reqwest::get(visit.folder.url(&format!("/callback?oauth_token={token}"))).await.unwrap();
     assert!(answer.text().await.unwrap().contains("Not signed in"));
-    visit.browser.press("Open the network's page").await;
+    visit.browser.press("Open the network's sign-in page").await;
     visit.browser.sees("walt is signed in as @walt_lines").await;
 }
 
@@ -176,7 +176,7 @@ async fn a_page_says_that_its_sign_in_gave_way_to_another() {
     visit.browser.press("Sign in with X").await;
     visit.browser.find("a.button").await;
     assert_eq!(visit.browser.eval(BEGIN_ANOTHER).await, "opaqueredirect");
-    visit.browser.sees("This sign-in is over").await;
+    visit.browser.sees("This sign-in has ended").await;
     visit.browser.is_accessible().await;
 }
 
@@ -233,11 +233,11 @@ async fn at_a_server_of_mastodons_kin() {
         let (fake, visit) = at_mastodon(kin).await;
         fake.person_is("somebody");
         visit.browser.press("Sign in with Mastodon").await;
-        visit.browser.press("Open the network's page").await;
+        visit.browser.press("Open the network's sign-in page").await;
         visit.browser.sees("signed in as @somebody").await;
         fake.person_is("walt");
         visit.browser.press("Try again").await;
-        visit.browser.press("Open the network's page").await;
+        visit.browser.press("Open the network's sign-in page").await;
         visit.browser.sees("walt is signed in as @walt@social.example").await;
         visit.browser.one_window().await;
     }
@@ -248,7 +248,7 @@ async fn by_a_code_at_a_server_of_mastodons_kin() {
     for kin in Kin::ALL {
         let (fake, visit) = at_mastodon(kin).await;
         fake.person_is("walt");
-        visit.browser.press("with a code").await;
+        visit.browser.press("Use a code instead").await;
         let link = visit.browser.wait_attribute("a.button", "href").await;
         let shown = reqwest::get(link).await.unwrap().text().await.unwrap();
         let code = shown.split("value=\"").nth(1).unwrap().split('"').next().unwrap();
