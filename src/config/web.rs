@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Params};
 use ipnet::IpNet;
+use reqwest::Url;
 
 use super::section::{Found, Section};
 use super::url;
 use crate::flock::secret::Secret;
-use crate::flock::web::{Dashboard, Open, Web};
+use crate::flock::web::{Dashboard, Open, Web, is_own_path};
 
 /// Where the daemon listens if nothing else is said: only this machine reaches it.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
@@ -28,9 +29,7 @@ pub(super) fn web(section: &mut Section<'_, '_>) -> Option<Web> {
         None => DEFAULT_LISTEN,
     };
     let public_url = match public_url {
-        Some(Found { value, line }) => url::base(value)
-            .map_err(|problem| section.error(Some(line), format!("`public_url` {problem}")))
-            .ok()?,
+        Some(text) => public(section, text)?,
         None => Web::own_url(listen),
     };
     let web = Web {
@@ -54,6 +53,24 @@ pub(crate) fn exposed(listen: SocketAddr) -> String {
         "other machines reach {listen}, so the dashboard needs a password: write the `password` that \
          `flockd password` makes, or dashboard = \"off\""
     )
+}
+
+/// The address at which others reach the daemon.
+fn public(section: &mut Section<'_, '_>, Found { value, line }: Found<&str>) -> Option<String> {
+    let base = url::base(value)
+        .map_err(|problem| section.error(Some(line), format!("`public_url` {problem}")))
+        .ok()?;
+    let path = Url::parse(&base).map(|url| url.path().to_owned()).unwrap_or_default();
+    if is_own_path(&path) {
+        section.warning(
+            Some(line),
+            format!(
+                "`public_url` has the path {path}, which flockd uses itself: the web server in front must strip it from \
+                 requests (`handle_path` in Caddy, a `proxy_pass` that ends in / in nginx), or choose another path"
+            ),
+        );
+    }
+    Some(base)
 }
 
 fn password(section: &mut Section<'_, '_>) -> Option<Secret> {

@@ -6,6 +6,34 @@ use ipnet::IpNet;
 
 use super::secret::Secret;
 
+/// What the paths of the server's own addresses begin with.
+const OWN_PATHS: [&str; 17] = [
+    "api",
+    "bots",
+    "calendar",
+    "callback",
+    "enter",
+    "events",
+    "feeds",
+    "healthz",
+    "icon.svg",
+    "leave",
+    "metrics",
+    "posts",
+    "readyz",
+    "script.js",
+    "sign-in",
+    "style.css",
+    "timeline",
+];
+
+/// Whether a path begins like one of the server's own addresses. Below such a `public_url` the server can't tell whether the
+/// proxy in front has stripped it.
+pub fn is_own_path(path: &str) -> bool {
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    OWN_PATHS.contains(&first)
+}
+
 /// The daemon's web server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Web {

@@ -9,27 +9,7 @@ use axum::response::Response;
 use reqwest::Url;
 
 use super::{Site, answer};
-
-/// What addresses of our own begin with. A path that begins so is never taken off: it would be one of ours.
-const OWN: [&str; 17] = [
-    "api",
-    "bots",
-    "calendar",
-    "callback",
-    "enter",
-    "events",
-    "feeds",
-    "healthz",
-    "icon.svg",
-    "leave",
-    "metrics",
-    "posts",
-    "readyz",
-    "script.js",
-    "sign-in",
-    "style.css",
-    "timeline",
-];
+use crate::flock;
 
 /// Takes the public URL's path off an address.
 pub(super) async fn taken_off(State(site): State<Site>, mut request: Request, next: Next) -> Response {
@@ -55,8 +35,7 @@ enum Asked {
 fn without(uri: &Uri, public_url: &str) -> Asked {
     let Ok(public) = Url::parse(public_url) else { return Asked::Here };
     let prefix = public.path().trim_end_matches('/');
-    let first = prefix.trim_start_matches('/').split('/').next().unwrap_or_default();
-    if prefix.is_empty() || OWN.contains(&first) {
+    if prefix.is_empty() || flock::web::is_own_path(prefix) {
         return Asked::Here;
     }
     match uri.path().strip_prefix(prefix) {

@@ -30,6 +30,19 @@ fn package(to: &Path) {
     ok(&make.env("PATH", path.unwrap()).env("PROFILE", "dev").output().unwrap());
 }
 
+/// The pages of the manual.
+fn manual() -> Vec<String> {
+    let below = |folder: &str| {
+        let files =
+            fs::read_dir(root(folder)).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let pages = files.filter(|file| file.ends_with(".md")).map(|file| format!("{folder}/{file}"));
+        pages.collect::<Vec<_>>()
+    };
+    let pages = [below("docs"), below("docs/networks")].concat();
+    assert!(pages.len() > 10, "{pages:?}");
+    pages
+}
+
 /// The same package as a later version.
 fn later(old: &Path, new: &Path) {
     let folder = tempfile::tempdir().unwrap();
@@ -87,6 +100,13 @@ fn the_package_lives_as_an_administrator_expects() {
         "./usr/share/fish/vendor_completions.d/flockd.fish",
     ] {
         assert!(held.lines().any(|line| line.ends_with(file)), "{file} is not in\n{held}");
+    }
+    // The README leads to the manual, which lies beside it. Long texts are packed.
+    for page in manual() {
+        let path = format!("./usr/share/doc/flockd/{page}");
+        let is_there =
+            held.lines().any(|line| line.ends_with(&path) || line.ends_with(&format!("{path}.gz")));
+        assert!(is_there, "{page} is not in\n{held}");
     }
     later(&old, &new);
     let Some(steps) = trial(folder.path()) else { return };

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::process::Signal;
+
 use crate::support::hook::Hook;
 use crate::support::program::{Daemon, Folder};
 
@@ -133,4 +135,46 @@ async fn the_command_sees_no_secret() {
         assert!(heard.contains(harmless), "no {harmless} in {heard}");
     }
     assert!(!heard.contains("sesame") && !heard.contains("FLOCK"), "{heard}");
+}
+
+/// The bit of a signal in a mask of `/proc/PID/status`, under this heading.
+fn is_in(status: &str, mask: &str, signal: Signal) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix(mask)).unwrap_or_else(|| panic!("{status}"));
+    u64::from_str_radix(line.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
+}
+
+/// flockd turns a file limit (`ulimit -f`) into an error. Programs that it starts die by the signal, as they expect to.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_meets_signals_as_if_a_person_had_started_it() {
+    let mut hook = Hook::start().await;
+    let folder = flock(&hook.url);
+    folder.write("bin/tell", b"#!/bin/sh\ncat \"/proc/$$/status\" > \"$(dirname \"$0\")/../heard\"\n");
+    let daemon = folder.start();
+    alert(&mut hook).await;
+    delivered_by_both(&daemon);
+    let own = fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    assert!(is_in(&own, "SigCgt:", Signal::XFSZ), "flockd itself would die: {own}");
+    let heard = fs::read_to_string(folder.path("heard")).unwrap();
+    for signal in [Signal::XFSZ, Signal::XCPU, Signal::PIPE, Signal::TERM, Signal::INT, Signal::HUP] {
+        for mask in ["SigIgn:", "SigBlk:"] {
+            assert!(!is_in(&heard, mask, signal), "{signal:?} is in {mask} {heard}");
+        }
+    }
+    assert_eq!(daemon.stop(), 0);
+}
+
+/// The same, shown by the limit itself: what the command writes beyond it ends the command, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_writes_too_much_dies_by_the_limit_and_flockd_goes_on() {
+    let mut hook = Hook::start().await;
+    let folder = flock(&hook.url);
+    folder.write(
+        "bin/tell",
+        b"#!/bin/sh\nulimit -f 1\nexec head -c 100000 /dev/zero > \"$(dirname \"$0\")/../heard\"\n",
+    );
+    let daemon = folder.start();
+    alert(&mut hook).await;
+    let failed = daemon.wait_for("the command has failed");
+    assert!(failed.contains("signal: 25"), "{failed}");
+    assert_eq!(daemon.stop(), 0);
 }

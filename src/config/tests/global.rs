@@ -123,6 +123,23 @@ fn a_listener_that_cannot_be_or_that_others_reach_is_told() {
     );
 }
 
+#[test]
+fn a_public_path_that_flockd_uses_itself_is_told() {
+    for path in ["/feeds", "/bots/", "/api/flock"] {
+        let shown = path.trim_end_matches('/');
+        let expect = format!(
+            "warning: flock.toml:7: [web]: `public_url` has the path {shown}, which flockd uses itself: the web server in \
+             front must strip it from requests (`handle_path` in Caddy, a `proxy_pass` that ends in / in nginx), or choose \
+             another path"
+        );
+        check(with("web", &format!("public_url = \"https://example.org{path}\"")), &[&expect]);
+    }
+    // Only a whole name counts, and only the first.
+    for fine in ["", "/", "/flock", "/feedsome", "/flock/feeds"] {
+        check(with("web", &format!("public_url = \"https://example.org{fine}\"")), &[]);
+    }
+}
+
 /// The argon2id hash of "sesame".
 const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0$ZK6Qj5hVbyRiv6F1Oc2bTbxcDb6VFfZxN2XMxwVLmfI";
 
