@@ -101,17 +101,17 @@ mod tests {
     use super::*;
 
     /// A buffer with one byte in it.
-    struct Buffer(Arc<()>);
+    struct Buffer(Arc<[u8; 1]>);
 
     impl AsRef<[u8]> for Buffer {
         fn as_ref(&self) -> &[u8] {
-            b"x"
+            &*self.0
         }
     }
 
     /// A body that drips in, and fails where a buffer of an earlier drop is still held.
     fn dripping(drops: usize) -> Body {
-        let alive = Arc::new(());
+        let alive = Arc::new(*b"x");
         Body::from_stream(stream::iter(0..drops).map(move |at| {
             assert_eq!(Arc::strong_count(&alive), 1, "the buffers of {at} drops are held");
             Ok::<_, Infallible>(Bytes::from_owner(Buffer(alive.clone())))
