@@ -205,11 +205,11 @@ async fn a_page_that_is_being_left_is_not_loaded_anew() {
     let heard = "return new Promise(done => { \
         const look = () => window.missing ? done(window.missing) : setTimeout(look, 20); look(); })";
     assert!(visit.browser.eval(heard).await.as_u64() > Some(0));
-    assert!(!visit.browser.body().await.contains("This sign-in is over"));
+    assert!(!visit.browser.body().await.contains("This sign-in has ended"));
     let stay = "dispatchEvent(new Event('pageshow')); \
         new BroadcastChannel('flockd-sign-in').postMessage(document.querySelector('main').dataset.ticket);";
     visit.browser.eval(stay).await;
-    visit.browser.sees("This sign-in is over").await;
+    visit.browser.sees("This sign-in has ended").await;
 }
 
 /// A server of Mastodon's kin, and a flock of walt's there.
