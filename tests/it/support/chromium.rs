@@ -20,6 +20,8 @@ use tempfile::TempDir;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{ParseError, Url};
 
+use super::port::Ports;
+
 /// Two cores have no room for more at once.
 const AT_ONCE: usize = 2;
 /// How long something on a page is waited for: far longer than it takes.
@@ -55,16 +57,17 @@ pub(crate) struct Chromium {
 /// The program that drives browsers; they end with it.
 struct Driver {
     process: Child,
-    port: u16,
+    port: Ports,
     /// Whoever writes to a pipe that nobody holds ends.
     output: BufReader<ChildStdout>,
 }
 
 impl Driver {
-    /// Where it listens it says itself, so that nobody else can have taken that place.
+    /// Starts it on a port that is kept for it: one that it looked for itself, on IPv6, may be taken on IPv4.
     fn start(home: &Path) -> Self {
+        let port = Ports::one();
         let mut process = Command::new("chromedriver")
-            .arg("--port=0")
+            .arg(format!("--port={}", port.first))
             .env("HOME", home)
             .env("TMPDIR", home)
             .process_group(0)
@@ -73,15 +76,11 @@ impl Driver {
             .spawn()
             .expect("chromedriver is not there: `tests/run` installs it");
         let output = BufReader::new(process.stdout.take().unwrap());
-        let mut driver = Self { process, port: 0, output };
+        let mut driver = Self { process, port, output };
         let mut said = String::new();
-        while driver.port == 0 {
-            let begins = said.len();
+        while !said.contains("started successfully on port ") {
             let length = driver.output.read_line(&mut said).unwrap();
             assert!(length > 0, "chromedriver does not start:\n{said}");
-            let port =
-                said[begins..].trim_end().trim_end_matches('.').rsplit_once("started successfully on port ");
-            driver.port = port.map_or(0, |(_, port)| port.parse().unwrap());
         }
         driver
     }
@@ -106,7 +105,7 @@ impl Chromium {
         let driver = Driver::start(profile.path());
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities(kind, &profile));
-        let page = builder.connect(&format!("http://127.0.0.1:{}", driver.port)).await;
+        let page = builder.connect(&format!("http://127.0.0.1:{}", driver.port.first)).await;
         let page = page.unwrap_or_else(|error| panic!("the browser does not start: {error}"));
         // A window is never narrower than some 500 pixels; a phone's page is.
         let metrics = json!({"width": kind.width, "height": kind.height, "deviceScaleFactor": 1, "mobile": kind.width < 500});
