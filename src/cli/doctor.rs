@@ -10,10 +10,11 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use super::progress::Working;
-use super::{check, hint, output};
+use super::{check, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::complaint::{Complaint, Severity};
 use crate::daemon::doctor::{self, Finding, Step, Verdict};
+use crate::flock::hint;
 
 /// What is left out, and how the rest is shown.
 #[derive(Debug, Args)]

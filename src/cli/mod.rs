@@ -14,7 +14,6 @@ mod export;
 mod forecast;
 mod health;
 mod help;
-mod hint;
 mod import;
 mod init;
 mod log;
@@ -57,6 +56,7 @@ use crate::config::Loaded;
 use crate::config::complaint::{Complaint, Complaints};
 use crate::daemon::accounts::Accounts;
 use crate::flock::event::{Event, Events};
+use crate::flock::hint;
 
 /// The exit status for misuse, the same as clap's.
 const MISUSE: u8 = 2;
@@ -278,7 +278,8 @@ pub fn parse() -> Arguments {
     let matches = command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if matches.value_source("config") == Some(ValueSource::CommandLine) {
-        hint::remember(&arguments.config);
+        let by_environment = std::env::var_os("FLOCK_CONFIG").map(PathBuf::from);
+        hint::remember(&arguments.config, by_environment.as_deref());
     }
     arguments
 }

@@ -10,7 +10,7 @@ use comfy_table::{
 };
 use serde::Serialize;
 
-use super::hint;
+use crate::flock::hint;
 use crate::flock::schedule::Zone;
 use crate::flock::text::{visible_json, visible_lines};
 

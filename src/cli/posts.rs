@@ -8,8 +8,9 @@ use clap::Args;
 use comfy_table::Cell;
 
 use super::configuration::Configured;
-use super::{hint, output};
+use super::output;
 use crate::clock::{Clock, SystemClock};
+use crate::flock::hint;
 use crate::flock::poem::on_one_line;
 use crate::flock::post::{Post, PostId, State};
 use crate::flock::schedule::Zone;

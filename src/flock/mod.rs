@@ -9,6 +9,7 @@ pub mod account;
 pub mod budget;
 pub mod changes;
 pub mod event;
+pub mod hint;
 pub mod log;
 pub mod message;
 pub mod pick;

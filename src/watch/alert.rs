@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Health;
 use crate::flock::event::Event;
+use crate::flock::hint;
 use crate::flock::message::Message;
 use crate::flock::post::{Cause, Post};
 use crate::flock::{Bot, BotName, NetworkKind};
@@ -176,8 +177,9 @@ impl Alert {
             About::Bot(name, network) => (Some(name.as_str()), Some(network.as_str())),
             About::App(_) | About::Flock => (None, None),
         };
-        let text = format!("{} {}: {}", self.about, self.headline, self.message);
-        let (cause, state, message) = (self.cause, self.state.map(Condition::as_str), &*self.message);
+        let message = &*hint::typed(&self.message);
+        let text = format!("{} {}: {message}", self.about, self.headline);
+        let (cause, state) = (self.cause, self.state.map(Condition::as_str));
         let at = self.at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let body = Body { bot, network, cause, state, message, at, text, resolved: self.resolved };
         serde_json::to_string(&body).expect("texts and nothing else can be written as JSON")

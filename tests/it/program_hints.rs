@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::support::hook::Hook;
 use crate::support::program::{Daemon, Folder, Said};
 
 /// A folder whose flock has another name, and two bots, of which one can't read its poem.
@@ -72,6 +73,28 @@ fn what_flockd_finds_by_itself_is_not_named() {
     std::fs::rename(folder.path("my birds.toml"), folder.path("flock.toml")).unwrap();
     let said = folder.run(&["status", "--config", "./flock.toml"]).out;
     assert!(said.contains("`flockd run`") && !said.contains("--config"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_and_the_page_that_asks_to_sign_in_name_it_too() {
+    let mut hook = Hook::start().await;
+    let folder = Folder::new();
+    let flock = format!(
+        "[web]\nlisten = \"127.0.0.1:{}\"\n[alerts]\nurl = \"{}\"\n\
+         [bots.kelp]\nnetwork = \"bluesky\"\npoem = \"walt.txt\"\nschedule = \"* * * * * *\"\n",
+        folder.port, hook.url
+    );
+    folder.write("my birds.toml", flock.as_bytes());
+    folder.write("walt.txt", b"one\ntwo\n");
+    let daemon = Daemon::spawn(&mut folder.command(&["run", "--config", "my birds.toml"]));
+    let alert = hook.next().await.json();
+    assert_eq!(alert["cause"], "sign-in");
+    for key in ["message", "text"] {
+        names_the_file(alert[key].as_str().unwrap());
+    }
+    let page = reqwest::get(folder.url("/")).await.unwrap().text().await.unwrap();
+    assert!(page.contains("flockd --config 'my birds.toml' dashboard"), "{page}");
+    assert_eq!(daemon.stop(), 0);
 }
 
 /// The text of a post is nobody's hint, and programs are told what they always were.

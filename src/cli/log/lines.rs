@@ -12,8 +12,8 @@ use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::super::hint;
 use crate::clock::{Clock as _, SystemClock};
+use crate::flock::hint;
 use crate::flock::schedule::Zone;
 use crate::flock::text::{visible, visible_json};
 

@@ -25,8 +25,9 @@ use tracing_subscriber::{
     EnvFilter, Registry, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
-use super::{hint, output};
+use super::output;
 use crate::flock::Flock;
+use crate::flock::hint;
 use crate::flock::log::Log;
 use crate::flock::text::visible_lines;
 use lines::{Fields, Lines, Style};

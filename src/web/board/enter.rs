@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::refused;
 use crate::door::Caller;
-use crate::flock::Flock;
+use crate::flock::{Flock, hint};
 use crate::store::passes::PassMark;
 use crate::web::guard::{self, At, Attempt, Form, Pass, Signed, fields};
 use crate::web::page::{mark, shell, way_up};
@@ -131,7 +131,7 @@ pub(in crate::web) async fn leave(State(site): State<Site>, headers: HeaderMap, 
     let has_password = site.flock().web.password.is_some();
     let body = html! {
         h1 { "You are signed out" }
-        p { "To come back, " @if has_password { a href="./" { "sign in with the password" } ", or " } "run " code { "flockd dashboard" } " for a new link." }
+        p { "To come back, " @if has_password { a href="./" { "sign in with the password" } ", or " } "run " code { (link_command(&site.flock())) } " for a new link." }
     };
     let mut answer = answer::board(StatusCode::OK, small("You are signed out", "./", &html! {}, &body));
     answer.headers_mut().append(header::SET_COOKIE, guard::no_cookie(&headers, &site.flock().web));
@@ -160,7 +160,7 @@ fn door(flock: &Flock, headers: &HeaderMap, uri: &Uri, status: StatusCode, why: 
         @if let Some(pass) = &stranger { (password_form(&root, pass)) }
         p {
             @if stranger.is_some() { "Or run " } @else { "Run " }
-            code { "flockd dashboard" }
+            code { (link_command(flock)) }
             " on the machine that runs flockd. It prints a link that opens the dashboard once, in one browser."
         }
     };
@@ -169,6 +169,14 @@ fn door(flock: &Flock, headers: &HeaderMap, uri: &Uri, status: StatusCode, why: 
         answer.headers_mut().append(header::SET_COOKIE, pass.cookie(headers, &flock.web));
     }
     answer
+}
+
+/// The command that prints a link. Where others reach the page it says nothing of this machine's folders.
+fn link_command(flock: &Flock) -> String {
+    match flock.web.password {
+        Some(_) => "flockd dashboard".to_owned(),
+        None => hint::command("dashboard"),
+    }
 }
 
 fn password_form(root: &str, pass: &Pass) -> Markup {

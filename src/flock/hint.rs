@@ -1,8 +1,9 @@
-//! Commands that messages name are to be typed as they stand. Messages are written without the file of the flock; where flockd
-//! would not find that by itself, it is added here, as a message is shown to a person. What programs read stays as it is.
+//! Commands that messages name can be typed as they stand. Messages are written without the file of the flock; where flockd
+//! would not find that file by itself, it is added here, as a message is shown to a person: in a terminal, in the log, in
+//! an alert, on the page that asks to sign in. What programs read stays as it is.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf, absolute};
+use std::path::{Path, absolute};
 use std::sync::OnceLock;
 
 /// How a command begins in a message.
@@ -14,9 +15,10 @@ const WITHOUT_FLOCK: &[&str] = &["init", "password", "completions", "man", "help
 /// The file that commands have to name, as a shell reads it.
 static FILE: OnceLock<String> = OnceLock::new();
 
-/// From now on commands in messages name this file, which was given on the command line.
-pub(super) fn remember(file: &Path) {
-    if !is_found(file, std::env::var_os("FLOCK_CONFIG").map(PathBuf::from).as_deref()) {
+/// From now on commands in messages name this file, which was given on the command line, unless flockd finds it by itself:
+/// it is the one that the environment names, if it names one, or else `flock.toml`.
+pub fn remember(file: &Path, by_environment: Option<&Path>) {
+    if !is_found(file, by_environment) {
         FILE.get_or_init(|| quoted(&file.display().to_string()));
     }
 }
@@ -28,7 +30,7 @@ fn is_found(file: &Path, by_environment: Option<&Path>) -> bool {
 }
 
 /// A message whose commands can be typed as they stand.
-pub(super) fn typed(message: &str) -> Cow<'_, str> {
+pub fn typed(message: &str) -> Cow<'_, str> {
     match FILE.get() {
         Some(file) if message.contains(COMMAND) => with(message, file).into(),
         _ => message.into(),
@@ -48,6 +50,11 @@ fn with(message: &str, file: &str) -> String {
         typed.push_str(piece);
     }
     typed
+}
+
+/// `flockd VERB`, to be typed as it stands.
+pub fn command(verb: &str) -> String {
+    typed(&format!("{COMMAND}{verb}`")).trim_matches('`').to_owned()
 }
 
 /// A word as a POSIX shell reads it.
