@@ -202,7 +202,7 @@ const PANIC: &str = "panic";
 pub(super) fn that_ends(cause: &str) -> Option<&'static str> {
     let conditions = Condition::ALL.iter().map(|condition| condition.as_str());
     let causes = Cause::ALL.iter().map(|cause| cause.as_str());
-    let mut all = conditions.chain(causes).chain([HELD, LEDGER, REFUSED]);
+    let mut all = conditions.chain(causes).chain([HELD, LEDGER, REFUSED, CLOCK]);
     all.find(|known| *known == cause && !MOMENTS.contains(known))
 }
 
@@ -308,7 +308,7 @@ mod tests {
         for moment in ["flood", "budget", "assumed", "panic", "unheard-of"] {
             assert_eq!(that_ends(moment), None, "{moment}");
         }
-        for lasting in ["sign-in", "overdue", "exhausted", "held", "ledger", "reload"] {
+        for lasting in ["sign-in", "overdue", "exhausted", "held", "ledger", "reload", "clock"] {
             assert_eq!(that_ends(lasting), Some(lasting));
         }
     }

@@ -1,5 +1,6 @@
 //! Of what a person is told, and how often.
 
+use flockd::clock::Clock as _;
 use flockd::flock::NetworkKind;
 use flockd::flock::changes::Changes;
 use flockd::flock::event::Event;
@@ -322,6 +323,28 @@ async fn an_overdue_bot_is_told_when_it_stays_so() {
         ["walt", "overdue", "overdue"],
         &["2027-01-15 17:00:00 UTC", "log"],
     );
+}
+
+/// A machine that boots may have a clock that is about to be set; one that stays behind is told of.
+#[tokio::test]
+async fn a_last_slot_that_is_ahead_of_the_clock_is_told_when_it_stays_so() {
+    let walt = Bot { schedule: cron("@hourly"), ..seldom("walt") };
+    let mut tower = Tower::over(START, [(walt, "one\n")]).await;
+    tower.store.consider(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
+    tower.watch_by_webhook().await;
+    tower.after(minutes(1)).await;
+    tower.after(minutes(1)).await;
+    let alert = tower.hook.next().await.json();
+    check(
+        &alert,
+        ["walt", "clock", "suspended"],
+        &["2037-01-15 09:00 UTC", "ahead of this machine's clock", "`flockd resume walt`"],
+    );
+    tower.store.resume(&ledger::bot("walt"), tower.clock.now()).await.unwrap();
+    tower.after(minutes(1)).await;
+    tower.after(minutes(1)).await;
+    let end = tower.hook.next().await.json();
+    assert_eq!((&end["cause"], &end["resolved"]), (&"clock".into(), &true.into()), "{end}");
 }
 
 #[tokio::test]
