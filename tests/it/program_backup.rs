@@ -152,7 +152,7 @@ async fn a_copy_whose_account_can_t_be_read_waits_for_a_person() {
     fake.refuse_looks(Some(Reply::problem(403, kind, "Client Forbidden", "reading is not in your plan")));
     let posted = fake.posts().len();
     let daemon = start(&folder);
-    let paused = daemon.wait_for("what was posted since can't be read");
+    let paused = daemon.wait_for("what was posted since can't be told for sure");
     assert!(paused.contains("flockd resume"), "{paused}");
     daemon.wait_for("paused: the ledger comes from a copy");
     let line = folder.run(&["post", "walt"]);
