@@ -60,11 +60,11 @@ fn no_half_of_a_line_is_posted() {
     daemon.wait_for("posted: old");
     // As a shell redirects the output of a slow program: the file is emptied, and filled bit by bit.
     let mut file = File::create(folder.path("robin.txt")).unwrap();
-    daemon.wait_for("posted: t");
+    daemon.wait_for("would post: t");
     file.write_all(b"first new line\nthis line is being wri").unwrap();
     // Seconds in which a slot comes and goes.
     for _ in 0..6 {
-        daemon.wait_for("posted: t");
+        daemon.wait_for("would post: t");
     }
     // A whole line may have been taken, as the poem before it had been at rest for no longer than a moment.
     assert!(!posted_by(&folder, "robin").iter().any(|text| text.contains("being wri")));
@@ -118,7 +118,7 @@ fn a_pipe_in_the_place_of_a_file_stops_nothing() {
     let ready = folder.run(&["health", "--ready"]);
     assert!(ready.out.contains("this is a pipe"), "{ready:?}");
     assert!(folder.run(&["check"]).out.contains("this is a pipe"));
-    daemon.wait_for("posted: t");
+    daemon.wait_for("would post: t");
     assert_eq!(daemon.stop(), 0);
     let broken = folder.run(&["--config", "robin.txt", "check"]);
     assert_eq!(broken.code, 1, "{broken:?}");
