@@ -73,7 +73,7 @@ impl Flock {
     /// and what there is to see.
     pub(super) async fn comes_to_rest(&self) -> Evidence {
         self.network.forget_posts_to_come();
-        self.network.befalls(self.lives, &self.folder).await;
+        self.network.befalls(self.lives, &self.folder, self.weather).await;
         let daemon = self.start("info");
         // A bot posts the next line when the one before is settled.
         let posted: Vec<String> = self.poems.keys().map(|name| format!("posted: {name} ")).collect();

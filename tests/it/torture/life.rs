@@ -64,7 +64,7 @@ impl Flock {
     /// Starts the daemon and kills it, and says where the kill fell.
     pub(super) async fn lives_and_dies(&mut self) -> Death {
         let plan = self.plan();
-        self.network.befalls(self.lives, &self.folder).await;
+        self.network.befalls(self.lives, &self.folder, self.weather).await;
         if self.weather == Weather::Strangers {
             self.strangers_answer();
         }

@@ -7,7 +7,7 @@ use std::ops::Deref;
 use serde_json::json;
 
 use super::evidence::Stored;
-use super::flock::{Looks, POETS};
+use super::flock::{Looks, POETS, Weather};
 use crate::support::fake_mastodon::{FakeMastodon, Kin};
 use crate::support::fake_x::{CONSUMER, FakeX, Reply};
 use crate::support::pds::{self, Front, Pds, Poet};
@@ -111,10 +111,11 @@ impl Network {
 
     /// What befalls the accounts before a life of the daemon: now and then all sessions run out. What a daemon had
     /// claimed when it was killed is free at once, and not after a minute, so that nobody spends a life waiting.
-    pub(super) async fn befalls(&self, life: usize, folder: &Folder) {
+    pub(super) async fn befalls(&self, life: usize, folder: &Folder, weather: Weather) {
         let Self::Bluesky(_, poets) = self else { return };
         folder.tamper("update credential set claimed_until = null").await;
-        if life.is_multiple_of(SESSION) {
+        // That a session has run out is not heard where strangers answer: nothing is stored, and the pauses only grow.
+        if weather == Weather::Fair && life.is_multiple_of(SESSION) {
             for poet in poets.values() {
                 Pds::shared().expire(poet).await;
             }
