@@ -14,7 +14,7 @@
 //! - [`watch`] says how each bot is, and tells a person when one is not well.
 //! - `door` is a listener that lets only so many in, and gives up on who keeps it waiting.
 //! - [`enroll`] signs a bot in, and talks to the person by way of a trait.
-//! - [`engine`] fires slots: `engine::fire` is the heart, and fits on a screen.
+//! - [`engine`] fires slots: `engine::attempt` is the heart.
 //! - [`web`] serves the feeds, the index page and health.
 //! - [`daemon`] wires all that together until told to stop.
 //! - [`cli`] has a file for each verb that a person types.

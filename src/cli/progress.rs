@@ -78,7 +78,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// So many are done between two tellings: a second's work, or two.
+    /// How many are done between two reports: about a second of work.
     const STEP: u64 = 50_000;
 
     pub(super) fn new(what: &'static str) -> Self {

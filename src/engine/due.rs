@@ -1,4 +1,4 @@
-//! Which slot of a bot is due, by its schedule, delay and policy. Pure; firing it is `fire`'s work.
+//! Which slot of a bot is due, by its schedule, delay and policy. Pure; posting for it is `attempt`'s work.
 
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -150,7 +150,7 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     let now = engine.clock.now();
     // By a clock that was ahead, too.
     if (now - last_wished(engine, wish).await?).abs() > STALE {
-        return Ok(refused("nobody granted the wish in time: ask again"));
+        return Ok(refused("flockd did not get to it in time: try again"));
     }
     let text = match text.map(text_by_hand).transpose() {
         Ok(text) => text,

@@ -127,7 +127,7 @@ async fn what_others_have_written_into_a_profile_stays() {
     else {
         panic!("not offered")
     };
-    assert_eq!(setback.to_string(), "somebody has changed the profile meanwhile: try again");
+    assert_eq!(setback.to_string(), "the profile has changed meanwhile: try again");
     let none = Reply::new(400, r#"{"error":"RecordNotFound"}"#);
     front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(none));
     sky.bluesky.dress(sky.tokens(), &profile("ours", "x")).await.unwrap_err();

@@ -192,8 +192,8 @@ pub(super) fn tell_time_in(zone: &Zone) {
     *ZONE.write().unwrap_or_else(PoisonError::into_inner) = Some(zone.clone());
 }
 
-/// The time for whoever sits at the terminal: in the flock's zone, as in all that flockd shows, and by the local clock before
-/// that is known.
+/// The time of day as a terminal shows it: in the flock's zone, like all that flockd shows, or in the machine's until the
+/// flock has been read.
 fn time_of_day() -> String {
     let (now, zone) = (SystemClock.now(), ZONE.read().unwrap_or_else(PoisonError::into_inner));
     let time = zone.as_ref().map_or_else(|| now.with_timezone(&Local).fixed_offset(), |zone| zone.local(now));

@@ -152,7 +152,7 @@ impl AccountApi for Bluesky {
             self.procedure(held.server, "com.atproto.repo.putRecord", Some(held.access_token), Some(&body))?;
         match self.ask(request).await? {
             answer if answer.trouble(&tokens.secrets()).0 == Meaning::Swap && !answer.succeeded() => {
-                let reason = "somebody has changed the profile meanwhile: try again";
+                let reason = "the profile has changed meanwhile: try again";
                 Err(Setback::before_any_answer(Why::new(Cause::App, reason)).into())
             }
             answer => {

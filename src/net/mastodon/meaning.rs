@@ -81,7 +81,7 @@ impl Meaning {
             Self::Scope => "the bot's token does not allow this",
             Self::Moved => "the server has moved",
             Self::Astray => "there is no server here that speaks Mastodon's API",
-            Self::Stranger => "somebody else than the server's API has answered",
+            Self::Stranger => "something other than the server's API has answered",
             Self::Odd => "the server did not take the request",
             Self::Again => "the server had an error, and says the same again without trying",
             Self::Silence => "the server gave no answer that settles it",

@@ -103,7 +103,7 @@ pub(super) fn check(ledger: &Path) -> Result<Option<String>, StoreError> {
             "the ledger's folder {folder} is on the file system {kind}, {until}; a ledger that is lost has every line posted again"
         ))),
         Verdict::Doubtful(kind) => Ok(Some(format!(
-            "the ledger's folder {folder} is on a {kind} file system, served by a program: whether locks hold there nobody knows; a local disk is safer"
+            "the ledger's folder {folder} is on a {kind} file system, served by a program: locks may not hold there; a local disk is safer"
         ))),
         Verdict::Broken(kind) => Err(StoreError::Unusable(format!(
             "the ledger's folder {folder} is on a {kind} file system, on which SQLite breaks: put `database` on a local disk; for a container that is a volume, not a folder of another system"

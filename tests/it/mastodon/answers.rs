@@ -99,7 +99,7 @@ async fn what_the_server_says_of_the_text() {
         ),
         (400, r#"{"error":"Bad Request: status too long"}"#, Refused, "look at what it said"),
         (413, r#"{"error":"Payload Too Large"}"#, Refused, "change the line"),
-        (422, "<html>The change you wanted was rejected", Unknown, "somebody else than"),
+        (422, "<html>The change you wanted was rejected", Unknown, "something other than"),
         (400, "", Unknown, "`api_url`"),
     ])
     .await;
@@ -110,7 +110,7 @@ async fn what_a_person_has_to_mend() {
     let app = || Setback(Cause::App, None);
     check(&[
         (401, r#"{"error":"Das Zugriffstoken ist ungültig"}"#, Setback(Cause::SignIn, None), "sign in again"),
-        (401, "<html>Authorization required", Unknown, "somebody else than the server's API"),
+        (401, "<html>Authorization required", Unknown, "something other than the server's API"),
         (403, "<html>Just a moment...", Unknown, "ask the server's admin"),
         (
             404,
