@@ -148,7 +148,8 @@ fn is_in(status: &str, mask: &str, signal: Signal) -> bool {
 async fn the_command_meets_signals_as_if_a_person_had_started_it() {
     let mut hook = Hook::start().await;
     let folder = flock(&hook.url);
-    folder.write("bin/tell", b"#!/bin/sh\ncat \"/proc/$$/status\" > \"$(dirname \"$0\")/../heard\"\n");
+    // Of `cat` itself: a shell that waits for its child blocks every signal for a moment.
+    folder.write("bin/tell", b"#!/bin/sh\nexec cat /proc/self/status > \"$(dirname \"$0\")/../heard\"\n");
     let daemon = folder.start();
     alert(&mut hook).await;
     delivered_by_both(&daemon);
