@@ -12,7 +12,7 @@
 //! - [`net`] posts to the networks behind one small trait.
 //! - [`store`] is the ledger behind one trait.
 //! - [`watch`] says how each bot is, and tells a person when one is not well.
-//! - `door` is a listener that lets only so many in, and gives up on who keeps it waiting.
+//! - `listener` is a listener that lets only so many in, and gives up on who keeps it waiting.
 //! - [`enroll`] signs a bot in, and talks to the person by way of a trait.
 //! - [`engine`] fires slots: `engine::attempt` is the heart.
 //! - [`web`] serves the feeds, the index page and health.
@@ -23,11 +23,11 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
-mod door;
 pub mod engine;
 pub mod enroll;
 pub mod files;
 pub mod flock;
+mod listener;
 pub mod net;
 pub mod shelf;
 pub mod store;

@@ -6,8 +6,12 @@ use crate::flock::log::{Level, Log};
 
 /// The parts of flockd that have something to say.
 const PARTS: &[&str] = &[
-    "cli", "clock", "config", "daemon", "door", "engine", "enroll", "net", "shelf", "store", "watch", "web",
+    "cli", "clock", "config", "daemon", "engine", "enroll", "listener", "net", "shelf", "store", "watch",
+    "web",
 ];
+
+/// What parts were called in earlier versions: a `flock.toml` may still use these names.
+const FORMER_NAMES: &[(&str, &str)] = &[("door", "listener")];
 
 /// Reads the table; if it isn't written, what is done is logged.
 pub(super) fn log(section: &mut Section<'_, '_>) -> Log {
@@ -27,7 +31,7 @@ fn targets(section: &mut Section<'_, '_>) -> Option<Vec<(String, Level)>> {
             continue;
         }
         match value.get_ref().as_str().and_then(Level::from_word) {
-            Some(level) => targets.push((name.to_owned(), level)),
+            Some(level) => targets.push((current_name(name), level)),
             None => {
                 let words: Vec<String> = Level::ALL.iter().map(|level| format!("\"{level}\"")).collect();
                 section.error(Some(line), format!("target \"{name}\" must be {}", words.join(" or ")));
@@ -35,6 +39,15 @@ fn targets(section: &mut Section<'_, '_>) -> Option<Vec<(String, Level)>> {
         }
     }
     Some(targets)
+}
+
+/// The target under the name that its part has today.
+fn current_name(target: &str) -> String {
+    let renamed = FORMER_NAMES.iter().find_map(|(former, current)| {
+        let rest = target.strip_prefix("flockd::")?.strip_prefix(former)?;
+        (rest.is_empty() || rest.starts_with("::")).then(|| format!("flockd::{current}{rest}"))
+    });
+    renamed.unwrap_or_else(|| target.to_owned())
 }
 
 /// What is wrong with the name of a target. Those of other crates are not known here.
@@ -45,7 +58,7 @@ fn problem_of(name: &str) -> Option<String> {
         return Some("is no part of a program: write one like \"flockd::net\" or \"hyper\"".to_owned());
     }
     let part = name.strip_prefix("flockd::")?.split("::").next().unwrap_or_default();
-    if PARTS.contains(&part) {
+    if PARTS.contains(&part) || FORMER_NAMES.iter().any(|(former, _)| *former == part) {
         return None;
     }
     Some(match suggest::nearest(part, PARTS.iter().copied()) {

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::page;
-use crate::door::{Caller, Door, Limits};
+use crate::listener::{Caller, Door, Limits};
 
 /// How many ports are tried: X takes ten callback addresses of an app, and each of these has to be
 /// registered.

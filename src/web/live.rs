@@ -13,11 +13,11 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast};
 
-use super::guard::fields;
+use super::auth::fields;
 use super::{Site, answer};
-use crate::door::Caller;
 use crate::flock::BotName;
 use crate::flock::event::Event;
+use crate::listener::Caller;
 
 /// So many pages are told at once: a quarter of the visitors that there is room for.
 const LISTENERS: usize = 64;

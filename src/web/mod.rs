@@ -1,15 +1,15 @@
 //! The daemon's own web server: the dashboard, the feeds with a page for each of their posts, health, numbers.
 //!
-//! Every request passes `guard`, which knows who has entered the dashboard; that is in `board`. Where there is none, `index`
+//! Every request passes `auth`, which knows who has entered the dashboard; that is in `dashboard`. Where there is none, `index`
 //! shows the newest lines. What the other pages look like is in `page`, a feed in `feed`; how an answer is labelled and
-//! compared with what the visitor has is in `answer`. How long a visitor is waited for is `door`'s business. Binding the
+//! compared with what the visitor has is in `answer`. How long a visitor is waited for is `listener`'s business. Binding the
 //! port is the daemon's work, posting the engine's.
 
 mod answer;
 mod assets;
-mod board;
+mod auth;
+mod dashboard;
 mod feed;
-mod guard;
 mod health;
 mod index;
 mod live;
@@ -40,17 +40,17 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
 
 use crate::clock::Clock;
-use crate::door::{Door, Farewell, Limits};
 use crate::enroll::Reception;
 use crate::flock::post::{Post, PostId};
 use crate::flock::web::Dashboard;
 use crate::flock::{Bot, Flock, NetworkKind};
+use crate::listener::{Door, Farewell, Limits};
 use crate::store::{Store, StoreError};
 use crate::watch::Overview;
 use crate::watch::pulse::Pulses;
 use crate::watch::week::{Group, Week, weeks};
 use answer::Document;
-use guard::{Guard, Pass};
+use auth::{Guard, Pass};
 pub use live::Live;
 use metrics::Metrics;
 use times::Times;
@@ -78,7 +78,7 @@ pub struct Site {
     reception: Option<Arc<Reception>>,
     weeks: Arc<Mutex<Option<Kept>>>,
     pulses: Arc<std::sync::Mutex<Option<Pulses>>>,
-    upcoming: Arc<board::UpcomingCache>,
+    upcoming: Arc<dashboard::UpcomingCache>,
     /// Whether the last look at the ledger failed, so that a long trouble is logged once.
     troubled: Arc<AtomicBool>,
 }
@@ -197,7 +197,7 @@ async fn serve_within(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (live, flock) = (site.live.clone(), site.flock.clone());
-    let is_proxy = move |address| guard::is_proxy(address, &flock.borrow().web);
+    let is_proxy = move |address| auth::is_proxy(address, &flock.borrow().web);
     let stopping = async move {
         shutdown.await;
         live.close();
@@ -221,10 +221,10 @@ pub fn router(site: Site) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
         .route("/events", get(live::events))
-        .merge(board::routes())
+        .merge(dashboard::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
-        .layer(from_fn_with_state(site.clone(), guard::check))
+        .layer(from_fn_with_state(site.clone(), auth::check))
         .layer(map_response(answer::secured))
         .with_state(site.clone());
     // What a layer changes is not seen by the routes that it is put on.
@@ -240,7 +240,7 @@ async fn front(
     headers: HeaderMap,
 ) -> Response {
     if let Some(Extension(pass)) = pass {
-        return board::front(&site, &uri, &pass, &times).await;
+        return dashboard::front(&site, &uri, &pass, &times).await;
     }
     let flock = site.flock();
     let Some(leaf) = read::Leaf::asked(uri.query(), flock.bots.len()) else {

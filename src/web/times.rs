@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use chrono::{DateTime, Datelike as _, FixedOffset, NaiveDate, TimeDelta, Utc};
 use maud::{Markup, html};
 
-use super::{Site, guard};
+use super::{Site, auth};
 use crate::flock::Flock;
 use crate::flock::schedule::Zone;
 
@@ -38,7 +38,7 @@ impl Times {
     /// The zone that the reader has chosen; the flock's if that is none, or no zone that is known here.
     pub(super) fn chosen(flock: &Flock, headers: &HeaderMap) -> Self {
         // The flock's own zone may have newer rules than those in the binary.
-        let other = guard::cookie_of(headers, COOKIE).filter(|name| *name != flock.timezone.name());
+        let other = auth::cookie_of(headers, COOKIE).filter(|name| *name != flock.timezone.name());
         let chosen = other.and_then(Zone::built_in);
         Self { zone: chosen.unwrap_or_else(|| flock.timezone.clone()), flock: flock.timezone.clone() }
     }

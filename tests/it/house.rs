@@ -11,7 +11,7 @@ const LONGEST: usize = 600;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("flock", &[]),
     ("clock", &["flock"]),
-    ("door", &[]),
+    ("listener", &[]),
     ("files", &[]),
     ("config", &["files", "flock"]),
     ("shelf", &["files", "flock", "clock"]),
@@ -19,8 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("store", &["files", "flock", "clock"]),
     ("engine", &["flock", "clock", "shelf", "net", "store"]),
     ("watch", &["flock", "clock", "shelf", "net", "store"]),
-    ("enroll", &["flock", "clock", "door", "net", "store"]),
-    ("web", &["flock", "clock", "door", "shelf", "net", "store", "watch", "enroll"]),
+    ("enroll", &["flock", "clock", "listener", "net", "store"]),
+    ("web", &["flock", "clock", "listener", "shelf", "net", "store", "watch", "enroll"]),
     (
         "daemon",
         &["files", "flock", "clock", "config", "shelf", "net", "store", "watch", "engine", "enroll", "web"],

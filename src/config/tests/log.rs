@@ -22,6 +22,23 @@ fn what_is_done_is_logged_unless_something_else_is_said() {
 }
 
 #[test]
+fn a_target_may_be_written_under_the_name_that_its_part_had_before() {
+    for (written, current) in [
+        ("flockd::door", "flockd::listener"),
+        ("flockd::door::connections", "flockd::listener::connections"),
+        ("flockd::listener", "flockd::listener"),
+    ] {
+        let log = flock(&with(&format!("targets = {{ \"{written}\" = \"debug\" }}"))).log;
+        assert_eq!(log.targets, [(current.to_owned(), Level::Debug)], "{written}");
+    }
+    complains(
+        "targets = { \"flockd::doors\" = \"debug\" }",
+        "target \"flockd::doors\" is no part of flockd: its parts are cli, clock, config, daemon, engine, enroll, \
+         listener, net, shelf, store, watch, web",
+    );
+}
+
+#[test]
 fn levels_and_targets_that_are_none_are_complained_of() {
     let levels = "\"error\" or \"warn\" or \"info\" or \"debug\" or \"trace\"";
     complains("level = \"loud\"", &format!("`level` must be {levels}, not \"loud\""));

@@ -5,7 +5,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::super::callback::{self, Browser, LIMITS, PORTS, Verdict};
 use super::*;
-use crate::door::Limits;
+use crate::listener::Limits;
 
 /// Short enough for a test to outlast.
 const PATIENCE: Duration = Duration::from_millis(50);

@@ -1,5 +1,5 @@
 //! The dashboard: the whole flock at a glance, and what people do about it. Every page here is for somebody who has entered;
-//! who has is `guard`'s business. What is read stands beside each page; what is done goes to the engine as a wish.
+//! who has is `auth`'s business. What is read stands beside each page; what is done goes to the engine as a wish.
 
 mod act;
 mod api;

@@ -16,7 +16,7 @@ use super::{load, picture};
 use crate::flock::Bot;
 use crate::flock::post::{Post, State as PostState};
 use crate::store::StoreError;
-use crate::web::guard::{Pass, fields};
+use crate::web::auth::{Pass, fields};
 use crate::web::page::{counted, grouped};
 use crate::web::times::Times;
 use crate::web::{Site, answer, not_found, troubled};

@@ -20,7 +20,7 @@ use crate::net;
 use crate::store::{Answer, Filter, StoreError};
 use crate::watch::Health;
 use crate::watch::report::instant;
-use crate::web::guard::{Form, Pass, fields};
+use crate::web::auth::{Form, Pass, fields};
 use crate::web::page::{counted, grouped, verse};
 use crate::web::times::Times;
 use crate::web::{Site, answer, troubled};

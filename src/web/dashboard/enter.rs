@@ -8,10 +8,10 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::refused;
-use crate::door::Caller;
 use crate::flock::{Flock, hint};
+use crate::listener::Caller;
 use crate::store::passes::PassMark;
-use crate::web::guard::{self, At, Attempt, Form, Pass, Signed, fields};
+use crate::web::auth::{self, At, Attempt, Form, Pass, Signed, fields};
 use crate::web::page::{mark, shell, way_up};
 use crate::web::{Site, answer, troubled};
 
@@ -85,13 +85,13 @@ async fn by_key(site: &Site, key: &str, headers: &HeaderMap, uri: &Uri) -> Respo
 async fn by_password(site: &Site, caller: &Caller, form: &Form, headers: &HeaderMap, uri: &Uri) -> Response {
     let flock = site.flock();
     let Some(hash) = flock.web.password.clone() else { return locked(&flock, headers, uri) };
-    let stranger = guard::stranger(headers, &flock.web);
+    let stranger = auth::stranger(headers, &flock.web);
     if !stranger.is_some_and(|pass| form.is_signed_by(&pass)) {
         let why = "This form has expired. Please try again.";
         return door(&flock, headers, uri, StatusCode::FORBIDDEN, Some(why));
     }
-    let visitor = guard::visitor(caller, headers, &flock.web);
-    let tries = guard::tries(visitor, headers, &flock.web);
+    let visitor = auth::visitor(caller, headers, &flock.web);
+    let tries = auth::tries(visitor, headers, &flock.web);
     let typed = form.get("password");
     match site.guard.try_password(tries, hash, typed.to_owned(), &*site.clock).await {
         Attempt::Right => begin(site, visitor, headers, uri).await,
@@ -134,7 +134,7 @@ pub(in crate::web) async fn leave(State(site): State<Site>, headers: HeaderMap, 
         p { "To come back, " @if has_password { a href="./" { "sign in with the password" } ", or " } "run " code { (link_command(&site.flock())) } " for a new link." }
     };
     let mut answer = answer::board(StatusCode::OK, small("You are signed out", "./", &html! {}, &body));
-    answer.headers_mut().append(header::SET_COOKIE, guard::no_cookie(&headers, &site.flock().web));
+    answer.headers_mut().append(header::SET_COOKIE, auth::no_cookie(&headers, &site.flock().web));
     answer
 }
 
@@ -145,7 +145,7 @@ fn entered(flock: &Flock, headers: &HeaderMap, pass: &Pass) -> Response {
     let body = html! { h1 { "Signed in" } p { a href="./" { "Continue to the flock" } } };
     let mut answer = answer::board(StatusCode::OK, small("Signed in", "./", &head, &body));
     answer.headers_mut().append(header::SET_COOKIE, pass.cookie(headers, &flock.web));
-    if let Some(device) = guard::device_cookie(headers, &flock.web) {
+    if let Some(device) = auth::device_cookie(headers, &flock.web) {
         answer.headers_mut().append(header::SET_COOKIE, device);
     }
     answer
@@ -153,7 +153,7 @@ fn entered(flock: &Flock, headers: &HeaderMap, pass: &Pass) -> Response {
 
 fn door(flock: &Flock, headers: &HeaderMap, uri: &Uri, status: StatusCode, why: Option<&str>) -> Response {
     let root = way_up(uri.path());
-    let stranger = flock.web.password.as_ref().and_then(|_| guard::stranger(headers, &flock.web));
+    let stranger = flock.web.password.as_ref().and_then(|_| auth::stranger(headers, &flock.web));
     let body = html! {
         h1 { "Sign in" }
         @if let Some(why) = why { p.bad role="alert" { (why) } }

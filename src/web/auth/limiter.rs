@@ -12,7 +12,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::sync::oneshot;
 
-use crate::door::network_of;
+use crate::listener::network_of;
 
 /// So many tries a visitor has at once: enough for a person who mistypes.
 const TRIES: f64 = 5.0;

@@ -1,5 +1,5 @@
 //! Who may see and do what: every request passes here first. A host that is not ours, a page of another site and whoever has
-//! not entered the dashboard are sent away. How one enters is in `board::enter`; pages are made elsewhere.
+//! not entered the dashboard are sent away. How one enters is in `dashboard::enter`; pages are made elsewhere.
 
 mod device;
 mod form;
@@ -23,11 +23,11 @@ use sha2::{Digest as _, Sha256};
 pub(super) use self::form::{Form, Signed, fields};
 use self::hasher::Hasher;
 use self::limiter::{Limiter, Queue, Tries};
-use super::{Site, answer, board};
+use super::{Site, answer, dashboard};
 use crate::clock::Clock;
-use crate::door::Caller;
 use crate::flock::secret::Secret;
 use crate::flock::web::{Dashboard, Open, Web};
+use crate::listener::Caller;
 use crate::store::passes::{PassMark, SESSION_LASTS};
 
 /// The longest password that is looked at.
@@ -245,13 +245,13 @@ pub(super) async fn check(State(site): State<Site>, mut request: Request, next: 
     let is_private =
         web.listen.ip().is_loopback() || matches!(room, Room::Entrance | Room::Api | Room::Board);
     if is_private && !request::is_our_host(request.headers(), web) {
-        return board::wrong_host();
+        return dashboard::wrong_host();
     }
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     // A link's page keeps its address to itself, so its form comes from "null"; it carries what no other site knows.
     let from_nowhere = room == Room::Entrance && request::is_from_nowhere(request.headers());
     if changes && !from_nowhere && !request::is_our_page(request.headers(), web) {
-        return board::wrong_page(request.uri());
+        return dashboard::wrong_page(request.uri());
     }
     let without_board = web.dashboard == Dashboard::Off;
     match room {
@@ -279,7 +279,7 @@ pub(super) async fn check(State(site): State<Site>, mut request: Request, next: 
     }
     match room {
         Room::Api | Room::Opened(_) => locked_to_programs(),
-        _ => board::enter::locked(&flock, request.headers(), request.uri()),
+        _ => dashboard::enter::locked(&flock, request.headers(), request.uri()),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::here::Here;
 use crate::net;
-use crate::web::guard::fields;
+use crate::web::auth::fields;
 use crate::web::{Site, answer, troubled};
 
 /// What the counter shows.

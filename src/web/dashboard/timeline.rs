@@ -9,7 +9,7 @@ use maud::{Markup, html};
 use super::frame::{self, Frame, Part};
 use crate::flock::post::Post;
 use crate::store::Filter;
-use crate::web::guard::Pass;
+use crate::web::auth::Pass;
 use crate::web::page::{original, verse};
 use crate::web::read::{posted, posted_at};
 use crate::web::times::Times;

@@ -9,7 +9,7 @@ use futures_util::StreamExt as _;
 use super::Pass;
 use crate::flock::web::Dashboard;
 use crate::store::passes::PassMark;
-use crate::web::{Site, board};
+use crate::web::{Site, dashboard};
 
 /// The largest form: a poem of a megabyte, of which every byte may take three.
 const MAX_FORM: usize = 4 * 1024 * 1024;
@@ -52,16 +52,16 @@ impl FromRequest<Site> for Signed {
     async fn from_request(request: Request, site: &Site) -> Result<Self, Response> {
         let uri = request.uri().clone();
         let Some(pass) = request.extensions().get::<Pass>().cloned() else {
-            return Err(board::wrong_page(&uri));
+            return Err(dashboard::wrong_page(&uri));
         };
         let form = Form::read(request, MAX_FORM).await?;
         if !form.is_signed_by(&pass) {
-            return Err(board::wrong_page(&uri));
+            return Err(dashboard::wrong_page(&uri));
         }
         // Whoever only looks may go all the same.
         if site.flock().web.dashboard == Dashboard::ReadOnly && uri.path() != "/leave" {
             let why = "This dashboard is read-only: flock.toml has dashboard = \"read-only\".";
-            return Err(board::refused(&uri, StatusCode::FORBIDDEN, "Not possible", why));
+            return Err(dashboard::refused(&uri, StatusCode::FORBIDDEN, "Not possible", why));
         }
         Ok(Self { form, pass })
     }
@@ -73,7 +73,7 @@ impl Form {
         let uri = request.uri().clone();
         let Some(body) = gather(request.into_body(), most).await else {
             let why = "This form is too large. Nothing was changed.";
-            return Err(board::refused(&uri, StatusCode::PAYLOAD_TOO_LARGE, "Too large", why));
+            return Err(dashboard::refused(&uri, StatusCode::PAYLOAD_TOO_LARGE, "Too large", why));
         };
         Ok(fields(&body))
     }

@@ -9,7 +9,7 @@ use crate::flock::post;
 use crate::store::{Filter, StoreError};
 use crate::watch::ahead::coming;
 use crate::watch::report::{PostRow, Refused, Report, SlotRow, bot_row, instant};
-use crate::web::guard::{Form, fields};
+use crate::web::auth::{Form, fields};
 use crate::web::{Site, answer, troubled};
 
 /// So many posts are told at once, unless fewer are asked for.

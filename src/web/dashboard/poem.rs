@@ -20,7 +20,7 @@ use crate::net;
 use crate::shelf::edit::{self, Manuscript, NotSaved, Unusable};
 use crate::shelf::{self, ShelfError};
 use crate::store::StoreError;
-use crate::web::guard::{Form, Pass, Signed, fields};
+use crate::web::auth::{Form, Pass, Signed, fields};
 use crate::web::page::{counted, grouped, verse};
 use crate::web::times::Times;
 use crate::web::{Site, answer, not_found, troubled};

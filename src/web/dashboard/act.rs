@@ -10,7 +10,7 @@ use super::here::Here;
 use super::refused;
 use crate::flock::post::{BadText, PostId, text_by_hand};
 use crate::store::{Answer, StoreError, Want, Wish};
-use crate::web::guard::{Form, Signed};
+use crate::web::auth::{Form, Signed};
 use crate::web::{Site, answer, not_found, troubled};
 
 /// How often is looked whether a wish was answered.

@@ -10,8 +10,8 @@ use maud::{Markup, html};
 
 use super::calendar::{self, Entry};
 use super::frame::{self, Frame, Part};
+use crate::web::auth::Pass;
 use crate::web::feed::title;
-use crate::web::guard::Pass;
 use crate::web::page::counted;
 use crate::web::times::Times;
 use crate::web::{Site, answer, not_found, troubled};

@@ -11,7 +11,7 @@ use crate::flock::web::Dashboard;
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::store::Standing;
 use crate::watch::Health;
-use crate::web::guard::Pass;
+use crate::web::auth::Pass;
 use crate::web::page::{mark, shell};
 use crate::web::times::Times;
 use crate::web::{Site, assets};

@@ -19,8 +19,8 @@ use crate::flock::{Bot, BotName, Flock, NetworkKind};
 use crate::store::condition::Condition;
 use crate::store::{Refusal, StoreError};
 use crate::watch::{Census, Health, Overview, STATES, Seen};
+use crate::web::auth::{Form, Pass, fields};
 use crate::web::feed::title;
-use crate::web::guard::{Form, Pass, fields};
 use crate::web::read::posted_at;
 use crate::web::{
     Site, answer,

@@ -11,10 +11,10 @@ use maud::{Markup, html};
 use super::frame::{self, Frame, Part};
 use super::here::Here;
 use super::refused;
-use crate::door::Caller;
 use crate::enroll::{Return, View};
 use crate::flock::{Bot, Flock, NetworkKind};
-use crate::web::guard::{self, Pass, Signed};
+use crate::listener::Caller;
+use crate::web::auth::{self, Pass, Signed};
 use crate::web::page::{mark, shell};
 use crate::web::times::Times;
 use crate::web::{Site, answer, assets, not_found};
@@ -192,7 +192,7 @@ pub(super) async fn callback(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    if method != Method::GET || guard::only_looks_ahead(&headers) {
+    if method != Method::GET || auth::only_looks_ahead(&headers) {
         return not_found(uri).await;
     }
     let _stopped = caller.stopwatch.hold();
