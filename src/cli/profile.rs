@@ -13,7 +13,7 @@ use crate::daemon::accounts::NoAccount;
 use crate::files;
 use crate::flock::account::{Profile, Tokens};
 use crate::net::http::one_line;
-use crate::net::{AccountApi, Appearance, NotDressed};
+use crate::net::{AccountApi, Appearance, ProfileError};
 
 /// The largest picture: no network takes more for one that is shown as small.
 const MAX_PICTURE: u64 = 2 * 1024 * 1024;
@@ -74,13 +74,14 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
     }
     changes.iter().try_for_each(|change| output::say(change))?;
     if dry_run {
-        if let Some(why) = visit.api.never_dresses() {
+        if let Some(why) = visit.api.profile_unsupported() {
             output::say(&format!("note: {why}"))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let dress = async |api: &dyn AccountApi, tokens: &Tokens| match api.dress(tokens, &profile).await {
-        Err(NotDressed::Failed(setback)) => Err(setback),
+    let dress = async |api: &dyn AccountApi, tokens: &Tokens| match api.update_profile(tokens, &profile).await
+    {
+        Err(ProfileError::Failed(setback)) => Err(setback),
         done => Ok(done),
     };
     match ending::see_through(accounts.ask(&visit, dress)).await?? {

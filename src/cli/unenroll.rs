@@ -8,7 +8,7 @@ use super::{ending, output};
 use crate::config::Loaded;
 use crate::daemon::accounts::Accounts;
 use crate::flock::{BotName, NetworkKind};
-use crate::net::Setback;
+use crate::net::Rejection;
 use crate::store::StoreError;
 use crate::store::vault::VaultError;
 
@@ -51,7 +51,7 @@ pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Resul
 /// How tokens are revoked that flockd can't revoke.
 const BY_HAND: &str = "end the app's access in the account's settings";
 
-async fn sign_out(loaded: &Loaded, accounts: &Accounts, name: &str) -> Result<Option<Setback>> {
+async fn sign_out(loaded: &Loaded, accounts: &Accounts, name: &str) -> Result<Option<Rejection>> {
     let bot = loaded
         .flock
         .bot(name)

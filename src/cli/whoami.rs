@@ -115,7 +115,7 @@ async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Resu
 fn refused(bot: &Bot, error: &NotReady) -> String {
     let name = &bot.name;
     match error {
-        NotReady::Setback(setback) if setback.why.cause.ends_with_sign_in() && bot.signs_in() => {
+        NotReady::Rejection(setback) if setback.why.cause.ends_with_sign_in() && bot.signs_in() => {
             format!("{setback}; then `flockd enroll {name}`")
         }
         error => error.to_string(),

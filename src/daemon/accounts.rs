@@ -12,7 +12,7 @@ use crate::flock::account::{Account, Registration, Tokens};
 use crate::flock::event::Events;
 use crate::flock::post::{Cause, Why};
 use crate::flock::{Bot, Flock, NetworkKind};
-use crate::net::{self, AccountApi, Setback};
+use crate::net::{self, AccountApi, Rejection};
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::{Vault, VaultError};
 use crate::store::{Store, StoreError};
@@ -61,7 +61,7 @@ pub enum NotRegistered {
     NoAccount(#[from] NoAccount),
     /// The server did not take the app.
     #[error(transparent)]
-    Setback(#[from] Setback),
+    Rejection(#[from] Rejection),
 }
 
 impl Accounts {
@@ -144,23 +144,24 @@ impl Accounts {
     pub async fn ask<T>(
         &self,
         visit: &Visit,
-        question: impl AsyncFn(&dyn AccountApi, &Tokens) -> Result<T, Setback>,
+        question: impl AsyncFn(&dyn AccountApi, &Tokens) -> Result<T, Rejection>,
     ) -> Result<T, NotReady> {
         let question = &question;
-        let question =
-            |held: Held| async move { question(&*visit.api, net::to_sign_with(held.tokens.as_ref())?).await };
+        let question = |held: Held| async move {
+            question(&*visit.api, net::require_tokens(held.tokens.as_ref())?).await
+        };
         self.keeper.ask(&visit.member()?, question).await
     }
 
     /// The tokens that a bot signs with.
     pub async fn tokens(&self, visit: &Visit) -> Result<Tokens, NotReady> {
         let held = self.keeper.held(&visit.member()?).await?;
-        Ok(net::to_sign_with(held.tokens.as_ref())?.clone())
+        Ok(net::require_tokens(held.tokens.as_ref())?.clone())
     }
 
     /// Revokes the tokens that the vault has for a bot, and forgets them; what it returns is said in
     /// [`Keeper::sign_out`].
-    pub async fn sign_out(&self, visit: &Visit) -> Result<Option<Setback>, NotReady> {
+    pub async fn sign_out(&self, visit: &Visit) -> Result<Option<Rejection>, NotReady> {
         self.keeper.sign_out(&Member::new(visit.bot.clone(), visit.api.clone())).await
     }
 
@@ -174,9 +175,9 @@ impl Accounts {
 
 impl Visit {
     /// The bot with its client and, if `flock.toml` names tokens, with those.
-    fn member(&self) -> Result<Member, Setback> {
+    fn member(&self) -> Result<Member, Rejection> {
         let given = self.bot.tokens.as_ref().map(|sources| members::tokens(&self.bot, sources)).transpose();
-        let given = given.map_err(|reason| Setback::before_any_answer(Why::new(Cause::Keys, reason)))?;
+        let given = given.map_err(|reason| Rejection::unanswered(Why::new(Cause::Keys, reason)))?;
         Ok(Member::with_tokens(self.bot.clone(), self.api.clone(), given))
     }
 }

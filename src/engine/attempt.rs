@@ -23,7 +23,7 @@ use crate::flock::pick::{self, History};
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::post::{Cause, Move, Post, PostId, Why};
 use crate::flock::{AtEnd, BotName};
-use crate::net::{self, Outcome, Setback};
+use crate::net::{self, Outcome, Rejection};
 use crate::store::{Beginning, Draft, StoreError};
 
 /// How often a poem that is being written is looked at while a slot waits for it.
@@ -72,7 +72,7 @@ enum Blocked {
     /// The network, a limit, a budget or the sign-in is in the way, which may pass: the post is planned for later, or
     /// released if that would be too late.
     #[error(transparent)]
-    Setback(#[from] Setback),
+    Rejection(#[from] Rejection),
     /// The ledger can't be used, or has gone on without us.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,7 +81,7 @@ enum Blocked {
 impl From<NotReady> for Blocked {
     fn from(why: NotReady) -> Self {
         match why {
-            NotReady::Setback(setback) => Self::Setback(setback),
+            NotReady::Rejection(setback) => Self::Rejection(setback),
             NotReady::Store(error) => Self::Store(error),
         }
     }
@@ -139,7 +139,7 @@ async fn judge(run: &BotRun<'_>, subject: &Subject<'_>, blocked: Blocked) -> Res
         Blocked::Exhausted => return Ok(Fired::Exhausted),
         Blocked::Store(error) => return Err(error),
         Blocked::GivenUp(why) => subject.give_up(run, why).await?,
-        Blocked::Setback(setback) => subject.set_back(run, &setback).await?,
+        Blocked::Rejection(setback) => subject.set_back(run, &setback).await?,
     };
     Ok(Fired::Post(Box::new(run.engine.told(post))))
 }
@@ -284,7 +284,7 @@ impl Subject<'_> {
     }
 
     /// Plans it for later; or releases it, if that would be too late or a person can ask again.
-    async fn set_back(&self, run: &BotRun<'_>, setback: &Setback) -> Result<Post, StoreError> {
+    async fn set_back(&self, run: &BotRun<'_>, setback: &Rejection) -> Result<Post, StoreError> {
         let (occasion, content) = match self {
             Self::New(occasion, content) => (occasion, content.as_ref()),
             Self::Planned(post) => return advance(run, post, &record::set_back(run, post, setback)).await,
@@ -323,7 +323,7 @@ async fn advance(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Post, Sto
 /// accepted and others can be had, it is made once more with those.
 async fn send(run: &BotRun<'_>, post: Post, ready: Ready) -> Post {
     match once(run, &post, &ready).await {
-        Outcome::NotAccepted(setback) if setback.stale && ready.renewable() => {
+        Outcome::NotAccepted(setback) if setback.token_rejected && ready.renewable() => {
             // Meanwhile the post is planned, so that whatever happens to us it is clear that nothing is out there.
             let post = record::put_back(run, post, &setback).await;
             once_more(run, post, &ready).await
@@ -363,7 +363,7 @@ async fn once(run: &BotRun<'_>, post: &Post, ready: &Ready) -> Outcome {
     }
     let sent =
         engine.timed(member, Call::Post, member.network.send(post, &ready.session), |sent| sent.room).await;
-    engine.take_up(member, sent.holds);
+    engine.take_up(member, sent.cooldowns);
     sent.outcome
 }
 

@@ -8,7 +8,7 @@ use crate::flock::Bot;
 use crate::flock::account::App;
 use crate::flock::budget::{Budget, day_of, dollars, month_of, next_month};
 use crate::flock::post::{Cause, Why};
-use crate::net::Setback;
+use crate::net::Rejection;
 use crate::store::{Spent, Store, StoreError};
 
 /// Why the budget of the bot's app has no room for a post at this price, and when it has again.
@@ -17,7 +17,7 @@ pub(super) async fn over_budget(
     bot: &Bot,
     price: u32,
     now: DateTime<Utc>,
-) -> Result<Option<Setback>, StoreError> {
+) -> Result<Option<Rejection>, StoreError> {
     let Some(app) = bot.app.as_ref().filter(|app| app.budget.is_limited()) else { return Ok(None) };
     let month = store.spent(&app.name, month_of(now)).await?;
     if let Some(what) = over_month(&app.budget, month, price) {
@@ -43,7 +43,7 @@ fn over_month(budget: &Budget, spent: Spent, price: u32) -> Option<String> {
     ))
 }
 
-fn spent_up(app: &App, what: &str, again: DateTime<Utc>) -> Setback {
+fn spent_up(app: &App, what: &str, again: DateTime<Utc>) -> Rejection {
     let name = &app.name;
     let day = again.format("%Y-%m-%d");
     let reason = format!(

@@ -17,7 +17,7 @@ use crate::flock::event::Event;
 use crate::flock::pick;
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::{AtEnd, Bot, OnUnknown};
-use crate::net::{self, Resemblance, Seen, Setback, Timeline};
+use crate::net::{self, Rejection, RemotePost, Resemblance, Timeline};
 use crate::store::{Find, Standing, StoreError};
 
 /// The pause before an account that can't be read now is asked again.
@@ -45,18 +45,18 @@ pub(super) async fn catch_up(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<W
     if standing.paused.as_ref().is_some_and(|pause| pause.why.is_some()) {
         return Ok(None);
     }
-    let seen = match session::written_since(run, since).await {
-        Ok(Timeline::Posts(seen)) => seen,
-        Ok(Timeline::Part(_, why) | Timeline::CannotTell(why)) => {
+    let seen = match session::timeline_since(run, since).await {
+        Ok(Timeline::Complete(seen)) => seen,
+        Ok(Timeline::Partial(_, why) | Timeline::Unavailable(why)) => {
             return pause(run, &why.reason).await;
         }
-        Err(NotReady::Setback(setback)) => return later(run, setback).await,
+        Err(NotReady::Rejection(setback)) => return later(run, setback).await,
         Err(NotReady::Store(error)) => return Err(error),
     };
     let poem = match engine.whole_poem(&member.bot, standing.account.as_ref()).await {
         Ok(poem) => poem,
         Err(_) if seen.is_empty() => return done(run, &[]).await,
-        Err(why) => return later(run, Setback::before_any_answer(why)).await,
+        Err(why) => return later(run, Rejection::unanswered(why)).await,
     };
     let seen = unknown_here(run, seen).await?;
     let Some(Lines { found, doubtful }) = lines_of(run, &poem, seen).await? else {
@@ -72,7 +72,7 @@ pub(super) async fn catch_up(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<W
     pause(run, &like_a_line(seen)).await
 }
 
-fn like_a_line(seen: &Seen) -> String {
+fn like_a_line(seen: &RemotePost) -> String {
     let place = seen.url.as_deref().unwrap_or(&seen.remote_id);
     format!("the post at {place} is like a line of the poem, which may come again, and is not surely it")
 }
@@ -94,11 +94,11 @@ pub(super) struct History {
 /// Writes down which lines of the poem the account has posted, as far back as the network shows it. Otherwise says why not.
 pub(super) async fn history(run: &BotRun<'_>) -> Result<Result<History, String>, StoreError> {
     let BotRun { engine, member, standing } = *run;
-    let (seen, missing) = match session::written_since(run, DateTime::UNIX_EPOCH).await {
-        Ok(Timeline::Posts(seen)) => (seen, None),
-        Ok(Timeline::Part(seen, why)) => (seen, Some(why.reason)),
-        Ok(Timeline::CannotTell(why)) => return Ok(Err(why.reason)),
-        Err(NotReady::Setback(setback)) => return Ok(Err(setback.why.reason)),
+    let (seen, missing) = match session::timeline_since(run, DateTime::UNIX_EPOCH).await {
+        Ok(Timeline::Complete(seen)) => (seen, None),
+        Ok(Timeline::Partial(seen, why)) => (seen, Some(why.reason)),
+        Ok(Timeline::Unavailable(why)) => return Ok(Err(why.reason)),
+        Err(NotReady::Rejection(setback)) => return Ok(Err(setback.why.reason)),
         Err(NotReady::Store(error)) => return Err(error),
     };
     let poem = match engine.whole_poem(&member.bot, standing.account.as_ref()).await {
@@ -138,7 +138,7 @@ async fn pause(run: &BotRun<'_>, why: &str) -> Result<Wake, StoreError> {
     Ok(None)
 }
 
-async fn later(run: &BotRun<'_>, setback: Setback) -> Result<Wake, StoreError> {
+async fn later(run: &BotRun<'_>, setback: Rejection) -> Result<Wake, StoreError> {
     let BotRun { engine, member, .. } = *run;
     let (bot, now) = (&member.bot.name, engine.clock.now());
     engine.store.stay_behind(bot, &setback.why).await?;
@@ -147,7 +147,7 @@ async fn later(run: &BotRun<'_>, setback: Setback) -> Result<Wake, StoreError> {
 }
 
 /// Those that no row of the ledger is about.
-async fn unknown_here(run: &BotRun<'_>, seen: Vec<Seen>) -> Result<Vec<Seen>, StoreError> {
+async fn unknown_here(run: &BotRun<'_>, seen: Vec<RemotePost>) -> Result<Vec<RemotePost>, StoreError> {
     let ids: Vec<String> = seen.iter().map(|seen| seen.remote_id.clone()).collect();
     let known = run.engine.store.known_ids(run.member.bot.network, &ids).await?;
     Ok(seen.into_iter().filter(|seen| !known.contains(&seen.remote_id)).collect())
@@ -158,11 +158,11 @@ struct Lines {
     /// Those that are, oldest first.
     found: Vec<Find>,
     /// Those that may be, as the network has changed them, with the line that they may be.
-    doubtful: Vec<(Seen, Find)>,
+    doubtful: Vec<(RemotePost, Find)>,
 }
 
 /// The lines that these posts are; `None` if it can't be told which.
-async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<Seen>) -> Result<Option<Lines>, StoreError> {
+async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<RemotePost>) -> Result<Option<Lines>, StoreError> {
     let BotRun { engine, member, standing } = *run;
     let bot = &member.bot;
     let mut round = standing.round;
@@ -177,7 +177,7 @@ async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<Seen>) -> Result<Opti
         let like = |is_like: &dyn Fn(&str) -> bool| -> Vec<&Line> {
             pick::unused(poem, &used).filter(|line| is_like(&line.text)).collect()
         };
-        let mut alike = like(&|ours| member.network.is_same(ours, &seen.text));
+        let mut alike = like(&|ours| member.network.same_text(ours, &seen.text));
         if alike.is_empty() {
             alike = like(&|ours| net::resemblance(ours, &seen.text) == Resemblance::Same);
             // Long poems and long histories take their time.
@@ -195,7 +195,7 @@ async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<Seen>) -> Result<Opti
         found.push(find(engine, bot, seen, (round, line)));
     }
     // A line that another post is for sure needs no doubt.
-    doubtful.retain(|(_, find): &(Seen, Find)| !used.contains(&find.line.1));
+    doubtful.retain(|(_, find): &(RemotePost, Find)| !used.contains(&find.line.1));
     Ok(Some(Lines { found, doubtful }))
 }
 
@@ -203,7 +203,7 @@ fn is_used_up(bot: &Bot, account: Option<&Account>, poem: &Poem, used: &HashSet<
     !pick::unused(poem, used).any(|line| net::validate(bot, account, &line.text).is_ok())
 }
 
-fn find(engine: &Engine, bot: &Bot, seen: Seen, (round, line): (u32, &Line)) -> Find {
+fn find(engine: &Engine, bot: &Bot, seen: RemotePost, (round, line): (u32, &Line)) -> Find {
     Find {
         id: engine.new_id(),
         network: bot.network,

@@ -16,7 +16,7 @@ use super::Member;
 use super::queue::Queue;
 use crate::flock::Bot;
 use crate::flock::post::{Cause, Why};
-use crate::net::{Hold, Scope, Setback};
+use crate::net::{Cooldown, Rejection, Scope};
 use crate::store::Standing;
 
 /// The shortest pause before another attempt.
@@ -35,7 +35,7 @@ pub(super) struct Governor {
 /// What the bots of an app share; those of a network without apps are one app here.
 #[derive(Debug, Default)]
 struct Gate {
-    held: Option<Hold>,
+    held: Option<Cooldown>,
     queue: Queue,
     till: Arc<Till>,
 }
@@ -46,7 +46,7 @@ type Till = tokio::sync::Mutex<()>;
 /// What the engine remembers of a bot, for as long as it runs.
 #[derive(Debug, Default)]
 pub(super) struct Past {
-    held: Mutex<Option<Hold>>,
+    held: Mutex<Option<Cooldown>>,
     /// When it sent, by uptime, in the last hour.
     sent: Mutex<VecDeque<Duration>>,
 }
@@ -91,7 +91,12 @@ impl Governor {
     }
 
     /// Takes up what an answer said of times to come. Returns what is new of the app.
-    pub(super) fn take_up(&self, member: &Member, holds: Vec<Hold>, now: DateTime<Utc>) -> Option<Hold> {
+    pub(super) fn take_up(
+        &self,
+        member: &Member,
+        holds: Vec<Cooldown>,
+        now: DateTime<Utc>,
+    ) -> Option<Cooldown> {
         let mut news = None;
         for hold in holds {
             match hold.scope {
@@ -107,7 +112,7 @@ impl Governor {
     }
 
     /// Why nothing should be sent for this bot now, and until when.
-    pub(super) fn held(&self, member: &Member, now: DateTime<Utc>) -> Option<Setback> {
+    pub(super) fn held(&self, member: &Member, now: DateTime<Utc>) -> Option<Rejection> {
         let of_app = locked(&self.gates).get(member.bot.gate()).and_then(|gate| gate.held.clone());
         let of_bot = locked(&member.memory.past.held).clone();
         let holds = of_app.into_iter().chain(of_bot).filter(|hold| hold.until > now);
@@ -128,7 +133,7 @@ fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Holds until the later of both. Returns the new one if there was none.
-fn longer(held: &mut Option<Hold>, new: Hold, now: DateTime<Utc>) -> Option<Hold> {
+fn longer(held: &mut Option<Cooldown>, new: Cooldown, now: DateTime<Utc>) -> Option<Cooldown> {
     let before = held.take().filter(|held| held.until > now);
     let is_new = before.is_none();
     *held = before.into_iter().chain([new]).max_by_key(|hold| hold.until);
@@ -136,8 +141,8 @@ fn longer(held: &mut Option<Hold>, new: Hold, now: DateTime<Utc>) -> Option<Hold
 }
 
 /// Why nothing may be sent until then.
-pub(super) fn until(why: Why, until: DateTime<Utc>) -> Setback {
-    Setback { retry_at: Some(until), ..Setback::before_any_answer(why) }
+pub(super) fn until(why: Why, until: DateTime<Utc>) -> Rejection {
+    Rejection { retry_at: Some(until), ..Rejection::unanswered(why) }
 }
 
 /// Why the bot may not post now, if it may not. The ledger counts by the clock on the wall, which may be set; the

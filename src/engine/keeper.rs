@@ -23,7 +23,7 @@ use crate::flock::event::{Event, Events};
 use crate::flock::message;
 use crate::flock::post::{Cause, Why};
 use crate::flock::{Bot, BotName};
-use crate::net::Setback;
+use crate::net::Rejection;
 use crate::store::vault::{Kept, Vault, VaultError};
 use crate::store::{Store, StoreError};
 
@@ -60,7 +60,7 @@ pub struct Held {
 pub enum NotReady {
     /// For a reason that concerns this bot.
     #[error(transparent)]
-    Setback(#[from] Setback),
+    Rejection(#[from] Rejection),
     /// The ledger can't be used.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -70,8 +70,8 @@ impl From<VaultError> for NotReady {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::Store(error) => Self::Store(error),
-            VaultError::Key(reason) => Self::Setback(setback(Cause::Keys, reason)),
-            VaultError::Damaged(reason) => Self::Setback(setback(Cause::SignIn, reason)),
+            VaultError::Key(reason) => Self::Rejection(setback(Cause::Keys, reason)),
+            VaultError::Damaged(reason) => Self::Rejection(setback(Cause::SignIn, reason)),
         }
     }
 }
@@ -116,7 +116,7 @@ impl Keeper {
     ) -> Result<T, NotReady> {
         let held = self.tokens(member).await?;
         match question(held.clone()).await.map_err(E::into) {
-            Err(NotReady::Setback(setback)) if setback.stale && held.renewable() => {
+            Err(NotReady::Rejection(setback)) if setback.token_rejected && held.renewable() => {
                 question(self.renew(member, &held).await?).await.map_err(E::into)
             }
             answer => answer,
@@ -125,7 +125,7 @@ impl Keeper {
 
     /// The tokens as they are; nobody is asked.
     pub async fn held(&self, member: &Member) -> Result<Held, NotReady> {
-        if !member.network.signs() {
+        if !member.network.requires_auth() {
             return Ok(Held::default());
         }
         match &member.given {
@@ -147,7 +147,7 @@ impl Keeper {
 
     /// Revokes a bot's tokens, and forgets them. If the network can't be reached they are forgotten all the same, and
     /// that is returned; if it refuses, or the tokens can't be opened, nothing is forgotten.
-    pub async fn sign_out(&self, member: &Member) -> Result<Option<Setback>, NotReady> {
+    pub async fn sign_out(&self, member: &Member) -> Result<Option<Rejection>, NotReady> {
         let bot = &member.bot.name;
         // Whoever is renewing them would be left with new ones that nobody revokes.
         let kept = self.claimed(bot, None, FAREWELL).await?;
@@ -258,7 +258,7 @@ impl Keeper {
         member: &Member,
         old: &Tokens,
         cut_off: bool,
-        setback: Setback,
+        setback: Rejection,
     ) -> Result<Held, NotReady> {
         if setback.why.cause != Cause::SignIn {
             return Err(setback.into());
@@ -273,7 +273,7 @@ impl Keeper {
         } else {
             why.reason
         };
-        Err(Setback { why: Why::new(why.cause, reason), ..setback }.into())
+        Err(Rejection { why: Why::new(why.cause, reason), ..setback }.into())
     }
 
     fn runs_out(&self, tokens: Option<&Tokens>) -> bool {
@@ -299,6 +299,6 @@ fn signed_in(member: &Member, kept: Kept) -> Result<Held, NotReady> {
     Ok(Held { tokens: Some(tokens), version: Some(version) })
 }
 
-fn setback(cause: Cause, reason: String) -> Setback {
-    Setback::before_any_answer(Why::new(cause, reason))
+fn setback(cause: Cause, reason: String) -> Rejection {
+    Rejection::unanswered(Why::new(cause, reason))
 }

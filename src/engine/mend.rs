@@ -16,7 +16,7 @@ use super::{BotRun, Engine, Member, due, govern, session};
 use crate::flock::OnUnknown;
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, State, Why};
-use crate::net::{Seen, Setback, Sight};
+use crate::net::{ProbeResult, Rejection, RemotePost};
 use crate::store::StoreError;
 
 /// Makes the next look for a post whose outcome is unknown, if its time has come.
@@ -33,13 +33,13 @@ pub(super) async fn mend(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreErro
         return Ok(Some(at));
     }
     let step = match session::look(run, &post).await {
-        Ok(Sight::Like { seen, doubtful, cost }) => {
+        Ok(ProbeResult::Candidates { seen, doubtful, cost }) => {
             let found = recognised(run, &post, (seen, doubtful)).await?;
             return looked(run, &post, found, cost).await;
         }
-        Ok(Sight::NotThere) => not_posted(run, &post, not_there(&post)),
-        Ok(Sight::CannotTell(why)) => by_policy(member, &why),
-        Err(NotReady::Setback(setback)) => not_now(engine, &post, &setback),
+        Ok(ProbeResult::Absent) => not_posted(run, &post, not_there(&post)),
+        Ok(ProbeResult::Unavailable(why)) => by_policy(member, &why),
+        Err(NotReady::Rejection(setback)) => not_now(engine, &post, &setback),
         Err(NotReady::Store(error)) => return Err(error),
     };
     settle(run, &post, &step).await
@@ -49,13 +49,13 @@ pub(super) async fn mend(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreErro
 async fn recognised(
     run: &BotRun<'_>,
     post: &Post,
-    (surely, maybe): (Vec<Seen>, Vec<Seen>),
+    (surely, maybe): (Vec<RemotePost>, Vec<RemotePost>),
 ) -> Result<Option<Move>, StoreError> {
     if let Some(seen) = ours(run.engine, post, surely).await? {
         return Ok(Some(there(seen)));
     }
     // What is surely it may still come to be shown, so only the last look makes a doubt of it.
-    if made(post) + 1 < run.member.network.looks().len() {
+    if made(post) + 1 < run.member.network.probe_delays().len() {
         return Ok(None);
     }
     Ok(ours(run.engine, post, maybe).await?.map(|seen| doubtful(run.member, post, &seen)))
@@ -67,7 +67,7 @@ async fn looked(run: &BotRun<'_>, post: &Post, found: Option<Move>, cost: u32) -
     let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");
     let look = Move::Look { why, counts: true, retry_at: None, cost };
     match found {
-        None if made(post) + 1 < run.member.network.looks().len() => settle(run, post, &look).await,
+        None if made(post) + 1 < run.member.network.probe_delays().len() => settle(run, post, &look).await,
         found => {
             // It is paid for, whatever comes of it.
             run.engine.store.advance(post.id, &look, run.engine.clock.now()).await?;
@@ -94,7 +94,7 @@ fn next_look(member: &Member, post: &Post) -> Wake {
     if post.cause == Some(Cause::Ask) && member.bot.on_unknown == OnUnknown::Ask {
         return None;
     }
-    let looks = member.network.looks();
+    let looks = member.network.probe_delays();
     // There may have been more looks when the last one was made.
     let pause = looks.get(made(post)).or(looks.last()).copied().unwrap_or_default();
     let at = post.moved_at + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
@@ -107,7 +107,7 @@ fn made(post: &Post) -> usize {
 }
 
 /// The first of the posts that belongs to no other row.
-async fn ours(engine: &Engine, post: &Post, seen: Vec<Seen>) -> Result<Option<Seen>, StoreError> {
+async fn ours(engine: &Engine, post: &Post, seen: Vec<RemotePost>) -> Result<Option<RemotePost>, StoreError> {
     if seen.is_empty() {
         return Ok(None);
     }
@@ -116,7 +116,7 @@ async fn ours(engine: &Engine, post: &Post, seen: Vec<Seen>) -> Result<Option<Se
     Ok(seen.into_iter().find(|seen| !known.contains(&seen.remote_id)))
 }
 
-fn there(found: Seen) -> Move {
+fn there(found: RemotePost) -> Move {
     let reason = Some("no answer came, and it was found on the account".to_owned());
     Move::Post { remote_id: Some(found.remote_id), url: found.url, reason }
 }
@@ -143,7 +143,7 @@ fn by_policy(member: &Member, why: &Why) -> Move {
 
 /// What becomes of a post of which the account shows one that is much like it, and which the network may have changed.
 /// Sending it again might post it twice, so a person has to look, unless the bot is to assume that it was posted.
-fn doubtful(member: &Member, post: &Post, seen: &Seen) -> Move {
+fn doubtful(member: &Member, post: &Post, seen: &RemotePost) -> Move {
     let place = seen.url.as_deref().unwrap_or(&seen.remote_id);
     let with = seen.client.as_ref().map_or_else(String::new, |client| format!(", posted with {client}"));
     let found = format!("a post that is like it, and may be it, is on the account at {place}{with}");
@@ -163,7 +163,7 @@ fn doubtful(member: &Member, post: &Post, seen: &Seen) -> Move {
 }
 
 /// The network can't be asked now: later, when it says so, or after as long again as this has taken already.
-fn not_now(engine: &Engine, post: &Post, setback: &Setback) -> Move {
+fn not_now(engine: &Engine, post: &Post, setback: &Rejection) -> Move {
     let now = engine.clock.now();
     let since = post.settled_at.unwrap_or(post.moved_at);
     let retry_at = govern::paced(since, now, &mut *engine.dice()).max(setback.retry_at.unwrap_or(now));

@@ -37,7 +37,7 @@ use crate::flock::account::Tokens;
 use crate::flock::event::{Call, Event, Events};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{Bot, BotName, NetworkKind};
-use crate::net::{self, Hold, Network, Setback};
+use crate::net::{self, Cooldown, Network, Rejection};
 use crate::shelf::Shelf;
 use crate::store::vault::Vault;
 use crate::store::{Entry, Standing, Store, StoreError, condition};
@@ -266,7 +266,7 @@ impl Engine {
     }
 
     /// Why a bot can't send this now, if a limit or its app's budget is in the way.
-    async fn barred(&self, member: &Member, text: &str) -> Result<Option<Setback>, StoreError> {
+    async fn barred(&self, member: &Member, text: &str) -> Result<Option<Rejection>, StoreError> {
         let now = self.clock.now();
         if let Some(setback) = self.governor.held(member, now) {
             return Ok(Some(setback));
@@ -276,7 +276,7 @@ impl Engine {
     }
 
     /// Takes up what an answer said of requests to come.
-    fn take_up(&self, member: &Member, holds: Vec<Hold>) {
+    fn take_up(&self, member: &Member, holds: Vec<Cooldown>) {
         if let Some(hold) = self.governor.take_up(member, holds, self.clock.now()) {
             let app = member.bot.gate().to_owned();
             self.events.tell(&Event::Held { app, until: hold.until, reason: hold.why.reason });

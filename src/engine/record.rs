@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::{BotRun, Engine, due, govern};
 use crate::flock::post::{Cause, Move, Post, State, Why};
-use crate::net::{Outcome, Setback};
+use crate::net::{Outcome, Rejection};
 use crate::store::{Filter, StoreError};
 
 /// So often the network may call one text a duplicate in one round; then the text counts as refused.
@@ -30,7 +30,7 @@ pub(super) async fn record(run: &BotRun<'_>, post: Post, outcome: Outcome) -> Po
 }
 
 /// Records that an attempt was provably not accepted and that another follows at once, in the same way.
-pub(super) async fn put_back(run: &BotRun<'_>, post: Post, setback: &Setback) -> Post {
+pub(super) async fn put_back(run: &BotRun<'_>, post: Post, setback: &Rejection) -> Post {
     let (why, answered) = (setback.why.clone(), setback.answered);
     let step = Move::Return { why, retry_at: run.engine.clock.now(), answered };
     loop {
@@ -76,7 +76,7 @@ async fn judge(run: &BotRun<'_>, post: &Post, outcome: &Outcome) -> Result<Move,
 /// A text that is turned down in unknown words is tried a few times, and is then refused, with the network's words: the
 /// next line is the probe. If that is turned down as well, it is hardly the text, and the bot is suspended before it
 /// has burnt its poem.
-async fn unclear(run: &BotRun<'_>, post: &Post, setback: &Setback) -> Result<Move, StoreError> {
+async fn unclear(run: &BotRun<'_>, post: &Post, setback: &Rejection) -> Result<Move, StoreError> {
     let tries = post.errors + 1;
     // Where others of the app have posted it is this bot's account or its texts, and one more line may show which.
     let probes = if accepted_since(run, post).await? { REFUSALS } else { 1 };
@@ -119,7 +119,7 @@ async fn refused(run: &BotRun<'_>, post: &Post, reason: &str) -> Result<Move, St
         return Ok(Move::Refuse(Why::new(Cause::Text, reason)));
     }
     let sentence = format!("it has refused {REFUSALS} texts in a row, so it is hardly the text: {reason}");
-    let setback = Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, sentence)) };
+    let setback = Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::App, sentence)) };
     Ok(set_back(run, post, &setback))
 }
 
@@ -142,7 +142,7 @@ async fn duplicate(engine: &Engine, post: &Post, reason: &str) -> Result<Move, S
 }
 
 /// What becomes of a post that was provably not accepted.
-pub(super) fn set_back(run: &BotRun<'_>, post: &Post, setback: &Setback) -> Move {
+pub(super) fn set_back(run: &BotRun<'_>, post: &Post, setback: &Rejection) -> Move {
     let (why, answered) = (setback.why.clone(), setback.answered);
     let times = post.slot.map(|_| (post.due_at, post.planned_at));
     match wait(run, setback, times) {
@@ -155,7 +155,7 @@ pub(super) fn set_back(run: &BotRun<'_>, post: &Post, setback: &Setback) -> Move
 /// planned; a post by hand has none, for whoever asked can ask again.
 pub(super) fn wait(
     run: &BotRun<'_>,
-    setback: &Setback,
+    setback: &Rejection,
     times: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Option<DateTime<Utc>> {
     if setback.why.cause == Cause::AccountTaken {

@@ -9,7 +9,7 @@ use crate::flock::BotName;
 use crate::flock::account::Account;
 use crate::flock::event::{Call, Event};
 use crate::flock::post::{Cause, Post, PostId, Why};
-use crate::net::{Session, Setback, Sight, Timeline};
+use crate::net::{ProbeResult, Rejection, Session, Timeline};
 use crate::store::{Rival, StoreError};
 
 /// What a client needs to make requests as the account that it should be.
@@ -82,7 +82,7 @@ pub(super) async fn renewed(run: &BotRun<'_>, ready: &Ready) -> Result<Ready, No
 /// twice.
 async fn alone(run: &BotRun<'_>, ready: &Ready) -> Result<(), NotReady> {
     let BotRun { engine, member, .. } = *run;
-    let Some(account) = ready.session.account.as_ref().filter(|_| member.network.signs()) else {
+    let Some(account) = ready.session.account.as_ref().filter(|_| member.network.requires_auth()) else {
         return Ok(());
     };
     let rivals = engine.store.rivals(&member.bot.name).await?;
@@ -91,7 +91,7 @@ async fn alone(run: &BotRun<'_>, ready: &Ready) -> Result<(), NotReady> {
         other.is_some_and(|(network, given)| network == account.network && (rival.signed_in || given))
     };
     match rivals.iter().find(has_it) {
-        Some(rival) => Err(Setback::before_any_answer(taken(member, account, &rival.bot)).into()),
+        Some(rival) => Err(Rejection::unanswered(taken(member, account, &rival.bot)).into()),
         None => Ok(()),
     }
 }
@@ -110,18 +110,18 @@ fn taken(member: &Member, account: &Account, other: &BotName) -> Why {
 }
 
 /// Looks once for a post whose outcome is unknown.
-pub(super) async fn look(run: &BotRun<'_>, post: &Post) -> Result<Sight, NotReady> {
+pub(super) async fn look(run: &BotRun<'_>, post: &Post) -> Result<ProbeResult, NotReady> {
     let BotRun { engine, member, standing } = *run;
     request(run, standing.account.as_ref(), |Ready { session, .. }| async move {
-        Ok(engine.timed(member, Call::Look, member.network.look(post, &session), |_| None).await?)
+        Ok(engine.timed(member, Call::Look, member.network.probe(post, &session), |_| None).await?)
     })
     .await
 }
 
 /// Reads what the account has posted since then.
-pub(super) async fn written_since(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<Timeline, NotReady> {
+pub(super) async fn timeline_since(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<Timeline, NotReady> {
     request(run, run.standing.account.as_ref(), |Ready { session, .. }| async move {
-        Ok(run.member.network.written_since(since, &session).await?)
+        Ok(run.member.network.timeline_since(since, &session).await?)
     })
     .await
 }
@@ -137,7 +137,7 @@ pub(super) async fn delete(engine: &Engine, member: &Member, post: &Post) -> Res
 
 /// Tells of a bot that could not sign its next request.
 pub(super) async fn tell_if_signed_out(engine: &Engine, member: &Member) {
-    if let Err(NotReady::Setback(setback)) = engine.keeper.held(member).await {
+    if let Err(NotReady::Rejection(setback)) = engine.keeper.held(member).await {
         let (bot, reason) = (member.bot.name.clone(), setback.why.reason);
         engine.events.tell(&Event::NotSignedIn { bot, reason });
     }

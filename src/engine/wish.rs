@@ -216,7 +216,7 @@ async fn delete(engine: &Engine, id: &str) -> Result<Answer, StoreError> {
     };
     match session::delete(engine, &member, &post).await {
         Ok(()) => {}
-        Err(NotReady::Setback(setback)) => return Ok(refused(format!("not deleted: {setback}"))),
+        Err(NotReady::Rejection(setback)) => return Ok(refused(format!("not deleted: {setback}"))),
         Err(NotReady::Store(error)) => return Err(error),
     }
     let post = engine.advance(&post, &Move::Delete).await?;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::flock::post::Why;
-use crate::net::Setback;
+use crate::net::Rejection;
 
 /// Why a bot was not signed in, each with what to do about it. Nothing was kept in any case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnrollError {
     /// The network could not be reached, or did not accept what it was given.
     #[error(transparent)]
-    Setback(#[from] Setback),
+    Rejection(#[from] Rejection),
     /// The person said no on the network's page.
     #[error("you said no on the page, so nothing was kept: run `flockd enroll {bot}` again, and agree")]
     Denied {

@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Why};
-use crate::net::{AccountApi, Setback};
+use crate::net::{AccountApi, Rejection};
 use callback::{Browser, Verdict};
 pub use error::EnrollError;
 pub use keep::{NotKept, Proven, keep};
@@ -217,9 +217,6 @@ async fn agree(
     Ok((account, tokens))
 }
 
-fn not_offered() -> Setback {
-    Setback::before_any_answer(Why::new(
-        Cause::App,
-        "the network offers no such way to sign in: try without it",
-    ))
+fn not_offered() -> Rejection {
+    Rejection::unanswered(Why::new(Cause::App, "the network offers no such way to sign in: try without it"))
 }

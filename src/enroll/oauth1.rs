@@ -31,7 +31,9 @@ pub(super) async fn tokens(x: &X, plan: &Plan, talk: &mut Talk<'_>) -> Result<To
         let (verifier, by) = talk.code(|said, _| judge(said, &request.token)).await?;
         match x.access_token(&request, verifier.expose()).await {
             // The request token stays good when a PIN was mistyped.
-            Err(setback) if by == By::Person && setback.why.cause == Cause::SignIn => talk.again(setback)?,
+            Err(rejection) if by == By::Person && rejection.why.cause == Cause::SignIn => {
+                talk.again(rejection)?;
+            }
             answer => return Ok(answer?),
         }
     }

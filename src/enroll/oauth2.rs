@@ -8,7 +8,7 @@ use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::oauth2::Provider;
-use crate::net::{Setback, http};
+use crate::net::{Rejection, http};
 
 /// The fewest characters of a code that is typed by itself: those of real servers have 30 and more, and a
 /// word of any language is shorter.
@@ -65,7 +65,7 @@ fn judge(said: &Said<'_>, by: By, state: &str, network: &str) -> Judgement {
     }
 }
 
-fn ended(error: &str, query: &Parts, network: &str) -> Setback {
+fn ended(error: &str, query: &Parts, network: &str) -> Rejection {
     let said = match query.part("error_description") {
         Part::One(description) => http::words(&format!("{error}: {description}")),
         _ => http::words(error),
@@ -74,7 +74,7 @@ fn ended(error: &str, query: &Parts, network: &str) -> Setback {
         "{network} ended the sign-in ({said}): look whether the app's settings there allow OAuth 2.0 and name the \
          callback address"
     );
-    Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, reason)) }
+    Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::App, reason)) }
 }
 
 #[cfg(test)]
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn what_the_network_says_is_cleaned_and_shown() {
         let line = "?error=invalid_scope&error_description=no%1b[31m%0asuch&state=sesame";
-        let Judgement::Ended(setback) = judged(line, By::Browser) else { panic!() };
-        assert!(setback.to_string().contains("(invalid_scope: no [31m such)"), "{setback}");
+        let Judgement::Ended(rejection) = judged(line, By::Browser) else { panic!() };
+        assert!(rejection.to_string().contains("(invalid_scope: no [31m such)"), "{rejection}");
     }
 }

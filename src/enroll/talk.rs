@@ -11,7 +11,7 @@ use super::pasted::{self, Said};
 use super::{EnrollError, Person, Plan};
 use crate::clock::Clock;
 use crate::flock::secret::Secret;
-use crate::net::Setback;
+use crate::net::Rejection;
 
 /// How often something may be pasted that is no answer.
 const TRIES: u8 = 3;
@@ -36,7 +36,7 @@ pub(super) enum Judgement {
     /// The person did not agree.
     Denied,
     /// The network ended it, in these words.
-    Ended(Setback),
+    Ended(Rejection),
     /// It is no answer to this question: why.
     Stranger(&'static str),
 }
@@ -132,12 +132,12 @@ impl<'a> Talk<'a> {
 
     /// What the person typed was accepted by us but not by the network: they may try again, unless they did
     /// so often enough.
-    pub(super) fn again(&mut self, setback: Setback) -> Result<(), EnrollError> {
+    pub(super) fn again(&mut self, rejection: Rejection) -> Result<(), EnrollError> {
         self.tries -= 1;
         if self.tries == 0 {
-            return Err(setback.into());
+            return Err(rejection.into());
         }
-        self.person.tell(&format!("{setback}; or type it once more, if it was mistyped:"));
+        self.person.tell(&format!("{rejection}; or type it once more, if it was mistyped:"));
         Ok(())
     }
 
@@ -207,7 +207,7 @@ impl<'a> Talk<'a> {
                 Ok(Some((code, by)))
             }
             Judgement::Denied => Err(EnrollError::Denied { bot: self.bot.to_owned() }),
-            Judgement::Ended(setback) => Err(setback.into()),
+            Judgement::Ended(rejection) => Err(rejection.into()),
             Judgement::Stranger(_) => Ok(None),
         }
     }

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Network, Outcome, Sent, Session, Setback, Sight, TextError, Timeline};
+use super::{Network, Outcome, ProbeResult, Rejection, Sent, Session, TextError, Timeline};
 use crate::flock::NetworkKind;
 use crate::flock::account::Account;
 use crate::flock::post::{Cause, Post, Why};
@@ -29,7 +29,7 @@ impl Feed {
 
 #[async_trait]
 impl Network for Feed {
-    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Setback> {
+    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Rejection> {
         Ok(None)
     }
 
@@ -43,18 +43,18 @@ impl Network for Feed {
         .into()
     }
 
-    async fn look(&self, _post: &Post, _session: &Session) -> Result<Sight, Setback> {
-        Ok(Sight::NotThere)
+    async fn probe(&self, _post: &Post, _session: &Session) -> Result<ProbeResult, Rejection> {
+        Ok(ProbeResult::Absent)
     }
 
     /// What only a lost ledger knew, nobody knows. Readers of the feed may have seen it.
-    async fn written_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Setback> {
+    async fn timeline_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Rejection> {
         let reason = "a feed is in the ledger alone, so what was posted after the copy was made is not known";
-        Ok(Timeline::CannotTell(Why::new(Cause::Interrupted, reason)))
+        Ok(Timeline::Unavailable(Why::new(Cause::Interrupted, reason)))
     }
 
     /// The ledger's row is the post: once it says so, the feed leaves it out.
-    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Setback> {
+    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Rejection> {
         Ok(())
     }
 }

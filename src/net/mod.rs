@@ -44,8 +44,8 @@ pub struct Session {
 }
 
 /// The tokens to sign with, for a client that can do nothing without; whoever calls it sees to that.
-pub fn to_sign_with(tokens: Option<&Tokens>) -> Result<&Tokens, Setback> {
-    tokens.ok_or_else(|| Setback::before_any_answer(Why::new(Cause::SignIn, "not signed in")))
+pub fn require_tokens(tokens: Option<&Tokens>) -> Result<&Tokens, Rejection> {
+    tokens.ok_or_else(|| Rejection::unanswered(Why::new(Cause::SignIn, "not signed in")))
 }
 
 /// One bot's client. A small handle: what is costly is shared behind it. It keeps no tokens: they come with
@@ -53,24 +53,24 @@ pub fn to_sign_with(tokens: Option<&Tokens>) -> Result<&Tokens, Setback> {
 #[async_trait]
 pub trait Network: Send + Sync {
     /// Whether requests are signed with tokens of the bot's, so that a session must have some.
-    fn signs(&self) -> bool {
+    fn requires_auth(&self) -> bool {
         false
     }
 
     /// Gets new tokens for old ones. The old ones may be worthless afterwards, so the new ones must be durable
     /// before they are used. An error with [`Cause::SignIn`] is final.
-    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
+    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Rejection> {
         Ok(tokens.clone())
     }
 
     /// Makes tokens worthless. That they are already is as good.
-    async fn revoke(&self, _tokens: &Tokens) -> Result<(), Setback> {
+    async fn revoke(&self, _tokens: &Tokens) -> Result<(), Rejection> {
         Ok(())
     }
 
     /// Makes sure that the client may post as the account it should. Returns what the ledger should remember
     /// of the account from now on, if that is something new. Nothing is posted by this.
-    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback>;
+    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection>;
 
     /// All that is to be sent, where that is more than the text: what the text becomes on this network, in a post that
     /// is planned at `at`. It is fixed before the first attempt, and each attempt sends [`Post::record`], so that all
@@ -81,7 +81,7 @@ pub trait Network: Send + Sync {
         _text: &str,
         _at: DateTime<Utc>,
         _session: &Session,
-    ) -> Result<Option<String>, Setback> {
+    ) -> Result<Option<String>, Rejection> {
         Ok(None)
     }
 
@@ -89,24 +89,24 @@ pub trait Network: Send + Sync {
     async fn send(&self, post: &Post, session: &Session) -> Sent;
 
     /// The pauses before each look for a post whose outcome is unknown; there are no more looks than these.
-    fn looks(&self) -> &[Duration] {
+    fn probe_delays(&self) -> &[Duration] {
         &[Duration::ZERO]
     }
 
     /// Looks once whether the network has a post whose outcome is unknown. An error says that it could not be asked
     /// now.
-    async fn look(&self, post: &Post, session: &Session) -> Result<Sight, Setback>;
+    async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection>;
 
     /// What the account has posted since then, oldest first.
-    async fn written_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Setback>;
+    async fn timeline_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Rejection>;
 
     /// Whether a text that the network shows may be this text of ours.
-    fn is_same(&self, ours: &str, theirs: &str) -> bool {
+    fn same_text(&self, ours: &str, theirs: &str) -> bool {
         TextId::of(ours) == TextId::of(theirs)
     }
 
     /// Takes a post back. That it is gone already is as good.
-    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback>;
+    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Rejection>;
 }
 
 /// What can be done with an account beside posting, and how one signs in to it. Networks without accounts don't have it.
@@ -118,7 +118,7 @@ pub trait AccountApi: Network {
     }
 
     /// Signing in by OAuth 2.0: where, and what is asked for; `None` where the network has no such thing.
-    async fn by_oauth2(&self) -> Option<Result<(oauth2::Provider, &'static [&'static str]), Setback>> {
+    async fn by_oauth2(&self) -> Option<Result<(oauth2::Provider, &'static [&'static str]), Rejection>> {
         None
     }
 
@@ -135,26 +135,26 @@ pub trait AccountApi: Network {
 
     /// Makes sure that the server knows the app, where apps register themselves: makes a registration, if that which the
     /// client was made with is none or serves no more. `redirects` is where browsers may come back to.
-    async fn register(&self, _redirects: &[String]) -> Result<Option<Registration>, Setback> {
+    async fn register(&self, _redirects: &[String]) -> Result<Option<Registration>, Rejection> {
         Ok(None)
     }
 
     /// Whose the tokens are, and what they allow.
-    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback>;
+    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Rejection>;
 
     /// Why the account could not post with these tokens, if that can be known without posting.
     fn may_post(&self, account: &Account, tokens: &Tokens) -> Result<(), Why>;
 
     /// How the account looks now: name, bio, and where its picture is.
-    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback>;
+    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Rejection>;
 
     /// Why the network lets no program change how an account looks, if that is so, and what to do instead.
-    fn never_dresses(&self) -> Option<&'static str> {
+    fn profile_unsupported(&self) -> Option<&'static str> {
         None
     }
 
     /// Has the account look like that, and say that it is a bot where the network has a mark for that.
-    async fn dress(&self, tokens: &Tokens, profile: &Profile) -> Result<(), NotDressed>;
+    async fn update_profile(&self, tokens: &Tokens, profile: &Profile) -> Result<(), ProfileError>;
 }
 
 /// How an account looks.
@@ -172,13 +172,13 @@ pub struct Appearance {
 
 /// Why an account's profile was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotDressed {
+pub enum ProfileError {
     /// The network offers no such call: a person has to do it.
     #[error("{0}")]
-    NotOffered(String),
+    Unsupported(String),
     /// It was asked for, and did not come to pass.
     #[error(transparent)]
-    Failed(#[from] Setback),
+    Failed(#[from] Rejection),
 }
 
 /// What came of one attempt to post: its outcome, and for how long no other should be made.
@@ -187,20 +187,20 @@ pub struct Sent {
     /// What became of the post.
     pub outcome: Outcome,
     /// Who should keep still, and until when.
-    pub holds: Vec<Hold>,
+    pub cooldowns: Vec<Cooldown>,
     /// How many more requests the network would take before the tightest of its limits, as far as it said.
     pub room: Option<u32>,
 }
 
 impl From<Outcome> for Sent {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, holds: Vec::new(), room: None }
+        Self { outcome, cooldowns: Vec::new(), room: None }
     }
 }
 
 /// Nothing should be sent until then: the network said so, or it would be in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
+pub struct Cooldown {
     /// Whom it concerns.
     pub scope: Scope,
     /// Until when.
@@ -241,9 +241,9 @@ pub enum Outcome {
         reason: String,
     },
     /// Provably not accepted: the same post may be tried again.
-    NotAccepted(Setback),
+    NotAccepted(Rejection),
     /// The same, for a reason in words that are not known here: it may be the text, the account or the app.
-    Unclear(Setback),
+    Unclear(Rejection),
     /// The request left, and no answer that settles it came.
     Unknown {
         /// What happened instead.
@@ -254,7 +254,7 @@ pub enum Outcome {
 /// Why nothing was accepted, and when it may be tried again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", why.reason)]
-pub struct Setback {
+pub struct Rejection {
     /// Word and sentence.
     pub why: Why,
     /// The network's own word on when to come back.
@@ -262,13 +262,13 @@ pub struct Setback {
     /// Whether the network answered with a definite error, rather than not at all.
     pub answered: bool,
     /// Whether it was the access token that was not accepted, so that a renewed one may be.
-    pub stale: bool,
+    pub token_rejected: bool,
 }
 
-impl Setback {
+impl Rejection {
     /// Something that ended before the network said anything.
-    pub const fn before_any_answer(why: Why) -> Self {
-        Self { why, retry_at: None, answered: false, stale: false }
+    pub const fn unanswered(why: Why) -> Self {
+        Self { why, retry_at: None, answered: false, token_rejected: false }
     }
 
     /// Nobody was reached at `url`; `name` is what to call them if that is no URL, `heard` what happened. Not a word
@@ -281,40 +281,40 @@ impl Setback {
         } else {
             format!("{host} can't be reached ({heard}): look at the network, or at api_url")
         };
-        Self::before_any_answer(Why::new(Cause::Unreachable, reason))
+        Self::unanswered(Why::new(Cause::Unreachable, reason))
     }
 
     /// An address of the app is no URL, which a checked configuration rules out.
     fn no_url() -> Self {
         let reason =
             "the app's api_url or site_url is no URL: set them to something like https://social.example";
-        Self::before_any_answer(Why::new(Cause::App, reason))
+        Self::unanswered(Why::new(Cause::App, reason))
     }
 }
 
 /// What a look at the network showed of a post whose outcome was unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sight {
+pub enum ProbeResult {
     /// The posts of the account that it may be. That there is none proves nothing before the last look: what was
     /// accepted may take a moment to show. Posts that belong to other rows of the ledger are not sorted out.
-    Like {
+    Candidates {
         /// Those that are surely it if they are no other row's, the best evidence first.
-        seen: Vec<Seen>,
+        seen: Vec<RemotePost>,
         /// Those that may be it: the network has changed them, or they are others. The likeliest first.
-        doubtful: Vec<Seen>,
+        doubtful: Vec<RemotePost>,
         /// What the look cost, in thousandths of a US dollar.
         cost: u32,
     },
     /// The network does not have it, and will not get it from an earlier attempt.
-    NotThere,
+    Absent,
     /// The network may not be asked.
-    CannotTell(Why),
+    Unavailable(Why),
 }
 
-impl Sight {
+impl ProbeResult {
     /// What posts show of a text of ours: those that are the same by what the network is known to change, those that are
     /// what is left of it, and those that may be.
-    fn sorted(ours: &str, seen: Vec<Seen>, is_same: impl Fn(&Seen) -> bool, cost: u32) -> Self {
+    fn sorted(ours: &str, seen: Vec<RemotePost>, is_same: impl Fn(&RemotePost) -> bool, cost: u32) -> Self {
         let (mut same, mut changed, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
         for seen in seen {
             match resemblance::of(ours, &seen.text) {
@@ -326,7 +326,7 @@ impl Sight {
         }
         // The network's own ways are better evidence.
         same.extend(changed);
-        Self::Like { seen: same, doubtful, cost }
+        Self::Candidates { seen: same, doubtful, cost }
     }
 }
 
@@ -334,16 +334,16 @@ impl Sight {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Timeline {
     /// This, oldest first.
-    Posts(Vec<Seen>),
+    Complete(Vec<RemotePost>),
     /// This, oldest first, and there is more that can't be read, for this reason.
-    Part(Vec<Seen>, Why),
+    Partial(Vec<RemotePost>, Why),
     /// It may not be read.
-    CannotTell(Why),
+    Unavailable(Why),
 }
 
 /// A post as the network shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct RemotePost {
     /// The network's id.
     pub remote_id: String,
     /// Where people can see it.

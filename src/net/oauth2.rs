@@ -18,7 +18,7 @@ use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::{Setback, api_error, http};
+use super::{Rejection, api_error, http};
 use crate::clock::Clock;
 use crate::flock::account::{Client, Tokens};
 use crate::flock::post::{Cause, Why};
@@ -89,7 +89,7 @@ impl Provider {
     ///
     /// # Errors
     /// When an address is no URL.
-    pub fn begin(&self, redirect: &str, scopes: &[&str]) -> Result<Request, Setback> {
+    pub fn begin(&self, redirect: &str, scopes: &[&str]) -> Result<Request, Rejection> {
         let (challenge, verifier) = self.pkce.then(PkceCodeChallenge::new_random_sha256).unzip();
         let client = self.basic()?.set_redirect_uri(redirect_url(redirect)?);
         let asked = scopes.iter().map(|scope| Scope::new((*scope).to_owned()));
@@ -115,7 +115,7 @@ impl Provider {
     ///
     /// # Errors
     /// When the provider does not accept the code.
-    pub async fn exchange(&self, request: Request, code: &str, grant: String) -> Result<Tokens, Setback> {
+    pub async fn exchange(&self, request: Request, code: &str, grant: String) -> Result<Tokens, Rejection> {
         let client = self.basic()?.set_redirect_uri(redirect_url(&request.redirect)?);
         let code = AuthorizationCode::new(code.to_owned());
         let verifier = request.verifier.iter().map(|verifier| Secret::new(verifier.secret()));
@@ -133,10 +133,10 @@ impl Provider {
     ///
     /// # Errors
     /// With [`Cause::SignIn`] when the provider does not accept the refresh token; anything else may pass.
-    pub async fn renew(&self, old: &Tokens) -> Result<Tokens, Setback> {
+    pub async fn renew(&self, old: &Tokens) -> Result<Tokens, Rejection> {
         let Tokens::OAuth2 { refresh_token: Some(refresh), scopes, grant, .. } = old else {
             let reason = "the access token has run out, and there is none to renew it with: sign in again";
-            return Err(Setback::before_any_answer(Why::new(Cause::SignIn, reason)));
+            return Err(Rejection::unanswered(Why::new(Cause::SignIn, reason)));
         };
         let token = RefreshToken::new(refresh.expose().to_owned());
         let client = self.basic()?;
@@ -151,18 +151,18 @@ impl Provider {
     ///
     /// # Errors
     /// When the provider can't be reached, or does not do it.
-    pub async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
+    pub async fn revoke(&self, tokens: &Tokens) -> Result<(), Rejection> {
         let Tokens::OAuth2 { access_token, refresh_token, .. } = tokens else { return Ok(()) };
         let Some(refresh_token) = refresh_token else { return self.revoke_one(access_token).await };
         self.revoke_one(refresh_token).await?;
         match self.revoke_one(access_token).await {
             // It is not known any more: it has gone with the first.
-            Err(setback) if setback.answered => Ok(()),
+            Err(rejection) if rejection.answered => Ok(()),
             done => done,
         }
     }
 
-    async fn revoke_one(&self, token: &Secret) -> Result<(), Setback> {
+    async fn revoke_one(&self, token: &Secret) -> Result<(), Rejection> {
         let sent = match self.revocation(token) {
             Ok(mut request) => {
                 http::hide_authorization(&mut request);
@@ -177,7 +177,7 @@ impl Provider {
         }
         let reason = format!("{} did not revoke the tokens (HTTP {})", self.name, status.as_u16());
         let cause = if status.is_client_error() { Cause::App } else { Cause::Unreachable };
-        Err(Setback { answered: true, ..Setback::before_any_answer(Why::new(cause, reason)) })
+        Err(Rejection { answered: true, ..Rejection::unanswered(Why::new(cause, reason)) })
     }
 
     /// The crate would take an address with TLS only, which a server on this machine doesn't have.
@@ -195,8 +195,8 @@ impl Provider {
         request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.finish()).build()
     }
 
-    fn basic(&self) -> Result<Basic, Setback> {
-        let bad = |_| Setback::no_url();
+    fn basic(&self) -> Result<Basic, Rejection> {
+        let bad = |_| Rejection::no_url();
         let client = BasicClient::new(ClientId::new(self.client.id.clone()))
             .set_auth_uri(AuthUrl::new(self.authorize_url.clone()).map_err(bad)?)
             .set_token_uri(TokenUrl::new(self.token_url.clone()).map_err(bad)?)
@@ -226,7 +226,7 @@ impl Provider {
         error: RequestTokenError<Failed, BasicErrorResponse>,
         what: &str,
         us: &[Secret],
-    ) -> Setback {
+    ) -> Rejection {
         let name = self.name;
         let (cause, reason) = match error {
             RequestTokenError::Request(Failed::Unreachable(heard)) => return self.unreachable(&heard),
@@ -245,11 +245,11 @@ impl Provider {
                 (Cause::Unreachable, format!("{reason}: if it lasts, look whether api_url is right"))
             }
         };
-        Setback { answered: true, ..Setback::before_any_answer(Why::new(cause, reason)) }
+        Rejection { answered: true, ..Rejection::unanswered(Why::new(cause, reason)) }
     }
 
-    fn unreachable(&self, heard: &str) -> Setback {
-        Setback::unreachable(&self.token_url, self.name, heard)
+    fn unreachable(&self, heard: &str) -> Rejection {
+        Rejection::unreachable(&self.token_url, self.name, heard)
     }
 
     /// What the answer does not say stays as it was (RFC 6749, sections 5.1 and 6).
@@ -342,6 +342,6 @@ async fn call(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
     Ok(answer)
 }
 
-fn redirect_url(redirect: &str) -> Result<RedirectUrl, Setback> {
-    RedirectUrl::new(redirect.to_owned()).map_err(|_| Setback::no_url())
+fn redirect_url(redirect: &str) -> Result<RedirectUrl, Rejection> {
+    RedirectUrl::new(redirect.to_owned()).map_err(|_| Rejection::no_url())
 }

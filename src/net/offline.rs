@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Network, Outcome, Sent, Session, Setback, Sight, Timeline};
+use super::{Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
 use crate::flock::account::Account;
 use crate::flock::post::{Post, Why};
 
@@ -13,7 +13,7 @@ pub struct Paper;
 
 #[async_trait]
 impl Network for Paper {
-    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Setback> {
+    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Rejection> {
         Ok(None)
     }
 
@@ -21,15 +21,15 @@ impl Network for Paper {
         Outcome::Posted { remote_id: format!("paper:{}", post.id), url: None, note: None }.into()
     }
 
-    async fn look(&self, _post: &Post, _session: &Session) -> Result<Sight, Setback> {
-        Ok(Sight::NotThere)
+    async fn probe(&self, _post: &Post, _session: &Session) -> Result<ProbeResult, Rejection> {
+        Ok(ProbeResult::Absent)
     }
 
-    async fn written_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Setback> {
-        Ok(Timeline::Posts(Vec::new()))
+    async fn timeline_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Rejection> {
+        Ok(Timeline::Complete(Vec::new()))
     }
 
-    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Setback> {
+    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Rejection> {
         Ok(())
     }
 }
@@ -46,30 +46,30 @@ impl Locked {
         Self { why }
     }
 
-    fn setback(&self) -> Setback {
-        Setback::before_any_answer(self.why.clone())
+    fn rejection(&self) -> Rejection {
+        Rejection::unanswered(self.why.clone())
     }
 }
 
 #[async_trait]
 impl Network for Locked {
-    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Setback> {
-        Err(self.setback())
+    async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Rejection> {
+        Err(self.rejection())
     }
 
     async fn send(&self, _post: &Post, _session: &Session) -> Sent {
-        Outcome::NotAccepted(self.setback()).into()
+        Outcome::NotAccepted(self.rejection()).into()
     }
 
-    async fn look(&self, _post: &Post, _session: &Session) -> Result<Sight, Setback> {
-        Err(self.setback())
+    async fn probe(&self, _post: &Post, _session: &Session) -> Result<ProbeResult, Rejection> {
+        Err(self.rejection())
     }
 
-    async fn written_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Setback> {
-        Err(self.setback())
+    async fn timeline_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Rejection> {
+        Err(self.rejection())
     }
 
-    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Setback> {
-        Err(self.setback())
+    async fn delete(&self, _post: &Post, _session: &Session) -> Result<(), Rejection> {
+        Err(self.rejection())
     }
 }

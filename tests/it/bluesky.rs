@@ -4,7 +4,7 @@ use flockd::clock::{Clock as _, SystemClock};
 use flockd::flock::Manner;
 use flockd::flock::account::Tokens;
 use flockd::flock::post::{Cause, Post};
-use flockd::net::{Network as _, Outcome, Session, Sight, Timeline};
+use flockd::net::{Network as _, Outcome, ProbeResult, Session, Timeline};
 use serde_json::{Value, json};
 
 use crate::support::pds::{Front, Pds, Sky};
@@ -14,7 +14,7 @@ use crate::support::stand_in::{Behaviour, Reply};
 const POEM: &str = "🇩🇪 👨‍👩‍👧‍👦 e\u{301} नमस्ते שלום\n(see https://foo.com/thing_(cool)), #俳句 ＃कविता #पद्य।";
 
 /// Nothing is there so far, which is no proof that nothing will be.
-const NOT_YET: Sight = Sight::Like { seen: Vec::new(), doubtful: Vec::new(), cost: 0 };
+const NOT_YET: ProbeResult = ProbeResult::Candidates { seen: Vec::new(), doubtful: Vec::new(), cost: 0 };
 
 async fn walt() -> (&'static Pds, Front, crate::support::pds::Poet, Sky) {
     let pds = Pds::shared();
@@ -139,7 +139,7 @@ async fn what_stands_in_its_place_is_looked_at() {
         reason.contains("another record is where this post should be") && reason.contains(&uri),
         "{reason}"
     );
-    assert_eq!(sky.bluesky.look(&post, &sky.session).await, Ok(NOT_YET));
+    assert_eq!(sky.bluesky.probe(&post, &sky.session).await, Ok(NOT_YET));
     assert_eq!(pds.texts(&walt).await, ["theirs"], "it is not written over");
 }
 
@@ -147,9 +147,10 @@ async fn what_stands_in_its_place_is_looked_at() {
 async fn a_post_is_found_by_its_key_and_taken_back() {
     let (pds, front, walt, sky) = walt().await;
     let mut post = sky.plan(1, "here").await.unwrap();
-    assert_eq!(sky.bluesky.look(&post, &sky.session).await, Ok(NOT_YET));
+    assert_eq!(sky.bluesky.probe(&post, &sky.session).await, Ok(NOT_YET));
     post.remote_id = Some(id_of(&sky.send(&post).await.outcome));
-    let Ok(Sight::Like { seen, cost: 0, .. }) = sky.bluesky.look(&post, &sky.session).await else {
+    let Ok(ProbeResult::Candidates { seen, cost: 0, .. }) = sky.bluesky.probe(&post, &sky.session).await
+    else {
         panic!("not seen")
     };
     assert_eq!((seen.len(), seen[0].text.as_str()), (1, "here"));
@@ -182,7 +183,7 @@ async fn what_was_posted_since_a_time_is_read_page_by_page() {
         id_of(&sky.send(&post).await.outcome);
     }
     let since = start + chrono::TimeDelta::minutes(2);
-    let Ok(Timeline::Posts(seen)) = sky.bluesky.written_since(since, &sky.session).await else {
+    let Ok(Timeline::Complete(seen)) = sky.bluesky.timeline_since(since, &sky.session).await else {
         panic!("not read")
     };
     let texts: Vec<String> = (2..45).map(|number| format!("line {number}")).collect();
@@ -191,8 +192,8 @@ async fn what_was_posted_since_a_time_is_read_page_by_page() {
     assert!(
         seen.iter().all(|seen| seen.url.as_ref().unwrap().starts_with("https://bsky.app/profile/did:plc:"))
     );
-    let none = sky.bluesky.written_since(start + chrono::TimeDelta::days(9), &sky.session).await;
-    assert_eq!(none, Ok(Timeline::Posts(Vec::new())));
+    let none = sky.bluesky.timeline_since(start + chrono::TimeDelta::days(9), &sky.session).await;
+    assert_eq!(none, Ok(Timeline::Complete(Vec::new())));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,14 +245,14 @@ async fn a_clock_that_was_ahead_hides_neither_its_posts_nor_those_after_them() {
     let (after, outcome) = sky.post(2, "after").await;
     id_of(&outcome);
     for (post, text) in [(&ahead, "ahead"), (&after, "after")] {
-        let sight = sky.bluesky.look(post, &sky.session).await;
-        let Ok(Sight::Like { seen, .. }) = &sight else { panic!("{sight:?}") };
+        let sight = sky.bluesky.probe(post, &sky.session).await;
+        let Ok(ProbeResult::Candidates { seen, .. }) = &sight else { panic!("{sight:?}") };
         assert_eq!(seen.iter().map(|seen| &*seen.text).collect::<Vec<_>>(), [text]);
         // Sent once more it is the same record.
         id_of(&sky.send(post).await.outcome);
     }
-    let since = sky.bluesky.written_since(now - chrono::TimeDelta::minutes(1), &sky.session).await.unwrap();
-    let flockd::net::Timeline::Posts(seen) = since else { panic!("{since:?}") };
+    let since = sky.bluesky.timeline_since(now - chrono::TimeDelta::minutes(1), &sky.session).await.unwrap();
+    let flockd::net::Timeline::Complete(seen) = since else { panic!("{since:?}") };
     assert_eq!(seen.iter().map(|seen| &*seen.text).collect::<Vec<_>>(), ["after", "ahead"]);
     assert_eq!(pds.texts(&walt).await.len(), 2);
 }

@@ -6,7 +6,7 @@ use flockd::clock::SystemClock;
 use flockd::flock::account::{Account, Profile};
 use flockd::flock::post::Cause;
 use flockd::flock::{Manner, NetworkKind};
-use flockd::net::{AccountApi as _, Network as _, NotDressed, Session};
+use flockd::net::{AccountApi as _, Network as _, ProfileError, Session};
 use serde_json::{Value, json};
 
 use crate::support::pds::{Front, Pds, Poet, Sky};
@@ -84,7 +84,7 @@ async fn an_account_gets_a_profile_and_the_label_of_a_bot() {
     std::fs::write(&picture, PNG).unwrap();
     let bio = format!("lines, one a day{}", ", and again".repeat(20));
     let wanted = Profile { picture: Some(picture), ..profile("Walt 🇩🇪", &bio) };
-    sky.bluesky.dress(sky.tokens(), &wanted).await.unwrap();
+    sky.bluesky.update_profile(sky.tokens(), &wanted).await.unwrap();
     let record = pds.profile(&walt).await.unwrap()["value"].take();
     assert_eq!((&record["displayName"], &record["description"]), (&json!("Walt 🇩🇪"), &json!(bio)));
     assert_eq!(record["labels"]["values"], json!([{ "val": "bot" }]));
@@ -109,7 +109,7 @@ async fn what_others_have_written_into_a_profile_stays() {
         "labels": { "$type": "com.atproto.label.defs#selfLabels", "values": [{ "val": "!no-unauthenticated" }] },
     });
     pds.write_profile(&walt, &before).await;
-    sky.bluesky.dress(sky.tokens(), &profile("new", "")).await.unwrap();
+    sky.bluesky.update_profile(sky.tokens(), &profile("new", "")).await.unwrap();
     let mut expected = before;
     expected["displayName"] = json!("new");
     expected.as_object_mut().unwrap().remove("description");
@@ -122,15 +122,15 @@ async fn what_others_have_written_into_a_profile_stays() {
     pds.write_profile(&walt, &theirs).await;
     let answer = Behaviour::Answer(Reply::new(200, read.to_string()));
     front.next_at("/xrpc/com.atproto.repo.getRecord", answer);
-    let NotDressed::Failed(setback) =
-        sky.bluesky.dress(sky.tokens(), &profile("ours", "x")).await.unwrap_err()
+    let ProfileError::Failed(setback) =
+        sky.bluesky.update_profile(sky.tokens(), &profile("ours", "x")).await.unwrap_err()
     else {
         panic!("not offered")
     };
     assert_eq!(setback.to_string(), "the profile has changed meanwhile: try again");
     let none = Reply::new(400, r#"{"error":"RecordNotFound"}"#);
     front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(none));
-    sky.bluesky.dress(sky.tokens(), &profile("ours", "x")).await.unwrap_err();
+    sky.bluesky.update_profile(sky.tokens(), &profile("ours", "x")).await.unwrap_err();
     assert_eq!(pds.profile(&walt).await.unwrap()["value"], theirs, "not even where there seemed to be none");
     let swaps: Vec<Value> =
         front.bodies("com.atproto.repo.putRecord").iter_mut().map(|body| body["swapRecord"].take()).collect();
@@ -155,7 +155,9 @@ async fn what_the_network_would_not_take_is_not_sent() {
         (file("text.png", b"text"), "is neither PNG nor JPEG: convert it"),
         (Profile { picture: Some(folder.path().join("none")), ..Profile::default() }, "can't be read"),
     ] {
-        let NotDressed::NotOffered(why) = sky.bluesky.dress(sky.tokens(), &wanted).await.unwrap_err() else {
+        let ProfileError::Unsupported(why) =
+            sky.bluesky.update_profile(sky.tokens(), &wanted).await.unwrap_err()
+        else {
             panic!("{expected}")
         };
         assert!(why.contains(expected), "{why}");

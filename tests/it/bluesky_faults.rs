@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::{Clock as _, SystemClock};
 use flockd::flock::account::Tokens;
 use flockd::flock::post::Cause;
-use flockd::net::{Network as _, Outcome, Scope, Sight};
+use flockd::net::{Network as _, Outcome, ProbeResult, Scope};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -57,8 +57,10 @@ async fn what_leaves_a_doubt_is_unknown_and_settled_by_looking() {
         let (post, outcome) = sky.post(number, "a line").await;
         let Outcome::Unknown { reason } = outcome else { panic!("{behaviour:?}: {outcome:?}") };
         assert!(reason.ends_with("; whether it was posted is not known"), "{reason}");
-        match sky.bluesky.look(&post, &sky.session).await.unwrap() {
-            Sight::Like { seen, .. } => assert_eq!(seen.len(), usize::from(stored), "{behaviour:?}"),
+        match sky.bluesky.probe(&post, &sky.session).await.unwrap() {
+            ProbeResult::Candidates { seen, .. } => {
+                assert_eq!(seen.len(), usize::from(stored), "{behaviour:?}");
+            }
             sight => panic!("{behaviour:?}: {sight:?}"),
         }
         // Whatever it was, the same once more is the post.
@@ -105,7 +107,11 @@ async fn a_clear_no_is_not_accepted_or_refused() {
         front.next_post(Behaviour::Answer(reply.clone()));
         match sky.post(number, "a line").await.1 {
             Outcome::NotAccepted(setback) | Outcome::Unclear(setback) => {
-                assert_eq!((setback.why.cause, setback.stale), (*cause, *stale), "{reply:?}: {setback}");
+                assert_eq!(
+                    (setback.why.cause, setback.token_rejected),
+                    (*cause, *stale),
+                    "{reply:?}: {setback}"
+                );
                 assert!(setback.answered, "{reply:?}");
             }
             Outcome::Unknown { reason } => {
@@ -149,14 +155,14 @@ async fn limits_are_honoured() {
     let Outcome::NotAccepted(setback) = sent.outcome else { panic!("{:?}", sent.outcome) };
     assert!(close(setback.retry_at.unwrap()), "{setback:?}");
     assert!(
-        sent.holds.len() == 1 && sent.holds[0].scope == Scope::Bot && close(sent.holds[0].until),
+        sent.cooldowns.len() == 1 && sent.cooldowns[0].scope == Scope::Bot && close(sent.cooldowns[0].until),
         "{:?}",
-        sent.holds
+        sent.cooldowns
     );
     // The last of a window is taken, and says that there are no more.
     front.next_post(Behaviour::StoreAndAnswer(limited(Reply::new(200, "{}"), "1", "3000;w=300")));
     let sent = sky.send(&post).await;
-    assert!(sent.holds.len() == 1 && sent.holds[0].scope == Scope::App, "{:?}", sent.holds);
+    assert!(sent.cooldowns.len() == 1 && sent.cooldowns[0].scope == Scope::App, "{:?}", sent.cooldowns);
     let reply = error(429, "RateLimitExceeded", "").header("retry-after", "90");
     front.next_post(Behaviour::Answer(reply));
     let Outcome::NotAccepted(setback) = sky.send(&post).await.outcome else { panic!("taken") };
@@ -170,7 +176,7 @@ async fn the_limits_of_the_real_server_are_read() {
     let (front, walt) = (Front::before(&pds).await, pds.account("walt").await);
     let sky = front.signed_in(&walt).await;
     let post = sky.plan(1, "a").await.unwrap();
-    assert!(sky.send(&post).await.holds.is_empty());
+    assert!(sky.send(&post).await.cooldowns.is_empty());
     // It lets nobody log in more often than this.
     let bluesky = front.client(std::sync::Arc::new(SystemClock), Default::default(), None);
     let wrong = flockd::flock::secret::Secret::new("wron-gpas-swor-dddd");

@@ -7,7 +7,7 @@ use flockd::flock::Manner;
 use flockd::flock::account::Tokens;
 use flockd::flock::post::Cause;
 use flockd::flock::secret::Secret;
-use flockd::net::Setback;
+use flockd::net::Rejection;
 use serde_json::{Value, json};
 
 use crate::support::pds::{Front, Pds, Poet};
@@ -20,7 +20,7 @@ async fn walt() -> (Front, Poet) {
     (Front::before(Pds::shared()).await, Pds::shared().account("walt").await)
 }
 
-async fn sign_in(front: &Front, account: &str, poet: &Poet) -> Result<Tokens, Setback> {
+async fn sign_in(front: &Front, account: &str, poet: &Poet) -> Result<Tokens, Rejection> {
     let bluesky = front.client(Arc::new(SystemClock), Manner::default(), None);
     bluesky.sign_in(account, &Secret::new(&*poet.app_password)).await
 }

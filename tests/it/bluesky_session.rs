@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use flockd::flock::account::Tokens;
 use flockd::flock::post::Cause;
 use flockd::flock::secret::Secret;
-use flockd::net::{Network as _, Outcome, Setback};
+use flockd::net::{Network as _, Outcome, Rejection};
 
 use crate::support::StillClock;
 use crate::support::pds::{Front, Pds, Poet, Sky};
@@ -25,7 +25,7 @@ async fn walt() -> (&'static Pds, Front, Poet, Arc<StillClock>, Sky) {
 }
 
 #[track_caller]
-fn not_accepted(outcome: Outcome) -> Setback {
+fn not_accepted(outcome: Outcome) -> Rejection {
     match outcome {
         Outcome::NotAccepted(setback) => setback,
         other => panic!("{other:?}"),
@@ -39,7 +39,10 @@ async fn a_session_that_has_run_out_is_renewed_without_a_login() {
     for round in 1..=3 {
         pds.expire(&walt).await;
         let setback = not_accepted(sky.send(&post).await.outcome);
-        assert!(setback.stale && setback.answered && setback.why.cause == Cause::SignIn, "{setback:?}");
+        assert!(
+            setback.token_rejected && setback.answered && setback.why.cause == Cause::SignIn,
+            "{setback:?}"
+        );
         let old = sky.tokens().clone();
         sky.renew().await.unwrap();
         assert_ne!(*sky.tokens(), old);
@@ -76,7 +79,7 @@ async fn a_server_that_can_not_be_asked_does_not_make_it_log_in() {
     for (status, cause) in [(500, Cause::Unreachable), (502, Cause::Unreachable), (429, Cause::Limits)] {
         front.next_at(&path, Behaviour::Answer(Reply::new(status, "<html>")));
         let setback = sky.renew().await.unwrap_err();
-        assert_eq!((setback.why.cause, setback.stale), (cause, false), "{status}: {setback}");
+        assert_eq!((setback.why.cause, setback.token_rejected), (cause, false), "{status}: {setback}");
     }
     for behaviour in
         [Behaviour::Close, Behaviour::Garbage, Behaviour::StoreAndBreakOff, Behaviour::CloseUnread]
@@ -96,7 +99,7 @@ async fn a_password_that_was_taken_away_is_shown_once_and_no_more() {
     pds.expire(&walt).await;
     for _ in 0..5 {
         let setback = sky.renew().await.unwrap_err();
-        assert_eq!((setback.why.cause, setback.stale), (Cause::SignIn, false));
+        assert_eq!((setback.why.cause, setback.token_rejected), (Cause::SignIn, false));
         let said = "the account's server does not accept the password (HTTP 401: Invalid identifier or password): make \
                     an app password at bsky.app";
         assert!(setback.to_string().starts_with(said), "{setback}");
@@ -133,7 +136,7 @@ async fn an_account_that_was_taken_down_parks_the_bot() {
     let (pds, front, walt, _, mut sky) = walt().await;
     pds.take_down(&walt, true).await;
     for setback in [not_accepted(sky.post(1, "a").await.1), sky.renew().await.unwrap_err()] {
-        assert_eq!((setback.why.cause, setback.stale), (Cause::Account, false), "{setback}");
+        assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
         assert!(
             setback.to_string().contains("was taken down (HTTP 401: Account has been taken down)"),
             "{setback}"
@@ -141,10 +144,10 @@ async fn an_account_that_was_taken_down_parks_the_bot() {
     }
     // That its record is not shown is no proof that it is not there.
     let post = sky.plan(1, "a").await.unwrap();
-    let setback = sky.bluesky.look(&post, &sky.session).await.unwrap_err();
-    assert_eq!((setback.why.cause, setback.stale), (Cause::Account, false), "{setback}");
-    let setback = sky.bluesky.written_since(post.planned_at, &sky.session).await.unwrap_err();
-    assert_eq!((setback.why.cause, setback.stale), (Cause::Account, false), "{setback}");
+    let setback = sky.bluesky.probe(&post, &sky.session).await.unwrap_err();
+    assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
+    let setback = sky.bluesky.timeline_since(post.planned_at, &sky.session).await.unwrap_err();
+    assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
     assert_eq!(front.calls(LOGIN), 1);
     pds.take_down(&walt, false).await;
     assert!(matches!(sky.post(1, "a").await.1, Outcome::Posted { .. }));
@@ -155,7 +158,7 @@ async fn an_account_that_rests_parks_the_bot() {
     let (pds, front, walt, _, mut sky) = walt().await;
     pds.deactivate(&walt).await;
     for setback in [not_accepted(sky.post(1, "a").await.1), sky.renew().await.unwrap_err()] {
-        assert_eq!((setback.why.cause, setback.stale), (Cause::Account, false), "{setback}");
+        assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
         assert!(setback.to_string().contains("deactivated"), "{setback}");
     }
     let bluesky = front.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
@@ -179,24 +182,24 @@ async fn an_account_that_has_moved_is_followed() {
     for reply in gone {
         front.next_post(Behaviour::Answer(reply));
         let setback = not_accepted(sky.send(&post).await.outcome);
-        assert!(setback.stale, "{setback:?}");
+        assert!(setback.token_rejected, "{setback:?}");
     }
     // A redirect proves nothing of a post; the look that follows finds out.
     let elsewhere = Reply::new(301, "").header("location", format!("{}/xrpc", new.url));
     front.next_post(Behaviour::Answer(elsewhere.clone()));
     assert!(matches!(sky.send(&post).await.outcome, Outcome::Unknown { .. }));
     front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(elsewhere));
-    assert!(sky.bluesky.look(&post, &sky.session).await.unwrap_err().stale);
+    assert!(sky.bluesky.probe(&post, &sky.session).await.unwrap_err().token_rejected);
     // A look, a deletion and whoever reads all that was posted find out, too.
     let gone = Reply::new(400, r#"{"error":"InvalidRequest","message":"Could not locate record"}"#);
     front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(gone));
-    assert!(sky.bluesky.look(&post, &sky.session).await.unwrap_err().stale);
+    assert!(sky.bluesky.probe(&post, &sky.session).await.unwrap_err().token_rejected);
     let gone = Reply::new(401, r#"{"error":"AccountDeactivated"}"#);
     front.next_at("/xrpc/com.atproto.repo.deleteRecord", Behaviour::Answer(gone));
-    assert!(sky.bluesky.delete(&post, &sky.session).await.unwrap_err().stale);
+    assert!(sky.bluesky.delete(&post, &sky.session).await.unwrap_err().token_rejected);
     let gone = format!(r#"{{"error":"InvalidRequest","message":"Could not find repo: {}"}}"#, walt.did);
     front.next_at("/xrpc/com.atproto.repo.listRecords", Behaviour::Answer(Reply::new(400, gone)));
-    assert!(sky.bluesky.written_since(post.planned_at, &sky.session).await.unwrap_err().stale);
+    assert!(sky.bluesky.timeline_since(post.planned_at, &sky.session).await.unwrap_err().token_rejected);
     // The old one would renew the session all the same, as one may that does not say whether accounts are active.
     sky.renew().await.unwrap();
     let Tokens::AppPassword { server, did, .. } = sky.tokens() else { panic!() };
@@ -206,7 +209,7 @@ async fn an_account_that_has_moved_is_followed() {
     // One that has not moved, and is only not there, is no reason to log in.
     new.next_post(Behaviour::Answer(Reply::new(403, r#"{"error":"AccountNotFound"}"#)));
     let setback = not_accepted(sky.send(&post).await.outcome);
-    assert_eq!((setback.why.cause, setback.stale), (Cause::Account, false));
+    assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use flockd::flock::account::Tokens;
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
 use flockd::flock::secret::Secret;
-use flockd::net::{Outcome, Setback};
+use flockd::net::{Outcome, Rejection};
 use flockd::store::Want;
 
 use crate::support::fixture::{House, START};
@@ -37,8 +37,8 @@ fn after(minutes: i64) -> DateTime<Utc> {
 }
 
 /// The network says that the access token is not accepted.
-fn stale() -> Setback {
-    Setback { stale: true, ..setback(Cause::SignIn, None) }
+fn stale() -> Rejection {
+    Rejection { token_rejected: true, ..setback(Cause::SignIn, None) }
 }
 
 fn of_schedule(schedule: &str) -> Bot {

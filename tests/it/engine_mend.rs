@@ -3,7 +3,7 @@
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, Post, State};
 use flockd::flock::{Bot, OnUnknown};
-use flockd::net::Sight;
+use flockd::net::ProbeResult;
 
 use crate::support::clock::{at, delta, hours, minutes, seconds};
 use crate::support::fixture::House;
@@ -209,7 +209,7 @@ async fn a_refrain_that_x_dislikes_is_no_doubt() {
 #[tokio::test]
 async fn an_exact_network_is_believed_at_the_first_look() {
     let house = in_doubt(GONE, hourly()).await;
-    house.net("walt").sees(Sight::NotThere);
+    house.net("walt").sees(ProbeResult::Absent);
     house.pass(seconds(10)).await;
     let sent = house.net("walt").sent();
     assert_eq!((house.net("walt").looks(), sent.len()), (1, 2));
@@ -244,7 +244,7 @@ async fn a_refrain_that_is_provably_not_there_is_not_looked_for_again_and_again(
 #[tokio::test]
 async fn the_look_that_settles_a_post_is_paid_for_too() {
     for (sight, looks) in
-        [(like("found"), 1), (Sight::Like { seen: Vec::new(), doubtful: Vec::new(), cost: 5 }, 3)]
+        [(like("found"), 1), (ProbeResult::Candidates { seen: Vec::new(), doubtful: Vec::new(), cost: 5 }, 3)]
     {
         let house = in_doubt(GONE, hourly()).await;
         house.net("walt").sees(sight);
@@ -256,9 +256,9 @@ async fn the_look_that_settles_a_post_is_paid_for_too() {
 }
 
 /// The account shows what may be it, changed by the network.
-fn doubtful(remote_id: &str) -> Sight {
-    let Sight::Like { seen, cost, .. } = like(remote_id) else { unreachable!() };
-    Sight::Like { seen: Vec::new(), doubtful: seen, cost }
+fn doubtful(remote_id: &str) -> ProbeResult {
+    let ProbeResult::Candidates { seen, cost, .. } = like(remote_id) else { unreachable!() };
+    ProbeResult::Candidates { seen: Vec::new(), doubtful: seen, cost }
 }
 
 #[tokio::test]
@@ -299,11 +299,12 @@ async fn a_post_that_is_like_it_and_known_already_is_no_doubt() {
 async fn a_doubt_is_not_forgotten_for_a_post_that_another_row_has() {
     let house = in_doubt(posted("the first").into(), hourly()).await;
     house.net("walt").then(LOST);
-    let (Sight::Like { seen, .. }, Sight::Like { doubtful, .. }) = (like("the first"), doubtful("changed"))
+    let (ProbeResult::Candidates { seen, .. }, ProbeResult::Candidates { doubtful, .. }) =
+        (like("the first"), doubtful("changed"))
     else {
         unreachable!()
     };
-    house.net("walt").sees(Sight::Like { seen, doubtful, cost: 0 });
+    house.net("walt").sees(ProbeResult::Candidates { seen, doubtful, cost: 0 });
     house.pass_until("2024-03-05T14:30:00Z").await;
     let row = house.last("walt").await;
     assert_eq!((row.state, row.cause), (State::Unknown, Some(Cause::Ask)), "{row:?}");
@@ -313,9 +314,9 @@ async fn a_doubt_is_not_forgotten_for_a_post_that_another_row_has() {
 #[tokio::test]
 async fn a_person_is_told_with_which_app_a_doubtful_post_was_made() {
     let house = in_doubt(LOST, hourly()).await;
-    let Sight::Like { mut doubtful, .. } = doubtful("changed") else { unreachable!() };
+    let ProbeResult::Candidates { mut doubtful, .. } = doubtful("changed") else { unreachable!() };
     doubtful[0].client = Some("Tusky".to_owned());
-    house.net("walt").sees(Sight::Like { seen: Vec::new(), doubtful, cost: 0 });
+    house.net("walt").sees(ProbeResult::Candidates { seen: Vec::new(), doubtful, cost: 0 });
     house.pass(hours(1)).await;
     let row = house.last("walt").await;
     assert_eq!((row.state, row.cause), (State::Unknown, Some(Cause::Ask)), "{row:?}");

@@ -6,7 +6,7 @@ use flockd::flock::account::{Account, TextLimits};
 use flockd::flock::event::Event;
 use flockd::flock::post::State;
 use flockd::flock::{Bot, NetworkKind};
-use flockd::net::{Outcome, Sight};
+use flockd::net::{Outcome, ProbeResult};
 
 use crate::support::clock::{minutes, seconds};
 use crate::support::fixture::House;
@@ -29,7 +29,7 @@ async fn each_attempt_at_a_post_sends_the_same() {
     let house = composing().await;
     house.net("walt").then(unreachable());
     house.net("walt").then(Next::Silence { arrived: false });
-    house.net("walt").sees(Sight::NotThere);
+    house.net("walt").sees(ProbeResult::Absent);
     house.pass(minutes(5)).await;
     let records = records(&house);
     assert_eq!(records[0], records[1], "after it was not accepted");
@@ -55,7 +55,7 @@ async fn what_could_not_be_composed_is_composed_later_and_nothing_is_sent_before
 async fn a_network_that_leaves_every_attempt_in_doubt_is_asked_less_and_less_often() {
     let house = composing().await;
     house.net("walt").always(Next::Silence { arrived: false });
-    house.net("walt").sees(Sight::NotThere);
+    house.net("walt").sees(ProbeResult::Absent);
     house.pass(minutes(61)).await;
     let sent = house.net("walt").sent();
     let pauses: Vec<i64> = sent.windows(2).map(|two| (two[1].at - two[0].at).num_seconds()).collect();

@@ -5,7 +5,7 @@ use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State, Why};
 use flockd::flock::secret::SecretSource;
 use flockd::flock::{AtEnd, Bot, OnUnknown};
-use flockd::net::{Seen, Timeline};
+use flockd::net::{RemotePost, Timeline};
 use flockd::store::condition::{Condition, condition, needs_person};
 use flockd::store::{Answer, Want};
 
@@ -21,7 +21,7 @@ fn hourly(name: &str) -> Bot {
 }
 
 /// What a bot's network has taken so far, as its account shows it.
-fn account_of(house: &House, name: &str) -> Vec<Seen> {
+fn account_of(house: &House, name: &str) -> Vec<RemotePost> {
     let sent = house.net(name).sent();
     let arrived = sent.iter().zip(1..).filter(|(sent, _)| sent.arrived);
     arrived
@@ -55,7 +55,7 @@ async fn put_back(walt: Bot, poem: &str) -> House {
     house.back_up().await;
     house.pass(hours(2)).await;
     let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
     house.put_back().await;
     house
 }
@@ -109,7 +109,7 @@ async fn what_was_still_to_be_sent_is_looked_for_first() {
     house.pass_until("2024-03-05T13:20:00Z").await;
     let account = account_of(&house, "walt");
     assert_eq!(account.len(), 1, "it was sent after the copy was made");
-    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
     house.net("walt").sees(like("walt-2"));
     house.put_back().await;
     house.pass(minutes(1)).await;
@@ -136,7 +136,7 @@ async fn where_the_account_can_t_be_read_a_person_says_when() {
     let mut house = House::of([(hourly("walt"), "one\ntwo\n"), (hourly("emily"), "a\nb\n")]).await;
     house.back_up().await;
     let why = Why::new(Cause::App, "the script allows no look");
-    house.net("walt").has_posted(Ok(Timeline::CannotTell(why)));
+    house.net("walt").has_posted(Ok(Timeline::Unavailable(why)));
     house.put_back().await;
     house.pass(hours(1)).await;
     house.restart().await;
@@ -170,7 +170,7 @@ async fn an_account_that_is_away_is_waited_for() {
         house.count(|event| matches!(event, Event::NotCaughtUp { .. })),
         house.net("walt").read_since().len()
     );
-    house.net("walt").has_posted(Ok(Timeline::Posts(account_of(&house, "walt"))));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account_of(&house, "walt"))));
     house.pass(minutes(30)).await;
     assert_eq!(house.net("walt").texts(), ["one", "two"]);
 }
@@ -184,7 +184,7 @@ async fn a_doubt_of_the_copy_is_settled_before_the_account_is_read() {
     house.net("walt").sees(like("walt-1"));
     house.pass_until("2024-03-05T14:00:00Z").await;
     let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
     house.put_back().await;
     house.pass(minutes(1)).await;
     let rows = house.rows("walt").await;
@@ -206,7 +206,7 @@ async fn a_post_that_is_planned_again_does_not_keep_the_account_from_being_writt
     house.pass_until("2024-03-05T12:37:00Z").await;
     assert_eq!(times(&house, "two"), 1, "in the ledger that is lost");
     let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
     house.net("walt").sees(nothing());
     house.put_back().await;
     house.pass(hours(1)).await;
@@ -221,7 +221,7 @@ async fn the_end_of_a_person_s_pause_is_no_leave_to_repeat_what_can_be_read() {
     assert!(wish(&house, Want::Resume { bot: "walt".to_owned() }).await.done);
     house.pass(hours(2)).await;
     let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
     house.put_back().await;
     assert!(wish(&house, Want::Resume { bot: "walt".to_owned() }).await.done);
     house.pass(hours(2)).await;
@@ -236,7 +236,7 @@ async fn a_used_line_that_somebody_said_by_hand_begins_no_round() {
     assert!(house.post("walt", Some("one")).await.done);
     house.pass(hours(1)).await;
     let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
     house.put_back().await;
     house.pass(hours(2)).await;
     assert_eq!(house.net("walt").texts(), ["one", "two", "one", "three", "four", "five"]);
@@ -255,7 +255,7 @@ async fn a_line_that_was_assumed_to_be_posted_begins_no_round() {
     let mut account = account_of(&house, "walt");
     account.retain(|seen| seen.at >= at("2024-03-05T14:56:00Z"));
     assert_eq!(account.len(), 2);
-    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
     house.put_back().await;
     house.pass(hours(1)).await;
     assert_eq!(house.net("walt").texts(), ["one", "two", "three", "four", "five"]);
@@ -282,7 +282,7 @@ async fn lines_that_differ_only_in_their_links_are_left_to_a_person() {
     house.net("walt").shows_alike("see ");
     house.pass(hours(1)).await;
     let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
     house.put_back().await;
     house.pass(hours(2)).await;
     let pause = house.standing("walt").await.paused.unwrap();
@@ -296,7 +296,7 @@ async fn an_account_that_shows_only_a_part_counts_as_one_that_can_t_be_read() {
     house.back_up().await;
     house.pass(hours(1)).await;
     let why = Why::new(Cause::Silence, "the account has more than 2000 posts since then");
-    house.net("walt").has_posted(Ok(Timeline::Part(account_of(&house, "walt"), why)));
+    house.net("walt").has_posted(Ok(Timeline::Partial(account_of(&house, "walt"), why)));
     house.put_back().await;
     house.pass(hours(1)).await;
     assert_eq!(times(&house, "two"), 0, "what is missing may be any line");
@@ -311,7 +311,7 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
     let old = |text: &str, at_time: &str| shown(text, text, at(at_time));
     let seen = vec![old("three", "2020-01-01T00:00:00Z"), old("something else", "2020-01-02T00:00:00Z")];
     let why = Why::new(Cause::Silence, "the account has more than 2000 posts");
-    house.net("walt").has_posted(Ok(Timeline::Part(seen, why)));
+    house.net("walt").has_posted(Ok(Timeline::Partial(seen, why)));
     house.pass(hours(1)).await;
     let answer = wish(&house, Want::History { bot: "walt".to_owned() }).await;
     assert!(answer.done && answer.message.contains("2 posts that the ledger did not know"), "{answer:?}");
@@ -325,7 +325,7 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
     let again = wish(&house, Want::History { bot: "walt".to_owned() }).await;
     assert!(again.done && again.message.contains(": 0 are lines"), "{again:?}");
     let refused = Why::new(Cause::App, "reading is not in your plan");
-    house.net("walt").has_posted(Ok(Timeline::CannotTell(refused)));
+    house.net("walt").has_posted(Ok(Timeline::Unavailable(refused)));
     let refused = wish(&house, Want::History { bot: "walt".to_owned() }).await;
     assert!(
         !refused.done && refused.message.contains("nothing was written down: reading is not"),
@@ -343,7 +343,7 @@ async fn a_history_waits_for_a_post_of_which_nobody_knows_whether_it_arrived() {
     house.at_rest().await;
     let open = house.standing("walt").await.open.expect("it is looked for");
     assert_eq!(open.state, State::Unknown);
-    house.net("walt").has_posted(Ok(Timeline::Posts(account_of(&house, "walt"))));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account_of(&house, "walt"))));
     let answer = wish(&house, Want::History { bot: "walt".to_owned() }).await;
     assert!(!answer.done && answer.message.contains("it is being looked for"), "{answer:?}");
     assert_eq!(house.rows("walt").await.len(), 1, "nothing has its id");
@@ -362,7 +362,7 @@ async fn a_copy_of_a_clock_that_was_ahead_hides_nothing_that_was_posted_since() 
     house.start().await;
     house.pass(hours(4)).await;
     let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Posts(account)));
+    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
     house.put_back().await;
     let since = house.net("walt").read_since();
     assert!(since.len() == 1 && since[0] <= at("2024-03-05T14:00:00Z"), "{since:?}");
@@ -387,7 +387,7 @@ async fn a_post_that_is_like_a_line_is_no_leave_to_say_it_again() {
         let mut house = House::of([(walt, POEM)]).await;
         house.back_up().await;
         house.pass(hours(4)).await;
-        house.net("walt").has_posted(Ok(Timeline::Posts(seen.to_vec())));
+        house.net("walt").has_posted(Ok(Timeline::Complete(seen.to_vec())));
         house.put_back().await;
         house.pass(hours(48)).await;
         assert_eq!(house.net("walt").sent().len(), said, "{on_unknown:?}");
@@ -416,7 +416,7 @@ async fn a_line_that_is_there_for_sure_is_in_no_doubt() {
     house.pass(hours(4)).await;
     let seen = ["the wind :leaf: blows through all the leaves", "the wind blows through the leaves"];
     let seen = seen.map(|text| shown(text, text, at("2024-03-05T13:00:00Z")));
-    house.net("walt").has_posted(Ok(Timeline::Posts(seen.to_vec())));
+    house.net("walt").has_posted(Ok(Timeline::Complete(seen.to_vec())));
     house.put_back().await;
     house.pass(hours(48)).await;
     assert_eq!(house.net("walt").texts(), ["and on"]);

@@ -3,7 +3,7 @@
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
 use flockd::flock::{AtEnd, Bot, NetworkKind, Order};
-use flockd::net::{Outcome, Setback};
+use flockd::net::{Outcome, Rejection};
 
 use crate::support::clock::{at, delta, hours, minutes, seconds};
 use crate::support::fixture::{House, IN_FLIGHT};
@@ -133,7 +133,7 @@ async fn a_bot_that_may_not_post_plans_releases_and_burns_no_line() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
     let house = House::of([(walt, "one\n"), (bot("emily"), poem("e", 99).as_str())]).await;
-    let wrong: Setback = setback(Cause::Account, None);
+    let wrong: Rejection = setback(Cause::Account, None);
     house.net("walt").prepares(Err(wrong));
     house.pass_until("2024-03-05T13:00:00Z").await;
     assert_eq!(house.story("walt").await, ["13:00:00 planned (account) one"]);

@@ -3,7 +3,7 @@
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
 use flockd::flock::{OnMiss, Order};
-use flockd::net::Sight;
+use flockd::net::ProbeResult;
 
 use crate::support::clock::{at, hours, minutes, seconds};
 use crate::support::fixture::House;
@@ -120,7 +120,7 @@ async fn a_crash_between_intent_and_answer_is_doubt_and_nothing_is_sent_again() 
 #[tokio::test]
 async fn a_network_that_knows_it_has_nothing_gets_the_same_post_after_a_crash() {
     let mut house = House::of([(bot("emily"), poem("e", 9))]).await;
-    house.net("emily").sees(Sight::NotThere);
+    house.net("emily").sees(ProbeResult::Absent);
     house.net("emily").then(Next::Hold { arrived: false });
     house.pass(minutes(1)).await;
     house.crash().await;
@@ -178,7 +178,7 @@ async fn a_bot_that_moved_to_another_network_takes_no_open_post_along() {
     for bot in &mut house.bots {
         bot.network = flockd::flock::NetworkKind::Feed;
     }
-    house.net("walt").sees(Sight::NotThere);
+    house.net("walt").sees(ProbeResult::Absent);
     house.net("emily").always(posted("on the feed"));
     house.start().await;
     assert_eq!(house.story("walt").await, ["12:01:00 unknown (ask) w1"], "the feed knows nothing of X");

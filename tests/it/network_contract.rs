@@ -7,7 +7,7 @@ use flockd::flock::account::Tokens;
 use flockd::flock::post::Post;
 use flockd::net::feed::Feed;
 use flockd::net::offline::Paper;
-use flockd::net::{Network, Outcome, Session, Sight, Timeline};
+use flockd::net::{Network, Outcome, ProbeResult, Session, Timeline};
 
 use crate::support::fake_mastodon::{FakeMastodon, Kin, brought};
 use crate::support::fake_x::FakeX;
@@ -28,7 +28,7 @@ struct Trial {
 
 async fn story(trial: Trial) {
     let Trial { kind, network, requests, tokens, per_post } = trial;
-    assert_eq!(network.signs(), tokens.is_some(), "{kind}");
+    assert_eq!(network.requires_auth(), tokens.is_some(), "{kind}");
     let mut session = Session { tokens, account: None };
     session.account = network.prepare(&session).await.unwrap();
     let before = requests();
@@ -57,24 +57,24 @@ async fn story(trial: Trial) {
 /// A network that can be looked at shows the post, in a look for it and among all that the account has posted.
 async fn found_again(network: &dyn Network, post: &Post, session: &Session, remote_id: &str) {
     let kind = post.network;
-    assert!((1..=3).contains(&network.looks().len()), "{kind}");
-    match network.look(post, session).await.unwrap() {
-        Sight::Like { doubtful, .. } if !doubtful.is_empty() => {
+    assert!((1..=3).contains(&network.probe_delays().len()), "{kind}");
+    match network.probe(post, session).await.unwrap() {
+        ProbeResult::Candidates { doubtful, .. } if !doubtful.is_empty() => {
             panic!("{kind}: it is as it was sent: {doubtful:?}");
         }
-        Sight::Like { seen, cost, .. } => {
+        ProbeResult::Candidates { seen, cost, .. } => {
             assert!(seen.iter().any(|seen| seen.remote_id == remote_id), "{kind}: {seen:?}");
             assert_eq!(cost > 0, kind == NetworkKind::X, "{kind}: only X charges for a look");
-            let since = network.written_since(post.planned_at, session).await.unwrap();
-            let Timeline::Posts(all) = since else { panic!("{kind}: it was read a moment ago") };
+            let since = network.timeline_since(post.planned_at, session).await.unwrap();
+            let Timeline::Complete(all) = since else { panic!("{kind}: it was read a moment ago") };
             let last = all.last().unwrap();
             assert!(
-                last.remote_id == remote_id && network.is_same(post.text.as_deref().unwrap(), &last.text)
+                last.remote_id == remote_id && network.same_text(post.text.as_deref().unwrap(), &last.text)
             );
         }
         // Where the ledger is the post, one that it does not have is nowhere.
-        Sight::NotThere => assert!(matches!(kind, NetworkKind::Feed | NetworkKind::Paper), "{kind}"),
-        Sight::CannotTell(why) => panic!("{kind}: {why:?}"),
+        ProbeResult::Absent => assert!(matches!(kind, NetworkKind::Feed | NetworkKind::Paper), "{kind}"),
+        ProbeResult::Unavailable(why) => panic!("{kind}: {why:?}"),
     }
 }
 

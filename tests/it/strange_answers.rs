@@ -7,7 +7,7 @@ use flockd::flock::post::{Cause, Post};
 use flockd::flock::secret::Secret;
 use flockd::net::http::{self, Limits};
 use flockd::net::oauth2::{Proof, Provider};
-use flockd::net::{Network, Outcome, Session, Setback};
+use flockd::net::{Network, Outcome, Rejection, Session};
 
 use crate::support::fake_mastodon::{FakeMastodon, Kin};
 use crate::support::fake_x::{CLIENT_ID, CLIENT_SECRET, FakeX};
@@ -71,7 +71,7 @@ impl Place<'_> {
             self.front.next_at(path, Behaviour::Answer(reply.clone()));
             let done = self.network.delete(&post, self.session).await;
             let setback = done.err().unwrap_or_else(|| panic!("{:?}: deleted by {reply:?}", self.kind));
-            assert!(!setback.stale, "{:?}: {reply:?} renews the tokens: {setback}", self.kind);
+            assert!(!setback.token_rejected, "{:?}: {reply:?} renews the tokens: {setback}", self.kind);
         }
     }
 }
@@ -113,8 +113,8 @@ async fn on_a_real_pds_nothing_but_its_own_words_settles_a_post() {
 }
 
 /// What may be said of tokens without ending a bot's session.
-fn is_harmless(setback: &Setback) -> bool {
-    !setback.stale && setback.why.cause != Cause::SignIn && setback.why.cause != Cause::Account
+fn is_harmless(setback: &Rejection) -> bool {
+    !setback.token_rejected && setback.why.cause != Cause::SignIn && setback.why.cause != Cause::Account
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use flockd::flock::NetworkKind;
 use flockd::flock::account::Account;
 use flockd::flock::post::Cause;
 use flockd::flock::secret::Secret;
-use flockd::net::{Outcome, Setback, http};
+use flockd::net::{Outcome, Rejection, http};
 
 use crate::support::fake_x::{Behaviour, CONSUMER, FakeAccount, FakeX, Reply};
 use crate::support::network::account;
@@ -21,7 +21,7 @@ fn expecting(fake: &FakeX, account: &FakeAccount, handle: &str) -> Signed {
     Signed::new(http, fake.clock.clone(), &fake.url, account.credentials.clone(), Some(handle.to_owned()))
 }
 
-fn cause(setback: &Setback) -> Cause {
+fn cause(setback: &Rejection) -> Cause {
     setback.why.cause
 }
 

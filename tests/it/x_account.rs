@@ -2,7 +2,7 @@
 
 use flockd::flock::NetworkKind;
 use flockd::flock::post::{Cause, Post};
-use flockd::net::{AccountApi, Network, NotDressed, Setback};
+use flockd::net::{AccountApi, Network, ProfileError, Rejection};
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
 use crate::support::{Signed, post, x_for};
@@ -14,7 +14,7 @@ fn posted(id: &str) -> Post {
     Post { remote_id: Some(id.to_owned()), ..post(NetworkKind::X, 1, "a") }
 }
 
-async fn delete(fake: &FakeX, signed: &Signed, reply: Option<Reply>) -> Result<(), Setback> {
+async fn delete(fake: &FakeX, signed: &Signed, reply: Option<Reply>) -> Result<(), Rejection> {
     reply.into_iter().for_each(|reply| fake.next_at("/2/tweets/", Behaviour::Answer(reply)));
     signed.x.delete(&posted("17"), &signed.session(None)).await
 }
@@ -95,8 +95,8 @@ async fn a_profile_can_be_seen_but_not_changed() {
     let signed = x_for(&fake, &fake.account("walt_lines"));
     let look = signed.x.appearance(&signed.tokens).await.unwrap();
     assert!(look.name.is_some(), "{look:?}");
-    let not = signed.x.dress(&signed.tokens, &Default::default()).await.unwrap_err();
-    assert!(matches!(not, NotDressed::NotOffered(_)) && not.to_string().contains("Edit profile"), "{not}");
+    let not = signed.x.update_profile(&signed.tokens, &Default::default()).await.unwrap_err();
+    assert!(matches!(not, ProfileError::Unsupported(_)) && not.to_string().contains("Edit profile"), "{not}");
 }
 
 #[tokio::test]

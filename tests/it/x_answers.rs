@@ -27,9 +27,9 @@ enum Taken {
     Duplicate,
     Unknown,
     /// With the cause, and the seconds to wait where X says so.
-    Setback(Cause, Option<i64>),
+    Rejection(Cause, Option<i64>),
 }
-use Taken::{Duplicate, Posted, Refused, Setback, Unknown};
+use Taken::{Duplicate, Posted, Refused, Rejection, Unknown};
 
 /// Sends one post to a server that answers this, and says what was made of it, and how it was explained.
 async fn taken(reply: Reply) -> (Taken, String) {
@@ -49,7 +49,7 @@ async fn taken(reply: Reply) -> (Taken, String) {
             assert!(setback.answered, "{setback}");
             let wait =
                 setback.retry_at.map(|at| (at - NOON.parse::<chrono::DateTime<_>>().unwrap()).num_seconds());
-            (Setback(setback.why.cause, wait), setback.why.reason)
+            (Rejection(setback.why.cause, wait), setback.why.reason)
         }
     }
 }
@@ -118,9 +118,9 @@ async fn what_x_says_of_the_text() {
 
 #[tokio::test]
 async fn what_a_person_has_to_mend() {
-    let app = || Setback(Cause::App, None);
-    let account = || Setback(Cause::Account, None);
-    let sign_in = || Setback(Cause::SignIn, None);
+    let app = || Rejection(Cause::App, None);
+    let account = || Rejection(Cause::Account, None);
+    let sign_in = || Rejection(Cause::SignIn, None);
     let permissions = r#"{"title":"Forbidden","type":"https://api.x.com/2/problems/oauth1-permissions","detail":"Your client app is not configured with the appropriate oauth1 app permissions for this endpoint."}"#;
     let suspended = r#"{"type":"https://api.twitter.com/2/problems/user-suspended","detail":"The user used for authentication is suspended"}"#;
     let enrolled = r#"{"client_id":"1","reason":"client-not-enrolled","type":"https://api.twitter.com/2/problems/client-forbidden","registration_url":"https://x"}"#;
@@ -137,7 +137,7 @@ async fn what_a_person_has_to_mend() {
         (
             402,
             r#"{"title":"Payment Required","type":"https://api.x.com/2/problems/credits-depleted"}"#,
-            Setback(Cause::Credits, None),
+            Rejection(Cause::Credits, None),
             "buy credits",
         ),
         (403, permissions, sign_in(), "\"Read and write\" at console.x.com, then sign in again"),
@@ -157,7 +157,7 @@ async fn what_a_person_has_to_mend() {
 
 #[tokio::test]
 async fn an_unclear_no_never_uses_the_line_up() {
-    let odd = || Setback(Cause::App, None);
+    let odd = || Rejection(Cause::App, None);
     let own = |status: u16, detail: &str| {
         format!(r#"{{"title":"No","type":"about:blank","status":{status},"detail":"{detail}"}}"#)
     };
@@ -191,7 +191,7 @@ async fn what_is_not_in_x_s_own_words_settles_nothing() {
 
 #[tokio::test]
 async fn limits_say_when_to_come_back() {
-    let limits = |wait| Setback(Cause::Limits, wait);
+    let limits = |wait| Rejection(Cause::Limits, wait);
     let at = |offset: i64| (NOON_S + offset).to_string();
     let (left, reset) = ("x-rate-limit-remaining", "x-rate-limit-reset");
     let (app_left, app_reset) = ("x-app-limit-24hour-remaining", "x-app-limit-24hour-reset");
@@ -242,13 +242,13 @@ async fn caps_are_long_waits() {
     .header("x-rate-limit-remaining", "74")
     .header("x-rate-limit-reset", (NOON_S + 60).to_string());
     let (capped, reason) = taken(capped).await;
-    assert_eq!(capped, Setback(Cause::App, Some(DAY_S)), "{reason}");
+    assert_eq!(capped, Rejection(Cause::App, Some(DAY_S)), "{reason}");
     assert!(reason.contains("Monthly product cap): raise it"), "{reason}");
 
     let daily = r#"{"errors":[{"code":185,"message":"User is over daily status update limit."}]}"#;
-    check(&[(403, daily, Setback(Cause::Limits, Some(3_600)), "post less often")]).await;
+    check(&[(403, daily, Rejection(Cause::Limits, Some(3_600)), "post less often")]).await;
     let (daily, _) = taken(Reply::new(403, daily).header("retry-after", "7200")).await;
-    assert_eq!(daily, Setback(Cause::Limits, Some(7_200)));
+    assert_eq!(daily, Rejection(Cause::Limits, Some(7_200)));
 }
 
 fn unauthorized() -> Reply {

@@ -7,7 +7,7 @@ use flockd::clock::Clock as _;
 use flockd::flock::NetworkKind;
 use flockd::flock::account::Account;
 use flockd::flock::post::{Cause, Post};
-use flockd::net::{Network, Session, Setback, Sight, Timeline};
+use flockd::net::{Network, ProbeResult, Rejection, Session, Timeline};
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
 use crate::support::{Signed, StillClock, post, x_for};
@@ -34,20 +34,22 @@ impl Onlooker {
         self.fake.posts_by_hand("walt_lines", text, noon() + TimeDelta::seconds(seconds)).id
     }
 
-    async fn look(&self, text: &str) -> Result<Sight, Setback> {
-        self.signed.x.look(&sent(text), &self.session).await
+    async fn look(&self, text: &str) -> Result<ProbeResult, Rejection> {
+        self.signed.x.probe(&sent(text), &self.session).await
     }
 
     /// The ids of what may be the post, and what the look cost.
     async fn like(&self, text: &str) -> (Vec<String>, u32) {
         match self.look(text).await.unwrap() {
-            Sight::Like { seen, cost, .. } => (seen.into_iter().map(|seen| seen.remote_id).collect(), cost),
+            ProbeResult::Candidates { seen, cost, .. } => {
+                (seen.into_iter().map(|seen| seen.remote_id).collect(), cost)
+            }
             other => panic!("{other:?}"),
         }
     }
 
-    async fn since(&self, seconds: i64) -> Result<Timeline, Setback> {
-        self.signed.x.written_since(noon() + TimeDelta::seconds(seconds), &self.session).await
+    async fn since(&self, seconds: i64) -> Result<Timeline, Rejection> {
+        self.signed.x.timeline_since(noon() + TimeDelta::seconds(seconds), &self.session).await
     }
 }
 
@@ -77,7 +79,7 @@ async fn an_account_with_nothing_new_costs_nothing() {
     let one = Onlooker::new().await;
     one.by_hand("long ago", -3_600);
     assert_eq!(one.like("long ago").await, (Vec::new(), 0));
-    assert_eq!(one.since(-60).await, Ok(Timeline::Posts(Vec::new())));
+    assert_eq!(one.since(-60).await, Ok(Timeline::Complete(Vec::new())));
 }
 
 /// Our clock may be wrong by minutes without X minding, and must not hide the post from us.
@@ -93,8 +95,8 @@ async fn a_clock_that_is_ahead_of_x_hides_nothing() {
         let known = signed.prepare(None).await.unwrap();
         let post = Post { sent_at: Some(ours.now()), ..sent("a line") };
         let id = fake.posts_by_hand("walt_lines", "a line", noon()).id;
-        let sight = signed.x.look(&post, &signed.session(known.as_ref())).await.unwrap();
-        let Sight::Like { seen, .. } = sight else { panic!("{sight:?}") };
+        let sight = signed.x.probe(&post, &signed.session(known.as_ref())).await.unwrap();
+        let ProbeResult::Candidates { seen, .. } = sight else { panic!("{sight:?}") };
         assert_eq!(seen.iter().map(|seen| &seen.remote_id).collect::<Vec<_>>(), [&id], "{ahead} s ahead");
     }
 }
@@ -103,7 +105,7 @@ async fn a_clock_that_is_ahead_of_x_hides_nothing() {
 async fn all_pages_are_read_oldest_first() {
     let one = Onlooker::new().await;
     let ids: Vec<String> = (0..250).map(|n| one.by_hand(&format!("line {n}"), n)).collect();
-    let Ok(Timeline::Posts(seen)) = one.since(0).await else { panic!("it may be read") };
+    let Ok(Timeline::Complete(seen)) = one.since(0).await else { panic!("it may be read") };
     assert_eq!(seen.iter().map(|seen| seen.remote_id.clone()).collect::<Vec<_>>(), ids);
     assert_eq!(one.fake.looks(), (3, 250));
     assert_eq!(seen[7].at.timestamp(), noon().timestamp() + 7);
@@ -117,7 +119,10 @@ async fn what_would_be_too_dear_to_read_is_said() {
     let one = Onlooker::new().await;
     (0..501).for_each(|n| drop(one.by_hand(&format!("line {n}"), n)));
     let sight = one.look("line 3").await.unwrap();
-    assert!(matches!(&sight, Sight::CannotTell(why) if why.reason.contains("more than 500")), "{sight:?}");
+    assert!(
+        matches!(&sight, ProbeResult::Unavailable(why) if why.reason.contains("more than 500")),
+        "{sight:?}"
+    );
     assert_eq!(one.fake.looks().0, 5);
 }
 
@@ -137,9 +142,9 @@ async fn who_may_not_read_is_told_from_who_can_t_now() {
         let one = Onlooker::new().await;
         one.fake.refuse_looks(Some(Reply::new(status, body)));
         let sight = one.look("a").await;
-        assert!(matches!(sight, Ok(Sight::CannotTell(_))), "{status} {body}: {sight:?}");
+        assert!(matches!(sight, Ok(ProbeResult::Unavailable(_))), "{status} {body}: {sight:?}");
         let since = one.since(0).await;
-        assert!(matches!(since, Ok(Timeline::CannotTell(_))), "{status} {body}: {since:?}");
+        assert!(matches!(since, Ok(Timeline::Unavailable(_))), "{status} {body}: {since:?}");
     }
     for (status, body, cause) in [
         (429, "", Cause::Limits),
@@ -189,10 +194,10 @@ async fn a_network_that_misbehaves_shows_nothing_and_does_no_harm() {
 async fn without_an_account_there_is_nothing_to_look_at() {
     let one = Onlooker::new().await;
     let nobody = Session { account: None::<Account>, ..one.session.clone() };
-    let sight = one.signed.x.look(&sent("a"), &nobody).await;
-    assert!(matches!(sight, Ok(Sight::CannotTell(_))), "{sight:?}");
+    let sight = one.signed.x.probe(&sent("a"), &nobody).await;
+    assert!(matches!(sight, Ok(ProbeResult::Unavailable(_))), "{sight:?}");
     let signed_out = Session { tokens: None, ..one.session.clone() };
-    assert_eq!(one.signed.x.look(&sent("a"), &signed_out).await.unwrap_err().why.cause, Cause::SignIn);
+    assert_eq!(one.signed.x.probe(&sent("a"), &signed_out).await.unwrap_err().why.cause, Cause::SignIn);
     assert_eq!(one.fake.looks(), (0, 0));
 }
 
@@ -205,8 +210,8 @@ async fn a_clock_that_was_set_right_before_the_look_hides_nothing() {
         fake.posts_by_hand("walt_lines", "a line", noon());
         let sent_at = Some(noon() + TimeDelta::seconds(ahead));
         let lost = Post { sent_at, ..post(NetworkKind::X, 1, "a line") };
-        let sight = signed.x.look(&lost, &signed.session(account.as_ref())).await.unwrap();
-        let nothing = matches!(&sight, Sight::Like { seen, .. } if seen.is_empty());
+        let sight = signed.x.probe(&lost, &signed.session(account.as_ref())).await.unwrap();
+        let nothing = matches!(&sight, ProbeResult::Candidates { seen, .. } if seen.is_empty());
         assert!(!nothing, "{ahead} s ahead: it is there, and would be posted again");
     }
 }
@@ -218,8 +223,8 @@ async fn what_was_sent_by_a_clock_that_was_behind_is_found() {
     let id = one.by_hand("a line", 1);
     for sent_at in [DateTime::UNIX_EPOCH, noon() - TimeDelta::days(30)] {
         let post = Post { sent_at: Some(sent_at), ..sent("a line") };
-        let sight = one.signed.x.look(&post, &one.session).await.unwrap();
-        let Sight::Like { seen, .. } = sight else { panic!("{sight:?}") };
+        let sight = one.signed.x.probe(&post, &one.session).await.unwrap();
+        let ProbeResult::Candidates { seen, .. } = sight else { panic!("{sight:?}") };
         assert_eq!(seen.iter().map(|seen| &seen.remote_id).collect::<Vec<_>>(), [&id], "{sent_at}");
     }
 }
@@ -254,8 +259,11 @@ async fn a_page_with_a_strange_token_is_not_the_last() {
     let body = r#"{"data":[{"id":"1","text":"x"}],"meta":{"result_count":1,"next_token":"bWF4X2lkPTE="}}"#;
     fake.refuse_looks(Some(Reply::new(200, body)));
     let lost = Post { sent_at: Some(noon()), ..post(NetworkKind::X, 1, "a line") };
-    let sight = signed.x.look(&lost, &signed.session(account.as_ref())).await;
-    assert!(!matches!(sight, Ok(Sight::Like { .. })), "half of the posts prove nothing: {sight:?}");
+    let sight = signed.x.probe(&lost, &signed.session(account.as_ref())).await;
+    assert!(
+        !matches!(sight, Ok(ProbeResult::Candidates { .. })),
+        "half of the posts prove nothing: {sight:?}"
+    );
 }
 
 #[tokio::test]
@@ -264,7 +272,7 @@ async fn a_look_that_x_refuses_blames_no_text() {
     let signed = x_for(&fake, &fake.account("walt_lines"));
     let account = signed.prepare(None).await.unwrap();
     let lost = Post { sent_at: Some(noon() + TimeDelta::hours(1)), ..post(NetworkKind::X, 1, "a line") };
-    let sight = signed.x.look(&lost, &signed.session(account.as_ref())).await;
+    let sight = signed.x.probe(&lost, &signed.session(account.as_ref())).await;
     let said = format!("{sight:?}");
     assert!(!said.contains("refused this text") && !said.contains("change the line"), "{said}");
 }

@@ -198,7 +198,7 @@ async fn a_mistyped_pin_may_be_typed_again_but_not_for_ever() {
         outside
     });
     let error = done.await.unwrap_err();
-    assert!(matches!(&error, EnrollError::Setback(setback) if setback.answered), "{error}");
+    assert!(matches!(&error, EnrollError::Rejection(rejection) if rejection.answered), "{error}");
 }
 
 #[tokio::test]
@@ -294,5 +294,5 @@ async fn a_code_that_is_not_accepted_ends_it_and_the_browser_is_told() {
         assert!(!page.contains(&given("state")), "{page}");
         outside
     });
-    assert!(matches!(done.await, Err(EnrollError::Setback(_))));
+    assert!(matches!(done.await, Err(EnrollError::Rejection(_))));
 }

@@ -14,7 +14,7 @@ use crate::files;
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::post::{Cause, Why};
-use crate::net::{AccountApi, Appearance, NotDressed, Setback, http};
+use crate::net::{AccountApi, Appearance, ProfileError, Rejection, http};
 
 /// The largest picture, in bytes (the lexicon `app.bsky.actor.profile`).
 const PICTURE_MAX: usize = 1_000_000;
@@ -32,7 +32,7 @@ struct Worn {
 }
 
 impl Bluesky {
-    async fn worn(&self, held: &Held<'_>) -> Result<Worn, Setback> {
+    async fn worn(&self, held: &Held<'_>) -> Result<Worn, Rejection> {
         let Some(mut found) = self.get_record(held, profile::PLACE).await? else {
             return Ok(Worn { record: None, cid: None });
         };
@@ -48,9 +48,9 @@ impl Bluesky {
     }
 
     /// Sends a picture, and returns what a record has to say to have it.
-    async fn upload(&self, path: &Path, tokens: &Tokens) -> Result<Value, NotDressed> {
+    async fn upload(&self, path: &Path, tokens: &Tokens) -> Result<Value, ProfileError> {
         let held = held(tokens)?;
-        let (kind, bytes) = picture(path).await.map_err(NotDressed::NotOffered)?;
+        let (kind, bytes) = picture(path).await.map_err(ProfileError::Unsupported)?;
         let mut request =
             self.procedure(held.server, "com.atproto.repo.uploadBlob", Some(held.access_token), None)?;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -85,7 +85,7 @@ impl AccountApi for Bluesky {
         Some(self)
     }
 
-    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback> {
+    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Rejection> {
         let held = held(tokens)?;
         let request =
             self.query(held.server, "com.atproto.server.getSession", &[], Some(held.access_token))?;
@@ -116,7 +116,7 @@ impl AccountApi for Bluesky {
         Ok(())
     }
 
-    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback> {
+    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Rejection> {
         let held = held(tokens)?;
         let record = self.worn(&held).await?.record.unwrap_or_default();
         Ok(Appearance {
@@ -130,9 +130,9 @@ impl AccountApi for Bluesky {
 
     /// Changes what is to be changed, and gives the account the label of a bot; all else stays. What somebody has
     /// changed meanwhile is not written over.
-    async fn dress(&self, tokens: &Tokens, profile: &Profile) -> Result<(), NotDressed> {
+    async fn update_profile(&self, tokens: &Tokens, profile: &Profile) -> Result<(), ProfileError> {
         if let Some(unfit) = profile::unfit(profile) {
-            return Err(NotDressed::NotOffered(unfit));
+            return Err(ProfileError::Unsupported(unfit));
         }
         let held = held(tokens)?;
         let Worn { record, cid } = self.worn(&held).await?;
@@ -153,7 +153,7 @@ impl AccountApi for Bluesky {
         match self.ask(request).await? {
             answer if answer.trouble(&tokens.secrets()).0 == Meaning::Swap && !answer.succeeded() => {
                 let reason = "the profile has changed meanwhile: try again";
-                Err(Setback::before_any_answer(Why::new(Cause::App, reason)).into())
+                Err(Rejection::unanswered(Why::new(Cause::App, reason)).into())
             }
             answer => {
                 let what = "change the profile";

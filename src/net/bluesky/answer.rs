@@ -13,7 +13,7 @@ use super::rate_limit;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::http::{self, BodyError};
-use crate::net::{Hold, Setback, api_error};
+use crate::net::{Cooldown, Rejection, api_error};
 
 /// Who answers, if nobody else is said to. The sentences of [`Meaning`] call them so, too.
 const PDS: &str = "the account's server";
@@ -119,11 +119,11 @@ impl Answer {
     }
 
     /// Who should keep still after this answer.
-    pub(super) fn holds(&self, now: DateTime<Utc>) -> Vec<Hold> {
+    pub(super) fn holds(&self, now: DateTime<Utc>) -> Vec<Cooldown> {
         let spent = rate_limit::spent(&self.headers, now).map(|(scope, until)| {
             let reason = "a limit of the account's server is used up, as its answer to the last post said: nothing to \
                           do, unless it comes often";
-            Hold { scope, until, why: Why::new(Cause::Limits, reason) }
+            Cooldown { scope, until, why: Why::new(Cause::Limits, reason) }
         });
         spent.into_iter().collect()
     }
@@ -133,21 +133,21 @@ impl Answer {
         rate_limit::room(&self.headers)
     }
 
-    /// The setback that an error is; `what` is what was asked for.
-    pub(super) fn setback(
+    /// The rejection that an error is; `what` is what was asked for.
+    pub(super) fn rejection(
         &self,
         what: &str,
         meaning: Meaning,
         problem: &Problem,
         now: DateTime<Utc>,
-    ) -> Setback {
+    ) -> Rejection {
         if meaning == Meaning::Silence {
             return self.unclear(what, &self.said(problem));
         }
         let retry_at =
             (meaning == Meaning::Patience).then(|| rate_limit::retry_at(&self.headers, now)).flatten();
         let why = Why::new(meaning.cause(), self.sentence(meaning, problem));
-        Setback { why, retry_at, answered: true, stale: meaning == Meaning::Tokens }
+        Rejection { why, retry_at, answered: true, token_rejected: meaning == Meaning::Tokens }
     }
 
     /// What happened, what was said, and what to do.
@@ -158,8 +158,8 @@ impl Answer {
         format!("{what}{where_to} ({}): {}", self.said(problem), meaning.remedy())
     }
 
-    /// The setback that an answer is which settles nothing, to a question which changes nothing.
-    pub(super) fn unclear(&self, what: &str, heard: &str) -> Setback {
+    /// The rejection that an answer is which settles nothing, to a question which changes nothing.
+    pub(super) fn unclear(&self, what: &str, heard: &str) -> Rejection {
         unclear_of(self.who, what, heard)
     }
 
@@ -174,13 +174,13 @@ impl Answer {
 }
 
 /// The same of an answer of the account's server in which something is missing.
-pub(super) fn unclear(what: &str, heard: &str) -> Setback {
+pub(super) fn unclear(what: &str, heard: &str) -> Rejection {
     unclear_of(PDS, what, heard)
 }
 
-fn unclear_of(who: &str, what: &str, heard: &str) -> Setback {
+fn unclear_of(who: &str, what: &str, heard: &str) -> Rejection {
     let reason = format!("{who} gave no clear answer when asked to {what} ({heard}): try again");
-    Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
+    Rejection::unanswered(Why::new(Cause::Unreachable, reason))
 }
 
 /// What is not known of a write.

@@ -10,7 +10,7 @@ use super::facets::is_handle;
 use super::meaning::Meaning;
 use super::session::PATIENCE;
 use crate::flock::post::{Cause, Why};
-use crate::net::{Setback, http};
+use crate::net::{Rejection, http};
 
 /// The longest DID that is looked up, in characters (atproto.com/specs/did says 2 KB).
 const DID_MAX: usize = 2_048;
@@ -27,9 +27,9 @@ pub(super) struct Identity {
 
 impl Bluesky {
     /// Whose a handle is; `None` if nobody has it.
-    pub(super) async fn resolved(&self, handle: &str) -> Result<Option<String>, Setback> {
+    pub(super) async fn resolved(&self, handle: &str) -> Result<Option<String>, Rejection> {
         let url = format!("{}/xrpc/com.atproto.identity.resolveHandle", self.app.api_url);
-        let url = Url::parse_with_params(&url, [("handle", handle)]).map_err(|_| Setback::no_url())?;
+        let url = Url::parse_with_params(&url, [("handle", handle)]).map_err(|_| Rejection::no_url())?;
         let answer = self.fetch(&url, RESOLVER).await?;
         if answer.succeeded() {
             let did = answer.json().and_then(|body| body["did"].as_str().map(str::to_owned));
@@ -42,12 +42,12 @@ impl Bluesky {
         if is_about_handle {
             Ok(None)
         } else {
-            Err(answer.setback(RESOLVE, meaning, &problem, self.clock.now()))
+            Err(answer.rejection(RESOLVE, meaning, &problem, self.clock.now()))
         }
     }
 
     /// Who an account is, by its handle or its DID.
-    pub(super) async fn identity(&self, account: &str) -> Result<Identity, Setback> {
+    pub(super) async fn identity(&self, account: &str) -> Result<Identity, Rejection> {
         let account = account.trim_start_matches('@');
         if account.starts_with("did:") {
             return self.documented(account).await;
@@ -73,7 +73,7 @@ impl Bluesky {
     }
 
     /// Who an account is, by its document alone.
-    async fn documented(&self, did: &str) -> Result<Identity, Setback> {
+    async fn documented(&self, did: &str) -> Result<Identity, Rejection> {
         let document = self.document(did).await?;
         let named = document["alsoKnownAs"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let handle = named.filter_map(|name| name.strip_prefix("at://")).find(|name| is_handle(name));
@@ -92,7 +92,7 @@ impl Bluesky {
         Ok(Identity { did: did.to_owned(), handle: handle.map(str::to_owned), server })
     }
 
-    async fn document(&self, did: &str) -> Result<Value, Setback> {
+    async fn document(&self, did: &str) -> Result<Value, Rejection> {
         let url = self.document_url(did).ok_or_else(|| {
             let did = http::words(did);
             no_account(format!(
@@ -108,7 +108,7 @@ impl Bluesky {
             (Meaning::Astray, _) => Err(no_account(format!(
                 "there is no document of {did}: look for a slip in it, or whether the account was deleted"
             ))),
-            (meaning, problem) => Err(answer.setback(SHOW, meaning, &problem, self.clock.now())),
+            (meaning, problem) => Err(answer.rejection(SHOW, meaning, &problem, self.clock.now())),
         }
     }
 
@@ -131,8 +131,8 @@ impl Bluesky {
     }
 
     /// Asks for something that anybody may read.
-    async fn fetch(&self, url: &Url, who: &'static str) -> Result<Answer, Setback> {
-        let mut request = self.http.get(url.clone()).build().map_err(|_| Setback::no_url())?;
+    async fn fetch(&self, url: &Url, who: &'static str) -> Result<Answer, Rejection> {
+        let mut request = self.http.get(url.clone()).build().map_err(|_| Rejection::no_url())?;
         *request.timeout_mut() = Some(PATIENCE);
         Ok(self.ask(request).await?.of(who))
     }
@@ -146,8 +146,8 @@ const RESOLVE: &str = "resolve a handle";
 /// The same of looking up a document.
 const SHOW: &str = "show the document of an account";
 
-fn no_account(reason: String) -> Setback {
-    Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::Account, reason)) }
+fn no_account(reason: String) -> Rejection {
+    Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::Account, reason)) }
 }
 
 /// Whether a text can be a DID, and nothing else in a URL.

@@ -29,7 +29,7 @@ use reqwest::{Client, Method, Request};
 use serde_json::Value;
 use url::Url;
 
-use super::{AccountApi as _, Limits, Network, Sent, Session, Setback, Sight, Timeline, http, mark};
+use super::{AccountApi as _, Limits, Network, ProbeResult, Rejection, Sent, Session, Timeline, http, mark};
 use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, PostId, Why};
@@ -120,8 +120,8 @@ impl Bluesky {
         method: &str,
         parameters: &[(&str, &str)],
         token: Option<&Secret>,
-    ) -> Result<Request, Setback> {
-        let mut url = Url::parse(&format!("{server}/xrpc/{method}")).map_err(|_| Setback::no_url())?;
+    ) -> Result<Request, Rejection> {
+        let mut url = Url::parse(&format!("{server}/xrpc/{method}")).map_err(|_| Rejection::no_url())?;
         if !parameters.is_empty() {
             url.query_pairs_mut().extend_pairs(parameters);
         }
@@ -135,8 +135,8 @@ impl Bluesky {
         method: &str,
         token: Option<&Secret>,
         body: Option<&Value>,
-    ) -> Result<Request, Setback> {
-        let url = Url::parse(&format!("{server}/xrpc/{method}")).map_err(|_| Setback::no_url())?;
+    ) -> Result<Request, Rejection> {
+        let url = Url::parse(&format!("{server}/xrpc/{method}")).map_err(|_| Rejection::no_url())?;
         let mut request = self.request(Method::POST, url, token)?;
         if let Some(body) = body {
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -145,48 +145,48 @@ impl Bluesky {
         Ok(request)
     }
 
-    fn request(&self, method: Method, url: Url, token: Option<&Secret>) -> Result<Request, Setback> {
+    fn request(&self, method: Method, url: Url, token: Option<&Secret>) -> Result<Request, Rejection> {
         let request = self.http.request(method, url);
         let request = match token {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,
         };
-        let mut request = request.build().map_err(|_| Setback::no_url())?;
+        let mut request = request.build().map_err(|_| Rejection::no_url())?;
         http::hide_authorization(&mut request);
         Ok(request)
     }
 
     /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
-    async fn ask(&self, request: Request) -> Result<Answer, Setback> {
+    async fn ask(&self, request: Request) -> Result<Answer, Rejection> {
         let url = request.url().to_string();
         let response = http::execute(&self.http, request).await;
         let response =
-            response.map_err(|error| Setback::unreachable(&url, "Bluesky", &http::explain(&error)))?;
+            response.map_err(|error| Rejection::unreachable(&url, "Bluesky", &http::explain(&error)))?;
         Ok(Answer::read(response).await)
     }
 
     /// Makes a request that changes nothing when it is made twice; `what` is what it is to do. Returns what it answers.
-    async fn done(&self, request: Request, what: &str, tokens: &Tokens) -> Result<Value, Setback> {
+    async fn done(&self, request: Request, what: &str, tokens: &Tokens) -> Result<Value, Rejection> {
         let answer = self.ask(request).await?;
         self.settled(&answer, what, tokens).await
     }
 
     /// What an answer to such a request says.
-    async fn settled(&self, answer: &Answer, what: &str, tokens: &Tokens) -> Result<Value, Setback> {
+    async fn settled(&self, answer: &Answer, what: &str, tokens: &Tokens) -> Result<Value, Rejection> {
         if answer.succeeded() {
             return answer.json().ok_or_else(|| answer.unclear(what, &answer.unusable("JSON")));
         }
         let (meaning, problem) = answer.trouble(&tokens.secrets());
-        let setback = answer.setback(what, meaning, &problem, self.clock.now());
-        Err(self.followed(meaning, setback, &held(tokens)?).await)
+        let rejection = answer.rejection(what, meaning, &problem, self.clock.now());
+        Err(self.followed(meaning, rejection, &held(tokens)?).await)
     }
 
-    fn belongs_to(&self, handle: &str) -> Setback {
+    fn belongs_to(&self, handle: &str) -> Rejection {
         let expected = self.expected.as_deref().unwrap_or_default();
         let reason = format!(
             "signed in as @{handle}, but flock.toml expects @{expected}: sign in as @{expected}, or correct `account`"
         );
-        Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::Account, reason)) }
+        Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::Account, reason)) }
     }
 }
 
@@ -200,14 +200,14 @@ pub fn looks_like_app_password(password: &Secret) -> bool {
 }
 
 /// The parts of a session, if these tokens are one.
-fn held(tokens: &Tokens) -> Result<Held<'_>, Setback> {
+fn held(tokens: &Tokens) -> Result<Held<'_>, Rejection> {
     match tokens {
         Tokens::AppPassword { password, access_token, refresh_token, did, server } => {
             Ok(Held { password, access_token, refresh_token, did, server })
         }
         _ => {
             let reason = "its tokens are no session of Bluesky: sign in again";
-            Err(Setback::before_any_answer(Why::new(Cause::SignIn, reason)))
+            Err(Rejection::unanswered(Why::new(Cause::SignIn, reason)))
         }
     }
 }
@@ -219,21 +219,21 @@ fn mark(tokens: &Tokens) -> String {
 
 #[async_trait]
 impl Network for Bluesky {
-    fn signs(&self) -> bool {
+    fn requires_auth(&self) -> bool {
         true
     }
 
-    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
+    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Rejection> {
         self.renewed(tokens).await
     }
 
-    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
+    async fn revoke(&self, tokens: &Tokens) -> Result<(), Rejection> {
         self.ended(tokens).await
     }
 
     /// Asks who the account is, unless that was learnt before.
-    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback> {
-        let tokens = super::to_sign_with(session.tokens.as_ref())?;
+    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection> {
+        let tokens = super::require_tokens(session.tokens.as_ref())?;
         let known = session.account.as_ref();
         if known.is_some_and(|known| known.learnt_with == mark(tokens) && self.expects(known)) {
             return Ok(None);
@@ -248,7 +248,7 @@ impl Network for Bluesky {
         text: &str,
         at: DateTime<Utc>,
         _session: &Session,
-    ) -> Result<Option<String>, Setback> {
+    ) -> Result<Option<String>, Rejection> {
         Ok(Some(self.record_of(text, at).await?.to_string()))
     }
 
@@ -256,19 +256,19 @@ impl Network for Bluesky {
         self.write(post, session).await
     }
 
-    fn looks(&self) -> &[Duration] {
+    fn probe_delays(&self) -> &[Duration] {
         &self.app.looks
     }
 
-    async fn look(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
+    async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
         self.look_for(post, session).await
     }
 
-    async fn written_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Setback> {
+    async fn timeline_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Rejection> {
         self.posted_since(since, session).await
     }
 
-    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback> {
+    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
         self.unwrite(post, session).await
     }
 }

@@ -14,7 +14,7 @@ use super::facets::{Facet, Feature, detect};
 use super::meaning::Meaning;
 use super::{Bluesky, Held, held, tid};
 use crate::flock::post::{Cause, Post, Why};
-use crate::net::{Outcome, Seen, Sent, Session, Setback, Sight, http, to_sign_with};
+use crate::net::{Outcome, ProbeResult, Rejection, RemotePost, Sent, Session, http, require_tokens};
 
 /// The collection of posts.
 pub(super) const POSTS: &str = "app.bsky.feed.post";
@@ -60,7 +60,7 @@ fn planned(post: &Post) -> Option<Value> {
 
 impl Bluesky {
     /// The record of a text. Mentions are looked up for it: a handle that nobody has stays text.
-    pub(super) async fn record_of(&self, text: &str, at: DateTime<Utc>) -> Result<Value, Setback> {
+    pub(super) async fn record_of(&self, text: &str, at: DateTime<Utc>) -> Result<Value, Rejection> {
         let created_at = at.to_rfc3339_opts(SecondsFormat::Millis, true);
         let mut record = json!({ "$type": POSTS, "text": text, "createdAt": created_at });
         let mut facets = Vec::new();
@@ -76,7 +76,7 @@ impl Bluesky {
         Ok(record)
     }
 
-    async fn marked(&self, Facet { bytes, feature }: Facet) -> Result<Option<Value>, Setback> {
+    async fn marked(&self, Facet { bytes, feature }: Facet) -> Result<Option<Value>, Rejection> {
         let feature = match feature {
             Feature::Link(uri) => json!({ "$type": format!("{FACET}#link"), "uri": uri }),
             Feature::Tag(tag) => json!({ "$type": format!("{FACET}#tag"), "tag": tag }),
@@ -93,12 +93,13 @@ impl Bluesky {
     pub(super) async fn write(&self, post: &Post, session: &Session) -> Sent {
         let (writing, request) = match self.writing(post, session) {
             Ok(writing) => writing,
-            Err(setback) => return Outcome::NotAccepted(setback).into(),
+            Err(rejection) => return Outcome::NotAccepted(rejection).into(),
         };
         let answer = match http::execute(&self.http, request).await {
             Err(error) if http::never_left(&error) => {
-                let setback = Setback::unreachable(writing.held.server, "Bluesky", &http::explain(&error));
-                return Outcome::NotAccepted(setback).into();
+                let rejection =
+                    Rejection::unreachable(writing.held.server, "Bluesky", &http::explain(&error));
+                return Outcome::NotAccepted(rejection).into();
             }
             Err(error) => {
                 let what = format!("the request left, and then: {}", http::explain(&error));
@@ -107,17 +108,17 @@ impl Bluesky {
             Ok(response) => Answer::read(response).await,
         };
         let outcome = self.judged(&answer, &writing).await;
-        Sent { outcome, holds: answer.holds(self.clock.now()), room: answer.room() }
+        Sent { outcome, cooldowns: answer.holds(self.clock.now()), room: answer.room() }
     }
 
     /// What is to be written, and the request that writes it.
-    fn writing<'s>(&self, post: &Post, session: &'s Session) -> Result<(Writing<'s>, Request), Setback> {
-        let held = held(to_sign_with(session.tokens.as_ref())?)?;
+    fn writing<'s>(&self, post: &Post, session: &'s Session) -> Result<(Writing<'s>, Request), Rejection> {
+        let held = held(require_tokens(session.tokens.as_ref())?)?;
         let (key, record) = (tid::of(post.id), planned(post));
         let record = record.ok_or_else(|| {
             let reason =
                 "its record is not in the ledger, so that it can't be sent as it was planned: report this";
-            Setback::before_any_answer(Why::new(Cause::App, reason))
+            Rejection::unanswered(Why::new(Cause::App, reason))
         })?;
         let body = json!({
             "repo": held.did,
@@ -148,10 +149,10 @@ impl Bluesky {
         match meaning {
             Meaning::Text => Outcome::Refused { reason: answer.sentence(meaning, &problem) },
             Meaning::Swap => self.taken(writing).await,
-            Meaning::Odd => Outcome::Unclear(answer.setback("post", meaning, &problem, self.clock.now())),
+            Meaning::Odd => Outcome::Unclear(answer.rejection("post", meaning, &problem, self.clock.now())),
             _ => {
-                let setback = answer.setback("post", meaning, &problem, self.clock.now());
-                Outcome::NotAccepted(self.followed(meaning, setback, &writing.held).await)
+                let rejection = answer.rejection("post", meaning, &problem, self.clock.now());
+                Outcome::NotAccepted(self.followed(meaning, rejection, &writing.held).await)
             }
         }
     }
@@ -179,13 +180,13 @@ impl Bluesky {
 
     /// Looks whether a post's record is there. That it is not is no proof yet: an attempt that was cut off may still be
     /// on its way, and if the line were free by then, it would come twice under two keys.
-    pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
-        let held = held(to_sign_with(session.tokens.as_ref())?)?;
+    pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
+        let held = held(require_tokens(session.tokens.as_ref())?)?;
         let (key, ours) = (tid::of(post.id), planned(post).unwrap_or_default());
         let found = self.get_record(&held, (POSTS, &key)).await?;
         let found = found.filter(|found| is_same(&ours, &found["value"]));
         let seen = found.map(|found| self.seen(uri_of(held.did, &key), &found["value"]));
-        Ok(Sight::Like { seen: seen.into_iter().collect(), doubtful: Vec::new(), cost: 0 })
+        Ok(ProbeResult::Candidates { seen: seen.into_iter().collect(), doubtful: Vec::new(), cost: 0 })
     }
 
     /// A record with its `uri`, `cid` and `value`; `None` if the server says that there is none.
@@ -193,7 +194,7 @@ impl Bluesky {
         &self,
         held: &Held<'_>,
         (collection, key): (&str, &str),
-    ) -> Result<Option<Value>, Setback> {
+    ) -> Result<Option<Value>, Rejection> {
         let asked = [("repo", held.did), ("collection", collection), ("rkey", key)];
         let request = self.query(held.server, "com.atproto.repo.getRecord", &asked, None)?;
         let answer = self.ask(request).await?;
@@ -204,17 +205,17 @@ impl Bluesky {
         match answer.trouble(&held.secrets()) {
             (Meaning::NotFound, _) => Ok(None),
             (meaning, problem) => {
-                let setback = answer.setback(SHOW, meaning, &problem, self.clock.now());
-                Err(self.followed(meaning, setback, held).await)
+                let rejection = answer.rejection(SHOW, meaning, &problem, self.clock.now());
+                Err(self.followed(meaning, rejection, held).await)
             }
         }
     }
 
     /// A post as others see it.
-    pub(super) fn seen(&self, uri: String, record: &Value) -> Seen {
+    pub(super) fn seen(&self, uri: String, record: &Value) -> RemotePost {
         let text = record["text"].as_str().unwrap_or_default().to_owned();
         let at = record["createdAt"].as_str().and_then(|at| at.parse().ok()).unwrap_or(DateTime::UNIX_EPOCH);
-        Seen { url: Some(self.url_of(&uri)), remote_id: uri, text, at, client: None }
+        RemotePost { url: Some(self.url_of(&uri)), remote_id: uri, text, at, client: None }
     }
 
     /// Where people see a post. A DID stays when the handle changes.
@@ -225,8 +226,8 @@ impl Bluesky {
     }
 
     /// Takes a post's record away. That it is gone already is as good.
-    pub(super) async fn unwrite(&self, post: &Post, session: &Session) -> Result<(), Setback> {
-        let tokens = to_sign_with(session.tokens.as_ref())?;
+    pub(super) async fn unwrite(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
+        let tokens = require_tokens(session.tokens.as_ref())?;
         let held = held(tokens)?;
         let key = match post.remote_id.as_deref() {
             // It was assumed to be there, and can be nowhere else.
@@ -235,7 +236,7 @@ impl Bluesky {
                 let reason = format!(
                     "{uri} is no post of the account that is signed in: sign in as the one that posted it"
                 );
-                Setback::before_any_answer(Why::new(Cause::Account, reason))
+                Rejection::unanswered(Why::new(Cause::Account, reason))
             })?,
         };
         let body = json!({ "repo": held.did, "collection": POSTS, "rkey": key });

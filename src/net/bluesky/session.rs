@@ -16,7 +16,7 @@ use super::{Bluesky, Held, held};
 use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
-use crate::net::{Setback, http};
+use crate::net::{Rejection, http};
 
 /// How long one request about a session may take. A renewal makes four at most, of the session and of who the account
 /// is, and must be done within the minute for which it has the tokens to itself.
@@ -40,16 +40,16 @@ pub(super) struct Logins(Mutex<Past>);
 struct Past {
     last: Option<DateTime<Utc>>,
     /// What was said when the password was not accepted with which this dead session had been opened.
-    refused: Option<(Secret, Setback)>,
+    refused: Option<(Secret, Rejection)>,
 }
 
 impl Logins {
     /// Why no other session should be opened now in the place of this dead one, which is known by its refresh token.
     /// Without a reason it counts as done. Whoever signs in anew brings another session.
-    fn begin(&self, dead: &Secret, now: DateTime<Utc>) -> Result<(), Setback> {
+    fn begin(&self, dead: &Secret, now: DateTime<Utc>) -> Result<(), Rejection> {
         let mut past = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, setback)) = past.refused.as_ref().filter(|(refused, _)| refused == dead) {
-            return Err(setback.clone());
+        if let Some((_, rejection)) = past.refused.as_ref().filter(|(refused, _)| refused == dead) {
+            return Err(rejection.clone());
         }
         if let Some(retry_at) =
             past.last.map(|last| last + PAUSE).filter(|at| *at > now && past.last <= Some(now))
@@ -57,15 +57,15 @@ impl Logins {
             let reason = "the session ended again soon after the last log-in, and servers let nobody log in often: \
                           nothing to do, unless it lasts";
             let why = Why::new(Cause::Limits, reason);
-            return Err(Setback { retry_at: Some(retry_at), ..Setback::before_any_answer(why) });
+            return Err(Rejection { retry_at: Some(retry_at), ..Rejection::unanswered(why) });
         }
         past.last = Some(now);
         Ok(())
     }
 
-    fn refuse(&self, dead: &Secret, setback: &Setback) {
+    fn refuse(&self, dead: &Secret, rejection: &Rejection) {
         let mut past = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        past.refused = Some((dead.clone(), setback.clone()));
+        past.refused = Some((dead.clone(), rejection.clone()));
     }
 }
 
@@ -74,14 +74,14 @@ impl Bluesky {
     ///
     /// # Errors
     /// When the handle does not resolve, the account's server is not known, or does not accept the password.
-    pub async fn sign_in(&self, account: &str, password: &Secret) -> Result<Tokens, Setback> {
+    pub async fn sign_in(&self, account: &str, password: &Secret) -> Result<Tokens, Rejection> {
         let identity = self.identity(account).await?;
         self.open(&identity, password).await
     }
 
     /// Newer tokens for these: by the refresh token, or, where that is dead or the account lives on another server by
     /// now, by the password.
-    pub(super) async fn renewed(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
+    pub(super) async fn renewed(&self, tokens: &Tokens) -> Result<Tokens, Rejection> {
         let held = held(tokens)?;
         // First where it lives: a server that it has left may still renew its sessions, and take posts that nobody sees.
         let identity = self.identity(held.did).await;
@@ -91,13 +91,13 @@ impl Bluesky {
             return self.log_in(identity, &held).await;
         }
         match self.refreshed(&held).await {
-            Err(setback) if setback.stale => self.log_in(&identity?, &held).await,
+            Err(rejection) if rejection.token_rejected => self.log_in(&identity?, &held).await,
             refreshed => refreshed,
         }
     }
 
     /// Ends a session; the password stays what it is.
-    pub(super) async fn ended(&self, tokens: &Tokens) -> Result<(), Setback> {
+    pub(super) async fn ended(&self, tokens: &Tokens) -> Result<(), Rejection> {
         let held = held(tokens)?;
         let answer =
             self.ask(self.session_request(held.server, DELETE.0, Some(held.refresh_token), None)?).await?;
@@ -105,41 +105,46 @@ impl Bluesky {
         match meaning {
             _ if answer.is_plain_success() => Ok(()),
             Meaning::Tokens => Ok(()),
-            _ => Err(answer.setback(DELETE.1, meaning, &problem, self.clock.now())),
+            _ => Err(answer.rejection(DELETE.1, meaning, &problem, self.clock.now())),
         }
     }
 
-    /// A setback, after which others are to be had if the account lives elsewhere than where its session is: then its
+    /// A rejection, after which others are to be had if the account lives elsewhere than where its session is: then its
     /// tokens are worth nothing there, and renewing gets better ones.
-    pub(super) async fn followed(&self, meaning: Meaning, setback: Setback, held: &Held<'_>) -> Setback {
+    pub(super) async fn followed(
+        &self,
+        meaning: Meaning,
+        rejection: Rejection,
+        held: &Held<'_>,
+    ) -> Rejection {
         let has_moved = meaning.may_have_moved()
             && self.identity(held.did).await.is_ok_and(|identity| identity.server != held.server);
-        Setback { stale: setback.stale || has_moved, ..setback }
+        Rejection { token_rejected: rejection.token_rejected || has_moved, ..rejection }
     }
 
-    async fn refreshed(&self, held: &Held<'_>) -> Result<Tokens, Setback> {
+    async fn refreshed(&self, held: &Held<'_>) -> Result<Tokens, Rejection> {
         let answer =
             self.ask(self.session_request(held.server, REFRESH.0, Some(held.refresh_token), None)?).await?;
         if answer.succeeded() {
             return self.session(&answer, REFRESH.1, (held.did, held.server), held.password);
         }
         let (meaning, problem) = answer.trouble(&held.secrets());
-        Err(answer.setback(REFRESH.1, meaning, &problem, self.clock.now()))
+        Err(answer.rejection(REFRESH.1, meaning, &problem, self.clock.now()))
     }
 
     /// Opens a session without a person, if it may.
-    async fn log_in(&self, identity: &Identity, held: &Held<'_>) -> Result<Tokens, Setback> {
+    async fn log_in(&self, identity: &Identity, held: &Held<'_>) -> Result<Tokens, Rejection> {
         self.logins.begin(held.refresh_token, self.clock.now())?;
         let opened = self.open(identity, held.password).await;
-        if let Err(setback) = opened.as_ref()
-            && setback.why.cause == Cause::SignIn
+        if let Err(rejection) = opened.as_ref()
+            && rejection.why.cause == Cause::SignIn
         {
-            self.logins.refuse(held.refresh_token, setback);
+            self.logins.refuse(held.refresh_token, rejection);
         }
         opened
     }
 
-    async fn open(&self, identity: &Identity, password: &Secret) -> Result<Tokens, Setback> {
+    async fn open(&self, identity: &Identity, password: &Secret) -> Result<Tokens, Rejection> {
         let Identity { did, server, .. } = identity;
         let body = json!({ "identifier": did, "password": password.expose() });
         let answer = self.ask(self.session_request(server, CREATE.0, None, Some(&body))?).await?;
@@ -147,8 +152,8 @@ impl Bluesky {
             return self.session(&answer, CREATE.1, (did, server), password);
         }
         let (meaning, problem) = answer.trouble(&[password]);
-        let setback = answer.setback(CREATE.1, meaning.of_sign_in(), &problem, self.clock.now());
-        Err(Setback { stale: false, ..setback })
+        let rejection = answer.rejection(CREATE.1, meaning.of_sign_in(), &problem, self.clock.now());
+        Err(Rejection { token_rejected: false, ..rejection })
     }
 
     /// The session that an answer opens or renews.
@@ -158,7 +163,7 @@ impl Bluesky {
         what: &str,
         (did, server): (&str, &str),
         password: &Secret,
-    ) -> Result<Tokens, Setback> {
+    ) -> Result<Tokens, Rejection> {
         let body = answer.json().unwrap_or_default();
         let token = |name: &str| body[name].as_str().filter(|token| is_token(token)).map(Secret::new);
         let (Some(access_token), Some(refresh_token), true) =
@@ -177,7 +182,7 @@ impl Bluesky {
         method: &str,
         token: Option<&Secret>,
         body: Option<&Value>,
-    ) -> Result<Request, Setback> {
+    ) -> Result<Request, Rejection> {
         let mut request = self.procedure(server, method, token, body)?;
         *request.timeout_mut() = Some(PATIENCE);
         Ok(request)
@@ -190,7 +195,7 @@ fn is_token(text: &str) -> bool {
 }
 
 /// That an account can post, as far as its server says so.
-pub(super) fn awake(session: &Value) -> Result<(), Setback> {
+pub(super) fn awake(session: &Value) -> Result<(), Rejection> {
     if session["active"] != false {
         return Ok(());
     }
@@ -200,7 +205,7 @@ pub(super) fn awake(session: &Value) -> Result<(), Setback> {
         _ => "sign in at bsky.app and read what it says",
     };
     let reason = format!("the account is not active ({status}): {remedy}");
-    Err(Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::Account, reason)) })
+    Err(Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::Account, reason)) })
 }
 
 #[cfg(test)]
@@ -215,8 +220,8 @@ mod tests {
     fn a_client_logs_in_rarely() {
         let (logins, dead) = (Logins::default(), Secret::new("refresh"));
         assert_eq!(logins.begin(&dead, at(0)), Ok(()));
-        let setback = logins.begin(&dead, at(29)).unwrap_err();
-        assert_eq!((setback.why.cause, setback.retry_at), (Cause::Limits, Some(at(30))));
+        let rejection = logins.begin(&dead, at(29)).unwrap_err();
+        assert_eq!((rejection.why.cause, rejection.retry_at), (Cause::Limits, Some(at(30))));
         assert_eq!(logins.begin(&dead, at(30)), Ok(()));
         assert_eq!(logins.begin(&dead, at(10)), Ok(()), "by a clock that was set back it is long ago");
     }
@@ -224,9 +229,9 @@ mod tests {
     #[test]
     fn a_password_that_was_not_accepted_is_not_shown_again() {
         let (logins, dead) = (Logins::default(), Secret::new("refresh"));
-        let setback = Setback::before_any_answer(Why::new(Cause::SignIn, "no"));
-        logins.refuse(&dead, &setback);
-        assert_eq!(logins.begin(&dead, at(9_999)), Err(setback));
+        let rejection = Rejection::unanswered(Why::new(Cause::SignIn, "no"));
+        logins.refuse(&dead, &rejection);
+        assert_eq!(logins.begin(&dead, at(9_999)), Err(rejection));
         assert_eq!(logins.begin(&Secret::new("another"), at(9_999)), Ok(()));
     }
 }

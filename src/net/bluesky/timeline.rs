@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::record::{POSTS, key_in};
 use super::{Bluesky, held, tid};
 use crate::flock::post::{Cause, Why};
-use crate::net::{Seen, Session, Setback, Timeline, to_sign_with};
+use crate::net::{Rejection, RemotePost, Session, Timeline, require_tokens};
 
 /// Posts of a page: of the longest there are, with facets, fewer than the bytes of an answer that are read.
 const PAGE: &str = "40";
@@ -22,8 +22,8 @@ impl Bluesky {
         &self,
         since: DateTime<Utc>,
         session: &Session,
-    ) -> Result<Timeline, Setback> {
-        let tokens = to_sign_with(session.tokens.as_ref())?;
+    ) -> Result<Timeline, Rejection> {
+        let tokens = require_tokens(session.tokens.as_ref())?;
         let held = held(tokens)?;
         let (mut seen, mut cursor) = (Vec::new(), String::new());
         for _ in 0..PAGES {
@@ -38,23 +38,23 @@ impl Bluesky {
                 let uri = record["uri"].as_str().filter(|uri| key_in(uri, held.did).is_some())?;
                 Some(self.seen(uri.to_owned(), &record["value"]))
             };
-            let posts: Vec<Seen> = records.iter().filter_map(known).collect();
+            let posts: Vec<RemotePost> = records.iter().filter_map(known).collect();
             // They come by their keys, newest first; a key says when it was made.
-            let made = |seen: &Seen| key_in(&seen.remote_id, held.did).and_then(tid::time_of);
+            let made = |seen: &RemotePost| key_in(&seen.remote_id, held.did).and_then(tid::time_of);
             let is_last = posts.last().and_then(made).is_some_and(|at| at < since - BEFORE);
             seen.extend(posts);
             match page["cursor"].as_str().filter(|_| !is_last && !records.is_empty()) {
                 Some(next) => next.clone_into(&mut cursor),
-                None => return Ok(Timeline::Posts(in_order(seen, since))),
+                None => return Ok(Timeline::Complete(in_order(seen, since))),
             }
         }
         let reason = "the account has more than 10,000 posts since then, too many to read";
-        Ok(Timeline::Part(in_order(seen, since), Why::new(Cause::Silence, reason)))
+        Ok(Timeline::Partial(in_order(seen, since), Why::new(Cause::Silence, reason)))
     }
 }
 
 /// What was posted since then, oldest first; of one instant in the order of their keys.
-fn in_order(mut seen: Vec<Seen>, since: DateTime<Utc>) -> Vec<Seen> {
+fn in_order(mut seen: Vec<RemotePost>, since: DateTime<Utc>) -> Vec<RemotePost> {
     seen.retain(|seen| seen.at >= since);
     seen.reverse();
     seen.sort_by_key(|seen| seen.at);

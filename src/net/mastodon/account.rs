@@ -14,7 +14,7 @@ use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Registration, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::net::oauth2::Provider;
-use crate::net::{AccountApi, Appearance, NotDressed, Setback, http};
+use crate::net::{AccountApi, Appearance, ProfileError, Rejection, http};
 
 /// Says whose a token is.
 pub(super) const WHO_AM_I: &str = "/api/v1/accounts/verify_credentials";
@@ -45,7 +45,7 @@ struct Me {
 }
 
 impl Mastodon {
-    async fn me(&self, tokens: &Tokens) -> Result<Me, Setback> {
+    async fn me(&self, tokens: &Tokens) -> Result<Me, Rejection> {
         let answer = self.ask(self.request(tokens, Method::GET, WHO_AM_I)?).await?;
         let us = self.secrets(Some(tokens));
         answer::read(&answer, "say whose the token is", &us, self.clock.now(), me)
@@ -65,12 +65,12 @@ impl Mastodon {
         self.ask(request).await.ok().filter(Answer::succeeded)?.json()
     }
 
-    async fn change(&self, tokens: &Tokens, form: Form) -> Result<(), Setback> {
+    async fn change(&self, tokens: &Tokens, form: Form) -> Result<(), Rejection> {
         let request = self.request(tokens, Method::PATCH, "/api/v1/accounts/update_credentials")?;
         let (url, authorization) = (request.url().clone(), request.headers()[header::AUTHORIZATION].clone());
         let request =
             self.http.patch(url).header(header::AUTHORIZATION, authorization).multipart(form).build();
-        let answer = self.ask(request.map_err(|_| Setback::no_url())?).await?;
+        let answer = self.ask(request.map_err(|_| Rejection::no_url())?).await?;
         let us = self.secrets(Some(tokens));
         answer::read(&answer, "change the profile", &us, self.clock.now(), me).map(drop)
     }
@@ -78,7 +78,7 @@ impl Mastodon {
 
 #[async_trait]
 impl AccountApi for Mastodon {
-    async fn by_oauth2(&self) -> Option<Result<(Provider, &'static [&'static str]), Setback>> {
+    async fn by_oauth2(&self) -> Option<Result<(Provider, &'static [&'static str]), Rejection>> {
         Some(self.provider().await.map(|provider| (provider, SCOPES)))
     }
 
@@ -86,11 +86,11 @@ impl AccountApi for Mastodon {
         Some(OUT_OF_BAND)
     }
 
-    async fn register(&self, redirects: &[String]) -> Result<Option<Registration>, Setback> {
+    async fn register(&self, redirects: &[String]) -> Result<Option<Registration>, Rejection> {
         self.registered(redirects).await
     }
 
-    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback> {
+    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Rejection> {
         let me = self.me(tokens).await?;
         let server = self.instance().await.ok();
         let now = self.clock.now();
@@ -137,14 +137,14 @@ impl AccountApi for Mastodon {
         Err(Why::new(Cause::App, reason))
     }
 
-    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback> {
+    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Rejection> {
         let me = self.me(tokens).await?;
         let Me { shown_as, bio, picture_url, is_bot, .. } = me;
         Ok(Appearance { name: shown_as, bio, picture_url, automated: is_bot })
     }
 
     /// Also marks the account as a bot: people want to know, and servers ask for it.
-    async fn dress(&self, tokens: &Tokens, profile: &Profile) -> Result<(), NotDressed> {
+    async fn update_profile(&self, tokens: &Tokens, profile: &Profile) -> Result<(), ProfileError> {
         let mut form = Form::new().text("bot", "true");
         if let Some(name) = &profile.name {
             form = form.text("display_name", name.clone());
@@ -162,9 +162,9 @@ impl AccountApi for Mastodon {
     }
 }
 
-fn unfit(path: &std::path::Path, why: &str) -> Setback {
+fn unfit(path: &std::path::Path, why: &str) -> Rejection {
     let reason = format!("the picture {} can't be used ({why}): give a PNG or JPEG file", path.display());
-    Setback::before_any_answer(Why::new(Cause::App, reason))
+    Rejection::unanswered(Why::new(Cause::App, reason))
 }
 
 /// A picture as a file of its type: by its first bytes, whatever its name says.

@@ -13,7 +13,7 @@ use super::rate_limit;
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::secret::Secret;
 use crate::net::http::{self, BodyError};
-use crate::net::{Hold, Outcome, Scope, Sent, Setback, api_error};
+use crate::net::{Cooldown, Outcome, Rejection, Scope, Sent, api_error};
 
 /// The most characters of an id. Mastodon's have 18, others' 26; they end up in URLs.
 const ID_MAX: usize = 64;
@@ -158,7 +158,7 @@ pub(super) fn posted(
 ) -> Sent {
     let outcome =
         if answer.succeeded() { taken(answer, account, us) } else { not_taken(answer, post, us, now) };
-    Sent { outcome, holds: holds(answer, now), room: rate_limit::room(&answer.headers) }
+    Sent { outcome, cooldowns: holds(answer, now), room: rate_limit::room(&answer.headers) }
 }
 
 /// A success names the status and its author; one that does not, or names another account, settles nothing.
@@ -192,8 +192,8 @@ fn not_taken(answer: &Answer, post: &Post, us: &[&Secret], now: DateTime<Utc>) -
     }
     match meaning {
         Meaning::Text => Outcome::Refused { reason: sentence(Meaning::Text, answer, us) },
-        Meaning::Odd => Outcome::Unclear(setback(Meaning::Odd, answer, us, now)),
-        meaning => Outcome::NotAccepted(setback(meaning, answer, us, now)),
+        Meaning::Odd => Outcome::Unclear(rejection(Meaning::Odd, answer, us, now)),
+        meaning => Outcome::NotAccepted(rejection(meaning, answer, us, now)),
     }
 }
 
@@ -215,12 +215,12 @@ fn unsettled(what: &str) -> Outcome {
 }
 
 /// For how long the bot should keep still after this answer: the limit is used up, or the server said so of itself.
-fn holds(answer: &Answer, now: DateTime<Utc>) -> Vec<Hold> {
+fn holds(answer: &Answer, now: DateTime<Utc>) -> Vec<Cooldown> {
     let silent = !answer.succeeded() && !answer.is_definite();
     let asked = if silent { rate_limit::retry_at(&answer.headers, now) } else { None };
     let until = rate_limit::spent(&answer.headers, now).max(asked);
     let reason = "the server's limit is used up, as its answer to the last post said: nothing to do, unless it is often so";
-    let hold = |until| Hold { scope: Scope::Bot, until, why: Why::new(Cause::Limits, reason) };
+    let hold = |until| Cooldown { scope: Scope::Bot, until, why: Why::new(Cause::Limits, reason) };
     until.map(hold).into_iter().collect()
 }
 
@@ -232,7 +232,7 @@ pub(super) fn read<T>(
     us: &[&Secret],
     now: DateTime<Utc>,
     find: impl FnOnce(&Value) -> Option<T>,
-) -> Result<T, Setback> {
+) -> Result<T, Rejection> {
     if !answer.succeeded() {
         return Err(not_done(answer, what, us, now));
     }
@@ -243,34 +243,34 @@ pub(super) fn read<T>(
              is right",
             answer.said(us)
         );
-        Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, reason)) }
+        Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::App, reason)) }
     })
 }
 
 /// Why a request that changes nothing when it is made twice was not done.
-pub(super) fn not_done(answer: &Answer, what: &str, us: &[&Secret], now: DateTime<Utc>) -> Setback {
+pub(super) fn not_done(answer: &Answer, what: &str, us: &[&Secret], now: DateTime<Utc>) -> Rejection {
     match answer.meaning() {
         Meaning::Silence => {
             let reason = format!(
                 "the server gave no clear answer when asked to {what} ({}): try again",
                 answer.said(us)
             );
-            Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
+            Rejection::unanswered(Why::new(Cause::Unreachable, reason))
         }
         // There is no text to blame.
-        Meaning::Text => setback(Meaning::Odd, answer, us, now),
-        meaning => setback(meaning, answer, us, now),
+        Meaning::Text => rejection(Meaning::Odd, answer, us, now),
+        meaning => rejection(meaning, answer, us, now),
     }
 }
 
 /// Why nothing was accepted, as this meaning has it.
-pub(super) fn setback(meaning: Meaning, answer: &Answer, us: &[&Secret], now: DateTime<Utc>) -> Setback {
-    Setback {
+pub(super) fn rejection(meaning: Meaning, answer: &Answer, us: &[&Secret], now: DateTime<Utc>) -> Rejection {
+    Rejection {
         why: Why::new(meaning.cause(), sentence(meaning, answer, us)),
         retry_at: if meaning.passes() { rate_limit::retry_at(&answer.headers, now) } else { None },
         answered: true,
         // There is no newer one to be had.
-        stale: false,
+        token_rejected: false,
     }
 }
 

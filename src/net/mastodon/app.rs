@@ -12,7 +12,7 @@ use super::{Mastodon, SCOPES};
 use crate::flock::account::{Client, Registration, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
-use crate::net::Setback;
+use crate::net::Rejection;
 use crate::net::oauth2::{Proof, Provider};
 
 /// What stands for an address where nobody listens: the server shows the code instead.
@@ -31,7 +31,7 @@ impl Mastodon {
     /// Makes sure that the server knows the flock, and lets people come back to these addresses: what was registered
     /// before is looked at, as servers forget apps that nobody uses. Returns what is to be kept, if it is new. What
     /// `flock.toml` names is left to whoever wrote it.
-    pub(super) async fn registered(&self, redirects: &[String]) -> Result<Option<Registration>, Setback> {
+    pub(super) async fn registered(&self, redirects: &[String]) -> Result<Option<Registration>, Rejection> {
         if self.app.client.is_some() {
             return Ok(None);
         }
@@ -53,7 +53,7 @@ impl Mastodon {
     }
 
     /// Where people sign in, as the app that the server knows.
-    pub(super) async fn provider(&self) -> Result<Provider, Setback> {
+    pub(super) async fn provider(&self) -> Result<Provider, Rejection> {
         let client = self.client()?.clone();
         let url = |path| format!("{}{path}", self.app.api_url);
         Ok(Provider {
@@ -72,14 +72,14 @@ impl Mastodon {
     }
 
     /// Makes a token worthless. A server lets none but the app do so to which it was given.
-    pub(super) async fn given_up(&self, tokens: &Tokens) -> Result<(), Setback> {
+    pub(super) async fn given_up(&self, tokens: &Tokens) -> Result<(), Rejection> {
         let by_hand = |why: &str| {
             let reason = format!("{why}: {BY_HAND}");
-            Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::App, reason)) }
+            Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::App, reason)) }
         };
         let client = match self.client() {
             Ok(client) => client.clone(),
-            Err(setback) if setback.why.cause == Cause::Keys => return Err(setback),
+            Err(rejection) if rejection.why.cause == Cause::Keys => return Err(rejection),
             Err(_) => return Err(by_hand("only the app that was given a token may revoke it")),
         };
         let Tokens::OAuth2 { access_token, .. } = tokens else { return Ok(()) };
@@ -99,23 +99,23 @@ impl Mastodon {
     }
 
     /// As what the flock is known: by `flock.toml` before what was registered.
-    fn client(&self) -> Result<&Client, Setback> {
+    fn client(&self) -> Result<&Client, Rejection> {
         let known = self.app.registration.as_ref().filter(|known| known.server == self.app.api_url);
         match (&self.app.client, known) {
             (Some(Ok(client)), _) => Ok(client),
-            (Some(Err(reason)), _) => Err(Setback::before_any_answer(Why::new(Cause::Keys, reason.clone()))),
+            (Some(Err(reason)), _) => Err(Rejection::unanswered(Why::new(Cause::Keys, reason.clone()))),
             (None, Some(known)) => Ok(&known.client),
             (None, None) => {
                 let reason =
                     "the server does not know flockd yet: sign a bot in, which registers flockd there";
-                Err(Setback::before_any_answer(Why::new(Cause::App, reason)))
+                Err(Rejection::unanswered(Why::new(Cause::App, reason)))
             }
         }
     }
 
     /// Whether the server says that it knows PKCE with S256 (RFC 8414, section 2): others refuse what they don't know,
     /// or pass over it.
-    async fn knows_pkce(&self) -> Result<bool, Setback> {
+    async fn knows_pkce(&self) -> Result<bool, Rejection> {
         let answer = self.ask_openly("/.well-known/oauth-authorization-server").await?;
         let about = if answer.succeeded() { answer.json().unwrap_or_default() } else { Value::Null };
         let methods = about["code_challenge_methods_supported"].as_array();
@@ -123,7 +123,7 @@ impl Mastodon {
     }
 
     /// Whether the server still knows an app: it gives it a token of its own, which is given back at once.
-    async fn is_known(&self, client: &Client) -> Result<bool, Setback> {
+    async fn is_known(&self, client: &Client) -> Result<bool, Rejection> {
         let pairs = [("grant_type", "client_credentials"), ("scope", SCOPES[0])];
         let answer = self.ask(self.form("/oauth/token", client, &pairs)?).await?;
         let said = answer.json().unwrap_or_default();
@@ -141,7 +141,7 @@ impl Mastodon {
     }
 
     /// Registers the flock. All addresses go in one text, which every server takes, a line each.
-    async fn introduced(&self, redirects: &[String]) -> Result<Client, Setback> {
+    async fn introduced(&self, redirects: &[String]) -> Result<Client, Rejection> {
         let (redirects, scopes) = (redirects.join("\n"), SCOPES.join(" "));
         let pairs = [("client_name", NAME), ("redirect_uris", &redirects), ("scopes", &scopes)];
         let form = Serializer::new(String::new()).extend_pairs(pairs).finish();
@@ -149,20 +149,25 @@ impl Mastodon {
         answer::read(&answer, "register flockd as an app", &[], self.clock.now(), client)
     }
 
-    fn form(&self, path: &str, client: &Client, pairs: &[(&str, &str)]) -> Result<reqwest::Request, Setback> {
+    fn form(
+        &self,
+        path: &str,
+        client: &Client,
+        pairs: &[(&str, &str)],
+    ) -> Result<reqwest::Request, Rejection> {
         let mut form = Serializer::new(String::new());
         form.append_pair("client_id", &client.id);
         form.extend_pairs(client.secret.iter().map(|secret| ("client_secret", secret.expose())));
         self.formed(path, form.extend_pairs(pairs).finish())
     }
 
-    fn formed(&self, path: &str, form: String) -> Result<reqwest::Request, Setback> {
+    fn formed(&self, path: &str, form: String) -> Result<reqwest::Request, Rejection> {
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
         let request = self.http.request(Method::POST, format!("{}{path}", self.app.api_url));
-        request.header(CONTENT_TYPE, kind).body(form).build().map_err(|_| Setback::no_url())
+        request.header(CONTENT_TYPE, kind).body(form).build().map_err(|_| Rejection::no_url())
     }
 
-    fn failed(&self, answer: &Answer, what: &str, client: &Client, tokens: Option<&Tokens>) -> Setback {
+    fn failed(&self, answer: &Answer, what: &str, client: &Client, tokens: Option<&Tokens>) -> Rejection {
         let secrets = self.secrets(tokens);
         let us: Vec<&Secret> = secrets.into_iter().chain(&client.secret).collect();
         answer::not_done(answer, what, &us, self.clock.now())

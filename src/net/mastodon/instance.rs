@@ -10,7 +10,7 @@ use super::Mastodon;
 use super::answer;
 use super::length::{AS_IT_STANDS, USUAL};
 use crate::flock::account::{Account, TextLimits};
-use crate::net::Setback;
+use crate::net::Rejection;
 
 /// How long what a server says of its limits is believed.
 const DAY: TimeDelta = TimeDelta::hours(24);
@@ -32,7 +32,7 @@ pub(super) struct Instance {
 
 impl Mastodon {
     /// Asks the server about itself, in the newer way or, where that is not known, in the older.
-    pub(super) async fn instance(&self) -> Result<Instance, Setback> {
+    pub(super) async fn instance(&self) -> Result<Instance, Rejection> {
         let newer = self.ask_openly("/api/v2/instance").await?;
         let answer = if newer.succeeded() { newer } else { self.ask_openly("/api/v1/instance").await? };
         answer::read(&answer, "say what it takes", &[], self.clock.now(), read)
@@ -52,10 +52,10 @@ impl Mastodon {
     }
 
     /// Asks something that everybody may know, and on which nothing depends.
-    pub(super) async fn ask_openly(&self, path: &str) -> Result<answer::Answer, Setback> {
+    pub(super) async fn ask_openly(&self, path: &str) -> Result<answer::Answer, Rejection> {
         let request =
             self.http.request(Method::GET, format!("{}{path}", self.app.api_url)).timeout(super::IN_PASSING);
-        self.ask(request.build().map_err(|_| Setback::no_url())?).await
+        self.ask(request.build().map_err(|_| Rejection::no_url())?).await
     }
 }
 

@@ -28,7 +28,9 @@ use reqwest::{Client as Http, Method, Request};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{AccountApi as _, Limits, Network, Outcome, Sent, Session, Setback, Sight, Timeline, http, mark};
+use super::{
+    AccountApi as _, Limits, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http, mark,
+};
 use crate::clock::Clock;
 use crate::flock::account::{Account, Client, Registration, Tokens};
 use crate::flock::post::{Cause, Post, Why};
@@ -74,7 +76,7 @@ pub struct Mastodon {
     manner: Manner,
     limits: Asking,
     /// Tokens that have turned out to be another account's, by their mark.
-    mismatch: Mutex<Option<(String, Setback)>>,
+    mismatch: Mutex<Option<(String, Rejection)>>,
 }
 
 impl Mastodon {
@@ -99,26 +101,26 @@ impl Mastodon {
     }
 
     /// A request that the token makes the account's own (RFC 6750, section 2.1).
-    fn request(&self, tokens: &Tokens, method: Method, path: &str) -> Result<Request, Setback> {
+    fn request(&self, tokens: &Tokens, method: Method, path: &str) -> Result<Request, Rejection> {
         let Tokens::OAuth2 { access_token, .. } = tokens else {
             let reason = "the tokens are of another network";
-            return Err(Setback::before_any_answer(Why::new(Cause::SignIn, reason)));
+            return Err(Rejection::unanswered(Why::new(Cause::SignIn, reason)));
         };
         let url = format!("{}{path}", self.app.api_url);
         let request = self.http.request(method, url).bearer_auth(access_token.expose()).build();
-        let mut request = request.map_err(|_| Setback::no_url())?;
+        let mut request = request.map_err(|_| Rejection::no_url())?;
         http::hide_authorization(&mut request);
         Ok(request)
     }
 
     /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
-    async fn ask(&self, request: Request) -> Result<Answer, Setback> {
+    async fn ask(&self, request: Request) -> Result<Answer, Rejection> {
         let response = http::execute(&self.http, request).await.map_err(|error| self.unreachable(&error))?;
         Ok(Answer::read(response).await)
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Setback {
-        Setback::unreachable(&self.app.api_url, "the server", &http::explain(error))
+    fn unreachable(&self, error: &reqwest::Error) -> Rejection {
+        Rejection::unreachable(&self.app.api_url, "the server", &http::explain(error))
     }
 
     /// Every secret that a request may hold.
@@ -138,32 +140,32 @@ impl Mastodon {
         mark::of(&self.app.api_url, known_by)
     }
 
-    fn known_mismatch(&self, mark: &str) -> Option<Setback> {
+    fn known_mismatch(&self, mark: &str) -> Option<Rejection> {
         let mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
-        mismatch.as_ref().filter(|(of, _)| of == mark).map(|(_, setback)| setback.clone())
+        mismatch.as_ref().filter(|(of, _)| of == mark).map(|(_, rejection)| rejection.clone())
     }
 
-    fn belongs_to(&self, mark: String, handle: &str) -> Setback {
+    fn belongs_to(&self, mark: String, handle: &str) -> Rejection {
         let expected = self.expected.as_deref().unwrap_or_default();
         let reason = format!(
             "signed in as @{handle}, but flock.toml expects @{expected}: sign in to the server as @{expected} first, or \
              correct `account`"
         );
-        let setback =
-            Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::Account, reason)) };
+        let rejection =
+            Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::Account, reason)) };
         let mut mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
-        *mismatch = Some((mark, setback.clone()));
-        setback
+        *mismatch = Some((mark, rejection.clone()));
+        rejection
     }
 
     /// The one request that posts.
-    fn posting(&self, post: &Post, text: &str, tokens: &Tokens) -> Result<Request, Setback> {
+    fn posting(&self, post: &Post, text: &str, tokens: &Tokens) -> Result<Request, Rejection> {
         let mut request = self.request(tokens, Method::POST, "/api/v1/statuses")?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // Its own after each definite error, as some servers say an error again; the same after silence.
         let key = format!("{}.{}", post.id, post.errors);
-        headers.insert(KEY, HeaderValue::from_str(&key).map_err(|_| Setback::no_url())?);
+        headers.insert(KEY, HeaderValue::from_str(&key).map_err(|_| Rejection::no_url())?);
         *request.body_mut() = Some(self.status(text).to_string().into());
         Ok(request)
     }
@@ -192,8 +194,8 @@ impl Mastodon {
         let mut sent = answer::posted(answer, post, account, &us, self.clock.now());
         match &mut sent.outcome {
             Outcome::Posted { remote_id, note, .. } => *note = self.unshown(tokens, remote_id).await,
-            Outcome::NotAccepted(setback) if answer.meaning() == Meaning::Forbidden => {
-                *setback = self.forbidden(answer, tokens).await;
+            Outcome::NotAccepted(rejection) if answer.meaning() == Meaning::Forbidden => {
+                *rejection = self.forbidden(answer, tokens).await;
             }
             _ => {}
         }
@@ -213,7 +215,7 @@ impl Mastodon {
     }
 
     /// Makes sure that a status is gone, where the server did not say which one it has deleted.
-    async fn is_gone(&self, tokens: &Tokens, id: &str) -> Result<(), Setback> {
+    async fn is_gone(&self, tokens: &Tokens, id: &str) -> Result<(), Rejection> {
         let answer = self.ask(self.request(tokens, Method::GET, &format!("/api/v1/statuses/{id}"))?).await?;
         if answer.is_not_there() {
             return Ok(());
@@ -222,12 +224,12 @@ impl Mastodon {
             "the server was asked to delete it and did not say that it has ({}): look at the account, and try again",
             answer.said(&self.secrets(Some(tokens)))
         );
-        Err(Setback::before_any_answer(Why::new(Cause::Unreachable, reason)))
+        Err(Rejection::unanswered(Why::new(Cause::Unreachable, reason)))
     }
 
     /// Whether it is the account that may do nothing, or the token that does not allow this: the words are in any
     /// language, but an account that may do nothing can't say who it is either.
-    async fn forbidden(&self, answer: &Answer, tokens: &Tokens) -> Setback {
+    async fn forbidden(&self, answer: &Answer, tokens: &Tokens) -> Rejection {
         let who = async {
             let mut request = self.request(tokens, Method::GET, account::WHO_AM_I)?;
             *request.timeout_mut() = Some(IN_PASSING);
@@ -238,24 +240,24 @@ impl Mastodon {
             Ok(who) if who.meaning() == Meaning::Forbidden => Meaning::Account,
             _ => Meaning::Forbidden,
         };
-        answer::setback(meaning, answer, &self.secrets(Some(tokens)), self.clock.now())
+        answer::rejection(meaning, answer, &self.secrets(Some(tokens)), self.clock.now())
     }
 }
 
 #[async_trait]
 impl Network for Mastodon {
-    fn signs(&self) -> bool {
+    fn requires_auth(&self) -> bool {
         true
     }
 
-    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
+    async fn revoke(&self, tokens: &Tokens) -> Result<(), Rejection> {
         self.given_up(tokens).await
     }
 
     /// Asks whose the tokens are, unless that was learnt with these very ones before, and now and then what the server
     /// takes.
-    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback> {
-        let tokens = super::to_sign_with(session.tokens.as_ref())?;
+    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection> {
+        let tokens = super::require_tokens(session.tokens.as_ref())?;
         let mark = self.mark(tokens);
         let known = session.account.as_ref();
         if let Some(known) = known.filter(|known| known.learnt_with == mark && self.expects(known)) {
@@ -275,11 +277,11 @@ impl Network for Mastodon {
         let Some(text) = post.text.as_deref() else {
             return Outcome::Refused { reason: "there is no text to post: give it one".to_owned() }.into();
         };
-        let request = super::to_sign_with(session.tokens.as_ref())
+        let request = super::require_tokens(session.tokens.as_ref())
             .and_then(|tokens| Ok((tokens, self.posting(post, text, tokens)?)));
         let (tokens, request) = match request {
             Ok(request) => request,
-            Err(setback) => return Outcome::NotAccepted(setback).into(),
+            Err(rejection) => return Outcome::NotAccepted(rejection).into(),
         };
         match http::execute(&self.http, request).await {
             Err(error) if http::never_left(&error) => Outcome::NotAccepted(self.unreachable(&error)).into(),
@@ -288,28 +290,28 @@ impl Network for Mastodon {
         }
     }
 
-    fn looks(&self) -> &[Duration] {
+    fn probe_delays(&self) -> &[Duration] {
         &self.app.looks
     }
 
-    async fn look(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
+    async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
         self.look_for(post, session).await
     }
 
-    async fn written_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Setback> {
+    async fn timeline_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Rejection> {
         self.posted_since(since, session).await
     }
 
-    fn is_same(&self, ours: &str, theirs: &str) -> bool {
+    fn same_text(&self, ours: &str, theirs: &str) -> bool {
         likeness::is_same(ours, theirs)
     }
 
-    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback> {
-        let tokens = super::to_sign_with(session.tokens.as_ref())?;
+    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
+        let tokens = super::require_tokens(session.tokens.as_ref())?;
         let Some(id) = post.remote_id.as_deref() else {
             let reason = "the server's id of it is not known, as a person or a policy said that it was posted: delete it \
                           on the server";
-            return Err(Setback::before_any_answer(Why::new(Cause::Text, reason)));
+            return Err(Rejection::unanswered(Why::new(Cause::Text, reason)));
         };
         let answer =
             self.ask(self.request(tokens, Method::DELETE, &format!("/api/v1/statuses/{id}"))?).await?;

@@ -14,7 +14,7 @@ use super::{Mastodon, html, likeness};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, Why};
 use crate::net::resemblance::{self, Resemblance};
-use crate::net::{Seen, Session, Setback, Sight, Timeline, http, to_sign_with};
+use crate::net::{ProbeResult, Rejection, RemotePost, Session, Timeline, http, require_tokens};
 
 /// So long before the first attempt a status may have been made, by the server's clock, and still be that attempt: a
 /// minute, and as much as clocks may differ before that is noticed and reckoned with.
@@ -47,43 +47,43 @@ enum Reading {
 
 impl Mastodon {
     /// Looks for a post among the account's newest.
-    pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
+    pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
         // A clock that was ahead when the request left may have been set since: the earliest of what it has shown counts.
         let shown = [post.sent_at, post.settled_at, Some(self.clock.now())];
         let first = shown.into_iter().flatten().min().unwrap_or(post.planned_at);
         let all = match self.read_since(first, PAGES_OF_A_LOOK, session).await? {
             Reading::Whole(all) => all,
-            Reading::Part(_, why) | Reading::Refused(why) => return Ok(Sight::CannotTell(why)),
+            Reading::Part(_, why) | Reading::Refused(why) => return Ok(ProbeResult::Unavailable(why)),
         };
         let (tokens, ours) =
-            (to_sign_with(session.tokens.as_ref())?, post.text.as_deref().unwrap_or_default());
+            (require_tokens(session.tokens.as_ref())?, post.text.as_deref().unwrap_or_default());
         let (all, early): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| !one.is_early);
         let early = early.into_iter().map(|one| one.seen).filter(|one| likeness::is_same(ours, &one.text));
         let (same, others): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|one| likeness::is_same(ours, &one.seen.text));
-        let mut seen: Vec<Seen> = same.into_iter().map(|shown| shown.seen).collect();
+        let mut seen: Vec<RemotePost> = same.into_iter().map(|shown| shown.seen).collect();
         let mut unsure = Vec::new();
         let mut like: Vec<_> =
             others.into_iter().filter(|one| is_worth_asking(ours, &one.seen.text)).collect();
         let marked_up = like.iter().filter(|one| one.is_marked_up).count();
         if seen.is_empty() && marked_up > SOURCES_OF_A_LOOK {
-            return Ok(Sight::CannotTell(too_many("that may be it", SOURCES_OF_A_LOOK)));
+            return Ok(ProbeResult::Unavailable(too_many("that may be it", SOURCES_OF_A_LOOK)));
         }
         // What is shown without marks is what was written, as far as can be seen, so it is asked for last.
         like.sort_by_key(|one| !one.is_marked_up);
         for Shown { seen: one, .. } in like.into_iter().take(SOURCES_OF_A_LOOK) {
             match self.source_if_told(tokens, &one.remote_id).await {
                 // Some servers keep even the source in another way than it was sent.
-                Some(text) if likeness::is_same(ours, &text) => seen.push(Seen { text, ..one }),
-                Some(text) => unsure.extend(is_changed(ours, &text).then_some(Seen { text, ..one })),
+                Some(text) if likeness::is_same(ours, &text) => seen.push(RemotePost { text, ..one }),
+                Some(text) => unsure.extend(is_changed(ours, &text).then_some(RemotePost { text, ..one })),
                 None => unsure.push(one),
             }
         }
         let same: HashSet<String> = seen.iter().map(|seen| seen.remote_id.clone()).collect();
         seen.extend(unsure);
-        let sight = Sight::sorted(ours, seen, |seen| same.contains(&seen.remote_id), 0);
+        let sight = ProbeResult::sorted(ours, seen, |seen| same.contains(&seen.remote_id), 0);
         let mut sight = self.weighed(sight, tokens).await;
-        if let Sight::Like { doubtful, .. } = &mut sight {
+        if let ProbeResult::Candidates { doubtful, .. } = &mut sight {
             doubtful.extend(early);
         }
         Ok(sight)
@@ -92,12 +92,12 @@ impl Mastodon {
     /// Takes a status that may be the post for it if it was posted with the very app of the token: at that time, and
     /// belonging to no other row, it is nothing else. One of another app may still be it, as a token can be exchanged
     /// between an attempt and a look, so that it is only the last of those in doubt.
-    async fn weighed(&self, mut sight: Sight, tokens: &Tokens) -> Sight {
-        if let Sight::Like { seen, doubtful, .. } = &mut sight
+    async fn weighed(&self, mut sight: ProbeResult, tokens: &Tokens) -> ProbeResult {
+        if let ProbeResult::Candidates { seen, doubtful, .. } = &mut sight
             && doubtful.iter().any(|one| one.client.is_some())
             && let Some(own) = self.own_name(tokens).await
         {
-            let ours = |one: &mut Seen| one.client.as_ref() == Some(&own);
+            let ours = |one: &mut RemotePost| one.client.as_ref() == Some(&own);
             seen.extend(doubtful.extract_if(.., ours));
             doubtful.sort_by_key(|one| one.client.is_some());
         }
@@ -123,13 +123,13 @@ impl Mastodon {
         &self,
         since: DateTime<Utc>,
         session: &Session,
-    ) -> Result<Timeline, Setback> {
+    ) -> Result<Timeline, Rejection> {
         let (all, mut missing) = match self.read_since(since, PAGES, session).await? {
             Reading::Whole(all) => (all, None),
             Reading::Part(all, why) => (all, Some(why)),
-            Reading::Refused(why) => return Ok(Timeline::CannotTell(why)),
+            Reading::Refused(why) => return Ok(Timeline::Unavailable(why)),
         };
-        let (tokens, mut posts, mut asked) = (to_sign_with(session.tokens.as_ref())?, Vec::new(), 0);
+        let (tokens, mut posts, mut asked) = (require_tokens(session.tokens.as_ref())?, Vec::new(), 0);
         for Shown { mut seen, is_marked_up, .. } in all.into_iter().rev().filter(|one| !one.is_early) {
             if is_marked_up {
                 asked += 1;
@@ -149,13 +149,13 @@ impl Mastodon {
             posts.push(seen);
         }
         Ok(match missing {
-            None => Timeline::Posts(posts),
-            Some(why) => Timeline::Part(posts, why),
+            None => Timeline::Complete(posts),
+            Some(why) => Timeline::Partial(posts, why),
         })
     }
 
     /// A status as it was written; `None` where the server does not tell.
-    async fn source(&self, tokens: &Tokens, id: &str) -> Result<Option<String>, Setback> {
+    async fn source(&self, tokens: &Tokens, id: &str) -> Result<Option<String>, Rejection> {
         let path = format!("/api/v1/statuses/{id}/source");
         let answer = self.ask(self.request(tokens, Method::GET, &path)?).await?;
         if answer.succeeded() {
@@ -178,8 +178,8 @@ impl Mastodon {
         since: DateTime<Utc>,
         pages: usize,
         session: &Session,
-    ) -> Result<Reading, Setback> {
-        let tokens = to_sign_with(session.tokens.as_ref())?;
+    ) -> Result<Reading, Rejection> {
+        let tokens = require_tokens(session.tokens.as_ref())?;
         let Some(account) = &session.account else {
             return Ok(Reading::Refused(Why::new(Cause::Account, "it is not known which account this is")));
         };
@@ -216,7 +216,7 @@ impl Mastodon {
         account: &Account,
         before: Option<&str>,
         size: usize,
-    ) -> Result<Answer, Setback> {
+    ) -> Result<Answer, Rejection> {
         let before = before.map_or_else(String::new, |id| format!("&max_id={id}"));
         let path =
             format!("/api/v1/accounts/{}/statuses?limit={size}&exclude_reblogs=true{before}", account.id);
@@ -224,7 +224,7 @@ impl Mastodon {
     }
 
     /// A page of statuses, newest first; or why it may not be read. An error says that it can't be read now.
-    fn page(&self, answer: &Answer, tokens: &Tokens) -> Result<Result<Page, Why>, Setback> {
+    fn page(&self, answer: &Answer, tokens: &Tokens) -> Result<Result<Page, Why>, Rejection> {
         let (what, now) = ("show the account's statuses", self.clock.now());
         let us = self.secrets(Some(tokens));
         if answer.succeeded() {
@@ -262,7 +262,7 @@ fn too_many(which: &str, number: usize) -> Why {
 /// A status as it is shown.
 struct Shown {
     /// With the text that the HTML shows.
-    seen: Seen,
+    seen: RemotePost,
     /// Whether that text may not be what was written.
     is_marked_up: bool,
     /// Whether it is older than what was asked for.
@@ -292,7 +292,7 @@ impl Page {
 
 fn shown(status: &Value) -> Option<Shown> {
     let html = status["content"].as_str()?;
-    let seen = Seen {
+    let seen = RemotePost {
         remote_id: answer::id(status, "id")?,
         url: answer::url_of(status),
         text: html::text_of(html),

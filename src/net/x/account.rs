@@ -9,7 +9,7 @@ use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::net::oauth2::Provider;
-use crate::net::{AccountApi, Appearance, NotDressed, Setback};
+use crate::net::{AccountApi, Appearance, ProfileError, Rejection};
 
 /// How what X says of tokens of OAuth 1.0a begins if they can post.
 const MAY_WRITE: &str = "read-write";
@@ -20,7 +20,7 @@ fn says_write(access: Option<&str>) -> bool {
 }
 
 impl X {
-    async fn me(&self, tokens: &Tokens, fields: &str) -> Result<Me, Setback> {
+    async fn me(&self, tokens: &Tokens, fields: &str) -> Result<Me, Rejection> {
         let path = format!("/2/users/me?user.fields={fields}");
         let answer: Answer = self.ask(self.request(tokens, Method::GET, &path)?).await?;
         answer::account(&answer, &self.secrets(Some(tokens)), self.clock.now())
@@ -33,11 +33,11 @@ impl AccountApi for X {
         Some(self)
     }
 
-    async fn by_oauth2(&self) -> Option<Result<(Provider, &'static [&'static str]), Setback>> {
+    async fn by_oauth2(&self) -> Option<Result<(Provider, &'static [&'static str]), Rejection>> {
         Some(self.oauth2().map(|provider| (provider, SCOPES)))
     }
 
-    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Setback> {
+    async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Rejection> {
         let me = self.me(tokens, "profile_image_url").await?;
         let access = match tokens {
             Tokens::OAuth1 { .. } => me.access,
@@ -84,19 +84,19 @@ impl AccountApi for X {
         Err(Why::new(Cause::App, reason))
     }
 
-    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Setback> {
+    async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Rejection> {
         let me = self.me(tokens, "description,profile_image_url").await?;
         Ok(Appearance { name: me.name, bio: me.bio, picture_url: me.picture_url, automated: None })
     }
 
     /// Version 2 of X's API has no such call, and whether the old one still works is not documented.
-    fn never_dresses(&self) -> Option<&'static str> {
+    fn profile_unsupported(&self) -> Option<&'static str> {
         Some(
             "X offers programs no way to change a profile: sign in at x.com as the bot and choose \"Edit profile\"",
         )
     }
 
-    async fn dress(&self, _tokens: &Tokens, _profile: &Profile) -> Result<(), NotDressed> {
-        Err(NotDressed::NotOffered(self.never_dresses().unwrap_or_default().to_owned()))
+    async fn update_profile(&self, _tokens: &Tokens, _profile: &Profile) -> Result<(), ProfileError> {
+        Err(ProfileError::Unsupported(self.profile_unsupported().unwrap_or_default().to_owned()))
     }
 }

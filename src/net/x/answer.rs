@@ -14,7 +14,7 @@ use super::timeline::Page;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::http::{self, BodyError};
-use crate::net::{Hold, Outcome, Scope, Sent, Setback, api_error};
+use crate::net::{Cooldown, Outcome, Rejection, Scope, Sent, api_error};
 
 /// The most characters of an id or a handle. X's ids have 19 and its handles 15; they end up in URLs.
 const NAME_MAX: usize = 64;
@@ -129,7 +129,7 @@ pub(super) fn posted(answer: &Answer, handle: Option<&str>, us: &[&Secret], now:
     let mut holds = holds(answer, (!answer.succeeded()).then_some(meaning), &problem, now);
     holds.extend(asked(answer, &problem, now));
     let room = rate_limit::room(&answer.headers);
-    Sent { outcome: outcome(answer, handle, (meaning, &problem), now), holds, room }
+    Sent { outcome: outcome(answer, handle, (meaning, &problem), now), cooldowns: holds, room }
 }
 
 fn outcome(
@@ -153,8 +153,8 @@ fn outcome(
     match meaning {
         Meaning::Text => Outcome::Refused { reason: sentence(meaning, answer.status, problem) },
         Meaning::Duplicate => Outcome::Duplicate { reason: sentence(meaning, answer.status, problem) },
-        Meaning::Forbidden | Meaning::Odd => Outcome::Unclear(setback(meaning, answer, problem, now)),
-        _ => Outcome::NotAccepted(setback(meaning, answer, problem, now)),
+        Meaning::Forbidden | Meaning::Odd => Outcome::Unclear(rejection(meaning, answer, problem, now)),
+        _ => Outcome::NotAccepted(rejection(meaning, answer, problem, now)),
     }
 }
 
@@ -169,12 +169,12 @@ fn doubtful(meaning: Meaning, answer: &Answer, problem: &Problem) -> String {
 }
 
 /// Until when to keep still because an answer asks for it that settles nothing.
-fn asked(answer: &Answer, problem: &Problem, now: DateTime<Utc>) -> Option<Hold> {
+fn asked(answer: &Answer, problem: &Problem, now: DateTime<Utc>) -> Option<Cooldown> {
     let asks = !answer.succeeded() && !answer.is_definite(problem);
     let until = rate_limit::retry_after(&answer.headers, now).filter(|until| asks && *until > now)?;
     let reason = "what answers for X asked for patience: nothing to do, unless it comes often";
     let why = Why::new(Cause::Limits, reason);
-    Some(Hold { scope: Scope::Bot, until: rate_limit::within_reason(until, now), why })
+    Some(Cooldown { scope: Scope::Bot, until: rate_limit::within_reason(until, now), why })
 }
 
 /// The id of a post that is shown: digits, beside a text.
@@ -189,17 +189,17 @@ pub(super) fn url_of(handle: &str, id: &str) -> String {
 }
 
 /// Who should keep still after this answer: limits that are used up, and what ails the app as a whole.
-fn holds(answer: &Answer, meaning: Option<Meaning>, problem: &Problem, now: DateTime<Utc>) -> Vec<Hold> {
+fn holds(answer: &Answer, meaning: Option<Meaning>, problem: &Problem, now: DateTime<Utc>) -> Vec<Cooldown> {
     let spent = rate_limit::spent(&answer.headers, now).into_iter().map(|(scope, until)| {
         let reason =
             "X's limit is used up, as its answer to the last post said: nothing to do, unless it comes often";
-        Hold { scope, until, why: Why::new(Cause::Limits, reason) }
+        Cooldown { scope, until, why: Why::new(Cause::Limits, reason) }
     });
     let of_app = meaning.filter(|meaning| meaning.concerns_app()).map(|meaning| {
         let until =
             if meaning == Meaning::Capped { now + rate_limit::LONGEST } else { now + rate_limit::PROBE };
         let why = Why::new(meaning.cause(), sentence(meaning, answer.status, problem));
-        Hold { scope: Scope::App, until, why }
+        Cooldown { scope: Scope::App, until, why }
     });
     spent.chain(of_app).collect()
 }
@@ -209,7 +209,7 @@ pub(super) fn page(
     answer: &Answer,
     us: &[&Secret],
     now: DateTime<Utc>,
-) -> Result<Result<Page, Why>, Setback> {
+) -> Result<Result<Page, Why>, Rejection> {
     let what = "show the account's posts";
     let (meaning, problem) = answer.trouble(us);
     if answer.succeeded() {
@@ -229,7 +229,7 @@ pub(super) fn page(
     match meaning {
         Meaning::Silence => Err(unclear(what, &said(answer.status, &problem))),
         // What only a stranger has said passes, too.
-        _ if meaning.passes() || !problem.is_own => Err(setback(meaning, answer, &problem, now)),
+        _ if meaning.passes() || !problem.is_own => Err(rejection(meaning, answer, &problem, now)),
         // There is no text to blame.
         Meaning::Text | Meaning::Duplicate => {
             Ok(Err(Why::new(Cause::App, sentence(Meaning::Odd, answer.status, &problem))))
@@ -244,7 +244,7 @@ pub(super) fn silence(error: &reqwest::Error) -> Outcome {
 }
 
 /// Who the credentials belong to. Reading changes nothing, so nothing is left in doubt.
-pub(super) fn account(answer: &Answer, us: &[&Secret], now: DateTime<Utc>) -> Result<Me, Setback> {
+pub(super) fn account(answer: &Answer, us: &[&Secret], now: DateTime<Utc>) -> Result<Me, Rejection> {
     if answer.succeeded() {
         return answer.me().ok_or_else(|| nobody(&answer.unusable()));
     }
@@ -252,8 +252,8 @@ pub(super) fn account(answer: &Answer, us: &[&Secret], now: DateTime<Utc>) -> Re
     Err(match meaning {
         Meaning::Silence => nobody(&said(answer.status, &problem)),
         // There is no text to blame.
-        Meaning::Text | Meaning::Duplicate => setback(Meaning::Odd, answer, &problem, now),
-        _ => setback(meaning, answer, &problem, now),
+        Meaning::Text | Meaning::Duplicate => rejection(Meaning::Odd, answer, &problem, now),
+        _ => rejection(meaning, answer, &problem, now),
     })
 }
 
@@ -265,7 +265,7 @@ pub(super) fn done(
     us: &[&Secret],
     now: DateTime<Utc>,
     shows: impl FnOnce(&Answer, &Problem) -> bool,
-) -> Result<(), Setback> {
+) -> Result<(), Rejection> {
     let (meaning, problem) = answer.trouble(us);
     if shows(answer, &problem) {
         return Ok(());
@@ -273,10 +273,16 @@ pub(super) fn done(
     Err(not_done(answer, what, meaning, &problem, now))
 }
 
-fn not_done(answer: &Answer, what: &str, meaning: Meaning, problem: &Problem, now: DateTime<Utc>) -> Setback {
+fn not_done(
+    answer: &Answer,
+    what: &str,
+    meaning: Meaning,
+    problem: &Problem,
+    now: DateTime<Utc>,
+) -> Rejection {
     match meaning {
         Meaning::Silence => unclear(what, &said(answer.status, problem)),
-        _ => setback(meaning, answer, problem, now),
+        _ => rejection(meaning, answer, problem, now),
     }
 }
 
@@ -303,7 +309,7 @@ pub(super) fn form(
     shown: Meaning,
     us: &[&Secret],
     now: DateTime<Utc>,
-) -> Result<Vec<(String, String)>, Setback> {
+) -> Result<Vec<(String, String)>, Rejection> {
     if !answer.succeeded() {
         let (meaning, problem) = answer.trouble(us);
         // These endpoints explain themselves in plain text, which nothing tells from a stranger's; and nothing is lost by
@@ -316,19 +322,19 @@ pub(super) fn form(
     Ok(url::form_urlencoded::parse(body).into_owned().collect())
 }
 
-fn unclear(what: &str, heard: &str) -> Setback {
+fn unclear(what: &str, heard: &str) -> Rejection {
     let reason = format!("X gave no clear answer when asked to {what} ({heard}): try again");
-    Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
+    Rejection::unanswered(Why::new(Cause::Unreachable, reason))
 }
 
-fn nobody(heard: &str) -> Setback {
+fn nobody(heard: &str) -> Rejection {
     let reason = format!(
         "X can't be asked who the tokens belong to ({heard}): if it lasts, look whether api_url is right"
     );
-    Setback::before_any_answer(Why::new(Cause::Unreachable, reason))
+    Rejection::unanswered(Why::new(Cause::Unreachable, reason))
 }
 
-fn setback(meaning: Meaning, answer: &Answer, problem: &Problem, now: DateTime<Utc>) -> Setback {
+fn rejection(meaning: Meaning, answer: &Answer, problem: &Problem, now: DateTime<Utc>) -> Rejection {
     let announced = || rate_limit::retry_at(&answer.headers, now);
     let retry_at = match meaning {
         Meaning::Patience => announced(),
@@ -340,11 +346,11 @@ fn setback(meaning: Meaning, answer: &Answer, problem: &Problem, now: DateTime<U
     if matches!(meaning, Meaning::Tokens | Meaning::AppKeys) {
         reason.push_str(&clock_hint(&answer.headers, now));
     }
-    Setback {
+    Rejection {
         why: Why::new(meaning.cause(), reason),
         retry_at,
         answered: true,
-        stale: meaning == Meaning::Tokens,
+        token_rejected: meaning == Meaning::Tokens,
     }
 }
 

@@ -26,7 +26,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request};
 
 use super::oauth2::{Proof, Provider};
-use super::{AccountApi as _, Network, Outcome, Sent, Session, Setback, Sight, Timeline, http};
+use super::{AccountApi as _, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http};
 use crate::clock::Clock;
 use crate::flock::account::{Account, AppKeys, Tokens};
 use crate::flock::post::{Cause, Post, Why};
@@ -59,7 +59,7 @@ pub struct X {
     expected: Option<Box<str>>,
     /// Tokens that have turned out to be another account's, by their mark: asking again would cost money and
     /// learn nothing.
-    mismatch: Mutex<Option<(String, Setback)>>,
+    mismatch: Mutex<Option<(String, Rejection)>>,
 }
 
 impl X {
@@ -72,7 +72,7 @@ impl X {
     }
 
     /// Signing in and renewing by OAuth 2.0, if the app has a client id.
-    pub fn oauth2(&self) -> Result<Provider, Setback> {
+    pub fn oauth2(&self) -> Result<Provider, Rejection> {
         let client = self.app.keys.client.clone().map_err(no_keys)?;
         Ok(Provider {
             http: self.http.clone(),
@@ -93,7 +93,7 @@ impl X {
     }
 
     /// A request that the tokens make the account's own.
-    fn request(&self, tokens: &Tokens, method: Method, path: &str) -> Result<Request, Setback> {
+    fn request(&self, tokens: &Tokens, method: Method, path: &str) -> Result<Request, Rejection> {
         let url = format!("{}{path}", self.app.api_url);
         let request = match tokens {
             Tokens::OAuth1 { access_token: token, access_token_secret: secret } => {
@@ -103,22 +103,22 @@ impl X {
                 auth::bear(&self.http, access_token, method, &url)
             }
         };
-        request.ok_or_else(Setback::no_url)
+        request.ok_or_else(Rejection::no_url)
     }
 
-    fn signed(&self, signer: &Signer<'_>, method: Method, url: &str) -> Result<Request, Setback> {
+    fn signed(&self, signer: &Signer<'_>, method: Method, url: &str) -> Result<Request, Rejection> {
         let consumer = self.app.keys.consumer.as_ref().map_err(|reason| no_keys(reason.clone()))?;
-        auth::sign(&self.http, consumer, signer, self.clock.now(), method, url).ok_or_else(Setback::no_url)
+        auth::sign(&self.http, consumer, signer, self.clock.now(), method, url).ok_or_else(Rejection::no_url)
     }
 
     /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
-    async fn ask(&self, request: Request) -> Result<Answer, Setback> {
+    async fn ask(&self, request: Request) -> Result<Answer, Rejection> {
         let response = http::execute(&self.http, request).await.map_err(|error| self.unreachable(&error))?;
         Ok(Answer::read(response).await)
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Setback {
-        Setback::unreachable(&self.app.api_url, "X", &http::explain(error))
+    fn unreachable(&self, error: &reqwest::Error) -> Rejection {
+        Rejection::unreachable(&self.app.api_url, "X", &http::explain(error))
     }
 
     /// Every secret that a request may hold.
@@ -140,43 +140,43 @@ impl X {
         auth::mark(app.unwrap_or_default(), tokens)
     }
 
-    fn known_mismatch(&self, mark: &str) -> Option<Setback> {
+    fn known_mismatch(&self, mark: &str) -> Option<Rejection> {
         let mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
-        mismatch.as_ref().filter(|(of, _)| of == mark).map(|(_, setback)| setback.clone())
+        mismatch.as_ref().filter(|(of, _)| of == mark).map(|(_, rejection)| rejection.clone())
     }
 
-    fn belongs_to(&self, mark: String, handle: &str) -> Setback {
+    fn belongs_to(&self, mark: String, handle: &str) -> Rejection {
         let expected = self.expected.as_deref().unwrap_or_default();
         let reason = format!(
             "signed in as @{handle}, but flock.toml expects @{expected}: sign in to x.com as @{expected} first, or \
              correct `account`"
         );
-        let setback =
-            Setback { answered: true, ..Setback::before_any_answer(Why::new(Cause::Account, reason)) };
+        let rejection =
+            Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::Account, reason)) };
         let mut mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
-        *mismatch = Some((mark, setback.clone()));
-        setback
+        *mismatch = Some((mark, rejection.clone()));
+        rejection
     }
 }
 
-fn no_keys(reason: String) -> Setback {
-    Setback::before_any_answer(Why::new(Cause::Keys, reason))
+fn no_keys(reason: String) -> Rejection {
+    Rejection::unanswered(Why::new(Cause::Keys, reason))
 }
 
 #[async_trait]
 impl Network for X {
-    fn signs(&self) -> bool {
+    fn requires_auth(&self) -> bool {
         true
     }
 
-    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
+    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Rejection> {
         match tokens {
             Tokens::OAuth1 { .. } | Tokens::AppPassword { .. } => Ok(tokens.clone()),
             Tokens::OAuth2 { .. } => self.oauth2()?.renew(tokens).await,
         }
     }
 
-    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
+    async fn revoke(&self, tokens: &Tokens) -> Result<(), Rejection> {
         if let Tokens::OAuth2 { .. } = tokens {
             return self.oauth2()?.revoke(tokens).await;
         }
@@ -187,8 +187,8 @@ impl Network for X {
     }
 
     /// Asks X who the tokens belong to, unless that was learnt with these very ones before.
-    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback> {
-        let tokens = super::to_sign_with(session.tokens.as_ref())?;
+    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection> {
+        let tokens = super::require_tokens(session.tokens.as_ref())?;
         let mark = self.mark(tokens);
         let known = session.account.as_ref();
         if known.is_some_and(|known| known.learnt_with == mark && self.expects(&known.handle)) {
@@ -209,11 +209,11 @@ impl Network for X {
         let Some(text) = post.text.as_deref() else {
             return Outcome::Refused { reason: "there is no text to post: give it one".to_owned() }.into();
         };
-        let request = super::to_sign_with(session.tokens.as_ref())
+        let request = super::require_tokens(session.tokens.as_ref())
             .and_then(|tokens| Ok((tokens, self.request(tokens, Method::POST, "/2/tweets")?)));
         let (tokens, mut request) = match request {
             Ok(request) => request,
-            Err(setback) => return Outcome::NotAccepted(setback).into(),
+            Err(rejection) => return Outcome::NotAccepted(rejection).into(),
         };
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(serde_json::json!({ "text": text }).to_string().into());
@@ -228,27 +228,27 @@ impl Network for X {
         }
     }
 
-    fn looks(&self) -> &[Duration] {
+    fn probe_delays(&self) -> &[Duration] {
         &self.app.looks
     }
 
-    async fn look(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
+    async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
         self.look_for(post, session).await
     }
 
-    async fn written_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Setback> {
+    async fn timeline_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Rejection> {
         self.posted_since(since, session).await
     }
 
-    fn is_same(&self, ours: &str, theirs: &str) -> bool {
+    fn same_text(&self, ours: &str, theirs: &str) -> bool {
         likeness::is_same(ours, theirs)
     }
 
-    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Setback> {
-        let tokens = super::to_sign_with(session.tokens.as_ref())?;
+    async fn delete(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
+        let tokens = super::require_tokens(session.tokens.as_ref())?;
         let Some(id) = post.remote_id.as_deref() else {
             let reason = "X's id of it is not known, as a person or a policy said that it was posted: delete it at x.com";
-            return Err(Setback::before_any_answer(Why::new(Cause::Text, reason)));
+            return Err(Rejection::unanswered(Why::new(Cause::Text, reason)));
         };
         let answer = self.ask(self.request(tokens, Method::DELETE, &format!("/2/tweets/{id}"))?).await?;
         answer::done(&answer, "delete it", &self.secrets(Some(tokens)), self.clock.now(), answer::is_gone)

@@ -9,7 +9,7 @@ use super::{X, answer};
 use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
-use crate::net::Setback;
+use crate::net::Rejection;
 
 /// The callback of somebody who will type a PIN instead.
 pub const OUT_OF_BAND: &str = "oob";
@@ -27,18 +27,18 @@ impl X {
     ///
     /// # Errors
     /// When X does not know the app, or the callback is not registered with it.
-    pub async fn request_token(&self, callback: &str) -> Result<RequestToken, Setback> {
+    pub async fn request_token(&self, callback: &str) -> Result<RequestToken, Rejection> {
         let url = format!("{}/oauth/request_token", self.app.api_url);
         let request = self.signed(&Signer::Asking { callback }, Method::POST, &url)?;
         let answer = self.ask(request).await?;
         let what = "begin signing in";
         let form = answer::form(&answer, what, Meaning::AppKeys, &self.secrets(None), self.clock.now());
-        let form = form.map_err(|setback| naming(callback, setback))?;
+        let form = form.map_err(|rejection| naming(callback, rejection))?;
         let (token, secret) = pair(&form).ok_or_else(|| unusable(what))?;
         // RFC 5849, section 2.1: a server that doesn't confirm would send people to an address of its own.
         if value(&form, "oauth_callback_confirmed") != Some("true") {
             let reason = "X did not confirm where the browser is to come back: look whether api_url is right";
-            return Err(Setback::before_any_answer(Why::new(Cause::App, reason)));
+            return Err(Rejection::unanswered(Why::new(Cause::App, reason)));
         }
         Ok(RequestToken { token: token.to_owned(), secret: Secret::new(secret) })
     }
@@ -59,7 +59,7 @@ impl X {
     ///
     /// # Errors
     /// When X does not accept it: it is used up, too old, or mistyped.
-    pub async fn access_token(&self, request: &RequestToken, verifier: &str) -> Result<Tokens, Setback> {
+    pub async fn access_token(&self, request: &RequestToken, verifier: &str) -> Result<Tokens, Rejection> {
         let RequestToken { token, secret } = request;
         let token = Secret::new(token.clone());
         let url = format!("{}/oauth/access_token", self.app.api_url);
@@ -85,16 +85,16 @@ fn pair(form: &[(String, String)]) -> Option<(&str, &str)> {
     filled("oauth_token").zip(filled("oauth_token_secret"))
 }
 
-fn unusable(what: &str) -> Setback {
+fn unusable(what: &str) -> Rejection {
     let reason = format!("X was asked to {what} and gave no token: look whether api_url is right");
-    Setback::before_any_answer(Why::new(Cause::App, reason))
+    Rejection::unanswered(Why::new(Cause::App, reason))
 }
 
 /// The app may not know the callback, which then has to be copied from somewhere.
-fn naming(callback: &str, setback: Setback) -> Setback {
-    if setback.why.cause != Cause::App || callback == OUT_OF_BAND {
-        return setback;
+fn naming(callback: &str, rejection: Rejection) -> Rejection {
+    if rejection.why.cause != Cause::App || callback == OUT_OF_BAND {
+        return rejection;
     }
-    let reason = format!("{}; the callback was {callback}", setback.why.reason);
-    Setback { why: Why::new(Cause::App, reason), ..setback }
+    let reason = format!("{}; the callback was {callback}", rejection.why.reason);
+    Rejection { why: Why::new(Cause::App, reason), ..rejection }
 }

@@ -10,7 +10,7 @@ use super::answer::{self, Answer};
 use super::{X, limits};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, Why};
-use crate::net::{Seen, Session, Setback, Sight, Timeline, to_sign_with};
+use crate::net::{ProbeResult, Rejection, RemotePost, Session, Timeline, require_tokens};
 
 /// So long before the first attempt a post may have been made, by X's clock, and still be that attempt: a minute, and
 /// as much as our clock may have been ahead of X's when it was made. X takes no timestamp that is further off; where
@@ -30,27 +30,27 @@ const EPOCH: u64 = 1_288_834_974_657;
 /// What was read.
 enum Reading {
     /// All of it, newest first.
-    Whole(Vec<Seen>),
+    Whole(Vec<RemotePost>),
     /// The newest of it, and why there is no more.
-    Part(Vec<Seen>, Why),
+    Part(Vec<RemotePost>, Why),
     /// Nothing.
     Refused(Why),
 }
 
 impl X {
     /// Looks for a post among the account's newest.
-    pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<Sight, Setback> {
+    pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
         // A clock that was ahead when the request left may have been set since: the earliest of what it has shown counts.
         let shown = [post.sent_at, post.settled_at, Some(self.clock.now())];
         let first = shown.into_iter().flatten().min().unwrap_or(post.planned_at);
         let seen = match self.read_since(first, PAGES_OF_A_LOOK, session).await? {
             Reading::Whole(seen) => seen,
-            Reading::Part(_, why) | Reading::Refused(why) => return Ok(Sight::CannotTell(why)),
+            Reading::Part(_, why) | Reading::Refused(why) => return Ok(ProbeResult::Unavailable(why)),
         };
         let cost = limits::price_of_reading(seen.len());
         let ours = post.text.as_deref().unwrap_or_default();
-        let is_same = |seen: &Seen| super::likeness::is_same(ours, &seen.text);
-        Ok(Sight::sorted(ours, seen, is_same, cost))
+        let is_same = |seen: &RemotePost| super::likeness::is_same(ours, &seen.text);
+        Ok(ProbeResult::sorted(ours, seen, is_same, cost))
     }
 
     /// All that the account has posted since then.
@@ -58,17 +58,17 @@ impl X {
         &self,
         since: DateTime<Utc>,
         session: &Session,
-    ) -> Result<Timeline, Setback> {
+    ) -> Result<Timeline, Rejection> {
         Ok(match self.read_since(since, PAGES, session).await? {
             Reading::Whole(mut seen) => {
                 seen.reverse();
-                Timeline::Posts(seen)
+                Timeline::Complete(seen)
             }
             Reading::Part(mut seen, why) => {
                 seen.reverse();
-                Timeline::Part(seen, why)
+                Timeline::Partial(seen, why)
             }
-            Reading::Refused(why) => Timeline::CannotTell(why),
+            Reading::Refused(why) => Timeline::Unavailable(why),
         })
     }
 
@@ -78,8 +78,8 @@ impl X {
         since: DateTime<Utc>,
         pages: usize,
         session: &Session,
-    ) -> Result<Reading, Setback> {
-        let tokens = to_sign_with(session.tokens.as_ref())?;
+    ) -> Result<Reading, Rejection> {
+        let tokens = require_tokens(session.tokens.as_ref())?;
         let Some(account) = &session.account else {
             return Ok(Reading::Refused(Why::new(Cause::Account, "it is not known which account this is")));
         };
@@ -114,7 +114,7 @@ impl X {
         account: &Account,
         since: DateTime<Utc>,
         next: Option<&str>,
-    ) -> Result<Answer, Setback> {
+    ) -> Result<Answer, Rejection> {
         let path = format!("/2/users/{}/tweets?{}", account.id, query(since, next));
         self.ask(self.request(tokens, Method::GET, &path)?).await
     }
@@ -131,11 +131,11 @@ fn query(since: DateTime<Utc>, next: Option<&str>) -> String {
 }
 
 /// A post as X shows it. Where an id does not tell the time, its post is one of those that were asked for.
-fn seen_as(id: String, text: String, handle: &str, since: DateTime<Utc>) -> Seen {
+fn seen_as(id: String, text: String, handle: &str, since: DateTime<Utc>) -> RemotePost {
     let at = made_at(&id).unwrap_or(since);
     let url = Some(answer::url_of(handle, &id));
     // X tells no longer with which app something was posted.
-    Seen { remote_id: id, url, text, at, client: None }
+    RemotePost { remote_id: id, url, text, at, client: None }
 }
 
 /// When the post with this id was made.

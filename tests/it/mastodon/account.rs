@@ -174,7 +174,7 @@ async fn a_profile_is_changed_and_the_account_marked_as_a_bot() {
             bio: Some("lines\nof \"leaves\" ☘".to_owned()),
             picture: Some(picture.clone()),
         };
-        noon.client.dress(&tokens, &profile).await.unwrap();
+        noon.client.update_profile(&tokens, &profile).await.unwrap();
         let account = noon.fake.account("walt");
         assert_eq!((&*account.name, &*account.note), ("Walt & friends", "lines\nof \"leaves\" ☘"), "{kin:?}");
         assert_eq!((account.is_bot, account.picture), (true, Some(("image/png".to_owned(), PNG.to_vec()))));
@@ -184,18 +184,18 @@ async fn a_profile_is_changed_and_the_account_marked_as_a_bot() {
         assert_eq!(noon.client.who_am_i(&tokens).await.unwrap().automated, Some(true));
 
         noon.client
-            .dress(&tokens, &Profile { bio: Some(String::new()), ..Profile::default() })
+            .update_profile(&tokens, &Profile { bio: Some(String::new()), ..Profile::default() })
             .await
             .unwrap();
         let account = noon.fake.account("walt");
         assert_eq!((&*account.name, &*account.note), ("Walt & friends", ""), "the rest stays");
         let bad = Profile { picture: Some(text.clone()), ..Profile::default() };
-        let error = noon.client.dress(&tokens, &bad).await.unwrap_err();
+        let error = noon.client.update_profile(&tokens, &bad).await.unwrap_err();
         assert!(error.to_string().contains("neither PNG nor JPEG"), "{error}");
         let missing = Profile { picture: Some(folder.path().join("none.png")), ..Profile::default() };
-        assert!(noon.client.dress(&tokens, &missing).await.is_err());
+        assert!(noon.client.update_profile(&tokens, &missing).await.is_err());
         let reader = brought(&noon.fake.token_with("walt", "read write:statuses"));
-        let error = noon.client.dress(&reader, &profile).await.unwrap_err();
+        let error = noon.client.update_profile(&reader, &profile).await.unwrap_err();
         assert!(error.to_string().contains("HTTP 403"), "{error}");
     }
 }

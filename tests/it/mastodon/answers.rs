@@ -13,9 +13,9 @@ enum Taken {
     Refused,
     Unknown,
     /// With the cause, and the seconds to wait where the server says so.
-    Setback(Cause, Option<i64>),
+    Rejection(Cause, Option<i64>),
 }
-use Taken::{Posted, Refused, Setback, Unknown};
+use Taken::{Posted, Refused, Rejection, Unknown};
 
 /// Sends one post to a server that answers this, and says what was made of it, and how it was explained.
 async fn taken(noon: &Noon, reply: Reply) -> (Taken, String) {
@@ -25,10 +25,10 @@ async fn taken(noon: &Noon, reply: Reply) -> (Taken, String) {
         Outcome::Unknown { reason } => (Unknown, reason),
         Outcome::Duplicate { reason } => panic!("{reason}"),
         Outcome::NotAccepted(setback) | Outcome::Unclear(setback) => {
-            assert!(setback.answered && !setback.stale, "{setback}");
+            assert!(setback.answered && !setback.token_rejected, "{setback}");
             let noon: chrono::DateTime<chrono::Utc> = NOON.parse().unwrap();
             (
-                Setback(setback.why.cause, setback.retry_at.map(|at| (at - noon).num_seconds())),
+                Rejection(setback.why.cause, setback.retry_at.map(|at| (at - noon).num_seconds())),
                 setback.why.reason,
             )
         }
@@ -107,9 +107,14 @@ async fn what_the_server_says_of_the_text() {
 
 #[tokio::test]
 async fn what_a_person_has_to_mend() {
-    let app = || Setback(Cause::App, None);
+    let app = || Rejection(Cause::App, None);
     check(&[
-        (401, r#"{"error":"Das Zugriffstoken ist ungültig"}"#, Setback(Cause::SignIn, None), "sign in again"),
+        (
+            401,
+            r#"{"error":"Das Zugriffstoken ist ungültig"}"#,
+            Rejection(Cause::SignIn, None),
+            "sign in again",
+        ),
         (401, "<html>Authorization required", Unknown, "something other than the server's API"),
         (403, "<html>Just a moment...", Unknown, "ask the server's admin"),
         (
@@ -132,19 +137,19 @@ async fn of_a_403_a_further_question_tells_whether_it_is_the_token_or_the_accoun
     let forbidden = || Reply::json(403, &serde_json::json!({"error": "Diese Aktion ist verboten"}));
     let noon = Noon::of(Kin::Mastodon).await;
     let (what, reason) = taken(&noon, forbidden()).await;
-    assert_eq!(what, Setback(Cause::SignIn, None), "{reason}");
+    assert_eq!(what, Rejection(Cause::SignIn, None), "{reason}");
     assert!(
         reason.contains("does not allow this (HTTP 403: Diese Aktion ist verboten): sign in again"),
         "{reason}"
     );
     noon.fake.disable("walt", true);
     let (what, reason) = taken(&noon, forbidden()).await;
-    assert_eq!(what, Setback(Cause::Account, None), "{reason}");
+    assert_eq!(what, Rejection(Cause::Account, None), "{reason}");
     assert!(reason.contains("disabled or suspended"), "{reason}");
     noon.fake.disable("walt", false);
     noon.fake.next_at("/api/v1/accounts/verify_credentials", Behaviour::Close);
     let (what, reason) = taken(&noon, forbidden()).await;
-    assert_eq!(what, Setback(Cause::App, None), "{reason}");
+    assert_eq!(what, Rejection(Cause::App, None), "{reason}");
 }
 
 #[tokio::test]
@@ -177,12 +182,12 @@ async fn patience_is_had_until_the_server_says() {
         let reply =
             headers.iter().fold(Reply::new(429, body), |reply, (name, value)| reply.header(name, *value));
         let (what, reason) = taken(&noon, reply).await;
-        assert_eq!(what, Setback(Cause::Limits, wait), "{headers:?}: {reason}");
+        assert_eq!(what, Rejection(Cause::Limits, wait), "{headers:?}: {reason}");
     }
     // A wall in front of the server speaks no JSON.
     let sent = noon.answered(Reply::page(429, "error code: 1015").header("retry-after", "60")).await;
     assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "it may stand behind a post: {sent:?}");
-    assert_eq!(sent.holds[0].until.to_rfc3339(), "2026-11-20T12:01:00+00:00");
+    assert_eq!(sent.cooldowns[0].until.to_rfc3339(), "2026-11-20T12:01:00+00:00");
 }
 
 #[tokio::test]
@@ -190,7 +195,7 @@ async fn an_overloaded_server_is_left_alone_while_the_doubt_lasts() {
     let noon = Noon::of(Kin::GoToSocial).await;
     let sent = noon.answered(Reply::new(503, "server is shutting down").header("retry-after", "30")).await;
     assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "{sent:?}");
-    let hold = &sent.holds[0];
+    let hold = &sent.cooldowns[0];
     assert_eq!((hold.scope, hold.until.to_rfc3339().as_str()), (Scope::Bot, "2026-11-20T12:00:30+00:00"));
 }
 

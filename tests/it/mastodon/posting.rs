@@ -147,10 +147,10 @@ async fn a_limit_that_is_used_up_holds_the_bot_until_it_begins_anew() {
     let noon = Noon::of(Kin::Mastodon).await;
     noon.fake.allow_posts(2);
     let first = noon.send(&status(1, "a")).await;
-    assert_eq!(first.holds, []);
+    assert_eq!(first.cooldowns, []);
     let second = noon.send(&status(2, "b")).await;
     assert!(matches!(second.outcome, Outcome::Posted { .. }), "{second:?}");
-    let hold = &second.holds[0];
+    let hold = &second.cooldowns[0];
     assert_eq!(hold.until.to_rfc3339(), "2026-11-20T15:00:00+00:00");
     assert_eq!(hold.why.cause, Cause::Limits);
     let third = noon.send(&status(3, "c")).await;

@@ -3,22 +3,22 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::Clock as _;
 use flockd::flock::post::{Cause, Post};
-use flockd::net::{Network as _, Seen, Setback, Sight, Timeline};
+use flockd::net::{Network as _, ProbeResult, Rejection, RemotePost, Timeline};
 use serde_json::json;
 
 use super::{NOON, Noon, status};
 use crate::support::fake_mastodon::{Behaviour, Kin, Reply};
 
-async fn look(noon: &Noon, post: &Post) -> Vec<Seen> {
-    match noon.client.look(post, &noon.walt).await.unwrap() {
-        Sight::Like { seen, doubtful, cost: 0 } if doubtful.is_empty() => seen,
+async fn look(noon: &Noon, post: &Post) -> Vec<RemotePost> {
+    match noon.client.probe(post, &noon.walt).await.unwrap() {
+        ProbeResult::Candidates { seen, doubtful, cost: 0 } if doubtful.is_empty() => seen,
         sight => panic!("{sight:?}"),
     }
 }
 
 /// Whether one status may be the post, and none is it for sure.
-fn is_doubtful(sight: &Sight) -> bool {
-    matches!(sight, Sight::Like { seen, doubtful, .. } if seen.is_empty() && doubtful.len() == 1)
+fn is_doubtful(sight: &ProbeResult) -> bool {
+    matches!(sight, ProbeResult::Candidates { seen, doubtful, .. } if seen.is_empty() && doubtful.len() == 1)
 }
 
 fn noon_less(minutes: i64) -> DateTime<Utc> {
@@ -79,7 +79,7 @@ async fn where_the_html_differs_the_source_tells() {
     // Where the server has no such call the HTML has to do.
     answer();
     noon.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
-    let sight = noon.client.look(&status(1, "a line"), &noon.walt).await.unwrap();
+    let sight = noon.client.probe(&status(1, "a line"), &noon.walt).await.unwrap();
     assert!(is_doubtful(&sight), "it is like it: {sight:?}");
     assert!(look(&noon, &status(1, "out of the cradle")).await.is_empty());
     // One that can't be had at once is asked for again.
@@ -89,7 +89,7 @@ async fn where_the_html_differs_the_source_tells() {
 }
 
 /// Shows one status of walt's, changed, on a server that does not tell how it was written.
-async fn changed(html: &str, line: &str) -> Sight {
+async fn changed(html: &str, line: &str) -> ProbeResult {
     let noon = Noon::of(Kin::Mastodon).await;
     noon.send(&status(1, line)).await;
     let id = noon.fake.posts()[0].id.clone();
@@ -99,7 +99,7 @@ async fn changed(html: &str, line: &str) -> Sight {
         .next_at(&timeline, Behaviour::Answer(Reply::new(200, page.to_string()).header("date", AT_NOON)));
     let path = format!("/api/v1/statuses/{id}/source");
     (0..2).for_each(|_| noon.fake.next_at(&path, Behaviour::Answer(Reply::new(500, ""))));
-    noon.client.look(&status(1, line), &noon.walt).await.unwrap()
+    noon.client.probe(&status(1, line), &noon.walt).await.unwrap()
 }
 
 #[tokio::test]
@@ -112,7 +112,10 @@ async fn where_the_source_can_not_be_had_what_is_left_of_a_text_tells() {
         ("cafe\u{301} with a na\u{ef}vete\u{301}", "<p>caf\u{e9} with a na\u{ef}vet\u{e9}</p>"),
     ] {
         let sight = changed(html, line).await;
-        assert!(matches!(&sight, Sight::Like { seen, .. } if seen.len() == 1), "{line}: {sight:?}");
+        assert!(
+            matches!(&sight, ProbeResult::Candidates { seen, .. } if seen.len() == 1),
+            "{line}: {sight:?}"
+        );
     }
     let sight =
         changed("<p>the wind blows through the leaves</p>", "the wind :leaf: blows through the leaves").await;
@@ -121,7 +124,7 @@ async fn where_the_source_can_not_be_had_what_is_left_of_a_text_tells() {
 
 /// What a look shows of a status that is only like the line, posted with this app, where the server tells of the
 /// token's app like this.
-async fn posted_with(client: serde_json::Value, app: Option<Reply>) -> Sight {
+async fn posted_with(client: serde_json::Value, app: Option<Reply>) -> ProbeResult {
     let noon = Noon::of(Kin::Mastodon).await;
     let changed = json!([{
         "id": "7", "content": "<p>the wind blows through the leaves</p>", "created_at": NOON, "reblog": null,
@@ -136,7 +139,7 @@ async fn posted_with(client: serde_json::Value, app: Option<Reply>) -> Sight {
     if let Some(app) = app {
         noon.fake.next_at("/api/v1/apps/verify_credentials", Behaviour::Answer(app));
     }
-    noon.client.look(&status(1, "the wind :leaf: blows through the leaves"), &noon.walt).await.unwrap()
+    noon.client.probe(&status(1, "the wind :leaf: blows through the leaves"), &noon.walt).await.unwrap()
 }
 
 #[tokio::test]
@@ -144,12 +147,12 @@ async fn a_status_of_the_token_s_own_app_is_it_and_one_of_another_app_stays_in_d
     // As the stand-in calls the apps of tokens.
     let own = || json!({"name": "made by hand", "website": null});
     let sight = posted_with(own(), None).await;
-    let Sight::Like { seen, doubtful, .. } = &sight else { panic!("{sight:?}") };
+    let ProbeResult::Candidates { seen, doubtful, .. } = &sight else { panic!("{sight:?}") };
     assert_eq!((seen.len(), doubtful.len()), (1, 0), "{sight:?}");
     assert_eq!(seen[0].client.as_deref(), Some("made by hand"));
     // A person may have posted it; and the token may be another than the one that posted.
     let sight = posted_with(json!({"name": "Web"}), None).await;
-    let Sight::Like { doubtful, .. } = &sight else { panic!("{sight:?}") };
+    let ProbeResult::Candidates { doubtful, .. } = &sight else { panic!("{sight:?}") };
     assert!(is_doubtful(&sight) && doubtful[0].client.as_deref() == Some("Web"), "{sight:?}");
     for (client, app) in [
         (json!(null), None),
@@ -194,8 +197,8 @@ async fn more_doubtful_statuses_than_can_be_asked_about_are_not_taken_for_others
     let timeline = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
     let reply = Reply::json(200, &json!(page)).header("date", AT_NOON);
     noon.fake.next_at(&timeline, Behaviour::Answer(reply));
-    let sight = noon.client.look(&status(1, "a *line*"), &noon.walt).await.unwrap();
-    assert!(matches!(sight, Sight::CannotTell(_)), "it is there, and was not asked about: {sight:?}");
+    let sight = noon.client.probe(&status(1, "a *line*"), &noon.walt).await.unwrap();
+    assert!(matches!(sight, ProbeResult::Unavailable(_)), "it is there, and was not asked about: {sight:?}");
 }
 
 #[tokio::test]
@@ -208,14 +211,14 @@ async fn what_was_posted_since_a_copy_is_known_by_how_it_was_written() {
     let reply = Reply::json(200, &shown).header("date", AT_NOON);
     let answer = || noon.fake.next_at(&timeline, Behaviour::Answer(reply.clone()));
     answer();
-    let since = noon.client.written_since(noon_less(3), &noon.walt).await.unwrap();
-    let Timeline::Posts(all) = since else { panic!("{since:?}") };
+    let since = noon.client.timeline_since(noon_less(3), &noon.walt).await.unwrap();
+    let Timeline::Complete(all) = since else { panic!("{since:?}") };
     assert_eq!(all[0].text, "a *line*");
     // Where the server has no such call it might be any line.
     answer();
     noon.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
-    let since = noon.client.written_since(noon_less(3), &noon.walt).await.unwrap();
-    assert!(matches!(&since, Timeline::Part(rest, _) if rest.is_empty()), "{since:?}");
+    let since = noon.client.timeline_since(noon_less(3), &noon.walt).await.unwrap();
+    assert!(matches!(&since, Timeline::Partial(rest, _) if rest.is_empty()), "{since:?}");
 }
 
 #[tokio::test]
@@ -239,9 +242,9 @@ async fn only_what_may_be_the_first_attempt_counts() {
     noon.fake.posts_by_hand("emily", "a refrain", noon_less(1));
     noon.fake.posts_by_hand("walt", "another", noon_less(1));
     noon.fake.posts_by_hand("walt", "a refrain", noon_less(25 * 60));
-    let sight = noon.client.look(&status(1, "a refrain"), &noon.walt).await.unwrap();
-    let Sight::Like { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
-    let ids = |seen: &[Seen]| seen.iter().map(|seen| seen.remote_id.clone()).collect::<Vec<_>>();
+    let sight = noon.client.probe(&status(1, "a refrain"), &noon.walt).await.unwrap();
+    let ProbeResult::Candidates { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
+    let ids = |seen: &[RemotePost]| seen.iter().map(|seen| seen.remote_id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&seen), [young.id]);
     // Our clock may have been ahead when it left, and was set right since: a person can tell.
     assert_eq!(ids(&doubtful), [old.id]);
@@ -256,11 +259,11 @@ async fn what_was_sent_by_a_clock_that_was_ahead_is_not_sent_again_without_a_wor
         noon.send(&status(1, "a line")).await;
         noon.clock.advance(TimeDelta::hours(3));
         let sent_at = Some(noon_less(-60));
-        let sight = noon.client.look(&Post { sent_at, ..status(1, "a line") }, &noon.walt).await.unwrap();
+        let sight = noon.client.probe(&Post { sent_at, ..status(1, "a line") }, &noon.walt).await.unwrap();
         assert!(is_doubtful(&sight), "{kin:?}: {sight:?}");
         let sight =
-            noon.client.look(&Post { sent_at, ..status(1, "another line") }, &noon.walt).await.unwrap();
-        let Sight::Like { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
+            noon.client.probe(&Post { sent_at, ..status(1, "another line") }, &noon.walt).await.unwrap();
+        let ProbeResult::Candidates { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
         assert!(seen.is_empty() && doubtful.is_empty(), "{kin:?}");
     }
 }
@@ -297,8 +300,8 @@ async fn further_pages_are_read_until_it_is_old_enough() {
             let at = noon_less(4) + TimeDelta::seconds(second);
             noon.fake.posts_by_hand("walt", &format!("line {second}"), at);
         }
-        let since = noon.client.written_since(noon_less(3), &noon.walt).await.unwrap();
-        let Timeline::Posts(all) = since else { panic!("{since:?}") };
+        let since = noon.client.timeline_since(noon_less(3), &noon.walt).await.unwrap();
+        let Timeline::Complete(all) = since else { panic!("{since:?}") };
         let texts: Vec<String> = all.iter().map(|seen| seen.text.clone()).collect();
         assert_eq!(texts, (0..50).map(|second| format!("line {second}")).collect::<Vec<_>>(), "{kin:?}");
         assert!(all.is_sorted_by_key(|seen| seen.at) && all[0].url.is_some());
@@ -313,15 +316,15 @@ async fn nothing_is_read_for_ever() {
     let page: Vec<_> = (0..20).rev().map(status_of).collect();
     noon.fake.refuse_looks(Some(Reply::json(200, &json!(page)).header("date", AT_NOON)));
     let before = noon.fake.count();
-    let sight = noon.client.look(&status(1, "a"), &noon.walt).await.unwrap();
-    assert!(matches!(sight, Sight::Like { .. }), "the same page is the end: {sight:?}");
+    let sight = noon.client.probe(&status(1, "a"), &noon.walt).await.unwrap();
+    assert!(matches!(sight, ProbeResult::Candidates { .. }), "the same page is the end: {sight:?}");
     assert_eq!(noon.fake.count() - before, 2);
     noon.fake.refuse_looks(None);
     for second in 0..2_050 {
         noon.fake.posts_by_hand("walt", "a refrain", noon_less(0) - TimeDelta::milliseconds(second));
     }
-    let since = noon.client.written_since(noon_less(3), &noon.walt).await.unwrap();
-    let Timeline::Part(part, why) = since else { panic!("all of it was read") };
+    let since = noon.client.timeline_since(noon_less(3), &noon.walt).await.unwrap();
+    let Timeline::Partial(part, why) = since else { panic!("all of it was read") };
     assert_eq!(part.len(), 2_000);
     assert!(why.reason.contains("more than 2000 statuses"), "{why:?}");
 }
@@ -343,10 +346,10 @@ async fn what_may_not_be_read_is_said_and_what_passes_is_waited_for() {
         (Reply::json(200, &json!([{"id": "1"}])), None),
     ] {
         noon.fake.refuse_looks(Some(reply.clone()));
-        let told = match noon.client.look(&status(1, "a"), &noon.walt).await {
-            Ok(Sight::CannotTell(why)) => Some(why.cause),
+        let told = match noon.client.probe(&status(1, "a"), &noon.walt).await {
+            Ok(ProbeResult::Unavailable(why)) => Some(why.cause),
             Ok(sight) => panic!("{reply:?}: {sight:?}"),
-            Err(Setback { .. }) => None,
+            Err(Rejection { .. }) => None,
         };
         assert_eq!(told, cannot_tell, "{reply:?}");
     }

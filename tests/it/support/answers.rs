@@ -4,27 +4,31 @@ use chrono::{DateTime, Utc};
 use flockd::flock::NetworkKind;
 use flockd::flock::account::Account;
 use flockd::flock::post::{Cause, Why};
-use flockd::net::{Outcome, Seen, Setback, Sight};
+use flockd::net::{Outcome, ProbeResult, Rejection, RemotePost};
 
 /// It may not be asked.
-pub(crate) fn cannot_tell() -> Sight {
-    Sight::CannotTell(Why::new(Cause::App, "the script allows no look"))
+pub(crate) fn cannot_tell() -> ProbeResult {
+    ProbeResult::Unavailable(Why::new(Cause::App, "the script allows no look"))
 }
 
 /// A look shows this post, which may be the one.
-pub(crate) fn like(remote_id: &str) -> Sight {
-    Sight::Like { seen: vec![shown(remote_id, "", DateTime::UNIX_EPOCH)], doubtful: Vec::new(), cost: 5 }
+pub(crate) fn like(remote_id: &str) -> ProbeResult {
+    ProbeResult::Candidates {
+        seen: vec![shown(remote_id, "", DateTime::UNIX_EPOCH)],
+        doubtful: Vec::new(),
+        cost: 5,
+    }
 }
 
 /// A look shows nothing that may be it.
-pub(crate) fn nothing() -> Sight {
-    Sight::Like { seen: Vec::new(), doubtful: Vec::new(), cost: 0 }
+pub(crate) fn nothing() -> ProbeResult {
+    ProbeResult::Candidates { seen: Vec::new(), doubtful: Vec::new(), cost: 0 }
 }
 
 /// A post as the account shows it.
-pub(crate) fn shown(remote_id: &str, text: &str, at: DateTime<Utc>) -> Seen {
+pub(crate) fn shown(remote_id: &str, text: &str, at: DateTime<Utc>) -> RemotePost {
     let url = Some(format!("https://example.org/{remote_id}"));
-    Seen { remote_id: remote_id.to_owned(), url, text: text.to_owned(), at, client: None }
+    RemotePost { remote_id: remote_id.to_owned(), url, text: text.to_owned(), at, client: None }
 }
 
 pub(crate) fn posted(remote_id: &str) -> Outcome {
@@ -45,14 +49,19 @@ pub(crate) fn silence() -> Outcome {
 }
 
 /// The network can't be reached, and does not say when it can.
-pub(crate) fn unreachable() -> Setback {
+pub(crate) fn unreachable() -> Rejection {
     setback(Cause::Unreachable, None)
 }
 
 /// Nothing was accepted, for this cause; the network has a word on when to come back, or not.
-pub(crate) fn setback(cause: Cause, retry_at: Option<DateTime<Utc>>) -> Setback {
+pub(crate) fn setback(cause: Cause, retry_at: Option<DateTime<Utc>>) -> Rejection {
     let answered = cause != Cause::Unreachable;
-    Setback { why: Why::new(cause, format!("{cause}, says the script")), retry_at, answered, stale: false }
+    Rejection {
+        why: Why::new(cause, format!("{cause}, says the script")),
+        retry_at,
+        answered,
+        token_rejected: false,
+    }
 }
 
 pub(crate) fn account(handle: &str) -> Account {

@@ -41,7 +41,7 @@ use flockd::flock::post::{Post, PostId, State};
 use flockd::flock::secret::Secret;
 use flockd::net::http::Limits;
 use flockd::net::x::{App, X};
-use flockd::net::{Network as _, Outcome, Session, Setback, http};
+use flockd::net::{Network as _, Outcome, Rejection, Session, http};
 
 use fake_x::{FakeAccount, FakeX};
 pub use program::PATIENCE;
@@ -158,7 +158,7 @@ impl Signed {
         Session { tokens: Some(self.tokens.clone()), account: account.cloned() }
     }
 
-    pub async fn prepare(&self, known: Option<&Account>) -> Result<Option<Account>, Setback> {
+    pub async fn prepare(&self, known: Option<&Account>) -> Result<Option<Account>, Rejection> {
         self.x.prepare(&self.session(known)).await
     }
 

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use flockd::clock::Clock;
 use flockd::flock::account::{Account, Tokens};
 use flockd::flock::post::{Post, PostId};
-use flockd::net::{Hold, Network, Outcome, Sent as Sending, Session, Setback, Sight, Timeline};
+use flockd::net::{Cooldown, Network, Outcome, ProbeResult, Rejection, Sent as Sending, Session, Timeline};
 use tokio::sync::oneshot;
 
 pub(crate) use super::answers::{
@@ -57,14 +57,14 @@ struct Play {
     always: Option<Next>,
     sent: Vec<Sent>,
     held: Vec<oneshot::Sender<Outcome>>,
-    prepare: Option<Result<Account, Setback>>,
+    prepare: Option<Result<Account, Rejection>>,
     known: Vec<Option<Account>>,
-    sight: Option<Result<Sight, Setback>>,
-    sights: VecDeque<Result<Sight, Setback>>,
+    sight: Option<Result<ProbeResult, Rejection>>,
+    sights: VecDeque<Result<ProbeResult, Rejection>>,
     tells_truth: bool,
     looks: usize,
-    holds: Vec<Hold>,
-    timeline: Option<Result<Timeline, Setback>>,
+    cooldowns: Vec<Cooldown>,
+    timeline: Option<Result<Timeline, Rejection>>,
     read_since: Vec<DateTime<Utc>>,
     alike: Option<String>,
     signs: bool,
@@ -74,12 +74,12 @@ struct Play {
     waiting: Arc<()>,
     revoked: Vec<Tokens>,
     deleted: Vec<Post>,
-    keeps: Option<Setback>,
-    composes: Option<VecDeque<Result<String, Setback>>>,
+    keeps: Option<Rejection>,
+    composes: Option<VecDeque<Result<String, Rejection>>>,
 }
 
 impl Play {
-    fn truth_of(&self, post: &Post) -> Sight {
+    fn truth_of(&self, post: &Post) -> ProbeResult {
         let mut arrived =
             self.sent.iter().zip(1..).filter(|(sent, _)| sent.arrived && sent.post.id == post.id);
         match arrived.next() {
@@ -92,9 +92,9 @@ impl Play {
 /// What the network does when it is to renew tokens.
 pub(crate) enum Renewal {
     /// It answers.
-    Answer(Box<Result<Tokens, Setback>>),
+    Answer(Box<Result<Tokens, Rejection>>),
     /// It answers when the test does.
-    Wait(oneshot::Receiver<Result<Tokens, Setback>>),
+    Wait(oneshot::Receiver<Result<Tokens, Rejection>>),
 }
 
 impl Script {
@@ -120,12 +120,12 @@ impl Script {
     }
 
     /// What `prepare` finds out from now on.
-    pub(crate) fn prepares(&self, prepare: Result<Account, Setback>) {
+    pub(crate) fn prepares(&self, prepare: Result<Account, Rejection>) {
         self.play().prepare = Some(prepare);
     }
 
     /// What `look` sees from now on; without this it may not be asked.
-    pub(crate) fn sees(&self, sight: Sight) {
+    pub(crate) fn sees(&self, sight: ProbeResult) {
         self.play().sight = Some(Ok(sight));
     }
 
@@ -135,17 +135,17 @@ impl Script {
     }
 
     /// What the next look comes to that has nothing in the script yet.
-    pub(crate) fn then_sees(&self, sight: Result<Sight, Setback>) {
+    pub(crate) fn then_sees(&self, sight: Result<ProbeResult, Rejection>) {
         self.play().sights.push_back(sight);
     }
 
     /// What the answer to the next request says of requests to come.
-    pub(crate) fn holds(&self, hold: Hold) {
-        self.play().holds.push(hold);
+    pub(crate) fn cooldown(&self, cooldown: Cooldown) {
+        self.play().cooldowns.push(cooldown);
     }
 
     /// What the account turns out to have posted; without this nothing.
-    pub(crate) fn has_posted(&self, timeline: Result<Timeline, Setback>) {
+    pub(crate) fn has_posted(&self, timeline: Result<Timeline, Rejection>) {
         self.play().timeline = Some(timeline);
     }
 
@@ -176,12 +176,12 @@ impl Script {
     }
 
     /// What comes of the next renewal that has nothing in the script yet.
-    pub(crate) fn renews(&self, renewal: Result<Tokens, Setback>) {
+    pub(crate) fn renews(&self, renewal: Result<Tokens, Rejection>) {
         self.play().renewals.push_back(Renewal::Answer(Box::new(renewal)));
     }
 
     /// The next renewal waits until something is sent here.
-    pub(crate) fn renews_when_told(&self) -> oneshot::Sender<Result<Tokens, Setback>> {
+    pub(crate) fn renews_when_told(&self) -> oneshot::Sender<Result<Tokens, Rejection>> {
         let (tell, told) = oneshot::channel();
         self.play().renewals.push_back(Renewal::Wait(told));
         tell
@@ -198,13 +198,13 @@ impl Script {
     }
 
     /// From now on it takes nothing back.
-    pub(crate) fn keeps_all(&self, setback: Setback) {
+    pub(crate) fn keeps_all(&self, setback: Rejection) {
         self.play().keeps = Some(setback);
     }
 
     /// From now on a post is more than its text: what composing it comes to, one after the other, and then a text that
     /// is another one each time.
-    pub(crate) fn composes(&self, records: impl IntoIterator<Item = Result<String, Setback>>) {
+    pub(crate) fn composes(&self, records: impl IntoIterator<Item = Result<String, Rejection>>) {
         self.play().composes = Some(records.into_iter().collect());
     }
 
@@ -287,16 +287,16 @@ impl Script {
 
 #[async_trait]
 impl Network for Script {
-    fn signs(&self) -> bool {
+    fn requires_auth(&self) -> bool {
         self.play().signs
     }
 
-    async fn revoke(&self, tokens: &Tokens) -> Result<(), Setback> {
+    async fn revoke(&self, tokens: &Tokens) -> Result<(), Rejection> {
         self.play().revoked.push(tokens.clone());
         Ok(())
     }
 
-    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Setback> {
+    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Rejection> {
         let renewal = {
             let mut play = self.play();
             play.renewed.push(tokens.clone());
@@ -313,7 +313,7 @@ impl Network for Script {
         }
     }
 
-    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Setback> {
+    async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection> {
         let known = session.account.as_ref();
         let mut play = self.play();
         play.known.push(known.cloned());
@@ -331,7 +331,7 @@ impl Network for Script {
         text: &str,
         at: DateTime<Utc>,
         _session: &Session,
-    ) -> Result<Option<String>, Setback> {
+    ) -> Result<Option<String>, Rejection> {
         let mut play = self.play();
         let Some(records) = &mut play.composes else { return Ok(None) };
         let fresh = || Ok(format!("{text} by {id} of {at}, made at {}", self.clock.now()));
@@ -346,15 +346,15 @@ impl Network for Script {
                 held.await.expect("the script says so")
             }
         };
-        let holds = std::mem::take(&mut self.play().holds);
-        Sending { outcome, holds, room: None }
+        let cooldowns = std::mem::take(&mut self.play().cooldowns);
+        Sending { outcome, cooldowns, room: None }
     }
 
-    fn looks(&self) -> &[Duration] {
+    fn probe_delays(&self) -> &[Duration] {
         &self.looks
     }
 
-    async fn look(&self, post: &Post, _session: &Session) -> Result<Sight, Setback> {
+    async fn probe(&self, post: &Post, _session: &Session) -> Result<ProbeResult, Rejection> {
         let mut play = self.play();
         play.looks += 1;
         if play.tells_truth {
@@ -363,20 +363,20 @@ impl Network for Script {
         play.sights.pop_front().or_else(|| play.sight.clone()).unwrap_or_else(|| Ok(cannot_tell()))
     }
 
-    async fn written_since(&self, since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Setback> {
+    async fn timeline_since(&self, since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Rejection> {
         let mut play = self.play();
         play.read_since.push(since);
-        play.timeline.clone().unwrap_or_else(|| Ok(Timeline::Posts(Vec::new())))
+        play.timeline.clone().unwrap_or_else(|| Ok(Timeline::Complete(Vec::new())))
     }
 
-    fn is_same(&self, ours: &str, theirs: &str) -> bool {
+    fn same_text(&self, ours: &str, theirs: &str) -> bool {
         let alike = self.play().alike.clone();
         let both =
             alike.is_some_and(|beginning| ours.starts_with(&beginning) && theirs.starts_with(&beginning));
         both || ours == theirs
     }
 
-    async fn delete(&self, post: &Post, _session: &Session) -> Result<(), Setback> {
+    async fn delete(&self, post: &Post, _session: &Session) -> Result<(), Rejection> {
         let mut play = self.play();
         if let Some(setback) = &play.keeps {
             return Err(setback.clone());
@@ -392,8 +392,8 @@ impl From<Outcome> for Next {
     }
 }
 
-impl From<Setback> for Next {
-    fn from(setback: Setback) -> Self {
+impl From<Rejection> for Next {
+    fn from(setback: Rejection) -> Self {
         Self::Answer(Outcome::NotAccepted(setback))
     }
 }

@@ -11,7 +11,7 @@ use flockd::flock::secret::Secret;
 use flockd::flock::{Manner, NetworkKind};
 use flockd::net::bluesky::{App, Bluesky};
 use flockd::net::http::{self, Limits};
-use flockd::net::{Network as _, Outcome, Sent, Session, Setback};
+use flockd::net::{Network as _, Outcome, Rejection, Sent, Session};
 
 use super::{Front, Poet};
 
@@ -57,12 +57,12 @@ impl Sky {
     }
 
     /// A post with this text, as it is planned; `number` tells posts of one instant apart.
-    pub async fn plan(&self, number: u8, text: &str) -> Result<Post, Setback> {
+    pub async fn plan(&self, number: u8, text: &str) -> Result<Post, Rejection> {
         self.plan_at(number, text, self.clock.now()).await
     }
 
     /// The same at another time.
-    pub async fn plan_at(&self, number: u8, text: &str, at: DateTime<Utc>) -> Result<Post, Setback> {
+    pub async fn plan_at(&self, number: u8, text: &str, at: DateTime<Utc>) -> Result<Post, Rejection> {
         let mut post = super::super::post(NetworkKind::Bluesky, number, text);
         post.id = PostId::new(at, [number; 10]);
         post.record = self.bluesky.compose(post.id, text, at, &self.session).await?;
@@ -81,7 +81,7 @@ impl Sky {
     }
 
     /// Renews its session, as the engine does.
-    pub async fn renew(&mut self) -> Result<(), Setback> {
+    pub async fn renew(&mut self) -> Result<(), Rejection> {
         self.session.tokens = Some(self.bluesky.renew(self.tokens()).await?);
         Ok(())
     }
