@@ -8,10 +8,12 @@
 //! - [`clock`] is the only reader of wall time.
 //! - [`files`] reads files that others own: regular ones, within a deadline.
 //! - [`config`] turns `flock.toml` into a [`flock::Flock`], or into every complaint at once.
-//! - [`shelf`] keeps the poems and notices edits.
+//! - [`sources`] keeps the poems and notices edits.
 //! - [`net`] posts to the networks behind one small trait.
 //! - [`store`] is the ledger behind one trait.
-//! - [`watch`] says how each bot is, and tells a person when one is not well.
+//! - [`health`] says how a bot and the flock are: one answer for the command line, the pages, metrics and alerts.
+//! - [`forecast`] says what is coming: slots, posts, capacity, and when a poem runs out.
+//! - [`alerts`] tells a person when one is needed, and sees that it was delivered.
 //! - `listener` is a listener that lets only so many in, and gives up on who keeps it waiting.
 //! - [`enroll`] signs a bot in, and talks to the person by way of a trait.
 //! - [`engine`] fires slots: `engine::attempt` is the heart.
@@ -19,6 +21,7 @@
 //! - [`daemon`] wires all that together until told to stop.
 //! - [`cli`] has a file for each verb that a person types.
 
+pub mod alerts;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -27,9 +30,10 @@ pub mod engine;
 pub mod enroll;
 pub mod files;
 pub mod flock;
+pub mod forecast;
+pub mod health;
 mod listener;
 pub mod net;
-pub mod shelf;
+pub mod sources;
 pub mod store;
-pub mod watch;
 pub mod web;

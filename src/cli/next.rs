@@ -9,10 +9,10 @@ use comfy_table::Cell;
 use super::configuration::Configured;
 use super::output;
 use crate::clock::{Clock, SystemClock};
+use crate::forecast::upcoming::next_slots;
+use crate::health::report::{SlotRow, instant};
 use crate::store::Store;
 use crate::store::sqlite::Sqlite;
-use crate::watch::ahead::coming;
-use crate::watch::report::{SlotRow, instant};
 
 /// Which slots to list.
 #[derive(Debug, Args)]
@@ -37,7 +37,7 @@ pub(super) async fn next(known: &Configured, which: Which) -> Result<ExitCode> {
     let name = |at: usize| flock.bots[at].name.as_str();
     let ledger = Sqlite::beside(&flock.database).await?;
     let ledger = ledger.as_ref().map(|ledger| ledger as &dyn Store);
-    let slots = coming(ledger, &flock.bots, bot, now, which.number as usize).await?;
+    let slots = next_slots(ledger, &flock.bots, bot, now, which.number as usize).await?;
     if which.json.json {
         let rows: Vec<SlotRow<'_>> =
             slots.iter().map(|(slot, at)| SlotRow { bot: name(*at), slot: instant(*slot) }).collect();

@@ -10,8 +10,8 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::output;
+use crate::alerts::is_harmless;
 use crate::enroll::Person;
-use crate::watch::is_harmless;
 
 /// The longest line that is read: a redirect URL has some three hundred characters, tokens as JSON a thousand.
 const MAX_LINE: u64 = 16 * 1024;

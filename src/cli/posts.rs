@@ -14,9 +14,9 @@ use crate::flock::hint;
 use crate::flock::poem::on_one_line;
 use crate::flock::post::{Post, PostId, State};
 use crate::flock::schedule::Zone;
+use crate::health::report::PostRow;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Filter, Store};
-use crate::watch::report::PostRow;
 
 /// How many posts a table shows unless told otherwise.
 const ROWS: u32 = 20;

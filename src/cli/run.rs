@@ -16,7 +16,7 @@ use super::shutdown::Shutdown;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, secret};
 use crate::daemon::notice::Notice;
-use crate::daemon::reload::{Glance, Source, renamed};
+use crate::daemon::reload::{ConfigFingerprint, Source, renamed};
 use crate::daemon::{self, Setting};
 use crate::flock::Flock;
 use crate::flock::web::Dashboard;
@@ -27,7 +27,7 @@ pub(super) async fn run(
     listen: Option<SocketAddr>,
     dial: Dial,
 ) -> Result<ExitCode> {
-    let before = Glance::at(config);
+    let before = ConfigFingerprint::at(config);
     let loaded = config::load(config, SystemClock.now())?;
     dial.turn_to(&loaded.flock);
     log_warnings(&loaded);

@@ -14,9 +14,9 @@ use super::configuration::{self, Configured};
 use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::flock::{Bot, BotName};
+use crate::health::report::{BotRow, RefusedReload, StatusReport, bot_row};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Refusal, Store};
-use crate::watch::report::{BotRow, Refused, Report, bot_row};
 
 /// The longest handle that is shown beside the others.
 const HANDLE: usize = 24;
@@ -54,9 +54,9 @@ pub(super) async fn status(known: &Configured, which: Which) -> Result<ExitCode>
     let needs_person = broken || bots.iter().any(|bot| bot.needs_person);
     if which.json.json {
         let complaints = known.errors.iter().map(ToString::to_string).collect();
-        output::print_json(&Report {
+        output::print_json(&StatusReport {
             daemon,
-            not_reloaded: not_reloaded.map(Refused::from),
+            not_reloaded: not_reloaded.map(RefusedReload::from),
             complaints,
             bots,
         })?;

@@ -18,9 +18,9 @@ use crate::daemon::accounts::{Accounts, NoAccount, Visit};
 use crate::engine::keeper::NotReady;
 use crate::flock::Bot;
 use crate::flock::account::{Account, Tokens};
+use crate::health::report::instant;
 use crate::net;
 use crate::store::condition::{Condition, condition, not_signed_in};
-use crate::watch::report::instant;
 
 /// So many bots are asked about at once: enough that a large flock takes no minute, and polite to its networks.
 const AT_ONCE: usize = 8;

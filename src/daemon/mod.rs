@@ -4,11 +4,11 @@
 pub mod accounts;
 pub mod doctor;
 pub mod log;
-mod lookout;
 mod members;
 pub mod notice;
 pub mod reload;
 mod sign_in;
+mod watcher;
 mod watchers;
 
 use std::collections::HashSet;
@@ -25,16 +25,17 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::alerts::{EventQueue, event_queue};
 use crate::clock::Clock;
 use crate::config::secret;
 use crate::engine::Engine;
 use crate::flock::event::{Events, Listener};
 use crate::flock::{Flock, KeySource};
+use crate::health::{HealthCache, Phase};
 use crate::net::http;
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::{Vault, VaultKey};
 use crate::store::{Answer, Store, StoreError, Wish};
-use crate::watch::{Inbox, Overview, Phase, listen as listen_for_trouble};
 use crate::web::metrics::Metrics;
 use crate::web::{self, Live, Site};
 use notice::Notice;
@@ -163,7 +164,7 @@ pub async fn run(
 ) -> Result<(), DaemonError> {
     let Setting { flock, clock, dice, mut listeners, web, source, notice, log_lines_dropped } = setting;
     let notice = Arc::new(notice);
-    let (listener, inbox) = listen_for_trouble(clock.clone());
+    let (listener, queue) = event_queue(clock.clone());
     listeners.push(listener);
     let metrics = Arc::new(Metrics::new(clock.now()).with_log_lines(log_lines_dropped));
     let phase = Arc::new(Phase::default());
@@ -186,7 +187,7 @@ pub async fn run(
     }
     let (close, closed) = oneshot::channel::<()>();
     let site = site(&works, &engine, phase, metrics, live, desk.on_paper);
-    let mut beside = beside(works, engine.clone(), notice, inbox, source, desk.on_paper);
+    let mut beside = beside(works, engine.clone(), notice, queue, source, desk.on_paper);
     let server = web.map(|listener| {
         beside.push(tokio::spawn(site.clone().warm_up()));
         tokio::spawn(serve(listener, site, closed))
@@ -213,14 +214,14 @@ fn site(
     on_paper: bool,
 ) -> Site {
     let Works { flock, store, clock, .. } = works;
-    let (flock, pulse) = (flock.subscribe(), engine.clone());
-    let pulse = Arc::new(move || pulse.idle_for());
-    let overview = Overview::new(flock.clone(), store.clone(), clock.clone(), pulse, phase);
-    let overview = overview.reading(engine.shelf());
+    let (flock, loop_age) = (flock.subscribe(), engine.clone());
+    let loop_age = Arc::new(move || loop_age.idle_for());
+    let health_cache = HealthCache::new(flock.clone(), store.clone(), clock.clone(), loop_age, phase);
+    let health_cache = health_cache.reading(engine.poem_cache());
     let reception = (!on_paper).then(|| Arc::new(sign_in::reception(works, live.clone())));
     let ear = metrics.clone();
     store.time_commits(Box::new(move |took| ear.committed(took)));
-    Site::new(flock, store.clone(), overview, metrics, clock.clone(), live, reception)
+    Site::new(flock, store.clone(), health_cache, metrics, clock.clone(), live, reception)
 }
 
 /// The engine, whose loop gives the service manager signs of life.
@@ -235,21 +236,21 @@ fn beside(
     works: Works,
     engine: Arc<Engine>,
     notice: Arc<Notice>,
-    inbox: Inbox,
+    queue: EventQueue,
     source: Option<Source>,
     on_paper: bool,
 ) -> Vec<JoinHandle<()>> {
-    let rota = watch::Sender::new(Arc::new(watchers::rota(&works.flock.borrow(), &works.http)));
+    let settings = watch::Sender::new(Arc::new(watchers::settings(&works.flock.borrow(), &works.http)));
     let count = watch::Sender::new(0);
     let report = watchers::report(works.clone(), notice.clone(), engine.clone(), count.subscribe());
     let mut tasks = vec![tokio::spawn(report)];
     // On paper nobody is to be told of anything.
     if !on_paper {
-        let watch = watchers::watch(works.clone(), inbox, engine.clone(), rota.subscribe(), count);
+        let watch = watchers::watch(works.clone(), queue, engine.clone(), settings.subscribe(), count);
         tasks.push(tokio::spawn(watch));
     }
     if let Some(source) = source {
-        let reloader = Reloader { source, works, engine, notice, rota, on_paper };
+        let reloader = Reloader { source, works, engine, notice, settings, on_paper };
         tasks.push(tokio::spawn(reloader.run()));
     }
     tasks

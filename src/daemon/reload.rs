@@ -1,7 +1,7 @@
 //! The flock is read anew: when somebody asks for it by a signal, when `flock.toml` or a poem was changed, and when
 //! the system got other rules of time zones. It is checked as a whole before anything is touched; if anything is wrong, the one from before goes on, and says why.
 //!
-//! How it gets into the running engine is in `engine/reload.rs`; when files count as changed, in `lookout`.
+//! How it gets into the running engine is in `engine/reload.rs`; when files count as changed, in `watcher`.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::lookout::{self, Lookout};
 use super::notice::Notice;
+use super::watcher::FileWatcher;
 use super::{Works, members, watchers};
+use crate::alerts::AlertSettings;
 use crate::clock::Clock;
 use crate::config::complaint::{Complaint, Severity};
 use crate::config::{self, Examined, Places, Written, secret};
@@ -22,10 +23,9 @@ use crate::files::Fingerprint;
 use crate::flock::changes::Changes;
 use crate::flock::event::Event;
 use crate::flock::{Bot, Flock};
-use crate::shelf::ShelfError;
+use crate::health::renamed::look_renamed;
+use crate::sources::SourceError;
 use crate::store::{Configuration, Refusal, Store, StoreError};
-use crate::watch::Rota;
-use crate::watch::renamed::look_renamed;
 
 /// After one reload the next waits for so long: a storm of signals is one or two.
 const REST: Duration = Duration::from_millis(100);
@@ -39,7 +39,7 @@ pub struct Source {
     /// Its `flock.toml`.
     pub file: PathBuf,
     /// How that was before it was read.
-    pub before: Glance,
+    pub before: ConfigFingerprint,
     /// What was read.
     pub written: Written,
     /// Where it said to listen when the daemon was started.
@@ -51,9 +51,9 @@ pub struct Source {
 }
 
 /// How a file was, which shows whether it has changed since.
-pub struct Glance(lookout::Stamp);
+pub struct ConfigFingerprint(Option<Fingerprint>);
 
-impl Glance {
+impl ConfigFingerprint {
     /// Looks at a file. Whoever does so before reading it misses no change.
     pub fn at(file: &Path) -> Self {
         Self(Fingerprint::of(file))
@@ -66,7 +66,7 @@ pub(super) struct Reloader {
     pub works: Works,
     pub engine: Arc<Engine>,
     pub notice: Arc<Notice>,
-    pub rota: watch::Sender<Arc<Rota>>,
+    pub settings: watch::Sender<Arc<AlertSettings>>,
     /// Nothing leaves: the networks are replaced by paper.
     pub on_paper: bool,
 }
@@ -82,8 +82,8 @@ struct Candidate {
 impl Reloader {
     /// Waits and reloads for as long as it is polled.
     pub(super) async fn run(self) {
-        let mut lookout = Lookout::new(self.works.clock.clone());
-        lookout.recall(&self.source.file, self.source.before.0);
+        let mut watcher = FileWatcher::new(self.works.clock.clone());
+        watcher.recall(&self.source.file, self.source.before.0);
         let (mut poems, mut refused, mut is_first) = (Vec::new(), false, true);
         let started_with = self.works.flock.borrow().clone();
         let mut look_again = self.engine.read_poems(&started_with.bots).await.look_again;
@@ -93,18 +93,18 @@ impl Reloader {
             // Those of a flock that was refused as well: one of them may be what is to be mended.
             let of_zones = config::zone_files(&running);
             let files = of_the_flock.chain(poems).chain([self.source.file.clone()]).chain(of_zones);
-            lookout.turn_to(files).await;
+            watcher.turn_to(files).await;
             // An update between the reading of the flock and this first look has left no trace in the files.
             if std::mem::take(&mut is_first) && config::has_old_zones(&running) {
-                lookout.nudge();
+                watcher.nudge();
             }
             // Another look at a poem that was being written is no reload of which the service manager hears.
             let (by_hand, is_told) = tokio::select! {
                 () = self.source.asked.notified() => (true, true),
-                () = lookout.changed() => (false, true),
+                () = watcher.changed() => (false, true),
                 () = rest(&*self.works.clock, look_again) => (false, false),
             };
-            lookout.look().await;
+            watcher.look().await;
             if is_told {
                 self.notice.reloading();
             }
@@ -148,14 +148,14 @@ impl Reloader {
             // Secrets are read from files.
             move || {
                 let members = members::members(&flock, &http, &clock, on_paper);
-                (members, Arc::new(watchers::rota(&flock, &http)))
+                (members, Arc::new(watchers::settings(&flock, &http)))
             }
         });
         let failed = |problem: String| vec![whole(&self.source.file, problem)];
-        let (members, rota) = made.await.map_err(|error| failed(error.to_string()))?;
+        let (members, settings) = made.await.map_err(|error| failed(error.to_string()))?;
         self.engine.reload(members).await.map_err(|error| failed(error.to_string()))?;
         self.engine.forget_other_poems(&flock.bots);
-        self.rota.send_replace(rota);
+        self.settings.send_replace(settings);
         (self.source.log_as)(&flock);
         self.works.flock.send_replace(flock);
         keep_configuration(&self.works, &candidate.written).await;
@@ -274,7 +274,7 @@ async fn rest(clock: &dyn Clock, wait: Option<Duration>) {
 
 /// What is wrong with a poem. What is wrong in the file is said of the file; what is wrong with the file, of where it is
 /// named.
-pub fn broken_poem(bot: &Bot, problem: &ShelfError, places: &Places) -> Complaint {
+pub fn broken_poem(bot: &Bot, problem: &SourceError, places: &Places) -> Complaint {
     let (name, poem) = (&bot.name, bot.poem.display());
     match problem.line() {
         Some(_) => {

@@ -1,4 +1,4 @@
-//! Who watches over a flock that runs, as `[alerts]` in `flock.toml` wants it: the guard, who tells a person, and the
+//! Who watches over a flock that runs, as `[alerts]` in `flock.toml` wants it: the monitor, who tells a person, and the
 //! heartbeat; and how the service manager is told how the flock is.
 
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use tokio::sync::watch;
 
 use super::Works;
 use super::notice::Notice;
+use crate::alerts::heartbeat::Heartbeat;
+use crate::alerts::{AlertSettings, AlertTarget, Command, EventQueue, Monitor};
 use crate::config::secret;
 use crate::engine::Engine;
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Alerts, Flock};
-use crate::watch::heartbeat::Heartbeat;
-use crate::watch::{Command, Guard, Inbox, Receiver, Rota};
 
 /// How often the service manager is told how the flock is.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -22,32 +22,32 @@ const MINUTE: Duration = Duration::from_secs(60);
 const MOMENT: Duration = Duration::from_secs(1);
 
 /// Whom to watch over in this flock, and who is told.
-pub(super) fn rota(flock: &Flock, http: &Client) -> Rota {
+pub(super) fn settings(flock: &Flock, http: &Client) -> AlertSettings {
     let alerts = &flock.alerts;
     let heartbeat = alerts.heartbeat.as_ref().and_then(at_hand).map(|url| (url, alerts.heartbeat_every));
-    Rota { bots: flock.bots.clone(), receivers: receivers(alerts, http), heartbeat }
+    AlertSettings { bots: flock.bots.clone(), targets: targets(alerts, http), heartbeat }
 }
 
-/// Watches for as long as it is polled. If a bug ends the guard it ends the heartbeat as well, which somebody hears.
+/// Watches for as long as it is polled. If a bug ends the monitor it ends the heartbeat as well, which somebody hears.
 pub(super) async fn watch(
     works: Works,
-    inbox: Inbox,
+    queue: EventQueue,
     engine: Arc<Engine>,
-    rota: watch::Receiver<Arc<Rota>>,
+    settings: watch::Receiver<Arc<AlertSettings>>,
     count: watch::Sender<usize>,
 ) {
     let Works { store, clock, events, http, .. } = works;
-    let shelf = engine.shelf();
+    let poem_cache = engine.poem_cache();
     let heartbeat = Heartbeat {
-        rota: rota.clone(),
+        settings: settings.clone(),
         http,
         store: store.clone(),
         clock: clock.clone(),
-        pulse: Arc::new(move || engine.idle_for()),
+        loop_age: Arc::new(move || engine.idle_for()),
         events: events.clone(),
     };
-    let guard = Guard::new(rota, count, store, clock, events, inbox).reading(shelf);
-    tokio::join!(guard.run(), heartbeat.run());
+    let monitor = Monitor::new(settings, count, store, clock, events, queue).reading(poem_cache);
+    tokio::join!(monitor.run(), heartbeat.run());
 }
 
 /// Tells the service manager how the flock is, for as long as it is polled.
@@ -74,9 +74,9 @@ pub(super) async fn report(
     }
 }
 
-fn receivers(alerts: &Alerts, http: &Client) -> Vec<Receiver> {
-    let command = Command::new(&alerts.command).map(Receiver::Command);
-    let webhook = alerts.url.as_ref().and_then(at_hand).map(|url| Receiver::Webhook(http.clone(), url));
+fn targets(alerts: &Alerts, http: &Client) -> Vec<AlertTarget> {
+    let command = Command::new(&alerts.command).map(AlertTarget::Command);
+    let webhook = alerts.url.as_ref().and_then(at_hand).map(|url| AlertTarget::Webhook(http.clone(), url));
     command.into_iter().chain(webhook).collect()
 }
 

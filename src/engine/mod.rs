@@ -38,7 +38,7 @@ use crate::flock::event::{Call, Event, Events};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{Bot, BotName, NetworkKind};
 use crate::net::{self, Cooldown, Network, Rejection};
-use crate::shelf::Shelf;
+use crate::sources::PoemCache;
 use crate::store::vault::Vault;
 use crate::store::{Entry, Standing, Store, StoreError, condition};
 use govern::{Governor, Past};
@@ -49,7 +49,7 @@ use reload::Handover;
 pub struct Engine {
     store: Arc<dyn Store>,
     keeper: Keeper,
-    shelf: Arc<Shelf>,
+    poem_cache: Arc<PoemCache>,
     clock: Arc<dyn Clock>,
     events: Events,
     dice: Mutex<StdRng>,
@@ -139,7 +139,7 @@ impl Engine {
         members: Vec<Member>,
     ) -> Self {
         let by_name = |member: Member| (member.bot.name.clone(), Arc::new(member));
-        let shelf = Arc::new(Shelf::new(clock.clone()));
+        let poem_cache = Arc::new(PoemCache::new(clock.clone()));
         let members = RwLock::new(members.into_iter().map(by_name).collect());
         let keeper = Keeper::new(store.clone(), vault, clock.clone(), events.clone());
         let governor = Governor::default();
@@ -148,7 +148,7 @@ impl Engine {
         Self {
             store,
             keeper,
-            shelf,
+            poem_cache,
             clock,
             events,
             dice,
@@ -176,13 +176,13 @@ impl Engine {
     /// Has poems taken as they stand, whoever may be writing them.
     #[must_use]
     pub fn impatient(mut self) -> Self {
-        self.shelf = Arc::new(Shelf::impatient(self.clock.clone()));
+        self.poem_cache = Arc::new(PoemCache::impatient(self.clock.clone()));
         self
     }
 
     /// The poems as the engine has them.
-    pub fn shelf(&self) -> Arc<Shelf> {
-        self.shelf.clone()
+    pub fn poem_cache(&self) -> Arc<PoemCache> {
+        self.poem_cache.clone()
     }
 
     /// How long ago the loop last went round; it does so every thirty seconds at least.

@@ -1,4 +1,4 @@
-//! Poems as the engine reads them: from the shelf, and telling what has changed. Which line is posted is not decided here.
+//! Poems as the engine reads them: from the poem_cache, and telling what has changed. Which line is posted is not decided here.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::flock::event::Event;
 use crate::flock::poem::Poem;
 use crate::flock::post::{Cause, Why};
 use crate::net;
-use crate::shelf::{Reading, ShelfError};
+use crate::sources::{Reading, SourceError};
 
 /// How long a person waits at most for a poem to come to rest: longer than a pause in the middle of a line.
 const LONGEST_WAIT: Duration = Duration::from_secs(12);
@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 #[derive(Debug, Default)]
 pub struct Poems {
     /// What is wrong with those that can't be read now, each with the first bot that reads it.
-    pub broken: Vec<(Arc<Bot>, ShelfError)>,
+    pub broken: Vec<(Arc<Bot>, SourceError)>,
     /// In how long another look is worth while, because a poem is being written.
     pub look_again: Option<Duration>,
 }
@@ -36,7 +36,7 @@ pub(super) fn no_poem(bot: &Bot, reading: &Reading) -> Why {
 impl Engine {
     /// A bot's poem as it is now, or its last good version.
     pub(super) async fn poem(&self, bot: &Bot, account: Option<&Account>) -> Reading {
-        let reading = self.shelf.read(&bot.poem, bot.split).await;
+        let reading = self.poem_cache.read(&bot.poem, bot.split).await;
         self.tell_of_poem(bot, account, &reading);
         reading
     }
@@ -46,7 +46,7 @@ impl Engine {
     pub(super) async fn poem_by_hand(&self, bot: &Bot, account: Option<&Account>) -> Reading {
         let end = self.clock.uptime() + LONGEST_WAIT;
         loop {
-            let reading = self.shelf.read_by_hand(&bot.poem, bot.split).await;
+            let reading = self.poem_cache.read_by_hand(&bot.poem, bot.split).await;
             self.tell_of_poem(bot, account, &reading);
             match reading.unsettled {
                 Some(wait) if self.clock.uptime() < end => self.clock.sleep(wait.min(LOOK_AGAIN)).await,
@@ -67,7 +67,7 @@ impl Engine {
         for bot in bots {
             if seen.insert((&bot.poem, bot.split)) {
                 let Reading { problem, unsettled, .. } = self.look_at_poem(bot).await;
-                let is_new = problem == Some(ShelfError::BeingWritten);
+                let is_new = problem == Some(SourceError::BeingWritten);
                 poems.broken.extend(problem.filter(|_| !is_new).map(|problem| (bot.clone(), problem)));
                 poems.look_again = poems.look_again.into_iter().chain(unsettled).min();
             }
@@ -75,14 +75,14 @@ impl Engine {
         poems
     }
 
-    /// Has the shelf forget the poems that none of these bots reads.
+    /// Has the poem_cache forget the poems that none of these bots reads.
     pub fn forget_other_poems(&self, bots: &[Arc<Bot>]) {
-        self.shelf.keep_only(&bots.iter().map(|bot| (&*bot.poem, bot.split)).collect());
+        self.poem_cache.keep_only(&bots.iter().map(|bot| (&*bot.poem, bot.split)).collect());
     }
 
     /// Reads a poem before anything is posted from it.
     pub(super) async fn look_at_poem(&self, bot: &Bot) -> Reading {
-        let reading = self.shelf.read(&bot.poem, bot.split).await;
+        let reading = self.poem_cache.read(&bot.poem, bot.split).await;
         if reading.changed {
             let account = self.store.account(&bot.name).await.unwrap_or_default();
             self.tell_of_poem(bot, account.as_ref(), &reading);

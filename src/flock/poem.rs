@@ -1,6 +1,6 @@
 //! A poem: text cut into lines, each known by what it says and not by where it stands.
 //!
-//! Reading files is the shelf's work; which line is next is [`super::pick`]'s.
+//! Reading files is the poem_cache's work; which line is next is [`super::pick`]'s.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,5 +1,5 @@
 //! What programs ask a daemon that runs: `/healthz`, whether it is alive; `/readyz`, whether its flock is ready and what is
-//! wrong; `/metrics`, its numbers. How things are is found out by `watch::overview`.
+//! wrong; `/metrics`, its numbers. How things are is found out by `health::HealthCache`.
 
 use axum::extract::State;
 use axum::http::header::ACCEPT;
@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use super::metrics::{self, Moment};
 use super::{Site, answer};
+use crate::health::{Readiness, Trouble};
 use crate::store;
-use crate::watch::{Readiness, Trouble};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -33,7 +33,7 @@ struct Row<'a> {
 
 /// Whether the daemon is alive.
 pub(super) async fn healthz(State(site): State<Site>) -> Response {
-    match site.overview.alive() {
+    match site.health_cache.alive() {
         Ok(()) => answer::fleeting(StatusCode::OK, TEXT, "ok\n".into()),
         Err(problem) => {
             answer::fleeting(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{problem}\n").into())
@@ -43,7 +43,7 @@ pub(super) async fn healthz(State(site): State<Site>) -> Response {
 
 /// Whether the flock is ready, and every trouble there is.
 pub(super) async fn readyz(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Response {
-    let readiness = site.overview.ready().await;
+    let readiness = site.health_cache.ready().await;
     let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if wants_json(&uri, &headers) {
         // Texts and numbers, which JSON has room for.
@@ -57,10 +57,13 @@ pub(super) async fn readyz(State(site): State<Site>, uri: Uri, headers: HeaderMa
 
 /// The daemon's numbers.
 pub(super) async fn metrics(State(site): State<Site>) -> Response {
-    let readiness = site.overview.ready().await;
-    let census = site.overview.census().await.ok();
-    let moment =
-        Moment { census: census.as_deref(), readiness: &readiness, idle_for: site.overview.idle_for() };
+    let readiness = site.health_cache.ready().await;
+    let snapshot = site.health_cache.snapshot().await.ok();
+    let moment = Moment {
+        snapshot: snapshot.as_deref(),
+        readiness: &readiness,
+        idle_for: site.health_cache.idle_for(),
+    };
     answer::fleeting(StatusCode::OK, metrics::MEDIA_TYPE, site.metrics.text(&moment).into())
 }
 

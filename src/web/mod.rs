@@ -44,11 +44,11 @@ use crate::enroll::Reception;
 use crate::flock::post::{Post, PostId};
 use crate::flock::web::Dashboard;
 use crate::flock::{Bot, Flock, NetworkKind};
+use crate::forecast::capacity::{Capacity, LimitGroup, capacity};
+use crate::forecast::post_rate::PostRates;
+use crate::health::HealthCache;
 use crate::listener::{Door, Farewell, Limits};
 use crate::store::{Store, StoreError};
-use crate::watch::Overview;
-use crate::watch::pulse::Pulses;
-use crate::watch::week::{Group, Week, weeks};
 use answer::Document;
 use auth::{Guard, Pass};
 pub use live::Live;
@@ -59,7 +59,7 @@ use times::Times;
 const LARGE: usize = 200;
 
 /// The weeks that were reckoned last, with the flock and the hour that they are of.
-type Kept = (Arc<Flock>, i64, Arc<BTreeMap<Group, Week>>);
+type Kept = (Arc<Flock>, i64, Arc<BTreeMap<LimitGroup, Capacity>>);
 
 /// What is served: a flock and its ledger. Cheap to clone.
 #[derive(Clone)]
@@ -69,7 +69,7 @@ pub struct Site {
     /// The ledger: what is to be done goes through it to the engine.
     store: Arc<dyn Store>,
     /// How the flock is, for programs that ask.
-    overview: Overview,
+    health_cache: HealthCache,
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     guard: Arc<Guard>,
@@ -77,7 +77,7 @@ pub struct Site {
     /// Where people sign bots in; on paper nobody does.
     reception: Option<Arc<Reception>>,
     weeks: Arc<Mutex<Option<Kept>>>,
-    pulses: Arc<std::sync::Mutex<Option<Pulses>>>,
+    rates: Arc<std::sync::Mutex<Option<PostRates>>>,
     upcoming: Arc<dashboard::UpcomingCache>,
     /// Whether the last look at the ledger failed, so that a long trouble is logged once.
     troubled: Arc<AtomicBool>,
@@ -88,24 +88,24 @@ impl Site {
     pub fn new(
         flock: watch::Receiver<Arc<Flock>>,
         store: Arc<dyn Store>,
-        overview: Overview,
+        health_cache: HealthCache,
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
         live: Arc<Live>,
         reception: Option<Arc<Reception>>,
     ) -> Self {
-        let (guard, weeks, pulses, upcoming, troubled) = Default::default();
+        let (guard, weeks, rates, upcoming, troubled) = Default::default();
         Self {
             flock,
             store,
-            overview,
+            health_cache,
             metrics,
             clock,
             guard,
             live,
             reception,
             weeks,
-            pulses,
+            rates,
             upcoming,
             troubled,
         }
@@ -121,12 +121,12 @@ impl Site {
     pub async fn warm_up(self) {
         let flock = self.flock();
         if flock.web.dashboard != Dashboard::Off && flock.bots.len() >= LARGE {
-            let _ = self.overview.census().await;
+            let _ = self.health_cache.snapshot().await;
         }
     }
 
     /// The coming week, reckoned once for each hour and flock.
-    async fn weeks(&self) -> Arc<BTreeMap<Group, Week>> {
+    async fn weeks(&self) -> Arc<BTreeMap<LimitGroup, Capacity>> {
         let (flock, hour) = (self.flock(), self.clock.now().timestamp() / 3_600);
         let mut kept = self.weeks.lock().await;
         if let Some((of, at, weeks)) = &*kept
@@ -136,7 +136,7 @@ impl Site {
             return weeks.clone();
         }
         let (bots, now) = (flock.bots.clone(), self.clock.now());
-        let weeks = tokio::task::spawn_blocking(move || weeks(&bots, now)).await;
+        let weeks = tokio::task::spawn_blocking(move || capacity(&bots, now)).await;
         let weeks = Arc::new(weeks.unwrap_or_default());
         *kept = Some((flock, hour, weeks.clone()));
         weeks
@@ -144,15 +144,15 @@ impl Site {
 
     /// When the poems of bots run out that have so many lines left each, reckoned once in an hour.
     async fn ends(&self, left: Vec<(Arc<Bot>, Option<usize>)>) -> Vec<Option<DateTime<Utc>>> {
-        let (pulses, now) = (self.pulses.clone(), self.clock.now());
+        let (rates, now) = (self.rates.clone(), self.clock.now());
         let reckon = move || {
-            let mut kept = pulses.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut kept = rates.lock().unwrap_or_else(PoisonError::into_inner);
             let is_fresh =
-                |pulses: &Pulses| now.signed_duration_since(pulses.since()).abs() < TimeDelta::hours(1);
-            let mut pulses = kept.take().filter(is_fresh).unwrap_or_else(|| Pulses::new(now));
+                |rates: &PostRates| now.signed_duration_since(rates.since()).abs() < TimeDelta::hours(1);
+            let mut rates = kept.take().filter(is_fresh).unwrap_or_else(|| PostRates::new(now));
             let ends =
-                left.iter().map(|(bot, left)| left.and_then(|left| pulses.runs_out(bot, left))).collect();
-            *kept = Some(pulses);
+                left.iter().map(|(bot, left)| left.and_then(|left| rates.runs_out(bot, left))).collect();
+            *kept = Some(rates);
             ends
         };
         // A schedule of seldom days is looked at for years ahead.

@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::Clock as _;
 use flockd::config::{self, Loaded};
 use flockd::daemon::notice::Notice;
-use flockd::daemon::reload::{Glance, Source};
+use flockd::daemon::reload::{ConfigFingerprint, Source};
 use flockd::daemon::{self, Setting};
 use flockd::flock::event::Event;
 use flockd::flock::{AtEnd, Flock};
@@ -44,14 +44,14 @@ const GUARD: Duration = crate::support::PATIENCE;
 
 /// What became of each bot's slots.
 #[derive(Default)]
-struct Tally {
+struct LineCounts {
     posts: AtomicU64,
     reloads: AtomicU64,
     /// The newest slot of each bot, and how many there were.
     bots: Mutex<BTreeMap<String, (DateTime<Utc>, u64)>>,
 }
 
-impl Tally {
+impl LineCounts {
     fn hear(&self, event: &Event) {
         match event {
             Event::Posted(post) => {
@@ -172,8 +172,8 @@ async fn child_that_lives_a_week() {
     let log = fs::File::create(folder.join("log")).unwrap();
     tracing_subscriber::fmt().with_ansi(false).with_writer(Mutex::new(log)).init();
 
-    let (clock, tally) = (Arc::new(ManualClock::showing(at(BEGIN))), Arc::new(Tally::default()));
-    let before = Glance::at(&file);
+    let (clock, tally) = (Arc::new(ManualClock::showing(at(BEGIN))), Arc::new(LineCounts::default()));
+    let before = ConfigFingerprint::at(&file);
     let Loaded { flock, written, .. } = config::load(&file, clock.now()).unwrap();
     let end = at(BEGIN) + TimeDelta::days(7);
     let (due, of_bots) = slots(&flock, end);
@@ -245,7 +245,7 @@ fn takes_no_more(taken: &[Figures], posts: u64) {
 const LIVED: &str = "a week has passed";
 
 /// A line for each post, and few beside.
-fn reads_well(log: &str, tally: &Tally, flocks: usize) {
+fn reads_well(log: &str, tally: &LineCounts, flocks: usize) {
     let others: Vec<&str> = log.lines().filter(|line| !line.contains("posted: ")).collect();
     let posts = log.lines().count() - others.len();
     assert_eq!(posts as u64, tally.posts.load(Ordering::SeqCst));

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::forecast::{AppForecast, Apps, Forecast, Pulses, forecast};
+use super::forecast::{AppForecast, Apps, Forecast, PostRates, forecast};
 use super::output;
 use super::progress::Working;
 use crate::clock::{Clock, SystemClock};
@@ -26,12 +26,12 @@ use crate::flock::budget::month_of;
 use crate::flock::poem::{Line, Poem, Split};
 use crate::flock::schedule::Zone;
 use crate::flock::{Bot, BotName, Flock, pick};
+use crate::health::health;
 use crate::net;
 use crate::net::environment::Environment;
 use crate::store::condition::not_signed_in;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Rival, Spent, Standing, Store, StoreError};
-use crate::watch;
 
 #[derive(Serialize)]
 struct Report {
@@ -155,10 +155,10 @@ async fn by_the_ledger(
 ) -> Result<Outlook, StoreError> {
     let vault = ledger.clone().map(|ledger| daemon::vault(flock, &(ledger as Arc<dyn Store>)));
     let ledger = ledger.as_deref().map(|ledger| ledger as &dyn Store);
-    let (mut outlook, mut apps, mut pulses) = (Outlook::default(), Apps::default(), Pulses::new(now));
+    let (mut outlook, mut apps, mut rates) = (Outlook::default(), Apps::default(), PostRates::new(now));
     for bot in &flock.bots {
         let (name, path) = (&bot.name, format!("bots.{}", bot.name));
-        let health = watch::health(ledger, bot, now).await?;
+        let health = health(ledger, bot, now).await?;
         if health.signed_out {
             outlook.complaints.push(places.warning(&path, format!("bot {name}: {}", not_signed_in(bot))));
         } else if let Some(vault) = vault.as_ref().filter(|_| bot.signs_in())
@@ -171,10 +171,10 @@ async fn by_the_ledger(
         }
         if let Ok(lines) = &health.lines {
             let known = (lines, health.standing.as_ref());
-            outlook.bots.push(forecast(bot, known, &mut pulses, now, &flock.timezone));
+            outlook.bots.push(forecast(bot, known, &mut rates, now, &flock.timezone));
             let account = accounts.get(name);
             let price = price(ledger, (bot, account), health.standing.as_ref(), poems).await?;
-            apps.add(bot, lines.left, price, &mut pulses);
+            apps.add(bot, lines.left, price, &mut rates);
         }
     }
     if let Some(ledger) = ledger {

@@ -12,7 +12,7 @@ use crate::flock::account::Account;
 use crate::flock::poem::{Poem, TextId};
 use crate::flock::{Bot, Flock, Mentions, NetworkKind};
 use crate::net;
-use crate::shelf;
+use crate::sources;
 
 /// What is said of a line that may be meant as a remark.
 const REMARK: &str = "this looks like a remark but is posted: begin it with `#` and a space to make it one";
@@ -23,7 +23,7 @@ pub(super) fn complaints(flock: &Flock, accounts: &Accounts, places: &Places) ->
     let mut complaints = Vec::new();
     for bot in &flock.bots {
         let key = (bot.poem.clone(), bot.split);
-        let poem = read.entry(key).or_insert_with(|| match shelf::read_file(&bot.poem, bot.split) {
+        let poem = read.entry(key).or_insert_with(|| match sources::read_file(&bot.poem, bot.split) {
             Ok(poem) => {
                 complaints.extend(poem.doubtful().iter().map(|line| warning(bot, *line, REMARK.to_owned())));
                 Some(Arc::new(poem))

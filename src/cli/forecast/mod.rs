@@ -11,10 +11,10 @@ pub(super) use self::app::{AppForecast, Apps};
 use super::output;
 use crate::flock::schedule::Zone;
 use crate::flock::{AtEnd, Bot};
+pub(super) use crate::forecast::post_rate::PostRates;
+use crate::health::Lines;
+use crate::health::report::instant;
 use crate::store::Standing;
-use crate::watch::Lines;
-pub(super) use crate::watch::pulse::Pulses;
-use crate::watch::report::instant;
 
 /// A bot's forecast.
 #[derive(Debug, Serialize)]
@@ -33,7 +33,7 @@ pub(super) struct Forecast {
 pub(super) fn forecast(
     bot: &Bot,
     (lines, standing): (&Lines, Option<&Standing>),
-    pulses: &mut Pulses,
+    rates: &mut PostRates,
     now: DateTime<Utc>,
     zone: &Zone,
 ) -> Forecast {
@@ -41,8 +41,8 @@ pub(super) fn forecast(
         Some(standing) => standing.expected(&bot.schedule, now).take(3).collect(),
         None => bot.schedule.upcoming(now).take(3).collect(),
     };
-    let per_day = pulses.per_day(bot);
-    let end = pulses.runs_out(bot, lines.left);
+    let per_day = rates.per_day(bot);
+    let end = rates.runs_out(bot, lines.left);
     let (first, left) = (next.first().copied(), format!("{}/{}", lines.left, lines.total));
     let when = match (end, bot.at_end) {
         (None, _) => "beyond the calendar".to_owned(),

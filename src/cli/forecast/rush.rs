@@ -8,7 +8,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use crate::flock::Bot;
 use crate::flock::account::App;
 use crate::flock::schedule::jitter;
-use crate::watch::pulse;
+use crate::forecast::post_rate;
 
 /// So long from now on is played through, or less for an app with more posts than the number below.
 const PLAYED: TimeDelta = TimeDelta::hours(24);
@@ -44,7 +44,7 @@ pub(super) fn rush(app: &App, bots: &[&Bot], per_day: f64, now: DateTime<Utc>) -
 }
 
 fn dues(bot: &Bot, now: DateTime<Utc>, end: DateTime<Utc>) -> impl Iterator<Item = Due> {
-    let slots = pulse::posts(bot, now, end);
+    let slots = post_rate::posts(bot, now, end);
     slots.map(|slot| {
         let at = slot + delta(jitter::delay(bot.name.as_str(), slot, bot.jitter));
         Due { at, deadline: at.checked_add_signed(delta(bot.max_late)).unwrap_or(DateTime::<Utc>::MAX_UTC) }

@@ -6,9 +6,9 @@ use axum::response::Response;
 
 use crate::flock::NetworkKind;
 use crate::flock::post;
+use crate::forecast::upcoming::next_slots;
+use crate::health::report::{PostRow, RefusedReload, SlotRow, StatusReport, bot_row, instant};
 use crate::store::{Filter, StoreError};
-use crate::watch::ahead::coming;
-use crate::watch::report::{PostRow, Refused, Report, SlotRow, bot_row, instant};
 use crate::web::auth::{Form, fields};
 use crate::web::{Site, answer, troubled};
 
@@ -37,15 +37,15 @@ pub(super) async fn status(State(site): State<Site>, uri: Uri) -> Response {
     }
 }
 
-async fn report(site: &Site, only: Option<&str>) -> Result<Report, StoreError> {
+async fn report(site: &Site, only: Option<&str>) -> Result<StatusReport, StoreError> {
     let (flock, now) = (site.flock(), site.clock.now());
     let mut bots = Vec::new();
     for bot in flock.bots.iter().filter(|bot| only.is_none_or(|only| only == bot.name.as_str())) {
         bots.push(bot_row(Some(&*site.store), bot, now).await?);
     }
-    Ok(Report {
+    Ok(StatusReport {
         daemon: true,
-        not_reloaded: site.store.refusal().await?.map(Refused::from),
+        not_reloaded: site.store.refusal().await?.map(RefusedReload::from),
         complaints: Vec::new(),
         bots,
     })
@@ -91,7 +91,7 @@ pub(super) async fn next(State(site): State<Site>, uri: Uri) -> Response {
         return wrong("`n` is a number from 1 to 1000");
     };
     let (flock, now) = (site.flock(), site.clock.now());
-    match site.heard(coming(Some(&*site.store), &flock.bots, query.find("bot"), now, number).await) {
+    match site.heard(next_slots(Some(&*site.store), &flock.bots, query.find("bot"), now, number).await) {
         Some(slots) => {
             let name = |at: usize| flock.bots[at].name.as_str();
             let rows = slots.iter().map(|(slot, at)| SlotRow { bot: name(*at), slot: instant(*slot) });

@@ -16,10 +16,10 @@ use super::{act, picture, sign_in};
 use crate::flock::message;
 use crate::flock::post::{self, Post, PostId};
 use crate::flock::{Bot, Flock, NetworkKind};
+use crate::health::Health;
+use crate::health::report::instant;
 use crate::net;
 use crate::store::{Answer, Filter, StoreError};
-use crate::watch::Health;
-use crate::watch::report::instant;
 use crate::web::auth::{Form, Pass, fields};
 use crate::web::page::{counted, grouped, verse};
 use crate::web::times::Times;
@@ -71,7 +71,7 @@ async fn read<'a>(
     query: &Form,
 ) -> Result<View<'a>, StoreError> {
     let now = site.clock.now();
-    let health = site.overview.health(bot).await?;
+    let health = site.health_cache.health(bot).await?;
     let before: Option<PostId> = query.find("before").and_then(|id| id.parse().ok());
     // One more than is shown tells whether there are more.
     let filter =

@@ -1,6 +1,6 @@
 //! The front page of the dashboard: every bot on a line, found by name, state and network, a page at a time.
 //!
-//! Which bots are shown, and in what order, a census says, which may be some seconds old; how each of those is, the ledger
+//! Which bots are shown, and in what order, a snapshot says, which may be some seconds old; how each of those is, the ledger
 //! says as of now.
 
 use std::cmp::Reverse;
@@ -16,9 +16,9 @@ use maud::{Markup, html};
 use super::frame::{self, Frame, Part};
 use super::{picture, sign_in};
 use crate::flock::{Bot, BotName, Flock, NetworkKind};
+use crate::health::{BotSnapshot, Health, HealthCache, STATES, Snapshot};
 use crate::store::condition::Condition;
 use crate::store::{Refusal, StoreError};
-use crate::watch::{Census, Health, Overview, STATES, Seen};
 use crate::web::auth::{Form, Pass, fields};
 use crate::web::feed::title;
 use crate::web::read::posted_at;
@@ -104,7 +104,7 @@ impl Wanted {
         format!("./?{}", query.finish())
     }
 
-    fn fits(&self, bot: &Bot, seen: &Seen) -> bool {
+    fn fits(&self, bot: &Bot, seen: &BotSnapshot) -> bool {
         let text = self.text.to_lowercase();
         let found = |name: &str| name.to_lowercase().contains(&text);
         (text.is_empty() || found(bot.name.as_str()) || seen.handle.as_deref().is_some_and(found))
@@ -112,12 +112,12 @@ impl Wanted {
             && self.network.is_none_or(|network| network == bot.network)
     }
 
-    fn sort(&self, found: &mut [(&Arc<Bot>, &Seen)]) {
+    fn sort(&self, found: &mut [(&Arc<Bot>, &BotSnapshot)]) {
         match self.sort {
             Sort::File => {}
             Sort::Name => found.sort_by(|one, other| one.1.name.as_str().cmp(other.1.name.as_str())),
             Sort::Trouble => {
-                let badness = |seen: &Seen| STATES.iter().position(|state| *state == seen.word);
+                let badness = |seen: &BotSnapshot| STATES.iter().position(|state| *state == seen.word);
                 found.sort_by_key(|(_, seen)| (!seen.needs_person, badness(seen)));
             }
             Sort::Next => found.sort_by_key(|(_, seen)| (seen.next_slot.is_none(), seen.next_slot)),
@@ -170,8 +170,8 @@ async fn read<'a>(
     wanted: Wanted,
     times: &Times,
 ) -> Result<Option<View<'a>>, StoreError> {
-    let (census, now) = (site.overview.census().await?, frame::now(site));
-    let mut found = here(flock, &census);
+    let (snapshot, now) = (site.health_cache.snapshot().await?, frame::now(site));
+    let mut found = here(flock, &snapshot);
     found.retain(|(bot, seen)| wanted.fits(bot, seen));
     wanted.sort(&mut found);
     let pages = found.len().div_ceil(BOTS_A_PAGE).max(1);
@@ -180,7 +180,7 @@ async fn read<'a>(
     }
     let here = found.iter().skip((wanted.page - 1) * BOTS_A_PAGE).take(BOTS_A_PAGE);
     let here: Vec<Arc<Bot>> = here.map(|(bot, _)| Arc::clone(bot)).collect();
-    let looks: Vec<_> = here.iter().cloned().map(|bot| look(site.overview.clone(), bot)).collect();
+    let looks: Vec<_> = here.iter().cloned().map(|bot| look(site.health_cache.clone(), bot)).collect();
     let health: Vec<Health> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
     let left = health.iter().map(|health| health.lines.as_ref().ok().map(|lines| lines.left));
     let ends = site.ends(here.iter().cloned().zip(left).collect()).await;
@@ -189,14 +189,14 @@ async fn read<'a>(
     let bots = here.into_iter().zip(health).zip(ends).zip(days);
     let bots = bots.map(|(((bot, health), runs_out), days)| Shown { bot, health, runs_out, days }).collect();
     let refusal = site.store.refusal().await?;
-    let states = counts(&census);
+    let states = counts(&snapshot);
     Ok(Some(View { flock, now, found: found.len(), pages, wanted, states, bots, refusal }))
 }
 
 /// How many bots are in each state that any bot is in.
-fn counts(census: &Census) -> Vec<(&'static str, Condition, usize)> {
+fn counts(snapshot: &Snapshot) -> Vec<(&'static str, Condition, usize)> {
     let mut counts: BTreeMap<&str, (Condition, usize)> = BTreeMap::new();
-    for seen in &census.bots {
+    for seen in &snapshot.bots {
         counts.entry(seen.word).or_insert((seen.condition, 0)).1 += 1;
     }
     let of = |word: &'static str| counts.get(word).map(|(condition, count)| (word, *condition, *count));
@@ -230,18 +230,19 @@ fn slug(word: &str) -> String {
     word.replace(' ', "-")
 }
 
-async fn look(overview: Overview, bot: Arc<Bot>) -> Result<Health, StoreError> {
-    overview.health(&bot).await
+async fn look(health_cache: HealthCache, bot: Arc<Bot>) -> Result<Health, StoreError> {
+    health_cache.health(&bot).await
 }
 
-/// The bots of the flock, each as the census saw it. One that came since is not there yet.
-fn here<'f, 'c>(flock: &'f Flock, census: &'c Census) -> Vec<(&'f Arc<Bot>, &'c Seen)> {
-    let same = flock.bots.len() == census.bots.len();
-    let pairs = flock.bots.iter().zip(&census.bots);
+/// The bots of the flock, each as the snapshot saw it. One that came since is not there yet.
+fn here<'f, 'c>(flock: &'f Flock, snapshot: &'c Snapshot) -> Vec<(&'f Arc<Bot>, &'c BotSnapshot)> {
+    let same = flock.bots.len() == snapshot.bots.len();
+    let pairs = flock.bots.iter().zip(&snapshot.bots);
     if same && pairs.clone().all(|(bot, seen)| bot.name == seen.name) {
         return pairs.collect();
     }
-    let seen: BTreeMap<&str, &Seen> = census.bots.iter().map(|seen| (seen.name.as_str(), seen)).collect();
+    let seen: BTreeMap<&str, &BotSnapshot> =
+        snapshot.bots.iter().map(|seen| (seen.name.as_str(), seen)).collect();
     flock.bots.iter().filter_map(|bot| Some((bot, *seen.get(bot.name.as_str())?))).collect()
 }
 

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use maud::{Markup, html};
 
 use super::frame;
-use crate::watch::week::{self, Group, HOURS, Week};
+use crate::forecast::capacity::{self, Capacity, HOURS, LimitGroup};
 use crate::web::page::{counted, grouped};
 use crate::web::times::Times;
 
@@ -18,7 +18,7 @@ const LEFT: usize = 46;
 const TOP: usize = 14;
 
 /// The part of the calendar that says how busy each app will be.
-pub(super) fn section(weeks: &BTreeMap<Group, Week>, times: &Times) -> Markup {
+pub(super) fn section(weeks: &BTreeMap<LimitGroup, Capacity>, times: &Times) -> Markup {
     html! {
         section.loads aria-labelledby="load" {
             h2 #load { "Load of the coming seven days" }
@@ -28,15 +28,15 @@ pub(super) fn section(weeks: &BTreeMap<Group, Week>, times: &Times) -> Markup {
     }
 }
 
-fn name(group: &Group) -> String {
-    let network = week::network(group).map_or(group.network, frame::network);
+fn name(group: &LimitGroup) -> String {
+    let network = capacity::network(group).map_or(group.network, frame::network);
     match &group.app {
         Some(app) => format!("{app}, on {network}"),
         None => network.to_owned(),
     }
 }
 
-fn load(group: &Group, week: &Week, times: &Times) -> Markup {
+fn load(group: &LimitGroup, week: &Capacity, times: &Times) -> Markup {
     let sum: usize = week.hours.iter().map(|count| *count as usize).sum();
     let over: Vec<usize> = (0..HOURS).filter(|hour| week.is_over(*hour)).collect();
     let first_over = over.first().map(|hour| week.begins + TimeDelta::hours(*hour as i64));
@@ -68,7 +68,7 @@ fn load(group: &Group, week: &Week, times: &Times) -> Markup {
 }
 
 /// Seven rows of 24 hours. All hours of one shade are one path, so that a week of many apps stays small.
-fn picture(name: &str, week: &Week, times: &Times) -> Markup {
+fn picture(name: &str, week: &Capacity, times: &Times) -> Markup {
     let most = week.hours.iter().copied().max().unwrap_or(0);
     let mut shades: BTreeMap<&str, String> = BTreeMap::new();
     for (hour, count) in week.hours.iter().enumerate() {

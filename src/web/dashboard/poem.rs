@@ -1,5 +1,5 @@
 //! The page of a bot's poem: which lines are used and which are not, which are too long for its network; and its text to edit.
-//! How a text is put in a file's place is `shelf::edit`'s business.
+//! How a text is put in a file's place is `sources::edit`'s business.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::flock::account::Account;
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::{Bot, Flock};
 use crate::net;
-use crate::shelf::edit::{self, Manuscript, NotSaved, Unusable};
-use crate::shelf::{self, ShelfError};
+use crate::sources::edit::{self, Manuscript, NotSaved, Unusable};
+use crate::sources::{self, SourceError};
 use crate::store::StoreError;
 use crate::web::auth::{Form, Pass, Signed, fields};
 use crate::web::page::{counted, grouped, verse};
@@ -39,7 +39,7 @@ struct View<'a> {
     bot: &'a Bot,
     pass: &'a Pass,
     times: &'a Times,
-    poem: Result<Poem, ShelfError>,
+    poem: Result<Poem, SourceError>,
     text: Result<Manuscript, Unusable>,
     used: HashSet<LineId>,
     account: Option<Account>,
@@ -118,7 +118,7 @@ async fn show(
     let status =
         if word.as_ref().is_some_and(|word| word.is_bad) { StatusCode::CONFLICT } else { StatusCode::OK };
     let Some(known) = site.heard(known(site, bot).await) else { return troubled(uri) };
-    let poem = shelf::read_file_async(&bot.poem, bot.split).await;
+    let poem = sources::read_file_async(&bot.poem, bot.split).await;
     let text = edit::read(&bot.poem).await;
     let lines = poem.as_ref().map_or(0, |poem| poem.lines().len());
     if !(1..=lines.div_ceil(LINES_A_PAGE).max(1)).contains(&page) {

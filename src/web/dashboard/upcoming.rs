@@ -9,9 +9,9 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::sync::Mutex;
 
 use crate::flock::{Bot, Flock};
+use crate::forecast::upcoming::{Day, days};
 use crate::store::StoreError;
 use crate::store::condition::Condition;
-use crate::watch::agenda::{Day, agenda};
 use crate::web::Site;
 
 /// So many bots are asked at once for slots that are to be skipped.
@@ -85,14 +85,16 @@ pub(super) async fn upcoming(
 }
 
 async fn find(site: &Site, of: &Question, now: DateTime<Utc>) -> Result<Upcoming, StoreError> {
-    let census = site.overview.census().await?;
-    let resting =
-        census.bots.iter().filter(|seen| matches!(seen.condition, Condition::Paused | Condition::Exhausted));
+    let snapshot = site.health_cache.snapshot().await?;
+    let resting = snapshot
+        .bots
+        .iter()
+        .filter(|seen| matches!(seen.condition, Condition::Paused | Condition::Exhausted));
     let resting: HashSet<&str> = resting.map(|seen| seen.name.as_str()).collect();
     let bots: Vec<Arc<Bot>> =
         of.flock.bots.iter().filter(|bot| !resting.contains(bot.name.as_str())).cloned().collect();
     let (asked, bounds, most) = (bots.clone(), of.bounds.clone(), of.most);
-    let days = tokio::task::spawn_blocking(move || agenda(&asked, now, &bounds, most)).await;
+    let days = tokio::task::spawn_blocking(move || days(&asked, now, &bounds, most)).await;
     let mut days = days.unwrap_or_else(|_| of.bounds.windows(2).map(|_| Day::default()).collect());
     let shown: HashSet<usize> = days.iter().flat_map(|day| day.first.iter().map(|(_, at)| *at)).collect();
     let looks: Vec<_> =
@@ -136,7 +138,7 @@ mod tests {
         let site = samples::site_with(
             Dashboard::On,
             vec![samples::bot("walt", NetworkKind::Feed)],
-            Arc::new(samples::Shelf::default()),
+            Arc::new(samples::PoemCache::default()),
         );
         let flock = watch::Sender::new(site.flock());
         (Site { flock: flock.subscribe(), ..site }, flock)

@@ -21,7 +21,7 @@ use prometheus_client::registry::Registry;
 use crate::flock::NetworkKind;
 use crate::flock::event::Event;
 use crate::flock::post::Post;
-use crate::watch::{Census, Readiness};
+use crate::health::{Readiness, Snapshot};
 use families::{Calls, Of, OfBot, OfDaemon, OfFlock, OfNetwork, OfState, Outcomes, outcome};
 
 /// How its text is labelled (Prometheus, "Exposition formats").
@@ -44,7 +44,7 @@ pub struct Metrics {
 /// How things are at this moment.
 pub(super) struct Moment<'a> {
     /// The bots, counted lately; `None` if the ledger can't be read.
-    pub(super) census: Option<&'a Census>,
+    pub(super) snapshot: Option<&'a Snapshot>,
     pub(super) readiness: &'a Readiness,
     /// How long ago the engine's loop went round.
     pub(super) idle_for: Duration,
@@ -145,22 +145,22 @@ impl Metrics {
         flock.lines.clear();
         flock.bot_lines.clear();
         process::take_down(&daemon.process);
-        let Some(census) = moment.census else { return };
-        flock.counted.set(seconds(census.at));
-        for ((network, state), bots) in &census.states {
+        let Some(snapshot) = moment.snapshot else { return };
+        flock.counted.set(seconds(snapshot.at));
+        for ((network, state), bots) in &snapshot.states {
             flock.states.get_or_create(&OfState { network, state }).set(number(*bots));
         }
         let lines = |network: &NetworkKind| {
-            let of_network = census.lines_left.iter().filter(|(_, its, _)| its == network);
+            let of_network = snapshot.lines_left.iter().filter(|(_, its, _)| its == network);
             of_network.map(|(.., left)| left).sum::<usize>()
         };
         for network in NetworkKind::ALL {
-            if census.states.keys().any(|(name, _)| *name == network.as_str()) {
+            if snapshot.states.keys().any(|(name, _)| *name == network.as_str()) {
                 let of = OfNetwork { network: network.as_str() };
                 flock.lines.get_or_create(&of).set(number(lines(network)));
             }
         }
-        let mut fewest: Vec<_> = census.lines_left.iter().map(|(bot, _, left)| (*left, bot)).collect();
+        let mut fewest: Vec<_> = snapshot.lines_left.iter().map(|(bot, _, left)| (*left, bot)).collect();
         fewest.sort();
         for (left, bot) in fewest.into_iter().take(NAMED) {
             flock.bot_lines.get_or_create(&OfBot { bot: bot.to_string() }).set(number(left));

@@ -24,7 +24,7 @@ struct Limited {
     address: std::net::SocketAddr,
     stop: oneshot::Sender<()>,
     done: JoinHandle<std::io::Result<()>>,
-    shelf: Arc<Shelf>,
+    poem_cache: Arc<PoemCache>,
 }
 
 async fn limited(limits: Limits) -> Limited {
@@ -32,8 +32,8 @@ async fn limited(limits: Limits) -> Limited {
 }
 
 async fn limited_with(dashboard: Dashboard, limits: Limits) -> Limited {
-    let shelf = Arc::new(Shelf::default());
-    let site = samples::site_with(dashboard, vec![], shelf.clone());
+    let poem_cache = Arc::new(PoemCache::default());
+    let site = samples::site_with(dashboard, vec![], poem_cache.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -41,7 +41,7 @@ async fn limited_with(dashboard: Dashboard, limits: Limits) -> Limited {
         stopped.await.unwrap();
     };
     let done = tokio::spawn(serve_within(limits, listener, site, shutdown));
-    Limited { address, stop, done, shelf }
+    Limited { address, stop, done, poem_cache }
 }
 
 /// Sends bytes, and returns the connection.
@@ -108,15 +108,15 @@ async fn a_form_that_never_comes_does_not_hold_its_place() {
 async fn whoever_has_entered_may_wait_for_a_slow_answer() {
     let patience = Duration::from_millis(20);
     let site = limited_with(Dashboard::On, Limits { patience, ..Limits::DEFAULT }).await;
-    site.shelf.is_entered.store(true, Ordering::Relaxed);
-    site.shelf.slow.store(true, Ordering::Relaxed);
+    site.poem_cache.is_entered.store(true, Ordering::Relaxed);
+    site.poem_cache.slow.store(true, Ordering::Relaxed);
     let cookie = format!("flockd-7878={}", "0".repeat(64));
     let request = format!("GET /timeline HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\n\r\n");
     let mut visitor = visit(site.address, request.as_bytes()).await;
-    site.shelf.asked.notified().await;
+    site.poem_cache.asked.notified().await;
     let early = tokio::time::timeout(patience * 5, answer(&mut visitor)).await;
     assert!(early.is_err(), "they were sent away");
-    site.shelf.go_on.notify_one();
+    site.poem_cache.go_on.notify_one();
     assert_eq!(answer(&mut visitor).await, "HTTP/1.1 200 OK");
 }
 
@@ -139,13 +139,13 @@ async fn where_all_places_are_taken_an_idle_connection_gives_way() {
 async fn whoever_is_at_work_stays_and_health_is_answered_all_the_same() {
     let limits = Limits { connections: 1, share: 1, reserve: 1, patience: FOREVER, ..Limits::DEFAULT };
     let site = limited(limits).await;
-    site.shelf.slow.store(true, Ordering::Relaxed);
+    site.poem_cache.slow.store(true, Ordering::Relaxed);
     let page = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut first = visit(site.address, page).await;
-    site.shelf.asked.notified().await;
+    site.poem_cache.asked.notified().await;
     assert_eq!(answer(&mut visit(site.address, REQUEST).await).await, "HTTP/1.1 200 OK");
     assert_eq!(answer(&mut visit(site.address, page).await).await, "HTTP/1.1 503 Se");
-    site.shelf.go_on.notify_one();
+    site.poem_cache.go_on.notify_one();
     assert_eq!(answer(&mut first).await, "HTTP/1.1 200 OK");
 }
 
@@ -155,7 +155,7 @@ async fn an_answer_that_is_never_read_does_not_hold_its_place() {
     let site = limited(Limits { patience, farewell: FOREVER, ..Limits::DEFAULT }).await;
     // More than the kernel keeps for whoever does not read.
     let posts = (0..40).map(|at| samples::post("emily", at, &"tide ".repeat(100_000)));
-    site.shelf.posts.lock().unwrap().extend(posts);
+    site.poem_cache.posts.lock().unwrap().extend(posts);
     let visitor = visit(site.address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
     visitor.readable().await.unwrap();
     site.stop.send(()).unwrap();
@@ -175,9 +175,9 @@ async fn stopping_ends_idle_visits_at_once() {
 /// A site that is told to stop while it works on an answer.
 async fn stopped_at_work(limits: Limits) -> (Limited, TcpStream) {
     let mut site = limited(Limits { patience: FOREVER, ..limits }).await;
-    site.shelf.slow.store(true, Ordering::Relaxed);
+    site.poem_cache.slow.store(true, Ordering::Relaxed);
     let visitor = visit(site.address, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
-    site.shelf.asked.notified().await;
+    site.poem_cache.asked.notified().await;
     let (stop, _) = oneshot::channel();
     std::mem::replace(&mut site.stop, stop).send(()).unwrap();
     (site, visitor)
@@ -188,7 +188,7 @@ async fn stopping_lets_an_answer_end() {
     let (mut site, mut visitor) = stopped_at_work(Limits { farewell: FOREVER, ..Limits::DEFAULT }).await;
     let early = tokio::time::timeout(Duration::from_millis(50), &mut site.done).await;
     assert!(early.is_err(), "the answer was not waited for");
-    site.shelf.go_on.notify_one();
+    site.poem_cache.go_on.notify_one();
     let mut page = Vec::new();
     visitor.read_to_end(&mut page).await.unwrap();
     assert!(page.starts_with(b"HTTP/1.1 200 OK") && page.ends_with(b"</html>"));

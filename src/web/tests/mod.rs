@@ -14,12 +14,12 @@ use super::{Site, serve};
 use crate::flock::Bot;
 use crate::flock::post::Post;
 use crate::flock::web::Dashboard;
-use samples::Shelf;
+use samples::PoemCache;
 
 /// A site that is being served while this is held.
 struct Served {
     address: String,
-    shelf: Arc<Shelf>,
+    poem_cache: Arc<PoemCache>,
     client: Client,
 }
 
@@ -28,16 +28,16 @@ async fn served(bots: Vec<Bot>, posts: Vec<Post>) -> Served {
 }
 
 async fn served_with(dashboard: Dashboard, bots: Vec<Bot>, posts: Vec<Post>) -> Served {
-    let shelf = Arc::new(Shelf { posts: posts.into(), ..Shelf::default() });
-    serve_site(samples::site_with(dashboard, bots, shelf.clone()), shelf).await
+    let poem_cache = Arc::new(PoemCache { posts: posts.into(), ..PoemCache::default() });
+    serve_site(samples::site_with(dashboard, bots, poem_cache.clone()), poem_cache).await
 }
 
-async fn serve_site(site: Site, shelf: Arc<Shelf>) -> Served {
+async fn serve_site(site: Site, poem_cache: Arc<PoemCache>) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(serve(listener, site, std::future::pending()));
     let client = Client::builder().no_proxy().build().unwrap();
-    Served { address, shelf, client }
+    Served { address, poem_cache, client }
 }
 
 impl Served {

@@ -112,7 +112,7 @@ async fn who_has_it_already_is_told_so() {
         assert_eq!((again.status().as_u16(), header(&again, "etag")), (304, tag.as_str()), "{name}");
         assert!(again.bytes().await.unwrap().is_empty());
     }
-    site.shelf.posts.lock().unwrap().push(samples::post("emily", 5, "two"));
+    site.poem_cache.posts.lock().unwrap().push(samples::post("emily", 5, "two"));
     for (name, value) in [("if-none-match", &tag), ("if-modified-since", &date)] {
         let news = site.ask(Method::GET, feed).header(name, value).send().await.unwrap();
         assert_eq!(news.status(), 200, "{name}");
@@ -174,7 +174,7 @@ async fn what_rfc_4287_demands_of_a_feed() {
 #[tokio::test]
 async fn a_ledger_that_cannot_be_read_is_503_and_no_secret_is_told() {
     let site = served(vec![emily()], vec![]).await;
-    site.shelf.broken.store(true, Ordering::Relaxed);
+    site.poem_cache.broken.store(true, Ordering::Relaxed);
     let page = format!("/posts/{}", samples::post("emily", 0, "one").id);
     for path in ["/", "/feeds/emily.atom", &page] {
         let answer = site.get(path).await;
@@ -183,7 +183,7 @@ async fn a_ledger_that_cannot_be_read_is_503_and_no_secret_is_told() {
         assert!(text.contains("read its ledger") && !text.contains("secret"), "{text}");
     }
     assert_eq!(site.get("/healthz").await.status(), 200);
-    site.shelf.broken.store(false, Ordering::Relaxed);
+    site.poem_cache.broken.store(false, Ordering::Relaxed);
     assert_eq!(site.get("/").await.status(), 200);
 }
 
@@ -192,7 +192,7 @@ fn ledger_trouble_is_logged_when_it_begins_and_when_it_ends() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let lines = || std::fs::read_to_string(log.path()).unwrap();
     let subscriber = tracing_subscriber::fmt().with_writer(log.reopen().unwrap()).finish();
-    let site = samples::site(vec![], Arc::new(Shelf::default()));
+    let site = samples::site(vec![], Arc::new(PoemCache::default()));
     tracing::subscriber::with_default(subscriber, || {
         for _ in 0..3 {
             assert_eq!(site.heard::<()>(Err(StoreError::Full("flock.db".to_owned()))), None);
@@ -292,7 +292,7 @@ async fn who_follows_a_link_to_a_feed_reads_a_page_with_a_dashboard_and_without(
             (0..3).rev().map(|n| page.find(&format!("<span>line-{n}.")).unwrap()).collect();
         assert!(places.is_sorted());
         assert!(page.contains("href=\"../feeds/emily.atom\"") && !page.contains("<script"), "{page}");
-        let posts = site.shelf.posts.lock().unwrap().clone();
+        let posts = site.poem_cache.posts.lock().unwrap().clone();
         for post in posts {
             assert!(page.contains(&format!("href=\"../posts/{}\"", post.id)));
             let single = site.text(&format!("/posts/{}", post.id)).await;
@@ -304,9 +304,10 @@ async fn who_follows_a_link_to_a_feed_reads_a_page_with_a_dashboard_and_without(
 
 #[tokio::test]
 async fn a_page_has_one_zone_that_it_names() {
-    let shelf = Arc::new(Shelf { posts: vec![samples::post("emily", 0, "one")].into(), ..Shelf::default() });
-    let site = samples::site_in(Zone::built_in("Asia/Kathmandu").unwrap(), vec![emily()], shelf.clone());
-    let site = serve_site(site, shelf).await;
+    let poem_cache =
+        Arc::new(PoemCache { posts: vec![samples::post("emily", 0, "one")].into(), ..PoemCache::default() });
+    let site = samples::site_in(Zone::built_in("Asia/Kathmandu").unwrap(), vec![emily()], poem_cache.clone());
+    let site = serve_site(site, poem_cache).await;
     for path in ["/", "/feeds/emily"] {
         let page = site.text(path).await;
         assert!(page.contains("Times are in Asia/Kathmandu."), "{page}");

@@ -18,13 +18,13 @@ use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::schedule::{Schedule, Zone};
 use crate::flock::web::Dashboard;
 use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
+use crate::health::{HealthCache, Phase};
 use crate::store::passes::{PassMark, Passes};
 use crate::store::transfer::{Arrivals, Complaint, Imported, Record};
 use crate::store::{
     Answer, CommitEar, Configuration, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal,
     Rival, Sealed, Spent, Standing, Store, StoreError, Wish,
 };
-use crate::watch::{Overview, Phase};
 use crate::web::Site;
 use crate::web::metrics::Metrics;
 
@@ -61,9 +61,9 @@ fn site_of(flock: watch::Receiver<Arc<Flock>>, store: Arc<dyn Store>) -> Site {
     let (clock, phase) = (Arc::new(SystemClock), Arc::new(Phase::default()));
     phase.hear(&Event::Started { bots: flock.borrow().bots.len() });
     let metrics = Arc::new(Metrics::new(clock.now()));
-    let pulse = Arc::new(|| Duration::ZERO);
-    let overview = Overview::new(flock.clone(), store.clone(), clock.clone(), pulse, phase);
-    Site::new(flock, store, overview, metrics, clock, Arc::default(), None)
+    let loop_age = Arc::new(|| Duration::ZERO);
+    let health_cache = HealthCache::new(flock.clone(), store.clone(), clock.clone(), loop_age, phase);
+    Site::new(flock, store, health_cache, metrics, clock, Arc::default(), None)
 }
 
 /// A text posted to a feed some minutes after an instant that all samples share.
@@ -74,7 +74,7 @@ pub(in crate::web) fn post(bot: &str, minutes: i64, text: &str) -> Post {
 
 /// A ledger in memory.
 #[derive(Default)]
-pub(in crate::web) struct Shelf {
+pub(in crate::web) struct PoemCache {
     pub(in crate::web) posts: Mutex<Vec<Post>>,
     /// Whether everybody has entered.
     pub(in crate::web) is_entered: AtomicBool,
@@ -86,7 +86,7 @@ pub(in crate::web) struct Shelf {
     pub(in crate::web) go_on: Notify,
 }
 
-impl Shelf {
+impl PoemCache {
     async fn check(&self) -> Result<(), StoreError> {
         if self.slow.load(Ordering::Relaxed) {
             self.asked.notify_one();
@@ -104,7 +104,7 @@ fn never<T>() -> Result<T, StoreError> {
 }
 
 #[async_trait]
-impl Passes for Shelf {
+impl Passes for PoemCache {
     async fn keep_key(&self, _: PassMark, _: DateTime<Utc>) -> Result<(), StoreError> {
         never()
     }
@@ -127,7 +127,7 @@ impl Passes for Shelf {
 }
 
 #[async_trait]
-impl Store for Shelf {
+impl Store for PoemCache {
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError> {
         self.check().await?;
         Ok(self.posts.lock().unwrap().iter().find(|post| post.id == id).cloned())

@@ -1,4 +1,4 @@
-//! A tower from which a guard watches over bots, without an engine: a folder with poems and a ledger, a clock that only
+//! A tower from which a monitor watches over bots, without an engine: a folder with poems and a ledger, a clock that only
 //! the test moves, an ear for what is told, and a webhook.
 
 use std::fs;
@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use flockd::alerts::heartbeat::Heartbeat;
+use flockd::alerts::{AlertSettings, AlertTarget, Command, Monitor, event_queue};
 use flockd::clock::Clock;
 use flockd::flock::Bot;
 use flockd::flock::event::{Event, Events, Listener};
@@ -13,8 +15,6 @@ use flockd::flock::secret::Secret;
 use flockd::net::http;
 use flockd::store::sqlite::Sqlite;
 use flockd::store::{Entry, Store};
-use flockd::watch::heartbeat::Heartbeat;
-use flockd::watch::{Command, Guard, Receiver, Rota, listen};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use tokio::sync::watch;
@@ -39,7 +39,7 @@ pub(crate) struct Tower {
     pub(crate) hook: Hook,
     /// How long ago the engine's loop went round.
     pub(crate) idle: Arc<Mutex<Duration>>,
-    rota: watch::Sender<Arc<Rota>>,
+    settings: watch::Sender<Arc<AlertSettings>>,
     needy: watch::Sender<usize>,
     ear: Arc<Ear>,
     events: Events,
@@ -63,8 +63,9 @@ impl Tower {
             bots.push(Arc::new(bot));
         }
         let (ear, events, idle) = (Arc::default(), Events::default(), Arc::default());
-        let (hook, rota, needy) = (Hook::start().await, watch::Sender::default(), watch::Sender::default());
-        Self { clock, store, bots, hook, idle, rota, needy, ear, events, watching: None, folder }
+        let (hook, settings, needy) =
+            (Hook::start().await, watch::Sender::default(), watch::Sender::default());
+        Self { clock, store, bots, hook, idle, settings, needy, ear, events, watching: None, folder }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -72,34 +73,38 @@ impl Tower {
     }
 
     /// The webhook as a receiver.
-    pub(crate) fn webhook(&self) -> Receiver {
+    pub(crate) fn webhook(&self) -> AlertTarget {
         self.webhook_within(&http::Limits::default())
     }
 
     /// The same, which is not waited for as long as a person would.
-    pub(crate) fn webhook_in_haste(&self) -> Receiver {
+    pub(crate) fn webhook_in_haste(&self) -> AlertTarget {
         self.webhook_within(&http::Limits { total: IMPATIENT, ..http::Limits::default() })
     }
 
-    fn webhook_within(&self, limits: &http::Limits) -> Receiver {
-        Receiver::Webhook(http::client(limits).unwrap(), Secret::new(format!("{}{PATH}", self.hook.url)))
+    fn webhook_within(&self, limits: &http::Limits) -> AlertTarget {
+        AlertTarget::Webhook(http::client(limits).unwrap(), Secret::new(format!("{}{PATH}", self.hook.url)))
     }
 
-    /// Sends a guard up who tells these, in the place of whoever is there.
-    pub(crate) async fn watch(&mut self, receivers: Vec<Receiver>) {
+    /// Sends a monitor up who tells these, in the place of whoever is there.
+    pub(crate) async fn watch(&mut self, targets: Vec<AlertTarget>) {
         self.leave().await;
-        let (listener, inbox) = listen(self.clock.clone());
+        let (listener, queue) = event_queue(self.clock.clone());
         self.events = self.heard(vec![listener]);
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        self.tell_these(receivers);
-        let (rota, needy) = (self.rota.subscribe(), self.needy.clone());
-        let guard = Guard::new(rota, needy, store, clock, self.events.clone(), inbox);
-        self.watching = Some(tokio::spawn(guard.run()));
+        self.tell_these(targets);
+        let (settings, needy) = (self.settings.subscribe(), self.needy.clone());
+        let monitor = Monitor::new(settings, needy, store, clock, self.events.clone(), queue);
+        self.watching = Some(tokio::spawn(monitor.run()));
     }
 
     /// From now on these are told, as after a reload.
-    pub(crate) fn tell_these(&self, receivers: Vec<Receiver>) {
-        self.rota.send_replace(Arc::new(Rota { bots: self.bots.clone(), receivers, heartbeat: None }));
+    pub(crate) fn tell_these(&self, targets: Vec<AlertTarget>) {
+        self.settings.send_replace(Arc::new(AlertSettings {
+            bots: self.bots.clone(),
+            targets,
+            heartbeat: None,
+        }));
     }
 
     /// Waits until so many bots are said to need a person.
@@ -123,25 +128,25 @@ impl Tower {
         self.watch(vec![self.command(script), self.webhook()]).await;
     }
 
-    fn command(&self, script: &str) -> Receiver {
+    fn command(&self, script: &str) -> AlertTarget {
         let script = script.replace("FOLDER", self.folder().to_str().unwrap());
         let words = ["sh", "-c", &*script].map(str::to_owned);
-        Receiver::Command(Command::new(&words).unwrap())
+        AlertTarget::Command(Command::new(&words).unwrap())
     }
 
-    /// Has the heart beat, in the place of the guard.
+    /// Has the heart beat, in the place of the monitor.
     pub(crate) async fn beat(&mut self, every: Duration) {
         self.leave().await;
         let idle = self.idle.clone();
         let url = Secret::new(format!("{}{PATH}", self.hook.url));
-        let (bots, receivers) = (self.bots.clone(), Vec::new());
-        self.rota.send_replace(Arc::new(Rota { bots, receivers, heartbeat: Some((url, every)) }));
+        let (bots, targets) = (self.bots.clone(), Vec::new());
+        self.settings.send_replace(Arc::new(AlertSettings { bots, targets, heartbeat: Some((url, every)) }));
         let heartbeat = Heartbeat {
-            rota: self.rota.subscribe(),
+            settings: self.settings.subscribe(),
             http: http::client(&http::Limits::default()).unwrap(),
             store: self.store.clone(),
             clock: self.clock.clone(),
-            pulse: Arc::new(move || *idle.lock().unwrap()),
+            loop_age: Arc::new(move || *idle.lock().unwrap()),
             events: self.heard(Vec::new()),
         };
         self.watching = Some(tokio::spawn(heartbeat.run()));

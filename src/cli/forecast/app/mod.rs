@@ -10,16 +10,16 @@ use std::sync::Arc;
 use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 
-use super::Pulses;
+use super::PostRates;
 use super::{rate, rush};
 use crate::config::Places;
 use crate::config::complaint::Complaint;
 use crate::flock::account::App;
 use crate::flock::budget::{self, Budget};
 use crate::flock::{AtEnd, Bot, NetworkKind};
+use crate::forecast::post_rate;
 use crate::net;
 use crate::store::Spent;
-use crate::watch::pulse;
 
 /// The days of a month, on average.
 const MONTH: f64 = 365.25 / 12.0;
@@ -85,10 +85,10 @@ struct Demand {
 
 impl Apps {
     /// Adds a bot to those of its app, if it has one. `left` lines are left to it, and a post costs `price` on average.
-    pub(in crate::cli) fn add(&mut self, bot: &Arc<Bot>, left: usize, price: f64, pulses: &mut Pulses) {
+    pub(in crate::cli) fn add(&mut self, bot: &Arc<Bot>, left: usize, price: f64, rates: &mut PostRates) {
         let Some(app) = &bot.app else { return };
         let lines = (bot.at_end == AtEnd::Stop || left == 0).then_some(left);
-        let (per_day, days) = (pulses.per_day(bot), pulses.days(bot));
+        let (per_day, days) = (rates.per_day(bot), rates.days(bot));
         let share = Share { bot: bot.clone(), per_day, days, lines, price };
         self.0.entry(app.name.clone()).or_insert_with(|| (app.clone(), Vec::new())).1.push(share);
     }
@@ -238,7 +238,7 @@ impl Demand {
             return Some("today".to_owned());
         }
         let posting = shares.iter().filter(|share| share.posts()).map(|share| &*share.bot);
-        let at = pulse::reached(posting, first, most)
+        let at = post_rate::reached(posting, first, most)
             .map_or_else(String::new, |at| format!(" at about {} UTC", at.format("%H:%M")));
         let always = self.posts.iter().skip(1).take(WEEK).all(|count| exceeds(*count, most));
         Some(if always {
@@ -342,9 +342,9 @@ fn is_hasty(bot: &Bot, limits: net::Limits, now: DateTime<Utc>) -> bool {
     let Some(first) = bot.schedule.next_after(now) else { return false };
     let window = TimeDelta::from_std(limits.window).unwrap_or(TimeDelta::MAX);
     let before = first - TimeDelta::milliseconds(1);
-    let slots = pulse::until(bot, before, before + window);
+    let slots = post_rate::until(bot, before, before + window);
     let most = usize::try_from(limits.of_bot).unwrap_or(usize::MAX);
-    pulse::limited(slots, bot.max_per_hour).take(most.saturating_add(1)).count() > most
+    post_rate::limited(slots, bot.max_per_hour).take(most.saturating_add(1)).count() > most
 }
 
 fn named(date: NaiveDate) -> String {

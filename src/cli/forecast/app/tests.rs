@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{AppForecast, Apps, Pulses};
+use super::{AppForecast, Apps, PostRates};
 use crate::config;
 use crate::store::Spent;
 
@@ -41,9 +41,9 @@ fn expect(text: &str, left: usize, price: f64, spent: Spent) -> Expected {
     let now: DateTime<Utc> = "2026-03-05T08:30:00Z".parse().unwrap();
     let (flock, complaints, places) = config::read(text, Path::new("f"), now);
     let flock = flock.unwrap_or_else(|| panic!("{complaints:?}"));
-    let (mut apps, mut pulses) = (Apps::default(), Pulses::new(now));
+    let (mut apps, mut rates) = (Apps::default(), PostRates::new(now));
     for bot in &flock.bots {
-        apps.add(bot, left, price, &mut pulses);
+        apps.add(bot, left, price, &mut rates);
     }
     let (app, complaints) = apps.forecast("x", spent, &places, now).unwrap();
     Expected { app, complaints: complaints.iter().map(ToString::to_string).collect() }

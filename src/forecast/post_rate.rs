@@ -29,14 +29,14 @@ type Key = (String, Zone, u32);
 /// What was learnt so far. A large flock has few different schedules, and counting the slots of one takes longer than
 /// all else that is forecast of a bot.
 #[derive(Debug)]
-pub struct Pulses {
+pub struct PostRates {
     now: DateTime<Utc>,
     per_day: HashMap<Key, f64>,
     days: HashMap<Key, Arc<[f64]>>,
     ends: HashMap<(Key, usize), Option<DateTime<Utc>>>,
 }
 
-impl Pulses {
+impl PostRates {
     /// Nothing is learnt yet; all is reckoned from `now` on.
     pub fn new(now: DateTime<Utc>) -> Self {
         Self { now, per_day: HashMap::new(), days: HashMap::new(), ends: HashMap::new() }
@@ -221,15 +221,15 @@ mod tests {
 
     #[test]
     fn days_are_those_of_utc_up_to_the_end_of_the_next_month() {
-        let mut pulses = Pulses::new(at("2026-03-30T09:00:00Z"));
-        let days = pulses.days(&samples::bot("walt", "0 */8 * * *"));
+        let mut rates = PostRates::new(at("2026-03-30T09:00:00Z"));
+        let days = rates.days(&samples::bot("walt", "0 */8 * * *"));
         // What is left of the 30th is 16:00; then the 31st, and the thirty days of April.
         assert_eq!(days[..3], [1.0, 3.0, 3.0]);
         assert_eq!((days.len(), days.iter().sum::<f64>()), (32, 1.0 + 31.0 * 3.0));
-        let sundays = pulses.days(&samples::bot("walt", "0 12 * * sun"));
+        let sundays = rates.days(&samples::bot("walt", "0 12 * * sun"));
         let when: Vec<usize> = (0..sundays.len()).filter(|day| sundays[*day] > 0.0).collect();
         assert_eq!(when, [6, 13, 20, 27], "the fifth of April and those after it");
-        let mut december = Pulses::new(at("2026-12-31T23:00:00Z"));
+        let mut december = PostRates::new(at("2026-12-31T23:00:00Z"));
         assert_eq!(december.days(&samples::bot("walt", "0 12 * * *")).len(), 32);
     }
 

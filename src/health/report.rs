@@ -12,11 +12,11 @@ use crate::store::{Refusal, Store, StoreError};
 
 /// How the bots of a flock are.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct StatusReport {
     /// Whether a daemon runs.
     pub daemon: bool,
     /// Why the daemon goes on with the flock from before, if it does.
-    pub not_reloaded: Option<Refused>,
+    pub not_reloaded: Option<RefusedReload>,
     /// What is wrong with flock.toml as it is now; the bots are those of the daemon, or those that could be read.
     pub complaints: Vec<String>,
     /// The bots, in the order of the file.
@@ -25,14 +25,14 @@ pub struct Report {
 
 /// A reload that was refused, as JSON.
 #[derive(Debug, Serialize)]
-pub struct Refused {
+pub struct RefusedReload {
     /// When.
     pub at: String,
     /// What is wrong with it.
     pub complaints: Vec<String>,
 }
 
-impl From<Refusal> for Refused {
+impl From<Refusal> for RefusedReload {
     fn from(Refusal { at, complaints }: Refusal) -> Self {
         Self { at: instant(at), complaints }
     }

@@ -2,35 +2,28 @@
 //! is how one hears of a machine that is gone, which can tell nobody anything.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::Client;
 use tokio::sync::watch;
 
-use super::{Rota, overdue, receiver};
+use super::{AlertSettings, target};
 use crate::clock::Clock;
 use crate::flock::event::{Event, Events};
 use crate::flock::secret::Secret;
+use crate::health::{IS_STUCK, LoopAge, STUCK, overdue};
 use crate::store::Store;
 
-/// The engine's loop goes round at least every thirty seconds; after so long it is stuck.
-pub(super) const STUCK: Duration = Duration::from_secs(120);
-/// What to say then.
-pub(super) const IS_STUCK: &str = "the engine's loop is stuck: restart flockd, and please report it";
 /// So many beats in a row must be missed before the log says so: after a night of sleep the engine needs a moment. It is
-/// counted in beats and not in minutes as by the guard, for whoever listens has a grace that is counted in beats, too;
+/// counted in beats and not in minutes as by the monitor, for whoever listens has a grace that is counted in beats, too;
 /// the URL is not called from the first of them on.
 const PATIENCE: u32 = 2;
 /// The most bots that are named.
 const NAMED: usize = 3;
 
-/// How long ago the engine's loop went round.
-pub type Pulse = Arc<dyn Fn() -> Duration + Send + Sync>;
-
 /// The heartbeat.
 pub struct Heartbeat {
     /// What is called, how often, and who is to be on time for that.
-    pub rota: watch::Receiver<Arc<Rota>>,
+    pub settings: watch::Receiver<Arc<AlertSettings>>,
     /// With what it is called.
     pub http: Client,
     /// By which ledger.
@@ -38,7 +31,7 @@ pub struct Heartbeat {
     /// By which clock.
     pub clock: Arc<dyn Clock>,
     /// Whether the engine is alive.
-    pub pulse: Pulse,
+    pub loop_age: LoopAge,
     /// Where it is told that the heartbeat stops.
     pub events: Events,
 }
@@ -48,14 +41,14 @@ impl Heartbeat {
     pub async fn run(mut self) {
         let (mut silent, mut told) = (0, false);
         loop {
-            let rota = self.rota.borrow_and_update().clone();
-            let Some((url, every)) = &rota.heartbeat else {
-                if self.rota.changed().await.is_err() {
+            let settings = self.settings.borrow_and_update().clone();
+            let Some((url, every)) = &settings.heartbeat else {
+                if self.settings.changed().await.is_err() {
                     return;
                 }
                 continue;
             };
-            let (problem, patience) = match self.well(&rota).await {
+            let (problem, patience) = match self.well(&settings).await {
                 Ok(()) => (self.call(url).await.err(), 1),
                 Err(problem) => (Some(problem), PATIENCE),
             };
@@ -76,16 +69,16 @@ impl Heartbeat {
     }
 
     /// Whether all is well; an error says what is not.
-    async fn well(&self, rota: &Rota) -> Result<(), String> {
+    async fn well(&self, settings: &AlertSettings) -> Result<(), String> {
         let now = self.clock.now();
         self.store.prove(now).await.map_err(|error| error.to_string())?;
-        let overdue = overdue(&*self.store, &rota.bots, now).await.map_err(|error| error.to_string())?;
+        let overdue = overdue(&*self.store, &settings.bots, now).await.map_err(|error| error.to_string())?;
         if !overdue.is_empty() {
             let names: Vec<&str> = overdue.iter().take(NAMED).map(|bot| bot.name.as_str()).collect();
             let more = if overdue.len() > NAMED { ", …" } else { "" };
             return Err(format!("overdue: {}{more}", names.join(", ")));
         }
-        if (self.pulse)() > STUCK {
+        if (self.loop_age)() > STUCK {
             return Err(IS_STUCK.to_owned());
         }
         Ok(())
@@ -93,6 +86,6 @@ impl Heartbeat {
 
     async fn call(&self, url: &Secret) -> Result<(), String> {
         let answer = self.http.get(url.expose()).send().await;
-        receiver::accepted(answer, url).map_err(|problem| format!("its URL {problem}"))
+        target::accepted(answer, url).map_err(|problem| format!("its URL {problem}"))
     }
 }

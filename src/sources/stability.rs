@@ -1,4 +1,4 @@
-//! How long a poem's file must be at rest before it counts. Who writes a file slowly leaves half of it there for a while: a
+//! How long a poem's file must be unchanged before it counts. Who writes a file slowly leaves half of it there for a while: a
 //! line that is cut off would be posted so, and whole later, and a poem that has lost its end would seem exhausted.
 
 use std::time::Duration;
@@ -17,12 +17,12 @@ const WHOLE: Duration = Duration::from_secs(3);
 const OPEN: Duration = Duration::from_secs(10);
 /// The same where a person waits.
 const BY_HAND: Duration = Duration::from_secs(5);
-/// A file that never comes to rest counts in the end as it is, but for its last line.
+/// A file that never settles counts in the end as it is, but for its last line.
 const RESTLESS: Duration = Duration::from_secs(60);
 
 /// For whom a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum Stability {
     /// For a slot.
     Usual,
     /// For a person who has asked for a post.
@@ -31,11 +31,11 @@ pub(super) enum Rest {
 
 /// A state of a file, and since when it is seen.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(super) struct Observation {
     fingerprint: Option<Fingerprint>,
     is_readable: bool,
     since: Duration,
-    /// Since when the file has been changing, if it has not come to rest.
+    /// Since when the file has been changing, if it has not settle.
     restless_since: Option<Duration>,
 }
 
@@ -51,7 +51,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// How long the file still has to be at rest.
+    /// How long the file still has to be unchanged.
     pub(super) const fn wait(self) -> Option<Duration> {
         match self {
             Self::AtRest => None,
@@ -60,7 +60,7 @@ impl Verdict {
     }
 }
 
-impl Seen {
+impl Observation {
     /// What is seen at this uptime, after what was seen before. A file that changed while it was read has no fingerprint, and
     /// neither has one that is not there.
     pub(super) fn again(
@@ -82,7 +82,7 @@ impl Seen {
         }
     }
 
-    /// The file has come to rest.
+    /// The file has settle.
     pub(super) const fn settle(&mut self) {
         self.restless_since = None;
     }
@@ -100,9 +100,9 @@ impl Seen {
     }
 }
 
-impl Rest {
+impl Stability {
     /// Whether the file counts as it is.
-    pub(super) fn judge(self, seen: &Seen, bytes: &[u8], split: Split, clock: &dyn Clock) -> Verdict {
+    pub(super) fn judge(self, seen: &Observation, bytes: &[u8], split: Split, clock: &dyn Clock) -> Verdict {
         let open = open_end(bytes, split);
         let needed = match self {
             _ if open == 0 => WHOLE,

@@ -29,13 +29,13 @@ impl Clock for Hand {
 struct Table {
     folder: tempfile::TempDir,
     clock: Arc<Hand>,
-    shelf: Shelf,
+    poem_cache: PoemCache,
     split: Split,
 }
 
 impl Table {
     /// A table whose clock is an hour behind that of the file system, so that each file seems to be of the future: how long
-    /// it has been at rest is known only by looking.
+    /// it has been unchanged is known only by looking.
     fn set() -> Self {
         Self::with_files_aged(TimeDelta::hours(-1))
     }
@@ -43,8 +43,8 @@ impl Table {
     /// A table where a file that is written now seems to be as old as this.
     fn with_files_aged(age: TimeDelta) -> Self {
         let clock = Arc::new(Hand { started: SystemClock.now() + age, passed: AtomicU64::new(0) });
-        let shelf = Shelf::new(clock.clone());
-        Self { folder: tempfile::tempdir().unwrap(), clock, shelf, split: Split::Line }
+        let poem_cache = PoemCache::new(clock.clone());
+        Self { folder: tempfile::tempdir().unwrap(), clock, poem_cache, split: Split::Line }
     }
 
     fn path(&self) -> PathBuf {
@@ -64,14 +64,14 @@ impl Table {
     }
 
     async fn read(&self) -> Reading {
-        self.shelf.read(&self.path(), self.split).await
+        self.poem_cache.read(&self.path(), self.split).await
     }
 
     async fn texts(&self) -> Vec<String> {
         texts(&self.read().await)
     }
 
-    /// Reads this text, and again until it is at rest.
+    /// Reads this text, and again until it is unchanged.
     async fn settle(&self, text: &[u8]) {
         self.write(text);
         self.read().await;
@@ -159,7 +159,7 @@ async fn a_lone_line_is_waited_for_and_is_no_complaint() {
     let table = Table::set();
     table.write(b"lone");
     let first = table.read().await;
-    assert_eq!((first.poem, first.problem, first.changed), (None, Some(ShelfError::BeingWritten), false));
+    assert_eq!((first.poem, first.problem, first.changed), (None, Some(SourceError::BeingWritten), false));
     assert_eq!(first.unsettled, Some(Duration::from_secs(10)));
     table.pass(10);
     assert_eq!(table.texts().await, ["lone"]);
@@ -171,7 +171,7 @@ async fn a_person_is_not_kept_waiting_for_so_long() {
     table.settle(b"old\n").await;
     table.write(b"old\nnew");
     let path = table.path();
-    let by_hand = || table.shelf.read_by_hand(&path, Split::Line);
+    let by_hand = || table.poem_cache.read_by_hand(&path, Split::Line);
     assert_eq!(by_hand().await.unsettled, Some(Duration::from_secs(5)));
     table.pass(5);
     assert_eq!(texts(&by_hand().await), ["old", "new"]);
@@ -227,7 +227,7 @@ async fn a_file_at_rest_is_not_read_again() {
 #[tokio::test]
 async fn a_broken_edit_keeps_the_last_good_version() {
     let table = Table::set();
-    assert_eq!(table.read().await.problem, Some(ShelfError::Missing));
+    assert_eq!(table.read().await.problem, Some(SourceError::Missing));
     table.write(b"good\n");
     assert!(table.read().await.changed);
     table.pass(3);
@@ -244,7 +244,7 @@ async fn a_broken_edit_keeps_the_last_good_version() {
     table.read().await;
     table.pass(3);
     let gone = table.read().await;
-    assert_eq!((texts(&gone).len(), gone.problem), (1, Some(ShelfError::Missing)));
+    assert_eq!((texts(&gone).len(), gone.problem), (1, Some(SourceError::Missing)));
     table.write(b"good\n");
     table.read().await;
     table.pass(3);
@@ -256,7 +256,7 @@ async fn a_broken_edit_keeps_the_last_good_version() {
 async fn who_only_glances_takes_no_news_away() {
     let table = Table::set();
     table.write(b"a\n");
-    assert!(table.shelf.glance(&table.path(), Split::Line).await.changed);
+    assert!(table.poem_cache.glance(&table.path(), Split::Line).await.changed);
     assert!(table.read().await.changed);
     assert!(!table.read().await.changed);
 }
@@ -264,7 +264,7 @@ async fn who_only_glances_takes_no_news_away() {
 #[tokio::test]
 async fn an_impatient_shelf_takes_what_is_there() {
     let table = Table::set();
-    let table = Table { shelf: Shelf::impatient(table.clock.clone()), ..table };
+    let table = Table { poem_cache: PoemCache::impatient(table.clock.clone()), ..table };
     for text in ["one\n", "two", ""] {
         table.write(text.as_bytes());
         let read = table.read().await;
@@ -277,13 +277,13 @@ async fn an_impatient_shelf_takes_what_is_there() {
 async fn what_is_no_file_is_refused_at_once() {
     let table = Table::set();
     fs::create_dir(table.path()).unwrap();
-    assert_eq!(table.read().await.problem, Some(ShelfError::NotAFile("a folder")));
+    assert_eq!(table.read().await.problem, Some(SourceError::NotAFile("a folder")));
     fs::remove_dir(table.path()).unwrap();
     let fifo = rustix::fs::FileType::Fifo;
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, table.path(), fifo, mode, 0).unwrap();
-    assert_eq!(table.read().await.problem, Some(ShelfError::NotAFile("a pipe")));
+    assert_eq!(table.read().await.problem, Some(SourceError::NotAFile("a pipe")));
     fs::remove_file(table.path()).unwrap();
     File::create(table.path()).unwrap().set_len(50 * 1024 * 1024).unwrap();
-    assert_eq!(table.read().await.problem, Some(ShelfError::TooLarge(50 * 1024 * 1024)));
+    assert_eq!(table.read().await.problem, Some(SourceError::TooLarge(50 * 1024 * 1024)));
 }

@@ -1,5 +1,5 @@
 //! How the whole flock is, for whoever asks from outside: whether the daemon is alive, whether it is ready, and every
-//! trouble there is. A person is told of trouble by `guard`, unasked.
+//! trouble there is. A person is told of trouble by `monitor`, unasked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -7,24 +7,30 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
 
-use super::census::{Census, Trouble, census};
-use super::heartbeat::{IS_STUCK, Pulse, STUCK};
-use super::{Health, Tally, overdue};
+use super::snapshot::{Snapshot, Trouble, snapshot};
+use super::{Health, LineCounts, overdue};
 use crate::clock::Clock;
 use crate::flock::event::Event;
 use crate::flock::{Bot, Flock};
-use crate::shelf::Shelf;
+use crate::sources::PoemCache;
 use crate::store::{Store, StoreError};
 
+/// The engine's loop goes round at least every thirty seconds; after so long it is stuck.
+pub(crate) const STUCK: Duration = Duration::from_secs(120);
+/// What to say then.
+pub(crate) const IS_STUCK: &str = "the engine's loop is stuck: restart flockd, and please report it";
 /// What was found out is good for so long: whoever asks in a loop reads no ledger in a loop.
 const FRESH: Duration = Duration::from_secs(1);
-/// A census is good for this many times as long as it took, so that a large flock spends a twentieth of one core on
+/// A snapshot is good for this many times as long as it took, so that a large flock spends a twentieth of one core on
 /// being counted, whoever asks how often.
 const SHARE: u32 = 20;
-/// Nobody is kept waiting for a census that takes longer, if there is an older one: the next who asks gets the new one.
+/// Nobody is kept waiting for a snapshot that takes longer, if there is an older one: the next who asks gets the new one.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Of so many overdue bots is said why; of a whole flock that is overdue one wants to know that it is.
 const EXPLAINED: usize = 100;
+
+/// How long ago the engine's loop went round.
+pub type LoopAge = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// How far a daemon has come.
 #[derive(Debug, Default)]
@@ -73,47 +79,47 @@ impl Readiness {
 
 /// The flock, as seen from outside. Cheap to clone.
 #[derive(Clone)]
-pub struct Overview {
+pub struct HealthCache {
     flock: watch::Receiver<Arc<Flock>>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    pulse: Pulse,
+    loop_age: LoopAge,
     phase: Arc<Phase>,
     counted: Arc<Mutex<Counted>>,
-    tally: Arc<Tally>,
+    tally: Arc<LineCounts>,
     found: Arc<Mutex<Option<(Duration, Readiness)>>>,
 }
 
-/// The last census, and whether the next one is being made.
+/// The last snapshot, and whether the next one is being made.
 #[derive(Default)]
 struct Counted {
-    last: Option<Arc<Census>>,
+    last: Option<Arc<Snapshot>>,
     under_way: bool,
 }
 
-impl Overview {
-    /// Of this flock, by its ledger; `pulse` tells how long ago the engine's loop went round.
+impl HealthCache {
+    /// Of this flock, by its ledger; `loop_age` tells how long ago the engine's loop went round.
     pub fn new(
         flock: watch::Receiver<Arc<Flock>>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        pulse: Pulse,
+        loop_age: LoopAge,
         phase: Arc<Phase>,
     ) -> Self {
-        let tally = Arc::new(Tally::over(Arc::new(Shelf::new(clock.clone()))));
+        let tally = Arc::new(LineCounts::over(Arc::new(PoemCache::new(clock.clone()))));
         let (counted, found) = (Arc::default(), Arc::default());
-        Self { flock, store, clock, pulse, phase, counted, tally, found }
+        Self { flock, store, clock, loop_age, phase, counted, tally, found }
     }
 
-    /// The same, with the poems as this shelf has them.
+    /// The same, with the poems as this poem_cache has them.
     #[must_use]
-    pub fn reading(self, shelf: Arc<Shelf>) -> Self {
-        Self { tally: Arc::new(Tally::over(shelf)), ..self }
+    pub fn reading(self, poem_cache: Arc<PoemCache>) -> Self {
+        Self { tally: Arc::new(LineCounts::over(poem_cache)), ..self }
     }
 
     /// How long ago the engine's loop went round.
     pub fn idle_for(&self) -> Duration {
-        (self.pulse)()
+        (self.loop_age)()
     }
 
     /// Whether the engine's loop goes round; an error says what to do. The ledger is not asked: a full disk is no reason to
@@ -162,8 +168,8 @@ impl Overview {
                 .troubles
                 .extend(refusal.map(|why| Trouble::of("flock.toml", format!("not reloaded: {why}"))));
             let is_late = |trouble: &Trouble| late.iter().any(|bot| bot.name.as_str() == trouble.about);
-            let census = self.census().await?;
-            readiness.troubles.extend(census.troubles.iter().filter(|trouble| !is_late(trouble)).cloned());
+            let snapshot = self.snapshot().await?;
+            readiness.troubles.extend(snapshot.troubles.iter().filter(|trouble| !is_late(trouble)).cloned());
             Ok(())
         };
         if let Err(error) = said.await
@@ -194,33 +200,33 @@ impl Overview {
     }
 
     /// The bots counted, lately.
-    pub async fn census(&self) -> Result<Arc<Census>, StoreError> {
+    pub async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
         let mut counted = self.counted.lock().await;
         match &counted.last {
             Some(last) if self.is_fresh(last.done, FRESH.max(last.took * SHARE)) => return Ok(last.clone()),
             Some(last) if counted.under_way => return Ok(last.clone()),
             Some(last) if last.took > PATIENCE => {
-                let (last, overview) = (last.clone(), self.clone());
+                let (last, health_cache) = (last.clone(), self.clone());
                 counted.under_way = true;
-                tokio::spawn(async move { overview.recount().await });
+                tokio::spawn(async move { health_cache.recount().await });
                 return Ok(last);
             }
             _ => {}
         }
         let flock = self.flock.borrow().clone();
-        let census = Arc::new(census(&*self.store, &self.tally, &*self.clock, &flock.bots).await?);
-        counted.last = Some(census.clone());
-        Ok(census)
+        let snapshot = Arc::new(snapshot(&*self.store, &self.tally, &*self.clock, &flock.bots).await?);
+        counted.last = Some(snapshot.clone());
+        Ok(snapshot)
     }
 
     /// Counts without keeping anybody waiting. If the ledger can't be read, whoever asks next tries again.
     async fn recount(&self) {
         let flock = self.flock.borrow().clone();
-        let census = census(&*self.store, &self.tally, &*self.clock, &flock.bots).await;
+        let snapshot = snapshot(&*self.store, &self.tally, &*self.clock, &flock.bots).await;
         let mut counted = self.counted.lock().await;
         counted.under_way = false;
-        match census {
-            Ok(census) => counted.last = Some(Arc::new(census)),
+        match snapshot {
+            Ok(snapshot) => counted.last = Some(Arc::new(snapshot)),
             Err(_) => counted.last = None,
         }
     }

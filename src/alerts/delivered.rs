@@ -1,4 +1,4 @@
-//! What a receiver was told: of each cause one alert a day, and one more if the trouble came back after it was told that it is
+//! What a target was told: of each cause one alert a day, and one more if the trouble came back after it was told that it is
 //! over; and of what it is still to be told that it is over. So whatever was told last is true, and a bot that is well and ill by
 //! turns is told of three times a day at most.
 
@@ -15,9 +15,9 @@ const KEPT: Days = Days::new(7);
 const ENDED: &str = " ended";
 const AGAIN: &str = " again";
 
-/// What one receiver was told.
+/// What one target was told.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct Delivered {
     /// The day, what it was about, and the cause.
     alerts: HashSet<(NaiveDate, String, String)>,
     /// Of what it was told and not yet that it is over, in that order.
@@ -26,10 +26,10 @@ pub(super) struct Told {
     whole: Option<NaiveDate>,
 }
 
-impl Told {
+impl Delivered {
     /// Begins a new day if it is one, and learns what was told before a restart. While the ledger can't be read an alert too
     /// many is better than none.
-    pub(super) async fn turn_page(&mut self, receiver: &'static str, store: &dyn Store, today: NaiveDate) {
+    pub(super) async fn turn_page(&mut self, target: &'static str, store: &dyn Store, today: NaiveDate) {
         if self.whole == Some(today) {
             return;
         }
@@ -37,7 +37,7 @@ impl Told {
         self.alerts.retain(|(day, ..)| *day >= oldest);
         let unknown = if self.whole.is_none() { oldest } else { today };
         for day in unknown.iter_days().take_while(|day| *day <= today) {
-            let Ok(before) = store.alerts_of(receiver, day).await else { return };
+            let Ok(before) = store.alerts_of(target, day).await else { return };
             self.alerts.extend(before.into_iter().map(|(about, cause)| (day, about, cause)));
         }
         self.open = self.reckoned();

@@ -22,7 +22,7 @@ const QUIET: Duration = Duration::from_millis(300);
 const LONGEST: Duration = Duration::from_secs(3);
 
 /// Notices changes of some files.
-pub(super) struct Lookout {
+pub(super) struct FileWatcher {
     clock: Arc<dyn Clock>,
     watcher: Option<RecommendedWatcher>,
     /// Rung when the system has a word about one of the files.
@@ -32,14 +32,11 @@ pub(super) struct Lookout {
     /// The files, and the folders that they are in.
     named: Arc<RwLock<HashSet<PathBuf>>>,
     /// How the files were when they were looked at last.
-    seen: HashMap<PathBuf, Stamp>,
+    seen: HashMap<PathBuf, Option<Fingerprint>>,
 }
 
-/// What shows that a file is another one, or was written; `None` if there is none.
-pub(super) type Stamp = Option<Fingerprint>;
-
-impl Lookout {
-    /// A lookout over nothing yet.
+impl FileWatcher {
+    /// A watcher over nothing yet.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let (word, named) = (Arc::<Notify>::default(), Arc::<RwLock<HashSet<PathBuf>>>::default());
         let doubt = Arc::<Notify>::default();
@@ -76,7 +73,7 @@ impl Lookout {
     }
 
     /// Takes it that a file was looked at before, and was like this: if it is not any more, that is a change.
-    pub(super) fn recall(&mut self, file: &Path, before: Stamp) {
+    pub(super) fn recall(&mut self, file: &Path, before: Option<Fingerprint>) {
         if Fingerprint::of(file) != before {
             self.word.notify_one();
         }
@@ -153,10 +150,10 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
 
-    async fn over(files: &[&Path]) -> Lookout {
-        let mut lookout = Lookout::new(Arc::new(SystemClock));
-        lookout.turn_to(files.iter().map(|file| (*file).to_owned())).await;
-        lookout
+    async fn over(files: &[&Path]) -> FileWatcher {
+        let mut watcher = FileWatcher::new(Arc::new(SystemClock));
+        watcher.turn_to(files.iter().map(|file| (*file).to_owned())).await;
+        watcher
     }
 
     #[tokio::test]
@@ -164,7 +161,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("flock.toml");
         fs::write(&file, "one").unwrap();
-        let mut lookout = over(&[&file]).await;
+        let mut watcher = over(&[&file]).await;
         let edits: [&dyn Fn(); 4] = [
             &|| fs::write(&file, "in place").unwrap(),
             &|| {
@@ -175,9 +172,9 @@ mod tests {
             &|| fs::create_dir(&file).unwrap(),
         ];
         for edit in edits {
-            lookout.look().await;
+            watcher.look().await;
             edit();
-            lookout.changed().await;
+            watcher.changed().await;
         }
     }
 
@@ -199,8 +196,8 @@ mod tests {
         let (file, target) = (folder.path().join("flock.toml"), elsewhere.path().join("real"));
         fs::write(&target, "one").unwrap();
         std::os::unix::fs::symlink(&target, &file).unwrap();
-        let lookout = over(&[&file]).await;
+        let watcher = over(&[&file]).await;
         fs::write(&target, "another").unwrap();
-        assert_ne!(fingerprints(lookout.seen.keys().cloned().collect()).await, lookout.seen);
+        assert_ne!(fingerprints(watcher.seen.keys().cloned().collect()).await, watcher.seen);
     }
 }

@@ -1,5 +1,6 @@
 //! Who is told: a program, or a URL; and how patiently that is tried.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
@@ -8,22 +9,34 @@ use reqwest::{Client, Response};
 use super::alert::Alert;
 use super::command::Command;
 use crate::clock::Clock;
+use crate::flock::Bot;
 use crate::flock::secret::Secret;
 use crate::net::http;
 
 /// The pauses before it is tried once more.
 const PAUSES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
 
+/// Whom to watch over, and who is told.
+#[derive(Debug, Clone, Default)]
+pub struct AlertSettings {
+    /// The bots, in the order of the file.
+    pub bots: Vec<Arc<Bot>>,
+    /// Who is told when one needs a person.
+    pub targets: Vec<AlertTarget>,
+    /// The URL that is called only while every bot is on time, and how often.
+    pub heartbeat: Option<(Secret, Duration)>,
+}
+
 /// Somebody who is told.
 #[derive(Debug, Clone)]
-pub enum Receiver {
+pub enum AlertTarget {
     /// A program.
     Command(Command),
     /// A URL, which is a secret.
     Webhook(Client, Secret),
 }
 
-impl Receiver {
+impl AlertTarget {
     /// What it is called in the ledger and in the log; there is one of each.
     pub(super) fn name(&self) -> &'static str {
         match self {

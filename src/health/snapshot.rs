@@ -1,5 +1,5 @@
-//! A census: how every bot is, counted. It costs a few reads a bot, so that one is shared by all who ask for it. What is
-//! wrong this very moment is asked in `overview`.
+//! A snapshot: how every bot is, counted. It costs a few reads a bot, so that one is shared by all who ask for it. What is
+//! wrong this very moment is asked in `health_cache`.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::{AT_ONCE, Health, Tally};
+use super::{AT_ONCE, Health, LineCounts};
 use crate::clock::Clock;
 use crate::flock::message::Message;
 use crate::flock::{Bot, BotName, NetworkKind};
@@ -16,7 +16,7 @@ use crate::store::{Store, StoreError};
 
 /// How the bots of a flock were at one time.
 #[derive(Debug, Clone)]
-pub struct Census {
+pub struct Snapshot {
     /// When it was made.
     pub at: DateTime<Utc>,
     /// By the clock that is never set, when it was done.
@@ -30,12 +30,12 @@ pub struct Census {
     /// Who is not as it should be, and why.
     pub troubles: Vec<Trouble>,
     /// Every bot, in the order of the flock.
-    pub bots: Vec<Seen>,
+    pub bots: Vec<BotSnapshot>,
 }
 
 /// How a bot was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct BotSnapshot {
     /// Its name.
     pub name: BotName,
     /// How it was, in one word.
@@ -54,7 +54,7 @@ pub struct Seen {
     pub lines_left: Option<usize>,
 }
 
-impl Seen {
+impl BotSnapshot {
     fn of(bot: &Bot, health: &Health) -> Self {
         let standing = health.standing.as_ref();
         let account = standing.and_then(|standing| standing.account.as_ref());
@@ -98,19 +98,19 @@ impl Trouble {
 }
 
 /// Looks at every bot, one after the other.
-pub(super) async fn census(
+pub(super) async fn snapshot(
     store: &dyn Store,
-    tally: &Tally,
+    tally: &LineCounts,
     clock: &dyn Clock,
     bots: &[Arc<Bot>],
-) -> Result<Census, StoreError> {
+) -> Result<Snapshot, StoreError> {
     let (at, begun) = (clock.now(), clock.uptime());
     let (mut states, mut lines_left, mut troubles) = (BTreeMap::new(), Vec::new(), Vec::new());
     let mut seen = Vec::with_capacity(bots.len());
     for some in bots.chunks(AT_ONCE) {
         for bot in some {
             let health = tally.health(store, bot, clock.now()).await?;
-            seen.push(Seen::of(bot, &health));
+            seen.push(BotSnapshot::of(bot, &health));
             *states.entry((bot.network.as_str(), health.condition.as_str())).or_default() += 1;
             if let Ok(lines) = &health.lines {
                 lines_left.push((bot.name.clone(), bot.network, lines.left));
@@ -124,5 +124,5 @@ pub(super) async fn census(
     let here: HashSet<&BotName> = bots.iter().map(|bot| &bot.name).collect();
     tally.keep_only(|name| here.contains(name));
     let done = clock.uptime();
-    Ok(Census { at, done, took: done.saturating_sub(begun), states, lines_left, troubles, bots: seen })
+    Ok(Snapshot { at, done, took: done.saturating_sub(begun), states, lines_left, troubles, bots: seen })
 }

@@ -1,4 +1,4 @@
-//! Alerts on their way: what each receiver is still to be told. What it was told is in `told`. What is to be told is not
+//! Alerts on their way: what each target is still to be told. What it was told is in `told`. What is to be told is not
 //! decided here.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -8,51 +8,51 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::future::join_all;
 
 use super::alert::{About, Alert, HELD};
-use super::receiver::Receiver;
-use super::told::Told;
+use super::delivered::Delivered;
+use super::target::AlertTarget;
 use crate::clock::Clock;
 use crate::flock::BotName;
 use crate::flock::event::{Event, Events};
 use crate::store::Store;
 use crate::store::condition::Condition;
 
-/// How long a receiver that could be told nothing of all that waits is left alone.
+/// How long a target that could be told nothing of all that waits is left alone.
 const ROUND: Duration = Duration::from_secs(10 * 60);
-/// The most alerts that wait for one receiver. What lasts and finds no room is found again by looking.
+/// The most alerts that wait for one target. What lasts and finds no room is found again by looking.
 const ROOM: usize = 1_000;
 /// What nobody could be told for so long is of no use any more; what lasts is found again by looking.
 const STALE: TimeDelta = TimeDelta::days(1);
 
-/// The outbox.
+/// The deliveries.
 #[derive(Default)]
-pub(super) struct Outbox {
+pub(super) struct DeliveryQueues {
     queues: Vec<Queue>,
 }
 
-/// What one receiver is still to be told, and what it was told.
+/// What one target is still to be told, and what it was told.
 struct Queue {
-    receiver: Receiver,
+    target: AlertTarget,
     waiting: VecDeque<Alert>,
-    /// What was tried in this round, in vain: a receiver that refuses one alert may take the next.
+    /// What was tried in this round, in vain: a target that refuses one alert may take the next.
     failed: VecDeque<Alert>,
     /// Whether anything was told in this round.
     succeeded: bool,
     /// By uptime, after a round of failures.
     rests_until: Option<Duration>,
-    told: Told,
+    told: Delivered,
 }
 
-impl Outbox {
+impl DeliveryQueues {
     /// Tells these from now on. Who was told before stays, with what waits for them. Returns whether there is somebody
     /// new.
-    pub(super) fn tell_these(&mut self, receivers: &[Receiver]) -> bool {
+    pub(super) fn tell_these(&mut self, targets: &[AlertTarget]) -> bool {
         let mut before = std::mem::take(&mut self.queues);
         let mut is_new = false;
-        for receiver in receivers {
-            let at = before.iter().position(|queue| queue.receiver.name() == receiver.name());
+        for target in targets {
+            let at = before.iter().position(|queue| queue.target.name() == target.name());
             is_new |= at.is_none();
-            let queue = at.map_or_else(|| Queue::of(receiver), |at| before.swap_remove(at));
-            self.queues.push(Queue { receiver: receiver.clone(), ..queue });
+            let queue = at.map_or_else(|| Queue::of(target), |at| before.swap_remove(at));
+            self.queues.push(Queue { target: target.clone(), ..queue });
         }
         is_new
     }
@@ -61,11 +61,11 @@ impl Outbox {
     /// an alert too many is better than none.
     pub(super) async fn turn_page(&mut self, store: &dyn Store, now: DateTime<Utc>) {
         for queue in &mut self.queues {
-            queue.told.turn_page(queue.receiver.name(), store, now.date_naive()).await;
+            queue.told.turn_page(queue.target.name(), store, now.date_naive()).await;
         }
     }
 
-    /// Whether every receiver was told this of that day.
+    /// Whether every target was told this of that day.
     pub(super) fn was_told(&self, about: &BotName, cause: &str, day: NaiveDate) -> bool {
         let about = about.to_string();
         self.queues.iter().all(|queue| queue.told.alert(&about, cause, day).is_none())
@@ -99,7 +99,7 @@ impl Outbox {
         self.queues.iter().any(|queue| queue.told.has_open(HELD))
     }
 
-    /// The bots that a receiver was to be told of some time ago, and may be well again.
+    /// The bots that a target was to be told of some time ago, and may be well again.
     pub(super) fn stale(&self, uptime: Duration) -> BTreeSet<BotName> {
         let again = self.queues.iter().filter(|queue| queue.rests_until.is_some_and(|until| until <= uptime));
         again
@@ -124,7 +124,7 @@ impl Outbox {
         }
     }
 
-    /// Tells each receiver that does not rest one thing, so that whoever else waits is not kept waiting by all. Returns
+    /// Tells each target that does not rest one thing, so that whoever else waits is not kept waiting by all. Returns
     /// whether there is more to tell now.
     pub(super) async fn deliver(&mut self, store: &dyn Store, clock: &dyn Clock, events: &Events) -> bool {
         let round = self.queues.iter_mut().map(|queue| queue.deliver_one(store, clock, events));
@@ -133,14 +133,14 @@ impl Outbox {
 }
 
 impl Queue {
-    fn of(receiver: &Receiver) -> Self {
+    fn of(target: &AlertTarget) -> Self {
         Self {
-            receiver: receiver.clone(),
+            target: target.clone(),
             waiting: VecDeque::new(),
             failed: VecDeque::new(),
             succeeded: false,
             rests_until: None,
-            told: Told::default(),
+            told: Delivered::default(),
         }
     }
 
@@ -176,7 +176,7 @@ impl Queue {
         self.rests_until = None;
         let Some(alert) = self.waiting.pop_front() else { return false };
         // Once something has failed all else is tried once only: if nobody answers, a long queue takes no hours.
-        match self.receiver.deliver(&alert, self.failed.is_empty(), clock).await {
+        match self.target.deliver(&alert, self.failed.is_empty(), clock).await {
             Ok(()) => {
                 self.remember(&alert, store, events).await;
                 self.succeeded = true;
@@ -205,20 +205,20 @@ impl Queue {
     fn drop_stale(&mut self, now: DateTime<Utc>, events: &Events) {
         let is_stale = |alert: &&Alert| now.signed_duration_since(alert.at) > STALE;
         for alert in self.waiting.iter().chain(&self.failed).filter(is_stale) {
-            let (receiver, about) = (self.receiver.name(), alert.about.to_string());
-            events.tell(&Event::AlertDropped { receiver, about, cause: alert.cause });
+            let (target, about) = (self.target.name(), alert.about.to_string());
+            events.tell(&Event::AlertDropped { receiver: target, about, cause: alert.cause });
         }
         self.keep(|alert| !is_stale(&alert));
     }
 
     async fn remember(&mut self, alert: &Alert, store: &dyn Store, events: &Events) {
-        let (receiver, day, about) = (self.receiver.name(), alert.day(), alert.about.to_string());
+        let (target, day, about) = (self.target.name(), alert.day(), alert.about.to_string());
         for word in self.told.remember(alert) {
-            if let Err(error) = store.remember_alert(receiver, &about, &word, day).await {
+            if let Err(error) = store.remember_alert(target, &about, &word, day).await {
                 events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
             }
         }
-        events.tell(&Event::Alerted { receiver, about, cause: alert.cause });
+        events.tell(&Event::Alerted { receiver: target, about, cause: alert.cause });
     }
 }
 

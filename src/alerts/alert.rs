@@ -1,4 +1,4 @@
-//! What a person is told, and of what. How it reaches them is `receiver`'s work.
+//! What a person is told, and of what. How it reaches them is `target`'s work.
 //!
 //! An alert says nothing that `status` or the log don't say, and no secret.
 
@@ -7,12 +7,12 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde::Serialize;
 
-use super::Health;
 use crate::flock::event::Event;
 use crate::flock::hint;
 use crate::flock::message::Message;
 use crate::flock::post::{Cause, Post};
 use crate::flock::{Bot, BotName, NetworkKind};
+use crate::health::Health;
 use crate::store::Standing;
 use crate::store::condition::Condition;
 
@@ -59,7 +59,7 @@ impl fmt::Display for About {
     }
 }
 
-/// An alert as its receivers read it.
+/// An alert as its targets read it.
 #[derive(Serialize)]
 struct Body<'a> {
     bot: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! Events on their way to the guard: only those that may call for an alert, and only so many. Whoever tells never waits;
+//! Events on their way to the monitor: only those that may call for an alert, and only so many. Whoever tells never waits;
 //! what finds no room is found by looking at all bots.
 
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use crate::clock::Clock;
 use crate::flock::event::{Event, Listener};
 use crate::flock::post::Cause;
 
-/// The most events that wait for the guard.
+/// The most events that wait for the monitor.
 const ROOM: usize = 1_024;
 
-/// What happened, and when: the guard may be busy telling people, and hear of it late.
+/// What happened, and when: the monitor may be busy telling people, and hear of it late.
 #[derive(Debug)]
 pub(super) struct News {
     pub event: Event,
@@ -24,9 +24,9 @@ pub(super) struct News {
     pub uptime: Duration,
 }
 
-/// Where the guard finds what happened.
+/// Where the monitor finds what happened.
 #[derive(Debug)]
-pub struct Inbox {
+pub struct EventQueue {
     events: mpsc::Receiver<News>,
     full: Arc<AtomicBool>,
     /// Whether every post matters.
@@ -34,11 +34,11 @@ pub struct Inbox {
 }
 
 /// A listener, and where what it hears is to be found.
-pub fn listen(clock: Arc<dyn Clock>) -> (Listener, Inbox) {
+pub fn event_queue(clock: Arc<dyn Clock>) -> (Listener, EventQueue) {
     let (tell, events) = mpsc::channel(ROOM);
     let full = Arc::new(AtomicBool::new(false));
     let posts = Arc::new(AtomicBool::new(false));
-    let inbox = Inbox { events, full: full.clone(), posts: posts.clone() };
+    let queue = EventQueue { events, full: full.clone(), posts: posts.clone() };
     let listener = move |event: &Event| {
         let news = || News { event: event.clone(), at: clock.now(), uptime: clock.uptime() };
         let is_wanted = matches!(event, Event::Posted(_)) && posts.load(Ordering::Relaxed);
@@ -46,10 +46,10 @@ pub fn listen(clock: Arc<dyn Clock>) -> (Listener, Inbox) {
             full.store(true, Ordering::Relaxed);
         }
     };
-    (Box::new(listener), inbox)
+    (Box::new(listener), queue)
 }
 
-impl Inbox {
+impl EventQueue {
     /// The next event; waits for ever when nobody is left who could tell one.
     pub(super) async fn next(&mut self) -> News {
         match self.events.recv().await {
@@ -97,15 +97,15 @@ mod tests {
 
     #[tokio::test]
     async fn what_finds_no_room_is_said_to_be_missing_and_keeps_nobody_waiting() {
-        let (listener, mut inbox) = listen(Arc::new(SystemClock));
+        let (listener, mut queue) = event_queue(Arc::new(SystemClock));
         let panicked = |n: usize| Event::Panicked { bot: format!("bot{n}").parse().unwrap() };
         for n in 0..ROOM {
             listener(&panicked(n));
         }
         listener(&Event::Started { bots: 1 });
-        assert!(!inbox.overflowed(), "what is of no interest takes no room");
+        assert!(!queue.overflowed(), "what is of no interest takes no room");
         listener(&panicked(ROOM));
-        assert!(inbox.overflowed() && !inbox.overflowed());
-        assert_eq!(inbox.next().await.event, panicked(0));
+        assert!(queue.overflowed() && !queue.overflowed());
+        assert_eq!(queue.next().await.event, panicked(0));
     }
 }

@@ -1,48 +1,31 @@
-//! How each bot is, with its poem; and telling a person when one is not well.
+//! How a bot and the flock are: its state, why, how many lines its poem has left, and when its next slot is.
 //!
-//! [`health`] is what `status`, `check` and the alerts share, so that nothing is found out twice. What a person is told
-//! stands in `alert`, how it reaches them in `receiver`, who looks and when in `guard`, after whom in `rota`; `heartbeat` is
-//! for whoever listens whether the flock is still there, `overview` for whoever asks, by a `census` of all bots. What follows from a bot's state for its posts is not decided here.
+//! [`health`] tells of one bot, `snapshot` of all of them, and [`HealthCache`] keeps the newest snapshot for the pages, the
+//! metrics and the probes of a monitoring system. `report` has the JSON that programs read. The state itself follows from
+//! what the ledger says (`store::condition`); who is told of trouble is decided in [`alerts`](crate::alerts).
 
-pub mod agenda;
-pub mod ahead;
-mod alert;
-mod census;
-mod command;
-mod guard;
-pub mod heartbeat;
-mod inbox;
-mod outbox;
-mod overview;
-pub mod pulse;
-mod receiver;
+mod cache;
+mod line_counts;
 pub mod renamed;
 pub mod report;
-mod rota;
-mod tally;
-mod told;
-pub mod week;
+mod snapshot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub use self::census::{Census, Seen, Trouble};
-pub use self::command::{Command, is_harmless};
-pub use self::guard::Guard;
-pub use self::inbox::{Inbox, listen};
-pub use self::overview::{Overview, Phase, Readiness};
-pub use self::receiver::Receiver;
-pub use self::rota::Rota;
-pub use self::tally::Tally;
+pub use self::cache::{HealthCache, LoopAge, Phase, Readiness};
+pub(crate) use self::cache::{IS_STUCK, STUCK};
+pub use self::line_counts::LineCounts;
+pub use self::snapshot::{BotSnapshot, Snapshot, Trouble};
 use crate::clock::SystemClock;
 use crate::flock::message::Message;
 use crate::flock::poem::Line;
 use crate::flock::post::Cause;
 use crate::flock::{AtEnd, Bot, BotName, pick};
 use crate::net;
-use crate::shelf::{Reading, Shelf, ShelfError};
+use crate::sources::{PoemCache, Reading, SourceError};
 use crate::store::condition::{self, Condition, condition, needs_person, not_signed_in};
 use crate::store::{Progress, Standing, Store, StoreError};
 
@@ -63,7 +46,7 @@ pub struct Health {
     /// Whether it is silent because its last slot is ahead of the clock.
     pub clock_was_ahead: bool,
     /// Its poem's lines, or why it can't be read now.
-    pub lines: Result<Lines, ShelfError>,
+    pub lines: Result<Lines, SourceError>,
     /// Its next slot, if one is expected.
     pub next_slot: Option<DateTime<Utc>>,
     /// Where it stands; `None` if no daemon has seen it yet.
@@ -130,12 +113,12 @@ pub struct Lines {
 
 /// Looks how a bot is, once: its poem is taken as it stands. `ledger` is `None` if there is none yet.
 pub async fn health(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -> Result<Health, StoreError> {
-    health_by(&Shelf::impatient(Arc::new(SystemClock)), ledger, bot, now).await
+    health_by(&PoemCache::impatient(Arc::new(SystemClock)), ledger, bot, now).await
 }
 
-/// Looks how a bot is, with its poem as the shelf has it.
-async fn health_by(
-    shelf: &Shelf,
+/// Looks how a bot is, with its poem as the poem_cache has it.
+pub(crate) async fn health_by(
+    poem_cache: &PoemCache,
     ledger: Option<&dyn Store>,
     bot: &Bot,
     now: DateTime<Utc>,
@@ -144,7 +127,7 @@ async fn health_by(
         Some(ledger) => ledger.standing(&bot.name, now).await?,
         None => None,
     };
-    let reading = shelf.glance(&bot.poem, bot.split).await;
+    let reading = poem_cache.glance(&bot.poem, bot.split).await;
     let lines = lines(ledger, bot, standing.as_ref(), reading).await?;
     health_with(ledger, bot, standing, lines, now).await
 }
@@ -154,7 +137,7 @@ async fn health_with(
     ledger: Option<&dyn Store>,
     bot: &Bot,
     standing: Option<Standing>,
-    lines: Result<Lines, ShelfError>,
+    lines: Result<Lines, SourceError>,
     now: DateTime<Utc>,
 ) -> Result<Health, StoreError> {
     let signed_out = signed_out(ledger, bot, standing.as_ref()).await?;
@@ -203,10 +186,10 @@ async fn lines(
     bot: &Bot,
     standing: Option<&Standing>,
     reading: Reading,
-) -> Result<Result<Lines, ShelfError>, StoreError> {
+) -> Result<Result<Lines, SourceError>, StoreError> {
     let poem = match (reading.problem, reading.poem) {
         (None, Some(poem)) => poem,
-        (problem, _) => return Ok(Err(problem.unwrap_or(ShelfError::BeingWritten))),
+        (problem, _) => return Ok(Err(problem.unwrap_or(SourceError::BeingWritten))),
     };
     let used = match (ledger, standing) {
         (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
@@ -223,14 +206,14 @@ async fn lines(
     let left = pick::unused(&poem, &used).filter(fits).count();
     if left == 0 && reading.unsettled.is_some() {
         // Its end may be still to come.
-        return Ok(Err(ShelfError::BeingWritten));
+        return Ok(Err(SourceError::BeingWritten));
     }
     let begins_again = left == 0 && bot.at_end == AtEnd::Again;
     Ok(Ok(Lines { total, left: if begins_again { total } else { left } }))
 }
 
 /// The bots that have missed a slot by more than they may, whatever the reason, or miss all because of the clock.
-async fn overdue(
+pub(crate) async fn overdue(
     store: &dyn Store,
     bots: &[Arc<Bot>],
     now: DateTime<Utc>,

@@ -1,9 +1,9 @@
-//! The shelf: poem files as [`Poem`]s. It notices edits, and keeps the last good version of a poem whose
+//! The poem_cache: poem files as [`Poem`]s. It notices edits, and keeps the last good version of a poem whose
 //! file has become unusable, or is being written. It watches nothing: it looks whenever a poem is asked for, so an edit
-//! counts from the next slot on. How long a file must be at rest before it counts is in `rest`.
+//! counts from the next slot on. How long a file must be unchanged before it counts is in `stability`.
 
 pub mod edit;
-mod rest;
+mod stability;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::rest::{Rest, Seen, Verdict};
+use self::stability::{Observation, Stability, Verdict};
 use crate::clock::Clock;
 use crate::files::{self, Contents, Fingerprint, Hangs, ReadError};
 use crate::flock::poem::{Poem, PoemError, Split};
@@ -24,20 +24,20 @@ const TABLES: &[&str] = &["csv", "tsv", "tab", "json", "jsonl", "ndjson", "xls",
 const PARSED_AT_ONCE: usize = 64 * 1024;
 
 /// The poems of a flock. Bots that read one file in the same way share one copy.
-pub struct Shelf {
+pub struct PoemCache {
     clock: Arc<dyn Clock>,
-    /// Whether a file must be at rest before it counts.
+    /// Whether a file must be unchanged before it counts.
     awaits_rest: bool,
     kept: Mutex<HashMap<(PathBuf, Split), Kept>>,
 }
 
-/// What the shelf answers.
+/// What the poem_cache answers.
 #[derive(Debug, Clone)]
 pub struct Reading {
     /// The poem, or its last good version; `None` if there never was one.
     pub poem: Option<Arc<Poem>>,
     /// What is wrong with the file now.
-    pub problem: Option<ShelfError>,
+    pub problem: Option<SourceError>,
     /// Whether poem or problem are others than at the reading before.
     pub changed: bool,
     /// In how long the file will count as it is now, if it stays so; `None` if it does already.
@@ -48,7 +48,7 @@ pub struct Reading {
 
 /// Why a file is no poem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ShelfError {
+pub enum SourceError {
     /// Nothing of that name.
     #[error("there is no such poem: make the file, or change `poem`")]
     Missing,
@@ -62,7 +62,7 @@ pub enum ShelfError {
     #[error("the poem can't be read: {0}")]
     Unreadable(String),
     /// It was changed a moment ago, and has not been read before.
-    #[error("the poem is being written: it counts when it has been at rest for some seconds")]
+    #[error("the poem is being written: it counts when it has been unchanged for some seconds")]
     BeingWritten,
     /// A table, by the name of its file.
     #[error(
@@ -74,7 +74,7 @@ pub enum ShelfError {
     Bad(#[from] PoemError),
 }
 
-impl ShelfError {
+impl SourceError {
     /// The whole complaint, with file and line, for the poem at `path`.
     pub fn at(&self, path: &Path) -> String {
         let line = self.line().map_or_else(String::new, |line| format!(":{line}"));
@@ -95,7 +95,7 @@ impl ShelfError {
     }
 }
 
-impl From<ReadError> for ShelfError {
+impl From<ReadError> for SourceError {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Missing => Self::Missing,
@@ -108,7 +108,7 @@ impl From<ReadError> for ShelfError {
     }
 }
 
-impl From<Hangs> for ShelfError {
+impl From<Hangs> for SourceError {
     fn from(hangs: Hangs) -> Self {
         Self::Unreadable(hangs.to_string())
     }
@@ -118,17 +118,17 @@ impl From<Hangs> for ShelfError {
 struct Kept {
     /// The state of the file that poem or problem come from, if it can't change unseen any more.
     taken: Option<Fingerprint>,
-    seen: Option<Seen>,
+    seen: Option<Observation>,
     poem: Option<Arc<Poem>>,
-    /// Whether the poem is that of a file at rest.
+    /// Whether the poem is that of a file unchanged.
     is_settled: bool,
-    problem: Option<ShelfError>,
+    problem: Option<SourceError>,
     news: bool,
     version: u64,
 }
 
-impl Shelf {
-    /// An empty shelf, which lets a file come to rest before it takes it.
+impl PoemCache {
+    /// An empty poem_cache, which lets a file settle before it takes it.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, awaits_rest: true, kept: Mutex::default() }
     }
@@ -140,17 +140,17 @@ impl Shelf {
 
     /// The poem of a file, read anew if the file has changed.
     pub async fn read(&self, path: &Path, split: Split) -> Reading {
-        self.read_as(path, split, Rest::Usual, true).await
+        self.read_as(path, split, Stability::Usual, true).await
     }
 
     /// The same for a person who has perhaps just edited the file, and waits: it has to rest for a shorter time.
     pub async fn read_by_hand(&self, path: &Path, split: Split) -> Reading {
-        self.read_as(path, split, Rest::ByHand, true).await
+        self.read_as(path, split, Stability::ByHand, true).await
     }
 
     /// The same; whoever reads next still hears that it has changed.
     pub async fn glance(&self, path: &Path, split: Split) -> Reading {
-        self.read_as(path, split, Rest::Usual, false).await
+        self.read_as(path, split, Stability::Usual, false).await
     }
 
     /// Forgets every poem but these.
@@ -162,19 +162,19 @@ impl Shelf {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn read_as(&self, path: &Path, split: Split, rest: Rest, hears: bool) -> Reading {
+    async fn read_as(&self, path: &Path, split: Split, stability: Stability, hears: bool) -> Reading {
         let key = (path.to_owned(), split);
         let known = self.kept().get(&key).and_then(|kept| kept.taken);
         let look = {
             let path = path.to_owned();
             move || look(&path, known)
         };
-        let found = files::apart(path, look).await.map_err(ShelfError::from).and_then(|found| found);
-        let verdict = self.judge(&key, &found, rest);
+        let found = files::apart(path, look).await.map_err(SourceError::from).and_then(|found| found);
+        let verdict = self.judge(&key, &found, stability);
         let parsed = match found {
             Ok(None) => None,
             Ok(Some(Contents { fingerprint, bytes })) => {
-                let held_back = verdict.wait().map_or(0, |_| rest::open_end(&bytes, split));
+                let held_back = verdict.wait().map_or(0, |_| stability::open_end(&bytes, split));
                 Some((fingerprint, parse(bytes, held_back, split).await))
             }
             Err(problem) => Some((None, Err(problem))),
@@ -195,8 +195,8 @@ impl Shelf {
     fn judge(
         &self,
         key: &(PathBuf, Split),
-        found: &Result<Option<Contents>, ShelfError>,
-        rest: Rest,
+        found: &Result<Option<Contents>, SourceError>,
+        stability: Stability,
     ) -> Verdict {
         let mut all = self.kept();
         let kept = all.entry(key.clone()).or_default();
@@ -204,26 +204,26 @@ impl Shelf {
             _ if !self.awaits_rest => return Verdict::AtRest,
             Ok(None) => return Verdict::AtRest,
             Ok(Some(contents)) => (contents.fingerprint, &*contents.bytes),
-            // There is nothing that could come to rest.
+            // There is nothing that could settle.
             Err(problem) if !problem.is_about_contents() => return Verdict::AtRest,
             // A poem that was never there is missed at once.
             Err(_) if kept.poem.is_none() => return Verdict::AtRest,
             Err(_) => (None, &[][..]),
         };
         let is_readable = found.is_ok();
-        let seen = Seen::again(kept.seen.take(), fingerprint, is_readable, self.clock.uptime());
-        let verdict = rest.judge(&seen, bytes, key.1, &*self.clock);
+        let seen = Observation::again(kept.seen.take(), fingerprint, is_readable, self.clock.uptime());
+        let verdict = stability.judge(&seen, bytes, key.1, &*self.clock);
         kept.seen = Some(seen);
         verdict
     }
 }
 
 impl Kept {
-    /// Takes what was found in a file at rest.
-    fn settle(&mut self, fingerprint: Option<Fingerprint>, found: Result<Poem, ShelfError>) {
-        self.seen.iter_mut().for_each(Seen::settle);
+    /// Takes what was found in a file unchanged.
+    fn settle(&mut self, fingerprint: Option<Fingerprint>, found: Result<Poem, SourceError>) {
+        self.seen.iter_mut().for_each(Observation::settle);
         // What kept the file from being read, such as its mode, may go away without a new fingerprint.
-        self.taken = fingerprint.filter(|_| matches!(found, Ok(_) | Err(ShelfError::Bad(_))));
+        self.taken = fingerprint.filter(|_| matches!(found, Ok(_) | Err(SourceError::Bad(_))));
         match found {
             Ok(poem) => {
                 self.is_settled = true;
@@ -238,7 +238,7 @@ impl Kept {
     }
 
     /// Takes what was found in a file that may be half written, if there is nothing better.
-    fn accept_for_now(&mut self, found: Result<Poem, ShelfError>, in_any_case: bool) {
+    fn accept_for_now(&mut self, found: Result<Poem, SourceError>, in_any_case: bool) {
         if let Ok(poem) = found
             && (in_any_case || !self.is_settled)
         {
@@ -264,19 +264,19 @@ impl Kept {
         self.news &= !hears;
         let mut problem = self.problem.clone();
         if self.poem.is_none() && problem.is_none() {
-            problem = Some(ShelfError::BeingWritten);
+            problem = Some(SourceError::BeingWritten);
         }
         Reading { poem: self.poem.clone(), problem, changed, unsettled, version: self.version }
     }
 }
 
 /// What is in the file; `None` if it is still in a state that is known.
-fn look(path: &Path, known: Option<Fingerprint>) -> Result<Option<Contents>, ShelfError> {
+fn look(path: &Path, known: Option<Fingerprint>) -> Result<Option<Contents>, SourceError> {
     if known.is_some() && std::fs::metadata(path).ok().as_ref().map(Fingerprint::from) == known {
         return Ok(None);
     }
     let contents = files::read_now(path, MAX_BYTES)?;
-    if is_table(path) { Err(ShelfError::Table) } else { Ok(Some(contents)) }
+    if is_table(path) { Err(SourceError::Table) } else { Ok(Some(contents)) }
 }
 
 /// Whether a file is a table by its name.
@@ -286,28 +286,28 @@ fn is_table(path: &Path) -> bool {
 }
 
 /// The poem in these bytes without so many of the last, read where that keeps nobody else waiting.
-async fn parse(mut bytes: Vec<u8>, held_back: usize, split: Split) -> Result<Poem, ShelfError> {
+async fn parse(mut bytes: Vec<u8>, held_back: usize, split: Split) -> Result<Poem, SourceError> {
     bytes.truncate(bytes.len() - held_back);
     if bytes.len() <= PARSED_AT_ONCE {
         return Ok(Poem::parse(&bytes, split)?);
     }
     let parsed = tokio::task::spawn_blocking(move || Poem::parse(&bytes, split)).await;
-    parsed.map_or_else(|error| Err(ShelfError::Unreadable(error.to_string())), |parsed| Ok(parsed?))
+    parsed.map_or_else(|error| Err(SourceError::Unreadable(error.to_string())), |parsed| Ok(parsed?))
 }
 
 /// The same as [`read_file`]; other tasks go on meanwhile.
-pub async fn read_file_async(path: &Path, split: Split) -> Result<Poem, ShelfError> {
+pub async fn read_file_async(path: &Path, split: Split) -> Result<Poem, SourceError> {
     let bytes = files::read_async(path, MAX_BYTES).await?.bytes;
     if is_table(path) {
-        return Err(ShelfError::Table);
+        return Err(SourceError::Table);
     }
     parse(bytes, 0, split).await
 }
 
-/// Reads a poem's file once, as it stands, without a shelf.
-pub fn read_file(path: &Path, split: Split) -> Result<Poem, ShelfError> {
+/// Reads a poem's file once, as it stands, without a poem_cache.
+pub fn read_file(path: &Path, split: Split) -> Result<Poem, SourceError> {
     let bytes = files::read(path, MAX_BYTES)?.bytes;
-    if is_table(path) { Err(ShelfError::Table) } else { Ok(Poem::parse(&bytes, split)?) }
+    if is_table(path) { Err(SourceError::Table) } else { Ok(Poem::parse(&bytes, split)?) }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::flock::{Bot, BotName};
-use crate::shelf;
+use crate::sources;
 use crate::store::{Store, StoreError};
 
 /// A bot of the flock that has posted nothing, and one that has left the flock and has used lines of the same poem.
@@ -47,7 +47,7 @@ pub async fn look_renamed(store: &dyn Store, bots: &[Arc<Bot>]) -> Result<Vec<Lo
         if posts.is_some_and(|it| it.last_posted.is_some() || it.open.is_some()) {
             continue;
         }
-        let Ok(poem) = shelf::read_file_async(&bot.poem, bot.split).await else { continue };
+        let Ok(poem) = sources::read_file_async(&bot.poem, bot.split).await else { continue };
         let lines: HashSet<_> = poem.lines().iter().map(|line| line.id).collect();
         let alike = gone_with_lines.iter().filter(|(_, network, _)| *network == Some(bot.network));
         let alike = alike.map(|(was, _, used)| (was, used.intersection(&lines).count()));

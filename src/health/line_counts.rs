@@ -11,12 +11,12 @@ use super::{Health, Lines, health_with, lines};
 use crate::flock::account::TextLimits;
 use crate::flock::post::{PostId, State};
 use crate::flock::{Bot, BotName};
-use crate::shelf::{Shelf, ShelfError};
+use crate::sources::{PoemCache, SourceError};
 use crate::store::{Standing, Store, StoreError};
 
 /// What was counted, of each bot.
-pub struct Tally {
-    shelf: Arc<Shelf>,
+pub struct LineCounts {
+    poem_cache: Arc<PoemCache>,
     counted: Mutex<HashMap<BotName, (Sign, Lines)>>,
 }
 
@@ -33,16 +33,16 @@ struct Sign {
     limits: Option<TextLimits>,
 }
 
-impl fmt::Debug for Tally {
+impl fmt::Debug for LineCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tally")
+        f.write_str("LineCounts")
     }
 }
 
-impl Tally {
-    /// Of poems as this shelf has them.
-    pub fn over(shelf: Arc<Shelf>) -> Self {
-        Self { shelf, counted: Mutex::default() }
+impl LineCounts {
+    /// Of poems as this poem_cache has them.
+    pub fn over(poem_cache: Arc<PoemCache>) -> Self {
+        Self { poem_cache, counted: Mutex::default() }
     }
 
     /// Looks how a bot is, as [`health`](super::health) does.
@@ -62,8 +62,8 @@ impl Tally {
         store: &dyn Store,
         bot: &Bot,
         standing: Option<&Standing>,
-    ) -> Result<Result<Lines, ShelfError>, StoreError> {
-        let reading = self.shelf.glance(&bot.poem, bot.split).await;
+    ) -> Result<Result<Lines, SourceError>, StoreError> {
+        let reading = self.poem_cache.glance(&bot.poem, bot.split).await;
         let sign = match standing {
             Some(standing) if reading.problem.is_none() && reading.unsettled.is_none() => {
                 Some(sign(store, bot, standing, reading.version).await?)

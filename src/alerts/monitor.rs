@@ -1,4 +1,4 @@
-//! The guard: looks at a bot when something happens to it, for who is late every minute, and at all bots once an hour,
+//! The monitor: looks at a bot when something happens to it, for who is late every minute, and at all bots once an hour,
 //! so that what lasts is told again each day. It runs beside the engine and keeps nobody waiting.
 
 use std::collections::{HashMap, HashSet};
@@ -9,14 +9,15 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use super::alert::{About, Alert, HELD, LEDGER, REFUSED};
-use super::inbox::News;
-use super::outbox::Outbox;
-use super::{Inbox, Rota, health_by, overdue};
+use super::delivery_queue::DeliveryQueues;
+use super::event_queue::News;
+use super::{AlertSettings, EventQueue};
 use crate::clock::Clock;
 use crate::flock::changes::Changes;
 use crate::flock::event::{Event, Events};
 use crate::flock::{Bot, BotName};
-use crate::shelf::Shelf;
+use crate::health::{health_by, overdue};
+use crate::sources::PoemCache;
 use crate::store::Store;
 use crate::store::condition::Condition;
 
@@ -31,18 +32,18 @@ const CALM: Duration = Duration::from_secs(2 * 60);
 /// So many bots that need a person are looked at each minute, so that one that is well again is not counted for an hour.
 const LOOKED_AFTER: usize = 100;
 
-/// The guard.
-pub struct Guard {
-    rota: watch::Receiver<Arc<Rota>>,
+/// The monitor.
+pub struct Monitor {
+    settings: watch::Receiver<Arc<AlertSettings>>,
     bots: HashMap<BotName, Arc<Bot>>,
     /// In the order of the file.
     all: Vec<Arc<Bot>>,
     store: Arc<dyn Store>,
-    shelf: Arc<Shelf>,
+    poem_cache: Arc<PoemCache>,
     clock: Arc<dyn Clock>,
     events: Events,
-    inbox: Inbox,
-    outbox: Outbox,
+    queue: EventQueue,
+    deliveries: DeliveryQueues,
     /// Who was late at the last look, and at the one before as well: a machine that has slept for a night needs a
     /// moment before it has seen to what was missed.
     late: HashSet<BotName>,
@@ -56,26 +57,26 @@ pub struct Guard {
     trouble: Option<(Duration, Duration)>,
 }
 
-impl Guard {
-    /// A guard over the bots of `rota`, who hears what the events tell `inbox`, and says how many need a person.
+impl Monitor {
+    /// A monitor over the bots of `settings`, who hears what the events tell `queue`, and says how many need a person.
     pub fn new(
-        rota: watch::Receiver<Arc<Rota>>,
+        settings: watch::Receiver<Arc<AlertSettings>>,
         count: watch::Sender<usize>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         events: Events,
-        inbox: Inbox,
+        queue: EventQueue,
     ) -> Self {
         Self {
-            rota,
+            settings,
             bots: HashMap::new(),
             all: Vec::new(),
             store,
-            shelf: Arc::new(Shelf::new(clock.clone())),
+            poem_cache: Arc::new(PoemCache::new(clock.clone())),
             clock,
             events,
-            inbox,
-            outbox: Outbox::default(),
+            queue,
+            deliveries: DeliveryQueues::default(),
             late: HashSet::new(),
             late_twice: HashSet::new(),
             needy: HashSet::new(),
@@ -85,10 +86,10 @@ impl Guard {
         }
     }
 
-    /// The same, with the poems as this shelf has them.
+    /// The same, with the poems as this poem_cache has them.
     #[must_use]
-    pub fn reading(self, shelf: Arc<Shelf>) -> Self {
-        Self { shelf, ..self }
+    pub fn reading(self, poem_cache: Arc<PoemCache>) -> Self {
+        Self { poem_cache, ..self }
     }
 
     /// Looks and tells for as long as it is polled.
@@ -98,21 +99,21 @@ impl Guard {
         self.turn_page().await;
         self.look_at_all().await;
         // This start could read the flock.
-        self.outbox.resolve(&About::Flock, Some(REFUSED), None, self.clock.now());
+        self.deliveries.resolve(&About::Flock, Some(REFUSED), None, self.clock.now());
         let mut more = true;
         loop {
             let clock = self.clock.clone();
             let news = tokio::select! {
                 biased;
                 () = clock.sleep(minute.saturating_sub(clock.uptime())) => None,
-                Ok(()) = self.rota.changed() => {
+                Ok(()) = self.settings.changed() => {
                     if self.take_up_rota() {
                         // They have been told nothing yet, and should not wait for it.
                         (minute, hour) = (clock.uptime(), clock.uptime());
                     }
                     continue;
                 }
-                news = self.inbox.next() => Some(news),
+                news = self.queue.next() => Some(news),
                 // All that has happened is heard first, so that a round of telling is one of all that waits.
                 () = std::future::ready(()), if more => {
                     more = self.deliver().await;
@@ -129,7 +130,7 @@ impl Guard {
             self.look_who_is_late().await;
             self.look_who_is_well_again().await;
             self.look_whether_the_ledger_is_well();
-            if self.inbox.overflowed() || hour <= clock.uptime() {
+            if self.queue.overflowed() || hour <= clock.uptime() {
                 hour = clock.uptime() + HOUR;
                 self.look_at_all().await;
             }
@@ -138,35 +139,35 @@ impl Guard {
 
     /// Begins a new day if it is one. Whether an app sends again shows only if every post is told of.
     async fn turn_page(&mut self) {
-        self.outbox.turn_page(&*self.store, self.clock.now()).await;
-        self.inbox.want_posts(self.outbox.has_held_app());
+        self.deliveries.turn_page(&*self.store, self.clock.now()).await;
+        self.queue.want_posts(self.deliveries.has_held_app());
     }
 
-    /// Watches over whom the rota names from now on. Returns whether somebody is to be told who was not before.
+    /// Watches over whom the settings names from now on. Returns whether somebody is to be told who was not before.
     fn take_up_rota(&mut self) -> bool {
-        let rota = self.rota.borrow_and_update().clone();
-        self.bots = rota.bots.iter().map(|bot| (bot.name.clone(), bot.clone())).collect();
-        self.all.clone_from(&rota.bots);
+        let settings = self.settings.borrow_and_update().clone();
+        self.bots = settings.bots.iter().map(|bot| (bot.name.clone(), bot.clone())).collect();
+        self.all.clone_from(&settings.bots);
         self.needy.retain(|bot| self.bots.contains_key(bot));
         self.tell_count();
-        self.outbox.tell_these(&rota.receivers)
+        self.deliveries.tell_these(&settings.targets)
     }
 
     async fn hear(&mut self, News { event, at, uptime }: &News) {
         match event {
             Event::LedgerTrouble { problem, .. } => self.trouble(problem, *at, *uptime),
             Event::Held { app, until, reason } => {
-                self.outbox.put(&Alert::of_hold(app, *until, reason, *at));
+                self.deliveries.put(&Alert::of_hold(app, *until, reason, *at));
             }
             Event::NotReloaded { complaints } => {
                 self.refused = Some(complaints.clone());
-                self.outbox.put(&Alert::of_refusal(complaints, *at));
+                self.deliveries.put(&Alert::of_refusal(complaints, *at));
             }
             Event::Reloaded(changes) => self.reloaded(changes).await,
             _ => {
                 let Some(bot) = event.bot().and_then(|bot| self.bots.get(bot)).cloned() else { return };
                 if matches!(event, Event::Posted(_)) {
-                    self.outbox.resolve(&About::App(bot.gate().to_owned()), Some(HELD), None, *at);
+                    self.deliveries.resolve(&About::App(bot.gate().to_owned()), Some(HELD), None, *at);
                 }
                 match Alert::of_event(&bot, event, *at) {
                     Some(alert) => self.tell(&bot, alert).await,
@@ -178,19 +179,19 @@ impl Guard {
 
     /// Tells of something that happened, with how the bot is by now.
     async fn tell(&mut self, bot: &Bot, alert: Alert) {
-        if self.outbox.was_told(&bot.name, alert.cause, alert.day()) {
+        if self.deliveries.was_told(&bot.name, alert.cause, alert.day()) {
             return;
         }
-        let health = health_by(&self.shelf, Some(&*self.store), bot, self.clock.now()).await;
+        let health = health_by(&self.poem_cache, Some(&*self.store), bot, self.clock.now()).await;
         let state = health.ok().map(|health| health.condition);
-        self.outbox.put(&Alert { state, ..alert });
+        self.deliveries.put(&Alert { state, ..alert });
     }
 
     /// Nothing is in the way of a reload any more; how those are who came with it or have changed is seen now.
     async fn reloaded(&mut self, changes: &Changes) {
         self.refused = None;
-        self.outbox.take_back_flock(REFUSED);
-        self.outbox.resolve(&About::Flock, Some(REFUSED), None, self.clock.now());
+        self.deliveries.take_back_flock(REFUSED);
+        self.deliveries.resolve(&About::Flock, Some(REFUSED), None, self.clock.now());
         let renamed = changes.renamed.iter().map(|(bot, _)| bot);
         for bot in changes.came.iter().chain(renamed).chain(&changes.changed) {
             if let Some(bot) = self.bots.get(bot).cloned() {
@@ -202,7 +203,7 @@ impl Guard {
     /// Looks at a bot, and tells if it needs somebody.
     async fn look(&mut self, bot: &Bot) {
         let now = self.clock.now();
-        let health = match health_by(&self.shelf, Some(&*self.store), bot, now).await {
+        let health = match health_by(&self.poem_cache, Some(&*self.store), bot, now).await {
             Ok(health) => health,
             Err(error) => return self.trouble(&error.to_string(), self.clock.now(), self.clock.uptime()),
         };
@@ -211,7 +212,7 @@ impl Guard {
         let moment = may_pass && !self.late_twice.contains(&bot.name);
         self.note(bot, health.needs_person && !moment);
         match Alert::of_health(bot, &health, now) {
-            Some(alert) if !moment => self.outbox.put(&alert),
+            Some(alert) if !moment => self.deliveries.put(&alert),
             Some(_) => {}
             None => self.is_well(bot, health.condition),
         }
@@ -219,9 +220,9 @@ impl Guard {
 
     /// A bot needs nobody, or nobody any more.
     fn is_well(&mut self, bot: &Bot, condition: Condition) {
-        self.outbox.take_back(&bot.name);
+        self.deliveries.take_back(&bot.name);
         let about = About::Bot(bot.name.clone(), bot.network);
-        self.outbox.resolve(&about, None, Some(condition), self.clock.now());
+        self.deliveries.resolve(&about, None, Some(condition), self.clock.now());
     }
 
     async fn look_at_all(&mut self) {
@@ -229,7 +230,7 @@ impl Guard {
             self.look(&bot).await;
         }
         if let Some(complaints) = &self.refused {
-            self.outbox.put(&Alert::of_refusal(complaints, self.clock.now()));
+            self.deliveries.put(&Alert::of_refusal(complaints, self.clock.now()));
         }
     }
 
@@ -252,7 +253,7 @@ impl Guard {
     async fn look_who_is_well_again(&mut self) {
         let needy = self.needy.iter().take(LOOKED_AFTER).filter_map(|bot| self.bots.get(bot)).cloned();
         for bot in needy.collect::<Vec<_>>() {
-            let health = health_by(&self.shelf, Some(&*self.store), &bot, self.clock.now()).await;
+            let health = health_by(&self.poem_cache, Some(&*self.store), &bot, self.clock.now()).await;
             if let Some(health) = health.ok().filter(|health| !health.needs_person) {
                 self.note(&bot, false);
                 self.is_well(&bot, health.condition);
@@ -271,7 +272,7 @@ impl Guard {
         let today = self.clock.now().date_naive();
         for bot in overdue {
             if self.late_twice.contains(&bot.name)
-                && !self.outbox.was_told(&bot.name, Condition::Overdue.as_str(), today)
+                && !self.deliveries.was_told(&bot.name, Condition::Overdue.as_str(), today)
             {
                 self.look(&bot).await;
             }
@@ -281,7 +282,7 @@ impl Guard {
     fn look_whether_the_ledger_is_well(&mut self) {
         let (now, uptime) = (self.clock.now(), self.clock.uptime());
         if self.trouble.is_none_or(|(_, last)| uptime.saturating_sub(last) > CALM) {
-            self.outbox.resolve(&About::Flock, Some(LEDGER), None, now);
+            self.deliveries.resolve(&About::Flock, Some(LEDGER), None, now);
         }
     }
 
@@ -292,18 +293,18 @@ impl Guard {
         // Of what is noticed here and what is told, either may be heard of first.
         self.trouble = Some((since, going_on.map_or(uptime, |(_, last)| last.max(uptime))));
         if uptime.saturating_sub(since) >= LASTING {
-            self.outbox.put(&Alert::of_ledger(problem, at));
+            self.deliveries.put(&Alert::of_ledger(problem, at));
         }
     }
 
     /// Tells of what is to be told the next; what has waited for long only if it still holds. Returns whether there
     /// is more.
     async fn deliver(&mut self) -> bool {
-        for name in self.outbox.stale(self.clock.uptime()) {
+        for name in self.deliveries.stale(self.clock.uptime()) {
             if let Some(bot) = self.bots.get(&name).cloned() {
                 self.look(&bot).await;
             }
         }
-        self.outbox.deliver(&*self.store, &*self.clock, &self.events).await
+        self.deliveries.deliver(&*self.store, &*self.clock, &self.events).await
     }
 }

@@ -1,13 +1,15 @@
-//! Who is to post when in the coming days: the first slots of each day, and how many there are. What becomes of them is not
-//! looked at, nor how they are shown.
+//! The flock's upcoming slots: the next ones in order, and the first of each day with a count. Whether a post comes of a
+//! slot is not known here: a bot that is paused now may have been resumed by then.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::pulse;
+use super::post_rate;
 use crate::flock::Bot;
+use crate::store::{Store, StoreError};
 
 /// The slots of one day.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub struct Day {
 
 /// The slots after `now` of days that begin at all but the last of these instants and end with the next one; of each day the
 /// first `most`. Bots that are due alike are looked at once.
-pub fn agenda(bots: &[Arc<Bot>], now: DateTime<Utc>, bounds: &[DateTime<Utc>], most: usize) -> Vec<Day> {
+pub fn days(bots: &[Arc<Bot>], now: DateTime<Utc>, bounds: &[DateTime<Utc>], most: usize) -> Vec<Day> {
     let mut days = vec![Day::default(); bounds.len().saturating_sub(1)];
     let (Some(begin), Some(end)) = (bounds.first(), bounds.last()) else { return days };
     let instant = TimeDelta::milliseconds(1);
@@ -28,7 +30,7 @@ pub fn agenda(bots: &[Arc<Bot>], now: DateTime<Utc>, bounds: &[DateTime<Utc>], m
     for alike in alike(bots).values() {
         let mut at = 0;
         let mut taken = 0;
-        for slot in pulse::posts(&bots[alike[0]], after, last) {
+        for slot in post_rate::posts(&bots[alike[0]], after, last) {
             while slot >= bounds[at + 1] {
                 (at, taken) = (at + 1, 0);
             }
@@ -56,6 +58,42 @@ fn alike(bots: &[Arc<Bot>]) -> HashMap<(String, u32), Vec<usize>> {
     alike
 }
 
+/// The first `number` slots after `now`, each with its bot's place in `bots`; of the bot of this name only, if there is one.
+pub async fn next_slots(
+    ledger: Option<&dyn Store>,
+    bots: &[Arc<Bot>],
+    only: Option<&str>,
+    now: DateTime<Utc>,
+    number: usize,
+) -> Result<Vec<(DateTime<Utc>, usize)>, StoreError> {
+    let wanted = |bot: &str| only.is_none_or(|only| only == bot);
+    let firsts = bots.iter().enumerate().filter(|(_, bot)| wanted(bot.name.as_str()));
+    let firsts = firsts.filter_map(|(at, bot)| Some(Reverse((bot.schedule.next_after(now)?, at))));
+    let mut heap: BinaryHeap<_> = firsts.collect();
+    let mut skipped: HashMap<usize, Vec<DateTime<Utc>>> = HashMap::new();
+    let mut slots = Vec::new();
+    while slots.len() < number
+        && let Some(Reverse((slot, at))) = heap.pop()
+    {
+        if let Some(ledger) = ledger
+            && !skipped.contains_key(&at)
+        {
+            let standing = ledger.standing(&bots[at].name, now).await?;
+            let dealt_with = standing.as_ref().map(|it| it.considered);
+            skipped.insert(at, standing.map(|it| it.skipped).unwrap_or_default());
+            if let Some(considered) = dealt_with.filter(|considered| slot <= *considered) {
+                heap.extend(bots[at].schedule.next_after(considered).map(|slot| Reverse((slot, at))));
+                continue;
+            }
+        }
+        if !skipped.get(&at).is_some_and(|skipped| skipped.contains(&slot)) {
+            slots.push((slot, at));
+        }
+        heap.extend(bots[at].schedule.next_after(slot).map(|slot| Reverse((slot, at))));
+    }
+    Ok(slots)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,7 +110,7 @@ mod tests {
     #[test]
     fn a_day_has_its_slots_in_order_and_none_that_has_passed() {
         let bots = [samples::bot("walt", "0 9,21 * * *"), samples::bot("emily", "30 9 * * *")].map(Arc::new);
-        let days = agenda(&bots, at("2026-03-05T09:00:00Z"), &bounds(), 10);
+        let days = days(&bots, at("2026-03-05T09:00:00Z"), &bounds(), 10);
         let slots =
             |day: &Day| day.first.iter().map(|(slot, bot)| (slot.to_rfc3339(), *bot)).collect::<Vec<_>>();
         assert_eq!(days[0].count, 2);
@@ -88,10 +126,12 @@ mod tests {
         let mut bots: Vec<_> =
             (0..100).map(|at| Arc::new(samples::bot(&format!("bird-{at}"), "0 * * * *"))).collect();
         bots.push(Arc::new(samples::bot("early", "59 23 * * *")));
-        let days = agenda(&bots, at("2026-03-01T00:00:00Z"), &bounds(), 5);
+        let days = days(&bots, at("2026-03-01T00:00:00Z"), &bounds(), 5);
         assert_eq!((days[0].count, days[0].first.len()), (2_401, 5));
         let early = at("2026-03-04T23:59:00Z");
         assert!(days[0].first.iter().all(|(slot, bot)| *slot < early && *bot < 5), "{:?}", days[0].first);
-        assert!(agenda(&bots, at("2026-03-08T00:00:00Z"), &bounds(), 5).iter().all(|day| day.count == 0));
+        assert!(
+            super::days(&bots, at("2026-03-08T00:00:00Z"), &bounds(), 5).iter().all(|day| day.count == 0)
+        );
     }
 }

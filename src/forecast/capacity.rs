@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 
-use super::pulse;
+use super::post_rate;
 use crate::flock::schedule::Zone;
 use crate::flock::{Bot, NetworkKind};
 use crate::net;
@@ -16,7 +16,7 @@ pub const HOURS: usize = 7 * 24;
 
 /// What counts as one in the calendar: an app, or the bots of a network that have none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Group {
+pub struct LimitGroup {
     /// The app's name.
     pub app: Option<String>,
     /// The network.
@@ -25,7 +25,7 @@ pub struct Group {
 
 /// The week of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Week {
+pub struct Capacity {
     /// The hour with which it begins.
     pub begins: DateTime<Utc>,
     /// How many bots it has.
@@ -38,7 +38,7 @@ pub struct Week {
     pub most_per_hour: Option<u32>,
 }
 
-impl Week {
+impl Capacity {
     /// Whether in an hour more are due than are let through: by the pace, or by what the 24 hours up to its end let through.
     pub fn is_over(&self, hour: usize) -> bool {
         let day = &self.hours[(hour + 1).saturating_sub(24)..=hour];
@@ -49,35 +49,35 @@ impl Week {
 }
 
 /// The week of each group, from the hour in which `now` is. Bots that are due alike are counted once.
-pub fn weeks(bots: &[Arc<Bot>], now: DateTime<Utc>) -> BTreeMap<Group, Week> {
+pub fn capacity(bots: &[Arc<Bot>], now: DateTime<Utc>) -> BTreeMap<LimitGroup, Capacity> {
     let begins = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
     let mut alike: HashMap<(String, Zone, u32), Arc<[u32]>> = HashMap::new();
-    let mut weeks: BTreeMap<Group, Week> = BTreeMap::new();
+    let mut capacity: BTreeMap<LimitGroup, Capacity> = BTreeMap::new();
     for bot in bots {
         let key = (bot.schedule.text().to_owned(), bot.schedule.zone().clone(), bot.max_per_hour);
         let hours = alike.entry(key).or_insert_with(|| hours(bot, begins)).clone();
         let app = bot.app.as_ref().map(|app| app.name.clone());
-        let group = Group { app, network: bot.network.as_str() };
-        let week = weeks.entry(group).or_insert_with(|| empty(bot, begins));
+        let group = LimitGroup { app, network: bot.network.as_str() };
+        let week = capacity.entry(group).or_insert_with(|| empty(bot, begins));
         week.bots += 1;
         week.hours.iter_mut().zip(hours.iter()).for_each(|(sum, count)| *sum += count);
     }
-    weeks
+    capacity
 }
 
-fn empty(bot: &Bot, begins: DateTime<Utc>) -> Week {
+fn empty(bot: &Bot, begins: DateTime<Utc>) -> Capacity {
     let of_network = net::limits(bot.network).and_then(|limits| limits.of_app_per_day);
     let of_app = bot.app.as_ref().and_then(|app| app.budget.posts_per_day);
     let pace = bot.app.as_ref().map(|app| app.pace).filter(|pace| !pace.is_zero());
     let most_per_hour = pace.map(|pace| (3_600.0 / pace.as_secs_f64()) as u32);
     let most_per_day = [of_network, of_app].into_iter().flatten().min();
-    Week { begins, bots: 0, hours: vec![0; HOURS], most_per_day, most_per_hour }
+    Capacity { begins, bots: 0, hours: vec![0; HOURS], most_per_day, most_per_hour }
 }
 
 fn hours(bot: &Bot, begins: DateTime<Utc>) -> Arc<[u32]> {
     let mut hours = vec![0; HOURS];
     let (before, end) = (begins - TimeDelta::milliseconds(1), begins + TimeDelta::days(7));
-    for slot in pulse::posts(bot, before, end - TimeDelta::milliseconds(1)) {
+    for slot in post_rate::posts(bot, before, end - TimeDelta::milliseconds(1)) {
         if let Some(count) =
             usize::try_from((slot - begins).num_hours()).ok().and_then(|hour| hours.get_mut(hour))
         {
@@ -88,7 +88,7 @@ fn hours(bot: &Bot, begins: DateTime<Utc>) -> Arc<[u32]> {
 }
 
 /// Which network a group's is, for its name.
-pub fn network(group: &Group) -> Option<NetworkKind> {
+pub fn network(group: &LimitGroup) -> Option<NetworkKind> {
     NetworkKind::from_word(group.network)
 }
 
@@ -104,11 +104,11 @@ mod tests {
         time.parse().unwrap()
     }
 
-    fn week(bots: Vec<Bot>, now: &str) -> Week {
+    fn week(bots: Vec<Bot>, now: &str) -> Capacity {
         let bots: Vec<_> = bots.into_iter().map(Arc::new).collect();
-        let weeks = weeks(&bots, at(now));
-        assert_eq!(weeks.len(), 1);
-        weeks.into_values().next().unwrap()
+        let capacity = capacity(&bots, at(now));
+        assert_eq!(capacity.len(), 1);
+        capacity.into_values().next().unwrap()
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
     fn an_hour_is_over_by_the_pace_or_by_its_day() {
         let mut hours = vec![1; HOURS];
         hours[30] = 9;
-        let week = Week {
+        let week = Capacity {
             begins: at("2026-03-05T08:00:00Z"),
             bots: 1,
             hours,
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(over.first(), Some(&30));
         assert_eq!(over.last(), Some(&53));
         assert_eq!(over.len(), 24);
-        let by_pace = Week { most_per_day: None, ..week };
+        let by_pace = Capacity { most_per_day: None, ..week };
         assert_eq!((0..HOURS).filter(|hour| by_pace.is_over(*hour)).collect::<Vec<_>>(), [30]);
     }
 
@@ -162,8 +162,8 @@ mod tests {
         let mut other = samples::bot("emily", "0 9 * * *");
         other.network = NetworkKind::Paper;
         let bots = [Arc::new(samples::bot("walt", "0 9 * * *")), Arc::new(other)];
-        let weeks = weeks(&bots, at("2026-03-05T08:40:00Z"));
-        assert_eq!(weeks.len(), 2);
+        let capacity = capacity(&bots, at("2026-03-05T08:40:00Z"));
+        assert_eq!(capacity.len(), 2);
         assert_eq!(Duration::from_secs(3_600) * 168, Duration::from_secs(604_800));
     }
 }

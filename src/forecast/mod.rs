@@ -1,0 +1,6 @@
+//! What is coming: the upcoming slots, how often bots post and when their poems run out, and how much of an app's capacity a
+//! week takes. Everything here follows from schedules and limits; nothing is sent and nothing is written.
+
+pub mod capacity;
+pub mod post_rate;
+pub mod upcoming;
