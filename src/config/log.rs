@@ -6,22 +6,12 @@ use crate::flock::log::{Level, Log};
 
 /// The parts of flockd that have something to say.
 const PARTS: &[&str] = &[
-    "cli",
-    "clock",
-    "config",
-    "daemon",
-    "listener",
-    "engine",
-    "enroll",
-    "net",
-    "sources",
-    "store",
-    "watch",
-    "web",
+    "alerts", "cli", "clock", "config", "daemon", "engine", "enroll", "health", "listener", "net", "sources",
+    "store", "web",
 ];
 
 /// What parts were called in earlier versions: a `flock.toml` may still use these names.
-const FORMER_NAMES: &[(&str, &str)] = &[("listener", "listener")];
+const FORMER_NAMES: &[(&str, &str)] = &[("door", "listener"), ("shelf", "sources"), ("watch", "alerts")];
 
 /// Reads the table; if it isn't written, what is done is logged.
 pub(super) fn log(section: &mut Section<'_, '_>) -> Log {
