@@ -25,6 +25,8 @@ fn what_is_done_is_logged_unless_something_else_is_said() {
 fn a_target_may_be_written_under_the_name_that_its_part_had_before() {
     for (written, current) in [
         ("flockd::door", "flockd::listener"),
+        ("flockd::shelf", "flockd::sources"),
+        ("flockd::watch::guard", "flockd::alerts::guard"),
         ("flockd::door::connections", "flockd::listener::connections"),
         ("flockd::listener", "flockd::listener"),
     ] {
@@ -33,8 +35,8 @@ fn a_target_may_be_written_under_the_name_that_its_part_had_before() {
     }
     complains(
         "targets = { \"flockd::doors\" = \"debug\" }",
-        "target \"flockd::doors\" is no part of flockd: its parts are cli, clock, config, daemon, engine, enroll, \
-         listener, net, shelf, store, watch, web",
+        "target \"flockd::doors\" is no part of flockd: its parts are alerts, cli, clock, config, daemon, engine, \
+         enroll, health, listener, net, sources, store, web",
     );
 }
 
