@@ -64,7 +64,7 @@ impl From<&Metadata> for Fingerprint {
 
 /// What was read of a file.
 #[derive(Debug, Clone)]
-pub struct Contents {
+pub struct FileContents {
     /// The state of the file when it was read; `None` if it changed meanwhile.
     pub fingerprint: Option<Fingerprint>,
     /// All of it.
@@ -114,7 +114,7 @@ impl From<io::Error> for ReadError {
 /// # Errors
 ///
 /// When there is no such file, it is another kind of thing or too large, or the system refuses or does not answer.
-pub fn read(path: &Path, most: u64) -> Result<Contents, ReadError> {
+pub fn read(path: &Path, most: u64) -> Result<FileContents, ReadError> {
     let path = path.to_owned();
     within_deadline(&path.clone(), move || read_now(&path, most))?
 }
@@ -124,7 +124,7 @@ pub fn read(path: &Path, most: u64) -> Result<Contents, ReadError> {
 /// # Errors
 ///
 /// Like [`read`].
-pub async fn read_async(path: &Path, most: u64) -> Result<Contents, ReadError> {
+pub async fn read_async(path: &Path, most: u64) -> Result<FileContents, ReadError> {
     let path = path.to_owned();
     apart(&path.clone(), move || read_now(&path, most)).await?
 }
@@ -134,7 +134,7 @@ pub async fn read_async(path: &Path, most: u64) -> Result<Contents, ReadError> {
 /// # Errors
 ///
 /// Like [`read`].
-pub fn read_now(path: &Path, most: u64) -> Result<Contents, ReadError> {
+pub fn read_now(path: &Path, most: u64) -> Result<FileContents, ReadError> {
     let (file, metadata) = open_regular(path)?;
     if metadata.len() > most {
         return Err(ReadError::TooLarge(metadata.len()));
@@ -147,7 +147,7 @@ pub fn read_now(path: &Path, most: u64) -> Result<Contents, ReadError> {
         return Err(ReadError::TooLarge(size));
     }
     let fingerprint = (Fingerprint::from(&file.metadata()?) == before).then_some(before);
-    Ok(Contents { fingerprint, bytes })
+    Ok(FileContents { fingerprint, bytes })
 }
 
 /// Opens a regular file for reading. What else has the name is not waited for: opening a pipe would last until somebody
@@ -219,7 +219,7 @@ pub async fn fingerprints(paths: Vec<PathBuf>) -> HashMap<PathBuf, Option<Finger
     }
 }
 
-type Job = Box<dyn FnOnce() + Send>;
+type LaneJob = Box<dyn FnOnce() + Send>;
 
 static LANES: LazyLock<Lanes> = LazyLock::new(|| Lanes::with_deadline(DEADLINE));
 
@@ -231,7 +231,7 @@ struct Lanes {
 
 /// The work with one file, one piece after the other.
 struct Lane {
-    queue: VecDeque<Job>,
+    queue: VecDeque<LaneJob>,
     begun: Instant,
 }
 
@@ -245,7 +245,7 @@ impl Lanes {
     }
 
     /// Has a job done, and returns how long to wait for it.
-    fn submit(&'static self, path: &Path, job: Job) -> Result<Duration, Hangs> {
+    fn submit(&'static self, path: &Path, job: LaneJob) -> Result<Duration, Hangs> {
         let mut lanes = self.lanes();
         let hangs = |lane: &Lane| lane.begun.elapsed() >= self.deadline;
         let hanging = lanes.values().filter(|lane| hangs(lane)).count();
@@ -331,7 +331,7 @@ impl Lanes {
         }
     }
 
-    fn next(&self, path: &Path) -> Option<Job> {
+    fn next(&self, path: &Path) -> Option<LaneJob> {
         let mut lanes = self.lanes();
         let lane = lanes.get_mut(path)?;
         let job = lane.queue.pop_front();

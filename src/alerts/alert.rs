@@ -13,8 +13,8 @@ use crate::flock::message::Message;
 use crate::flock::post::{Cause, Post};
 use crate::flock::{Bot, BotName, NetworkKind};
 use crate::health::Health;
-use crate::store::Standing;
-use crate::store::condition::Condition;
+use crate::store::BotRecord;
+use crate::store::condition::HealthState;
 
 /// Something that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) struct Alert {
     /// Why, in one word: of each there is one alert a day.
     pub cause: &'static str,
     /// How the bot is.
-    pub state: Option<Condition>,
+    pub state: Option<HealthState>,
     /// What is the matter in a few words that follow on the name.
     pub headline: String,
     /// Why, and what to do.
@@ -118,7 +118,7 @@ impl Alert {
     pub(super) fn of_recovery(
         about: About,
         cause: &'static str,
-        state: Option<Condition>,
+        state: Option<HealthState>,
         at: DateTime<Utc>,
     ) -> Self {
         let (headline, message) = match &about {
@@ -179,7 +179,7 @@ impl Alert {
         };
         let message = &*hint::typed(&self.message);
         let text = format!("{} {}: {message}", self.about, self.headline);
-        let (cause, state) = (self.cause, self.state.map(Condition::as_str));
+        let (cause, state) = (self.cause, self.state.map(HealthState::as_str));
         let at = self.at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let body = Body { bot, network, cause, state, message, at, text, resolved: self.resolved };
         serde_json::to_string(&body).expect("texts and nothing else can be written as JSON")
@@ -200,7 +200,7 @@ const PANIC: &str = "panic";
 
 /// The cause of this name, if it is one whose end is told.
 pub(super) fn that_ends(cause: &str) -> Option<&'static str> {
-    let conditions = Condition::ALL.iter().map(|condition| condition.as_str());
+    let conditions = HealthState::ALL.iter().map(|condition| condition.as_str());
     let causes = Cause::ALL.iter().map(|cause| cause.as_str());
     let mut all = conditions.chain(causes).chain([HELD, LEDGER, REFUSED, CLOCK]);
     all.find(|known| *known == cause && !MOMENTS.contains(known))
@@ -216,15 +216,15 @@ const PANICKED: &str =
 /// Why a bot is as it is, in one word: of a bot that is suspended not that it is, but for what.
 fn cause(health: &Health) -> &'static str {
     match (health.condition, health.standing.as_ref().and_then(suspending)) {
-        (Condition::Suspended, None) if health.clock_was_ahead => CLOCK,
-        (Condition::Suspended, Some(cause)) if !health.signed_out => cause.as_str(),
-        (Condition::Suspended, _) => Cause::SignIn.as_str(),
+        (HealthState::Suspended, None) if health.clock_was_ahead => CLOCK,
+        (HealthState::Suspended, Some(cause)) if !health.signed_out => cause.as_str(),
+        (HealthState::Suspended, _) => Cause::SignIn.as_str(),
         (condition, _) => condition.as_str(),
     }
 }
 
 /// Why a bot is suspended: an account that can't be read keeps it from posting whatever its last post says.
-fn suspending(standing: &Standing) -> Option<Cause> {
+fn suspending(standing: &BotRecord) -> Option<Cause> {
     let behind = standing.behind.as_ref().and_then(|behind| behind.why.as_ref()).map(|why| why.cause);
     let newest = standing.open.as_ref().or(standing.last.as_ref()).and_then(|post| post.cause);
     behind.into_iter().chain(newest).find(|cause| cause.suspends())
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn what_is_over_is_told_in_the_same_words_and_marked() {
         let walt = About::Bot("walt".parse().unwrap(), NetworkKind::X);
-        let over = Alert::of_recovery(walt, "sign-in", Some(Condition::Ok), at());
+        let over = Alert::of_recovery(walt, "sign-in", Some(HealthState::Ok), at());
         let body: serde_json::Value = serde_json::from_str(&over.json()).unwrap();
         let expect = json!({
             "bot": "walt", "network": "x", "cause": "sign-in", "state": "ok", "message": "sign-in is resolved",

@@ -36,12 +36,12 @@ pub fn is_harmless(name: &OsStr) -> bool {
 
 /// The program and its arguments.
 #[derive(Debug, Clone)]
-pub struct Command {
+pub struct AlertCommand {
     program: String,
     arguments: Vec<String>,
 }
 
-impl Command {
+impl AlertCommand {
     /// The first of the words is the program; `None` if there is none.
     pub fn new(words: &[String]) -> Option<Self> {
         let (program, arguments) = words.split_first()?;

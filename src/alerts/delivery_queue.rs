@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::flock::BotName;
 use crate::flock::event::{Event, Events};
 use crate::store::Store;
-use crate::store::condition::Condition;
+use crate::store::condition::HealthState;
 
 /// How long a target that could be told nothing of all that waits is left alone.
 const ROUND: Duration = Duration::from_secs(10 * 60);
@@ -26,11 +26,11 @@ const STALE: TimeDelta = TimeDelta::days(1);
 /// The deliveries.
 #[derive(Default)]
 pub(super) struct DeliveryQueues {
-    queues: Vec<Queue>,
+    queues: Vec<TargetQueue>,
 }
 
 /// What one target is still to be told, and what it was told.
-struct Queue {
+struct TargetQueue {
     target: AlertTarget,
     waiting: VecDeque<Alert>,
     /// What was tried in this round, in vain: a target that refuses one alert may take the next.
@@ -51,8 +51,8 @@ impl DeliveryQueues {
         for target in targets {
             let at = before.iter().position(|queue| queue.target.name() == target.name());
             is_new |= at.is_none();
-            let queue = at.map_or_else(|| Queue::of(target), |at| before.swap_remove(at));
-            self.queues.push(Queue { target: target.clone(), ..queue });
+            let queue = at.map_or_else(|| TargetQueue::of(target), |at| before.swap_remove(at));
+            self.queues.push(TargetQueue { target: target.clone(), ..queue });
         }
         is_new
     }
@@ -83,7 +83,7 @@ impl DeliveryQueues {
         &mut self,
         about: &About,
         cause: Option<&str>,
-        state: Option<Condition>,
+        state: Option<HealthState>,
         at: DateTime<Utc>,
     ) {
         for queue in &mut self.queues {
@@ -132,7 +132,7 @@ impl DeliveryQueues {
     }
 }
 
-impl Queue {
+impl TargetQueue {
     fn of(target: &AlertTarget) -> Self {
         Self {
             target: target.clone(),
@@ -183,7 +183,7 @@ impl Queue {
             }
             Err(problem) => {
                 let about = alert.about.to_string();
-                events.tell(&Event::AlertFailed { about, cause: alert.cause, problem });
+                events.emit(&Event::AlertFailed { about, cause: alert.cause, problem });
                 self.failed.push_back(alert);
             }
         }
@@ -206,7 +206,7 @@ impl Queue {
         let is_stale = |alert: &&Alert| now.signed_duration_since(alert.at) > STALE;
         for alert in self.waiting.iter().chain(&self.failed).filter(is_stale) {
             let (target, about) = (self.target.name(), alert.about.to_string());
-            events.tell(&Event::AlertDropped { receiver: target, about, cause: alert.cause });
+            events.emit(&Event::AlertDropped { receiver: target, about, cause: alert.cause });
         }
         self.keep(|alert| !is_stale(&alert));
     }
@@ -215,10 +215,10 @@ impl Queue {
         let (target, day, about) = (self.target.name(), alert.day(), alert.about.to_string());
         for word in self.told.remember(alert) {
             if let Err(error) = store.remember_alert(target, &about, &word, day).await {
-                events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+                events.emit(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
             }
         }
-        events.tell(&Event::Alerted { receiver: target, about, cause: alert.cause });
+        events.emit(&Event::Alerted { receiver: target, about, cause: alert.cause });
     }
 }
 

@@ -18,7 +18,7 @@ const ROOM: usize = 1_024;
 
 /// What happened, and when: the monitor may be busy telling people, and hear of it late.
 #[derive(Debug)]
-pub(super) struct News {
+pub(super) struct QueuedEvent {
     pub event: Event,
     pub at: DateTime<Utc>,
     pub uptime: Duration,
@@ -27,7 +27,7 @@ pub(super) struct News {
 /// Where the monitor finds what happened.
 #[derive(Debug)]
 pub struct EventQueue {
-    events: mpsc::Receiver<News>,
+    events: mpsc::Receiver<QueuedEvent>,
     full: Arc<AtomicBool>,
     /// Whether every post matters.
     posts: Arc<AtomicBool>,
@@ -40,7 +40,7 @@ pub fn event_queue(clock: Arc<dyn Clock>) -> (Listener, EventQueue) {
     let posts = Arc::new(AtomicBool::new(false));
     let queue = EventQueue { events, full: full.clone(), posts: posts.clone() };
     let listener = move |event: &Event| {
-        let news = || News { event: event.clone(), at: clock.now(), uptime: clock.uptime() };
+        let news = || QueuedEvent { event: event.clone(), at: clock.now(), uptime: clock.uptime() };
         let is_wanted = matches!(event, Event::Posted(_)) && posts.load(Ordering::Relaxed);
         if (is_wanted || matters(event)) && tell.try_send(news()).is_err() {
             full.store(true, Ordering::Relaxed);
@@ -51,7 +51,7 @@ pub fn event_queue(clock: Arc<dyn Clock>) -> (Listener, EventQueue) {
 
 impl EventQueue {
     /// The next event; waits for ever when nobody is left who could tell one.
-    pub(super) async fn next(&mut self) -> News {
+    pub(super) async fn next(&mut self) -> QueuedEvent {
         match self.events.recv().await {
             Some(news) => news,
             None => std::future::pending().await,

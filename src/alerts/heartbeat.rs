@@ -56,11 +56,11 @@ impl Heartbeat {
             match problem {
                 Some(problem) if silent >= patience && !told => {
                     told = true;
-                    self.events.tell(&Event::HeartbeatStopped { problem });
+                    self.events.emit(&Event::HeartbeatStopped { problem });
                 }
                 None if told => {
                     told = false;
-                    self.events.tell(&Event::HeartbeatBack);
+                    self.events.emit(&Event::HeartbeatBack);
                 }
                 _ => {}
             }
@@ -71,7 +71,7 @@ impl Heartbeat {
     /// Whether all is well; an error says what is not.
     async fn well(&self, settings: &AlertSettings) -> Result<(), String> {
         let now = self.clock.now();
-        self.store.prove(now).await.map_err(|error| error.to_string())?;
+        self.store.check_writable(now).await.map_err(|error| error.to_string())?;
         let overdue = overdue(&*self.store, &settings.bots, now).await.map_err(|error| error.to_string())?;
         if !overdue.is_empty() {
             let names: Vec<&str> = overdue.iter().take(NAMED).map(|bot| bot.name.as_str()).collect();

@@ -13,7 +13,7 @@ pub mod heartbeat;
 mod monitor;
 mod target;
 
-pub use self::command::{Command, is_harmless};
+pub use self::command::{AlertCommand, is_harmless};
 pub use self::event_queue::{EventQueue, event_queue};
 pub use self::monitor::Monitor;
 pub use self::target::{AlertSettings, AlertTarget};

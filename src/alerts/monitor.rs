@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::alert::{About, Alert, HELD, LEDGER, REFUSED};
 use super::delivery_queue::DeliveryQueues;
-use super::event_queue::News;
+use super::event_queue::QueuedEvent;
 use super::{AlertSettings, EventQueue};
 use crate::clock::Clock;
 use crate::flock::changes::Changes;
@@ -19,7 +19,7 @@ use crate::flock::{Bot, BotName};
 use crate::health::{health_by, overdue};
 use crate::sources::PoemCache;
 use crate::store::Store;
-use crate::store::condition::Condition;
+use crate::store::condition::HealthState;
 
 /// How often it is looked who is late.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -153,7 +153,7 @@ impl Monitor {
         self.deliveries.tell_these(&settings.targets)
     }
 
-    async fn hear(&mut self, News { event, at, uptime }: &News) {
+    async fn hear(&mut self, QueuedEvent { event, at, uptime }: &QueuedEvent) {
         match event {
             Event::LedgerTrouble { problem, .. } => self.trouble(problem, *at, *uptime),
             Event::Held { app, until, reason } => {
@@ -167,7 +167,7 @@ impl Monitor {
             _ => {
                 let Some(bot) = event.bot().and_then(|bot| self.bots.get(bot)).cloned() else { return };
                 if matches!(event, Event::Posted(_)) {
-                    self.deliveries.resolve(&About::App(bot.gate().to_owned()), Some(HELD), None, *at);
+                    self.deliveries.resolve(&About::App(bot.limit_group().to_owned()), Some(HELD), None, *at);
                 }
                 match Alert::of_event(&bot, event, *at) {
                     Some(alert) => self.tell(&bot, alert).await,
@@ -208,7 +208,7 @@ impl Monitor {
             Err(error) => return self.trouble(&error.to_string(), self.clock.now(), self.clock.uptime()),
         };
         // So does one whose clock is set while it boots.
-        let may_pass = health.condition == Condition::Overdue || health.clock_was_ahead;
+        let may_pass = health.condition == HealthState::Overdue || health.clock_was_ahead;
         let moment = may_pass && !self.late_twice.contains(&bot.name);
         self.note(bot, health.needs_person && !moment);
         match Alert::of_health(bot, &health, now) {
@@ -219,7 +219,7 @@ impl Monitor {
     }
 
     /// A bot needs nobody, or nobody any more.
-    fn is_well(&mut self, bot: &Bot, condition: Condition) {
+    fn is_well(&mut self, bot: &Bot, condition: HealthState) {
         self.deliveries.take_back(&bot.name);
         let about = About::Bot(bot.name.clone(), bot.network);
         self.deliveries.resolve(&about, None, Some(condition), self.clock.now());
@@ -272,7 +272,7 @@ impl Monitor {
         let today = self.clock.now().date_naive();
         for bot in overdue {
             if self.late_twice.contains(&bot.name)
-                && !self.deliveries.was_told(&bot.name, Condition::Overdue.as_str(), today)
+                && !self.deliveries.was_told(&bot.name, HealthState::Overdue.as_str(), today)
             {
                 self.look(&bot).await;
             }

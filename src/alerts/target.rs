@@ -7,7 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response};
 
 use super::alert::Alert;
-use super::command::Command;
+use super::command::AlertCommand;
 use crate::clock::Clock;
 use crate::flock::Bot;
 use crate::flock::secret::Secret;
@@ -31,7 +31,7 @@ pub struct AlertSettings {
 #[derive(Debug, Clone)]
 pub enum AlertTarget {
     /// A program.
-    Command(Command),
+    Command(AlertCommand),
     /// A URL, which is a secret.
     Webhook(Client, Secret),
 }

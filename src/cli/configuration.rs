@@ -12,7 +12,7 @@ use clap_complete::engine::CompletionCandidate;
 
 use super::output;
 use crate::clock::{Clock, SystemClock};
-use crate::config::complaint::{Complaint, Complaints};
+use crate::config::complaint::{Diagnostic, Diagnostics};
 use crate::config::{self, Examined, Loaded};
 use crate::flock::Bot;
 use crate::store::Store;
@@ -35,7 +35,7 @@ pub(super) struct Configured {
     loaded: Loaded,
     basis: Basis,
     /// What is wrong with the file, if anything is.
-    pub(super) errors: Vec<Complaint>,
+    pub(super) errors: Vec<Diagnostic>,
 }
 
 /// Where that is from.
@@ -72,7 +72,7 @@ impl Configured {
     pub(super) async fn read(file: &Path) -> Result<Self> {
         let examined = config::examine(file, SystemClock.now());
         let errors = || examined.complaints.iter().filter(|complaint| complaint.is_error()).cloned();
-        let errors: Vec<Complaint> = errors().collect();
+        let errors: Vec<Diagnostic> = errors().collect();
         if errors.is_empty() && examined.flock.is_some() {
             return Ok(examined.whole()?.into());
         }
@@ -85,11 +85,11 @@ impl Configured {
     }
 
     /// As much of a broken file as could be read.
-    fn part(examined: Examined, errors: Vec<Complaint>) -> Result<Self, Complaints> {
+    fn part(examined: Examined, errors: Vec<Diagnostic>) -> Result<Self, Diagnostics> {
         let broken = examined.broken_tables();
         let broken = broken.map(|tables| tables.into_iter().map(str::to_owned).collect());
         let Examined { flock, complaints, places, written, .. } = examined;
-        let Some(flock) = flock else { return Err(Complaints(complaints)) };
+        let Some(flock) = flock else { return Err(Diagnostics(complaints)) };
         let loaded = Loaded { flock, warnings: Vec::new(), places, written };
         Ok(Self { loaded, basis: Basis::Part(broken), errors })
     }
@@ -124,7 +124,7 @@ impl Configured {
                 self.loaded.flock.bots.retain(|bot| !broken.contains(&format!("bots.{}", bot.name)));
                 Ok(self.loaded)
             }
-            Basis::Daemon | Basis::Part(_) => Err(Complaints(self.errors).into()),
+            Basis::Daemon | Basis::Part(_) => Err(Diagnostics(self.errors).into()),
         }
     }
 }
@@ -132,7 +132,7 @@ impl Configured {
 /// Whether an error in these tables may concern a bot; one that could not be read is concerned by every error.
 fn concerns(broken: &BTreeSet<String>, bot: Option<&Arc<Bot>>) -> bool {
     let Some(bot) = bot else { return true };
-    let own = [format!("bots.{}", bot.name), format!("apps.{}", bot.gate())];
+    let own = [format!("bots.{}", bot.name), format!("apps.{}", bot.limit_group())];
     broken.iter().any(|table| {
         let of_another =
             ["bots.", "apps."].iter().any(|kind| table.starts_with(kind)) && !own.contains(table);
@@ -147,7 +147,7 @@ async fn of_the_daemon(file: &Path, examined: &Examined) -> Option<Loaded> {
         None => format!("sqlite:{}", file.parent()?.join(DEFAULT_LEDGER).display()),
     };
     let ledger = Sqlite::beside(&database).await.ok()??;
-    let running = ledger.ring().await;
+    let running = ledger.notify().await;
     let kept = if running { ledger.configuration().await.ok()? } else { None };
     ledger.close().await;
     let kept = kept.filter(|kept| absolute(file).is_ok_and(|file| file == kept.file))?;

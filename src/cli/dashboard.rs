@@ -11,7 +11,7 @@ use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::flock::web::{Dashboard, Web};
 use crate::store::Store;
-use crate::store::passes::{PassMark, Passes as _};
+use crate::store::passes::{Sessions as _, TokenHash};
 use crate::store::sqlite::Sqlite;
 
 pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCode> {
@@ -25,7 +25,7 @@ pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCod
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(web.dashboard != Dashboard::Off, "flock.toml has dashboard = \"off\" under [web]: there is none");
-    ensure!(ledger.ring().await, nobody);
+    ensure!(ledger.notify().await, nobody);
     for line in links(&ledger, web).await? {
         output::say(&line)?;
     }
@@ -38,7 +38,7 @@ pub(super) async fn links(store: &dyn Store, web: &Web) -> Result<Vec<String>> {
     let mut bytes = [0; 32];
     SysRng.try_fill_bytes(&mut bytes).context("the system has no randomness to give: try again")?;
     let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    store.keep_key(PassMark::of(&key), SystemClock.now()).await?;
+    store.keep_login_link(TokenHash::of(&key), SystemClock.now()).await?;
     let own = Web::own_url(web.listen);
     let mut lines =
         vec![format!("this opens the dashboard once, within 15 minutes: {}/enter?key={key}", web.public_url)];

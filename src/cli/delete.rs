@@ -9,7 +9,7 @@ use super::{posts, wishing};
 use crate::flock::BotName;
 use crate::flock::post::{Post, PostId, State};
 use crate::store::sqlite::Sqlite;
-use crate::store::{Filter, Store, Want};
+use crate::store::{CommandKind, Filter, Store};
 
 pub(super) async fn delete(known: Configured, bot: &str, which: &str) -> Result<ExitCode> {
     let name: BotName = bot.parse()?;
@@ -23,7 +23,7 @@ pub(super) async fn delete(known: Configured, bot: &str, which: &str) -> Result<
     if post.state == State::Deleted {
         bail!("post {id} is deleted already");
     }
-    let want = Want::Delete { bot: whose.to_string(), post: id.to_string() };
+    let want = CommandKind::Delete { bot: whose.to_string(), post: id.to_string() };
     wishing::fulfil(known, want).await
 }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::progress::Working;
 use super::{check, output};
 use crate::clock::{Clock, SystemClock};
-use crate::config::complaint::{Complaint, Severity};
+use crate::config::complaint::{Diagnostic, Severity};
 use crate::daemon::doctor::{self, Finding, Step, Verdict};
 use crate::flock::hint;
 
@@ -60,7 +60,7 @@ pub(super) async fn doctor(config: &Path, scope: &Scope) -> Result<ExitCode> {
 }
 
 /// What `flockd check` says, in a line or two.
-fn summarised(complaints: &[Complaint]) -> Vec<Finding> {
+fn summarised(complaints: &[Diagnostic]) -> Vec<Finding> {
     let subject = "configuration";
     let of = |severity| complaints.iter().filter(move |complaint| complaint.severity == severity);
     let remedy = "`flockd check` shows all";

@@ -13,11 +13,11 @@ use super::person::{Terminal, Unseen};
 use super::{ending, output, wishing};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
-use crate::daemon::accounts::{Accounts, NoAccount, Visit};
+use crate::daemon::accounts::{AccountAccess, AccountSession, NoAccount};
 use crate::enroll::{self, Alone, Origin, Person as _, Plan, Proven, Signed};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::{Bot, Flock, KeySource};
-use crate::store::{Envelope, Want};
+use crate::store::{CommandKind, CredentialRow};
 
 /// How to sign in.
 #[derive(Debug, Args)]
@@ -63,7 +63,7 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     let visit = visit(&accounts, &bot, &how).await?;
     // What a server made of the app is sealed already, whatever comes of the sign-in.
     tell_of_key(key);
-    let before = accounts.store.envelope(&bot.name).await?;
+    let before = accounts.store.credential(&bot.name).await?;
     let brought = tokio::select! {
         brought = bring(&visit, &bot, &how) => brought?,
         () = ending::ended()? => {
@@ -78,12 +78,12 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     tell_of_key(key);
     accounts.close().await;
     // It is done, whether or not anybody reads that it is.
-    let _ = wishing::mention(loaded, Want::SignedIn { bot: bot.name.to_string() }).await;
+    let _ = wishing::mention(loaded, CommandKind::SignedIn { bot: bot.name.to_string() }).await;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The account to sign in to. Tokens that exist already need no app that its server knows.
-async fn visit(accounts: &Accounts, bot: &Arc<Bot>, how: &How) -> Result<Visit> {
+async fn visit(accounts: &AccountAccess, bot: &Arc<Bot>, how: &How) -> Result<AccountSession> {
     match &bot.app {
         Some(app) if how.tokens.is_none() => {
             Ok(accounts.visit_to_sign_in(bot, &enroll::addresses(app.callback_port)).await?)
@@ -96,7 +96,7 @@ async fn visit(accounts: &Accounts, bot: &Arc<Bot>, how: &How) -> Result<Visit> 
 pub(super) async fn with_tokens(loaded: &Loaded, bot: &Arc<Bot>, json: &str) -> Result<Vec<String>> {
     let accounts = super::accounts_anew(loaded).await?;
     accounts.vault.can_keep(&bot.name).await?;
-    let before = accounts.store.envelope(&bot.name).await?;
+    let before = accounts.store.credential(&bot.name).await?;
     let visit = accounts.visit(bot).await?;
     let tokens = enroll::tokens_from(json, Alone::Pair, SystemClock.now(), new_grant())?;
     let account =
@@ -106,7 +106,7 @@ pub(super) async fn with_tokens(loaded: &Loaded, bot: &Arc<Bot>, json: &str) -> 
     let notes = keep(&accounts, &loaded.flock, bot, proven).await?;
     tell_of_key(key);
     accounts.close().await;
-    let _ = wishing::mention(loaded, Want::SignedIn { bot: bot.name.to_string() }).await;
+    let _ = wishing::mention(loaded, CommandKind::SignedIn { bot: bot.name.to_string() }).await;
     Ok(notes)
 }
 
@@ -126,7 +126,7 @@ fn tell_of_key(made: Option<&Path>) {
     let _ = output::say(&note);
 }
 
-async fn bring(visit: &Visit, bot: &Bot, how: &How) -> Result<Brought> {
+async fn bring(visit: &AccountSession, bot: &Bot, how: &How) -> Result<Brought> {
     let mut person = Terminal::new(!how.no_browser);
     // An app password that exists already is what is asked for anyway.
     if how.tokens.is_some() && visit.api.by_app_password().is_none() {
@@ -139,11 +139,11 @@ async fn bring(visit: &Visit, bot: &Bot, how: &How) -> Result<Brought> {
 
 /// Keeps what was brought, and says so, to the browser too.
 async fn finish(
-    accounts: &Accounts,
+    accounts: &AccountAccess,
     flock: &Flock,
-    visit: &Visit,
+    visit: &AccountSession,
     bot: &Bot,
-    before: &Envelope,
+    before: &CredentialRow,
     brought: Brought,
 ) -> Result<()> {
     let (account, tokens) = match &brought {
@@ -174,7 +174,7 @@ fn plan(bot: &Bot, how: &How) -> Result<Plan> {
 }
 
 /// Tokens that the person has, proven like any others.
-async fn typed(visit: &Visit, bot: &Bot, person: &mut Terminal) -> Result<(Account, Tokens)> {
+async fn typed(visit: &AccountSession, bot: &Bot, person: &mut Terminal) -> Result<(Account, Tokens)> {
     let unseen = Unseen::typing();
     let alone = Alone::on(bot.network);
     if unseen.hides() {
@@ -204,7 +204,7 @@ async fn typed(visit: &Visit, bot: &Bot, person: &mut Terminal) -> Result<(Accou
 }
 
 /// Keeps what is proven, and returns what is to be said about it.
-async fn keep(accounts: &Accounts, flock: &Flock, bot: &Bot, proven: Proven<'_>) -> Result<Vec<String>> {
+async fn keep(accounts: &AccountAccess, flock: &Flock, bot: &Bot, proven: Proven<'_>) -> Result<Vec<String>> {
     let (vault, store) = (&accounts.vault, &*accounts.store);
     Ok(enroll::keep(vault, store, &flock.bots, bot, proven, SystemClock.now()).await?)
 }

@@ -53,8 +53,8 @@ use self::configuration::{Configured, bot, load};
 pub use self::man::COMPLETE;
 use crate::clock::SystemClock;
 use crate::config::Loaded;
-use crate::config::complaint::{Complaint, Complaints};
-use crate::daemon::accounts::Accounts;
+use crate::config::complaint::{Diagnostic, Diagnostics};
+use crate::daemon::accounts::AccountAccess;
 use crate::flock::event::{Event, Events};
 use crate::flock::hint;
 
@@ -339,14 +339,14 @@ pub fn finish() {
 }
 
 fn explain(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<Complaints>() {
-        Some(Complaints(all)) => complaints(all),
+    match error.downcast_ref::<Diagnostics>() {
+        Some(Diagnostics(all)) => complaints(all),
         None => format!("error: {error:#}"),
     }
 }
 
 /// Complaints as they are printed, each on a line of its own.
-fn complaints(complaints: &[Complaint]) -> String {
+fn complaints(complaints: &[Diagnostic]) -> String {
     let lines = complaints.iter().map(|complaint| format!("{}: {complaint}", complaint.severity));
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -354,7 +354,7 @@ fn complaints(complaints: &[Complaint]) -> String {
 /// The exit status for an error. What would fail in the same way again, until a person has changed something, is told apart:
 /// a service manager should not try it again and again.
 pub fn exit_status(error: &anyhow::Error) -> ExitCode {
-    if error.is::<Complaints>() { ExitCode::from(MISUSE) } else { ExitCode::FAILURE }
+    if error.is::<Diagnostics>() { ExitCode::from(MISUSE) } else { ExitCode::FAILURE }
 }
 
 /// Chance, from the system.
@@ -374,21 +374,21 @@ fn aloud() -> Events {
 }
 
 /// The accounts of a flock in which somebody may be signed in.
-async fn accounts(loaded: &Loaded) -> Result<Accounts> {
+async fn accounts(loaded: &Loaded) -> Result<AccountAccess> {
     accounts_if_any(loaded)
         .await?
         .context("nobody is signed in, as there is no ledger yet: the first `flockd enroll` makes one")
 }
 
 /// The same; `None` if there is no ledger yet.
-async fn accounts_if_any(loaded: &Loaded) -> Result<Option<Accounts>> {
-    Ok(Accounts::open(&loaded.flock, Arc::new(SystemClock), aloud()).await?)
+async fn accounts_if_any(loaded: &Loaded) -> Result<Option<AccountAccess>> {
+    Ok(AccountAccess::open(&loaded.flock, Arc::new(SystemClock), aloud()).await?)
 }
 
 /// The same, where the ledger may have to be made, which is said.
-async fn accounts_anew(loaded: &Loaded) -> Result<Accounts> {
+async fn accounts_anew(loaded: &Loaded) -> Result<AccountAccess> {
     let clock = Arc::new(SystemClock);
-    let (accounts, made) = Accounts::open_or_make(&loaded.flock, clock, aloud()).await?;
+    let (accounts, made) = AccountAccess::open_or_make(&loaded.flock, clock, aloud()).await?;
     if let Some(made) = made {
         output::say_beside(&format!("a new ledger was made: {}", made.display()));
     }

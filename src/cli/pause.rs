@@ -7,21 +7,21 @@ use anyhow::Result;
 
 use super::configuration::Configured;
 use super::{Bots, wishing};
-use crate::store::Want;
+use crate::store::CommandKind;
 
 pub(super) async fn pause(known: Configured, which: Bots) -> Result<ExitCode> {
-    let wants = named(&known, &which)?.into_iter().map(|bot| Want::Pause { bot }).collect();
+    let wants = named(&known, &which)?.into_iter().map(|bot| CommandKind::Pause { bot }).collect();
     wishing::fulfil_all(known, wants).await
 }
 
 pub(super) async fn resume(known: Configured, which: Bots) -> Result<ExitCode> {
-    let wants = named(&known, &which)?.into_iter().map(|bot| Want::Resume { bot }).collect();
+    let wants = named(&known, &which)?.into_iter().map(|bot| CommandKind::Resume { bot }).collect();
     wishing::fulfil_all(known, wants).await
 }
 
 pub(super) async fn skip(known: Configured, bot: &str, undo: bool) -> Result<ExitCode> {
     let bot = known.bot(bot)?.name.to_string();
-    let want = if undo { Want::UndoSkip { bot, slot: None } } else { Want::Skip { bot } };
+    let want = if undo { CommandKind::UndoSkip { bot, slot: None } } else { CommandKind::Skip { bot } };
     wishing::fulfil(known, want).await
 }
 

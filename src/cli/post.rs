@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use super::configuration::Configured;
 use super::wishing;
 use crate::flock::post::text_by_hand;
-use crate::store::Want;
+use crate::store::CommandKind;
 
 /// The longest text that is read from standard input; every network's limit is far below.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -20,7 +20,7 @@ pub(super) async fn post(known: Configured, bot: &str, text: Option<String>) -> 
         Some("-") => Some(text_by_hand(&standard_input()?)?),
         Some(text) => Some(text_by_hand(text)?),
     };
-    wishing::fulfil(known, Want::Post { bot: bot.to_owned(), text }).await
+    wishing::fulfil(known, CommandKind::Post { bot: bot.to_owned(), text }).await
 }
 
 fn standard_input() -> Result<String> {

@@ -104,7 +104,7 @@ async fn say_of_key(loaded: &Loaded) -> Result<()> {
     let Ok(Some(ledger)) = Sqlite::beside(&loaded.flock.database).await else { return Ok(()) };
     let ledger = Arc::new(ledger);
     let vault = daemon::vault(&loaded.flock, &(ledger.clone() as Arc<dyn Store>));
-    for (bot, _) in ledger.envelopes().await? {
+    for (bot, _) in ledger.credentials().await? {
         if let Err(error) = vault.tokens(&bot).await {
             output::say_beside(&format!("warning: bot {bot}: {error}"));
         }

@@ -15,9 +15,9 @@ use super::log::{self, Dial};
 use super::shutdown::Shutdown;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, secret};
-use crate::daemon::notice::Notice;
+use crate::daemon::notice::SdNotify;
 use crate::daemon::reload::{ConfigFingerprint, Source, renamed};
-use crate::daemon::{self, Setting};
+use crate::daemon::{self, DaemonOptions};
 use crate::flock::Flock;
 use crate::flock::web::Dashboard;
 
@@ -74,14 +74,14 @@ pub(super) async fn run(
             }
         }
     }
-    let setting = Setting {
+    let setting = DaemonOptions {
         flock: Arc::new(flock),
         clock: Arc::new(SystemClock),
         dice: super::dice(),
         listeners: vec![if dry_run { daemon::log::dry_run() } else { Box::new(daemon::log::log) }],
         web,
         source: Some(source),
-        notice: Notice::from_environment(),
+        notice: SdNotify::from_environment(),
         log_lines_dropped: dropped,
     };
     daemon::run(desk, setting, shutdown.asked()).await?;

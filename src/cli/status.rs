@@ -38,7 +38,7 @@ pub(super) async fn status(known: &Configured, which: Which) -> Result<ExitCode>
     let ledger = Sqlite::beside(&known.flock.database).await?;
     let daemon = is_running(ledger.as_ref()).await;
     let not_reloaded = match &ledger {
-        Some(ledger) if daemon => ledger.refusal().await?,
+        Some(ledger) if daemon => ledger.refused_reload().await?,
         _ => None,
     };
     let looked_at = ledger.as_ref().map(|ledger| ledger as &dyn Store);
@@ -68,7 +68,7 @@ pub(super) async fn status(known: &Configured, which: Which) -> Result<ExitCode>
 
 async fn is_running(ledger: Option<&Sqlite>) -> bool {
     match ledger {
-        Some(ledger) => ledger.ring().await,
+        Some(ledger) => ledger.notify().await,
         None => false,
     }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{ending, output};
 use crate::config::Loaded;
-use crate::daemon::accounts::Accounts;
+use crate::daemon::accounts::AccountAccess;
 use crate::flock::{BotName, NetworkKind};
 use crate::net::Rejection;
 use crate::store::StoreError;
@@ -15,7 +15,7 @@ use crate::store::vault::VaultError;
 pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Result<ExitCode> {
     let bot: BotName = name.parse()?;
     let accounts = super::accounts(loaded).await?;
-    if accounts.store.envelope(&bot).await?.sealed.is_none() {
+    if accounts.store.credential(&bot).await?.sealed.is_none() {
         bail!("{}", nothing_kept(loaded, name));
     }
     if forget {
@@ -51,7 +51,7 @@ pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Resul
 /// How tokens are revoked that flockd can't revoke.
 const BY_HAND: &str = "end the app's access in the account's settings";
 
-async fn sign_out(loaded: &Loaded, accounts: &Accounts, name: &str) -> Result<Option<Rejection>> {
+async fn sign_out(loaded: &Loaded, accounts: &AccountAccess, name: &str) -> Result<Option<Rejection>> {
     let bot = loaded
         .flock
         .bot(name)
@@ -61,9 +61,9 @@ async fn sign_out(loaded: &Loaded, accounts: &Accounts, name: &str) -> Result<Op
 }
 
 /// Forgets whatever is kept; a renewal that comes in between is forgotten with it.
-async fn forget_only(accounts: &Accounts, bot: &BotName) -> Result<()> {
+async fn forget_only(accounts: &AccountAccess, bot: &BotName) -> Result<()> {
     loop {
-        let version = accounts.store.envelope(bot).await?.version;
+        let version = accounts.store.credential(bot).await?.version;
         match accounts.vault.sign_out(bot, version).await {
             Err(VaultError::Store(StoreError::Overtaken)) => {}
             done => return Ok(done?),

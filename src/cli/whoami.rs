@@ -14,13 +14,13 @@ use serde::Serialize;
 use super::{ending, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
-use crate::daemon::accounts::{Accounts, NoAccount, Visit};
-use crate::engine::keeper::NotReady;
+use crate::daemon::accounts::{AccountAccess, AccountSession, NoAccount};
+use crate::engine::tokens::NotReady;
 use crate::flock::Bot;
 use crate::flock::account::{Account, Tokens};
 use crate::health::report::instant;
 use crate::net;
-use crate::store::condition::{Condition, condition, not_signed_in};
+use crate::store::condition::{HealthState, health_state, not_signed_in};
 
 /// So many bots are asked about at once: enough that a large flock takes no minute, and polite to its networks.
 const AT_ONCE: usize = 8;
@@ -83,7 +83,7 @@ pub(super) async fn whoami(
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Result<Row> {
+async fn row(accounts: Option<&AccountAccess>, bot: &Arc<Bot>, refresh: bool) -> Result<Row> {
     let Some(accounts) = accounts else {
         let signed_out = bot.signs_in().then(|| not_signed_in(bot).to_string());
         return Ok(Row::of(bot, None, None, signed_out));
@@ -96,7 +96,7 @@ async fn row(accounts: Option<&Accounts>, bot: &Arc<Bot>, refresh: bool) -> Resu
     let asked = if refresh { Some(accounts.who_am_i(&visit).await) } else { None };
     let tokens = accounts.tokens(&visit).await;
     let account = accounts.store.account(&bot.name).await?;
-    let since = accounts.store.envelope(&bot.name).await?.signed_in_at;
+    let since = accounts.store.credential(&bot.name).await?.signed_in_at;
     let problem = match (&tokens, asked, &account) {
         (Err(error), ..) => Some(error.to_string()),
         (_, Some(Err(error)), _) => Some(refused(bot, &error)),
@@ -123,7 +123,7 @@ fn refused(bot: &Bot, error: &NotReady) -> String {
 }
 
 /// What is wrong with an account that the network knows.
-fn unfit(visit: &Visit, bot: &Bot, account: &Account, tokens: &Tokens) -> Option<String> {
+fn unfit(visit: &AccountSession, bot: &Bot, account: &Account, tokens: &Tokens) -> Option<String> {
     let (name, found) = (&bot.name, &account.handle);
     let is_other = |expected: &&str| !net::is_expected(bot.network, expected, account);
     match bot.account.as_deref().filter(is_other) {
@@ -135,11 +135,11 @@ fn unfit(visit: &Visit, bot: &Bot, account: &Account, tokens: &Tokens) -> Option
 }
 
 /// Why the bot can't post, by what the ledger says of its last post.
-async fn suspension(accounts: &Accounts, bot: &Bot) -> Result<Option<String>> {
+async fn suspension(accounts: &AccountAccess, bot: &Bot) -> Result<Option<String>> {
     let now = SystemClock.now();
     let standing = accounts.store.standing(&bot.name, now).await?;
-    let (state, reason) = condition(bot, standing.as_ref(), None, now);
-    Ok(reason.filter(|_| state == Condition::Suspended).map(|reason| reason.to_string()))
+    let (state, reason) = health_state(bot, standing.as_ref(), None, now);
+    Ok(reason.filter(|_| state == HealthState::Suspended).map(|reason| reason.to_string()))
 }
 
 impl Row {

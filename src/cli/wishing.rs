@@ -15,13 +15,13 @@ use super::configuration::Configured;
 use super::{ending, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
-use crate::daemon::notice::Notice;
-use crate::daemon::{self, Setting};
+use crate::daemon::notice::SdNotify;
+use crate::daemon::{self, DaemonOptions};
 use crate::flock::message::Piece;
 use crate::flock::post::PostId;
 use crate::flock::schedule::Zone;
 use crate::store::sqlite::Sqlite;
-use crate::store::{Answer, Store, StoreError, Want, Wish};
+use crate::store::{Command, CommandKind, CommandResult, Store, StoreError};
 
 /// How often the ledger is asked for the answer.
 const ASK: Duration = Duration::from_millis(50);
@@ -38,16 +38,16 @@ const MENTION: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 32;
 
 /// Has a wish granted, and prints the answer.
-pub(super) async fn fulfil(known: Configured, want: Want) -> Result<ExitCode> {
+pub(super) async fn fulfil(known: Configured, want: CommandKind) -> Result<ExitCode> {
     fulfil_all(known, vec![want]).await
 }
 
 /// Has wishes granted, and prints the answers. It has failed if one of them was not granted.
-pub(super) async fn fulfil_all(known: Configured, wants: Vec<Want>) -> Result<ExitCode> {
+pub(super) async fn fulfil_all(known: Configured, wants: Vec<CommandKind>) -> Result<ExitCode> {
     let mut dice = super::dice();
     let (made_at, zone) = (SystemClock.now(), known.flock.timezone.clone());
-    let wish = |what| Wish { id: PostId::new(made_at, dice.random()), what, made_at };
-    let wishes: Vec<Wish> = wants.into_iter().map(wish).collect();
+    let wish = |what| Command { id: PostId::new(made_at, dice.random()), what, made_at };
+    let wishes: Vec<Command> = wants.into_iter().map(wish).collect();
     let answers = loop {
         match Sqlite::hold(&known.flock.database).await {
             Ok(ledger) => break grant_here(known, Arc::new(ledger), &wishes, dice).await?,
@@ -70,7 +70,7 @@ pub(super) async fn fulfil_all(known: Configured, wants: Vec<Want>) -> Result<Ex
 }
 
 /// An answer as a terminal is told it, with its times in the flock's zone.
-fn words(answer: &Answer, zone: &Zone) -> String {
+fn words(answer: &CommandResult, zone: &Zone) -> String {
     let Some(told) = &answer.told else { return answer.message.clone() };
     let words = told.pieces().iter().map(|piece| match piece {
         Piece::At(at) | Piece::Minute(at) => output::local(*at, zone),
@@ -80,14 +80,14 @@ fn words(answer: &Answer, zone: &Zone) -> String {
 }
 
 /// Has a running daemon told something; with none running there is nobody to tell.
-pub(super) async fn mention(loaded: &Loaded, want: Want) -> Result<()> {
+pub(super) async fn mention(loaded: &Loaded, want: CommandKind) -> Result<()> {
     let clock = SystemClock;
     let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { return Ok(()) };
-    if !ledger.ring().await {
+    if !ledger.notify().await {
         return Ok(());
     }
     let wish =
-        Wish { id: PostId::new(clock.now(), super::dice().random()), what: want, made_at: clock.now() };
+        Command { id: PostId::new(clock.now(), super::dice().random()), what: want, made_at: clock.now() };
     // What it is about is in the ledger, where the daemon finds it in any case: nobody has to wait long for that.
     tokio::select! {
         answer = wait(&ledger, &wish) => {
@@ -104,18 +104,18 @@ pub(super) async fn mention(loaded: &Loaded, want: Want) -> Result<()> {
 async fn grant_here(
     known: Configured,
     ledger: Arc<Sqlite>,
-    wishes: &[Wish],
+    wishes: &[Command],
     dice: StdRng,
-) -> Result<Vec<Answer>> {
+) -> Result<Vec<CommandResult>> {
     let flock = known.into_flock_for(wishes.iter().map(|wish| wish.what.bot()))?.flock;
-    let setting = Setting {
+    let setting = DaemonOptions {
         flock: Arc::new(flock),
         clock: Arc::new(SystemClock),
         dice,
         listeners: Vec::new(),
         web: None,
         source: None,
-        notice: Notice::default(),
+        notice: SdNotify::default(),
         log_lines_dropped: Arc::default(),
     };
     // Ending half way would leave a post of which nobody knows whether it arrived.
@@ -124,11 +124,11 @@ async fn grant_here(
 
 /// Writes the wishes and waits; `None` if the holder has ended meanwhile, so that the ledger can be held now. What the
 /// holder has granted before that is granted once more, which changes nothing.
-async fn ask(loaded: &Loaded, wishes: &[Wish], holder: &str) -> Result<Option<Vec<Answer>>> {
+async fn ask(loaded: &Loaded, wishes: &[Command], holder: &str) -> Result<Option<Vec<CommandResult>>> {
     let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { bail!("{holder}") };
     let waits = stream::iter(wishes).map(|wish| wait(&ledger, wish)).buffered(AT_ONCE);
     let answers = tokio::select! {
-        answers = waits.try_collect::<Vec<Option<Answer>>>() => answers,
+        answers = waits.try_collect::<Vec<Option<CommandResult>>>() => answers,
         () = ending::ended()? => take_all_back(&ledger, wishes).await,
     };
     // Whoever holds the ledger next must not have it open already.
@@ -137,7 +137,7 @@ async fn ask(loaded: &Loaded, wishes: &[Wish], holder: &str) -> Result<Option<Ve
 }
 
 /// Takes back every wish that was not taken up; an error says so of the first.
-async fn take_all_back(ledger: &Sqlite, wishes: &[Wish]) -> Result<Vec<Option<Answer>>> {
+async fn take_all_back(ledger: &Sqlite, wishes: &[Command]) -> Result<Vec<Option<CommandResult>>> {
     let mut answers = Vec::new();
     for wish in wishes {
         answers.push(take_back(ledger, wish, "nothing was done").await);
@@ -145,17 +145,17 @@ async fn take_all_back(ledger: &Sqlite, wishes: &[Wish]) -> Result<Vec<Option<An
     answers.into_iter().collect()
 }
 
-async fn wait(ledger: &Sqlite, wish: &Wish) -> Result<Option<Answer>> {
+async fn wait(ledger: &Sqlite, wish: &Command) -> Result<Option<CommandResult>> {
     let clock = SystemClock;
     while clock.now() - wish.made_at < PATIENCE {
-        ledger.wish(&Wish { made_at: clock.now(), ..wish.clone() }).await?;
-        if !ledger.ring().await {
+        ledger.wish(&Command { made_at: clock.now(), ..wish.clone() }).await?;
+        if !ledger.notify().await {
             // Either it has just ended, or it has just begun and hears nothing yet.
             clock.sleep(ASK).await;
-            return Ok(ledger.answered(wish.id).await?);
+            return Ok(ledger.finish_command(wish.id).await?);
         }
         for _ in 0..ASKS {
-            if let Some(answer) = ledger.answered(wish.id).await? {
+            if let Some(answer) = ledger.finish_command(wish.id).await? {
                 return Ok(Some(answer));
             }
             clock.sleep(ASK).await;
@@ -165,11 +165,11 @@ async fn wait(ledger: &Sqlite, wish: &Wish) -> Result<Option<Answer>> {
 }
 
 /// Takes the wish back; if it was taken up, says so, or what became of it.
-async fn take_back(ledger: &Sqlite, wish: &Wish, why: &str) -> Result<Option<Answer>> {
-    if ledger.withdraw(wish.id).await? {
+async fn take_back(ledger: &Sqlite, wish: &Command, why: &str) -> Result<Option<CommandResult>> {
+    if ledger.cancel_command(wish.id).await? {
         bail!("the wish was withdrawn: {why}");
     }
-    if let Some(answer) = ledger.answered(wish.id).await? {
+    if let Some(answer) = ledger.finish_command(wish.id).await? {
         return Ok(Some(answer));
     }
     bail!("the daemon has taken the wish up already: `flockd posts` shows what becomes of it")

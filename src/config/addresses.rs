@@ -12,23 +12,23 @@ pub(super) struct Addresses {
 }
 
 /// Where a network is, if an app doesn't say; empty where it has no such place, or none that is everybody's.
-pub(super) struct Known {
+pub(super) struct KnownAddress {
     pub(super) api_url: &'static str,
     pub(super) site_url: &'static str,
     pub(super) directory_url: &'static str,
 }
 
 /// Where a network is.
-pub(super) const fn of(network: NetworkKind) -> Known {
+pub(super) const fn of(network: NetworkKind) -> KnownAddress {
     match network {
-        NetworkKind::Bluesky => Known {
+        NetworkKind::Bluesky => KnownAddress {
             api_url: "https://bsky.social",
             site_url: "https://bsky.app",
             directory_url: "https://plc.directory",
         },
-        NetworkKind::Mastodon => Known { api_url: "", site_url: "", directory_url: "" },
+        NetworkKind::Mastodon => KnownAddress { api_url: "", site_url: "", directory_url: "" },
         NetworkKind::X | NetworkKind::Feed | NetworkKind::Paper => {
-            Known { api_url: "https://api.x.com", site_url: "https://x.com", directory_url: "" }
+            KnownAddress { api_url: "https://api.x.com", site_url: "https://x.com", directory_url: "" }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::report::Report;
+use super::report::Reporter;
 use super::restraint;
 use super::section::{Found, Named, Section};
 use super::{addresses, keys, suggest};
@@ -22,7 +22,7 @@ const CALLBACK_PORTS: RangeInclusive<u32> = 1_024..=65_533;
 
 /// What is known of an app that was asked for.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct KnownApp {
     /// Its network; `None` if even that is not clear.
     pub(super) network: Option<NetworkKind>,
     /// The app; `None` if something about it was complained of.
@@ -33,16 +33,16 @@ pub(super) struct Known {
 
 /// The apps of a flock.
 #[derive(Debug, Default)]
-pub(super) struct Apps<'t> {
-    known: HashMap<&'t str, Known>,
+pub(super) struct AppTable<'t> {
+    known: HashMap<&'t str, KnownApp>,
     /// In the order of the file.
     names: Vec<&'t str>,
     /// For the bots of Bluesky that name none.
     standing_in: Option<Arc<App>>,
 }
 
-impl<'t> Apps<'t> {
-    pub(super) fn read(named: &[Named<'t>], report: &mut Report) -> Self {
+impl<'t> AppTable<'t> {
+    pub(super) fn read(named: &[Named<'t>], report: &mut Reporter) -> Self {
         let mut apps = Self::default();
         for Named { name, line, table } in named.iter().copied() {
             let label = format!("app {}", suggest::short(name));
@@ -54,14 +54,14 @@ impl<'t> Apps<'t> {
             }
             let (network, app) = app(&mut section, name);
             section.finish();
-            apps.known.insert(name, Known { network, app: app.map(Arc::new), line, used: false });
+            apps.known.insert(name, KnownApp { network, app: app.map(Arc::new), line, used: false });
             apps.names.push(name);
         }
         apps
     }
 
     /// The app that a bot names.
-    pub(super) fn of(&mut self, section: &mut Section<'_, '_>, name: Found<&str>) -> Option<Known> {
+    pub(super) fn of(&mut self, section: &mut Section<'_, '_>, name: Found<&str>) -> Option<KnownApp> {
         if let Some(known) = self.known.get_mut(name.value) {
             known.used = true;
             return Some(known.clone());
@@ -99,7 +99,7 @@ impl<'t> Apps<'t> {
     }
 
     /// Warns of apps that nobody uses.
-    pub(super) fn complain_of_idle(&self, report: &mut Report) {
+    pub(super) fn complain_of_idle(&self, report: &mut Reporter) {
         if !report.whole {
             return;
         }

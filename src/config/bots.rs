@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::apps::Apps;
-use super::habits::{DEFAULT_MAX_LATE, Habits};
-use super::report::Report;
-use super::rivals::Rivals;
+use super::apps::AppTable;
+use super::habits::{DEFAULT_MAX_LATE, Defaults};
+use super::report::Reporter;
+use super::rivals::Conflicts;
 use super::section::{Found, Named, Section};
 use super::suggest::short;
-use super::timing::Timing;
+use super::timing::ScheduleChecks;
 use super::{account, manner};
 use crate::flock::account::{App, TokenSources};
 use crate::flock::poem::Split;
@@ -19,14 +19,14 @@ use crate::flock::{AtEnd, Bot, BotName, Mentions, NetworkKind, OnMiss, OnUnknown
 
 /// What bots are read with.
 pub(super) struct Shared<'t> {
-    pub(super) apps: Apps<'t>,
-    pub(super) defaults: Habits,
-    pub(super) timing: Timing,
-    pub(super) rivals: Rivals<'t>,
+    pub(super) apps: AppTable<'t>,
+    pub(super) defaults: Defaults,
+    pub(super) timing: ScheduleChecks,
+    pub(super) rivals: Conflicts<'t>,
 }
 
 /// Reads every bot; those that can't be put together are complained of and left out.
-pub(super) fn read<'t>(named: &[Named<'t>], shared: &mut Shared<'t>, report: &mut Report) -> Vec<Arc<Bot>> {
+pub(super) fn read<'t>(named: &[Named<'t>], shared: &mut Shared<'t>, report: &mut Reporter) -> Vec<Arc<Bot>> {
     let mut bots = Vec::with_capacity(named.len());
     for Named { name, line, table } in named.iter().copied() {
         let label = format!("bot {}", short(name));
@@ -49,7 +49,7 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
     let tokens = account::tokens(section, name, network, app);
     let profile = account::profile(section, network);
     let manner = manner::read(section, network);
-    let habits = Habits::read(section).or(defaults);
+    let habits = Defaults::read(section).or(defaults);
     let schedule = timing.schedule(section, habits.timezone.as_ref());
     let was = was(section);
 
@@ -85,7 +85,7 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
             access_token_secret: secret.map(|secret| secret.value),
         }),
         profile,
-        manner,
+        options: manner,
         mentions: habits.mentions.unwrap_or(Mentions::Warn),
     })
 }
@@ -102,7 +102,7 @@ pub(super) struct Home {
     pub(super) app: Option<Arc<App>>,
 }
 
-fn home(section: &mut Section<'_, '_>, apps: &mut Apps<'_>) -> Option<Home> {
+fn home(section: &mut Section<'_, '_>, apps: &mut AppTable<'_>) -> Option<Home> {
     let app_name = section.text("app");
     let network = section.word("network", NetworkKind::ALL, NetworkKind::as_str);
     match (app_name, network) {
@@ -134,7 +134,7 @@ fn home(section: &mut Section<'_, '_>, apps: &mut Apps<'_>) -> Option<Home> {
     }
 }
 
-fn app_needed(section: &mut Section<'_, '_>, network: Found<NetworkKind>, apps: &Apps<'_>) {
+fn app_needed(section: &mut Section<'_, '_>, network: Found<NetworkKind>, apps: &AppTable<'_>) {
     // Without the whole text it can't be known that there is no app.
     if !section.report.whole {
         return;

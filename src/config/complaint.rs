@@ -22,7 +22,7 @@ crate::flock::words! {
 
 /// Something wrong with `flock.toml`, or with a file that it names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Complaint {
+pub struct Diagnostic {
     /// Whether the flock can run in spite of it.
     pub severity: Severity,
     /// The file to be changed.
@@ -34,14 +34,14 @@ pub struct Complaint {
     pub message: String,
 }
 
-impl Complaint {
+impl Diagnostic {
     /// Whether the flock can't run with it.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 }
 
-impl fmt::Display for Complaint {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.file.display())?;
         if let Some(line) = self.line {
@@ -53,9 +53,9 @@ impl fmt::Display for Complaint {
 
 /// Every complaint about one flock, in the order of lines; at least one of them is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Complaints(pub Vec<Complaint>);
+pub struct Diagnostics(pub Vec<Diagnostic>);
 
-impl fmt::Display for Complaints {
+impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut complaints = self.0.iter();
         if let Some(first) = complaints.next() {
@@ -65,7 +65,7 @@ impl fmt::Display for Complaints {
     }
 }
 
-impl std::error::Error for Complaints {}
+impl std::error::Error for Diagnostics {}
 
 /// A path that is not UTF-8 must not make the whole list unprintable.
 fn as_shown<S: Serializer>(file: &Path, serializer: S) -> Result<S::Ok, S::Error> {
@@ -76,15 +76,15 @@ fn as_shown<S: Serializer>(file: &Path, serializer: S) -> Result<S::Ok, S::Error
 mod tests {
     use super::*;
 
-    fn complaint(line: Option<usize>) -> Complaint {
-        Complaint { severity: Severity::Warning, file: "a/flock.toml".into(), line, message: "odd".into() }
+    fn complaint(line: Option<usize>) -> Diagnostic {
+        Diagnostic { severity: Severity::Warning, file: "a/flock.toml".into(), line, message: "odd".into() }
     }
 
     #[test]
     fn a_place_that_editors_can_jump_to_comes_first() {
         assert_eq!(complaint(Some(12)).to_string(), "a/flock.toml:12: odd");
         assert_eq!(complaint(None).to_string(), "a/flock.toml: odd");
-        let both = Complaints(vec![complaint(Some(1)), complaint(Some(2))]);
+        let both = Diagnostics(vec![complaint(Some(1)), complaint(Some(2))]);
         assert_eq!(both.to_string(), "a/flock.toml:1: odd\na/flock.toml:2: odd");
     }
 

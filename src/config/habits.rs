@@ -21,7 +21,7 @@ pub(super) const MOST_PER_HOUR: u32 = 3_600;
 
 /// The keys as written; `None` where nothing, or nothing usable, is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Habits {
+pub(super) struct Defaults {
     pub(super) timezone: Option<Zone>,
     pub(super) order: Option<Order>,
     pub(super) at_end: Option<AtEnd>,
@@ -34,7 +34,7 @@ pub(super) struct Habits {
     pub(super) mentions: Option<Mentions>,
 }
 
-impl Habits {
+impl Defaults {
     /// Reads the keys that are there.
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         Self {

@@ -4,7 +4,7 @@ use toml::de::DeValue;
 
 use super::section::{Found, Section};
 use super::suggest::short;
-use crate::flock::{Manner, NetworkKind, Visibility};
+use crate::flock::{NetworkKind, PostOptions, Visibility};
 
 /// The most languages that a post on Bluesky may be in (lexicon app.bsky.feed.post).
 const LANGUAGES: usize = 3;
@@ -15,7 +15,7 @@ const WRITTEN: &str = "the code of a language, like \"en\" or \"pt-BR\"";
 const KEYS: [&str; 3] = ["visibility", "language", "spoiler_text"];
 
 /// Reads the keys; those that mean nothing on the bot's network are warned about.
-pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Manner {
+pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> PostOptions {
     let visibility = section.word("visibility", Visibility::ALL, Visibility::as_str);
     let languages = languages(section, network);
     let spoiler_text = section.text("spoiler_text").map(|found| found.value.to_owned());
@@ -29,7 +29,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) 
             section.warning(Some(line), format!("`{key}` means nothing on network {network}: remove it"));
         }
     }
-    Manner { visibility: visibility.map(|found| found.value), languages, spoiler_text }
+    PostOptions { visibility: visibility.map(|found| found.value), languages, spoiler_text }
 }
 
 /// One language; on Bluesky up to three.

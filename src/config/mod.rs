@@ -42,16 +42,16 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use toml::de::DeTable;
 
-use self::apps::Apps;
+use self::apps::AppTable;
 use self::bots::Shared;
-use self::complaint::{Complaint, Complaints};
-use self::habits::Habits;
-pub use self::places::Places;
-use self::report::{Lines, Report};
-use self::rivals::Rivals;
+use self::complaint::{Diagnostic, Diagnostics};
+use self::habits::Defaults;
+pub use self::places::SourceSpans;
+use self::report::{LineIndex, Reporter};
+use self::rivals::Conflicts;
 use self::section::{Found, Section};
 pub(crate) use self::suggest::nearest;
-use self::timing::Timing;
+use self::timing::ScheduleChecks;
 pub(crate) use self::web::exposed;
 pub use self::written::Written;
 use self::zones::Zones;
@@ -68,9 +68,9 @@ pub struct Loaded {
     /// What it says.
     pub flock: Flock,
     /// What a person should know about it all the same.
-    pub warnings: Vec<Complaint>,
+    pub warnings: Vec<Diagnostic>,
     /// Where it says what.
-    pub places: Places,
+    pub places: SourceSpans,
     /// The text itself.
     pub written: Written,
 }
@@ -81,9 +81,9 @@ pub struct Examined {
     /// What could be read of it: with an error among the complaints something in it is missing.
     pub flock: Option<Flock>,
     /// Everything that is wrong with it, or worth knowing.
-    pub complaints: Vec<Complaint>,
+    pub complaints: Vec<Diagnostic>,
     /// Where it says what.
-    pub places: Places,
+    pub places: SourceSpans,
     /// Which rules of time zones count, in words, if a zone is named at all.
     pub zones: Option<String>,
     /// The text itself, as far as there is one.
@@ -95,7 +95,7 @@ pub struct Examined {
 /// # Errors
 ///
 /// Every complaint about the file, warnings among them.
-pub fn load(file: &Path, now: DateTime<Utc>) -> Result<Loaded, Complaints> {
+pub fn load(file: &Path, now: DateTime<Utc>) -> Result<Loaded, Diagnostics> {
     examine(file, now).whole()
 }
 
@@ -105,8 +105,8 @@ pub fn examine(file: &Path, now: DateTime<Utc>) -> Examined {
         Ok(text) => examine_text(&text, file, now, Zones::of_this_machine()),
         Err((line, message)) => {
             let complaint =
-                Complaint { severity: complaint::Severity::Error, file: file.to_owned(), line, message };
-            let places = Places::new(file);
+                Diagnostic { severity: complaint::Severity::Error, file: file.to_owned(), line, message };
+            let places = SourceSpans::new(file);
             let complaints = vec![complaint];
             Examined { flock: None, complaints, places, zones: None, written: Written::default() }
         }
@@ -138,11 +138,11 @@ impl Examined {
     /// # Errors
     ///
     /// Every complaint about the file, warnings among them.
-    pub fn whole(self) -> Result<Loaded, Complaints> {
+    pub fn whole(self) -> Result<Loaded, Diagnostics> {
         let Self { flock, complaints, places, written, .. } = self;
-        match flock.filter(|_| !complaints.iter().any(Complaint::is_error)) {
+        match flock.filter(|_| !complaints.iter().any(Diagnostic::is_error)) {
             Some(flock) => Ok(Loaded { flock, warnings: complaints, places, written }),
-            None => Err(Complaints(complaints)),
+            None => Err(Diagnostics(complaints)),
         }
     }
 
@@ -155,10 +155,10 @@ impl Examined {
 
 /// Reads the text of a `flock.toml` that is, or would be, at `file`, with the rules of time zones in the binary. There
 /// is a flock if no complaint is an error.
-pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<Complaint>, Places) {
+pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<Diagnostic>, SourceSpans) {
     match examine_text(text, file, now, Zones::built_in()).whole() {
         Ok(Loaded { flock, warnings, places, .. }) => (Some(flock), warnings, places),
-        Err(Complaints(complaints)) => (None, complaints, Places::new(file)),
+        Err(Diagnostics(complaints)) => (None, complaints, SourceSpans::new(file)),
     }
 }
 
@@ -169,14 +169,14 @@ pub fn examine_kept(text: &str, file: &Path, now: DateTime<Utc>) -> Examined {
 
 fn examine_text(text: &str, file: &Path, now: DateTime<Utc>, zones: Zones) -> Examined {
     let (document, errors) = DeTable::parse_recoverable(text);
-    let lines = Lines::of(text);
+    let lines = LineIndex::of(text);
     let (flock, mut report) = if errors.is_empty() {
-        let mut report = Report::new(file, lines, Vec::new(), zones);
+        let mut report = Reporter::new(file, lines, Vec::new(), zones);
         (flock(document.get_ref(), now, &mut report), report)
     } else {
         let (broken, mended) = syntax::mend(text, &lines, &errors);
         let (document, _) = DeTable::parse_recoverable(&mended);
-        let mut report = Report::new(file, Lines::of(&mended), broken, zones);
+        let mut report = Reporter::new(file, LineIndex::of(&mended), broken, zones);
         (flock(document.get_ref(), now, &mut report), report)
     };
     let zones = report.check_zones(now);
@@ -186,7 +186,7 @@ fn examine_text(text: &str, file: &Path, now: DateTime<Utc>, zones: Zones) -> Ex
 }
 
 /// Reads the whole document, table by table. What comes back is whole only if no complaint is an error.
-fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report) -> Option<Flock> {
+fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Reporter) -> Option<Flock> {
     let mut root = Section::new("", "", document, None, report);
     let [flock, vault, web, alerts, log, defaults, apps, bots] =
         ["flock", "vault", "web", "alerts", "log", "defaults", "apps", "bots"].map(|key| root.table(key));
@@ -198,7 +198,7 @@ fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report)
     let web = single("web", web, report, web::web);
     let alerts = single("alerts", alerts, report, alerts::alerts);
     let log = single("log", log, report, log::log);
-    let mut defaults = single("defaults", defaults, report, Habits::read);
+    let mut defaults = single("defaults", defaults, report, Defaults::read);
     let timezone = zone.clone().or_else(|| defaults.timezone.clone()).unwrap_or_else(Zone::utc);
     defaults.timezone = defaults.timezone.or(zone);
 
@@ -208,8 +208,9 @@ fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report)
         let remedy = "write a table [bots.NAME] with `network`, `poem` and `schedule`, or run `flockd init`";
         report.error(None, format!("there is no bot: {remedy}"));
     }
-    let apps = Apps::read(&apps, report);
-    let mut shared = Shared { apps, defaults, timing: Timing::new(now), rivals: Rivals::new(&bots) };
+    let apps = AppTable::read(&apps, report);
+    let mut shared =
+        Shared { apps, defaults, timing: ScheduleChecks::new(now), rivals: Conflicts::new(&bots) };
     let bots = bots::read(&bots, &mut shared, report);
     shared.apps.complain_of_idle(report);
     Some(Flock { database: database?, timezone, vault_key: vault_key?, web: web?, alerts, log, bots })
@@ -219,7 +220,7 @@ fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Report)
 fn single<'t, T>(
     name: &str,
     table: Option<Found<&'t DeTable<'t>>>,
-    report: &mut Report,
+    report: &mut Reporter,
     read: impl FnOnce(&mut Section<'_, '_>) -> T,
 ) -> T {
     let empty = DeTable::new();

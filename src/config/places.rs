@@ -3,23 +3,23 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::complaint::{Complaint, Severity};
+use super::complaint::{Diagnostic, Severity};
 
 /// The lines of every table and key that were read.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
+pub struct SourceSpans {
     file: PathBuf,
-    tables: HashMap<String, Table>,
+    tables: HashMap<String, TableSpans>,
 }
 
 /// One table. Keys are the reader's own words, so a flock of 100,000 bots costs no text here but its names.
 #[derive(Debug, Clone)]
-struct Table {
+struct TableSpans {
     line: Option<usize>,
     keys: Box<[(&'static str, usize)]>,
 }
 
-impl Places {
+impl SourceSpans {
     /// Of this file, with nothing in it yet.
     pub(super) fn new(file: &Path) -> Self {
         Self { file: file.to_owned(), tables: HashMap::new() }
@@ -53,27 +53,27 @@ impl Places {
     }
 
     /// A complaint that keeps the flock from running, about what stands at `path`.
-    pub fn error(&self, path: &str, message: impl Into<String>) -> Complaint {
+    pub fn error(&self, path: &str, message: impl Into<String>) -> Diagnostic {
         self.complaint(Severity::Error, path, message.into())
     }
 
     /// A complaint with which the flock can run, about what stands at `path`.
-    pub fn warning(&self, path: &str, message: impl Into<String>) -> Complaint {
+    pub fn warning(&self, path: &str, message: impl Into<String>) -> Diagnostic {
         self.complaint(Severity::Warning, path, message.into())
     }
 
     /// Notes where a table begins and where its keys stand.
     pub(super) fn add(&mut self, path: String, line: Option<usize>, keys: Box<[(&'static str, usize)]>) {
-        self.tables.insert(path, Table { line, keys });
+        self.tables.insert(path, TableSpans { line, keys });
     }
 
     /// Something to know.
-    pub fn note(&self, path: &str, message: impl Into<String>) -> Complaint {
+    pub fn note(&self, path: &str, message: impl Into<String>) -> Diagnostic {
         self.complaint(Severity::Note, path, message.into())
     }
 
-    fn complaint(&self, severity: Severity, path: &str, message: String) -> Complaint {
-        Complaint { severity, file: self.file.clone(), line: self.line_of(path), message }
+    fn complaint(&self, severity: Severity, path: &str, message: String) -> Diagnostic {
+        Diagnostic { severity, file: self.file.clone(), line: self.line_of(path), message }
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_is_not_written_stands_where_it_would_be() {
-        let mut places = Places::new(Path::new("flock.toml"));
+        let mut places = SourceSpans::new(Path::new("flock.toml"));
         places.add("bots.walt".into(), Some(4), Box::new([("poem", 6)]));
         assert_eq!(places.line_of("bots.walt"), Some(4));
         assert_eq!(places.line_of("bots.walt.poem"), Some(6));

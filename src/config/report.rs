@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::complaint::{Complaint, Severity};
-use super::places::Places;
+use super::complaint::{Diagnostic, Severity};
+use super::places::SourceSpans;
 use super::zones::Zones;
 
 /// More complaints than this are counted, not listed: nobody reads further before mending these.
@@ -18,9 +18,9 @@ const MAX_SUGGESTIONS: usize = 100;
 
 /// The offsets at which the lines of a text end.
 #[derive(Debug)]
-pub(super) struct Lines(Vec<usize>);
+pub(super) struct LineIndex(Vec<usize>);
 
-impl Lines {
+impl LineIndex {
     pub(super) fn of(text: &str) -> Self {
         Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect())
     }
@@ -33,29 +33,29 @@ impl Lines {
 
 /// Complaints and places of one reading.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct Reporter {
     /// The folder of the file: relative paths start here.
     pub(super) base: PathBuf,
     /// Whether the whole text could be parsed. If not, nothing can be said about what is *not* there.
     pub(super) whole: bool,
-    pub(super) places: Places,
+    pub(super) places: SourceSpans,
     /// The rules of time zones that count.
     pub(super) zones: Zones,
-    lines: Lines,
-    complaints: Vec<Complaint>,
+    lines: LineIndex,
+    complaints: Vec<Diagnostic>,
     broken_lines: HashSet<usize>,
     suggestions: usize,
     /// The table and key of each secret that stands in the text itself.
     pub(super) literal_secrets: Vec<(String, &'static str)>,
 }
 
-impl Report {
+impl Reporter {
     /// Begins with the lines that are not even TOML, and what is wrong with them.
-    pub(super) fn new(file: &Path, lines: Lines, broken: Vec<(usize, String)>, zones: Zones) -> Self {
+    pub(super) fn new(file: &Path, lines: LineIndex, broken: Vec<(usize, String)>, zones: Zones) -> Self {
         let mut report = Self {
             base: file.parent().unwrap_or(Path::new("")).to_owned(),
             whole: broken.is_empty(),
-            places: Places::new(file),
+            places: SourceSpans::new(file),
             zones,
             lines,
             complaints: Vec::new(),
@@ -97,7 +97,7 @@ impl Report {
     }
 
     /// Everything found, complaints by line.
-    pub(super) fn finish(self) -> (Vec<Complaint>, Places) {
+    pub(super) fn finish(self) -> (Vec<Diagnostic>, SourceSpans) {
         let mut complaints = self.complaints;
         complaints.sort_by_key(|complaint| complaint.line);
         if complaints.len() > MAX_COMPLAINTS {
@@ -111,16 +111,16 @@ impl Report {
         if line.is_some_and(|line| self.broken_lines.contains(&line)) {
             return;
         }
-        self.complaints.push(Complaint { severity, file: self.places.file().to_owned(), line, message });
+        self.complaints.push(Diagnostic { severity, file: self.places.file().to_owned(), line, message });
     }
 }
 
 /// Keeps the first complaints, and one that counts the others and is as severe as the worst of them.
-fn shorten(complaints: &mut Vec<Complaint>) {
+fn shorten(complaints: &mut Vec<Diagnostic>) {
     let rest = complaints.split_off(MAX_COMPLAINTS);
-    let severity = if rest.iter().any(Complaint::is_error) { Severity::Error } else { Severity::Warning };
+    let severity = if rest.iter().any(Diagnostic::is_error) { Severity::Error } else { Severity::Warning };
     let message = format!("and {} more complaints: mend these first", rest.len());
-    complaints.push(Complaint { severity, file: rest[0].file.clone(), line: None, message });
+    complaints.push(Diagnostic { severity, file: rest[0].file.clone(), line: None, message });
 }
 
 #[cfg(test)]
@@ -129,13 +129,14 @@ mod tests {
 
     #[test]
     fn lines_are_counted_from_one() {
-        let lines = Lines::of("a\nbc\n");
+        let lines = LineIndex::of("a\nbc\n");
         assert_eq!([0, 1, 2, 4, 5].map(|at| lines.line_at(at)), [1, 1, 2, 2, 3]);
     }
 
     #[test]
     fn a_flood_of_complaints_is_shortened_and_stays_an_error() {
-        let mut report = Report::new(Path::new("flock.toml"), Lines::of(""), Vec::new(), Zones::built_in());
+        let mut report =
+            Reporter::new(Path::new("flock.toml"), LineIndex::of(""), Vec::new(), Zones::built_in());
         (0..MAX_COMPLAINTS).for_each(|line| report.warning(Some(line), "odd".into()));
         report.error(Some(9_999), "bad".into());
         let (complaints, _) = report.finish();

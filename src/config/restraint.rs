@@ -122,7 +122,7 @@ pub(super) fn limits(section: &mut Section<'_, '_>) -> Budget {
     Budget {
         posts_per_day: section.integer("posts_per_day", 1..=MOST_POSTS).map(|found| found.value),
         posts_per_month: section.integer("posts_per_month", 1..=MOST_POSTS).map(|found| found.value),
-        mills_per_month: money(section, "money_per_month"),
+        milli_dollars_per_month: money(section, "money_per_month"),
     }
 }
 

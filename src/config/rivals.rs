@@ -13,7 +13,7 @@ use crate::flock::{BotName, NetworkKind};
 
 /// What the bots read so far have taken, each with the bot that took it. No `Debug`: it holds secrets.
 #[derive(Default)]
-pub(super) struct Rivals<'t> {
+pub(super) struct Conflicts<'t> {
     all: HashSet<&'t str>,
     names: HashMap<String, &'t str>,
     former_names: HashMap<BotName, &'t str>,
@@ -23,7 +23,7 @@ pub(super) struct Rivals<'t> {
     poems: HashMap<(NetworkKind, PathBuf), &'t str>,
 }
 
-impl<'t> Rivals<'t> {
+impl<'t> Conflicts<'t> {
     /// Of these bots.
     pub(super) fn new(named: &[Named<'t>]) -> Self {
         Self { all: named.iter().map(|bot| bot.name).collect(), ..Self::default() }

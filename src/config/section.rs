@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::report::Report;
+use super::report::Reporter;
 use super::suggest::{self, short};
 use super::zone_hint;
 use crate::flock::schedule::Zone;
@@ -36,7 +36,7 @@ pub(super) struct Section<'t, 'r> {
     pub(super) path: String,
     /// The line of its header; `None` for the file itself, and for a table that is not written.
     pub(super) line: Option<usize>,
-    pub(super) report: &'r mut Report,
+    pub(super) report: &'r mut Reporter,
     table: &'t DeTable<'t>,
     /// The keys asked for, and where they stand if they are written.
     pub(super) asked: Vec<(&'static str, Option<usize>)>,
@@ -48,7 +48,7 @@ impl<'t, 'r> Section<'t, 'r> {
         path: impl Into<String>,
         table: &'t DeTable<'t>,
         line: Option<usize>,
-        report: &'r mut Report,
+        report: &'r mut Reporter,
     ) -> Self {
         Self { label: label.into(), path: path.into(), line, report, table, asked: Vec::new() }
     }
@@ -301,7 +301,7 @@ pub(super) struct Named<'t> {
 pub(super) fn named<'t>(
     kind: &str,
     table: Option<Found<&'t DeTable<'t>>>,
-    report: &mut Report,
+    report: &mut Reporter,
 ) -> Vec<Named<'t>> {
     let mut entries: Vec<_> = table.iter().flat_map(|found| found.value.iter()).collect();
     entries.sort_by_key(|(key, _)| key.span().start);

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use toml::de::Error;
 
-use super::report::Lines;
+use super::report::LineIndex;
 use super::slip;
 use super::suggest::short;
 use crate::flock::BotName;
@@ -21,7 +21,7 @@ const NO_VALUE: &str = "key with no value";
 
 /// What is wrong, by line and one for each line; and the text without the lines that would keep the parser from the
 /// others, as many lines as before.
-pub(super) fn mend(text: &str, lines: &Lines, errors: &[Error]) -> (Vec<(usize, String)>, String) {
+pub(super) fn mend(text: &str, lines: &LineIndex, errors: &[Error]) -> (Vec<(usize, String)>, String) {
     let slips = slips(text, lines, errors);
     (complaints(text, &slips), mended(text, &slips))
 }
@@ -124,7 +124,7 @@ impl Slip<'_> {
 }
 
 /// The first error of each line, in the order of lines.
-fn slips<'t>(text: &'t str, lines: &Lines, errors: &'t [Error]) -> Vec<Slip<'t>> {
+fn slips<'t>(text: &'t str, lines: &LineIndex, errors: &'t [Error]) -> Vec<Slip<'t>> {
     let end = text.trim_end().len();
     let placed = |error: &'t Error| {
         let (at, left_open) = place(text, end, error);

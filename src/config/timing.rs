@@ -11,7 +11,7 @@ use crate::flock::schedule::{Schedule, ScheduleError, Zone};
 
 /// Schedules read so far. A large flock has few different ones, and reading one costs more than all else of a bot.
 #[derive(Debug)]
-pub(super) struct Timing {
+pub(super) struct ScheduleChecks {
     now: DateTime<Utc>,
     read: HashMap<(String, Zone), Result<Schedule, ScheduleError>>,
     gaps: HashMap<(String, Zone), Duration>,
@@ -19,7 +19,7 @@ pub(super) struct Timing {
     bursts: HashMap<(String, Zone, u32), bool>,
 }
 
-impl Timing {
+impl ScheduleChecks {
     pub(super) fn new(now: DateTime<Utc>) -> Self {
         Self { now, read: HashMap::new(), gaps: HashMap::new(), bursts: HashMap::new() }
     }

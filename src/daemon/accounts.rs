@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::engine::Member;
-use crate::engine::keeper::{Held, Keeper, NotReady};
+use crate::engine::BoundBot;
+use crate::engine::tokens::{NotReady, SessionTokens, TokenManager};
 use crate::flock::account::{Account, Registration, Tokens};
 use crate::flock::event::Events;
 use crate::flock::post::{Cause, Why};
@@ -25,18 +25,18 @@ const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The accounts of a flock.
-pub struct Accounts {
+pub struct AccountAccess {
     /// The ledger.
     pub store: Arc<dyn Store>,
     /// The vault in it.
     pub vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
-    keeper: Keeper,
+    keeper: TokenManager,
     http: reqwest::Client,
 }
 
 /// A bot's account, and what it is opened with.
-pub struct Visit {
+pub struct AccountSession {
     /// What can be done with it.
     pub api: Arc<dyn AccountApi>,
     bot: Arc<Bot>,
@@ -64,7 +64,7 @@ pub enum NotRegistered {
     Rejection(#[from] Rejection),
 }
 
-impl Accounts {
+impl AccountAccess {
     /// Opens the flock's ledger beside whoever holds it; `None` if there is none yet, so that nobody is signed in.
     pub async fn open(
         flock: &Flock,
@@ -101,12 +101,12 @@ impl Accounts {
         http: reqwest::Client,
     ) -> Self {
         let vault = Arc::new(super::vault(flock, &store));
-        let keeper = Keeper::new(store.clone(), vault.clone(), clock.clone(), events);
+        let keeper = TokenManager::new(store.clone(), vault.clone(), clock.clone(), events);
         Self { store, vault, clock, keeper, http }
     }
 
     /// A bot's account.
-    pub async fn visit(&self, bot: &Arc<Bot>) -> Result<Visit, NoAccount> {
+    pub async fn visit(&self, bot: &Arc<Bot>) -> Result<AccountSession, NoAccount> {
         let registration = match (bot.network, &bot.app) {
             (NetworkKind::Mastodon, Some(app)) => self.vault.registration(&app.name).await?,
             _ => None,
@@ -120,7 +120,7 @@ impl Accounts {
         &self,
         bot: &Arc<Bot>,
         redirects: &[String],
-    ) -> Result<Visit, NotRegistered> {
+    ) -> Result<AccountSession, NotRegistered> {
         let visit = self.visit(bot).await?;
         let (Some(registration), Some(app)) = (visit.api.register(redirects).await?, &bot.app) else {
             return Ok(visit);
@@ -129,10 +129,14 @@ impl Accounts {
         Ok(self.visit_with(bot, Some(registration))?)
     }
 
-    fn visit_with(&self, bot: &Arc<Bot>, registration: Option<Registration>) -> Result<Visit, NoAccount> {
+    fn visit_with(
+        &self,
+        bot: &Arc<Bot>,
+        registration: Option<Registration>,
+    ) -> Result<AccountSession, NoAccount> {
         let api = members::account_api(bot, &self.http, &self.clock, registration);
         let api = api.ok_or(NoAccount::NoneThere(bot.network))?;
-        Ok(Visit { api, bot: bot.clone() })
+        Ok(AccountSession { api, bot: bot.clone() })
     }
 
     /// Finishes what is being written, and leaves the ledger tidy. Nothing can be asked afterwards.
@@ -143,42 +147,42 @@ impl Accounts {
     /// Asks something of an account, with renewed tokens if the ones at hand have run out or are not accepted.
     pub async fn ask<T>(
         &self,
-        visit: &Visit,
+        visit: &AccountSession,
         question: impl AsyncFn(&dyn AccountApi, &Tokens) -> Result<T, Rejection>,
     ) -> Result<T, NotReady> {
         let question = &question;
-        let question = |held: Held| async move {
+        let question = |held: SessionTokens| async move {
             question(&*visit.api, net::require_tokens(held.tokens.as_ref())?).await
         };
         self.keeper.ask(&visit.member()?, question).await
     }
 
     /// The tokens that a bot signs with.
-    pub async fn tokens(&self, visit: &Visit) -> Result<Tokens, NotReady> {
+    pub async fn tokens(&self, visit: &AccountSession) -> Result<Tokens, NotReady> {
         let held = self.keeper.held(&visit.member()?).await?;
         Ok(net::require_tokens(held.tokens.as_ref())?.clone())
     }
 
     /// Revokes the tokens that the vault has for a bot, and forgets them; what it returns is said in
-    /// [`Keeper::sign_out`].
-    pub async fn sign_out(&self, visit: &Visit) -> Result<Option<Rejection>, NotReady> {
-        self.keeper.sign_out(&Member::new(visit.bot.clone(), visit.api.clone())).await
+    /// [`TokenManager::sign_out`].
+    pub async fn sign_out(&self, visit: &AccountSession) -> Result<Option<Rejection>, NotReady> {
+        self.keeper.sign_out(&BoundBot::new(visit.bot.clone(), visit.api.clone())).await
     }
 
     /// Asks who a bot is, and remembers it.
-    pub async fn who_am_i(&self, visit: &Visit) -> Result<Account, NotReady> {
+    pub async fn who_am_i(&self, visit: &AccountSession) -> Result<Account, NotReady> {
         let account = self.ask(visit, async |api, tokens| api.who_am_i(tokens).await).await?;
         self.store.remember(&visit.bot.name, &account).await?;
         Ok(account)
     }
 }
 
-impl Visit {
+impl AccountSession {
     /// The bot with its client and, if `flock.toml` names tokens, with those.
-    fn member(&self) -> Result<Member, Rejection> {
+    fn member(&self) -> Result<BoundBot, Rejection> {
         let given = self.bot.tokens.as_ref().map(|sources| members::tokens(&self.bot, sources)).transpose();
         let given = given.map_err(|reason| Rejection::unanswered(Why::new(Cause::Keys, reason)))?;
-        Ok(Member::with_tokens(self.bot.clone(), self.api.clone(), given))
+        Ok(BoundBot::with_tokens(self.bot.clone(), self.api.clone(), given))
     }
 }
 

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
 use crate::config::secret::{self, SecretError};
-use crate::engine::Member;
+use crate::engine::BoundBot;
 use crate::flock::account::{App, AppKeys, Client, Consumer, Registration, TokenSources, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::{Secret, SecretSource};
@@ -25,15 +25,15 @@ pub(super) fn members(
     http: &reqwest::Client,
     clock: &Arc<dyn Clock>,
     on_paper: bool,
-) -> Vec<Member> {
+) -> Vec<BoundBot> {
     let member = |bot: &Arc<Bot>| {
-        if on_paper { Member::new(bot.clone(), Arc::new(Paper)) } else { member(flock, bot, http, clock) }
+        if on_paper { BoundBot::new(bot.clone(), Arc::new(Paper)) } else { member(flock, bot, http, clock) }
     };
     flock.bots.iter().map(member).collect()
 }
 
 /// A bot whose tokens are not at hand is locked out, alone; the flock goes on.
-fn member(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn Clock>) -> Member {
+fn member(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn Clock>) -> BoundBot {
     let network: Arc<dyn Network> = match (bot.network, &bot.app) {
         (NetworkKind::Paper, _) => Arc::new(Paper),
         (NetworkKind::Feed, _) => Arc::new(Feed::new(&flock.web.public_url)),
@@ -41,15 +41,15 @@ fn member(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn
             // Before the client: of a secret that is changed meanwhile the next reload must not think that it was there.
             let made_of = made_of(bot);
             let Some(api) = account_api(bot, http, clock, None) else {
-                return Member::new(bot.clone(), locked("the bot has no app".to_owned()));
+                return BoundBot::new(bot.clone(), locked("the bot has no app".to_owned()));
             };
             return match bot.tokens.as_ref().map(|sources| tokens(bot, sources)).transpose() {
-                Ok(tokens) => Member::with_tokens(bot.clone(), api, tokens).made_of(made_of),
-                Err(reason) => Member::new(bot.clone(), locked(reason)),
+                Ok(tokens) => BoundBot::with_tokens(bot.clone(), api, tokens).made_of(made_of),
+                Err(reason) => BoundBot::new(bot.clone(), locked(reason)),
             };
         }
     };
-    Member::new(bot.clone(), network)
+    BoundBot::new(bot.clone(), network)
 }
 
 /// A bot's client on a network with accounts; `None` if it has no app, which a checked configuration rules out, or
@@ -68,13 +68,13 @@ pub(super) fn account_api(
             let client = app.client.is_some().then(|| client(app));
             let (api_url, looks) = (app.api_url.clone(), app.looks.clone());
             let app = mastodon::App { api_url, client, registration, looks };
-            Arc::new(Mastodon::new(http, clock, app, account, bot.manner.clone()))
+            Arc::new(Mastodon::new(http, clock, app, account, bot.options.clone()))
         }
         NetworkKind::Bluesky => {
             let (api_url, site_url) = (app.api_url.clone(), app.site_url.clone());
             let (directory_url, looks) = (app.directory_url.clone(), app.looks.clone());
             let app = bluesky::App { api_url, site_url, directory_url, looks };
-            Arc::new(Bluesky::new(http, clock, app, account, bot.manner.clone()))
+            Arc::new(Bluesky::new(http, clock, app, account, bot.options.clone()))
         }
         NetworkKind::Feed | NetworkKind::Paper => return None,
     })
@@ -90,7 +90,7 @@ fn made_of(bot: &Bot) -> Option<[u8; 32]> {
         digest.update(text);
     };
     let (account, looks, manner) =
-        (format!("{:?}", bot.account), format!("{:?}", app.looks), format!("{:?}", bot.manner));
+        (format!("{:?}", bot.account), format!("{:?}", app.looks), format!("{:?}", bot.options));
     for text in
         [bot.network.as_str(), &app.api_url, &app.site_url, &app.directory_url, &account, &looks, &manner]
     {

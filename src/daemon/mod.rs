@@ -35,10 +35,10 @@ use crate::health::{HealthCache, Phase};
 use crate::net::http;
 use crate::store::sqlite::Sqlite;
 use crate::store::vault::{Vault, VaultKey};
-use crate::store::{Answer, Store, StoreError, Wish};
+use crate::store::{Command, CommandResult, Store, StoreError};
 use crate::web::metrics::Metrics;
 use crate::web::{self, Live, Site};
-use notice::Notice;
+use notice::SdNotify;
 use reload::{Reloader, Source};
 
 /// How long the end waits for what runs beside the engine, which was told to end.
@@ -49,7 +49,7 @@ const SERVING: Duration = Duration::from_secs(6);
 const CLOSING: Duration = Duration::from_secs(4);
 
 /// What a daemon is started with.
-pub struct Setting {
+pub struct DaemonOptions {
     /// The flock.
     pub flock: Arc<Flock>,
     /// The clock that all of it goes by.
@@ -63,14 +63,14 @@ pub struct Setting {
     /// From where the flock is read anew, if it is to be.
     pub source: Option<Source>,
     /// The service manager, as far as there is one.
-    pub notice: Notice,
+    pub notice: SdNotify,
     /// Counts the log lines that were dropped.
     pub log_lines_dropped: Arc<AtomicU64>,
 }
 
 /// What engine, watchers and whoever reads the flock anew share.
 #[derive(Clone)]
-struct Works {
+struct Services {
     /// The flock as it is now.
     flock: watch::Sender<Arc<Flock>>,
     store: Arc<dyn Store>,
@@ -118,7 +118,7 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
 }
 
 /// A ledger that is held, and how it is used.
-pub struct Desk {
+pub struct LedgerHandle {
     /// The ledger.
     pub store: Arc<dyn Store>,
     /// Nothing leaves: the networks are replaced by paper.
@@ -128,7 +128,7 @@ pub struct Desk {
 }
 
 /// Holds the flock's ledger: from now on nobody else sends.
-pub async fn hold(flock: &Flock) -> Result<Desk, DaemonError> {
+pub async fn hold(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
     let store = Arc::new(Sqlite::hold(&flock.database).await?);
     if let Some(path) = store.made_anew() {
         tracing::info!("a new ledger was made: {}", path.display());
@@ -141,11 +141,11 @@ pub async fn hold(flock: &Flock) -> Result<Desk, DaemonError> {
     for warning in store.warnings().iter().chain(&key) {
         tracing::warn!("{warning}");
     }
-    Ok(Desk { store, on_paper: false, _folder: None })
+    Ok(LedgerHandle { store, on_paper: false, _folder: None })
 }
 
 /// Holds a throw-away copy of the flock's ledger, for a run on paper: nothing is posted, nothing consumed.
-pub async fn rehearsal(flock: &Flock) -> Result<Desk, DaemonError> {
+pub async fn rehearsal(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
     let folder = tempfile::Builder::new().prefix("flockd-dry-run-").tempdir();
     let folder = folder.map_err(DaemonError::Rehearsal)?;
     let copy = folder.path().join("flock.db");
@@ -153,16 +153,16 @@ pub async fn rehearsal(flock: &Flock) -> Result<Desk, DaemonError> {
         ledger.copy_to(&copy).await?;
     }
     let store = Arc::new(Sqlite::hold(&format!("sqlite:{}", copy.display())).await?);
-    Ok(Desk { store, on_paper: true, _folder: Some(folder) })
+    Ok(LedgerHandle { store, on_paper: true, _folder: Some(folder) })
 }
 
 /// Runs a flock until `shutdown` resolves and what is in flight has been recorded.
 pub async fn run(
-    desk: Desk,
-    setting: Setting,
+    desk: LedgerHandle,
+    setting: DaemonOptions,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
-    let Setting { flock, clock, dice, mut listeners, web, source, notice, log_lines_dropped } = setting;
+    let DaemonOptions { flock, clock, dice, mut listeners, web, source, notice, log_lines_dropped } = setting;
     let notice = Arc::new(notice);
     let (listener, queue) = event_queue(clock.clone());
     listeners.push(listener);
@@ -179,7 +179,8 @@ pub async fn run(
         })
     });
     let (store, events, http) = (desk.store.clone(), Events::new(listeners), http()?);
-    let works = Works { flock: watch::Sender::new(flock.clone()), store: store.clone(), clock, events, http };
+    let works =
+        Services { flock: watch::Sender::new(flock.clone()), store: store.clone(), clock, events, http };
     let engine = Arc::new(fed(engine(&works, dice, desk.on_paper), &works, &notice));
     engine.take_over(&flock.bots).await?;
     if let Some(source) = &source {
@@ -206,14 +207,14 @@ pub async fn run(
 
 /// What the web server shows of all that.
 fn site(
-    works: &Works,
+    works: &Services,
     engine: &Arc<Engine>,
     phase: Arc<Phase>,
     metrics: Arc<Metrics>,
     live: Arc<Live>,
     on_paper: bool,
 ) -> Site {
-    let Works { flock, store, clock, .. } = works;
+    let Services { flock, store, clock, .. } = works;
     let (flock, loop_age) = (flock.subscribe(), engine.clone());
     let loop_age = Arc::new(move || loop_age.idle_for());
     let health_cache = HealthCache::new(flock.clone(), store.clone(), clock.clone(), loop_age, phase);
@@ -225,7 +226,7 @@ fn site(
 }
 
 /// The engine, whose loop gives the service manager signs of life.
-fn fed(engine: Engine, works: &Works, notice: &Arc<Notice>) -> Engine {
+fn fed(engine: Engine, works: &Services, notice: &Arc<SdNotify>) -> Engine {
     let Some(pace) = notice.pace() else { return engine };
     let (clock, notice) = (works.clock.clone(), notice.clone());
     engine.beating(pace, move || notice.feed(clock.uptime()))
@@ -233,9 +234,9 @@ fn fed(engine: Engine, works: &Works, notice: &Arc<Notice>) -> Engine {
 
 /// What runs beside the engine, for as long as that does.
 fn beside(
-    works: Works,
+    works: Services,
     engine: Arc<Engine>,
-    notice: Arc<Notice>,
+    notice: Arc<SdNotify>,
     queue: EventQueue,
     source: Option<Source>,
     on_paper: bool,
@@ -265,17 +266,17 @@ async fn serve(listener: TcpListener, site: Site, closed: oneshot::Receiver<()>)
 /// Grants wishes without a daemon: the caller has found that nobody holds the ledger. The answers are in the order of the
 /// wishes.
 pub async fn grant(
-    setting: Setting,
+    setting: DaemonOptions,
     store: Arc<dyn Store>,
-    wishes: &[Wish],
-) -> Result<Vec<Answer>, DaemonError> {
+    wishes: &[Command],
+) -> Result<Vec<CommandResult>, DaemonError> {
     // Only the bots in question, and a network only if it is called: no secret is read without need.
     let asked: HashSet<&str> = wishes.iter().map(|wish| wish.what.bot()).collect();
     let bots = setting.flock.bots.iter().filter(|bot| asked.contains(bot.name.as_str())).cloned().collect();
     let flock = Flock { bots, ..Flock::clone(&setting.flock) };
     let on_paper = wishes.iter().all(|wish| wish.what.calls_no_network());
     let events = Events::new(setting.listeners);
-    let works = Works {
+    let works = Services {
         flock: watch::Sender::new(Arc::new(flock)),
         store: store.clone(),
         clock: setting.clock,
@@ -287,7 +288,7 @@ pub async fn grant(
     let mut answers = Vec::with_capacity(wishes.len());
     for wish in wishes {
         store.wish(wish).await?;
-        answers.push(engine.grant(wish).await?);
+        answers.push(engine.execute(wish).await?);
     }
     store.close().await;
     Ok(answers)
@@ -309,8 +310,8 @@ fn http() -> Result<reqwest::Client, DaemonError> {
     http::client(&http::Limits::default()).map_err(|error| DaemonError::Client(error.to_string()))
 }
 
-fn engine(works: &Works, dice: StdRng, on_paper: bool) -> Engine {
-    let Works { flock, store, clock, events, http } = works;
+fn engine(works: &Services, dice: StdRng, on_paper: bool) -> Engine {
+    let Services { flock, store, clock, events, http } = works;
     let flock = flock.borrow().clone();
     let members = members::members(&flock, http, clock, on_paper);
     let vault = Arc::new(vault(&flock, store));

@@ -21,7 +21,7 @@ const TIMES: u32 = 3;
 
 /// Where the service manager listens.
 #[derive(Debug, Default)]
-pub struct Notice {
+pub struct SdNotify {
     manager: Option<(UnixDatagram, SocketAddr)>,
     /// How often the manager wants a sign of life.
     watchdog: Option<Duration>,
@@ -31,7 +31,7 @@ pub struct Notice {
     is_up: Notify,
 }
 
-impl Notice {
+impl SdNotify {
     /// To whom the environment names, as systemd sets it.
     pub fn from_environment() -> Self {
         Self::by(&|name| std::env::var_os(name), std::process::id())
@@ -130,9 +130,9 @@ impl Notice {
 mod tests {
     use super::*;
 
-    fn by(variables: &[(&str, &str)]) -> Notice {
+    fn by(variables: &[(&str, &str)]) -> SdNotify {
         let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
-        Notice::by(&|name| find(name).map(|(_, value)| value.into()), 7)
+        SdNotify::by(&|name| find(name).map(|(_, value)| value.into()), 7)
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let deaf = UnixDatagram::bind(&path).unwrap();
-        let notice = Notice::to(path.as_os_str(), None);
+        let notice = SdNotify::to(path.as_os_str(), None);
         (0..10_000).for_each(|_| notice.status("here is more than fits"));
         drop(deaf);
     }

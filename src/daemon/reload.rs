@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::notice::Notice;
+use super::notice::SdNotify;
 use super::watcher::FileWatcher;
-use super::{Works, members, watchers};
+use super::{Services, members, watchers};
 use crate::alerts::AlertSettings;
 use crate::clock::Clock;
-use crate::config::complaint::{Complaint, Severity};
-use crate::config::{self, Examined, Places, Written, secret};
+use crate::config::complaint::{Diagnostic, Severity};
+use crate::config::{self, Examined, SourceSpans, Written, secret};
 use crate::engine::Engine;
-use crate::engine::reading::Poems;
+use crate::engine::reading::PoemReader;
 use crate::files::Fingerprint;
 use crate::flock::changes::Changes;
 use crate::flock::event::Event;
@@ -63,9 +63,9 @@ impl ConfigFingerprint {
 /// Reads the flock anew whenever that is called for.
 pub(super) struct Reloader {
     pub source: Source,
-    pub works: Works,
+    pub works: Services,
     pub engine: Arc<Engine>,
-    pub notice: Arc<Notice>,
+    pub notice: Arc<SdNotify>,
     pub settings: watch::Sender<Arc<AlertSettings>>,
     /// Nothing leaves: the networks are replaced by paper.
     pub on_paper: bool,
@@ -75,7 +75,7 @@ pub(super) struct Reloader {
 struct Candidate {
     flock: Flock,
     changes: Changes,
-    warnings: Vec<Complaint>,
+    warnings: Vec<Diagnostic>,
     written: Written,
 }
 
@@ -127,7 +127,7 @@ impl Reloader {
         examined.unwrap_or_else(|error| Examined {
             flock: None,
             complaints: vec![whole(&self.source.file, format!("it can't be read: {error}"))],
-            places: Places::default(),
+            places: SourceSpans::default(),
             zones: None,
             written: Written::default(),
         })
@@ -139,7 +139,7 @@ impl Reloader {
         read: Examined,
         running: &Flock,
         look_again: &mut Option<Duration>,
-    ) -> Result<Candidate, Vec<Complaint>> {
+    ) -> Result<Candidate, Vec<Diagnostic>> {
         let candidate = self.checked(read, running, look_again).await?;
         let flock = Arc::new(candidate.flock.clone());
         let (http, clock, on_paper) = (self.works.http.clone(), self.works.clock.clone(), self.on_paper);
@@ -168,7 +168,7 @@ impl Reloader {
         read: Examined,
         running: &Flock,
         look_again: &mut Option<Duration>,
-    ) -> Result<Candidate, Vec<Complaint>> {
+    ) -> Result<Candidate, Vec<Diagnostic>> {
         let Examined { flock, mut complaints, places, written, .. } = read;
         if let Some(flock) = &flock {
             let poems = self.poems(flock).await;
@@ -181,7 +181,7 @@ impl Reloader {
             }
         }
         match flock {
-            Some(flock) if !complaints.iter().any(Complaint::is_error) => {
+            Some(flock) if !complaints.iter().any(Diagnostic::is_error) => {
                 complaints.extend(secret::complaints(&flock, &places));
                 match renamed(&*self.works.store, &flock.bots, &places).await {
                     Ok(found) => complaints.extend(found),
@@ -190,12 +190,12 @@ impl Reloader {
                 let (flock, changes) = self.settled(flock, running);
                 Ok(Candidate { flock, changes, warnings: complaints, written })
             }
-            _ => Err(complaints.into_iter().filter(Complaint::is_error).collect()),
+            _ => Err(complaints.into_iter().filter(Diagnostic::is_error).collect()),
         }
     }
 
     /// The poems of a flock. One that is still being written is waited for, as what is wrong with it must be known.
-    async fn poems(&self, flock: &Flock) -> Poems {
+    async fn poems(&self, flock: &Flock) -> PoemReader {
         let end = self.works.clock.uptime() + LONGEST_REST;
         loop {
             let poems = self.engine.read_poems(&flock.bots).await;
@@ -227,7 +227,7 @@ impl Reloader {
 
     /// Tells what came of a reload, and has the ledger know it for the commands that ask. Returns whether it went well. One
     /// that has changed nothing is told only if somebody waits for that word.
-    async fn tell(&self, reloaded: Result<Candidate, Vec<Complaint>>, awaited: bool) -> Option<bool> {
+    async fn tell(&self, reloaded: Result<Candidate, Vec<Diagnostic>>, awaited: bool) -> Option<bool> {
         let (refusal, event) = match reloaded {
             Ok(candidate) if candidate.changes.is_none() && !awaited => return None,
             Ok(Candidate { changes, warnings, .. }) => {
@@ -242,25 +242,25 @@ impl Reloader {
                 (Some(refusal), Event::NotReloaded { complaints })
             }
         };
-        if let Err(error) = self.works.store.refuse(refusal.as_ref()).await {
+        if let Err(error) = self.works.store.keep_refused_reload(refusal.as_ref()).await {
             self.ledger_trouble(&error);
         }
-        self.works.events.tell(&event);
+        self.works.events.emit(&event);
         Some(refusal.is_none())
     }
 
     fn ledger_trouble(&self, error: &StoreError) {
-        self.works.events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+        self.works.events.emit(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
     }
 }
 
 /// Keeps the flock that runs, without its secrets, for commands that meet a broken file.
-pub(super) async fn keep_configuration(works: &Works, written: &Written) {
+pub(super) async fn keep_configuration(works: &Services, written: &Written) {
     let Some(text) = written.without_secrets() else { return };
     let file = std::path::absolute(written.file()).unwrap_or_else(|_| written.file().to_owned());
     let kept = Configuration { file, text };
     if let Err(error) = works.store.keep_configuration(&kept).await {
-        works.events.tell(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+        works.events.emit(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
     }
 }
 
@@ -274,12 +274,12 @@ async fn rest(clock: &dyn Clock, wait: Option<Duration>) {
 
 /// What is wrong with a poem. What is wrong in the file is said of the file; what is wrong with the file, of where it is
 /// named.
-pub fn broken_poem(bot: &Bot, problem: &SourceError, places: &Places) -> Complaint {
+pub fn broken_poem(bot: &Bot, problem: &SourceError, places: &SourceSpans) -> Diagnostic {
     let (name, poem) = (&bot.name, bot.poem.display());
     match problem.line() {
         Some(_) => {
             let message = format!("{problem} (the poem of {name})");
-            Complaint { severity: Severity::Error, file: bot.poem.clone(), line: problem.line(), message }
+            Diagnostic { severity: Severity::Error, file: bot.poem.clone(), line: problem.line(), message }
         }
         None => places.error(&format!("bots.{name}.poem"), format!("bot {name}: `poem` {poem}: {problem}")),
     }
@@ -289,19 +289,19 @@ pub fn broken_poem(bot: &Bot, problem: &SourceError, places: &Places) -> Complai
 pub async fn renamed(
     store: &dyn Store,
     bots: &[Arc<Bot>],
-    places: &Places,
-) -> Result<Vec<Complaint>, StoreError> {
+    places: &SourceSpans,
+) -> Result<Vec<Diagnostic>, StoreError> {
     let found = look_renamed(store, bots).await?.into_iter();
     Ok(found.map(|found| places.warning(&format!("bots.{}", found.bot), found.advice())).collect())
 }
 
 /// A complaint about a flock as a whole.
-fn whole(file: &Path, message: String) -> Complaint {
-    Complaint { severity: Severity::Error, file: file.to_owned(), line: None, message }
+fn whole(file: &Path, message: String) -> Diagnostic {
+    Diagnostic { severity: Severity::Error, file: file.to_owned(), line: None, message }
 }
 
 /// The first complaints, each with file and line.
-fn told(complaints: &[Complaint]) -> Vec<String> {
+fn told(complaints: &[Diagnostic]) -> Vec<String> {
     let more = complaints.len().saturating_sub(MOST_TOLD);
     let mut told: Vec<String> = complaints.iter().take(MOST_TOLD).map(ToString::to_string).collect();
     if more > 0 {

@@ -5,47 +5,47 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use super::Works;
-use super::accounts::Accounts;
+use super::Services;
+use super::accounts::AccountAccess;
 use crate::clock::Clock;
 use crate::enroll::{self, Desk, Proven, Reception};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::PostId;
 use crate::flock::{Bot, BotName, Flock};
 use crate::net::AccountApi;
-use crate::store::{Envelope, Want, Wish};
+use crate::store::{Command, CommandKind, CredentialRow};
 use crate::web::Live;
 
-struct Office {
+struct SignInOffice {
     flock: watch::Receiver<Arc<Flock>>,
-    accounts: Accounts,
+    accounts: AccountAccess,
     clock: Arc<dyn Clock>,
     live: Arc<Live>,
 }
 
 /// The reception of a flock.
-pub(super) fn reception(works: &Works, live: Arc<Live>) -> Reception {
-    let Works { flock, store, clock, events, http } = works;
+pub(super) fn reception(works: &Services, live: Arc<Live>) -> Reception {
+    let Services { flock, store, clock, events, http } = works;
     let now = flock.borrow().clone();
-    let accounts = Accounts::sharing(&now, clock.clone(), events.clone(), store.clone(), http.clone());
+    let accounts = AccountAccess::sharing(&now, clock.clone(), events.clone(), store.clone(), http.clone());
     Reception::new(
-        Arc::new(Office { flock: flock.subscribe(), accounts, clock: clock.clone(), live }),
+        Arc::new(SignInOffice { flock: flock.subscribe(), accounts, clock: clock.clone(), live }),
         clock.clone(),
     )
 }
 
 #[async_trait]
-impl Desk for Office {
+impl Desk for SignInOffice {
     async fn open(
         &self,
         bot: &Arc<Bot>,
         redirects: &[String],
-    ) -> Result<(Arc<dyn AccountApi>, Envelope), String> {
+    ) -> Result<(Arc<dyn AccountApi>, CredentialRow), String> {
         // Whether tokens can be kept is better known before somebody has signed in.
         self.accounts.vault.can_keep(&bot.name).await.map_err(|error| error.to_string())?;
         let visit =
             self.accounts.visit_to_sign_in(bot, redirects).await.map_err(|error| error.to_string())?;
-        let before = self.accounts.store.envelope(&bot.name).await.map_err(|error| error.to_string())?;
+        let before = self.accounts.store.credential(&bot.name).await.map_err(|error| error.to_string())?;
         Ok((visit.api, before))
     }
 
@@ -54,7 +54,7 @@ impl Desk for Office {
         bot: &Bot,
         account: &Account,
         tokens: &Tokens,
-        before: &Envelope,
+        before: &CredentialRow,
     ) -> Result<Vec<String>, String> {
         let (vault, store, now) = (&self.accounts.vault, &self.accounts.store, self.clock.now());
         let flock = self.flock.borrow().clone();
@@ -63,10 +63,10 @@ impl Desk for Office {
         let notes = notes.map_err(|error| error.to_string())?;
         tracing::info!(bot = %bot.name, handle = account.handle, "signed in from the dashboard");
         // The engine looks at the bot at once; that this can't be asked for is no reason to say that nobody is signed in.
-        let what = Want::SignedIn { bot: bot.name.to_string() };
-        let wish = Wish { id: PostId::new(now, rand::random()), what, made_at: now };
+        let what = CommandKind::SignedIn { bot: bot.name.to_string() };
+        let wish = Command { id: PostId::new(now, rand::random()), what, made_at: now };
         if store.wish(&wish).await.is_ok() {
-            store.ring().await;
+            store.notify().await;
         }
         Ok(notes)
     }

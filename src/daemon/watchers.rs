@@ -7,10 +7,10 @@ use std::time::Duration;
 use reqwest::Client;
 use tokio::sync::watch;
 
-use super::Works;
-use super::notice::Notice;
+use super::Services;
+use super::notice::SdNotify;
 use crate::alerts::heartbeat::Heartbeat;
-use crate::alerts::{AlertSettings, AlertTarget, Command, EventQueue, Monitor};
+use crate::alerts::{AlertCommand, AlertSettings, AlertTarget, EventQueue, Monitor};
 use crate::config::secret;
 use crate::engine::Engine;
 use crate::flock::secret::{Secret, SecretSource};
@@ -30,13 +30,13 @@ pub(super) fn settings(flock: &Flock, http: &Client) -> AlertSettings {
 
 /// Watches for as long as it is polled. If a bug ends the monitor it ends the heartbeat as well, which somebody hears.
 pub(super) async fn watch(
-    works: Works,
+    works: Services,
     queue: EventQueue,
     engine: Arc<Engine>,
     settings: watch::Receiver<Arc<AlertSettings>>,
     count: watch::Sender<usize>,
 ) {
-    let Works { store, clock, events, http, .. } = works;
+    let Services { store, clock, events, http, .. } = works;
     let poem_cache = engine.poem_cache();
     let heartbeat = Heartbeat {
         settings: settings.clone(),
@@ -52,8 +52,8 @@ pub(super) async fn watch(
 
 /// Tells the service manager how the flock is, for as long as it is polled.
 pub(super) async fn report(
-    works: Works,
-    notice: Arc<Notice>,
+    works: Services,
+    notice: Arc<SdNotify>,
     engine: Arc<Engine>,
     mut count: watch::Receiver<usize>,
 ) {
@@ -75,7 +75,7 @@ pub(super) async fn report(
 }
 
 fn targets(alerts: &Alerts, http: &Client) -> Vec<AlertTarget> {
-    let command = Command::new(&alerts.command).map(AlertTarget::Command);
+    let command = AlertCommand::new(&alerts.command).map(AlertTarget::Command);
     let webhook = alerts.url.as_ref().and_then(at_hand).map(|url| AlertTarget::Webhook(http.clone(), url));
     command.into_iter().chain(webhook).collect()
 }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::keeper::NotReady;
-use super::session::{self, Intent, Ready};
+use super::session::{self, Intent, LiveSession};
+use super::tokens::NotReady;
 use super::{BotRun, reading, record};
 use crate::flock::account::Account;
 use crate::flock::event::Call;
@@ -46,7 +46,7 @@ pub(super) struct Occasion {
 
 /// What came of it.
 #[derive(Debug)]
-pub(super) enum Fired {
+pub(super) enum Attempted {
     /// This post, in whatever state.
     Post(Box<Post>),
     /// No line was left to post.
@@ -88,7 +88,7 @@ impl From<NotReady> for Blocked {
 }
 
 /// What is to be posted, and which line it uses up.
-struct Content {
+struct PostContent {
     text: String,
     line: Option<(u32, LineId)>,
 }
@@ -96,56 +96,56 @@ struct Content {
 /// The post that an attempt is about.
 enum Subject<'a> {
     /// One that the ledger does not have yet; it has content once that is chosen.
-    New(&'a Occasion, Option<Content>),
+    New(&'a Occasion, Option<PostContent>),
     /// One that is planned.
     Planned(&'a Post),
 }
 
 /// What the ledger has to be told when a post is sent.
 struct Prepared {
-    ready: Ready,
+    ready: LiveSession,
     /// All that is to be sent, where that is more than the text and was not fixed before.
     record: Option<String>,
 }
 
 /// Posts one line, or the text that was given.
-pub(super) async fn fire(run: &BotRun<'_>, occasion: &Occasion) -> Result<Fired, StoreError> {
+pub(super) async fn attempt_new(run: &BotRun<'_>, occasion: &Occasion) -> Result<Attempted, StoreError> {
     loop {
         match attempt(run, &mut Subject::New(occasion, None)).await {
             // Another line, then.
             Err(StoreError::LineTaken) => {}
-            Err(StoreError::SlotTaken | StoreError::PostOpen) => return Ok(Fired::Elsewhere),
+            Err(StoreError::SlotTaken | StoreError::PostOpen) => return Ok(Attempted::Elsewhere),
             fired => return fired,
         }
     }
 }
 
 /// Makes another attempt with a planned post.
-pub(super) async fn again(run: &BotRun<'_>, post: &Post) -> Result<Fired, StoreError> {
+pub(super) async fn attempt_planned(run: &BotRun<'_>, post: &Post) -> Result<Attempted, StoreError> {
     attempt(run, &mut Subject::Planned(post)).await
 }
 
-async fn attempt(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<Fired, StoreError> {
+async fn attempt(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<Attempted, StoreError> {
     match begin(run, subject).await {
-        Ok((post, ready)) => Ok(Fired::Post(Box::new(send(run, post, ready).await))),
+        Ok((post, ready)) => Ok(Attempted::Post(Box::new(send(run, post, ready).await))),
         Err(blocked) => judge(run, subject, blocked).await,
     }
 }
 
 /// What becomes of a post that is not sent now.
-async fn judge(run: &BotRun<'_>, subject: &Subject<'_>, blocked: Blocked) -> Result<Fired, StoreError> {
+async fn judge(run: &BotRun<'_>, subject: &Subject<'_>, blocked: Blocked) -> Result<Attempted, StoreError> {
     let post = match blocked {
-        Blocked::Until(at) => return Ok(Fired::Later(at)),
-        Blocked::Exhausted => return Ok(Fired::Exhausted),
+        Blocked::Until(at) => return Ok(Attempted::Later(at)),
+        Blocked::Exhausted => return Ok(Attempted::Exhausted),
         Blocked::Store(error) => return Err(error),
         Blocked::GivenUp(why) => subject.give_up(run, why).await?,
-        Blocked::Rejection(setback) => subject.set_back(run, &setback).await?,
+        Blocked::Rejection(setback) => subject.rejected(run, &setback).await?,
     };
-    Ok(Fired::Post(Box::new(run.engine.told(post))))
+    Ok(Attempted::Post(Box::new(run.engine.announced(post))))
 }
 
 /// Everything up to the intent, which is durable when this returns.
-async fn begin(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<(Post, Ready), Blocked> {
+async fn begin(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<(Post, LiveSession), Blocked> {
     let Prepared { ready, record } = match subject {
         Subject::New(occasion, content) => prepare_new(run, occasion, content).await?,
         Subject::Planned(post) => prepare_planned(run, post).await?,
@@ -158,7 +158,7 @@ async fn begin(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<(Post, Rea
 /// what is left of a budget is spent by one bot at a time.
 async fn intend(run: &BotRun<'_>, subject: &Subject<'_>, record: Option<String>) -> Result<Post, Blocked> {
     let engine = run.engine;
-    let _till = engine.governor.till(&run.member.bot).await;
+    let _till = engine.limits.budget_lock(&run.member.bot).await;
     barred(run, subject.text()).await?;
     if let Some(why) = subject.too_late(run) {
         return Err(Blocked::GivenUp(why));
@@ -175,24 +175,24 @@ async fn intend(run: &BotRun<'_>, subject: &Subject<'_>, record: Option<String>)
 }
 
 async fn barred(run: &BotRun<'_>, text: &str) -> Result<(), Blocked> {
-    match run.engine.barred(run.member, text).await? {
+    match run.engine.limited(run.member, text).await? {
         Some(setback) => Err(setback.into()),
         None => Ok(()),
     }
 }
 
 fn its_turn(run: &BotRun<'_>) -> Result<(), Blocked> {
-    run.engine.my_turn(run.member).map_or(Ok(()), |at| Err(Blocked::Until(at)))
+    run.engine.pace(run.member).map_or(Ok(()), |at| Err(Blocked::Until(at)))
 }
 
 /// Chooses what to post, and gets the bot ready for it. `chosen` is what was chosen last, also where that fails.
 async fn prepare_new(
     run: &BotRun<'_>,
     occasion: &Occasion,
-    chosen: &mut Option<Content>,
+    chosen: &mut Option<PostContent>,
 ) -> Result<Prepared, Blocked> {
     let (engine, bot) = (run.engine, &run.member.bot);
-    if let Some(why) = engine.flood(run.member, run.standing) {
+    if let Some(why) = engine.hourly_cap(run.member, run.standing) {
         return Err(Blocked::GivenUp(why));
     }
     // A person waits for no turn.
@@ -284,7 +284,7 @@ impl Subject<'_> {
     }
 
     /// Plans it for later; or releases it, if that would be too late or a person can ask again.
-    async fn set_back(&self, run: &BotRun<'_>, setback: &Rejection) -> Result<Post, StoreError> {
+    async fn rejected(&self, run: &BotRun<'_>, setback: &Rejection) -> Result<Post, StoreError> {
         let (occasion, content) = match self {
             Self::New(occasion, content) => (occasion, content.as_ref()),
             Self::Planned(post) => return advance(run, post, &record::set_back(run, post, setback)).await,
@@ -309,7 +309,7 @@ pub(super) fn too_late(post: &Post) -> Why {
 async fn open(
     run: &BotRun<'_>,
     occasion: &Occasion,
-    content: Option<&Content>,
+    content: Option<&PostContent>,
     begins: Beginning,
 ) -> Result<Post, StoreError> {
     run.engine.store.open(&draft(run, occasion, content, begins)).await
@@ -321,7 +321,7 @@ async fn advance(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Post, Sto
 
 /// Makes the one attempt that the ledger has just been told of, and records what came of it. If the tokens were not
 /// accepted and others can be had, it is made once more with those.
-async fn send(run: &BotRun<'_>, post: Post, ready: Ready) -> Post {
+async fn send(run: &BotRun<'_>, post: Post, ready: LiveSession) -> Post {
     match once(run, &post, &ready).await {
         Outcome::NotAccepted(setback) if setback.token_rejected && ready.renewable() => {
             // Meanwhile the post is planned, so that whatever happens to us it is clear that nothing is out there.
@@ -332,7 +332,7 @@ async fn send(run: &BotRun<'_>, post: Post, ready: Ready) -> Post {
     }
 }
 
-async fn once_more(run: &BotRun<'_>, post: Post, ready: &Ready) -> Post {
+async fn once_more(run: &BotRun<'_>, post: Post, ready: &LiveSession) -> Post {
     let subject = Subject::Planned(&post);
     let begun = async {
         let ready = session::renewed(run, ready).await?;
@@ -347,7 +347,7 @@ async fn once_more(run: &BotRun<'_>, post: Post, ready: &Ready) -> Post {
         Err(blocked) => judge(run, &subject, blocked).await,
     };
     match fired {
-        Ok(Fired::Post(post)) => return *post,
+        Ok(Attempted::Post(post)) => return *post,
         Ok(_) => {}
         Err(error) => run.engine.ledger_trouble(Some(&post.bot), &error),
     }
@@ -356,14 +356,14 @@ async fn once_more(run: &BotRun<'_>, post: Post, ready: &Ready) -> Post {
 }
 
 /// Makes one request, and takes up what its answer said of requests to come.
-async fn once(run: &BotRun<'_>, post: &Post, ready: &Ready) -> Outcome {
+async fn once(run: &BotRun<'_>, post: &Post, ready: &LiveSession) -> Outcome {
     let BotRun { engine, member, .. } = *run;
     if post.attempts == 1 {
-        member.memory.past.sends(engine.clock.uptime());
+        member.memory.sends.sends(engine.clock.uptime());
     }
     let sent =
         engine.timed(member, Call::Post, member.network.send(post, &ready.session), |sent| sent.room).await;
-    engine.take_up(member, sent.cooldowns);
+    engine.note_cooldowns(member, sent.cooldowns);
     sent.outcome
 }
 
@@ -372,9 +372,9 @@ async fn choose(
     run: &BotRun<'_>,
     account: Option<&Account>,
     occasion: &Occasion,
-) -> Result<Content, Blocked> {
+) -> Result<PostContent, Blocked> {
     if let Some(text) = &occasion.text {
-        return Ok(Content { text: text.clone(), line: None });
+        return Ok(PostContent { text: text.clone(), line: None });
     }
     let BotRun { engine, member, standing } = *run;
     let reading = match occasion.slot {
@@ -412,14 +412,14 @@ fn next_line(
     account: Option<&Account>,
     poem: &Poem,
     (round, history): (u32, &History),
-) -> Option<Content> {
+) -> Option<PostContent> {
     let bot = &run.member.bot;
     let fits = |line: &Line| net::validate(bot, account, &line.text).is_ok();
-    let line = pick::pick(poem, bot.order, history, fits, &mut *run.engine.dice())?;
-    Some(Content { text: line.text.clone(), line: Some((round, line.id)) })
+    let line = pick::pick(poem, bot.order, history, fits, &mut *run.engine.rng())?;
+    Some(PostContent { text: line.text.clone(), line: Some((round, line.id)) })
 }
 
-fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&Content>, begins: Beginning) -> Draft {
+fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&PostContent>, begins: Beginning) -> Draft {
     let bot = &run.member.bot;
     let text = content.map(|content| content.text.clone());
     let price = text.as_deref().map_or(0, |text| net::price(bot.network, text));

@@ -34,10 +34,11 @@ fn over_month(budget: &Budget, spent: Spent, price: u32) -> Option<String> {
     if let Some(most) = most {
         return Some(format!("{} posts of {most} a month", spent.posts));
     }
-    let most = budget.mills_per_month.filter(|most| spent.mills + u64::from(price) > *most)?;
+    let most =
+        budget.milli_dollars_per_month.filter(|most| spent.milli_dollars + u64::from(price) > *most)?;
     Some(format!(
         "{} of {} US dollars a month, and this post costs {}",
-        dollars(spent.mills),
+        dollars(spent.milli_dollars),
         dollars(most),
         dollars(price.into())
     ))
@@ -58,8 +59,8 @@ mod tests {
 
     #[test]
     fn money_is_spent_up_to_the_last_cent() {
-        let budget = Budget { mills_per_month: Some(30_000), ..Budget::default() };
-        let spent = |mills| over_month(&budget, Spent { posts: 1, mills }, 15);
+        let budget = Budget { milli_dollars_per_month: Some(30_000), ..Budget::default() };
+        let spent = |mills| over_month(&budget, Spent { posts: 1, milli_dollars: mills }, 15);
         assert_eq!(spent(29_985), None);
         assert_eq!(spent(29_986).unwrap(), "29.986 of 30.00 US dollars a month, and this post costs 0.015");
     }

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::keeper::NotReady;
+use super::tokens::NotReady;
 use super::turn::Wake;
 use super::{BotRun, Engine, session};
 use crate::flock::account::Account;
@@ -18,7 +18,7 @@ use crate::flock::pick;
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::{AtEnd, Bot, OnUnknown};
 use crate::net::{self, Rejection, RemotePost, Resemblance, Timeline};
-use crate::store::{Find, Standing, StoreError};
+use crate::store::{BotRecord, Find, StoreError};
 
 /// The pause before an account that can't be read now is asked again.
 const AGAIN: TimeDelta = TimeDelta::minutes(5);
@@ -28,7 +28,7 @@ const AHEAD: TimeDelta = TimeDelta::days(1);
 
 /// Since when an account is read for a copy that is said to be of `copied`. The clock that said so may have been ahead,
 /// so it is read from the last post on that the copy knows, within reason.
-pub(super) fn since(standing: &Standing, copied: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn since(standing: &BotRecord, copied: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
     let known = standing.last_posted.as_ref().and_then(|post| post.sent_at).filter(|at| *at <= now);
     match known {
         None if copied > now => DateTime::UNIX_EPOCH,
@@ -40,7 +40,7 @@ pub(super) fn since(standing: &Standing, copied: DateTime<Utc>, now: DateTime<Ut
 
 /// Brings the ledger up to date with a bot's account, which may have posts from after `since`. A pause that somebody
 /// wished for does not keep it from that.
-pub(super) async fn catch_up(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<Wake, StoreError> {
+pub(super) async fn reconcile(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<Wake, StoreError> {
     let BotRun { engine, member, standing } = *run;
     if standing.paused.as_ref().is_some_and(|pause| pause.why.is_some()) {
         return Ok(None);
@@ -59,7 +59,7 @@ pub(super) async fn catch_up(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<W
         Err(why) => return later(run, Rejection::unanswered(why)).await,
     };
     let seen = unknown_here(run, seen).await?;
-    let Some(Lines { found, doubtful }) = lines_of(run, &poem, seen).await? else {
+    let Some(KnownLines { found, doubtful }) = lines_of(run, &poem, seen).await? else {
         return pause(run, ALIKE).await;
     };
     let Some((seen, _)) = doubtful.first() else { return done(run, &found).await };
@@ -82,7 +82,7 @@ const ALIKE: &str = "lines of the poem differ in nothing but their links or whom
                      in its own way";
 
 /// What was learnt from an account's history.
-pub(super) struct History {
+pub(super) struct AccountHistory {
     /// How many posts the network showed that the ledger did not have.
     pub(super) seen: usize,
     /// How many of them are lines of the poem, which are used now.
@@ -92,7 +92,7 @@ pub(super) struct History {
 }
 
 /// Writes down which lines of the poem the account has posted, as far back as the network shows it. Otherwise says why not.
-pub(super) async fn history(run: &BotRun<'_>) -> Result<Result<History, String>, StoreError> {
+pub(super) async fn history(run: &BotRun<'_>) -> Result<Result<AccountHistory, String>, StoreError> {
     let BotRun { engine, member, standing } = *run;
     let (seen, missing) = match session::timeline_since(run, DateTime::UNIX_EPOCH).await {
         Ok(Timeline::Complete(seen)) => (seen, None),
@@ -107,19 +107,19 @@ pub(super) async fn history(run: &BotRun<'_>) -> Result<Result<History, String>,
     };
     let seen = unknown_here(run, seen).await?;
     let number = seen.len();
-    let Some(Lines { found, doubtful }) = lines_of(run, &poem, seen).await? else {
+    let Some(KnownLines { found, doubtful }) = lines_of(run, &poem, seen).await? else {
         return Ok(Err(ALIKE.to_owned()));
     };
     let missing = missing.or_else(|| doubtful.first().map(|(seen, _)| like_a_line(seen)));
     let found = engine.store.note(&member.bot.name, &found).await?.len();
-    Ok(Ok(History { seen: number, found, missing }))
+    Ok(Ok(AccountHistory { seen: number, found, missing }))
 }
 
 async fn done(run: &BotRun<'_>, found: &[Find]) -> Result<Wake, StoreError> {
     let BotRun { engine, member, .. } = *run;
     let bot = &member.bot.name;
-    let written = engine.store.catch_up(bot, found).await?;
-    engine.events.tell(&Event::CaughtUp { bot: bot.clone(), found: written.len() });
+    let written = engine.store.finish_reconciliation(bot, found).await?;
+    engine.events.emit(&Event::CaughtUp { bot: bot.clone(), found: written.len() });
     Ok(Some(engine.clock.now()))
 }
 
@@ -134,15 +134,15 @@ async fn pause(run: &BotRun<'_>, why: &str) -> Result<Wake, StoreError> {
         made.unwrap_or_default()
     );
     engine.store.pause(bot, Some(&why), engine.clock.now()).await?;
-    engine.events.tell(&Event::Paused { bot: bot.clone(), why: Some(why) });
+    engine.events.emit(&Event::Paused { bot: bot.clone(), why: Some(why) });
     Ok(None)
 }
 
 async fn later(run: &BotRun<'_>, setback: Rejection) -> Result<Wake, StoreError> {
     let BotRun { engine, member, .. } = *run;
     let (bot, now) = (&member.bot.name, engine.clock.now());
-    engine.store.stay_behind(bot, &setback.why).await?;
-    engine.events.tell(&Event::NotCaughtUp { bot: bot.clone(), reason: setback.why.reason });
+    engine.store.note_unreconciled(bot, &setback.why).await?;
+    engine.events.emit(&Event::NotCaughtUp { bot: bot.clone(), reason: setback.why.reason });
     Ok(Some(setback.retry_at.unwrap_or(now).max(now + AGAIN)))
 }
 
@@ -154,7 +154,7 @@ async fn unknown_here(run: &BotRun<'_>, seen: Vec<RemotePost>) -> Result<Vec<Rem
 }
 
 /// What posts are lines of a poem.
-struct Lines {
+struct KnownLines {
     /// Those that are, oldest first.
     found: Vec<Find>,
     /// Those that may be, as the network has changed them, with the line that they may be.
@@ -162,7 +162,11 @@ struct Lines {
 }
 
 /// The lines that these posts are; `None` if it can't be told which.
-async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<RemotePost>) -> Result<Option<Lines>, StoreError> {
+async fn lines_of(
+    run: &BotRun<'_>,
+    poem: &Poem,
+    seen: Vec<RemotePost>,
+) -> Result<Option<KnownLines>, StoreError> {
     let BotRun { engine, member, standing } = *run;
     let bot = &member.bot;
     let mut round = standing.round;
@@ -196,7 +200,7 @@ async fn lines_of(run: &BotRun<'_>, poem: &Poem, seen: Vec<RemotePost>) -> Resul
     }
     // A line that another post is for sure needs no doubt.
     doubtful.retain(|(_, find): &(RemotePost, Find)| !used.contains(&find.line.1));
-    Ok(Some(Lines { found, doubtful }))
+    Ok(Some(KnownLines { found, doubtful }))
 }
 
 fn is_used_up(bot: &Bot, account: Option<&Account>, poem: &Poem, used: &HashSet<LineId>) -> bool {

@@ -12,12 +12,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::{Rng, RngExt};
 use tokio::sync::OwnedMutexGuard;
 
-use super::Member;
-use super::queue::Queue;
+use super::BoundBot;
+use super::queue::Pacer;
 use crate::flock::Bot;
 use crate::flock::post::{Cause, Why};
 use crate::net::{Cooldown, Rejection, Scope};
-use crate::store::Standing;
+use crate::store::BotRecord;
 
 /// The shortest pause before another attempt.
 const SHORTEST: TimeDelta = TimeDelta::seconds(5);
@@ -28,30 +28,30 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What the apps of a flock share among their bots.
 #[derive(Debug, Default)]
-pub(super) struct Governor {
-    gates: Mutex<HashMap<String, Gate>>,
+pub(super) struct SendLimits {
+    groups: Mutex<HashMap<String, GroupState>>,
 }
 
 /// What the bots of an app share; those of a network without apps are one app here.
 #[derive(Debug, Default)]
-struct Gate {
+struct GroupState {
     held: Option<Cooldown>,
-    queue: Queue,
-    till: Arc<Till>,
+    queue: Pacer,
+    till: Arc<BudgetLock>,
 }
 
 /// Held by whoever looks at what is left of a budget, until what that bot spends is in the ledger.
-type Till = tokio::sync::Mutex<()>;
+type BudgetLock = tokio::sync::Mutex<()>;
 
 /// What the engine remembers of a bot, for as long as it runs.
 #[derive(Debug, Default)]
-pub(super) struct Past {
+pub(super) struct SendHistory {
     held: Mutex<Option<Cooldown>>,
     /// When it sent, by uptime, in the last hour.
     sent: Mutex<VecDeque<Duration>>,
 }
 
-impl Past {
+impl SendHistory {
     /// Notes that the bot sends.
     pub(super) fn sends(&self, uptime: Duration) {
         let mut sent = locked(&self.sent);
@@ -61,7 +61,7 @@ impl Past {
     }
 
     /// Forgets what a network has said: the bot posts to another one from now on.
-    pub(super) fn forget_hold(&self) {
+    pub(super) fn forget_cooldown(&self) {
         *locked(&self.held) = None;
     }
 
@@ -70,40 +70,40 @@ impl Past {
     }
 }
 
-impl Governor {
+impl SendLimits {
     /// How long a bot waits for its turn to send; a turn that has come is taken by asking.
     pub(super) fn turn(&self, bot: &Bot, uptime: Duration) -> Option<Duration> {
         let pace = bot.app.as_ref().map(|app| app.pace).filter(|pace| !pace.is_zero())?;
-        let mut gates = locked(&self.gates);
-        gates.entry(bot.gate().to_owned()).or_default().queue.turn(&bot.name, uptime, pace)
+        let mut gates = locked(&self.groups);
+        gates.entry(bot.limit_group().to_owned()).or_default().queue.turn(&bot.name, uptime, pace)
     }
 
     /// Whether a bot waits for a turn that it was given.
     pub(super) fn expects(&self, bot: &Bot) -> bool {
-        locked(&self.gates).get(bot.gate()).is_some_and(|gate| gate.queue.expects(&bot.name))
+        locked(&self.groups).get(bot.limit_group()).is_some_and(|gate| gate.queue.expects(&bot.name))
     }
 
     /// Waits until no other bot of the app is about to spend what is left of its budget, if it has one.
-    pub(super) async fn till(&self, bot: &Bot) -> Option<OwnedMutexGuard<()>> {
+    pub(super) async fn budget_lock(&self, bot: &Bot) -> Option<OwnedMutexGuard<()>> {
         bot.app.as_ref().filter(|app| app.budget.is_limited())?;
-        let till = locked(&self.gates).entry(bot.gate().to_owned()).or_default().till.clone();
+        let till = locked(&self.groups).entry(bot.limit_group().to_owned()).or_default().till.clone();
         Some(till.lock_owned().await)
     }
 
     /// Takes up what an answer said of times to come. Returns what is new of the app.
-    pub(super) fn take_up(
+    pub(super) fn note_cooldowns(
         &self,
-        member: &Member,
+        member: &BoundBot,
         holds: Vec<Cooldown>,
         now: DateTime<Utc>,
     ) -> Option<Cooldown> {
         let mut news = None;
         for hold in holds {
             match hold.scope {
-                Scope::Bot => drop(longer(&mut locked(&member.memory.past.held), hold, now)),
+                Scope::Bot => drop(longer(&mut locked(&member.memory.sends.held), hold, now)),
                 Scope::App => {
-                    let mut gates = locked(&self.gates);
-                    let gate = gates.entry(member.bot.gate().to_owned()).or_default();
+                    let mut gates = locked(&self.groups);
+                    let gate = gates.entry(member.bot.limit_group().to_owned()).or_default();
                     news = longer(&mut gate.held, hold, now).or(news);
                 }
             }
@@ -112,17 +112,17 @@ impl Governor {
     }
 
     /// Why nothing should be sent for this bot now, and until when.
-    pub(super) fn held(&self, member: &Member, now: DateTime<Utc>) -> Option<Rejection> {
-        let of_app = locked(&self.gates).get(member.bot.gate()).and_then(|gate| gate.held.clone());
-        let of_bot = locked(&member.memory.past.held).clone();
+    pub(super) fn cooldown(&self, member: &BoundBot, now: DateTime<Utc>) -> Option<Rejection> {
+        let of_app = locked(&self.groups).get(member.bot.limit_group()).and_then(|gate| gate.held.clone());
+        let of_bot = locked(&member.memory.sends.held).clone();
         let holds = of_app.into_iter().chain(of_bot).filter(|hold| hold.until > now);
         holds.max_by_key(|hold| hold.until).map(|hold| until(hold.why, hold.until))
     }
 
     /// Lets all bots of the app send again: what kept them still may be mended.
-    pub(super) fn let_go(&self, member: &Member) {
-        *locked(&member.memory.past.held) = None;
-        if let Some(gate) = locked(&self.gates).get_mut(member.bot.gate()) {
+    pub(super) fn let_go(&self, member: &BoundBot) {
+        *locked(&member.memory.sends.held) = None;
+        if let Some(gate) = locked(&self.groups).get_mut(member.bot.limit_group()) {
             gate.held = None;
         }
     }
@@ -147,9 +147,9 @@ pub(super) fn until(why: Why, until: DateTime<Utc>) -> Rejection {
 
 /// Why the bot may not post now, if it may not. The ledger counts by the clock on the wall, which may be set; the
 /// engine by its own, which begins anew with each start.
-pub(super) fn flood(member: &Member, standing: &Standing, uptime: Duration) -> Option<Why> {
+pub(super) fn hourly_cap(member: &BoundBot, standing: &BotRecord, uptime: Duration) -> Option<Why> {
     let most = member.bot.max_per_hour;
-    let here = u32::try_from(member.memory.past.sent_last_hour(uptime)).unwrap_or(u32::MAX);
+    let here = u32::try_from(member.memory.sends.sent_last_hour(uptime)).unwrap_or(u32::MAX);
     let sent = standing.sent_last_hour.max(here);
     (sent >= most).then(|| {
         let remedy = "raise `max_per_hour` if that is meant, or thin out the schedule";
@@ -170,13 +170,13 @@ pub(super) fn next_attempt(
         // Never at once: the network's clock may be behind ours, and "now" again and again is a hot loop.
         Some(asked) => asked.max(now + SHORTEST),
         // A last attempt just before the deadline is better than a pause that ends after it.
-        None => paced(planned_at, now, dice).min(deadline - SHORTEST),
+        None => backoff(planned_at, now, dice).min(deadline - SHORTEST),
     };
     (now < attempt && attempt <= deadline).then_some(attempt)
 }
 
 /// After as long again as has passed since then, less up to a quarter, so that bots don't come back all at once.
-pub(super) fn paced(since: DateTime<Utc>, now: DateTime<Utc>, dice: &mut impl Rng) -> DateTime<Utc> {
+pub(super) fn backoff(since: DateTime<Utc>, now: DateTime<Utc>, dice: &mut impl Rng) -> DateTime<Utc> {
     let pause = (now - since).clamp(SHORTEST, LONGEST);
     let less = pause.num_milliseconds() / 4;
     now + pause - TimeDelta::milliseconds(dice.random_range(0..=less))
@@ -194,7 +194,7 @@ mod tests {
         let mut now = start;
         let mut pauses = Vec::new();
         for _ in 0..20 {
-            let next = paced(start, now, &mut dice);
+            let next = backoff(start, now, &mut dice);
             pauses.push(next - now);
             now = next;
         }
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn an_hour_of_sends_is_remembered_and_no_more() {
-        let past = Past::default();
+        let past = SendHistory::default();
         let at = Duration::from_secs;
         for second in [0, 1_800, 3_599] {
             past.sends(at(second));

@@ -10,9 +10,9 @@
 
 use chrono::TimeDelta;
 
-use super::keeper::NotReady;
+use super::tokens::NotReady;
 use super::turn::{Wake, mended};
-use super::{BotRun, Engine, Member, due, govern, session};
+use super::{BotRun, BoundBot, Engine, due, govern, session};
 use crate::flock::OnUnknown;
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, State, Why};
@@ -20,7 +20,7 @@ use crate::net::{ProbeResult, Rejection, RemotePost};
 use crate::store::StoreError;
 
 /// Makes the next look for a post whose outcome is unknown, if its time has come.
-pub(super) async fn mend(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
+pub(super) async fn settle_unknown(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
     let BotRun { engine, member, standing } = *run;
     if post.network != member.bot.network {
         // The bot has moved, and its new network knows nothing of the old one.
@@ -35,7 +35,7 @@ pub(super) async fn mend(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreErro
     let step = match session::look(run, &post).await {
         Ok(ProbeResult::Candidates { seen, doubtful, cost }) => {
             let found = recognised(run, &post, (seen, doubtful)).await?;
-            return looked(run, &post, found, cost).await;
+            return probed(run, &post, found, cost).await;
         }
         Ok(ProbeResult::Absent) => not_posted(run, &post, not_there(&post)),
         Ok(ProbeResult::Unavailable(why)) => by_policy(member, &why),
@@ -63,7 +63,7 @@ async fn recognised(
 
 /// Notes a look, and settles the post if it was found, or if this was the last: what was accepted may take a moment to
 /// show.
-async fn looked(run: &BotRun<'_>, post: &Post, found: Option<Move>, cost: u32) -> Result<Wake, StoreError> {
+async fn probed(run: &BotRun<'_>, post: &Post, found: Option<Move>, cost: u32) -> Result<Wake, StoreError> {
     let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");
     let look = Move::Look { why, counts: true, retry_at: None, cost };
     match found {
@@ -82,15 +82,15 @@ async fn settle(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Wake, Stor
     let BotRun { engine, member, .. } = *run;
     let post = engine.store.advance(post.id, step, engine.clock.now()).await?;
     if post.state == State::Unknown {
-        engine.events.tell(&Event::Looked(post.clone()));
+        engine.events.emit(&Event::Looked(post.clone()));
         return Ok(next_look(member, &post));
     }
-    engine.told(post);
+    engine.announced(post);
     Ok(Some(engine.clock.now()))
 }
 
 /// When to look for a post; `None` if a person must settle it.
-fn next_look(member: &Member, post: &Post) -> Wake {
+fn next_look(member: &BoundBot, post: &Post) -> Wake {
     if post.cause == Some(Cause::Ask) && member.bot.on_unknown == OnUnknown::Ask {
         return None;
     }
@@ -128,7 +128,7 @@ fn not_there(post: &Post) -> Why {
 }
 
 /// What becomes of a post for which the network may not be asked.
-fn by_policy(member: &Member, why: &Why) -> Move {
+fn by_policy(member: &BoundBot, why: &Why) -> Move {
     match member.bot.on_unknown {
         OnUnknown::AssumePosted => {
             let reason = format!("assumed: no answer came, and the account may not be read: {}", why.reason);
@@ -143,7 +143,7 @@ fn by_policy(member: &Member, why: &Why) -> Move {
 
 /// What becomes of a post of which the account shows one that is much like it, and which the network may have changed.
 /// Sending it again might post it twice, so a person has to look, unless the bot is to assume that it was posted.
-fn doubtful(member: &Member, post: &Post, seen: &RemotePost) -> Move {
+fn doubtful(member: &BoundBot, post: &Post, seen: &RemotePost) -> Move {
     let place = seen.url.as_deref().unwrap_or(&seen.remote_id);
     let with = seen.client.as_ref().map_or_else(String::new, |client| format!(", posted with {client}"));
     let found = format!("a post that is like it, and may be it, is on the account at {place}{with}");
@@ -166,7 +166,7 @@ fn doubtful(member: &Member, post: &Post, seen: &RemotePost) -> Move {
 fn not_now(engine: &Engine, post: &Post, setback: &Rejection) -> Move {
     let now = engine.clock.now();
     let since = post.settled_at.unwrap_or(post.moved_at);
-    let retry_at = govern::paced(since, now, &mut *engine.dice()).max(setback.retry_at.unwrap_or(now));
+    let retry_at = govern::backoff(since, now, &mut *engine.rng()).max(setback.retry_at.unwrap_or(now));
     let reason = format!("no answer came, and the account can't be looked at now: {}", setback.why.reason);
     // The cause says whether a person has to mend something first.
     Move::Look { why: Why::new(setback.why.cause, reason), counts: false, retry_at: Some(retry_at), cost: 0 }
@@ -180,7 +180,7 @@ pub(super) fn not_posted(run: &BotRun<'_>, post: &Post, why: Why) -> Move {
         _ if post.slot.is_none() || now > deadline => None,
         0 | 1 => Some(now),
         // A network that leaves each attempt in doubt is asked less and less often.
-        _ => govern::next_attempt(post.planned_at, now, None, deadline, &mut *engine.dice()),
+        _ => govern::next_attempt(post.planned_at, now, None, deadline, &mut *engine.rng()),
     };
     match retry_at {
         Some(retry_at) => Move::Return { why, retry_at, answered: false },

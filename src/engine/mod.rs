@@ -11,7 +11,6 @@ mod budget;
 mod catch_up;
 mod due;
 mod govern;
-pub mod keeper;
 mod mend;
 mod queue;
 pub mod reading;
@@ -20,6 +19,7 @@ mod reload;
 mod run;
 mod session;
 mod skip;
+pub mod tokens;
 mod turn;
 mod wish;
 
@@ -40,38 +40,38 @@ use crate::flock::{Bot, BotName, NetworkKind};
 use crate::net::{self, Cooldown, Network, Rejection};
 use crate::sources::PoemCache;
 use crate::store::vault::Vault;
-use crate::store::{Entry, Standing, Store, StoreError, condition};
-use govern::{Governor, Past};
-use keeper::Keeper;
+use crate::store::{BotRecord, Entry, Store, StoreError, condition};
+use govern::{SendHistory, SendLimits};
 use reload::Handover;
+use tokens::TokenManager;
 
 /// What the engine works with. Everything it needs from the world is handed in.
 pub struct Engine {
     store: Arc<dyn Store>,
-    keeper: Keeper,
+    keeper: TokenManager,
     poem_cache: Arc<PoemCache>,
     clock: Arc<dyn Clock>,
     events: Events,
     dice: Mutex<StdRng>,
-    governor: Governor,
-    members: RwLock<HashMap<BotName, Arc<Member>>>,
+    limits: SendLimits,
+    bots: RwLock<HashMap<BotName, Arc<BoundBot>>>,
     /// Bots of the flock that have no client here: a command acts for one bot alone.
     others: RwLock<HashMap<BotName, Arc<Bot>>>,
     handover: Handover,
     /// When the loop last went round, in milliseconds of uptime.
-    pulse: AtomicU64,
+    turned_at: AtomicU64,
     /// When the first bot is looked at next, in milliseconds since 1970.
     due: AtomicI64,
     /// How many bots have a task that the loop has not seen the end of.
     busy: AtomicUsize,
     /// The longest sleep of the loop.
-    nap: Duration,
+    max_sleep: Duration,
     /// Called each time that the loop goes round.
     on_beat: Box<dyn Fn() + Send + Sync>,
 }
 
 /// A bot and its authenticated client.
-pub struct Member {
+pub struct BoundBot {
     /// The bot.
     pub bot: Arc<Bot>,
     /// Its client.
@@ -91,16 +91,16 @@ struct Memory {
     told_exhausted: AtomicBool,
     told_ahead: AtomicBool,
     told_round: AtomicU32,
-    past: Past,
+    sends: SendHistory,
 }
 
 /// One bot at work: everything that it takes to do something for it.
 #[derive(Clone, Copy)]
 struct BotRun<'a> {
     engine: &'a Engine,
-    member: &'a Member,
+    member: &'a BoundBot,
     /// What the ledger said of the bot when this began.
-    standing: &'a Standing,
+    standing: &'a BotRecord,
 }
 
 impl BotRun<'_> {
@@ -110,7 +110,7 @@ impl BotRun<'_> {
     }
 }
 
-impl Member {
+impl BoundBot {
     /// A bot with its client. If the client signs, its tokens are in the vault.
     pub fn new(bot: Arc<Bot>, network: Arc<dyn Network>) -> Self {
         Self::with_tokens(bot, network, None)
@@ -136,15 +136,15 @@ impl Engine {
         clock: Arc<dyn Clock>,
         events: Events,
         dice: StdRng,
-        members: Vec<Member>,
+        members: Vec<BoundBot>,
     ) -> Self {
-        let by_name = |member: Member| (member.bot.name.clone(), Arc::new(member));
+        let by_name = |member: BoundBot| (member.bot.name.clone(), Arc::new(member));
         let poem_cache = Arc::new(PoemCache::new(clock.clone()));
-        let members = RwLock::new(members.into_iter().map(by_name).collect());
-        let keeper = Keeper::new(store.clone(), vault, clock.clone(), events.clone());
-        let governor = Governor::default();
-        let (dice, pulse) = (Mutex::new(dice), AtomicU64::new(millis(clock.uptime())));
-        let (handover, nap, on_beat) = (Handover::default(), run::NAP, Box::new(|| {}));
+        let bots = RwLock::new(members.into_iter().map(by_name).collect());
+        let keeper = TokenManager::new(store.clone(), vault, clock.clone(), events.clone());
+        let limits = SendLimits::default();
+        let (dice, turned_at) = (Mutex::new(dice), AtomicU64::new(millis(clock.uptime())));
+        let (handover, max_sleep, on_beat) = (Handover::default(), run::MAX_SLEEP, Box::new(|| {}));
         Self {
             store,
             keeper,
@@ -152,14 +152,14 @@ impl Engine {
             clock,
             events,
             dice,
-            governor,
-            members,
+            limits,
+            bots,
             others: RwLock::default(),
             handover,
-            pulse,
+            turned_at,
             due: AtomicI64::new(i64::MAX),
             busy: AtomicUsize::new(0),
-            nap,
+            max_sleep,
             on_beat,
         }
     }
@@ -168,7 +168,7 @@ impl Engine {
     /// of one that is stuck.
     #[must_use]
     pub fn beating(mut self, at_least_every: Duration, on_beat: impl Fn() + Send + Sync + 'static) -> Self {
-        self.nap = run::NAP.min(at_least_every);
+        self.max_sleep = run::MAX_SLEEP.min(at_least_every);
         self.on_beat = Box::new(on_beat);
         self
     }
@@ -187,7 +187,7 @@ impl Engine {
 
     /// How long ago the loop last went round; it does so every thirty seconds at least.
     pub fn idle_for(&self) -> Duration {
-        let last = Duration::from_millis(self.pulse.load(Ordering::Relaxed));
+        let last = Duration::from_millis(self.turned_at.load(Ordering::Relaxed));
         self.clock.uptime().saturating_sub(last)
     }
 
@@ -210,7 +210,7 @@ impl Engine {
 
     /// Notes that the loop goes round.
     fn beat(&self) {
-        self.pulse.store(millis(self.clock.uptime()), Ordering::Relaxed);
+        self.turned_at.store(millis(self.clock.uptime()), Ordering::Relaxed);
         (self.on_beat)();
     }
 
@@ -219,26 +219,26 @@ impl Engine {
     pub async fn take_over(&self, flock: &[Arc<Bot>]) -> Result<(), StoreError> {
         let now = self.clock.now();
         let entries: Vec<Entry> = flock.iter().map(|bot| entry(bot)).collect();
-        let others = flock.iter().filter(|bot| self.member(bot.name.as_str()).is_none());
+        let others = flock.iter().filter(|bot| self.bound_bot(bot.name.as_str()).is_none());
         let others = others.map(|bot| (bot.name.clone(), bot.clone())).collect();
         *self.others.write().unwrap_or_else(PoisonError::into_inner) = others;
         for not in self.store.enter(&entries, now).await? {
-            self.events.tell(&Event::NotRenamed { bot: not.bot, was: not.was });
+            self.events.emit(&Event::NotRenamed { bot: not.bot, was: not.was });
         }
         for post in self.store.take_over(now).await? {
-            self.told(post);
+            self.announced(post);
         }
         Ok(())
     }
 
-    fn member(&self, bot: &str) -> Option<Arc<Member>> {
-        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+    fn bound_bot(&self, bot: &str) -> Option<Arc<BoundBot>> {
+        let members = self.bots.read().unwrap_or_else(PoisonError::into_inner);
         members.get(&bot.parse::<BotName>().ok()?).cloned()
     }
 
     /// On which network a bot of the flock posts, and whether `flock.toml` gives it tokens; `None` for one that has left.
     fn in_flock(&self, bot: &BotName) -> Option<(NetworkKind, bool)> {
-        if let Some(member) = self.member(bot.as_str()) {
+        if let Some(member) = self.bound_bot(bot.as_str()) {
             return Some((member.bot.network, member.given.is_some()));
         }
         let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
@@ -246,29 +246,29 @@ impl Engine {
     }
 
     /// The dice, shared by all bots.
-    fn dice(&self) -> MutexGuard<'_, StdRng> {
+    fn rng(&self) -> MutexGuard<'_, StdRng> {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn new_id(&self) -> PostId {
-        PostId::new(self.clock.now(), self.dice().random())
+        PostId::new(self.clock.now(), self.rng().random())
     }
 
     /// Why a bot may not send, whatever is due.
-    fn flood(&self, member: &Member, standing: &Standing) -> Option<Why> {
-        govern::flood(member, standing, self.clock.uptime())
+    fn hourly_cap(&self, member: &BoundBot, standing: &BotRecord) -> Option<Why> {
+        govern::hourly_cap(member, standing, self.clock.uptime())
     }
 
     /// When it is a bot's turn to send, if that is not now.
-    fn my_turn(&self, member: &Member) -> Option<DateTime<Utc>> {
-        let wait = self.governor.turn(&member.bot, self.clock.uptime())?;
+    fn pace(&self, member: &BoundBot) -> Option<DateTime<Utc>> {
+        let wait = self.limits.turn(&member.bot, self.clock.uptime())?;
         Some(self.clock.now() + wait)
     }
 
     /// Why a bot can't send this now, if a limit or its app's budget is in the way.
-    async fn barred(&self, member: &Member, text: &str) -> Result<Option<Rejection>, StoreError> {
+    async fn limited(&self, member: &BoundBot, text: &str) -> Result<Option<Rejection>, StoreError> {
         let now = self.clock.now();
-        if let Some(setback) = self.governor.held(member, now) {
+        if let Some(setback) = self.limits.cooldown(member, now) {
             return Ok(Some(setback));
         }
         let price = net::price(member.bot.network, text);
@@ -276,17 +276,17 @@ impl Engine {
     }
 
     /// Takes up what an answer said of requests to come.
-    fn take_up(&self, member: &Member, holds: Vec<Cooldown>) {
-        if let Some(hold) = self.governor.take_up(member, holds, self.clock.now()) {
-            let app = member.bot.gate().to_owned();
-            self.events.tell(&Event::Held { app, until: hold.until, reason: hold.why.reason });
+    fn note_cooldowns(&self, member: &BoundBot, holds: Vec<Cooldown>) {
+        if let Some(hold) = self.limits.note_cooldowns(member, holds, self.clock.now()) {
+            let app = member.bot.limit_group().to_owned();
+            self.events.emit(&Event::Held { app, until: hold.until, reason: hold.why.reason });
         }
     }
 
     /// Calls a network, and tells how long that took, and how much room it left as `room` reads from what came back.
     async fn timed<T>(
         &self,
-        member: &Member,
+        member: &BoundBot,
         call: Call,
         request: impl Future<Output = T>,
         room: impl FnOnce(&T) -> Option<u32>,
@@ -294,12 +294,13 @@ impl Engine {
         let begun = self.clock.uptime();
         let answer = request.await;
         let took = self.clock.uptime().saturating_sub(begun);
-        let (bot, network, app) = (member.bot.name.clone(), member.bot.network, member.bot.gate().to_owned());
-        self.events.tell(&Event::Called { bot, network, app, call, took, room: room(&answer) });
+        let (bot, network, app) =
+            (member.bot.name.clone(), member.bot.network, member.bot.limit_group().to_owned());
+        self.events.emit(&Event::Called { bot, network, app, call, took, room: room(&answer) });
         answer
     }
 
-    async fn standing(&self, member: &Member, now: DateTime<Utc>) -> Result<Standing, StoreError> {
+    async fn standing(&self, member: &BoundBot, now: DateTime<Utc>) -> Result<BotRecord, StoreError> {
         let name = &member.bot.name;
         let standing = self.store.standing(name, now).await?;
         standing.ok_or_else(|| StoreError::NotFound(format!("bot {name}")))
@@ -307,51 +308,51 @@ impl Engine {
 
     /// Moves a post, and tells of it.
     async fn advance(&self, post: &Post, step: &Move) -> Result<Post, StoreError> {
-        self.store.advance(post.id, step, self.clock.now()).await.map(|post| self.told(post))
+        self.store.advance(post.id, step, self.clock.now()).await.map(|post| self.announced(post))
     }
 
     /// Tells where a post has arrived.
-    fn told(&self, post: Post) -> Post {
+    fn announced(&self, post: Post) -> Post {
         if let Some(event) = Event::of(post.clone()) {
-            self.events.tell(&event);
+            self.events.emit(&event);
         }
         post
     }
 
-    fn tell_missed(&self, member: &Member, slots: u32) {
+    fn tell_missed(&self, member: &BoundBot, slots: u32) {
         if slots > 0 {
-            self.events.tell(&Event::Missed { bot: member.bot.name.clone(), slots });
+            self.events.emit(&Event::Missed { bot: member.bot.name.clone(), slots });
         }
     }
 
     /// Tells once that a poem is exhausted, and again only after there was a line in between.
-    fn tell_exhausted(&self, member: &Member, exhausted: bool) {
+    fn tell_exhausted(&self, member: &BoundBot, exhausted: bool) {
         let before = member.memory.told_exhausted.swap(exhausted, Ordering::Relaxed);
         if exhausted && !before {
             let (bot, remedy) = (member.bot.name.clone(), member.bot.exhausted());
-            self.events.tell(&Event::Exhausted { bot, remedy });
+            self.events.emit(&Event::Exhausted { bot, remedy });
         }
     }
 
     /// Tells once that a bot is silent because its last slot is ahead of the clock, and again after it was not.
-    fn tell_ahead(&self, member: &Member, last_slot: DateTime<Utc>, is_ahead: bool) {
+    fn tell_ahead(&self, member: &BoundBot, last_slot: DateTime<Utc>, is_ahead: bool) {
         let before = member.memory.told_ahead.swap(is_ahead, Ordering::Relaxed);
         if is_ahead && !before {
             let reason = condition::ahead(&member.bot, last_slot, self.clock.now());
             self.events
-                .tell(&Event::ClockWasAhead { bot: member.bot.name.clone(), reason: reason.to_string() });
+                .emit(&Event::ClockWasAhead { bot: member.bot.name.clone(), reason: reason.to_string() });
         }
     }
 
     /// Tells once that a round begins, however often its first post is released.
-    fn tell_round(&self, member: &Member, round: u32) {
+    fn tell_round(&self, member: &BoundBot, round: u32) {
         if member.memory.told_round.fetch_max(round, Ordering::Relaxed) < round {
-            self.events.tell(&Event::RoundBegun { bot: member.bot.name.clone(), round });
+            self.events.emit(&Event::RoundBegun { bot: member.bot.name.clone(), round });
         }
     }
 
     fn ledger_trouble(&self, bot: Option<&BotName>, error: &StoreError) {
-        self.events.tell(&Event::LedgerTrouble { bot: bot.cloned(), problem: error.to_string() });
+        self.events.emit(&Event::LedgerTrouble { bot: bot.cloned(), problem: error.to_string() });
     }
 }
 

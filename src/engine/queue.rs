@@ -16,7 +16,7 @@ const SLACK: u32 = 8;
 
 /// Who may send when, so that bots that are due at the same instant don't all send at once.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(super) struct Pacer {
     /// When the next one may, by uptime.
     free_at: Duration,
     /// The turn that was taken last.
@@ -29,7 +29,7 @@ pub(super) struct Queue {
     late_at: Duration,
 }
 
-impl Queue {
+impl Pacer {
     /// How long a bot waits for its turn; a turn that has come is taken by asking.
     pub(super) fn turn(&mut self, bot: &BotName, uptime: Duration, pace: Duration) -> Option<Duration> {
         let earliest = self.last.map_or(uptime, |last| uptime.max(last + pace));
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn bots_that_are_due_at_once_send_one_after_the_other_and_each_keeps_its_turn() {
-        let (mut queue, pace) = (Queue::default(), Duration::from_secs(2));
+        let (mut queue, pace) = (Pacer::default(), Duration::from_secs(2));
         let names = ["walt", "emily", "sylvia"].map(|name| name.parse::<BotName>().unwrap());
         let (at, half) = (Duration::from_secs, Duration::from_millis(500));
         let mut turns = |uptime| names.each_ref().map(|name| queue.turn(name, at(uptime), pace));
@@ -114,7 +114,7 @@ mod tests {
     /// When each of so many bots sends that are all due at once and wake late by what `lateness` says, and how often
     /// they asked in all.
     fn sent(number: usize, mut lateness: impl FnMut() -> Duration) -> (Vec<Duration>, usize) {
-        let (mut queue, mut sent, mut asked) = (Queue::default(), Vec::new(), 0);
+        let (mut queue, mut sent, mut asked) = (Pacer::default(), Vec::new(), 0);
         let names: Vec<BotName> = (0..number).map(|n| format!("b{n}").parse().unwrap()).collect();
         let mut waking: BTreeSet<(Duration, usize)> = (0..number).map(|n| (Duration::ZERO, n)).collect();
         while let Some((at, n)) = waking.pop_first() {

@@ -20,7 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How the poems of a flock are.
 #[derive(Debug, Default)]
-pub struct Poems {
+pub struct PoemReader {
     /// What is wrong with those that can't be read now, each with the first bot that reads it.
     pub broken: Vec<(Arc<Bot>, SourceError)>,
     /// In how long another look is worth while, because a poem is being written.
@@ -62,8 +62,8 @@ impl Engine {
     }
 
     /// Looks at the poems of these bots, and tells what has changed in them.
-    pub async fn read_poems(&self, bots: &[Arc<Bot>]) -> Poems {
-        let (mut seen, mut poems) = (HashSet::new(), Poems::default());
+    pub async fn read_poems(&self, bots: &[Arc<Bot>]) -> PoemReader {
+        let (mut seen, mut poems) = (HashSet::new(), PoemReader::default());
         for bot in bots {
             if seen.insert((&bot.poem, bot.split)) {
                 let Reading { problem, unsettled, .. } = self.look_at_poem(bot).await;
@@ -94,13 +94,13 @@ impl Engine {
         let poem = bot.poem.clone();
         match (&reading.problem, &reading.poem) {
             _ if !reading.changed => {}
-            (Some(problem), kept) => self.events.tell(&Event::PoemBroken {
+            (Some(problem), kept) => self.events.emit(&Event::PoemBroken {
                 poem,
                 line: problem.line(),
                 problem: problem.to_string(),
                 kept: kept.is_some(),
             }),
-            (None, Some(good)) => self.events.tell(&poem_read(bot, account, good)),
+            (None, Some(good)) => self.events.emit(&poem_read(bot, account, good)),
             (None, None) => {}
         }
     }

@@ -48,7 +48,7 @@ async fn written(run: &BotRun<'_>, post: &Post, step: Result<Move, StoreError>) 
         Err(error) => Err(error),
     };
     let error = match moved {
-        Ok(post) => return Some(engine.told(post)),
+        Ok(post) => return Some(engine.announced(post)),
         Err(error) => error,
     };
     engine.ledger_trouble(Some(&run.member.bot.name), &error);
@@ -90,7 +90,8 @@ async fn unclear(run: &BotRun<'_>, post: &Post, setback: &Rejection) -> Result<M
 /// Whether a bot of the same app, or of the same network where it has no apps, has posted since a post was planned.
 async fn accepted_since(run: &BotRun<'_>, post: &Post) -> Result<bool, StoreError> {
     let mates = run.engine.all_members();
-    let mates: Vec<_> = mates.iter().filter(|mate| mate.bot.gate() == run.member.bot.gate()).collect();
+    let mates: Vec<_> =
+        mates.iter().filter(|mate| mate.bot.limit_group() == run.member.bot.limit_group()).collect();
     let newest = Filter {
         state: Some(State::Posted),
         network: Some(post.network),
@@ -128,7 +129,7 @@ async fn refused(run: &BotRun<'_>, post: &Post, reason: &str) -> Result<Move, St
 /// looks have told already, it is a refrain after all.
 async fn duplicate(engine: &Engine, post: &Post, reason: &str) -> Result<Move, StoreError> {
     let why = Why::new(Cause::Duplicate, reason);
-    if post.doubted && !engine.store.said_before(post).await? {
+    if post.doubted && !engine.store.text_sent_before(post).await? {
         let reason = "the repeat was refused as a duplicate, so the first attempt has arrived".to_owned();
         return Ok(Move::Post { remote_id: None, url: None, reason: Some(reason) });
     }
@@ -165,5 +166,5 @@ pub(super) fn wait(
     let (due_at, planned_at) = times?;
     let engine = run.engine;
     let (now, deadline) = (engine.clock.now(), due::deadline(&run.member.bot, due_at));
-    govern::next_attempt(planned_at, now, setback.retry_at, deadline, &mut *engine.dice())
+    govern::next_attempt(planned_at, now, setback.retry_at, deadline, &mut *engine.rng())
 }

@@ -13,16 +13,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::run::{Seat, Work};
-use super::{Engine, Member, entry, session};
+use super::run::{BotTask, Scheduler};
+use super::{BoundBot, Engine, entry, session};
 use crate::flock::event::Event;
 use crate::flock::{Bot, BotName};
 use crate::store::{Entry, StoreError};
 
 /// A flock on its way into the loop, and who waits for the word that it is there. That names who is new or has changed.
 pub(super) struct Change {
-    members: Vec<Member>,
-    done: oneshot::Sender<Result<Vec<Arc<Member>>, StoreError>>,
+    members: Vec<BoundBot>,
+    done: oneshot::Sender<Result<Vec<Arc<BoundBot>>, StoreError>>,
 }
 
 /// Where the loop finds a flock that is to take the place of its own.
@@ -46,7 +46,7 @@ impl Handover {
 impl Engine {
     /// Has the loop go on with these bots in the place of those it has, and returns when it does. An error is the
     /// ledger's, and has changed nothing. The engine must be running; one reload at a time.
-    pub async fn reload(&self, members: Vec<Member>) -> Result<(), StoreError> {
+    pub async fn reload(&self, members: Vec<BoundBot>) -> Result<(), StoreError> {
         let (done, told) = oneshot::channel();
         *self.handover.change.lock().unwrap_or_else(PoisonError::into_inner) = Some(Change { members, done });
         self.handover.put.notify_one();
@@ -60,17 +60,17 @@ impl Engine {
     }
 
     /// Tells now whatever is wrong with a bot's poem or its sign-in, and not when its first slot comes in a month.
-    pub(super) async fn introduce(&self, member: &Member) {
+    pub(super) async fn introduce(&self, member: &BoundBot) {
         self.look_at_poem(&member.bot).await;
         session::tell_if_signed_out(self, member).await;
     }
 
-    pub(super) fn all_members(&self) -> Vec<Arc<Member>> {
-        self.members.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    pub(super) fn all_members(&self) -> Vec<Arc<BoundBot>> {
+        self.bots.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 
-impl Member {
+impl BoundBot {
     /// The same bot with what is remembered of it.
     fn remembering(mut self, before: &Self) -> Self {
         self.memory = before.memory.clone();
@@ -78,13 +78,13 @@ impl Member {
             self.network = before.network.clone();
         }
         if self.bot.network != before.bot.network {
-            self.memory.past.forget_hold();
+            self.memory.sends.forget_cooldown();
         }
         self
     }
 }
 
-impl Work {
+impl Scheduler {
     /// Seats a flock that was handed over, as soon as none of those is at work who get another name: their posts go along,
     /// and must not move under the hands of a task.
     pub(super) async fn take_up(&mut self) {
@@ -92,7 +92,7 @@ impl Work {
             self.renamed = change.members.iter().filter_map(|member| self.old_name(&member.bot)).collect();
             self.change = Some(change);
         }
-        if self.renamed.iter().any(|bot| self.seats.get(bot).is_some_and(|seat| seat.busy)) {
+        if self.renamed.iter().any(|bot| self.bots.get(bot).is_some_and(|seat| seat.busy)) {
             return;
         }
         let Some(Change { members, done }) = self.change.take() else { return };
@@ -107,13 +107,13 @@ impl Work {
 
     /// The name under which a bot has a seat that it is to give up.
     fn old_name(&self, bot: &Bot) -> Option<BotName> {
-        let was = bot.was.as_ref().filter(|was| self.seats.contains_key(*was))?;
-        (!self.seats.contains_key(&bot.name)).then(|| was.clone())
+        let was = bot.was.as_ref().filter(|was| self.bots.contains_key(*was))?;
+        (!self.bots.contains_key(&bot.name)).then(|| was.clone())
     }
 
     /// Makes those known to the ledger of whom it does not know yet, or has another schedule.
-    async fn enter(&self, members: &[Member]) -> Result<(), StoreError> {
-        let known = |bot: &BotName| self.seats.get(bot).map(|seat| entry(&seat.member.bot));
+    async fn enter(&self, members: &[BoundBot]) -> Result<(), StoreError> {
+        let known = |bot: &BotName| self.bots.get(bot).map(|seat| entry(&seat.member.bot));
         let entries = members.iter().map(|member| entry(&member.bot));
         let entries: Vec<Entry> =
             entries.filter(|entry| known(&entry.name).as_ref() != Some(entry)).collect();
@@ -121,42 +121,42 @@ impl Work {
             return Ok(());
         }
         for not in self.engine.store.enter(&entries, self.engine.clock.now()).await? {
-            self.engine.events.tell(&Event::NotRenamed { bot: not.bot, was: not.was });
+            self.engine.events.emit(&Event::NotRenamed { bot: not.bot, was: not.was });
         }
         Ok(())
     }
 
     /// Gives every member its seat. Returns who is new or has changed.
-    fn seat(&mut self, members: Vec<Member>) -> Vec<Arc<Member>> {
+    fn seat(&mut self, members: Vec<BoundBot>) -> Vec<Arc<BoundBot>> {
         let now = Some(self.engine.clock.now());
         let (mut seats, mut news) = (HashMap::with_capacity(members.len()), Vec::new());
         for member in members {
             let name = member.bot.name.clone();
             let old_name = self.old_name(&member.bot);
-            let before = self.seats.remove(old_name.as_ref().unwrap_or(&name));
+            let before = self.bots.remove(old_name.as_ref().unwrap_or(&name));
             let seat = match before {
                 Some(before) => before.taken_by(member, now),
-                None => Seat::new(Arc::new(member), now),
+                None => BotTask::new(Arc::new(member), now),
             };
             if seat.wake == now || seat.changed {
                 news.push(seat.member.clone());
             }
             seats.insert(name, seat);
         }
-        let gone: Vec<BotName> = self.seats.keys().cloned().collect();
+        let gone: Vec<BotName> = self.bots.keys().cloned().collect();
         for bot in gone {
             self.see_off(&bot);
         }
         let members = seats.iter().map(|(name, seat)| (name.clone(), seat.member.clone())).collect();
-        *self.engine.members.write().unwrap_or_else(PoisonError::into_inner) = members;
-        self.seats.extend(seats);
+        *self.engine.bots.write().unwrap_or_else(PoisonError::into_inner) = members;
+        self.bots.extend(seats);
         self.forget_old_wakes();
         news
     }
 
     /// Lets a bot go that is in the flock no more, when its task has ended.
     fn see_off(&mut self, bot: &BotName) {
-        match self.seats.get_mut(bot) {
+        match self.bots.get_mut(bot) {
             Some(seat) if seat.busy => (seat.leaves, seat.wake) = (true, None),
             _ => self.leave(bot),
         }
@@ -164,14 +164,14 @@ impl Work {
 
     /// Keeps one wake-up for each bot: those that no longer count would pile up over many reloads.
     fn forget_old_wakes(&mut self) {
-        let wakes = self.seats.iter().filter_map(|(bot, seat)| Some(Reverse((seat.wake?, bot.clone()))));
+        let wakes = self.bots.iter().filter_map(|(bot, seat)| Some(Reverse((seat.wake?, bot.clone()))));
         self.wakes = wakes.collect();
     }
 }
 
-impl Seat {
+impl BotTask {
     /// The seat with its bot as it is from now on, looked at at once if it has changed.
-    fn taken_by(mut self, member: Member, now: super::turn::Wake) -> Self {
+    fn taken_by(mut self, member: BoundBot, now: super::turn::Wake) -> Self {
         let member = member.remembering(&self.member);
         if *member.bot != *self.member.bot || self.leaves {
             self.changed = self.busy;

@@ -15,20 +15,20 @@ use tracing::Instrument;
 
 use super::reload::Change;
 use super::turn::{self, Wake};
-use super::{Engine, Member};
+use super::{BoundBot, Engine};
 use crate::flock::BotName;
 use crate::flock::event::Event;
 use crate::flock::post::PostId;
-use crate::store::{StoreError, Wish};
+use crate::store::{Command, StoreError};
 
 /// The most posts in flight at once for one app, or for a network without apps: at a third of a second each
 /// that is some two hundred a second, more than any network takes, and few enough sockets for the smallest
 /// machine. Each has a gate of its own, so that a network that hangs holds up nobody else's bots.
 const IN_FLIGHT: usize = 64;
 /// The longest sleep: a clock that was set, or a machine that slept, is noticed after this at the latest.
-pub(super) const NAP: Duration = Duration::from_secs(30);
+pub(super) const MAX_SLEEP: Duration = Duration::from_secs(30);
 /// The same, to compare times of the wall clock with.
-const NAP_BY_THE_WALL: TimeDelta = TimeDelta::seconds(30);
+const MAX_SLEEP_BY_WALL_CLOCK: TimeDelta = TimeDelta::seconds(30);
 /// How long a stop waits for the posts in flight.
 const DRAIN: Duration = Duration::from_secs(30);
 /// The pause after the ledger failed a bot, before it is tried again.
@@ -40,21 +40,21 @@ impl Engine {
     /// Runs the flock until `shutdown` resolves: then no new slot is taken, and what is in flight is finished
     /// and recorded, for thirty seconds at most. [`Engine::take_over`] must have been called.
     pub async fn run(self: Arc<Self>, shutdown: impl Future<Output = ()>) {
-        let mut work = Work::new(self);
+        let mut work = Scheduler::new(self);
         work.run(shutdown).await;
         work.drain().await;
     }
 }
 
 /// What the loop keeps.
-pub(super) struct Work {
+pub(super) struct Scheduler {
     pub(super) engine: Arc<Engine>,
-    pub(super) seats: HashMap<BotName, Seat>,
+    pub(super) bots: HashMap<BotName, BotTask>,
     pub(super) wakes: BinaryHeap<Reverse<(DateTime<Utc>, BotName)>>,
     tasks: JoinSet<Ended>,
     gates: HashMap<String, Arc<Semaphore>>,
-    pub(super) heard: HashSet<PostId>,
-    heard_at: DateTime<Utc>,
+    pub(super) seen: HashSet<PostId>,
+    seen_at: DateTime<Utc>,
     /// The flock that is to take the place of this one, and the bots that must be at rest for that: they get another name.
     pub(super) change: Option<Change>,
     pub(super) renamed: HashSet<BotName>,
@@ -62,42 +62,42 @@ pub(super) struct Work {
 }
 
 /// One bot in the loop.
-pub(super) struct Seat {
-    pub(super) member: Arc<Member>,
+pub(super) struct BotTask {
+    pub(super) member: Arc<BoundBot>,
     pub(super) busy: bool,
     /// What the task at work makes of the bot's future is out of date: the bot has changed meanwhile.
     pub(super) changed: bool,
     /// The bot has left the flock, and its seat is here only until its task has ended.
     pub(super) leaves: bool,
     pub(super) wake: Wake,
-    pub(super) wishes: VecDeque<Wish>,
+    pub(super) commands: VecDeque<Command>,
 }
 
 /// A bot's task that has ended: whose, for which wish if for one, and how: with the time to look again, the
 /// ledger's refusal, or a panic.
 type Ended = (BotName, Option<PostId>, std::thread::Result<Result<Wake, StoreError>>);
 
-impl Seat {
-    pub(super) const fn new(member: Arc<Member>, wake: Wake) -> Self {
-        Self { member, busy: false, changed: false, leaves: false, wake, wishes: VecDeque::new() }
+impl BotTask {
+    pub(super) const fn new(member: Arc<BoundBot>, wake: Wake) -> Self {
+        Self { member, busy: false, changed: false, leaves: false, wake, commands: VecDeque::new() }
     }
 }
 
-impl Work {
+impl Scheduler {
     fn new(engine: Arc<Engine>) -> Self {
         let seats = engine.all_members().into_iter().map(|member| {
             let name = member.bot.name.clone();
-            (name, Seat::new(member, None))
+            (name, BotTask::new(member, None))
         });
         let now = engine.clock.now();
         Self {
-            seats: seats.collect(),
+            bots: seats.collect(),
             engine,
             wakes: BinaryHeap::new(),
             tasks: JoinSet::new(),
             gates: HashMap::new(),
-            heard: HashSet::new(),
-            heard_at: now,
+            seen: HashSet::new(),
+            seen_at: now,
             change: None,
             renamed: HashSet::new(),
             now,
@@ -108,7 +108,7 @@ impl Work {
         let (engine, clock) = (self.engine.clone(), self.engine.clock.clone());
         tokio::pin!(shutdown);
         let introduce = async {
-            for seat in self.seats.values() {
+            for seat in self.bots.values() {
                 engine.introduce(&seat.member).await;
             }
         };
@@ -117,40 +117,40 @@ impl Work {
             () = &mut shutdown => return,
             () = introduce => {}
         }
-        engine.events.tell(&Event::Started { bots: self.seats.len() });
+        engine.events.emit(&Event::Started { bots: self.bots.len() });
         self.wake_all(|_| true, self.now);
         self.hear().await;
         loop {
             engine.beat();
             self.start_due();
-            let nap = self.nap();
+            let nap = self.sleep_time();
             tokio::select! {
                 biased;
                 () = &mut shutdown => return,
-                () = engine.store.rung() => self.hear().await,
+                () = engine.store.notified() => self.hear().await,
                 () = engine.handover.put() => {}
                 Some(ended) = self.tasks.join_next() => self.finish(ended),
                 () = clock.sleep(nap) => {}
             }
             self.take_up().await;
             // A ring may have been lost: wishes are looked at without one, too.
-            if (clock.now() - self.heard_at).abs() >= NAP_BY_THE_WALL {
+            if (clock.now() - self.seen_at).abs() >= MAX_SLEEP_BY_WALL_CLOCK {
                 self.hear().await;
             }
         }
     }
 
     /// Until the next wake-up, but never longer than a nap.
-    fn nap(&self) -> Duration {
+    fn sleep_time(&self) -> Duration {
         let until = |at: DateTime<Utc>| (at - self.engine.clock.now()).to_std().unwrap_or(Duration::ZERO);
-        let (nap, next) = (self.engine.nap, self.wakes.peek().map(|Reverse((at, _))| *at));
+        let (nap, next) = (self.engine.max_sleep, self.wakes.peek().map(|Reverse((at, _))| *at));
         self.engine.note_due(next);
         next.map_or(nap, |at| until(at).min(nap))
     }
 
     /// Has a bot looked at later; an earlier arrangement no longer counts.
     fn wake(&mut self, bot: BotName, wake: Wake) {
-        let Some(seat) = self.seats.get_mut(&bot) else { return };
+        let Some(seat) = self.bots.get_mut(&bot) else { return };
         seat.wake = wake;
         if let Some(time) = wake {
             self.wakes.push(Reverse((time, bot)));
@@ -158,8 +158,8 @@ impl Work {
     }
 
     /// Has all such bots looked at.
-    pub(super) fn wake_all(&mut self, such: impl Fn(&Seat) -> bool, at: DateTime<Utc>) {
-        let bots = self.seats.iter().filter(|(_, seat)| such(seat)).map(|(bot, _)| bot.clone());
+    pub(super) fn wake_all(&mut self, such: impl Fn(&BotTask) -> bool, at: DateTime<Utc>) {
+        let bots = self.bots.iter().filter(|(_, seat)| such(seat)).map(|(bot, _)| bot.clone());
         for bot in bots.collect::<Vec<_>>() {
             self.wake(bot, Some(at));
         }
@@ -174,12 +174,12 @@ impl Work {
         self.now = now;
         if let Some(Reverse((first, _))) = self.wakes.peek().filter(|Reverse((time, _))| *time <= now) {
             let lag = (now - *first).to_std().unwrap_or_default();
-            self.engine.events.tell(&Event::WentRound { lag });
+            self.engine.events.emit(&Event::WentRound { lag });
         }
         while self.wakes.peek().is_some_and(|Reverse((time, _))| *time <= now) {
             let Some(Reverse((time, bot))) = self.wakes.pop() else { return };
-            let is_due = |seat: &Seat| seat.wake == Some(time) && !seat.busy;
-            if self.seats.get(&bot).is_some_and(is_due) && !self.renamed.contains(&bot) {
+            let is_due = |seat: &BotTask| seat.wake == Some(time) && !seat.busy;
+            if self.bots.get(&bot).is_some_and(is_due) && !self.renamed.contains(&bot) {
                 self.start(bot);
             }
         }
@@ -188,25 +188,25 @@ impl Work {
     /// Says that the clock went back, and looks at every bot anew: what was arranged by the old time may be
     /// far off by the new one.
     fn went_back(&mut self, now: DateTime<Utc>) {
-        self.engine.events.tell(&Event::ClockWentBack { seconds: (self.now - now).num_seconds() });
+        self.engine.events.emit(&Event::ClockWentBack { seconds: (self.now - now).num_seconds() });
         self.wake_all(|seat| seat.wake.is_some(), now);
     }
 
     /// Starts a bot's next piece of work: a wish before the schedule, for a person waits.
     fn start(&mut self, bot: BotName) {
-        let Some(seat) = self.seats.get_mut(&bot) else { return };
+        let Some(seat) = self.bots.get_mut(&bot) else { return };
         (seat.busy, seat.wake) = (true, None);
         self.engine.busy.fetch_add(1, Ordering::Relaxed);
-        let (wish, member) = (seat.wishes.pop_front(), seat.member.clone());
-        let gate = self.gates.entry(member.bot.gate().to_owned());
+        let (wish, member) = (seat.commands.pop_front(), seat.member.clone());
+        let gate = self.gates.entry(member.bot.limit_group().to_owned());
         let gate = gate.or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT))).clone();
         let (engine, id) = (self.engine.clone(), wish.as_ref().map(|wish| wish.id));
         let work = async move {
             // The gate closes when the flock stops: what has not begun does not begin.
             let Ok(_permit) = gate.acquire().await else { return Ok(None) };
             match wish {
-                None => turn::turn(&engine, &member).await,
-                Some(wish) => engine.grant(&wish).await.map(|_| Some(engine.clock.now())),
+                None => turn::tick(&engine, &member).await,
+                Some(wish) => engine.execute(&wish).await.map(|_| Some(engine.clock.now())),
             }
         };
         // What is logged on the way says whose it is.
@@ -220,7 +220,7 @@ impl Work {
         let Ok((bot, wish, done)) = ended else { return };
         if let (Some(wish), Err(_) | Ok(Err(_))) = (wish, &done) {
             // It has no answer yet, and somebody waits for one: the next look finds it again.
-            self.heard.remove(&wish);
+            self.seen.remove(&wish);
         }
         let now = self.engine.clock.now();
         let wake = match done {
@@ -230,54 +230,54 @@ impl Work {
                 Some(now + AFTER_TROUBLE)
             }
             Err(_) => {
-                self.engine.events.tell(&Event::Panicked { bot: bot.clone() });
+                self.engine.events.emit(&Event::Panicked { bot: bot.clone() });
                 Some(now + AFTER_TROUBLE)
             }
         };
-        let Some(seat) = self.seats.get_mut(&bot) else { return };
+        let Some(seat) = self.bots.get_mut(&bot) else { return };
         seat.busy = false;
         if seat.leaves {
             return self.leave(&bot);
         }
-        let soon = std::mem::take(&mut seat.changed) || !seat.wishes.is_empty();
+        let soon = std::mem::take(&mut seat.changed) || !seat.commands.is_empty();
         self.wake(bot, if soon { Some(now) } else { wake });
     }
 
     /// Lets a bot go. What was asked of it is answered with the next look.
     pub(super) fn leave(&mut self, bot: &BotName) {
-        for wish in self.seats.remove(bot).into_iter().flat_map(|seat| seat.wishes) {
-            self.heard.remove(&wish.id);
+        for wish in self.bots.remove(bot).into_iter().flat_map(|seat| seat.commands) {
+            self.seen.remove(&wish.id);
         }
     }
 
     /// Reads the wishes that have come since.
     pub(super) async fn hear(&mut self) {
-        self.heard_at = self.engine.clock.now();
-        let wishes = match self.engine.store.open_wishes().await {
+        self.seen_at = self.engine.clock.now();
+        let wishes = match self.engine.store.open_commands().await {
             Ok(wishes) => wishes,
             Err(error) => return self.engine.ledger_trouble(None, &error),
         };
         let open: HashSet<_> = wishes.iter().map(|wish| wish.id).collect();
-        self.heard.retain(|id| open.contains(id));
+        self.seen.retain(|id| open.contains(id));
         for wish in wishes {
-            if self.heard.insert(wish.id) {
+            if self.seen.insert(wish.id) {
                 self.assign(wish).await;
             }
         }
     }
 
     /// Hands a wish to its bot; one about a bot that is not here is answered at once.
-    async fn assign(&mut self, wish: Wish) {
+    async fn assign(&mut self, wish: Command) {
         let bot = wish.what.bot().parse::<BotName>().ok();
-        let seat = bot.and_then(|bot| self.seats.get_mut(&bot).map(|seat| (bot, seat)));
+        let seat = bot.and_then(|bot| self.bots.get_mut(&bot).map(|seat| (bot, seat)));
         let Some((bot, seat)) = seat else {
-            if let Err(error) = self.engine.grant(&wish).await {
-                self.heard.remove(&wish.id);
+            if let Err(error) = self.engine.execute(&wish).await {
+                self.seen.remove(&wish.id);
                 self.engine.ledger_trouble(None, &error);
             }
             return;
         };
-        seat.wishes.push_back(wish);
+        seat.commands.push_back(wish);
         if !seat.busy {
             self.wake(bot, Some(self.engine.clock.now()));
         }
@@ -286,7 +286,7 @@ impl Work {
     /// Lets what is in flight finish.
     async fn drain(mut self) {
         self.gates.values().for_each(|gate| gate.close());
-        self.engine.events.tell(&Event::Stopping { in_flight: self.tasks.len() });
+        self.engine.events.emit(&Event::Stopping { in_flight: self.tasks.len() });
         let clock = self.engine.clock.clone();
         let rest = async {
             while let Some(ended) = self.tasks.join_next().await {
@@ -298,6 +298,6 @@ impl Work {
             () = rest => {}
             () = clock.sleep(DRAIN) => {}
         }
-        self.engine.events.tell(&Event::Stopped { abandoned: self.tasks.len() });
+        self.engine.events.emit(&Event::Stopped { abandoned: self.tasks.len() });
     }
 }

@@ -3,21 +3,21 @@
 
 use chrono::{DateTime, Utc};
 
-use super::keeper::{Held, NotReady};
-use super::{BotRun, Engine, Member};
+use super::tokens::{NotReady, SessionTokens};
+use super::{BotRun, BoundBot, Engine};
 use crate::flock::BotName;
 use crate::flock::account::Account;
 use crate::flock::event::{Call, Event};
 use crate::flock::post::{Cause, Post, PostId, Why};
 use crate::net::{ProbeResult, Rejection, Session, Timeline};
-use crate::store::{Rival, StoreError};
+use crate::store::{AccountConflict, StoreError};
 
 /// What a client needs to make requests as the account that it should be.
 #[derive(Clone)]
-pub(super) struct Ready {
+pub(super) struct LiveSession {
     /// What it is handed with each request.
     pub session: Session,
-    held: Held,
+    held: SessionTokens,
 }
 
 /// What is about to be sent, and is not fixed yet.
@@ -27,7 +27,7 @@ pub(super) struct Intent<'a> {
     pub planned_at: DateTime<Utc>,
 }
 
-impl Ready {
+impl LiveSession {
     /// Whether tokens that were not accepted can be renewed.
     pub(super) fn renewable(&self) -> bool {
         self.held.renewable()
@@ -39,7 +39,7 @@ impl Ready {
 async fn request<T, F: Future<Output = Result<T, NotReady>>>(
     run: &BotRun<'_>,
     known: Option<&Account>,
-    request: impl Fn(Ready) -> F,
+    request: impl Fn(LiveSession) -> F,
 ) -> Result<T, NotReady> {
     let request = &request;
     let asked = |held| async move { request(prepared(run, known, held).await?).await };
@@ -47,7 +47,10 @@ async fn request<T, F: Future<Output = Result<T, NotReady>>>(
 }
 
 /// Makes sure that the bot may post what is fixed already.
-pub(super) async fn ready_to_post(run: &BotRun<'_>, known: Option<&Account>) -> Result<Ready, NotReady> {
+pub(super) async fn ready_to_post(
+    run: &BotRun<'_>,
+    known: Option<&Account>,
+) -> Result<LiveSession, NotReady> {
     request(run, known, |ready| async {
         alone(run, &ready).await?;
         Ok(ready)
@@ -60,7 +63,7 @@ pub(super) async fn ready_to_send(
     run: &BotRun<'_>,
     known: Option<&Account>,
     intent: &Intent<'_>,
-) -> Result<(Ready, Option<String>), NotReady> {
+) -> Result<(LiveSession, Option<String>), NotReady> {
     let Intent { id, text, planned_at } = *intent;
     request(run, known, |ready| async move {
         alone(run, &ready).await?;
@@ -71,7 +74,7 @@ pub(super) async fn ready_to_send(
 }
 
 /// Makes sure of the same with newer tokens, after these were not accepted.
-pub(super) async fn renewed(run: &BotRun<'_>, ready: &Ready) -> Result<Ready, NotReady> {
+pub(super) async fn renewed(run: &BotRun<'_>, ready: &LiveSession) -> Result<LiveSession, NotReady> {
     let held = run.engine.keeper.renew(run.member, &ready.held).await?;
     let ready = prepared(run, ready.session.account.as_ref(), held).await?;
     alone(run, &ready).await?;
@@ -80,13 +83,13 @@ pub(super) async fn renewed(run: &BotRun<'_>, ready: &Ready) -> Result<Ready, No
 
 /// Makes sure that no other bot of the flock had the account first: two that post to one account would say every line
 /// twice.
-async fn alone(run: &BotRun<'_>, ready: &Ready) -> Result<(), NotReady> {
+async fn alone(run: &BotRun<'_>, ready: &LiveSession) -> Result<(), NotReady> {
     let BotRun { engine, member, .. } = *run;
     let Some(account) = ready.session.account.as_ref().filter(|_| member.network.requires_auth()) else {
         return Ok(());
     };
-    let rivals = engine.store.rivals(&member.bot.name).await?;
-    let has_it = |rival: &&Rival| {
+    let rivals = engine.store.account_conflicts(&member.bot.name).await?;
+    let has_it = |rival: &&AccountConflict| {
         let other = engine.in_flock(&rival.bot);
         other.is_some_and(|(network, given)| network == account.network && (rival.signed_in || given))
     };
@@ -96,7 +99,7 @@ async fn alone(run: &BotRun<'_>, ready: &Ready) -> Result<(), NotReady> {
     }
 }
 
-fn taken(member: &Member, account: &Account, other: &BotName) -> Why {
+fn taken(member: &BoundBot, account: &Account, other: &BotName) -> Why {
     let (bot, handle) = (&member.bot.name, &account.handle);
     let own = match member.given {
         Some(_) => format!("give {bot} the tokens of another account"),
@@ -112,7 +115,7 @@ fn taken(member: &Member, account: &Account, other: &BotName) -> Why {
 /// Looks once for a post whose outcome is unknown.
 pub(super) async fn look(run: &BotRun<'_>, post: &Post) -> Result<ProbeResult, NotReady> {
     let BotRun { engine, member, standing } = *run;
-    request(run, standing.account.as_ref(), |Ready { session, .. }| async move {
+    request(run, standing.account.as_ref(), |LiveSession { session, .. }| async move {
         Ok(engine.timed(member, Call::Look, member.network.probe(post, &session), |_| None).await?)
     })
     .await
@@ -120,15 +123,15 @@ pub(super) async fn look(run: &BotRun<'_>, post: &Post) -> Result<ProbeResult, N
 
 /// Reads what the account has posted since then.
 pub(super) async fn timeline_since(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<Timeline, NotReady> {
-    request(run, run.standing.account.as_ref(), |Ready { session, .. }| async move {
+    request(run, run.standing.account.as_ref(), |LiveSession { session, .. }| async move {
         Ok(run.member.network.timeline_since(since, &session).await?)
     })
     .await
 }
 
 /// Takes a post back.
-pub(super) async fn delete(engine: &Engine, member: &Member, post: &Post) -> Result<(), NotReady> {
-    let delete = |held: Held| async move {
+pub(super) async fn delete(engine: &Engine, member: &BoundBot, post: &Post) -> Result<(), NotReady> {
+    let delete = |held: SessionTokens| async move {
         let session = Session { tokens: held.tokens, account: None };
         member.network.delete(post, &session).await
     };
@@ -136,22 +139,26 @@ pub(super) async fn delete(engine: &Engine, member: &Member, post: &Post) -> Res
 }
 
 /// Tells of a bot that could not sign its next request.
-pub(super) async fn tell_if_signed_out(engine: &Engine, member: &Member) {
+pub(super) async fn tell_if_signed_out(engine: &Engine, member: &BoundBot) {
     if let Err(NotReady::Rejection(setback)) = engine.keeper.held(member).await {
         let (bot, reason) = (member.bot.name.clone(), setback.why.reason);
-        engine.events.tell(&Event::NotSignedIn { bot, reason });
+        engine.events.emit(&Event::NotSignedIn { bot, reason });
     }
 }
 
 /// Makes sure that the tokens are those of the account that it should be, and has the ledger remember what is learnt.
-async fn prepared(run: &BotRun<'_>, known: Option<&Account>, held: Held) -> Result<Ready, NotReady> {
+async fn prepared(
+    run: &BotRun<'_>,
+    known: Option<&Account>,
+    held: SessionTokens,
+) -> Result<LiveSession, NotReady> {
     let session = Session { tokens: held.tokens.clone(), account: known.cloned() };
     let learnt = run.member.network.prepare(&session).await?;
     if let Some(account) = &learnt {
         remember(run, known, account).await?;
     }
     let account = learnt.or(session.account);
-    Ok(Ready { session: Session { account, tokens: session.tokens }, held })
+    Ok(LiveSession { session: Session { account, tokens: session.tokens }, held })
 }
 
 async fn remember(run: &BotRun<'_>, known: Option<&Account>, account: &Account) -> Result<(), StoreError> {
@@ -162,9 +169,9 @@ async fn remember(run: &BotRun<'_>, known: Option<&Account>, account: &Account) 
         return Ok(());
     }
     let handle = &account.handle;
-    engine.events.tell(&Event::Recognised { bot: bot.clone(), handle: handle.clone() });
+    engine.events.emit(&Event::Recognised { bot: bot.clone(), handle: handle.clone() });
     for was in engine.store.other_names(bot).await? {
-        engine.events.tell(&Event::SharesHistory { bot: bot.clone(), handle: handle.clone(), was });
+        engine.events.emit(&Event::SharesHistory { bot: bot.clone(), handle: handle.clone(), was });
     }
     Ok(())
 }

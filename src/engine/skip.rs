@@ -5,13 +5,13 @@ use chrono::{DateTime, Utc};
 
 use super::attempt::{self, Occasion};
 use super::wish::refused;
-use super::{BotRun, Member, due};
+use super::{BotRun, BoundBot, due};
 use crate::flock::message::Message;
 use crate::flock::post::{Cause, PostId, Why};
-use crate::store::{Answer, Standing, StoreError};
+use crate::store::{BotRecord, CommandResult, StoreError};
 
 /// Passes over the next slot of a bot that is not passed over yet, though its delay may run already.
-pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<Answer, StoreError> {
+pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<CommandResult, StoreError> {
     let BotRun { engine, member, standing } = *run;
     let (bot, now) = (&member.bot, engine.clock.now());
     if let Some(post) = engine.store.post(id).await? {
@@ -26,7 +26,7 @@ pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<Answer, StoreEr
     let why = Why::new(Cause::Person, "skipped by hand");
     match attempt::open_skipped(run, &occasion, why).await {
         Ok(post) => {
-            let post = engine.told(post);
+            let post = engine.announced(post);
             let standing = engine.standing(member, now).await?;
             Ok(skipped(member, &standing, post.slot, now))
         }
@@ -43,7 +43,7 @@ pub(super) async fn undo(
     run: &BotRun<'_>,
     id: PostId,
     slot: Option<DateTime<Utc>>,
-) -> Result<Answer, StoreError> {
+) -> Result<CommandResult, StoreError> {
     let BotRun { engine, member, standing } = *run;
     let (bot, now) = (&member.bot, engine.clock.now());
     let skipped = standing.skipped_of(&bot.schedule, standing.considered).into_iter();
@@ -61,17 +61,22 @@ pub(super) async fn undo(
     let standing = engine.standing(member, now).await?;
     let message =
         Message::from(format!("{} no longer skips ", bot.name)).at(post.slot.unwrap_or(post.due_at));
-    Ok(Answer::new(true, message.then(next(member, &standing, now)), None))
+    Ok(CommandResult::new(true, message.then(next(member, &standing, now)), None))
 }
 
 /// The slots that are still to come and not skipped.
-fn ahead(member: &Member, standing: &Standing, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+fn ahead(member: &BoundBot, standing: &BotRecord, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
     let bot = &member.bot;
     let not_due = move |slot: &DateTime<Utc>| due::with_delay(bot, *slot) > now;
     standing.expected(&bot.schedule, standing.considered).filter(not_due)
 }
 
-fn skipped(member: &Member, standing: &Standing, slot: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Answer {
+fn skipped(
+    member: &BoundBot,
+    standing: &BotRecord,
+    slot: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> CommandResult {
     let name = &member.bot.name;
     let skips = Message::from(format!("{name} skips "));
     let skips = match slot {
@@ -79,11 +84,11 @@ fn skipped(member: &Member, standing: &Standing, slot: Option<DateTime<Utc>>, no
         None => skips.text("its next slot"),
     };
     let message = skips.then(next(member, standing, now));
-    Answer::new(true, message.remedy(format!("; `flockd skip {name} --undo` undoes that"), ""), None)
+    CommandResult::new(true, message.remedy(format!("; `flockd skip {name} --undo` undoes that"), ""), None)
 }
 
 /// What comes next, in the words of a sentence that goes on.
-fn next(member: &Member, standing: &Standing, now: DateTime<Utc>) -> Message {
+fn next(member: &BoundBot, standing: &BotRecord, now: DateTime<Utc>) -> Message {
     let name = &member.bot.name;
     match ahead(member, standing, now).next() {
         _ if standing.paused.is_some() => Message::from(", and is paused, so it posts nothing until ")

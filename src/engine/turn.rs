@@ -4,12 +4,12 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tracing::Instrument;
 
-use super::attempt::{self, Fired, Occasion};
+use super::attempt::{self, Attempted, Occasion};
 use super::due::{self, Due};
-use super::{BotRun, Engine, Member, catch_up, mend};
+use super::{BotRun, BoundBot, Engine, catch_up, mend};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::store::condition::{CLOCK_TOLERANCE, clock_was_ahead};
-use crate::store::{Standing, StoreError};
+use crate::store::{BotRecord, StoreError};
 
 /// When to look at a bot again; `None` if only a person can change anything.
 pub(super) type Wake = Option<DateTime<Utc>>;
@@ -18,17 +18,17 @@ pub(super) type Wake = Option<DateTime<Utc>>;
 const MOMENT: TimeDelta = TimeDelta::seconds(1);
 
 /// Does what is due for a bot.
-pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, StoreError> {
+pub(super) async fn tick(engine: &Engine, member: &BoundBot) -> Result<Wake, StoreError> {
     let now = engine.clock.now();
     let standing = engine.standing(member, now).await?;
     let run = BotRun { engine, member, standing: &standing };
     match (&standing.open, &standing.behind) {
         (Some(post), _) if post.state == State::Unknown => {
             let span = span(member, post.slot, Some(post.id));
-            return mend::mend(&run, post.clone()).instrument(span).await;
+            return mend::settle_unknown(&run, post.clone()).instrument(span).await;
         }
         (_, Some(behind)) => {
-            return catch_up::catch_up(&run, catch_up::since(&standing, behind.since, now)).await;
+            return catch_up::reconcile(&run, catch_up::since(&standing, behind.since, now)).await;
         }
         (Some(post), None) => {
             let span = span(member, post.slot, Some(post.id));
@@ -40,19 +40,19 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
     let is_ahead = clock_was_ahead(&member.bot, standing.considered, false, now);
     engine.tell_ahead(member, standing.considered, is_ahead);
     // A slot that was on time stays so while it waits for the pace of its app.
-    let patience = if engine.governor.expects(&member.bot) { TimeDelta::MAX } else { due::ON_TIME };
+    let patience = if engine.limits.expects(&member.bot) { TimeDelta::MAX } else { due::ON_TIME };
     match due::due_within(&member.bot, standing.considered, now, patience) {
         Due::Slot { slot, due_at, missed } => {
             let id = engine.new_id();
             let occasion = Occasion { id, slot: Some(slot), due_at, missed, text: None };
             let fires = async {
-                let fired = attempt::fire(&run, &occasion).await?;
+                let fired = attempt::attempt_new(&run, &occasion).await?;
                 after_slot(&run, slot, missed, fired).await
             };
             fires.instrument(span(member, Some(slot), None)).await
         }
         Due::Missed { newest, missed } => {
-            engine.store.consider(&member.bot.name, newest, missed).await?;
+            engine.store.advance_cursor(&member.bot.name, newest, missed).await?;
             engine.tell_missed(member, missed);
             Ok(due::next(&member.bot, newest))
         }
@@ -63,7 +63,7 @@ pub(super) async fn turn(engine: &Engine, member: &Member) -> Result<Wake, Store
 
 /// What is logged about a post belongs to it, and to its slot if it has one. At the gravest level, so that whatever is
 /// logged at all can say so.
-pub(super) fn span(member: &Member, slot: Option<DateTime<Utc>>, post: Option<PostId>) -> tracing::Span {
+pub(super) fn span(member: &BoundBot, slot: Option<DateTime<Utc>>, post: Option<PostId>) -> tracing::Span {
     let slot = slot.map(|slot| slot.to_rfc3339_opts(SecondsFormat::Secs, true));
     let post = post.map(tracing::field::display);
     tracing::error_span!("slot", bot = %member.bot.name, slot, post)
@@ -73,24 +73,24 @@ async fn after_slot(
     run: &BotRun<'_>,
     slot: DateTime<Utc>,
     missed: u32,
-    fired: Fired,
+    fired: Attempted,
 ) -> Result<Wake, StoreError> {
     let BotRun { engine, member, .. } = *run;
-    let exhausted = matches!(fired, Fired::Exhausted);
+    let exhausted = matches!(fired, Attempted::Exhausted);
     engine.tell_exhausted(member, exhausted);
     match fired {
-        Fired::Post(post) => {
+        Attempted::Post(post) => {
             engine.tell_missed(member, missed);
             Ok(after_post(run, &post, slot))
         }
-        Fired::Exhausted => {
-            engine.store.consider(&member.bot.name, slot, missed).await?;
+        Attempted::Exhausted => {
+            engine.store.advance_cursor(&member.bot.name, slot, missed).await?;
             engine.tell_missed(member, missed);
             Ok(due::next(&member.bot, slot))
         }
-        Fired::Later(at) => Ok(Some(at)),
-        Fired::Elsewhere => {
-            engine.store.consider(&member.bot.name, slot, 0).await?;
+        Attempted::Later(at) => Ok(Some(at)),
+        Attempted::Elsewhere => {
+            engine.store.advance_cursor(&member.bot.name, slot, 0).await?;
             Ok(Some(engine.clock.now() + MOMENT))
         }
     }
@@ -131,13 +131,13 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
         }
         State::Planned => {
             if mended(standing, &post) {
-                engine.governor.let_go(member);
+                engine.limits.let_go(member);
             }
-            match attempt::again(run, &post).await? {
-                Fired::Post(post) => *post,
-                Fired::Later(at) => return Ok(Some(at)),
+            match attempt::attempt_planned(run, &post).await? {
+                Attempted::Post(post) => *post,
+                Attempted::Later(at) => return Ok(Some(at)),
                 // What is planned has its line and its slot.
-                Fired::Exhausted | Fired::Elsewhere => post,
+                Attempted::Exhausted | Attempted::Elsewhere => post,
             }
         }
         _ => lost(engine, &post).await?,
@@ -146,7 +146,7 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
 }
 
 /// Whether what the post waits for has been mended since: the bot was signed in anew.
-pub(super) fn mended(standing: &Standing, post: &Post) -> bool {
+pub(super) fn mended(standing: &BotRecord, post: &Post) -> bool {
     let waits_for_sign_in = post.cause.is_some_and(Cause::ends_with_sign_in);
     waits_for_sign_in && standing.signed_in_at.is_some_and(|at| at > post.moved_at)
 }

@@ -4,16 +4,16 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::Instrument;
 
-use super::attempt::{self, Fired, Occasion};
-use super::catch_up::{self, History};
-use super::keeper::NotReady;
+use super::attempt::{self, Attempted, Occasion};
+use super::catch_up::{self, AccountHistory};
+use super::tokens::NotReady;
 use super::{BotRun, Engine, mend, session, skip, turn};
 use crate::flock::event::Event;
 use crate::flock::message::{self, Message};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why, text_by_hand};
 use crate::net;
 use crate::store::condition::CLOCK_TOLERANCE;
-use crate::store::{Answer, Standing, StoreError, Want, Wish};
+use crate::store::{BotRecord, Command, CommandKind, CommandResult, StoreError};
 
 /// A wish that was not renewed for so long is not granted: whoever made it waits no more, and a retry of
 /// theirs must not become a second post. A command that waits renews its wish every two seconds.
@@ -21,18 +21,18 @@ const STALE: TimeDelta = TimeDelta::seconds(10);
 
 impl Engine {
     /// Grants a wish, or says why not. The answer is also written into the ledger.
-    pub async fn grant(&self, wish: &Wish) -> Result<Answer, StoreError> {
-        if !self.store.take(wish.id).await? {
+    pub async fn execute(&self, wish: &Command) -> Result<CommandResult, StoreError> {
+        if !self.store.claim_command(wish.id).await? {
             return Ok(refused("the wish was withdrawn"));
         }
         let answer = match &wish.what {
-            Want::Post { bot, text } => post(self, wish, bot, text.as_deref()).await?,
-            Want::Settle { post, posted, .. } => settle(self, post, *posted).await?,
-            Want::Delete { post, .. } => delete(self, post).await?,
-            Want::SignedIn { bot } => signed_in(self, bot),
-            Want::Pause { bot } => pause(self, bot).await?,
-            Want::Resume { bot } => resume(self, bot).await?,
-            Want::Skip { bot } => match self.member(bot) {
+            CommandKind::Post { bot, text } => post(self, wish, bot, text.as_deref()).await?,
+            CommandKind::Settle { post, posted, .. } => settle(self, post, *posted).await?,
+            CommandKind::Delete { post, .. } => delete(self, post).await?,
+            CommandKind::SignedIn { bot } => signed_in(self, bot),
+            CommandKind::Pause { bot } => pause(self, bot).await?,
+            CommandKind::Resume { bot } => resume(self, bot).await?,
+            CommandKind::Skip { bot } => match self.bound_bot(bot) {
                 Some(member) => {
                     let standing = self.standing(&member, self.clock.now()).await?;
                     let run = BotRun { engine: self, member: &member, standing: &standing };
@@ -40,7 +40,7 @@ impl Engine {
                 }
                 None => unknown_bot(bot),
             },
-            Want::UndoSkip { bot, slot } => match self.member(bot) {
+            CommandKind::UndoSkip { bot, slot } => match self.bound_bot(bot) {
                 Some(member) => {
                     let standing = self.standing(&member, self.clock.now()).await?;
                     let run = BotRun { engine: self, member: &member, standing: &standing };
@@ -48,41 +48,41 @@ impl Engine {
                 }
                 None => unknown_bot(bot),
             },
-            Want::History { bot } => history(self, bot).await?,
-            Want::NotUnderstood => {
+            CommandKind::History { bot } => history(self, bot).await?,
+            CommandKind::NotUnderstood => {
                 refused("this flockd does not know that wish: restart the daemon with the newer one")
             }
         };
-        self.store.answer(wish.id, &answer).await?;
+        self.store.command_result(wish.id, &answer).await?;
         Ok(answer)
     }
 }
 
 /// Tokens are read from the vault whenever they are needed, so there is nothing to do but to look at the bot
 /// at once; whoever granted the wish does that.
-fn signed_in(engine: &Engine, bot: &str) -> Answer {
-    match engine.member(bot) {
-        Some(_) => Answer::new(true, "the daemon signs with the new tokens", None),
+fn signed_in(engine: &Engine, bot: &str) -> CommandResult {
+    match engine.bound_bot(bot) {
+        Some(_) => CommandResult::new(true, "the daemon signs with the new tokens", None),
         None => unknown_bot(bot),
     }
 }
 
-async fn pause(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
-    let Some(member) = engine.member(bot) else { return Ok(unknown_bot(bot)) };
+async fn pause(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> {
+    let Some(member) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
     let bot = &member.bot.name;
     engine.store.pause(bot, None, engine.clock.now()).await?;
-    engine.events.tell(&Event::Paused { bot: bot.clone(), why: None });
+    engine.events.emit(&Event::Paused { bot: bot.clone(), why: None });
     let message = Message::from(format!("{bot} posts nothing on schedule until "))
         .remedy(format!("`flockd resume {bot}`"), "you resume it");
-    Ok(Answer::new(true, message, None))
+    Ok(CommandResult::new(true, message, None))
 }
 
 /// No flockd is older than that. A clock that says so was not set since its machine was turned on.
 const OLDEST: DateTime<Utc> = DateTime::from_timestamp(1_577_836_800, 0).unwrap();
 
 /// Also where there is nothing to end: whoever asks wants the bot to post.
-async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
-    let Some(member) = engine.member(bot) else { return Ok(unknown_bot(bot)) };
+async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> {
+    let Some(member) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
     let (bot, now) = (&member.bot.name, engine.clock.now());
     let before = engine.standing(&member, now).await?;
     let is_ahead = before.considered > now + CLOCK_TOLERANCE;
@@ -93,13 +93,13 @@ async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
         )));
     }
     engine.store.resume(bot, now).await?;
-    engine.governor.let_go(&member);
-    engine.events.tell(&Event::Resumed { bot: bot.clone() });
+    engine.limits.let_go(&member);
+    engine.events.emit(&Event::Resumed { bot: bot.clone() });
     let standing = engine.standing(&member, now).await?;
     if standing.behind.is_some() {
         let message = Message::from(format!("{bot} posts again when it has read its account"))
             .remedy(": see `flockd status`", "");
-        return Ok(Answer::new(true, message, None));
+        return Ok(CommandResult::new(true, message, None));
     }
     let what = if is_ahead {
         "posts again, its last slot was ahead of the clock and is reset"
@@ -114,12 +114,12 @@ async fn resume(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
         Some(next) => message.at(next),
         None => message.text("never"),
     };
-    Ok(Answer::new(true, message, None))
+    Ok(CommandResult::new(true, message, None))
 }
 
 /// Reads what the account has posted before.
-async fn history(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
-    let Some(member) = engine.member(bot) else { return Ok(unknown_bot(bot)) };
+async fn history(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> {
+    let Some(member) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
     let bot = &member.bot.name;
     // What it may be on the account must be left for it to be found: taken for a line like it, it would be sent again.
     let standing = engine.standing(&member, engine.clock.now()).await?;
@@ -127,7 +127,7 @@ async fn history(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
         return Ok(in_the_way(open));
     }
     let run = BotRun { engine, member: &member, standing: &standing };
-    let History { seen, found, missing } = match catch_up::history(&run).await? {
+    let AccountHistory { seen, found, missing } = match catch_up::history(&run).await? {
         Ok(history) => history,
         Err(reason) => return Ok(refused(format!("nothing was written down: {reason}"))),
     };
@@ -135,16 +135,21 @@ async fn history(engine: &Engine, bot: &str) -> Result<Answer, StoreError> {
     let message = format!(
         "{bot}'s account has {seen} posts that the ledger did not know: {found} are lines of its poem, and count as used now{missing}"
     );
-    Ok(Answer::new(true, message, None))
+    Ok(CommandResult::new(true, message, None))
 }
 
-async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Result<Answer, StoreError> {
+async fn post(
+    engine: &Engine,
+    wish: &Command,
+    bot: &str,
+    text: Option<&str>,
+) -> Result<CommandResult, StoreError> {
     if let Some(post) = engine.store.post(wish.id).await? {
         // Whoever granted it ended between posting and answering.
         let sending = post.state == State::Sending;
         return Ok(report(&if sending { turn::lost(engine, &post).await? } else { post }));
     }
-    let Some(member) = engine.member(bot) else {
+    let Some(member) = engine.bound_bot(bot) else {
         return Ok(unknown_bot(bot));
     };
     let now = engine.clock.now();
@@ -169,16 +174,18 @@ async fn post(engine: &Engine, wish: &Wish, bot: &str, text: Option<&str>) -> Re
     }
     let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
     let run = BotRun { engine, member: &member, standing: &standing };
-    let fires = attempt::fire(&run, &occasion);
+    let fires = attempt::attempt_new(&run, &occasion);
     Ok(match fires.instrument(turn::span(&member, None, None)).await? {
-        Fired::Post(post) => report(&post),
-        Fired::Exhausted => refused(member.bot.exhausted()),
-        Fired::Elsewhere | Fired::Later(_) => refused("another post of this bot was quicker: ask again"),
+        Attempted::Post(post) => report(&post),
+        Attempted::Exhausted => refused(member.bot.exhausted()),
+        Attempted::Elsewhere | Attempted::Later(_) => {
+            refused("another post of this bot was quicker: ask again")
+        }
     })
 }
 
 /// Why no line of the bot's poem may be posted by hand, if that is so. A text of one's own always may.
-fn keeps_lines(standing: &Standing, bot: &str) -> Option<Message> {
+fn keeps_lines(standing: &BotRecord, bot: &str) -> Option<Message> {
     if standing.behind.is_some() {
         let why = format!("the ledger comes from a copy, and {bot} has yet to see what it posted since");
         return Some(Message::from(why).remedy(": see `flockd status`", ""));
@@ -191,14 +198,14 @@ fn keeps_lines(standing: &Standing, bot: &str) -> Option<Message> {
 }
 
 /// When it was last said that the wish still holds: it may have waited here for its bot since it was read.
-async fn last_wished(engine: &Engine, wish: &Wish) -> Result<DateTime<Utc>, StoreError> {
-    let open = engine.store.open_wishes().await?;
+async fn last_wished(engine: &Engine, wish: &Command) -> Result<DateTime<Utc>, StoreError> {
+    let open = engine.store.open_commands().await?;
     Ok(open.iter().find(|open| open.id == wish.id).unwrap_or(wish).made_at)
 }
 
 /// Takes a post back from the network, then says so in the ledger. If only the first comes to pass it can be
 /// asked again: what is gone already is as good as deleted.
-async fn delete(engine: &Engine, id: &str) -> Result<Answer, StoreError> {
+async fn delete(engine: &Engine, id: &str) -> Result<CommandResult, StoreError> {
     let Ok(id) = id.parse::<PostId>() else { return Ok(refused(format!("{id} is no post id"))) };
     let Some(post) = engine.store.post(id).await? else {
         return Ok(refused(format!("there is no post {id}")));
@@ -207,7 +214,8 @@ async fn delete(engine: &Engine, id: &str) -> Result<Answer, StoreError> {
         let state = post.state;
         return Ok(refused(format!("post {id} is {state}: only a posted one can be taken back")));
     }
-    let Some(member) = engine.member(post.bot.as_str()).filter(|member| member.bot.network == post.network)
+    let Some(member) =
+        engine.bound_bot(post.bot.as_str()).filter(|member| member.bot.network == post.network)
     else {
         let (bot, network) = (&post.bot, post.network);
         return Ok(refused(format!(
@@ -220,10 +228,10 @@ async fn delete(engine: &Engine, id: &str) -> Result<Answer, StoreError> {
         Err(NotReady::Store(error)) => return Err(error),
     }
     let post = engine.advance(&post, &Move::Delete).await?;
-    Ok(Answer::new(true, "deleted; its line stays used", Some(post.id.to_string())))
+    Ok(CommandResult::new(true, "deleted; its line stays used", Some(post.id.to_string())))
 }
 
-async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, StoreError> {
+async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<CommandResult, StoreError> {
     let Ok(id) = id.parse::<PostId>() else { return Ok(refused(format!("{id} is no post id"))) };
     let Some(post) = engine.store.post(id).await? else {
         let why = Message::from(format!("there is no post {id}")).remedy(": `flockd posts` lists them", "");
@@ -234,7 +242,7 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, Store
         return Ok(refused(format!("post {id} is {state}: only an unknown one can be settled")));
     }
     let why = Why::new(Cause::Person, "a person says that the network does not have it");
-    let step = match (posted, engine.member(post.bot.as_str())) {
+    let step = match (posted, engine.bound_bot(post.bot.as_str())) {
         (true, _) => {
             let reason = Some("a person says that the network has it".to_owned());
             Move::Post { remote_id: None, url: None, reason }
@@ -248,10 +256,10 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<Answer, Store
         (false, None) => Move::Release(why),
     };
     let post = engine.advance(&post, &step).await?;
-    Ok(Answer { done: true, ..report(&post) })
+    Ok(CommandResult { done: true, ..report(&post) })
 }
 
-fn report(post: &Post) -> Answer {
+fn report(post: &Post) -> CommandResult {
     let reason = message::reason_of(post).unwrap_or_else(|| "no reason was recorded".into());
     let message = match post.state {
         State::Posted => posted(post),
@@ -266,7 +274,7 @@ fn report(post: &Post) -> Answer {
             .then(reason),
         state => Message::from(format!("{state}: ")).then(reason),
     };
-    Answer::new(post.state == State::Posted, message, Some(post.id.to_string()))
+    CommandResult::new(post.state == State::Posted, message, Some(post.id.to_string()))
 }
 
 fn posted(post: &Post) -> Message {
@@ -279,7 +287,7 @@ fn posted(post: &Post) -> Message {
     post.reason.iter().fold(said, |said, reason| said.text(format!("; {reason}")))
 }
 
-fn unknown_bot(bot: &str) -> Answer {
+fn unknown_bot(bot: &str) -> CommandResult {
     // Whoever asks has found it in flock.toml.
     let why = format!(
         "the daemon knows no bot {bot} yet: a reload brings it, which comes within seconds of a change to flock.toml"
@@ -287,11 +295,11 @@ fn unknown_bot(bot: &str) -> Answer {
     refused(Message::from(why).remedy("; if it was refused, `flockd status` says why", ""))
 }
 
-pub(super) fn refused(message: impl Into<Message>) -> Answer {
-    Answer::new(false, message, None)
+pub(super) fn refused(message: impl Into<Message>) -> CommandResult {
+    CommandResult::new(false, message, None)
 }
 
-fn in_the_way(open: &Post) -> Answer {
+fn in_the_way(open: &Post) -> CommandResult {
     let (id, state, bot) = (open.id, open.state, &open.bot);
     let message = Message::from(format!("{bot} has an open post"))
         .remedy(format!(", {id}"), "")
@@ -304,5 +312,5 @@ fn in_the_way(open: &Post) -> Answer {
         State::Unknown => message.text("it is being looked for, which takes some minutes; then ask again"),
         _ => message.text("wait until it has come to rest"),
     };
-    Answer::new(false, message, Some(id.to_string()))
+    CommandResult::new(false, message, Some(id.to_string()))
 }

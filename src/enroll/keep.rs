@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::{Bot, BotName, NetworkKind};
 use crate::store::vault::{Vault, VaultError};
-use crate::store::{Envelope, Store, StoreError};
+use crate::store::{CredentialRow, Store, StoreError};
 
 /// Why tokens were not kept.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ pub struct Proven<'a> {
     /// The tokens.
     pub tokens: &'a Tokens,
     /// What was kept of the bot when the sign-in began.
-    pub before: &'a Envelope,
+    pub before: &'a CredentialRow,
 }
 
 /// Keeps what is proven, and returns what is to be said about it. A renewal or a new key may have changed what was
@@ -107,7 +107,7 @@ pub async fn keep(
                 return Ok(notes);
             }
             Err(VaultError::Store(StoreError::Overtaken)) => {
-                let newest = store.envelope(name).await?;
+                let newest = store.credential(name).await?;
                 if newest.sealed.is_none() && before.sealed.is_some() {
                     return Err(NotKept::SignedOut(name.clone()));
                 }

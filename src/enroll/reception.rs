@@ -20,7 +20,7 @@ use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
 use crate::flock::{Bot, BotName};
 use crate::net::AccountApi;
-use crate::store::Envelope;
+use crate::store::CredentialRow;
 
 /// How long a person is waited for.
 const TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -42,7 +42,7 @@ pub trait Desk: Send + Sync {
         &self,
         bot: &Arc<Bot>,
         redirects: &[String],
-    ) -> Result<(Arc<dyn AccountApi>, Envelope), String>;
+    ) -> Result<(Arc<dyn AccountApi>, CredentialRow), String>;
 
     /// Keeps what is proven in place of what was there before, and lets the bot know. Returns what is to be said about it.
     async fn keep(
@@ -50,7 +50,7 @@ pub trait Desk: Send + Sync {
         bot: &Bot,
         account: &Account,
         tokens: &Tokens,
-        before: &Envelope,
+        before: &CredentialRow,
     ) -> Result<Vec<String>, String>;
 
     /// Something that the bot's pages show has changed.

@@ -11,13 +11,15 @@ pub struct Budget {
     /// The most posts in a month.
     pub posts_per_month: Option<u32>,
     /// The most money in a month, in thousandths of a US dollar.
-    pub mills_per_month: Option<u64>,
+    pub milli_dollars_per_month: Option<u64>,
 }
 
 impl Budget {
     /// Whether it limits anything.
     pub const fn is_limited(&self) -> bool {
-        self.posts_per_day.is_some() || self.posts_per_month.is_some() || self.mills_per_month.is_some()
+        self.posts_per_day.is_some()
+            || self.posts_per_month.is_some()
+            || self.milli_dollars_per_month.is_some()
     }
 }
 

@@ -319,7 +319,7 @@ impl Events {
     }
 
     /// Tells every listener.
-    pub fn tell(&self, event: &Event) {
+    pub fn emit(&self, event: &Event) {
         for listener in self.listeners.iter() {
             listener(event);
         }

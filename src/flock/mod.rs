@@ -129,7 +129,7 @@ pub struct Bot {
     /// How its account is to look.
     pub profile: Profile,
     /// How its posts are shown.
-    pub manner: Manner,
+    pub options: PostOptions,
     /// What happens to lines that mention people.
     pub mentions: Mentions,
 }
@@ -137,7 +137,7 @@ pub struct Bot {
 /// How a bot's posts are shown, where its network has such a thing; what is not said is the network's or the account's
 /// own choice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Manner {
+pub struct PostOptions {
     /// Who sees them.
     pub visibility: Option<Visibility>,
     /// The languages that they are in, by their codes (BCP 47), the main one first.
@@ -153,7 +153,7 @@ impl Bot {
     }
 
     /// What its posts share with others: the app, or the network where there are no apps.
-    pub fn gate(&self) -> &str {
+    pub fn limit_group(&self) -> &str {
         self.app.as_ref().map_or(self.network.as_str(), |app| &app.name)
     }
 

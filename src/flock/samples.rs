@@ -31,7 +31,7 @@ pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
         was: None,
         tokens: None,
         profile: super::account::Profile::default(),
-        manner: super::Manner::default(),
+        options: super::PostOptions::default(),
         mentions: super::Mentions::Warn,
     }
 }

@@ -24,16 +24,16 @@ const MINUTES: usize = 24 * 60;
 const FEW_LINES: usize = 1_000;
 
 /// Bots of which these are equal are due equally often.
-type Key = (String, Zone, u32);
+type ScheduleKey = (String, Zone, u32);
 
 /// What was learnt so far. A large flock has few different schedules, and counting the slots of one takes longer than
 /// all else that is forecast of a bot.
 #[derive(Debug)]
 pub struct PostRates {
     now: DateTime<Utc>,
-    per_day: HashMap<Key, f64>,
-    days: HashMap<Key, Arc<[f64]>>,
-    ends: HashMap<(Key, usize), Option<DateTime<Utc>>>,
+    per_day: HashMap<ScheduleKey, f64>,
+    days: HashMap<ScheduleKey, Arc<[f64]>>,
+    ends: HashMap<(ScheduleKey, usize), Option<DateTime<Utc>>>,
 }
 
 impl PostRates {
@@ -72,7 +72,7 @@ impl PostRates {
     }
 }
 
-fn key(bot: &Bot) -> Key {
+fn key(bot: &Bot) -> ScheduleKey {
     (bot.schedule.text().to_owned(), bot.schedule.zone().clone(), bot.max_per_hour)
 }
 
@@ -104,7 +104,7 @@ fn days(bot: &Bot, per_day: f64, now: DateTime<Utc>) -> Vec<f64> {
 
 /// When on a day so many posts of these bots have been due, to the minute; `None` if there are fewer.
 pub fn reached<'b>(bots: impl Iterator<Item = &'b Bot>, date: NaiveDate, most: u32) -> Option<NaiveTime> {
-    let mut alike: HashMap<Key, (&Bot, u64)> = HashMap::new();
+    let mut alike: HashMap<ScheduleKey, (&Bot, u64)> = HashMap::new();
     for bot in bots {
         alike.entry(key(bot)).or_insert((bot, 0)).1 += 1;
     }

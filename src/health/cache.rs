@@ -157,13 +157,14 @@ impl HealthCache {
         let flock = self.flock.borrow().clone();
         let mut readiness = Readiness { bots: flock.bots.len(), ..Readiness::default() };
         let ledger = |error: StoreError| Trouble::of("ledger", error.to_string());
-        if let Err(error) = self.store.prove(self.clock.now()).await {
+        if let Err(error) = self.store.check_writable(self.clock.now()).await {
             readiness.obstacles.push(ledger(error));
         }
         let said = async {
             let late = overdue(&*self.store, &flock.bots, self.clock.now()).await?;
             readiness.obstacles.extend(self.explained(&late).await?);
-            let refusal = self.store.refusal().await?.into_iter().flat_map(|refusal| refusal.complaints);
+            let refusal =
+                self.store.refused_reload().await?.into_iter().flat_map(|refusal| refusal.complaints);
             readiness
                 .troubles
                 .extend(refusal.map(|why| Trouble::of("flock.toml", format!("not reloaded: {why}"))));

@@ -12,7 +12,7 @@ use crate::flock::account::TextLimits;
 use crate::flock::post::{PostId, State};
 use crate::flock::{Bot, BotName};
 use crate::sources::{PoemCache, SourceError};
-use crate::store::{Standing, Store, StoreError};
+use crate::store::{BotRecord, Store, StoreError};
 
 /// What was counted, of each bot.
 pub struct LineCounts {
@@ -61,7 +61,7 @@ impl LineCounts {
         &self,
         store: &dyn Store,
         bot: &Bot,
-        standing: Option<&Standing>,
+        standing: Option<&BotRecord>,
     ) -> Result<Result<Lines, SourceError>, StoreError> {
         let reading = self.poem_cache.glance(&bot.poem, bot.split).await;
         let sign = match standing {
@@ -93,7 +93,7 @@ impl LineCounts {
     }
 }
 
-async fn sign(store: &dyn Store, bot: &Bot, standing: &Standing, version: u64) -> Result<Sign, StoreError> {
+async fn sign(store: &dyn Store, bot: &Bot, standing: &BotRecord, version: u64) -> Result<Sign, StoreError> {
     let posts = [&standing.last, &standing.open].map(|post| post.as_ref().map(|post| (post.id, post.state)));
     let limits = standing.account.as_ref().and_then(|account| account.limits);
     let used = store.count_used(&bot.name, standing.round).await?;

@@ -26,8 +26,8 @@ use crate::flock::post::Cause;
 use crate::flock::{AtEnd, Bot, BotName, pick};
 use crate::net;
 use crate::sources::{PoemCache, Reading, SourceError};
-use crate::store::condition::{self, Condition, condition, needs_person, not_signed_in};
-use crate::store::{Progress, Standing, Store, StoreError};
+use crate::store::condition::{self, HealthState, health_state, needs_person, not_signed_in};
+use crate::store::{BotRecord, ScheduleCursor, Store, StoreError};
 
 /// After so many bots the others of this thread get a turn: a flock may be large.
 const AT_ONCE: usize = 256;
@@ -36,7 +36,7 @@ const AT_ONCE: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Health {
     /// In one word.
-    pub condition: Condition,
+    pub condition: HealthState,
     /// Why, and what to do, if it is not well or its poem can't be read.
     pub reason: Option<Message>,
     /// Whether somebody has to do something before it posts again.
@@ -50,7 +50,7 @@ pub struct Health {
     /// Its next slot, if one is expected.
     pub next_slot: Option<DateTime<Utc>>,
     /// Where it stands; `None` if no daemon has seen it yet.
-    pub standing: Option<Standing>,
+    pub standing: Option<BotRecord>,
 }
 
 /// The states of bots in the words of a page, the worst first. What is one state for programs, `suspended`, is four for people.
@@ -59,12 +59,12 @@ pub const STATES: [&str; 10] = [
     ACCESS_LOST,
     SUSPENDED,
     BLOCKED,
-    Condition::Unknown.as_str(),
-    Condition::Overdue.as_str(),
-    Condition::Paused.as_str(),
-    Condition::Exhausted.as_str(),
-    Condition::Waiting.as_str(),
-    Condition::Ok.as_str(),
+    HealthState::Unknown.as_str(),
+    HealthState::Overdue.as_str(),
+    HealthState::Paused.as_str(),
+    HealthState::Exhausted.as_str(),
+    HealthState::Waiting.as_str(),
+    HealthState::Ok.as_str(),
 ];
 const NOT_SIGNED_IN: &str = "not signed in";
 const ACCESS_LOST: &str = "access lost";
@@ -74,7 +74,7 @@ const BLOCKED: &str = "blocked";
 impl Health {
     /// How the bot is, in one of the words of [`STATES`].
     pub fn word(&self) -> &'static str {
-        if self.condition != Condition::Suspended {
+        if self.condition != HealthState::Suspended {
             return self.condition.as_str();
         }
         if self.signed_out {
@@ -136,7 +136,7 @@ pub(crate) async fn health_by(
 async fn health_with(
     ledger: Option<&dyn Store>,
     bot: &Bot,
-    standing: Option<Standing>,
+    standing: Option<BotRecord>,
     lines: Result<Lines, SourceError>,
     now: DateTime<Utc>,
 ) -> Result<Health, StoreError> {
@@ -144,14 +144,14 @@ async fn health_with(
     let left = lines.as_ref().ok().map(|lines| lines.left);
     let (condition, reason) = match standing {
         // Before the daemon has seen the bot, a person has this to do.
-        None if signed_out => (Condition::Suspended, Some(not_signed_in(bot))),
-        _ => condition(bot, standing.as_ref(), left, now),
+        None if signed_out => (HealthState::Suspended, Some(not_signed_in(bot))),
+        _ => health_state(bot, standing.as_ref(), left, now),
     };
     let next_slot = match &standing {
         Some(standing) => standing.expected(&bot.schedule, now).next(),
         None => bot.schedule.next_after(now),
     };
-    let idle = matches!(condition, Condition::Exhausted | Condition::Paused);
+    let idle = matches!(condition, HealthState::Exhausted | HealthState::Paused);
     Ok(Health {
         condition,
         reason: reason.or_else(|| lines.as_ref().err().map(|problem| problem.at(&bot.poem).into())),
@@ -170,12 +170,12 @@ async fn health_with(
 async fn signed_out(
     ledger: Option<&dyn Store>,
     bot: &Bot,
-    standing: Option<&Standing>,
+    standing: Option<&BotRecord>,
 ) -> Result<bool, StoreError> {
     match (standing, ledger) {
         (Some(standing), _) => Ok(bot.signs_in() && standing.signed_in_at.is_none()),
         // It may be signed in before a daemon has seen it.
-        (None, Some(ledger)) if bot.signs_in() => Ok(ledger.envelope(&bot.name).await?.sealed.is_none()),
+        (None, Some(ledger)) if bot.signs_in() => Ok(ledger.credential(&bot.name).await?.sealed.is_none()),
         (None, _) => Ok(bot.signs_in()),
     }
 }
@@ -184,7 +184,7 @@ async fn signed_out(
 async fn lines(
     ledger: Option<&dyn Store>,
     bot: &Bot,
-    standing: Option<&Standing>,
+    standing: Option<&BotRecord>,
     reading: Reading,
 ) -> Result<Result<Lines, SourceError>, StoreError> {
     let poem = match (reading.problem, reading.poem) {
@@ -218,11 +218,11 @@ pub(crate) async fn overdue(
     bots: &[Arc<Bot>],
     now: DateTime<Utc>,
 ) -> Result<Vec<Arc<Bot>>, StoreError> {
-    let progress = store.progress().await?.into_iter();
-    let progress: HashMap<BotName, Progress> = progress.map(|it| (it.bot.clone(), it)).collect();
+    let progress = store.schedule_cursors().await?.into_iter();
+    let progress: HashMap<BotName, ScheduleCursor> = progress.map(|it| (it.bot.clone(), it)).collect();
     let is_late = |bot: &&Arc<Bot>| {
         let it = progress.get(&bot.name);
-        let is_late = |it: &Progress| {
+        let is_late = |it: &ScheduleCursor| {
             condition::overdue(bot, it.considered, it.rests, now).is_some()
                 || condition::clock_was_ahead(bot, it.considered, it.rests, now)
         };

@@ -11,7 +11,7 @@ use super::{AT_ONCE, Health, LineCounts};
 use crate::clock::Clock;
 use crate::flock::message::Message;
 use crate::flock::{Bot, BotName, NetworkKind};
-use crate::store::condition::Condition;
+use crate::store::condition::HealthState;
 use crate::store::{Store, StoreError};
 
 /// How the bots of a flock were at one time.
@@ -39,7 +39,7 @@ pub struct BotSnapshot {
     /// Its name.
     pub name: BotName,
     /// How it was, in one word.
-    pub condition: Condition,
+    pub condition: HealthState,
     /// The same in a word of [`STATES`](super::STATES).
     pub word: &'static str,
     /// Whether somebody has to do something before it posts again.
@@ -90,7 +90,7 @@ impl Trouble {
     }
 
     /// One of a bot.
-    pub(super) fn of_bot(bot: &Bot, condition: Condition, reason: Option<&Message>) -> Self {
+    pub(super) fn of_bot(bot: &Bot, condition: HealthState, reason: Option<&Message>) -> Self {
         let message =
             reason.map_or_else(|| format!("it is {condition}: see `flockd status`"), Message::to_string);
         Self { about: bot.name.to_string(), state: Some(condition.as_str()), message }
@@ -115,7 +115,7 @@ pub(super) async fn snapshot(
             if let Ok(lines) = &health.lines {
                 lines_left.push((bot.name.clone(), bot.network, lines.left));
             }
-            if health.condition != Condition::Ok || health.reason.is_some() {
+            if health.condition != HealthState::Ok || health.reason.is_some() {
                 troubles.push(Trouble::of_bot(bot, health.condition, health.reason.as_ref()));
             }
         }

@@ -66,7 +66,7 @@ pub fn validate(bot: &Bot, account: Option<&Account>, text: &str) -> Result<(), 
         NetworkKind::X => x::length::check(text),
         NetworkKind::Mastodon => {
             let limits = mastodon_limits(bot, account);
-            mastodon::length::check(text, bot.manner.spoiler_text.as_deref(), limits)
+            mastodon::length::check(text, bot.options.spoiler_text.as_deref(), limits)
         }
         NetworkKind::Bluesky => bluesky::length::check(text),
         NetworkKind::Feed | NetworkKind::Paper => feed::check(text),
@@ -78,7 +78,7 @@ pub fn length(bot: &Bot, account: Option<&Account>, text: &str) -> (usize, usize
     match bot.network {
         NetworkKind::X => (x::length::weighted(text), x::length::MAX),
         NetworkKind::Mastodon => {
-            let (spoiler_text, limits) = (bot.manner.spoiler_text.as_deref(), mastodon_limits(bot, account));
+            let (spoiler_text, limits) = (bot.options.spoiler_text.as_deref(), mastodon_limits(bot, account));
             let length = mastodon::length::length(text, spoiler_text.unwrap_or_default(), limits.per_url);
             (length, usize::try_from(limits.characters).unwrap_or(usize::MAX))
         }

@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::stability::{Observation, Stability, Verdict};
+use self::stability::{Observation, Readiness, Stability};
 use crate::clock::Clock;
-use crate::files::{self, Contents, Fingerprint, Hangs, ReadError};
+use crate::files::{self, FileContents, Fingerprint, Hangs, ReadError};
 use crate::flock::poem::{Poem, PoemError, Split};
 
 /// The largest poem: some 200,000 lines, far beyond any that is read, and small beside a machine's memory.
@@ -28,7 +28,7 @@ pub struct PoemCache {
     clock: Arc<dyn Clock>,
     /// Whether a file must be unchanged before it counts.
     awaits_rest: bool,
-    kept: Mutex<HashMap<(PathBuf, Split), Kept>>,
+    kept: Mutex<HashMap<(PathBuf, Split), CachedPoem>>,
 }
 
 /// What the poem_cache answers.
@@ -115,7 +115,7 @@ impl From<Hangs> for SourceError {
 }
 
 #[derive(Default)]
-struct Kept {
+struct CachedPoem {
     /// The state of the file that poem or problem come from, if it can't change unseen any more.
     taken: Option<Fingerprint>,
     seen: Option<Observation>,
@@ -158,7 +158,7 @@ impl PoemCache {
         self.kept().retain(|(path, split), _| read.contains(&(&**path, *split)));
     }
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<(PathBuf, Split), Kept>> {
+    fn kept(&self) -> MutexGuard<'_, HashMap<(PathBuf, Split), CachedPoem>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -173,7 +173,7 @@ impl PoemCache {
         let verdict = self.judge(&key, &found, stability);
         let parsed = match found {
             Ok(None) => None,
-            Ok(Some(Contents { fingerprint, bytes })) => {
+            Ok(Some(FileContents { fingerprint, bytes })) => {
                 let held_back = verdict.wait().map_or(0, |_| stability::open_end(&bytes, split));
                 Some((fingerprint, parse(bytes, held_back, split).await))
             }
@@ -183,9 +183,9 @@ impl PoemCache {
         let kept = all.entry(key).or_default();
         if let Some((fingerprint, parsed)) = parsed {
             match verdict {
-                Verdict::AtRest => kept.settle(fingerprint.filter(|_| self.awaits_rest), parsed),
-                Verdict::Wait(_) => kept.accept_for_now(parsed, false),
-                Verdict::Restless(_) => kept.accept_for_now(parsed, true),
+                Readiness::AtRest => kept.settle(fingerprint.filter(|_| self.awaits_rest), parsed),
+                Readiness::Wait(_) => kept.accept_for_now(parsed, false),
+                Readiness::Restless(_) => kept.accept_for_now(parsed, true),
             }
         }
         kept.reading(verdict.wait(), hears)
@@ -195,19 +195,19 @@ impl PoemCache {
     fn judge(
         &self,
         key: &(PathBuf, Split),
-        found: &Result<Option<Contents>, SourceError>,
+        found: &Result<Option<FileContents>, SourceError>,
         stability: Stability,
-    ) -> Verdict {
+    ) -> Readiness {
         let mut all = self.kept();
         let kept = all.entry(key.clone()).or_default();
         let (fingerprint, bytes) = match found {
-            _ if !self.awaits_rest => return Verdict::AtRest,
-            Ok(None) => return Verdict::AtRest,
+            _ if !self.awaits_rest => return Readiness::AtRest,
+            Ok(None) => return Readiness::AtRest,
             Ok(Some(contents)) => (contents.fingerprint, &*contents.bytes),
             // There is nothing that could settle.
-            Err(problem) if !problem.is_about_contents() => return Verdict::AtRest,
+            Err(problem) if !problem.is_about_contents() => return Readiness::AtRest,
             // A poem that was never there is missed at once.
-            Err(_) if kept.poem.is_none() => return Verdict::AtRest,
+            Err(_) if kept.poem.is_none() => return Readiness::AtRest,
             Err(_) => (None, &[][..]),
         };
         let is_readable = found.is_ok();
@@ -218,7 +218,7 @@ impl PoemCache {
     }
 }
 
-impl Kept {
+impl CachedPoem {
     /// Takes what was found in a file unchanged.
     fn settle(&mut self, fingerprint: Option<Fingerprint>, found: Result<Poem, SourceError>) {
         self.seen.iter_mut().for_each(Observation::settle);
@@ -271,7 +271,7 @@ impl Kept {
 }
 
 /// What is in the file; `None` if it is still in a state that is known.
-fn look(path: &Path, known: Option<Fingerprint>) -> Result<Option<Contents>, SourceError> {
+fn look(path: &Path, known: Option<Fingerprint>) -> Result<Option<FileContents>, SourceError> {
     if known.is_some() && std::fs::metadata(path).ok().as_ref().map(Fingerprint::from) == known {
         return Ok(None);
     }

@@ -41,7 +41,7 @@ pub(super) struct Observation {
 
 /// Whether a file counts as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Readiness {
     /// It does.
     AtRest,
     /// Not before it has been unchanged for so much longer.
@@ -50,7 +50,7 @@ pub(super) enum Verdict {
     Restless(Duration),
 }
 
-impl Verdict {
+impl Readiness {
     /// How long the file still has to be unchanged.
     pub(super) const fn wait(self) -> Option<Duration> {
         match self {
@@ -102,7 +102,13 @@ impl Observation {
 
 impl Stability {
     /// Whether the file counts as it is.
-    pub(super) fn judge(self, seen: &Observation, bytes: &[u8], split: Split, clock: &dyn Clock) -> Verdict {
+    pub(super) fn judge(
+        self,
+        seen: &Observation,
+        bytes: &[u8],
+        split: Split,
+        clock: &dyn Clock,
+    ) -> Readiness {
         let open = open_end(bytes, split);
         let needed = match self {
             _ if open == 0 => WHOLE,
@@ -112,9 +118,9 @@ impl Stability {
         let remains = needed.saturating_sub(seen.unchanged_for(clock));
         let restless = seen.restless_since.map(|since| clock.uptime().saturating_sub(since));
         match restless {
-            _ if remains.is_zero() => Verdict::AtRest,
-            Some(restless) if restless >= RESTLESS => Verdict::Restless(remains),
-            _ => Verdict::Wait(remains),
+            _ if remains.is_zero() => Readiness::AtRest,
+            Some(restless) if restless >= RESTLESS => Readiness::Restless(remains),
+            _ => Readiness::Wait(remains),
         }
     }
 }

@@ -3,14 +3,14 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Behind, Pause, Standing};
+use super::{Behind, BotRecord, Pause};
 use crate::flock::Bot;
 use crate::flock::message::{self, Message};
 use crate::flock::post::{Cause, Post, State};
 
 crate::flock::words! {
     /// How a bot is. Of several that are true the first counts.
-    Condition {
+    HealthState {
         /// It can't post until a person mends something.
         Suspended = "suspended",
         /// Nobody knows whether its last post arrived; it waits until that is settled.
@@ -40,58 +40,58 @@ pub fn clock_was_ahead(bot: &Bot, considered: DateTime<Utc>, rests: bool, now: D
 
 /// A bot's condition, with the reason and the remedy if it is not well. `lines_left` is `None` if its poem
 /// can't be read.
-pub fn condition(
+pub fn health_state(
     bot: &Bot,
-    standing: Option<&Standing>,
+    standing: Option<&BotRecord>,
     lines_left: Option<usize>,
     now: DateTime<Utc>,
-) -> (Condition, Option<Message>) {
+) -> (HealthState, Option<Message>) {
     let Some(standing) = standing else {
         let reason = Message::from("no daemon has seen this bot yet: ").remedy(
             "start one; one that runs takes it up within seconds",
             "the one that shows this page takes it up within seconds",
         );
-        return (Condition::Waiting, Some(reason));
+        return (HealthState::Waiting, Some(reason));
     };
     if let Some(reason) = suspended(bot, standing) {
-        return (Condition::Suspended, Some(reason));
+        return (HealthState::Suspended, Some(reason));
     }
     if clock_was_ahead(bot, standing.considered, standing.paused.is_some(), now) {
-        return (Condition::Suspended, Some(ahead(bot, standing.considered, now)));
+        return (HealthState::Suspended, Some(ahead(bot, standing.considered, now)));
     }
     let open = standing.open.as_ref();
     if let Some(post) = open.filter(|post| post.state == State::Unknown) {
-        return (Condition::Unknown, Some(unknown(bot, post)));
+        return (HealthState::Unknown, Some(unknown(bot, post)));
     }
     if let Some(due) = overdue(bot, standing.considered, standing.paused.is_some(), now) {
         if let Some(behind) = &standing.behind {
-            return (Condition::Overdue, Some(catches_up(behind)));
+            return (HealthState::Overdue, Some(catches_up(behind)));
         }
         let reason = Message::from("it should have posted at ").at(due);
         let remedy = reason.remedy(
             ": is the daemon running, and what does its log say?",
             ": the log of flockd says what was in the way",
         );
-        return (Condition::Overdue, Some(remedy));
+        return (HealthState::Overdue, Some(remedy));
     }
     if let Some(post) =
         standing.last.as_ref().filter(|post| standing.paused.is_none() && came_to_nothing(post))
     {
-        return (Condition::Overdue, Some(given_up(post)));
+        return (HealthState::Overdue, Some(given_up(post)));
     }
     if let Some(pause) = &standing.paused {
-        return (Condition::Paused, Some(paused(bot, pause)));
+        return (HealthState::Paused, Some(paused(bot, pause)));
     }
     if let Some(behind) = &standing.behind {
-        return (Condition::Waiting, Some(catches_up(behind)));
+        return (HealthState::Waiting, Some(catches_up(behind)));
     }
     match (open, lines_left) {
         // With `at_end = "again"` lines are left as long as there are any that fit.
-        (None, Some(0)) => (Condition::Exhausted, Some(bot.exhausted().into())),
-        (Some(post), _) => (Condition::Waiting, message::reason_of(post)),
+        (None, Some(0)) => (HealthState::Exhausted, Some(bot.exhausted().into())),
+        (Some(post), _) => (HealthState::Waiting, message::reason_of(post)),
         (None, _) => match standing.last.as_ref().filter(|post| post.cause == Some(Cause::Budget)) {
-            Some(post) => (Condition::Waiting, message::reason_of(post)),
-            None => (Condition::Ok, None),
+            Some(post) => (HealthState::Waiting, message::reason_of(post)),
+            None => (HealthState::Ok, None),
         },
     }
 }
@@ -115,15 +115,15 @@ fn given_up(post: &Post) -> Message {
 
 /// Whether somebody has to do something before the bot posts again. A doubt that settles itself needs nobody, nor
 /// does a pause that somebody wished for.
-pub fn needs_person(bot: &Bot, standing: Option<&Standing>, condition: Condition) -> bool {
+pub fn needs_person(bot: &Bot, standing: Option<&BotRecord>, condition: HealthState) -> bool {
     let pause = standing.and_then(|standing| standing.paused.as_ref());
     match condition {
-        Condition::Suspended | Condition::Overdue | Condition::Exhausted => true,
-        Condition::Unknown => {
+        HealthState::Suspended | HealthState::Overdue | HealthState::Exhausted => true,
+        HealthState::Unknown => {
             standing.and_then(|standing| standing.open.as_ref()).is_some_and(|post| asks(bot, post))
         }
-        Condition::Paused => pause.is_some_and(|pause| pause.why.is_some()),
-        Condition::Waiting | Condition::Ok => false,
+        HealthState::Paused => pause.is_some_and(|pause| pause.why.is_some()),
+        HealthState::Waiting | HealthState::Ok => false,
     }
 }
 
@@ -150,7 +150,7 @@ pub fn not_signed_in(bot: &Bot) -> Message {
 }
 
 /// Why a person has to mend something, and what to type.
-fn suspended(bot: &Bot, standing: &Standing) -> Option<Message> {
+fn suspended(bot: &Bot, standing: &BotRecord) -> Option<Message> {
     if bot.signs_in() && standing.signed_in_at.is_none() {
         return Some(not_signed_in(bot));
     }
@@ -262,8 +262,8 @@ mod tests {
         Post { state, cause, reason, ..samples::post("walt", at(0), "a line") }
     }
 
-    fn standing(open: Option<Post>, last: Option<Post>) -> Standing {
-        Standing {
+    fn standing(open: Option<Post>, last: Option<Post>) -> BotRecord {
+        BotRecord {
             skipped: Vec::new(),
             considered: at(0),
             missed: 0,
@@ -282,8 +282,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(standing: &Standing, left: usize, minutes: i64, expect: Condition, reason: &str) {
-        let (condition, said) = condition(&hourly(), Some(standing), Some(left), at(minutes));
+    fn check(standing: &BotRecord, left: usize, minutes: i64, expect: HealthState, reason: &str) {
+        let (condition, said) = health_state(&hourly(), Some(standing), Some(left), at(minutes));
         assert_eq!(condition, expect);
         let said = said.unwrap_or_default();
         assert!(said.to_string().contains(reason), "{reason:?}");
@@ -306,43 +306,43 @@ mod tests {
     #[test]
     fn of_several_conditions_the_first_counts() {
         let fine = standing(None, Some(post(State::Posted, None)));
-        check(&fine, 1, 30, Condition::Ok, "");
-        check(&fine, 0, 30, Condition::Exhausted, "add lines");
+        check(&fine, 1, 30, HealthState::Ok, "");
+        check(&fine, 0, 30, HealthState::Exhausted, "add lines");
         // The slot at minute 60 may be up to ten minutes late by its delay, and thirty more.
-        check(&fine, 0, 100, Condition::Exhausted, "");
-        check(&fine, 0, 101, Condition::Overdue, "daemon");
+        check(&fine, 0, 100, HealthState::Exhausted, "");
+        check(&fine, 0, 101, HealthState::Overdue, "daemon");
         let retried = standing(Some(post(State::Planned, Some(Cause::Unreachable))), None);
-        check(&retried, 0, 30, Condition::Waiting, "unreachable");
+        check(&retried, 0, 30, HealthState::Waiting, "unreachable");
         let doubted = standing(Some(post(State::Unknown, Some(Cause::Silence))), None);
-        check(&doubted, 0, 500, Condition::Unknown, "settles itself");
+        check(&doubted, 0, 500, HealthState::Unknown, "settles itself");
         let asks = standing(Some(post(State::Unknown, Some(Cause::Ask))), None);
-        check(&asks, 0, 500, Condition::Unknown, "flockd settle");
-        let paused = Standing { paused: Some(Pause { since: at(0), why: None }), ..retried };
-        check(&paused, 0, 500, Condition::Paused, "flockd resume walt");
-        let behind = |why| Standing { behind: Some(Behind { since: at(0), why }), ..standing(None, None) };
-        check(&behind(None), 1, 30, Condition::Waiting, "comes from a copy");
-        check(&behind(None), 1, 101, Condition::Overdue, "comes from a copy");
+        check(&asks, 0, 500, HealthState::Unknown, "flockd settle");
+        let paused = BotRecord { paused: Some(Pause { since: at(0), why: None }), ..retried };
+        check(&paused, 0, 500, HealthState::Paused, "flockd resume walt");
+        let behind = |why| BotRecord { behind: Some(Behind { since: at(0), why }), ..standing(None, None) };
+        check(&behind(None), 1, 30, HealthState::Waiting, "comes from a copy");
+        check(&behind(None), 1, 101, HealthState::Overdue, "comes from a copy");
         let why = |cause| Some(crate::flock::post::Why::new(cause, "because"));
-        check(&behind(why(Cause::Unreachable)), 1, 30, Condition::Waiting, "can't be: because");
+        check(&behind(why(Cause::Unreachable)), 1, 30, HealthState::Waiting, "can't be: because");
         check(
             &behind(why(Cause::Account)),
             1,
             500,
-            Condition::Suspended,
+            HealthState::Suspended,
             "because; then `flockd enroll walt`",
         );
         let locked = standing(Some(post(State::Planned, Some(Cause::SignIn))), None);
-        check(&locked, 0, 500, Condition::Suspended, "sign-in");
+        check(&locked, 0, 500, HealthState::Suspended, "sign-in");
     }
 
     #[test]
     fn a_post_that_went_out_ends_a_suspension() {
         let lost = standing(None, Some(post(State::Released, Some(Cause::Poem))));
-        check(&lost, 1, 30, Condition::Suspended, "poem");
+        check(&lost, 1, 30, HealthState::Suspended, "poem");
         let by_hand = standing(None, Some(post(State::Released, Some(Cause::Person))));
-        check(&by_hand, 1, 30, Condition::Ok, "");
+        check(&by_hand, 1, 30, HealthState::Ok, "");
         let back = standing(None, Some(post(State::Posted, None)));
-        check(&back, 1, 30, Condition::Ok, "");
+        check(&back, 1, 30, HealthState::Ok, "");
     }
 
     #[test]
@@ -353,39 +353,39 @@ mod tests {
                 &standing(None, Some(given_up.clone())),
                 1,
                 30,
-                Condition::Overdue,
+                HealthState::Overdue,
                 "was given up: because of",
             );
             let by_hand = Post { slot: None, ..given_up.clone() };
-            check(&standing(None, Some(by_hand)), 1, 30, Condition::Ok, "");
+            check(&standing(None, Some(by_hand)), 1, 30, HealthState::Ok, "");
             let paused = Some(Pause { since: at(10), why: None });
-            let paused = Standing { paused, ..standing(None, Some(given_up)) };
-            check(&paused, 1, 30, Condition::Paused, "");
+            let paused = BotRecord { paused, ..standing(None, Some(given_up)) };
+            check(&paused, 1, 30, HealthState::Paused, "");
         }
         let budget = standing(None, Some(post(State::Released, Some(Cause::Budget))));
-        check(&budget, 1, 30, Condition::Waiting, "budget");
+        check(&budget, 1, 30, HealthState::Waiting, "budget");
         let refrain = standing(None, Some(post(State::Released, Some(Cause::Duplicate))));
-        check(&refrain, 1, 30, Condition::Ok, "");
+        check(&refrain, 1, 30, HealthState::Ok, "");
     }
 
     #[test]
     fn a_clock_that_was_ahead_needs_a_person() {
         let fine = standing(None, None);
-        check(&fine, 1, -120, Condition::Suspended, "`flockd resume walt`");
-        check(&fine, 0, -10_000_000, Condition::Suspended, "ahead of this machine's clock");
-        check(&fine, 1, 0, Condition::Ok, "");
+        check(&fine, 1, -120, HealthState::Suspended, "`flockd resume walt`");
+        check(&fine, 0, -10_000_000, HealthState::Suspended, "ahead of this machine's clock");
+        check(&fine, 1, 0, HealthState::Ok, "");
         // Clocks differ, and no slot is lost where none comes before the last one.
-        check(&fine, 1, -5, Condition::Ok, "");
+        check(&fine, 1, -5, HealthState::Ok, "");
         let yearly = Bot { schedule: samples::bot("walt", "@yearly").schedule, ..hourly() };
         assert!(!clock_was_ahead(&yearly, at(-60), false, at(-180)));
-        let paused = Standing { paused: Some(Pause { since: at(0), why: None }), ..fine };
-        check(&paused, 1, -120, Condition::Paused, "flockd resume");
+        let paused = BotRecord { paused: Some(Pause { since: at(0), why: None }), ..fine };
+        check(&paused, 1, -120, HealthState::Paused, "flockd resume");
     }
 
     #[test]
     fn a_bot_that_the_ledger_does_not_know_waits_for_the_daemon() {
-        let (condition, reason) = condition(&hourly(), None, Some(3), at(0));
-        assert_eq!(condition, Condition::Waiting);
+        let (condition, reason) = health_state(&hourly(), None, Some(3), at(0));
+        assert_eq!(condition, HealthState::Waiting);
         assert!(reason.unwrap().to_string().contains("start one"));
     }
 
@@ -396,8 +396,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_x(bot: &Bot, standing: &Standing, expect: Condition, reason: &str) {
-        let (condition, said) = condition(bot, Some(standing), Some(1), at(30));
+    fn check_x(bot: &Bot, standing: &BotRecord, expect: HealthState, reason: &str) {
+        let (condition, said) = health_state(bot, Some(standing), Some(1), at(30));
         let said = said.unwrap_or_default();
         is_for_the_page(&said);
         assert_eq!((condition, said.to_string().as_str()), (expect, reason));
@@ -406,16 +406,16 @@ mod tests {
     #[test]
     fn a_bot_without_tokens_is_suspended_at_once() {
         let out = standing(None, None);
-        check_x(&on_x(false), &out, Condition::Suspended, "not signed in: type `flockd enroll walt`");
-        check_x(&on_x(true), &out, Condition::Ok, "");
-        check_x(&hourly(), &out, Condition::Ok, "");
-        let signed_in = Standing { signed_in_at: Some(at(1)), ..out };
-        check_x(&on_x(false), &signed_in, Condition::Ok, "");
+        check_x(&on_x(false), &out, HealthState::Suspended, "not signed in: type `flockd enroll walt`");
+        check_x(&on_x(true), &out, HealthState::Ok, "");
+        check_x(&hourly(), &out, HealthState::Ok, "");
+        let signed_in = BotRecord { signed_in_at: Some(at(1)), ..out };
+        check_x(&on_x(false), &signed_in, HealthState::Ok, "");
     }
 
     #[test]
     fn a_suspension_says_since_when_why_and_what_to_type() {
-        let ailing = |cause| Standing {
+        let ailing = |cause| BotRecord {
             signed_in_at: Some(at(-60)),
             ailing_since: Some(at(-6)),
             ..standing(Some(post(State::Planned, Some(cause))), None)
@@ -424,26 +424,30 @@ mod tests {
         let lost = ailing(Cause::SignIn);
         let since = "since 1970-12-31 23:54 UTC: because of";
         let enroll = format!("{since} sign-in; then `flockd enroll walt`");
-        check_x(&mine, &lost, Condition::Suspended, &enroll);
+        check_x(&mine, &lost, HealthState::Suspended, &enroll);
         let restart = format!("{since} sign-in; then give new tokens in flock.toml and reload flockd");
-        check_x(&theirs, &lost, Condition::Suspended, &restart);
-        check_x(&mine, &ailing(Cause::Credits), Condition::Suspended, &format!("{since} credits"));
+        check_x(&theirs, &lost, HealthState::Suspended, &restart);
+        check_x(&mine, &ailing(Cause::Credits), HealthState::Suspended, &format!("{since} credits"));
     }
 
     #[test]
     fn signing_in_ends_what_it_proves_to_be_mended() {
-        let ailing = |cause, minutes| Standing {
+        let ailing = |cause, minutes| BotRecord {
             signed_in_at: Some(at(minutes)),
             ..standing(None, Some(post(State::Released, Some(cause))))
         };
         for &cause in Cause::ALL.iter().filter(|cause| cause.suspends()) {
             // The post failed a second after minute 0.
             let (before, after) = (ailing(cause, 0), ailing(cause, 1));
-            let said = |bot: &Bot, standing| condition(bot, Some(standing), Some(1), at(30)).0;
-            assert_eq!(said(&on_x(false), &before), Condition::Suspended, "{cause}");
-            let ended = if cause.ends_with_sign_in() { Condition::Ok } else { Condition::Suspended };
+            let said = |bot: &Bot, standing| health_state(bot, Some(standing), Some(1), at(30)).0;
+            assert_eq!(said(&on_x(false), &before), HealthState::Suspended, "{cause}");
+            let ended = if cause.ends_with_sign_in() { HealthState::Ok } else { HealthState::Suspended };
             assert_eq!(said(&on_x(false), &after), ended, "{cause}");
-            assert_eq!(said(&on_x(true), &after), Condition::Suspended, "tokens in flock.toml win: {cause}");
+            assert_eq!(
+                said(&on_x(true), &after),
+                HealthState::Suspended,
+                "tokens in flock.toml win: {cause}"
+            );
         }
     }
 }

@@ -11,7 +11,7 @@ pub const LONGEST_CLAIM: TimeDelta = TimeDelta::minutes(5);
 
 /// What is kept for a bot; the default for one that was never signed in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Envelope {
+pub struct CredentialRow {
     /// Grows with every signing in, renewal, signing out and change of the key; 0 if there never was one.
     pub version: u64,
     /// The tokens; `None` while the bot is signed out.
@@ -22,9 +22,9 @@ pub struct Envelope {
     pub claimed_until: Option<DateTime<Utc>>,
 }
 
-impl Envelope {
+impl CredentialRow {
     /// Whether somebody has the tokens to himself.
-    pub fn is_claimed(&self, now: DateTime<Utc>) -> bool {
+    pub fn is_leased(&self, now: DateTime<Utc>) -> bool {
         self.claimed_until.is_some_and(|until| until > now && until <= now + LONGEST_CLAIM)
     }
 }

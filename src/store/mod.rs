@@ -4,6 +4,8 @@
 //! a bot has one open post, and a post moves only along the edges of [`crate::flock::post`]. Which line or
 //! slot to use is not decided here.
 
+mod bot_record;
+mod command;
 pub mod condition;
 mod configuration;
 mod credential;
@@ -11,10 +13,8 @@ mod draft;
 pub mod passes;
 mod private;
 pub mod sqlite;
-mod standing;
 pub mod transfer;
 pub mod vault;
-mod wish;
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -25,13 +25,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest as _, Sha256};
 
+pub use self::bot_record::{Behind, BotRecord, Pause, ScheduleCursor};
+pub use self::command::{Command, CommandKind, CommandResult};
 pub use self::configuration::{Configuration, Refusal};
-pub use self::credential::{Envelope, LONGEST_CLAIM, Sealed};
+pub use self::credential::{CredentialRow, LONGEST_CLAIM, Sealed};
 pub use self::draft::{Beginning, Draft};
-use self::passes::Passes;
-pub use self::standing::{Behind, Pause, Progress, Standing};
-use self::transfer::{Arrivals, Complaint, Imported, Record};
-pub use self::wish::{Answer, Want, Wish};
+use self::passes::Sessions;
+use self::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, State, Why};
@@ -51,7 +51,7 @@ pub type CommitEar = Box<dyn Fn(Duration) + Send + Sync>;
 
 /// A ledger. A call that changes something returns when the change is durable.
 #[async_trait]
-pub trait Store: Passes + Send + Sync {
+pub trait Store: Sessions + Send + Sync {
     /// Makes the flock known: new bots, renamed ones, changed schedules. A bot's slots begin when its
     /// schedule is first seen. What a renamed bot is signed in with goes along; if it signed in under its new
     /// name already, that is kept. Returns what could not be done as asked.
@@ -64,7 +64,7 @@ pub trait Store: Passes + Send + Sync {
     async fn take_over(&self, now: DateTime<Utc>) -> Result<Vec<Post>, StoreError>;
 
     /// Where a bot stands; `None` if it was never entered.
-    async fn standing(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<Standing>, StoreError>;
+    async fn standing(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError>;
 
     /// The lines that a bot used in a round, and those that its account has used lately under other names.
     async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
@@ -82,7 +82,12 @@ pub trait Store: Passes + Send + Sync {
     async fn advance(&self, id: PostId, step: &Move, now: DateTime<Utc>) -> Result<Post, StoreError>;
 
     /// Notes that slots up to `newest` are dealt with, `missed` of them without a post. Never goes back.
-    async fn consider(&self, bot: &BotName, newest: DateTime<Utc>, missed: u32) -> Result<(), StoreError>;
+    async fn advance_cursor(
+        &self,
+        bot: &BotName,
+        newest: DateTime<Utc>,
+        missed: u32,
+    ) -> Result<(), StoreError>;
 
     /// Undoes the skip of a slot, so that the slot is free again, and returns the row of the skip. What the command
     /// `by` has undone already stays as it is; `None` if there is nothing to undo.
@@ -104,20 +109,20 @@ pub trait Store: Passes + Send + Sync {
 
     /// Writes down, as posted, what was found on a bot's account and is not here, and that the bot is behind its
     /// account no more. A line that is used already is passed over. Returns what was written.
-    async fn catch_up(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError>;
+    async fn finish_reconciliation(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError>;
 
     /// Writes down, as posted, what was found on a bot's account and is not here; otherwise the same as
     /// [`Store::catch_up`], but that it says nothing of how far the bot is behind.
     async fn note(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError>;
 
     /// Notes why a bot that is behind its account could not read it.
-    async fn stay_behind(&self, bot: &BotName, why: &Why) -> Result<(), StoreError>;
+    async fn note_unreconciled(&self, bot: &BotName, why: &Why) -> Result<(), StoreError>;
 
     /// Those of the network's ids that belong to posts here.
     async fn known_ids(&self, network: NetworkKind, ids: &[String]) -> Result<HashSet<String>, StoreError>;
 
     /// Whether the bot sent another post with this text, whatever came of it.
-    async fn said_before(&self, post: &Post) -> Result<bool, StoreError>;
+    async fn text_sent_before(&self, post: &Post) -> Result<bool, StoreError>;
 
     /// What was spent under an app on posts that were last sent at `since` or later. What may have been accepted
     /// counts.
@@ -130,10 +135,14 @@ pub trait Store: Passes + Send + Sync {
     async fn account(&self, bot: &BotName) -> Result<Option<Account>, StoreError>;
 
     /// The bots that have the same account as this one, and came to it before it did, in that order.
-    async fn rivals(&self, bot: &BotName) -> Result<Vec<Rival>, StoreError>;
+    async fn account_conflicts(&self, bot: &BotName) -> Result<Vec<AccountConflict>, StoreError>;
 
     /// All that have this account, other than this one, in the order in which they came to it.
-    async fn with_account(&self, account: &Account, not: &BotName) -> Result<Vec<Rival>, StoreError>;
+    async fn with_account(
+        &self,
+        account: &Account,
+        not: &BotName,
+    ) -> Result<Vec<AccountConflict>, StoreError>;
 
     /// The other names under which a bot's account has used lines. What it used then counts as used by the bot.
     async fn other_names(&self, bot: &BotName) -> Result<Vec<BotName>, StoreError>;
@@ -142,10 +151,10 @@ pub trait Store: Passes + Send + Sync {
     async fn used_elsewhere(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
 
     /// What is kept of a bot's credentials, even before it was entered.
-    async fn envelope(&self, bot: &BotName) -> Result<Envelope, StoreError>;
+    async fn credential(&self, bot: &BotName) -> Result<CredentialRow, StoreError>;
 
     /// The same of every bot that is signed in.
-    async fn envelopes(&self) -> Result<Vec<(BotName, Envelope)>, StoreError>;
+    async fn credentials(&self) -> Result<Vec<(BotName, CredentialRow)>, StoreError>;
 
     /// Signs a bot in: keeps its tokens and who it is, together, in place of version `replaces`. Whoever has
     /// claimed the old tokens has lost them. [`StoreError::Overtaken`] if that is not the version any more, or
@@ -185,7 +194,7 @@ pub trait Store: Passes + Send + Sync {
 
     /// Claims the tokens of a bot until `until`, though not for longer than [`LONGEST_CLAIM`], so that nobody
     /// else renews them meanwhile. `false` if they are not of this version, or claimed by somebody else.
-    async fn claim(
+    async fn lease_credential(
         &self,
         bot: &BotName,
         version: u64,
@@ -194,10 +203,10 @@ pub trait Store: Passes + Send + Sync {
     ) -> Result<bool, StoreError>;
 
     /// Ends a claim on tokens of this version before its time. Of another version nothing is changed.
-    async fn unclaim(&self, bot: &BotName, version: u64) -> Result<(), StoreError>;
+    async fn release_credential(&self, bot: &BotName, version: u64) -> Result<(), StoreError>;
 
     /// How far the slots of every bot were dealt with, of those that have left the flock as well.
-    async fn progress(&self) -> Result<Vec<Progress>, StoreError>;
+    async fn schedule_cursors(&self) -> Result<Vec<ScheduleCursor>, StoreError>;
 
     /// What a receiver was told that happened on a day: what it was about, and why.
     async fn alerts_of(
@@ -217,13 +226,13 @@ pub trait Store: Passes + Send + Sync {
 
     /// Writes down that the daemon was well at `now`, which proves that the ledger can be written. It can't where a
     /// post may not be begun either.
-    async fn prove(&self, now: DateTime<Utc>) -> Result<(), StoreError>;
+    async fn check_writable(&self, now: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Notes why the flock could not be reloaded, or that nothing is in the way any more.
-    async fn refuse(&self, why: Option<&Refusal>) -> Result<(), StoreError>;
+    async fn keep_refused_reload(&self, why: Option<&Refusal>) -> Result<(), StoreError>;
 
     /// Why the flock could not be reloaded, if so.
-    async fn refusal(&self) -> Result<Option<Refusal>, StoreError>;
+    async fn refused_reload(&self) -> Result<Option<Refusal>, StoreError>;
 
     /// Keeps the configuration that the daemon runs.
     async fn keep_configuration(&self, running: &Configuration) -> Result<(), StoreError>;
@@ -262,29 +271,29 @@ pub trait Store: Passes + Send + Sync {
     ) -> Result<Vec<(BotName, i64, u64)>, StoreError>;
 
     /// Writes down a wish for the sender, or that whoever made it still waits (its `made_at`).
-    async fn wish(&self, wish: &Wish) -> Result<(), StoreError>;
+    async fn wish(&self, wish: &Command) -> Result<(), StoreError>;
 
     /// The wishes that nobody has answered, oldest first.
-    async fn open_wishes(&self) -> Result<Vec<Wish>, StoreError>;
+    async fn open_commands(&self) -> Result<Vec<Command>, StoreError>;
 
     /// Answers a wish.
-    async fn answer(&self, id: PostId, answer: &Answer) -> Result<(), StoreError>;
+    async fn command_result(&self, id: PostId, answer: &CommandResult) -> Result<(), StoreError>;
 
     /// Takes a wish up, so that it can't be withdrawn any more. `false` if it was withdrawn already.
-    async fn take(&self, id: PostId) -> Result<bool, StoreError>;
+    async fn claim_command(&self, id: PostId) -> Result<bool, StoreError>;
 
     /// The answer to a wish, once there is one.
-    async fn answered(&self, id: PostId) -> Result<Option<Answer>, StoreError>;
+    async fn finish_command(&self, id: PostId) -> Result<Option<CommandResult>, StoreError>;
 
     /// Takes a wish back. `false` if it was answered already, or taken up.
-    async fn withdraw(&self, id: PostId) -> Result<bool, StoreError>;
+    async fn cancel_command(&self, id: PostId) -> Result<bool, StoreError>;
 
     /// Tells whoever sends to look at the wishes, and whether there is anybody. A lost ring does no harm:
     /// wishes are also looked at without one, only later.
-    async fn ring(&self) -> bool;
+    async fn notify(&self) -> bool;
 
     /// Waits until somebody rings. Only the holder is ever rung.
-    async fn rung(&self);
+    async fn notified(&self);
 
     /// Tells this one of every commit from now on. Only the first that is given is told.
     fn time_commits(&self, ear: CommitEar);
@@ -307,7 +316,7 @@ pub trait Store: Passes + Send + Sync {
         &self,
         arrivals: Arrivals,
         now: DateTime<Utc>,
-    ) -> Result<Result<Imported, Vec<Complaint>>, StoreError>;
+    ) -> Result<Result<Imported, Vec<BadLine>>, StoreError>;
 
     /// Finishes what is being written and leaves the ledger tidy. Nothing can be asked of it afterwards.
     async fn close(&self);
@@ -332,7 +341,7 @@ pub struct Entry {
 
 /// A bot that has an account, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rival {
+pub struct AccountConflict {
     /// Its name, which may stand in `flock.toml` no more.
     pub bot: BotName,
     /// Whether its tokens are kept.
@@ -377,7 +386,7 @@ pub struct Spent {
     /// Posts.
     pub posts: u32,
     /// Money, in thousandths of a US dollar.
-    pub mills: u64,
+    pub milli_dollars: u64,
 }
 
 /// Which posts to read.

@@ -15,9 +15,9 @@ pub const SESSION_LASTS: chrono::TimeDelta = chrono::TimeDelta::days(30);
 
 /// The SHA-256 of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PassMark(pub(super) [u8; 32]);
+pub struct TokenHash(pub(super) [u8; 32]);
 
-impl PassMark {
+impl TokenHash {
     /// The mark of this secret.
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret).into())
@@ -26,21 +26,26 @@ impl PassMark {
 
 /// Keys and sessions of the dashboard.
 #[async_trait]
-pub trait Passes {
+pub trait Sessions {
     /// Keeps a key that opens the dashboard once, until [`KEY_LASTS`] is over. What has run out is forgotten.
-    async fn keep_key(&self, key: PassMark, now: DateTime<Utc>) -> Result<(), StoreError>;
+    async fn keep_login_link(&self, key: TokenHash, now: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Uses up a key, and begins a session in its place: both, or, if it is no key any more, neither and `false`.
-    async fn redeem(&self, key: PassMark, session: PassMark, now: DateTime<Utc>) -> Result<bool, StoreError>;
+    async fn redeem(
+        &self,
+        key: TokenHash,
+        session: TokenHash,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError>;
 
     /// Begins a session for somebody who has proven otherwise that they may enter.
-    async fn begin_session(&self, session: PassMark, now: DateTime<Utc>) -> Result<(), StoreError>;
+    async fn begin_session(&self, session: TokenHash, now: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Whether this is a session that has not run out.
-    async fn is_session(&self, session: PassMark, now: DateTime<Utc>) -> Result<bool, StoreError>;
+    async fn is_session(&self, session: TokenHash, now: DateTime<Utc>) -> Result<bool, StoreError>;
 
     /// Ends a session.
-    async fn end_session(&self, session: PassMark) -> Result<(), StoreError>;
+    async fn end_session(&self, session: TokenHash) -> Result<(), StoreError>;
 
     /// Ends all sessions, and takes back every key.
     async fn end_sessions(&self) -> Result<(), StoreError>;

@@ -1,7 +1,7 @@
 //! Posting to Bluesky, on a real PDS: what is written there, how often, and how it is found again.
 
 use flockd::clock::{Clock as _, SystemClock};
-use flockd::flock::Manner;
+use flockd::flock::PostOptions;
 use flockd::flock::account::Tokens;
 use flockd::flock::post::{Cause, Post};
 use flockd::net::{Network as _, Outcome, ProbeResult, Session, Timeline};
@@ -96,7 +96,7 @@ async fn somebody_who_is_mentioned_is_looked_up_when_the_post_is_planned() {
 async fn languages_are_said() {
     let (pds, front, walt, mut sky) = walt().await;
     let languages = vec!["en".to_owned(), "pt-BR".to_owned(), "ja".to_owned()];
-    let manner = Manner { languages, ..Manner::default() };
+    let manner = PostOptions { languages, ..PostOptions::default() };
     let clock = std::sync::Arc::new(flockd::clock::SystemClock);
     sky.bluesky = front.client(clock, manner, None);
     id_of(&sky.post(1, "olá").await.1);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flockd::clock::SystemClock;
 use flockd::flock::account::{Account, Profile};
 use flockd::flock::post::Cause;
-use flockd::flock::{Manner, NetworkKind};
+use flockd::flock::{NetworkKind, PostOptions};
 use flockd::net::{AccountApi as _, Network as _, ProfileError, Session};
 use serde_json::{Value, json};
 
@@ -55,7 +55,8 @@ async fn who_it_is_is_learnt_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_account_than_expected_is_refused() {
     let (pds, front, walt, sky) = walt().await;
-    let expecting = |account: &str| front.client(Arc::new(SystemClock), Manner::default(), Some(account));
+    let expecting =
+        |account: &str| front.client(Arc::new(SystemClock), PostOptions::default(), Some(account));
     let fresh = Session { account: None, ..sky.session.clone() };
     for account in [walt.handle.clone(), format!("@{}", walt.handle.to_uppercase()), walt.did.clone()] {
         assert_eq!(expecting(&account).prepare(&sky.session).await, Ok(None), "{account}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use flockd::clock::SystemClock;
-use flockd::flock::Manner;
+use flockd::flock::PostOptions;
 use flockd::flock::account::Tokens;
 use flockd::flock::post::Cause;
 use flockd::flock::secret::Secret;
@@ -21,7 +21,7 @@ async fn walt() -> (Front, Poet) {
 }
 
 async fn sign_in(front: &Front, account: &str, poet: &Poet) -> Result<Tokens, Rejection> {
-    let bluesky = front.client(Arc::new(SystemClock), Manner::default(), None);
+    let bluesky = front.client(Arc::new(SystemClock), PostOptions::default(), None);
     bluesky.sign_in(account, &Secret::new(&*poet.app_password)).await
 }
 

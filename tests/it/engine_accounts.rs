@@ -5,8 +5,8 @@ use flockd::flock::account::{TokenSources, Tokens};
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
 use flockd::flock::secret::{Secret, SecretSource};
-use flockd::store::Want;
-use flockd::store::condition::{Condition, condition, needs_person};
+use flockd::store::CommandKind;
+use flockd::store::condition::{HealthState, health_state, needs_person};
 
 use crate::support::clock::{minutes, seconds};
 use crate::support::fixture::House;
@@ -116,9 +116,9 @@ async fn of_two_bots_with_one_account_the_later_is_stopped_and_says_so() {
     let sources = TokenSources { access_token: source(), access_token_secret: Some(source()) };
     let bot = Bot { tokens: Some(sources), ..bot(later) };
     let standing = house.standing(later).await;
-    let (state, reason) = condition(&bot, Some(&standing), Some(9), house.now());
+    let (state, reason) = health_state(&bot, Some(&standing), Some(9), house.now());
     let reason = reason.unwrap();
-    assert!(state == Condition::Suspended && needs_person(&bot, Some(&standing), state));
+    assert!(state == HealthState::Suspended && needs_person(&bot, Some(&standing), state));
     assert!(reason.to_string().contains(&format!("bot {first} posts as @bard")), "{reason}");
     let by_hand = house.post(later, Some("by hand")).await;
     assert!(!by_hand.done && by_hand.message.contains(first), "{by_hand:?}");
@@ -176,6 +176,6 @@ async fn a_bot_takes_its_history_along_to_another_account() {
     house.net("walt").prepares(Ok(account("elsewhere")));
     house.pass(minutes(9)).await;
     assert_eq!(house.net("walt").texts(), ["w1", "w2", "w3", "w4", "w5"]);
-    let answer = house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await;
+    let answer = house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await;
     assert!(answer.done);
 }

@@ -105,7 +105,7 @@ async fn a_budget_of_a_day_outlives_a_crash_and_ends_at_midnight_by_utc() {
 
 #[tokio::test]
 async fn money_is_spent_on_links_sooner() {
-    let budget = Budget { mills_per_month: Some(250), ..Budget::default() };
+    let budget = Budget { milli_dollars_per_month: Some(250), ..Budget::default() };
     let poem = "see example.com\nplain\nplainer\nplainest\nend\n";
     let app = app(Duration::ZERO, budget);
     let house = House::of([(member("walt", "*/10 * * * *", &app), poem)]).await;

@@ -7,7 +7,7 @@ use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State, Why};
 use flockd::flock::{AtEnd, Bot};
 use flockd::net::{Cooldown, Outcome, Scope};
-use flockd::store::Want;
+use flockd::store::CommandKind;
 
 use crate::support::clock::{at, minutes, seconds};
 use crate::support::fixture::House;
@@ -70,7 +70,7 @@ async fn a_bug_in_the_schedule_is_no_flood() {
         )
         .await;
     for _ in 0..TRIES {
-        let asked = house.ask(Want::SignedIn { bot: "walt".to_owned() }).await;
+        let asked = house.ask(CommandKind::SignedIn { bot: "walt".to_owned() }).await;
         house.answer(asked).await;
     }
     let rows = house.rows("walt").await;
@@ -133,7 +133,7 @@ async fn a_hold_that_outlasts_max_late_releases_the_slot() {
     assert_eq!(story[3..], ["12:40:00 posted w2", "12:50:00 posted w3"]);
 }
 
-async fn wish(house: &House, what: Want) -> flockd::store::Answer {
+async fn wish(house: &House, what: CommandKind) -> flockd::store::CommandResult {
     let id = house.ask(what).await;
     house.answer(id).await
 }
@@ -143,7 +143,7 @@ async fn a_paused_bot_posts_nothing_but_what_a_person_gives_it() {
     let mut house = House::of([(hourly("walt"), poem("w", 9)), (bot("emily"), poem("e", 99))]).await;
     house.pass(minutes(10)).await;
     let walt = || "walt".to_owned();
-    assert!(wish(&house, Want::Pause { bot: walt() }).await.done);
+    assert!(wish(&house, CommandKind::Pause { bot: walt() }).await.done);
     house.pass(minutes(30)).await;
     house.restart().await;
     house.pass(minutes(25)).await;
@@ -151,7 +151,7 @@ async fn a_paused_bot_posts_nothing_but_what_a_person_gives_it() {
     let line = house.post("walt", None).await;
     assert!(!line.done && line.message.contains("paused"), "{line:?}");
     assert!(house.post("walt", Some("by hand")).await.done);
-    let resumed = wish(&house, Want::Resume { bot: walt() }).await;
+    let resumed = wish(&house, CommandKind::Resume { bot: walt() }).await;
     assert!(resumed.done && resumed.message.contains("13:10:00"), "{resumed:?}");
     house.pass(minutes(4)).await;
     assert_eq!(house.net("walt").texts().len(), 2, "the slots of the pause are over");
@@ -165,17 +165,17 @@ async fn a_pause_holds_a_post_that_waits_and_lets_a_doubt_be_settled() {
     let house = House::of([(hourly("walt"), poem("w", 9))]).await;
     house.net("walt").then(setback(Cause::Unreachable, None));
     house.pass(minutes(10)).await;
-    assert!(wish(&house, Want::Pause { bot: "walt".to_owned() }).await.done);
+    assert!(wish(&house, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
     house.pass(minutes(59)).await;
     assert_eq!(house.story("walt").await, ["12:10:00 planned (unreachable) w1"]);
     house.pass(minutes(2)).await;
     assert_eq!(house.story("walt").await, ["12:10:00 released (unreachable) w1"], "too late by now");
-    assert!(wish(&house, Want::Resume { bot: "walt".to_owned() }).await.done);
+    assert!(wish(&house, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
     house.net("walt").then(Outcome::Unknown { reason: "silence".to_owned() });
     house.net("walt").then_sees(Ok(nothing()));
     house.net("walt").sees(like("found"));
     house.pass_until("2024-03-05T13:20:00Z").await;
-    assert!(wish(&house, Want::Pause { bot: "walt".to_owned() }).await.done);
+    assert!(wish(&house, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
     house.pass(minutes(10)).await;
     assert_eq!(house.last("walt").await.remote_id.as_deref(), Some("found"));
 }

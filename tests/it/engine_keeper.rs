@@ -9,7 +9,7 @@ use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
 use flockd::flock::secret::Secret;
 use flockd::net::{Outcome, Rejection};
-use flockd::store::Want;
+use flockd::store::CommandKind;
 
 use crate::support::fixture::{House, START};
 use crate::support::flock::{bot, cron};
@@ -173,7 +173,7 @@ async fn a_refused_refresh_token_suspends_until_somebody_signs_in() {
     assert_eq!((waiting.state, waiting.cause), (State::Planned, Some(Cause::SignIn)));
     house.pass(Duration::from_secs(1)).await;
     house.sign_in("walt", &tokens("fresh", after(500))).await;
-    let id = house.ask(Want::SignedIn { bot: "walt".to_owned() }).await;
+    let id = house.ask(CommandKind::SignedIn { bot: "walt".to_owned() }).await;
     assert!(house.answer(id).await.done);
     let posted = house.last("walt").await;
     assert_eq!((posted.id, posted.state), (waiting.id, State::Posted), "the post that waited, at once");

@@ -9,7 +9,7 @@ use flockd::flock::poem::{Poem, Split};
 use flockd::flock::post::{Cause, Post, PostId, State};
 use flockd::flock::{AtEnd, Bot, OnMiss, OnUnknown, Order};
 use flockd::net::Outcome;
-use flockd::store::Want;
+use flockd::store::CommandKind;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -163,7 +163,7 @@ impl World {
 
     async fn post_by_hand(&mut self, name: &str) {
         let bot = name.to_owned();
-        self.house.ask(Want::Post { bot, text: None }).await;
+        self.house.ask(CommandKind::Post { bot, text: None }).await;
         // The network may hold it, so its answer is not waited for; by now it was looked at.
         self.house.pass(seconds(31)).await;
     }
@@ -172,7 +172,7 @@ impl World {
     async fn pause(&mut self, name: &str) {
         let bot = name.to_owned();
         let resume = self.house.standing(name).await.paused.is_some();
-        let asked = if resume { Want::Resume { bot } } else { Want::Pause { bot } };
+        let asked = if resume { CommandKind::Resume { bot } } else { CommandKind::Pause { bot } };
         self.house.ask(asked).await;
         self.house.pass(seconds(31)).await;
     }

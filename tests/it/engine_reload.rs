@@ -7,7 +7,7 @@ use flockd::flock::post::{Cause, Why};
 use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::{AtEnd, Bot};
 use flockd::net::{Cooldown, Scope};
-use flockd::store::Want;
+use flockd::store::CommandKind;
 use jiff::tz::TimeZone;
 
 use crate::support::clock::{at, minutes, seconds};
@@ -154,7 +154,7 @@ async fn what_was_asked_of_who_has_left_is_answered() {
     let mut house = House::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
     house.net("walt").then(Next::Hold { arrived: true });
     house.pass(minutes(1)).await;
-    let post = |bot: &str| Want::Post { bot: bot.to_owned(), text: Some("by hand".to_owned()) };
+    let post = |bot: &str| CommandKind::Post { bot: bot.to_owned(), text: Some("by hand".to_owned()) };
     let queued = house.ask(post("walt")).await;
     house.at_rest().await;
     house.bots.remove(0);

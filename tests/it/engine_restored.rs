@@ -6,8 +6,8 @@ use flockd::flock::post::{Cause, State, Why};
 use flockd::flock::secret::SecretSource;
 use flockd::flock::{AtEnd, Bot, OnUnknown};
 use flockd::net::{RemotePost, Timeline};
-use flockd::store::condition::{Condition, condition, needs_person};
-use flockd::store::{Answer, Want};
+use flockd::store::condition::{HealthState, health_state, needs_person};
+use flockd::store::{CommandKind, CommandResult};
 
 use crate::support::clock::{at, hours, minutes};
 use crate::support::fixture::House;
@@ -31,7 +31,7 @@ fn account_of(house: &House, name: &str) -> Vec<RemotePost> {
 
 const FIVE: &str = "one\ntwo\nthree\nfour\nfive\n";
 
-async fn wish(house: &House, what: Want) -> Answer {
+async fn wish(house: &House, what: CommandKind) -> CommandResult {
     let id = house.ask(what).await;
     house.answer(id).await
 }
@@ -150,7 +150,7 @@ async fn where_the_account_can_t_be_read_a_person_says_when() {
     assert!(!by_hand.done && by_hand.message.contains("comes from a copy"), "{by_hand:?}");
     assert!(house.post("walt", Some("a text of one's own")).await.done);
 
-    let asked = house.ask(Want::Resume { bot: "walt".to_owned() }).await;
+    let asked = house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await;
     assert!(house.answer(asked).await.done);
     house.pass(hours(1)).await;
     assert_eq!(house.net("walt").texts(), ["a text of one's own", "one"]);
@@ -216,14 +216,14 @@ async fn a_post_that_is_planned_again_does_not_keep_the_account_from_being_writt
 #[tokio::test]
 async fn the_end_of_a_person_s_pause_is_no_leave_to_repeat_what_can_be_read() {
     let mut house = House::of([(hourly("walt"), FIVE)]).await;
-    assert!(wish(&house, Want::Pause { bot: "walt".to_owned() }).await.done);
+    assert!(wish(&house, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
     house.back_up().await;
-    assert!(wish(&house, Want::Resume { bot: "walt".to_owned() }).await.done);
+    assert!(wish(&house, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
     house.pass(hours(2)).await;
     let account = account_of(&house, "walt");
     house.net("walt").has_posted(Ok(Timeline::Complete(account)));
     house.put_back().await;
-    assert!(wish(&house, Want::Resume { bot: "walt".to_owned() }).await.done);
+    assert!(wish(&house, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
     house.pass(hours(2)).await;
     assert_eq!(house.net("walt").texts(), ["one", "two", "three", "four"]);
 }
@@ -270,9 +270,9 @@ async fn a_bot_that_can_not_read_its_account_before_a_person_mends_it_is_loud() 
     house.put_back().await;
     house.pass(hours(5)).await;
     let (walt, standing) = (signed_in(hourly("walt")), house.standing("walt").await);
-    let (is, why) = condition(&walt, Some(&standing), Some(4), house.now());
+    let (is, why) = health_state(&walt, Some(&standing), Some(4), house.now());
     assert!(needs_person(&walt, Some(&standing), is), "{is}: {why:?}");
-    assert_ne!(is, Condition::Waiting);
+    assert_ne!(is, HealthState::Waiting);
 }
 
 #[tokio::test]
@@ -313,7 +313,7 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
     let why = Why::new(Cause::Silence, "the account has more than 2000 posts");
     house.net("walt").has_posted(Ok(Timeline::Partial(seen, why)));
     house.pass(hours(1)).await;
-    let answer = wish(&house, Want::History { bot: "walt".to_owned() }).await;
+    let answer = wish(&house, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(answer.done && answer.message.contains("2 posts that the ledger did not know"), "{answer:?}");
     assert!(answer.message.contains("1 are lines of its poem") && answer.message.contains("may be repeated"));
     assert_eq!(house.net("walt").read_since(), [at("1970-01-01T00:00:00Z")], "from the beginning");
@@ -322,11 +322,11 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
     // What is older stands before what was posted since, and asking again finds nothing new.
     let rows = house.rows("walt").await;
     assert_eq!(rows.iter().find(|row| row.text.as_deref() == Some("three")).unwrap().slot, None);
-    let again = wish(&house, Want::History { bot: "walt".to_owned() }).await;
+    let again = wish(&house, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(again.done && again.message.contains(": 0 are lines"), "{again:?}");
     let refused = Why::new(Cause::App, "reading is not in your plan");
     house.net("walt").has_posted(Ok(Timeline::Unavailable(refused)));
-    let refused = wish(&house, Want::History { bot: "walt".to_owned() }).await;
+    let refused = wish(&house, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(
         !refused.done && refused.message.contains("nothing was written down: reading is not"),
         "{refused:?}"
@@ -344,7 +344,7 @@ async fn a_history_waits_for_a_post_of_which_nobody_knows_whether_it_arrived() {
     let open = house.standing("walt").await.open.expect("it is looked for");
     assert_eq!(open.state, State::Unknown);
     house.net("walt").has_posted(Ok(Timeline::Complete(account_of(&house, "walt"))));
-    let answer = wish(&house, Want::History { bot: "walt".to_owned() }).await;
+    let answer = wish(&house, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(!answer.done && answer.message.contains("it is being looked for"), "{answer:?}");
     assert_eq!(house.rows("walt").await.len(), 1, "nothing has its id");
 }
@@ -396,7 +396,7 @@ async fn a_post_that_is_like_a_line_is_no_leave_to_say_it_again() {
             let why = pause.why.unwrap();
             assert!(why.contains("is like a line of the poem") && why.contains("the third line"), "{why}");
             // What is known is kept, whatever the person finds.
-            assert!(wish(&house, Want::Resume { bot: "walt".to_owned() }).await.done);
+            assert!(wish(&house, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
             house.pass(hours(72)).await;
             let mut texts = house.net("walt").texts();
             texts.sort();

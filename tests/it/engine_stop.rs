@@ -117,7 +117,7 @@ async fn nothing_is_sent_that_could_not_be_written_down() {
 async fn a_wish_that_the_ledger_refused_is_found_again() {
     let house = House::of([(bot("walt"), poem("w", 9))]).await;
     house.spoil("before insert on post").await;
-    let want = flockd::store::Want::Post { bot: "walt".to_owned(), text: Some("hello".to_owned()) };
+    let want = flockd::store::CommandKind::Post { bot: "walt".to_owned(), text: Some("hello".to_owned()) };
     let id = house.ask(want).await;
     house.wait_for(|event| matches!(event, Event::LedgerTrouble { .. })).await;
     house.heal().await;

@@ -5,8 +5,8 @@ use flockd::flock::event::Event;
 use flockd::flock::post::Cause;
 use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::{Bot, OnMiss};
-use flockd::store::condition::{Condition, clock_was_ahead, condition};
-use flockd::store::{Standing, Want};
+use flockd::store::condition::{HealthState, clock_was_ahead, health_state};
+use flockd::store::{BotRecord, CommandKind};
 
 use crate::support::clock::{at, hours, minutes, seconds};
 use crate::support::fixture::{House, START};
@@ -217,11 +217,11 @@ async fn a_clock_that_was_ahead_is_loud_and_a_person_resets_it() {
     house.pass(minutes(10)).await;
     assert_eq!(house.net("walt").sent().len(), sent, "slots are never used twice");
     assert_eq!(house.count(|event| matches!(event, Event::ClockWasAhead { .. })), 1);
-    let standing = Standing { signed_in_at: Some(house.now()), ..house.standing("walt").await };
-    let (state, reason) = condition(&house.bots[0], Some(&standing), Some(9), house.now());
-    assert!(state == Condition::Suspended && reason.unwrap().to_string().contains("`flockd resume walt`"));
+    let standing = BotRecord { signed_in_at: Some(house.now()), ..house.standing("walt").await };
+    let (state, reason) = health_state(&house.bots[0], Some(&standing), Some(9), house.now());
+    assert!(state == HealthState::Suspended && reason.unwrap().to_string().contains("`flockd resume walt`"));
     assert!(clock_was_ahead(&house.bots[0], house.standing("walt").await.considered, false, house.now()));
-    let answer = house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await;
+    let answer = house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await;
     assert!(answer.done && answer.message.contains("reset"), "{answer:?}");
     house.pass(minutes(2)).await;
     assert_eq!(house.net("walt").sent().len(), sent + 2);
@@ -241,7 +241,7 @@ async fn after_a_reset_slots_that_were_used_stay_used() {
     house.pass(minutes(21)).await;
     assert_eq!(house.net("walt").sent().len(), 3, "13:00, 13:10 and 13:20");
     house.set_clock(at("2024-03-05T12:52:00Z")).await;
-    assert!(house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await.done);
+    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
     house.pass_until("2024-03-05T13:25:00Z").await;
     assert_eq!(house.net("walt").sent().len(), 3);
     house.pass_until("2024-03-05T13:31:00Z").await;
@@ -254,7 +254,7 @@ async fn a_clock_that_is_behind_resets_nothing() {
     let house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
     house.pass(minutes(10)).await;
     house.set_clock(at("1970-01-01T00:00:00Z")).await;
-    let answer = house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await;
+    let answer = house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await;
     assert!(!answer.done && answer.message.contains("clock is wrong"), "{answer:?}");
     house.set_clock(at("2024-03-05T12:19:00Z")).await;
     house.pass(minutes(2)).await;
@@ -272,7 +272,7 @@ async fn posts_of_the_future_do_not_count_for_this_hour() {
     house.clock.set(at(START));
     house.start().await;
     assert_eq!(house.standing("walt").await.sent_last_hour, 0);
-    assert!(house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await.done);
+    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
     house.pass(minutes(9)).await;
     assert_eq!(house.net("walt").sent().len(), 10);
 }
@@ -283,7 +283,7 @@ async fn ids_of_a_clock_that_was_ahead_hide_no_row_that_came_after_them() {
     let house = House::at_time(at("2036-01-01T00:00:30Z"), [(every("* * * * *"), poem("w", 99))]).await;
     house.pass(minutes(2)).await;
     house.set_clock(at(START)).await;
-    assert!(house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await.done);
+    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
     house.pass(minutes(2)).await;
     let (rows, standing) = (house.rows("walt").await, house.standing("walt").await);
     let ids: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
@@ -299,7 +299,7 @@ async fn what_was_planned_by_a_clock_that_was_ahead_is_given_up() {
     house.pass(minutes(61)).await;
     house.set_clock(at("2024-03-05T12:30:00Z")).await;
     assert_eq!(house.story("walt").await, ["01:00:00 released (late) w1"]);
-    assert!(house.answer(house.ask(Want::Resume { bot: "walt".to_owned() }).await).await.done);
+    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
     house.pass(minutes(31)).await;
     assert_eq!(house.story("walt").await[1..], ["13:00:00 posted w1"], "its line is free again");
 }

@@ -3,7 +3,7 @@
 use flockd::flock::AtEnd;
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
-use flockd::store::{Store, Want};
+use flockd::store::{CommandKind, Store};
 
 use crate::support::clock::{hours, minutes, seconds};
 use crate::support::fixture::House;
@@ -17,8 +17,8 @@ async fn quiet(text: &str) -> House {
     House::of([(walt, text)]).await
 }
 
-fn want(text: Option<&str>) -> Want {
-    Want::Post { bot: "walt".to_owned(), text: text.map(str::to_owned) }
+fn want(text: Option<&str>) -> CommandKind {
+    CommandKind::Post { bot: "walt".to_owned(), text: text.map(str::to_owned) }
 }
 
 #[tokio::test]
@@ -146,14 +146,14 @@ async fn a_withdrawn_wish_is_not_granted_and_a_taken_one_not_withdrawn() {
     let mut house = quiet("one\n").await;
     house.stop().await;
     let id = house.ask(want(None)).await;
-    assert!(house.desk().withdraw(id).await.unwrap());
+    assert!(house.desk().cancel_command(id).await.unwrap());
     house.start().await;
     house.pass(minutes(2)).await;
     assert!(house.net("walt").sent().is_empty());
     house.net("walt").then(Next::Hold { arrived: true });
     let id = house.ask(want(None)).await;
     house.net_holds("walt").await;
-    assert!(!house.desk().withdraw(id).await.unwrap(), "it is on its way");
+    assert!(!house.desk().cancel_command(id).await.unwrap(), "it is on its way");
     house.net("walt").release(&posted("1"));
     assert!(house.answer(id).await.done);
 }
@@ -226,7 +226,7 @@ async fn a_post_is_taken_back_and_its_line_stays_used() {
     let house = House::of([(bot("walt"), "one\ntwo\n")]).await;
     house.pass(minutes(1)).await;
     let posted = house.last("walt").await;
-    let delete = Want::Delete { bot: "walt".to_owned(), post: posted.id.to_string() };
+    let delete = CommandKind::Delete { bot: "walt".to_owned(), post: posted.id.to_string() };
     let id = house.ask(delete.clone()).await;
     let answer = house.answer(id).await;
     assert!(answer.done && answer.message.contains("stays used"), "{answer:?}");
@@ -246,7 +246,7 @@ async fn a_post_that_the_network_keeps_stays_posted() {
     house.pass(minutes(1)).await;
     house.net("walt").keeps_all(setback(Cause::Limits, None));
     let post = house.last("walt").await;
-    let id = house.ask(Want::Delete { bot: "walt".to_owned(), post: post.id.to_string() }).await;
+    let id = house.ask(CommandKind::Delete { bot: "walt".to_owned(), post: post.id.to_string() }).await;
     let answer = house.answer(id).await;
     assert!(!answer.done && answer.message.contains("not deleted: limits"), "{answer:?}");
     assert_eq!(house.last("walt").await.state, State::Posted);
@@ -257,7 +257,7 @@ async fn a_skipped_slot_is_passed_over_and_the_next_is_not() {
     let mut house = House::of([(bot("walt"), poem("w", 9))]).await;
     house.pass(minutes(1)).await;
     let skip = async |house: &House| {
-        let id = house.ask(Want::Skip { bot: "walt".to_owned() }).await;
+        let id = house.ask(CommandKind::Skip { bot: "walt".to_owned() }).await;
         house.answer(id).await
     };
     let answer = skip(&house).await;
@@ -281,20 +281,20 @@ async fn an_undone_skip_is_posted_in_its_slot_and_once() {
     let mut house = House::of([(bot("walt"), poem("w", 9))]).await;
     house.pass(minutes(1)).await;
     let walt = || "walt".to_owned();
-    let ask = async |house: &House, what: Want| {
+    let ask = async |house: &House, what: CommandKind| {
         let id = house.ask(what).await;
         house.answer(id).await
     };
     for _ in 0..3 {
-        assert!(ask(&house, Want::Skip { bot: walt() }).await.done);
+        assert!(ask(&house, CommandKind::Skip { bot: walt() }).await.done);
     }
     let slots = house.standing("walt").await.skipped;
     // The last one, and one that is named; what is not skipped can't be undone.
-    let answer = ask(&house, Want::UndoSkip { bot: walt(), slot: None }).await;
+    let answer = ask(&house, CommandKind::UndoSkip { bot: walt(), slot: None }).await;
     assert!(answer.done && answer.message.contains("12:04:00 UTC, and posts next at"), "{answer:?}");
     house.restart().await;
-    assert!(ask(&house, Want::UndoSkip { bot: walt(), slot: Some(slots[0]) }).await.done);
-    assert!(!ask(&house, Want::UndoSkip { bot: walt(), slot: Some(slots[0]) }).await.done);
+    assert!(ask(&house, CommandKind::UndoSkip { bot: walt(), slot: Some(slots[0]) }).await.done);
+    assert!(!ask(&house, CommandKind::UndoSkip { bot: walt(), slot: Some(slots[0]) }).await.done);
     assert_eq!(house.standing("walt").await.skipped, slots[1..2]);
     house.pass(minutes(4)).await;
     let story = house.story("walt").await;
@@ -304,8 +304,8 @@ async fn an_undone_skip_is_posted_in_its_slot_and_once() {
         ["12:01:00 posted w1", "12:02:00 posted w2", "12:04:00 posted w3", "12:05:00 posted w4"]
     );
     // What has come and gone stays as it was.
-    assert!(!ask(&house, Want::UndoSkip { bot: walt(), slot: None }).await.done);
-    assert!(!ask(&house, Want::UndoSkip { bot: walt(), slot: Some(slots[1]) }).await.done);
+    assert!(!ask(&house, CommandKind::UndoSkip { bot: walt(), slot: None }).await.done);
+    assert!(!ask(&house, CommandKind::UndoSkip { bot: walt(), slot: Some(slots[1]) }).await.done);
     house.pass(minutes(1)).await;
     assert_eq!(house.net("walt").sent().len(), 5);
     assert_eq!(house.standing("walt").await.missed, 0);
@@ -320,7 +320,7 @@ async fn a_slot_whose_delay_runs_is_skipped_and_none_that_is_due() {
     // The slot of one o'clock is there, and posts some time in the hour.
     house.pass(minutes(61)).await;
     let before = house.story("walt").await;
-    let id = house.ask(Want::Skip { bot: "walt".to_owned() }).await;
+    let id = house.ask(CommandKind::Skip { bot: "walt".to_owned() }).await;
     let answer = house.answer(id).await;
     assert!(answer.done, "{answer:?}");
     house.pass(minutes(110)).await;

@@ -8,7 +8,7 @@ use flockd::flock::account::Account;
 use flockd::flock::poem::{LineId, TextId};
 use flockd::flock::post::{Cause, Move, PostId, State, Why};
 use flockd::flock::{BotName, NetworkKind};
-use flockd::store::{Beginning, Draft, Entry, Want, Wish};
+use flockd::store::{Beginning, Command, CommandKind, Draft, Entry};
 
 /// Any instant would do; this one is easily told from 1970 in a message.
 const EPOCH: i64 = 1_800_000_000;
@@ -142,7 +142,7 @@ pub(crate) fn account(id: &str) -> Account {
     }
 }
 
-pub(crate) fn wish(seconds: i64) -> Wish {
-    let what = Want::Post { bot: "walt".to_owned(), text: Some("by hand".to_owned()) };
-    Wish { id: id_at(seconds), what, made_at: at(seconds) }
+pub(crate) fn wish(seconds: i64) -> Command {
+    let what = CommandKind::Post { bot: "walt".to_owned(), text: Some("by hand".to_owned()) };
+    Command { id: id_at(seconds), what, made_at: at(seconds) }
 }

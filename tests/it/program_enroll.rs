@@ -20,7 +20,7 @@ use flockd::flock::BotName;
 use flockd::flock::account::Tokens;
 use flockd::store::sqlite::Sqlite;
 use flockd::store::vault::{Vault, VaultKey};
-use flockd::store::{Envelope, Store};
+use flockd::store::{CredentialRow, Store};
 use serde_json::Value;
 
 use crate::support::browser::{self, without_screen};
@@ -179,9 +179,9 @@ impl Place {
     }
 
     /// All that is sealed.
-    async fn envelopes(&self) -> Vec<(BotName, Envelope)> {
+    async fn envelopes(&self) -> Vec<(BotName, CredentialRow)> {
         let ledger = self.ledger().await.unwrap();
-        let envelopes = ledger.envelopes().await.unwrap();
+        let envelopes = ledger.credentials().await.unwrap();
         ledger.close().await;
         envelopes
     }
@@ -189,7 +189,7 @@ impl Place {
     /// Nobody is signed in, nothing of it was kept, and no key was made.
     async fn holds_nothing(&self) {
         if let Some(ledger) = self.ledger().await {
-            assert!(ledger.envelopes().await.unwrap().is_empty());
+            assert!(ledger.credentials().await.unwrap().is_empty());
             for bot in ["walt", "emily"] {
                 assert_eq!(ledger.account(&bot.parse().unwrap()).await.unwrap(), None);
             }

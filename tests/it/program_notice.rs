@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use flockd::clock::Clock;
 use flockd::config;
-use flockd::daemon::{self, Setting, notice::Notice};
+use flockd::daemon::{self, DaemonOptions, notice::SdNotify};
 use flockd::flock::event::Event;
 use rand::SeedableRng;
 use tokio::sync::oneshot;
@@ -91,14 +91,14 @@ async fn a_loop_that_is_stuck_gives_no_sign_of_life() {
             is_let_go.lock().unwrap().recv().unwrap();
         }
     };
-    let setting = Setting {
+    let setting = DaemonOptions {
         flock: Arc::new(flock.clone()),
         clock: clock.clone(),
         dice: rand::rngs::StdRng::seed_from_u64(1),
         listeners: vec![Box::new(listener)],
         web: None,
         source: None,
-        notice: Notice::to(folder.path("notify").as_os_str(), Some(Duration::from_secs(30))),
+        notice: SdNotify::to(folder.path("notify").as_os_str(), Some(Duration::from_secs(30))),
         log_lines_dropped: Arc::default(),
     };
     let desk = daemon::hold(&flock).await.unwrap();

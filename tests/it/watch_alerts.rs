@@ -241,7 +241,7 @@ async fn a_bot_that_can_not_read_its_account_after_a_copy_was_put_back_is_told()
     tower.watch_by_webhook().await;
     tower.tamper("update bot set behind_since = considered").await;
     let locked = why(Cause::Account, "the account is locked: sign in to it");
-    tower.store.stay_behind(&ledger::bot("walt"), &locked).await.unwrap();
+    tower.store.note_unreconciled(&ledger::bot("walt"), &locked).await.unwrap();
     tower.tell(&Event::NotCaughtUp { bot: ledger::bot("walt"), reason: locked.reason });
     let parts = &["comes from a copy", "the account is locked"];
     check(&tower.hook.next().await.json(), ["walt", "account", "suspended"], parts);
@@ -310,7 +310,7 @@ async fn an_overdue_bot_is_told_when_it_stays_so() {
     // As after a night of sleep: the engine sees to it between two looks.
     tower.later(hours(8)).await;
     tower.asleep(minutes(1)).await;
-    tower.store.consider(&ledger::bot("walt"), at("2027-01-15T16:00:00Z"), 8).await.unwrap();
+    tower.store.advance_cursor(&ledger::bot("walt"), at("2027-01-15T16:00:00Z"), 8).await.unwrap();
     tower.after(minutes(1)).await;
     tower.after(minutes(1)).await;
     tower.asleep(minutes(1)).await;
@@ -330,7 +330,7 @@ async fn an_overdue_bot_is_told_when_it_stays_so() {
 async fn a_last_slot_that_is_ahead_of_the_clock_is_told_when_it_stays_so() {
     let walt = Bot { schedule: cron("@hourly"), ..seldom("walt") };
     let mut tower = Tower::over(START, [(walt, "one\n")]).await;
-    tower.store.consider(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
+    tower.store.advance_cursor(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
     tower.watch_by_webhook().await;
     tower.after(minutes(1)).await;
     tower.after(minutes(1)).await;

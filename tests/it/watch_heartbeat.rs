@@ -48,7 +48,7 @@ async fn it_stops_while_a_bot_is_overdue() {
     tower.after(minutes(5)).await;
     assert_eq!(stopped(&tower).await, "overdue: walt");
     tower.after(minutes(5)).await;
-    tower.store.consider(&ledger::bot("walt"), at("2027-01-15T09:00:00Z"), 1).await.unwrap();
+    tower.store.advance_cursor(&ledger::bot("walt"), at("2027-01-15T09:00:00Z"), 1).await.unwrap();
     assert!(tower.hook.more().is_none());
     tower.after(minutes(5)).await;
     heard(&mut tower).await;
@@ -130,7 +130,7 @@ async fn a_url_that_fails_is_said_once_until_it_works_again() {
 async fn it_stops_while_a_clock_that_was_ahead_keeps_a_bot_silent() {
     let mut tower = beating().await;
     heard(&mut tower).await;
-    tower.store.consider(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
+    tower.store.advance_cursor(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
     tower.after(minutes(5)).await;
     tower.after(minutes(5)).await;
     assert_eq!(stopped(&tower).await, "overdue: walt");

@@ -110,7 +110,7 @@ async fn a_reload_that_was_refused_is_listed_and_no_obstacle() {
     let (tower, health_cache, _) = seen().await;
     let complaints = vec!["flock.toml:3: unknown key".to_owned(), "flock.toml:9: no such zone".to_owned()];
     let refusal = Refusal { at: at("2027-01-15T08:00:00Z"), complaints };
-    tower.store.refuse(Some(&refusal)).await.unwrap();
+    tower.store.keep_refused_reload(Some(&refusal)).await.unwrap();
     let readiness = health_cache.ready().await;
     assert_eq!(about(&readiness), (vec![], vec!["flock.toml", "flock.toml"]));
     assert_eq!(readiness.troubles[1].message, "not reloaded: flock.toml:9: no such zone");

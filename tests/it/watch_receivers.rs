@@ -131,7 +131,7 @@ async fn a_webhook_that_is_gone_is_said_to_be() {
 async fn one_receiver_that_fails_keeps_nothing_from_the_other() {
     let mut tower = quiet().await;
     tower.watch_by_command("exit 1").await;
-    let broken = flockd::alerts::Command::new(&["/nonexistent/program".to_owned()]).unwrap();
+    let broken = flockd::alerts::AlertCommand::new(&["/nonexistent/program".to_owned()]).unwrap();
     tower.watch(vec![flockd::alerts::AlertTarget::Command(broken), tower.webhook()]).await;
     panic(&tower);
     tower.hook.next().await;

@@ -15,9 +15,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::Clock as _;
 use flockd::config::{self, Loaded};
-use flockd::daemon::notice::Notice;
+use flockd::daemon::notice::SdNotify;
 use flockd::daemon::reload::{ConfigFingerprint, Source};
-use flockd::daemon::{self, Setting};
+use flockd::daemon::{self, DaemonOptions};
 use flockd::flock::event::Event;
 use flockd::flock::{AtEnd, Flock};
 use rand::SeedableRng as _;
@@ -191,14 +191,14 @@ async fn child_that_lives_a_week() {
         asked: asked.clone(),
         log_as: Box::new(|_| {}),
     };
-    let setting = Setting {
+    let setting = DaemonOptions {
         flock: Arc::new(flock),
         clock: clock.clone(),
         dice: StdRng::seed_from_u64(7),
         listeners: vec![Box::new(daemon::log::log), listener],
         web: Some(daemon::listen("127.0.0.1:0".parse().unwrap()).await.unwrap()),
         source: Some(source),
-        notice: Notice::default(),
+        notice: SdNotify::default(),
         log_lines_dropped: Arc::default(),
     };
     let (stop, stopped) = oneshot::channel::<()>();

@@ -17,8 +17,8 @@ use super::forecast::{AppForecast, Apps, Forecast, PostRates, forecast};
 use super::output;
 use super::progress::Working;
 use crate::clock::{Clock, SystemClock};
-use crate::config::complaint::{Complaint, Severity};
-use crate::config::{self, Examined, Places, secret};
+use crate::config::complaint::{Diagnostic, Severity};
+use crate::config::{self, Examined, SourceSpans, secret};
 use crate::daemon;
 use crate::daemon::reload::renamed;
 use crate::flock::account::Account;
@@ -31,11 +31,11 @@ use crate::net;
 use crate::net::environment::Environment;
 use crate::store::condition::not_signed_in;
 use crate::store::sqlite::Sqlite;
-use crate::store::{Rival, Spent, Standing, Store, StoreError};
+use crate::store::{AccountConflict, BotRecord, Spent, Store, StoreError};
 
 #[derive(Serialize)]
 struct Report {
-    complaints: Vec<Complaint>,
+    complaints: Vec<Diagnostic>,
     forecast: Vec<Forecast>,
     apps: Vec<AppForecast>,
 }
@@ -59,7 +59,7 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     let Checked { flock, report: Report { complaints, forecast, apps }, .. } = examine(config).await;
     drop(working);
     let zone = flock.map(|flock| flock.timezone);
-    let bad = complaints.iter().any(Complaint::is_error);
+    let bad = complaints.iter().any(Diagnostic::is_error);
     if json {
         output::print_json(&Report { complaints, forecast, apps })?;
     } else {
@@ -69,7 +69,7 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
 }
 
 /// As much of the flock as can be read, all that is to be said of it, and which rules of time zones count for it.
-pub(super) async fn complaints(config: &Path) -> (Option<Flock>, Vec<Complaint>, Option<String>) {
+pub(super) async fn complaints(config: &Path) -> (Option<Flock>, Vec<Diagnostic>, Option<String>) {
     let Checked { flock, report, zones } = examine(config).await;
     (flock, report.complaints, zones)
 }
@@ -81,7 +81,7 @@ async fn examine(config: &Path) -> Checked {
         .extend(zones.as_ref().map(|zones| places.note("", format!("the rules of time zones are {zones}"))));
     let outside = Environment::of_this_process().problems();
     complaints.extend(outside.into_iter().map(|problem| places.warning("", problem)));
-    let whole = !complaints.iter().any(Complaint::is_error);
+    let whole = !complaints.iter().any(Diagnostic::is_error);
     let (mut forecast, mut apps) = (Vec::new(), Vec::new());
     if let Some(flock) = &flock {
         complaints.extend(secret::complaints(flock, &places));
@@ -114,8 +114,8 @@ async fn examine(config: &Path) -> Checked {
 fn of_the_place(
     survey: Result<Vec<String>, StoreError>,
     met: Option<&StoreError>,
-    places: &Places,
-) -> Vec<Complaint> {
+    places: &SourceSpans,
+) -> Vec<Diagnostic> {
     let at = "flock.database";
     match survey {
         Ok(warnings) => {
@@ -143,14 +143,14 @@ struct Outlook {
     bots: Vec<Forecast>,
     apps: Vec<AppForecast>,
     /// Which bots are not signed in or have tokens that can't be opened, and which apps can't keep up.
-    complaints: Vec<Complaint>,
+    complaints: Vec<Diagnostic>,
 }
 
 async fn by_the_ledger(
     flock: &Flock,
     ledger: Option<Arc<Sqlite>>,
     (poems, accounts): (&Poems, &Accounts),
-    places: &Places,
+    places: &SourceSpans,
     now: DateTime<Utc>,
 ) -> Result<Outlook, StoreError> {
     let vault = ledger.clone().map(|ledger| daemon::vault(flock, &(ledger as Arc<dyn Store>)));
@@ -197,16 +197,16 @@ async fn by_the_ledger(
 async fn identities(
     ledger: &dyn Store,
     flock: &Flock,
-    places: &Places,
-) -> Result<Vec<Complaint>, StoreError> {
+    places: &SourceSpans,
+) -> Result<Vec<Diagnostic>, StoreError> {
     let mut complaints = Vec::new();
     for bot in flock.bots.iter().filter(|bot| bot.network.needs_account()) {
-        let rivals = ledger.rivals(&bot.name).await?;
-        let is_here = |rival: &&Rival| {
+        let rivals = ledger.account_conflicts(&bot.name).await?;
+        let is_here = |rival: &&AccountConflict| {
             let other = flock.bot(rival.bot.as_str()).filter(|other| other.network == bot.network);
             other.is_some_and(|other| rival.signed_in || other.tokens.is_some())
         };
-        if let Some(Rival { bot: other, .. }) = rivals.iter().find(is_here) {
+        if let Some(AccountConflict { bot: other, .. }) = rivals.iter().find(is_here) {
             let name = &bot.name;
             let message = format!(
                 "bot {name}: bot {other} has the same account and had the account first, so {name} posts nothing: give it one \
@@ -224,7 +224,7 @@ async fn identities(
 async fn price(
     ledger: Option<&dyn Store>,
     (bot, account): (&Bot, Option<&Account>),
-    standing: Option<&Standing>,
+    standing: Option<&BotRecord>,
     poems: &Poems,
 ) -> Result<f64, StoreError> {
     let poem = poems.get(&(bot.poem.clone(), bot.split)).and_then(Option::as_deref);
@@ -244,7 +244,7 @@ async fn price(
 }
 
 fn print(
-    complaints: &[Complaint],
+    complaints: &[Diagnostic],
     forecast: &[Forecast],
     apps: &[AppForecast],
     zone: Option<&Zone>,

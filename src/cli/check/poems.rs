@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Accounts, Poems};
-use crate::config::Places;
-use crate::config::complaint::{Complaint, Severity};
+use crate::config::SourceSpans;
+use crate::config::complaint::{Diagnostic, Severity};
 use crate::daemon::reload::broken_poem;
 use crate::flock::account::Account;
 use crate::flock::poem::{Poem, TextId};
@@ -18,7 +18,11 @@ use crate::sources;
 const REMARK: &str = "this looks like a remark but is posted: begin it with `#` and a space to make it one";
 
 /// The poems, and what is wrong with them for the bots that read them.
-pub(super) fn complaints(flock: &Flock, accounts: &Accounts, places: &Places) -> (Poems, Vec<Complaint>) {
+pub(super) fn complaints(
+    flock: &Flock,
+    accounts: &Accounts,
+    places: &SourceSpans,
+) -> (Poems, Vec<Diagnostic>) {
     let mut read = Poems::new();
     let mut complaints = Vec::new();
     for bot in &flock.bots {
@@ -42,11 +46,11 @@ pub(super) fn complaints(flock: &Flock, accounts: &Accounts, places: &Places) ->
 }
 
 /// A warning about a line of a bot's poem.
-fn warning(bot: &Bot, line: usize, message: String) -> Complaint {
-    Complaint { severity: Severity::Warning, file: bot.poem.clone(), line: Some(line), message }
+fn warning(bot: &Bot, line: usize, message: String) -> Diagnostic {
+    Diagnostic { severity: Severity::Warning, file: bot.poem.clone(), line: Some(line), message }
 }
 
-fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Complaint> {
+fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Diagnostic> {
     let warn = |line, message| warning(bot, line, message);
     let misfits = poem.lines().iter().filter_map(|line| {
         let misfit = net::validate(bot, account, &line.text).err()?;
@@ -72,7 +76,7 @@ fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Com
 
 /// Lines that two accounts of one network would both post. That two bots read one file is seen without reading it, and has
 /// been complained of.
-fn shared(flock: &Flock, poems: &Poems, places: &Places) -> Vec<Complaint> {
+fn shared(flock: &Flock, poems: &Poems, places: &SourceSpans) -> Vec<Diagnostic> {
     let mut owners: HashMap<(NetworkKind, TextId), &Bot> = HashMap::new();
     let mut pairs: BTreeMap<(usize, &str), usize> = BTreeMap::new();
     for (at, bot) in flock.bots.iter().enumerate().filter(|(_, bot)| bot.network.needs_account()) {

@@ -14,7 +14,7 @@ use crate::flock::{AtEnd, Bot};
 pub(super) use crate::forecast::post_rate::PostRates;
 use crate::health::Lines;
 use crate::health::report::instant;
-use crate::store::Standing;
+use crate::store::BotRecord;
 
 /// A bot's forecast.
 #[derive(Debug, Serialize)]
@@ -32,7 +32,7 @@ pub(super) struct Forecast {
 /// The forecast of one bot, from `now` on; for people with times in the zone.
 pub(super) fn forecast(
     bot: &Bot,
-    (lines, standing): (&Lines, Option<&Standing>),
+    (lines, standing): (&Lines, Option<&BotRecord>),
     rates: &mut PostRates,
     now: DateTime<Utc>,
     zone: &Zone,

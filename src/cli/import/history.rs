@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use crate::cli::wishing;
 use crate::config::Loaded;
 use crate::net;
-use crate::store::Want;
+use crate::store::CommandKind;
 
 pub(super) async fn import(loaded: Loaded, bot: &str, yes: bool) -> Result<ExitCode> {
     let bot = crate::cli::bot(&loaded, bot)?;
@@ -18,5 +18,5 @@ pub(super) async fn import(loaded: Loaded, bot: &str, yes: bool) -> Result<ExitC
         "{} charges up to {dollars:.2} USD for what it shows of {name}'s account: add `--yes` to have it read",
         bot.network
     );
-    wishing::fulfil(loaded.into(), Want::History { bot: name }).await
+    wishing::fulfil(loaded.into(), CommandKind::History { bot: name }).await
 }

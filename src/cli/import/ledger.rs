@@ -15,7 +15,7 @@ use crate::config::Loaded;
 use crate::flock::account::Account;
 use crate::flock::{BotName, Flock};
 use crate::store::sqlite::Sqlite;
-use crate::store::transfer::{Arrivals, Complaint, Imported, KeptAccount, KeptBot, Numbered, Record, read};
+use crate::store::transfer::{Arrivals, BadLine, Imported, KeptAccount, KeptBot, Numbered, Record, read};
 use crate::store::{Store, StoreError};
 
 /// So many complaints are shown; whoever has mended these sees the next.
@@ -66,11 +66,11 @@ async fn hold(flock: &Flock) -> Result<Sqlite> {
     }
 }
 
-fn complained(file: &str, complaints: &[Complaint]) -> anyhow::Error {
+fn complained(file: &str, complaints: &[BadLine]) -> anyhow::Error {
     let mut lines: Vec<String> = complaints
         .iter()
         .take(SHOWN)
-        .map(|Complaint { line, message }| format!("{file}:{line}: {message}"))
+        .map(|BadLine { line, message }| format!("{file}:{line}: {message}"))
         .collect();
     if complaints.len() > SHOWN {
         lines.push("and more".to_owned());
@@ -132,7 +132,7 @@ impl Door {
                 }
                 Err(message) => {
                     self.out.insert(bot.name);
-                    Some(Err(Complaint { line, message }))
+                    Some(Err(BadLine { line, message }))
                 }
             },
             Ok((_, Record::Post(post))) if self.out.contains(&post.bot) => None,

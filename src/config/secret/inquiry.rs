@@ -3,28 +3,32 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{Environment, SecretError, checked_url, exposure, resolve_with};
-use crate::config::Places;
-use crate::config::complaint::Complaint;
+use super::{EnvironmentReader, SecretError, checked_url, exposure, resolve_with};
+use crate::config::SourceSpans;
+use crate::config::complaint::Diagnostic;
 use crate::flock::account::App;
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Flock, KeySource};
 
 /// Every secret that can't be resolved, and every secret's file that others can read; each place once. None of it
 /// keeps the other bots from posting.
-pub fn complaints(flock: &Flock, places: &Places) -> Vec<Complaint> {
+pub fn complaints(flock: &Flock, places: &SourceSpans) -> Vec<Diagnostic> {
     complaints_with(flock, places, &|name| std::env::var_os(name))
 }
 
-fn complaints_with(flock: &Flock, places: &Places, environment: Environment<'_>) -> Vec<Complaint> {
-    let mut inquiry = Inquiry { places, environment, complaints: Vec::new(), seen: HashSet::new() };
+fn complaints_with(
+    flock: &Flock,
+    places: &SourceSpans,
+    environment: EnvironmentReader<'_>,
+) -> Vec<Diagnostic> {
+    let mut inquiry = SecretChecks { places, environment, complaints: Vec::new(), seen: HashSet::new() };
     let mut apps = HashSet::new();
     for bot in &flock.bots {
         if let Some(app) = bot.app.as_ref().filter(|app| apps.insert(app.name.as_str())) {
             inquiry.look_at_app(app);
         }
         if let Some(tokens) = &bot.tokens {
-            let key = |key| Key::of("bot", bot.name.as_str(), key);
+            let key = |key| SecretKey::of("bot", bot.name.as_str(), key);
             inquiry.look(&key("access_token"), &tokens.access_token);
             if let Some(secret) = &tokens.access_token_secret {
                 inquiry.look(&key("access_token_secret"), secret);
@@ -40,21 +44,21 @@ fn complaints_with(flock: &Flock, places: &Places, environment: Environment<'_>)
 }
 
 /// A look at all the secrets of a flock.
-struct Inquiry<'a> {
-    places: &'a Places,
-    environment: Environment<'a>,
-    complaints: Vec<Complaint>,
+struct SecretChecks<'a> {
+    places: &'a SourceSpans,
+    environment: EnvironmentReader<'a>,
+    complaints: Vec<Diagnostic>,
     /// The files whose permissions were looked at.
     seen: HashSet<PathBuf>,
 }
 
 /// A key of `flock.toml`: where it stands, and what messages call it.
-struct Key {
+struct SecretKey {
     path: String,
     label: String,
 }
 
-impl Key {
+impl SecretKey {
     fn of(kind: &str, name: &str, key: &str) -> Self {
         Self { path: format!("{kind}s.{name}.{key}"), label: format!("{kind} {name}: `{key}`") }
     }
@@ -65,9 +69,9 @@ impl Key {
     }
 }
 
-impl Inquiry<'_> {
+impl SecretChecks<'_> {
     fn look_at_app(&mut self, app: &App) {
-        let key = |key| Key::of("app", &app.name, key);
+        let key = |key| SecretKey::of("app", &app.name, key);
         if let Some(consumer) = &app.consumer {
             self.look(&key("consumer_key"), &consumer.key);
             self.look(&key("consumer_secret"), &consumer.secret);
@@ -87,13 +91,13 @@ impl Inquiry<'_> {
         let needed = flock.bots.iter().any(|bot| bot.network.needs_account() && bot.tokens.is_none());
         match &flock.vault_key {
             KeySource::File(file) => {
-                let key = Key::of_table("vault", "key_file");
+                let key = SecretKey::of_table("vault", "key_file");
                 self.guard(&key, file);
                 if needed && !matches!(file.try_exists(), Ok(false)) {
                     self.resolve(&key, &SecretSource::File(file.clone()));
                 }
             }
-            KeySource::Elsewhere(source) if needed => self.look(&Key::of_table("vault", "key"), source),
+            KeySource::Elsewhere(source) if needed => self.look(&SecretKey::of_table("vault", "key"), source),
             KeySource::Elsewhere(_) => {}
         }
     }
@@ -101,18 +105,18 @@ impl Inquiry<'_> {
     /// A URL of `[alerts]` that is a secret.
     fn look_at_url(&mut self, key: &str, source: Option<&SecretSource>) {
         let Some(source) = source else { return };
-        let key = Key::of_table("alerts", key);
+        let key = SecretKey::of_table("alerts", key);
         let found = resolve_with(source, self.environment);
         self.expect(&key, found.and_then(checked_url));
         self.guard_source(&key, source);
     }
 
-    fn look(&mut self, key: &Key, source: &SecretSource) {
+    fn look(&mut self, key: &SecretKey, source: &SecretSource) {
         self.resolve(key, source);
         self.guard_source(key, source);
     }
 
-    fn guard_source(&mut self, key: &Key, source: &SecretSource) {
+    fn guard_source(&mut self, key: &SecretKey, source: &SecretSource) {
         match source {
             SecretSource::Literal(_) => self.guard(key, self.places.file()),
             SecretSource::File(file) => self.guard(key, file),
@@ -121,18 +125,18 @@ impl Inquiry<'_> {
         }
     }
 
-    fn resolve(&mut self, key: &Key, source: &SecretSource) {
+    fn resolve(&mut self, key: &SecretKey, source: &SecretSource) {
         let found = resolve_with(source, self.environment);
         self.expect(key, found);
     }
 
-    fn expect(&mut self, key: &Key, found: Result<Secret, SecretError>) {
+    fn expect(&mut self, key: &SecretKey, found: Result<Secret, SecretError>) {
         if let Err(problem) = found {
             self.complaints.push(self.places.error(&key.path, format!("{}: {problem}", key.label)));
         }
     }
 
-    fn guard(&mut self, key: &Key, file: &Path) {
+    fn guard(&mut self, key: &SecretKey, file: &Path) {
         if !self.seen.insert(file.to_owned()) {
             return;
         }

@@ -28,7 +28,7 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 pub struct SecretError(String);
 
 /// Looks up a variable of the environment.
-type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
+type EnvironmentReader<'e> = &'e dyn Fn(&str) -> Option<OsString>;
 
 /// The secret at this source.
 ///
@@ -79,7 +79,7 @@ fn mode(_file: &Path) -> Option<u32> {
     None
 }
 
-fn resolve_with(source: &SecretSource, environment: Environment<'_>) -> Result<Secret, SecretError> {
+fn resolve_with(source: &SecretSource, environment: EnvironmentReader<'_>) -> Result<Secret, SecretError> {
     match source {
         SecretSource::Literal(secret) => usable(secret.expose().as_bytes(), "the text in flock.toml"),
         SecretSource::Env(name) => from_variable(name, environment),
@@ -88,7 +88,7 @@ fn resolve_with(source: &SecretSource, environment: Environment<'_>) -> Result<S
     }
 }
 
-fn from_variable(name: &str, environment: Environment<'_>) -> Result<Secret, SecretError> {
+fn from_variable(name: &str, environment: EnvironmentReader<'_>) -> Result<Secret, SecretError> {
     let what = variable(name);
     let value = environment(name);
     let value =
@@ -106,7 +106,7 @@ fn variable(name: &str) -> String {
     }
 }
 
-fn from_credential(name: &str, environment: Environment<'_>) -> Result<Secret, SecretError> {
+fn from_credential(name: &str, environment: EnvironmentReader<'_>) -> Result<Secret, SecretError> {
     match environment(CREDENTIALS_DIRECTORY) {
         Some(folder) => from_file(&Path::new(&folder).join(name)),
         None => Err(SecretError(
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn says(source: &SecretSource, environment: Environment<'_>, expect: &str) {
+    fn says(source: &SecretSource, environment: EnvironmentReader<'_>, expect: &str) {
         assert_eq!(resolve_with(source, environment).unwrap_err().to_string(), expect);
     }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::*;
-use crate::config::apps::{self, Apps};
+use crate::config::apps::{self, AppTable};
 use crate::config::bots::{self, Shared};
-use crate::config::habits::Habits;
-use crate::config::report::{Lines, Report};
-use crate::config::rivals::Rivals;
+use crate::config::habits::Defaults;
+use crate::config::report::{LineIndex, Reporter};
+use crate::config::rivals::Conflicts;
 use crate::config::section::Section;
-use crate::config::timing::Timing;
+use crate::config::timing::ScheduleChecks;
 use crate::config::zones::Zones;
 use crate::config::{account, alerts, global, log, restraint, source};
 use crate::flock::KeySource;
@@ -40,15 +40,15 @@ fn switched_on_but(key: &str) -> String {
 /// The keys that a reader asks for, which are the keys it knows.
 fn asked<T>(read: impl FnOnce(&mut Section<'_, '_>) -> T) -> Keys {
     let table = DeTable::new();
-    let mut report = Report::new(Path::new("flock.toml"), Lines::of(""), Vec::new(), Zones::built_in());
+    let mut report = Reporter::new(Path::new("flock.toml"), LineIndex::of(""), Vec::new(), Zones::built_in());
     let mut section = Section::new("", "", &table, None, &mut report);
     read(&mut section);
     section.asked.iter().map(|(key, _)| (*key).to_owned()).collect()
 }
 
 fn read_bot(section: &mut Section<'_, '_>) {
-    let (apps, defaults, timing) = (Apps::default(), Habits::default(), Timing::new(now()));
-    bots::bot(section, "walt", &mut Shared { apps, defaults, timing, rivals: Rivals::default() });
+    let (apps, defaults, timing) = (AppTable::default(), Defaults::default(), ScheduleChecks::new(now()));
+    bots::bot(section, "walt", &mut Shared { apps, defaults, timing, rivals: Conflicts::default() });
 }
 
 fn keys(table: &DeTable<'_>) -> Keys {
@@ -83,10 +83,10 @@ fn the_example_is_right_where_it_is_switched_off_too() {
     assert!(app.client.as_ref().is_some_and(|client| client.secret.is_some()));
     let budget = app.budget;
     assert!(budget.posts_per_day.is_some() && budget.posts_per_month.is_some());
-    assert!(budget.mills_per_month.is_some());
+    assert!(budget.milli_dollars_per_month.is_some());
     let (tide, kelp) = (flock.bot("tide").unwrap(), flock.bot("kelp").unwrap());
-    assert!(tide.manner.visibility.is_some() && tide.manner.spoiler_text.is_some());
-    assert_eq!((tide.manner.languages.len(), kelp.manner.languages.len()), (1, 2));
+    assert!(tide.options.visibility.is_some() && tide.options.spoiler_text.is_some());
+    assert_eq!((tide.options.languages.len(), kelp.options.languages.len()), (1, 2));
     assert!(walt.profile.name.is_some() && walt.profile.bio.is_some() && walt.profile.picture.is_some());
 }
 
@@ -152,7 +152,7 @@ fn the_example_explains_every_key_there_is() {
     assert_eq!(lacking(asked(super::super::web::web), keys(table("web"))), none);
     assert_eq!(lacking(asked(alerts::alerts), keys(table("alerts"))), none);
     assert_eq!(lacking(asked(log::log), keys(table("log"))), none);
-    assert_eq!(lacking(asked(Habits::read), keys(table("defaults"))), none);
+    assert_eq!(lacking(asked(Defaults::read), keys(table("defaults"))), none);
     assert_eq!(lacking(asked(|section| apps::app(section, "x")), keys_within(table("apps"))), none);
     let within = |kind: &str, name: &str, inner: &str| {
         let named = table(kind).get(name).and_then(|named| named.get_ref().as_table()).unwrap();

@@ -129,10 +129,10 @@ fn tokens_are_those_of_their_network() {
 #[test]
 fn manners_are_those_of_their_network() {
     let keys = "visibility = \"unlisted\"\nlanguage = \"pt-BR\"\nspoiler_text = \"the sea\"";
-    let manner = walt(&on_mastodon(keys)).manner;
+    let manner = walt(&on_mastodon(keys)).options;
     assert_eq!((manner.visibility, manner.languages), (Some(Visibility::Unlisted), vec!["pt-BR".to_owned()]));
     assert_eq!(manner.spoiler_text.as_deref(), Some("the sea"));
-    let manner = walt(&on_bluesky("language = [\"en\", \"de\"]")).manner;
+    let manner = walt(&on_bluesky("language = [\"en\", \"de\"]")).options;
     assert_eq!(manner.languages, ["en", "de"]);
     let nothing = |line: usize, key: &str, network: &str| {
         format!("warning: flock.toml:{line}: bot walt: `{key}` means nothing on network {network}: remove it")

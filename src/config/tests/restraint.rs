@@ -74,8 +74,8 @@ fn a_budget_has_three_limits_of_which_none_is_needed() {
     assert_eq!(budget(""), Budget::default());
     let posts = budget("posts_per_day = 50\nposts_per_month = 1_500");
     assert_eq!((posts.posts_per_day, posts.posts_per_month), (Some(50), Some(1_500)));
-    assert!(posts.mills_per_month.is_none() && posts.is_limited());
-    let money = |value: &str| budget(&format!("money_per_month = {value}")).mills_per_month;
+    assert!(posts.milli_dollars_per_month.is_none() && posts.is_limited());
+    let money = |value: &str| budget(&format!("money_per_month = {value}")).milli_dollars_per_month;
     assert_eq!(money("25"), Some(25_000));
     assert_eq!(money("12.50"), Some(12_500));
     assert_eq!(money("0.015"), Some(15));

@@ -236,7 +236,7 @@ proptest! {
         let text = pieces.concat();
         let (flock, complaints, _) = read(&text, Path::new("flock.toml"), now());
         // Never silence without a flock, never a line that is not in the file.
-        prop_assert_eq!(flock.is_none(), complaints.iter().any(super::super::Complaint::is_error));
+        prop_assert_eq!(flock.is_none(), complaints.iter().any(super::super::Diagnostic::is_error));
         let bots = flock.iter().flat_map(|flock| &flock.bots).filter(|bot| bot.network.needs_account());
         prop_assert!(bots.into_iter().all(|bot| bot.app.is_some()));
         let lines = text.split('\n').count();

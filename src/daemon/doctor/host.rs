@@ -115,8 +115,8 @@ pub(super) fn certificates() -> Finding {
 /// Whether a daemon runs on the ledger, as which program, with which configuration, and whether its web server answers.
 pub(super) async fn daemon(flock: &Flock, file: &Path, client: Option<&Client>) -> Vec<Finding> {
     let Ok(Some(ledger)) = Sqlite::beside(&flock.database).await else { return Vec::new() };
-    let runs = ledger.ring().await;
-    let refusal = ledger.refusal().await.ok().flatten();
+    let runs = ledger.notify().await;
+    let refusal = ledger.refused_reload().await.ok().flatten();
     let version = ledger.written_by().await;
     ledger.close().await;
     if !runs {

@@ -81,7 +81,7 @@ async fn key(flock: &Flock, ledger: &Arc<Sqlite>) -> Vec<Finding> {
             format!("others can read the key file (mode {mode:03o}): `flockd run` takes that from them");
         findings.push(Finding::warning("key", what));
     }
-    let sealed = match ledger.envelopes().await {
+    let sealed = match ledger.credentials().await {
         Ok(sealed) => sealed,
         Err(error) => return vec![Finding::problem("key", error.to_string())],
     };

@@ -9,7 +9,7 @@ use crate::enroll::{Desk, Reception, View};
 use crate::flock::account::{App, ConsumerSources};
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Bot, BotName, samples};
-use crate::store::Envelope;
+use crate::store::CredentialRow;
 
 const CALLBACK: &str = "http://127.0.0.1:7878/callback";
 /// The only one that the network accepts.
@@ -42,17 +42,17 @@ impl Desk for Office {
         &self,
         _: &Arc<Bot>,
         redirects: &[String],
-    ) -> Result<(Arc<dyn AccountApi>, Envelope), String> {
+    ) -> Result<(Arc<dyn AccountApi>, CredentialRow), String> {
         assert!(redirects.contains(&CALLBACK.to_owned()));
         match self.opens {
             Opens::Yes => {}
             Opens::No => return Err("it is closed".to_owned()),
             Opens::Panics => panic!("a bug"),
         }
-        Ok((Arc::new(self.network.x()), Envelope::default()))
+        Ok((Arc::new(self.network.x()), CredentialRow::default()))
     }
 
-    async fn keep(&self, _: &Bot, _: &Account, _: &Tokens, _: &Envelope) -> Result<Vec<String>, String> {
+    async fn keep(&self, _: &Bot, _: &Account, _: &Tokens, _: &CredentialRow) -> Result<Vec<String>, String> {
         self.at_the_gate.notify_one();
         let _permit = self.gate.acquire().await.unwrap();
         self.answer.clone()

@@ -46,7 +46,7 @@ impl Ticks {
 
     /// The instants at which a job fires, complete for what was asked for.
     pub(super) fn slots(&self, text: &str) -> BTreeSet<DateTime<Utc>> {
-        let job = Job::read(text);
+        let job = CronJob::read(text);
         if job.wildcard {
             return self.all.iter().filter(|(_, shown)| job.matches(*shown)).map(|(at, _)| *at).collect();
         }
@@ -75,7 +75,7 @@ impl Ticks {
 }
 
 /// The fields as tables, by the letter of crontab(5).
-struct Job {
+struct CronJob {
     second: Vec<bool>,
     minute: Vec<bool>,
     hour: Vec<bool>,
@@ -86,15 +86,15 @@ struct Job {
     wildcard: bool,
 }
 
-impl Job {
-    fn read(text: &str) -> Job {
+impl CronJob {
+    fn read(text: &str) -> CronJob {
         let mut parts: Vec<&str> = text.split(' ').collect();
         let second = if parts.len() == 6 { parts.remove(0) } else { "0" };
         assert_eq!(parts.len(), 5, "the oracle reads numbers in five or six fields: {text}");
         let star = |part: &str| part.as_bytes()[0] == b'*';
         let mut weekday = table(parts[4], 0, 7);
         weekday[0] |= weekday[7];
-        Job {
+        CronJob {
             second: table(second, 0, 59),
             minute: table(parts[0], 0, 59),
             hour: table(parts[1], 0, 23),

@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Timelike, Utc};
 
-use super::{field::Field, text::Fields, wall::SECOND};
+use super::{field::Field, text::CronFields, wall::SECOND};
 
 /// The years that the `cron` crate knows.
 const FIRST_YEAR: i32 = 1970;
@@ -32,7 +32,7 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    pub(super) fn new(fields: &Fields) -> Pattern {
+    pub(super) fn new(fields: &CronFields) -> Pattern {
         let any = Field::any();
         // crontab(5): a day field that begins with `*` restricts nothing by itself, but still has to match.
         let either = !fields.day.starred && !fields.weekday.starred;
@@ -81,7 +81,7 @@ fn new_year(year: i32) -> NaiveDateTime {
 }
 
 /// One schedule of the crate for which both day fields have to match.
-fn translate(fields: &Fields, day: &Field, weekday: &Field) -> cron::Schedule {
+fn translate(fields: &CronFields, day: &Field, weekday: &Field) -> cron::Schedule {
     let (second, minute, hour) = (list(&fields.second, 0), list(&fields.minute, 0), list(&fields.hour, 0));
     let (day, month, weekday) = (list(day, 0), list(&fields.month, 0), list(weekday, 1));
     let text = format!("{second} {minute} {hour} {day} {month} {weekday}");

@@ -20,7 +20,7 @@ const WORDS: [(&str, &str); 7] = [
 ];
 
 /// The six fields of a schedule, read and within range.
-pub(super) struct Fields {
+pub(super) struct CronFields {
     pub(super) second: Field,
     pub(super) minute: Field,
     pub(super) hour: Field,
@@ -45,7 +45,7 @@ pub(super) fn fold(text: &str) -> Result<String, ScheduleError> {
 }
 
 /// Reads folded text.
-pub(super) fn fields(text: &str) -> Result<Fields, ScheduleError> {
+pub(super) fn fields(text: &str) -> Result<CronFields, ScheduleError> {
     if text.starts_with('@') {
         return read(word(text)?);
     }
@@ -65,7 +65,7 @@ fn word(text: &str) -> Result<&'static str, ScheduleError> {
     known.map(|(_, fields)| *fields).ok_or_else(|| ScheduleError::Word { text: text.to_owned() })
 }
 
-fn read(text: &str) -> Result<Fields, ScheduleError> {
+fn read(text: &str) -> Result<CronFields, ScheduleError> {
     let parts: Vec<&str> = text.split(' ').collect();
     let (second, rest) = match parts.as_slice() {
         [second, rest @ ..] if parts.len() == 6 => (*second, rest),
@@ -74,7 +74,7 @@ fn read(text: &str) -> Result<Fields, ScheduleError> {
     let &[minute, hour, day, month, weekday] = rest else {
         return Err(ScheduleError::FieldCount { found: parts.len() });
     };
-    Ok(Fields {
+    Ok(CronFields {
         second: field::SECOND.read(second)?,
         minute: field::MINUTE.read(minute)?,
         hour: field::HOUR.read(hour)?,

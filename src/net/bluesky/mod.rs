@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, PostId, Why};
 use crate::flock::secret::Secret;
-use crate::flock::{Manner, NetworkKind};
+use crate::flock::{NetworkKind, PostOptions};
 use answer::Answer;
 use session::Logins;
 
@@ -99,7 +99,7 @@ impl Bluesky {
         clock: Arc<dyn Clock>,
         app: App,
         account: Option<String>,
-        manner: Manner,
+        manner: PostOptions,
     ) -> Self {
         let expected = account.map(|account| account.trim_start_matches('@').into());
         let base = |url: &str| url.trim_end_matches('/').to_owned();

@@ -35,7 +35,7 @@ use crate::clock::Clock;
 use crate::flock::account::{Account, Client, Registration, Tokens};
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::secret::Secret;
-use crate::flock::{Manner, NetworkKind};
+use crate::flock::{NetworkKind, PostOptions};
 use answer::Answer;
 use instance::Asking;
 use meaning::Meaning;
@@ -73,7 +73,7 @@ pub struct Mastodon {
     clock: Arc<dyn Clock>,
     app: App,
     expected: Option<Box<str>>,
-    manner: Manner,
+    manner: PostOptions,
     limits: Asking,
     /// Tokens that have turned out to be another account's, by their mark.
     mismatch: Mutex<Option<(String, Rejection)>>,
@@ -82,7 +82,13 @@ pub struct Mastodon {
 impl Mastodon {
     /// A client for this server. `account` is the handle that tokens must belong to, with or without its domain, where
     /// one is expected.
-    pub fn new(http: Http, clock: Arc<dyn Clock>, app: App, account: Option<String>, manner: Manner) -> Self {
+    pub fn new(
+        http: Http,
+        clock: Arc<dyn Clock>,
+        app: App,
+        account: Option<String>,
+        manner: PostOptions,
+    ) -> Self {
         let expected = account.map(|handle| handle.trim_start_matches('@').into());
         let app = App { api_url: app.api_url.trim_end_matches('/').to_owned(), ..app };
         Self { http, clock, app, expected, manner, limits: Asking::default(), mismatch: Mutex::default() }
@@ -172,7 +178,7 @@ impl Mastodon {
 
     /// What is posted: the text, and of the rest what the bot says; the account's own settings count otherwise.
     fn status(&self, text: &str) -> Value {
-        let Manner { visibility, languages, spoiler_text } = &self.manner;
+        let PostOptions { visibility, languages, spoiler_text } = &self.manner;
         let mut status = json!({ "status": text });
         if let Some(visibility) = visibility {
             status["visibility"] = json!(visibility.to_string());

@@ -14,12 +14,12 @@ use super::lock::beside;
 
 /// The bell of the holder.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(super) struct Notifier {
     socket: UnixDatagram,
     path: PathBuf,
 }
 
-impl Bell {
+impl Notifier {
     /// Hangs the bell. Whoever holds the ledger's lock may remove what a holder before has left.
     pub(super) fn hang(ledger: &Path) -> io::Result<Self> {
         let path = beside(ledger, "bell");
@@ -43,7 +43,7 @@ impl Bell {
     }
 }
 
-impl Drop for Bell {
+impl Drop for Notifier {
     fn drop(&mut self) {
         // A bell left behind is removed by the next holder.
         let _ = fs::remove_file(&self.path);

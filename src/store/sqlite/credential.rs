@@ -12,14 +12,16 @@ use super::sql::identity;
 use super::trouble::Trouble;
 use crate::flock::BotName;
 use crate::flock::account::Account;
-use crate::store::{Envelope, LONGEST_CLAIM, Rival, Sealed, StoreError};
+use crate::store::{AccountConflict, CredentialRow, LONGEST_CLAIM, Sealed, StoreError};
 
-pub(super) async fn envelope(db: &mut SqliteConnection, bot: &BotName) -> Result<Envelope, sqlx::Error> {
+pub(super) async fn envelope(db: &mut SqliteConnection, bot: &BotName) -> Result<CredentialRow, sqlx::Error> {
     let row = sql::credential(db, bot).await?;
-    row.as_ref().map_or_else(|| Ok(Envelope::default()), row::envelope)
+    row.as_ref().map_or_else(|| Ok(CredentialRow::default()), row::envelope)
 }
 
-pub(super) async fn envelopes(db: &mut SqliteConnection) -> Result<Vec<(BotName, Envelope)>, sqlx::Error> {
+pub(super) async fn envelopes(
+    db: &mut SqliteConnection,
+) -> Result<Vec<(BotName, CredentialRow)>, sqlx::Error> {
     let rows = sql::credentials(db).await?;
     rows.iter().map(|row| Ok((row::bot(row)?, row::envelope(row)?))).collect()
 }
@@ -42,7 +44,7 @@ pub(super) async fn with_account(
     db: &mut SqliteConnection,
     account: &Account,
     not: &BotName,
-) -> Result<Vec<Rival>, sqlx::Error> {
+) -> Result<Vec<AccountConflict>, sqlx::Error> {
     let mut rows = identity::with_account(db, &account.key(), not).await?;
     if account.key() != account.key_by_handle() {
         rows.extend(identity::with_account(db, &account.key_by_handle(), not).await?);
@@ -51,7 +53,10 @@ pub(super) async fn with_account(
 }
 
 /// The bots that have the account of this one, and came to it before.
-pub(super) async fn rivals(db: &mut SqliteConnection, bot: &BotName) -> Result<Vec<Rival>, sqlx::Error> {
+pub(super) async fn rivals(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+) -> Result<Vec<AccountConflict>, sqlx::Error> {
     identity::before(db, bot).await?.iter().map(row::rival).collect()
 }
 
@@ -92,7 +97,7 @@ async fn unchanged(
     bot: &BotName,
     sealed: &Sealed,
     replaces: u64,
-) -> Result<Envelope, Trouble> {
+) -> Result<CredentialRow, Trouble> {
     let envelope = envelope(db, bot).await?;
     if envelope.version != replaces || sql::has_other_key(db, &sealed.key_mark, bot).await? {
         return Err(OVERTAKEN);
@@ -106,10 +111,10 @@ pub(super) async fn reseal(
     apps: Vec<(String, Sealed)>,
     now: DateTime<Utc>,
 ) -> Result<(), Trouble> {
-    let kept: HashMap<BotName, Envelope> = envelopes(db).await?.into_iter().collect();
+    let kept: HashMap<BotName, CredentialRow> = envelopes(db).await?.into_iter().collect();
     let given: HashMap<&BotName, u64> = all.iter().map(|(bot, _, version)| (bot, *version)).collect();
-    let is_current = |(bot, envelope): (&BotName, &Envelope)| {
-        given.get(bot) == Some(&envelope.version) && !envelope.is_claimed(now)
+    let is_current = |(bot, envelope): (&BotName, &CredentialRow)| {
+        given.get(bot) == Some(&envelope.version) && !envelope.is_leased(now)
     };
     if all.len() != kept.len() || !kept.iter().all(is_current) {
         return Err(OVERTAKEN);

@@ -11,10 +11,10 @@ use super::stale::log_of;
 
 /// The files, and which they were.
 #[derive(Debug)]
-pub(super) struct Files(Vec<(PathBuf, Identity)>);
+pub(super) struct Files(Vec<(PathBuf, FileIdentity)>);
 
 /// What tells a file from every other: its device, and its number there.
-type Identity = (u64, u64);
+type FileIdentity = (u64, u64);
 
 impl Files {
     /// Notes which files the ledger, its write-ahead log and its lock are. SQLite keeps its log as long as anybody
@@ -38,7 +38,7 @@ impl Files {
     }
 }
 
-fn identity(path: &Path) -> io::Result<Identity> {
+fn identity(path: &Path) -> io::Result<FileIdentity> {
     path.metadata().map(|file| (file.dev(), file.ino()))
 }
 

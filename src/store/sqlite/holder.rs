@@ -12,7 +12,7 @@ use super::{Sqlite, ballast, limit};
 
 /// What a holder has.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub(super) struct LeaseOwner {
     pub ballast: Ballast,
     pub files: Files,
     pub _own_lock: OwnLock,

@@ -13,7 +13,7 @@ use crate::flock::BotName;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId};
 use crate::store::condition::{CLOCK_TOLERANCE, ails, mended_by_sign_in};
-use crate::store::{Beginning, Draft, Entry, Find, NotRenamed, Standing, StoreError};
+use crate::store::{Beginning, BotRecord, Draft, Entry, Find, NotRenamed, StoreError};
 
 /// The text recorded for posts that the last holder left in `sending`.
 const INTERRUPTED: &str = "flockd ended while this post was being sent";
@@ -202,7 +202,7 @@ pub(super) async fn standing(
     db: &mut SqliteConnection,
     name: &BotName,
     now: DateTime<Utc>,
-) -> Result<Option<Standing>, sqlx::Error> {
+) -> Result<Option<BotRecord>, sqlx::Error> {
     // One transaction: what is read together was true together.
     let mut db = db.begin().await?;
     let Some(bot) = sql::bot::read(&mut db, name).await? else { return Ok(None) };
@@ -223,7 +223,7 @@ pub(super) async fn standing(
     let skipped = sql::skip::after(&mut db, name, considered).await?.into_iter().map(row::time).collect();
     let is_ailing = open.as_ref().or(last.as_ref()).is_some_and(|post| ails(post, signed_in_at));
     let ailing_since = if is_ailing { ailing_since(&mut db, name, signed_in_at).await? } else { None };
-    Ok(Some(Standing {
+    Ok(Some(BotRecord {
         considered,
         skipped,
         missed: bot.try_get::<i64, _>("missed")?.unsigned_abs(),

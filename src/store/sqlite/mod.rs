@@ -42,10 +42,10 @@ pub use self::examine::Step;
 pub(super) use self::place::is_mount_point;
 pub use self::restore::{Content, Restore};
 use self::trouble::{Trouble, explain};
-use super::transfer::{Arrivals, Complaint, Imported, Record};
+use super::transfer::{Arrivals, BadLine, Imported, Record};
 use super::{
-    Answer, Beginning, CommitEar, Configuration, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress,
-    Refusal, Rival, Sealed, Spent, Standing, Store, StoreError, Wish,
+    AccountConflict, Beginning, BotRecord, Command, CommandResult, CommitEar, Configuration, CredentialRow,
+    Draft, Entry, Filter, Find, NotRenamed, Refusal, ScheduleCursor, Sealed, Spent, Store, StoreError,
 };
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
@@ -60,8 +60,8 @@ pub struct Sqlite {
     copy_from_before: Option<PathBuf>,
     writer: writer::Writer,
     readers: SqlitePool,
-    bell: Option<bell::Bell>,
-    holder: Option<holder::Holder>,
+    bell: Option<bell::Notifier>,
+    holder: Option<holder::LeaseOwner>,
     warnings: Vec<String>,
 }
 
@@ -109,7 +109,7 @@ impl Store for Sqlite {
         change!(self, |db| job::take_over(db, now))
     }
 
-    async fn standing(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<Standing>, StoreError> {
+    async fn standing(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError> {
         let mut reader = self.reader().await?;
         job::standing(&mut reader, bot, now).await.map_err(|error| self.explain(&error))
     }
@@ -145,7 +145,12 @@ impl Store for Sqlite {
         change!(self, |db| job::advance(db, id, step, now))
     }
 
-    async fn consider(&self, bot: &BotName, newest: DateTime<Utc>, missed: u32) -> Result<(), StoreError> {
+    async fn advance_cursor(
+        &self,
+        bot: &BotName,
+        newest: DateTime<Utc>,
+        missed: u32,
+    ) -> Result<(), StoreError> {
         let bot = bot.clone();
         change!(self, |db| async { job::known(&bot, sql::bot::consider(db, &bot, newest, missed).await?) })
     }
@@ -171,7 +176,7 @@ impl Store for Sqlite {
         change!(self, |db| async { job::known(&bot, sql::bot::resume(db, &bot, now).await?) })
     }
 
-    async fn catch_up(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError> {
+    async fn finish_reconciliation(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError> {
         let (bot, found) = (bot.clone(), found.to_vec());
         change!(self, |db| job::catch_up(db, bot, found))
     }
@@ -181,7 +186,7 @@ impl Store for Sqlite {
         change!(self, |db| job::note(db, &bot, &found))
     }
 
-    async fn stay_behind(&self, bot: &BotName, why: &Why) -> Result<(), StoreError> {
+    async fn note_unreconciled(&self, bot: &BotName, why: &Why) -> Result<(), StoreError> {
         let (bot, why) = (bot.clone(), why.clone());
         change!(self, |db| async { job::known(&bot, sql::bot::stay_behind(db, &bot, &why).await?) })
     }
@@ -191,7 +196,7 @@ impl Store for Sqlite {
         Ok(read!(self, settling::known_ids(network, &ids))?.into_iter().collect())
     }
 
-    async fn said_before(&self, post: &Post) -> Result<bool, StoreError> {
+    async fn text_sent_before(&self, post: &Post) -> Result<bool, StoreError> {
         read!(self, settling::said_before(post))
     }
 
@@ -210,12 +215,16 @@ impl Store for Sqlite {
         credential::account(&mut reader, bot).await.map_err(|error| self.explain(&error))
     }
 
-    async fn rivals(&self, bot: &BotName) -> Result<Vec<Rival>, StoreError> {
+    async fn account_conflicts(&self, bot: &BotName) -> Result<Vec<AccountConflict>, StoreError> {
         let mut reader = self.reader().await?;
         credential::rivals(&mut reader, bot).await.map_err(|error| self.explain(&error))
     }
 
-    async fn with_account(&self, account: &Account, not: &BotName) -> Result<Vec<Rival>, StoreError> {
+    async fn with_account(
+        &self,
+        account: &Account,
+        not: &BotName,
+    ) -> Result<Vec<AccountConflict>, StoreError> {
         let mut reader = self.reader().await?;
         credential::with_account(&mut reader, account, not).await.map_err(|error| self.explain(&error))
     }
@@ -230,12 +239,12 @@ impl Store for Sqlite {
         rows.iter().map(row::line).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
     }
 
-    async fn envelope(&self, bot: &BotName) -> Result<Envelope, StoreError> {
+    async fn credential(&self, bot: &BotName) -> Result<CredentialRow, StoreError> {
         let mut reader = self.reader().await?;
         credential::envelope(&mut reader, bot).await.map_err(|error| self.explain(&error))
     }
 
-    async fn envelopes(&self) -> Result<Vec<(BotName, Envelope)>, StoreError> {
+    async fn credentials(&self) -> Result<Vec<(BotName, CredentialRow)>, StoreError> {
         let mut reader = self.reader().await?;
         credential::envelopes(&mut reader).await.map_err(|error| self.explain(&error))
     }
@@ -282,7 +291,7 @@ impl Store for Sqlite {
         change!(self, |db| credential::sign_out(db, bot, replaces))
     }
 
-    async fn claim(
+    async fn lease_credential(
         &self,
         bot: &BotName,
         version: u64,
@@ -295,12 +304,12 @@ impl Store for Sqlite {
         change!(self.writer, |db| credential::claim(db, bot, version, now, until))
     }
 
-    async fn unclaim(&self, bot: &BotName, version: u64) -> Result<(), StoreError> {
+    async fn release_credential(&self, bot: &BotName, version: u64) -> Result<(), StoreError> {
         let (bot, version) = (bot.clone(), row::kept_version(version));
         change!(self, |db| async { Ok(sql::credential::unclaim(db, &bot, version).await?) })
     }
 
-    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+    async fn schedule_cursors(&self) -> Result<Vec<ScheduleCursor>, StoreError> {
         let rows = read!(self, watch::progress())?;
         rows.iter().map(row::progress).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
     }
@@ -324,18 +333,18 @@ impl Store for Sqlite {
         change!(self.writer, |db| job::remember_alert(db, receiver, about, cause, day))
     }
 
-    async fn prove(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn check_writable(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
         // A file that was removed can still be written, and nobody finds what is in it.
         self.may_begin().await?;
         change!(self.writer, |db| async { Ok(sql::watch::prove(db, now).await?) })
     }
 
-    async fn refuse(&self, why: Option<&Refusal>) -> Result<(), StoreError> {
+    async fn keep_refused_reload(&self, why: Option<&Refusal>) -> Result<(), StoreError> {
         let why = why.map(as_json).transpose()?;
         change!(self.writer, |db| async { Ok(sql::watch::refuse(db, why.as_deref()).await?) })
     }
 
-    async fn refusal(&self) -> Result<Option<Refusal>, StoreError> {
+    async fn refused_reload(&self) -> Result<Option<Refusal>, StoreError> {
         // What a newer flockd has written need not be understood.
         Ok(read!(self, watch::refusal())?.and_then(|why| serde_json::from_str(&why).ok()))
     }
@@ -403,41 +412,41 @@ impl Store for Sqlite {
         Ok(counts.into_iter().filter_map(named).collect())
     }
 
-    async fn wish(&self, wish: &Wish) -> Result<(), StoreError> {
+    async fn wish(&self, wish: &Command) -> Result<(), StoreError> {
         let (wish, what) = (wish.clone(), as_json(&wish.what)?);
         change!(self, |db| async { Ok(sql::insert_wish(db, &wish, &what).await?) })
     }
 
-    async fn open_wishes(&self) -> Result<Vec<Wish>, StoreError> {
+    async fn open_commands(&self) -> Result<Vec<Command>, StoreError> {
         let rows = read!(self, open_wishes())?;
         rows.iter().map(row::wish).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
     }
 
-    async fn take(&self, id: PostId) -> Result<bool, StoreError> {
+    async fn claim_command(&self, id: PostId) -> Result<bool, StoreError> {
         change!(self, |db| async { Ok(sql::take_wish(db, id).await?) })
     }
 
-    async fn answer(&self, id: PostId, answer: &Answer) -> Result<(), StoreError> {
+    async fn command_result(&self, id: PostId, answer: &CommandResult) -> Result<(), StoreError> {
         let answer = as_json(answer)?;
         change!(self, |db| async { Ok(sql::answer_wish(db, id, &answer).await?) })
     }
 
-    async fn answered(&self, id: PostId) -> Result<Option<Answer>, StoreError> {
+    async fn finish_command(&self, id: PostId) -> Result<Option<CommandResult>, StoreError> {
         let answer = read!(self, wish_answer(id))?;
         let unreadable =
             |error| StoreError::Unusable(format!("the answer to wish {id} can't be read: {error}"));
         answer.map(|answer| serde_json::from_str(&answer).map_err(unreadable)).transpose()
     }
 
-    async fn withdraw(&self, id: PostId) -> Result<bool, StoreError> {
+    async fn cancel_command(&self, id: PostId) -> Result<bool, StoreError> {
         change!(self, |db| async { Ok(sql::withdraw_wish(db, id).await?) })
     }
 
-    async fn ring(&self) -> bool {
+    async fn notify(&self) -> bool {
         bell::ring(&self.path).is_ok()
     }
 
-    async fn rung(&self) {
+    async fn notified(&self) {
         match &self.bell {
             Some(bell) => bell.rung().await,
             None => std::future::pending().await,
@@ -462,7 +471,7 @@ impl Store for Sqlite {
         &self,
         arrivals: Arrivals,
         now: DateTime<Utc>,
-    ) -> Result<Result<Imported, Vec<Complaint>>, StoreError> {
+    ) -> Result<Result<Imported, Vec<BadLine>>, StoreError> {
         change!(self.writer, |db| transfer::import(db, arrivals, now))
     }
 

@@ -12,7 +12,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::super::StoreError;
 use super::files::Files;
-use super::holder::Holder;
+use super::holder::LeaseOwner;
 use super::trouble::{damaged, explain};
 use super::{
     Sqlite, alias, ballast, bell, copy, header, limit, lock, modes, new, place, schema, sound, stale, writer,
@@ -103,8 +103,8 @@ async fn hold(database: &str) -> Result<Sqlite, StoreError> {
             path.display()
         )));
     }
-    let holder = Holder { ballast, files, _own_lock: own_lock, _lock: lock };
-    let bell = bell::Bell::hang(&path).map_err(|error| {
+    let holder = LeaseOwner { ballast, files, _own_lock: own_lock, _lock: lock };
+    let bell = bell::Notifier::hang(&path).map_err(|error| {
         StoreError::Unusable(format!("no socket can be made beside the ledger {}: {error}", path.display()))
     })?;
     let ledger = assemble(path, connection, Some(open));

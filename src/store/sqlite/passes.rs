@@ -5,21 +5,26 @@ use chrono::{DateTime, Utc};
 
 use super::{Sqlite, Trouble, change, read, sql};
 use crate::store::StoreError;
-use crate::store::passes::{KEY_LASTS, PassMark, Passes, SESSION_LASTS};
+use crate::store::passes::{KEY_LASTS, SESSION_LASTS, Sessions, TokenHash};
 
 const KEY: &str = "key";
 const SESSION: &str = "session";
 
 #[async_trait]
-impl Passes for Sqlite {
-    async fn keep_key(&self, key: PassMark, now: DateTime<Utc>) -> Result<(), StoreError> {
+impl Sessions for Sqlite {
+    async fn keep_login_link(&self, key: TokenHash, now: DateTime<Utc>) -> Result<(), StoreError> {
         change!(self, |db| async {
             sql::pass::forget(db, Some(now)).await?;
             Ok(sql::pass::keep(db, &key.0, KEY, now + KEY_LASTS).await?)
         })
     }
 
-    async fn redeem(&self, key: PassMark, session: PassMark, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    async fn redeem(
+        &self,
+        key: TokenHash,
+        session: TokenHash,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
         // Whoever guesses keys has nothing written.
         if !read!(self, pass::is_valid(&key.0, KEY, now, KEY_LASTS))? {
             return Ok(false);
@@ -33,18 +38,18 @@ impl Passes for Sqlite {
         })
     }
 
-    async fn begin_session(&self, session: PassMark, now: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn begin_session(&self, session: TokenHash, now: DateTime<Utc>) -> Result<(), StoreError> {
         change!(self, |db| async {
             sql::pass::forget(db, Some(now)).await?;
             Ok(sql::pass::keep(db, &session.0, SESSION, now + SESSION_LASTS).await?)
         })
     }
 
-    async fn is_session(&self, session: PassMark, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    async fn is_session(&self, session: TokenHash, now: DateTime<Utc>) -> Result<bool, StoreError> {
         read!(self, pass::is_valid(&session.0, SESSION, now, SESSION_LASTS))
     }
 
-    async fn end_session(&self, session: PassMark) -> Result<(), StoreError> {
+    async fn end_session(&self, session: TokenHash) -> Result<(), StoreError> {
         change!(self, |db| async { Ok(sql::pass::end(db, &session.0, SESSION).await.map(drop)?) })
     }
 

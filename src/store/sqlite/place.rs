@@ -77,7 +77,7 @@ const IN_MEMORY: &str =
 
 /// What is to be thought of a file system.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+enum Support {
     /// It is of this machine.
     Fine,
     /// It is of this kind, and goes away at a time that the second text names.
@@ -98,35 +98,35 @@ pub(super) fn check(ledger: &Path) -> Result<Option<String>, StoreError> {
     let folder = folder.display();
     // The numbers have 32 bits, whatever the machine's own size.
     match judge(about.f_type as u32, &mounts, place) {
-        Verdict::Fine => Ok(None),
-        Verdict::Fleeting(kind, until) => Ok(Some(format!(
+        Support::Fine => Ok(None),
+        Support::Fleeting(kind, until) => Ok(Some(format!(
             "the ledger's folder {folder} is on the file system {kind}, {until}; a ledger that is lost has every line posted again"
         ))),
-        Verdict::Doubtful(kind) => Ok(Some(format!(
+        Support::Doubtful(kind) => Ok(Some(format!(
             "the ledger's folder {folder} is on a {kind} file system, served by a program: locks may not hold there; a local disk is safer"
         ))),
-        Verdict::Broken(kind) => Err(StoreError::Unusable(format!(
+        Support::Broken(kind) => Err(StoreError::Unusable(format!(
             "the ledger's folder {folder} is on a {kind} file system, on which SQLite breaks: put `database` on a local disk; for a container that is a volume, not a folder of another system"
         ))),
     }
 }
 
 /// What the number and the table of mounts (proc_pid_mountinfo(5)) say of a place.
-fn judge(magic: u32, mounts: &[u8], place: &Path) -> Verdict {
+fn judge(magic: u32, mounts: &[u8], place: &Path) -> Support {
     let kind = kind_at(mounts, place);
     if magic == FUSE {
         let kind = kind.filter(|kind| is_served(kind)).unwrap_or_else(|| "fuse".to_owned());
         let program = kind.strip_prefix("fuse.").unwrap_or(&kind);
         let is_elsewhere = SERVED_FROM_ELSEWHERE.contains(&program);
-        return if is_elsewhere { Verdict::Broken(kind) } else { Verdict::Doubtful(kind) };
+        return if is_elsewhere { Support::Broken(kind) } else { Support::Doubtful(kind) };
     }
     if let Some((_, kind, until)) = FLEETING.iter().find(|(number, ..)| *number == magic) {
-        return Verdict::Fleeting(kind, until);
+        return Support::Fleeting(kind, until);
     }
-    let Some((_, name)) = ELSEWHERE.iter().find(|(number, _)| *number == magic) else { return Verdict::Fine };
+    let Some((_, name)) = ELSEWHERE.iter().find(|(number, _)| *number == magic) else { return Support::Fine };
     // The table knows the kind more exactly, nfs4 for instance; unless it speaks of something else.
     let exact = kind.filter(|kind| kind.starts_with(name));
-    Verdict::Broken(exact.unwrap_or_else(|| (*name).to_owned()))
+    Support::Broken(exact.unwrap_or_else(|| (*name).to_owned()))
 }
 
 fn is_served(kind: &str) -> bool {

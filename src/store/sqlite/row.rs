@@ -9,7 +9,9 @@ use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Cause, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
 use crate::store::transfer::{KeptAccount, KeptBot, KeptLine, KeptPost};
-use crate::store::{Behind, Envelope, Pause, Progress, Rival, Sealed, Spent, Want, Wish};
+use crate::store::{
+    AccountConflict, Behind, Command, CommandKind, CredentialRow, Pause, ScheduleCursor, Sealed, Spent,
+};
 
 type Read<T> = Result<T, sqlx::Error>;
 
@@ -68,8 +70,8 @@ pub(super) fn behind(row: &SqliteRow) -> Read<Option<Behind>> {
     Ok(optional_time(row, "behind_since")?.map(|since| Behind { since, why }))
 }
 
-pub(super) fn progress(row: &SqliteRow) -> Read<Progress> {
-    Ok(Progress {
+pub(super) fn progress(row: &SqliteRow) -> Read<ScheduleCursor> {
+    Ok(ScheduleCursor {
         bot: bot(row)?,
         considered: time(row.try_get("considered")?),
         rests: row.try_get("rests")?,
@@ -78,7 +80,7 @@ pub(super) fn progress(row: &SqliteRow) -> Read<Progress> {
 }
 
 pub(super) fn spent(row: &SqliteRow) -> Read<Spent> {
-    Ok(Spent { posts: row.try_get("posts")?, mills: row.try_get::<i64, _>("mills")?.unsigned_abs() })
+    Ok(Spent { posts: row.try_get("posts")?, milli_dollars: row.try_get::<i64, _>("mills")?.unsigned_abs() })
 }
 
 pub(super) fn optional_time(row: &SqliteRow, column: &str) -> Read<Option<DateTime<Utc>>> {
@@ -124,8 +126,8 @@ pub(super) fn account(row: &SqliteRow) -> Read<Account> {
 }
 
 /// A bot that has an account, too.
-pub(super) fn rival(row: &SqliteRow) -> Read<Rival> {
-    Ok(Rival { bot: bot(row)?, signed_in: row.try_get("signed_in")? })
+pub(super) fn rival(row: &SqliteRow) -> Read<AccountConflict> {
+    Ok(AccountConflict { bot: bot(row)?, signed_in: row.try_get("signed_in")? })
 }
 
 fn limits(row: &SqliteRow) -> Read<Option<TextLimits>> {
@@ -141,8 +143,8 @@ pub(super) fn registration(row: &SqliteRow) -> Read<(String, Sealed)> {
     Ok((row.try_get("app")?, sealed))
 }
 
-pub(super) fn envelope(row: &SqliteRow) -> Read<Envelope> {
-    Ok(Envelope {
+pub(super) fn envelope(row: &SqliteRow) -> Read<CredentialRow> {
+    Ok(CredentialRow {
         version: row.try_get::<i64, _>("version")?.unsigned_abs(),
         sealed: sealed(row)?,
         signed_in_at: optional_time(row, "signed_in_at")?,
@@ -162,11 +164,11 @@ pub(super) fn kept_version(version: u64) -> i64 {
     i64::try_from(version).unwrap_or(-1)
 }
 
-pub(super) fn wish(row: &SqliteRow) -> Read<Wish> {
-    Ok(Wish {
+pub(super) fn wish(row: &SqliteRow) -> Read<Command> {
+    Ok(Command {
         id: parsed(row, "id", |text| text.parse::<PostId>().ok())?,
         // One strange wish must not keep the others from being read.
-        what: serde_json::from_str(row.try_get("what")?).unwrap_or(Want::NotUnderstood),
+        what: serde_json::from_str(row.try_get("what")?).unwrap_or(CommandKind::NotUnderstood),
         made_at: time(row.try_get("made_at")?),
     })
 }

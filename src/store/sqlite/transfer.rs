@@ -13,7 +13,7 @@ use crate::flock::BotName;
 use crate::flock::post::State;
 use crate::store::StoreError;
 use crate::store::transfer::{
-    Arrivals, Complaint, FORMAT, Header, Imported, KeptAccount, KeptBot, KeptPost, Numbered, Record,
+    Arrivals, BadLine, ExportHeader, FORMAT, Imported, KeptAccount, KeptBot, KeptPost, Numbered, Record,
 };
 
 /// The text recorded for posts that may have been sent where the export is from.
@@ -32,7 +32,7 @@ pub(super) async fn export(
     let mut db = db.begin().await?;
     let (bots, posts) = sql::transfer::count(&mut db, bot).await?;
     let flockd = env!("CARGO_PKG_VERSION").to_owned();
-    if take(Record::Export(Header { format: FORMAT, flockd, made_at: now, bots, posts })).is_break() {
+    if take(Record::Export(ExportHeader { format: FORMAT, flockd, made_at: now, bots, posts })).is_break() {
         return Ok(());
     }
     for bot in sql::transfer::bots(&mut db, bot).await? {
@@ -54,7 +54,7 @@ pub(super) async fn import(
     db: &mut SqliteConnection,
     arrivals: Arrivals,
     now: DateTime<Utc>,
-) -> Result<Result<Imported, Vec<Complaint>>, Trouble> {
+) -> Result<Result<Imported, Vec<BadLine>>, Trouble> {
     // Rows arrive in every state, and not by the way that leads there.
     let guards = sql::transfer::lift_guards(db).await?;
     let Arrivals { header, records, moved } = arrivals;
@@ -88,13 +88,13 @@ struct Import<'c> {
     /// Where a post goes that is older than all that is here of its bot.
     before_all: i64,
     done: Imported,
-    complaints: Vec<Complaint>,
+    complaints: Vec<BadLine>,
 }
 
 impl<'c> Import<'c> {
     async fn new(
         db: &'c mut SqliteConnection,
-        header: &Header,
+        header: &ExportHeader,
         moved: bool,
         now: DateTime<Utc>,
     ) -> Result<Self, Trouble> {
@@ -117,12 +117,10 @@ impl<'c> Import<'c> {
     async fn take_all(
         mut self,
         records: impl Iterator<Item = Numbered> + Send,
-    ) -> Result<Result<Imported, Vec<Complaint>>, Trouble> {
+    ) -> Result<Result<Imported, Vec<BadLine>>, Trouble> {
         for record in records {
             let complaint = match record {
-                Ok((line, record)) => {
-                    self.take(record).await?.err().map(|message| Complaint { line, message })
-                }
+                Ok((line, record)) => self.take(record).await?.err().map(|message| BadLine { line, message }),
                 Err(complaint) => Some(complaint),
             };
             self.complaints.extend(complaint);

@@ -22,7 +22,7 @@ const QUEUE: usize = 4_096;
 
 /// The way to the writer. When it is dropped or closed, the writer finishes what is queued and ends.
 pub(super) struct Writer {
-    jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+    jobs: Mutex<Option<mpsc::Sender<Box<dyn WriteJob>>>>,
     task: Mutex<Option<JoinHandle<()>>>,
     ear: Ear,
 }
@@ -84,7 +84,7 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Something to be written, and someone who waits for it.
-trait Job: Send {
+trait WriteJob: Send {
     /// Does the work. An error that is returned may have undone the whole transaction.
     fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), StoreError>>;
     /// Tells the one who waits, now that the transaction has ended.
@@ -97,7 +97,7 @@ struct Task<T, F> {
     tell: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<T, F> Job for Task<T, F>
+impl<T, F> WriteJob for Task<T, F>
 where
     T: Send,
     F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>> + Send,
@@ -124,7 +124,7 @@ where
 
 async fn write_all(
     mut connection: SqliteConnection,
-    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    mut queue: mpsc::Receiver<Box<dyn WriteJob>>,
     ledger: String,
     ear: Ear,
 ) {
@@ -145,8 +145,8 @@ async fn write_all(
 
 async fn transact(
     connection: &mut SqliteConnection,
-    batch: &mut Vec<Box<dyn Job>>,
-    queue: &mut mpsc::Receiver<Box<dyn Job>>,
+    batch: &mut Vec<Box<dyn WriteJob>>,
+    queue: &mut mpsc::Receiver<Box<dyn WriteJob>>,
     ledger: &str,
 ) -> Result<(), StoreError> {
     execute(connection, "begin immediate", ledger).await?;
@@ -164,8 +164,8 @@ async fn transact(
 /// Runs the batch and whatever is queued meanwhile, up to the first error that spoils the transaction.
 async fn run_all(
     connection: &mut SqliteConnection,
-    batch: &mut Vec<Box<dyn Job>>,
-    queue: &mut mpsc::Receiver<Box<dyn Job>>,
+    batch: &mut Vec<Box<dyn WriteJob>>,
+    queue: &mut mpsc::Receiver<Box<dyn WriteJob>>,
 ) -> Result<(), StoreError> {
     let mut at = 0;
     while let Some(job) = batch.get_mut(at) {

@@ -24,7 +24,7 @@ pub const FORMAT: u32 = 1;
 #[serde(rename_all = "snake_case")]
 pub enum Record {
     /// What the file is; always the first.
-    Export(Header),
+    Export(ExportHeader),
     /// A bot; all of them come before the first post.
     Bot(KeptBot),
     /// A post; in the order in which they were written down.
@@ -33,7 +33,7 @@ pub enum Record {
 
 /// What an export says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub struct ExportHeader {
     /// The number of its [`FORMAT`].
     pub format: u32,
     /// The version of flockd that wrote it.
@@ -242,7 +242,7 @@ impl KeptPost {
 
 /// What is wrong with a line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Complaint {
+pub struct BadLine {
     /// Which line, from 1.
     pub line: u64,
     /// What is wrong, and what to do.
@@ -250,12 +250,12 @@ pub struct Complaint {
 }
 
 /// A record, and on which line it stands; or what is wrong with the line.
-pub type Numbered = Result<(u64, Record), Complaint>;
+pub type Numbered = Result<(u64, Record), BadLine>;
 
 /// What is to come into a ledger.
 pub struct Arrivals {
     /// What the file says of itself.
-    pub header: Header,
+    pub header: ExportHeader,
     /// What it holds beside that.
     pub records: Box<dyn Iterator<Item = Numbered> + Send>,
     /// The flock it is from has posted nothing since and never will: a person says so.

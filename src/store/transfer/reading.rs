@@ -2,15 +2,15 @@
 
 use std::io::{BufRead, Read};
 
-use super::{Complaint, FORMAT, Header, Numbered, Record};
+use super::{BadLine, ExportHeader, FORMAT, Numbered, Record};
 
 /// No line of an export is longer: a text, twice, and some words around it.
 const LONGEST_LINE: u64 = 4 << 20;
 
 /// Reads an export: its first line now, the others as they are asked for. What keeps a line from being understood is said of
 /// each, and last if the file ends too early.
-pub fn read(mut file: impl BufRead) -> Result<(Header, impl Iterator<Item = Numbered>), Complaint> {
-    let complain = |message: &str| Err(Complaint { line: 1, message: message.to_owned() });
+pub fn read(mut file: impl BufRead) -> Result<(ExportHeader, impl Iterator<Item = Numbered>), BadLine> {
+    let complain = |message: &str| Err(BadLine { line: 1, message: message.to_owned() });
     let header = match next_line(&mut file) {
         Some(Ok(line)) => match serde_json::from_slice(&line) {
             Ok(Record::Export(header)) => header,
@@ -25,7 +25,7 @@ pub fn read(mut file: impl BufRead) -> Result<(Header, impl Iterator<Item = Numb
             "this export was made by flockd {version}, which this flockd can't read: install flockd {version} or a newer one"
         ));
     }
-    let rest = Rest { file, line: 1, bots: header.bots, posts: header.posts, ended: false };
+    let rest = Remainder { file, line: 1, bots: header.bots, posts: header.posts, ended: false };
     Ok((header, rest))
 }
 
@@ -33,7 +33,7 @@ pub fn read(mut file: impl BufRead) -> Result<(Header, impl Iterator<Item = Numb
 const NO_EXPORT: &str = "this is no export of a ledger: write one with `flockd export`";
 
 /// The lines after the first.
-struct Rest<R> {
+struct Remainder<R> {
     file: R,
     line: u64,
     /// How many are still to come.
@@ -42,7 +42,7 @@ struct Rest<R> {
     ended: bool,
 }
 
-impl<R: BufRead> Iterator for Rest<R> {
+impl<R: BufRead> Iterator for Remainder<R> {
     type Item = Numbered;
 
     fn next(&mut self) -> Option<Numbered> {
@@ -50,7 +50,7 @@ impl<R: BufRead> Iterator for Rest<R> {
             return None;
         }
         self.line += 1;
-        let complaint = |message: String| Some(Err(Complaint { line: self.line, message }));
+        let complaint = |message: String| Some(Err(BadLine { line: self.line, message }));
         match next_line(&mut self.file) {
             None => {
                 self.ended = true;
@@ -69,9 +69,9 @@ impl<R: BufRead> Iterator for Rest<R> {
     }
 }
 
-impl<R> Rest<R> {
+impl<R> Remainder<R> {
     fn understood(&mut self, line: &[u8]) -> Numbered {
-        let complaint = |message: String| Complaint { line: self.line, message };
+        let complaint = |message: String| BadLine { line: self.line, message };
         let record = serde_json::from_slice(line).map_err(|error| {
             complaint(format!("this is not what flockd has exported: {}", in_line(&error)))
         })?;

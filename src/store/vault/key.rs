@@ -143,7 +143,7 @@ pub(super) fn refuse_fixed(path: &Path) -> Result<(), VaultError> {
 }
 
 /// Makes the file of the next key. One that is there already is left from a change that came to nothing.
-pub(super) fn make_next(path: &Path, _lock: &Lock) -> Result<Key, VaultError> {
+pub(super) fn make_next(path: &Path, _lock: &KeyLock) -> Result<Key, VaultError> {
     let next = next_path(path);
     let (key, file) = draft(path)?;
     let kept = file.persist(&next).map_err(|failed| failed.error).and_then(|_| sync_folder(path));
@@ -151,7 +151,7 @@ pub(super) fn make_next(path: &Path, _lock: &Lock) -> Result<Key, VaultError> {
 }
 
 /// Puts the next key in place of the old one, if it is the one with this mark.
-pub(super) fn take_next(path: &Path, mark: &str, _lock: &Lock) -> Result<(), VaultError> {
+pub(super) fn take_next(path: &Path, mark: &str, _lock: &KeyLock) -> Result<(), VaultError> {
     let next = next_path(path);
     if read(&next)?.is_none_or(|key| key.mark() != mark) {
         return Ok(());
@@ -163,21 +163,22 @@ pub(super) fn take_next(path: &Path, mark: &str, _lock: &Lock) -> Result<(), Vau
 }
 
 /// Removes the next key, with which nothing was sealed.
-pub(super) fn drop_next(path: &Path, _lock: &Lock) {
+pub(super) fn drop_next(path: &Path, _lock: &KeyLock) {
     // One that stays is replaced by the next change of the key.
     let _ = fs::remove_file(next_path(path));
 }
 
 /// Keeps others from changing the key at the same time: a lock on the key's folder, since the file itself is
 /// replaced. It ends with its holder.
-pub(super) struct Lock {
+pub(super) struct KeyLock {
     _folder: File,
 }
 
 /// Takes the lock, or tells that somebody else has it.
-pub(super) fn lock(path: &Path) -> Result<Lock, VaultError> {
+pub(super) fn lock(path: &Path) -> Result<KeyLock, VaultError> {
     let folder = folder_of(path);
-    let locked = File::open(folder).and_then(|file| Ok(file.try_lock().map(|()| Lock { _folder: file })?));
+    let locked =
+        File::open(folder).and_then(|file| Ok(file.try_lock().map(|()| KeyLock { _folder: file })?));
     locked.map_err(|error| match error.kind() {
         ErrorKind::WouldBlock => {
             VaultError::Key("the key is being changed by another flockd: wait for it".into())

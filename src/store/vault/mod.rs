@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 
 use self::key::Key;
 use self::seal::Unreadable;
-use super::{Envelope, Sealed, Store, StoreError};
+use super::{CredentialRow, Sealed, Store, StoreError};
 use crate::flock::account::{Account, Registration, Tokens};
 use crate::flock::secret::Secret;
 use crate::flock::{BotName, NetworkKind};
@@ -40,7 +40,7 @@ pub enum VaultKey {
 
 /// What the vault keeps for a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredTokens {
     /// What a change of it must name as replaced; 0 if there never was anything.
     pub version: u64,
     /// The network that the tokens are for; they must not be shown to another.
@@ -88,11 +88,11 @@ impl Vault {
     }
 
     /// The tokens of a bot.
-    pub async fn tokens(&self, bot: &BotName) -> Result<Kept, VaultError> {
-        let envelope = self.store.envelope(bot).await?;
+    pub async fn tokens(&self, bot: &BotName) -> Result<StoredTokens, VaultError> {
+        let envelope = self.store.credential(bot).await?;
         match self.open_envelope(bot, &envelope) {
             // The key may have been changed between the look into the ledger and the look for the key.
-            Err(VaultError::Key(_)) => self.open_envelope(bot, &self.store.envelope(bot).await?),
+            Err(VaultError::Key(_)) => self.open_envelope(bot, &self.store.credential(bot).await?),
             kept => kept,
         }
     }
@@ -124,7 +124,7 @@ impl Vault {
     /// Keeps renewed tokens in place of version `replaces`; the errors are those of [`Store::renewed`]. The
     /// key with which the old ones were opened is still known, even if its file is gone.
     pub async fn renewed(&self, bot: &BotName, tokens: &Tokens, replaces: u64) -> Result<(), VaultError> {
-        let old = self.store.envelope(bot).await?;
+        let old = self.store.credential(bot).await?;
         let Some(old) = old.sealed.filter(|_| old.version == replaces) else {
             return Err(StoreError::Overtaken.into());
         };
@@ -160,10 +160,10 @@ impl Vault {
         Ok(self.store.keep_registration(app, &sealed).await?)
     }
 
-    fn open_envelope(&self, bot: &BotName, envelope: &Envelope) -> Result<Kept, VaultError> {
+    fn open_envelope(&self, bot: &BotName, envelope: &CredentialRow) -> Result<StoredTokens, VaultError> {
         let sealed = envelope.sealed.as_ref();
         let open = |sealed: &Sealed| open_with(&self.key_marked(&sealed.key_mark)?, bot, sealed);
-        Ok(Kept {
+        Ok(StoredTokens {
             version: envelope.version,
             network: sealed.map(|sealed| sealed.network),
             tokens: sealed.map(open).transpose()?,
@@ -187,7 +187,7 @@ impl Vault {
 
     /// The mark of the key of these bots' tokens, if there are any.
     async fn mark_of_all(&self, counts: impl Fn(&BotName) -> bool) -> Result<Option<String>, VaultError> {
-        let others = self.store.envelopes().await?.into_iter().filter(|(name, _)| counts(name));
+        let others = self.store.credentials().await?.into_iter().filter(|(name, _)| counts(name));
         let mut marks = others.filter_map(|(_, envelope)| envelope.sealed).map(|sealed| sealed.key_mark);
         match marks.next() {
             Some(mark) if marks.all(|other| other == mark) => Ok(Some(mark)),

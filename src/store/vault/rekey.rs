@@ -87,7 +87,7 @@ impl Vault {
     }
 
     async fn all(&self) -> Result<Vec<(BotName, Sealed, u64)>, VaultError> {
-        let envelopes = self.store.envelopes().await?.into_iter();
+        let envelopes = self.store.credentials().await?.into_iter();
         let sealed = envelopes.filter_map(|(bot, kept)| Some((bot, kept.sealed?, kept.version)));
         Ok(sealed.collect())
     }

@@ -76,7 +76,7 @@ fn account(name: &str) -> Account {
 }
 
 async fn sign_in(vault: &Vault, name: &str) -> Result<(), VaultError> {
-    let version = vault.store.envelope(&bot(name)).await?.version;
+    let version = vault.store.credential(&bot(name)).await?.version;
     vault.sign_in(&bot(name), &account(name), &tokens(name), version, now()).await
 }
 
@@ -98,7 +98,7 @@ fn key_trouble<T>(result: Result<T, VaultError>) -> String {
 async fn tokens_are_kept_renewed_and_forgotten() {
     let place = Place::new().await;
     let (vault, walt) = (place.vault(), bot("walt"));
-    let nothing = Kept { version: 0, network: None, tokens: None, claimed_until: None };
+    let nothing = StoredTokens { version: 0, network: None, tokens: None, claimed_until: None };
     assert_eq!(vault.tokens(&walt).await, Ok(nothing));
     assert!(!place.path.exists(), "a key was made for nothing");
 
@@ -156,7 +156,7 @@ async fn damage_is_told_and_mended_by_signing_in() {
     let place = Place::new().await;
     place.sign_in(&["walt"]).await;
     let walt = bot("walt");
-    let mut sealed = place.store.envelope(&walt).await.unwrap().sealed.unwrap();
+    let mut sealed = place.store.credential(&walt).await.unwrap().sealed.unwrap();
     *sealed.bytes.last_mut().unwrap() ^= 1;
     place.store.renewed(&walt, &sealed, 1).await.unwrap();
     let Err(VaultError::Damaged(message)) = place.vault().tokens(&walt).await else { panic!() };
@@ -223,7 +223,7 @@ async fn a_change_that_is_refused_changes_nothing() {
     place.sign_in(&["walt", "emily"]).await;
     let old = fs::read_to_string(&place.path).unwrap();
     let until = now() + TimeDelta::seconds(60);
-    assert_eq!(place.store.claim(&bot("walt"), 1, now(), until).await, Ok(true));
+    assert_eq!(place.store.lease_credential(&bot("walt"), 1, now(), until).await, Ok(true));
     assert_eq!(place.vault().rekey(now()).await, Err(StoreError::Overtaken.into()));
     assert!(!next(&place).exists());
     assert_eq!(fs::read_to_string(&place.path).unwrap(), old);
@@ -240,7 +240,7 @@ async fn killed_while_changing(place: &Place, after: bool) {
     let next = key::make_next(&place.path, &lock).map_err(drop).unwrap();
     if after {
         let vault = place.vault();
-        let all = vault.store.envelopes().await.unwrap();
+        let all = vault.store.credentials().await.unwrap();
         let mut anew = Vec::new();
         for (bot, kept) in all {
             let sealed = kept.sealed.unwrap();
@@ -279,7 +279,7 @@ async fn a_killed_change_is_finished_before_the_next_one() {
     killed_while_changing(&place, true).await;
     let first = fs::read_to_string(next(&place)).unwrap();
     let until = now() + TimeDelta::seconds(60);
-    assert_eq!(place.store.claim(&bot("walt"), 2, now(), until).await, Ok(true));
+    assert_eq!(place.store.lease_credential(&bot("walt"), 2, now(), until).await, Ok(true));
     let vault = place.vault();
     vault.hold(&Key::parse(&Secret::new(first.clone())).unwrap());
     assert_eq!(vault.rekey(now()).await, Err(StoreError::Overtaken.into()));

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 
 use super::Pass;
 use crate::flock::web::Dashboard;
-use crate::store::passes::PassMark;
+use crate::store::passes::TokenHash;
 use crate::web::{Site, dashboard};
 
 /// The largest form: a poem of a megabyte, of which every byte may take three.
@@ -31,7 +31,7 @@ impl Form {
     /// Whether its token is that of this pass.
     pub(in crate::web) fn is_signed_by(&self, pass: &Pass) -> bool {
         // Digests are compared, so that the time it takes tells nothing.
-        PassMark::of(self.get("token")) == PassMark::of(&pass.token())
+        TokenHash::of(self.get("token")) == TokenHash::of(&pass.token())
     }
 }
 

@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::flock::secret::Secret;
 use crate::flock::web::{Dashboard, Open, Web};
 use crate::listener::Caller;
-use crate::store::passes::{PassMark, SESSION_LASTS};
+use crate::store::passes::{SESSION_LASTS, TokenHash};
 
 /// The longest password that is looked at.
 const MAX_PASSWORD: usize = 1_024;
@@ -168,8 +168,8 @@ impl Pass {
     }
 
     /// What the ledger knows it by.
-    pub(super) fn mark(&self) -> PassMark {
-        PassMark::of(&self.0)
+    pub(super) fn mark(&self) -> TokenHash {
+        TokenHash::of(&self.0)
     }
 
     /// What forms carry to show that a page of ours made them: another site can send a cookie along, but not read this.

@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::here::Here;
 use super::refused;
 use crate::flock::post::{BadText, PostId, text_by_hand};
-use crate::store::{Answer, StoreError, Want, Wish};
+use crate::store::{Command, CommandKind, CommandResult, StoreError};
 use crate::web::auth::{Form, Signed};
 use crate::web::{Site, answer, not_found, troubled};
 
@@ -39,20 +39,20 @@ pub(super) async fn act(
 }
 
 /// What a form asks for; `None` if there is no such thing.
-fn want(what: &str, bot: String, form: &Form) -> Option<Result<Want, String>> {
+fn want(what: &str, bot: String, form: &Form) -> Option<Result<CommandKind, String>> {
     let post = || form.get("post").to_owned();
     Some(Ok(match what {
-        "pause" => Want::Pause { bot },
-        "resume" => Want::Resume { bot },
-        "skip" => Want::Skip { bot },
+        "pause" => CommandKind::Pause { bot },
+        "resume" => CommandKind::Resume { bot },
+        "skip" => CommandKind::Skip { bot },
         "undo-skip" => match form.get("slot").parse() {
-            Ok(slot) => Want::UndoSkip { bot, slot: Some(slot) },
+            Ok(slot) => CommandKind::UndoSkip { bot, slot: Some(slot) },
             Err(_) => return Some(Err("Say which slot.".to_owned())),
         },
         "post" => match form.find("text") {
-            None => Want::Post { bot, text: None },
+            None => CommandKind::Post { bot, text: None },
             Some(text) => match text_by_hand(text) {
-                Ok(text) => Want::Post { bot, text: Some(text) },
+                Ok(text) => CommandKind::Post { bot, text: Some(text) },
                 Err(BadText::Empty) => {
                     let said = "The text was empty, so nothing was posted.";
                     return Some(Err(said.to_owned()));
@@ -60,10 +60,10 @@ fn want(what: &str, bot: String, form: &Form) -> Option<Result<Want, String>> {
                 Err(bad) => return Some(Err(format!("Nothing was posted: {bad}."))),
             },
         },
-        "delete" => Want::Delete { bot, post: post() },
+        "delete" => CommandKind::Delete { bot, post: post() },
         "settle" => match form.get("outcome") {
-            "posted" => Want::Settle { bot, post: post(), posted: true },
-            "not-posted" => Want::Settle { bot, post: post(), posted: false },
+            "posted" => CommandKind::Settle { bot, post: post(), posted: true },
+            "not-posted" => CommandKind::Settle { bot, post: post(), posted: false },
             _ => return Some(Err("Choose whether the network has the post.".to_owned())),
         },
         _ => return None,
@@ -71,13 +71,13 @@ fn want(what: &str, bot: String, form: &Form) -> Option<Result<Want, String>> {
 }
 
 /// Writes a wish, and gives the engine some time to grant it.
-async fn ask(site: &Site, what: Want) -> Result<PostId, StoreError> {
+async fn ask(site: &Site, what: CommandKind) -> Result<PostId, StoreError> {
     let now = site.clock.now();
-    let wish = Wish { id: PostId::new(now, rand::random()), what, made_at: now };
+    let wish = Command { id: PostId::new(now, rand::random()), what, made_at: now };
     site.store.wish(&wish).await?;
-    site.store.ring().await;
+    site.store.notify().await;
     for _ in 0..LOOKS {
-        if site.store.answered(wish.id).await?.is_some() {
+        if site.store.finish_command(wish.id).await?.is_some() {
             break;
         }
         site.clock.sleep(LOOK_EVERY).await;
@@ -86,8 +86,8 @@ async fn ask(site: &Site, what: Want) -> Result<PostId, StoreError> {
 }
 
 /// What became of the wish that a page was led back from.
-pub(super) async fn outcome(site: &Site, query: &Form) -> Result<Option<Answer>, StoreError> {
+pub(super) async fn outcome(site: &Site, query: &Form) -> Result<Option<CommandResult>, StoreError> {
     let Some(id) = query.find("wish").and_then(|id| id.parse().ok()) else { return Ok(None) };
-    let waiting = || Answer::new(false, "still in progress: this page will show the result", None);
-    Ok(Some(site.store.answered(id).await?.unwrap_or_else(waiting)))
+    let waiting = || CommandResult::new(false, "still in progress: this page will show the result", None);
+    Ok(Some(site.store.finish_command(id).await?.unwrap_or_else(waiting)))
 }

@@ -45,7 +45,7 @@ async fn report(site: &Site, only: Option<&str>) -> Result<StatusReport, StoreEr
     }
     Ok(StatusReport {
         daemon: true,
-        not_reloaded: site.store.refusal().await?.map(RefusedReload::from),
+        not_reloaded: site.store.refused_reload().await?.map(RefusedReload::from),
         complaints: Vec::new(),
         bots,
     })

@@ -19,7 +19,7 @@ use crate::flock::{Bot, Flock, NetworkKind};
 use crate::health::Health;
 use crate::health::report::instant;
 use crate::net;
-use crate::store::{Answer, Filter, StoreError};
+use crate::store::{CommandResult, Filter, StoreError};
 use crate::web::auth::{Form, Pass, fields};
 use crate::web::page::{counted, grouped, verse};
 use crate::web::times::Times;
@@ -44,7 +44,7 @@ struct View<'a> {
     has_more: bool,
     /// Whether these are the newest.
     is_first: bool,
-    outcome: Option<Answer>,
+    outcome: Option<CommandResult>,
     pass: &'a Pass,
     times: &'a Times,
 }

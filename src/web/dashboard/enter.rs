@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::refused;
 use crate::flock::{Flock, hint};
 use crate::listener::Caller;
-use crate::store::passes::PassMark;
+use crate::store::passes::TokenHash;
 use crate::web::auth::{self, At, Attempt, Form, Pass, Signed, fields};
 use crate::web::page::{mark, shell, way_up};
 use crate::web::{Site, answer, troubled};
@@ -69,7 +69,7 @@ pub(in crate::web) async fn enter(State(site): State<Site>, at: At, request: Req
 async fn by_key(site: &Site, key: &str, headers: &HeaderMap, uri: &Uri) -> Response {
     let flock = site.flock();
     let Some(pass) = Pass::new() else { return without_chance(uri) };
-    match site.heard(site.store.redeem(PassMark::of(key), pass.mark(), site.clock.now()).await) {
+    match site.heard(site.store.redeem(TokenHash::of(key), pass.mark(), site.clock.now()).await) {
         Some(true) => {
             tracing::info!("signed in to the dashboard with a link");
             entered(&flock, headers, &pass)

@@ -17,7 +17,7 @@ use super::frame::{self, Frame, Part};
 use super::{picture, sign_in};
 use crate::flock::{Bot, BotName, Flock, NetworkKind};
 use crate::health::{BotSnapshot, Health, HealthCache, STATES, Snapshot};
-use crate::store::condition::Condition;
+use crate::store::condition::HealthState;
 use crate::store::{Refusal, StoreError};
 use crate::web::auth::{Form, Pass, fields};
 use crate::web::feed::title;
@@ -133,7 +133,7 @@ struct View<'a> {
     now: DateTime<Utc>,
     wanted: Wanted,
     /// How many bots are in each state, the worst first.
-    states: Vec<(&'static str, Condition, usize)>,
+    states: Vec<(&'static str, HealthState, usize)>,
     /// How many were found on all pages.
     found: usize,
     pages: usize,
@@ -188,14 +188,14 @@ async fn read<'a>(
     let days = days(site, &here, now, times).await?;
     let bots = here.into_iter().zip(health).zip(ends).zip(days);
     let bots = bots.map(|(((bot, health), runs_out), days)| Shown { bot, health, runs_out, days }).collect();
-    let refusal = site.store.refusal().await?;
+    let refusal = site.store.refused_reload().await?;
     let states = counts(&snapshot);
     Ok(Some(View { flock, now, found: found.len(), pages, wanted, states, bots, refusal }))
 }
 
 /// How many bots are in each state that any bot is in.
-fn counts(snapshot: &Snapshot) -> Vec<(&'static str, Condition, usize)> {
-    let mut counts: BTreeMap<&str, (Condition, usize)> = BTreeMap::new();
+fn counts(snapshot: &Snapshot) -> Vec<(&'static str, HealthState, usize)> {
+    let mut counts: BTreeMap<&str, (HealthState, usize)> = BTreeMap::new();
     for seen in &snapshot.bots {
         counts.entry(seen.word).or_insert((seen.condition, 0)).1 += 1;
     }
@@ -384,7 +384,7 @@ fn remedy(bot: &Bot, health: &Health) -> Markup {
         @else if is_paused {
             button.small form="act" formaction={ "./bots/" (bot.name) "/resume" } { "Resume" }
         }
-        @else if health.condition == Condition::Unknown && health.needs_person {
+        @else if health.condition == HealthState::Unknown && health.needs_person {
             a.button.small href={ "./bots/" (bot.name) "#now" } { "Settle" }
         }
     }

@@ -10,7 +10,7 @@ use crate::flock::message::{Message, Piece};
 use crate::flock::web::Dashboard;
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::health::Health;
-use crate::store::Standing;
+use crate::store::BotRecord;
 use crate::web::auth::Pass;
 use crate::web::page::{mark, shell};
 use crate::web::times::Times;
@@ -121,7 +121,7 @@ pub(super) fn message(message: &Message, times: &Times) -> Markup {
 }
 
 /// Where a bot is, and as whom.
-pub(super) fn handle(bot: &Bot, standing: Option<&Standing>) -> Markup {
+pub(super) fn handle(bot: &Bot, standing: Option<&BotRecord>) -> Markup {
     let account = standing.and_then(|standing| standing.account.as_ref());
     let handle = account.map(|account| account.handle.as_str()).or(bot.account.as_deref());
     html! {
@@ -143,7 +143,7 @@ pub(super) const fn network(kind: NetworkKind) -> &'static str {
 }
 
 /// Where a bot is and as whom, on one line.
-pub(super) fn place(bot: &Bot, standing: Option<&Standing>) -> Markup {
+pub(super) fn place(bot: &Bot, standing: Option<&BotRecord>) -> Markup {
     let account = standing.and_then(|standing| standing.account.as_ref());
     let handle = account.map(|account| account.handle.as_str()).or(bot.account.as_deref());
     html! { (network(bot.network)) @if let Some(handle) = handle { " " bdi { "@" (handle) } } }

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use crate::flock::{Bot, Flock};
 use crate::forecast::upcoming::{Day, days};
 use crate::store::StoreError;
-use crate::store::condition::Condition;
+use crate::store::condition::HealthState;
 use crate::web::Site;
 
 /// So many bots are asked at once for slots that are to be skipped.
@@ -89,7 +89,7 @@ async fn find(site: &Site, of: &Question, now: DateTime<Utc>) -> Result<Upcoming
     let resting = snapshot
         .bots
         .iter()
-        .filter(|seen| matches!(seen.condition, Condition::Paused | Condition::Exhausted));
+        .filter(|seen| matches!(seen.condition, HealthState::Paused | HealthState::Exhausted));
     let resting: HashSet<&str> = resting.map(|seen| seen.name.as_str()).collect();
     let bots: Vec<Arc<Bot>> =
         of.flock.bots.iter().filter(|bot| !resting.contains(bot.name.as_str())).cloned().collect();

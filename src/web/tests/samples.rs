@@ -19,11 +19,11 @@ use crate::flock::schedule::{Schedule, Zone};
 use crate::flock::web::Dashboard;
 use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
 use crate::health::{HealthCache, Phase};
-use crate::store::passes::{PassMark, Passes};
-use crate::store::transfer::{Arrivals, Complaint, Imported, Record};
+use crate::store::passes::{Sessions, TokenHash};
+use crate::store::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::store::{
-    Answer, CommitEar, Configuration, Draft, Entry, Envelope, Filter, Find, NotRenamed, Progress, Refusal,
-    Rival, Sealed, Spent, Standing, Store, StoreError, Wish,
+    AccountConflict, BotRecord, Command, CommandResult, CommitEar, Configuration, CredentialRow, Draft,
+    Entry, Filter, Find, NotRenamed, Refusal, ScheduleCursor, Sealed, Spent, Store, StoreError,
 };
 use crate::web::Site;
 use crate::web::metrics::Metrics;
@@ -104,21 +104,21 @@ fn never<T>() -> Result<T, StoreError> {
 }
 
 #[async_trait]
-impl Passes for PoemCache {
-    async fn keep_key(&self, _: PassMark, _: DateTime<Utc>) -> Result<(), StoreError> {
+impl Sessions for PoemCache {
+    async fn keep_login_link(&self, _: TokenHash, _: DateTime<Utc>) -> Result<(), StoreError> {
         never()
     }
-    async fn redeem(&self, _: PassMark, _: PassMark, _: DateTime<Utc>) -> Result<bool, StoreError> {
+    async fn redeem(&self, _: TokenHash, _: TokenHash, _: DateTime<Utc>) -> Result<bool, StoreError> {
         self.check().await?;
         Ok(false)
     }
-    async fn begin_session(&self, _: PassMark, _: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn begin_session(&self, _: TokenHash, _: DateTime<Utc>) -> Result<(), StoreError> {
         never()
     }
-    async fn is_session(&self, _: PassMark, _: DateTime<Utc>) -> Result<bool, StoreError> {
+    async fn is_session(&self, _: TokenHash, _: DateTime<Utc>) -> Result<bool, StoreError> {
         Ok(self.is_entered.load(Ordering::Relaxed))
     }
-    async fn end_session(&self, _: PassMark) -> Result<(), StoreError> {
+    async fn end_session(&self, _: TokenHash) -> Result<(), StoreError> {
         never()
     }
     async fn end_sessions(&self) -> Result<(), StoreError> {
@@ -186,7 +186,7 @@ impl Store for PoemCache {
     async fn take_over(&self, _: DateTime<Utc>) -> Result<Vec<Post>, StoreError> {
         never()
     }
-    async fn standing(&self, _: &BotName, _: DateTime<Utc>) -> Result<Option<Standing>, StoreError> {
+    async fn standing(&self, _: &BotName, _: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError> {
         self.check().await?;
         Ok(None)
     }
@@ -199,13 +199,13 @@ impl Store for PoemCache {
     async fn duplicates(&self, _: &BotName, _: u32, _: TextId) -> Result<u32, StoreError> {
         never()
     }
-    async fn take(&self, _: PostId) -> Result<bool, StoreError> {
+    async fn claim_command(&self, _: PostId) -> Result<bool, StoreError> {
         never()
     }
-    async fn ring(&self) -> bool {
+    async fn notify(&self) -> bool {
         false
     }
-    async fn rung(&self) {}
+    async fn notified(&self) {}
     fn time_commits(&self, _: CommitEar) {}
 
     async fn close(&self) {}
@@ -215,7 +215,7 @@ impl Store for PoemCache {
     async fn advance(&self, _: PostId, _: &Move, _: DateTime<Utc>) -> Result<Post, StoreError> {
         never()
     }
-    async fn consider(&self, _: &BotName, _: DateTime<Utc>, _: u32) -> Result<(), StoreError> {
+    async fn advance_cursor(&self, _: &BotName, _: DateTime<Utc>, _: u32) -> Result<(), StoreError> {
         never()
     }
     async fn remember(&self, _: &BotName, _: &Account) -> Result<(), StoreError> {
@@ -224,10 +224,10 @@ impl Store for PoemCache {
     async fn account(&self, _: &BotName) -> Result<Option<Account>, StoreError> {
         never()
     }
-    async fn rivals(&self, _: &BotName) -> Result<Vec<Rival>, StoreError> {
+    async fn account_conflicts(&self, _: &BotName) -> Result<Vec<AccountConflict>, StoreError> {
         never()
     }
-    async fn with_account(&self, _: &Account, _: &BotName) -> Result<Vec<Rival>, StoreError> {
+    async fn with_account(&self, _: &Account, _: &BotName) -> Result<Vec<AccountConflict>, StoreError> {
         never()
     }
     async fn other_names(&self, _: &BotName) -> Result<Vec<BotName>, StoreError> {
@@ -236,7 +236,7 @@ impl Store for PoemCache {
     async fn used_elsewhere(&self, _: &BotName, _: u32) -> Result<HashSet<LineId>, StoreError> {
         never()
     }
-    async fn envelope(&self, _: &BotName) -> Result<Envelope, StoreError> {
+    async fn credential(&self, _: &BotName) -> Result<CredentialRow, StoreError> {
         never()
     }
     async fn keep_configuration(&self, _: &Configuration) -> Result<(), StoreError> {
@@ -251,7 +251,7 @@ impl Store for PoemCache {
     async fn distinct_id_length(&self, _: &[PostId]) -> Result<usize, StoreError> {
         never()
     }
-    async fn envelopes(&self) -> Result<Vec<(BotName, Envelope)>, StoreError> {
+    async fn credentials(&self) -> Result<Vec<(BotName, CredentialRow)>, StoreError> {
         never()
     }
     async fn sign_in(
@@ -286,7 +286,7 @@ impl Store for PoemCache {
     async fn sign_out(&self, _: &BotName, _: u64) -> Result<(), StoreError> {
         never()
     }
-    async fn claim(
+    async fn lease_credential(
         &self,
         _: &BotName,
         _: u64,
@@ -295,22 +295,22 @@ impl Store for PoemCache {
     ) -> Result<bool, StoreError> {
         never()
     }
-    async fn unclaim(&self, _: &BotName, _: u64) -> Result<(), StoreError> {
+    async fn release_credential(&self, _: &BotName, _: u64) -> Result<(), StoreError> {
         never()
     }
-    async fn wish(&self, _: &Wish) -> Result<(), StoreError> {
+    async fn wish(&self, _: &Command) -> Result<(), StoreError> {
         never()
     }
-    async fn open_wishes(&self) -> Result<Vec<Wish>, StoreError> {
+    async fn open_commands(&self) -> Result<Vec<Command>, StoreError> {
         never()
     }
-    async fn answer(&self, _: PostId, _: &Answer) -> Result<(), StoreError> {
+    async fn command_result(&self, _: PostId, _: &CommandResult) -> Result<(), StoreError> {
         never()
     }
-    async fn answered(&self, _: PostId) -> Result<Option<Answer>, StoreError> {
+    async fn finish_command(&self, _: PostId) -> Result<Option<CommandResult>, StoreError> {
         never()
     }
-    async fn withdraw(&self, _: PostId) -> Result<bool, StoreError> {
+    async fn cancel_command(&self, _: PostId) -> Result<bool, StoreError> {
         never()
     }
     async fn copy_to(&self, _: &std::path::Path) -> Result<(), StoreError> {
@@ -325,10 +325,10 @@ impl Store for PoemCache {
     async fn resume(&self, _: &BotName, _: DateTime<Utc>) -> Result<(), StoreError> {
         never()
     }
-    async fn catch_up(&self, _: &BotName, _: &[Find]) -> Result<Vec<Post>, StoreError> {
+    async fn finish_reconciliation(&self, _: &BotName, _: &[Find]) -> Result<Vec<Post>, StoreError> {
         never()
     }
-    async fn stay_behind(&self, _: &BotName, _: &Why) -> Result<(), StoreError> {
+    async fn note_unreconciled(&self, _: &BotName, _: &Why) -> Result<(), StoreError> {
         never()
     }
     async fn known_ids(&self, _: NetworkKind, _: &[String]) -> Result<HashSet<String>, StoreError> {
@@ -337,13 +337,13 @@ impl Store for PoemCache {
     async fn note(&self, _: &BotName, _: &[Find]) -> Result<Vec<Post>, StoreError> {
         never()
     }
-    async fn said_before(&self, _: &Post) -> Result<bool, StoreError> {
+    async fn text_sent_before(&self, _: &Post) -> Result<bool, StoreError> {
         never()
     }
     async fn spent(&self, _: &str, _: DateTime<Utc>) -> Result<Spent, StoreError> {
         never()
     }
-    async fn progress(&self) -> Result<Vec<Progress>, StoreError> {
+    async fn schedule_cursors(&self) -> Result<Vec<ScheduleCursor>, StoreError> {
         self.check().await?;
         Ok(Vec::new())
     }
@@ -375,17 +375,17 @@ impl Store for PoemCache {
         &self,
         _: Arrivals,
         _: DateTime<Utc>,
-    ) -> Result<Result<Imported, Vec<Complaint>>, StoreError> {
+    ) -> Result<Result<Imported, Vec<BadLine>>, StoreError> {
         never()
     }
-    async fn prove(&self, _: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn check_writable(&self, _: DateTime<Utc>) -> Result<(), StoreError> {
         self.check().await?;
         Ok(())
     }
-    async fn refuse(&self, _: Option<&Refusal>) -> Result<(), StoreError> {
+    async fn keep_refused_reload(&self, _: Option<&Refusal>) -> Result<(), StoreError> {
         never()
     }
-    async fn refusal(&self) -> Result<Option<Refusal>, StoreError> {
+    async fn refused_reload(&self) -> Result<Option<Refusal>, StoreError> {
         self.check().await?;
         Ok(None)
     }

@@ -1,7 +1,7 @@
 //! Whose a token is, what it allows, what its server takes, and how the account looks.
 
 use chrono::TimeDelta;
-use flockd::flock::Manner;
+use flockd::flock::PostOptions;
 use flockd::flock::account::{Account, Profile, TextLimits};
 use flockd::flock::post::Cause;
 use flockd::net::http::Limits;
@@ -86,7 +86,7 @@ async fn a_handle_may_be_expected_with_its_server_or_without() {
         ("walt@other.example", false),
         ("emily", false),
     ] {
-        let client = noon.fake.client_with(url, &limits, Some(expected), Manner::default());
+        let client = noon.fake.client_with(url, &limits, Some(expected), PostOptions::default());
         let prepared = client.prepare(&noon.walt).await;
         let said = format!("{expected}: {prepared:?}");
         assert_eq!(prepared.is_ok(), fits, "{said}");

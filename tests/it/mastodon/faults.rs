@@ -1,6 +1,6 @@
 //! What goes wrong below HTTP: provably nothing sent, or a doubt.
 
-use flockd::flock::Manner;
+use flockd::flock::PostOptions;
 use flockd::flock::post::Cause;
 use flockd::net::http::Limits;
 use flockd::net::{Network as _, Outcome, Session};
@@ -13,7 +13,7 @@ use crate::support::port::Ports;
 /// Sends one post to this address.
 async fn sent_to(fake: &FakeMastodon, url: &str, limits: &Limits) -> Outcome {
     let session = Session { tokens: Some(brought(&fake.token_of("walt"))), account: None };
-    fake.client_with(url, limits, None, Manner::default()).send(&status(1, "a"), &session).await.outcome
+    fake.client_with(url, limits, None, PostOptions::default()).send(&status(1, "a"), &session).await.outcome
 }
 
 #[tokio::test]

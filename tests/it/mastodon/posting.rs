@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use flockd::flock::post::Cause;
-use flockd::flock::{Manner, Visibility};
+use flockd::flock::{PostOptions, Visibility};
 use flockd::net::http::Limits;
 use flockd::net::{Network as _, Outcome};
 use serde_json::{Value, json};
@@ -13,13 +13,13 @@ use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Kin, Reply};
 #[tokio::test]
 async fn a_status_says_what_the_bot_says_and_nothing_else() {
     let fake = FakeMastodon::start(Kin::Mastodon).await;
-    let shy = Manner {
+    let shy = PostOptions {
         visibility: Some(Visibility::Unlisted),
         languages: vec!["de".to_owned()],
         spoiler_text: Some("ein Gedicht".to_owned()),
     };
     for (manner, expected) in [
-        (Manner::default(), json!({"status": "a & <b>"})),
+        (PostOptions::default(), json!({"status": "a & <b>"})),
         (
             shy,
             json!({"status": "a & <b>", "visibility": "unlisted", "language": "de", "spoiler_text": "ein Gedicht"}),

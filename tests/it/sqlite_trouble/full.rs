@@ -84,7 +84,7 @@ async fn child_whose_disk_fills() {
     for _ in 0..2 {
         assert_eq!(store.open(&by_hand("robin", "too late", 91)).await, Err(full()));
         assert_eq!(store.advance(waiting.id, &Move::Send { record: None }, at(92)).await, Err(full()));
-        assert_eq!(store.claim(&bot("walt"), 2, at(93), at(99)).await, Err(full()));
+        assert_eq!(store.lease_credential(&bot("walt"), 2, at(93), at(99)).await, Err(full()));
     }
     assert_eq!(count(&store).await, written.len());
 
@@ -93,7 +93,7 @@ async fn child_whose_disk_fills() {
     assert_eq!(ballast(&path), Some(BALLAST));
     store.advance(after.id, &Move::Doubt(why(Cause::Silence)), at(95)).await.unwrap();
     store.advance(waiting.id, &Move::Send { record: None }, at(96)).await.unwrap();
-    assert_eq!(store.claim(&bot("walt"), 2, at(97), at(99)).await, Ok(true));
+    assert_eq!(store.lease_credential(&bot("walt"), 2, at(97), at(99)).await, Ok(true));
     is_sound(&path).await;
     println!("\n{TOLD}");
 }

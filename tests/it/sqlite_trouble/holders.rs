@@ -39,7 +39,7 @@ async fn another_name_for_the_file_is_no_other_ledger() {
     assert!(matches!(Sqlite::hold(&database(&by_dots)).await, Err(StoreError::Held(_))));
     // A ring by another name is heard, too.
     let beside = Sqlite::beside(&database(&by_link)).await.unwrap().unwrap();
-    let heard = async { tokio::join!(first.rung(), beside.ring()) };
+    let heard = async { tokio::join!(first.notified(), beside.notify()) };
     timeout(SOON, heard).await.unwrap();
 }
 
@@ -72,7 +72,7 @@ async fn a_killed_holder_leaves_the_ledger_free() {
     let taken = next.take_over(at(9)).await.unwrap();
     assert_eq!(taken.iter().map(|post| post.state).collect::<Vec<_>>(), [State::Unknown]);
     let beside = place.beside().await.unwrap().unwrap();
-    timeout(SOON, async { tokio::join!(next.rung(), beside.ring()) }).await.unwrap();
+    timeout(SOON, async { tokio::join!(next.notified(), beside.notify()) }).await.unwrap();
 }
 
 #[tokio::test]
@@ -85,10 +85,10 @@ async fn beside_a_holder_others_read_and_wish() {
     assert_eq!(beside.posts(&Filter::default()).await.unwrap(), [post]);
     let wish = wish(2);
     beside.wish(&wish).await.unwrap();
-    assert_eq!(holder.open_wishes().await.unwrap(), [wish]);
+    assert_eq!(holder.open_commands().await.unwrap(), [wish]);
     drop(holder);
     assert_eq!(super::count(&beside).await, 1, "it goes on without the holder");
-    assert!(timeout(Duration::ZERO, beside.rung()).await.is_err(), "only the holder is rung");
+    assert!(timeout(Duration::ZERO, beside.notified()).await.is_err(), "only the holder is rung");
 }
 
 #[tokio::test]
@@ -108,11 +108,11 @@ async fn the_bell_is_heard_in_a_deep_folder() {
     let holder = place.hold().await.unwrap();
     let beside = place.beside().await.unwrap().unwrap();
     for _ in 0..3 {
-        timeout(SOON, async { tokio::join!(holder.rung(), beside.ring()) }).await.unwrap();
+        timeout(SOON, async { tokio::join!(holder.notified(), beside.notify()) }).await.unwrap();
     }
     drop(holder);
     assert!(!deep.join("flock.db.bell").exists());
-    beside.ring().await;
+    beside.notify().await;
 }
 
 /// The system keeps about ten rings; a command must not hang because the daemon is busy or stopped.
@@ -124,14 +124,14 @@ async fn nobody_waits_for_a_daemon_that_does_not_listen() {
     let (done, rang) = std::sync::mpsc::channel();
     // In a thread of its own: a ring that blocks must fail this test, not hold it up.
     std::thread::spawn(move || {
-        let all_at_once = (0..1_000).all(|_| beside.ring().now_or_never().is_some());
+        let all_at_once = (0..1_000).all(|_| beside.notify().now_or_never().is_some());
         // Should the test have ended by its own limit, nobody listens any more.
         drop(done.send((all_at_once, beside)));
     });
     let (all_at_once, beside) = rang.recv_timeout(SOON).expect("a ring waited for the holder");
     assert!(all_at_once);
-    timeout(SOON, holder.rung()).await.unwrap();
-    assert!(timeout(Duration::ZERO, holder.rung()).await.is_err(), "many rings are one");
-    beside.ring().await;
-    timeout(SOON, holder.rung()).await.unwrap();
+    timeout(SOON, holder.notified()).await.unwrap();
+    assert!(timeout(Duration::ZERO, holder.notified()).await.is_err(), "many rings are one");
+    beside.notify().await;
+    timeout(SOON, holder.notified()).await.unwrap();
 }

@@ -42,12 +42,12 @@ async fn nothing_is_sent_while_a_file_is_not_where_it_was() {
                 &store.advance(waiting.id, &Move::Send { record: None }, at(4)).await.unwrap_err(),
                 &path,
             );
-            is_told(&store.prove(at(4)).await.unwrap_err(), &path);
+            is_told(&store.check_writable(at(4)).await.unwrap_err(), &path);
         }
         let second = 5 + i64::try_from(number).unwrap();
         store.advance(sending.id, &posted("1"), at(second)).await.expect("a result goes where it can");
         fs::rename(&away, &file).unwrap();
-        store.prove(at(second)).await.unwrap();
+        store.check_writable(at(second)).await.unwrap();
         sending = store.open(&by_hand("walt", "it is back", second)).await.unwrap();
     }
     assert_eq!(store.posts(&Filter::default()).await.unwrap().len(), 5, "something else was written");

@@ -4,7 +4,7 @@ use flockd::flock::account::Account;
 use flockd::flock::post::{Post, State};
 use flockd::flock::{BotName, NetworkKind};
 use flockd::store::sqlite::Sqlite;
-use flockd::store::{Envelope, Filter, Store, StoreError};
+use flockd::store::{CredentialRow, Filter, Store, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, Executor, SqliteConnection};
 
@@ -113,7 +113,7 @@ async fn accounts(store: &Sqlite) {
     for (name, account) in [("walt", Some(walt)), ("emily", None), ("half", None)] {
         let name: BotName = bot(name);
         assert_eq!(store.account(&name).await.unwrap(), account);
-        assert_eq!(store.envelope(&name).await.unwrap(), Envelope::default());
+        assert_eq!(store.credential(&name).await.unwrap(), CredentialRow::default());
     }
     let posts = store.posts(&Filter::default()).await.unwrap();
     let moved: Vec<i64> = posts.iter().map(|post| post.moved_at.timestamp_millis()).collect();

@@ -35,8 +35,8 @@ pub(super) async fn what_was_considered_never_goes_back(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let walt = bot("walt");
     let stands = async || ledger.other.standing(&walt, at(500)).await.unwrap().unwrap();
-    ledger.one.consider(&walt, at(300), 2).await.unwrap();
-    ledger.one.consider(&walt, at(200), 1).await.unwrap();
+    ledger.one.advance_cursor(&walt, at(300), 2).await.unwrap();
+    ledger.one.advance_cursor(&walt, at(200), 1).await.unwrap();
     assert_eq!((stands().await.considered, stands().await.missed), (at(300), 3));
     ledger.one.open(&given_up("walt", 250)).await.unwrap();
     assert_eq!(stands().await.considered, at(300));
@@ -144,7 +144,7 @@ pub(super) async fn a_stranger_is_not_in_the_ledger(ledger: Ledger) {
     let refusals = [
         ledger.one.open(&by_hand("nobody", "text", 1)).await.map(|_| ()),
         ledger.one.open(&given_up("nobody", 1)).await.map(|_| ()),
-        ledger.one.consider(&nobody, at(1), 0).await,
+        ledger.one.advance_cursor(&nobody, at(1), 0).await,
     ];
     for refusal in refusals {
         assert_eq!(refusal, Err(StoreError::NotFound("bot nobody".to_owned())));

@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use flockd::flock::NetworkKind;
-use flockd::store::{Envelope, LONGEST_CLAIM, Sealed, Store, StoreError};
+use flockd::store::{CredentialRow, LONGEST_CLAIM, Sealed, Store, StoreError};
 
 use super::Ledger;
 use crate::ledger::{account, at, bot, by_hand};
@@ -16,9 +16,9 @@ fn with_another_key(bytes: &str) -> Sealed {
     Sealed { key_mark: "another key".to_owned(), ..sealed(bytes) }
 }
 
-pub(super) async fn envelope(ledger: &Ledger, name: &str) -> Envelope {
-    let seen = ledger.other.envelope(&bot(name)).await.unwrap();
-    assert_eq!(ledger.one.envelope(&bot(name)).await.unwrap(), seen);
+pub(super) async fn envelope(ledger: &Ledger, name: &str) -> CredentialRow {
+    let seen = ledger.other.credential(&bot(name)).await.unwrap();
+    assert_eq!(ledger.one.credential(&bot(name)).await.unwrap(), seen);
     seen
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn sign_in(ledger: &Ledger, name: &str, seconds: i64) {
 
 /// Version, tokens and account under a name.
 pub(super) async fn kept(ledger: &Ledger, name: &str) -> (u64, Option<String>, Option<String>) {
-    let Envelope { version, sealed, .. } = envelope(ledger, name).await;
+    let CredentialRow { version, sealed, .. } = envelope(ledger, name).await;
     let account = ledger.other.account(&bot(name)).await.unwrap();
     (
         version,
@@ -47,15 +47,15 @@ pub(super) fn of(version: u64, tokens: &str, account: &str) -> (u64, Option<Stri
 pub(super) async fn a_bot_that_never_signed_in_has_nothing(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let walt = bot("walt");
-    assert_eq!(envelope(&ledger, "walt").await, Envelope::default());
-    assert_eq!(ledger.other.envelopes().await.unwrap(), []);
+    assert_eq!(envelope(&ledger, "walt").await, CredentialRow::default());
+    assert_eq!(ledger.other.credentials().await.unwrap(), []);
     assert_eq!(ledger.one.renewed(&walt, &sealed("r"), 0).await, Err(StoreError::Overtaken));
-    assert_eq!(ledger.one.claim(&walt, 0, at(1), at(60)).await, Ok(false));
-    ledger.one.unclaim(&walt, 0).await.unwrap();
+    assert_eq!(ledger.one.lease_credential(&walt, 0, at(1), at(60)).await, Ok(false));
+    ledger.one.release_credential(&walt, 0).await.unwrap();
     ledger.one.sign_out(&walt, 0).await.unwrap();
     assert_eq!(ledger.one.sign_out(&walt, 1).await, Err(StoreError::Overtaken));
     ledger.one.reseal(&[], &[], at(1)).await.unwrap();
-    assert_eq!(envelope(&ledger, "walt").await, Envelope::default());
+    assert_eq!(envelope(&ledger, "walt").await, CredentialRow::default());
     assert_eq!(ledger.one.standing(&walt, at(1)).await.unwrap().unwrap().signed_in_at, None);
 }
 
@@ -65,13 +65,14 @@ pub(super) async fn who_signs_in_is_kept_with_the_tokens(ledger: Ledger) {
     for name in ["walt", "emily"] {
         sign_in(&ledger, name, 10).await;
         let tokens = Some(sealed(name));
-        let expect = Envelope { version: 1, sealed: tokens, signed_in_at: Some(at(10)), claimed_until: None };
+        let expect =
+            CredentialRow { version: 1, sealed: tokens, signed_in_at: Some(at(10)), claimed_until: None };
         assert_eq!(envelope(&ledger, name).await, expect);
         assert_eq!(ledger.other.account(&bot(name)).await.unwrap(), Some(account(name)));
     }
     let standing = ledger.other.standing(&bot("walt"), at(11)).await.unwrap().unwrap();
     assert_eq!((standing.account, standing.signed_in_at), (Some(account("walt")), Some(at(10))));
-    let all = ledger.other.envelopes().await.unwrap();
+    let all = ledger.other.credentials().await.unwrap();
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["emily", "walt"]);
     // To sign in anew, as somebody else.
@@ -84,7 +85,7 @@ pub(super) async fn who_signs_in_is_kept_with_the_tokens(ledger: Ledger) {
 pub(super) async fn tokens_are_replaced_by_whoever_has_read_them(ledger: Ledger) {
     let walt = bot("walt");
     sign_in(&ledger, "walt", 10).await;
-    assert_eq!(ledger.one.claim(&walt, 1, at(20), at(80)).await, Ok(true));
+    assert_eq!(ledger.one.lease_credential(&walt, 1, at(20), at(80)).await, Ok(true));
     ledger.other.renewed(&walt, &sealed("renewed"), 1).await.unwrap();
     let renewed = envelope(&ledger, "walt").await;
     assert_eq!((renewed.signed_in_at, renewed.claimed_until), (Some(at(10)), None));
@@ -136,17 +137,17 @@ pub(super) async fn signing_out_leaves_no_way_back(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let walt = bot("walt");
     sign_in(&ledger, "walt", 10).await;
-    assert_eq!(ledger.one.claim(&walt, 1, at(20), at(80)).await, Ok(true));
+    assert_eq!(ledger.one.lease_credential(&walt, 1, at(20), at(80)).await, Ok(true));
     ledger.other.sign_out(&walt, 1).await.unwrap();
-    let out = Envelope { version: 2, ..Envelope::default() };
+    let out = CredentialRow { version: 2, ..CredentialRow::default() };
     assert_eq!(envelope(&ledger, "walt").await, out);
     assert_eq!(ledger.one.account(&walt).await.unwrap(), None);
     assert_eq!(ledger.one.standing(&walt, at(30)).await.unwrap().unwrap().signed_in_at, None);
-    assert_eq!(ledger.other.envelopes().await.unwrap(), []);
+    assert_eq!(ledger.other.credentials().await.unwrap(), []);
     for version in [1, 2] {
         let late = ledger.one.renewed(&walt, &sealed("late"), version).await;
         assert_eq!(late, Err(StoreError::Overtaken), "{version}");
-        assert_eq!(ledger.one.claim(&walt, version, at(30), at(90)).await, Ok(false));
+        assert_eq!(ledger.one.lease_credential(&walt, version, at(30), at(90)).await, Ok(false));
     }
     assert_eq!(envelope(&ledger, "walt").await, out);
     sign_in(&ledger, "walt", 40).await;
@@ -158,28 +159,28 @@ pub(super) async fn one_of_two_claims_the_tokens(ledger: Ledger) {
     sign_in(&ledger, "walt", 10).await;
     for _ in 0..20 {
         let claims = tokio::join!(
-            ledger.one.claim(&walt, 1, at(20), at(80)),
-            ledger.other.claim(&walt, 1, at(20), at(80))
+            ledger.one.lease_credential(&walt, 1, at(20), at(80)),
+            ledger.other.lease_credential(&walt, 1, at(20), at(80))
         );
         assert!(matches!(claims, (Ok(true), Ok(false)) | (Ok(false), Ok(true))), "{claims:?}");
         assert_eq!(envelope(&ledger, "walt").await.claimed_until, Some(at(80)));
-        ledger.other.unclaim(&walt, 2).await.unwrap();
+        ledger.other.release_credential(&walt, 2).await.unwrap();
         assert_eq!(envelope(&ledger, "walt").await.claimed_until, Some(at(80)), "it was of another version");
-        ledger.other.unclaim(&walt, 1).await.unwrap();
+        ledger.other.release_credential(&walt, 1).await.unwrap();
         assert_eq!(envelope(&ledger, "walt").await.claimed_until, None);
     }
-    assert_eq!(ledger.one.claim(&walt, 0, at(20), at(80)).await, Ok(false));
-    assert_eq!(ledger.one.claim(&walt, 2, at(20), at(80)).await, Ok(false));
+    assert_eq!(ledger.one.lease_credential(&walt, 0, at(20), at(80)).await, Ok(false));
+    assert_eq!(ledger.one.lease_credential(&walt, 2, at(20), at(80)).await, Ok(false));
 }
 
 pub(super) async fn a_claim_ends_by_itself(ledger: Ledger) {
     let walt = bot("walt");
     sign_in(&ledger, "walt", 10).await;
-    assert_eq!(ledger.one.claim(&walt, 1, at(20), at(80)).await, Ok(true));
-    assert_eq!(ledger.other.claim(&walt, 1, at(79), at(139)).await, Ok(false));
-    assert!(envelope(&ledger, "walt").await.is_claimed(at(79)));
-    assert!(!envelope(&ledger, "walt").await.is_claimed(at(80)));
-    assert_eq!(ledger.other.claim(&walt, 1, at(80), at(140)).await, Ok(true));
+    assert_eq!(ledger.one.lease_credential(&walt, 1, at(20), at(80)).await, Ok(true));
+    assert_eq!(ledger.other.lease_credential(&walt, 1, at(79), at(139)).await, Ok(false));
+    assert!(envelope(&ledger, "walt").await.is_leased(at(79)));
+    assert!(!envelope(&ledger, "walt").await.is_leased(at(80)));
+    assert_eq!(ledger.other.lease_credential(&walt, 1, at(80), at(140)).await, Ok(true));
     // Whoever claimed first may be back, and has still the version that counts.
     ledger.one.renewed(&walt, &sealed("slow"), 1).await.unwrap();
     assert_eq!(ledger.other.renewed(&walt, &sealed("fast"), 1).await, Err(StoreError::Overtaken));
@@ -188,14 +189,18 @@ pub(super) async fn a_claim_ends_by_itself(ledger: Ledger) {
 pub(super) async fn a_claim_of_a_clock_that_was_ahead_does_not_count(ledger: Ledger) {
     let walt = bot("walt");
     sign_in(&ledger, "walt", 10).await;
-    assert_eq!(ledger.one.claim(&walt, 1, at(9_000_000), at(9_000_060)).await, Ok(true));
-    assert_eq!(ledger.other.claim(&walt, 1, at(20), at(80)).await, Ok(true));
-    assert_eq!(ledger.other.claim(&walt, 1, at(19), at(79)).await, Ok(false), "clocks differ a little");
-    ledger.one.unclaim(&walt, 1).await.unwrap();
+    assert_eq!(ledger.one.lease_credential(&walt, 1, at(9_000_000), at(9_000_060)).await, Ok(true));
+    assert_eq!(ledger.other.lease_credential(&walt, 1, at(20), at(80)).await, Ok(true));
+    assert_eq!(
+        ledger.other.lease_credential(&walt, 1, at(19), at(79)).await,
+        Ok(false),
+        "clocks differ a little"
+    );
+    ledger.one.release_credential(&walt, 1).await.unwrap();
     // Nobody can claim for longer than what counts.
-    assert_eq!(ledger.one.claim(&walt, 1, at(20), at(9_000_000)).await, Ok(true));
+    assert_eq!(ledger.one.lease_credential(&walt, 1, at(20), at(9_000_000)).await, Ok(true));
     assert_eq!(envelope(&ledger, "walt").await.claimed_until, Some(at(20) + LONGEST_CLAIM));
-    assert_eq!(ledger.other.claim(&walt, 1, at(20), at(80)).await, Ok(false));
+    assert_eq!(ledger.other.lease_credential(&walt, 1, at(20), at(80)).await, Ok(false));
 }
 
 pub(super) async fn all_are_sealed_anew_or_none(ledger: Ledger) {
@@ -217,7 +222,7 @@ pub(super) async fn all_are_sealed_anew_or_none(ledger: Ledger) {
         assert_eq!(ledger.other.reseal(&list, &[], at(20)).await, Err(StoreError::Overtaken), "{list:?}");
     }
     let all = [anew("walt", 1), anew("emily", 1)];
-    assert_eq!(ledger.one.claim(&bot("emily"), 1, at(20), at(80)).await, Ok(true));
+    assert_eq!(ledger.one.lease_credential(&bot("emily"), 1, at(20), at(80)).await, Ok(true));
     assert_eq!(ledger.other.reseal(&all, &[], at(79)).await, Err(StoreError::Overtaken), "one is claimed");
     for name in ["walt", "emily"] {
         assert_eq!(kept(&ledger, name).await, of(1, name, name), "a refused change left its mark");

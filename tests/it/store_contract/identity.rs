@@ -2,7 +2,7 @@
 
 use flockd::flock::NetworkKind;
 use flockd::flock::account::Account;
-use flockd::store::{Draft, Rival, StoreError};
+use flockd::store::{AccountConflict, Draft, StoreError};
 
 use super::Ledger;
 use crate::ledger::{account, at, bot, of_slot, planned, posted};
@@ -72,7 +72,7 @@ pub(super) async fn who_came_first_is_kept_while_they_stay(ledger: Ledger) {
         is(&ledger, name, &bard).await;
     }
     let rivals = async |name: &str| -> Vec<String> {
-        let rivals = ledger.other.rivals(&bot(name)).await.unwrap();
+        let rivals = ledger.other.account_conflicts(&bot(name)).await.unwrap();
         rivals.into_iter().map(|rival| rival.bot.to_string()).collect()
     };
     assert_eq!(rivals("walt").await, [] as [&str; 0]);
@@ -87,7 +87,7 @@ pub(super) async fn who_came_first_is_kept_while_they_stay(ledger: Ledger) {
     ledger.one.enter(&[crate::ledger::renamed("sara", "teasdale")], at(1)).await.unwrap();
     assert_eq!(rivals("walt").await, ["emily", "teasdale"], "the place goes along with the bot");
     let all = ledger.other.with_account(&bard, &bot("emily")).await.unwrap();
-    let rival = |name| Rival { bot: bot(name), signed_in: false };
+    let rival = |name| AccountConflict { bot: bot(name), signed_in: false };
     assert_eq!(all, [rival("teasdale"), rival("walt")]);
 }
 
@@ -107,7 +107,7 @@ pub(super) async fn ids_mean_something_on_their_own_server_only(ledger: Ledger) 
     assert_eq!(sign_in("walt", &here).await, Ok(()));
     assert_eq!(sign_in("emily", &there).await, Ok(()));
     assert_eq!(sign_in("sara", &there).await, Err(StoreError::AccountTaken(bot("emily"))));
-    assert_eq!(ledger.other.rivals(&bot("emily")).await.unwrap(), []);
+    assert_eq!(ledger.other.account_conflicts(&bot("emily")).await.unwrap(), []);
 }
 
 /// As in a ledger that is older than servers are.
@@ -122,6 +122,6 @@ pub(super) async fn an_account_without_its_server_is_found_by_its_handle(ledger:
     let others = ledger.other.with_account(&whole, &bot("emily")).await.unwrap();
     assert_eq!(others.len(), 1, "{others:?}");
     is(&ledger, "emily", &whole).await;
-    assert_eq!(ledger.other.rivals(&bot("emily")).await.unwrap().len(), 1);
+    assert_eq!(ledger.other.account_conflicts(&bot("emily")).await.unwrap().len(), 1);
     assert_eq!(used(&ledger, "emily", 1).await, (1, 1, 1));
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use flockd::flock::account::Account;
 use flockd::flock::post::{Cause, Move, State};
-use flockd::store::transfer::{Arrivals, Complaint, Imported, Record, read};
+use flockd::store::transfer::{Arrivals, BadLine, Imported, Record, read};
 use flockd::store::{Beginning, Draft, Store};
 
 use super::Ledger;
@@ -27,20 +27,20 @@ async fn import_as(
     lines: &[String],
     moved: bool,
     seconds: i64,
-) -> Result<Imported, Vec<Complaint>> {
+) -> Result<Imported, Vec<BadLine>> {
     let (header, records) = read(Cursor::new(lines.join("\n"))).unwrap();
     let arrivals = Arrivals { header, records: Box::new(records), moved };
     store.import(arrivals, at(seconds)).await.unwrap()
 }
 
-async fn import(store: &dyn Store, lines: &[String]) -> Result<Imported, Vec<Complaint>> {
+async fn import(store: &dyn Store, lines: &[String]) -> Result<Imported, Vec<BadLine>> {
     import_as(store, lines, false, 900).await
 }
 
 /// What is wrong with these lines, each with its number.
 async fn complaints(store: &dyn Store, lines: &[String]) -> Vec<String> {
     let complaints = import(store, lines).await.unwrap_err();
-    complaints.into_iter().map(|Complaint { line, message }| format!("{line}: {message}")).collect()
+    complaints.into_iter().map(|BadLine { line, message }| format!("{line}: {message}")).collect()
 }
 
 /// A ledger with posts of two bots in every state, of which one is paused.
@@ -69,7 +69,7 @@ async fn full(ledger: Ledger) -> Ledger {
     ledger.post_in(State::Posted, again).await;
     ledger.one.open(&given_up("walt", 300)).await.unwrap();
     ledger.one.pause(&bot("walt"), None, at(400)).await.unwrap();
-    ledger.one.consider(&bot("walt"), at(390), 7).await.unwrap();
+    ledger.one.advance_cursor(&bot("walt"), at(390), 7).await.unwrap();
     ledger
 }
 

@@ -9,7 +9,7 @@ use crate::ledger::{account, at, bot, entry, renamed};
 pub(super) async fn a_renamed_bot_stays_signed_in(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     sign_in(&ledger, "walt", 10).await;
-    assert_eq!(ledger.one.claim(&bot("walt"), 1, at(20), at(80)).await, Ok(true));
+    assert_eq!(ledger.one.lease_credential(&bot("walt"), 1, at(20), at(80)).await, Ok(true));
     let before = envelope(&ledger, "walt").await;
     for _ in 0..2 {
         // `was` may stay in flock.toml.

@@ -252,7 +252,7 @@ pub(super) async fn a_copy_is_a_ledger(ledger: Ledger) {
     assert!(theirs.len() >= before.len());
     // As of one instant: all up to some post, and nothing after.
     assert_eq!(theirs, ours[ours.len() - theirs.len()..]);
-    assert_eq!(copy.open_wishes().await.unwrap(), [wish]);
+    assert_eq!(copy.open_commands().await.unwrap(), [wish]);
     let standing = copy.standing(&bot("walt"), at(500)).await.unwrap().unwrap();
     assert_eq!(standing.considered, theirs[0].due_at);
     // It goes on by itself, under the same rules.

@@ -32,8 +32,8 @@ pub(super) async fn what_may_have_been_accepted_is_spent(ledger: Ledger) {
     sent(&ledger, State::Posted, "other", 100, 30).await;
     sent(&ledger, State::Posted, "x", 7, 40).await;
     // Sending, posted, unknown and deleted of those at first, and the last.
-    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 5, mills: 407 }));
-    assert_eq!(ledger.other.spent("x", at(40)).await, Ok(Spent { posts: 1, mills: 7 }));
+    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 5, milli_dollars: 407 }));
+    assert_eq!(ledger.other.spent("x", at(40)).await, Ok(Spent { posts: 1, milli_dollars: 7 }));
     assert_eq!(ledger.other.spent("x", at(41)).await, Ok(Spent::default()));
     assert_eq!(ledger.other.spent("nobody", at(0)).await, Ok(Spent::default()));
 }
@@ -42,10 +42,10 @@ pub(super) async fn a_look_costs_whatever_comes_of_it(ledger: Ledger) {
     let id = sent(&ledger, State::Unknown, "x", 15, 10).await;
     ledger.one.advance(id, &look(true, None), at(20)).await.unwrap();
     ledger.one.advance(id, &look(false, Some(90)), at(30)).await.unwrap();
-    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 1, mills: 25 }));
+    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 1, milli_dollars: 25 }));
     let step = Move::Release(why(Cause::Silence));
     assert_eq!(ledger.one.advance(id, &step, at(40)).await.unwrap().looks, 1);
-    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 0, mills: 10 }));
+    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 0, milli_dollars: 10 }));
 }
 
 pub(super) async fn what_is_tried_again_is_paid_for_when_it_is_tried(ledger: Ledger) {
@@ -53,7 +53,11 @@ pub(super) async fn what_is_tried_again_is_paid_for_when_it_is_tried(ledger: Led
     ledger.one.advance(id, &returned(false, 90), at(11)).await.unwrap();
     assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent::default()));
     ledger.one.advance(id, &Move::Send { record: None }, at(90)).await.unwrap();
-    assert_eq!(ledger.other.spent("x", at(50)).await, Ok(Spent { posts: 1, mills: 15 }), "and not yesterday");
+    assert_eq!(
+        ledger.other.spent("x", at(50)).await,
+        Ok(Spent { posts: 1, milli_dollars: 15 }),
+        "and not yesterday"
+    );
 }
 
 pub(super) async fn a_look_changes_nothing_about_since_when(ledger: Ledger) {
@@ -80,16 +84,16 @@ pub(super) async fn ids_of_the_network_are_known(ledger: Ledger) {
 pub(super) async fn a_text_was_said_before_if_another_post_was_sent_with_it(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     let first = ledger.post_in(State::Posted, of_slot("walt", "Holy!", 1, 1)).await;
-    assert!(!ledger.other.said_before(&first).await.unwrap(), "itself is no other");
+    assert!(!ledger.other.text_sent_before(&first).await.unwrap(), "itself is no other");
     ledger.post_in(State::Posted, by_hand("emily", "Moloch!", 2)).await;
     // Given up before it was sent.
     ledger.one.open(&Draft { text: Some("Moloch!".to_owned()), ..given_up("walt", 3) }).await.unwrap();
     let alone = ledger.one.open(&by_hand("walt", "Moloch!", 4)).await.unwrap();
-    assert!(!ledger.other.said_before(&alone).await.unwrap(), "by another bot, or never sent");
+    assert!(!ledger.other.text_sent_before(&alone).await.unwrap(), "by another bot, or never sent");
     ledger.one.advance(alone.id, &posted("4"), at(5)).await.unwrap();
     let refrain = Draft { line: Some((1, line("Holy!", 2))), ..of_slot("walt", " Holy!", 1, 6) };
     let refrain = ledger.one.open(&refrain).await.unwrap();
-    assert!(ledger.other.said_before(&refrain).await.unwrap(), "the same line, spelt otherwise");
+    assert!(ledger.other.text_sent_before(&refrain).await.unwrap(), "the same line, spelt otherwise");
 }
 
 async fn pause_of(ledger: &Ledger, name: &str) -> Option<Pause> {
@@ -148,7 +152,7 @@ pub(super) async fn a_backup_knows_that_it_was_put_back(ledger: Ledger) {
     let standing = copy.standing(&bot("walt"), at(600)).await.unwrap().unwrap();
     assert_eq!((standing.behind, standing.considered), (behind(100), at(510)));
     let behind_at = async |seconds| copy.standing(&bot("walt"), at(seconds)).await.unwrap().unwrap().behind;
-    copy.stay_behind(&bot("walt"), &why(Cause::Account)).await.unwrap();
+    copy.note_unreconciled(&bot("walt"), &why(Cause::Account)).await.unwrap();
     copy.pause(&bot("walt"), None, at(605)).await.unwrap();
     copy.resume(&bot("walt"), at(606)).await.unwrap();
     let tried = Behind { since: at(100), why: Some(why(Cause::Account)) };
@@ -202,19 +206,19 @@ pub(super) async fn what_was_found_is_posted_and_its_line_used(ledger: Ledger) {
     // A post that is open keeps nothing from being written down.
     copy.open(&Draft { begins: planned(900), ..of_slot("walt", "three", 1, 520) }).await.unwrap();
     let finds = [found("one", 1, 150), found("two", 1, 160), found("one", 2, 170)];
-    let written = copy.catch_up(&bot("walt"), &finds).await.unwrap();
+    let written = copy.finish_reconciliation(&bot("walt"), &finds).await.unwrap();
     let ids: Vec<_> = written.iter().map(|post| (post.id, post.state)).collect();
     assert_eq!(ids, [(finds[1].id, State::Posted), (finds[2].id, State::Posted)], "one was used already");
     let two = &written[0];
     assert_eq!((two.sent_at, two.settled_at, two.slot), (Some(at(160)), Some(at(160)), None));
     assert_eq!((two.remote_id.as_deref(), two.attempts), (Some("remote-160"), 1));
     assert!(two.reason.as_ref().unwrap().contains("found on the account"));
-    assert_eq!(copy.spent("x", at(0)).await, Ok(Spent { posts: 2, mills: 30 }), "it was paid for");
+    assert_eq!(copy.spent("x", at(0)).await, Ok(Spent { posts: 2, milli_dollars: 30 }), "it was paid for");
     let used = copy.used(&bot("walt"), 1).await.unwrap();
     assert_eq!(used, HashSet::from([line("one", 1), line("two", 1), line("one", 2), line("three", 1)]));
     let standing = copy.standing(&bot("walt"), at(520)).await.unwrap().unwrap();
     assert_eq!((standing.behind, standing.last.map(|post| post.id)), (None, Some(finds[2].id)));
-    assert_eq!(copy.catch_up(&bot("walt"), &finds).await, Ok(Vec::new()), "and nothing twice");
+    assert_eq!(copy.finish_reconciliation(&bot("walt"), &finds).await, Ok(Vec::new()), "and nothing twice");
 }
 
 /// What a clock that was ahead has dated is no part of any month's budget but its own.
@@ -222,6 +226,6 @@ pub(super) async fn what_was_spent_in_years_to_come_is_not_spent_now(ledger: Led
     let year = 365 * 24 * 3_600;
     sent(&ledger, State::Posted, "x", 100, 10).await;
     sent(&ledger, State::Posted, "x", 7, year).await;
-    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 1, mills: 100 }));
-    assert_eq!(ledger.other.spent("x", at(year)).await, Ok(Spent { posts: 1, mills: 7 }));
+    assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 1, milli_dollars: 100 }));
+    assert_eq!(ledger.other.spent("x", at(year)).await, Ok(Spent { posts: 1, milli_dollars: 7 }));
 }

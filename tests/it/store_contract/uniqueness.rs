@@ -2,7 +2,7 @@
 //! work with the ledger at the same time.
 
 use flockd::flock::post::{Cause, Move, Post, State};
-use flockd::store::{Beginning, Draft, Filter, Standing, StoreError};
+use flockd::store::{Beginning, BotRecord, Draft, Filter, StoreError};
 use futures_util::future::join_all;
 
 use super::Ledger;
@@ -97,7 +97,7 @@ pub(super) async fn a_skip_is_not_the_last_that_happened(ledger: Ledger) {
     let standing = ledger.other.standing(&bot("walt"), at(90)).await.unwrap().unwrap();
     assert_eq!(standing.last.as_ref(), Some(&failed));
     assert!(standing.ailing_since.is_some());
-    assert_eq!(Standing { skipped: vec![], ..standing }, before);
+    assert_eq!(BotRecord { skipped: vec![], ..standing }, before);
 }
 
 pub(super) async fn a_line_is_used_once_in_a_round(ledger: Ledger) {

@@ -19,7 +19,7 @@ pub(super) async fn how_far_each_bot_is_dealt_with(ledger: Ledger) {
     ledger.one.open(&given_up("walt", 300)).await.unwrap();
     ledger.one.pause(&bot("emily"), None, at(20)).await.unwrap();
     let read = async || {
-        let all = ledger.other.progress().await.unwrap().into_iter();
+        let all = ledger.other.schedule_cursors().await.unwrap().into_iter();
         all.map(|it| (it.bot.to_string(), (it.considered, it.rests))).collect::<BTreeMap<_, _>>()
     };
     let of = |name: &str, seconds, rests| (name.to_owned(), (at(seconds), rests));
@@ -33,7 +33,7 @@ pub(super) async fn how_far_each_bot_is_dealt_with(ledger: Ledger) {
 pub(super) async fn whose_last_slot_was_tried_in_vain(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily", "sylvia"]).await;
     let in_vain = async || {
-        let all = ledger.other.progress().await.unwrap().into_iter();
+        let all = ledger.other.schedule_cursors().await.unwrap().into_iter();
         all.filter(|it| it.in_vain).map(|it| it.bot.to_string()).collect::<HashSet<_>>()
     };
     let released = |cause| Beginning::Released(why(cause));
@@ -76,6 +76,6 @@ pub(super) async fn alerts_are_forgotten_after_a_week(ledger: Ledger) {
 
 pub(super) async fn being_well_can_be_proved_again_and_again(ledger: Ledger) {
     for second in [1, 2] {
-        ledger.one.prove(at(second)).await.unwrap();
+        ledger.one.check_writable(at(second)).await.unwrap();
     }
 }

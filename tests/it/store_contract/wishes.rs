@@ -1,12 +1,12 @@
 //! Wishes: written down by a command, taken up and answered by whoever sends, or withdrawn.
 
-use flockd::store::{Answer, Want, Wish};
+use flockd::store::{Command, CommandKind, CommandResult};
 
 use super::Ledger;
 use crate::ledger::{at, id_at, wish};
 
-fn answer(message: &str) -> Answer {
-    Answer::new(true, message, None)
+fn answer(message: &str) -> CommandResult {
+    CommandResult::new(true, message, None)
 }
 
 pub(super) async fn wishes_are_open_oldest_first(ledger: Ledger) {
@@ -14,11 +14,11 @@ pub(super) async fn wishes_are_open_oldest_first(ledger: Ledger) {
     for wish in [&late, &early, &middle] {
         ledger.other.wish(wish).await.unwrap();
     }
-    let open = async || ledger.one.open_wishes().await.unwrap();
+    let open = async || ledger.one.open_commands().await.unwrap();
     assert_eq!(open().await, [early.clone(), middle.clone(), late.clone()]);
     // Taken up but not answered: whoever took it may have ended, so it stays open.
-    assert!(ledger.one.take(early.id).await.unwrap());
-    ledger.one.answer(middle.id, &answer("done")).await.unwrap();
+    assert!(ledger.one.claim_command(early.id).await.unwrap());
+    ledger.one.command_result(middle.id, &answer("done")).await.unwrap();
     assert_eq!(open().await, [early, late]);
 }
 
@@ -71,13 +71,15 @@ async fn tell(ledger: &Ledger, acts: [Act; 3]) {
     for (at, act) in acts.into_iter().enumerate() {
         let expected = model.act(act);
         match act {
-            Act::Take => assert_eq!(ledger.one.take(wish.id).await, Ok(expected), "{acts:?} {at}"),
-            Act::Answer => ledger.one.answer(wish.id, &answer("done")).await.unwrap(),
-            Act::Withdraw => assert_eq!(ledger.other.withdraw(wish.id).await, Ok(expected), "{acts:?} {at}"),
+            Act::Take => assert_eq!(ledger.one.claim_command(wish.id).await, Ok(expected), "{acts:?} {at}"),
+            Act::Answer => ledger.one.command_result(wish.id, &answer("done")).await.unwrap(),
+            Act::Withdraw => {
+                assert_eq!(ledger.other.cancel_command(wish.id).await, Ok(expected), "{acts:?} {at}");
+            }
         }
-        let open = ledger.one.open_wishes().await.unwrap().contains(&wish);
+        let open = ledger.one.open_commands().await.unwrap().contains(&wish);
         assert_eq!(open, !model.gone && !model.answered, "{acts:?} {at}");
-        let told = ledger.other.answered(wish.id).await.unwrap();
+        let told = ledger.other.finish_command(wish.id).await.unwrap();
         assert_eq!(told, model.answered.then(|| answer("done")), "{acts:?} {at}");
     }
 }
@@ -85,17 +87,17 @@ async fn tell(ledger: &Ledger, acts: [Act; 3]) {
 pub(super) async fn what_was_wished_comes_back_as_it_was(ledger: Ledger) {
     let text = Some("\"quotes\", 'more', a line\nbreak and \u{1f426}".to_owned());
     let wants = [
-        Want::Post { bot: "walt".to_owned(), text },
-        Want::Post { bot: "walt".to_owned(), text: None },
-        Want::Settle { bot: "walt".to_owned(), post: id_at(3).to_string(), posted: true },
+        CommandKind::Post { bot: "walt".to_owned(), text },
+        CommandKind::Post { bot: "walt".to_owned(), text: None },
+        CommandKind::Settle { bot: "walt".to_owned(), post: id_at(3).to_string(), posted: true },
     ];
     for (seconds, what) in (1..).zip(wants) {
-        let wish = Wish { id: id_at(seconds), what, made_at: at(seconds) };
+        let wish = Command { id: id_at(seconds), what, made_at: at(seconds) };
         ledger.other.wish(&wish).await.unwrap();
-        assert_eq!(ledger.one.open_wishes().await.unwrap(), std::slice::from_ref(&wish));
-        let full = Answer::new(false, "no: \"why\"", Some(wish.id.to_string()));
-        ledger.one.answer(wish.id, &full).await.unwrap();
-        assert_eq!(ledger.other.answered(wish.id).await.unwrap(), Some(full));
+        assert_eq!(ledger.one.open_commands().await.unwrap(), std::slice::from_ref(&wish));
+        let full = CommandResult::new(false, "no: \"why\"", Some(wish.id.to_string()));
+        ledger.one.command_result(wish.id, &full).await.unwrap();
+        assert_eq!(ledger.other.finish_command(wish.id).await.unwrap(), Some(full));
     }
-    assert_eq!(ledger.other.answered(id_at(9)).await.unwrap(), None);
+    assert_eq!(ledger.other.finish_command(id_at(9)).await.unwrap(), None);
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use flockd::flock::BotName;
 use flockd::flock::account::Tokens;
 use flockd::store::Store;
-use flockd::store::vault::{Kept, Vault, VaultKey};
+use flockd::store::vault::{StoredTokens, Vault, VaultKey};
 
 use super::fixture::House;
 use super::network::account;
@@ -32,7 +32,7 @@ impl House {
     /// Has somebody else begin to renew a bot's tokens, who is given this long.
     pub(crate) async fn claim_elsewhere(&self, bot: &str, length: TimeDelta) {
         let (version, now) = (self.version(bot).await, self.now());
-        assert!(self.desk.claim(&name(bot), version, now, now + length).await.unwrap());
+        assert!(self.desk.lease_credential(&name(bot), version, now, now + length).await.unwrap());
     }
 
     /// Seals everything with a new key, as a command does.
@@ -50,7 +50,7 @@ impl House {
         self.kept(bot).await.version
     }
 
-    async fn kept(&self, bot: &str) -> Kept {
+    async fn kept(&self, bot: &str) -> StoredTokens {
         self.vault().tokens(&name(bot)).await.unwrap()
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use flockd::flock::post::{Post, PostId};
 use flockd::store::sqlite::Sqlite;
-use flockd::store::{Answer, Filter, Standing, Store, Want, Wish};
+use flockd::store::{BotRecord, Command, CommandKind, CommandResult, Filter, Store};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
 
@@ -29,47 +29,47 @@ impl House {
         self.rows(bot).await.iter().map(line_of).collect()
     }
 
-    pub(crate) async fn standing(&self, bot: &str) -> Standing {
+    pub(crate) async fn standing(&self, bot: &str) -> BotRecord {
         self.desk.standing(&bot.parse().unwrap(), self.now()).await.unwrap().unwrap()
     }
 
     /// Writes down a wish and rings, as a command does.
-    pub(crate) async fn ask(&self, what: Want) -> PostId {
+    pub(crate) async fn ask(&self, what: CommandKind) -> PostId {
         let id = self.write_wish(what).await;
-        self.desk.ring().await;
+        self.desk.notify().await;
         id
     }
 
     /// Writes down a wish, and does not ring.
-    pub(crate) async fn write_wish(&self, what: Want) -> PostId {
+    pub(crate) async fn write_wish(&self, what: CommandKind) -> PostId {
         let now = self.now();
         // Ids made within a millisecond are told apart by what is random in them; here it grows.
         let count = self.wishes.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let mut growing = [0; 10];
         growing[..8].copy_from_slice(&count);
         let id = PostId::new(now, growing);
-        self.desk.wish(&Wish { id, what, made_at: now }).await.unwrap();
+        self.desk.wish(&Command { id, what, made_at: now }).await.unwrap();
         id
     }
 
     /// Asks for a bot's newest post to be settled, and does not ring.
     pub(crate) async fn write_settle(&self, bot: &str, posted: bool) -> PostId {
         let post = self.last(bot).await.id.to_string();
-        self.write_wish(Want::Settle { bot: bot.to_owned(), post, posted }).await
+        self.write_wish(CommandKind::Settle { bot: bot.to_owned(), post, posted }).await
     }
 
     /// Whoever made the open wishes says that they still wait, as commands do every two seconds.
     pub(crate) async fn still_waiting(&self) {
-        for wish in self.desk.open_wishes().await.unwrap() {
-            self.desk.wish(&Wish { made_at: self.now(), ..wish }).await.unwrap();
+        for wish in self.desk.open_commands().await.unwrap() {
+            self.desk.wish(&Command { made_at: self.now(), ..wish }).await.unwrap();
         }
     }
 
     /// Waits for the answer to a wish.
-    pub(crate) async fn answer(&self, id: PostId) -> Answer {
+    pub(crate) async fn answer(&self, id: PostId) -> CommandResult {
         let asked = async {
             loop {
-                if let Some(answer) = self.desk.answered(id).await.unwrap() {
+                if let Some(answer) = self.desk.finish_command(id).await.unwrap() {
                     return answer;
                 }
                 tokio::task::yield_now().await;
@@ -81,23 +81,23 @@ impl House {
     }
 
     /// Has a bot post a text, or its next line, and waits for the answer.
-    pub(crate) async fn post(&self, bot: &str, text: Option<&str>) -> Answer {
+    pub(crate) async fn post(&self, bot: &str, text: Option<&str>) -> CommandResult {
         let text = text.map(str::to_owned);
-        let id = self.ask(Want::Post { bot: bot.to_owned(), text }).await;
+        let id = self.ask(CommandKind::Post { bot: bot.to_owned(), text }).await;
         self.answer(id).await
     }
 
     /// Settles a post, and waits for the answer.
-    pub(crate) async fn settle_post(&self, post: &Post, posted: bool) -> Answer {
+    pub(crate) async fn settle_post(&self, post: &Post, posted: bool) -> CommandResult {
         let (bot, post) = (post.bot.to_string(), post.id.to_string());
-        let id = self.ask(Want::Settle { bot, post, posted }).await;
+        let id = self.ask(CommandKind::Settle { bot, post, posted }).await;
         self.answer(id).await
     }
 
     /// Settles a bot's newest post, and waits for the answer.
-    pub(crate) async fn settle(&self, bot: &str, posted: bool) -> Answer {
+    pub(crate) async fn settle(&self, bot: &str, posted: bool) -> CommandResult {
         let id = self.write_settle(bot, posted).await;
-        self.desk.ring().await;
+        self.desk.notify().await;
         self.answer(id).await
     }
 

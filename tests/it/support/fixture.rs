@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use flockd::clock::Clock;
-use flockd::engine::{Engine, Member};
+use flockd::engine::{BoundBot, Engine};
 use flockd::flock::Bot;
 use flockd::flock::event::{Event, Events};
 use flockd::store::sqlite::Sqlite;
@@ -128,11 +128,11 @@ impl House {
         self.at_rest().await;
     }
 
-    fn members(&self) -> Vec<Member> {
+    fn members(&self) -> Vec<BoundBot> {
         let member = |bot: &Bot| {
             let network = self.networks[bot.name.as_str()].clone();
             let given = network.given();
-            Member::with_tokens(Arc::new(bot.clone()), network, given)
+            BoundBot::with_tokens(Arc::new(bot.clone()), network, given)
         };
         self.bots.iter().map(member).collect()
     }
@@ -181,7 +181,7 @@ impl House {
         engine.task.abort();
         let _ = (&mut engine.task).await;
         // What had been handed to the ledger's writer is written; nothing of it may come after the next start.
-        engine.store.consider(&self.bots[0].name, DateTime::UNIX_EPOCH, 0).await.unwrap();
+        engine.store.advance_cursor(&self.bots[0].name, DateTime::UNIX_EPOCH, 0).await.unwrap();
         self.gone(engine).await;
     }
 

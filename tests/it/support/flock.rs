@@ -9,7 +9,7 @@ use flockd::flock::poem::Split;
 use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::web::Web;
 use flockd::flock::{
-    Alerts, AtEnd, Bot, Flock, KeySource, Manner, Mentions, NetworkKind, OnMiss, OnUnknown, Order,
+    Alerts, AtEnd, Bot, Flock, KeySource, Mentions, NetworkKind, OnMiss, OnUnknown, Order, PostOptions,
 };
 
 /// A bot on X that posts every minute, in the order of its poem.
@@ -32,7 +32,7 @@ pub(crate) fn bot(name: &str) -> Bot {
         was: None,
         tokens: None,
         profile: Profile::default(),
-        manner: Manner::default(),
+        options: PostOptions::default(),
         mentions: Mentions::Warn,
     }
 }

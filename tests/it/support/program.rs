@@ -108,7 +108,7 @@ impl Folder {
         let ledger = format!("sqlite:{}", self.path("flock.db").display());
         let look = async {
             let ledger = Sqlite::beside(&ledger).await.unwrap().unwrap();
-            while ledger.open_wishes().await.unwrap().is_empty() {
+            while ledger.open_commands().await.unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }
         };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flockd::alerts::heartbeat::Heartbeat;
-use flockd::alerts::{AlertSettings, AlertTarget, Command, Monitor, event_queue};
+use flockd::alerts::{AlertCommand, AlertSettings, AlertTarget, Monitor, event_queue};
 use flockd::clock::Clock;
 use flockd::flock::Bot;
 use flockd::flock::event::{Event, Events, Listener};
@@ -131,7 +131,7 @@ impl Tower {
     fn command(&self, script: &str) -> AlertTarget {
         let script = script.replace("FOLDER", self.folder().to_str().unwrap());
         let words = ["sh", "-c", &*script].map(str::to_owned);
-        AlertTarget::Command(Command::new(&words).unwrap())
+        AlertTarget::Command(AlertCommand::new(&words).unwrap())
     }
 
     /// Has the heart beat, in the place of the monitor.
@@ -162,7 +162,7 @@ impl Tower {
 
     /// Tells an event, as the engine would.
     pub(crate) fn tell(&self, event: &Event) {
-        self.events.tell(event);
+        self.events.emit(event);
     }
 
     /// Does something to the ledger behind flockd's back.

@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use super::PostRates;
 use super::{rate, rush};
-use crate::config::Places;
-use crate::config::complaint::Complaint;
+use crate::config::SourceSpans;
+use crate::config::complaint::Diagnostic;
 use crate::flock::account::App;
 use crate::flock::budget::{self, Budget};
 use crate::flock::{AtEnd, Bot, NetworkKind};
@@ -103,9 +103,9 @@ impl Apps {
         &self,
         app: &str,
         spent: Spent,
-        places: &Places,
+        places: &SourceSpans,
         now: DateTime<Utc>,
-    ) -> Option<(AppForecast, Vec<Complaint>)> {
+    ) -> Option<(AppForecast, Vec<Diagnostic>)> {
         let (app, shares) = self.0.get(app)?;
         let demand = Demand::of(shares, now);
         let ends = demand.ends(&app.budget, spent);
@@ -140,7 +140,7 @@ impl AppForecast {
             limit_per_day.map_or_else(|| "-".to_owned(), |limit| limit.to_string()),
             dollars(mills_per_month),
             spent.posts.to_string(),
-            budget::dollars(spent.mills),
+            budget::dollars(spent.milli_dollars),
             runs_out.in_words(&app.budget),
         ];
         Self {
@@ -150,11 +150,11 @@ impl AppForecast {
             limit_per_day,
             money_per_month: mills_per_month.round() / 1_000.0,
             spent_posts: spent.posts,
-            spent_money: spent.mills as f64 / 1_000.0,
+            spent_money: spent.milli_dollars as f64 / 1_000.0,
             budget: Limits {
                 posts_per_day: app.budget.posts_per_day,
                 posts_per_month: app.budget.posts_per_month,
-                money_per_month: app.budget.mills_per_month.map(|mills| mills as f64 / 1_000.0),
+                money_per_month: app.budget.milli_dollars_per_month.map(|mills| mills as f64 / 1_000.0),
             },
             runs_out,
             row,
@@ -201,8 +201,8 @@ impl Demand {
                 .map(|(date, _)| date),
             posts_per_month: budget.posts_per_month.and_then(posts),
             money_per_month: budget
-                .mills_per_month
-                .and_then(|most| self.used_up(&self.mills, spent.mills as f64, most as f64)),
+                .milli_dollars_per_month
+                .and_then(|most| self.used_up(&self.mills, spent.milli_dollars as f64, most as f64)),
         }
     }
 
@@ -264,8 +264,8 @@ fn budget_complaints(
     shares: &[Share],
     forecast: &AppForecast,
     demand: &Demand,
-    places: &Places,
-) -> Vec<Complaint> {
+    places: &SourceSpans,
+) -> Vec<Diagnostic> {
     let remedy = "raise it, or thin out the schedules";
     let warn = |key: &str, what: String| {
         let path = format!("apps.{}.budget.{key}", app.name);
@@ -287,7 +287,7 @@ fn budget_complaints(
         );
         warn("posts_per_month", what)
     });
-    let money = budget.mills_per_month.zip(forecast.runs_out.money_per_month).map(|(most, end)| {
+    let money = budget.milli_dollars_per_month.zip(forecast.runs_out.money_per_month).map(|(most, end)| {
         let what = format!(
             "{} is too little: the schedules want {} US dollars a month, {} were spent in this one, and it is used up on {}",
             budget::dollars(most),
@@ -305,9 +305,9 @@ fn limit_complaints(
     app: &App,
     shares: &[Share],
     demand: &Demand,
-    places: &Places,
+    places: &SourceSpans,
     now: DateTime<Utc>,
-) -> Vec<Complaint> {
+) -> Vec<Diagnostic> {
     let Some(limits) = net::limits(app.network) else { return Vec::new() };
     let (name, network) = (&app.name, app.network);
     let all = limits.of_app_per_day.and_then(|most| Some((most, demand.day_ends(shares, most)?)));
@@ -323,7 +323,7 @@ fn limit_complaints(
     all.into_iter().chain(hasty).collect()
 }
 
-fn hasty_complaint(bot: &str, network: NetworkKind, limits: net::Limits, places: &Places) -> Complaint {
+fn hasty_complaint(bot: &str, network: NetworkKind, limits: net::Limits, places: &SourceSpans) -> Diagnostic {
     let (most, window) = (limits.of_bot, limits.window.as_secs() / 60);
     let message = format!(
         "bot {bot}: the schedule wants more than the {most} posts in {window} minutes that {network} takes from one \

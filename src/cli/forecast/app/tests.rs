@@ -53,7 +53,7 @@ fn day(month: u32, day: u32) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(2026, month, day)
 }
 
-const SPENT: Spent = Spent { posts: 20, mills: 2_000 };
+const SPENT: Spent = Spent { posts: 20, milli_dollars: 2_000 };
 
 #[test]
 fn a_month_of_posts_ends_on_the_day_that_wants_more() {

@@ -17,16 +17,16 @@ a line that is none
 ";
 
 #[track_caller]
-fn judged(magic: u32, place: &str, expected: &Verdict) {
+fn judged(magic: u32, place: &str, expected: &Support) {
     assert_eq!(judge(magic, MOUNTS.as_bytes(), Path::new(place)), *expected, "{place}");
 }
 
-fn broken(kind: &str) -> Verdict {
-    Verdict::Broken(kind.to_owned())
+fn broken(kind: &str) -> Support {
+    Support::Broken(kind.to_owned())
 }
 
-fn doubtful(kind: &str) -> Verdict {
-    Verdict::Doubtful(kind.to_owned())
+fn doubtful(kind: &str) -> Support {
+    Support::Doubtful(kind.to_owned())
 }
 
 const EXT4: u32 = 0xef53;
@@ -34,15 +34,15 @@ const NFS: u32 = 0x6969;
 
 #[test]
 fn what_is_of_this_machine_is_fine() {
-    judged(EXT4, "/var/lib/flockd", &Verdict::Fine);
-    judged(0x5846_5342, "/srv/local/flock", &Verdict::Fine);
+    judged(EXT4, "/var/lib/flockd", &Support::Fine);
+    judged(0x5846_5342, "/srv/local/flock", &Support::Fine);
 }
 
 #[test]
 fn what_does_not_last_is_named() {
     for (magic, kind) in [(0x0102_1994, "tmpfs"), (0x8584_58f6, "ramfs"), (0x794c_7630, "overlay")] {
         let verdict = judge(magic, MOUNTS.as_bytes(), Path::new("/var/lib/flockd"));
-        assert!(matches!(verdict, Verdict::Fleeting(named, _) if named == kind), "{verdict:?}");
+        assert!(matches!(verdict, Support::Fleeting(named, _) if named == kind), "{verdict:?}");
     }
 }
 
@@ -75,7 +75,7 @@ fn a_program_that_nobody_knows_is_doubtful() {
 #[test]
 fn the_number_counts_when_the_table_says_something_else() {
     judged(NFS, "/var/lib/flockd", &broken("nfs"));
-    judged(EXT4, "/srv/flock", &Verdict::Fine);
+    judged(EXT4, "/srv/flock", &Support::Fine);
     judged(FUSE, "/var/lib/flockd", &doubtful("fuse"));
     for (magic, name) in ELSEWHERE {
         assert_eq!(judge(*magic, b"", Path::new("/a")), broken(name));

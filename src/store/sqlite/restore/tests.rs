@@ -119,7 +119,7 @@ async fn bots_look_at_their_accounts_after_it() {
             fs::copy(&backup, &path).unwrap();
             let store = Sqlite::hold(&format!("sqlite:{}", path.display())).await.unwrap();
             store.take_over(at(0)).await.unwrap();
-            store.catch_up(&"walt".parse().unwrap(), &[]).await.unwrap();
+            store.finish_reconciliation(&"walt".parse().unwrap(), &[]).await.unwrap();
             store.close().await;
             drop(store);
             fs::copy(path, &backup).unwrap();

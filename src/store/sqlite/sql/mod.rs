@@ -20,7 +20,7 @@ use crate::flock::BotName;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId, State};
 use crate::store::condition::CLOCK_TOLERANCE;
-use crate::store::{Beginning, Draft, Filter, Wish};
+use crate::store::{Beginning, Command, Draft, Filter};
 
 /// The text recorded for posts that were taken back.
 const TAKEN_BACK: &str = "taken back by hand";
@@ -310,7 +310,7 @@ pub(super) async fn sent_by_quarters(
 }
 
 /// Writes a wish down; of one that is there already, that it is still wished.
-pub(super) async fn insert_wish(db: &mut SqliteConnection, wish: &Wish, what: &str) -> Done {
+pub(super) async fn insert_wish(db: &mut SqliteConnection, wish: &Command, what: &str) -> Done {
     let insert = "insert into wish (id, what, made_at) values (?1, ?2, ?3) \
         on conflict (id) do update set made_at = excluded.made_at where answer is null";
     let query = sqlx::query(insert).bind(wish.id.to_string()).bind(what).bind(millis(wish.made_at));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flockd::flock::Manner;
+use flockd::flock::PostOptions;
 use flockd::flock::account::{Account, Registration, Tokens};
 use flockd::flock::secret::Secret;
 use flockd::net::http::{self, Limits};
@@ -30,7 +30,7 @@ pub fn granted(token: &Secret, scopes: &[&str]) -> Tokens {
 impl FakeMastodon {
     /// A client that expects no particular account.
     pub fn client(&self) -> Mastodon {
-        self.client_with(&self.url, &Limits::default(), None, Manner::default())
+        self.client_with(&self.url, &Limits::default(), None, PostOptions::default())
     }
 
     /// The same of an app that was registered.
@@ -38,11 +38,17 @@ impl FakeMastodon {
         let app =
             App { api_url: self.url.clone(), client: None, registration, looks: vec![Duration::ZERO; 3] };
         let http = http::client(&Limits::default()).unwrap();
-        Mastodon::new(http, self.clock.clone(), app, None, Manner::default())
+        Mastodon::new(http, self.clock.clone(), app, None, PostOptions::default())
     }
 
     /// A client at this address, for a bot that expects to be `account`.
-    pub fn client_with(&self, url: &str, limits: &Limits, account: Option<&str>, manner: Manner) -> Mastodon {
+    pub fn client_with(
+        &self,
+        url: &str,
+        limits: &Limits,
+        account: Option<&str>,
+        manner: PostOptions,
+    ) -> Mastodon {
         let looks = vec![Duration::ZERO; 3];
         let app = App { api_url: url.to_owned(), client: None, registration: None, looks };
         let account = account.map(str::to_owned);

@@ -8,7 +8,7 @@ use flockd::clock::{Clock, SystemClock};
 use flockd::flock::account::{Account, Tokens};
 use flockd::flock::post::{Post, PostId};
 use flockd::flock::secret::Secret;
-use flockd::flock::{Manner, NetworkKind};
+use flockd::flock::{NetworkKind, PostOptions};
 use flockd::net::bluesky::{App, Bluesky};
 use flockd::net::http::{self, Limits};
 use flockd::net::{Network as _, Outcome, Rejection, Sent, Session};
@@ -24,7 +24,7 @@ pub struct Sky {
 
 impl Front {
     /// A client that comes by this front.
-    pub fn client(&self, clock: Arc<dyn Clock>, manner: Manner, account: Option<&str>) -> Bluesky {
+    pub fn client(&self, clock: Arc<dyn Clock>, manner: PostOptions, account: Option<&str>) -> Bluesky {
         let limits = Limits { total: super::super::HASTY.total, ..Limits::default() };
         let looks = vec![Duration::ZERO];
         let (api_url, directory_url) = (self.url.clone(), self.url.clone());
@@ -39,7 +39,7 @@ impl Front {
 
     /// The same by another clock.
     pub async fn signed_in_at(&self, poet: &Poet, clock: Arc<dyn Clock>) -> Sky {
-        let bluesky = self.client(clock.clone(), Manner::default(), None);
+        let bluesky = self.client(clock.clone(), PostOptions::default(), None);
         let tokens = bluesky.sign_in(&poet.handle, &Secret::new(&*poet.app_password)).await.unwrap();
         let mut session = Session { tokens: Some(tokens), account: None };
         session.account = bluesky.prepare(&session).await.unwrap();

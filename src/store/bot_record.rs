@@ -12,7 +12,7 @@ use crate::flock::schedule::Schedule;
 
 /// Where a bot stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct BotRecord {
     /// The newest slot that was dealt with, or the instant at which its slots begin.
     pub considered: DateTime<Utc>,
     /// Slots after that which will be passed over, in their order.
@@ -44,7 +44,7 @@ pub struct Standing {
     pub behind: Option<Behind>,
 }
 
-impl Standing {
+impl BotRecord {
     /// The slots of a bot after `now` that are expected to be posted, for as long as anybody asks.
     pub fn expected<'b>(
         &self,
@@ -73,7 +73,7 @@ pub struct Behind {
 
 /// How far a bot's slots were dealt with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
+pub struct ScheduleCursor {
     /// Which bot.
     pub bot: BotName,
     /// The newest slot that was dealt with, or the instant at which its slots begin.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Member;
+use super::BoundBot;
 use crate::clock::Clock;
 use crate::flock::account::Tokens;
 use crate::flock::event::{Event, Events};
@@ -24,7 +24,7 @@ use crate::flock::message;
 use crate::flock::post::{Cause, Why};
 use crate::flock::{Bot, BotName};
 use crate::net::Rejection;
-use crate::store::vault::{Kept, Vault, VaultError};
+use crate::store::vault::{StoredTokens, Vault, VaultError};
 use crate::store::{Store, StoreError};
 
 /// How long a claim holds: longer than a request may take, so that there are never two on their way.
@@ -39,7 +39,7 @@ const MEANWHILE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Keeps the tokens of a flock.
-pub struct Keeper {
+pub struct TokenManager {
     store: Arc<dyn Store>,
     vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
@@ -48,7 +48,7 @@ pub struct Keeper {
 
 /// What a bot signs with.
 #[derive(Debug, Clone, Default)]
-pub struct Held {
+pub struct SessionTokens {
     /// The tokens; `None` on a network where nobody signs.
     pub tokens: Option<Tokens>,
     /// Their version in the vault; `None` for those that `flock.toml` gives.
@@ -76,7 +76,7 @@ impl From<VaultError> for NotReady {
     }
 }
 
-impl Held {
+impl SessionTokens {
     /// Whether there is something to renew.
     pub fn renewable(&self) -> bool {
         let renewable = match &self.tokens {
@@ -87,7 +87,7 @@ impl Held {
     }
 }
 
-impl Keeper {
+impl TokenManager {
     /// A keeper of what is in this vault of this ledger.
     pub const fn new(
         store: Arc<dyn Store>,
@@ -99,7 +99,7 @@ impl Keeper {
     }
 
     /// The tokens for a bot's next request, renewed if they have run out.
-    pub async fn tokens(&self, member: &Member) -> Result<Held, NotReady> {
+    pub async fn tokens(&self, member: &BoundBot) -> Result<SessionTokens, NotReady> {
         let held = self.held(member).await?;
         if held.renewable() && self.runs_out(held.tokens.as_ref()) {
             return self.renew(member, &held).await;
@@ -111,8 +111,8 @@ impl Keeper {
     /// had, once more with renewed ones.
     pub async fn ask<T, E: Into<NotReady>, F: Future<Output = Result<T, E>>>(
         &self,
-        member: &Member,
-        question: impl Fn(Held) -> F,
+        member: &BoundBot,
+        question: impl Fn(SessionTokens) -> F,
     ) -> Result<T, NotReady> {
         let held = self.tokens(member).await?;
         match question(held.clone()).await.map_err(E::into) {
@@ -124,19 +124,19 @@ impl Keeper {
     }
 
     /// The tokens as they are; nobody is asked.
-    pub async fn held(&self, member: &Member) -> Result<Held, NotReady> {
+    pub async fn held(&self, member: &BoundBot) -> Result<SessionTokens, NotReady> {
         if !member.network.requires_auth() {
-            return Ok(Held::default());
+            return Ok(SessionTokens::default());
         }
         match &member.given {
-            Some(given) => Ok(Held { tokens: Some(given.clone()), version: None }),
+            Some(given) => Ok(SessionTokens { tokens: Some(given.clone()), version: None }),
             None => signed_in(member, self.vault.tokens(&member.bot.name).await?),
         }
     }
 
     /// Newer tokens than those held, because they have run out or were not accepted. If somebody else has
     /// brought newer ones meanwhile, those.
-    pub async fn renew(&self, member: &Member, held: &Held) -> Result<Held, NotReady> {
+    pub async fn renew(&self, member: &BoundBot, held: &SessionTokens) -> Result<SessionTokens, NotReady> {
         let kept = self.claimed(&member.bot.name, Some(held), CLAIM).await?;
         if kept.tokens == held.tokens {
             self.renew_claimed(member, kept).await
@@ -147,13 +147,13 @@ impl Keeper {
 
     /// Revokes a bot's tokens, and forgets them. If the network can't be reached they are forgotten all the same, and
     /// that is returned; if it refuses, or the tokens can't be opened, nothing is forgotten.
-    pub async fn sign_out(&self, member: &Member) -> Result<Option<Rejection>, NotReady> {
+    pub async fn sign_out(&self, member: &BoundBot) -> Result<Option<Rejection>, NotReady> {
         let bot = &member.bot.name;
         // Whoever is renewing them would be left with new ones that nobody revokes.
         let kept = self.claimed(bot, None, FAREWELL).await?;
         let version = kept.version;
         let revoked = match signed_in(member, kept) {
-            Ok(Held { tokens: Some(tokens), .. }) => member.network.revoke(&tokens).await,
+            Ok(SessionTokens { tokens: Some(tokens), .. }) => member.network.revoke(&tokens).await,
             Ok(_) => Ok(()),
             Err(error) => {
                 self.let_go(bot, version).await;
@@ -178,28 +178,33 @@ impl Keeper {
 
     /// Ends a claim, if the ledger lets us; otherwise it ends by itself.
     async fn let_go(&self, bot: &BotName, version: u64) {
-        let _ = self.store.unclaim(bot, version).await;
+        let _ = self.store.release_credential(bot, version).await;
     }
 
     /// Claims what is kept for a bot, waiting for whoever has a claim; without a claim if these are not the tokens
     /// that were `held`, where those are given. A new key makes a new version of the same tokens.
-    async fn claimed(&self, bot: &BotName, held: Option<&Held>, length: TimeDelta) -> Result<Kept, NotReady> {
+    async fn claimed(
+        &self,
+        bot: &BotName,
+        held: Option<&SessionTokens>,
+        length: TimeDelta,
+    ) -> Result<StoredTokens, NotReady> {
         let mut told = false;
         loop {
             let kept = self.vault.tokens(bot).await?;
             let now = self.clock.now();
             let other = held.is_some_and(|held| held.tokens != kept.tokens) || kept.tokens.is_none();
-            if other || self.store.claim(bot, kept.version, now, now + length).await? {
+            if other || self.store.lease_credential(bot, kept.version, now, now + length).await? {
                 return Ok(kept);
             }
             if !std::mem::replace(&mut told, true) {
-                self.events.tell(&Event::RenewedElsewhere { bot: bot.clone() });
+                self.events.emit(&Event::RenewedElsewhere { bot: bot.clone() });
             }
             self.clock.sleep(MEANWHILE).await;
         }
     }
 
-    async fn renew_claimed(&self, member: &Member, kept: Kept) -> Result<Held, NotReady> {
+    async fn renew_claimed(&self, member: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotReady> {
         let (bot, version) = (&member.bot.name, kept.version);
         let cut_off = kept.claimed_until.is_some_and(|until| until <= self.clock.now());
         let held = signed_in(member, kept)?;
@@ -219,7 +224,7 @@ impl Keeper {
     /// Keeps new tokens, however long it takes: they are known only here, and the old ones are spent.
     async fn keep(
         &self,
-        member: &Member,
+        member: &BoundBot,
         old: &Tokens,
         new: &Tokens,
         mut version: u64,
@@ -245,21 +250,21 @@ impl Keeper {
                     continue;
                 }
             }
-            self.events.tell(&Event::LedgerTrouble { bot: Some(bot.clone()), problem: error.to_string() });
+            self.events.emit(&Event::LedgerTrouble { bot: Some(bot.clone()), problem: error.to_string() });
             self.clock.sleep(PAUSE).await;
         }
-        self.events.tell(&Event::Renewed { bot: bot.clone() });
+        self.events.emit(&Event::Renewed { bot: bot.clone() });
         Ok(())
     }
 
     /// That old tokens were refused is no end if somebody else has brought new ones.
     async fn not_renewed(
         &self,
-        member: &Member,
+        member: &BoundBot,
         old: &Tokens,
         cut_off: bool,
         setback: Rejection,
-    ) -> Result<Held, NotReady> {
+    ) -> Result<SessionTokens, NotReady> {
         if setback.why.cause != Cause::SignIn {
             return Err(setback.into());
         }
@@ -285,9 +290,9 @@ impl Keeper {
     }
 }
 
-fn signed_in(member: &Member, kept: Kept) -> Result<Held, NotReady> {
+fn signed_in(member: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotReady> {
     let Bot { name, network, .. } = &*member.bot;
-    let Kept { version, network: Some(of), tokens: Some(tokens), .. } = kept else {
+    let StoredTokens { version, network: Some(of), tokens: Some(tokens), .. } = kept else {
         return Err(setback(Cause::SignIn, message::not_signed_in(name).to_string()).into());
     };
     if of != *network {
@@ -296,7 +301,7 @@ fn signed_in(member: &Member, kept: Kept) -> Result<Held, NotReady> {
             setback(Cause::SignIn, message::signed_in_elsewhere(name, of, *network).to_string()).into()
         );
     }
-    Ok(Held { tokens: Some(tokens), version: Some(version) })
+    Ok(SessionTokens { tokens: Some(tokens), version: Some(version) })
 }
 
 fn setback(cause: Cause, reason: String) -> Rejection {

@@ -8,11 +8,11 @@ use crate::flock::post::PostId;
 
 /// What a command asks of whoever sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct Command {
     /// Its id, of the same kind as a post's.
     pub id: PostId,
     /// What is asked.
-    pub what: Want,
+    pub what: CommandKind,
     /// When it was made.
     pub made_at: DateTime<Utc>,
 }
@@ -20,7 +20,7 @@ pub struct Wish {
 /// What may be asked.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Want {
+pub enum CommandKind {
     /// Post now: this text, or the bot's next line.
     Post {
         /// Which bot.
@@ -81,7 +81,7 @@ pub enum Want {
     NotUnderstood,
 }
 
-impl Want {
+impl CommandKind {
     /// Whether it is granted by the ledger alone.
     pub const fn calls_no_network(&self) -> bool {
         matches!(
@@ -113,7 +113,7 @@ impl Want {
 
 /// The answer to a wish.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Answer {
+pub struct CommandResult {
     /// Whether it was done.
     pub done: bool,
     /// What happened, for people.
@@ -125,7 +125,7 @@ pub struct Answer {
     pub told: Option<Message>,
 }
 
-impl Answer {
+impl CommandResult {
     /// An answer in a message.
     pub fn new(done: bool, message: impl Into<Message>, post: Option<String>) -> Self {
         let told = message.into();
