@@ -14,7 +14,7 @@ use crate::flock::post::{Cause, Post};
 use crate::flock::{Bot, BotName, NetworkKind};
 use crate::health::Health;
 use crate::store::BotRecord;
-use crate::store::condition::HealthState;
+use crate::store::health_state::HealthState;
 
 /// Something that a person should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,7 +215,7 @@ const PANICKED: &str =
 
 /// Why a bot is as it is, in one word: of a bot that is suspended not that it is, but for what.
 fn cause(health: &Health) -> &'static str {
-    match (health.condition, health.standing.as_ref().and_then(suspending)) {
+    match (health.condition, health.record.as_ref().and_then(suspending)) {
         (HealthState::Suspended, None) if health.clock_was_ahead => CLOCK,
         (HealthState::Suspended, Some(cause)) if !health.signed_out => cause.as_str(),
         (HealthState::Suspended, _) => Cause::SignIn.as_str(),
@@ -224,9 +224,9 @@ fn cause(health: &Health) -> &'static str {
 }
 
 /// Why a bot is suspended: an account that can't be read keeps it from posting whatever its last post says.
-fn suspending(standing: &BotRecord) -> Option<Cause> {
-    let behind = standing.behind.as_ref().and_then(|behind| behind.why.as_ref()).map(|why| why.cause);
-    let newest = standing.open.as_ref().or(standing.last.as_ref()).and_then(|post| post.cause);
+fn suspending(record: &BotRecord) -> Option<Cause> {
+    let behind = record.reconciliation.as_ref().and_then(|behind| behind.why.as_ref()).map(|why| why.cause);
+    let newest = record.open.as_ref().or(record.last.as_ref()).and_then(|post| post.cause);
     behind.into_iter().chain(newest).find(|cause| cause.suspends())
 }
 

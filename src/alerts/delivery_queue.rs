@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::flock::BotName;
 use crate::flock::event::{Event, Events};
 use crate::store::Store;
-use crate::store::condition::HealthState;
+use crate::store::health_state::HealthState;
 
 /// How long a target that could be told nothing of all that waits is left alone.
 const ROUND: Duration = Duration::from_secs(10 * 60);

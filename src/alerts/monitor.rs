@@ -19,7 +19,7 @@ use crate::flock::{Bot, BotName};
 use crate::health::{health_by, overdue};
 use crate::sources::PoemCache;
 use crate::store::Store;
-use crate::store::condition::HealthState;
+use crate::store::health_state::HealthState;
 
 /// How often it is looked who is late.
 const MINUTE: Duration = Duration::from_secs(60);

@@ -12,7 +12,7 @@ use clap_complete::engine::CompletionCandidate;
 
 use super::output;
 use crate::clock::{Clock, SystemClock};
-use crate::config::complaint::{Diagnostic, Diagnostics};
+use crate::config::diagnostics::{Diagnostic, Diagnostics};
 use crate::config::{self, Examined, Loaded};
 use crate::flock::Bot;
 use crate::store::Store;

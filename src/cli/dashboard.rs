@@ -11,7 +11,7 @@ use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::flock::web::{Dashboard, Web};
 use crate::store::Store;
-use crate::store::passes::{Sessions as _, TokenHash};
+use crate::store::sessions::{Sessions as _, TokenHash};
 use crate::store::sqlite::Sqlite;
 
 pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCode> {

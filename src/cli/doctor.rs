@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::progress::Working;
 use super::{check, output};
 use crate::clock::{Clock, SystemClock};
-use crate::config::complaint::{Diagnostic, Severity};
+use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::daemon::doctor::{self, Finding, Step, Verdict};
 use crate::flock::hint;
 

@@ -21,7 +21,7 @@ pub(super) async fn export(known: &Configured, bot: Option<&str>) -> Result<Exit
     let ledger = ledger.context("there is no ledger yet, so there is nothing to export")?;
     let now = SystemClock.now();
     if let Some(bot) = &bot {
-        let known = ledger.standing(bot, now).await?.is_some();
+        let known = ledger.bot_record(bot, now).await?.is_some();
         ensure!(known, "the ledger knows no bot {bot}: `flockd posts` shows those that it knows");
     }
     let (mut out, mut progress, mut failed) =

@@ -53,7 +53,7 @@ use self::configuration::{Configured, bot, load};
 pub use self::man::COMPLETE;
 use crate::clock::SystemClock;
 use crate::config::Loaded;
-use crate::config::complaint::{Diagnostic, Diagnostics};
+use crate::config::diagnostics::{Diagnostic, Diagnostics};
 use crate::daemon::accounts::AccountAccess;
 use crate::flock::event::{Event, Events};
 use crate::flock::hint;

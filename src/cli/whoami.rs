@@ -20,7 +20,7 @@ use crate::flock::Bot;
 use crate::flock::account::{Account, Tokens};
 use crate::health::report::instant;
 use crate::net;
-use crate::store::condition::{HealthState, health_state, not_signed_in};
+use crate::store::health_state::{HealthState, health_state, not_signed_in};
 
 /// So many bots are asked about at once: enough that a large flock takes no minute, and polite to its networks.
 const AT_ONCE: usize = 8;
@@ -137,7 +137,7 @@ fn unfit(visit: &AccountSession, bot: &Bot, account: &Account, tokens: &Tokens) 
 /// Why the bot can't post, by what the ledger says of its last post.
 async fn suspension(accounts: &AccountAccess, bot: &Bot) -> Result<Option<String>> {
     let now = SystemClock.now();
-    let standing = accounts.store.standing(&bot.name, now).await?;
+    let standing = accounts.store.bot_record(&bot.name, now).await?;
     let (state, reason) = health_state(bot, standing.as_ref(), None, now);
     Ok(reason.filter(|_| state == HealthState::Suspended).map(|reason| reason.to_string()))
 }

@@ -15,7 +15,7 @@ use super::configuration::Configured;
 use super::{ending, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
-use crate::daemon::notice::SdNotify;
+use crate::daemon::sd_notify::SdNotify;
 use crate::daemon::{self, DaemonOptions};
 use crate::flock::message::Piece;
 use crate::flock::post::PostId;
@@ -148,7 +148,7 @@ async fn take_all_back(ledger: &Sqlite, wishes: &[Command]) -> Result<Vec<Option
 async fn wait(ledger: &Sqlite, wish: &Command) -> Result<Option<CommandResult>> {
     let clock = SystemClock;
     while clock.now() - wish.made_at < PATIENCE {
-        ledger.wish(&Command { made_at: clock.now(), ..wish.clone() }).await?;
+        ledger.submit_command(&Command { made_at: clock.now(), ..wish.clone() }).await?;
         if !ledger.notify().await {
             // Either it has just ended, or it has just begun and hears nothing yet.
             clock.sleep(ASK).await;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::limits;
 use super::report::Reporter;
-use super::restraint;
 use super::section::{Found, Named, Section};
 use super::{addresses, keys, suggest};
 use crate::flock::account::App;
@@ -122,8 +122,8 @@ pub(super) fn app(section: &mut Section<'_, '_>, name: &str) -> (Option<NetworkK
     let keys = keys::read(section, network);
     let addresses = addresses::read(section, network);
     let callback_port = callback_port(section);
-    let (looks, pace) = (restraint::looks(section, network), restraint::pace(section));
-    let budget = restraint::budget(section);
+    let (looks, pace) = (limits::looks(section, network), limits::pace(section));
+    let budget = limits::budget(section);
     let app = || {
         let (consumer, client) = keys?;
         Some(App {
@@ -166,8 +166,8 @@ pub(super) fn standing_in(network: NetworkKind) -> Option<App> {
         consumer: None,
         client: None,
         callback_port: DEFAULT_CALLBACK_PORT,
-        looks: restraint::usual_looks(Some(network)),
-        pace: restraint::PACE,
+        looks: limits::usual_looks(Some(network)),
+        pace: limits::PACE,
         budget: Budget::default(),
     })
 }

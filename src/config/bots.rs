@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::apps::AppTable;
-use super::habits::{DEFAULT_MAX_LATE, Defaults};
+use super::conflicts::Conflicts;
+use super::defaults::{DEFAULT_MAX_LATE, Defaults};
 use super::report::Reporter;
-use super::rivals::Conflicts;
+use super::schedule_checks::ScheduleChecks;
 use super::section::{Found, Named, Section};
 use super::suggest::short;
-use super::timing::ScheduleChecks;
-use super::{account, manner};
+use super::{account, post_options};
 use crate::flock::account::{App, TokenSources};
 use crate::flock::poem::Split;
 use crate::flock::{AtEnd, Bot, BotName, Mentions, NetworkKind, OnMiss, OnUnknown, Order};
@@ -48,7 +48,7 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
     let app = home.as_ref().and_then(|home| home.app.as_deref());
     let tokens = account::tokens(section, name, network, app);
     let profile = account::profile(section, network);
-    let manner = manner::read(section, network);
+    let manner = post_options::read(section, network);
     let habits = Defaults::read(section).or(defaults);
     let schedule = timing.schedule(section, habits.timezone.as_ref());
     let was = was(section);

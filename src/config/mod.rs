@@ -3,29 +3,29 @@
 //! [`read`] is pure; [`load`] adds the file. Secrets are only named here: [`secret`] resolves them for what uses
 //! them. Poems, and what a network makes of their lines, are not looked at.
 
-pub mod complaint;
-mod places;
+pub mod diagnostics;
 pub mod secret;
+mod spans;
 
 mod account;
 mod addresses;
 mod alerts;
 mod apps;
 mod bots;
+mod conflicts;
+mod defaults;
 mod global;
-mod habits;
 mod keys;
+mod limits;
 mod log;
-mod manner;
+mod post_options;
 mod report;
-mod restraint;
-mod rivals;
+mod schedule_checks;
 mod section;
 mod slip;
 mod source;
 mod suggest;
 mod syntax;
-mod timing;
 mod url;
 mod web;
 mod written;
@@ -44,14 +44,14 @@ use toml::de::DeTable;
 
 use self::apps::AppTable;
 use self::bots::Shared;
-use self::complaint::{Diagnostic, Diagnostics};
-use self::habits::Defaults;
-pub use self::places::SourceSpans;
+use self::conflicts::Conflicts;
+use self::defaults::Defaults;
+use self::diagnostics::{Diagnostic, Diagnostics};
 use self::report::{LineIndex, Reporter};
-use self::rivals::Conflicts;
+use self::schedule_checks::ScheduleChecks;
 use self::section::{Found, Section};
+pub use self::spans::SourceSpans;
 pub(crate) use self::suggest::nearest;
-use self::timing::ScheduleChecks;
 pub(crate) use self::web::exposed;
 pub use self::written::Written;
 use self::zones::Zones;
@@ -105,7 +105,7 @@ pub fn examine(file: &Path, now: DateTime<Utc>) -> Examined {
         Ok(text) => examine_text(&text, file, now, Zones::of_this_machine()),
         Err((line, message)) => {
             let complaint =
-                Diagnostic { severity: complaint::Severity::Error, file: file.to_owned(), line, message };
+                Diagnostic { severity: diagnostics::Severity::Error, file: file.to_owned(), line, message };
             let places = SourceSpans::new(file);
             let complaints = vec![complaint];
             Examined { flock: None, complaints, places, zones: None, written: Written::default() }

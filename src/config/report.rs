@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use super::complaint::{Diagnostic, Severity};
-use super::places::SourceSpans;
+use super::diagnostics::{Diagnostic, Severity};
+use super::spans::SourceSpans;
 use super::zones::Zones;
 
 /// More complaints than this are counted, not listed: nobody reads further before mending these.

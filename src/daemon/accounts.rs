@@ -17,7 +17,7 @@ use crate::store::sqlite::Sqlite;
 use crate::store::vault::{Vault, VaultError};
 use crate::store::{Store, StoreError};
 
-use super::{DaemonError, members};
+use super::{DaemonError, clients};
 
 /// Another process makes a new ledger in a few milliseconds. After so many looks it does something else.
 const TRIES: u32 = 50;
@@ -134,7 +134,7 @@ impl AccountAccess {
         bot: &Arc<Bot>,
         registration: Option<Registration>,
     ) -> Result<AccountSession, NoAccount> {
-        let api = members::account_api(bot, &self.http, &self.clock, registration);
+        let api = clients::account_api(bot, &self.http, &self.clock, registration);
         let api = api.ok_or(NoAccount::NoneThere(bot.network))?;
         Ok(AccountSession { api, bot: bot.clone() })
     }
@@ -154,12 +154,12 @@ impl AccountAccess {
         let question = |held: SessionTokens| async move {
             question(&*visit.api, net::require_tokens(held.tokens.as_ref())?).await
         };
-        self.keeper.ask(&visit.member()?, question).await
+        self.keeper.ask(&visit.bound()?, question).await
     }
 
     /// The tokens that a bot signs with.
     pub async fn tokens(&self, visit: &AccountSession) -> Result<Tokens, NotReady> {
-        let held = self.keeper.held(&visit.member()?).await?;
+        let held = self.keeper.held(&visit.bound()?).await?;
         Ok(net::require_tokens(held.tokens.as_ref())?.clone())
     }
 
@@ -179,8 +179,8 @@ impl AccountAccess {
 
 impl AccountSession {
     /// The bot with its client and, if `flock.toml` names tokens, with those.
-    fn member(&self) -> Result<BoundBot, Rejection> {
-        let given = self.bot.tokens.as_ref().map(|sources| members::tokens(&self.bot, sources)).transpose();
+    fn bound(&self) -> Result<BoundBot, Rejection> {
+        let given = self.bot.tokens.as_ref().map(|sources| clients::tokens(&self.bot, sources)).transpose();
         let given = given.map_err(|reason| Rejection::unanswered(Why::new(Cause::Keys, reason)))?;
         Ok(BoundBot::with_tokens(self.bot.clone(), self.api.clone(), given))
     }

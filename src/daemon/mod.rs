@@ -2,11 +2,11 @@
 //! here. Another flock takes the place of the one that runs in [`reload`]; `notice` is what the service manager is told.
 
 pub mod accounts;
+mod clients;
 pub mod doctor;
 pub mod log;
-mod members;
-pub mod notice;
 pub mod reload;
+pub mod sd_notify;
 mod sign_in;
 mod watcher;
 mod watchers;
@@ -38,8 +38,8 @@ use crate::store::vault::{Vault, VaultKey};
 use crate::store::{Command, CommandResult, Store, StoreError};
 use crate::web::metrics::Metrics;
 use crate::web::{self, Live, Site};
-use notice::SdNotify;
 use reload::{Reloader, Source};
+use sd_notify::SdNotify;
 
 /// How long the end waits for what runs beside the engine, which was told to end.
 const ABORTING: Duration = Duration::from_secs(1);
@@ -263,18 +263,18 @@ async fn serve(listener: TcpListener, site: Site, closed: oneshot::Receiver<()>)
     }
 }
 
-/// Grants wishes without a daemon: the caller has found that nobody holds the ledger. The answers are in the order of the
-/// wishes.
+/// Grants commands without a daemon: the caller has found that nobody holds the ledger. The answers are in the order of the
+/// commands.
 pub async fn grant(
     setting: DaemonOptions,
     store: Arc<dyn Store>,
-    wishes: &[Command],
+    commands: &[Command],
 ) -> Result<Vec<CommandResult>, DaemonError> {
     // Only the bots in question, and a network only if it is called: no secret is read without need.
-    let asked: HashSet<&str> = wishes.iter().map(|wish| wish.what.bot()).collect();
+    let asked: HashSet<&str> = commands.iter().map(|command| command.what.bot()).collect();
     let bots = setting.flock.bots.iter().filter(|bot| asked.contains(bot.name.as_str())).cloned().collect();
     let flock = Flock { bots, ..Flock::clone(&setting.flock) };
-    let on_paper = wishes.iter().all(|wish| wish.what.calls_no_network());
+    let on_paper = commands.iter().all(|command| command.what.calls_no_network());
     let events = Events::new(setting.listeners);
     let works = Services {
         flock: watch::Sender::new(Arc::new(flock)),
@@ -285,10 +285,10 @@ pub async fn grant(
     };
     let engine = engine(&works, setting.dice, on_paper);
     engine.take_over(&setting.flock.bots).await?;
-    let mut answers = Vec::with_capacity(wishes.len());
-    for wish in wishes {
-        store.wish(wish).await?;
-        answers.push(engine.execute(wish).await?);
+    let mut answers = Vec::with_capacity(commands.len());
+    for command in commands {
+        store.submit_command(command).await?;
+        answers.push(engine.execute(command).await?);
     }
     store.close().await;
     Ok(answers)
@@ -313,7 +313,7 @@ fn http() -> Result<reqwest::Client, DaemonError> {
 fn engine(works: &Services, dice: StdRng, on_paper: bool) -> Engine {
     let Services { flock, store, clock, events, http } = works;
     let flock = flock.borrow().clone();
-    let members = members::members(&flock, http, clock, on_paper);
+    let members = clients::members(&flock, http, clock, on_paper);
     let vault = Arc::new(vault(&flock, store));
     Engine::new(store.clone(), vault, clock.clone(), events.clone(), dice, members)
 }

@@ -10,15 +10,15 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use super::notice::SdNotify;
+use super::sd_notify::SdNotify;
 use super::watcher::FileWatcher;
-use super::{Services, members, watchers};
+use super::{Services, clients, watchers};
 use crate::alerts::AlertSettings;
 use crate::clock::Clock;
-use crate::config::complaint::{Diagnostic, Severity};
+use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::config::{self, Examined, SourceSpans, Written, secret};
 use crate::engine::Engine;
-use crate::engine::reading::PoemReader;
+use crate::engine::poems::PoemReader;
 use crate::files::Fingerprint;
 use crate::flock::changes::Changes;
 use crate::flock::event::Event;
@@ -147,7 +147,7 @@ impl Reloader {
             let flock = flock.clone();
             // Secrets are read from files.
             move || {
-                let members = members::members(&flock, &http, &clock, on_paper);
+                let members = clients::members(&flock, &http, &clock, on_paper);
                 (members, Arc::new(watchers::settings(&flock, &http)))
             }
         });

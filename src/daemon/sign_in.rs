@@ -64,8 +64,8 @@ impl Desk for SignInOffice {
         tracing::info!(bot = %bot.name, handle = account.handle, "signed in from the dashboard");
         // The engine looks at the bot at once; that this can't be asked for is no reason to say that nobody is signed in.
         let what = CommandKind::SignedIn { bot: bot.name.to_string() };
-        let wish = Command { id: PostId::new(now, rand::random()), what, made_at: now };
-        if store.wish(&wish).await.is_ok() {
+        let command = Command { id: PostId::new(now, rand::random()), what, made_at: now };
+        if store.submit_command(&command).await.is_ok() {
             store.notify().await;
         }
         Ok(notes)

@@ -8,7 +8,7 @@ use reqwest::Client;
 use tokio::sync::watch;
 
 use super::Services;
-use super::notice::SdNotify;
+use super::sd_notify::SdNotify;
 use crate::alerts::heartbeat::Heartbeat;
 use crate::alerts::{AlertCommand, AlertSettings, AlertTarget, EventQueue, Monitor};
 use crate::config::secret;

@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 
 use super::session::{self, Intent, LiveSession};
 use super::tokens::NotReady;
-use super::{BotRun, reading, record};
+use super::{BotRun, outcome, poems};
 use crate::flock::account::Account;
 use crate::flock::event::Call;
 use crate::flock::pick::{self, History};
@@ -81,7 +81,7 @@ enum Blocked {
 impl From<NotReady> for Blocked {
     fn from(why: NotReady) -> Self {
         match why {
-            NotReady::Rejection(setback) => Self::Rejection(setback),
+            NotReady::Rejection(rejection) => Self::Rejection(rejection),
             NotReady::Store(error) => Self::Store(error),
         }
     }
@@ -139,7 +139,7 @@ async fn judge(run: &BotRun<'_>, subject: &Subject<'_>, blocked: Blocked) -> Res
         Blocked::Exhausted => return Ok(Attempted::Exhausted),
         Blocked::Store(error) => return Err(error),
         Blocked::GivenUp(why) => subject.give_up(run, why).await?,
-        Blocked::Rejection(setback) => subject.rejected(run, &setback).await?,
+        Blocked::Rejection(rejection) => subject.rejected(run, &rejection).await?,
     };
     Ok(Attempted::Post(Box::new(run.engine.announced(post))))
 }
@@ -158,7 +158,7 @@ async fn begin(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<(Post, Liv
 /// what is left of a budget is spent by one bot at a time.
 async fn intend(run: &BotRun<'_>, subject: &Subject<'_>, record: Option<String>) -> Result<Post, Blocked> {
     let engine = run.engine;
-    let _till = engine.limits.budget_lock(&run.member.bot).await;
+    let _till = engine.limits.budget_lock(&run.bound.bot).await;
     barred(run, subject.text()).await?;
     if let Some(why) = subject.too_late(run) {
         return Err(Blocked::GivenUp(why));
@@ -175,14 +175,14 @@ async fn intend(run: &BotRun<'_>, subject: &Subject<'_>, record: Option<String>)
 }
 
 async fn barred(run: &BotRun<'_>, text: &str) -> Result<(), Blocked> {
-    match run.engine.limited(run.member, text).await? {
-        Some(setback) => Err(setback.into()),
+    match run.engine.limited(run.bound, text).await? {
+        Some(rejection) => Err(rejection.into()),
         None => Ok(()),
     }
 }
 
 fn its_turn(run: &BotRun<'_>) -> Result<(), Blocked> {
-    run.engine.pace(run.member).map_or(Ok(()), |at| Err(Blocked::Until(at)))
+    run.engine.pace(run.bound).map_or(Ok(()), |at| Err(Blocked::Until(at)))
 }
 
 /// Chooses what to post, and gets the bot ready for it. `chosen` is what was chosen last, also where that fails.
@@ -191,15 +191,15 @@ async fn prepare_new(
     occasion: &Occasion,
     chosen: &mut Option<PostContent>,
 ) -> Result<Prepared, Blocked> {
-    let (engine, bot) = (run.engine, &run.member.bot);
-    if let Some(why) = engine.hourly_cap(run.member, run.standing) {
+    let (engine, bot) = (run.engine, &run.bound.bot);
+    if let Some(why) = engine.hourly_cap(run.bound, run.record) {
         return Err(Blocked::GivenUp(why));
     }
     // A person waits for no turn.
     if occasion.slot.is_some() {
         its_turn(run)?;
     }
-    let mut account = run.standing.account.clone();
+    let mut account = run.record.account.clone();
     loop {
         *chosen = None;
         let content = chosen.insert(choose(run, account.as_ref(), occasion).await?);
@@ -227,7 +227,7 @@ async fn prepare_new(
 
 /// Gets the bot ready for a planned post. What is sent may be fixed already, by an earlier attempt.
 async fn prepare_planned(run: &BotRun<'_>, post: &Post) -> Result<Prepared, Blocked> {
-    let (text, known) = (post.text.as_deref(), run.standing.account.as_ref());
+    let (text, known) = (post.text.as_deref(), run.record.account.as_ref());
     barred(run, text.unwrap_or_default()).await?;
     its_turn(run)?;
     let (ready, record) = match (&post.record, text) {
@@ -284,14 +284,14 @@ impl Subject<'_> {
     }
 
     /// Plans it for later; or releases it, if that would be too late or a person can ask again.
-    async fn rejected(&self, run: &BotRun<'_>, setback: &Rejection) -> Result<Post, StoreError> {
+    async fn rejected(&self, run: &BotRun<'_>, rejection: &Rejection) -> Result<Post, StoreError> {
         let (occasion, content) = match self {
             Self::New(occasion, content) => (occasion, content.as_ref()),
-            Self::Planned(post) => return advance(run, post, &record::set_back(run, post, setback)).await,
+            Self::Planned(post) => return advance(run, post, &outcome::set_back(run, post, rejection)).await,
         };
         let times = occasion.slot.map(|_| (occasion.due_at, run.engine.clock.now()));
-        let why = setback.why.clone();
-        let begins = match record::wait(run, setback, times) {
+        let why = rejection.why.clone();
+        let begins = match outcome::wait(run, rejection, times) {
             Some(retry_at) => Beginning::Planned(why, retry_at),
             None => Beginning::Released(why),
         };
@@ -323,12 +323,12 @@ async fn advance(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Post, Sto
 /// accepted and others can be had, it is made once more with those.
 async fn send(run: &BotRun<'_>, post: Post, ready: LiveSession) -> Post {
     match once(run, &post, &ready).await {
-        Outcome::NotAccepted(setback) if setback.token_rejected && ready.renewable() => {
+        Outcome::NotAccepted(rejection) if rejection.token_rejected && ready.renewable() => {
             // Meanwhile the post is planned, so that whatever happens to us it is clear that nothing is out there.
-            let post = record::put_back(run, post, &setback).await;
+            let post = outcome::put_back(run, post, &rejection).await;
             once_more(run, post, &ready).await
         }
-        outcome => record::record(run, post, outcome).await,
+        outcome => outcome::record(run, post, outcome).await,
     }
 }
 
@@ -342,7 +342,7 @@ async fn once_more(run: &BotRun<'_>, post: Post, ready: &LiveSession) -> Post {
     let fired = match begun.await {
         Ok((sent, ready)) => {
             let outcome = once(run, &sent, &ready).await;
-            return record::record(run, sent, outcome).await;
+            return outcome::record(run, sent, outcome).await;
         }
         Err(blocked) => judge(run, &subject, blocked).await,
     };
@@ -357,13 +357,13 @@ async fn once_more(run: &BotRun<'_>, post: Post, ready: &LiveSession) -> Post {
 
 /// Makes one request, and takes up what its answer said of requests to come.
 async fn once(run: &BotRun<'_>, post: &Post, ready: &LiveSession) -> Outcome {
-    let BotRun { engine, member, .. } = *run;
+    let BotRun { engine, bound, .. } = *run;
     if post.attempts == 1 {
-        member.memory.sends.sends(engine.clock.uptime());
+        bound.memory.sends.sends(engine.clock.uptime());
     }
     let sent =
-        engine.timed(member, Call::Post, member.network.send(post, &ready.session), |sent| sent.room).await;
-    engine.note_cooldowns(member, sent.cooldowns);
+        engine.timed(bound, Call::Post, bound.network.send(post, &ready.session), |sent| sent.room).await;
+    engine.note_cooldowns(bound, sent.cooldowns);
     sent.outcome
 }
 
@@ -376,34 +376,34 @@ async fn choose(
     if let Some(text) = &occasion.text {
         return Ok(PostContent { text: text.clone(), line: None });
     }
-    let BotRun { engine, member, standing } = *run;
+    let BotRun { engine, bound, record } = *run;
     let reading = match occasion.slot {
-        Some(_) => engine.poem(&member.bot, account).await,
-        None => engine.poem_by_hand(&member.bot, account).await,
+        Some(_) => engine.poem(&bound.bot, account).await,
+        None => engine.poem_by_hand(&bound.bot, account).await,
     };
     // More of the poem may be on its way into the file, and it may be whole before its end has been still for as long as it
     // needs now.
     let more_to_come = reading.unsettled.filter(|_| occasion.slot.is_some());
     let later = more_to_come.map(|wait| Blocked::Until(engine.clock.now() + wait.min(LOOK_AGAIN)));
     let Some(poem) = reading.poem.clone() else {
-        return Err(later.unwrap_or_else(|| Blocked::GivenUp(reading::no_poem(&member.bot, &reading))));
+        return Err(later.unwrap_or_else(|| Blocked::GivenUp(poems::no_poem(&bound.bot, &reading))));
     };
-    let used = engine.store.used(&member.bot.name, standing.round).await?;
+    let used = engine.store.used(&bound.bot.name, record.round).await?;
     let begun = !used.is_empty();
-    let mut history = History { used, avoid: standing.avoid.clone() };
-    if let Some(content) = next_line(run, account, &poem, (standing.round, &history)) {
+    let mut history = History { used, avoid: record.avoid.clone() };
+    if let Some(content) = next_line(run, account, &poem, (record.round, &history)) {
         return Ok(content);
     }
     if let Some(later) = later {
         return Err(later);
     }
-    if !begun || member.bot.at_end == AtEnd::Stop {
+    if !begun || bound.bot.at_end == AtEnd::Stop {
         return Err(Blocked::Exhausted);
     }
-    let round = standing.round + 1;
-    history.used = engine.store.used(&member.bot.name, round).await?;
+    let round = record.round + 1;
+    history.used = engine.store.used(&bound.bot.name, round).await?;
     let content = next_line(run, account, &poem, (round, &history)).ok_or(Blocked::Exhausted)?;
-    engine.tell_round(member, round);
+    engine.emit_round(bound, round);
     Ok(content)
 }
 
@@ -413,14 +413,14 @@ fn next_line(
     poem: &Poem,
     (round, history): (u32, &History),
 ) -> Option<PostContent> {
-    let bot = &run.member.bot;
+    let bot = &run.bound.bot;
     let fits = |line: &Line| net::validate(bot, account, &line.text).is_ok();
     let line = pick::pick(poem, bot.order, history, fits, &mut *run.engine.rng())?;
     Some(PostContent { text: line.text.clone(), line: Some((round, line.id)) })
 }
 
 fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&PostContent>, begins: Beginning) -> Draft {
-    let bot = &run.member.bot;
+    let bot = &run.bound.bot;
     let text = content.map(|content| content.text.clone());
     let price = text.as_deref().map_or(0, |text| net::price(bot.network, text));
     Draft {

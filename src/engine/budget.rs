@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::govern::until;
+use super::limits::until;
 use crate::flock::Bot;
 use crate::flock::account::App;
 use crate::flock::budget::{Budget, day_of, dollars, month_of, next_month};

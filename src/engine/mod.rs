@@ -8,20 +8,20 @@
 
 mod attempt;
 mod budget;
-mod catch_up;
+mod commands;
 mod due;
-mod govern;
-mod mend;
-mod queue;
-pub mod reading;
-mod record;
+mod limits;
+mod outcome;
+mod pacer;
+pub mod poems;
+mod reconcile;
 mod reload;
 mod run;
 mod session;
+mod settle;
 mod skip;
+mod tick;
 pub mod tokens;
-mod turn;
-mod wish;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -40,15 +40,15 @@ use crate::flock::{Bot, BotName, NetworkKind};
 use crate::net::{self, Cooldown, Network, Rejection};
 use crate::sources::PoemCache;
 use crate::store::vault::Vault;
-use crate::store::{BotRecord, Entry, Store, StoreError, condition};
-use govern::{SendHistory, SendLimits};
+use crate::store::{BotRecord, Entry, Store, StoreError, health_state};
+use limits::{SendHistory, SendLimits};
 use reload::Handover;
 use tokens::TokenManager;
 
 /// What the engine works with. Everything it needs from the world is handed in.
 pub struct Engine {
     store: Arc<dyn Store>,
-    keeper: TokenManager,
+    tokens: TokenManager,
     poem_cache: Arc<PoemCache>,
     clock: Arc<dyn Clock>,
     events: Events,
@@ -98,15 +98,15 @@ struct Memory {
 #[derive(Clone, Copy)]
 struct BotRun<'a> {
     engine: &'a Engine,
-    member: &'a BoundBot,
+    bound: &'a BoundBot,
     /// What the ledger said of the bot when this began.
-    standing: &'a BotRecord,
+    record: &'a BotRecord,
 }
 
 impl BotRun<'_> {
     /// Whether it is too late to send what was due at this instant.
     fn is_late(&self, due_at: DateTime<Utc>) -> bool {
-        self.engine.clock.now() > due::deadline(&self.member.bot, due_at)
+        self.engine.clock.now() > due::deadline(&self.bound.bot, due_at)
     }
 }
 
@@ -138,16 +138,16 @@ impl Engine {
         dice: StdRng,
         members: Vec<BoundBot>,
     ) -> Self {
-        let by_name = |member: BoundBot| (member.bot.name.clone(), Arc::new(member));
+        let by_name = |bound: BoundBot| (bound.bot.name.clone(), Arc::new(bound));
         let poem_cache = Arc::new(PoemCache::new(clock.clone()));
         let bots = RwLock::new(members.into_iter().map(by_name).collect());
-        let keeper = TokenManager::new(store.clone(), vault, clock.clone(), events.clone());
+        let tokens = TokenManager::new(store.clone(), vault, clock.clone(), events.clone());
         let limits = SendLimits::default();
         let (dice, turned_at) = (Mutex::new(dice), AtomicU64::new(millis(clock.uptime())));
         let (handover, max_sleep, on_beat) = (Handover::default(), run::MAX_SLEEP, Box::new(|| {}));
         Self {
             store,
-            keeper,
+            tokens,
             poem_cache,
             clock,
             events,
@@ -238,8 +238,8 @@ impl Engine {
 
     /// On which network a bot of the flock posts, and whether `flock.toml` gives it tokens; `None` for one that has left.
     fn in_flock(&self, bot: &BotName) -> Option<(NetworkKind, bool)> {
-        if let Some(member) = self.bound_bot(bot.as_str()) {
-            return Some((member.bot.network, member.given.is_some()));
+        if let Some(bound) = self.bound_bot(bot.as_str()) {
+            return Some((bound.bot.network, bound.given.is_some()));
         }
         let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
         others.get(bot).map(|bot| (bot.network, bot.tokens.is_some()))
@@ -255,30 +255,30 @@ impl Engine {
     }
 
     /// Why a bot may not send, whatever is due.
-    fn hourly_cap(&self, member: &BoundBot, standing: &BotRecord) -> Option<Why> {
-        govern::hourly_cap(member, standing, self.clock.uptime())
+    fn hourly_cap(&self, bound: &BoundBot, record: &BotRecord) -> Option<Why> {
+        limits::hourly_cap(bound, record, self.clock.uptime())
     }
 
     /// When it is a bot's turn to send, if that is not now.
-    fn pace(&self, member: &BoundBot) -> Option<DateTime<Utc>> {
-        let wait = self.limits.turn(&member.bot, self.clock.uptime())?;
+    fn pace(&self, bound: &BoundBot) -> Option<DateTime<Utc>> {
+        let wait = self.limits.turn(&bound.bot, self.clock.uptime())?;
         Some(self.clock.now() + wait)
     }
 
     /// Why a bot can't send this now, if a limit or its app's budget is in the way.
-    async fn limited(&self, member: &BoundBot, text: &str) -> Result<Option<Rejection>, StoreError> {
+    async fn limited(&self, bound: &BoundBot, text: &str) -> Result<Option<Rejection>, StoreError> {
         let now = self.clock.now();
-        if let Some(setback) = self.limits.cooldown(member, now) {
-            return Ok(Some(setback));
+        if let Some(rejection) = self.limits.cooldown(bound, now) {
+            return Ok(Some(rejection));
         }
-        let price = net::price(member.bot.network, text);
-        budget::over_budget(&*self.store, &member.bot, price, now).await
+        let price = net::price(bound.bot.network, text);
+        budget::over_budget(&*self.store, &bound.bot, price, now).await
     }
 
     /// Takes up what an answer said of requests to come.
-    fn note_cooldowns(&self, member: &BoundBot, holds: Vec<Cooldown>) {
-        if let Some(hold) = self.limits.note_cooldowns(member, holds, self.clock.now()) {
-            let app = member.bot.limit_group().to_owned();
+    fn note_cooldowns(&self, bound: &BoundBot, holds: Vec<Cooldown>) {
+        if let Some(hold) = self.limits.note_cooldowns(bound, holds, self.clock.now()) {
+            let app = bound.bot.limit_group().to_owned();
             self.events.emit(&Event::Held { app, until: hold.until, reason: hold.why.reason });
         }
     }
@@ -286,7 +286,7 @@ impl Engine {
     /// Calls a network, and tells how long that took, and how much room it left as `room` reads from what came back.
     async fn timed<T>(
         &self,
-        member: &BoundBot,
+        bound: &BoundBot,
         call: Call,
         request: impl Future<Output = T>,
         room: impl FnOnce(&T) -> Option<u32>,
@@ -295,15 +295,15 @@ impl Engine {
         let answer = request.await;
         let took = self.clock.uptime().saturating_sub(begun);
         let (bot, network, app) =
-            (member.bot.name.clone(), member.bot.network, member.bot.limit_group().to_owned());
+            (bound.bot.name.clone(), bound.bot.network, bound.bot.limit_group().to_owned());
         self.events.emit(&Event::Called { bot, network, app, call, took, room: room(&answer) });
         answer
     }
 
-    async fn standing(&self, member: &BoundBot, now: DateTime<Utc>) -> Result<BotRecord, StoreError> {
-        let name = &member.bot.name;
-        let standing = self.store.standing(name, now).await?;
-        standing.ok_or_else(|| StoreError::NotFound(format!("bot {name}")))
+    async fn bot_record(&self, bound: &BoundBot, now: DateTime<Utc>) -> Result<BotRecord, StoreError> {
+        let name = &bound.bot.name;
+        let record = self.store.bot_record(name, now).await?;
+        record.ok_or_else(|| StoreError::NotFound(format!("bot {name}")))
     }
 
     /// Moves a post, and tells of it.
@@ -319,35 +319,35 @@ impl Engine {
         post
     }
 
-    fn tell_missed(&self, member: &BoundBot, slots: u32) {
+    fn emit_missed(&self, bound: &BoundBot, slots: u32) {
         if slots > 0 {
-            self.events.emit(&Event::Missed { bot: member.bot.name.clone(), slots });
+            self.events.emit(&Event::Missed { bot: bound.bot.name.clone(), slots });
         }
     }
 
     /// Tells once that a poem is exhausted, and again only after there was a line in between.
-    fn tell_exhausted(&self, member: &BoundBot, exhausted: bool) {
-        let before = member.memory.told_exhausted.swap(exhausted, Ordering::Relaxed);
+    fn emit_exhausted(&self, bound: &BoundBot, exhausted: bool) {
+        let before = bound.memory.told_exhausted.swap(exhausted, Ordering::Relaxed);
         if exhausted && !before {
-            let (bot, remedy) = (member.bot.name.clone(), member.bot.exhausted());
+            let (bot, remedy) = (bound.bot.name.clone(), bound.bot.exhausted());
             self.events.emit(&Event::Exhausted { bot, remedy });
         }
     }
 
     /// Tells once that a bot is silent because its last slot is ahead of the clock, and again after it was not.
-    fn tell_ahead(&self, member: &BoundBot, last_slot: DateTime<Utc>, is_ahead: bool) {
-        let before = member.memory.told_ahead.swap(is_ahead, Ordering::Relaxed);
+    fn emit_ahead(&self, bound: &BoundBot, last_slot: DateTime<Utc>, is_ahead: bool) {
+        let before = bound.memory.told_ahead.swap(is_ahead, Ordering::Relaxed);
         if is_ahead && !before {
-            let reason = condition::ahead(&member.bot, last_slot, self.clock.now());
+            let reason = health_state::ahead(&bound.bot, last_slot, self.clock.now());
             self.events
-                .emit(&Event::ClockWasAhead { bot: member.bot.name.clone(), reason: reason.to_string() });
+                .emit(&Event::ClockWasAhead { bot: bound.bot.name.clone(), reason: reason.to_string() });
         }
     }
 
     /// Tells once that a round begins, however often its first post is released.
-    fn tell_round(&self, member: &BoundBot, round: u32) {
-        if member.memory.told_round.fetch_max(round, Ordering::Relaxed) < round {
-            self.events.emit(&Event::RoundBegun { bot: member.bot.name.clone(), round });
+    fn emit_round(&self, bound: &BoundBot, round: u32) {
+        if bound.memory.told_round.fetch_max(round, Ordering::Relaxed) < round {
+            self.events.emit(&Event::RoundBegun { bot: bound.bot.name.clone(), round });
         }
     }
 

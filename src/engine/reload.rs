@@ -1,6 +1,6 @@
 //! Another flock in the place of the one that runs, without a restart.
 //!
-//! The new members are handed to the loop, which seats them between two of its rounds: who stays keeps its seat, its
+//! The new members are handed to the loop, which tasks them between two of its rounds: who stays keeps its task, its
 //! memory and its next wake-up, who has changed is looked at at once, and who has left finishes the post that is in
 //! flight. The schedules are the ledger's: [`Store::enter`] begins a changed one anew and leaves the others alone. What
 //! `flock.toml` says, and whether it is any good, is found out before that, and not here.
@@ -53,16 +53,16 @@ impl Engine {
         let Ok(seated) = told.await else {
             return Err(StoreError::Unusable("flockd is stopping".to_owned()));
         };
-        for member in seated? {
-            self.introduce(&member).await;
+        for bound in seated? {
+            self.introduce(&bound).await;
         }
         Ok(())
     }
 
     /// Tells now whatever is wrong with a bot's poem or its sign-in, and not when its first slot comes in a month.
-    pub(super) async fn introduce(&self, member: &BoundBot) {
-        self.look_at_poem(&member.bot).await;
-        session::tell_if_signed_out(self, member).await;
+    pub(super) async fn introduce(&self, bound: &BoundBot) {
+        self.look_at_poem(&bound.bot).await;
+        session::tell_if_signed_out(self, bound).await;
     }
 
     pub(super) fn all_members(&self) -> Vec<Arc<BoundBot>> {
@@ -89,23 +89,23 @@ impl Scheduler {
     /// and must not move under the hands of a task.
     pub(super) async fn take_up(&mut self) {
         if let Some(change) = self.engine.handover.take() {
-            self.renamed = change.members.iter().filter_map(|member| self.old_name(&member.bot)).collect();
+            self.renamed = change.members.iter().filter_map(|bound| self.old_name(&bound.bot)).collect();
             self.change = Some(change);
         }
-        if self.renamed.iter().any(|bot| self.bots.get(bot).is_some_and(|seat| seat.busy)) {
+        if self.renamed.iter().any(|bot| self.bots.get(bot).is_some_and(|task| task.busy)) {
             return;
         }
         let Some(Change { members, done }) = self.change.take() else { return };
-        let seated = self.enter(&members).await.map(|()| self.seat(members));
+        let seated = self.enter(&members).await.map(|()| self.task(members));
         let renamed = std::mem::take(&mut self.renamed);
         // If the ledger has refused, they go on under their old names.
-        self.wake_all(|seat| renamed.contains(&seat.member.bot.name), self.engine.clock.now());
+        self.wake_all(|task| renamed.contains(&task.bound.bot.name), self.engine.clock.now());
         // Whoever waited may be gone: then the flock stops.
         let _ = done.send(seated);
         self.hear().await;
     }
 
-    /// The name under which a bot has a seat that it is to give up.
+    /// The name under which a bot has a task that it is to give up.
     fn old_name(&self, bot: &Bot) -> Option<BotName> {
         let was = bot.was.as_ref().filter(|was| self.bots.contains_key(*was))?;
         (!self.bots.contains_key(&bot.name)).then(|| was.clone())
@@ -113,8 +113,8 @@ impl Scheduler {
 
     /// Makes those known to the ledger of whom it does not know yet, or has another schedule.
     async fn enter(&self, members: &[BoundBot]) -> Result<(), StoreError> {
-        let known = |bot: &BotName| self.bots.get(bot).map(|seat| entry(&seat.member.bot));
-        let entries = members.iter().map(|member| entry(&member.bot));
+        let known = |bot: &BotName| self.bots.get(bot).map(|task| entry(&task.bound.bot));
+        let entries = members.iter().map(|bound| entry(&bound.bot));
         let entries: Vec<Entry> =
             entries.filter(|entry| known(&entry.name).as_ref() != Some(entry)).collect();
         if entries.is_empty() {
@@ -126,30 +126,30 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Gives every member its seat. Returns who is new or has changed.
-    fn seat(&mut self, members: Vec<BoundBot>) -> Vec<Arc<BoundBot>> {
+    /// Gives every bound its task. Returns who is new or has changed.
+    fn task(&mut self, members: Vec<BoundBot>) -> Vec<Arc<BoundBot>> {
         let now = Some(self.engine.clock.now());
-        let (mut seats, mut news) = (HashMap::with_capacity(members.len()), Vec::new());
-        for member in members {
-            let name = member.bot.name.clone();
-            let old_name = self.old_name(&member.bot);
+        let (mut tasks, mut news) = (HashMap::with_capacity(members.len()), Vec::new());
+        for bound in members {
+            let name = bound.bot.name.clone();
+            let old_name = self.old_name(&bound.bot);
             let before = self.bots.remove(old_name.as_ref().unwrap_or(&name));
-            let seat = match before {
-                Some(before) => before.taken_by(member, now),
-                None => BotTask::new(Arc::new(member), now),
+            let task = match before {
+                Some(before) => before.taken_by(bound, now),
+                None => BotTask::new(Arc::new(bound), now),
             };
-            if seat.wake == now || seat.changed {
-                news.push(seat.member.clone());
+            if task.wake == now || task.changed {
+                news.push(task.bound.clone());
             }
-            seats.insert(name, seat);
+            tasks.insert(name, task);
         }
         let gone: Vec<BotName> = self.bots.keys().cloned().collect();
         for bot in gone {
             self.see_off(&bot);
         }
-        let members = seats.iter().map(|(name, seat)| (name.clone(), seat.member.clone())).collect();
+        let members = tasks.iter().map(|(name, task)| (name.clone(), task.bound.clone())).collect();
         *self.engine.bots.write().unwrap_or_else(PoisonError::into_inner) = members;
-        self.bots.extend(seats);
+        self.bots.extend(tasks);
         self.forget_old_wakes();
         news
     }
@@ -157,27 +157,27 @@ impl Scheduler {
     /// Lets a bot go that is in the flock no more, when its task has ended.
     fn see_off(&mut self, bot: &BotName) {
         match self.bots.get_mut(bot) {
-            Some(seat) if seat.busy => (seat.leaves, seat.wake) = (true, None),
+            Some(task) if task.busy => (task.leaves, task.wake) = (true, None),
             _ => self.leave(bot),
         }
     }
 
     /// Keeps one wake-up for each bot: those that no longer count would pile up over many reloads.
     fn forget_old_wakes(&mut self) {
-        let wakes = self.bots.iter().filter_map(|(bot, seat)| Some(Reverse((seat.wake?, bot.clone()))));
+        let wakes = self.bots.iter().filter_map(|(bot, task)| Some(Reverse((task.wake?, bot.clone()))));
         self.wakes = wakes.collect();
     }
 }
 
 impl BotTask {
-    /// The seat with its bot as it is from now on, looked at at once if it has changed.
-    fn taken_by(mut self, member: BoundBot, now: super::turn::Wake) -> Self {
-        let member = member.remembering(&self.member);
-        if *member.bot != *self.member.bot || self.leaves {
+    /// The task with its bot as it is from now on, looked at at once if it has changed.
+    fn taken_by(mut self, bound: BoundBot, now: super::tick::Wake) -> Self {
+        let bound = bound.remembering(&self.bound);
+        if *bound.bot != *self.bound.bot || self.leaves {
             self.changed = self.busy;
             self.wake = if self.busy { None } else { now };
         }
-        (self.member, self.leaves) = (Arc::new(member), false);
+        (self.bound, self.leaves) = (Arc::new(bound), false);
         self
     }
 }

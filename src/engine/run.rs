@@ -1,4 +1,4 @@
-//! The loop itself: a heap of wake-ups, posts in flight, wishes, and the way out. How another flock gets in is in `reload`.
+//! The loop itself: a heap of wake-ups, posts in flight, commands, and the way out. How another flock gets in is in `reload`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use super::reload::Change;
-use super::turn::{self, Wake};
+use super::tick::{self, Wake};
 use super::{BoundBot, Engine};
 use crate::flock::BotName;
 use crate::flock::event::Event;
@@ -63,35 +63,35 @@ pub(super) struct Scheduler {
 
 /// One bot in the loop.
 pub(super) struct BotTask {
-    pub(super) member: Arc<BoundBot>,
+    pub(super) bound: Arc<BoundBot>,
     pub(super) busy: bool,
     /// What the task at work makes of the bot's future is out of date: the bot has changed meanwhile.
     pub(super) changed: bool,
-    /// The bot has left the flock, and its seat is here only until its task has ended.
+    /// The bot has left the flock, and its task is here only until its task has ended.
     pub(super) leaves: bool,
     pub(super) wake: Wake,
     pub(super) commands: VecDeque<Command>,
 }
 
-/// A bot's task that has ended: whose, for which wish if for one, and how: with the time to look again, the
+/// A bot's task that has ended: whose, for which command if for one, and how: with the time to look again, the
 /// ledger's refusal, or a panic.
 type Ended = (BotName, Option<PostId>, std::thread::Result<Result<Wake, StoreError>>);
 
 impl BotTask {
-    pub(super) const fn new(member: Arc<BoundBot>, wake: Wake) -> Self {
-        Self { member, busy: false, changed: false, leaves: false, wake, commands: VecDeque::new() }
+    pub(super) const fn new(bound: Arc<BoundBot>, wake: Wake) -> Self {
+        Self { bound, busy: false, changed: false, leaves: false, wake, commands: VecDeque::new() }
     }
 }
 
 impl Scheduler {
     fn new(engine: Arc<Engine>) -> Self {
-        let seats = engine.all_members().into_iter().map(|member| {
-            let name = member.bot.name.clone();
-            (name, BotTask::new(member, None))
+        let tasks = engine.all_members().into_iter().map(|bound| {
+            let name = bound.bot.name.clone();
+            (name, BotTask::new(bound, None))
         });
         let now = engine.clock.now();
         Self {
-            bots: seats.collect(),
+            bots: tasks.collect(),
             engine,
             wakes: BinaryHeap::new(),
             tasks: JoinSet::new(),
@@ -108,8 +108,8 @@ impl Scheduler {
         let (engine, clock) = (self.engine.clone(), self.engine.clock.clone());
         tokio::pin!(shutdown);
         let introduce = async {
-            for seat in self.bots.values() {
-                engine.introduce(&seat.member).await;
+            for task in self.bots.values() {
+                engine.introduce(&task.bound).await;
             }
         };
         tokio::select! {
@@ -133,7 +133,7 @@ impl Scheduler {
                 () = clock.sleep(nap) => {}
             }
             self.take_up().await;
-            // A ring may have been lost: wishes are looked at without one, too.
+            // A ring may have been lost: commands are looked at without one, too.
             if (clock.now() - self.seen_at).abs() >= MAX_SLEEP_BY_WALL_CLOCK {
                 self.hear().await;
             }
@@ -150,8 +150,8 @@ impl Scheduler {
 
     /// Has a bot looked at later; an earlier arrangement no longer counts.
     fn wake(&mut self, bot: BotName, wake: Wake) {
-        let Some(seat) = self.bots.get_mut(&bot) else { return };
-        seat.wake = wake;
+        let Some(task) = self.bots.get_mut(&bot) else { return };
+        task.wake = wake;
         if let Some(time) = wake {
             self.wakes.push(Reverse((time, bot)));
         }
@@ -159,7 +159,7 @@ impl Scheduler {
 
     /// Has all such bots looked at.
     pub(super) fn wake_all(&mut self, such: impl Fn(&BotTask) -> bool, at: DateTime<Utc>) {
-        let bots = self.bots.iter().filter(|(_, seat)| such(seat)).map(|(bot, _)| bot.clone());
+        let bots = self.bots.iter().filter(|(_, task)| such(task)).map(|(bot, _)| bot.clone());
         for bot in bots.collect::<Vec<_>>() {
             self.wake(bot, Some(at));
         }
@@ -178,7 +178,7 @@ impl Scheduler {
         }
         while self.wakes.peek().is_some_and(|Reverse((time, _))| *time <= now) {
             let Some(Reverse((time, bot))) = self.wakes.pop() else { return };
-            let is_due = |seat: &BotTask| seat.wake == Some(time) && !seat.busy;
+            let is_due = |task: &BotTask| task.wake == Some(time) && !task.busy;
             if self.bots.get(&bot).is_some_and(is_due) && !self.renamed.contains(&bot) {
                 self.start(bot);
             }
@@ -189,24 +189,24 @@ impl Scheduler {
     /// far off by the new one.
     fn went_back(&mut self, now: DateTime<Utc>) {
         self.engine.events.emit(&Event::ClockWentBack { seconds: (self.now - now).num_seconds() });
-        self.wake_all(|seat| seat.wake.is_some(), now);
+        self.wake_all(|task| task.wake.is_some(), now);
     }
 
-    /// Starts a bot's next piece of work: a wish before the schedule, for a person waits.
+    /// Starts a bot's next piece of work: a command before the schedule, for a person waits.
     fn start(&mut self, bot: BotName) {
-        let Some(seat) = self.bots.get_mut(&bot) else { return };
-        (seat.busy, seat.wake) = (true, None);
+        let Some(task) = self.bots.get_mut(&bot) else { return };
+        (task.busy, task.wake) = (true, None);
         self.engine.busy.fetch_add(1, Ordering::Relaxed);
-        let (wish, member) = (seat.commands.pop_front(), seat.member.clone());
-        let gate = self.gates.entry(member.bot.limit_group().to_owned());
+        let (command, bound) = (task.commands.pop_front(), task.bound.clone());
+        let gate = self.gates.entry(bound.bot.limit_group().to_owned());
         let gate = gate.or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT))).clone();
-        let (engine, id) = (self.engine.clone(), wish.as_ref().map(|wish| wish.id));
+        let (engine, id) = (self.engine.clone(), command.as_ref().map(|command| command.id));
         let work = async move {
             // The gate closes when the flock stops: what has not begun does not begin.
             let Ok(_permit) = gate.acquire().await else { return Ok(None) };
-            match wish {
-                None => turn::tick(&engine, &member).await,
-                Some(wish) => engine.execute(&wish).await.map(|_| Some(engine.clock.now())),
+            match command {
+                None => tick::tick(&engine, &bound).await,
+                Some(command) => engine.execute(&command).await.map(|_| Some(engine.clock.now())),
             }
         };
         // What is logged on the way says whose it is.
@@ -217,10 +217,10 @@ impl Scheduler {
     fn finish(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         self.engine.busy.fetch_sub(1, Ordering::Relaxed);
         // Panics are caught inside the task and nothing is aborted before the end.
-        let Ok((bot, wish, done)) = ended else { return };
-        if let (Some(wish), Err(_) | Ok(Err(_))) = (wish, &done) {
+        let Ok((bot, command, done)) = ended else { return };
+        if let (Some(command), Err(_) | Ok(Err(_))) = (command, &done) {
             // It has no answer yet, and somebody waits for one: the next look finds it again.
-            self.seen.remove(&wish);
+            self.seen.remove(&command);
         }
         let now = self.engine.clock.now();
         let wake = match done {
@@ -234,51 +234,51 @@ impl Scheduler {
                 Some(now + AFTER_TROUBLE)
             }
         };
-        let Some(seat) = self.bots.get_mut(&bot) else { return };
-        seat.busy = false;
-        if seat.leaves {
+        let Some(task) = self.bots.get_mut(&bot) else { return };
+        task.busy = false;
+        if task.leaves {
             return self.leave(&bot);
         }
-        let soon = std::mem::take(&mut seat.changed) || !seat.commands.is_empty();
+        let soon = std::mem::take(&mut task.changed) || !task.commands.is_empty();
         self.wake(bot, if soon { Some(now) } else { wake });
     }
 
     /// Lets a bot go. What was asked of it is answered with the next look.
     pub(super) fn leave(&mut self, bot: &BotName) {
-        for wish in self.bots.remove(bot).into_iter().flat_map(|seat| seat.commands) {
-            self.seen.remove(&wish.id);
+        for command in self.bots.remove(bot).into_iter().flat_map(|task| task.commands) {
+            self.seen.remove(&command.id);
         }
     }
 
-    /// Reads the wishes that have come since.
+    /// Reads the commands that have come since.
     pub(super) async fn hear(&mut self) {
         self.seen_at = self.engine.clock.now();
-        let wishes = match self.engine.store.open_commands().await {
-            Ok(wishes) => wishes,
+        let commands = match self.engine.store.open_commands().await {
+            Ok(commands) => commands,
             Err(error) => return self.engine.ledger_trouble(None, &error),
         };
-        let open: HashSet<_> = wishes.iter().map(|wish| wish.id).collect();
+        let open: HashSet<_> = commands.iter().map(|command| command.id).collect();
         self.seen.retain(|id| open.contains(id));
-        for wish in wishes {
-            if self.seen.insert(wish.id) {
-                self.assign(wish).await;
+        for command in commands {
+            if self.seen.insert(command.id) {
+                self.assign(command).await;
             }
         }
     }
 
-    /// Hands a wish to its bot; one about a bot that is not here is answered at once.
-    async fn assign(&mut self, wish: Command) {
-        let bot = wish.what.bot().parse::<BotName>().ok();
-        let seat = bot.and_then(|bot| self.bots.get_mut(&bot).map(|seat| (bot, seat)));
-        let Some((bot, seat)) = seat else {
-            if let Err(error) = self.engine.execute(&wish).await {
-                self.seen.remove(&wish.id);
+    /// Hands a command to its bot; one about a bot that is not here is answered at once.
+    async fn assign(&mut self, command: Command) {
+        let bot = command.what.bot().parse::<BotName>().ok();
+        let task = bot.and_then(|bot| self.bots.get_mut(&bot).map(|task| (bot, task)));
+        let Some((bot, task)) = task else {
+            if let Err(error) = self.engine.execute(&command).await {
+                self.seen.remove(&command.id);
                 self.engine.ledger_trouble(None, &error);
             }
             return;
         };
-        seat.commands.push_back(wish);
-        if !seat.busy {
+        task.commands.push_back(command);
+        if !task.busy {
             self.wake(bot, Some(self.engine.clock.now()));
         }
     }

@@ -43,7 +43,7 @@ async fn request<T, F: Future<Output = Result<T, NotReady>>>(
 ) -> Result<T, NotReady> {
     let request = &request;
     let asked = |held| async move { request(prepared(run, known, held).await?).await };
-    run.engine.keeper.ask(run.member, asked).await
+    run.engine.tokens.ask(run.bound, asked).await
 }
 
 /// Makes sure that the bot may post what is fixed already.
@@ -67,7 +67,7 @@ pub(super) async fn ready_to_send(
     let Intent { id, text, planned_at } = *intent;
     request(run, known, |ready| async move {
         alone(run, &ready).await?;
-        let record = run.member.network.compose(id, text, planned_at, &ready.session).await?;
+        let record = run.bound.network.compose(id, text, planned_at, &ready.session).await?;
         Ok((ready, record))
     })
     .await
@@ -75,7 +75,7 @@ pub(super) async fn ready_to_send(
 
 /// Makes sure of the same with newer tokens, after these were not accepted.
 pub(super) async fn renewed(run: &BotRun<'_>, ready: &LiveSession) -> Result<LiveSession, NotReady> {
-    let held = run.engine.keeper.renew(run.member, &ready.held).await?;
+    let held = run.engine.tokens.renew(run.bound, &ready.held).await?;
     let ready = prepared(run, ready.session.account.as_ref(), held).await?;
     alone(run, &ready).await?;
     Ok(ready)
@@ -84,24 +84,24 @@ pub(super) async fn renewed(run: &BotRun<'_>, ready: &LiveSession) -> Result<Liv
 /// Makes sure that no other bot of the flock had the account first: two that post to one account would say every line
 /// twice.
 async fn alone(run: &BotRun<'_>, ready: &LiveSession) -> Result<(), NotReady> {
-    let BotRun { engine, member, .. } = *run;
-    let Some(account) = ready.session.account.as_ref().filter(|_| member.network.requires_auth()) else {
+    let BotRun { engine, bound, .. } = *run;
+    let Some(account) = ready.session.account.as_ref().filter(|_| bound.network.requires_auth()) else {
         return Ok(());
     };
-    let rivals = engine.store.account_conflicts(&member.bot.name).await?;
+    let rivals = engine.store.account_conflicts(&bound.bot.name).await?;
     let has_it = |rival: &&AccountConflict| {
         let other = engine.in_flock(&rival.bot);
         other.is_some_and(|(network, given)| network == account.network && (rival.signed_in || given))
     };
     match rivals.iter().find(has_it) {
-        Some(rival) => Err(Rejection::unanswered(taken(member, account, &rival.bot)).into()),
+        Some(rival) => Err(Rejection::unanswered(taken(bound, account, &rival.bot)).into()),
         None => Ok(()),
     }
 }
 
-fn taken(member: &BoundBot, account: &Account, other: &BotName) -> Why {
-    let (bot, handle) = (&member.bot.name, &account.handle);
-    let own = match member.given {
+fn taken(bound: &BoundBot, account: &Account, other: &BotName) -> Why {
+    let (bot, handle) = (&bound.bot.name, &account.handle);
+    let own = match bound.given {
         Some(_) => format!("give {bot} the tokens of another account"),
         None => format!("sign {bot} in to another account (`flockd enroll {bot}`)"),
     };
@@ -114,34 +114,34 @@ fn taken(member: &BoundBot, account: &Account, other: &BotName) -> Why {
 
 /// Looks once for a post whose outcome is unknown.
 pub(super) async fn look(run: &BotRun<'_>, post: &Post) -> Result<ProbeResult, NotReady> {
-    let BotRun { engine, member, standing } = *run;
-    request(run, standing.account.as_ref(), |LiveSession { session, .. }| async move {
-        Ok(engine.timed(member, Call::Look, member.network.probe(post, &session), |_| None).await?)
+    let BotRun { engine, bound, record } = *run;
+    request(run, record.account.as_ref(), |LiveSession { session, .. }| async move {
+        Ok(engine.timed(bound, Call::Look, bound.network.probe(post, &session), |_| None).await?)
     })
     .await
 }
 
 /// Reads what the account has posted since then.
 pub(super) async fn timeline_since(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<Timeline, NotReady> {
-    request(run, run.standing.account.as_ref(), |LiveSession { session, .. }| async move {
-        Ok(run.member.network.timeline_since(since, &session).await?)
+    request(run, run.record.account.as_ref(), |LiveSession { session, .. }| async move {
+        Ok(run.bound.network.timeline_since(since, &session).await?)
     })
     .await
 }
 
 /// Takes a post back.
-pub(super) async fn delete(engine: &Engine, member: &BoundBot, post: &Post) -> Result<(), NotReady> {
+pub(super) async fn delete(engine: &Engine, bound: &BoundBot, post: &Post) -> Result<(), NotReady> {
     let delete = |held: SessionTokens| async move {
         let session = Session { tokens: held.tokens, account: None };
-        member.network.delete(post, &session).await
+        bound.network.delete(post, &session).await
     };
-    engine.keeper.ask(member, delete).await
+    engine.tokens.ask(bound, delete).await
 }
 
 /// Tells of a bot that could not sign its next request.
-pub(super) async fn tell_if_signed_out(engine: &Engine, member: &BoundBot) {
-    if let Err(NotReady::Rejection(setback)) = engine.keeper.held(member).await {
-        let (bot, reason) = (member.bot.name.clone(), setback.why.reason);
+pub(super) async fn tell_if_signed_out(engine: &Engine, bound: &BoundBot) {
+    if let Err(NotReady::Rejection(rejection)) = engine.tokens.held(bound).await {
+        let (bot, reason) = (bound.bot.name.clone(), rejection.why.reason);
         engine.events.emit(&Event::NotSignedIn { bot, reason });
     }
 }
@@ -153,7 +153,7 @@ async fn prepared(
     held: SessionTokens,
 ) -> Result<LiveSession, NotReady> {
     let session = Session { tokens: held.tokens.clone(), account: known.cloned() };
-    let learnt = run.member.network.prepare(&session).await?;
+    let learnt = run.bound.network.prepare(&session).await?;
     if let Some(account) = &learnt {
         remember(run, known, account).await?;
     }
@@ -162,7 +162,7 @@ async fn prepared(
 }
 
 async fn remember(run: &BotRun<'_>, known: Option<&Account>, account: &Account) -> Result<(), StoreError> {
-    let (engine, bot) = (run.engine, &run.member.bot.name);
+    let (engine, bot) = (run.engine, &run.bound.bot.name);
     engine.store.remember(bot, account).await?;
     // What else is learnt of an account, and learnt again from time to time, is no news.
     if known.is_some_and(|known| known.handle == account.handle && known.learnt_with == account.learnt_with) {

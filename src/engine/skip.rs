@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::attempt::{self, Occasion};
-use super::wish::refused;
+use super::commands::refused;
 use super::{BotRun, BoundBot, due};
 use crate::flock::message::Message;
 use crate::flock::post::{Cause, PostId, Why};
@@ -12,13 +12,13 @@ use crate::store::{BotRecord, CommandResult, StoreError};
 
 /// Passes over the next slot of a bot that is not passed over yet, though its delay may run already.
 pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<CommandResult, StoreError> {
-    let BotRun { engine, member, standing } = *run;
-    let (bot, now) = (&member.bot, engine.clock.now());
+    let BotRun { engine, bound, record } = *run;
+    let (bot, now) = (&bound.bot, engine.clock.now());
     if let Some(post) = engine.store.post(id).await? {
         // Whoever granted it ended between writing and answering.
-        return Ok(skipped(member, standing, post.slot, now));
+        return Ok(skipped(bound, record, post.slot, now));
     }
-    let Some(slot) = ahead(member, standing, now).next() else {
+    let Some(slot) = ahead(bound, record, now).next() else {
         return Ok(refused(format!("{} has no slot ahead that could be skipped", bot.name)));
     };
     let due_at = due::with_delay(bot, slot);
@@ -27,8 +27,8 @@ pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<CommandResult, 
     match attempt::open_skipped(run, &occasion, why).await {
         Ok(post) => {
             let post = engine.announced(post);
-            let standing = engine.standing(member, now).await?;
-            Ok(skipped(member, &standing, post.slot, now))
+            let record = engine.bot_record(bound, now).await?;
+            Ok(skipped(bound, &record, post.slot, now))
         }
         // The bot was quicker.
         Err(StoreError::SlotTaken) => {
@@ -44,9 +44,9 @@ pub(super) async fn undo(
     id: PostId,
     slot: Option<DateTime<Utc>>,
 ) -> Result<CommandResult, StoreError> {
-    let BotRun { engine, member, standing } = *run;
-    let (bot, now) = (&member.bot, engine.clock.now());
-    let skipped = standing.skipped_of(&bot.schedule, standing.considered).into_iter();
+    let BotRun { engine, bound, record } = *run;
+    let (bot, now) = (&bound.bot, engine.clock.now());
+    let skipped = record.skipped_of(&bot.schedule, record.last_slot).into_iter();
     let mut ahead = skipped.filter(|skipped| due::with_delay(bot, *skipped) > now);
     let wanted = ahead.rfind(|skipped| slot.is_none_or(|slot| slot == *skipped));
     let Some(post) = engine.store.undo_skip(&bot.name, wanted, id, now).await? else {
@@ -58,40 +58,40 @@ pub(super) async fn undo(
             }
         }));
     };
-    let standing = engine.standing(member, now).await?;
+    let record = engine.bot_record(bound, now).await?;
     let message =
         Message::from(format!("{} no longer skips ", bot.name)).at(post.slot.unwrap_or(post.due_at));
-    Ok(CommandResult::new(true, message.then(next(member, &standing, now)), None))
+    Ok(CommandResult::new(true, message.then(next(bound, &record, now)), None))
 }
 
 /// The slots that are still to come and not skipped.
-fn ahead(member: &BoundBot, standing: &BotRecord, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
-    let bot = &member.bot;
+fn ahead(bound: &BoundBot, record: &BotRecord, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+    let bot = &bound.bot;
     let not_due = move |slot: &DateTime<Utc>| due::with_delay(bot, *slot) > now;
-    standing.expected(&bot.schedule, standing.considered).filter(not_due)
+    record.expected(&bot.schedule, record.last_slot).filter(not_due)
 }
 
 fn skipped(
-    member: &BoundBot,
-    standing: &BotRecord,
+    bound: &BoundBot,
+    record: &BotRecord,
     slot: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> CommandResult {
-    let name = &member.bot.name;
+    let name = &bound.bot.name;
     let skips = Message::from(format!("{name} skips "));
     let skips = match slot {
         Some(slot) => skips.at(slot),
         None => skips.text("its next slot"),
     };
-    let message = skips.then(next(member, standing, now));
+    let message = skips.then(next(bound, record, now));
     CommandResult::new(true, message.remedy(format!("; `flockd skip {name} --undo` undoes that"), ""), None)
 }
 
 /// What comes next, in the words of a sentence that goes on.
-fn next(member: &BoundBot, standing: &BotRecord, now: DateTime<Utc>) -> Message {
-    let name = &member.bot.name;
-    match ahead(member, standing, now).next() {
-        _ if standing.paused.is_some() => Message::from(", and is paused, so it posts nothing until ")
+fn next(bound: &BoundBot, record: &BotRecord, now: DateTime<Utc>) -> Message {
+    let name = &bound.bot.name;
+    match ahead(bound, record, now).next() {
+        _ if record.paused.is_some() => Message::from(", and is paused, so it posts nothing until ")
             .remedy(format!("`flockd resume {name}`"), "you resume it"),
         Some(next) => Message::from(", and posts next at ").at(next),
         None => Message::from(", and has no other slot ahead"),

@@ -70,8 +70,8 @@ impl From<VaultError> for NotReady {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::Store(error) => Self::Store(error),
-            VaultError::Key(reason) => Self::Rejection(setback(Cause::Keys, reason)),
-            VaultError::Damaged(reason) => Self::Rejection(setback(Cause::SignIn, reason)),
+            VaultError::Key(reason) => Self::Rejection(rejection(Cause::Keys, reason)),
+            VaultError::Damaged(reason) => Self::Rejection(rejection(Cause::SignIn, reason)),
         }
     }
 }
@@ -99,10 +99,10 @@ impl TokenManager {
     }
 
     /// The tokens for a bot's next request, renewed if they have run out.
-    pub async fn tokens(&self, member: &BoundBot) -> Result<SessionTokens, NotReady> {
-        let held = self.held(member).await?;
+    pub async fn tokens(&self, bound: &BoundBot) -> Result<SessionTokens, NotReady> {
+        let held = self.held(bound).await?;
         if held.renewable() && self.runs_out(held.tokens.as_ref()) {
-            return self.renew(member, &held).await;
+            return self.renew(bound, &held).await;
         }
         Ok(held)
     }
@@ -111,49 +111,49 @@ impl TokenManager {
     /// had, once more with renewed ones.
     pub async fn ask<T, E: Into<NotReady>, F: Future<Output = Result<T, E>>>(
         &self,
-        member: &BoundBot,
+        bound: &BoundBot,
         question: impl Fn(SessionTokens) -> F,
     ) -> Result<T, NotReady> {
-        let held = self.tokens(member).await?;
+        let held = self.tokens(bound).await?;
         match question(held.clone()).await.map_err(E::into) {
-            Err(NotReady::Rejection(setback)) if setback.token_rejected && held.renewable() => {
-                question(self.renew(member, &held).await?).await.map_err(E::into)
+            Err(NotReady::Rejection(rejection)) if rejection.token_rejected && held.renewable() => {
+                question(self.renew(bound, &held).await?).await.map_err(E::into)
             }
             answer => answer,
         }
     }
 
     /// The tokens as they are; nobody is asked.
-    pub async fn held(&self, member: &BoundBot) -> Result<SessionTokens, NotReady> {
-        if !member.network.requires_auth() {
+    pub async fn held(&self, bound: &BoundBot) -> Result<SessionTokens, NotReady> {
+        if !bound.network.requires_auth() {
             return Ok(SessionTokens::default());
         }
-        match &member.given {
+        match &bound.given {
             Some(given) => Ok(SessionTokens { tokens: Some(given.clone()), version: None }),
-            None => signed_in(member, self.vault.tokens(&member.bot.name).await?),
+            None => signed_in(bound, self.vault.tokens(&bound.bot.name).await?),
         }
     }
 
     /// Newer tokens than those held, because they have run out or were not accepted. If somebody else has
     /// brought newer ones meanwhile, those.
-    pub async fn renew(&self, member: &BoundBot, held: &SessionTokens) -> Result<SessionTokens, NotReady> {
-        let kept = self.claimed(&member.bot.name, Some(held), CLAIM).await?;
+    pub async fn renew(&self, bound: &BoundBot, held: &SessionTokens) -> Result<SessionTokens, NotReady> {
+        let kept = self.claimed(&bound.bot.name, Some(held), CLAIM).await?;
         if kept.tokens == held.tokens {
-            self.renew_claimed(member, kept).await
+            self.renew_claimed(bound, kept).await
         } else {
-            signed_in(member, kept)
+            signed_in(bound, kept)
         }
     }
 
     /// Revokes a bot's tokens, and forgets them. If the network can't be reached they are forgotten all the same, and
     /// that is returned; if it refuses, or the tokens can't be opened, nothing is forgotten.
-    pub async fn sign_out(&self, member: &BoundBot) -> Result<Option<Rejection>, NotReady> {
-        let bot = &member.bot.name;
+    pub async fn sign_out(&self, bound: &BoundBot) -> Result<Option<Rejection>, NotReady> {
+        let bot = &bound.bot.name;
         // Whoever is renewing them would be left with new ones that nobody revokes.
         let kept = self.claimed(bot, None, FAREWELL).await?;
         let version = kept.version;
-        let revoked = match signed_in(member, kept) {
-            Ok(SessionTokens { tokens: Some(tokens), .. }) => member.network.revoke(&tokens).await,
+        let revoked = match signed_in(bound, kept) {
+            Ok(SessionTokens { tokens: Some(tokens), .. }) => bound.network.revoke(&tokens).await,
             Ok(_) => Ok(()),
             Err(error) => {
                 self.let_go(bot, version).await;
@@ -161,16 +161,16 @@ impl TokenManager {
             }
         };
         match revoked {
-            Err(setback) if setback.why.cause != Cause::Unreachable => {
+            Err(rejection) if rejection.why.cause != Cause::Unreachable => {
                 self.let_go(bot, version).await;
-                Err(setback.into())
+                Err(rejection.into())
             }
             revoked => match self.vault.sign_out(bot, version).await {
                 // Somebody has signed it in meanwhile, with tokens of their own.
                 Ok(()) | Err(VaultError::Store(StoreError::Overtaken)) => Ok(revoked.err()),
                 Err(error) => {
                     let reason = format!("the tokens are revoked, but they can't be forgotten: {error}");
-                    Err(setback(Cause::SignIn, reason).into())
+                    Err(rejection(Cause::SignIn, reason).into())
                 }
             },
         }
@@ -204,19 +204,19 @@ impl TokenManager {
         }
     }
 
-    async fn renew_claimed(&self, member: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotReady> {
-        let (bot, version) = (&member.bot.name, kept.version);
+    async fn renew_claimed(&self, bound: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotReady> {
+        let (bot, version) = (&bound.bot.name, kept.version);
         let cut_off = kept.claimed_until.is_some_and(|until| until <= self.clock.now());
-        let held = signed_in(member, kept)?;
+        let held = signed_in(bound, kept)?;
         let Some(old) = &held.tokens else { return Ok(held) };
-        match member.network.renew(old).await {
+        match bound.network.renew(old).await {
             Ok(new) => {
-                self.keep(member, old, &new, version).await?;
-                signed_in(member, self.vault.tokens(bot).await?)
+                self.keep(bound, old, &new, version).await?;
+                signed_in(bound, self.vault.tokens(bot).await?)
             }
-            Err(setback) => {
+            Err(rejection) => {
                 self.let_go(bot, version).await;
-                self.not_renewed(member, old, cut_off, setback).await
+                self.not_renewed(bound, old, cut_off, rejection).await
             }
         }
     }
@@ -224,12 +224,12 @@ impl TokenManager {
     /// Keeps new tokens, however long it takes: they are known only here, and the old ones are spent.
     async fn keep(
         &self,
-        member: &BoundBot,
+        bound: &BoundBot,
         old: &Tokens,
         new: &Tokens,
         mut version: u64,
     ) -> Result<(), NotReady> {
-        let bot = &member.bot.name;
+        let bot = &bound.bot.name;
         loop {
             let error = match self.vault.renewed(bot, new, version).await {
                 Ok(()) => break,
@@ -242,7 +242,7 @@ impl TokenManager {
                     break;
                 } else if !is(old) {
                     // Somebody has signed the bot in or out, so nobody will use them. This is only tidier.
-                    let _ = member.network.revoke(new).await;
+                    let _ = bound.network.revoke(new).await;
                     return Ok(());
                 } else if kept.version != version {
                     // The same tokens, sealed with another key.
@@ -260,25 +260,25 @@ impl TokenManager {
     /// That old tokens were refused is no end if somebody else has brought new ones.
     async fn not_renewed(
         &self,
-        member: &BoundBot,
+        bound: &BoundBot,
         old: &Tokens,
         cut_off: bool,
-        setback: Rejection,
+        rejection: Rejection,
     ) -> Result<SessionTokens, NotReady> {
-        if setback.why.cause != Cause::SignIn {
-            return Err(setback.into());
+        if rejection.why.cause != Cause::SignIn {
+            return Err(rejection.into());
         }
-        let kept = self.vault.tokens(&member.bot.name).await?;
+        let kept = self.vault.tokens(&bound.bot.name).await?;
         if kept.tokens.as_ref() != Some(old) {
-            return signed_in(member, kept);
+            return signed_in(bound, kept);
         }
-        let why = setback.why;
+        let why = rejection.why;
         let reason = if cut_off {
             format!("{}; an earlier renewal was cut off before its tokens could be kept", why.reason)
         } else {
             why.reason
         };
-        Err(Rejection { why: Why::new(why.cause, reason), ..setback }.into())
+        Err(Rejection { why: Why::new(why.cause, reason), ..rejection }.into())
     }
 
     fn runs_out(&self, tokens: Option<&Tokens>) -> bool {
@@ -290,20 +290,20 @@ impl TokenManager {
     }
 }
 
-fn signed_in(member: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotReady> {
-    let Bot { name, network, .. } = &*member.bot;
+fn signed_in(bound: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotReady> {
+    let Bot { name, network, .. } = &*bound.bot;
     let StoredTokens { version, network: Some(of), tokens: Some(tokens), .. } = kept else {
-        return Err(setback(Cause::SignIn, message::not_signed_in(name).to_string()).into());
+        return Err(rejection(Cause::SignIn, message::not_signed_in(name).to_string()).into());
     };
     if of != *network {
         // A bot that has moved must not show one network the tokens of another.
         return Err(
-            setback(Cause::SignIn, message::signed_in_elsewhere(name, of, *network).to_string()).into()
+            rejection(Cause::SignIn, message::signed_in_elsewhere(name, of, *network).to_string()).into()
         );
     }
     Ok(SessionTokens { tokens: Some(tokens), version: Some(version) })
 }
 
-fn setback(cause: Cause, reason: String) -> Rejection {
+fn rejection(cause: Cause, reason: String) -> Rejection {
     Rejection::unanswered(Why::new(cause, reason))
 }

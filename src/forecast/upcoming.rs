@@ -78,8 +78,8 @@ pub async fn next_slots(
         if let Some(ledger) = ledger
             && !skipped.contains_key(&at)
         {
-            let standing = ledger.standing(&bots[at].name, now).await?;
-            let dealt_with = standing.as_ref().map(|it| it.considered);
+            let standing = ledger.bot_record(&bots[at].name, now).await?;
+            let dealt_with = standing.as_ref().map(|it| it.last_slot);
             skipped.insert(at, standing.map(|it| it.skipped).unwrap_or_default());
             if let Some(considered) = dealt_with.filter(|considered| slot <= *considered) {
                 heap.extend(bots[at].schedule.next_after(considered).map(|slot| Reverse((slot, at))));

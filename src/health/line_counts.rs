@@ -52,21 +52,21 @@ impl LineCounts {
         bot: &Bot,
         now: DateTime<Utc>,
     ) -> Result<Health, StoreError> {
-        let standing = store.standing(&bot.name, now).await?;
-        let lines = self.lines(store, bot, standing.as_ref()).await?;
-        health_with(Some(store), bot, standing, lines, now).await
+        let record = store.bot_record(&bot.name, now).await?;
+        let lines = self.lines(store, bot, record.as_ref()).await?;
+        health_with(Some(store), bot, record, lines, now).await
     }
 
     async fn lines(
         &self,
         store: &dyn Store,
         bot: &Bot,
-        standing: Option<&BotRecord>,
+        record: Option<&BotRecord>,
     ) -> Result<Result<Lines, SourceError>, StoreError> {
         let reading = self.poem_cache.glance(&bot.poem, bot.split).await;
-        let sign = match standing {
-            Some(standing) if reading.problem.is_none() && reading.unsettled.is_none() => {
-                Some(sign(store, bot, standing, reading.version).await?)
+        let sign = match record {
+            Some(record) if reading.problem.is_none() && reading.unsettled.is_none() => {
+                Some(sign(store, bot, record, reading.version).await?)
             }
             _ => None,
         };
@@ -76,7 +76,7 @@ impl LineCounts {
         {
             return Ok(Ok(*lines));
         }
-        let counted = lines(Some(store), bot, standing, reading).await?;
+        let counted = lines(Some(store), bot, record, reading).await?;
         if let (Some(sign), Ok(lines)) = (sign, &counted) {
             self.counted().insert(bot.name.clone(), (sign, *lines));
         }
@@ -93,9 +93,9 @@ impl LineCounts {
     }
 }
 
-async fn sign(store: &dyn Store, bot: &Bot, standing: &BotRecord, version: u64) -> Result<Sign, StoreError> {
-    let posts = [&standing.last, &standing.open].map(|post| post.as_ref().map(|post| (post.id, post.state)));
-    let limits = standing.account.as_ref().and_then(|account| account.limits);
-    let used = store.count_used(&bot.name, standing.round).await?;
-    Ok(Sign { bot: bot.clone(), version, round: standing.round, used, posts, limits })
+async fn sign(store: &dyn Store, bot: &Bot, record: &BotRecord, version: u64) -> Result<Sign, StoreError> {
+    let posts = [&record.last, &record.open].map(|post| post.as_ref().map(|post| (post.id, post.state)));
+    let limits = record.account.as_ref().and_then(|account| account.limits);
+    let used = store.count_used(&bot.name, record.round).await?;
+    Ok(Sign { bot: bot.clone(), version, round: record.round, used, posts, limits })
 }

@@ -26,7 +26,7 @@ use crate::flock::post::Cause;
 use crate::flock::{AtEnd, Bot, BotName, pick};
 use crate::net;
 use crate::sources::{PoemCache, Reading, SourceError};
-use crate::store::condition::{self, HealthState, health_state, needs_person, not_signed_in};
+use crate::store::health_state::{self, HealthState, health_state, needs_person, not_signed_in};
 use crate::store::{BotRecord, ScheduleCursor, Store, StoreError};
 
 /// After so many bots the others of this thread get a turn: a flock may be large.
@@ -50,7 +50,7 @@ pub struct Health {
     /// Its next slot, if one is expected.
     pub next_slot: Option<DateTime<Utc>>,
     /// Where it stands; `None` if no daemon has seen it yet.
-    pub standing: Option<BotRecord>,
+    pub record: Option<BotRecord>,
 }
 
 /// The states of bots in the words of a page, the worst first. What is one state for programs, `suspended`, is four for people.
@@ -94,9 +94,9 @@ impl Health {
 
     /// Why a suspended bot is.
     fn cause(&self) -> Option<Cause> {
-        let standing = self.standing.as_ref()?;
-        let behind = standing.behind.as_ref().and_then(|behind| behind.why.as_ref());
-        let newest = standing.open.as_ref().or(standing.last.as_ref());
+        let record = self.record.as_ref()?;
+        let behind = record.reconciliation.as_ref().and_then(|behind| behind.why.as_ref());
+        let newest = record.open.as_ref().or(record.last.as_ref());
         let suspends = |cause: &Cause| cause.suspends();
         behind.map(|why| why.cause).filter(suspends).or_else(|| newest.and_then(|post| post.cause))
     }
@@ -123,46 +123,46 @@ pub(crate) async fn health_by(
     bot: &Bot,
     now: DateTime<Utc>,
 ) -> Result<Health, StoreError> {
-    let standing = match ledger {
-        Some(ledger) => ledger.standing(&bot.name, now).await?,
+    let record = match ledger {
+        Some(ledger) => ledger.bot_record(&bot.name, now).await?,
         None => None,
     };
     let reading = poem_cache.glance(&bot.poem, bot.split).await;
-    let lines = lines(ledger, bot, standing.as_ref(), reading).await?;
-    health_with(ledger, bot, standing, lines, now).await
+    let lines = lines(ledger, bot, record.as_ref(), reading).await?;
+    health_with(ledger, bot, record, lines, now).await
 }
 
 /// The same where it is known already where the bot stands and how many lines it has.
 async fn health_with(
     ledger: Option<&dyn Store>,
     bot: &Bot,
-    standing: Option<BotRecord>,
+    record: Option<BotRecord>,
     lines: Result<Lines, SourceError>,
     now: DateTime<Utc>,
 ) -> Result<Health, StoreError> {
-    let signed_out = signed_out(ledger, bot, standing.as_ref()).await?;
+    let signed_out = signed_out(ledger, bot, record.as_ref()).await?;
     let left = lines.as_ref().ok().map(|lines| lines.left);
-    let (condition, reason) = match standing {
+    let (condition, reason) = match record {
         // Before the daemon has seen the bot, a person has this to do.
         None if signed_out => (HealthState::Suspended, Some(not_signed_in(bot))),
-        _ => health_state(bot, standing.as_ref(), left, now),
+        _ => health_state(bot, record.as_ref(), left, now),
     };
-    let next_slot = match &standing {
-        Some(standing) => standing.expected(&bot.schedule, now).next(),
+    let next_slot = match &record {
+        Some(record) => record.expected(&bot.schedule, now).next(),
         None => bot.schedule.next_after(now),
     };
     let idle = matches!(condition, HealthState::Exhausted | HealthState::Paused);
     Ok(Health {
         condition,
         reason: reason.or_else(|| lines.as_ref().err().map(|problem| problem.at(&bot.poem).into())),
-        needs_person: needs_person(bot, standing.as_ref(), condition),
+        needs_person: needs_person(bot, record.as_ref(), condition),
         signed_out,
-        clock_was_ahead: standing
+        clock_was_ahead: record
             .as_ref()
-            .is_some_and(|it| condition::clock_was_ahead(bot, it.considered, it.paused.is_some(), now)),
+            .is_some_and(|it| health_state::clock_was_ahead(bot, it.last_slot, it.paused.is_some(), now)),
         lines,
         next_slot: next_slot.filter(|_| !idle),
-        standing,
+        record,
     })
 }
 
@@ -170,10 +170,10 @@ async fn health_with(
 async fn signed_out(
     ledger: Option<&dyn Store>,
     bot: &Bot,
-    standing: Option<&BotRecord>,
+    record: Option<&BotRecord>,
 ) -> Result<bool, StoreError> {
-    match (standing, ledger) {
-        (Some(standing), _) => Ok(bot.signs_in() && standing.signed_in_at.is_none()),
+    match (record, ledger) {
+        (Some(record), _) => Ok(bot.signs_in() && record.signed_in_at.is_none()),
         // It may be signed in before a daemon has seen it.
         (None, Some(ledger)) if bot.signs_in() => Ok(ledger.credential(&bot.name).await?.sealed.is_none()),
         (None, _) => Ok(bot.signs_in()),
@@ -184,19 +184,19 @@ async fn signed_out(
 async fn lines(
     ledger: Option<&dyn Store>,
     bot: &Bot,
-    standing: Option<&BotRecord>,
+    record: Option<&BotRecord>,
     reading: Reading,
 ) -> Result<Result<Lines, SourceError>, StoreError> {
     let poem = match (reading.problem, reading.poem) {
         (None, Some(poem)) => poem,
         (problem, _) => return Ok(Err(problem.unwrap_or(SourceError::BeingWritten))),
     };
-    let used = match (ledger, standing) {
-        (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
+    let used = match (ledger, record) {
+        (Some(ledger), Some(record)) => ledger.used(&bot.name, record.round).await?,
         _ => Default::default(),
     };
-    let account = match (ledger, standing) {
-        (_, Some(standing)) => standing.account.clone(),
+    let account = match (ledger, record) {
+        (_, Some(record)) => record.account.clone(),
         // It may be signed in before the daemon has seen it.
         (Some(ledger), None) => ledger.account(&bot.name).await?,
         (None, None) => None,
@@ -223,8 +223,8 @@ pub(crate) async fn overdue(
     let is_late = |bot: &&Arc<Bot>| {
         let it = progress.get(&bot.name);
         let is_late = |it: &ScheduleCursor| {
-            condition::overdue(bot, it.considered, it.rests, now).is_some()
-                || condition::clock_was_ahead(bot, it.considered, it.rests, now)
+            health_state::overdue(bot, it.considered, it.rests, now).is_some()
+                || health_state::clock_was_ahead(bot, it.considered, it.rests, now)
         };
         it.is_some_and(|it| is_late(it) || (it.in_vain && !it.rests))
     };

@@ -37,13 +37,13 @@ pub async fn look_renamed(store: &dyn Store, bots: &[Arc<Bot>]) -> Result<Vec<Lo
     let gone: Vec<BotName> = store.schedule_cursors().await?.into_iter().map(|it| it.bot).collect();
     let mut gone_with_lines = Vec::new();
     for was in gone.into_iter().filter(|bot| !named.contains(bot)) {
-        let Some(standing) = store.standing(&was, chrono::DateTime::UNIX_EPOCH).await? else { continue };
-        let network = standing.last_posted.as_ref().map(|post| post.network);
-        gone_with_lines.push((was.clone(), network, store.used(&was, standing.round).await?));
+        let Some(record) = store.bot_record(&was, chrono::DateTime::UNIX_EPOCH).await? else { continue };
+        let network = record.last_posted.as_ref().map(|post| post.network);
+        gone_with_lines.push((was.clone(), network, store.used(&was, record.round).await?));
     }
     let mut found = Vec::new();
     for bot in bots.iter().filter(|bot| bot.was.is_none() && !gone_with_lines.is_empty()) {
-        let posts = store.standing(&bot.name, chrono::DateTime::UNIX_EPOCH).await?;
+        let posts = store.bot_record(&bot.name, chrono::DateTime::UNIX_EPOCH).await?;
         if posts.is_some_and(|it| it.last_posted.is_some() || it.open.is_some()) {
             continue;
         }

@@ -111,8 +111,8 @@ pub async fn bot_row(
         None => None,
     };
     let lines = health.lines.as_ref().ok();
-    let (standing, next) = (health.standing.as_ref(), health.next_slot);
-    let last = standing.and_then(|standing| standing.last_posted.as_ref());
+    let (record, next) = (health.record.as_ref(), health.next_slot);
+    let last = record.and_then(|record| record.last_posted.as_ref());
     let last_at = last.and_then(|post| post.settled_at);
     Ok(BotRow {
         name: bot.name.to_string(),
@@ -120,14 +120,14 @@ pub async fn bot_row(
         handle: account.as_ref().map(|account| account.handle.clone()),
         state: health.condition.as_str(),
         needs_person: health.needs_person,
-        is_known: health.standing.is_some(),
+        is_known: health.record.is_some(),
         reason: health.reason.map(|reason| reason.to_string()),
         next_slot: next.map(instant),
         last_post: last_at.map(instant),
         lines_total: lines.map(|lines| lines.total),
         lines_left: lines.map(|lines| lines.left),
-        round: standing.map_or(1, |standing| standing.round),
-        slots_missed: standing.map_or(0, |standing| standing.missed),
+        round: record.map_or(1, |record| record.round),
+        slots_missed: record.map_or(0, |record| record.missed),
         last_text: last.and_then(|post| post.text.clone()),
         last_url: last.and_then(|post| post.url.clone()),
         account: account.map(Who::from),

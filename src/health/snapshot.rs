@@ -11,7 +11,7 @@ use super::{AT_ONCE, Health, LineCounts};
 use crate::clock::Clock;
 use crate::flock::message::Message;
 use crate::flock::{Bot, BotName, NetworkKind};
-use crate::store::condition::HealthState;
+use crate::store::health_state::HealthState;
 use crate::store::{Store, StoreError};
 
 /// How the bots of a flock were at one time.
@@ -56,9 +56,9 @@ pub struct BotSnapshot {
 
 impl BotSnapshot {
     fn of(bot: &Bot, health: &Health) -> Self {
-        let standing = health.standing.as_ref();
-        let account = standing.and_then(|standing| standing.account.as_ref());
-        let last = standing.and_then(|standing| standing.last_posted.as_ref());
+        let record = health.record.as_ref();
+        let account = record.and_then(|record| record.account.as_ref());
+        let last = record.and_then(|record| record.last_posted.as_ref());
         Self {
             name: bot.name.clone(),
             condition: health.condition,

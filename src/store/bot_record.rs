@@ -14,7 +14,7 @@ use crate::flock::schedule::Schedule;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BotRecord {
     /// The newest slot that was dealt with, or the instant at which its slots begin.
-    pub considered: DateTime<Utc>,
+    pub last_slot: DateTime<Utc>,
     /// Slots after that which will be passed over, in their order.
     pub skipped: Vec<DateTime<Utc>>,
     /// How many slots it missed, ever.
@@ -41,7 +41,7 @@ pub struct BotRecord {
     /// Since when it posts nothing on schedule, if it is paused.
     pub paused: Option<Pause>,
     /// How far it is behind its account, if the ledger was put back from a copy.
-    pub behind: Option<Behind>,
+    pub reconciliation: Option<Behind>,
 }
 
 impl BotRecord {
@@ -52,7 +52,7 @@ impl BotRecord {
         now: DateTime<Utc>,
     ) -> impl Iterator<Item = DateTime<Utc>> + use<'b> {
         let skipped = self.skipped.clone();
-        schedule.upcoming(self.considered.max(now)).filter(move |slot| !skipped.contains(slot))
+        schedule.upcoming(self.last_slot.max(now)).filter(move |slot| !skipped.contains(slot))
     }
 
     /// The slots of a schedule after `now` that are skipped. A skip from before the bot had this schedule concerns none of them.

@@ -6,12 +6,12 @@
 
 mod bot_record;
 mod command;
-pub mod condition;
 mod configuration;
 mod credential;
 mod draft;
-pub mod passes;
+pub mod health_state;
 mod private;
+pub mod sessions;
 pub mod sqlite;
 pub mod transfer;
 pub mod vault;
@@ -30,7 +30,7 @@ pub use self::command::{Command, CommandKind, CommandResult};
 pub use self::configuration::{Configuration, Refusal};
 pub use self::credential::{CredentialRow, LONGEST_CLAIM, Sealed};
 pub use self::draft::{Beginning, Draft};
-use self::passes::Sessions;
+use self::sessions::Sessions;
 use self::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::flock::account::Account;
 use crate::flock::poem::{LineId, TextId};
@@ -64,7 +64,7 @@ pub trait Store: Sessions + Send + Sync {
     async fn take_over(&self, now: DateTime<Utc>) -> Result<Vec<Post>, StoreError>;
 
     /// Where a bot stands; `None` if it was never entered.
-    async fn standing(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError>;
+    async fn bot_record(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError>;
 
     /// The lines that a bot used in a round, and those that its account has used lately under other names.
     async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
@@ -271,7 +271,7 @@ pub trait Store: Sessions + Send + Sync {
     ) -> Result<Vec<(BotName, i64, u64)>, StoreError>;
 
     /// Writes down a wish for the sender, or that whoever made it still waits (its `made_at`).
-    async fn wish(&self, wish: &Command) -> Result<(), StoreError>;
+    async fn submit_command(&self, command: &Command) -> Result<(), StoreError>;
 
     /// The wishes that nobody has answered, oldest first.
     async fn open_commands(&self) -> Result<Vec<Command>, StoreError>;

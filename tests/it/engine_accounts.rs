@@ -6,7 +6,7 @@ use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
 use flockd::flock::secret::{Secret, SecretSource};
 use flockd::store::CommandKind;
-use flockd::store::condition::{HealthState, health_state, needs_person};
+use flockd::store::health_state::{HealthState, health_state, needs_person};
 
 use crate::support::clock::{minutes, seconds};
 use crate::support::fixture::House;

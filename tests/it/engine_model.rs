@@ -249,7 +249,7 @@ impl World {
         self.release_all().await;
         let mut considered = Vec::new();
         for name in BOTS {
-            considered.push(self.house.standing(name).await.considered);
+            considered.push(self.house.standing(name).await.last_slot);
         }
         // A clock that was set back has to come to where it was before anything is due again.
         let caught_up = considered.into_iter().max().unwrap().max(self.house.now());

@@ -6,7 +6,7 @@ use flockd::flock::post::{Cause, State, Why};
 use flockd::flock::secret::SecretSource;
 use flockd::flock::{AtEnd, Bot, OnUnknown};
 use flockd::net::{RemotePost, Timeline};
-use flockd::store::condition::{HealthState, health_state, needs_person};
+use flockd::store::health_state::{HealthState, health_state, needs_person};
 use flockd::store::{CommandKind, CommandResult};
 
 use crate::support::clock::{at, hours, minutes};

@@ -5,7 +5,7 @@ use flockd::flock::event::Event;
 use flockd::flock::post::Cause;
 use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::{Bot, OnMiss};
-use flockd::store::condition::{HealthState, clock_was_ahead, health_state};
+use flockd::store::health_state::{HealthState, clock_was_ahead, health_state};
 use flockd::store::{BotRecord, CommandKind};
 
 use crate::support::clock::{at, hours, minutes, seconds};
@@ -220,7 +220,7 @@ async fn a_clock_that_was_ahead_is_loud_and_a_person_resets_it() {
     let standing = BotRecord { signed_in_at: Some(house.now()), ..house.standing("walt").await };
     let (state, reason) = health_state(&house.bots[0], Some(&standing), Some(9), house.now());
     assert!(state == HealthState::Suspended && reason.unwrap().to_string().contains("`flockd resume walt`"));
-    assert!(clock_was_ahead(&house.bots[0], house.standing("walt").await.considered, false, house.now()));
+    assert!(clock_was_ahead(&house.bots[0], house.standing("walt").await.last_slot, false, house.now()));
     let answer = house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await;
     assert!(answer.done && answer.message.contains("reset"), "{answer:?}");
     house.pass(minutes(2)).await;
@@ -230,7 +230,7 @@ async fn a_clock_that_was_ahead_is_loud_and_a_person_resets_it() {
     texts.dedup();
     assert_eq!(texts.len(), sent + 2, "no line twice");
     // Nothing but a reset goes back.
-    assert!(!clock_was_ahead(&house.bots[0], house.standing("walt").await.considered, false, house.now()));
+    assert!(!clock_was_ahead(&house.bots[0], house.standing("walt").await.last_slot, false, house.now()));
 }
 
 /// The clock was an hour ahead: what was posted for the slots of that hour is not posted again.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use flockd::clock::Clock;
 use flockd::config;
-use flockd::daemon::{self, DaemonOptions, notice::SdNotify};
+use flockd::daemon::{self, DaemonOptions, sd_notify::SdNotify};
 use flockd::flock::event::Event;
 use rand::SeedableRng;
 use tokio::sync::oneshot;

@@ -120,7 +120,7 @@ async fn an_undone_skip_moves_house() {
     done(&other, &["import", "lines"]);
     let database = format!("sqlite:{}", other.path("flock.db").display());
     let ledger = Sqlite::beside(&database).await.unwrap().unwrap();
-    let standing = ledger.standing(&"walt".parse().unwrap(), SystemClock.now()).await.unwrap().unwrap();
+    let standing = ledger.bot_record(&"walt".parse().unwrap(), SystemClock.now()).await.unwrap().unwrap();
     assert!(standing.skipped.is_empty(), "{standing:?}");
     ledger.close().await;
     assert_eq!(folder.json(&["next", "--json"]), other.json(&["next", "--json"]));

@@ -3,7 +3,7 @@
 
 use super::Accounts;
 use crate::config::SourceSpans;
-use crate::config::complaint::Diagnostic;
+use crate::config::diagnostics::Diagnostic;
 use crate::flock::account::Account;
 use crate::flock::{Bot, Flock, NetworkKind};
 

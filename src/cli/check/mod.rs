@@ -17,7 +17,7 @@ use super::forecast::{AppForecast, Apps, Forecast, PostRates, forecast};
 use super::output;
 use super::progress::Working;
 use crate::clock::{Clock, SystemClock};
-use crate::config::complaint::{Diagnostic, Severity};
+use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::config::{self, Examined, SourceSpans, secret};
 use crate::daemon;
 use crate::daemon::reload::renamed;
@@ -29,7 +29,7 @@ use crate::flock::{Bot, BotName, Flock, pick};
 use crate::health::health;
 use crate::net;
 use crate::net::environment::Environment;
-use crate::store::condition::not_signed_in;
+use crate::store::health_state::not_signed_in;
 use crate::store::sqlite::Sqlite;
 use crate::store::{AccountConflict, BotRecord, Spent, Store, StoreError};
 
@@ -170,10 +170,10 @@ async fn by_the_ledger(
             outlook.complaints.push(places.error(&path, format!("bot {name}: {reason}")));
         }
         if let Ok(lines) = &health.lines {
-            let known = (lines, health.standing.as_ref());
+            let known = (lines, health.record.as_ref());
             outlook.bots.push(forecast(bot, known, &mut rates, now, &flock.timezone));
             let account = accounts.get(name);
-            let price = price(ledger, (bot, account), health.standing.as_ref(), poems).await?;
+            let price = price(ledger, (bot, account), health.record.as_ref(), poems).await?;
             apps.add(bot, lines.left, price, &mut rates);
         }
     }

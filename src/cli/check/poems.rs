@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{Accounts, Poems};
 use crate::config::SourceSpans;
-use crate::config::complaint::{Diagnostic, Severity};
+use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::daemon::reload::broken_poem;
 use crate::flock::account::Account;
 use crate::flock::poem::{Poem, TextId};

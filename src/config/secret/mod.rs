@@ -3,14 +3,14 @@
 //! Loading never comes here. What posts resolves a bot's secrets when it needs them; `check` and `run` call
 //! [`complaints`] to tell of all that can't be resolved.
 
-mod inquiry;
+mod checks;
 
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-pub use self::inquiry::complaints;
+pub use self::checks::complaints;
 use super::url;
 use crate::files::{self, ReadError};
 use crate::flock::secret::{Secret, SecretSource};

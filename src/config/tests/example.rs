@@ -6,13 +6,13 @@ use toml::de::{DeTable, DeValue};
 use super::*;
 use crate::config::apps::{self, AppTable};
 use crate::config::bots::{self, Shared};
-use crate::config::habits::Defaults;
+use crate::config::conflicts::Conflicts;
+use crate::config::defaults::Defaults;
 use crate::config::report::{LineIndex, Reporter};
-use crate::config::rivals::Conflicts;
+use crate::config::schedule_checks::ScheduleChecks;
 use crate::config::section::Section;
-use crate::config::timing::ScheduleChecks;
 use crate::config::zones::Zones;
-use crate::config::{account, alerts, global, log, restraint, source};
+use crate::config::{account, alerts, global, limits, log, source};
 use crate::flock::KeySource;
 use crate::flock::account::App;
 
@@ -158,7 +158,7 @@ fn the_example_explains_every_key_there_is() {
         let named = table(kind).get(name).and_then(|named| named.get_ref().as_table()).unwrap();
         keys(named.get(inner).and_then(|inner| inner.get_ref().as_table()).unwrap())
     };
-    assert_eq!(lacking(asked(restraint::limits), within("apps", "x", "budget")), none);
+    assert_eq!(lacking(asked(limits::limits), within("apps", "x", "budget")), none);
     let bots = &keys_within(table("bots")) | &keys(table("defaults"));
     assert_eq!(lacking(asked(read_bot), bots), none);
     assert_eq!(lacking(asked(account::looks), within("bots", "walt", "profile")), none);

@@ -5,11 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::super::{StoreError, private};
-use super::bell;
+use super::notifier;
 use super::stale::with;
 
 /// Refuses a ledger that has, or may have, another name: a hard link, or a mount of the file alone.
-pub(super) fn refuse(ledger: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_aliases(ledger: &Path) -> Result<(), StoreError> {
     refuse_links(ledger)?;
     let Ok(about) = ledger.symlink_metadata() else { return Ok(()) };
     let name = ledger.display();
@@ -45,5 +45,5 @@ fn refuse_links(ledger: &Path) -> Result<(), StoreError> {
 /// The same for a command beside the daemon. A name that was made while a daemon runs takes nothing from whoever uses the
 /// daemon's own.
 pub(super) fn refuse_beside(ledger: &Path) -> Result<(), StoreError> {
-    refuse(ledger).or_else(|refused| bell::ring(ledger).map_err(|_| refused))
+    refuse_aliases(ledger).or_else(|refused| notifier::notify(ledger).map_err(|_| refused))
 }

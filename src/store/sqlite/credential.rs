@@ -6,24 +6,27 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
 
+use super::error::WriteError;
 use super::row;
 use super::sql::credential as sql;
 use super::sql::identity;
-use super::trouble::Trouble;
 use crate::flock::BotName;
 use crate::flock::account::Account;
 use crate::store::{AccountConflict, CredentialRow, LONGEST_CLAIM, Sealed, StoreError};
 
-pub(super) async fn envelope(db: &mut SqliteConnection, bot: &BotName) -> Result<CredentialRow, sqlx::Error> {
+pub(super) async fn credential(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+) -> Result<CredentialRow, sqlx::Error> {
     let row = sql::credential(db, bot).await?;
-    row.as_ref().map_or_else(|| Ok(CredentialRow::default()), row::envelope)
+    row.as_ref().map_or_else(|| Ok(CredentialRow::default()), row::credential)
 }
 
 pub(super) async fn envelopes(
     db: &mut SqliteConnection,
 ) -> Result<Vec<(BotName, CredentialRow)>, sqlx::Error> {
     let rows = sql::credentials(db).await?;
-    rows.iter().map(|row| Ok((row::bot(row)?, row::envelope(row)?))).collect()
+    rows.iter().map(|row| Ok((row::bot(row)?, row::credential(row)?))).collect()
 }
 
 /// What is kept of apps, in the order of their names.
@@ -67,11 +70,11 @@ pub(super) async fn sign_in(
     sealed: Sealed,
     replaces: u64,
     now: DateTime<Utc>,
-) -> Result<(), Trouble> {
+) -> Result<(), WriteError> {
     unchanged(db, &bot, &sealed, replaces).await?;
     let others = with_account(db, &account, &bot).await?;
     if let Some(other) = others.into_iter().find(|other| other.signed_in) {
-        return Err(Trouble::Rule(StoreError::AccountTaken(other.bot)));
+        return Err(WriteError::Rule(StoreError::AccountTaken(other.bot)));
     }
     sql::keep(db, &bot, &sealed, now).await?;
     Ok(identity::remember(db, &bot, &account).await?)
@@ -82,27 +85,27 @@ pub(super) async fn renewed(
     bot: BotName,
     sealed: Sealed,
     replaces: u64,
-) -> Result<(), Trouble> {
+) -> Result<(), WriteError> {
     match unchanged(db, &bot, &sealed, replaces).await?.signed_in_at {
         Some(signed_in_at) => Ok(sql::keep(db, &bot, &sealed, signed_in_at).await?),
         None => Err(OVERTAKEN),
     }
 }
 
-const OVERTAKEN: Trouble = Trouble::Rule(StoreError::Overtaken);
+const OVERTAKEN: WriteError = WriteError::Rule(StoreError::Overtaken);
 
-/// The bot's envelope, if it is of the version that is to be replaced, and nobody has changed the key.
+/// The bot's credential, if it is of the version that is to be replaced, and nobody has changed the key.
 async fn unchanged(
     db: &mut SqliteConnection,
     bot: &BotName,
     sealed: &Sealed,
     replaces: u64,
-) -> Result<CredentialRow, Trouble> {
-    let envelope = envelope(db, bot).await?;
-    if envelope.version != replaces || sql::has_other_key(db, &sealed.key_mark, bot).await? {
+) -> Result<CredentialRow, WriteError> {
+    let credential = credential(db, bot).await?;
+    if credential.version != replaces || sql::has_other_key(db, &sealed.key_mark, bot).await? {
         return Err(OVERTAKEN);
     }
-    Ok(envelope)
+    Ok(credential)
 }
 
 pub(super) async fn reseal(
@@ -110,11 +113,11 @@ pub(super) async fn reseal(
     all: Vec<(BotName, Sealed, u64)>,
     apps: Vec<(String, Sealed)>,
     now: DateTime<Utc>,
-) -> Result<(), Trouble> {
+) -> Result<(), WriteError> {
     let kept: HashMap<BotName, CredentialRow> = envelopes(db).await?.into_iter().collect();
     let given: HashMap<&BotName, u64> = all.iter().map(|(bot, _, version)| (bot, *version)).collect();
-    let is_current = |(bot, envelope): (&BotName, &CredentialRow)| {
-        given.get(bot) == Some(&envelope.version) && !envelope.is_leased(now)
+    let is_current = |(bot, credential): (&BotName, &CredentialRow)| {
+        given.get(bot) == Some(&credential.version) && !credential.is_leased(now)
     };
     if all.len() != kept.len() || !kept.iter().all(is_current) {
         return Err(OVERTAKEN);
@@ -126,14 +129,18 @@ pub(super) async fn reseal(
         sql::keep_registration(db, app, sealed).await?;
     }
     for (bot, sealed, _) in &all {
-        let signed_in_at = kept.get(bot).and_then(|envelope| envelope.signed_in_at).unwrap_or(now);
+        let signed_in_at = kept.get(bot).and_then(|credential| credential.signed_in_at).unwrap_or(now);
         sql::keep(db, bot, sealed, signed_in_at).await?;
     }
     Ok(())
 }
 
-pub(super) async fn sign_out(db: &mut SqliteConnection, bot: BotName, replaces: u64) -> Result<(), Trouble> {
-    if envelope(db, &bot).await?.version != replaces {
+pub(super) async fn sign_out(
+    db: &mut SqliteConnection,
+    bot: BotName,
+    replaces: u64,
+) -> Result<(), WriteError> {
+    if credential(db, &bot).await?.version != replaces {
         return Err(OVERTAKEN);
     }
     Ok(sql::forget(db, &bot).await?)
@@ -145,7 +152,7 @@ pub(super) async fn claim(
     version: u64,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
-) -> Result<bool, Trouble> {
+) -> Result<bool, WriteError> {
     let credible = now + LONGEST_CLAIM;
     Ok(sql::claim(db, &bot, row::kept_version(version), now, until.min(credible), credible).await?)
 }
@@ -157,8 +164,8 @@ pub(super) async fn carry(
     was: &BotName,
     name: &BotName,
     reused: bool,
-) -> Result<(), Trouble> {
-    if envelope(db, name).await?.sealed.is_none() {
+) -> Result<(), WriteError> {
+    if credential(db, name).await?.sealed.is_none() {
         sql::carry(db, was, name).await?;
     } else if !reused {
         sql::drop_rows(db, was).await?;

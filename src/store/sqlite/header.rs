@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::super::StoreError;
+use super::error::damaged;
 use super::stale::log_of;
-use super::trouble::damaged;
 
 /// How every SQLite file begins (<https://www.sqlite.org/fileformat2.html#the_database_header>).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -56,7 +56,7 @@ impl Header {
 }
 
 /// Refuses a file that is there and holds nothing, or less than it says. The log has been found to be none of another ledger.
-pub(super) fn refuse(ledger: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_header(ledger: &Path) -> Result<(), StoreError> {
     let name = ledger.display();
     let remedy =
         "put a backup in its place, or remove the file if a new ledger is to be made: that knows of no post";

@@ -7,12 +7,12 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row, SqliteConnection};
 
-use super::trouble::Trouble;
+use super::error::WriteError;
 use super::{credential, row, sql};
 use crate::flock::BotName;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId};
-use crate::store::condition::{CLOCK_TOLERANCE, ails, mended_by_sign_in};
+use crate::store::health_state::{CLOCK_TOLERANCE, ails, mended_by_sign_in};
 use crate::store::{Beginning, BotRecord, Draft, Entry, Find, NotRenamed, StoreError};
 
 /// The text recorded for posts that the last holder left in `sending`.
@@ -24,7 +24,7 @@ pub(super) async fn enter(
     db: &mut SqliteConnection,
     bots: Vec<Entry>,
     now: DateTime<Utc>,
-) -> Result<Vec<NotRenamed>, Trouble> {
+) -> Result<Vec<NotRenamed>, WriteError> {
     let not_renamed = rename(db, &bots).await?;
     for entry in &bots {
         sql::bot::enter(db, entry, now).await?;
@@ -34,7 +34,7 @@ pub(super) async fn enter(
 
 /// Renames what can be renamed, before any new name is entered: a name that one bot gives up is free for
 /// another, in whatever order they come.
-async fn rename(db: &mut SqliteConnection, bots: &[Entry]) -> Result<Vec<NotRenamed>, Trouble> {
+async fn rename(db: &mut SqliteConnection, bots: &[Entry]) -> Result<Vec<NotRenamed>, WriteError> {
     let asked = |entry: &Entry| entry.was.clone().map(|was| NotRenamed { bot: entry.name.clone(), was });
     let names: HashSet<&BotName> = bots.iter().map(|entry| &entry.name).collect();
     let mut waiting: Vec<NotRenamed> = bots.iter().filter_map(asked).collect();
@@ -57,7 +57,7 @@ async fn rename(db: &mut SqliteConnection, bots: &[Entry]) -> Result<Vec<NotRena
 
 /// Renames a bot, with all that is kept under its old name, if it is there and the new name is free.
 /// `false` if both names have a history. `reused` says that another bot has the old name from now on.
-async fn rename_one(db: &mut SqliteConnection, asked: &NotRenamed, reused: bool) -> Result<bool, Trouble> {
+async fn rename_one(db: &mut SqliteConnection, asked: &NotRenamed, reused: bool) -> Result<bool, WriteError> {
     let NotRenamed { bot, was } = asked;
     if sql::bot::rename(db, was, bot).await? {
         credential::carry(db, was, bot, reused).await?;
@@ -78,7 +78,7 @@ async fn rename_one(db: &mut SqliteConnection, asked: &NotRenamed, reused: bool)
 async fn still_there(
     db: &mut SqliteConnection,
     in_the_way: Vec<NotRenamed>,
-) -> Result<Vec<NotRenamed>, Trouble> {
+) -> Result<Vec<NotRenamed>, WriteError> {
     let mut not_renamed = Vec::new();
     for rename in in_the_way {
         if sql::bot::has(db, &rename.was).await? {
@@ -88,15 +88,18 @@ async fn still_there(
     Ok(not_renamed)
 }
 
-pub(super) fn known(bot: &BotName, found: bool) -> Result<(), Trouble> {
+pub(super) fn known(bot: &BotName, found: bool) -> Result<(), WriteError> {
     if found { Ok(()) } else { Err(stranger(bot)) }
 }
 
-fn stranger(bot: &BotName) -> Trouble {
-    Trouble::Rule(StoreError::NotFound(format!("bot {bot}")))
+fn stranger(bot: &BotName) -> WriteError {
+    WriteError::Rule(StoreError::NotFound(format!("bot {bot}")))
 }
 
-pub(super) async fn take_over(db: &mut SqliteConnection, now: DateTime<Utc>) -> Result<Vec<Post>, Trouble> {
+pub(super) async fn take_over(
+    db: &mut SqliteConnection,
+    now: DateTime<Utc>,
+) -> Result<Vec<Post>, WriteError> {
     sql::forget_answered(db, now).await?;
     sql::watch::refuse(db, None).await?;
     let reason = match sql::settling::copied_at(db).await? {
@@ -117,7 +120,7 @@ pub(super) async fn catch_up(
     db: &mut SqliteConnection,
     bot: BotName,
     found: Vec<Find>,
-) -> Result<Vec<Post>, Trouble> {
+) -> Result<Vec<Post>, WriteError> {
     let written = note(db, &bot, &found).await?;
     // Last: whoever is told that this failed must find the bot as far behind as it was.
     known(&bot, sql::bot::catch_up(db, &bot).await?)?;
@@ -129,7 +132,7 @@ pub(super) async fn note(
     db: &mut SqliteConnection,
     bot: &BotName,
     found: &[Find],
-) -> Result<Vec<Post>, Trouble> {
+) -> Result<Vec<Post>, WriteError> {
     let oldest = sql::transfer::oldest(db, bot).await?.map(row::time);
     let mut before_all = sql::transfer::first_number(db).await?.saturating_sub_unsigned(found.len() as u64);
     let mut written = Vec::new();
@@ -149,13 +152,13 @@ pub(super) async fn remember_alert(
     about: String,
     cause: String,
     day: NaiveDate,
-) -> Result<(), Trouble> {
+) -> Result<(), WriteError> {
     sql::watch::forget_alerts(db, day - TimeDelta::days(7)).await?;
     sql::watch::insert_alert(db, receiver, &about, &cause, day).await?;
     Ok(())
 }
 
-pub(super) async fn open_post(db: &mut SqliteConnection, draft: Draft) -> Result<Post, Trouble> {
+pub(super) async fn open_post(db: &mut SqliteConnection, draft: Draft) -> Result<Post, WriteError> {
     // The one foreign key of a post is its bot.
     let row = sql::insert_post(db, &draft).await.map_err(|error| match error.as_database_error() {
         Some(database) if database.is_foreign_key_violation() => stranger(&draft.bot),
@@ -174,11 +177,11 @@ pub(super) async fn advance(
     id: PostId,
     step: Move,
     now: DateTime<Utc>,
-) -> Result<Post, Trouble> {
+) -> Result<Post, WriteError> {
     if let Some(row) = sql::move_post(db, id, &step, now).await? {
         return Ok(row::post(&row)?);
     }
-    Err(Trouble::Rule(match sql::post(db, id).await? {
+    Err(WriteError::Rule(match sql::post(db, id).await? {
         None => StoreError::NotFound(format!("post {id}")),
         Some(row) => StoreError::IllegalMove { id, from: row::post(&row)?.state, to: step.to() },
     }))
@@ -190,7 +193,7 @@ pub(super) async fn undo_skip(
     slot: Option<DateTime<Utc>>,
     by: PostId,
     now: DateTime<Utc>,
-) -> Result<Option<Post>, Trouble> {
+) -> Result<Option<Post>, WriteError> {
     let undone = match (sql::skip::undone_by(db, by).await?, slot) {
         (None, Some(slot)) => sql::skip::undo(db, &bot, slot, by, now).await?,
         (undone, _) => undone,
@@ -198,7 +201,7 @@ pub(super) async fn undo_skip(
     Ok(undone.as_ref().map(row::post).transpose()?)
 }
 
-pub(super) async fn standing(
+pub(super) async fn record(
     db: &mut SqliteConnection,
     name: &BotName,
     now: DateTime<Utc>,
@@ -218,13 +221,13 @@ pub(super) async fn standing(
     let last = optional(sql::last_post(&mut db, name).await?)?;
     // A sign-in that a clock dated that was ahead must not count as later than all that failed since.
     let credible = |at: DateTime<Utc>| if at > now + CLOCK_TOLERANCE { DateTime::UNIX_EPOCH } else { at };
-    let signed_in_at = credential::envelope(&mut db, name).await?.signed_in_at.map(credible);
+    let signed_in_at = credential::credential(&mut db, name).await?.signed_in_at.map(credible);
     let considered = row::time(bot.try_get("considered")?);
     let skipped = sql::skip::after(&mut db, name, considered).await?.into_iter().map(row::time).collect();
     let is_ailing = open.as_ref().or(last.as_ref()).is_some_and(|post| ails(post, signed_in_at));
     let ailing_since = if is_ailing { ailing_since(&mut db, name, signed_in_at).await? } else { None };
     Ok(Some(BotRecord {
-        considered,
+        last_slot: considered,
         skipped,
         missed: bot.try_get::<i64, _>("missed")?.unsigned_abs(),
         account: credential::account(&mut db, name).await?,
@@ -237,7 +240,7 @@ pub(super) async fn standing(
         avoid,
         sent_last_hour: sql::sent_since(&mut db, name, now - TimeDelta::hours(1)).await?,
         paused: row::pause(&bot)?,
-        behind: row::behind(&bot)?,
+        reconciliation: row::behind(&bot)?,
     }))
 }
 

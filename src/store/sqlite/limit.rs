@@ -9,7 +9,7 @@ use super::super::StoreError;
 use super::stale::log_of;
 
 /// As near to the limit a failure to write is put down to it: the log's index grows in steps of 32 kB, the ledger with a commit.
-pub(super) const NEAR: u64 = 256 * 1_024;
+pub(super) const NEAR_LIMIT: u64 = 256 * 1_024;
 
 /// The most bytes that a file may have, if there is a limit.
 pub(super) fn of_files() -> Option<u64> {
@@ -17,7 +17,7 @@ pub(super) fn of_files() -> Option<u64> {
 }
 
 /// Refuses a ledger whose files can't grow by so many bytes.
-pub(super) fn check(ledger: &Path, growth: u64) -> Result<(), StoreError> {
+pub(super) fn check_file_size(ledger: &Path, growth: u64) -> Result<(), StoreError> {
     let Some(most) = of_files() else { return Ok(()) };
     let size = |path: &Path| path.metadata().map_or(0, |file| file.len());
     if size(ledger).max(size(&log_of(ledger))).saturating_add(growth) <= most {

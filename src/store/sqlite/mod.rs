@@ -4,30 +4,30 @@
 //! in `sql`, opening and its many ways to fail in `open`. Only the holder of the `lock` sends posts; any number may read and wish.
 
 mod alias;
+mod backup;
 mod ballast;
-mod bell;
-mod copy;
 mod credential;
-mod examine;
+mod error;
 mod files;
+mod filesystem;
 mod header;
-mod holder;
+mod integrity;
 mod job;
+mod lease;
 mod limit;
 mod lock;
-mod modes;
 mod new;
+mod notifier;
 mod open;
-mod passes;
-mod place;
+mod permissions;
 mod restore;
 mod row;
 mod schema;
+mod sessions;
 mod sound;
 mod sql;
 mod stale;
 mod transfer;
-mod trouble;
 mod writer;
 
 use std::collections::HashSet;
@@ -38,10 +38,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::SqlitePool;
 
-pub use self::examine::Step;
-pub(super) use self::place::is_mount_point;
+use self::error::{WriteError, explain};
+pub(super) use self::filesystem::is_mount_point;
+pub use self::integrity::Step;
 pub use self::restore::{Content, Restore};
-use self::trouble::{Trouble, explain};
 use super::transfer::{Arrivals, BadLine, Imported, Record};
 use super::{
     AccountConflict, Beginning, BotRecord, Command, CommandResult, CommitEar, Configuration, CredentialRow,
@@ -60,8 +60,8 @@ pub struct Sqlite {
     copy_from_before: Option<PathBuf>,
     writer: writer::Writer,
     readers: SqlitePool,
-    bell: Option<bell::Notifier>,
-    holder: Option<holder::LeaseOwner>,
+    bell: Option<notifier::Notifier>,
+    holder: Option<lease::LeaseOwner>,
     warnings: Vec<String>,
 }
 
@@ -91,7 +91,7 @@ macro_rules! change {
     (@ $($write:ident).+, $self:ident, |$db:ident| $work:expr) => {{
         let ledger = $self.path.display().to_string();
         $($write).+(move |$db| {
-            Box::pin(async move { $work.await.map_err(|error: Trouble| error.explain(&ledger)) })
+            Box::pin(async move { $work.await.map_err(|error: WriteError| error.explain(&ledger)) })
         })
         .await
     }};
@@ -109,9 +109,9 @@ impl Store for Sqlite {
         change!(self, |db| job::take_over(db, now))
     }
 
-    async fn standing(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError> {
+    async fn bot_record(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError> {
         let mut reader = self.reader().await?;
-        job::standing(&mut reader, bot, now).await.map_err(|error| self.explain(&error))
+        job::record(&mut reader, bot, now).await.map_err(|error| self.explain(&error))
     }
 
     async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError> {
@@ -241,7 +241,7 @@ impl Store for Sqlite {
 
     async fn credential(&self, bot: &BotName) -> Result<CredentialRow, StoreError> {
         let mut reader = self.reader().await?;
-        credential::envelope(&mut reader, bot).await.map_err(|error| self.explain(&error))
+        credential::credential(&mut reader, bot).await.map_err(|error| self.explain(&error))
     }
 
     async fn credentials(&self) -> Result<Vec<(BotName, CredentialRow)>, StoreError> {
@@ -412,9 +412,9 @@ impl Store for Sqlite {
         Ok(counts.into_iter().filter_map(named).collect())
     }
 
-    async fn wish(&self, wish: &Command) -> Result<(), StoreError> {
-        let (wish, what) = (wish.clone(), as_json(&wish.what)?);
-        change!(self, |db| async { Ok(sql::insert_wish(db, &wish, &what).await?) })
+    async fn submit_command(&self, command: &Command) -> Result<(), StoreError> {
+        let (command, what) = (command.clone(), as_json(&command.what)?);
+        change!(self, |db| async { Ok(sql::insert_wish(db, &command, &what).await?) })
     }
 
     async fn open_commands(&self) -> Result<Vec<Command>, StoreError> {
@@ -443,12 +443,12 @@ impl Store for Sqlite {
     }
 
     async fn notify(&self) -> bool {
-        bell::ring(&self.path).is_ok()
+        notifier::notify(&self.path).is_ok()
     }
 
     async fn notified(&self) {
         match &self.bell {
-            Some(bell) => bell.rung().await,
+            Some(bell) => bell.notified().await,
             None => std::future::pending().await,
         }
     }
@@ -483,18 +483,18 @@ impl Store for Sqlite {
 
     async fn copy_to(&self, path: &Path) -> Result<(), StoreError> {
         let mut reader = self.reader().await?;
-        copy::copy(&mut reader, path).await
+        backup::copy(&mut reader, path).await
     }
 
     async fn back_up_to(&self, path: &Path, now: DateTime<Utc>) -> Result<(), StoreError> {
-        if modes::is_ours(&self.path, path) {
+        if permissions::is_ours(&self.path, path) {
             return Err(StoreError::Unusable(format!(
                 "{} is a name that the ledger needs for itself: name another file",
                 path.display()
             )));
         }
         let mut reader = self.reader().await?;
-        copy::back_up(&mut reader, path, now).await
+        backup::back_up(&mut reader, path, now).await
     }
 }
 

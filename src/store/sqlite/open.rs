@@ -11,11 +11,12 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::super::StoreError;
+use super::error::{damaged, explain};
 use super::files::Files;
-use super::holder::LeaseOwner;
-use super::trouble::{damaged, explain};
+use super::lease::LeaseOwner;
 use super::{
-    Sqlite, alias, ballast, bell, copy, header, limit, lock, modes, new, place, schema, sound, stale, writer,
+    Sqlite, alias, backup, ballast, filesystem, header, limit, lock, new, notifier, permissions, schema,
+    sound, stale, writer,
 };
 use crate::clock::{Clock as _, SystemClock};
 
@@ -56,13 +57,13 @@ impl Sqlite {
     /// it would be refused; otherwise what a person should know. Nobody in this process may have the ledger open.
     pub fn survey(database: &str) -> Result<Vec<String>, StoreError> {
         let path = place_of(database)?;
-        let mut warnings = Vec::from_iter(place::check(&path)?);
+        let mut warnings = Vec::from_iter(filesystem::check(&path)?);
         alias::refuse_beside(&path)?;
-        stale::refuse(&path)?;
-        header::refuse(&path)?;
-        limit::check(&path, ballast::SIZE)?;
-        modes::refuse_unwritable(&path)?;
-        warnings.extend(modes::open_to_others(&path).into_iter().map(|(file, mode)| {
+        stale::refuse_orphan_wal(&path)?;
+        header::refuse_header(&path)?;
+        limit::check_file_size(&path, ballast::SIZE)?;
+        permissions::refuse_unwritable(&path)?;
+        warnings.extend(permissions::open_to_others(&path).into_iter().map(|(file, mode)| {
             format!("others can read {} (mode {mode:03o}): `flockd run` takes that from them", file.display())
         }));
         Ok(warnings)
@@ -77,8 +78,8 @@ impl Sqlite {
 /// Opens the ledger as its holder.
 async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     let path = place_of(database)?;
-    let mut warnings = Vec::from_iter(place::check(&path)?);
-    limit::check(&path, ballast::SIZE)?;
+    let mut warnings = Vec::from_iter(filesystem::check(&path)?);
+    limit::check_file_size(&path, ballast::SIZE)?;
     let lock = match lock::hold_again(&path)? {
         Some(lock) => lock,
         None => {
@@ -89,7 +90,7 @@ async fn hold(database: &str) -> Result<Sqlite, StoreError> {
         }
     };
     refuse(&path)?;
-    warnings.extend(modes::mend(&path));
+    warnings.extend(permissions::mend(&path));
     let ballast = ballast::Ballast::of(&path);
     let is_new = ballast.with_room(|| new::make_if_missing(&path)).await?;
     let own_lock = lock::hold_own(&path)?;
@@ -104,7 +105,7 @@ async fn hold(database: &str) -> Result<Sqlite, StoreError> {
         )));
     }
     let holder = LeaseOwner { ballast, files, _own_lock: own_lock, _lock: lock };
-    let bell = bell::Notifier::hang(&path).map_err(|error| {
+    let bell = notifier::Notifier::bind(&path).map_err(|error| {
         StoreError::Unusable(format!("no socket can be made beside the ledger {}: {error}", path.display()))
     })?;
     let ledger = assemble(path, connection, Some(open));
@@ -113,9 +114,9 @@ async fn hold(database: &str) -> Result<Sqlite, StoreError> {
 
 /// Refuses a file that must not be opened. Nobody in this process may have it open.
 fn refuse(path: &Path) -> Result<(), StoreError> {
-    alias::refuse(path)?;
-    stale::refuse(path)?;
-    header::refuse(path)
+    alias::refuse_aliases(path)?;
+    stale::refuse_orphan_wal(path)?;
+    header::refuse_header(path)
 }
 
 /// Looks whose file it is, if it is there, and leaves no trace of having looked.
@@ -147,7 +148,7 @@ async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<Option<PathB
     if applied(db, path).await?.is_empty() {
         return Err(no_tables(path));
     }
-    sound::check(db, path).await?;
+    sound::check_integrity(db, path).await?;
     write_ahead(db, path).await?;
     let copy = copy_before_change(db, path).await?;
     migrate(db, path).await.map_err(|error| match (&copy, error) {
@@ -184,7 +185,7 @@ async fn copy_before_change(db: &mut SqliteConnection, path: &Path) -> Result<Op
         }
         _ => {}
     }
-    copy::back_up(db, &copy, SystemClock.now()).await?;
+    backup::back_up(db, &copy, SystemClock.now()).await?;
     Ok(Some(copy))
 }
 
@@ -198,10 +199,10 @@ pub(super) async fn close(connection: SqliteConnection) {
 /// Opens the ledger beside its holder; `None` if there is none yet.
 async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
     let path = place_of(database)?;
-    let warnings = Vec::from_iter(place::check(&path)?);
+    let warnings = Vec::from_iter(filesystem::check(&path)?);
     alias::refuse_beside(&path)?;
-    stale::refuse(&path)?;
-    header::refuse(&path)?;
+    stale::refuse_orphan_wal(&path)?;
+    header::refuse_header(&path)?;
     if !path.exists() {
         return Ok(None);
     }

@@ -14,7 +14,7 @@ use super::super::{StoreError, private};
 use super::lock::{self, Lock, OwnLock};
 use super::open::{self, close, connect, folder_of, place_of};
 use super::stale::{log_of, with};
-use super::{Sqlite, examine, header, limit, modes, place, row, sql, trouble};
+use super::{Sqlite, error, filesystem, header, integrity, limit, permissions, row, sql};
 
 /// What is in a ledger, as far as a person wants to know before another takes its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +50,12 @@ impl Sqlite {
         now: DateTime<Utc>,
     ) -> Result<Restore, StoreError> {
         let ledger = place_of(database)?;
-        place::check(&ledger)?;
+        filesystem::check(&ledger)?;
         refuse_fixed(&ledger)?;
         let lock = lock::hold(&ledger)?;
         let own_lock = ledger.exists().then(|| lock::hold_own(&ledger)).transpose()?;
         finish_earlier(&ledger).map_err(|error| failed(&ledger, &error))?;
-        modes::refuse_unwritable(&ledger)?;
+        permissions::refuse_unwritable(&ledger)?;
         let replaced = content_of_replaced(&ledger).await;
         let workshop = tempfile::Builder::new().prefix(&prefix(&ledger)).tempdir_in(folder_of(&ledger));
         let workshop = workshop.map_err(|error| failed(&ledger, &error))?;
@@ -195,14 +195,14 @@ async fn content_of_replaced(ledger: &Path) -> Option<Result<Content, StoreError
 }
 
 async fn read_replaced(ledger: &Path) -> Result<Content, StoreError> {
-    header::refuse(ledger)?;
+    header::refuse_header(ledger)?;
     let folder = tempfile::Builder::new().prefix(&prefix(ledger)).tempdir_in(folder_of(ledger));
     let folder = folder.map_err(|error| failed(ledger, &error))?;
     let copy = folder.path().join("ledger");
     copy_pair(ledger, &copy).map_err(|error| failed(ledger, &error))?;
     let mut db = connect(&copy).await?;
     let content =
-        content(&mut db).await.map_err(|error| trouble::explain(&error, &ledger.display().to_string()));
+        content(&mut db).await.map_err(|error| error::explain(&error, &ledger.display().to_string()));
     close(db).await;
     content
 }
@@ -239,7 +239,7 @@ fn copy_in(backup: &Path, ledger: &Path, copy: &Path) -> Result<(), StoreError> 
     {
         return Err(unusable("a daemon runs on it: `flockd backup` copies a ledger that is in use"));
     }
-    header::refuse(backup)?;
+    header::refuse_header(backup)?;
     copy_pair(backup, copy).map_err(|error| match limit::of_files() {
         Some(most) => unusable(&format!("{error}; files may have {most} bytes at most (`ulimit -f`)")),
         None => unusable(&format!("it can't be copied beside the ledger ({error})")),
@@ -286,13 +286,13 @@ async fn verified(
     let name = backup.display().to_string();
     open::check_owner(db, backup).await?;
     open::refuse_newer(db, backup).await?;
-    let findings = examine::all(db, backup, None, &mut |_| {}).await?;
+    let findings = integrity::all(db, backup, None, &mut |_| {}).await?;
     if let Some(finding) = findings.first() {
         return Err(StoreError::Unusable(format!(
             "the backup {name} is damaged ({finding}): put back another, nothing was changed"
         )));
     }
-    let explain = |error: sqlx::Error| trouble::explain(&error, &name);
+    let explain = |error: sqlx::Error| error::explain(&error, &name);
     let content = content(db).await.map_err(explain)?;
     // One file from now on, as a backup is.
     let mode: String =

@@ -143,7 +143,7 @@ pub(super) fn registration(row: &SqliteRow) -> Read<(String, Sealed)> {
     Ok((row.try_get("app")?, sealed))
 }
 
-pub(super) fn envelope(row: &SqliteRow) -> Read<CredentialRow> {
+pub(super) fn credential(row: &SqliteRow) -> Read<CredentialRow> {
     Ok(CredentialRow {
         version: row.try_get::<i64, _>("version")?.unsigned_abs(),
         sealed: sealed(row)?,

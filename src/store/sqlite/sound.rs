@@ -7,7 +7,7 @@ use std::path::Path;
 use sqlx::SqliteConnection;
 
 use super::super::StoreError;
-use super::trouble::{damaged, explain};
+use super::error::{damaged, explain};
 
 /// Up to this size everything is looked at, also whether each row is in each index: an index that lacks a line
 /// lets it be posted again. A million posts are 490 MB, for which that takes 16 s, and 3 s without the indices;
@@ -27,7 +27,7 @@ pub(super) fn read_ahead(ledger: &Path) {
 }
 
 /// Refuses a ledger that is damaged.
-pub(super) async fn check(db: &mut SqliteConnection, ledger: &Path) -> Result<(), StoreError> {
+pub(super) async fn check_integrity(db: &mut SqliteConnection, ledger: &Path) -> Result<(), StoreError> {
     let name = ledger.display().to_string();
     let size = ledger.metadata().map_or(0, |file| file.len());
     let found = sqlx::query_scalar(how(size)).fetch_one(db).await;

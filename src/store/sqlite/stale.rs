@@ -23,7 +23,7 @@ pub(super) fn with(ledger: &Path, ending: &str) -> PathBuf {
 ///
 /// Nobody in this process may have the ledger open: closing a file drops all locks that the process has on it, also
 /// those of SQLite (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
-pub(super) fn refuse(ledger: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_orphan_wal(ledger: &Path) -> Result<(), StoreError> {
     // The log first: when it is there, the ledger must have said so already.
     let log = log_of(ledger);
     if !log.metadata().is_ok_and(|log| log.len() > 0) {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use sqlx::{Connection, SqliteConnection};
 
-use super::trouble::{Trouble, explain};
+use super::error::{WriteError, explain};
 use super::{row, sql};
 use crate::flock::BotName;
 use crate::flock::post::State;
@@ -54,7 +54,7 @@ pub(super) async fn import(
     db: &mut SqliteConnection,
     arrivals: Arrivals,
     now: DateTime<Utc>,
-) -> Result<Result<Imported, Vec<BadLine>>, Trouble> {
+) -> Result<Result<Imported, Vec<BadLine>>, WriteError> {
     // Rows arrive in every state, and not by the way that leads there.
     let guards = sql::transfer::lift_guards(db).await?;
     let Arrivals { header, records, moved } = arrivals;
@@ -97,7 +97,7 @@ impl<'c> Import<'c> {
         header: &ExportHeader,
         moved: bool,
         now: DateTime<Utc>,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, WriteError> {
         let posts = i64::try_from(header.posts).unwrap_or(i64::MAX / 2);
         let before_all = sql::transfer::first_number(db).await?.saturating_sub(posts);
         Ok(Self {
@@ -117,7 +117,7 @@ impl<'c> Import<'c> {
     async fn take_all(
         mut self,
         records: impl Iterator<Item = Numbered> + Send,
-    ) -> Result<Result<Imported, Vec<BadLine>>, Trouble> {
+    ) -> Result<Result<Imported, Vec<BadLine>>, WriteError> {
         for record in records {
             let complaint = match record {
                 Ok((line, record)) => self.take(record).await?.err().map(|message| BadLine { line, message }),
@@ -135,7 +135,7 @@ impl<'c> Import<'c> {
         Ok(Ok(self.done))
     }
 
-    async fn take(&mut self, record: Record) -> Result<Result<(), String>, Trouble> {
+    async fn take(&mut self, record: Record) -> Result<Result<(), String>, WriteError> {
         match record {
             Record::Export(_) => Ok(Ok(())),
             Record::Bot(bot) => self.take_bot(&bot).await,
@@ -143,7 +143,7 @@ impl<'c> Import<'c> {
         }
     }
 
-    async fn take_bot(&mut self, bot: &KeptBot) -> Result<Result<(), String>, Trouble> {
+    async fn take_bot(&mut self, bot: &KeptBot) -> Result<Result<(), String>, WriteError> {
         if self.bots.contains_key(&bot.name) {
             return Ok(Err(format!("bot {} is in the file twice", bot.name)));
         }
@@ -159,7 +159,7 @@ impl<'c> Import<'c> {
         Ok(Ok(()))
     }
 
-    async fn take_post(&mut self, post: KeptPost) -> Result<Result<(), String>, Trouble> {
+    async fn take_post(&mut self, post: KeptPost) -> Result<Result<(), String>, WriteError> {
         let Some(oldest) = self.bots.get(&post.bot).copied() else {
             return Ok(Err(format!("the file has a post of bot {}, and not the bot", post.bot)));
         };
@@ -180,7 +180,7 @@ impl<'c> Import<'c> {
     }
 
     /// The post is here already.
-    async fn meet(&mut self, post: KeptPost) -> Result<Result<(), String>, Trouble> {
+    async fn meet(&mut self, post: KeptPost) -> Result<Result<(), String>, WriteError> {
         let Some(here) = sql::post(self.db, post.id).await? else {
             return Ok(Err(format!("post {} can't be written", post.id)));
         };
@@ -222,7 +222,7 @@ impl<'c> Import<'c> {
     }
 
     /// Bots of which something is new may have posted since the export.
-    async fn fall_behind(&mut self) -> Result<(), Trouble> {
+    async fn fall_behind(&mut self) -> Result<(), WriteError> {
         if self.moved {
             return Ok(());
         }
@@ -236,7 +236,7 @@ impl<'c> Import<'c> {
 }
 
 /// Why a post can't stand beside what is here.
-fn in_the_way(post: &KeptPost, error: sqlx::Error) -> Result<Result<(), String>, Trouble> {
+fn in_the_way(post: &KeptPost, error: sqlx::Error) -> Result<Result<(), String>, WriteError> {
     let bot = &post.bot;
     Ok(Err(match explain(&error, "") {
         StoreError::SlotTaken => {

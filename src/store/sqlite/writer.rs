@@ -184,5 +184,5 @@ async fn execute(
     ledger: &str,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(statement).execute(connection).await;
-    done.map(|_| ()).map_err(|error| super::trouble::explain(&error, ledger))
+    done.map(|_| ()).map_err(|error| super::error::explain(&error, ledger))
 }

@@ -89,8 +89,8 @@ impl Vault {
 
     /// The tokens of a bot.
     pub async fn tokens(&self, bot: &BotName) -> Result<StoredTokens, VaultError> {
-        let envelope = self.store.credential(bot).await?;
-        match self.open_envelope(bot, &envelope) {
+        let credential = self.store.credential(bot).await?;
+        match self.open_envelope(bot, &credential) {
             // The key may have been changed between the look into the ledger and the look for the key.
             Err(VaultError::Key(_)) => self.open_envelope(bot, &self.store.credential(bot).await?),
             kept => kept,
@@ -160,14 +160,14 @@ impl Vault {
         Ok(self.store.keep_registration(app, &sealed).await?)
     }
 
-    fn open_envelope(&self, bot: &BotName, envelope: &CredentialRow) -> Result<StoredTokens, VaultError> {
-        let sealed = envelope.sealed.as_ref();
+    fn open_envelope(&self, bot: &BotName, credential: &CredentialRow) -> Result<StoredTokens, VaultError> {
+        let sealed = credential.sealed.as_ref();
         let open = |sealed: &Sealed| open_with(&self.key_marked(&sealed.key_mark)?, bot, sealed);
         Ok(StoredTokens {
-            version: envelope.version,
+            version: credential.version,
             network: sealed.map(|sealed| sealed.network),
             tokens: sealed.map(open).transpose()?,
-            claimed_until: envelope.claimed_until,
+            claimed_until: credential.claimed_until,
         })
     }
 
@@ -188,7 +188,7 @@ impl Vault {
     /// The mark of the key of these bots' tokens, if there are any.
     async fn mark_of_all(&self, counts: impl Fn(&BotName) -> bool) -> Result<Option<String>, VaultError> {
         let others = self.store.credentials().await?.into_iter().filter(|(name, _)| counts(name));
-        let mut marks = others.filter_map(|(_, envelope)| envelope.sealed).map(|sealed| sealed.key_mark);
+        let mut marks = others.filter_map(|(_, credential)| credential.sealed).map(|sealed| sealed.key_mark);
         match marks.next() {
             Some(mark) if marks.all(|other| other == mark) => Ok(Some(mark)),
             Some(_) => Err(self.lost()),

@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 
 use super::Pass;
 use crate::flock::web::Dashboard;
-use crate::store::passes::TokenHash;
+use crate::store::sessions::TokenHash;
 use crate::web::{Site, dashboard};
 
 /// The largest form: a poem of a megabyte, of which every byte may take three.

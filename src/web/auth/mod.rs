@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::flock::secret::Secret;
 use crate::flock::web::{Dashboard, Open, Web};
 use crate::listener::Caller;
-use crate::store::passes::{SESSION_LASTS, TokenHash};
+use crate::store::sessions::{SESSION_LASTS, TokenHash};
 
 /// The longest password that is looked at.
 const MAX_PASSWORD: usize = 1_024;

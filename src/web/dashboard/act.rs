@@ -74,7 +74,7 @@ fn want(what: &str, bot: String, form: &Form) -> Option<Result<CommandKind, Stri
 async fn ask(site: &Site, what: CommandKind) -> Result<PostId, StoreError> {
     let now = site.clock.now();
     let wish = Command { id: PostId::new(now, rand::random()), what, made_at: now };
-    site.store.wish(&wish).await?;
+    site.store.submit_command(&wish).await?;
     site.store.notify().await;
     for _ in 0..LOOKS {
         if site.store.finish_command(wish.id).await?.is_some() {

@@ -79,12 +79,12 @@ async fn read<'a>(
     let mut posts = site.store.posts(&filter).await?;
     let has_more = posts.len() > POSTS_A_PAGE as usize;
     posts.truncate(POSTS_A_PAGE as usize);
-    let slots = match (&health.standing, health.next_slot) {
+    let slots = match (&health.record, health.next_slot) {
         (Some(standing), Some(_)) => standing.expected(&bot.schedule, now).take(SLOTS_SHOWN).collect(),
         (None, Some(_)) => bot.schedule.upcoming(now).take(SLOTS_SHOWN).collect(),
         (_, None) => Vec::new(),
     };
-    let standing = health.standing.as_ref();
+    let standing = health.record.as_ref();
     let skipped = standing.map(|standing| standing.skipped_of(&bot.schedule, now)).unwrap_or_default();
     let outcome = act::outcome(site, query).await?;
     Ok(View {
@@ -120,7 +120,7 @@ fn markup(view: &View<'_>) -> Markup {
             (picture::avatar(bot.name.as_str()))
             div {
                 h1 { (bot.name) }
-                p { (frame::handle(bot, view.health.standing.as_ref())) }
+                p { (frame::handle(bot, view.health.record.as_ref())) }
             }
         }
         div #outcome data-live {
@@ -153,7 +153,7 @@ fn condition(view: &View<'_>) -> Markup {
             p.why { (frame::message(reason, view.times)) }
         }
         @if frame::may_act(view.flock) { (remedies(view)) }
-        @if let Some(open) = health.standing.as_ref().and_then(|standing| standing.open.as_ref()) {
+        @if let Some(open) = health.record.as_ref().and_then(|standing| standing.open.as_ref()) {
             @if open.state == post::State::Unknown && frame::may_act(view.flock) { (settle(view, open)) }
         }
     }
@@ -171,11 +171,11 @@ fn remedies(view: &View<'_>) -> Markup {
 }
 
 fn is_paused(view: &View<'_>) -> bool {
-    view.health.standing.as_ref().is_some_and(|standing| standing.paused.is_some())
+    view.health.record.as_ref().is_some_and(|standing| standing.paused.is_some())
 }
 
 fn signed_in_at(view: &View<'_>) -> Option<DateTime<Utc>> {
-    view.health.standing.as_ref().and_then(|standing| standing.signed_in_at)
+    view.health.record.as_ref().and_then(|standing| standing.signed_in_at)
 }
 
 fn action(view: &View<'_>, what: &str, inner: &Markup) -> Markup {
@@ -344,14 +344,14 @@ fn poem(view: &View<'_>) -> Markup {
 }
 
 fn account_of<'v>(view: &'v View<'_>) -> Option<&'v crate::flock::account::Account> {
-    view.health.standing.as_ref().and_then(|standing| standing.account.as_ref())
+    view.health.record.as_ref().and_then(|standing| standing.account.as_ref())
 }
 
 fn account(view: &View<'_>) -> Markup {
     if !view.bot.network.needs_account() {
         return html! {};
     }
-    let standing = view.health.standing.as_ref();
+    let standing = view.health.record.as_ref();
     html! {
         section #account data-live {
             h2 { "Account" }

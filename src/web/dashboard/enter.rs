@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use super::refused;
 use crate::flock::{Flock, hint};
 use crate::listener::Caller;
-use crate::store::passes::TokenHash;
+use crate::store::sessions::TokenHash;
 use crate::web::auth::{self, At, Attempt, Form, Pass, Signed, fields};
 use crate::web::page::{mark, shell, way_up};
 use crate::web::{Site, answer, troubled};

@@ -17,7 +17,7 @@ use super::frame::{self, Frame, Part};
 use super::{picture, sign_in};
 use crate::flock::{Bot, BotName, Flock, NetworkKind};
 use crate::health::{BotSnapshot, Health, HealthCache, STATES, Snapshot};
-use crate::store::condition::HealthState;
+use crate::store::health_state::HealthState;
 use crate::store::{Refusal, StoreError};
 use crate::web::auth::{Form, Pass, fields};
 use crate::web::feed::title;
@@ -345,7 +345,7 @@ fn nobody(view: &View<'_>) -> Markup {
 
 /// A bot on one line of a wide screen.
 fn row(view: &View<'_>, Shown { bot, health, runs_out, days }: &Shown, times: &Times) -> Markup {
-    let standing = health.standing.as_ref();
+    let standing = health.record.as_ref();
     let last = standing.and_then(|standing| standing.last_posted.as_ref());
     html! {
         li.bird {
@@ -378,7 +378,7 @@ fn row(view: &View<'_>, Shown { bot, health, runs_out, days }: &Shown, times: &T
 
 /// The button that ends what the bot's state says, or the way to where it is.
 fn remedy(bot: &Bot, health: &Health) -> Markup {
-    let is_paused = health.standing.as_ref().is_some_and(|standing| standing.paused.is_some());
+    let is_paused = health.record.as_ref().is_some_and(|standing| standing.paused.is_some());
     html! {
         @if bot.signs_in() && health.wants_sign_in() { (sign_in::button(bot)) }
         @else if is_paused {

@@ -130,7 +130,7 @@ async fn show(
 }
 
 async fn known(site: &Site, bot: &Bot) -> Result<(HashSet<LineId>, Option<Account>), StoreError> {
-    Ok(match site.store.standing(&bot.name, site.clock.now()).await? {
+    Ok(match site.store.bot_record(&bot.name, site.clock.now()).await? {
         Some(standing) => (site.store.used(&bot.name, standing.round).await?, standing.account),
         None => Default::default(),
     })

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use crate::flock::{Bot, Flock};
 use crate::forecast::upcoming::{Day, days};
 use crate::store::StoreError;
-use crate::store::condition::HealthState;
+use crate::store::health_state::HealthState;
 use crate::web::Site;
 
 /// So many bots are asked at once for slots that are to be skipped.
@@ -116,7 +116,7 @@ async fn skipped(
     bot: Arc<Bot>,
     now: DateTime<Utc>,
 ) -> Result<(usize, Vec<DateTime<Utc>>), StoreError> {
-    let standing = site.store.standing(&bot.name, now).await?;
+    let standing = site.store.bot_record(&bot.name, now).await?;
     Ok((at, standing.map(|standing| standing.skipped).unwrap_or_default()))
 }
 

@@ -19,7 +19,7 @@ use crate::flock::schedule::{Schedule, Zone};
 use crate::flock::web::Dashboard;
 use crate::flock::{Bot, BotName, Flock, NetworkKind, samples};
 use crate::health::{HealthCache, Phase};
-use crate::store::passes::{Sessions, TokenHash};
+use crate::store::sessions::{Sessions, TokenHash};
 use crate::store::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::store::{
     AccountConflict, BotRecord, Command, CommandResult, CommitEar, Configuration, CredentialRow, Draft,
@@ -186,7 +186,7 @@ impl Store for PoemCache {
     async fn take_over(&self, _: DateTime<Utc>) -> Result<Vec<Post>, StoreError> {
         never()
     }
-    async fn standing(&self, _: &BotName, _: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError> {
+    async fn bot_record(&self, _: &BotName, _: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError> {
         self.check().await?;
         Ok(None)
     }
@@ -298,7 +298,7 @@ impl Store for PoemCache {
     async fn release_credential(&self, _: &BotName, _: u64) -> Result<(), StoreError> {
         never()
     }
-    async fn wish(&self, _: &Command) -> Result<(), StoreError> {
+    async fn submit_command(&self, _: &Command) -> Result<(), StoreError> {
         never()
     }
     async fn open_commands(&self) -> Result<Vec<Command>, StoreError> {

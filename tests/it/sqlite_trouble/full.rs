@@ -191,7 +191,7 @@ async fn child_that_imports_more_than_there_is_room_for() {
         store.import(transfer::Arrivals { header, records, moved: true }, at(9)).await
     };
     assert_eq!(import(12_000).await, Err(StoreError::Full(path.display().to_string())));
-    assert_eq!(store.standing(&bot("walt"), at(10)).await, Ok(None), "nothing came in");
+    assert_eq!(store.bot_record(&bot("walt"), at(10)).await, Ok(None), "nothing came in");
     assert_eq!(import(20).await.unwrap().unwrap().posts, 20, "and what has room does");
     // The guards are where they were.
     let mut db = stranger(&path).await;

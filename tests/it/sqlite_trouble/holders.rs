@@ -84,7 +84,7 @@ async fn beside_a_holder_others_read_and_wish() {
     let post = holder.open(&by_hand("walt", "text", 1)).await.unwrap();
     assert_eq!(beside.posts(&Filter::default()).await.unwrap(), [post]);
     let wish = wish(2);
-    beside.wish(&wish).await.unwrap();
+    beside.submit_command(&wish).await.unwrap();
     assert_eq!(holder.open_commands().await.unwrap(), [wish]);
     drop(holder);
     assert_eq!(super::count(&beside).await, 1, "it goes on without the holder");

@@ -53,7 +53,7 @@ async fn nothing_moves_what_was_deleted() {
         assert_eq!(store.advance(post.id, &step, at(99)).await, Err(refusal));
     }
     assert_eq!(store.used(&post.bot, 1).await.unwrap().len(), 1, "its line stays used");
-    let posted = store.standing(&post.bot, at(99)).await.unwrap().unwrap().last_posted;
+    let posted = store.bot_record(&post.bot, at(99)).await.unwrap().unwrap().last_posted;
     assert_eq!(posted.map(|posted| posted.id), Some(post.id));
 }
 

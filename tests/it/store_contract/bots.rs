@@ -11,7 +11,7 @@ pub(super) async fn slots_begin_when_the_schedule_is_first_seen(ledger: Ledger) 
     ledger.one.enter(&[entry("walt")], at(10)).await.unwrap();
     ledger.one.enter(&[entry("walt"), entry("emily")], at(20)).await.unwrap();
     let considered =
-        async |name| ledger.other.standing(&bot(name), at(30)).await.unwrap().unwrap().considered;
+        async |name| ledger.other.bot_record(&bot(name), at(30)).await.unwrap().unwrap().last_slot;
     assert_eq!((considered("walt").await, considered("emily").await), (at(10), at(20)));
 }
 
@@ -19,39 +19,39 @@ pub(super) async fn another_schedule_begins_anew(ledger: Ledger) {
     ledger.one.enter(&[entry("walt")], at(10)).await.unwrap();
     let other = Entry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
     ledger.one.enter(&[other], at(30)).await.unwrap();
-    assert_eq!(ledger.one.standing(&bot("walt"), at(30)).await.unwrap().unwrap().considered, at(30));
+    assert_eq!(ledger.one.bot_record(&bot("walt"), at(30)).await.unwrap().unwrap().last_slot, at(30));
     ledger.one.enter(&[entry("walt")], at(40)).await.unwrap();
-    assert_eq!(ledger.one.standing(&bot("walt"), at(40)).await.unwrap().unwrap().considered, at(40));
+    assert_eq!(ledger.one.bot_record(&bot("walt"), at(40)).await.unwrap().unwrap().last_slot, at(40));
 }
 
 pub(super) async fn another_schedule_never_goes_back(ledger: Ledger) {
     ledger.one.enter(&[entry("walt")], at(10_000)).await.unwrap();
     let other = Entry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
     ledger.one.enter(&[other], at(6_400)).await.unwrap();
-    assert_eq!(ledger.one.standing(&bot("walt"), at(6_400)).await.unwrap().unwrap().considered, at(10_000));
+    assert_eq!(ledger.one.bot_record(&bot("walt"), at(6_400)).await.unwrap().unwrap().last_slot, at(10_000));
 }
 
 pub(super) async fn what_was_considered_never_goes_back(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let walt = bot("walt");
-    let stands = async || ledger.other.standing(&walt, at(500)).await.unwrap().unwrap();
+    let stands = async || ledger.other.bot_record(&walt, at(500)).await.unwrap().unwrap();
     ledger.one.advance_cursor(&walt, at(300), 2).await.unwrap();
     ledger.one.advance_cursor(&walt, at(200), 1).await.unwrap();
-    assert_eq!((stands().await.considered, stands().await.missed), (at(300), 3));
+    assert_eq!((stands().await.last_slot, stands().await.missed), (at(300), 3));
     ledger.one.open(&given_up("walt", 250)).await.unwrap();
-    assert_eq!(stands().await.considered, at(300));
+    assert_eq!(stands().await.last_slot, at(300));
     ledger.one.open(&given_up("walt", 400)).await.unwrap();
-    assert_eq!(stands().await.considered, at(400));
+    assert_eq!(stands().await.last_slot, at(400));
 }
 
 pub(super) async fn a_renamed_bot_keeps_its_history(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let post = ledger.one.open(&of_slot("walt", "a line", 1, 60)).await.unwrap();
-    let before = ledger.one.standing(&bot("walt"), at(60)).await.unwrap().unwrap();
+    let before = ledger.one.bot_record(&bot("walt"), at(60)).await.unwrap().unwrap();
     assert_eq!(ledger.one.enter(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
-    assert_eq!(ledger.one.standing(&bot("walt"), at(60)).await.unwrap(), None);
-    let after = ledger.one.standing(&bot("whitman"), at(60)).await.unwrap().unwrap();
-    assert_eq!((after.considered, after.round), (before.considered, before.round));
+    assert_eq!(ledger.one.bot_record(&bot("walt"), at(60)).await.unwrap(), None);
+    let after = ledger.one.bot_record(&bot("whitman"), at(60)).await.unwrap().unwrap();
+    assert_eq!((after.last_slot, after.round), (before.last_slot, before.round));
     assert_eq!(after.open.map(|open| (open.id, open.bot)), Some((post.id, bot("whitman"))));
     assert_eq!(ledger.one.used(&bot("whitman"), 1).await.unwrap().len(), 1);
     // `was` may stay in flock.toml: nothing more happens.
@@ -65,8 +65,8 @@ pub(super) async fn two_histories_are_not_made_one(ledger: Ledger) {
     ledger.one.open(&by_hand("emily", "hers", 2)).await.unwrap();
     let not = ledger.one.enter(&[renamed("walt", "emily")], at(100)).await.unwrap();
     assert_eq!(not, [NotRenamed { bot: bot("emily"), was: bot("walt") }]);
-    assert!(ledger.one.standing(&bot("walt"), at(100)).await.unwrap().unwrap().open.is_some());
-    let open = ledger.one.standing(&bot("emily"), at(100)).await.unwrap().unwrap().open.unwrap();
+    assert!(ledger.one.bot_record(&bot("walt"), at(100)).await.unwrap().unwrap().open.is_some());
+    let open = ledger.one.bot_record(&bot("emily"), at(100)).await.unwrap().unwrap().open.unwrap();
     assert_eq!(open.text.as_deref(), Some("hers"));
 }
 
@@ -75,8 +75,8 @@ pub(super) async fn a_name_without_posts_takes_a_history_over(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "whitman"]).await;
     ledger.one.open(&by_hand("walt", "his", 1)).await.unwrap();
     assert_eq!(ledger.one.enter(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
-    assert_eq!(ledger.one.standing(&bot("walt"), at(100)).await.unwrap(), None);
-    assert!(ledger.one.standing(&bot("whitman"), at(100)).await.unwrap().unwrap().open.is_some());
+    assert_eq!(ledger.one.bot_record(&bot("walt"), at(100)).await.unwrap(), None);
+    assert!(ledger.one.bot_record(&bot("whitman"), at(100)).await.unwrap().unwrap().open.is_some());
 }
 
 /// A bot is renamed and another takes its old name, in whatever order they are entered.
@@ -88,7 +88,7 @@ pub(super) async fn a_name_given_up_is_free_for_another(ledger: Ledger) {
     let bots = [entry("walt"), renamed("walt", "whitman"), renamed("emily", "dickinson"), entry("emily")];
     assert_eq!(ledger.one.enter(&bots, at(100)).await.unwrap(), []);
     for (name, has_history) in [("walt", false), ("whitman", true), ("emily", false), ("dickinson", true)] {
-        let standing = ledger.one.standing(&bot(name), at(100)).await.unwrap().expect(name);
+        let standing = ledger.one.bot_record(&bot(name), at(100)).await.unwrap().expect(name);
         assert_eq!(standing.open.is_some(), has_history, "{name}");
     }
 }
@@ -101,10 +101,10 @@ pub(super) async fn names_move_up_in_a_row(ledger: Ledger) {
     let bots = [renamed("a", "b"), renamed("b", "c")];
     assert_eq!(ledger.one.enter(&bots, at(100)).await.unwrap(), []);
     for (name, text) in [("b", "a"), ("c", "b")] {
-        let standing = ledger.one.standing(&bot(name), at(100)).await.unwrap().expect(name);
+        let standing = ledger.one.bot_record(&bot(name), at(100)).await.unwrap().expect(name);
         assert_eq!(standing.open.unwrap().text.as_deref(), Some(text));
     }
-    assert_eq!(ledger.one.standing(&bot("a"), at(100)).await.unwrap(), None);
+    assert_eq!(ledger.one.bot_record(&bot("a"), at(100)).await.unwrap(), None);
 }
 
 pub(super) async fn an_account_is_remembered(ledger: Ledger) {
@@ -122,7 +122,7 @@ pub(super) async fn an_account_is_remembered(ledger: Ledger) {
     };
     for account in [whole, account("7"), account("8")] {
         ledger.one.remember(&bot("walt"), &account).await.unwrap();
-        let standing = ledger.other.standing(&bot("walt"), at(1)).await.unwrap().unwrap();
+        let standing = ledger.other.bot_record(&bot("walt"), at(1)).await.unwrap().unwrap();
         assert_eq!(standing.account.as_ref(), Some(&account));
         assert_eq!(ledger.other.account(&bot("walt")).await.unwrap(), Some(account));
     }
@@ -132,14 +132,14 @@ pub(super) async fn an_account_is_remembered(ledger: Ledger) {
     // A changed schedule changes nothing about the account.
     let other = Entry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
     ledger.one.enter(&[other], at(30)).await.unwrap();
-    assert!(ledger.one.standing(&bot("walt"), at(30)).await.unwrap().unwrap().account.is_some());
+    assert!(ledger.one.bot_record(&bot("walt"), at(30)).await.unwrap().unwrap().account.is_some());
 }
 
 pub(super) async fn a_stranger_is_not_in_the_ledger(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let nobody = bot("nobody");
     assert_eq!(ledger.one.account(&nobody).await.unwrap(), None);
-    assert_eq!(ledger.one.standing(&nobody, at(1)).await.unwrap(), None);
+    assert_eq!(ledger.one.bot_record(&nobody, at(1)).await.unwrap(), None);
     assert_eq!(ledger.one.used(&nobody, 1).await.unwrap().len(), 0);
     let refusals = [
         ledger.one.open(&by_hand("nobody", "text", 1)).await.map(|_| ()),

@@ -56,7 +56,7 @@ pub(super) async fn a_bot_that_never_signed_in_has_nothing(ledger: Ledger) {
     assert_eq!(ledger.one.sign_out(&walt, 1).await, Err(StoreError::Overtaken));
     ledger.one.reseal(&[], &[], at(1)).await.unwrap();
     assert_eq!(envelope(&ledger, "walt").await, CredentialRow::default());
-    assert_eq!(ledger.one.standing(&walt, at(1)).await.unwrap().unwrap().signed_in_at, None);
+    assert_eq!(ledger.one.bot_record(&walt, at(1)).await.unwrap().unwrap().signed_in_at, None);
 }
 
 pub(super) async fn who_signs_in_is_kept_with_the_tokens(ledger: Ledger) {
@@ -70,7 +70,7 @@ pub(super) async fn who_signs_in_is_kept_with_the_tokens(ledger: Ledger) {
         assert_eq!(envelope(&ledger, name).await, expect);
         assert_eq!(ledger.other.account(&bot(name)).await.unwrap(), Some(account(name)));
     }
-    let standing = ledger.other.standing(&bot("walt"), at(11)).await.unwrap().unwrap();
+    let standing = ledger.other.bot_record(&bot("walt"), at(11)).await.unwrap().unwrap();
     assert_eq!((standing.account, standing.signed_in_at), (Some(account("walt")), Some(at(10))));
     let all = ledger.other.credentials().await.unwrap();
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
@@ -142,7 +142,7 @@ pub(super) async fn signing_out_leaves_no_way_back(ledger: Ledger) {
     let out = CredentialRow { version: 2, ..CredentialRow::default() };
     assert_eq!(envelope(&ledger, "walt").await, out);
     assert_eq!(ledger.one.account(&walt).await.unwrap(), None);
-    assert_eq!(ledger.one.standing(&walt, at(30)).await.unwrap().unwrap().signed_in_at, None);
+    assert_eq!(ledger.one.bot_record(&walt, at(30)).await.unwrap().unwrap().signed_in_at, None);
     assert_eq!(ledger.other.credentials().await.unwrap(), []);
     for version in [1, 2] {
         let late = ledger.one.renewed(&walt, &sealed("late"), version).await;
@@ -291,7 +291,7 @@ pub(super) async fn a_sign_in_of_a_clock_that_was_ahead_mends_nothing_that_came_
     let ledger = ledger.with(&["walt"]).await;
     let year = 365 * 24 * 3_600;
     sign_in(&ledger, "walt", year).await;
-    let standing = async |seconds| ledger.other.standing(&bot("walt"), at(seconds)).await.unwrap().unwrap();
+    let standing = async |seconds| ledger.other.bot_record(&bot("walt"), at(seconds)).await.unwrap().unwrap();
     assert_eq!(standing(100).await.signed_in_at, Some(DateTime::UNIX_EPOCH));
     assert_eq!(standing(year).await.signed_in_at, Some(at(year)));
     // Clocks differ by minutes.

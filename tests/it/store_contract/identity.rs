@@ -37,7 +37,7 @@ pub(super) async fn what_an_account_said_counts_whatever_its_bot_was_called(ledg
     assert_eq!(used(&ledger, "whitman", 1).await, (2, 2, 2));
     assert_eq!(used(&ledger, "emily", 1).await, (0, 0, 0));
     assert_eq!(ledger.other.other_names(&bot("whitman")).await.unwrap(), [bot("walt")]);
-    let standing = ledger.other.standing(&bot("whitman"), at(30)).await.unwrap().unwrap();
+    let standing = ledger.other.bot_record(&bot("whitman"), at(30)).await.unwrap().unwrap();
     assert!(standing.avoid.contains(&flockd::flock::poem::TextId::of("two")));
     // Signed out, walt has said it all the same.
     ledger.one.sign_out(&bot("walt"), 0).await.unwrap();

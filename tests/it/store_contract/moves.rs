@@ -59,7 +59,7 @@ pub(super) async fn what_is_taken_back_stays_what_it_was(ledger: Ledger) {
         HashSet::from([line("a line", 1)]),
         "used for good"
     );
-    let standing = ledger.other.standing(walt, at(100)).await.unwrap().unwrap();
+    let standing = ledger.other.bot_record(walt, at(100)).await.unwrap().unwrap();
     assert_eq!((standing.open, standing.last, standing.last_posted), (None, Some(gone.clone()), Some(gone)));
 }
 

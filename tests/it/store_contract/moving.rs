@@ -94,8 +94,8 @@ pub(super) async fn what_is_handed_over_is_the_same_there(ledger: Ledger) {
     let was_sending = again.iter().find(|line| line.contains("\"bot\":\"sending\"")).unwrap();
     assert!(was_sending.contains("\"unknown\"") && was_sending.contains("another ledger"), "{was_sending}");
     let walt = bot("walt");
-    let ours = here.other.standing(&walt, at(900)).await;
-    assert_eq!(there.other.standing(&walt, at(900)).await, ours);
+    let ours = here.other.bot_record(&walt, at(900)).await;
+    assert_eq!(there.other.bot_record(&walt, at(900)).await, ours);
     assert_eq!(there.other.spent("x", at(0)).await, here.other.spent("x", at(0)).await);
 }
 
@@ -118,21 +118,21 @@ pub(super) async fn bots_that_arrive_are_behind_their_accounts(ledger: Ledger) {
     let there = another().await;
     let done = import(&*there.one, &lines).await.unwrap();
     assert_eq!((done.doubted, done.behind), (1, vec![bot("walt")]));
-    let standing = there.other.standing(&bot("walt"), at(900)).await.unwrap().unwrap();
-    assert_eq!(standing.behind.map(|behind| behind.since), Some(at(500)), "since the export");
-    assert_eq!(standing.considered, at(900), "slots up to now are over");
+    let standing = there.other.bot_record(&bot("walt"), at(900)).await.unwrap().unwrap();
+    assert_eq!(standing.reconciliation.map(|behind| behind.since), Some(at(500)), "since the export");
+    assert_eq!(standing.last_slot, at(900), "slots up to now are over");
     let post = there.other.post(open).await.unwrap().unwrap();
     assert_eq!((post.state, post.cause, post.doubted), (State::Unknown, Some(Cause::Interrupted), true));
     // A clock that was ahead there hides nothing here.
     let ahead = another().await;
     import_as(&*ahead.one, &lines, false, 400).await.unwrap();
-    let standing = ahead.other.standing(&bot("walt"), at(400)).await.unwrap().unwrap();
-    assert_eq!(standing.behind.map(|behind| behind.since), Some(at(400)));
+    let standing = ahead.other.bot_record(&bot("walt"), at(400)).await.unwrap().unwrap();
+    assert_eq!(standing.reconciliation.map(|behind| behind.since), Some(at(400)));
     // Of a flock that has moved nobody has to doubt it.
     let moved = another().await;
     import_as(&*moved.one, &lines, true, 900).await.unwrap();
-    let standing = moved.other.standing(&bot("walt"), at(900)).await.unwrap().unwrap();
-    assert_eq!((standing.behind, standing.considered), (None, at(10)));
+    let standing = moved.other.bot_record(&bot("walt"), at(900)).await.unwrap().unwrap();
+    assert_eq!((standing.reconciliation, standing.last_slot), (None, at(10)));
     assert_eq!(standing.open.map(|open| open.state), Some(State::Planned));
 }
 
@@ -200,11 +200,11 @@ pub(super) async fn older_posts_come_before_what_is_here(ledger: Ledger) {
     let posts = there.other.posts(&flockd::store::Filter::default()).await.unwrap();
     let texts: Vec<_> = posts.iter().map(|post| post.text.as_deref().unwrap()).collect();
     assert_eq!(texts, ["new", "old 20", "old 10"], "newest first");
-    let standing = there.other.standing(&bot("walt"), at(900)).await.unwrap().unwrap();
+    let standing = there.other.bot_record(&bot("walt"), at(900)).await.unwrap().unwrap();
     assert_eq!(standing.last_posted.unwrap().text.as_deref(), Some("new"));
     // And posts that come after them are the newest.
     there.post_in(State::Posted, of_slot("walt", "newest", 1, 950)).await;
-    let standing = there.other.standing(&bot("walt"), at(990)).await.unwrap().unwrap();
+    let standing = there.other.bot_record(&bot("walt"), at(990)).await.unwrap().unwrap();
     assert_eq!(standing.last_posted.unwrap().text.as_deref(), Some("newest"));
 }
 

@@ -18,7 +18,7 @@ pub(super) async fn a_renamed_bot_stays_signed_in(ledger: Ledger) {
         assert_eq!(kept(&ledger, "whitman").await, of(1, "walt", "walt"));
         assert_eq!(kept(&ledger, "walt").await, (0, None, None));
     }
-    let standing = ledger.other.standing(&bot("whitman"), at(100)).await.unwrap().unwrap();
+    let standing = ledger.other.bot_record(&bot("whitman"), at(100)).await.unwrap().unwrap();
     assert_eq!((standing.signed_in_at, standing.account), (Some(at(10)), Some(account("walt"))));
     let late = ledger.one.renewed(&bot("walt"), &sealed("late"), 1).await;
     assert_eq!(late, Err(StoreError::Overtaken));

@@ -1,7 +1,7 @@
 //! Keys open the dashboard once, and sessions keep it open until they are over.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use flockd::store::passes::{KEY_LASTS, SESSION_LASTS, TokenHash};
+use flockd::store::sessions::{KEY_LASTS, SESSION_LASTS, TokenHash};
 
 use super::Ledger;
 use crate::ledger::at;

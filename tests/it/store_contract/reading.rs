@@ -23,15 +23,15 @@ fn texts(texts: &[&str]) -> HashSet<TextId> {
 
 pub(super) async fn a_bot_stands_where_its_posts_left_it(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
-    let stands = async |seconds| ledger.other.standing(&bot("walt"), at(seconds)).await.unwrap().unwrap();
+    let stands = async |seconds| ledger.other.bot_record(&bot("walt"), at(seconds)).await.unwrap().unwrap();
     let fresh = stands(0).await;
-    assert_eq!((fresh.considered, fresh.missed, fresh.round, fresh.account), (at(0), 0, 1, None));
+    assert_eq!((fresh.last_slot, fresh.missed, fresh.round, fresh.account), (at(0), 0, 1, None));
     assert_eq!((fresh.open, fresh.last, fresh.last_posted, fresh.sent_last_hour), (None, None, None, 0));
     assert!(fresh.avoid.is_empty());
 
     let post = ledger.one.open(&Draft { missed: 3, ..of_slot("walt", "one", 1, 60) }).await.unwrap();
     let sending = stands(60).await;
-    assert_eq!((sending.considered, sending.missed, sending.sent_last_hour), (at(60), 3, 1));
+    assert_eq!((sending.last_slot, sending.missed, sending.sent_last_hour), (at(60), 3, 1));
     assert_eq!((sending.open, sending.last), (Some(post.clone()), None));
 
     let post = ledger.one.advance(post.id, &posted("1"), at(61)).await.unwrap();
@@ -41,14 +41,14 @@ pub(super) async fn a_bot_stands_where_its_posts_left_it(ledger: Ledger) {
 
     let gone = ledger.one.open(&given_up("walt", 120)).await.unwrap();
     let passed = stands(120).await;
-    assert_eq!((passed.last, passed.last_posted, passed.considered), (Some(gone), Some(post), at(120)));
-    let other = ledger.one.standing(&bot("emily"), at(120)).await.unwrap().unwrap();
-    assert_eq!((other.last, other.sent_last_hour, other.considered), (None, 0, at(0)));
+    assert_eq!((passed.last, passed.last_posted, passed.last_slot), (Some(gone), Some(post), at(120)));
+    let other = ledger.one.bot_record(&bot("emily"), at(120)).await.unwrap().unwrap();
+    assert_eq!((other.last, other.sent_last_hour, other.last_slot), (None, 0, at(0)));
 }
 
 pub(super) async fn rounds_are_begun_by_lines_that_were_not_released(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
-    let round = async || ledger.other.standing(&bot("walt"), at(0)).await.unwrap().unwrap().round;
+    let round = async || ledger.other.bot_record(&bot("walt"), at(0)).await.unwrap().unwrap().round;
     let release = Move::Release(why(Cause::Late));
     end(&ledger, &of_slot("walt", "one", 1, 60), &posted("1")).await;
     end(&ledger, &of_slot("walt", "one", 2, 120), &release).await;
@@ -69,7 +69,7 @@ pub(super) async fn rounds_are_begun_by_lines_that_were_not_released(ledger: Led
 pub(super) async fn duplicates_are_avoided_until_another_was_posted(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let walt = bot("walt");
-    let avoid = async || ledger.other.standing(&walt, at(0)).await.unwrap().unwrap().avoid;
+    let avoid = async || ledger.other.bot_record(&walt, at(0)).await.unwrap().unwrap().avoid;
     let duplicate = Move::Release(why(Cause::Duplicate));
     end(&ledger, &of_slot("walt", "one", 1, 60), &posted("1")).await;
     end(&ledger, &of_slot("walt", "Holy!", 1, 120), &duplicate).await;
@@ -88,7 +88,7 @@ pub(super) async fn duplicates_are_avoided_until_another_was_posted(ledger: Ledg
 pub(super) async fn what_left_in_the_last_hour_is_counted(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     let sent = async |seconds| {
-        ledger.other.standing(&bot("walt"), at(seconds)).await.unwrap().unwrap().sent_last_hour
+        ledger.other.bot_record(&bot("walt"), at(seconds)).await.unwrap().unwrap().sent_last_hour
     };
     end(&ledger, &by_hand("emily", "hers", 10), &posted("1")).await;
     end(&ledger, &by_hand("walt", "one", 10), &posted("1")).await;
@@ -114,7 +114,7 @@ fn failed(seconds: i64, cause: Cause) -> Draft {
 
 pub(super) async fn ailing_since_the_first_of_a_run(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
-    let since = async || ledger.other.standing(&bot("walt"), at(0)).await.unwrap().unwrap().ailing_since;
+    let since = async || ledger.other.bot_record(&bot("walt"), at(0)).await.unwrap().unwrap().ailing_since;
     let end = async |draft: &Draft| ledger.one.open(draft).await.unwrap();
     assert_eq!(since().await, None);
     end(&failed(10, Cause::Account)).await;
@@ -141,7 +141,7 @@ pub(super) async fn ailing_since_the_first_of_a_run(ledger: Ledger) {
 
 pub(super) async fn ailing_anew_after_signing_in(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
-    let since = async || ledger.other.standing(&bot("walt"), at(0)).await.unwrap().unwrap().ailing_since;
+    let since = async || ledger.other.bot_record(&bot("walt"), at(0)).await.unwrap().unwrap().ailing_since;
     let back = Move::Return { why: why(Cause::SignIn), retry_at: at(60), answered: true };
     ledger.one.open(&failed(10, Cause::Account)).await.unwrap();
     let open = ledger.one.open(&by_hand("walt", "text", 20)).await.unwrap();
@@ -160,7 +160,7 @@ pub(super) async fn ailing_anew_after_signing_in(ledger: Ledger) {
 /// counts for the next line is what was written last.
 pub(super) async fn the_last_is_the_one_written_last(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
-    let stands = async || ledger.other.standing(&bot("walt"), at(0)).await.unwrap().unwrap();
+    let stands = async || ledger.other.bot_record(&bot("walt"), at(0)).await.unwrap().unwrap();
     end(&ledger, &by_hand("walt", "one", 2 * HOUR), &posted("1")).await;
     let set_back = end(&ledger, &by_hand("walt", "two", HOUR), &posted("2")).await;
     assert_eq!((stands().await.last_posted, stands().await.avoid), (Some(set_back), texts(&["two"])));
@@ -241,7 +241,7 @@ pub(super) async fn a_copy_is_a_ledger(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let before: Vec<PostId> = write(&*ledger.one, 1..50).await;
     let wish = crate::ledger::wish(1);
-    ledger.one.wish(&wish).await.unwrap();
+    ledger.one.submit_command(&wish).await.unwrap();
     let path = ledger.folder().join("copy.db");
     let (copied, during) = tokio::join!(ledger.other.copy_to(&path), write(&*ledger.one, 50..200));
     copied.unwrap();
@@ -253,8 +253,8 @@ pub(super) async fn a_copy_is_a_ledger(ledger: Ledger) {
     // As of one instant: all up to some post, and nothing after.
     assert_eq!(theirs, ours[ours.len() - theirs.len()..]);
     assert_eq!(copy.open_commands().await.unwrap(), [wish]);
-    let standing = copy.standing(&bot("walt"), at(500)).await.unwrap().unwrap();
-    assert_eq!(standing.considered, theirs[0].due_at);
+    let standing = copy.bot_record(&bot("walt"), at(500)).await.unwrap().unwrap();
+    assert_eq!(standing.last_slot, theirs[0].due_at);
     // It goes on by itself, under the same rules.
     assert_eq!(copy.open(&given_up("walt", 1)).await, Err(StoreError::SlotTaken));
     end(&Ledger { one: copy, ..ledger }, &of_slot("walt", "one", 1, 900), &posted("1")).await;

@@ -97,7 +97,7 @@ pub(super) async fn a_text_was_said_before_if_another_post_was_sent_with_it(ledg
 }
 
 async fn pause_of(ledger: &Ledger, name: &str) -> Option<Pause> {
-    ledger.other.standing(&bot(name), at(900)).await.unwrap().unwrap().paused
+    ledger.other.bot_record(&bot(name), at(900)).await.unwrap().unwrap().paused
 }
 
 pub(super) async fn a_pause_lasts_until_it_is_ended(ledger: Ledger) {
@@ -115,7 +115,7 @@ pub(super) async fn a_pause_lasts_until_it_is_ended(ledger: Ledger) {
     ledger.one.resume(&walt, at(50)).await.unwrap();
     assert_eq!(pause_of(&ledger, "walt").await, None);
     let considered =
-        async |name| ledger.other.standing(&bot(name), at(60)).await.unwrap().unwrap().considered;
+        async |name| ledger.other.bot_record(&bot(name), at(60)).await.unwrap().unwrap().last_slot;
     assert_eq!(considered("walt").await, at(50), "what passed meanwhile is over");
     ledger.one.resume(&walt, at(70)).await.unwrap();
     assert_eq!(considered("walt").await, at(50), "there was no pause to end");
@@ -145,13 +145,14 @@ pub(super) async fn a_backup_knows_that_it_was_put_back(ledger: Ledger) {
     assert_eq!((doubted.id, doubted.state), (waiting.id, State::Unknown));
     assert_eq!((doubted.sent_at, doubted.doubted), (Some(waiting.planned_at), true));
     for name in ["walt", "emily"] {
-        let standing = copy.standing(&bot(name), at(520)).await.unwrap().unwrap();
-        assert_eq!((standing.behind, standing.considered), (behind(100), at(510)), "{name}");
+        let standing = copy.bot_record(&bot(name), at(520)).await.unwrap().unwrap();
+        assert_eq!((standing.reconciliation, standing.last_slot), (behind(100), at(510)), "{name}");
     }
     assert_eq!(copy.take_over(at(600)).await.unwrap(), [], "it is noticed once");
-    let standing = copy.standing(&bot("walt"), at(600)).await.unwrap().unwrap();
-    assert_eq!((standing.behind, standing.considered), (behind(100), at(510)));
-    let behind_at = async |seconds| copy.standing(&bot("walt"), at(seconds)).await.unwrap().unwrap().behind;
+    let standing = copy.bot_record(&bot("walt"), at(600)).await.unwrap().unwrap();
+    assert_eq!((standing.reconciliation, standing.last_slot), (behind(100), at(510)));
+    let behind_at =
+        async |seconds| copy.bot_record(&bot("walt"), at(seconds)).await.unwrap().unwrap().reconciliation;
     copy.note_unreconciled(&bot("walt"), &why(Cause::Account)).await.unwrap();
     copy.pause(&bot("walt"), None, at(605)).await.unwrap();
     copy.resume(&bot("walt"), at(606)).await.unwrap();
@@ -163,10 +164,10 @@ pub(super) async fn a_backup_knows_that_it_was_put_back(ledger: Ledger) {
     // A clock that was ahead when the copy was made hides nothing.
     let ahead = put_back(&ledger, 900).await;
     ahead.take_over(at(510)).await.unwrap();
-    assert_eq!(ahead.standing(&bot("walt"), at(520)).await.unwrap().unwrap().behind, behind(510));
+    assert_eq!(ahead.bot_record(&bot("walt"), at(520)).await.unwrap().unwrap().reconciliation, behind(510));
     // The ledger itself knows nothing of it.
-    let standing = ledger.one.standing(&bot("walt"), at(620)).await.unwrap().unwrap();
-    assert_eq!((standing.behind, ledger.one.take_over(at(630)).await), (None, Ok(Vec::new())));
+    let standing = ledger.one.bot_record(&bot("walt"), at(620)).await.unwrap().unwrap();
+    assert_eq!((standing.reconciliation, ledger.one.take_over(at(630)).await), (None, Ok(Vec::new())));
 }
 
 pub(super) async fn a_backup_of_one_that_was_put_back_is_as_far_behind(ledger: Ledger) {
@@ -176,8 +177,8 @@ pub(super) async fn a_backup_of_one_that_was_put_back_is_as_far_behind(ledger: L
     copy.back_up_to(&path, at(300)).await.unwrap();
     let again = (ledger.open_copy)(path).await;
     again.take_over(at(600)).await.unwrap();
-    let standing = again.standing(&bot("walt"), at(600)).await.unwrap().unwrap();
-    assert_eq!(standing.behind, behind(100), "nobody has looked since");
+    let standing = again.bot_record(&bot("walt"), at(600)).await.unwrap().unwrap();
+    assert_eq!(standing.reconciliation, behind(100), "nobody has looked since");
 }
 
 fn behind(since: i64) -> Option<Behind> {
@@ -216,8 +217,8 @@ pub(super) async fn what_was_found_is_posted_and_its_line_used(ledger: Ledger) {
     assert_eq!(copy.spent("x", at(0)).await, Ok(Spent { posts: 2, milli_dollars: 30 }), "it was paid for");
     let used = copy.used(&bot("walt"), 1).await.unwrap();
     assert_eq!(used, HashSet::from([line("one", 1), line("two", 1), line("one", 2), line("three", 1)]));
-    let standing = copy.standing(&bot("walt"), at(520)).await.unwrap().unwrap();
-    assert_eq!((standing.behind, standing.last.map(|post| post.id)), (None, Some(finds[2].id)));
+    let standing = copy.bot_record(&bot("walt"), at(520)).await.unwrap().unwrap();
+    assert_eq!((standing.reconciliation, standing.last.map(|post| post.id)), (None, Some(finds[2].id)));
     assert_eq!(copy.finish_reconciliation(&bot("walt"), &finds).await, Ok(Vec::new()), "and nothing twice");
 }
 

@@ -43,12 +43,12 @@ pub(super) async fn a_slot_may_be_skipped_ahead(ledger: Ledger) {
     }
     let post = ledger.one.open(&of_slot("walt", "a line", 1, 60)).await.unwrap();
     ledger.one.advance(post.id, &posted("1"), at(61)).await.unwrap();
-    let standing = ledger.other.standing(&post.bot, at(62)).await.unwrap().unwrap();
-    assert_eq!((standing.considered, standing.skipped), (at(60), vec![at(120), at(180)]));
+    let standing = ledger.other.bot_record(&post.bot, at(62)).await.unwrap().unwrap();
+    assert_eq!((standing.last_slot, standing.skipped), (at(60), vec![at(120), at(180)]));
     assert_eq!(ledger.other.open(&of_slot("walt", "another", 1, 120)).await, Err(StoreError::SlotTaken));
     ledger.one.open(&given_up("walt", 150)).await.unwrap();
-    let standing = ledger.other.standing(&post.bot, at(151)).await.unwrap().unwrap();
-    assert_eq!((standing.considered, standing.skipped), (at(150), vec![at(180)]));
+    let standing = ledger.other.bot_record(&post.bot, at(151)).await.unwrap().unwrap();
+    assert_eq!((standing.last_slot, standing.skipped), (at(150), vec![at(180)]));
 }
 
 pub(super) async fn only_a_skip_is_undone_and_frees_its_slot(ledger: Ledger) {
@@ -76,8 +76,8 @@ pub(super) async fn only_a_skip_is_undone_and_frees_its_slot(ledger: Ledger) {
     let again = ledger.one.undo_skip(&walt, Some(at(120)), command, at(71)).await.unwrap().unwrap();
     assert_eq!(again, undone);
     assert_eq!(ledger.one.undo_skip(&walt, Some(at(180)), id_at(72), at(72)).await, Ok(None));
-    let standing = ledger.other.standing(&walt, at(72)).await.unwrap().unwrap();
-    assert_eq!((standing.considered, standing.skipped), (at(60), vec![at(120)]));
+    let standing = ledger.other.bot_record(&walt, at(72)).await.unwrap().unwrap();
+    assert_eq!((standing.last_slot, standing.skipped), (at(60), vec![at(120)]));
     // The slot is free for one, and only one.
     assert_eq!(ledger.other.open(&of_slot("walt", "a line", 1, 120)).await, Err(StoreError::SlotTaken));
     let post = ledger.one.open(&of_slot("walt", "a line", 1, 180)).await.unwrap();
@@ -91,10 +91,10 @@ pub(super) async fn a_skip_is_not_the_last_that_happened(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let failed = Draft { begins: Beginning::Released(why(Cause::SignIn)), ..given_up("walt", 60) };
     let failed = ledger.one.open(&failed).await.unwrap();
-    let before = ledger.one.standing(&bot("walt"), at(90)).await.unwrap().unwrap();
+    let before = ledger.one.bot_record(&bot("walt"), at(90)).await.unwrap().unwrap();
     let skip = Draft { begins: Beginning::Skipped(why(Cause::Person)), ..given_up("walt", 120) };
     ledger.one.open(&skip).await.unwrap();
-    let standing = ledger.other.standing(&bot("walt"), at(90)).await.unwrap().unwrap();
+    let standing = ledger.other.bot_record(&bot("walt"), at(90)).await.unwrap().unwrap();
     assert_eq!(standing.last.as_ref(), Some(&failed));
     assert!(standing.ailing_since.is_some());
     assert_eq!(BotRecord { skipped: vec![], ..standing }, before);
@@ -162,7 +162,7 @@ pub(super) async fn a_failing_draft_harms_nobody_else(ledger: Ledger) {
     assert!(failed.contains(&&StoreError::NotFound("bot nobody".to_owned())));
     let kept = ledger.other.posts(&Filter::default()).await.unwrap();
     assert_eq!(kept.len(), 1 + 60 + 1);
-    let considered = ledger.other.standing(&kept[0].bot, at(0)).await.unwrap().unwrap().considered;
+    let considered = ledger.other.bot_record(&kept[0].bot, at(0)).await.unwrap().unwrap().last_slot;
     assert_eq!(considered, at(200), "a draft that failed counts no slot as considered");
 }
 

@@ -12,7 +12,7 @@ fn answer(message: &str) -> CommandResult {
 pub(super) async fn wishes_are_open_oldest_first(ledger: Ledger) {
     let (late, early, middle) = (wish(30), wish(10), wish(20));
     for wish in [&late, &early, &middle] {
-        ledger.other.wish(wish).await.unwrap();
+        ledger.other.submit_command(wish).await.unwrap();
     }
     let open = async || ledger.one.open_commands().await.unwrap();
     assert_eq!(open().await, [early.clone(), middle.clone(), late.clone()]);
@@ -67,7 +67,7 @@ pub(super) async fn every_order_of_take_answer_and_withdraw(ledger: Ledger) {
 
 async fn tell(ledger: &Ledger, acts: [Act; 3]) {
     let (wish, mut model) = (wish(1), Model::default());
-    ledger.other.wish(&wish).await.unwrap();
+    ledger.other.submit_command(&wish).await.unwrap();
     for (at, act) in acts.into_iter().enumerate() {
         let expected = model.act(act);
         match act {
@@ -93,7 +93,7 @@ pub(super) async fn what_was_wished_comes_back_as_it_was(ledger: Ledger) {
     ];
     for (seconds, what) in (1..).zip(wants) {
         let wish = Command { id: id_at(seconds), what, made_at: at(seconds) };
-        ledger.other.wish(&wish).await.unwrap();
+        ledger.other.submit_command(&wish).await.unwrap();
         assert_eq!(ledger.one.open_commands().await.unwrap(), std::slice::from_ref(&wish));
         let full = CommandResult::new(false, "no: \"why\"", Some(wish.id.to_string()));
         ledger.one.command_result(wish.id, &full).await.unwrap();

@@ -30,7 +30,7 @@ impl House {
     }
 
     pub(crate) async fn standing(&self, bot: &str) -> BotRecord {
-        self.desk.standing(&bot.parse().unwrap(), self.now()).await.unwrap().unwrap()
+        self.desk.bot_record(&bot.parse().unwrap(), self.now()).await.unwrap().unwrap()
     }
 
     /// Writes down a wish and rings, as a command does.
@@ -48,7 +48,7 @@ impl House {
         let mut growing = [0; 10];
         growing[..8].copy_from_slice(&count);
         let id = PostId::new(now, growing);
-        self.desk.wish(&Command { id, what, made_at: now }).await.unwrap();
+        self.desk.submit_command(&Command { id, what, made_at: now }).await.unwrap();
         id
     }
 
@@ -61,7 +61,7 @@ impl House {
     /// Whoever made the open wishes says that they still wait, as commands do every two seconds.
     pub(crate) async fn still_waiting(&self) {
         for wish in self.desk.open_commands().await.unwrap() {
-            self.desk.wish(&Command { made_at: self.now(), ..wish }).await.unwrap();
+            self.desk.submit_command(&Command { made_at: self.now(), ..wish }).await.unwrap();
         }
     }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::PostRates;
 use super::{rate, rush};
 use crate::config::SourceSpans;
-use crate::config::complaint::Diagnostic;
+use crate::config::diagnostics::Diagnostic;
 use crate::flock::account::App;
 use crate::flock::budget::{self, Budget};
 use crate::flock::{AtEnd, Bot, NetworkKind};

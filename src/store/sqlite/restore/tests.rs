@@ -127,8 +127,8 @@ async fn bots_look_at_their_accounts_after_it() {
         story.prepare(&backup).await.unwrap().put_in_place(at(100)).unwrap();
         let store = Sqlite::hold(&story.database()).await.unwrap();
         store.take_over(at(101)).await.unwrap();
-        let standing = store.standing(&"walt".parse().unwrap(), at(101)).await.unwrap().unwrap();
-        assert_eq!(standing.behind.map(|behind| behind.since), Some(at(1)), "raw: {raw}");
+        let standing = store.bot_record(&"walt".parse().unwrap(), at(101)).await.unwrap().unwrap();
+        assert_eq!(standing.reconciliation.map(|behind| behind.since), Some(at(1)), "raw: {raw}");
     }
 }
 

@@ -9,7 +9,7 @@ use super::Done;
 use crate::flock::BotName;
 use crate::flock::post::Why;
 use crate::store::Entry;
-use crate::store::condition::CLOCK_TOLERANCE;
+use crate::store::health_state::CLOCK_TOLERANCE;
 
 pub(in super::super) async fn enter(db: &mut SqliteConnection, bot: &Entry, now: DateTime<Utc>) -> Done {
     let insert = "insert into bot (name, schedule, considered) values (?1, ?2, ?3) \

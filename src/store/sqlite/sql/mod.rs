@@ -19,7 +19,7 @@ use super::row::{self, millis};
 use crate::flock::BotName;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId, State};
-use crate::store::condition::CLOCK_TOLERANCE;
+use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{Beginning, Command, Draft, Filter};
 
 /// The text recorded for posts that were taken back.

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 
 use super::super::row::millis;
 use super::Done;
-use crate::store::condition::CLOCK_TOLERANCE;
+use crate::store::health_state::CLOCK_TOLERANCE;
 
 /// Keeps a pass of this kind.
 pub(in super::super) async fn keep(

@@ -7,7 +7,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::row::millis;
 use super::{Done, skip};
-use crate::store::condition::IN_VAIN;
+use crate::store::health_state::IN_VAIN;
 
 pub(in super::super) async fn progress(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
     let mut select = QueryBuilder::<Sqlite>::new(

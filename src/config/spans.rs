@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::complaint::{Diagnostic, Severity};
+use super::diagnostics::{Diagnostic, Severity};
 
 /// The lines of every table and key that were read.
 #[derive(Debug, Clone, Default)]

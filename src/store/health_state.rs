@@ -42,29 +42,29 @@ pub fn clock_was_ahead(bot: &Bot, considered: DateTime<Utc>, rests: bool, now: D
 /// can't be read.
 pub fn health_state(
     bot: &Bot,
-    standing: Option<&BotRecord>,
+    record: Option<&BotRecord>,
     lines_left: Option<usize>,
     now: DateTime<Utc>,
 ) -> (HealthState, Option<Message>) {
-    let Some(standing) = standing else {
+    let Some(record) = record else {
         let reason = Message::from("no daemon has seen this bot yet: ").remedy(
             "start one; one that runs takes it up within seconds",
             "the one that shows this page takes it up within seconds",
         );
         return (HealthState::Waiting, Some(reason));
     };
-    if let Some(reason) = suspended(bot, standing) {
+    if let Some(reason) = suspended(bot, record) {
         return (HealthState::Suspended, Some(reason));
     }
-    if clock_was_ahead(bot, standing.considered, standing.paused.is_some(), now) {
-        return (HealthState::Suspended, Some(ahead(bot, standing.considered, now)));
+    if clock_was_ahead(bot, record.last_slot, record.paused.is_some(), now) {
+        return (HealthState::Suspended, Some(ahead(bot, record.last_slot, now)));
     }
-    let open = standing.open.as_ref();
+    let open = record.open.as_ref();
     if let Some(post) = open.filter(|post| post.state == State::Unknown) {
         return (HealthState::Unknown, Some(unknown(bot, post)));
     }
-    if let Some(due) = overdue(bot, standing.considered, standing.paused.is_some(), now) {
-        if let Some(behind) = &standing.behind {
+    if let Some(due) = overdue(bot, record.last_slot, record.paused.is_some(), now) {
+        if let Some(behind) = &record.reconciliation {
             return (HealthState::Overdue, Some(catches_up(behind)));
         }
         let reason = Message::from("it should have posted at ").at(due);
@@ -74,22 +74,20 @@ pub fn health_state(
         );
         return (HealthState::Overdue, Some(remedy));
     }
-    if let Some(post) =
-        standing.last.as_ref().filter(|post| standing.paused.is_none() && came_to_nothing(post))
-    {
+    if let Some(post) = record.last.as_ref().filter(|post| record.paused.is_none() && came_to_nothing(post)) {
         return (HealthState::Overdue, Some(given_up(post)));
     }
-    if let Some(pause) = &standing.paused {
+    if let Some(pause) = &record.paused {
         return (HealthState::Paused, Some(paused(bot, pause)));
     }
-    if let Some(behind) = &standing.behind {
+    if let Some(behind) = &record.reconciliation {
         return (HealthState::Waiting, Some(catches_up(behind)));
     }
     match (open, lines_left) {
         // With `at_end = "again"` lines are left as long as there are any that fit.
         (None, Some(0)) => (HealthState::Exhausted, Some(bot.exhausted().into())),
         (Some(post), _) => (HealthState::Waiting, message::reason_of(post)),
-        (None, _) => match standing.last.as_ref().filter(|post| post.cause == Some(Cause::Budget)) {
+        (None, _) => match record.last.as_ref().filter(|post| post.cause == Some(Cause::Budget)) {
             Some(post) => (HealthState::Waiting, message::reason_of(post)),
             None => (HealthState::Ok, None),
         },
@@ -115,12 +113,12 @@ fn given_up(post: &Post) -> Message {
 
 /// Whether somebody has to do something before the bot posts again. A doubt that settles itself needs nobody, nor
 /// does a pause that somebody wished for.
-pub fn needs_person(bot: &Bot, standing: Option<&BotRecord>, condition: HealthState) -> bool {
-    let pause = standing.and_then(|standing| standing.paused.as_ref());
+pub fn needs_person(bot: &Bot, record: Option<&BotRecord>, condition: HealthState) -> bool {
+    let pause = record.and_then(|record| record.paused.as_ref());
     match condition {
         HealthState::Suspended | HealthState::Overdue | HealthState::Exhausted => true,
         HealthState::Unknown => {
-            standing.and_then(|standing| standing.open.as_ref()).is_some_and(|post| asks(bot, post))
+            record.and_then(|record| record.open.as_ref()).is_some_and(|post| asks(bot, post))
         }
         HealthState::Paused => pause.is_some_and(|pause| pause.why.is_some()),
         HealthState::Waiting | HealthState::Ok => false,
@@ -150,20 +148,20 @@ pub fn not_signed_in(bot: &Bot) -> Message {
 }
 
 /// Why a person has to mend something, and what to type.
-fn suspended(bot: &Bot, standing: &BotRecord) -> Option<Message> {
-    if bot.signs_in() && standing.signed_in_at.is_none() {
+fn suspended(bot: &Bot, record: &BotRecord) -> Option<Message> {
+    if bot.signs_in() && record.signed_in_at.is_none() {
         return Some(not_signed_in(bot));
     }
-    if let Some(behind) = &standing.behind
+    if let Some(behind) = &record.reconciliation
         && let Some(why) = behind.why.as_ref().filter(|why| why.cause.suspends())
     {
         let remedy = if why.cause.ends_with_sign_in() { then_sign_in(bot) } else { Message::default() };
         return Some(catches_up(behind).then(remedy));
     }
-    let signed_in_at = standing.signed_in_at.filter(|_| bot.signs_in());
-    let newest = standing.open.as_ref().or(standing.last.as_ref());
+    let signed_in_at = record.signed_in_at.filter(|_| bot.signs_in());
+    let newest = record.open.as_ref().or(record.last.as_ref());
     let post = newest.filter(|post| ails(post, signed_in_at))?;
-    let since = standing.ailing_since.unwrap_or(post.planned_at);
+    let since = record.ailing_since.unwrap_or(post.planned_at);
     let reason = message::reason_of(post).unwrap_or_else(|| "it says no more than that".into());
     // Whose account it is may be mended in more ways than one, which the reason names.
     let signs_in = mended_by_sign_in(post) && post.cause != Some(Cause::AccountTaken);
@@ -262,10 +260,10 @@ mod tests {
         Post { state, cause, reason, ..samples::post("walt", at(0), "a line") }
     }
 
-    fn standing(open: Option<Post>, last: Option<Post>) -> BotRecord {
+    fn record(open: Option<Post>, last: Option<Post>) -> BotRecord {
         BotRecord {
             skipped: Vec::new(),
-            considered: at(0),
+            last_slot: at(0),
             missed: 0,
             account: None,
             signed_in_at: None,
@@ -277,13 +275,13 @@ mod tests {
             avoid: std::collections::HashSet::default(),
             sent_last_hour: 0,
             paused: None,
-            behind: None,
+            reconciliation: None,
         }
     }
 
     #[track_caller]
-    fn check(standing: &BotRecord, left: usize, minutes: i64, expect: HealthState, reason: &str) {
-        let (condition, said) = health_state(&hourly(), Some(standing), Some(left), at(minutes));
+    fn check(record: &BotRecord, left: usize, minutes: i64, expect: HealthState, reason: &str) {
+        let (condition, said) = health_state(&hourly(), Some(record), Some(left), at(minutes));
         assert_eq!(condition, expect);
         let said = said.unwrap_or_default();
         assert!(said.to_string().contains(reason), "{reason:?}");
@@ -305,21 +303,22 @@ mod tests {
 
     #[test]
     fn of_several_conditions_the_first_counts() {
-        let fine = standing(None, Some(post(State::Posted, None)));
+        let fine = record(None, Some(post(State::Posted, None)));
         check(&fine, 1, 30, HealthState::Ok, "");
         check(&fine, 0, 30, HealthState::Exhausted, "add lines");
         // The slot at minute 60 may be up to ten minutes late by its delay, and thirty more.
         check(&fine, 0, 100, HealthState::Exhausted, "");
         check(&fine, 0, 101, HealthState::Overdue, "daemon");
-        let retried = standing(Some(post(State::Planned, Some(Cause::Unreachable))), None);
+        let retried = record(Some(post(State::Planned, Some(Cause::Unreachable))), None);
         check(&retried, 0, 30, HealthState::Waiting, "unreachable");
-        let doubted = standing(Some(post(State::Unknown, Some(Cause::Silence))), None);
+        let doubted = record(Some(post(State::Unknown, Some(Cause::Silence))), None);
         check(&doubted, 0, 500, HealthState::Unknown, "settles itself");
-        let asks = standing(Some(post(State::Unknown, Some(Cause::Ask))), None);
+        let asks = record(Some(post(State::Unknown, Some(Cause::Ask))), None);
         check(&asks, 0, 500, HealthState::Unknown, "flockd settle");
         let paused = BotRecord { paused: Some(Pause { since: at(0), why: None }), ..retried };
         check(&paused, 0, 500, HealthState::Paused, "flockd resume walt");
-        let behind = |why| BotRecord { behind: Some(Behind { since: at(0), why }), ..standing(None, None) };
+        let behind =
+            |why| BotRecord { reconciliation: Some(Behind { since: at(0), why }), ..record(None, None) };
         check(&behind(None), 1, 30, HealthState::Waiting, "comes from a copy");
         check(&behind(None), 1, 101, HealthState::Overdue, "comes from a copy");
         let why = |cause| Some(crate::flock::post::Why::new(cause, "because"));
@@ -331,17 +330,17 @@ mod tests {
             HealthState::Suspended,
             "because; then `flockd enroll walt`",
         );
-        let locked = standing(Some(post(State::Planned, Some(Cause::SignIn))), None);
+        let locked = record(Some(post(State::Planned, Some(Cause::SignIn))), None);
         check(&locked, 0, 500, HealthState::Suspended, "sign-in");
     }
 
     #[test]
     fn a_post_that_went_out_ends_a_suspension() {
-        let lost = standing(None, Some(post(State::Released, Some(Cause::Poem))));
+        let lost = record(None, Some(post(State::Released, Some(Cause::Poem))));
         check(&lost, 1, 30, HealthState::Suspended, "poem");
-        let by_hand = standing(None, Some(post(State::Released, Some(Cause::Person))));
+        let by_hand = record(None, Some(post(State::Released, Some(Cause::Person))));
         check(&by_hand, 1, 30, HealthState::Ok, "");
-        let back = standing(None, Some(post(State::Posted, None)));
+        let back = record(None, Some(post(State::Posted, None)));
         check(&back, 1, 30, HealthState::Ok, "");
     }
 
@@ -350,27 +349,27 @@ mod tests {
         for cause in IN_VAIN {
             let given_up = post(State::Released, Some(cause));
             check(
-                &standing(None, Some(given_up.clone())),
+                &record(None, Some(given_up.clone())),
                 1,
                 30,
                 HealthState::Overdue,
                 "was given up: because of",
             );
             let by_hand = Post { slot: None, ..given_up.clone() };
-            check(&standing(None, Some(by_hand)), 1, 30, HealthState::Ok, "");
+            check(&record(None, Some(by_hand)), 1, 30, HealthState::Ok, "");
             let paused = Some(Pause { since: at(10), why: None });
-            let paused = BotRecord { paused, ..standing(None, Some(given_up)) };
+            let paused = BotRecord { paused, ..record(None, Some(given_up)) };
             check(&paused, 1, 30, HealthState::Paused, "");
         }
-        let budget = standing(None, Some(post(State::Released, Some(Cause::Budget))));
+        let budget = record(None, Some(post(State::Released, Some(Cause::Budget))));
         check(&budget, 1, 30, HealthState::Waiting, "budget");
-        let refrain = standing(None, Some(post(State::Released, Some(Cause::Duplicate))));
+        let refrain = record(None, Some(post(State::Released, Some(Cause::Duplicate))));
         check(&refrain, 1, 30, HealthState::Ok, "");
     }
 
     #[test]
     fn a_clock_that_was_ahead_needs_a_person() {
-        let fine = standing(None, None);
+        let fine = record(None, None);
         check(&fine, 1, -120, HealthState::Suspended, "`flockd resume walt`");
         check(&fine, 0, -10_000_000, HealthState::Suspended, "ahead of this machine's clock");
         check(&fine, 1, 0, HealthState::Ok, "");
@@ -396,8 +395,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_x(bot: &Bot, standing: &BotRecord, expect: HealthState, reason: &str) {
-        let (condition, said) = health_state(bot, Some(standing), Some(1), at(30));
+    fn check_x(bot: &Bot, record: &BotRecord, expect: HealthState, reason: &str) {
+        let (condition, said) = health_state(bot, Some(record), Some(1), at(30));
         let said = said.unwrap_or_default();
         is_for_the_page(&said);
         assert_eq!((condition, said.to_string().as_str()), (expect, reason));
@@ -405,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_bot_without_tokens_is_suspended_at_once() {
-        let out = standing(None, None);
+        let out = record(None, None);
         check_x(&on_x(false), &out, HealthState::Suspended, "not signed in: type `flockd enroll walt`");
         check_x(&on_x(true), &out, HealthState::Ok, "");
         check_x(&hourly(), &out, HealthState::Ok, "");
@@ -418,7 +417,7 @@ mod tests {
         let ailing = |cause| BotRecord {
             signed_in_at: Some(at(-60)),
             ailing_since: Some(at(-6)),
-            ..standing(Some(post(State::Planned, Some(cause))), None)
+            ..record(Some(post(State::Planned, Some(cause))), None)
         };
         let (mine, theirs) = (on_x(false), on_x(true));
         let lost = ailing(Cause::SignIn);
@@ -434,12 +433,12 @@ mod tests {
     fn signing_in_ends_what_it_proves_to_be_mended() {
         let ailing = |cause, minutes| BotRecord {
             signed_in_at: Some(at(minutes)),
-            ..standing(None, Some(post(State::Released, Some(cause))))
+            ..record(None, Some(post(State::Released, Some(cause))))
         };
         for &cause in Cause::ALL.iter().filter(|cause| cause.suspends()) {
             // The post failed a second after minute 0.
             let (before, after) = (ailing(cause, 0), ailing(cause, 1));
-            let said = |bot: &Bot, standing| health_state(bot, Some(standing), Some(1), at(30)).0;
+            let said = |bot: &Bot, record| health_state(bot, Some(record), Some(1), at(30)).0;
             assert_eq!(said(&on_x(false), &before), HealthState::Suspended, "{cause}");
             let ended = if cause.ends_with_sign_in() { HealthState::Ok } else { HealthState::Suspended };
             assert_eq!(said(&on_x(false), &after), ended, "{cause}");

@@ -10,9 +10,9 @@
 
 use chrono::TimeDelta;
 
+use super::tick::{Wake, mended};
 use super::tokens::NotReady;
-use super::turn::{Wake, mended};
-use super::{BotRun, BoundBot, Engine, due, govern, session};
+use super::{BotRun, BoundBot, Engine, due, limits, session};
 use crate::flock::OnUnknown;
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, State, Why};
@@ -21,15 +21,15 @@ use crate::store::StoreError;
 
 /// Makes the next look for a post whose outcome is unknown, if its time has come.
 pub(super) async fn settle_unknown(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
-    let BotRun { engine, member, standing } = *run;
-    if post.network != member.bot.network {
+    let BotRun { engine, bound, record } = *run;
+    if post.network != bound.bot.network {
         // The bot has moved, and its new network knows nothing of the old one.
         return Ok(None);
     }
     let now = engine.clock.now();
-    let Some(at) = next_look(member, &post) else { return Ok(None) };
+    let Some(at) = next_look(bound, &post) else { return Ok(None) };
     // By a clock that was set back, the last look is still to come: then it is time for this one.
-    if at > now && post.moved_at <= now && !mended(standing, &post) {
+    if at > now && post.moved_at <= now && !mended(record, &post) {
         return Ok(Some(at));
     }
     let step = match session::look(run, &post).await {
@@ -38,11 +38,11 @@ pub(super) async fn settle_unknown(run: &BotRun<'_>, post: Post) -> Result<Wake,
             return probed(run, &post, found, cost).await;
         }
         Ok(ProbeResult::Absent) => not_posted(run, &post, not_there(&post)),
-        Ok(ProbeResult::Unavailable(why)) => by_policy(member, &why),
-        Err(NotReady::Rejection(setback)) => not_now(engine, &post, &setback),
+        Ok(ProbeResult::Unavailable(why)) => by_policy(bound, &why),
+        Err(NotReady::Rejection(rejection)) => not_now(engine, &post, &rejection),
         Err(NotReady::Store(error)) => return Err(error),
     };
-    settle(run, &post, &step).await
+    settle_by(run, &post, &step).await
 }
 
 /// What follows from the posts that are surely it, and from those that may be.
@@ -55,10 +55,10 @@ async fn recognised(
         return Ok(Some(there(seen)));
     }
     // What is surely it may still come to be shown, so only the last look makes a doubt of it.
-    if made(post) + 1 < run.member.network.probe_delays().len() {
+    if made(post) + 1 < run.bound.network.probe_delays().len() {
         return Ok(None);
     }
-    Ok(ours(run.engine, post, maybe).await?.map(|seen| doubtful(run.member, post, &seen)))
+    Ok(ours(run.engine, post, maybe).await?.map(|seen| doubtful(run.bound, post, &seen)))
 }
 
 /// Notes a look, and settles the post if it was found, or if this was the last: what was accepted may take a moment to
@@ -67,34 +67,34 @@ async fn probed(run: &BotRun<'_>, post: &Post, found: Option<Move>, cost: u32) -
     let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");
     let look = Move::Look { why, counts: true, retry_at: None, cost };
     match found {
-        None if made(post) + 1 < run.member.network.probe_delays().len() => settle(run, post, &look).await,
+        None if made(post) + 1 < run.bound.network.probe_delays().len() => settle_by(run, post, &look).await,
         found => {
             // It is paid for, whatever comes of it.
             run.engine.store.advance(post.id, &look, run.engine.clock.now()).await?;
             let absent = || not_posted(run, post, not_there(post));
-            settle(run, post, &found.unwrap_or_else(absent)).await
+            settle_by(run, post, &found.unwrap_or_else(absent)).await
         }
     }
 }
 
 /// Writes down what follows from a look, and tells of it.
-async fn settle(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Wake, StoreError> {
-    let BotRun { engine, member, .. } = *run;
+async fn settle_by(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Wake, StoreError> {
+    let BotRun { engine, bound, .. } = *run;
     let post = engine.store.advance(post.id, step, engine.clock.now()).await?;
     if post.state == State::Unknown {
         engine.events.emit(&Event::Looked(post.clone()));
-        return Ok(next_look(member, &post));
+        return Ok(next_look(bound, &post));
     }
     engine.announced(post);
     Ok(Some(engine.clock.now()))
 }
 
 /// When to look for a post; `None` if a person must settle it.
-fn next_look(member: &BoundBot, post: &Post) -> Wake {
-    if post.cause == Some(Cause::Ask) && member.bot.on_unknown == OnUnknown::Ask {
+fn next_look(bound: &BoundBot, post: &Post) -> Wake {
+    if post.cause == Some(Cause::Ask) && bound.bot.on_unknown == OnUnknown::Ask {
         return None;
     }
-    let looks = member.network.probe_delays();
+    let looks = bound.network.probe_delays();
     // There may have been more looks when the last one was made.
     let pause = looks.get(made(post)).or(looks.last()).copied().unwrap_or_default();
     let at = post.moved_at + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
@@ -128,8 +128,8 @@ fn not_there(post: &Post) -> Why {
 }
 
 /// What becomes of a post for which the network may not be asked.
-fn by_policy(member: &BoundBot, why: &Why) -> Move {
-    match member.bot.on_unknown {
+fn by_policy(bound: &BoundBot, why: &Why) -> Move {
+    match bound.bot.on_unknown {
         OnUnknown::AssumePosted => {
             let reason = format!("assumed: no answer came, and the account may not be read: {}", why.reason);
             Move::Post { remote_id: None, url: None, reason: Some(reason) }
@@ -143,11 +143,11 @@ fn by_policy(member: &BoundBot, why: &Why) -> Move {
 
 /// What becomes of a post of which the account shows one that is much like it, and which the network may have changed.
 /// Sending it again might post it twice, so a person has to look, unless the bot is to assume that it was posted.
-fn doubtful(member: &BoundBot, post: &Post, seen: &RemotePost) -> Move {
+fn doubtful(bound: &BoundBot, post: &Post, seen: &RemotePost) -> Move {
     let place = seen.url.as_deref().unwrap_or(&seen.remote_id);
     let with = seen.client.as_ref().map_or_else(String::new, |client| format!(", posted with {client}"));
     let found = format!("a post that is like it, and may be it, is on the account at {place}{with}");
-    match member.bot.on_unknown {
+    match bound.bot.on_unknown {
         OnUnknown::AssumePosted => {
             let reason = Some(format!("assumed: no answer came, and {found}"));
             Move::Post { remote_id: None, url: None, reason }
@@ -163,24 +163,29 @@ fn doubtful(member: &BoundBot, post: &Post, seen: &RemotePost) -> Move {
 }
 
 /// The network can't be asked now: later, when it says so, or after as long again as this has taken already.
-fn not_now(engine: &Engine, post: &Post, setback: &Rejection) -> Move {
+fn not_now(engine: &Engine, post: &Post, rejection: &Rejection) -> Move {
     let now = engine.clock.now();
     let since = post.settled_at.unwrap_or(post.moved_at);
-    let retry_at = govern::backoff(since, now, &mut *engine.rng()).max(setback.retry_at.unwrap_or(now));
-    let reason = format!("no answer came, and the account can't be looked at now: {}", setback.why.reason);
+    let retry_at = limits::backoff(since, now, &mut *engine.rng()).max(rejection.retry_at.unwrap_or(now));
+    let reason = format!("no answer came, and the account can't be looked at now: {}", rejection.why.reason);
     // The cause says whether a person has to mend something first.
-    Move::Look { why: Why::new(setback.why.cause, reason), counts: false, retry_at: Some(retry_at), cost: 0 }
+    Move::Look {
+        why: Why::new(rejection.why.cause, reason),
+        counts: false,
+        retry_at: Some(retry_at),
+        cost: 0,
+    }
 }
 
 /// The move for a post of which it is certain now that the network does not have it.
 pub(super) fn not_posted(run: &BotRun<'_>, post: &Post, why: Why) -> Move {
-    let BotRun { engine, member, .. } = *run;
-    let (now, deadline) = (engine.clock.now(), due::deadline(&member.bot, post.due_at));
+    let BotRun { engine, bound, .. } = *run;
+    let (now, deadline) = (engine.clock.now(), due::deadline(&bound.bot, post.due_at));
     let retry_at = match post.attempts {
         _ if post.slot.is_none() || now > deadline => None,
         0 | 1 => Some(now),
         // A network that leaves each attempt in doubt is asked less and less often.
-        _ => govern::next_attempt(post.planned_at, now, None, deadline, &mut *engine.rng()),
+        _ => limits::next_attempt(post.planned_at, now, None, deadline, &mut *engine.rng()),
     };
     match retry_at {
         Some(retry_at) => Move::Return { why, retry_at, answered: false },

@@ -21,7 +21,7 @@ pub(super) struct Notifier {
 
 impl Notifier {
     /// Hangs the bell. Whoever holds the ledger's lock may remove what a holder before has left.
-    pub(super) fn hang(ledger: &Path) -> io::Result<Self> {
+    pub(super) fn bind(ledger: &Path) -> io::Result<Self> {
         let path = beside(ledger, "bell");
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -33,7 +33,7 @@ impl Notifier {
     }
 
     /// Waits for a ring. Rings that came meanwhile are one.
-    pub(super) async fn rung(&self) {
+    pub(super) async fn notified(&self) {
         let mut nothing = [0; 1];
         if self.socket.recv(&mut nothing).await.is_err() {
             // A broken bell must not become a busy loop; wishes are looked at without it, only later.
@@ -51,7 +51,7 @@ impl Drop for Notifier {
 }
 
 /// Rings the bell of whoever holds the ledger.
-pub(super) fn ring(ledger: &Path) -> io::Result<()> {
+pub(super) fn notify(ledger: &Path) -> io::Result<()> {
     let socket = net::UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     match short(&beside(ledger, "bell"), |short| socket.send_to(b"!", short)) {

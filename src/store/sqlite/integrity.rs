@@ -8,8 +8,8 @@ use futures_util::TryStreamExt;
 use sqlx::{Connection, Row, SqliteConnection};
 
 use super::super::StoreError;
+use super::error::explain;
 use super::restore::{Content, content};
-use super::trouble::explain;
 use super::{Sqlite, lock, open, row, schema};
 use crate::flock::poem::TextId;
 use crate::flock::post::Cause;

@@ -26,14 +26,14 @@ pub(super) fn members(
     clock: &Arc<dyn Clock>,
     on_paper: bool,
 ) -> Vec<BoundBot> {
-    let member = |bot: &Arc<Bot>| {
-        if on_paper { BoundBot::new(bot.clone(), Arc::new(Paper)) } else { member(flock, bot, http, clock) }
+    let bound = |bot: &Arc<Bot>| {
+        if on_paper { BoundBot::new(bot.clone(), Arc::new(Paper)) } else { bound(flock, bot, http, clock) }
     };
-    flock.bots.iter().map(member).collect()
+    flock.bots.iter().map(bound).collect()
 }
 
 /// A bot whose tokens are not at hand is locked out, alone; the flock goes on.
-fn member(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn Clock>) -> BoundBot {
+fn bound(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn Clock>) -> BoundBot {
     let network: Arc<dyn Network> = match (bot.network, &bot.app) {
         (NetworkKind::Paper, _) => Arc::new(Paper),
         (NetworkKind::Feed, _) => Arc::new(Feed::new(&flock.web.public_url)),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{EnvironmentReader, SecretError, checked_url, exposure, resolve_with};
 use crate::config::SourceSpans;
-use crate::config::complaint::Diagnostic;
+use crate::config::diagnostics::Diagnostic;
 use crate::flock::account::App;
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Flock, KeySource};

@@ -6,9 +6,9 @@ use tracing::Instrument;
 
 use super::attempt::{self, Attempted, Occasion};
 use super::due::{self, Due};
-use super::{BotRun, BoundBot, Engine, catch_up, mend};
+use super::{BotRun, BoundBot, Engine, reconcile, settle};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
-use crate::store::condition::{CLOCK_TOLERANCE, clock_was_ahead};
+use crate::store::health_state::{CLOCK_TOLERANCE, clock_was_ahead};
 use crate::store::{BotRecord, StoreError};
 
 /// When to look at a bot again; `None` if only a person can change anything.
@@ -18,30 +18,30 @@ pub(super) type Wake = Option<DateTime<Utc>>;
 const MOMENT: TimeDelta = TimeDelta::seconds(1);
 
 /// Does what is due for a bot.
-pub(super) async fn tick(engine: &Engine, member: &BoundBot) -> Result<Wake, StoreError> {
+pub(super) async fn tick(engine: &Engine, bound: &BoundBot) -> Result<Wake, StoreError> {
     let now = engine.clock.now();
-    let standing = engine.standing(member, now).await?;
-    let run = BotRun { engine, member, standing: &standing };
-    match (&standing.open, &standing.behind) {
+    let record = engine.bot_record(bound, now).await?;
+    let run = BotRun { engine, bound, record: &record };
+    match (&record.open, &record.reconciliation) {
         (Some(post), _) if post.state == State::Unknown => {
-            let span = span(member, post.slot, Some(post.id));
-            return mend::settle_unknown(&run, post.clone()).instrument(span).await;
+            let span = span(bound, post.slot, Some(post.id));
+            return settle::settle_unknown(&run, post.clone()).instrument(span).await;
         }
         (_, Some(behind)) => {
-            return catch_up::reconcile(&run, catch_up::since(&standing, behind.since, now)).await;
+            return reconcile::reconcile(&run, reconcile::since(&record, behind.since, now)).await;
         }
         (Some(post), None) => {
-            let span = span(member, post.slot, Some(post.id));
+            let span = span(bound, post.slot, Some(post.id));
             return resume(&run, post.clone()).instrument(span).await;
         }
-        (None, None) if standing.paused.is_some() => return Ok(None),
+        (None, None) if record.paused.is_some() => return Ok(None),
         (None, None) => {}
     }
-    let is_ahead = clock_was_ahead(&member.bot, standing.considered, false, now);
-    engine.tell_ahead(member, standing.considered, is_ahead);
+    let is_ahead = clock_was_ahead(&bound.bot, record.last_slot, false, now);
+    engine.emit_ahead(bound, record.last_slot, is_ahead);
     // A slot that was on time stays so while it waits for the pace of its app.
-    let patience = if engine.limits.expects(&member.bot) { TimeDelta::MAX } else { due::ON_TIME };
-    match due::due_within(&member.bot, standing.considered, now, patience) {
+    let patience = if engine.limits.expects(&bound.bot) { TimeDelta::MAX } else { due::ON_TIME };
+    match due::due_within(&bound.bot, record.last_slot, now, patience) {
         Due::Slot { slot, due_at, missed } => {
             let id = engine.new_id();
             let occasion = Occasion { id, slot: Some(slot), due_at, missed, text: None };
@@ -49,12 +49,12 @@ pub(super) async fn tick(engine: &Engine, member: &BoundBot) -> Result<Wake, Sto
                 let fired = attempt::attempt_new(&run, &occasion).await?;
                 after_slot(&run, slot, missed, fired).await
             };
-            fires.instrument(span(member, Some(slot), None)).await
+            fires.instrument(span(bound, Some(slot), None)).await
         }
         Due::Missed { newest, missed } => {
-            engine.store.advance_cursor(&member.bot.name, newest, missed).await?;
-            engine.tell_missed(member, missed);
-            Ok(due::next(&member.bot, newest))
+            engine.store.advance_cursor(&bound.bot.name, newest, missed).await?;
+            engine.emit_missed(bound, missed);
+            Ok(due::next(&bound.bot, newest))
         }
         Due::NotBefore(at) => Ok(Some(at)),
         Due::Never => Ok(None),
@@ -63,10 +63,10 @@ pub(super) async fn tick(engine: &Engine, member: &BoundBot) -> Result<Wake, Sto
 
 /// What is logged about a post belongs to it, and to its slot if it has one. At the gravest level, so that whatever is
 /// logged at all can say so.
-pub(super) fn span(member: &BoundBot, slot: Option<DateTime<Utc>>, post: Option<PostId>) -> tracing::Span {
+pub(super) fn span(bound: &BoundBot, slot: Option<DateTime<Utc>>, post: Option<PostId>) -> tracing::Span {
     let slot = slot.map(|slot| slot.to_rfc3339_opts(SecondsFormat::Secs, true));
     let post = post.map(tracing::field::display);
-    tracing::error_span!("slot", bot = %member.bot.name, slot, post)
+    tracing::error_span!("slot", bot = %bound.bot.name, slot, post)
 }
 
 async fn after_slot(
@@ -75,22 +75,22 @@ async fn after_slot(
     missed: u32,
     fired: Attempted,
 ) -> Result<Wake, StoreError> {
-    let BotRun { engine, member, .. } = *run;
+    let BotRun { engine, bound, .. } = *run;
     let exhausted = matches!(fired, Attempted::Exhausted);
-    engine.tell_exhausted(member, exhausted);
+    engine.emit_exhausted(bound, exhausted);
     match fired {
         Attempted::Post(post) => {
-            engine.tell_missed(member, missed);
+            engine.emit_missed(bound, missed);
             Ok(after_post(run, &post, slot))
         }
         Attempted::Exhausted => {
-            engine.store.advance_cursor(&member.bot.name, slot, missed).await?;
-            engine.tell_missed(member, missed);
-            Ok(due::next(&member.bot, slot))
+            engine.store.advance_cursor(&bound.bot.name, slot, missed).await?;
+            engine.emit_missed(bound, missed);
+            Ok(due::next(&bound.bot, slot))
         }
         Attempted::Later(at) => Ok(Some(at)),
         Attempted::Elsewhere => {
-            engine.store.advance_cursor(&member.bot.name, slot, 0).await?;
+            engine.store.advance_cursor(&bound.bot.name, slot, 0).await?;
             Ok(Some(engine.clock.now() + MOMENT))
         }
     }
@@ -100,16 +100,16 @@ fn after_post(run: &BotRun<'_>, post: &Post, considered: DateTime<Utc>) -> Wake 
     match post.state {
         State::Planned => post.retry_at,
         State::Sending | State::Unknown => Some(run.engine.clock.now()),
-        _ => due::next(&run.member.bot, considered),
+        _ => due::next(&run.bound.bot, considered),
     }
 }
 
 /// Goes on with the post that a bot has open.
 async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
-    let BotRun { engine, member, standing } = *run;
+    let BotRun { engine, bound, record } = *run;
     let now = engine.clock.now();
     let post = match post.state {
-        State::Planned if post.network != member.bot.network => {
+        State::Planned if post.network != bound.bot.network => {
             let why = format!("planned for {}, where the bot posts no more", post.network);
             engine.advance(&post, &Move::Release(Why::new(Cause::Person, why))).await?
         }
@@ -120,18 +120,18 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
         State::Planned if run.is_late(post.due_at) => {
             engine.advance(&post, &Move::Release(attempt::too_late(&post))).await?
         }
-        State::Planned if standing.paused.is_some() => {
-            return Ok(Some(due::deadline(&member.bot, post.due_at) + MOMENT));
+        State::Planned if record.paused.is_some() => {
+            return Ok(Some(due::deadline(&bound.bot, post.due_at) + MOMENT));
         }
         State::Planned
             if post.retry_at.is_some_and(|at| at > now && post.moved_at <= now + CLOCK_TOLERANCE)
-                && !mended(standing, &post) =>
+                && !mended(record, &post) =>
         {
             return Ok(post.retry_at);
         }
         State::Planned => {
-            if mended(standing, &post) {
-                engine.limits.let_go(member);
+            if mended(record, &post) {
+                engine.limits.let_go(bound);
             }
             match attempt::attempt_planned(run, &post).await? {
                 Attempted::Post(post) => *post,
@@ -142,13 +142,13 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
         }
         _ => lost(engine, &post).await?,
     };
-    Ok(after_post(run, &post, standing.considered))
+    Ok(after_post(run, &post, record.last_slot))
 }
 
 /// Whether what the post waits for has been mended since: the bot was signed in anew.
-pub(super) fn mended(standing: &BotRecord, post: &Post) -> bool {
+pub(super) fn mended(record: &BotRecord, post: &Post) -> bool {
     let waits_for_sign_in = post.cause.is_some_and(Cause::ends_with_sign_in);
-    waits_for_sign_in && standing.signed_in_at.is_some_and(|at| at > post.moved_at)
+    waits_for_sign_in && record.signed_in_at.is_some_and(|at| at > post.moved_at)
 }
 
 /// Doubts a post that is still `sending` although nobody sends it: only one task at a time is at work for a

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{BotRun, Engine, due, govern};
+use super::{BotRun, Engine, due, limits};
 use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{Outcome, Rejection};
 use crate::store::{Filter, StoreError};
@@ -30,8 +30,8 @@ pub(super) async fn record(run: &BotRun<'_>, post: Post, outcome: Outcome) -> Po
 }
 
 /// Records that an attempt was provably not accepted and that another follows at once, in the same way.
-pub(super) async fn put_back(run: &BotRun<'_>, post: Post, setback: &Rejection) -> Post {
-    let (why, answered) = (setback.why.clone(), setback.answered);
+pub(super) async fn put_back(run: &BotRun<'_>, post: Post, rejection: &Rejection) -> Post {
+    let (why, answered) = (rejection.why.clone(), rejection.answered);
     let step = Move::Return { why, retry_at: run.engine.clock.now(), answered };
     loop {
         if let Some(post) = written(run, &post, Ok(step.clone())).await {
@@ -51,7 +51,7 @@ async fn written(run: &BotRun<'_>, post: &Post, step: Result<Move, StoreError>) 
         Ok(post) => return Some(engine.announced(post)),
         Err(error) => error,
     };
-    engine.ledger_trouble(Some(&run.member.bot.name), &error);
+    engine.ledger_trouble(Some(&run.bound.bot.name), &error);
     if matches!(error, StoreError::IllegalMove { .. } | StoreError::NotFound(_)) {
         // The ledger has gone on without us: the bot's next turn sees what it has.
         return Some(post.clone());
@@ -67,8 +67,8 @@ async fn judge(run: &BotRun<'_>, post: &Post, outcome: &Outcome) -> Result<Move,
         }
         Outcome::Refused { reason } => refused(run, post, reason).await?,
         Outcome::Duplicate { reason } => duplicate(run.engine, post, reason).await?,
-        Outcome::NotAccepted(setback) => set_back(run, post, setback),
-        Outcome::Unclear(setback) => unclear(run, post, setback).await?,
+        Outcome::NotAccepted(rejection) => set_back(run, post, rejection),
+        Outcome::Unclear(rejection) => unclear(run, post, rejection).await?,
         Outcome::Unknown { reason } => Move::Doubt(Why::new(Cause::Silence, reason.clone())),
     })
 }
@@ -76,14 +76,14 @@ async fn judge(run: &BotRun<'_>, post: &Post, outcome: &Outcome) -> Result<Move,
 /// A text that is turned down in unknown words is tried a few times, and is then refused, with the network's words: the
 /// next line is the probe. If that is turned down as well, it is hardly the text, and the bot is suspended before it
 /// has burnt its poem.
-async fn unclear(run: &BotRun<'_>, post: &Post, setback: &Rejection) -> Result<Move, StoreError> {
+async fn unclear(run: &BotRun<'_>, post: &Post, rejection: &Rejection) -> Result<Move, StoreError> {
     let tries = post.errors + 1;
     // Where others of the app have posted it is this bot's account or its texts, and one more line may show which.
     let probes = if accepted_since(run, post).await? { REFUSALS } else { 1 };
     if tries < UNCLEAR || refused_before(run.engine, post).await? >= probes {
-        return Ok(set_back(run, post, setback));
+        return Ok(set_back(run, post, rejection));
     }
-    let reason = format!("turned down {tries} times, so it is taken for the text: {}", setback.why.reason);
+    let reason = format!("turned down {tries} times, so it is taken for the text: {}", rejection.why.reason);
     Ok(Move::Refuse(Why::new(Cause::Text, reason)))
 }
 
@@ -91,7 +91,7 @@ async fn unclear(run: &BotRun<'_>, post: &Post, setback: &Rejection) -> Result<M
 async fn accepted_since(run: &BotRun<'_>, post: &Post) -> Result<bool, StoreError> {
     let mates = run.engine.all_members();
     let mates: Vec<_> =
-        mates.iter().filter(|mate| mate.bot.limit_group() == run.member.bot.limit_group()).collect();
+        mates.iter().filter(|mate| mate.bot.limit_group() == run.bound.bot.limit_group()).collect();
     let newest = Filter {
         state: Some(State::Posted),
         network: Some(post.network),
@@ -120,8 +120,8 @@ async fn refused(run: &BotRun<'_>, post: &Post, reason: &str) -> Result<Move, St
         return Ok(Move::Refuse(Why::new(Cause::Text, reason)));
     }
     let sentence = format!("it has refused {REFUSALS} texts in a row, so it is hardly the text: {reason}");
-    let setback = Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::App, sentence)) };
-    Ok(set_back(run, post, &setback))
+    let rejection = Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::App, sentence)) };
+    Ok(set_back(run, post, &rejection))
 }
 
 /// A duplicate is a refrain that the network dislikes, unless an earlier attempt of this very post may have
@@ -143,10 +143,10 @@ async fn duplicate(engine: &Engine, post: &Post, reason: &str) -> Result<Move, S
 }
 
 /// What becomes of a post that was provably not accepted.
-pub(super) fn set_back(run: &BotRun<'_>, post: &Post, setback: &Rejection) -> Move {
-    let (why, answered) = (setback.why.clone(), setback.answered);
+pub(super) fn set_back(run: &BotRun<'_>, post: &Post, rejection: &Rejection) -> Move {
+    let (why, answered) = (rejection.why.clone(), rejection.answered);
     let times = post.slot.map(|_| (post.due_at, post.planned_at));
-    match wait(run, setback, times) {
+    match wait(run, rejection, times) {
         Some(retry_at) => Move::Return { why, retry_at, answered },
         None => Move::Release(why),
     }
@@ -156,15 +156,15 @@ pub(super) fn set_back(run: &BotRun<'_>, post: &Post, setback: &Rejection) -> Mo
 /// planned; a post by hand has none, for whoever asked can ask again.
 pub(super) fn wait(
     run: &BotRun<'_>,
-    setback: &Rejection,
+    rejection: &Rejection,
     times: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Option<DateTime<Utc>> {
-    if setback.why.cause == Cause::AccountTaken {
+    if rejection.why.cause == Cause::AccountTaken {
         // Its line is free at once: whoever has the account may say it next.
         return None;
     }
     let (due_at, planned_at) = times?;
     let engine = run.engine;
-    let (now, deadline) = (engine.clock.now(), due::deadline(&run.member.bot, due_at));
-    govern::next_attempt(planned_at, now, setback.retry_at, deadline, &mut *engine.rng())
+    let (now, deadline) = (engine.clock.now(), due::deadline(&run.bound.bot, due_at));
+    limits::next_attempt(planned_at, now, rejection.retry_at, deadline, &mut *engine.rng())
 }

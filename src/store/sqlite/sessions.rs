@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Sqlite, Trouble, change, read, sql};
+use super::{Sqlite, WriteError, change, read, sql};
 use crate::store::StoreError;
-use crate::store::passes::{KEY_LASTS, SESSION_LASTS, Sessions, TokenHash};
+use crate::store::sessions::{KEY_LASTS, SESSION_LASTS, Sessions, TokenHash};
 
 const KEY: &str = "key";
 const SESSION: &str = "session";

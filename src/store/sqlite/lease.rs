@@ -27,7 +27,7 @@ impl Sqlite {
     pub(super) async fn may_begin(&self) -> Result<(), StoreError> {
         let Some(holder) = &self.holder else { return Ok(()) };
         holder.files.in_place()?;
-        limit::check(&self.path, ballast::SIZE)?;
+        limit::check_file_size(&self.path, ballast::SIZE)?;
         holder.ballast.stand().await
     }
 

@@ -6,18 +6,18 @@ use super::limit;
 use crate::store::StoreError;
 
 /// What went wrong in a job: the database, or a rule.
-pub(super) enum Trouble {
+pub(super) enum WriteError {
     Database(sqlx::Error),
     Rule(StoreError),
 }
 
-impl From<sqlx::Error> for Trouble {
+impl From<sqlx::Error> for WriteError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error)
     }
 }
 
-impl Trouble {
+impl WriteError {
     /// The same in the ledger's words.
     pub(super) fn explain(self, ledger: &str) -> StoreError {
         match self {
@@ -40,7 +40,7 @@ pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
     let code = code.parse::<i32>().unwrap_or(0);
     // SQLite calls it a failure of the disk.
     if code & 0xff == 10
-        && let Err(limit) = limit::check(Path::new(ledger), limit::NEAR)
+        && let Err(limit) = limit::check_file_size(Path::new(ledger), limit::NEAR_LIMIT)
     {
         return limit;
     }

@@ -9,8 +9,8 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::tick::Wake;
 use super::tokens::NotReady;
-use super::turn::Wake;
 use super::{BotRun, Engine, session};
 use crate::flock::account::Account;
 use crate::flock::event::Event;
@@ -28,8 +28,8 @@ const AHEAD: TimeDelta = TimeDelta::days(1);
 
 /// Since when an account is read for a copy that is said to be of `copied`. The clock that said so may have been ahead,
 /// so it is read from the last post on that the copy knows, within reason.
-pub(super) fn since(standing: &BotRecord, copied: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
-    let known = standing.last_posted.as_ref().and_then(|post| post.sent_at).filter(|at| *at <= now);
+pub(super) fn since(record: &BotRecord, copied: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let known = record.last_posted.as_ref().and_then(|post| post.sent_at).filter(|at| *at <= now);
     match known {
         None if copied > now => DateTime::UNIX_EPOCH,
         None => copied,
@@ -41,8 +41,8 @@ pub(super) fn since(standing: &BotRecord, copied: DateTime<Utc>, now: DateTime<U
 /// Brings the ledger up to date with a bot's account, which may have posts from after `since`. A pause that somebody
 /// wished for does not keep it from that.
 pub(super) async fn reconcile(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<Wake, StoreError> {
-    let BotRun { engine, member, standing } = *run;
-    if standing.paused.as_ref().is_some_and(|pause| pause.why.is_some()) {
+    let BotRun { engine, bound, record } = *run;
+    if record.paused.as_ref().is_some_and(|pause| pause.why.is_some()) {
         return Ok(None);
     }
     let seen = match session::timeline_since(run, since).await {
@@ -50,10 +50,10 @@ pub(super) async fn reconcile(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<
         Ok(Timeline::Partial(_, why) | Timeline::Unavailable(why)) => {
             return pause(run, &why.reason).await;
         }
-        Err(NotReady::Rejection(setback)) => return later(run, setback).await,
+        Err(NotReady::Rejection(rejection)) => return later(run, rejection).await,
         Err(NotReady::Store(error)) => return Err(error),
     };
-    let poem = match engine.whole_poem(&member.bot, standing.account.as_ref()).await {
+    let poem = match engine.whole_poem(&bound.bot, record.account.as_ref()).await {
         Ok(poem) => poem,
         Err(_) if seen.is_empty() => return done(run, &[]).await,
         Err(why) => return later(run, Rejection::unanswered(why)).await,
@@ -63,12 +63,12 @@ pub(super) async fn reconcile(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<
         return pause(run, ALIKE).await;
     };
     let Some((seen, _)) = doubtful.first() else { return done(run, &found).await };
-    if member.bot.on_unknown == OnUnknown::AssumePosted {
+    if bound.bot.on_unknown == OnUnknown::AssumePosted {
         let assumed = doubtful.into_iter().map(|(_, find)| find);
         return done(run, &found.into_iter().chain(assumed).collect::<Vec<_>>()).await;
     }
     // What is known is kept, whatever comes of the rest.
-    engine.store.note(&member.bot.name, &found).await?;
+    engine.store.note(&bound.bot.name, &found).await?;
     pause(run, &like_a_line(seen)).await
 }
 
@@ -93,15 +93,15 @@ pub(super) struct AccountHistory {
 
 /// Writes down which lines of the poem the account has posted, as far back as the network shows it. Otherwise says why not.
 pub(super) async fn history(run: &BotRun<'_>) -> Result<Result<AccountHistory, String>, StoreError> {
-    let BotRun { engine, member, standing } = *run;
+    let BotRun { engine, bound, record } = *run;
     let (seen, missing) = match session::timeline_since(run, DateTime::UNIX_EPOCH).await {
         Ok(Timeline::Complete(seen)) => (seen, None),
         Ok(Timeline::Partial(seen, why)) => (seen, Some(why.reason)),
         Ok(Timeline::Unavailable(why)) => return Ok(Err(why.reason)),
-        Err(NotReady::Rejection(setback)) => return Ok(Err(setback.why.reason)),
+        Err(NotReady::Rejection(rejection)) => return Ok(Err(rejection.why.reason)),
         Err(NotReady::Store(error)) => return Err(error),
     };
-    let poem = match engine.whole_poem(&member.bot, standing.account.as_ref()).await {
+    let poem = match engine.whole_poem(&bound.bot, record.account.as_ref()).await {
         Ok(poem) => poem,
         Err(why) => return Ok(Err(why.reason)),
     };
@@ -111,13 +111,13 @@ pub(super) async fn history(run: &BotRun<'_>) -> Result<Result<AccountHistory, S
         return Ok(Err(ALIKE.to_owned()));
     };
     let missing = missing.or_else(|| doubtful.first().map(|(seen, _)| like_a_line(seen)));
-    let found = engine.store.note(&member.bot.name, &found).await?.len();
+    let found = engine.store.note(&bound.bot.name, &found).await?.len();
     Ok(Ok(AccountHistory { seen: number, found, missing }))
 }
 
 async fn done(run: &BotRun<'_>, found: &[Find]) -> Result<Wake, StoreError> {
-    let BotRun { engine, member, .. } = *run;
-    let bot = &member.bot.name;
+    let BotRun { engine, bound, .. } = *run;
+    let bot = &bound.bot.name;
     let written = engine.store.finish_reconciliation(bot, found).await?;
     engine.events.emit(&Event::CaughtUp { bot: bot.clone(), found: written.len() });
     Ok(Some(engine.clock.now()))
@@ -125,10 +125,12 @@ async fn done(run: &BotRun<'_>, found: &[Find]) -> Result<Wake, StoreError> {
 
 /// Nobody but a person can know what was posted meanwhile.
 async fn pause(run: &BotRun<'_>, why: &str) -> Result<Wake, StoreError> {
-    let BotRun { engine, member, standing } = *run;
-    let bot = &member.bot.name;
-    let made =
-        standing.behind.as_ref().map(|behind| behind.since.format(" of %Y-%m-%d %H:%M UTC").to_string());
+    let BotRun { engine, bound, record } = *run;
+    let bot = &bound.bot.name;
+    let made = record
+        .reconciliation
+        .as_ref()
+        .map(|behind| behind.since.format(" of %Y-%m-%d %H:%M UTC").to_string());
     let why = format!(
         "the ledger comes from a copy{}, and what was posted since can't be told for sure ({why}): look at the account",
         made.unwrap_or_default()
@@ -138,18 +140,18 @@ async fn pause(run: &BotRun<'_>, why: &str) -> Result<Wake, StoreError> {
     Ok(None)
 }
 
-async fn later(run: &BotRun<'_>, setback: Rejection) -> Result<Wake, StoreError> {
-    let BotRun { engine, member, .. } = *run;
-    let (bot, now) = (&member.bot.name, engine.clock.now());
-    engine.store.note_unreconciled(bot, &setback.why).await?;
-    engine.events.emit(&Event::NotCaughtUp { bot: bot.clone(), reason: setback.why.reason });
-    Ok(Some(setback.retry_at.unwrap_or(now).max(now + AGAIN)))
+async fn later(run: &BotRun<'_>, rejection: Rejection) -> Result<Wake, StoreError> {
+    let BotRun { engine, bound, .. } = *run;
+    let (bot, now) = (&bound.bot.name, engine.clock.now());
+    engine.store.note_unreconciled(bot, &rejection.why).await?;
+    engine.events.emit(&Event::NotCaughtUp { bot: bot.clone(), reason: rejection.why.reason });
+    Ok(Some(rejection.retry_at.unwrap_or(now).max(now + AGAIN)))
 }
 
 /// Those that no row of the ledger is about.
 async fn unknown_here(run: &BotRun<'_>, seen: Vec<RemotePost>) -> Result<Vec<RemotePost>, StoreError> {
     let ids: Vec<String> = seen.iter().map(|seen| seen.remote_id.clone()).collect();
-    let known = run.engine.store.known_ids(run.member.bot.network, &ids).await?;
+    let known = run.engine.store.known_ids(run.bound.bot.network, &ids).await?;
     Ok(seen.into_iter().filter(|seen| !known.contains(&seen.remote_id)).collect())
 }
 
@@ -167,21 +169,21 @@ async fn lines_of(
     poem: &Poem,
     seen: Vec<RemotePost>,
 ) -> Result<Option<KnownLines>, StoreError> {
-    let BotRun { engine, member, standing } = *run;
-    let bot = &member.bot;
-    let mut round = standing.round;
+    let BotRun { engine, bound, record } = *run;
+    let bot = &bound.bot;
+    let mut round = record.round;
     let mut used = engine.store.used(&bot.name, round).await?;
     let (mut found, mut doubtful) = (Vec::new(), Vec::new());
     for seen in seen {
         // Where the poem is used up the bot has gone on to the next round, if it was to.
-        if bot.at_end == AtEnd::Again && is_used_up(bot, standing.account.as_ref(), poem, &used) {
+        if bot.at_end == AtEnd::Again && is_used_up(bot, record.account.as_ref(), poem, &used) {
             round += 1;
             used = engine.store.used(&bot.name, round).await?;
         }
         let like = |is_like: &dyn Fn(&str) -> bool| -> Vec<&Line> {
             pick::unused(poem, &used).filter(|line| is_like(&line.text)).collect()
         };
-        let mut alike = like(&|ours| member.network.same_text(ours, &seen.text));
+        let mut alike = like(&|ours| bound.network.same_text(ours, &seen.text));
         if alike.is_empty() {
             alike = like(&|ours| net::resemblance(ours, &seen.text) == Resemblance::Same);
             // Long poems and long histories take their time.

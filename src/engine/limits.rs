@@ -13,7 +13,7 @@ use rand::{Rng, RngExt};
 use tokio::sync::OwnedMutexGuard;
 
 use super::BoundBot;
-use super::queue::Pacer;
+use super::pacer::Pacer;
 use crate::flock::Bot;
 use crate::flock::post::{Cause, Why};
 use crate::net::{Cooldown, Rejection, Scope};
@@ -93,17 +93,17 @@ impl SendLimits {
     /// Takes up what an answer said of times to come. Returns what is new of the app.
     pub(super) fn note_cooldowns(
         &self,
-        member: &BoundBot,
+        bound: &BoundBot,
         holds: Vec<Cooldown>,
         now: DateTime<Utc>,
     ) -> Option<Cooldown> {
         let mut news = None;
         for hold in holds {
             match hold.scope {
-                Scope::Bot => drop(longer(&mut locked(&member.memory.sends.held), hold, now)),
+                Scope::Bot => drop(longer(&mut locked(&bound.memory.sends.held), hold, now)),
                 Scope::App => {
                     let mut gates = locked(&self.groups);
-                    let gate = gates.entry(member.bot.limit_group().to_owned()).or_default();
+                    let gate = gates.entry(bound.bot.limit_group().to_owned()).or_default();
                     news = longer(&mut gate.held, hold, now).or(news);
                 }
             }
@@ -112,17 +112,17 @@ impl SendLimits {
     }
 
     /// Why nothing should be sent for this bot now, and until when.
-    pub(super) fn cooldown(&self, member: &BoundBot, now: DateTime<Utc>) -> Option<Rejection> {
-        let of_app = locked(&self.groups).get(member.bot.limit_group()).and_then(|gate| gate.held.clone());
-        let of_bot = locked(&member.memory.sends.held).clone();
+    pub(super) fn cooldown(&self, bound: &BoundBot, now: DateTime<Utc>) -> Option<Rejection> {
+        let of_app = locked(&self.groups).get(bound.bot.limit_group()).and_then(|gate| gate.held.clone());
+        let of_bot = locked(&bound.memory.sends.held).clone();
         let holds = of_app.into_iter().chain(of_bot).filter(|hold| hold.until > now);
         holds.max_by_key(|hold| hold.until).map(|hold| until(hold.why, hold.until))
     }
 
     /// Lets all bots of the app send again: what kept them still may be mended.
-    pub(super) fn let_go(&self, member: &BoundBot) {
-        *locked(&member.memory.sends.held) = None;
-        if let Some(gate) = locked(&self.groups).get_mut(member.bot.limit_group()) {
+    pub(super) fn let_go(&self, bound: &BoundBot) {
+        *locked(&bound.memory.sends.held) = None;
+        if let Some(gate) = locked(&self.groups).get_mut(bound.bot.limit_group()) {
             gate.held = None;
         }
     }
@@ -147,10 +147,10 @@ pub(super) fn until(why: Why, until: DateTime<Utc>) -> Rejection {
 
 /// Why the bot may not post now, if it may not. The ledger counts by the clock on the wall, which may be set; the
 /// engine by its own, which begins anew with each start.
-pub(super) fn hourly_cap(member: &BoundBot, standing: &BotRecord, uptime: Duration) -> Option<Why> {
-    let most = member.bot.max_per_hour;
-    let here = u32::try_from(member.memory.sends.sent_last_hour(uptime)).unwrap_or(u32::MAX);
-    let sent = standing.sent_last_hour.max(here);
+pub(super) fn hourly_cap(bound: &BoundBot, record: &BotRecord, uptime: Duration) -> Option<Why> {
+    let most = bound.bot.max_per_hour;
+    let here = u32::try_from(bound.memory.sends.sent_last_hour(uptime)).unwrap_or(u32::MAX);
+    let sent = record.sent_last_hour.max(here);
     (sent >= most).then(|| {
         let remedy = "raise `max_per_hour` if that is meant, or thin out the schedule";
         Why::new(Cause::Flood, format!("{sent} posts in sixty minutes, {most} is the most: {remedy}"))

@@ -1,65 +1,65 @@
 //! What people ask for by a command: post now, delete, settle, pause, resume, look at a bot that was signed in. The
-//! command writes a wish into the ledger; whoever holds the ledger grants it here. With no daemon running the command itself is the holder.
+//! command writes a command into the ledger; whoever holds the ledger grants it here. With no daemon running the command itself is the holder.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::Instrument;
 
 use super::attempt::{self, Attempted, Occasion};
-use super::catch_up::{self, AccountHistory};
+use super::reconcile::{self, AccountHistory};
 use super::tokens::NotReady;
-use super::{BotRun, Engine, mend, session, skip, turn};
+use super::{BotRun, Engine, session, settle, skip, tick};
 use crate::flock::event::Event;
 use crate::flock::message::{self, Message};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why, text_by_hand};
 use crate::net;
-use crate::store::condition::CLOCK_TOLERANCE;
+use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{BotRecord, Command, CommandKind, CommandResult, StoreError};
 
-/// A wish that was not renewed for so long is not granted: whoever made it waits no more, and a retry of
-/// theirs must not become a second post. A command that waits renews its wish every two seconds.
+/// A command that was not renewed for so long is not granted: whoever made it waits no more, and a retry of
+/// theirs must not become a second post. A command that waits renews its command every two seconds.
 const STALE: TimeDelta = TimeDelta::seconds(10);
 
 impl Engine {
-    /// Grants a wish, or says why not. The answer is also written into the ledger.
-    pub async fn execute(&self, wish: &Command) -> Result<CommandResult, StoreError> {
-        if !self.store.claim_command(wish.id).await? {
-            return Ok(refused("the wish was withdrawn"));
+    /// Grants a command, or says why not. The answer is also written into the ledger.
+    pub async fn execute(&self, command: &Command) -> Result<CommandResult, StoreError> {
+        if !self.store.claim_command(command.id).await? {
+            return Ok(refused("the command was withdrawn"));
         }
-        let answer = match &wish.what {
-            CommandKind::Post { bot, text } => post(self, wish, bot, text.as_deref()).await?,
+        let answer = match &command.what {
+            CommandKind::Post { bot, text } => post(self, command, bot, text.as_deref()).await?,
             CommandKind::Settle { post, posted, .. } => settle(self, post, *posted).await?,
             CommandKind::Delete { post, .. } => delete(self, post).await?,
             CommandKind::SignedIn { bot } => signed_in(self, bot),
             CommandKind::Pause { bot } => pause(self, bot).await?,
             CommandKind::Resume { bot } => resume(self, bot).await?,
             CommandKind::Skip { bot } => match self.bound_bot(bot) {
-                Some(member) => {
-                    let standing = self.standing(&member, self.clock.now()).await?;
-                    let run = BotRun { engine: self, member: &member, standing: &standing };
-                    skip::skip(&run, wish.id).await?
+                Some(bound) => {
+                    let record = self.bot_record(&bound, self.clock.now()).await?;
+                    let run = BotRun { engine: self, bound: &bound, record: &record };
+                    skip::skip(&run, command.id).await?
                 }
                 None => unknown_bot(bot),
             },
             CommandKind::UndoSkip { bot, slot } => match self.bound_bot(bot) {
-                Some(member) => {
-                    let standing = self.standing(&member, self.clock.now()).await?;
-                    let run = BotRun { engine: self, member: &member, standing: &standing };
-                    skip::undo(&run, wish.id, *slot).await?
+                Some(bound) => {
+                    let record = self.bot_record(&bound, self.clock.now()).await?;
+                    let run = BotRun { engine: self, bound: &bound, record: &record };
+                    skip::undo(&run, command.id, *slot).await?
                 }
                 None => unknown_bot(bot),
             },
             CommandKind::History { bot } => history(self, bot).await?,
             CommandKind::NotUnderstood => {
-                refused("this flockd does not know that wish: restart the daemon with the newer one")
+                refused("this flockd does not know that command: restart the daemon with the newer one")
             }
         };
-        self.store.command_result(wish.id, &answer).await?;
+        self.store.command_result(command.id, &answer).await?;
         Ok(answer)
     }
 }
 
 /// Tokens are read from the vault whenever they are needed, so there is nothing to do but to look at the bot
-/// at once; whoever granted the wish does that.
+/// at once; whoever granted the command does that.
 fn signed_in(engine: &Engine, bot: &str) -> CommandResult {
     match engine.bound_bot(bot) {
         Some(_) => CommandResult::new(true, "the daemon signs with the new tokens", None),
@@ -68,8 +68,8 @@ fn signed_in(engine: &Engine, bot: &str) -> CommandResult {
 }
 
 async fn pause(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> {
-    let Some(member) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
-    let bot = &member.bot.name;
+    let Some(bound) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
+    let bot = &bound.bot.name;
     engine.store.pause(bot, None, engine.clock.now()).await?;
     engine.events.emit(&Event::Paused { bot: bot.clone(), why: None });
     let message = Message::from(format!("{bot} posts nothing on schedule until "))
@@ -82,10 +82,10 @@ const OLDEST: DateTime<Utc> = DateTime::from_timestamp(1_577_836_800, 0).unwrap(
 
 /// Also where there is nothing to end: whoever asks wants the bot to post.
 async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> {
-    let Some(member) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
-    let (bot, now) = (&member.bot.name, engine.clock.now());
-    let before = engine.standing(&member, now).await?;
-    let is_ahead = before.considered > now + CLOCK_TOLERANCE;
+    let Some(bound) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
+    let (bot, now) = (&bound.bot.name, engine.clock.now());
+    let before = engine.bot_record(&bound, now).await?;
+    let is_ahead = before.last_slot > now + CLOCK_TOLERANCE;
     if is_ahead && now < OLDEST {
         let clock = now.format("%Y-%m-%d %H:%M UTC");
         return Ok(refused(format!(
@@ -93,10 +93,10 @@ async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError>
         )));
     }
     engine.store.resume(bot, now).await?;
-    engine.limits.let_go(&member);
+    engine.limits.let_go(&bound);
     engine.events.emit(&Event::Resumed { bot: bot.clone() });
-    let standing = engine.standing(&member, now).await?;
-    if standing.behind.is_some() {
+    let record = engine.bot_record(&bound, now).await?;
+    if record.reconciliation.is_some() {
         let message = Message::from(format!("{bot} posts again when it has read its account"))
             .remedy(": see `flockd status`", "");
         return Ok(CommandResult::new(true, message, None));
@@ -109,7 +109,7 @@ async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError>
         "was not paused"
     };
     let message = Message::from(format!("{bot} {what}: its next slot is "));
-    let next = standing.expected(&member.bot.schedule, now).next();
+    let next = record.expected(&bound.bot.schedule, now).next();
     let message = match next {
         Some(next) => message.at(next),
         None => message.text("never"),
@@ -119,15 +119,15 @@ async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError>
 
 /// Reads what the account has posted before.
 async fn history(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> {
-    let Some(member) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
-    let bot = &member.bot.name;
+    let Some(bound) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
+    let bot = &bound.bot.name;
     // What it may be on the account must be left for it to be found: taken for a line like it, it would be sent again.
-    let standing = engine.standing(&member, engine.clock.now()).await?;
-    if let Some(open) = &standing.open {
+    let record = engine.bot_record(&bound, engine.clock.now()).await?;
+    if let Some(open) = &record.open {
         return Ok(in_the_way(open));
     }
-    let run = BotRun { engine, member: &member, standing: &standing };
-    let AccountHistory { seen, found, missing } = match catch_up::history(&run).await? {
+    let run = BotRun { engine, bound: &bound, record: &record };
+    let AccountHistory { seen, found, missing } = match reconcile::history(&run).await? {
         Ok(history) => history,
         Err(reason) => return Ok(refused(format!("nothing was written down: {reason}"))),
     };
@@ -140,44 +140,44 @@ async fn history(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError
 
 async fn post(
     engine: &Engine,
-    wish: &Command,
+    command: &Command,
     bot: &str,
     text: Option<&str>,
 ) -> Result<CommandResult, StoreError> {
-    if let Some(post) = engine.store.post(wish.id).await? {
+    if let Some(post) = engine.store.post(command.id).await? {
         // Whoever granted it ended between posting and answering.
         let sending = post.state == State::Sending;
-        return Ok(report(&if sending { turn::lost(engine, &post).await? } else { post }));
+        return Ok(report(&if sending { tick::lost(engine, &post).await? } else { post }));
     }
-    let Some(member) = engine.bound_bot(bot) else {
+    let Some(bound) = engine.bound_bot(bot) else {
         return Ok(unknown_bot(bot));
     };
     let now = engine.clock.now();
     // By a clock that was ahead, too.
-    if (now - last_wished(engine, wish).await?).abs() > STALE {
+    if (now - last_renewed(engine, command).await?).abs() > STALE {
         return Ok(refused("flockd did not get to it in time: try again"));
     }
     let text = match text.map(text_by_hand).transpose() {
         Ok(text) => text,
         Err(bad) => return Ok(refused(bad.to_string())),
     };
-    let standing = engine.standing(&member, now).await?;
-    let fits = |text| net::validate(&member.bot, standing.account.as_ref(), text);
-    if let Err(misfit) = text.as_deref().map_or(Ok(()), fits) {
-        return Ok(refused(misfit.to_string()));
+    let record = engine.bot_record(&bound, now).await?;
+    let fits = |text| net::validate(&bound.bot, record.account.as_ref(), text);
+    if let Err(problem) = text.as_deref().map_or(Ok(()), fits) {
+        return Ok(refused(problem.to_string()));
     }
-    if let Some(open) = &standing.open {
+    if let Some(open) = &record.open {
         return Ok(in_the_way(open));
     }
-    if let Some(reason) = keeps_lines(&standing, bot).filter(|_| text.is_none()) {
+    if let Some(reason) = keeps_lines(&record, bot).filter(|_| text.is_none()) {
         return Ok(refused(reason));
     }
-    let occasion = Occasion { id: wish.id, slot: None, due_at: now, missed: 0, text };
-    let run = BotRun { engine, member: &member, standing: &standing };
+    let occasion = Occasion { id: command.id, slot: None, due_at: now, missed: 0, text };
+    let run = BotRun { engine, bound: &bound, record: &record };
     let fires = attempt::attempt_new(&run, &occasion);
-    Ok(match fires.instrument(turn::span(&member, None, None)).await? {
+    Ok(match fires.instrument(tick::span(&bound, None, None)).await? {
         Attempted::Post(post) => report(&post),
-        Attempted::Exhausted => refused(member.bot.exhausted()),
+        Attempted::Exhausted => refused(bound.bot.exhausted()),
         Attempted::Elsewhere | Attempted::Later(_) => {
             refused("another post of this bot was quicker: ask again")
         }
@@ -185,8 +185,8 @@ async fn post(
 }
 
 /// Why no line of the bot's poem may be posted by hand, if that is so. A text of one's own always may.
-fn keeps_lines(standing: &BotRecord, bot: &str) -> Option<Message> {
-    if standing.behind.is_some() {
+fn keeps_lines(record: &BotRecord, bot: &str) -> Option<Message> {
+    if record.reconciliation.is_some() {
         let why = format!("the ledger comes from a copy, and {bot} has yet to see what it posted since");
         return Some(Message::from(why).remedy(": see `flockd status`", ""));
     }
@@ -194,13 +194,13 @@ fn keeps_lines(standing: &BotRecord, bot: &str) -> Option<Message> {
         Message::from(format!("{bot} is paused: "))
             .remedy(format!("give a text, or type `flockd resume {bot}`"), "write a text, or resume it first")
     };
-    standing.paused.as_ref().map(paused)
+    record.paused.as_ref().map(paused)
 }
 
-/// When it was last said that the wish still holds: it may have waited here for its bot since it was read.
-async fn last_wished(engine: &Engine, wish: &Command) -> Result<DateTime<Utc>, StoreError> {
+/// When it was last said that the command still holds: it may have waited here for its bot since it was read.
+async fn last_renewed(engine: &Engine, command: &Command) -> Result<DateTime<Utc>, StoreError> {
     let open = engine.store.open_commands().await?;
-    Ok(open.iter().find(|open| open.id == wish.id).unwrap_or(wish).made_at)
+    Ok(open.iter().find(|open| open.id == command.id).unwrap_or(command).made_at)
 }
 
 /// Takes a post back from the network, then says so in the ledger. If only the first comes to pass it can be
@@ -214,17 +214,16 @@ async fn delete(engine: &Engine, id: &str) -> Result<CommandResult, StoreError> 
         let state = post.state;
         return Ok(refused(format!("post {id} is {state}: only a posted one can be taken back")));
     }
-    let Some(member) =
-        engine.bound_bot(post.bot.as_str()).filter(|member| member.bot.network == post.network)
+    let Some(bound) = engine.bound_bot(post.bot.as_str()).filter(|bound| bound.bot.network == post.network)
     else {
         let (bot, network) = (&post.bot, post.network);
         return Ok(refused(format!(
             "flock.toml has no bot {bot} on {network}: delete the post there by hand"
         )));
     };
-    match session::delete(engine, &member, &post).await {
+    match session::delete(engine, &bound, &post).await {
         Ok(()) => {}
-        Err(NotReady::Rejection(setback)) => return Ok(refused(format!("not deleted: {setback}"))),
+        Err(NotReady::Rejection(rejection)) => return Ok(refused(format!("not deleted: {rejection}"))),
         Err(NotReady::Store(error)) => return Err(error),
     }
     let post = engine.advance(&post, &Move::Delete).await?;
@@ -247,10 +246,10 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<CommandResult
             let reason = Some("a person says that the network has it".to_owned());
             Move::Post { remote_id: None, url: None, reason }
         }
-        (false, Some(member)) => {
-            let standing = engine.standing(&member, engine.clock.now()).await?;
-            let run = BotRun { engine, member: &member, standing: &standing };
-            mend::not_posted(&run, &post, why)
+        (false, Some(bound)) => {
+            let record = engine.bot_record(&bound, engine.clock.now()).await?;
+            let run = BotRun { engine, bound: &bound, record: &record };
+            settle::not_posted(&run, &post, why)
         }
         // The bot has left the flock, so nobody would send it again.
         (false, None) => Move::Release(why),

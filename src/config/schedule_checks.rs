@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::habits::MOST_PER_HOUR;
+use super::defaults::MOST_PER_HOUR;
 use super::section::{Found, Section};
 use crate::flock::schedule::{Schedule, ScheduleError, Zone};
 
