@@ -4,19 +4,21 @@
 //! *means* ([`Outcome`]), the engine decides what happens next. Retrying is never done here, and no tokens are
 //! kept here.
 
-mod api_error;
 pub mod bluesky;
+mod diagnosis;
 pub mod environment;
 pub mod feed;
 pub mod http;
+mod identity;
 mod link;
-mod mark;
 pub mod mastodon;
 mod mention;
 pub mod oauth2;
 pub mod offline;
 mod rate_limit;
 mod resemblance;
+mod response;
+mod timeline;
 mod validate;
 pub mod x;
 
@@ -30,6 +32,7 @@ use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Registration, Tokens};
 use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, Post, PostId, Why};
+pub use identity::is_expected;
 pub use mention::mentions;
 pub use resemblance::Resemblance;
 pub use validate::{TextError, length, validate};
@@ -251,6 +254,13 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Nobody knows whether the post was accepted.
+    fn unsettled(what: &str) -> Self {
+        Self::Unknown { reason: format!("{what}; whether it was posted is not known") }
+    }
+}
+
 /// Why nothing was accepted, and when it may be tried again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", why.reason)]
@@ -269,6 +279,11 @@ impl Rejection {
     /// Something that ended before the network said anything.
     pub const fn unanswered(why: Why) -> Self {
         Self { why, retry_at: None, answered: false, token_rejected: false }
+    }
+
+    /// Something that the network answered with a definite error.
+    const fn answered(why: Why) -> Self {
+        Self { why, retry_at: None, answered: true, token_rejected: false }
     }
 
     /// Nobody was reached at `url`; `name` is what to call them if that is no URL, `heard` what happened. Not a word
@@ -332,11 +347,11 @@ impl ProbeResult {
 
 /// What an account has posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Timeline {
+pub enum Timeline<P = RemotePost> {
     /// This, oldest first.
-    Complete(Vec<RemotePost>),
+    Complete(Vec<P>),
     /// This, oldest first, and there is more that can't be read, for this reason.
-    Partial(Vec<RemotePost>, Why),
+    Partial(Vec<P>, Why),
     /// It may not be read.
     Unavailable(Why),
 }
@@ -397,18 +412,4 @@ pub fn price_of_history(network: NetworkKind) -> u32 {
 /// not the same by what the network is known to change ([`Network::is_same`]).
 pub fn resemblance(ours: &str, theirs: &str) -> Resemblance {
     resemblance::of(ours, theirs)
-}
-
-/// Whether a handle that a network tells is the one that `flock.toml` expects. Handles know no case, and one of Mastodon
-/// may be written without its server.
-pub fn is_expected(network: NetworkKind, expected: &str, account: &Account) -> bool {
-    let found = &account.handle;
-    let whole = expected.eq_ignore_ascii_case(found);
-    match network {
-        NetworkKind::Mastodon if !expected.contains('@') => {
-            found.split('@').next().is_some_and(|user| expected.eq_ignore_ascii_case(user))
-        }
-        NetworkKind::Bluesky => whole || expected == account.id,
-        _ => whole,
-    }
 }

@@ -18,7 +18,7 @@ use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use super::{Rejection, api_error, http};
+use super::{Rejection, http, response};
 use crate::clock::Clock;
 use crate::flock::account::{Client, Tokens};
 use crate::flock::post::{Cause, Why};
@@ -124,7 +124,7 @@ impl Provider {
         if let Some(verifier) = request.verifier {
             exchange = exchange.set_pkce_verifier(verifier);
         }
-        let answer = exchange.request_async(&Caller(&self.http)).await;
+        let answer = exchange.request_async(&SharedClient(&self.http)).await;
         let answer = answer.map_err(|error| self.refused(error, "the code", &us))?;
         Ok(self.tokens(&answer, None, request.scopes, grant))
     }
@@ -140,7 +140,7 @@ impl Provider {
         };
         let token = RefreshToken::new(refresh.expose().to_owned());
         let client = self.basic()?;
-        let answer = client.exchange_refresh_token(&token).request_async(&Caller(&self.http)).await;
+        let answer = client.exchange_refresh_token(&token).request_async(&SharedClient(&self.http)).await;
         let us = [refresh.clone()];
         let answer = answer.map_err(|error| self.refused(error, "the refresh token", &us))?;
         Ok(self.tokens(&answer, Some(refresh), scopes.clone(), grant.clone()))
@@ -282,9 +282,9 @@ impl Provider {
 async fn is_revoked(response: reqwest::Response) -> bool {
     let (status, headers) = (response.status(), response.headers().clone());
     let Ok(body) = http::body(response).await else { return false };
-    let error = api_error::object(&headers, &body).filter(|_| status == StatusCode::BAD_REQUEST);
+    let error = response::object(&headers, &body).filter(|_| status == StatusCode::BAD_REQUEST);
     let code = error.as_ref().and_then(|error| error["error"].as_str());
-    api_error::is_plain_success(status.as_u16(), &headers, &body)
+    response::is_plain_success(status.as_u16(), &headers, &body)
         || matches!(code, Some("invalid_token" | "invalid_request" | "invalid_grant"))
 }
 
@@ -314,9 +314,9 @@ fn not_accepted(name: &str, what: &str, error: &BasicErrorResponse, said: &str) 
 }
 
 /// The shared client as the crate calls it. What says nothing about tokens ends here.
-struct Caller<'p>(&'p reqwest::Client);
+struct SharedClient<'p>(&'p reqwest::Client);
 
-impl<'c> AsyncHttpClient<'c> for Caller<'_> {
+impl<'c> AsyncHttpClient<'c> for SharedClient<'_> {
     type Error = Failed;
     type Future = BoxFuture<'c, Result<HttpResponse, Failed>>;
 
@@ -332,7 +332,7 @@ async fn call(http: &reqwest::Client, request: HttpRequest) -> Result<HttpRespon
     let response = http::execute(http, request).await.map_err(unreachable)?;
     let (status, headers) = (response.status(), response.headers().clone());
     let is_error = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED].contains(&status);
-    let settles = status.is_success() || (is_error && api_error::is_json(&headers));
+    let settles = status.is_success() || (is_error && response::is_json(&headers));
     if !settles {
         return Err(Failed::Status(status.as_u16()));
     }

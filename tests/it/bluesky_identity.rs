@@ -94,7 +94,10 @@ async fn whoever_resolves_may_fail() {
         front.next_at(RESOLVE, Behaviour::Answer(reply));
         let (found, said) = refused(&front, &walt.handle, &walt).await;
         assert_eq!(found, cause, "{status}: {said}");
-        assert!(status != 301 || said.contains("at another address, elsewhere.example (HTTP 301)"), "{said}");
+        assert!(
+            status != 301 || said.contains("at another address (HTTP 301, to https://elsewhere.example)"),
+            "{said}"
+        );
         assert!(cause != Cause::App || status == 403 || said.contains("api_url"), "{said}");
     }
 }

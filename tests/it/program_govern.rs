@@ -84,7 +84,7 @@ async fn a_bot_s_own_limit_keeps_that_bot_still_alone() {
     let daemon = folder.start();
     fake.next_post(last_one(OF_BOT, SystemClock.now() + TimeDelta::hours(1)));
     done(&folder.run(&["post", "walt"]));
-    fails(&folder.run(&["post", "walt"]), "X's limit is used up");
+    fails(&folder.run(&["post", "walt"]), "X's rate limit is used up");
     done(&folder.run(&["post", "emily"]));
     assert_eq!(fake.texts("emily_lines").len(), 1);
     assert_eq!(asked(&fake, POSTS).len(), 2);

@@ -129,7 +129,7 @@ async fn another_account_than_expected_is_refused() {
     for known in [None, Some(&stale)] {
         let setback = x.prepare(known).await.unwrap_err();
         assert_eq!(cause(&setback), Cause::Account);
-        let start = "signed in as @other, but flock.toml expects @walt_lines: sign in to x.com as";
+        let start = "signed in as @other, but flock.toml expects @walt_lines: sign in as";
         assert!(setback.to_string().starts_with(start), "{setback}");
     }
     assert_eq!(fake.requests().len(), 1, "asking costs money, and the answer stays the same");

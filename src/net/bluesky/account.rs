@@ -6,14 +6,17 @@ use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
-use super::meaning::Meaning;
+use super::diagnosis::{API, CONFLICT};
 use super::profile;
 use super::session::awake;
-use super::{Bluesky, Held, answer, held, looks_like_app_password, mark};
+use super::{
+    Bluesky, BlueskySession, fingerprint_of, looks_like_app_password, session_of, unclear, unusable,
+};
 use crate::files;
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::post::{Cause, Why};
+use crate::net::response::sentence;
 use crate::net::{AccountApi, Appearance, ProfileError, Rejection, http};
 
 /// The largest picture, in bytes (the lexicon `app.bsky.actor.profile`).
@@ -32,7 +35,7 @@ struct Worn {
 }
 
 impl Bluesky {
-    async fn worn(&self, held: &Held<'_>) -> Result<Worn, Rejection> {
+    async fn worn(&self, held: &BlueskySession<'_>) -> Result<Worn, Rejection> {
         let Some(mut found) = self.get_record(held, profile::PLACE).await? else {
             return Ok(Worn { record: None, cid: None });
         };
@@ -41,7 +44,7 @@ impl Bluesky {
     }
 
     /// Where a picture of an account's is.
-    fn picture_url(held: &Held<'_>, record: &Value) -> Option<String> {
+    fn picture_url(held: &BlueskySession<'_>, record: &Value) -> Option<String> {
         let cid = profile::picture(record)?;
         let url = format!("{}/xrpc/com.atproto.sync.getBlob", held.server);
         Some(url::Url::parse_with_params(&url, [("did", held.did), ("cid", cid)]).ok()?.into())
@@ -49,7 +52,7 @@ impl Bluesky {
 
     /// Sends a picture, and returns what a record has to say to have it.
     async fn upload(&self, path: &Path, tokens: &Tokens) -> Result<Value, ProfileError> {
-        let held = held(tokens)?;
+        let held = session_of(tokens)?;
         let (kind, bytes) = picture(path).await.map_err(ProfileError::Unsupported)?;
         let mut request =
             self.procedure(held.server, "com.atproto.repo.uploadBlob", Some(held.access_token), None)?;
@@ -58,7 +61,7 @@ impl Bluesky {
         let mut body = self.done(request, "take the picture", tokens).await?;
         match body["blob"].take() {
             blob @ Value::Object(_) => Ok(blob),
-            _ => Err(answer::unclear("take the picture", "no blob is in its answer").into()),
+            _ => Err(unclear("take the picture", "no blob is in its answer").into()),
         }
     }
 }
@@ -86,14 +89,14 @@ impl AccountApi for Bluesky {
     }
 
     async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Rejection> {
-        let held = held(tokens)?;
+        let held = session_of(tokens)?;
         let request =
             self.query(held.server, "com.atproto.server.getSession", &[], Some(held.access_token))?;
         let session = self.done(request, ASK, tokens).await?;
         awake(&session)?;
         let handle = session["handle"].as_str().filter(|_| session["did"] == held.did);
         let Some(handle) = handle.filter(|handle| super::facets::is_handle(handle)) else {
-            return Err(answer::unclear(ASK, "no handle of that account is in its answer"));
+            return Err(unclear(ASK, "no handle of that account is in its answer"));
         };
         let record = self.worn(&held).await?.record.unwrap_or_default();
         let kind = if looks_like_app_password(held.password) { "app password" } else { "main password" };
@@ -101,11 +104,11 @@ impl AccountApi for Bluesky {
             network: NetworkKind::Bluesky,
             id: held.did.to_owned(),
             handle: handle.to_owned(),
-            name: answer::sentence_of(&record, "displayName"),
+            name: sentence(&record, "displayName"),
             picture_url: Self::picture_url(&held, &record),
             access: Some(kind.to_owned()),
             server: None,
-            learnt_with: mark(tokens),
+            learnt_with: fingerprint_of(tokens),
             automated: Some(profile::is_automated(&record)),
             limits: None,
         })
@@ -117,10 +120,10 @@ impl AccountApi for Bluesky {
     }
 
     async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Rejection> {
-        let held = held(tokens)?;
+        let held = session_of(tokens)?;
         let record = self.worn(&held).await?.record.unwrap_or_default();
         Ok(Appearance {
-            name: answer::sentence_of(&record, "displayName"),
+            name: sentence(&record, "displayName"),
             // Whole, as it is compared with what it should be.
             bio: record["description"].as_str().map(http::one_line).filter(|bio| !bio.is_empty()),
             picture_url: Self::picture_url(&held, &record),
@@ -134,7 +137,7 @@ impl AccountApi for Bluesky {
         if let Some(unfit) = profile::unfit(profile) {
             return Err(ProfileError::Unsupported(unfit));
         }
-        let held = held(tokens)?;
+        let held = session_of(tokens)?;
         let Worn { record, cid } = self.worn(&held).await?;
         let picture = match &profile.picture {
             Some(path) => Some(self.upload(path, tokens).await?),
@@ -150,19 +153,13 @@ impl AccountApi for Bluesky {
         });
         let request =
             self.procedure(held.server, "com.atproto.repo.putRecord", Some(held.access_token), Some(&body))?;
-        match self.ask(request).await? {
-            answer if answer.trouble(&tokens.secrets()).0 == Meaning::Swap && !answer.succeeded() => {
-                let reason = "the profile has changed meanwhile: try again";
-                Err(Rejection::unanswered(Why::new(Cause::App, reason)).into())
-            }
-            answer => {
-                let what = "change the profile";
-                let done = self.settled(&answer, what, tokens).await?;
-                let is_written = done["uri"].is_string();
-                Ok(is_written
-                    .then_some(())
-                    .ok_or_else(|| answer.unclear(what, &answer.unusable("record")))?)
-            }
+        let response = self.ask(request, &tokens.secrets()).await?;
+        if !response.succeeded() && API.diagnose(&response) == &CONFLICT {
+            let reason = "the profile has changed meanwhile: try again";
+            return Err(Rejection::unanswered(Why::new(Cause::App, reason)).into());
         }
+        let task = "change the profile";
+        let done = self.settled(&response, task, tokens).await?;
+        if done["uri"].is_string() { Ok(()) } else { Err(unusable(&response, task, "record").into()) }
     }
 }

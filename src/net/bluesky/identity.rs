@@ -4,12 +4,12 @@
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::Bluesky;
-use super::answer::Answer;
+use super::diagnosis::{API, NOT_FOUND, WRONG_ADDRESS};
 use super::facets::is_handle;
-use super::meaning::Meaning;
-use super::session::PATIENCE;
+use super::session::TIMEOUT;
+use super::{Bluesky, unusable};
 use crate::flock::post::{Cause, Why};
+use crate::net::response::ApiResponse;
 use crate::net::{Rejection, http};
 
 /// The longest DID that is looked up, in characters (atproto.com/specs/did says 2 KB).
@@ -17,7 +17,7 @@ const DID_MAX: usize = 2_048;
 
 /// An account, as its document has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct AtprotoIdentity {
     pub(super) did: String,
     /// Without `@`.
     pub(super) handle: Option<String>,
@@ -30,24 +30,22 @@ impl Bluesky {
     pub(super) async fn resolved(&self, handle: &str) -> Result<Option<String>, Rejection> {
         let url = format!("{}/xrpc/com.atproto.identity.resolveHandle", self.app.api_url);
         let url = Url::parse_with_params(&url, [("handle", handle)]).map_err(|_| Rejection::no_url())?;
-        let answer = self.fetch(&url, RESOLVER).await?;
-        if answer.succeeded() {
-            let did = answer.json().and_then(|body| body["did"].as_str().map(str::to_owned));
+        let response = self.fetch(&url, RESOLVER).await?;
+        if response.succeeded() {
+            let did = response.json().and_then(|body| body["did"].as_str().map(str::to_owned));
             let did = did.filter(|did| is_did(did));
-            return did.map(Some).ok_or_else(|| answer.unclear(RESOLVE, &answer.unusable("DID")));
+            return did.map(Some).ok_or_else(|| unusable(&response, RESOLVE, "DID"));
         }
-        let (meaning, problem) = answer.trouble(&[]);
-        // Whoever resolves has one error for handles that nobody has and for those that can't be looked up.
-        let is_about_handle = meaning == Meaning::NotFound || problem.name == "InvalidRequest";
-        if is_about_handle {
-            Ok(None)
-        } else {
-            Err(answer.rejection(RESOLVE, meaning, &problem, self.clock.now()))
+        // A resolver has one error for handles that do not exist and for those that can't be looked up.
+        let is_invalid = response.error().codes.iter().any(|code| code == "InvalidRequest");
+        match is_invalid || API.diagnose(&response) == &NOT_FOUND {
+            true => Ok(None),
+            false => Err(API.failure(&response, RESOLVE)),
         }
     }
 
     /// Who an account is, by its handle or its DID.
-    pub(super) async fn identity(&self, account: &str) -> Result<Identity, Rejection> {
+    pub(super) async fn identity(&self, account: &str) -> Result<AtprotoIdentity, Rejection> {
         let account = account.trim_start_matches('@');
         if account.starts_with("did:") {
             return self.documented(account).await;
@@ -73,7 +71,7 @@ impl Bluesky {
     }
 
     /// Who an account is, by its document alone.
-    async fn documented(&self, did: &str) -> Result<Identity, Rejection> {
+    async fn documented(&self, did: &str) -> Result<AtprotoIdentity, Rejection> {
         let document = self.document(did).await?;
         let named = document["alsoKnownAs"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let handle = named.filter_map(|name| name.strip_prefix("at://")).find(|name| is_handle(name));
@@ -89,7 +87,7 @@ impl Bluesky {
                  sent there"
             )));
         };
-        Ok(Identity { did: did.to_owned(), handle: handle.map(str::to_owned), server })
+        Ok(AtprotoIdentity { did: did.to_owned(), handle: handle.map(str::to_owned), server })
     }
 
     async fn document(&self, did: &str) -> Result<Value, Rejection> {
@@ -99,17 +97,17 @@ impl Bluesky {
                 "{did} is no DID that accounts have, of did:plc or did:web: look for a slip in it"
             ))
         })?;
-        let answer = self.fetch(&url, DIRECTORY).await?;
-        if answer.succeeded() {
-            let document = answer.json().filter(|document| document["id"] == did);
-            return document.ok_or_else(|| answer.unclear(SHOW, &answer.unusable("document of that DID")));
+        let response = self.fetch(&url, DIRECTORY).await?;
+        if response.succeeded() {
+            let document = response.json().filter(|document| document["id"] == did);
+            return document.ok_or_else(|| unusable(&response, SHOW, "document of that DID"));
         }
-        match answer.trouble(&[]) {
-            (Meaning::Astray, _) => Err(no_account(format!(
+        if API.diagnose(&response) == &WRONG_ADDRESS {
+            return Err(no_account(format!(
                 "there is no document of {did}: look for a slip in it, or whether the account was deleted"
-            ))),
-            (meaning, problem) => Err(answer.rejection(SHOW, meaning, &problem, self.clock.now())),
+            )));
         }
+        Err(API.failure(&response, SHOW))
     }
 
     /// Where the document of a DID is.
@@ -130,11 +128,11 @@ impl Bluesky {
         Url::parse(&format!("{scheme}://{host}/.well-known/did.json")).ok()
     }
 
-    /// Asks for something that anybody may read.
-    async fn fetch(&self, url: &Url, who: &'static str) -> Result<Answer, Rejection> {
+    /// Asks for something public.
+    async fn fetch(&self, url: &Url, server: &'static str) -> Result<ApiResponse, Rejection> {
         let mut request = self.http.get(url.clone()).build().map_err(|_| Rejection::no_url())?;
-        *request.timeout_mut() = Some(PATIENCE);
-        Ok(self.ask(request).await?.of(who))
+        *request.timeout_mut() = Some(TIMEOUT);
+        Ok(self.ask(request, &[]).await?.sent_by(server))
     }
 }
 
@@ -147,7 +145,7 @@ const RESOLVE: &str = "resolve a handle";
 const SHOW: &str = "show the document of an account";
 
 fn no_account(reason: String) -> Rejection {
-    Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::Account, reason)) }
+    Rejection::answered(Why::new(Cause::Account, reason))
 }
 
 /// Whether a text can be a DID, and nothing else in a URL.

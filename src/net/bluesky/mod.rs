@@ -3,17 +3,15 @@
 //! An account lives on a server of its own choice, its PDS, which its document names ([`identity`]); all that is the
 //! account's is asked of that server. What is posted is a [`record`] under a key that is fixed with the post
 //! ([`tid`]), so that writing it twice writes it once. How sessions are opened and renewed is in [`session`], what
-//! errors mean in [`meaning`], what becomes a link in [`facets`], the length of a text in [`length`], what the
+//! errors mean in [`diagnosis`], what becomes a link in [`facets`], the length of a text in [`length`], what the
 //! account has posted in [`timeline`], and what else can be done with it in [`account`].
 
 mod account;
-mod answer;
+mod diagnosis;
 mod facets;
 mod identity;
 pub mod length;
-mod meaning;
 mod profile;
-mod rate_limit;
 mod record;
 mod session;
 mod tid;
@@ -29,13 +27,16 @@ use reqwest::{Client, Method, Request};
 use serde_json::Value;
 use url::Url;
 
-use super::{AccountApi as _, Limits, Network, ProbeResult, Rejection, Sent, Session, Timeline, http, mark};
+use super::diagnosis::inconclusive;
+use super::identity::{ExpectedAccount, fingerprint};
+use super::response::{self, ApiResponse};
+use super::{AccountApi as _, Limits, Network, ProbeResult, Rejection, Sent, Session, Timeline, http};
 use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, PostId, Why};
 use crate::flock::secret::Secret;
-use crate::flock::{NetworkKind, PostOptions};
-use answer::Answer;
+use crate::flock::{PostOptions, NetworkKind};
+use diagnosis::API;
 use session::Logins;
 
 /// Whom a text mentions, each as it stands there. Whether anybody has that handle is not asked.
@@ -70,15 +71,14 @@ pub struct Bluesky {
     http: Client,
     clock: Arc<dyn Clock>,
     app: App,
-    /// The handle, or the DID, that sessions must belong to.
-    expected: Option<Box<str>>,
+    expected: ExpectedAccount,
     /// The languages that posts say they are in.
     languages: Vec<String>,
     logins: Logins,
 }
 
 /// The parts of a session.
-struct Held<'a> {
+struct BlueskySession<'a> {
     password: &'a Secret,
     access_token: &'a Secret,
     refresh_token: &'a Secret,
@@ -86,7 +86,7 @@ struct Held<'a> {
     server: &'a str,
 }
 
-impl Held<'_> {
+impl BlueskySession<'_> {
     fn secrets(&self) -> [&Secret; 3] {
         [self.password, self.access_token, self.refresh_token]
     }
@@ -101,16 +101,11 @@ impl Bluesky {
         account: Option<String>,
         manner: PostOptions,
     ) -> Self {
-        let expected = account.map(|account| account.trim_start_matches('@').into());
+        let expected = ExpectedAccount::new(NetworkKind::Bluesky, account);
         let base = |url: &str| url.trim_end_matches('/').to_owned();
         let (api_url, site_url) = (base(&app.api_url), base(&app.site_url));
         let app = App { api_url, site_url, directory_url: base(&app.directory_url), ..app };
         Self { http, clock, app, expected, languages: manner.languages, logins: Logins::default() }
-    }
-
-    fn expects(&self, account: &Account) -> bool {
-        let is = |expected: &str| super::is_expected(NetworkKind::Bluesky, expected, account);
-        self.expected.as_deref().is_none_or(is)
     }
 
     /// A question, which changes nothing (atproto.com/specs/xrpc).
@@ -156,38 +151,35 @@ impl Bluesky {
         Ok(request)
     }
 
-    /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
-    async fn ask(&self, request: Request) -> Result<Answer, Rejection> {
-        let url = request.url().to_string();
-        let response = http::execute(&self.http, request).await;
-        let response =
-            response.map_err(|error| Rejection::unreachable(&url, "Bluesky", &http::explain(&error)))?;
-        Ok(Answer::read(response).await)
+    /// Makes a request and reads the answer. Not for one whose silence would leave a doubt.
+    async fn ask(&self, request: Request, secrets: &[&Secret]) -> Result<ApiResponse, Rejection> {
+        response::ask(&self.http, request, &API.protocol, secrets, &*self.clock).await
     }
 
-    /// Makes a request that changes nothing when it is made twice; `what` is what it is to do. Returns what it answers.
-    async fn done(&self, request: Request, what: &str, tokens: &Tokens) -> Result<Value, Rejection> {
-        let answer = self.ask(request).await?;
-        self.settled(&answer, what, tokens).await
+    /// Makes a request that changes nothing when it is made twice; `task` is what it is to do. Returns what it answers.
+    async fn done(&self, request: Request, task: &str, tokens: &Tokens) -> Result<Value, Rejection> {
+        let response = self.ask(request, &tokens.secrets()).await?;
+        self.settled(&response, task, tokens).await
     }
 
     /// What an answer to such a request says.
-    async fn settled(&self, answer: &Answer, what: &str, tokens: &Tokens) -> Result<Value, Rejection> {
-        if answer.succeeded() {
-            return answer.json().ok_or_else(|| answer.unclear(what, &answer.unusable("JSON")));
+    async fn settled(&self, response: &ApiResponse, task: &str, tokens: &Tokens) -> Result<Value, Rejection> {
+        if response.succeeded() {
+            return response.json().ok_or_else(|| unusable(response, task, "JSON"));
         }
-        let (meaning, problem) = answer.trouble(&tokens.secrets());
-        let rejection = answer.rejection(what, meaning, &problem, self.clock.now());
-        Err(self.followed(meaning, rejection, &held(tokens)?).await)
+        let rejection = API.failure(response, task);
+        Err(self.followed(API.diagnose(response), rejection, &session_of(tokens)?).await)
     }
+}
 
-    fn belongs_to(&self, handle: &str) -> Rejection {
-        let expected = self.expected.as_deref().unwrap_or_default();
-        let reason = format!(
-            "signed in as @{handle}, but flock.toml expects @{expected}: sign in as @{expected}, or correct `account`"
-        );
-        Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::Account, reason)) }
-    }
+/// A success that can't be used; `missing` is what should be in it.
+fn unusable(response: &ApiResponse, task: &str, missing: &str) -> Rejection {
+    inconclusive(response.server(), task, &response.unusable(missing))
+}
+
+/// The same of an answer of the account's server in which something is missing.
+fn unclear(task: &str, heard: &str) -> Rejection {
+    inconclusive(API.protocol.server, task, heard)
 }
 
 /// Whether a password has the form of one that is made for programs: `xxxx-xxxx-xxxx-xxxx`.
@@ -200,10 +192,10 @@ pub fn looks_like_app_password(password: &Secret) -> bool {
 }
 
 /// The parts of a session, if these tokens are one.
-fn held(tokens: &Tokens) -> Result<Held<'_>, Rejection> {
+fn session_of(tokens: &Tokens) -> Result<BlueskySession<'_>, Rejection> {
     match tokens {
         Tokens::AppPassword { password, access_token, refresh_token, did, server } => {
-            Ok(Held { password, access_token, refresh_token, did, server })
+            Ok(BlueskySession { password, access_token, refresh_token, did, server })
         }
         _ => {
             let reason = "its tokens are no session of Bluesky: sign in again";
@@ -213,8 +205,8 @@ fn held(tokens: &Tokens) -> Result<Held<'_>, Rejection> {
 }
 
 /// A short digest by which an account is known again. It outlives renewals, and another password.
-fn mark(tokens: &Tokens) -> String {
-    mark::of("bluesky", held(tokens).map_or("", |held| held.did))
+fn fingerprint_of(tokens: &Tokens) -> String {
+    fingerprint("bluesky", session_of(tokens).map_or("", |held| held.did))
 }
 
 #[async_trait]
@@ -231,15 +223,9 @@ impl Network for Bluesky {
         self.ended(tokens).await
     }
 
-    /// Asks who the account is, unless that was learnt before.
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection> {
         let tokens = super::require_tokens(session.tokens.as_ref())?;
-        let known = session.account.as_ref();
-        if known.is_some_and(|known| known.learnt_with == mark(tokens) && self.expects(known)) {
-            return Ok(None);
-        }
-        let account = self.who_am_i(tokens).await?;
-        if self.expects(&account) { Ok(Some(account)) } else { Err(self.belongs_to(&account.handle)) }
+        self.expected.verify(session, &fingerprint_of(tokens), self.who_am_i(tokens)).await
     }
 
     async fn compose(

@@ -9,12 +9,12 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Request;
 use serde_json::{Value, json};
 
-use super::answer::{self, Answer};
+use super::diagnosis::{API, CONFLICT, NOT_FOUND};
 use super::facets::{Facet, Feature, detect};
-use super::meaning::Meaning;
-use super::{Bluesky, Held, held, tid};
+use super::{Bluesky, BlueskySession, session_of, tid, unclear, unusable};
 use crate::flock::post::{Cause, Post, Why};
-use crate::net::{Outcome, ProbeResult, Rejection, RemotePost, Sent, Session, http, require_tokens};
+use crate::net::response::{self, ApiResponse};
+use crate::net::{Outcome, ProbeResult, Rejection, RemotePost, Sent, Session, require_tokens};
 
 /// The collection of posts.
 pub(super) const POSTS: &str = "app.bsky.feed.post";
@@ -42,7 +42,7 @@ pub(super) fn key_in<'a>(uri: &'a str, did: &str) -> Option<&'a str> {
 
 /// A record on its way.
 struct Writing<'s> {
-    held: Held<'s>,
+    held: BlueskySession<'s>,
     key: String,
     record: Value,
 }
@@ -95,25 +95,16 @@ impl Bluesky {
             Ok(writing) => writing,
             Err(rejection) => return Outcome::NotAccepted(rejection).into(),
         };
-        let answer = match http::execute(&self.http, request).await {
-            Err(error) if http::never_left(&error) => {
-                let rejection =
-                    Rejection::unreachable(writing.held.server, "Bluesky", &http::explain(&error));
-                return Outcome::NotAccepted(rejection).into();
-            }
-            Err(error) => {
-                let what = format!("the request left, and then: {}", http::explain(&error));
-                return Outcome::Unknown { reason: answer::unsettled(&what) }.into();
-            }
-            Ok(response) => Answer::read(response).await,
-        };
-        let outcome = self.judged(&answer, &writing).await;
-        Sent { outcome, cooldowns: answer.holds(self.clock.now()), room: answer.room() }
+        let secrets = writing.held.secrets();
+        match response::attempt(&self.http, request, &API.protocol, &secrets, &*self.clock).await {
+            Ok(response) => API.sent(&response, self.outcome(&response, &writing).await),
+            Err(outcome) => outcome.into(),
+        }
     }
 
     /// What is to be written, and the request that writes it.
     fn writing<'s>(&self, post: &Post, session: &'s Session) -> Result<(Writing<'s>, Request), Rejection> {
-        let held = held(require_tokens(session.tokens.as_ref())?)?;
+        let held = session_of(require_tokens(session.tokens.as_ref())?)?;
         let (key, record) = (tid::of(post.id), planned(post));
         let record = record.ok_or_else(|| {
             let reason =
@@ -132,28 +123,25 @@ impl Bluesky {
         Ok((Writing { held, key, record }, request))
     }
 
-    async fn judged(&self, answer: &Answer, writing: &Writing<'_>) -> Outcome {
-        if answer.succeeded() {
-            return match answer.json() {
+    async fn outcome(&self, response: &ApiResponse, writing: &Writing<'_>) -> Outcome {
+        if response.succeeded() {
+            return match response.json() {
                 Some(body) if body["uri"] == writing.uri() => self.posted(writing.uri()),
                 _ => {
-                    let what = format!("the account's server {}", answer.unusable("URI of the post"));
-                    Outcome::Unknown { reason: answer::unsettled(&what) }
+                    let (server, unusable) = (response.server(), response.unusable("URI of the post"));
+                    Outcome::unsettled(&format!("{server} answered with success ({unusable})"))
                 }
             };
         }
-        let (meaning, problem) = answer.trouble(&writing.held.secrets());
-        if !answer.is_definite(&problem) {
-            return Outcome::Unknown { reason: answer::unsettled(&answer.doubtful(meaning, &problem)) };
+        let diagnosis = API.diagnose(response);
+        if response.is_definite() && diagnosis == &CONFLICT {
+            return self.taken(writing).await;
         }
-        match meaning {
-            Meaning::Text => Outcome::Refused { reason: answer.sentence(meaning, &problem) },
-            Meaning::Swap => self.taken(writing).await,
-            Meaning::Odd => Outcome::Unclear(answer.rejection("post", meaning, &problem, self.clock.now())),
-            _ => {
-                let rejection = answer.rejection("post", meaning, &problem, self.clock.now());
-                Outcome::NotAccepted(self.followed(meaning, rejection, &writing.held).await)
+        match API.outcome(response, diagnosis) {
+            Outcome::NotAccepted(rejection) => {
+                Outcome::NotAccepted(self.followed(diagnosis, rejection, &writing.held).await)
             }
+            outcome => outcome,
         }
     }
 
@@ -172,16 +160,16 @@ impl Bluesky {
                     writing.uri()
                 ),
             },
-            Ok(None) | Err(_) => Outcome::Unknown {
-                reason: answer::unsettled("something is where this post should be, and can't be read"),
-            },
+            Ok(None) | Err(_) => {
+                Outcome::unsettled("something is where this post should be, and can't be read")
+            }
         }
     }
 
     /// Looks whether a post's record is there. That it is not is no proof yet: an attempt that was cut off may still be
     /// on its way, and if the line were free by then, it would come twice under two keys.
     pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
-        let held = held(require_tokens(session.tokens.as_ref())?)?;
+        let held = session_of(require_tokens(session.tokens.as_ref())?)?;
         let (key, ours) = (tid::of(post.id), planned(post).unwrap_or_default());
         let found = self.get_record(&held, (POSTS, &key)).await?;
         let found = found.filter(|found| is_same(&ours, &found["value"]));
@@ -192,23 +180,21 @@ impl Bluesky {
     /// A record with its `uri`, `cid` and `value`; `None` if the server says that there is none.
     pub(super) async fn get_record(
         &self,
-        held: &Held<'_>,
+        held: &BlueskySession<'_>,
         (collection, key): (&str, &str),
     ) -> Result<Option<Value>, Rejection> {
         let asked = [("repo", held.did), ("collection", collection), ("rkey", key)];
         let request = self.query(held.server, "com.atproto.repo.getRecord", &asked, None)?;
-        let answer = self.ask(request).await?;
-        if answer.succeeded() {
-            let body = answer.json().filter(|body| body["value"].is_object());
-            return body.map(Some).ok_or_else(|| answer.unclear(SHOW, &answer.unusable("record")));
+        let response = self.ask(request, &held.secrets()).await?;
+        if response.succeeded() {
+            let body = response.json().filter(|body| body["value"].is_object());
+            return body.map(Some).ok_or_else(|| unusable(&response, SHOW, "record"));
         }
-        match answer.trouble(&held.secrets()) {
-            (Meaning::NotFound, _) => Ok(None),
-            (meaning, problem) => {
-                let rejection = answer.rejection(SHOW, meaning, &problem, self.clock.now());
-                Err(self.followed(meaning, rejection, held).await)
-            }
+        let diagnosis = API.diagnose(&response);
+        if diagnosis == &NOT_FOUND {
+            return Ok(None);
         }
+        Err(self.followed(diagnosis, API.failure(&response, SHOW), held).await)
     }
 
     /// A post as others see it.
@@ -228,7 +214,7 @@ impl Bluesky {
     /// Takes a post's record away. That it is gone already is as good.
     pub(super) async fn unwrite(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
         let tokens = require_tokens(session.tokens.as_ref())?;
-        let held = held(tokens)?;
+        let held = session_of(tokens)?;
         let key = match post.remote_id.as_deref() {
             // It was assumed to be there, and can be nowhere else.
             None => tid::of(post.id),
@@ -253,7 +239,7 @@ impl Bluesky {
         // It was gone already, or the answer is not the server's.
         match self.get_record(&held, (POSTS, &key)).await? {
             None => Ok(()),
-            Some(_) => Err(answer::unclear("delete it", "the post is still there")),
+            Some(_) => Err(unclear("delete it", "the post is still there")),
         }
     }
 }

@@ -9,18 +9,19 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Request;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
-use super::identity::Identity;
-use super::meaning::Meaning;
-use super::{Bluesky, Held, held};
+use super::diagnosis::{API, PASSWORD_REJECTED, SESSION_REJECTED, may_have_moved};
+use super::identity::AtprotoIdentity;
+use super::{Bluesky, BlueskySession, session_of, unusable};
 use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
+use crate::net::diagnosis::Diagnosis;
+use crate::net::response::ApiResponse;
 use crate::net::{Rejection, http};
 
 /// How long one request about a session may take. A renewal makes four at most, of the session and of who the account
 /// is, and must be done within the minute for which it has the tokens to itself.
-pub(super) const PATIENCE: Duration = Duration::from_secs(14);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(14);
 
 /// How long a client waits before it logs in once more by itself: 48 times a day, whatever goes wrong.
 const PAUSE: TimeDelta = TimeDelta::minutes(30);
@@ -34,10 +35,10 @@ const DELETE: (&str, &str) = ("com.atproto.server.deleteSession", "end the sessi
 
 /// How a client has logged in by itself so far.
 #[derive(Debug, Default)]
-pub(super) struct Logins(Mutex<Past>);
+pub(super) struct Logins(Mutex<LoginHistory>);
 
 #[derive(Debug, Default)]
-struct Past {
+struct LoginHistory {
     last: Option<DateTime<Utc>>,
     /// What was said when the password was not accepted with which this dead session had been opened.
     refused: Option<(Secret, Rejection)>,
@@ -82,7 +83,7 @@ impl Bluesky {
     /// Newer tokens for these: by the refresh token, or, where that is dead or the account lives on another server by
     /// now, by the password.
     pub(super) async fn renewed(&self, tokens: &Tokens) -> Result<Tokens, Rejection> {
-        let held = held(tokens)?;
+        let held = session_of(tokens)?;
         // First where it lives: a server that it has left may still renew its sessions, and take posts that nobody sees.
         let identity = self.identity(held.did).await;
         if let Ok(identity) = &identity
@@ -98,14 +99,12 @@ impl Bluesky {
 
     /// Ends a session; the password stays what it is.
     pub(super) async fn ended(&self, tokens: &Tokens) -> Result<(), Rejection> {
-        let held = held(tokens)?;
-        let answer =
-            self.ask(self.session_request(held.server, DELETE.0, Some(held.refresh_token), None)?).await?;
-        let (meaning, problem) = answer.trouble(&tokens.secrets());
-        match meaning {
-            _ if answer.is_plain_success() => Ok(()),
-            Meaning::Tokens => Ok(()),
-            _ => Err(answer.rejection(DELETE.1, meaning, &problem, self.clock.now())),
+        let held = session_of(tokens)?;
+        let request = self.session_request(held.server, DELETE.0, Some(held.refresh_token), None)?;
+        let response = self.ask(request, &tokens.secrets()).await?;
+        match response.is_plain_success() || API.diagnose(&response) == &SESSION_REJECTED {
+            true => Ok(()),
+            false => Err(API.failure(&response, DELETE.1)),
         }
     }
 
@@ -113,27 +112,30 @@ impl Bluesky {
     /// tokens are worth nothing there, and renewing gets better ones.
     pub(super) async fn followed(
         &self,
-        meaning: Meaning,
+        diagnosis: &Diagnosis,
         rejection: Rejection,
-        held: &Held<'_>,
+        held: &BlueskySession<'_>,
     ) -> Rejection {
-        let has_moved = meaning.may_have_moved()
+        let has_moved = may_have_moved(diagnosis)
             && self.identity(held.did).await.is_ok_and(|identity| identity.server != held.server);
         Rejection { token_rejected: rejection.token_rejected || has_moved, ..rejection }
     }
 
-    async fn refreshed(&self, held: &Held<'_>) -> Result<Tokens, Rejection> {
-        let answer =
-            self.ask(self.session_request(held.server, REFRESH.0, Some(held.refresh_token), None)?).await?;
-        if answer.succeeded() {
-            return self.session(&answer, REFRESH.1, (held.did, held.server), held.password);
+    async fn refreshed(&self, held: &BlueskySession<'_>) -> Result<Tokens, Rejection> {
+        let request = self.session_request(held.server, REFRESH.0, Some(held.refresh_token), None)?;
+        let response = self.ask(request, &held.secrets()).await?;
+        match response.succeeded() {
+            true => self.session(&response, REFRESH.1, (held.did, held.server), held.password),
+            false => Err(API.failure(&response, REFRESH.1)),
         }
-        let (meaning, problem) = answer.trouble(&held.secrets());
-        Err(answer.rejection(REFRESH.1, meaning, &problem, self.clock.now()))
     }
 
     /// Opens a session without a person, if it may.
-    async fn log_in(&self, identity: &Identity, held: &Held<'_>) -> Result<Tokens, Rejection> {
+    async fn log_in(
+        &self,
+        identity: &AtprotoIdentity,
+        held: &BlueskySession<'_>,
+    ) -> Result<Tokens, Rejection> {
         self.logins.begin(held.refresh_token, self.clock.now())?;
         let opened = self.open(identity, held.password).await;
         if let Err(rejection) = opened.as_ref()
@@ -144,32 +146,35 @@ impl Bluesky {
         opened
     }
 
-    async fn open(&self, identity: &Identity, password: &Secret) -> Result<Tokens, Rejection> {
-        let Identity { did, server, .. } = identity;
+    async fn open(&self, identity: &AtprotoIdentity, password: &Secret) -> Result<Tokens, Rejection> {
+        let AtprotoIdentity { did, server, .. } = identity;
         let body = json!({ "identifier": did, "password": password.expose() });
-        let answer = self.ask(self.session_request(server, CREATE.0, None, Some(&body))?).await?;
-        if answer.succeeded() {
-            return self.session(&answer, CREATE.1, (did, server), password);
+        let request = self.session_request(server, CREATE.0, None, Some(&body))?;
+        let response = self.ask(request, &[password]).await?;
+        if response.succeeded() {
+            return self.session(&response, CREATE.1, (did, server), password);
         }
-        let (meaning, problem) = answer.trouble(&[password]);
-        let rejection = answer.rejection(CREATE.1, meaning.of_sign_in(), &problem, self.clock.now());
-        Err(Rejection { token_rejected: false, ..rejection })
+        // There is no session yet: what is not accepted is the password.
+        match API.diagnose(&response) == &SESSION_REJECTED {
+            true => Err(API.rejection(&response, &PASSWORD_REJECTED)),
+            false => Err(API.failure(&response, CREATE.1)),
+        }
     }
 
     /// The session that an answer opens or renews.
     fn session(
         &self,
-        answer: &Answer,
-        what: &str,
+        response: &ApiResponse,
+        task: &str,
         (did, server): (&str, &str),
         password: &Secret,
     ) -> Result<Tokens, Rejection> {
-        let body = answer.json().unwrap_or_default();
+        let body = response.json().unwrap_or_default();
         let token = |name: &str| body[name].as_str().filter(|token| is_token(token)).map(Secret::new);
         let (Some(access_token), Some(refresh_token), true) =
             (token("accessJwt"), token("refreshJwt"), body["did"] == did)
         else {
-            return Err(answer.unclear(what, &answer.unusable("session of that account")));
+            return Err(unusable(response, task, "session of that account"));
         };
         awake(&body)?;
         let (did, server, password) = (did.to_owned(), server.to_owned(), password.clone());
@@ -184,7 +189,7 @@ impl Bluesky {
         body: Option<&Value>,
     ) -> Result<Request, Rejection> {
         let mut request = self.procedure(server, method, token, body)?;
-        *request.timeout_mut() = Some(PATIENCE);
+        *request.timeout_mut() = Some(TIMEOUT);
         Ok(request)
     }
 }
@@ -205,7 +210,7 @@ pub(super) fn awake(session: &Value) -> Result<(), Rejection> {
         _ => "sign in at bsky.app and read what it says",
     };
     let reason = format!("the account is not active ({status}): {remedy}");
-    Err(Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::Account, reason)) })
+    Err(Rejection::answered(Why::new(Cause::Account, reason)))
 }
 
 #[cfg(test)]

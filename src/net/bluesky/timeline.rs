@@ -1,18 +1,19 @@
-//! What an account has posted lately: after the ledger was put back from a copy, all of it counts.
+//! What an account has posted lately: after the ledger was restored from a backup, all of it counts.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use super::record::{POSTS, key_in};
-use super::{Bluesky, held, tid};
-use crate::flock::post::{Cause, Why};
+use super::{Bluesky, BlueskySession, session_of, tid};
+use crate::flock::account::Tokens;
+use crate::net::timeline::{Fetched, PageSource, read_pages};
 use crate::net::{Rejection, RemotePost, Session, Timeline, require_tokens};
 
 /// Posts of a page: of the longest there are, with facets, fewer than the bytes of an answer that are read.
 const PAGE: &str = "40";
-/// So many pages are read. Whoever posts more than 10,000 times between a backup and its return is no bot of ours.
+/// How many pages are read. No bot of ours posts more than 10,000 times between a backup and its return.
 const PAGES: usize = 250;
-/// So long before an instant a post may have been planned that was sent after it: a planned post waits for an hour
+/// How long before an instant a post may have been planned that was sent after it: a planned post waits for an hour
 /// unless `max_late` says otherwise, and its key is as old as its plan.
 const BEFORE: TimeDelta = TimeDelta::hours(24);
 
@@ -24,39 +25,49 @@ impl Bluesky {
         session: &Session,
     ) -> Result<Timeline, Rejection> {
         let tokens = require_tokens(session.tokens.as_ref())?;
-        let held = held(tokens)?;
-        let (mut seen, mut cursor) = (Vec::new(), String::new());
-        for _ in 0..PAGES {
-            let mut asked = vec![("repo", held.did), ("collection", POSTS), ("limit", PAGE)];
-            if !cursor.is_empty() {
-                asked.push(("cursor", &cursor));
-            }
-            let request = self.query(held.server, "com.atproto.repo.listRecords", &asked, None)?;
-            let page = self.done(request, "show the account's posts", tokens).await?;
-            let records = page["records"].as_array().map_or(&[][..], Vec::as_slice);
-            let known = |record: &Value| {
-                let uri = record["uri"].as_str().filter(|uri| key_in(uri, held.did).is_some())?;
-                Some(self.seen(uri.to_owned(), &record["value"]))
-            };
-            let posts: Vec<RemotePost> = records.iter().filter_map(known).collect();
-            // They come by their keys, newest first; a key says when it was made.
-            let made = |seen: &RemotePost| key_in(&seen.remote_id, held.did).and_then(tid::time_of);
-            let is_last = posts.last().and_then(made).is_some_and(|at| at < since - BEFORE);
-            seen.extend(posts);
-            match page["cursor"].as_str().filter(|_| !is_last && !records.is_empty()) {
-                Some(next) => next.clone_into(&mut cursor),
-                None => return Ok(Timeline::Complete(in_order(seen, since))),
-            }
-        }
-        let reason = "the account has more than 10,000 posts since then, too many to read";
-        Ok(Timeline::Partial(in_order(seen, since), Why::new(Cause::Silence, reason)))
+        let mut pages = Pages { bluesky: self, tokens, session: session_of(tokens)?, since };
+        Ok(match read_pages(&mut pages, PAGES).await? {
+            Timeline::Complete(posts) => Timeline::Complete(in_order(posts, since)),
+            Timeline::Partial(posts, why) => Timeline::Partial(in_order(posts, since), why),
+            Timeline::Unavailable(why) => Timeline::Unavailable(why),
+        })
+    }
+}
+
+/// The pages of an account. Records come by their keys, newest first; a key says when it was made.
+struct Pages<'a> {
+    bluesky: &'a Bluesky,
+    tokens: &'a Tokens,
+    session: BlueskySession<'a>,
+    since: DateTime<Utc>,
+}
+
+impl PageSource for Pages<'_> {
+    type Post = RemotePost;
+
+    async fn page(&mut self, cursor: Option<&str>) -> Result<Fetched<RemotePost>, Rejection> {
+        let BlueskySession { did, server, .. } = self.session;
+        let mut asked = vec![("repo", did), ("collection", POSTS), ("limit", PAGE)];
+        asked.extend(cursor.map(|cursor| ("cursor", cursor)));
+        let request = self.bluesky.query(server, "com.atproto.repo.listRecords", &asked, None)?;
+        let page = self.bluesky.done(request, "show the account's posts", self.tokens).await?;
+        let records = page["records"].as_array().map_or(&[][..], Vec::as_slice);
+        let known = |record: &Value| {
+            let uri = record["uri"].as_str().filter(|uri| key_in(uri, did).is_some())?;
+            Some(self.bluesky.seen(uri.to_owned(), &record["value"]))
+        };
+        let posts: Vec<RemotePost> = records.iter().filter_map(known).collect();
+        let made = |post: &RemotePost| key_in(&post.remote_id, did).and_then(tid::time_of);
+        let is_last = posts.last().and_then(made).is_some_and(|at| at < self.since - BEFORE);
+        let next = page["cursor"].as_str().filter(|_| !is_last && !records.is_empty());
+        Ok(Fetched::Page(posts, next.map(str::to_owned)))
     }
 }
 
 /// What was posted since then, oldest first; of one instant in the order of their keys.
-fn in_order(mut seen: Vec<RemotePost>, since: DateTime<Utc>) -> Vec<RemotePost> {
-    seen.retain(|seen| seen.at >= since);
-    seen.reverse();
-    seen.sort_by_key(|seen| seen.at);
-    seen
+fn in_order(mut posts: Vec<RemotePost>, since: DateTime<Utc>) -> Vec<RemotePost> {
+    posts.retain(|post| post.at >= since);
+    posts.reverse();
+    posts.sort_by_key(|post| post.at);
+    posts
 }

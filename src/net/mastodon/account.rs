@@ -6,14 +6,14 @@ use reqwest::{Method, header};
 use serde_json::Value;
 use url::Url;
 
-use super::answer::{self, Answer};
 use super::app::OUT_OF_BAND;
-use super::{Mastodon, SCOPES, html, instance};
+use super::{Mastodon, SCOPES, html, id, instance, read};
 use crate::files;
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Registration, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::net::oauth2::Provider;
+use crate::net::response::{ApiResponse, sentence};
 use crate::net::{AccountApi, Appearance, ProfileError, Rejection, http};
 
 /// Says whose a token is.
@@ -32,7 +32,7 @@ const PICTURE_MAX: u64 = 32 * 1024 * 1024;
 const PICTURES: &[(&[u8], &str)] = &[(b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg")];
 
 /// An account as a server tells it to its owner.
-struct Me {
+struct MastodonUser {
     id: String,
     /// The name, and what stands behind it on other servers.
     name: String,
@@ -45,10 +45,9 @@ struct Me {
 }
 
 impl Mastodon {
-    async fn me(&self, tokens: &Tokens) -> Result<Me, Rejection> {
-        let answer = self.ask(self.request(tokens, Method::GET, WHO_AM_I)?).await?;
-        let us = self.secrets(Some(tokens));
-        answer::read(&answer, "say whose the token is", &us, self.clock.now(), me)
+    async fn me(&self, tokens: &Tokens) -> Result<MastodonUser, Rejection> {
+        let response = self.ask(self.request(tokens, Method::GET, WHO_AM_I)?, tokens).await?;
+        read(&response, "say whose the token is", me)
     }
 
     /// The scopes of the app to which a token belongs, where the server tells them (since 4.3): the token allows no
@@ -62,7 +61,7 @@ impl Mastodon {
     pub(super) async fn app_of(&self, tokens: &Tokens) -> Option<Value> {
         let mut request = self.request(tokens, Method::GET, "/api/v1/apps/verify_credentials").ok()?;
         *request.timeout_mut() = Some(super::IN_PASSING);
-        self.ask(request).await.ok().filter(Answer::succeeded)?.json()
+        self.ask(request, tokens).await.ok().filter(ApiResponse::succeeded)?.json()
     }
 
     async fn change(&self, tokens: &Tokens, form: Form) -> Result<(), Rejection> {
@@ -70,9 +69,8 @@ impl Mastodon {
         let (url, authorization) = (request.url().clone(), request.headers()[header::AUTHORIZATION].clone());
         let request =
             self.http.patch(url).header(header::AUTHORIZATION, authorization).multipart(form).build();
-        let answer = self.ask(request.map_err(|_| Rejection::no_url())?).await?;
-        let us = self.secrets(Some(tokens));
-        answer::read(&answer, "change the profile", &us, self.clock.now(), me).map(drop)
+        let response = self.ask(request.map_err(|_| Rejection::no_url())?, tokens).await?;
+        read(&response, "change the profile", me).map(drop)
     }
 }
 
@@ -111,7 +109,7 @@ impl AccountApi for Mastodon {
             name: me.shown_as,
             picture_url: me.picture_url,
             access: access.map(|scopes| scopes.join(" ")),
-            learnt_with: self.mark(tokens),
+            learnt_with: self.fingerprint(tokens),
             automated: me.is_bot,
             limits: server.map(|server| server.limits),
         })
@@ -139,7 +137,7 @@ impl AccountApi for Mastodon {
 
     async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Rejection> {
         let me = self.me(tokens).await?;
-        let Me { shown_as, bio, picture_url, is_bot, .. } = me;
+        let MastodonUser { shown_as, bio, picture_url, is_bot, .. } = me;
         Ok(Appearance { name: shown_as, bio, picture_url, automated: is_bot })
     }
 
@@ -174,14 +172,14 @@ fn picture(bytes: Vec<u8>) -> Option<Part> {
     Part::bytes(bytes).file_name(name).mime_str(kind).ok()
 }
 
-fn me(value: &Value) -> Option<Me> {
+fn me(value: &Value) -> Option<MastodonUser> {
     let fit = |url: &str| Url::parse(url).is_ok_and(|url| url.scheme() == "https");
     let picture_url = ["avatar_static", "avatar"].into_iter().find_map(|field| value[field].as_str());
-    Some(Me {
-        id: answer::id(value, "id")?,
+    Some(MastodonUser {
+        id: id(value)?,
         name: name(value["username"].as_str().or(value["acct"].as_str())?)?,
         url: value["url"].as_str().map(str::to_owned),
-        shown_as: sentence(&value["display_name"]),
+        shown_as: sentence(value, "display_name"),
         bio: bio(value),
         picture_url: picture_url.filter(|url| fit(url)).map(http::words),
         is_bot: value["bot"].as_bool(),
@@ -193,10 +191,6 @@ fn bio(value: &Value) -> Option<String> {
     let written = value["source"]["note"].as_str().map(str::to_owned);
     let shown = || value["note"].as_str().map(html::text_of);
     written.or_else(shown).map(|bio| http::one_line(&bio)).filter(|bio| !bio.is_empty())
-}
-
-fn sentence(value: &Value) -> Option<String> {
-    value.as_str().map(http::words).filter(|words| !words.is_empty())
 }
 
 /// A handle without its domain: letters, digits, `_`, `-` and `.`.

@@ -7,13 +7,14 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use super::answer::{self, Answer};
+use super::diagnosis::API;
 use super::{Mastodon, SCOPES};
 use crate::flock::account::{Client, Registration, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::Rejection;
 use crate::net::oauth2::{Proof, Provider};
+use crate::net::response::ApiResponse;
 
 /// What stands for an address where nobody listens: the server shows the code instead.
 pub const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
@@ -75,7 +76,7 @@ impl Mastodon {
     pub(super) async fn given_up(&self, tokens: &Tokens) -> Result<(), Rejection> {
         let by_hand = |why: &str| {
             let reason = format!("{why}: {BY_HAND}");
-            Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::App, reason)) }
+            Rejection::answered(Why::new(Cause::App, reason))
         };
         let client = match self.client() {
             Ok(client) => client.clone(),
@@ -83,18 +84,15 @@ impl Mastodon {
             Err(_) => return Err(by_hand("only the app that was given a token may revoke it")),
         };
         let Tokens::OAuth2 { access_token, .. } = tokens else { return Ok(()) };
-        let answer =
-            self.ask(self.form("/oauth/revoke", &client, &[("token", access_token.expose())])?).await?;
-        match answer.status() {
-            _ if answer.is_plain_success() => Ok(()),
-            403 if answer.speaks_api() => {
-                let us = self.secrets(Some(tokens));
-                Err(by_hand(&format!(
-                    "only the app that was given a token may revoke it ({})",
-                    answer.said(&us)
-                )))
-            }
-            _ => Err(self.failed(&answer, "revoke the token", &client, Some(tokens))),
+        let pairs = [("token", access_token.expose())];
+        let response = self.ask_as(&client, Some(tokens), "/oauth/revoke", &pairs).await?;
+        match response.status() {
+            _ if response.is_plain_success() => Ok(()),
+            403 if response.error().is_own => Err(by_hand(&format!(
+                "only the app that was given a token may revoke it ({})",
+                response.quoted()
+            ))),
+            _ => Err(API.failure(&response, "revoke the token")),
         }
     }
 
@@ -116,8 +114,8 @@ impl Mastodon {
     /// Whether the server says that it knows PKCE with S256 (RFC 8414, section 2): others refuse what they don't know,
     /// or pass over it.
     async fn knows_pkce(&self) -> Result<bool, Rejection> {
-        let answer = self.ask_openly("/.well-known/oauth-authorization-server").await?;
-        let about = if answer.succeeded() { answer.json().unwrap_or_default() } else { Value::Null };
+        let response = self.ask_openly("/.well-known/oauth-authorization-server").await?;
+        let about = if response.succeeded() { response.json().unwrap_or_default() } else { Value::Null };
         let methods = about["code_challenge_methods_supported"].as_array();
         Ok(methods.is_some_and(|methods| methods.iter().any(|method| method == "S256")))
     }
@@ -125,18 +123,17 @@ impl Mastodon {
     /// Whether the server still knows an app: it gives it a token of its own, which is given back at once.
     async fn is_known(&self, client: &Client) -> Result<bool, Rejection> {
         let pairs = [("grant_type", "client_credentials"), ("scope", SCOPES[0])];
-        let answer = self.ask(self.form("/oauth/token", client, &pairs)?).await?;
-        let said = answer.json().unwrap_or_default();
-        if let (true, Some(token)) = (answer.succeeded(), said["access_token"].as_str()) {
-            let back = self.form("/oauth/revoke", client, &[("token", token)])?;
+        let response = self.ask_as(client, None, "/oauth/token", &pairs).await?;
+        let said = response.json().unwrap_or_default();
+        if let (true, Some(token)) = (response.succeeded(), said["access_token"].as_str()) {
             // It opens nothing: that it stays is only untidy.
-            let _ = self.ask(back).await;
+            let _ = self.ask_as(client, None, "/oauth/revoke", &[("token", token)]).await;
             return Ok(true);
         }
-        match answer.status() {
+        match response.status() {
             // Whatever it dislikes, an unknown app is said in one of these.
-            400 | 401 | 403 if answer.speaks_api() => Ok(said["error"] == "invalid_scope"),
-            _ => Err(self.failed(&answer, "say whether it still knows flockd", client, None)),
+            400 | 401 | 403 if response.error().is_own => Ok(said["error"] == "invalid_scope"),
+            _ => Err(API.failure(&response, "say whether it still knows flockd")),
         }
     }
 
@@ -145,32 +142,30 @@ impl Mastodon {
         let (redirects, scopes) = (redirects.join("\n"), SCOPES.join(" "));
         let pairs = [("client_name", NAME), ("redirect_uris", &redirects), ("scopes", &scopes)];
         let form = Serializer::new(String::new()).extend_pairs(pairs).finish();
-        let answer = self.ask(self.formed("/api/v1/apps", form)?).await?;
-        answer::read(&answer, "register flockd as an app", &[], self.clock.now(), client)
+        let response = self.ask_hiding(self.formed("/api/v1/apps", form)?, &[]).await?;
+        super::read(&response, "register flockd as an app", client)
     }
 
-    fn form(
+    /// Makes a request as an app, which shows its secret.
+    async fn ask_as(
         &self,
-        path: &str,
         client: &Client,
+        tokens: Option<&Tokens>,
+        path: &str,
         pairs: &[(&str, &str)],
-    ) -> Result<reqwest::Request, Rejection> {
-        let mut form = Serializer::new(String::new());
-        form.append_pair("client_id", &client.id);
-        form.extend_pairs(client.secret.iter().map(|secret| ("client_secret", secret.expose())));
-        self.formed(path, form.extend_pairs(pairs).finish())
+    ) -> Result<ApiResponse, Rejection> {
+        let secret = client.secret.as_ref().map(|secret| ("client_secret", secret.expose()));
+        let shown = std::iter::once(("client_id", &*client.id)).chain(secret);
+        let form = Serializer::new(String::new()).extend_pairs(shown).extend_pairs(pairs).finish();
+        let request = self.formed(path, form)?;
+        let secrets: Vec<&Secret> = self.secrets(tokens).into_iter().chain(&client.secret).collect();
+        self.ask_hiding(request, &secrets).await
     }
 
     fn formed(&self, path: &str, form: String) -> Result<reqwest::Request, Rejection> {
         let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
         let request = self.http.request(Method::POST, format!("{}{path}", self.app.api_url));
         request.header(CONTENT_TYPE, kind).body(form).build().map_err(|_| Rejection::no_url())
-    }
-
-    fn failed(&self, answer: &Answer, what: &str, client: &Client, tokens: Option<&Tokens>) -> Rejection {
-        let secrets = self.secrets(tokens);
-        let us: Vec<&Secret> = secrets.into_iter().chain(&client.secret).collect();
-        answer::not_done(answer, what, &us, self.clock.now())
     }
 }
 

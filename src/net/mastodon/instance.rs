@@ -7,10 +7,10 @@ use serde_json::Value;
 use url::Url;
 
 use super::Mastodon;
-use super::answer;
 use super::length::{AS_IT_STANDS, USUAL};
 use crate::flock::account::{Account, TextLimits};
 use crate::net::Rejection;
+use crate::net::response::ApiResponse;
 
 /// How long what a server says of its limits is believed.
 const DAY: TimeDelta = TimeDelta::hours(24);
@@ -34,8 +34,8 @@ impl Mastodon {
     /// Asks the server about itself, in the newer way or, where that is not known, in the older.
     pub(super) async fn instance(&self) -> Result<Instance, Rejection> {
         let newer = self.ask_openly("/api/v2/instance").await?;
-        let answer = if newer.succeeded() { newer } else { self.ask_openly("/api/v1/instance").await? };
-        answer::read(&answer, "say what it takes", &[], self.clock.now(), read)
+        let response = if newer.succeeded() { newer } else { self.ask_openly("/api/v1/instance").await? };
+        super::read(&response, "say what it takes", read)
     }
 
     /// The account with the limits that its server has today; `None` if they are what they were, or were asked for
@@ -51,11 +51,11 @@ impl Mastodon {
         (known.limits != limits).then(|| Account { limits, ..known.clone() })
     }
 
-    /// Asks something that everybody may know, and on which nothing depends.
-    pub(super) async fn ask_openly(&self, path: &str) -> Result<answer::Answer, Rejection> {
+    /// Asks something public, on which nothing depends.
+    pub(super) async fn ask_openly(&self, path: &str) -> Result<ApiResponse, Rejection> {
         let request =
             self.http.request(Method::GET, format!("{}{path}", self.app.api_url)).timeout(super::IN_PASSING);
-        self.ask(request.build().map_err(|_| Rejection::no_url())?).await
+        self.ask_hiding(request.build().map_err(|_| Rejection::no_url())?, &[]).await
     }
 }
 

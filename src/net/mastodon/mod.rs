@@ -3,22 +3,20 @@
 //! Nothing here depends on which of them it is, only on what it answers. A post carries an `Idempotency-Key`, which
 //! some keep for an hour, some for six and some not at all; so what is not answered stays unknown, the account is
 //! looked at before anything is sent again, and then it is the same key. Scheduling on the server is never used: the
-//! key does not count there. What answers mean is in `answer`, the length of a text in [`length`], what a server says
+//! key does not count there. What errors mean is in `diagnosis`, the length of a text in [`length`], what a server says
 //! of itself in `instance`, what an account has posted in `timeline`, what else can be done with one in `account`, and
 //! how the app comes to be known to a server in [`app`].
 
 mod account;
-mod answer;
 pub mod app;
+mod diagnosis;
 mod html;
 mod instance;
 pub mod length;
 mod likeness;
-mod meaning;
-mod rate_limit;
 mod timeline;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,17 +26,24 @@ use reqwest::{Client as Http, Method, Request};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::identity::{ExpectedAccount, fingerprint};
+use super::response::{self, ApiResponse};
 use super::{
-    AccountApi as _, Limits, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http, mark,
+    AccountApi as _, Limits, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http,
 };
 use crate::clock::Clock;
 use crate::flock::account::{Account, Client, Registration, Tokens};
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::secret::Secret;
-use crate::flock::{NetworkKind, PostOptions};
-use answer::Answer;
+use crate::flock::{PostOptions, NetworkKind};
+use diagnosis::{ACCOUNT_DISABLED, API, FORBIDDEN, REPLAYED_ERROR, SCOPE_MISSING};
 use instance::Asking;
-use meaning::Meaning;
+
+/// The most characters of an id. Mastodon's have 18, others' 26; they end up in URLs.
+const ID_MAX: usize = 64;
+
+/// The longest address of a status that is kept.
+const URL_MAX: usize = 2_048;
 
 /// What a bot asks to be allowed: to see who it is and what it has posted, to post and delete, and to change how it
 /// looks (docs.joinmastodon.org, "OAuth scopes").
@@ -72,26 +77,18 @@ pub struct Mastodon {
     http: Http,
     clock: Arc<dyn Clock>,
     app: App,
-    expected: Option<Box<str>>,
+    expected: ExpectedAccount,
     manner: PostOptions,
     limits: Asking,
-    /// Tokens that have turned out to be another account's, by their mark.
-    mismatch: Mutex<Option<(String, Rejection)>>,
 }
 
 impl Mastodon {
     /// A client for this server. `account` is the handle that tokens must belong to, with or without its domain, where
     /// one is expected.
-    pub fn new(
-        http: Http,
-        clock: Arc<dyn Clock>,
-        app: App,
-        account: Option<String>,
-        manner: PostOptions,
-    ) -> Self {
-        let expected = account.map(|handle| handle.trim_start_matches('@').into());
+    pub fn new(http: Http, clock: Arc<dyn Clock>, app: App, account: Option<String>, manner: PostOptions) -> Self {
+        let expected = ExpectedAccount::new(NetworkKind::Mastodon, account).asking_once();
         let app = App { api_url: app.api_url.trim_end_matches('/').to_owned(), ..app };
-        Self { http, clock, app, expected, manner, limits: Asking::default(), mismatch: Mutex::default() }
+        Self { http, clock, app, expected, manner, limits: Asking::default() }
     }
 
     /// The server, as a host with its port.
@@ -99,11 +96,6 @@ impl Mastodon {
         let url = Url::parse(&self.app.api_url).ok()?;
         let host = url.host_str()?.to_owned();
         Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
-    }
-
-    fn expects(&self, account: &Account) -> bool {
-        let expected = self.expected.as_deref();
-        expected.is_none_or(|expected| super::is_expected(NetworkKind::Mastodon, expected, account))
     }
 
     /// A request that the token makes the account's own (RFC 6750, section 2.1).
@@ -119,14 +111,13 @@ impl Mastodon {
         Ok(request)
     }
 
-    /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
-    async fn ask(&self, request: Request) -> Result<Answer, Rejection> {
-        let response = http::execute(&self.http, request).await.map_err(|error| self.unreachable(&error))?;
-        Ok(Answer::read(response).await)
+    /// Makes a request with these tokens and reads the answer. Not for one whose silence would leave a doubt.
+    async fn ask(&self, request: Request, tokens: &Tokens) -> Result<ApiResponse, Rejection> {
+        self.ask_hiding(request, &self.secrets(Some(tokens))).await
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Rejection {
-        Rejection::unreachable(&self.app.api_url, "the server", &http::explain(error))
+    async fn ask_hiding(&self, request: Request, secrets: &[&Secret]) -> Result<ApiResponse, Rejection> {
+        response::ask(&self.http, request, &API.protocol, secrets, &*self.clock).await
     }
 
     /// Every secret that a request may hold.
@@ -138,30 +129,12 @@ impl Mastodon {
     }
 
     /// By what the tokens are known again: they are never renewed.
-    fn mark(&self, tokens: &Tokens) -> String {
+    fn fingerprint(&self, tokens: &Tokens) -> String {
         let known_by = match tokens {
             Tokens::OAuth2 { access_token, .. } => access_token.expose(),
             Tokens::OAuth1 { .. } | Tokens::AppPassword { .. } => "",
         };
-        mark::of(&self.app.api_url, known_by)
-    }
-
-    fn known_mismatch(&self, mark: &str) -> Option<Rejection> {
-        let mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
-        mismatch.as_ref().filter(|(of, _)| of == mark).map(|(_, rejection)| rejection.clone())
-    }
-
-    fn belongs_to(&self, mark: String, handle: &str) -> Rejection {
-        let expected = self.expected.as_deref().unwrap_or_default();
-        let reason = format!(
-            "signed in as @{handle}, but flock.toml expects @{expected}: sign in to the server as @{expected} first, or \
-             correct `account`"
-        );
-        let rejection =
-            Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::Account, reason)) };
-        let mut mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
-        *mismatch = Some((mark, rejection.clone()));
-        rejection
+        fingerprint(&self.app.api_url, known_by)
     }
 
     /// The one request that posts.
@@ -192,29 +165,36 @@ impl Mastodon {
         status
     }
 
-    /// What the answer to a post means. Two answers leave a question open that changes nothing: whether the server
-    /// shows what it took, and what it forbids.
-    async fn judged(&self, answer: &Answer, post: &Post, session: &Session, tokens: &Tokens) -> Sent {
-        let account = session.account.as_ref().map(|account| account.id.as_str());
-        let us = self.secrets(Some(tokens));
-        let mut sent = answer::posted(answer, post, account, &us, self.clock.now());
-        match &mut sent.outcome {
+    /// What became of a post. Two answers lead to another question, which changes nothing: whether the server shows what
+    /// it took, and what it forbids.
+    async fn outcome(
+        &self,
+        response: &ApiResponse,
+        post: &Post,
+        account: Option<&Account>,
+        tokens: &Tokens,
+    ) -> Outcome {
+        let mut outcome = match response.succeeded() {
+            true => accepted(response, account),
+            false => not_accepted(response, post),
+        };
+        match &mut outcome {
             Outcome::Posted { remote_id, note, .. } => *note = self.unshown(tokens, remote_id).await,
-            Outcome::NotAccepted(rejection) if answer.meaning() == Meaning::Forbidden => {
-                *rejection = self.forbidden(answer, tokens).await;
+            Outcome::NotAccepted(rejection) if API.diagnose(response) == &FORBIDDEN => {
+                *rejection = self.forbidden(response, tokens).await;
             }
             _ => {}
         }
-        sent
+        outcome
     }
 
-    /// What is to be said of a status that the server took and does not show: filters against spam drop some without a
-    /// word. That it can't be asked means nothing.
+    /// What to say of a status that the server took and does not show: filters against spam drop some without a word. That
+    /// it can't be asked means nothing.
     async fn unshown(&self, tokens: &Tokens, id: &str) -> Option<String> {
         let mut request = self.request(tokens, Method::GET, &format!("/api/v1/statuses/{id}")).ok()?;
         *request.timeout_mut() = Some(IN_PASSING);
-        let answer = self.ask(request).await.ok()?;
-        answer.is_not_there().then(|| {
+        let response = self.ask(request, tokens).await.ok()?;
+        response.is_not_there().then(|| {
             "the server took it and does not show it: look at the account, as a filter against spam may have dropped it"
                 .to_owned()
         })
@@ -222,32 +202,109 @@ impl Mastodon {
 
     /// Makes sure that a status is gone, where the server did not say which one it has deleted.
     async fn is_gone(&self, tokens: &Tokens, id: &str) -> Result<(), Rejection> {
-        let answer = self.ask(self.request(tokens, Method::GET, &format!("/api/v1/statuses/{id}"))?).await?;
-        if answer.is_not_there() {
+        let request = self.request(tokens, Method::GET, &format!("/api/v1/statuses/{id}"))?;
+        let response = self.ask(request, tokens).await?;
+        if response.is_not_there() {
             return Ok(());
         }
         let reason = format!(
             "the server was asked to delete it and did not say that it has ({}): look at the account, and try again",
-            answer.said(&self.secrets(Some(tokens)))
+            response.quoted()
         );
         Err(Rejection::unanswered(Why::new(Cause::Unreachable, reason)))
     }
 
     /// Whether it is the account that may do nothing, or the token that does not allow this: the words are in any
     /// language, but an account that may do nothing can't say who it is either.
-    async fn forbidden(&self, answer: &Answer, tokens: &Tokens) -> Rejection {
+    async fn forbidden(&self, response: &ApiResponse, tokens: &Tokens) -> Rejection {
         let who = async {
             let mut request = self.request(tokens, Method::GET, account::WHO_AM_I)?;
             *request.timeout_mut() = Some(IN_PASSING);
-            self.ask(request).await
+            self.ask(request, tokens).await
         };
-        let meaning = match who.await {
-            Ok(who) if who.succeeded() => Meaning::Scope,
-            Ok(who) if who.meaning() == Meaning::Forbidden => Meaning::Account,
-            _ => Meaning::Forbidden,
+        let diagnosis = match who.await {
+            Ok(who) if who.succeeded() => &SCOPE_MISSING,
+            Ok(who) if API.diagnose(&who) == &FORBIDDEN => &ACCOUNT_DISABLED,
+            _ => &FORBIDDEN,
         };
-        answer::rejection(meaning, answer, &self.secrets(Some(tokens)), self.clock.now())
+        API.rejection(response, diagnosis)
     }
+}
+
+/// A success names the status and its author; one that does not, or names another account, settles nothing.
+fn accepted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
+    let status = response.json().unwrap_or_default();
+    let author = id(&status["account"]);
+    let own = author.is_some() && account.is_none_or(|account| author.as_ref() == Some(&account.id));
+    match id(&status) {
+        Some(remote_id) if own => Outcome::Posted { remote_id, url: url_of(&status), note: None },
+        _ => {
+            let what = match author {
+                Some(_) if !own => "names a status of another account",
+                _ => "names no status of the account",
+            };
+            Outcome::unsettled(&format!(
+                "the server answered with success and {what} ({})",
+                response.quoted()
+            ))
+        }
+    }
+}
+
+fn not_accepted(response: &ApiResponse, post: &Post) -> Outcome {
+    // A key that brought a status before brings "not found" once that is gone.
+    if post.doubted && response.is_not_there() {
+        let quoted = response.quoted();
+        let reason =
+            format!("an earlier attempt had arrived, and was deleted on the server since ({quoted})");
+        return Outcome::Refused { reason };
+    }
+    if diagnosis::is_replayed_error(response) {
+        return Outcome::NotAccepted(API.rejection(response, &REPLAYED_ERROR));
+    }
+    API.outcome(response, API.diagnose(response))
+}
+
+/// Something that is only read: it is there, or why not. `task` is what was asked for. Reading changes nothing, so
+/// nothing is left in doubt.
+fn read<T>(
+    response: &ApiResponse,
+    task: &str,
+    find: impl FnOnce(&Value) -> Option<T>,
+) -> Result<T, Rejection> {
+    if !response.succeeded() {
+        return Err(API.failure(response, task));
+    }
+    let found = response.json().and_then(|json| find(&json));
+    found.ok_or_else(|| {
+        let reason = format!(
+            "the server was asked to {task}, and its answer is not one of Mastodon's API ({}): look whether `api_url` \
+             is right",
+            response.quoted()
+        );
+        Rejection::answered(Why::new(Cause::App, reason))
+    })
+}
+
+/// Whether the server's API says that something with this id is done, by showing it.
+fn shows(response: &ApiResponse, id: &str) -> bool {
+    response.succeeded() && response.object().is_some_and(|shown| self::id(&shown).as_deref() == Some(id))
+}
+
+/// An id that is fit to be put into a URL: letters, digits, `_` and `-`.
+fn id(value: &Value) -> Option<String> {
+    let text = value["id"].as_str()?;
+    let fit = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    (fit && (1..=ID_MAX).contains(&text.len())).then(|| text.to_owned())
+}
+
+/// Where people see a status: its own address, or the one by which other servers know it.
+fn url_of(status: &Value) -> Option<String> {
+    let fit = |url: &&str| {
+        let known = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
+        known && url.len() <= URL_MAX && url.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    ["url", "uri"].into_iter().find_map(|field| status[field].as_str().filter(fit)).map(str::to_owned)
 }
 
 #[async_trait]
@@ -260,23 +317,16 @@ impl Network for Mastodon {
         self.given_up(tokens).await
     }
 
-    /// Asks whose the tokens are, unless that was learnt with these very ones before, and now and then what the server
-    /// takes.
+    /// Also asks now and then what the server takes.
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection> {
         let tokens = super::require_tokens(session.tokens.as_ref())?;
-        let mark = self.mark(tokens);
-        let known = session.account.as_ref();
-        if let Some(known) = known.filter(|known| known.learnt_with == mark && self.expects(known)) {
-            // An account that was learnt before servers were written down belongs to this one: the mark says so.
-            let known = Account { server: self.server(), ..known.clone() };
-            let newer = self.with_newer_limits(&known).await;
-            return Ok(newer.or_else(|| (Some(&known) != session.account.as_ref()).then_some(known)));
-        }
-        if let Some(mismatch) = self.known_mismatch(&mark) {
-            return Err(mismatch);
-        }
-        let account = self.who_am_i(tokens).await?;
-        if self.expects(&account) { Ok(Some(account)) } else { Err(self.belongs_to(mark, &account.handle)) }
+        let fingerprint = self.fingerprint(tokens);
+        let learnt = self.expected.verify(session, &fingerprint, self.who_am_i(tokens)).await?;
+        let (None, Some(known)) = (&learnt, &session.account) else { return Ok(learnt) };
+        // An account that was learnt before servers were written down belongs to this one: the fingerprint says so.
+        let updated = Account { server: self.server(), ..known.clone() };
+        let newer = self.with_newer_limits(&updated).await;
+        Ok(newer.or_else(|| (updated != *known).then_some(updated)))
     }
 
     async fn send(&self, post: &Post, session: &Session) -> Sent {
@@ -289,10 +339,13 @@ impl Network for Mastodon {
             Ok(request) => request,
             Err(rejection) => return Outcome::NotAccepted(rejection).into(),
         };
-        match http::execute(&self.http, request).await {
-            Err(error) if http::never_left(&error) => Outcome::NotAccepted(self.unreachable(&error)).into(),
-            Err(error) => answer::silence(&error).into(),
-            Ok(response) => self.judged(&Answer::read(response).await, post, session, tokens).await,
+        let secrets = self.secrets(Some(tokens));
+        match response::attempt(&self.http, request, &API.protocol, &secrets, &*self.clock).await {
+            Ok(response) => {
+                let outcome = self.outcome(&response, post, session.account.as_ref(), tokens).await;
+                API.sent(&response, outcome)
+            }
+            Err(outcome) => outcome.into(),
         }
     }
 
@@ -319,14 +372,14 @@ impl Network for Mastodon {
                           on the server";
             return Err(Rejection::unanswered(Why::new(Cause::Text, reason)));
         };
-        let answer =
-            self.ask(self.request(tokens, Method::DELETE, &format!("/api/v1/statuses/{id}"))?).await?;
-        if answer.shows(id) || answer.is_not_there() {
+        let request = self.request(tokens, Method::DELETE, &format!("/api/v1/statuses/{id}"))?;
+        let response = self.ask(request, tokens).await?;
+        if shows(&response, id) || response.is_not_there() {
             return Ok(());
         }
-        if answer.is_plain_success() {
+        if response.is_plain_success() {
             return self.is_gone(tokens, id).await;
         }
-        Err(answer::not_done(&answer, "delete it", &self.secrets(Some(tokens)), self.clock.now()))
+        Err(API.failure(&response, "delete it"))
     }
 }

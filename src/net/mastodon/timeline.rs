@@ -8,85 +8,87 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::Value;
 
-use super::answer::{self, Answer};
-use super::meaning::Meaning;
-use super::{Mastodon, html, likeness};
+use super::diagnosis::{self, API};
+use super::{Mastodon, html, id, likeness, url_of};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, Why};
 use crate::net::resemblance::{self, Resemblance};
-use crate::net::{ProbeResult, Rejection, RemotePost, Session, Timeline, http, require_tokens};
+use crate::net::response::{ApiResponse, sentence};
+use crate::net::timeline::{
+    CLOCK_SLACK, Fetched, PageSource, earliest, read_pages, too_many, unknown_account,
+};
+use crate::net::{ProbeResult, Rejection, RemotePost, Session, Timeline, require_tokens};
 
-/// So long before the first attempt a status may have been made, by the server's clock, and still be that attempt: a
-/// minute, and as much as clocks may differ before that is noticed and reckoned with.
-const BEFORE: TimeDelta = TimeDelta::minutes(6);
-/// So much earlier our clock may have said that it was, if it was ahead when the request left and was set right since: a
+/// How much earlier our clock may have said that it was, if it was ahead when the request left and was set right since: a
 /// status with the very text may be that attempt, which a person has to say.
 const EARLY: TimeDelta = TimeDelta::days(1);
 /// The statuses of a page: half of what servers allow, as those of some have 5,000 characters, and a page must not be
-/// longer than [`crate::net::http::BODY_MAX`]. One that is has half of them from then on.
+/// longer than [`crate::net::http::BODY_MAX`]. After one that is, pages have half of them.
 const PAGE: usize = 20;
-/// So many pages are read in a look for one post: 500 statuses. Whoever posts more in a few minutes is no bot of ours.
-const PAGES_OF_A_LOOK: usize = 25;
-/// Of so many statuses the source is asked for in a look: servers allow some 60 requests a minute.
-const SOURCES_OF_A_LOOK: usize = 20;
-/// So many pages are read of what was posted since the ledger was copied: 2,000 statuses, and a third of the requests
+/// How many pages are read to find one post: 500 statuses. No bot of ours posts more in a few minutes.
+const PAGES_OF_A_PROBE: usize = 25;
+/// How many statuses are asked for their source in a probe: servers allow some 60 requests a minute.
+const SOURCES_OF_A_PROBE: usize = 20;
+/// How many pages are read of what was posted since the ledger was copied: 2,000 statuses, and a third of the requests
 /// that a server allows in five minutes.
 const PAGES: usize = 100;
-/// Of so many of these the source is asked for: another third.
+/// How many of these are asked for their source: another third.
 const SOURCES: usize = 100;
-
-/// What was read.
-enum Reading {
-    /// All of it, newest first.
-    Whole(Vec<Shown>),
-    /// The newest of it, and why there is no more.
-    Part(Vec<Shown>, Why),
-    /// Nothing.
-    Refused(Why),
-}
 
 impl Mastodon {
     /// Looks for a post among the account's newest.
     pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
-        // A clock that was ahead when the request left may have been set since: the earliest of what it has shown counts.
-        let shown = [post.sent_at, post.settled_at, Some(self.clock.now())];
-        let first = shown.into_iter().flatten().min().unwrap_or(post.planned_at);
-        let all = match self.read_since(first, PAGES_OF_A_LOOK, session).await? {
-            Reading::Whole(all) => all,
-            Reading::Part(_, why) | Reading::Refused(why) => return Ok(ProbeResult::Unavailable(why)),
+        let since = earliest(post, self.clock.now());
+        let all = match self.read_since(since, PAGES_OF_A_PROBE, session).await? {
+            Timeline::Complete(all) => all,
+            Timeline::Partial(_, why) | Timeline::Unavailable(why) => {
+                return Ok(ProbeResult::Unavailable(why));
+            }
         };
         let (tokens, ours) =
             (require_tokens(session.tokens.as_ref())?, post.text.as_deref().unwrap_or_default());
         let (all, early): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| !one.is_early);
-        let early = early.into_iter().map(|one| one.seen).filter(|one| likeness::is_same(ours, &one.text));
+        let early = early.into_iter().map(|one| one.post).filter(|one| likeness::is_same(ours, &one.text));
         let (same, others): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|one| likeness::is_same(ours, &one.seen.text));
-        let mut seen: Vec<RemotePost> = same.into_iter().map(|shown| shown.seen).collect();
-        let mut unsure = Vec::new();
-        let mut like: Vec<_> =
-            others.into_iter().filter(|one| is_worth_asking(ours, &one.seen.text)).collect();
+            all.into_iter().partition(|one| likeness::is_same(ours, &one.post.text));
+        let mut posts: Vec<RemotePost> = same.into_iter().map(|status| status.post).collect();
+        let like: Vec<_> = others.into_iter().filter(|one| is_worth_asking(ours, &one.post.text)).collect();
         let marked_up = like.iter().filter(|one| one.is_marked_up).count();
-        if seen.is_empty() && marked_up > SOURCES_OF_A_LOOK {
-            return Ok(ProbeResult::Unavailable(too_many("that may be it", SOURCES_OF_A_LOOK)));
+        if posts.is_empty() && marked_up > SOURCES_OF_A_PROBE {
+            let why = too_many(SOURCES_OF_A_PROBE, "that may be it");
+            return Ok(ProbeResult::Unavailable(why));
         }
+        let (same, unsure) = self.by_source(ours, like, tokens).await;
+        posts.extend(same);
+        let same: HashSet<String> = posts.iter().map(|post| post.remote_id.clone()).collect();
+        posts.extend(unsure);
+        let result = ProbeResult::sorted(ours, posts, |post| same.contains(&post.remote_id), 0);
+        let mut result = self.weighed(result, tokens).await;
+        if let ProbeResult::Candidates { doubtful, .. } = &mut result {
+            doubtful.extend(early);
+        }
+        Ok(result)
+    }
+
+    /// Those statuses that are ours by their source, and those that may be.
+    async fn by_source(
+        &self,
+        ours: &str,
+        mut like: Vec<Status>,
+        tokens: &Tokens,
+    ) -> (Vec<RemotePost>, Vec<RemotePost>) {
+        let (mut same, mut unsure) = (Vec::new(), Vec::new());
         // What is shown without marks is what was written, as far as can be seen, so it is asked for last.
         like.sort_by_key(|one| !one.is_marked_up);
-        for Shown { seen: one, .. } in like.into_iter().take(SOURCES_OF_A_LOOK) {
+        for Status { post: one, .. } in like.into_iter().take(SOURCES_OF_A_PROBE) {
             match self.source_if_told(tokens, &one.remote_id).await {
                 // Some servers keep even the source in another way than it was sent.
-                Some(text) if likeness::is_same(ours, &text) => seen.push(RemotePost { text, ..one }),
+                Some(text) if likeness::is_same(ours, &text) => same.push(RemotePost { text, ..one }),
                 Some(text) => unsure.extend(is_changed(ours, &text).then_some(RemotePost { text, ..one })),
                 None => unsure.push(one),
             }
         }
-        let same: HashSet<String> = seen.iter().map(|seen| seen.remote_id.clone()).collect();
-        seen.extend(unsure);
-        let sight = ProbeResult::sorted(ours, seen, |seen| same.contains(&seen.remote_id), 0);
-        let mut sight = self.weighed(sight, tokens).await;
-        if let ProbeResult::Candidates { doubtful, .. } = &mut sight {
-            doubtful.extend(early);
-        }
-        Ok(sight)
+        (same, unsure)
     }
 
     /// Takes a status that may be the post for it if it was posted with the very app of the token: at that time, and
@@ -106,7 +108,7 @@ impl Mastodon {
 
     /// The name under which the server shows what is posted with a token.
     async fn own_name(&self, tokens: &Tokens) -> Option<String> {
-        name_of_app(&self.app_of(tokens).await?)
+        sentence(&self.app_of(tokens).await?, "name")
     }
 
     /// A status as it was written, or `None` where the server does not tell, or can't now although it is asked twice: then
@@ -125,28 +127,28 @@ impl Mastodon {
         session: &Session,
     ) -> Result<Timeline, Rejection> {
         let (all, mut missing) = match self.read_since(since, PAGES, session).await? {
-            Reading::Whole(all) => (all, None),
-            Reading::Part(all, why) => (all, Some(why)),
-            Reading::Refused(why) => return Ok(Timeline::Unavailable(why)),
+            Timeline::Complete(all) => (all, None),
+            Timeline::Partial(all, why) => (all, Some(why)),
+            Timeline::Unavailable(why) => return Ok(Timeline::Unavailable(why)),
         };
         let (tokens, mut posts, mut asked) = (require_tokens(session.tokens.as_ref())?, Vec::new(), 0);
-        for Shown { mut seen, is_marked_up, .. } in all.into_iter().rev().filter(|one| !one.is_early) {
+        for Status { mut post, is_marked_up, .. } in all.into_iter().rev().filter(|one| !one.is_early) {
             if is_marked_up {
                 asked += 1;
                 if asked > SOURCES {
-                    missing.get_or_insert(too_many("that were written in another way", SOURCES));
+                    missing.get_or_insert(too_many(SOURCES, "that were written in another way"));
                     continue;
                 }
-                let Some(source) = self.source(tokens, &seen.remote_id).await? else {
+                let Some(source) = self.source(tokens, &post.remote_id).await? else {
                     let why = "the server does not tell how some statuses were written";
                     missing = Some(Why::new(Cause::Silence, why));
                     // Nor will it of the others.
                     asked = SOURCES;
                     continue;
                 };
-                seen.text = source;
+                post.text = source;
             }
-            posts.push(seen);
+            posts.push(post);
         }
         Ok(match missing {
             None => Timeline::Complete(posts),
@@ -157,85 +159,82 @@ impl Mastodon {
     /// A status as it was written; `None` where the server does not tell.
     async fn source(&self, tokens: &Tokens, id: &str) -> Result<Option<String>, Rejection> {
         let path = format!("/api/v1/statuses/{id}/source");
-        let answer = self.ask(self.request(tokens, Method::GET, &path)?).await?;
-        if answer.succeeded() {
-            return Ok(answer.json().and_then(|source| Some(source["text"].as_str()?.to_owned())));
+        let response = self.ask(self.request(tokens, Method::GET, &path)?, tokens).await?;
+        if response.succeeded() {
+            return Ok(response.json().and_then(|source| Some(source["text"].as_str()?.to_owned())));
         }
         // Where it is not known the HTML has to do; what passes is waited for.
-        match answer.meaning() {
-            Meaning::Silence | Meaning::Patience => {
-                let us = self.secrets(Some(tokens));
-                Err(answer::not_done(&answer, "show how a status was written", &us, self.clock.now()))
-            }
-            _ => Ok(None),
+        match diagnosis::may_pass(&response) {
+            true => Err(API.failure(&response, "show how a status was written")),
+            false => Ok(None),
         }
     }
 
-    /// Reads what was posted since then by our clock, and a little before; what else of the day before is on the same
-    /// pages is said to be early.
+    /// Reads what was posted since then by our clock, and a little before, newest first. What else of the day before is on
+    /// the same pages is said to be early.
     async fn read_since(
         &self,
         since: DateTime<Utc>,
         pages: usize,
         session: &Session,
-    ) -> Result<Reading, Rejection> {
+    ) -> Result<Timeline<Status>, Rejection> {
         let tokens = require_tokens(session.tokens.as_ref())?;
-        let Some(account) = &session.account else {
-            return Ok(Reading::Refused(Why::new(Cause::Account, "it is not known which account this is")));
-        };
-        let (mut since, mut before, mut seen, mut size) = (since - BEFORE, None, Vec::new(), PAGE);
-        for page in 0..pages {
-            let answer = self.ask_for_page(tokens, account, before.as_deref(), size).await?;
-            if page == 0 {
-                since -= answer.ahead(self.clock.now()).unwrap_or_default();
-            }
-            if answer.is_too_long() && size > 1 {
-                size /= 2;
-                continue;
-            }
-            let page = match self.page(&answer, tokens)? {
-                Ok(page) => page,
-                Err(why) => return Ok(Reading::Refused(why)),
-            };
-            let early = |at: DateTime<Utc>| at < since;
-            let posts = page.posts.into_iter().map(|one| Shown { is_early: early(one.seen.at), ..one });
-            seen.extend(posts.filter(|one| one.seen.at >= since - EARLY));
-            // Of what is pinned a server may show some first, so only the last one tells.
-            match page.last {
-                Some((last, at)) if at >= since && before.as_ref() != Some(&last) => before = Some(last),
-                _ => return Ok(Reading::Whole(seen)),
-            }
-        }
-        let why = too_many("since then", seen.len());
-        Ok(Reading::Part(seen, why))
+        let Some(account) = &session.account else { return Ok(Timeline::Unavailable(unknown_account())) };
+        let mut source =
+            Pages { server: self, tokens, account, since: since - CLOCK_SLACK, is_dated: false, size: PAGE };
+        read_pages(&mut source, pages).await
     }
+}
 
-    async fn ask_for_page(
-        &self,
-        tokens: &Tokens,
-        account: &Account,
-        before: Option<&str>,
-        size: usize,
-    ) -> Result<Answer, Rejection> {
+/// The pages of an account, with what was posted since then by the server's clock.
+struct Pages<'a> {
+    server: &'a Mastodon,
+    tokens: &'a Tokens,
+    account: &'a Account,
+    since: DateTime<Utc>,
+    /// Whether `since` is by the server's clock yet.
+    is_dated: bool,
+    size: usize,
+}
+
+impl Pages<'_> {
+    async fn ask(&self, before: Option<&str>) -> Result<ApiResponse, Rejection> {
         let before = before.map_or_else(String::new, |id| format!("&max_id={id}"));
-        let path =
-            format!("/api/v1/accounts/{}/statuses?limit={size}&exclude_reblogs=true{before}", account.id);
-        self.ask(self.request(tokens, Method::GET, &path)?).await
+        let (account, size) = (&self.account.id, self.size);
+        let path = format!("/api/v1/accounts/{account}/statuses?limit={size}&exclude_reblogs=true{before}");
+        self.server.ask(self.server.request(self.tokens, Method::GET, &path)?, self.tokens).await
     }
 
-    /// A page of statuses, newest first; or why it may not be read. An error says that it can't be read now.
-    fn page(&self, answer: &Answer, tokens: &Tokens) -> Result<Result<Page, Why>, Rejection> {
-        let (what, now) = ("show the account's statuses", self.clock.now());
-        let us = self.secrets(Some(tokens));
-        if answer.succeeded() {
-            return answer::read(answer, what, &us, now, Page::read).map(Ok);
+    /// The statuses of a page that count, and the id that asks for the next one.
+    fn counting(&self, page: StatusPage, before: Option<&str>) -> (Vec<Status>, Option<String>) {
+        let posts = page.posts.into_iter().filter(|one| one.post.at >= self.since - EARLY);
+        let posts = posts.map(|one| Status { is_early: one.post.at < self.since, ..one }).collect();
+        // Of what is pinned a server may show some first, so only the last one tells.
+        let last = page.last.filter(|(last, at)| *at >= self.since && before != Some(last));
+        (posts, last.map(|(last, _)| last))
+    }
+}
+
+impl PageSource for Pages<'_> {
+    type Post = Status;
+
+    async fn page(&mut self, before: Option<&str>) -> Result<Fetched<Status>, Rejection> {
+        let response = self.ask(before).await?;
+        if before.is_none() && !self.is_dated {
+            self.since -= response.clock_ahead().unwrap_or_default();
+            self.is_dated = true;
         }
-        let meaning = answer.meaning();
-        // What only a stranger has said passes, too.
-        if meaning == Meaning::Silence || meaning.passes() || !answer.speaks_api() {
-            return Err(answer::not_done(answer, what, &us, now));
+        if response.is_too_long() && self.size > 1 {
+            self.size /= 2;
+            return Ok(Fetched::Retry);
         }
-        Ok(Err(answer::not_done(answer, what, &us, now).why))
+        let task = "show the account's statuses";
+        if response.succeeded() {
+            let (posts, next) = self.counting(super::read(&response, task, StatusPage::read)?, before);
+            return Ok(Fetched::Page(posts, next));
+        }
+        let failure = API.failure(&response, task);
+        if API.forbids_reading(&response) { Ok(Fetched::Unavailable(failure.why)) } else { Err(failure) }
     }
 }
 
@@ -249,20 +248,10 @@ fn is_changed(ours: &str, source: &str) -> bool {
     resemblance::of(ours, source) == Resemblance::Same
 }
 
-/// The name of an app, for people.
-fn name_of_app(app: &Value) -> Option<String> {
-    app["name"].as_str().map(http::words).filter(|name| !name.is_empty())
-}
-
-fn too_many(which: &str, number: usize) -> Why {
-    let why = format!("the account has more than {number} statuses {which}, too many to read");
-    Why::new(Cause::Silence, why)
-}
-
 /// A status as it is shown.
-struct Shown {
+struct Status {
     /// With the text that the HTML shows.
-    seen: RemotePost,
+    post: RemotePost,
     /// Whether that text may not be what was written.
     is_marked_up: bool,
     /// Whether it is older than what was asked for.
@@ -270,36 +259,39 @@ struct Shown {
 }
 
 /// A page, newest first.
-struct Page {
+struct StatusPage {
     /// What the account has posted itself.
-    posts: Vec<Shown>,
-    /// The last on the page, be it what others have posted: its id and its time.
+    posts: Vec<Status>,
+    /// The last on the page, even if another account has posted it: its id and its time.
     last: Option<(String, DateTime<Utc>)>,
 }
 
-impl Page {
+impl StatusPage {
     /// Reads a page; `None` if it is none. A status that can't be read makes it unreadable: it may be the one.
     fn read(page: &Value) -> Option<Self> {
-        let all: Vec<(bool, Shown)> = page
+        let all: Vec<(bool, Status)> = page
             .as_array()?
             .iter()
-            .map(|status| Some((status["reblog"].is_null(), shown(status)?)))
+            .map(|value| Some((value["reblog"].is_null(), status(value)?)))
             .collect::<Option<_>>()?;
-        let last = all.last().map(|(_, Shown { seen, .. })| (seen.remote_id.clone(), seen.at));
-        Some(Self { posts: all.into_iter().filter(|(own, _)| *own).map(|(_, shown)| shown).collect(), last })
+        let last = all.last().map(|(_, status)| (status.post.remote_id.clone(), status.post.at));
+        Some(Self {
+            posts: all.into_iter().filter(|(own, _)| *own).map(|(_, status)| status).collect(),
+            last,
+        })
     }
 }
 
-fn shown(status: &Value) -> Option<Shown> {
-    let html = status["content"].as_str()?;
-    let seen = RemotePost {
-        remote_id: answer::id(status, "id")?,
-        url: answer::url_of(status),
+fn status(value: &Value) -> Option<Status> {
+    let html = value["content"].as_str()?;
+    let post = RemotePost {
+        remote_id: id(value)?,
+        url: url_of(value),
         text: html::text_of(html),
-        at: DateTime::parse_from_rfc3339(status["created_at"].as_str()?).ok()?.to_utc(),
-        client: name_of_app(&status["application"]),
+        at: DateTime::parse_from_rfc3339(value["created_at"].as_str()?).ok()?.to_utc(),
+        client: sentence(&value["application"], "name"),
     };
-    Some(Shown { seen, is_marked_up: html::is_marked_up(html), is_early: false })
+    Some(Status { post, is_marked_up: html::is_marked_up(html), is_early: false })
 }
 
 #[cfg(test)]
@@ -311,14 +303,15 @@ mod tests {
     #[test]
     fn a_page_is_read_whole_or_not_at_all() {
         let status = |id: &str, reblog: Value| json!({"id": id, "content": "<p>a</p>", "created_at": "2026-11-20T12:00:00.250Z", "reblog": reblog});
-        let page = Page::read(&json!([status("2", Value::Null), status("1", json!({"id": "0"}))])).unwrap();
+        let page =
+            StatusPage::read(&json!([status("2", Value::Null), status("1", json!({"id": "0"}))])).unwrap();
         assert_eq!(
-            (page.posts.len(), &*page.posts[0].seen.text, page.last.unwrap().0),
+            (page.posts.len(), &*page.posts[0].post.text, page.last.unwrap().0),
             (1, "a", "1".to_owned())
         );
         let good = status("1", Value::Null);
         for page in [json!({}), json!(null), json!([good, {"id": "2"}]), json!([{"id": 1}]), json!(["a"])] {
-            assert!(Page::read(&page).is_none(), "{page}");
+            assert!(StatusPage::read(&page).is_none(), "{page}");
         }
     }
 }

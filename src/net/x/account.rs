@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use reqwest::Method;
 
-use super::answer::{self, Answer, Me};
-use super::{SCOPES, X};
+use super::diagnosis::API;
+use super::{SCOPES, X, data, name, unusable};
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::net::oauth2::Provider;
-use crate::net::{AccountApi, Appearance, ProfileError, Rejection};
+use crate::net::response::{ApiResponse, sentence};
+use crate::net::{AccountApi, Appearance, ProfileError, Rejection, http};
 
 /// How what X says of tokens of OAuth 1.0a begins if they can post.
 const MAY_WRITE: &str = "read-write";
@@ -19,11 +20,44 @@ fn says_write(access: Option<&str>) -> bool {
     access.is_none_or(|access| access.starts_with(MAY_WRITE))
 }
 
+/// The header in which X says what OAuth 1.0a tokens allow: `read`, `read-write`, or that with more behind it.
+const ACCESS_LEVEL: &str = "x-access-level";
+
+/// An account as X tells it.
+struct XUser {
+    id: String,
+    handle: String,
+    name: Option<String>,
+    bio: Option<String>,
+    picture_url: Option<String>,
+    /// What the tokens allow, which X says of those of OAuth 1.0a.
+    access: Option<String>,
+}
+
+impl XUser {
+    fn read(response: &ApiResponse) -> Option<Self> {
+        let data = data(response)?;
+        let access = response.headers().get(ACCESS_LEVEL).and_then(|level| level.to_str().ok());
+        Some(Self {
+            id: name(&data, "id")?,
+            handle: name(&data, "username")?,
+            name: sentence(&data, "name"),
+            bio: sentence(&data, "description"),
+            picture_url: sentence(&data, "profile_image_url").filter(|url| url.starts_with("https://")),
+            access: access.map(http::words),
+        })
+    }
+}
+
 impl X {
-    async fn me(&self, tokens: &Tokens, fields: &str) -> Result<Me, Rejection> {
+    async fn me(&self, tokens: &Tokens, fields: &str) -> Result<XUser, Rejection> {
+        let task = "say whose the tokens are";
         let path = format!("/2/users/me?user.fields={fields}");
-        let answer: Answer = self.ask(self.request(tokens, Method::GET, &path)?).await?;
-        answer::account(&answer, &self.secrets(Some(tokens)), self.clock.now())
+        let response = self.ask(self.request(tokens, Method::GET, &path)?, tokens).await?;
+        if !response.succeeded() {
+            return Err(API.failure(&response, task));
+        }
+        XUser::read(&response).ok_or_else(|| unusable(&response, task, "id and handle"))
     }
 }
 
@@ -52,7 +86,7 @@ impl AccountApi for X {
             picture_url: me.picture_url,
             access,
             server: None,
-            learnt_with: self.mark(tokens),
+            learnt_with: self.fingerprint(tokens),
             automated: None,
             limits: None,
         })

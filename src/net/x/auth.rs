@@ -11,7 +11,7 @@ use reqwest_oauth1::{OAuthClientProvider as _, OAuthParameters, Secrets};
 
 use crate::flock::account::{Consumer, Tokens};
 use crate::flock::secret::Secret;
-use crate::net::{http, mark};
+use crate::net::{http, identity};
 
 /// What is signed with beside the app's own keys.
 pub(super) enum Signer<'a> {
@@ -64,13 +64,13 @@ pub(super) fn bear(client: &Client, token: &Secret, method: Method, url: &str) -
 
 /// A short digest by which tokens are known again, without saying what they are. `app` is the key or id of the
 /// app that they are for. It outlives renewals.
-pub(super) fn mark(app: &str, tokens: &Tokens) -> String {
+pub(super) fn fingerprint(app: &str, tokens: &Tokens) -> String {
     let known_by = match tokens {
         Tokens::OAuth1 { access_token, .. } => access_token.expose(),
         Tokens::OAuth2 { grant, .. } => grant,
         Tokens::AppPassword { did, .. } => did,
     };
-    mark::of(app, known_by)
+    identity::fingerprint(app, known_by)
 }
 
 #[cfg(test)]
@@ -103,17 +103,17 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_tells_tokens_apart_and_shows_nothing() {
+    fn a_fingerprint_tells_tokens_apart_and_shows_nothing() {
         let pair = |token: &str| Tokens::OAuth1 {
             access_token: Secret::new(token),
             access_token_secret: Secret::new("any"),
         };
-        assert_eq!(mark("sesame", &pair("seeds")), mark("sesame", &pair("seeds")));
-        assert_ne!(mark("sesame", &pair("seeds")), mark("sesames", &pair("eeds")));
+        assert_eq!(fingerprint("sesame", &pair("seeds")), fingerprint("sesame", &pair("seeds")));
+        assert_ne!(fingerprint("sesame", &pair("seeds")), fingerprint("sesames", &pair("eeds")));
     }
 
     #[test]
-    fn a_mark_outlives_a_renewal() {
+    fn a_fingerprint_outlives_a_renewal() {
         let renewed = |token: &str, grant: &str| Tokens::OAuth2 {
             access_token: Secret::new(token),
             refresh_token: None,
@@ -121,7 +121,7 @@ mod tests {
             scopes: Vec::new(),
             grant: grant.to_owned(),
         };
-        assert_eq!(mark("app", &renewed("old", "one")), mark("app", &renewed("new", "one")));
-        assert_ne!(mark("app", &renewed("old", "one")), mark("app", &renewed("old", "two")));
+        assert_eq!(fingerprint("app", &renewed("old", "one")), fingerprint("app", &renewed("new", "one")));
+        assert_ne!(fingerprint("app", &renewed("old", "one")), fingerprint("app", &renewed("old", "two")));
     }
 }

@@ -2,37 +2,42 @@
 //!
 //! X knows no idempotency key, so one call is one request and what is not answered stays unknown. Reading
 //! costs money there: nothing is read that is known already. What makes a request an account's own is in
-//! `auth`, what answers mean is in `answer`, the length of a text in [`length`], how tokens come to be in
+//! `auth`, what errors mean in `diagnosis`, the length of a text in [`length`], how tokens come to be in
 //! [`oauth1`], what an account has posted in `timeline`, and what else can be done with one in `account`.
 
 mod account;
-mod answer;
 mod auth;
+mod diagnosis;
 pub mod length;
 mod likeness;
 pub mod limits;
-mod meaning;
 pub mod oauth1;
-mod problem;
-mod rate_limit;
 mod timeline;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request};
+use serde_json::Value;
 
+use super::diagnosis::inconclusive;
+use super::identity::ExpectedAccount;
 use super::oauth2::{Proof, Provider};
-use super::{AccountApi as _, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http};
+use super::response::{self, ApiResponse};
+use super::{AccountApi as _, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
 use crate::clock::Clock;
+use crate::flock::NetworkKind;
 use crate::flock::account::{Account, AppKeys, Tokens};
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::secret::Secret;
-use answer::Answer;
 use auth::Signer;
+use diagnosis::API;
+
+/// The most characters of an id or a handle. X's ids have 19 and its handles 15; they end up in URLs.
+const NAME_MAX: usize = 64;
 
 /// The scopes of OAuth 2.0 that a bot needs: to post, to see who it is, and to have its tokens renewed. The
 /// first two are asked for by X of whoever posts (docs.x.com, authentication by OAuth 2.0).
@@ -56,19 +61,16 @@ pub struct X {
     http: Client,
     clock: Arc<dyn Clock>,
     app: App,
-    expected: Option<Box<str>>,
-    /// Tokens that have turned out to be another account's, by their mark: asking again would cost money and
-    /// learn nothing.
-    mismatch: Mutex<Option<(String, Rejection)>>,
+    expected: ExpectedAccount,
 }
 
 impl X {
     /// A client for this app. `account` is the handle that tokens must belong to, where one is expected.
     pub fn new(http: Client, clock: Arc<dyn Clock>, app: App, account: Option<String>) -> Self {
-        let expected = account.map(|handle| handle.trim_start_matches('@').into());
+        let expected = ExpectedAccount::new(NetworkKind::X, account).asking_once();
         let base = |url: &str| url.trim_end_matches('/').to_owned();
         let app = App { api_url: base(&app.api_url), site_url: base(&app.site_url), ..app };
-        Self { http, clock, app, expected, mismatch: Mutex::new(None) }
+        Self { http, clock, app, expected }
     }
 
     /// Signing in and renewing by OAuth 2.0, if the app has a client id.
@@ -86,10 +88,6 @@ impl X {
             proof: Proof::Header,
             besides: &[],
         })
-    }
-
-    fn expects(&self, handle: &str) -> bool {
-        self.expected.as_deref().is_none_or(|expected| expected.eq_ignore_ascii_case(handle))
     }
 
     /// A request that the tokens make the account's own.
@@ -111,14 +109,13 @@ impl X {
         auth::sign(&self.http, consumer, signer, self.clock.now(), method, url).ok_or_else(Rejection::no_url)
     }
 
-    /// Makes a request, and takes its answer in. Not for one whose silence would leave a doubt.
-    async fn ask(&self, request: Request) -> Result<Answer, Rejection> {
-        let response = http::execute(&self.http, request).await.map_err(|error| self.unreachable(&error))?;
-        Ok(Answer::read(response).await)
+    /// Makes a request with these tokens and reads the answer. Not for one whose silence would leave a doubt.
+    async fn ask(&self, request: Request, tokens: &Tokens) -> Result<ApiResponse, Rejection> {
+        self.ask_hiding(request, &self.secrets(Some(tokens))).await
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Rejection {
-        Rejection::unreachable(&self.app.api_url, "X", &http::explain(error))
+    async fn ask_hiding(&self, request: Request, secrets: &[&Secret]) -> Result<ApiResponse, Rejection> {
+        response::ask(&self.http, request, &API.protocol, secrets, &*self.clock).await
     }
 
     /// Every secret that a request may hold.
@@ -128,8 +125,7 @@ impl X {
         consumer.chain(client).chain(tokens.into_iter().flat_map(Tokens::secrets)).collect()
     }
 
-    /// By what the tokens are known again.
-    fn mark(&self, tokens: &Tokens) -> String {
+    fn fingerprint(&self, tokens: &Tokens) -> String {
         let keys = &self.app.keys;
         let app = match tokens {
             Tokens::OAuth1 { .. } => keys.consumer.as_ref().ok().map(|consumer| consumer.key.expose()),
@@ -137,25 +133,7 @@ impl X {
                 keys.client.as_ref().ok().map(|client| client.id.as_str())
             }
         };
-        auth::mark(app.unwrap_or_default(), tokens)
-    }
-
-    fn known_mismatch(&self, mark: &str) -> Option<Rejection> {
-        let mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
-        mismatch.as_ref().filter(|(of, _)| of == mark).map(|(_, rejection)| rejection.clone())
-    }
-
-    fn belongs_to(&self, mark: String, handle: &str) -> Rejection {
-        let expected = self.expected.as_deref().unwrap_or_default();
-        let reason = format!(
-            "signed in as @{handle}, but flock.toml expects @{expected}: sign in to x.com as @{expected} first, or \
-             correct `account`"
-        );
-        let rejection =
-            Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::Account, reason)) };
-        let mut mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
-        *mismatch = Some((mark, rejection.clone()));
-        rejection
+        auth::fingerprint(app.unwrap_or_default(), tokens)
     }
 }
 
@@ -181,28 +159,13 @@ impl Network for X {
             return self.oauth2()?.revoke(tokens).await;
         }
         let request = self.request(tokens, Method::POST, "/1.1/oauth/invalidate_token.json")?;
-        let answer = self.ask(request).await?;
-        let us = self.secrets(Some(tokens));
-        answer::done(&answer, "revoke the tokens", &us, self.clock.now(), answer::is_revoked)
+        let response = self.ask(request, tokens).await?;
+        if is_revoked(&response) { Ok(()) } else { Err(API.failure(&response, "revoke the tokens")) }
     }
 
-    /// Asks X who the tokens belong to, unless that was learnt with these very ones before.
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection> {
         let tokens = super::require_tokens(session.tokens.as_ref())?;
-        let mark = self.mark(tokens);
-        let known = session.account.as_ref();
-        if known.is_some_and(|known| known.learnt_with == mark && self.expects(&known.handle)) {
-            return Ok(None);
-        }
-        if let Some(mismatch) = self.known_mismatch(&mark) {
-            return Err(mismatch);
-        }
-        let account = self.who_am_i(tokens).await?;
-        if self.expects(&account.handle) {
-            Ok(Some(account))
-        } else {
-            Err(self.belongs_to(mark, &account.handle))
-        }
+        self.expected.verify(session, &self.fingerprint(tokens), self.who_am_i(tokens)).await
     }
 
     async fn send(&self, post: &Post, session: &Session) -> Sent {
@@ -217,14 +180,10 @@ impl Network for X {
         };
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *request.body_mut() = Some(serde_json::json!({ "text": text }).to_string().into());
-        match http::execute(&self.http, request).await {
-            Err(error) if http::never_left(&error) => Outcome::NotAccepted(self.unreachable(&error)).into(),
-            Err(error) => answer::silence(&error).into(),
-            Ok(response) => {
-                let answer = Answer::read(response).await;
-                let handle = session.account.as_ref().map(|account| account.handle.as_str());
-                answer::posted(&answer, handle, &self.secrets(Some(tokens)), self.clock.now())
-            }
+        let secrets = self.secrets(Some(tokens));
+        match response::attempt(&self.http, request, &API.protocol, &secrets, &*self.clock).await {
+            Ok(response) => API.sent(&response, posted(&response, session.account.as_ref())),
+            Err(outcome) => outcome.into(),
         }
     }
 
@@ -250,7 +209,65 @@ impl Network for X {
             let reason = "X's id of it is not known, as a person or a policy said that it was posted: delete it at x.com";
             return Err(Rejection::unanswered(Why::new(Cause::Text, reason)));
         };
-        let answer = self.ask(self.request(tokens, Method::DELETE, &format!("/2/tweets/{id}"))?).await?;
-        answer::done(&answer, "delete it", &self.secrets(Some(tokens)), self.clock.now(), answer::is_gone)
+        let request = self.request(tokens, Method::DELETE, &format!("/2/tweets/{id}"))?;
+        let response = self.ask(request, tokens).await?;
+        if is_gone(&response) { Ok(()) } else { Err(API.failure(&response, "delete it")) }
     }
+}
+
+/// What became of a post.
+fn posted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
+    if !response.succeeded() {
+        return API.outcome(response, API.diagnose(response));
+    }
+    match data(response).and_then(|data| post_id(&data)) {
+        Some(id) => {
+            let url = Some(url_of(account.map_or("i", |account| &account.handle), &id));
+            Outcome::Posted { remote_id: id, url, note: None }
+        }
+        None => Outcome::unsettled(&format!("X answered with success ({})", response.unusable("id"))),
+    }
+}
+
+/// Whether a post is gone: X says so itself, of a success as of an id that it does not know. A page of something in
+/// between, with whatever status, shows nothing.
+fn is_gone(response: &ApiResponse) -> bool {
+    let deleted = response.succeeded() && data(response).is_some_and(|data| data["deleted"] == true);
+    deleted
+        || (response.is_definite() && response.error().codes.iter().any(|code| code == "resource-not-found"))
+}
+
+/// Whether tokens are worthless: X has revoked them, or had done so before. That it does not accept a request for
+/// another reason, such as a clock that is off, shows nothing.
+fn is_revoked(response: &ApiResponse) -> bool {
+    let before = || response.error().codes.iter().any(|code| code == "89");
+    response.is_plain_success() || (response.is_definite() && before())
+}
+
+/// What the answer is about, if it can be read.
+fn data(response: &ApiResponse) -> Option<Value> {
+    Some(response.json()?["data"].take())
+}
+
+/// The id of a post that is shown: digits, beside a text.
+fn post_id(data: &Value) -> Option<String> {
+    let is_shown = data["text"].is_string();
+    name(data, "id").filter(|id| is_shown && id.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// A field that is fit to be a name: letters, digits and `_`.
+fn name(data: &Value, field: &str) -> Option<String> {
+    let text = data[field].as_str()?;
+    let fit = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    (fit && (1..=NAME_MAX).contains(&text.len())).then(|| text.to_owned())
+}
+
+/// Where people see a post.
+fn url_of(handle: &str, id: &str) -> String {
+    format!("https://x.com/{handle}/status/{id}")
+}
+
+/// A success that can't be used.
+fn unusable(response: &ApiResponse, task: &str, missing: &str) -> Rejection {
+    inconclusive("X", task, &response.unusable(missing))
 }

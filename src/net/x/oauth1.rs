@@ -3,13 +3,15 @@
 
 use reqwest::{Method, Url};
 
+use super::X;
 use super::auth::Signer;
-use super::meaning::Meaning;
-use super::{X, answer};
+use super::diagnosis::{API, APP_KEYS_REJECTED, CODE_REJECTED};
 use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::Rejection;
+use crate::net::diagnosis::{Diagnosis, inconclusive};
+use crate::net::response::ApiResponse;
 
 /// The callback of somebody who will type a PIN instead.
 pub const OUT_OF_BAND: &str = "oob";
@@ -30,9 +32,9 @@ impl X {
     pub async fn request_token(&self, callback: &str) -> Result<RequestToken, Rejection> {
         let url = format!("{}/oauth/request_token", self.app.api_url);
         let request = self.signed(&Signer::Asking { callback }, Method::POST, &url)?;
-        let answer = self.ask(request).await?;
         let what = "begin signing in";
-        let form = answer::form(&answer, what, Meaning::AppKeys, &self.secrets(None), self.clock.now());
+        let response = self.ask_hiding(request, &self.secrets(None)).await?;
+        let form = form(&response, what, &APP_KEYS_REJECTED);
         let form = form.map_err(|rejection| naming(callback, rejection))?;
         let (token, secret) = pair(&form).ok_or_else(|| unusable(what))?;
         // RFC 5849, section 2.1: a server that doesn't confirm would send people to an address of its own.
@@ -65,15 +67,35 @@ impl X {
         let url = format!("{}/oauth/access_token", self.app.api_url);
         let signer = Signer::Verifying { token: &token, secret, verifier };
         let request = self.signed(&signer, Method::POST, &url)?;
-        let answer = self.ask(request).await?;
         let what = "finish signing in";
         let verifier = Secret::new(verifier);
-        let mut us = self.secrets(None);
-        us.extend([&token, secret, &verifier]);
-        let form = answer::form(&answer, what, Meaning::Code, &us, self.clock.now())?;
+        let mut secrets = self.secrets(None);
+        secrets.extend([&token, secret, &verifier]);
+        let response = self.ask_hiding(request, &secrets).await?;
+        let form = form(&response, what, &CODE_REJECTED)?;
         let (token, secret) = pair(&form).ok_or_else(|| unusable(what))?;
         Ok(Tokens::OAuth1 { access_token: Secret::new(token), access_token_secret: Secret::new(secret) })
     }
+}
+
+/// A form in the body of a success, as the endpoints of OAuth 1.0a answer; `task` is what was asked for. There are no
+/// tokens yet: keys that are not accepted are what was shown, which `shown` names.
+fn form(
+    response: &ApiResponse,
+    task: &str,
+    shown: &'static Diagnosis,
+) -> Result<Vec<(String, String)>, Rejection> {
+    if response.succeeded() {
+        let body = response.body().map_err(|error| inconclusive("X", task, &error.to_string()))?;
+        return Ok(url::form_urlencoded::parse(body).into_owned().collect());
+    }
+    // These endpoints explain themselves in plain text, which nothing tells from that of another server; and nothing is
+    // lost by taking that for theirs.
+    let is_unauthorized = response.status() == 401 && !response.error().is_own;
+    if is_unauthorized || API.diagnose(response).token_rejected {
+        return Err(API.rejection(response, shown));
+    }
+    Err(API.failure(response, task))
 }
 
 fn value<'f>(form: &'f [(String, String)], key: &str) -> Option<&'f str> {

@@ -1,24 +1,23 @@
 //! What an account has posted lately. Reading costs money on X, so nothing is read in the normal path: only when it
-//! is not known whether a post arrived, and after the ledger was put back from a copy.
+//! is not known whether a post arrived, and after the ledger was restored from a backup.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
-use super::answer::{self, Answer};
-use super::{X, limits};
+use super::diagnosis::API;
+use super::{X, limits, name, url_of};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, Why};
+use crate::net::diagnosis::inconclusive;
+use crate::net::response::ApiResponse;
+use crate::net::timeline::{CLOCK_SLACK, Fetched, PageSource, earliest, read_pages, unknown_account};
 use crate::net::{ProbeResult, Rejection, RemotePost, Session, Timeline, require_tokens};
 
-/// So long before the first attempt a post may have been made, by X's clock, and still be that attempt: a minute, and
-/// as much as our clock may have been ahead of X's when it was made. X takes no timestamp that is further off; where
-/// none is signed, the clocks are compared.
-const BEFORE: TimeDelta = TimeDelta::minutes(6);
-/// So many pages of a hundred are read in a look for one post. Whoever posts more in a few minutes is no bot of
-/// ours, and reading on costs half a dollar a page.
-const PAGES_OF_A_LOOK: usize = 5;
+/// How many pages of a hundred are read to find one post. No bot of ours posts more in a few minutes, and reading on
+/// costs half a dollar a page.
+const PAGES_OF_A_PROBE: usize = 5;
 /// As many pages as it takes to read all that X shows.
 const PAGES: usize = limits::SHOWN / 100;
 /// X takes no `start_time` before this: 2010-11-06 in UTC, in seconds since 1970, when its ids began to tell the time
@@ -27,30 +26,20 @@ const EARLIEST: i64 = 1_289_001_600;
 /// Milliseconds between 1970 and the beginning of X's ids (docs.x.com, "X IDs").
 const EPOCH: u64 = 1_288_834_974_657;
 
-/// What was read.
-enum Reading {
-    /// All of it, newest first.
-    Whole(Vec<RemotePost>),
-    /// The newest of it, and why there is no more.
-    Part(Vec<RemotePost>, Why),
-    /// Nothing.
-    Refused(Why),
-}
-
 impl X {
     /// Looks for a post among the account's newest.
     pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
-        // A clock that was ahead when the request left may have been set since: the earliest of what it has shown counts.
-        let shown = [post.sent_at, post.settled_at, Some(self.clock.now())];
-        let first = shown.into_iter().flatten().min().unwrap_or(post.planned_at);
-        let seen = match self.read_since(first, PAGES_OF_A_LOOK, session).await? {
-            Reading::Whole(seen) => seen,
-            Reading::Part(_, why) | Reading::Refused(why) => return Ok(ProbeResult::Unavailable(why)),
+        let since = earliest(post, self.clock.now());
+        let posts = match self.read_since(since, PAGES_OF_A_PROBE, session).await? {
+            Timeline::Complete(posts) => posts,
+            Timeline::Partial(_, why) | Timeline::Unavailable(why) => {
+                return Ok(ProbeResult::Unavailable(why));
+            }
         };
-        let cost = limits::price_of_reading(seen.len());
+        let cost = limits::price_of_reading(posts.len());
         let ours = post.text.as_deref().unwrap_or_default();
-        let is_same = |seen: &RemotePost| super::likeness::is_same(ours, &seen.text);
-        Ok(ProbeResult::sorted(ours, seen, is_same, cost))
+        let is_same = |post: &RemotePost| super::likeness::is_same(ours, &post.text);
+        Ok(ProbeResult::sorted(ours, posts, is_same, cost))
     }
 
     /// All that the account has posted since then.
@@ -59,83 +48,81 @@ impl X {
         since: DateTime<Utc>,
         session: &Session,
     ) -> Result<Timeline, Rejection> {
-        Ok(match self.read_since(since, PAGES, session).await? {
-            Reading::Whole(mut seen) => {
-                seen.reverse();
-                Timeline::Complete(seen)
-            }
-            Reading::Part(mut seen, why) => {
-                seen.reverse();
-                Timeline::Partial(seen, why)
-            }
-            Reading::Refused(why) => Timeline::Unavailable(why),
-        })
+        Ok(self.read_since(since, PAGES, session).await?.reversed())
     }
 
-    /// Reads what was posted since then by our clock, and a little before.
+    /// Reads what was posted since then by our clock, and a little before, newest first.
     async fn read_since(
         &self,
         since: DateTime<Utc>,
         pages: usize,
         session: &Session,
-    ) -> Result<Reading, Rejection> {
+    ) -> Result<Timeline, Rejection> {
         let tokens = require_tokens(session.tokens.as_ref())?;
-        let Some(account) = &session.account else {
-            return Ok(Reading::Refused(Why::new(Cause::Account, "it is not known which account this is")));
-        };
-        let mut since = since - BEFORE;
-        let mut answer = self.ask_for_page(tokens, account, since, None).await?;
-        if let Some(ahead) = answer.ahead(self.clock.now()) {
-            since -= ahead;
-            answer = self.ask_for_page(tokens, account, since, None).await?;
-        }
-        let mut seen = Vec::new();
-        for page_number in 1.. {
-            let page = match answer::page(&answer, &self.secrets(Some(tokens)), self.clock.now())? {
-                Ok(page) => page,
-                Err(why) => return Ok(Reading::Refused(why)),
-            };
-            seen.extend(page.posts.into_iter().map(|(id, text)| seen_as(id, text, &account.handle, since)));
-            let Some(next) = page.next else { break };
-            if page_number >= pages {
-                let why =
-                    format!("the account has more than {} posts since then, too many to read", pages * 100);
-                return Ok(Reading::Part(seen, Why::new(Cause::Silence, why)));
-            }
-            answer = self.ask_for_page(tokens, account, since, Some(&next)).await?;
-        }
-        seen.retain(|seen| seen.at >= since);
-        Ok(Reading::Whole(seen))
-    }
-
-    async fn ask_for_page(
-        &self,
-        tokens: &Tokens,
-        account: &Account,
-        since: DateTime<Utc>,
-        next: Option<&str>,
-    ) -> Result<Answer, Rejection> {
-        let path = format!("/2/users/{}/tweets?{}", account.id, query(since, next));
-        self.ask(self.request(tokens, Method::GET, &path)?).await
+        let Some(account) = &session.account else { return Ok(Timeline::Unavailable(unknown_account())) };
+        let mut pages_of_x = Pages { x: self, tokens, account, since: since - CLOCK_SLACK };
+        read_pages(&mut pages_of_x, pages).await
     }
 }
 
+/// The pages of an account, with what was posted since then by X's clock.
+struct Pages<'a> {
+    x: &'a X,
+    tokens: &'a Tokens,
+    account: &'a Account,
+    since: DateTime<Utc>,
+}
+
+impl Pages<'_> {
+    async fn ask(&self, cursor: Option<&str>) -> Result<ApiResponse, Rejection> {
+        let path = format!("/2/users/{}/tweets?{}", self.account.id, query(self.since, cursor));
+        self.x.ask(self.x.request(self.tokens, Method::GET, &path)?, self.tokens).await
+    }
+
+    /// A post as X shows it. Where an id does not tell the time, its post is one of those that were asked for.
+    fn post(&self, (id, text): (String, String)) -> RemotePost {
+        let at = made_at(&id).unwrap_or(self.since);
+        let url = Some(url_of(&self.account.handle, &id));
+        // X no longer tells with which app something was posted.
+        RemotePost { remote_id: id, url, text, at, client: None }
+    }
+}
+
+impl PageSource for Pages<'_> {
+    type Post = RemotePost;
+
+    async fn page(&mut self, cursor: Option<&str>) -> Result<Fetched<RemotePost>, Rejection> {
+        let mut response = self.ask(cursor).await?;
+        if cursor.is_none()
+            && let Some(ahead) = clock_ahead(&response)
+        {
+            self.since -= ahead;
+            response = self.ask(None).await?;
+        }
+        match read(&response)? {
+            Ok((posts, next)) => {
+                let posts = posts.into_iter().map(|post| self.post(post));
+                Ok(Fetched::Page(posts.filter(|post| post.at >= self.since).collect(), next))
+            }
+            Err(why) => Ok(Fetched::Unavailable(why)),
+        }
+    }
+}
+
+/// How far our clock is ahead of X's, if so far that X may have taken an instant of ours for another: in an answer of its
+/// own, or in its word that it can't be.
+fn clock_ahead(response: &ApiResponse) -> Option<TimeDelta> {
+    response.clock_ahead().filter(|_| response.succeeded() || response.status() == 400)
+}
+
 /// No fields are asked for beside id and text: they come by themselves, and the time is in the id.
-fn query(since: DateTime<Utc>, next: Option<&str>) -> String {
+fn query(since: DateTime<Utc>, cursor: Option<&str>) -> String {
     let mut query = Serializer::new(String::new());
     query.append_pair("max_results", "100").append_pair("exclude", "retweets");
     let since = since.max(DateTime::from_timestamp_secs(EARLIEST).unwrap_or(since));
     query.append_pair("start_time", &since.to_rfc3339_opts(SecondsFormat::Secs, true));
-    query.extend_pairs(next.map(|token| ("pagination_token", token)));
+    query.extend_pairs(cursor.map(|cursor| ("pagination_token", cursor)));
     query.finish()
-}
-
-/// A post as X shows it. Where an id does not tell the time, its post is one of those that were asked for.
-fn seen_as(id: String, text: String, handle: &str, since: DateTime<Utc>) -> RemotePost {
-    let at = made_at(&id).unwrap_or(since);
-    let url = Some(answer::url_of(handle, &id));
-    // X tells no longer with which app something was posted.
-    RemotePost { remote_id: id, url, text, at, client: None }
 }
 
 /// When the post with this id was made.
@@ -144,35 +131,54 @@ fn made_at(id: &str) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(i64::try_from(millis).ok()?)
 }
 
-/// The posts of a page, and what asks for the next one.
-pub(super) struct Page {
-    pub(super) posts: Vec<(String, String)>,
-    pub(super) next: Option<String>,
-}
+/// The ids and texts of a page, and what asks for the next one.
+type Read = (Vec<(String, String)>, Option<String>);
 
-impl Page {
-    /// Reads a page; `None` if it is none. A post that can't be read makes the page unreadable: it may be the one.
-    pub(super) fn read(answer: &Answer) -> Option<Self> {
-        let value = answer.json()?;
-        let count = value["meta"]["result_count"].as_u64();
-        let posts = match &value["data"] {
-            // X leaves it out where there is nothing to show.
-            Value::Null if count == Some(0) => Vec::new(),
-            Value::Array(posts) => posts.iter().map(post).collect::<Option<_>>()?,
-            _ => return None,
+/// Reads a page; or says why it may not be read. An error says that it can't be read now.
+fn read(response: &ApiResponse) -> Result<Result<Read, Why>, Rejection> {
+    let task = "show the account's posts";
+    if response.succeeded() {
+        return match read_page(response) {
+            Some(page) => Ok(Ok(page)),
+            // X says in a success that it does not show an account.
+            None if names_problem(response) => {
+                let reason =
+                    format!("X shows no posts of the account ({}): look at it at x.com", response.quoted());
+                Ok(Err(Why::new(Cause::Account, reason)))
+            }
+            None => Err(inconclusive("X", task, &response.unusable("list of posts"))),
         };
-        let next = match &value["meta"]["next_token"] {
-            Value::Null => None,
-            Value::String(token) if !token.is_empty() => Some(token.clone()),
-            // There is more, and no way to it.
-            _ => return None,
-        };
-        Some(Self { posts, next })
     }
+    let failure = API.failure(response, task);
+    if API.forbids_reading(response) { Ok(Err(failure.why)) } else { Err(failure) }
 }
 
-fn post(value: &Value) -> Option<(String, String)> {
-    Some((answer::name(value, "id")?, value["text"].as_str()?.to_owned()))
+/// Whether a success names a problem by its kind.
+fn names_problem(response: &ApiResponse) -> bool {
+    response.error().codes.iter().any(|code| code.bytes().any(|byte| !byte.is_ascii_digit()))
+}
+
+/// Reads a page; `None` if it is none. A post that can't be read makes the page unreadable: it may be the one.
+fn read_page(response: &ApiResponse) -> Option<Read> {
+    let value = response.json()?;
+    let count = value["meta"]["result_count"].as_u64();
+    let posts = match &value["data"] {
+        // X leaves it out where there is nothing to show.
+        Value::Null if count == Some(0) => Vec::new(),
+        Value::Array(posts) => posts.iter().map(id_and_text).collect::<Option<_>>()?,
+        _ => return None,
+    };
+    let next = match &value["meta"]["next_token"] {
+        Value::Null => None,
+        Value::String(token) if !token.is_empty() => Some(token.clone()),
+        // There is more, and no way to it.
+        _ => return None,
+    };
+    Some((posts, next))
+}
+
+fn id_and_text(value: &Value) -> Option<(String, String)> {
+    Some((name(value, "id")?, value["text"].as_str()?.to_owned()))
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ pub(super) const DOUBTS: &[Case] = &[
     },
 ];
 
-/// X asks for patience.
+/// X limits the rate.
 pub(super) const LIMITS: &[Case] = &[
     Case::limit("429 with `x-rate-limit-reset`", 600, |fake, now| {
         too_many(
@@ -180,7 +180,7 @@ pub(super) const AILMENTS: &[Case] = &[
         does: "suspends the bots of the app and says what to mend; one of them tries again every 15 minutes",
         ..Case::ails(
             "403 client-not-enrolled",
-            &["nothing is sent under this app for now", "the app belongs to no package"],
+            &["nothing is sent under this app for now", "the app has no API plan"],
             |fake, _| {
                 let body = "{\"type\":\"https://api.x.com/2/problems/client-forbidden\",\
                             \"reason\":\"client-not-enrolled\",\"client_id\":\"1\"}";

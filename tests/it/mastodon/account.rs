@@ -150,7 +150,7 @@ async fn a_server_that_is_none_is_told_from_a_token_that_is_none() {
             "https://new.example): set `api_url`",
         ),
         (Reply::json(401, &json!({"error": "nein"})), Cause::SignIn, "sign in again"),
-        (Reply::json(429, &json!({"error": "nein"})), Cause::Limits, "patience"),
+        (Reply::json(429, &json!({"error": "nein"})), Cause::Limits, "rate-limiting"),
         (Reply::page(503, "maintenance"), Cause::Unreachable, "try again"),
     ] {
         noon.fake.next_at("/api/v1/accounts/verify", Behaviour::Answer(reply.clone()));

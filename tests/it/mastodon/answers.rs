@@ -159,7 +159,7 @@ async fn a_server_that_has_moved_is_named() {
         let location = "https://me:hush@new.example:8443/api/v1/statuses?hush";
         let (what, reason) = taken(&noon, Reply::new(status, "").header("location", location)).await;
         assert_eq!(what, Unknown, "{reason}");
-        assert!(reason.contains(", and is at https://new.example:8443): set `api_url`"), "{reason}");
+        assert!(reason.contains(", to https://new.example:8443): set `api_url`"), "{reason}");
         assert!(!reason.contains("hush"), "{reason}");
     }
     let (what, reason) = taken(&noon, Reply::new(301, "")).await;

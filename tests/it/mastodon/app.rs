@@ -78,7 +78,7 @@ async fn a_server_that_takes_no_app_is_named() {
         (Reply::json(422, &json!({"error": "Validierung"})), "HTTP 422: Validierung"),
         (
             Reply::new(308, "").header("location", "https://new.example/api"),
-            "is at https://new.example): set `api_url`",
+            "to https://new.example): set `api_url`",
         ),
     ] {
         fake.next_at("/api/v1/apps", Behaviour::Answer(reply));

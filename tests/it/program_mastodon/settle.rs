@@ -121,7 +121,7 @@ async fn a_limit_that_is_used_up_is_waited_for() {
     place.fake.allow_posts(1);
     let daemon = start(&place);
     place.fake.post(1).await;
-    daemon.wait_for("the server's limit is used up");
+    daemon.wait_for("the server's rate limit is used up");
     daemon.stop();
     let posts = place.fake.requests().into_iter().filter(|seen| seen.path == "/api/v1/statuses");
     assert_eq!(posts.count(), 1, "what would be in vain is not asked");

@@ -90,7 +90,7 @@ async fn a_server_that_is_none_or_has_moved_is_named() {
         (Reply::json(200, &json!({"client": "other"})), "look whether `api_url` is right"),
         (
             Reply::new(301, "").header("location", "https://new.example/"),
-            "is at https://new.example): set `api_url`",
+            "to https://new.example): set `api_url`",
         ),
     ] {
         place.fake.next_at("/api/v1/apps", Behaviour::Answer(reply));

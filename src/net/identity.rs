@@ -1,0 +1,113 @@
+//! Whether tokens belong to the account that `flock.toml` expects.
+
+use std::fmt::Write as _;
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Rejection, Session};
+use crate::flock::NetworkKind;
+use crate::flock::account::Account;
+use crate::flock::post::{Cause, Why};
+
+/// How many bytes of a digest stand for tokens: two that are equal by chance are not to be feared.
+const FINGERPRINT_BYTES: usize = 8;
+
+/// The account that a bot's tokens must belong to, where one is expected.
+#[derive(Debug)]
+pub(super) struct ExpectedAccount {
+    network: NetworkKind,
+    handle: Option<Box<str>>,
+    /// Whether an answer that names another account is kept: asking again may cost money and teaches nothing.
+    remembers: bool,
+    mismatch: Mutex<Option<(String, Rejection)>>,
+}
+
+impl ExpectedAccount {
+    /// An account by its handle, with or without `@`; any account without one.
+    pub(super) fn new(network: NetworkKind, handle: Option<String>) -> Self {
+        let handle = handle.map(|handle| handle.trim_start_matches('@').into());
+        Self { network, handle, remembers: false, mismatch: Mutex::default() }
+    }
+
+    /// The same, which asks only once whose some tokens are.
+    pub(super) fn asking_once(self) -> Self {
+        Self { remembers: true, ..self }
+    }
+
+    /// Makes sure that the tokens of a session are the account's. `fingerprint` is that of the tokens; the network is
+    /// asked only if the account was not learnt with these very tokens before. Returns what was learnt, if anything.
+    ///
+    /// # Errors
+    /// When the network can't be asked, or names another account.
+    pub(super) async fn verify(
+        &self,
+        session: &Session,
+        fingerprint: &str,
+        who_am_i: impl Future<Output = Result<Account, Rejection>>,
+    ) -> Result<Option<Account>, Rejection> {
+        let known = session.account.as_ref();
+        if known.is_some_and(|known| known.learnt_with == fingerprint && self.is_it(known)) {
+            return Ok(None);
+        }
+        if let Some(mismatch) = self.known_mismatch(fingerprint) {
+            return Err(mismatch);
+        }
+        let account = who_am_i.await?;
+        if self.is_it(&account) {
+            Ok(Some(account))
+        } else {
+            Err(self.mismatch(fingerprint, &account.handle))
+        }
+    }
+
+    fn is_it(&self, account: &Account) -> bool {
+        self.handle.as_deref().is_none_or(|handle| is_expected(self.network, handle, account))
+    }
+
+    fn known_mismatch(&self, fingerprint: &str) -> Option<Rejection> {
+        let mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
+        mismatch.as_ref().filter(|(of, _)| of == fingerprint).map(|(_, rejection)| rejection.clone())
+    }
+
+    fn mismatch(&self, fingerprint: &str, handle: &str) -> Rejection {
+        let expected = self.handle.as_deref().unwrap_or_default();
+        let reason = format!(
+            "signed in as @{handle}, but flock.toml expects @{expected}: sign in as @{expected}, or correct `account`"
+        );
+        let rejection = Rejection::answered(Why::new(Cause::Account, reason));
+        if self.remembers {
+            let mut mismatch = self.mismatch.lock().unwrap_or_else(PoisonError::into_inner);
+            *mismatch = Some((fingerprint.to_owned(), rejection.clone()));
+        }
+        rejection
+    }
+}
+
+/// Whether an account is the one that `flock.toml` expects. Handles know no case; one of Mastodon may be written without
+/// its server, and on Bluesky a DID may stand for the handle.
+pub fn is_expected(network: NetworkKind, expected: &str, account: &Account) -> bool {
+    let found = &account.handle;
+    let whole = expected.eq_ignore_ascii_case(found);
+    match network {
+        NetworkKind::Mastodon if !expected.contains('@') => {
+            found.split('@').next().is_some_and(|user| expected.eq_ignore_ascii_case(user))
+        }
+        NetworkKind::Bluesky => whole || expected == account.id,
+        _ => whole,
+    }
+}
+
+/// A short digest by which tokens are known again, without saying what they are. `app` is the key, id or address of the
+/// app that they are for, `known_by` what stays the same as long as they are the same sign-in.
+pub(super) fn fingerprint(app: &str, known_by: &str) -> String {
+    let mut digest = Sha256::new();
+    digest.update(app);
+    // No key holds a line break, so no two pairs run into the same text.
+    digest.update("\n");
+    digest.update(known_by);
+    digest.finalize().iter().take(FINGERPRINT_BYTES).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
