@@ -16,6 +16,7 @@ use crate::config::Loaded;
 use crate::daemon::accounts::{AccountAccess, AccountSession, NoAccount};
 use crate::enroll::{self, Alone, Origin, Person as _, Plan, Proven, Signed};
 use crate::flock::account::{Account, Tokens};
+use crate::flock::network::SignInKind;
 use crate::flock::{Bot, Flock, KeySource};
 use crate::store::{CommandKind, CredentialRow};
 
@@ -129,7 +130,7 @@ fn tell_of_key(made: Option<&Path>) {
 async fn bring(visit: &AccountSession, bot: &Bot, how: &How) -> Result<Brought> {
     let mut person = Terminal::new(!how.no_browser);
     // An app password that exists already is what is asked for anyway.
-    if how.tokens.is_some() && visit.api.by_app_password().is_none() {
+    if how.tokens.is_some() && !bot.network.signs_in_by(SignInKind::AppPassword) {
         return Ok(Brought::Given(Box::new(typed(visit, bot, &mut person).await?)));
     }
     let plan = plan(bot, how)?;

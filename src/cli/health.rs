@@ -39,7 +39,7 @@ pub(super) async fn health(config: &Path, how: &How) -> Result<ExitCode> {
         None => listen(config).map(|(address, mark)| (address, Some(mark)))?,
     };
     let url = Web::own_url(address);
-    let limits = http::Limits { connect: PATIENCE, total: PATIENCE, ..http::Limits::default() };
+    let limits = http::Timeouts { connect: PATIENCE, total: PATIENCE, ..http::Timeouts::default() };
     let client = http::client(&limits).context("no HTTP client can be made")?;
     let (status, body) = ask(&client, &format!("{url}/healthz")).await.map_err(|error| {
         let heard = http::explain(&error);

@@ -52,7 +52,7 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
         bio: wanted.bio.or_else(|| bot.profile.bio.clone()),
         picture: wanted.picture.or_else(|| bot.profile.picture.clone()),
     };
-    if profile == Profile::default() && !bot.network.marks_bots() {
+    if profile == Profile::default() && !bot.network.profile().marks_bots {
         bail!(
             "nothing to change: give --name, --bio or --picture, or write [bots.{name}.profile] in flock.toml"
         );

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use super::{ending, output};
 use crate::config::Loaded;
 use crate::daemon::accounts::AccountAccess;
-use crate::flock::{BotName, NetworkKind};
+use crate::flock::BotName;
+use crate::flock::network::SignInKind;
 use crate::net::Rejection;
 use crate::store::StoreError;
 use crate::store::vault::VaultError;
@@ -37,7 +38,7 @@ pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Resul
         }
     }
     let bot = loaded.flock.bot(name);
-    if bot.is_some_and(|bot| bot.network == NetworkKind::Bluesky) {
+    if bot.is_some_and(|bot| bot.network.signs_in_by(SignInKind::AppPassword)) {
         output::say(
             "note: the app password itself only its owner can end: at bsky.app, under Settings, Privacy and security",
         )?;

@@ -6,10 +6,8 @@ use super::source;
 use super::suggest::short;
 use crate::flock::NetworkKind;
 use crate::flock::account::{App, Profile};
+use crate::flock::network::TokenShape;
 use crate::flock::secret::SecretSource;
-
-/// The longest handle on X.
-const MAX_X_HANDLE: usize = 15;
 
 /// The handle without `@`.
 pub(super) fn handle(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option<Found<String>> {
@@ -29,46 +27,9 @@ pub(super) fn handle(section: &mut Section<'_, '_>, network: Option<NetworkKind>
 }
 
 /// What a handle on a network looks like, if this is none.
-fn no_handle(network: NetworkKind, handle: &str) -> Option<String> {
-    let (is_handle, expect) = match network {
-        NetworkKind::X => (is_x_handle(handle), format!("X: 1 to {MAX_X_HANDLE} letters, digits and `_`")),
-        NetworkKind::Mastodon => {
-            (is_mastodon_handle(handle), "its server, like \"walt\" or \"walt@example.social\"".to_owned())
-        }
-        NetworkKind::Bluesky => {
-            let is_did = handle.starts_with("did:plc:") || handle.starts_with("did:web:");
-            (is_did || is_domain(handle), "Bluesky, like \"walt.bsky.social\"".to_owned())
-        }
-        NetworkKind::Feed | NetworkKind::Paper => return None,
-    };
-    (!is_handle).then_some(expect)
-}
-
-/// X's own rule for handles.
-fn is_x_handle(handle: &str) -> bool {
-    (1..=MAX_X_HANDLE).contains(&handle.len()) && handle.bytes().all(is_word)
-}
-
-/// A user, on this server or named with one. Servers differ in what a user may be called.
-fn is_mastodon_handle(handle: &str) -> bool {
-    let (user, server) = handle.split_once('@').map_or((handle, None), |(user, server)| (user, Some(server)));
-    let is_user = !user.is_empty() && user.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'));
-    is_user && server.is_none_or(is_domain)
-}
-
-/// A domain of at least two labels, as handles of the AT Protocol are (atproto.com, specs/handle).
-fn is_domain(text: &str) -> bool {
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    text.len() <= 253 && text.contains('.') && text.split('.').all(is_label)
-}
-
-const fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+fn no_handle(network: NetworkKind, handle: &str) -> Option<&'static str> {
+    let rule = network.profile().handle.as_ref()?;
+    (!(rule.is_valid)(handle)).then_some(rule.expected)
 }
 
 /// The access token, and its secret if it has one.
@@ -84,20 +45,21 @@ pub(super) fn tokens(
     app: Option<&App>,
 ) -> Option<FoundTokens> {
     let [token, secret] = TOKENS.map(|key| source::secret(section, key));
-    match network? {
-        NetworkKind::X => {
+    let network = network?;
+    match network.profile().tokens {
+        TokenShape::Pair => {
             complain_of_half(section, name);
             let (token, secret) = (token?, secret?);
             source::differ(section, &token, &secret, TOKENS);
             complain_of_no_signer(section, name, token.line, app);
             Some((token, Some(secret)))
         }
-        NetworkKind::Mastodon => {
-            complain_of_stranger(section, NetworkKind::Mastodon, "access_token_secret");
+        TokenShape::Single => {
+            complain_of_stranger(section, network, "access_token_secret");
             token.map(|token| (token, None))
         }
         // A session must be renewed and kept, so there is no use in one that stands here.
-        network @ (NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper) => {
+        TokenShape::Kept => {
             TOKENS.iter().for_each(|key| complain_of_stranger(section, network, key));
             None
         }

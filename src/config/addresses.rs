@@ -11,34 +11,12 @@ pub(super) struct Addresses {
     pub(super) directory_url: Option<String>,
 }
 
-/// Where a network is, if an app doesn't say; empty where it has no such place, or none that is everybody's.
-pub(super) struct KnownAddress {
-    pub(super) api_url: &'static str,
-    pub(super) site_url: &'static str,
-    pub(super) directory_url: &'static str,
-}
-
-/// Where a network is.
-pub(super) const fn of(network: NetworkKind) -> KnownAddress {
-    match network {
-        NetworkKind::Bluesky => KnownAddress {
-            api_url: "https://bsky.social",
-            site_url: "https://bsky.app",
-            directory_url: "https://plc.directory",
-        },
-        NetworkKind::Mastodon => KnownAddress { api_url: "", site_url: "", directory_url: "" },
-        NetworkKind::X | NetworkKind::Feed | NetworkKind::Paper => {
-            KnownAddress { api_url: "https://api.x.com", site_url: "https://x.com", directory_url: "" }
-        }
-    }
-}
-
 /// Reads the addresses. What is wrong with the network has been complained of, so without one they are taken for X's.
 pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Addresses {
-    let network = network.unwrap_or(NetworkKind::X);
-    let known = of(network);
+    let network = network.filter(|network| network.needs_account()).unwrap_or(NetworkKind::X);
+    let known = &network.profile().addresses;
     let api_url = base_url(section, "api_url", known.api_url);
-    if network == NetworkKind::Mastodon {
+    if network.profile().has_servers {
         section.missing("api_url", "write the address of the server, like \"https://mastodon.social\"");
     }
     let site_url = base_url(section, "site_url", known.site_url);

@@ -11,6 +11,7 @@ use super::section::{Found, Named, Section};
 use super::{addresses, keys, suggest};
 use crate::flock::account::App;
 use crate::flock::budget::Budget;
+use crate::flock::network::AppKeyRule;
 use crate::flock::{BotName, NetworkKind};
 
 /// Where a browser comes back after signing in, if `callback_port` doesn't say: a few ports above the daemon's own
@@ -156,8 +157,10 @@ fn with_apps(section: &mut Section<'_, '_>, network: Found<NetworkKind>) -> Opti
 
 /// The app that stands for those bots of a network which name none, where one is like the other.
 pub(super) fn standing_in(network: NetworkKind) -> Option<App> {
-    let addresses = addresses::of(network);
-    (network == NetworkKind::Bluesky).then(|| App {
+    let profile = network.profile();
+    let addresses = &profile.addresses;
+    let needs_no_keys = network.needs_account() && profile.app_keys == AppKeyRule::Nothing;
+    needs_no_keys.then(|| App {
         name: network.as_str().to_owned(),
         network,
         api_url: addresses.api_url.to_owned(),

@@ -59,7 +59,7 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
     rivals.meet_poem(section, name, network, poem.as_ref());
 
     let home = home?;
-    let max_per_hour = habits.max_per_hour.unwrap_or(home.network.default_max_per_hour());
+    let max_per_hour = habits.max_per_hour.unwrap_or(home.network.profile().max_per_hour);
     let jitter = habits.jitter.unwrap_or(Duration::ZERO);
     let schedule = schedule?;
     timing.check_jitter(section, &schedule, jitter);
@@ -142,7 +142,7 @@ fn app_needed(section: &mut Section<'_, '_>, network: Found<NetworkKind>, apps: 
     let Found { value: network, line } = network;
     let remedy = match apps.one_for(network) {
         Some(app) => format!("write app = \"{}\" instead", short(app)),
-        None if network == NetworkKind::Mastodon => format!(
+        None if network.profile().has_servers => format!(
             "write app = \"{network}\" instead, and a table [apps.{network}] with the server's address as `api_url`"
         ),
         None => format!("write app = \"{network}\" instead, and a table [apps.{network}] with its keys"),

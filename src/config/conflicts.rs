@@ -97,8 +97,10 @@ impl<'t> Conflicts<'t> {
             return;
         }
         if let Some(other) = taken(&mut self.poems, (network, value.clone()), name) {
-            let why = match network {
-                NetworkKind::X => "X forbids identical posts across accounts".to_owned(),
+            let why = match network.profile() {
+                profile if profile.forbids_duplicates => {
+                    format!("{} forbids identical posts across accounts", profile.name)
+                }
                 _ => format!("whoever follows both on {network} reads everything twice"),
             };
             let message = format!("bot {} posts the same poem, and {why}: give each its own", short(other));
@@ -120,8 +122,8 @@ fn taken<'t, K: std::hash::Hash + Eq>(
 /// What is equal for equal accounts. On Mastodon each server has users of its own.
 fn identity_of(home: &Home, handle: &str) -> (NetworkKind, String, String) {
     let handle = handle.to_lowercase();
-    match (home.network, &home.app) {
-        (NetworkKind::Mastodon, Some(app)) => {
+    match &home.app {
+        Some(app) if home.network.profile().has_servers => {
             let user = handle.split('@').next().unwrap_or_default().to_owned();
             (home.network, user, app.api_url.clone())
         }

@@ -4,6 +4,7 @@ use super::section::{Found, Section};
 use super::source;
 use crate::flock::NetworkKind;
 use crate::flock::account::{ClientSources, ConsumerSources};
+use crate::flock::network::AppKeyRule;
 use crate::flock::secret::SecretSource;
 
 const KEYS: [&str; 4] = ["consumer_key", "consumer_secret", "client_id", "client_secret"];
@@ -16,10 +17,11 @@ pub(super) fn read(
     network: Option<NetworkKind>,
 ) -> Option<(Option<ConsumerSources>, Option<ClientSources>)> {
     let found = KEYS.map(|key| source::secret(section, key));
-    match network {
+    let network = network.unwrap_or(NetworkKind::X);
+    match network.profile().app_keys {
         // An app registers itself on a server that has not given it a client id.
-        Some(NetworkKind::Mastodon) => {
-            let strange = complain_of_strangers(section, NetworkKind::Mastodon, &KEYS[..2]);
+        AppKeyRule::ClientIfAny => {
+            let strange = complain_of_strangers(section, network, &KEYS[..2]);
             if section.wrote("client_id") != section.wrote("client_secret") {
                 let half = if section.wrote("client_id") { "client_secret" } else { "client_id" };
                 section.missing(half, "the server shows both; or remove both, and flockd registers itself");
@@ -27,10 +29,10 @@ pub(super) fn read(
             }
             of(section, found).filter(|_| !strange)
         }
-        Some(NetworkKind::Bluesky) => {
-            (!complain_of_strangers(section, NetworkKind::Bluesky, &KEYS)).then_some((None, None))
+        AppKeyRule::Nothing if network.needs_account() => {
+            (!complain_of_strangers(section, network, &KEYS)).then_some((None, None))
         }
-        Some(NetworkKind::X | NetworkKind::Feed | NetworkKind::Paper) | None => of_x(section, found),
+        AppKeyRule::ConsumerOrClient | AppKeyRule::Nothing => of_x(section, found),
     }
 }
 

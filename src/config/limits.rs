@@ -10,14 +10,6 @@ use super::section::{Found, Section};
 use crate::flock::NetworkKind;
 use crate::flock::budget::Budget;
 
-/// The pauses before each look for a post whose outcome is unknown, if `looks` doesn't say: what was accepted shows
-/// within seconds, as a rule, and a line that is posted twice can't be taken back.
-const LOOKS: &[Duration] = &[Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
-
-/// The same on Bluesky, where a server shows at once what it has: only an attempt that was cut off may still be on its
-/// way.
-const LOOKS_AT_RECORDS: &[Duration] = &[Duration::from_secs(5), Duration::from_secs(60)];
-
 /// How many looks there may be. One is not enough to know that a post is not there; more than three cost money and
 /// show nothing new.
 const HOW_OFTEN: RangeInclusive<usize> = 2..=3;
@@ -45,10 +37,7 @@ const DECIMALS: usize = 3;
 
 /// The pauses before each look, if nobody says.
 pub(super) fn usual_looks(network: Option<NetworkKind>) -> Vec<Duration> {
-    match network {
-        Some(NetworkKind::Bluesky) => LOOKS_AT_RECORDS.to_vec(),
-        _ => LOOKS.to_vec(),
-    }
+    network.unwrap_or(NetworkKind::X).profile().probe_delays.to_vec()
 }
 
 /// The pauses before each look; `None` if they can't be understood, which has been complained of.

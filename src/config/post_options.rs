@@ -19,13 +19,10 @@ pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) 
     let visibility = section.word("visibility", Visibility::ALL, Visibility::as_str);
     let languages = languages(section, network);
     let spoiler_text = section.text("spoiler_text").map(|found| found.value.to_owned());
-    let meaningless: &[&str] = match network {
-        Some(NetworkKind::Mastodon) | None => &[],
-        Some(NetworkKind::Bluesky) => &["visibility", "spoiler_text"],
-        Some(NetworkKind::X | NetworkKind::Feed | NetworkKind::Paper) => &KEYS,
-    };
-    for key in meaningless {
-        if let (Some(line), Some(network)) = (section.line_of(key), network) {
+    for key in KEYS {
+        if let (Some(line), Some(network)) = (section.line_of(key), network)
+            && !network.profile().post_options.contains(&key)
+        {
             section.warning(Some(line), format!("`{key}` means nothing on network {network}: remove it"));
         }
     }
@@ -35,7 +32,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) 
 /// One language; on Bluesky up to three.
 fn languages(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Vec<String> {
     let Some(Found { value, line }) = section.value("language") else { return Vec::new() };
-    let several = network.is_none_or(|network| network == NetworkKind::Bluesky);
+    let several = network.is_none_or(|network| network.profile().languages_max > 1);
     let written = match value {
         DeValue::String(text) => Some(vec![&**text]),
         DeValue::Array(list) if several => list.iter().map(|item| item.get_ref().as_str()).collect(),

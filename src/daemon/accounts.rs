@@ -107,8 +107,8 @@ impl AccountAccess {
 
     /// A bot's account.
     pub async fn visit(&self, bot: &Arc<Bot>) -> Result<AccountSession, NoAccount> {
-        let registration = match (bot.network, &bot.app) {
-            (NetworkKind::Mastodon, Some(app)) => self.vault.registration(&app.name).await?,
+        let registration = match &bot.app {
+            Some(app) if bot.network.profile().has_servers => self.vault.registration(&app.name).await?,
             _ => None,
         };
         self.visit_with(bot, registration)

@@ -11,13 +11,10 @@ use crate::flock::account::{App, AppKeys, Client, Consumer, Registration, TokenS
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Bot, Flock, NetworkKind};
-use crate::net::bluesky::{self, Bluesky};
 use crate::net::feed::Feed;
-use crate::net::mastodon::{self, Mastodon};
 use crate::net::offline::Locked;
 use crate::net::offline::Paper;
-use crate::net::x::{self, X};
-use crate::net::{AccountApi, Network};
+use crate::net::{self, AccountApi, ClientConfig, Network};
 
 /// Every bot with its client. All share one pool of connections.
 pub(super) fn members(
@@ -34,10 +31,10 @@ pub(super) fn members(
 
 /// A bot whose tokens are not at hand is locked out, alone; the flock goes on.
 fn bound(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn Clock>) -> BoundBot {
-    let network: Arc<dyn Network> = match (bot.network, &bot.app) {
-        (NetworkKind::Paper, _) => Arc::new(Paper),
-        (NetworkKind::Feed, _) => Arc::new(Feed::new(&flock.web.public_url)),
-        (NetworkKind::X | NetworkKind::Mastodon | NetworkKind::Bluesky, _) => {
+    let network: Arc<dyn Network> = match bot.network {
+        NetworkKind::Paper => Arc::new(Paper),
+        NetworkKind::Feed => Arc::new(Feed::new(&flock.web.public_url)),
+        _ => {
             // Before the client: of a secret that is changed meanwhile the next reload must not think that it was there.
             let made_of = made_of(bot);
             let Some(api) = account_api(bot, http, clock, None) else {
@@ -61,23 +58,20 @@ pub(super) fn account_api(
     registration: Option<Registration>,
 ) -> Option<Arc<dyn AccountApi>> {
     let app = bot.app.as_deref()?;
-    let (http, clock, account) = (http.clone(), clock.clone(), bot.account.clone());
-    Some(match bot.network {
-        NetworkKind::X => Arc::new(x(app, http, clock, account)),
-        NetworkKind::Mastodon => {
-            let client = app.client.is_some().then(|| client(app));
-            let (api_url, looks) = (app.api_url.clone(), app.looks.clone());
-            let app = mastodon::App { api_url, client, registration, looks };
-            Arc::new(Mastodon::new(http, clock, app, account, bot.options.clone()))
-        }
-        NetworkKind::Bluesky => {
-            let (api_url, site_url) = (app.api_url.clone(), app.site_url.clone());
-            let (directory_url, looks) = (app.directory_url.clone(), app.looks.clone());
-            let app = bluesky::App { api_url, site_url, directory_url, looks };
-            Arc::new(Bluesky::new(http, clock, app, account, bot.options.clone()))
-        }
-        NetworkKind::Feed | NetworkKind::Paper => return None,
-    })
+    let config = ClientConfig {
+        http: http.clone(),
+        clock: clock.clone(),
+        api_url: app.api_url.clone(),
+        site_url: app.site_url.clone(),
+        directory_url: app.directory_url.clone(),
+        keys: AppKeys { consumer: consumer(app), client: client(app) },
+        names_client: app.client.is_some(),
+        registration,
+        probe_delays: app.looks.clone(),
+        account: bot.account.clone(),
+        options: bot.options.clone(),
+    };
+    net::connect(bot.network, config)
 }
 
 /// A digest of all that a bot's client is made of, the app's secrets included, so that one whose file has changed makes
@@ -119,13 +113,6 @@ fn made_of(bot: &Bot) -> Option<[u8; 32]> {
 
 fn locked(reason: String) -> Arc<dyn Network> {
     Arc::new(Locked::new(Why::new(Cause::Keys, reason)))
-}
-
-fn x(app: &App, http: reqwest::Client, clock: Arc<dyn Clock>, account: Option<String>) -> X {
-    let (api_url, site_url) = (app.api_url.clone(), app.site_url.clone());
-    let keys = AppKeys { consumer: consumer(app), client: client(app) };
-    let looks = app.looks.clone();
-    X::new(http, clock, x::App { api_url, site_url, keys, looks }, account)
 }
 
 fn consumer(app: &App) -> Result<Consumer, String> {

@@ -307,7 +307,7 @@ pub fn vault(flock: &Flock, store: &Arc<dyn Store>) -> Vault {
 
 /// The client that all of the flock shares.
 fn http() -> Result<reqwest::Client, DaemonError> {
-    http::client(&http::Limits::default()).map_err(|error| DaemonError::Client(error.to_string()))
+    http::client(&http::Timeouts::default()).map_err(|error| DaemonError::Client(error.to_string()))
 }
 
 fn engine(works: &Services, dice: StdRng, on_paper: bool) -> Engine {

@@ -5,28 +5,32 @@ use super::{EnrollError, Person, Plan};
 use crate::clock::Clock;
 use crate::flock::account::Tokens;
 use crate::flock::secret::Secret;
-use crate::net::bluesky::{Bluesky, looks_like_app_password};
+use crate::net::AppPasswordApi;
 
 /// Where app passwords are made.
 const WHERE: &str = "bsky.app: Settings, Privacy and security, App passwords";
 
 /// Asks for what opens a session, and opens it.
 pub(super) async fn tokens(
-    bluesky: &Bluesky,
+    api: &dyn AppPasswordApi,
     plan: &Plan,
     person: &mut dyn Person,
     clock: &dyn Clock,
 ) -> Result<Tokens, EnrollError> {
     let (account, password) = tokio::select! {
-        told = told(plan, person) => told?,
+        told = told(api, plan, person) => told?,
         () = clock.sleep(plan.timeout) => return Err(nothing(plan)),
     };
     person.tell("checking it with the network …");
-    Ok(bluesky.sign_in(&account, &password).await?)
+    Ok(api.open_session(&account, &password).await?)
 }
 
 /// The account and its password, as the person has them.
-async fn told(plan: &Plan, person: &mut dyn Person) -> Result<(String, Secret), EnrollError> {
+async fn told(
+    api: &dyn AppPasswordApi,
+    plan: &Plan,
+    person: &mut dyn Person,
+) -> Result<(String, Secret), EnrollError> {
     let account = match &plan.handle {
         Some(handle) => handle.clone(),
         None => {
@@ -38,7 +42,7 @@ async fn told(plan: &Plan, person: &mut dyn Person) -> Result<(String, Secret), 
     };
     let asked = format!("an app password of @{account}, which is not shown (it is made at {WHERE}):");
     let password = password(plan, person, &asked).await?;
-    if looks_like_app_password(&password) {
+    if api.is_app_password(&password) {
         return Ok((account, password));
     }
     let warning =
@@ -49,7 +53,7 @@ async fn told(plan: &Plan, person: &mut dyn Person) -> Result<(String, Secret), 
     }
     let asked = format!("{warning}. Give an app password, or the same once more to use it all the same:");
     let second = self::password(plan, person, &asked).await?;
-    if second == password || looks_like_app_password(&second) {
+    if second == password || api.is_app_password(&second) {
         return Ok((account, second));
     }
     Err(EnrollError::NotTwice { bot: plan.bot.clone() })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::flock::account::{Account, Tokens};
-use crate::flock::{Bot, BotName, NetworkKind};
+use crate::flock::{Bot, BotName};
 use crate::store::vault::{Vault, VaultError};
 use crate::store::{CredentialRow, Store, StoreError};
 
@@ -165,8 +165,7 @@ fn notes(bot: &Bot, account: &Account, tokens: &Tokens) -> Vec<String> {
             "note: the network did not say whether the bot may post: `flockd post` shows it".to_owned(),
         );
     }
-    // Elsewhere access tokens don't run out.
-    if bot.network == NetworkKind::X && matches!(tokens, Tokens::OAuth2 { refresh_token: None, .. }) {
+    if bot.network.profile().tokens_expire && matches!(tokens, Tokens::OAuth2 { refresh_token: None, .. }) {
         notes
             .push("note: there is no refresh token: the bot stops when the access token runs out".to_owned());
     }

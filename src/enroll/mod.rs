@@ -29,8 +29,9 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
+use crate::flock::network::SignInKind;
 use crate::flock::post::{Cause, Why};
-use crate::net::{AccountApi, Rejection};
+use crate::net::{AccountApi, Rejection, SignInApi};
 use callback::{Browser, Verdict};
 pub use error::EnrollError;
 pub use keep::{NotKept, Proven, keep};
@@ -105,6 +106,16 @@ pub enum Way {
     AppPassword,
 }
 
+impl Way {
+    const fn kind(&self) -> SignInKind {
+        match self {
+            Self::OAuth1 { .. } => SignInKind::OAuth1,
+            Self::OAuth2 { .. } => SignInKind::OAuth2,
+            Self::AppPassword => SignInKind::AppPassword,
+        }
+    }
+}
+
 /// A bot that is signed in: its tokens are proven, and not kept yet. A browser that waits for the end is told
 /// that it went wrong if this is dropped.
 #[derive(Debug)]
@@ -146,7 +157,9 @@ pub async fn sign_in(
     person: &mut dyn Person,
     clock: &dyn Clock,
 ) -> Result<Signed, EnrollError> {
-    let browser = expect_browser(plan, api.out_of_band().is_some(), person).await;
+    let sign_in = api.sign_in(plan.way.kind());
+    let shows_code = matches!(sign_in, Some(SignInApi::OAuth2(oauth2)) if oauth2.out_of_band().is_some());
+    let browser = expect_browser(plan, shows_code, person).await;
     sign_in_with(api, plan, person, clock, browser).await
 }
 
@@ -198,20 +211,19 @@ async fn agree(
     clock: &dyn Clock,
     browser: &mut Browser,
 ) -> Result<(Account, Tokens), EnrollError> {
-    let tokens = match &plan.way {
-        Way::OAuth1 { .. } => {
+    let tokens = match (&plan.way, api.sign_in(plan.way.kind())) {
+        (Way::OAuth1 { .. }, Some(SignInApi::OAuth1(oauth1))) => {
             let mut talk = Talk::new(plan, person, clock, browser);
-            oauth1::tokens(api.by_oauth1().ok_or_else(not_offered)?, plan, &mut talk).await?
+            oauth1::tokens(oauth1, plan, &mut talk).await?
         }
-        Way::OAuth2 { grant, .. } => {
-            let way_in = api.by_oauth2().await.ok_or_else(not_offered)??;
+        (Way::OAuth2 { grant, .. }, Some(SignInApi::OAuth2(oauth2))) => {
             let mut talk = Talk::new(plan, person, clock, browser);
-            oauth2::tokens(way_in, api.out_of_band(), plan, &mut talk, grant).await?
+            oauth2::tokens(oauth2, plan, &mut talk, grant).await?
         }
-        Way::AppPassword => {
-            let bluesky = api.by_app_password().ok_or_else(not_offered)?;
-            app_password::tokens(bluesky, plan, person, clock).await?
+        (Way::AppPassword, Some(SignInApi::AppPassword(password))) => {
+            app_password::tokens(password, plan, person, clock).await?
         }
+        _ => return Err(not_offered().into()),
     };
     let account = prove(api, &tokens, plan.handle.as_deref(), Origin::Fresh, &plan.bot).await?;
     Ok((account, tokens))

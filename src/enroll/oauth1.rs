@@ -7,8 +7,7 @@ use super::{EnrollError, Plan};
 use crate::flock::account::Tokens;
 use crate::flock::post::Cause;
 use crate::flock::secret::Secret;
-use crate::net::x::X;
-use crate::net::x::oauth1::OUT_OF_BAND;
+use crate::net::OAuth1Api;
 
 /// How many digits a PIN has: X's have 7.
 const PIN: std::ops::RangeInclusive<usize> = 4..=12;
@@ -18,18 +17,22 @@ const PIN: std::ops::RangeInclusive<usize> = 4..=12;
 const VERIFIER_MIN: usize = 20;
 
 /// Tokens for an account of X whose owner agrees.
-pub(super) async fn tokens(x: &X, plan: &Plan, talk: &mut Talk<'_>) -> Result<Tokens, EnrollError> {
+pub(super) async fn tokens(
+    api: &dyn OAuth1Api,
+    plan: &Plan,
+    talk: &mut Talk<'_>,
+) -> Result<Tokens, EnrollError> {
     let address = talk.address();
-    let request = x.request_token(address.as_deref().unwrap_or(OUT_OF_BAND)).await?;
+    let request = api.request_token(address.as_deref()).await?;
     let shown = if address.is_some() {
         "the address of the page it ends at, or the PIN if it shows one"
     } else {
         "the PIN that is shown"
     };
-    talk.show(&x.authorize_url(&request, plan.handle.as_deref()), shown).await;
+    talk.show(&api.authorize_url(&request, plan.handle.as_deref()), shown).await;
     loop {
         let (verifier, by) = talk.code(|said, _| judge(said, &request.token)).await?;
-        match x.access_token(&request, verifier.expose()).await {
+        match api.access_token(&request, verifier.expose()).await {
             // The request token stays good when a PIN was mistyped.
             Err(rejection) if by == By::Person && rejection.why.cause == Cause::SignIn => {
                 talk.again(rejection)?;

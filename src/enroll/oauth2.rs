@@ -7,23 +7,22 @@ use super::{EnrollError, Plan};
 use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
-use crate::net::oauth2::Provider;
-use crate::net::{Rejection, http};
+use crate::net::{OAuth2Api, Rejection, http};
 
 /// The fewest characters of a code that is typed by itself: those of real servers have 30 and more, and a
 /// word of any language is shorter.
 const CODE_MIN: usize = 16;
 
-/// Tokens for an account whose owner agrees. A code is good for 30 seconds on X, so it is used at once. `out_of_band`
-/// stands for the address of a browser that can't come back, where the network then shows the code.
+/// Tokens for an account whose owner agrees. A code is good for 30 seconds on X, so it is used at once. Where no
+/// browser can come back the network shows the code, if it can.
 pub(super) async fn tokens(
-    (provider, scopes): (Provider, &[&str]),
-    out_of_band: Option<&str>,
+    api: &dyn OAuth2Api,
     plan: &Plan,
     talk: &mut Talk<'_>,
     grant: &str,
 ) -> Result<Tokens, EnrollError> {
-    let shown = talk.address().is_none().then_some(out_of_band).flatten();
+    let (provider, scopes) = api.provider().await?;
+    let shown = if talk.address().is_none() { api.out_of_band() } else { None };
     let request = match shown {
         Some(out_of_band) => provider.begin(out_of_band, scopes)?,
         None => provider.begin(&talk.any_address(), scopes)?,

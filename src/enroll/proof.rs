@@ -75,7 +75,7 @@ fn unfit(
 }
 
 fn remedy(origin: Origin, network: NetworkKind, expected: &str, bot: &str) -> String {
-    let place = if network == NetworkKind::X { "at x.com" } else { "on the server" };
+    let place = network.profile().site;
     match origin {
         Origin::Fresh => format!(
             "sign out {place}, or open the address in a private window, sign in as @{expected} and run `flockd enroll \

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::flock::NetworkKind;
 use crate::flock::account::Tokens;
+use crate::flock::network::TokenShape;
 use crate::flock::secret::Secret;
 
 /// The most that is looked at: tokens have up to 2,000 bytes, and there are two of them.
@@ -43,9 +44,9 @@ pub enum Alone {
 impl Alone {
     /// What they are on this network.
     pub const fn on(network: NetworkKind) -> Self {
-        match network {
-            NetworkKind::Mastodon => Self::Token,
-            NetworkKind::X | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => Self::Pair,
+        match network.profile().tokens {
+            TokenShape::Single => Self::Token,
+            TokenShape::Pair | TokenShape::Kept => Self::Pair,
         }
     }
 

@@ -1,8 +1,8 @@
 //! Which way a bot signs in, by what its app has.
 
 use super::Way;
-use crate::flock::NetworkKind;
 use crate::flock::account::App;
+use crate::flock::network::SignInKind;
 
 /// Why an app has no such way.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,10 +20,10 @@ pub enum NoWay {
 
 /// OAuth 1.0a where the app has keys for it, unless the person wants the other. With `pin` no browser comes back.
 pub fn way(app: &App, pin: bool, oauth2: bool, grant: String) -> Result<Way, NoWay> {
-    if app.network == NetworkKind::Bluesky {
+    if app.network.signs_in_by(SignInKind::AppPassword) {
         return if pin || oauth2 { Err(NoWay::OnlyAppPassword) } else { Ok(Way::AppPassword) };
     }
-    if app.network != NetworkKind::X {
+    if !app.network.signs_in_by(SignInKind::OAuth1) {
         return Ok(Way::OAuth2 { grant, pin });
     }
     if oauth2 || (app.consumer.is_none() && !pin) {

@@ -203,9 +203,9 @@ pub fn key(network: NetworkKind, server: Option<&str>, id: &str, handle: &str) -
         let domain = handle.split_once('@').map_or("", |(_, domain)| domain);
         format!("@{}", domain.to_lowercase())
     });
-    match network {
-        NetworkKind::Mastodon => format!("{network}:{server}/{id}"),
-        _ => format!("{network}:{id}"),
+    match network.profile().has_servers {
+        true => format!("{network}:{server}/{id}"),
+        false => format!("{network}:{id}"),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod event;
 pub mod hint;
 pub mod log;
 pub mod message;
+pub mod network;
 pub mod pick;
 pub mod poem;
 pub mod post;
@@ -328,25 +329,5 @@ words! {
         AssumePosted = "assume-posted",
         /// A person is asked; the bot waits.
         Ask = "ask",
-    }
-}
-
-impl NetworkKind {
-    /// Whether a bot needs an app and tokens to post there.
-    pub const fn needs_account(self) -> bool {
-        matches!(self, Self::X | Self::Mastodon | Self::Bluesky)
-    }
-
-    /// Whether an account there has a mark by which it says that it is a bot, and which programs can set.
-    pub const fn marks_bots(self) -> bool {
-        matches!(self, Self::Mastodon | Self::Bluesky)
-    }
-
-    /// `max_per_hour` where the bot says nothing: a flood on a network of others is worse than on our own.
-    pub const fn default_max_per_hour(self) -> u32 {
-        match self {
-            Self::X | Self::Mastodon | Self::Bluesky => 60,
-            Self::Feed | Self::Paper => 3_600,
-        }
     }
 }

@@ -9,7 +9,6 @@ use chrono::{DateTime, DurationRound as _, TimeDelta, Utc};
 use super::post_rate;
 use crate::flock::schedule::Zone;
 use crate::flock::{Bot, NetworkKind};
-use crate::net;
 
 /// The hours of a week.
 pub const HOURS: usize = 7 * 24;
@@ -66,7 +65,7 @@ pub fn capacity(bots: &[Arc<Bot>], now: DateTime<Utc>) -> BTreeMap<LimitGroup, C
 }
 
 fn empty(bot: &Bot, begins: DateTime<Utc>) -> Capacity {
-    let of_network = net::limits(bot.network).and_then(|limits| limits.of_app_per_day);
+    let of_network = bot.network.profile().limits.and_then(|limits| limits.of_app_per_day);
     let of_app = bot.app.as_ref().and_then(|app| app.budget.posts_per_day);
     let pace = bot.app.as_ref().map(|app| app.pace).filter(|pace| !pace.is_zero());
     let most_per_hour = pace.map(|pace| (3_600.0 / pace.as_secs_f64()) as u32);

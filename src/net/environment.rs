@@ -128,7 +128,7 @@ mod tests {
     use std::net::{SocketAddr, TcpListener};
 
     use super::*;
-    use crate::net::http::{self, Limits};
+    use crate::net::http::{self, Timeouts};
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
         Environment::of(|name| {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     async fn get(environment: &Environment, url: &str) -> reqwest::Result<u16> {
-        let client = http::client_in(environment, &Limits::default()).unwrap();
+        let client = http::client_in(environment, &Timeouts::default()).unwrap();
         Ok(client.get(url).send().await?.status().as_u16())
     }
 
@@ -244,7 +244,7 @@ mod tests {
             let environment = environment(&[("SSL_CERT_FILE", &bundle)]);
             let problems = environment.problems();
             assert_eq!(problems.iter().any(|problem| problem.contains(&bundle)), is_told, "{problems:?}");
-            http::client_in(&environment, &Limits::default()).unwrap();
+            http::client_in(&environment, &Timeouts::default()).unwrap();
         }
         assert!(environment(&[("SSL_CERT_DIR", &missing)]).problems()[0].contains("SSL_CERT_DIR"));
     }

@@ -6,6 +6,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::registry::Adapter;
+use super::text::TextRules;
 use super::{Network, Outcome, ProbeResult, Rejection, Sent, Session, TextError, Timeline};
 use crate::flock::NetworkKind;
 use crate::flock::account::Account;
@@ -13,6 +15,16 @@ use crate::flock::post::{Cause, Post, Why};
 
 /// The most characters of an entry: far more than any poem's line, little enough for any feed reader.
 pub const MAX: usize = 10_000;
+
+pub(super) static ADAPTER: Adapter = Adapter {
+    connect: None,
+    text: TextRules {
+        check: |_, _, text| check(text),
+        length: |_, _, text| (text.chars().count(), MAX),
+        mentions: |_| Vec::new(),
+        has_link: |_| false,
+    },
+};
 
 /// A bot's place in the feeds.
 #[derive(Debug, Clone)]

@@ -27,7 +27,7 @@ const SECRET_MIN: usize = 7;
 
 /// How long a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct Timeouts {
     /// Until the connection stands, TLS included. When it passes, nothing was sent.
     pub connect: Duration,
     /// Until the last byte of the answer is there, the connecting included. Shutting down waits 30 s for
@@ -38,7 +38,7 @@ pub struct Limits {
     pub idle: Duration,
 }
 
-impl Default for Limits {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -66,14 +66,14 @@ pub enum BodyError {
 ///
 /// # Errors
 /// When TLS can't be set up.
-pub fn client(limits: &Limits) -> Result<Client, reqwest::Error> {
+pub fn client(limits: &Timeouts) -> Result<Client, reqwest::Error> {
     let environment = Environment::of_this_process();
     environment.problems().iter().for_each(|problem| tracing::warn!("{problem}"));
     client_in(&environment, limits)
 }
 
 /// The same in a given environment.
-pub(super) fn client_in(environment: &Environment, limits: &Limits) -> Result<Client, reqwest::Error> {
+pub(super) fn client_in(environment: &Environment, limits: &Timeouts) -> Result<Client, reqwest::Error> {
     let build = |builder: ClientBuilder| environment.apply(builder);
     let with_all = build(builder(limits)).build();
     with_all.or_else(|error| {
@@ -85,7 +85,7 @@ pub(super) fn client_in(environment: &Environment, limits: &Limits) -> Result<Cl
     })
 }
 
-fn builder(limits: &Limits) -> ClientBuilder {
+fn builder(limits: &Timeouts) -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("flockd/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(limits.connect)
@@ -250,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_explanation_never_shows_the_url() {
-        let client = client(&Limits::default()).unwrap();
+        let client = client(&Timeouts::default()).unwrap();
         for url in ["http://me:hush@127.0.0.1:1/hush", "ftp://me:hush@host/", "http://me:hush@/"] {
             let error = client.get(url).send().await.unwrap_err();
             assert!(never_left(&error), "{url}");

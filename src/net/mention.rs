@@ -3,20 +3,17 @@
 //! What Bluesky finds is in `bluesky/facets`. X goes by the package twitter-text 3.1 (`validMentionOrList`), Mastodon by
 //! `Account::MENTION_RE`, whose kin find about the same.
 
-use super::bluesky;
-use crate::flock::NetworkKind;
-
 /// The longest name on X that its own detection takes.
 const LONGEST_ON_X: usize = 20;
 
-/// Whom this network would tell of a post with this text, each as it stands there.
-pub fn mentions(network: NetworkKind, text: &str) -> Vec<&str> {
-    match network {
-        NetworkKind::X => signs(text).filter_map(|at| on_x(text, at)).collect(),
-        NetworkKind::Mastodon => signs(text).filter_map(|at| on_mastodon(text, at)).collect(),
-        NetworkKind::Bluesky => bluesky::mentions(text),
-        NetworkKind::Feed | NetworkKind::Paper => Vec::new(),
-    }
+/// Whom X would tell of a post with this text.
+pub(super) fn all_on_x(text: &str) -> Vec<&str> {
+    signs(text).filter_map(|at| on_x(text, at)).collect()
+}
+
+/// Whom a server of Mastodon's kin would tell.
+pub(super) fn all_on_mastodon(text: &str) -> Vec<&str> {
+    signs(text).filter_map(|at| on_mastodon(text, at)).collect()
 }
 
 /// Where an `@` stands, that of East Asian keyboards too.
@@ -81,7 +78,8 @@ fn dotted(text: &str, is_word: impl Fn(char) -> bool) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::flock::NetworkKind;
+    use crate::net::mentions;
     use NetworkKind::{Bluesky, Feed, Mastodon, X};
 
     #[track_caller]

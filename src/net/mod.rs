@@ -16,10 +16,12 @@ mod mention;
 pub mod oauth2;
 pub mod offline;
 mod rate_limit;
+mod registry;
 mod resemblance;
 mod response;
+mod sign_in;
+mod text;
 mod timeline;
-mod validate;
 pub mod x;
 
 use std::time::Duration;
@@ -28,14 +30,15 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use url::Url;
 
-use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Registration, Tokens};
+use crate::flock::network::SignInKind;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, Post, PostId, Why};
 pub use identity::is_expected;
-pub use mention::mentions;
+pub use registry::{ClientConfig, connect};
 pub use resemblance::Resemblance;
-pub use validate::{TextError, length, validate};
+pub use sign_in::{AppPasswordApi, OAuth1Api, OAuth2Api, RequestToken, SignInApi};
+pub use text::{TextError, length, mentions, price, validate};
 
 /// What is known of a bot's account when its client is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,26 +118,8 @@ pub trait Network: Send + Sync {
 /// What can be done with an account beside posting, and how one signs in to it. Networks without accounts don't have it.
 #[async_trait]
 pub trait AccountApi: Network {
-    /// Signing in by OAuth 1.0a, which X alone has.
-    fn by_oauth1(&self) -> Option<&x::X> {
-        None
-    }
-
-    /// Signing in by OAuth 2.0: where, and what is asked for; `None` where the network has no such thing.
-    async fn by_oauth2(&self) -> Option<Result<(oauth2::Provider, &'static [&'static str]), Rejection>> {
-        None
-    }
-
-    /// What stands for the address of a browser that can't come back by itself, so that the network shows the code
-    /// instead, where it has such a thing.
-    fn out_of_band(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// Signing in by an app password, which the AT Protocol alone has.
-    fn by_app_password(&self) -> Option<&bluesky::Bluesky> {
-        None
-    }
+    /// A way to sign in, where the network has it.
+    fn sign_in(&self, kind: SignInKind) -> Option<SignInApi<'_>>;
 
     /// Makes sure that the server knows the app, where apps register themselves: makes a registration, if that which the
     /// client was made with is none or serves no more. `redirects` is where browsers may come back to.
@@ -369,43 +354,6 @@ pub struct RemotePost {
     pub at: DateTime<Utc>,
     /// The app that it was posted with, as the network names it, where it does.
     pub client: Option<String>,
-}
-
-/// How many posts a network takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// From all bots of an app in 24 hours, if that is limited.
-    pub of_app_per_day: Option<u32>,
-    /// From one bot within `window`.
-    pub of_bot: u32,
-    /// How long that is.
-    pub window: Duration,
-}
-
-/// How many posts a network takes; `None` if as many as one likes.
-pub const fn limits(network: NetworkKind) -> Option<Limits> {
-    match network {
-        NetworkKind::X => Some(x::limits::LIMITS),
-        NetworkKind::Mastodon => Some(mastodon::LIMITS),
-        NetworkKind::Bluesky => Some(bluesky::LIMITS),
-        NetworkKind::Feed | NetworkKind::Paper => None,
-    }
-}
-
-/// What a post with this text costs on a network, in thousandths of a US dollar.
-pub fn price(network: NetworkKind, text: &str) -> u32 {
-    match network {
-        NetworkKind::X => x::limits::price_of_post(text),
-        NetworkKind::Mastodon | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => 0,
-    }
-}
-
-/// What it may cost to read all that a network shows of an account, in thousandths of a US dollar.
-pub fn price_of_history(network: NetworkKind) -> u32 {
-    match network {
-        NetworkKind::X => x::limits::price_of_history(),
-        NetworkKind::Mastodon | NetworkKind::Bluesky | NetworkKind::Feed | NetworkKind::Paper => 0,
-    }
 }
 
 /// Whether a text that a network shows is what servers leave of a text of ours: its letters and digits. For where it is

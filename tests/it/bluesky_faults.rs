@@ -180,7 +180,7 @@ async fn the_limits_of_the_real_server_are_read() {
     // It lets nobody log in more often than this.
     let bluesky = front.client(std::sync::Arc::new(SystemClock), Default::default(), None);
     let wrong = flockd::flock::secret::Secret::new("wron-gpas-swor-dddd");
-    let login = || bluesky.sign_in(&walt.did, &wrong);
+    let login = || bluesky.log_in(&walt.did, &wrong);
     let setbacks = futures_util::future::join_all((0..30).map(|_| login())).await;
     let last = setbacks
         .into_iter()

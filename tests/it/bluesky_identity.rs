@@ -22,7 +22,7 @@ async fn walt() -> (Front, Poet) {
 
 async fn sign_in(front: &Front, account: &str, poet: &Poet) -> Result<Tokens, Rejection> {
     let bluesky = front.client(Arc::new(SystemClock), PostOptions::default(), None);
-    bluesky.sign_in(account, &Secret::new(&*poet.app_password)).await
+    bluesky.log_in(account, &Secret::new(&*poet.app_password)).await
 }
 
 /// What it says, with the cause; and that no password was shown to anybody.

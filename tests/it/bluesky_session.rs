@@ -113,21 +113,21 @@ async fn a_wrong_password_signs_nobody_in() {
     let (_, front, walt, ..) = walt().await;
     let bluesky = front.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
     let wrong = Secret::new("wron-gpas-swor-dddd");
-    let setback = bluesky.sign_in(&walt.handle, &wrong).await.unwrap_err();
+    let setback = bluesky.log_in(&walt.handle, &wrong).await.unwrap_err();
     assert_eq!((setback.why.cause, setback.answered), (Cause::SignIn, true));
     assert!(!format!("{setback:?}").contains("wron-gpas"), "{setback:?}");
     // A server that wants a second factor wants it of the main password alone.
     let body =
         r#"{"error":"AuthFactorTokenRequired","message":"A sign in code has been sent to your email"}"#;
     front.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, body)));
-    let setback = bluesky.sign_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
+    let setback = bluesky.log_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
     let said = "the account wants a code from its mail besides its main password (HTTP 401: A sign in code has been sent \
                 to your email): make an app password at bsky.app under Settings, Privacy and security, and sign in with it";
     assert_eq!((setback.why.cause, setback.to_string().as_str()), (Cause::SignIn, said));
     // What the server echoes of the password is hidden.
     let echo = format!(r#"{{"error":"AuthenticationRequired","message":"no {}"}}"#, walt.password);
     front.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, echo)));
-    let setback = bluesky.sign_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
+    let setback = bluesky.log_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
     assert!(setback.to_string().contains("no [hidden]"), "{setback}");
 }
 
@@ -162,7 +162,7 @@ async fn an_account_that_rests_parks_the_bot() {
         assert!(setback.to_string().contains("deactivated"), "{setback}");
     }
     let bluesky = front.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
-    let setback = bluesky.sign_in(&walt.did, &Secret::new(&*walt.app_password)).await.unwrap_err();
+    let setback = bluesky.log_in(&walt.did, &Secret::new(&*walt.app_password)).await.unwrap_err();
     let said = "the account is not active (deactivated): activate it at bsky.app, then sign in again";
     assert_eq!(setback.to_string(), said);
     assert_eq!(front.calls(LOGIN), 2, "no login helps against that");

@@ -5,7 +5,7 @@ use flockd::flock::NetworkKind;
 use flockd::flock::account::{Client, Tokens};
 use flockd::flock::post::{Cause, Post};
 use flockd::flock::secret::Secret;
-use flockd::net::http::{self, Limits};
+use flockd::net::http::{self, Timeouts};
 use flockd::net::oauth2::{Proof, Provider};
 use flockd::net::{Network, Outcome, Rejection, Session};
 
@@ -161,7 +161,7 @@ async fn no_page_ends_what_is_renewed_by_oauth2() {
     let fake = FakeX::start().await;
     let (id, secret) = (CLIENT_ID.to_owned(), Some(Secret::new(CLIENT_SECRET)));
     let provider = Provider {
-        http: http::client(&Limits::default()).unwrap(),
+        http: http::client(&Timeouts::default()).unwrap(),
         clock: fake.clock.clone(),
         name: "X",
         authorize_url: format!("{}/i/oauth2/authorize", fake.url),

@@ -17,7 +17,7 @@ const POEM: &str = "Mind the step – \"my\" 'kettle'!\n100 % + & = ? # / \\ ~ *
 
 /// The client of an account, which expects this handle.
 fn expecting(fake: &FakeX, account: &FakeAccount, handle: &str) -> Signed {
-    let http = http::client(&http::Limits::default()).unwrap();
+    let http = http::client(&http::Timeouts::default()).unwrap();
     Signed::new(http, fake.clock.clone(), &fake.url, account.credentials.clone(), Some(handle.to_owned()))
 }
 
@@ -188,7 +188,7 @@ async fn a_broken_api_url_is_a_setback_and_shows_no_password() {
     let fake = FakeX::start().await;
     let walt = fake.account("walt_lines");
     for (url, expected) in [("api.x.com", Cause::App), ("http://me:hush@127.0.0.1:1", Cause::Unreachable)] {
-        let http = http::client(&http::Limits::default()).unwrap();
+        let http = http::client(&http::Timeouts::default()).unwrap();
         let x = Signed::new(http, fake.clock.clone(), url, walt.credentials.clone(), None);
         let Outcome::NotAccepted(setback) = x.send(&post(NetworkKind::X, 1, "a"), None).await else {
             panic!("accepted");

@@ -2,7 +2,7 @@
 
 use flockd::flock::NetworkKind;
 use flockd::flock::post::{Cause, Post};
-use flockd::net::{AccountApi, Network, ProfileError, Rejection};
+use flockd::net::{AccountApi, Network, OAuth1Api as _, ProfileError, Rejection};
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
 use crate::support::{Signed, post, x_for};
@@ -106,8 +106,8 @@ async fn a_callback_that_is_not_confirmed_is_not_trusted() {
     for confirmed in ["", "&oauth_callback_confirmed=false"] {
         let body = format!("oauth_token=t&oauth_token_secret=s{confirmed}");
         fake.next_at("/oauth/request_token", Behaviour::Answer(Reply::new(200, body)));
-        let setback = x.request_token("http://127.0.0.1:7881/callback").await.unwrap_err();
+        let setback = x.request_token(Some("http://127.0.0.1:7881/callback")).await.unwrap_err();
         assert!(setback.to_string().contains("did not confirm"), "{setback}");
     }
-    assert!(x.request_token("http://127.0.0.1:7881/callback").await.is_ok());
+    assert!(x.request_token(Some("http://127.0.0.1:7881/callback")).await.is_ok());
 }

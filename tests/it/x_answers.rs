@@ -183,7 +183,7 @@ async fn what_is_not_in_x_s_own_words_settles_nothing() {
         (404, "", Unknown, "api_url"),
         (418, r#"{"title":"Teapot"}"#, Unknown, "Teapot"),
         (429, "slow down", Unknown, "X is rate-limiting"),
-        (403, &huge, Unknown, "(HTTP 403)"),
+        (403, &huge, Unknown, "HTTP 403, but the answer is longer"),
         (201, &huge, Unknown, "longer than"),
     ])
     .await;

@@ -3,14 +3,14 @@
 use flockd::flock::NetworkKind;
 use flockd::flock::post::Cause;
 use flockd::net::Outcome;
-use flockd::net::http::{self, Limits};
+use flockd::net::http::{self, Timeouts};
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
 use crate::support::port::Ports;
 use crate::support::{HASTY, Signed, post, x_for};
 
 /// Sends one post to this address.
-async fn sent_to(fake: &FakeX, url: &str, limits: &Limits) -> Outcome {
+async fn sent_to(fake: &FakeX, url: &str, limits: &Timeouts) -> Outcome {
     let walt = fake.account("walt_lines").credentials;
     let x = Signed::new(http::client(limits).unwrap(), fake.clock.clone(), url, walt, None);
     x.send(&post(NetworkKind::X, 1, "a"), None).await
@@ -42,7 +42,7 @@ async fn what_never_left_may_be_sent_again() {
 async fn what_left_without_an_answer_is_unknown() {
     let broken = Reply::new(201, "{\"data\":");
     let left = "the request left, and then: ";
-    let (patient, hasty) = (Limits::default(), HASTY);
+    let (patient, hasty) = (Timeouts::default(), HASTY);
     let cases = [
         (Behaviour::CloseUnread, 0, left, patient),
         (Behaviour::Close, 0, left, patient),
@@ -93,7 +93,7 @@ async fn no_redirect_is_followed() {
         let reply = Reply::new(status, "").header("location", format!("{}/2/tweets", elsewhere.url));
         fake.next_post(Behaviour::Answer(reply));
         assert!(
-            matches!(sent_to(&fake, &fake.url, &Limits::default()).await, Outcome::Unknown { .. }),
+            matches!(sent_to(&fake, &fake.url, &Timeouts::default()).await, Outcome::Unknown { .. }),
             "{status}"
         );
     }

@@ -89,7 +89,7 @@ async fn a_clock_that_is_ahead_of_x_hides_nothing() {
         let fake = FakeX::start_with(Arc::new(StillClock::at(NOON))).await;
         let ours = Arc::new(StillClock::at(NOON));
         ours.advance(TimeDelta::seconds(ahead));
-        let http = flockd::net::http::client(&flockd::net::http::Limits::default()).unwrap();
+        let http = flockd::net::http::client(&flockd::net::http::Timeouts::default()).unwrap();
         let account = fake.account("walt_lines");
         let signed = Signed::new(http, ours.clone(), &fake.url, account.credentials, None);
         let known = signed.prepare(None).await.unwrap();

@@ -57,7 +57,8 @@ fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Dia
         Some(warn(line.number, format!("{} will pass over this line: {misfit}", bot.name)))
     });
     let mut told = HashSet::new();
-    let refrains = poem.lines().iter().filter(|line| bot.network == NetworkKind::X && line.id.occurrence > 1);
+    let refrains =
+        poem.lines().iter().filter(|line| bot.network.profile().forbids_duplicates && line.id.occurrence > 1);
     let refrains = refrains.filter(|line| told.insert(line.id.text)).map(|line| {
         let message = format!("{} repeats this line: x may refuse it as a duplicate", bot.name);
         warn(line.number, message)
@@ -91,9 +92,11 @@ fn shared(flock: &Flock, poems: &Poems, places: &SourceSpans) -> Vec<Diagnostic>
     }
     let complaint = |((at, other), lines): ((usize, &str), usize)| {
         let bot = &flock.bots[at];
-        let why = match bot.network {
-            NetworkKind::X => "X forbids identical posts across accounts".to_owned(),
-            network => format!("whoever follows both on {network} reads them twice"),
+        let why = match bot.network.profile() {
+            profile if profile.forbids_duplicates => {
+                format!("{} forbids identical posts across accounts", profile.name)
+            }
+            _ => format!("whoever follows both on {} reads them twice", bot.network),
         };
         let lines = if lines == 1 { "a line".to_owned() } else { format!("{lines} lines") };
         let message = format!(

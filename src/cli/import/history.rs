@@ -6,13 +6,12 @@ use anyhow::{Result, ensure};
 
 use crate::cli::wishing;
 use crate::config::Loaded;
-use crate::net;
 use crate::store::CommandKind;
 
 pub(super) async fn import(loaded: Loaded, bot: &str, yes: bool) -> Result<ExitCode> {
     let bot = crate::cli::bot(&loaded, bot)?;
     let name = bot.name.to_string();
-    let dollars = f64::from(net::price_of_history(bot.network)) / 1_000.0;
+    let dollars = f64::from(bot.network.profile().prices.of_history()) / 1_000.0;
     ensure!(
         yes || dollars <= 0.0,
         "{} charges up to {dollars:.2} USD for what it shows of {name}'s account: add `--yes` to have it read",

@@ -67,7 +67,8 @@ async fn ask(
     client: &Client,
     clock: &Arc<dyn Clock>,
 ) -> Result<(u16, Option<TimeDelta>), String> {
-    let url = Url::parse(&format!("{base}{}", harmless(network))).map_err(|error| error.to_string())?;
+    let url =
+        Url::parse(&format!("{base}{}", network.profile().health_path)).map_err(|error| error.to_string())?;
     let by_proxy = PROXIES.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
     if !by_proxy {
         connect(&url).await?;
@@ -87,14 +88,6 @@ async fn ask(
     let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
     let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
     Ok((answer.status().as_u16(), date.map(|date| date.with_timezone(&Utc) - now)))
-}
-
-/// A page that every server of the kind has or denies without an account, and that no plan counts.
-const fn harmless(network: NetworkKind) -> &'static str {
-    match network {
-        NetworkKind::Bluesky => "/xrpc/_health",
-        _ => "/",
-    }
 }
 
 /// Resolves the name and connects, to say at which of both it ends.

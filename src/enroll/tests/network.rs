@@ -13,7 +13,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::flock::account::{AppKeys, Client as OAuthClient, Consumer};
 use crate::flock::secret::Secret;
-use crate::net::x::{App, X};
+use crate::net::x::{X, XApp};
 
 /// How this X answers.
 #[derive(Debug, Clone)]
@@ -63,8 +63,8 @@ impl Network {
         let client = OAuthClient { id: "app".to_owned(), secret: None };
         let keys = AppKeys { consumer: Ok(consumer), client: Ok(client) };
         let (api_url, site_url) = (self.address.clone(), self.address.clone());
-        let app = App { api_url, site_url, keys, looks: Vec::new() };
-        X::new(http::client(&http::Limits::default()).unwrap(), Arc::new(SystemClock), app, None)
+        let app = XApp { api_url, site_url, keys, probe_delays: Vec::new() };
+        X::new(http::client(&http::Timeouts::default()).unwrap(), Arc::new(SystemClock), app, None)
     }
 
     /// How often somebody asked for this.

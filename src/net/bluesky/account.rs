@@ -15,9 +15,11 @@ use super::{
 use crate::files;
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
+use crate::flock::network::SignInKind;
 use crate::flock::post::{Cause, Why};
+use crate::flock::secret::Secret;
 use crate::net::response::sentence;
-use crate::net::{AccountApi, Appearance, ProfileError, Rejection, http};
+use crate::net::{AccountApi, AppPasswordApi, Appearance, ProfileError, Rejection, SignInApi, http};
 
 /// The largest picture, in bytes (the lexicon `app.bsky.actor.profile`).
 const PICTURE_MAX: usize = 1_000_000;
@@ -84,8 +86,8 @@ async fn picture(path: &Path) -> Result<(&'static str, Vec<u8>), String> {
 
 #[async_trait]
 impl AccountApi for Bluesky {
-    fn by_app_password(&self) -> Option<&Bluesky> {
-        Some(self)
+    fn sign_in(&self, kind: SignInKind) -> Option<SignInApi<'_>> {
+        (kind == SignInKind::AppPassword).then_some(SignInApi::AppPassword(self))
     }
 
     async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Rejection> {
@@ -161,5 +163,16 @@ impl AccountApi for Bluesky {
         let task = "change the profile";
         let done = self.settled(&response, task, tokens).await?;
         if done["uri"].is_string() { Ok(()) } else { Err(unusable(&response, task, "record").into()) }
+    }
+}
+
+#[async_trait]
+impl AppPasswordApi for Bluesky {
+    fn is_app_password(&self, password: &Secret) -> bool {
+        looks_like_app_password(password)
+    }
+
+    async fn open_session(&self, account: &str, password: &Secret) -> Result<Tokens, Rejection> {
+        self.log_in(account, password).await
     }
 }

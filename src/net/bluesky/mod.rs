@@ -29,33 +29,31 @@ use url::Url;
 
 use super::diagnosis::inconclusive;
 use super::identity::{ExpectedAccount, fingerprint};
+use super::registry::{Adapter, ClientConfig};
 use super::response::{self, ApiResponse};
-use super::{AccountApi as _, Limits, Network, ProbeResult, Rejection, Sent, Session, Timeline, http};
+use super::text::TextRules;
+use super::{AccountApi, Network, ProbeResult, Rejection, Sent, Session, Timeline, http};
 use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, PostId, Why};
 use crate::flock::secret::Secret;
-use crate::flock::{PostOptions, NetworkKind};
+use crate::flock::{NetworkKind, PostOptions};
 use diagnosis::API;
 use session::Logins;
 
 /// Whom a text mentions, each as it stands there. Whether anybody has that handle is not asked.
-pub(super) fn mentions(text: &str) -> Vec<&str> {
+fn mentions(text: &str) -> Vec<&str> {
     let facets = facets::detect(text).into_iter();
     let mentions = facets.filter(|facet| matches!(facet.feature, facets::Feature::Mention(_)));
     mentions.map(|facet| &text[facet.bytes]).collect()
 }
-
-/// What a server takes from an account: 5,000 points an hour, of which a post takes two (docs.bsky.app, "Rate limits").
-pub const LIMITS: Limits =
-    Limits { of_app_per_day: None, of_bot: 2_500, window: Duration::from_secs(60 * 60) };
 
 /// The parts of an app password, and the letters of each.
 const PARTS: usize = 4;
 
 /// Where Bluesky is, as its bots' clients need it.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct BlueskyApp {
     /// Such as `https://bsky.social`: where handles are resolved.
     pub api_url: String,
     /// Such as `https://bsky.app`: where people see posts.
@@ -63,14 +61,34 @@ pub struct App {
     /// Such as `https://plc.directory`: where documents are.
     pub directory_url: String,
     /// The pauses before each look for a post whose outcome is unknown.
-    pub looks: Vec<Duration>,
+    pub probe_delays: Vec<Duration>,
+}
+
+pub(super) static ADAPTER: Adapter = Adapter {
+    connect: Some(connect),
+    text: TextRules {
+        check: |_, _, text| length::check(text),
+        length: |_, _, text| (length::length(text), length::MAX),
+        mentions,
+        has_link,
+    },
+};
+
+fn has_link(text: &str) -> bool {
+    facets::detect(text).iter().any(|facet| matches!(facet.feature, facets::Feature::Link(_)))
+}
+
+fn connect(config: ClientConfig) -> Arc<dyn AccountApi> {
+    let ClientConfig { http, clock, api_url, site_url, directory_url, probe_delays, .. } = config;
+    let app = BlueskyApp { api_url, site_url, directory_url, probe_delays };
+    Arc::new(Bluesky::new(http, clock, app, config.account, config.options))
 }
 
 /// A bot's client: a handle on the connections that all bots share.
 pub struct Bluesky {
     http: Client,
     clock: Arc<dyn Clock>,
-    app: App,
+    app: BlueskyApp,
     expected: ExpectedAccount,
     /// The languages that posts say they are in.
     languages: Vec<String>,
@@ -97,15 +115,15 @@ impl Bluesky {
     pub fn new(
         http: Client,
         clock: Arc<dyn Clock>,
-        app: App,
+        app: BlueskyApp,
         account: Option<String>,
-        manner: PostOptions,
+        options: PostOptions,
     ) -> Self {
         let expected = ExpectedAccount::new(NetworkKind::Bluesky, account);
         let base = |url: &str| url.trim_end_matches('/').to_owned();
         let (api_url, site_url) = (base(&app.api_url), base(&app.site_url));
-        let app = App { api_url, site_url, directory_url: base(&app.directory_url), ..app };
-        Self { http, clock, app, expected, languages: manner.languages, logins: Logins::default() }
+        let app = BlueskyApp { api_url, site_url, directory_url: base(&app.directory_url), ..app };
+        Self { http, clock, app, expected, languages: options.languages, logins: Logins::default() }
     }
 
     /// A question, which changes nothing (atproto.com/specs/xrpc).
@@ -183,7 +201,7 @@ fn unclear(task: &str, heard: &str) -> Rejection {
 }
 
 /// Whether a password has the form of one that is made for programs: `xxxx-xxxx-xxxx-xxxx`.
-pub fn looks_like_app_password(password: &Secret) -> bool {
+fn looks_like_app_password(password: &Secret) -> bool {
     let is_part = |part: &str| {
         part.len() == PARTS && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     };
@@ -243,7 +261,7 @@ impl Network for Bluesky {
     }
 
     fn probe_delays(&self) -> &[Duration] {
-        &self.app.looks
+        &self.app.probe_delays
     }
 
     async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {

@@ -75,7 +75,7 @@ impl Bluesky {
     ///
     /// # Errors
     /// When the handle does not resolve, the account's server is not known, or does not accept the password.
-    pub async fn sign_in(&self, account: &str, password: &Secret) -> Result<Tokens, Rejection> {
+    pub async fn log_in(&self, account: &str, password: &Secret) -> Result<Tokens, Rejection> {
         let identity = self.identity(account).await?;
         self.open(&identity, password).await
     }
@@ -89,10 +89,10 @@ impl Bluesky {
         if let Ok(identity) = &identity
             && identity.server != held.server
         {
-            return self.log_in(identity, &held).await;
+            return self.log_in_again(identity, &held).await;
         }
         match self.refreshed(&held).await {
-            Err(rejection) if rejection.token_rejected => self.log_in(&identity?, &held).await,
+            Err(rejection) if rejection.token_rejected => self.log_in_again(&identity?, &held).await,
             refreshed => refreshed,
         }
     }
@@ -131,7 +131,7 @@ impl Bluesky {
     }
 
     /// Opens a session without a person, if it may.
-    async fn log_in(
+    async fn log_in_again(
         &self,
         identity: &AtprotoIdentity,
         held: &BlueskySession<'_>,

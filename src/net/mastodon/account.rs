@@ -11,10 +11,11 @@ use super::{Mastodon, SCOPES, html, id, instance, read};
 use crate::files;
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Registration, Tokens};
+use crate::flock::network::SignInKind;
 use crate::flock::post::{Cause, Why};
 use crate::net::oauth2::Provider;
 use crate::net::response::{ApiResponse, sentence};
-use crate::net::{AccountApi, Appearance, ProfileError, Rejection, http};
+use crate::net::{AccountApi, Appearance, OAuth2Api, ProfileError, Rejection, SignInApi, http};
 
 /// Says whose a token is.
 pub(super) const WHO_AM_I: &str = "/api/v1/accounts/verify_credentials";
@@ -76,12 +77,8 @@ impl Mastodon {
 
 #[async_trait]
 impl AccountApi for Mastodon {
-    async fn by_oauth2(&self) -> Option<Result<(Provider, &'static [&'static str]), Rejection>> {
-        Some(self.provider().await.map(|provider| (provider, SCOPES)))
-    }
-
-    fn out_of_band(&self) -> Option<&'static str> {
-        Some(OUT_OF_BAND)
+    fn sign_in(&self, kind: SignInKind) -> Option<SignInApi<'_>> {
+        (kind == SignInKind::OAuth2).then_some(SignInApi::OAuth2(self))
     }
 
     async fn register(&self, redirects: &[String]) -> Result<Option<Registration>, Rejection> {
@@ -157,6 +154,17 @@ impl AccountApi for Mastodon {
                 form.part("avatar", picture(bytes).ok_or_else(|| unfit(path, "it is neither PNG nor JPEG"))?);
         }
         Ok(self.change(tokens, form).await?)
+    }
+}
+
+#[async_trait]
+impl OAuth2Api for Mastodon {
+    async fn provider(&self) -> Result<(Provider, &'static [&'static str]), Rejection> {
+        Ok((self.oauth2().await?, SCOPES))
+    }
+
+    fn out_of_band(&self) -> Option<&'static str> {
+        Some(OUT_OF_BAND)
     }
 }
 

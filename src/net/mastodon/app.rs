@@ -54,7 +54,7 @@ impl Mastodon {
     }
 
     /// Where people sign in, as the app that the server knows.
-    pub(super) async fn provider(&self) -> Result<Provider, Rejection> {
+    pub(super) async fn oauth2(&self) -> Result<Provider, Rejection> {
         let client = self.client()?.clone();
         let url = |path| format!("{}{path}", self.app.api_url);
         Ok(Provider {

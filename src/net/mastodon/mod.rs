@@ -27,15 +27,17 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::identity::{ExpectedAccount, fingerprint};
+use super::registry::{Adapter, ClientConfig};
 use super::response::{self, ApiResponse};
+use super::text::TextRules;
 use super::{
-    AccountApi as _, Limits, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http,
+    AccountApi, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http, link, mention,
 };
 use crate::clock::Clock;
-use crate::flock::account::{Account, Client, Registration, Tokens};
+use crate::flock::account::{Account, Client, Registration, TextLimits, Tokens};
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::secret::Secret;
-use crate::flock::{PostOptions, NetworkKind};
+use crate::flock::{NetworkKind, PostOptions};
 use diagnosis::{ACCOUNT_DISABLED, API, FORBIDDEN, REPLAYED_ERROR, SCOPE_MISSING};
 use instance::Asking;
 
@@ -55,13 +57,9 @@ const IN_PASSING: Duration = Duration::from_secs(10);
 /// The header that makes a repeat known as one (docs.joinmastodon.org, "statuses").
 const KEY: &str = "idempotency-key";
 
-/// What a server takes from an account unless it is told otherwise (docs.joinmastodon.org, "Rate limits").
-pub const LIMITS: Limits =
-    Limits { of_app_per_day: None, of_bot: 300, window: Duration::from_secs(3 * 60 * 60) };
-
 /// An app on a server, as its bots' clients need it.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct MastodonApp {
     /// Such as `https://mastodon.social`.
     pub api_url: String,
     /// How the server knows the app: what `flock.toml` names, or why that is not at hand.
@@ -69,26 +67,62 @@ pub struct App {
     /// What the server made of the app when it registered itself, if it did.
     pub registration: Option<Registration>,
     /// The pauses before each look for a post whose outcome is unknown.
-    pub looks: Vec<Duration>,
+    pub probe_delays: Vec<Duration>,
+}
+
+pub(super) static ADAPTER: Adapter = Adapter {
+    connect: Some(connect),
+    text: TextRules {
+        check: |bot, account, text| {
+            length::check(text, bot.options.spoiler_text.as_deref(), text_limits(account))
+        },
+        length: |bot, account, text| {
+            let limits = text_limits(account);
+            let spoiler_text = bot.options.spoiler_text.as_deref().unwrap_or_default();
+            let length = length::length(text, spoiler_text, limits.per_url);
+            (length, usize::try_from(limits.characters).unwrap_or(usize::MAX))
+        },
+        mentions: mention::all_on_mastodon,
+        has_link: |text| link::schemed_links(text).next().is_some(),
+    },
+};
+
+/// What the bot's server allows, as far as it is remembered with its account.
+fn text_limits(account: Option<&Account>) -> TextLimits {
+    let known = account.filter(|account| account.network == NetworkKind::Mastodon);
+    known.and_then(|account| account.limits).unwrap_or(length::USUAL)
+}
+
+fn connect(config: ClientConfig) -> Arc<dyn AccountApi> {
+    let ClientConfig { http, clock, api_url, keys, names_client, registration, probe_delays, .. } = config;
+    let client = names_client.then_some(keys.client);
+    let app = MastodonApp { api_url, client, registration, probe_delays };
+    Arc::new(Mastodon::new(http, clock, app, config.account, config.options))
 }
 
 /// A bot's client: its server, and a handle on the connections that all bots share.
 pub struct Mastodon {
     http: Http,
     clock: Arc<dyn Clock>,
-    app: App,
+    app: MastodonApp,
     expected: ExpectedAccount,
-    manner: PostOptions,
+    options: PostOptions,
     limits: Asking,
 }
 
 impl Mastodon {
     /// A client for this server. `account` is the handle that tokens must belong to, with or without its domain, where
     /// one is expected.
-    pub fn new(http: Http, clock: Arc<dyn Clock>, app: App, account: Option<String>, manner: PostOptions) -> Self {
+    pub fn new(
+        http: Http,
+        clock: Arc<dyn Clock>,
+        app: MastodonApp,
+        account: Option<String>,
+        options: PostOptions,
+    ) -> Self {
         let expected = ExpectedAccount::new(NetworkKind::Mastodon, account).asking_once();
-        let app = App { api_url: app.api_url.trim_end_matches('/').to_owned(), ..app };
-        Self { http, clock, app, expected, manner, limits: Asking::default() }
+        let app = MastodonApp { api_url: app.api_url.trim_end_matches('/').to_owned(), ..app };
+        Self { http, clock, app, expected, options, limits: Asking::default() }
     }
 
     /// The server, as a host with its port.
@@ -151,7 +185,7 @@ impl Mastodon {
 
     /// What is posted: the text, and of the rest what the bot says; the account's own settings count otherwise.
     fn status(&self, text: &str) -> Value {
-        let PostOptions { visibility, languages, spoiler_text } = &self.manner;
+        let PostOptions { visibility, languages, spoiler_text } = &self.options;
         let mut status = json!({ "status": text });
         if let Some(visibility) = visibility {
             status["visibility"] = json!(visibility.to_string());
@@ -350,7 +384,7 @@ impl Network for Mastodon {
     }
 
     fn probe_delays(&self) -> &[Duration] {
-        &self.app.looks
+        &self.app.probe_delays
     }
 
     async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {

@@ -7,10 +7,11 @@ use super::diagnosis::API;
 use super::{SCOPES, X, data, name, unusable};
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
+use crate::flock::network::SignInKind;
 use crate::flock::post::{Cause, Why};
 use crate::net::oauth2::Provider;
 use crate::net::response::{ApiResponse, sentence};
-use crate::net::{AccountApi, Appearance, ProfileError, Rejection, http};
+use crate::net::{AccountApi, Appearance, OAuth2Api, ProfileError, Rejection, SignInApi, http};
 
 /// How what X says of tokens of OAuth 1.0a begins if they can post.
 const MAY_WRITE: &str = "read-write";
@@ -63,12 +64,12 @@ impl X {
 
 #[async_trait]
 impl AccountApi for X {
-    fn by_oauth1(&self) -> Option<&Self> {
-        Some(self)
-    }
-
-    async fn by_oauth2(&self) -> Option<Result<(Provider, &'static [&'static str]), Rejection>> {
-        Some(self.oauth2().map(|provider| (provider, SCOPES)))
+    fn sign_in(&self, kind: SignInKind) -> Option<SignInApi<'_>> {
+        match kind {
+            SignInKind::OAuth1 => Some(SignInApi::OAuth1(self)),
+            SignInKind::OAuth2 => Some(SignInApi::OAuth2(self)),
+            SignInKind::AppPassword => None,
+        }
     }
 
     async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Rejection> {
@@ -132,5 +133,12 @@ impl AccountApi for X {
 
     async fn update_profile(&self, _tokens: &Tokens, _profile: &Profile) -> Result<(), ProfileError> {
         Err(ProfileError::Unsupported(self.profile_unsupported().unwrap_or_default().to_owned()))
+    }
+}
+
+#[async_trait]
+impl OAuth2Api for X {
+    async fn provider(&self) -> Result<(Provider, &'static [&'static str]), Rejection> {
+        Ok((self.oauth2()?, SCOPES))
     }
 }

@@ -3,15 +3,14 @@
 //! X knows no idempotency key, so one call is one request and what is not answered stays unknown. Reading
 //! costs money there: nothing is read that is known already. What makes a request an account's own is in
 //! `auth`, what errors mean in `diagnosis`, the length of a text in [`length`], how tokens come to be in
-//! [`oauth1`], what an account has posted in `timeline`, and what else can be done with one in `account`.
+//! `oauth1`, what an account has posted in `timeline`, and what else can be done with one in `account`.
 
 mod account;
 mod auth;
 mod diagnosis;
 pub mod length;
 mod likeness;
-pub mod limits;
-pub mod oauth1;
+mod oauth1;
 mod timeline;
 
 use std::sync::Arc;
@@ -25,9 +24,12 @@ use serde_json::Value;
 
 use super::diagnosis::inconclusive;
 use super::identity::ExpectedAccount;
+use super::mention;
 use super::oauth2::{Proof, Provider};
+use super::registry::{Adapter, ClientConfig};
 use super::response::{self, ApiResponse};
-use super::{AccountApi as _, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
+use super::text::TextRules;
+use super::{AccountApi, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
 use crate::clock::Clock;
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, AppKeys, Tokens};
@@ -45,7 +47,7 @@ pub const SCOPES: &[&str] = &["tweet.read", "users.read", "tweet.write", "offlin
 
 /// An app on X, as its bots' clients need it.
 #[derive(Debug, Clone)]
-pub struct App {
+pub struct XApp {
     /// Such as `https://api.x.com`.
     pub api_url: String,
     /// Such as `https://x.com`: where people sign in by OAuth 2.0.
@@ -53,23 +55,38 @@ pub struct App {
     /// The app's keys.
     pub keys: AppKeys,
     /// The pauses before each look for a post whose outcome is unknown.
-    pub looks: Vec<Duration>,
+    pub probe_delays: Vec<Duration>,
+}
+
+pub(super) static ADAPTER: Adapter = Adapter {
+    connect: Some(connect),
+    text: TextRules {
+        check: |_, _, text| length::check(text),
+        length: |_, _, text| (length::weighted(text), length::MAX),
+        mentions: mention::all_on_x,
+        has_link: length::has_link,
+    },
+};
+
+fn connect(config: ClientConfig) -> Arc<dyn AccountApi> {
+    let ClientConfig { http, clock, api_url, site_url, keys, probe_delays, account, .. } = config;
+    Arc::new(X::new(http, clock, XApp { api_url, site_url, keys, probe_delays }, account))
 }
 
 /// A bot's client: its app's keys, and a handle on the connections that all bots share.
 pub struct X {
     http: Client,
     clock: Arc<dyn Clock>,
-    app: App,
+    app: XApp,
     expected: ExpectedAccount,
 }
 
 impl X {
     /// A client for this app. `account` is the handle that tokens must belong to, where one is expected.
-    pub fn new(http: Client, clock: Arc<dyn Clock>, app: App, account: Option<String>) -> Self {
+    pub fn new(http: Client, clock: Arc<dyn Clock>, app: XApp, account: Option<String>) -> Self {
         let expected = ExpectedAccount::new(NetworkKind::X, account).asking_once();
         let base = |url: &str| url.trim_end_matches('/').to_owned();
-        let app = App { api_url: base(&app.api_url), site_url: base(&app.site_url), ..app };
+        let app = XApp { api_url: base(&app.api_url), site_url: base(&app.site_url), ..app };
         Self { http, clock, app, expected }
     }
 
@@ -188,7 +205,7 @@ impl Network for X {
     }
 
     fn probe_delays(&self) -> &[Duration] {
-        &self.app.looks
+        &self.app.probe_delays
     }
 
     async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {

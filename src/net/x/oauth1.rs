@@ -1,6 +1,7 @@
 //! Signing in to X by OAuth 1.0a in three steps (RFC 5849, section 2): a request token, a person who agrees in
 //! a browser, and the account's access token. Talking to the person is `enroll`'s work.
 
+use async_trait::async_trait;
 use reqwest::{Method, Url};
 
 use super::X;
@@ -9,27 +10,17 @@ use super::diagnosis::{API, APP_KEYS_REJECTED, CODE_REJECTED};
 use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
-use crate::net::Rejection;
 use crate::net::diagnosis::{Diagnosis, inconclusive};
 use crate::net::response::ApiResponse;
+use crate::net::{OAuth1Api, Rejection, RequestToken};
 
-/// The callback of somebody who will type a PIN instead.
-pub const OUT_OF_BAND: &str = "oob";
+/// The callback where no browser comes back: X shows a PIN.
+const OUT_OF_BAND: &str = "oob";
 
-/// What the first step gives; good for one signing in.
-#[derive(Debug, Clone)]
-pub struct RequestToken {
-    /// Its public half: it comes back with the answer of the person.
-    pub token: String,
-    secret: Secret,
-}
-
-impl X {
-    /// Asks for a request token. `callback` is where the browser is sent afterwards, or [`OUT_OF_BAND`].
-    ///
-    /// # Errors
-    /// When X does not know the app, or the callback is not registered with it.
-    pub async fn request_token(&self, callback: &str) -> Result<RequestToken, Rejection> {
+#[async_trait]
+impl OAuth1Api for X {
+    async fn request_token(&self, callback: Option<&str>) -> Result<RequestToken, Rejection> {
+        let callback = callback.unwrap_or(OUT_OF_BAND);
         let url = format!("{}/oauth/request_token", self.app.api_url);
         let request = self.signed(&Signer::Asking { callback }, Method::POST, &url)?;
         let what = "begin signing in";
@@ -45,9 +36,7 @@ impl X {
         Ok(RequestToken { token: token.to_owned(), secret: Secret::new(secret) })
     }
 
-    /// The page on which a person signs in and agrees. It asks for a fresh log-in, as the browser is often
-    /// signed in as somebody else, and `handle` is filled in.
-    pub fn authorize_url(&self, request: &RequestToken, handle: Option<&str>) -> String {
+    fn authorize_url(&self, request: &RequestToken, handle: Option<&str>) -> String {
         let base = format!("{}/oauth/authorize", self.app.api_url);
         let Ok(mut url) = Url::parse(&base) else { return base };
         let mut query = url.query_pairs_mut();
@@ -57,11 +46,7 @@ impl X {
         url.into()
     }
 
-    /// The account's tokens, for the verifier or PIN that X gave to whoever agreed.
-    ///
-    /// # Errors
-    /// When X does not accept it: it is used up, too old, or mistyped.
-    pub async fn access_token(&self, request: &RequestToken, verifier: &str) -> Result<Tokens, Rejection> {
+    async fn access_token(&self, request: &RequestToken, verifier: &str) -> Result<Tokens, Rejection> {
         let RequestToken { token, secret } = request;
         let token = Secret::new(token.clone());
         let url = format!("{}/oauth/access_token", self.app.api_url);

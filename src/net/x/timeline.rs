@@ -7,7 +7,8 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::diagnosis::API;
-use super::{X, limits, name, url_of};
+use super::{X, name, url_of};
+use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, Why};
 use crate::net::diagnosis::inconclusive;
@@ -18,8 +19,8 @@ use crate::net::{ProbeResult, Rejection, RemotePost, Session, Timeline, require_
 /// How many pages of a hundred are read to find one post. No bot of ours posts more in a few minutes, and reading on
 /// costs half a dollar a page.
 const PAGES_OF_A_PROBE: usize = 5;
-/// As many pages as it takes to read all that X shows.
-const PAGES: usize = limits::SHOWN / 100;
+/// As many pages as it takes to read all that X shows: the newest 3,200 posts of an account (docs.x.com, "Timelines").
+const PAGES: usize = 3_200 / 100;
 /// X takes no `start_time` before this: 2010-11-06 in UTC, in seconds since 1970, when its ids began to tell the time
 /// (docs.x.com, "Get Posts").
 const EARLIEST: i64 = 1_289_001_600;
@@ -36,7 +37,7 @@ impl X {
                 return Ok(ProbeResult::Unavailable(why));
             }
         };
-        let cost = limits::price_of_reading(posts.len());
+        let cost = NetworkKind::X.profile().prices.of_reading(posts.len());
         let ours = post.text.as_deref().unwrap_or_default();
         let is_same = |post: &RemotePost| super::likeness::is_same(ours, &post.text);
         Ok(ProbeResult::sorted(ours, posts, is_same, cost))

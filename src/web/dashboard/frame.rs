@@ -133,13 +133,7 @@ pub(super) fn handle(bot: &Bot, standing: Option<&BotRecord>) -> Markup {
 
 /// A network's name as its people write it.
 pub(super) const fn network(kind: NetworkKind) -> &'static str {
-    match kind {
-        NetworkKind::X => "X",
-        NetworkKind::Mastodon => "Mastodon",
-        NetworkKind::Bluesky => "Bluesky",
-        NetworkKind::Feed => "Atom feed",
-        NetworkKind::Paper => "paper",
-    }
+    kind.profile().name
 }
 
 /// Where a bot is and as whom, on one line.

@@ -12,7 +12,8 @@ use super::frame::{self, Frame, Part};
 use super::here::Here;
 use super::refused;
 use crate::enroll::{Return, View};
-use crate::flock::{Bot, Flock, NetworkKind};
+use crate::flock::network::SignInKind;
+use crate::flock::{Bot, Flock};
 use crate::listener::Caller;
 use crate::web::auth::{self, Pass, Signed};
 use crate::web::page::{mark, shell};
@@ -45,17 +46,17 @@ pub(super) fn ways(bot: &Bot, pass: &Pass, is_signed_in: bool) -> Markup {
     };
     html! {
         div.buttons {
-            @match bot.network {
-                NetworkKind::X => {
-                    (form("browser", format!("{words} with X")))
+            @match bot.network.profile().sign_in.first() {
+                Some(SignInKind::OAuth1) => {
+                    (form("browser", format!("{words} with {network}")))
                     (form("pin", "Use a PIN instead".to_owned()))
                 }
-                NetworkKind::Mastodon => {
+                Some(SignInKind::OAuth2) => {
                     (form("browser", format!("{words} with {network}")))
                     (form("pin", "Use a code instead".to_owned()))
                 }
-                NetworkKind::Bluesky => (form("browser", format!("{words} with an app password"))),
-                NetworkKind::Feed | NetworkKind::Paper => {}
+                Some(SignInKind::AppPassword) => (form("browser", format!("{words} with an app password"))),
+                None => {}
             }
         }
     }
@@ -151,7 +152,7 @@ fn again(bot: &Bot, pass: &Pass) -> Markup {
         form.buttons method="post" action={ "../bots/" (bot.name) "/sign-in" } {
             (frame::token(pass))
             button.primary name="way" value="browser" { "Try again" }
-            @if bot.network != NetworkKind::Bluesky { button name="way" value="pin" { "Use a PIN or code instead" } }
+            @if !bot.network.signs_in_by(SignInKind::AppPassword) { button name="way" value="pin" { "Use a PIN or code instead" } }
         }
     }
 }

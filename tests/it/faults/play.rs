@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use flockd::flock::NetworkKind;
 use flockd::net::Outcome;
-use flockd::net::http::{self, Limits};
+use flockd::net::http::{self, Timeouts};
 use tokio::task::block_in_place;
 
 use super::case::{Case, Way};
@@ -91,7 +91,7 @@ fn retry_at(log: &str) -> DateTime<Utc> {
 }
 
 async fn client_only(fake: &FakeX, behaviour: Behaviour) {
-    assert_eq!(Limits::default().total, Duration::from_secs(30), "what the manual says");
+    assert_eq!(Timeouts::default().total, Duration::from_secs(30), "what the manual says");
     fake.next_post(behaviour);
     let walt = fake.account("walt_lines").credentials;
     let x = Signed::new(http::client(&HASTY).unwrap(), fake.clock.clone(), &fake.url, walt, None);

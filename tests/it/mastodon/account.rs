@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use flockd::flock::PostOptions;
 use flockd::flock::account::{Account, Profile, TextLimits};
 use flockd::flock::post::Cause;
-use flockd::net::http::Limits;
+use flockd::net::http::Timeouts;
 use flockd::net::{AccountApi as _, Network as _, Session};
 use serde_json::json;
 
@@ -78,7 +78,7 @@ async fn limits_are_read_anew_when_a_daemon_starts_and_once_a_day() {
 #[tokio::test]
 async fn a_handle_may_be_expected_with_its_server_or_without() {
     let noon = Noon::of(Kin::Mastodon).await;
-    let (url, limits) = (&noon.fake.url, Limits::default());
+    let (url, limits) = (&noon.fake.url, Timeouts::default());
     for (expected, fits) in [
         ("walt", true),
         ("@WALT", true),

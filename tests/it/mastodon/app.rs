@@ -2,7 +2,7 @@
 
 use flockd::flock::account::{Registration, Tokens};
 use flockd::flock::post::Cause;
-use flockd::net::{AccountApi as _, Network as _};
+use flockd::net::{AccountApi as _, Network as _, OAuth2Api as _};
 use serde_json::json;
 
 use crate::support::browser;
@@ -19,7 +19,7 @@ async fn registered(fake: &FakeMastodon) -> Registration {
 /// Signs in as whoever sits at the browser.
 async fn tokens(fake: &FakeMastodon, registration: &Registration, redirect: &str) -> Tokens {
     let client = fake.client_as(Some(registration.clone()));
-    let (provider, scopes) = client.by_oauth2().await.unwrap().unwrap();
+    let (provider, scopes) = client.provider().await.unwrap();
     let request = provider.begin(redirect, scopes).unwrap();
     let code = if redirect == OUT_OF_BAND {
         let (_, page) = browser::open(&request.url).await;

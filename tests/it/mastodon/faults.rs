@@ -2,7 +2,7 @@
 
 use flockd::flock::PostOptions;
 use flockd::flock::post::Cause;
-use flockd::net::http::Limits;
+use flockd::net::http::Timeouts;
 use flockd::net::{Network as _, Outcome, Session};
 
 use super::status;
@@ -11,7 +11,7 @@ use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Kin, Reply, brought
 use crate::support::port::Ports;
 
 /// Sends one post to this address.
-async fn sent_to(fake: &FakeMastodon, url: &str, limits: &Limits) -> Outcome {
+async fn sent_to(fake: &FakeMastodon, url: &str, limits: &Timeouts) -> Outcome {
     let session = Session { tokens: Some(brought(&fake.token_of("walt"))), account: None };
     fake.client_with(url, limits, None, PostOptions::default()).send(&status(1, "a"), &session).await.outcome
 }
@@ -39,7 +39,7 @@ async fn what_never_left_may_be_sent_again() {
 async fn what_left_without_an_answer_is_unknown() {
     let broken = Reply::new(200, "{\"id\":");
     let left = "the request left, and then: ";
-    let (patient, hasty) = (Limits::default(), HASTY);
+    let (patient, hasty) = (Timeouts::default(), HASTY);
     let cases = [
         (Behaviour::CloseUnread, 0, left, patient),
         (Behaviour::Close, 0, left, patient),
@@ -72,7 +72,7 @@ async fn no_redirect_is_followed() {
     for status in [301, 302, 303, 307, 308] {
         let reply = Reply::new(status, "").header("location", format!("{}/api/v1/statuses", elsewhere.url));
         fake.next_post(Behaviour::Answer(reply));
-        let outcome = sent_to(&fake, &fake.url, &Limits::default()).await;
+        let outcome = sent_to(&fake, &fake.url, &Timeouts::default()).await;
         assert!(!matches!(outcome, Outcome::Posted { .. }), "{status}: {outcome:?}");
     }
     assert!(elsewhere.requests().is_empty());

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use flockd::flock::post::Cause;
 use flockd::flock::{PostOptions, Visibility};
-use flockd::net::http::Limits;
+use flockd::net::http::Timeouts;
 use flockd::net::{Network as _, Outcome};
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ async fn a_status_says_what_the_bot_says_and_nothing_else() {
             json!({"status": "a & <b>", "visibility": "unlisted", "language": "de", "spoiler_text": "ein Gedicht"}),
         ),
     ] {
-        let client = fake.client_with(&fake.url, &Limits::default(), None, manner);
+        let client = fake.client_with(&fake.url, &Timeouts::default(), None, manner);
         let walt = fake.walt(&client).await;
         let before = fake.count();
         let sent = client.send(&status(1, "a & <b>"), &walt).await;

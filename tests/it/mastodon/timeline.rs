@@ -326,7 +326,7 @@ async fn nothing_is_read_for_ever() {
     let since = noon.client.timeline_since(noon_less(3), &noon.walt).await.unwrap();
     let Timeline::Partial(part, why) = since else { panic!("all of it was read") };
     assert_eq!(part.len(), 2_000);
-    assert!(why.reason.contains("more than 2000 statuses"), "{why:?}");
+    assert!(why.reason.contains("more than 2000 posts"), "{why:?}");
 }
 
 #[tokio::test]

@@ -39,16 +39,19 @@ use flockd::flock::NetworkKind;
 use flockd::flock::account::{Account, AppKeys, Consumer, Tokens};
 use flockd::flock::post::{Post, PostId, State};
 use flockd::flock::secret::Secret;
-use flockd::net::http::Limits;
-use flockd::net::x::{App, X};
+use flockd::net::http::Timeouts;
+use flockd::net::x::{X, XApp};
 use flockd::net::{Network as _, Outcome, Rejection, Session, http};
 
 use fake_x::{FakeAccount, FakeX};
 pub use program::PATIENCE;
 
 /// For a client whose patience has to be waited out: short, yet long enough for a busy machine to do its part.
-pub const HASTY: Limits =
-    Limits { connect: Duration::from_secs(4), total: Duration::from_secs(8), idle: Duration::from_secs(20) };
+pub const HASTY: Timeouts = Timeouts {
+    connect: Duration::from_secs(4),
+    total: Duration::from_secs(8),
+    idle: Duration::from_secs(20),
+};
 
 /// A clock that stands still until it is set.
 pub struct StillClock(Mutex<DateTime<Utc>>);
@@ -149,7 +152,7 @@ impl Signed {
         let consumer = Consumer { key: credentials.consumer_key, secret: credentials.consumer_secret };
         let keys = AppKeys { consumer: Ok(consumer), client: Err("no client".to_owned()) };
         let looks = vec![std::time::Duration::ZERO; 3];
-        let app = App { api_url: url.to_owned(), site_url: url.to_owned(), keys, looks };
+        let app = XApp { api_url: url.to_owned(), site_url: url.to_owned(), keys, probe_delays: looks };
         Self { x: X::new(http, clock, app, account), tokens }
     }
 
@@ -169,7 +172,7 @@ impl Signed {
 
 /// A client for an account of the fake, which expects no particular handle.
 pub fn x_for(fake: &FakeX, account: &FakeAccount) -> Signed {
-    let http = http::client(&http::Limits::default()).unwrap();
+    let http = http::client(&http::Timeouts::default()).unwrap();
     Signed::new(http, fake.clock.clone(), &fake.url, account.credentials.clone(), None)
 }
 

@@ -74,15 +74,15 @@ impl Tower {
 
     /// The webhook as a receiver.
     pub(crate) fn webhook(&self) -> AlertTarget {
-        self.webhook_within(&http::Limits::default())
+        self.webhook_within(&http::Timeouts::default())
     }
 
     /// The same, which is not waited for as long as a person would.
     pub(crate) fn webhook_in_haste(&self) -> AlertTarget {
-        self.webhook_within(&http::Limits { total: IMPATIENT, ..http::Limits::default() })
+        self.webhook_within(&http::Timeouts { total: IMPATIENT, ..http::Timeouts::default() })
     }
 
-    fn webhook_within(&self, limits: &http::Limits) -> AlertTarget {
+    fn webhook_within(&self, limits: &http::Timeouts) -> AlertTarget {
         AlertTarget::Webhook(http::client(limits).unwrap(), Secret::new(format!("{}{PATH}", self.hook.url)))
     }
 
@@ -143,7 +143,7 @@ impl Tower {
         self.settings.send_replace(Arc::new(AlertSettings { bots, targets, heartbeat: Some((url, every)) }));
         let heartbeat = Heartbeat {
             settings: self.settings.subscribe(),
-            http: http::client(&http::Limits::default()).unwrap(),
+            http: http::client(&http::Timeouts::default()).unwrap(),
             store: self.store.clone(),
             clock: self.clock.clone(),
             loop_age: Arc::new(move || *idle.lock().unwrap()),

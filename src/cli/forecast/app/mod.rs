@@ -16,9 +16,9 @@ use crate::config::SourceSpans;
 use crate::config::diagnostics::Diagnostic;
 use crate::flock::account::App;
 use crate::flock::budget::{self, Budget};
+use crate::flock::network::PostLimits;
 use crate::flock::{AtEnd, Bot, NetworkKind};
 use crate::forecast::post_rate;
-use crate::net;
 use crate::store::Spent;
 
 /// The days of a month, on average.
@@ -133,7 +133,7 @@ impl AppForecast {
         // The sum of nothing is a negative zero.
         let posts_per_day = posting().map(|share| share.per_day).sum::<f64>() + 0.0;
         let mills_per_month = posting().map(|share| share.per_day * share.price).sum::<f64>() * MONTH + 0.0;
-        let limit_per_day = net::limits(app.network).and_then(|limits| limits.of_app_per_day);
+        let limit_per_day = app.network.profile().limits.and_then(|limits| limits.of_app_per_day);
         let row = [
             app.name.clone(),
             rate(posts_per_day),
@@ -308,7 +308,7 @@ fn limit_complaints(
     places: &SourceSpans,
     now: DateTime<Utc>,
 ) -> Vec<Diagnostic> {
-    let Some(limits) = net::limits(app.network) else { return Vec::new() };
+    let Some(limits) = app.network.profile().limits else { return Vec::new() };
     let (name, network) = (&app.name, app.network);
     let all = limits.of_app_per_day.and_then(|most| Some((most, demand.day_ends(shares, most)?)));
     let all = all.map(|(most, ends)| {
@@ -323,7 +323,7 @@ fn limit_complaints(
     all.into_iter().chain(hasty).collect()
 }
 
-fn hasty_complaint(bot: &str, network: NetworkKind, limits: net::Limits, places: &SourceSpans) -> Diagnostic {
+fn hasty_complaint(bot: &str, network: NetworkKind, limits: PostLimits, places: &SourceSpans) -> Diagnostic {
     let (most, window) = (limits.of_bot, limits.window.as_secs() / 60);
     let message = format!(
         "bot {bot}: the schedule wants more than the {most} posts in {window} minutes that {network} takes from one \
@@ -333,7 +333,7 @@ fn hasty_complaint(bot: &str, network: NetworkKind, limits: net::Limits, places:
 }
 
 /// Whether a bot wants more than the network takes from one bot, from its next slot on.
-fn is_hasty(bot: &Bot, limits: net::Limits, now: DateTime<Utc>) -> bool {
+fn is_hasty(bot: &Bot, limits: PostLimits, now: DateTime<Utc>) -> bool {
     // Where its hours have no more than the window may have, neither has the window.
     let hours = u32::try_from(limits.window.as_secs().div_ceil(3_600)).unwrap_or(u32::MAX);
     if bot.max_per_hour.saturating_mul(hours) <= limits.of_bot {

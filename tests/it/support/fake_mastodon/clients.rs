@@ -5,8 +5,8 @@ use std::time::Duration;
 use flockd::flock::PostOptions;
 use flockd::flock::account::{Account, Registration, Tokens};
 use flockd::flock::secret::Secret;
-use flockd::net::http::{self, Limits};
-use flockd::net::mastodon::{App, Mastodon};
+use flockd::net::http::{self, Timeouts};
+use flockd::net::mastodon::{Mastodon, MastodonApp};
 use flockd::net::{Network as _, Session};
 
 use super::FakeMastodon;
@@ -30,14 +30,18 @@ pub fn granted(token: &Secret, scopes: &[&str]) -> Tokens {
 impl FakeMastodon {
     /// A client that expects no particular account.
     pub fn client(&self) -> Mastodon {
-        self.client_with(&self.url, &Limits::default(), None, PostOptions::default())
+        self.client_with(&self.url, &Timeouts::default(), None, PostOptions::default())
     }
 
     /// The same of an app that was registered.
     pub fn client_as(&self, registration: Option<Registration>) -> Mastodon {
-        let app =
-            App { api_url: self.url.clone(), client: None, registration, looks: vec![Duration::ZERO; 3] };
-        let http = http::client(&Limits::default()).unwrap();
+        let app = MastodonApp {
+            api_url: self.url.clone(),
+            client: None,
+            registration,
+            probe_delays: vec![Duration::ZERO; 3],
+        };
+        let http = http::client(&Timeouts::default()).unwrap();
         Mastodon::new(http, self.clock.clone(), app, None, PostOptions::default())
     }
 
@@ -45,12 +49,13 @@ impl FakeMastodon {
     pub fn client_with(
         &self,
         url: &str,
-        limits: &Limits,
+        limits: &Timeouts,
         account: Option<&str>,
         manner: PostOptions,
     ) -> Mastodon {
         let looks = vec![Duration::ZERO; 3];
-        let app = App { api_url: url.to_owned(), client: None, registration: None, looks };
+        let app =
+            MastodonApp { api_url: url.to_owned(), client: None, registration: None, probe_delays: looks };
         let account = account.map(str::to_owned);
         Mastodon::new(http::client(limits).unwrap(), self.clock.clone(), app, account, manner)
     }

@@ -9,8 +9,8 @@ use flockd::flock::account::{Account, Tokens};
 use flockd::flock::post::{Post, PostId};
 use flockd::flock::secret::Secret;
 use flockd::flock::{NetworkKind, PostOptions};
-use flockd::net::bluesky::{App, Bluesky};
-use flockd::net::http::{self, Limits};
+use flockd::net::bluesky::{Bluesky, BlueskyApp};
+use flockd::net::http::{self, Timeouts};
 use flockd::net::{Network as _, Outcome, Rejection, Sent, Session};
 
 use super::{Front, Poet};
@@ -25,10 +25,15 @@ pub struct Sky {
 impl Front {
     /// A client that comes by this front.
     pub fn client(&self, clock: Arc<dyn Clock>, manner: PostOptions, account: Option<&str>) -> Bluesky {
-        let limits = Limits { total: super::super::HASTY.total, ..Limits::default() };
+        let limits = Timeouts { total: super::super::HASTY.total, ..Timeouts::default() };
         let looks = vec![Duration::ZERO];
         let (api_url, directory_url) = (self.url.clone(), self.url.clone());
-        let app = App { api_url, directory_url, site_url: "https://bsky.app".to_owned(), looks };
+        let app = BlueskyApp {
+            api_url,
+            directory_url,
+            site_url: "https://bsky.app".to_owned(),
+            probe_delays: looks,
+        };
         Bluesky::new(http::client(&limits).unwrap(), clock, app, account.map(str::to_owned), manner)
     }
 
@@ -40,7 +45,7 @@ impl Front {
     /// The same by another clock.
     pub async fn signed_in_at(&self, poet: &Poet, clock: Arc<dyn Clock>) -> Sky {
         let bluesky = self.client(clock.clone(), PostOptions::default(), None);
-        let tokens = bluesky.sign_in(&poet.handle, &Secret::new(&*poet.app_password)).await.unwrap();
+        let tokens = bluesky.log_in(&poet.handle, &Secret::new(&*poet.app_password)).await.unwrap();
         let mut session = Session { tokens: Some(tokens), account: None };
         session.account = bluesky.prepare(&session).await.unwrap();
         Sky { bluesky, session, clock }

@@ -1,0 +1,315 @@
+//! What is known of each network before any request: one [`NetworkProfile`] for each.
+//!
+//! A new network gets a word in [`NetworkKind`], a profile here, a folder in `net/` with its client, and a line in
+//! `net/registry.rs`. What a text counts there, and what its answers mean, is code, and stands in that folder.
+
+use std::time::Duration;
+
+use super::NetworkKind;
+
+/// What distinguishes a network from the others.
+#[derive(Debug)]
+pub struct NetworkProfile {
+    /// Its name, as its people write it.
+    pub name: &'static str,
+    /// How a bot signs in, the preferred way first; none where there are no accounts.
+    pub sign_in: &'static [SignInKind],
+    /// Where a person signs in and out, in a sentence.
+    pub site: &'static str,
+    /// What a handle looks like; `None` where there are none.
+    pub handle: Option<HandleRule>,
+    /// Whether each of its servers has users of its own, so that an account is one of a server, and apps register there.
+    pub has_servers: bool,
+    /// Which tokens may stand in `flock.toml`.
+    pub tokens: TokenShape,
+    /// Whether access tokens expire.
+    pub tokens_expire: bool,
+    /// Which keys an app has.
+    pub app_keys: AppKeyRule,
+    /// Where it is, unless an app says otherwise.
+    pub addresses: Addresses,
+    /// A page that every server has or denies without an account, and that no plan counts.
+    pub health_path: &'static str,
+    /// Whether an account has a mark by which it says that it is a bot, and which programs can set.
+    pub marks_bots: bool,
+    /// Whether it forbids identical posts, be they of one account or of several.
+    pub forbids_duplicates: bool,
+    /// The keys of `flock.toml` about how posts are shown that mean something there.
+    pub post_options: &'static [&'static str],
+    /// How many languages a post may be in.
+    pub languages_max: usize,
+    /// How many posts it takes; `None` if as many as one likes.
+    pub limits: Option<PostLimits>,
+    /// What it charges.
+    pub prices: Prices,
+    /// `max_per_hour` where the bot says nothing: a flood on a network of others is worse than on our own.
+    pub max_per_hour: u32,
+    /// The pauses before each look for a post whose outcome is unknown, where the app says nothing.
+    pub probe_delays: &'static [Duration],
+}
+
+/// A way to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignInKind {
+    /// OAuth 1.0a, with a PIN where no browser comes back.
+    OAuth1,
+    /// OAuth 2.0.
+    OAuth2,
+    /// A password for programs.
+    AppPassword,
+}
+
+/// What a handle looks like.
+#[derive(Debug)]
+pub struct HandleRule {
+    /// Whether a text, without `@`, is one.
+    pub is_valid: fn(&str) -> bool,
+    /// What it should be, after "a handle on".
+    pub expected: &'static str,
+}
+
+/// Which tokens may stand in `flock.toml`, or be given by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenShape {
+    /// An access token and its secret.
+    Pair,
+    /// An access token alone.
+    Single,
+    /// None: they must be renewed and kept.
+    Kept,
+}
+
+/// Which keys an app has in `flock.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppKeyRule {
+    /// Those of OAuth 1.0a, or of OAuth 2.0, or both.
+    ConsumerOrClient,
+    /// Those of OAuth 2.0, or none: then the app registers itself.
+    ClientIfAny,
+    /// None.
+    Nothing,
+}
+
+/// Where a network is; empty where it has no such place, or none that all share.
+#[derive(Debug)]
+pub struct Addresses {
+    /// Its API.
+    pub api_url: &'static str,
+    /// The pages that people see.
+    pub site_url: &'static str,
+    /// The directory of accounts.
+    pub directory_url: &'static str,
+}
+
+/// How many posts a network takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PostLimits {
+    /// From all bots of an app in 24 hours, if that is limited.
+    pub of_app_per_day: Option<u32>,
+    /// From one bot within `window`.
+    pub of_bot: u32,
+    /// How long that is.
+    pub window: Duration,
+}
+
+/// What a network charges, in thousandths of a US dollar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prices {
+    /// A post.
+    pub post: u32,
+    /// A post with a link in it.
+    pub post_with_link: u32,
+    /// Each post that is read.
+    pub read: u32,
+    /// At most this many posts of an account can be read.
+    pub readable: u32,
+}
+
+impl Prices {
+    const FREE: Self = Self { post: 0, post_with_link: 0, read: 0, readable: 0 };
+
+    /// What it costs to read this many posts.
+    pub fn of_reading(&self, posts: usize) -> u32 {
+        u32::try_from(posts).unwrap_or(u32::MAX).saturating_mul(self.read)
+    }
+
+    /// What it costs at most to read all that the network shows of an account.
+    pub const fn of_history(&self) -> u32 {
+        self.readable.saturating_mul(self.read)
+    }
+}
+
+/// Where nothing is elsewhere.
+const NOWHERE: Addresses = Addresses { api_url: "", site_url: "", directory_url: "" };
+
+/// The usual pauses before each look: what was accepted shows within seconds, as a rule, and a line that is posted twice
+/// can't be taken back.
+const LOOKS: &[Duration] = &[Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
+
+/// The same on Bluesky, where a server shows at once what it has: only an attempt that was cut off may still be on its way.
+const LOOKS_AT_RECORDS: &[Duration] = &[Duration::from_secs(5), Duration::from_secs(60)];
+
+/// X. Its limits are those of `POST /2/tweets` (docs.x.com, "Rate limits"; where X's pages differ, the lower number), its
+/// prices pay-per-use since 2026-02-06, as of 2026-04-20 (docs.x.com, "Pricing"): X charges less for reading where the
+/// account owns the app, which can't be known here. It shows the newest 3,200 posts of an account (docs.x.com, "Timelines").
+static X: NetworkProfile = NetworkProfile {
+    name: "X",
+    sign_in: &[SignInKind::OAuth1, SignInKind::OAuth2],
+    site: "at x.com",
+    handle: Some(HandleRule { is_valid: is_x_handle, expected: "X: 1 to 15 letters, digits and `_`" }),
+    has_servers: false,
+    tokens: TokenShape::Pair,
+    tokens_expire: true,
+    app_keys: AppKeyRule::ConsumerOrClient,
+    addresses: Addresses { api_url: "https://api.x.com", site_url: "https://x.com", directory_url: "" },
+    health_path: "/",
+    marks_bots: false,
+    forbids_duplicates: true,
+    post_options: &[],
+    languages_max: 1,
+    limits: Some(PostLimits {
+        of_app_per_day: Some(10_000),
+        of_bot: 100,
+        window: Duration::from_secs(15 * 60),
+    }),
+    prices: Prices { post: 15, post_with_link: 200, read: 5, readable: 3_200 },
+    max_per_hour: 60,
+    probe_delays: LOOKS,
+};
+
+/// Mastodon and its kin, with the limits of a server that is not told otherwise (docs.joinmastodon.org, "Rate limits").
+static MASTODON: NetworkProfile = NetworkProfile {
+    name: "Mastodon",
+    sign_in: &[SignInKind::OAuth2],
+    site: "on the server",
+    handle: Some(HandleRule {
+        is_valid: is_mastodon_handle,
+        expected: "its server, like \"walt\" or \"walt@example.social\"",
+    }),
+    has_servers: true,
+    tokens: TokenShape::Single,
+    tokens_expire: false,
+    app_keys: AppKeyRule::ClientIfAny,
+    addresses: NOWHERE,
+    health_path: "/",
+    marks_bots: true,
+    forbids_duplicates: false,
+    post_options: &["visibility", "language", "spoiler_text"],
+    languages_max: 1,
+    limits: Some(PostLimits { of_app_per_day: None, of_bot: 300, window: Duration::from_secs(3 * 60 * 60) }),
+    prices: Prices::FREE,
+    max_per_hour: 60,
+    probe_delays: LOOKS,
+};
+
+/// Bluesky. A server takes 5,000 points an hour from an account, of which a post takes two (docs.bsky.app, "Rate limits");
+/// a post may be in three languages (lexicon app.bsky.feed.post).
+static BLUESKY: NetworkProfile = NetworkProfile {
+    name: "Bluesky",
+    sign_in: &[SignInKind::AppPassword],
+    site: "at bsky.app",
+    handle: Some(HandleRule { is_valid: is_bluesky_handle, expected: "Bluesky, like \"walt.bsky.social\"" }),
+    has_servers: false,
+    tokens: TokenShape::Kept,
+    tokens_expire: true,
+    app_keys: AppKeyRule::Nothing,
+    addresses: Addresses {
+        api_url: "https://bsky.social",
+        site_url: "https://bsky.app",
+        directory_url: "https://plc.directory",
+    },
+    health_path: "/xrpc/_health",
+    marks_bots: true,
+    forbids_duplicates: false,
+    post_options: &["language"],
+    languages_max: 3,
+    limits: Some(PostLimits { of_app_per_day: None, of_bot: 2_500, window: Duration::from_secs(60 * 60) }),
+    prices: Prices::FREE,
+    max_per_hour: 60,
+    probe_delays: LOOKS_AT_RECORDS,
+};
+
+/// The feed that the daemon serves itself.
+static FEED: NetworkProfile = local("Atom feed");
+
+/// The network of a dry run.
+static PAPER: NetworkProfile = local("paper");
+
+/// A network of our own, without accounts.
+const fn local(name: &'static str) -> NetworkProfile {
+    NetworkProfile {
+        name,
+        sign_in: &[],
+        site: "",
+        handle: None,
+        has_servers: false,
+        tokens: TokenShape::Kept,
+        tokens_expire: false,
+        app_keys: AppKeyRule::Nothing,
+        addresses: NOWHERE,
+        health_path: "/",
+        marks_bots: false,
+        forbids_duplicates: false,
+        post_options: &[],
+        languages_max: 1,
+        limits: None,
+        prices: Prices::FREE,
+        max_per_hour: 3_600,
+        probe_delays: LOOKS,
+    }
+}
+
+impl NetworkKind {
+    /// What is known of it.
+    pub const fn profile(self) -> &'static NetworkProfile {
+        match self {
+            Self::X => &X,
+            Self::Mastodon => &MASTODON,
+            Self::Bluesky => &BLUESKY,
+            Self::Feed => &FEED,
+            Self::Paper => &PAPER,
+        }
+    }
+
+    /// Whether a bot needs an app and tokens to post there.
+    pub const fn needs_account(self) -> bool {
+        !self.profile().sign_in.is_empty()
+    }
+
+    /// Whether a bot may sign in like this.
+    pub fn signs_in_by(self, kind: SignInKind) -> bool {
+        self.profile().sign_in.contains(&kind)
+    }
+}
+
+/// X's own rule for handles.
+fn is_x_handle(handle: &str) -> bool {
+    (1..=15).contains(&handle.len()) && handle.bytes().all(is_word)
+}
+
+/// A user, on this server or named with one. Servers differ in what a user may be called.
+fn is_mastodon_handle(handle: &str) -> bool {
+    let (user, server) = handle.split_once('@').map_or((handle, None), |(user, server)| (user, Some(server)));
+    let is_user = !user.is_empty() && user.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'));
+    is_user && server.is_none_or(is_domain)
+}
+
+/// A domain, or the DID of an account.
+fn is_bluesky_handle(handle: &str) -> bool {
+    handle.starts_with("did:plc:") || handle.starts_with("did:web:") || is_domain(handle)
+}
+
+/// A domain of at least two labels, as handles of the AT Protocol are (atproto.com, specs/handle).
+fn is_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.contains('.') && text.split('.').all(is_label)
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
