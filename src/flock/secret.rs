@@ -3,19 +3,29 @@
 use std::fmt;
 use std::path::PathBuf;
 
-/// A text that must not be seen: `Debug` hides it, and it can be neither displayed nor serialised.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+/// A text that must not be seen: `Debug` hides it, and it can be neither displayed nor serialized. It is overwritten when it is
+/// dropped, and how long a comparison takes does not depend on where two secrets differ.
+#[derive(Clone, Eq)]
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps a secret text.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// The secret itself, for the one place that signs or sends it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
     }
 }
 
@@ -41,6 +51,15 @@ pub enum SecretSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_same_text_is_equal() {
+        let secret = Secret::new("sesame");
+        assert_eq!(secret, Secret::new("sesame"));
+        for other in ["", "sesamf", "tesame", "sesam", "sesame "] {
+            assert_ne!(secret, Secret::new(other));
+        }
+    }
 
     #[test]
     fn debug_hides_the_text() {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::VaultError;
 use crate::files::{self, ReadError};
@@ -19,32 +20,24 @@ const LENGTH: usize = 32;
 /// The most that is read of a key file: more than any key and the white space around it.
 const LONGEST_FILE: u64 = 4_096;
 
-/// A key. It has no `Debug`, so that it can't be shown.
+/// A key. It has no `Debug`, so that it can't be shown, and is overwritten when it is dropped.
 #[derive(Clone)]
 pub(super) struct Key {
-    bytes: [u8; LENGTH],
+    bytes: Zeroizing<[u8; LENGTH]>,
     mark: String,
 }
 
 impl Key {
-    fn new(bytes: [u8; LENGTH]) -> Self {
-        let digest = Sha256::new().chain_update(b"flockd key mark").chain_update(bytes).finalize();
+    fn new(bytes: Zeroizing<[u8; LENGTH]>) -> Self {
+        let digest = Sha256::new().chain_update(b"flockd key mark").chain_update(*bytes).finalize();
         // Eight bytes tell keys apart and tell nothing of the key.
-        let mark = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { bytes, mark }
+        Self { bytes, mark: hex::encode(&digest[..8]) }
     }
 
     /// The key that 64 hexadecimal digits stand for, white space at their ends aside.
     pub(super) fn parse(text: &Secret) -> Option<Self> {
-        let digits = text.expose().trim().as_bytes();
-        let mut bytes = [0; LENGTH];
-        if digits.len() != 2 * LENGTH {
-            return None;
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks(2)) {
-            let digit = |at: usize| pair.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-            *byte = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
-        }
+        let mut bytes = Zeroizing::new([0; LENGTH]);
+        hex::decode_to_slice(text.expose().trim(), &mut *bytes).ok()?;
         Some(Self::new(bytes))
     }
 
@@ -58,7 +51,7 @@ impl Key {
     }
 
     fn hex(&self) -> Secret {
-        Secret::new(self.bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        Secret::new(hex::encode(*self.bytes))
     }
 }
 
@@ -189,7 +182,7 @@ pub(super) fn lock(path: &Path) -> Result<KeyLock, VaultError> {
 
 /// A new key in a file that nobody else knows yet. Temporary files can be read by their owner only.
 fn draft(path: &Path) -> Result<(Key, tempfile::NamedTempFile), VaultError> {
-    let key = Key::new(random()?);
+    let key = Key::new(Zeroizing::new(random()?));
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(folder_of(path))?;
         writeln!(file, "{}", key.hex().expose())?;
