@@ -143,9 +143,8 @@ pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     Some(headers.get(name)?.to_str().ok()?.trim())
 }
 
-/// The date of HTTP is the one of mail, always in GMT.
 fn http_date(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc2822(text).ok().map(|at| at.to_utc())
+    httpdate::parse_http_date(text).ok().map(DateTime::from)
 }
 
 #[cfg(test)]

@@ -86,8 +86,8 @@ async fn ask(
     })?;
     let now = clock.now();
     let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
-    let date = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
-    Ok((answer.status().as_u16(), date.map(|date| date.with_timezone(&Utc) - now)))
+    let date = date.and_then(|date| httpdate::parse_http_date(date).ok()).map(DateTime::<Utc>::from);
+    Ok((answer.status().as_u16(), date.map(|date| date - now)))
 }
 
 /// Resolves the name and connects, to say at which of both it ends.
