@@ -37,7 +37,7 @@ pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCod
 pub(super) async fn links(store: &dyn Store, web: &Web) -> Result<Vec<String>> {
     let mut bytes = [0; 32];
     SysRng.try_fill_bytes(&mut bytes).context("the system has no randomness to give: try again")?;
-    let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let key = hex::encode(bytes);
     store.keep_login_link(TokenHash::of(&key), SystemClock.now()).await?;
     let own = Web::own_url(web.listen);
     let mut lines =

@@ -263,7 +263,7 @@ impl TextId {
 
 impl fmt::Debug for TextId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(&self.0[..4]))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Whether tokens belong to the account that `flock.toml` expects.
 
-use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
@@ -106,8 +105,5 @@ pub(super) fn fingerprint(app: &str, known_by: &str) -> String {
     // No key holds a line break, so no two pairs run into the same text.
     digest.update("\n");
     digest.update(known_by);
-    digest.finalize().iter().take(FINGERPRINT_BYTES).fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex::encode(&digest.finalize()[..FINGERPRINT_BYTES])
 }

@@ -191,7 +191,7 @@ fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
 }
 
 fn mark(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }
 
 #[cfg(test)]

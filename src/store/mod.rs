@@ -43,7 +43,7 @@ pub fn mark_of(database: &str) -> String {
     let path =
         std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into());
     let digest = Sha256::digest(path.as_os_str().as_encoded_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&digest[..8])
 }
 
 /// One that is told how long each commit took, from the first of what it writes to the disk's word. It must be quick.

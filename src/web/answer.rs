@@ -91,7 +91,7 @@ fn is_known(request: &HeaderMap, tag: &str, modified: Option<DateTime<Utc>>) -> 
             .any(|theirs| matches!(theirs.trim(), "*") || theirs.trim().trim_start_matches("W/") == tag);
     }
     let since = request.get(header::IF_MODIFIED_SINCE).and_then(|date| date.to_str().ok());
-    let since = since.and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+    let since = since.and_then(|date| httpdate::parse_http_date(date).ok()).map(DateTime::<Utc>::from);
     // A header has whole seconds only.
     modified.zip(since).is_some_and(|(modified, since)| modified.timestamp() <= since.timestamp())
 }
@@ -99,12 +99,11 @@ fn is_known(request: &HeaderMap, tag: &str, modified: Option<DateTime<Utc>>) -> 
 /// A strong tag: half of the body's SHA-256 is more than accident can meet.
 fn entity_tag(body: &[u8]) -> String {
     let digest = Sha256::digest(body);
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hex}\"")
+    format!("\"{}\"", hex::encode(&digest[..16]))
 }
 
 fn http_date(at: DateTime<Utc>) -> String {
-    at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    httpdate::fmt_http_date(at.into())
 }
 
 /// There is nothing at this address.

@@ -231,7 +231,7 @@ mod tests {
         9eff851b9d6d639448bd9615b8835671697fa18de5037536";
 
     fn known_key() -> Key {
-        let digits: String = (0..32).map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex::encode((0..32).collect::<Vec<u8>>());
         Key::parse(&Secret::new(digits)).unwrap()
     }
 
@@ -287,7 +287,7 @@ mod tests {
     fn the_seal_is_what_it_always_was() {
         let nonce: [u8; NONCE] = std::array::from_fn(|at| 100 + u8::try_from(at).unwrap());
         let sealed = seal_with(&known_key(), NetworkKind::X, &oauth2(), nonce);
-        let hex: String = sealed.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex::encode(&sealed.bytes);
         assert_eq!((hex.as_str(), sealed.key_mark.as_str()), (KNOWN, "c07003adbc03ac4d"));
         assert_eq!(open(&known_key(), &sealed), Ok(oauth2()));
     }

@@ -9,7 +9,7 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use sha2::Sha256;
 
-use super::{cookie, cookie_name, hex, request};
+use super::{cookie, cookie_name, request};
 use crate::flock::secret::Secret;
 use crate::flock::web::Web;
 
@@ -33,7 +33,7 @@ pub(super) fn introduce(headers: &HeaderMap, web: &Web) -> Option<HeaderValue> {
     let mut number = [0; 32];
     SysRng.try_fill_bytes(&mut number).ok()?;
     let seal = sealing(password, &number).finalize().into_bytes();
-    let value = format!("{}.{}", hex(&number), hex(&seal));
+    let value = format!("{}.{}", hex::encode(number), hex::encode(seal));
     Some(cookie(&name(web), &value, KNOWN_FOR_S, headers, web))
 }
 
@@ -48,14 +48,8 @@ fn sealing(password: &Secret, number: &[u8]) -> Hmac<Sha256> {
 }
 
 fn bytes(hex: &str) -> Option<[u8; 32]> {
-    if hex.len() != 64 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
     let mut bytes = [0; 32];
-    for (at, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).ok()?;
-    }
-    Some(bytes)
+    hex::decode_to_slice(hex, &mut bytes).ok().map(|()| bytes)
 }
 
 #[cfg(test)]
@@ -87,7 +81,7 @@ mod tests {
         assert!(known(&carrying(cookie), &no_password).is_none());
         assert!(introduce(&HeaderMap::new(), &no_password).is_none());
         // What was not sealed here is nobody's.
-        let (digits, seal) = (hex(&number), cookie.split_once('.').unwrap().1);
+        let (digits, seal) = (hex::encode(number), cookie.split_once('.').unwrap().1);
         for made_up in [
             format!("{digits}.{}", "0".repeat(64)),
             format!("{}.{seal}", "0".repeat(64)),

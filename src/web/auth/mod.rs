@@ -157,7 +157,7 @@ impl Pass {
     pub(super) fn new() -> Option<Self> {
         let mut bytes = [0; 32];
         SysRng.try_fill_bytes(&mut bytes).ok()?;
-        Some(Self(hex(&bytes)))
+        Some(Self(hex::encode(bytes)))
     }
 
     /// The one in the cookie.
@@ -174,7 +174,7 @@ impl Pass {
 
     /// What forms carry to show that a page of ours made them: another site can send a cookie along, but not read this.
     pub(super) fn token(&self) -> String {
-        hex(&Sha256::digest(format!("form {}", self.0)))
+        hex::encode(Sha256::digest(format!("form {}", self.0)))
     }
 
     /// The header that has a browser keep this.
@@ -212,10 +212,6 @@ fn cookie(name: &str, value: &str, seconds: i64, headers: &HeaderMap, web: &Web)
 /// Cookies don't know of ports: two flocks on one machine would take each other's away.
 fn cookie_name(web: &Web) -> String {
     format!("flockd-{}", web.listen.port())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whoever asks, for the limiter.
