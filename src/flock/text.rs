@@ -4,30 +4,15 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use unicode_normalization::char::is_combining_mark;
 
-/// Characters that leave no mark although they are no white space: Unicode's `Default_Ignorable_Code_Point`, and the few
-/// others that fonts leave blank. Unicode reserves these ranges whole, so the list does not age.
-const INVISIBLE: &[(char, char)] = &[
-    ('\u{ad}', '\u{ad}'),       // soft hyphen
-    ('\u{34f}', '\u{34f}'),     // combining grapheme joiner
-    ('\u{61c}', '\u{61c}'),     // Arabic letter mark
-    ('\u{115f}', '\u{1160}'),   // Hangul fillers
-    ('\u{17b4}', '\u{17b5}'),   // Khmer inherent vowels
-    ('\u{180b}', '\u{180f}'),   // Mongolian variation selectors
-    ('\u{200b}', '\u{200f}'),   // zero-width space, joiners, direction marks
-    ('\u{202a}', '\u{202e}'),   // embeddings and overrides of direction
-    ('\u{2060}', '\u{206f}'),   // word joiner, invisible operators, isolates
+/// Characters that fonts leave blank, besides white space and those that Unicode says are not drawn.
+const BLANK: &[(char, char)] = &[
     ('\u{2800}', '\u{2800}'),   // Braille without dots
-    ('\u{3164}', '\u{3164}'),   // Hangul filler
-    ('\u{fe00}', '\u{fe0f}'),   // variation selectors
-    ('\u{feff}', '\u{feff}'),   // byte order mark
-    ('\u{ffa0}', '\u{ffa0}'),   // half-width Hangul filler
-    ('\u{fff0}', '\u{fffb}'),   // reserved, interlinear annotation
+    ('\u{fff9}', '\u{fffb}'),   // interlinear annotation
     ('\u{13430}', '\u{1345f}'), // format controls of hieroglyphs
-    ('\u{1bca0}', '\u{1bca3}'), // format controls of shorthand
-    ('\u{1d173}', '\u{1d17a}'), // format controls of musical notation
-    ('\u{e0000}', '\u{e0fff}'), // tags, variation selectors
 ];
 
 /// The keycap: after a `#` it makes an emoji of it.
@@ -53,8 +38,10 @@ pub fn shows_nothing(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || is_invisible(c) || is_combining_mark(c))
 }
 
+/// Whether a character leaves no mark although it is no white space.
 fn is_invisible(c: char) -> bool {
-    INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
+    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
+        || BLANK.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
 fn is_blank(c: char) -> bool {

@@ -20,6 +20,8 @@
 mod tail;
 pub(super) mod tld;
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::BidiControl;
 use idna::punycode::encode_str;
 use tail::{is_accented, path_of_bare, run, short_path, tail};
 
@@ -213,8 +215,7 @@ fn is_host(c: char) -> bool {
 
 /// Characters that X takes for letters of a host, being neither ASCII nor space nor a mark.
 fn is_other_script(c: char) -> bool {
-    let is_mark =
-        matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let is_mark = CodePointSetData::new::<BidiControl>().contains(c);
     !c.is_ascii() && !c.is_whitespace() && !is_invalid(c) && !is_mark
 }
 

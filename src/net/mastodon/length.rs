@@ -8,6 +8,8 @@
 //! Servers differ in small things. Where they do the larger count is taken: a line wrongly called long is passed
 //! over, one wrongly called short is refused by the server and used up.
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::IndicConjunctBreak;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -138,31 +140,9 @@ fn joined(cluster: &str) -> usize {
     count
 }
 
-/// What joins consonants (`InCB=Linker` in Unicode 16).
+/// What joins consonants.
 fn is_virama(c: char) -> bool {
-    matches!(
-        c,
-        '\u{94D}'
-            | '\u{9CD}'
-            | '\u{ACD}'
-            | '\u{B4D}'
-            | '\u{C4D}'
-            | '\u{D4D}'
-            | '\u{1039}'
-            | '\u{17D2}'
-            | '\u{1A60}'
-            | '\u{1B44}'
-            | '\u{1BAB}'
-            | '\u{A9C0}'
-            | '\u{AAF6}'
-            | '\u{10A3F}'
-            | '\u{11133}'
-            | '\u{113D0}'
-            | '\u{1193E}'
-            | '\u{11A47}'
-            | '\u{11A99}'
-            | '\u{11F42}'
-    )
+    CodePointMapData::<IndicConjunctBreak>::new().get(c) == IndicConjunctBreak::Linker
 }
 
 /// Whether a letter by Unicode's table stands for a vowel sign, which joins nothing.

@@ -1,6 +1,7 @@
 //! Links: with `http://` or `https://`, or a host that ends in a top-level domain. Nothing here resolves a name.
 
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
+use icu_properties::CodePointMapData;
+use icu_properties::props::GeneralCategory;
 use url::Url;
 
 use super::{Feature, Found};
@@ -76,8 +77,9 @@ fn trimmed(link: &str, least: usize) -> &str {
 /// Whether the last character of a link is none of its own: a stop, a quotation mark, what nobody sees, or a bracket
 /// that was not opened in it.
 fn is_left_out(link: &str, last: char) -> bool {
-    let count = |kind| link.chars().filter(|c| c.general_category() == kind).count();
-    match last.general_category() {
+    let category = CodePointMapData::<GeneralCategory>::new();
+    let count = |kind| link.chars().filter(|c| category.get(*c) == kind).count();
+    match category.get(last) {
         _ if last.is_ascii() && STOPS.contains(last) => true,
         GeneralCategory::OtherPunctuation => !last.is_ascii(),
         GeneralCategory::InitialPunctuation | GeneralCategory::FinalPunctuation | GeneralCategory::Format => {

@@ -1,7 +1,8 @@
 //! Hashtags, of any script: a `#` or its full-width form, and a word that is more than digits and punctuation. And the
 //! names of stocks behind a `$`, which are hashtags too.
 
-use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory as _};
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::{Feature, Found};
@@ -40,12 +41,16 @@ pub(super) fn of_stock(word: &str) -> Found {
 
 /// Whether a character makes a word a hashtag: `#1` is a number, and `#!` a shrug.
 fn is_meant(c: char) -> bool {
-    let is_digit = c.general_category() == GeneralCategory::DecimalNumber;
+    let is_digit = category(c) == GeneralCategory::DecimalNumber;
     !is_digit && !is_punctuation(c) && !is_unseen(c) && c != '\u{FE0F}'
 }
 
 fn is_punctuation(c: char) -> bool {
-    c.general_category_group() == GeneralCategoryGroup::Punctuation
+    GeneralCategoryGroup::Punctuation.contains(category(c))
+}
+
+fn category(c: char) -> GeneralCategory {
+    CodePointMapData::<GeneralCategory>::new().get(c)
 }
 
 /// Characters without a width, which end a hashtag as a space does.

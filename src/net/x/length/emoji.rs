@@ -4,6 +4,8 @@
 //! emoji of one code point, which weigh the same as any other character so high.
 
 use emojis::EmojiVersion;
+use icu_properties::CodePointSetData;
+use icu_properties::props::{EmojiModifier, RegionalIndicator};
 
 /// The newest set of emoji X's published parser knows whole (its regular expression has 14 of the 62 sequences of the
 /// next). A newer sequence counts as its parts, which is never less than what X counts.
@@ -34,16 +36,16 @@ pub(super) fn sequence_end(text: &str) -> Option<usize> {
 
 /// Whether a character can go on with the emoji the last one is part of.
 fn joins(last: char, next: char) -> bool {
-    let flag = '\u{1F1E6}'..='\u{1F1FF}';
     let mark = matches!(
         next,
         '\u{200D}' // joiner
             | '\u{FE0F}' // drawn as emoji
             | '\u{20E3}' // keycap
-            | '\u{1F3FB}'..='\u{1F3FF}' // skin tone
             | '\u{E0020}'..='\u{E007F}' // letters of a region's flag
     );
-    mark || last == '\u{200D}' || (flag.contains(&last) && flag.contains(&next))
+    let is_skin_tone = |c| CodePointSetData::new::<EmojiModifier>().contains(c);
+    let is_flag = |c| CodePointSetData::new::<RegionalIndicator>().contains(c);
+    mark || is_skin_tone(next) || last == '\u{200D}' || (is_flag(last) && is_flag(next))
 }
 
 /// Whether X's parser takes these code points for one emoji.
