@@ -1,12 +1,12 @@
 //! The text of a status out of the HTML in which servers show it, so that it can be compared with a line of ours.
 //!
-//! Servers write few elements, with their attributes in quotes, and escape all else. So tags are left out, whatever
-//! they are, ends of lines and paragraphs become white space, and escapes what they stand for. What can't be read
-//! as HTML is taken as text: a comparison then fails, and the source of the status is asked for. This is no
-//! sanitiser: what comes out must not be shown as HTML.
+//! Tags are left out, whatever they are; the ends of lines and paragraphs become white space, and escapes what they stand for. A
+//! tag that is cut off is text: the comparison then fails, and the source of the status is asked for. This is no sanitizer: what
+//! comes out must not be shown as HTML.
 
-/// The longest escape that is looked at, without `&` and `;`.
-const ESCAPE_MAX: usize = 10;
+use std::borrow::Cow;
+
+use html5gum::{DefaultEmitter, Error, Token, Tokenizer};
 
 /// Elements that begin a line of their own, and end it.
 const BLOCKS: &[&str] =
@@ -17,96 +17,52 @@ const PLAIN: &[&str] = &["p", "br", "a", "span"];
 
 /// The text that this HTML shows.
 pub(super) fn text_of(html: &str) -> String {
-    let (mut text, mut rest) = (String::with_capacity(html.len()), html);
-    while let Some(at) = rest.find(['<', '&']) {
-        text.push_str(&rest[..at]);
-        rest = &rest[at..];
-        if rest.starts_with('&') {
-            let (character, end) = escape(rest).unwrap_or(('&', 1));
-            text.push(character);
-            rest = &rest[end..];
-            continue;
-        }
-        if !begins_tag(rest) {
-            text.push('<');
-            rest = &rest[1..];
-            continue;
-        }
-        // What is open to the end is no tag, and neither is anything behind it.
-        let Some(end) = tag_end(rest) else { break };
-        if is_one_of(BLOCKS, &rest[..end]) {
-            text.push('\n');
-        }
-        rest = &rest[end..];
+    let (mut text, mut read, mut is_cut_off) = (String::with_capacity(html.len()), 0, false);
+    for token in tokens(html) {
+        let (shown, end) = match &token {
+            Token::String(shown) => (String::from_utf8_lossy(shown), shown.span.end),
+            Token::StartTag(tag) => (line_break(&tag.name), tag.span.end),
+            Token::EndTag(tag) => (line_break(&tag.name), tag.span.end),
+            Token::Comment(comment) => (Cow::default(), comment.span.end),
+            Token::Doctype(doctype) => (Cow::default(), doctype.span.end),
+            Token::Error(error) => {
+                is_cut_off |= **error == Error::EofInTag;
+                continue;
+            }
+        };
+        text.push_str(&shown);
+        read = end;
     }
-    text.push_str(rest);
+    if is_cut_off {
+        text.push_str(&html[read..]);
+    }
     text.trim().to_owned()
 }
 
 /// Whether there are marks in it beyond lines, links and names, so that something else was written than is shown:
 /// some servers take Markdown.
 pub(super) fn is_marked_up(html: &str) -> bool {
-    let mut rest = html;
-    while let Some(at) = rest.find('<') {
-        rest = &rest[at..];
-        let end = if begins_tag(rest) { tag_end(rest) } else { Some(1) };
-        let Some(end) = end else { return false };
-        if begins_tag(rest) && !is_one_of(PLAIN, &rest[..end]) {
-            return true;
-        }
-        rest = &rest[end..];
-    }
-    false
+    tokens(html).any(|token| match token {
+        Token::StartTag(tag) => !is_one_of(PLAIN, &tag.name),
+        Token::EndTag(tag) => !is_one_of(PLAIN, &tag.name),
+        Token::Comment(_) | Token::Doctype(_) => true,
+        Token::String(_) | Token::Error(_) => false,
+    })
 }
 
-fn begins_tag(rest: &str) -> bool {
-    let next = rest[1..].chars().next();
-    next.is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '/' | '!'))
+/// What an HTML document consists of, and where that ends in it, in bytes.
+fn tokens(html: &str) -> impl Iterator<Item = Token<usize>> {
+    let tokens = Tokenizer::new_with_emitter(html, DefaultEmitter::new_with_span());
+    tokens.map(|Ok(token)| token)
 }
 
-/// Where a tag that begins here ends; a `>` in quotes does not end it.
-fn tag_end(rest: &str) -> Option<usize> {
-    if rest.starts_with("<!--") {
-        return rest.find("-->").map(|at| at + "-->".len());
-    }
-    let mut quote = None;
-    for (at, byte) in rest.bytes().enumerate() {
-        match (quote, byte) {
-            (None, b'>') => return Some(at + 1),
-            (None, b'"' | b'\'') => quote = Some(byte),
-            (Some(open), byte) if open == byte => quote = None,
-            _ => {}
-        }
-    }
-    None
+/// The white space that a tag stands for.
+fn line_break(name: &[u8]) -> Cow<'static, str> {
+    if is_one_of(BLOCKS, name) { "\n".into() } else { Cow::default() }
 }
 
-fn is_one_of(elements: &[&str], tag: &str) -> bool {
-    let name = tag.trim_start_matches(['<', '/']);
-    let end = name.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(name.len());
-    elements.iter().any(|element| element.eq_ignore_ascii_case(&name[..end]))
-}
-
-/// The character that an escape stands for, and where it ends.
-fn escape(rest: &str) -> Option<(char, usize)> {
-    let end = rest.bytes().take(ESCAPE_MAX + 2).position(|byte| byte == b';')?;
-    let character = match &rest[1..end] {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "nbsp" => '\u{A0}',
-        number => {
-            let number = number.strip_prefix('#')?;
-            let code = match number.strip_prefix(['x', 'X']) {
-                Some(hex) => u32::from_str_radix(hex, 16),
-                None => number.parse(),
-            };
-            char::from_u32(code.ok()?)?
-        }
-    };
-    Some((character, end + 1))
+fn is_one_of(elements: &[&str], name: &[u8]) -> bool {
+    elements.iter().any(|element| element.as_bytes() == name)
 }
 
 #[cfg(test)]
@@ -127,6 +83,7 @@ mod tests {
             ),
             ("a&nbsp;b&#160;c", "a\u{A0}b\u{A0}c"),
             ("&amp;lt; &amp;amp;", "&lt; &amp;"),
+            ("&eacute;&hellip;", "é…"),
             (
                 "<p>see <a href=\"https://example.org/a-long-path/to?b=c&amp;d=e\" target=\"_blank\" rel=\"nofollow \
                  noopener\" translate=\"no\"><span class=\"invisible\">https://</span><span \
@@ -172,10 +129,11 @@ mod tests {
     #[test]
     fn what_is_no_html_is_text() {
         for text in
-            ["a < b", "1 <3", "a & b", "&unknown;", "&#xD800;", "&#;", "&", "<", "AT&T; 5 <", "<a href=\"x"]
+            ["a < b", "1 <3", "a & b", "&unknown;", "&#;", "&", "<", "AT&T; 5 <", "<a href=\"x", "a</p", "é </p"]
         {
             assert_eq!(text_of(text), text);
         }
+        assert_eq!(text_of("&#xD800;"), "\u{FFFD}", "HTML's word for what is no character");
     }
 
     /// Were it not linear, this would not end.
