@@ -1,12 +1,17 @@
 #!/bin/sh
-# Gathers what a container needs to run flockd, and nothing else: `gather.sh BINARY FOLDER`. That is the binary, the libraries
-# of the system that it is linked with and those that glibc looks names up with, and an empty folder for the flock.
+# Gathers what a container needs to run flockd, and nothing else: `gather.sh BINARY FOLDER [LICENSE...]`. That is the binary, the
+# libraries of the system that it is linked with and those that glibc looks names up with, an empty folder for the flock, and
+# the licenses that must go along.
 # Certificates and time zones are in the binary.
 set -eu
 binary=$1 root=$2
+shift 2
 
 mkdir -p "$root/usr/bin" "$root/flock" "$root/tmp" "$root/etc"
 cp "$binary" "$root/usr/bin/flockd"
+for license in "$@"; do
+    install -D -m 644 -t "$root/usr/share/doc/flockd" "$license"
+done
 # Each keeps its path, by which the binary and its loader find it.
 {
     ldd "$binary" | grep -o '/[^ ]*'

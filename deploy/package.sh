@@ -1,7 +1,8 @@
 #!/bin/sh
-# Makes the Debian package in target/debian: `deploy/package.sh [ARGUMENTS OF CARGO-DEB]`, with cargo-deb installed
-# (`cargo install cargo-deb`). What is in it stands in Cargo.toml, under `package.metadata.deb`; manual pages and completions
-# come from the program itself. PROFILE=dev takes the program that tests have built.
+# Makes the Debian package in target/debian: `deploy/package.sh [ARGUMENTS OF CARGO-DEB]`. It needs cargo-deb, cargo-about and
+# cargo-auditable: `PATH=$(deploy/tools.sh ~/.cache/flockd-tools cargo-deb cargo-about cargo-auditable):$PATH` installs them.
+# Cargo.toml says what is in the package, under `package.metadata.deb`; manual pages and completions come from the program
+# itself. PROFILE=dev takes the program that tests have built.
 set -eu
 cd "$(dirname "$0")/.."
 profile=${PROFILE:-release}
@@ -9,7 +10,8 @@ case $profile in
     dev) folder=debug ;;
     *) folder=$profile ;;
 esac
-[ "$profile" = dev ] || cargo build --locked --profile "$profile"
+# The program carries the list of its libraries, so that `cargo audit bin flockd` can tell which of them have holes.
+[ "$profile" = dev ] || cargo auditable build --locked --profile "$profile"
 target=${CARGO_TARGET_DIR:-target}
 flockd=$target/$folder/flockd
 
@@ -20,4 +22,5 @@ mkdir -p "$made/completions" "$made/man"
 for shell in bash zsh fish; do
     "$flockd" completions "$shell" >"$made/completions/$shell"
 done
+cargo about generate --locked --output-file "$made/third-party-licenses.txt" deploy/licenses.hbs
 exec cargo deb --no-build --locked --profile "$profile" "$@"

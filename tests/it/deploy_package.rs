@@ -8,6 +8,9 @@ use std::process::{Command, Output};
 
 use crate::support::cache;
 
+/// Prints the licenses in a package, which are packed as all long texts are.
+const LICENSES: &str = "dpkg-deb --fsys-tarfile \"$1\" | tar --extract --to-stdout --wildcards '*/third-party-licenses.txt*' | gzip -dcf";
+
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
@@ -20,14 +23,12 @@ fn ok(said: &Output) -> String {
 
 /// Makes the package with the program at hand.
 fn package(to: &Path) {
-    let version = include_str!("../rigs/cargo-deb.version").trim();
-    let tool = cache::place(&format!("cargo-deb-{version}")).join("bin");
-    assert!(tool.is_dir(), "{} is not there: run tests/run once, which makes it", tool.display());
-    let others = std::env::var_os("PATH").unwrap();
-    let path = std::env::join_paths([tool].into_iter().chain(std::env::split_paths(&others)));
+    let mut tools = Command::new(root("deploy/tools.sh"));
+    let tools = ok(&tools.arg(cache::place("")).args(["cargo-deb", "cargo-about"]).output().unwrap());
+    let path = format!("{}:{}", tools.trim(), std::env::var("PATH").unwrap());
     let mut make = Command::new(root("deploy/package.sh"));
     make.args(["--strip", "--fast", "--quiet", "--output"]).arg(to);
-    ok(&make.env("PATH", path.unwrap()).env("PROFILE", "dev").output().unwrap());
+    ok(&make.env("PATH", path).env("PROFILE", "dev").output().unwrap());
 }
 
 /// The pages of the manual.
@@ -107,6 +108,10 @@ fn the_package_lives_as_an_administrator_expects() {
         let is_there =
             held.lines().any(|line| line.ends_with(&path) || line.ends_with(&format!("{path}.gz")));
         assert!(is_there, "{page} is not in\n{held}");
+    }
+    let licenses = ok(&Command::new("sh").args(["-c", LICENSES, "sh"]).arg(&old).output().unwrap());
+    for library in ["    sqlx 0.", "    ring 0.", "    reqwest-oauth1 0.", "Permission is hereby granted", "Apache License"] {
+        assert!(licenses.contains(library), "{library:?} is not among the licenses");
     }
     later(&old, &new);
     let Some(steps) = trial(folder.path()) else { return };

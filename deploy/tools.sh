@@ -1,0 +1,32 @@
+#!/bin/sh
+# Installs the tools of the release beside each other in a folder, each in the version that is known to work, and prints where
+# their programs are, as PATH has it: PATH=$(deploy/tools.sh FOLDER TOOL...):$PATH
+# What is there already is left alone.
+set -eu
+folder=$1
+shift
+
+# Tools that run for seconds are not worth minutes of compiling; but to recognize a license is mostly arithmetic.
+quick() {
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_BUILD_OVERRIDE_OPT_LEVEL=0 \
+        cargo install --debug "$@"
+}
+
+install() {
+    case $1 in
+        cargo-deb) version=3.8.0 build='cargo install --no-default-features' ;;
+        cargo-deny) version=0.20.2 build=quick ;;
+        cargo-about) version=0.9.3 build='quick --features cli --config profile.dev.package.spdx.opt-level=3' ;;
+        cargo-auditable) version=0.7.7 build=quick ;;
+        *) echo "deploy/tools.sh knows no $1" >&2; exit 2 ;;
+    esac
+    place=$folder/$1-$version
+    [ -x "$place/bin/$1" ] || $build "$1" --version "$version" --locked --quiet --root "$place" >&2
+}
+
+path=
+for tool in "$@"; do
+    install "$tool"
+    path=$path${path:+:}$place/bin
+done
+echo "$path"
