@@ -6,10 +6,9 @@ set -eu
 folder=$1
 shift
 
-# Tools that run for seconds are not worth minutes of compiling; but to recognize a license is mostly arithmetic.
+# These tools run for seconds, so minutes of optimizing would be wasted on them; but to recognize licenses is arithmetic.
 quick() {
-    CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=1 CARGO_PROFILE_DEV_BUILD_OVERRIDE_OPT_LEVEL=0 \
-        cargo install --debug "$@"
+    CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 cargo install --debug "$@"
 }
 
 install() {

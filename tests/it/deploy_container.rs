@@ -96,7 +96,12 @@ impl Yard {
         fs::create_dir(&site).unwrap();
         let binary = site.join("flockd");
         ok(&Command::new("strip").arg("-o").arg(&binary).arg(env!("CARGO_BIN_EXE_flockd")).output().unwrap());
-        ok(&Command::new(deploy("gather.sh")).arg(&binary).arg(site.join("gathered")).arg(deploy("../LICENSE")).output().unwrap());
+        ok(&Command::new(deploy("gather.sh"))
+            .arg(&binary)
+            .arg(site.join("gathered"))
+            .arg(deploy("../LICENSE"))
+            .output()
+            .unwrap());
         assert!(site.join("gathered/usr/share/doc/flockd/LICENSE").is_file());
         let whole = fs::read_to_string(deploy("Dockerfile")).unwrap();
         let last = &whole[whole.find("FROM scratch").unwrap()..];

@@ -110,7 +110,13 @@ fn the_package_lives_as_an_administrator_expects() {
         assert!(is_there, "{page} is not in\n{held}");
     }
     let licenses = ok(&Command::new("sh").args(["-c", LICENSES, "sh"]).arg(&old).output().unwrap());
-    for library in ["    sqlx 0.", "    ring 0.", "    reqwest-oauth1 0.", "Permission is hereby granted", "Apache License"] {
+    for library in [
+        "    sqlx 0.",
+        "    ring 0.",
+        "    reqwest-oauth1 0.",
+        "Permission is hereby granted",
+        "Apache License",
+    ] {
         assert!(licenses.contains(library), "{library:?} is not among the licenses");
     }
     later(&old, &new);

@@ -128,9 +128,19 @@ mod tests {
 
     #[test]
     fn what_is_no_html_is_text() {
-        for text in
-            ["a < b", "1 <3", "a & b", "&unknown;", "&#;", "&", "<", "AT&T; 5 <", "<a href=\"x", "a</p", "é </p"]
-        {
+        for text in [
+            "a < b",
+            "1 <3",
+            "a & b",
+            "&unknown;",
+            "&#;",
+            "&",
+            "<",
+            "AT&T; 5 <",
+            "<a href=\"x",
+            "a</p",
+            "é </p",
+        ] {
             assert_eq!(text_of(text), text);
         }
         assert_eq!(text_of("&#xD800;"), "\u{FFFD}", "HTML's word for what is no character");
