@@ -31,6 +31,15 @@ fn package(to: &Path) {
     ok(&make.env("PATH", path).env("PROFILE", "dev").output().unwrap());
 }
 
+/// The licenses of the libraries are in the package.
+fn carries_licenses(package: &Path) {
+    let licenses = ok(&Command::new("sh").args(["-c", LICENSES, "sh"]).arg(package).output().unwrap());
+    let libraries = ["    sqlx 0.", "    ring 0.", "    reqwest-oauth1 0."];
+    for words in libraries.into_iter().chain(["Permission is hereby granted", "Apache License"]) {
+        assert!(licenses.contains(words), "{words:?} is not among the licenses");
+    }
+}
+
 /// The pages of the manual.
 fn manual() -> Vec<String> {
     let below = |folder: &str| {
@@ -109,16 +118,7 @@ fn the_package_lives_as_an_administrator_expects() {
             held.lines().any(|line| line.ends_with(&path) || line.ends_with(&format!("{path}.gz")));
         assert!(is_there, "{page} is not in\n{held}");
     }
-    let licenses = ok(&Command::new("sh").args(["-c", LICENSES, "sh"]).arg(&old).output().unwrap());
-    for library in [
-        "    sqlx 0.",
-        "    ring 0.",
-        "    reqwest-oauth1 0.",
-        "Permission is hereby granted",
-        "Apache License",
-    ] {
-        assert!(licenses.contains(library), "{library:?} is not among the licenses");
-    }
+    carries_licenses(&old);
     later(&old, &new);
     let Some(steps) = trial(folder.path()) else { return };
     let step = |heading: &str| {
