@@ -37,7 +37,7 @@ use crate::store::sqlite::Sqlite;
 use crate::store::vault::{Vault, VaultKey};
 use crate::store::{Command, CommandResult, Store, StoreError};
 use crate::web::metrics::Metrics;
-use crate::web::{self, Live, Site};
+use crate::web::{self, EventStream, Site};
 use reload::{Reloader, Source};
 use sd_notify::SdNotify;
 
@@ -168,14 +168,15 @@ pub async fn run(
     listeners.push(listener);
     let metrics = Arc::new(Metrics::new(clock.now()).with_log_lines(log_lines_dropped));
     let phase = Arc::new(Phase::default());
-    let live = Arc::new(Live::default());
+    let page_events = Arc::new(EventStream::default());
     listeners.push({
-        let (notice, phase, metrics, live) = (notice.clone(), phase.clone(), metrics.clone(), live.clone());
+        let (notice, phase, metrics, page_events) =
+            (notice.clone(), phase.clone(), metrics.clone(), page_events.clone());
         Box::new(move |event| {
             notice.hear(event);
             phase.hear(event);
-            metrics.hear(event);
-            live.hear(event);
+            metrics.on_event(event);
+            page_events.on_event(event);
         })
     });
     let (store, events, http) = (desk.store.clone(), Events::new(listeners), http()?);
@@ -187,7 +188,7 @@ pub async fn run(
         reload::keep_configuration(&works, &source.written).await;
     }
     let (close, closed) = oneshot::channel::<()>();
-    let site = site(&works, &engine, phase, metrics, live, desk.on_paper);
+    let site = site(&works, &engine, phase, metrics, page_events, desk.on_paper);
     let mut beside = beside(works, engine.clone(), notice, queue, source, desk.on_paper);
     let server = web.map(|listener| {
         beside.push(tokio::spawn(site.clone().warm_up()));
@@ -211,7 +212,7 @@ fn site(
     engine: &Arc<Engine>,
     phase: Arc<Phase>,
     metrics: Arc<Metrics>,
-    live: Arc<Live>,
+    page_events: Arc<EventStream>,
     on_paper: bool,
 ) -> Site {
     let Services { flock, store, clock, .. } = works;
@@ -219,10 +220,10 @@ fn site(
     let loop_age = Arc::new(move || loop_age.idle_for());
     let health_cache = HealthCache::new(flock.clone(), store.clone(), clock.clone(), loop_age, phase);
     let health_cache = health_cache.reading(engine.poem_cache());
-    let reception = (!on_paper).then(|| Arc::new(sign_in::reception(works, live.clone())));
+    let reception = (!on_paper).then(|| Arc::new(sign_in::reception(works, page_events.clone())));
     let ear = metrics.clone();
-    store.time_commits(Box::new(move |took| ear.committed(took)));
-    Site::new(flock, store.clone(), health_cache, metrics, clock.clone(), live, reception)
+    store.time_commits(Box::new(move |took| ear.observe_commit(took)));
+    Site::new(flock, store.clone(), health_cache, metrics, clock.clone(), page_events, reception)
 }
 
 /// The engine, whose loop gives the service manager signs of life.

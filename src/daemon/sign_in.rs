@@ -14,22 +14,22 @@ use crate::flock::post::PostId;
 use crate::flock::{Bot, BotName, Flock};
 use crate::net::AccountApi;
 use crate::store::{Command, CommandKind, CredentialRow};
-use crate::web::Live;
+use crate::web::EventStream;
 
 struct SignInOffice {
     flock: watch::Receiver<Arc<Flock>>,
     accounts: AccountAccess,
     clock: Arc<dyn Clock>,
-    live: Arc<Live>,
+    page_events: Arc<EventStream>,
 }
 
 /// The reception of a flock.
-pub(super) fn reception(works: &Services, live: Arc<Live>) -> Reception {
+pub(super) fn reception(works: &Services, page_events: Arc<EventStream>) -> Reception {
     let Services { flock, store, clock, events, http } = works;
     let now = flock.borrow().clone();
     let accounts = AccountAccess::sharing(&now, clock.clone(), events.clone(), store.clone(), http.clone());
     Reception::new(
-        Arc::new(SignInOffice { flock: flock.subscribe(), accounts, clock: clock.clone(), live }),
+        Arc::new(SignInOffice { flock: flock.subscribe(), accounts, clock: clock.clone(), page_events }),
         clock.clone(),
     )
 }
@@ -72,6 +72,6 @@ impl Desk for SignInOffice {
     }
 
     fn changed(&self, bot: &BotName) {
-        self.live.tell(bot);
+        self.page_events.notify(bot);
     }
 }

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::page;
-use crate::listener::{Caller, Door, Limits};
+use crate::listener::{ConnectionLimits, HttpListener, Peer};
 
 /// How many ports are tried: X takes ten callback addresses of an app, and each of these has to be
 /// registered.
@@ -29,12 +29,12 @@ pub(super) const PORTS: u16 = 3;
 
 /// A browser opens half a dozen connections at most, so there is room for two and a few strangers. Ten
 /// seconds are plenty for a request on the same machine.
-pub(super) const LIMITS: Limits = Limits {
+pub(super) const LIMITS: ConnectionLimits = ConnectionLimits {
     connections: 16,
-    share: 16,
+    per_address: 16,
     reserve: 0,
-    patience: Duration::from_secs(10),
-    farewell: Duration::from_secs(2),
+    idle_timeout: Duration::from_secs(10),
+    grace_period: Duration::from_secs(2),
 };
 
 /// The longest answer that is looked at. X's have some 150 bytes, other servers' up to 2,000.
@@ -127,7 +127,7 @@ impl Browser {
         Self::expected_within(&LIMITS, port).await
     }
 
-    pub(super) async fn expected_within(limits: &Limits, first: u16) -> Result<Self, String> {
+    pub(super) async fn expected_within(limits: &ConnectionLimits, first: u16) -> Result<Self, String> {
         let mut troubles = Vec::new();
         for port in (0..PORTS).filter_map(|further| first.checked_add(further)) {
             match listeners(port).await {
@@ -141,7 +141,7 @@ impl Browser {
         Err(troubles.join(", "))
     }
 
-    fn at(limits: &Limits, port: u16, listeners: Vec<TcpListener>) -> Self {
+    fn at(limits: &ConnectionLimits, port: u16, listeners: Vec<TcpListener>) -> Self {
         let mut browser = Self::absent();
         // Nobody who was let in finds no room here.
         let (desk, arrivals) = mpsc::channel(listeners.len() * limits.connections);
@@ -155,11 +155,11 @@ impl Browser {
             let stopped = async move {
                 let _ = stop.wait_for(|stop| *stop).await;
             };
-            let door = Door::new(listener, limits, |_| false);
+            let listener = HttpListener::new(listener, limits, |_| false);
             let app = app.clone();
             browser.servers.spawn(async move {
                 // Whether all have read the page is asked in `tell`.
-                let _ = door.serve(app, stopped).await;
+                let _ = listener.serve(app, stopped).await;
             });
         }
         Self { address: Some(address(port)), arrivals: Some(arrivals), ..browser }
@@ -195,7 +195,7 @@ impl Browser {
         self.stop.send_replace(true);
         let gone = async { while self.servers.join_next().await.is_some() {} };
         // Who does not read the page by then does not wait for it.
-        let _ = timeout(LIMITS.farewell, gone).await;
+        let _ = timeout(LIMITS.grace_period, gone).await;
         self.servers.abort_all();
     }
 
@@ -227,7 +227,7 @@ async fn listeners(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {
 
 async fn came_back(
     State(desk): State<mpsc::Sender<Arrival>>,
-    ConnectInfo(caller): ConnectInfo<Caller>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -244,7 +244,7 @@ async fn came_back(
     }
     let (visitor, verdict) = Visitor::waiting();
     // From here on the visitor waits for us.
-    let _held = caller.stopwatch.hold();
+    let _paused = peer.idle_timer.pause();
     if desk.try_send(Arrival { query, visitor }).is_err() {
         return page::late();
     }

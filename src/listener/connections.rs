@@ -1,31 +1,58 @@
-//! The connections that are open, whose they are, and which of them has to end where there is no room for a new one.
+//! The open connections, and which of them is closed when there is no room for a new one.
 //!
-//! A limit alone would let whoever takes all places first keep everybody else out. Here a new connection takes the place of
-//! one on which nothing is under way: of the address that has the most, and there of the one that was still for longest.
+//! With a limit alone, the first client to take all connections could keep all others out. Here a new connection replaces an
+//! idle one: of the address that has the most, the one that has been idle the longest.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Limits;
+/// How many connections there may be, and how long each may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ConnectionLimits {
+    /// Open connections. When all are in use, a new one replaces one that is idle.
+    pub(crate) connections: usize,
+    /// How many of them one address may have.
+    pub(crate) per_address: usize,
+    /// More connections for clients that only ask for health.
+    pub(crate) reserve: usize,
+    /// How long a client may stay silent, take to send a request, or leave a response unread.
+    pub(crate) idle_timeout: Duration,
+    /// How long responses in progress may take once the server shuts down.
+    pub(crate) grace_period: Duration,
+}
 
-/// Whose a connection is.
+impl ConnectionLimits {
+    /// 272 connections need at most 20 MB of buffers and a quarter of the usual 1,024 open files. One address has room for every
+    /// page that listens to the event stream, and for as many again. A request is a few hundred bytes and a response about
+    /// 50 KB, for which 30 seconds are plenty. Five seconds to shut down stay within the ten of systemd and containers.
+    pub(crate) const DEFAULT: Self = Self {
+        connections: 256,
+        per_address: 128,
+        reserve: 16,
+        idle_timeout: Duration::from_secs(30),
+        grace_period: Duration::from_secs(5),
+    };
+}
+
+/// Whom a connection counts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Owner {
-    /// A proxy's that has not said yet for whom it asks. It may have as many as there is room for.
+pub(super) enum ConnectionOwner {
+    /// A proxy that has not forwarded a request yet. It has no limit of its own.
     Proxy,
-    /// Whoever comes from this network.
+    /// All clients in this network.
     Network(IpAddr),
 }
 
-/// The network that counts as one visitor: one line has a whole /64 of IPv6 addresses to come from (RFC 6177).
-pub(crate) fn network_of(visitor: IpAddr) -> IpAddr {
-    match visitor.to_canonical() {
+/// The network that counts as one client: a subscriber has a whole /64 of IPv6 addresses (RFC 6177).
+pub(crate) fn network_of(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
         IpAddr::V6(address) => {
             let [a, b, c, d, ..] = address.segments();
             IpAddr::from([a, b, c, d, 0, 0, 0, 0])
@@ -34,216 +61,224 @@ pub(crate) fn network_of(visitor: IpAddr) -> IpAddr {
     }
 }
 
-/// What happens on a connection.
+/// What is going on on a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
-    /// How many [`Held`] there are.
-    held: AtomicUsize,
-    /// How many [`Work`] there are.
-    at_work: AtomicUsize,
-    /// Whether some of a request has come, and nothing of its answer has gone.
-    asking: AtomicBool,
-    born: Instant,
-    /// When the visitor last did something, in milliseconds since `born`.
-    touched: AtomicU64,
+    /// How many [`PausedTimer`] there are.
+    paused: AtomicUsize,
+    /// How many [`ResponseInProgress`] there are.
+    responding: AtomicUsize,
+    /// Whether part of a request has arrived, and none of the response has been written.
+    receiving: AtomicBool,
+    epoch: Instant,
+    /// When the client was last active, in milliseconds since `epoch`.
+    active_at: AtomicU64,
 }
 
 impl Activity {
-    fn new(born: Instant) -> Self {
+    fn new(epoch: Instant) -> Self {
         let activity = Self {
-            held: AtomicUsize::new(0),
-            at_work: AtomicUsize::new(0),
-            asking: AtomicBool::new(false),
-            born,
-            touched: AtomicU64::new(0),
+            paused: AtomicUsize::new(0),
+            responding: AtomicUsize::new(0),
+            receiving: AtomicBool::new(false),
+            epoch,
+            active_at: AtomicU64::new(0),
         };
         activity.touch(Instant::now());
         activity
     }
 
     pub(super) fn touch(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.born).as_millis();
-        self.touched.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let since = now.saturating_duration_since(self.epoch).as_millis();
+        self.active_at.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Sets whether a request is coming in; returns whether one was.
-    pub(super) fn is_asking(&self, asking: bool) -> bool {
-        self.asking.swap(asking, Ordering::Relaxed)
+    /// Sets whether a request is arriving; returns whether one was.
+    pub(super) fn set_receiving(&self, receiving: bool) -> bool {
+        self.receiving.swap(receiving, Ordering::Relaxed)
     }
 
-    pub(super) fn is_held(&self) -> bool {
-        self.held.load(Ordering::Relaxed) > 0
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed) > 0
     }
 
-    /// From here on an answer is made, and the visitor is not waited for.
-    pub(super) fn begin_work(self: &Arc<Self>) -> Work {
-        self.at_work.fetch_add(1, Ordering::Relaxed);
-        Work(self.clone())
+    /// From here on a response is being made, and the client is not to blame for the delay.
+    pub(super) fn begin_response(self: &Arc<Self>) -> ResponseInProgress {
+        self.responding.fetch_add(1, Ordering::Relaxed);
+        ResponseInProgress(self.clone())
     }
 
-    fn may_end(&self) -> bool {
-        !self.is_held() && self.at_work.load(Ordering::Relaxed) == 0
+    fn is_idle(&self) -> bool {
+        !self.is_paused() && self.responding.load(Ordering::Relaxed) == 0
     }
 }
 
-/// An answer that is being made.
-pub(super) struct Work(Arc<Activity>);
+/// A response that is being made.
+pub(super) struct ResponseInProgress(Arc<Activity>);
 
-impl Drop for Work {
+impl Drop for ResponseInProgress {
     fn drop(&mut self) {
-        self.0.at_work.fetch_sub(1, Ordering::Relaxed);
+        self.0.responding.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// The time that runs for a visit, in the hands of whoever works on the answer: an answer that takes long is
-/// not the visitor's fault.
+/// The idle timer of a connection. A handler pauses it for a response that takes long, which is not the client's fault.
 #[derive(Debug, Clone)]
-pub(crate) struct Stopwatch(Arc<Activity>);
+pub(crate) struct IdleTimer(Arc<Activity>);
 
-/// A stopwatch that stands still until this is dropped.
+/// Keeps an [`IdleTimer`] paused until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Held(Arc<Activity>);
+pub(crate) struct PausedTimer(Arc<Activity>);
 
-impl Stopwatch {
-    pub(super) fn of(place: &Place) -> Self {
-        Self(place.activity.clone())
+impl IdleTimer {
+    pub(super) fn of(permit: &ConnectionPermit) -> Self {
+        Self(permit.activity.clone())
     }
 
-    /// Stops it, for as long as what is returned lives.
-    pub(crate) fn hold(&self) -> Held {
-        self.0.held.fetch_add(1, Ordering::Relaxed);
-        Held(self.0.clone())
+    /// Pauses the timer for as long as the returned value lives.
+    pub(crate) fn pause(&self) -> PausedTimer {
+        self.0.paused.fetch_add(1, Ordering::Relaxed);
+        PausedTimer(self.0.clone())
     }
 }
 
-impl Drop for Held {
+impl Drop for PausedTimer {
     fn drop(&mut self) {
-        self.0.held.fetch_sub(1, Ordering::Relaxed);
+        self.0.paused.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// All connections that are open.
+/// All open connections.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    limits: Limits,
-    born: Instant,
-    open: Mutex<Open>,
+    limits: ConnectionLimits,
+    epoch: Instant,
+    table: Mutex<ConnectionTable>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
+struct ConnectionTable {
     last_id: u64,
-    entries: HashMap<u64, Entry>,
+    connections: HashMap<u64, OpenConnection>,
 }
 
 #[derive(Debug)]
-struct Entry {
-    owner: Owner,
+struct OpenConnection {
+    owner: ConnectionOwner,
     is_in_reserve: bool,
     activity: Arc<Activity>,
-    end: Arc<Notify>,
+    close: Arc<Notify>,
 }
 
-/// A place for a connection; dropped, it is free again.
-pub(super) struct Place {
+/// The permission to have a connection; it ends when this is dropped.
+pub(super) struct ConnectionPermit {
     pub(super) id: u64,
     pub(super) is_in_reserve: bool,
     pub(super) activity: Arc<Activity>,
     connections: Arc<Connections>,
 }
 
-/// A connection that is let in.
+/// A connection that was admitted.
 pub(super) struct Admitted {
-    pub(super) place: Place,
-    /// Says that the place is given to another.
-    pub(super) ended: Arc<Notify>,
+    pub(super) permit: ConnectionPermit,
+    /// Notified when another connection replaces this one.
+    pub(super) replaced: Arc<Notify>,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.connections.open().entries.remove(&self.id);
+        self.connections.table().connections.remove(&self.id);
     }
 }
 
 impl Connections {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self { limits: *limits, born: Instant::now(), open: Mutex::default() }
+    pub(super) fn new(limits: &ConnectionLimits) -> Self {
+        Self { limits: *limits, epoch: Instant::now(), table: Mutex::default() }
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, ConnectionTable> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds a place for a new connection, if need be that of another; `None` if there is none even in the reserve.
-    pub(super) fn admit(self: &Arc<Self>, owner: Owner) -> Option<Admitted> {
-        let mut open = self.open();
-        let within_share = open.make_room_within(owner, self.limits.share);
-        let is_in_reserve = !(within_share && open.make_room(false, self.limits.connections));
-        if is_in_reserve && !open.make_room(true, self.limits.reserve) {
+    /// Admits a connection, if need be in place of another; `None` if there is no room even in the reserve.
+    pub(super) fn admit(self: &Arc<Self>, owner: ConnectionOwner) -> Option<Admitted> {
+        let mut table = self.table();
+        let is_within_limit = table.make_room_for(owner, self.limits.per_address);
+        let is_in_reserve = !(is_within_limit && table.make_room(false, self.limits.connections));
+        if is_in_reserve && !table.make_room(true, self.limits.reserve) {
             return None;
         }
-        open.last_id += 1;
-        let (id, activity, end) = (open.last_id, Arc::new(Activity::new(self.born)), Arc::new(Notify::new()));
-        let entry = Entry { owner, is_in_reserve, activity: activity.clone(), end: end.clone() };
-        open.entries.insert(id, entry);
-        drop(open);
-        let place = Place { id, is_in_reserve, activity, connections: self.clone() };
-        Some(Admitted { place, ended: end })
+        table.last_id += 1;
+        let (id, activity, close) =
+            (table.last_id, Arc::new(Activity::new(self.epoch)), Arc::new(Notify::new()));
+        let connection =
+            OpenConnection { owner, is_in_reserve, activity: activity.clone(), close: close.clone() };
+        table.connections.insert(id, connection);
+        drop(table);
+        let permit = ConnectionPermit { id, is_in_reserve, activity, connections: self.clone() };
+        Some(Admitted { permit, replaced: close })
     }
 
-    /// A proxy's connection is from now on that of a visitor; `false` if they have their share.
-    pub(super) fn pass_on(&self, id: u64, visitor: IpAddr) -> bool {
-        let owner = Owner::Network(network_of(visitor));
-        let mut open = self.open();
-        if open.entries.get(&id).is_none_or(|entry| entry.owner == owner) {
+    /// From now on a proxy's connection counts for a client; `false` if the client has reached its limit.
+    pub(super) fn assign(&self, id: u64, client: IpAddr) -> bool {
+        let owner = ConnectionOwner::Network(network_of(client));
+        let mut table = self.table();
+        if table.connections.get(&id).is_none_or(|connection| connection.owner == owner) {
             return true;
         }
-        let has_room = open.make_room_within(owner, self.limits.share);
-        if let Some(entry) = open.entries.get_mut(&id).filter(|_| has_room) {
-            entry.owner = owner;
+        let has_room = table.make_room_for(owner, self.limits.per_address);
+        if let Some(connection) = table.connections.get_mut(&id).filter(|_| has_room) {
+            connection.owner = owner;
         }
         has_room
     }
 
-    /// Ends a connection on which nothing is under way, if there is one.
-    pub(super) fn end_idlest(&self) {
-        self.open().end_idlest(|_| true);
+    /// Closes an idle connection, if there is one.
+    pub(super) fn close_idlest(&self) {
+        self.table().close_idlest(|_| true);
     }
 }
 
-impl Open {
-    /// Whether an owner may have one more; if they have their share, one of theirs ends for it.
-    fn make_room_within(&mut self, owner: Owner, share: usize) -> bool {
-        if owner == Owner::Proxy {
+impl ConnectionTable {
+    /// Whether an owner may have one more connection; at the limit, an idle one of the same owner is closed for it.
+    fn make_room_for(&mut self, owner: ConnectionOwner, limit: usize) -> bool {
+        if owner == ConnectionOwner::Proxy {
             return true;
         }
-        let is_theirs = |entry: &Entry| entry.owner == owner && !entry.is_in_reserve;
-        self.entries.values().filter(|entry| is_theirs(entry)).count() < share || self.end_idlest(is_theirs)
+        let is_theirs = |connection: &OpenConnection| connection.owner == owner && !connection.is_in_reserve;
+        self.count(is_theirs) < limit || self.close_idlest(is_theirs)
     }
 
-    /// Whether there may be one more; if all places are taken, another ends for it.
-    fn make_room(&mut self, in_reserve: bool, most: usize) -> bool {
-        let is_there = |entry: &Entry| entry.is_in_reserve == in_reserve;
-        let taken = self.entries.values().filter(|entry| is_there(entry)).count();
-        taken < most || (most > 0 && self.end_idlest(is_there))
+    /// Whether there may be one more connection; at the limit, an idle one is closed for it.
+    fn make_room(&mut self, in_reserve: bool, limit: usize) -> bool {
+        let is_there = |connection: &OpenConnection| connection.is_in_reserve == in_reserve;
+        self.count(is_there) < limit || (limit > 0 && self.close_idlest(is_there))
     }
 
-    /// Ends the first to go among those that fit; `false` if on all of them something is under way.
-    fn end_idlest(&mut self, fits: impl Fn(&Entry) -> bool) -> bool {
-        let mut counts: HashMap<Owner, usize> = HashMap::new();
-        for entry in self.entries.values() {
-            *counts.entry(entry.owner).or_default() += 1;
+    fn count(&self, matches: impl Fn(&OpenConnection) -> bool) -> usize {
+        self.connections.values().filter(|connection| matches(connection)).count()
+    }
+
+    /// Closes the idlest of the connections that match; `false` if none of them is idle.
+    fn close_idlest(&mut self, matches: impl Fn(&OpenConnection) -> bool) -> bool {
+        let mut counts: HashMap<ConnectionOwner, usize> = HashMap::new();
+        for connection in self.connections.values() {
+            *counts.entry(connection.owner).or_default() += 1;
         }
-        let order = |(id, entry): &(&u64, &Entry)| {
-            // Behind a proxy are many visitors.
-            let count = if entry.owner == Owner::Proxy { 1 } else { counts[&entry.owner] };
-            let asking = entry.activity.asking.load(Ordering::Relaxed);
-            (Reverse(count), asking, entry.activity.touched.load(Ordering::Relaxed), **id)
+        let order = |(id, connection): &(&u64, &OpenConnection)| {
+            // A proxy has many clients.
+            let count =
+                if connection.owner == ConnectionOwner::Proxy { 1 } else { counts[&connection.owner] };
+            let receiving = connection.activity.receiving.load(Ordering::Relaxed);
+            (Reverse(count), receiving, connection.activity.active_at.load(Ordering::Relaxed), **id)
         };
-        let may_end = self.entries.iter().filter(|(_, entry)| fits(entry) && entry.activity.may_end());
-        let Some(id) = may_end.min_by_key(order).map(|(id, _)| *id) else { return false };
-        if let Some(entry) = self.entries.remove(&id) {
-            entry.end.notify_one();
+        let idle =
+            |(_, connection): &(&u64, &OpenConnection)| matches(connection) && connection.activity.is_idle();
+        let Some(id) = self.connections.iter().filter(idle).min_by_key(order).map(|(id, _)| *id) else {
+            return false;
+        };
+        if let Some(connection) = self.connections.remove(&id) {
+            connection.close.notify_one();
         }
         true
     }
@@ -253,74 +288,75 @@ impl Open {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { connections: 4, share: 2, reserve: 1, ..Limits::DEFAULT };
+    const LIMITS: ConnectionLimits =
+        ConnectionLimits { connections: 4, per_address: 2, reserve: 1, ..ConnectionLimits::DEFAULT };
 
-    fn from(last: u8) -> Owner {
-        Owner::Network(IpAddr::from([192, 0, 2, last]))
+    fn from(last: u8) -> ConnectionOwner {
+        ConnectionOwner::Network(IpAddr::from([192, 0, 2, last]))
     }
 
     fn few() -> Arc<Connections> {
         Arc::new(Connections::new(&LIMITS))
     }
 
-    /// Whether a connection has lost its place.
-    fn is_ended(admitted: &Admitted) -> bool {
-        !admitted.place.connections.open().entries.contains_key(&admitted.place.id)
+    /// Whether a connection was replaced.
+    fn is_replaced(admitted: &Admitted) -> bool {
+        !admitted.permit.connections.table().connections.contains_key(&admitted.permit.id)
     }
 
     #[test]
-    fn one_address_has_its_share_and_no_more() {
+    fn one_address_has_its_limit() {
         let connections = few();
         let hers: Vec<_> = (0..5).map(|_| connections.admit(from(1)).unwrap()).collect();
-        let ended: Vec<_> = hers.iter().map(is_ended).collect();
-        assert_eq!(ended, [true, true, true, false, false]);
+        let replaced: Vec<_> = hers.iter().map(is_replaced).collect();
+        assert_eq!(replaced, [true, true, true, false, false]);
         let _his = connections.admit(from(2)).unwrap();
-        assert_eq!(connections.open().entries.len(), 3);
+        assert_eq!(connections.table().connections.len(), 3);
     }
 
     #[test]
-    fn whoever_has_the_most_gives_way_and_there_the_one_that_was_still_for_longest() {
+    fn the_address_with_the_most_connections_loses_its_idlest() {
         let connections = few();
         let one = connections.admit(from(1)).unwrap();
         let two: Vec<_> = (0..2).map(|_| connections.admit(from(2)).unwrap()).collect();
         let three = connections.admit(from(3)).unwrap();
-        two[0].place.activity.touch(Instant::now() + std::time::Duration::from_secs(1));
+        two[0].permit.activity.touch(Instant::now() + std::time::Duration::from_secs(1));
         let new = connections.admit(from(4)).unwrap();
-        assert!(is_ended(&two[1]) && !new.place.is_in_reserve);
-        assert!([&one, &two[0], &three, &new].iter().all(|it| !is_ended(it)));
+        assert!(is_replaced(&two[1]) && !new.permit.is_in_reserve);
+        assert!([&one, &two[0], &three, &new].iter().all(|it| !is_replaced(it)));
     }
 
     #[test]
-    fn what_is_under_way_is_not_ended_and_the_reserve_is_left() {
+    fn busy_connections_are_kept_and_the_reserve_is_used() {
         let connections = few();
         let busy: Vec<_> = (0..4).map(|at| connections.admit(from(at)).unwrap()).collect();
-        let work: Vec<_> = busy[..3].iter().map(|it| it.place.activity.begin_work()).collect();
-        let held = Stopwatch::of(&busy[3].place).hold();
+        let work: Vec<_> = busy[..3].iter().map(|it| it.permit.activity.begin_response()).collect();
+        let paused = IdleTimer::of(&busy[3].permit).pause();
         let monitor = connections.admit(from(9)).unwrap();
-        assert!(monitor.place.is_in_reserve && !busy.iter().any(is_ended));
-        // Nor does the reserve go to whoever came first.
+        assert!(monitor.permit.is_in_reserve && !busy.iter().any(is_replaced));
+        // In the reserve, too, a new connection replaces an idle one.
         let next = connections.admit(from(8)).unwrap();
-        assert!(next.place.is_in_reserve && is_ended(&monitor));
-        let _next_at_work = next.place.activity.begin_work();
+        assert!(next.permit.is_in_reserve && is_replaced(&monitor));
+        let _next_is_busy = next.permit.activity.begin_response();
         assert!(connections.admit(from(7)).is_none());
-        drop((work, held));
-        assert!(!connections.admit(from(6)).unwrap().place.is_in_reserve);
+        drop((work, paused));
+        assert!(!connections.admit(from(6)).unwrap().permit.is_in_reserve);
     }
 
     #[test]
-    fn a_proxy_has_no_share_but_whoever_it_asks_for_has_one() {
+    fn a_proxy_has_no_limit_but_its_clients_have_one() {
         let connections = few();
-        let proxys: Vec<_> = (0..4).map(|_| connections.admit(Owner::Proxy).unwrap()).collect();
-        assert!(!proxys.iter().any(is_ended));
-        let visitor = IpAddr::from([192, 0, 2, 7]);
-        let _at_work: Vec<_> = proxys.iter().map(|it| it.place.activity.begin_work()).collect();
-        let passed: Vec<_> = proxys.iter().map(|it| connections.pass_on(it.place.id, visitor)).collect();
-        assert_eq!(passed, [true, true, false, false]);
-        assert!(connections.pass_on(proxys[0].place.id, visitor), "they have it already");
+        let proxys: Vec<_> = (0..4).map(|_| connections.admit(ConnectionOwner::Proxy).unwrap()).collect();
+        assert!(!proxys.iter().any(is_replaced));
+        let client = IpAddr::from([192, 0, 2, 7]);
+        let _busy: Vec<_> = proxys.iter().map(|it| it.permit.activity.begin_response()).collect();
+        let assigned: Vec<_> = proxys.iter().map(|it| connections.assign(it.permit.id, client)).collect();
+        assert_eq!(assigned, [true, true, false, false]);
+        assert!(connections.assign(proxys[0].permit.id, client), "it is assigned already");
     }
 
     #[test]
-    fn addresses_of_one_line_are_one_network() {
+    fn ipv6_addresses_of_one_prefix_are_one_network() {
         let six = |last: u16| IpAddr::from([0x2001, 0xdb8, 0, 1, 0, 0, 0, last]);
         assert_eq!(network_of(six(1)), network_of(six(9)));
         assert_eq!(network_of("::ffff:192.0.2.1".parse().unwrap()), IpAddr::from([192, 0, 2, 1]));

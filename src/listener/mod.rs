@@ -1,12 +1,11 @@
-//! Who is let in, and how long they are waited for.
+//! An HTTP/1.1 server that limits the number of connections and the time that each may take.
 //!
-//! HTTP/1.1 and nothing else is spoken here, by hyper itself: `axum::serve` has no limits, and would speak HTTP/2 as soon as
-//! any crate turns that on. Connections are counted for each address ([`connections`]), and one that keeps the server waiting
-//! ends ([`visit`]). What is behind the door is not known here: the daemon's web pages, or the address to which a browser
-//! comes back after signing in.
+//! It is built on hyper: `axum::serve` has no limits, and would speak HTTP/2 as soon as any crate turns that on. Connections are
+//! counted for each address ([`connections`]), and one that keeps the server waiting is closed ([`connection`]). The router is
+//! an argument: the daemon's web pages, or the address to which a browser returns after signing in.
 
+mod connection;
 mod connections;
-mod visit;
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -28,114 +27,84 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::connections::{Admitted, Connections, Owner};
-pub(crate) use self::connections::{Stopwatch, network_of};
-use self::visit::Visit;
+use self::connection::Connection;
+use self::connections::{Admitted, ConnectionOwner, Connections};
+pub(crate) use self::connections::{ConnectionLimits, IdleTimer, network_of};
 
-/// The most that is kept of a request's head, or of what is being read and written, for each connection. Browsers send some
-/// hundred bytes, and nginx takes 32 KiB.
+/// The buffer of each connection, which is also the largest head of a request. Browsers send a few hundred bytes, and nginx
+/// accepts 32 KiB.
 const BUFFER: usize = 32 * 1024;
 
-/// What is said where not even the reserve has room.
+/// The response when not even the reserve has room.
 const NO_ROOM: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// What the server allows.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// How many connections are open at once. Where all places are taken, a connection on which nothing is under way gives
-    /// its place to a new one.
-    pub(crate) connections: usize,
-    /// How many of them one address may have.
-    pub(crate) share: usize,
-    /// How many more there may be for those who only ask how the daemon is.
-    pub(crate) reserve: usize,
-    /// How long a visitor may stay silent, take to make a request, or leave an answer lying.
-    pub(crate) patience: Duration,
-    /// How long answers under way may take once the server is told to stop.
-    pub(crate) farewell: Duration,
-}
-
-impl Limits {
-    /// 272 visitors need at most some 20 MB of buffers and a quarter of the usual 1,024 open files. A share has room for
-    /// every page that is told news, and as many visitors more. A request is a few hundred bytes and an answer some 50 KB:
-    /// who needs half a minute is not reading. Five seconds to stop leaves systemd's and containers' ten with room.
-    pub(crate) const DEFAULT: Self = Self {
-        connections: 256,
-        share: 128,
-        reserve: 16,
-        patience: Duration::from_secs(30),
-        farewell: Duration::from_secs(5),
-    };
-}
-
-/// A listener with limits.
-pub(crate) struct Door {
+/// A listening socket with limits.
+pub(crate) struct HttpListener {
     listener: TcpListener,
-    limits: Limits,
+    limits: ConnectionLimits,
     connections: Arc<Connections>,
     is_proxy: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
-/// Whether all that was under way when the server was told to stop has ended in time.
+/// Whether all responses were finished when the server shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Farewell {
-    /// It has.
-    InPeace,
-    /// Some answers were cut off.
+pub(crate) enum ShutdownOutcome {
+    Finished,
+    /// The grace period ended first.
     CutOff,
 }
 
-/// Who is at the door, for whoever answers them. It comes to a handler as `ConnectInfo`.
+/// The other end of a connection. Handlers get it as `ConnectInfo`.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    /// The address they come from: a proxy's, if there is one between.
-    pub(crate) from: SocketAddr,
-    /// The time that runs for them.
-    pub(crate) stopwatch: Stopwatch,
-    /// Whether there was no place for them but in the reserve: they are told how the daemon is, and nothing else.
+pub(crate) struct Peer {
+    /// The address of the client, or of a proxy in between.
+    pub(crate) address: SocketAddr,
+    pub(crate) idle_timer: IdleTimer,
+    /// Whether there was room only in the reserve, which is for health alone.
     pub(crate) is_in_reserve: bool,
     connections: Arc<Connections>,
     id: u64,
 }
 
-impl Caller {
-    /// The proxy has said for whom it asks: from now on the connection belongs to that address. `false` if the address has
-    /// its share already, and all of it at work.
-    pub(crate) fn asks_for(&self, visitor: IpAddr) -> bool {
-        self.connections.pass_on(self.id, visitor)
+impl Peer {
+    /// Says for whom this proxy forwards a request: from now on the connection counts for that address. `false` if the address
+    /// has reached its limit and none of its connections is idle.
+    pub(crate) fn forwarded_for(&self, client: IpAddr) -> bool {
+        self.connections.assign(self.id, client)
     }
 }
 
-impl Door {
-    /// Guards a listener. `is_proxy` knows the addresses that ask for others, which have no share.
+impl HttpListener {
+    /// Puts limits on a socket. Addresses for which `is_proxy` holds have none of their own, as they forward for others.
     pub(crate) fn new(
         listener: TcpListener,
-        limits: &Limits,
+        limits: &ConnectionLimits,
         is_proxy: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
     ) -> Self {
         let connections = Arc::new(Connections::new(limits));
         Self { listener, limits: *limits, connections, is_proxy: Box::new(is_proxy) }
     }
 
-    /// Serves until `shutdown` is there: then nobody new is let in, and what is under way may end, but not for long.
-    pub(crate) async fn serve(self, app: Router, shutdown: impl Future<Output = ()>) -> Farewell {
-        let (graceful, mut visits) = (GracefulShutdown::new(), JoinSet::new());
+    /// Serves until `shutdown` resolves. Then no new connection is accepted, and responses in progress have the grace period
+    /// to finish.
+    pub(crate) async fn serve(self, app: Router, shutdown: impl Future<Output = ()>) -> ShutdownOutcome {
+        let (graceful, mut tasks) = (GracefulShutdown::new(), JoinSet::new());
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
-                (stream, from) = self.accept() => self.receive(stream, from, &app, graceful.watcher(), &mut visits),
-                // Forgets those that have ended.
-                Some(_) = visits.join_next() => {}
+                (stream, from) = self.accept() => self.admit(stream, from, &app, graceful.watcher(), &mut tasks),
+                // Removes finished tasks.
+                Some(_) = tasks.join_next() => {}
             }
         }
-        let farewell = self.limits.farewell;
+        let grace_period = self.limits.grace_period;
         drop(self);
-        match timeout(farewell, graceful.shutdown()).await {
-            Ok(()) => Farewell::InPeace,
-            Err(_) => Farewell::CutOff,
+        match timeout(grace_period, graceful.shutdown()).await {
+            Ok(()) => ShutdownOutcome::Finished,
+            Err(_) => ShutdownOutcome::CutOff,
         }
     }
 
@@ -143,84 +112,91 @@ impl Door {
         loop {
             match self.listener.accept().await {
                 Ok(accepted) => return accepted,
-                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    // No file descriptor is left, mostly: one that does nothing is given back.
-                    tracing::debug!(%error, "no connection can be accepted");
-                    self.connections.end_idlest();
+                    // Mostly there is no file descriptor left: an idle connection gives one back.
+                    tracing::debug!(%error, "can't accept a connection");
+                    self.connections.close_idlest();
                     sleep_until(Instant::now() + Duration::from_secs(1)).await;
                 }
             }
         }
     }
 
-    fn receive(
+    fn admit(
         &self,
         stream: TcpStream,
         from: SocketAddr,
         app: &Router,
         watcher: Watcher,
-        visits: &mut JoinSet<()>,
+        tasks: &mut JoinSet<()>,
     ) {
         let address = from.ip().to_canonical();
-        let owner = if (self.is_proxy)(address) { Owner::Proxy } else { Owner::Network(network_of(address)) };
-        let Some(admitted) = self.connections.admit(owner) else { return turn_away(stream) };
-        // Answers are small, and each is written at once.
+        let owner = match (self.is_proxy)(address) {
+            true => ConnectionOwner::Proxy,
+            false => ConnectionOwner::Network(network_of(address)),
+        };
+        let Some(admitted) = self.connections.admit(owner) else { return reject(stream) };
+        // Responses are small, and each is written at once.
         let _ = stream.set_nodelay(true);
-        visits.spawn(visit(
+        tasks.spawn(serve_connection(
             stream,
             from,
             admitted,
             self.connections.clone(),
-            self.limits.patience,
+            self.limits.idle_timeout,
             app.clone(),
             watcher,
         ));
     }
 }
 
-/// Speaks HTTP/1.1 with one visitor until either side has enough, or the place is given to another.
-async fn visit(
+/// Serves one connection until either side closes it or another connection replaces it.
+async fn serve_connection(
     stream: TcpStream,
     from: SocketAddr,
-    Admitted { place, ended }: Admitted,
+    Admitted { permit, replaced }: Admitted,
     connections: Arc<Connections>,
-    patience: Duration,
+    idle_timeout: Duration,
     app: Router,
     watcher: Watcher,
 ) {
-    let stopwatch = Stopwatch::of(&place);
-    let caller = Caller { from, stopwatch, is_in_reserve: place.is_in_reserve, connections, id: place.id };
+    let peer = Peer {
+        address: from,
+        idle_timer: IdleTimer::of(&permit),
+        is_in_reserve: permit.is_in_reserve,
+        connections,
+        id: permit.id,
+    };
     let app = TowerToHyperService::new(app);
-    let activity = place.activity.clone();
+    let activity = permit.activity.clone();
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        // Of a request that is not whole yet it is the visitor who is waited for.
-        let working = request.body().is_end_stream().then(|| activity.begin_work());
+        // Until the request is complete, the client is the one that delays it.
+        let in_progress = request.body().is_end_stream().then(|| activity.begin_response());
         let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(caller.clone()));
-        let answer = names_one_host(&request).then(|| app.call(request));
+        request.extensions_mut().insert(ConnectInfo(peer.clone()));
+        let response = names_one_host(&request).then(|| app.call(request));
         async move {
-            let answer = match answer {
-                Some(answer) => answer.await,
-                None => Ok(unclear()),
+            let response = match response {
+                Some(response) => response.await,
+                None => Ok(bad_host()),
             };
-            drop(working);
-            answer
+            drop(in_progress);
+            response
         }
     });
-    let io = TokioIo::new(Visit::new(stream, place, patience));
-    // How long a head may take is `Visit`'s business, as is all time.
+    let io = TokioIo::new(Connection::new(stream, permit, idle_timeout));
+    // `Connection` has all timeouts, also for the head.
     let server =
         http1::Builder::new().max_buf_size(BUFFER).header_read_timeout(None).serve_connection(io, service);
     tokio::select! {
-        // A visitor who goes without a word is no trouble.
+        // A client may disconnect at any time.
         _ = watcher.watch(server) => {}
-        () = ended.notified() => {}
+        () = replaced.notified() => {}
     }
 }
 
-/// Whether it is clear whom a request is for (RFC 9112, 3.2): it names one host, and that of a proxy's address is the same. A
-/// program that speaks HTTP/1.0 may name none.
+/// Whether a request names exactly one host (RFC 9112, 3.2), which an address in absolute form repeats. HTTP/1.0 may name none.
 fn names_one_host(request: &Request) -> bool {
     let hosts = || request.headers().get_all(header::HOST).into_iter();
     let authority = request.uri().authority();
@@ -233,21 +209,21 @@ fn names_one_host(request: &Request) -> bool {
     }
 }
 
-fn unclear() -> Response {
-    let mut answer = Response::new(Body::from("a request names one host\n"));
-    *answer.status_mut() = StatusCode::BAD_REQUEST;
-    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    answer
+fn bad_host() -> Response {
+    let mut response = Response::new(Body::from("a request names one host\n"));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
-/// Says that there is no room, if the visitor can be told without waiting for them.
-fn turn_away(stream: TcpStream) {
+/// Sends [`NO_ROOM`], if that is possible without waiting for the client.
+fn reject(stream: TcpStream) {
     if let Ok(mut stream) = stream.into_std() {
         let _ = stream.write_all(NO_ROOM);
     }
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset)
 }

@@ -1,60 +1,61 @@
-//! The files that pages load: the style sheet, the dashboard's script and the icon, all compiled in.
+//! The files that pages load, compiled into the binary: the style sheet, the dashboard's script and the icon.
 
-use super::answer::Document;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
 
-/// The one style sheet.
+use super::response::{self, Document};
+
 const STYLE: &str = include_str!("style.css");
-
-/// What keeps the dashboard up to date where there is a script.
 const SCRIPT: &str = include_str!("script.js");
-
-/// The icon in the browser's tab.
 const ICON: &str = include_str!("icon.svg");
 
-/// What tells these files from those of other versions, so that they may be kept for good.
-const STYLE_VERSION: u32 = fingerprint(STYLE.as_bytes());
-const SCRIPT_VERSION: u32 = fingerprint(SCRIPT.as_bytes());
+/// Versions in the addresses, so that browsers can keep the files for good.
+const STYLE_VERSION: u32 = fnv1a(STYLE.as_bytes());
+const SCRIPT_VERSION: u32 = fnv1a(SCRIPT.as_bytes());
 
-/// How long something that can't change may be kept: a year, the longest that caches heed.
-const FOR_GOOD: &str = "public, max-age=31536000, immutable";
+/// For a file that never changes at its address: a year, the longest that caches honor.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+const ONE_DAY: &str = "public, max-age=86400";
 
-/// How long the icon may be kept: a day.
-const A_DAY: &str = "public, max-age=86400";
-
-/// The style sheet's address, seen from the root.
+/// The style sheet's address, relative to the front page.
 pub(super) fn style_address() -> String {
     format!("style.css?v={STYLE_VERSION:08x}")
 }
 
-/// The style sheet, to be kept for good by whoever asked for this very version of it.
-pub(super) fn style(query: Option<&str>) -> Document {
-    versioned(STYLE, "text/css; charset=utf-8", STYLE_VERSION, query)
-}
-
-/// The script's address, seen from the root.
+/// The script's address, relative to the front page.
 pub(super) fn script_address() -> String {
     format!("script.js?v={SCRIPT_VERSION:08x}")
 }
 
-/// The script, likewise.
-pub(super) fn script(query: Option<&str>) -> Document {
-    versioned(SCRIPT, "text/javascript; charset=utf-8", SCRIPT_VERSION, query)
+/// `GET /style.css`.
+pub(super) async fn style(uri: Uri, headers: HeaderMap) -> Response {
+    let document = versioned(STYLE, "text/css; charset=utf-8", STYLE_VERSION, uri.query());
+    response::conditional(&headers, document)
 }
 
+/// `GET /script.js`.
+pub(super) async fn script(uri: Uri, headers: HeaderMap) -> Response {
+    let document = versioned(SCRIPT, "text/javascript; charset=utf-8", SCRIPT_VERSION, uri.query());
+    response::conditional(&headers, document)
+}
+
+/// `GET /icon.svg`.
+pub(super) async fn icon(headers: HeaderMap) -> Response {
+    let document =
+        Document { body: ICON.into(), media_type: "image/svg+xml", cache: ONE_DAY, modified: None };
+    response::conditional(&headers, document)
+}
+
+/// Immutable only at the address of this very version.
 fn versioned(text: &str, media_type: &'static str, version: u32, query: Option<&str>) -> Document {
-    let asked = query.and_then(|query| query.strip_prefix("v="));
-    let same = asked.is_some_and(|asked| asked == format!("{version:08x}"));
-    let cache = if same { FOR_GOOD } else { "no-cache" };
+    let requested = query.and_then(|query| query.strip_prefix("v="));
+    let is_current = requested.is_some_and(|requested| requested == format!("{version:08x}"));
+    let cache = if is_current { IMMUTABLE } else { "no-cache" };
     Document { body: text.into(), media_type, cache, modified: None }
 }
 
-/// The icon.
-pub(super) fn icon() -> Document {
-    Document { body: ICON.into(), media_type: "image/svg+xml", cache: A_DAY, modified: None }
-}
-
-/// FNV-1a, 32 bits: computed by the compiler, and only to tell versions apart.
-const fn fingerprint(bytes: &[u8]) -> u32 {
+/// FNV-1a, 32 bits, computed by the compiler. It tells versions apart and protects nothing.
+const fn fnv1a(bytes: &[u8]) -> u32 {
     let (mut hash, mut at) = (0x811c_9dc5_u32, 0);
     while at < bytes.len() {
         hash = (hash ^ bytes[at] as u32).wrapping_mul(0x0100_0193);

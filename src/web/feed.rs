@@ -1,23 +1,19 @@
-//! A bot's Atom feed (RFC 4287), made from its posts alone: the same posts give the same bytes, so that
-//! a reader who asks again is told "nothing new".
+//! A bot's Atom feed (RFC 4287). It depends on the posts alone: the same posts give the same bytes, so a client that asks
+//! again gets 304.
 
 use atom_syndication::{Content, Entry, Feed, FixedDateTime, Generator, Link, Person, Text, WriteConfig};
 use chrono::DateTime;
 use maud::{Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
-use unicode_segmentation::UnicodeSegmentation;
 
-use super::answer::Document;
-use super::read::posted_at;
+use super::posts::{posted_at, title};
+use super::response::Document;
 use crate::flock::Bot;
 use crate::flock::post::Post;
 use crate::flock::text::legal_in_xml;
 
 /// The media type of RFC 4287.
 const MEDIA_TYPE: &str = "application/atom+xml; charset=utf-8";
-
-/// The longest title, in characters as people count them: a list of entries shows about so much.
-const TITLE_MAX: usize = 80;
 
 /// The feed of a bot with these posts, newest first.
 pub(super) fn document(public_url: &str, bot: &Bot, posts: &[Post]) -> Document {
@@ -43,8 +39,8 @@ fn feed(public_url: &str, bot: &Bot, posts: &[Post]) -> Feed {
     }
 }
 
-/// The id of a bot's feed, made from its name alone: it stays when the flock moves to another address or
-/// port, as RFC 4287, 4.2.6 asks. A UUID of version 8, that is, one whose bits are our own business.
+/// The id of a bot's feed. It depends on the name alone, so it survives a move to another address or port (RFC 4287, 4.2.6).
+/// UUID version 8 leaves the bits to the application.
 fn feed_id(name: &str) -> String {
     let digest = Sha256::digest(format!("flockd feed {name}"));
     let mut bytes = [0; 16];
@@ -52,8 +48,7 @@ fn feed_id(name: &str) -> String {
     format!("urn:uuid:{}", uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
-/// When the newest entry was posted. A feed must have such an instant even if nothing was posted yet; the
-/// epoch then says "never", and it says so until the first post.
+/// When the newest entry was posted. RFC 4287 requires a time even for an empty feed: the Unix epoch.
 fn feed_updated(posts: &[Post]) -> FixedDateTime {
     posts.iter().map(posted_at).max().unwrap_or(DateTime::UNIX_EPOCH).fixed_offset()
 }
@@ -72,8 +67,7 @@ fn entry(public_url: &str, post: &Post) -> Option<Entry> {
     })
 }
 
-/// A single line as it is. Readers may fold the line breaks of plain text (RFC 4287, 3.1.1.1), which would
-/// make prose of a stanza: that goes as HTML.
+/// A single line is plain text. Readers may fold the line breaks of plain text (RFC 4287, 3.1.1.1), so a stanza is HTML.
 fn content(text: String) -> Content {
     let (kind, value) = match text.contains('\n') {
         false => ("text", text),
@@ -82,7 +76,7 @@ fn content(text: String) -> Content {
     Content { content_type: Some(kind.to_owned()), value: Some(value), ..Content::default() }
 }
 
-/// Each line with a break after it; indents, which HTML would fold, become spaces that stay.
+/// The lines separated by `<br>`, with their indents as no-break spaces, which HTML does not fold.
 fn with_breaks(text: &str) -> Markup {
     let lines = text.split('\n').map(|line| {
         let verse = line.trim_start();
@@ -94,19 +88,6 @@ fn with_breaks(text: &str) -> Markup {
             ("\u{a0}".repeat(indent)) (verse)
         }
     }
-}
-
-/// The first line of a text, shortened at a word's end; what is left out shows as "…".
-pub(super) fn title(text: &str) -> String {
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let line = lines.next().unwrap_or_default();
-    let Some((cut, _)) = line.grapheme_indices(true).nth(TITLE_MAX) else {
-        let goes_on = if lines.next().is_some() { " …" } else { "" };
-        return format!("{line}{goes_on}");
-    };
-    let head = &line[..cut];
-    let whole_words = head.rfind(char::is_whitespace).filter(|end| *end > cut / 2).unwrap_or(cut);
-    format!("{}…", head[..whole_words].trim_end())
 }
 
 fn link(rel: &str, media_type: &str, href: String) -> Link {
@@ -173,17 +154,5 @@ mod tests {
             only_entry("a\u{ffff}b\u{fffe}").content.unwrap().value.as_deref(),
             Some("a\u{fffd}b\u{fffd}")
         );
-    }
-
-    #[test]
-    fn a_title_is_the_first_line_cut_at_a_word() {
-        assert_eq!(title("\n  one  \n\n"), "one");
-        assert_eq!(title("\n  one  \ntwo"), "one …");
-        let long = title(&"word ".repeat(40));
-        assert!(long.ends_with("word…") && long.graphemes(true).count() <= TITLE_MAX + 1, "{long}");
-        // A family is one character to a person, and is not torn apart.
-        let family = "👩‍👩‍👧";
-        assert_eq!(title(&family.repeat(100)), format!("{}…", family.repeat(TITLE_MAX)));
-        assert_eq!(title(&"é".repeat(TITLE_MAX)), "é".repeat(TITLE_MAX));
     }
 }

@@ -1,5 +1,5 @@
-//! What programs ask a daemon that runs: `/healthz`, whether it is alive; `/readyz`, whether its flock is ready and what is
-//! wrong; `/metrics`, its numbers. How things are is found out by `health::HealthCache`.
+//! Endpoints for monitoring: `/healthz`, whether the daemon is alive; `/readyz`, whether the flock is ready and what is wrong;
+//! `/metrics`, its numbers.
 
 use axum::extract::State;
 use axum::http::header::ACCEPT;
@@ -7,86 +7,80 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::metrics::{self, Moment};
-use super::{Site, answer};
+use super::metrics::{self, Scrape};
+use super::request::Parameters;
+use super::response::{self, JSON};
+use super::site::Site;
 use crate::health::{Readiness, Trouble};
 use crate::store;
 
-const TEXT: &str = "text/plain; charset=utf-8";
-const JSON: &str = "application/json";
-
-/// What `/readyz` says, as JSON. Keys may be added.
+/// The JSON of `/readyz`. Keys may be added.
 #[derive(Serialize)]
-struct Ready<'a> {
+struct ReadyReport<'a> {
     ready: bool,
     bots: usize,
-    troubles: Vec<Row<'a>>,
+    troubles: Vec<TroubleRow<'a>>,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct TroubleRow<'a> {
     #[serde(flatten)]
     trouble: &'a Trouble,
-    /// Whether it is this that makes the flock not ready.
+    /// Whether the flock is not ready because of it.
     fails: bool,
 }
 
 /// Whether the daemon is alive.
 pub(super) async fn healthz(State(site): State<Site>) -> Response {
-    match site.health_cache.alive() {
-        Ok(()) => answer::fleeting(StatusCode::OK, TEXT, "ok\n".into()),
-        Err(problem) => {
-            answer::fleeting(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{problem}\n").into())
-        }
+    match site.health.alive() {
+        Ok(()) => response::text(StatusCode::OK, "ok\n"),
+        Err(problem) => response::text(StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
     }
 }
 
-/// Whether the flock is ready, and every trouble there is.
+/// Whether the flock is ready, and everything that is wrong.
 pub(super) async fn readyz(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Response {
-    let readiness = site.health_cache.ready().await;
+    let readiness = site.health.ready().await;
     let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if wants_json(&uri, &headers) {
-        // Texts and numbers, which JSON has room for.
+        // Strings and numbers can always be serialized.
         let mut body = serde_json::to_value(json(&readiness)).unwrap_or_default();
         body["flock"] = store::mark_of(&site.flock.borrow().database).into();
         let body = serde_json::to_string_pretty(&body).unwrap_or_default();
-        return answer::fleeting(status, JSON, body.into());
+        return response::uncached(status, JSON, body.into());
     }
-    answer::fleeting(status, TEXT, text(&readiness).into())
+    response::text(status, text(&readiness))
 }
 
 /// The daemon's numbers.
 pub(super) async fn metrics(State(site): State<Site>) -> Response {
-    let readiness = site.health_cache.ready().await;
-    let snapshot = site.health_cache.snapshot().await.ok();
-    let moment = Moment {
-        snapshot: snapshot.as_deref(),
-        readiness: &readiness,
-        idle_for: site.health_cache.idle_for(),
-    };
-    answer::fleeting(StatusCode::OK, metrics::MEDIA_TYPE, site.metrics.text(&moment).into())
+    let readiness = site.health.ready().await;
+    let snapshot = site.health.snapshot().await.ok();
+    let scrape =
+        Scrape { snapshot: snapshot.as_deref(), readiness: &readiness, idle_for: site.health.idle_for() };
+    response::uncached(StatusCode::OK, metrics::MEDIA_TYPE, site.metrics.text(&scrape).into())
 }
 
 fn wants_json(uri: &Uri, headers: &HeaderMap) -> bool {
-    let asked = uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "format=json"));
+    let requested = Parameters::of_query(uri).get("format") == "json";
     let accepted = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    asked || accepted.is_some_and(|accept| accept.trim().starts_with(JSON))
+    requested || accepted.is_some_and(|accept| accept.trim().starts_with(JSON))
 }
 
-fn json(readiness: &Readiness) -> Ready<'_> {
-    let fails = readiness.obstacles.iter().map(|trouble| Row { trouble, fails: true });
-    let others = readiness.troubles.iter().map(|trouble| Row { trouble, fails: false });
-    Ready { ready: readiness.is_ready(), bots: readiness.bots, troubles: fails.chain(others).collect() }
+fn json(readiness: &Readiness) -> ReadyReport<'_> {
+    let fails = readiness.obstacles.iter().map(|trouble| TroubleRow { trouble, fails: true });
+    let others = readiness.troubles.iter().map(|trouble| TroubleRow { trouble, fails: false });
+    ReadyReport { ready: readiness.is_ready(), bots: readiness.bots, troubles: fails.chain(others).collect() }
 }
 
-/// One line for each trouble, what makes the flock not ready first.
+/// One line for each trouble, first those that make the flock not ready.
 fn text(readiness: &Readiness) -> String {
     let bots = if readiness.bots == 1 { "1 bot".to_owned() } else { format!("{} bots", readiness.bots) };
     let mut text = format!("{}: {bots}\n", if readiness.is_ready() { "ready" } else { "not ready" });
     for (mark, troubles) in [("! ", &readiness.obstacles), ("  ", &readiness.troubles)] {
         for Trouble { about, state, message } in troubles {
             let state = state.map_or_else(String::new, |state| format!(" is {state}"));
-            // A message may quote what a server has said; a line is a trouble.
+            // A message may quote a server's text; each trouble has one line.
             let message = message.replace(['\n', '\r'], " ");
             text.push_str(&format!("{mark}{about}{state}: {message}\n"));
         }
@@ -103,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_way_comes_first_and_is_marked() {
+    fn what_makes_the_flock_not_ready_comes_first_and_is_marked() {
         let well = Readiness { bots: 1, ..Readiness::default() };
         assert_eq!(text(&well), "ready: 1 bot\n");
         let obstacles = vec![trouble("walt", Some("overdue"), "late")];

@@ -1,11 +1,11 @@
-// What the dashboard does where there is a script: it keeps what is shown true, counts as the network counts, and opens
-// sign-ins in a window of their own. Without it every page works, and shows what was true when it was loaded.
+// Enhances the dashboard: keeps pages up to date, counts characters as the network does, and opens sign-ins in a window of
+// their own. Without it every page works, and shows what was true when it was loaded.
 "use strict";
 (() => {
   const main = document.querySelector("main");
   if (!main) return;
 
-  // Times that are told from now. The words are those of the server.
+  // Relative times. The server has the same words.
   const span = (seconds) => {
     const [d, h, m] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
     if (d >= 7) return `${d} days`;
@@ -16,7 +16,7 @@
   const tick = () => {
     for (const time of document.querySelectorAll("time[data-from-now]")) {
       const left = Math.round((Date.parse(time.dateTime) - Date.now()) / 1000);
-      // What is next is never said to have passed.
+      // The next event is never shown as past.
       const seconds = time.dataset.fromNow === "next" ? Math.max(left, 0) : left;
       const text = seconds === 0 ? "now" : seconds < 0 ? `${span(-seconds)} ago` : `in ${span(seconds)}`;
       if (time.textContent !== text) time.textContent = text;
@@ -25,8 +25,8 @@
   setInterval(tick, 1000);
   tick();
 
-  // What is live is fetched anew when something has happened, but not where somebody has begun to write, or looks closer,
-  // unless there is no place for that any more. Who had the focus has it afterwards.
+  // Live parts are fetched again after an event, except those where the person has begun to write or has opened details, unless
+  // the new page has no such field any more. The focus stays where it was.
   const begun = (part) => [...part.querySelectorAll("input:not([type=hidden]), textarea")].filter((field) => field.value !== field.defaultValue);
   const inUse = (part, fresh) => part.querySelector("details[open]") || begun(part).some((field) => fresh.querySelector(`#${field.id}`));
   const name = (element) => element.id || element.getAttribute("href") || element.textContent;
@@ -47,7 +47,7 @@
       answer = await fetch(location.href, { credentials: "same-origin" });
     } catch { return; }
     if (answer.status === 403 || answer.status === 404) {
-      // To load this page anew would cancel the way to the next one, to which a form has just been sent.
+      // Reloading would cancel the navigation that a form has just started.
       if (!leaving) location.reload();
       return;
     }
@@ -61,7 +61,7 @@
   };
   let timer = 0;
   let later = 0;
-  // Counts of the whole flock are a second behind.
+  // The counts of the whole flock lag by a second.
   const soon = () => {
     clearTimeout(timer);
     clearTimeout(later);
@@ -72,7 +72,7 @@
   const listen = () => {
     const events = new EventSource(main.dataset.events);
     events.addEventListener("news", soon);
-    // Between the page and this, and after a break, something may have happened that was not told.
+    // Events between loading and connecting, or during a disconnect, were missed.
     events.addEventListener("open", soon);
     events.addEventListener("error", () => {
       if (events.readyState === EventSource.CLOSED) setTimeout(() => { soon(); listen(); }, 30000);
@@ -80,7 +80,7 @@
   };
   if (main.dataset.events) listen();
 
-  // How long a text is, by the rule of its network: the server knows that.
+  // The length of a text by the rules of its network, which the server knows.
   for (const field of document.querySelectorAll("textarea[data-count]")) {
     const count = document.getElementById(field.getAttribute("aria-describedby"));
     let last = 0;
@@ -96,7 +96,7 @@
     field.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(ask, 150); });
   }
 
-  // The zone in which times are told is the reader's choice: the server tells them so from then on.
+  // The reader chooses the zone of all times; the server reads the choice from the cookie.
   const zone = document.querySelector("[data-zone]");
   if (zone) {
     const choice = zone.querySelector("select");
@@ -117,21 +117,21 @@
     });
   }
 
-  // What was written and not saved is not thrown away without a word.
+  // Leaving a page with unsaved text asks first.
   for (const field of document.querySelectorAll("textarea[data-guarded]")) {
     let leaves = false;
     field.form.addEventListener("submit", () => { leaves = true; });
     addEventListener("beforeunload", (event) => { if (!leaves && field.value !== field.defaultValue) event.preventDefault(); });
   }
 
-  // A sign-in at a network gets a window of its own; where that is not let, the link opens here. Whoever comes back says so to
-  // the pages of this very address, and to nobody else.
+  // A sign-in opens in a window of its own, or here if the browser blocks it. On return that page notifies the other pages of
+  // this origin, and only those.
   const channel = new BroadcastChannel("flockd-sign-in");
   const done = main.dataset.signedIn;
   if (done) {
     channel.postMessage(done);
     if (window.opener) {
-      try { window.opener.postMessage({ flockdSignIn: done }, location.origin); } catch { /* It has gone elsewhere. */ }
+      try { window.opener.postMessage({ flockdSignIn: done }, location.origin); } catch { /* The opener has navigated away. */ }
     }
     if (window.name === "flockd-sign-in") window.close();
     else location.replace(`sign-in/${done}`);

@@ -1,5 +1,5 @@
-//! How a page tells times: all of them in one zone, which the page names. That is the reader's choice on the dashboard, kept in
-//! a cookie that the script writes, and the flock's zone everywhere else. Every instant carries its machine-readable form.
+//! Times on a page: all in one zone, which the page names. On the dashboard the reader chooses it, and the script keeps the
+//! choice in a cookie; elsewhere it is the flock's zone. Each time carries its machine-readable form.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -7,21 +7,22 @@ use axum::http::request::Parts;
 use chrono::{DateTime, Datelike as _, FixedOffset, NaiveDate, TimeDelta, Utc};
 use maud::{Markup, html};
 
-use super::{Site, auth};
+use super::request;
+use super::site::Site;
 use crate::flock::Flock;
 use crate::flock::schedule::Zone;
 
-/// The cookie with the reader's choice: the name of a zone.
+/// The cookie with the name of the zone that the reader chose.
 pub(super) const COOKIE: &str = "flockd-zone";
 
-/// The zone of a page.
+/// Formats times in the zone of a page.
 #[derive(Debug, Clone)]
-pub(super) struct Times {
+pub(super) struct LocalTimes {
     zone: Zone,
     flock: Zone,
 }
 
-impl FromRequestParts<Site> for Times {
+impl FromRequestParts<Site> for LocalTimes {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Self::Rejection> {
@@ -29,44 +30,44 @@ impl FromRequestParts<Site> for Times {
     }
 }
 
-impl Times {
+impl LocalTimes {
     /// The flock's own zone.
     pub(super) fn of_flock(flock: &Flock) -> Self {
         Self { zone: flock.timezone.clone(), flock: flock.timezone.clone() }
     }
 
-    /// The zone that the reader has chosen; the flock's if that is none, or no zone that is known here.
+    /// The zone that the reader chose; the flock's if there is no choice or the zone is unknown.
     pub(super) fn chosen(flock: &Flock, headers: &HeaderMap) -> Self {
-        // The flock's own zone may have newer rules than those in the binary.
-        let other = auth::cookie_of(headers, COOKIE).filter(|name| *name != flock.timezone.name());
+        // The flock's own zone may come from the system and be newer than the one in the binary.
+        let other = request::cookie(headers, COOKIE).filter(|name| *name != flock.timezone.name());
         let chosen = other.and_then(Zone::built_in);
         Self { zone: chosen.unwrap_or_else(|| flock.timezone.clone()), flock: flock.timezone.clone() }
     }
 
-    /// What the page calls its zone.
+    /// The name of the zone.
     pub(super) fn name(&self) -> &str {
         self.zone.name()
     }
 
-    /// The flock's zone, whatever the reader has chosen.
+    /// The name of the flock's zone, whatever the reader chose.
     pub(super) fn flock_zone(&self) -> &str {
         self.flock.name()
     }
 
-    /// What the clock on the wall shows.
+    /// The local time.
     pub(super) fn local(&self, at: DateTime<Utc>) -> DateTime<FixedOffset> {
         self.zone.local(at)
     }
 
-    /// The day to which an instant belongs.
+    /// The local day of an instant.
     pub(super) fn day(&self, at: DateTime<Utc>) -> NaiveDate {
         self.local(at).date_naive()
     }
 
-    /// The first instant of a day. In some zones a day has begun at one o'clock, and one was left out.
+    /// The first instant of a day. Some zones have had days that began at one o'clock, and one that was left out.
     pub(super) fn begins(&self, day: NaiveDate) -> DateTime<Utc> {
         let midnight = day.and_time(chrono::NaiveTime::MIN).and_utc();
-        // No zone is further from UTC, and the clock of none goes back over more than one midnight.
+        // No zone is further from UTC, and no clock is set back over more than one midnight.
         let (mut before, mut begun) = (midnight - TimeDelta::hours(27), midnight + TimeDelta::hours(27));
         while begun - before > TimeDelta::seconds(1) {
             let between = before + TimeDelta::seconds((begun - before).num_seconds() / 2);
@@ -75,40 +76,40 @@ impl Times {
         begun
     }
 
-    /// A time that stands alone.
-    pub(super) fn whole(&self, at: DateTime<Utc>) -> Markup {
-        self.tell(at, "%-d %B %Y, %H:%M:%S")
+    /// Date and time to the second.
+    pub(super) fn full(&self, at: DateTime<Utc>) -> Markup {
+        self.time(at, "%-d %B %Y, %H:%M:%S")
     }
 
-    /// A time in a sentence, to the minute, with its year where that is another than that of `now`.
+    /// Date and time to the minute, with the year if it is not this one.
     pub(super) fn brief(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
         let same_year = self.local(at).year() == self.local(now).year();
-        self.tell(at, if same_year { "%a %-d %b, %H:%M" } else { "%a %-d %b %Y, %H:%M" })
+        self.time(at, if same_year { "%a %-d %b, %H:%M" } else { "%a %-d %b %Y, %H:%M" })
     }
 
-    /// A time under the heading of its day.
+    /// The time of day to the second.
     pub(super) fn clock(&self, at: DateTime<Utc>) -> Markup {
-        self.tell(at, "%H:%M:%S")
+        self.time(at, "%H:%M:%S")
     }
 
-    /// The same to the minute.
+    /// The time of day to the minute.
     pub(super) fn minute(&self, at: DateTime<Utc>) -> Markup {
-        self.tell(at, "%H:%M")
+        self.time(at, "%H:%M")
     }
 
-    /// The day of an instant that is far away, or its month where that is more than a year: nobody plans for that day.
+    /// The day of an instant far away, or only its month if it is more than a year away.
     pub(super) fn far(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
-        self.tell(at, if at - now < TimeDelta::days(365) { "%-d %b %Y" } else { "%b %Y" })
+        self.time(at, if at - now < TimeDelta::days(365) { "%-d %b %Y" } else { "%b %Y" })
     }
 
-    /// The heading of the day to which an instant belongs.
+    /// The day as a heading.
     pub(super) fn heading(&self, at: DateTime<Utc>) -> Markup {
         let day = self.day(at);
         html! { time datetime=(day) { (day.format("%A, %-d %B %Y")) } }
     }
 
-    /// A time as people say it from `now`; the script keeps it true. `is_next` is for what is about to happen: it is never said
-    /// to have passed.
+    /// The distance from `now`; the script keeps it up to date. With `is_next`, for what is about to happen, it never says that
+    /// the time has passed.
     pub(super) fn relative(&self, at: DateTime<Utc>, now: DateTime<Utc>, is_next: bool) -> Markup {
         let full = self.local(at).format("%a %-d %b %Y, %H:%M:%S").to_string();
         let by = if is_next { (at - now).max(TimeDelta::zero()) } else { at - now };
@@ -119,17 +120,17 @@ impl Times {
         }
     }
 
-    fn tell(&self, at: DateTime<Utc>, pattern: &str) -> Markup {
+    fn time(&self, at: DateTime<Utc>, pattern: &str) -> Markup {
         html! { time datetime=(machine_time(at)) { (self.local(at).format(pattern)) } }
     }
 }
 
-/// An instant for programs.
+/// An instant as programs read it.
 pub(super) fn machine_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-/// The same words as the script's.
+/// The script has the same words.
 fn distance(by: TimeDelta) -> String {
     let seconds = by.num_seconds().unsigned_abs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
@@ -149,10 +150,10 @@ mod tests {
     use super::*;
     use crate::flock::samples;
 
-    fn in_zone(name: &str) -> Times {
+    fn in_zone(name: &str) -> LocalTimes {
         let mut headers = HeaderMap::new();
         headers.insert("cookie", format!("a=b; {COOKIE}={name}").parse().unwrap());
-        Times::chosen(&samples::flock(vec![]), &headers)
+        LocalTimes::chosen(&samples::flock(vec![]), &headers)
     }
 
     fn at(time: &str) -> DateTime<Utc> {
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_readers_zone_counts_if_there_is_such_a_zone() {
+    fn the_readers_zone_is_used_if_it_exists() {
         assert_eq!(in_zone("Asia/Kathmandu").name(), "Asia/Kathmandu");
         for nonsense in ["", "Mars/Olympus", "<script>", "../etc/passwd"] {
             assert_eq!(in_zone(nonsense).name(), "UTC", "{nonsense}");
@@ -168,15 +169,15 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_is_told_in_the_zone_and_meant_for_all() {
-        let shown = in_zone("Asia/Kathmandu").whole(at("2026-03-01T23:30:05Z")).into_string();
+    fn an_instant_is_shown_in_the_zone_and_marked_up_in_utc() {
+        let shown = in_zone("Asia/Kathmandu").full(at("2026-03-01T23:30:05Z")).into_string();
         assert_eq!(shown, "<time datetime=\"2026-03-01T23:30:05Z\">2 March 2026, 05:15:05</time>");
         let heading = in_zone("Asia/Kathmandu").heading(at("2026-03-01T23:30:05Z")).into_string();
         assert_eq!(heading, "<time datetime=\"2026-03-02\">Monday, 2 March 2026</time>");
     }
 
     #[test]
-    fn a_day_begins_where_its_clock_says_so() {
+    fn a_day_begins_where_the_local_clock_says_so() {
         let begins = |zone, day: &str| in_zone(zone).begins(day.parse().unwrap());
         assert_eq!(begins("UTC", "2026-03-01"), at("2026-03-01T00:00:00Z"));
         assert_eq!(begins("Asia/Kathmandu", "2026-03-01"), at("2026-02-28T18:15:00Z"));
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_about_to_happen_has_not_passed() {
+    fn what_is_about_to_happen_is_never_in_the_past() {
         let now = at("2026-03-01T12:00:00Z");
         let said = |seconds, is_next| {
             let shown =

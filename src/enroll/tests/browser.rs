@@ -5,10 +5,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::super::callback::{self, Browser, LIMITS, PORTS, Verdict};
 use super::*;
-use crate::listener::Limits;
+use crate::listener::ConnectionLimits;
 
 /// Short enough for a test to outlast.
-const PATIENCE: Duration = Duration::from_millis(50);
+const IDLE_TIMEOUT: Duration = Duration::from_millis(50);
 
 fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
@@ -239,7 +239,7 @@ async fn a_request_line_without_end_is_cut_off() {
 
 #[tokio::test]
 async fn who_dawdles_gives_their_place_to_the_browser() {
-    let limits = Limits { connections: 2, patience: PATIENCE, ..LIMITS };
+    let limits = ConnectionLimits { connections: 2, idle_timeout: IDLE_TIMEOUT, ..LIMITS };
     let mut browser = Browser::expected_within(&limits, 0).await.unwrap();
     let address = browser.address().unwrap();
     let _idle = raw(&address, b"").await;
@@ -250,7 +250,7 @@ async fn who_dawdles_gives_their_place_to_the_browser() {
 
 #[tokio::test]
 async fn who_waits_for_us_is_not_sent_away() {
-    let limits = Limits { patience: PATIENCE, ..LIMITS };
+    let limits = ConnectionLimits { idle_timeout: IDLE_TIMEOUT, ..LIMITS };
     let mut browser = Browser::expected_within(&limits, 0).await.unwrap();
     let address = browser.address().unwrap();
     let (arrival, visit) = visited(&mut browser, format!("{address}?code=co")).await;

@@ -1,90 +1,71 @@
-//! A form that a page of ours has sent, and whether it is.
+//! Forms that clients send, and whether they come from a page of this session.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use futures_util::StreamExt as _;
-use subtle::ConstantTimeEq as _;
 
-use super::Pass;
+use super::session::SessionToken;
 use crate::flock::web::Dashboard;
-use crate::web::{Site, dashboard};
+use crate::web::page;
+use crate::web::request::Parameters;
+use crate::web::site::Site;
 
-/// The largest form: a poem of a megabyte, of which every byte may take three.
+/// The largest form: a poem of one megabyte, of which every byte may take three.
 const MAX_FORM: usize = 4 * 1024 * 1024;
 
-/// The fields of a form.
-pub(in crate::web) struct Form(Vec<(String, String)>);
-
-impl Form {
-    /// The first field of that name; empty if there is none.
-    pub(in crate::web) fn get(&self, name: &str) -> &str {
-        self.find(name).unwrap_or_default()
-    }
-
-    /// The first field of that name.
-    pub(in crate::web) fn find(&self, name: &str) -> Option<&str> {
-        self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
-    }
-
-    /// Whether its token is that of this pass.
-    pub(in crate::web) fn is_signed_by(&self, pass: &Pass) -> bool {
-        self.get("token").as_bytes().ct_eq(pass.token().as_bytes()).into()
-    }
+/// A form by which a signed-in person changes something.
+pub(in crate::web) struct SignedForm {
+    pub(in crate::web) form: Parameters,
+    pub(in crate::web) session: SessionToken,
 }
 
-/// The fields of a query or of a form's body.
-pub(in crate::web) fn fields(text: &[u8]) -> Form {
-    Form(url::form_urlencoded::parse(text).into_owned().collect())
-}
-
-/// A form by which somebody who has entered the dashboard changes something.
-pub(in crate::web) struct Signed {
-    pub(in crate::web) form: Form,
-    pub(in crate::web) pass: Pass,
-}
-
-impl FromRequest<Site> for Signed {
+impl FromRequest<Site> for SignedForm {
     type Rejection = Response;
 
     async fn from_request(request: Request, site: &Site) -> Result<Self, Response> {
         let uri = request.uri().clone();
-        let Some(pass) = request.extensions().get::<Pass>().cloned() else {
-            return Err(dashboard::wrong_page(&uri));
+        let Some(session) = request.extensions().get::<SessionToken>().cloned() else {
+            return Err(foreign_form(&uri));
         };
-        let form = Form::read(request, MAX_FORM).await?;
-        if !form.is_signed_by(&pass) {
-            return Err(dashboard::wrong_page(&uri));
+        let form = read(request, MAX_FORM).await?;
+        if !session.matches(&form) {
+            return Err(foreign_form(&uri));
         }
-        // Whoever only looks may go all the same.
+        // Signing out is always possible.
         if site.flock().web.dashboard == Dashboard::ReadOnly && uri.path() != "/leave" {
             let why = "This dashboard is read-only: flock.toml has dashboard = \"read-only\".";
-            return Err(dashboard::refused(&uri, StatusCode::FORBIDDEN, "Not possible", why));
+            return Err(page::error(&uri, StatusCode::FORBIDDEN, "Not possible", why));
         }
-        Ok(Self { form, pass })
+        Ok(Self { form, session })
     }
 }
 
-impl Form {
-    /// What a request brought, if it is no more than so many bytes.
-    pub(in crate::web) async fn read(request: Request, most: usize) -> Result<Self, Response> {
-        let uri = request.uri().clone();
-        let Some(body) = gather(request.into_body(), most).await else {
-            let why = "This form is too large. Nothing was changed.";
-            return Err(dashboard::refused(&uri, StatusCode::PAYLOAD_TOO_LARGE, "Too large", why));
-        };
-        Ok(fields(&body))
-    }
+/// 403 for a form that was not made for this session.
+pub(super) fn foreign_form(uri: &Uri) -> Response {
+    let why = "This form belongs to an earlier session, or to another site. Nothing was changed. Reload the page and try \
+        again.";
+    page::error(uri, StatusCode::FORBIDDEN, "Not possible", why)
 }
 
-/// The bytes of a body, if there are at most so many. They are copied as they arrive: a piece keeps the whole buffer alive that
-/// it was read into, so a form that drips in byte by byte would take 8 KiB for each byte.
-async fn gather(body: Body, most: usize) -> Option<Vec<u8>> {
-    let (mut pieces, mut bytes) = (body.into_data_stream(), Vec::new());
-    while let Some(piece) = pieces.next().await {
-        let piece = piece.ok().filter(|piece| bytes.len() + piece.len() <= most)?;
-        bytes.extend_from_slice(&piece);
+/// The fields of a form of at most `max` bytes.
+pub(super) async fn read(request: Request, max: usize) -> Result<Parameters, Response> {
+    let uri = request.uri().clone();
+    let Some(body) = read_body(request.into_body(), max).await else {
+        let why = "This form is too large. Nothing was changed.";
+        return Err(page::error(&uri, StatusCode::PAYLOAD_TOO_LARGE, "Too large", why));
+    };
+    Ok(Parameters::parse(&body))
+}
+
+/// A body of at most `max` bytes. Each chunk is copied as it arrives, because it keeps alive the whole buffer that it was read
+/// into: a form sent byte by byte would take 8 KiB for each byte.
+async fn read_body(body: Body, max: usize) -> Option<Vec<u8>> {
+    let (mut chunks, mut bytes) = (body.into_data_stream(), Vec::new());
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.ok().filter(|chunk| bytes.len() + chunk.len() <= max)?;
+        bytes.extend_from_slice(&chunk);
     }
     Some(bytes)
 }
@@ -108,25 +89,25 @@ mod tests {
         }
     }
 
-    /// A body that drips in, and fails where a buffer of an earlier drop is still held.
-    fn dripping(drops: usize) -> Body {
+    /// A body that arrives byte by byte, and panics if the buffer of an earlier byte is still alive.
+    fn dripping(bytes: usize) -> Body {
         let alive = Arc::new(*b"x");
-        Body::from_stream(stream::iter(0..drops).map(move |at| {
-            assert_eq!(Arc::strong_count(&alive), 1, "the buffers of {at} drops are held");
+        Body::from_stream(stream::iter(0..bytes).map(move |at| {
+            assert_eq!(Arc::strong_count(&alive), 1, "the buffers of {at} bytes are alive");
             Ok::<_, Infallible>(Bytes::from_owner(Buffer(alive.clone())))
         }))
     }
 
     #[tokio::test]
-    async fn a_form_that_drips_in_holds_no_buffers() {
-        assert_eq!(gather(dripping(1_000), 1_000).await, Some(vec![b'x'; 1_000]));
-        assert_eq!(gather(dripping(1_001), 1_000).await, None);
+    async fn a_form_that_arrives_byte_by_byte_keeps_no_buffers() {
+        assert_eq!(read_body(dripping(1_000), 1_000).await, Some(vec![b'x'; 1_000]));
+        assert_eq!(read_body(dripping(1_001), 1_000).await, None);
     }
 
     #[tokio::test]
-    async fn a_body_that_breaks_off_is_no_form() {
+    async fn a_body_that_ends_early_is_rejected() {
         let broken = stream::iter([Ok(Bytes::from_static(b"a=b")), Err(std::io::Error::other("gone"))]);
-        assert_eq!(gather(Body::from_stream(broken), 1_000).await, None);
-        assert_eq!(gather(Body::empty(), 0).await, Some(Vec::new()));
+        assert_eq!(read_body(Body::from_stream(broken), 1_000).await, None);
+        assert_eq!(read_body(Body::empty(), 0).await, Some(Vec::new()));
     }
 }

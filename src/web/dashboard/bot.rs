@@ -1,18 +1,16 @@
-//! The page of one bot: how it is, what it will post and when, what it has posted and what became of it, and what people may
-//! do. Its poem has a page of its own.
+//! The page of one bot: its state, its upcoming slots, its posts, and its actions. The poem has a page of its own.
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::frame::{self, Frame, Part};
-use super::here::Here;
-use super::{act, picture, sign_in};
+use super::layout::{self, DashboardPage, NavItem, TargetBot, Viewer};
+use super::{actions, pictures, sign_in};
+use crate::flock::account::Account;
 use crate::flock::message;
 use crate::flock::post::{self, Post, PostId};
 use crate::flock::{Bot, Flock, NetworkKind};
@@ -20,24 +18,24 @@ use crate::health::Health;
 use crate::health::report::instant;
 use crate::net;
 use crate::store::{CommandResult, Filter, StoreError};
-use crate::web::auth::{Form, Pass, fields};
-use crate::web::page::{counted, grouped, verse};
-use crate::web::times::Times;
-use crate::web::{Site, answer, troubled};
+use crate::web::page::{counted, external_link, grouped, ledger_unavailable};
+use crate::web::posts::verse;
+use crate::web::request::Parameters;
+use crate::web::site::Site;
 
-/// How many posts of its history a page shows.
-const POSTS_A_PAGE: u32 = 25;
-/// How many slots ahead are shown.
+/// Posts of the history on a page.
+const POSTS_PER_PAGE: u32 = 25;
+/// Upcoming slots on the page.
 const SLOTS_SHOWN: usize = 8;
 
-/// What the page shows.
-struct View<'a> {
+/// The content of the page.
+struct BotPage<'a> {
     flock: &'a Flock,
     bot: &'a Arc<Bot>,
     now: DateTime<Utc>,
     health: Health,
     slots: Vec<DateTime<Utc>>,
-    /// Slots ahead that are skipped.
+    /// Upcoming slots that will be skipped.
     skipped: Vec<DateTime<Utc>>,
     posts: Vec<Post>,
     /// Whether there are older posts.
@@ -45,49 +43,51 @@ struct View<'a> {
     /// Whether these are the newest.
     is_first: bool,
     outcome: Option<CommandResult>,
-    pass: &'a Pass,
-    times: &'a Times,
+    viewer: &'a Viewer,
 }
 
 /// `GET /bots/{name}`.
-pub(super) async fn page(
-    State(site): State<Site>,
-    Extension(pass): Extension<Pass>,
-    here: Here,
-    times: Times,
-    uri: Uri,
-) -> Response {
-    let query = fields(uri.query().unwrap_or_default().as_bytes());
-    match site.heard(read(&site, &here, (&pass, &times), &query).await) {
-        Some(view) => answer::board(StatusCode::OK, markup(&view)),
-        None => troubled(&uri),
-    }
+pub(super) async fn page(State(site): State<Site>, viewer: Viewer, target: TargetBot, uri: Uri) -> Response {
+    let query = Parameters::of_query(&uri);
+    let Some(page) = site.ledger_result(read(&site, &target, &viewer, &query).await) else {
+        return ledger_unavailable(&uri);
+    };
+    let name = target.bot.name.as_str();
+    let layout = DashboardPage {
+        title: name,
+        root: "../",
+        nav: NavItem::None,
+        refreshed_by: page.is_first.then_some(name),
+        ticket: None,
+        viewer: &viewer,
+    };
+    layout.response(StatusCode::OK, &content(&page))
 }
 
 async fn read<'a>(
     site: &Site,
-    Here { flock, bot, .. }: &'a Here,
-    (pass, times): (&'a Pass, &'a Times),
-    query: &Form,
-) -> Result<View<'a>, StoreError> {
-    let now = site.clock.now();
-    let health = site.health_cache.health(bot).await?;
+    TargetBot { flock, bot, .. }: &'a TargetBot,
+    viewer: &'a Viewer,
+    query: &Parameters,
+) -> Result<BotPage<'a>, StoreError> {
+    let now = site.now();
+    let health = site.health.health(bot).await?;
     let before: Option<PostId> = query.find("before").and_then(|id| id.parse().ok());
-    // One more than is shown tells whether there are more.
+    // One more than the page shows, to know whether there are older ones.
     let filter =
-        Filter { bot: Some(bot.name.clone()), before, limit: Some(POSTS_A_PAGE + 1), ..Filter::default() };
+        Filter { bot: Some(bot.name.clone()), before, limit: Some(POSTS_PER_PAGE + 1), ..Filter::default() };
     let mut posts = site.store.posts(&filter).await?;
-    let has_more = posts.len() > POSTS_A_PAGE as usize;
-    posts.truncate(POSTS_A_PAGE as usize);
+    let has_more = posts.len() > POSTS_PER_PAGE as usize;
+    posts.truncate(POSTS_PER_PAGE as usize);
     let slots = match (&health.record, health.next_slot) {
-        (Some(standing), Some(_)) => standing.expected(&bot.schedule, now).take(SLOTS_SHOWN).collect(),
+        (Some(record), Some(_)) => record.expected(&bot.schedule, now).take(SLOTS_SHOWN).collect(),
         (None, Some(_)) => bot.schedule.upcoming(now).take(SLOTS_SHOWN).collect(),
         (_, None) => Vec::new(),
     };
-    let standing = health.record.as_ref();
-    let skipped = standing.map(|standing| standing.skipped_of(&bot.schedule, now)).unwrap_or_default();
-    let outcome = act::outcome(site, query).await?;
-    Ok(View {
+    let record = health.record.as_ref();
+    let skipped = record.map(|record| record.skipped_of(&bot.schedule, now)).unwrap_or_default();
+    let outcome = actions::outcome(site, query).await?;
+    Ok(BotPage {
         flock,
         bot,
         now,
@@ -98,110 +98,104 @@ async fn read<'a>(
         has_more,
         is_first: before.is_none(),
         outcome,
-        pass,
-        times,
+        viewer,
     })
 }
 
-fn markup(view: &View<'_>) -> Markup {
-    let bot = view.bot;
-    let frame = Frame {
-        title: bot.name.as_str(),
-        root: "../",
-        part: Part::Other,
-        news: view.is_first.then_some(bot.name.as_str()),
-        ticket: None,
-        pass: view.pass,
-        times: view.times,
-    };
-    let may_act = frame::may_act(view.flock);
-    let body = html! {
+fn content(page: &BotPage<'_>) -> Markup {
+    let bot = page.bot;
+    let may_act = layout::may_act(page.flock);
+    html! {
         div.top.bot-top {
-            (picture::avatar(bot.name.as_str()))
+            (pictures::avatar(bot.name.as_str()))
             div {
                 h1 { (bot.name) }
-                p { (frame::handle(bot, view.health.record.as_ref())) }
+                p {
+                    (layout::handle(bot, page.health.record.as_ref()))
+                    @if let Some(name) = account_of(page).and_then(|account| account.name.as_deref()) {
+                        " " bdi.display-name { (name) }
+                    }
+                }
             }
         }
         div #outcome data-live {
-            @if let Some(answer) = &view.outcome {
-                p.outcome.bad[!answer.done] role=(if answer.done { "status" } else { "alert" }) { (frame::message(&answer.for_page(), view.times)) }
+            @if let Some(answer) = &page.outcome {
+                p.outcome.bad[!answer.done] role=(if answer.done { "status" } else { "alert" }) { (layout::message(&answer.for_page(), &page.viewer.times)) }
             }
         }
         div.columns {
             div {
-                section #now data-live { (condition(view)) }
-                @if may_act { (actions(view)) }
-                section #history data-live { (history(view, may_act)) }
+                section #now data-live { (now(page)) }
+                @if may_act { (action_forms(page)) }
+                section #history data-live { (history(page, may_act)) }
             }
             aside {
-                section #ahead data-live { (ahead(view)) }
-                section #poem data-live { (poem(view)) }
-                (account(view))
+                section #upcoming data-live { (upcoming(page)) }
+                section #poem data-live { (poem(page)) }
+                (account(page))
             }
         }
-    };
-    frame::layout(&frame, &body)
+    }
 }
 
-fn condition(view: &View<'_>) -> Markup {
-    let health = &view.health;
+fn now(page: &BotPage<'_>) -> Markup {
+    let health = &page.health;
     html! {
         h2 { "Now" }
-        p.how { (frame::state(health)) @if health.needs_person { " " span.needs { "needs you" } } }
+        p.how { (layout::state(health)) @if health.needs_person { " " span.needs { "needs you" } } }
         @if let Some(reason) = health.reason.as_ref().filter(|_| !health.signed_out) {
-            p.why { (frame::message(reason, view.times)) }
+            p.why { (layout::message(reason, &page.viewer.times)) }
         }
-        @if frame::may_act(view.flock) { (remedies(view)) }
-        @if let Some(open) = health.record.as_ref().and_then(|standing| standing.open.as_ref()) {
-            @if open.state == post::State::Unknown && frame::may_act(view.flock) { (settle(view, open)) }
+        @if layout::may_act(page.flock) { (remedies(page)) }
+        @if let Some(open) = health.record.as_ref().and_then(|record| record.open.as_ref()) {
+            @if open.state == post::State::Unknown && layout::may_act(page.flock) { (settle(page, open)) }
         }
     }
 }
 
-/// The buttons that end what the bot's state says.
-fn remedies(view: &View<'_>) -> Markup {
-    let wants_sign_in = view.bot.signs_in() && view.health.wants_sign_in();
+/// The buttons that resolve the bot's state.
+fn remedies(page: &BotPage<'_>) -> Markup {
+    let wants_sign_in = page.bot.signs_in() && page.health.wants_sign_in();
     html! {
-        @if wants_sign_in { (sign_in::ways(view.bot, view.pass, signed_in_at(view).is_some())) }
-        @if is_paused(view) {
-            div.buttons { (action(view, "resume", &html! { button.primary[!wants_sign_in] { "Resume" } })) }
+        @if wants_sign_in { (sign_in::methods(page.bot, page.viewer, signed_in_at(page).is_some())) }
+        @if is_paused(page) {
+            div.buttons { (action(page, "resume", &html! { button.primary[!wants_sign_in] { "Resume" } })) }
         }
     }
 }
 
-fn is_paused(view: &View<'_>) -> bool {
-    view.health.record.as_ref().is_some_and(|standing| standing.paused.is_some())
+fn is_paused(page: &BotPage<'_>) -> bool {
+    page.health.record.as_ref().is_some_and(|record| record.paused.is_some())
 }
 
-fn signed_in_at(view: &View<'_>) -> Option<DateTime<Utc>> {
-    view.health.record.as_ref().and_then(|standing| standing.signed_in_at)
+fn signed_in_at(page: &BotPage<'_>) -> Option<DateTime<Utc>> {
+    page.health.record.as_ref().and_then(|record| record.signed_in_at)
 }
 
-fn action(view: &View<'_>, what: &str, inner: &Markup) -> Markup {
+fn action(page: &BotPage<'_>, what: &str, content: &Markup) -> Markup {
     html! {
-        form method="post" action={ (view.bot.name) "/" (what) } { (frame::token(view.pass)) (inner) }
+        form method="post" action={ (page.bot.name) "/" (what) } { (page.viewer.token_field()) (content) }
     }
 }
 
-fn actions(view: &View<'_>) -> Markup {
-    let (_, most) = net::length(view.bot, account_of(view), "");
-    // One button of a page is the loudest.
-    let has_remedy = is_paused(view) || view.bot.signs_in() && view.health.wants_sign_in();
+fn action_forms(page: &BotPage<'_>) -> Markup {
+    let (_, most) = net::length(page.bot, account_of(page), "");
+    // Only one button on a page is primary.
+    let has_remedy = is_paused(page) || page.bot.signs_in() && page.health.wants_sign_in();
     html! {
         section.actions aria-labelledby="actions" {
             h2 #actions { "Actions" }
             div.buttons {
-                @if !is_paused(view) { (action(view, "pause", &html! { button { "Pause" } })) }
-                (action(view, "post", &html! { button { "Post the next line now" } }))
-                @if view.health.next_slot.is_some() {
-                    (action(view, "skip", &html! { button { "Skip the next slot" } }))
+                @if !is_paused(page) { (action(page, "pause", &html! { button { "Pause" } })) }
+                (action(page, "post", &html! { button { "Post the next line now" } }))
+                @if page.health.next_slot.is_some() {
+                    (action(page, "skip", &html! { button { "Skip the next slot" } }))
                 }
             }
-            (action(view, "post", &html! {
+            (action(page, "post", &html! {
                 label for="text" { "Post your own text" }
                 textarea #text name="text" rows="3" required dir="auto"
-                    data-count={ (view.bot.name) "/length" } aria-describedby="count" {}
+                    data-count={ (page.bot.name) "/length" } aria-describedby="count" {}
                 div.buttons {
                     button.primary[!has_remedy] { "Post this" }
                     output #count for="text" { "Up to " (grouped(most)) " characters, as the network counts them" }
@@ -211,10 +205,10 @@ fn actions(view: &View<'_>) -> Markup {
     }
 }
 
-fn settle(view: &View<'_>, post: &Post) -> Markup {
+fn settle(page: &BotPage<'_>, post: &Post) -> Markup {
     let button = |outcome: &str, words: &str| {
         action(
-            view,
+            page,
             "settle",
             &html! {
                 input type="hidden" name="post" value=(post.id);
@@ -232,25 +226,25 @@ fn settle(view: &View<'_>, post: &Post) -> Markup {
     }
 }
 
-fn history(view: &View<'_>, may_act: bool) -> Markup {
+fn history(page: &BotPage<'_>, may_act: bool) -> Markup {
     html! {
         h2 { "History" }
-        @if view.posts.is_empty() { p.none { "Nothing yet." } }
+        @if page.posts.is_empty() { p.none { "Nothing yet." } }
         ol.history {
-            @for post in &view.posts { li { (entry(view, post, may_act)) } }
+            @for post in &page.posts { li { (entry(page, post, may_act)) } }
         }
-        @if view.has_more || !view.is_first {
-            nav.leaves aria-label="Older and newer posts" {
-                @if !view.is_first { a href=(view.bot.name) { "← Newest" } }
-                @if view.has_more && let Some(last) = view.posts.last() {
-                    a rel="next" href={ (view.bot.name) "?before=" (last.id) } { "Older →" }
+        @if page.has_more || !page.is_first {
+            nav.pages aria-label="Older and newer posts" {
+                @if !page.is_first { a href=(page.bot.name) { "← Newest" } }
+                @if page.has_more && let Some(last) = page.posts.last() {
+                    a rel="next" href={ (page.bot.name) "?before=" (last.id) } { "Older →" }
                 }
             }
         }
     }
 }
 
-fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
+fn entry(page: &BotPage<'_>, post: &Post, may_act: bool) -> Markup {
     html! {
         article {
             @match &post.text {
@@ -259,19 +253,19 @@ fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
             }
             p.by {
                 span.state.{ "was-" (post.state.as_str()) } { (post.state.as_str()) } " "
-                (view.times.whole(post.settled_at.unwrap_or(post.planned_at)))
+                (page.viewer.times.full(post.settled_at.unwrap_or(post.planned_at)))
                 @if post.attempts > 1 { ", " (post.attempts) " attempts" }
                 @match post.network {
                     NetworkKind::Feed if post.state == post::State::Posted => { " " a href={ "../posts/" (post.id) } { "view page" } },
-                    _ if post.url.is_some() => { " " (frame::outward(post.url.as_deref(), &format!("view on {}", frame::network(post.network)))) },
+                    _ if post.url.is_some() => { " " (external_link(post.url.as_deref(), &format!("view on {}", layout::network(post.network)))) },
                     _ => {},
                 }
             }
-            @if let Some(reason) = message::reason_of(post) { p.why { (frame::message(&reason, view.times)) } }
+            @if let Some(reason) = message::reason_of(post) { p.why { (layout::message(&reason, &page.viewer.times)) } }
             @if may_act && post.state == post::State::Posted {
                 details {
                     summary { "Delete" }
-                    (action(view, "delete", &html! {
+                    (action(page, "delete", &html! {
                         input type="hidden" name="post" value=(post.id);
                         p { "flockd asks the network to delete the post. Its line stays used." }
                         button.danger { "Delete this post" }
@@ -282,38 +276,38 @@ fn entry(view: &View<'_>, post: &Post, may_act: bool) -> Markup {
     }
 }
 
-fn ahead(view: &View<'_>) -> Markup {
+fn upcoming(page: &BotPage<'_>) -> Markup {
     html! {
         h2 { "Upcoming" }
-        @if view.slots.is_empty() { p.none { "No upcoming slots." } }
+        @if page.slots.is_empty() { p.none { "No upcoming slots." } }
         ol.slots {
-            @for slot in &view.slots {
-                li { (slot_ahead(view, *slot)) }
+            @for slot in &page.slots {
+                li { (upcoming_slot(page, *slot)) }
             }
         }
-        @if !view.skipped.is_empty() {
+        @if !page.skipped.is_empty() {
             h3 { "Skipped" }
             ol.slots {
-                @for slot in &view.skipped {
-                    li { (slot_ahead(view, *slot)) @if frame::may_act(view.flock) { (undo_skip(view, *slot)) } }
+                @for slot in &page.skipped {
+                    li { (upcoming_slot(page, *slot)) @if layout::may_act(page.flock) { (undo_skip(page, *slot)) } }
                 }
             }
         }
-        p.when { "Schedule: " code { (view.bot.schedule.text()) } " (" (view.bot.schedule.zone().name()) ")" }
+        p.when { "Schedule: " code { (page.bot.schedule.text()) } " (" (page.bot.schedule.zone().name()) ")" }
     }
 }
 
-fn slot_ahead(view: &View<'_>, slot: DateTime<Utc>) -> Markup {
+fn upcoming_slot(page: &BotPage<'_>, slot: DateTime<Utc>) -> Markup {
     html! {
-        (view.times.relative(slot, view.now, true)) " "
-        span.when { (view.times.brief(slot, view.now)) }
+        (page.viewer.times.relative(slot, page.now, true)) " "
+        span.when { (page.viewer.times.brief(slot, page.now)) }
     }
 }
 
-fn undo_skip(view: &View<'_>, slot: DateTime<Utc>) -> Markup {
+fn undo_skip(page: &BotPage<'_>, slot: DateTime<Utc>) -> Markup {
     let label = format!("Undo the skip of {}", instant(slot));
     action(
-        view,
+        page,
         "undo-skip",
         &html! {
             input type="hidden" name="slot" value=(instant(slot));
@@ -322,40 +316,40 @@ fn undo_skip(view: &View<'_>, slot: DateTime<Utc>) -> Markup {
     )
 }
 
-fn poem(view: &View<'_>) -> Markup {
+fn poem(page: &BotPage<'_>) -> Markup {
     html! {
         h2 { "Poem" }
-        @match &view.health.lines {
+        @match &page.health.lines {
             Ok(lines) => p {
                 progress max=(lines.total.max(1)) value=(lines.total - lines.left.min(lines.total))
                     aria-label="Lines posted in this round" {}
                 " " (counted(lines.total, "line")) ", " (grouped(lines.left)) " left"
             },
-            Err(problem) => p.bad { (problem.at(&view.bot.poem)) },
+            Err(problem) => p.bad { (problem.at(&page.bot.poem)) },
         }
-        @if view.bot.network == NetworkKind::Feed {
+        @if page.bot.network == NetworkKind::Feed {
             p {
-                a href={ "../feeds/" (view.bot.name) } { "Readers’ page" } ", "
-                a href={ "../feeds/" (view.bot.name) ".atom" } { "Atom feed" }
+                a href={ "../feeds/" (page.bot.name) } { "Readers’ page" } ", "
+                a href={ "../feeds/" (page.bot.name) ".atom" } { "Atom feed" }
             }
         }
-        p { a href={ (view.bot.name) "/poem" } { @if frame::may_act(view.flock) { "Read or edit" } @else { "Read" } } }
+        p { a href={ (page.bot.name) "/poem" } { @if layout::may_act(page.flock) { "Read or edit" } @else { "Read" } } }
     }
 }
 
-fn account_of<'v>(view: &'v View<'_>) -> Option<&'v crate::flock::account::Account> {
-    view.health.record.as_ref().and_then(|standing| standing.account.as_ref())
+fn account_of<'p>(page: &'p BotPage<'_>) -> Option<&'p Account> {
+    page.health.record.as_ref().and_then(|record| record.account.as_ref())
 }
 
-fn account(view: &View<'_>) -> Markup {
-    if !view.bot.network.needs_account() {
+fn account(page: &BotPage<'_>) -> Markup {
+    if !page.bot.network.needs_account() {
         return html! {};
     }
-    let standing = view.health.record.as_ref();
+    let record = page.health.record.as_ref();
     html! {
         section #account data-live {
             h2 { "Account" }
-            @if let Some(account) = account_of(view) {
+            @if let Some(account) = account_of(page) {
                 dl {
                     dt { "Handle" } dd { bdi { "@" (account.handle) } }
                     @if let Some(name) = &account.name { dt { "Name" } dd { bdi { (name) } } }
@@ -363,14 +357,14 @@ fn account(view: &View<'_>) -> Markup {
                     @if let Some(access) = &account.access { dt { "Access" } dd { (access) } }
                 }
             }
-            @match standing.and_then(|standing| standing.signed_in_at) {
-                Some(at) => p { "Signed in on " (view.times.whole(at)) },
-                None if view.bot.signs_in() => p.bad { "Not signed in." },
+            @match record.and_then(|record| record.signed_in_at) {
+                Some(at) => p { "Signed in on " (page.viewer.times.full(at)) },
+                None if page.bot.signs_in() => p.bad { "Not signed in." },
                 None => p { "This bot uses the tokens in " code { "flock.toml" } "." },
             }
-            // Where that is what the bot waits for, its state has the buttons.
-            @if frame::may_act(view.flock) && view.bot.signs_in() && !view.health.wants_sign_in() {
-                (sign_in::ways(view.bot, view.pass, signed_in_at(view).is_some()))
+            // If the bot is waiting for a sign-in, the buttons are beside its state.
+            @if layout::may_act(page.flock) && page.bot.signs_in() && !page.health.wants_sign_in() {
+                (sign_in::methods(page.bot, page.viewer, signed_in_at(page).is_some()))
             }
         }
     }

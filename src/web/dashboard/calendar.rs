@@ -1,44 +1,46 @@
-//! The calendar: what is posted when and by whom, a week or a month at a time. Days that have passed show what the ledger
-//! says; of those ahead the slots are known. Each day leads to a page of its own.
+//! The calendar: what is posted when and by which bot, a week or a month at a time, and a page for each day. Past days show the
+//! posts in the ledger, days to come the scheduled slots.
 
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, Utc, Weekday};
 use maud::{Markup, html};
 
-use super::frame::{self, Frame, Part};
-use super::upcoming::upcoming;
-use super::{load, picture};
+use super::layout::{DashboardPage, NavItem, Viewer};
+use super::pictures::{avatar, week_loads};
 use crate::flock::Bot;
 use crate::flock::post::{Post, State as PostState};
 use crate::store::StoreError;
-use crate::web::auth::{Pass, fields};
-use crate::web::page::{counted, grouped};
-use crate::web::times::Times;
-use crate::web::{Site, answer, not_found, troubled};
+use crate::web::page::{counted, grouped, ledger_unavailable, not_found};
+use crate::web::posts::title;
+use crate::web::request::Parameters;
+use crate::web::site::Site;
+use crate::web::times::LocalTimes;
 
-/// So many posts of a period are read whole; of a busier one each day is counted, and its first ones are read.
-const READ_WHOLE: u64 = 3_000;
-/// The years that have a calendar: those of the schedules.
+/// Up to this number all posts of a period are read at once; of a busier period each day is counted and its first posts are read.
+const READ_AT_ONCE: u64 = 3_000;
+/// Entries on the page of a day.
+const LISTED: usize = 300;
+/// The years of the calendar, which are those of schedules.
 const YEARS: std::ops::Range<i32> = 1970..2100;
 
-/// What is looked at.
+/// The days on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Period {
-    /// The week that begins with this Monday.
+    /// The week from this Monday on.
     Week(NaiveDate),
-    /// The month that begins with this day.
+    /// The month with this first day.
     Month(NaiveDate),
 }
 
 impl Period {
-    /// What a query asks for: `?week=` a day of it, or `?month=`; this week if it asks for none. `None` for what is no day.
-    fn asked(uri: &Uri, today: NaiveDate) -> Option<Self> {
-        let query = fields(uri.query().unwrap_or_default().as_bytes());
+    /// The period that a query asks for: `?week=` with any day of it, or `?month=`; by default this week. `None` if it is not a date.
+    fn requested(uri: &Uri, today: NaiveDate) -> Option<Self> {
+        let query = Parameters::of_query(uri);
         let day = |text: &str| {
             let day = text.parse::<NaiveDate>().ok();
             day.filter(|day| YEARS.contains(&day.year()))
@@ -54,7 +56,7 @@ impl Period {
         Self::Week(day.week(Weekday::Mon).first_day())
     }
 
-    /// The days that are shown: whole weeks.
+    /// The days on the page, in whole weeks.
     fn days(self) -> Vec<NaiveDate> {
         let (first, last) = match self {
             Self::Week(monday) => (monday, monday + Days::new(6)),
@@ -66,8 +68,8 @@ impl Period {
         first.iter_days().take_while(|day| *day <= last).collect()
     }
 
-    /// How many entries each day shows.
-    const fn shown(self) -> usize {
+    /// How many entries of each day are listed.
+    const fn entries_per_day(self) -> usize {
         match self {
             Self::Week(_) => 12,
             Self::Month(_) => 3,
@@ -83,8 +85,8 @@ impl Period {
         }
     }
 
-    /// The neighbours, as addresses.
-    fn before_and_after(self) -> (String, String) {
+    /// The addresses of the periods before and after.
+    fn neighbors(self) -> (String, String) {
         match self {
             Self::Week(monday) => {
                 let week = |day: NaiveDate| format!("calendar?week={day}");
@@ -98,44 +100,43 @@ impl Period {
     }
 }
 
-/// Something on a day: a post, or a slot ahead.
-pub(super) enum Entry {
-    /// What the ledger has.
+/// What is on a day.
+enum CalendarEntry {
     Post(Box<Post>),
-    /// What is to come.
+    /// An upcoming slot.
     Slot(DateTime<Utc>, Arc<Bot>),
 }
 
-impl Entry {
-    pub(super) fn at(&self) -> DateTime<Utc> {
+impl CalendarEntry {
+    fn at(&self) -> DateTime<Utc> {
         match self {
-            Self::Post(post) => happened(post),
+            Self::Post(post) => post.planned_at,
             Self::Slot(slot, _) => *slot,
         }
     }
 
-    pub(super) fn bot(&self) -> &str {
+    fn bot(&self) -> &str {
         match self {
             Self::Post(post) => post.bot.as_str(),
             Self::Slot(_, bot) => bot.name.as_str(),
         }
     }
 
-    /// Its state in a word, of the legend.
-    pub(super) fn word(&self) -> &'static str {
+    /// Its state, as in the legend.
+    fn state(&self) -> &'static str {
         match self {
             Self::Post(post) => post.state.as_str(),
-            Self::Slot(..) => AHEAD,
+            Self::Slot(..) => UPCOMING,
         }
     }
 }
 
-const AHEAD: &str = "upcoming";
+const UPCOMING: &str = "upcoming";
 
-/// What the colors mean.
+/// The states in the order of the legend.
 const LEGEND: [&str; 7] = [
     PostState::Posted.as_str(),
-    AHEAD,
+    UPCOMING,
     PostState::Planned.as_str(),
     PostState::Unknown.as_str(),
     PostState::Refused.as_str(),
@@ -143,78 +144,68 @@ const LEGEND: [&str; 7] = [
     PostState::Deleted.as_str(),
 ];
 
-/// When a post was posted, or given up. It belongs to the day on which it was planned.
-fn happened(post: &Post) -> DateTime<Utc> {
-    post.planned_at
-}
-
-/// A day as the calendar shows it.
+/// A day of the calendar. A post belongs to the day on which it was planned.
 #[derive(Default)]
-pub(super) struct Shown {
-    pub(super) count: u64,
-    pub(super) entries: Vec<Entry>,
+struct CalendarDay {
+    count: u64,
+    /// The first entries.
+    entries: Vec<CalendarEntry>,
 }
 
 /// `GET /calendar`.
-pub(super) async fn page(
-    State(site): State<Site>,
-    Extension(pass): Extension<Pass>,
-    times: Times,
-    uri: Uri,
-) -> Response {
-    let now = frame::now(&site);
+pub(super) async fn page(State(site): State<Site>, viewer: Viewer, uri: Uri) -> Response {
+    let (now, times) = (site.now(), &viewer.times);
     let today = times.day(now);
-    let Some(period) = Period::asked(&uri, today) else { return not_found(uri).await };
+    let Some(period) = Period::requested(&uri, today) else { return not_found(uri).await };
     let days = period.days();
-    let bounds = bounds(&days, &times);
-    let Some(shown) = site.heard(read(&site, &bounds, now, period.shown()).await) else {
-        return troubled(&uri);
+    let bounds = bounds(&days, times);
+    let Some(entries) = site.ledger_result(read(&site, &bounds, now, period.entries_per_day()).await) else {
+        return ledger_unavailable(&uri);
     };
-    let frame = Frame {
-        title: "Calendar",
-        root: "./",
-        part: Part::Calendar,
-        news: None,
-        ticket: None,
-        pass: &pass,
-        times: &times,
-    };
-    let loads = matches!(period, Period::Week(monday) if monday == today.week(Weekday::Mon).first_day());
-    let weeks = if loads { Some(site.weeks().await) } else { None };
-    let body = html! {
+    let has_loads = matches!(period, Period::Week(monday) if monday == today.week(Weekday::Mon).first_day());
+    let weeks = if has_loads { Some(site.forecasts.capacity(site.flock(), now).await) } else { None };
+    let content = html! {
         div.top.flock-top { h1 { "Calendar" } p { (period.title()) } }
-        (ways(period, today))
+        (period_links(period, today))
         (legend())
         ol.month.is-week[matches!(period, Period::Week(_))] {
-            @for (day, shown) in days.iter().zip(&shown) { (cell(*day, shown, period, today, &times)) }
+            @for (day, entries) in days.iter().zip(&entries) { (cell(*day, entries, period, today, times)) }
         }
-        @if let Some(weeks) = &weeks { (load::section(weeks, &times)) }
+        @if let Some(weeks) = &weeks { (week_loads(weeks, times)) }
     };
-    answer::board(StatusCode::OK, frame::layout(&frame, &body))
+    let page = DashboardPage {
+        title: "Calendar",
+        root: "./",
+        nav: NavItem::Calendar,
+        refreshed_by: None,
+        ticket: None,
+        viewer: &viewer,
+    };
+    page.response(StatusCode::OK, &content)
 }
 
 /// Where each of these days begins, and where the last one ends.
-pub(super) fn bounds(days: &[NaiveDate], times: &Times) -> Vec<DateTime<Utc>> {
+fn bounds(days: &[NaiveDate], times: &LocalTimes) -> Vec<DateTime<Utc>> {
     let after = days.last().map(|day| *day + Days::new(1));
     days.iter().copied().chain(after).map(|day| times.begins(day)).collect()
 }
 
-/// What is on each of the days between these instants, with the first `most` entries of each.
-pub(super) async fn read(
+/// The days between these instants, with the first `most` entries of each.
+async fn read(
     site: &Site,
     bounds: &[DateTime<Utc>],
     now: DateTime<Utc>,
     most: usize,
-) -> Result<Vec<Shown>, StoreError> {
-    let mut shown = posts(site, bounds, now, most).await?;
-    let upcoming = upcoming(site, bounds, now, most).await?;
-    for (shown, day) in shown.iter_mut().zip(&upcoming.days) {
-        shown.count += day.count as u64;
-        let slots = day.first.iter().map(|(slot, at)| Entry::Slot(*slot, upcoming.bots[*at].clone()));
-        shown.entries.extend(slots);
-        shown.entries.truncate(most);
+) -> Result<Vec<CalendarDay>, StoreError> {
+    let mut days = posts(site, bounds, now, most).await?;
+    let upcoming = site.upcoming_slots(bounds, now, most).await?;
+    for (day, slots) in days.iter_mut().zip(&upcoming.days) {
+        day.count += slots.count as u64;
+        let first = slots.first.iter();
+        day.entries.extend(first.map(|(slot, at)| CalendarEntry::Slot(*slot, upcoming.bots[*at].clone())));
+        day.entries.truncate(most);
     }
-    Ok(shown)
+    Ok(days)
 }
 
 /// The posts of each day.
@@ -223,35 +214,35 @@ async fn posts(
     bounds: &[DateTime<Utc>],
     now: DateTime<Utc>,
     most: usize,
-) -> Result<Vec<Shown>, StoreError> {
+) -> Result<Vec<CalendarDay>, StoreError> {
     let (begin, end) = (bounds[0], bounds[bounds.len() - 1]);
-    let mut shown: Vec<Shown> = bounds.windows(2).map(|_| Shown::default()).collect();
+    let mut days: Vec<CalendarDay> = bounds.windows(2).map(|_| CalendarDay::default()).collect();
     if begin > now {
-        return Ok(shown);
+        return Ok(days);
     }
     let limit = u32::try_from(most).unwrap_or(u32::MAX);
-    let is_small = site.store.count_between(begin, end).await? <= READ_WHOLE;
+    let is_small = site.store.count_between(begin, end).await? <= READ_AT_ONCE;
     let all = if is_small { site.store.planned_between(begin, end, u32::MAX).await? } else { Vec::new() };
     let mut all = all.into_iter().peekable();
-    for (shown, day) in shown.iter_mut().zip(bounds.windows(2)) {
+    for (day, bounds) in days.iter_mut().zip(bounds.windows(2)) {
         if is_small {
-            while let Some(post) = all.next_if(|post| post.planned_at < day[1]) {
-                shown.count += 1;
-                shown.entries.push(Entry::Post(Box::new(post)));
+            while let Some(post) = all.next_if(|post| post.planned_at < bounds[1]) {
+                day.count += 1;
+                day.entries.push(CalendarEntry::Post(Box::new(post)));
             }
-            shown.entries.truncate(most);
-        } else if day[0] <= now {
-            shown.count = site.store.count_between(day[0], day[1]).await?;
-            let first = site.store.planned_between(day[0], day[1], limit).await?;
-            shown.entries = first.into_iter().map(|post| Entry::Post(Box::new(post))).collect();
+            day.entries.truncate(most);
+        } else if bounds[0] <= now {
+            day.count = site.store.count_between(bounds[0], bounds[1]).await?;
+            let first = site.store.planned_between(bounds[0], bounds[1], limit).await?;
+            day.entries = first.into_iter().map(|post| CalendarEntry::Post(Box::new(post))).collect();
         }
     }
-    Ok(shown)
+    Ok(days)
 }
 
-/// The ways to other weeks and months.
-fn ways(period: Period, today: NaiveDate) -> Markup {
-    let (before, after) = period.before_and_after();
+/// Links to other weeks and months.
+fn period_links(period: Period, today: NaiveDate) -> Markup {
+    let (before, after) = period.neighbors();
     let day = match period {
         Period::Week(monday) => monday + Days::new(3),
         Period::Month(first) if (first.year(), first.month()) == (today.year(), today.month()) => today,
@@ -273,7 +264,6 @@ fn ways(period: Period, today: NaiveDate) -> Markup {
     }
 }
 
-/// What the colors mean, in words.
 fn legend() -> Markup {
     html! {
         ul.legend aria-label="Legend" {
@@ -282,7 +272,7 @@ fn legend() -> Markup {
     }
 }
 
-fn cell(day: NaiveDate, shown: &Shown, period: Period, today: NaiveDate, times: &Times) -> Markup {
+fn cell(day: NaiveDate, shown: &CalendarDay, period: Period, today: NaiveDate, times: &LocalTimes) -> Markup {
     let elsewhere = matches!(period, Period::Month(first) if first.month() != day.month());
     let more = shown.count.saturating_sub(shown.entries.len() as u64);
     html! {
@@ -298,7 +288,7 @@ fn cell(day: NaiveDate, shown: &Shown, period: Period, today: NaiveDate, times: 
             ul {
                 @for entry in &shown.entries {
                     li {
-                        span.state.bare.{ "was-" (entry.word()) } { span.unseen { (entry.word()) } }
+                        span.state.bare.{ "was-" (entry.state()) } { span.unseen { (entry.state()) } }
                         (times.minute(entry.at())) " "
                         a href={ "bots/" (entry.bot()) } title=(entry.bot()) { (entry.bot()) }
                     }
@@ -309,9 +299,70 @@ fn cell(day: NaiveDate, shown: &Shown, period: Period, today: NaiveDate, times: 
     }
 }
 
-/// An entry's avatar.
-pub(super) fn avatar(entry: &Entry) -> Markup {
-    picture::avatar(entry.bot())
+/// `GET /calendar/{day}`.
+pub(super) async fn day_page(
+    State(site): State<Site>,
+    viewer: Viewer,
+    day: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Response {
+    let day =
+        day.ok().and_then(|Path(text)| text.parse::<NaiveDate>().ok().filter(|day| day.to_string() == text));
+    let Some(day) = day.filter(|day| YEARS.contains(&day.year())) else { return not_found(uri).await };
+    let bounds = bounds(&[day], &viewer.times);
+    let days = site.ledger_result(read(&site, &bounds, site.now(), LISTED).await);
+    let Some(shown) = days.and_then(|mut days| days.pop()) else { return ledger_unavailable(&uri) };
+    let title = day.format("%A, %-d %B %Y").to_string();
+    let count = usize::try_from(shown.count).unwrap_or(usize::MAX);
+    let content = html! {
+        div.top.flock-top { h1 { (title) } p { (counted(count, "post")) } }
+        (day_links(day))
+        @if shown.entries.is_empty() { p.none { "No posts on this day." } }
+        ol.day { @for entry in &shown.entries { (entry_line(entry, &viewer.times)) } }
+        @if count > shown.entries.len() {
+            p.why { "The first " (shown.entries.len()) " are listed." }
+        }
+    };
+    let page = DashboardPage {
+        title: &title,
+        root: "../",
+        nav: NavItem::Calendar,
+        refreshed_by: None,
+        ticket: None,
+        viewer: &viewer,
+    };
+    page.response(StatusCode::OK, &content)
+}
+
+fn day_links(day: NaiveDate) -> Markup {
+    let (before, after) = (day - Days::new(1), day + Days::new(1));
+    html! {
+        nav.ways aria-label="Days" {
+            span.group {
+                a.button rel="prev" href=(before) { "← " (before.format("%a %-d %b")) }
+                a.button rel="next" href=(after) { (after.format("%a %-d %b")) " →" }
+            }
+            span.group {
+                a.button href={ "../calendar?week=" (day) } { "Week" }
+                a.button href={ "../calendar?month=" (day.format("%Y-%m")) } { "Month" }
+            }
+        }
+    }
+}
+
+fn entry_line(entry: &CalendarEntry, times: &LocalTimes) -> Markup {
+    html! {
+        li {
+            (times.minute(entry.at()))
+            (avatar(entry.bot()))
+            a.name href={ "../bots/" (entry.bot()) } title=(entry.bot()) { (entry.bot()) }
+            @match entry {
+                CalendarEntry::Post(post) => bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) },
+                CalendarEntry::Slot(..) => span.said {},
+            }
+            span.state.{ "was-" (entry.state()) } { (entry.state()) }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -322,19 +373,19 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn asked(query: &str) -> Option<Period> {
-        Period::asked(&format!("/calendar{query}").parse().unwrap(), day("2026-11-29"))
+    fn requested(query: &str) -> Option<Period> {
+        Period::requested(&format!("/calendar{query}").parse().unwrap(), day("2026-11-29"))
     }
 
     #[test]
-    fn a_week_or_a_month_is_asked_for() {
-        assert_eq!(asked(""), Some(Period::Week(day("2026-11-23"))));
-        assert_eq!(asked("?week=2026-12-01"), Some(Period::Week(day("2026-11-30"))));
-        assert_eq!(asked("?month=2026-02"), Some(Period::Month(day("2026-02-01"))));
+    fn a_query_asks_for_a_week_or_a_month() {
+        assert_eq!(requested(""), Some(Period::Week(day("2026-11-23"))));
+        assert_eq!(requested("?week=2026-12-01"), Some(Period::Week(day("2026-11-30"))));
+        assert_eq!(requested("?month=2026-02"), Some(Period::Month(day("2026-02-01"))));
         for nonsense in
             ["?week=", "?week=2026-02-30", "?month=2026-13", "?month=99999-01", "?week=-1", "?month=0000-01"]
         {
-            assert_eq!(asked(nonsense), None, "{nonsense}");
+            assert_eq!(requested(nonsense), None, "{nonsense}");
         }
     }
 
@@ -343,9 +394,9 @@ mod tests {
         let days = Period::Month(day("2026-11-01")).days();
         assert_eq!((days[0], days[days.len() - 1], days.len()), (day("2026-10-26"), day("2026-12-06"), 42));
         assert_eq!(Period::Week(day("2026-11-23")).days().len(), 7);
-        let (before, after) = Period::Month(day("2026-12-01")).before_and_after();
+        let (before, after) = Period::Month(day("2026-12-01")).neighbors();
         assert_eq!((before.as_str(), after.as_str()), ("calendar?month=2026-11", "calendar?month=2027-01"));
-        let (before, after) = Period::Week(day("2026-11-30")).before_and_after();
+        let (before, after) = Period::Week(day("2026-11-30")).neighbors();
         assert_eq!(
             (before.as_str(), after.as_str()),
             ("calendar?week=2026-11-23", "calendar?week=2026-12-07")

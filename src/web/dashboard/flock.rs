@@ -1,7 +1,7 @@
-//! The front page of the dashboard: every bot on a line, found by name, state and network, a page at a time.
+//! The front page of the dashboard: the bots, one on a line, with a search by name, state and network.
 //!
-//! Which bots are shown, and in what order, a snapshot says, which may be some seconds old; how each of those is, the ledger
-//! says as of now.
+//! Which bots are listed, and in what order, depends on a snapshot that may be a few seconds old. The state of each listed bot is
+//! read from the ledger.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,41 +13,38 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use maud::{Markup, html};
 
-use super::frame::{self, Frame, Part};
-use super::{picture, sign_in};
+use super::layout::{self, DashboardPage, NavItem, Viewer};
+use super::{pictures, sign_in};
 use crate::flock::{Bot, BotName, Flock, NetworkKind};
 use crate::health::{BotSnapshot, Health, HealthCache, STATES, Snapshot};
 use crate::store::health_state::HealthState;
 use crate::store::{Refusal, StoreError};
-use crate::web::auth::{Form, Pass, fields};
-use crate::web::feed::title;
-use crate::web::read::posted_at;
-use crate::web::{
-    Site, answer,
-    page::{counted, grouped, not_found},
-    times::Times,
-    troubled,
-};
+use crate::web::auth::SessionToken;
+use crate::web::page::{counted, grouped, ledger_unavailable, not_found};
+use crate::web::posts::{posted_at, title};
+use crate::web::request::Parameters;
+use crate::web::site::Site;
+use crate::web::times::LocalTimes;
 
-/// How many bots a page lists: each costs a few small reads, and a kilobyte of the sixty that a first view may have.
-const BOTS_A_PAGE: usize = 25;
-/// So many of them are read at once: as many as the ledger has readers.
-const AT_ONCE: usize = 4;
+/// Bots on a page. Each costs a few small reads and a kilobyte.
+const BOTS_PER_PAGE: usize = 25;
+/// Bots that are read at once: as many as the ledger has readers.
+const CONCURRENT_READS: usize = 4;
 
 /// The order of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sort {
+enum BotOrder {
     /// As in `flock.toml`.
     File,
     Name,
-    /// Who needs a person, then who is not well.
+    /// Bots that need a person first, then those in the worst states.
     Trouble,
     Next,
     Last,
     Left,
 }
 
-impl Sort {
+impl BotOrder {
     const ALL: [(Self, &'static str, &'static str); 6] = [
         (Self::Trouble, "trouble", "Trouble first"),
         (Self::Name, "name", "Name"),
@@ -58,30 +55,30 @@ impl Sort {
     ];
 }
 
-/// What somebody looks for.
+/// The search and the page number in the address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Wanted {
+struct BotQuery {
     text: String,
     state: Option<&'static str>,
     network: Option<NetworkKind>,
-    sort: Sort,
+    sort: BotOrder,
     page: usize,
 }
 
-impl Wanted {
-    /// What a query asks for; what it does not say, or says wrongly, is not asked.
-    fn asked(query: &Form) -> Self {
-        let sort = Sort::ALL.iter().find(|(_, word, _)| *word == query.get("sort"));
+impl BotQuery {
+    /// Reads the query of an address; what is missing or invalid is ignored.
+    fn parse(query: &Parameters) -> Self {
+        let sort = BotOrder::ALL.iter().find(|(_, word, _)| *word == query.get("sort"));
         Self {
             text: query.get("q").trim().trim_start_matches('@').chars().take(100).collect(),
             state: STATES.into_iter().find(|state| slug(state) == query.get("state")),
             network: NetworkKind::from_word(query.get("network")),
-            sort: sort.map_or(Sort::Trouble, |(sort, ..)| *sort),
+            sort: sort.map_or(BotOrder::Trouble, |(sort, ..)| *sort),
             page: query.find("page").map_or(Some(1), |page| page.parse().ok()).unwrap_or(0),
         }
     }
 
-    /// The address of the same with another page.
+    /// The address of another page of the same search.
     fn address(&self, page: usize) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         if !self.text.is_empty() {
@@ -94,7 +91,7 @@ impl Wanted {
             query.append_pair("network", network.as_str());
         }
         if let Some((_, word, _)) =
-            Sort::ALL.iter().find(|(sort, ..)| *sort == self.sort).filter(|it| it.0 != Sort::Trouble)
+            BotOrder::ALL.iter().find(|(sort, ..)| *sort == self.sort).filter(|it| it.0 != BotOrder::Trouble)
         {
             query.append_pair("sort", word);
         }
@@ -104,7 +101,7 @@ impl Wanted {
         format!("./?{}", query.finish())
     }
 
-    fn fits(&self, bot: &Bot, seen: &BotSnapshot) -> bool {
+    fn matches(&self, bot: &Bot, seen: &BotSnapshot) -> bool {
         let text = self.text.to_lowercase();
         let found = |name: &str| name.to_lowercase().contains(&text);
         (text.is_empty() || found(bot.name.as_str()) || seen.handle.as_deref().is_some_and(found))
@@ -114,86 +111,105 @@ impl Wanted {
 
     fn sort(&self, found: &mut [(&Arc<Bot>, &BotSnapshot)]) {
         match self.sort {
-            Sort::File => {}
-            Sort::Name => found.sort_by(|one, other| one.1.name.as_str().cmp(other.1.name.as_str())),
-            Sort::Trouble => {
+            BotOrder::File => {}
+            BotOrder::Name => found.sort_by(|one, other| one.1.name.as_str().cmp(other.1.name.as_str())),
+            BotOrder::Trouble => {
                 let badness = |seen: &BotSnapshot| STATES.iter().position(|state| *state == seen.word);
                 found.sort_by_key(|(_, seen)| (!seen.needs_person, badness(seen)));
             }
-            Sort::Next => found.sort_by_key(|(_, seen)| (seen.next_slot.is_none(), seen.next_slot)),
-            Sort::Last => found.sort_by_key(|(_, seen)| Reverse(seen.last_at)),
-            Sort::Left => found.sort_by_key(|(_, seen)| seen.lines_left.unwrap_or(usize::MAX)),
+            BotOrder::Next => found.sort_by_key(|(_, seen)| (seen.next_slot.is_none(), seen.next_slot)),
+            BotOrder::Last => found.sort_by_key(|(_, seen)| Reverse(seen.last_at)),
+            BotOrder::Left => found.sort_by_key(|(_, seen)| seen.lines_left.unwrap_or(usize::MAX)),
         }
     }
 }
 
-/// What the page shows.
-struct View<'a> {
+/// The content of the page.
+struct FlockPage<'a> {
     flock: &'a Flock,
     now: DateTime<Utc>,
-    wanted: Wanted,
-    /// How many bots are in each state, the worst first.
+    query: BotQuery,
+    /// The number of bots in each state, the worst state first.
     states: Vec<(&'static str, HealthState, usize)>,
-    /// How many were found on all pages.
+    /// Bots found, on all pages.
     found: usize,
     pages: usize,
-    bots: Vec<Shown>,
-    /// Why the daemon goes on with the flock from before, if it does.
+    bots: Vec<BotLine>,
+    /// Why the last reload failed, if it did.
     refusal: Option<Refusal>,
 }
 
-/// A bot of the list.
-struct Shown {
+/// A bot in the list.
+struct BotLine {
     bot: Arc<Bot>,
     health: Health,
-    /// When its poem runs out, if all goes well.
+    /// When its poem is used up at its present rate.
     runs_out: Option<DateTime<Utc>>,
-    /// How much it sent on each of the last days.
+    /// Posts on each of the last days.
     days: Vec<u64>,
 }
 
 /// `GET /`.
-pub(in crate::web) async fn page(site: &Site, uri: &Uri, pass: &Pass, times: &Times) -> Response {
-    let flock = site.flock();
-    let wanted = Wanted::asked(&fields(uri.query().unwrap_or_default().as_bytes()));
-    match site.heard(read(site, &flock, wanted, times).await) {
-        Some(Some(view)) => answer::board(StatusCode::OK, markup(&view, pass, times)),
-        Some(None) => answer::not_found(not_found(uri)),
-        None => troubled(uri),
-    }
+pub(in crate::web) async fn page(
+    site: &Site,
+    uri: Uri,
+    session: SessionToken,
+    times: LocalTimes,
+) -> Response {
+    let (flock, viewer) = (site.flock(), Viewer { session, times });
+    let query = BotQuery::parse(&Parameters::of_query(&uri));
+    let page = match site.ledger_result(read(site, &flock, query, &viewer.times).await) {
+        Some(Some(page)) => page,
+        Some(None) => return not_found(uri).await,
+        None => return ledger_unavailable(&uri),
+    };
+    let title = match page.query.page {
+        1 => "The flock".to_owned(),
+        number => format!("The flock, page {number}"),
+    };
+    let layout = DashboardPage {
+        title: &title,
+        root: "./",
+        nav: NavItem::Flock,
+        refreshed_by: Some(""),
+        ticket: None,
+        viewer: &viewer,
+    };
+    layout.response(StatusCode::OK, &content(&page, &viewer))
 }
 
-/// `None` where there is no such page.
+/// `None` if there is no such page.
 async fn read<'a>(
     site: &Site,
     flock: &'a Flock,
-    wanted: Wanted,
-    times: &Times,
-) -> Result<Option<View<'a>>, StoreError> {
-    let (snapshot, now) = (site.health_cache.snapshot().await?, frame::now(site));
-    let mut found = here(flock, &snapshot);
-    found.retain(|(bot, seen)| wanted.fits(bot, seen));
-    wanted.sort(&mut found);
-    let pages = found.len().div_ceil(BOTS_A_PAGE).max(1);
-    if !(1..=pages).contains(&wanted.page) {
+    query: BotQuery,
+    times: &LocalTimes,
+) -> Result<Option<FlockPage<'a>>, StoreError> {
+    let (snapshot, now) = (site.health.snapshot().await?, site.now());
+    let mut found = listed(flock, &snapshot);
+    found.retain(|(bot, seen)| query.matches(bot, seen));
+    query.sort(&mut found);
+    let pages = found.len().div_ceil(BOTS_PER_PAGE).max(1);
+    if !(1..=pages).contains(&query.page) {
         return Ok(None);
     }
-    let here = found.iter().skip((wanted.page - 1) * BOTS_A_PAGE).take(BOTS_A_PAGE);
+    let here = found.iter().skip((query.page - 1) * BOTS_PER_PAGE).take(BOTS_PER_PAGE);
     let here: Vec<Arc<Bot>> = here.map(|(bot, _)| Arc::clone(bot)).collect();
-    let looks: Vec<_> = here.iter().cloned().map(|bot| look(site.health_cache.clone(), bot)).collect();
-    let health: Vec<Health> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+    let reads: Vec<_> = here.iter().cloned().map(|bot| health(site.health.clone(), bot)).collect();
+    let health: Vec<Health> = stream::iter(reads).buffered(CONCURRENT_READS).try_collect().await?;
     let left = health.iter().map(|health| health.lines.as_ref().ok().map(|lines| lines.left));
-    let ends = site.ends(here.iter().cloned().zip(left).collect()).await;
+    let ends = site.forecasts.exhaustion(here.iter().cloned().zip(left).collect(), now).await;
     let ends = ends.into_iter().chain(std::iter::repeat(None));
-    let days = days(site, &here, now, times).await?;
+    let days = posts_per_day(site, &here, now, times).await?;
     let bots = here.into_iter().zip(health).zip(ends).zip(days);
-    let bots = bots.map(|(((bot, health), runs_out), days)| Shown { bot, health, runs_out, days }).collect();
+    let bots =
+        bots.map(|(((bot, health), runs_out), days)| BotLine { bot, health, runs_out, days }).collect();
     let refusal = site.store.refused_reload().await?;
     let states = counts(&snapshot);
-    Ok(Some(View { flock, now, found: found.len(), pages, wanted, states, bots, refusal }))
+    Ok(Some(FlockPage { flock, now, found: found.len(), pages, query, states, bots, refusal }))
 }
 
-/// How many bots are in each state that any bot is in.
+/// The number of bots in each state that occurs.
 fn counts(snapshot: &Snapshot) -> Vec<(&'static str, HealthState, usize)> {
     let mut counts: BTreeMap<&str, (HealthState, usize)> = BTreeMap::new();
     for seen in &snapshot.bots {
@@ -203,39 +219,39 @@ fn counts(snapshot: &Snapshot) -> Vec<(&'static str, HealthState, usize)> {
     STATES.into_iter().filter_map(of).collect()
 }
 
-/// How much each of these bots sent on the last days, by the page's zone: one question to the ledger for all of them.
-async fn days(
+/// The posts of each bot on each of the last days, in the page's zone. One query for all bots.
+async fn posts_per_day(
     site: &Site,
     bots: &[Arc<Bot>],
     now: DateTime<Utc>,
-    times: &Times,
+    times: &LocalTimes,
 ) -> Result<Vec<Vec<u64>>, StoreError> {
     let today = times.day(now);
-    let first = today - chrono::Days::new(picture::DAYS as u64 - 1);
+    let first = today - chrono::Days::new(pictures::DAYS as u64 - 1);
     let names: Vec<BotName> = bots.iter().map(|bot| bot.name.clone()).collect();
     let mut days: BTreeMap<BotName, Vec<u64>> = BTreeMap::new();
     for (bot, quarter, count) in site.store.sent_by_quarters(&names, times.begins(first)).await? {
         let Some(at) = DateTime::from_timestamp(quarter * 900, 0) else { continue };
         let day = usize::try_from((times.day(at) - first).num_days()).ok();
-        let days = days.entry(bot).or_insert_with(|| vec![0; picture::DAYS]);
+        let days = days.entry(bot).or_insert_with(|| vec![0; pictures::DAYS]);
         if let Some(sum) = day.and_then(|day| days.get_mut(day)) {
             *sum += count;
         }
     }
-    Ok(names.iter().map(|name| days.remove(name).unwrap_or_else(|| vec![0; picture::DAYS])).collect())
+    Ok(names.iter().map(|name| days.remove(name).unwrap_or_else(|| vec![0; pictures::DAYS])).collect())
 }
 
-/// A state's word in an address.
+/// A state as part of an address.
 fn slug(word: &str) -> String {
     word.replace(' ', "-")
 }
 
-async fn look(health_cache: HealthCache, bot: Arc<Bot>) -> Result<Health, StoreError> {
-    health_cache.health(&bot).await
+async fn health(cache: HealthCache, bot: Arc<Bot>) -> Result<Health, StoreError> {
+    cache.health(&bot).await
 }
 
-/// The bots of the flock, each as the snapshot saw it. One that came since is not there yet.
-fn here<'f, 'c>(flock: &'f Flock, snapshot: &'c Snapshot) -> Vec<(&'f Arc<Bot>, &'c BotSnapshot)> {
+/// The bots of the flock, each with its part of the snapshot. A bot that was added since is not listed yet.
+fn listed<'f, 'c>(flock: &'f Flock, snapshot: &'c Snapshot) -> Vec<(&'f Arc<Bot>, &'c BotSnapshot)> {
     let same = flock.bots.len() == snapshot.bots.len();
     let pairs = flock.bots.iter().zip(&snapshot.bots);
     if same && pairs.clone().all(|(bot, seen)| bot.name == seen.name) {
@@ -246,39 +262,33 @@ fn here<'f, 'c>(flock: &'f Flock, snapshot: &'c Snapshot) -> Vec<(&'f Arc<Bot>, 
     flock.bots.iter().filter_map(|bot| Some((bot, *seen.get(bot.name.as_str())?))).collect()
 }
 
-fn markup(view: &View<'_>, pass: &Pass, times: &Times) -> Markup {
-    let title = match view.wanted.page {
-        1 => "The flock".to_owned(),
-        page => format!("The flock, page {page}"),
-    };
-    let frame =
-        Frame { title: &title, root: "./", part: Part::Flock, news: Some(""), ticket: None, pass, times };
-    let body = html! {
+fn content(page: &FlockPage<'_>, viewer: &Viewer) -> Markup {
+    let times = &viewer.times;
+    html! {
         div.top.flock-top {
             h1 { "The flock" }
-            div #tally data-live { (tally(view)) }
+            div #tally data-live { (tally(page)) }
         }
-        div #refusal data-live { @if let Some(refusal) = &view.refusal { (refused(refusal, view.now, times)) } }
-        (search(&view.wanted))
-        // The buttons of all bots send one form, which has the token once.
-        form #act method="post" hidden { (frame::token(pass)) }
+        div #refusal data-live { @if let Some(refusal) = &page.refusal { (reload_error(refusal, page.now, times)) } }
+        (search(&page.query))
+        // The buttons of all bots belong to one form, so the token is on the page once.
+        form #act method="post" hidden { (viewer.token_field()) }
         div #bots data-live {
-            @if view.bots.is_empty() { p.none { (nobody(view)) } } @else {
+            @if page.bots.is_empty() { p.none { (no_bots(page)) } } @else {
                 div.heads aria-hidden="true" {
                     span.who { "Bot" } span.how { "State" } span.last { "Last post" } span.when { "Posted" }
                     span.days { "30 days" } span.next { "Next" } span.lines-left { "Lines left" }
                 }
             }
             ul.flock {
-                @for shown in &view.bots { (row(view, shown, times)) }
+                @for line in &page.bots { (bot_line(page, line, times)) }
             }
-            @if view.pages > 1 { (leaves(view)) }
+            @if page.pages > 1 { (page_links(page)) }
         }
-    };
-    frame::layout(&frame, &body)
+    }
 }
 
-fn refused(refusal: &Refusal, now: DateTime<Utc>, times: &Times) -> Markup {
+fn reload_error(refusal: &Refusal, now: DateTime<Utc>, times: &LocalTimes) -> Markup {
     html! {
         div.outcome.bad role="alert" {
             p { "flock.toml could not be reloaded (" (times.relative(refusal.at, now, false)) "). The flock keeps running as before:" }
@@ -287,12 +297,12 @@ fn refused(refusal: &Refusal, now: DateTime<Utc>, times: &Times) -> Markup {
     }
 }
 
-fn tally(view: &View<'_>) -> Markup {
-    let all = view.flock.bots.len();
+fn tally(page: &FlockPage<'_>) -> Markup {
+    let all = page.flock.bots.len();
     html! {
         p.tally {
             a href="./" { (counted(all, "bot")) }
-            @for (word, condition, count) in &view.states {
+            @for (word, condition, count) in &page.states {
                 " " a href={ "./?state=" (slug(word)) } {
                     (grouped(*count)) " " span.state.{ "is-" (condition.as_str()) } { (word) }
                 }
@@ -301,15 +311,15 @@ fn tally(view: &View<'_>) -> Markup {
     }
 }
 
-fn search(wanted: &Wanted) -> Markup {
+fn search(query: &BotQuery) -> Markup {
     html! {
         form.search role="search" method="get" action="./" {
-            label { "Name or handle " input type="search" name="q" value=(wanted.text) maxlength="100"; }
+            label { "Name or handle " input type="search" name="q" value=(query.text) maxlength="100"; }
             label { "State "
                 select name="state" {
                     option value="" { "any" }
                     @for state in STATES {
-                        option value=(slug(state)) selected[wanted.state == Some(state)] { (state) }
+                        option value=(slug(state)) selected[query.state == Some(state)] { (state) }
                     }
                 }
             }
@@ -317,14 +327,14 @@ fn search(wanted: &Wanted) -> Markup {
                 select name="network" {
                     option value="" { "any" }
                     @for kind in NetworkKind::ALL.iter().filter(|kind| **kind != NetworkKind::Paper) {
-                        option value=(kind) selected[wanted.network == Some(*kind)] { (frame::network(*kind)) }
+                        option value=(kind) selected[query.network == Some(*kind)] { (layout::network(*kind)) }
                     }
                 }
             }
             label { "Order "
                 select name="sort" {
-                    @for (sort, word, name) in Sort::ALL {
-                        option value=(word) selected[wanted.sort == sort] { (name) }
+                    @for (sort, word, name) in BotOrder::ALL {
+                        option value=(word) selected[query.sort == sort] { (name) }
                     }
                 }
             }
@@ -333,9 +343,9 @@ fn search(wanted: &Wanted) -> Markup {
     }
 }
 
-fn nobody(view: &View<'_>) -> Markup {
+fn no_bots(page: &FlockPage<'_>) -> Markup {
     html! {
-        @if view.flock.bots.is_empty() {
+        @if page.flock.bots.is_empty() {
             "There are no bots yet: add one to " code { "flock.toml" } "."
         } @else {
             "No bots match. " a href="./" { "Show all" }
@@ -343,42 +353,46 @@ fn nobody(view: &View<'_>) -> Markup {
     }
 }
 
-/// A bot on one line of a wide screen.
-fn row(view: &View<'_>, Shown { bot, health, runs_out, days }: &Shown, times: &Times) -> Markup {
-    let standing = health.record.as_ref();
-    let last = standing.and_then(|standing| standing.last_posted.as_ref());
+/// A bot, on one line of a wide screen.
+fn bot_line(
+    page: &FlockPage<'_>,
+    BotLine { bot, health, runs_out, days }: &BotLine,
+    times: &LocalTimes,
+) -> Markup {
+    let record = health.record.as_ref();
+    let last = record.and_then(|record| record.last_posted.as_ref());
     html! {
         li.bird {
-            (picture::avatar(bot.name.as_str()))
+            (pictures::avatar(bot.name.as_str()))
             div.who {
                 h2 { a href={ "./bots/" (bot.name) } title=(bot.name) { (bot.name) } }
-                " " span.place { (frame::place(bot, standing)) }
+                " " span.place { (layout::handle(bot, record)) }
             }
-            p.how { (frame::state(health)) }
+            p.how { (layout::state(health)) }
             div.last {
                 @match (&health.reason, last) {
-                    (Some(reason), _) if !health.signed_out => p.why { (frame::message(reason, times)) },
+                    (Some(reason), _) if !health.signed_out => p.why { (layout::message(reason, times)) },
                     (_, Some(post)) => bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) },
                     (_, None) => span.none { "Nothing posted yet." },
                 }
-                @if frame::may_act(view.flock) { (remedy(bot, health)) }
+                @if layout::may_act(page.flock) { (remedy(bot, health)) }
             }
-            p.when { @if let Some(post) = last { (times.relative(posted_at(post), view.now, false)) } }
-            (picture::days(days))
+            p.when { @if let Some(post) = last { (times.relative(posted_at(post), page.now, false)) } }
+            (pictures::days(days))
             p.next {
                 @match health.next_slot {
-                    Some(at) => (times.relative(at, view.now, true)),
+                    Some(at) => (times.relative(at, page.now, true)),
                     None => "–",
                 }
             }
-            (progress(health, *runs_out, view.now, times))
+            (lines_left(health, *runs_out, page.now, times))
         }
     }
 }
 
-/// The button that ends what the bot's state says, or the way to where it is.
+/// The button that resolves the bot's state, or a link to it.
 fn remedy(bot: &Bot, health: &Health) -> Markup {
-    let is_paused = health.record.as_ref().is_some_and(|standing| standing.paused.is_some());
+    let is_paused = health.record.as_ref().is_some_and(|record| record.paused.is_some());
     html! {
         @if bot.signs_in() && health.wants_sign_in() { (sign_in::button(bot)) }
         @else if is_paused {
@@ -390,8 +404,13 @@ fn remedy(bot: &Bot, health: &Health) -> Markup {
     }
 }
 
-/// How far a bot is with its poem.
-fn progress(health: &Health, runs_out: Option<DateTime<Utc>>, now: DateTime<Utc>, times: &Times) -> Markup {
+/// How much of its poem a bot has left.
+fn lines_left(
+    health: &Health,
+    runs_out: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+    times: &LocalTimes,
+) -> Markup {
     let Ok(lines) = &health.lines else { return html! { p.lines-left { "unreadable" } } };
     html! {
         p.lines-left {
@@ -401,13 +420,13 @@ fn progress(health: &Health, runs_out: Option<DateTime<Utc>>, now: DateTime<Utc>
     }
 }
 
-fn leaves(view: &View<'_>) -> Markup {
-    let (page, pages) = (view.wanted.page, view.pages);
+fn page_links(page: &FlockPage<'_>) -> Markup {
+    let (number, pages, query) = (page.query.page, page.pages, &page.query);
     html! {
-        nav.leaves aria-label="Pages of bots" {
-            @if page > 1 { a rel="prev" href=(view.wanted.address(page - 1)) { "← Previous" } }
-            span { "Page " (page) " of " (pages) ", " (counted(view.found, "bot")) }
-            @if page < pages { a rel="next" href=(view.wanted.address(page + 1)) { "Next →" } }
+        nav.pages aria-label="Pages of bots" {
+            @if number > 1 { a rel="prev" href=(query.address(number - 1)) { "← Previous" } }
+            span { "Page " (number) " of " (pages) ", " (counted(page.found, "bot")) }
+            @if number < pages { a rel="next" href=(query.address(number + 1)) { "Next →" } }
         }
     }
 }
@@ -416,21 +435,21 @@ fn leaves(view: &View<'_>) -> Markup {
 mod tests {
     use super::*;
 
-    fn asked(query: &str) -> Wanted {
-        Wanted::asked(&fields(query.as_bytes()))
+    fn parsed(query: &str) -> BotQuery {
+        BotQuery::parse(&Parameters::parse(query.as_bytes()))
     }
 
     #[test]
-    fn what_is_asked_for_is_kept_from_page_to_page() {
-        let wanted = asked("q=%40Walt&state=paused&network=mastodon&sort=left&page=3");
+    fn a_search_is_kept_from_page_to_page() {
+        let wanted = parsed("q=%40Walt&state=paused&network=mastodon&sort=left&page=3");
         assert_eq!((wanted.text.as_str(), wanted.state, wanted.page), ("Walt", Some("paused"), 3));
         assert_eq!(wanted.address(2), "./?q=Walt&state=paused&network=mastodon&sort=left&page=2");
-        assert_eq!(asked(&wanted.address(1)[3..]), Wanted { page: 1, ..wanted });
-        assert_eq!(asked("state=not-signed-in").address(1), "./?state=not-signed-in");
-        assert_eq!(asked("").address(1), "./?");
+        assert_eq!(parsed(&wanted.address(1)[3..]), BotQuery { page: 1, ..wanted });
+        assert_eq!(parsed("state=not-signed-in").address(1), "./?state=not-signed-in");
+        assert_eq!(parsed("").address(1), "./?");
         for nonsense in ["page=0", "page=-1", "page=x", "page="] {
-            assert_eq!(asked(nonsense).page, 0, "{nonsense}");
+            assert_eq!(parsed(nonsense).page, 0, "{nonsense}");
         }
-        assert_eq!(asked("state=dead&sort=x&network=paper2"), asked(""));
+        assert_eq!(parsed("state=dead&sort=x&network=paper2"), parsed(""));
     }
 }

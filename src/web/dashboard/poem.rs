@@ -1,18 +1,15 @@
-//! The page of a bot's poem: which lines are used and which are not, which are too long for its network; and its text to edit.
-//! How a text is put in a file's place is `sources::edit`'s business.
+//! The page of a bot's poem: its lines, which of them are used, which the network would not take, and an editor.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use maud::{Markup, html};
 use similar::{ChangeTag, TextDiff};
 
-use super::frame::{self, Frame, Part};
-use super::here::Here;
+use super::layout::{self, DashboardPage, NavItem, TargetBot, Viewer};
 use crate::flock::account::Account;
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::{Bot, Flock};
@@ -20,80 +17,81 @@ use crate::net;
 use crate::sources::edit::{self, Manuscript, NotSaved, Unusable};
 use crate::sources::{self, SourceError};
 use crate::store::StoreError;
-use crate::web::auth::{Form, Pass, Signed, fields};
-use crate::web::page::{counted, grouped, verse};
-use crate::web::times::Times;
-use crate::web::{Site, answer, not_found, troubled};
+use crate::web::auth::SignedForm;
+use crate::web::page::{counted, grouped, ledger_unavailable, not_found};
+use crate::web::posts::verse;
+use crate::web::request::Parameters;
+use crate::web::response;
+use crate::web::site::Site;
+use crate::web::times::LocalTimes;
 
-/// So many lines around each difference are shown.
+/// Lines shown around each difference.
 const CONTEXT: usize = 2;
-/// How long a shorter difference is looked for.
-const DIFF_TIME: Duration = Duration::from_millis(200);
+/// How long to search for the shortest difference.
+const DIFF_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// How many lines a page lists.
-const LINES_A_PAGE: usize = 200;
+/// Lines on a page.
+const LINES_PER_PAGE: usize = 200;
 
-/// What the page shows.
-struct View<'a> {
+/// The content of the page.
+struct PoemPage<'a> {
     flock: &'a Flock,
     bot: &'a Bot,
-    pass: &'a Pass,
-    times: &'a Times,
+    viewer: &'a Viewer,
     poem: Result<Poem, SourceError>,
     text: Result<Manuscript, Unusable>,
     used: HashSet<LineId>,
     account: Option<Account>,
-    page: usize,
-    /// What is to be said about an edit before.
-    word: Option<Word>,
+    number: usize,
+    /// The result of an edit, if there was one.
+    edit: Option<EditResult>,
 }
 
-/// What is to be said about an edit.
-struct Word {
-    said: String,
-    is_bad: bool,
-    /// Whether the file has changed under them.
+/// The result of an edit.
+struct EditResult {
+    message: String,
+    /// Whether the file changed on disk meanwhile.
     is_conflict: bool,
-    /// What somebody wrote that was not saved.
+    /// The person's text, if it was not saved.
     unsaved: Option<String>,
 }
 
-/// `GET /bots/{name}/poem`.
-pub(super) async fn page(
-    State(site): State<Site>,
-    Extension(pass): Extension<Pass>,
-    times: Times,
-    here: Here,
-    uri: Uri,
-) -> Response {
-    let query = fields(uri.query().unwrap_or_default().as_bytes());
-    let word = query.find("saved").map(|_| {
-        let said = "Saved. The next slot uses the new version.".to_owned();
-        Word { said, is_bad: false, is_conflict: false, unsaved: None }
-    });
-    show(&site, &here, (&pass, &times), &query, word, &uri).await
+impl EditResult {
+    const fn failed(&self) -> bool {
+        self.unsaved.is_some()
+    }
 }
 
-/// `POST /bots/{name}/poem`: puts what somebody has written in the file's place, if that is still what they saw.
+/// `GET /bots/{name}/poem`.
+pub(super) async fn page(State(site): State<Site>, viewer: Viewer, target: TargetBot, uri: Uri) -> Response {
+    let query = Parameters::of_query(&uri);
+    let edit = query.find("saved").map(|_| {
+        let message = "Saved. The next slot uses the new version.".to_owned();
+        EditResult { message, is_conflict: false, unsaved: None }
+    });
+    show(&site, &target, &viewer, edit, &uri).await
+}
+
+/// `POST /bots/{name}/poem`: replaces the file, if it is still the text that the person saw.
 pub(super) async fn save(
     State(site): State<Site>,
-    here: Here,
-    times: Times,
+    target: TargetBot,
+    times: LocalTimes,
     uri: Uri,
-    Signed { form, pass }: Signed,
+    SignedForm { form, session }: SignedForm,
 ) -> Response {
-    let bot = &here.bot;
+    let bot = &target.bot;
     let (path, split) = (bot.poem.clone(), bot.split);
     let (seen, text) = (form.get("seen").to_owned(), form.get("text").to_owned());
     let mine = text.clone();
     let problem = match edit::save_in_time(&path, split, seen, text).await {
         Ok(()) => {
             tracing::info!(bot = %bot.name, "the poem was edited on the dashboard");
-            return answer::see_other("poem?saved=yes");
+            return response::see_other("poem?saved=yes");
         }
         Err(problem) => problem,
     };
-    let said = match &problem {
+    let message = match &problem {
         NotSaved::Changed(_) => {
             "The file changed on disk while you were editing, so nothing was saved. The differences are below. Save \
             your text, keep the file, or merge them and save the result."
@@ -102,74 +100,75 @@ pub(super) async fn save(
         problem => format!("Nothing was saved: {problem}"),
     };
     let is_conflict = matches!(problem, NotSaved::Changed(_));
-    let word = Word { said, is_bad: true, is_conflict, unsaved: Some(mine.replace("\r\n", "\n")) };
-    show(&site, &here, (&pass, &times), &fields(b""), Some(word), &uri).await
+    let unsaved = Some(mine.replace("\r\n", "\n"));
+    let edit = EditResult { message, is_conflict, unsaved };
+    show(&site, &target, &Viewer { session, times }, Some(edit), &uri).await
 }
 
 async fn show(
     site: &Site,
-    Here { flock, bot, .. }: &Here,
-    (pass, times): (&Pass, &Times),
-    query: &Form,
-    word: Option<Word>,
+    TargetBot { flock, bot, .. }: &TargetBot,
+    viewer: &Viewer,
+    edit: Option<EditResult>,
     uri: &Uri,
 ) -> Response {
-    let page = query.find("page").map_or(Some(1), |page| page.parse().ok()).unwrap_or(0);
-    let status =
-        if word.as_ref().is_some_and(|word| word.is_bad) { StatusCode::CONFLICT } else { StatusCode::OK };
-    let Some(known) = site.heard(known(site, bot).await) else { return troubled(uri) };
+    let query = Parameters::of_query(uri);
+    let number = query.find("page").map_or(Some(1), |page| page.parse().ok()).unwrap_or(0);
+    let Some((used, account)) = site.ledger_result(used_lines(site, bot).await) else {
+        return ledger_unavailable(uri);
+    };
     let poem = sources::read_file_async(&bot.poem, bot.split).await;
     let text = edit::read(&bot.poem).await;
     let lines = poem.as_ref().map_or(0, |poem| poem.lines().len());
-    if !(1..=lines.div_ceil(LINES_A_PAGE).max(1)).contains(&page) {
+    if !(1..=lines.div_ceil(LINES_PER_PAGE).max(1)).contains(&number) {
         return not_found(uri.clone()).await;
     }
-    let (used, account) = known;
-    let view = View { flock, bot, pass, times, poem, text, used, account, page, word };
-    answer::board(status, markup(&view))
+    let is_unsaved = edit.as_ref().is_some_and(EditResult::failed);
+    let status = if is_unsaved { StatusCode::CONFLICT } else { StatusCode::OK };
+    let page = PoemPage { flock, bot, viewer, poem, text, used, account, number, edit };
+    let layout = DashboardPage {
+        title: &format!("The poem of {}", bot.name),
+        root: "../../",
+        nav: NavItem::None,
+        refreshed_by: None,
+        ticket: None,
+        viewer,
+    };
+    layout.response(status, &content(&page))
 }
 
-async fn known(site: &Site, bot: &Bot) -> Result<(HashSet<LineId>, Option<Account>), StoreError> {
-    Ok(match site.store.bot_record(&bot.name, site.clock.now()).await? {
-        Some(standing) => (site.store.used(&bot.name, standing.round).await?, standing.account),
+async fn used_lines(site: &Site, bot: &Bot) -> Result<(HashSet<LineId>, Option<Account>), StoreError> {
+    Ok(match site.store.bot_record(&bot.name, site.now()).await? {
+        Some(record) => (site.store.used(&bot.name, record.round).await?, record.account),
         None => Default::default(),
     })
 }
 
-fn markup(view: &View<'_>) -> Markup {
-    let bot = view.bot;
-    let title = format!("The poem of {}", bot.name);
-    let frame = Frame {
-        title: &title,
-        root: "../../",
-        part: Part::Other,
-        news: None,
-        ticket: None,
-        pass: view.pass,
-        times: view.times,
-    };
-    let body = html! {
+fn content(page: &PoemPage<'_>) -> Markup {
+    let bot = page.bot;
+    let edit = page.edit.as_ref();
+    let is_unsaved = edit.is_some_and(EditResult::failed);
+    html! {
         div.top {
             h1 { "The poem of " a href={ "../" (bot.name) } { (bot.name) } }
-            p { code { (bot.poem.display()) } @if frame::may_act(view.flock) && view.text.is_ok() { " · " a href="#edit" { "Edit" } } }
+            p { code { (bot.poem.display()) } @if layout::may_act(page.flock) && page.text.is_ok() { " · " a href="#edit" { "Edit" } } }
         }
-        @if let Some(word) = &view.word {
-            p.outcome.bad[word.is_bad] role=(if word.is_bad { "alert" } else { "status" }) { (word.said) }
+        @if let Some(edit) = edit {
+            p.outcome.bad[edit.failed()] role=(if edit.failed() { "alert" } else { "status" }) { (edit.message) }
         }
-        @if let Some(word) = view.word.as_ref().filter(|word| word.is_conflict) { (conflict(view, word)) }
-        @if view.word.as_ref().is_some_and(|word| word.unsaved.is_some()) { (editor(view)) }
-        @match &view.poem {
-            Ok(poem) => (lines(view, poem)),
+        @if let Some(edit) = edit.filter(|edit| edit.is_conflict) { (conflict(page, edit)) }
+        @if is_unsaved { (editor(page)) }
+        @match &page.poem {
+            Ok(poem) => (lines(page, poem)),
             Err(problem) => p.bad { (problem.at(&bot.poem)) },
         }
-        @if view.word.as_ref().is_none_or(|word| word.unsaved.is_none()) { (editor(view)) }
-    };
-    frame::layout(&frame, &body)
+        @if !is_unsaved { (editor(page)) }
+    }
 }
 
-/// How what somebody wrote differs from what the file says now, and the ways on.
-fn conflict(view: &View<'_>, word: &Word) -> Markup {
-    let (Ok(theirs), Some(mine)) = (&view.text, &word.unsaved) else { return html! {} };
+/// How the person's text differs from the file, and the choices that they have.
+fn conflict(page: &PoemPage<'_>, edit: &EditResult) -> Markup {
+    let (Ok(theirs), Some(mine)) = (&page.text, &edit.unsaved) else { return html! {} };
     html! {
         section.conflict aria-labelledby="difference" {
             h2 #difference { "What differs" }
@@ -180,7 +179,7 @@ fn conflict(view: &View<'_>, word: &Word) -> Markup {
             (difference(&theirs.text, mine))
             div.buttons {
                 form method="post" action="poem" {
-                    (frame::token(view.pass))
+                    (page.viewer.token_field())
                     input type="hidden" name="seen" value=(theirs.mark);
                     textarea hidden name="text" { "\n" (mine) }
                     button.danger { "Overwrite the file with mine" }
@@ -192,11 +191,11 @@ fn conflict(view: &View<'_>, word: &Word) -> Markup {
     }
 }
 
-/// A difference line by line, with some lines around each change.
+/// A difference by lines, with some lines around each change.
 fn difference(theirs: &str, mine: &str) -> Markup {
     let ended = |text: &str| format!("{}\n", text.trim_end_matches('\n'));
     let (theirs, mine) = (ended(theirs), ended(mine));
-    let diff = TextDiff::configure().timeout(DIFF_TIME).diff_lines(&theirs, &mine);
+    let diff = TextDiff::configure().timeout(DIFF_TIMEOUT).diff_lines(&theirs, &mine);
     let groups = diff.grouped_ops(CONTEXT);
     html! {
         @if groups.is_empty() { p { "Only white space at the end differs." } }
@@ -217,54 +216,54 @@ fn difference(theirs: &str, mine: &str) -> Markup {
     }
 }
 
-fn lines(view: &View<'_>, poem: &Poem) -> Markup {
-    let (all, pages) = (poem.lines().len(), poem.lines().len().div_ceil(LINES_A_PAGE));
-    let shown = poem.lines().iter().skip((view.page - 1) * LINES_A_PAGE).take(LINES_A_PAGE);
-    let used = poem.lines().iter().filter(|line| view.used.contains(&line.id)).count();
+fn lines(page: &PoemPage<'_>, poem: &Poem) -> Markup {
+    let (all, pages) = (poem.lines().len(), poem.lines().len().div_ceil(LINES_PER_PAGE));
+    let shown = poem.lines().iter().skip((page.number - 1) * LINES_PER_PAGE).take(LINES_PER_PAGE);
+    let used = poem.lines().iter().filter(|line| page.used.contains(&line.id)).count();
     html! {
         section.poem aria-labelledby="lines" {
             h2 #lines { (counted(all, "line")) ", " (grouped(used)) " used in this round" }
-            ol { @for line in shown { (one(view, line)) } }
+            ol { @for line in shown { (poem_line(page, line)) } }
             @if pages > 1 {
-                nav.leaves aria-label="Pages of the poem" {
-                    @if view.page > 1 { a rel="prev" href={ "poem?page=" (view.page - 1) } { "← Previous" } }
-                    span { "Page " (view.page) " of " (pages) }
-                    @if view.page < pages { a rel="next" href={ "poem?page=" (view.page + 1) } { "Next →" } }
+                nav.pages aria-label="Pages of the poem" {
+                    @if page.number > 1 { a rel="prev" href={ "poem?page=" (page.number - 1) } { "← Previous" } }
+                    span { "Page " (page.number) " of " (pages) }
+                    @if page.number < pages { a rel="next" href={ "poem?page=" (page.number + 1) } { "Next →" } }
                 }
             }
         }
     }
 }
 
-fn one(view: &View<'_>, line: &Line) -> Markup {
-    let is_used = view.used.contains(&line.id);
-    let misfit = net::validate(view.bot, view.account.as_ref(), &line.text).err();
+fn poem_line(page: &PoemPage<'_>, line: &Line) -> Markup {
+    let is_used = page.used.contains(&line.id);
+    let problem = net::validate(page.bot, page.account.as_ref(), &line.text).err();
     html! {
         li.used[is_used] value=(line.number) {
             (verse(&line.text))
             @if is_used { span.mark-used { "used" } }
-            @if let Some(misfit) = misfit { p.bad { (misfit) } }
+            @if let Some(problem) = problem { p.bad { (problem) } }
         }
     }
 }
 
-fn editor(view: &View<'_>) -> Markup {
-    if !frame::may_act(view.flock) {
+fn editor(page: &PoemPage<'_>) -> Markup {
+    if !layout::may_act(page.flock) {
         return html! {};
     }
-    let text = match &view.text {
+    let text = match &page.text {
         Ok(text) => text,
         Err(problem) => return html! { section { h2 { "Edit" } p.bad { (problem) } } },
     };
-    let unsaved = view.word.as_ref().and_then(|word| word.unsaved.as_deref());
+    let unsaved = page.edit.as_ref().and_then(|edit| edit.unsaved.as_deref());
     html! {
         section.editor aria-labelledby="edit" {
             h2 #edit { "Edit" }
             form method="post" action="poem" {
-                (frame::token(view.pass))
+                (page.viewer.token_field())
                 input type="hidden" name="seen" value=(text.mark);
                 label for="text" { "The whole file. A line that begins with # and a space is a comment." }
-                // A line break right behind the tag is not part of the text, so one more stands there.
+                // Browsers ignore a line break right after the tag, so the text has one more.
                 textarea #text name="text" rows="16" spellcheck="false" dir="auto" data-guarded {
                     "\n" (unsaved.unwrap_or(&text.text))
                 }
@@ -279,7 +278,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_difference_names_both_sides_and_escapes_them() {
+    fn a_difference_shows_both_sides_escaped() {
         let shown = difference("one\ntwo\n<three>\n", "one\ntwo & a half\n<three>").into_string();
         assert!(shown.contains("<del>− two\n</del><ins>+ two &amp; a half\n</ins>"), "{shown}");
         assert!(shown.contains("<span>  &lt;three&gt;\n</span>"), "{shown}");
@@ -287,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn far_from_a_change_nothing_is_shown() {
+    fn only_lines_near_a_change_are_shown() {
         let theirs: String = (0..1_000).map(|at| format!("line {at}\n")).collect();
         let mine = theirs.replace("line 10\n", "").replace("line 900\n", "another\n");
         let shown = difference(&theirs, &mine).into_string();

@@ -1,45 +1,43 @@
-//! Signing a bot in: the page that shows how far a sign-in is, with its link and its field, and the one at which the browser
-//! comes back from the network. The sign-in itself goes on in `enroll::Reception`.
+//! Signing a bot in: the page that shows the progress of a sign-in, with its link and its field, and the page to which the
+//! network sends the browser back. The sign-in itself runs in [`enroll`](crate::enroll).
 
-use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::frame::{self, Frame, Part};
-use super::here::Here;
-use super::refused;
+use super::layout::{self, DashboardPage, NavItem, TargetBot, Viewer};
 use crate::enroll::{Return, View};
 use crate::flock::network::SignInKind;
 use crate::flock::{Bot, Flock};
-use crate::listener::Caller;
-use crate::web::auth::{self, Pass, Signed};
-use crate::web::page::{mark, shell};
-use crate::web::times::Times;
-use crate::web::{Site, answer, assets, not_found};
+use crate::listener::Peer;
+use crate::web::auth::SignedForm;
+use crate::web::page::{self, Layout, not_found};
+use crate::web::request;
+use crate::web::response;
+use crate::web::site::Site;
 
-/// The longest line that a person has to paste: an address with a code has some three hundred characters.
+/// The longest line that is accepted: an address with a code has about 300 characters.
 const MAX_LINE: usize = 16 * 1024;
 
-/// A button by which a sign-in begins, on the front page.
+/// The button on the front page that begins a sign-in.
 pub(super) fn button(bot: &Bot) -> Markup {
     html! {
         button.small form="act" formaction={ "./bots/" (bot.name) "/sign-in" } name="way" value="browser" { "Sign in" }
     }
 }
 
-/// The buttons by which a sign-in begins, for a bot whose network has such a thing.
-pub(super) fn ways(bot: &Bot, pass: &Pass, is_signed_in: bool) -> Markup {
-    let network = frame::network(bot.network);
+/// The buttons that begin a sign-in, one for each method of the bot's network.
+pub(super) fn methods(bot: &Bot, viewer: &Viewer, is_signed_in: bool) -> Markup {
+    let network = layout::network(bot.network);
     let words = if is_signed_in { "Sign in again" } else { "Sign in" };
-    let form = |way: &str, words: String| {
-        let is_first = way == "browser";
+    let form = |method: &str, words: String| {
+        let is_first = method == "browser";
         html! {
             form method="post" action={ (bot.name) "/sign-in" } {
-                (frame::token(pass))
-                input type="hidden" name="way" value=(way);
+                (viewer.token_field())
+                input type="hidden" name="way" value=(method);
                 button.primary[is_first && !is_signed_in] { (words) }
             }
         }
@@ -62,55 +60,54 @@ pub(super) fn ways(bot: &Bot, pass: &Pass, is_signed_in: bool) -> Markup {
     }
 }
 
-/// `POST /bots/{name}/sign-in`: begins one.
+/// `POST /bots/{name}/sign-in`: begins a sign-in.
 pub(super) async fn begin(
     State(site): State<Site>,
-    Here { flock, bot, .. }: Here,
+    TargetBot { flock, bot, .. }: TargetBot,
     uri: Uri,
-    Signed { form, .. }: Signed,
+    SignedForm { form, .. }: SignedForm,
 ) -> Response {
     let Some(reception) = &site.reception else {
         let why = "This is a dry run: no bot can be signed in.";
-        return refused(&uri, StatusCode::CONFLICT, "Not possible", why);
+        return page::error(&uri, StatusCode::CONFLICT, "Not possible", why);
     };
     let callback = format!("{}/callback", flock.web.public_url);
     match reception.begin(&bot, &callback, form.get("way") == "pin") {
-        Ok(ticket) => answer::see_other(&format!("../../sign-in/{ticket}")),
-        Err(why) => refused(&uri, StatusCode::CONFLICT, "Not possible", &why),
+        Ok(ticket) => response::see_other(&format!("../../sign-in/{ticket}")),
+        Err(why) => page::error(&uri, StatusCode::CONFLICT, "Not possible", &why),
     }
 }
 
-/// `GET /sign-in/{ticket}`: how it stands.
+/// `GET /sign-in/{ticket}`: the progress of a sign-in.
 pub(super) async fn page(
     State(site): State<Site>,
-    Extension(pass): Extension<Pass>,
-    times: Times,
+    viewer: Viewer,
     ticket: Result<Path<String>, PathRejection>,
     uri: Uri,
 ) -> Response {
     let Ok(Path(ticket)) = ticket else { return not_found(uri).await };
     let view = site.reception.as_ref().and_then(|reception| reception.view(&ticket));
     match view {
-        Some(view) => answer::board(StatusCode::OK, markup(&site.flock(), &ticket, &view, (&pass, &times))),
+        Some(view) => progress_page(&site.flock(), &ticket, &view, &viewer),
         None => {
             let why = "This sign-in has ended. The bot's page shows whether the bot is signed in.";
-            refused(&uri, StatusCode::NOT_FOUND, "Not found", why)
+            page::error(&uri, StatusCode::NOT_FOUND, "Not found", why)
         }
     }
 }
 
-/// `POST /sign-in/{ticket}`: what the person typed, or that they want to end it.
-pub(super) async fn say(
+/// `POST /sign-in/{ticket}`: the person's answer to a question, or the end of the sign-in.
+pub(super) async fn answer(
     State(site): State<Site>,
     ticket: Result<Path<String>, PathRejection>,
     uri: Uri,
-    Signed { form, .. }: Signed,
+    SignedForm { form, .. }: SignedForm,
 ) -> Response {
     let (Ok(Path(ticket)), Some(reception)) = (ticket, &site.reception) else { return not_found(uri).await };
     let Some(view) = reception.view(&ticket) else { return not_found(uri).await };
     if form.find("cancel").is_some() {
         reception.cancel(&ticket);
-        return answer::see_other(&format!("../bots/{}", view.bot));
+        return response::see_other(&format!("../bots/{}", view.bot));
     }
     let line = form.get("line");
     if let Ok(question) = form.get("question").parse()
@@ -118,46 +115,50 @@ pub(super) async fn say(
     {
         reception.say(&ticket, question, line.trim().to_owned());
     }
-    answer::see_other(&ticket)
+    response::see_other(&ticket)
 }
 
-fn markup(flock: &Flock, ticket: &str, view: &View, (pass, times): (&Pass, &Times)) -> Markup {
-    let title = format!("Sign in {}", view.bot);
-    let news = view.end.is_none().then_some(view.bot.as_str());
-    let frame =
-        Frame { title: &title, root: "../", part: Part::Other, news, ticket: Some(ticket), pass, times };
-    let body = html! {
+fn progress_page(flock: &Flock, ticket: &str, view: &View, viewer: &Viewer) -> Response {
+    let page = DashboardPage {
+        title: &format!("Sign in {}", view.bot),
+        root: "../",
+        nav: NavItem::None,
+        refreshed_by: view.end.is_none().then_some(view.bot.as_str()),
+        ticket: Some(ticket),
+        viewer,
+    };
+    let content = html! {
         div.top { h1 { "Sign in " (view.bot) } }
         section.sign-in #sign-in data-live aria-live="polite" {
             @match &view.end {
-                None => (under_way(ticket, view, pass)),
+                None => (in_progress(ticket, view, viewer)),
                 Some(Ok(notes)) => {
                     @for note in notes { p.outcome { (note) } }
                     p { a href={ "../bots/" (view.bot) } { "Back to " (view.bot) } }
                 }
                 Some(Err(why)) => {
                     p.outcome.bad role="alert" { (why) }
-                    @if let Some(bot) = flock.bot(view.bot.as_str()) { (again(bot, pass)) }
+                    @if let Some(bot) = flock.bot(view.bot.as_str()) { (retry(bot, viewer)) }
                     p { a href={ "../bots/" (view.bot) } { "Back to " (view.bot) } }
                 }
             }
         }
     };
-    frame::layout(&frame, &body)
+    page.response(StatusCode::OK, &content)
 }
 
-/// A page that was too slow, or a mistake: once more, the same or another way.
-fn again(bot: &Bot, pass: &Pass) -> Markup {
+/// The buttons after a failed sign-in.
+fn retry(bot: &Bot, viewer: &Viewer) -> Markup {
     html! {
         form.buttons method="post" action={ "../bots/" (bot.name) "/sign-in" } {
-            (frame::token(pass))
+            (viewer.token_field())
             button.primary name="way" value="browser" { "Try again" }
             @if !bot.network.signs_in_by(SignInKind::AppPassword) { button name="way" value="pin" { "Use a PIN or code instead" } }
         }
     }
 }
 
-fn under_way(ticket: &str, view: &View, pass: &Pass) -> Markup {
+fn in_progress(ticket: &str, view: &View, viewer: &Viewer) -> Markup {
     html! {
         @for line in &view.told { p { (line) } }
         @if let Some(link) = &view.link {
@@ -165,8 +166,8 @@ fn under_way(ticket: &str, view: &View, pass: &Pass) -> Markup {
         }
         @if view.told.is_empty() { p { "Contacting the network…" } }
         @if let Some(asked) = &view.asked {
-            form.door method="post" action=(ticket) {
-                (frame::token(pass))
+            form.entry method="post" action=(ticket) {
+                (viewer.token_field())
                 input type="hidden" name="question" value=(asked.question);
                 label for="line" {
                     @if asked.is_secret { "App password" } @else if view.link.is_some() { "PIN, code or address" } @else { "Handle" }
@@ -177,52 +178,49 @@ fn under_way(ticket: &str, view: &View, pass: &Pass) -> Markup {
             }
         }
         form method="post" action=(ticket) {
-            (frame::token(pass))
+            (viewer.token_field())
             input type="hidden" name="cancel" value="yes";
             button.plain { "Cancel" }
         }
     }
 }
 
-/// `GET /callback`: the browser comes back from the network. It may come without a session, as the network's page has sent it:
-/// what it brings counts only for the sign-in that it names.
+/// `GET /callback`: the network sends the browser back. The browser need not have a session here: the answer counts only for the
+/// sign-in that it names.
 pub(super) async fn callback(
     State(site): State<Site>,
-    ConnectInfo(caller): ConnectInfo<Caller>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    if method != Method::GET || auth::only_looks_ahead(&headers) {
+    if method != Method::GET || request::is_prefetch(&headers) {
         return not_found(uri).await;
     }
-    let _stopped = caller.stopwatch.hold();
+    let _paused = peer.idle_timer.pause();
     let returned = match &site.reception {
         Some(reception) => reception.arrive(uri.query().unwrap_or_default()).await,
         None => None,
     };
     match returned {
-        Some(returned) => answer::board(StatusCode::OK, came_back(&returned)),
+        Some(returned) => returned_page(&returned),
         None => {
             let why = "No sign-in is waiting for this answer. Start again on the bot's page.";
-            refused(&Uri::from_static("/callback"), StatusCode::NOT_FOUND, "Sign-in not found", why)
+            page::error(&Uri::from_static("/callback"), StatusCode::NOT_FOUND, "Sign-in not found", why)
         }
     }
 }
 
-fn came_back(Return { ticket, bot, end }: &Return) -> Markup {
+fn returned_page(Return { ticket, bot, end }: &Return) -> Response {
     let (title, words, is_bad) = match end {
         Ok(what) => ("Signed in", what, false),
         Err(why) => ("Not signed in", why, true),
     };
-    let head = html! { script src={ "./" (assets::script_address()) } defer {} };
-    let body = html! {
-        header { (mark("./")) }
-        main #content .note data-signed-in=(ticket) {
-            h1 { (title) }
-            p.bad[is_bad] { (words) }
-            p { a href={ "./sign-in/" (ticket) } { "Back to " (bot) } }
-        }
+    let content = html! {
+        h1 { (title) }
+        p.bad[is_bad] { (words) }
+        p { a href={ "./sign-in/" (ticket) } { "Back to " (bot) } }
     };
-    shell(title, "./", &head, &body)
+    let layout = Layout { has_script: true, signed_in: Some(ticket), ..Layout::note(title, "./") };
+    response::dashboard_page(StatusCode::OK, layout.page(&content))
 }

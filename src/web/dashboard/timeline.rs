@@ -1,48 +1,41 @@
-//! The timeline: what the flock posted last, of all bots, as it happens.
+//! The timeline: the newest posts of all bots, as they happen.
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::frame::{self, Frame, Part};
+use super::layout::{self, DashboardPage, NavItem, Viewer};
 use crate::flock::post::Post;
 use crate::store::Filter;
-use crate::web::auth::Pass;
-use crate::web::page::{original, verse};
-use crate::web::read::{posted, posted_at};
-use crate::web::times::Times;
-use crate::web::{Site, answer, troubled};
+use crate::web::page::ledger_unavailable;
+use crate::web::posts::{address, posted, posted_at, verse};
+use crate::web::site::Site;
+use crate::web::times::LocalTimes;
 
-/// How many posts are shown: some days of a small flock, the last minutes of a large one.
-const SHOWN: u32 = 60;
+/// Posts on the page: a few days of a small flock, the last minutes of a large one.
+const POSTS_SHOWN: u32 = 60;
 
 /// `GET /timeline`.
-pub(super) async fn page(
-    State(site): State<Site>,
-    Extension(pass): Extension<Pass>,
-    times: Times,
-    uri: Uri,
-) -> Response {
-    match site.heard(posted(&site, Filter { limit: Some(SHOWN), ..Filter::default() }).await) {
-        Some(posts) => answer::board(StatusCode::OK, markup(&posts, &pass, &times)),
-        None => troubled(&uri),
-    }
-}
-
-fn markup(posts: &[Post], pass: &Pass, times: &Times) -> Markup {
-    let days = posts.chunk_by(|one, next| times.day(posted_at(one)) == times.day(posted_at(next)));
-    let frame = Frame {
+pub(super) async fn page(State(site): State<Site>, viewer: Viewer, uri: Uri) -> Response {
+    let filter = Filter { limit: Some(POSTS_SHOWN), ..Filter::default() };
+    let Some(posts) = site.ledger_result(posted(&site, filter).await) else {
+        return ledger_unavailable(&uri);
+    };
+    let page = DashboardPage {
         title: "Timeline",
         root: "./",
-        part: Part::Timeline,
-        news: Some(""),
+        nav: NavItem::Timeline,
+        refreshed_by: Some(""),
         ticket: None,
-        pass,
-        times,
+        viewer: &viewer,
     };
-    let body = html! {
+    page.response(StatusCode::OK, &content(&posts, &viewer.times))
+}
+
+fn content(posts: &[Post], times: &LocalTimes) -> Markup {
+    let days = posts.chunk_by(|one, next| times.day(posted_at(one)) == times.day(posted_at(next)));
+    html! {
         div.top { h1 { "Timeline" } p { "The newest lines of all bots." } }
         div.lines #timeline data-live {
             @if posts.is_empty() { p.none { "No bot has posted yet." } }
@@ -51,17 +44,16 @@ fn markup(posts: &[Post], pass: &Pass, times: &Times) -> Markup {
                 @for post in posts { (line(post, times)) }
             }
         }
-    };
-    frame::layout(&frame, &body)
+    }
 }
 
-fn line(post: &Post, times: &Times) -> Markup {
+fn line(post: &Post, times: &LocalTimes) -> Markup {
     html! {
         article #{ "post-" (post.id) } {
             (verse(post.text.as_deref().unwrap_or_default()))
             p.by {
-                a.name href={ "./bots/" (post.bot) } { (post.bot) } " on " (frame::network(post.network)) " "
-                @match original(post) {
+                a.name href={ "./bots/" (post.bot) } { (post.bot) } " on " (layout::network(post.network)) " "
+                @match address(post) {
                     Some(address) => a href=(address) rel="noopener noreferrer" { (times.clock(posted_at(post))) },
                     None => (times.clock(posted_at(post))),
                 }

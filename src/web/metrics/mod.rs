@@ -1,12 +1,10 @@
 //! `/metrics`: numbers about a running flock, for Prometheus.
 //!
-//! What happens is counted as it is told ([`Metrics::hear`]); how things are is taken down when somebody asks
-//! ([`Metrics::text`]). Names and meanings are in `families`, what the system knows of the process in `process`. Labels have
-//! few values, however large the flock: networks, states, apps. Of bots by name there are the [`NAMED`] with the fewest
-//! lines left.
+//! Counters follow the events ([`Metrics::on_event`]); gauges are set for each scrape ([`Metrics::text`]). Names and labels are in
+//! `families`. Labels have few values, however large the flock: networks, states, apps. Bots have a label only if they are among
+//! the [`NAMED_BOTS`] with the fewest lines left.
 
 mod families;
-mod process;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,31 +20,34 @@ use crate::flock::NetworkKind;
 use crate::flock::event::Event;
 use crate::flock::post::Post;
 use crate::health::{Readiness, Snapshot};
-use families::{Calls, Of, OfBot, OfDaemon, OfFlock, OfNetwork, OfState, Outcomes, outcome};
+use families::{
+    AppLabel, BotLabel, CallLabels, DaemonMetrics, FlockMetrics, NetworkLabel, PostLabels, StateLabels,
+    outcome,
+};
 
-/// How its text is labelled (Prometheus, "Exposition formats").
+/// The media type of the text format (Prometheus, "Exposition formats").
 pub(super) const MEDIA_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
-/// So many bots are named: those that run out of lines first.
-const NAMED: usize = 100;
+/// Bots with a label of their own: those that run out of lines first.
+const NAMED_BOTS: usize = 100;
 
-/// The numbers. One for a daemon, told of every event.
+/// The metrics of a daemon.
 pub struct Metrics {
-    flock: OfFlock,
-    daemon: OfDaemon,
+    flock: FlockMetrics,
+    daemon: DaemonMetrics,
     registry: Registry,
-    /// How many log lines were dropped.
+    /// Dropped log lines.
     log_dropped: Arc<AtomicU64>,
-    /// Held while the numbers of the moment are taken down and read.
-    moment: Mutex<()>,
+    /// Held while the gauges are set and read, so that scrapes do not mix.
+    scraping: Mutex<()>,
 }
 
-/// How things are at this moment.
-pub(super) struct Moment<'a> {
-    /// The bots, counted lately; `None` if the ledger can't be read.
+/// What the gauges of a scrape are set from.
+pub(super) struct Scrape<'a> {
+    /// The last snapshot of the bots; `None` if the ledger can't be read.
     pub(super) snapshot: Option<&'a Snapshot>,
     pub(super) readiness: &'a Readiness,
-    /// How long ago the engine's loop went round.
+    /// The time since the engine's loop last ran.
     pub(super) idle_for: Duration,
 }
 
@@ -57,26 +58,27 @@ impl fmt::Debug for Metrics {
 }
 
 impl Metrics {
-    /// Numbers that begin at nought, of a daemon that was started at `now`.
+    /// The metrics of a daemon that was started at `now`, all zero.
     pub fn new(now: DateTime<Utc>) -> Self {
         let mut registry = Registry::default();
-        let (flock, daemon) = (OfFlock::registered(&mut registry), OfDaemon::registered(&mut registry));
+        let (flock, daemon) =
+            (FlockMetrics::registered(&mut registry), DaemonMetrics::registered(&mut registry));
         daemon.started.set(seconds(now));
-        Self { flock, daemon, registry, log_dropped: Arc::default(), moment: Mutex::default() }
+        Self { flock, daemon, registry, log_dropped: Arc::default(), scraping: Mutex::default() }
     }
 
-    /// The same, with the log lines that `dropped` counts.
+    /// Adds a counter of dropped log lines.
     pub fn with_log_lines(self, dropped: Arc<AtomicU64>) -> Self {
         Self { log_dropped: dropped, ..self }
     }
 
-    /// Notes how long a commit of the ledger took.
-    pub fn committed(&self, took: Duration) {
+    /// Records how long a commit of the ledger took.
+    pub fn observe_commit(&self, took: Duration) {
         self.daemon.commit.observe(took.as_secs_f64());
     }
 
-    /// Counts what an event says.
-    pub fn hear(&self, event: &Event) {
+    /// Counts an event.
+    pub fn on_event(&self, event: &Event) {
         let Self { flock, daemon, .. } = self;
         match event {
             Event::Posted(post) => self.posted(post),
@@ -86,10 +88,10 @@ impl Metrics {
             Event::Released(post) => self.ended(post, "released"),
             Event::Deleted(post) => self.ended(post, "deleted"),
             Event::Called { network, app, call, took, room, .. } => {
-                let of = Calls { network: network.as_str(), call: call.as_str() };
+                let of = CallLabels { network: network.as_str(), call: call.as_str() };
                 flock.calls.get_or_create(&of).observe(took.as_secs_f64());
                 if let Some(room) = room {
-                    flock.room.get_or_create(&Of { app: app.clone() }).set(i64::from(*room));
+                    flock.room.get_or_create(&AppLabel { app: app.clone() }).set(i64::from(*room));
                 }
             }
             Event::WentRound { lag } => daemon.lag.observe(lag.as_secs_f64()),
@@ -108,47 +110,47 @@ impl Metrics {
     }
 
     fn ended(&self, post: &Post, outcome: &'static str) {
-        let of = Outcomes { network: post.network.as_str(), outcome };
+        let of = PostLabels { network: post.network.as_str(), outcome };
         self.flock.posts.get_or_create(&of).inc();
     }
 
-    /// A post that came of a slot also says how late it was: from when it was due until the first request.
+    /// A post of a slot also counts how late it was: from when it was due until the first request.
     fn posted(&self, post: &Post) {
         self.ended(post, "posted");
         if let (Some(_), Some(sent_at)) = (post.slot, post.sent_at) {
             let late = (sent_at - post.due_at).to_std().unwrap_or_default();
-            let of = OfNetwork { network: post.network.as_str() };
+            let of = NetworkLabel { network: post.network.as_str() };
             self.flock.lateness.get_or_create(&of).observe(late.as_secs_f64());
         }
     }
 
-    /// All numbers as text.
-    pub(super) fn text(&self, moment: &Moment<'_>) -> String {
-        let _one_at_a_time = self.moment.lock().unwrap_or_else(PoisonError::into_inner);
-        self.take_down(moment);
+    /// All metrics in the text format.
+    pub(super) fn text(&self, scrape: &Scrape<'_>) -> String {
+        let _scraping = self.scraping.lock().unwrap_or_else(PoisonError::into_inner);
+        self.set_gauges(scrape);
         let mut text = String::new();
         // Writing into a string can't fail.
         let _ = prometheus_text::encode(&mut text, &self.registry);
         text
     }
 
-    fn take_down(&self, moment: &Moment<'_>) {
+    fn set_gauges(&self, scrape: &Scrape<'_>) {
         let Self { flock, daemon, .. } = self;
-        flock.ready.set(i64::from(moment.readiness.is_ready()));
+        flock.ready.set(i64::from(scrape.readiness.is_ready()));
         daemon
             .refused
-            .set(i64::from(moment.readiness.troubles.iter().any(|trouble| trouble.about == "flock.toml")));
+            .set(i64::from(scrape.readiness.troubles.iter().any(|trouble| trouble.about == "flock.toml")));
         let dropped = self.log_dropped.load(Ordering::Relaxed);
         grow(&daemon.log_dropped, dropped.saturating_sub(daemon.log_dropped.get()));
-        daemon.idle.set(moment.idle_for.as_secs_f64());
+        daemon.idle.set(scrape.idle_for.as_secs_f64());
         flock.states.clear();
         flock.lines.clear();
         flock.bot_lines.clear();
-        process::take_down(&daemon.process);
-        let Some(snapshot) = moment.snapshot else { return };
+        daemon.process.update();
+        let Some(snapshot) = scrape.snapshot else { return };
         flock.counted.set(seconds(snapshot.at));
         for ((network, state), bots) in &snapshot.states {
-            flock.states.get_or_create(&OfState { network, state }).set(number(*bots));
+            flock.states.get_or_create(&StateLabels { network, state }).set(number(*bots));
         }
         let lines = |network: &NetworkKind| {
             let of_network = snapshot.lines_left.iter().filter(|(_, its, _)| its == network);
@@ -156,14 +158,14 @@ impl Metrics {
         };
         for network in NetworkKind::ALL {
             if snapshot.states.keys().any(|(name, _)| *name == network.as_str()) {
-                let of = OfNetwork { network: network.as_str() };
+                let of = NetworkLabel { network: network.as_str() };
                 flock.lines.get_or_create(&of).set(number(lines(network)));
             }
         }
         let mut fewest: Vec<_> = snapshot.lines_left.iter().map(|(bot, _, left)| (*left, bot)).collect();
         fewest.sort();
-        for (left, bot) in fewest.into_iter().take(NAMED) {
-            flock.bot_lines.get_or_create(&OfBot { bot: bot.to_string() }).set(number(left));
+        for (left, bot) in fewest.into_iter().take(NAMED_BOTS) {
+            flock.bot_lines.get_or_create(&BotLabel { bot: bot.to_string() }).set(number(left));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The site as a visitor meets it: over a real connection.
+//! The site over real connections.
 
 mod limits;
 mod pages;
@@ -14,12 +14,12 @@ use super::{Site, serve};
 use crate::flock::Bot;
 use crate::flock::post::Post;
 use crate::flock::web::Dashboard;
-use samples::PoemCache;
+use samples::MemoryStore;
 
-/// A site that is being served while this is held.
+/// A site that is served while this value lives.
 struct Served {
     address: String,
-    poem_cache: Arc<PoemCache>,
+    store: Arc<MemoryStore>,
     client: Client,
 }
 
@@ -28,16 +28,16 @@ async fn served(bots: Vec<Bot>, posts: Vec<Post>) -> Served {
 }
 
 async fn served_with(dashboard: Dashboard, bots: Vec<Bot>, posts: Vec<Post>) -> Served {
-    let poem_cache = Arc::new(PoemCache { posts: posts.into(), ..PoemCache::default() });
-    serve_site(samples::site_with(dashboard, bots, poem_cache.clone()), poem_cache).await
+    let store = Arc::new(MemoryStore { posts: posts.into(), ..MemoryStore::default() });
+    serve_site(samples::site_with(dashboard, bots, store.clone()), store).await
 }
 
-async fn serve_site(site: Site, poem_cache: Arc<PoemCache>) -> Served {
+async fn serve_site(site: Site, store: Arc<MemoryStore>) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(serve(listener, site, std::future::pending()));
     let client = Client::builder().no_proxy().build().unwrap();
-    Served { address, poem_cache, client }
+    Served { address, store, client }
 }
 
 impl Served {

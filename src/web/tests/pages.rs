@@ -1,4 +1,4 @@
-//! What is answered, to whom, and how it is labelled.
+//! Pages, feeds, and their headers.
 
 use std::sync::atomic::Ordering;
 
@@ -15,7 +15,7 @@ fn emily() -> Bot {
 }
 
 #[tokio::test]
-async fn every_address_has_its_type_and_its_guards() {
+async fn every_response_has_its_media_type_and_security_headers() {
     let post = samples::post("emily", 0, "one");
     let (page, html) = (format!("/posts/{}", post.id), "text/html; charset=utf-8");
     let site = served(vec![emily()], vec![post]).await;
@@ -47,7 +47,7 @@ async fn every_address_has_its_type_and_its_guards() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404() {
+async fn missing_pages_are_404() {
     let on_x = Post { network: NetworkKind::X, ..samples::post("walt", 1, "on x") };
     let doubted = Post { state: State::Unknown, ..samples::post("emily", 2, "doubted") };
     let shown = samples::post("emily", 3, "shown");
@@ -79,7 +79,7 @@ async fn what_is_not_there_is_404() {
 }
 
 #[tokio::test]
-async fn head_has_the_labels_and_no_body_and_the_rest_is_405() {
+async fn head_has_headers_and_no_body_and_other_methods_are_405() {
     let site = served(vec![emily()], vec![samples::post("emily", 0, "one")]).await;
     for path in ["/", "/feeds/emily.atom", "/style.css", "/healthz"] {
         let (get, head) = (site.get(path).await, site.ask(Method::HEAD, path).send().await.unwrap());
@@ -101,7 +101,7 @@ async fn head_has_the_labels_and_no_body_and_the_rest_is_405() {
 }
 
 #[tokio::test]
-async fn who_has_it_already_is_told_so() {
+async fn a_document_that_the_client_has_is_304() {
     let site = served(vec![emily()], vec![samples::post("emily", 0, "one")]).await;
     let feed = "/feeds/emily.atom";
     let first = site.get(feed).await;
@@ -112,7 +112,7 @@ async fn who_has_it_already_is_told_so() {
         assert_eq!((again.status().as_u16(), header(&again, "etag")), (304, tag.as_str()), "{name}");
         assert!(again.bytes().await.unwrap().is_empty());
     }
-    site.poem_cache.posts.lock().unwrap().push(samples::post("emily", 5, "two"));
+    site.store.posts.lock().unwrap().push(samples::post("emily", 5, "two"));
     for (name, value) in [("if-none-match", &tag), ("if-modified-since", &date)] {
         let news = site.ask(Method::GET, feed).header(name, value).send().await.unwrap();
         assert_eq!(news.status(), 200, "{name}");
@@ -121,7 +121,7 @@ async fn who_has_it_already_is_told_so() {
 }
 
 #[tokio::test]
-async fn the_style_sheet_is_kept_for_good_under_its_versions_address() {
+async fn the_style_sheet_is_immutable_at_the_address_of_its_version() {
     let site = served(vec![emily()], vec![]).await;
     let page = site.text("/").await;
     let address = page.split("href=\"./style.css").nth(1).unwrap().split('"').next().unwrap();
@@ -148,7 +148,7 @@ async fn a_feed_holds_the_newest_fifty_of_its_own_bot() {
 }
 
 #[tokio::test]
-async fn what_rfc_4287_demands_of_a_feed() {
+async fn a_feed_has_what_rfc_4287_requires() {
     let posts = vec![samples::post("emily", 0, "one"), samples::post("emily", 1, "two\n  <three> & four")];
     let site = served(vec![emily()], posts).await;
     let feed: Feed = site.text("/feeds/emily.atom").await.parse().unwrap();
@@ -172,9 +172,9 @@ async fn what_rfc_4287_demands_of_a_feed() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_cannot_be_read_is_503_and_no_secret_is_told() {
+async fn a_ledger_that_cannot_be_read_is_503_and_reveals_no_secret() {
     let site = served(vec![emily()], vec![]).await;
-    site.poem_cache.broken.store(true, Ordering::Relaxed);
+    site.store.broken.store(true, Ordering::Relaxed);
     let page = format!("/posts/{}", samples::post("emily", 0, "one").id);
     for path in ["/", "/feeds/emily.atom", &page] {
         let answer = site.get(path).await;
@@ -183,7 +183,7 @@ async fn a_ledger_that_cannot_be_read_is_503_and_no_secret_is_told() {
         assert!(text.contains("read its ledger") && !text.contains("secret"), "{text}");
     }
     assert_eq!(site.get("/healthz").await.status(), 200);
-    site.poem_cache.broken.store(false, Ordering::Relaxed);
+    site.store.broken.store(false, Ordering::Relaxed);
     assert_eq!(site.get("/").await.status(), 200);
 }
 
@@ -192,19 +192,19 @@ fn ledger_trouble_is_logged_when_it_begins_and_when_it_ends() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let lines = || std::fs::read_to_string(log.path()).unwrap();
     let subscriber = tracing_subscriber::fmt().with_writer(log.reopen().unwrap()).finish();
-    let site = samples::site(vec![], Arc::new(PoemCache::default()));
+    let site = samples::site(vec![], Arc::new(MemoryStore::default()));
     tracing::subscriber::with_default(subscriber, || {
         for _ in 0..3 {
-            assert_eq!(site.heard::<()>(Err(StoreError::Full("flock.db".to_owned()))), None);
+            assert_eq!(site.ledger_result::<()>(Err(StoreError::Full("flock.db".to_owned()))), None);
         }
         assert_eq!(lines().matches("ERROR").count(), 1);
-        assert_eq!((site.heard(Ok(1)), site.heard(Ok(2))), (Some(1), Some(2)));
+        assert_eq!((site.ledger_result(Ok(1)), site.ledger_result(Ok(2))), (Some(1), Some(2)));
     });
     assert_eq!((lines().lines().count(), lines().matches("again").count()), (2, 1), "{}", lines());
 }
 
 #[tokio::test]
-async fn nothing_that_a_poem_or_a_bot_says_becomes_markup() {
+async fn text_of_poems_and_bots_is_never_markup() {
     let evil = "<script>alert(1)</script> & \"quoted\"\n<b>two";
     let schedule = Schedule::parse("<script> * * * *", Zone::utc());
     let bot = Bot { schedule: schedule.unwrap_or(emily().schedule), ..emily() };
@@ -245,7 +245,7 @@ async fn the_index_has_the_newest_lines_first_under_their_days() {
     let days = ["Monday, 2 March 2026", "Sunday, 1 March 2026"].map(|day| page.matches(day).count());
     assert_eq!(days, [1, 1]);
     assert!(page.contains("Times are in UTC."));
-    assert!(!page.contains("http-equiv"), "it stays as it is under whoever reads it");
+    assert!(!page.contains("http-equiv"), "a page does not reload itself under its reader");
     assert!(page.contains("<code>0 */3 * * *</code> (Europe/Berlin)"));
     assert!(page.contains("<time datetime=\"2026-03-02T00:19:06Z\">2 March 2026, 00:19:06</time>"));
 }
@@ -273,16 +273,16 @@ async fn five_thousand_bots_are_paged_a_hundred_at_a_time() {
 }
 
 #[tokio::test]
-async fn emptiness_is_said_in_words() {
-    let nobody = served(vec![], vec![]).await.text("/").await;
-    assert!(nobody.contains("No bots yet.") && nobody.contains("add a bot to"), "{nobody}");
+async fn an_empty_page_says_that_it_is_empty() {
+    let no_bots = served(vec![], vec![]).await.text("/").await;
+    assert!(no_bots.contains("No bots yet.") && no_bots.contains("add a bot to"), "{no_bots}");
     let silent = served(vec![emily()], vec![]).await.text("/").await;
     assert!(silent.contains("No bot has posted yet.") && silent.contains("Nothing posted yet."), "{silent}");
     assert!(silent.contains("<code>0 */3 * * *</code>"), "{silent}");
 }
 
 #[tokio::test]
-async fn who_follows_a_link_to_a_feed_reads_a_page_with_a_dashboard_and_without() {
+async fn a_link_to_a_feed_opens_a_page_with_a_dashboard_and_without() {
     for dashboard in [Dashboard::Off, Dashboard::On, Dashboard::ReadOnly] {
         let posts = (0..3).map(|n| samples::post("emily", n, &format!("line-{n}."))).collect();
         let flock = vec![emily(), samples::bot("walt", NetworkKind::X)];
@@ -292,7 +292,7 @@ async fn who_follows_a_link_to_a_feed_reads_a_page_with_a_dashboard_and_without(
             (0..3).rev().map(|n| page.find(&format!("<span>line-{n}.")).unwrap()).collect();
         assert!(places.is_sorted());
         assert!(page.contains("href=\"../feeds/emily.atom\"") && !page.contains("<script"), "{page}");
-        let posts = site.poem_cache.posts.lock().unwrap().clone();
+        let posts = site.store.posts.lock().unwrap().clone();
         for post in posts {
             assert!(page.contains(&format!("href=\"../posts/{}\"", post.id)));
             let single = site.text(&format!("/posts/{}", post.id)).await;
@@ -303,11 +303,13 @@ async fn who_follows_a_link_to_a_feed_reads_a_page_with_a_dashboard_and_without(
 }
 
 #[tokio::test]
-async fn a_page_has_one_zone_that_it_names() {
-    let poem_cache =
-        Arc::new(PoemCache { posts: vec![samples::post("emily", 0, "one")].into(), ..PoemCache::default() });
-    let site = samples::site_in(Zone::built_in("Asia/Kathmandu").unwrap(), vec![emily()], poem_cache.clone());
-    let site = serve_site(site, poem_cache).await;
+async fn a_page_has_one_zone_and_names_it() {
+    let store = Arc::new(MemoryStore {
+        posts: vec![samples::post("emily", 0, "one")].into(),
+        ..MemoryStore::default()
+    });
+    let site = samples::site_in(Zone::built_in("Asia/Kathmandu").unwrap(), vec![emily()], store.clone());
+    let site = serve_site(site, store).await;
     for path in ["/", "/feeds/emily"] {
         let page = site.text(path).await;
         assert!(page.contains("Times are in Asia/Kathmandu."), "{page}");

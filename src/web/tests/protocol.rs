@@ -1,4 +1,4 @@
-//! HTTP/1.1 and nothing else: what is refused, and that a request has one meaning.
+//! Only HTTP/1.1 is spoken, and an ambiguous request is rejected.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use tokio::net::TcpStream;
 
 use super::*;
 
-/// What nothing that works needs.
+/// A timeout that only a failing test reaches.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Sends bytes and no more, and returns everything that comes back until the server closes.
+/// Sends bytes, and returns everything that the server sends until it closes the connection.
 async fn told(served: &Served, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(served.address.strip_prefix("http://").unwrap()).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
-    // A connection that is cut off has given all it will.
+    // After a reset there is nothing more to read.
     let reading = tokio::time::timeout(SOON, stream.read_to_end(&mut answer));
     let _ = reading.await.expect("the connection stays open");
     String::from_utf8_lossy(&answer).into_owned()
@@ -25,7 +25,7 @@ async fn status(served: &Served, bytes: &[u8]) -> String {
     told(served, bytes).await.lines().next().unwrap_or_default().to_owned()
 }
 
-/// How each of several answers begins.
+/// The status of each of several responses.
 fn statuses(answers: &str) -> Vec<&str> {
     answers.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.lines().next()).collect()
 }
@@ -35,7 +35,7 @@ const CLOSE: &str = "Connection: close\r\n\r\n";
 #[tokio::test]
 async fn http_2_is_not_spoken() {
     let served = served(vec![], vec![]).await;
-    // The preface, settings with a window of nothing, and a ping: a server that spoke it would answer with settings.
+    // The preface, settings with an empty window, and a ping: an HTTP/2 server would answer with its settings.
     let settings = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00";
     let ping = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00flockd?!";
     let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -53,7 +53,7 @@ async fn http_2_is_not_spoken() {
 }
 
 #[tokio::test]
-async fn older_programs_and_hasty_ones_are_answered() {
+async fn http_1_0_and_pipelining_work() {
     let served = served(vec![], vec![]).await;
     for old in ["GET /healthz HTTP/1.0\r\n\r\n", "GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n"] {
         let answer = told(&served, old.as_bytes()).await;
@@ -87,7 +87,7 @@ async fn a_request_names_one_host() {
 }
 
 #[tokio::test]
-async fn what_could_be_read_in_two_ways_is_one_request_or_none() {
+async fn an_ambiguous_request_is_one_request_or_none() {
     let served = served(vec![], vec![]).await;
     let inner = "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     for framing in [
@@ -104,7 +104,7 @@ async fn what_could_be_read_in_two_ways_is_one_request_or_none() {
         assert!(answers.starts_with("HTTP/1.1 400"), "{framing:?}: {answers}");
         assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{framing:?}: {answers}");
     }
-    // Where both are there the chunks count (RFC 9112, 6.3), and what is behind them is the next request.
+    // With both headers the chunks count (RFC 9112, 6.3), and what follows them is the next request.
     for both in [
         "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 6\r\n",
@@ -120,7 +120,7 @@ async fn what_could_be_read_in_two_ways_is_one_request_or_none() {
 }
 
 #[tokio::test]
-async fn a_head_is_small() {
+async fn a_large_head_is_rejected() {
     let served = served(vec![], vec![]).await;
     let with = |more: &str| format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{more}{CLOSE}");
     let cookies = with(&"Cookie: flockd-7878=0; a=1\r\n".repeat(90));
@@ -132,7 +132,7 @@ async fn a_head_is_small() {
         format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n{CLOSE}", "x".repeat(60 * 1024)),
     ] {
         let status = status(&served, large.as_bytes()).await;
-        // Cut off while it was still sent, or told.
+        // The server may close the connection before the head is sent.
         assert!(status.is_empty() || status.contains(" 431 ") || status.contains(" 414 "), "{status}");
     }
 }

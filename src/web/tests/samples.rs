@@ -1,4 +1,4 @@
-//! Bots and posts to look at, and a ledger in memory that can be read and nothing else.
+//! Bots and posts for tests, and a ledger in memory that can only be read.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -34,27 +34,27 @@ pub(in crate::web) fn bot(name: &str, network: NetworkKind) -> Bot {
     Bot { network, schedule, ..samples::bot(name, "@daily") }
 }
 
-/// A flock of these bots that nobody reloads.
-fn still(dashboard: Dashboard, zone: Zone, bots: Vec<Bot>) -> watch::Receiver<Arc<Flock>> {
+/// A flock of these bots that is never reloaded.
+fn fixed(dashboard: Dashboard, zone: Zone, bots: Vec<Bot>) -> watch::Receiver<Arc<Flock>> {
     let mut flock = samples::flock(bots);
     flock.timezone = zone;
     flock.web.dashboard = dashboard;
     watch::Sender::new(Arc::new(flock)).subscribe()
 }
 
-/// The site of such a flock without a dashboard. Its loop has just gone round.
+/// The site of a flock without a dashboard. Its loop has just run.
 pub(in crate::web) fn site(bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
     site_with(Dashboard::Off, bots, store)
 }
 
-/// The same with a dashboard, or without one.
+/// The same with a choice of dashboard.
 pub(in crate::web) fn site_with(dashboard: Dashboard, bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
-    site_of(still(dashboard, Zone::utc(), bots), store)
+    site_of(fixed(dashboard, Zone::utc(), bots), store)
 }
 
-/// The same of a flock in this zone, without a dashboard.
+/// The same in this zone, without a dashboard.
 pub(in crate::web) fn site_in(zone: Zone, bots: Vec<Bot>, store: Arc<dyn Store>) -> Site {
-    site_of(still(Dashboard::Off, zone, bots), store)
+    site_of(fixed(Dashboard::Off, zone, bots), store)
 }
 
 fn site_of(flock: watch::Receiver<Arc<Flock>>, store: Arc<dyn Store>) -> Site {
@@ -66,7 +66,7 @@ fn site_of(flock: watch::Receiver<Arc<Flock>>, store: Arc<dyn Store>) -> Site {
     Site::new(flock, store, health_cache, metrics, clock, Arc::default(), None)
 }
 
-/// A text posted to a feed some minutes after an instant that all samples share.
+/// A text that was posted to a feed some minutes after the instant that all samples share.
 pub(in crate::web) fn post(bot: &str, minutes: i64, text: &str) -> Post {
     let start: DateTime<Utc> = "2026-03-01T23:30:05Z".parse().unwrap();
     samples::post(bot, start + TimeDelta::minutes(minutes), text)
@@ -74,22 +74,22 @@ pub(in crate::web) fn post(bot: &str, minutes: i64, text: &str) -> Post {
 
 /// A ledger in memory.
 #[derive(Default)]
-pub(in crate::web) struct PoemCache {
+pub(in crate::web) struct MemoryStore {
     pub(in crate::web) posts: Mutex<Vec<Post>>,
-    /// Whether everybody has entered.
-    pub(in crate::web) is_entered: AtomicBool,
+    /// Whether every session token is valid.
+    pub(in crate::web) has_session: AtomicBool,
     /// Whether reading fails.
     pub(in crate::web) broken: AtomicBool,
-    /// Whether reading waits for `go_on`, after a word to `asked`.
+    /// Whether reading notifies `reading` and then waits for `go_on`.
     pub(in crate::web) slow: AtomicBool,
-    pub(in crate::web) asked: Notify,
+    pub(in crate::web) reading: Notify,
     pub(in crate::web) go_on: Notify,
 }
 
-impl PoemCache {
+impl MemoryStore {
     async fn check(&self) -> Result<(), StoreError> {
         if self.slow.load(Ordering::Relaxed) {
-            self.asked.notify_one();
+            self.reading.notify_one();
             self.go_on.notified().await;
         }
         match self.broken.load(Ordering::Relaxed) {
@@ -104,7 +104,7 @@ fn never<T>() -> Result<T, StoreError> {
 }
 
 #[async_trait]
-impl Sessions for PoemCache {
+impl Sessions for MemoryStore {
     async fn keep_login_link(&self, _: TokenHash, _: DateTime<Utc>) -> Result<(), StoreError> {
         never()
     }
@@ -116,7 +116,7 @@ impl Sessions for PoemCache {
         never()
     }
     async fn is_session(&self, _: TokenHash, _: DateTime<Utc>) -> Result<bool, StoreError> {
-        Ok(self.is_entered.load(Ordering::Relaxed))
+        Ok(self.has_session.load(Ordering::Relaxed))
     }
     async fn end_session(&self, _: TokenHash) -> Result<(), StoreError> {
         never()
@@ -127,7 +127,7 @@ impl Sessions for PoemCache {
 }
 
 #[async_trait]
-impl Store for PoemCache {
+impl Store for MemoryStore {
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError> {
         self.check().await?;
         Ok(self.posts.lock().unwrap().iter().find(|post| post.id == id).cloned())

@@ -46,7 +46,7 @@ async fn a_slot_is_skipped() {
     visit.browser.sees("emily no longer skips").await;
     let next = visit.folder.json(&["next", "--json", "--bot", "emily", "-n", "1"]);
     assert_eq!(next[0]["slot"], posts[0]["slot"]);
-    assert!(!visit.browser.text("#ahead").await.contains("Skipped"));
+    assert!(!visit.browser.text("#upcoming").await.contains("Skipped"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! How an answer is labelled, guarded, and compared with what the visitor already has.
+//! Responses: their headers, caching, and conditional requests.
 
 use axum::body::Body;
 use axum::http::header::{self, HeaderName, HeaderValue};
@@ -9,17 +9,17 @@ use maud::Markup;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// Ask again each time; the answer is mostly "nothing new", and never stale.
-const ASK_AGAIN: &str = "no-cache";
+/// Browsers revalidate each time and mostly get 304, so a page is never stale.
+const REVALIDATE: &str = "no-cache";
 
 const HTML: &str = "text/html; charset=utf-8";
 
-/// How soon a program may come back after ledger trouble, in seconds.
-const RETRY_AFTER_S: &str = "10";
+/// The media type of JSON.
+pub(super) const JSON: &str = "application/json";
 
-/// What stands on every answer. Nothing but our own style sheet and icon may load, and no other site may
-/// frame a page: were a text ever to slip through unescaped, it could still do nothing.
-const GUARDS: [(HeaderName, &str); 3] = [
+/// Headers of every response. Only our own style sheet and icon may load, and no other site may frame a page: text that
+/// slipped through unescaped could still do nothing.
+const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
@@ -29,26 +29,25 @@ const GUARDS: [(HeaderName, &str); 3] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
-/// What stands on the pages of the dashboard instead: its own script, forms that are sent to it, and where those forms come
-/// from is told to itself alone.
-const BOARD_GUARDS: [(HeaderName, &str); 4] = [
+/// Headers of the dashboard's pages instead: they run its script and send forms to it, and only flockd sees the referrer.
+const DASHBOARD_SECURITY_HEADERS: [(HeaderName, &str); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
          base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
-    // With "no-referrer" browsers send a form's origin as "null".
+    // With "no-referrer", browsers send "null" as the origin of a form.
     (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("x-robots-tag"), "noindex"),
 ];
 
-/// Something that can be fetched again.
+/// A body that clients may request again.
 pub(super) struct Document {
     pub(super) body: Vec<u8>,
     pub(super) media_type: &'static str,
     pub(super) cache: &'static str,
-    /// When it last changed, where that is known.
+    /// When it last changed, if known.
     pub(super) modified: Option<DateTime<Utc>>,
 }
 
@@ -56,33 +55,33 @@ impl Document {
     /// A web page.
     pub(super) fn page(markup: Markup) -> Self {
         let body = markup.into_string().into_bytes();
-        Self { body, media_type: HTML, cache: ASK_AGAIN, modified: None }
+        Self { body, media_type: HTML, cache: REVALIDATE, modified: None }
     }
 
-    /// A feed, or anything else whose last change is known.
+    /// A document that knows when it last changed.
     pub(super) fn dated(body: Vec<u8>, media_type: &'static str, modified: DateTime<Utc>) -> Self {
-        Self { body, media_type, cache: ASK_AGAIN, modified: Some(modified) }
+        Self { body, media_type, cache: REVALIDATE, modified: Some(modified) }
     }
 }
 
-/// The document, or 304 without a body if the visitor has it already.
+/// The document, or 304 without a body if the client has it already.
 pub(super) fn conditional(request: &HeaderMap, document: Document) -> Response {
     let tag = entity_tag(&document.body);
-    let answer =
+    let response =
         HttpResponse::builder().header(header::ETAG, &tag).header(header::CACHE_CONTROL, document.cache);
-    let answer = match document.modified {
-        Some(at) => answer.header(header::LAST_MODIFIED, http_date(at)),
-        None => answer,
+    let response = match document.modified {
+        Some(at) => response.header(header::LAST_MODIFIED, http_date(at)),
+        None => response,
     };
-    let answer = if is_known(request, &tag, document.modified) {
-        answer.status(StatusCode::NOT_MODIFIED).body(Body::empty())
+    let response = if is_known(request, &tag, document.modified) {
+        response.status(StatusCode::NOT_MODIFIED).body(Body::empty())
     } else {
-        answer.header(header::CONTENT_TYPE, document.media_type).body(document.body.into())
+        response.header(header::CONTENT_TYPE, document.media_type).body(document.body.into())
     };
-    answer.expect("tags, dates and the constants above are legal header values")
+    response.expect("tags, dates and the constants above are legal header values")
 }
 
-/// RFC 9110, 13.1.2 and 13.1.3: tags are compared weakly, and a date counts only if there is no tag.
+/// Whether the client has this version (RFC 9110, 13.1.2 and 13.1.3). Tags are compared weakly; a date counts only without a tag.
 fn is_known(request: &HeaderMap, tag: &str, modified: Option<DateTime<Utc>>) -> bool {
     if request.contains_key(header::IF_NONE_MATCH) {
         let lists = request.get_all(header::IF_NONE_MATCH).into_iter();
@@ -92,11 +91,11 @@ fn is_known(request: &HeaderMap, tag: &str, modified: Option<DateTime<Utc>>) -> 
     }
     let since = request.get(header::IF_MODIFIED_SINCE).and_then(|date| date.to_str().ok());
     let since = since.and_then(|date| httpdate::parse_http_date(date).ok()).map(DateTime::<Utc>::from);
-    // A header has whole seconds only.
+    // HTTP dates have whole seconds.
     modified.zip(since).is_some_and(|(modified, since)| modified.timestamp() <= since.timestamp())
 }
 
-/// A strong tag: half of the body's SHA-256 is more than accident can meet.
+/// A strong entity tag: half of the body's SHA-256.
 fn entity_tag(body: &[u8]) -> String {
     let digest = Sha256::digest(body);
     format!("\"{}\"", hex::encode(&digest[..16]))
@@ -106,69 +105,65 @@ fn http_date(at: DateTime<Utc>) -> String {
     httpdate::fmt_http_date(at.into())
 }
 
-/// There is nothing at this address.
-pub(super) fn not_found(page: Markup) -> Response {
-    fleeting(StatusCode::NOT_FOUND, HTML, page.into_string().into())
+/// A page that is true only now.
+pub(super) fn page(status: StatusCode, page: Markup) -> Response {
+    uncached(status, HTML, page.into_string().into())
 }
 
-/// The page can be read and nothing else.
-pub(super) fn not_allowed(page: Markup) -> Response {
-    let mut answer = fleeting(StatusCode::METHOD_NOT_ALLOWED, HTML, page.into_string().into());
-    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-    answer
-}
-
-/// The ledger can't be read at the moment.
-pub(super) fn unavailable(page: Markup) -> Response {
-    let mut answer = fleeting(StatusCode::SERVICE_UNAVAILABLE, HTML, page.into_string().into());
-    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
-    answer
-}
-
-/// An answer that is true at this moment only.
-pub(super) fn fleeting(status: StatusCode, media_type: &'static str, body: Body) -> Response {
-    let mut answer = Response::new(body);
-    *answer.status_mut() = status;
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
-}
-
-/// A page of the dashboard. It is for one person, and true at this moment only.
-pub(super) fn board(status: StatusCode, page: Markup) -> Response {
-    let mut answer = fleeting(status, HTML, page.into_string().into());
-    for (name, value) in BOARD_GUARDS {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+/// A page of the dashboard: for one person, and true only now.
+pub(super) fn dashboard_page(status: StatusCode, content: Markup) -> Response {
+    let mut response = page(status, content);
+    for (name, value) in DASHBOARD_SECURITY_HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-    answer
+    response
 }
 
-/// Something for programs.
+/// Plain text.
+pub(super) fn text(status: StatusCode, text: impl Into<Body>) -> Response {
+    uncached(status, "text/plain; charset=utf-8", text.into())
+}
+
+/// A body that no cache keeps.
+pub(super) fn uncached(status: StatusCode, media_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A value for programs.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
-        Ok(body) => fleeting(status, "application/json", body.into()),
+        Ok(body) => uncached(status, JSON, body.into()),
         Err(error) => {
-            tracing::error!(%error, "an answer for programs can't be written");
-            fleeting(StatusCode::INTERNAL_SERVER_ERROR, "application/json", "{}".into())
+            tracing::error!(%error, "a JSON response can't be written");
+            uncached(StatusCode::INTERNAL_SERVER_ERROR, JSON, "{}".into())
         }
     }
 }
 
-/// Sends a browser to another page of ours, after what it has sent was taken. `address` is seen from this page.
+/// 303: after a form, the browser goes on to another page. `address` is relative to this one.
 pub(super) fn see_other(address: &str) -> Response {
-    let mut answer = fleeting(StatusCode::SEE_OTHER, "text/plain; charset=utf-8", Body::empty());
-    if let Ok(address) = HeaderValue::try_from(address) {
-        answer.headers_mut().insert(header::LOCATION, address);
-    }
-    answer
+    redirect(StatusCode::SEE_OTHER, address)
 }
 
-/// Puts the guards on an answer that has none of its own.
-pub(super) async fn secured(mut answer: Response) -> Response {
-    for (name, value) in GUARDS {
-        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+/// A redirect to a relative address.
+pub(super) fn redirect(status: StatusCode, address: &str) -> Response {
+    let mut response = text(status, Body::empty());
+    if let Ok(address) = HeaderValue::try_from(address) {
+        response.headers_mut().insert(header::LOCATION, address);
     }
-    answer
+    response
+}
+
+/// Adds the security headers that a response does not set itself.
+pub(super) async fn add_security_headers(mut response: Response) -> Response {
+    for (name, value) in SECURITY_HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
 }
 
 #[cfg(test)]
