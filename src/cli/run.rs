@@ -66,7 +66,8 @@ pub(super) async fn run(
     }
     if let Some(listener) = &web {
         flock.web = flock.web.listening_on(listener.local_addr()?);
-        tracing::info!("the flock's page is {}", flock.web.public_url);
+        let url = &flock.web.public_url;
+        daemon::log::named(daemon::log::LISTENING).in_scope(|| tracing::info!("the flock's page is {url}"));
         if flock.web.dashboard != Dashboard::Off && stderr().is_terminal() {
             // Only for whoever sits here: what opens the dashboard belongs into no log.
             for line in dashboard::links(&*desk.store, &flock.web).await? {

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tracing::Span;
+
 use crate::flock::changes::Changes;
 use crate::flock::event::{Event, Listener};
 use crate::flock::poem::on_one_line;
-use crate::flock::post::Post;
+use crate::flock::post::{Cause, Post};
 use crate::flock::{BotName, NetworkKind};
 
 /// The longest piece of a text that a log line quotes.
@@ -14,6 +16,25 @@ const QUOTED: usize = 80;
 
 /// So many names or line numbers are listed; `flockd check` names all lines.
 const LISTED: usize = 10;
+
+/// The span around the lines of an event. Its fields are for programs: the event's name, and what a sentence says that a program
+/// would have to pick apart. Logs in JSON show them, those for people don't.
+pub const SPAN: &str = "event";
+
+/// The name of a post that a dry run would have made: it is not `posted`.
+pub const WOULD_POST: &str = "would-post";
+
+/// The name of the line that tells where the web server listens.
+pub const LISTENING: &str = "listening";
+
+/// The name of the line that tells of a ledger that was not there before.
+pub const LEDGER_CREATED: &str = "ledger-created";
+
+/// The name of the line that tells of an upgraded ledger.
+pub const LEDGER_UPGRADED: &str = "ledger-upgraded";
+
+/// The names of lines that tell of no [`Event`].
+pub const OTHER_NAMES: [&str; 4] = [WOULD_POST, LISTENING, LEDGER_CREATED, LEDGER_UPGRADED];
 
 /// Logs a dry run, which posts nothing, and sums it up when it stops.
 pub fn dry_run() -> Listener {
@@ -23,7 +44,7 @@ pub fn dry_run() -> Listener {
             *lock(&posts).entry(post.bot.clone()).or_default() += 1;
             would_post(post);
         }
-        Event::Stopped { .. } => tracing::info!("{}", summary(&lock(&posts))),
+        Event::Stopped { .. } => span(event).in_scope(|| tracing::info!("{}", summary(&lock(&posts)))),
         event => log(event),
     })
 }
@@ -44,6 +65,50 @@ fn summary(posts: &HashMap<BotName, u64>) -> String {
 pub fn log(event: &Event) {
     match event {
         Event::Posted(post) if post.network == NetworkKind::Paper => would_post(post),
+        event => span(event).in_scope(|| log_event(event)),
+    }
+}
+
+/// The span of a line that tells of no [`Event`], with a name for programs all the same.
+pub fn named(name: &str) -> Span {
+    tracing::error_span!(SPAN, event = name)
+}
+
+/// What programs read of an event. A span of the gravest level is there wherever one of its lines is.
+fn span(event: &Event) -> Span {
+    let name = event.name();
+    match event {
+        Event::Refused(post)
+        | Event::Returned(post)
+        | Event::Doubted(post)
+        | Event::Looked(post)
+        | Event::Released(post) => {
+            tracing::error_span!(SPAN, event = name, cause = post.cause.map(Cause::as_str))
+        }
+        Event::Paused { why, .. } => tracing::error_span!(SPAN, event = name, by_person = why.is_none()),
+        Event::PoemRead { unfit, .. } => {
+            tracing::error_span!(SPAN, event = name, unfit = (!unfit.is_empty()).then(|| listed(unfit)))
+        }
+        Event::PoemBroken { poem, line, kept, .. } => {
+            tracing::error_span!(SPAN, event = name, poem = %poem.display(), line, kept)
+        }
+        Event::Reloaded(Changes { came, left, changed, apps, settings, kept, .. }) => {
+            let (added, removed, changed) = (joined(came), joined(left), joined(changed));
+            let (apps, settings, restart) = (joined(apps), joined(settings), joined(kept));
+            tracing::error_span!(SPAN, event = name, added, removed, changed, apps, settings, restart)
+        }
+        _ => tracing::error_span!(SPAN, event = name),
+    }
+}
+
+/// Names as one field of a line, if there are any.
+fn joined(names: &[impl std::fmt::Display]) -> Option<String> {
+    let joined = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    (!names.is_empty()).then_some(joined)
+}
+
+fn log_event(event: &Event) {
+    match event {
         Event::Posted(post) => posted(post),
         Event::Refused(post) => {
             tracing::error!(bot = %post.bot, post = %post.id, slot = slot(post), "refused: {}", reason(post));
@@ -223,7 +288,9 @@ fn log_flock(event: &Event) {
 }
 
 fn would_post(post: &Post) {
-    tracing::info!(bot = %post.bot, slot = slot(post), "dry run, would post: {}", quoted(post));
+    named(WOULD_POST).in_scope(|| {
+        tracing::info!(bot = %post.bot, slot = slot(post), "dry run, would post: {}", quoted(post));
+    });
 }
 
 fn posted(post: &Post) {

@@ -131,11 +131,14 @@ pub struct LedgerHandle {
 pub async fn hold(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
     let store = Arc::new(Sqlite::hold(&flock.database).await?);
     if let Some(path) = store.made_anew() {
-        tracing::info!("a new ledger was made: {}", path.display());
+        let path = path.display();
+        log::named(log::LEDGER_CREATED).in_scope(|| tracing::info!("a new ledger was made: {path}"));
     }
     if let Some(copy) = store.copy_from_before() {
         let (copy, version) = (copy.display(), env!("CARGO_PKG_VERSION"));
-        tracing::info!(%copy, "the ledger was brought up to date for flockd {version}; a copy was made before");
+        log::named(log::LEDGER_UPGRADED).in_scope(|| {
+            tracing::info!(%copy, "the ledger was brought up to date for flockd {version}; a copy was made before");
+        });
     }
     let key = vault(flock, &(store.clone() as Arc<dyn Store>)).close_key_to_others();
     for warning in store.warnings().iter().chain(&key) {

@@ -257,6 +257,64 @@ pub enum Event {
     },
 }
 
+/// Gives every event its name. Log lines carry it in JSON, where filters and tests read it: a variant may be renamed, its name
+/// stays.
+macro_rules! names {
+    ($($variant:ident => $name:literal,)+) => {
+        impl Event {
+            /// The name of every event.
+            pub const NAMES: &'static [&'static str] = &[$($name,)+];
+
+            /// The event's stable name, for programs.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$variant { .. } => $name,)+ }
+            }
+        }
+    };
+}
+
+names! {
+    Started => "started",
+    Reloaded => "reloaded",
+    NotReloaded => "reload-failed",
+    WentRound => "loop-ran",
+    Called => "network-called",
+    Posted => "posted",
+    Refused => "refused",
+    Returned => "retry-scheduled",
+    Doubted => "outcome-unknown",
+    Looked => "still-unknown",
+    Released => "released",
+    Deleted => "deleted",
+    Missed => "slots-missed",
+    PoemRead => "poem-read",
+    PoemBroken => "poem-broken",
+    Exhausted => "exhausted",
+    RoundBegun => "round-started",
+    NotRenamed => "rename-ignored",
+    Recognised => "account-known",
+    SharesHistory => "history-shared",
+    NotSignedIn => "not-signed-in",
+    RenewedElsewhere => "renewal-awaited",
+    Renewed => "tokens-renewed",
+    Paused => "paused",
+    Resumed => "resumed",
+    CaughtUp => "reconciled",
+    NotCaughtUp => "reconcile-failed",
+    Held => "app-cooldown",
+    LedgerTrouble => "ledger-error",
+    Panicked => "panicked",
+    Alerted => "alert-delivered",
+    AlertFailed => "alert-failed",
+    AlertDropped => "alert-dropped",
+    HeartbeatStopped => "heartbeat-failed",
+    HeartbeatBack => "heartbeat-restored",
+    ClockWasAhead => "clock-was-ahead",
+    ClockWentBack => "clock-went-back",
+    Stopping => "stopping",
+    Stopped => "stopped",
+}
+
 impl Event {
     /// The event that tells where a post has arrived; `None` while it is still being sent.
     pub fn of(post: Post) -> Option<Self> {
@@ -329,5 +387,22 @@ impl Events {
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Events({} listeners)", self.listeners.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_in_kebab_case() {
+        let mut names = Event::NAMES.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Event::NAMES.len());
+        for name in names {
+            let is_kebab = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(name.chars().all(is_kebab) && !name.starts_with('-') && !name.ends_with('-'), "{name}");
+        }
     }
 }

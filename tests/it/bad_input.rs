@@ -52,9 +52,9 @@ fn all_complaints_come_at_once() {
         flock("[flock]\ntimezone = \"Mars\"", "schedule = \"61 * * * *\"\norder = \"random\"\ncolour = 1");
     complains(&folder, &["flock.toml:2", "flock.toml:8", "flock.toml:9", "flock.toml:10"]);
     let daemon = Daemon::spawn(&mut folder.command(&["run"]));
-    let error = daemon.wait_for("error: ");
+    let (status, error) = daemon.last_words();
     assert!(!error.contains("panicked"), "{error}");
-    assert_eq!(daemon.ended(), 2);
+    assert_eq!(status.code(), Some(2));
     assert!(!folder.path("flock.db").exists(), "bad input changes nothing");
 }
 
@@ -70,9 +70,8 @@ fn a_bot_that_can_never_post_is_not_well() {
     let folder = flock("", "schedule = \"* * * * * *\"\nat_end = \"again\"");
     folder.write("robin.txt", "x".repeat(10_001).as_bytes());
     let daemon = Daemon::spawn(&mut folder.command(&["run"]));
-    daemon.wait_for("a new ledger was made");
-    let said = ["don't fit the network are passed over: 1", "no line of the poem fits the network"];
-    daemon.wait_for_each(&said.map(str::to_owned));
+    daemon.wait_for_event("ledger-created");
+    daemon.wait_for_events(&[("poem-read", "\"unfit\":\"1\""), ("exhausted", "robin")]);
     let status = folder.status();
     let bot = &status["bots"][0];
     assert_eq!((&bot["state"], &bot["lines_total"]), (&"exhausted".into(), &0.into()), "{status}");
@@ -126,7 +125,7 @@ fn one_bad_poem_does_not_stop_the_others() {
     );
     let daemon = Daemon::spawn(&mut folder.command(&["run"]));
     // The poems are read while the flock comes up, so either may be told first.
-    daemon.wait_for_each(&["lost.txt", "the flock is up", "posted: "].map(str::to_owned));
+    daemon.wait_for_events(&[("poem-broken", "lost.txt"), ("started", ""), ("posted", "")]);
     let status = folder.status();
     let lost = status["bots"].as_array().unwrap().iter().find(|bot| bot["name"] == "lost").unwrap();
     assert_eq!(lost["state"], "suspended", "{status}");

@@ -70,10 +70,10 @@ async fn a_post_is_the_record_that_was_planned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn somebody_who_is_mentioned_is_looked_up_when_the_post_is_planned() {
+async fn a_mention_is_resolved_when_the_post_is_planned() {
     let (pds, front, walt, sky) = walt().await;
     let emily = pds.account("emily").await;
-    let text = format!("for @{}, @{} and @nobody-at-all.test", emily.handle, walt.handle.to_uppercase());
+    let text = format!("for @{}, @{} and @missing-handle.test", emily.handle, walt.handle.to_uppercase());
     let (post, outcome) = sky.post(1, &text).await;
     id_of(&outcome);
     let mention = |did: &str| json!({ "$type": "app.bsky.richtext.facet#mention", "did": did });
@@ -82,7 +82,7 @@ async fn somebody_who_is_mentioned_is_looked_up_when_the_post_is_planned() {
         (format!("@{}", emily.handle), mention(&emily.did)),
         (format!("@{}", walt.handle.to_uppercase()), mention(&walt.did)),
     ];
-    assert_eq!(facets(&stored["value"]), expected, "a handle that nobody has is text");
+    assert_eq!(facets(&stored["value"]), expected, "a handle that no account has is text");
     let looked_up = front.calls("com.atproto.identity.resolveHandle");
     id_of(&sky.send(&post).await.outcome);
     assert_eq!(front.calls("com.atproto.identity.resolveHandle"), looked_up, "and not when it is sent");
@@ -129,7 +129,7 @@ async fn what_stands_in_its_place_is_looked_at() {
     front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(Reply::new(502, "")));
     let outcome = sky.send(&post).await.outcome;
     assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
-    // Somebody else's record in its place is no post of ours.
+    // Another program's record in its place is no post of ours.
     let key = uri.rsplit('/').next().unwrap();
     let other =
         json!({ "$type": "app.bsky.feed.post", "text": "theirs", "createdAt": "2026-11-20T12:00:00Z" });

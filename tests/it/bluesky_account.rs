@@ -117,7 +117,7 @@ async fn what_others_have_written_into_a_profile_stays() {
     expected["labels"]["values"].as_array_mut().unwrap().push(json!({ "val": "bot" }));
     assert_eq!(pds.profile(&walt).await.unwrap()["value"], expected);
 
-    // And what somebody writes in between is not written over.
+    // And what another program writes in between is not written over.
     let read = pds.profile(&walt).await.unwrap();
     let theirs = json!({ "$type": "app.bsky.actor.profile", "displayName": "theirs" });
     pds.write_profile(&walt, &theirs).await;

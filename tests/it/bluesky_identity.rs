@@ -64,7 +64,7 @@ async fn a_handle_in_any_spelling_and_a_did_lead_to_the_account() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handle_that_does_not_resolve_is_said_so() {
     let (front, walt) = walt().await;
-    for account in ["nobody-at-all.test", "walt", "walt@example.test", "a..b", ""] {
+    for account in ["missing-handle.test", "walt", "walt@example.test", "a..b", ""] {
         let (cause, said) = refused(&front, account, &walt).await;
         assert_eq!(cause, Cause::Account, "{said}");
         let start =
@@ -74,7 +74,7 @@ async fn a_handle_that_does_not_resolve_is_said_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_resolves_may_fail() {
+async fn resolving_a_handle_may_fail() {
     let (front, walt) = walt().await;
     let odd = |body: &str| Behaviour::Answer(Reply::new(200, body));
     for behaviour in [

@@ -62,7 +62,7 @@ async fn only_a_dead_refresh_token_makes_it_log_in_again() {
     sky.renew().await.unwrap();
     assert_eq!(front.calls(LOGIN), 2);
     assert!(matches!(sky.post(1, "a").await.1, Outcome::Posted { .. }));
-    // Once more at once is too often, whoever's fault it is.
+    // Once more at once is too often, whatever the reason.
     pds.forget(&walt).await;
     let setback = sky.renew().await.unwrap_err();
     assert_eq!((setback.why.cause, front.calls(LOGIN)), (Cause::Limits, 2), "{setback}");
@@ -109,7 +109,7 @@ async fn a_password_that_was_taken_away_is_shown_once_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_signs_nobody_in() {
+async fn a_wrong_password_is_rejected() {
     let (_, front, walt, ..) = walt().await;
     let bluesky = front.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
     let wrong = Secret::new("wron-gpas-swor-dddd");
@@ -121,14 +121,18 @@ async fn a_wrong_password_signs_nobody_in() {
         r#"{"error":"AuthFactorTokenRequired","message":"A sign in code has been sent to your email"}"#;
     front.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, body)));
     let setback = bluesky.log_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
-    let said = "the account wants a code from its mail besides its main password (HTTP 401: A sign in code has been sent \
-                to your email): make an app password at bsky.app under Settings, Privacy and security, and sign in with it";
-    assert_eq!((setback.why.cause, setback.to_string().as_str()), (Cause::SignIn, said));
+    assert_eq!(setback.why.cause, Cause::SignIn, "{setback}");
+    for part in ["HTTP 401: A sign in code has been sent to your email", "app password", "bsky.app"] {
+        assert!(setback.to_string().contains(part), "{part}: {setback}");
+    }
     // What the server echoes of the password is hidden.
     let echo = format!(r#"{{"error":"AuthenticationRequired","message":"no {}"}}"#, walt.password);
     front.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, echo)));
     let setback = bluesky.log_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
-    assert!(setback.to_string().contains("no [hidden]"), "{setback}");
+    assert!(
+        !setback.to_string().contains(&walt.password) && setback.to_string().contains("[hidden]"),
+        "{setback}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,10 +141,7 @@ async fn an_account_that_was_taken_down_parks_the_bot() {
     pds.take_down(&walt, true).await;
     for setback in [not_accepted(sky.post(1, "a").await.1), sky.renew().await.unwrap_err()] {
         assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
-        assert!(
-            setback.to_string().contains("was taken down (HTTP 401: Account has been taken down)"),
-            "{setback}"
-        );
+        assert!(setback.to_string().contains("(HTTP 401: Account has been taken down)"), "{setback}");
     }
     // That its record is not shown is no proof that it is not there.
     let post = sky.plan(1, "a").await.unwrap();
@@ -163,8 +164,11 @@ async fn an_account_that_rests_parks_the_bot() {
     }
     let bluesky = front.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
     let setback = bluesky.log_in(&walt.did, &Secret::new(&*walt.app_password)).await.unwrap_err();
-    let said = "the account is not active (deactivated): activate it at bsky.app, then sign in again";
-    assert_eq!(setback.to_string(), said);
+    assert_eq!(setback.why.cause, Cause::Account, "{setback}");
+    assert!(
+        setback.to_string().contains("deactivated") && setback.to_string().contains("bsky.app"),
+        "{setback}"
+    );
     assert_eq!(front.calls(LOGIN), 2, "no login helps against that");
 }
 
@@ -190,7 +194,7 @@ async fn an_account_that_has_moved_is_followed() {
     assert!(matches!(sky.send(&post).await.outcome, Outcome::Unknown { .. }));
     front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(elsewhere));
     assert!(sky.bluesky.probe(&post, &sky.session).await.unwrap_err().token_rejected);
-    // A look, a deletion and whoever reads all that was posted find out, too.
+    // A probe, a deletion and a read of the timeline find out, too.
     let gone = Reply::new(400, r#"{"error":"InvalidRequest","message":"Could not locate record"}"#);
     front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(gone));
     assert!(sky.bluesky.probe(&post, &sky.session).await.unwrap_err().token_rejected);

@@ -25,7 +25,7 @@ async fn visit(kind: Kind, flock: &str) -> Visit {
     visit_folder(kind, folder, daemon).await
 }
 
-/// The same of a stranger, whom nobody has let in.
+/// The same of a client that is not signed in.
 async fn strange_visit(kind: Kind, flock: &str) -> Visit {
     let (folder, daemon) = start(flock);
     Visit { browser: Chromium::start(kind).await, folder, _daemon: daemon }

@@ -29,7 +29,7 @@ fn door(more: &str) -> Door {
     }
 }
 
-/// Somebody who has entered.
+/// A client that is signed in.
 struct Guest {
     cookie: String,
     token: String,
@@ -98,8 +98,7 @@ async fn a_link_opens_once_and_who_leaves_is_out() {
         StatusCode::OK
     );
     let again = press(&[]).await;
-    assert_eq!(again.status(), StatusCode::FORBIDDEN);
-    assert!(again.text().await.unwrap().contains("was already used"));
+    assert_eq!((again.status(), again.headers().get(SET_COOKIE)), (StatusCode::FORBIDDEN, None), "used up");
 
     let guest = door.enter().await;
     assert_eq!(door.post(&guest, "/bots/walt/pause", &[]).await, StatusCode::SEE_OTHER);
@@ -175,7 +174,7 @@ async fn only_pages_of_ours_change_something() {
         assert_eq!(ask(&headers, token).await.unwrap().status(), StatusCode::FORBIDDEN, "{headers:?}");
     }
     assert_eq!(door.state(), "ok");
-    // Reading does not change anything, whoever links to it.
+    // Reading changes nothing, wherever the link is.
     for verb in ["pause", "resume", "post", "delete", "settle", "skip", "undo-skip"] {
         let answer = door
             .client
@@ -210,7 +209,7 @@ async fn a_name_of_another_that_leads_here_is_not_answered() {
 }
 
 #[tokio::test]
-async fn whoever_may_only_look_changes_nothing() {
+async fn a_read_only_dashboard_changes_nothing() {
     let door = door("dashboard = \"read-only\"");
     let guest = door.enter().await;
     for path in ["/bots/walt/pause", "/bots/walt/post", "/bots/walt/poem"] {
@@ -250,7 +249,7 @@ async fn a_password_lets_in_and_guessing_is_slow() {
     let inside = attempt("correct horse battery").await;
     assert_eq!(inside.status(), StatusCode::OK);
     let session = inside.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
-    assert_ne!(session, form.cookie, "whoever set a cookie before does not know the session");
+    assert_ne!(session, form.cookie, "a cookie that was set before does not give the session away");
     let answer = door.client.get(door.folder.url("/")).header(COOKIE, session).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
 
@@ -278,7 +277,7 @@ async fn a_password_lets_in_and_guessing_is_slow() {
     );
 }
 
-/// The form of somebody who has not entered.
+/// The form that a client sees before it signs in.
 async fn strangers_form(door: &Door) -> Guest {
     let locked = door.get("/").await;
     let cookie = locked.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
@@ -286,7 +285,7 @@ async fn strangers_form(door: &Door) -> Guest {
 }
 
 #[tokio::test]
-async fn whoever_has_many_addresses_keeps_nobody_out() {
+async fn a_client_with_many_addresses_keeps_no_other_out() {
     let password = hashed("correct horse battery");
     let door = door(&format!("password = \"{password}\"\nproxies = [\"127.0.0.1\"]"));
     let form = strangers_form(&door).await;
@@ -326,12 +325,12 @@ async fn other_machines_need_a_password() {
     folder.write("walt.txt", b"one\n");
     let said = folder.run(&["run"]);
     assert_eq!(said.code, 2, "{said:?}");
-    assert!(said.err.contains("so the dashboard needs a password"), "{said:?}");
+    assert!(said.err.contains("`flockd password`"), "{said:?}");
     let folder = Folder::with(&FLOCK.replace("MORE", ""));
     folder.write("walt.txt", b"one\n");
     let said = folder.run(&["run", "--listen", "0.0.0.0:0"]);
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.err.contains("so the dashboard needs a password"), "{said:?}");
+    assert!(said.err.contains("`flockd password`"), "{said:?}");
 }
 
 #[tokio::test]
@@ -386,7 +385,7 @@ async fn so_many_pages_are_told_news_and_all_are_let_go_at_the_end() {
     pages.pop();
     while listen().await.status() != StatusCode::OK {}
     let log = door.daemon.stop_and_read();
-    assert!(!log.contains("they are cut off"), "{log}");
+    assert!(!log.contains("\"level\":\"WARN\""), "no page was cut off: {log}");
     for page in &mut pages {
         while let Ok(Some(_)) = page.chunk().await {}
     }
@@ -435,7 +434,7 @@ async fn a_password_is_made_into_what_the_configuration_takes() {
         Said::from(child.wait_with_output().unwrap())
     };
     let short = make("too short\n");
-    assert!(short.code == 1 && short.err.contains("a password needs 15 characters"), "{short:?}");
+    assert!(short.code == 1 && short.err.contains("15"), "{short:?}");
     assert_eq!(make("").code, 1);
     let made = make("correct horse battery\n");
     assert!(made.code == 0 && !made.out.contains("correct horse"), "{made:?}");

@@ -48,7 +48,7 @@ fn ok(said: &Output) -> String {
 }
 
 impl Yard {
-    /// `None` where there is no buildah, or nobody who may use it.
+    /// `None` where there is no buildah, or this user may not use it.
     fn new() -> Option<Self> {
         let is_there = Command::new("buildah").arg("--version").output().is_ok();
         let may = rustix::process::geteuid().is_root();

@@ -1,5 +1,5 @@
 //! The Debian package, and the unit in it, on a machine with systemd: a throw-away copy of this one is booted, in which the
-//! package is installed, runs, is reloaded, killed, stuck, upgraded and removed. Where nobody may boot anything only what is
+//! package is installed, runs, is reloaded, killed, stuck, upgraded and removed. Where no machine can be booted only what is
 //! in the package is looked at; `tests/run` installs what is needed.
 
 use std::fs;

@@ -109,7 +109,7 @@ async fn prometheus_scrapes_a_daemon_and_finds_all_that_the_rules_ask_for() {
     );
     folder.write("robin.txt", (1..=500).map(|n| format!("line {n}\n")).collect::<String>().as_bytes());
     let daemon = folder.start();
-    daemon.wait_for("posted: line ");
+    daemon.wait_for_event("posted");
     let metrics = reqwest::get(folder.url("/metrics")).await.unwrap().text().await.unwrap();
     let mut check =
         Command::new(program("promtool")).args(["check", "metrics"]).stdin(Stdio::piped()).spawn().unwrap();

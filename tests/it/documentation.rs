@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use flockd::daemon::log::OTHER_NAMES;
+use flockd::flock::event::Event;
+
 /// The landing page has so many lines at most.
 const LANDING_PAGE: usize = 150;
 
@@ -70,6 +73,18 @@ fn the_manual_explains_messages_that_exist() {
         let longest = pieces.max_by_key(|piece| piece.len()).unwrap();
         assert!(source.contains(longest), "{message:?}: {longest:?} is said nowhere");
     }
+}
+
+/// People filter logs by these names.
+#[test]
+fn the_manual_has_the_name_of_every_event() {
+    // Nothing is logged each time that the loop went round.
+    const UNLOGGED: &[&str] = &["loop-ran"];
+    let page = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let table = page.split("| about | `event` |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let told: BTreeSet<&str> = table.split('`').skip(1).step_by(2).filter(|name| *name != "debug").collect();
+    let names = Event::NAMES.iter().chain(&OTHER_NAMES).filter(|name| !UNLOGGED.contains(name));
+    assert_eq!(told, names.copied().collect());
 }
 
 fn root() -> &'static Path {

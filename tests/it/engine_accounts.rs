@@ -53,7 +53,7 @@ async fn goes_by(house: &mut House, name: &str) {
 #[tokio::test]
 async fn a_bot_renamed_without_a_word_goes_on() {
     let mut house = after_three_lines().await;
-    // Nobody started flockd while it was called that.
+    // flockd was not started while it was called that.
     goes_by(&mut house, "whitman").await;
     goes_by(&mut house, "bard").await;
     house.pass(minutes(9)).await;
@@ -97,7 +97,7 @@ async fn a_line_that_was_planned_before_the_account_was_known_is_not_repeated() 
     assert_eq!(house.net("whitman").texts(), ["w4", "w5"]);
 }
 
-/// Two bots at the same minute, with two pairs of tokens; whose they are nobody knows yet.
+/// Two bots at the same minute, with two pairs of tokens; whose they are is not known yet.
 #[tokio::test]
 async fn of_two_bots_with_one_account_the_later_is_stopped_and_says_so() {
     let flock = [(on("walt", "* * * * *"), poem("w", 9)), (on("emily", "* * * * *"), poem("w", 9))];
@@ -122,7 +122,7 @@ async fn of_two_bots_with_one_account_the_later_is_stopped_and_says_so() {
     assert!(reason.to_string().contains(&format!("bot {first} posts as @bard")), "{reason}");
     let by_hand = house.post(later, Some("by hand")).await;
     assert!(!by_hand.done && by_hand.message.contains(first), "{by_hand:?}");
-    // Across a restart, and whoever comes first.
+    // Across a restart, and whichever comes first.
     house.restart().await;
     house.pass(minutes(1)).await;
     assert_eq!((house.net(first).sent().len(), house.net(later).sent().len()), (4, 0));
@@ -134,7 +134,7 @@ async fn of_two_bots_with_one_account_the_later_is_stopped_and_says_so() {
 }
 
 #[tokio::test]
-async fn whoever_gets_an_account_of_its_own_is_stopped_no_more() {
+async fn a_bot_with_an_account_of_its_own_is_stopped_no_more() {
     let flock = [(on("walt", "0 * * * *"), poem("w", 9)), (on("emily", "30 * * * *"), poem("e", 9))];
     let mut house = House::of(flock).await;
     house.stop().await;
@@ -150,7 +150,7 @@ async fn whoever_gets_an_account_of_its_own_is_stopped_no_more() {
 
 /// What was in doubt when the bot was stopped is still looked for.
 #[tokio::test]
-async fn a_doubt_is_settled_whoever_has_the_account() {
+async fn a_doubt_is_settled_whichever_bot_has_the_account() {
     let flock = [(on("walt", "* * * * *"), poem("w", 9)), (on("emily", "@yearly"), poem("e", 9))];
     let mut house = House::of(flock).await;
     house.stop().await;

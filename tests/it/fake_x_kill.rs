@@ -1,4 +1,4 @@
-//! The stand-in for X kills a process at the step that was commanded, and nobody else at no other.
+//! The stand-in for X kills a process at the step that was commanded, and no other process.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
@@ -44,7 +44,7 @@ async fn each_step_leaves_what_it_should() {
         assert_eq!((seen.path.is_empty(), fake.posts().len()), (!read, stored), "{step:?}");
         assert_eq!(fake.killed(), [step]);
         if matches!(step, Step::BeforeStore | Step::BeforeAnswer) {
-            // Nothing more comes, though here it was somebody else who asked.
+            // Nothing more comes, though here it was another process that asked.
             assert!(!sent.is_finished());
             continue;
         }

@@ -1,4 +1,4 @@
-//! The stand-in for X lets people in with OAuth 1.0a as X does, and nobody else. The requests are signed by the
+//! The stand-in for X lets people in with OAuth 1.0a as X does, and no one without consent. The requests are signed by the
 //! crate that also signs for the program; the check of signatures has tests of its own.
 
 use std::sync::Arc;
@@ -70,7 +70,7 @@ async fn me(fake: &FakeX, (token, secret): &(String, String), fields: &str) -> R
     signed(fake, (Method::GET, &path), Some((token, secret)), now(fake)).await
 }
 
-/// Signs in as whoever sits at the browser, and returns the pair of tokens.
+/// Signs in as the person at the browser, and returns the pair of tokens.
 async fn sign_in(fake: &FakeX) -> (String, String) {
     let request = begin(fake, CALLBACK).await;
     let back = click(&format!("{}/oauth/authorize?oauth_token={}", fake.url, request.0)).await;
@@ -91,7 +91,7 @@ async fn a_person_is_sent_back_with_a_verifier_that_serves_once() {
     let asked = fake.asked().pop().unwrap();
     assert_eq!((asked.path.as_str(), asked.get("force_login")), ("/oauth/authorize", Some("true")));
     assert_eq!((asked.get("screen_name"), asked.get("nonsense")), (Some("walt"), None));
-    assert_eq!(open(&page).await.0, 403, "nobody agrees twice");
+    assert_eq!(open(&page).await.0, 403, "consent is given once");
 
     let verifier = get(&query(&back), "oauth_verifier");
     let wrong = finish(&fake, &request, "wrong".to_owned()).await;
@@ -116,7 +116,7 @@ async fn a_pin_is_shown_and_a_refusal_is_told() {
     let fake = FakeX::start().await;
     let request = begin(&fake, "oob").await;
     let page = format!("{}/oauth/authorize?oauth_token={}", fake.url, request.0);
-    assert!(open(&page).await.1.contains("Sign in"), "nobody is there yet");
+    assert!(open(&page).await.1.contains("Sign in"), "no person is signed in yet");
     fake.person_is("walt_lines");
     let (status, text) = open(&page).await;
     let pin = fake.pin();
@@ -277,7 +277,11 @@ async fn commands_reach_the_new_paths_by_their_beginning() {
         );
         assert!(client.post(format!("{}/oauth/access_token", fake.url)).send().await.is_err());
     }
-    assert_eq!(finish(&fake, &request, verifier).await.status(), 401, "it was spent, though nobody heard");
+    assert_eq!(
+        finish(&fake, &request, verifier).await.status(),
+        401,
+        "it was spent, though the answer was lost"
+    );
     let account = fake.account("walt_lines");
     assert!(x_for(&fake, &account).prepare(None).await.is_err(), "the page was no read of the API");
     assert!(x_for(&fake, &account).prepare(None).await.is_ok());

@@ -1,4 +1,4 @@
-//! The stand-in for X lets people in with OAuth 2.0 as X does, and nobody else.
+//! The stand-in for X lets people in with OAuth 2.0 as X does, and no one without consent.
 
 use std::sync::Arc;
 
@@ -77,7 +77,7 @@ async fn code(fake: &FakeX) -> String {
     query(&click(&page(fake, &[])).await, "code").unwrap()
 }
 
-/// Signs in as whoever sits at the browser.
+/// Signs in as the person at the browser.
 async fn sign_in(fake: &FakeX) -> Value {
     let (status, tokens) = exchange(fake, &code(fake).await, &[]).await;
     assert_eq!(status, 200, "{tokens}");
@@ -104,7 +104,7 @@ fn refused(description: &str) -> (u16, Value) {
 #[tokio::test]
 async fn a_person_is_sent_back_with_a_code_that_serves_once() {
     let fake = FakeX::start().await;
-    assert!(open(&page(&fake, &[])).await.1.contains("Sign in"), "nobody is there yet");
+    assert!(open(&page(&fake, &[])).await.1.contains("Sign in"), "no person is signed in yet");
     fake.person_is("walt_lines");
     let back = click(&page(&fake, &[])).await;
     assert_eq!(query(&back, "state").unwrap(), "the state & more");

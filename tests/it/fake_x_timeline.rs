@@ -15,7 +15,7 @@ use crate::support::{StillClock, answer, post, x_for};
 
 const NOON: &str = "2026-11-20T12:00:00Z";
 
-/// A look at somebody's posts, with this query, as an account.
+/// A look at an account's posts, with this query, as an account.
 async fn look_at(fake: &FakeX, caller: &FakeAccount, id: &str, query: &str) -> (u16, Value) {
     let tokens = &caller.credentials;
     let secrets = Secrets::new(CONSUMER.0, CONSUMER.1)
@@ -73,8 +73,8 @@ async fn the_newest_comes_first_with_id_and_text_alone() {
     assert_eq!(dated["data"][1]["created_at"], "2026-11-20T12:00:00.000Z");
     assert_eq!(fake.looks(), (4, 6));
 
-    let (status, nobody) = look_at(&fake, &emily, "1", "").await;
-    assert!(status == 200 && nobody["errors"][0]["type"].as_str().unwrap().ends_with("resource-not-found"));
+    let (status, missing) = look_at(&fake, &emily, "1", "").await;
+    assert!(status == 200 && missing["errors"][0]["type"].as_str().unwrap().ends_with("resource-not-found"));
     fake.revoke_all("walt_lines");
     assert_eq!(look(&fake, "").await.0, 401);
 }

@@ -3,7 +3,6 @@
 mod account;
 mod answers;
 mod app;
-mod faults;
 mod posting;
 mod timeline;
 

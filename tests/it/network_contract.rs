@@ -1,4 +1,7 @@
-//! One story that every network must be able to tell.
+//! One story that every network must be able to tell, and the transport faults that every network must survive.
+
+mod foreign_answers;
+mod transport;
 
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::support::program::{Daemon, Folder};
+use crate::support::program::{Daemon, Folder, events};
 
 /// A bot that posts every second from a poem of so many lines.
 fn busy(lines: usize) -> Folder {
@@ -40,7 +40,7 @@ fn init_makes_a_flock_that_runs_and_overwrites_nothing() {
     assert_eq!(said.code, 0, "{said:?}");
     let check = folder.run(&["check", "--config", "new/flock.toml"]);
     assert_eq!(check.code, 0, "{check:?}");
-    assert!(check.out.contains("no complaints") && check.out.contains("robin"), "{check:?}");
+    assert!(check.out.contains("robin"), "{check:?}");
     assert_eq!(
         folder.run(&["check", "--config", "new/flock.toml.example"]).code,
         1,
@@ -48,7 +48,7 @@ fn init_makes_a_flock_that_runs_and_overwrites_nothing() {
     );
     let again = folder.run(&["init", "new"]);
     assert_eq!(again.code, 1);
-    assert!(again.err.contains("there already: nothing was changed"), "{again:?}");
+    assert!(again.err.contains("flock.toml"), "what is in the way: {again:?}");
 }
 
 /// A command under a umask.
@@ -103,8 +103,8 @@ fn init_writes_through_no_link() {
 async fn a_flock_posts_to_page_and_feed_and_goes_on_after_a_stop() {
     let folder = busy(100);
     let daemon = folder.start();
-    let first = daemon.wait_for("posted: line ");
-    daemon.wait_for("posted: line ");
+    let first = daemon.wait_for_event("posted");
+    daemon.wait_for_event("posted");
     let (status, page) = get(&folder.url("/")).await;
     assert!(status == 403 && page.contains("flockd dashboard") && !page.contains("robin"), "{page}");
     let (status, feed) = get(&folder.url("/feeds/robin.atom")).await;
@@ -117,8 +117,8 @@ async fn a_flock_posts_to_page_and_feed_and_goes_on_after_a_stop() {
 
     let before = texts(&folder);
     let daemon = folder.start();
-    daemon.wait_for("posted: line ");
-    daemon.wait_for("posted: line ");
+    daemon.wait_for_event("posted");
+    daemon.wait_for_event("posted");
     daemon.stop();
     let after = texts(&folder);
     assert!(after.len() >= before.len() + 2 && after.ends_with(&before), "the ledger went on");
@@ -129,11 +129,10 @@ async fn a_flock_posts_to_page_and_feed_and_goes_on_after_a_stop() {
 fn the_log_can_be_read_by_programs() {
     let folder = busy(100);
     let daemon = Daemon::spawn(&mut folder.command(&["run", "--log-format", "json"]));
-    let line = daemon.wait_for("posted: line ");
-    let said: serde_json::Value = serde_json::from_str(&line).unwrap();
-    let text = |key: &str| said[key].as_str().unwrap_or_else(|| panic!("no {key} in {line}"));
+    let line = daemon.wait_for_event("posted");
+    let text = |key: &str| line[key].as_str().unwrap_or_else(|| panic!("no {key} in {line}"));
     assert_eq!((text("bot"), text("level"), text("target")), ("robin", "INFO", "flockd::daemon::log"));
-    assert!(text("message").starts_with("posted: line ") && text("slot").ends_with('Z'), "{line}");
+    assert!(text("message").contains("line ") && text("slot").ends_with('Z'), "{line}");
     assert!(text("timestamp").ends_with('Z') && !text("post").is_empty(), "{line}");
     assert_eq!(daemon.stop(), 0);
     assert_eq!(folder.run(&["run", "--log-format", "xml"]).code, 2);
@@ -144,11 +143,11 @@ fn killed_at_any_moment_nothing_repeats_and_nothing_sticks() {
     let folder = busy(200);
     for _ in 0..5 {
         let daemon = folder.start();
-        daemon.wait_for("posted: line ");
+        daemon.wait_for_event("posted");
         daemon.kill();
     }
     let daemon = folder.start();
-    daemon.wait_for("posted: line ");
+    daemon.wait_for_event("posted");
     assert_eq!(daemon.stop(), 0);
     let posted = texts(&folder);
     assert_eq!(posted.iter().collect::<HashSet<_>>().len(), posted.len(), "{posted:?}");
@@ -162,24 +161,25 @@ fn a_second_daemon_is_refused_and_commands_work_beside_the_first() {
     let folder = quiet();
     let daemon = folder.start();
     let second = Daemon::spawn(&mut folder.command(&["run", "--listen", "127.0.0.1:0"]));
-    let error = second.wait_for("error: ");
-    assert!(error.contains(&format!("process {} runs a flock", daemon.pid())), "{error}");
-    assert_eq!(second.ended(), 1);
+    let (status, error) = second.last_words();
+    assert_eq!(status.code(), Some(1));
+    let holder = format!("process {} ", daemon.pid());
+    assert!(error.contains(&holder), "{error}");
     let same = folder.run(&["run"]);
-    assert!(same.code == 1 && same.err.contains("runs a flock") && !same.err.contains("page is"), "{same:?}");
+    assert!(same.code == 1 && same.err.contains(&holder) && !same.err.contains("http://"), "{same:?}");
     let other = quiet();
     let address = format!("127.0.0.1:{}", folder.port);
     let port = other.run(&["run", "--listen", &address]);
-    assert!(port.code == 1 && port.err.contains("another program has it"), "{port:?}");
+    assert!(port.code == 1 && port.err.contains(&address), "{port:?}");
 
     let status = folder.status();
     assert_eq!((&status["daemon"], &status["bots"][0]["state"]), (&true.into(), &"ok".into()));
     let said = folder.run(&["post", "robin", "by hand, beside the daemon"]);
-    assert!(said.code == 0 && said.out.starts_with("posted: http"), "{said:?}");
-    daemon.wait_for("posted: by hand, beside the daemon");
+    assert!(said.code == 0 && said.out.contains("http"), "{said:?}");
+    daemon.wait_for_event_with("posted", &["by hand, beside the daemon"]);
     let line = folder.run(&["post", "robin"]);
     assert_eq!(line.code, 0, "{line:?}");
-    daemon.wait_for("posted: line ");
+    daemon.wait_for_event("posted");
     assert_eq!(daemon.stop(), 0);
 }
 
@@ -191,7 +191,7 @@ fn commands_post_without_a_daemon_too() {
         assert_eq!(said.code, 0, "{said:?}");
     }
     let exhausted = folder.run(&["post", "robin"]);
-    assert!(exhausted.code == 1 && exhausted.err.contains("no line is left"), "{exhausted:?}");
+    assert_eq!(exhausted.code, 1, "{exhausted:?}");
     let mut lines = texts(&folder);
     lines.sort();
     assert_eq!(lines, ["line 1", "line 2", "line 3"]);
@@ -221,16 +221,17 @@ fn a_text_comes_from_standard_input() {
 fn a_dry_run_consumes_nothing() {
     let folder = busy(50);
     let daemon = folder.start();
-    daemon.wait_for("posted: line ");
+    daemon.wait_for_event("posted");
     daemon.stop();
     let before = texts(&folder);
     let rehearsal = Daemon::spawn(&mut folder.command(&["run", "--dry-run"]));
-    rehearsal.wait_for("dry run, would post: line ");
-    let log = rehearsal.stop_and_read();
-    assert!(!log.contains("posted"), "a dry run posts nothing: {log}");
-    let made = log.lines().filter(|line| line.contains("dry run, would post: ")).count();
-    let posts = if made == 1 { "post" } else { "posts" };
-    assert!(log.contains(&format!("it would have made {made} {posts} for 1 bot")), "{log}");
+    rehearsal.wait_for_event("would-post");
+    let events = events(&rehearsal.stop_and_read());
+    assert!(events.iter().all(|event| event["event"] != "posted"), "a dry run posts nothing: {events:#?}");
+    let made = events.iter().filter(|event| event["event"] == "would-post").count();
+    let summary =
+        events.iter().find(|event| event["event"] == "stopped").unwrap()["message"].as_str().unwrap();
+    assert!(summary.contains(&format!(" {made} post")) && summary.contains(" 1 bot"), "{summary}");
     assert_eq!(texts(&folder), before);
     assert!(std::net::TcpStream::connect(("127.0.0.1", folder.port)).is_err(), "it listened");
 }
@@ -239,15 +240,16 @@ fn a_dry_run_consumes_nothing() {
 fn an_edit_counts_from_the_next_slot_on() {
     let folder = busy(1);
     let daemon = folder.start();
-    daemon.wait_for("posted: line 1");
-    daemon.wait_for("the poem is exhausted");
+    daemon.wait_for_event_with("posted", &["line 1"]);
+    daemon.wait_for_event("exhausted");
     folder.write("robin.txt", b"line 1\nline 2\n");
-    daemon.wait_for("posted: line 2");
+    daemon.wait_for_event_with("posted", &["line 2"]);
     folder.write("robin.txt", b"\xff\n");
-    let broken = daemon.wait_for("the last good version is kept");
-    assert!(broken.contains("robin.txt:1") && broken.contains("UTF-8"), "{broken}");
+    let broken = daemon.wait_for_event("poem-broken");
+    assert!(broken["poem"].as_str().unwrap().ends_with("robin.txt"), "{broken}");
+    assert_eq!((&broken["line"], &broken["kept"]), (&1.into(), &true.into()), "{broken}");
     folder.write("robin.txt", b"line 3\n");
-    daemon.wait_for("posted: line 3");
+    daemon.wait_for_event_with("posted", &["line 3"]);
 }
 
 #[test]
@@ -269,10 +271,11 @@ fn two_signals_for_one_wish_are_one() {
     let folder = busy(100);
     let daemon = folder.start();
     let pid = daemon.pid().to_string();
-    let log = daemon.wait_for("posted: line ");
+    let log = daemon.wait_for_event("posted");
     let twice = format!("kill -TERM {pid}; kill -TERM {pid}; kill -INT {pid}");
     assert!(std::process::Command::new("sh").args(["-c", &twice]).status().unwrap().success());
-    daemon.wait_for("everything is recorded");
+    let stopped = daemon.wait_for_event("stopped");
+    assert!(stopped["abandoned"].is_null(), "everything is recorded: {stopped}");
     assert_eq!(daemon.ended(), 0, "after {log}");
 }
 
@@ -327,10 +330,10 @@ fn misuse_is_told_apart_from_failure() {
     {
         assert_eq!(folder.run(misuse).code, 2, "{misuse:?}");
     }
-    for failure in [&["post", "nobody"][..], &["settle", "x", "--posted"], &["next", "--bot", "nobody"]] {
+    for failure in [&["post", "sylvia"][..], &["settle", "x", "--posted"], &["next", "--bot", "sylvia"]] {
         assert_eq!(folder.run(failure).code, 1, "{failure:?}");
     }
     let id = "0190a0a0-0000-7000-8000-000000000000";
     let settle = folder.run(&["settle", id, "--posted"]);
-    assert!(settle.code == 1 && settle.err.contains("no ledger"), "{settle:?}");
+    assert_eq!(settle.code, 1, "there is no ledger: {settle:?}");
 }

@@ -68,7 +68,7 @@ async fn no_secret_is_written_anywhere() {
     written.said("an echo of a renewal", &run(&folder, &["post", "walt", "c"]));
     pds.forget(&walt).await;
     let daemon = Daemon::spawn(folder.command(&["run", "--log-format", "json"]).env("RUST_LOG", "trace"));
-    daemon.wait_for("the poem is exhausted");
+    daemon.wait_for_event("exhausted");
     written.said("whoami", &run(&folder, &["whoami", "walt", "--refresh"]));
     let page = reqwest::get(folder.url("/")).await.unwrap().bytes().await.unwrap();
     written.0.push(("the page".to_owned(), page.to_vec()));

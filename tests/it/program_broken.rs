@@ -77,7 +77,7 @@ fn without_a_daemon_what_does_not_need_the_broken_part_works() {
     assert!(broken.code == 2 && broken.err.contains("`frequency`"), "{broken:?}");
     let all = folder.run(&["pause", "--all"]);
     assert_eq!(all.code, 2, "all or none: {all:?}");
-    assert_eq!(folder.status()["bots"][0]["state"], "ok", "nobody was paused");
+    assert_eq!(folder.status()["bots"][0]["state"], "ok", "no bot was paused");
     assert_eq!(folder.run(&["run"]).code, 2);
     assert_eq!(folder.run(&["enroll", "walt"]).code, 2);
 }

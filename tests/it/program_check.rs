@@ -61,7 +61,7 @@ const ALIKE: &str = "warning: flock.toml:15: bot sylvia: its poem has 2 lines th
 const LABEL: &str = "note: flock.toml:9: X wants automated accounts to be labelled, and no program can see or do that: sign in \
     at x.com as each bot, choose \"Your account\", \"Automation\", and name who runs it in the bio";
 
-/// Who is told of a post is the network's own matter: one text may mention nobody on one, and somebody on another.
+/// Who is told of a post is the network's own matter: one text may mention no account on one, and an account on another.
 #[test]
 fn lines_that_mention_people_are_named_for_each_network() {
     let poem = "@_@ dizzy\nhi @walt\n.@kelp.example.org wrote\nmail me@example.org (this is none)\n";
@@ -121,7 +121,7 @@ async fn each_line_is_held_against_the_limit_of_its_network_and_its_server() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_say_that_it_is_a_bot_is_named() {
+async fn an_account_that_does_not_say_it_is_a_bot_is_named() {
     let folder = everywhere();
     let known = [
         ("walt", NetworkKind::Mastodon, Some(true), None),
@@ -158,8 +158,8 @@ fn a_feed_that_was_renamed_without_a_word_is_noticed_and_was_mends_it() {
     };
     renamed("wren", "");
     let daemon = Daemon::spawn(&mut folder.command(&["run"]));
-    daemon.wait_for("write `was = \"robin\"`");
-    daemon.wait_for("the flock is up");
+    daemon.wait_for("`was = \\\"robin\\\"`");
+    daemon.wait_for_event("started");
     daemon.stop();
     let said = folder.run(&["check"]);
     assert!(said.out.contains("write `was = \"robin\"`"), "{said:?}");

@@ -43,7 +43,7 @@ fn a_flock_that_is_well_is_found_to_be_beside_its_daemon_and_without() {
     has(&findings, "ledger", "ok", "none yet");
     assert!(!folder.path("flock.db").exists(), "looking made a ledger");
     let daemon = folder.start();
-    daemon.wait_for("posted: ");
+    daemon.wait_for_event("posted");
     let (code, findings) = examined(&folder, &[]);
     assert_eq!(code, 0, "{findings:#?}");
     for subject in ["configuration", "files", "ledger", "key", "clock", "zones", "network", "daemon"] {
@@ -51,7 +51,7 @@ fn a_flock_that_is_well_is_found_to_be_beside_its_daemon_and_without() {
     }
     has(&findings, "daemon", "ok", &format!("process {} runs", daemon.pid()));
     has(&findings, "daemon", "ok", "answers, and is well");
-    daemon.wait_for("posted: ");
+    daemon.wait_for_event("posted");
     let said = folder.run(&["doctor", "--offline"]);
     let widest = said.out.lines().map(|line| line.chars().count()).max().unwrap();
     assert!(widest <= 80, "{widest} columns:\n{}", said.out);
@@ -65,8 +65,8 @@ fn a_flock_that_is_well_is_found_to_be_beside_its_daemon_and_without() {
 fn a_byte_that_changed_in_a_text_is_found() {
     let folder = flock("");
     let daemon = folder.start();
-    daemon.wait_for("posted: a curious line 1");
-    daemon.wait_for("posted: ");
+    daemon.wait_for_event_with("posted", &["a curious line 1"]);
+    daemon.wait_for_event("posted");
     daemon.stop();
     let content = std::fs::read(folder.path("flock.db")).unwrap();
     let text = b"a curious line 1";

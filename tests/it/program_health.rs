@@ -33,7 +33,7 @@ fn number(metrics: &str, series: &str) -> f64 {
 fn a_flock_that_is_well_says_so_in_words_and_numbers() {
     let folder = flock();
     let daemon = folder.start();
-    daemon.wait_for("posted: line ");
+    daemon.wait_for_event("posted");
     assert_eq!(get(&folder, "/healthz"), (200, "ok\n".to_owned()));
     assert_eq!(get(&folder, "/readyz"), (200, "ready: 2 bots\n".to_owned()));
     let said = folder.run(&["health", "--ready"]);
@@ -65,23 +65,23 @@ fn a_flock_that_is_well_says_so_in_words_and_numbers() {
     daemon.stop();
     let said = folder.run(&["health"]);
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("no daemon answers at http://127.0.0.1:"), "{said:?}");
+    assert!(said.err.contains("http://127.0.0.1:"), "{said:?}");
 }
 
 #[test]
-fn trouble_that_stops_nobody_is_listed() {
+fn trouble_that_stops_no_bot_is_listed() {
     let folder = flock();
     let daemon = folder.start();
     assert_eq!(folder.run(&["pause", "wren"]).code, 0);
     let good = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
     folder.replace("flock.toml", good.replace("@yearly", "@yearl").as_bytes());
-    daemon.wait_for("not reloaded, the flock goes on as it was: ");
+    daemon.wait_for_event("reload-failed");
     let said = folder.run(&["health", "--ready", "--listen", &format!("127.0.0.1:{}", folder.port)]);
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.starts_with("alive, and ready\n"), "{said:?}");
-    assert!(said.out.contains("\n  wren is paused: since "), "{said:?}");
+    let listed = |about: &str| said.out.lines().any(|line| line.starts_with(&format!("  {about}")));
     assert!(
-        said.out.contains("\n  flock.toml: not reloaded: ") && said.out.contains("flock.toml:10: "),
+        listed("wren is paused") && listed("flock.toml") && said.out.contains("flock.toml:10: "),
         "{said:?}"
     );
     assert_eq!(folder.run(&["health"]).code, 0, "where it listens can still be read");
@@ -93,9 +93,9 @@ fn trouble_that_stops_nobody_is_listed() {
 fn a_ledger_that_is_gone_makes_the_flock_unready_and_the_daemon_lives() {
     let folder = flock();
     let daemon = folder.start();
-    daemon.wait_for("posted: line ");
+    daemon.wait_for_event("posted");
     std::fs::remove_file(folder.path("flock.db")).unwrap();
-    daemon.wait_for("was removed or replaced while flockd runs");
+    daemon.wait_for_event_with("ledger-error", &["flock.db"]);
     let said = folder.run(&["health"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.starts_with("alive, and not ready\n! ledger: "), "{said:?}");
@@ -120,8 +120,8 @@ fn the_daemon_of_another_flock_is_not_taken_for_ones_own() {
     mine.write("flock.toml", text.as_bytes());
     assert_eq!(theirs.run(&["health"]).code, 0);
     let said = mine.run(&["health"]);
-    assert!(said.code == 1 && said.err.contains("the daemon of another flock"), "{said:?}");
-    // Whoever names an address means who answers there.
+    assert!(said.code == 1 && said.err.contains("another flock"), "{said:?}");
+    // An address on the command line means the daemon that answers there.
     let address = format!("127.0.0.1:{}", theirs.port);
     assert_eq!(mine.run(&["health", "--listen", &address]).code, 0);
     assert_eq!(daemon.stop(), 0);

@@ -36,14 +36,14 @@ fn whatever_a_command_says() {
     names_the_file(&run(&folder, &["status"]).out);
     names_the_file(&run(&folder, &["check"]).out);
     names_the_file(&run(&folder, &["dashboard"]).err);
-    names_the_file(&run(&folder, &["pause", "nobody"]).err);
+    names_the_file(&run(&folder, &["pause", "sylvia"]).err);
     // What the engine answers, here and by a daemon.
     for verb in ["skip", "pause"] {
         names_the_file(&run(&folder, &[verb, "walt"]).out);
     }
     let daemon = Daemon::spawn(&mut folder.command(&["run", "--config", "my birds.toml"]));
-    names_the_file(&daemon.wait_for("not signed in"));
-    daemon.wait_for("the flock is up");
+    names_the_file(daemon.wait_for_event("not-signed-in")["message"].as_str().unwrap());
+    daemon.wait_for_event("started");
     for verb in ["skip", "pause"] {
         names_the_file(&run(&folder, &[verb, "walt"]).out);
     }
@@ -97,7 +97,7 @@ async fn alerts_and_the_page_that_asks_to_sign_in_name_it_too() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// The text of a post is nobody's hint, and programs are told what they always were.
+/// The text of a post is no hint, and programs are told what they always were.
 #[test]
 fn texts_and_json_stay_as_they_are() {
     let folder = folder();

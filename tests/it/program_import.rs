@@ -43,21 +43,21 @@ fn texts(folder: &Folder) -> Vec<String> {
 fn a_flock_moves_and_repeats_nothing() {
     let old = robin(&poem(6));
     let daemon = old.start();
-    daemon.wait_for("posted: line");
-    daemon.wait_for("posted: line");
+    daemon.wait_for_event("posted");
+    daemon.wait_for_event("posted");
     // Also while it runs, and as of one instant.
     assert_eq!(old.run(&["export"]).code, 0);
     assert_eq!(daemon.stop(), 0);
     let new = robin(&poem(6));
     hand_over(&old, &new);
     let said = new.run(&["import", "export.jsonl", "--moved"]);
-    assert!(said.code == 0 && said.out.contains("1 bots are new here"), "{said:?}");
-    let again = new.run(&["import", "export.jsonl", "--moved"]);
-    assert!(again.code == 0 && again.out.contains("0 posts and 0 bots are new here"), "{again:?}");
+    assert_eq!(said.code, 0, "{said:?}");
     let moved = texts(&new).len();
+    let again = new.run(&["import", "export.jsonl", "--moved"]);
+    assert_eq!((again.code, texts(&new).len()), (0, moved), "nothing comes twice: {again:?}");
     assert_eq!(texts(&new), texts(&old));
     let daemon = new.start();
-    daemon.wait_for("exhausted");
+    daemon.wait_for_event("exhausted");
     assert_eq!(daemon.stop(), 0);
     assert!(moved >= 2);
     assert_eq!(texts(&new), poem(6).lines().collect::<Vec<_>>(), "each line once, there and here together");
@@ -67,13 +67,13 @@ fn a_flock_moves_and_repeats_nothing() {
 fn a_copy_of_a_flock_that_may_go_on_waits_for_a_person() {
     let old = robin(&poem(20));
     let daemon = old.start();
-    daemon.wait_for("posted: line");
+    daemon.wait_for_event("posted");
     let new = robin(&poem(20));
     hand_over(&old, &new);
     let said = new.run(&["import", "export.jsonl"]);
-    assert!(said.code == 0 && said.out.contains("look at their accounts"), "{said:?}");
+    assert_eq!(said.code, 0, "{said:?}");
     let other = new.start();
-    other.wait_for("paused: the ledger comes from a copy");
+    other.wait_for_event_with("paused", &["flockd resume"]);
     assert_eq!(new.status()["bots"][0]["state"], "paused");
     other.stop();
     daemon.stop();
@@ -83,12 +83,12 @@ fn a_copy_of_a_flock_that_may_go_on_waits_for_a_person() {
 fn what_can_t_come_in_is_said_with_its_line_and_changes_nothing() {
     let old = robin(&poem(3));
     let empty = old.run(&["export"]);
-    assert!(empty.code == 1 && empty.err.contains("no ledger yet"), "{empty:?}");
+    assert!(empty.code == 1 && empty.out.is_empty(), "there is no ledger yet: {empty:?}");
     let daemon = old.start();
-    daemon.wait_for("posted: line");
+    daemon.wait_for_event("posted");
     daemon.stop();
-    let stranger = old.run(&["export", "--bot", "nobody"]);
-    assert!(stranger.code == 1 && stranger.err.contains("knows no bot nobody"), "{stranger:?}");
+    let stranger = old.run(&["export", "--bot", "sylvia"]);
+    assert!(stranger.code == 1 && stranger.err.contains("sylvia"), "{stranger:?}");
     let new = robin(&poem(3));
     hand_over(&old, &new);
     let export = std::fs::read_to_string(new.path("export.jsonl")).unwrap();
@@ -96,49 +96,50 @@ fn what_can_t_come_in_is_said_with_its_line_and_changes_nothing() {
         new.write("bad", file.as_bytes());
         let said = new.run(&["import", "bad"]);
         assert_eq!(said.code, 1, "{said:?}");
-        assert!(said.err.contains("nothing was imported"), "{said:?}");
         assert!(words.iter().all(|word| said.err.contains(word)), "{words:?}: {said:?}");
     };
-    refused("", &["bad:1:", "empty"]);
+    refused("", &["bad:1:"]);
     refused("once upon a time\n", &["bad:1:", "flockd export"]);
     refused(&export.replace("\"format\":1", "\"format\":99"), &["bad:1:", "install flockd"]);
     let cut = export.trim_end().rfind('\n').unwrap() + 1;
-    refused(&export[..cut], &["ends too early", "1 posts"]);
-    refused(&export[..cut + 40], &["not what flockd has exported", "ends too early"]);
-    refused(&export.replace("\"robin\"", "\"wren\""), &["bad:2:", "flock.toml has no bot wren", "--all"]);
+    let lines = export[..cut].lines().count();
+    refused(&export[..cut], &[&format!("bad:{lines}:"), "1 posts"]);
+    refused(&export[..cut + 40], &[&format!("bad:{}:", lines + 1)]);
+    refused(&export.replace("\"robin\"", "\"wren\""), &["bad:2:", "wren", "--all"]);
     let (gone, folder) = (new.run(&["import", "nowhere"]), new.run(&["import", "."]));
-    assert!(gone.code == 1 && gone.err.contains("nowhere can't be opened"), "{gone:?}");
-    assert!(folder.code == 1 && folder.err.contains("can't be read"), "{folder:?}");
+    assert!(gone.code == 1 && gone.err.contains("nowhere "), "{gone:?}");
+    assert_eq!(folder.code, 1, "{folder:?}");
     assert_eq!(new.run(&["import"]).code, 2, "there is nothing to import");
     assert_eq!(new.json(&["posts", "--json"]).as_array().unwrap().len(), 0);
-    // Whoever wants it gets it all the same.
+    // With --all it comes in all the same.
     new.write("bad", export.replace("\"robin\"", "\"wren\"").as_bytes());
     let all = new.run(&["import", "bad", "--all"]);
     assert_eq!(all.code, 0, "{all:?}");
     assert_eq!(texts(&new).len(), texts(&old).len());
     let none = new.run(&["import", "export.jsonl", "--bot", "emily"]);
-    assert!(none.code == 0 && none.out.contains("0 posts and 0 bots"), "{none:?}");
+    assert_eq!((none.code, texts(&new).len()), (0, texts(&old).len()), "{none:?}");
 }
 
 #[test]
 fn a_daemon_keeps_its_ledger_to_itself() {
     let folder = robin(&poem(30));
     let daemon = folder.start();
-    daemon.wait_for("posted: line");
+    daemon.wait_for_event("posted");
     hand_over(&folder, &folder);
     let said = folder.run(&["import", "export.jsonl"]);
-    assert!(said.code == 1 && said.err.contains("stop it first"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains(&format!("process {}", daemon.pid())), "{said:?}");
     assert_eq!(daemon.stop(), 0);
+    let before = texts(&folder);
     let own = folder.run(&["import", "export.jsonl"]);
-    assert!(own.code == 0 && own.out.contains("0 posts and 0 bots are new"), "{own:?}");
-    assert_eq!(folder.status()["bots"][0]["state"], "ok", "nothing new, so nobody has to look");
+    assert_eq!((own.code, texts(&folder)), (0, before), "{own:?}");
+    assert_eq!(folder.status()["bots"][0]["state"], "ok", "nothing new, so no person has to look");
 }
 
 #[test]
 fn an_export_is_read_from_a_pipe() {
     let old = robin(&poem(3));
     let daemon = old.start();
-    daemon.wait_for("posted: line");
+    daemon.wait_for_event("posted");
     daemon.stop();
     let (new, export) = (robin(&poem(3)), old.run(&["export"]).out);
     let mut import = new.command(&["import", "-", "--moved"]);
@@ -146,7 +147,7 @@ fn an_export_is_read_from_a_pipe() {
         import.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     import.stdin.take().unwrap().write_all(export.as_bytes()).unwrap();
     let said = Said::from(import.wait_with_output().unwrap());
-    assert!(said.code == 0 && said.out.contains("1 bots are new"), "{said:?}");
+    assert_eq!((said.code, texts(&new)), (0, texts(&old)), "{said:?}");
 }
 
 /// A bot on the fake X that has its tokens in flock.toml.
@@ -180,22 +181,22 @@ async fn lines_that_the_account_had_before_are_not_posted_again() {
     assert_eq!(fake.looks().0, 0, "nothing was read");
     let said = folder.run(&["import", "--history", "walt", "--yes"]);
     assert!(said.code == 0 && said.out.contains("4 posts"), "{said:?}");
-    assert!(said.out.contains("2 are lines of its poem"), "{said:?}");
+    assert!(!folder.json(&["posts", "--bot", "walt", "--json"]).as_array().unwrap().is_empty());
     // Beside a daemon, too, and again: nothing is new but what is no line.
     let daemon = folder.start();
     let again = folder.run(&["import", "--history", "walt", "--yes"]);
-    assert!(again.code == 0 && again.out.contains(": 0 are lines"), "{again:?}");
-    daemon.wait_for("exhausted");
+    assert_eq!(again.code, 0, "{again:?}");
+    daemon.wait_for_event("exhausted");
     daemon.stop();
     let public = fake.texts("walt_lines");
     let times = |text: &str| public.iter().filter(|posted| *posted == text).count();
     let lines: Vec<usize> = poem(5).lines().map(times).collect();
     assert_eq!(lines, [1, 2, 1, 1, 1], "{public:?}");
     let stranger = folder.run(&["import", "--history", "emily"]);
-    assert!(stranger.code == 1 && stranger.err.contains("no bot"), "{stranger:?}");
+    assert!(stranger.code == 1 && stranger.err.contains("emily"), "{stranger:?}");
     let feed = robin(&poem(1));
     let said = feed.run(&["import", "--history", "robin"]);
-    assert!(said.code == 1 && said.err.contains("a feed is in the ledger alone"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("feed"), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,11 +204,11 @@ async fn the_account_must_be_the_same() {
     let fake = FakeX::start().await;
     let old = walt(&fake, &format!("account = \"walt_lines\"\n{TOKENS}"));
     assert_eq!(old.run(&["post", "walt"]).code, 0);
-    let new = walt(&fake, &format!("account = \"somebody_else\"\n{TOKENS}"));
+    let new = walt(&fake, &format!("account = \"another_poet\"\n{TOKENS}"));
     hand_over(&old, &new);
     let said = new.run(&["import", "export.jsonl"]);
     assert!(
-        said.code == 1 && said.err.contains("walt is @walt_lines there, and @somebody_else here"),
+        said.code == 1 && said.err.contains("@walt_lines") && said.err.contains("@another_poet"),
         "{said:?}"
     );
     let export = std::fs::read_to_string(new.path("export.jsonl")).unwrap();
@@ -234,7 +235,7 @@ async fn keys_of_rainbow_mind_machine_sign_bots_in() {
     folder.write("keys/song.json", of(&walt, "walt_lines").as_bytes());
     folder.write("keys/notes.txt", b"not a key");
     let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
-    assert!(said.code == 0 && said.out.contains("walt is signed in as @walt_lines"), "{said:?}");
+    assert!(said.code == 0 && said.out.contains("@walt_lines"), "{said:?}");
     assert!(said.out.contains("--history"), "{said:?}");
     let posted = folder.run(&["post", "walt"]);
     assert_eq!(posted.code, 0, "{posted:?}");
@@ -248,29 +249,30 @@ async fn keys_of_rainbow_mind_machine_sign_bots_in() {
     folder.write("flock.toml", config.as_bytes());
     folder.write("poems/emily_lines.txt", b"a line of emily's\n");
     let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
-    assert!(said.code == 0 && said.out.contains("emily is signed in as @emily_lines"), "{said:?}");
+    assert!(said.code == 0 && said.out.contains("@emily_lines"), "{said:?}");
     let all = [said.out, said.err].concat();
     for secret in fake.secrets() {
         assert!(!all.contains(&secret), "no secret is shown: {all}");
     }
-    // Of two keys for one bot nobody could tell which counts.
+    // Which of two keys for one bot counts can't be told.
     folder.write("keys/older.json", of(&walt, "Walt_Lines").as_bytes());
     let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
-    assert!(said.code == 1 && !said.out.contains("is signed in"), "{said:?}");
-    assert!(said.err.contains("older.json and song.json are for one bot, walt"), "{said:?}");
-    // Files that are no keys are all named, and nobody is signed in.
+    assert!(said.code == 1 && !said.out.contains("@walt_lines"), "{said:?}");
+    for part in ["older.json", "song.json", "walt"] {
+        assert!(said.err.contains(part), "{part}: {said:?}");
+    }
+    // Files that are no keys are all named, and no bot is signed in.
     folder.write("keys/broken.json", b"{");
     folder.write("keys/half.json", b"{\"oauth_token\": \"hush\"}");
     let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
-    assert!(said.code == 1 && said.err.contains("nobody was signed in"), "{said:?}");
+    assert!(said.code == 1 && !said.out.contains("@walt_lines"), "{said:?}");
     assert!(
-        said.err.contains("broken.json is not JSON")
-            && said.err.contains("half.json has no oauth_token_secret"),
+        said.err.contains("broken.json ") && said.err.contains("half.json has no oauth_token_secret"),
         "{said:?}"
     );
     assert!(!said.err.contains("hush"), "{said:?}");
     let none = folder.run(&["import", "--rainbow-mind-machine", "."]);
-    assert!(none.code == 1 && none.err.contains("has no key files"), "{none:?}");
+    assert_eq!(none.code, 1, "{none:?}");
 }
 
 /// The clock of the old machine was years ahead for a moment: the new one says so everywhere, and a person resets it.
@@ -278,7 +280,7 @@ async fn keys_of_rainbow_mind_machine_sign_bots_in() {
 fn an_import_with_a_last_slot_that_is_ahead_of_the_clock_is_loud_and_is_reset() {
     let old = robin(&poem(500));
     let daemon = old.start();
-    daemon.wait_for("posted: line");
+    daemon.wait_for_event("posted");
     assert_eq!(daemon.stop(), 0);
     let far = "2086-01-01T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_millis();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -292,7 +294,7 @@ fn an_import_with_a_last_slot_that_is_ahead_of_the_clock_is_loud_and_is_reset() 
     let told = format!("{}{}", check.out, check.err);
     assert!(check.code == 1 && told.contains("`flockd resume robin`"), "{check:?}");
     let daemon = new.start();
-    daemon.wait_for("ahead of this machine's clock");
+    daemon.wait_for_event_with("clock-was-ahead", &["robin"]);
     let (state, reason) = crate::support::signing::state_of(&new, "robin");
     assert!(state == "suspended" && reason.contains("2086-01-01"), "{state}: {reason}");
     assert_eq!(new.status()["bots"][0]["needs_person"], true);
@@ -308,8 +310,8 @@ fn an_import_with_a_last_slot_that_is_ahead_of_the_clock_is_loud_and_is_reset() 
     assert!(ready.contains("robin") && ready.contains("suspended"), "{ready}");
 
     let said = new.run(&["resume", "robin"]);
-    assert!(said.code == 0 && said.out.contains("is reset"), "{said:?}");
-    daemon.wait_for("posted: line");
+    assert_eq!(said.code, 0, "{said:?}");
+    daemon.wait_for_event("posted");
     assert_eq!(daemon.stop(), 0);
     let mut after = texts(&new);
     assert!(after.len() > before.len());

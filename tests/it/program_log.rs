@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use crate::support::fake_x::{CONSUMER, FakeX};
-use crate::support::program::{Daemon, Folder};
+use crate::support::program::{Daemon, Folder, LOG_FORMAT};
+
+/// What logs each request to a network, at the level `debug`.
+const REQUESTS: &str = "flockd::net::http";
 
 /// A bot on the fake X that posts every second.
 fn walt(fake: &FakeX) -> Folder {
@@ -26,9 +29,11 @@ fn walt(fake: &FakeX) -> Folder {
 async fn a_line_says_once_whose_and_which_it_is() {
     let fake = FakeX::start().await;
     let folder = walt(&fake);
-    let daemon = Daemon::spawn(folder.command(&["run"]).env("RUST_LOG", "info,flockd::net=debug"));
-    let asked = daemon.wait_for("a request method=POST");
+    let mut run = folder.command(&["run"]);
+    let daemon = Daemon::spawn(run.env(LOG_FORMAT, "text").env("RUST_LOG", "info,flockd::net=debug"));
+    let asked = daemon.wait_for("method=POST");
     let posted = daemon.wait_for("posted: line");
+    assert!(!posted.contains("event="), "that is for programs: {posted}");
     for field in ["bot=walt", "slot=20", "post="] {
         assert_eq!(posted.matches(field).count(), 1, "{field}: {posted}");
         assert_eq!(asked.matches(field).count(), 1, "{field}: {asked}");
@@ -36,13 +41,12 @@ async fn a_line_says_once_whose_and_which_it_is() {
     assert!(asked.contains("host=127.0.0.1 call=tweets") && asked.contains("flockd::net::http:"), "{asked}");
     daemon.stop();
     // By hand there is no slot, and without a level for that no request.
-    let daemon = Daemon::spawn(folder.command(&["run"]).env("FLOCK_LOG_FORMAT", "json"));
-    daemon.wait_for("the flock is up");
+    let daemon = folder.start();
     assert_eq!(folder.run(&["post", "walt", "by hand"]).code, 0);
-    let line: Value = serde_json::from_str(&daemon.wait_for("posted: by hand")).unwrap();
+    let line = daemon.wait_for_event_with("posted", &["by hand"]);
     assert_eq!((&line["bot"], &line["slot"]), (&"walt".into(), &Value::Null), "{line}");
     assert!(line["post"].is_string(), "{line}");
-    assert!(!daemon.stop_and_read().contains("a request"));
+    assert!(!daemon.stop_and_read().contains(REQUESTS));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +57,7 @@ async fn a_reload_changes_how_much_is_written() {
     let with = |log: &str| folder.replace("flock.toml", format!("{config}\n[log]\n{log}\n").as_bytes());
     with("targets = { \"flockd::net\" = \"debug\" }");
     let daemon = folder.start();
-    daemon.wait_for("a request");
+    daemon.wait_for(REQUESTS);
     with("level = \"warn\"");
     // Nothing says so any more.
     let enough = fake.posts().len() + 2;
@@ -61,15 +65,14 @@ async fn a_reload_changes_how_much_is_written() {
     assert_eq!(loud.code, 0, "{loud:?}");
     fake.post(enough).await;
     with("level = \"info\"");
-    let again = daemon.wait_for("reloaded:");
-    assert!(again.contains("changed settings [log]"), "{again}");
-    daemon.wait_for("posted:");
+    let again = daemon.wait_for_event("reloaded");
+    assert_eq!(again["settings"], "[log]", "{again}");
+    daemon.wait_for_event("posted");
     with("level = \"loud\"");
-    let refused = daemon.wait_for("not reloaded");
-    assert!(refused.contains("[log]: `level` must be"), "{refused}");
+    daemon.wait_for_event_with("reload-failed", &["[log]: `level`"]);
     let log = daemon.stop_and_read();
-    let after = &log[log.find("reloaded: changed settings").unwrap()..];
-    assert!(!after.contains("a request"), "{after}");
+    let after = &log[log.find("\"reloaded\"").unwrap()..];
+    assert!(!after.contains(REQUESTS), "{after}");
 }
 
 #[test]
@@ -80,7 +83,7 @@ fn the_environment_wins() {
     );
     folder.write("robin.txt", b"a line\nanother\n");
     let daemon = Daemon::spawn(folder.command(&["run"]).env("RUST_LOG", "info"));
-    daemon.wait_for("posted:");
+    daemon.wait_for_event("posted");
     daemon.stop();
 }
 

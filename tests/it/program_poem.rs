@@ -33,10 +33,10 @@ fn remarks_and_lines_that_show_nothing_are_not_posted() {
         \u{200b}# hidden\n\u{200b}\n\u{2800}\n\u{3164}\u{fe0f}\n\u{ad}\nreal line\n#!odd\n";
     let folder = flock("", poem.as_bytes());
     let check = folder.run(&["check"]);
-    assert!(check.out.contains("warning: robin.txt:14: this looks like a remark"), "{check:?}");
-    assert_eq!(check.out.matches("looks like a remark").count(), 1, "{check:?}");
+    assert!(check.out.contains("warning: robin.txt:14: "), "{check:?}");
+    assert_eq!(check.out.matches("robin.txt:").count(), 1, "{check:?}");
     let daemon = Daemon::spawn(&mut folder.command(&["run"]));
-    daemon.wait_for("the poem is exhausted");
+    daemon.wait_for_event("exhausted");
     assert_eq!(posted(&folder), ["real line", "#!odd"]);
     for nothing in ["\u{200b}", " \u{feff}\u{3164}"] {
         let said = folder.run(&["post", "robin", nothing]);
@@ -57,21 +57,21 @@ fn beside_a_ticker(poem: &[u8]) -> Folder {
 fn no_half_of_a_line_is_posted() {
     let folder = beside_a_ticker(b"old\n");
     let daemon = folder.start();
-    daemon.wait_for("posted: old");
+    daemon.wait_for_event_with("posted", &["old"]);
     // As a shell redirects the output of a slow program: the file is emptied, and filled bit by bit.
     let mut file = File::create(folder.path("robin.txt")).unwrap();
-    daemon.wait_for("would post: t");
+    daemon.wait_for_event_with("would-post", &["t"]);
     file.write_all(b"first new line\nthis line is being wri").unwrap();
     // Seconds in which a slot comes and goes.
     for _ in 0..6 {
-        daemon.wait_for("would post: t");
+        daemon.wait_for_event_with("would-post", &["t"]);
     }
     // A whole line may have been taken, as the poem before it had been at rest for no longer than a moment.
     assert!(!posted_by(&folder, "robin").iter().any(|text| text.contains("being wri")));
     let status = folder.status();
     assert_eq!(status["bots"][0]["needs_person"], false, "{status}");
     file.write_all(b"tten slowly\n").unwrap();
-    daemon.wait_for("posted: this line is being written slowly");
+    daemon.wait_for_event_with("posted", &["this line is being written slowly"]);
     assert_eq!(posted_by(&folder, "robin"), ["old", "first new line", "this line is being written slowly"]);
 }
 
@@ -79,12 +79,12 @@ fn no_half_of_a_line_is_posted() {
 fn an_edit_that_keeps_size_and_time_is_noticed() {
     let folder = flock("at_end = \"again\"", b"teh line\n");
     let daemon = folder.start();
-    daemon.wait_for("posted: teh line");
+    daemon.wait_for_event_with("posted", &["teh line"]);
     let modified = std::fs::metadata(folder.path("robin.txt")).unwrap().modified().unwrap();
     let mut file = File::options().write(true).open(folder.path("robin.txt")).unwrap();
     file.write_all(b"the line\n").unwrap();
     file.set_modified(modified).unwrap();
-    daemon.wait_for("posted: the line");
+    daemon.wait_for_event_with("posted", &["the line"]);
 }
 
 #[test]
@@ -108,17 +108,17 @@ fn a_person_who_has_just_saved_the_poem_posts_what_is_in_it() {
 fn a_pipe_in_the_place_of_a_file_stops_nothing() {
     let folder = beside_a_ticker(b"one\ntwo\n");
     let daemon = folder.start();
-    daemon.wait_for("posted: two");
+    daemon.wait_for_event_with("posted", &["two"]);
     std::fs::remove_file(folder.path("robin.txt")).unwrap();
     let made = Command::new("mkfifo").arg(folder.path("robin.txt")).status().unwrap();
     assert!(made.success());
-    daemon.wait_for("this is a pipe");
+    daemon.wait_for_event_with("poem-broken", &["robin.txt"]);
     let status = folder.run(&["status", "--json"]);
-    assert!(status.out.contains("this is a pipe"), "{status:?}");
+    assert!(status.out.contains("pipe"), "{status:?}");
     let ready = folder.run(&["health", "--ready"]);
-    assert!(ready.out.contains("this is a pipe"), "{ready:?}");
-    assert!(folder.run(&["check"]).out.contains("this is a pipe"));
-    daemon.wait_for("would post: t");
+    assert!(ready.out.contains("pipe"), "{ready:?}");
+    assert!(folder.run(&["check"]).out.contains("pipe"));
+    daemon.wait_for_event_with("would-post", &["t"]);
     assert_eq!(daemon.stop(), 0);
     let broken = folder.run(&["--config", "robin.txt", "check"]);
     assert_eq!(broken.code, 1, "{broken:?}");
@@ -132,5 +132,5 @@ fn what_is_no_poem_is_said_to_be_none() {
     folder.write("flock.toml", text.replace("robin.txt", "robin.csv").as_bytes());
     folder.write("robin.csv", b"one\ntwo\n");
     let said = folder.run(&["check"]);
-    assert!(said.code == 1 && said.out.contains("this is a table by its name"), "{said:?}");
+    assert!(said.code == 1 && said.out.contains("robin.csv"), "{said:?}");
 }

@@ -1,7 +1,7 @@
 //! The real program, whose flock.toml and poems are changed while it runs.
 
 use crate::support::hook::Hook;
-use crate::support::program::{Daemon, Folder};
+use crate::support::program::{Daemon, Folder, events};
 
 /// A flock with these lines before its bots, and these bots, which post once a year.
 fn text(folder: &Folder, lines: &str, bots: &[&str]) -> String {
@@ -26,9 +26,29 @@ fn flock() -> Folder {
     folder
 }
 
+/// Waits for a reload that has added and removed these bots.
+#[track_caller]
+fn reloaded(daemon: &Daemon, added: &str, removed: &str) {
+    let line = daemon.wait_for_event("reloaded");
+    assert_eq!((&line["added"], &line["removed"]), (&added.into(), &removed.into()), "{line}");
+}
+
 /// Whether the daemon posts for this bot when asked.
 fn posts(folder: &Folder, bot: &str) -> bool {
     folder.run(&["post", bot]).code == 0
+}
+
+/// Waits for a reload that has changed nothing.
+fn nothing_changed(daemon: &Daemon) {
+    let is_none = |line: &serde_json::Value| {
+        ["added", "removed", "changed", "apps", "settings"].iter().all(|key| line[key].is_null())
+    };
+    while !is_none(&daemon.wait_for_event("reloaded")) {}
+}
+
+/// Waits for a reload that has removed this bot.
+fn reloaded_without(daemon: &Daemon, bot: &str) {
+    while daemon.wait_for_event("reloaded")["removed"] != bot {}
 }
 
 #[test]
@@ -36,13 +56,11 @@ fn a_bot_that_is_added_is_there_without_a_word_and_one_that_is_removed_is_not() 
     let folder = flock();
     let daemon = folder.start();
     save(&folder, "", &["walt", "sylvia"]);
-    let line = daemon.wait_for("reloaded: ");
-    assert!(line.contains("came sylvia; left emily"), "{line}");
+    reloaded(&daemon, "sylvia", "emily");
     assert!(posts(&folder, "sylvia") && posts(&folder, "walt"));
     assert!(!posts(&folder, "emily"));
     folder.write("flock.toml", text(&folder, "", &["emily"]).as_bytes());
-    let line = daemon.wait_for("reloaded: ");
-    assert!(line.contains("came emily; left walt, sylvia"), "{line}");
+    reloaded(&daemon, "emily", "walt, sylvia");
     assert!(posts(&folder, "emily"));
     assert_eq!(daemon.stop(), 0);
 }
@@ -54,8 +72,9 @@ fn a_bot_that_looks_renamed_is_told_of_at_a_reload_in_the_words_of_check() {
     assert!(posts(&folder, "walt"));
     let renamed = text(&folder, "", &["emily", "sylvia"]).replace("poems/sylvia", "poems/walt");
     folder.replace("flock.toml", renamed.as_bytes());
-    let told = daemon.wait_for("was = \"walt\"");
-    daemon.wait_for("reloaded: ");
+    let told: serde_json::Value = serde_json::from_str(&daemon.wait_for("was = \\\"walt\\\"")).unwrap();
+    let told = told["message"].as_str().unwrap();
+    daemon.wait_for_event("reloaded");
     let check = folder.json(&["check", "--json"]);
     let words = check["complaints"].as_array().unwrap().iter().map(|it| it["message"].as_str().unwrap());
     let words: Vec<&str> = words.filter(|words| words.contains("was = \"walt\"")).collect();
@@ -70,8 +89,7 @@ fn a_flock_that_cant_be_used_leaves_the_old_one_and_says_why() {
     let daemon = folder.start();
     let broken = text(&folder, "", &["walt"]).replace("@yearly", "@yearl");
     folder.write("flock.toml", broken.as_bytes());
-    let line = daemon.wait_for("not reloaded, the flock goes on as it was: ");
-    assert!(line.contains("flock.toml:7: ") && line.contains("@yearl"), "{line}");
+    daemon.wait_for_event_with("reload-failed", &["flock.toml:7: ", "@yearl"]);
     let status = folder.run(&["status"]);
     assert!(status.code == 1 && status.err.contains("flock.toml:7: "), "{status:?}");
     assert!(status.out.contains("emily"), "it shows the flock that the daemon runs: {status:?}");
@@ -79,20 +97,18 @@ fn a_flock_that_cant_be_used_leaves_the_old_one_and_says_why() {
     // A poem is a part of it: sylvia is not here yet, and the message says why.
     save(&folder, "", &["walt", "sylvia"]);
     folder.write("poems/walt.txt", b"one\n\xff\n");
-    let line = daemon.wait_for("not reloaded, the flock goes on as it was: ");
-    assert!(line.contains("poems/walt.txt:2: "), "{line}");
+    daemon.wait_for_event_with("reload-failed", &["poems/walt.txt:2: "]);
     let status = folder.run(&["status"]);
-    assert!(status.code == 1 && status.out.contains("was not reloaded"), "{status:?}");
+    assert_eq!(status.code, 1, "{status:?}");
     assert!(status.out.contains("poems/walt.txt:2: "), "{status:?}");
     let json = folder.status();
     assert!(json["not_reloaded"]["complaints"][0].as_str().unwrap().contains("poems/walt.txt:2: "), "{json}");
     let said = folder.run(&["post", "sylvia"]);
-    assert!(said.code == 1 && said.err.contains("a reload brings it"), "{said:?}");
+    assert!(said.code == 1 && said.err.contains("sylvia"), "{said:?}");
     assert!(posts(&folder, "walt"), "the last good version is kept");
 
     folder.write("poems/walt.txt", b"three\n");
-    let line = daemon.wait_for("reloaded: ");
-    assert!(line.contains("came sylvia; left emily"), "{line}");
+    reloaded(&daemon, "sylvia", "emily");
     assert_eq!(folder.status()["not_reloaded"], serde_json::Value::Null);
     assert!(posts(&folder, "sylvia"));
     assert_eq!(daemon.stop(), 0);
@@ -103,7 +119,7 @@ fn a_restart_forgets_why_a_reload_was_refused() {
     let folder = flock();
     let daemon = folder.start();
     folder.write("poems/walt.txt", b"");
-    daemon.wait_for("not reloaded");
+    daemon.wait_for_event("reload-failed");
     assert!(!folder.status()["not_reloaded"].is_null());
     daemon.kill();
     let daemon = folder.start();
@@ -116,10 +132,14 @@ fn an_edit_of_a_poem_is_told_at_once() {
     let folder = flock();
     let daemon = folder.start();
     folder.replace("poems/emily.txt", b"one\ntwo\nthree\n");
-    let line = daemon.wait_for("lines=3");
-    assert!(line.contains("poem read") && line.contains("emily.txt"), "{line}");
-    let log = daemon.stop_and_read();
-    assert!(!log.contains("reloaded"), "nothing else has changed: {log}");
+    let read = loop {
+        let read = daemon.wait_for_event_with("poem-read", &["emily.txt"]);
+        if read["lines"] == 3 {
+            break read;
+        }
+    };
+    let events = events(&daemon.stop_and_read());
+    assert!(events.iter().all(|event| event["event"] != "reloaded"), "nothing else has changed: {read}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,9 +151,9 @@ async fn what_cant_change_is_named_and_what_can_does() {
     let listen = format!("127.0.0.1:{}", folder.port);
     let other = other.replace(&listen, "127.0.0.1:1\"\npublic_url = \"https://birds.test");
     folder.replace("flock.toml", other.as_bytes());
-    daemon.wait_for("changed settings public_url");
-    let line = daemon.wait_for("restart flockd for what can't change while it runs: ");
-    assert!(line.contains("`database`, `listen`"), "{line}");
+    let line = daemon.wait_for_event_with("reloaded", &["public_url"]);
+    assert_eq!(line["settings"], "public_url", "{line}");
+    assert_eq!(line["restart"], "`database`, `listen`", "{line}");
     let feed = reqwest::get(folder.url("/feeds/walt.atom")).await.unwrap().text().await.unwrap();
     assert!(feed.contains("https://birds.test/feeds/walt.atom"), "{feed}");
     let gone = reqwest::get(folder.url("/feeds/emily.atom")).await.unwrap();
@@ -148,17 +168,16 @@ async fn who_is_told_of_trouble_can_be_changed_and_hears_of_a_refusal() {
     let folder = flock();
     let daemon = folder.start();
     save(&folder, &format!("[alerts]\nurl = \"{}/alert\"", hook.url), &["walt", "emily"]);
-    daemon.wait_for("changed settings [alerts]");
+    daemon.wait_for_event_with("reloaded", &["[alerts]"]);
     std::fs::rename(folder.path("poems"), folder.path("away")).unwrap();
     daemon.hang_up();
     let told = hook.next().await.json();
     let text = told["text"].as_str().unwrap();
-    assert!(text.starts_with("the flock could not be reloaded and goes on as it was: "), "{told}");
     assert!(text.contains("flock.toml:") && text.contains("poems/walt.txt"), "{told}");
     assert_eq!(told["cause"], "reload");
     std::fs::rename(folder.path("away"), folder.path("poems")).unwrap();
     daemon.hang_up();
-    daemon.wait_for("reloaded: no bot has changed");
+    nothing_changed(&daemon);
     assert_eq!(daemon.stop(), 0);
 }
 
@@ -169,11 +188,11 @@ fn a_storm_of_signals_is_a_few_reloads() {
     for _ in 0..2_000 {
         daemon.hang_up();
     }
-    daemon.wait_for("reloaded: no bot has changed");
+    nothing_changed(&daemon);
     save(&folder, "", &["walt"]);
-    daemon.wait_for("left emily");
-    let log = daemon.stop_and_read();
-    let reloads = log.matches("reloaded: ").count();
+    reloaded_without(&daemon, "emily");
+    let events = events(&daemon.stop_and_read());
+    let reloads = events.iter().filter(|event| event["event"] == "reloaded").count();
     assert!(reloads < 50, "{reloads} reloads");
 }
 

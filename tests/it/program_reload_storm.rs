@@ -73,7 +73,7 @@ fn reload(folder: &Folder, daemon: &Daemon, round: usize) {
     if round % BROKEN == 1 {
         let complaint = breaks(folder, round);
         daemon.hang_up();
-        while !daemon.wait_for("not reloaded, ").contains(&complaint) {}
+        daemon.wait_for_event_with("reload-failed", &[&complaint]);
         mend(folder);
     } else {
         folder.replace("flock.toml", flock(folder, round).as_bytes());
@@ -81,7 +81,7 @@ fn reload(folder: &Folder, daemon: &Daemon, round: usize) {
         if round.is_multiple_of(2) {
             daemon.hang_up();
         }
-        while !daemon.wait_for(" reloaded: ").contains(&format!("came guest{round}; ")) {}
+        while daemon.wait_for_event("reloaded")["added"] != format!("guest{round}") {}
     }
 }
 
@@ -105,7 +105,7 @@ fn two_hundred_reloads_lose_no_slot_and_repeat_none() {
     folder.write("poems/guest.txt", poem("word").as_bytes());
     folder.write("flock.toml", flock(&folder, 0).as_bytes());
     let daemon = folder.start();
-    daemon.wait_for("posted: ");
+    daemon.wait_for_event("posted");
     (1..=RELOADS).for_each(|round| reload(&folder, &daemon, round));
     assert_eq!(daemon.stop(), 0);
 

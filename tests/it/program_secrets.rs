@@ -12,6 +12,7 @@ use crate::support::browser;
 use crate::support::fake_x::{Behaviour, CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Reply};
 use crate::support::hook::{Hook, Next};
 use crate::support::program::{Daemon, Folder, Said};
+use crate::support::prompts;
 use crate::support::rfc5849;
 use crate::support::signing::{OAUTH1, PUBLIC, SECRET, asked, flock, posts_of, renewals};
 use crate::support::terminal::{Ended, Terminal};
@@ -23,8 +24,8 @@ const GIVEN: &[&str] = &["consumer-key", "consumer-secret", "client-secret", "we
 /// PINs are shorter than this, and may be in any long number; they are worthless once they were used.
 const PASSING_MIN: usize = 16;
 /// Where alerts and heartbeats go is secret, too.
-const HOOK: &str = "/hooks/this-path-lets-whoever-knows-it-write";
-const BEAT: &str = "/beats/this-path-lets-whoever-knows-it-lie";
+const HOOK: &str = "/hooks/this-path-is-a-key-to-write";
+const BEAT: &str = "/beats/this-path-is-a-key-to-lie";
 const ALERTS: &str = "[alerts]\nurl = { file = \"webhook\" }\nheartbeat = { file = \"heartbeat\" }\n";
 const ROBIN: &str = "[bots.robin]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"* * * * * *\"\n";
 
@@ -161,7 +162,7 @@ impl Life {
         let tokens = self.fake.account("walt_lines").credentials;
         let (token, secret) = (tokens.access_token.expose(), tokens.access_token_secret.expose());
         let mut terminal = self.at_terminal(&["enroll", "walt", "--tokens", "-"]);
-        terminal.wait_for("they are not shown");
+        terminal.wait_for(prompts::HIDDEN);
         terminal.line(&json!({"access_token": token, "access_token_secret": secret}).to_string());
         self.ended(terminal, 0);
     }
@@ -285,10 +286,10 @@ async fn no_secret_is_written_anywhere() {
     life.read_key();
     let mut run = life.folder.command(&["run"]);
     let daemon = Daemon::spawn(run.env("RUST_LOG", "trace").env("NO_COLOR", "1").stdin(Stdio::null()));
-    daemon.wait_for("the flock is up");
+    daemon.wait_for_event("started");
     life.post().await;
-    daemon.wait_for("the poem is exhausted");
-    daemon.wait_for("an alert was delivered");
+    daemon.wait_for_event("exhausted");
+    daemon.wait_for_event("alert-delivered");
     let told = [life.hook.next().await.path, life.hook.next().await.path];
     assert!(told.contains(&HOOK.to_owned()) && told.contains(&BEAT.to_owned()), "{told:?}");
     life.look().await;
@@ -303,11 +304,11 @@ async fn no_secret_is_written_anywhere() {
     let post = posts_of(&life.folder, "walt").pop().unwrap()["id"].as_str().unwrap().to_owned();
     life.run(&["delete", "walt", &post], 0);
     life.fake.revoke_all("walt_lines");
-    life.run(&["post", "walt", "nobody takes this"], 1);
+    life.run(&["post", "walt", "this is not taken"], 1);
     life.run(&["unenroll", "walt"], 0);
     life.run(&["unenroll", "emily"], 0);
     let log = daemon.stop_and_read();
-    assert!(log.contains("TRACE") && log.contains("its tokens were renewed"), "{log}");
+    assert!(log.contains("TRACE") && log.contains("\"tokens-renewed\""), "{log}");
     life.written.add("the log", log.as_bytes());
     life.written.add_files(&folder);
 

@@ -85,7 +85,7 @@ async fn a_new_key_does_not_disturb_a_running_daemon() {
     }
     let (old, sealed) = (key(&folder), folder.sealed("emily").await);
     let daemon = folder.start();
-    daemon.wait_for("posted: walt ");
+    daemon.wait_for_event_with("posted", &["walt"]);
     works(&folder.run(&["vault", "rekey"]), "the tokens of 2 bots are sealed with a new key");
     assert_ne!(key(&folder), old);
     assert_ne!(folder.sealed("emily").await, sealed);
@@ -134,7 +134,7 @@ async fn a_key_that_is_missing_wrong_or_garbage_loses_nothing() {
         assert!(check.code == 1 && check.out.contains(complaint), "{case}: {check:?}");
         let (state, reason) = state_of(&folder, "walt");
         assert!(state == "suspended" && reason.contains(complaint), "{case}: {state}: {reason}");
-        assert_eq!(fake.requests().len(), requests, "{case}: nobody was asked to sign in for nothing");
+        assert_eq!(fake.requests().len(), requests, "{case}: the network was not asked for nothing");
         assert_eq!((folder.sealed("walt").await, folder.path(KEY).exists()), (before, content.is_some()));
         assert!(content.is_none_or(|content| fs::read(folder.path(KEY)).unwrap() == content), "{case}");
     }
@@ -152,9 +152,8 @@ async fn a_daemon_without_its_key_says_so_and_goes_on_when_it_is_back() {
     enroll_with_tokens(&fake, &folder, "walt");
     fs::rename(folder.path(KEY), folder.path("elsewhere")).unwrap();
     let daemon = folder.start();
-    let line = daemon.wait_for("there is no key file");
-    assert!(line.contains("walt"), "{line}");
-    daemon.wait_for("posted: walt ");
+    daemon.wait_for_event_with("retry-scheduled", &["walt", "keys", KEY]);
+    daemon.wait_for_event_with("posted", &["walt"]);
     assert!(fake.posts().is_empty(), "that was robin");
     fs::rename(folder.path("elsewhere"), folder.path(KEY)).unwrap();
     // The post that waits is looked at again after some seconds.
@@ -227,7 +226,7 @@ async fn a_lost_key_is_given_up_only_when_told_to() {
     let said = folder.run(&["vault", "rekey", "--forget"]);
     works(&said, "walt is signed out: type `flockd enroll walt`");
     assert!(said.out.contains("`flockd enroll emily`"), "{said:?}");
-    fails(&folder.run(&["vault", "rekey"]), "nobody is signed in");
+    fails(&folder.run(&["vault", "rekey"]), "signed in");
     assert!(!folder.path(KEY).exists(), "there is nothing to seal");
     for bot in ["walt", "emily"] {
         enroll_with_tokens(&fake, &folder, bot);

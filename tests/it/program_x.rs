@@ -49,7 +49,7 @@ async fn four_secrets_are_all_it_takes_and_none_is_ever_shown() {
     let daemon =
         Daemon::spawn(run.env("RUST_LOG", "trace").env("NO_COLOR", "1").stdin(std::process::Stdio::null()));
     fake.post(2).await;
-    daemon.wait_for("the poem is exhausted");
+    daemon.wait_for_event("exhausted");
     let status = folder.run(&["status"]);
     assert!(status.out.contains("@walt_lines"), "{status:?}");
     let log = daemon.stop_and_read();
@@ -85,11 +85,11 @@ async fn four_secrets_are_all_it_takes_and_none_is_ever_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wrong_account_posts_nothing() {
     let fake = FakeX::start().await;
-    let account = fake.account("somebody_else");
+    let account = fake.account("another_poet");
     let folder = flock(&fake, &account, "walt_lines", "@yearly");
     let said = command(&folder, &account, &["post", "walt"]).output().unwrap();
     let error = String::from_utf8(said.stderr).unwrap();
-    assert!(!said.status.success() && error.contains("signed in as @somebody_else"), "{error}");
+    assert!(!said.status.success() && error.contains("@another_poet"), "{error}");
     assert!(fake.posts().is_empty());
     let (state, reason) = state_of_walt(&folder);
     assert!(state == "suspended" && reason.contains("@walt_lines"), "{state}: {reason}");
@@ -108,8 +108,8 @@ async fn an_answer_that_never_came_waits_for_a_person() {
     fake.refuse_looks(Some(Reply::problem(403, kind, "Client Forbidden", "reading is not in your plan")));
     fake.next_post(Behaviour::StoreAndClose);
     let daemon = Daemon::spawn(&mut command(&folder, &account, &["run"]));
-    daemon.wait_for("outcome unknown, the bot waits");
-    daemon.wait_for("still unknown");
+    daemon.wait_for_event("outcome-unknown");
+    daemon.wait_for_event("still-unknown");
     let (state, reason) = state_of_walt(&folder);
     assert!(state == "unknown" && reason.contains("flockd settle"), "{state}: {reason}");
     let hand = command(&folder, &account, &["post", "walt", "meanwhile"]).output().unwrap();
@@ -118,7 +118,7 @@ async fn an_answer_that_never_came_waits_for_a_person() {
 
     daemon.kill();
     let daemon = Daemon::spawn(&mut command(&folder, &account, &["run"]));
-    daemon.wait_for("the flock is up");
+    daemon.wait_for_event("started");
     assert_eq!(state_of_walt(&folder).0, "unknown", "a restart forgets no doubt");
     assert_eq!(fake.posts().len(), 1, "and sends nothing again");
     let open = folder.json(&["posts", "--state", "unknown", "--json"]);
@@ -126,12 +126,12 @@ async fn an_answer_that_never_came_waits_for_a_person() {
     let settled = folder.run(&["settle", id, "--posted"]);
     assert_eq!(settled.code, 0, "{settled:?}");
     fake.post(2).await;
-    daemon.wait_for("the poem is exhausted");
+    daemon.wait_for_event("exhausted");
     let mut texts = fake.texts("walt_lines");
     texts.sort();
     assert_eq!(texts, ["one & only", "two <three>"]);
     let again = folder.run(&["settle", id, "--not-posted"]);
-    assert!(again.code == 1 && again.err.contains("only an unknown one"), "{again:?}");
+    assert!(again.code == 1 && posts(&folder).iter().all(|post| post["state"] == "posted"), "{again:?}");
     daemon.stop();
 }
 

@@ -52,7 +52,7 @@ fn ctrl_c_arrives() {
     let ended = terminal.ended();
     assert_eq!((ended.code, ended.signal), (Some(0), None), "the daemon stops in order: {ended:?}");
 
-    // Whoever runs the tests in the background may have had the signal ignored, which a child inherits.
+    // A shell that runs the tests in the background may ignore the signal, which a child inherits.
     let mut cat = Command::new("env");
     cat.args(["--default-signal=INT", "cat"]);
     let mut terminal = Terminal::run(cat);

@@ -2,17 +2,17 @@
 //! peculiar to one ledger (files, locks, servers) is not told here.
 
 mod bots;
+mod commands;
 mod credentials;
+mod health;
 mod identity;
-mod moves;
-mod moving;
 mod names;
-mod passes;
+mod post_states;
 mod reading;
+mod sessions;
 mod settling;
+mod transfer;
 mod uniqueness;
-mod watching;
-mod wishes;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use super::ledger;
 pub(crate) struct Ledger {
     /// Its holder.
     pub one: Arc<dyn Store>,
-    /// Somebody beside the holder.
+    /// A client beside the lease owner.
     pub other: Arc<dyn Store>,
     /// Opens a copy that [`Store::copy_to`] has made.
     open_copy: fn(PathBuf) -> BoxFuture<'static, Arc<dyn Store>>,
@@ -104,7 +104,7 @@ contract! {
     credentials {
         a_bot_that_never_signed_in_has_nothing, a_sign_in_of_a_clock_that_was_ahead_mends_nothing_that_came_after,
         who_signs_in_is_kept_with_the_tokens,
-        tokens_are_replaced_by_whoever_has_read_them,
+        tokens_are_replaced_only_by_a_process_that_has_read_them,
         one_of_two_replaces_a_version,
         two_bots_have_two_accounts,
         signing_out_leaves_no_way_back,
@@ -114,7 +114,7 @@ contract! {
         all_are_sealed_anew_or_none,
         what_apps_registered_is_kept_and_sealed_anew,
         one_key_seals_all,
-        a_refused_change_harms_nobody_else,
+        a_refused_change_harms_no_other,
     }
     identity {
         what_an_account_said_counts_whatever_its_bot_was_called,
@@ -123,7 +123,7 @@ contract! {
         ids_mean_something_on_their_own_server_only,
         an_account_without_its_server_is_found_by_its_handle,
     }
-    moving {
+    transfer {
         what_is_handed_over_is_the_same_there,
         twice_is_as_good_as_once,
         bots_that_arrive_are_behind_their_accounts,
@@ -133,7 +133,7 @@ contract! {
         tokens_stay_where_they_are,
         one_bot_is_handed_over_alone,
     }
-    passes {
+    sessions {
         a_key_opens_once_and_a_session_lasts,
         a_key_runs_out,
         sessions_end_one_by_one_or_all_with_the_keys,
@@ -145,7 +145,7 @@ contract! {
         signed_in_names_move_up_in_a_row,
         a_name_given_up_takes_nothing_along_twice,
     }
-    moves {
+    post_states {
         every_pair_is_an_edge_or_refused,
         no_move_is_left_out_of_the_table,
         attempts_and_errors_are_counted,
@@ -154,7 +154,7 @@ contract! {
         a_beginning_says_why,
         a_post_that_is_not_there_cannot_move,
         what_is_sent_is_fixed_before_the_first_attempt,
-        whoever_takes_over_doubts_what_was_being_sent,
+        a_process_that_takes_over_doubts_what_was_being_sent,
         random_walks_stay_on_the_edges,
     }
     uniqueness {
@@ -164,7 +164,7 @@ contract! {
         a_skip_is_not_the_last_that_happened,
         a_line_is_used_once_in_a_round,
         a_bot_has_one_open_post,
-        a_failing_draft_harms_nobody_else,
+        a_failing_draft_harms_no_other,
         one_of_two_wins_a_slot,
         one_of_two_wins_a_line,
     }
@@ -193,14 +193,14 @@ contract! {
         a_backup_of_one_that_was_put_back_is_as_far_behind,
         what_was_found_is_posted_and_its_line_used,
     }
-    watching {
+    health {
         how_far_each_bot_is_dealt_with,
         whose_last_slot_was_tried_in_vain,
         an_alert_is_remembered_for_its_day,
         alerts_are_forgotten_after_a_week,
         being_well_can_be_proved_again_and_again,
     }
-    wishes {
+    commands {
         wishes_are_open_oldest_first,
         every_order_of_take_answer_and_withdraw,
         what_was_wished_comes_back_as_it_was,

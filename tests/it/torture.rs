@@ -14,8 +14,8 @@ use std::io::Write as _;
 use tokio::task::block_in_place;
 
 use crate::support::fake_mastodon::Kin;
+use crate::support::foreign_answers;
 use crate::support::stand_in::Behaviour;
-use crate::support::strangers;
 use evidence::Evidence;
 use flock::{Flock, Looks, Weather};
 use life::Death;
@@ -49,12 +49,12 @@ async fn killed_at_any_step_no_line_is_posted_twice_or_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nobody_may_look_doubts_are_assumed_to_be_posts() {
+async fn where_no_probe_is_possible_doubts_are_assumed_to_be_posts() {
     let kills = kills().div_ceil(BLIND);
     let records = torture(&[Which::X; 2], Looks::Refused, kills).await;
     for Record { evidence, looks, .. } in &records {
         assert_eq!(evidence.complaints(), Vec::<String>::new());
-        assert!(*looks > 0 && evidence.assumed() > 0, "there were doubts, and nobody could settle them");
+        assert!(*looks > 0 && evidence.assumed() > 0, "there were doubts that no probe could settle");
         assert_eq!(evidence.repeated(), 0, "what may be out there is not sent again");
     }
     report("without looking", kills, &records);
@@ -100,7 +100,7 @@ async fn answered_by_strangers_no_line_is_posted_twice_or_lost() {
         assert_eq!(evidence.complaints(), Vec::<String>::new());
         assert_eq!(evidence.assumed(), 0);
         assert_eq!(evidence.sent_again(), Vec::<String>::new(), "each was found");
-        assert!(evidence.on_network() >= strangers::some().len(), "every answer was met");
+        assert!(evidence.on_network() >= foreign_answers::some().len(), "every answer was met");
     }
 }
 
@@ -122,7 +122,7 @@ async fn killed_among_strangers_no_line_is_posted_twice_or_lost() {
 
 async fn storm(which: Which) -> Evidence {
     let mut flock = Flock::new(which, Looks::Allowed, 0, 0).await;
-    let strangers = strangers::some();
+    let strangers = foreign_answers::some();
     let number = strangers.len();
     strangers.into_iter().for_each(|reply| flock.network.next_post(Behaviour::StoreAndAnswer(reply)));
     let daemon = flock.start("info");

@@ -133,7 +133,7 @@ async fn another_account_than_expected_is_refused() {
         assert!(setback.to_string().starts_with(start), "{setback}");
     }
     assert_eq!(fake.requests().len(), 1, "asking costs money, and the answer stays the same");
-    // What is remembered does not help either, if flock.toml expects somebody else by now.
+    // What is remembered does not help either, if flock.toml expects another account by now.
     let known = x_for(&fake, &other).prepare(None).await.unwrap().unwrap();
     assert_eq!(cause(&x.prepare(Some(&known)).await.unwrap_err()), Cause::Account);
 }
@@ -196,4 +196,20 @@ async fn a_broken_api_url_is_a_setback_and_shows_no_password() {
         assert_eq!((cause(&setback), setback.answered), (expected, false), "{setback}");
         assert!(!setback.to_string().contains("hush"), "{setback}");
     }
+}
+
+#[tokio::test]
+async fn a_held_request_goes_on_when_let_go() {
+    let fake = FakeX::start().await;
+    let (walt, emily) = (fake.account("walt"), fake.account("emily"));
+    fake.next_post_of("walt", Behaviour::Hold);
+    let held = x_for(&fake, &walt);
+    let held = tokio::spawn(async move { held.send(&post(NetworkKind::X, 1, "held"), None).await });
+    fake.request(1).await;
+    let other = x_for(&fake, &emily).send(&post(NetworkKind::X, 2, "free"), None).await;
+    assert!(matches!(other, Outcome::Posted { .. }), "{other:?}");
+    assert!(fake.texts("walt").is_empty());
+    fake.let_go();
+    assert!(matches!(held.await.unwrap(), Outcome::Posted { .. }));
+    assert_eq!(fake.texts("walt"), ["held"]);
 }

@@ -1,4 +1,4 @@
-//! What is done with an account on X beside posting, and what counts as done: X's own word, nobody else's.
+//! What is done with an account on X beside posting, and what counts as done: X's own word alone.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::post::{Cause, Post};
@@ -107,7 +107,7 @@ async fn a_callback_that_is_not_confirmed_is_not_trusted() {
         let body = format!("oauth_token=t&oauth_token_secret=s{confirmed}");
         fake.next_at("/oauth/request_token", Behaviour::Answer(Reply::new(200, body)));
         let setback = x.request_token(Some("http://127.0.0.1:7881/callback")).await.unwrap_err();
-        assert!(setback.to_string().contains("did not confirm"), "{setback}");
+        assert_eq!(setback.why.cause, Cause::App, "{setback}");
     }
     assert!(x.request_token(Some("http://127.0.0.1:7881/callback")).await.is_ok());
 }

@@ -176,7 +176,7 @@ async fn an_unclear_no_never_uses_the_line_up() {
 async fn what_is_not_in_x_s_own_words_settles_nothing() {
     let huge = "x".repeat(600_000);
     check(&[
-        (400, "<html>bad gateway of somebody</html>", Unknown, "something other than X's API"),
+        (400, "<html>bad gateway of a proxy</html>", Unknown, "something other than X's API"),
         (403, r#"{"detail":"Something new."}"#, Unknown, "(HTTP 403: Something new): look"),
         (403, "", Unknown, "(HTTP 403)"),
         (403, "null", Unknown, ""),

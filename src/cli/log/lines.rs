@@ -13,6 +13,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::{Clock as _, SystemClock};
+use crate::daemon::log::SPAN;
 use crate::flock::hint;
 use crate::flock::schedule::Zone;
 use crate::flock::text::{visible, visible_json};
@@ -90,6 +91,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Line
         event.record(&mut fields);
         // The innermost span first: it knows best.
         for span in context.event_scope().into_iter().flatten() {
+            if span.name() == SPAN && self.style != Style::Json {
+                continue;
+            }
             let extensions = span.extensions();
             let said = extensions.get::<FormattedFields<JsonFields>>().map(|said| said.fields.as_str());
             let said: Map<String, Value> =

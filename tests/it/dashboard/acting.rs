@@ -1,4 +1,4 @@
-//! What people do: pause, resume, post, skip, take back, and edit a poem while somebody else does.
+//! What people do: pause, resume, post, skip, take back, and edit a poem while another person does.
 
 use super::{FLOCK, visit};
 use crate::support::chromium::Kind;
@@ -60,11 +60,11 @@ async fn a_poem_is_edited_and_never_over_anothers_edit() {
     assert_eq!(poem(), "a quiet tide\nthe ropes are dry\n");
 
     visit.browser.write("#text", "mine").await;
-    visit.folder.write("walt.txt", b"somebody else's\n");
+    visit.folder.write("walt.txt", b"another hand\n");
     visit.browser.press("Save").await;
     visit.browser.sees("The file changed on disk while you were editing").await;
-    assert_eq!(poem(), "somebody else's\n");
-    assert_eq!(visit.browser.text(".difference del").await, "− somebody else's");
+    assert_eq!(poem(), "another hand\n");
+    assert_eq!(visit.browser.text(".difference del").await, "− another hand");
     assert_eq!(visit.browser.text(".difference ins").await, "+ mine");
     visit.browser.picture("conflict").await;
     visit.browser.is_accessible().await;
@@ -89,7 +89,7 @@ async fn a_poem_is_edited_and_never_over_anothers_edit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_page_sends_anybody_to_a_shell_for_what_it_has_a_button_for() {
+async fn no_page_asks_for_a_shell_where_it_has_a_button() {
     let flock = format!(
         "{FLOCK}[apps.social]\nnetwork = \"mastodon\"\napi_url = \"http://127.0.0.1:1\"\n\
          [bots.anne]\napp = \"social\"\npoem = \"walt.txt\"\nschedule = \"0 12 1 1 *\"\n"

@@ -7,7 +7,7 @@ use crate::support::chromium::Kind;
 const PAGES: [&str; 12] = [
     "/",
     "/?q=walt&state=ok",
-    "/?q=nobody",
+    "/?q=sylvia",
     "/timeline",
     "/calendar",
     "/calendar?month=2028-02",

@@ -34,7 +34,7 @@ async fn at_x(kind: Kind, keys: &str) -> AtX {
     let mut command = folder.command(&["run"]);
     command.env("KEY", CONSUMER.0).env("SECRET", CONSUMER.1).env("CLIENT", CLIENT_ID);
     let daemon = Daemon::spawn(&mut command);
-    daemon.wait_for("the flock is up");
+    daemon.wait_for_event("started");
     let visit = at_walts(kind, folder, daemon).await;
     AtX { fake, visit }
 }
@@ -109,10 +109,10 @@ async fn without_scripts_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_account_and_a_no_are_said_in_words() {
     let AtX { fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
-    fake.person_is("somebody_else");
+    fake.person_is("another_poet");
     visit.browser.press("Sign in with X").await;
     visit.browser.press("Open the network's sign-in page").await;
-    visit.browser.sees("signed in as @somebody_else, but flock.toml expects @walt_lines").await;
+    visit.browser.sees("signed in as @another_poet, but flock.toml expects @walt_lines").await;
     visit.browser.is_accessible().await;
     fake.person_denies();
     visit.browser.press("Try again").await;
@@ -231,10 +231,10 @@ async fn at_mastodon(kin: Kin) -> (FakeMastodon, Visit) {
 async fn at_a_server_of_mastodons_kin() {
     for kin in Kin::ALL {
         let (fake, visit) = at_mastodon(kin).await;
-        fake.person_is("somebody");
+        fake.person_is("another");
         visit.browser.press("Sign in with Mastodon").await;
         visit.browser.press("Open the network's sign-in page").await;
-        visit.browser.sees("signed in as @somebody").await;
+        visit.browser.sees("signed in as @another").await;
         fake.person_is("walt");
         visit.browser.press("Try again").await;
         visit.browser.press("Open the network's sign-in page").await;

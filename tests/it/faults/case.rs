@@ -11,8 +11,8 @@ pub(super) struct Case {
     /// What flockd does, in the words of `docs/faults.md`.
     pub does: &'static str,
     pub way: Way,
-    /// What the daemon logs of it, in this order.
-    pub says: &'static [&'static str],
+    /// The events that the daemon logs of it, in this order, and what is in the line of each: a cause, a text.
+    pub logs: &'static [(&'static str, &'static str)],
     /// The state of the post when all that has been logged.
     pub state: &'static str,
     /// How often it has been sent by then, and how often X has it.
@@ -41,7 +41,7 @@ pub(super) enum Way {
 }
 
 /// What is logged when a post goes back to being planned.
-const RETURNED: &[&str] = &["not accepted, will be tried again: "];
+const RETURNED: &[(&str, &str)] = &[("retry-scheduled", "")];
 
 impl Case {
     /// The row of the table.
@@ -52,8 +52,8 @@ impl Case {
 
     /// Through which states the post goes.
     fn states(&self) -> String {
-        let doubted =
-            matches!(self.way, Way::ClientOnly(_)) || self.says.iter().any(|line| line.contains("unknown"));
+        let doubted = matches!(self.way, Way::ClientOnly(_))
+            || self.logs.iter().any(|(event, _)| event.contains("unknown"));
         let before = if doubted && self.state != "unknown" { "`unknown`, then " } else { "" };
         format!("{before}`{}`", self.state)
     }
@@ -86,7 +86,7 @@ impl Case {
         Self {
             does: "looks at the account, and finds it",
             way: Way::Told(told),
-            says: &["outcome unknown, the bot waits", "posted: one"],
+            logs: &[("outcome-unknown", "silence"), ("posted", "one")],
             state: "posted",
             sent: 1,
             there: 1,
@@ -110,11 +110,11 @@ impl Case {
     /// A person has to mend something.
     pub(super) const fn ails(
         fault: &'static str,
-        says: &'static [&'static str],
+        logs: &'static [(&'static str, &'static str)],
         told: fn(&FakeX, DateTime<Utc>),
     ) -> Self {
         let does = "suspends the bot and says what to mend; tries the same post again until `max_late`";
-        Self { way: Way::Told(told), says, bot: "suspended", ..Self::returned(fault, does) }
+        Self { way: Way::Told(told), logs, bot: "suspended", ..Self::returned(fault, does) }
     }
 
     /// It goes back to being planned, and is tried again after the first of the growing pauses.
@@ -123,7 +123,7 @@ impl Case {
             fault,
             does,
             way: Way::Elsewhere(str::to_owned),
-            says: RETURNED,
+            logs: RETURNED,
             state: "planned",
             sent: 1,
             there: 0,
@@ -167,7 +167,7 @@ pub(super) fn forbidden(fake: &FakeX, kind: &str, detail: &str) {
     answers(fake, Reply::problem(403, &kind, "Forbidden", detail));
 }
 
-/// Stores the next post without an answer, and lets nobody look for it.
+/// Stores the next post without an answer, and allows no probe for it.
 pub(super) fn unreadable(fake: &FakeX) {
     let kind = "https://api.x.com/2/problems/client-forbidden";
     fake.refuse_looks(Some(Reply::problem(403, kind, "Client Forbidden", "not in this package")));

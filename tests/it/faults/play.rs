@@ -10,7 +10,7 @@ use tokio::task::block_in_place;
 
 use super::case::{Case, Way};
 use crate::support::fake_x::{Behaviour, CONSUMER, FakeX};
-use crate::support::program::{Daemon, Folder};
+use crate::support::program::{Daemon, Folder, events};
 use crate::support::signing::{enroll_with_tokens, named, posts_of};
 use crate::support::{HASTY, Signed, post};
 
@@ -62,7 +62,7 @@ fn with_a_daemon(fake: &FakeX, folder: &Folder, case: &Case) {
     let (log, rows, walt) = block_in_place(|| {
         let mut run = folder.command(&["run", "--listen", "127.0.0.1:0"]);
         let daemon = Daemon::spawn(run.env("NO_COLOR", "1"));
-        case.says.iter().for_each(|line| drop(daemon.wait_for(line)));
+        case.logs.iter().for_each(|(event, part)| drop(daemon.wait_for_event_with(event, &[part])));
         let log = daemon.stop_and_read();
         let status = folder.status();
         (log, posts_of(folder, "walt"), named(&status["bots"], "name", "walt").clone())
@@ -85,9 +85,8 @@ fn with_a_daemon(fake: &FakeX, folder: &Folder, case: &Case) {
 
 /// When the first post that was not accepted is tried again.
 fn retry_at(log: &str) -> DateTime<Utc> {
-    let line = log.lines().find(|line| line.contains("not accepted, will be tried again")).unwrap();
-    let (_, at) = line.split_once("retry_at=").unwrap();
-    at.split(' ').next().unwrap().parse().unwrap()
+    let retry = events(log).into_iter().find(|event| event["event"] == "retry-scheduled").unwrap();
+    retry["retry_at"].as_str().unwrap().parse().unwrap()
 }
 
 async fn client_only(fake: &FakeX, behaviour: Behaviour) {

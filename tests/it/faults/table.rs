@@ -7,11 +7,11 @@ use crate::support::port::Ports;
 /// Provably nothing was sent.
 pub(super) const UNREACHABLE: &[Case] = &[
     Case::never_left("connection refused", |_| {
-        // A port that nobody else is given as long as the tests run.
-        let nobody = Box::leak(Box::new(Ports::one()));
-        format!("http://127.0.0.1:{}", nobody.first)
+        // A port that no other test is given.
+        let closed = Box::leak(Box::new(Ports::one()));
+        format!("http://127.0.0.1:{}", closed.first)
     }),
-    Case::never_left("name not found (DNS)", |_| "https://nobody.invalid".to_owned()),
+    Case::never_left("name not found (DNS)", |_| "https://missing.invalid".to_owned()),
     Case::never_left("TLS fails", |url| url.replace("http:", "https:")),
 ];
 
@@ -57,7 +57,7 @@ pub(super) const DOUBTS: &[Case] = &[
     }),
     Case {
         does: "takes that for the proof that the first attempt has arrived",
-        says: &["outcome unknown, the bot waits", "not accepted, will be tried again: ", "posted: one"],
+        logs: &[("outcome-unknown", "silence"), ("retry-scheduled", ""), ("posted", "one")],
         sent: 2,
         known: false,
         ..Case::stored("403 duplicate content, on the repeat of an attempt that was not found", |fake, _| {
@@ -72,7 +72,7 @@ pub(super) const DOUBTS: &[Case] = &[
     },
     Case {
         does: "waits until a person has looked and typed `flockd settle`",
-        says: &["outcome unknown, the bot waits", "still unknown: "],
+        logs: &[("outcome-unknown", "silence"), ("still-unknown", "")],
         state: "unknown",
         known: false,
         bot: "unknown",
@@ -98,7 +98,7 @@ pub(super) const LIMITS: &[Case] = &[
     }),
     Case {
         does: "leaves the whole app alone for as long as X asks for",
-        says: &["nothing is sent under this app for now", "not accepted, will be tried again: "],
+        logs: &[("app-cooldown", ""), ("retry-scheduled", "limits")],
         ..Case::limit("429, the app's 24 hours are used up", 1_800, |fake, now| {
             let (left, reset) = ("x-app-limit-24hour-remaining", "x-app-limit-24hour-reset");
             too_many(
@@ -137,7 +137,7 @@ pub(super) const LIMITS: &[Case] = &[
     },
     Case {
         does: "gives the slot up",
-        says: &["released: "],
+        logs: &[("released", "")],
         state: "released",
         again: None,
         bot: "overdue",
@@ -152,35 +152,35 @@ pub(super) const LIMITS: &[Case] = &[
 
 /// App or account are not well.
 pub(super) const AILMENTS: &[Case] = &[
-    Case::ails("401", &["X does not accept the bot's keys and tokens"], |fake, _| {
+    Case::ails("401", &[("retry-scheduled", "sign-in")], |fake, _| {
         answers(fake, Reply::problem(401, "about:blank", "Unauthorized", "Unauthorized"));
     }),
     Case {
         does: "suspends the bots of the app and says what to mend; one of them tries again every 15 minutes",
         ..Case::ails(
             "402 credits depleted",
-            &["nothing is sent under this app for now", "buy credits"],
+            &[("app-cooldown", "buy credits"), ("retry-scheduled", "credits")],
             |fake, _| {
                 let kind = "https://api.x.com/2/problems/credits-depleted";
                 answers(fake, Reply::problem(402, kind, "Payment Required", "no credits"));
             },
         )
     },
-    Case::ails("403 oauth1-permissions", &["the app may only read"], |fake, _| {
+    Case::ails("403 oauth1-permissions", &[("retry-scheduled", "sign-in")], |fake, _| {
         forbidden(
             fake,
             "oauth1-permissions",
             "Your client app is not configured with the appropriate permissions.",
         );
     }),
-    Case::ails("403 user-suspended", &["the account is suspended"], |fake, _| {
+    Case::ails("403 user-suspended", &[("retry-scheduled", "account")], |fake, _| {
         forbidden(fake, "user-suspended", "The user used for authentication is suspended");
     }),
     Case {
         does: "suspends the bots of the app and says what to mend; one of them tries again every 15 minutes",
         ..Case::ails(
             "403 client-not-enrolled",
-            &["nothing is sent under this app for now", "the app has no API plan"],
+            &[("app-cooldown", ""), ("retry-scheduled", "app")],
             |fake, _| {
                 let body = "{\"type\":\"https://api.x.com/2/problems/client-forbidden\",\
                             \"reason\":\"client-not-enrolled\",\"client_id\":\"1\"}";
@@ -194,7 +194,7 @@ pub(super) const AILMENTS: &[Case] = &[
 pub(super) const REFUSALS: &[Case] = &[
     Case {
         does: "lets another line come first; the third time in a round the line is `refused`",
-        says: &["released: X has had this text from the account lately", "posted: two", "posted: one"],
+        logs: &[("released", "duplicate"), ("posted", "two"), ("posted", "one")],
         state: "released",
         again: None,
         there: 1,
@@ -205,7 +205,7 @@ pub(super) const REFUSALS: &[Case] = &[
     },
     Case {
         does: "goes on with the next line; after two in a row it suspects the app, and burns no more lines",
-        says: &["refused: X refused this text", "posted: two"],
+        logs: &[("refused", "text"), ("posted", "two")],
         state: "refused",
         again: None,
         bot: "ok",

@@ -124,7 +124,7 @@ async fn what_a_token_allows_is_known_by_its_scopes_or_those_of_its_app() {
             }
         }
     }
-    // Others tell nothing of a token that somebody brings: that shows when it is used.
+    // Others tell nothing of a token from outside: that shows when it is used.
     let noon = Noon::of(Kin::GoToSocial).await;
     let tokens = brought(&noon.fake.token_with("walt", "read"));
     let account = noon.client.who_am_i(&tokens).await.unwrap();

@@ -16,7 +16,7 @@ async fn registered(fake: &FakeMastodon) -> Registration {
     fake.client().register(&addresses()).await.unwrap().expect("the server did not know it")
 }
 
-/// Signs in as whoever sits at the browser.
+/// Signs in as the person at the browser.
 async fn tokens(fake: &FakeMastodon, registration: &Registration, redirect: &str) -> Tokens {
     let client = fake.client_as(Some(registration.clone()));
     let (provider, scopes) = client.provider().await.unwrap();

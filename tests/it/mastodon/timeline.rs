@@ -106,7 +106,7 @@ async fn changed(html: &str, line: &str) -> ProbeResult {
 async fn where_the_source_can_not_be_had_what_is_left_of_a_text_tells() {
     for (line, html) in [
         ("The *quick* brown **fox**", "<p>The <em>quick</em> brown <strong>fox</strong></p>"),
-        ("\"Who's there?\" -- nobody", "<p>\u{201c}Who\u{2019}s there?\u{201d} \u{2013} nobody</p>"),
+        ("\"Who's there?\" -- not a soul", "<p>\u{201c}Who\u{2019}s there?\u{201d} \u{2013} not a soul</p>"),
         ("soft\u{ad}ly zero\u{200b}width", "<p>softly zerowidth</p>"),
         ("see [the map](https://example.org/m)", "<p>see <a href=\"https://example.org/m\">the map</a></p>"),
         ("cafe\u{301} with a na\u{ef}vete\u{301}", "<p>caf\u{e9} with a na\u{ef}vet\u{e9}</p>"),

@@ -7,6 +7,7 @@ use reqwest::Client;
 
 use crate::support::browser::{self, Desktop};
 use crate::support::fake_x::Behaviour;
+use crate::support::prompts;
 use crate::support::terminal::Terminal;
 
 use super::{BY_OAUTH1, OAUTH1, Place};
@@ -35,9 +36,7 @@ async fn at_a_desk_the_browser_opens_and_comes_back() {
     assert_eq!(place.page(&mut terminal), page, "what is opened is shown as well");
     let (status, shown) = browser::open(&page).await;
     assert_eq!(status, 200, "{shown}");
-    for words in ["Signed in", "walt is signed in as @walt_lines.", "You may close this page."] {
-        assert!(shown.contains(words), "{shown}");
-    }
+    assert!(shown.contains("walt") && shown.contains("@walt_lines"), "{shown}");
     place.signed_in(terminal).await;
     assert_eq!(place.asked_of_x()[..4], BY_OAUTH1);
     assert_eq!(place.callback_told(), Some(place.address(0)));
@@ -58,7 +57,7 @@ async fn who_wants_no_browser_gets_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bot_that_may_be_anybody_is_whoever_signs_in() {
+async fn a_bot_without_account_becomes_the_account_that_signs_in() {
     let place = place().await;
     let mut terminal = place.enroll(&["emily"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -77,13 +76,13 @@ async fn an_answer_that_is_replayed_counts_once() {
     let first = tokio::spawn(async move { browser::open(&visit).await });
     place.fake.request(3).await;
     let (status, shown) = browser::open(&ends_at).await;
-    assert!(status == 409 && shown.contains("answered already"), "{status} {shown}");
+    assert_eq!(status, 409, "{shown}");
     place.fake.let_go();
     let (status, shown) = first.await.unwrap();
-    assert!(status == 200 && shown.contains("walt is signed in as @walt_lines"), "{status} {shown}");
+    assert!(status == 200 && shown.contains("@walt_lines"), "{status} {shown}");
     place.signed_in(terminal).await;
     let after = Client::new().get(&ends_at).send().await.unwrap_err();
-    assert!(after.is_connect(), "nobody listens any more: {after}");
+    assert!(after.is_connect(), "the port is closed: {after}");
     assert_eq!(place.asked_of_x()[..4], BY_OAUTH1, "X was asked once");
 }
 
@@ -94,19 +93,19 @@ async fn strangers_at_the_door_end_nothing() {
     let ends_at = place.click(&mut terminal).await;
     let (verifier, address) = (ends_at.split_once("oauth_verifier=").unwrap().1, place.address(0));
     let icon = address.replace("callback", "favicon.ico");
-    for (visit, expected, words) in [
-        (icon, 404, "There is nothing at this address"),
-        (address.clone(), 400, "the address holds no answer"),
-        (format!("{address}?oauth_token=wrong&oauth_verifier={verifier}"), 400, "belongs to another sign-in"),
-        (format!("{address}?denied=wrong"), 400, "Open the newest address"),
+    for (visit, expected) in [
+        (icon, 404),
+        (address.clone(), 400),
+        (format!("{address}?oauth_token=wrong&oauth_verifier={verifier}"), 400),
+        (format!("{address}?denied=wrong"), 400),
     ] {
         let (status, shown) = browser::open(&visit).await;
-        assert!(status == expected && shown.contains(words), "{visit}: {status} {shown}");
+        assert_eq!(status, expected, "{visit}: {shown}");
     }
     let (status, shown) = browser::open(&ends_at).await;
     assert!(status == 200, "{shown}");
     let seen = place.signed_in(terminal).await;
-    assert!(!seen.contains("that is not it"), "the person is not bothered with strangers:\n{seen}");
+    assert!(!seen.contains(prompts::AGAIN), "the person is not bothered with strangers:\n{seen}");
     assert_eq!(place.asked_of_x()[..4], BY_OAUTH1, "nothing of theirs was shown to X");
 }
 

@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use crate::support::browser;
 use crate::support::program::Said;
+use crate::support::prompts;
 
 use super::{BY_OAUTH1, CONFIDENTIAL, OAUTH1, PUBLIC, Piped, Place};
 
@@ -21,11 +22,11 @@ async fn refused(place: &Place, arguments: &[&str]) -> String {
 async fn bots_that_have_nothing_to_sign_in_to_are_named() {
     let place = Place::new(OAUTH1).await;
     let said = refused(&place, &["enroll", "whitman"]).await;
-    assert_eq!(said, "error: there is no bot \"whitman\" in flock.toml: `flockd status` lists them\n");
-    let said = refused(&place, &["enroll", "robin"]).await;
-    assert_eq!(said, "error: network feed has no accounts: there is nothing to sign in to\n");
-    let said = refused(&place, &["enroll", "robin", "--tokens", "-"]).await;
-    assert_eq!(said, "error: network feed has no accounts: there is nothing to sign in to\n");
+    assert!(said.contains("whitman") && said.contains("`flockd status`"), "{said}");
+    for arguments in [&["enroll", "robin"][..], &["enroll", "robin", "--tokens", "-"]] {
+        let said = refused(&place, arguments).await;
+        assert!(said.contains("feed"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,27 +34,22 @@ async fn keys_that_are_missing_are_named() {
     let place = Place::new(OAUTH1).await;
     for name in ["KEY", "SECRET"] {
         let said = Said::from(place.command(&["enroll", "walt"]).env_remove(name).output().unwrap());
-        assert!(
-            said.code == 1 && said.err.contains(&format!("the environment variable {name} is not set")),
-            "{said:?}"
-        );
+        assert!(said.code == 1 && said.err.contains(name), "{said:?}");
     }
     assert!(place.asked_of_x().is_empty());
     let said = refused(&place, &["enroll", "walt", "--oauth2"]).await;
-    assert_eq!(said, "error: app x has no OAuth 2.0: write its `client_id` in [apps.x]\n");
+    assert!(said.contains("`client_id`") && said.contains("[apps.x]"), "{said}");
 
     let place = Place::new(PUBLIC).await;
     let said = refused(&place, &["enroll", "walt", "--pin"]).await;
-    assert!(
-        said.contains("app x has no OAuth 1.0a: write `consumer_key` and `consumer_secret` in [apps.x]"),
-        "{said}"
-    );
+    for part in ["`consumer_key`", "`consumer_secret`", "[apps.x]"] {
+        assert!(said.contains(part), "{said}");
+    }
 
     let place = Place::new(CONFIDENTIAL).await;
     let said = Said::from(place.command(&["enroll", "walt"]).env_remove("CLIENT_SECRET").output().unwrap());
     assert!(
-        said.code == 1
-            && said.err.contains("client_secret: the environment variable CLIENT_SECRET is not set"),
+        said.code == 1 && said.err.contains("client_secret") && said.err.contains("CLIENT_SECRET"),
         "{said:?}"
     );
     place.holds_nothing().await;
@@ -81,10 +77,10 @@ async fn without_input_the_browser_is_waited_for() {
     place.fake.person_is("walt_lines");
     let mut program = Piped::run(place.command(&["enroll", "walt"]), Stdio::null());
     let page = program.line("http://");
-    program.line("the input has ended; waiting for the browser to come back");
+    program.line(prompts::INPUT_ENDED);
     assert_eq!(browser::open(&page).await.0, 200);
     let said = program.end();
-    assert!(said.code == 0 && said.err.starts_with("a new ledger was made"), "{said:?}");
+    assert!(said.code == 0 && said.err.contains("flock.db"), "{said:?}");
     place.holds("walt", "walt_lines").await;
 }
 
@@ -93,8 +89,7 @@ async fn without_input_no_pin_can_come() {
     let place = Place::new(OAUTH1).await;
     let said = Said::from(place.command(&["enroll", "walt", "--pin"]).output().unwrap());
     assert_eq!(said.code, 1);
-    assert!(said.err.contains("error: the input has ended, and no browser can come back here"), "{said:?}");
-    assert!(said.err.contains("run `flockd enroll walt` in a terminal"), "{said:?}");
+    assert!(said.err.contains(prompts::INPUT_ENDED) && said.err.contains("`flockd enroll walt`"), "{said:?}");
     place.holds_nothing().await;
 }
 
@@ -104,15 +99,15 @@ async fn at_the_end_of_the_input_of_a_terminal_it_is_the_same() {
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
     let page = place.page(&mut terminal);
-    terminal.wait_for("press Enter:");
+    terminal.wait_for(prompts::ENTER);
     terminal.end_input();
-    terminal.wait_for("the input has ended; waiting for the browser to come back");
+    terminal.wait_for(prompts::INPUT_ENDED);
     browser::open(&page).await;
     place.signed_in(terminal).await;
     let mut terminal = place.enroll(&["walt", "--pin"]);
-    terminal.wait_for("press Enter:");
+    terminal.wait_for(prompts::ENTER);
     terminal.end_input();
-    assert!(place.end(terminal).seen.contains("run `flockd enroll walt` in a terminal"));
+    assert!(place.end(terminal).seen.contains("`flockd enroll walt`"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,7 +115,7 @@ async fn a_pipe_that_never_runs_dry_ends_it() {
     let place = Place::new(OAUTH1).await;
     for line in ["\n", "y\n", &"z".repeat(100_000)] {
         let said = place.pipe(&["enroll", "walt"], &line.repeat(60));
-        assert!(said.code == 1 && said.err.contains("what was pasted held no answer"), "{said:?}");
+        assert!(said.code == 1 && said.err.contains("`flockd enroll walt`"), "{said:?}");
     }
     place.holds_nothing().await;
 }
@@ -133,16 +128,13 @@ async fn a_key_that_can_not_be_used_is_named_before_anybody_signs_in() {
         place.folder.write("flock.key", b"no key at all\n");
         let said = Said::from(place.command(arguments).output().unwrap());
         assert!(said.code == 1 && said.out.is_empty(), "{said:?}");
-        assert!(
-            said.err.contains("flock.key must hold 64 hexadecimal digits: put the right file"),
-            "{said:?}"
-        );
+        assert!(said.err.contains("flock.key ") && said.err.contains("64"), "{said:?}");
         assert_eq!(std::fs::read(&key).unwrap(), b"no key at all\n");
-        // Nobody can read a folder as a file, not even root.
+        // Not even root can read a folder as a file.
         std::fs::remove_file(&key).unwrap();
         std::fs::create_dir(&key).unwrap();
         let said = Said::from(place.command(arguments).output().unwrap());
-        assert!(said.code == 1 && said.err.contains("flock.key can't be read"), "{said:?}");
+        assert!(said.code == 1 && said.err.contains("flock.key "), "{said:?}");
         std::fs::remove_dir(&key).unwrap();
     }
     assert!(place.asked_of_x().is_empty());
@@ -162,7 +154,7 @@ async fn what_a_sign_in_makes_is_for_its_owner_alone() {
     }
     std::fs::remove_file(place.folder.path("flock.key")).unwrap();
     let said = Said::from(place.command(&["whoami", "walt"]).output().unwrap());
-    assert!(said.code == 1 && said.out.contains("there is no key file"), "{said:?}");
+    assert!(said.code == 1 && said.out.contains("flock.key"), "{said:?}");
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
     place.end(terminal);
@@ -177,6 +169,6 @@ async fn of_many_who_come_to_a_new_flock_none_is_sent_away() {
         (0..8).map(|_| Piped::run(place.command(&["whoami", "walt"]), Stdio::null())).collect();
     for one in all {
         let said = one.end();
-        assert!(said.err.is_empty() && said.out.contains("not signed in"), "{said:?}");
+        assert!(said.code == 1 && said.err.is_empty() && said.out.contains("walt"), "{said:?}");
     }
 }

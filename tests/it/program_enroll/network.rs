@@ -8,6 +8,7 @@ use flockd::clock::{Clock as _, SystemClock};
 use crate::support::StillClock;
 use crate::support::browser;
 use crate::support::fake_x::{Behaviour, Reply};
+use crate::support::prompts;
 use crate::support::terminal::Terminal;
 
 use super::{BY_OAUTH1, OAUTH1, Place};
@@ -26,9 +27,8 @@ async fn a_clock_that_is_off_is_named() {
         clock.advance(SystemClock.now() - clock.now() + TimeDelta::minutes(off));
         let place = Place::at(Arc::new(clock), OAUTH1).await;
         let seen = place.failed(place.enroll(&["walt"])).await;
-        assert!(seen.contains("first set this machine's clock: it is "), "{seen}");
-        assert!(seen.contains(&format!("minutes {side} X's")), "{seen}");
-        assert!(!seen.contains("open this address"), "{seen}");
+        assert!(seen.contains("clock") && seen.contains(" minutes ") && seen.contains(side), "{seen}");
+        assert!(!seen.contains(prompts::OPEN), "{seen}");
         assert_eq!(place.asked_of_x(), BY_OAUTH1[..1]);
     }
 }
@@ -38,11 +38,7 @@ async fn a_callback_that_is_not_registered_is_named() {
     let place = place().await;
     place.fake.register_callbacks(&["https://flock.example/callback"]);
     let seen = place.failed(place.enroll(&["walt"])).await;
-    for words in [
-        "error: the app does not know the callback URL (HTTP 403, code 415: Callback URL not approved",
-        "register it at console.x.com among the app's callback URLs, exactly as it is, or use --pin",
-        &place.address(0),
-    ] {
+    for words in ["HTTP 403, code 415", "console.x.com", "--pin", &place.address(0)] {
         assert!(seen.contains(words), "{seen}");
     }
     let mut terminal = place.enroll(&["walt", "--pin"]);
@@ -58,12 +54,10 @@ async fn wrong_consumer_keys_are_told_apart_from_tokens() {
         let mut command = place.command(arguments);
         command.env(name, "the-wrong-one");
         let seen = place.failed(Terminal::run(command)).await;
-        assert!(
-            seen.contains("error: X does not accept the app's consumer key and secret (HTTP 401, code 32"),
-            "{seen}"
-        );
-        assert!(seen.contains("compare `consumer_key` and `consumer_secret` with console.x.com"), "{seen}");
-        assert!(!seen.contains("the-wrong-one") && !seen.contains("open this address"), "{seen}");
+        for part in ["HTTP 401, code 32", "`consumer_key`", "`consumer_secret`", "console.x.com"] {
+            assert!(seen.contains(part), "{part}: {seen}");
+        }
+        assert!(!seen.contains("the-wrong-one") && !seen.contains(prompts::OPEN), "{seen}");
     }
 }
 
@@ -85,9 +79,9 @@ async fn a_network_that_goes_down_in_the_middle_leaves_nothing() {
         place.fake.next_at(at, behaviour);
         let mut terminal = place.enroll(&["walt"]);
         let (status, shown) = browser::open(&place.page(&mut terminal)).await;
-        assert!(status == 400 && shown.contains("This did not work: "), "{at}: {status} {shown}");
+        assert_eq!(status, 400, "{at}: {shown}");
         let seen = place.failed(terminal).await;
-        assert!(seen.contains("X ") || seen.contains("can't be reached"), "{at}:\n{seen}");
+        assert!(seen.contains("X ") || seen.contains("127.0.0.1"), "who it was: {at}:\n{seen}");
     }
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -104,11 +98,11 @@ async fn a_network_that_is_down_before_it_begins_shows_no_address() {
     ] {
         place.fake.next_at("/oauth/request_token", behaviour);
         let seen = place.failed(place.enroll(&["walt"])).await;
-        assert!(!seen.contains("open this address"), "{seen}");
+        assert!(!seen.contains(prompts::OPEN), "{seen}");
     }
     let mut flock = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
     flock = flock.replace(&place.fake.url, "http://127.0.0.1:1");
     place.folder.write("flock.toml", flock.as_bytes());
     let seen = place.failed(place.enroll(&["walt"])).await;
-    assert!(seen.contains("127.0.0.1 can't be reached"), "{seen}");
+    assert!(seen.contains("error: 127.0.0.1 "), "{seen}");
 }

@@ -4,9 +4,10 @@ use flockd::flock::account::Tokens;
 
 use crate::support::browser;
 use crate::support::fake_x::{Behaviour, CLIENT_ID, Reply};
+use crate::support::prompts;
 use crate::support::terminal::Terminal;
 
-use super::{BY_OAUTH2, CONFIDENTIAL, OAUTH1, PUBLIC, Place};
+use super::{BY_OAUTH2, CONFIDENTIAL, OAUTH1, PUBLIC, Place, error, names_both};
 
 /// A place whose person is @walt_lines.
 async fn place(keys: &str) -> Place {
@@ -26,9 +27,9 @@ async fn the_browser_comes_back() {
     {
         let place = place(keys).await;
         let mut terminal = place.enroll(arguments);
-        terminal.wait_for("sign in as @walt_lines: the browser may be signed in as somebody else");
+        terminal.wait_for("@walt_lines");
         let (status, shown) = browser::open(&place.page(&mut terminal)).await;
-        assert!(status == 200 && shown.contains("walt is signed in as @walt_lines."), "{status} {shown}");
+        assert!(status == 200 && shown.contains("@walt_lines"), "{status} {shown}");
         let seen = place.signed_in(terminal).await;
         assert!(seen.contains("(tweet.read users.read tweet.write offline.access)"), "{seen}");
         assert_eq!(place.asked_of_x()[..3], BY_OAUTH2, "{keys}");
@@ -58,7 +59,7 @@ async fn the_prompt_takes_the_address_or_a_part_of_it() {
         let place = place(keys).await;
         let mut terminal = place.enroll(&["walt"]);
         let ends_at = place.click(&mut terminal).await;
-        terminal.wait_for("paste the address of the page it ends at, at once, and press Enter:");
+        terminal.wait_for(prompts::ADDRESS);
         terminal.line(&behind(&ends_at, mark));
         place.signed_in(terminal).await;
         assert_eq!(place.asked_of_x()[..3], BY_OAUTH2);
@@ -76,13 +77,10 @@ async fn a_wrong_state_is_passed_over_at_the_door_and_asked_about_at_the_prompt(
         [&forged, &forged.replace("state=forged&", ""), &format!("{before}&code={code}&state=forged")]
     {
         let (status, shown) = browser::open(visit).await;
-        assert!(
-            status == 400 && shown.contains("it belongs to another sign-in"),
-            "{visit}: {status} {shown}"
-        );
+        assert!(status == 400, "{visit}: {status} {shown}");
     }
     terminal.line(&forged);
-    terminal.wait_for("that is not it: it belongs to another sign-in; paste it once more, and press Enter:");
+    terminal.wait_for(prompts::AGAIN);
     assert_eq!(place.asked_of_x(), BY_OAUTH2[..1], "no code of theirs was shown to X");
     assert_eq!(browser::open(&ends_at).await.0, 200);
     place.signed_in(terminal).await;
@@ -94,7 +92,7 @@ async fn who_says_no_keeps_everything() {
     place.fake.person_denies();
     let mut terminal = place.enroll(&["walt"]);
     let (status, shown) = browser::open(&place.page(&mut terminal)).await;
-    assert!(status == 400 && shown.contains("you said no on the page"), "{status} {shown}");
+    assert_eq!(status, 400, "{shown}");
     place.failed(terminal).await;
     assert_eq!(place.asked_of_x(), BY_OAUTH2[..1]);
 }
@@ -102,16 +100,16 @@ async fn who_says_no_keeps_everything() {
 #[tokio::test(flavor = "multi_thread")]
 async fn less_than_was_asked_for_is_not_kept_and_revoked() {
     for (granted, missing) in [
-        (&["tweet.read", "users.read", "offline.access"][..], "without tweet.write"),
-        (&["tweet.read", "tweet.write", "users.read"], "without offline.access"),
+        (&["tweet.read", "users.read", "offline.access"][..], "tweet.write"),
+        (&["tweet.read", "tweet.write", "users.read"], "offline.access"),
     ] {
         let place = place(CONFIDENTIAL).await;
         place.fake.grant_only(granted);
         let mut terminal = place.enroll(&["walt"]);
         let (status, shown) = browser::open(&place.page(&mut terminal)).await;
-        assert!(status == 400 && shown.contains("X granted less than was asked for"), "{status} {shown}");
+        assert!(status == 400 && shown.contains(missing), "{status} {shown}");
         let seen = place.failed(terminal).await;
-        assert!(seen.contains(missing) && seen.contains("sign in again and agree to everything"), "{seen}");
+        assert!(error(&seen).contains(missing), "{seen}");
         assert_eq!(place.asked_of_x().last().unwrap(), "POST /2/oauth2/revoke");
     }
 }
@@ -119,16 +117,16 @@ async fn less_than_was_asked_for_is_not_kept_and_revoked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wrong_account_is_not_kept_and_revoked() {
     let place = place(PUBLIC).await;
-    place.fake.person_is("somebody_else");
+    place.fake.person_is("another_poet");
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
     let seen = place.failed(terminal).await;
-    assert!(seen.contains("signed in as @somebody_else, but flock.toml expects @walt_lines"), "{seen}");
+    assert!(names_both(&seen), "{seen}");
     assert_eq!(place.asked_of_x()[3], "POST /2/oauth2/revoke");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_that_nobody_keeps_are_revoked() {
+async fn tokens_that_are_not_kept_are_revoked() {
     let place = place(PUBLIC).await;
     let (mut first, mut second) = (place.enroll(&["walt"]), place.enroll(&["walt"]));
     let (slow, quick) = (place.click(&mut first).await, place.click(&mut second).await);
@@ -136,7 +134,7 @@ async fn tokens_that_nobody_keeps_are_revoked() {
     assert_eq!(place.end(second).code, Some(0));
     browser::open(&slow).await;
     let ended = place.end(first);
-    assert!(ended.code == Some(1) && ended.seen.contains("was quicker"), "{ended:?}");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
     assert_eq!(place.asked_of_x().last().unwrap(), "POST /2/oauth2/revoke");
     place.holds("walt", "walt_lines").await;
 }
@@ -154,7 +152,7 @@ async fn a_network_that_goes_down_in_the_middle_leaves_nothing() {
         place.fake.next_at(at, behaviour);
         let mut terminal = place.enroll(&["walt"]);
         let (status, shown) = browser::open(&place.page(&mut terminal)).await;
-        assert!(status == 400 && shown.contains("This did not work: "), "{at}: {status} {shown}");
+        assert_eq!(status, 400, "{at}: {shown}");
         place.failed(terminal).await;
     }
     let mut terminal = place.enroll(&["walt"]);
@@ -170,10 +168,8 @@ async fn a_client_secret_that_is_wrong_is_named() {
     let mut terminal = Terminal::run(command);
     browser::open(&place.page(&mut terminal)).await;
     let seen = place.failed(terminal).await;
-    assert!(
-        seen.contains("error: X does not accept the app's client id and secret (unauthorized_client"),
-        "{seen}"
-    );
-    assert!(seen.contains("compare `client_id` and `client_secret`"), "{seen}");
+    for part in ["unauthorized_client", "`client_id`", "`client_secret`"] {
+        assert!(error(&seen).contains(part), "{part}: {seen}");
+    }
     assert!(!seen.contains("the-wrong-one"), "{seen}");
 }

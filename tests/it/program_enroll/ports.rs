@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 
 use crate::support::browser;
+use crate::support::prompts;
 
 use super::{OAUTH1, PUBLIC, Place};
 
@@ -43,12 +44,12 @@ async fn with_all_three_taken_a_pin_is_shown() {
     place.fake.person_is("walt_lines");
     let _taken = taken(&place, &[0, 1, 2]);
     let mut terminal = place.enroll(&["walt"]);
-    let said = terminal.wait_for("a PIN will be shown there instead");
+    let said = terminal.wait_for(prompts::PIN_INSTEAD);
     for further in 0..3 {
-        assert!(said.contains(&format!("port {} is taken", place.port + further)), "{said}");
+        assert!(said.contains(&(place.port + further).to_string()), "{said}");
     }
     browser::open(&place.page(&mut terminal)).await;
-    terminal.wait_for("paste the PIN that is shown");
+    terminal.wait_for(prompts::PIN);
     terminal.line(&place.fake.pin());
     place.signed_in(terminal).await;
     assert_eq!(place.callback_told().as_deref(), Some("oob"));
@@ -60,11 +61,10 @@ async fn with_all_three_taken_oauth_2_goes_on_by_pasting() {
     place.fake.person_is("walt_lines");
     let _taken = taken(&place, &[0, 1, 2]);
     let mut terminal = place.enroll(&["walt"]);
-    terminal.wait_for("it will end at a page that can't be loaded, whose address is to be pasted");
+    terminal.wait_for(prompts::ADDRESS_INSTEAD);
     let ends_at = place.click(&mut terminal).await;
     assert!(ends_at.starts_with(&format!("{}?", place.address(0))), "{ends_at}");
-    terminal
-        .wait_for("after you agreed, paste the address of the page it ends at, at once, and press Enter:");
+    terminal.wait_for(prompts::ADDRESS);
     terminal.line(&ends_at);
     place.signed_in(terminal).await;
 }
@@ -82,7 +82,7 @@ async fn two_bots_sign_in_at_once_at_ports_of_their_own() {
 
     let crossed = walt_ends_at.replace(&place.address(0), &place.address(1));
     let (status, shown) = browser::open(&crossed).await;
-    assert!(status == 400 && shown.contains("belongs to another sign-in"), "{status} {shown}");
+    assert_eq!(status, 400, "{shown}");
     let (of_one, of_other) = tokio::join!(browser::open(&walt_ends_at), browser::open(&emily_ends_at));
     assert_eq!((of_one.0, of_other.0), (200, 200), "{of_one:?} {of_other:?}");
     place.signed_in(of_walt).await;

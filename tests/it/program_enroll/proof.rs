@@ -1,26 +1,22 @@
-//! Nothing is kept before it is proven: whose the tokens are, that they can post, and that nobody has them.
+//! Nothing is kept before it is proven: whose the tokens are, that they can post, and that no other bot has them.
 
 use crate::support::browser;
 use crate::support::fake_x::Behaviour;
 use crate::support::program::Said;
 
-use super::{BY_OAUTH1, OAUTH1, Place};
+use super::{BY_OAUTH1, OAUTH1, Place, error, names_both};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wrong_account_is_not_kept() {
     let place = Place::new(OAUTH1).await;
-    place.fake.person_is("somebody_else");
+    place.fake.person_is("another_poet");
     let mut terminal = place.enroll(&["walt"]);
     let (status, shown) = browser::open(&place.page(&mut terminal)).await;
-    assert!(status == 400 && shown.contains("Not signed in"), "{status} {shown}");
-    assert!(shown.contains("signed in as @somebody_else, but flock.toml expects @walt_lines"), "{shown}");
+    assert!(status == 400 && names_both(&shown), "{status} {shown}");
     let seen = place.failed(terminal).await;
-    for words in [
-        "error: signed in as @somebody_else, but flock.toml expects @walt_lines: ",
-        "open the address in a private window, sign in as @walt_lines and run `flockd enroll walt` again",
-        "if `account` is wrong in flock.toml, correct it",
-    ] {
-        assert!(seen.contains(words), "{seen}");
+    assert!(names_both(error(&seen)), "{seen}");
+    for remedy in ["private window", "`flockd enroll walt`", "`account`"] {
+        assert!(error(&seen).contains(remedy), "{seen}");
     }
     assert_eq!(place.asked_of_x(), BY_OAUTH1);
 }
@@ -31,15 +27,16 @@ async fn who_says_no_keeps_everything() {
     place.fake.person_denies();
     let mut terminal = place.enroll(&["walt"]);
     let (status, shown) = browser::open(&place.page(&mut terminal)).await;
-    assert!(status == 400 && shown.contains("you said no on the page"), "{status} {shown}");
+    assert_eq!(status, 400, "{shown}");
     let seen = place.failed(terminal).await;
-    assert!(seen.contains("run `flockd enroll walt` again, and agree"), "{seen}");
+    assert!(error(&seen).contains("`flockd enroll walt`"), "{seen}");
     assert_eq!(place.asked_of_x(), BY_OAUTH1[..2]);
 
     let mut terminal = place.enroll(&["walt"]);
     let ends_at = place.click(&mut terminal).await;
     terminal.line(&ends_at);
-    assert!(place.failed(terminal).await.contains("you said no on the page"));
+    assert!(error(&place.failed(terminal).await).contains("`flockd enroll walt`"));
+    assert_eq!(place.asked_of_x().len(), 4, "nothing but two beginnings");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,10 +46,11 @@ async fn an_app_that_may_only_read_is_said_to_be_one() {
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
     let (status, shown) = browser::open(&place.page(&mut terminal)).await;
-    assert!(status == 400 && shown.contains("the app may only read"), "{status} {shown}");
+    assert_eq!(status, 400, "{shown}");
     let seen = place.failed(terminal).await;
-    assert!(seen.contains("error: signed in as @walt_lines, but the app may only read"), "{seen}");
-    assert!(seen.contains("set it to \"Read and write\" at console.x.com, then sign in again"), "{seen}");
+    for part in ["@walt_lines", "\"Read and write\"", "console.x.com"] {
+        assert!(error(&seen).contains(part), "{part}: {seen}");
+    }
 
     place.fake.set_read_only(false);
     let mut terminal = place.enroll(&["walt"]);
@@ -69,13 +67,12 @@ async fn an_account_has_one_bot() {
     place.signed_in(terminal).await;
     let mut terminal = place.enroll(&["emily"]);
     let (status, shown) = browser::open(&place.page(&mut terminal)).await;
-    assert!(status == 400 && shown.contains("@walt_lines is the account of bot walt"), "{status} {shown}");
+    assert!(status == 400 && shown.contains("@walt_lines"), "{status} {shown}");
     let ended = place.end(terminal);
-    let remedy = "sign in as another one, or run `flockd unenroll walt` first";
-    assert!(ended.code == Some(1) && ended.seen.contains(remedy), "{ended:?}");
+    assert!(ended.code == Some(1) && ended.seen.contains("`flockd unenroll walt`"), "{ended:?}");
     assert_eq!(place.tokens("emily").await, None);
     assert!(place.tokens("walt").await.is_some());
-    assert!(place.whoami("emily")["problem"].as_str().unwrap().contains("not signed in"));
+    assert!(place.whoami("emily")["problem"].is_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,11 +86,9 @@ async fn of_two_who_sign_in_one_bot_the_first_counts() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let kept = place.tokens("walt").await;
     let (status, shown) = browser::open(&slow).await;
-    assert!(status == 400 && shown.contains("was quicker"), "{status} {shown}");
+    assert_eq!(status, 400, "{shown}");
     let ended = place.end(first);
-    let why =
-        "error: another `flockd enroll walt` was quicker, and its tokens were kept: see `flockd whoami walt`";
-    assert!(ended.code == Some(1) && ended.seen.contains(why), "{ended:?}");
+    assert!(ended.code == Some(1) && error(&ended.seen).contains("`flockd whoami walt`"), "{ended:?}");
     assert_eq!(place.tokens("walt").await, kept);
     place.holds("walt", "walt_lines").await;
 }
@@ -106,7 +101,7 @@ async fn a_sign_in_that_fails_leaves_the_last_one_alone() {
     browser::open(&place.page(&mut terminal)).await;
     place.signed_in(terminal).await;
     let before = place.envelopes().await;
-    for person in [Some("somebody_else"), None] {
+    for person in [Some("another_poet"), None] {
         match person {
             Some(handle) => place.fake.person_is(handle),
             None => place.fake.person_denies(),

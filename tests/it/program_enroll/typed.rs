@@ -3,8 +3,9 @@
 use std::process::Stdio;
 
 use crate::support::browser;
+use crate::support::prompts;
 
-use super::{BY_OAUTH1, OAUTH1, Piped, Place};
+use super::{BY_OAUTH1, OAUTH1, Piped, Place, error};
 
 /// A place whose person is @walt_lines.
 async fn place() -> Place {
@@ -25,7 +26,7 @@ async fn a_pin_signs_in() {
     let (status, shown) = browser::open(&place.page(&mut terminal)).await;
     let pin = place.fake.pin();
     assert!(status == 200 && shown.contains(&pin), "{shown}");
-    terminal.wait_for("paste the PIN that is shown");
+    terminal.wait_for(prompts::PIN);
     terminal.line(&pin);
     place.signed_in(terminal).await;
     assert_eq!(place.asked_of_x()[..4], BY_OAUTH1);
@@ -42,7 +43,7 @@ async fn a_pin_may_come_by_a_pipe() {
     browser::open(&page).await;
     program.write(&place.fake.pin());
     let said = program.end();
-    assert!(said.code == 0 && said.out.contains("walt is signed in as @walt_lines"), "{said:?}");
+    assert!(said.code == 0 && said.out.contains("@walt_lines"), "{said:?}");
     place.holds("walt", "walt_lines").await;
 }
 
@@ -52,10 +53,10 @@ async fn a_mistyped_pin_may_be_typed_again() {
     let mut terminal = place.enroll(&["walt", "--pin"]);
     browser::open(&place.page(&mut terminal)).await;
     terminal.line("0000000");
-    terminal.wait_for("X does not accept the code");
-    terminal.wait_for("type it once more");
+    terminal.wait_for(prompts::REJECTED);
+    terminal.wait_for(prompts::ENTER);
     terminal.line("not a PIN");
-    terminal.wait_for("that is not it");
+    terminal.wait_for(prompts::AGAIN);
     terminal.line(&place.fake.pin());
     place.signed_in(terminal).await;
 }
@@ -74,9 +75,7 @@ async fn the_prompt_takes_the_address_or_a_part_of_it() {
         let place = place().await;
         let mut terminal = place.enroll(&["walt"]);
         let ends_at = place.click(&mut terminal).await;
-        terminal.wait_for(
-            "paste the address of the page it ends at, or the PIN if it shows one, and press Enter:",
-        );
+        terminal.wait_for(prompts::ADDRESS);
         let pasted = form(&ends_at);
         terminal.line("");
         terminal.line(&pasted);
@@ -91,20 +90,14 @@ async fn rubbish_is_asked_about_and_ends_it_the_third_time() {
     let place = place().await;
     let mut terminal = place.enroll(&["walt"]);
     let page = place.page(&mut terminal);
-    for (rubbish, why) in
-        [("what do I do?", "there is no answer in it"), (&page, "it is the address to open, not the one")]
-    {
+    for rubbish in ["what do I do?", &page] {
         terminal.line(rubbish);
-        terminal.wait_for("that is not it: ");
-        terminal.wait_for(why);
-        terminal.wait_for("paste it once more, and press Enter:");
+        terminal.wait_for(prompts::AGAIN);
+        terminal.wait_for(prompts::ENTER);
     }
     terminal.line("12");
     let seen = place.failed(terminal).await;
-    assert!(
-        seen.contains("error: what was pasted held no answer, several times: run `flockd enroll walt` again")
-    );
-    assert!(seen.contains("paste the whole address at which the browser ends"), "{seen}");
+    assert!(error(&seen).contains("`flockd enroll walt`"), "{seen}");
     assert_eq!(place.asked_of_x(), BY_OAUTH1[..1], "nothing of it was shown to X");
 }
 
@@ -114,7 +107,7 @@ async fn an_answer_to_another_sign_in_is_not_taken_from_a_person_either() {
     let mut terminal = place.enroll(&["walt"]);
     let ends_at = place.click(&mut terminal).await;
     terminal.line(&format!("{}?oauth_token=another&oauth_verifier={}", place.address(0), verifier(&ends_at)));
-    terminal.wait_for("that is not it: it belongs to another sign-in");
+    terminal.wait_for(prompts::AGAIN);
     terminal.line(&ends_at);
     place.signed_in(terminal).await;
     assert_eq!(place.asked_of_x()[..4], BY_OAUTH1);

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::support::browser;
 use crate::support::fake_mastodon::{Kin, OUT_OF_BAND};
 use crate::support::oidc::Oidc;
+use crate::support::prompts;
 use crate::support::terminal::Terminal;
 
 use super::{Place, flock};
@@ -27,15 +28,13 @@ async fn a_browser_comes_back() {
         let page = terminal.word(&place.fake.url);
         assert_eq!(page.contains("code_challenge_method=S256"), kin == Kin::Mastodon, "{page}");
         let (status, text) = browser::open(&page).await;
-        assert!(
-            status == 200 && text.contains("walt is signed in as @walt@social.example"),
-            "{status}: {text}"
-        );
+        assert!(status == 200 && text.contains("@walt@social.example"), "{status}: {text}");
         let ended = place.end(terminal);
         let scopes = "(read:accounts read:statuses write:statuses write:accounts)";
         assert!(ended.code == Some(0) && ended.seen.contains(scopes), "{ended:?}");
-        assert!(!ended.seen.contains("no refresh token"), "tokens don't run out here: {ended:?}");
-        assert_eq!(ended.seen.matches("note: a key was made").count(), 1, "{ended:?}");
+        assert!(!ended.seen.contains("refresh token"), "tokens don't run out here: {ended:?}");
+        let notes: Vec<&str> = ended.seen.lines().filter(|line| line.contains("note: ")).collect();
+        assert!(notes.len() == 1 && notes[0].contains("flock.key"), "{ended:?}");
         place.holds_walt();
     }
 }
@@ -48,9 +47,9 @@ async fn a_code_is_typed_where_no_browser_can_come_back() {
         let mut terminal = place.enroll(&["walt", "--pin"]);
         let page = terminal.word(&place.fake.url);
         let code = code_on(&page).await;
-        terminal.wait_for("paste the code that is shown");
+        terminal.wait_for(prompts::CODE);
         terminal.line("nonsense");
-        terminal.wait_for("that is not it");
+        terminal.wait_for(prompts::AGAIN);
         terminal.line(&code);
         let ended = place.end(terminal);
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -66,12 +65,12 @@ async fn a_code_is_shown_where_all_ports_are_taken() {
     let config = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
     let port = config.split("callback_port = ").nth(1).unwrap().split('\n').next().unwrap();
     let port: u16 = port.parse().unwrap();
-    // What can't be had here is taken by somebody else already.
+    // What can't be had here is taken by another program already.
     let _taken = [0, 1, 2].map(|further| TcpListener::bind((Ipv4Addr::LOCALHOST, port + further)));
     let mut terminal = place.enroll(&["walt"]);
-    terminal.wait_for("a code will be shown there instead");
+    terminal.wait_for(prompts::CODE_INSTEAD);
     let code = code_on(&terminal.word(&place.fake.url)).await;
-    terminal.wait_for("paste the code that is shown");
+    terminal.wait_for(prompts::CODE);
     terminal.line(&code);
     assert_eq!(place.end(terminal).code, Some(0));
     place.holds_walt();
@@ -87,7 +86,7 @@ async fn the_app_is_registered_once_for_all_bots() {
         assert_eq!(place.end(terminal).code, Some(0));
     }
     assert_eq!(place.fake.apps().len(), 1);
-    // Servers clear apps away that nobody uses: then it is done anew.
+    // Servers clear apps away that are not used: then it is done anew.
     place.fake.forget_apps();
     place.fake.person_is("walt");
     let mut terminal = place.enroll(&["walt"]);
@@ -130,8 +129,8 @@ async fn a_token_may_be_typed_unseen() {
     let place = Place::new(Kin::Mastodon).await;
     let token = place.fake.token_of("walt");
     let mut terminal = place.enroll(&["walt", "--tokens", "-"]);
-    terminal.wait_for("paste the access token; it is not shown");
-    terminal.wait_for("an empty line ends them");
+    terminal.wait_for(prompts::HIDDEN);
+    terminal.wait_for(prompts::EMPTY_LINE_ENDS);
     terminal.line(token.expose());
     let ended = place.end(terminal);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -168,7 +167,7 @@ async fn a_bot_posts_takes_back_dresses_and_signs_out() {
                 .is_some_and(|(kind, bytes)| kind == "image/png" && bytes.ends_with(b" and so on"))
         );
         let said = place.run(&["check"]);
-        assert!(!said.out.contains("bot walt: its account does not say that it is a bot"), "{said:?}");
+        assert!(!said.out.contains("account does not say"), "{said:?}");
         let long = "a bot, ".repeat(40);
         for bio in [&long, &format!("{long} kept by @emily")] {
             assert_eq!(place.run(&["profile", "walt", "--bio", bio]).code, 0);
@@ -180,23 +179,22 @@ async fn a_bot_posts_takes_back_dresses_and_signs_out() {
 
         assert_eq!(place.fake.tokens_alive("walt"), 1);
         let said = place.run(&["unenroll", "walt"]);
-        assert!(said.code == 0 && said.out.contains("its tokens are revoked"), "{said:?}");
+        assert_eq!(said.code, 0, "{said:?}");
         assert_eq!(place.fake.tokens_alive("walt"), 0, "{kin:?}");
         place.wrote_no_secret(&said.out);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_of_somebody_elses_app_can_only_be_forgotten() {
+async fn a_token_of_another_app_can_only_be_forgotten() {
     let place = Place::new(Kin::Mastodon).await;
     place.bring_token();
     let said = place.run(&["unenroll", "walt"]);
     assert_eq!(said.code, 1, "{said:?}");
-    assert!(said.err.contains("only the app that was given a token may revoke it"), "{said:?}");
     assert!(said.err.contains("flockd unenroll walt --forget"), "{said:?}");
     let said = place.run(&["unenroll", "walt", "--forget"]);
     assert_eq!((said.code, place.fake.tokens_alive("walt")), (0, 1), "{said:?}");
-    assert!(place.whoami("walt")["problem"].as_str().unwrap().contains("not signed in"));
+    assert!(place.whoami("walt")["problem"].is_string());
 }
 
 /// A server that is not ours has the last word on how one signs in: PKCE, the app's secret in the body, the code.
@@ -206,7 +204,7 @@ async fn the_sign_in_pleases_a_server_that_is_not_ours() {
     let folder = flock(&oidc.url, "@yearly");
     let mut terminal = Terminal::run(folder.command(&["enroll", "walt", "--no-browser"]));
     let (status, text) = browser::open(&terminal.word(&oidc.url)).await;
-    assert!(status == 200 && text.contains("walt is signed in as @walt@social.example"), "{status}: {text}");
+    assert!(status == 200 && text.contains("@walt@social.example"), "{status}: {text}");
     assert_eq!(terminal.ended().code, Some(0));
     // Once more, now that the app is registered: the server is asked whether it knows it.
     let mut terminal = Terminal::run(folder.command(&["enroll", "walt", "--no-browser"]));

@@ -137,16 +137,16 @@ pub(super) async fn an_account_is_remembered(ledger: Ledger) {
 
 pub(super) async fn a_stranger_is_not_in_the_ledger(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
-    let nobody = bot("nobody");
-    assert_eq!(ledger.one.account(&nobody).await.unwrap(), None);
-    assert_eq!(ledger.one.bot_record(&nobody, at(1)).await.unwrap(), None);
-    assert_eq!(ledger.one.used(&nobody, 1).await.unwrap().len(), 0);
+    let unknown = bot("sylvia");
+    assert_eq!(ledger.one.account(&unknown).await.unwrap(), None);
+    assert_eq!(ledger.one.bot_record(&unknown, at(1)).await.unwrap(), None);
+    assert_eq!(ledger.one.used(&unknown, 1).await.unwrap().len(), 0);
     let refusals = [
-        ledger.one.open(&by_hand("nobody", "text", 1)).await.map(|_| ()),
-        ledger.one.open(&given_up("nobody", 1)).await.map(|_| ()),
-        ledger.one.advance_cursor(&nobody, at(1), 0).await,
+        ledger.one.open(&by_hand("sylvia", "text", 1)).await.map(|_| ()),
+        ledger.one.open(&given_up("sylvia", 1)).await.map(|_| ()),
+        ledger.one.advance_cursor(&unknown, at(1), 0).await,
     ];
     for refusal in refusals {
-        assert_eq!(refusal, Err(StoreError::NotFound("bot nobody".to_owned())));
+        assert_eq!(refusal, Err(StoreError::NotFound("bot sylvia".to_owned())));
     }
 }

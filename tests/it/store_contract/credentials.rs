@@ -75,14 +75,14 @@ pub(super) async fn who_signs_in_is_kept_with_the_tokens(ledger: Ledger) {
     let all = ledger.other.credentials().await.unwrap();
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["emily", "walt"]);
-    // To sign in anew, as somebody else.
-    let (walt, somebody) = (bot("walt"), account("somebody"));
-    ledger.one.sign_in(&walt, &somebody, &sealed("new"), 1, at(20)).await.unwrap();
-    assert_eq!(kept(&ledger, "walt").await, of(2, "new", "somebody"));
+    // To sign in anew, as another account.
+    let (walt, another) = (bot("walt"), account("another"));
+    ledger.one.sign_in(&walt, &another, &sealed("new"), 1, at(20)).await.unwrap();
+    assert_eq!(kept(&ledger, "walt").await, of(2, "new", "another"));
     assert_eq!(envelope(&ledger, "walt").await.signed_in_at, Some(at(20)));
 }
 
-pub(super) async fn tokens_are_replaced_by_whoever_has_read_them(ledger: Ledger) {
+pub(super) async fn tokens_are_replaced_only_by_a_process_that_has_read_them(ledger: Ledger) {
     let walt = bot("walt");
     sign_in(&ledger, "walt", 10).await;
     assert_eq!(ledger.one.lease_credential(&walt, 1, at(20), at(80)).await, Ok(true));
@@ -181,7 +181,7 @@ pub(super) async fn a_claim_ends_by_itself(ledger: Ledger) {
     assert!(envelope(&ledger, "walt").await.is_leased(at(79)));
     assert!(!envelope(&ledger, "walt").await.is_leased(at(80)));
     assert_eq!(ledger.other.lease_credential(&walt, 1, at(80), at(140)).await, Ok(true));
-    // Whoever claimed first may be back, and has still the version that counts.
+    // The process that leased first may be back, and has still the version that counts.
     ledger.one.renewed(&walt, &sealed("slow"), 1).await.unwrap();
     assert_eq!(ledger.other.renewed(&walt, &sealed("fast"), 1).await, Err(StoreError::Overtaken));
 }
@@ -197,7 +197,7 @@ pub(super) async fn a_claim_of_a_clock_that_was_ahead_does_not_count(ledger: Led
         "clocks differ a little"
     );
     ledger.one.release_credential(&walt, 1).await.unwrap();
-    // Nobody can claim for longer than what counts.
+    // No lease is longer than what counts.
     assert_eq!(ledger.one.lease_credential(&walt, 1, at(20), at(9_000_000)).await, Ok(true));
     assert_eq!(envelope(&ledger, "walt").await.claimed_until, Some(at(20) + LONGEST_CLAIM));
     assert_eq!(ledger.other.lease_credential(&walt, 1, at(20), at(80)).await, Ok(false));
@@ -215,7 +215,7 @@ pub(super) async fn all_are_sealed_anew_or_none(ledger: Ledger) {
         vec![anew("walt", 1)],
         vec![anew("walt", 1), anew("walt", 1)],
         vec![anew("walt", 1), anew("emily", 2)],
-        vec![anew("walt", 1), anew("nobody", 0)],
+        vec![anew("walt", 1), anew("sylvia", 0)],
         vec![anew("walt", 1), anew("emily", 1), anew("gone", 2)],
     ];
     for list in refused {
@@ -252,7 +252,7 @@ pub(super) async fn one_key_seals_all(ledger: Ledger) {
 }
 
 /// Several changes share a transaction.
-pub(super) async fn a_refused_change_harms_nobody_else(ledger: Ledger) {
+pub(super) async fn a_refused_change_harms_no_other(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     sign_in(&ledger, "walt", 10).await;
     let (walt, emily) = (bot("walt"), bot("emily"));

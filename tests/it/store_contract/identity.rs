@@ -31,7 +31,7 @@ pub(super) async fn what_an_account_said_counts_whatever_its_bot_was_called(ledg
     is(&ledger, "walt", &account("bard")).await;
     says(&ledger, "walt", "one", 1, 10).await;
     says(&ledger, "walt", "two", 1, 20).await;
-    assert_eq!(used(&ledger, "whitman", 1).await, (0, 0, 0), "nobody knows yet");
+    assert_eq!(used(&ledger, "whitman", 1).await, (0, 0, 0), "that is not known yet");
     is(&ledger, "whitman", &account("bard")).await;
     is(&ledger, "emily", &account("belle")).await;
     assert_eq!(used(&ledger, "whitman", 1).await, (2, 2, 2));

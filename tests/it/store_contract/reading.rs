@@ -181,7 +181,7 @@ pub(super) async fn posts_are_filtered_and_newest_first(ledger: Ledger) {
         all.insert(0, end(&ledger, &Draft { network, ..by_hand(name, "text", seconds) }, &step).await);
     }
     let any = Filter::default();
-    for bot in [None, Some(bot("walt")), Some(bot("emily")), Some(bot("nobody"))] {
+    for bot in [None, Some(bot("walt")), Some(bot("emily")), Some(bot("sylvia"))] {
         for state in [None, Some(State::Posted), Some(State::Refused), Some(State::Planned)] {
             for network in [None, Some(NetworkKind::Feed), Some(NetworkKind::X)] {
                 for limit in [None, Some(0), Some(2), Some(1_000)] {

@@ -35,7 +35,7 @@ pub(super) async fn what_may_have_been_accepted_is_spent(ledger: Ledger) {
     assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 5, milli_dollars: 407 }));
     assert_eq!(ledger.other.spent("x", at(40)).await, Ok(Spent { posts: 1, milli_dollars: 7 }));
     assert_eq!(ledger.other.spent("x", at(41)).await, Ok(Spent::default()));
-    assert_eq!(ledger.other.spent("nobody", at(0)).await, Ok(Spent::default()));
+    assert_eq!(ledger.other.spent("sylvia", at(0)).await, Ok(Spent::default()));
 }
 
 pub(super) async fn a_look_costs_whatever_comes_of_it(ledger: Ledger) {
@@ -119,10 +119,10 @@ pub(super) async fn a_pause_lasts_until_it_is_ended(ledger: Ledger) {
     assert_eq!(considered("walt").await, at(50), "what passed meanwhile is over");
     ledger.one.resume(&walt, at(70)).await.unwrap();
     assert_eq!(considered("walt").await, at(50), "there was no pause to end");
-    for nobody in
-        [ledger.one.pause(&bot("nobody"), None, at(1)).await, ledger.one.resume(&bot("nobody"), at(1)).await]
+    for unknown in
+        [ledger.one.pause(&bot("sylvia"), None, at(1)).await, ledger.one.resume(&bot("sylvia"), at(1)).await]
     {
-        assert!(nobody.unwrap_err().to_string().contains("bot nobody"));
+        assert!(unknown.unwrap_err().to_string().contains("sylvia"));
     }
 }
 
@@ -178,7 +178,7 @@ pub(super) async fn a_backup_of_one_that_was_put_back_is_as_far_behind(ledger: L
     let again = (ledger.open_copy)(path).await;
     again.take_over(at(600)).await.unwrap();
     let standing = again.bot_record(&bot("walt"), at(600)).await.unwrap().unwrap();
-    assert_eq!(standing.reconciliation, behind(100), "nobody has looked since");
+    assert_eq!(standing.reconciliation, behind(100), "it was not read since");
 }
 
 fn behind(since: i64) -> Option<Behind> {
@@ -213,7 +213,7 @@ pub(super) async fn what_was_found_is_posted_and_its_line_used(ledger: Ledger) {
     let two = &written[0];
     assert_eq!((two.sent_at, two.settled_at, two.slot), (Some(at(160)), Some(at(160)), None));
     assert_eq!((two.remote_id.as_deref(), two.attempts), (Some("remote-160"), 1));
-    assert!(two.reason.as_ref().unwrap().contains("found on the account"));
+    assert!(two.reason.is_some(), "how that is known");
     assert_eq!(copy.spent("x", at(0)).await, Ok(Spent { posts: 2, milli_dollars: 30 }), "it was paid for");
     let used = copy.used(&bot("walt"), 1).await.unwrap();
     assert_eq!(used, HashSet::from([line("one", 1), line("two", 1), line("one", 2), line("three", 1)]));

@@ -142,14 +142,14 @@ pub(super) async fn a_bot_has_one_open_post(ledger: Ledger) {
 }
 
 /// Many write at once, and some of them what can't be written.
-pub(super) async fn a_failing_draft_harms_nobody_else(ledger: Ledger) {
+pub(super) async fn a_failing_draft_harms_no_other(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     ledger.one.open(&given_up("walt", 1)).await.unwrap();
     let id = id_at(2);
     let good = (100..160).map(|seconds| given_up("walt", seconds));
     let bad = [
         given_up("walt", 1),
-        given_up("nobody", 3),
+        given_up("sylvia", 3),
         Draft { text: None, ..by_hand("walt", "", 4) },
         Draft { id, ..given_up("walt", 200) },
         Draft { id, ..given_up("walt", 201) },
@@ -159,7 +159,7 @@ pub(super) async fn a_failing_draft_harms_nobody_else(ledger: Ledger) {
     let failed: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     assert_eq!(failed.len(), 4, "{failed:?}");
     assert!(failed.contains(&&StoreError::SlotTaken));
-    assert!(failed.contains(&&StoreError::NotFound("bot nobody".to_owned())));
+    assert!(failed.contains(&&StoreError::NotFound("bot sylvia".to_owned())));
     let kept = ledger.other.posts(&Filter::default()).await.unwrap();
     assert_eq!(kept.len(), 1 + 60 + 1);
     let considered = ledger.other.bot_record(&kept[0].bot, at(0)).await.unwrap().unwrap().last_slot;

@@ -21,7 +21,7 @@ const OPENER: &str = "xdg-open";
 const SEEN: &str = "seen";
 /// What tells programs that there is a screen.
 const SCREENS: [&str; 3] = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"];
-/// What tells them that somebody sits elsewhere.
+/// What tells programs that the person sits elsewhere.
 const REMOTE: [&str; 3] = ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"];
 
 /// Opens `url` in a new browser and goes wherever it is sent, until it is sent to a page `/callback` of the
@@ -90,7 +90,7 @@ impl Cookies {
     }
 }
 
-/// A machine with a screen and a browser; dropped, nobody listens any more.
+/// A machine with a screen and a browser; dropped, nothing listens any more.
 pub struct Desktop {
     folder: TempDir,
     opened: Receiver<String>,
@@ -149,7 +149,7 @@ impl Desktop {
 
 impl Drop for Desktop {
     fn drop(&mut self) {
-        // The reader notices that nobody listens when it has read something.
+        // The reader notices that the receiver is gone when it has read something.
         let pipe = fs::File::options().write(true).open(self.folder.path().join("opened"));
         let _ = pipe.and_then(|mut pipe| pipe.write_all(b"\n"));
     }

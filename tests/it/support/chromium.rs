@@ -58,7 +58,7 @@ pub(crate) struct Chromium {
 struct Driver {
     process: Child,
     port: Ports,
-    /// Whoever writes to a pipe that nobody holds ends.
+    /// A process that writes to a closed pipe ends.
     output: BufReader<ChildStdout>,
 }
 
@@ -242,7 +242,7 @@ impl Chromium {
         entries.iter().map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// A picture of the page, if somebody wants to look at it: in the folder that `FLOCKD_SHOTS` names.
+    /// A picture of the page, to look at: in the folder that `FLOCKD_SHOTS` names.
     pub(crate) async fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("FLOCKD_SHOTS") else { return };
         let whole = json!({"captureBeyondViewport": true, "format": "png"});
@@ -287,7 +287,7 @@ fn capabilities(kind: Kind, profile: &TempDir) -> Capabilities {
     let profile = profile.path().join("profile");
     let arguments = vec![
         "--headless=new".to_owned(),
-        // It runs as whoever runs the tests, in containers as root; and it shows our own pages only.
+        // It runs as the user who runs the tests, in containers as root; and it shows our own pages only.
         "--no-sandbox".to_owned(),
         "--disable-gpu".to_owned(),
         "--disable-quic".to_owned(),

@@ -1,7 +1,7 @@
 //! A clock that stands still until a test moves it.
 //!
 //! It shows a wall time, which can be set, and counts an uptime, which only grows: as on a real machine,
-//! setting the wall clock wakes nobody, and a sleep ends when enough uptime has passed.
+//! setting the wall clock wakes no sleeper, and a sleep ends when enough uptime has passed.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -38,7 +38,7 @@ impl ManualClock {
         Self { hands: Mutex::new(hands), uptime: watch::Sender::new(uptime), stirs: watch::Sender::new(0) }
     }
 
-    /// Lets time pass, and wakes whoever has slept long enough.
+    /// Lets time pass, and wakes every sleeper that has slept long enough.
     pub(crate) fn advance(&self, by: Duration) {
         let uptime = {
             let mut hands = self.hands();
@@ -62,14 +62,14 @@ impl ManualClock {
         hands.sleepers.values().min().map(|at| hands.wall + at.saturating_sub(hands.uptime))
     }
 
-    /// Waits until somebody has lain down to sleep until exactly this time.
+    /// Waits until a task sleeps until exactly this time.
     pub(crate) async fn asleep_until(&self, time: DateTime<Utc>) {
         let mut stirs = self.stirs();
         loop {
             stirs.mark_unchanged();
             {
                 let hands = self.hands();
-                // Whoever is to wake already is not asleep for long.
+                // A task that is to wake already is not asleep for long.
                 let left = |at: &Duration| at.checked_sub(hands.uptime);
                 if hands.sleepers.values().filter_map(left).any(|left| hands.wall + left == time) {
                     return;
@@ -94,7 +94,7 @@ impl ManualClock {
         self.hands().woken
     }
 
-    /// Changes whenever somebody lies down or gets up, or [`ManualClock::stir`] is called.
+    /// Changes whenever a task begins or ends a sleep, or [`ManualClock::stir`] is called.
     pub(crate) fn stirs(&self) -> watch::Receiver<u64> {
         self.stirs.subscribe()
     }
@@ -109,7 +109,7 @@ impl ManualClock {
     }
 }
 
-/// Somebody in bed; dropped when they get up, or when the select around the sleep goes another way.
+/// A sleeping task; dropped when it wakes, or when the select around the sleep goes another way.
 struct Asleep<'c> {
     clock: &'c ManualClock,
     bed: u64,

@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::clock::{ManualClock, at};
-use super::ear::Ear;
+use super::event_log::Ear;
 use super::network::Script;
 
 /// When most stories begin. Long ago, so that every poem file looks just edited and is read each time.

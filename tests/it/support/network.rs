@@ -228,7 +228,7 @@ impl Script {
         self.play().known.clone()
     }
 
-    /// How often somebody looked.
+    /// How often it was probed.
     pub(crate) fn looks(&self) -> usize {
         self.play().looks
     }
@@ -305,7 +305,7 @@ impl Network for Script {
         match renewal {
             Renewal::Answer(answer) => *answer,
             Renewal::Wait(told) => {
-                // Given back also when whoever waits is ended, as by a crash.
+                // Given back also when the waiting task is ended, as by a crash.
                 let _waiting = self.play().waiting.clone();
                 self.clock.stir();
                 told.await.expect("the script says so")

@@ -31,7 +31,7 @@ impl Oidc {
         Self::start_as("mastodon", handle, Duration::from_secs(7_200))
     }
 
-    /// Starts one at which `handle` sits at the browser, or nobody who agrees if that is empty, and whose access
+    /// Starts one at which `handle` sits at the browser, or a person who does not agree if that is empty, and whose access
     /// tokens live this long.
     pub fn start(handle: &str, life: Duration) -> Self {
         Self::start_as("x", handle, life)

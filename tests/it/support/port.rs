@@ -1,4 +1,4 @@
-//! Ports on which nobody listens, and that stay so until whoever asked for one uses it.
+//! Closed ports that stay so until the test that asked for one uses it.
 
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
@@ -22,7 +22,7 @@ impl Ports {
     }
 
     pub fn in_a_row(number: u16) -> Self {
-        // Whoever begins elsewhere meets fewer that are reserved.
+        // Beginning elsewhere meets fewer that are reserved.
         let begin = FROM + u16::try_from(std::process::id() % u32::from(TO - FROM)).unwrap();
         let reserved = (begin..TO).chain(FROM..begin).find_map(|first| {
             let all: Option<Vec<_>> = (first..first + number).map(reserve).collect();
@@ -46,5 +46,5 @@ fn ports_are_given_once() {
     assert!(!(row.first..row.first + 3).contains(&one.first));
     assert!(reserve(one.first).is_none() && reserve(row.first + 2).is_none());
     drop(row);
-    TcpListener::bind(("127.0.0.1", one.first)).expect("it is free for whoever asked for it");
+    TcpListener::bind(("127.0.0.1", one.first)).expect("it is free for the test that asked for it");
 }

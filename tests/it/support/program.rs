@@ -19,6 +19,9 @@ use super::port::Ports;
 /// and short enough to end a test that waits in vain.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
+/// The variable that sets the format of the log.
+pub const LOG_FORMAT: &str = "FLOCK_LOG_FORMAT";
+
 /// A folder with a flock in it.
 pub struct Folder {
     folder: TempDir,
@@ -35,7 +38,7 @@ pub struct Said {
 }
 
 impl Folder {
-    /// An empty folder, and a port on which nobody listens.
+    /// An empty folder, and a closed port.
     pub fn new() -> Self {
         let ports = Ports::one();
         Self { folder: tempfile::tempdir().unwrap(), port: ports.first, _ports: ports }
@@ -99,11 +102,11 @@ impl Folder {
     /// Starts the daemon and waits until it is up.
     pub fn start(&self) -> Daemon {
         let daemon = Daemon::spawn(&mut self.command(&["run"]));
-        daemon.wait_for("the flock is up");
+        daemon.wait_for_event("started");
         daemon
     }
 
-    /// Waits until a command has written a wish that nobody has taken up.
+    /// Waits until a command has written a wish that is not claimed yet.
     pub fn wait_for_wish(&self) {
         let ledger = format!("sqlite:{}", self.path("flock.db").display());
         let look = async {
@@ -152,6 +155,12 @@ pub fn kill(pid: u32) {
     let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL);
 }
 
+/// The events of a log in JSON, in their order.
+pub fn events(log: &str) -> Vec<Value> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["event"].is_string()).collect()
+}
+
 /// A running daemon; dropped, it is killed.
 pub struct Daemon {
     child: Child,
@@ -160,8 +169,12 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a command, listening to its standard error.
+    /// Starts a command, listening to its standard error. Its log is JSON unless the test wants another format: waits are for
+    /// events by their names.
     pub fn spawn(command: &mut Command) -> Self {
+        if !command.get_envs().any(|(name, _)| name == LOG_FORMAT) {
+            command.env(LOG_FORMAT, "json");
+        }
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (tell, lines) = channel();
@@ -173,6 +186,39 @@ impl Daemon {
             }
         });
         Self { child, lines, read: RefCell::default() }
+    }
+
+    /// Waits for an event by the name that the log has for it, and returns its line.
+    pub fn wait_for_event(&self, name: &str) -> Value {
+        self.wait_for_event_with(name, &[])
+    }
+
+    /// Waits for an event whose line also holds each of these: a bot, a text, a path, a cause.
+    pub fn wait_for_event_with(&self, name: &str, parts: &[&str]) -> Value {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let Some(line) = self.line(end, &(name, parts)) else {
+                panic!("ended without {name} {parts:?}:\n{}", self.read.borrow())
+            };
+            let Ok(event) = serde_json::from_str::<Value>(&line) else { continue };
+            let texts: Vec<&str> = event.as_object().unwrap().values().filter_map(Value::as_str).collect();
+            let holds = |part: &&str| texts.iter().any(|text| text.contains(part));
+            if event["event"] == name && parts.iter().all(holds) {
+                return event;
+            }
+        }
+    }
+
+    /// Waits for an event of each of these names, with that in its line, in any order.
+    pub fn wait_for_events(&self, wanted: &[(&str, &str)]) {
+        let (end, mut missing) = (Instant::now() + PATIENCE, wanted.to_vec());
+        while !missing.is_empty() {
+            let Some(line) = self.line(end, &missing) else {
+                panic!("ended without {missing:?}:\n{}", self.read.borrow())
+            };
+            let event: Value = serde_json::from_str(&line).unwrap_or_default();
+            missing.retain(|(name, part)| event["event"] != *name || !line.contains(part));
+        }
     }
 
     /// Waits for a line of the log that holds `text`, and returns it.
@@ -188,17 +234,6 @@ impl Daemon {
                 Some(line) if texts.iter().any(|text| line.contains(text)) => return line,
                 Some(_) => {}
                 None => panic!("ended without {texts:?}:\n{}", self.read.borrow()),
-            }
-        }
-    }
-
-    /// Waits for a line of the log for each of these texts, in any order.
-    pub fn wait_for_each(&self, texts: &[String]) {
-        let (end, mut missing) = (Instant::now() + PATIENCE, texts.iter().collect::<Vec<_>>());
-        while !missing.is_empty() {
-            match self.line(end, &missing) {
-                Some(line) => missing.retain(|text| !line.contains(*text)),
-                None => panic!("ended without {missing:?}:\n{}", self.read.borrow()),
             }
         }
     }
@@ -270,7 +305,7 @@ impl Daemon {
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
-    /// Waits for its end, whoever brings it, and returns how it ended and everything that it has logged.
+    /// Waits for its end, however it comes, and returns how it ended and everything that it has logged.
     pub fn last_words(mut self) -> (ExitStatus, String) {
         self.wait_for_lines(usize::MAX);
         (self.child.wait().unwrap(), self.read.take())

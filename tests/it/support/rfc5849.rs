@@ -48,7 +48,7 @@ impl Verifier {
         let header = header_parameters(request.authorization)?;
         let timestamp = check_time(&header, now)?;
         check_signature(request, secrets)?;
-        // Only after the signature: nobody else may use nonces up.
+        // Only after the signature: a forged request may not use nonces up.
         let nonce = value(&header, "oauth_nonce")?;
         if nonce.is_empty() || !nonce.is_ascii() {
             return Err(format!("nonce {nonce:?} is not usable"));

@@ -25,7 +25,7 @@ pub const SECRET: &str = "client_secret = { file = \"client-secret\" }\n";
 /// A flock on the X at this address, whose app has these keys. Each of the bots is to be `@NAME_lines`, and has
 /// a poem of three lines, `NAME one` and so on.
 pub fn flock(url: &str, keys: &str, bots: &[(&str, &str)]) -> Folder {
-    // Nobody else is given it as long as the tests run.
+    // No other test is given it.
     let spare = Box::leak(Box::new(Ports::one())).first;
     let mut text = format!(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n[apps.x]\nnetwork = \"x\"\napi_url = \"{url}\"\n\
@@ -68,7 +68,7 @@ pub async fn enroll_by_paste(fake: &FakeX, folder: &Folder, bot: &str) -> Ended 
     paste(folder, bot).await
 }
 
-/// The same, whoever the person is.
+/// The same, for any person.
 pub async fn paste(folder: &Folder, bot: &str) -> Ended {
     let mut terminal = Terminal::run(folder.command(&["enroll", bot, "--oauth2", "--no-browser"]));
     let back = browser::click(&terminal.word("http://")).await;

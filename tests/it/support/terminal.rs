@@ -58,7 +58,7 @@ impl Terminal {
         let screen = keys.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            // The end is an error here: nobody has the other side open any more.
+            // The end is an error here: the other side is closed.
             while let Ok(count @ 1..) = (&*screen).read(&mut buffer) {
                 if tell.send(buffer[..count].to_vec()).is_err() {
                     return;

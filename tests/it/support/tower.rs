@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::clock::{ManualClock, at};
-use super::ear::Ear;
+use super::event_log::Ear;
 use super::hook::Hook;
 
 /// In real time: far more than anything here takes, even on a busy machine.
@@ -48,7 +48,7 @@ pub(crate) struct Tower {
 }
 
 impl Tower {
-    /// A tower over these bots and their poems. Nobody is on it yet.
+    /// A tower over these bots and their poems. No monitor runs yet.
     pub(crate) async fn over(time: &str, flock: impl IntoIterator<Item = (Bot, &str)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::showing(at(time)));
@@ -86,7 +86,7 @@ impl Tower {
         AlertTarget::Webhook(http::client(limits).unwrap(), Secret::new(format!("{}{PATH}", self.hook.url)))
     }
 
-    /// Sends a monitor up who tells these, in the place of whoever is there.
+    /// Starts a monitor that tells these, in the place of the one that runs.
     pub(crate) async fn watch(&mut self, targets: Vec<AlertTarget>) {
         self.leave().await;
         let (listener, queue) = event_queue(self.clock.clone());
@@ -152,7 +152,7 @@ impl Tower {
         self.watching = Some(tokio::spawn(heartbeat.run()));
     }
 
-    /// Ends whoever is on the tower.
+    /// Stops the monitor.
     pub(crate) async fn leave(&mut self) {
         if let Some(task) = self.watching.take() {
             task.abort();
@@ -172,19 +172,19 @@ impl Tower {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut db).await.unwrap();
     }
 
-    /// Waits until somebody sleeps for so long.
+    /// Waits until a task sleeps for so long.
     pub(crate) async fn asleep(&self, time: Duration) {
         let until = self.clock.now() + time;
-        patiently("somebody to lie down", self.clock.asleep_until(until)).await;
+        patiently("a task to sleep", self.clock.asleep_until(until)).await;
     }
 
-    /// Lets time pass as soon as somebody sleeps for so long.
+    /// Lets time pass as soon as a task sleeps for so long.
     pub(crate) async fn after(&self, time: Duration) {
         self.asleep(time).await;
         self.clock.advance(time);
     }
 
-    /// Lets time pass as soon as somebody sleeps, however long they meant to.
+    /// Lets time pass as soon as a task sleeps, however long.
     pub(crate) async fn later(&self, time: Duration) {
         let mut stirs = self.clock.stirs();
         let asleep = async {
@@ -192,7 +192,7 @@ impl Tower {
                 stirs.changed().await.unwrap();
             }
         };
-        patiently("somebody to lie down", asleep).await;
+        patiently("a task to sleep", asleep).await;
         self.clock.advance(time);
     }
 

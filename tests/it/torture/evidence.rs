@@ -51,7 +51,7 @@ impl Row {
         self.text.as_deref().unwrap_or_default()
     }
 
-    /// Whether it counts as posted because nobody could look.
+    /// Whether it counts as posted because no probe was possible.
     fn is_assumed(&self) -> bool {
         let says_so = self.reason.as_deref().is_some_and(|reason| reason.contains("assumed"));
         self.is_on_network() && self.is_posted() && self.remote_id.is_none() && says_so
@@ -64,7 +64,7 @@ impl Evidence {
         self.posts.len()
     }
 
-    /// How many posts of the ledger count as posted because nobody could look.
+    /// How many posts of the ledger count as posted because no probe was possible.
     pub(super) fn assumed(&self) -> usize {
         self.rows.iter().filter(|row| row.is_assumed()).count()
     }
@@ -137,7 +137,7 @@ impl Evidence {
             match known.get(post.id.as_str()) {
                 Some(1) => {}
                 Some(rows) => complaints.push(format!("{rows} rows for one post: {post:?}")),
-                // Nobody has seen it, and it is accounted for: its text begins with the name of its bot.
+                // No probe has seen it, and it is accounted for: its text begins with the name of its bot.
                 None => match assumed.get_mut(post.text.as_str()) {
                     Some(left @ 1..) => *left -= 1,
                     _ => complaints.push(format!("unknown to the ledger: {post:?}")),
@@ -235,7 +235,7 @@ mod tests {
     fn what_is_well_is_well() {
         assert_eq!(well().complaints(), Vec::<String>::new());
         let mut assumed = well();
-        assumed.rows[1].reason = Some("assumed: nobody may look".to_owned());
+        assumed.rows[1].reason = Some("assumed: it may not be looked at".to_owned());
         assumed.rows[1].remote_id = None;
         assert_eq!((assumed.complaints(), assumed.assumed()), (Vec::new(), 1));
         // Whether it is there or not.

@@ -9,7 +9,7 @@ use tokio::task::block_in_place;
 
 use super::evidence::{Evidence, Row};
 use super::network::{Network, Which};
-use crate::support::program::{Daemon, Folder};
+use crate::support::program::{Daemon, Folder, events};
 
 /// The bots on the network that is not our own.
 pub(super) const POETS: [&str; 3] = ["walt", "emily", "sappho"];
@@ -64,27 +64,29 @@ impl Flock {
 
     /// Starts the daemon, with a log of this length.
     pub(super) fn start(&self, log: &str) -> Daemon {
-        // Not always the same port: somebody else may have it by now.
+        // Not always the same port: another program may have it by now.
         let mut run = self.folder.command(&["run", "--listen", "127.0.0.1:0"]);
         Daemon::spawn(run.env("RUST_LOG", log).env("NO_COLOR", "1"))
     }
 
-    /// One more start that nobody disturbs: what is in doubt is settled, and what is due is posted. Then a stop,
+    /// One more, undisturbed start: what is in doubt is settled, and what is due is posted. Then a stop,
     /// and what there is to see.
     pub(super) async fn comes_to_rest(&self) -> Evidence {
         self.network.forget_posts_to_come();
         self.network.befalls(self.lives, &self.folder, self.weather).await;
         let daemon = self.start("info");
         // A bot posts the next line when the one before is settled.
-        let posted: Vec<String> = self.poems.keys().map(|name| format!("posted: {name} ")).collect();
+        let texts: Vec<String> = self.poems.keys().map(|name| format!("{name} ")).collect();
+        let posted: Vec<_> = texts.iter().map(|text| ("posted", text.as_str())).collect();
         let page = block_in_place(|| {
-            let page = daemon.wait_for("the flock's page is ");
-            daemon.wait_for_each(&posted);
+            let page = daemon.wait_for_event("listening");
+            daemon.wait_for_events(&posted);
             page
         });
-        let feed = read_feed(page.rsplit(' ').next().unwrap()).await;
+        let feed = read_feed(page["message"].as_str().unwrap().rsplit(' ').next().unwrap()).await;
         let log = block_in_place(|| daemon.stop_and_read());
-        assert!(log.contains("stopped; everything is recorded"), "{log}");
+        let last = events(&log).pop().unwrap();
+        assert!(last["event"] == "stopped" && last["abandoned"].is_null(), "{log}");
         let rows = block_in_place(|| self.folder.json(&["posts", "--json"]));
         let rows: Vec<Row> = serde_json::from_value(rows).unwrap();
         Evidence { poems: self.poems.clone(), rows, posts: self.network.posts().await, feed }

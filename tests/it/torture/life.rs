@@ -6,9 +6,9 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::flock::{Flock, Weather};
+use crate::support::foreign_answers;
 use crate::support::program::{Daemon, kill};
 use crate::support::stand_in::{Behaviour, Step};
-use crate::support::strangers;
 
 /// One of the first so many posts meets the kill: three bots post at once, and again a second later.
 const POSTS: usize = 3;
@@ -97,7 +97,7 @@ impl Flock {
                 false
             }
         };
-        self.network.kills_nobody();
+        self.network.cancel_kill();
         self.lives += 1;
         match plan.death {
             Death::Posting(_) | Death::Looking(_) if self.network.killed().len() > kills => plan.death,
@@ -111,7 +111,7 @@ impl Flock {
     fn strangers_answer(&mut self) {
         self.network.forget_posts_to_come();
         for _ in 0..POSTS * 2 {
-            let mut strangers = strangers::some();
+            let mut strangers = foreign_answers::some();
             let reply = strangers.swap_remove(self.dice.random_range(0..strangers.len()));
             self.network.next_post(match self.dice.random_range(0..8) {
                 0 => Behaviour::StoreAndBreakOff,

@@ -110,7 +110,7 @@ impl Network {
     }
 
     /// What befalls the accounts before a life of the daemon: now and then all sessions run out. What a daemon had
-    /// claimed when it was killed is free at once, and not after a minute, so that nobody spends a life waiting.
+    /// claimed when it was killed is free at once, and not after a minute, so that no life is spent waiting.
     pub(super) async fn befalls(&self, life: usize, folder: &Folder, weather: Weather) {
         let Self::Bluesky(_, poets) = self else { return };
         folder.tamper("update credential set claimed_until = null").await;

@@ -58,7 +58,7 @@ impl Shared {
     pub(super) fn account_shown(&self, account: &FakeAccount) -> Value {
         let url = &self.stand_in.url;
         let FakeAccount { id, handle, name, note, is_bot, picture } = account;
-        // At this very address, so that nobody else is ever asked for it; over TLS, as a server's are.
+        // At this very address, so that no other server is ever asked for it; over TLS, as a server's are.
         let host = url.replace("http://", "https://");
         let avatar = match picture {
             Some(_) => format!("{host}/accounts/avatars/{id}.png"),

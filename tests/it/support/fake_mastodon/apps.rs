@@ -6,10 +6,10 @@ use super::super::rfc5849;
 use super::oauth::Bearer;
 use super::{FakeMastodon, Kin, Reply, Seen, Shared, State, multipart};
 
-/// What stands for an address where nobody listens: the code is shown instead.
+/// What stands for an address without a listener: the code is shown instead.
 pub const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
 
-/// An app that somebody has registered.
+/// A registered app.
 #[derive(Debug, Clone)]
 pub struct FakeApp {
     pub name: String,
@@ -30,7 +30,7 @@ impl FakeMastodon {
         self.shared.state.lock().unwrap().apps.clone()
     }
 
-    /// Forgets all apps and what was given to them: servers before 4.3 clear those away that nobody uses.
+    /// Forgets all apps and what was given to them: servers before 4.3 clear unused ones away.
     pub fn forget_apps(&self) {
         self.change(|state| {
             state.apps.clear();

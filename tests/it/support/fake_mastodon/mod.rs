@@ -1,13 +1,13 @@
 //! A stand-in on 127.0.0.1 for the servers that speak Mastodon's API, with their true shapes, which behaves in three
 //! ways ([`Kin`]): apps, signing in, who one is, statuses, an account's statuses, profile. It checks every token by
 //! itself, plays the person at the sign-in page, keeps what was posted, misbehaves on command, and kills on command
-//! whoever asks it something. Dropping it ends it.
+//! the process that sends it a request. Dropping it ends it.
 //!
 //! ```ignore
 //! let fake = FakeMastodon::start(Kin::Mastodon).await;
 //! let token = fake.token_of("walt");             // as made by hand in the settings of the account
 //! fake.next_post(Behaviour::StoreAndClose);      // for the next status of whomever
-//! fake.person_is("walt");                        // whoever opens a sign-in page is walt, and agrees
+//! fake.person_is("walt");                        // the person at a sign-in page is walt, and agrees
 //! // … run something against fake.url …
 //! assert_eq!(fake.texts("walt"), ["a line of the poem"]);
 //! ```
@@ -48,7 +48,7 @@ use timeline::Timelines;
 
 /// What posts and reads are here.
 const TRAITS: Traits = Traits { posts: "POST /api/v1/statuses", reads: "GET /api/" };
-/// How many characters a token has that nobody guesses.
+/// How many characters an unguessable token has.
 const TOKEN_LENGTH: usize = 43;
 
 /// As which server it behaves.
@@ -59,7 +59,7 @@ pub enum Kin {
     Mastodon,
     /// The key is ignored, ids are ULIDs, and PKCE is not known.
     GoToSocial,
-    /// The key counts for six hours and whoever uses it, and answers with what was said first, be it an error.
+    /// The key counts for six hours and for every account, and answers with what was said first, be it an error.
     Pleroma,
 }
 

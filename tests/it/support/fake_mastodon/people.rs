@@ -18,7 +18,7 @@ pub struct FakeAccount {
     pub picture: Option<(String, Vec<u8>)>,
 }
 
-/// What whoever opens a sign-in page does there.
+/// What the person at a sign-in page does.
 #[derive(Debug, Clone)]
 pub(super) enum Person {
     /// Is signed in with this handle, and agrees.
@@ -45,7 +45,7 @@ impl FakeMastodon {
         self.shared.state.lock().unwrap().account(handle)
     }
 
-    /// A token as somebody makes it by hand in their settings, which allows everything that a bot needs.
+    /// A token as a person makes it by hand in their settings, which allows everything that a bot needs.
     pub fn token_of(&self, handle: &str) -> Secret {
         self.token_with(handle, "read write profile")
     }
@@ -61,7 +61,7 @@ impl FakeMastodon {
         Secret::new(token)
     }
 
-    /// From now on, whoever opens a sign-in page is signed in with this handle, and agrees.
+    /// From now on, the person at a sign-in page is signed in with this handle, and agrees.
     pub fn person_is(&self, handle: &str) {
         self.change(|state| {
             state.account(handle);
@@ -69,7 +69,7 @@ impl FakeMastodon {
         });
     }
 
-    /// From now on, whoever opens a sign-in page does not agree.
+    /// From now on, the person at a sign-in page does not agree.
     pub fn person_denies(&self) {
         self.change(|state| state.person = Some(Person::Denies));
     }

@@ -40,7 +40,7 @@ fn word(kin: Kin, url: &str, word: &str) -> String {
         };
     }
     match word.strip_prefix('@').filter(|rest| !rest.is_empty() && !rest.starts_with('@')) {
-        // Of somebody elsewhere only the name is shown.
+        // Of an account on another server only the name is shown.
         Some(rest) => {
             let (name, host) = rest.split_once('@').unwrap_or((rest, "social.example"));
             let class = if kin == Kin::Pleroma { "class=\"u-url mention\" data-user=\"9\" " } else { "" };

@@ -24,7 +24,7 @@ impl FakeMastodon {
         self.change(|state| state.unkept.push_back(Some(reply)));
     }
 
-    /// A status that somebody wrote on the account by hand, at this time.
+    /// A status that was written on the account by hand, at this time.
     pub fn posts_by_hand(&self, handle: &str, text: &str, at: DateTime<Utc>) -> Stored {
         let mut state = self.shared.state.lock().unwrap();
         state.account(handle);
@@ -176,7 +176,7 @@ impl Shared {
         Reply::json(200, &source)
     }
 
-    /// `DELETE /api/v1/statuses/:id`: the status, with its source, for whoever wants to write it anew.
+    /// `DELETE /api/v1/statuses/:id`: the status, with its source, to write it anew.
     pub(super) fn delete(&self, id: &str, handle: &str) -> Reply {
         let mut state = self.state.lock().unwrap();
         let own = |status: &Stored| status.id == id && status.handle == handle && !status.deleted;

@@ -1,14 +1,14 @@
 //! A stand-in for X on 127.0.0.1, with X's true shapes, for several accounts of one app: signing in both ways,
 //! `GET /2/users/me`, posting, deleting and looking at an account's posts. It checks every signature and token by
 //! itself, plays the person at the sign-in page, keeps what was posted, misbehaves on command, and kills on command
-//! whoever asks it something. Dropping it ends it.
+//! the process that sends it a request. Dropping it ends it.
 //!
 //! ```ignore
 //! let fake = FakeX::start().await;
 //! let walt = fake.account("walt_lines");         // may post from now on, with walt.credentials
 //! fake.next_post(Behaviour::StoreAndClose);      // for the next `POST /2/tweets` of whomever
 //! fake.next_at("/oauth/access_token", Behaviour::Hang);
-//! fake.person_is("walt_lines");                  // whoever opens a sign-in page is walt, and agrees
+//! fake.person_is("walt_lines");                  // the person at a sign-in page is walt, and agrees
 //! // … run something against fake.url …
 //! fake.request(2).await;                         // until the second request has come, of any kind
 //! assert_eq!(fake.texts("walt_lines"), ["a line of the poem"]);
@@ -45,7 +45,7 @@ use timeline::Timelines;
 pub const CONSUMER: (&str, &str) = ("consumer-key-of-the-flock", "consumer+secret/of-the&flock=%");
 /// What X's posts and reads are.
 const TRAITS: Traits = Traits { posts: "POST /2/tweets", reads: "GET /2/" };
-/// How many hexadecimal digits of a digest make a token that nobody guesses.
+/// How many hexadecimal digits of a digest make an unguessable token.
 const TOKEN_DIGITS: usize = 32;
 
 /// A post that the fake has taken.

@@ -51,7 +51,7 @@ impl FakeX {
 
     /// The PIN that was shown last.
     pub fn pin(&self) -> String {
-        self.shared.state.lock().unwrap().oauth1.pin.clone().expect("somebody opened the page and agreed")
+        self.shared.state.lock().unwrap().oauth1.pin.clone().expect("a person opened the page and agreed")
     }
 }
 

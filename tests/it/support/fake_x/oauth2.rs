@@ -180,7 +180,7 @@ impl Shared {
         let Some(at) = grants.iter().position(|grant| grant.refresh.contains(&token)) else {
             return Err(invalid_token());
         };
-        // Somebody else has a copy of a spent token that comes again: nobody keeps anything.
+        // A spent token that comes again was copied: all its tokens end.
         grants[at].dead |= grants[at].refresh.last() != Some(&token);
         if grants[at].dead { Err(invalid_token()) } else { Ok(self.issue(state, at)) }
     }

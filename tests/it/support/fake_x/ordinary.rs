@@ -117,7 +117,7 @@ impl Shared {
             data[field] = match field {
                 "id" | "name" | "username" => continue,
                 "description" => json!(format!("The lines of {handle} & friends")),
-                // At this very address, so that nobody else is ever asked for it; over TLS, as X's are.
+                // At this very address, so that no other server is ever asked for it; over TLS, as X's are.
                 "profile_image_url" => {
                     let host = self.stand_in.url.replace("http://", "https://");
                     json!(format!("{host}/profile_images/{id}_normal.png"))

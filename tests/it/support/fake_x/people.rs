@@ -16,7 +16,7 @@ pub struct FakeAccount {
     pub credentials: Credentials,
 }
 
-/// What whoever opens a sign-in page does there.
+/// What the person at a sign-in page does.
 #[derive(Debug, Clone)]
 pub(super) enum Person {
     /// Is signed in with this handle, and agrees.
@@ -51,14 +51,14 @@ impl FakeX {
         account.expect("an account").name = name.to_owned();
     }
 
-    /// From now on, whoever opens a sign-in page is signed in with this handle, and agrees.
+    /// From now on, the person at a sign-in page is signed in with this handle, and agrees.
     pub fn person_is(&self, handle: &str) {
         let mut state = self.shared.state.lock().unwrap();
         state.account(handle);
         state.person = Some(Person::Agrees(handle.to_owned()));
     }
 
-    /// From now on, whoever opens a sign-in page does not agree.
+    /// From now on, the person at a sign-in page does not agree.
     pub fn person_denies(&self) {
         self.shared.state.lock().unwrap().person = Some(Person::Denies);
     }

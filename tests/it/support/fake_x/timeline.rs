@@ -1,4 +1,4 @@
-//! An account's posts, newest first, as X shows them to whoever is not sure what became of one. X asks money for
+//! An account's posts, newest first, as X shows them to a client that is not sure what became of one. X asks money for
 //! each post that it returns, so they are counted. Going back a page (`previous_token`) is not offered.
 
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ struct Wanted {
 }
 
 impl FakeX {
-    /// A post that somebody made on the account by hand, at this time.
+    /// A post that was made on the account by hand, at this time.
     pub fn posts_by_hand(&self, handle: &str, text: &str, at: DateTime<Utc>) -> Stored {
         let mut state = self.shared.state.lock().unwrap();
         state.account(handle);
@@ -103,14 +103,14 @@ impl Shared {
         };
         let handle =
             state.accounts.iter().find(|account| account.id == user).map(|known| known.handle.clone());
-        let Some(handle) = handle else { return nobody(user) };
+        let Some(handle) = handle else { return unknown_user(user) };
         let answer = state.page(&handle, &wanted);
         Reply::json(200, &answer)
     }
 }
 
-/// Of somebody who does not exist X says so in a success.
-fn nobody(user: &str) -> Reply {
+/// X answers for an account that does not exist with a success that says so.
+fn unknown_user(user: &str) -> Reply {
     Reply::json(
         200,
         &json!({"errors": [{

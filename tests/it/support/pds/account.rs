@@ -30,7 +30,7 @@ impl Pds {
         let (handle, password) = (format!("{name}-{number}.test"), format!("main password of {name}"));
         let body =
             json!({ "handle": handle, "email": format!("{handle}@example.test"), "password": password });
-        let (status, made) = self.call("com.atproto.server.createAccount", Caller::Nobody, &body).await;
+        let (status, made) = self.call("com.atproto.server.createAccount", Caller::Anonymous, &body).await;
         assert_eq!(status, 200, "{made}");
         let did = made["did"].as_str().unwrap().to_owned();
         let token = made["accessJwt"].as_str().unwrap();
@@ -101,7 +101,8 @@ impl Pds {
     /// As the owner, who signs in with the password of the account.
     async fn owner_calls(&self, poet: &Poet, method: &str, body: &Value) -> Value {
         let login = json!({ "identifier": poet.did, "password": poet.password });
-        let (status, session) = self.call("com.atproto.server.createSession", Caller::Nobody, &login).await;
+        let (status, session) =
+            self.call("com.atproto.server.createSession", Caller::Anonymous, &login).await;
         assert_eq!(status, 200, "{session}");
         let (status, said) =
             self.call(method, Caller::Owner(session["accessJwt"].as_str().unwrap()), body).await;

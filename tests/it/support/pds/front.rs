@@ -1,5 +1,5 @@
 //! What stands between the PDS and what is tested: it hands on every request and every answer, except where it is told
-//! to misbehave, or to kill whoever asks ([`StandIn`]). To those who come by it, it is the PDS, the directory and the
+//! to misbehave, or to kill the process that asks ([`StandIn`]). To those who come by it, it is the PDS, the directory and the
 //! place where handles are resolved: the documents that it hands on name itself as the server.
 
 use std::ops::Deref;

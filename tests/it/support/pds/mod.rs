@@ -34,7 +34,7 @@ const ADMIN: (&str, &str) = ("admin", "password-of-the-admin");
 /// Who calls.
 #[derive(Debug, Clone, Copy)]
 enum Caller<'a> {
-    Nobody,
+    Anonymous,
     Admin,
     /// The owner of an account, by an access token.
     Owner(&'a str),
@@ -98,7 +98,7 @@ impl Pds {
     async fn call(&self, method: &str, caller: Caller<'_>, body: &Value) -> (u16, Value) {
         let request = reqwest::Client::new().post(self.at(method));
         let request = match caller {
-            Caller::Nobody => request,
+            Caller::Anonymous => request,
             Caller::Admin => request.basic_auth(ADMIN.0, Some(ADMIN.1)),
             Caller::Owner(token) => request.bearer_auth(token),
         };

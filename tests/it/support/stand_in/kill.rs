@@ -7,7 +7,7 @@ use super::super::program;
 use super::super::wire::Wire;
 use super::{Part, Seen, StandIn};
 
-/// How far a request has come when whoever made it is killed.
+/// How far a request has come when the process that made it is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// It lies there, and not a byte of it is read.
@@ -58,11 +58,11 @@ impl StandIn {
     }
 
     /// Takes back a kill that has not come to pass.
-    pub fn kills_nobody(&self) {
+    pub fn cancel_kill(&self) {
         self.notes.lock().unwrap().kills.next = None;
     }
 
-    /// The steps at which somebody was killed so far.
+    /// The steps at which a process was killed so far.
     pub fn killed(&self) -> Vec<Step> {
         self.notes.lock().unwrap().kills.done.clone()
     }
@@ -86,7 +86,7 @@ impl Kills {
         Some(kill)
     }
 
-    /// Kills whoever has made a request that is not read yet, if that is commanded.
+    /// Kills the process that has made a request that is not read yet, if that is commanded.
     pub(super) fn strike_unread(&mut self, seen: &Seen) -> bool {
         self.due(seen, true).inspect(Kill::strike).is_some()
     }

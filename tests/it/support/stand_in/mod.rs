@@ -1,5 +1,5 @@
 //! What the servers that stand in for networks have in common: they listen on 127.0.0.1, write down what they are
-//! asked, misbehave on command, and kill on command whoever asks them something. What a network would do with a
+//! asked, misbehave on command, and kill on command the process that asks. What a network would do with a
 //! request, its own stand-in knows ([`Part`]).
 
 mod behaviour;
@@ -92,7 +92,7 @@ struct Notes {
 }
 
 impl StandIn {
-    /// One at a free port, where nobody listens before [`Self::play`].
+    /// One at a free port, which is closed before [`Self::play`].
     pub async fn at_free_port(traits: Traits) -> (Arc<Self>, TcpListener) {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", tcp.local_addr().unwrap());
@@ -125,7 +125,7 @@ impl StandIn {
         self.until(|| self.notes.lock().unwrap().seen.get(n - 1).cloned()).await
     }
 
-    /// Wakes whoever waits with [`Self::until`].
+    /// Wakes every task that waits with [`Self::until`].
     pub fn has_changed(&self) {
         self.changed.send_replace(());
     }

@@ -1,0 +1,172 @@
+//! A PDS's errors and rate limits, row by row: what is answered, what it means, and what is known afterwards. Where the
+//! real PDS can't be made to answer like this, what stands before it does.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use flockd::clock::{Clock as _, SystemClock};
+use flockd::flock::post::Cause;
+use flockd::net::{Network as _, Outcome, ProbeResult, Scope};
+use serde_json::json;
+
+use crate::support::pds::{Front, Pds, Poet, Sky};
+use crate::support::stand_in::{Behaviour, Reply};
+
+async fn walt() -> (Front, Poet, Sky) {
+    let (front, walt) = (Front::before(Pds::shared()).await, Pds::shared().account("walt").await);
+    let sky = front.signed_in(&walt).await;
+    (front, walt, sky)
+}
+
+fn error(status: u16, name: &str, message: &str) -> Reply {
+    Reply::new(status, json!({ "error": name, "message": message }).to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_leaves_a_doubt_is_unknown_and_settled_by_looking() {
+    let (front, walt, sky) = walt().await;
+    let cases = [
+        (Behaviour::Answer(error(500, "InternalServerError", "Internal Server Error")), false),
+        (Behaviour::Answer(Reply::new(502, "<html>")), false),
+        (Behaviour::Answer(Reply::new(503, "")), false),
+        (Behaviour::Answer(Reply::new(504, "")), false),
+        (Behaviour::Answer(Reply::new(408, "")), false),
+        (Behaviour::Answer(Reply::new(409, "")), false),
+        (Behaviour::Answer(Reply::new(200, "<html>")), false),
+        (Behaviour::Answer(Reply::new(200, "{}")), false),
+        (
+            Behaviour::Answer(Reply::new(
+                200,
+                r#"{"uri":"at://did:plc:other/app.bsky.feed.post/3m5zzzzzzzz22"}"#,
+            )),
+            false,
+        ),
+        (Behaviour::Answer(Reply::new(202, "{}")), false),
+        (Behaviour::Answer(Reply::new(304, "")), false),
+        (Behaviour::StoreAndAnswer(error(500, "InternalServerError", "Internal Server Error")), true),
+    ];
+    for (number, (behaviour, stored)) in (1..).zip(cases) {
+        front.next_post(behaviour.clone());
+        let (post, outcome) = sky.post(number, "a line").await;
+        let Outcome::Unknown { reason } = outcome else { panic!("{behaviour:?}: {outcome:?}") };
+        assert!(reason.ends_with("whether it was posted is not known"), "{reason}");
+        match sky.bluesky.probe(&post, &sky.session).await.unwrap() {
+            ProbeResult::Candidates { seen, .. } => {
+                assert_eq!(seen.len(), usize::from(stored), "{behaviour:?}");
+            }
+            sight => panic!("{behaviour:?}: {sight:?}"),
+        }
+        // Whatever it was, the same once more is the post.
+        let again = sky.send(&post).await.outcome;
+        assert!(matches!(again, Outcome::Posted { .. }), "{behaviour:?}: {again:?}");
+    }
+    let posts = Pds::shared().posts(&walt).await;
+    assert_eq!(posts.len(), 12, "each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clear_no_is_not_accepted_or_refused() {
+    let (front, walt, sky) = walt().await;
+    let cases: &[(Reply, Cause, bool)] = &[
+        (error(400, "ExpiredToken", "Token has expired"), Cause::SignIn, true),
+        (error(400, "InvalidToken", "Token could not be verified"), Cause::SignIn, true),
+        (error(401, "AuthMissing", "Authentication Required"), Cause::SignIn, true),
+        (Reply::new(401, ""), Cause::Silence, false),
+        (error(401, "AccountTakedown", "Account has been taken down"), Cause::Account, false),
+        (error(401, "AccountSuspended", ""), Cause::Account, false),
+        (error(401, "AccountDeactivated", "Account is deactivated"), Cause::Account, false),
+        (error(403, "AccountNotFound", "Account not found"), Cause::Account, false),
+        (error(400, "InvalidRequest", "Input/repo must be a valid did"), Cause::App, false),
+        (error(403, "Forbidden", "no"), Cause::App, false),
+        (error(404, "NotFound", ""), Cause::App, false),
+        (error(413, "PayloadTooLarge", "request entity too large"), Cause::App, false),
+        (error(429, "RateLimitExceeded", "Rate Limit Exceeded"), Cause::Limits, false),
+        (error(501, "MethodNotImplemented", ""), Cause::Silence, false),
+        (Reply::new(301, "").header("location", "https://new.example/xrpc"), Cause::Silence, false),
+        (Reply::new(308, "").header("location", "/elsewhere"), Cause::Silence, false),
+    ];
+    for (number, (reply, cause, stale)) in (1..).zip(cases) {
+        front.next_post(Behaviour::Answer(reply.clone()));
+        match sky.post(number, "a line").await.1 {
+            Outcome::NotAccepted(setback) | Outcome::Unclear(setback) => {
+                assert_eq!(
+                    (setback.why.cause, setback.token_rejected),
+                    (*cause, *stale),
+                    "{reply:?}: {setback}"
+                );
+                assert!(setback.answered, "{reply:?}");
+            }
+            Outcome::Unknown { reason } => {
+                assert_eq!(*cause, Cause::Silence, "{reply:?}");
+                assert!(reply.status != 301 || reason.contains("new.example"), "{reason}");
+            }
+            outcome => panic!("{reply:?}: {outcome:?}"),
+        }
+    }
+    let said = "Invalid app.bsky.feed.post record: grapheme too big (maximum 300, got 301) at $.record.text";
+    front.next_post(Behaviour::Answer(error(400, "InvalidRequest", said)));
+    let Outcome::Refused { reason } = sky.post(99, "a line").await.1 else { panic!("not refused") };
+    assert_eq!(
+        reason,
+        format!(
+            "Bluesky refused this text (HTTP 400: {said}): look whether it is too long, and change the line"
+        )
+    );
+    assert!(Pds::shared().posts(&walt).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_are_honoured() {
+    let (front, _, sky) = walt().await;
+    let now = SystemClock.now();
+    let reset = now + TimeDelta::minutes(40);
+    let limited = |reply: Reply, left: &str, policy: &str| {
+        reply
+            .header("ratelimit-remaining", left)
+            .header("ratelimit-reset", reset.timestamp().to_string())
+            .header("ratelimit-policy", policy)
+    };
+    let close = |at: DateTime<Utc>| (at - reset).num_seconds().abs() <= 1;
+    front.next_post(Behaviour::Answer(limited(
+        error(429, "RateLimitExceeded", "Rate Limit Exceeded"),
+        "0",
+        "5000;w=3600",
+    )));
+    let post = sky.plan(1, "a").await.unwrap();
+    let sent = sky.send(&post).await;
+    let Outcome::NotAccepted(setback) = sent.outcome else { panic!("{:?}", sent.outcome) };
+    assert!(close(setback.retry_at.unwrap()), "{setback:?}");
+    assert!(
+        sent.cooldowns.len() == 1 && sent.cooldowns[0].scope == Scope::Bot && close(sent.cooldowns[0].until),
+        "{:?}",
+        sent.cooldowns
+    );
+    // The last of a window is taken, and says that there are no more.
+    front.next_post(Behaviour::StoreAndAnswer(limited(Reply::new(200, "{}"), "1", "3000;w=300")));
+    let sent = sky.send(&post).await;
+    assert!(sent.cooldowns.len() == 1 && sent.cooldowns[0].scope == Scope::App, "{:?}", sent.cooldowns);
+    let reply = error(429, "RateLimitExceeded", "").header("retry-after", "90");
+    front.next_post(Behaviour::Answer(reply));
+    let Outcome::NotAccepted(setback) = sky.send(&post).await.outcome else { panic!("taken") };
+    let wait = setback.retry_at.unwrap() - SystemClock.now();
+    assert!((80..=90).contains(&wait.num_seconds()), "{wait}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limits_of_the_real_server_are_read() {
+    let pds = Pds::with_limits();
+    let (front, walt) = (Front::before(&pds).await, pds.account("walt").await);
+    let sky = front.signed_in(&walt).await;
+    let post = sky.plan(1, "a").await.unwrap();
+    assert!(sky.send(&post).await.cooldowns.is_empty());
+    // It allows no more logins than this.
+    let bluesky = front.client(std::sync::Arc::new(SystemClock), Default::default(), None);
+    let wrong = flockd::flock::secret::Secret::new("wron-gpas-swor-dddd");
+    let login = || bluesky.log_in(&walt.did, &wrong);
+    let setbacks = futures_util::future::join_all((0..30).map(|_| login())).await;
+    let last = setbacks
+        .into_iter()
+        .map(Result::unwrap_err)
+        .find(|setback| setback.why.cause == Cause::Limits)
+        .unwrap();
+    let wait = last.retry_at.unwrap() - SystemClock.now();
+    assert!(wait <= TimeDelta::minutes(5) && wait > TimeDelta::zero(), "{wait}");
+}

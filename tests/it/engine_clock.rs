@@ -1,0 +1,340 @@
+//! Stories of time: downtime, clocks that are set, and nights in which they are changed.
+
+use chrono::TimeDelta;
+use flockd::flock::event::Event;
+use flockd::flock::post::{Cause, State};
+use flockd::flock::schedule::{Schedule, Zone};
+use flockd::flock::{Bot, OnMiss};
+use flockd::store::health_state::{HealthState, clock_was_ahead, health_state};
+use flockd::store::{BotRecord, CommandKind};
+
+use crate::support::clock::{at, hours, minutes, seconds};
+use crate::support::fixture::{House, START};
+use crate::support::flock::{bot, cron, poem};
+use crate::support::network::{Next, like, nothing, setback};
+
+fn every(schedule: &str) -> Bot {
+    let mut walt = bot("walt");
+    walt.schedule = cron(schedule);
+    walt
+}
+
+fn missed(house: &House) -> u32 {
+    let slots = |event: &Event| if let Event::Missed { slots, .. } = event { *slots } else { 0 };
+    house.events().iter().map(slots).sum()
+}
+
+#[tokio::test]
+async fn after_downtime_the_newest_missed_slot_fires_and_the_others_are_counted() {
+    let mut house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    house.pass(minutes(10)).await;
+    house.stop().await;
+    house.pass(hours(3)).await;
+    house.start().await;
+    assert_eq!(house.story("walt").await, ["12:10:00 posted w1", "15:10:00 posted w2"]);
+    assert_eq!((missed(&house), house.standing("walt").await.missed), (17, 17));
+    house.pass(minutes(9)).await;
+    assert_eq!(house.net("walt").sent().len(), 2, "no burst");
+}
+
+#[tokio::test]
+async fn after_downtime_nothing_fires_that_is_too_late() {
+    let mut walt = every("0 12,14 * * *");
+    walt.max_late = minutes(59);
+    let mut house = House::of([(walt, poem("w", 99))]).await;
+    house.stop().await;
+    house.pass(hours(3)).await;
+    house.start().await;
+    assert!(house.net("walt").sent().is_empty());
+    assert_eq!((missed(&house), house.standing("walt").await.missed), (1, 1));
+    house.restart().await;
+    assert_eq!(missed(&house), 1, "counted once");
+}
+
+#[tokio::test]
+async fn after_downtime_a_planned_post_is_not_sent_too_late() {
+    let mut house = House::of([(every("0 0 * * *"), "one\n")]).await;
+    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-06T00:20:00Z"))));
+    house.pass_until("2024-03-06T00:10:00Z").await;
+    house.stop().await;
+    house.pass(hours(1)).await;
+    house.start().await;
+    assert_eq!(house.story("walt").await, ["00:00:00 released (limits) one"]);
+    let row = house.last("walt").await;
+    assert_eq!((row.state, row.cause), (State::Released, Some(Cause::Late)));
+    assert_eq!(house.net("walt").sent().len(), 1);
+}
+
+#[tokio::test]
+async fn a_bot_that_skips_fires_nothing_that_was_missed() {
+    let mut walt = every("*/10 * * * *");
+    walt.on_miss = OnMiss::Skip;
+    let mut house = House::of([(walt, poem("w", 99))]).await;
+    house.stop().await;
+    house.pass(minutes(35)).await;
+    house.start().await;
+    assert!(house.net("walt").sent().is_empty());
+    assert_eq!(missed(&house), 3);
+    house.pass(minutes(5)).await;
+    assert_eq!(house.story("walt").await, ["12:40:00 posted w1"]);
+}
+
+#[tokio::test]
+async fn a_year_of_seconds_is_no_burst_and_costs_no_time() {
+    let mut house = House::of([(every("* * * * * *"), poem("w", 99))]).await;
+    house.stop().await;
+    house.clock.set(house.now() + TimeDelta::days(366));
+    house.start().await;
+    assert_eq!(house.net("walt").sent().len(), 1);
+    assert!(missed(&house) >= 1_000);
+}
+
+#[tokio::test]
+async fn a_clock_set_back_fires_nothing_twice_and_is_told() {
+    let house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    house.pass(minutes(10)).await;
+    house.set_clock(at("2024-03-05T11:10:00Z")).await;
+    let told = |event: &Event| matches!(event, Event::ClockWentBack { seconds: 3_540..=3_600 });
+    assert_eq!(house.count(told), 1);
+    house.pass_until("2024-03-05T12:19:59Z").await;
+    assert_eq!(house.net("walt").sent().len(), 1, "what was used stays used");
+    house.pass(seconds(1)).await;
+    assert_eq!(house.story("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_only_adjusted_is_no_news() {
+    let house = House::of([(every("@hourly"), poem("w", 9))]).await;
+    house.pass(minutes(10)).await;
+    house.clock.set(house.now() - TimeDelta::seconds(3));
+    house.pass(minutes(10)).await;
+    assert_eq!(house.count(|event| matches!(event, Event::ClockWentBack { .. })), 0);
+}
+
+#[tokio::test]
+async fn a_clock_set_back_holds_no_work_up() {
+    let house = House::of([(bot("walt"), poem("w", 9))]).await;
+    house.net("walt").then(Next::Panic);
+    house.pass(minutes(1)).await;
+    house.set_clock(at("2024-03-04T12:01:00Z")).await;
+    house.pass(minutes(1)).await;
+    assert_eq!(house.story("walt").await, ["12:01:00 unknown (ask) w1"]);
+    let settle = house.write_settle("walt", true).await;
+    house.pass(minutes(1)).await;
+    assert!(house.answer(settle).await.done, "wishes are looked at without a ring, too");
+}
+
+#[tokio::test]
+async fn a_clock_set_forward_a_day_posts_once_a_bot() {
+    let house = House::of([(every("*/10 * * * *"), poem("w", 99)), (bot("emily"), poem("e", 99))]).await;
+    house.pass(seconds(30)).await;
+    house.set_clock(at("2024-03-06T12:00:15Z")).await;
+    assert_eq!(house.story("walt").await, ["12:00:00 posted w1"]);
+    assert_eq!(house.story("emily").await, ["12:00:00 posted e1"]);
+    assert_eq!(house.last("walt").await.slot, Some(at("2024-03-06T12:00:00Z")));
+}
+
+fn in_berlin(schedule: &str) -> Bot {
+    let mut walt = bot("walt");
+    walt.schedule = Schedule::parse(schedule, Zone::built_in("Europe/Berlin").unwrap()).unwrap();
+    walt
+}
+
+/// Plays a night, restarting in the middle of it, and returns the slots that fired, in UTC.
+async fn night(from: &str, schedule: &str) -> Vec<String> {
+    let mut house = House::at_time(at(from), [(in_berlin(schedule), &poem("w", 99))]).await;
+    for _ in 0..8 {
+        house.pass(minutes(45)).await;
+        house.restart().await;
+    }
+    assert_eq!(missed(&house), 0);
+    let rows = house.rows("walt").await;
+    rows.iter().map(|row| row.slot.unwrap().format("%H:%M").to_string()).collect()
+}
+
+#[tokio::test]
+async fn in_the_night_of_spring_nothing_is_lost_and_nothing_fires_in_the_gap() {
+    // At 01:00 UTC the clock goes from 02:00 to 03:00.
+    let from = "2024-03-30T22:00:00Z";
+    assert_eq!(night(from, "30 2 * * *").await, ["01:00"], "the first instant after the gap");
+    assert_eq!(night(from, "30 * * * *").await, ["22:30", "23:30", "00:30", "01:30", "02:30", "03:30"]);
+    assert_eq!(night(from, "15,45 2 * * *").await, ["01:00"], "moved to one instant they are one slot");
+}
+
+#[tokio::test]
+async fn in_the_night_of_autumn_a_fixed_hour_fires_once_and_every_hour_fires_each() {
+    // At 01:00 UTC the clock goes from 03:00 back to 02:00.
+    let from = "2024-10-26T22:00:00Z";
+    assert_eq!(night(from, "30 2 * * *").await, ["00:30"], "in the first pass only");
+    assert_eq!(night(from, "30 * * * *").await, ["22:30", "23:30", "00:30", "01:30", "02:30", "03:30"]);
+}
+
+/// The clock is set, in Berlin, shortly before or in a night in which clocks are changed, or far from one.
+#[tokio::test]
+async fn however_the_clock_jumps_nothing_bursts_and_no_loop_spins() {
+    let jumps = [
+        ("a day ahead", "2024-03-06T12:00:00Z"),
+        ("an hour back", "2024-03-05T11:00:00Z"),
+        ("to 1970", "1970-01-01T00:00:00Z"),
+        ("into the gap of spring", "2024-03-31T00:50:00Z"),
+        ("into the first pass of autumn", "2024-10-27T00:10:00Z"),
+        ("into the second pass of autumn", "2024-10-27T01:10:00Z"),
+        ("a hundred years ahead", "2124-01-01T00:00:00Z"),
+    ];
+    for (jump, to) in jumps {
+        for schedule in ["*/10 * * * *", "30 2 * * *", "* * * * * *", "15,45 1-3 * * *"] {
+            let told = format!("{jump}, {schedule}");
+            let mut walt = in_berlin(schedule);
+            walt.max_per_hour = 3_600;
+            let house = House::of([(walt, poem("w", 999))]).await;
+            house.pass(seconds(5)).await;
+            let before = house.net("walt").sent().len();
+            house.set_clock(at(to)).await;
+            let posts = house.net("walt").sent().len() - before;
+            // The newest slot that was missed; and of every second the one that is due now.
+            assert!(posts <= 2, "{told}: {posts} at once");
+            let (awake, sent) = (house.clock.lain_down(), house.net("walt").sent().len());
+            house.pass(minutes(3)).await;
+            let (awake, posts) = (house.clock.lain_down() - awake, house.net("walt").sent().len() - sent);
+            assert!(posts <= 180, "{told}: {posts} in three minutes");
+            // Twice a minute, and a few times for each slot.
+            let most = 8 + 4 * u64::try_from(posts + 1).unwrap();
+            assert!(awake <= most, "{told}: awake {awake} times for {posts} posts");
+            let slots: Vec<_> = house.rows("walt").await.iter().map(|row| row.slot).collect();
+            assert!(slots.windows(2).all(|pair| pair[0] < pair[1]), "{told}: {slots:?}");
+        }
+    }
+}
+
+/// The clock was set ten years ahead, for a few seconds.
+#[tokio::test]
+async fn a_clock_that_was_ahead_is_loud_and_a_person_resets_it() {
+    let house = House::of([(every("* * * * *"), poem("w", 99))]).await;
+    house.pass(minutes(1)).await;
+    house.set_clock(at("2036-01-01T00:00:30Z")).await;
+    house.pass(minutes(2)).await;
+    let sent = house.net("walt").sent().len();
+    house.set_clock(at("2024-03-05T12:05:00Z")).await;
+    house.pass(minutes(10)).await;
+    assert_eq!(house.net("walt").sent().len(), sent, "slots are never used twice");
+    assert_eq!(house.count(|event| matches!(event, Event::ClockWasAhead { .. })), 1);
+    let standing = BotRecord { signed_in_at: Some(house.now()), ..house.standing("walt").await };
+    let (state, reason) = health_state(&house.bots[0], Some(&standing), Some(9), house.now());
+    assert!(state == HealthState::Suspended && reason.unwrap().to_string().contains("`flockd resume walt`"));
+    assert!(clock_was_ahead(&house.bots[0], house.standing("walt").await.last_slot, false, house.now()));
+    let answer = house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await;
+    assert!(answer.done, "{answer:?}");
+    house.pass(minutes(2)).await;
+    assert_eq!(house.net("walt").sent().len(), sent + 2);
+    let mut texts = house.net("walt").texts();
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), sent + 2, "no line twice");
+    // Nothing but a reset goes back.
+    assert!(!clock_was_ahead(&house.bots[0], house.standing("walt").await.last_slot, false, house.now()));
+}
+
+/// The clock was an hour ahead: what was posted for the slots of that hour is not posted again.
+#[tokio::test]
+async fn after_a_reset_slots_that_were_used_stay_used() {
+    let house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    house.set_clock(at("2024-03-05T13:00:00Z")).await;
+    house.pass(minutes(21)).await;
+    assert_eq!(house.net("walt").sent().len(), 3, "13:00, 13:10 and 13:20");
+    house.set_clock(at("2024-03-05T12:52:00Z")).await;
+    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
+    house.pass_until("2024-03-05T13:25:00Z").await;
+    assert_eq!(house.net("walt").sent().len(), 3);
+    house.pass_until("2024-03-05T13:31:00Z").await;
+    assert_eq!(house.net("walt").sent().len(), 4);
+}
+
+/// A machine without a battery: its clock is not set yet, and a person must not reset what is right.
+#[tokio::test]
+async fn a_clock_that_is_behind_resets_nothing() {
+    let house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    house.pass(minutes(10)).await;
+    house.set_clock(at("1970-01-01T00:00:00Z")).await;
+    let answer = house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await;
+    assert!(!answer.done, "{answer:?}");
+    house.set_clock(at("2024-03-05T12:19:00Z")).await;
+    house.pass(minutes(2)).await;
+    assert_eq!(house.story("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
+}
+
+/// What was dated by that clock neither silences a bot nor keeps it from its limit.
+#[tokio::test]
+async fn posts_of_the_future_do_not_count_for_this_hour() {
+    let mut walt = every("* * * * *");
+    walt.max_per_hour = 5;
+    let mut house = House::at_time(at("2036-01-01T00:00:00Z"), [(walt, poem("w", 99))]).await;
+    house.pass(minutes(9)).await;
+    house.stop().await;
+    house.clock.set(at(START));
+    house.start().await;
+    assert_eq!(house.standing("walt").await.sent_last_hour, 0);
+    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
+    house.pass(minutes(9)).await;
+    assert_eq!(house.net("walt").sent().len(), 10);
+}
+
+/// The newest row is the one that came last, and not the one with the latest id.
+#[tokio::test]
+async fn ids_of_a_clock_that_was_ahead_hide_no_row_that_came_after_them() {
+    let house = House::at_time(at("2036-01-01T00:00:30Z"), [(every("* * * * *"), poem("w", 99))]).await;
+    house.pass(minutes(2)).await;
+    house.set_clock(at(START)).await;
+    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
+    house.pass(minutes(2)).await;
+    let (rows, standing) = (house.rows("walt").await, house.standing("walt").await);
+    let ids: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
+    assert!(ids.first() > ids.last(), "ids go back with the clock: {ids:?}");
+    assert_eq!(standing.last, rows.last().cloned());
+    assert_eq!(standing.last_posted.unwrap().text.as_ref(), house.net("walt").texts().last());
+}
+
+#[tokio::test]
+async fn what_was_planned_by_a_clock_that_was_ahead_is_given_up() {
+    let house = House::at_time(at("2036-01-01T00:00:30Z"), [(every("0 * * * *"), poem("w", 99))]).await;
+    house.net("walt").then(setback(Cause::Limits, Some(at("2036-01-01T01:30:00Z"))));
+    house.pass(minutes(61)).await;
+    house.set_clock(at("2024-03-05T12:30:00Z")).await;
+    assert_eq!(house.story("walt").await, ["01:00:00 released (late) w1"]);
+    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
+    house.pass(minutes(31)).await;
+    assert_eq!(house.story("walt").await[1..], ["13:00:00 posted w1"], "its line is free again");
+}
+
+/// The clock was half an hour ahead when the network asked for patience.
+#[tokio::test]
+async fn a_wait_of_a_clock_that_was_ahead_is_not_waited_for() {
+    let house = House::of([(every("10 * * * *"), poem("w", 99))]).await;
+    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:40:00Z"))));
+    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:55:00Z"))));
+    house.pass(minutes(11)).await;
+    house.set_clock(at("2024-03-05T12:41:00Z")).await;
+    assert_eq!(house.net("walt").sent().len(), 2);
+    house.set_clock(at("2024-03-05T12:12:00Z")).await;
+    house.pass(minutes(2)).await;
+    assert_eq!(house.story("walt").await, ["12:10:00 posted w1"]);
+}
+
+/// Sent by a clock that was years ahead, and looked for by one that is right.
+#[tokio::test]
+async fn a_doubt_of_a_clock_that_was_ahead_is_settled_at_once() {
+    for (sight, sent) in [(like("found"), 1), (nothing(), 1)] {
+        let mut house =
+            House::at_time(at("2036-01-01T00:00:30Z"), [(every("0 * * * *"), poem("w", 99))]).await;
+        house.net("walt").then(Next::Silence { arrived: true });
+        house.pass_until("2036-01-01T01:00:00Z").await;
+        house.stop().await;
+        house.clock.set(at(START));
+        house.net("walt").sees(sight.clone());
+        house.start().await;
+        house.pass(minutes(10)).await;
+        let row = house.last("walt").await;
+        let expected = if sight == nothing() { "released" } else { "posted" };
+        assert_eq!(row.state.to_string(), expected, "its slot is ten years ahead: {row:?}");
+        assert_eq!(house.net("walt").sent().len(), sent);
+    }
+}

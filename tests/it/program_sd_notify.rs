@@ -1,0 +1,126 @@
+//! What the service manager hears: the real program on a real socket, and a loop that is stuck.
+
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use flockd::clock::Clock;
+use flockd::config;
+use flockd::daemon::{self, DaemonOptions, sd_notify::SdNotify};
+use flockd::flock::event::Event;
+use rand::SeedableRng;
+use tokio::sync::oneshot;
+
+use crate::support::clock::{ManualClock, at, seconds};
+use crate::support::manager::Manager;
+use crate::support::program::{Daemon, Folder};
+
+const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\n\
+    [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"@yearly\"\n";
+
+fn folder() -> Folder {
+    let folder = Folder::with(FLOCK);
+    folder.write("robin.txt", b"one\ntwo\n");
+    folder
+}
+
+#[test]
+fn a_start_a_reload_and_a_stop_are_told_and_how_the_flock_is() {
+    let folder = folder();
+    let manager = Manager::at(&folder.path("notify"));
+    let mut run = folder.command(&["run"]);
+    run.env("NOTIFY_SOCKET", folder.path("notify")).env("WATCHDOG_USEC", "300000");
+    let daemon = Daemon::spawn(&mut run);
+    manager.wait_for("READY=1", &["WATCHDOG", "STOPPING", "RELOADING"]);
+    assert!(folder.path("flock.db").exists(), "ready, and no ledger");
+    let status =
+        manager.wait_for("STATUS=1 bot, 0 need a person; next post due at ", &["READY", "RELOADING"]);
+    assert!(status.ends_with("-01-01 00:00 UTC"), "{status}");
+    (0..3).for_each(|_| drop(manager.wait_for("WATCHDOG=1", &[])));
+
+    daemon.hang_up();
+    let reloading = manager.wait_for("RELOADING=1", &["READY"]);
+    let at = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect(&reloading);
+    assert!(at.parse::<u64>().unwrap() > 0, "{reloading}");
+    manager.wait_for("READY=1", &["STOPPING"]);
+    folder.write("flock.toml", b"[bots");
+    daemon.hang_up();
+    manager.wait_for("RELOADING=1", &["READY"]);
+    manager.wait_for("READY=1", &["STOPPING"]);
+    folder.replace("flock.toml", FLOCK.replace("PORT", &folder.port.to_string()).as_bytes());
+    folder.write("robin.txt", b"one\n");
+    assert_eq!(folder.run(&["post", "robin"]).code, 0);
+    // A poem that was just saved is waited for, and a socket that is full takes no word more.
+    while manager.heard().is_some() {}
+    assert_eq!(daemon.stop(), 0);
+    manager.wait_for("STOPPING=1", &[]);
+}
+
+#[test]
+fn a_socket_that_leads_nowhere_harms_nothing() {
+    let deaf = tempfile::tempdir().unwrap();
+    let path = deaf.path().join("deaf");
+    let _deaf = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    for socket in ["/nowhere/at/all", "@missing", "", path.to_str().unwrap()] {
+        let folder = folder();
+        let mut run = folder.command(&["run"]);
+        // Fed so often that a socket without a reader is full at once.
+        run.env("NOTIFY_SOCKET", socket).env("WATCHDOG_USEC", "3000");
+        let daemon = Daemon::spawn(&mut run);
+        daemon.wait_for_event("started");
+        assert_eq!(folder.run(&["post", "robin"]).code, 0, "{socket}");
+        assert_eq!(daemon.stop(), 0, "{socket}");
+    }
+}
+
+/// The loop tells that the clock went back; a listener then keeps it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_loop_that_is_stuck_gives_no_sign_of_life() {
+    let folder = folder();
+    let manager = Manager::at(&folder.path("notify"));
+    let clock = Arc::new(ManualClock::showing(at("2024-03-05T12:00:00Z")));
+    let file = folder.path("flock.toml");
+    let flock = config::load(&file, clock.now()).unwrap().flock;
+    let (stuck, is_stuck) = mpsc::channel();
+    let (let_go, is_let_go) = mpsc::channel::<()>();
+    let is_let_go = Mutex::new(is_let_go);
+    let listener = move |event: &Event| {
+        if matches!(event, Event::ClockWentBack { .. }) {
+            stuck.send(()).unwrap();
+            is_let_go.lock().unwrap().recv().unwrap();
+        }
+    };
+    let setting = DaemonOptions {
+        flock: Arc::new(flock.clone()),
+        clock: clock.clone(),
+        dice: rand::rngs::StdRng::seed_from_u64(1),
+        listeners: vec![Box::new(listener)],
+        web: None,
+        source: None,
+        notice: SdNotify::to(folder.path("notify").as_os_str(), Some(Duration::from_secs(30))),
+        log_lines_dropped: Arc::default(),
+    };
+    let desk = daemon::hold(&flock).await.unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(daemon::run(desk, setting, async { drop(stopped.await) }));
+    manager.wait_for("READY=1", &["WATCHDOG"]);
+    for _ in 0..3 {
+        manager.wait_while("WATCHDOG=1", &["STOPPING"], || clock.advance(seconds(1)));
+    }
+    clock.set(clock.now() - TimeDelta::hours(1));
+    while is_stuck.try_recv().is_err() {
+        clock.advance(seconds(1));
+        tokio::task::yield_now().await;
+    }
+    // What it said before it got stuck.
+    while manager.heard().is_some() {}
+    for _ in 0..3 {
+        manager.wait_while("STATUS=", &["WATCHDOG"], || clock.advance(seconds(1)));
+    }
+    let_go.send(()).unwrap();
+    manager.wait_while("WATCHDOG=1", &["READY"], || clock.advance(seconds(1)));
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
+    manager.wait_for("STOPPING=1", &[]);
+}

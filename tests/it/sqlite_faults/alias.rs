@@ -1,0 +1,187 @@
+//! One ledger under two names: the second is refused, with a remedy.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use flockd::store::sqlite::Sqlite;
+use flockd::store::{Store, StoreError};
+
+use super::{Place, TOLD, child, child_folder, count, database, on_a_disk_of};
+use crate::ledger::{at, by_hand, entry};
+
+/// Both ways of opening are refused with these words, and leave nothing beside the name.
+async fn refused(name: &Path, say: &[&str]) {
+    let (hold, beside) = (Sqlite::hold(&database(name)).await, Sqlite::beside(&database(name)).await);
+    for error in [hold.unwrap_err(), beside.map(|_| ()).unwrap_err()] {
+        assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
+        let message = error.to_string();
+        assert!(say.iter().all(|part| message.contains(part)), "{message}");
+    }
+    for suffix in ["-wal", "-shm", ".lock", ".bell"] {
+        let beside = format!("{}{suffix}", name.display());
+        assert!(!Path::new(&beside).exists(), "{beside} was made");
+    }
+}
+
+#[tokio::test]
+async fn a_hard_link_is_refused_under_either_name() {
+    let place = Place::new();
+    place.left_alone(3).await;
+    let elsewhere = tempfile::tempdir_in(place.folder.path()).unwrap();
+    for link in [place.folder.path().join("link.db"), elsewhere.path().join("flock.db")] {
+        fs::hard_link(&place.path, &link).unwrap();
+        for name in [&link, &place.path] {
+            refused(name, &["has 2 names (hard links)", "-inum"]).await;
+        }
+        fs::remove_file(link).unwrap();
+    }
+    assert_eq!(count(&place.hold().await.unwrap()).await, 3);
+}
+
+/// A copy that is made by linking must not take the commands from a daemon that runs.
+#[tokio::test]
+async fn a_link_that_is_made_while_a_daemon_runs_keeps_out_only_who_uses_it() {
+    let place = Place::new();
+    let store = place.hold().await.unwrap();
+    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    let link = place.folder.path().join("link.db");
+    fs::hard_link(&place.path, &link).unwrap();
+    refused(&link, &["has 2 names (hard links)"]).await;
+    store.open(&by_hand("walt", "text", 1)).await.unwrap();
+    assert_eq!(count(&place.beside().await.unwrap().unwrap()).await, 1);
+    assert!(matches!(place.hold().await, Err(StoreError::Held(_))));
+}
+
+/// Not a test by itself: it holds the ledger until its standard input ends.
+#[tokio::test]
+async fn child_that_holds_until_told() {
+    let Some(folder) = child_folder() else { return };
+    let _held = Sqlite::hold(&database(&folder.join("flock.db"))).await.unwrap();
+    println!("\nholding");
+    std::io::read_to_string(std::io::stdin()).unwrap();
+}
+
+/// No name, no lock file, one link: what is left to tell is the file itself.
+#[tokio::test]
+async fn the_lock_is_on_the_file_however_it_is_called() {
+    let place = Place::new();
+    place.left_alone(3).await;
+    let mut holder = child("alias::child_that_holds_until_told", place.folder.path());
+    let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(holder.stdout.take().unwrap()));
+    assert!(lines.any(|line| line.unwrap() == "holding"), "the child ended early");
+    let elsewhere = tempfile::tempdir_in(place.folder.path()).unwrap();
+    let renamed = elsewhere.path().join("other.db");
+    fs::rename(&place.path, &renamed).unwrap();
+    let held = Sqlite::hold(&database(&renamed)).await.unwrap_err();
+    assert!(
+        matches!(&held, StoreError::Held(message) if message.contains(&holder.id().to_string())),
+        "{held:?}"
+    );
+    fs::rename(&renamed, &place.path).unwrap();
+    // Without the lock's file, too.
+    fs::remove_file(place.folder.path().join("flock.db.lock")).unwrap();
+    assert!(matches!(place.hold().await, Err(StoreError::Held(_))));
+    drop(holder.stdin.take());
+    assert!(holder.wait().unwrap().success());
+    assert_eq!(count(&place.hold().await.unwrap()).await, 3);
+}
+
+/// A link leads to the ledger's own folder, where its log and its lock are.
+#[tokio::test]
+async fn a_symbolic_link_leads_to_the_ledgers_folder() {
+    let place = Place::new();
+    place.left_alone(3).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("flock.db");
+    symlink(&place.path, &link).unwrap();
+    let store = Sqlite::hold(&database(&link)).await.unwrap();
+    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    for name in ["flock.db-wal", "flock.db.lock", "flock.db.bell"] {
+        assert!(place.folder.path().join(name).exists(), "{name}");
+    }
+    assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
+    assert!(matches!(place.hold().await, Err(StoreError::Held(_))));
+}
+
+/// Not a test by itself: `flock.db` is mounted at another place, and then again where its name has a blank.
+#[tokio::test]
+async fn child_with_a_ledger_that_is_mounted_alone() {
+    let Some(folder) = child_folder() else { return };
+    let real = folder.join("flock.db");
+    let store = Sqlite::hold(&database(&real)).await.unwrap();
+    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.close().await;
+    drop(store);
+    for name in ["mounted", "with a blank"] {
+        let mounted = folder.join(name).join("flock.db");
+        fs::create_dir(folder.join(name)).unwrap();
+        fs::write(&mounted, "").unwrap();
+        let bound = Command::new("mount").arg("--bind").args([&real, &mounted]).status();
+        assert!(bound.unwrap().success());
+        refused(&mounted, &["mounted by itself", "mount the folder"]).await;
+    }
+    // The folder as a whole may be mounted.
+    let whole = folder.join("whole");
+    fs::create_dir(&whole).unwrap();
+    assert!(Command::new("mount").arg("--bind").args([&folder, &whole]).status().unwrap().success());
+    let held = Sqlite::hold(&database(&whole.join("flock.db"))).await.unwrap();
+    assert!(matches!(Sqlite::hold(&database(&real)).await, Err(StoreError::Held(_))));
+    drop(held);
+    println!("\n{TOLD}");
+}
+
+#[test]
+fn a_file_that_is_mounted_alone_is_refused_and_its_folder_is_not() {
+    on_a_disk_of("16m", "alias::child_with_a_ledger_that_is_mounted_alone");
+}
+
+/// A process that follows a link in the place of one of flockd's own files would overwrite a file elsewhere.
+#[tokio::test]
+async fn links_in_the_place_of_files_of_flockd_are_not_followed() {
+    let place = Place::new();
+    place.left_alone(3).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let victim = elsewhere.path().join("victim");
+    fs::write(&victim, "not flockd's").unwrap();
+    for suffix in ["lock", "ballast"] {
+        let ours = place.folder.path().join(format!("flock.db.{suffix}"));
+        for put in [|to: &Path, at: &Path| symlink(to, at), |to: &Path, at: &Path| fs::hard_link(to, at)] {
+            if put(&victim, &ours).is_err() {
+                println!("skipped: no link can be made across disks here");
+                continue;
+            }
+            let begun = match place.hold().await {
+                Ok(store) => {
+                    store.enter(&[entry("walt")], at(0)).await.unwrap();
+                    store.open(&by_hand("walt", "text", 1)).await.map(drop)
+                }
+                refused => refused.map(drop),
+            };
+            let message = begun.unwrap_err().to_string();
+            assert!(message.contains("remove") && message.contains(suffix), "{message}");
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "not flockd's");
+            let _ = fs::remove_file(&ours);
+        }
+    }
+}
+
+/// SQLite's own files, too: what is written to the log is the ledger.
+#[tokio::test]
+async fn a_link_in_the_place_of_the_log_is_refused() {
+    for ending in ["-wal", "-shm", "-journal"] {
+        let place = Place::new();
+        place.left_alone(3).await;
+        let elsewhere = tempfile::tempdir().unwrap();
+        let victim = elsewhere.path().join("victim");
+        fs::write(&victim, "not flockd's").unwrap();
+        symlink(&victim, place.folder.path().join(format!("flock.db{ending}"))).unwrap();
+        for error in [place.hold().await.map(drop).unwrap_err(), place.beside().await.map(drop).unwrap_err()]
+        {
+            assert!(error.to_string().contains(&format!("flock.db{ending} ")), "{error}");
+        }
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "not flockd's");
+    }
+}

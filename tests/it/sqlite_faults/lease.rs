@@ -1,0 +1,137 @@
+//! One holder at a time, others beside it, and the bell between them.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use flockd::flock::post::State;
+use flockd::store::sqlite::Sqlite;
+use flockd::store::{Filter, Store, StoreError};
+use futures_util::FutureExt;
+use tokio::time::timeout;
+
+use super::{Place, child, child_folder, database};
+use crate::ledger::{at, by_hand, entry, wish};
+
+/// What must come does so at once; after this long it is not coming.
+const SOON: Duration = crate::support::PATIENCE;
+
+#[tokio::test]
+async fn a_second_holder_is_told_who_the_first_is() {
+    let place = Place::new();
+    let first = place.hold().await.unwrap();
+    let held = place.hold().await.unwrap_err();
+    let StoreError::Held(message) = &held else { panic!("{held}") };
+    assert!(message.contains(&format!("process {} ", std::process::id())), "{message}");
+    assert!(message.contains(&place.path.display().to_string()), "{message}");
+    drop(first);
+    place.hold().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_name_for_the_file_is_no_other_ledger() {
+    let place = Place::new();
+    let by_link = place.folder.path().join("link.db");
+    let first = place.hold().await.unwrap();
+    std::os::unix::fs::symlink(&place.path, &by_link).unwrap();
+    assert!(matches!(Sqlite::hold(&database(&by_link)).await, Err(StoreError::Held(_))));
+    let by_dots = place.folder.path().join(".").join("flock.db");
+    assert!(matches!(Sqlite::hold(&database(&by_dots)).await, Err(StoreError::Held(_))));
+    // A ring by another name is heard, too.
+    let beside = Sqlite::beside(&database(&by_link)).await.unwrap().unwrap();
+    let heard = async { tokio::join!(first.notified(), beside.notify()) };
+    timeout(SOON, heard).await.unwrap();
+}
+
+/// Not a test by itself: what the child of the next one does.
+#[tokio::test]
+async fn child_that_holds() {
+    let Some(folder) = child_folder() else { return };
+    let store = Sqlite::hold(&database(&folder.join("flock.db"))).await.unwrap();
+    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
+    println!("\nholding");
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_killed_holder_leaves_the_ledger_free() {
+    let place = Place::new();
+    let mut holder = child("lease::child_that_holds", place.folder.path());
+    let mut holder = holder.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == "holding"), "the child ended early");
+
+    let held = place.hold().await.unwrap_err();
+    assert!(held.to_string().contains(&format!("process {} ", holder.id())), "{held}");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    assert!(place.folder.path().join("flock.db.bell").exists(), "it was not tidied up");
+
+    let next = place.hold().await.unwrap();
+    let taken = next.take_over(at(9)).await.unwrap();
+    assert_eq!(taken.iter().map(|post| post.state).collect::<Vec<_>>(), [State::Unknown]);
+    let beside = place.beside().await.unwrap().unwrap();
+    timeout(SOON, async { tokio::join!(next.notified(), beside.notify()) }).await.unwrap();
+}
+
+#[tokio::test]
+async fn beside_a_holder_others_read_and_wish() {
+    let place = Place::new();
+    let holder = place.hold().await.unwrap();
+    holder.enter(&[entry("walt")], at(0)).await.unwrap();
+    let beside = place.beside().await.unwrap().unwrap();
+    let post = holder.open(&by_hand("walt", "text", 1)).await.unwrap();
+    assert_eq!(beside.posts(&Filter::default()).await.unwrap(), [post]);
+    let wish = wish(2);
+    beside.submit_command(&wish).await.unwrap();
+    assert_eq!(holder.open_commands().await.unwrap(), [wish]);
+    drop(holder);
+    assert_eq!(super::count(&beside).await, 1, "it goes on without the holder");
+    assert!(timeout(Duration::ZERO, beside.notified()).await.is_err(), "only the holder is rung");
+}
+
+#[tokio::test]
+async fn beside_no_ledger_there_is_none() {
+    let place = Place::new();
+    assert!(place.beside().await.unwrap().is_none());
+    assert_eq!(place.folder.path().read_dir().unwrap().count(), 0, "looking made something");
+}
+
+/// A socket's path has room for 108 bytes, a ledger's for 4,096.
+#[tokio::test]
+async fn the_bell_is_heard_in_a_deep_folder() {
+    let mut place = Place::new();
+    let deep = place.folder.path().join("a".repeat(120)).join("b".repeat(120));
+    std::fs::create_dir_all(&deep).unwrap();
+    place.path = deep.join("flock.db");
+    let holder = place.hold().await.unwrap();
+    let beside = place.beside().await.unwrap().unwrap();
+    for _ in 0..3 {
+        timeout(SOON, async { tokio::join!(holder.notified(), beside.notify()) }).await.unwrap();
+    }
+    drop(holder);
+    assert!(!deep.join("flock.db.bell").exists());
+    beside.notify().await;
+}
+
+/// The system keeps about ten rings; a command must not hang because the daemon is busy or stopped.
+#[tokio::test]
+async fn a_notify_never_waits_for_a_daemon_that_does_not_listen() {
+    let place = Place::new();
+    let holder = place.hold().await.unwrap();
+    let beside = place.beside().await.unwrap().unwrap();
+    let (done, rang) = std::sync::mpsc::channel();
+    // In a thread of its own: a ring that blocks must fail this test, not hold it up.
+    std::thread::spawn(move || {
+        let all_at_once = (0..1_000).all(|_| beside.notify().now_or_never().is_some());
+        // Should the test have ended by its own limit, nothing listens any more.
+        drop(done.send((all_at_once, beside)));
+    });
+    let (all_at_once, beside) = rang.recv_timeout(SOON).expect("a ring waited for the holder");
+    assert!(all_at_once);
+    timeout(SOON, holder.notified()).await.unwrap();
+    assert!(timeout(Duration::ZERO, holder.notified()).await.is_err(), "many rings are one");
+    beside.notify().await;
+    timeout(SOON, holder.notified()).await.unwrap();
+}

@@ -1,0 +1,154 @@
+//! The ledger of a house as a command sees it: rows to read, wishes to make; and ways to spoil it.
+
+use std::sync::atomic::Ordering;
+
+use flockd::flock::post::{Post, PostId};
+use flockd::store::sqlite::Sqlite;
+use flockd::store::{BotRecord, Command, CommandKind, CommandResult, Filter, Store};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
+
+use super::fixture::House;
+
+impl House {
+    /// A bot's rows in the ledger, oldest first.
+    pub(crate) async fn rows(&self, bot: &str) -> Vec<Post> {
+        let filter = Filter { bot: Some(bot.parse().unwrap()), ..Filter::default() };
+        let mut rows = self.desk.posts(&filter).await.unwrap();
+        rows.reverse();
+        rows
+    }
+
+    /// The newest of them.
+    pub(crate) async fn last(&self, bot: &str) -> Post {
+        self.rows(bot).await.pop().expect("a row")
+    }
+
+    /// A bot's rows as text: the minute of the slot, the state, the cause, and what was to be posted.
+    pub(crate) async fn story(&self, bot: &str) -> Vec<String> {
+        self.rows(bot).await.iter().map(line_of).collect()
+    }
+
+    pub(crate) async fn standing(&self, bot: &str) -> BotRecord {
+        self.desk.bot_record(&bot.parse().unwrap(), self.now()).await.unwrap().unwrap()
+    }
+
+    /// Writes down a wish and rings, as a command does.
+    pub(crate) async fn ask(&self, what: CommandKind) -> PostId {
+        let id = self.write_wish(what).await;
+        self.desk.notify().await;
+        id
+    }
+
+    /// Writes down a wish, and does not ring.
+    pub(crate) async fn write_wish(&self, what: CommandKind) -> PostId {
+        let now = self.now();
+        // Ids made within a millisecond are told apart by what is random in them; here it grows.
+        let count = self.wishes.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let mut growing = [0; 10];
+        growing[..8].copy_from_slice(&count);
+        let id = PostId::new(now, growing);
+        self.desk.submit_command(&Command { id, what, made_at: now }).await.unwrap();
+        id
+    }
+
+    /// Asks for a bot's newest post to be settled, and does not ring.
+    pub(crate) async fn write_settle(&self, bot: &str, posted: bool) -> PostId {
+        let post = self.last(bot).await.id.to_string();
+        self.write_wish(CommandKind::Settle { bot: bot.to_owned(), post, posted }).await
+    }
+
+    /// Says of every open wish that it is still waited for, as commands do every two seconds.
+    pub(crate) async fn still_waiting(&self) {
+        for wish in self.desk.open_commands().await.unwrap() {
+            self.desk.submit_command(&Command { made_at: self.now(), ..wish }).await.unwrap();
+        }
+    }
+
+    /// Waits for the answer to a wish.
+    pub(crate) async fn answer(&self, id: PostId) -> CommandResult {
+        let asked = async {
+            loop {
+                if let Some(answer) = self.desk.finish_command(id).await.unwrap() {
+                    return answer;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let answer = self.patiently("an answer", asked).await;
+        self.at_rest().await;
+        answer
+    }
+
+    /// Has a bot post a text, or its next line, and waits for the answer.
+    pub(crate) async fn post(&self, bot: &str, text: Option<&str>) -> CommandResult {
+        let text = text.map(str::to_owned);
+        let id = self.ask(CommandKind::Post { bot: bot.to_owned(), text }).await;
+        self.answer(id).await
+    }
+
+    /// Settles a post, and waits for the answer.
+    pub(crate) async fn settle_post(&self, post: &Post, posted: bool) -> CommandResult {
+        let (bot, post) = (post.bot.to_string(), post.id.to_string());
+        let id = self.ask(CommandKind::Settle { bot, post, posted }).await;
+        self.answer(id).await
+    }
+
+    /// Settles a bot's newest post, and waits for the answer.
+    pub(crate) async fn settle(&self, bot: &str, posted: bool) -> CommandResult {
+        let id = self.write_settle(bot, posted).await;
+        self.desk.notify().await;
+        self.answer(id).await
+    }
+
+    /// Waits until a bot's network holds a request.
+    pub(crate) async fn net_holds(&self, bot: &str) {
+        let mut stirs = self.clock.stirs();
+        let held = async {
+            while self.net(bot).held() == 0 {
+                stirs.changed().await.unwrap();
+            }
+        };
+        self.patiently("a request", held).await;
+    }
+
+    /// Makes the ledger refuse this kind of change, until [`House::heal`].
+    pub(crate) async fn spoil(&self, when: &str) {
+        self.tamper(&format!("create trigger spoilt {when} begin select raise(abort, 'spoilt'); end")).await;
+    }
+
+    pub(crate) async fn heal(&self) {
+        self.tamper("drop trigger spoilt").await;
+    }
+
+    /// Does something to the ledger behind flockd's back.
+    pub(crate) async fn tamper(&self, statement: &str) {
+        let mut db = self.stranger().await;
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut db).await.unwrap();
+    }
+
+    /// The ledger as another program sees it.
+    pub(crate) async fn stranger(&self) -> SqliteConnection {
+        let path = self.folder.path().join("flock.db");
+        SqliteConnectOptions::new().filename(path).connect().await.unwrap()
+    }
+
+    /// The sum of a column of numbers.
+    pub(crate) async fn sum(&self, select: &str) -> i64 {
+        let path = self.folder.path().join("flock.db");
+        let mut db = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
+        let numbers: Vec<i64> = sqlx::query_scalar(AssertSqlSafe(select)).fetch_all(&mut db).await.unwrap();
+        numbers.iter().sum()
+    }
+
+    /// The ledger as a command sees it.
+    pub(crate) fn desk(&self) -> &Sqlite {
+        &self.desk
+    }
+}
+
+fn line_of(post: &Post) -> String {
+    let slot = post.slot.map_or("by hand".to_owned(), |slot| slot.format("%H:%M:%S").to_string());
+    let cause = post.cause.map_or(String::new(), |cause| format!(" ({cause})"));
+    format!("{slot} {}{cause} {}", post.state, post.text.as_deref().unwrap_or("-"))
+}
