@@ -61,7 +61,7 @@ async fn after_downtime_a_planned_post_is_not_sent_too_late() {
     house.start().await;
     assert_eq!(house.story("walt").await, ["00:00:00 released (limits) one"]);
     let row = house.last("walt").await;
-    assert_eq!((row.state, row.cause), (State::Released, Some(Cause::Late)));
+    assert_eq!((row.state, row.cause), (State::Released, Some(Cause::Limits)));
     assert_eq!(house.net("walt").sent().len(), 1);
 }
 

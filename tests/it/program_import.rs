@@ -102,9 +102,9 @@ fn what_can_t_come_in_is_said_with_its_line_and_changes_nothing() {
     refused("once upon a time\n", &["bad:1:", "flockd export"]);
     refused(&export.replace("\"format\":1", "\"format\":99"), &["bad:1:", "install flockd"]);
     let cut = export.trim_end().rfind('\n').unwrap() + 1;
-    let lines = export[..cut].lines().count();
-    refused(&export[..cut], &[&format!("bad:{lines}:"), "1 posts"]);
-    refused(&export[..cut + 40], &[&format!("bad:{}:", lines + 1)]);
+    let end = export[..cut].lines().count() + 1;
+    refused(&export[..cut], &[&format!("bad:{end}:"), "1 posts"]);
+    refused(&export[..cut + 40], &[&format!("bad:{end}:")]);
     refused(&export.replace("\"robin\"", "\"wren\""), &["bad:2:", "wren", "--all"]);
     let (gone, folder) = (new.run(&["import", "nowhere"]), new.run(&["import", "."]));
     assert!(gone.code == 1 && gone.err.contains("nowhere "), "{gone:?}");
@@ -181,7 +181,8 @@ async fn lines_that_the_account_had_before_are_not_posted_again() {
     assert_eq!(fake.looks().0, 0, "nothing was read");
     let said = folder.run(&["import", "--history", "walt", "--yes"]);
     assert!(said.code == 0 && said.out.contains("4 posts"), "{said:?}");
-    assert!(!folder.json(&["posts", "--bot", "walt", "--json"]).as_array().unwrap().is_empty());
+    let lines = folder.json(&["posts", "--bot", "walt", "--json"]);
+    assert_eq!(lines.as_array().unwrap().len(), 2, "those that are lines of its poem: {lines}");
     // Beside a daemon, too, and again: nothing is new but what is no line.
     let daemon = folder.start();
     let again = folder.run(&["import", "--history", "walt", "--yes"]);

@@ -201,10 +201,11 @@ fn a_daemon_whose_terminal_is_gone_stops() {
     let folder = flock();
     let (pty, terminal) = pty_process::blocking::open().unwrap();
     let run = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_flockd"));
-    let mut daemon = run.arg("run").current_dir(folder.path("")).spawn(terminal).unwrap();
+    let mut daemon =
+        run.args(["run", "--log-format", "json"]).current_dir(folder.path("")).spawn(terminal).unwrap();
     let mut log = std::io::BufReader::new(pty);
     let mut line = String::new();
-    while !line.contains("the flock is up") {
+    while !line.contains("\"started\"") {
         line.clear();
         std::io::BufRead::read_line(&mut log, &mut line).unwrap();
     }

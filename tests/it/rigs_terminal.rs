@@ -46,8 +46,8 @@ fn lines_are_typed_and_the_input_is_ended() {
 #[test]
 fn ctrl_c_arrives() {
     let folder = flock();
-    let mut terminal = Terminal::run(folder.command(&["run"]));
-    terminal.wait_for("the flock is up");
+    let mut terminal = Terminal::run(folder.command(&["run", "--log-format", "json"]));
+    terminal.wait_for("\"started\"");
     terminal.interrupt();
     let ended = terminal.ended();
     assert_eq!((ended.code, ended.signal), (Some(0), None), "the daemon stops in order: {ended:?}");

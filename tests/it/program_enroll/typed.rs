@@ -54,7 +54,7 @@ async fn a_mistyped_pin_may_be_typed_again() {
     browser::open(&place.page(&mut terminal)).await;
     terminal.line("0000000");
     terminal.wait_for(prompts::REJECTED);
-    terminal.wait_for(prompts::ENTER);
+    terminal.wait_for(prompts::ONCE_MORE);
     terminal.line("not a PIN");
     terminal.wait_for(prompts::AGAIN);
     terminal.line(&place.fake.pin());

@@ -167,7 +167,7 @@ async fn a_bot_posts_takes_back_dresses_and_signs_out() {
                 .is_some_and(|(kind, bytes)| kind == "image/png" && bytes.ends_with(b" and so on"))
         );
         let said = place.run(&["check"]);
-        assert!(!said.out.contains("account does not say"), "{said:?}");
+        assert!(!said.out.contains("`flockd profile walt`"), "{said:?}");
         let long = "a bot, ".repeat(40);
         for bio in [&long, &format!("{long} kept by @emily")] {
             assert_eq!(place.run(&["profile", "walt", "--bio", bio]).code, 0);

@@ -19,6 +19,8 @@ pub const ADDRESS_INSTEAD: &str = "a page that can't be loaded";
 pub const AGAIN: &str = "that is not it";
 /// The network does not accept what was typed, and it is asked for once more.
 pub const REJECTED: &str = "does not accept the code";
+/// Something is asked for once more.
+pub const ONCE_MORE: &str = "once more";
 /// Nothing more can be typed, so only a browser can bring the answer.
 pub const INPUT_ENDED: &str = "the input has ended";
 /// What is typed next is not shown.
