@@ -6,8 +6,8 @@ use flockd::clock::SystemClock;
 use flockd::flock::account::Tokens;
 use flockd::flock::post::{Cause, Post};
 use flockd::flock::{NetworkKind, PostOptions};
-use flockd::net::bluesky::{App, Bluesky};
-use flockd::net::http::{self, Limits};
+use flockd::net::bluesky::{Bluesky, BlueskyApp};
+use flockd::net::http::{self, Timeouts};
 use flockd::net::{Network, Outcome, ProbeResult, Session};
 use futures_util::future::join_all;
 use url::Url;
@@ -27,7 +27,7 @@ trait Place {
     fn server(&self) -> &StandIn;
 
     /// A client that expects the server at `url`.
-    fn client(&self, url: &str, limits: &Limits) -> Box<dyn Network>;
+    fn client(&self, url: &str, limits: &Timeouts) -> Box<dyn Network>;
 
     /// What the account's client is handed with each call, when the server is at `url`.
     fn session(&self, url: &str) -> Session;
@@ -67,7 +67,7 @@ impl Place for OnX {
         &self.fake
     }
 
-    fn client(&self, url: &str, limits: &Limits) -> Box<dyn Network> {
+    fn client(&self, url: &str, limits: &Timeouts) -> Box<dyn Network> {
         let http = http::client(limits).unwrap();
         Box::new(Signed::new(http, self.fake.clock.clone(), url, self.walt.credentials.clone(), None).x)
     }
@@ -106,7 +106,7 @@ impl Place for OnMastodon {
         &self.fake
     }
 
-    fn client(&self, url: &str, limits: &Limits) -> Box<dyn Network> {
+    fn client(&self, url: &str, limits: &Timeouts) -> Box<dyn Network> {
         Box::new(self.fake.client_with(url, limits, None, PostOptions::default()))
     }
 
@@ -144,11 +144,11 @@ impl Place for OnBluesky {
         &self.front
     }
 
-    fn client(&self, url: &str, limits: &Limits) -> Box<dyn Network> {
+    fn client(&self, url: &str, limits: &Timeouts) -> Box<dyn Network> {
         let (http, clock) = (http::client(limits).unwrap(), std::sync::Arc::new(SystemClock));
         let (api_url, site_url) = (url.to_owned(), "https://bsky.app".to_owned());
         let looks = vec![std::time::Duration::ZERO];
-        let app = App { directory_url: api_url.clone(), api_url, site_url, looks };
+        let app = BlueskyApp { directory_url: api_url.clone(), api_url, site_url, probe_delays: looks };
         Box::new(Bluesky::new(http, clock, app, None, PostOptions::default()))
     }
 
@@ -170,7 +170,7 @@ impl Place for OnBluesky {
 }
 
 /// Sends one post to this address.
-async fn sent_to<P: Place>(place: &P, url: &str, limits: &Limits) -> (Post, Outcome) {
+async fn sent_to<P: Place>(place: &P, url: &str, limits: &Timeouts) -> (Post, Outcome) {
     sent_by(&*place.client(url, limits), &place.session(url), P::KIND, 1).await
 }
 
@@ -258,7 +258,7 @@ impl Doubt {
     async fn play<P: Place>(self, place: &P) {
         let Self { behaviour, stored, times_out, says } = self;
         let shown = format!("{}, {:.60}", P::KIND, format!("{behaviour:?}"));
-        let (server, limits) = (place.server(), if times_out { HASTY } else { Limits::default() });
+        let (server, limits) = (place.server(), if times_out { HASTY } else { Timeouts::default() });
         let before = place.writes();
         server.next_post(behaviour);
         let (post, outcome) = sent_to(place, &server.url, &limits).await;
@@ -268,7 +268,7 @@ impl Doubt {
         assert_eq!(place.writes() - before, 1, "{shown}: sent more than once");
         assert_eq!(place.stored().await, usize::from(stored), "{shown}");
         // Reading the account settles it.
-        let (url, patient) = (server.url.clone(), Limits::default());
+        let (url, patient) = (server.url.clone(), Timeouts::default());
         match place.client(&url, &patient).probe(&post, &place.session(&url)).await.unwrap() {
             ProbeResult::Candidates { seen, doubtful, .. } => {
                 assert_eq!((seen.len(), doubtful.len()), (usize::from(stored), 0), "{shown}");
@@ -286,7 +286,7 @@ impl Doubt {
 /// A connection that is kept for the next request, and dies in use.
 async fn dying_connection_is_not_retried<P: Place>(place: &P) {
     let (url, before) = (&place.server().url, place.writes());
-    let (network, session) = (place.client(url, &Limits::default()), place.session(url));
+    let (network, session) = (place.client(url, &Timeouts::default()), place.session(url));
     let (_, first) = sent_by(&*network, &session, P::KIND, 1).await;
     assert!(matches!(first, Outcome::Posted { .. }), "{first:?}");
     // The second goes over the same connection, which is reset before the server has read a byte of it.
@@ -303,7 +303,7 @@ async fn redirects_are_not_followed<P: Place>(place: &P, elsewhere: &StandIn) {
     for status in [301, 302, 303, 307, 308] {
         let reply = Reply::new(status, "").header("location", format!("{}/2/tweets", elsewhere.url));
         server.next_post(Behaviour::Answer(reply));
-        let (_, outcome) = sent_to(place, &server.url, &Limits::default()).await;
+        let (_, outcome) = sent_to(place, &server.url, &Timeouts::default()).await;
         assert!(matches!(outcome, Outcome::Unknown { .. }), "{}, {status}: {outcome:?}", P::KIND);
     }
     assert_eq!(elsewhere.count(), asked, "{}", P::KIND);
