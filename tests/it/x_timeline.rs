@@ -274,7 +274,7 @@ async fn a_look_that_x_refuses_blames_no_text() {
     let lost = Post { sent_at: Some(noon() + TimeDelta::hours(1)), ..post(NetworkKind::X, 1, "a line") };
     let sight = signed.x.probe(&lost, &signed.session(account.as_ref())).await;
     let cause = match sight {
-        Ok(ProbeResult::Candidates { .. }) => None,
+        Ok(ProbeResult::Candidates { .. } | ProbeResult::Absent) => None,
         Ok(ProbeResult::Unavailable(why)) => Some(why.cause),
         Err(rejection) => Some(rejection.why.cause),
     };
