@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use super::diagnostics::Reporter;
 use super::limits;
-use super::report::Reporter;
 use super::section::{Found, Named, Section};
 use super::{addresses, keys, suggest};
 use crate::flock::account::App;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::apps::AppTable;
 use super::conflicts::Conflicts;
 use super::defaults::{DEFAULT_MAX_LATE, Defaults};
-use super::report::Reporter;
+use super::diagnostics::Reporter;
 use super::schedule_checks::ScheduleChecks;
 use super::section::{Found, Named, Section};
 use super::suggest::short;

@@ -1,12 +1,17 @@
-//! A complaint: what is wrong, in which file, on which line, and what to do.
+//! Diagnostics: what is wrong, in which file, on which line, and what to do; and how they are collected while a file is read.
 //!
-//! The poems' and the secrets' checks complain with the same type, so that a person reads one list. Colours and
-//! layout are the printer's.
+//! The checks of poems and secrets report with the same type, so that a person reads one list. Colors and layout are the
+//! printer's.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
+
+use super::spans::SourceSpans;
+use super::zones::Zones;
 
 crate::flock::words! {
     /// Whether the flock can run in spite of it.
@@ -70,6 +75,146 @@ impl std::error::Error for Diagnostics {}
 /// A path that is not UTF-8 must not make the whole list unprintable.
 fn as_shown<S: Serializer>(file: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&file.display())
+}
+
+/// More complaints than this are counted, not listed: nobody reads further before mending these.
+pub(super) const MAX_COMPLAINTS: usize = 1_000;
+
+/// More suggestions than this are not looked for: each compares a name with up to a thousand others, and a flock of
+/// 100,000 bots that all name the same wrong app should be told so in seconds.
+const MAX_SUGGESTIONS: usize = 100;
+
+/// The offsets at which the lines of a text end.
+#[derive(Debug)]
+pub(super) struct LineIndex(Vec<usize>);
+
+impl LineIndex {
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect())
+    }
+
+    /// The line, from 1, of the byte at `offset`.
+    pub(super) fn line_at(&self, offset: usize) -> usize {
+        self.0.partition_point(|end| *end < offset) + 1
+    }
+}
+
+/// Complaints and places of one reading.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    /// The folder of the file: relative paths start here.
+    pub(super) base: PathBuf,
+    /// Whether the whole text could be parsed. If not, nothing can be said about what is *not* there.
+    pub(super) whole: bool,
+    pub(super) places: SourceSpans,
+    /// The rules of time zones that count.
+    pub(super) zones: Zones,
+    lines: LineIndex,
+    complaints: Vec<Diagnostic>,
+    broken_lines: HashSet<usize>,
+    suggestions: usize,
+    /// The table and key of each secret that stands in the text itself.
+    pub(super) literal_secrets: Vec<(String, &'static str)>,
+}
+
+impl Reporter {
+    /// Begins with the lines that are not even TOML, and what is wrong with them.
+    pub(super) fn new(file: &Path, lines: LineIndex, broken: Vec<(usize, String)>, zones: Zones) -> Self {
+        let mut report = Self {
+            base: file.parent().unwrap_or(Path::new("")).to_owned(),
+            whole: broken.is_empty(),
+            places: SourceSpans::new(file),
+            zones,
+            lines,
+            complaints: Vec::new(),
+            broken_lines: HashSet::new(),
+            suggestions: 0,
+            literal_secrets: Vec::new(),
+        };
+        for (line, message) in broken {
+            report.error(Some(line), message);
+            report.broken_lines.insert(line);
+        }
+        report
+    }
+
+    pub(super) fn line_at(&self, offset: usize) -> usize {
+        self.lines.line_at(offset)
+    }
+
+    pub(super) fn error(&mut self, line: Option<usize>, message: String) {
+        self.complain(Severity::Error, line, message);
+    }
+
+    pub(super) fn warning(&mut self, line: Option<usize>, message: String) {
+        self.complain(Severity::Warning, line, message);
+    }
+
+    /// Looks for a suggestion, unless enough were made.
+    pub(super) fn suggest<T>(&mut self, find: impl FnOnce() -> Option<T>) -> Option<T> {
+        self.suggestions += 1;
+        if self.suggestions <= MAX_SUGGESTIONS { find() } else { None }
+    }
+
+    /// Warns of rules of time zones that are not to be relied on, and says which count. Nothing if no zone was asked for.
+    pub(super) fn check_zones(&mut self, now: DateTime<Utc>) -> Option<String> {
+        let told = self.zones.told()?;
+        let problems = self.zones.problems(now);
+        problems.into_iter().for_each(|problem| self.warning(None, problem));
+        Some(told)
+    }
+
+    /// Everything found, complaints by line.
+    pub(super) fn finish(self) -> (Vec<Diagnostic>, SourceSpans) {
+        let mut complaints = self.complaints;
+        complaints.sort_by_key(|complaint| complaint.line);
+        if complaints.len() > MAX_COMPLAINTS {
+            shorten(&mut complaints);
+        }
+        (complaints, self.places)
+    }
+
+    /// A line that is not TOML has its complaint; what the parser made of it deserves no second one.
+    fn complain(&mut self, severity: Severity, line: Option<usize>, message: String) {
+        if line.is_some_and(|line| self.broken_lines.contains(&line)) {
+            return;
+        }
+        self.complaints.push(Diagnostic { severity, file: self.places.file().to_owned(), line, message });
+    }
+}
+
+/// Keeps the first complaints, and one that counts the others and is as severe as the worst of them.
+fn shorten(complaints: &mut Vec<Diagnostic>) {
+    let rest = complaints.split_off(MAX_COMPLAINTS);
+    let severity = if rest.iter().any(Diagnostic::is_error) { Severity::Error } else { Severity::Warning };
+    let message = format!("and {} more complaints: mend these first", rest.len());
+    complaints.push(Diagnostic { severity, file: rest[0].file.clone(), line: None, message });
+}
+
+#[cfg(test)]
+mod report_tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_from_one() {
+        let lines = LineIndex::of("a\nbc\n");
+        assert_eq!([0, 1, 2, 4, 5].map(|at| lines.line_at(at)), [1, 1, 2, 2, 3]);
+    }
+
+    #[test]
+    fn a_flood_of_complaints_is_shortened_and_stays_an_error() {
+        let mut report =
+            Reporter::new(Path::new("flock.toml"), LineIndex::of(""), Vec::new(), Zones::built_in());
+        (0..MAX_COMPLAINTS).for_each(|line| report.warning(Some(line), "odd".into()));
+        report.error(Some(9_999), "bad".into());
+        let (complaints, _) = report.finish();
+        assert_eq!(complaints.len(), MAX_COMPLAINTS + 1);
+        let last = complaints.last().unwrap();
+        assert_eq!(
+            (last.is_error(), last.to_string()),
+            (true, "flock.toml: and 1 more complaints: mend these first".into())
+        );
+    }
 }
 
 #[cfg(test)]

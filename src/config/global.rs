@@ -1,12 +1,17 @@
-//! The tables that there is one of: `[flock]`, where the ledger is, and `[vault]`, where the key of its sealed part is.
-//! `[web]` has a file of its own.
+//! The tables that appear once: `[flock]` with the ledger's place, `[vault]`, `[alerts]` and `[log]`. `[web]` has a file of
+//! its own.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::time::Duration;
 
 use super::section::{Found, Section};
-use super::source;
-use crate::flock::KeySource;
+use super::suggest::short;
+use super::{source, suggest, url};
+use crate::flock::log::{Level, Log};
 use crate::flock::schedule::Zone;
+use crate::flock::secret::SecretSource;
+use crate::flock::{Alerts, KeySource};
 
 /// The ledger's file if nothing else is said.
 const DEFAULT_LEDGER: &str = "flock.db";
@@ -74,4 +79,116 @@ pub(super) fn vault(section: &mut Section<'_, '_>, database: Option<&str>) -> Op
             Some(KeySource::File(ledger.with_file_name(DEFAULT_KEY_FILE)))
         }
     }
+}
+
+/// `heartbeat_every`: more often would be of no use to whoever listens, more seldom says too little.
+const HEARTBEATS: RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(24 * 60 * 60);
+
+/// Reads the table; if it isn't written, nobody is told.
+pub(super) fn alerts(section: &mut Section<'_, '_>) -> Alerts {
+    Alerts {
+        command: command(section).unwrap_or_default(),
+        url: address(section, "url"),
+        heartbeat: address(section, "heartbeat"),
+        heartbeat_every: heartbeat_every(section).unwrap_or(Alerts::default().heartbeat_every),
+    }
+}
+
+/// A program that is named with its folder is looked for like every other file, any other where the system looks.
+fn command(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
+    let Found { value: mut command, line } = section.texts("command")?;
+    if command[0].contains('/') {
+        let program = section.report.base.join(&command[0]).into_os_string();
+        match program.into_string() {
+            Ok(program) => command[0] = program,
+            Err(_) => {
+                section.error(Some(line), "`command` lies in a folder whose name is not UTF-8: move it");
+            }
+        }
+    }
+    Some(command)
+}
+
+/// A URL that is a secret; one that stands elsewhere is looked at by whoever resolves it.
+fn address(section: &mut Section<'_, '_>, key: &'static str) -> Option<SecretSource> {
+    let Found { value, line } = source::secret(section, key)?;
+    if let SecretSource::Literal(text) = &value
+        && let Err(problem) = url::check_secret(text.expose())
+    {
+        section.error(Some(line), format!("`{key}` {problem}"));
+    }
+    Some(value)
+}
+
+fn heartbeat_every(section: &mut Section<'_, '_>) -> Option<Duration> {
+    let Found { value, line } = section.duration("heartbeat_every")?;
+    if !HEARTBEATS.contains(&value) {
+        let (least, most) = HEARTBEATS.into_inner();
+        let (least, most) = (humantime::format_duration(least), humantime::format_duration(most));
+        section.error(Some(line), format!("`heartbeat_every` must be from {least} to {most}"));
+    }
+    Some(value)
+}
+
+/// The parts of flockd that have something to say.
+const PARTS: &[&str] = &[
+    "alerts", "cli", "clock", "config", "daemon", "engine", "enroll", "health", "listener", "net", "sources",
+    "store", "web",
+];
+
+/// What parts were called in earlier versions: a `flock.toml` may still use these names.
+const FORMER_NAMES: &[(&str, &str)] = &[("door", "listener"), ("shelf", "sources"), ("watch", "alerts")];
+
+/// Reads the table; if it isn't written, what is done is logged.
+pub(super) fn log(section: &mut Section<'_, '_>) -> Log {
+    let level = section.word("level", Level::ALL, Level::as_str).map(|found| found.value);
+    Log { level: level.unwrap_or(Log::default().level), targets: targets(section).unwrap_or_default() }
+}
+
+fn targets(section: &mut Section<'_, '_>) -> Option<Vec<(String, Level)>> {
+    let Found { value: table, .. } = section.table("targets")?;
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    let mut targets = Vec::new();
+    for (key, value) in entries {
+        let (name, line): (&str, _) = (key.get_ref(), section.report.line_at(key.span().start));
+        if let Some(problem) = problem_of(name) {
+            section.error(Some(line), format!("target \"{}\" {problem}", short(name)));
+            continue;
+        }
+        match value.get_ref().as_str().and_then(Level::from_word) {
+            Some(level) => targets.push((current_name(name), level)),
+            None => {
+                let words: Vec<String> = Level::ALL.iter().map(|level| format!("\"{level}\"")).collect();
+                section.error(Some(line), format!("target \"{name}\" must be {}", words.join(" or ")));
+            }
+        }
+    }
+    Some(targets)
+}
+
+/// The target under the name that its part has today.
+fn current_name(target: &str) -> String {
+    let renamed = FORMER_NAMES.iter().find_map(|(former, current)| {
+        let rest = target.strip_prefix("flockd::")?.strip_prefix(former)?;
+        (rest.is_empty() || rest.starts_with("::")).then(|| format!("flockd::{current}{rest}"))
+    });
+    renamed.unwrap_or_else(|| target.to_owned())
+}
+
+/// What is wrong with the name of a target. Those of other crates are not known here.
+fn problem_of(name: &str) -> Option<String> {
+    let is_word =
+        |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !name.split("::").all(is_word) {
+        return Some("is no part of a program: write one like \"flockd::net\" or \"hyper\"".to_owned());
+    }
+    let part = name.strip_prefix("flockd::")?.split("::").next().unwrap_or_default();
+    if PARTS.contains(&part) || FORMER_NAMES.iter().any(|(former, _)| *former == part) {
+        return None;
+    }
+    Some(match suggest::nearest(part, PARTS.iter().copied()) {
+        Some(near) => format!("is no part of flockd: did you mean \"flockd::{near}\"?"),
+        None => format!("is no part of flockd: its parts are {}", PARTS.join(", ")),
+    })
 }

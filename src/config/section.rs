@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
-use super::report::Reporter;
+use super::diagnostics::Reporter;
 use super::suggest::{self, short};
 use super::zone_hint;
 use crate::flock::schedule::Zone;

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use toml::de::Error;
 
-use super::report::LineIndex;
+use super::diagnostics::LineIndex;
 use super::slip;
 use super::suggest::short;
 use crate::flock::BotName;

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::session::{self, Intent, LiveSession};
+use super::tokens;
 use super::tokens::NotReady;
+use super::tokens::{Intent, LiveSession};
 use super::{BotRun, outcome, poems};
 use crate::flock::account::Account;
 use crate::flock::event::Call;
@@ -209,7 +210,7 @@ async fn prepare_new(
         barred(run, &content.text).await?;
         let (id, text, planned_at) = (occasion.id, &*content.text, engine.clock.now());
         let intent = Intent { id, text, planned_at };
-        let (ready, record) = session::ready_to_send(run, account.as_ref(), &intent).await?;
+        let (ready, record) = tokens::ready_to_send(run, account.as_ref(), &intent).await?;
         let learnt =
             ready.session.account.as_ref().filter(|learnt| account.as_ref() != Some(learnt)).cloned();
         if let Some(learnt) = learnt {
@@ -233,9 +234,9 @@ async fn prepare_planned(run: &BotRun<'_>, post: &Post) -> Result<Prepared, Bloc
     let (ready, record) = match (&post.record, text) {
         (None, Some(text)) => {
             let intent = Intent { id: post.id, text, planned_at: post.planned_at };
-            session::ready_to_send(run, known, &intent).await?
+            tokens::ready_to_send(run, known, &intent).await?
         }
-        _ => (session::ready_to_post(run, known).await?, None),
+        _ => (tokens::ready_to_post(run, known).await?, None),
     };
     // Until now it may not have been known whose account it is.
     if is_said(run, &post.bot, post.line).await? {
@@ -335,7 +336,7 @@ async fn send(run: &BotRun<'_>, post: Post, ready: LiveSession) -> Post {
 async fn once_more(run: &BotRun<'_>, post: Post, ready: &LiveSession) -> Post {
     let subject = Subject::Planned(&post);
     let begun = async {
-        let ready = session::renewed(run, ready).await?;
+        let ready = tokens::renewed(run, ready).await?;
         let sent = intend(run, &subject, None).await?;
         Ok::<_, Blocked>((sent, ready))
     };

@@ -1,15 +1,20 @@
-//! What people ask for by a command: post now, delete, settle, pause, resume, look at a bot that was signed in. The
-//! command writes a command into the ledger; whoever holds the ledger grants it here. With no daemon running the command itself is the holder.
+//! Executes the commands of people: post, delete, settle, pause, resume, skip and undo, read the account's history, look at a
+//! bot that has just been signed in.
+//!
+//! Another process writes the command into the ledger and the process that holds the ledger executes it here. With no
+//! daemon running, the command line holds the ledger itself. A skip is recorded ahead of its slot as given up; undoing it
+//! frees the slot, as long as its time has not come.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::Instrument;
 
-use super::attempt::{self, Attempted, Occasion};
-use super::reconcile::{self, AccountHistory};
+use super::attempt::{Attempted, Occasion};
+use super::reconcile::AccountHistory;
 use super::tokens::NotReady;
-use super::{BotRun, Engine, session, settle, skip, tick};
+use super::{BotRun, BoundBot, Engine, attempt, due, reconcile, settle, tick, tokens};
 use crate::flock::event::Event;
-use crate::flock::message::{self, Message};
+use crate::flock::message;
+use crate::flock::message::Message;
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why, text_by_hand};
 use crate::net;
 use crate::store::health_state::CLOCK_TOLERANCE;
@@ -36,7 +41,7 @@ impl Engine {
                 Some(bound) => {
                     let record = self.bot_record(&bound, self.clock.now()).await?;
                     let run = BotRun { engine: self, bound: &bound, record: &record };
-                    skip::skip(&run, command.id).await?
+                    skip(&run, command.id).await?
                 }
                 None => unknown_bot(bot),
             },
@@ -44,7 +49,7 @@ impl Engine {
                 Some(bound) => {
                     let record = self.bot_record(&bound, self.clock.now()).await?;
                     let run = BotRun { engine: self, bound: &bound, record: &record };
-                    skip::undo(&run, command.id, *slot).await?
+                    undo(&run, command.id, *slot).await?
                 }
                 None => unknown_bot(bot),
             },
@@ -221,7 +226,7 @@ async fn delete(engine: &Engine, id: &str) -> Result<CommandResult, StoreError> 
             "flock.toml has no bot {bot} on {network}: delete the post there by hand"
         )));
     };
-    match session::delete(engine, &bound, &post).await {
+    match tokens::delete(engine, &bound, &post).await {
         Ok(()) => {}
         Err(NotReady::Rejection(rejection)) => return Ok(refused(format!("not deleted: {rejection}"))),
         Err(NotReady::Store(error)) => return Err(error),
@@ -312,4 +317,92 @@ fn in_the_way(open: &Post) -> CommandResult {
         _ => message.text("wait until it has come to rest"),
     };
     CommandResult::new(false, message, Some(id.to_string()))
+}
+
+/// Passes over the next slot of a bot that is not passed over yet, though its delay may run already.
+pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<CommandResult, StoreError> {
+    let BotRun { engine, bound, record } = *run;
+    let (bot, now) = (&bound.bot, engine.clock.now());
+    if let Some(post) = engine.store.post(id).await? {
+        // Whoever granted it ended between writing and answering.
+        return Ok(skipped(bound, record, post.slot, now));
+    }
+    let Some(slot) = ahead(bound, record, now).next() else {
+        return Ok(refused(format!("{} has no slot ahead that could be skipped", bot.name)));
+    };
+    let due_at = due::with_delay(bot, slot);
+    let occasion = Occasion { id, slot: Some(slot), due_at, missed: 0, text: None };
+    let why = Why::new(Cause::Person, "skipped by hand");
+    match attempt::open_skipped(run, &occasion, why).await {
+        Ok(post) => {
+            let post = engine.announced(post);
+            let record = engine.bot_record(bound, now).await?;
+            Ok(skipped(bound, &record, post.slot, now))
+        }
+        // The bot was quicker.
+        Err(StoreError::SlotTaken) => {
+            Ok(refused("that slot has just been dealt with: ask again for the next"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Undoes the skip of a slot, or of the last slot that is skipped, as long as its time has not come.
+pub(super) async fn undo(
+    run: &BotRun<'_>,
+    id: PostId,
+    slot: Option<DateTime<Utc>>,
+) -> Result<CommandResult, StoreError> {
+    let BotRun { engine, bound, record } = *run;
+    let (bot, now) = (&bound.bot, engine.clock.now());
+    let skipped = record.skipped_of(&bot.schedule, record.last_slot).into_iter();
+    let mut ahead = skipped.filter(|skipped| due::with_delay(bot, *skipped) > now);
+    let wanted = ahead.rfind(|skipped| slot.is_none_or(|slot| slot == *skipped));
+    let Some(post) = engine.store.undo_skip(&bot.name, wanted, id, now).await? else {
+        let bot = &bot.name;
+        return Ok(refused(match slot {
+            None => Message::from(format!("{bot} skips no slot that is still ahead")),
+            Some(slot) => {
+                Message::from(format!("{bot} does not skip ")).at(slot).text(", or its time has come")
+            }
+        }));
+    };
+    let record = engine.bot_record(bound, now).await?;
+    let message =
+        Message::from(format!("{} no longer skips ", bot.name)).at(post.slot.unwrap_or(post.due_at));
+    Ok(CommandResult::new(true, message.then(next(bound, &record, now)), None))
+}
+
+/// The slots that are still to come and not skipped.
+fn ahead(bound: &BoundBot, record: &BotRecord, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
+    let bot = &bound.bot;
+    let not_due = move |slot: &DateTime<Utc>| due::with_delay(bot, *slot) > now;
+    record.expected(&bot.schedule, record.last_slot).filter(not_due)
+}
+
+fn skipped(
+    bound: &BoundBot,
+    record: &BotRecord,
+    slot: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> CommandResult {
+    let name = &bound.bot.name;
+    let skips = Message::from(format!("{name} skips "));
+    let skips = match slot {
+        Some(slot) => skips.at(slot),
+        None => skips.text("its next slot"),
+    };
+    let message = skips.then(next(bound, record, now));
+    CommandResult::new(true, message.remedy(format!("; `flockd skip {name} --undo` undoes that"), ""), None)
+}
+
+/// What comes next, in the words of a sentence that goes on.
+fn next(bound: &BoundBot, record: &BotRecord, now: DateTime<Utc>) -> Message {
+    let name = &bound.bot.name;
+    match ahead(bound, record, now).next() {
+        _ if record.paused.is_some() => Message::from(", and is paused, so it posts nothing until ")
+            .remedy(format!("`flockd resume {name}`"), "you resume it"),
+        Some(next) => Message::from(", and posts next at ").at(next),
+        None => Message::from(", and has no other slot ahead"),
+    }
 }

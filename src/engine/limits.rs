@@ -1,8 +1,8 @@
-//! How often, and when not: the limit that makes a flood impossible whatever the schedule says, who keeps still because
-//! a network said so, and the pauses between attempts. The pace of an app is in `queue`, what it may spend in `budget`.
+//! Send limits: the hourly cap that makes a flood impossible whatever the schedule says, cooldowns that a network asked for,
+//! the backoff between attempts, and the budget of an app. The pace of an app is in `pacer`.
 //!
-//! What networks said is kept here and not in the ledger: after a restart the next answer says it again. What was
-//! sent and spent is in the ledger.
+//! Cooldowns are kept in memory: after a restart the network's next answer repeats them. What was sent and spent is in the
+//! ledger, so a budget holds over restarts. The network's profile knows what a post costs.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,9 +15,11 @@ use tokio::sync::OwnedMutexGuard;
 use super::BoundBot;
 use super::pacer::Pacer;
 use crate::flock::Bot;
+use crate::flock::account::App;
+use crate::flock::budget::{Budget, day_of, dollars, month_of, next_month};
 use crate::flock::post::{Cause, Why};
 use crate::net::{Cooldown, Rejection, Scope};
-use crate::store::BotRecord;
+use crate::store::{BotRecord, Spent, Store, StoreError};
 
 /// The shortest pause before another attempt.
 const SHORTEST: TimeDelta = TimeDelta::seconds(5);
@@ -180,6 +182,61 @@ pub(super) fn backoff(since: DateTime<Utc>, now: DateTime<Utc>, dice: &mut impl 
     let pause = (now - since).clamp(SHORTEST, LONGEST);
     let less = pause.num_milliseconds() / 4;
     now + pause - TimeDelta::milliseconds(dice.random_range(0..=less))
+}
+
+/// Why the budget of the bot's app has no room for a post at this price, and when it has again.
+pub(super) async fn over_budget(
+    store: &dyn Store,
+    bot: &Bot,
+    price: u32,
+    now: DateTime<Utc>,
+) -> Result<Option<Rejection>, StoreError> {
+    let Some(app) = bot.app.as_ref().filter(|app| app.budget.is_limited()) else { return Ok(None) };
+    let month = store.spent(&app.name, month_of(now)).await?;
+    if let Some(what) = over_month(&app.budget, month, price) {
+        return Ok(Some(spent_up(app, &what, next_month(now))));
+    }
+    let Some(most) = app.budget.posts_per_day else { return Ok(None) };
+    let day = store.spent(&app.name, day_of(now)).await?;
+    let what = (day.posts >= most).then(|| format!("{} posts of {most} a day", day.posts));
+    Ok(what.map(|what| spent_up(app, &what, day_of(now) + TimeDelta::days(1))))
+}
+
+fn over_month(budget: &Budget, spent: Spent, price: u32) -> Option<String> {
+    let most = budget.posts_per_month.filter(|most| spent.posts >= *most);
+    if let Some(most) = most {
+        return Some(format!("{} posts of {most} a month", spent.posts));
+    }
+    let most =
+        budget.milli_dollars_per_month.filter(|most| spent.milli_dollars + u64::from(price) > *most)?;
+    Some(format!(
+        "{} of {} US dollars a month, and this post costs {}",
+        dollars(spent.milli_dollars),
+        dollars(most),
+        dollars(price.into())
+    ))
+}
+
+fn spent_up(app: &App, what: &str, again: DateTime<Utc>) -> Rejection {
+    let name = &app.name;
+    let day = again.format("%Y-%m-%d");
+    let reason = format!(
+        "the budget of app {name} is used up ({what}): raise it in [apps.{name}.budget], or wait until {day}, 00:00 UTC"
+    );
+    until(Why::new(Cause::Budget, reason), again)
+}
+
+#[cfg(test)]
+mod budget_tests {
+    use super::*;
+
+    #[test]
+    fn money_is_spent_up_to_the_last_cent() {
+        let budget = Budget { milli_dollars_per_month: Some(30_000), ..Budget::default() };
+        let spent = |mills| over_month(&budget, Spent { posts: 1, milli_dollars: mills }, 15);
+        assert_eq!(spent(29_985), None);
+        assert_eq!(spent(29_986).unwrap(), "29.986 of 30.00 US dollars a month, and this post costs 0.015");
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
-//! The engine: one loop for all bots. It wakes when a bot's next slot is due, when somebody rings, and at
-//! least every thirty seconds, so that a clock that jumps or a machine that slept is noticed.
+//! The engine: one loop for all bots. It wakes when a bot's next slot is due, when a command arrives, and at least every thirty
+//! seconds, so that a clock that was set or a machine that slept is noticed.
 //!
-//! The loop keeps nothing but when to look at which bot; what there is to do is read from the ledger (`turn`), done
-//! in `attempt` and judged in `record`; how often is `govern`'s say. What is in doubt is settled in `mend`, and after a
-//! ledger was put back in `catch_up`. Another flock takes the place of the one that runs in `reload`. Networks and stores
-//! are known by their traits only.
+//! `run` is the loop and keeps only when to look at which bot. `tick` reads from the ledger what there is to do for one bot,
+//! `attempt` posts, `outcome` decides what an answer means, `limits` and `pacer` say how often. `settle` clears up unknown
+//! posts, `reconcile` reads an account after its ledger was restored. `commands` executes what people ask for. Networks and
+//! stores are known by their traits only.
 
 mod attempt;
-mod budget;
 mod commands;
 mod due;
 mod limits;
@@ -15,11 +14,8 @@ mod outcome;
 mod pacer;
 pub mod poems;
 mod reconcile;
-mod reload;
 mod run;
-mod session;
 mod settle;
-mod skip;
 mod tick;
 pub mod tokens;
 
@@ -42,7 +38,7 @@ use crate::sources::PoemCache;
 use crate::store::vault::Vault;
 use crate::store::{BotRecord, Entry, Store, StoreError, health_state};
 use limits::{SendHistory, SendLimits};
-use reload::Handover;
+use run::Handover;
 use tokens::TokenManager;
 
 /// What the engine works with. Everything it needs from the world is handed in.
@@ -272,7 +268,7 @@ impl Engine {
             return Ok(Some(rejection));
         }
         let price = net::price(bound.bot.network, text);
-        budget::over_budget(&*self.store, &bound.bot, price, now).await
+        limits::over_budget(&*self.store, &bound.bot, price, now).await
     }
 
     /// Takes up what an answer said of requests to come.

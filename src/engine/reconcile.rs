@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::tick::Wake;
 use super::tokens::NotReady;
-use super::{BotRun, Engine, session};
+use super::{BotRun, Engine, tokens};
 use crate::flock::account::Account;
 use crate::flock::event::Event;
 use crate::flock::pick;
@@ -45,7 +45,7 @@ pub(super) async fn reconcile(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<
     if record.paused.as_ref().is_some_and(|pause| pause.why.is_some()) {
         return Ok(None);
     }
-    let seen = match session::timeline_since(run, since).await {
+    let seen = match tokens::timeline_since(run, since).await {
         Ok(Timeline::Complete(seen)) => seen,
         Ok(Timeline::Partial(_, why) | Timeline::Unavailable(why)) => {
             return pause(run, &why.reason).await;
@@ -94,7 +94,7 @@ pub(super) struct AccountHistory {
 /// Writes down which lines of the poem the account has posted, as far back as the network shows it. Otherwise says why not.
 pub(super) async fn history(run: &BotRun<'_>) -> Result<Result<AccountHistory, String>, StoreError> {
     let BotRun { engine, bound, record } = *run;
-    let (seen, missing) = match session::timeline_since(run, DateTime::UNIX_EPOCH).await {
+    let (seen, missing) = match tokens::timeline_since(run, DateTime::UNIX_EPOCH).await {
         Ok(Timeline::Complete(seen)) => (seen, None),
         Ok(Timeline::Partial(seen, why)) => (seen, Some(why.reason)),
         Ok(Timeline::Unavailable(why)) => return Ok(Err(why.reason)),

@@ -12,7 +12,7 @@ use chrono::TimeDelta;
 
 use super::tick::{Wake, mended};
 use super::tokens::NotReady;
-use super::{BotRun, BoundBot, Engine, due, limits, session};
+use super::{BotRun, BoundBot, Engine, due, limits, tokens};
 use crate::flock::OnUnknown;
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, State, Why};
@@ -32,7 +32,7 @@ pub(super) async fn settle_unknown(run: &BotRun<'_>, post: Post) -> Result<Wake,
     if at > now && post.moved_at <= now && !mended(record, &post) {
         return Ok(Some(at));
     }
-    let step = match session::look(run, &post).await {
+    let step = match tokens::look(run, &post).await {
         Ok(ProbeResult::Candidates { seen, doubtful, cost }) => {
             let found = recognised(run, &post, (seen, doubtful)).await?;
             return probed(run, &post, found, cost).await;

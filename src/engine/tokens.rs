@@ -1,31 +1,30 @@
-//! The keeper of tokens: hands a bot's client the tokens to sign with, renews those that run out, and sees to
-//! it that new ones are durable before anybody uses them.
+//! Tokens: hands a bot's client the tokens to sign with, renews those that expire, and stores new ones before they are used.
+//! The requests that a bot makes as its account, with one retry after a renewal, are here too; what is posted is not
+//! decided here.
 //!
 //! ```text
-//! read version N ──> claim it for 60 s ──> ask the network ──> keep as version N+1 ──> use
-//!        ^                  │ somebody else has it: wait, read again
+//! read version N ──> lease it for 60 s ──> ask the network ──> store as version N+1 ──> use
+//!        ^                  │ another process has the lease: wait, read again
 //!        └──────────────────┘
 //! ```
 //!
-//! A refresh token may be good only once, so at most one process asks at a time: the claim is a
-//! compare-and-swap in the ledger. Tokens are renewed when they are needed and have run out, or were not
-//! accepted, never by a timer. How they are sealed is the vault's business.
+//! A refresh token may be valid only once, so at most one process asks at a time: the lease is a compare-and-swap in the
+//! ledger. Tokens are renewed when they are needed and have expired or were rejected, never by a timer. The vault seals them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::BoundBot;
+use super::{BotRun, BoundBot, Engine};
 use crate::clock::Clock;
-use crate::flock::account::Tokens;
-use crate::flock::event::{Event, Events};
-use crate::flock::message;
-use crate::flock::post::{Cause, Why};
-use crate::flock::{Bot, BotName};
-use crate::net::Rejection;
+use crate::flock::account::{Account, Tokens};
+use crate::flock::event::{Call, Event, Events};
+use crate::flock::post::{Cause, Post, PostId, Why};
+use crate::flock::{Bot, BotName, message};
+use crate::net::{ProbeResult, Rejection, Session, Timeline};
 use crate::store::vault::{StoredTokens, Vault, VaultError};
-use crate::store::{Store, StoreError};
+use crate::store::{AccountConflict, Store, StoreError};
 
 /// How long a claim holds: longer than a request may take, so that there are never two on their way.
 const CLAIM: TimeDelta = TimeDelta::seconds(60);
@@ -306,4 +305,168 @@ fn signed_in(bound: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotR
 
 fn rejection(cause: Cause, reason: String) -> Rejection {
     Rejection::unanswered(Why::new(cause, reason))
+}
+
+/// What a client needs to make requests as the account that it should be.
+#[derive(Clone)]
+pub(super) struct LiveSession {
+    /// What it is handed with each request.
+    pub session: Session,
+    held: SessionTokens,
+}
+
+/// What is about to be sent, and is not fixed yet.
+pub(super) struct Intent<'a> {
+    pub id: PostId,
+    pub text: &'a str,
+    pub planned_at: DateTime<Utc>,
+}
+
+impl LiveSession {
+    /// Whether tokens that were not accepted can be renewed.
+    pub(super) fn renewable(&self) -> bool {
+        self.held.renewable()
+    }
+}
+
+/// Makes a request as the bot's account; and, if the tokens at hand are not accepted and others can be had, once more
+/// with renewed ones.
+async fn request<T, F: Future<Output = Result<T, NotReady>>>(
+    run: &BotRun<'_>,
+    known: Option<&Account>,
+    request: impl Fn(LiveSession) -> F,
+) -> Result<T, NotReady> {
+    let request = &request;
+    let asked = |held| async move { request(prepared(run, known, held).await?).await };
+    run.engine.tokens.ask(run.bound, asked).await
+}
+
+/// Makes sure that the bot may post what is fixed already.
+pub(super) async fn ready_to_post(
+    run: &BotRun<'_>,
+    known: Option<&Account>,
+) -> Result<LiveSession, NotReady> {
+    request(run, known, |ready| async {
+        alone(run, &ready).await?;
+        Ok(ready)
+    })
+    .await
+}
+
+/// The same for a new post, with all that is to be sent where that is more than the text.
+pub(super) async fn ready_to_send(
+    run: &BotRun<'_>,
+    known: Option<&Account>,
+    intent: &Intent<'_>,
+) -> Result<(LiveSession, Option<String>), NotReady> {
+    let Intent { id, text, planned_at } = *intent;
+    request(run, known, |ready| async move {
+        alone(run, &ready).await?;
+        let record = run.bound.network.compose(id, text, planned_at, &ready.session).await?;
+        Ok((ready, record))
+    })
+    .await
+}
+
+/// Makes sure of the same with newer tokens, after these were not accepted.
+pub(super) async fn renewed(run: &BotRun<'_>, ready: &LiveSession) -> Result<LiveSession, NotReady> {
+    let held = run.engine.tokens.renew(run.bound, &ready.held).await?;
+    let ready = prepared(run, ready.session.account.as_ref(), held).await?;
+    alone(run, &ready).await?;
+    Ok(ready)
+}
+
+/// Makes sure that no other bot of the flock had the account first: two that post to one account would say every line
+/// twice.
+async fn alone(run: &BotRun<'_>, ready: &LiveSession) -> Result<(), NotReady> {
+    let BotRun { engine, bound, .. } = *run;
+    let Some(account) = ready.session.account.as_ref().filter(|_| bound.network.requires_auth()) else {
+        return Ok(());
+    };
+    let rivals = engine.store.account_conflicts(&bound.bot.name).await?;
+    let has_it = |rival: &&AccountConflict| {
+        let other = engine.in_flock(&rival.bot);
+        other.is_some_and(|(network, given)| network == account.network && (rival.signed_in || given))
+    };
+    match rivals.iter().find(has_it) {
+        Some(rival) => Err(Rejection::unanswered(taken(bound, account, &rival.bot)).into()),
+        None => Ok(()),
+    }
+}
+
+fn taken(bound: &BoundBot, account: &Account, other: &BotName) -> Why {
+    let (bot, handle) = (&bound.bot.name, &account.handle);
+    let own = match bound.given {
+        Some(_) => format!("give {bot} the tokens of another account"),
+        None => format!("sign {bot} in to another account (`flockd enroll {bot}`)"),
+    };
+    let reason = format!(
+        "bot {other} posts as @{handle} too, and had the account first: {own}, or remove {other} from flock.toml, or \
+         sign it out (`flockd unenroll {other}`)"
+    );
+    Why::new(Cause::AccountTaken, reason)
+}
+
+/// Looks once for a post whose outcome is unknown.
+pub(super) async fn look(run: &BotRun<'_>, post: &Post) -> Result<ProbeResult, NotReady> {
+    let BotRun { engine, bound, record } = *run;
+    request(run, record.account.as_ref(), |LiveSession { session, .. }| async move {
+        Ok(engine.timed(bound, Call::Look, bound.network.probe(post, &session), |_| None).await?)
+    })
+    .await
+}
+
+/// Reads what the account has posted since then.
+pub(super) async fn timeline_since(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<Timeline, NotReady> {
+    request(run, run.record.account.as_ref(), |LiveSession { session, .. }| async move {
+        Ok(run.bound.network.timeline_since(since, &session).await?)
+    })
+    .await
+}
+
+/// Takes a post back.
+pub(super) async fn delete(engine: &Engine, bound: &BoundBot, post: &Post) -> Result<(), NotReady> {
+    let delete = |held: SessionTokens| async move {
+        let session = Session { tokens: held.tokens, account: None };
+        bound.network.delete(post, &session).await
+    };
+    engine.tokens.ask(bound, delete).await
+}
+
+/// Tells of a bot that could not sign its next request.
+pub(super) async fn tell_if_signed_out(engine: &Engine, bound: &BoundBot) {
+    if let Err(NotReady::Rejection(rejection)) = engine.tokens.held(bound).await {
+        let (bot, reason) = (bound.bot.name.clone(), rejection.why.reason);
+        engine.events.emit(&Event::NotSignedIn { bot, reason });
+    }
+}
+
+/// Makes sure that the tokens are those of the account that it should be, and has the ledger remember what is learnt.
+async fn prepared(
+    run: &BotRun<'_>,
+    known: Option<&Account>,
+    held: SessionTokens,
+) -> Result<LiveSession, NotReady> {
+    let session = Session { tokens: held.tokens.clone(), account: known.cloned() };
+    let learnt = run.bound.network.prepare(&session).await?;
+    if let Some(account) = &learnt {
+        remember(run, known, account).await?;
+    }
+    let account = learnt.or(session.account);
+    Ok(LiveSession { session: Session { account, tokens: session.tokens }, held })
+}
+
+async fn remember(run: &BotRun<'_>, known: Option<&Account>, account: &Account) -> Result<(), StoreError> {
+    let (engine, bot) = (run.engine, &run.bound.bot.name);
+    engine.store.remember(bot, account).await?;
+    // What else is learnt of an account, and learnt again from time to time, is no news.
+    if known.is_some_and(|known| known.handle == account.handle && known.learnt_with == account.learnt_with) {
+        return Ok(());
+    }
+    let handle = &account.handle;
+    engine.events.emit(&Event::Recognised { bot: bot.clone(), handle: handle.clone() });
+    for was in engine.store.other_names(bot).await? {
+        engine.events.emit(&Event::SharesHistory { bot: bot.clone(), handle: handle.clone(), was });
+    }
+    Ok(())
 }

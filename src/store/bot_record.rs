@@ -1,14 +1,16 @@
-//! Where a bot stands, as a ledger tells it. What follows from that for how the bot is stands in `condition`.
+//! What the ledger stores: the record of a bot, the draft of a post, the configuration that runs. What a bot's record means
+//! for its health is in `health_state`.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::flock::BotName;
 use crate::flock::account::Account;
-use crate::flock::poem::TextId;
-use crate::flock::post::{Post, Why};
+use crate::flock::poem::{LineId, TextId};
+use crate::flock::post::{Post, PostId, State, Why};
 use crate::flock::schedule::Schedule;
+use crate::flock::{BotName, NetworkKind};
 
 /// Where a bot stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,4 +93,77 @@ pub struct Pause {
     pub since: DateTime<Utc>,
     /// Why, if that was nobody's wish.
     pub why: Option<String>,
+}
+
+/// A post to be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Its id.
+    pub id: PostId,
+    /// Whose it is.
+    pub bot: BotName,
+    /// The network it is for.
+    pub network: NetworkKind,
+    /// The slot; `None` by hand.
+    pub slot: Option<DateTime<Utc>>,
+    /// The slot with its delay.
+    pub due_at: DateTime<Utc>,
+    /// Round and line, if it uses one.
+    pub line: Option<(u32, LineId)>,
+    /// The text, fixed from now on.
+    pub text: Option<String>,
+    /// All that is sent, if that is more than the text and known already; fixed too.
+    pub record: Option<String>,
+    /// Slots that are passed over with this one.
+    pub missed: u32,
+    /// The app under which it is sent, where the network has such a thing.
+    pub app: Option<String>,
+    /// What that costs, in thousandths of a US dollar.
+    pub price: u32,
+    /// How it begins.
+    pub begins: Beginning,
+    /// When it is planned.
+    pub now: DateTime<Utc>,
+}
+
+/// How a post begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// As `sending`: intent and attempt in one commit.
+    Sending,
+    /// As `planned`, to be tried at the instant.
+    Planned(Why, DateTime<Utc>),
+    /// As `released`: given up at once.
+    Released(Why),
+    /// As `released`, ahead of its time: slots before it are still to come.
+    Skipped(Why),
+}
+
+impl Beginning {
+    /// The state in which the row is inserted.
+    pub const fn state(&self) -> State {
+        match self {
+            Self::Sending => State::Sending,
+            Self::Planned(..) => State::Planned,
+            Self::Released(_) | Self::Skipped(_) => State::Released,
+        }
+    }
+}
+
+/// The `flock.toml` that a daemon runs, as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Configuration {
+    /// The file, as an absolute path.
+    pub file: PathBuf,
+    /// What it says, as TOML without any secret.
+    pub text: String,
+}
+
+/// Why the flock from before goes on.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Refusal {
+    /// When the new one was read.
+    pub at: DateTime<Utc>,
+    /// What is wrong with it, each with file and line.
+    pub complaints: Vec<String>,
 }

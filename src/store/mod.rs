@@ -6,9 +6,7 @@
 
 mod bot_record;
 mod command;
-mod configuration;
 mod credential;
-mod draft;
 pub mod health_state;
 mod private;
 pub mod sessions;
@@ -25,11 +23,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest as _, Sha256};
 
+pub use self::bot_record::{Beginning, Draft};
 pub use self::bot_record::{Behind, BotRecord, Pause, ScheduleCursor};
+pub use self::bot_record::{Configuration, Refusal};
 pub use self::command::{Command, CommandKind, CommandResult};
-pub use self::configuration::{Configuration, Refusal};
 pub use self::credential::{CredentialRow, LONGEST_CLAIM, Sealed};
-pub use self::draft::{Beginning, Draft};
 use self::sessions::Sessions;
 use self::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::flock::account::Account;

@@ -8,11 +8,11 @@ use crate::config::apps::{self, AppTable};
 use crate::config::bots::{self, Shared};
 use crate::config::conflicts::Conflicts;
 use crate::config::defaults::Defaults;
-use crate::config::report::{LineIndex, Reporter};
+use crate::config::diagnostics::{LineIndex, Reporter};
 use crate::config::schedule_checks::ScheduleChecks;
 use crate::config::section::Section;
 use crate::config::zones::Zones;
-use crate::config::{account, alerts, global, limits, log, source};
+use crate::config::{account, global, limits, source};
 use crate::flock::KeySource;
 use crate::flock::account::App;
 
@@ -150,8 +150,8 @@ fn the_example_explains_every_key_there_is() {
     assert_eq!(lacking(asked(global::flock), keys(table("flock"))), none);
     assert_eq!(lacking(asked(|section| global::vault(section, None)), keys(table("vault"))), none);
     assert_eq!(lacking(asked(super::super::web::web), keys(table("web"))), none);
-    assert_eq!(lacking(asked(alerts::alerts), keys(table("alerts"))), none);
-    assert_eq!(lacking(asked(log::log), keys(table("log"))), none);
+    assert_eq!(lacking(asked(global::alerts), keys(table("alerts"))), none);
+    assert_eq!(lacking(asked(global::log), keys(table("log"))), none);
     assert_eq!(lacking(asked(Defaults::read), keys(table("defaults"))), none);
     assert_eq!(lacking(asked(|section| apps::app(section, "x")), keys_within(table("apps"))), none);
     let within = |kind: &str, name: &str, inner: &str| {

@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use super::super::StoreError;
 use super::open::folder_of;
-use super::{limit, sql};
+use super::{filesystem, sql};
 
 /// Copies the ledger to `path`, where nothing may be yet. A copy that fails leaves nothing behind.
 pub(super) async fn copy(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
@@ -89,7 +89,7 @@ async fn sync(file: File) -> std::io::Result<()> {
 }
 
 fn failed(path: &Path, error: &(impl Display + ?Sized)) -> StoreError {
-    let hint = match limit::of_files() {
+    let hint = match filesystem::of_files() {
         Some(most) => format!("files may have {most} bytes at most (`ulimit -f`): raise that"),
         None => "name a file that does not exist yet, in a folder with room for it".to_owned(),
     };

@@ -10,7 +10,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::super::{StoreError, private};
-use super::lock::beside;
+use super::lease::beside;
 
 /// How large it is. What is recorded goes to the write-ahead log, which grows with each commit and can't be
 /// brought back into the ledger while that has no room to grow. A commit appends each page that it has changed:

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::limit;
+use super::filesystem;
 use crate::store::StoreError;
 
 /// What went wrong in a job: the database, or a rule.
@@ -40,7 +40,7 @@ pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
     let code = code.parse::<i32>().unwrap_or(0);
     // SQLite calls it a failure of the disk.
     if code & 0xff == 10
-        && let Err(limit) = limit::check_file_size(Path::new(ledger), limit::NEAR_LIMIT)
+        && let Err(limit) = filesystem::check_file_size(Path::new(ledger), filesystem::NEAR_LIMIT)
     {
         return limit;
     }

@@ -1,11 +1,21 @@
-//! On which file system a ledger lies. SQLite's write-ahead log needs memory that all who have the ledger open
-//! share, and locks that hold: a file system that leads to another machine has neither, and breaks the ledger.
+//! The file system under a ledger: whether SQLite can rely on it, how large a file may become, and whether the files are still
+//! the ones that were opened, under one name.
+//!
+//! The write-ahead log needs shared memory and locks that hold, which file systems of other machines lack. A ledger with a
+//! second name (a hard link, a file that is mounted by itself) could be opened twice.
 
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::super::StoreError;
+use rustix::process::{Resource, getrlimit};
+
+use super::super::{StoreError, private};
+use super::integrity::{log_of, with};
+use super::lease::beside;
+use super::notifier;
 
 /// What the kernel says where all file systems say it that a program serves (`FUSE_SUPER_MAGIC`).
 const FUSE: u32 = 0x6573_5546;
@@ -172,3 +182,105 @@ fn octal(digits: &[u8]) -> Option<u8> {
 
 #[cfg(test)]
 mod tests;
+
+/// Refuses a ledger that has, or may have, another name: a hard link, or a mount of the file alone.
+pub(super) fn refuse_aliases(ledger: &Path) -> Result<(), StoreError> {
+    refuse_links(ledger)?;
+    let Ok(about) = ledger.symlink_metadata() else { return Ok(()) };
+    let name = ledger.display();
+    if private::is_mounted(ledger) {
+        return Err(StoreError::Unusable(format!(
+            "the ledger {name} is a file that is mounted by itself: its write-ahead log and its lock would lie outside of the \
+             mount, and what was posted last would be lost with the container: mount the folder that holds the ledger"
+        )));
+    }
+    if about.nlink() > 1 {
+        let names = about.nlink();
+        return Err(StoreError::Unusable(format!(
+            "the ledger {name} has {names} names (hard links), each with a write-ahead log and a lock of its own, so that lines \
+             could be posted twice: remove the others, which `find / -xdev -inum {}` lists; `flockd backup` makes copies",
+            about.ino()
+        )));
+    }
+    Ok(())
+}
+
+/// SQLite would follow a link in the place of one of its own files, and write what belongs beside the ledger elsewhere.
+fn refuse_links(ledger: &Path) -> Result<(), StoreError> {
+    let files = ["-wal", "-shm", "-journal"].map(|ending| with(ledger, ending));
+    let is_other = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|about| !about.is_file());
+    let Some(file) = files.iter().find(is_other) else { return Ok(()) };
+    Err(StoreError::Unusable(format!(
+        "{} is a link or no regular file, and part of the ledger {}: put the file itself there",
+        file.display(),
+        ledger.display()
+    )))
+}
+
+/// The same for a command beside the daemon. A name that was made while a daemon runs takes nothing from whoever uses the
+/// daemon's own.
+pub(super) fn refuse_beside(ledger: &Path) -> Result<(), StoreError> {
+    refuse_aliases(ledger).or_else(|refused| notifier::notify(ledger).map_err(|_| refused))
+}
+
+/// As near to the limit a failure to write is put down to it: the log's index grows in steps of 32 kB, the ledger with a commit.
+pub(super) const NEAR_LIMIT: u64 = 256 * 1_024;
+
+/// The most bytes that a file may have, if there is a limit.
+pub(super) fn of_files() -> Option<u64> {
+    getrlimit(Resource::Fsize).current
+}
+
+/// Refuses a ledger whose files can't grow by so many bytes.
+pub(super) fn check_file_size(ledger: &Path, growth: u64) -> Result<(), StoreError> {
+    let Some(most) = of_files() else { return Ok(()) };
+    let size = |path: &Path| path.metadata().map_or(0, |file| file.len());
+    if size(ledger).max(size(&log_of(ledger))).saturating_add(growth) <= most {
+        return Ok(());
+    }
+    Err(StoreError::Unusable(format!(
+        "the ledger {} has no room to grow: this process may write files of {most} bytes at most (`ulimit -f`, LimitFSIZE= of a \
+         unit): raise that and start flockd again; nothing is posted meanwhile",
+        ledger.display()
+    )))
+}
+
+/// The files, and which they were.
+#[derive(Debug)]
+pub(super) struct Files(Vec<(PathBuf, FileIdentity)>);
+
+/// What tells a file from every other: its device, and its number there.
+type FileIdentity = (u64, u64);
+
+impl Files {
+    /// Notes which files the ledger, its write-ahead log and its lock are. SQLite keeps its log as long as anybody
+    /// has the ledger open.
+    pub(super) fn of(ledger: &Path) -> Result<Self, StoreError> {
+        let files = [ledger.to_path_buf(), log_of(ledger), beside(ledger, "lock")];
+        let noted = files.into_iter().map(|path| match identity(&path) {
+            Ok(identity) => Ok((path, identity)),
+            Err(error) => Err(gone(&path, &error.to_string())),
+        });
+        noted.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether all are still there; the first that is not is named.
+    pub(super) fn in_place(&self) -> Result<(), StoreError> {
+        self.0.iter().try_for_each(|(path, noted)| match identity(path) {
+            Ok(identity) if identity == *noted => Ok(()),
+            Ok(_) => Err(gone(path, "another file is in its place")),
+            Err(error) => Err(gone(path, &error.to_string())),
+        })
+    }
+}
+
+fn identity(path: &Path) -> io::Result<FileIdentity> {
+    path.metadata().map(|file| (file.dev(), file.ino()))
+}
+
+fn gone(path: &Path, why: &str) -> StoreError {
+    StoreError::Unusable(format!(
+        "the file {} was removed or replaced while flockd runs ({why}): stop flockd, put the ledger back if it is gone, and start flockd again; nothing is posted meanwhile",
+        path.display()
+    ))
+}

@@ -1,14 +1,21 @@
-//! What the holder of a ledger needs to send, and those beside it do not have: the lock, files that are still
-//! where they were, and room for the result. How each of them works stands in its own file.
+//! The sender's lease: what a process needs to send posts, and one that opens the ledger as a client does not have. It is a
+//! lock beside the ledger, a lock on the ledger's own file, files that are still where they were, and room for the result.
+//!
+//! The system releases a lock when its owner ends, however it ends, so there are no stale locks.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 
-use super::super::StoreError;
+use super::super::{StoreError, private};
 use super::ballast::Ballast;
-use super::files::Files;
-use super::lock::{Lock, OwnLock};
-use super::{Sqlite, ballast, limit};
+use super::filesystem::Files;
+use super::{Sqlite, ballast, filesystem};
 
 /// What a holder has.
 #[derive(Debug)]
@@ -27,7 +34,7 @@ impl Sqlite {
     pub(super) async fn may_begin(&self) -> Result<(), StoreError> {
         let Some(holder) = &self.holder else { return Ok(()) };
         holder.files.in_place()?;
-        limit::check_file_size(&self.path, ballast::SIZE)?;
+        filesystem::check_file_size(&self.path, ballast::SIZE)?;
         holder.ballast.stand().await
     }
 
@@ -51,4 +58,148 @@ impl Sqlite {
     pub(super) fn moved(&self) -> Option<StoreError> {
         self.holder.as_ref()?.files.in_place().err()
     }
+}
+
+/// So often a lock's file is read anew while it does not say who has the lock: its holder is about to write that.
+const LOOKS: u32 = 10_000;
+
+/// The lock, as long as it lives.
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // It only helps the next holder to be told from this one.
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// Takes the lock of a ledger if its file is there already, or tells who has it.
+pub(super) fn hold_again(ledger: &Path) -> Result<Option<Lock>, StoreError> {
+    if beside(ledger, "lock").exists() { hold(ledger).map(Some) } else { Ok(None) }
+}
+
+/// Takes the lock of a ledger, or tells who has it.
+pub(super) fn hold(ledger: &Path) -> Result<Lock, StoreError> {
+    let path = beside(ledger, "lock");
+    let unusable = |error| {
+        let hint = "run flockd as the user that owns the ledger, or make its folder writable";
+        StoreError::Unusable(format!(
+            "the ledger's lock {} can't be opened ({error}): {hint}",
+            path.display()
+        ))
+    };
+    let mut file = open(&path).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => {
+            let mut file = private::sole(file).map_err(unusable)?;
+            // The number only helps a person to find the holder: failing to write it harms nothing.
+            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+            Ok(Lock { file })
+        }
+        Err(TryLockError::WouldBlock) => Err(held(ledger, &mut file)),
+        Err(TryLockError::Error(error)) => {
+            Err(StoreError::Unusable(format!("the ledger's lock {} can't be taken: {error}", path.display())))
+        }
+    }
+}
+
+/// A file beside the ledger: its name with `.suffix`.
+pub(super) fn beside(ledger: &Path, suffix: &str) -> PathBuf {
+    let mut name = ledger.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+/// The lock on the ledger's own file: whatever name another process has for it, and in whatever container that is, the file
+/// is one. It is of flock(2), which the locks of SQLite, of fcntl(2), do not meet.
+#[derive(Debug)]
+pub(super) struct OwnLock {
+    file: Arc<File>,
+}
+
+impl OwnLock {
+    /// Keeps the file open. Closing it takes from the process all of SQLite's locks on it
+    /// (<https://www.sqlite.org/howtocorrupt.html>, 2.2), so SQLite must have closed it before.
+    pub(super) fn keep_open(&self) -> Arc<File> {
+        self.file.clone()
+    }
+
+    /// Whether this is the file that has the ledger's name.
+    pub(super) fn is_of(&self, ledger: &Path) -> bool {
+        let which = |about: std::fs::Metadata| (about.dev(), about.ino());
+        let (ours, named) = (self.file.metadata().map(which), ledger.symlink_metadata().map(which));
+        matches!((ours, named), (Ok(ours), Ok(named)) if ours == named)
+    }
+}
+
+impl Drop for OwnLock {
+    fn drop(&mut self) {
+        // The file may stay open for a moment; should this fail, that moment is what a next holder has to wait.
+        let _ = self.file.unlock();
+    }
+}
+
+/// Locks the ledger's own file. Nobody in this process may have it open.
+pub(super) fn hold_own(ledger: &Path) -> Result<OwnLock, StoreError> {
+    let name = ledger.display();
+    let file = OpenOptions::new().read(true).open(ledger);
+    let locked = file.map_err(TryLockError::Error).and_then(|file| file.try_lock().map(|()| file));
+    match locked {
+        Ok(file) => Ok(OwnLock { file: Arc::new(file) }),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Held(format!(
+            "another process runs a flock on the ledger {name}, by another name of the file: stop it first, or give this flock a \
+             ledger of its own"
+        ))),
+        Err(TryLockError::Error(error)) => Err(StoreError::Unusable(format!(
+            "the ledger {name} can't be locked ({error}): run flockd as the user that owns the ledger, on a local disk"
+        ))),
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    private::open(OpenOptions::new().read(true).write(true).create(true).truncate(false), path)
+}
+
+fn held(ledger: &Path, file: &mut File) -> StoreError {
+    let who = holder(file).map_or("another process".to_owned(), |pid| format!("process {pid}"));
+    let ledger = ledger.display();
+    StoreError::Held(format!(
+        "{who} runs a flock on the ledger {ledger}: stop it first, or give this flock a ledger of its own"
+    ))
+}
+
+/// Who has the lock. Between taking it and saying so there is a moment in which the file is empty, or names a
+/// holder before who was killed.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut pid = None;
+    for _ in 0..LOOKS {
+        pid = written(file).or(pid);
+        if pid.is_some_and(lives) {
+            return pid;
+        }
+        std::thread::yield_now();
+    }
+    // In another container it may live without being seen from here.
+    pid
+}
+
+/// Who has said last that it has the lock of a ledger.
+pub(super) fn named_holder(ledger: &Path) -> Option<u32> {
+    let mut file = private::open(OpenOptions::new().read(true), &beside(ledger, "lock")).ok()?;
+    written(&mut file).filter(|pid| lives(*pid))
+}
+
+fn written(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.take(20).read_to_string(&mut text)).ok()?;
+    // Half of a number is not one: it ends with the line.
+    text.strip_suffix('\n')?.parse().ok()
+}
+
+fn lives(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
 }

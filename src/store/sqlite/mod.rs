@@ -3,30 +3,21 @@
 //! One connection writes (`writer`), a few read. What is done in one piece stands in `job`, every statement
 //! in `sql`, opening and its many ways to fail in `open`. Only the holder of the `lock` sends posts; any number may read and wish.
 
-mod alias;
 mod backup;
 mod ballast;
 mod credential;
 mod error;
-mod files;
 mod filesystem;
-mod header;
 mod integrity;
 mod job;
 mod lease;
-mod limit;
-mod lock;
-mod new;
 mod notifier;
 mod open;
 mod permissions;
 mod restore;
 mod row;
-mod schema;
 mod sessions;
-mod sound;
 mod sql;
-mod stale;
 mod transfer;
 mod writer;
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixDatagram;
 
-use super::lock::beside;
+use super::lease::beside;
 
 /// The bell of the holder.
 #[derive(Debug)]

@@ -1,23 +1,22 @@
-//! Opening a SQLite ledger, and every way in which that can fail.
+//! Opens a SQLite ledger, or makes one: in a folder of its own first, so that a ledger that exists is complete. Every way in
+//! which that can fail has its message here.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fs, io};
 
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::super::StoreError;
+use super::super::{StoreError, private};
 use super::error::{damaged, explain};
-use super::files::Files;
+use super::filesystem::Files;
 use super::lease::LeaseOwner;
-use super::{
-    Sqlite, alias, backup, ballast, filesystem, header, limit, lock, new, notifier, permissions, schema,
-    sound, stale, writer,
-};
+use super::{Sqlite, backup, ballast, filesystem, integrity, lease, notifier, permissions, writer};
 use crate::clock::{Clock as _, SystemClock};
 
 /// The tables, built into the program.
@@ -58,10 +57,10 @@ impl Sqlite {
     pub fn survey(database: &str) -> Result<Vec<String>, StoreError> {
         let path = place_of(database)?;
         let mut warnings = Vec::from_iter(filesystem::check(&path)?);
-        alias::refuse_beside(&path)?;
-        stale::refuse_orphan_wal(&path)?;
-        header::refuse_header(&path)?;
-        limit::check_file_size(&path, ballast::SIZE)?;
+        filesystem::refuse_beside(&path)?;
+        integrity::refuse_orphan_wal(&path)?;
+        integrity::refuse_header(&path)?;
+        filesystem::check_file_size(&path, ballast::SIZE)?;
         permissions::refuse_unwritable(&path)?;
         warnings.extend(permissions::open_to_others(&path).into_iter().map(|(file, mode)| {
             format!("others can read {} (mode {mode:03o}): `flockd run` takes that from them", file.display())
@@ -79,22 +78,22 @@ impl Sqlite {
 async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     let path = place_of(database)?;
     let mut warnings = Vec::from_iter(filesystem::check(&path)?);
-    limit::check_file_size(&path, ballast::SIZE)?;
-    let lock = match lock::hold_again(&path)? {
+    filesystem::check_file_size(&path, ballast::SIZE)?;
+    let lock = match lease::hold_again(&path)? {
         Some(lock) => lock,
         None => {
             // Nothing is left beside a file that is not ours, not even a lock.
             refuse(&path)?;
             peek(&path).await?;
-            lock::hold(&path)?
+            lease::hold(&path)?
         }
     };
     refuse(&path)?;
     warnings.extend(permissions::mend(&path));
     let ballast = ballast::Ballast::of(&path);
-    let is_new = ballast.with_room(|| new::make_if_missing(&path)).await?;
-    let own_lock = lock::hold_own(&path)?;
-    sound::read_ahead(&path);
+    let is_new = ballast.with_room(|| make_if_missing(&path)).await?;
+    let own_lock = lease::hold_own(&path)?;
+    integrity::read_ahead(&path);
     let (connection, copy_from_before) = ballast.with_room(|| prepare(&path)).await?;
     let open = own_lock.keep_open();
     let files = Files::of(&path)?;
@@ -114,9 +113,9 @@ async fn hold(database: &str) -> Result<Sqlite, StoreError> {
 
 /// Refuses a file that must not be opened. Nobody in this process may have it open.
 fn refuse(path: &Path) -> Result<(), StoreError> {
-    alias::refuse_aliases(path)?;
-    stale::refuse_orphan_wal(path)?;
-    header::refuse_header(path)
+    filesystem::refuse_aliases(path)?;
+    integrity::refuse_orphan_wal(path)?;
+    integrity::refuse_header(path)
 }
 
 /// Looks whose file it is, if it is there, and leaves no trace of having looked.
@@ -148,7 +147,7 @@ async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<Option<PathB
     if applied(db, path).await?.is_empty() {
         return Err(no_tables(path));
     }
-    sound::check_integrity(db, path).await?;
+    integrity::check_integrity(db, path).await?;
     write_ahead(db, path).await?;
     let copy = copy_before_change(db, path).await?;
     migrate(db, path).await.map_err(|error| match (&copy, error) {
@@ -158,7 +157,8 @@ async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<Option<PathB
         )),
         (_, error) => error,
     })?;
-    let lacking = schema::lacking(db).await.map_err(|error| explain(&error, &path.display().to_string()))?;
+    let lacking =
+        integrity::lacking(db).await.map_err(|error| explain(&error, &path.display().to_string()))?;
     match lacking.first() {
         Some(lacking) => Err(damaged(&path.display().to_string(), lacking)),
         None => Ok(copy),
@@ -190,7 +190,7 @@ async fn copy_before_change(db: &mut SqliteConnection, path: &Path) -> Result<Op
 }
 
 /// Waits until a connection is closed: files of the ledger are only opened otherwise when none is open any more
-/// ([`stale::refuse`]).
+/// ([`integrity::refuse`]).
 pub(super) async fn close(connection: SqliteConnection) {
     // What counts has been found out already.
     let _ = connection.close().await;
@@ -200,9 +200,9 @@ pub(super) async fn close(connection: SqliteConnection) {
 async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
     let path = place_of(database)?;
     let warnings = Vec::from_iter(filesystem::check(&path)?);
-    alias::refuse_beside(&path)?;
-    stale::refuse_orphan_wal(&path)?;
-    header::refuse_header(&path)?;
+    filesystem::refuse_beside(&path)?;
+    integrity::refuse_orphan_wal(&path)?;
+    integrity::refuse_header(&path)?;
     if !path.exists() {
         return Ok(None);
     }
@@ -396,4 +396,51 @@ async fn applied(db: &mut SqliteConnection, path: &Path) -> Result<Vec<i64>, Sto
     }
     let select = "select version from _sqlx_migrations where success order by version";
     sqlx::query_scalar(select).fetch_all(db).await.map_err(failed)
+}
+
+/// Makes the ledger, with its tables, if it is not there. Only the holder of its lock may.
+pub(super) async fn make_if_missing(ledger: &Path) -> Result<bool, StoreError> {
+    remove_unfinished(ledger);
+    if ledger.exists() {
+        return Ok(false);
+    }
+    let failed = |error: io::Error| match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full(ledger.display().to_string()),
+        _ => StoreError::Unusable(format!("the ledger {} can't be made: {error}", ledger.display())),
+    };
+    let workshop = tempfile::Builder::new().prefix(&prefix(ledger)).tempdir_in(folder_of(ledger));
+    let workshop = workshop.map_err(failed)?;
+    let made = workshop.path().join("ledger");
+    // SQLite fills an empty file, too, but one that it makes itself could be read by others.
+    let file = private::open(OpenOptions::new().write(true).create_new(true), &made).map_err(failed)?;
+    let mut connection = connect(&made).await?;
+    let filled = migrate(&mut connection, &made).await;
+    close(connection).await;
+    filled?;
+    publish(&file, &made, ledger).map_err(failed)?;
+    Ok(true)
+}
+
+/// Gives it its name, which no other file may have got meanwhile.
+fn publish(file: &File, made: &Path, ledger: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    tempfile::TempPath::try_from_path(made)?.persist_noclobber(ledger)?;
+    File::open(folder_of(ledger))?.sync_all()
+}
+
+/// How the folders begin in which a ledger of this name is made.
+fn prefix(ledger: &Path) -> String {
+    format!(".{}.new-", ledger.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Removes what is left of ledgers whose making was cut off. They have no post in them.
+fn remove_unfinished(ledger: &Path) {
+    let prefix = prefix(ledger);
+    let entries = fs::read_dir(folder_of(ledger)).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)) {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            // One that stays takes up a little room, and harms nothing.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }

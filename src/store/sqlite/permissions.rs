@@ -7,9 +7,9 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::geteuid;
 
 use super::super::{StoreError, private};
-use super::lock::beside;
+use super::integrity::{log_of, with};
+use super::lease::beside;
 use super::open::folder_of;
-use super::stale::{log_of, with};
 
 /// The ledger and all that flockd keeps beside it, copies from before an upgrade among them.
 fn files_of(ledger: &Path) -> Vec<PathBuf> {

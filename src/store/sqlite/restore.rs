@@ -11,10 +11,12 @@ use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
 
 use super::super::{StoreError, private};
-use super::lock::{self, Lock, OwnLock};
-use super::open::{self, close, connect, folder_of, place_of};
-use super::stale::{log_of, with};
-use super::{Sqlite, error, filesystem, header, integrity, limit, permissions, row, sql};
+use super::integrity::{log_of, with};
+use super::lease;
+use super::lease::{Lock, OwnLock};
+use super::open;
+use super::open::{close, connect, folder_of, place_of};
+use super::{Sqlite, error, filesystem, integrity, permissions, row, sql};
 
 /// What is in a ledger, as far as a person wants to know before another takes its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +54,8 @@ impl Sqlite {
         let ledger = place_of(database)?;
         filesystem::check(&ledger)?;
         refuse_fixed(&ledger)?;
-        let lock = lock::hold(&ledger)?;
-        let own_lock = ledger.exists().then(|| lock::hold_own(&ledger)).transpose()?;
+        let lock = lease::hold(&ledger)?;
+        let own_lock = ledger.exists().then(|| lease::hold_own(&ledger)).transpose()?;
         finish_earlier(&ledger).map_err(|error| failed(&ledger, &error))?;
         permissions::refuse_unwritable(&ledger)?;
         let replaced = content_of_replaced(&ledger).await;
@@ -166,7 +168,7 @@ fn finish_earlier(ledger: &Path) -> io::Result<()> {
     let which = |path: &Path| path.symlink_metadata().ok().map(|file| (file.dev(), file.ino()));
     let (own, log) = (which(ledger), which(&log_of(ledger)));
     let is_replaced =
-        header::Header::of(ledger).is_ok_and(|header| header.is_of_sqlite() && !header.has_log());
+        integrity::Header::of(ledger).is_ok_and(|header| header.is_of_sqlite() && !header.has_log());
     let kept = format!("{}{KEPT}", ledger.file_name().unwrap_or_default().to_string_lossy());
     let unfinished = prefix(ledger);
     for entry in fs::read_dir(folder_of(ledger))?.flatten() {
@@ -195,7 +197,7 @@ async fn content_of_replaced(ledger: &Path) -> Option<Result<Content, StoreError
 }
 
 async fn read_replaced(ledger: &Path) -> Result<Content, StoreError> {
-    header::refuse_header(ledger)?;
+    integrity::refuse_header(ledger)?;
     let folder = tempfile::Builder::new().prefix(&prefix(ledger)).tempdir_in(folder_of(ledger));
     let folder = folder.map_err(|error| failed(ledger, &error))?;
     let copy = folder.path().join("ledger");
@@ -239,8 +241,8 @@ fn copy_in(backup: &Path, ledger: &Path, copy: &Path) -> Result<(), StoreError> 
     {
         return Err(unusable("a daemon runs on it: `flockd backup` copies a ledger that is in use"));
     }
-    header::refuse_header(backup)?;
-    copy_pair(backup, copy).map_err(|error| match limit::of_files() {
+    integrity::refuse_header(backup)?;
+    copy_pair(backup, copy).map_err(|error| match filesystem::of_files() {
         Some(most) => unusable(&format!("{error}; files may have {most} bytes at most (`ulimit -f`)")),
         None => unusable(&format!("it can't be copied beside the ledger ({error})")),
     })
