@@ -5,14 +5,14 @@ use super::url;
 use crate::flock::NetworkKind;
 
 /// The addresses of an app; each is `None` if it can't be understood, which has been complained of.
-pub(super) struct Addresses {
+pub(super) struct ServerAddresses {
     pub(super) api_url: Option<String>,
     pub(super) site_url: Option<String>,
     pub(super) directory_url: Option<String>,
 }
 
 /// Reads the addresses. What is wrong with the network has been complained of, so without one they are taken for X's.
-pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Addresses {
+pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> ServerAddresses {
     let network = network.filter(|network| network.needs_account()).unwrap_or(NetworkKind::X);
     let known = &network.profile().addresses;
     let api_url = base_url(section, "api_url", known.api_url);
@@ -26,7 +26,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) 
             section.warning(Some(line), format!("`{key}` means nothing on network {network}: remove it"));
         }
     }
-    Addresses { api_url: api_url.filter(|url| !url.is_empty()), site_url, directory_url }
+    ServerAddresses { api_url: api_url.filter(|url| !url.is_empty()), site_url, directory_url }
 }
 
 /// A base URL that secrets are sent to, or where people sign in.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use self::stability::{Observation, Readiness, Stability};
+use self::stability::{Observation, Stability, StabilityVerdict};
 use crate::clock::Clock;
 use crate::files::{self, FileContents, Fingerprint, Hangs, ReadError};
 use crate::flock::poem::{Poem, PoemError, Split};
@@ -183,9 +183,9 @@ impl PoemCache {
         let kept = all.entry(key).or_default();
         if let Some((fingerprint, parsed)) = parsed {
             match verdict {
-                Readiness::AtRest => kept.settle(fingerprint.filter(|_| self.awaits_rest), parsed),
-                Readiness::Wait(_) => kept.accept_for_now(parsed, false),
-                Readiness::Restless(_) => kept.accept_for_now(parsed, true),
+                StabilityVerdict::AtRest => kept.settle(fingerprint.filter(|_| self.awaits_rest), parsed),
+                StabilityVerdict::Wait(_) => kept.accept_for_now(parsed, false),
+                StabilityVerdict::Restless(_) => kept.accept_for_now(parsed, true),
             }
         }
         kept.reading(verdict.wait(), hears)
@@ -197,17 +197,17 @@ impl PoemCache {
         key: &(PathBuf, Split),
         found: &Result<Option<FileContents>, SourceError>,
         stability: Stability,
-    ) -> Readiness {
+    ) -> StabilityVerdict {
         let mut all = self.kept();
         let kept = all.entry(key.clone()).or_default();
         let (fingerprint, bytes) = match found {
-            _ if !self.awaits_rest => return Readiness::AtRest,
-            Ok(None) => return Readiness::AtRest,
+            _ if !self.awaits_rest => return StabilityVerdict::AtRest,
+            Ok(None) => return StabilityVerdict::AtRest,
             Ok(Some(contents)) => (contents.fingerprint, &*contents.bytes),
             // There is nothing that could settle.
-            Err(problem) if !problem.is_about_contents() => return Readiness::AtRest,
+            Err(problem) if !problem.is_about_contents() => return StabilityVerdict::AtRest,
             // A poem that was never there is missed at once.
-            Err(_) if kept.poem.is_none() => return Readiness::AtRest,
+            Err(_) if kept.poem.is_none() => return StabilityVerdict::AtRest,
             Err(_) => (None, &[][..]),
         };
         let is_readable = found.is_ok();

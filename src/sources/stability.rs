@@ -41,7 +41,7 @@ pub(super) struct Observation {
 
 /// Whether a file counts as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Readiness {
+pub(super) enum StabilityVerdict {
     /// It does.
     AtRest,
     /// Not before it has been unchanged for so much longer.
@@ -50,7 +50,7 @@ pub(super) enum Readiness {
     Restless(Duration),
 }
 
-impl Readiness {
+impl StabilityVerdict {
     /// How long the file still has to be unchanged.
     pub(super) const fn wait(self) -> Option<Duration> {
         match self {
@@ -108,7 +108,7 @@ impl Stability {
         bytes: &[u8],
         split: Split,
         clock: &dyn Clock,
-    ) -> Readiness {
+    ) -> StabilityVerdict {
         let open = open_end(bytes, split);
         let needed = match self {
             _ if open == 0 => WHOLE,
@@ -118,9 +118,9 @@ impl Stability {
         let remains = needed.saturating_sub(seen.unchanged_for(clock));
         let restless = seen.restless_since.map(|since| clock.uptime().saturating_sub(since));
         match restless {
-            _ if remains.is_zero() => Readiness::AtRest,
-            Some(restless) if restless >= RESTLESS => Readiness::Restless(remains),
-            _ => Readiness::Wait(remains),
+            _ if remains.is_zero() => StabilityVerdict::AtRest,
+            Some(restless) if restless >= RESTLESS => StabilityVerdict::Restless(remains),
+            _ => StabilityVerdict::Wait(remains),
         }
     }
 }

@@ -224,17 +224,6 @@ fn how(size: u64) -> &'static str {
     if size <= LOOKED_THROUGH { "pragma integrity_check(1)" } else { "pragma quick_check(1)" }
 }
 
-#[cfg(test)]
-mod sound_tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_large_is_looked_at_less() {
-        assert_eq!(how(LOOKED_THROUGH), "pragma integrity_check(1)");
-        assert_eq!(how(LOOKED_THROUGH + 1), "pragma quick_check(1)");
-    }
-}
-
 /// How every SQLite file begins (<https://www.sqlite.org/fileformat2.html#the_database_header>).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// How long the header is.
@@ -382,4 +371,15 @@ async fn schema(db: &mut SqliteConnection) -> Result<Schema, sqlx::Error> {
     let rows: Vec<(String, String)> = sqlx::query_as(select).fetch_all(db).await?;
     let words = |sql: &str| sql.split_whitespace().collect::<Vec<_>>().join(" ");
     Ok(rows.into_iter().map(|(what, form)| (what, words(&form))).collect())
+}
+
+#[cfg(test)]
+mod sound_tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_large_is_looked_at_less() {
+        assert_eq!(how(LOOKED_THROUGH), "pragma integrity_check(1)");
+        assert_eq!(how(LOOKED_THROUGH + 1), "pragma quick_check(1)");
+    }
 }
