@@ -1,4 +1,4 @@
-//! What a person is told, and of what. How it reaches them is `target`'s work.
+//! Alerts: what a person is told. Delivering them is in `target`.
 //!
 //! An alert says nothing that `status` or the log don't say, and no secret.
 
@@ -21,7 +21,7 @@ use crate::store::health_state::HealthState;
 pub(super) struct Alert {
     /// What it is about.
     pub about: About,
-    /// Why, in one word: of each there is one alert a day.
+    /// Why, in one word. At most one alert of each kind a day.
     pub cause: &'static str,
     /// How the bot is.
     pub state: Option<HealthState>,
@@ -31,9 +31,9 @@ pub(super) struct Alert {
     pub message: String,
     /// When it was noticed.
     pub at: DateTime<Utc>,
-    /// Whether it lasts, so that it need not be told any more once the bot is well again.
+    /// Whether it describes a state that may end, so that it is dropped once the bot is well again.
     pub lasts: bool,
-    /// Whether it says that a trouble of which people were told is over.
+    /// Whether it says that something reported earlier is over.
     pub resolved: bool,
 }
 
@@ -73,7 +73,7 @@ struct Body<'a> {
 }
 
 impl Alert {
-    /// What is to be told of a bot that needs a person; `None` if it needs none.
+    /// The alert for a bot that needs a person; `None` if it needs none.
     pub(super) fn of_health(bot: &Bot, health: &Health, now: DateTime<Utc>) -> Option<Self> {
         let message =
             health.reason.as_ref().map_or_else(|| format!("it is {}", health.condition), Message::to_string);
@@ -83,7 +83,7 @@ impl Alert {
         health.needs_person.then_some(Self { state: Some(health.condition), lasts: true, ..alert })
     }
 
-    /// What is to be told of something that happened to a bot, which goes on; `None` if that is nothing.
+    /// The alert for something that happened to a bot that keeps posting; `None` if there is nothing to report.
     pub(super) fn of_event(bot: &Bot, event: &Event, now: DateTime<Utc>) -> Option<Self> {
         let (cause, headline, message) = match event {
             Event::Released(post) => (given_up(post)?.as_str(), "has given a slot up", reason(post)),
@@ -114,7 +114,7 @@ impl Alert {
         Self { lasts: true, ..alert }
     }
 
-    /// A trouble of which people were told is over. `state` is how the bot is, if it is about one.
+    /// Something reported earlier is over. `state` is how the bot is, if it is about one.
     pub(super) fn of_recovery(
         about: About,
         cause: &'static str,
@@ -198,7 +198,7 @@ const MOMENTS: [&str; 4] = [Cause::Flood.as_str(), Cause::Budget.as_str(), ASSUM
 const ASSUMED: &str = "assumed";
 const PANIC: &str = "panic";
 
-/// The cause of this name, if it is one whose end is told.
+/// The cause of this name, if its end is reported.
 pub(super) fn that_ends(cause: &str) -> Option<&'static str> {
     let conditions = HealthState::ALL.iter().map(|condition| condition.as_str());
     let causes = Cause::ALL.iter().map(|cause| cause.as_str());
@@ -206,7 +206,7 @@ pub(super) fn that_ends(cause: &str) -> Option<&'static str> {
     all.find(|known| *known == cause && !MOMENTS.contains(known))
 }
 
-/// So many complaints about a flock are told; `flockd check` names them all.
+/// How many diagnostics of a refused reload are listed; `flockd check` shows them all.
 const COMPLAINTS: usize = 3;
 
 /// What to do about a bug.
@@ -235,7 +235,7 @@ pub(super) fn given_up(post: &Post) -> Option<Cause> {
     post.cause.filter(|cause| matches!(cause, Cause::Flood | Cause::Budget))
 }
 
-/// Whether nobody knows that the post has arrived, and it counts as posted all the same.
+/// Whether the post counts as posted although its arrival was never confirmed.
 pub(super) fn is_assumed(post: &Post) -> bool {
     post.remote_id.is_none() && post.reason.as_deref().is_some_and(|reason| reason.starts_with("assumed"))
 }

@@ -1,5 +1,5 @@
 //! A program of the operator's that is handed an alert. It gets no shell, no more time than it needs, none of the variables
-//! that may hold a secret, and nobody reads more of what it says than a line.
+//! that may hold a secret, and only one line of its output is read.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
@@ -16,9 +16,9 @@ use crate::net::http;
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long its last words are waited for after it has ended: somebody whom it has left behind may hold its end open.
+/// How long its remaining output is waited for after it has exited: a process that it left behind may keep the pipe open.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// So many bytes of what it says are kept.
+/// How many bytes of its output are kept.
 const KEPT: usize = 1_024;
 
 /// The variables that every program that is started here may see. All others are flockd's own: secrets of `flock.toml`, what
@@ -96,7 +96,7 @@ impl Drop for Leash {
 
 async fn hand_over(child: &mut Child, input: &str) -> io::Result<ExitStatus> {
     if let Some(mut stdin) = child.stdin.take() {
-        // Whoever does not care for the details doesn't read them.
+        // A program that ignores its input is fine.
         let _ = stdin.write_all(input.as_bytes()).await;
     }
     child.wait().await
@@ -109,7 +109,7 @@ struct Words {
 }
 
 impl Words {
-    /// Takes whatever is said, so that nobody waits for a place to say it; keeps the beginning.
+    /// Reads all of the output so that the program never blocks, and keeps the beginning.
     async fn take_all(&mut self) {
         let Some(from) = &mut self.from else { return };
         let mut some = [0; KEPT];

@@ -1,6 +1,6 @@
-//! What a target was told: of each cause one alert a day, and one more if the trouble came back after it was told that it is
-//! over; and of what it is still to be told that it is over. So whatever was told last is true, and a bot that is well and ill by
-//! turns is told of three times a day at most.
+//! What was delivered to a target: at most one alert of each cause a day, one more if the trouble came back after its end was
+//! reported, and which ends are still to be reported. So the newest alert is always true, and a bot that fails and recovers in
+//! turns causes at most three alerts a day.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,25 +9,25 @@ use chrono::{Days, NaiveDate};
 use super::alert::{About, Alert, that_ends};
 use crate::store::Store;
 
-/// So many days the ledger remembers what was told.
+/// How many days the ledger remembers deliveries.
 const KEPT: Days = Days::new(7);
-/// What the ledger has behind a cause when its end was told, and when it was told anew after that. No cause has a space in it.
+/// Suffixes of a cause in the ledger: its end was reported, and it was reported again after that. No cause contains a space.
 const ENDED: &str = " ended";
 const AGAIN: &str = " again";
 
-/// What one target was told.
+/// What was delivered to one target.
 #[derive(Default)]
 pub(super) struct Delivered {
     /// The day, what it was about, and the cause.
     alerts: HashSet<(NaiveDate, String, String)>,
-    /// Of what it was told and not yet that it is over, in that order.
+    /// Causes that were reported and whose end was not, oldest first.
     open: HashMap<String, Vec<&'static str>>,
-    /// The day for which it is known what was told before this start.
+    /// The day for which deliveries from before this start are known.
     whole: Option<NaiveDate>,
 }
 
 impl Delivered {
-    /// Begins a new day if it is one, and learns what was told before a restart. While the ledger can't be read an alert too
+    /// Starts a new day if it is one, and reads what was delivered before a restart. While the ledger can't be read an alert too
     /// many is better than none.
     pub(super) async fn turn_page(&mut self, target: &'static str, store: &dyn Store, today: NaiveDate) {
         if self.whole == Some(today) {
@@ -44,13 +44,13 @@ impl Delivered {
         self.whole = Some(today);
     }
 
-    /// Under which word an alert of that day is remembered; `None` if it was told.
+    /// The word under which an alert of that day is remembered; `None` if it was delivered.
     pub(super) fn alert(&self, about: &str, cause: &str, day: NaiveDate) -> Option<String> {
         let word = if self.has(day, about, cause, ENDED) { AGAIN } else { "" };
         (!self.has(day, about, cause, word)).then(|| format!("{cause}{word}"))
     }
 
-    /// The trouble whose end is to be told today: any one, or this one.
+    /// The cause whose end is to be reported today: any one, or this one.
     pub(super) fn to_be_resolved(
         &self,
         about: &str,
@@ -62,12 +62,12 @@ impl Delivered {
         open.find(|cause| !self.has(today, about, cause, ENDED)).copied()
     }
 
-    /// Whether the end of some trouble with this cause is still to be told.
+    /// Whether the end of some trouble with this cause is still to be reported.
     pub(super) fn has_open(&self, cause: &str) -> bool {
         self.open.values().flatten().any(|known| *known == cause)
     }
 
-    /// Remembers that this was told. Returns the words under which the ledger is to remember it.
+    /// Remembers that this was delivered. Returns the words under which the ledger is to remember it.
     pub(super) fn remember(&mut self, alert: &Alert) -> Vec<String> {
         let (about, day) = (alert.about.to_string(), alert.day());
         let words = if alert.resolved { self.ended(alert, &about) } else { self.begun(alert, &about) };
@@ -99,7 +99,7 @@ impl Delivered {
         self.alerts.contains(&(day, about.to_owned(), format!("{cause}{word}")))
     }
 
-    /// What is open by what was told: of each cause the newest day decides.
+    /// What is open according to the deliveries: the newest day of each cause decides.
     fn reckoned(&self) -> HashMap<String, Vec<&'static str>> {
         let mut newest: HashMap<(&str, &'static str), NaiveDate> = HashMap::new();
         for (day, about, word) in &self.alerts {

@@ -1,5 +1,5 @@
-//! Alerts on their way: what each target is still to be told. What it was told is in `told`. What is to be told is not
-//! decided here.
+//! The delivery queues: the alerts that each target is still to receive. What it received is in `delivered`. What is worth an
+//! alert is not decided here.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::flock::event::{Event, Events};
 use crate::store::Store;
 use crate::store::health_state::HealthState;
 
-/// How long a target that could be told nothing of all that waits is left alone.
+/// How long a target rests after a round in which nothing could be delivered to it.
 const ROUND: Duration = Duration::from_secs(10 * 60);
 /// The most alerts that wait for one target. What lasts and finds no room is found again by looking.
 const ROOM: usize = 1_000;
-/// What nobody could be told for so long is of no use any more; what lasts is found again by looking.
+/// An alert that could not be delivered for this long is dropped; if its reason lasts, the next look finds it again.
 const STALE: TimeDelta = TimeDelta::days(1);
 
 /// The deliveries.
@@ -29,13 +29,13 @@ pub(super) struct DeliveryQueues {
     queues: Vec<TargetQueue>,
 }
 
-/// What one target is still to be told, and what it was told.
+/// The queue of one target, and what was delivered to it.
 struct TargetQueue {
     target: AlertTarget,
     waiting: VecDeque<Alert>,
     /// What was tried in this round, in vain: a target that refuses one alert may take the next.
     failed: VecDeque<Alert>,
-    /// Whether anything was told in this round.
+    /// Whether anything was delivered in this round.
     succeeded: bool,
     /// By uptime, after a round of failures.
     rests_until: Option<Duration>,
@@ -43,7 +43,7 @@ struct TargetQueue {
 }
 
 impl DeliveryQueues {
-    /// Tells these from now on. Who was told before stays, with what waits for them. Returns whether there is somebody
+    /// Delivers to these from now on. Targets that stay keep their queues. Returns whether there is one
     /// new.
     pub(super) fn tell_these(&mut self, targets: &[AlertTarget]) -> bool {
         let mut before = std::mem::take(&mut self.queues);
@@ -57,7 +57,7 @@ impl DeliveryQueues {
         is_new
     }
 
-    /// Begins a new day if it is one, and learns what was told today before a restart. While the ledger can't be read
+    /// Starts a new day if it is one, and reads what was delivered today before a restart. While the ledger can't be read
     /// an alert too many is better than none.
     pub(super) async fn turn_page(&mut self, store: &dyn Store, now: DateTime<Utc>) {
         for queue in &mut self.queues {
@@ -65,20 +65,20 @@ impl DeliveryQueues {
         }
     }
 
-    /// Whether every target was told this of that day.
+    /// Whether this alert of that day reached every target.
     pub(super) fn was_told(&self, about: &BotName, cause: &str, day: NaiveDate) -> bool {
         let about = about.to_string();
         self.queues.iter().all(|queue| queue.told.alert(&about, cause, day).is_none())
     }
 
-    /// Has an alert told to whom it was not on its day. One that waits already is brought up to date.
+    /// Queues an alert for the targets that have not received it that day. One that already waits is updated.
     pub(super) fn put(&mut self, alert: &Alert) {
         for queue in &mut self.queues {
             queue.put(alert);
         }
     }
 
-    /// Has it told that a trouble is over to whom it was told of that: for a bot, whatever it was; otherwise this cause.
+    /// Queues the end of a trouble for the targets that received its alert: for a bot any cause, otherwise this one.
     pub(super) fn resolve(
         &mut self,
         about: &About,
@@ -94,12 +94,12 @@ impl DeliveryQueues {
         }
     }
 
-    /// Whether somebody was told that an app is held, and not that it sends again.
+    /// Whether a target received that an app is held, and not yet that it sends again.
     pub(super) fn has_held_app(&self) -> bool {
         self.queues.iter().any(|queue| queue.told.has_open(HELD))
     }
 
-    /// The bots that a target was to be told of some time ago, and may be well again.
+    /// The bots of alerts that have waited for some time, and may be well again.
     pub(super) fn stale(&self, uptime: Duration) -> BTreeSet<BotName> {
         let again = self.queues.iter().filter(|queue| queue.rests_until.is_some_and(|until| until <= uptime));
         again
@@ -124,7 +124,7 @@ impl DeliveryQueues {
         }
     }
 
-    /// Tells each target that does not rest one thing, so that whoever else waits is not kept waiting by all. Returns
+    /// Delivers one alert to each target that does not rest, so that one slow target does not delay the others. Returns
     /// whether there is more to tell now.
     pub(super) async fn deliver(&mut self, store: &dyn Store, clock: &dyn Clock, events: &Events) -> bool {
         let round = self.queues.iter_mut().map(|queue| queue.deliver_one(store, clock, events));
@@ -175,7 +175,7 @@ impl TargetQueue {
         }
         self.rests_until = None;
         let Some(alert) = self.waiting.pop_front() else { return false };
-        // Once something has failed all else is tried once only: if nobody answers, a long queue takes no hours.
+        // After a failure the rest is tried only once each, so a long queue to a dead target does not take hours.
         match self.target.deliver(&alert, self.failed.is_empty(), clock).await {
             Ok(()) => {
                 self.remember(&alert, store, events).await;

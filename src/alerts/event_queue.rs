@@ -1,5 +1,5 @@
-//! Events on their way to the monitor: only those that may call for an alert, and only so many. Whoever tells never waits;
-//! what finds no room is found by looking at all bots.
+//! Events on their way to the monitor: only those that may call for an alert, up to a limit. Emitting never waits;
+//! events that find no room are found by looking at all bots.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +50,7 @@ pub fn event_queue(clock: Arc<dyn Clock>) -> (Listener, EventQueue) {
 }
 
 impl EventQueue {
-    /// The next event; waits for ever when nobody is left who could tell one.
+    /// The next event; waits for ever once all emitters are gone.
     pub(super) async fn next(&mut self) -> QueuedEvent {
         match self.events.recv().await {
             Some(news) => news,
@@ -58,7 +58,7 @@ impl EventQueue {
         }
     }
 
-    /// Has every post told of, or only those that may call for an alert.
+    /// Accepts every post, or only those that may call for an alert.
     pub(super) fn want_posts(&self, all: bool) {
         self.posts.store(all, Ordering::Relaxed);
     }

@@ -1,5 +1,5 @@
-//! A URL that is called only while every bot is on time. Whoever stands behind it speaks up when the calls stop: that
-//! is how one hears of a machine that is gone, which can tell nobody anything.
+//! The heartbeat: a URL that is called only while every bot is on time. The service behind it raises the alarm when the calls
+//! stop, which also covers a machine that is gone and can no longer report anything itself.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::flock::secret::Secret;
 use crate::health::{IS_STUCK, LoopAge, STUCK, overdue};
 use crate::store::Store;
 
-/// So many beats in a row must be missed before the log says so: after a night of sleep the engine needs a moment. It is
-/// counted in beats and not in minutes as by the monitor, for whoever listens has a grace that is counted in beats, too;
+/// How many beats in a row must be missed before the log says so: after a night of sleep the engine needs a moment. This is
+/// counted in beats, not in minutes as in the monitor, because the service's grace period is counted in beats too;
 /// the URL is not called from the first of them on.
 const PATIENCE: u32 = 2;
 /// The most bots that are named.
@@ -22,7 +22,7 @@ const NAMED: usize = 3;
 
 /// The heartbeat.
 pub struct Heartbeat {
-    /// What is called, how often, and who is to be on time for that.
+    /// The URL, how often it is called, and the bots that must be on time for that.
     pub settings: watch::Receiver<Arc<AlertSettings>>,
     /// With what it is called.
     pub http: Client,
@@ -32,7 +32,7 @@ pub struct Heartbeat {
     pub clock: Arc<dyn Clock>,
     /// Whether the engine is alive.
     pub loop_age: LoopAge,
-    /// Where it is told that the heartbeat stops.
+    /// Where it emits that the heartbeat stops.
     pub events: Events,
 }
 

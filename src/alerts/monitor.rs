@@ -1,5 +1,5 @@
-//! The monitor: looks at a bot when something happens to it, for who is late every minute, and at all bots once an hour,
-//! so that what lasts is told again each day. It runs beside the engine and keeps nobody waiting.
+//! The monitor: looks at a bot when something happens to it, for late bots every minute, and at all bots once an hour, so that
+//! what lasts is reported again each day. It runs beside the engine and never delays it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,15 +21,15 @@ use crate::sources::PoemCache;
 use crate::store::Store;
 use crate::store::health_state::HealthState;
 
-/// How often it is looked who is late.
+/// How often to look for late bots.
 const MINUTE: Duration = Duration::from_secs(60);
 /// How often all bots are looked at.
 const HOUR: Duration = Duration::from_secs(60 * 60);
-/// Trouble with the ledger that is over sooner needs nobody.
+/// Trouble with the ledger that ends sooner is not reported.
 const LASTING: Duration = Duration::from_secs(5 * 60);
-/// After so long without any, trouble is over: whoever has it tries again within half a minute.
+/// After this long without any, trouble is over: a task that has it retries within half a minute.
 const CALM: Duration = Duration::from_secs(2 * 60);
-/// So many bots that need a person are looked at each minute, so that one that is well again is not counted for an hour.
+/// How many bots that need a person are looked at each minute, so that one that recovered is not counted for an hour.
 const LOOKED_AFTER: usize = 100;
 
 /// The monitor.
@@ -108,7 +108,7 @@ impl Monitor {
                 () = clock.sleep(minute.saturating_sub(clock.uptime())) => None,
                 Ok(()) = self.settings.changed() => {
                     if self.take_up_rota() {
-                        // They have been told nothing yet, and should not wait for it.
+                        // New targets have received nothing yet, and should not wait for it.
                         (minute, hour) = (clock.uptime(), clock.uptime());
                     }
                     continue;
@@ -137,13 +137,13 @@ impl Monitor {
         }
     }
 
-    /// Begins a new day if it is one. Whether an app sends again shows only if every post is told of.
+    /// Begins a new day if it is one. Whether an app sends again shows only if every post is accepted.
     async fn turn_page(&mut self) {
         self.deliveries.turn_page(&*self.store, self.clock.now()).await;
         self.queue.want_posts(self.deliveries.has_held_app());
     }
 
-    /// Watches over whom the settings names from now on. Returns whether somebody is to be told who was not before.
+    /// Monitors what the settings name from now on. Returns whether there is a target that was not there before.
     fn take_up_rota(&mut self) -> bool {
         let settings = self.settings.borrow_and_update().clone();
         self.bots = settings.bots.iter().map(|bot| (bot.name.clone(), bot.clone())).collect();
@@ -200,7 +200,7 @@ impl Monitor {
         }
     }
 
-    /// Looks at a bot, and tells if it needs somebody.
+    /// Looks at a bot, and queues an alert if it needs a person.
     async fn look(&mut self, bot: &Bot) {
         let now = self.clock.now();
         let health = match health_by(&self.poem_cache, Some(&*self.store), bot, now).await {
@@ -218,7 +218,7 @@ impl Monitor {
         }
     }
 
-    /// A bot needs nobody, or nobody any more.
+    /// A bot does not need a person, or no longer.
     fn is_well(&mut self, bot: &Bot, condition: HealthState) {
         self.deliveries.take_back(&bot.name);
         let about = About::Bot(bot.name.clone(), bot.network);
@@ -290,7 +290,7 @@ impl Monitor {
     fn trouble(&mut self, problem: &str, at: DateTime<Utc>, uptime: Duration) {
         let going_on = self.trouble.filter(|(_, last)| uptime.saturating_sub(*last) <= CALM);
         let since = going_on.map_or(uptime, |(since, _)| since);
-        // Of what is noticed here and what is told, either may be heard of first.
+        // What is noticed here and what an event reports may arrive in either order.
         self.trouble = Some((since, going_on.map_or(uptime, |(_, last)| last.max(uptime))));
         if uptime.saturating_sub(since) >= LASTING {
             self.deliveries.put(&Alert::of_ledger(problem, at));

@@ -1,4 +1,4 @@
-//! Who is told: a program, or a URL; and how patiently that is tried.
+//! Alert targets: a program or a URL, and how delivery to them is retried.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +16,18 @@ use crate::net::http;
 /// The pauses before it is tried once more.
 const PAUSES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
 
-/// Whom to watch over, and who is told.
+/// The bots to monitor, and where alerts go.
 #[derive(Debug, Clone, Default)]
 pub struct AlertSettings {
     /// The bots, in the order of the file.
     pub bots: Vec<Arc<Bot>>,
-    /// Who is told when one needs a person.
+    /// Where alerts are delivered.
     pub targets: Vec<AlertTarget>,
     /// The URL that is called only while every bot is on time, and how often.
     pub heartbeat: Option<(Secret, Duration)>,
 }
 
-/// Somebody who is told.
+/// A target of alerts.
 #[derive(Debug, Clone)]
 pub enum AlertTarget {
     /// A program.

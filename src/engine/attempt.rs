@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A new post and one that is tried again go the same way. Before the intent is durable anything may be in the way, and
-//! is returned as [`Blocked`]. Afterwards nothing fails any more: what the outcome means is judged in `record`.
+//! is returned as [`Blocked`]. Afterwards nothing fails any more: what the outcome means is decided in `outcome`.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::store::{Beginning, Draft, StoreError};
 /// How often a poem that is being written is looked at while a slot waits for it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// What calls for a post: a slot, or a person.
+/// The reason for a post: a slot, or a request by hand.
 #[derive(Debug, Clone)]
 pub(super) struct Occasion {
     /// The id that the post will have.
@@ -45,7 +45,7 @@ pub(super) struct Occasion {
     pub text: Option<String>,
 }
 
-/// What came of it.
+/// What an attempt led to.
 #[derive(Debug)]
 pub(super) enum Attempted {
     /// This post, in whatever state.
@@ -133,7 +133,7 @@ async fn attempt(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<Attempte
     }
 }
 
-/// What becomes of a post that is not sent now.
+/// What happens to a post that is not sent now.
 async fn judge(run: &BotRun<'_>, subject: &Subject<'_>, blocked: Blocked) -> Result<Attempted, StoreError> {
     let post = match blocked {
         Blocked::Until(at) => return Ok(Attempted::Later(at)),
@@ -196,7 +196,7 @@ async fn prepare_new(
     if let Some(why) = engine.hourly_cap(run.bound, run.record) {
         return Err(Blocked::GivenUp(why));
     }
-    // A person waits for no turn.
+    // A post by hand does not wait for the pace.
     if occasion.slot.is_some() {
         its_turn(run)?;
     }
@@ -204,9 +204,9 @@ async fn prepare_new(
     loop {
         *chosen = None;
         let content = chosen.insert(choose(run, account.as_ref(), occasion).await?);
-        // From here on there is a post to speak of.
+        // From here on a failure has a post to be recorded in.
         tracing::Span::current().record("post", tracing::field::display(occasion.id));
-        // Not before there is something to post: a renewal that nobody needs is a risk for nothing.
+        // Only once there is something to post: an unnecessary renewal is a risk without a benefit.
         barred(run, &content.text).await?;
         let (id, text, planned_at) = (occasion.id, &*content.text, engine.clock.now());
         let intent = Intent { id, text, planned_at };
@@ -263,7 +263,7 @@ impl Subject<'_> {
         text.unwrap_or_default()
     }
 
-    /// Why it is too late to send it, if it is: others may have been waited for, to renew tokens.
+    /// Why it is too late to send it, if it is: renewing tokens may have meant waiting for another process.
     fn too_late(&self, run: &BotRun<'_>) -> Option<Why> {
         match self {
             Self::New(Occasion { slot: Some(_), due_at, .. }, _) if run.is_late(*due_at) => {
@@ -300,7 +300,7 @@ impl Subject<'_> {
     }
 }
 
-/// Why a planned post comes too late.
+/// Why a planned post is too late.
 pub(super) fn too_late(post: &Post) -> Why {
     let cause = post.cause.unwrap_or(Cause::Late);
     let before = post.reason.as_deref().unwrap_or("it was never sent");
@@ -325,7 +325,7 @@ async fn advance(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Post, Sto
 async fn send(run: &BotRun<'_>, post: Post, ready: LiveSession) -> Post {
     match once(run, &post, &ready).await {
         Outcome::NotAccepted(rejection) if rejection.token_rejected && ready.renewable() => {
-            // Meanwhile the post is planned, so that whatever happens to us it is clear that nothing is out there.
+            // Meanwhile the post is planned, so a crash leaves no doubt that nothing was sent.
             let post = outcome::put_back(run, post, &rejection).await;
             once_more(run, post, &ready).await
         }
@@ -356,7 +356,7 @@ async fn once_more(run: &BotRun<'_>, post: Post, ready: &LiveSession) -> Post {
     post
 }
 
-/// Makes one request, and takes up what its answer said of requests to come.
+/// Makes one request, and notes what its answer says about later ones.
 async fn once(run: &BotRun<'_>, post: &Post, ready: &LiveSession) -> Outcome {
     let BotRun { engine, bound, .. } = *run;
     if post.attempts == 1 {
@@ -382,8 +382,8 @@ async fn choose(
         Some(_) => engine.poem(&bound.bot, account).await,
         None => engine.poem_by_hand(&bound.bot, account).await,
     };
-    // More of the poem may be on its way into the file, and it may be whole before its end has been still for as long as it
-    // needs now.
+    // More of the poem may be on its way into the file, and it may be complete before the end has been unchanged for as
+    // long as is required now.
     let more_to_come = reading.unsettled.filter(|_| occasion.slot.is_some());
     let later = more_to_come.map(|wait| Blocked::Until(engine.clock.now() + wait.min(LOOK_AGAIN)));
     let Some(poem) = reading.poem.clone() else {
@@ -441,7 +441,7 @@ fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&PostContent>, b
     }
 }
 
-/// Writes a slot down as one that is passed over, before its time has come.
+/// Records a slot as skipped ahead of its time.
 pub(super) async fn open_skipped(
     run: &BotRun<'_>,
     occasion: &Occasion,

@@ -20,15 +20,15 @@ use crate::net;
 use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{BotRecord, Command, CommandKind, CommandResult, StoreError};
 
-/// A command that was not renewed for so long is not granted: whoever made it waits no more, and a retry of
-/// theirs must not become a second post. A command that waits renews its command every two seconds.
+/// A command that was not renewed for this long is not executed: its caller no longer waits, and a retry by that caller
+/// must not become a second post. A caller that waits renews its command every two seconds.
 const STALE: TimeDelta = TimeDelta::seconds(10);
 
 impl Engine {
-    /// Grants a command, or says why not. The answer is also written into the ledger.
+    /// Executes a command, or says why not. The result is also written into the ledger.
     pub async fn execute(&self, command: &Command) -> Result<CommandResult, StoreError> {
         if !self.store.claim_command(command.id).await? {
-            return Ok(refused("the command was withdrawn"));
+            return Ok(refused("the wish was withdrawn"));
         }
         let answer = match &command.what {
             CommandKind::Post { bot, text } => post(self, command, bot, text.as_deref()).await?,
@@ -63,8 +63,8 @@ impl Engine {
     }
 }
 
-/// Tokens are read from the vault whenever they are needed, so there is nothing to do but to look at the bot
-/// at once; whoever granted the command does that.
+/// Tokens are read from the vault whenever they are needed, so all there is to do is to look at the bot at once, which the
+/// caller does.
 fn signed_in(engine: &Engine, bot: &str) -> CommandResult {
     match engine.bound_bot(bot) {
         Some(_) => CommandResult::new(true, "the daemon signs with the new tokens", None),
@@ -82,10 +82,10 @@ async fn pause(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> 
     Ok(CommandResult::new(true, message, None))
 }
 
-/// No flockd is older than that. A clock that says so was not set since its machine was turned on.
+/// No flockd is older than this. A clock that shows an earlier time has not been set since its machine started.
 const OLDEST: DateTime<Utc> = DateTime::from_timestamp(1_577_836_800, 0).unwrap();
 
-/// Also where there is nothing to end: whoever asks wants the bot to post.
+/// Succeeds even if the bot was not paused: the point of the command is that the bot posts.
 async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> {
     let Some(bound) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
     let (bot, now) = (&bound.bot.name, engine.clock.now());
@@ -126,7 +126,7 @@ async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError>
 async fn history(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> {
     let Some(bound) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
     let bot = &bound.bot.name;
-    // What it may be on the account must be left for it to be found: taken for a line like it, it would be sent again.
+    // Its own post on the account must stay available for it to be matched: counted as another line, it would be sent again.
     let record = engine.bot_record(&bound, engine.clock.now()).await?;
     if let Some(open) = &record.open {
         return Ok(in_the_way(open));
@@ -150,7 +150,7 @@ async fn post(
     text: Option<&str>,
 ) -> Result<CommandResult, StoreError> {
     if let Some(post) = engine.store.post(command.id).await? {
-        // Whoever granted it ended between posting and answering.
+        // The process that executed it ended after posting and before answering.
         let sending = post.state == State::Sending;
         return Ok(report(&if sending { tick::lost(engine, &post).await? } else { post }));
     }
@@ -158,7 +158,7 @@ async fn post(
         return Ok(unknown_bot(bot));
     };
     let now = engine.clock.now();
-    // By a clock that was ahead, too.
+    // The absolute value, because the clock may have been ahead.
     if (now - last_renewed(engine, command).await?).abs() > STALE {
         return Ok(refused("flockd did not get to it in time: try again"));
     }
@@ -189,7 +189,7 @@ async fn post(
     })
 }
 
-/// Why no line of the bot's poem may be posted by hand, if that is so. A text of one's own always may.
+/// Why no line of the bot's poem may be posted by hand, if so. A text given with the command may always be posted.
 fn keeps_lines(record: &BotRecord, bot: &str) -> Option<Message> {
     if record.reconciliation.is_some() {
         let why = format!("the ledger comes from a copy, and {bot} has yet to see what it posted since");
@@ -202,14 +202,14 @@ fn keeps_lines(record: &BotRecord, bot: &str) -> Option<Message> {
     record.paused.as_ref().map(paused)
 }
 
-/// When it was last said that the command still holds: it may have waited here for its bot since it was read.
+/// When the command was last renewed: since it was read it may have waited here for its bot.
 async fn last_renewed(engine: &Engine, command: &Command) -> Result<DateTime<Utc>, StoreError> {
     let open = engine.store.open_commands().await?;
     Ok(open.iter().find(|open| open.id == command.id).unwrap_or(command).made_at)
 }
 
-/// Takes a post back from the network, then says so in the ledger. If only the first comes to pass it can be
-/// asked again: what is gone already is as good as deleted.
+/// Deletes a post from the network, then records that in the ledger. If only the first succeeds, the command can be
+/// repeated: a post that is already gone counts as deleted.
 async fn delete(engine: &Engine, id: &str) -> Result<CommandResult, StoreError> {
     let Ok(id) = id.parse::<PostId>() else { return Ok(refused(format!("{id} is no post id"))) };
     let Some(post) = engine.store.post(id).await? else {
@@ -256,7 +256,7 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<CommandResult
             let run = BotRun { engine, bound: &bound, record: &record };
             settle::not_posted(&run, &post, why)
         }
-        // The bot has left the flock, so nobody would send it again.
+        // The bot has left the flock, so it would never be sent again.
         (false, None) => Move::Release(why),
     };
     let post = engine.advance(&post, &step).await?;
@@ -292,7 +292,7 @@ fn posted(post: &Post) -> Message {
 }
 
 fn unknown_bot(bot: &str) -> CommandResult {
-    // Whoever asks has found it in flock.toml.
+    // The caller found it in flock.toml.
     let why = format!(
         "the daemon knows no bot {bot} yet: a reload brings it, which comes within seconds of a change to flock.toml"
     );
@@ -319,12 +319,12 @@ fn in_the_way(open: &Post) -> CommandResult {
     CommandResult::new(false, message, Some(id.to_string()))
 }
 
-/// Passes over the next slot of a bot that is not passed over yet, though its delay may run already.
+/// Skips the bot's next slot that is not skipped yet, even if its delay is already running.
 pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<CommandResult, StoreError> {
     let BotRun { engine, bound, record } = *run;
     let (bot, now) = (&bound.bot, engine.clock.now());
     if let Some(post) = engine.store.post(id).await? {
-        // Whoever granted it ended between writing and answering.
+        // The process that executed it ended after writing and before answering.
         return Ok(skipped(bound, record, post.slot, now));
     }
     let Some(slot) = ahead(bound, record, now).next() else {
@@ -339,7 +339,7 @@ pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<CommandResult, 
             let record = engine.bot_record(bound, now).await?;
             Ok(skipped(bound, &record, post.slot, now))
         }
-        // The bot was quicker.
+        // The bot took the slot first.
         Err(StoreError::SlotTaken) => {
             Ok(refused("that slot has just been dealt with: ask again for the next"))
         }
@@ -396,7 +396,7 @@ fn skipped(
     CommandResult::new(true, message.remedy(format!("; `flockd skip {name} --undo` undoes that"), ""), None)
 }
 
-/// What comes next, in the words of a sentence that goes on.
+/// The next slot, as the end of a sentence.
 fn next(bound: &BoundBot, record: &BotRecord, now: DateTime<Utc>) -> Message {
     let name = &bound.bot.name;
     match ahead(bound, record, now).next() {

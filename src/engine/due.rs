@@ -6,9 +6,9 @@ use crate::flock::schedule::jitter;
 use crate::flock::{Bot, OnMiss};
 
 /// A slot counts as on time if it is no later than this. The loop wakes at least every thirty seconds, so
-/// whatever is later than twice that was missed: the machine slept, or nobody ran.
+/// anything later than twice that was missed: the machine slept, or flockd was not running.
 pub(super) const ON_TIME: TimeDelta = TimeDelta::seconds(60);
-/// Counting missed slots stops here: a bot of every second that slept for a year missed "at least" so many.
+/// Counting missed slots stops here: a bot with a slot every second that slept for a year missed "at least" this many.
 const MOST_COUNTED: u32 = 1_000;
 
 /// What is due for a bot.
@@ -23,7 +23,7 @@ pub(super) enum Due {
         /// How many slots before it are passed over.
         missed: u32,
     },
-    /// Only slots that may not fire any more.
+    /// Only slots that are too late to fire.
     Missed {
         /// The newest of them.
         newest: DateTime<Utc>,
@@ -207,8 +207,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the schedule, the night and the delay, the newest slot whose time has come is due, and the
-        /// slots before it are those that were missed; considering it leaves nothing due.
+        /// For any schedule, night and delay, the newest slot whose time has come is due, the slots before it were missed,
+        /// and moving the cursor to it leaves nothing due.
         #[test]
         fn the_newest_is_due_and_the_others_missed(
             schedule in prop::sample::select(vec![

@@ -23,7 +23,7 @@ use crate::store::{BotRecord, Spent, Store, StoreError};
 
 /// The shortest pause before another attempt.
 const SHORTEST: TimeDelta = TimeDelta::seconds(5);
-/// The longest: a network that was away for hours is found back within a quarter of one.
+/// The longest: a network that was down for hours is noticed to be back within a quarter of an hour.
 const LONGEST: TimeDelta = TimeDelta::minutes(15);
 /// What `max_per_hour` is about.
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -42,7 +42,7 @@ struct GroupState {
     till: Arc<BudgetLock>,
 }
 
-/// Held by whoever looks at what is left of a budget, until what that bot spends is in the ledger.
+/// Serializes the budget check with the insert that spends it.
 type BudgetLock = tokio::sync::Mutex<()>;
 
 /// What the engine remembers of a bot, for as long as it runs.
@@ -62,7 +62,7 @@ impl SendHistory {
         sent.push_back(uptime);
     }
 
-    /// Forgets what a network has said: the bot posts to another one from now on.
+    /// Forgets the cooldown: the bot posts to another network from now on.
     pub(super) fn forget_cooldown(&self) {
         *locked(&self.held) = None;
     }
@@ -73,7 +73,7 @@ impl SendHistory {
 }
 
 impl SendLimits {
-    /// How long a bot waits for its turn to send; a turn that has come is taken by asking.
+    /// How long a bot waits for its turn to send. Asking takes a turn that has come.
     pub(super) fn turn(&self, bot: &Bot, uptime: Duration) -> Option<Duration> {
         let pace = bot.app.as_ref().map(|app| app.pace).filter(|pace| !pace.is_zero())?;
         let mut gates = locked(&self.groups);
@@ -92,7 +92,7 @@ impl SendLimits {
         Some(till.lock_owned().await)
     }
 
-    /// Takes up what an answer said of times to come. Returns what is new of the app.
+    /// Notes the cooldowns of an answer. Returns the app's, if it is new.
     pub(super) fn note_cooldowns(
         &self,
         bound: &BoundBot,
@@ -121,7 +121,7 @@ impl SendLimits {
         holds.max_by_key(|hold| hold.until).map(|hold| until(hold.why, hold.until))
     }
 
-    /// Lets all bots of the app send again: what kept them still may be mended.
+    /// Lets all bots of the app send again, because the reason for the cooldown may be gone.
     pub(super) fn let_go(&self, bound: &BoundBot) {
         *locked(&bound.memory.sends.held) = None;
         if let Some(gate) = locked(&self.groups).get_mut(bound.bot.limit_group()) {
@@ -134,7 +134,7 @@ fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Holds until the later of both. Returns the new one if there was none.
+/// Keeps the cooldown that lasts longer. Returns the new one if there was none.
 fn longer(held: &mut Option<Cooldown>, new: Cooldown, now: DateTime<Utc>) -> Option<Cooldown> {
     let before = held.take().filter(|held| held.until > now);
     let is_new = before.is_none();
@@ -147,8 +147,8 @@ pub(super) fn until(why: Why, until: DateTime<Utc>) -> Rejection {
     Rejection { retry_at: Some(until), ..Rejection::unanswered(why) }
 }
 
-/// Why the bot may not post now, if it may not. The ledger counts by the clock on the wall, which may be set; the
-/// engine by its own, which begins anew with each start.
+/// Why the bot may not post now, if so. The ledger counts by wall-clock time, which may be set; the engine by uptime, which
+/// starts over with each start.
 pub(super) fn hourly_cap(bound: &BoundBot, record: &BotRecord, uptime: Duration) -> Option<Why> {
     let most = bound.bot.max_per_hour;
     let here = u32::try_from(bound.memory.sends.sent_last_hour(uptime)).unwrap_or(u32::MAX);
@@ -159,8 +159,8 @@ pub(super) fn hourly_cap(bound: &BoundBot, record: &BotRecord, uptime: Duration)
     })
 }
 
-/// When to try again a post that was planned at `planned_at`: when the network asked for it, or after a pause
-/// that grows. `None` if there is no time left for that before `deadline`.
+/// When to retry a post that was planned at `planned_at`: when the network says, or after a growing backoff. `None` if
+/// there is no time left for that before `deadline`.
 pub(super) fn next_attempt(
     planned_at: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -177,7 +177,8 @@ pub(super) fn next_attempt(
     (now < attempt && attempt <= deadline).then_some(attempt)
 }
 
-/// After as long again as has passed since then, less up to a quarter, so that bots don't come back all at once.
+/// After as long again as has passed since then, less up to a quarter of random jitter so that bots don't all return at
+/// once.
 pub(super) fn backoff(since: DateTime<Utc>, now: DateTime<Utc>, dice: &mut impl Rng) -> DateTime<Utc> {
     let pause = (now - since).clamp(SHORTEST, LONGEST);
     let less = pause.num_milliseconds() / 4;

@@ -58,7 +58,7 @@ pub struct Engine {
     turned_at: AtomicU64,
     /// When the first bot is looked at next, in milliseconds since 1970.
     due: AtomicI64,
-    /// How many bots have a task that the loop has not seen the end of.
+    /// How many bots have a task that the loop has not yet seen end.
     busy: AtomicUsize,
     /// The longest sleep of the loop.
     max_sleep: Duration,
@@ -80,8 +80,8 @@ pub struct BoundBot {
     memory: Arc<Memory>,
 }
 
-/// What the engine remembers of a bot for as long as it runs, whatever becomes of the bot's configuration. A post that is
-/// on its way when that changes writes here what the next one has to know.
+/// What the engine remembers of a bot for as long as it runs, across changes of the bot's configuration. A post in flight
+/// during a reload records here what the next one has to know.
 #[derive(Debug, Default)]
 struct Memory {
     told_exhausted: AtomicBool,
@@ -90,7 +90,7 @@ struct Memory {
     sends: SendHistory,
 }
 
-/// One bot at work: everything that it takes to do something for it.
+/// One run for one bot: everything that it takes to do something for it.
 #[derive(Clone, Copy)]
 struct BotRun<'a> {
     engine: &'a Engine,
@@ -160,8 +160,8 @@ impl Engine {
         }
     }
 
-    /// Has the loop go round at least this often, and call this each time. It is called in the loop, so that nobody hears
-    /// of one that is stuck.
+    /// Has the loop go round at least this often and call `on_beat` each time. The loop itself makes the call, so a loop that
+    /// is stuck does not report that it is alive.
     #[must_use]
     pub fn beating(mut self, at_least_every: Duration, on_beat: impl Fn() + Send + Sync + 'static) -> Self {
         self.max_sleep = run::MAX_SLEEP.min(at_least_every);
@@ -169,7 +169,7 @@ impl Engine {
         self
     }
 
-    /// Has poems taken as they stand, whoever may be writing them.
+    /// Takes poems as they are, even if they may be in the middle of being written.
     #[must_use]
     pub fn impatient(mut self) -> Self {
         self.poem_cache = Arc::new(PoemCache::impatient(self.clock.clone()));
@@ -210,8 +210,8 @@ impl Engine {
         (self.on_beat)();
     }
 
-    /// Makes the whole flock known to the ledger, and takes over what the last holder left half done. Whoever is left
-    /// out would not be noticed to be behind its account, if the ledger was put back from a copy.
+    /// Makes the whole flock known to the ledger, and takes over what its last owner left half done. A bot
+    /// missing here would not be reconciled after a restore.
     pub async fn take_over(&self, flock: &[Arc<Bot>]) -> Result<(), StoreError> {
         let now = self.clock.now();
         let entries: Vec<Entry> = flock.iter().map(|bot| entry(bot)).collect();
@@ -241,7 +241,7 @@ impl Engine {
         others.get(bot).map(|bot| (bot.network, bot.tokens.is_some()))
     }
 
-    /// The dice, shared by all bots.
+    /// The random number generator, shared by all bots.
     fn rng(&self) -> MutexGuard<'_, StdRng> {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -271,7 +271,7 @@ impl Engine {
         limits::over_budget(&*self.store, &bound.bot, price, now).await
     }
 
-    /// Takes up what an answer said of requests to come.
+    /// Notes what an answer says about later requests.
     fn note_cooldowns(&self, bound: &BoundBot, holds: Vec<Cooldown>) {
         if let Some(hold) = self.limits.note_cooldowns(bound, holds, self.clock.now()) {
             let app = bound.bot.limit_group().to_owned();

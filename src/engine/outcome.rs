@@ -153,14 +153,14 @@ pub(super) fn set_back(run: &BotRun<'_>, post: &Post, rejection: &Rejection) -> 
 }
 
 /// When to try again; `None` if that would be too late. `times` are when the post was due and when it was
-/// planned; a post by hand has none, for whoever asked can ask again.
+/// planned; a post by hand has none, because its caller can ask again.
 pub(super) fn wait(
     run: &BotRun<'_>,
     rejection: &Rejection,
     times: Option<(DateTime<Utc>, DateTime<Utc>)>,
 ) -> Option<DateTime<Utc>> {
     if rejection.why.cause == Cause::AccountTaken {
-        // Its line is free at once: whoever has the account may say it next.
+        // Its line is free at once: the bot that has the account may post it next.
         return None;
     }
     let (due_at, planned_at) = times?;

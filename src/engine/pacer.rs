@@ -1,31 +1,31 @@
-//! The queue of an app's bots: who may send when, so that those that are due at the same instant don't all send at
-//! once. By uptime, which nobody sets. What keeps a whole app still is in `govern`.
+//! The pacer of an app: when each of its bots may send, so that those that are due at the same instant don't all send at
+//! once. By uptime, which can't be set. The cooldown of a whole app is in `limits`.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::flock::BotName;
 
-/// Whoever has left without taking a turn is forgotten after this.
+/// A bot that left without taking its turn is forgotten after this.
 const FORGOTTEN: Duration = Duration::from_secs(3_600);
-/// So many that are late are given turns within one pace: some of them will be late again, and a turn that nobody is
-/// awake for is lost to all. Each asks about as often before it sends.
+/// How many late bots get turns within one pace: some of them will be late again, and a turn for which no bot is awake is
+/// lost to all. Each asks about as often before it sends.
 const CALLED: u32 = 4;
-/// Whoever takes a turn late by no more than this part of the pace keeps nobody from the next one.
+/// A bot that takes its turn late by at most this part of the pace does not delay the next one.
 const SLACK: u32 = 8;
 
-/// Who may send when, so that bots that are due at the same instant don't all send at once.
+/// Spaces the posts of an app's bots, so that bots that are due at the same instant don't all send at once.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
     /// When the next one may, by uptime.
     free_at: Duration,
     /// The turn that was taken last.
     last: Option<Duration>,
-    /// Who has been given a time, and which.
+    /// The time that each waiting bot was given.
     turns: HashMap<BotName, Duration>,
     /// The same times: no two bots have the same one.
     given: HashSet<Duration>,
-    /// When the next of those may that were too late for their turns.
+    /// Earliest start for the next bot that missed its turn.
     late_at: Duration,
 }
 
@@ -33,7 +33,7 @@ impl Pacer {
     /// How long a bot waits for its turn; a turn that has come is taken by asking.
     pub(super) fn turn(&mut self, bot: &BotName, uptime: Duration, pace: Duration) -> Option<Duration> {
         let earliest = self.last.map_or(uptime, |last| uptime.max(last + pace));
-        // Turns that have all passed, because nobody was awake, must not be taken all at once.
+        // Turns that have all passed because no bot was awake must not all be taken at once.
         let at = match self.turns.get(bot).copied() {
             Some(at) if at > uptime || earliest == uptime => at,
             Some(_) => self.late(earliest, pace),
@@ -45,7 +45,7 @@ impl Pacer {
             self.given.insert(at);
             return Some(at - uptime);
         }
-        // Nobody wakes to the millisecond. Only so much is made up for: a whole turn made up for would have two bots
+        // No task wakes to the millisecond. Only that much is made up for: making up for a whole turn would have two bots
         // send at once.
         let begun = self.last.map_or(at, |last| at.max(last + pace));
         self.last = Some(if uptime - begun <= pace / SLACK { begun } else { uptime });
@@ -70,7 +70,7 @@ impl Pacer {
         at
     }
 
-    /// The first of these times that nobody was given.
+    /// The first of these times that is not taken.
     fn free(&self, mut at: Duration, step: Duration) -> Duration {
         while self.given.contains(&at) {
             at += step;
@@ -103,7 +103,7 @@ mod tests {
         let (at, half) = (Duration::from_secs, Duration::from_millis(500));
         let mut turns = |uptime| names.each_ref().map(|name| queue.turn(name, at(uptime), pace));
         assert_eq!(turns(10), [None, Some(at(2)), Some(at(4))]);
-        assert_eq!(turns(11), [Some(at(5)), Some(at(1)), Some(at(3))], "whoever has sent is last again");
+        assert_eq!(turns(11), [Some(at(5)), Some(at(1)), Some(at(3))], "a bot that has sent is last again");
         assert_eq!(turns(14), [Some(at(2)), None, Some(at(2) + half)], "emily was late, so sylvia is too");
         assert_eq!(turns(100), [None, Some(at(2)), Some(at(2) + half)], "a pause is not saved up");
         assert_eq!(turns(102), [Some(at(2)), None, Some(half)], "one at a time");

@@ -1,9 +1,8 @@
-//! A ledger that was put back from a copy: what the bot's account has from after the copy is written down before
-//! anything is posted, so that no line is repeated. Where the account can't be read the bot is paused until a
-//! person has looked.
+//! Reconciliation after a restore: what the bot's account posted after the backup is recorded before anything is posted, so
+//! that no line is repeated. If the account can't be read, the bot is paused until a person has looked.
 //!
-//! Only lines of the poem as it is now are looked for: others can't be repeated. The same is done, as far back as the
-//! network shows it, for an account that had posted before flockd knew it, if a person asks.
+//! Only lines of the current poem are looked for, because others can't be repeated. On request the same is done, as far back
+//! as the network shows, for an account that posted before flockd knew it.
 
 use std::collections::HashSet;
 
@@ -23,7 +22,7 @@ use crate::store::{BotRecord, Find, StoreError};
 /// The pause before an account that can't be read now is asked again.
 const AGAIN: TimeDelta = TimeDelta::minutes(5);
 
-/// So far ahead a clock may have been that dated a copy, by an hour of summer or by a time zone.
+/// How far ahead the clock that dated a backup may have been: an hour of daylight saving, or a time zone.
 const AHEAD: TimeDelta = TimeDelta::days(1);
 
 /// Since when an account is read for a copy that is said to be of `copied`. The clock that said so may have been ahead,
@@ -38,8 +37,8 @@ pub(super) fn since(record: &BotRecord, copied: DateTime<Utc>, now: DateTime<Utc
     }
 }
 
-/// Brings the ledger up to date with a bot's account, which may have posts from after `since`. A pause that somebody
-/// wished for does not keep it from that.
+/// Brings the ledger up to date with a bot's account, which may have posts from after `since`. A bot that was paused by
+/// hand is reconciled too.
 pub(super) async fn reconcile(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<Wake, StoreError> {
     let BotRun { engine, bound, record } = *run;
     if record.paused.as_ref().is_some_and(|pause| pause.why.is_some()) {
@@ -81,7 +80,7 @@ fn like_a_line(seen: &RemotePost) -> String {
 const ALIKE: &str = "lines of the poem differ in nothing but their links or whom they mention, which the network shows \
                      in its own way";
 
-/// What was learnt from an account's history.
+/// What an account's history contained.
 pub(super) struct AccountHistory {
     /// How many posts the network showed that the ledger did not have.
     pub(super) seen: usize,
@@ -123,7 +122,7 @@ async fn done(run: &BotRun<'_>, found: &[Find]) -> Result<Wake, StoreError> {
     Ok(Some(engine.clock.now()))
 }
 
-/// Nobody but a person can know what was posted meanwhile.
+/// Only a person can know what was posted in the meantime.
 async fn pause(run: &BotRun<'_>, why: &str) -> Result<Wake, StoreError> {
     let BotRun { engine, bound, record } = *run;
     let bot = &bound.bot.name;

@@ -25,7 +25,7 @@ use crate::store::{Command, Entry, StoreError};
 
 /// The most posts in flight at once for one app, or for a network without apps: at a third of a second each
 /// that is some two hundred a second, more than any network takes, and few enough sockets for the smallest
-/// machine. Each has a gate of its own, so that a network that hangs holds up nobody else's bots.
+/// machine. Each has a semaphore of its own, so that a network that hangs holds up no bots of others.
 const IN_FLIGHT: usize = 64;
 /// The longest sleep: a clock that was set, or a machine that slept, is noticed after this at the latest.
 pub(super) const MAX_SLEEP: Duration = Duration::from_secs(30);
@@ -75,8 +75,8 @@ pub(super) struct BotTask {
     pub(super) commands: VecDeque<Command>,
 }
 
-/// A bot's task that has ended: whose, for which command if for one, and how: with the time to look again, the
-/// ledger's refusal, or a panic.
+/// A bot's task that has ended: the bot, the command it was for if any, and the result: the next wake-up, an error of the
+/// ledger, or a panic.
 type Ended = (BotName, Option<PostId>, std::thread::Result<Result<Wake, StoreError>>);
 
 impl BotTask {
@@ -135,14 +135,14 @@ impl Scheduler {
                 () = clock.sleep(nap) => {}
             }
             self.take_up().await;
-            // A ring may have been lost: commands are looked at without one, too.
+            // A notification may have been lost, so commands are read without one as well.
             if (clock.now() - self.seen_at).abs() >= MAX_SLEEP_BY_WALL_CLOCK {
                 self.hear().await;
             }
         }
     }
 
-    /// Until the next wake-up, but never longer than a nap.
+    /// Until the next wake-up, but at most `MAX_SLEEP`.
     fn sleep_time(&self) -> Duration {
         let until = |at: DateTime<Utc>| (at - self.engine.clock.now()).to_std().unwrap_or(Duration::ZERO);
         let (nap, next) = (self.engine.max_sleep, self.wakes.peek().map(|Reverse((at, _))| *at));
@@ -159,7 +159,7 @@ impl Scheduler {
         }
     }
 
-    /// Has all such bots looked at.
+    /// Has all of these bots looked at.
     pub(super) fn wake_all(&mut self, such: impl Fn(&BotTask) -> bool, at: DateTime<Utc>) {
         let bots = self.bots.iter().filter(|(_, task)| such(task)).map(|(bot, _)| bot.clone());
         for bot in bots.collect::<Vec<_>>() {
@@ -167,7 +167,7 @@ impl Scheduler {
         }
     }
 
-    /// Starts whatever is due.
+    /// Starts what is due.
     fn start_due(&mut self) {
         let now = self.engine.clock.now();
         if self.now - now > SET_BACK {
@@ -204,7 +204,7 @@ impl Scheduler {
         let gate = gate.or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT))).clone();
         let (engine, id) = (self.engine.clone(), command.as_ref().map(|command| command.id));
         let work = async move {
-            // The gate closes when the flock stops: what has not begun does not begin.
+            // The semaphore closes when the flock stops: what has not begun does not begin.
             let Ok(_permit) = gate.acquire().await else { return Ok(None) };
             match command {
                 None => tick::tick(&engine, &bound).await,
@@ -221,7 +221,7 @@ impl Scheduler {
         // Panics are caught inside the task and nothing is aborted before the end.
         let Ok((bot, command, done)) = ended else { return };
         if let (Some(command), Err(_) | Ok(Err(_))) = (command, &done) {
-            // It has no answer yet, and somebody waits for one: the next look finds it again.
+            // Its caller still waits for a result: the next look finds it again.
             self.seen.remove(&command);
         }
         let now = self.engine.clock.now();
@@ -304,7 +304,8 @@ impl Scheduler {
     }
 }
 
-/// A flock on its way into the loop, and who waits for the word that it is there. That names who is new or has changed.
+/// A flock on its way into the loop, and the caller that waits until it is there. The reply names the bots that are new or
+/// changed.
 pub(super) struct Change {
     members: Vec<BoundBot>,
     done: oneshot::Sender<Result<Vec<Arc<BoundBot>>, StoreError>>,
@@ -344,7 +345,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Tells now whatever is wrong with a bot's poem or its sign-in, and not when its first slot comes in a month.
+    /// Reports problems with a bot's poem or its sign-in now, not when its first slot comes in a month.
     pub(super) async fn introduce(&self, bound: &BoundBot) {
         self.look_at_poem(&bound.bot).await;
         tokens::tell_if_signed_out(self, bound).await;
@@ -370,8 +371,8 @@ impl BoundBot {
 }
 
 impl Scheduler {
-    /// Seats a flock that was handed over, as soon as none of those is at work who get another name: their posts go along,
-    /// and must not move under the hands of a task.
+    /// Takes over a flock that was handed in, as soon as no bot that gets another name is at work: its posts move along, and
+    /// must not do so while a task uses them.
     pub(super) async fn take_up(&mut self) {
         if let Some(change) = self.engine.handover.take() {
             self.renamed = change.members.iter().filter_map(|bound| self.old_name(&bound.bot)).collect();
@@ -385,7 +386,7 @@ impl Scheduler {
         let renamed = std::mem::take(&mut self.renamed);
         // If the ledger has refused, they go on under their old names.
         self.wake_all(|task| renamed.contains(&task.bound.bot.name), self.engine.clock.now());
-        // Whoever waited may be gone: then the flock stops.
+        // The caller may be gone: then the flock is stopping.
         let _ = done.send(seated);
         self.hear().await;
     }
@@ -396,7 +397,7 @@ impl Scheduler {
         (!self.bots.contains_key(&bot.name)).then(|| was.clone())
     }
 
-    /// Makes those known to the ledger of whom it does not know yet, or has another schedule.
+    /// Makes bots known to the ledger that are new to it or have another schedule.
     async fn enter(&self, members: &[BoundBot]) -> Result<(), StoreError> {
         let known = |bot: &BotName| self.bots.get(bot).map(|task| entry(&task.bound.bot));
         let entries = members.iter().map(|bound| entry(&bound.bot));
@@ -411,7 +412,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Gives every bound its task. Returns who is new or has changed.
+    /// Gives every bot its task. Returns those that are new or have changed.
     fn task(&mut self, members: Vec<BoundBot>) -> Vec<Arc<BoundBot>> {
         let now = Some(self.engine.clock.now());
         let (mut tasks, mut news) = (HashMap::with_capacity(members.len()), Vec::new());

@@ -1,5 +1,5 @@
-//! Settling what is unknown: the network is looked at, a few times with growing pauses, and says whether it has
-//! the post. Nothing is ever sent from here: what is certainly not there becomes `planned` again.
+//! Settles posts whose outcome is unknown: the network is probed a few times, with growing pauses, for whether it has the
+//! post. Nothing is ever sent from here: a post that is certainly not there becomes `planned` again.
 //!
 //! ```text
 //! unknown ──> look ──> there, and no other row's ──> posted
@@ -28,7 +28,7 @@ pub(super) async fn settle_unknown(run: &BotRun<'_>, post: Post) -> Result<Wake,
     }
     let now = engine.clock.now();
     let Some(at) = next_look(bound, &post) else { return Ok(None) };
-    // By a clock that was set back, the last look is still to come: then it is time for this one.
+    // If the clock was set back, the last look seems to be in the future: then it is time for this one.
     if at > now && post.moved_at <= now && !mended(record, &post) {
         return Ok(Some(at));
     }
@@ -69,7 +69,7 @@ async fn probed(run: &BotRun<'_>, post: &Post, found: Option<Move>, cost: u32) -
     match found {
         None if made(post) + 1 < run.bound.network.probe_delays().len() => settle_by(run, post, &look).await,
         found => {
-            // It is paid for, whatever comes of it.
+            // The request is paid for in any case.
             run.engine.store.advance(post.id, &look, run.engine.clock.now()).await?;
             let absent = || not_posted(run, post, not_there(post));
             settle_by(run, post, &found.unwrap_or_else(absent)).await
@@ -141,8 +141,8 @@ fn by_policy(bound: &BoundBot, why: &Why) -> Move {
     }
 }
 
-/// What becomes of a post of which the account shows one that is much like it, and which the network may have changed.
-/// Sending it again might post it twice, so a person has to look, unless the bot is to assume that it was posted.
+/// What happens to a post when the account shows one that resembles it, which the network may have altered. Sending it
+/// again might post it twice, so a person has to look, unless the bot is to assume that it was posted.
 fn doubtful(bound: &BoundBot, post: &Post, seen: &RemotePost) -> Move {
     let place = seen.url.as_deref().unwrap_or(&seen.remote_id);
     let with = seen.client.as_ref().map_or_else(String::new, |client| format!(", posted with {client}"));
@@ -162,13 +162,13 @@ fn doubtful(bound: &BoundBot, post: &Post, seen: &RemotePost) -> Move {
     }
 }
 
-/// The network can't be asked now: later, when it says so, or after as long again as this has taken already.
+/// The network can't be probed now: retry when it says, or after as long again as this has taken so far.
 fn not_now(engine: &Engine, post: &Post, rejection: &Rejection) -> Move {
     let now = engine.clock.now();
     let since = post.settled_at.unwrap_or(post.moved_at);
     let retry_at = limits::backoff(since, now, &mut *engine.rng()).max(rejection.retry_at.unwrap_or(now));
     let reason = format!("no answer came, and the account can't be looked at now: {}", rejection.why.reason);
-    // The cause says whether a person has to mend something first.
+    // The cause says whether a person has to fix something first.
     Move::Look {
         why: Why::new(rejection.why.cause, reason),
         counts: false,

@@ -1,5 +1,5 @@
-//! One bot's turn: what there is to do for it now, and when to look at it again. Everything is derived from
-//! the ledger each time, so a restart is just another turn.
+//! One tick of one bot: what there is to do for it now, and when to look at it again. Everything is derived from the ledger
+//! each time, so a restart is just another tick.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tracing::Instrument;
@@ -14,7 +14,7 @@ use crate::store::{BotRecord, StoreError};
 /// When to look at a bot again; `None` if only a person can change anything.
 pub(super) type Wake = Option<DateTime<Utc>>;
 
-/// After somebody else was quicker, their post needs a moment.
+/// When another process took the slot first, its post needs a moment.
 const MOMENT: TimeDelta = TimeDelta::seconds(1);
 
 /// Does what is due for a bot.
@@ -145,14 +145,14 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
     Ok(after_post(run, &post, record.last_slot))
 }
 
-/// Whether what the post waits for has been mended since: the bot was signed in anew.
+/// Whether the reason that the post waits is gone: the bot has been signed in since.
 pub(super) fn mended(record: &BotRecord, post: &Post) -> bool {
     let waits_for_sign_in = post.cause.is_some_and(Cause::ends_with_sign_in);
     waits_for_sign_in && record.signed_in_at.is_some_and(|at| at > post.moved_at)
 }
 
-/// Doubts a post that is still `sending` although nobody sends it: only one task at a time is at work for a
-/// bot, so whoever was sending has ended without a record.
+/// Doubts a post that is `sending` although no task sends it: only one task works for a bot at a time, so the one that sent
+/// it ended without recording the outcome.
 pub(super) async fn lost(engine: &Engine, post: &Post) -> Result<Post, StoreError> {
     let why = Why::new(Cause::Interrupted, "flockd lost track of this post while it was being sent");
     engine.advance(post, &Move::Doubt(why)).await

@@ -26,18 +26,18 @@ use crate::net::{ProbeResult, Rejection, Session, Timeline};
 use crate::store::vault::{StoredTokens, Vault, VaultError};
 use crate::store::{AccountConflict, Store, StoreError};
 
-/// How long a claim holds: longer than a request may take, so that there are never two on their way.
+/// How long a lease lasts: longer than a request may take, so that two are never in flight.
 const CLAIM: TimeDelta = TimeDelta::seconds(60);
 /// The same for signing out, which takes two requests.
 const FAREWELL: TimeDelta = TimeDelta::seconds(90);
 /// Tokens that run out within this are renewed first: the request takes a moment, and clocks differ.
 const EARLY: TimeDelta = TimeDelta::seconds(30);
-/// The pause before looking whether somebody else has finished renewing.
+/// The pause before checking whether another process has finished renewing.
 const MEANWHILE: Duration = Duration::from_millis(500);
-/// The pause between attempts to keep new tokens that the ledger does not take.
+/// The pause between attempts to store new tokens that the ledger does not take.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Keeps the tokens of a flock.
+/// Manages the tokens of a flock.
 pub struct TokenManager {
     store: Arc<dyn Store>,
     vault: Arc<Vault>,
@@ -48,7 +48,7 @@ pub struct TokenManager {
 /// What a bot signs with.
 #[derive(Debug, Clone, Default)]
 pub struct SessionTokens {
-    /// The tokens; `None` on a network where nobody signs.
+    /// The tokens; `None` on a network without sign-in.
     pub tokens: Option<Tokens>,
     /// Their version in the vault; `None` for those that `flock.toml` gives.
     version: Option<u64>,
@@ -87,7 +87,7 @@ impl SessionTokens {
 }
 
 impl TokenManager {
-    /// A keeper of what is in this vault of this ledger.
+    /// A manager of the tokens in this vault of this ledger.
     pub const fn new(
         store: Arc<dyn Store>,
         vault: Arc<Vault>,
@@ -122,7 +122,7 @@ impl TokenManager {
         }
     }
 
-    /// The tokens as they are; nobody is asked.
+    /// The tokens as they are, without a request to the network.
     pub async fn held(&self, bound: &BoundBot) -> Result<SessionTokens, NotReady> {
         if !bound.network.requires_auth() {
             return Ok(SessionTokens::default());
@@ -133,8 +133,8 @@ impl TokenManager {
         }
     }
 
-    /// Newer tokens than those held, because they have run out or were not accepted. If somebody else has
-    /// brought newer ones meanwhile, those.
+    /// Newer tokens than `held`, which have expired or were rejected. If another process has stored newer ones in the
+    /// meantime, those.
     pub async fn renew(&self, bound: &BoundBot, held: &SessionTokens) -> Result<SessionTokens, NotReady> {
         let kept = self.claimed(&bound.bot.name, Some(held), CLAIM).await?;
         if kept.tokens == held.tokens {
@@ -148,7 +148,7 @@ impl TokenManager {
     /// that is returned; if it refuses, or the tokens can't be opened, nothing is forgotten.
     pub async fn sign_out(&self, bound: &BoundBot) -> Result<Option<Rejection>, NotReady> {
         let bot = &bound.bot.name;
-        // Whoever is renewing them would be left with new ones that nobody revokes.
+        // A process that is renewing them would be left with new tokens that are never revoked.
         let kept = self.claimed(bot, None, FAREWELL).await?;
         let version = kept.version;
         let revoked = match signed_in(bound, kept) {
@@ -165,7 +165,7 @@ impl TokenManager {
                 Err(rejection.into())
             }
             revoked => match self.vault.sign_out(bot, version).await {
-                // Somebody has signed it in meanwhile, with tokens of their own.
+                // It was signed in again in the meantime, with other tokens.
                 Ok(()) | Err(VaultError::Store(StoreError::Overtaken)) => Ok(revoked.err()),
                 Err(error) => {
                     let reason = format!("the tokens are revoked, but they can't be forgotten: {error}");
@@ -175,13 +175,13 @@ impl TokenManager {
         }
     }
 
-    /// Ends a claim, if the ledger lets us; otherwise it ends by itself.
+    /// Releases a lease if the ledger can be written; otherwise it expires by itself.
     async fn let_go(&self, bot: &BotName, version: u64) {
         let _ = self.store.release_credential(bot, version).await;
     }
 
-    /// Claims what is kept for a bot, waiting for whoever has a claim; without a claim if these are not the tokens
-    /// that were `held`, where those are given. A new key makes a new version of the same tokens.
+    /// Leases the tokens stored for a bot, waiting while another process has the lease; returns without a lease if they are
+    /// not the ones in `held`, where those are given. A new key makes a new version of the same tokens.
     async fn claimed(
         &self,
         bot: &BotName,
@@ -220,7 +220,7 @@ impl TokenManager {
         }
     }
 
-    /// Keeps new tokens, however long it takes: they are known only here, and the old ones are spent.
+    /// Stores new tokens, however long it takes: they exist only here, and the old ones are no longer valid.
     async fn keep(
         &self,
         bound: &BoundBot,
@@ -237,10 +237,10 @@ impl TokenManager {
             if let Ok(kept) = self.vault.tokens(bot).await {
                 let is = |tokens: &Tokens| kept.tokens.as_ref() == Some(tokens);
                 if is(new) {
-                    // It was kept, whatever was said.
+                    // They were stored in spite of the error.
                     break;
                 } else if !is(old) {
-                    // Somebody has signed the bot in or out, so nobody will use them. This is only tidier.
+                    // The bot was signed in or out in the meantime, so these will not be used. Revoking them is only tidier.
                     let _ = bound.network.revoke(new).await;
                     return Ok(());
                 } else if kept.version != version {
@@ -256,7 +256,7 @@ impl TokenManager {
         Ok(())
     }
 
-    /// That old tokens were refused is no end if somebody else has brought new ones.
+    /// A rejection of old tokens is not final if another process has stored new ones.
     async fn not_renewed(
         &self,
         bound: &BoundBot,
@@ -424,7 +424,7 @@ pub(super) async fn timeline_since(run: &BotRun<'_>, since: DateTime<Utc>) -> Re
     .await
 }
 
-/// Takes a post back.
+/// Deletes a post.
 pub(super) async fn delete(engine: &Engine, bound: &BoundBot, post: &Post) -> Result<(), NotReady> {
     let delete = |held: SessionTokens| async move {
         let session = Session { tokens: held.tokens, account: None };
@@ -433,7 +433,7 @@ pub(super) async fn delete(engine: &Engine, bound: &BoundBot, post: &Post) -> Re
     engine.tokens.ask(bound, delete).await
 }
 
-/// Tells of a bot that could not sign its next request.
+/// Emits that a bot could not sign its next request.
 pub(super) async fn tell_if_signed_out(engine: &Engine, bound: &BoundBot) {
     if let Err(NotReady::Rejection(rejection)) = engine.tokens.held(bound).await {
         let (bot, reason) = (bound.bot.name.clone(), rejection.why.reason);

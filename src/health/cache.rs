@@ -1,5 +1,5 @@
-//! How the whole flock is, for whoever asks from outside: whether the daemon is alive, whether it is ready, and every
-//! trouble there is. A person is told of trouble by `monitor`, unasked.
+//! The health of the whole flock, as pages, metrics and probes ask for it: whether the daemon is alive, whether it is ready,
+//! and everything that is wrong. Alerts go out unasked, from `alerts::Monitor`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -19,14 +19,14 @@ use crate::store::{Store, StoreError};
 pub(crate) const STUCK: Duration = Duration::from_secs(120);
 /// What to say then.
 pub(crate) const IS_STUCK: &str = "the engine's loop is stuck: restart flockd, and please report it";
-/// What was found out is good for so long: whoever asks in a loop reads no ledger in a loop.
+/// How long a result is reused, so that a client that asks in a loop does not read the ledger in a loop.
 const FRESH: Duration = Duration::from_secs(1);
 /// A snapshot is good for this many times as long as it took, so that a large flock spends a twentieth of one core on
 /// being counted, whoever asks how often.
 const SHARE: u32 = 20;
-/// Nobody is kept waiting for a snapshot that takes longer, if there is an older one: the next who asks gets the new one.
+/// Requests do not wait for a snapshot that takes longer if there is an older one: the next request gets the new one.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Of so many overdue bots is said why; of a whole flock that is overdue one wants to know that it is.
+/// For how many overdue bots the reason is given; if the whole flock is overdue, that it is matters more than why each is.
 const EXPLAINED: usize = 100;
 
 /// How long ago the engine's loop went round.
@@ -220,7 +220,7 @@ impl HealthCache {
         Ok(snapshot)
     }
 
-    /// Counts without keeping anybody waiting. If the ledger can't be read, whoever asks next tries again.
+    /// Makes a snapshot in the background. If the ledger can't be read, the next request tries again.
     async fn recount(&self) {
         let flock = self.flock.borrow().clone();
         let snapshot = snapshot(&*self.store, &self.tally, &*self.clock, &flock.bots).await;

@@ -1,5 +1,5 @@
 //! How many lines the poems of a flock have left, remembered for as long as nothing has changed by which that could have: a
-//! poem is read and its used lines are fetched once, and not whenever somebody looks.
+//! poem is read and its used lines are fetched once, and not with every look.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -2,7 +2,7 @@
 //!
 //! [`health`] tells of one bot, `snapshot` of all of them, and [`HealthCache`] keeps the newest snapshot for the pages, the
 //! metrics and the probes of a monitoring system. `report` has the JSON that programs read. The state itself follows from
-//! what the ledger says (`store::condition`); who is told of trouble is decided in [`alerts`](crate::alerts).
+//! what the ledger says (`store::health_state`); who is told of trouble is decided in [`alerts`](crate::alerts).
 
 mod cache;
 mod line_counts;
@@ -29,7 +29,7 @@ use crate::sources::{PoemCache, Reading, SourceError};
 use crate::store::health_state::{self, HealthState, health_state, needs_person, not_signed_in};
 use crate::store::{BotRecord, ScheduleCursor, Store, StoreError};
 
-/// After so many bots the others of this thread get a turn: a flock may be large.
+/// How many bots are looked at before the task yields to others: a flock may be large.
 const AT_ONCE: usize = 256;
 
 /// How a bot is.
@@ -39,9 +39,9 @@ pub struct Health {
     pub condition: HealthState,
     /// Why, and what to do, if it is not well or its poem can't be read.
     pub reason: Option<Message>,
-    /// Whether somebody has to do something before it posts again.
+    /// Whether a person has to act before it posts again.
     pub needs_person: bool,
-    /// Whether somebody still has to sign it in.
+    /// Whether it still has to be signed in.
     pub signed_out: bool,
     /// Whether it is silent because its last slot is ahead of the clock.
     pub clock_was_ahead: bool,
@@ -166,7 +166,7 @@ async fn health_with(
     })
 }
 
-/// Whether somebody still has to sign a bot in.
+/// Whether a bot still has to be signed in.
 async fn signed_out(
     ledger: Option<&dyn Store>,
     bot: &Bot,

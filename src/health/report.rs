@@ -1,4 +1,4 @@
-//! What programs are told of bots, posts and slots, as JSON: the same by commands and by the web server. The shapes are a
+//! Bots, posts and slots as JSON, the same from commands and from the web server. The shapes are a
 //! promise; what is in them is found out elsewhere.
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -49,7 +49,7 @@ pub struct BotRow {
     pub handle: Option<String>,
     /// How it is, in one word.
     pub state: &'static str,
-    /// Whether somebody has to do something before it goes on.
+    /// Whether a person has to act before it goes on.
     pub needs_person: bool,
     /// Why, and what to do.
     pub reason: Option<String>,

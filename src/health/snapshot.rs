@@ -1,5 +1,5 @@
-//! A snapshot: how every bot is, counted. It costs a few reads a bot, so that one is shared by all who ask for it. What is
-//! wrong this very moment is asked in `health_cache`.
+//! A snapshot: the state of every bot at one time, with counts. It costs a few reads per bot, so all requests share one; `cache`
+//! keeps it and knows what is wrong at this very moment.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub states: BTreeMap<(&'static str, &'static str), usize>,
     /// How many lines each bot has left; those whose poem can't be read are not here.
     pub lines_left: Vec<(BotName, NetworkKind, usize)>,
-    /// Who is not as it should be, and why.
+    /// What is wrong, and with which bot.
     pub troubles: Vec<Trouble>,
     /// Every bot, in the order of the flock.
     pub bots: Vec<BotSnapshot>,
@@ -42,7 +42,7 @@ pub struct BotSnapshot {
     pub condition: HealthState,
     /// The same in a word of [`STATES`](super::STATES).
     pub word: &'static str,
-    /// Whether somebody has to do something before it posts again.
+    /// Whether a person has to act before it posts again.
     pub needs_person: bool,
     /// Its handle on its network, as far as it is known.
     pub handle: Option<String>,
