@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::apps::AppTable;
-use super::conflicts::Conflicts;
+use super::conflicts::{Conflicts, Home};
 use super::defaults::{DEFAULT_MAX_LATE, Defaults};
 use super::diagnostics::Reporter;
 use super::schedule_checks::ScheduleChecks;
 use super::section::{Found, Named, Section};
 use super::suggest::short;
 use super::{account, post_options};
-use crate::flock::account::{App, TokenSources};
+use crate::flock::account::TokenSources;
 use crate::flock::poem::Split;
 use crate::flock::{AtEnd, Bot, BotName, Mentions, NetworkKind, OnMiss, OnUnknown, Order};
 
@@ -93,13 +93,6 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
 fn named(section: &mut Section<'_, '_>, name: &str) -> Option<BotName> {
     // This message names the bot itself.
     name.parse::<BotName>().map_err(|problem| section.report.error(section.line, problem.to_string())).ok()
-}
-
-/// Where a bot is at home: a network, and an app where the network has such a thing. No app where one is needed has
-/// been complained of.
-pub(super) struct Home {
-    pub(super) network: NetworkKind,
-    pub(super) app: Option<Arc<App>>,
 }
 
 fn home(section: &mut Section<'_, '_>, apps: &mut AppTable<'_>) -> Option<Home> {

@@ -3,13 +3,21 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::account::FoundTokens;
-use super::bots::Home;
 use super::section::{Found, Named, Section};
 use super::suggest::short;
+use crate::flock::account::App;
 use crate::flock::secret::SecretSource;
 use crate::flock::{BotName, NetworkKind};
+
+/// Where a bot is at home: a network, and an app where the network has such a thing. No app where one is needed has
+/// been complained of.
+pub(super) struct Home {
+    pub(super) network: NetworkKind,
+    pub(super) app: Option<Arc<App>>,
+}
 
 /// What the bots read so far have taken, each with the bot that took it. No `Debug`: it holds secrets.
 #[derive(Default)]

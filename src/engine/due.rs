@@ -11,6 +11,9 @@ pub(super) const ON_TIME: TimeDelta = TimeDelta::seconds(60);
 /// Counting missed slots stops here: a bot with a slot every second that slept for a year missed "at least" this many.
 const MOST_COUNTED: u32 = 1_000;
 
+/// When to look at a bot again; `None` if only a person can change anything.
+pub(super) type Wake = Option<DateTime<Utc>>;
+
 /// What is due for a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Due {

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::tick::Wake;
+use super::due::Wake;
 use super::tokens::NotReady;
 use super::{BotRun, Engine, tokens};
 use crate::flock::account::Account;

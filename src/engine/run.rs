@@ -16,7 +16,7 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use super::tick::Wake;
+use super::due::Wake;
 use super::{BoundBot, Engine, entry, tick, tokens};
 use crate::flock::event::Event;
 use crate::flock::post::PostId;
@@ -457,7 +457,7 @@ impl Scheduler {
 
 impl BotTask {
     /// The task with its bot as it is from now on, looked at at once if it has changed.
-    fn taken_by(mut self, bound: BoundBot, now: super::tick::Wake) -> Self {
+    fn taken_by(mut self, bound: BoundBot, now: Wake) -> Self {
         let bound = bound.remembering(&self.bound);
         if *bound.bot != *self.bound.bot || self.leaves {
             self.changed = self.busy;

@@ -10,14 +10,14 @@
 
 use chrono::TimeDelta;
 
-use super::tick::{Wake, mended};
+use super::due::Wake;
 use super::tokens::NotReady;
 use super::{BotRun, BoundBot, Engine, due, limits, tokens};
 use crate::flock::OnUnknown;
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{ProbeResult, Rejection, RemotePost};
-use crate::store::StoreError;
+use crate::store::{BotRecord, StoreError};
 
 /// Makes the next look for a post whose outcome is unknown, if its time has come.
 pub(super) async fn settle_unknown(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
@@ -99,6 +99,12 @@ fn next_look(bound: &BoundBot, post: &Post) -> Wake {
     let pause = looks.get(made(post)).or(looks.last()).copied().unwrap_or_default();
     let at = post.moved_at + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
     Some(post.retry_at.map_or(at, |asked| asked.max(at)))
+}
+
+/// Whether the reason that the post waits is gone: the bot has been signed in since.
+pub(super) fn mended(record: &BotRecord, post: &Post) -> bool {
+    let waits_for_sign_in = post.cause.is_some_and(Cause::ends_with_sign_in);
+    waits_for_sign_in && record.signed_in_at.is_some_and(|at| at > post.moved_at)
 }
 
 /// How many looks were made for a post.

@@ -5,14 +5,11 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tracing::Instrument;
 
 use super::attempt::{self, Attempted, Occasion};
-use super::due::{self, Due};
+use super::due::{self, Due, Wake};
 use super::{BotRun, BoundBot, Engine, reconcile, settle};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
+use crate::store::StoreError;
 use crate::store::health_state::{CLOCK_TOLERANCE, clock_was_ahead};
-use crate::store::{BotRecord, StoreError};
-
-/// When to look at a bot again; `None` if only a person can change anything.
-pub(super) type Wake = Option<DateTime<Utc>>;
 
 /// When another process took the slot first, its post needs a moment.
 const MOMENT: TimeDelta = TimeDelta::seconds(1);
@@ -125,12 +122,12 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
         }
         State::Planned
             if post.retry_at.is_some_and(|at| at > now && post.moved_at <= now + CLOCK_TOLERANCE)
-                && !mended(record, &post) =>
+                && !settle::mended(record, &post) =>
         {
             return Ok(post.retry_at);
         }
         State::Planned => {
-            if mended(record, &post) {
+            if settle::mended(record, &post) {
                 engine.limits.let_go(bound);
             }
             match attempt::attempt_planned(run, &post).await? {
@@ -143,12 +140,6 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
         _ => lost(engine, &post).await?,
     };
     Ok(after_post(run, &post, record.last_slot))
-}
-
-/// Whether the reason that the post waits is gone: the bot has been signed in since.
-pub(super) fn mended(record: &BotRecord, post: &Post) -> bool {
-    let waits_for_sign_in = post.cause.is_some_and(Cause::ends_with_sign_in);
-    waits_for_sign_in && record.signed_in_at.is_some_and(|at| at > post.moved_at)
 }
 
 /// Doubts a post that is `sending` although no task sends it: only one task works for a bot at a time, so the one that sent

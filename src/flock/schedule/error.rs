@@ -1,6 +1,18 @@
 //! What can be wrong with the text of a schedule.
 
-use super::text::MAX_CHARS;
+/// A list of every minute of the hour has 169 characters; what is longer is a mistake.
+pub(super) const MAX_CHARS: usize = 256;
+
+/// The words of crontab(5) and what they stand for.
+pub(super) const WORDS: [(&str, &str); 7] = [
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+    ("@monthly", "0 0 1 * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@hourly", "0 * * * *"),
+];
 
 /// Why a text isn't a schedule. Whoever shows it adds the bot and the place in the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +47,7 @@ pub enum ScheduleError {
         text: String,
     },
     /// A word that begins with `@` and isn't known.
-    #[error("the schedule {text:?} is unknown: write one of {}, or five or six fields", super::text::words())]
+    #[error("the schedule {text:?} is unknown: write one of {}, or five or six fields", words())]
     Word {
         /// The text as written.
         text: String,
@@ -61,3 +73,8 @@ pub enum ScheduleError {
 }
 
 const EXPECTED: &str = "5 fields (minute, hour, day of month, month, day of week), 6 with the second first, or a word such as @daily";
+
+/// All words, for an error's text.
+fn words() -> String {
+    WORDS.map(|(word, _)| word).join(", ")
+}

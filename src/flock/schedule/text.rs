@@ -1,23 +1,9 @@
 //! From the text of a schedule to its fields: white space, the number of fields, and words such as `@daily`.
 
 use super::{
-    error::ScheduleError,
+    error::{MAX_CHARS, ScheduleError, WORDS},
     field::{self, Field},
 };
-
-/// A list of every minute of the hour has 169 characters; what is longer is a mistake.
-pub(super) const MAX_CHARS: usize = 256;
-
-/// The words of crontab(5) and what they stand for.
-const WORDS: [(&str, &str); 7] = [
-    ("@yearly", "0 0 1 1 *"),
-    ("@annually", "0 0 1 1 *"),
-    ("@monthly", "0 0 1 * *"),
-    ("@weekly", "0 0 * * 0"),
-    ("@daily", "0 0 * * *"),
-    ("@midnight", "0 0 * * *"),
-    ("@hourly", "0 * * * *"),
-];
 
 /// The six fields of a schedule, read and within range.
 pub(super) struct CronFields {
@@ -50,11 +36,6 @@ pub(super) fn fields(text: &str) -> Result<CronFields, ScheduleError> {
         return read(word(text)?);
     }
     read(text)
-}
-
-/// All words, for an error's text.
-pub(super) fn words() -> String {
-    WORDS.map(|(word, _)| word).join(", ")
 }
 
 fn word(text: &str) -> Result<&'static str, ScheduleError> {
