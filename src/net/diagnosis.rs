@@ -126,6 +126,31 @@ impl Diagnosis {
     }
 }
 
+/// What the manual says of a diagnosis.
+#[derive(Debug, Clone)]
+pub struct Explanation {
+    /// Its code.
+    pub code: &'static str,
+    /// What happened, and what follows for the line and for other bots.
+    pub meaning: String,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+impl Diagnosis {
+    /// As the manual has it.
+    pub(super) fn explained(&self) -> Explanation {
+        let line = match self.effect {
+            Effect::Refused => ", and the line counts as used in this round",
+            Effect::Duplicate => ", so another line comes first",
+            Effect::Unclear => ", and the line is not used up",
+            Effect::NotAccepted => "",
+        };
+        let app = if self.scope == Scope::App { ", which concerns all bots of the app" } else { "" };
+        Explanation { code: self.code, meaning: format!("{}{line}{app}", self.summary), remedy: self.remedy }
+    }
+}
+
 /// One row of a network's table: an answer with all of these signs has this diagnosis.
 #[derive(Debug)]
 pub(super) struct Rule {
@@ -351,11 +376,11 @@ fn app_cooldown(response: &ApiResponse, diagnosis: &Diagnosis) -> Option<Cooldow
     (diagnosis.scope == Scope::App).then_some(cooldown)
 }
 
-/// What happened, what was said, and what to do.
+/// What happened, what was said, what to do, and the code for `flockd explain`.
 fn sentence(response: &ApiResponse, diagnosis: &Diagnosis) -> String {
     let usual = response.usual_server();
     let summary = diagnosis.summary.replacen(usual, response.server(), 1);
-    format!("{summary} ({}): {}", response.quoted(), diagnosis.remedy)
+    format!("{summary} ({}): {} [{}]", response.quoted(), diagnosis.remedy, diagnosis.code)
 }
 
 /// A wrong clock looks like a wrong signature: say so, and for sure where the answer's date gives it away.

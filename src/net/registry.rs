@@ -4,11 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::diagnosis::Explanation;
 use super::text::TextRules;
 use super::{AccountApi, bluesky, feed, mastodon, x};
 use crate::clock::Clock;
 use crate::flock::account::{AppKeys, Registration};
 use crate::flock::{NetworkKind, PostOptions};
+
+/// What the answers of all networks may mean, for the manual.
+pub fn explanations() -> impl Iterator<Item = Explanation> {
+    let networks = [x::diagnosis::ALL, mastodon::diagnosis::ALL, bluesky::diagnosis::ALL];
+    networks.into_iter().flatten().map(|diagnosis| diagnosis.explained())
+}
 
 /// A network's code.
 pub(super) struct Adapter {

@@ -107,7 +107,7 @@ async fn a_clear_no_is_not_accepted_or_refused() {
     assert_eq!(
         reason,
         format!(
-            "Bluesky refused this text (HTTP 400: {said}): look whether it is too long, and change the line"
+            "Bluesky refused this text (HTTP 400: {said}): look whether it is too long, and change the line [bluesky-text-refused]"
         )
     );
     assert!(Pds::shared().posts(&walt).await.is_empty());

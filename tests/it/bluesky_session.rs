@@ -122,7 +122,12 @@ async fn a_wrong_password_is_rejected() {
     front.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, body)));
     let setback = bluesky.log_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
     assert_eq!(setback.why.cause, Cause::SignIn, "{setback}");
-    for part in ["HTTP 401: A sign in code has been sent to your email", "app password", "bsky.app"] {
+    for part in [
+        "HTTP 401: A sign in code has been sent to your email",
+        "app password",
+        "bsky.app",
+        "[bluesky-code-required]",
+    ] {
         assert!(setback.to_string().contains(part), "{part}: {setback}");
     }
     // What the server echoes of the password is hidden.

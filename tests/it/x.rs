@@ -95,7 +95,7 @@ async fn a_wrong_secret_is_not_accepted_and_says_what_to_do() {
     assert_eq!(
         setback.to_string(),
         "X does not accept the bot's keys and tokens (HTTP 401: Unauthorized): compare them with \
-         console.x.com, and sign in again if the tokens were revoked; a clock that is minutes off causes this too"
+         console.x.com, and sign in again if the tokens were revoked [x-keys-rejected]; a clock that is minutes off causes this too"
     );
     assert_eq!(cause(&x.prepare(None).await.unwrap_err()), Cause::SignIn);
     assert!(fake.posts().is_empty());

@@ -60,6 +60,25 @@ pub(super) static API: Api = Api {
 /// the writes of one account last an hour and a day.
 const WINDOW_OF_AN_ADDRESS_S: i64 = 300;
 
+/// All of them, for the manual.
+pub(in crate::net) static ALL: &[&Diagnosis] = &[
+    &TEXT_REFUSED,
+    &CONFLICT,
+    &RATE_LIMITED,
+    &SESSION_REJECTED,
+    &PASSWORD_REJECTED,
+    &CODE_REQUIRED,
+    &ACCOUNT_TAKEN_DOWN,
+    &ACCOUNT_DEACTIVATED,
+    &ACCOUNT_ELSEWHERE,
+    &NOT_FOUND,
+    &MOVED,
+    &WRONG_ADDRESS,
+    &FOREIGN,
+    &UNEXPECTED,
+    &INCONCLUSIVE,
+];
+
 static TEXT_REFUSED: Diagnosis = Diagnosis::new(
     "bluesky-text-refused",
     Cause::Text,

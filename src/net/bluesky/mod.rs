@@ -7,7 +7,7 @@
 //! account has posted in [`timeline`], and what else can be done with it in [`account`].
 
 mod account;
-mod diagnosis;
+pub(super) mod diagnosis;
 mod facets;
 mod identity;
 pub mod length;

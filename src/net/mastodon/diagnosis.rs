@@ -38,6 +38,22 @@ pub(super) static API: Api = Api {
 /// The header with which Pleroma says that it repeats its answer to an earlier request with the same key.
 const REPLAYED: &str = "idempotent-replayed";
 
+/// All of them, for the manual.
+pub(in crate::net) static ALL: &[&Diagnosis] = &[
+    &TEXT_REFUSED,
+    &RATE_LIMITED,
+    &TOKEN_REJECTED,
+    &FORBIDDEN,
+    &ACCOUNT_DISABLED,
+    &SCOPE_MISSING,
+    &MOVED,
+    &WRONG_ADDRESS,
+    &FOREIGN,
+    &UNEXPECTED,
+    &REPLAYED_ERROR,
+    &INCONCLUSIVE,
+];
+
 static TEXT_REFUSED: Diagnosis = Diagnosis::new(
     "mastodon-text-refused",
     Cause::Text,

@@ -9,7 +9,7 @@
 
 mod account;
 pub mod app;
-mod diagnosis;
+pub(super) mod diagnosis;
 mod html;
 mod instance;
 pub mod length;

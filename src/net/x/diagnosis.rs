@@ -74,6 +74,30 @@ pub(super) static API: Api = Api {
 /// The wait for a limit that X does not announce, by the hour or by the day.
 const AN_HOUR: TimeDelta = TimeDelta::hours(1);
 
+/// All of them, for the manual.
+pub(in crate::net) static ALL: &[&Diagnosis] = &[
+    &TEXT_REFUSED,
+    &DUPLICATE,
+    &RATE_LIMITED,
+    &DAILY_LIMIT,
+    &USAGE_CAPPED,
+    &KEYS_REJECTED,
+    &APP_KEYS_REJECTED,
+    &CODE_REJECTED,
+    &CREDITS_DEPLETED,
+    &ACCOUNT_SUSPENDED,
+    &ACCOUNT_LOCKED,
+    &READ_ONLY,
+    &NO_API_PLAN,
+    &ACCESS_LEVEL,
+    &CALLBACK_UNKNOWN,
+    &FORBIDDEN,
+    &WRONG_ADDRESS,
+    &FOREIGN,
+    &UNEXPECTED,
+    &INCONCLUSIVE,
+];
+
 static TEXT_REFUSED: Diagnosis = Diagnosis::new(
     "x-text-refused",
     Cause::Text,

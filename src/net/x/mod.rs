@@ -7,7 +7,7 @@
 
 mod account;
 mod auth;
-mod diagnosis;
+pub(super) mod diagnosis;
 pub mod length;
 mod likeness;
 mod oauth1;
