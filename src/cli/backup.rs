@@ -1,17 +1,26 @@
-//! `flockd backup`: a copy of the ledger, also while the daemon posts. Put in the ledger's place it knows that it was,
-//! and bots look at their accounts before they post.
+//! `flockd backup` copies the ledger, also while the daemon posts; `flockd restore` puts a copy in its place, which knows that it
+//! is one, so that bots look at their accounts before they post. `flockd export` writes bots and posts as JSON lines, without
+//! tokens.
 
-use std::path::Path;
+use std::io::{BufWriter, ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
 
 use super::configuration::Configured;
 use super::output;
-use super::progress::Working;
+use super::progress::{Progress, Working};
 use crate::clock::{Clock, SystemClock};
-use crate::store::Store;
-use crate::store::sqlite::Sqlite;
+use crate::config::Loaded;
+use crate::daemon;
+use crate::flock::BotName;
+use crate::store::sqlite::{Content, Restore, Sqlite};
+use crate::store::transfer::Record;
+use crate::store::{Store, StoreError};
 
 pub(super) async fn backup(known: &Configured, file: &Path) -> Result<ExitCode> {
     let ledger = Sqlite::beside(&known.flock.database).await?;
@@ -25,4 +34,135 @@ pub(super) async fn backup(known: &Configured, file: &Path) -> Result<ExitCode> 
         "{file} is a copy of the ledger, {size} KiB; keep the key of its tokens, too, at another place"
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which backup, and how.
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// The backup: a file made by `flockd backup`, or a ledger kept by an earlier restore
+    file: PathBuf,
+    /// Verify the backup and show what would be done; change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Don't ask before replacing a ledger
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) async fn restore(loaded: &Loaded, what: &RestoreArgs) -> Result<ExitCode> {
+    let now = SystemClock.now();
+    let working = Working::at("copying and verifying the backup");
+    let prepared = match Sqlite::prepare_restore(&loaded.flock.database, &what.file, now).await {
+        Err(StoreError::Held(holder)) => bail!("{holder}; a restore needs the ledger to itself"),
+        prepared => prepared?,
+    };
+    drop(working);
+    describe(&prepared, &what.file)?;
+    if what.dry_run {
+        output::say("nothing was changed; without --dry-run the backup takes the ledger's place")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if prepared.replaced.is_some() && !what.yes && !agreed()? {
+        bail!("nothing was changed");
+    }
+    let (ledger, since) = (prepared.ledger().to_owned(), prepared.behind_since);
+    let kept = prepared.put_in_place(now)?;
+    output::say(&format!("restored: {} is the backup", ledger.display()))?;
+    if let Some(kept) = kept {
+        let kept = kept.display();
+        output::say(&format!("the ledger that was there is kept as {kept}: remove it once all is well"))?;
+    }
+    say_what_comes(&since.format("%Y-%m-%d %H:%M UTC").to_string())?;
+    say_of_key(loaded).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(prepared: &Restore, file: &Path) -> Result<()> {
+    let since = prepared.behind_since.format("%Y-%m-%d %H:%M UTC");
+    let backup = content(&prepared.backup);
+    output::say(&format!("the backup {} is sound: {backup}; it is of {since}", file.display()))?;
+    let ledger = prepared.ledger().display();
+    match &prepared.replaced {
+        None => output::say(&format!("there is no ledger {ledger} yet")),
+        Some(Ok(replaced)) => {
+            output::say(&format!("the ledger {ledger} in its place: {}", content(replaced)))
+        }
+        Some(Err(error)) => output::say(&format!("the ledger in its place can't be read: {error}")),
+    }
+}
+
+fn content(Content { posts, bots, newest }: &Content) -> String {
+    let newest =
+        newest.map_or("none sent".to_owned(), |at| format!("the newest {}", at.format("%Y-%m-%d %H:%M UTC")));
+    let counted =
+        |number: u64, what| if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") };
+    format!("{} ({newest}), {}", counted(*posts, "post"), counted(*bots, "bot"))
+}
+
+/// Asks at a terminal. A script has decided already, and nothing is lost by it.
+fn agreed() -> Result<bool> {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        return Ok(true);
+    }
+    eprint!("put the backup in its place? The ledger there is kept under another name. [y/N] ");
+    let mut answer = String::new();
+    stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn say_what_comes(since: &str) -> Result<()> {
+    output::say(&format!(
+        "next: `flockd run`. Each bot first reads what its account has posted since {since}, so that no line comes twice; a bot \
+         whose account can't be read, and every bot on the feed, is paused until you type `flockd resume BOT`"
+    ))
+}
+
+/// Tokens in a backup may be sealed with a key from before.
+async fn say_of_key(loaded: &Loaded) -> Result<()> {
+    // One of an older flockd is opened by the daemon only, which then says the same.
+    let Ok(Some(ledger)) = Sqlite::beside(&loaded.flock.database).await else { return Ok(()) };
+    let ledger = Arc::new(ledger);
+    let vault = daemon::vault(&loaded.flock, &(ledger.clone() as Arc<dyn Store>));
+    for (bot, _) in ledger.credentials().await? {
+        if let Err(error) = vault.tokens(&bot).await {
+            output::say_beside(&format!("warning: bot {bot}: {error}"));
+        }
+    }
+    ledger.close().await;
+    Ok(())
+}
+
+pub(super) async fn export(known: &Configured, bot: Option<&str>) -> Result<ExitCode> {
+    let bot: Option<BotName> = bot.map(str::parse).transpose()?;
+    let ledger = Sqlite::beside(&known.flock.database).await?;
+    let ledger = ledger.context("there is no ledger yet, so there is nothing to export")?;
+    let now = SystemClock.now();
+    if let Some(bot) = &bot {
+        let known = ledger.bot_record(bot, now).await?.is_some();
+        ensure!(known, "the ledger knows no bot {bot}: `flockd posts` shows those that it knows");
+    }
+    let (mut out, mut progress, mut failed) =
+        (BufWriter::new(stdout()), Progress::new("posts exported"), None);
+    let mut take = |record: Record| match write(&mut out, &record) {
+        Ok(()) => {
+            progress.count(matches!(record, Record::Post(_)));
+            ControlFlow::Continue(())
+        }
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
+        }
+    };
+    ledger.export(bot.as_ref(), now, &mut take).await?;
+    drop(progress);
+    match failed.map_or_else(|| out.flush(), Err) {
+        // A reader that has gone, such as `head`, has read enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("can't write the export"),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn write(out: &mut impl Write, record: &Record) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, record)?;
+    out.write_all(b"\n")
 }

@@ -1,31 +1,39 @@
-//! `flockd dashboard`: a link that opens the daemon's web page once, for one browser.
+//! `flockd dashboard`: a link that opens the daemon's web page once, for one browser. `flockd password`: the argon2id hash of a
+//! password, as `[web]` takes it; the password itself is kept nowhere.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use argon2::{Argon2, PasswordHasher as _};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
 use super::configuration::Configured;
 use super::output;
+use super::terminal::Terminal;
 use crate::clock::{Clock, SystemClock};
+use crate::enroll::Person as _;
 use crate::flock::web::{Dashboard, Web};
 use crate::store::Store;
 use crate::store::sessions::{Sessions as _, TokenHash};
 use crate::store::sqlite::Sqlite;
 
+/// The fewest characters that a password may have (NIST SP 800-63B-4, 3.1.1.2: fifteen, if it is all that is asked for).
+const SHORTEST: usize = 15;
+
 pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCode> {
     let web = &known.flock.web;
     let ledger = Sqlite::beside(&known.flock.database).await?;
-    let nobody = "no daemon is running, so there is no dashboard: `flockd run` starts one";
-    let ledger = ledger.context(nobody)?;
+    let no_daemon = "no daemon is running, so there is no dashboard: `flockd run` starts one";
+    let ledger = ledger.context(no_daemon)?;
     if close {
         ledger.end_sessions().await?;
         output::say("the dashboard is closed: every session has ended, and no link from before opens it")?;
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(web.dashboard != Dashboard::Off, "flock.toml has dashboard = \"off\" under [web]: there is none");
-    ensure!(ledger.notify().await, nobody);
+    ensure!(ledger.notify().await, no_daemon);
     for line in links(&ledger, web).await? {
         output::say(&line)?;
     }
@@ -46,4 +54,24 @@ pub(super) async fn links(store: &dyn Store, web: &Web) -> Result<Vec<String>> {
         lines.push(format!("the same on this machine: {own}/enter?key={key}"));
     }
     Ok(lines)
+}
+
+pub(super) async fn password() -> Result<ExitCode> {
+    let mut person = Terminal::new(false);
+    let first = person.unseen_line("password for the dashboard (it is not shown):").await;
+    let first = first.context("no password was given: nothing was made")?;
+    ensure!(
+        first.chars().count() >= SHORTEST,
+        "a password needs {SHORTEST} characters or more: a few words that belong to no sentence are good"
+    );
+    // What comes from a pipe was not mistyped.
+    if std::io::stdin().is_terminal() {
+        let again = person.unseen_line("once more:").await;
+        ensure!(again.as_ref() == Some(&first), "the two are not the same: nothing was made");
+    }
+    let hash = Argon2::default().hash_password(first.as_bytes());
+    let hash = hash.map_err(|error| anyhow!("no hash can be made: {error}"))?;
+    output::say("# in flock.toml, under [web]:")?;
+    output::say(&format!("password = \"{hash}\""))?;
+    Ok(ExitCode::SUCCESS)
 }

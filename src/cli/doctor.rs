@@ -18,8 +18,8 @@ use crate::flock::hint;
 
 /// What is left out, and how the rest is shown.
 #[derive(Debug, Args)]
-pub(super) struct Scope {
-    /// Ask no other machine.
+pub(super) struct DoctorArgs {
+    /// Contact no other machine
     #[arg(long)]
     offline: bool,
     #[command(flatten)]
@@ -27,13 +27,13 @@ pub(super) struct Scope {
 }
 
 #[derive(Serialize)]
-struct Report {
+struct DoctorReport {
     /// Whether nothing was found that keeps the flock from doing what it should.
     healthy: bool,
     findings: Vec<Finding>,
 }
 
-pub(super) async fn doctor(config: &Path, scope: &Scope) -> Result<ExitCode> {
+pub(super) async fn doctor(config: &Path, scope: &DoctorArgs) -> Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (flock, complaints, zones) = check::complaints(config).await;
     let mut findings = summarised(&complaints);
@@ -52,7 +52,7 @@ pub(super) async fn doctor(config: &Path, scope: &Scope) -> Result<ExitCode> {
     }
     let healthy = !findings.iter().any(|finding| finding.verdict == Verdict::Problem);
     if scope.json.json {
-        output::print_json(&Report { healthy, findings })?;
+        output::print_json(&DoctorReport { healthy, findings })?;
     } else {
         print(&findings)?;
     }

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use rand::RngExt;
 
-use super::person::{Terminal, Unseen};
-use super::{ending, output, wishing};
+use super::terminal::{Terminal, Unseen};
+use super::{commands, output, signals};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{AccountAccess, AccountSession, NoAccount};
@@ -22,23 +22,23 @@ use crate::store::{CommandKind, CredentialRow};
 
 /// How to sign in.
 #[derive(Debug, Args)]
-pub(super) struct How {
-    /// The bot.
+pub(super) struct EnrollArgs {
+    /// The bot
     bot: String,
-    /// Typing the PIN that X shows (by OAuth 1.0a), or the code that a Mastodon server shows; no browser comes back to
-    /// this machine.
+    /// Type the PIN that X shows (OAuth 1.0a) or the code that a Mastodon server shows, where no browser can return to this
+    /// machine
     #[arg(long, conflicts_with_all = ["oauth2", "tokens"])]
     pin: bool,
-    /// By OAuth 2.0, also where the app has keys for OAuth 1.0a.
+    /// Use OAuth 2.0 even if the app has keys for OAuth 1.0a
     #[arg(long, conflicts_with = "tokens")]
     oauth2: bool,
-    /// With tokens, or an app password, that exist already: `-` reads them from standard input.
+    /// Take existing tokens, or an app password, from standard input (`-`)
     #[arg(long, value_name = "-", value_parser = ["-"])]
     tokens: Option<String>,
-    /// Start no browser.
+    /// Don't start a browser
     #[arg(long)]
     no_browser: bool,
-    /// How long to wait for you.
+    /// How long to wait for the sign-in
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
     timeout: Duration,
 }
@@ -46,7 +46,7 @@ pub(super) struct How {
 /// The longest that tokens may be, all together.
 const MAX_TOKENS: usize = 16 * 1024;
 
-/// What somebody brought: proven, and not kept yet.
+/// What a sign-in brought: verified, and not stored yet.
 enum Brought {
     /// By signing in, perhaps with a browser that waits for the end.
     Fresh(Box<Signed>),
@@ -54,11 +54,11 @@ enum Brought {
     Given(Box<(Account, Tokens)>),
 }
 
-pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
+pub(super) async fn enroll(loaded: &Loaded, how: EnrollArgs) -> Result<ExitCode> {
     let bot = super::bot(loaded, &how.bot)?.clone();
     ensure!(bot.network.needs_account(), NoAccount::NoneThere(bot.network));
     let accounts = super::accounts_anew(loaded).await?;
-    // Whether tokens can be kept is better known before somebody has signed in.
+    // Find out whether tokens can be stored before the person goes to sign in.
     accounts.vault.can_keep(&bot.name).await?;
     let key = key_to_be_made(&loaded.flock);
     let visit = visit(&accounts, &bot, &how).await?;
@@ -67,24 +67,24 @@ pub(super) async fn enroll(loaded: &Loaded, how: How) -> Result<ExitCode> {
     let before = accounts.store.credential(&bot.name).await?;
     let brought = tokio::select! {
         brought = bring(&visit, &bot, &how) => brought?,
-        () = ending::ended()? => {
+        () = signals::asked_to_end()? => {
             // The terminal shows ^C where it stood.
             eprintln!();
             bail!("stopped: nothing was stored")
         }
     };
     let key = key_to_be_made(&loaded.flock);
-    // From here on it is done, or not, whoever wants this command to end.
-    ending::see_through(finish(&accounts, &loaded.flock, &visit, &bot, &before, brought)).await??;
+    // From here on it is done or not done: a request to end waits.
+    signals::finish_in_flight(finish(&accounts, &loaded.flock, &visit, &bot, &before, brought)).await??;
     tell_of_key(key);
     accounts.close().await;
     // It is done, whether or not anybody reads that it is.
-    let _ = wishing::mention(loaded, CommandKind::SignedIn { bot: bot.name.to_string() }).await;
+    let _ = commands::mention(loaded, CommandKind::SignedIn { bot: bot.name.to_string() }).await;
     Ok(ExitCode::SUCCESS)
 }
 
 /// The account to sign in to. Tokens that exist already need no app that its server knows.
-async fn visit(accounts: &AccountAccess, bot: &Arc<Bot>, how: &How) -> Result<AccountSession> {
+async fn visit(accounts: &AccountAccess, bot: &Arc<Bot>, how: &EnrollArgs) -> Result<AccountSession> {
     match &bot.app {
         Some(app) if how.tokens.is_none() => {
             Ok(accounts.visit_to_sign_in(bot, &enroll::addresses(app.callback_port)).await?)
@@ -93,7 +93,7 @@ async fn visit(accounts: &AccountAccess, bot: &Arc<Bot>, how: &How) -> Result<Ac
     }
 }
 
-/// Signs a bot in with tokens of OAuth 1.0a that somebody has, as the JSON of another program. Returns what is to be said.
+/// Signs a bot in with existing tokens of OAuth 1.0a, the JSON of another program. Returns what to print.
 pub(super) async fn with_tokens(loaded: &Loaded, bot: &Arc<Bot>, json: &str) -> Result<Vec<String>> {
     let accounts = super::accounts_anew(loaded).await?;
     accounts.vault.can_keep(&bot.name).await?;
@@ -107,7 +107,7 @@ pub(super) async fn with_tokens(loaded: &Loaded, bot: &Arc<Bot>, json: &str) -> 
     let notes = keep(&accounts, &loaded.flock, bot, proven).await?;
     tell_of_key(key);
     accounts.close().await;
-    let _ = wishing::mention(loaded, CommandKind::SignedIn { bot: bot.name.to_string() }).await;
+    let _ = commands::mention(loaded, CommandKind::SignedIn { bot: bot.name.to_string() }).await;
     Ok(notes)
 }
 
@@ -127,7 +127,7 @@ fn tell_of_key(made: Option<&Path>) {
     let _ = output::say(&note);
 }
 
-async fn bring(visit: &AccountSession, bot: &Bot, how: &How) -> Result<Brought> {
+async fn bring(visit: &AccountSession, bot: &Bot, how: &EnrollArgs) -> Result<Brought> {
     let mut person = Terminal::new(!how.no_browser);
     // An app password that exists already is what is asked for anyway.
     if how.tokens.is_some() && !bot.network.signs_in_by(SignInKind::AppPassword) {
@@ -163,7 +163,7 @@ async fn finish(
     kept.map(|notes| notes.iter().for_each(|note| drop(output::say(note))))
 }
 
-fn plan(bot: &Bot, how: &How) -> Result<Plan> {
+fn plan(bot: &Bot, how: &EnrollArgs) -> Result<Plan> {
     let app = bot.app.as_deref().with_context(|| format!("{} has no app", bot.name))?;
     Ok(Plan {
         bot: bot.name.to_string(),

@@ -18,22 +18,22 @@ use crate::flock::web::Web;
 use crate::net::http;
 use crate::store::mark_of;
 
-/// A daemon that is well answers at once; whoever asks must not wait long for one that is not.
+/// A healthy daemon answers at once; there is no point in waiting longer for another.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
-pub(super) struct How {
-    /// Fail as well if the flock is not ready: a bot is overdue, or the ledger can't be written.
+pub(super) struct HealthArgs {
+    /// Fail also if the flock is not ready: a bot is overdue, or the ledger can't be written
     #[arg(long)]
     ready: bool,
-    /// Ask at this address instead of where `[web]` says, as `flockd run --listen` was told.
+    /// Ask at this address instead of the one in `[web]`, as with `flockd run --listen`
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     #[command(flatten)]
     json: super::Json,
 }
 
-pub(super) async fn health(config: &Path, how: &How) -> Result<ExitCode> {
+pub(super) async fn health(config: &Path, how: &HealthArgs) -> Result<ExitCode> {
     let (address, mark) = match how.listen {
         Some(address) => (address, None),
         None => listen(config).map(|(address, mark)| (address, Some(mark)))?,

@@ -7,9 +7,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ("Set up a flock", &["init", "check", "enroll", "whoami", "profile", "unenroll"]),
     ("Run it", &["run", "status", "next", "posts", "dashboard", "health"]),
-    ("Step in", &["post", "delete", "pause", "resume", "skip", "settle"]),
+    ("Act on bots", &["post", "delete", "pause", "resume", "skip", "settle"]),
     ("Keep the ledger", &["backup", "restore", "export", "import", "vault"]),
-    ("Help", &["doctor", "password", "completions", "man", "help"]),
+    ("Help", &["doctor", "explain", "password", "completions", "man", "help"]),
 ];
 
 const TEMPLATE: &str =
@@ -44,12 +44,12 @@ pub(super) const FILES: &[(&str, &str)] = &[
     ),
 ];
 
-/// The variables that flockd obeys.
+/// The environment variables that flockd reads.
 pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     ("FLOCK_CONFIG", "The configuration, where --config is not given."),
     ("FLOCK_LOG_FORMAT", "The format of the log: `text` or `json`."),
     ("RUST_LOG", "What is logged, in place of `[log]`."),
-    ("NO_COLOR", "If set and not empty, nothing is coloured."),
+    ("NO_COLOR", "If set and not empty, output has no colors."),
     ("COLUMNS", "The width of the output, in place of the terminal's."),
     ("CREDENTIALS_DIRECTORY", "Where systemd puts what `{ credential = \"NAME\" }` names."),
 ];
@@ -68,7 +68,7 @@ fn listed(command: &Command) -> String {
         text.push_str(&format!("{heading}:\n"));
         for verb in *verbs {
             let about = command.find_subcommand(verb).and_then(Command::get_about).map(ToString::to_string);
-            let about = about.unwrap_or_else(|| "Explain flockd, or one of these".to_owned());
+            let about = about.unwrap_or_else(|| "Show help for flockd or one of these".to_owned());
             text.push_str(&format!("  {verb:<12} {about}\n"));
         }
         text.push('\n');

@@ -12,7 +12,7 @@ use super::output;
 
 const FLOCK: &str = include_str!("starter/flock.toml");
 const POEM: &str = include_str!("starter/robin.txt");
-/// The manual of every key, for whoever has only the program.
+/// The manual of every key, for people who have only the program.
 const MANUAL: &str = include_str!("../../flock.toml.example");
 
 /// The mode of files that others may read, as far as the umask lets them.

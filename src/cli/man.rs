@@ -1,4 +1,4 @@
-//! `flockd man` and `flockd completions`: the command line as a manual page, and as what a shell completes.
+//! `flockd man` and `flockd completions`: the command line as a manual page, and as completions for shells.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -22,19 +22,19 @@ pub const COMPLETE: &str = "FLOCKD_COMPLETE";
 
 /// What the manual page shows before it lists files and variables: a line to type, and what it does.
 const EXAMPLES: &[(&str, &str)] = &[
-    ("flockd init flock", "Makes a folder with a flock of one that posts to a feed."),
+    ("flockd init flock", "Makes a folder with a flock of one bot that posts to a feed."),
     (
         "flockd check",
         "Names every mistake in flock.toml and the poems, and forecasts when each poem runs out.",
     ),
     ("flockd run --dry-run", "Shows what would be posted; nothing is posted or used up."),
     ("flockd enroll walt", "Signs the bot walt in to its account, also over ssh."),
-    ("flockd post walt -", "Posts what is read from standard input, at once."),
+    ("flockd post walt -", "Posts the text on standard input now."),
+    ("flockd posts --state unknown", "Lists posts whose outcome is unknown, for `flockd settle`."),
     (
-        "flockd posts --state unknown",
-        "Lists posts whose outcome the network has not told, for `flockd settle`.",
+        "flockd status --json",
+        "Reports the state of each bot to a program; the exit status is 1 if one needs a person.",
     ),
-    ("flockd status --json", "Tells a program how each bot is; the exit status is 1 if one needs a person."),
 ];
 
 /// Prints the manual page of the program, or writes that of every verb into a folder.

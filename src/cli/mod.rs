@@ -1,16 +1,15 @@
-//! What a person types: one file for each verb. This file parses, and hands on.
+//! The command line. This file parses it and dispatches.
 //!
 //! Exit status: 0 done, 1 failed, 2 misuse: of the command line (by clap), or by a `flock.toml` that can't be used.
 
 mod backup;
 mod check;
+mod commands;
 mod configuration;
 mod dashboard;
-mod delete;
 mod doctor;
-mod ending;
 mod enroll;
-mod export;
+mod explain;
 mod forecast;
 mod health;
 mod help;
@@ -20,22 +19,16 @@ mod log;
 mod man;
 mod next;
 mod output;
-mod password;
-mod pause;
-mod person;
-mod post;
 mod posts;
 mod profile;
 mod progress;
-mod restore;
 mod run;
-mod settle;
-mod shutdown;
+mod signals;
 mod status;
+mod terminal;
 mod unenroll;
 mod vault;
 mod whoami;
-mod wishing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,7 +38,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use clap_complete::engine::ArgValueCandidates;
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter};
 use rand::SeedableRng as _;
 use rand::rngs::{StdRng, SysRng};
 
@@ -84,13 +77,13 @@ enum Verb {
     /// Check configuration and poems, and forecast posts
     Check(Json),
     /// Sign a bot in to its account
-    Enroll(enroll::How),
+    Enroll(enroll::EnrollArgs),
     /// Revoke a bot's tokens and forget them
     Unenroll {
         /// The bot; it may be one that is no longer in flock.toml
         #[arg(add = bot_names())]
         bot: String,
-        /// Only forget the tokens here, where they can't be revoked
+        /// Only forget the tokens here, if they can't be revoked
         #[arg(long)]
         forget: bool,
     },
@@ -99,7 +92,7 @@ enum Verb {
         /// Only this bot
         #[arg(add = bot_names())]
         bot: Option<String>,
-        /// Ask the networks, which may cost money; without this the ledger tells
+        /// Ask the networks, which may cost money; without this the ledger is read
         #[arg(long)]
         refresh: bool,
         #[command(flatten)]
@@ -107,22 +100,22 @@ enum Verb {
     },
     /// Run the flock until told to stop
     Run {
-        /// Post to paper, on a throw-away copy of the ledger: nothing is consumed
+        /// Post to paper, on a temporary copy of the ledger: nothing is used up
         #[arg(long)]
         dry_run: bool,
-        /// Listen here instead of where `[web]` says; a dry run listens nowhere unless asked by this
+        /// Listen here instead of the address in `[web]`; a dry run listens only if this is given
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
-        /// Write the log for people, or as one JSON object a line
+        /// Write the log as text, or as one JSON object per line
         #[arg(long, value_enum, default_value_t, env = "FLOCK_LOG_FORMAT", value_name = "FORMAT")]
         log_format: log::LogFormat,
     },
     /// Show the state of every bot
-    Status(status::Which),
+    Status(status::StatusArgs),
     /// List the upcoming slots
-    Next(next::Which),
-    /// List what the ledger says was posted, and what was not
-    Posts(posts::Which),
+    Next(next::NextArgs),
+    /// List posts from the ledger, with what was not posted and why
+    Posts(posts::PostsArgs),
     /// Post now: the given text, or the bot's next line
     Post {
         /// The bot
@@ -145,18 +138,18 @@ enum Verb {
         #[arg(add = bot_names())]
         bot: String,
         #[command(flatten)]
-        wanted: profile::Wanted,
+        wanted: profile::ProfileArgs,
     },
     /// Stop posting on schedule until resumed
     Pause(Bots),
     /// Post on schedule again, also after a pause that flockd began
     Resume(Bots),
-    /// Pass over the next slot; once more for the one after that
+    /// Skip the next slot; run it again for the one after that
     Skip {
         /// The bot
         #[arg(add = bot_names())]
         bot: String,
-        /// Undo the skip of the last slot that is skipped; once more for the one before that
+        /// Undo the last skip; run it again for the one before that
         #[arg(long)]
         undo: bool,
     },
@@ -167,15 +160,15 @@ enum Verb {
         file: PathBuf,
     },
     /// Put a backup in the ledger's place, and keep the old ledger
-    Restore(restore::What),
-    /// Look over everything that a flock needs
-    Doctor(doctor::Scope),
+    Restore(backup::RestoreArgs),
+    /// Check everything that a flock depends on
+    Doctor(doctor::DoctorArgs),
     /// Write the ledger's bots and posts as JSON lines, without tokens
     Export(OnlyBot),
     /// Import posts from another ledger, an account or another program
-    Import(import::What),
+    Import(import::ImportArgs),
     /// Ask a running daemon whether it is alive and its flock ready
-    Health(health::How),
+    Health(health::HealthArgs),
     /// Print a link that opens the dashboard once
     Dashboard {
         /// End all sessions, and revoke every link that was not used
@@ -184,7 +177,7 @@ enum Verb {
     },
     /// Make the `password` that opens the dashboard from elsewhere
     Password,
-    /// Say whether a post whose outcome is unknown has arrived
+    /// Settle a post whose outcome is unknown: it arrived, or it did not
     #[command(group = clap::ArgGroup::new("outcome").required(true).args(["posted", "not_posted"]))]
     Settle {
         /// The post's id, as `flockd posts --state unknown` shows it
@@ -199,7 +192,13 @@ enum Verb {
     /// Manage the key that seals the tokens in the ledger
     #[command(subcommand)]
     Vault(VaultVerb),
-    /// Print the script that completes this command line
+    /// Explain the code of a message, and what to do
+    Explain {
+        /// The code, as messages show it in brackets; without it all codes are listed
+        #[arg(add = ArgValueCompleter::new(explain::codes))]
+        code: Option<String>,
+    },
+    /// Print the completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -284,10 +283,10 @@ pub fn parse() -> Arguments {
     arguments
 }
 
-/// Does what was typed.
+/// Runs the command.
 pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     let Arguments { config, verb } = arguments;
-    ending::outlive_file_limit()?;
+    signals::outlive_file_limit()?;
     let known = || Configured::read(&config);
     match verb {
         Verb::Init { folder } => init::init(&folder),
@@ -305,32 +304,33 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Status(which) => status::status(&known().await?, which).await,
         Verb::Next(which) => next::next(&known().await?, which).await,
         Verb::Posts(which) => posts::posts(&known().await?, which).await,
-        Verb::Post { bot, text } => post::post(known().await?, &bot, text).await,
-        Verb::Delete { bot, post } => delete::delete(known().await?, &bot, &post).await,
+        Verb::Post { bot, text } => commands::post(known().await?, &bot, text).await,
+        Verb::Delete { bot, post } => commands::delete(known().await?, &bot, &post).await,
         Verb::Profile { bot, wanted } => profile::profile(&load(&config)?, &bot, wanted).await,
         Verb::Vault(VaultVerb::Rekey { from, forget }) => {
             vault::rekey(&load(&config)?, from.as_deref(), forget).await
         }
-        Verb::Pause(bots) => pause::pause(known().await?, bots).await,
-        Verb::Resume(bots) => pause::resume(known().await?, bots).await,
-        Verb::Skip { bot, undo } => pause::skip(known().await?, &bot, undo).await,
+        Verb::Pause(bots) => commands::pause(known().await?, bots).await,
+        Verb::Resume(bots) => commands::resume(known().await?, bots).await,
+        Verb::Skip { bot, undo } => commands::skip(known().await?, &bot, undo).await,
         Verb::Backup { file } => backup::backup(&known().await?, &file).await,
-        Verb::Restore(what) => restore::restore(&load(&config)?, &what).await,
+        Verb::Restore(what) => backup::restore(&load(&config)?, &what).await,
         Verb::Doctor(scope) => doctor::doctor(&config, &scope).await,
-        Verb::Export(only) => export::export(&known().await?, only.name()).await,
+        Verb::Export(only) => backup::export(&known().await?, only.name()).await,
         Verb::Import(what) => import::import(load(&config)?, what).await,
         Verb::Health(how) => health::health(&config, &how).await,
         Verb::Dashboard { close } => dashboard::dashboard(&known().await?, close).await,
-        Verb::Password => password::password().await,
+        Verb::Password => dashboard::password().await,
+        Verb::Explain { code } => explain::explain(code.as_deref()),
         Verb::Completions { shell } => man::completions(shell),
         Verb::Man { to } => man::man(to.as_deref()),
-        Verb::Settle { post, posted, .. } => settle::settle(known().await?, &post, posted).await,
+        Verb::Settle { post, posted, .. } => commands::settle(known().await?, &post, posted).await,
     }
 }
 
 /// Prints an error, each complaint about the configuration on a line of its own. A daemon's error waits for no reader.
 pub fn complain(error: &anyhow::Error) {
-    log::print(tracing::Level::ERROR, &explain(error));
+    log::print(tracing::Level::ERROR, &described(error));
 }
 
 /// Waits until what was logged or complained of is written, but not for a reader that stalls.
@@ -338,7 +338,7 @@ pub fn finish() {
     log::finish();
 }
 
-fn explain(error: &anyhow::Error) -> String {
+fn described(error: &anyhow::Error) -> String {
     match error.downcast_ref::<Diagnostics>() {
         Some(Diagnostics(all)) => complaints(all),
         None => format!("error: {error:#}"),
@@ -357,12 +357,12 @@ pub fn exit_status(error: &anyhow::Error) -> ExitCode {
     if error.is::<Diagnostics>() { ExitCode::from(MISUSE) } else { ExitCode::FAILURE }
 }
 
-/// Chance, from the system.
+/// A random number generator, seeded by the system.
 fn dice() -> StdRng {
     StdRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| StdRng::from_rng(&mut rand::rng()))
 }
 
-/// Events for a command that asks networks: what keeps somebody waiting is said.
+/// Events for a command that asks networks: it prints what it is waiting for.
 fn aloud() -> Events {
     Events::new(vec![Box::new(|event| match event {
         Event::LedgerTrouble { problem, .. } => output::say_beside(&format!("{problem}; trying again")),
@@ -373,11 +373,11 @@ fn aloud() -> Events {
     })])
 }
 
-/// The accounts of a flock in which somebody may be signed in.
+/// The accounts of a flock that has a ledger.
 async fn accounts(loaded: &Loaded) -> Result<AccountAccess> {
     accounts_if_any(loaded)
         .await?
-        .context("nobody is signed in, as there is no ledger yet: the first `flockd enroll` makes one")
+        .context("no bot is signed in, as there is no ledger yet: the first `flockd enroll` makes one")
 }
 
 /// The same; `None` if there is no ledger yet.
@@ -385,7 +385,7 @@ async fn accounts_if_any(loaded: &Loaded) -> Result<Option<AccountAccess>> {
     Ok(AccountAccess::open(&loaded.flock, Arc::new(SystemClock), aloud()).await?)
 }
 
-/// The same, where the ledger may have to be made, which is said.
+/// The same; a ledger that has to be made first is reported.
 async fn accounts_anew(loaded: &Loaded) -> Result<AccountAccess> {
     let clock = Arc::new(SystemClock);
     let (accounts, made) = AccountAccess::open_or_make(&loaded.flock, clock, aloud()).await?;

@@ -16,7 +16,7 @@ use crate::store::sqlite::Sqlite;
 
 /// Which slots to list.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct NextArgs {
     #[command(flatten)]
     only: super::OnlyBot,
     /// How many, up to 100,000
@@ -27,7 +27,7 @@ pub(super) struct Which {
     json: super::Json,
 }
 
-pub(super) async fn next(known: &Configured, which: Which) -> Result<ExitCode> {
+pub(super) async fn next(known: &Configured, which: NextArgs) -> Result<ExitCode> {
     let bot = which.only.name();
     if let Some(bot) = bot {
         known.bot(bot)?;

@@ -27,7 +27,7 @@ pub(super) fn show(text: &str) -> Result<()> {
 
 /// Prints lines on standard error; what others wrote in them steers no terminal either.
 pub(super) fn say_beside(text: &str) {
-    // Whoever does not listen can't be told so.
+    // A reader that is gone can't be told so.
     let _ = writeln!(std::io::stderr().lock(), "{}", visible_lines(&hint::typed(text)));
 }
 

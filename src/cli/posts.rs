@@ -29,16 +29,16 @@ const LONGEST_TEXT: usize = 500;
 
 /// Which posts to show.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct PostsArgs {
     #[command(flatten)]
     only: super::OnlyBot,
-    /// Only those in this state: planned, sending, posted, refused, unknown, released or deleted
+    /// Only posts in this state: planned, sending, posted, refused, unknown, released or deleted
     #[arg(long, value_parser = state)]
     state: Option<State>,
-    /// At most so many; all with --json, 20 in a table
+    /// How many at most; without this 20, or all with --json
     #[arg(short, long, value_name = "N")]
     number: Option<u32>,
-    /// Everything about each post: whole id, text, link, reason and times
+    /// Show everything about each post: full id, text, link, reason and times
     #[arg(short, long, conflicts_with = "json")]
     long: bool,
     #[command(flatten)]
@@ -52,7 +52,7 @@ fn state(word: &str) -> Result<State, String> {
     })
 }
 
-pub(super) async fn posts(known: &Configured, which: Which) -> Result<ExitCode> {
+pub(super) async fn posts(known: &Configured, which: PostsArgs) -> Result<ExitCode> {
     let json = which.json.json;
     let bot = which.only.name();
     let bot = bot.map(str::parse).transpose().map_err(|error| anyhow!("{error}"))?;

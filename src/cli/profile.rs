@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use super::{ending, output};
+use super::{output, signals};
 use crate::config::Loaded;
 use crate::daemon::accounts::NoAccount;
 use crate::files;
@@ -22,17 +22,17 @@ const KINDS: &[(&str, &[u8])] = &[("PNG", b"\x89PNG\r\n\x1a\n"), ("JPEG", b"\xff
 
 /// How the account is to look; what is not given is taken from `[bots.NAME.profile]`.
 #[derive(Debug, Args)]
-pub(super) struct Wanted {
-    /// The name that people see.
+pub(super) struct ProfileArgs {
+    /// The display name
     #[arg(long)]
     name: Option<String>,
-    /// What the account says of itself.
+    /// The bio
     #[arg(long)]
     bio: Option<String>,
-    /// The file of its picture, PNG or JPEG, at most 2 MB.
+    /// The picture: a PNG or JPEG file of at most 2 MB
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
-    /// Only show what would change.
+    /// Only show what would change
     #[arg(long)]
     dry_run: bool,
 }
@@ -44,7 +44,7 @@ struct Picture {
     bytes: u64,
 }
 
-pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Result<ExitCode> {
+pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: ProfileArgs) -> Result<ExitCode> {
     let bot = super::bot(loaded, name)?;
     let dry_run = wanted.dry_run;
     let profile = Profile {
@@ -66,7 +66,7 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
     let visit = accounts.visit(bot).await?;
     let look =
         accounts.ask(&visit, async |api: &dyn AccountApi, tokens: &Tokens| api.appearance(tokens).await);
-    let now = ending::see_through(look).await??;
+    let now = signals::finish_in_flight(look).await??;
     let changes = differences(&now, &profile, picture.as_ref());
     if changes.is_empty() {
         output::say(&format!("{name} looks like that already"))?;
@@ -84,7 +84,7 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: Wanted) -> Resu
         Err(ProfileError::Failed(setback)) => Err(setback),
         done => Ok(done),
     };
-    match ending::see_through(accounts.ask(&visit, dress)).await?? {
+    match signals::finish_in_flight(accounts.ask(&visit, dress)).await?? {
         Ok(()) => {
             output::say("done")?;
             // `flockd check` goes by what is remembered. That it is not known now is no reason to fail.

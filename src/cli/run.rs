@@ -12,7 +12,7 @@ use tracing::Level;
 
 use super::dashboard;
 use super::log::{self, Dial};
-use super::shutdown::Shutdown;
+use super::signals::Shutdown;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Loaded, secret};
 use crate::daemon::reload::{ConfigFingerprint, Source, renamed};
@@ -69,7 +69,7 @@ pub(super) async fn run(
         let url = &flock.web.public_url;
         daemon::log::named(daemon::log::LISTENING).in_scope(|| tracing::info!("the flock's page is {url}"));
         if flock.web.dashboard != Dashboard::Off && stderr().is_terminal() {
-            // Only for whoever sits here: what opens the dashboard belongs into no log.
+            // Only on a terminal: a link that opens the dashboard does not belong in a log.
             for line in dashboard::links(&*desk.store, &flock.web).await? {
                 log::print(Level::INFO, &line);
             }

@@ -23,7 +23,7 @@ const HANDLE: usize = 24;
 
 /// Which bots to show.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct StatusArgs {
     /// Only these bots
     #[arg(value_name = "BOT", add = ArgValueCandidates::new(configuration::candidates))]
     bots: Vec<String>,
@@ -31,7 +31,7 @@ pub(super) struct Which {
     json: super::Json,
 }
 
-pub(super) async fn status(known: &Configured, which: Which) -> Result<ExitCode> {
+pub(super) async fn status(known: &Configured, which: StatusArgs) -> Result<ExitCode> {
     let now = SystemClock.now();
     let wanted = which.bots.iter().map(|name| known.bot(name).map(|bot| bot.name.clone()));
     let wanted: Vec<BotName> = wanted.collect::<Result<_>>()?;

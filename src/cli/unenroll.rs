@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use super::{ending, output};
+use super::{output, signals};
 use crate::config::Loaded;
 use crate::daemon::accounts::AccountAccess;
 use crate::flock::BotName;
@@ -24,7 +24,7 @@ pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Resul
         output::say(&format!("the tokens of {name} are forgotten here, and not revoked: {BY_HAND}"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let done = ending::see_through(sign_out(loaded, &accounts, name)).await?;
+    let done = signals::finish_in_flight(sign_out(loaded, &accounts, name)).await?;
     accounts.close().await;
     let refused = || {
         format!(

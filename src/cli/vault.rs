@@ -13,7 +13,7 @@ use crate::flock::KeySource;
 use crate::store::StoreError;
 use crate::store::vault::{Vault, VaultError};
 
-/// A renewal under way is over within a minute, and then it is tried again; so often, then somebody should look.
+/// How often to try again: a renewal under way is over within a minute.
 const TRIES: usize = 30;
 /// The pause before that.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -31,7 +31,7 @@ pub(super) async fn rekey(loaded: &Loaded, from: Option<&Path>, forget: bool) ->
         };
         match sealed {
             Ok(0) => {
-                bail!("nobody is signed in, so nothing is sealed: the first `flockd enroll` makes a key")
+                bail!("no bot is signed in, so nothing is sealed: the first `flockd enroll` makes a key")
             }
             Ok(bots) => {
                 let bots = if bots == 1 { "one bot".to_owned() } else { format!("{bots} bots") };

@@ -11,7 +11,7 @@ use comfy_table::Cell;
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
-use super::{ending, output};
+use super::{output, signals};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{AccountAccess, AccountSession, NoAccount};
@@ -27,7 +27,7 @@ const AT_ONCE: usize = 8;
 
 /// A bot as JSON.
 #[derive(Serialize)]
-struct Row {
+struct WhoamiRow {
     bot: String,
     network: &'static str,
     id: Option<String>,
@@ -59,16 +59,16 @@ pub(super) async fn whoami(
         false => super::accounts_if_any(loaded).await?,
     };
     let stopping = AtomicBool::new(false);
-    // Tokens that are being renewed would be lost if nobody kept the new ones; but nobody else is asked any more.
+    // Tokens that are being renewed must be stored or they are lost; no further network is asked.
     let rows = stream::iter(&bots)
         .take_while(|_| ready(!stopping.load(Ordering::Relaxed)))
         .map(|bot| row(accounts.as_ref(), bot, refresh))
         .buffered(AT_ONCE)
         .collect::<Vec<_>>();
     let stop = || stopping.store(true, Ordering::Relaxed);
-    let rows = ending::see_through_and(rows, stop).await?;
+    let rows = signals::finish_in_flight_and(rows, stop).await?;
     ensure!(rows.len() == bots.len(), "stopped: not every bot was asked");
-    let rows: Vec<Row> = rows.into_iter().collect::<Result<_>>()?;
+    let rows: Vec<WhoamiRow> = rows.into_iter().collect::<Result<_>>()?;
     if let Some(accounts) = accounts {
         accounts.close().await;
     }
@@ -83,15 +83,15 @@ pub(super) async fn whoami(
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn row(accounts: Option<&AccountAccess>, bot: &Arc<Bot>, refresh: bool) -> Result<Row> {
+async fn row(accounts: Option<&AccountAccess>, bot: &Arc<Bot>, refresh: bool) -> Result<WhoamiRow> {
     let Some(accounts) = accounts else {
         let signed_out = bot.signs_in().then(|| not_signed_in(bot).to_string());
-        return Ok(Row::of(bot, None, None, signed_out));
+        return Ok(WhoamiRow::of(bot, None, None, signed_out));
     };
     let visit = match accounts.visit(bot).await {
         Ok(visit) => visit,
-        Err(NoAccount::NoneThere(_)) => return Ok(Row::of(bot, None, None, None)),
-        Err(error) => return Ok(Row::of(bot, None, None, Some(error.to_string()))),
+        Err(NoAccount::NoneThere(_)) => return Ok(WhoamiRow::of(bot, None, None, None)),
+        Err(error) => return Ok(WhoamiRow::of(bot, None, None, Some(error.to_string()))),
     };
     let asked = if refresh { Some(accounts.who_am_i(&visit).await) } else { None };
     let tokens = accounts.tokens(&visit).await;
@@ -107,8 +107,8 @@ async fn row(accounts: Option<&AccountAccess>, bot: &Arc<Bot>, refresh: bool) ->
         },
         (Ok(_), None, None) => suspension(accounts, bot).await?,
     };
-    let row = Row::of(bot, account, tokens.ok().as_ref(), problem);
-    Ok(Row { signed_in_at: since.map(instant), since, ..row })
+    let row = WhoamiRow::of(bot, account, tokens.ok().as_ref(), problem);
+    Ok(WhoamiRow { signed_in_at: since.map(instant), since, ..row })
 }
 
 /// Why the network did not say who a bot is, and what to type if that is to sign in.
@@ -142,7 +142,7 @@ async fn suspension(accounts: &AccountAccess, bot: &Bot) -> Result<Option<String
     Ok(reason.filter(|_| state == HealthState::Suspended).map(|reason| reason.to_string()))
 }
 
-impl Row {
+impl WhoamiRow {
     fn of(bot: &Bot, account: Option<Account>, tokens: Option<&Tokens>, problem: Option<String>) -> Self {
         let (id, handle, name, picture_url, access) = match account {
             Some(it) => (Some(it.id), Some(it.handle), it.name, it.picture_url, it.access),
@@ -170,7 +170,7 @@ impl Row {
 }
 
 /// One bot alone has room for everything.
-fn print_one(row: &Row) -> Result<()> {
+fn print_one(row: &WhoamiRow) -> Result<()> {
     let handle = row.handle.as_ref().map(|handle| format!("@{handle}"));
     let facts = [
         ("bot", Some(&row.bot)),
@@ -187,12 +187,12 @@ fn print_one(row: &Row) -> Result<()> {
     facts.iter().flatten().try_for_each(|line| output::say_wrapped(line))
 }
 
-/// Where the tokens are from, if nobody has signed in for them.
-fn given(row: &Row) -> Option<String> {
+/// Where the tokens are from, if not from a sign-in.
+fn given(row: &WhoamiRow) -> Option<String> {
     row.way.map(|_| "by flock.toml".to_owned())
 }
 
-fn print(rows: &[Row]) -> Result<()> {
+fn print(rows: &[WhoamiRow]) -> Result<()> {
     let now = SystemClock.now();
     let mut table = output::table(&["bot", "network", "handle", "name", "access", "signed in"]);
     for row in rows {

@@ -72,3 +72,19 @@ fn a_shell_completes_verbs_and_the_names_of_bots() {
     }
     assert_eq!(folder.run(&["completions", "cmd.exe"]).code, 2);
 }
+
+#[test]
+fn a_code_is_explained() {
+    let folder = Folder::new();
+    let list = folder.run(&["explain"]);
+    assert_eq!(list.code, 0);
+    for code in ["overdue", "sign-in", "panic", "x-credits-depleted", "mastodon-moved", "bluesky-unexpected"]
+    {
+        assert!(list.out.contains(&format!("  {code} ")), "{code} is not in {}", list.out);
+        let one = folder.run(&["explain", &format!("[{code}]")]);
+        assert!(one.code == 0 && one.out.starts_with(code) && one.out.contains("What to do: "), "{one:?}");
+    }
+    let slip = folder.run(&["explain", "x-credit-depleted"]);
+    assert!(slip.code == 1 && slip.err.contains("did you mean `x-credits-depleted`?"), "{slip:?}");
+    assert_eq!(completed(&folder, &["flockd", "explain", "x-credits"]), "x-credits-depleted");
+}

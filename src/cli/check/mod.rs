@@ -1,6 +1,5 @@
 //! `flockd check`: everything that is wrong with configuration, secrets and poems, then the forecast.
 
-mod disclosure;
 mod poems;
 
 use std::collections::{HashMap, HashSet};
@@ -25,7 +24,7 @@ use crate::flock::account::Account;
 use crate::flock::budget::month_of;
 use crate::flock::poem::{Line, Poem, Split};
 use crate::flock::schedule::Zone;
-use crate::flock::{Bot, BotName, Flock, pick};
+use crate::flock::{Bot, BotName, Flock, NetworkKind, pick};
 use crate::health::health;
 use crate::net;
 use crate::net::environment::Environment;
@@ -34,7 +33,7 @@ use crate::store::sqlite::Sqlite;
 use crate::store::{AccountConflict, BotRecord, Spent, Store, StoreError};
 
 #[derive(Serialize)]
-struct Report {
+struct CheckReport {
     complaints: Vec<Diagnostic>,
     forecast: Vec<Forecast>,
     apps: Vec<AppForecast>,
@@ -49,19 +48,19 @@ type Accounts = HashMap<BotName, Account>;
 /// All that was found out of a flock.
 struct Checked {
     flock: Option<Flock>,
-    report: Report,
+    report: CheckReport,
     /// Which rules of time zones count, if a zone is named at all.
     zones: Option<String>,
 }
 
 pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     let working = Working::at("looking at poems and ledger");
-    let Checked { flock, report: Report { complaints, forecast, apps }, .. } = examine(config).await;
+    let Checked { flock, report: CheckReport { complaints, forecast, apps }, .. } = examine(config).await;
     drop(working);
     let zone = flock.map(|flock| flock.timezone);
     let bad = complaints.iter().any(Diagnostic::is_error);
     if json {
-        output::print_json(&Report { complaints, forecast, apps })?;
+        output::print_json(&CheckReport { complaints, forecast, apps })?;
     } else {
         print(&complaints, &forecast, &apps, zone.as_ref())?;
     }
@@ -91,7 +90,7 @@ async fn examine(config: &Path) -> Checked {
         let accounts = ledger.as_ref().map(|(_, accounts)| accounts.clone()).unwrap_or_default();
         let (poems, of_poems) = poems::complaints(flock, &accounts, &places);
         complaints.extend(of_poems);
-        complaints.extend(disclosure::complaints(flock, &accounts, &places));
+        complaints.extend(undisclosed(flock, &accounts, &places));
         let outlook = match ledger {
             Ok((ledger, _)) => by_the_ledger(flock, ledger, (&poems, &accounts), &places, now).await,
             Err(error) => Err(error),
@@ -107,7 +106,7 @@ async fn examine(config: &Path) -> Checked {
         }
     }
     complaints.sort_by_key(|complaint| complaint.severity);
-    Checked { flock, report: Report { complaints, forecast, apps }, zones }
+    Checked { flock, report: CheckReport { complaints, forecast, apps }, zones }
 }
 
 /// What `flockd run` will meet where the ledger is, unless opening it has met the same.
@@ -191,6 +190,32 @@ async fn by_the_ledger(
         }
     }
     Ok(outlook)
+}
+
+/// Every network asks that readers are told that an account is a bot. Some accounts tell programs; others only a person.
+fn undisclosed(flock: &Flock, accounts: &Accounts, places: &SourceSpans) -> Vec<Diagnostic> {
+    let of_bots = flock.bots.iter().filter_map(|bot| unmarked(bot, accounts.get(&bot.name)?, places));
+    of_bots.chain(unlabelled_on_x(flock, places)).collect()
+}
+
+fn unmarked(bot: &Bot, account: &Account, places: &SourceSpans) -> Option<Diagnostic> {
+    let (name, network) = (&bot.name, bot.network);
+    let unmarked = account.network == network && account.automated == Some(false);
+    let message = || {
+        format!(
+            "bot {name}: its account does not say that it is a bot, and readers on {network} want to know: type \
+             `flockd profile {name}`"
+        )
+    };
+    unmarked.then(|| places.warning(&format!("bots.{name}"), message()))
+}
+
+/// X's label is set by a person, and shown to no program (docs.x.com, "Automated account labels").
+fn unlabelled_on_x(flock: &Flock, places: &SourceSpans) -> Option<Diagnostic> {
+    let first = flock.bots.iter().find(|bot| bot.network == NetworkKind::X)?;
+    let message = "X wants automated accounts to be labelled, and no program can see or do that: sign in at x.com as each \
+                   bot, choose \"Your account\", \"Automation\", and name who runs it in the bio";
+    Some(places.note(&format!("bots.{}", first.name), message))
 }
 
 /// Bots that share an account, and bots that look like others under a new name.

@@ -96,7 +96,7 @@ fn shared(flock: &Flock, poems: &Poems, places: &SourceSpans) -> Vec<Diagnostic>
             profile if profile.forbids_duplicates => {
                 format!("{} forbids identical posts across accounts", profile.name)
             }
-            _ => format!("whoever follows both on {} reads them twice", bot.network),
+            _ => format!("readers who follow both on {} read them twice", bot.network),
         };
         let lines = if lines == 1 { "a line".to_owned() } else { format!("{lines} lines") };
         let message = format!(

@@ -16,7 +16,7 @@ const PLAYED: TimeDelta = TimeDelta::hours(24);
 const MOST_PLAYED: f64 = 250_000.0;
 
 /// A post that wants to leave.
-struct Due {
+struct DuePost {
     at: DateTime<Utc>,
     deadline: DateTime<Utc>,
 }
@@ -29,7 +29,7 @@ pub(super) fn rush(app: &App, bots: &[&Bot], per_day: f64, now: DateTime<Utc>) -
     }
     let part = (MOST_PLAYED / per_day.max(1.0)).min(1.0);
     let end = now + TimeDelta::seconds((PLAYED.as_seconds_f64() * part) as i64);
-    let mut dues: Vec<Due> = bots.iter().flat_map(|bot| dues(bot, now, end)).collect();
+    let mut dues: Vec<DuePost> = bots.iter().flat_map(|bot| dues(bot, now, end)).collect();
     dues.sort_by_key(|due| due.at);
     let late = late(&dues, app.pace);
     let minute = minute(*late.first()?);
@@ -43,16 +43,19 @@ pub(super) fn rush(app: &App, bots: &[&Bot], per_day: f64, now: DateTime<Utc>) -
     ))
 }
 
-fn dues(bot: &Bot, now: DateTime<Utc>, end: DateTime<Utc>) -> impl Iterator<Item = Due> {
+fn dues(bot: &Bot, now: DateTime<Utc>, end: DateTime<Utc>) -> impl Iterator<Item = DuePost> {
     let slots = post_rate::posts(bot, now, end);
     slots.map(|slot| {
         let at = slot + delta(jitter::delay(bot.name.as_str(), slot, bot.jitter));
-        Due { at, deadline: at.checked_add_signed(delta(bot.max_late)).unwrap_or(DateTime::<Utc>::MAX_UTC) }
+        DuePost {
+            at,
+            deadline: at.checked_add_signed(delta(bot.max_late)).unwrap_or(DateTime::<Utc>::MAX_UTC),
+        }
     })
 }
 
 /// When those were due that come too late. What is too late takes no time of the others.
-fn late(dues: &[Due], pace: Duration) -> Vec<DateTime<Utc>> {
+fn late(dues: &[DuePost], pace: Duration) -> Vec<DateTime<Utc>> {
     let mut free = DateTime::<Utc>::MIN_UTC;
     let mut late = Vec::new();
     for due in dues {

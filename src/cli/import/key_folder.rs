@@ -21,8 +21,8 @@ use crate::flock::{Bot, BotName, Flock, NetworkKind};
 const LONGEST: u64 = 64 * 1024;
 
 /// A key file.
-struct Key {
-    /// Its name without the folder and the ending, by which its bot went.
+struct FolderKey {
+    /// Its name without the folder and the signals, by which its bot went.
     stem: String,
     /// What it holds; all of it counts as secret.
     json: String,
@@ -70,8 +70,8 @@ pub(super) async fn import(loaded: &Loaded, folder: &Path) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Of two keys for one bot the later would win, and nobody would know which that was.
-fn one_key_a_bot(ours: &[(&Key, &Arc<Bot>)]) -> Result<()> {
+/// Of two keys for one bot the later would win, silently.
+fn one_key_a_bot(ours: &[(&FolderKey, &Arc<Bot>)]) -> Result<()> {
     let mut files: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (key, bot) in ours {
         files.entry(bot.name.as_str()).or_default().push(format!("{}.json", key.stem));
@@ -82,12 +82,12 @@ fn one_key_a_bot(ours: &[(&Key, &Arc<Bot>)]) -> Result<()> {
             format!("{} are for one bot, {bot}: leave one of them in the folder", files.join(" and "))
         })
         .collect();
-    ensure!(complaints.is_empty(), "nobody was signed in\n{}", complaints.join("\n"));
+    ensure!(complaints.is_empty(), "no bot was signed in\n{}", complaints.join("\n"));
     Ok(())
 }
 
 /// The keys in a folder, or everything that is wrong with its files.
-fn keys_in(folder: &Path) -> Result<Vec<Key>> {
+fn keys_in(folder: &Path) -> Result<Vec<FolderKey>> {
     let shown = folder.display();
     let entries = std::fs::read_dir(folder).with_context(|| format!("{shown} can't be read"))?;
     let paths: std::io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
@@ -98,7 +98,7 @@ fn keys_in(folder: &Path) -> Result<Vec<Key>> {
     let complaints: Vec<String> =
         complaints.into_iter().filter_map(Result::err).map(|e| format!("{e:#}")).collect();
     if !complaints.is_empty() {
-        bail!("nobody was signed in\n{}", complaints.join("\n"));
+        bail!("no bot was signed in\n{}", complaints.join("\n"));
     }
     if keys.is_empty() {
         bail!("{shown} has no key files: they end in .json, and rainbow-mind-machine keeps them in `keys`");
@@ -106,7 +106,7 @@ fn keys_in(folder: &Path) -> Result<Vec<Key>> {
     Ok(keys.into_iter().flatten().collect())
 }
 
-fn key(path: &Path) -> Result<Key> {
+fn key(path: &Path) -> Result<FolderKey> {
     let shown = path.display();
     let json = match files::read(path, LONGEST) {
         Ok(read) => String::from_utf8(read.bytes).map_err(|_| anyhow!("{shown} is not UTF-8"))?,
@@ -123,11 +123,11 @@ fn key(path: &Path) -> Result<Key> {
         }
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Key { stem, handle: text("screen_name"), poem: text("file"), json })
+    Ok(FolderKey { stem, handle: text("screen_name"), poem: text("file"), json })
 }
 
 /// The bot on X whose account that is, or else the one that is called like the file.
-fn bot_of<'f>(flock: &'f Flock, key: &Key) -> Option<&'f Arc<Bot>> {
+fn bot_of<'f>(flock: &'f Flock, key: &FolderKey) -> Option<&'f Arc<Bot>> {
     let on_x = || flock.bots.iter().filter(|bot| bot.network == NetworkKind::X);
     let has_account = |bot: &&Arc<Bot>| {
         let expected = bot.account.as_deref().zip(key.handle.as_deref());
@@ -139,7 +139,7 @@ fn bot_of<'f>(flock: &'f Flock, key: &Key) -> Option<&'f Arc<Bot>> {
 }
 
 /// What flock.toml needs for a bot. A name that is none for a bot is left to the person.
-fn section(key: &Key, app: &str) -> String {
+fn section(key: &FolderKey, app: &str) -> String {
     let name = if key.stem.parse::<BotName>().is_ok() { &key.stem } else { "NAME" };
     // JSON escapes no character in a way that TOML does not know.
     let quoted = |text: &str| Value::from(text).to_string();

@@ -18,11 +18,11 @@ use crate::store::sqlite::Sqlite;
 use crate::store::transfer::{Arrivals, BadLine, Imported, KeptAccount, KeptBot, Numbered, Record, read};
 use crate::store::{Store, StoreError};
 
-/// So many complaints are shown; whoever has mended these sees the next.
+/// How many complaints are shown at a time.
 const SHOWN: usize = 20;
 
-/// What of the file is wanted, and what a person knows of it.
-pub(super) struct Which {
+/// Which records of the file to import.
+pub(super) struct ImportFilter {
     /// These bots only; all, if there are none.
     pub bots: Vec<String>,
     /// Also bots that are not in flock.toml.
@@ -31,15 +31,15 @@ pub(super) struct Which {
     pub moved: bool,
 }
 
-pub(super) async fn import(loaded: &Loaded, file: &Path, which: &Which) -> Result<ExitCode> {
+pub(super) async fn import(loaded: &Loaded, file: &Path, which: &ImportFilter) -> Result<ExitCode> {
     let (name, source) = open(file)?;
     let (header, records) = read(source).map_err(|complaint| complained(&name, &[complaint]))?;
     let ledger = hold(&loaded.flock).await?;
-    let mut door = Door::of(&loaded.flock, &ledger, which).await?;
+    let mut filter = RecordFilter::of(&loaded.flock, &ledger, which).await?;
     let mut progress = Progress::new("posts read");
     let records = records.filter_map(move |read| {
         progress.count(matches!(read, Ok((_, Record::Post(_)))));
-        door.let_in(read)
+        filter.admit(read)
     });
     let arrivals = Arrivals { header, records: Box::new(records), moved: which.moved };
     let imported = ledger.import(arrivals, SystemClock.now()).await?;
@@ -100,7 +100,7 @@ fn tell(imported: &Imported) -> Result<()> {
 }
 
 /// Who lets in what of the file is wanted.
-struct Door {
+struct RecordFilter {
     flock: HashMap<BotName, Option<String>>,
     /// The accounts that are known here.
     accounts: HashMap<BotName, Account>,
@@ -110,8 +110,8 @@ struct Door {
     out: HashSet<BotName>,
 }
 
-impl Door {
-    async fn of(flock: &Flock, ledger: &Sqlite, which: &Which) -> Result<Self> {
+impl RecordFilter {
+    async fn of(flock: &Flock, ledger: &Sqlite, which: &ImportFilter) -> Result<Self> {
         let mut accounts = HashMap::new();
         for bot in &flock.bots {
             accounts.extend(ledger.account(&bot.name).await?.map(|account| (bot.name.clone(), account)));
@@ -121,8 +121,8 @@ impl Door {
         Ok(Self { flock, accounts, only, all: which.all, out: HashSet::new() })
     }
 
-    /// What becomes of a record: it comes in, is a complaint, or is nobody's business.
-    fn let_in(&mut self, read: Numbered) -> Option<Numbered> {
+    /// What to do with a record: import it, complain about it, or skip it.
+    fn admit(&mut self, read: Numbered) -> Option<Numbered> {
         match read {
             Ok((line, Record::Bot(bot))) => match self.may_come(&bot) {
                 Ok(true) => Some(Ok((line, Record::Bot(bot)))),

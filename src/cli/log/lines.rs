@@ -33,18 +33,18 @@ pub(super) enum Style {
 
 /// How lines look.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lines {
+pub(super) struct LineFormat {
     style: Style,
 }
 
 /// The fields of a line, in the order in which they were said.
 #[derive(Default)]
-pub(super) struct Fields {
+pub(super) struct LogFields {
     message: String,
     others: Vec<(String, Value)>,
 }
 
-impl Fields {
+impl LogFields {
     pub(super) fn add(&mut self, name: &str, value: Value) {
         if name == "message" {
             self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -54,7 +54,7 @@ impl Fields {
     }
 }
 
-impl Visit for Fields {
+impl Visit for LogFields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.add(field.name(), format!("{value:?}").into());
     }
@@ -80,14 +80,14 @@ impl Visit for Fields {
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Lines {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for LineFormat {
     fn format_event(
         &self,
         context: &FmtContext<'_, S, JsonFields>,
         writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut fields = Fields::default();
+        let mut fields = LogFields::default();
         event.record(&mut fields);
         // The innermost span first: it knows best.
         for span in context.event_scope().into_iter().flatten() {
@@ -107,13 +107,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Line
     }
 }
 
-impl Lines {
+impl LineFormat {
     pub(super) const fn new(style: Style) -> Self {
         Self { style }
     }
 
     /// A line that stems from no event.
-    pub(super) fn single(self, level: TracingLevel, fields: Fields) -> Vec<u8> {
+    pub(super) fn single(self, level: TracingLevel, fields: LogFields) -> Vec<u8> {
         let mut line = String::new();
         // Writing into a string can't fail.
         let _ = self.line(Writer::new(&mut line), level, env!("CARGO_PKG_NAME"), fields);
@@ -126,14 +126,14 @@ impl Lines {
         text.lines().flat_map(|line| [prefix, line, "\n"]).collect::<String>().into_bytes()
     }
 
-    fn line(self, to: Writer<'_>, level: TracingLevel, target: &str, fields: Fields) -> fmt::Result {
+    fn line(self, to: Writer<'_>, level: TracingLevel, target: &str, fields: LogFields) -> fmt::Result {
         match self.style {
             Style::Json => json(to, level, target, fields),
             _ => self.text(to, level, target, &fields),
         }
     }
 
-    fn text(self, mut to: Writer<'_>, level: TracingLevel, target: &str, fields: &Fields) -> fmt::Result {
+    fn text(self, mut to: Writer<'_>, level: TracingLevel, target: &str, fields: &LogFields) -> fmt::Result {
         let coloured = self.style == Style::Terminal { coloured: true };
         let (dim, bold, end) = if coloured { ("\x1b[2m", "\x1b[1m", "\x1b[0m") } else { ("", "", "") };
         let colour = match level {
@@ -178,7 +178,7 @@ const fn priority(level: TracingLevel) -> &'static str {
 }
 
 /// One object, in which nothing that happened can take the place of what each line has.
-fn json(mut to: Writer<'_>, level: TracingLevel, target: &str, fields: Fields) -> fmt::Result {
+fn json(mut to: Writer<'_>, level: TracingLevel, target: &str, fields: LogFields) -> fmt::Result {
     let mut line = Map::new();
     fields.others.into_iter().for_each(|(name, value)| drop(line.insert(name, value)));
     line.insert("timestamp".to_owned(), now().into());
@@ -223,10 +223,10 @@ mod tests {
     use super::*;
 
     fn said(style: Style, level: TracingLevel) -> String {
-        let mut fields = Fields::default();
+        let mut fields = LogFields::default();
         fields.add("message", "a \u{1b}[2Jmessage".into());
         fields.add("bot", "walt\u{7}".into());
-        String::from_utf8(Lines::new(style).single(level, fields)).unwrap()
+        String::from_utf8(LineFormat::new(style).single(level, fields)).unwrap()
     }
 
     #[test]
@@ -249,9 +249,9 @@ mod tests {
     fn priorities_are_those_of_the_journal() {
         let levels = [TracingLevel::ERROR, TracingLevel::WARN, TracingLevel::INFO, TracingLevel::DEBUG];
         assert_eq!(levels.map(priority), ["<3>", "<4>", "<6>", "<7>"]);
-        let lines = Lines::new(Style::Journal);
+        let lines = LineFormat::new(Style::Journal);
         assert_eq!(lines.verbatim(TracingLevel::ERROR, "one\ntwo"), b"<3>one\n<3>two\n");
-        assert_eq!(Lines::new(Style::Plain).verbatim(TracingLevel::ERROR, "one\n"), b"one\n");
+        assert_eq!(LineFormat::new(Style::Plain).verbatim(TracingLevel::ERROR, "one\n"), b"one\n");
     }
 
     #[test]
@@ -265,12 +265,12 @@ mod tests {
 
     #[test]
     fn what_is_said_twice_is_written_once() {
-        let mut fields = Fields::default();
+        let mut fields = LogFields::default();
         for (name, value) in [("bot", "walt"), ("message", "posted"), ("bot", "emily"), ("slot", "noon")] {
             fields.add(name, value.into());
         }
         let (mut text, mut object) = (String::new(), String::new());
-        let lines = Lines::new(Style::Plain);
+        let lines = LineFormat::new(Style::Plain);
         lines.text(Writer::new(&mut text), TracingLevel::INFO, "flockd", &fields).unwrap();
         assert!(text.ends_with("  INFO posted bot=walt slot=noon\n"), "{text}");
         fields.add("level", "mine".into());

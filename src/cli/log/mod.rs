@@ -30,14 +30,14 @@ use crate::flock::Flock;
 use crate::flock::hint;
 use crate::flock::log::Log;
 use crate::flock::text::visible_lines;
-use lines::{Fields, Lines, Style};
-use queue::Queue;
+use lines::{LineFormat, LogFields, Style};
+use queue::LogQueue;
 
 /// How long the end of the program waits for a reader of the log that stalls.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// The log of this process, once it is started.
-static STARTED: OnceLock<(Queue, Lines)> = OnceLock::new();
+static STARTED: OnceLock<(LogQueue, LineFormat)> = OnceLock::new();
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -83,8 +83,9 @@ pub(super) fn start(format: LogFormat) -> Result<Dial> {
     let from_outside = EnvFilter::try_from_default_env();
     let is_fixed = from_outside.is_ok();
     let (filter, handle) = reload::Layer::new(from_outside.unwrap_or_else(|_| EnvFilter::new("info")));
-    let lines = Lines::new(style(format));
-    let queue = StandardError::open().and_then(|sink| Queue::to(sink, Box::new(move |n| missing(lines, n))));
+    let lines = LineFormat::new(style(format));
+    let queue =
+        StandardError::open().and_then(|sink| LogQueue::to(sink, Box::new(move |n| missing(lines, n))));
     let queue = queue.context("the log can't be started")?;
     // Complaining about the log on standard error would be no better than the log.
     let written = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(queue.clone());
@@ -124,18 +125,18 @@ fn is_journal() -> bool {
 }
 
 /// What the log says of lines that were dropped.
-fn missing(lines: Lines, number: u64) -> Vec<u8> {
-    let mut fields = Fields::default();
+fn missing(lines: LineFormat, number: u64) -> Vec<u8> {
+    let mut fields = LogFields::default();
     fields.add("message", "log lines were dropped here: the reader of the log did not keep up".into());
     fields.add("dropped", number.into());
     lines.single(Level::WARN, fields)
 }
 
 /// What the log says of a panic.
-fn panicked(lines: Lines, panic: &PanicHookInfo<'_>) -> Vec<u8> {
+fn panicked(lines: LineFormat, panic: &PanicHookInfo<'_>) -> Vec<u8> {
     let why = panic.payload_as_str().unwrap_or("for no reason that can be shown");
     let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
-    let mut fields = Fields::default();
+    let mut fields = LogFields::default();
     fields.add("message", format!("panicked{place}: {why}").into());
     if let Some(thread) = std::thread::current().name() {
         fields.add("thread", thread.into());
@@ -147,7 +148,7 @@ fn panicked(lines: Lines, panic: &PanicHookInfo<'_>) -> Vec<u8> {
     lines.single(Level::ERROR, fields)
 }
 
-/// Prints lines on standard error: by way of the log, where there is one, so that a reader that stalls keeps nobody waiting.
+/// Prints lines on standard error: by way of the log, where there is one, so that a reader that stalls holds nothing up.
 pub(super) fn print(level: Level, text: &str) {
     let text = hint::typed(text);
     let text = visible_lines(&text);
@@ -164,7 +165,7 @@ pub(super) fn finish() {
     }
 }
 
-/// Standard error, without the lock that whoever else writes to it would wait for.
+/// Standard error, without the lock that other writers would wait for.
 struct StandardError(File);
 
 impl StandardError {

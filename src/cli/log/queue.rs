@@ -23,9 +23,9 @@ pub(super) type Notice = Box<dyn Fn(u64) -> Vec<u8> + Send + Sync>;
 
 /// A writer that never blocks. Its clones write to the same queue.
 #[derive(Clone)]
-pub(super) struct Queue(Arc<Shared>);
+pub(super) struct LogQueue(Arc<QueueState>);
 
-struct Shared {
+struct QueueState {
     state: Mutex<State>,
     /// Notified when there is something to write, and when all is written.
     changed: Condvar,
@@ -55,7 +55,7 @@ impl State {
     }
 }
 
-impl Queue {
+impl LogQueue {
     /// Starts the thread that writes to `sink`.
     pub(super) fn to(sink: impl Write + Send + 'static, notice: Notice) -> io::Result<Self> {
         Self::with_room(ROOM, sink, notice)
@@ -63,7 +63,7 @@ impl Queue {
 
     fn with_room(room: usize, sink: impl Write + Send + 'static, notice: Notice) -> io::Result<Self> {
         let (state, changed, dropped) = (Mutex::default(), Condvar::new(), Arc::default());
-        let shared = Arc::new(Shared { state, changed, dropped, room, notice });
+        let shared = Arc::new(QueueState { state, changed, dropped, room, notice });
         let its = shared.clone();
         std::thread::Builder::new().name("log".to_owned()).spawn(move || its.write_to(sink))?;
         Ok(Self(shared))
@@ -99,7 +99,7 @@ impl Queue {
     }
 }
 
-impl Shared {
+impl QueueState {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,7 +107,7 @@ impl Shared {
     fn write_to(&self, mut sink: impl Write) {
         loop {
             let (batch, lines) = self.take();
-            // Whoever read the log may be gone: that is no reason to stop.
+            // The reader of the log may be gone: that is no reason to stop.
             if sink.write_all(&batch).and_then(|()| sink.flush()).is_err() {
                 self.dropped.fetch_add(lines, Ordering::Relaxed);
             }
@@ -138,7 +138,7 @@ impl Shared {
     }
 }
 
-impl Write for &Queue {
+impl Write for &LogQueue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.put(line);
         Ok(line.len())
@@ -149,7 +149,7 @@ impl Write for &Queue {
     }
 }
 
-impl<'q> MakeWriter<'q> for Queue {
+impl<'q> MakeWriter<'q> for LogQueue {
     type Writer = &'q Self;
 
     fn make_writer(&'q self) -> Self::Writer {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     /// A pipe that holds nothing more, and a queue of 100 bytes before it.
-    fn stalled() -> (Queue, std::io::PipeReader, usize) {
+    fn stalled() -> (LogQueue, std::io::PipeReader, usize) {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
         rustix::fs::fcntl_setfl(&writer, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
@@ -180,11 +180,11 @@ mod tests {
             full += written;
         }
         rustix::fs::fcntl_setfl(&writer, flags).unwrap();
-        (Queue::with_room(100, writer, notice()).unwrap(), reader, full)
+        (LogQueue::with_room(100, writer, notice()).unwrap(), reader, full)
     }
 
     /// Puts a line, and waits until the thread has taken it, which then stalls.
-    fn put_and_stall(queue: &Queue, line: &str) {
+    fn put_and_stall(queue: &LogQueue, line: &str) {
         queue.put(line.as_bytes());
         let state = queue.0.lock();
         let taken = queue.0.changed.wait_timeout_while(state, Duration::from_millis(1), |state| {
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn all_lines_are_written_in_order_from_many_threads() {
         let (mut reader, writer) = std::io::pipe().unwrap();
-        let queue = Queue::with_room(usize::MAX, writer, notice()).unwrap();
+        let queue = LogQueue::with_room(usize::MAX, writer, notice()).unwrap();
         let reading = std::thread::spawn(move || {
             let mut read = String::new();
             while read.lines().count() < 4_000 {
@@ -267,7 +267,7 @@ mod tests {
     fn a_reader_that_has_gone_is_no_reason_to_wait() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let queue = Queue::with_room(100, writer, notice()).unwrap();
+        let queue = LogQueue::with_room(100, writer, notice()).unwrap();
         queue.put(b"line\n");
         assert!(queue.finish(PATIENCE));
         assert_eq!(queue.dropped().load(Ordering::Relaxed), 1);

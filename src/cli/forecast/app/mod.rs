@@ -54,7 +54,7 @@ pub(in crate::cli) struct AppForecast {
     money_per_month: f64,
     spent_posts: u32,
     spent_money: f64,
-    budget: Limits,
+    budget: BudgetLimits,
     runs_out: Ends,
     #[serde(skip)]
     pub(in crate::cli) row: [String; 7],
@@ -62,7 +62,7 @@ pub(in crate::cli) struct AppForecast {
 
 /// A budget for programs, money in US dollars.
 #[derive(Debug, Serialize)]
-struct Limits {
+struct BudgetLimits {
     posts_per_day: Option<u32>,
     posts_per_month: Option<u32>,
     money_per_month: Option<f64>,
@@ -151,7 +151,7 @@ impl AppForecast {
             money_per_month: mills_per_month.round() / 1_000.0,
             spent_posts: spent.posts,
             spent_money: spent.milli_dollars as f64 / 1_000.0,
-            budget: Limits {
+            budget: BudgetLimits {
                 posts_per_day: app.budget.posts_per_day,
                 posts_per_month: app.budget.posts_per_month,
                 money_per_month: app.budget.milli_dollars_per_month.map(|mills| mills as f64 / 1_000.0),

@@ -1,11 +1,12 @@
-//! What ends the daemon: signals, and a terminal that goes away. They are heard on a thread with a runtime of its own, so that
-//! a stop ends also while every thread of the daemon is blocked.
+//! Signals. A command finishes what is in flight when it is asked to end: Ctrl-C, SIGTERM, or a terminal that goes away. The
+//! daemon hears them on a thread with a runtime of its own, so that it stops even while all its other threads are blocked.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustix::process::Signal as SignalNumber;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
@@ -13,11 +14,51 @@ use tokio::sync::{Notify, watch};
 use super::log;
 use crate::clock::{Clock, SystemClock};
 
-/// `timeout` and some terminals signal twice for one wish; what comes within this time means the same.
-const SAME_WISH: Duration = Duration::from_secs(1);
+/// `timeout` and some terminals send two signals for one stop: what comes within this time means the same.
+const SAME_STOP: Duration = Duration::from_secs(1);
 /// The longest that a stop takes: posts in flight have thirty seconds, and what remains is the web server's and the ledger's.
 /// It is less than service managers are told to wait.
 const GRACE: Duration = Duration::from_secs(42);
+
+/// Finishes some work even if the command is asked to end meanwhile: half of it would do harm.
+pub(super) async fn finish_in_flight<T>(work: impl Future<Output = T>) -> Result<T> {
+    finish_in_flight_and(work, || {}).await
+}
+
+/// The same; `told` is called each time the command is asked to end.
+pub(super) async fn finish_in_flight_and<T>(work: impl Future<Output = T>, told: impl Fn()) -> Result<T> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done),
+            () = asked_to_end()? => {
+                told();
+                eprintln!("finishing posts in flight…");
+            }
+        }
+    }
+}
+
+/// Resolves when the command is asked to end: Ctrl-C, SIGTERM, or a terminal that went away.
+pub(super) fn asked_to_end() -> Result<impl Future<Output = ()>> {
+    let listen = |kind| signal(kind).context("signals can't be listened for");
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let (mut terminate, mut hang_up) = (listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hang_up.recv() => {}
+        }
+    })
+}
+
+/// Has a write beyond the limit for the size of a file (`ulimit -f`) be an error, as on a full disk, rather than the end of the
+/// process by SIGXFSZ. A handler that does nothing is enough; programs that are started don't inherit it.
+pub(super) fn outlive_file_limit() -> Result<()> {
+    let exceeded = SignalKind::from_raw(SignalNumber::XFSZ.as_raw());
+    signal(exceeded).map(drop).context("SIGXFSZ can't be caught")
+}
 
 /// Resolves when the daemon is to stop, however often it is asked.
 #[derive(Clone)]
@@ -64,8 +105,8 @@ impl Signals {
         })
     }
 
-    /// Resolves when somebody wants the daemon to stop. Hands on each SIGHUP, unless it says that the terminal is gone on which
-    /// the daemon was started: whoever closes that wants to leave no daemon behind that nobody sees.
+    /// Resolves when the daemon is asked to stop. Passes on each SIGHUP, unless it means that the daemon's terminal is gone: a
+    /// daemon started there ends with it.
     async fn stop(&mut self, had_terminal: bool, asked: &Notify) {
         loop {
             tokio::select! {
@@ -95,11 +136,11 @@ fn hear(runtime: &Runtime, mut signals: Signals, asked: &Notify, tell: &watch::S
     runtime.block_on(async {
         signals.stop(stderr().is_terminal(), asked).await;
         tell.send_replace(true);
-        let same_wish = clock.sleep(SAME_WISH);
-        tokio::pin!(same_wish);
+        let same_stop = clock.sleep(SAME_STOP);
+        tokio::pin!(same_stop);
         loop {
             tokio::select! {
-                () = &mut same_wish => break,
+                () = &mut same_stop => break,
                 () = signals.again() => {}
             }
         }
@@ -107,7 +148,7 @@ fn hear(runtime: &Runtime, mut signals: Signals, asked: &Notify, tell: &watch::S
             () = signals.again() => {
                 tracing::error!("stopped at once: posts in flight will be unknown at the next start");
             }
-            () = clock.sleep(GRACE - SAME_WISH) => {
+            () = clock.sleep(GRACE - SAME_STOP) => {
                 let seconds = GRACE.as_secs();
                 tracing::error!(
                     "the stop took longer than {seconds} s and was cut short: posts in flight will be unknown at the next start"

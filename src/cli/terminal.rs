@@ -1,4 +1,4 @@
-//! Whoever sits at the terminal, or at the other end of a pipe, while a bot is signed in.
+//! The person at the terminal, or at the other end of a pipe, while a bot is signed in.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
@@ -101,7 +101,7 @@ fn launch(launchers: Vec<Command>) {
     }
 }
 
-/// Whether a browser that is started here is seen by whoever types: not over ssh, where it would open on the
+/// Whether the person who types can see a browser that is started here: not over ssh, where it would open on the
 /// screen of the other machine, if there is one.
 fn has_desktop() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());

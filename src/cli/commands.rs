@@ -1,0 +1,271 @@
+//! The commands that act: `flockd post`, `delete`, `settle`, `pause`, `resume` and `skip`. Only the owner of the ledger may carry
+//! them out. If a daemon owns it, the command is written into the ledger and its answer waited for; otherwise this process
+//! becomes the owner.
+
+use std::io::{IsTerminal, Read};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use chrono::TimeDelta;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use rand::RngExt;
+use rand::rngs::StdRng;
+
+use super::configuration::Configured;
+use super::{Bots, output, posts, signals};
+use crate::clock::{Clock, SystemClock};
+use crate::config::Loaded;
+use crate::daemon::sd_notify::SdNotify;
+use crate::daemon::{self, DaemonOptions};
+use crate::flock::BotName;
+use crate::flock::message::Piece;
+use crate::flock::post::{Post, PostId, State, text_by_hand};
+use crate::flock::schedule::Zone;
+use crate::store::sqlite::Sqlite;
+use crate::store::{Command, CommandKind, CommandResult, Filter, Store, StoreError};
+
+/// The longest text that is read from standard input; every network's limit is far below.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// How often the ledger is asked for the answer.
+const ASK: Duration = Duration::from_millis(50);
+/// After this many times, every two seconds, the command is submitted anew and the daemon notified again: a daemon that has
+/// ended shows by its silence, and one that lives sees that it is still waited for.
+const ASKS: u32 = 40;
+/// How long to wait for a daemon that is alive and does not answer: longer than its slowest request.
+const PATIENCE: TimeDelta = TimeDelta::seconds(90);
+
+/// How long to wait for a daemon that only needs to be told something.
+const MENTION: Duration = Duration::from_secs(5);
+
+/// How many commands are waited for at a time.
+const AT_ONCE: usize = 32;
+
+pub(super) async fn post(known: Configured, bot: &str, text: Option<String>) -> Result<ExitCode> {
+    known.bot(bot)?;
+    let text = match text.as_deref() {
+        None => None,
+        Some("-") => Some(text_by_hand(&standard_input()?)?),
+        Some(text) => Some(text_by_hand(text)?),
+    };
+    execute(known, CommandKind::Post { bot: bot.to_owned(), text }).await
+}
+
+fn standard_input() -> Result<String> {
+    let input = std::io::stdin();
+    if input.is_terminal() {
+        eprintln!("type the text, then Ctrl-D:");
+    }
+    let mut text = String::new();
+    let read = input
+        .take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .context("standard input can't be read as UTF-8")?;
+    ensure!(read as u64 <= MAX_BYTES, "the text is longer than {MAX_BYTES} bytes: shorten it");
+    Ok(text)
+}
+
+pub(super) async fn delete(known: Configured, bot: &str, which: &str) -> Result<ExitCode> {
+    let name: BotName = bot.parse()?;
+    let ledger = Sqlite::beside(&known.flock.database).await?.context("there is no ledger yet")?;
+    let post = found(&ledger, &name, which).await;
+    // The owner of the ledger must not have it open already.
+    ledger.close().await;
+    let post = post?;
+    let (id, whose) = (post.id, &post.bot);
+    ensure!(*whose == name, "post {id} is of {whose}, not of {name}: nothing was deleted");
+    if post.state == State::Deleted {
+        bail!("post {id} is deleted already");
+    }
+    let kind = CommandKind::Delete { bot: whose.to_string(), post: id.to_string() };
+    execute(known, kind).await
+}
+
+/// The post with this id or link on the network, or whose id begins like this.
+async fn found(ledger: &Sqlite, bot: &BotName, which: &str) -> Result<Post> {
+    if which.parse::<PostId>().is_err() {
+        let filter = Filter { bot: Some(bot.clone()), ..Filter::default() };
+        let is_it = |post: &Post| [&post.remote_id, &post.url].into_iter().flatten().any(|it| it == which);
+        if let Some(post) = ledger.posts(&filter).await?.into_iter().find(is_it) {
+            return Ok(post);
+        }
+    }
+    let by_id = posts::by_id(ledger, which).await;
+    by_id.with_context(|| {
+        format!("{bot} has no post {which:?}: `flockd posts {bot}` lists them with their ids")
+    })
+}
+
+pub(super) async fn settle(known: Configured, post: &str, posted: bool) -> Result<ExitCode> {
+    let ledger = Sqlite::beside(&known.flock.database).await?.context("there is no ledger yet")?;
+    let found = posts::by_id(&ledger, post).await;
+    // The owner of the ledger must not have it open already.
+    ledger.close().await;
+    let found = found?;
+    let kind = CommandKind::Settle { bot: found.bot.to_string(), post: found.id.to_string(), posted };
+    execute(known, kind).await
+}
+
+pub(super) async fn pause(known: Configured, which: Bots) -> Result<ExitCode> {
+    let kinds = named(&known, &which)?.into_iter().map(|bot| CommandKind::Pause { bot }).collect();
+    execute_all(known, kinds).await
+}
+
+pub(super) async fn resume(known: Configured, which: Bots) -> Result<ExitCode> {
+    let kinds = named(&known, &which)?.into_iter().map(|bot| CommandKind::Resume { bot }).collect();
+    execute_all(known, kinds).await
+}
+
+pub(super) async fn skip(known: Configured, bot: &str, undo: bool) -> Result<ExitCode> {
+    let bot = known.bot(bot)?.name.to_string();
+    let kind = if undo { CommandKind::UndoSkip { bot, slot: None } } else { CommandKind::Skip { bot } };
+    execute(known, kind).await
+}
+
+/// The bots that are meant. All names are checked before anything is done.
+fn named(known: &Configured, which: &Bots) -> Result<Vec<String>> {
+    if which.all {
+        return Ok(known.flock.bots.iter().map(|bot| bot.name.to_string()).collect());
+    }
+    which.bots.iter().map(|name| Ok(known.bot(name)?.name.to_string())).collect()
+}
+
+/// Has a command carried out, and prints the answer.
+pub(super) async fn execute(known: Configured, kind: CommandKind) -> Result<ExitCode> {
+    execute_all(known, vec![kind]).await
+}
+
+/// Has commands carried out, and prints the answers. Fails if one of them was refused.
+pub(super) async fn execute_all(known: Configured, kinds: Vec<CommandKind>) -> Result<ExitCode> {
+    let mut dice = super::dice();
+    let (made_at, zone) = (SystemClock.now(), known.flock.timezone.clone());
+    let command = |what| Command { id: PostId::new(made_at, dice.random()), what, made_at };
+    let commands: Vec<Command> = kinds.into_iter().map(command).collect();
+    let answers = loop {
+        match Sqlite::hold(&known.flock.database).await {
+            Ok(ledger) => break execute_here(known, Arc::new(ledger), &commands, dice).await?,
+            Err(StoreError::Held(holder)) => {
+                if let Some(answers) = ask(&known, &commands, &holder).await? {
+                    break answers;
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    };
+    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.done);
+    for answer in done {
+        // It is done even if the output can't be written.
+        let _ = output::say_wrapped(&words(&answer, &zone));
+    }
+    let refused: Vec<String> = refused.iter().map(|answer| words(answer, &zone)).collect();
+    ensure!(refused.is_empty(), "{}", refused.join("\n"));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The text of an answer, with its times in the flock's zone.
+fn words(answer: &CommandResult, zone: &Zone) -> String {
+    let Some(told) = &answer.told else { return answer.message.clone() };
+    let words = told.pieces().iter().map(|piece| match piece {
+        Piece::At(at) | Piece::Minute(at) => output::local(*at, zone),
+        Piece::Text(words) | Piece::Link(words) | Piece::Remedy { terminal: words, .. } => words.clone(),
+    });
+    words.collect()
+}
+
+/// Tells a running daemon something, if one is running.
+pub(super) async fn mention(loaded: &Loaded, kind: CommandKind) -> Result<()> {
+    let clock = SystemClock;
+    let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { return Ok(()) };
+    if !ledger.notify().await {
+        return Ok(());
+    }
+    let command =
+        Command { id: PostId::new(clock.now(), super::dice().random()), what: kind, made_at: clock.now() };
+    // The daemon finds it in the ledger in any case, so this need not wait long.
+    tokio::select! {
+        answer = wait(&ledger, &command) => {
+            if let Ok(Some(answer)) = answer {
+                output::say(&answer.message)?;
+            }
+        }
+        () = clock.sleep(MENTION) => output::say("the daemon is busy, and will sign with the new tokens")?,
+        () = signals::asked_to_end()? => {}
+    }
+    Ok(())
+}
+
+async fn execute_here(
+    known: Configured,
+    ledger: Arc<Sqlite>,
+    commands: &[Command],
+    dice: StdRng,
+) -> Result<Vec<CommandResult>> {
+    let flock = known.into_flock_for(commands.iter().map(|command| command.what.bot()))?.flock;
+    let setting = DaemonOptions {
+        flock: Arc::new(flock),
+        clock: Arc::new(SystemClock),
+        dice,
+        listeners: Vec::new(),
+        web: None,
+        source: None,
+        notice: SdNotify::default(),
+        log_lines_dropped: Arc::default(),
+    };
+    // Ending half way would leave a post whose outcome is unknown.
+    Ok(signals::finish_in_flight(daemon::grant(setting, ledger, commands)).await??)
+}
+
+/// Submits the commands and waits; `None` if the owner has ended meanwhile, so that the ledger is free. What the owner did
+/// before that is done once more, which changes nothing.
+async fn ask(loaded: &Loaded, commands: &[Command], holder: &str) -> Result<Option<Vec<CommandResult>>> {
+    let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { bail!("{holder}") };
+    let waits = stream::iter(commands).map(|command| wait(&ledger, command)).buffered(AT_ONCE);
+    let answers = tokio::select! {
+        answers = waits.try_collect::<Vec<Option<CommandResult>>>() => answers,
+        () = signals::asked_to_end()? => cancel_all(&ledger, commands).await,
+    };
+    // The next owner of the ledger must not have it open already.
+    ledger.close().await;
+    Ok(answers?.into_iter().collect())
+}
+
+/// Cancels each command that was not started; the error is about the first.
+async fn cancel_all(ledger: &Sqlite, commands: &[Command]) -> Result<Vec<Option<CommandResult>>> {
+    let mut answers = Vec::new();
+    for command in commands {
+        answers.push(cancel(ledger, command, "nothing was done").await);
+    }
+    answers.into_iter().collect()
+}
+
+async fn wait(ledger: &Sqlite, command: &Command) -> Result<Option<CommandResult>> {
+    let clock = SystemClock;
+    while clock.now() - command.made_at < PATIENCE {
+        ledger.submit_command(&Command { made_at: clock.now(), ..command.clone() }).await?;
+        if !ledger.notify().await {
+            // Either it has just ended, or it has just begun and hears nothing yet.
+            clock.sleep(ASK).await;
+            return Ok(ledger.finish_command(command.id).await?);
+        }
+        for _ in 0..ASKS {
+            if let Some(answer) = ledger.finish_command(command.id).await? {
+                return Ok(Some(answer));
+            }
+            clock.sleep(ASK).await;
+        }
+    }
+    cancel(ledger, command, "the daemon does not answer: look at its log").await
+}
+
+/// Cancels a command; if it was started already, returns its result or says so.
+async fn cancel(ledger: &Sqlite, command: &Command, why: &str) -> Result<Option<CommandResult>> {
+    if ledger.cancel_command(command.id).await? {
+        bail!("the command was withdrawn: {why}");
+    }
+    if let Some(answer) = ledger.finish_command(command.id).await? {
+        return Ok(Some(answer));
+    }
+    bail!("the daemon is already carrying the command out: `flockd posts` shows its outcome")
+}
