@@ -47,6 +47,18 @@ fn every_page_can_be_reached_from_the_readme() {
     assert!(lost.is_empty(), "no page leads to {lost:#?}");
 }
 
+/// The architecture leads into the source.
+#[test]
+fn the_architecture_names_files_that_exist() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let named = page.split('`').skip(1).step_by(2).filter(|code| code.ends_with(".rs") && code.contains('/'));
+    let named: BTreeSet<&str> = named.collect();
+    assert!(named.len() > 20, "{named:?}");
+    let is_there = |file: &&str| ["src", "."].iter().any(|folder| root().join(folder).join(file).is_file());
+    let lost: Vec<&str> = named.into_iter().filter(|file| !is_there(file)).collect();
+    assert!(lost.is_empty(), "no such files: {lost:#?}");
+}
+
 #[test]
 fn the_readme_is_a_landing_page() {
     let lines = fs::read_to_string(root().join("README.md")).unwrap().lines().count();
