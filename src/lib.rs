@@ -7,19 +7,19 @@
 //! - [`flock`] is the domain: poems, picking, schedules, the states of a post. No I/O, no async, no clock.
 //! - [`clock`] is the only reader of wall time.
 //! - [`files`] reads files that others own: regular ones, within a deadline.
-//! - [`config`] turns `flock.toml` into a [`flock::Flock`], or into every complaint at once.
+//! - [`config`] turns `flock.toml` into a [`flock::Flock`], or into all diagnostics at once.
 //! - [`sources`] keeps the poems and notices edits.
 //! - [`net`] posts to the networks behind one small trait.
 //! - [`store`] is the ledger behind one trait.
-//! - [`health`] says how a bot and the flock are: one answer for the command line, the pages, metrics and alerts.
+//! - [`health`] is the state of each bot and of the flock: one answer for the command line, the pages, metrics and alerts.
 //! - [`forecast`] says what is coming: slots, posts, capacity, and when a poem runs out.
 //! - [`alerts`] tells a person when one is needed, and sees that it was delivered.
-//! - `listener` is a listener that lets only so many in, and gives up on who keeps it waiting.
+//! - `listener` accepts connections, with limits on their number and on idle time.
 //! - [`enroll`] signs a bot in, and talks to the person by way of a trait.
-//! - [`engine`] fires slots: `engine::attempt` is the heart.
-//! - [`web`] serves the feeds, the index page and health.
-//! - [`daemon`] wires all that together until told to stop.
-//! - [`cli`] has a file for each verb that a person types.
+//! - [`engine`] posts when slots are due: `engine::attempt` is its heart.
+//! - [`web`] serves the dashboard, the feeds, health and metrics.
+//! - [`daemon`] wires these together, starts and stops.
+//! - [`cli`] is the command line.
 
 pub mod alerts;
 pub mod cli;

@@ -1,4 +1,4 @@
-//! The program `flockd`: parse, call, print the error, exit. What the verbs do stands in `flockd::cli`.
+//! The program `flockd`: parse, call, print the error, exit. The commands are in `flockd::cli`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use clap_complete::CompleteEnv;
 use tokio::runtime::Runtime;
 
-/// How long the end waits for threads that are still at work. One that is blocked (by a mount that is gone, say, or a name
-/// server that is silent) is left behind.
+/// How long to wait at the end for threads that are still at work. One that is blocked, by a dead mount or a silent name
+/// server, is left behind.
 const LAST_WORK: Duration = Duration::from_secs(1);
-/// What a panic ends the program with, as the standard library has it.
+/// The exit status after a panic, the same as the standard library's.
 const PANICKED: u8 = 101;
 
 fn main() -> ExitCode {
-    // A shell asks what may come next: answered before anything else is begun.
+    // Completion for a shell is answered before anything else starts.
     CompleteEnv::with_factory(flockd::cli::command).var(flockd::cli::COMPLETE).complete();
     let arguments = flockd::cli::parse();
     let code = match Runtime::new() {

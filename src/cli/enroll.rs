@@ -204,13 +204,13 @@ async fn typed(visit: &AccountSession, bot: &Bot, person: &mut Terminal) -> Resu
     Ok((account, tokens))
 }
 
-/// Keeps what is proven, and returns what is to be said about it.
+/// Stores a verified sign-in, and returns what to print about it.
 async fn keep(accounts: &AccountAccess, flock: &Flock, bot: &Bot, proven: Proven<'_>) -> Result<Vec<String>> {
     let (vault, store) = (&accounts.vault, &*accounts.store);
     Ok(enroll::keep(vault, store, &flock.bots, bot, proven, SystemClock.now()).await?)
 }
 
-/// What a sign-in is to be known by.
+/// How a sign-in is identified.
 fn new_grant() -> String {
     enroll::new_grant(super::dice().random())
 }

@@ -140,7 +140,7 @@ pub(super) fn print(table: &Table) -> Result<()> {
     show(&lines.join("\n"))
 }
 
-/// Prints a table of rows that stay on one line each, and below each row what is to be said of it.
+/// Prints a table with one line for each row, and below a row its note.
 pub(super) fn print_with_notes(table: &Table, notes: &[Option<String>]) -> Result<()> {
     let mut lines = table.lines();
     let mut text: Vec<String> = lines.next().map(|header| header.trim_end().to_owned()).into_iter().collect();

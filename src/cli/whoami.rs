@@ -22,7 +22,7 @@ use crate::health::report::instant;
 use crate::net;
 use crate::store::health_state::{HealthState, health_state, not_signed_in};
 
-/// So many bots are asked about at once: enough that a large flock takes no minute, and polite to its networks.
+/// How many bots are asked about at once: a large flock takes less than a minute, and no network is flooded.
 const AT_ONCE: usize = 8;
 
 /// A bot as JSON.

@@ -42,10 +42,10 @@ struct CheckReport {
 /// The poems that could be read. A large flock may share a few.
 type Poems = HashMap<(PathBuf, Split), Option<Arc<Poem>>>;
 
-/// Who the bots are on their networks, as far as it is remembered.
+/// The accounts of bots that the ledger remembers.
 type Accounts = HashMap<BotName, Account>;
 
-/// All that was found out of a flock.
+/// What a check has found.
 struct Checked {
     flock: Option<Flock>,
     report: CheckReport,
@@ -67,7 +67,7 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// As much of the flock as can be read, all that is to be said of it, and which rules of time zones count for it.
+/// The part of the flock that can be read, its diagnostics, and which rules of time zones apply to it.
 pub(super) async fn complaints(config: &Path) -> (Option<Flock>, Vec<Diagnostic>, Option<String>) {
     let Checked { flock, report, zones } = examine(config).await;
     (flock, report.complaints, zones)
@@ -109,7 +109,7 @@ async fn examine(config: &Path) -> Checked {
     Checked { flock, report: CheckReport { complaints, forecast, apps }, zones }
 }
 
-/// What `flockd run` will meet where the ledger is, unless opening it has met the same.
+/// What `flockd run` would find wrong with the ledger's place, unless opening the ledger has found the same.
 fn of_the_place(
     survey: Result<Vec<String>, StoreError>,
     met: Option<&StoreError>,
@@ -125,7 +125,7 @@ fn of_the_place(
     }
 }
 
-/// The ledger, if there is one, and who the bots are on their networks as far as it is remembered.
+/// The ledger, if there is one, and the accounts that it remembers.
 async fn ledger(flock: &Flock) -> Result<(Option<Arc<Sqlite>>, Accounts), StoreError> {
     let Some(ledger) = Sqlite::beside(&flock.database).await? else { return Ok((None, Accounts::new())) };
     let mut accounts = Accounts::new();
@@ -136,7 +136,7 @@ async fn ledger(flock: &Flock) -> Result<(Option<Arc<Sqlite>>, Accounts), StoreE
     Ok((Some(Arc::new(ledger)), accounts))
 }
 
-/// What the ledger lets one expect.
+/// What follows from the ledger.
 #[derive(Default)]
 struct Outlook {
     bots: Vec<Forecast>,

@@ -1,5 +1,5 @@
-//! Whether posts that are due at the same time all leave in time, at the pace of their app: the queue of the engine's
-//! governor, played through with every schedule and delay.
+//! Whether posts that are due at the same time all leave in time, at the pace of their app: a simulation of the engine's
+//! pacer with every schedule and delay.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::flock::account::App;
 use crate::flock::schedule::jitter;
 use crate::forecast::post_rate;
 
-/// So long from now on is played through, or less for an app with more posts than the number below.
+/// How far ahead the queue is simulated; less for an app with more posts than the number below.
 const PLAYED: TimeDelta = TimeDelta::hours(24);
-/// So many posts are played through, as far as the average tells.
+/// About how many posts are simulated at most.
 const MOST_PLAYED: f64 = 250_000.0;
 
-/// A post that wants to leave.
+/// A post and the latest time for it.
 struct DuePost {
     at: DateTime<Utc>,
     deadline: DateTime<Utc>,
@@ -54,7 +54,7 @@ fn dues(bot: &Bot, now: DateTime<Utc>, end: DateTime<Utc>) -> impl Iterator<Item
     })
 }
 
-/// When those were due that come too late. What is too late takes no time of the others.
+/// The due times of the posts that come too late. A post that is too late is given up and delays no other.
 fn late(dues: &[DuePost], pace: Duration) -> Vec<DateTime<Utc>> {
     let mut free = DateTime::<Utc>::MIN_UTC;
     let mut late = Vec::new();

@@ -72,7 +72,7 @@ impl Dial {
     }
 }
 
-/// What is to be logged, in the words of `RUST_LOG`.
+/// The log filter, in the syntax of `RUST_LOG`.
 fn directives(log: &Log) -> String {
     let targets = log.targets.iter().map(|(target, level)| format!(",{target}={level}"));
     targets.fold(log.level.to_string(), |all, one| all + &one)

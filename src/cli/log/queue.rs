@@ -18,7 +18,7 @@ const ROOM: usize = 4 * 1024 * 1024;
 /// The most bytes that are written at once.
 const BATCH: usize = 64 * 1024;
 
-/// How the log says that so many lines are missing.
+/// How the log says how many lines are missing.
 pub(super) type Notice = Box<dyn Fn(u64) -> Vec<u8> + Send + Sync>;
 
 /// A writer that never blocks. Its clones write to the same queue.

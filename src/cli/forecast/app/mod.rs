@@ -23,7 +23,7 @@ use crate::store::Spent;
 
 /// The days of a month, on average.
 const MONTH: f64 = 365.25 / 12.0;
-/// What holds for so many days in a row holds for each day.
+/// What holds for this many days in a row holds for every day.
 const WEEK: usize = 7;
 /// What is below this is a matter of how fractions are added up.
 const NOTHING: f64 = 1e-6;
@@ -206,7 +206,7 @@ impl Demand {
         }
     }
 
-    /// The first day on which more is wanted than the month's `most`, of which `spent` is gone already.
+    /// The first day on which the month's `most` is exceeded, given that `spent` is used already.
     fn used_up(&self, by_day: &[f64], spent: f64, most: f64) -> Option<NaiveDate> {
         let mut sum = spent;
         self.dated(by_day).find_map(|(date, count)| {
@@ -218,7 +218,7 @@ impl Demand {
         })
     }
 
-    /// The whole days on which more posts are wanted than so many, and how many; what is left of today comes last.
+    /// The whole days with more posts than a limit, and how many posts; the rest of today comes last.
     fn too_busy(&self, most: u32) -> impl Iterator<Item = (NaiveDate, f64)> {
         let (rest, whole) = (self.dated(&self.posts).take(1), self.dated(&self.posts).skip(1));
         whole.chain(rest).filter(move |(_, count)| exceeds(*count, most))
@@ -231,7 +231,7 @@ impl Demand {
             .filter_map(move |(day, count)| Some((today.checked_add_days(Days::new(day))?, *count)))
     }
 
-    /// How long so many posts a day last, in words, if that is not always the whole day.
+    /// How long this many posts last in a day, in words, if that is not always the whole day.
     fn day_ends(&self, shares: &[Share], most: u32) -> Option<String> {
         let (first, _) = self.too_busy(most).next()?;
         if first == self.today {

@@ -12,14 +12,14 @@ use crate::store::Spent;
 /// What is left of most poems.
 const PLENTY: usize = 100_000;
 
-/// An app with these keys, the first of which stands on line 5.
+/// An app with these keys; the first is on line 5.
 fn app(keys: &str) -> String {
     format!(
         "[apps.x]\nnetwork = \"x\"\nconsumer_key = {{ env = \"K\" }}\nconsumer_secret = {{ env = \"S\" }}\n{keys}\n"
     )
 }
 
-/// So many bots of the app, with these keys.
+/// This many bots of the app, with these keys.
 fn bots(number: usize, schedule: &str, keys: &str) -> String {
     let mut text = String::new();
     for n in 1..=number {
@@ -35,7 +35,7 @@ struct Expected {
     complaints: Vec<String>,
 }
 
-/// What is expected of a flock whose bots have so many lines left, at this price each.
+/// The forecast for a flock whose bots have this many lines left, at this price each.
 #[track_caller]
 fn expect(text: &str, left: usize, price: f64, spent: Spent) -> Expected {
     let now: DateTime<Utc> = "2026-03-05T08:30:00Z".parse().unwrap();
