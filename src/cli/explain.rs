@@ -55,7 +55,7 @@ pub(super) fn codes(typed: &OsStr) -> Vec<CompletionCandidate> {
 /// All entries, under their headings.
 fn sections() -> [(&'static str, Vec<Explanation>); 3] {
     let states = HealthState::ALL.iter().map(|state| entry(state.as_str(), of_state(*state)));
-    let causes = Cause::ALL.iter().map(|cause| entry(cause.as_str(), of_cause(*cause)));
+    let causes = CAUSES.iter().map(|(cause, meaning, remedy)| entry(cause.as_str(), (meaning, remedy)));
     let alerts = ALERTS.iter().map(|(code, meaning, remedy)| entry(code, (meaning, remedy)));
     [
         ("States of a bot", states.collect()),
@@ -96,75 +96,91 @@ fn of_state(state: HealthState) -> (&'static str, &'static str) {
     }
 }
 
-fn of_cause(cause: Cause) -> (&'static str, &'static str) {
-    match cause {
-        Cause::Text => (
-            "the network rejected this text, and the line counts as used in this round",
-            "change the line; `flockd posts --state refused` lists these posts",
-        ),
-        Cause::Duplicate => (
-            "the network has had the same text from this account lately, so another line comes first",
-            "nothing; a poem whose lines repeat needs other lines in between",
-        ),
-        Cause::Unreachable => (
-            "the network could not be reached, and the post is tried again until `max_late` has passed",
-            "nothing, unless it lasts: `flockd doctor` tests the connection",
-        ),
-        Cause::Limits => (
-            "the network limits the rate of requests, and the bot waits as long as it asks",
-            "nothing, unless it happens often: then post less often",
-        ),
-        Cause::SignIn => (
-            "the bot is not signed in, or the network does not accept its credentials",
-            "`flockd enroll` the bot",
-        ),
-        Cause::Keys => (
-            "a key or secret is missing, or the key that opens the stored tokens",
-            "put it where the message says",
-        ),
-        Cause::Account => (
-            "the account is suspended, locked or not the expected one",
-            "sign in to it on the network and read what it says",
-        ),
-        Cause::AccountTaken => (
-            "another bot of the flock had this account first, and two bots would repeat each other's lines",
-            "give the bot an account of its own, or remove the other bot",
-        ),
-        Cause::App => (
-            "the app, or the server's address, does not allow this",
-            "the message names the setting, in flock.toml or in the network's console",
-        ),
-        Cause::Credits => (
-            "the app's credits are used up, so none of its bots can post",
-            "buy credits in the network's console",
-        ),
-        Cause::Poem => ("the poem's file can't be read", "the message names the file and the line"),
-        Cause::Late => (
-            "`max_late` passed before the post was accepted: the slot is spent and the line is free again",
-            "the reason says what was in the way; raise `max_late` if later is better than never",
-        ),
-        Cause::Flood => (
-            "the bot has posted `max_per_hour` times within sixty minutes, so the slot was given up",
-            "look for a mistake in the schedule, or raise `max_per_hour`",
-        ),
-        Cause::Budget => (
-            "the budget of the app is used up, so the slot was given up",
-            "raise `[apps.NAME.budget]`, or wait for the day that the message names",
-        ),
-        Cause::Silence => (
-            "the request left and no clear answer came, so the post may have arrived",
-            "nothing: flockd looks at the account before it sends anything again",
-        ),
-        Cause::Interrupted => (
-            "flockd ended while the post was being sent, so it may have arrived",
-            "nothing: flockd looks at the account before it sends anything again",
-        ),
-        Cause::Person => ("a person decided this with a command or on the dashboard", "nothing"),
-        Cause::Ask => {
-            ("only a person can say whether the post arrived", "look at the account, then `flockd settle`")
-        }
-    }
-}
+/// The causes that the ledger keeps: each with its meaning and remedy.
+const CAUSES: &[(Cause, &str, &str)] = &[
+    (
+        Cause::Text,
+        "the network rejected this text, and the line counts as used in this round",
+        "change the line; `flockd posts --state refused` lists these posts",
+    ),
+    (
+        Cause::Duplicate,
+        "the network has had the same text from this account lately, so another line comes first",
+        "nothing; a poem whose lines repeat needs other lines in between",
+    ),
+    (
+        Cause::Unreachable,
+        "the network could not be reached, and the post is tried again until `max_late` has passed",
+        "nothing, unless it lasts: `flockd doctor` tests the connection",
+    ),
+    (
+        Cause::Limits,
+        "the network limits the rate of requests, and the bot waits as long as it asks",
+        "nothing, unless it happens often: then post less often",
+    ),
+    (
+        Cause::SignIn,
+        "the bot is not signed in, or the network does not accept its credentials",
+        "`flockd enroll` the bot",
+    ),
+    (
+        Cause::Keys,
+        "a key or secret is missing, or the key that opens the stored tokens",
+        "put it where the message says",
+    ),
+    (
+        Cause::Account,
+        "the account is suspended, locked or not the expected one",
+        "sign in to it on the network and read what it says",
+    ),
+    (
+        Cause::AccountTaken,
+        "another bot of the flock had this account first, and two bots would repeat each other's lines",
+        "give the bot an account of its own, or remove the other bot",
+    ),
+    (
+        Cause::App,
+        "the app, or the server's address, does not allow this",
+        "the message names the setting, in flock.toml or in the network's console",
+    ),
+    (
+        Cause::Credits,
+        "the app's credits are used up, so none of its bots can post",
+        "buy credits in the network's console",
+    ),
+    (Cause::Poem, "the poem's file can't be read", "the message names the file and the line"),
+    (
+        Cause::Late,
+        "`max_late` passed before the post was accepted: the slot is spent and the line is free again",
+        "the reason says what was in the way; raise `max_late` if later is better than never",
+    ),
+    (
+        Cause::Flood,
+        "the bot has posted `max_per_hour` times within sixty minutes, so the slot was given up",
+        "look for a mistake in the schedule, or raise `max_per_hour`",
+    ),
+    (
+        Cause::Budget,
+        "the budget of the app is used up, so the slot was given up",
+        "raise `[apps.NAME.budget]`, or wait for the day that the message names",
+    ),
+    (
+        Cause::Silence,
+        "the request left and no clear answer came, so the post may have arrived",
+        "nothing: flockd looks at the account before it sends anything again",
+    ),
+    (
+        Cause::Interrupted,
+        "flockd ended while the post was being sent, so it may have arrived",
+        "nothing: flockd looks at the account before it sends anything again",
+    ),
+    (Cause::Person, "a person decided this with a command or on the dashboard", "nothing"),
+    (
+        Cause::Ask,
+        "only a person can say whether the post arrived",
+        "look at the account, then `flockd settle`",
+    ),
+];
 
 /// Causes that only alerts have.
 const ALERTS: &[(&str, &str, &str)] = &[
@@ -227,6 +243,11 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn no_cause_is_left_out() {
+        assert_eq!(CAUSES.iter().map(|(cause, ..)| *cause).collect::<Vec<_>>(), Cause::ALL);
     }
 
     /// Each that a network's table has is in its list.
