@@ -58,7 +58,7 @@ pub(super) async fn links(store: &dyn Store, web: &Web) -> Result<Vec<String>> {
 
 pub(super) async fn password() -> Result<ExitCode> {
     let mut person = Terminal::new(false);
-    let first = person.unseen_line("password for the dashboard (it is not shown):").await;
+    let first = person.secret_line("password for the dashboard (it is not shown):").await;
     let first = first.context("no password was given: nothing was made")?;
     ensure!(
         first.chars().count() >= SHORTEST,
@@ -66,7 +66,7 @@ pub(super) async fn password() -> Result<ExitCode> {
     );
     // What comes from a pipe was not mistyped.
     if std::io::stdin().is_terminal() {
-        let again = person.unseen_line("once more:").await;
+        let again = person.secret_line("once more:").await;
         ensure!(again.as_ref() == Some(&first), "the two are not the same: nothing was made");
     }
     let hash = Argon2::default().hash_password(first.as_bytes());

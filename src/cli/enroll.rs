@@ -14,7 +14,7 @@ use super::{commands, output, signals};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::daemon::accounts::{AccountAccess, AccountSession, NoAccount};
-use crate::enroll::{self, Alone, Origin, Person as _, Plan, Proven, Signed};
+use crate::enroll::{self, BareTokens, Origin, Person as _, SignInPlan, SignedIn, Verified};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::network::SignInKind;
 use crate::flock::{Bot, Flock, KeySource};
@@ -49,7 +49,7 @@ const MAX_TOKENS: usize = 16 * 1024;
 /// What a sign-in brought: verified, and not stored yet.
 enum Brought {
     /// By signing in, perhaps with a browser that waits for the end.
-    Fresh(Box<Signed>),
+    Fresh(Box<SignedIn>),
     /// Tokens that they had.
     Given(Box<(Account, Tokens)>),
 }
@@ -99,11 +99,12 @@ pub(super) async fn with_tokens(loaded: &Loaded, bot: &Arc<Bot>, json: &str) -> 
     accounts.vault.can_keep(&bot.name).await?;
     let before = accounts.store.credential(&bot.name).await?;
     let visit = accounts.visit(bot).await?;
-    let tokens = enroll::tokens_from(json, Alone::Pair, SystemClock.now(), new_grant())?;
+    let tokens = enroll::tokens_from(json, BareTokens::Pair, SystemClock.now(), new_grant())?;
     let account =
-        enroll::prove(&*visit.api, &tokens, bot.account.as_deref(), Origin::Given, bot.name.as_str()).await?;
+        enroll::verify(&*visit.api, &tokens, bot.account.as_deref(), Origin::Given, bot.name.as_str())
+            .await?;
     let key = key_to_be_made(&loaded.flock);
-    let proven = Proven { account: &account, tokens: &tokens, before: &before };
+    let proven = Verified { account: &account, tokens: &tokens, before: &before };
     let notes = keep(&accounts, &loaded.flock, bot, proven).await?;
     tell_of_key(key);
     accounts.close().await;
@@ -151,10 +152,10 @@ async fn finish(
         Brought::Fresh(signed) => (&signed.account, &signed.tokens),
         Brought::Given(given) => (&given.0, &given.1),
     };
-    let kept = keep(accounts, flock, bot, Proven { account, tokens, before }).await;
+    let kept = keep(accounts, flock, bot, Verified { account, tokens, before }).await;
     if let Brought::Fresh(signed) = brought {
         if kept.is_err() {
-            enroll::give_back(&*visit.api, &signed.tokens).await;
+            enroll::revoke_unused(&*visit.api, &signed.tokens).await;
         }
         let why = kept.as_ref().err().map(|error| format!("{error:#}"));
         signed.tell_browser(why.as_deref().map_or(Ok(()), Err)).await;
@@ -163,11 +164,11 @@ async fn finish(
     kept.map(|notes| notes.iter().for_each(|note| drop(output::say(note))))
 }
 
-fn plan(bot: &Bot, how: &EnrollArgs) -> Result<Plan> {
+fn plan(bot: &Bot, how: &EnrollArgs) -> Result<SignInPlan> {
     let app = bot.app.as_deref().with_context(|| format!("{} has no app", bot.name))?;
-    Ok(Plan {
+    Ok(SignInPlan {
         bot: bot.name.to_string(),
-        way: enroll::way(app, how.pin, how.oauth2, new_grant())?,
+        method: enroll::choose_method(app, how.pin, how.oauth2, new_grant())?,
         port: app.callback_port,
         handle: bot.account.clone(),
         timeout: how.timeout,
@@ -177,11 +178,11 @@ fn plan(bot: &Bot, how: &EnrollArgs) -> Result<Plan> {
 /// Tokens that the person has, proven like any others.
 async fn typed(visit: &AccountSession, bot: &Bot, person: &mut Terminal) -> Result<(Account, Tokens)> {
     let unseen = Unseen::typing();
-    let alone = Alone::on(bot.network);
+    let alone = BareTokens::on(bot.network);
     if unseen.hides() {
         person.tell(match alone {
-            Alone::Pair => "paste access token and access token secret, a line each; they are not shown",
-            Alone::Token => "paste the access token; it is not shown",
+            BareTokens::Pair => "paste access token and access token secret, a line each; they are not shown",
+            BareTokens::Token => "paste the access token; it is not shown",
         });
         person.tell("(or name=value lines, or JSON; an empty line ends them):");
     }
@@ -200,14 +201,19 @@ async fn typed(visit: &AccountSession, bot: &Bot, person: &mut Terminal) -> Resu
     drop(unseen);
     let tokens = enroll::tokens_from(&text, alone, SystemClock.now(), new_grant())?;
     let (expected, name) = (bot.account.as_deref(), bot.name.as_str());
-    let account = enroll::prove(&*visit.api, &tokens, expected, Origin::Given, name).await?;
+    let account = enroll::verify(&*visit.api, &tokens, expected, Origin::Given, name).await?;
     Ok((account, tokens))
 }
 
 /// Stores a verified sign-in, and returns what to print about it.
-async fn keep(accounts: &AccountAccess, flock: &Flock, bot: &Bot, proven: Proven<'_>) -> Result<Vec<String>> {
+async fn keep(
+    accounts: &AccountAccess,
+    flock: &Flock,
+    bot: &Bot,
+    proven: Verified<'_>,
+) -> Result<Vec<String>> {
     let (vault, store) = (&accounts.vault, &*accounts.store);
-    Ok(enroll::keep(vault, store, &flock.bots, bot, proven, SystemClock.now()).await?)
+    Ok(enroll::save(vault, store, &flock.bots, bot, proven, SystemClock.now()).await?)
 }
 
 /// How a sign-in is identified.

@@ -60,13 +60,13 @@ impl Person for Terminal {
         self.lines.recv().await
     }
 
-    async fn unseen_line(&mut self, asked: &str) -> Option<String> {
+    async fn secret_line(&mut self, asked: &str) -> Option<String> {
         let _unseen = Unseen::typing();
         self.tell(asked);
         self.lines.recv().await
     }
 
-    fn is_present(&self) -> bool {
+    fn is_interactive(&self) -> bool {
         std::io::stdin().is_terminal()
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::Services;
 use super::accounts::AccountAccess;
 use crate::clock::Clock;
-use crate::enroll::{self, Desk, Proven, Reception};
+use crate::enroll::{self, CredentialSink, Verified, WebSignIns};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::PostId;
 use crate::flock::{Bot, BotName, Flock};
@@ -24,18 +24,18 @@ struct SignInOffice {
 }
 
 /// The reception of a flock.
-pub(super) fn reception(works: &Services, page_events: Arc<EventStream>) -> Reception {
+pub(super) fn reception(works: &Services, page_events: Arc<EventStream>) -> WebSignIns {
     let Services { flock, store, clock, events, http } = works;
     let now = flock.borrow().clone();
     let accounts = AccountAccess::sharing(&now, clock.clone(), events.clone(), store.clone(), http.clone());
-    Reception::new(
+    WebSignIns::new(
         Arc::new(SignInOffice { flock: flock.subscribe(), accounts, clock: clock.clone(), page_events }),
         clock.clone(),
     )
 }
 
 #[async_trait]
-impl Desk for SignInOffice {
+impl CredentialSink for SignInOffice {
     async fn open(
         &self,
         bot: &Arc<Bot>,
@@ -49,7 +49,7 @@ impl Desk for SignInOffice {
         Ok((visit.api, before))
     }
 
-    async fn keep(
+    async fn save(
         &self,
         bot: &Bot,
         account: &Account,
@@ -58,8 +58,8 @@ impl Desk for SignInOffice {
     ) -> Result<Vec<String>, String> {
         let (vault, store, now) = (&self.accounts.vault, &self.accounts.store, self.clock.now());
         let flock = self.flock.borrow().clone();
-        let proven = Proven { account, tokens, before };
-        let notes = enroll::keep(vault, &**store, &flock.bots, bot, proven, now).await;
+        let proven = Verified { account, tokens, before };
+        let notes = enroll::save(vault, &**store, &flock.bots, bot, proven, now).await;
         let notes = notes.map_err(|error| error.to_string())?;
         tracing::info!(bot = %bot.name, handle = account.handle, "signed in from the dashboard");
         // The engine looks at the bot at once; that this can't be asked for is no reason to say that nobody is signed in.

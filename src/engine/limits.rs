@@ -18,7 +18,7 @@ use crate::flock::Bot;
 use crate::flock::account::App;
 use crate::flock::budget::{Budget, day_of, dollars, month_of, next_month};
 use crate::flock::post::{Cause, Why};
-use crate::net::{Cooldown, Rejection, Scope};
+use crate::net::{Cooldown, LimitScope, Rejection};
 use crate::store::{BotRecord, Spent, Store, StoreError};
 
 /// The shortest pause before another attempt.
@@ -102,8 +102,8 @@ impl SendLimits {
         let mut news = None;
         for hold in holds {
             match hold.scope {
-                Scope::Bot => drop(longer(&mut locked(&bound.memory.sends.held), hold, now)),
-                Scope::App => {
+                LimitScope::Bot => drop(longer(&mut locked(&bound.memory.sends.held), hold, now)),
+                LimitScope::App => {
                     let mut gates = locked(&self.groups);
                     let gate = gates.entry(bound.bot.limit_group().to_owned()).or_default();
                     news = longer(&mut gate.held, hold, now).or(news);

@@ -16,7 +16,7 @@ use crate::flock::event::Event;
 use crate::flock::pick;
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::{AtEnd, Bot, OnUnknown};
-use crate::net::{self, Rejection, RemotePost, Resemblance, Timeline};
+use crate::net::{self, Rejection, RemotePost, TextMatch, Timeline};
 use crate::store::{BotRecord, Find, StoreError};
 
 /// The pause before an account that can't be read now is asked again.
@@ -184,12 +184,12 @@ async fn lines_of(
         };
         let mut alike = like(&|ours| bound.network.same_text(ours, &seen.text));
         if alike.is_empty() {
-            alike = like(&|ours| net::resemblance(ours, &seen.text) == Resemblance::Same);
+            alike = like(&|ours| net::text_match(ours, &seen.text) == TextMatch::Same);
             // Long poems and long histories take their time.
             tokio::task::yield_now().await;
         }
         let Some(line) = alike.first() else {
-            let maybe = like(&|ours| net::resemblance(ours, &seen.text) == Resemblance::Doubtful);
+            let maybe = like(&|ours| net::text_match(ours, &seen.text) == TextMatch::Doubtful);
             doubtful.extend(maybe.first().map(|line| (seen.clone(), find(engine, bot, seen, (round, line)))));
             continue;
         };

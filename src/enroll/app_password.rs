@@ -1,7 +1,7 @@
-//! Signing in by an app password: the person types it, or pipes it, and it opens a session. It is never shown, and the
-//! account's own password is taken only from one who insists: a program needs no key to the whole house.
+//! Signing in with an app password, which the person types or pipes, and which opens a session. It is never shown. The
+//! account's main password is accepted only if the person insists, as it gives access to everything.
 
-use super::{EnrollError, Person, Plan};
+use super::{EnrollError, Person, SignInPlan};
 use crate::clock::Clock;
 use crate::flock::account::Tokens;
 use crate::flock::secret::Secret;
@@ -13,7 +13,7 @@ const WHERE: &str = "bsky.app: Settings, Privacy and security, App passwords";
 /// Asks for what opens a session, and opens it.
 pub(super) async fn tokens(
     api: &dyn AppPasswordApi,
-    plan: &Plan,
+    plan: &SignInPlan,
     person: &mut dyn Person,
     clock: &dyn Clock,
 ) -> Result<Tokens, EnrollError> {
@@ -21,52 +21,52 @@ pub(super) async fn tokens(
         told = told(api, plan, person) => told?,
         () = clock.sleep(plan.timeout) => return Err(nothing(plan)),
     };
-    person.tell("checking it with the network …");
+    person.tell("checking with the network …");
     Ok(api.open_session(&account, &password).await?)
 }
 
 /// The account and its password, as the person has them.
 async fn told(
     api: &dyn AppPasswordApi,
-    plan: &Plan,
+    plan: &SignInPlan,
     person: &mut dyn Person,
 ) -> Result<(String, Secret), EnrollError> {
     let account = match &plan.handle {
         Some(handle) => handle.clone(),
         None => {
-            person.tell("the bot's handle on Bluesky, the whole of it, like walt.bsky.social:");
+            person.tell("the bot's full handle on Bluesky, like walt.bsky.social:");
             let line = person.line().await.unwrap_or_default();
             let account = line.trim().trim_start_matches('@').to_owned();
             if account.is_empty() { return Err(nothing(plan)) } else { account }
         }
     };
-    let asked = format!("an app password of @{account}, which is not shown (it is made at {WHERE}):");
+    let asked = format!("an app password of @{account}, not shown as you type (make one at {WHERE}):");
     let password = password(plan, person, &asked).await?;
     if api.is_app_password(&password) {
         return Ok((account, password));
     }
     let warning =
-        "that is no app password, but perhaps the account's own, with which everything can be done to it";
-    if !person.is_present() {
-        person.tell(&format!("note: {warning}: better make one at {WHERE}"));
+        "that is no app password; it may be the account's main password, which gives access to everything";
+    if !person.is_interactive() {
+        person.tell(&format!("note: {warning}: better make an app password at {WHERE}"));
         return Ok((account, password));
     }
-    let asked = format!("{warning}. Give an app password, or the same once more to use it all the same:");
+    let asked = format!("{warning}. Enter an app password, or the same password again to use it anyway:");
     let second = self::password(plan, person, &asked).await?;
     if second == password || api.is_app_password(&second) {
         return Ok((account, second));
     }
-    Err(EnrollError::NotTwice { bot: plan.bot.clone() })
+    Err(EnrollError::PasswordMismatch { bot: plan.bot.clone() })
 }
 
-async fn password(plan: &Plan, person: &mut dyn Person, asked: &str) -> Result<Secret, EnrollError> {
-    let line = person.unseen_line(asked).await.unwrap_or_default();
+async fn password(plan: &SignInPlan, person: &mut dyn Person, asked: &str) -> Result<Secret, EnrollError> {
+    let line = person.secret_line(asked).await.unwrap_or_default();
     match line.trim() {
         "" => Err(nothing(plan)),
         password => Ok(Secret::new(password)),
     }
 }
 
-fn nothing(plan: &Plan) -> EnrollError {
+fn nothing(plan: &SignInPlan) -> EnrollError {
     EnrollError::NoPassword { bot: plan.bot.clone() }
 }

@@ -1,9 +1,8 @@
-//! The address to which the browser comes back: a listener on this machine only, which hands on what it is
-//! asked, one visit at a time, and keeps the visitor until it is known how the sign-in ended.
+//! The address to which the browser comes back: a listener on this machine only, which passes on each request, and lets the
+//! browser wait until the sign-in has ended.
 //!
-//! Whether an answer is the right one is not judged here. Anybody on this machine, and any page in the
-//! browser, may come by: whatever they ask for, nothing is ended by it, and no more than so many are let in,
-//! for no longer than they need.
+//! Answers are judged elsewhere. Any program on this machine, and any page in the browser, may send requests: they end nothing,
+//! and are limited in number and time.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -23,12 +22,11 @@ use tokio::time::timeout;
 use super::page;
 use crate::listener::{ConnectionLimits, HttpListener, Peer};
 
-/// How many ports are tried: X takes ten callback addresses of an app, and each of these has to be
-/// registered.
+/// How many ports are tried: each has to be registered as a callback address, and X allows ten for an app.
 pub(super) const PORTS: u16 = 3;
 
-/// A browser opens half a dozen connections at most, so there is room for two and a few strangers. Ten
-/// seconds are plenty for a request on the same machine.
+/// A browser opens at most half a dozen connections, so there is room for two browsers and a few other programs. Ten seconds
+/// are plenty for a request on the same machine.
 pub(super) const LIMITS: ConnectionLimits = ConnectionLimits {
     connections: 16,
     per_address: 16,
@@ -37,92 +35,90 @@ pub(super) const LIMITS: ConnectionLimits = ConnectionLimits {
     grace_period: Duration::from_secs(2),
 };
 
-/// The longest answer that is looked at. X's have some 150 bytes, other servers' up to 2,000.
+/// The longest query that is passed on. X's have some 150 bytes, other servers' up to 2,000.
 pub(super) const QUERY_MAX: usize = 4_096;
 
-/// How long the browser is kept waiting for the end: three requests to the network, of which each takes 30 s
-/// at the most.
-pub(super) const VERDICT: Duration = Duration::from_secs(90);
+/// How long the browser waits for the end: three requests to the network, each of which takes at most 30 s.
+pub(super) const OUTCOME_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How a sign-in ended, as the browser is told.
+/// What the browser is told about its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Well: what was done.
+pub(super) enum CallbackOutcome {
+    /// The sign-in succeeded.
     Done(String),
-    /// Not well: why.
+    /// The sign-in failed, and why.
     Failed(String),
-    /// It goes on, as this visitor brought nothing of use: why.
-    Stranger(&'static str),
-    /// Another visitor was first.
+    /// The request does not belong to the sign-in, which goes on, and why.
+    Unrelated(&'static str),
+    /// Another request was first.
     Late,
 }
 
-/// A visit: what the browser brought, and how it gets to know what became of it. It has no `Debug`, as it
-/// holds a code.
-pub(super) struct Arrival {
-    /// What stood behind the `?` of the address.
+/// A request of a browser, and the way to answer it. It has no `Debug`, as it contains a code.
+pub(super) struct CallbackRequest {
+    /// The query of the address.
     pub(super) query: String,
-    /// Where the verdict goes.
-    pub(super) visitor: Visitor,
+    /// The browser that waits.
+    pub(super) visitor: WaitingBrowser,
 }
 
-/// A visitor who waits for a verdict. If this is dropped they are told that it went wrong.
+/// A browser that waits for an outcome. If this is dropped, it is told that the sign-in failed.
 #[derive(Debug)]
-pub(super) struct Visitor(Option<oneshot::Sender<Verdict>>);
+pub(super) struct WaitingBrowser(Option<oneshot::Sender<CallbackOutcome>>);
 
-impl Visitor {
-    /// One who waits, and what they will be told.
-    pub(super) fn waiting() -> (Self, oneshot::Receiver<Verdict>) {
+impl WaitingBrowser {
+    /// A waiting browser, and what it will be told.
+    pub(super) fn waiting() -> (Self, oneshot::Receiver<CallbackOutcome>) {
         let (tell, told) = oneshot::channel();
         (Self(Some(tell)), told)
     }
 
-    /// Tells the visitor. That they have gone is no trouble.
-    pub(super) fn tell(mut self, verdict: Verdict) {
+    /// Tells the browser, if it is still there.
+    pub(super) fn tell(mut self, verdict: CallbackOutcome) {
         self.say(verdict);
     }
 
-    fn say(&mut self, verdict: Verdict) {
+    fn say(&mut self, verdict: CallbackOutcome) {
         if let Some(told) = self.0.take() {
             let _ = told.send(verdict);
         }
     }
 }
 
-impl Drop for Visitor {
+impl Drop for WaitingBrowser {
     fn drop(&mut self) {
-        self.say(Verdict::Failed("the sign-in was given up".to_owned()));
+        self.say(CallbackOutcome::Failed("the sign-in was canceled".to_owned()));
     }
 }
 
-/// The browser that is expected back, if one is.
+/// The channel by which a browser comes back, if one can.
 #[derive(Debug)]
-pub(super) struct Browser {
-    /// Where it comes back to.
+pub(super) struct CallbackChannel {
+    /// The address to which it comes back.
     address: Option<String>,
-    arrivals: Option<mpsc::Receiver<Arrival>>,
-    /// The one whose answer was taken.
-    visitor: Option<Visitor>,
+    arrivals: Option<mpsc::Receiver<CallbackRequest>>,
+    /// The browser whose answer was accepted.
+    visitor: Option<WaitingBrowser>,
     servers: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
 
-impl Browser {
-    /// Nobody is expected.
+impl CallbackChannel {
+    /// No browser can come back.
     pub(super) fn absent() -> Self {
         let (stop, _) = watch::channel(false);
         Self { address: None, arrivals: None, visitor: None, servers: JoinSet::new(), stop }
     }
 
-    /// Somebody else listens, at this address, and hands over who comes back.
-    pub(super) fn of_site(address: String, arrivals: mpsc::Receiver<Arrival>) -> Self {
+    /// Another listener has this address, and passes on its requests.
+    pub(super) fn of_site(address: String, arrivals: mpsc::Receiver<CallbackRequest>) -> Self {
         Self { address: Some(address), arrivals: Some(arrivals), ..Self::absent() }
     }
 
-    /// Listens at this port, or at one of the next if it is taken.
+    /// Listens on this port or, if it is taken, on one of the next.
     ///
     /// # Errors
-    /// When none can be listened at: the sentence says which and why.
+    /// When all are taken: the sentence says which ports, and why.
     pub(super) async fn expected_at(port: u16) -> Result<Self, String> {
         Self::expected_within(&LIMITS, port).await
     }
@@ -143,13 +139,13 @@ impl Browser {
 
     fn at(limits: &ConnectionLimits, port: u16, listeners: Vec<TcpListener>) -> Self {
         let mut browser = Self::absent();
-        // Nobody who was let in finds no room here.
-        let (desk, arrivals) = mpsc::channel(listeners.len() * limits.connections);
+        // There is room for every connection.
+        let (sender, arrivals) = mpsc::channel(listeners.len() * limits.connections);
         let app = Router::new()
             .route("/callback", any(came_back))
             .fallback(async || page::nothing_here())
-            .layer(map_response(page::guarded))
-            .with_state(desk);
+            .layer(map_response(page::with_headers))
+            .with_state(sender);
         for listener in listeners {
             let mut stop = browser.stop.subscribe();
             let stopped = async move {
@@ -158,20 +154,20 @@ impl Browser {
             let listener = HttpListener::new(listener, limits, |_| false);
             let app = app.clone();
             browser.servers.spawn(async move {
-                // Whether all have read the page is asked in `tell`.
+                // `tell` waits until all have read the page.
                 let _ = listener.serve(app, stopped).await;
             });
         }
         Self { address: Some(address(port)), arrivals: Some(arrivals), ..browser }
     }
 
-    /// Where it comes back to.
+    /// The address to which it comes back.
     pub(super) fn address(&self) -> Option<String> {
         self.address.clone()
     }
 
-    /// The next visit; for ever, if nobody is expected. Cancel-safe.
-    pub(super) async fn arrival(&mut self) -> Arrival {
+    /// The next request; waits forever if no browser can come back. Cancel-safe.
+    pub(super) async fn arrival(&mut self) -> CallbackRequest {
         if let Some(arrivals) = &mut self.arrivals
             && let Some(arrival) = arrivals.recv().await
         {
@@ -180,21 +176,21 @@ impl Browser {
         std::future::pending().await
     }
 
-    /// Takes this visitor's answer: they will be told how it ends, and everybody else that they are late.
-    pub(super) fn take(&mut self, visitor: Visitor) {
+    /// Accepts this browser's answer: it will be told how the sign-in ends, and all others that they are late.
+    pub(super) fn accept(&mut self, visitor: WaitingBrowser) {
         self.visitor = Some(visitor);
         self.turn_away();
     }
 
-    /// Tells whoever waits how it ended, and stops listening. Returns when the page is out.
-    pub(super) async fn tell(&mut self, verdict: Verdict) {
+    /// Tells the waiting browser how the sign-in ended, and stops listening. Returns when the page is sent.
+    pub(super) async fn tell(&mut self, verdict: CallbackOutcome) {
         if let Some(visitor) = self.visitor.take() {
             visitor.tell(verdict);
         }
         self.turn_away();
         self.stop.send_replace(true);
         let gone = async { while self.servers.join_next().await.is_some() {} };
-        // Who does not read the page by then does not wait for it.
+        // A browser that has not read the page by then is not waiting for it.
         let _ = timeout(LIMITS.grace_period, gone).await;
         self.servers.abort_all();
     }
@@ -203,18 +199,18 @@ impl Browser {
         let Some(mut arrivals) = self.arrivals.take() else { return };
         arrivals.close();
         while let Ok(arrival) = arrivals.try_recv() {
-            arrival.visitor.tell(Verdict::Late);
+            arrival.visitor.tell(CallbackOutcome::Late);
         }
     }
 }
 
-/// The address that has to be registered with the app. By number, as X wants it: `localhost` is another one.
+/// The address that has to be registered with the app. It has the IP address, as X wants it: `localhost` counts as another one.
 pub(super) fn address(port: u16) -> String {
     format!("http://{}:{port}/callback", Ipv4Addr::LOCALHOST)
 }
 
-/// Both loopback addresses at this port, or at any if it is 0. A machine may do without IPv6, but a stranger
-/// must not have that half of the port.
+/// Both loopback addresses at this port, or at any if it is 0. A machine may lack IPv6, but no other program may have that half
+/// of the port.
 async fn listeners(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {
     let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let port = four.local_addr()?.port();
@@ -226,7 +222,7 @@ async fn listeners(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {
 }
 
 async fn came_back(
-    State(desk): State<mpsc::Sender<Arrival>>,
+    State(sender): State<mpsc::Sender<CallbackRequest>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     method: Method,
     uri: Uri,
@@ -235,30 +231,30 @@ async fn came_back(
     if method != Method::GET {
         return page::not_allowed();
     }
-    if looks_ahead(&headers) {
+    if is_preloading(&headers) {
         return page::too_early();
     }
     let query = uri.query().unwrap_or_default().to_owned();
     if query.is_empty() || query.len() > QUERY_MAX {
-        return page::stranger("the address holds no answer");
+        return page::unrelated("the address holds no answer");
     }
-    let (visitor, verdict) = Visitor::waiting();
-    // From here on the visitor waits for us.
+    let (visitor, verdict) = WaitingBrowser::waiting();
+    // From here on the browser waits for us.
     let _paused = peer.idle_timer.pause();
-    if desk.try_send(Arrival { query, visitor }).is_err() {
+    if sender.try_send(CallbackRequest { query, visitor }).is_err() {
         return page::late();
     }
-    match timeout(VERDICT, verdict).await {
-        Ok(Ok(Verdict::Done(what))) => page::done(&what),
-        Ok(Ok(Verdict::Failed(why))) => page::failed(&why),
-        Ok(Ok(Verdict::Stranger(why))) => page::stranger(why),
-        Ok(Ok(Verdict::Late) | Err(_)) => page::late(),
+    match timeout(OUTCOME_TIMEOUT, verdict).await {
+        Ok(Ok(CallbackOutcome::Done(what))) => page::done(&what),
+        Ok(Ok(CallbackOutcome::Failed(why))) => page::failed(&why),
+        Ok(Ok(CallbackOutcome::Unrelated(why))) => page::unrelated(why),
+        Ok(Ok(CallbackOutcome::Late) | Err(_)) => page::late(),
         Err(_) => page::slow(),
     }
 }
 
-/// Whether a browser only loads what somebody might open next: an answer counts once, so not for that.
-fn looks_ahead(headers: &HeaderMap) -> bool {
+/// Whether a browser preloads the page: an answer counts once, so it must not be used up by that.
+fn is_preloading(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-moz"]
         .iter()
         .filter_map(|name| headers.get(*name))

@@ -5,14 +5,14 @@ use std::time::Duration;
 use crate::flock::post::Why;
 use crate::net::Rejection;
 
-/// Why a bot was not signed in, each with what to do about it. Nothing was kept in any case.
+/// Why a bot was not signed in, with what to do. Nothing was saved in any case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnrollError {
-    /// The network could not be reached, or did not accept what it was given.
+    /// The network could not be reached, or rejected what it was given.
     #[error(transparent)]
     Rejection(#[from] Rejection),
-    /// The person said no on the network's page.
-    #[error("you said no on the page, so nothing was kept: run `flockd enroll {bot}` again, and agree")]
+    /// The person declined on the network's page.
+    #[error("you declined on the page, so nothing was saved: run `flockd enroll {bot}` again, and agree")]
     Denied {
         /// The bot.
         bot: String,
@@ -26,58 +26,58 @@ pub enum EnrollError {
     TimedOut {
         /// The bot.
         bot: String,
-        /// How long it was waited for.
+        /// The time limit.
         waited: Duration,
     },
-    /// What was pasted was never an answer.
+    /// None of the pasted lines was an answer.
     #[error(
         "what was pasted held no answer, several times: run `flockd enroll {bot}` again, and paste the whole address \
          at which the browser ends"
     )]
-    Rubbish {
+    NoAnswer {
         /// The bot.
         bot: String,
     },
-    /// There is nobody to paste anything, and no browser can come back.
+    /// The input has ended, and no browser can come back.
     #[error(
         "the input has ended, and no browser can come back here: run `flockd enroll {bot}` in a terminal"
     )]
-    NobodyThere {
+    NoInput {
         /// The bot.
         bot: String,
     },
-    /// Nobody gave a password.
+    /// No password was given.
     #[error(
-        "no app password was given, so nothing was kept: run `flockd enroll {bot}` again, or pipe it there as a line"
+        "no app password was given, so nothing was saved: run `flockd enroll {bot}` again, or pipe it there as a line"
     )]
     NoPassword {
         /// The bot.
         bot: String,
     },
-    /// Two passwords were given that differ, and neither is for programs.
+    /// Two different passwords were given, and neither is an app password.
     #[error(
-        "the two were not the same, and neither is an app password, so nothing was kept: run `flockd enroll {bot}` again"
+        "the two were not the same, and neither is an app password, so nothing was saved: run `flockd enroll {bot}` again"
     )]
-    NotTwice {
+    PasswordMismatch {
         /// The bot.
         bot: String,
     },
-    /// The tokens are another account's.
+    /// The tokens belong to another account.
     #[error("signed in as @{found}, but flock.toml expects @{expected}: {remedy}")]
     WrongAccount {
-        /// Whose they are.
+        /// The account that they belong to.
         found: String,
-        /// Whose they should be.
+        /// The account that was expected.
         expected: String,
-        /// How to come to the right ones.
+        /// How to get the right ones.
         remedy: String,
     },
-    /// The tokens can't be used to post.
+    /// The tokens do not allow posting.
     #[error("signed in as @{handle}, but {}", .why.reason)]
     NotWritable {
-        /// Whose they are.
+        /// The account that they belong to.
         handle: String,
-        /// Why not, and what to do.
+        /// Why, and what to do.
         why: Why,
     },
 }

@@ -1,27 +1,26 @@
 //! Signing a bot in: a person agrees on the network's own page, and what comes back becomes tokens.
 //!
-//! What came back may arrive by the browser, which is sent to a listener of ours (`callback`), or by a line
-//! that the person pastes (`pasted`); `talk` waits for both. The ways to sign in are `oauth1` and `oauth2`,
-//! and `app_password`, which needs no browser; their requests `net` makes. Tokens count only when it is proven whose they are and that they can post
-//! ([`prove`]). Nothing is stored while that goes on, and there is no terminal, no signal and no configuration: whoever
-//! calls keeps what is returned ([`keep()`]), and then lets the browser know ([`Signed::tell_browser`]). Sign-ins from the
-//! dashboard are in the `reception`.
+//! The answer arrives through the browser, which is sent to a listener of ours (`callback`), or on a line that the person
+//! pastes (`pasted`); `conversation` waits for both. The methods are `oauth1`, `oauth2`, and `app_password`, which needs no
+//! browser; `net` makes their requests. Tokens count only once their account and their write access are verified
+//! ([`verify()`]). Nothing here stores anything, or knows of terminals, signals and configuration: the caller saves the result
+//! ([`save()`]) and then tells the browser ([`SignedIn::tell_browser`]). `web_sign_ins` has the sign-ins from the dashboard.
 
 mod app_password;
 mod callback;
+mod conversation;
 mod error;
-mod keep;
 mod oauth1;
 mod oauth2;
 mod page;
 mod pasted;
-mod proof;
-mod reception;
-mod talk;
+mod plan;
+mod save;
 #[cfg(test)]
 mod tests;
 mod tokens;
-mod way;
+mod verify;
+mod web_sign_ins;
 
 use std::time::Duration;
 
@@ -32,81 +31,80 @@ use crate::flock::account::{Account, Tokens};
 use crate::flock::network::SignInKind;
 use crate::flock::post::{Cause, Why};
 use crate::net::{AccountApi, Rejection, SignInApi};
-use callback::{Browser, Verdict};
+use callback::{CallbackChannel, CallbackOutcome};
+use conversation::Conversation;
 pub use error::EnrollError;
-pub use keep::{NotKept, Proven, keep};
-pub use proof::{Origin, give_back, prove};
-pub use reception::{Asked, Desk, Reception, Return, View};
-use talk::Talk;
-pub use tokens::{Alone, BadTokens, is_whole, tokens_from};
-pub use way::{NoWay, new_grant, way};
+pub use plan::{MethodUnavailable, choose_method, new_grant};
+pub use save::{SaveError, Verified, save};
+pub use tokens::{BadTokens, BareTokens, is_whole, tokens_from};
+pub use verify::{Origin, revoke_unused, verify};
+pub use web_sign_ins::{CallbackResult, CredentialSink, Prompt, SignInStatus, WebSignIns};
 
-/// Whoever signs the bot in.
+/// The person who signs the bot in.
 #[async_trait]
 pub trait Person: Send {
-    /// Has them read a line.
+    /// Shows them a line.
     fn tell(&mut self, line: &str);
 
-    /// Shows them the address of a page, says what it is for, and opens it in a browser where there is one.
+    /// Shows them the address of the page to agree on, and opens it in a browser if there is one.
     async fn open(&mut self, url: &str);
 
-    /// The next line that they type or paste; `None` when there will be no more. It must be cancel-safe: it
-    /// is dropped and called again whenever something else happens meanwhile.
+    /// The next line that they type or paste; `None` when the input has ended. It must be cancel-safe: it is dropped and
+    /// called again whenever something else happens first.
     async fn line(&mut self) -> Option<String>;
 
-    /// Asks them for a line in these words. What they type is not shown, from before they are asked.
-    async fn unseen_line(&mut self, asked: &str) -> Option<String> {
+    /// Asks them for a line that is not shown as they type it.
+    async fn secret_line(&mut self, asked: &str) -> Option<String> {
         self.tell(asked);
         self.line().await
     }
 
-    /// What they do to hand in what they have typed.
-    fn hand_in(&self) -> &'static str {
+    /// How they submit a line.
+    fn submit_hint(&self) -> &'static str {
         "press Enter"
     }
 
-    /// Whether they can be asked again: at a terminal, and not at the other end of a pipe.
-    fn is_present(&self) -> bool {
+    /// Whether they can be asked again: not if the input is a pipe.
+    fn is_interactive(&self) -> bool {
         false
     }
 }
 
-/// A sign-in as it is meant to go.
+/// How to sign a bot in.
 #[derive(Debug, Clone)]
-pub struct Plan {
-    /// The bot's name, for what people are told.
+pub struct SignInPlan {
+    /// The bot's name, for messages.
     pub bot: String,
-    /// How.
-    pub way: Way,
-    /// The port of this machine to which the browser comes back; the two after it are tried if it is taken.
+    /// The method.
+    pub method: SignInMethod,
+    /// The port on this machine to which the browser comes back; if it is taken, the next two are tried.
     pub port: u16,
-    /// The handle, without `@`, as which the person has to sign in, if only one will do.
+    /// The handle, without `@`, of the account to sign in to, if a particular one is expected.
     pub handle: Option<String>,
     /// How long to wait for the person.
     pub timeout: Duration,
 }
 
-/// The ways to sign in.
+/// A method of signing in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
+pub enum SignInMethod {
     /// OAuth 1.0a.
     OAuth1 {
-        /// Whether nobody listens for a browser, and the person types the PIN that is shown instead.
+        /// Whether the person types a PIN, and no browser comes back.
         pin: bool,
     },
     /// OAuth 2.0.
     OAuth2 {
-        /// What this sign-in is to be known by: a text that no other one has.
+        /// Identifies this sign-in: a unique text.
         grant: String,
-        /// Whether nobody listens for a browser, and the person types the code that is shown instead, where the
-        /// network shows one.
+        /// Whether the person types the code that the network shows, if it shows one, and no browser comes back.
         pin: bool,
     },
-    /// A password for programs, which the person types.
+    /// An app password, which the person types.
     AppPassword,
 }
 
-impl Way {
+impl SignInMethod {
     const fn kind(&self) -> SignInKind {
         match self {
             Self::OAuth1 { .. } => SignInKind::OAuth1,
@@ -116,119 +114,125 @@ impl Way {
     }
 }
 
-/// A bot that is signed in: its tokens are proven, and not kept yet. A browser that waits for the end is told
-/// that it went wrong if this is dropped.
+/// A completed sign-in: its tokens are verified, and not saved yet. If this is dropped, the waiting browser is told that the
+/// sign-in failed.
 #[derive(Debug)]
-#[must_use = "the tokens are kept nowhere else"]
-pub struct Signed {
-    /// Whose the tokens are.
+#[must_use = "the tokens are saved nowhere else"]
+pub struct SignedIn {
+    /// The account of the tokens.
     pub account: Account,
     /// The tokens.
     pub tokens: Tokens,
     bot: String,
-    browser: Browser,
+    browser: CallbackChannel,
 }
 
-impl Signed {
-    /// Tells the browser, if one waits, how it ended: that the tokens are kept, or why not. Takes a moment,
-    /// and the listener is closed afterwards.
+impl SignedIn {
+    /// Tells the waiting browser, if there is one, that the tokens are saved, or why not. Then closes the listener.
     pub async fn tell_browser(mut self, kept: Result<(), &str>) {
         let verdict = match kept {
-            Ok(()) => Verdict::Done(format!("{} is signed in as @{}.", self.bot, self.account.handle)),
-            Err(why) => Verdict::Failed(why.to_owned()),
+            Ok(()) => {
+                CallbackOutcome::Done(format!("{} is signed in as @{}.", self.bot, self.account.handle))
+            }
+            Err(why) => CallbackOutcome::Failed(why.to_owned()),
         };
         self.browser.tell(verdict).await;
     }
 }
 
-/// Where a browser may come back to, if the first of these ports is `port`.
+/// The addresses to which a browser may come back, from this port on.
 pub fn addresses(port: u16) -> Vec<String> {
     (0..callback::PORTS).map(|next| callback::address(port.saturating_add(next))).collect()
 }
 
-/// Signs a bot in. Nothing is left behind when it fails or is dropped half way.
+/// Signs a bot in. Leaves nothing behind when it fails or is dropped halfway.
 ///
 /// # Errors
-/// When the person does not agree in time, the network does not accept what comes back, or the tokens are not
-/// what is wanted. The browser, if one waits, is told the same.
+/// When the person does not agree in time, the network does not accept the answer, or the tokens are not the right ones. The
+/// waiting browser, if there is one, is told the same.
 pub async fn sign_in(
     api: &dyn AccountApi,
-    plan: &Plan,
+    plan: &SignInPlan,
     person: &mut dyn Person,
     clock: &dyn Clock,
-) -> Result<Signed, EnrollError> {
-    let sign_in = api.sign_in(plan.way.kind());
+) -> Result<SignedIn, EnrollError> {
+    let sign_in = api.sign_in(plan.method.kind());
     let shows_code = matches!(sign_in, Some(SignInApi::OAuth2(oauth2)) if oauth2.out_of_band().is_some());
     let browser = expect_browser(plan, shows_code, person).await;
     sign_in_with(api, plan, person, clock, browser).await
 }
 
-/// The same where it is known already from where a browser comes back, if one does.
+/// The same with a given channel for the browser.
 async fn sign_in_with(
     api: &dyn AccountApi,
-    plan: &Plan,
+    plan: &SignInPlan,
     person: &mut dyn Person,
     clock: &dyn Clock,
-    mut browser: Browser,
-) -> Result<Signed, EnrollError> {
+    mut browser: CallbackChannel,
+) -> Result<SignedIn, EnrollError> {
     match agree(api, plan, person, clock, &mut browser).await {
-        Ok((account, tokens)) => Ok(Signed { account, tokens, bot: plan.bot.clone(), browser }),
+        Ok((account, tokens)) => Ok(SignedIn { account, tokens, bot: plan.bot.clone(), browser }),
         Err(error) => {
-            browser.tell(Verdict::Failed(error.to_string())).await;
+            browser.tell(CallbackOutcome::Failed(error.to_string())).await;
             Err(error)
         }
     }
 }
 
-/// The listener stands before anybody is shown an address that leads back to it. `shows_code` is whether the network
-/// shows a code where no browser can come back.
-async fn expect_browser(plan: &Plan, shows_code: bool, person: &mut dyn Person) -> Browser {
-    match plan.way {
-        Way::OAuth1 { pin: true } | Way::OAuth2 { pin: true, .. } | Way::AppPassword => {
-            return Browser::absent();
+/// Starts the listener, before the person sees an address that leads back to it. `shows_code` is whether the network shows a
+/// code if no browser can come back.
+async fn expect_browser(plan: &SignInPlan, shows_code: bool, person: &mut dyn Person) -> CallbackChannel {
+    match plan.method {
+        SignInMethod::OAuth1 { pin: true }
+        | SignInMethod::OAuth2 { pin: true, .. }
+        | SignInMethod::AppPassword => {
+            return CallbackChannel::absent();
         }
-        Way::OAuth1 { pin: false } | Way::OAuth2 { pin: false, .. } => {}
+        SignInMethod::OAuth1 { pin: false } | SignInMethod::OAuth2 { pin: false, .. } => {}
     }
-    let trouble = match Browser::expected_at(plan.port).await {
+    let trouble = match CallbackChannel::expected_at(plan.port).await {
         Ok(browser) => return browser,
         Err(trouble) => trouble,
     };
-    let instead = match plan.way {
-        Way::OAuth1 { .. } => "a PIN will be shown there instead",
-        Way::OAuth2 { .. } if shows_code => "a code will be shown there instead",
-        Way::OAuth2 { .. } | Way::AppPassword => {
+    let instead = match plan.method {
+        SignInMethod::OAuth1 { .. } => "a PIN will be shown there instead",
+        SignInMethod::OAuth2 { .. } if shows_code => "a code will be shown there instead",
+        SignInMethod::OAuth2 { .. } | SignInMethod::AppPassword => {
             "it will end at a page that can't be loaded, whose address is to be pasted"
         }
     };
     person.tell(&format!("the browser can't come back here by itself ({trouble}): {instead}"));
-    Browser::absent()
+    CallbackChannel::absent()
 }
 
 async fn agree(
     api: &dyn AccountApi,
-    plan: &Plan,
+    plan: &SignInPlan,
     person: &mut dyn Person,
     clock: &dyn Clock,
-    browser: &mut Browser,
+    browser: &mut CallbackChannel,
 ) -> Result<(Account, Tokens), EnrollError> {
-    let tokens = match (&plan.way, api.sign_in(plan.way.kind())) {
-        (Way::OAuth1 { .. }, Some(SignInApi::OAuth1(oauth1))) => {
-            let mut talk = Talk::new(plan, person, clock, browser);
+    let tokens = match (&plan.method, api.sign_in(plan.method.kind())) {
+        (SignInMethod::OAuth1 { .. }, Some(SignInApi::OAuth1(oauth1))) => {
+            let mut talk = Conversation::new(plan, person, clock, browser);
             oauth1::tokens(oauth1, plan, &mut talk).await?
         }
-        (Way::OAuth2 { grant, .. }, Some(SignInApi::OAuth2(oauth2))) => {
-            let mut talk = Talk::new(plan, person, clock, browser);
+        (SignInMethod::OAuth2 { grant, .. }, Some(SignInApi::OAuth2(oauth2))) => {
+            let mut talk = Conversation::new(plan, person, clock, browser);
             oauth2::tokens(oauth2, plan, &mut talk, grant).await?
         }
-        (Way::AppPassword, Some(SignInApi::AppPassword(password))) => {
+        (SignInMethod::AppPassword, Some(SignInApi::AppPassword(password))) => {
             app_password::tokens(password, plan, person, clock).await?
         }
         _ => return Err(not_offered().into()),
     };
-    let account = prove(api, &tokens, plan.handle.as_deref(), Origin::Fresh, &plan.bot).await?;
+    let account = verify(api, &tokens, plan.handle.as_deref(), Origin::Fresh, &plan.bot).await?;
     Ok((account, tokens))
 }
 
 fn not_offered() -> Rejection {
-    Rejection::unanswered(Why::new(Cause::App, "the network offers no such way to sign in: try without it"))
+    Rejection::unanswered(Why::new(
+        Cause::App,
+        "the network does not offer this way to sign in: leave the option out",
+    ))
 }

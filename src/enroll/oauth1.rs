@@ -1,26 +1,24 @@
-//! The conversation of OAuth 1.0a (RFC 5849, section 2): a request token, a person who agrees, a verifier.
-//! The requests are made by `net/x/oauth1`.
+//! Signing in by OAuth 1.0a (RFC 5849, section 2): a request token, a person who agrees, a verifier.
 
-use super::pasted::{Part, Parts, Said, same};
-use super::talk::{By, Judgement, Talk};
-use super::{EnrollError, Plan};
+use super::conversation::{Conversation, Judgement, Sender};
+use super::pasted::{Param, Params, Pasted, same};
+use super::{EnrollError, SignInPlan};
 use crate::flock::account::Tokens;
 use crate::flock::post::Cause;
 use crate::flock::secret::Secret;
 use crate::net::OAuth1Api;
 
-/// How many digits a PIN has: X's have 7.
+/// The number of digits of a PIN: X's have 7.
 const PIN: std::ops::RangeInclusive<usize> = 4..=12;
 
-/// The fewest characters of a verifier that is typed by itself: X's have 32, and a word of any language is
-/// shorter.
+/// The fewest characters of a verifier that is pasted alone: X's have 32, and words are shorter.
 const VERIFIER_MIN: usize = 20;
 
-/// Tokens for an account of X whose owner agrees.
+/// Gets tokens for an account whose owner agrees.
 pub(super) async fn tokens(
     api: &dyn OAuth1Api,
-    plan: &Plan,
-    talk: &mut Talk<'_>,
+    plan: &SignInPlan,
+    talk: &mut Conversation<'_>,
 ) -> Result<Tokens, EnrollError> {
     let address = talk.address();
     let request = api.request_token(address.as_deref()).await?;
@@ -34,7 +32,7 @@ pub(super) async fn tokens(
         let (verifier, by) = talk.code(|said, _| judge(said, &request.token)).await?;
         match api.access_token(&request, verifier.expose()).await {
             // The request token stays good when a PIN was mistyped.
-            Err(rejection) if by == By::Person && rejection.why.cause == Cause::SignIn => {
+            Err(rejection) if by == Sender::Person && rejection.why.cause == Cause::SignIn => {
                 talk.again(rejection)?;
             }
             answer => return Ok(answer?),
@@ -42,23 +40,23 @@ pub(super) async fn tokens(
     }
 }
 
-/// What comes back must name the token that we asked with; only a verifier by itself has no name.
-fn judge(said: &Said<'_>, token: &str) -> Judgement {
+/// An answer must name our request token; only a verifier pasted alone does not.
+fn judge(said: &Pasted<'_>, token: &str) -> Judgement {
     let query = match *said {
-        Said::Word(word) if is_verifier(word) => return Judgement::Code(Secret::new(word)),
-        Said::Word(_) => return Judgement::Stranger("it is neither a PIN nor an address"),
-        Said::Query(query) => Parts::of(query),
+        Pasted::Word(word) if is_verifier(word) => return Judgement::Code(Secret::new(word)),
+        Pasted::Word(_) => return Judgement::Unrelated("it is neither a PIN nor an address"),
+        Pasted::Query(query) => Params::of(query),
     };
-    if matches!(query.part("denied"), Part::One(denied) if same(denied, token)) {
+    if matches!(query.get("denied"), Param::One(denied) if same(denied, token)) {
         return Judgement::Denied;
     }
-    match (query.part("oauth_token"), query.code("oauth_verifier")) {
-        (Part::Missing, _) => Judgement::Stranger("the answer names no sign-in"),
-        (Part::One(named), Some(verifier)) if same(named, token) => Judgement::Code(Secret::new(verifier)),
-        (Part::One(named), None) if same(named, token) => {
-            Judgement::Stranger("it is the address to open, not the one at which the browser ends")
+    match (query.get("oauth_token"), query.code("oauth_verifier")) {
+        (Param::Missing, _) => Judgement::Unrelated("the answer names no sign-in"),
+        (Param::One(named), Some(verifier)) if same(named, token) => Judgement::Code(Secret::new(verifier)),
+        (Param::One(named), None) if same(named, token) => {
+            Judgement::Unrelated("it is the address to open, not the one at which the browser ends")
         }
-        _ => Judgement::Stranger("it belongs to another sign-in"),
+        _ => Judgement::Unrelated("it belongs to another sign-in"),
     }
 }
 
@@ -88,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_is_a_strangers() {
+    fn everything_else_is_unrelated() {
         for line in [
             "?oauth_token=other&oauth_verifier=ver",
             "?oauth_token=toktok&oauth_verifier=ver",
@@ -104,7 +102,7 @@ mod tests {
             "1234567a",
             "hello",
         ] {
-            assert!(matches!(judged(line), Judgement::Stranger(_)), "{line}: {:?}", judged(line));
+            assert!(matches!(judged(line), Judgement::Unrelated(_)), "{line}: {:?}", judged(line));
         }
     }
 }

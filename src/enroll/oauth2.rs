@@ -1,24 +1,22 @@
-//! The conversation of OAuth 2.0 (RFC 6749, section 4.1): a page on which a person agrees, a code.
-//! The requests are made by `net/oauth2`.
+//! Signing in by OAuth 2.0 (RFC 6749, section 4.1): a page on which a person agrees, and a code.
 
-use super::pasted::{Part, Parts, Said, same};
-use super::talk::{By, Judgement, Talk};
-use super::{EnrollError, Plan};
+use super::conversation::{Conversation, Judgement, Sender};
+use super::pasted::{Param, Params, Pasted, same};
+use super::{EnrollError, SignInPlan};
 use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::{OAuth2Api, Rejection, http};
 
-/// The fewest characters of a code that is typed by itself: those of real servers have 30 and more, and a
-/// word of any language is shorter.
+/// The fewest characters of a code that is pasted alone: those of servers have 30 and more, and words are shorter.
 const CODE_MIN: usize = 16;
 
-/// Tokens for an account whose owner agrees. A code is good for 30 seconds on X, so it is used at once. Where no
+/// Gets tokens for an account whose owner agrees. On X a code is valid for 30 seconds, so it is used at once. Where no
 /// browser can come back the network shows the code, if it can.
 pub(super) async fn tokens(
     api: &dyn OAuth2Api,
-    plan: &Plan,
-    talk: &mut Talk<'_>,
+    plan: &SignInPlan,
+    talk: &mut Conversation<'_>,
     grant: &str,
 ) -> Result<Tokens, EnrollError> {
     let (provider, scopes) = api.provider().await?;
@@ -40,33 +38,32 @@ pub(super) async fn tokens(
     Ok(provider.exchange(request, code.expose(), grant.to_owned()).await?)
 }
 
-/// What a browser brings must have the state that we asked with. What a person pastes may have lost it, but
-/// not have another.
-fn judge(said: &Said<'_>, by: By, state: &str, network: &str) -> Judgement {
+/// An answer from a browser must have our state. One that a person pastes may lack it, but not have another.
+fn judge(said: &Pasted<'_>, by: Sender, state: &str, network: &str) -> Judgement {
     let query = match *said {
-        Said::Word(code) if code.len() >= CODE_MIN => return Judgement::Code(Secret::new(code)),
-        Said::Word(_) => return Judgement::Stranger("it is neither a code nor an address"),
-        Said::Query(query) => Parts::of(query),
+        Pasted::Word(code) if code.len() >= CODE_MIN => return Judgement::Code(Secret::new(code)),
+        Pasted::Word(_) => return Judgement::Unrelated("it is neither a code nor an address"),
+        Pasted::Query(query) => Params::of(query),
     };
-    match query.part("state") {
-        Part::One(theirs) if same(theirs, state) => {}
-        Part::Missing if by == By::Person => {}
-        _ => return Judgement::Stranger("it belongs to another sign-in"),
+    match query.get("state") {
+        Param::One(theirs) if same(theirs, state) => {}
+        Param::Missing if by == Sender::Person => {}
+        _ => return Judgement::Unrelated("it belongs to another sign-in"),
     }
-    match (query.part("error"), query.code("code")) {
-        (Part::One("access_denied"), _) => Judgement::Denied,
-        (Part::One(error), _) => Judgement::Ended(ended(error, &query, network)),
-        (Part::Missing, Some(code)) => Judgement::Code(Secret::new(code)),
-        (Part::Missing, None) if query.part("client_id") != Part::Missing => {
-            Judgement::Stranger("it is the address to open, not the one at which the browser ends")
+    match (query.get("error"), query.code("code")) {
+        (Param::One("access_denied"), _) => Judgement::Denied,
+        (Param::One(error), _) => Judgement::Ended(ended(error, &query, network)),
+        (Param::Missing, Some(code)) => Judgement::Code(Secret::new(code)),
+        (Param::Missing, None) if query.get("client_id") != Param::Missing => {
+            Judgement::Unrelated("it is the address to open, not the one at which the browser ends")
         }
-        _ => Judgement::Stranger("there is no code in it"),
+        _ => Judgement::Unrelated("there is no code in it"),
     }
 }
 
-fn ended(error: &str, query: &Parts, network: &str) -> Rejection {
-    let said = match query.part("error_description") {
-        Part::One(description) => http::words(&format!("{error}: {description}")),
+fn ended(error: &str, query: &Params, network: &str) -> Rejection {
+    let said = match query.get("error_description") {
+        Param::One(description) => http::words(&format!("{error}: {description}")),
         _ => http::words(error),
     };
     let reason = format!(
@@ -81,13 +78,13 @@ mod tests {
     use super::*;
     use crate::enroll::pasted;
 
-    fn judged(line: &str, by: By) -> Judgement {
+    fn judged(line: &str, by: Sender) -> Judgement {
         judge(&pasted::read(line).unwrap(), by, "sesame", "X")
     }
 
     #[test]
     fn a_code_counts_with_the_right_state() {
-        for by in [By::Browser, By::Person] {
+        for by in [Sender::Browser, Sender::Person] {
             assert_eq!(judged("?code=abc&state=sesame", by), Judgement::Code(Secret::new("abc")));
             assert_eq!(judged("?error=access_denied&state=sesame", by), Judgement::Denied);
             for line in [
@@ -100,25 +97,25 @@ mod tests {
                 "?error=a&error=b&state=sesame",
                 "https://x.com/i/oauth2/authorize?response_type=code&client_id=1&state=sesame",
             ] {
-                assert!(matches!(judged(line, by), Judgement::Stranger(_)), "{line}");
+                assert!(matches!(judged(line, by), Judgement::Unrelated(_)), "{line}");
             }
         }
     }
 
     #[test]
     fn only_a_person_may_leave_the_state_out() {
-        assert_eq!(judged("code=abc", By::Person), Judgement::Code(Secret::new("abc")));
-        assert!(matches!(judged("code=abc", By::Browser), Judgement::Stranger(_)));
-        assert!(matches!(judged("error=access_denied", By::Browser), Judgement::Stranger(_)));
+        assert_eq!(judged("code=abc", Sender::Person), Judgement::Code(Secret::new("abc")));
+        assert!(matches!(judged("code=abc", Sender::Browser), Judgement::Unrelated(_)));
+        assert!(matches!(judged("error=access_denied", Sender::Browser), Judgement::Unrelated(_)));
         let code = "c".repeat(CODE_MIN);
-        assert_eq!(judged(&code, By::Person), Judgement::Code(Secret::new(&*code)));
-        assert!(matches!(judged("nonsense", By::Person), Judgement::Stranger(_)));
+        assert_eq!(judged(&code, Sender::Person), Judgement::Code(Secret::new(&*code)));
+        assert!(matches!(judged("nonsense", Sender::Person), Judgement::Unrelated(_)));
     }
 
     #[test]
     fn what_the_network_says_is_cleaned_and_shown() {
         let line = "?error=invalid_scope&error_description=no%1b[31m%0asuch&state=sesame";
-        let Judgement::Ended(rejection) = judged(line, By::Browser) else { panic!() };
+        let Judgement::Ended(rejection) = judged(line, Sender::Browser) else { panic!() };
         assert!(rejection.to_string().contains("(invalid_scope: no [31m such)"), "{rejection}");
     }
 }

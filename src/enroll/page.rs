@@ -1,12 +1,11 @@
-//! The page that the browser gets when it comes back: small, complete in itself, with nothing that was in the
-//! address.
+//! The page that the browser gets when it comes back: small, self-contained, with nothing from the address.
 
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response as HttpResponse, StatusCode};
 use axum::response::Response;
 use maud::{DOCTYPE, PreEscaped, html};
 
-/// How the page looks, in light and in dark.
+/// The style of the page, for light and dark.
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
 body{max-width:34rem;margin:18vh auto 0;padding:0 1.5rem;font:1.05rem/1.6 system-ui,sans-serif;\
@@ -16,10 +15,9 @@ p{margin:.4rem 0}\
 .close{color:#655f53}\
 @media(prefers-color-scheme:dark){body{background:#17171a;color:#e8e3d8}.close{color:#a39d90}}";
 
-/// What stands on every answer. Only the style above may be applied, which its digest names, and nothing may
-/// load: not even an icon, for which a browser would otherwise ask. The address holds a code, so it is
-/// neither kept nor passed on.
-const GUARDS: [(HeaderName, &str); 4] = [
+/// The headers of every answer. The policy names the digest of the style above and allows nothing else: not even an icon, which
+/// a browser would request otherwise. The address contains a code, so it is neither cached nor passed on.
+const HEADERS: [(HeaderName, &str); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; style-src 'sha256-Axfqj9T6bIVC8OJ56OrbYCEwJQ8Q+Mj51OrsUY0X338='; base-uri 'none'; form-action \
@@ -53,31 +51,31 @@ pub(super) fn page(status: StatusCode, title: &str, text: &str) -> Response {
     answer.body(page.into_string().into()).expect("the header above is legal")
 }
 
-/// It went well.
+/// The sign-in succeeded.
 pub(super) fn done(text: &str) -> Response {
     page(StatusCode::OK, "Signed in", text)
 }
 
-/// It did not.
+/// The sign-in failed.
 pub(super) fn failed(why: &str) -> Response {
     page(StatusCode::BAD_REQUEST, "Not signed in", &format!("This did not work: {why}."))
 }
 
-/// This answer was not the one that is waited for, which goes on.
-pub(super) fn stranger(why: &str) -> Response {
+/// This answer was not the expected one; the sign-in goes on.
+pub(super) fn unrelated(why: &str) -> Response {
     let text = format!("Nothing was done: {why}. Open the newest address that the terminal shows.");
     page(StatusCode::BAD_REQUEST, "Not the answer to this question", &text)
 }
 
-/// There was an answer already.
+/// There was another answer before.
 pub(super) fn late() -> Response {
     let text = "This sign-in has been answered already, or is over. The terminal shows how it ended.";
     page(StatusCode::CONFLICT, "Nothing left to do", text)
 }
 
-/// It takes too long to wait with the page for it.
+/// The sign-in takes too long for the page to wait.
 pub(super) fn slow() -> Response {
-    page(StatusCode::ACCEPTED, "Not done yet", "This takes long. The terminal will show how it ends.")
+    page(StatusCode::ACCEPTED, "Not done yet", "This takes a while. The terminal will show how it ends.")
 }
 
 /// There is nothing at this address.
@@ -85,21 +83,21 @@ pub(super) fn nothing_here() -> Response {
     page(StatusCode::NOT_FOUND, "Not found", "There is nothing at this address.")
 }
 
-/// Only a visit counts, not a look.
+/// Only GET is allowed.
 pub(super) fn not_allowed() -> Response {
     let mut answer = page(StatusCode::METHOD_NOT_ALLOWED, "Not possible", "This page can only be opened.");
     answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
     answer
 }
 
-/// A browser that loads ahead is to ask again when somebody is really there.
+/// A browser that preloads the page has to ask again when the person opens it.
 pub(super) fn too_early() -> Response {
     page(StatusCode::SERVICE_UNAVAILABLE, "Too early", "This page can only be opened.")
 }
 
-/// Puts the guards on an answer.
-pub(super) async fn guarded(mut answer: Response) -> Response {
-    for (name, value) in GUARDS {
+/// Adds the security headers to an answer.
+pub(super) async fn with_headers(mut answer: Response) -> Response {
+    for (name, value) in HEADERS {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     answer
@@ -117,11 +115,11 @@ mod tests {
     #[test]
     fn the_policy_names_the_style() {
         let digest = BASE64_STANDARD.encode(Sha256::digest(STYLE));
-        assert!(GUARDS[0].1.contains(&format!("'sha256-{digest}'")), "it should name sha256-{digest}");
+        assert!(HEADERS[0].1.contains(&format!("'sha256-{digest}'")), "it should name sha256-{digest}");
     }
 
     #[tokio::test]
-    async fn a_strangers_words_stay_words() {
+    async fn quoted_words_stay_words() {
         let answer = failed("<script>alert(\"1\")</script>&amp;");
         let body = to_bytes(answer.into_body(), 10_000).await.unwrap();
         let body = String::from_utf8(body.to_vec()).unwrap();

@@ -1,56 +1,55 @@
-//! What people paste: the address at which the browser ended, what stands behind its `?`, or the PIN or code
-//! alone. Also what the parts of such an answer are. Whether it is the right one is for the way of signing in
-//! to judge.
+//! What people paste: the address at which the browser ended, its query, or the PIN or code alone; and the parameters of
+//! an answer. Each method of signing in judges whether it is the right answer.
 
 use url::form_urlencoded;
 
-/// The longest line that is looked at; the addresses that networks send people to have under 2,000 bytes.
+/// The longest line that is read; the addresses to which networks send people have less than 2,000 bytes.
 const LINE_MAX: usize = 8_192;
 
 /// The longest code that is passed on. X's have some 100 characters, signed ones of other servers 1,000.
 const CODE_MAX: usize = 2_048;
 
-/// What an answer of OAuth may consist of: a line with none of these in it is no query.
+/// The parameters of an answer of OAuth: a line without any of these is not a query.
 const KEYS: &[&str] = &["oauth_token", "oauth_verifier", "denied", "code", "state", "error"];
 
-/// What somebody brought. It has no `Debug`, as it holds a code.
+/// A pasted line. It has no `Debug`, as it contains a code.
 #[cfg_attr(test, derive(Debug))]
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Said<'t> {
-    /// The parts of an address behind its `?`.
+pub(super) enum Pasted<'t> {
+    /// The query of an address.
     Query(&'t str),
-    /// One word by itself.
+    /// A single word.
     Word(&'t str),
 }
 
-/// Reads a pasted line. `None` when there is nothing in it that could be an answer.
-pub(super) fn read(line: &str) -> Option<Said<'_>> {
+/// Reads a pasted line; `None` when it can't be an answer.
+pub(super) fn read(line: &str) -> Option<Pasted<'_>> {
     let text = line.trim_matches(around);
     if text.is_empty() || text.len() > LINE_MAX {
         return None;
     }
-    // Browsers hide the scheme, so an address is known by its `?` alone; what is behind `#` never counts.
+    // Browsers hide the scheme, so an address is recognized by its `?` alone; the fragment never counts.
     let whole = text.split('#').next().unwrap_or_default();
     let query = whole.split_once('?').map(|(_, query)| query);
     match query {
-        Some(query) => is_answer(query).then_some(Said::Query(query)),
-        None if is_answer(whole) => Some(Said::Query(whole)),
-        None => fit(text).filter(|word| !is_address(word)).map(Said::Word),
+        Some(query) => is_answer(query).then_some(Pasted::Query(query)),
+        None if is_answer(whole) => Some(Pasted::Query(whole)),
+        None => fit(text).filter(|word| !is_address(word)).map(Pasted::Word),
     }
 }
 
-/// A code, verifier or PIN as it may be passed on: visible ASCII, and not too long.
+/// A code, verifier or PIN that may be passed on: visible ASCII, and not too long.
 pub(super) fn fit(code: &str) -> Option<&str> {
     let fits = (1..=CODE_MAX).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
     fits.then_some(code)
 }
 
-/// What comes along with a copy from a terminal, a mail or a chat.
+/// Characters that are copied along from a terminal, a mail or a chat.
 fn around(c: char) -> bool {
     c.is_whitespace() || c.is_control() || "\"'`<>“”‘’\u{feff}\u{200b}".contains(c)
 }
 
-/// Whether it is an address that brought nothing, which is no code.
+/// Whether it is an address without an answer, which is not a code.
 fn is_address(word: &str) -> bool {
     word.contains("://") || word.ends_with("/callback")
 }
@@ -59,47 +58,47 @@ fn is_answer(query: &str) -> bool {
     form_urlencoded::parse(query.as_bytes()).any(|(key, _)| KEYS.contains(&&*key))
 }
 
-/// The parts of an answer. They have no `Debug`, as a code is among them.
-pub(super) struct Parts(Vec<(String, String)>);
+/// The parameters of an answer. They have no `Debug`, as a code is among them.
+pub(super) struct Params(Vec<(String, String)>);
 
-/// How often a part is there.
+/// The value of a parameter.
 #[cfg_attr(test, derive(Debug))]
 #[derive(PartialEq, Eq)]
-pub(super) enum Part<'p> {
+pub(super) enum Param<'p> {
     /// Not, or empty.
     Missing,
     /// Once.
     One(&'p str),
-    /// More than once: whoever wrote that is up to something.
+    /// More than once, which is suspicious.
     Several,
 }
 
-impl Parts {
-    /// Takes an answer to pieces.
+impl Params {
+    /// Parses the query of an answer.
     pub(super) fn of(query: &str) -> Self {
         Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
     }
 
-    /// The part of that name.
-    pub(super) fn part(&self, name: &str) -> Part<'_> {
+    /// The parameter with that name.
+    pub(super) fn get(&self, name: &str) -> Param<'_> {
         let mut values = self.0.iter().filter(|(key, value)| key == name && !value.is_empty());
         match (values.next(), values.next()) {
-            (None, _) => Part::Missing,
-            (Some((_, value)), None) => Part::One(value),
-            (Some(_), Some(_)) => Part::Several,
+            (None, _) => Param::Missing,
+            (Some((_, value)), None) => Param::One(value),
+            (Some(_), Some(_)) => Param::Several,
         }
     }
 
-    /// The part of that name, if there is one and it may be passed on.
+    /// The parameter with that name, if there is one and it may be passed on.
     pub(super) fn code(&self, name: &str) -> Option<&str> {
-        match self.part(name) {
-            Part::One(code) => fit(code),
+        match self.get(name) {
+            Param::One(code) => fit(code),
             _ => None,
         }
     }
 }
 
-/// Whether two texts are the same, in a time that tells nothing of where they differ.
+/// Whether two texts are equal, in a time that does not tell where they differ.
 pub(super) fn same(one: &str, other: &str) -> bool {
     let differences = one.bytes().zip(other.bytes()).fold(0, |found, (one, other)| found | (one ^ other));
     one.len() == other.len() && differences == 0
@@ -123,10 +122,10 @@ mod tests {
             "<http://127.0.0.1:7881/callback?oauth_token=a&oauth_verifier=b>",
             "\u{feff}'?oauth_token=a&oauth_verifier=b'",
         ] {
-            assert_eq!(read(line), Some(Said::Query(query)), "{line}");
+            assert_eq!(read(line), Some(Pasted::Query(query)), "{line}");
         }
         for (line, word) in [("1234567", "1234567"), (" `ab-c_d~e==` ", "ab-c_d~e=="), ("hello", "hello")] {
-            assert_eq!(read(line), Some(Said::Word(word)), "{line}");
+            assert_eq!(read(line), Some(Pasted::Word(word)), "{line}");
         }
     }
 
@@ -153,10 +152,10 @@ mod tests {
 
     #[test]
     fn parts_count_once() {
-        let parts = Parts::of("a=1&b=2&b=3&c=&d=%20&e=%C3%BC&f=x%2By");
-        assert_eq!(parts.part("a"), Part::One("1"));
-        assert_eq!(parts.part("b"), Part::Several);
-        assert_eq!((parts.part("c"), parts.part("z")), (Part::Missing, Part::Missing));
+        let parts = Params::of("a=1&b=2&b=3&c=&d=%20&e=%C3%BC&f=x%2By");
+        assert_eq!(parts.get("a"), Param::One("1"));
+        assert_eq!(parts.get("b"), Param::Several);
+        assert_eq!((parts.get("c"), parts.get("z")), (Param::Missing, Param::Missing));
         assert_eq!([parts.code("a"), parts.code("b"), parts.code("c")], [Some("1"), None, None]);
         assert_eq!([parts.code("d"), parts.code("e"), parts.code("f")], [None, None, Some("x+y")]);
     }
@@ -173,9 +172,9 @@ mod tests {
         #[test]
         fn no_line_is_too_odd_to_be_read(line in "\\PC*|[?&=#%+<>\"' a-z0-9]*|.*") {
             match read(&line) {
-                Some(Said::Word(word)) => prop_assert!(line.contains(word) && fit(word).is_some()),
-                Some(Said::Query(query)) => {
-                    let parts = Parts::of(query);
+                Some(Pasted::Word(word)) => prop_assert!(line.contains(word) && fit(word).is_some()),
+                Some(Pasted::Query(query)) => {
+                    let parts = Params::of(query);
                     prop_assert!(line.contains(query));
                     prop_assert!(KEYS.iter().all(|key| parts.code(key).is_none_or(|code| code.len() <= CODE_MAX)));
                 }
@@ -187,8 +186,8 @@ mod tests {
         fn a_code_comes_through_an_address_unharmed(code in "[!-~]{1,200}") {
             let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("code", &code).finish();
             let line = format!(" http://127.0.0.1:7881/callback?{query} ");
-            let Some(Said::Query(query)) = read(&line) else { panic!("{line}") };
-            let parts = Parts::of(query);
+            let Some(Pasted::Query(query)) = read(&line) else { panic!("{line}") };
+            let parts = Params::of(query);
             prop_assert_eq!(parts.code("code"), Some(code.as_str()));
         }
     }

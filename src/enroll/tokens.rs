@@ -1,6 +1,5 @@
-//! Tokens that a person has already, as they hand them over: JSON, lines of `name=value`, or bare, the pair of
-//! OAuth 1.0a or the one token that other networks have. What they handed over is never repeated, whatever is
-//! wrong with it.
+//! Reads tokens that a person already has: as JSON, as lines of `name=value`, or bare, be it the pair of OAuth 1.0a or the one
+//! token of other networks. Errors never quote the input.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -10,16 +9,16 @@ use crate::flock::account::Tokens;
 use crate::flock::network::TokenShape;
 use crate::flock::secret::Secret;
 
-/// The most that is looked at: tokens have up to 2,000 bytes, and there are two of them.
+/// The longest input: tokens have up to 2,000 bytes, and there are two of them.
 const TEXT_MAX: usize = 16_384;
 
 /// The longest token.
 const TOKEN_MAX: usize = 4_096;
 
-/// The longest life of an access token that is believed: a year. What says more counts in milliseconds.
+/// The longest lifetime of an access token that is believed: a year. More means that it is in milliseconds.
 const LIFE_MAX_S: i64 = 366 * 24 * 3_600;
 
-/// How each field may be called: first our own name, then what the endpoints of OAuth 1.0a call it.
+/// The names of each field: ours first, then that of the endpoints of OAuth 1.0a.
 const TOKEN: &[&str] = &["access_token", "oauth_token"];
 const TOKEN_SECRET: &[&str] = &["access_token_secret", "oauth_token_secret"];
 const REFRESH_TOKEN: &[&str] = &["refresh_token"];
@@ -27,22 +26,22 @@ const EXPIRES_IN: &[&str] = &["expires_in"];
 const EXPIRES_AT: &[&str] = &["expires_at"];
 const SCOPE: &[&str] = &["scope"];
 
-/// Why a text holds no tokens: nothing of the text itself.
+/// Why an input has no usable tokens. It quotes nothing of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the input holds no tokens that can be used: {0}")]
 pub struct BadTokens(&'static str);
 
-/// What lines without names are.
+/// What lines without names mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Alone {
+pub enum BareTokens {
     /// An access token and its secret, a line each.
     Pair,
     /// An access token, on one line.
     Token,
 }
 
-impl Alone {
-    /// What they are on this network.
+impl BareTokens {
+    /// What they mean on this network.
     pub const fn on(network: NetworkKind) -> Self {
         match network.profile().tokens {
             TokenShape::Single => Self::Token,
@@ -60,12 +59,17 @@ impl Alone {
 
 /// Reads tokens: a JSON object or lines of `name=value` with `access_token` and `access_token_secret` (OAuth
 /// 1.0a), or with `access_token` and, where known, `refresh_token`, `expires_in` (seconds) or `expires_at`
-/// (RFC 3339, or seconds since 1970) and `scope` (OAuth 2.0); or what stands `alone`. Other names are passed over.
-/// `grant` is what tokens of OAuth 2.0 are to be known by.
+/// (RFC 3339, or seconds since 1970) and `scope` (OAuth 2.0); or bare lines. Other names are ignored.
+/// `grant` identifies tokens of OAuth 2.0.
 ///
 /// # Errors
 /// When something is missing or malformed.
-pub fn tokens_from(text: &str, alone: Alone, now: DateTime<Utc>, grant: String) -> Result<Tokens, BadTokens> {
+pub fn tokens_from(
+    text: &str,
+    alone: BareTokens,
+    now: DateTime<Utc>,
+    grant: String,
+) -> Result<Tokens, BadTokens> {
     if text.len() > TEXT_MAX {
         return Err(BadTokens("it is longer than 16 KiB; give the tokens only"));
     }
@@ -83,9 +87,9 @@ pub fn tokens_from(text: &str, alone: Alone, now: DateTime<Utc>, grant: String) 
     })
 }
 
-/// Whether somebody who types has given everything: a JSON object that is closed, as many lines as there are of what
-/// stands `alone`, or, of `name=value`, as many as there are until an empty one.
-pub fn is_whole(text: &str, alone: Alone) -> bool {
+/// Whether what a person has typed is complete: a closed JSON object, enough bare lines, or lines of `name=value` up to an empty
+/// one.
+pub fn is_whole(text: &str, alone: BareTokens) -> bool {
     let given = text.trim();
     let count = |wanted: char| given.chars().filter(|c| *c == wanted).count();
     match given.lines().next() {
@@ -96,10 +100,10 @@ pub fn is_whole(text: &str, alone: Alone) -> bool {
     }
 }
 
-/// What was given, by name. It has no `Debug`, as it holds secrets.
-struct Fields(Vec<(String, String)>);
+/// The fields of an input. They have no `Debug`, as they contain secrets.
+struct TokenFields(Vec<(String, String)>);
 
-impl Fields {
+impl TokenFields {
     fn value(&self, names: &[&str]) -> Option<&str> {
         let named =
             self.0.iter().find(|(name, _)| names.iter().any(|known| name.eq_ignore_ascii_case(known)));
@@ -137,15 +141,15 @@ impl Fields {
             .ok_or(BadTokens("`expires_in` must be whole seconds, a year at most"))
     }
 
-    /// None that are not named: what somebody asked for elsewhere is not known here.
+    /// Only scopes that are named: those of a sign-in elsewhere are not known.
     fn scopes(&self) -> Vec<String> {
         let scopes = self.value(SCOPE).unwrap_or_default().split([' ', ',']);
         scopes.filter(|one| !one.is_empty()).map(str::to_owned).collect()
     }
 }
 
-fn from_json(text: &str) -> Result<Fields, BadTokens> {
-    // The error of the parser would repeat what it stumbled over.
+fn from_json(text: &str) -> Result<TokenFields, BadTokens> {
+    // The parser's error would quote the input.
     let value: Value =
         serde_json::from_str(text).map_err(|_| BadTokens("it begins with `{` but is not JSON"))?;
     let object = value.as_object().ok_or(BadTokens("the JSON is no object"))?;
@@ -158,24 +162,24 @@ fn from_json(text: &str) -> Result<Fields, BadTokens> {
         }
         _ => None,
     });
-    Ok(Fields(fields.collect()))
+    Ok(TokenFields(fields.collect()))
 }
 
-fn from_lines(text: &str, alone: Alone) -> Result<Fields, BadTokens> {
+fn from_lines(text: &str, alone: BareTokens) -> Result<TokenFields, BadTokens> {
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let named = lines().filter_map(|line| line.split_once('='));
     let named = named.map(|(name, value)| (name.trim().to_owned(), bare(value).to_owned()));
-    let fields = Fields(named.collect());
+    let fields = TokenFields(named.collect());
     if fields.value(TOKEN).is_some() {
         return Ok(fields);
     }
-    // No token that stands alone has a `=` in it: that would be a name which nobody knows.
+    // No bare token contains a `=`: that would be an unknown name.
     let lines: Vec<&str> = lines().collect();
     if lines.len() != alone.lines() || lines.iter().any(|line| line.contains('=')) {
         return Ok(fields);
     }
     let names = [TOKEN[0], TOKEN_SECRET[0]].map(str::to_owned);
-    Ok(Fields(names.into_iter().zip(lines.into_iter().map(|line| bare(line).to_owned())).collect()))
+    Ok(TokenFields(names.into_iter().zip(lines.into_iter().map(|line| bare(line).to_owned())).collect()))
 }
 
 fn bare(value: &str) -> &str {
@@ -189,7 +193,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Tokens, BadTokens> {
-        tokens_from(text, Alone::Pair, DateTime::UNIX_EPOCH, "grant".to_owned())
+        tokens_from(text, BareTokens::Pair, DateTime::UNIX_EPOCH, "grant".to_owned())
     }
 
     #[test]
@@ -204,10 +208,10 @@ mod tests {
             "{\n",
             "{\"a\":\n\n",
         ] {
-            assert!(!is_whole(part, Alone::Pair), "{part:?}");
+            assert!(!is_whole(part, BareTokens::Pair), "{part:?}");
         }
         for whole in ["a\nb=\n", "\na\n\nb\n", "access_token=a\nrefresh_token=b\n\n", "{\n\"a\": 1\n}\n"] {
-            assert!(is_whole(whole, Alone::Pair), "{whole:?}");
+            assert!(is_whole(whole, BareTokens::Pair), "{whole:?}");
         }
     }
 
@@ -229,14 +233,14 @@ mod tests {
 
     #[test]
     fn where_there_is_one_token_a_line_is_enough() {
-        let read = |text| tokens_from(text, Alone::Token, DateTime::UNIX_EPOCH, "grant".to_owned());
+        let read = |text| tokens_from(text, BareTokens::Token, DateTime::UNIX_EPOCH, "grant".to_owned());
         for text in
             ["ab-C_d", " ab-C_d \r\n\n", "'ab-C_d'\n", "access_token=ab-C_d", r#"{"access_token": "ab-C_d"}"#]
         {
             let Ok(Tokens::OAuth2 { access_token, scopes, .. }) = read(text) else { panic!("{text}") };
             assert_eq!((access_token.expose(), scopes.len()), ("ab-C_d", 0), "{text}");
         }
-        assert!(is_whole("ab-C_d\n", Alone::Token) && !is_whole("\n", Alone::Token));
+        assert!(is_whole("ab-C_d\n", BareTokens::Token) && !is_whole("\n", BareTokens::Token));
         for text in ["a\nb", "token=a", "a b", ""] {
             assert!(read(text).is_err(), "{text}");
         }
@@ -251,11 +255,7 @@ mod tests {
             }
             Tokens::OAuth1 { .. } | Tokens::AppPassword { .. } => panic!("{text}"),
         };
-        assert_eq!(
-            at(r#"{"access_token":"a"}"#),
-            (false, None, String::new()),
-            "nobody said what they allow"
-        );
+        assert_eq!(at(r#"{"access_token":"a"}"#), (false, None, String::new()), "scopes were not given");
         let answer = r#"{"token_type":"bearer","expires_in":7200,"access_token":"a","scope":"b c","refresh_token":"r"}"#;
         assert_eq!(at(answer), (true, Some(7_200), "b c".to_owned()));
         let lines = "access_token=YQ==\nrefresh_token=r\nexpires_at=1970-01-02T00:00:00+01:00\n";

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 
 use super::rate_limit::{self, RateLimits};
 use super::response::{self, ApiError, ApiResponse, Protocol};
-use super::{Cooldown, Outcome, Rejection, Scope, Sent};
+use super::{Cooldown, LimitScope, Outcome, Rejection, Sent};
 use crate::flock::post::{Cause, Why};
 
 /// How long an app that can't post is left alone before one of its bots tries again.
@@ -29,7 +29,7 @@ pub(super) struct Diagnosis {
     /// When it may be tried again.
     pub(super) retry: Retry,
     /// Whom it concerns: of what ails the app, its other bots need not find out for themselves.
-    pub(super) scope: Scope,
+    pub(super) scope: LimitScope,
     /// Whether it says nothing about what was asked for: it passes, or a person mends it.
     pub(super) is_temporary: bool,
     /// Whether it is the access token that was not accepted, so that a renewed one may be.
@@ -81,7 +81,7 @@ impl Diagnosis {
             cause,
             effect: Effect::NotAccepted,
             retry: Retry::Unsaid,
-            scope: Scope::Bot,
+            scope: LimitScope::Bot,
             is_temporary: false,
             token_rejected: false,
             may_be_clock: false,
@@ -101,7 +101,7 @@ impl Diagnosis {
     }
 
     pub(super) const fn of_app(mut self) -> Self {
-        self.scope = Scope::App;
+        self.scope = LimitScope::App;
         self
     }
 
@@ -146,7 +146,7 @@ impl Diagnosis {
             Effect::Unclear => ", and the line is not used up",
             Effect::NotAccepted => "",
         };
-        let app = if self.scope == Scope::App { ", which concerns all bots of the app" } else { "" };
+        let app = if self.scope == LimitScope::App { ", which concerns all bots of the app" } else { "" };
         Explanation { code: self.code, meaning: format!("{}{line}{app}", self.summary), remedy: self.remedy }
     }
 }
@@ -329,7 +329,7 @@ impl Api {
         if response.is_definite() {
             cooldowns.extend(app_cooldown(response, diagnosis));
         } else if let Some(until) = self.limits.announced(headers, now) {
-            cooldowns.push(limited(Scope::Bot, until, " asked to be left alone for a while"));
+            cooldowns.push(limited(LimitScope::Bot, until, " asked to be left alone for a while"));
         }
         cooldowns
     }
@@ -372,8 +372,8 @@ impl Api {
 fn app_cooldown(response: &ApiResponse, diagnosis: &Diagnosis) -> Option<Cooldown> {
     let pause = if let Retry::After(pause) = diagnosis.retry { pause } else { APP_PAUSE };
     let why = Why::new(diagnosis.cause, sentence(response, diagnosis));
-    let cooldown = Cooldown { scope: Scope::App, until: response.received_at() + pause, why };
-    (diagnosis.scope == Scope::App).then_some(cooldown)
+    let cooldown = Cooldown { scope: LimitScope::App, until: response.received_at() + pause, why };
+    (diagnosis.scope == LimitScope::App).then_some(cooldown)
 }
 
 /// What happened, what was said, what to do, and the code for `flockd explain`.

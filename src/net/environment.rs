@@ -1,5 +1,4 @@
-//! What the environment says about reaching others: which proxy carries a request, and whose certificates are believed
-//! beside those built in. Both are read once, when the client is made.
+//! Proxies and certificates from environment variables. Both are read once, when the client is built.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,17 +8,17 @@ use std::path::{Path, PathBuf};
 use reqwest::{ClientBuilder, NoProxy, Proxy};
 use url::Url;
 
-/// What never goes through a proxy, whatever `NO_PROXY` says: a proxy's loopback addresses are not ours.
+/// Hosts that never go through a proxy, whatever `NO_PROXY` says: a proxy's loopback addresses are not ours.
 const THIS_MACHINE: &str = "127.0.0.0/8, ::1, ::ffff:127.0.0.0/104, localhost, localhost.";
 
-/// The most bytes of a bundle of certificates that are looked through. Mozilla's has a quarter of a megabyte.
+/// The most bytes of a certificate bundle that are searched. Mozilla's has a quarter of a megabyte.
 const BUNDLE_MAX: u64 = 16 * 1024 * 1024;
 
-/// How anything in PEM begins.
+/// How a block of PEM begins.
 const PEM: &[u8] = b"-----BEGIN ";
 
-/// The variables that matter here.
-pub struct Environment {
+/// The variables that matter for HTTP.
+pub struct HttpEnvironment {
     http: Option<String>,
     https: Option<String>,
     all: Option<String>,
@@ -28,17 +27,17 @@ pub struct Environment {
     folders: Vec<PathBuf>,
 }
 
-impl Environment {
-    /// That of this process.
+impl HttpEnvironment {
+    /// The environment of this process.
     pub fn of_this_process() -> Self {
         Self::of(|name| std::env::var_os(name))
     }
 
-    /// One in which variables are found so.
+    /// An environment with a lookup function for its variables.
     pub(super) fn of(find: impl Fn(&str) -> Option<OsString>) -> Self {
         let find = |name: &str| find(name).filter(|value| !value.is_empty());
         let text = |name: &str| find(name).or_else(|| find(&name.to_lowercase()))?.into_string().ok();
-        // A CGI program gets the header `Proxy` of whoever calls it under this name.
+        // A CGI program gets a client's `Proxy` header under this name.
         let is_cgi = find("REQUEST_METHOD").is_some();
         let folders = find("SSL_CERT_DIR").map(|folders| std::env::split_paths(&folders).collect());
         Self {
@@ -53,19 +52,19 @@ impl Environment {
 
     /// A builder with the proxies and certificates of this environment.
     pub(super) fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
-        // What is no regular file may keep its reader waiting for ever.
+        // Reading anything but a regular file may block forever.
         let readable = self.bundle.as_deref().is_none_or(|bundle| !bundle.exists() || bundle.is_file());
         let builder = builder.no_proxy().tls_built_in_native_certs(readable);
         self.proxies().into_iter().filter_map(|(_, proxy)| proxy).fold(builder, ClientBuilder::proxy)
     }
 
-    /// Everything in it that has no effect, or not the one that was meant. Addresses of proxies are not shown: they
-    /// may hold a password.
+    /// Every setting that has no effect, or probably not the intended one. Addresses of proxies are not shown: they may
+    /// hold a password.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let proxies = self.proxies().into_iter().filter(|(_, proxy)| proxy.is_none());
         let proxies = proxies.map(|(name, _)| {
-            format!("{name} is ignored, it is no address of an HTTP proxy: write it like http://proxy.example:3128")
+            format!("{name} is ignored, as it is not the address of an HTTP proxy: write it like http://proxy.example:3128")
         });
         let bundle = self.bundle.iter().filter_map(|bundle| {
             let problem = problem_of_bundle(bundle)?;
@@ -76,12 +75,12 @@ impl Environment {
         });
         let folders = self.folders.iter().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
         let folders = folders.map(|folder| {
-            format!("SSL_CERT_DIR names {}, which is no folder: correct it, or unset it", folder.display())
+            format!("SSL_CERT_DIR names {}, which is not a folder: correct it, or unset it", folder.display())
         });
         proxies.chain(bundle).chain(folders).collect()
     }
 
-    /// The proxies that are named, by their variables; none where the address can't be used.
+    /// The proxies by their variables; `None` where the address can't be used.
     fn proxies(&self) -> Vec<(&'static str, Option<Proxy>)> {
         let none = NoProxy::from_string(&format!("{THIS_MACHINE}, {}", self.none));
         let proxy = |url: &str, to: fn(Url) -> reqwest::Result<Proxy>| {
@@ -96,19 +95,19 @@ impl Environment {
     }
 }
 
-/// The address of an HTTP proxy; `http://` is understood.
+/// The address of an HTTP proxy; `http://` may be left out.
 fn proxy_url(text: &str) -> Option<Url> {
     let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let url = Url::parse(&text).ok()?;
     (matches!(url.scheme(), "http" | "https") && url.has_host()).then_some(url)
 }
 
-/// Why a file gives no certificate.
+/// Why a file provides no certificate.
 fn problem_of_bundle(bundle: &Path) -> Option<String> {
     let is_file = fs::metadata(bundle).map(|found| found.is_file());
     let mut text = Vec::new();
     let read = match is_file {
-        Ok(false) => return Some("which is no file: name a file of certificates in PEM".into()),
+        Ok(false) => return Some("which is not a file: name a file of certificates in PEM".into()),
         Ok(true) => File::open(bundle).and_then(|file| file.take(BUNDLE_MAX).read_to_end(&mut text)),
         Err(error) => Err(error),
     };
@@ -130,8 +129,8 @@ mod tests {
     use super::*;
     use crate::net::http::{self, Timeouts};
 
-    fn environment(variables: &[(&str, &str)]) -> Environment {
-        Environment::of(|name| {
+    fn environment(variables: &[(&str, &str)]) -> HttpEnvironment {
+        HttpEnvironment::of(|name| {
             variables.iter().find(|(own, _)| *own == name).map(|(_, value)| OsString::from(value))
         })
     }
@@ -150,7 +149,7 @@ mod tests {
         (address, std::thread::spawn(answer))
     }
 
-    async fn get(environment: &Environment, url: &str) -> reqwest::Result<u16> {
+    async fn get(environment: &HttpEnvironment, url: &str) -> reqwest::Result<u16> {
         let client = http::client_in(environment, &Timeouts::default()).unwrap();
         Ok(client.get(url).send().await?.status().as_u16())
     }
@@ -171,7 +170,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_proxy_carries_what_stays_on_this_machine() {
-        // Nobody listens at port 1.
+        // Nothing listens at port 1.
         for none in ["", "example.org"] {
             let variables =
                 [("HTTP_PROXY", "http://127.0.0.1:1"), ("ALL_PROXY", "127.0.0.1:1"), ("NO_PROXY", none)];
@@ -194,8 +193,8 @@ mod tests {
         let address = proxy.local_addr().unwrap().to_string();
         let variables = [("HTTP_PROXY", address.as_str()), ("NO_PROXY", "example.org, .invalid")];
         get(&environment(&variables), "http://flockd.invalid/").await.unwrap_err();
-        let nobody_came = proxy.accept().unwrap_err().kind() == std::io::ErrorKind::WouldBlock;
-        assert!(nobody_came, "there is no such host, and the proxy was not asked for it");
+        let is_unused = proxy.accept().unwrap_err().kind() == std::io::ErrorKind::WouldBlock;
+        assert!(is_unused, "there is no such host, and the proxy was not asked for it");
     }
 
     #[test]
@@ -223,7 +222,7 @@ mod tests {
         );
     }
 
-    /// None of these may keep the daemon from starting: the certificates built in are there.
+    /// None of these may keep the daemon from starting: the built-in certificates remain.
     #[test]
     fn a_bundle_without_certificates_is_said_and_stops_nothing() {
         let folder = tempfile::tempdir().unwrap();

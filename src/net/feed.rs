@@ -1,7 +1,7 @@
 //! The embedded default: an Atom feed that the daemon itself serves.
 //!
-//! The ledger row is the post: there is nobody to call, so nothing can be lost on the way, and a row that
-//! did not get as far as `posted` was never seen by anyone. Rendering the feed is the web server's work.
+//! The ledger row is the post. There is no server to call, so nothing can be lost on the way, and no reader saw a row that
+//! is not `posted`. The web server renders the feed.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -13,7 +13,7 @@ use crate::flock::NetworkKind;
 use crate::flock::account::Account;
 use crate::flock::post::{Cause, Post, Why};
 
-/// The most characters of an entry: far more than any poem's line, little enough for any feed reader.
+/// The most characters of an entry: far more than a poem's line, and few enough for any feed reader.
 pub const MAX: usize = 10_000;
 
 pub(super) static ADAPTER: Adapter = Adapter {
@@ -59,9 +59,9 @@ impl Network for Feed {
         Ok(ProbeResult::Absent)
     }
 
-    /// What only a lost ledger knew, nobody knows. Readers of the feed may have seen it.
+    /// Posts that only a lost ledger had are unknown, although readers of the feed may have seen them.
     async fn timeline_since(&self, _since: DateTime<Utc>, _session: &Session) -> Result<Timeline, Rejection> {
-        let reason = "a feed is in the ledger alone, so what was posted after the copy was made is not known";
+        let reason = "a feed exists only in the ledger, so posts made after the backup are not known";
         Ok(Timeline::Unavailable(Why::new(Cause::Interrupted, reason)))
     }
 

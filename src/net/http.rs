@@ -1,6 +1,5 @@
-//! HTTP as all networks use it: the one client that every bot shares, bodies with a limit, and what an
-//! error of the transport says about whether the request left. What an answer means is each network's own
-//! business.
+//! HTTP as all networks use it: the client that every bot shares, bodies with a size limit, and whether a request that
+//! failed was sent. What an answer means is up to each network.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -10,28 +9,28 @@ use reqwest::{Client, ClientBuilder, Request, Response, redirect, retry};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
-use super::environment::Environment;
+use super::environment::HttpEnvironment;
 use crate::flock::secret::Secret;
 
-/// The most bytes of an answer that are read. The longest that we ask for is a page of a hundred posts of X, under
-/// 200 KiB with every character of them escaped, or one of twenty statuses of 5,000 characters; what is longer was not
-/// meant for us, and a hundred of them at once must not fill the memory.
+/// The most bytes of an answer that are read. The longest answers we ask for are a page of a hundred posts on X, under
+/// 200 KiB with every character escaped, and a page of twenty statuses of 5,000 characters. A hundred longer ones at once
+/// must not fill the memory.
 pub const BODY_MAX: usize = 512 * 1024;
 
-/// The most characters of a stranger's words that go into a sentence of ours: a log line stays a line.
+/// The most characters of a quotation: a log line stays a line.
 const WORDS_MAX: usize = 200;
 
-/// Secrets shorter than this are not searched for in what others said: they would be found in any word. The
-/// ones that networks hand out have 25 characters and more, only PINs have 7 digits.
+/// Secrets shorter than this are not searched for in quotations: they would be found in any word. Networks hand out secrets
+/// of 25 characters and more; only PINs have 7 digits.
 const SECRET_MIN: usize = 7;
 
 /// How long a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until the connection stands, TLS included. When it passes, nothing was sent.
+    /// Until the connection is established, TLS included. When it elapses, nothing was sent.
     pub connect: Duration,
-    /// Until the last byte of the answer is there, the connecting included. Shutting down waits 30 s for
-    /// posts in flight, so a longer wait would turn into a doubt anyway.
+    /// Until the last byte of the answer has arrived, connecting included. Shutting down waits 30 s for posts in flight,
+    /// so a longer wait would end in an unknown outcome anyway.
     pub total: Duration,
     /// How long an unused connection is kept: shorter than servers keep theirs, because a request written
     /// to a connection that the other side is closing can't be told from one that was accepted.
@@ -48,32 +47,32 @@ impl Default for Timeouts {
     }
 }
 
-/// Why a body could not be had.
+/// Why a body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// Longer than anything we ask for.
     #[error("the answer is longer than {BODY_MAX} bytes")]
     TooLong,
-    /// It stopped half way.
+    /// It stopped halfway.
     #[error("the answer broke off: {0}")]
     Broken(String),
 }
 
-/// The client that the whole process shares; a clone is a handle on the same connections.
+/// The client that the whole process shares. A clone is a handle on the same connections.
 ///
-/// It follows no redirect and repeats nothing by itself, so that one call is one request. Proxies and certificates
-/// are those of the [`Environment`], and what is wrong with that is logged. It keeps no cookies.
+/// It follows no redirects and retries nothing, so that one call is one request, and keeps no cookies. Proxies and
+/// certificates come from the [`HttpEnvironment`], whose problems are logged.
 ///
 /// # Errors
 /// When TLS can't be set up.
 pub fn client(limits: &Timeouts) -> Result<Client, reqwest::Error> {
-    let environment = Environment::of_this_process();
+    let environment = HttpEnvironment::of_this_process();
     environment.problems().iter().for_each(|problem| tracing::warn!("{problem}"));
     client_in(&environment, limits)
 }
 
 /// The same in a given environment.
-pub(super) fn client_in(environment: &Environment, limits: &Timeouts) -> Result<Client, reqwest::Error> {
+pub(super) fn client_in(environment: &HttpEnvironment, limits: &Timeouts) -> Result<Client, reqwest::Error> {
     let build = |builder: ClientBuilder| environment.apply(builder);
     let with_all = build(builder(limits)).build();
     with_all.or_else(|error| {
@@ -95,22 +94,22 @@ fn builder(limits: &Timeouts) -> ClientBuilder {
         .retry(retry::never())
 }
 
-/// Makes a request, once. Whoever debugs hears which, without what may be secret in it: that is all of it but the host and
-/// the last word of the path, which is never part of a base URL.
+/// Makes a request, once, and logs it at debug level: only its host and the last segment of its path, which is never part of
+/// a base URL, as the rest may be secret.
 ///
 /// # Errors
 /// Those of the transport.
 pub async fn execute(client: &Client, request: Request) -> Result<Response, reqwest::Error> {
-    tracing::debug!(method = %request.method(), host = request.url().host_str(), call = call(request.url()), "a request");
+    tracing::debug!(method = %request.method(), host = request.url().host_str(), call = call(request.url()), "sending a request");
     let answer = client.execute(request).await;
     match &answer {
-        Ok(answer) => tracing::debug!(status = answer.status().as_u16(), "its answer"),
-        Err(error) => tracing::debug!("no answer: {}", explain(error)),
+        Ok(answer) => tracing::debug!(status = answer.status().as_u16(), "the request was answered"),
+        Err(error) => tracing::debug!("the request failed: {}", explain(error)),
     }
     answer
 }
 
-/// The last word of a URL's path.
+/// The last segment of a URL's path.
 fn call(url: &Url) -> &str {
     url.path().rsplit('/').next().unwrap_or_default()
 }
@@ -131,20 +130,20 @@ pub async fn body(mut response: Response) -> Result<Vec<u8>, BodyError> {
     }
 }
 
-/// Marks the header by which a request is somebody's own, so that no log of the HTTP crates shows it.
+/// Marks the `Authorization` header as sensitive, so that no log of the HTTP crates shows it.
 pub fn hide_authorization(request: &mut reqwest::Request) {
     if let Some(header) = request.headers_mut().get_mut(AUTHORIZATION) {
         header.set_sensitive(true);
     }
 }
 
-/// Whether the request provably never left this machine: it could not be built, or there was no connection
-/// to write it to (name resolution, connecting, TLS). A timeout of the whole is no proof.
+/// Whether the request provably never left this machine: it could not be built, or there was no connection (name resolution,
+/// connecting, TLS). A timeout of the whole request proves nothing.
 pub fn never_left(error: &reqwest::Error) -> bool {
     error.is_builder() || error.is_connect()
 }
 
-/// What went wrong, in the words of whoever noticed it first. Without the URL, which may hold a password.
+/// What went wrong, as the innermost error says it. Without the URL, which may hold a password.
 pub fn explain(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
@@ -153,11 +152,11 @@ pub fn explain(error: &reqwest::Error) -> String {
     while let Some(deeper) = cause.and_then(|cause| cause.source()) {
         cause = Some(deeper);
     }
-    // The outermost error would print the URL; the ones below it don't know it.
+    // Only the outermost error prints the URL.
     cause.map_or_else(|| "the request could not be made".to_owned(), |cause| plainly(&cause.to_string()))
 }
 
-/// What TLS found wrong, by the words of the library for it, and what that means to a person.
+/// Problems of TLS: the library's words for them, and what they mean to a person.
 #[rustfmt::skip]
 const TLS_PROBLEMS: [(&[&str], &str); 6] = [
     (&["UnknownIssuer"], "its certificate is from an authority that is not known here: name that authority's \
@@ -173,19 +172,19 @@ const TLS_PROBLEMS: [(&[&str], &str); 6] = [
     (&["InvalidContentType"], "it does not speak TLS: write the port at which it does, or http:// on this machine"),
 ];
 
-/// The library's words, or what they mean where a person can mend it.
+/// The library's words, or what they mean if a person can fix it.
 fn plainly(heard: &str) -> String {
     let known = TLS_PROBLEMS.iter().find(|(signs, _)| signs.iter().any(|sign| heard.contains(sign)));
     known.map_or_else(|| words(heard), |(_, meaning)| (*meaning).to_owned())
 }
 
-/// Whether an explanation already ends in what to do.
+/// Whether an explanation already says what to do.
 pub(super) fn has_remedy(explanation: &str) -> bool {
     TLS_PROBLEMS.iter().any(|(_, meaning)| *meaning == explanation)
 }
 
-/// A stranger's words without our secrets, as they are and as a form has them: a server that echoes the request
-/// in its error must not get them into log and ledger.
+/// A quotation without our secrets, be they verbatim or form-encoded: a server that echoes the request in its error must not
+/// get them into log or ledger.
 pub fn without(text: &str, us: &[&Secret]) -> String {
     us.iter()
         .map(|secret| secret.expose())
@@ -194,7 +193,7 @@ pub fn without(text: &str, us: &[&Secret]) -> String {
         .fold(text.to_owned(), |text, secret| text.replace(&secret, "[hidden]"))
 }
 
-/// A stranger's words made fit for a sentence of ours: one line, nothing invisible, not long.
+/// A quotation fit for a sentence of ours: one line, nothing invisible, not long.
 pub fn words(text: &str) -> String {
     let line = one_line(text);
     match line.char_indices().nth(WORDS_MAX) {
@@ -203,7 +202,7 @@ pub fn words(text: &str) -> String {
     }
 }
 
-/// The same, however long: for what is compared as a whole.
+/// The same of any length, for texts that are compared as a whole.
 pub fn one_line(text: &str) -> String {
     let visible: String = text.chars().map(|c| if hides(c) { ' ' } else { c }).collect();
     let mut line = String::new();
@@ -216,7 +215,7 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// Whether a character could break the line, steer a terminal or turn the reading direction.
+/// Whether a character could break the line, control a terminal or change the reading direction.
 fn hides(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -227,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strangers_words_become_one_short_line() {
+    fn a_quotation_becomes_one_short_line() {
         assert_eq!(words(" a\r\nb\u{1b}[31m\u{202e}c\u{7} "), "a b [31m c");
         let long = words(&"ü".repeat(1_000));
         assert_eq!(long.chars().count(), WORDS_MAX + 1);

@@ -1,22 +1,22 @@
-//! Whom a text mentions, as each network finds that: people who are told of the post, whether or not it was meant.
+//! Mentions in a text, as each network detects them: these people are notified, whether or not that was intended.
 //!
-//! What Bluesky finds is in `bluesky/facets`. X goes by the package twitter-text 3.1 (`validMentionOrList`), Mastodon by
-//! `Account::MENTION_RE`, whose kin find about the same.
+//! Bluesky's detection is in `bluesky/facets`. X uses the package twitter-text 3.1 (`validMentionOrList`), Mastodon
+//! `Account::MENTION_RE`, and other servers with its API detect about the same.
 
 /// The longest name on X that its own detection takes.
 const LONGEST_ON_X: usize = 20;
 
-/// Whom X would tell of a post with this text.
+/// Whom X would notify of a post with this text.
 pub(super) fn all_on_x(text: &str) -> Vec<&str> {
     signs(text).filter_map(|at| on_x(text, at)).collect()
 }
 
-/// Whom a server of Mastodon's kin would tell.
+/// Whom a server with Mastodon's API would notify.
 pub(super) fn all_on_mastodon(text: &str) -> Vec<&str> {
     signs(text).filter_map(|at| on_mastodon(text, at)).collect()
 }
 
-/// Where an `@` stands, that of East Asian keyboards too.
+/// The positions of `@`, including that of East Asian keyboards.
 fn signs(text: &str) -> impl Iterator<Item = usize> {
     text.match_indices(is_at).map(|(at, _)| at)
 }
@@ -35,8 +35,7 @@ fn on_x(text: &str, at: usize) -> Option<&str> {
     (name > 0 && !is_cut && begins_on_x(before)).then(|| &from[..sign + name])
 }
 
-/// Whether what stands before the sign lets a mention begin: no letter or digit and none of some signs, but a repost's "RT"
-/// does.
+/// Whether a mention may begin after this text: not after a letter, a digit or some signs, but after a repost's "RT".
 fn begins_on_x(before: &str) -> bool {
     let blocks = |c: char| c.is_ascii_alphanumeric() || "_!#$%&*@\u{ff20}".contains(c);
     if !before.ends_with(blocks) {
@@ -50,7 +49,7 @@ fn begins_on_x(before: &str) -> bool {
     before[at..].eq_ignore_ascii_case("rt") && !before[..at].ends_with(continues)
 }
 
-/// The accented letters of Latin that end no name on X.
+/// Accented Latin letters, which a name on X can't be followed by.
 const fn is_accented(c: char) -> bool {
     matches!(c, '\u{c0}'..='\u{24f}' | '\u{253}'..='\u{28b}' | '\u{2bb}' | '\u{300}'..='\u{36f}' | '\u{1e00}'..='\u{1eff}')
         && !matches!(c, '\u{d7}' | '\u{f7}')
@@ -69,7 +68,7 @@ fn on_mastodon(text: &str, at: usize) -> Option<&str> {
     (user > 0).then(|| &from[..1 + user + host])
 }
 
-/// How far words of these characters reach, that are joined by full stops and hyphens.
+/// How far words of these characters reach, joined by periods and hyphens.
 fn dotted(text: &str, is_word: impl Fn(char) -> bool) -> usize {
     let joins = |c: char| matches!(c, '.' | '-');
     let reach = text.find(|c| !is_word(c) && !joins(c)).unwrap_or(text.len());

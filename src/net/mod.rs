@@ -1,8 +1,7 @@
-//! The networks, behind one small trait: what a bot's client can do, and what the engine does with the answer.
+//! The networks, behind one small trait: what a bot's client can do, and what an answer means for the engine.
 //!
 //! No network knows the ledger, and the engine knows nothing of any network: a network says what an answer
-//! *means* ([`Outcome`]), the engine decides what happens next. Retrying is never done here, and no tokens are
-//! kept here.
+//! *means* ([`Outcome`]), and the engine decides what happens next. Nothing here retries or stores tokens.
 
 pub mod bluesky;
 mod diagnosis;
@@ -17,10 +16,10 @@ pub mod oauth2;
 pub mod offline;
 mod rate_limit;
 mod registry;
-mod resemblance;
 mod response;
 mod sign_in;
 mod text;
+mod text_match;
 mod timeline;
 pub mod x;
 
@@ -37,51 +36,54 @@ use crate::flock::post::{Cause, Post, PostId, Why};
 pub use diagnosis::Explanation;
 pub use identity::is_expected;
 pub use registry::{ClientConfig, connect, explanations};
-pub use resemblance::Resemblance;
 pub use sign_in::{AppPasswordApi, OAuth1Api, OAuth2Api, RequestToken, SignInApi};
 pub use text::{TextError, length, mentions, price, validate};
+pub use text_match::TextMatch;
 
 /// What is known of a bot's account when its client is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session {
-    /// The tokens to sign with; `None` where nobody signs.
+    /// The tokens to sign with; `None` on a network without accounts.
     pub tokens: Option<Tokens>,
     /// Who the bot is on the network, as far as the ledger remembers.
     pub account: Option<Account>,
 }
 
-/// The tokens to sign with, for a client that can do nothing without; whoever calls it sees to that.
+/// The tokens of a session, for a network that needs them.
+///
+/// # Errors
+/// When there are none.
 pub fn require_tokens(tokens: Option<&Tokens>) -> Result<&Tokens, Rejection> {
     tokens.ok_or_else(|| Rejection::unanswered(Why::new(Cause::SignIn, "not signed in")))
 }
 
-/// One bot's client. A small handle: what is costly is shared behind it. It keeps no tokens: they come with
-/// each call, so that new ones count from the next call on.
+/// One bot's client: a small handle on what all bots share. Tokens come with each call, so that new ones count from the
+/// next call on.
 #[async_trait]
 pub trait Network: Send + Sync {
-    /// Whether requests are signed with tokens of the bot's, so that a session must have some.
+    /// Whether a session needs tokens.
     fn requires_auth(&self) -> bool {
         false
     }
 
-    /// Gets new tokens for old ones. The old ones may be worthless afterwards, so the new ones must be durable
-    /// before they are used. An error with [`Cause::SignIn`] is final.
+    /// Exchanges tokens for new ones. The old ones may stop working at once, so the caller must store the new ones
+    /// before it uses them. An error with [`Cause::SignIn`] is final.
     async fn renew(&self, tokens: &Tokens) -> Result<Tokens, Rejection> {
         Ok(tokens.clone())
     }
 
-    /// Makes tokens worthless. That they are already is as good.
+    /// Revokes tokens. Succeeds if they were revoked before.
     async fn revoke(&self, _tokens: &Tokens) -> Result<(), Rejection> {
         Ok(())
     }
 
-    /// Makes sure that the client may post as the account it should. Returns what the ledger should remember
-    /// of the account from now on, if that is something new. Nothing is posted by this.
+    /// Makes sure that the tokens belong to the right account. Returns what the ledger should store about the account,
+    /// if that has changed. Posts nothing.
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection>;
 
-    /// All that is to be sent, where that is more than the text: what the text becomes on this network, in a post that
-    /// is planned at `at`. It is fixed before the first attempt, and each attempt sends [`Post::record`], so that all
-    /// of them are the same post. Nothing is posted by this.
+    /// What to send for a text, in a post planned at `at`, on a network where that is more than the text. The result is
+    /// fixed before the first attempt, and each attempt sends it as [`Post::record`], so that all attempts are the same
+    /// post. Posts nothing.
     async fn compose(
         &self,
         _id: PostId,
@@ -92,57 +94,59 @@ pub trait Network: Send + Sync {
         Ok(None)
     }
 
-    /// Makes one attempt to post, and only one.
+    /// Makes one attempt to post.
     async fn send(&self, post: &Post, session: &Session) -> Sent;
 
-    /// The pauses before each look for a post whose outcome is unknown; there are no more looks than these.
+    /// The pause before each probe for a post whose outcome is unknown. There are no more probes than pauses.
     fn probe_delays(&self) -> &[Duration] {
         &[Duration::ZERO]
     }
 
-    /// Looks once whether the network has a post whose outcome is unknown. An error says that it could not be asked
-    /// now.
+    /// Looks once for a post whose outcome is unknown. An error means that the network can't be asked now.
     async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection>;
 
-    /// What the account has posted since then, oldest first.
+    /// What the account has posted since an instant, oldest first.
     async fn timeline_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Rejection>;
 
-    /// Whether a text that the network shows may be this text of ours.
+    /// Whether `theirs`, as the network shows it, may be the text `ours`.
     fn same_text(&self, ours: &str, theirs: &str) -> bool {
         TextId::of(ours) == TextId::of(theirs)
     }
 
-    /// Takes a post back. That it is gone already is as good.
+    /// Deletes a post. Succeeds if it was deleted before.
     async fn delete(&self, post: &Post, session: &Session) -> Result<(), Rejection>;
 }
 
-/// What can be done with an account beside posting, and how one signs in to it. Networks without accounts don't have it.
+/// What a network with accounts offers besides posting: signing in, and how the account looks.
 #[async_trait]
 pub trait AccountApi: Network {
     /// A way to sign in, where the network has it.
     fn sign_in(&self, kind: SignInKind) -> Option<SignInApi<'_>>;
 
-    /// Makes sure that the server knows the app, where apps register themselves: makes a registration, if that which the
-    /// client was made with is none or serves no more. `redirects` is where browsers may come back to.
+    /// Registers the app with the server, where apps do so themselves and the server does not know it yet. `redirects` are
+    /// the addresses to which a browser may return. Returns the new registration, which the caller must store.
     async fn register(&self, _redirects: &[String]) -> Result<Option<Registration>, Rejection> {
         Ok(None)
     }
 
-    /// Whose the tokens are, and what they allow.
+    /// Which account the tokens belong to, and what they allow.
     async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Rejection>;
 
-    /// Why the account could not post with these tokens, if that can be known without posting.
+    /// Whether the tokens allow posting, as far as that can be known without a post.
+    ///
+    /// # Errors
+    /// When they don't: why, and what to do.
     fn may_post(&self, account: &Account, tokens: &Tokens) -> Result<(), Why>;
 
     /// How the account looks now: name, bio, and where its picture is.
     async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Rejection>;
 
-    /// Why the network lets no program change how an account looks, if that is so, and what to do instead.
+    /// Why programs can't change a profile on this network, if they can't, and what to do instead.
     fn profile_unsupported(&self) -> Option<&'static str> {
         None
     }
 
-    /// Has the account look like that, and say that it is a bot where the network has a mark for that.
+    /// Changes the profile, and marks the account as a bot where the network has such a mark.
     async fn update_profile(&self, tokens: &Tokens, profile: &Profile) -> Result<(), ProfileError>;
 }
 
@@ -151,11 +155,11 @@ pub trait AccountApi: Network {
 pub struct Appearance {
     /// The name that people see.
     pub name: Option<String>,
-    /// What it says of itself.
+    /// Its description of itself.
     pub bio: Option<String>,
     /// Where its picture is.
     pub picture_url: Option<String>,
-    /// Whether it says that it is a bot, where the network has a mark for that which programs can see.
+    /// Whether it is marked as a bot, where the network has a mark that programs can read.
     pub automated: Option<bool>,
 }
 
@@ -165,19 +169,19 @@ pub enum ProfileError {
     /// The network offers no such call: a person has to do it.
     #[error("{0}")]
     Unsupported(String),
-    /// It was asked for, and did not come to pass.
+    /// The request failed.
     #[error(transparent)]
     Failed(#[from] Rejection),
 }
 
-/// What came of one attempt to post: its outcome, and for how long no other should be made.
+/// The result of one attempt to post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
     /// What became of the post.
     pub outcome: Outcome,
-    /// Who should keep still, and until when.
+    /// Which bots should send nothing for a while.
     pub cooldowns: Vec<Cooldown>,
-    /// How many more requests the network would take before the tightest of its limits, as far as it said.
+    /// How many more posts the network takes before its tightest limit, as far as it said.
     pub room: Option<u32>,
 }
 
@@ -187,27 +191,27 @@ impl From<Outcome> for Sent {
     }
 }
 
-/// Nothing should be sent until then: the network said so, or it would be in vain.
+/// A stretch of time in which nothing should be sent: the network asked for it, or sending would be useless.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cooldown {
     /// Whom it concerns.
-    pub scope: Scope,
+    pub scope: LimitScope,
     /// Until when.
     pub until: DateTime<Utc>,
     /// Why, and what to do.
     pub why: Why,
 }
 
-/// Whom a limit of the network's concerns.
+/// Which bots a limit of the network concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum LimitScope {
     /// The bot that met it.
     Bot,
     /// All bots of its app.
     App,
 }
 
-/// What became of one attempt to post, by what is to be done next.
+/// What became of one attempt to post; each variant has its own consequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The network has it.
@@ -216,32 +220,32 @@ pub enum Outcome {
         remote_id: String,
         /// Where people can see it.
         url: Option<String>,
-        /// What a person should know of it, if it is not quite as it should be.
+        /// What a person should know about it, if something is unusual.
         note: Option<String>,
     },
-    /// The network said no to this text, and would say so again.
+    /// The network rejects this text, and would reject it again.
     Refused {
         /// What it said.
         reason: String,
     },
-    /// The network says that it has had the same text from this account lately.
+    /// The network rejects this text because the account posted it recently.
     Duplicate {
         /// What it said.
         reason: String,
     },
     /// Provably not accepted: the same post may be tried again.
     NotAccepted(Rejection),
-    /// The same, for a reason in words that are not known here: it may be the text, the account or the app.
+    /// Provably not accepted, for an unfamiliar reason: it may be the text, the account or the app.
     Unclear(Rejection),
-    /// The request left, and no answer that settles it came.
+    /// The request was sent, and no conclusive answer came.
     Unknown {
-        /// What happened instead.
+        /// What happened.
         reason: String,
     },
 }
 
 impl Outcome {
-    /// Nobody knows whether the post was accepted.
+    /// It is not known whether the post was accepted.
     fn unsettled(what: &str) -> Self {
         Self::Unknown { reason: format!("{what}; whether it was posted is not known") }
     }
@@ -251,9 +255,9 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", why.reason)]
 pub struct Rejection {
-    /// Word and sentence.
+    /// The cause, and the sentence for people.
     pub why: Why,
-    /// The network's own word on when to come back.
+    /// When the network said to try again, if it did.
     pub retry_at: Option<DateTime<Utc>>,
     /// Whether the network answered with a definite error, rather than not at all.
     pub answered: bool,
@@ -262,18 +266,18 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Something that ended before the network said anything.
+    /// A failure before the network answered anything.
     pub const fn unanswered(why: Why) -> Self {
         Self { why, retry_at: None, answered: false, token_rejected: false }
     }
 
-    /// Something that the network answered with a definite error.
+    /// A definite error from the network.
     const fn answered(why: Why) -> Self {
         Self { why, retry_at: None, answered: true, token_rejected: false }
     }
 
-    /// Nobody was reached at `url`; `name` is what to call them if that is no URL, `heard` what happened. Not a word
-    /// of the address but its host: the rest may hold a password.
+    /// No connection to `url`; `name` stands in if that is no URL, `heard` is what happened. Only the host is quoted: the
+    /// rest of the URL may hold a password.
     fn unreachable(url: &str, name: &str, heard: &str) -> Self {
         let url = Url::parse(url).ok();
         let host = url.as_ref().and_then(Url::host_str).unwrap_or(name);
@@ -285,7 +289,7 @@ impl Rejection {
         Self::unanswered(Why::new(Cause::Unreachable, reason))
     }
 
-    /// An address of the app is no URL, which a checked configuration rules out.
+    /// An address of the app is not a URL; checking the configuration rules this out.
     fn no_url() -> Self {
         let reason =
             "the app's api_url or site_url is no URL: set them to something like https://social.example";
@@ -293,39 +297,38 @@ impl Rejection {
     }
 }
 
-/// What a look at the network showed of a post whose outcome was unknown.
+/// What a probe found out about a post whose outcome was unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeResult {
-    /// The posts of the account that it may be. That there is none proves nothing before the last look: what was
-    /// accepted may take a moment to show. Posts that belong to other rows of the ledger are not sorted out.
+    /// The posts of the account that may be it. Before the last probe an empty list proves nothing: an accepted post may
+    /// take a moment to show. The caller has to leave out posts that belong to other rows of the ledger.
     Candidates {
-        /// Those that are surely it if they are no other row's, the best evidence first.
+        /// Posts that are certainly it unless they are another row's, the best evidence first.
         seen: Vec<RemotePost>,
-        /// Those that may be it: the network has changed them, or they are others. The likeliest first.
+        /// Posts that may be it: the network has changed the text, or they are different posts. The likeliest first.
         doubtful: Vec<RemotePost>,
-        /// What the look cost, in thousandths of a US dollar.
+        /// What the probe cost, in thousandths of a US dollar.
         cost: u32,
     },
     /// The network does not have it, and will not get it from an earlier attempt.
     Absent,
-    /// The network may not be asked.
+    /// The network does not let us look.
     Unavailable(Why),
 }
 
 impl ProbeResult {
-    /// What posts show of a text of ours: those that are the same by what the network is known to change, those that are
-    /// what is left of it, and those that may be.
+    /// Sorts posts by how well they match a text: first those that `is_same` recognizes, by what the network is known to
+    /// change, then those with the same letters and digits, and apart from them those that are similar.
     fn sorted(ours: &str, seen: Vec<RemotePost>, is_same: impl Fn(&RemotePost) -> bool, cost: u32) -> Self {
         let (mut same, mut changed, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
         for seen in seen {
-            match resemblance::of(ours, &seen.text) {
+            match text_match::of(ours, &seen.text) {
                 _ if is_same(&seen) => same.push(seen),
-                Resemblance::Same => changed.push(seen),
-                Resemblance::Doubtful => doubtful.push(seen),
-                Resemblance::None => {}
+                TextMatch::Same => changed.push(seen),
+                TextMatch::Doubtful => doubtful.push(seen),
+                TextMatch::None => {}
             }
         }
-        // The network's own ways are better evidence.
         same.extend(changed);
         Self::Candidates { seen: same, doubtful, cost }
     }
@@ -334,11 +337,11 @@ impl ProbeResult {
 /// What an account has posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Timeline<P = RemotePost> {
-    /// This, oldest first.
+    /// All posts, oldest first.
     Complete(Vec<P>),
-    /// This, oldest first, and there is more that can't be read, for this reason.
+    /// Some posts, oldest first, and why the others can't be read.
     Partial(Vec<P>, Why),
-    /// It may not be read.
+    /// The account's posts can't be read.
     Unavailable(Why),
 }
 
@@ -349,16 +352,16 @@ pub struct RemotePost {
     pub remote_id: String,
     /// Where people can see it.
     pub url: Option<String>,
-    /// Its text, as [`Network::is_same`] takes it.
+    /// Its text, as [`Network::same_text`] takes it.
     pub text: String,
     /// When it was posted.
     pub at: DateTime<Utc>,
-    /// The app that it was posted with, as the network names it, where it does.
+    /// The app that it was posted with, where the network tells.
     pub client: Option<String>,
 }
 
-/// Whether a text that a network shows is what servers leave of a text of ours: its letters and digits. For where it is
-/// not the same by what the network is known to change ([`Network::is_same`]).
-pub fn resemblance(ours: &str, theirs: &str) -> Resemblance {
-    resemblance::of(ours, theirs)
+/// Compares a text with one that a network shows by their letters and digits alone: for posts that are not recognized by
+/// what the network is known to change ([`Network::same_text`]).
+pub fn text_match(ours: &str, theirs: &str) -> TextMatch {
+    text_match::of(ours, theirs)
 }

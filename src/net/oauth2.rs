@@ -1,7 +1,6 @@
-//! OAuth 2.0 as a network's client needs it: the authorization code, with PKCE where it is known (RFC 6749, section
-//! 4.1, and RFC 7636), renewing and revoking. By way of the crate `oauth2`, whose types stay in this file; the requests are
-//! made by the one HTTP client of the process. Talking to the person is `enroll`'s work, keeping tokens the
-//! engine's.
+//! OAuth 2.0 as a network's client needs it: the authorization code, with PKCE where the server supports it (RFC 6749,
+//! section 4.1, and RFC 7636), renewing and revoking. The types of the crate `oauth2` stay in this file; requests go through
+//! the process's one HTTP client. `enroll` talks to the person, and the engine stores the tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,29 +23,28 @@ use crate::flock::account::{Client, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 
-/// Where somebody signs in, and as which app.
+/// Where a person signs in, and for which app.
 #[derive(Clone)]
 pub struct Provider {
     /// The client that the process shares.
     pub http: reqwest::Client,
-    /// The clock by which tokens run out.
+    /// The clock by which tokens expire.
     pub clock: Arc<dyn Clock>,
-    /// What to call it.
+    /// Its name, in a sentence.
     pub name: &'static str,
     /// The page on which a person agrees.
     pub authorize_url: String,
-    /// Where codes and refresh tokens become tokens.
+    /// Where codes and refresh tokens are exchanged for tokens.
     pub token_url: String,
     /// Where tokens are revoked (RFC 7009).
     pub revoke_url: String,
     /// The app.
     pub client: Client,
-    /// Whether the code is bound to whoever asked for it (RFC 7636). Not every provider knows that, and one may refuse
-    /// what it does not know.
+    /// Whether to use PKCE (RFC 7636). Not every provider supports it, and one may refuse parameters that it does not know.
     pub pkce: bool,
     /// How the app shows its secret, if it has one.
     pub proof: Proof,
-    /// What else the page is told on which a person agrees.
+    /// Additional parameters of that page.
     pub besides: &'static [(&'static str, &'static str)],
 }
 
@@ -64,7 +62,7 @@ pub enum Proof {
 pub struct Request {
     /// The page that the person has to open.
     pub url: String,
-    /// What must come back with the code, so that the answer belongs to this question.
+    /// The value that must come back with the code, which ties the answer to this request.
     pub state: String,
     redirect: String,
     verifier: Option<PkceCodeVerifier>,
@@ -73,7 +71,7 @@ pub struct Request {
 
 type Basic = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-/// Why the crate got no answer to work with.
+/// Why the crate got no answer.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error("{0}")]
@@ -85,10 +83,10 @@ enum Failed {
 }
 
 impl Provider {
-    /// Begins a sign-in: `redirect` is where the browser comes back to.
+    /// Begins a sign-in. `redirect` is the address to which the browser returns.
     ///
     /// # Errors
-    /// When an address is no URL.
+    /// When an address is not a URL.
     pub fn begin(&self, redirect: &str, scopes: &[&str]) -> Result<Request, Rejection> {
         let (challenge, verifier) = self.pkce.then(PkceCodeChallenge::new_random_sha256).unzip();
         let client = self.basic()?.set_redirect_uri(redirect_url(redirect)?);
@@ -111,7 +109,7 @@ impl Provider {
         })
     }
 
-    /// Tokens for the code with which the browser came back. `grant` is what this sign-in is to be known by.
+    /// Exchanges the code with which the browser came back. `grant` identifies this sign-in.
     ///
     /// # Errors
     /// When the provider does not accept the code.
@@ -129,13 +127,13 @@ impl Provider {
         Ok(self.tokens(&answer, None, request.scopes, grant))
     }
 
-    /// New tokens for old ones.
+    /// Exchanges tokens for new ones.
     ///
     /// # Errors
     /// With [`Cause::SignIn`] when the provider does not accept the refresh token; anything else may pass.
     pub async fn renew(&self, old: &Tokens) -> Result<Tokens, Rejection> {
         let Tokens::OAuth2 { refresh_token: Some(refresh), scopes, grant, .. } = old else {
-            let reason = "the access token has run out, and there is none to renew it with: sign in again";
+            let reason = "the access token has expired, and there is no refresh token: sign in again";
             return Err(Rejection::unanswered(Why::new(Cause::SignIn, reason)));
         };
         let token = RefreshToken::new(refresh.expose().to_owned());
@@ -146,17 +144,17 @@ impl Provider {
         Ok(self.tokens(&answer, Some(refresh), scopes.clone(), grant.clone()))
     }
 
-    /// Makes tokens worthless: first the one that renews, with which the other should go; then that one too, as
-    /// not every server does so (RFC 7009, section 2.1).
+    /// Revokes tokens: first the refresh token, which should revoke the access token as well, then that one too, as not every
+    /// server does so (RFC 7009, section 2.1).
     ///
     /// # Errors
-    /// When the provider can't be reached, or does not do it.
+    /// When the provider can't be reached, or does not comply.
     pub async fn revoke(&self, tokens: &Tokens) -> Result<(), Rejection> {
         let Tokens::OAuth2 { access_token, refresh_token, .. } = tokens else { return Ok(()) };
         let Some(refresh_token) = refresh_token else { return self.revoke_one(access_token).await };
         self.revoke_one(refresh_token).await?;
         match self.revoke_one(access_token).await {
-            // It is not known any more: it has gone with the first.
+            // It is unknown by now: it was revoked with the first.
             Err(rejection) if rejection.answered => Ok(()),
             done => done,
         }
@@ -180,7 +178,7 @@ impl Provider {
         Err(Rejection { answered: true, ..Rejection::unanswered(Why::new(cause, reason)) })
     }
 
-    /// The crate would take an address with TLS only, which a server on this machine doesn't have.
+    /// The crate accepts only addresses with TLS, which a server on this machine doesn't have.
     fn revocation(&self, token: &Secret) -> Result<reqwest::Request, reqwest::Error> {
         let mut form = Serializer::new(String::new());
         form.append_pair("token", token.expose());
@@ -210,7 +208,7 @@ impl Provider {
         })
     }
 
-    /// The client's secret, by itself and as the header of a request has it.
+    /// The client's secret, verbatim and as it stands in the header of a request.
     fn shown(&self) -> Vec<Secret> {
         let Some(secret) = &self.client.secret else { return Vec::new() };
         let spelled = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
@@ -241,7 +239,7 @@ impl Provider {
                 not_accepted(name, what, &error, &said)
             }
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                let reason = format!("{name} answered about {what} with something else than tokens");
+                let reason = format!("{name} answered about {what} with something other than tokens");
                 (Cause::Unreachable, format!("{reason}: if it lasts, look whether api_url is right"))
             }
         };
@@ -252,7 +250,7 @@ impl Provider {
         Rejection::unreachable(&self.token_url, self.name, heard)
     }
 
-    /// What the answer does not say stays as it was (RFC 6749, sections 5.1 and 6).
+    /// Values that the answer leaves out stay as they were (RFC 6749, sections 5.1 and 6).
     fn tokens(
         &self,
         answer: &BasicTokenResponse,
@@ -277,8 +275,8 @@ impl Provider {
     }
 }
 
-/// Whether an answer says that a token is worthless, now or already. RFC 7009 has a server say yes to one that is
-/// worthless already; X says so of other requests.
+/// Whether an answer says that a token is revoked, be it now or before. By RFC 7009 a server answers with success for one
+/// that was revoked before; X answers with an error.
 async fn is_revoked(response: reqwest::Response) -> bool {
     let (status, headers) = (response.status(), response.headers().clone());
     let Ok(body) = http::body(response).await else { return false };
@@ -288,8 +286,8 @@ async fn is_revoked(response: reqwest::Response) -> bool {
         || matches!(code, Some("invalid_token" | "invalid_request" | "invalid_grant"))
 }
 
-/// A client that is not accepted says nothing about the code or token (RFC 6749, section 5.2), and no signing in
-/// would mend it. Nor does a code that is not of that section: it may be a gateway's, and may pass.
+/// The cause of an error code (RFC 6749, section 5.2). A rejected client says nothing about the code or token, and signing in
+/// again would not help. Neither does an unknown error code: it may be a gateway's, and may pass.
 fn not_accepted(name: &str, what: &str, error: &BasicErrorResponse, said: &str) -> (Cause, String) {
     match error.error() {
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
@@ -302,7 +300,7 @@ fn not_accepted(name: &str, what: &str, error: &BasicErrorResponse, said: &str) 
         }
         BasicErrorResponseType::InvalidScope | BasicErrorResponseType::UnsupportedGrantType => (
             Cause::App,
-            format!("{name} does not renew or give such tokens ({said}): look at the app's settings there"),
+            format!("{name} does not issue such tokens ({said}): look at the app's settings there"),
         ),
         BasicErrorResponseType::Extension(code) if code == "invalid_token" => {
             (Cause::SignIn, format!("{name} does not accept {what} ({said}): sign in again"))
@@ -313,7 +311,7 @@ fn not_accepted(name: &str, what: &str, error: &BasicErrorResponse, said: &str) 
     }
 }
 
-/// The shared client as the crate calls it. What says nothing about tokens ends here.
+/// The shared client behind the crate's trait. Answers that say nothing about tokens become errors here.
 struct SharedClient<'p>(&'p reqwest::Client);
 
 impl<'c> AsyncHttpClient<'c> for SharedClient<'_> {

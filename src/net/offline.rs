@@ -1,4 +1,4 @@
-//! Networks that send nothing: that of a dry run, and that of a bot whose credentials can't be had.
+//! Networks that send nothing: that of a dry run, and that of a bot without usable credentials.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -34,14 +34,14 @@ impl Network for Paper {
     }
 }
 
-/// The network of a bot whose credentials are not at hand: every request ends before it begins, with the reason.
+/// The network of a bot without usable credentials: every request fails before it is made, with the reason.
 #[derive(Debug, Clone)]
 pub struct Locked {
     why: Why,
 }
 
 impl Locked {
-    /// A network that can't be used for this reason.
+    /// A network that can't be used, and why.
     pub const fn new(why: Why) -> Self {
         Self { why }
     }

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-use super::Scope;
+use super::LimitScope;
 
 /// The longest wait that is believed. No network's window is longer than a day; what is further off is a mistake.
 pub(super) const LONGEST: TimeDelta = TimeDelta::hours(24);
@@ -42,17 +42,17 @@ pub(super) struct Window {
     /// Whether it is the window meant by an answer that tells the instant and not what is left.
     pub(super) is_main: bool,
     /// Whom it concerns.
-    pub(super) scope: fn(&HeaderMap) -> Scope,
+    pub(super) scope: fn(&HeaderMap) -> LimitScope,
 }
 
 /// The window of one bot.
-pub(super) const fn of_bot(_: &HeaderMap) -> Scope {
-    Scope::Bot
+pub(super) const fn of_bot(_: &HeaderMap) -> LimitScope {
+    LimitScope::Bot
 }
 
 /// The window of all bots of an app.
-pub(super) const fn of_app(_: &HeaderMap) -> Scope {
-    Scope::App
+pub(super) const fn of_app(_: &HeaderMap) -> LimitScope {
+    LimitScope::App
 }
 
 impl Window {
@@ -88,7 +88,7 @@ impl RateLimits {
     }
 
     /// The limits that are used up, whom they concern, and when they begin anew.
-    pub(super) fn spent(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Vec<(Scope, DateTime<Utc>)> {
+    pub(super) fn spent(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Vec<(LimitScope, DateTime<Utc>)> {
         let spent = self.windows.iter().filter(|window| window.has_room(headers) == Some(false));
         let spent = spent.filter_map(|window| {
             let reset = window.reset(headers, now)?;

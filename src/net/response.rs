@@ -75,7 +75,7 @@ pub(super) async fn ask(
 /// Makes the one request of an attempt to post.
 ///
 /// # Errors
-/// What became of the post when no answer came: nothing if the request never left, otherwise nobody knows.
+/// What became of the post when no answer came: not accepted if the request never left, otherwise unknown.
 pub(super) async fn attempt(
     http: &Client,
     request: Request,

@@ -12,7 +12,7 @@ use super::events::EventStream;
 use super::forecasts::{Forecasts, SlotQuery, UpcomingSlots};
 use super::metrics::Metrics;
 use crate::clock::Clock;
-use crate::enroll::Reception;
+use crate::enroll::WebSignIns;
 use crate::flock::Flock;
 use crate::flock::web::Dashboard;
 use crate::health::HealthCache;
@@ -32,7 +32,7 @@ pub struct Site {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) events: Arc<EventStream>,
     /// Where people sign bots in; `None` in a dry run.
-    pub(super) reception: Option<Arc<Reception>>,
+    pub(super) reception: Option<Arc<WebSignIns>>,
     pub(super) forecasts: Arc<Forecasts>,
     /// Whether the last read of the ledger failed, so that long trouble is logged once.
     ledger_failing: Arc<AtomicBool>,
@@ -47,7 +47,7 @@ impl Site {
         metrics: Arc<Metrics>,
         clock: Arc<dyn Clock>,
         events: Arc<EventStream>,
-        reception: Option<Arc<Reception>>,
+        reception: Option<Arc<WebSignIns>>,
     ) -> Self {
         let (forecasts, ledger_failing) = Default::default();
         Self { flock, store, health, metrics, clock, events, reception, forecasts, ledger_failing }

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::{Clock as _, SystemClock};
 use flockd::flock::post::Cause;
-use flockd::net::{Network as _, Outcome, ProbeResult, Scope};
+use flockd::net::{LimitScope, Network as _, Outcome, ProbeResult};
 use serde_json::json;
 
 use crate::support::pds::{Front, Pds, Poet, Sky};
@@ -135,14 +135,16 @@ async fn limits_are_honoured() {
     let Outcome::NotAccepted(setback) = sent.outcome else { panic!("{:?}", sent.outcome) };
     assert!(close(setback.retry_at.unwrap()), "{setback:?}");
     assert!(
-        sent.cooldowns.len() == 1 && sent.cooldowns[0].scope == Scope::Bot && close(sent.cooldowns[0].until),
+        sent.cooldowns.len() == 1
+            && sent.cooldowns[0].scope == LimitScope::Bot
+            && close(sent.cooldowns[0].until),
         "{:?}",
         sent.cooldowns
     );
     // The last of a window is taken, and says that there are no more.
     front.next_post(Behaviour::StoreAndAnswer(limited(Reply::new(200, "{}"), "1", "3000;w=300")));
     let sent = sky.send(&post).await;
-    assert!(sent.cooldowns.len() == 1 && sent.cooldowns[0].scope == Scope::App, "{:?}", sent.cooldowns);
+    assert!(sent.cooldowns.len() == 1 && sent.cooldowns[0].scope == LimitScope::App, "{:?}", sent.cooldowns);
     let reply = error(429, "RateLimitExceeded", "").header("retry-after", "90");
     front.next_post(Behaviour::Answer(reply));
     let Outcome::NotAccepted(setback) = sky.send(&post).await.outcome else { panic!("taken") };

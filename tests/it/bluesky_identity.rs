@@ -121,10 +121,10 @@ async fn a_document_must_name_the_handle_and_a_server() {
         (with("alsoKnownAs", json!([])), "whose document does not name it"),
         (
             server("http://pds.example.com"),
-            "names http://pds.example.com as the account's server, which is no https",
+            "names http://pds.example.com as the account's server, which is not an https",
         ),
-        (server("https://me:hush@pds.example.com"), "which is no https address: nothing is sent there"),
-        (server("javascript:alert(1)"), "which is no https address"),
+        (server("https://me:hush@pds.example.com"), "which is not an https address: nothing is sent there"),
+        (server("javascript:alert(1)"), "which is not an https address"),
     ] {
         front.next_at(&path, answer(&document));
         let (cause, said) = refused(&front, &walt.handle, &walt).await;
@@ -151,7 +151,7 @@ async fn a_did_without_a_document_is_said_so() {
         ["did:key:z6Mk", "did:plc:a/b", "did:web:a.example:path", "did:web:a%2Fb", "did:web:a.example%3A80"]
     {
         let (cause, said) = refused(&front, no, &walt).await;
-        assert!(cause == Cause::Account && said.contains("is no DID that accounts have"), "{said}");
+        assert!(cause == Cause::Account && said.contains("is not a DID of an account"), "{said}");
     }
     front.next_at("/did:plc:", Behaviour::Answer(Reply::new(500, "")));
     assert_eq!(refused(&front, &walt.did, &walt).await.0, Cause::Unreachable);

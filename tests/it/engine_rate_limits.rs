@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State, Why};
 use flockd::flock::{AtEnd, Bot};
-use flockd::net::{Cooldown, Outcome, Scope};
+use flockd::net::{Cooldown, LimitScope, Outcome};
 use flockd::store::CommandKind;
 
 use crate::support::clock::{at, minutes, seconds};
@@ -87,7 +87,7 @@ fn hourly(name: &str) -> Bot {
     bot
 }
 
-fn hold(scope: Scope, until: &str) -> Cooldown {
+fn hold(scope: LimitScope, until: &str) -> Cooldown {
     Cooldown { scope, until: at(until), why: Why::new(Cause::Credits, "the credits are used up") }
 }
 
@@ -95,7 +95,7 @@ fn hold(scope: Scope, until: &str) -> Cooldown {
 async fn what_an_answer_says_of_the_app_counts_for_all_its_bots() {
     let house = House::of([(hourly("walt"), poem("w", 9)), (bot("emily"), poem("e", 99))]).await;
     house.net("walt").then(setback(Cause::Credits, None));
-    house.net("walt").cooldown(hold(Scope::App, "2024-03-05T12:25:00Z"));
+    house.net("walt").cooldown(hold(LimitScope::App, "2024-03-05T12:25:00Z"));
     house.pass_until("2024-03-05T12:10:00Z").await;
     let before = house.net("emily").sent().len();
     house.pass_until("2024-03-05T12:24:59Z").await;
@@ -112,7 +112,7 @@ async fn what_an_answer_says_of_the_app_counts_for_all_its_bots() {
 #[tokio::test]
 async fn what_an_answer_says_of_the_bot_counts_for_it_alone() {
     let house = House::of([(bot("walt"), poem("w", 99)), (bot("emily"), poem("e", 99))]).await;
-    house.net("walt").cooldown(hold(Scope::Bot, "2024-03-05T12:25:00Z"));
+    house.net("walt").cooldown(hold(LimitScope::Bot, "2024-03-05T12:25:00Z"));
     house.pass_until("2024-03-05T12:24:00Z").await;
     assert_eq!((house.net("walt").sent().len(), house.net("emily").sent().len()), (1, 24));
     assert_eq!(house.rows("walt").await[0].state, State::Posted, "a limit that is used up by a post");
@@ -125,7 +125,7 @@ async fn a_hold_that_outlasts_max_late_releases_the_slot() {
     let mut walt = hourly("walt");
     walt.max_late = minutes(5);
     let house = House::of([(walt, poem("w", 9))]).await;
-    house.net("walt").cooldown(hold(Scope::Bot, "2024-03-05T12:45:00Z"));
+    house.net("walt").cooldown(hold(LimitScope::Bot, "2024-03-05T12:45:00Z"));
     house.pass_until("2024-03-05T12:50:00Z").await;
     let story = house.story("walt").await;
     let expected = ["12:10:00 posted w1", "12:20:00 released (credits) w2", "12:30:00 released (credits) w2"];

@@ -6,7 +6,7 @@ use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, Why};
 use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::{AtEnd, Bot};
-use flockd::net::{Cooldown, Scope};
+use flockd::net::{Cooldown, LimitScope};
 use flockd::store::CommandKind;
 use jiff::tz::TimeZone;
 
@@ -101,7 +101,7 @@ async fn what_is_remembered_of_a_bot_stays() {
     let mut house = House::of(bots).await;
     let until = at("2024-03-05T12:30:00Z");
     let why = Why::new(Cause::Credits, "the credits are used up");
-    house.net("held").cooldown(Cooldown { scope: Scope::Bot, until, why });
+    house.net("held").cooldown(Cooldown { scope: LimitScope::Bot, until, why });
     house.pass(seconds(150)).await;
     for _ in 0..3 {
         house.bots.iter_mut().for_each(touch);

@@ -27,7 +27,7 @@ use crate::flock::schedule::Zone;
 use crate::flock::{Bot, BotName, Flock, NetworkKind, pick};
 use crate::health::health;
 use crate::net;
-use crate::net::environment::Environment;
+use crate::net::environment::HttpEnvironment;
 use crate::store::health_state::not_signed_in;
 use crate::store::sqlite::Sqlite;
 use crate::store::{AccountConflict, BotRecord, Spent, Store, StoreError};
@@ -78,7 +78,7 @@ async fn examine(config: &Path) -> Checked {
     let Examined { flock, mut complaints, places, zones, .. } = config::examine(config, now);
     complaints
         .extend(zones.as_ref().map(|zones| places.note("", format!("the rules of time zones are {zones}"))));
-    let outside = Environment::of_this_process().problems();
+    let outside = HttpEnvironment::of_this_process().problems();
     complaints.extend(outside.into_iter().map(|problem| places.warning("", problem)));
     let whole = !complaints.iter().any(Diagnostic::is_error);
     let (mut forecast, mut apps) = (Vec::new(), Vec::new());

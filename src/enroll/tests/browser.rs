@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::callback::{self, Browser, LIMITS, PORTS, Verdict};
+use super::super::callback::{self, CallbackChannel, CallbackOutcome, LIMITS, PORTS};
 use super::*;
 use crate::listener::ConnectionLimits;
 
@@ -16,11 +16,11 @@ fn client() -> Client {
 
 /// Has a browser visit an address while this side waits for it.
 async fn visited(
-    browser: &mut Browser,
+    browser: &mut CallbackChannel,
     address: String,
-) -> (callback::Arrival, tokio::task::JoinHandle<Response>) {
+) -> (callback::CallbackRequest, tokio::task::JoinHandle<Response>) {
     let visit = tokio::spawn(async move { client().get(address).send().await.unwrap() });
-    let arrival = tokio::time::timeout(SOON, browser.arrival()).await.expect("nobody came");
+    let arrival = tokio::time::timeout(SOON, browser.arrival()).await.expect("no browser came back");
     (arrival, visit)
 }
 
@@ -38,7 +38,7 @@ async fn rest(mut stream: TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Three ports in a row that nobody has but the test.
+/// Three free ports in a row.
 async fn three_ports() -> (u16, Vec<TcpListener>) {
     loop {
         let first = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -91,7 +91,7 @@ async fn a_wrong_state_ends_nothing() {
 
 #[tokio::test]
 async fn a_look_does_not_use_the_answer_up() {
-    let mut browser = Browser::expected_at(0).await.unwrap();
+    let mut browser = CallbackChannel::expected_at(0).await.unwrap();
     let address = format!("{}?code=co", browser.address().unwrap());
     for method in ["HEAD", "POST", "OPTIONS", "DELETE"] {
         let method = method.parse().unwrap();
@@ -102,14 +102,14 @@ async fn a_look_does_not_use_the_answer_up() {
     assert_eq!(ahead.status(), 503);
     let (arrival, visit) = visited(&mut browser, address).await;
     assert_eq!(arrival.query, "code=co");
-    browser.take(arrival.visitor);
-    browser.tell(Verdict::Done("fine".to_owned())).await;
+    browser.accept(arrival.visitor);
+    browser.tell(CallbackOutcome::Done("fine".to_owned())).await;
     assert_eq!(visit.await.unwrap().status(), 200);
 }
 
 #[tokio::test]
 async fn http_2_is_not_spoken() {
-    let browser = Browser::expected_at(0).await.unwrap();
+    let browser = CallbackChannel::expected_at(0).await.unwrap();
     let address = browser.address().unwrap();
     let settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
     // A server that spoke it would answer with settings of its own, and wait.
@@ -119,21 +119,21 @@ async fn http_2_is_not_spoken() {
 
 #[tokio::test]
 async fn an_answer_counts_once() {
-    let mut browser = Browser::expected_at(0).await.unwrap();
+    let mut browser = CallbackChannel::expected_at(0).await.unwrap();
     let address = format!("{}?code=co", browser.address().unwrap());
     let (first, first_visit) = visited(&mut browser, address.clone()).await;
-    browser.take(first.visitor);
+    browser.accept(first.visitor);
     let replay = client().get(&address).send().await.unwrap();
     assert_eq!(replay.status(), 409);
     assert!(replay.text().await.unwrap().contains("answered already"));
-    browser.tell(Verdict::Done("fine".to_owned())).await;
+    browser.tell(CallbackOutcome::Done("fine".to_owned())).await;
     assert_eq!(first_visit.await.unwrap().status(), 200);
-    assert!(client().get(&address).send().await.is_err(), "nobody listens any more");
+    assert!(client().get(&address).send().await.is_err(), "the listener is closed");
 }
 
 #[tokio::test]
 async fn who_came_at_the_same_time_is_late() {
-    let mut browser = Browser::expected_at(0).await.unwrap();
+    let mut browser = CallbackChannel::expected_at(0).await.unwrap();
     let address = browser.address().unwrap();
     let visits = ["first", "second"].map(|code| {
         let address = format!("{address}?code={code}");
@@ -141,20 +141,20 @@ async fn who_came_at_the_same_time_is_late() {
     });
     let arrival = browser.arrival().await;
     let first = arrival.query.ends_with("first");
-    browser.take(arrival.visitor);
+    browser.accept(arrival.visitor);
     let [one, two] = visits;
     let (winner, loser) = if first { (one, two) } else { (two, one) };
     assert_eq!(loser.await.unwrap(), 409);
-    browser.tell(Verdict::Done("fine".to_owned())).await;
+    browser.tell(CallbackOutcome::Done("fine".to_owned())).await;
     assert_eq!(winner.await.unwrap(), 200);
 }
 
 #[tokio::test]
 async fn a_sign_in_that_is_dropped_is_told_to_the_browser() {
-    let mut browser = Browser::expected_at(0).await.unwrap();
+    let mut browser = CallbackChannel::expected_at(0).await.unwrap();
     let address = format!("{}?code=co", browser.address().unwrap());
     let (arrival, visit) = visited(&mut browser, address).await;
-    browser.take(arrival.visitor);
+    browser.accept(arrival.visitor);
     drop(browser);
     let answer = visit.await.unwrap();
     assert_eq!(answer.status(), 400);
@@ -163,7 +163,7 @@ async fn a_sign_in_that_is_dropped_is_told_to_the_browser() {
 
 #[tokio::test]
 async fn every_answer_is_guarded() {
-    let browser = Browser::expected_at(0).await.unwrap();
+    let browser = CallbackChannel::expected_at(0).await.unwrap();
     let address = browser.address().unwrap();
     for path in [address.clone(), address.replace("/callback", "/favicon.ico")] {
         let answer = client().get(path).send().await.unwrap();
@@ -178,7 +178,7 @@ async fn every_answer_is_guarded() {
 
 #[tokio::test]
 async fn a_browser_may_come_by_either_address() {
-    let mut browser = Browser::expected_at(0).await.unwrap();
+    let mut browser = CallbackChannel::expected_at(0).await.unwrap();
     let address = format!("{}?code=co", browser.address().unwrap());
     visited(&mut browser, address.clone()).await;
     if TcpListener::bind("[::1]:0").await.is_ok() {
@@ -190,7 +190,7 @@ async fn a_browser_may_come_by_either_address() {
 async fn a_taken_port_is_passed_over() {
     let (first, mut listeners) = three_ports().await;
     listeners.truncate(2);
-    let browser = Browser::expected_at(first).await.unwrap();
+    let browser = CallbackChannel::expected_at(first).await.unwrap();
     assert_eq!(browser.address().unwrap(), format!("http://127.0.0.1:{}/callback", first + 2));
 }
 
@@ -198,7 +198,7 @@ async fn a_taken_port_is_passed_over() {
 async fn a_port_of_which_half_is_taken_is_passed_over() {
     let Ok(six) = TcpListener::bind("[::1]:0").await else { return };
     let port = six.local_addr().unwrap().port();
-    if let Ok(browser) = Browser::expected_at(port).await {
+    if let Ok(browser) = CallbackChannel::expected_at(port).await {
         assert_ne!(browser.address().unwrap(), callback::address(port));
     }
 }
@@ -206,14 +206,14 @@ async fn a_port_of_which_half_is_taken_is_passed_over() {
 #[tokio::test]
 async fn with_all_ports_taken_a_pin_or_a_paste_will_do() {
     let (first, _listeners) = three_ports().await;
-    let done = run(Ways::default(), Plan { port: first, ..oauth1() }, async |mut outside| {
+    let done = run(Ways::default(), SignInPlan { port: first, ..oauth1() }, async |mut outside| {
         outside.script.told(&format!("port {first} is taken, port {}", first + 1)).await;
         assert_eq!(outside.callback().await, "oob");
         outside.script.types("1234567");
         outside
     });
     done.await.unwrap();
-    let done = run(Ways::default(), Plan { port: first, ..oauth2() }, async |mut outside| {
+    let done = run(Ways::default(), SignInPlan { port: first, ..oauth2() }, async |mut outside| {
         outside.script.told("it will end at a page that can't be loaded").await;
         assert_eq!(outside.callback().await, callback::address(first));
         outside.script.types("a-code-of-20-letters");
@@ -224,7 +224,7 @@ async fn with_all_ports_taken_a_pin_or_a_paste_will_do() {
 
 #[tokio::test]
 async fn a_request_line_without_end_is_cut_off() {
-    let mut browser = Browser::expected_at(0).await.unwrap();
+    let mut browser = CallbackChannel::expected_at(0).await.unwrap();
     let address = browser.address().unwrap();
     let mut stream = raw(&address, b"GET /callback?").await;
     let block = vec![b'x'; 1 << 20];
@@ -240,7 +240,7 @@ async fn a_request_line_without_end_is_cut_off() {
 #[tokio::test]
 async fn who_dawdles_gives_their_place_to_the_browser() {
     let limits = ConnectionLimits { connections: 2, idle_timeout: IDLE_TIMEOUT, ..LIMITS };
-    let mut browser = Browser::expected_within(&limits, 0).await.unwrap();
+    let mut browser = CallbackChannel::expected_within(&limits, 0).await.unwrap();
     let address = browser.address().unwrap();
     let _idle = raw(&address, b"").await;
     let _slow = raw(&address, b"GET /callback?code=co HT").await;
@@ -251,25 +251,25 @@ async fn who_dawdles_gives_their_place_to_the_browser() {
 #[tokio::test]
 async fn who_waits_for_us_is_not_sent_away() {
     let limits = ConnectionLimits { idle_timeout: IDLE_TIMEOUT, ..LIMITS };
-    let mut browser = Browser::expected_within(&limits, 0).await.unwrap();
+    let mut browser = CallbackChannel::expected_within(&limits, 0).await.unwrap();
     let address = browser.address().unwrap();
     let (arrival, visit) = visited(&mut browser, format!("{address}?code=co")).await;
-    browser.take(arrival.visitor);
+    browser.accept(arrival.visitor);
     // Who came later and dawdled has been sent away, so the first has waited for longer.
     assert_eq!(rest(raw(&address, b"GET / HT").await).await, "");
-    browser.tell(Verdict::Done("fine".to_owned())).await;
+    browser.tell(CallbackOutcome::Done("fine".to_owned())).await;
     assert_eq!(visit.await.unwrap().status(), 200);
 }
 
 #[tokio::test]
 async fn the_end_is_not_held_up_by_who_dawdles() {
-    let mut browser = Browser::expected_at(0).await.unwrap();
+    let mut browser = CallbackChannel::expected_at(0).await.unwrap();
     let address = browser.address().unwrap();
     let idle = raw(&address, b"").await;
     let kept = raw(&address, b"GET /favicon.ico HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let (arrival, visit) = visited(&mut browser, format!("{address}?code=co")).await;
-    browser.take(arrival.visitor);
-    browser.tell(Verdict::Done("fine".to_owned())).await;
+    browser.accept(arrival.visitor);
+    browser.tell(CallbackOutcome::Done("fine".to_owned())).await;
     assert_eq!(visit.await.unwrap().status(), 200);
     assert!(rest(idle).await.is_empty() && rest(kept).await.starts_with("HTTP/1.1 404"));
 }

@@ -1,10 +1,10 @@
 //! Signing in as a person meets it: a scripted person and a browser on one side, a small X on the other.
 
 mod browser;
-mod network;
+mod fake_network;
 mod person;
-mod proof;
-mod reception;
+mod verify;
+mod web_sign_ins;
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::net::http;
-use network::{Network, Ways};
+use fake_network::{FakeNetwork, Ways};
 use person::{Script, scripted};
 
 /// What nothing that works needs.
@@ -40,7 +40,7 @@ impl Clock for Deadline {
 
 /// What a test does while the sign-in runs: it plays both the person and their browser.
 struct Outside {
-    network: Network,
+    network: FakeNetwork,
     script: Script,
     deadline: std::sync::Arc<Deadline>,
     client: Client,
@@ -65,29 +65,29 @@ impl Outside {
     }
 }
 
-fn plan(way: Way) -> Plan {
+fn plan(method: SignInMethod) -> SignInPlan {
     let timeout = Duration::from_secs(600);
-    Plan { bot: "walt".to_owned(), way, port: 0, handle: Some("walt_lines".to_owned()), timeout }
+    SignInPlan { bot: "walt".to_owned(), method, port: 0, handle: Some("walt_lines".to_owned()), timeout }
 }
 
-fn oauth1() -> Plan {
-    plan(Way::OAuth1 { pin: false })
+fn oauth1() -> SignInPlan {
+    plan(SignInMethod::OAuth1 { pin: false })
 }
 
-fn pin() -> Plan {
-    plan(Way::OAuth1 { pin: true })
+fn pin() -> SignInPlan {
+    plan(SignInMethod::OAuth1 { pin: true })
 }
 
-fn oauth2() -> Plan {
-    plan(Way::OAuth2 { grant: "grant-1".to_owned(), pin: false })
+fn oauth2() -> SignInPlan {
+    plan(SignInMethod::OAuth2 { grant: "grant-1".to_owned(), pin: false })
 }
 
-/// Runs a sign-in and what happens meanwhile; whoever called keeps the tokens, and says so.
-async fn run<F>(ways: Ways, plan: Plan, outside: impl FnOnce(Outside) -> F) -> Result<(), EnrollError>
+/// Runs a sign-in and the test beside it; then tells the browser that the tokens are saved.
+async fn run<F>(ways: Ways, plan: SignInPlan, outside: impl FnOnce(Outside) -> F) -> Result<(), EnrollError>
 where
     F: Future<Output = Outside>,
 {
-    let network = Network::start(ways).await;
+    let network = FakeNetwork::start(ways).await;
     let x = network.x();
     let (mut person, script) = scripted();
     let deadline = std::sync::Arc::new(Deadline::default());
@@ -188,7 +188,7 @@ async fn a_mistyped_pin_may_be_typed_again_but_not_for_ever() {
     let strict = Ways { verifier: "7654321", ..Ways::default() };
     let done = run(strict.clone(), pin(), async |mut outside| {
         outside.script.types("1234567");
-        outside.script.told("or type it once more").await;
+        outside.script.told("or type it again").await;
         outside.script.types("7654321");
         outside
     });
@@ -211,7 +211,7 @@ async fn rubbish_is_asked_about_three_times() {
         }
         outside
     });
-    assert_eq!(done.await, Err(EnrollError::Rubbish { bot: "walt".to_owned() }));
+    assert_eq!(done.await, Err(EnrollError::NoAnswer { bot: "walt".to_owned() }));
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn lines_without_end_are_rubbish_too() {
         (0..30).for_each(|_| outside.script.types(""));
         outside
     });
-    assert_eq!(done.await, Err(EnrollError::Rubbish { bot: "walt".to_owned() }));
+    assert_eq!(done.await, Err(EnrollError::NoAnswer { bot: "walt".to_owned() }));
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn who_says_no_is_told_how_to_say_yes() {
     let done = run(Ways::default(), oauth1(), async |mut outside| {
         let callback = outside.callback().await;
         let (status, page) = outside.get(&format!("{callback}?denied=ask")).await;
-        assert!(status == 400 && page.contains("you said no on the page"), "{page}");
+        assert!(status == 400 && page.contains("you declined on the page"), "{page}");
         outside
     });
     assert_eq!(done.await, Err(EnrollError::Denied { bot: "walt".to_owned() }));
@@ -273,7 +273,7 @@ async fn without_input_and_without_a_listener_nothing_can_come() {
         outside.script.leaves();
         outside
     });
-    assert_eq!(done.await, Err(EnrollError::NobodyThere { bot: "walt".to_owned() }));
+    assert_eq!(done.await, Err(EnrollError::NoInput { bot: "walt".to_owned() }));
 }
 
 #[tokio::test]

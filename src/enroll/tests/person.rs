@@ -64,6 +64,6 @@ impl Script {
     /// Waits until they were told a line with these words in it.
     pub(super) async fn told(&mut self, words: &str) {
         let told = self.told.wait_for(|told| told.iter().any(|line| line.contains(words))).await;
-        assert!(told.is_ok(), "nobody said {words:?}");
+        assert!(told.is_ok(), "{words:?} was not said");
     }
 }

@@ -1,4 +1,4 @@
-//! What can be done with an account on Bluesky beside posting: whose a session is, and how the account looks.
+//! Accounts on Bluesky: which account a session belongs to, and the profile.
 
 use std::path::Path;
 
@@ -23,36 +23,36 @@ use crate::net::{AccountApi, AppPasswordApi, Appearance, ProfileError, Rejection
 
 /// The largest picture, in bytes (the lexicon `app.bsky.actor.profile`).
 const PICTURE_MAX: usize = 1_000_000;
-/// The most that is read of one: enough to say how much too large it is.
+/// The most bytes of a file that are read: enough to say how much too large it is.
 const PICTURE_READ: u64 = 32 * 1024 * 1024;
-/// How the kinds of pictures begin that it takes.
+/// The types of pictures that it accepts, and their first bytes.
 const KINDS: &[(&str, &[u8])] = &[("image/png", b"\x89PNG\r\n\x1a\n"), ("image/jpeg", b"\xff\xd8\xff")];
-/// Whose a session is, in a sentence.
-const ASK: &str = "say whose the session is";
+/// Asking for the account of a session, in a sentence.
+const ASK: &str = "name the account of the session";
 
-/// The record of what an account says of itself, if it has one, and its version.
-struct Worn {
+/// An account's profile record, if it has one, and its version.
+struct CurrentProfile {
     record: Option<Value>,
     cid: Option<String>,
 }
 
 impl Bluesky {
-    async fn worn(&self, held: &BlueskySession<'_>) -> Result<Worn, Rejection> {
+    async fn current_profile(&self, held: &BlueskySession<'_>) -> Result<CurrentProfile, Rejection> {
         let Some(mut found) = self.get_record(held, profile::PLACE).await? else {
-            return Ok(Worn { record: None, cid: None });
+            return Ok(CurrentProfile { record: None, cid: None });
         };
         let cid = found["cid"].as_str().map(str::to_owned);
-        Ok(Worn { record: Some(found["value"].take()), cid })
+        Ok(CurrentProfile { record: Some(found["value"].take()), cid })
     }
 
-    /// Where a picture of an account's is.
+    /// The URL of an account's picture.
     fn picture_url(held: &BlueskySession<'_>, record: &Value) -> Option<String> {
         let cid = profile::picture(record)?;
         let url = format!("{}/xrpc/com.atproto.sync.getBlob", held.server);
         Some(url::Url::parse_with_params(&url, [("did", held.did), ("cid", cid)]).ok()?.into())
     }
 
-    /// Sends a picture, and returns what a record has to say to have it.
+    /// Uploads a picture, and returns the reference to it for a record.
     async fn upload(&self, path: &Path, tokens: &Tokens) -> Result<Value, ProfileError> {
         let held = session_of(tokens)?;
         let (kind, bytes) = picture(path).await.map_err(ProfileError::Unsupported)?;
@@ -68,7 +68,7 @@ impl Bluesky {
     }
 }
 
-/// A picture that the network takes, and its kind; or why it takes none of that.
+/// A picture and its type, or why the network does not accept it.
 async fn picture(path: &Path) -> Result<(&'static str, Vec<u8>), String> {
     let shown = path.display();
     let read = files::read_async(path, PICTURE_READ).await;
@@ -100,7 +100,7 @@ impl AccountApi for Bluesky {
         let Some(handle) = handle.filter(|handle| super::facets::is_handle(handle)) else {
             return Err(unclear(ASK, "no handle of that account is in its answer"));
         };
-        let record = self.worn(&held).await?.record.unwrap_or_default();
+        let record = self.current_profile(&held).await?.record.unwrap_or_default();
         let kind = if looks_like_app_password(held.password) { "app password" } else { "main password" };
         Ok(Account {
             network: NetworkKind::Bluesky,
@@ -116,31 +116,31 @@ impl AccountApi for Bluesky {
         })
     }
 
-    /// Whoever has a session may write.
+    /// Every session may post.
     fn may_post(&self, _account: &Account, _tokens: &Tokens) -> Result<(), Why> {
         Ok(())
     }
 
     async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Rejection> {
         let held = session_of(tokens)?;
-        let record = self.worn(&held).await?.record.unwrap_or_default();
+        let record = self.current_profile(&held).await?.record.unwrap_or_default();
         Ok(Appearance {
             name: sentence(&record, "displayName"),
-            // Whole, as it is compared with what it should be.
+            // Not shortened, as it is compared with the wanted one.
             bio: record["description"].as_str().map(http::one_line).filter(|bio| !bio.is_empty()),
             picture_url: Self::picture_url(&held, &record),
             automated: Some(profile::is_automated(&record)),
         })
     }
 
-    /// Changes what is to be changed, and gives the account the label of a bot; all else stays. What somebody has
-    /// changed meanwhile is not written over.
+    /// Changes the given fields, and labels the account as a bot; all other fields stay. A concurrent change is not
+    /// overwritten.
     async fn update_profile(&self, tokens: &Tokens, profile: &Profile) -> Result<(), ProfileError> {
         if let Some(unfit) = profile::unfit(profile) {
             return Err(ProfileError::Unsupported(unfit));
         }
         let held = session_of(tokens)?;
-        let Worn { record, cid } = self.worn(&held).await?;
+        let CurrentProfile { record, cid } = self.current_profile(&held).await?;
         let picture = match &profile.picture {
             Some(path) => Some(self.upload(path, tokens).await?),
             None => None,

@@ -5,7 +5,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use crate::flock::post::Cause;
-use crate::net::Scope;
+use crate::net::LimitScope;
 use crate::net::diagnosis::{Api, Diagnosis, Effect, Retry, Rule};
 use crate::net::rate_limit::{self, RateLimits, Window};
 use crate::net::response::{self, ApiError, Protocol};
@@ -217,11 +217,11 @@ fn is_own(error: &Value) -> bool {
 }
 
 /// Whom a limit concerns, by the window of its policy, such as `5000;w=3600`.
-fn scope_of_window(headers: &HeaderMap) -> Scope {
+fn scope_of_window(headers: &HeaderMap) -> LimitScope {
     let policy = rate_limit::text(headers, "ratelimit-policy").unwrap_or_default();
     let window: Option<i64> = policy.split(';').find_map(|part| part.trim().strip_prefix("w=")?.parse().ok());
     let of_address = window.is_some_and(|seconds| seconds <= WINDOW_OF_AN_ADDRESS_S);
-    if of_address { Scope::App } else { Scope::Bot }
+    if of_address { LimitScope::App } else { LimitScope::Bot }
 }
 
 #[cfg(test)]
@@ -242,11 +242,11 @@ mod tests {
             spent.first().map(|(scope, at)| (*scope, (*at - now).num_seconds()))
         };
         assert_eq!(of("2", "1800000100", "5000;w=3600"), None);
-        assert_eq!(of("1", "1800000100", "5000;w=3600"), Some((Scope::Bot, 100)));
-        assert_eq!(of("0", "1800000100", "35000;w=86400"), Some((Scope::Bot, 100)));
-        assert_eq!(of("0", "1800000100", "3000;w=300"), Some((Scope::App, 100)));
-        assert_eq!(of("0", "1800000100", "odd"), Some((Scope::Bot, 100)));
-        assert_eq!(of("0", "1799999999", "3000;w=300"), Some((Scope::App, 60)), "already past");
+        assert_eq!(of("1", "1800000100", "5000;w=3600"), Some((LimitScope::Bot, 100)));
+        assert_eq!(of("0", "1800000100", "35000;w=86400"), Some((LimitScope::Bot, 100)));
+        assert_eq!(of("0", "1800000100", "3000;w=300"), Some((LimitScope::App, 100)));
+        assert_eq!(of("0", "1800000100", "odd"), Some((LimitScope::Bot, 100)));
+        assert_eq!(of("0", "1799999999", "3000;w=300"), Some((LimitScope::App, 60)), "already past");
         assert_eq!(of("0", "soon", "3000;w=300"), None);
     }
 }

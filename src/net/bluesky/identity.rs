@@ -1,5 +1,5 @@
-//! Who an account is and where it lives: from its handle to its DID, from there to its document, and from that to its
-//! server (atproto.com/specs/handle, atproto.com/specs/did). A handle counts only if the document names it too.
+//! Resolves an account: from its handle to its DID, from the DID to its document, and from the document to its server
+//! (atproto.com/specs/handle, atproto.com/specs/did). A handle counts only if the document names it too.
 
 use serde_json::Value;
 use url::{Host, Url};
@@ -15,7 +15,7 @@ use crate::net::{Rejection, http};
 /// The longest DID that is looked up, in characters (atproto.com/specs/did says 2 KB).
 const DID_MAX: usize = 2_048;
 
-/// An account, as its document has it.
+/// An account, by its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AtprotoIdentity {
     pub(super) did: String,
@@ -26,7 +26,7 @@ pub(super) struct AtprotoIdentity {
 }
 
 impl Bluesky {
-    /// Whose a handle is; `None` if nobody has it.
+    /// The DID of a handle; `None` if the handle does not exist.
     pub(super) async fn resolved(&self, handle: &str) -> Result<Option<String>, Rejection> {
         let url = format!("{}/xrpc/com.atproto.identity.resolveHandle", self.app.api_url);
         let url = Url::parse_with_params(&url, [("handle", handle)]).map_err(|_| Rejection::no_url())?;
@@ -44,7 +44,7 @@ impl Bluesky {
         }
     }
 
-    /// Who an account is, by its handle or its DID.
+    /// An account's identity, by its handle or its DID.
     pub(super) async fn identity(&self, account: &str) -> Result<AtprotoIdentity, Rejection> {
         let account = account.trim_start_matches('@');
         if account.starts_with("did:") {
@@ -70,7 +70,7 @@ impl Bluesky {
         )))
     }
 
-    /// Who an account is, by its document alone.
+    /// An account's identity, by its document alone.
     async fn documented(&self, did: &str) -> Result<AtprotoIdentity, Rejection> {
         let document = self.document(did).await?;
         let named = document["alsoKnownAs"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -83,7 +83,7 @@ impl Bluesky {
         let Some(server) = base_of(server) else {
             let server = http::words(server);
             return Err(no_account(format!(
-                "the document of {did} names {server} as the account's server, which is no https address: nothing is \
+                "the document of {did} names {server} as the account's server, which is not an https address: nothing is \
                  sent there"
             )));
         };
@@ -94,7 +94,7 @@ impl Bluesky {
         let url = self.document_url(did).ok_or_else(|| {
             let did = http::words(did);
             no_account(format!(
-                "{did} is no DID that accounts have, of did:plc or did:web: look for a slip in it"
+                "{did} is not a DID of an account (did:plc or did:web): look for a slip in it"
             ))
         })?;
         let response = self.fetch(&url, DIRECTORY).await?;
@@ -110,7 +110,7 @@ impl Bluesky {
         Err(API.failure(&response, SHOW))
     }
 
-    /// Where the document of a DID is.
+    /// The URL of a DID's document.
     fn document_url(&self, did: &str) -> Option<Url> {
         if !is_did(did) {
             return None;
@@ -118,7 +118,7 @@ impl Bluesky {
         if did.starts_with("did:plc:") {
             return Url::parse(&format!("{}/{did}", self.app.directory_url)).ok();
         }
-        // A host alone: AT Protocol takes no paths, and a port of this machine's only.
+        // A host alone: AT Protocol allows no paths, and ports only on localhost.
         let host = did.strip_prefix("did:web:")?.replace("%3A", ":");
         let is_here = host.starts_with("localhost:");
         if host.split(':').count() > 1 + usize::from(is_here) || host.contains('%') {
@@ -128,7 +128,7 @@ impl Bluesky {
         Url::parse(&format!("{scheme}://{host}/.well-known/did.json")).ok()
     }
 
-    /// Asks for something public.
+    /// Makes a request without a token.
     async fn fetch(&self, url: &Url, server: &'static str) -> Result<ApiResponse, Rejection> {
         let mut request = self.http.get(url.clone()).build().map_err(|_| Rejection::no_url())?;
         *request.timeout_mut() = Some(TIMEOUT);
@@ -136,25 +136,25 @@ impl Bluesky {
     }
 }
 
-/// Who resolves handles, and who has the documents.
+/// The servers that resolve handles and have the documents, in a sentence.
 const RESOLVER: &str = "the server that resolves handles";
 const DIRECTORY: &str = "the directory of accounts";
-/// What resolving is called in a sentence.
+/// Resolving a handle, in a sentence.
 const RESOLVE: &str = "resolve a handle";
-/// The same of looking up a document.
+/// Looking up a document, in a sentence.
 const SHOW: &str = "show the document of an account";
 
 fn no_account(reason: String) -> Rejection {
     Rejection::answered(Why::new(Cause::Account, reason))
 }
 
-/// Whether a text can be a DID, and nothing else in a URL.
+/// Whether a text may be a DID, and is harmless in a URL.
 pub(super) fn is_did(text: &str) -> bool {
     let signs = |byte: u8| byte.is_ascii_alphanumeric() || b"._:%-".contains(&byte);
     text.starts_with("did:") && text.len() <= DID_MAX && text.bytes().all(signs)
 }
 
-/// What a document names as the account's server.
+/// The account's server, by its document.
 fn server_of<'a>(document: &'a Value, did: &str) -> Option<&'a str> {
     let is_pds = |service: &&Value| {
         let id = service["id"].as_str().unwrap_or_default();
@@ -163,7 +163,7 @@ fn server_of<'a>(document: &'a Value, did: &str) -> Option<&'a str> {
     document["service"].as_array()?.iter().find(is_pds)?["serviceEndpoint"].as_str()
 }
 
-/// The base URL of a server: passwords go nowhere without TLS but to this machine.
+/// The base URL of a server. Without TLS passwords go to this machine only.
 fn base_of(server: &str) -> Option<String> {
     let url = Url::parse(server).ok()?;
     let is_here = match url.host()? {

@@ -1,4 +1,4 @@
-//! How long a text is on Bluesky: in characters as people see them, so that a flag or a family is one, and in bytes.
+//! How long a text is on Bluesky: in graphemes, so that a flag or a family counts as one, and in bytes.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -26,7 +26,7 @@ pub fn check(text: &str) -> Result<(), TextError> {
     }
 }
 
-/// The length of a text, in characters as people see them.
+/// The length of a text in graphemes.
 pub fn length(text: &str) -> usize {
     text.graphemes(true).count()
 }

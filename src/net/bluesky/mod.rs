@@ -1,10 +1,9 @@
 //! Bluesky, by AT Protocol, with an app password.
 //!
-//! An account lives on a server of its own choice, its PDS, which its document names ([`identity`]); all that is the
-//! account's is asked of that server. What is posted is a [`record`] under a key that is fixed with the post
-//! ([`tid`]), so that writing it twice writes it once. How sessions are opened and renewed is in [`session`], what
-//! errors mean in [`diagnosis`], what becomes a link in [`facets`], the length of a text in [`length`], what the
-//! account has posted in [`timeline`], and what else can be done with it in [`account`].
+//! An account lives on a server of its choice, its PDS, which its document names ([`identity`]); requests about the account
+//! go to that server. A post is a [`record`] under a key that is derived from the post ([`tid`]), so that writing it twice
+//! writes it once. [`session`] opens and renews sessions, [`diagnosis`] says what errors mean, [`facets`] finds links,
+//! [`length`] says how long a text is, [`timeline`] reads an account's posts, and [`account`] is about the account itself.
 
 mod account;
 pub(super) mod diagnosis;
@@ -41,24 +40,24 @@ use crate::flock::{NetworkKind, PostOptions};
 use diagnosis::API;
 use session::Logins;
 
-/// Whom a text mentions, each as it stands there. Whether anybody has that handle is not asked.
+/// The mentions in a text, as they stand there. Their handles may not exist.
 fn mentions(text: &str) -> Vec<&str> {
     let facets = facets::detect(text).into_iter();
     let mentions = facets.filter(|facet| matches!(facet.feature, facets::Feature::Mention(_)));
     mentions.map(|facet| &text[facet.bytes]).collect()
 }
 
-/// The parts of an app password, and the letters of each.
+/// The number of parts of an app password, and of letters in each.
 const PARTS: usize = 4;
 
-/// Where Bluesky is, as its bots' clients need it.
+/// The addresses of Bluesky, or of another network of AT Protocol.
 #[derive(Debug, Clone)]
 pub struct BlueskyApp {
     /// Such as `https://bsky.social`: where handles are resolved.
     pub api_url: String,
     /// Such as `https://bsky.app`: where people see posts.
     pub site_url: String,
-    /// Such as `https://plc.directory`: where documents are.
+    /// Such as `https://plc.directory`: where accounts' documents are.
     pub directory_url: String,
     /// The pauses before each look for a post whose outcome is unknown.
     pub probe_delays: Vec<Duration>,
@@ -126,7 +125,7 @@ impl Bluesky {
         Self { http, clock, app, expected, languages: options.languages, logins: Logins::default() }
     }
 
-    /// A question, which changes nothing (atproto.com/specs/xrpc).
+    /// A query, which changes nothing (atproto.com/specs/xrpc).
     fn query(
         &self,
         server: &str,
@@ -141,7 +140,7 @@ impl Bluesky {
         self.request(Method::GET, url, token)
     }
 
-    /// A procedure, with a body of JSON if it has one.
+    /// A procedure, which may have a JSON body.
     fn procedure(
         &self,
         server: &str,
@@ -169,18 +168,18 @@ impl Bluesky {
         Ok(request)
     }
 
-    /// Makes a request and reads the answer. Not for one whose silence would leave a doubt.
+    /// Makes a request and reads the answer. Not for posting: an error here means that nothing happened.
     async fn ask(&self, request: Request, secrets: &[&Secret]) -> Result<ApiResponse, Rejection> {
         response::ask(&self.http, request, &API.protocol, secrets, &*self.clock).await
     }
 
-    /// Makes a request that changes nothing when it is made twice; `task` is what it is to do. Returns what it answers.
+    /// Makes a request that may be repeated, and returns its answer; `task` is what it does, in a sentence.
     async fn done(&self, request: Request, task: &str, tokens: &Tokens) -> Result<Value, Rejection> {
         let response = self.ask(request, &tokens.secrets()).await?;
         self.settled(&response, task, tokens).await
     }
 
-    /// What an answer to such a request says.
+    /// The content of an answer to a request that may be repeated.
     async fn settled(&self, response: &ApiResponse, task: &str, tokens: &Tokens) -> Result<Value, Rejection> {
         if response.succeeded() {
             return response.json().ok_or_else(|| unusable(response, task, "JSON"));
@@ -195,12 +194,12 @@ fn unusable(response: &ApiResponse, task: &str, missing: &str) -> Rejection {
     inconclusive(response.server(), task, &response.unusable(missing))
 }
 
-/// The same of an answer of the account's server in which something is missing.
+/// An answer of the account's server in which something is missing.
 fn unclear(task: &str, heard: &str) -> Rejection {
     inconclusive(API.protocol.server, task, heard)
 }
 
-/// Whether a password has the form of one that is made for programs: `xxxx-xxxx-xxxx-xxxx`.
+/// Whether a password has the form of an app password: `xxxx-xxxx-xxxx-xxxx`.
 fn looks_like_app_password(password: &Secret) -> bool {
     let is_part = |part: &str| {
         part.len() == PARTS && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
@@ -216,13 +215,13 @@ fn session_of(tokens: &Tokens) -> Result<BlueskySession<'_>, Rejection> {
             Ok(BlueskySession { password, access_token, refresh_token, did, server })
         }
         _ => {
-            let reason = "its tokens are no session of Bluesky: sign in again";
+            let reason = "its tokens are not a Bluesky session: sign in again";
             Err(Rejection::unanswered(Why::new(Cause::SignIn, reason)))
         }
     }
 }
 
-/// A short digest by which an account is known again. It outlives renewals, and another password.
+/// A short digest that identifies an account's tokens. It stays the same when the session is renewed or the password changes.
 fn fingerprint_of(tokens: &Tokens) -> String {
     fingerprint("bluesky", session_of(tokens).map_or("", |held| held.did))
 }
@@ -273,6 +272,6 @@ impl Network for Bluesky {
     }
 
     async fn delete(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
-        self.unwrite(post, session).await
+        self.delete_record(post, session).await
     }
 }

@@ -1,5 +1,5 @@
-//! The record of what an account says of itself, `app.bsky.actor.profile`: what of it is shown, and how it is changed
-//! without losing what others have put there.
+//! The profile record of an account, `app.bsky.actor.profile`: reading it, and changing it without losing fields of other
+//! programs.
 
 use serde_json::{Map, Value, json};
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -9,17 +9,16 @@ use crate::flock::account::Profile;
 /// The collection of the record, and its key in it.
 pub(super) const PLACE: (&str, &str) = ("app.bsky.actor.profile", "self");
 
-/// The label by which an account says that a program writes for it (docs.bsky.app, "Labels and moderation").
+/// The label of an account whose posts a program writes (docs.bsky.app, "Labels and moderation").
 const BOT: &str = "bot";
-/// The kind of labels that an account gives itself.
+/// The type of labels that an account gives itself.
 const SELF_LABELS: &str = "com.atproto.label.defs#selfLabels";
 
-/// The most characters, as people see them, of the name and of what the account says of itself, and the most bytes of
-/// both in UTF-8 (the lexicon).
+/// The most graphemes, and bytes in UTF-8, of the name and the description (lexicon app.bsky.actor.profile).
 const NAME_MAX: (usize, usize) = (64, 640);
 const BIO_MAX: (usize, usize) = (256, 2_560);
 
-/// Whether the account says that it is a bot.
+/// Whether the account is labeled as a bot.
 pub(super) fn is_automated(record: &Value) -> bool {
     record["labels"]["values"].as_array().is_some_and(|labels| labels.iter().any(|label| label["val"] == BOT))
 }
@@ -29,7 +28,7 @@ pub(super) fn picture(record: &Value) -> Option<&str> {
     record["avatar"]["ref"]["$link"].as_str()
 }
 
-/// Why the network would not take a profile, if it would not.
+/// Why the network would not accept a profile, if it would not.
 pub(super) fn unfit(profile: &Profile) -> Option<String> {
     let long = |what: &str, text: &Option<String>, (max, bytes_max): (usize, usize)| {
         let text = text.as_ref()?;
@@ -43,7 +42,7 @@ pub(super) fn unfit(profile: &Profile) -> Option<String> {
     long("name", &profile.name, NAME_MAX).or_else(|| long("bio", &profile.bio, BIO_MAX))
 }
 
-/// The record with these changes, and with the label of a bot. All else in it stays as it is.
+/// The record with these changes, and with the label of a bot. All other fields stay.
 pub(super) fn changed(record: Option<Value>, profile: &Profile, picture: Option<Value>) -> Value {
     let mut fields = match record {
         Some(Value::Object(fields)) => fields,
@@ -59,7 +58,7 @@ pub(super) fn changed(record: Option<Value>, profile: &Profile, picture: Option<
     Value::Object(fields)
 }
 
-/// An empty text takes the field away.
+/// An empty text removes the field.
 fn set(fields: &mut Map<String, Value>, name: &str, text: Option<&str>) {
     match text {
         None => {}
@@ -68,7 +67,7 @@ fn set(fields: &mut Map<String, Value>, name: &str, text: Option<&str>) {
     }
 }
 
-/// The labels that an account gives itself, with the one of a bot among them.
+/// The account's own labels, including that of a bot.
 fn labelled(labels: Option<Value>) -> Value {
     let mut labels = labels.filter(|labels| labels["values"].is_array());
     let labels = labels.get_or_insert_with(|| json!({ "$type": SELF_LABELS, "values": [] }));

@@ -1,9 +1,8 @@
-//! Posts as records: made whole before the first attempt, written under a key that is fixed with the post, and read
-//! back by it.
+//! Posts as records: complete before the first attempt, written under a key that is derived from the post, and read back by
+//! it.
 //!
-//! A record is written by `putRecord` with `"swapRecord": null`: where nothing is it is created, where the same is
-//! nothing happens, and where something else is the server says so (`InvalidSwap`). So the same attempt may be made
-//! twice, at any time.
+//! `putRecord` with `"swapRecord": null` creates a record. If the same record is there, nothing happens; if another one is,
+//! the server says so (`InvalidSwap`). So an attempt may be repeated at any time.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Request;
@@ -18,12 +17,12 @@ use crate::net::{Outcome, ProbeResult, Rejection, RemotePost, Sent, Session, req
 
 /// The collection of posts.
 pub(super) const POSTS: &str = "app.bsky.feed.post";
-/// The kind of a facet.
+/// The type of a facet.
 const FACET: &str = "app.bsky.richtext.facet";
 /// Reading a record back, in a sentence.
 const SHOW: &str = "show the post";
 
-/// Where a record is.
+/// The URI of a post's record.
 pub(super) fn uri_of(did: &str, key: &str) -> String {
     format!("at://{did}/{POSTS}/{key}")
 }
@@ -40,7 +39,7 @@ pub(super) fn key_in<'a>(uri: &'a str, did: &str) -> Option<&'a str> {
     (!key.is_empty() && key.bytes().all(signs)).then_some(key)
 }
 
-/// A record on its way.
+/// A record to be written.
 struct Writing<'s> {
     held: BlueskySession<'s>,
     key: String,
@@ -59,7 +58,7 @@ fn planned(post: &Post) -> Option<Value> {
 }
 
 impl Bluesky {
-    /// The record of a text. Mentions are looked up for it: a handle that nobody has stays text.
+    /// The record of a text. Mentioned handles are resolved for it; one that does not exist stays text.
     pub(super) async fn record_of(&self, text: &str, at: DateTime<Utc>) -> Result<Value, Rejection> {
         let created_at = at.to_rfc3339_opts(SecondsFormat::Millis, true);
         let mut record = json!({ "$type": POSTS, "text": text, "createdAt": created_at });
@@ -102,7 +101,7 @@ impl Bluesky {
         }
     }
 
-    /// What is to be written, and the request that writes it.
+    /// The record to be written, and the request that writes it.
     fn writing<'s>(&self, post: &Post, session: &'s Session) -> Result<(Writing<'s>, Request), Rejection> {
         let held = session_of(require_tokens(session.tokens.as_ref())?)?;
         let (key, record) = (tid::of(post.id), planned(post));
@@ -150,7 +149,7 @@ impl Bluesky {
         Outcome::Posted { remote_id: uri, url, note: None }
     }
 
-    /// What became of a post whose place is taken: by itself, or by something else.
+    /// What became of a post under whose key there is a record already: itself, or another one.
     async fn taken(&self, writing: &Writing<'_>) -> Outcome {
         match self.get_record(&writing.held, (POSTS, &writing.key)).await {
             Ok(Some(found)) if is_same(&writing.record, &found["value"]) => self.posted(writing.uri()),
@@ -166,8 +165,8 @@ impl Bluesky {
         }
     }
 
-    /// Looks whether a post's record is there. That it is not is no proof yet: an attempt that was cut off may still be
-    /// on its way, and if the line were free by then, it would come twice under two keys.
+    /// Looks for a post's record. Its absence proves nothing yet: an interrupted attempt may still arrive, and if the line
+    /// were free by then, it would be posted twice under two keys.
     pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
         let held = session_of(require_tokens(session.tokens.as_ref())?)?;
         let (key, ours) = (tid::of(post.id), planned(post).unwrap_or_default());
@@ -177,7 +176,7 @@ impl Bluesky {
         Ok(ProbeResult::Candidates { seen: seen.into_iter().collect(), doubtful: Vec::new(), cost: 0 })
     }
 
-    /// A record with its `uri`, `cid` and `value`; `None` if the server says that there is none.
+    /// A record with its `uri`, `cid` and `value`; `None` if the server says that it does not exist.
     pub(super) async fn get_record(
         &self,
         held: &BlueskySession<'_>,
@@ -197,30 +196,30 @@ impl Bluesky {
         Err(self.followed(diagnosis, API.failure(&response, SHOW), held).await)
     }
 
-    /// A post as others see it.
+    /// A post by its record.
     pub(super) fn seen(&self, uri: String, record: &Value) -> RemotePost {
         let text = record["text"].as_str().unwrap_or_default().to_owned();
         let at = record["createdAt"].as_str().and_then(|at| at.parse().ok()).unwrap_or(DateTime::UNIX_EPOCH);
         RemotePost { url: Some(self.url_of(&uri)), remote_id: uri, text, at, client: None }
     }
 
-    /// Where people see a post. A DID stays when the handle changes.
+    /// Where people see a post. A DID stays the same when the handle changes.
     fn url_of(&self, uri: &str) -> String {
         let mut parts = uri.trim_start_matches("at://").split('/');
         let (did, key) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
         format!("{}/profile/{did}/post/{key}", self.app.site_url)
     }
 
-    /// Takes a post's record away. That it is gone already is as good.
-    pub(super) async fn unwrite(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
+    /// Deletes a post's record. Succeeds if it was deleted before.
+    pub(super) async fn delete_record(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
         let tokens = require_tokens(session.tokens.as_ref())?;
         let held = session_of(tokens)?;
         let key = match post.remote_id.as_deref() {
-            // It was assumed to be there, and can be nowhere else.
+            // A person or a policy said that it was posted; it can only be under this key.
             None => tid::of(post.id),
             Some(uri) => key_in(uri, held.did).map(str::to_owned).ok_or_else(|| {
                 let reason = format!(
-                    "{uri} is no post of the account that is signed in: sign in as the one that posted it"
+                    "{uri} is not a post of the account that is signed in: sign in as the one that posted it"
                 );
                 Rejection::unanswered(Why::new(Cause::Account, reason))
             })?,
@@ -236,7 +235,7 @@ impl Bluesky {
         if done["commit"].is_object() {
             return Ok(());
         }
-        // It was gone already, or the answer is not the server's.
+        // It was deleted before, or the answer is not the server's.
         match self.get_record(&held, (POSTS, &key)).await? {
             None => Ok(()),
             Some(_) => Err(unclear("delete it", "the post is still there")),
@@ -244,7 +243,7 @@ impl Bluesky {
     }
 }
 
-/// Whether a record that the server shows is ours: nobody else writes the same at the same instant under our key.
+/// Whether a record that the server shows is ours: no other program writes the same text at the same instant under our key.
 fn is_same(ours: &Value, theirs: &Value) -> bool {
     !ours["text"].is_null() && ["text", "createdAt"].iter().all(|field| ours[field] == theirs[field])
 }

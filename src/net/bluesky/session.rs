@@ -1,6 +1,6 @@
-//! Sessions: opened with an app password, renewed by their refresh token, and opened anew only when that is dead. A
-//! server lets nobody log in often (`createSession`: 30 times in five minutes and 300 times a day, others less), so
-//! a client does so rarely whatever goes wrong, and never again with a password that was not accepted.
+//! Sessions: opened with an app password, renewed by their refresh token, and opened anew only when that has expired.
+//! Servers limit log-ins (`createSession`: 30 in five minutes and 300 a day, some fewer), so a client logs in rarely,
+//! whatever goes wrong, and never again with a password that was not accepted.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,34 +19,37 @@ use crate::net::diagnosis::Diagnosis;
 use crate::net::response::ApiResponse;
 use crate::net::{Rejection, http};
 
-/// How long one request about a session may take. A renewal makes four at most, of the session and of who the account
-/// is, and must be done within the minute for which it has the tokens to itself.
+/// The timeout of a request about a session. A renewal makes at most four requests, and must finish within the minute for
+/// which it holds the lease on the tokens.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(14);
 
-/// How long a client waits before it logs in once more by itself: 48 times a day, whatever goes wrong.
+/// The pause between two log-ins without a person: at most 48 a day, whatever goes wrong.
 const PAUSE: TimeDelta = TimeDelta::minutes(30);
 
-/// Opening a session, and what it is called in a sentence.
+/// Opening a session: the method, and its name in a sentence.
 const CREATE: (&str, &str) = ("com.atproto.server.createSession", "open a session");
-/// The same of renewing one.
+/// Renewing a session.
 const REFRESH: (&str, &str) = ("com.atproto.server.refreshSession", "renew the session");
-/// The same of ending one.
+/// Ending a session.
 const DELETE: (&str, &str) = ("com.atproto.server.deleteSession", "end the session");
 
-/// How a client has logged in by itself so far.
+/// The log-ins of a client without a person.
 #[derive(Debug, Default)]
 pub(super) struct Logins(Mutex<LoginHistory>);
 
 #[derive(Debug, Default)]
 struct LoginHistory {
     last: Option<DateTime<Utc>>,
-    /// What was said when the password was not accepted with which this dead session had been opened.
+    /// An expired session whose password was not accepted, by its refresh token, and what the server said.
     refused: Option<(Secret, Rejection)>,
 }
 
 impl Logins {
-    /// Why no other session should be opened now in the place of this dead one, which is known by its refresh token.
-    /// Without a reason it counts as done. Whoever signs in anew brings another session.
+    /// Whether a new session may be opened in place of an expired one, which is identified by its refresh token. If so, this
+    /// counts as a log-in. A person who signs in again gets another session.
+    ///
+    /// # Errors
+    /// Why not.
     fn begin(&self, dead: &Secret, now: DateTime<Utc>) -> Result<(), Rejection> {
         let mut past = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, rejection)) = past.refused.as_ref().filter(|(refused, _)| refused == dead) {
@@ -55,8 +58,8 @@ impl Logins {
         if let Some(retry_at) =
             past.last.map(|last| last + PAUSE).filter(|at| *at > now && past.last <= Some(now))
         {
-            let reason = "the session ended again soon after the last log-in, and servers let nobody log in often: \
-                          nothing to do, unless it lasts";
+            let reason = "the session ended again soon after the last log-in, and servers limit log-ins: nothing to do, \
+                          unless it lasts";
             let why = Why::new(Cause::Limits, reason);
             return Err(Rejection { retry_at: Some(retry_at), ..Rejection::unanswered(why) });
         }
@@ -71,20 +74,21 @@ impl Logins {
 }
 
 impl Bluesky {
-    /// Opens a session for an account, which is named by its handle or its DID.
+    /// Opens a session for an account, by its handle or its DID.
     ///
     /// # Errors
-    /// When the handle does not resolve, the account's server is not known, or does not accept the password.
+    /// When the handle does not resolve, the account's server is unknown, or it does not accept the password.
     pub async fn log_in(&self, account: &str, password: &Secret) -> Result<Tokens, Rejection> {
         let identity = self.identity(account).await?;
         self.open(&identity, password).await
     }
 
-    /// Newer tokens for these: by the refresh token, or, where that is dead or the account lives on another server by
-    /// now, by the password.
+    /// Renews tokens: by the refresh token or, if that has expired or the account has moved to another server, by the
+    /// password.
     pub(super) async fn renewed(&self, tokens: &Tokens) -> Result<Tokens, Rejection> {
         let held = session_of(tokens)?;
-        // First where it lives: a server that it has left may still renew its sessions, and take posts that nobody sees.
+        // Where it lives comes first: a server that it has left may still renew its sessions, and accept posts that are not
+        // shown anywhere.
         let identity = self.identity(held.did).await;
         if let Ok(identity) = &identity
             && identity.server != held.server
@@ -97,7 +101,7 @@ impl Bluesky {
         }
     }
 
-    /// Ends a session; the password stays what it is.
+    /// Ends a session. The password stays valid.
     pub(super) async fn ended(&self, tokens: &Tokens) -> Result<(), Rejection> {
         let held = session_of(tokens)?;
         let request = self.session_request(held.server, DELETE.0, Some(held.refresh_token), None)?;
@@ -108,8 +112,7 @@ impl Bluesky {
         }
     }
 
-    /// A rejection, after which others are to be had if the account lives elsewhere than where its session is: then its
-    /// tokens are worth nothing there, and renewing gets better ones.
+    /// A rejection, marked as one of the token if the account has moved to another server: then renewing the tokens helps.
     pub(super) async fn followed(
         &self,
         diagnosis: &Diagnosis,
@@ -130,7 +133,7 @@ impl Bluesky {
         }
     }
 
-    /// Opens a session without a person, if it may.
+    /// Opens a session without a person, if the limits allow it.
     async fn log_in_again(
         &self,
         identity: &AtprotoIdentity,
@@ -154,14 +157,14 @@ impl Bluesky {
         if response.succeeded() {
             return self.session(&response, CREATE.1, (did, server), password);
         }
-        // There is no session yet: what is not accepted is the password.
+        // There is no session yet: the password is what was not accepted.
         match API.diagnose(&response) == &SESSION_REJECTED {
             true => Err(API.rejection(&response, &PASSWORD_REJECTED)),
             false => Err(API.failure(&response, CREATE.1)),
         }
     }
 
-    /// The session that an answer opens or renews.
+    /// The session in an answer.
     fn session(
         &self,
         response: &ApiResponse,
@@ -194,17 +197,17 @@ impl Bluesky {
     }
 }
 
-/// Whether a text can stand in a header.
+/// Whether a text is allowed in a header.
 fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// That an account can post, as far as its server says so.
+/// Makes sure that an account is active, as far as its server says so.
 pub(super) fn awake(session: &Value) -> Result<(), Rejection> {
     if session["active"] != false {
         return Ok(());
     }
-    let status = session["status"].as_str().map_or_else(|| "no status given".to_owned(), http::words);
+    let status = session["status"].as_str().map_or_else(|| "no status".to_owned(), http::words);
     let remedy = match status.as_str() {
         "deactivated" => "activate it at bsky.app, then sign in again",
         _ => "sign in at bsky.app and read what it says",

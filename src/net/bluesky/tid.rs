@@ -1,15 +1,15 @@
 //! Record keys: the timestamp identifiers of AT Protocol (atproto.com/specs/tid), made from the ids of posts.
 //!
 //! A key is 13 characters that sort like the 64 bits they stand for: a zero, 53 bits of microseconds since 1970,
-//! and 10 bits that tell apart what several clocks do at one instant. A post's id, fixed when it is planned, holds
-//! the millisecond and random bits; both go into the key, so that every attempt of one post, also after a crash,
-//! writes the same record, and keys sort by the time of planning.
+//! and 10 bits to distinguish clocks. A post's id, fixed when it is planned, consists of a millisecond and random bits; both
+//! go into the key, so that every attempt at one post writes the same record, even after a crash, and keys sort by the time
+//! of planning.
 
 use chrono::{DateTime, Utc};
 
 use crate::flock::post::PostId;
 
-/// The digits, by rising value, which is also their order as text.
+/// The digits in ascending order, which is also their order as text.
 const DIGITS: &[u8; 32] = b"234567abcdefghijklmnopqrstuvwxyz";
 
 /// Digits in a key.
@@ -28,7 +28,7 @@ const CLOCK_BITS: u32 = 10;
 pub(super) fn of(id: PostId) -> String {
     let (millis, random) = id.parts();
     let ten_bits = |bits: u128| (bits & ((1 << CLOCK_BITS) - 1)) as u64;
-    // An id's time has no microseconds: the highest of its random bits stand for them.
+    // An id has no microseconds: its highest random bits stand for them.
     let micros = millis.saturating_mul(1_000) + ((ten_bits(random >> 64) * 1_000) >> CLOCK_BITS);
     written((micros & MICROS_MAX) << CLOCK_BITS | ten_bits(random))
 }

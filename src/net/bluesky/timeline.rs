@@ -1,4 +1,4 @@
-//! What an account has posted lately: after the ledger was restored from a backup, all of it counts.
+//! What an account has posted since a backup, from which the ledger was restored.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -9,16 +9,16 @@ use crate::flock::account::Tokens;
 use crate::net::timeline::{Fetched, PageSource, read_pages};
 use crate::net::{Rejection, RemotePost, Session, Timeline, require_tokens};
 
-/// Posts of a page: of the longest there are, with facets, fewer than the bytes of an answer that are read.
+/// Posts of a page: the longest ones, with facets, fit into the bytes of an answer that are read.
 const PAGE: &str = "40";
 /// How many pages are read. No bot of ours posts more than 10,000 times between a backup and its return.
 const PAGES: usize = 250;
-/// How long before an instant a post may have been planned that was sent after it: a planned post waits for an hour
-/// unless `max_late` says otherwise, and its key is as old as its plan.
+/// How long a post may have been planned before it was sent: a planned post waits for an hour unless `max_late` says
+/// otherwise, and its key is as old as its plan.
 const BEFORE: TimeDelta = TimeDelta::hours(24);
 
 impl Bluesky {
-    /// All that the account has posted since then, oldest first.
+    /// All that the account has posted since an instant, oldest first.
     pub(super) async fn posted_since(
         &self,
         since: DateTime<Utc>,
@@ -64,7 +64,7 @@ impl PageSource for Pages<'_> {
     }
 }
 
-/// What was posted since then, oldest first; of one instant in the order of their keys.
+/// The posts since an instant, oldest first; those of the same instant in the order of their keys.
 fn in_order(mut posts: Vec<RemotePost>, since: DateTime<Utc>) -> Vec<RemotePost> {
     posts.retain(|post| post.at >= since);
     posts.reverse();

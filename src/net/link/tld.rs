@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn the_differences_belong_to_this_edition_of_ianas_list() {
         assert_eq!(tld::TLD.len(), 1_436);
-        assert_eq!(tld::TLD.len() - NEWER.len() + RETIRED.len(), 1_574, "so many has X");
+        assert_eq!(tld::TLD.len() - NEWER.len() + RETIRED.len(), 1_574, "the length of X's list");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What can be done with an account beside posting: whose a token is and what it allows, signing out, and how it looks.
+//! Accounts on Mastodon: which account a token belongs to, what it allows, and the profile.
 
 use async_trait::async_trait;
 use reqwest::multipart::{Form, Part};
@@ -17,7 +17,7 @@ use crate::net::oauth2::Provider;
 use crate::net::response::{ApiResponse, sentence};
 use crate::net::{AccountApi, Appearance, OAuth2Api, ProfileError, Rejection, SignInApi, http};
 
-/// Says whose a token is.
+/// The endpoint that names the account of a token.
 pub(super) const WHO_AM_I: &str = "/api/v1/accounts/verify_credentials";
 
 /// The scope without which nothing can be posted.
@@ -29,13 +29,13 @@ const NAME_MAX: usize = 128;
 /// The largest picture that is read, in bytes: more than any server takes.
 const PICTURE_MAX: u64 = 32 * 1024 * 1024;
 
-/// How pictures begin that servers take (docs.joinmastodon.org, "media").
+/// The first bytes of pictures that servers accept, and their types (docs.joinmastodon.org, "media").
 const PICTURES: &[(&[u8], &str)] = &[(b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg")];
 
-/// An account as a server tells it to its owner.
+/// An account as a server describes it to its owner.
 struct MastodonUser {
     id: String,
-    /// The name, and what stands behind it on other servers.
+    /// The handle without its domain.
     name: String,
     /// Where people see it.
     url: Option<String>,
@@ -51,14 +51,14 @@ impl Mastodon {
         read(&response, "say whose the token is", me)
     }
 
-    /// The scopes of the app to which a token belongs, where the server tells them (since 4.3): the token allows no
-    /// more. Nothing depends on it, so that it can't be asked is no trouble.
+    /// The scopes of a token's app, where the server tells them (since 4.3): the token allows no more. Nothing depends on
+    /// them, so a failure is ignored.
     async fn scopes(&self, tokens: &Tokens) -> Option<Vec<String>> {
         let scope = |scope: &Value| scope.as_str().map(http::words);
         self.app_of(tokens).await?["scopes"].as_array()?.iter().map(scope).collect()
     }
 
-    /// The app to which a token belongs, as the server tells it, if it does.
+    /// The app of a token, if the server tells it.
     pub(super) async fn app_of(&self, tokens: &Tokens) -> Option<Value> {
         let mut request = self.request(tokens, Method::GET, "/api/v1/apps/verify_credentials").ok()?;
         *request.timeout_mut() = Some(super::IN_PASSING);
@@ -115,7 +115,7 @@ impl AccountApi for Mastodon {
     fn may_post(&self, account: &Account, tokens: &Tokens) -> Result<(), Why> {
         let granted = match tokens {
             Tokens::OAuth2 { scopes, .. } if !scopes.is_empty() => scopes.join(" "),
-            // Of a token that a person brought the server may say it; if not, it shows only when it is used.
+            // The server may tell the scopes of a token given by hand; if not, only a post shows them.
             _ => account.access.clone().unwrap_or_default(),
         };
         let allows = |scope: &str| {
@@ -125,7 +125,7 @@ impl AccountApi for Mastodon {
             return Ok(());
         }
         let reason = format!(
-            "the token does not allow to post, as it is without {WRITE} (it has {granted}): sign in again and agree to \
+            "the token does not allow posting: it lacks {WRITE} (it has {granted}): sign in again and agree to \
              everything, or make one with {} in the settings of the account, under Development",
             SCOPES.join(", ")
         );
@@ -138,7 +138,7 @@ impl AccountApi for Mastodon {
         Ok(Appearance { name: shown_as, bio, picture_url, automated: is_bot })
     }
 
-    /// Also marks the account as a bot: people want to know, and servers ask for it.
+    /// Also marks the account as a bot: people want to know, and servers require it.
     async fn update_profile(&self, tokens: &Tokens, profile: &Profile) -> Result<(), ProfileError> {
         let mut form = Form::new().text("bot", "true");
         if let Some(name) = &profile.name {
@@ -173,7 +173,7 @@ fn unfit(path: &std::path::Path, why: &str) -> Rejection {
     Rejection::unanswered(Why::new(Cause::App, reason))
 }
 
-/// A picture as a file of its type: by its first bytes, whatever its name says.
+/// A picture as a form part; its first bytes tell its type.
 fn picture(bytes: Vec<u8>) -> Option<Part> {
     let (_, kind) = PICTURES.iter().find(|(start, _)| bytes.starts_with(start))?;
     let name = kind.replace('/', ".");
@@ -194,7 +194,7 @@ fn me(value: &Value) -> Option<MastodonUser> {
     })
 }
 
-/// What the account says of itself: as it was written, or what is shown of it.
+/// The account's description: as it was written, or as the HTML shows it.
 fn bio(value: &Value) -> Option<String> {
     let written = value["source"]["note"].as_str().map(str::to_owned);
     let shown = || value["note"].as_str().map(html::text_of);

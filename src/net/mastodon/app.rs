@@ -1,6 +1,6 @@
-//! How the flock comes to be known to a server as an app, and how bots sign in there: by authorization code, with PKCE
-//! where the server says that it knows it, and with the app's secret in the body (docs.joinmastodon.org, "apps" and
-//! "oauth"). What an app is registered as is kept by whoever calls.
+//! Registers flockd as an app on a server, and signs bots in there: by authorization code, with PKCE where the server
+//! announces it, and with the app's secret in the body (docs.joinmastodon.org, "apps" and "oauth"). The caller stores the
+//! registration.
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -16,22 +16,21 @@ use crate::net::Rejection;
 use crate::net::oauth2::{Proof, Provider};
 use crate::net::response::ApiResponse;
 
-/// What stands for an address where nobody listens: the server shows the code instead.
+/// Stands for a callback address that does not exist: the server shows the code instead.
 pub const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
 
-/// As what the flock is known, to people too: it stands beneath what bots post.
+/// The app's name, which servers show beneath its posts.
 const NAME: &str = "flockd";
 
 /// The most characters of a client's id or secret.
 const CLIENT_MAX: usize = 1_024;
 
-/// Where a person can end what an app may do.
+/// Where a person can revoke an app's access.
 const BY_HAND: &str = "end its access in the account's settings on the server";
 
 impl Mastodon {
-    /// Makes sure that the server knows the flock, and lets people come back to these addresses: what was registered
-    /// before is looked at, as servers forget apps that nobody uses. Returns what is to be kept, if it is new. What
-    /// `flock.toml` names is left to whoever wrote it.
+    /// Makes sure that the app is registered with these callback addresses. An old registration is checked, as servers delete
+    /// apps that are not used. Returns a new registration, for the caller to store. A client from `flock.toml` is left alone.
     pub(super) async fn registered(&self, redirects: &[String]) -> Result<Option<Registration>, Rejection> {
         if self.app.client.is_some() {
             return Ok(None);
@@ -45,15 +44,15 @@ impl Mastodon {
         {
             return Ok(None);
         }
-        // Whoever comes back to the addresses from before can still do so.
+        // Sign-ins in progress may still come back to the old addresses.
         let before = known.into_iter().flat_map(|known| &known.redirects);
         let more: Vec<String> = before.filter(|known| !redirects.contains(known)).cloned().collect();
         redirects.extend(more);
-        let client = self.introduced(&redirects).await?;
+        let client = self.registered_anew(&redirects).await?;
         Ok(Some(Registration { server: self.app.api_url.clone(), client, redirects }))
     }
 
-    /// Where people sign in, as the app that the server knows.
+    /// Where people sign in, for the registered app.
     pub(super) async fn oauth2(&self) -> Result<Provider, Rejection> {
         let client = self.client()?.clone();
         let url = |path| format!("{}{path}", self.app.api_url);
@@ -67,12 +66,12 @@ impl Mastodon {
             client,
             pkce: self.knows_pkce().await?,
             proof: Proof::Body,
-            // The browser may be signed in as another account of the server.
+            // The browser may be signed in to another account.
             besides: &[("force_login", "true")],
         })
     }
 
-    /// Makes a token worthless. A server lets none but the app do so to which it was given.
+    /// Revokes a token. A server allows this only to the app that it was issued to.
     pub(super) async fn given_up(&self, tokens: &Tokens) -> Result<(), Rejection> {
         let by_hand = |why: &str| {
             let reason = format!("{why}: {BY_HAND}");
@@ -96,7 +95,7 @@ impl Mastodon {
         }
     }
 
-    /// As what the flock is known: by `flock.toml` before what was registered.
+    /// The app's client id and secret: from `flock.toml`, or else from the registration.
     fn client(&self) -> Result<&Client, Rejection> {
         let known = self.app.registration.as_ref().filter(|known| known.server == self.app.api_url);
         match (&self.app.client, known) {
@@ -111,8 +110,7 @@ impl Mastodon {
         }
     }
 
-    /// Whether the server says that it knows PKCE with S256 (RFC 8414, section 2): others refuse what they don't know,
-    /// or pass over it.
+    /// Whether the server announces PKCE with S256 (RFC 8414, section 2). Others may reject the parameters.
     async fn knows_pkce(&self) -> Result<bool, Rejection> {
         let response = self.ask_openly("/.well-known/oauth-authorization-server").await?;
         let about = if response.succeeded() { response.json().unwrap_or_default() } else { Value::Null };
@@ -120,25 +118,25 @@ impl Mastodon {
         Ok(methods.is_some_and(|methods| methods.iter().any(|method| method == "S256")))
     }
 
-    /// Whether the server still knows an app: it gives it a token of its own, which is given back at once.
+    /// Whether the server still knows an app: then it issues a token for the app itself, which is revoked at once.
     async fn is_known(&self, client: &Client) -> Result<bool, Rejection> {
         let pairs = [("grant_type", "client_credentials"), ("scope", SCOPES[0])];
         let response = self.ask_as(client, None, "/oauth/token", &pairs).await?;
         let said = response.json().unwrap_or_default();
         if let (true, Some(token)) = (response.succeeded(), said["access_token"].as_str()) {
-            // It opens nothing: that it stays is only untidy.
+            // It gives access to nothing, so a failure does no harm.
             let _ = self.ask_as(client, None, "/oauth/revoke", &[("token", token)]).await;
             return Ok(true);
         }
         match response.status() {
-            // Whatever it dislikes, an unknown app is said in one of these.
+            // Servers answer with one of these about an unknown app.
             400 | 401 | 403 if response.error().is_own => Ok(said["error"] == "invalid_scope"),
             _ => Err(API.failure(&response, "say whether it still knows flockd")),
         }
     }
 
-    /// Registers the flock. All addresses go in one text, which every server takes, a line each.
-    async fn introduced(&self, redirects: &[String]) -> Result<Client, Rejection> {
+    /// Registers the app. All addresses go into one text, a line each, which every server accepts.
+    async fn registered_anew(&self, redirects: &[String]) -> Result<Client, Rejection> {
         let (redirects, scopes) = (redirects.join("\n"), SCOPES.join(" "));
         let pairs = [("client_name", NAME), ("redirect_uris", &redirects), ("scopes", &scopes)];
         let form = Serializer::new(String::new()).extend_pairs(pairs).finish();
@@ -146,7 +144,7 @@ impl Mastodon {
         super::read(&response, "register flockd as an app", client)
     }
 
-    /// Makes a request as an app, which shows its secret.
+    /// Makes a request as the app, with its secret.
     async fn ask_as(
         &self,
         client: &Client,
@@ -169,7 +167,7 @@ impl Mastodon {
     }
 }
 
-/// An app's id and secret, as the server has made them.
+/// The client id and secret from the server's answer.
 fn client(value: &Value) -> Option<Client> {
     let fit = |field: &str| {
         let text = value[field].as_str()?;

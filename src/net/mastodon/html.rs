@@ -1,18 +1,17 @@
-//! The text of a status out of the HTML in which servers show it, so that it can be compared with a line of ours.
+//! Extracts the text of a status from its HTML, so that it can be compared with a line of ours.
 //!
-//! Tags are left out, whatever they are; the ends of lines and paragraphs become white space, and escapes what they stand for. A
-//! tag that is cut off is text: the comparison then fails, and the source of the status is asked for. This is no sanitizer: what
-//! comes out must not be shown as HTML.
+//! All tags are removed, ends of lines and paragraphs become white space, and escapes are decoded. An incomplete tag is text:
+//! then the comparison fails, and the status's source is read. This is not a sanitizer: the result must not be shown as HTML.
 
 use std::borrow::Cow;
 
 use html5gum::{DefaultEmitter, Error, Token, Tokenizer};
 
-/// Elements that begin a line of their own, and end it.
+/// Elements that begin and end a line.
 const BLOCKS: &[&str] =
     &["p", "br", "div", "li", "ul", "ol", "blockquote", "pre", "h1", "h2", "h3", "h4", "h5", "h6"];
 
-/// Elements that stand for nothing but line breaks, links and names in a plain text.
+/// Elements that a plain text produces: line breaks, links and names.
 const PLAIN: &[&str] = &["p", "br", "a", "span"];
 
 /// The text that this HTML shows.
@@ -39,8 +38,8 @@ pub(super) fn text_of(html: &str) -> String {
     text.trim().to_owned()
 }
 
-/// Whether there are marks in it beyond lines, links and names, so that something else was written than is shown:
-/// some servers take Markdown.
+/// Whether the HTML has more than lines, links and names, so that its source may differ from its text: some servers accept
+/// Markdown.
 pub(super) fn is_marked_up(html: &str) -> bool {
     tokens(html).any(|token| match token {
         Token::StartTag(tag) => !is_one_of(PLAIN, &tag.name),
@@ -146,7 +145,7 @@ mod tests {
         assert_eq!(text_of("&#xD800;"), "\u{FFFD}", "HTML's word for what is no character");
     }
 
-    /// Were it not linear, this would not end.
+    /// If this were not linear, it would not end.
     #[test]
     fn hostile_html_is_read() {
         for part in ["<", "<a", "&", "&amp", "<!--", "<a \"", "<a>", "&#39;", "</"] {

@@ -1,5 +1,5 @@
-//! What a server says of itself: its name, and what it takes. It is asked rarely, and that it does not answer stops
-//! nothing: what was known stays known.
+//! What a server says about itself: its domain, and its limits. It is asked rarely, and a failure changes nothing: the
+//! limits known before still apply.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
@@ -12,34 +12,34 @@ use crate::flock::account::{Account, TextLimits};
 use crate::net::Rejection;
 use crate::net::response::ApiResponse;
 
-/// How long what a server says of its limits is believed.
+/// How long the answer about limits is valid.
 const DAY: TimeDelta = TimeDelta::hours(24);
 
-/// How long nothing is asked after it could not be asked.
+/// The pause after a failure to ask.
 const PAUSE: TimeDelta = TimeDelta::hours(1);
 
-/// The longest text that is believed to be taken: no server allows more, and a typing error is soon made.
+/// The largest limit that is believed: no server allows more, and admins mistype.
 const CHARACTERS_MAX: u64 = 1_000_000;
 
-/// What a server says of itself.
+/// What a server says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Instance {
-    /// What stands behind the `@` of its accounts.
+    /// The domain of its accounts' handles.
     pub(super) domain: Option<String>,
-    /// What it takes.
+    /// Its limits on texts.
     pub(super) limits: TextLimits,
 }
 
 impl Mastodon {
-    /// Asks the server about itself, in the newer way or, where that is not known, in the older.
+    /// Asks the server about itself, by version 2 of the endpoint or, if that is not there, by version 1.
     pub(super) async fn instance(&self) -> Result<Instance, Rejection> {
         let newer = self.ask_openly("/api/v2/instance").await?;
         let response = if newer.succeeded() { newer } else { self.ask_openly("/api/v1/instance").await? };
-        super::read(&response, "say what it takes", read)
+        super::read(&response, "tell its limits", read)
     }
 
-    /// The account with the limits that its server has today; `None` if they are what they were, or were asked for
-    /// lately, or can't be had.
+    /// The account with its server's current limits; `None` if they have not changed, were asked for recently, or can't be
+    /// read.
     pub(super) async fn with_newer_limits(&self, known: &Account) -> Option<Account> {
         let now = self.clock.now();
         if !self.limits.are_due(now) {
@@ -51,7 +51,7 @@ impl Mastodon {
         (known.limits != limits).then(|| Account { limits, ..known.clone() })
     }
 
-    /// Asks something public, on which nothing depends.
+    /// Makes a request without a token, on which nothing depends.
     pub(super) async fn ask_openly(&self, path: &str) -> Result<ApiResponse, Rejection> {
         let request =
             self.http.request(Method::GET, format!("{}{path}", self.app.api_url)).timeout(super::IN_PASSING);
@@ -64,18 +64,18 @@ impl Mastodon {
 pub(super) struct Asking(std::sync::Mutex<Option<(DateTime<Utc>, DateTime<Utc>)>>);
 
 impl Asking {
-    /// Whether it is time, also when the clock was set back.
+    /// Whether it is time to ask, including when the clock was set back.
     fn are_due(&self, now: DateTime<Utc>) -> bool {
         let asked = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         asked.is_none_or(|(at, until)| now >= until || now < at)
     }
 
-    /// They were asked for now, and need not be for so long.
+    /// The server was asked now, and need not be asked again for this long.
     pub(super) fn were_asked(&self, now: DateTime<Utc>, pause: TimeDelta) {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((now, now + pause));
     }
 
-    /// The same, for as long as an answer is believed.
+    /// The server has answered now.
     pub(super) fn are_known(&self, now: DateTime<Utc>) {
         self.were_asked(now, DAY);
     }
@@ -85,7 +85,7 @@ impl Asking {
 fn read(value: &Value) -> Option<Instance> {
     let named = value["domain"].as_str().or(value["uri"].as_str())?;
     let statuses = &value["configuration"]["statuses"];
-    // Older servers that allow more than 500 characters say so in a field of their own.
+    // Older servers that allow more than 500 characters say so in another field.
     let most = statuses["max_characters"].as_u64().or(value["max_toot_chars"].as_u64());
     let characters = most.filter(|most| (1..=CHARACTERS_MAX).contains(most));
     let per_url = statuses["characters_reserved_per_url"].as_u64();
@@ -98,8 +98,8 @@ fn read(value: &Value) -> Option<Instance> {
     Some(Instance { domain: domain(named), limits })
 }
 
-/// Whether a server says that it is Mastodon, or a fork of it. Its kin say with what they are compatible, name their own
-/// source, or have versions of their own; what they say to reserve for a link they don't keep to.
+/// Whether a server says that it is Mastodon, or a fork of it. Other servers say what they are compatible with, name their own
+/// source, or have versions of their own; they don't count links as they say.
 fn is_mastodon(value: &Value) -> bool {
     let version = value["version"].as_str().unwrap_or_default();
     let major: Option<u32> = version.split('.').next().and_then(|major| major.parse().ok());
@@ -110,7 +110,7 @@ fn is_mastodon(value: &Value) -> bool {
         && source.as_ref().is_none_or(is_own)
 }
 
-/// The domain, by itself or in an address.
+/// The domain of a host name or URL.
 pub(super) fn domain(named: &str) -> Option<String> {
     let url = Url::parse(named).ok().filter(|url| url.has_host());
     let url = url.or_else(|| Url::parse(&format!("https://{named}")).ok())?;

@@ -1,12 +1,12 @@
-//! How long a status is as Mastodon and its kin count it, and whether a server would take it.
+//! How long a status is as servers with Mastodon's API count it, and whether a server would accept it.
 //!
 //! Characters are what people see as such (grapheme clusters, UAX #29). A link with a scheme counts as the server
-//! says, however long it is; of a mention of somebody elsewhere the server's name does not count; what is
-//! shown instead of the text counts too (Mastodon's `StatusLengthValidator`). How many characters a server takes, and
-//! what it counts for a link, it says itself.
+//! says, however long it is; the domain of a mention does not count; the
+//! content warning counts too (Mastodon's `StatusLengthValidator`). The server says how many characters it accepts, and how
+//! many a link counts.
 //!
-//! Servers differ in small things. Where they do the larger count is taken: a line wrongly called long is passed
-//! over, one wrongly called short is refused by the server and used up.
+//! Servers differ in details. Where they do, the larger count is used: a line wrongly considered too long is passed over,
+//! one wrongly considered short is refused by the server and used up.
 
 use icu_properties::CodePointMapData;
 use icu_properties::props::IndicConjunctBreak;
@@ -18,14 +18,14 @@ use crate::flock::account::TextLimits;
 use crate::net::TextError;
 use crate::net::link::{Link, schemed_links};
 
-/// What a server allows that says nothing of it: what Mastodon itself does.
+/// The limits of a server that does not tell them: those of Mastodon itself.
 pub const USUAL: TextLimits = TextLimits { characters: 500, per_url: 23 };
 
-/// What a link counts where all of a text counts as it stands: each code point, whatever it is part of. So do servers
-/// that are not Mastodon, and where they count less, the larger count is taken.
+/// Counts links, and everything else, by code points, as servers other than Mastodon do. Where they count less, the larger
+/// count is used.
 pub(super) const AS_IT_STANDS: u32 = 0;
 
-/// Whether a server with these limits would take a text, together with what is shown instead of it, and if not, why.
+/// Whether a server with these limits would accept a text with its content warning.
 ///
 /// # Errors
 /// When it would not.
@@ -39,8 +39,8 @@ pub fn check(text: &str, spoiler_text: Option<&str>, limits: TextLimits) -> Resu
     if length > max { Err(TextError::TooLong { network, length, max }) } else { Ok(()) }
 }
 
-/// The length of a text and of what is shown instead of it, in characters as a server counts them. `per_url` is what a
-/// link counts there.
+/// The length of a text and its content warning, in characters as a server counts them. `per_url` is what a link counts
+/// there.
 pub fn length(text: &str, spoiler_text: &str, per_url: u32) -> usize {
     if per_url == AS_IT_STANDS {
         return code_points(spoiler_text) + code_points(text);
@@ -99,8 +99,8 @@ pub(super) fn mentions(text: &str) -> impl Iterator<Item = Mention> {
     })
 }
 
-/// Where a name of letters, digits, `_`, `-` and `.` ends, whose first and last are none of the latter two: a sentence
-/// keeps its stop.
+/// Where a name of letters, digits, `_`, `-` and `.` ends. It neither begins nor ends with one of the latter two, so that a
+/// sentence keeps its period.
 fn name_end(text: &str) -> Option<usize> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let run = &text[..text.find(|c| !fits(c)).unwrap_or(text.len())];
@@ -108,7 +108,7 @@ fn name_end(text: &str) -> Option<usize> {
     (!bare.is_empty() && !run.starts_with(['-', '.'])).then_some(bare.len())
 }
 
-/// Where the name of a server ends: with a letter or a digit, so that a sentence keeps its stop.
+/// Where the name of a server ends: with a letter or a digit, so that a sentence keeps its period.
 fn host_end(text: &str) -> Option<usize> {
     let fits = |c: char| is_word(c) || matches!(c, '-' | '.');
     let run = &text[..text.find(|c| !fits(c)).unwrap_or(text.len())];
@@ -263,7 +263,7 @@ mod tests {
         }
     }
 
-    /// Were the count not linear, this would not end.
+    /// With a count that is not linear this would not end.
     #[test]
     fn hostile_texts_are_counted() {
         for part in

@@ -1,11 +1,10 @@
 //! Mastodon, and the servers that speak its API: GoToSocial, Pleroma, Akkoma and others.
 //!
-//! Nothing here depends on which of them it is, only on what it answers. A post carries an `Idempotency-Key`, which
-//! some keep for an hour, some for six and some not at all; so what is not answered stays unknown, the account is
-//! looked at before anything is sent again, and then it is the same key. Scheduling on the server is never used: the
-//! key does not count there. What errors mean is in `diagnosis`, the length of a text in [`length`], what a server says
-//! of itself in `instance`, what an account has posted in `timeline`, what else can be done with one in `account`, and
-//! how the app comes to be known to a server in [`app`].
+//! Nothing here depends on the software, only on its answers. A post carries an `Idempotency-Key`, which some servers keep
+//! for an hour, some for six and some not at all. So a post without an answer stays unknown, and the account is read before
+//! the post is sent again, with the same key. Scheduling on the server is never used, as the key does not count there.
+//! `diagnosis` says what errors mean, [`length`] how long a text is, `instance` what a server supports, `timeline` reads an
+//! account's posts, `account` is about the account itself, and [`app`] registers the app.
 
 mod account;
 pub mod app;
@@ -13,7 +12,7 @@ pub(super) mod diagnosis;
 mod html;
 mod instance;
 pub mod length;
-mod likeness;
+mod text_match;
 mod timeline;
 
 use std::sync::Arc;
@@ -47,14 +46,14 @@ const ID_MAX: usize = 64;
 /// The longest address of a status that is kept.
 const URL_MAX: usize = 2_048;
 
-/// What a bot asks to be allowed: to see who it is and what it has posted, to post and delete, and to change how it
-/// looks (docs.joinmastodon.org, "OAuth scopes").
+/// The scopes that a bot needs: to see who it is and what it has posted, to post and delete, and to change its profile
+/// (docs.joinmastodon.org, "OAuth scopes").
 pub const SCOPES: &[&str] = &["read:accounts", "read:statuses", "write:statuses", "write:accounts"];
 
-/// How long a question may take on which nothing depends, such as whether a status is shown.
+/// The timeout of requests on which nothing depends, such as whether a status is shown.
 const IN_PASSING: Duration = Duration::from_secs(10);
 
-/// The header that makes a repeat known as one (docs.joinmastodon.org, "statuses").
+/// The header by which a server recognizes a repeated request (docs.joinmastodon.org, "statuses").
 const KEY: &str = "idempotency-key";
 
 /// An app on a server, as its bots' clients need it.
@@ -62,9 +61,9 @@ const KEY: &str = "idempotency-key";
 pub struct MastodonApp {
     /// Such as `https://mastodon.social`.
     pub api_url: String,
-    /// How the server knows the app: what `flock.toml` names, or why that is not at hand.
+    /// The app's client id and secret from `flock.toml`, or why they can't be read.
     pub client: Option<Result<Client, String>>,
-    /// What the server made of the app when it registered itself, if it did.
+    /// The registration that the app made itself, if it did.
     pub registration: Option<Registration>,
     /// The pauses before each look for a post whose outcome is unknown.
     pub probe_delays: Vec<Duration>,
@@ -87,7 +86,7 @@ pub(super) static ADAPTER: Adapter = Adapter {
     },
 };
 
-/// What the bot's server allows, as far as it is remembered with its account.
+/// The limits of the bot's server, which the ledger stores with the account.
 fn text_limits(account: Option<&Account>) -> TextLimits {
     let known = account.filter(|account| account.network == NetworkKind::Mastodon);
     known.and_then(|account| account.limits).unwrap_or(length::USUAL)
@@ -132,7 +131,7 @@ impl Mastodon {
         Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
     }
 
-    /// A request that the token makes the account's own (RFC 6750, section 2.1).
+    /// A request, authorized by the token (RFC 6750, section 2.1).
     fn request(&self, tokens: &Tokens, method: Method, path: &str) -> Result<Request, Rejection> {
         let Tokens::OAuth2 { access_token, .. } = tokens else {
             let reason = "the tokens are of another network";
@@ -145,7 +144,7 @@ impl Mastodon {
         Ok(request)
     }
 
-    /// Makes a request with these tokens and reads the answer. Not for one whose silence would leave a doubt.
+    /// Makes a request with these tokens and reads the answer. Not for posting: an error here means that nothing happened.
     async fn ask(&self, request: Request, tokens: &Tokens) -> Result<ApiResponse, Rejection> {
         self.ask_hiding(request, &self.secrets(Some(tokens))).await
     }
@@ -154,7 +153,7 @@ impl Mastodon {
         response::ask(&self.http, request, &API.protocol, secrets, &*self.clock).await
     }
 
-    /// Every secret that a request may hold.
+    /// Every secret that a request may contain.
     fn secrets<'a>(&'a self, tokens: Option<&'a Tokens>) -> Vec<&'a Secret> {
         let given = self.app.client.iter().flatten();
         let client = given.chain(self.app.registration.iter().map(|known| &known.client));
@@ -162,7 +161,7 @@ impl Mastodon {
         client.chain(tokens.into_iter().flat_map(Tokens::secrets)).collect()
     }
 
-    /// By what the tokens are known again: they are never renewed.
+    /// Identifies the tokens, which are never renewed.
     fn fingerprint(&self, tokens: &Tokens) -> String {
         let known_by = match tokens {
             Tokens::OAuth2 { access_token, .. } => access_token.expose(),
@@ -176,14 +175,14 @@ impl Mastodon {
         let mut request = self.request(tokens, Method::POST, "/api/v1/statuses")?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        // Its own after each definite error, as some servers say an error again; the same after silence.
+        // A new key after each definite error, as some servers repeat the error; the same key after no answer.
         let key = format!("{}.{}", post.id, post.errors);
         headers.insert(KEY, HeaderValue::from_str(&key).map_err(|_| Rejection::no_url())?);
         *request.body_mut() = Some(self.status(text).to_string().into());
         Ok(request)
     }
 
-    /// What is posted: the text, and of the rest what the bot says; the account's own settings count otherwise.
+    /// The body of a post: the text, and the options that the bot sets. The account's settings apply to the others.
     fn status(&self, text: &str) -> Value {
         let PostOptions { visibility, languages, spoiler_text } = &self.options;
         let mut status = json!({ "status": text });
@@ -199,8 +198,8 @@ impl Mastodon {
         status
     }
 
-    /// What became of a post. Two answers lead to another question, which changes nothing: whether the server shows what
-    /// it took, and what it forbids.
+    /// What became of a post. After two answers another request follows, which changes nothing: whether the server shows the
+    /// post, and what it forbids.
     async fn outcome(
         &self,
         response: &ApiResponse,
@@ -222,19 +221,19 @@ impl Mastodon {
         outcome
     }
 
-    /// What to say of a status that the server took and does not show: filters against spam drop some without a word. That
-    /// it can't be asked means nothing.
+    /// A note about a status that the server accepted and does not show: spam filters drop some silently. A failure to ask
+    /// means nothing.
     async fn unshown(&self, tokens: &Tokens, id: &str) -> Option<String> {
         let mut request = self.request(tokens, Method::GET, &format!("/api/v1/statuses/{id}")).ok()?;
         *request.timeout_mut() = Some(IN_PASSING);
         let response = self.ask(request, tokens).await.ok()?;
         response.is_not_there().then(|| {
-            "the server took it and does not show it: look at the account, as a filter against spam may have dropped it"
+            "the server took it and does not show it: look at the account, as a spam filter may have dropped it"
                 .to_owned()
         })
     }
 
-    /// Makes sure that a status is gone, where the server did not say which one it has deleted.
+    /// Makes sure that a status is gone, where the server did not say which one it deleted.
     async fn is_gone(&self, tokens: &Tokens, id: &str) -> Result<(), Rejection> {
         let request = self.request(tokens, Method::GET, &format!("/api/v1/statuses/{id}"))?;
         let response = self.ask(request, tokens).await?;
@@ -248,8 +247,8 @@ impl Mastodon {
         Err(Rejection::unanswered(Why::new(Cause::Unreachable, reason)))
     }
 
-    /// Whether it is the account that may do nothing, or the token that does not allow this: the words are in any
-    /// language, but an account that may do nothing can't say who it is either.
+    /// Tells a disabled account from a token that does not allow this. The message may be in any language, but a disabled
+    /// account can't ask who it is either.
     async fn forbidden(&self, response: &ApiResponse, tokens: &Tokens) -> Rejection {
         let who = async {
             let mut request = self.request(tokens, Method::GET, account::WHO_AM_I)?;
@@ -265,7 +264,7 @@ impl Mastodon {
     }
 }
 
-/// A success names the status and its author; one that does not, or names another account, settles nothing.
+/// A success names the status and its author. One without them, or with another account, proves nothing.
 fn accepted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
     let status = response.json().unwrap_or_default();
     let author = id(&status["account"]);
@@ -286,7 +285,7 @@ fn accepted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
 }
 
 fn not_accepted(response: &ApiResponse, post: &Post) -> Outcome {
-    // A key that brought a status before brings "not found" once that is gone.
+    // A repeated key is answered with "not found" once its status is deleted.
     if post.doubted && response.is_not_there() {
         let quoted = response.quoted();
         let reason =
@@ -299,8 +298,10 @@ fn not_accepted(response: &ApiResponse, post: &Post) -> Outcome {
     API.outcome(response, API.diagnose(response))
 }
 
-/// Something that is only read: it is there, or why not. `task` is what was asked for. Reading changes nothing, so
-/// nothing is left in doubt.
+/// The result of a request that only reads; `task` is what was asked for.
+///
+/// # Errors
+/// When the server refuses, or answers with something else.
 fn read<T>(
     response: &ApiResponse,
     task: &str,
@@ -320,7 +321,7 @@ fn read<T>(
     })
 }
 
-/// Whether the server's API says that something with this id is done, by showing it.
+/// Whether the answer shows something with this id, by which the API confirms a request.
 fn shows(response: &ApiResponse, id: &str) -> bool {
     response.succeeded() && response.object().is_some_and(|shown| self::id(&shown).as_deref() == Some(id))
 }
@@ -351,13 +352,13 @@ impl Network for Mastodon {
         self.given_up(tokens).await
     }
 
-    /// Also asks now and then what the server takes.
+    /// Also asks the server for its limits, once a day.
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection> {
         let tokens = super::require_tokens(session.tokens.as_ref())?;
         let fingerprint = self.fingerprint(tokens);
         let learnt = self.expected.verify(session, &fingerprint, self.who_am_i(tokens)).await?;
         let (None, Some(known)) = (&learnt, &session.account) else { return Ok(learnt) };
-        // An account that was learnt before servers were written down belongs to this one: the fingerprint says so.
+        // An account that was stored before servers were stored belongs to this one, by its fingerprint.
         let updated = Account { server: self.server(), ..known.clone() };
         let newer = self.with_newer_limits(&updated).await;
         Ok(newer.or_else(|| (updated != *known).then_some(updated)))
@@ -396,7 +397,7 @@ impl Network for Mastodon {
     }
 
     fn same_text(&self, ours: &str, theirs: &str) -> bool {
-        likeness::is_same(ours, theirs)
+        text_match::is_same(ours, theirs)
     }
 
     async fn delete(&self, post: &Post, session: &Session) -> Result<(), Rejection> {

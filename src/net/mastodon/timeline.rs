@@ -1,6 +1,6 @@
-//! What an account has posted lately: read when it is not known whether a post arrived, and after the ledger was put
-//! back from a copy. Statuses are compared by their text: what the HTML shows, and where that differs their source.
-//! What can't be told is never taken for something else.
+//! What an account has posted recently: read when it is not known whether a post arrived, and after the ledger was restored
+//! from a backup. Statuses are compared by the text that their HTML shows and, where that differs, by their source. A text
+//! that can't be read is never taken for a different one.
 
 use std::collections::HashSet;
 
@@ -9,30 +9,31 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::diagnosis::{self, API};
-use super::{Mastodon, html, id, likeness, url_of};
+use super::text_match::{is_like, is_same};
+use super::{Mastodon, html, id, url_of};
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, Why};
-use crate::net::resemblance::{self, Resemblance};
 use crate::net::response::{ApiResponse, sentence};
+use crate::net::text_match::{self, TextMatch};
 use crate::net::timeline::{
     CLOCK_SLACK, Fetched, PageSource, earliest, read_pages, too_many, unknown_account,
 };
 use crate::net::{ProbeResult, Rejection, RemotePost, Session, Timeline, require_tokens};
 
-/// How much earlier our clock may have said that it was, if it was ahead when the request left and was set right since: a
-/// status with the very text may be that attempt, which a person has to say.
+/// How far our clock may have been ahead when the request left, if it was corrected since. An earlier status with the same
+/// text may be that attempt: a person has to decide.
 const EARLY: TimeDelta = TimeDelta::days(1);
-/// The statuses of a page: half of what servers allow, as those of some have 5,000 characters, and a page must not be
-/// longer than [`crate::net::http::BODY_MAX`]. After one that is, pages have half of them.
+/// The statuses of a page: half of what servers allow, as some servers' have 5,000 characters, and a page must not exceed
+/// [`crate::net::http::BODY_MAX`]. After one that does, pages are half as long.
 const PAGE: usize = 20;
 /// How many pages are read to find one post: 500 statuses. No bot of ours posts more in a few minutes.
 const PAGES_OF_A_PROBE: usize = 25;
-/// How many statuses are asked for their source in a probe: servers allow some 60 requests a minute.
+/// How many sources of statuses are read in a probe: servers allow some 60 requests a minute.
 const SOURCES_OF_A_PROBE: usize = 20;
-/// How many pages are read of what was posted since the ledger was copied: 2,000 statuses, and a third of the requests
-/// that a server allows in five minutes.
+/// How many pages of posts since a backup are read: 2,000 statuses, and a third of the requests that a server allows in five
+/// minutes.
 const PAGES: usize = 100;
-/// How many of these are asked for their source: another third.
+/// How many of their sources are read: another third.
 const SOURCES: usize = 100;
 
 impl Mastodon {
@@ -48,9 +49,8 @@ impl Mastodon {
         let (tokens, ours) =
             (require_tokens(session.tokens.as_ref())?, post.text.as_deref().unwrap_or_default());
         let (all, early): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| !one.is_early);
-        let early = early.into_iter().map(|one| one.post).filter(|one| likeness::is_same(ours, &one.text));
-        let (same, others): (Vec<_>, Vec<_>) =
-            all.into_iter().partition(|one| likeness::is_same(ours, &one.post.text));
+        let early = early.into_iter().map(|one| one.post).filter(|one| is_same(ours, &one.text));
+        let (same, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| is_same(ours, &one.post.text));
         let mut posts: Vec<RemotePost> = same.into_iter().map(|status| status.post).collect();
         let like: Vec<_> = others.into_iter().filter(|one| is_worth_asking(ours, &one.post.text)).collect();
         let marked_up = like.iter().filter(|one| one.is_marked_up).count();
@@ -70,7 +70,7 @@ impl Mastodon {
         Ok(result)
     }
 
-    /// Those statuses that are ours by their source, and those that may be.
+    /// The statuses that are ours by their source, and those that may be.
     async fn by_source(
         &self,
         ours: &str,
@@ -78,12 +78,12 @@ impl Mastodon {
         tokens: &Tokens,
     ) -> (Vec<RemotePost>, Vec<RemotePost>) {
         let (mut same, mut unsure) = (Vec::new(), Vec::new());
-        // What is shown without marks is what was written, as far as can be seen, so it is asked for last.
+        // A status without markup probably shows its source, so it comes last.
         like.sort_by_key(|one| !one.is_marked_up);
         for Status { post: one, .. } in like.into_iter().take(SOURCES_OF_A_PROBE) {
             match self.source_if_told(tokens, &one.remote_id).await {
-                // Some servers keep even the source in another way than it was sent.
-                Some(text) if likeness::is_same(ours, &text) => same.push(RemotePost { text, ..one }),
+                // Some servers change even the source.
+                Some(text) if is_same(ours, &text) => same.push(RemotePost { text, ..one }),
                 Some(text) => unsure.extend(is_changed(ours, &text).then_some(RemotePost { text, ..one })),
                 None => unsure.push(one),
             }
@@ -91,9 +91,9 @@ impl Mastodon {
         (same, unsure)
     }
 
-    /// Takes a status that may be the post for it if it was posted with the very app of the token: at that time, and
-    /// belonging to no other row, it is nothing else. One of another app may still be it, as a token can be exchanged
-    /// between an attempt and a look, so that it is only the last of those in doubt.
+    /// Promotes doubtful statuses to matches if the token's own app posted them: at that time, and belonging to no other row,
+    /// they can be nothing else. A status of another app may still be the post, as the token can be replaced between attempt
+    /// and probe, so it only moves to the end of the doubtful ones.
     async fn weighed(&self, mut sight: ProbeResult, tokens: &Tokens) -> ProbeResult {
         if let ProbeResult::Candidates { seen, doubtful, .. } = &mut sight
             && doubtful.iter().any(|one| one.client.is_some())
@@ -106,13 +106,13 @@ impl Mastodon {
         sight
     }
 
-    /// The name under which the server shows what is posted with a token.
+    /// The name of the token's app, which the server shows with its posts.
     async fn own_name(&self, tokens: &Tokens) -> Option<String> {
         sentence(&self.app_of(tokens).await?, "name")
     }
 
-    /// A status as it was written, or `None` where the server does not tell, or can't now although it is asked twice: then
-    /// what it shows has to do, and what it told of others counts all the same.
+    /// The source of a status; `None` if the server does not tell it, or fails twice. Then the HTML has to do, and the sources
+    /// of the others still count.
     async fn source_if_told(&self, tokens: &Tokens, id: &str) -> Option<String> {
         match self.source(tokens, id).await {
             Ok(source) => source,
@@ -120,7 +120,7 @@ impl Mastodon {
         }
     }
 
-    /// All that the account has posted since then.
+    /// All that the account has posted since an instant, oldest first.
     pub(super) async fn posted_since(
         &self,
         since: DateTime<Utc>,
@@ -136,13 +136,13 @@ impl Mastodon {
             if is_marked_up {
                 asked += 1;
                 if asked > SOURCES {
-                    missing.get_or_insert(too_many(SOURCES, "that were written in another way"));
+                    missing.get_or_insert(too_many(SOURCES, "whose source differs"));
                     continue;
                 }
                 let Some(source) = self.source(tokens, &post.remote_id).await? else {
-                    let why = "the server does not tell how some statuses were written";
+                    let why = "the server does not tell the source of some statuses";
                     missing = Some(Why::new(Cause::Silence, why));
-                    // Nor will it of the others.
+                    // It will not tell the others' either.
                     asked = SOURCES;
                     continue;
                 };
@@ -156,22 +156,22 @@ impl Mastodon {
         })
     }
 
-    /// A status as it was written; `None` where the server does not tell.
+    /// The source of a status; `None` if the server does not tell it.
     async fn source(&self, tokens: &Tokens, id: &str) -> Result<Option<String>, Rejection> {
         let path = format!("/api/v1/statuses/{id}/source");
         let response = self.ask(self.request(tokens, Method::GET, &path)?, tokens).await?;
         if response.succeeded() {
             return Ok(response.json().and_then(|source| Some(source["text"].as_str()?.to_owned())));
         }
-        // Where it is not known the HTML has to do; what passes is waited for.
+        // Without a source the HTML has to do; a temporary failure is an error.
         match diagnosis::may_pass(&response) {
-            true => Err(API.failure(&response, "show how a status was written")),
+            true => Err(API.failure(&response, "show the source of a status")),
             false => Ok(None),
         }
     }
 
-    /// Reads what was posted since then by our clock, and a little before, newest first. What else of the day before is on
-    /// the same pages is said to be early.
+    /// Reads what was posted since an instant of our clock, and a little before, newest first. Other statuses on the same
+    /// pages, of up to a day before, are marked as early.
     async fn read_since(
         &self,
         since: DateTime<Utc>,
@@ -186,13 +186,13 @@ impl Mastodon {
     }
 }
 
-/// The pages of an account, with what was posted since then by the server's clock.
+/// The pages of an account, from an instant of the server's clock on.
 struct Pages<'a> {
     server: &'a Mastodon,
     tokens: &'a Tokens,
     account: &'a Account,
     since: DateTime<Utc>,
-    /// Whether `since` is by the server's clock yet.
+    /// Whether `since` has been corrected to the server's clock.
     is_dated: bool,
     size: usize,
 }
@@ -209,7 +209,7 @@ impl Pages<'_> {
     fn counting(&self, page: StatusPage, before: Option<&str>) -> (Vec<Status>, Option<String>) {
         let posts = page.posts.into_iter().filter(|one| one.post.at >= self.since - EARLY);
         let posts = posts.map(|one| Status { is_early: one.post.at < self.since, ..one }).collect();
-        // Of what is pinned a server may show some first, so only the last one tells.
+        // A server may show pinned statuses first, so only the last one tells how far back the page reaches.
         let last = page.last.filter(|(last, at)| *at >= self.since && before != Some(last));
         (posts, last.map(|(last, _)| last))
     }
@@ -238,36 +238,36 @@ impl PageSource for Pages<'_> {
     }
 }
 
-/// Whether it is worth asking how what is shown was written.
+/// Whether to ask for the source of what is shown.
 fn is_worth_asking(ours: &str, shown: &str) -> bool {
-    likeness::is_like(ours, shown) || resemblance::of(ours, shown) != Resemblance::None
+    is_like(ours, shown) || text_match::of(ours, shown) != TextMatch::None
 }
 
-/// Whether a source is ours but for what servers change in texts.
+/// Whether a source differs from ours only in what servers change.
 fn is_changed(ours: &str, source: &str) -> bool {
-    resemblance::of(ours, source) == Resemblance::Same
+    text_match::of(ours, source) == TextMatch::Same
 }
 
-/// A status as it is shown.
+/// A status as the server shows it.
 struct Status {
     /// With the text that the HTML shows.
     post: RemotePost,
-    /// Whether that text may not be what was written.
+    /// Whether its source may differ from that text.
     is_marked_up: bool,
-    /// Whether it is older than what was asked for.
+    /// Whether it is older than the instant that was asked for.
     is_early: bool,
 }
 
 /// A page, newest first.
 struct StatusPage {
-    /// What the account has posted itself.
+    /// The account's own statuses.
     posts: Vec<Status>,
     /// The last on the page, even if another account has posted it: its id and its time.
     last: Option<(String, DateTime<Utc>)>,
 }
 
 impl StatusPage {
-    /// Reads a page; `None` if it is none. A status that can't be read makes it unreadable: it may be the one.
+    /// Reads a page; `None` if it is not one. A status that can't be read makes it unreadable: it may be the one.
     fn read(page: &Value) -> Option<Self> {
         let all: Vec<(bool, Status)> = page
             .as_array()?

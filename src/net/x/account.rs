@@ -1,4 +1,4 @@
-//! What can be done with an account on X beside posting: whose tokens are, signing out, and how it looks.
+//! Accounts on X: which account tokens belong to, what they allow, and the profile.
 
 use async_trait::async_trait;
 use reqwest::Method;
@@ -13,25 +13,25 @@ use crate::net::oauth2::Provider;
 use crate::net::response::{ApiResponse, sentence};
 use crate::net::{AccountApi, Appearance, OAuth2Api, ProfileError, Rejection, SignInApi, http};
 
-/// How what X says of tokens of OAuth 1.0a begins if they can post.
+/// The beginning of the access level of OAuth 1.0a tokens that can post.
 const MAY_WRITE: &str = "read-write";
 
-/// X has said so for many years and documents it nowhere: that it says nothing is no proof of the contrary.
+/// X has sent the level for many years and documents it nowhere: a missing one proves nothing.
 fn says_write(access: Option<&str>) -> bool {
     access.is_none_or(|access| access.starts_with(MAY_WRITE))
 }
 
-/// The header in which X says what OAuth 1.0a tokens allow: `read`, `read-write`, or that with more behind it.
+/// The header with what OAuth 1.0a tokens allow: `read`, `read-write`, or a longer word that begins with that.
 const ACCESS_LEVEL: &str = "x-access-level";
 
-/// An account as X tells it.
+/// An account as X describes it.
 struct XUser {
     id: String,
     handle: String,
     name: Option<String>,
     bio: Option<String>,
     picture_url: Option<String>,
-    /// What the tokens allow, which X says of those of OAuth 1.0a.
+    /// What the tokens allow; X tells it for OAuth 1.0a.
     access: Option<String>,
 }
 
@@ -96,12 +96,12 @@ impl AccountApi for X {
     fn may_post(&self, account: &Account, tokens: &Tokens) -> Result<(), Why> {
         let reason = match tokens {
             Tokens::OAuth1 { .. } if !says_write(account.access.as_deref()) => {
-                "the app may only read: set it to \"Read and write\" at console.x.com, then sign in again, as tokens \
-                 made before stay read-only"
+                "the app may only read: set it to \"Read and write\" at console.x.com, then sign in again, as old tokens \
+                 stay read-only"
                     .to_owned()
             }
             Tokens::OAuth1 { .. } | Tokens::AppPassword { .. } => return Ok(()),
-            // Tokens that a person brought may come without; then it shows only when they are used.
+            // Tokens given by hand may come without scopes: then only a post shows what they allow.
             Tokens::OAuth2 { scopes, .. } if scopes.is_empty() => return Ok(()),
             Tokens::OAuth2 { scopes, .. } => {
                 let missing: Vec<&str> =
@@ -124,7 +124,7 @@ impl AccountApi for X {
         Ok(Appearance { name: me.name, bio: me.bio, picture_url: me.picture_url, automated: None })
     }
 
-    /// Version 2 of X's API has no such call, and whether the old one still works is not documented.
+    /// Version 2 of X's API has no such call, and the documentation does not say whether the old one still works.
     fn profile_unsupported(&self) -> Option<&'static str> {
         Some(
             "X offers programs no way to change a profile: sign in at x.com as the bot and choose \"Edit profile\"",

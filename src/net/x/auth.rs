@@ -1,8 +1,8 @@
-//! What makes a request to X an account's own: an OAuth 1.0a signature by way of `reqwest-oauth1`, which is
-//! fenced into this file, or an OAuth 2.0 access token.
+//! Authorizes requests to X: by an OAuth 1.0a signature, for which `reqwest-oauth1` is used in this file only, or by an
+//! OAuth 2.0 access token.
 //!
-//! That crate's types print every secret they hold when formatted, so none of them leaves this file, and
-//! none is ever formatted. Only the method, the URL and the header's own parameters are signed: X leaves
+//! That crate's types print their secrets when formatted, so none of them leaves this file or is ever formatted. Only the
+//! method, the URL and the header's own parameters are signed: X leaves
 //! JSON bodies out of the signature (RFC 5849, section 3.4.1.3.1), so the body is added afterwards.
 
 use chrono::{DateTime, Utc};
@@ -13,18 +13,18 @@ use crate::flock::account::{Consumer, Tokens};
 use crate::flock::secret::Secret;
 use crate::net::{http, identity};
 
-/// What is signed with beside the app's own keys.
+/// What to sign with, besides the app's own keys.
 pub(super) enum Signer<'a> {
-    /// The app alone, which asks that somebody signs in and comes back to this address.
+    /// Nothing: the app asks for a sign-in that comes back to this address.
     Asking { callback: &'a str },
-    /// A request token with what showed that a person agreed.
+    /// A request token, with the proof that the person agreed.
     Verifying { token: &'a Secret, secret: &'a Secret, verifier: &'a str },
     /// An account's access token and its secret.
     Account { token: &'a Secret, secret: &'a Secret },
 }
 
-/// A request with its OAuth 1.0a signature, the header marked so that no log of the HTTP crates shows it. `None`
-/// when `url` is no URL.
+/// A request with its OAuth 1.0a signature. The header is marked, so that no log of the HTTP crates shows it. `None` when
+/// `url` is not a URL.
 pub(super) fn sign(
     client: &Client,
     consumer: &Consumer,
@@ -55,15 +55,15 @@ pub(super) fn sign(
     Some(request)
 }
 
-/// A request that shows an OAuth 2.0 access token (RFC 6750, section 2.1), the header marked in the same way.
+/// A request with an OAuth 2.0 access token (RFC 6750, section 2.1), its header marked in the same way.
 pub(super) fn bear(client: &Client, token: &Secret, method: Method, url: &str) -> Option<Request> {
     let mut request = client.request(method, url).bearer_auth(token.expose()).build().ok()?;
     http::hide_authorization(&mut request);
     Some(request)
 }
 
-/// A short digest by which tokens are known again, without saying what they are. `app` is the key or id of the
-/// app that they are for. It outlives renewals.
+/// A short digest that identifies tokens without revealing them. `app` is the key or id of their app. It stays the same when
+/// tokens are renewed.
 pub(super) fn fingerprint(app: &str, tokens: &Tokens) -> String {
     let known_by = match tokens {
         Tokens::OAuth1 { access_token, .. } => access_token.expose(),

@@ -1,16 +1,15 @@
-//! X, by its API version 2, with tokens of OAuth 1.0a, which neither run out nor change, or of OAuth 2.0.
+//! X, by its API version 2, with tokens of OAuth 1.0a, which neither expire nor change, or of OAuth 2.0.
 //!
-//! X knows no idempotency key, so one call is one request and what is not answered stays unknown. Reading
-//! costs money there: nothing is read that is known already. What makes a request an account's own is in
-//! `auth`, what errors mean in `diagnosis`, the length of a text in [`length`], how tokens come to be in
-//! `oauth1`, what an account has posted in `timeline`, and what else can be done with one in `account`.
+//! X has no idempotency key, so one call is one request, and a post without an answer stays unknown. Reading costs money:
+//! nothing is read that is already known. `auth` authorizes requests, `diagnosis` says what errors mean, [`length`] how long
+//! a text is, `oauth1` gets tokens, `timeline` reads an account's posts, and `account` is about the account itself.
 
 mod account;
 mod auth;
 pub(super) mod diagnosis;
 pub mod length;
-mod likeness;
 mod oauth1;
+mod text_match;
 mod timeline;
 
 use std::sync::Arc;
@@ -41,8 +40,8 @@ use diagnosis::API;
 /// The most characters of an id or a handle. X's ids have 19 and its handles 15; they end up in URLs.
 const NAME_MAX: usize = 64;
 
-/// The scopes of OAuth 2.0 that a bot needs: to post, to see who it is, and to have its tokens renewed. The
-/// first two are asked for by X of whoever posts (docs.x.com, authentication by OAuth 2.0).
+/// The scopes of OAuth 2.0 that a bot needs: to post, to see who it is, and to renew its tokens. X requires the first two for
+/// posting (docs.x.com, authentication by OAuth 2.0).
 pub const SCOPES: &[&str] = &["tweet.read", "users.read", "tweet.write", "offline.access"];
 
 /// An app on X, as its bots' clients need it.
@@ -107,7 +106,7 @@ impl X {
         })
     }
 
-    /// A request that the tokens make the account's own.
+    /// A request, authorized by the tokens.
     fn request(&self, tokens: &Tokens, method: Method, path: &str) -> Result<Request, Rejection> {
         let url = format!("{}{path}", self.app.api_url);
         let request = match tokens {
@@ -126,7 +125,7 @@ impl X {
         auth::sign(&self.http, consumer, signer, self.clock.now(), method, url).ok_or_else(Rejection::no_url)
     }
 
-    /// Makes a request with these tokens and reads the answer. Not for one whose silence would leave a doubt.
+    /// Makes a request with these tokens and reads the answer. Not for posting: an error here means that nothing happened.
     async fn ask(&self, request: Request, tokens: &Tokens) -> Result<ApiResponse, Rejection> {
         self.ask_hiding(request, &self.secrets(Some(tokens))).await
     }
@@ -135,7 +134,7 @@ impl X {
         response::ask(&self.http, request, &API.protocol, secrets, &*self.clock).await
     }
 
-    /// Every secret that a request may hold.
+    /// Every secret that a request may contain.
     fn secrets<'a>(&'a self, tokens: Option<&'a Tokens>) -> Vec<&'a Secret> {
         let consumer = self.app.keys.consumer.iter().flat_map(|consumer| [&consumer.key, &consumer.secret]);
         let client = self.app.keys.client.iter().filter_map(|client| client.secret.as_ref());
@@ -217,7 +216,7 @@ impl Network for X {
     }
 
     fn same_text(&self, ours: &str, theirs: &str) -> bool {
-        likeness::is_same(ours, theirs)
+        text_match::is_same(ours, theirs)
     }
 
     async fn delete(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
@@ -246,27 +245,27 @@ fn posted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
     }
 }
 
-/// Whether a post is gone: X says so itself, of a success as of an id that it does not know. A page of something in
-/// between, with whatever status, shows nothing.
+/// Whether a post is gone: X itself says so, by success or because it does not know the id. An answer of something in between
+/// proves nothing, whatever its status.
 fn is_gone(response: &ApiResponse) -> bool {
     let deleted = response.succeeded() && data(response).is_some_and(|data| data["deleted"] == true);
     deleted
         || (response.is_definite() && response.error().codes.iter().any(|code| code == "resource-not-found"))
 }
 
-/// Whether tokens are worthless: X has revoked them, or had done so before. That it does not accept a request for
-/// another reason, such as a clock that is off, shows nothing.
+/// Whether tokens are revoked, be it now or before. A request that X rejects for another reason, such as a wrong clock, proves
+/// nothing.
 fn is_revoked(response: &ApiResponse) -> bool {
     let before = || response.error().codes.iter().any(|code| code == "89");
     response.is_plain_success() || (response.is_definite() && before())
 }
 
-/// What the answer is about, if it can be read.
+/// The `data` of an answer, if it can be read.
 fn data(response: &ApiResponse) -> Option<Value> {
     Some(response.json()?["data"].take())
 }
 
-/// The id of a post that is shown: digits, beside a text.
+/// The id of a post that the answer shows: digits, together with a text.
 fn post_id(data: &Value) -> Option<String> {
     let is_shown = data["text"].is_string();
     name(data, "id").filter(|id| is_shown && id.bytes().all(|byte| byte.is_ascii_digit()))

@@ -1,5 +1,4 @@
-//! Signing in to X by OAuth 1.0a in three steps (RFC 5849, section 2): a request token, a person who agrees in
-//! a browser, and the account's access token. Talking to the person is `enroll`'s work.
+//! Signing in to X by OAuth 1.0a (RFC 5849, section 2).
 
 use async_trait::async_trait;
 use reqwest::{Method, Url};
@@ -28,9 +27,10 @@ impl OAuth1Api for X {
         let form = form(&response, what, &APP_KEYS_REJECTED);
         let form = form.map_err(|rejection| naming(callback, rejection))?;
         let (token, secret) = pair(&form).ok_or_else(|| unusable(what))?;
-        // RFC 5849, section 2.1: a server that doesn't confirm would send people to an address of its own.
+        // RFC 5849, section 2.1: a server that doesn't confirm would send people to another address.
         if value(&form, "oauth_callback_confirmed") != Some("true") {
-            let reason = "X did not confirm where the browser is to come back: look whether api_url is right";
+            let reason =
+                "X did not confirm where the browser will come back to: look whether api_url is right";
             return Err(Rejection::unanswered(Why::new(Cause::App, reason)));
         }
         Ok(RequestToken { token: token.to_owned(), secret: Secret::new(secret) })
@@ -63,8 +63,8 @@ impl OAuth1Api for X {
     }
 }
 
-/// A form in the body of a success, as the endpoints of OAuth 1.0a answer; `task` is what was asked for. There are no
-/// tokens yet: keys that are not accepted are what was shown, which `shown` names.
+/// The form in the body of a success, as the endpoints of OAuth 1.0a answer; `task` is what was asked for. There are no
+/// tokens yet: if credentials are not accepted, `shown` says which.
 fn form(
     response: &ApiResponse,
     task: &str,
@@ -74,8 +74,7 @@ fn form(
         let body = response.body().map_err(|error| inconclusive("X", task, &error.to_string()))?;
         return Ok(url::form_urlencoded::parse(body).into_owned().collect());
     }
-    // These endpoints explain themselves in plain text, which nothing tells from that of another server; and nothing is
-    // lost by taking that for theirs.
+    // These endpoints explain errors in plain text, which could be another server's; taking it for theirs does no harm.
     let is_unauthorized = response.status() == 401 && !response.error().is_own;
     if is_unauthorized || API.diagnose(response).token_rejected {
         return Err(API.rejection(response, shown));
@@ -97,7 +96,7 @@ fn unusable(what: &str) -> Rejection {
     Rejection::unanswered(Why::new(Cause::App, reason))
 }
 
-/// The app may not know the callback, which then has to be copied from somewhere.
+/// Adds the callback to an error about the app: it may have to be registered there.
 fn naming(callback: &str, rejection: Rejection) -> Rejection {
     if rejection.why.cause != Cause::App || callback == OUT_OF_BAND {
         return rejection;

@@ -39,11 +39,11 @@ impl X {
         };
         let cost = NetworkKind::X.profile().prices.of_reading(posts.len());
         let ours = post.text.as_deref().unwrap_or_default();
-        let is_same = |post: &RemotePost| super::likeness::is_same(ours, &post.text);
+        let is_same = |post: &RemotePost| super::text_match::is_same(ours, &post.text);
         Ok(ProbeResult::sorted(ours, posts, is_same, cost))
     }
 
-    /// All that the account has posted since then.
+    /// All that the account has posted since an instant, oldest first.
     pub(super) async fn posted_since(
         &self,
         since: DateTime<Utc>,
@@ -52,7 +52,7 @@ impl X {
         Ok(self.read_since(since, PAGES, session).await?.reversed())
     }
 
-    /// Reads what was posted since then by our clock, and a little before, newest first.
+    /// Reads what was posted since an instant of our clock, and a little before, newest first.
     async fn read_since(
         &self,
         since: DateTime<Utc>,
@@ -66,7 +66,7 @@ impl X {
     }
 }
 
-/// The pages of an account, with what was posted since then by X's clock.
+/// The pages of an account, from an instant of X's clock on.
 struct Pages<'a> {
     x: &'a X,
     tokens: &'a Tokens,
@@ -110,13 +110,12 @@ impl PageSource for Pages<'_> {
     }
 }
 
-/// How far our clock is ahead of X's, if so far that X may have taken an instant of ours for another: in an answer of its
-/// own, or in its word that it can't be.
+/// How far our clock is ahead of X's, if that matters: by a success, or by an error about the instant that we sent.
 fn clock_ahead(response: &ApiResponse) -> Option<TimeDelta> {
     response.clock_ahead().filter(|_| response.succeeded() || response.status() == 400)
 }
 
-/// No fields are asked for beside id and text: they come by themselves, and the time is in the id.
+/// No fields are requested: id and text are always there, and the time is in the id.
 fn query(since: DateTime<Utc>, cursor: Option<&str>) -> String {
     let mut query = Serializer::new(String::new());
     query.append_pair("max_results", "100").append_pair("exclude", "retweets");
@@ -126,7 +125,7 @@ fn query(since: DateTime<Utc>, cursor: Option<&str>) -> String {
     query.finish()
 }
 
-/// When the post with this id was made.
+/// When a post was made, by its id.
 fn made_at(id: &str) -> Option<DateTime<Utc>> {
     let millis = (id.parse::<u64>().ok()? >> 22).checked_add(EPOCH)?;
     DateTime::from_timestamp_millis(i64::try_from(millis).ok()?)
@@ -135,13 +134,13 @@ fn made_at(id: &str) -> Option<DateTime<Utc>> {
 /// The ids and texts of a page, and what asks for the next one.
 type Read = (Vec<(String, String)>, Option<String>);
 
-/// Reads a page; or says why it may not be read. An error says that it can't be read now.
+/// Reads a page, or says why the account's posts can't be read. An error means that they can't be read now.
 fn read(response: &ApiResponse) -> Result<Result<Read, Why>, Rejection> {
     let task = "show the account's posts";
     if response.succeeded() {
         return match read_page(response) {
             Some(page) => Ok(Ok(page)),
-            // X says in a success that it does not show an account.
+            // X reports an account that it does not show in a success.
             None if names_problem(response) => {
                 let reason =
                     format!("X shows no posts of the account ({}): look at it at x.com", response.quoted());
@@ -159,12 +158,12 @@ fn names_problem(response: &ApiResponse) -> bool {
     response.error().codes.iter().any(|code| code.bytes().any(|byte| !byte.is_ascii_digit()))
 }
 
-/// Reads a page; `None` if it is none. A post that can't be read makes the page unreadable: it may be the one.
+/// Reads a page; `None` if it is not one. A post that can't be read makes the page unreadable: it may be the one.
 fn read_page(response: &ApiResponse) -> Option<Read> {
     let value = response.json()?;
     let count = value["meta"]["result_count"].as_u64();
     let posts = match &value["data"] {
-        // X leaves it out where there is nothing to show.
+        // X leaves it out when there is nothing to show.
         Value::Null if count == Some(0) => Vec::new(),
         Value::Array(posts) => posts.iter().map(id_and_text).collect::<Option<_>>()?,
         _ => return None,
@@ -172,7 +171,7 @@ fn read_page(response: &ApiResponse) -> Option<Read> {
     let next = match &value["meta"]["next_token"] {
         Value::Null => None,
         Value::String(token) if !token.is_empty() => Some(token.clone()),
-        // There is more, and no way to it.
+        // There are more posts, and no way to read them.
         _ => return None,
     };
     Some((posts, next))

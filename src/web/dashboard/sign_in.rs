@@ -8,7 +8,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::layout::{self, DashboardPage, NavItem, TargetBot, Viewer};
-use crate::enroll::{Return, View};
+use crate::enroll::{CallbackResult, SignInStatus};
 use crate::flock::network::SignInKind;
 use crate::flock::{Bot, Flock};
 use crate::listener::Peer;
@@ -118,7 +118,7 @@ pub(super) async fn answer(
     response::see_other(&ticket)
 }
 
-fn progress_page(flock: &Flock, ticket: &str, view: &View, viewer: &Viewer) -> Response {
+fn progress_page(flock: &Flock, ticket: &str, view: &SignInStatus, viewer: &Viewer) -> Response {
     let page = DashboardPage {
         title: &format!("Sign in {}", view.bot),
         root: "../",
@@ -158,7 +158,7 @@ fn retry(bot: &Bot, viewer: &Viewer) -> Markup {
     }
 }
 
-fn in_progress(ticket: &str, view: &View, viewer: &Viewer) -> Markup {
+fn in_progress(ticket: &str, view: &SignInStatus, viewer: &Viewer) -> Markup {
     html! {
         @for line in &view.told { p { (line) } }
         @if let Some(link) = &view.link {
@@ -211,7 +211,7 @@ pub(super) async fn callback(
     }
 }
 
-fn returned_page(Return { ticket, bot, end }: &Return) -> Response {
+fn returned_page(CallbackResult { ticket, bot, end }: &CallbackResult) -> Response {
     let (title, words, is_bad) = match end {
         Ok(what) => ("Signed in", what, false),
         Err(why) => ("Not signed in", why, true),

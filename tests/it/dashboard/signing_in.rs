@@ -49,7 +49,7 @@ async fn in_a_window_of_its_own(keys: &str) {
     fake.set_name("walt_lines", "<script>alert(1)</script><img src=x onerror=alert(2)>");
     browser.sees("Not signed in.").await;
     browser.press("Sign in with X").await;
-    browser.sees("after you agreed the browser comes back").await;
+    browser.sees("after you agree, the browser comes back").await;
     browser.sees("and choose Continue:").await;
     browser.is_accessible().await;
     browser.picture("sign-in").await;
@@ -117,7 +117,7 @@ async fn another_account_and_a_no_are_said_in_words() {
     fake.person_denies();
     visit.browser.press("Try again").await;
     visit.browser.press("Open the network's sign-in page").await;
-    visit.browser.sees("you said no on the page, so nothing was kept").await;
+    visit.browser.sees("you declined on the page, so nothing was saved").await;
     assert_eq!(visit.folder.status()["bots"][0]["state"], "suspended");
 }
 

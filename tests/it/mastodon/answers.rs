@@ -1,7 +1,7 @@
 //! A server's errors, row by row: what is answered, and what the caller is to do next. Their words are in any language.
 
 use flockd::flock::post::Cause;
-use flockd::net::{Outcome, Scope};
+use flockd::net::{LimitScope, Outcome};
 
 use super::{NOON, Noon};
 use crate::support::fake_mastodon::{Behaviour, Kin, Reply};
@@ -196,7 +196,10 @@ async fn an_overloaded_server_is_left_alone_while_the_doubt_lasts() {
     let sent = noon.answered(Reply::new(503, "server is shutting down").header("retry-after", "30")).await;
     assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "{sent:?}");
     let hold = &sent.cooldowns[0];
-    assert_eq!((hold.scope, hold.until.to_rfc3339().as_str()), (Scope::Bot, "2026-11-20T12:00:30+00:00"));
+    assert_eq!(
+        (hold.scope, hold.until.to_rfc3339().as_str()),
+        (LimitScope::Bot, "2026-11-20T12:00:30+00:00")
+    );
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ pub const AGAIN: &str = "that is not it";
 /// The network does not accept what was typed, and it is asked for once more.
 pub const REJECTED: &str = "does not accept the code";
 /// Something is asked for once more.
-pub const ONCE_MORE: &str = "once more";
+pub const ONCE_MORE: &str = "type it again";
 /// Nothing more can be typed, so only a browser can bring the answer.
 pub const INPUT_ENDED: &str = "the input has ended";
 /// What is typed next is not shown.
@@ -30,7 +30,7 @@ pub const EMPTY_LINE_ENDS: &str = "an empty line ends them";
 /// An app password.
 pub const APP_PASSWORD: &str = "App passwords):";
 /// What was typed looks like the password of the account itself.
-pub const MAIN_PASSWORD: &str = "use it all the same:";
+pub const MAIN_PASSWORD: &str = "use it anyway:";
 /// Ctrl-C was pressed.
 pub const STOPPED: &str = "error: stopped: nothing was stored";
 /// The address that a browser is to open.

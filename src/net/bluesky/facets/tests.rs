@@ -1,5 +1,5 @@
-//! The AT Protocol's published examples, the detection of `@atproto/api` on many others, and what is done otherwise
-//! here, each said so.
+//! The AT Protocol's published examples, the detection of `@atproto/api` on many others, and our exceptions from it, each
+//! marked as one.
 
 use proptest::prelude::*;
 
@@ -266,7 +266,7 @@ const PIECES: &[&str] = &[
     "\u{FEFF}",
 ];
 
-/// Texts of such pieces.
+/// Texts made of these pieces.
 fn texts() -> impl Strategy<Value = String> {
     let any = prop_oneof![4 => proptest::sample::select(PIECES).prop_map(str::to_owned), 1 => ".{0,4}"];
     proptest::collection::vec(any, 0..24).prop_map(|pieces| pieces.concat())

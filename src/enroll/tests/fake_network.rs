@@ -41,13 +41,13 @@ impl Default for Ways {
 
 /// The server, and what it heard: path, authorization and body of each request.
 #[derive(Clone)]
-pub(super) struct Network {
+pub(super) struct FakeNetwork {
     ways: Ways,
     address: String,
     heard: Arc<Mutex<Vec<(String, String, String)>>>,
 }
 
-impl Network {
+impl FakeNetwork {
     pub(super) async fn start(ways: Ways) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -67,7 +67,7 @@ impl Network {
         X::new(http::client(&http::Timeouts::default()).unwrap(), Arc::new(SystemClock), app, None)
     }
 
-    /// How often somebody asked for this.
+    /// How often this path was requested.
     pub(super) fn heard(&self, path: &str) -> usize {
         self.heard.lock().unwrap().iter().filter(|(at, ..)| at == path).count()
     }
@@ -81,7 +81,7 @@ impl Network {
     }
 }
 
-async fn answer(State(network): State<Network>, request: Request) -> Response {
+async fn answer(State(network): State<FakeNetwork>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
     let authorization = request.headers().get(header::AUTHORIZATION);
     let authorization = authorization.map_or("", |value| value.to_str().unwrap()).to_owned();

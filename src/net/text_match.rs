@@ -1,60 +1,60 @@
-//! Whether a post that a network shows may be a text of ours, although it came back changed: servers render Markdown,
-//! make quotes and dashes typographic, drop what can't be seen, turn words between colons into pictures, and cut long
-//! texts. Letters and digits survive all of that, so texts are compared by what is left of them when all else, and
-//! every link, is taken away. What is alike and no more is said to be doubtful: then a person has to look.
+//! Recognizes a text of ours in a post that a server has changed. Servers render Markdown, make quotes and dashes
+//! typographic, drop invisible characters, turn words between colons into pictures, and cut long texts. Letters and digits
+//! survive all of that, so texts are compared by their letters and digits, without links. Texts that are only similar are
+//! doubtful: a person has to look.
 
 use std::collections::HashMap;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Fewer letters and digits than these are in too many texts to prove anything.
+/// Fewer letters and digits than this prove nothing: too many texts have them.
 const PROOF_MIN: usize = 8;
-/// So much of a text has to be shown if the rest was cut off.
+/// How many letters and digits of a text must remain if the rest was cut off.
 const BEGINNING_MIN: usize = 32;
-/// Texts with so many of a hundred pairs of letters in common are alike.
+/// Texts that share this percentage of their pairs of letters are similar.
 const ALIKE_PERCENT: usize = 60;
-/// A text may be within another that has so many of a hundred of its pairs.
+/// A text may be part of another one that has this percentage of its pairs.
 const WITHIN_PERCENT: usize = 85;
 
 /// How much two texts have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Resemblance {
-    /// They differ in nothing but what servers change.
+pub enum TextMatch {
+    /// They differ only in what servers change.
     Same,
     /// One may be the other.
     Doubtful,
-    /// One is not the other.
+    /// They are different texts.
     None,
 }
 
 /// Compares a text of ours with one that a network shows.
-pub(super) fn of(ours: &str, theirs: &str) -> Resemblance {
+pub(super) fn of(ours: &str, theirs: &str) -> TextMatch {
     let (ours, theirs) = (reduced(ours), reduced(theirs));
     let length = ours.chars().count();
     if ours == theirs {
-        return if length < PROOF_MIN { Resemblance::Doubtful } else { Resemblance::Same };
+        return if length < PROOF_MIN { TextMatch::Doubtful } else { TextMatch::Same };
     }
     let shown = theirs.chars().count();
     if shown >= BEGINNING_MIN && 2 * shown >= length && ours.starts_with(&theirs) {
-        return Resemblance::Same;
+        return TextMatch::Same;
     }
-    if is_alike(&ours, &theirs) { Resemblance::Doubtful } else { Resemblance::None }
+    if is_alike(&ours, &theirs) { TextMatch::Doubtful } else { TextMatch::None }
 }
 
-/// The letters and digits of a text, compatible forms and cases made one, without its links.
+/// The letters and digits of a text, with compatible forms and cases unified, without its links.
 fn reduced(text: &str) -> String {
     let parts = text.split(|c: char| c.is_whitespace() || "()[]<>\"".contains(c));
     let plain = parts.filter(|part| !is_link(part)).flat_map(|part| part.nfkc());
     plain.flat_map(char::to_lowercase).filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// Whether a word may become a link: it has a scheme, or a dot within.
+/// Whether a word may become a link: it has a scheme, or a dot inside.
 fn is_link(word: &str) -> bool {
     let word = word.trim_matches(|c: char| !c.is_alphanumeric());
     word.contains("://") || word.split('.').count() > 1 && word.split('.').all(|part| !part.is_empty())
 }
 
-/// Whether most pairs of neighbouring letters are in both, counted by Dice, or nearly all of ours are in the other.
+/// Whether both texts share most pairs of neighboring letters (the Dice coefficient), or `theirs` has nearly all of `ours`.
 fn is_alike(ours: &str, theirs: &str) -> bool {
     let (ours, theirs) = (pairs(ours), pairs(theirs));
     let count = |pairs: &HashMap<_, usize>| pairs.values().sum::<usize>();
@@ -92,7 +92,7 @@ mod tests {
             ("\u{fb01}ne ligatures \u{2460}", "fine ligatures 1"),
             ("# A heading of sorts", "A heading of sorts"),
         ] {
-            assert_eq!(of(ours, theirs), Resemblance::Same, "{ours:?} is {theirs:?}");
+            assert_eq!(of(ours, theirs), TextMatch::Same, "{ours:?} is {theirs:?}");
         }
     }
 
@@ -101,11 +101,11 @@ mod tests {
         let ours =
             "I celebrate myself, and sing myself, and what I assume you shall assume, for every atom belongs";
         let cut = format!("{}\u{2026} https://t.co/a", &ours[..70]);
-        assert_eq!(of(ours, &cut), Resemblance::Same);
-        assert_ne!(of(ours, "I celebrate\u{2026}"), Resemblance::Same);
+        assert_eq!(of(ours, &cut), TextMatch::Same);
+        assert_ne!(of(ours, "I celebrate\u{2026}"), TextMatch::Same);
         assert_ne!(
             of(ours, "I celebrate myself, and sing myself, and what he assumes I shall assume"),
-            Resemblance::Same
+            TextMatch::Same
         );
     }
 
@@ -118,7 +118,7 @@ mod tests {
             ("one of the lines of a poem", "one of the lines of a psalm"),
             ("a line", "a :leaf: line, rendered"),
         ] {
-            assert_eq!(of(ours, theirs), Resemblance::Doubtful, "{ours:?} may be {theirs:?}");
+            assert_eq!(of(ours, theirs), TextMatch::Doubtful, "{ours:?} may be {theirs:?}");
         }
     }
 
@@ -130,16 +130,16 @@ mod tests {
             ("one", "two"),
             ("a", "b"),
         ] {
-            assert_eq!(of(ours, theirs), Resemblance::None, "{ours:?} is not {theirs:?}");
+            assert_eq!(of(ours, theirs), TextMatch::None, "{ours:?} is not {theirs:?}");
         }
     }
 
     proptest! {
-        /// What has letters enough is itself, with anything between them that servers add or take away.
+        /// A text with enough letters is recognized, whatever servers add or remove between them.
         #[test]
         fn what_is_no_letter_makes_no_difference(words in "[a-z]{4,9}( [a-z]{4,9}){2,9}", marks in "[*_!?\u{200b}\u{2014}]{0,3}") {
             let changed = words.replace(' ', &format!("{marks} "));
-            prop_assert_eq!(of(&words, &changed), Resemblance::Same);
+            prop_assert_eq!(of(&words, &changed), TextMatch::Same);
         }
 
         #[test]

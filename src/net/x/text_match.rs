@@ -1,11 +1,11 @@
-//! Whether a text that X shows is one of ours. X escapes what HTML would misread, and puts an address of its own,
-//! of `t.co`, in the place of each link. Which posts are compared is [`super::timeline`]'s business.
+//! Recognizes a text of ours in a post on X, which escapes HTML's special characters and replaces each link by a `t.co`
+//! address. [`super::timeline`] decides which posts are compared.
 
 use std::collections::BTreeSet;
 
 use crate::flock::poem::normalised;
 
-/// How X's own addresses begin.
+/// The beginning of X's own addresses.
 const SHORT: &str = "https://t.co/";
 
 /// Whether `theirs`, as X shows it, may be `ours`.
@@ -22,12 +22,12 @@ pub(super) fn is_same(ours: &str, theirs: &str) -> bool {
     reached.contains(&ours.len())
 }
 
-/// `&` last, so that what was written as an escape stays one.
+/// `&` comes last, so that a text that looks like an escape stays one.
 fn unescaped(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
 
-/// What stands between the links of a text that X shows; one piece more than there are links.
+/// The pieces between the links of a text that X shows: one more than there are links.
 fn without_links(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -40,8 +40,8 @@ fn without_links(text: &str) -> Vec<&str> {
     pieces
 }
 
-/// Where a link of ours that begins at `at` may end. It has a dot and no white space; more need not be known,
-/// and what is taken for a link by X alone must not make two texts of one.
+/// Where a link of ours that begins at `at` may end. It has a dot and no white space. More is not required: a link that only
+/// X recognizes must not make the texts differ.
 fn link_ends(ours: &str, at: usize) -> impl Iterator<Item = usize> + '_ {
     let word = ours[at..].split(' ').next().unwrap_or_default();
     let first_dot = word.find('.').map_or(usize::MAX, |dot| dot + 1);
@@ -90,7 +90,7 @@ mod tests {
         }
     }
 
-    /// A hostile answer must not cost time: this has millions of ways to be cut into links.
+    /// A hostile answer must not take long: this one can be cut into links in millions of ways.
     #[test]
     fn many_links_in_one_word_are_compared_at_once() {
         let theirs = "https://t.co/a".repeat(4_000) + "!";

@@ -4,11 +4,11 @@ use super::*;
 use crate::flock::secret::Secret;
 
 /// Signs in by pasting at once.
-async fn pasted(ways: Ways, plan: Plan) -> (Result<(), EnrollError>, Vec<usize>) {
+async fn pasted(ways: Ways, plan: SignInPlan) -> (Result<(), EnrollError>, Vec<usize>) {
     let mut revoked = Vec::new();
-    let line = match plan.way {
-        Way::OAuth1 { .. } => "1234567",
-        Way::OAuth2 { .. } | Way::AppPassword => "a-code-of-20-letters",
+    let line = match plan.method {
+        SignInMethod::OAuth1 { .. } => "1234567",
+        SignInMethod::OAuth2 { .. } | SignInMethod::AppPassword => "a-code-of-20-letters",
     };
     let mut network = None;
     let done = run(ways, plan, async |outside| {
@@ -40,7 +40,7 @@ async fn another_account_is_refused() {
 #[tokio::test]
 async fn any_account_will_do_where_none_is_expected() {
     let ways = Ways { handle: "emily", ..Ways::default() };
-    pasted(ways, Plan { handle: None, ..oauth1() }).await.0.unwrap();
+    pasted(ways, SignInPlan { handle: None, ..oauth1() }).await.0.unwrap();
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn tokens_that_can_only_read_are_refused() {
 
 #[tokio::test]
 async fn tokens_that_somebody_gave_are_never_revoked() {
-    let network = Network::start(Ways { handle: "emily", ..Ways::default() }).await;
+    let network = FakeNetwork::start(Ways { handle: "emily", ..Ways::default() }).await;
     let tokens = Tokens::OAuth2 {
         access_token: Secret::new("acc"),
         refresh_token: None,
@@ -64,7 +64,7 @@ async fn tokens_that_somebody_gave_are_never_revoked() {
         scopes: Vec::new(),
         grant: "grant-1".to_owned(),
     };
-    let error = prove(&network.x(), &tokens, Some("walt_lines"), Origin::Given, "walt").await.unwrap_err();
+    let error = verify(&network.x(), &tokens, Some("walt_lines"), Origin::Given, "walt").await.unwrap_err();
     assert!(
         error.to_string().ends_with("give the tokens of @walt_lines, or correct `account` in flock.toml"),
         "{error}"

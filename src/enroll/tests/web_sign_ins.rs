@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::*;
-use crate::enroll::{Desk, Reception, View};
+use crate::enroll::{CredentialSink, SignInStatus, WebSignIns};
 use crate::flock::account::{App, ConsumerSources};
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Bot, BotName, samples};
@@ -26,8 +26,8 @@ enum Opens {
 }
 
 /// A desk that keeps nothing, and passes on that something has changed.
-struct Office {
-    network: Network,
+struct TestSink {
+    network: FakeNetwork,
     opens: Opens,
     answer: Result<Vec<String>, String>,
     /// Who keeps something waits here for a permit, and has said so.
@@ -37,7 +37,7 @@ struct Office {
 }
 
 #[async_trait]
-impl Desk for Office {
+impl CredentialSink for TestSink {
     async fn open(
         &self,
         _: &Arc<Bot>,
@@ -52,7 +52,7 @@ impl Desk for Office {
         Ok((Arc::new(self.network.x()), CredentialRow::default()))
     }
 
-    async fn keep(&self, _: &Bot, _: &Account, _: &Tokens, _: &CredentialRow) -> Result<Vec<String>, String> {
+    async fn save(&self, _: &Bot, _: &Account, _: &Tokens, _: &CredentialRow) -> Result<Vec<String>, String> {
         self.at_the_gate.notify_one();
         let _permit = self.gate.acquire().await.unwrap();
         self.answer.clone()
@@ -64,8 +64,8 @@ impl Desk for Office {
 }
 
 struct Place {
-    reception: Reception,
-    office: Arc<Office>,
+    reception: WebSignIns,
+    office: Arc<TestSink>,
     news: mpsc::UnboundedReceiver<()>,
     deadline: Arc<Deadline>,
 }
@@ -74,11 +74,11 @@ async fn place(answer: Result<Vec<String>, String>) -> Place {
     place_with(|office| office.answer = answer).await
 }
 
-async fn place_with(change: impl FnOnce(&mut Office)) -> Place {
-    let network = Network::start(Ways { verifier: VERIFIER, ..Ways::default() }).await;
+async fn place_with(change: impl FnOnce(&mut TestSink)) -> Place {
+    let network = FakeNetwork::start(Ways { verifier: VERIFIER, ..Ways::default() }).await;
     let (tell, news) = mpsc::unbounded_channel();
     let deadline = Arc::new(Deadline::default());
-    let mut office = Office {
+    let mut office = TestSink {
         network,
         opens: Opens::default(),
         answer: Ok(vec!["walt is signed in".to_owned()]),
@@ -88,7 +88,7 @@ async fn place_with(change: impl FnOnce(&mut Office)) -> Place {
     };
     change(&mut office);
     let office = Arc::new(office);
-    Place { reception: Reception::new(office.clone(), deadline.clone()), office, news, deadline }
+    Place { reception: WebSignIns::new(office.clone(), deadline.clone()), office, news, deadline }
 }
 
 fn bot(name: &str) -> Arc<Bot> {
@@ -100,7 +100,7 @@ fn bot(name: &str) -> Arc<Bot> {
 
 impl Place {
     /// The sign-in once it is like that.
-    async fn until(&mut self, ticket: &str, is: impl Fn(&View) -> bool) -> View {
+    async fn until(&mut self, ticket: &str, is: impl Fn(&SignInStatus) -> bool) -> SignInStatus {
         let look = async {
             loop {
                 let view = self.reception.view(ticket).unwrap();
@@ -190,8 +190,9 @@ async fn what_is_over_does_not_count_as_under_way() {
 async fn who_clicks_twice_has_answered_once() {
     let mut place = place(Ok(Vec::new())).await;
     let ticket = place.reception.begin(&bot("walt"), CALLBACK, true).unwrap();
-    let asks =
-        |question| move |view: &View| view.asked.as_ref().is_some_and(|asked| asked.question == question);
+    let asks = |question| {
+        move |view: &SignInStatus| view.asked.as_ref().is_some_and(|asked| asked.question == question)
+    };
     place.until(&ticket, asks(1)).await;
     place.reception.say(&ticket, 1, "1234567".to_owned());
     place.until(&ticket, asks(2)).await;

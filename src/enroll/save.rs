@@ -1,4 +1,4 @@
-//! Keeping what a sign-in has brought: proven tokens, in place of those that were there before.
+//! Saves the result of a sign-in: verified tokens, which replace those from before.
 
 use std::sync::Arc;
 
@@ -9,47 +9,47 @@ use crate::flock::{Bot, BotName};
 use crate::store::vault::{Vault, VaultError};
 use crate::store::{CredentialRow, Store, StoreError};
 
-/// Why tokens were not kept.
+/// Why tokens were not saved.
 #[derive(Debug, thiserror::Error)]
-pub enum NotKept {
-    /// Somebody signed the bot out meanwhile.
-    #[error("{0} was signed out meanwhile, so nothing was kept: run `flockd enroll {0}` again")]
+pub enum SaveError {
+    /// The bot was signed out in the meantime.
+    #[error("{0} was signed out in the meantime, so nothing was saved: run `flockd enroll {0}` again")]
     SignedOut(BotName),
-    /// Another sign-in went first.
-    #[error("another `flockd enroll {0}` was quicker, and its tokens were kept: see `flockd whoami {0}`")]
+    /// Another sign-in was completed first.
+    #[error("another `flockd enroll {0}` was quicker, and its tokens were saved: see `flockd whoami {0}`")]
     Quicker(BotName),
-    /// The account belongs to the bot under the name that it had.
+    /// The account belongs to the bot under its former name.
     #[error("{name} was {other}, and is signed in under that name: start flockd once, then it is {name}'s")]
     OldName {
         /// Its name.
         name: BotName,
-        /// The name it had.
+        /// Its former name.
         other: BotName,
     },
-    /// The account is another bot's.
+    /// The account belongs to another bot.
     #[error(
         "@{handle} is the account of bot {other}: sign in as another one, or run `flockd unenroll {other}` first"
     )]
     Taken {
         /// Which account.
         handle: String,
-        /// Whose it is.
+        /// The bot that has it.
         other: BotName,
     },
-    /// The account is that of a bot which has left `flock.toml`, perhaps for another name.
+    /// The account belongs to a bot that is no longer in `flock.toml`, perhaps because it was renamed.
     #[error(
-        "@{handle} is the account of bot {other}, which flock.toml has no more: if {name} is its new name, give {name} \
+        "@{handle} is the account of bot {other}, which is no longer in flock.toml: if {name} is its new name, give {name} \
          `was = \"{other}\"`, and it stays signed in; otherwise run `flockd unenroll {other} --forget` first"
     )]
     Gone {
-        /// Who was to sign in.
+        /// The bot that was signing in.
         name: BotName,
         /// Which account.
         handle: String,
-        /// Whose it was.
+        /// The bot that had it.
         other: BotName,
     },
-    /// The account is that of a bot whose tokens stand in `flock.toml`.
+    /// The account belongs to a bot whose tokens are in `flock.toml`.
     #[error(
         "@{handle} is the account of bot {other}, whose tokens are in flock.toml: sign in as another one, or remove \
          those tokens first"
@@ -57,46 +57,46 @@ pub enum NotKept {
     Given {
         /// Which account.
         handle: String,
-        /// Whose it is.
+        /// The bot that has it.
         other: BotName,
     },
-    /// The vault does not take them.
+    /// The vault failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
-    /// The ledger can't be read.
+    /// The ledger failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What a sign-in has brought.
+/// The result of a sign-in.
 #[derive(Debug, Clone, Copy)]
-pub struct Proven<'a> {
-    /// Whose the tokens are.
+pub struct Verified<'a> {
+    /// The account of the tokens.
     pub account: &'a Account,
     /// The tokens.
     pub tokens: &'a Tokens,
-    /// What was kept of the bot when the sign-in began.
+    /// The bot's row when the sign-in began.
     pub before: &'a CredentialRow,
 }
 
-/// Keeps what is proven, and returns what is to be said about it. A renewal or a new key may have changed what was
-/// kept before; only another sign-in goes first. `flock` are the bots as flock.toml has them now.
-pub async fn keep(
+/// Saves verified tokens, and returns notes for the person. A renewal or a new key may have changed the row since the sign-in
+/// began; only another sign-in takes precedence. `flock` are the bots that flock.toml has now.
+pub async fn save(
     vault: &Vault,
     store: &dyn Store,
     flock: &[Arc<Bot>],
     bot: &Bot,
-    proven: Proven<'_>,
+    proven: Verified<'_>,
     now: DateTime<Utc>,
-) -> Result<Vec<String>, NotKept> {
-    let Proven { account, tokens, before } = proven;
+) -> Result<Vec<String>, SaveError> {
+    let Verified { account, tokens, before } = proven;
     let name = &bot.name;
     let mut version = before.version;
     let others = store.with_account(account, name).await?;
     let posts_there =
         |other: &&Arc<Bot>| other.tokens.is_some() && others.iter().any(|rival| rival.bot == other.name);
     if let Some(other) = flock.iter().find(posts_there) {
-        return Err(NotKept::Given { handle: account.handle.clone(), other: other.name.clone() });
+        return Err(SaveError::Given { handle: account.handle.clone(), other: other.name.clone() });
     }
     let was = store.account(name).await?;
     loop {
@@ -109,21 +109,21 @@ pub async fn keep(
             Err(VaultError::Store(StoreError::Overtaken)) => {
                 let newest = store.credential(name).await?;
                 if newest.sealed.is_none() && before.sealed.is_some() {
-                    return Err(NotKept::SignedOut(name.clone()));
+                    return Err(SaveError::SignedOut(name.clone()));
                 }
                 if newest.signed_in_at != before.signed_in_at {
-                    return Err(NotKept::Quicker(name.clone()));
+                    return Err(SaveError::Quicker(name.clone()));
                 }
                 version = newest.version;
             }
             Err(VaultError::Store(StoreError::AccountTaken(other))) => {
                 let (name, handle) = (name.clone(), account.handle.clone());
                 return Err(if bot.was.as_ref() == Some(&other) {
-                    NotKept::OldName { name, other }
+                    SaveError::OldName { name, other }
                 } else if flock.iter().any(|bot| bot.name == other) {
-                    NotKept::Taken { handle, other }
+                    SaveError::Taken { handle, other }
                 } else {
-                    NotKept::Gone { name, handle, other }
+                    SaveError::Gone { name, handle, other }
                 });
             }
             Err(error) => return Err(error.into()),
@@ -155,7 +155,7 @@ async fn history(
     Ok(notes)
 }
 
-/// What the person should know, now that it is done.
+/// What the person should know.
 fn notes(bot: &Bot, account: &Account, tokens: &Tokens) -> Vec<String> {
     let (name, handle) = (&bot.name, &account.handle);
     let access = account.access.as_ref().map_or_else(String::new, |access| format!(" ({access})"));

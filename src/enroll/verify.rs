@@ -1,4 +1,4 @@
-//! Proof before keeping: whose tokens are, and that they can post.
+//! Verifies tokens before they are saved: their account, and that they allow posting.
 
 use super::EnrollError;
 use crate::flock::NetworkKind;
@@ -8,45 +8,43 @@ use crate::net::{self, AccountApi};
 /// Where tokens come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Somebody has just signed in for them: nobody else has them.
+    /// From a sign-in that has just been completed: no one else has them.
     Fresh,
-    /// A person had them already, and gave them: they are theirs to revoke.
+    /// Given by a person, who may still use them elsewhere, and may revoke them.
     Given,
 }
 
-/// Asks the network whose tokens these are, and makes sure that it is the expected account (a handle without
-/// `@`, in any case of letters) and that they can post. `bot` is for what people are told.
+/// Asks the network for the account of tokens, and makes sure that it is the expected one (a handle without `@`, in any case)
+/// and that the tokens allow posting. `bot` is the name for messages.
 ///
 /// # Errors
-/// When the network can't be asked, or the tokens are not what is wanted; fresh ones are revoked then, as far
-/// as that is possible and hurts nobody.
-pub async fn prove(
+/// When the network can't be asked, or the tokens are not the right ones. Fresh ones are revoked then, if possible.
+pub async fn verify(
     api: &dyn AccountApi,
     tokens: &Tokens,
     expected: Option<&str>,
     origin: Origin,
     bot: &str,
 ) -> Result<Account, EnrollError> {
-    let proven = async {
+    let verified = async {
         let account = api.who_am_i(tokens).await?;
         match unfit(api, tokens, &account, expected, origin, bot) {
             Some(unfit) => Err(unfit),
             None => Ok(account),
         }
     };
-    let proven = proven.await;
-    if proven.is_err() && origin == Origin::Fresh {
-        give_back(api, tokens).await;
+    let verified = verified.await;
+    if verified.is_err() && origin == Origin::Fresh {
+        revoke_unused(api, tokens).await;
     }
-    proven
+    verified
 }
 
-/// Revokes fresh tokens that are not kept, as far as that is possible. They are forgotten in any case: this is
-/// only tidier.
+/// Revokes fresh tokens that will not be saved. A failure does no harm: they are forgotten in any case.
 ///
-/// X may hand out the same pair of OAuth 1.0a for one app and one account each time, so revoking it would
-/// sign out the other bot to which that account belongs. Of OAuth 2.0 each sign-in has its own.
-pub async fn give_back(api: &dyn AccountApi, tokens: &Tokens) {
+/// Tokens of OAuth 1.0a are left alone: X may issue the same pair for each sign-in of an account to an app, so revoking it would
+/// sign out another bot with that account. With OAuth 2.0 each sign-in has tokens of its own.
+pub async fn revoke_unused(api: &dyn AccountApi, tokens: &Tokens) {
     if !matches!(tokens, Tokens::OAuth1 { .. }) {
         let _ = api.revoke(tokens).await;
     }
