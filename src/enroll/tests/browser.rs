@@ -158,7 +158,7 @@ async fn a_sign_in_that_is_dropped_is_told_to_the_browser() {
     drop(browser);
     let answer = visit.await.unwrap();
     assert_eq!(answer.status(), 400);
-    assert!(answer.text().await.unwrap().contains("the sign-in was given up"));
+    assert!(answer.text().await.unwrap().contains("the sign-in was canceled"));
 }
 
 #[tokio::test]
