@@ -1,5 +1,5 @@
-//! What the ledger stores: the record of a bot, the draft of a post, the configuration that runs. What a bot's record means
-//! for its health is in `health_state`.
+//! What the ledger stores: the record of a bot, the draft of a post, the configuration that runs. `health_state`
+//! derives a bot's health from its record.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -12,42 +12,42 @@ use crate::flock::post::{Post, PostId, State, Why};
 use crate::flock::schedule::Schedule;
 use crate::flock::{BotName, NetworkKind};
 
-/// Where a bot stands.
+/// What the ledger knows about a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BotRecord {
-    /// The newest slot that was dealt with, or the instant at which its slots begin.
+    /// The newest slot that was handled, or the instant at which its slots begin.
     pub last_slot: DateTime<Utc>,
-    /// Slots after that which will be passed over, in their order.
+    /// Later slots that will be skipped, in order.
     pub skipped: Vec<DateTime<Utc>>,
-    /// How many slots it missed, ever.
+    /// How many slots it has ever missed.
     pub missed: u64,
-    /// Who it is on its network.
+    /// Its account on its network.
     pub account: Option<Account>,
     /// When it signed in, if it is signed in.
     pub signed_in_at: Option<DateTime<Utc>>,
-    /// Since when its posts fail, one after the other, for reasons that a person must mend; what signing in
-    /// has mended doesn't count.
+    /// Since when its posts have been failing, one after the other, for reasons that a person must fix. Failures that
+    /// signing in has fixed don't count.
     pub ailing_since: Option<DateTime<Utc>>,
     /// The round it is in, from 1.
     pub round: u32,
-    /// The post that is open, if one is.
+    /// The open post, if any.
     pub open: Option<Post>,
-    /// The last post that ended, whatever its end.
+    /// The last post that ended, whatever its outcome.
     pub last: Option<Post>,
-    /// The last post that the network took, even if it was taken back since.
+    /// The last post that the network accepted, even if it has been deleted since.
     pub last_posted: Option<Post>,
-    /// Texts that the next line should not have: the one before, and those called duplicates since.
+    /// Texts that the next line should not have: the previous one, and those rejected as duplicates since.
     pub avoid: HashSet<TextId>,
-    /// How many posts left in the last sixty minutes.
+    /// How many posts were sent in the last sixty minutes.
     pub sent_last_hour: u32,
-    /// Since when it posts nothing on schedule, if it is paused.
+    /// Its pause, if it is paused.
     pub paused: Option<Pause>,
-    /// How far it is behind its account, if the ledger was put back from a copy.
+    /// What it has to reconcile, if the ledger was restored from a copy.
     pub reconciliation: Option<Behind>,
 }
 
 impl BotRecord {
-    /// The slots of a bot after `now` that are expected to be posted, for as long as anybody asks.
+    /// The slots after `now` that the bot is expected to post, without end.
     pub fn expected<'b>(
         &self,
         schedule: &'b Schedule,
@@ -57,32 +57,33 @@ impl BotRecord {
         schedule.upcoming(self.last_slot.max(now)).filter(move |slot| !skipped.contains(slot))
     }
 
-    /// The slots of a schedule after `now` that are skipped. A skip from before the bot had this schedule concerns none of them.
+    /// The slots of a schedule after `now` that are skipped. A skip from before the bot had this schedule matches none
+    /// of them.
     pub fn skipped_of(&self, schedule: &Schedule, now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
         let is_slot = |at: DateTime<Utc>| schedule.next_after(at - TimeDelta::milliseconds(1)) == Some(at);
         self.skipped.iter().copied().filter(|slot| *slot > now && is_slot(*slot)).collect()
     }
 }
 
-/// A bot whose account may have posts that are not in the ledger.
+/// A bot that needs reconciliation: its account may have posts that are not in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behind {
-    /// From after this instant: then the copy was made.
+    /// When the copy was made: posts after this instant may be missing.
     pub since: DateTime<Utc>,
     /// Why the account could not be read so far, if that was tried.
     pub why: Option<Why>,
 }
 
-/// How far a bot's slots were dealt with.
+/// How far a bot's slots have been handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleCursor {
     /// Which bot.
     pub bot: BotName,
-    /// The newest slot that was dealt with, or the instant at which its slots begin.
+    /// The newest slot that was handled, or the instant at which its slots begin.
     pub considered: DateTime<Utc>,
-    /// Whether nothing is to be posted on schedule, because it is paused.
+    /// Whether the bot is paused, so that it posts nothing on schedule.
     pub rests: bool,
-    /// Whether the last slot that it dealt with was tried until it was too late.
+    /// Whether its last slot was retried until it was too late.
     pub in_vain: bool,
 }
 
@@ -91,7 +92,7 @@ pub struct ScheduleCursor {
 pub struct Pause {
     /// Since when.
     pub since: DateTime<Utc>,
-    /// Why, if that was nobody's wish.
+    /// Why, if no person asked for it.
     pub why: Option<String>,
 }
 
@@ -100,42 +101,42 @@ pub struct Pause {
 pub struct Draft {
     /// Its id.
     pub id: PostId,
-    /// Whose it is.
+    /// The bot that it belongs to.
     pub bot: BotName,
     /// The network it is for.
     pub network: NetworkKind,
-    /// The slot; `None` by hand.
+    /// The slot; `None` if it is posted by hand.
     pub slot: Option<DateTime<Utc>>,
-    /// The slot with its delay.
+    /// When it is due: the slot with its delay.
     pub due_at: DateTime<Utc>,
     /// Round and line, if it uses one.
     pub line: Option<(u32, LineId)>,
     /// The text, fixed from now on.
     pub text: Option<String>,
-    /// All that is sent, if that is more than the text and known already; fixed too.
+    /// The full record to be sent, if it is more than the text and already known; fixed too.
     pub record: Option<String>,
-    /// Slots that are passed over with this one.
+    /// How many slots are passed over with this one.
     pub missed: u32,
-    /// The app under which it is sent, where the network has such a thing.
+    /// The app that it is sent with, if the network has apps.
     pub app: Option<String>,
-    /// What that costs, in thousandths of a US dollar.
+    /// Its price, in thousandths of a US dollar.
     pub price: u32,
-    /// How it begins.
+    /// The state in which it begins.
     pub begins: Beginning,
     /// When it is planned.
     pub now: DateTime<Utc>,
 }
 
-/// How a post begins.
+/// The state in which a post begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beginning {
     /// As `sending`: intent and attempt in one commit.
     Sending,
-    /// As `planned`, to be tried at the instant.
+    /// As `planned`, to be tried at this instant.
     Planned(Why, DateTime<Utc>),
     /// As `released`: given up at once.
     Released(Why),
-    /// As `released`, ahead of its time: slots before it are still to come.
+    /// As `released`, ahead of time: earlier slots are still to come.
     Skipped(Why),
 }
 
@@ -155,15 +156,15 @@ impl Beginning {
 pub struct Configuration {
     /// The file, as an absolute path.
     pub file: PathBuf,
-    /// What it says, as TOML without any secret.
+    /// Its content, as TOML without any secrets.
     pub text: String,
 }
 
-/// Why the flock from before goes on.
+/// Why a reload was refused, so that the previous flock goes on.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Refusal {
-    /// When the new one was read.
+    /// When the new configuration was read.
     pub at: DateTime<Utc>,
-    /// What is wrong with it, each with file and line.
+    /// What is wrong with it, each item with file and line.
     pub complaints: Vec<String>,
 }

@@ -1,23 +1,22 @@
-//! Wishes: what commands ask of whoever sends, by way of the ledger, and what they are answered. Granting them is the
-//! engine's work.
+//! Commands: what a process asks of the sender through the ledger, and the results. The engine executes them.
 
 use chrono::{DateTime, Utc};
 
 use crate::flock::message::Message;
 use crate::flock::post::PostId;
 
-/// What a command asks of whoever sends.
+/// A request to the sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// Its id, of the same kind as a post's.
     pub id: PostId,
-    /// What is asked.
+    /// What to do.
     pub what: CommandKind,
-    /// When it was made.
+    /// When it was made, or last renewed.
     pub made_at: DateTime<Utc>,
 }
 
-/// What may be asked.
+/// What a command can ask for.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CommandKind {
@@ -28,14 +27,14 @@ pub enum CommandKind {
         /// The text; `None` for the next line.
         text: Option<String>,
     },
-    /// Take a post back.
+    /// Delete a post.
     Delete {
-        /// Whose post it is.
+        /// The bot that it belongs to.
         bot: String,
         /// Which post.
         post: String,
     },
-    /// Look at a bot: it was signed in.
+    /// Check a bot that has just signed in.
     SignedIn {
         /// Which bot.
         bot: String,
@@ -50,7 +49,7 @@ pub enum CommandKind {
         /// Which bot.
         bot: String,
     },
-    /// Pass over the next slot.
+    /// Skip the next slot.
     Skip {
         /// Which bot.
         bot: String,
@@ -59,30 +58,30 @@ pub enum CommandKind {
     UndoSkip {
         /// Which bot.
         bot: String,
-        /// Of which slot; without one, of the last that is skipped.
+        /// The slot; `None` for the last one that is skipped.
         slot: Option<DateTime<Utc>>,
     },
-    /// Write down which lines of its poem a bot's account has posted before the ledger knew of it.
+    /// Record which lines of its poem a bot's account had posted before the ledger knew of it.
     History {
         /// Which bot.
         bot: String,
     },
     /// Settle a post whose outcome is unknown.
     Settle {
-        /// Whose post it is.
+        /// The bot that it belongs to.
         bot: String,
         /// Which post.
         post: String,
         /// Whether the network has it.
         posted: bool,
     },
-    /// Something that only a newer flockd understands.
+    /// A command that only a newer flockd understands.
     #[serde(skip)]
     NotUnderstood,
 }
 
 impl CommandKind {
-    /// Whether it is granted by the ledger alone.
+    /// Whether the ledger alone is enough to execute it.
     pub const fn calls_no_network(&self) -> bool {
         matches!(
             self,
@@ -94,7 +93,7 @@ impl CommandKind {
         )
     }
 
-    /// Which bot it is about.
+    /// The bot that it is about.
     pub fn bot(&self) -> &str {
         match self {
             Self::Post { bot, .. }
@@ -111,7 +110,7 @@ impl CommandKind {
     }
 }
 
-/// The answer to a wish.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct CommandResult {
     /// Whether it was done.
@@ -120,20 +119,20 @@ pub struct CommandResult {
     pub message: String,
     /// The post it was about.
     pub post: Option<String>,
-    /// The same for a page, where that differs.
+    /// The same for a web page, if it differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Message>,
 }
 
 impl CommandResult {
-    /// An answer in a message.
+    /// Creates a result from a message.
     pub fn new(done: bool, message: impl Into<Message>, post: Option<String>) -> Self {
         let told = message.into();
         let message = told.to_string();
         Self { done, message, post, told: (!told.is_plain()).then_some(told) }
     }
 
-    /// What a page says.
+    /// The message for a web page.
     pub fn for_page(&self) -> Message {
         self.told.clone().unwrap_or_else(|| self.message.as_str().into())
     }

@@ -1,5 +1,4 @@
-//! How each bot is: one word and one sentence, derived from the ledger whenever they are asked for and
-//! stored nowhere.
+//! The health of each bot: one state and one sentence, derived from the ledger on every request and stored nowhere.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -9,36 +8,37 @@ use crate::flock::message::{self, Message};
 use crate::flock::post::{Cause, Post, State};
 
 crate::flock::words! {
-    /// How a bot is. Of several that are true the first counts.
+    /// The health of a bot. If several states apply, the first one counts.
     HealthState {
-        /// It can't post until a person mends something.
+        /// It can't post until a person fixes something.
         Suspended = "suspended",
-        /// Nobody knows whether its last post arrived; it waits until that is settled.
+        /// The outcome of its last post is unknown; the bot waits until that is settled.
         Unknown = "unknown",
-        /// A slot has passed, by more than `max_late`, and nothing came of it.
+        /// A slot passed more than `max_late` ago, and nothing was posted for it.
         Overdue = "overdue",
-        /// Nothing is posted on schedule until it is resumed.
+        /// It posts nothing on schedule until it is resumed.
         Paused = "paused",
-        /// No postable line is left, and it is to stop at the end.
+        /// No postable line is left, and the bot is configured to stop at the end.
         Exhausted = "exhausted",
-        /// A post waits to be tried again.
+        /// A post is waiting for its next attempt.
         Waiting = "waiting",
         /// It posts.
         Ok = "ok",
     }
 }
 
-/// Slots are dealt with when they have come. A time that is further ahead than this was written by a clock that was
-/// ahead, or is read by one that is behind.
+/// The engine handles a slot once its time has come. A time further ahead than this was written by a clock that was
+/// ahead, or is read by a clock that is behind.
 pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
-/// Whether slots pass without a post because the bot's last slot is ahead of the clock, by more than clocks differ.
+/// Whether slots pass without a post because the bot's last slot is ahead of the clock by more than
+/// [`CLOCK_TOLERANCE`].
 pub fn clock_was_ahead(bot: &Bot, considered: DateTime<Utc>, rests: bool, now: DateTime<Utc>) -> bool {
     let is_ahead = !rests && considered > now + CLOCK_TOLERANCE;
     is_ahead && bot.schedule.next_after(now).is_some_and(|slot| slot <= considered)
 }
 
-/// A bot's condition, with the reason and the remedy if it is not well. `lines_left` is `None` if its poem
+/// The health state of a bot, with the reason and the remedy if it is not healthy. `lines_left` is `None` if its poem
 /// can't be read.
 pub fn health_state(
     bot: &Bot,
@@ -84,7 +84,7 @@ pub fn health_state(
         return (HealthState::Waiting, Some(catches_up(behind)));
     }
     match (open, lines_left) {
-        // With `at_end = "again"` lines are left as long as there are any that fit.
+        // With `at_end = "again"`, lines are left as long as any line fits.
         (None, Some(0)) => (HealthState::Exhausted, Some(bot.exhausted().into())),
         (Some(post), _) => (HealthState::Waiting, message::reason_of(post)),
         (None, _) => match record.last.as_ref().filter(|post| post.cause == Some(Cause::Budget)) {
@@ -94,8 +94,8 @@ pub fn health_state(
     }
 }
 
-/// Why a slot that was given up is as loud as one that nobody dealt with: it was tried until it was too late. What a
-/// person has chosen, such as a budget, is not among them, nor what concerns one text.
+/// Causes that make a given-up slot as urgent as a slot that was never handled: the post was retried until it was too
+/// late. A person's own choice, such as a budget, is not among them, nor is a problem with a single text.
 pub(super) const IN_VAIN: [Cause; 5] =
     [Cause::Unreachable, Cause::Limits, Cause::Late, Cause::Silence, Cause::Interrupted];
 
@@ -111,8 +111,8 @@ fn given_up(post: &Post) -> Message {
         .text(format!(" was given up: {why}"))
 }
 
-/// Whether somebody has to do something before the bot posts again. A doubt that settles itself needs nobody, nor
-/// does a pause that somebody wished for.
+/// Whether a person has to act before the bot posts again. An unknown outcome that settles itself needs no action, nor
+/// does a pause that a person asked for.
 pub fn needs_person(bot: &Bot, record: Option<&BotRecord>, condition: HealthState) -> bool {
     let pause = record.and_then(|record| record.paused.as_ref());
     match condition {
@@ -125,29 +125,28 @@ pub fn needs_person(bot: &Bot, record: Option<&BotRecord>, condition: HealthStat
     }
 }
 
-/// Whether only a person can say what became of a post that is unknown.
+/// Whether only a person can tell what became of a post whose outcome is unknown.
 fn asks(bot: &Bot, post: &Post) -> bool {
     post.cause == Some(Cause::Ask) || post.network != bot.network
 }
 
-/// Whether a post failed for a reason that suspends its bot, and that a sign-in at `signed_in_at` has not
-/// mended.
+/// Whether a post failed for a reason that suspends its bot and that a sign-in at `signed_in_at` has not fixed.
 pub(super) fn ails(post: &Post, signed_in_at: Option<DateTime<Utc>>) -> bool {
     let mended = mended_by_sign_in(post) && signed_in_at.is_some_and(|at| post.moved_at < at);
     post.cause.is_some_and(Cause::suspends) && !mended
 }
 
-/// Whether signing in would mend what the post failed for.
+/// Whether signing in would fix the cause of the failure.
 pub(super) fn mended_by_sign_in(post: &Post) -> bool {
     post.cause.is_some_and(Cause::ends_with_sign_in)
 }
 
-/// What to say of a bot that nobody has signed in.
+/// The message for a bot that is not signed in.
 pub fn not_signed_in(bot: &Bot) -> Message {
     message::not_signed_in(&bot.name)
 }
 
-/// Why a person has to mend something, and what to type.
+/// Why a person has to act, and what to type.
 fn suspended(bot: &Bot, record: &BotRecord) -> Option<Message> {
     if bot.signs_in() && record.signed_in_at.is_none() {
         return Some(not_signed_in(bot));
@@ -163,13 +162,13 @@ fn suspended(bot: &Bot, record: &BotRecord) -> Option<Message> {
     let post = newest.filter(|post| ails(post, signed_in_at))?;
     let since = record.ailing_since.unwrap_or(post.planned_at);
     let reason = message::reason_of(post).unwrap_or_else(|| "it says no more than that".into());
-    // Whose account it is may be mended in more ways than one, which the reason names.
+    // A conflict over the account can be resolved in several ways, which the reason lists.
     let signs_in = mended_by_sign_in(post) && post.cause != Some(Cause::AccountTaken);
     let remedy = if signs_in { then_sign_in(bot) } else { Message::default() };
     Some(Message::from("since ").minute(since).text(": ").then(reason).then(remedy))
 }
 
-/// What comes after the remedy that the reason names.
+/// The step that follows the remedy in the reason.
 fn then_sign_in(bot: &Bot) -> Message {
     if bot.tokens.is_some() {
         "; then give new tokens in flock.toml and reload flockd".into()
@@ -178,7 +177,8 @@ fn then_sign_in(bot: &Bot) -> Message {
     }
 }
 
-/// Slots are never used twice, so a clock that was ahead leaves its bots silent until it is there again.
+/// The message for a bot whose last slot is ahead of the clock. Slots are never used twice, so the bot stays silent
+/// until the clock gets there.
 pub fn ahead(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Message {
     Message::from("its last slot, ")
         .minute(considered)
@@ -193,7 +193,7 @@ fn paused(bot: &Bot, pause: &Pause) -> Message {
     let resume = format!("`flockd resume {}`", bot.name);
     match &pause.why {
         None => since.remedy(format!(": {resume} ends it"), ""),
-        // Written by an older version, with the command in it.
+        // Written by an older version, which included the command.
         Some(why) if why.contains(&resume) => since.text(format!(": {why}")),
         Some(why) => since.text(format!(": {why}")).remedy(
             format!(", then {resume}, which may repeat lines posted since"),
@@ -219,8 +219,8 @@ fn unknown(bot: &Bot, post: &Post) -> Message {
     Message::from(why).text(": look at the account").remedy(command, ", and say whether it is there")
 }
 
-/// The slot that is overdue, if one is, of a bot whose slots were dealt with up to `considered`. The longest delay that
-/// may be is allowed for; of a bot that rests, because it is paused, nothing is expected.
+/// The overdue slot, if any, of a bot whose slots were handled up to `considered`. Allows for the longest possible
+/// delay. A bot that `rests`, because it is paused, is never overdue.
 pub fn overdue(
     bot: &Bot,
     considered: DateTime<Utc>,
@@ -228,7 +228,7 @@ pub fn overdue(
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
     let grace = TimeDelta::from_std(bot.jitter + bot.max_late).unwrap_or(TimeDelta::MAX);
-    // Whoever was looked at so lately is not late, and need not be asked for its next slot.
+    // A bot handled this recently can't be overdue, so its next slot need not be computed.
     if rests || now - considered <= grace {
         return None;
     }
@@ -288,7 +288,7 @@ mod tests {
         is_for_the_page(&said);
     }
 
-    /// On a page nothing is to be typed.
+    /// A page never asks its reader to type a command.
     #[track_caller]
     fn is_for_the_page(said: &Message) {
         for piece in said.pieces() {
@@ -306,7 +306,7 @@ mod tests {
         let fine = record(None, Some(post(State::Posted, None)));
         check(&fine, 1, 30, HealthState::Ok, "");
         check(&fine, 0, 30, HealthState::Exhausted, "add lines");
-        // The slot at minute 60 may be up to ten minutes late by its delay, and thirty more.
+        // Jitter may delay the slot at minute 60 by up to ten minutes, and `max_late` allows thirty more.
         check(&fine, 0, 100, HealthState::Exhausted, "");
         check(&fine, 0, 101, HealthState::Overdue, "daemon");
         let retried = record(Some(post(State::Planned, Some(Cause::Unreachable))), None);
@@ -373,7 +373,7 @@ mod tests {
         check(&fine, 1, -120, HealthState::Suspended, "`flockd resume walt`");
         check(&fine, 0, -10_000_000, HealthState::Suspended, "ahead of this machine's clock");
         check(&fine, 1, 0, HealthState::Ok, "");
-        // Clocks differ, and no slot is lost where none comes before the last one.
+        // Clocks differ, and no slot is lost if none comes before the last one.
         check(&fine, 1, -5, HealthState::Ok, "");
         let yearly = Bot { schedule: samples::bot("walt", "@yearly").schedule, ..hourly() };
         assert!(!clock_was_ahead(&yearly, at(-60), false, at(-180)));
@@ -436,7 +436,7 @@ mod tests {
             ..record(None, Some(post(State::Released, Some(cause))))
         };
         for &cause in Cause::ALL.iter().filter(|cause| cause.suspends()) {
-            // The post failed a second after minute 0.
+            // The post failed one second after minute 0.
             let (before, after) = (ailing(cause, 0), ailing(cause, 1));
             let said = |bot: &Bot, record| health_state(bot, Some(record), Some(1), at(30)).0;
             assert_eq!(said(&on_x(false), &before), HealthState::Suspended, "{cause}");

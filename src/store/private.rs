@@ -1,5 +1,5 @@
-//! Files that flockd keeps beside the ledger: regular files of its own, that only their owner can read. A link in the place of
-//! one would have flockd empty, fill or lock a file of another program.
+//! Files that flockd keeps beside the ledger: regular files of its own that only their owner can read. A link in place
+//! of one would make flockd truncate, fill or lock another program's file.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io;
@@ -10,13 +10,13 @@ use rustix::fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx};
 
 use super::sqlite::is_mount_point;
 
-/// The mode of every file that flockd makes.
+/// The mode of every file that flockd creates.
 pub(super) const MODE: u32 = 0o600;
-/// The bits by which others may do something with a file.
+/// The mode bits that give others access to a file.
 const OTHERS: u32 = 0o077;
 
-/// Opens, or makes, a file of flockd's own; an error if a link, or anything but a regular file, is in its place. A FIFO there
-/// keeps nobody waiting.
+/// Opens or creates a file of flockd's own; an error if a link, or anything but a regular file, is in its place. A FIFO
+/// there does not block.
 pub(super) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
     let flags = i32::try_from(flags).map_err(io::Error::other)?;
@@ -27,7 +27,7 @@ pub(super) fn open(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Passes a file on that has one name: what is written to one with two changes a file elsewhere.
+/// Passes on a file that has only one name: writing to a file with two would change a file elsewhere.
 pub(super) fn sole(file: File) -> io::Result<File> {
     match file.metadata()?.nlink() {
         0 | 1 => Ok(file),
@@ -35,7 +35,7 @@ pub(super) fn sole(file: File) -> io::Result<File> {
     }
 }
 
-/// The system says "too many levels of symbolic links" of a single one, and "no such device" of a socket.
+/// The system reports "too many levels of symbolic links" for a single link, and "no such device" for a socket.
 fn explain(error: io::Error, path: &Path) -> io::Error {
     match path.symlink_metadata() {
         Ok(about) if about.is_symlink() => io::Error::other("it is a symbolic link: remove it"),
@@ -46,7 +46,8 @@ fn explain(error: io::Error, path: &Path) -> io::Error {
     }
 }
 
-/// Whether something is mounted at this very place. The kernel knows; where it is too old to say so, its table does.
+/// Whether something is mounted at exactly this path. Asks the kernel or, if it is too old to say, reads its mount
+/// table.
 pub(super) fn is_mounted(file: &Path) -> bool {
     match statx(CWD, file, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
         Ok(about) if about.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
@@ -56,23 +57,22 @@ pub(super) fn is_mounted(file: &Path) -> bool {
     }
 }
 
-/// What others may do with a file that is only its owner's business: the bits of its mode, if there are any. Links are not
-/// followed.
+/// The mode of a file that only its owner should access, if others can access it. Links are not followed.
 pub(super) fn open_to_others(path: &Path) -> Option<u32> {
     let about = path.symlink_metadata().ok().filter(|about| about.is_file())?;
     Some(about.mode() & 0o777).filter(|mode| mode & OTHERS != 0)
 }
 
-/// Takes from a file what others may do with it. Returns the mode that it had, if that was to be changed.
+/// Takes away others' access to a file. Returns the mode that the file had, if that had to be changed.
 pub(super) fn close_to_others(path: &Path) -> io::Result<Option<u32>> {
     let Some(mode) = open_to_others(path) else { return Ok(None) };
-    // By the open file, so that a link that takes its place meanwhile is not followed.
+    // Through the open file, so that a link that takes its place meanwhile is not followed.
     let file = open(OpenOptions::new().read(true), path)?;
     file.set_permissions(Permissions::from_mode(mode & !OTHERS))?;
     Ok(Some(mode))
 }
 
-/// What a person is told of a file that others could read, and of what became of that.
+/// The message about a file that others could read, and what was done about it.
 pub(super) fn mended(path: &Path, mode: u32, done: io::Result<Option<u32>>) -> String {
     let name = path.display();
     match done {

@@ -1,5 +1,5 @@
-//! Who may enter the dashboard: one-time keys, and the sessions that they open. Only digests are kept, so that whoever reads
-//! the ledger can't enter by it. What a pass is carried in, and how it is checked, is the web layer's work.
+//! Access to the dashboard: one-time login links, and the sessions that they open. Only hashes are stored, so that
+//! reading the ledger gives no access. The web layer decides what carries a token, and how it is checked.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -7,30 +7,31 @@ use sha2::{Digest as _, Sha256};
 
 use super::StoreError;
 
-/// How long a one-time key may lie about.
+/// How long a login link is valid.
 pub const KEY_LASTS: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
 
 /// How long a session lasts.
 pub const SESSION_LASTS: chrono::TimeDelta = chrono::TimeDelta::days(30);
 
-/// The SHA-256 of a pass.
+/// The SHA-256 of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenHash(pub(super) [u8; 32]);
 
 impl TokenHash {
-    /// The mark of this secret.
+    /// The hash of this secret.
     pub fn of(secret: &str) -> Self {
         Self(Sha256::digest(secret).into())
     }
 }
 
-/// Keys and sessions of the dashboard.
+/// Login links and sessions of the dashboard.
 #[async_trait]
 pub trait Sessions {
-    /// Keeps a key that opens the dashboard once, until [`KEY_LASTS`] is over. What has run out is forgotten.
+    /// Stores a login link that opens the dashboard once, until [`KEY_LASTS`] is over. Deletes what has expired.
     async fn keep_login_link(&self, key: TokenHash, now: DateTime<Utc>) -> Result<(), StoreError>;
 
-    /// Uses up a key, and begins a session in its place: both, or, if it is no key any more, neither and `false`.
+    /// Redeems a login link, and begins a session in its place: both or, if the link is no longer valid, neither; then
+    /// `false`.
     async fn redeem(
         &self,
         key: TokenHash,
@@ -38,15 +39,15 @@ pub trait Sessions {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError>;
 
-    /// Begins a session for somebody who has proven otherwise that they may enter.
+    /// Begins a session for a person who has proven by other means that they may enter.
     async fn begin_session(&self, session: TokenHash, now: DateTime<Utc>) -> Result<(), StoreError>;
 
-    /// Whether this is a session that has not run out.
+    /// Whether this is a session that has not expired.
     async fn is_session(&self, session: TokenHash, now: DateTime<Utc>) -> Result<bool, StoreError>;
 
     /// Ends a session.
     async fn end_session(&self, session: TokenHash) -> Result<(), StoreError>;
 
-    /// Ends all sessions, and takes back every key.
+    /// Ends all sessions, and revokes all login links.
     async fn end_sessions(&self) -> Result<(), StoreError>;
 }

@@ -1,4 +1,4 @@
-//! A copy of the whole ledger in a new file. What copies are good for is not decided here.
+//! Copies the whole ledger to a new file. What copies are for is decided elsewhere.
 
 use std::fmt::Display;
 use std::fs::{self, File, OpenOptions};
@@ -13,21 +13,21 @@ use super::super::StoreError;
 use super::open::folder_of;
 use super::{filesystem, sql};
 
-/// Copies the ledger to `path`, where nothing may be yet. A copy that fails leaves nothing behind.
+/// Copies the ledger to `path`, which must not exist yet. A copy that fails leaves nothing behind.
 pub(super) async fn copy(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    // SQLite fills an empty file, too, but one that it makes itself could be read by others.
+    // SQLite could create the file itself, but others could then read it; it accepts an empty file just as well.
     let mut new = OpenOptions::new();
     let file = new.write(true).create_new(true).mode(0o600).open(path);
     let file = file.map_err(|error| failed(path, &error))?;
     fill(db, path, file).await.map_err(|error| {
-        // What can't be removed either is reported by the error that counts.
+        // Only the error that made the copy fail is reported.
         let _ = fs::remove_file(path);
         failed(path, &*error)
     })
 }
 
-/// Copies the ledger as a backup: put in the ledger's place, it knows that it is one. It gets its name when it is
-/// whole, sound and marked, as one that is not marked would repeat what was posted since.
+/// Copies the ledger as a backup: when restored, it knows that it is a copy. It gets its name only once it is complete,
+/// intact and marked, as an unmarked copy would repeat what was posted since.
 pub(super) async fn back_up(
     db: &mut SqliteConnection,
     path: &Path,
@@ -57,12 +57,12 @@ async fn backed_up(
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&copied)?;
     fill(db, &copied, file).await?;
     mark(&copied, now).await?;
-    // What somebody has put there meanwhile stays.
+    // A file that another process has created there meanwhile stays.
     tempfile::TempPath::try_from_path(copied)?.persist_noclobber(path)?;
     Ok(File::open(folder)?.sync_all()?)
 }
 
-/// Whatever may fail on the way to a copy.
+/// Anything that can make a copy fail.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 async fn fill(db: &mut SqliteConnection, path: &Path, file: File) -> Result<(), Failure> {
@@ -71,7 +71,7 @@ async fn fill(db: &mut SqliteConnection, path: &Path, file: File) -> Result<(), 
     Ok(sync(file).await?)
 }
 
-/// The copy is a database of its own until somebody opens it as a ledger: it has no write-ahead log.
+/// Until the copy is opened as a ledger it is a database of its own, without a write-ahead log.
 async fn mark(path: &Path, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let options = SqliteConnectOptions::new().filename(path).synchronous(SqliteSynchronous::Full);
     let mut copy = options.disable_statement_logging().connect().await?;
@@ -83,7 +83,7 @@ async fn mark(path: &Path, now: DateTime<Utc>) -> Result<(), sqlx::Error> {
     copy.close().await
 }
 
-/// SQLite does not wait for the disk here, and a copy that a power cut takes away is none.
+/// SQLite does not wait for the disk here, and a copy that is lost in a power cut is no copy.
 async fn sync(file: File) -> std::io::Result<()> {
     tokio::task::spawn_blocking(move || file.sync_all()).await.unwrap_or_else(|error| Err(error.into()))
 }

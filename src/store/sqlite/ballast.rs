@@ -1,5 +1,5 @@
-//! Room that is kept for results: a file beside the ledger that only takes up space. Nothing is sent while it
-//! does not stand; when a result finds no room, it makes some. Who asks for that is decided in `holder`.
+//! Disk space reserved for results: a file beside the ledger that only takes up space. Nothing is sent while it is not
+//! in place; a result that finds no room takes its space. `lease` decides when to ask for that.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -12,16 +12,16 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::super::{StoreError, private};
 use super::lease::beside;
 
-/// How large it is. What is recorded goes to the write-ahead log, which grows with each commit and can't be
-/// brought back into the ledger while that has no room to grow. A commit appends each page that it has changed:
-/// 4,096 bytes with a head of 24, so there is room for 1,018 pages. In a ledger with a million posts a result
-/// changes four: the row, its old and its new place by state, and the open posts; eight if text and reason are
-/// as long as can be. That is enough for 254 results that are committed one by one, all that four apps have in
-/// flight, or for 127 of the longest. More of them wait for each other and share commits: 512 in one changed
-/// 557 pages. Renewed tokens change two, and the log's index grows by 32 kB at most.
+/// Its size, in bytes. Results go to the write-ahead log, which grows with each commit and can't be checkpointed while
+/// the ledger has no room to grow. A commit appends each page that it has changed, 4,096 bytes with a header of 24, so
+/// there is room for 1,018 pages. In a ledger with a million posts, a result changes four pages: the row, its old and
+/// its new place by state, and the open posts; eight if text and reason are as long as possible. That is enough for 254
+/// results committed one by one, which is everything that four apps have in flight, or for 127 of the longest. More of
+/// them wait for each other and share commits: 512 in one commit changed 557 pages. Renewed tokens change two pages,
+/// and the log's index grows by 32 kB at most.
 pub(super) const SIZE: u64 = 4 * 1_024 * 1_024;
 
-/// The ballast. It stands while the file is here.
+/// The ballast. It is in place while `file` is set.
 #[derive(Debug)]
 pub(super) struct Ballast {
     ledger: PathBuf,
@@ -30,7 +30,7 @@ pub(super) struct Ballast {
 }
 
 impl Ballast {
-    /// That of a ledger. None is made yet; one that was left behind stands.
+    /// The ballast of a ledger. Creates none yet, but uses one that was left behind.
     pub(super) fn of(ledger: &Path) -> Self {
         let path = beside(ledger, "ballast");
         let left = private::open(File::options().write(true), &path).and_then(private::sole).ok();
@@ -38,7 +38,7 @@ impl Ballast {
         Self { ledger: ledger.to_owned(), path, file: RwLock::new(left.filter(stands)) }
     }
 
-    /// Has it stand, or says why it can't.
+    /// Puts the ballast in place, or reports why it can't.
     pub(super) async fn stand(&self) -> Result<(), StoreError> {
         if self.file.read().await.is_some() {
             return Ok(());
@@ -52,18 +52,19 @@ impl Ballast {
         Ok(())
     }
 
-    /// Gives it up, so that there is room. It does not come back before the guard is dropped.
+    /// Gives up the ballast to make room. It does not come back until the guard is dropped.
     pub(super) async fn give_up(&self) -> RwLockReadGuard<'_, Option<File>> {
         let mut file = self.file.write().await;
         if let Some(file) = file.take() {
-            // Should that fail there is no more room than before, which is told by whoever needs it. Freed
-            // space is there for others only once the file system has written down that it is free.
+            // If this fails, there is no more room than before, which the caller that needs it reports. Others can use
+            // freed space only once the file system has recorded that it is free.
             let _ = in_the_background(move || file.set_len(0).and_then(|()| file.sync_all())).await;
         }
         RwLockWriteGuard::downgrade(file)
     }
 
-    /// Does something that may need its room, and does it again without it where there is no other.
+    /// Runs something that may need the ballast's space, and runs it again without the ballast if there is no other
+    /// room.
     pub(super) async fn with_room<T, F>(&self, work: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
@@ -90,7 +91,7 @@ impl Ballast {
 
 impl Drop for Ballast {
     fn drop(&mut self) {
-        // One left behind is used by the next holder.
+        // A file left behind is used by the next lease owner.
         let _ = std::fs::remove_file(&self.path);
     }
 }
@@ -101,7 +102,7 @@ async fn in_the_background<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.into()))
 }
 
-/// Makes the file, all of it or nothing: half of it would only take from others the room that they need.
+/// Creates the whole file or nothing: half of it would only take space that others need.
 fn make(path: &Path) -> io::Result<File> {
     let file = private::open(OpenOptions::new().write(true).create(true).truncate(false), path)?;
     let file = private::sole(file)?;
@@ -109,14 +110,14 @@ fn make(path: &Path) -> io::Result<File> {
     match fill(&file) {
         Ok(()) => Ok(file),
         Err(error) => {
-            // What counts is the error before.
+            // The earlier error is the one that matters.
             let _ = file.set_len(0);
             Err(error)
         }
     }
 }
 
-/// Has the file system give it all its space: by asking, where it can be asked and does what it says.
+/// Makes the file system allocate all of the space: with fallocate(2), where that exists and does what it says.
 fn fill(file: &File) -> io::Result<()> {
     match fallocate(file, FallocateFlags::empty(), 0, SIZE) {
         Ok(()) if is_whole(file)? => Ok(()),
@@ -125,7 +126,7 @@ fn fill(file: &File) -> io::Result<()> {
     }
 }
 
-/// Writes to the end what can't be made smaller: of zeros some file systems keep only the number.
+/// Fills the file with data that can't be compressed: some file systems store only the number of zeros.
 fn fill_by_writing(mut file: &File) -> io::Result<()> {
     let mut bytes = Vec::new();
     // xorshift64 (Marsaglia, 2003).
@@ -137,13 +138,13 @@ fn fill_by_writing(mut file: &File) -> io::Result<()> {
         bytes.extend(state.to_le_bytes());
     }
     file.write_all(&bytes)?;
-    // Only now it is certain that there was room: until then it may all be in memory.
+    // Only now is it certain that there was room: until then, all of it may be in memory.
     file.sync_all()
 }
 
-/// Whether the file has its length and takes up as much.
+/// Whether the file has its full length, and takes up as much.
 fn is_whole(file: &File) -> io::Result<bool> {
-    /// The unit in which the system counts what a file takes up (stat(2)).
+    /// The unit in which the system counts the space that a file takes up (stat(2)).
     const BLOCK: u64 = 512;
     let file = file.metadata()?;
     Ok(file.len() == SIZE && file.blocks() * BLOCK >= SIZE)

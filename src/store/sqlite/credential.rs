@@ -1,5 +1,5 @@
-//! What is done to accounts and credentials in one piece. Several jobs share a transaction, so each checks
-//! all it must before it writes: a job that is refused has changed nothing.
+//! Units of work on accounts and credentials. Several jobs share a transaction, so each checks everything it must
+//! before it writes: a rejected job has changed nothing.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ pub(super) async fn envelopes(
     rows.iter().map(|row| Ok((row::bot(row)?, row::credential(row)?))).collect()
 }
 
-/// What is kept of apps, in the order of their names.
+/// The registrations of apps, ordered by name.
 pub(super) async fn registrations(db: &mut SqliteConnection) -> Result<Vec<(String, Sealed)>, sqlx::Error> {
     let rows = sql::registrations(db).await?;
     rows.iter().map(row::registration).collect()
@@ -42,7 +42,7 @@ pub(super) async fn account(
     sql::account(db, bot).await?.as_ref().map(row::account).transpose()
 }
 
-/// The bots that have this account, other than this one. One whose server was not written down yet is found, too.
+/// The bots that have this account, except this one. Also finds bots whose server was not recorded yet.
 pub(super) async fn with_account(
     db: &mut SqliteConnection,
     account: &Account,
@@ -55,7 +55,7 @@ pub(super) async fn with_account(
     rows.iter().map(row::rival).collect()
 }
 
-/// The bots that have the account of this one, and came to it before.
+/// The bots that have the same account as this one, and had it first.
 pub(super) async fn rivals(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -94,7 +94,7 @@ pub(super) async fn renewed(
 
 const OVERTAKEN: WriteError = WriteError::Rule(StoreError::Overtaken);
 
-/// The bot's credential, if it is of the version that is to be replaced, and nobody has changed the key.
+/// The bot's credential, if it is of the version to be replaced, and the key has not changed.
 async fn unchanged(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -157,8 +157,8 @@ pub(super) async fn claim(
     Ok(sql::claim(db, &bot, row::kept_version(version), now, until.min(credible), credible).await?)
 }
 
-/// Takes along what is kept under a bot's old name. If the new name is signed in itself, that is kept, and
-/// what was under the old one is dropped, unless another bot has that name now and it may be that bot's.
+/// Carries over what is stored under a bot's old name. If the new name is signed in itself, its own credential is kept,
+/// and the old name's is deleted, unless another bot has that name now and the credential may be its own.
 pub(super) async fn carry(
     db: &mut SqliteConnection,
     was: &BotName,

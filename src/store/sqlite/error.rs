@@ -1,4 +1,4 @@
-//! What SQLite's errors mean in the ledger's words, with the remedy.
+//! What SQLite's errors mean for the ledger, with the remedy.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ impl From<sqlx::Error> for WriteError {
 }
 
 impl WriteError {
-    /// The same in the ledger's words.
+    /// The same as a [`StoreError`].
     pub(super) fn explain(self, ledger: &str) -> StoreError {
         match self {
             Self::Database(error) => explain(&error, ledger),
@@ -30,7 +30,7 @@ impl WriteError {
 /// The index of the write-ahead log can't grow (`SQLITE_IOERR_SHMSIZE`), as when the disk is full.
 const NO_ROOM_FOR_THE_INDEX: i32 = 10 | 19 << 8;
 
-/// What an error of the database means, in the ledger's words.
+/// What an error of the database means for the ledger.
 pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
     let Some(database) = error.as_database_error() else {
         return StoreError::Unusable(format!("the ledger {ledger} can't be used: {error}"));
@@ -38,7 +38,7 @@ pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
     let (code, message) = (database.code().unwrap_or_default(), database.message());
     // Result codes: https://www.sqlite.org/rescode.html; the low byte is the primary one.
     let code = code.parse::<i32>().unwrap_or(0);
-    // SQLite calls it a failure of the disk.
+    // SQLite reports a reached file size limit as a disk error.
     if code & 0xff == 10
         && let Err(limit) = filesystem::check_file_size(Path::new(ledger), filesystem::NEAR_LIMIT)
     {
@@ -68,7 +68,7 @@ pub(super) fn explain(error: &sqlx::Error, ledger: &str) -> StoreError {
     }
 }
 
-/// What is to be said of a ledger in which this was found.
+/// The error for a ledger in which this damage was found.
 pub(super) fn damaged(ledger: &str, finding: &str) -> StoreError {
     StoreError::Unusable(format!("the ledger {ledger} is damaged: put a backup in its place ({finding})"))
 }

@@ -1,8 +1,8 @@
-//! The file system under a ledger: whether SQLite can rely on it, how large a file may become, and whether the files are still
-//! the ones that were opened, under one name.
+//! The file system under a ledger: whether SQLite can rely on it, how large a file may become, and whether the files
+//! are still the ones that were opened, under a single name.
 //!
-//! The write-ahead log needs shared memory and locks that hold, which file systems of other machines lack. A ledger with a
-//! second name (a hard link, a file that is mounted by itself) could be opened twice.
+//! The write-ahead log needs shared memory and reliable locks, which file systems shared from another machine lack. A
+//! ledger with a second name (a hard link, a file that is itself a mount point) could be opened twice.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,11 +17,11 @@ use super::integrity::{log_of, with};
 use super::lease::beside;
 use super::notifier;
 
-/// What the kernel says where all file systems say it that a program serves (`FUSE_SUPER_MAGIC`).
+/// The number that the kernel reports for every file system served by a program (`FUSE_SUPER_MAGIC`).
 const FUSE: u32 = 0x6573_5546;
 
-/// File systems that lead elsewhere, by the number that statfs(2) gives for them. The numbers stand in its manual
-/// and in the sources of those that are not there.
+/// File systems shared from another machine, by the number that statfs(2) reports. The numbers are in its manual page
+/// or, if missing there, in the file systems' sources.
 const ELSEWHERE: &[(u32, &str)] = &[
     (0x0000_6969, "nfs"),
     (0xff53_4d42, "cifs"),
@@ -44,7 +44,7 @@ const ELSEWHERE: &[(u32, &str)] = &[
     (0xbacb_acbc, "vmhgfs"),
 ];
 
-/// The same among those that a program serves, by the word in their name.
+/// The same among file systems served by a program, by the word in their name.
 const SERVED_FROM_ELSEWHERE: &[&str] = &[
     "virtiofs",
     "sshfs",
@@ -75,7 +75,7 @@ const SERVED_FROM_ELSEWHERE: &[&str] = &[
     "onedriver",
 ];
 
-/// File systems of this machine that don't last, by the same number, and until when they do.
+/// Local file systems that don't last, by the same number, and what ends them.
 const FLEETING: &[(u32, &str, &str)] = &[
     (0x0102_1994, "tmpfs", IN_MEMORY),
     (0x8584_58f6, "ramfs", IN_MEMORY),
@@ -85,28 +85,28 @@ const FLEETING: &[(u32, &str, &str)] = &[
 const IN_MEMORY: &str =
     "which is in memory and gone after a restart of the machine: put `database` on a disk";
 
-/// What is to be thought of a file system.
+/// How well a file system supports a ledger.
 #[derive(Debug, PartialEq, Eq)]
 enum Support {
-    /// It is of this machine.
+    /// It is local.
     Fine,
-    /// It is of this kind, and goes away at a time that the second text names.
+    /// It is of this kind, and its content is lost at a time that the second text names.
     Fleeting(&'static str, &'static str),
-    /// Nobody knows: a program of this name serves it.
+    /// Unknown: a program of this name serves it.
     Doubtful(String),
     /// It is of this kind, and breaks a ledger.
     Broken(String),
 }
 
-/// Refuses a place that breaks a ledger; returns what to say of one that may.
+/// Refuses a file system that breaks a ledger; returns a warning about one that may.
 pub(super) fn check(ledger: &Path) -> Result<Option<String>, StoreError> {
     let folder = ledger.parent().unwrap_or(ledger);
     let place = if ledger.exists() { ledger } else { folder };
-    // What can't be asked is no reason to refuse; if it can't be used either, others say so.
+    // A failed statfs is no reason to refuse; if the file system can't be used either, later steps report it.
     let Ok(about) = rustix::fs::statfs(place) else { return Ok(None) };
     let mounts = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
     let folder = folder.display();
-    // The numbers have 32 bits, whatever the machine's own size.
+    // The numbers have 32 bits on every machine.
     match judge(about.f_type as u32, &mounts, place) {
         Support::Fine => Ok(None),
         Support::Fleeting(kind, until) => Ok(Some(format!(
@@ -121,7 +121,7 @@ pub(super) fn check(ledger: &Path) -> Result<Option<String>, StoreError> {
     }
 }
 
-/// What the number and the table of mounts (proc_pid_mountinfo(5)) say of a place.
+/// What the number and the mount table (proc_pid_mountinfo(5)) say about a path.
 fn judge(magic: u32, mounts: &[u8], place: &Path) -> Support {
     let kind = kind_at(mounts, place);
     if magic == FUSE {
@@ -134,7 +134,7 @@ fn judge(magic: u32, mounts: &[u8], place: &Path) -> Support {
         return Support::Fleeting(kind, until);
     }
     let Some((_, name)) = ELSEWHERE.iter().find(|(number, _)| *number == magic) else { return Support::Fine };
-    // The table knows the kind more exactly, nfs4 for instance; unless it speaks of something else.
+    // The table gives the kind more exactly (nfs4, for instance), unless it describes something else.
     let exact = kind.filter(|kind| kind.starts_with(name));
     Support::Broken(exact.unwrap_or_else(|| (*name).to_owned()))
 }
@@ -143,12 +143,12 @@ fn is_served(kind: &str) -> bool {
     kind.starts_with("fuse") || SERVED_FROM_ELSEWHERE.contains(&kind)
 }
 
-/// Whether the table has a mount at this very place.
+/// Whether the table has a mount point at exactly this path.
 pub(in crate::store) fn is_mount_point(mounts: &[u8], place: &Path) -> bool {
     mounts.split(|byte| *byte == b'\n').filter_map(mount).any(|(point, _)| point == place)
 }
 
-/// The kind of what is mounted where the place is: at the longest mount point that it is under, and of equal ones
+/// The kind of the file system that a path is on: that of the longest mount point above it and, among equal ones, of
 /// the last, which covers those before.
 fn kind_at(mounts: &[u8], place: &Path) -> Option<String> {
     let mounted = mounts.split(|byte| *byte == b'\n').filter_map(mount);
@@ -156,7 +156,7 @@ fn kind_at(mounts: &[u8], place: &Path) -> Option<String> {
     above.max_by_key(|(point, _)| point.components().count()).map(|(_, kind)| kind)
 }
 
-/// Mount point and kind in one line of the table: the fifth field, and the first after a lone dash.
+/// The mount point and kind in one line of the table: the fifth field, and the first after a lone dash.
 fn mount(line: &[u8]) -> Option<(PathBuf, String)> {
     let mut fields = line.split(|byte| *byte == b' ');
     let point = fields.nth(4)?;
@@ -165,7 +165,7 @@ fn mount(line: &[u8]) -> Option<(PathBuf, String)> {
     Some((point, String::from_utf8_lossy(kind).into_owned()))
 }
 
-/// White space and backslashes in the table are written as three octal digits.
+/// Decodes white space and backslashes, which the table writes as three octal digits.
 fn unescaped(field: &[u8]) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), field);
     while let Some((&first, after)) = rest.split_first() {
@@ -183,7 +183,7 @@ fn octal(digits: &[u8]) -> Option<u8> {
 #[cfg(test)]
 mod tests;
 
-/// Refuses a ledger that has, or may have, another name: a hard link, or a mount of the file alone.
+/// Refuses a ledger that has, or may have, another name: a hard link, or a file that is itself a mount point.
 pub(super) fn refuse_aliases(ledger: &Path) -> Result<(), StoreError> {
     refuse_links(ledger)?;
     let Ok(about) = ledger.symlink_metadata() else { return Ok(()) };
@@ -205,7 +205,7 @@ pub(super) fn refuse_aliases(ledger: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// SQLite would follow a link in the place of one of its own files, and write what belongs beside the ledger elsewhere.
+/// SQLite would follow a link in place of one of its own files, and write the ledger's data elsewhere.
 fn refuse_links(ledger: &Path) -> Result<(), StoreError> {
     let files = ["-wal", "-shm", "-journal"].map(|ending| with(ledger, ending));
     let is_other = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|about| !about.is_file());
@@ -217,21 +217,22 @@ fn refuse_links(ledger: &Path) -> Result<(), StoreError> {
     )))
 }
 
-/// The same for a command beside the daemon. A name that was made while a daemon runs takes nothing from whoever uses the
-/// daemon's own.
+/// The same for a command that opens the ledger as a client. A second name created while a daemon runs does not lock
+/// out clients that use the daemon's own name.
 pub(super) fn refuse_beside(ledger: &Path) -> Result<(), StoreError> {
     refuse_aliases(ledger).or_else(|refused| notifier::notify(ledger).map_err(|_| refused))
 }
 
-/// As near to the limit a failure to write is put down to it: the log's index grows in steps of 32 kB, the ledger with a commit.
+/// A failed write this close to the limit, in bytes, is attributed to the limit: the log's index grows in steps of 32
+/// kB, the ledger with a commit.
 pub(super) const NEAR_LIMIT: u64 = 256 * 1_024;
 
-/// The most bytes that a file may have, if there is a limit.
+/// The maximum size of a file in bytes, if there is a limit.
 pub(super) fn of_files() -> Option<u64> {
     getrlimit(Resource::Fsize).current
 }
 
-/// Refuses a ledger whose files can't grow by so many bytes.
+/// Refuses a ledger whose files can't grow by `growth` bytes.
 pub(super) fn check_file_size(ledger: &Path, growth: u64) -> Result<(), StoreError> {
     let Some(most) = of_files() else { return Ok(()) };
     let size = |path: &Path| path.metadata().map_or(0, |file| file.len());
@@ -245,16 +246,16 @@ pub(super) fn check_file_size(ledger: &Path, growth: u64) -> Result<(), StoreErr
     )))
 }
 
-/// The files, and which they were.
+/// The ledger's files, each with its identity.
 #[derive(Debug)]
 pub(super) struct Files(Vec<(PathBuf, FileIdentity)>);
 
-/// What tells a file from every other: its device, and its number there.
+/// Identifies a file: its device, and its inode number there.
 type FileIdentity = (u64, u64);
 
 impl Files {
-    /// Notes which files the ledger, its write-ahead log and its lock are. SQLite keeps its log as long as anybody
-    /// has the ledger open.
+    /// Records the identity of the ledger, its write-ahead log and its lock. SQLite keeps the log as long as any
+    /// process has the ledger open.
     pub(super) fn of(ledger: &Path) -> Result<Self, StoreError> {
         let files = [ledger.to_path_buf(), log_of(ledger), beside(ledger, "lock")];
         let noted = files.into_iter().map(|path| match identity(&path) {
@@ -264,7 +265,7 @@ impl Files {
         noted.collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether all are still there; the first that is not is named.
+    /// Checks that all files are still in place; the error names the first that is not.
     pub(super) fn in_place(&self) -> Result<(), StoreError> {
         self.0.iter().try_for_each(|(path, noted)| match identity(path) {
             Ok(identity) if identity == *noted => Ok(()),

@@ -1,7 +1,8 @@
 //! Whether a ledger is intact: its header, its write-ahead log, its pages, its schema, and the rules between its rows.
 //!
-//! Opening looks at what can be checked quickly; [`examine`] looks at everything, for `flockd doctor`. Nothing is repaired
-//! here. A write-ahead log that belongs to another ledger is refused, because SQLite would write its pages into this one.
+//! Opening a ledger checks what can be checked quickly; [`Sqlite::examine`] checks everything, for `flockd doctor`.
+//! Nothing is repaired here. A write-ahead log that belongs to another ledger is refused, because SQLite would write
+//! its pages into this one.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,29 +23,29 @@ use super::{Sqlite, lease, open, row};
 use crate::flock::poem::TextId;
 use crate::flock::post::Cause;
 
-/// So many findings of each kind are told.
+/// The most findings reported of each kind.
 const TOLD: usize = 10;
-/// So many posts are read at a time, so that a daemon's log is not kept from being brought back into the ledger for long.
+/// Posts read at a time: one long read would keep a running daemon from checkpointing its log.
 const PAGE: i64 = 5_000;
 
-/// How far it has come.
+/// How far the examination has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// The file as SQLite knows it: pages, rows, indices.
+    /// The file as SQLite sees it: pages, rows, indices.
     Structure,
-    /// So many posts of so many were read.
+    /// Posts read so far, and posts in all.
     Posts(u64, u64),
 }
 
 impl Sqlite {
-    /// Looks at all of the ledger but its sealed tokens, which need a key, and says what is wrong with it. A daemon may run
-    /// meanwhile.
+    /// Examines the whole ledger except its sealed tokens, which need a key, and returns what is wrong with it. A
+    /// daemon may run meanwhile.
     pub async fn examine(
         &self,
         now: DateTime<Utc>,
         progress: &mut (dyn FnMut(Step) + Send),
     ) -> Result<Vec<String>, StoreError> {
-        // A connection of its own: readers are few.
+        // A connection of its own, as there are only a few readers.
         let mut db = open::connect_to_read(&self.path).await?;
         let found = all(&mut db, &self.path, Some(now), progress).await;
         let _ = db.close().await;
@@ -53,26 +54,26 @@ impl Sqlite {
 }
 
 impl Sqlite {
-    /// What is in the ledger.
+    /// What the ledger contains.
     pub async fn content(&self) -> Result<Content, StoreError> {
         let mut reader = self.reader().await?;
         content(&mut reader).await.map_err(|error| self.explain(&error))
     }
 
-    /// The version of flockd that was the last to hold the ledger, if that can be read.
+    /// The version of flockd that had the sender's lease last, if it can be read.
     pub async fn written_by(&self) -> Option<String> {
         let select = "select value from meta where key = 'written_by'";
         let mut reader = self.reader().await.ok()?;
         sqlx::query_scalar(select).fetch_optional(&mut *reader).await.ok().flatten()
     }
 
-    /// The process that holds a ledger, by what it wrote into the lock's file: it may have ended since.
+    /// The process that has the sender's lease, according to the lock file. It may have ended since.
     pub fn holder(database: &str) -> Option<u32> {
         lease::named_holder(&open::place_of(database).ok()?)
     }
 }
 
-/// The same over a connection. Without `now` a post from the future is as good as any.
+/// The same over a connection. Without `now`, posts dated in the future are accepted.
 pub(super) async fn all(
     db: &mut SqliteConnection,
     ledger: &Path,
@@ -83,7 +84,7 @@ pub(super) async fn all(
     progress(Step::Structure);
     let mut findings = structure(db).await.map_err(failed)?;
     if !findings.is_empty() {
-        // Rows of a damaged file say what they like.
+        // The rows of a damaged file can't be trusted.
         return Ok(findings);
     }
     if open::is_newest(db, ledger).await? {
@@ -106,7 +107,7 @@ async fn structure(db: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error
     Ok(findings)
 }
 
-/// What must never be, whatever an index says: each statement counts what breaks one of the ledger's promises.
+/// The ledger's invariants, whatever an index says: each statement counts what violates one.
 const RULES: &[(&str, &str)] = &[
     (
         "slots are used more than once",
@@ -165,7 +166,7 @@ async fn posts(
     }
 }
 
-/// What is wrong with a post.
+/// What is wrong with a post, if anything.
 fn wrong_with(row: &sqlx::sqlite::SqliteRow, now: Option<DateTime<Utc>>) -> Option<String> {
     let post = match row::post(row) {
         Ok(post) => post,
@@ -194,24 +195,24 @@ fn wrong_with(row: &sqlx::sqlite::SqliteRow, now: Option<DateTime<Utc>>) -> Opti
     })
 }
 
-/// Up to this size everything is looked at, also whether each row is in each index: an index that lacks a line
-/// lets it be posted again. A million posts are 490 MB, for which that takes 16 s, and 3 s without the indices;
-/// so this is 130,000 posts and 2 s. Above it a start would take too long.
+/// Up to this file size, in bytes, everything is checked, including whether each row is in each index: an index that
+/// lacks a line lets it be posted again. A million posts are 490 MB; checking them takes 16 s, or 3 s without the
+/// indices. So the limit is 130,000 posts and 2 s. Above it, a start would take too long.
 const LOOKED_THROUGH: u64 = 64 * 1_024 * 1_024;
 
-/// Reads a large file from its beginning to its end, so that the disk need not jump to and fro when it is looked
-/// at. Of a million posts that had not been read since the machine started the look took 14 to 20 s, of such as had
-/// been 3 s, and reading them from end to end takes 1.5 s.
+/// Reads a large file from beginning to end, so that checking it does not make the disk seek back and forth. Checking a
+/// million posts took 14 to 20 s if they had not been read since the machine started, and 3 s if they had; reading them
+/// from end to end takes 1.5 s.
 ///
-/// Nobody in this process may have the ledger open, as in [`refuse`].
+/// This process must not have the ledger open, as in [`refuse_orphan_wal`].
 pub(super) fn read_ahead(ledger: &Path) {
     if ledger.metadata().is_ok_and(|file| file.len() > LOOKED_THROUGH) {
-        // Whatever is wrong with the file is told by SQLite.
+        // SQLite reports whatever is wrong with the file.
         let _ = File::open(ledger).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
     }
 }
 
-/// Refuses a ledger that is damaged.
+/// Refuses a damaged ledger.
 pub(super) async fn check_integrity(db: &mut SqliteConnection, ledger: &Path) -> Result<(), StoreError> {
     let name = ledger.display().to_string();
     let size = ledger.metadata().map_or(0, |file| file.len());
@@ -224,22 +225,22 @@ fn how(size: u64) -> &'static str {
     if size <= LOOKED_THROUGH { "pragma integrity_check(1)" } else { "pragma quick_check(1)" }
 }
 
-/// How every SQLite file begins (<https://www.sqlite.org/fileformat2.html#the_database_header>).
+/// The first bytes of every SQLite file (<https://www.sqlite.org/fileformat2.html#the_database_header>).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// How long the header is.
+/// The length of the header, in bytes.
 const LENGTH: usize = 100;
 
-/// The header, and the length of the file that it is from.
+/// The header of a file, and the file's length.
 pub(super) struct Header {
     bytes: [u8; LENGTH],
     file: u64,
 }
 
 impl Header {
-    /// Reads it; an error of the kind `UnexpectedEof` if the file is shorter.
+    /// Reads the header; an error of kind `UnexpectedEof` if the file is shorter.
     ///
-    /// Nobody in this process may have the ledger open: closing a file drops all locks that the process has on it, also
-    /// those of SQLite (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
+    /// This process must not have the ledger open: closing a file drops all locks that the process has on it, including
+    /// SQLite's (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
     pub(super) fn of(ledger: &Path) -> io::Result<Self> {
         let mut open = File::open(ledger)?;
         let mut bytes = [0; LENGTH];
@@ -251,16 +252,16 @@ impl Header {
         self.bytes.starts_with(MAGIC)
     }
 
-    /// Whether the file says that it has a write-ahead log.
+    /// Whether the header says that the file has a write-ahead log.
     pub(super) fn has_log(&self) -> bool {
         self.bytes[18..20] == [2, 2]
     }
 
-    /// How many bytes of how many are there, if the file says that it was longer. That counts only where the last
-    /// to change the file has written its length down, too.
+    /// How many bytes the file has, and how many it should have, if its header says that it was longer. The header's
+    /// length is valid only if the program that changed the file last has updated it, too.
     fn cut_off(&self) -> Option<(u64, u64)> {
         let number = |at: usize| u32::from_be_bytes([0, 1, 2, 3].map(|byte| self.bytes[at + byte]));
-        // The largest page of 65,536 bytes does not fit two of them.
+        // The largest page size, 65,536 bytes, does not fit in two bytes.
         let page = match u16::from_be_bytes([self.bytes[16], self.bytes[17]]) {
             1 => 65_536,
             size => u64::from(size),
@@ -270,7 +271,8 @@ impl Header {
     }
 }
 
-/// Refuses a file that is there and holds nothing, or less than it says. The log has been found to be none of another ledger.
+/// Refuses a file that exists but is empty, or shorter than its header says. The caller has checked that its log is not
+/// another ledger's.
 pub(super) fn refuse_header(ledger: &Path) -> Result<(), StoreError> {
     let name = ledger.display();
     let remedy =
@@ -279,14 +281,14 @@ pub(super) fn refuse_header(ledger: &Path) -> Result<(), StoreError> {
     if about.len() == 0 {
         return Err(StoreError::Unusable(format!("the ledger {name} is empty (0 bytes): {remedy}")));
     }
-    // What else can't be read is told by SQLite.
+    // If it can't be read for another reason, SQLite reports that.
     let Ok(header) = Header::of(ledger) else { return Ok(()) };
     if header.bytes == [0; LENGTH] {
         return Err(StoreError::Unusable(format!(
             "the ledger {name} has lost its content (it begins with zeros): {remedy}"
         )));
     }
-    // With a log the rest of the file may still stand in there.
+    // With a log, the rest of the file may still be in there.
     let log = log_of(ledger).metadata().map_or(0, |log| log.len());
     match header.cut_off().filter(|_| header.is_of_sqlite() && log == 0) {
         Some((there, whole)) => {
@@ -307,13 +309,13 @@ pub(super) fn with(ledger: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Refuses a ledger with a log that can't be its own: one that is missing, empty, or says that it has no log, as
-/// every copy by `vacuum into` does. SQLite begins a log only when the file that says so is on the disk.
+/// Refuses a ledger with a log that can't be its own: a ledger that is missing, empty, or says that it has no log, as
+/// every copy made by `vacuum into` does. SQLite begins a log only when the file that says so is on the disk.
 ///
-/// Nobody in this process may have the ledger open: closing a file drops all locks that the process has on it, also
-/// those of SQLite (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
+/// This process must not have the ledger open: closing a file drops all locks that the process has on it, including
+/// SQLite's (<https://www.sqlite.org/howtocorrupt.html>, 2.2).
 pub(super) fn refuse_orphan_wal(ledger: &Path) -> Result<(), StoreError> {
-    // The log first: when it is there, the ledger must have said so already.
+    // The log first: if it exists, the ledger must have said so already.
     let log = log_of(ledger);
     if !log.metadata().is_ok_and(|log| log.len() > 0) {
         return Ok(());
@@ -330,16 +332,16 @@ pub(super) fn refuse_orphan_wal(ledger: &Path) -> Result<(), StoreError> {
             "the write-ahead log {log} is not of the ledger {name}, which is a copy: if the copy is to be used, remove {log} and {}",
             index.display()
         ),
-        // What else it may be is found out by SQLite, which says it better.
+        // SQLite detects anything else, and reports it better.
         _ => return Ok(()),
     };
     Err(StoreError::Unusable(complaint))
 }
 
-/// What there is, by what it is and how it is called, and how it was made; of a table, each column.
+/// Each object's type and name, and how it was created; for a table, each column.
 type Schema = BTreeMap<String, String>;
 
-/// What the ledger lacks, or has in another form. What it has besides, a person has made, and is left alone.
+/// What the ledger lacks, or has in another form. Anything extra was made by a person, and is left alone.
 pub(super) async fn lacking(db: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> {
     let (expected, there) = (expected().await?, schema(db).await?);
     let judge = |(what, form): (&String, &String)| match there.get(what) {
@@ -350,7 +352,7 @@ pub(super) async fn lacking(db: &mut SqliteConnection) -> Result<Vec<String>, sq
     Ok(expected.iter().filter_map(judge).collect())
 }
 
-/// That of a ledger that was made just now, in memory.
+/// The schema of a new ledger, created in memory.
 async fn expected() -> Result<Schema, sqlx::Error> {
     let memory = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
     let mut db = memory.connect().await?;
@@ -363,7 +365,8 @@ async fn expected() -> Result<Schema, sqlx::Error> {
     schema
 }
 
-/// Statements count but for their white space; those of tables not at all, as SQLite rewrites them when a column is added.
+/// Reads the schema. White space in statements does not count, nor do the statements of tables, which SQLite rewrites
+/// when a column is added.
 async fn schema(db: &mut SqliteConnection) -> Result<Schema, sqlx::Error> {
     let select = "select type || ' ' || name, sql from sqlite_schema where type in ('index', 'trigger') and sql is not null \
         union all select 'column ' || t.name || '.' || c.name, c.type || ' ' || c.\"notnull\" || ' ' || c.pk \

@@ -1,5 +1,5 @@
-//! What is done to a SQLite ledger in one piece: each function here is one call of the store, and whatever it
-//! does becomes durable together or not at all. The statements stand in `sql`.
+//! Units of work on a SQLite ledger: each function here is one call of the store, and everything it does becomes
+//! durable together or not at all. The statements are in `sql`.
 
 use std::collections::HashSet;
 
@@ -15,9 +15,9 @@ use crate::flock::post::{Move, Post, PostId};
 use crate::store::health_state::{CLOCK_TOLERANCE, ails, mended_by_sign_in};
 use crate::store::{Beginning, BotRecord, Draft, Entry, Find, NotRenamed, StoreError};
 
-/// The text recorded for posts that the last holder left in `sending`.
+/// The text recorded for posts that the last sender left in `sending`.
 const INTERRUPTED: &str = "flockd ended while this post was being sent";
-/// The same for posts of a ledger that was put back from a copy.
+/// The same for posts of a ledger that was restored from a copy.
 const PUT_BACK: &str = "the ledger comes from a copy, and this post may have been sent since that was made";
 
 pub(super) async fn enter(
@@ -32,8 +32,8 @@ pub(super) async fn enter(
     Ok(not_renamed)
 }
 
-/// Renames what can be renamed, before any new name is entered: a name that one bot gives up is free for
-/// another, in whatever order they come.
+/// Does every possible rename before any new name is entered: a name that one bot gives up is free for another, in
+/// whatever order they come.
 async fn rename(db: &mut SqliteConnection, bots: &[Entry]) -> Result<Vec<NotRenamed>, WriteError> {
     let asked = |entry: &Entry| entry.was.clone().map(|was| NotRenamed { bot: entry.name.clone(), was });
     let names: HashSet<&BotName> = bots.iter().map(|entry| &entry.name).collect();
@@ -55,8 +55,8 @@ async fn rename(db: &mut SqliteConnection, bots: &[Entry]) -> Result<Vec<NotRena
     }
 }
 
-/// Renames a bot, with all that is kept under its old name, if it is there and the new name is free.
-/// `false` if both names have a history. `reused` says that another bot has the old name from now on.
+/// Renames a bot, with everything stored under its old name, if the old name exists and the new name is free. `false`
+/// if both names have a history. `reused` says that another bot has the old name from now on.
 async fn rename_one(db: &mut SqliteConnection, asked: &NotRenamed, reused: bool) -> Result<bool, WriteError> {
     let NotRenamed { bot, was } = asked;
     if sql::bot::rename(db, was, bot).await? {
@@ -66,15 +66,15 @@ async fn rename_one(db: &mut SqliteConnection, asked: &NotRenamed, reused: bool)
     if sql::bot::has(db, was).await? {
         return Ok(false);
     }
-    // It may have been signed in before it was ever entered. If the new name has a history, the renaming was
-    // done long ago, and what is under the old name is another bot's.
+    // The bot may have been signed in before it was ever entered. If the new name has a history, the rename happened
+    // long ago, and what is under the old name belongs to another bot.
     if !sql::bot::has(db, bot).await? {
         credential::carry(db, was, bot, reused).await?;
     }
     Ok(true)
 }
 
-/// Those renamings that could not be done although there is something to rename.
+/// The renames that could not be done although there is something to rename.
 async fn still_there(
     db: &mut SqliteConnection,
     in_the_way: Vec<NotRenamed>,
@@ -115,19 +115,20 @@ pub(super) async fn take_over(
     Ok(row::posts(&rows)?)
 }
 
-/// Writes down what was found on a bot's account.
+/// Records what was found on a bot's account, and ends the bot's reconciliation.
 pub(super) async fn catch_up(
     db: &mut SqliteConnection,
     bot: BotName,
     found: Vec<Find>,
 ) -> Result<Vec<Post>, WriteError> {
     let written = note(db, &bot, &found).await?;
-    // Last: whoever is told that this failed must find the bot as far behind as it was.
+    // Last: if this fails, the bot must still need reconciliation as before.
     known(&bot, sql::bot::catch_up(db, &bot).await?)?;
     Ok(written)
 }
 
-/// Writes down what a bot's account has, which comes before what the ledger has of the bot, if it is older than all that.
+/// Records what a bot's account has. A post older than everything that the ledger has of the bot is put before all of
+/// that.
 pub(super) async fn note(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -145,7 +146,7 @@ pub(super) async fn note(
     Ok(written)
 }
 
-/// Remembers an alert, and forgets those of which nobody will ask again.
+/// Records an alert, and deletes alerts that will not be asked for again.
 pub(super) async fn remember_alert(
     db: &mut SqliteConnection,
     receiver: &'static str,
@@ -159,7 +160,7 @@ pub(super) async fn remember_alert(
 }
 
 pub(super) async fn open_post(db: &mut SqliteConnection, draft: Draft) -> Result<Post, WriteError> {
-    // The one foreign key of a post is its bot.
+    // The only foreign key of a post is its bot.
     let row = sql::insert_post(db, &draft).await.map_err(|error| match error.as_database_error() {
         Some(database) if database.is_foreign_key_violation() => stranger(&draft.bot),
         _ => error.into(),
@@ -206,7 +207,7 @@ pub(super) async fn record(
     name: &BotName,
     now: DateTime<Utc>,
 ) -> Result<Option<BotRecord>, sqlx::Error> {
-    // One transaction: what is read together was true together.
+    // One transaction, so that everything read is consistent.
     let mut db = db.begin().await?;
     let Some(bot) = sql::bot::read(&mut db, name).await? else { return Ok(None) };
     let optional = |row: Option<SqliteRow>| row.as_ref().map(row::post).transpose();
@@ -219,7 +220,7 @@ pub(super) async fn record(
     }
     let open = optional(sql::open_post(&mut db, name).await?)?;
     let last = optional(sql::last_post(&mut db, name).await?)?;
-    // A sign-in that a clock dated that was ahead must not count as later than all that failed since.
+    // A sign-in dated by a clock that was ahead must not count as later than every failure since.
     let credible = |at: DateTime<Utc>| if at > now + CLOCK_TOLERANCE { DateTime::UNIX_EPOCH } else { at };
     let signed_in_at = credential::credential(&mut db, name).await?.signed_in_at.map(credible);
     let considered = row::time(bot.try_get("considered")?);
@@ -244,8 +245,8 @@ pub(super) async fn record(
     }))
 }
 
-/// When the first of the newest posts was planned that all failed for a reason that suspends the bot. One
-/// that had been planned before the bot signed in counts from when it failed anew.
+/// When the first post of the current run of failures was planned: the newest posts, all of which failed for a reason
+/// that suspends the bot. A post planned before the bot signed in counts from when it failed again.
 async fn ailing_since(
     db: &mut SqliteConnection,
     name: &BotName,

@@ -17,20 +17,20 @@ use super::ballast::Ballast;
 use super::filesystem::Files;
 use super::{Sqlite, ballast, filesystem};
 
-/// What a holder has.
+/// What the lease owner has.
 #[derive(Debug)]
 pub(super) struct LeaseOwner {
     pub ballast: Ballast,
     pub files: Files,
     pub _own_lock: OwnLock,
-    /// The last to be let go: what the others remove must not be the next holder's.
+    /// Dropped last: the files that the other fields remove must not be the next owner's.
     pub _lock: Lock,
 }
 
 impl Sqlite {
-    /// Whether something may be begun whose result has to be recorded: not if there may be no room for that, or if
-    /// it would be recorded where nobody finds it. Whatever slips through while the ballast is given up is in
-    /// flight with the others, for all of which there was room.
+    /// Whether the process may begin something whose result has to be recorded: not if there may be no room for the
+    /// result, or if it would be recorded in a file that is out of place. Whatever slips through while the ballast is
+    /// given up is in flight with the others, and there was room for all of them.
     pub(super) async fn may_begin(&self) -> Result<(), StoreError> {
         let Some(holder) = &self.holder else { return Ok(()) };
         holder.files.in_place()?;
@@ -38,7 +38,7 @@ impl Sqlite {
         holder.ballast.stand().await
     }
 
-    /// Writes what is not to be lost: if there is no room, the ballast is given up for it.
+    /// Writes what must not be lost: if there is no room, the ballast is given up for it.
     pub(super) async fn record<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -54,16 +54,16 @@ impl Sqlite {
         }
     }
 
-    /// Why a file that was removed or replaced can't be read, rather than what SQLite says of it.
+    /// The error for a file that was removed or replaced, which says more than SQLite's error.
     pub(super) fn moved(&self) -> Option<StoreError> {
         self.holder.as_ref()?.files.in_place().err()
     }
 }
 
-/// So often a lock's file is read anew while it does not say who has the lock: its holder is about to write that.
+/// How often the lock file is read again while it does not say who has the lock: its owner is about to write that.
 const LOOKS: u32 = 10_000;
 
-/// The lock, as long as it lives.
+/// The lock, held as long as this lives.
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
@@ -71,17 +71,17 @@ pub(super) struct Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // It only helps the next holder to be told from this one.
+        // This only helps to tell the next owner from this one.
         let _ = self.file.set_len(0);
     }
 }
 
-/// Takes the lock of a ledger if its file is there already, or tells who has it.
+/// Takes the lock of a ledger if its file already exists, or reports who has it.
 pub(super) fn hold_again(ledger: &Path) -> Result<Option<Lock>, StoreError> {
     if beside(ledger, "lock").exists() { hold(ledger).map(Some) } else { Ok(None) }
 }
 
-/// Takes the lock of a ledger, or tells who has it.
+/// Takes the lock of a ledger, or reports who has it.
 pub(super) fn hold(ledger: &Path) -> Result<Lock, StoreError> {
     let path = beside(ledger, "lock");
     let unusable = |error| {
@@ -95,7 +95,7 @@ pub(super) fn hold(ledger: &Path) -> Result<Lock, StoreError> {
     match file.try_lock() {
         Ok(()) => {
             let mut file = private::sole(file).map_err(unusable)?;
-            // The number only helps a person to find the holder: failing to write it harms nothing.
+            // The number only helps a person to find the lock's owner: failing to write it does no harm.
             let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
             Ok(Lock { file })
         }
@@ -114,21 +114,21 @@ pub(super) fn beside(ledger: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// The lock on the ledger's own file: whatever name another process has for it, and in whatever container that is, the file
-/// is one. It is of flock(2), which the locks of SQLite, of fcntl(2), do not meet.
+/// The lock on the ledger's own file, which is the same file whatever name another process has for it, and in whatever
+/// container. It is a flock(2) lock, which does not conflict with SQLite's fcntl(2) locks.
 #[derive(Debug)]
 pub(super) struct OwnLock {
     file: Arc<File>,
 }
 
 impl OwnLock {
-    /// Keeps the file open. Closing it takes from the process all of SQLite's locks on it
+    /// Keeps the file open. Closing it drops all of SQLite's locks that the process has on it
     /// (<https://www.sqlite.org/howtocorrupt.html>, 2.2), so SQLite must have closed it before.
     pub(super) fn keep_open(&self) -> Arc<File> {
         self.file.clone()
     }
 
-    /// Whether this is the file that has the ledger's name.
+    /// Whether this is the file that has the ledger's name now.
     pub(super) fn is_of(&self, ledger: &Path) -> bool {
         let which = |about: std::fs::Metadata| (about.dev(), about.ino());
         let (ours, named) = (self.file.metadata().map(which), ledger.symlink_metadata().map(which));
@@ -138,12 +138,12 @@ impl OwnLock {
 
 impl Drop for OwnLock {
     fn drop(&mut self) {
-        // The file may stay open for a moment; should this fail, that moment is what a next holder has to wait.
+        // The file may stay open for a moment; if this fails, the next owner has to wait that long.
         let _ = self.file.unlock();
     }
 }
 
-/// Locks the ledger's own file. Nobody in this process may have it open.
+/// Locks the ledger's own file. This process must not have it open.
 pub(super) fn hold_own(ledger: &Path) -> Result<OwnLock, StoreError> {
     let name = ledger.display();
     let file = OpenOptions::new().read(true).open(ledger);
@@ -172,8 +172,8 @@ fn held(ledger: &Path, file: &mut File) -> StoreError {
     ))
 }
 
-/// Who has the lock. Between taking it and saying so there is a moment in which the file is empty, or names a
-/// holder before who was killed.
+/// Who has the lock. Between taking the lock and saying so there is a moment in which the file is empty, or names a
+/// previous owner that was killed.
 fn holder(file: &mut File) -> Option<u32> {
     let mut pid = None;
     for _ in 0..LOOKS {
@@ -183,11 +183,11 @@ fn holder(file: &mut File) -> Option<u32> {
         }
         std::thread::yield_now();
     }
-    // In another container it may live without being seen from here.
+    // In another container it may be alive without being visible here.
     pid
 }
 
-/// Who has said last that it has the lock of a ledger.
+/// The process that was the last to record that it has a ledger's lock.
 pub(super) fn named_holder(ledger: &Path) -> Option<u32> {
     let mut file = private::open(OpenOptions::new().read(true), &beside(ledger, "lock")).ok()?;
     written(&mut file).filter(|pid| lives(*pid))
@@ -196,7 +196,7 @@ pub(super) fn named_holder(ledger: &Path) -> Option<u32> {
 fn written(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.rewind().and_then(|()| file.take(20).read_to_string(&mut text)).ok()?;
-    // Half of a number is not one: it ends with the line.
+    // Half a number does not count: a complete one ends with a newline.
     text.strip_suffix('\n')?.parse().ok()
 }
 

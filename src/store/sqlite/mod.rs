@@ -1,7 +1,8 @@
 //! The ledger in a SQLite file: the default, for one machine.
 //!
-//! One connection writes (`writer`), a few read. What is done in one piece stands in `job`, every statement
-//! in `sql`, opening and its many ways to fail in `open`. Only the holder of the `lock` sends posts; any number may read and wish.
+//! One connection writes (`writer`), a few read. Each function in `job` is one unit of work, `sql` has every statement,
+//! and `open` opens the file and explains the many ways in which that can fail. Only the owner of the `lease` sends
+//! posts; any number of processes may read and submit commands.
 
 mod backup;
 mod ballast;
@@ -74,8 +75,8 @@ macro_rules! read {
     }};
 }
 
-/// Has the writer do something with its connection `db`, moving copies of what it needs. Room is made for it,
-/// unless only the `writer` itself is asked: for what can be asked again later.
+/// Runs a change on the writer's connection `db`, moving copies of what it needs. Makes room for it by giving up the
+/// ballast, unless only the `writer` is named, which is for changes that can be asked for again later.
 macro_rules! change {
     ($self:ident, |$db:ident| $work:expr) => { change!(@ $self.record, $self, |$db| $work) };
     ($self:ident.writer, |$db:ident| $work:expr) => { change!(@ $self.writer.write, $self, |$db| $work) };
@@ -290,7 +291,7 @@ impl Store for Sqlite {
         until: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         let bot = bot.clone();
-        // Tokens that are renewed and not kept are lost as well as a post's result.
+        // Renewed tokens that can't be stored are lost, as the result of a post would be.
         self.may_begin().await?;
         change!(self.writer, |db| credential::claim(db, bot, version, now, until))
     }
@@ -325,7 +326,7 @@ impl Store for Sqlite {
     }
 
     async fn check_writable(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
-        // A file that was removed can still be written, and nobody finds what is in it.
+        // A deleted file can still be written, but what is in it can't be found again.
         self.may_begin().await?;
         change!(self.writer, |db| async { Ok(sql::watch::prove(db, now).await?) })
     }
@@ -336,7 +337,7 @@ impl Store for Sqlite {
     }
 
     async fn refused_reload(&self) -> Result<Option<Refusal>, StoreError> {
-        // What a newer flockd has written need not be understood.
+        // A newer flockd may have written a value that this one does not understand.
         Ok(read!(self, watch::refusal())?.and_then(|why| serde_json::from_str(&why).ok()))
     }
 
@@ -467,7 +468,7 @@ impl Store for Sqlite {
     }
 
     async fn close(&self) {
-        // Readers first: the last connection that closes tidies up, and it must be one that may write.
+        // Readers first: the last connection to close checkpoints the log, so it must be one that may write.
         self.readers.close().await;
         self.writer.close().await;
     }

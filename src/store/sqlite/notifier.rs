@@ -1,5 +1,5 @@
-//! The bell: a Unix datagram socket beside the ledger. A command that has written a wish rings it, and the
-//! daemon looks. A ring carries nothing: what is wished stands in the ledger.
+//! The notifier: a Unix datagram socket beside the ledger. A process that has submitted a command sends a datagram, and
+//! the daemon looks. The datagram says nothing: the command is in the ledger.
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -12,7 +12,7 @@ use tokio::net::UnixDatagram;
 
 use super::lease::beside;
 
-/// The bell of the holder.
+/// The lease owner's socket.
 #[derive(Debug)]
 pub(super) struct Notifier {
     socket: UnixDatagram,
@@ -20,7 +20,7 @@ pub(super) struct Notifier {
 }
 
 impl Notifier {
-    /// Hangs the bell. Whoever holds the ledger's lock may remove what a holder before has left.
+    /// Binds the socket. The lease owner may remove what a previous owner has left.
     pub(super) fn bind(ledger: &Path) -> io::Result<Self> {
         let path = beside(ledger, "bell");
         match fs::remove_file(&path) {
@@ -32,11 +32,11 @@ impl Notifier {
         Ok(Self { socket, path })
     }
 
-    /// Waits for a ring. Rings that came meanwhile are one.
+    /// Waits for a notification. Several that came meanwhile count as one.
     pub(super) async fn notified(&self) {
         let mut nothing = [0; 1];
         if self.socket.recv(&mut nothing).await.is_err() {
-            // A broken bell must not become a busy loop; wishes are looked at without it, only later.
+            // A broken socket must not become a busy loop; the sender looks at commands without it too, only later.
             std::future::pending::<()>().await;
         }
         while self.socket.try_recv(&mut nothing).is_ok() {}
@@ -45,23 +45,23 @@ impl Notifier {
 
 impl Drop for Notifier {
     fn drop(&mut self) {
-        // A bell left behind is removed by the next holder.
+        // A socket left behind is removed by the next lease owner.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Rings the bell of whoever holds the ledger.
+/// Notifies the lease owner.
 pub(super) fn notify(ledger: &Path) -> io::Result<()> {
     let socket = net::UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     match short(&beside(ledger, "bell"), |short| socket.send_to(b"!", short)) {
-        // Full of rings: the holder is busy, and will look when it is not.
+        // The socket's queue is full: the lease owner is busy, and will look when it is not.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
         sent => sent.map(|_| ()),
     }
 }
 
-/// Calls with a short name for `path`: a socket's path must fit 108 bytes (unix(7)), a ledger's need not.
+/// Calls with a short name for `path`: a socket's path must fit in 108 bytes (unix(7)), a ledger's need not.
 fn short<T>(path: &Path, call: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;

@@ -1,5 +1,5 @@
-//! Opens a SQLite ledger, or makes one: in a folder of its own first, so that a ledger that exists is complete. Every way in
-//! which that can fail has its message here.
+//! Opens a SQLite ledger, or creates one: in a temporary folder first, so that a ledger that exists is complete. Each
+//! way to fail has its message here.
 
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
@@ -19,41 +19,42 @@ use super::lease::LeaseOwner;
 use super::{Sqlite, backup, ballast, filesystem, integrity, lease, notifier, permissions, writer};
 use crate::clock::{Clock as _, SystemClock};
 
-/// The tables, built into the program.
+/// The migrations that create the tables, built into the binary.
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-/// "flok" in ASCII: SQLite's place for saying whose file it is (`pragma application_id`).
+/// "flok" in ASCII, where SQLite files identify their application (`pragma application_id`).
 const APPLICATION_ID: i32 = 0x666c_6f6b;
-/// Readers at once. Reads are short; more would only wait for the same disk and cores.
+/// Concurrent readers. Reads are short; more of them would only wait for the same disk and cores.
 const READERS: u32 = 4;
-/// How long a statement waits for another process to finish its own.
+/// How long a statement waits for a lock that another process holds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Sqlite {
-    /// Opens the ledger as its holder, who alone sends: makes it if it is not there, and brings its tables up
-    /// to date. `database` is `sqlite:PATH`.
+    /// Opens the ledger with the sender's lease: creates it if it is missing, and migrates its tables. `database` is
+    /// `sqlite:PATH`.
     pub async fn hold(database: &str) -> Result<Self, StoreError> {
         hold(database).await
     }
 
-    /// Opens the ledger beside its holder, to read and to wish; `None` if there is no ledger yet.
+    /// Opens the ledger as a client, to read and to submit commands; `None` if there is no ledger yet.
     pub async fn beside(database: &str) -> Result<Option<Self>, StoreError> {
         beside(database).await
     }
 
-    /// Where the ledger is, if there was none before this call of [`Sqlite::hold`]: a disk that was not mounted
-    /// looks like a flock that never posted, so somebody should be told.
+    /// The ledger's path, if this call of [`Sqlite::hold`] created it. A disk that is not mounted looks like a flock
+    /// that never posted, so a person should be told.
     pub fn made_anew(&self) -> Option<&Path> {
         self.is_new.then_some(&*self.path)
     }
 
-    /// Where the copy is that was made of the ledger before its tables were changed, if this call of [`Sqlite::hold`] found
-    /// it as an older flockd had left it.
+    /// The copy made before the tables were migrated, if this call of [`Sqlite::hold`] found a ledger of an older
+    /// flockd.
     pub fn copy_from_before(&self) -> Option<&Path> {
         self.copy_from_before.as_deref()
     }
 
-    /// Finds out what [`Sqlite::hold`] would meet before it opens the ledger, as the same user, and changes nothing: an error if
-    /// it would be refused; otherwise what a person should know. Nobody in this process may have the ledger open.
+    /// Checks what [`Sqlite::hold`] would meet before it opens the ledger, as the same user, and changes nothing.
+    /// Returns an error if it would refuse the ledger, otherwise the warnings for a person. This process must not have
+    /// the ledger open.
     pub fn survey(database: &str) -> Result<Vec<String>, StoreError> {
         let path = place_of(database)?;
         let mut warnings = Vec::from_iter(filesystem::check(&path)?);
@@ -68,13 +69,13 @@ impl Sqlite {
         Ok(warnings)
     }
 
-    /// What a person should know of the ledger's files: where they lie, and who could read them.
+    /// Warnings about the ledger's files: where they are, and who could read them.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 }
 
-/// Opens the ledger as its holder.
+/// Opens the ledger with the sender's lease.
 async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     let path = place_of(database)?;
     let mut warnings = Vec::from_iter(filesystem::check(&path)?);
@@ -82,7 +83,7 @@ async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     let lock = match lease::hold_again(&path)? {
         Some(lock) => lock,
         None => {
-            // Nothing is left beside a file that is not ours, not even a lock.
+            // Leaves nothing beside a file that is not a ledger, not even a lock.
             refuse(&path)?;
             peek(&path).await?;
             lease::hold(&path)?
@@ -111,14 +112,14 @@ async fn hold(database: &str) -> Result<Sqlite, StoreError> {
     Ok(Sqlite { is_new, copy_from_before, warnings, bell: Some(bell), holder: Some(holder), ..ledger })
 }
 
-/// Refuses a file that must not be opened. Nobody in this process may have it open.
+/// Refuses a file that must not be opened. This process must not have it open.
 fn refuse(path: &Path) -> Result<(), StoreError> {
     filesystem::refuse_aliases(path)?;
     integrity::refuse_orphan_wal(path)?;
     integrity::refuse_header(path)
 }
 
-/// Looks whose file it is, if it is there, and leaves no trace of having looked.
+/// Checks which program the file belongs to, if it exists, and leaves no trace.
 async fn peek(path: &Path) -> Result<(), StoreError> {
     if !path.exists() {
         return Ok(());
@@ -129,7 +130,7 @@ async fn peek(path: &Path) -> Result<(), StoreError> {
     owned
 }
 
-/// A connection to a ledger that is ours, sound and up to date; and the copy from before that, if it was not.
+/// A connection to a ledger that is ours, intact and up to date; and the copy made before migrating it, if any.
 async fn prepare(path: &Path) -> Result<(SqliteConnection, Option<PathBuf>), StoreError> {
     let mut connection = connect(path).await?;
     match bring_up(&mut connection, path).await {
@@ -165,8 +166,8 @@ async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<Option<PathB
     }
 }
 
-/// Copies a ledger whose tables are about to be changed, as a backup: there is no way back otherwise. Without room for
-/// the copy nothing is changed.
+/// Copies a ledger whose tables are about to change, as a backup: a migration can't be undone. Without room for the
+/// copy, nothing is changed.
 async fn copy_before_change(db: &mut SqliteConnection, path: &Path) -> Result<Option<PathBuf>, StoreError> {
     let newest = newest_known();
     if applied(db, path).await?.last().is_none_or(|applied| *applied >= newest) {
@@ -175,7 +176,7 @@ async fn copy_before_change(db: &mut SqliteConnection, path: &Path) -> Result<Op
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".before-{newest:04}"));
     let copy = path.with_file_name(name);
-    // One from an earlier try says less than the ledger does now.
+    // A copy from an earlier attempt has less in it than the ledger has now.
     match std::fs::remove_file(&copy) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             let copy = copy.display();
@@ -189,14 +190,14 @@ async fn copy_before_change(db: &mut SqliteConnection, path: &Path) -> Result<Op
     Ok(Some(copy))
 }
 
-/// Waits until a connection is closed: files of the ledger are only opened otherwise when none is open any more
-/// ([`integrity::refuse`]).
+/// Waits until a connection is closed: the ledger's files may be opened without SQLite only while no connection is open
+/// ([`integrity::refuse_orphan_wal`]).
 pub(super) async fn close(connection: SqliteConnection) {
-    // What counts has been found out already.
+    // Everything that matters is known by now.
     let _ = connection.close().await;
 }
 
-/// Opens the ledger beside its holder; `None` if there is none yet.
+/// Opens the ledger as a client; `None` if there is none yet.
 async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
     let path = place_of(database)?;
     let warnings = Vec::from_iter(filesystem::check(&path)?);
@@ -216,7 +217,7 @@ async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
     }
 }
 
-/// An error if the ledger's tables are not those that this flockd knows.
+/// An error if the ledger's tables are not the ones that this flockd knows.
 async fn is_up_to_date(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     check_owner(db, path).await?;
     refuse_newer(db, path).await?;
@@ -230,7 +231,7 @@ async fn is_up_to_date(db: &mut SqliteConnection, path: &Path) -> Result<(), Sto
     }
 }
 
-/// A ledger without what its holder has. `open` is closed after it.
+/// A ledger without the sender's lease. `open` is closed after `connection`.
 fn assemble(path: PathBuf, connection: SqliteConnection, open: Option<Arc<File>>) -> Sqlite {
     let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
     let readers = pool.connect_lazy_with(options(&path).read_only(true));
@@ -239,7 +240,7 @@ fn assemble(path: PathBuf, connection: SqliteConnection, open: Option<Arc<File>>
     Sqlite { path, is_new, copy_from_before, writer, readers, bell, holder, warnings }
 }
 
-/// Where the ledger is, links followed: two names of one file must lead to one lock and one bell.
+/// The ledger's path, with links resolved: two names of one file must lead to one lock and one notifier.
 pub(super) fn place_of(database: &str) -> Result<PathBuf, StoreError> {
     let path = path_of(database)?;
     usable_place(&path)?;
@@ -282,8 +283,8 @@ fn usable_place(path: &Path) -> Result<(), StoreError> {
     Err(StoreError::Unusable(complaint))
 }
 
-/// How every connection is made. The journal's mode is kept in the file and set by the holder only
-/// ([`write_ahead`]): to ask for it here would rewrite files that turn out to be another program's.
+/// The options of every connection. The journal mode is stored in the file, and only the lease owner sets it
+/// ([`write_ahead`]): setting it here would rewrite files that turn out to belong to another program.
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
@@ -298,13 +299,13 @@ pub(super) async fn connect(path: &Path) -> Result<SqliteConnection, StoreError>
     options(path).connect().await.map_err(|error| explain(&error, &path.display().to_string()))
 }
 
-/// A connection that writes nothing.
+/// A read-only connection.
 pub(super) async fn connect_to_read(path: &Path) -> Result<SqliteConnection, StoreError> {
     let connected = options(path).read_only(true).connect().await;
     connected.map_err(|error| explain(&error, &path.display().to_string()))
 }
 
-/// Refuses a database that another program made, and one that nobody has made anything of.
+/// Refuses a database of another program, and an empty one.
 pub(super) async fn check_owner(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let failed = |error: sqlx::Error| explain(&error, &path.display().to_string());
     let tables: i64 =
@@ -320,7 +321,7 @@ pub(super) async fn check_owner(db: &mut SqliteConnection, path: &Path) -> Resul
     }
 }
 
-/// What is to be said of a database in which there is nothing of ours: a ledger that was lost, or one that never was.
+/// The error for a database that has none of our tables: a ledger that was lost, or one that never existed.
 fn no_tables(path: &Path) -> StoreError {
     StoreError::Unusable(format!(
         "the ledger {} has no tables: put a backup in its place, or remove the file if a new ledger is to be made: that knows \
@@ -329,7 +330,7 @@ fn no_tables(path: &Path) -> StoreError {
     ))
 }
 
-/// Has readers and the writer not wait for each other.
+/// Turns on write-ahead logging, so that readers and the writer don't wait for each other.
 async fn write_ahead(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let ledger = path.display().to_string();
     let set = sqlx::query_scalar("pragma journal_mode = wal").fetch_one(db).await;
@@ -342,7 +343,7 @@ async fn write_ahead(db: &mut SqliteConnection, path: &Path) -> Result<(), Store
     )))
 }
 
-/// Brings the tables up to date, and signs the file.
+/// Migrates the tables, and sets the application id.
 pub(super) async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let ledger = path.display().to_string();
     sqlx::query(concat!("pragma application_id = ", 0x666c_6f6b))
@@ -377,7 +378,7 @@ async fn newer(db: &mut SqliteConnection, path: &Path) -> StoreError {
     ))
 }
 
-/// Whether the ledger's tables are those that this flockd makes.
+/// Whether the ledger has the newest tables that this flockd knows.
 pub(super) async fn is_newest(db: &mut SqliteConnection, path: &Path) -> Result<bool, StoreError> {
     Ok(applied(db, path).await?.last() == Some(&newest_known()))
 }
@@ -386,7 +387,7 @@ fn newest_known() -> i64 {
     MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
-/// The migrations that the ledger has, in order; none if it is new.
+/// The migrations applied to the ledger, in order; none if it is new.
 async fn applied(db: &mut SqliteConnection, path: &Path) -> Result<Vec<i64>, StoreError> {
     let failed = |error: sqlx::Error| explain(&error, &path.display().to_string());
     let table = "select count(*) from sqlite_schema where name = '_sqlx_migrations'";
@@ -398,7 +399,7 @@ async fn applied(db: &mut SqliteConnection, path: &Path) -> Result<Vec<i64>, Sto
     sqlx::query_scalar(select).fetch_all(db).await.map_err(failed)
 }
 
-/// Makes the ledger, with its tables, if it is not there. Only the holder of its lock may.
+/// Creates the ledger, with its tables, if it is missing. Only the owner of its lock may call this.
 pub(super) async fn make_if_missing(ledger: &Path) -> Result<bool, StoreError> {
     remove_unfinished(ledger);
     if ledger.exists() {
@@ -411,7 +412,7 @@ pub(super) async fn make_if_missing(ledger: &Path) -> Result<bool, StoreError> {
     let workshop = tempfile::Builder::new().prefix(&prefix(ledger)).tempdir_in(folder_of(ledger));
     let workshop = workshop.map_err(failed)?;
     let made = workshop.path().join("ledger");
-    // SQLite fills an empty file, too, but one that it makes itself could be read by others.
+    // SQLite could create the file itself, but others could then read it; it accepts an empty file just as well.
     let file = private::open(OpenOptions::new().write(true).create_new(true), &made).map_err(failed)?;
     let mut connection = connect(&made).await?;
     let filled = migrate(&mut connection, &made).await;
@@ -421,25 +422,25 @@ pub(super) async fn make_if_missing(ledger: &Path) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Gives it its name, which no other file may have got meanwhile.
+/// Gives the new file its name, unless another file has taken that name meanwhile.
 fn publish(file: &File, made: &Path, ledger: &Path) -> io::Result<()> {
     file.sync_all()?;
     tempfile::TempPath::try_from_path(made)?.persist_noclobber(ledger)?;
     File::open(folder_of(ledger))?.sync_all()
 }
 
-/// How the folders begin in which a ledger of this name is made.
+/// The prefix of the temporary folders in which a ledger of this name is created.
 fn prefix(ledger: &Path) -> String {
     format!(".{}.new-", ledger.file_name().unwrap_or_default().to_string_lossy())
 }
 
-/// Removes what is left of ledgers whose making was cut off. They have no post in them.
+/// Removes ledgers whose creation was interrupted. They contain no posts.
 fn remove_unfinished(ledger: &Path) {
     let prefix = prefix(ledger);
     let entries = fs::read_dir(folder_of(ledger)).into_iter().flatten().flatten();
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)) {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            // One that stays takes up a little room, and harms nothing.
+            // A leftover takes up a little room, and does no harm.
             let _ = fs::remove_dir_all(entry.path());
         }
     }

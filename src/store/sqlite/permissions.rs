@@ -1,4 +1,5 @@
-//! Who can read the files of a ledger, and whether this user can write them. Tokens in it are sealed, but texts, accounts and errors of others are not.
+//! Who can read the files of a ledger, and whether this user can write them. Tokens in it are sealed, but texts,
+//! accounts and the errors of others are not.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use super::integrity::{log_of, with};
 use super::lease::beside;
 use super::open::folder_of;
 
-/// The ledger and all that flockd keeps beside it, copies from before an upgrade among them.
+/// The ledger and everything that flockd keeps beside it, including copies made before an upgrade.
 fn files_of(ledger: &Path) -> Vec<PathBuf> {
     let mut files = vec![ledger.to_owned(), log_of(ledger), with(ledger, "-shm"), with(ledger, "-journal")];
     files.extend(["lock", "ballast"].map(|suffix| beside(ledger, suffix)));
@@ -22,19 +23,19 @@ fn files_of(ledger: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The files that others can read, or change, with their modes.
+/// The files that others can read or change, with their modes.
 pub(super) fn open_to_others(ledger: &Path) -> Vec<(PathBuf, u32)> {
     let files = files_of(ledger).into_iter();
     files.filter_map(|file| private::open_to_others(&file).map(|mode| (file, mode))).collect()
 }
 
-/// Makes them readable for their owner only, and says which were not.
+/// Restricts the files to their owner, and reports which were open to others.
 pub(super) fn mend(ledger: &Path) -> Vec<String> {
     let files = open_to_others(ledger).into_iter();
     files.map(|(file, mode)| private::mended(&file, mode, private::close_to_others(&file))).collect()
 }
 
-/// Refuses a place where this user can't make or change what a ledger needs. Asks the system, and tries nothing.
+/// Refuses a place where this user can't create or change what a ledger needs. Asks the system, and tries nothing.
 pub(super) fn refuse_unwritable(ledger: &Path) -> Result<(), StoreError> {
     let may = |path: &Path, access| accessat(CWD, path, access, AtFlags::EACCESS);
     let folder = folder_of(ledger);

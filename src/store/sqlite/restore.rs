@@ -1,6 +1,6 @@
-//! A backup that is put back. It is copied beside the ledger, verified and marked there, and takes the ledger's place in one step;
-//! what was in that place keeps its content under another name. Whenever this is cut off, either the old ledger or the backup has
-//! the ledger's name, a daemon refuses what is half done, and the same call does the rest.
+//! Restores a backup. The backup is copied beside the ledger, verified and marked there, and takes the ledger's place
+//! in one step; the replaced ledger keeps its content under another name. Whenever this is interrupted, either the old
+//! ledger or the backup has the ledger's name, a daemon refuses the unfinished state, and the same call does the rest.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -18,34 +18,34 @@ use super::open;
 use super::open::{close, connect, folder_of, place_of};
 use super::{Sqlite, error, filesystem, integrity, permissions, row, sql};
 
-/// What is in a ledger, as far as a person wants to know before another takes its place.
+/// What a ledger contains, as far as a person wants to know before it is replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
-    /// How many posts, in whatever state.
+    /// How many posts, in any state.
     pub posts: u64,
     /// How many bots.
     pub bots: u64,
-    /// When the newest post was written down or moved.
+    /// When the newest post was written or moved.
     pub newest: Option<DateTime<Utc>>,
 }
 
-/// A backup that was verified and waits beside the ledger. Dropped, it vanishes; nothing has changed.
+/// A verified backup, waiting beside the ledger. Dropping it removes that copy and changes nothing else.
 #[derive(Debug)]
 pub struct Restore {
     ledger: PathBuf,
     workshop: tempfile::TempDir,
-    /// What the backup holds.
+    /// What the backup contains.
     pub backup: Content,
-    /// Since when the bots may have posted what the backup does not know: that is read from their accounts.
+    /// Since when the bots may have posted what the backup does not have. Those posts are read from their accounts.
     pub behind_since: DateTime<Utc>,
-    /// What the ledger in its place holds: `None` if there is none, an error if it can't be read.
+    /// What the ledger to be replaced contains: `None` if there is none, an error if it can't be read.
     pub replaced: Option<Result<Content, StoreError>>,
     _own_lock: Option<OwnLock>,
     _lock: Lock,
 }
 
 impl Sqlite {
-    /// Copies a backup beside the ledger and verifies it. The ledger must not be in use, and may be damaged or missing.
+    /// Copies a backup beside the ledger, and verifies it. The ledger must not be in use; it may be damaged or missing.
     pub async fn prepare_restore(
         database: &str,
         backup: &Path,
@@ -77,14 +77,14 @@ impl Sqlite {
 }
 
 impl Restore {
-    /// Puts the backup in the ledger's place. Returns under which name the ledger that was there is kept, if there was one.
+    /// Puts the backup in the ledger's place. Returns the name under which the old ledger is kept, if there was one.
     pub fn put_in_place(self, now: DateTime<Utc>) -> Result<Option<PathBuf>, StoreError> {
         let kept = self.free_name(now);
         self.swap(&kept).map_err(|error| failed(&self.ledger, &error))?;
         Ok((kept.exists() || log_of(&kept).exists()).then_some(kept))
     }
 
-    /// Where the ledger is.
+    /// The ledger's path.
     pub fn ledger(&self) -> &Path {
         &self.ledger
     }
@@ -99,8 +99,8 @@ impl Restore {
         (0..).map(name).find(is_free).unwrap_or_else(|| name(0))
     }
 
-    /// First all that is there gets a second name, then the backup takes the first one of the ledger, then the log loses its
-    /// own. A ledger with two names, and a log beside a copy, are refused by whoever opens them.
+    /// First, everything there gets a second name; then the backup takes over the ledger's name; then the log loses its
+    /// own. Opening refuses both a ledger with two names and a log beside a copy.
     fn swap(&self, kept: &Path) -> io::Result<()> {
         self.keep(kept)?;
         self.replace()?;
@@ -129,10 +129,10 @@ impl Restore {
     }
 }
 
-/// What is between the name of a ledger and the time at which another took its place.
+/// Stands between the name of a ledger and the time at which it was replaced.
 const KEPT: &str = ".replaced-";
 
-/// How the folders begin in which backups are verified.
+/// The prefix of the temporary folders in which backups are verified.
 fn prefix(ledger: &Path) -> String {
     format!(".{}.restore-", ledger.file_name().unwrap_or_default().to_string_lossy())
 }
@@ -151,7 +151,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A file that is mounted by itself can't be replaced.
+/// Refuses a file that is itself a mount point, which can't be replaced.
 fn refuse_fixed(ledger: &Path) -> Result<(), StoreError> {
     if !private::is_mounted(ledger) {
         return Ok(());
@@ -162,8 +162,8 @@ fn refuse_fixed(ledger: &Path) -> Result<(), StoreError> {
     )))
 }
 
-/// Does the rest of a restore that was cut off: second names of what is still in use go, and so does the log of a ledger that
-/// has been replaced.
+/// Finishes a restore that was interrupted: removes the second names of files that are still in use, and the log of a
+/// ledger that has been replaced.
 fn finish_earlier(ledger: &Path) -> io::Result<()> {
     let which = |path: &Path| path.symlink_metadata().ok().map(|file| (file.dev(), file.ino()));
     let (own, log) = (which(ledger), which(&log_of(ledger)));
@@ -188,7 +188,7 @@ fn finish_earlier(ledger: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What the ledger holds that is to be replaced. Reading it must not change it: with a log it is read as a copy.
+/// What the ledger to be replaced contains. Reading must not change it, so a ledger with a log is read as a copy.
 async fn content_of_replaced(ledger: &Path) -> Option<Result<Content, StoreError>> {
     if !ledger.exists() {
         return None;
@@ -209,7 +209,7 @@ async fn read_replaced(ledger: &Path) -> Result<Content, StoreError> {
     content
 }
 
-/// What is in a ledger.
+/// What a ledger contains.
 pub(super) async fn content(db: &mut SqliteConnection) -> Result<Content, sqlx::Error> {
     let newest: Option<i64> = sqlx::query_scalar(
         "select max(max(coalesce(settled_at, 0), coalesce(sent_at, 0), planned_at)) from post where state <> 'planned'",
@@ -223,7 +223,7 @@ pub(super) async fn content(db: &mut SqliteConnection) -> Result<Content, sqlx::
     Ok(Content { posts: posts.unsigned_abs(), bots: bots.unsigned_abs(), newest: newest.map(row::time) })
 }
 
-/// Copies the backup, with a log that is beside it, as beside a ledger that was kept when another took its place.
+/// Copies the backup, with the log beside it, if any: a ledger kept by an earlier restore may have one.
 fn copy_in(backup: &Path, ledger: &Path, copy: &Path) -> Result<(), StoreError> {
     let name = backup.display();
     let unusable = |why: &str| StoreError::Unusable(format!("the backup {name} can't be put back: {why}"));
@@ -235,7 +235,7 @@ fn copy_in(backup: &Path, ledger: &Path, copy: &Path) -> Result<(), StoreError> 
     if own == Some((about.dev(), about.ino())) {
         return Err(unusable("it is the ledger itself"));
     }
-    // A ledger that another daemon writes would be copied half.
+    // A copy of a ledger that another daemon is writing would be incomplete.
     if let Ok(file) = File::open(backup)
         && let Err(fs::TryLockError::WouldBlock) = file.try_lock()
     {
@@ -261,7 +261,7 @@ fn copy_pair(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Looks at all of the copy, and marks it as one. Returns what is in it, and since when its bots may have posted more.
+/// Verifies the whole copy, and marks it as a copy. Returns its content, and since when its bots may have posted more.
 async fn verify(
     copy: &Path,
     backup: &Path,
@@ -296,14 +296,14 @@ async fn verified(
     }
     let explain = |error: sqlx::Error| error::explain(&error, &name);
     let content = content(db).await.map_err(explain)?;
-    // One file from now on, as a backup is.
+    // A single file from now on, as a backup is.
     let mode: String =
         sqlx::query_scalar("pragma journal_mode = delete").fetch_one(&mut *db).await.map_err(explain)?;
     if mode != "delete" {
         return Err(StoreError::Unusable(format!("the backup {name} can't be made one file: {mode}")));
     }
     let made_at = sql::settling::copied_at(db).await.map_err(explain)?.map(row::time);
-    // A plain copy of a ledger does not say when it was made: at the earliest with its last post.
+    // A plain copy of a ledger does not say when it was made: at the earliest, with its last post.
     let since = made_at.or(content.newest).or_else(|| changed_at(backup)).unwrap_or(now).min(now);
     sql::settling::mark_copy(db, since).await.map_err(explain)?;
     Ok((content, since))

@@ -1,4 +1,4 @@
-//! What the rows of the SQLite ledger mean in the words of the domain.
+//! Decodes the rows of the SQLite ledger into the domain's types.
 
 use chrono::{DateTime, Utc};
 use sqlx::Row;
@@ -15,12 +15,12 @@ use crate::store::{
 
 type Read<T> = Result<T, sqlx::Error>;
 
-/// An instant as the ledger keeps it: whole milliseconds.
+/// An instant as the ledger stores it: whole milliseconds.
 pub(super) fn millis(at: DateTime<Utc>) -> i64 {
     at.timestamp_millis()
 }
 
-/// The instant that the ledger kept; one outside of what a calendar can say becomes its nearest end.
+/// The instant that the ledger stored; a value outside of the calendar's range becomes the nearest end of it.
 pub(super) fn time(millis: i64) -> DateTime<Utc> {
     let end = if millis < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
     DateTime::from_timestamp_millis(millis).unwrap_or(end)
@@ -62,7 +62,7 @@ pub(super) fn pause(row: &SqliteRow) -> Read<Option<Pause>> {
     Ok(optional_time(row, "paused_at")?.map(|since| Pause { since, why }))
 }
 
-/// How far a bot is behind its account, if it is.
+/// What a bot has to reconcile, if anything.
 pub(super) fn behind(row: &SqliteRow) -> Read<Option<Behind>> {
     let cause = row.try_get::<Option<&str>, _>("behind_cause")?.and_then(Cause::from_word);
     let reason: Option<String> = row.try_get("behind_why")?;
@@ -125,7 +125,7 @@ pub(super) fn account(row: &SqliteRow) -> Read<Account> {
     })
 }
 
-/// A bot that has an account, too.
+/// Another bot that has the same account.
 pub(super) fn rival(row: &SqliteRow) -> Read<AccountConflict> {
     Ok(AccountConflict { bot: bot(row)?, signed_in: row.try_get("signed_in")? })
 }
@@ -136,7 +136,7 @@ fn limits(row: &SqliteRow) -> Read<Option<TextLimits>> {
     Ok(characters.zip(per_url).map(|(characters, per_url)| TextLimits { characters, per_url }))
 }
 
-/// An app's name with what it registered.
+/// The name of an app, with what it registered.
 pub(super) fn registration(row: &SqliteRow) -> Read<(String, Sealed)> {
     let network = parsed(row, "network", NetworkKind::from_word)?;
     let sealed = Sealed { network, key_mark: row.try_get("key_mark")?, bytes: row.try_get("sealed")? };
@@ -158,8 +158,8 @@ fn sealed(row: &SqliteRow) -> Read<Option<Sealed>> {
     Ok(Some(Sealed { network, key_mark: row.try_get("key_mark")?, bytes }))
 }
 
-/// A version as the ledger keeps it. None that it gave out is larger than it can keep, and one that is not
-/// there is as good.
+/// A version as the ledger stores it. It never issued one that is too large to store, so any version that does not
+/// exist will do.
 pub(super) fn kept_version(version: u64) -> i64 {
     i64::try_from(version).unwrap_or(-1)
 }
@@ -167,13 +167,13 @@ pub(super) fn kept_version(version: u64) -> i64 {
 pub(super) fn wish(row: &SqliteRow) -> Read<Command> {
     Ok(Command {
         id: parsed(row, "id", |text| text.parse::<PostId>().ok())?,
-        // One strange wish must not keep the others from being read.
+        // One malformed command must not keep the others from being read.
         what: serde_json::from_str(row.try_get("what")?).unwrap_or(CommandKind::NotUnderstood),
         made_at: time(row.try_get("made_at")?),
     })
 }
 
-/// A bot with all that is kept of it, beside its account's row.
+/// A bot with everything stored about it, together with its account's row.
 pub(super) fn kept_bot(row: &SqliteRow) -> Read<KeptBot> {
     let account = match row.try_get::<Option<String>, _>("id")? {
         Some(id) => {
@@ -195,7 +195,7 @@ pub(super) fn kept_bot(row: &SqliteRow) -> Read<KeptBot> {
     })
 }
 
-/// A post with all that is kept of it.
+/// A post with everything stored about it.
 pub(super) fn kept_post(row: &SqliteRow) -> Read<KeptPost> {
     let line = used_line(row)?.map(|(round, line)| KeptLine { round, occurrence: line.occurrence });
     Ok(KeptPost {

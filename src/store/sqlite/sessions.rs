@@ -1,4 +1,4 @@
-//! The dashboard's keys and sessions in a SQLite ledger.
+//! The dashboard's login links and sessions in a SQLite ledger.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -25,7 +25,7 @@ impl Sessions for Sqlite {
         session: TokenHash,
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        // Whoever guesses keys has nothing written.
+        // Guessing login links must not cause any writes.
         if !read!(self, pass::is_valid(&key.0, KEY, now, KEY_LASTS))? {
             return Ok(false);
         }

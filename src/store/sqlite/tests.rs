@@ -1,5 +1,5 @@
-//! What can be seen only from inside: how the connections are set, and a disk that is full on demand. All
-//! else is told in `tests/it/store_contract` and `tests/it/sqlite_trouble`.
+//! What is visible only from inside: the settings of connections, and a disk that is full on demand. Everything else is
+//! tested in `tests/it/store_contract` and `tests/it/sqlite_trouble`.
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
@@ -28,7 +28,7 @@ async fn pragmas(db: &mut SqliteConnection) -> Result<Vec<String>, sqlx::Error> 
     Ok(values)
 }
 
-/// Has the writer's connection run a pragma.
+/// Runs a pragma on the writer's connection.
 async fn set(store: &Sqlite, pragma: String) {
     let set = change!(store, |db| async {
         sqlx::query(AssertSqlSafe(pragma)).execute(db).await?;

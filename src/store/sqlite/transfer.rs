@@ -1,4 +1,4 @@
-//! How a SQLite ledger hands over what it keeps, and takes in what another has handed over.
+//! Exports a SQLite ledger, and imports what another ledger has exported.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -16,13 +16,13 @@ use crate::store::transfer::{
     Arrivals, BadLine, ExportHeader, FORMAT, Imported, KeptAccount, KeptBot, KeptPost, Numbered, Record,
 };
 
-/// The text recorded for posts that may have been sent where the export is from.
+/// The text recorded for posts that may have been sent from the ledger that was exported.
 const MAY_BE_SENT: &str =
     "the post comes from another ledger, and may have been sent from there since its export";
-/// After so many complaints nothing more is looked at.
+/// After this many bad lines, the import stops reading.
 const COMPLAINTS: usize = 50;
 
-/// Hands over the bots and posts, as of one instant.
+/// Exports the bots and posts, as of one instant.
 pub(super) async fn export(
     db: &mut SqliteConnection,
     bot: Option<&BotName>,
@@ -49,13 +49,13 @@ pub(super) async fn export(
     Ok(())
 }
 
-/// Takes in all that arrives, or nothing.
+/// Imports everything, or nothing.
 pub(super) async fn import(
     db: &mut SqliteConnection,
     arrivals: Arrivals,
     now: DateTime<Utc>,
 ) -> Result<Result<Imported, Vec<BadLine>>, WriteError> {
-    // Rows arrive in every state, and not by the way that leads there.
+    // Rows arrive in any state, without the moves that lead there.
     let guards = sql::transfer::lift_guards(db).await?;
     let Arrivals { header, records, moved } = arrivals;
     let done = Import::new(db, &header, moved, now).await?.take_all(records).await;
@@ -66,26 +66,26 @@ pub(super) async fn import(
         }
         failed => match (sql::transfer::undo(db).await, failed) {
             (Ok(()), failed) => failed,
-            // On a full disk SQLite has undone all of it by itself.
+            // On a full disk, SQLite has already rolled everything back by itself.
             (Err(_), Err(trouble)) => Err(trouble),
             (Err(error), Ok(_)) => Err(error.into()),
         },
     }
 }
 
-/// An import under way.
+/// An import in progress.
 struct Import<'c> {
     db: &'c mut SqliteConnection,
     now: DateTime<Utc>,
     made_at: DateTime<Utc>,
     moved: bool,
-    /// The bots of the file, and when the oldest post was planned that this ledger had of each.
+    /// The bots in the file, and when the oldest post that this ledger had of each was planned.
     bots: HashMap<BotName, Option<DateTime<Utc>>>,
-    /// Whose accounts they post as.
+    /// The accounts that they post as.
     accounts: HashMap<BotName, KeptAccount>,
-    /// Those of them of which something is new here.
+    /// The bots about which something is new here.
     touched: HashSet<BotName>,
-    /// Where a post goes that is older than all that is here of its bot.
+    /// The number for a post older than everything that is here of its bot.
     before_all: i64,
     done: Imported,
     complaints: Vec<BadLine>,
@@ -179,7 +179,7 @@ impl<'c> Import<'c> {
         self.meet(post).await
     }
 
-    /// The post is here already.
+    /// Handles a post that is already here.
     async fn meet(&mut self, post: KeptPost) -> Result<Result<(), String>, WriteError> {
         let Some(here) = sql::post(self.db, post.id).await? else {
             return Ok(Err(format!("post {} can't be written", post.id)));
@@ -204,15 +204,15 @@ impl<'c> Import<'c> {
         Ok(Ok(()))
     }
 
-    /// An older export does not say under which account a post was sent: that is the one that its bot had.
+    /// An older export does not say which account a post was sent from: it is the account that its bot had.
     fn of_its_account(&self, post: KeptPost) -> KeptPost {
         let account = self.accounts.get(&post.bot).filter(|account| account.network == post.network);
         let key = account.filter(|_| post.sent_at.is_some()).map(KeptAccount::key);
         KeptPost { account: post.account.or(key), ..post }
     }
 
-    /// What is known of a post that arrives: what was being sent there may have arrived, and so may, since the export, what
-    /// was still to be sent.
+    /// A post as its outcome is known on arrival: one that was being sent may have been sent, and so may, since the
+    /// export, one that was still to be sent.
     fn as_it_may_be(&self, post: KeptPost) -> KeptPost {
         match post.state {
             State::Planned if self.moved => post,
@@ -221,7 +221,7 @@ impl<'c> Import<'c> {
         }
     }
 
-    /// Bots of which something is new may have posted since the export.
+    /// Marks the bots about which something is new as needing reconciliation: they may have posted since the export.
     async fn fall_behind(&mut self) -> Result<(), WriteError> {
         if self.moved {
             return Ok(());
@@ -235,7 +235,7 @@ impl<'c> Import<'c> {
     }
 }
 
-/// Why a post can't stand beside what is here.
+/// Why a post conflicts with what is here.
 fn in_the_way(post: &KeptPost, error: sqlx::Error) -> Result<Result<(), String>, WriteError> {
     let bot = &post.bot;
     Ok(Err(match explain(&error, "") {

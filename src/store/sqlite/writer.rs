@@ -1,7 +1,7 @@
-//! The one writer: takes all that is queued, does it in one transaction, and answers after the commit.
+//! The only writer: takes everything that is queued, runs it in one transaction, and replies after the commit.
 //!
-//! There is no waiting to fill a batch: what came in during the last commit is the next batch. What is
-//! written is not decided here; the statements stand in `sql`.
+//! It does not wait to fill a batch: what arrives during a commit is the next batch. What is written is decided
+//! elsewhere; the statements are in `sql`.
 
 use std::fmt;
 use std::fs::File;
@@ -15,19 +15,19 @@ use tokio::task::JoinHandle;
 
 use super::super::{CommitEar, StoreError};
 
-/// The most jobs in one transaction: at some 50 µs each, a batch stays well under 50 ms.
+/// The most jobs in one transaction: at about 50 µs each, a batch stays well under 50 ms.
 const BATCH: usize = 512;
-/// The most jobs that wait; whoever comes later waits for a place.
+/// The most jobs in the queue; further callers wait for a place.
 const QUEUE: usize = 4_096;
 
-/// The way to the writer. When it is dropped or closed, the writer finishes what is queued and ends.
+/// A handle to the writer. When it is dropped or closed, the writer finishes what is queued, and ends.
 pub(super) struct Writer {
     jobs: Mutex<Option<mpsc::Sender<Box<dyn WriteJob>>>>,
     task: Mutex<Option<JoinHandle<()>>>,
     ear: Ear,
 }
 
-/// Who is told how long a commit took, once there is somebody.
+/// The callback for the duration of commits, once there is one.
 type Ear = Arc<OnceLock<CommitEar>>;
 
 impl fmt::Debug for Writer {
@@ -37,7 +37,7 @@ impl fmt::Debug for Writer {
 }
 
 impl Writer {
-    /// Starts the writer on its own connection. `open` is dropped once that is closed.
+    /// Starts the writer on its own connection. `open` is dropped once that connection is closed.
     pub(super) fn start(connection: SqliteConnection, ledger: String, open: Option<Arc<File>>) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let ear = Ear::default();
@@ -49,23 +49,23 @@ impl Writer {
         Self { jobs: Mutex::new(Some(jobs)), task: Mutex::new(Some(task)), ear }
     }
 
-    /// Tells this one of every commit, unless there is another already.
+    /// Registers the callback for the duration of commits, unless there is one already.
     pub(super) fn time_commits(&self, ear: CommitEar) {
         let _ = self.ear.set(ear);
     }
 
-    /// Finishes what is queued, and closes the connection. Nothing can be written afterwards.
+    /// Finishes what is queued, and closes the connection. Later writes fail.
     pub(super) async fn close(&self) {
         drop(held(&self.jobs).take());
         let task = held(&self.task).take();
         if let Some(task) = task {
-            // It fails only by a panic, which has been reported where it happened.
+            // It fails only by a panic, which was reported where it happened.
             let _ = task.await;
         }
     }
 
-    /// Does `work` in the next transaction; returns when that is durable, or has failed as a whole.
-    /// Work that returns an error must have changed nothing.
+    /// Runs `work` in the next transaction; returns once that is durable, or has failed as a whole. Work that returns
+    /// an error must not have changed anything.
     pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -83,11 +83,11 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Something to be written, and someone who waits for it.
+/// A write, and the caller that waits for its result.
 trait WriteJob: Send {
-    /// Does the work. An error that is returned may have undone the whole transaction.
+    /// Runs the work. If it returns an error, the whole transaction may have been rolled back.
     fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Result<(), StoreError>>;
-    /// Tells the one who waits, now that the transaction has ended.
+    /// Replies to the caller, now that the transaction has ended.
     fn reply(self: Box<Self>, transaction: Result<(), StoreError>);
 }
 
@@ -106,7 +106,7 @@ where
         Box::pin(async move {
             let Some(work) = self.work.take() else { return Ok(()) };
             let result = work(connection).await;
-            // A rule that was broken has undone its own statement only; the others' work still stands.
+            // A broken rule undoes only its own statement; the other jobs' work still stands.
             let spoils = |error: &&StoreError| matches!(error, StoreError::Full(_) | StoreError::Unusable(_));
             let spoilt = result.as_ref().err().filter(spoils).cloned();
             self.result = Some(result);
@@ -117,7 +117,7 @@ where
     fn reply(self: Box<Self>, transaction: Result<(), StoreError>) {
         let Self { result, tell, .. } = *self;
         let never_ran = || Err(StoreError::Unusable("the ledger's writer left a job out".to_owned()));
-        // The one who waited may have gone; then nobody wants to know.
+        // The caller may be gone; then the result is dropped.
         drop(tell.send(transaction.and_then(|()| result.unwrap_or_else(never_ran))));
     }
 }
@@ -139,7 +139,7 @@ async fn write_all(
             job.reply(result.clone());
         }
     }
-    // The last connection that closes brings what was written back into the one file of the ledger.
+    // The last connection to close checkpoints the log into the ledger's own file.
     let _ = connection.close().await;
 }
 
@@ -155,13 +155,13 @@ async fn transact(
         Err(error) => Err(error),
     };
     if result.is_err() {
-        // SQLite may have rolled back already; it then says so, and that is as good.
+        // SQLite may have rolled back already; this then fails, which does no harm.
         let _ = execute(connection, "rollback", ledger).await;
     }
     result
 }
 
-/// Runs the batch and whatever is queued meanwhile, up to the first error that spoils the transaction.
+/// Runs the batch, and whatever is queued meanwhile, up to the first error that spoils the transaction.
 async fn run_all(
     connection: &mut SqliteConnection,
     batch: &mut Vec<Box<dyn WriteJob>>,

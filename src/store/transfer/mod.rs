@@ -1,8 +1,7 @@
-//! What leaves a ledger for a file, and comes from one into another ledger: bots and posts, a JSON object a line.
+//! Exports and imports of a ledger: bots and posts, one JSON object a line.
 //!
-//! Here stands the shape of the lines; what can be said of a file by itself is in `reading`. How rows are read and
-//! written is each ledger's own work. Tokens are no part of it, nor who a bot is signed in as: that is learnt again by
-//! signing in.
+//! This module defines the lines; `reading` checks a file by itself. Reading and writing rows is up to each ledger.
+//! Tokens are not exported, nor who a bot is signed in as: signing in finds that out again.
 
 mod reading;
 
@@ -16,25 +15,26 @@ use crate::flock::post::{Cause, PostId, State};
 use crate::flock::text::forbidden_character;
 use crate::flock::{BotName, NetworkKind};
 
-/// The format of these lines. Keys may be added to it; what an older flockd would misread has the next number.
+/// The format of these lines. Keys may be added to it; anything that an older flockd would misread gets the next
+/// number.
 pub const FORMAT: u32 = 1;
 
 /// A line of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
-    /// What the file is; always the first.
+    /// The header; always the first line.
     Export(ExportHeader),
-    /// A bot; all of them come before the first post.
+    /// A bot; all bots come before the first post.
     Bot(KeptBot),
-    /// A post; in the order in which they were written down.
+    /// A post; in the order in which posts were written.
     Post(Box<KeptPost>),
 }
 
-/// What an export says of itself.
+/// What an export says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportHeader {
-    /// The number of its [`FORMAT`].
+    /// Its [`FORMAT`].
     pub format: u32,
     /// The version of flockd that wrote it.
     pub flockd: String,
@@ -52,48 +52,48 @@ pub struct KeptBot {
     /// Its name.
     #[serde(with = "plain")]
     pub name: BotName,
-    /// The schedule with its zone that was seen last.
+    /// The schedule seen last, with its zone.
     pub schedule: String,
-    /// The newest slot dealt with, or when its slots began.
+    /// The newest slot that was handled, or when its slots began.
     pub considered: DateTime<Utc>,
-    /// Slots that passed without a post.
+    /// How many slots passed without a post.
     #[serde(default)]
     pub missed: u64,
     /// Since when it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<DateTime<Utc>>,
-    /// Why, if that was nobody's wish.
+    /// Why, if no person asked for the pause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_why: Option<String>,
     /// Since when its account may have posts that are not in the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind_since: Option<DateTime<Utc>>,
-    /// Whose account it posts as.
+    /// The account that it posts as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<KeptAccount>,
 }
 
-/// An account, as far as that tells it from others.
+/// An account, as far as needed to tell it from others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptAccount {
     /// Its network.
     pub network: NetworkKind,
-    /// The network's own id of it.
+    /// The network's own id for it.
     pub id: String,
-    /// The server that gave the id, where each has ids of its own.
+    /// The server that issued the id, if each server has ids of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
-    /// What it is called there.
+    /// Its handle there.
     pub handle: String,
 }
 
 impl KeptAccount {
-    /// What is equal for equal accounts.
+    /// A key that is equal for equal accounts.
     pub fn key(&self) -> String {
         account::key(self.network, self.server.as_deref(), &self.id, &self.handle)
     }
 
-    /// Whether this is another account than that.
+    /// Whether this is a different account.
     pub fn differs(&self, other: &Account) -> bool {
         let servers = self.server.as_ref().zip(other.server.as_ref());
         let is_other = self.id != other.id || servers.is_some_and(|(theirs, ours)| theirs != ours);
@@ -101,31 +101,31 @@ impl KeptAccount {
     }
 }
 
-/// A post with all that the ledger keeps of it.
+/// A post with everything that the ledger keeps of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptPost {
     /// Its id.
     #[serde(with = "plain")]
     pub id: PostId,
-    /// Whose it is.
+    /// The bot that it belongs to.
     #[serde(with = "plain")]
     pub bot: BotName,
     /// The network it is for.
     pub network: NetworkKind,
-    /// Where it is on its way.
+    /// Its state.
     pub state: State,
-    /// Its slot; by hand it has none.
+    /// Its slot; `None` if it was posted by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<DateTime<Utc>>,
-    /// The slot with its delay.
+    /// When it is due: the slot with its delay.
     pub due_at: DateTime<Utc>,
     /// The line that it uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<KeptLine>,
-    /// What is posted.
+    /// The text that is posted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// All that is sent, where that is more.
+    /// The full record that is sent, if it is more than the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
     /// How often the request was made.
@@ -137,7 +137,7 @@ pub struct KeptPost {
     /// Whether it was ever `unknown`.
     #[serde(default)]
     pub doubted: bool,
-    /// How often it was looked for.
+    /// How often it was probed.
     #[serde(default)]
     pub looks: u32,
     /// The network's id for it.
@@ -146,10 +146,10 @@ pub struct KeptPost {
     /// Where people can see it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Why it is where it is, in one word. One that this flockd does not know is kept.
+    /// Why it is in this state, in one word. A word that this flockd does not know is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
-    /// The same for people.
+    /// The same, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When it was planned.
@@ -157,57 +157,57 @@ pub struct KeptPost {
     /// When the request was first made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<DateTime<Utc>>,
-    /// When it was made last.
+    /// When it was last made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried_at: Option<DateTime<Utc>>,
-    /// When it may be tried or looked for again.
+    /// When it may be tried or probed again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<DateTime<Utc>>,
-    /// When it came to rest, or became unknown.
+    /// When it came to rest or became unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<DateTime<Utc>>,
-    /// When the last thing that happened to it was written down.
+    /// When its last change was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_at: Option<DateTime<Utc>>,
-    /// The app under which it was sent.
+    /// The app that it was sent with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// What it costs, in thousandths of a US dollar.
+    /// Its price, in thousandths of a US dollar.
     #[serde(default)]
     pub price: u32,
-    /// What looking for it has cost, in the same.
+    /// What probing for it has cost, in the same unit.
     #[serde(default)]
     pub read_cost: u32,
-    /// What identifies the account under which it was sent.
+    /// The key of the account that it was sent from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The command that undid it, of a skip that was undone.
+    /// The command that undid it, if it is a skip that was undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undone_by: Option<String>,
 }
 
-/// The line of a poem that a post uses. Its text is the post's.
+/// The line of a poem that a post uses. Its text is that of the post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptLine {
-    /// In which round.
+    /// The round.
     pub round: u32,
-    /// Which of the lines of equal text.
+    /// Which of the lines with equal text.
     pub occurrence: u32,
 }
 
 impl KeptPost {
-    /// What identifies the text of its line.
+    /// The id of its line's text.
     pub fn text_id(&self) -> Option<TextId> {
         self.line.and(self.text.as_deref()).map(TextId::of)
     }
 
-    /// Whether both are the same post, wherever each has got to.
+    /// Whether both are the same post, whatever their states.
     pub fn is_same(&self, other: &Self) -> bool {
         let fixed = |post: &Self| (post.network, post.slot, post.line, post.planned_at);
         self.id == other.id && self.bot == other.bot && self.text == other.text && fixed(self) == fixed(other)
     }
 
-    /// The same post as one of which nobody here knows whether it was sent.
+    /// The same post with an unknown outcome, as it may have been sent.
     pub fn doubted(self, reason: &str, now: DateTime<Utc>) -> Self {
         Self {
             state: State::Unknown,
@@ -224,7 +224,7 @@ impl KeptPost {
         }
     }
 
-    /// What keeps it from being a post at all, if anything does.
+    /// What makes it invalid as a post, if anything.
     fn flaw(&self) -> Option<&'static str> {
         match (&self.text, self.line) {
             (None, _) if self.state != State::Released => Some("only a released post may be without a text"),
@@ -243,43 +243,43 @@ impl KeptPost {
 /// What is wrong with a line of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadLine {
-    /// Which line, from 1.
+    /// The number of the line, from 1.
     pub line: u64,
     /// What is wrong, and what to do.
     pub message: String,
 }
 
-/// A record, and on which line it stands; or what is wrong with the line.
+/// A record with its line number, or what is wrong with the line.
 pub type Numbered = Result<(u64, Record), BadLine>;
 
-/// What is to come into a ledger.
+/// What an import reads.
 pub struct Arrivals {
-    /// What the file says of itself.
+    /// The file's header.
     pub header: ExportHeader,
-    /// What it holds beside that.
+    /// The records after the header.
     pub records: Box<dyn Iterator<Item = Numbered> + Send>,
-    /// The flock it is from has posted nothing since and never will: a person says so.
+    /// The original flock has posted nothing since and never will, as confirmed by a person.
     pub moved: bool,
 }
 
-/// What came into a ledger.
+/// What an import added.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Bots that were not known.
+    /// Bots that were new.
     pub bots: u64,
-    /// Posts that were not known.
+    /// Posts that were new.
     pub posts: u64,
-    /// Posts that were known, and went further where the file is from.
+    /// Posts that were known, and had moved on in the file.
     pub moved_on: u64,
-    /// Posts that were known as they are.
+    /// Posts that were known and unchanged.
     pub known: u64,
-    /// Posts of which nobody knows whether they were sent since.
+    /// Posts with an unknown outcome, as they may have been sent since.
     pub doubted: u64,
-    /// The bots that have yet to see what their accounts have from after the export.
+    /// Bots whose accounts have yet to be read for posts made after the export.
     pub behind: Vec<BotName>,
 }
 
-/// What is written as it is shown, and read as it is typed.
+/// Serializes with `Display`, and parses with `FromStr`.
 mod plain {
     use std::fmt::Display;
     use std::str::FromStr;

@@ -1,14 +1,14 @@
-//! Reading an export, line by line, and saying what is wrong with it. What its lines mean to a ledger is not known here.
+//! Reads an export line by line, and reports what is wrong with it. It does not know what the lines mean to a ledger.
 
 use std::io::{BufRead, Read};
 
 use super::{BadLine, ExportHeader, FORMAT, Numbered, Record};
 
-/// No line of an export is longer: a text, twice, and some words around it.
+/// The longest line that an export can have, in bytes: a text, twice, and some words around it.
 const LONGEST_LINE: u64 = 4 << 20;
 
-/// Reads an export: its first line now, the others as they are asked for. What keeps a line from being understood is said of
-/// each, and last if the file ends too early.
+/// Reads an export: its first line now, the others on demand. Each line that can't be understood is an error, and so is
+/// a file that ends too early, as the last item.
 pub fn read(mut file: impl BufRead) -> Result<(ExportHeader, impl Iterator<Item = Numbered>), BadLine> {
     let complain = |message: &str| Err(BadLine { line: 1, message: message.to_owned() });
     let header = match next_line(&mut file) {
@@ -29,7 +29,7 @@ pub fn read(mut file: impl BufRead) -> Result<(ExportHeader, impl Iterator<Item 
     Ok((header, rest))
 }
 
-/// Said of a file that does not begin like an export.
+/// The message for a file that does not begin like an export.
 const NO_EXPORT: &str = "this is no export of a ledger: write one with `flockd export`";
 
 /// The lines after the first.
@@ -93,7 +93,7 @@ impl<R> Remainder<R> {
     }
 }
 
-/// What serde says, without the place: it counts within the line.
+/// The message of serde without the position, which counts within the line.
 fn in_line(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.split(" at line ").next().unwrap_or_default().to_owned()

@@ -1,5 +1,4 @@
-//! The key of the vault and the file that it is kept in. With which key the tokens in a ledger are sealed is
-//! not known here.
+//! The key of the vault, and its file. This module does not know which key the tokens in a ledger are sealed with.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -15,12 +14,12 @@ use crate::files::{self, ReadError};
 use crate::flock::secret::Secret;
 use crate::store::private;
 
-/// Bytes of a key; in its file each is two hexadecimal digits.
+/// The length of a key in bytes; its file has two hexadecimal digits for each.
 const LENGTH: usize = 32;
-/// The most that is read of a key file: more than any key and the white space around it.
+/// The most bytes read from a key file: more than any key and the white space around it.
 const LONGEST_FILE: u64 = 4_096;
 
-/// A key. It has no `Debug`, so that it can't be shown, and is overwritten when it is dropped.
+/// A key. It has no `Debug`, so that it can't be printed, and it is overwritten when it is dropped.
 #[derive(Clone)]
 pub(super) struct Key {
     bytes: Zeroizing<[u8; LENGTH]>,
@@ -30,18 +29,18 @@ pub(super) struct Key {
 impl Key {
     fn new(bytes: Zeroizing<[u8; LENGTH]>) -> Self {
         let digest = Sha256::new().chain_update(b"flockd key mark").chain_update(*bytes).finalize();
-        // Eight bytes tell keys apart and tell nothing of the key.
+        // Eight bytes tell keys apart and reveal nothing about the key.
         Self { bytes, mark: hex::encode(&digest[..8]) }
     }
 
-    /// The key that 64 hexadecimal digits stand for, white space at their ends aside.
+    /// Parses a key from 64 hexadecimal digits, ignoring white space at the ends.
     pub(super) fn parse(text: &Secret) -> Option<Self> {
         let mut bytes = Zeroizing::new([0; LENGTH]);
         hex::decode_to_slice(text.expose().trim(), &mut *bytes).ok()?;
         Some(Self::new(bytes))
     }
 
-    /// A short digest, by which a wrong key is told from damage.
+    /// A short fingerprint, which tells a wrong key from damage.
     pub(super) fn mark(&self) -> &str {
         &self.mark
     }
@@ -55,7 +54,7 @@ impl Key {
     }
 }
 
-/// Random bytes of the system.
+/// Random bytes from the system.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
     let mut bytes = [0; N];
     let drawn = SysRng.try_fill_bytes(&mut bytes);
@@ -63,7 +62,7 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
     drawn.map(|()| bytes).map_err(failed)
 }
 
-/// The key in a file; `None` if there is no such file.
+/// Reads the key in a file; `None` if the file does not exist.
 pub(super) fn read(path: &Path) -> Result<Option<Key>, VaultError> {
     let unreadable = |problem: String| {
         VaultError::Key(format!(
@@ -82,7 +81,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Key>, VaultError> {
     }
 }
 
-/// Takes from the key file, and from the one of a next key, what others may do with them; says which that was.
+/// Restricts the key file, and the file of a next key, to their owner. Returns what was done to which.
 pub(super) fn close_to_others(path: &Path) -> Vec<String> {
     let files = [path.to_owned(), next_path(path)].into_iter();
     let existing = files.filter_map(|file| file.canonicalize().ok());
@@ -90,7 +89,7 @@ pub(super) fn close_to_others(path: &Path) -> Vec<String> {
     open.map(|(file, mode)| private::mended(&file, mode, private::close_to_others(&file))).collect()
 }
 
-/// Whether others can read the key file: its mode, if so.
+/// The mode of the key file, if others can access it.
 pub(super) fn open_to_others(path: &Path) -> Option<u32> {
     path.canonicalize().ok().and_then(|file| private::open_to_others(&file))
 }
@@ -102,8 +101,8 @@ fn malformed(path: &Path) -> VaultError {
     ))
 }
 
-/// Makes a key file with a new key. If somebody else makes it at the same moment, theirs is taken: a key file
-/// is never overwritten.
+/// Creates a key file with a new key. If another process creates it at the same moment, that key is used: a key file is
+/// never overwritten.
 pub(super) fn make(path: &Path) -> Result<Key, VaultError> {
     let (key, file) = draft(path)?;
     match file.persist_noclobber(path) {
@@ -115,15 +114,15 @@ pub(super) fn make(path: &Path) -> Result<Key, VaultError> {
     }
 }
 
-/// Where the next key waits while all is sealed anew.
+/// Where the next key waits while everything is sealed again.
 pub(super) fn next_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     name.into()
 }
 
-/// Refuses a key file in whose place no other can be put: one that is mounted by itself. All would be sealed with a key that
-/// stands outside of the mount, and is lost with the container.
+/// Refuses a key file that can't be replaced because it is itself a mount point. Otherwise everything would be sealed
+/// with a key outside of the mount, which is lost with the container.
 pub(super) fn refuse_fixed(path: &Path) -> Result<(), VaultError> {
     if !private::is_mounted(path) {
         return Ok(());
@@ -135,7 +134,7 @@ pub(super) fn refuse_fixed(path: &Path) -> Result<(), VaultError> {
     )))
 }
 
-/// Makes the file of the next key. One that is there already is left from a change that came to nothing.
+/// Creates the file of the next key. A file that is already there is left over from a change that had no effect.
 pub(super) fn make_next(path: &Path, _lock: &KeyLock) -> Result<Key, VaultError> {
     let next = next_path(path);
     let (key, file) = draft(path)?;
@@ -143,7 +142,7 @@ pub(super) fn make_next(path: &Path, _lock: &KeyLock) -> Result<Key, VaultError>
     kept.map(|()| key).map_err(|error| not_made(&next, &error))
 }
 
-/// Puts the next key in place of the old one, if it is the one with this mark.
+/// Puts the next key in place of the old one, if it has this fingerprint.
 pub(super) fn take_next(path: &Path, mark: &str, _lock: &KeyLock) -> Result<(), VaultError> {
     let next = next_path(path);
     if read(&next)?.is_none_or(|key| key.mark() != mark) {
@@ -157,17 +156,17 @@ pub(super) fn take_next(path: &Path, mark: &str, _lock: &KeyLock) -> Result<(), 
 
 /// Removes the next key, with which nothing was sealed.
 pub(super) fn drop_next(path: &Path, _lock: &KeyLock) {
-    // One that stays is replaced by the next change of the key.
+    // A leftover is replaced by the next key change.
     let _ = fs::remove_file(next_path(path));
 }
 
-/// Keeps others from changing the key at the same time: a lock on the key's folder, since the file itself is
-/// replaced. It ends with its holder.
+/// Prevents concurrent key changes: a lock on the key's folder, since the file itself is replaced. It ends with its
+/// owner.
 pub(super) struct KeyLock {
     _folder: File,
 }
 
-/// Takes the lock, or tells that somebody else has it.
+/// Takes the lock, or reports that another process has it.
 pub(super) fn lock(path: &Path) -> Result<KeyLock, VaultError> {
     let folder = folder_of(path);
     let locked =
@@ -180,7 +179,7 @@ pub(super) fn lock(path: &Path) -> Result<KeyLock, VaultError> {
     })
 }
 
-/// A new key in a file that nobody else knows yet. Temporary files can be read by their owner only.
+/// A new key in a file that no other process knows yet. Only their owner can read temporary files.
 fn draft(path: &Path) -> Result<(Key, tempfile::NamedTempFile), VaultError> {
     let key = Key::new(Zeroizing::new(random()?));
     let write = || {
@@ -197,7 +196,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A name in a folder outlives a power cut once the folder itself is on the disk.
+/// A name in a folder survives a power cut only once the folder itself is on the disk.
 fn sync_folder(path: &Path) -> std::io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }

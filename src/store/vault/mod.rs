@@ -1,9 +1,9 @@
-//! Tokens at rest: sealed in the ledger with a key that is not in it, so that neither the ledger's file nor a
-//! backup of it opens an account. What tokens are good for, and when they are renewed, is not decided here.
+//! Tokens at rest: sealed in the ledger with a key that is stored elsewhere, so that neither the ledger's file nor a
+//! backup of it opens an account. What tokens are for, and when they are renewed, is decided elsewhere.
 //!
-//! All tokens of a ledger are sealed with one key. It is in a file of flockd's own, made when something is
-//! sealed for the first time, or given from outside. A lost key is never replaced behind a person's back.
-//! A key file is 65 bytes and seldom looked at, so it is read where it is needed.
+//! All tokens of a ledger are sealed with one key. It is in a file of flockd's own, created when something is first
+//! sealed, or given from outside. A lost key is never replaced silently. A key file is 65 bytes and rarely needed, so
+//! it is read where it is needed.
 
 mod key;
 mod rekey;
@@ -21,57 +21,57 @@ use crate::flock::account::{Account, Registration, Tokens};
 use crate::flock::secret::Secret;
 use crate::flock::{BotName, NetworkKind};
 
-/// The tokens of every bot that signed in.
+/// The tokens of every bot that is signed in.
 pub struct Vault {
     store: Arc<dyn Store>,
     key: VaultKey,
-    /// The key that was used last: a key file is read again only when something is sealed with another key.
+    /// The key used last: the key file is read again only when something is sealed with another key.
     held: Mutex<Option<Key>>,
 }
 
-/// Where the key of a vault is.
+/// Where a vault gets its key.
 #[derive(Debug, Clone)]
 pub enum VaultKey {
-    /// In this file, which is made when it is first needed.
+    /// From this file, which is created when it is first needed.
     File(PathBuf),
-    /// Given from outside, or why it is not at hand.
+    /// Given from outside, or why it is not available.
     Given(Result<Secret, String>),
 }
 
 /// What the vault keeps for a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredTokens {
-    /// What a change of it must name as replaced; 0 if there never was anything.
+    /// The version that a change must name as replaced; 0 if nothing was ever stored.
     pub version: u64,
-    /// The network that the tokens are for; they must not be shown to another.
+    /// The network that the tokens are for; they must never be sent to another.
     pub network: Option<NetworkKind>,
     /// The tokens; `None` while the bot is signed out.
     pub tokens: Option<Tokens>,
-    /// Until when somebody has the tokens to himself, to renew them.
+    /// Until when the tokens are leased for renewal.
     pub claimed_until: Option<DateTime<Utc>>,
 }
 
-/// Why the vault did not do as asked. Nothing is lost by any of these.
+/// Why the vault rejected a request. None of these errors loses data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// The key is missing, is no key, or is another than the one that was sealed with.
+    /// The key is missing, malformed, or not the one that the data was sealed with.
     #[error("{0}")]
     Key(String),
     /// The key is right, but what it sealed can't be read.
     #[error("{0}")]
     Damaged(String),
-    /// The ledger.
+    /// The ledger failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Vault {
-    /// The vault of a ledger. The key is not looked for before it is needed.
+    /// The vault of a ledger. The key is not read until it is needed.
     pub fn new(store: Arc<dyn Store>, key: VaultKey) -> Self {
         Self { store, key, held: Mutex::default() }
     }
 
-    /// Makes the key file readable for its owner only, if it is not; says so, or why it can't be done.
+    /// Restricts the key file to its owner, if others can access it. Returns what was done, or why it failed.
     pub fn close_key_to_others(&self) -> Vec<String> {
         match &self.key {
             VaultKey::File(path) => key::close_to_others(path),
@@ -79,7 +79,7 @@ impl Vault {
         }
     }
 
-    /// What others may do with the key file: the bits of its mode, if there are any.
+    /// The mode of the key file, if others can access it.
     pub fn key_open_to_others(&self) -> Option<u32> {
         match &self.key {
             VaultKey::File(path) => key::open_to_others(path),
@@ -91,14 +91,14 @@ impl Vault {
     pub async fn tokens(&self, bot: &BotName) -> Result<StoredTokens, VaultError> {
         let credential = self.store.credential(bot).await?;
         match self.open_envelope(bot, &credential) {
-            // The key may have been changed between the look into the ledger and the look for the key.
+            // The key may have changed between reading the ledger and reading the key.
             Err(VaultError::Key(_)) => self.open_envelope(bot, &self.store.credential(bot).await?),
             kept => kept,
         }
     }
 
-    /// Keeps the tokens of a bot that signs in, and who it is, in place of version `replaces`; the errors are
-    /// those of [`Store::sign_in`]. If no other bot is signed in, a lost key is no obstacle.
+    /// Stores the tokens and the account of a bot that signs in, in place of version `replaces`; the errors are those
+    /// of [`Store::sign_in`]. A lost key is no obstacle if no other bot is signed in.
     pub async fn sign_in(
         &self,
         bot: &BotName,
@@ -111,8 +111,8 @@ impl Vault {
         Ok(self.store.sign_in(bot, account, &sealed, replaces, now).await?)
     }
 
-    /// Whether [`Vault::sign_in`] would find a key: better known before somebody signs in than after. Nothing is
-    /// made by this.
+    /// Whether [`Vault::sign_in`] would find a key: better to know before a person signs in than after. Creates
+    /// nothing.
     pub async fn can_keep(&self, bot: &BotName) -> Result<(), VaultError> {
         match (self.mark_beside(bot).await?, &self.key) {
             (Some(mark), _) => self.key_marked(&mark).map(drop),
@@ -121,8 +121,8 @@ impl Vault {
         }
     }
 
-    /// Keeps renewed tokens in place of version `replaces`; the errors are those of [`Store::renewed`]. The
-    /// key with which the old ones were opened is still known, even if its file is gone.
+    /// Stores renewed tokens in place of version `replaces`; the errors are those of [`Store::renewed`]. The key that
+    /// opened the old tokens is still in memory, even if its file is gone.
     pub async fn renewed(&self, bot: &BotName, tokens: &Tokens, replaces: u64) -> Result<(), VaultError> {
         let old = self.store.credential(bot).await?;
         let Some(old) = old.sealed.filter(|_| old.version == replaces) else {
@@ -132,20 +132,20 @@ impl Vault {
         Ok(self.store.renewed(bot, &sealed, replaces).await?)
     }
 
-    /// Forgets the tokens of a bot, if they are of version `replaces`, and who it is. No key is needed.
+    /// Deletes the tokens of a bot, if they are of version `replaces`, and its account. Needs no key.
     pub async fn sign_out(&self, bot: &BotName, replaces: u64) -> Result<(), VaultError> {
         Ok(self.store.sign_out(bot, replaces).await?)
     }
 
-    /// What an app registered on its server; `None` if it never did, or if that can't be opened with the key that is
-    /// there, as it is easily registered anew.
+    /// What an app registered on its server; `None` if it never did, or if the current key does not open it, as an app
+    /// can easily register again.
     pub async fn registration(&self, app: &str) -> Result<Option<Registration>, VaultError> {
         let kept = self.store.registrations().await?.into_iter().find(|(of, _)| of == app);
         let Some((_, sealed)) = kept else { return Ok(None) };
         Ok(self.find_key(&sealed.key_mark)?.and_then(|key| seal::open_registration(&key, &sealed).ok()))
     }
 
-    /// Keeps what an app registered on its server, in place of what was kept of it.
+    /// Stores what an app registered on its server, replacing its previous registration.
     pub async fn keep_registration(
         &self,
         app: &str,
@@ -171,8 +171,8 @@ impl Vault {
         })
     }
 
-    /// The key to seal a bot's tokens with: that of all the others. If there are none it may be any, so here,
-    /// and nowhere else, a key file is made.
+    /// The key to seal a bot's tokens with: the key of all the others. Without others, any key will do, so a key file
+    /// is created here and nowhere else.
     async fn key_beside(&self, bot: &BotName) -> Result<Key, VaultError> {
         match self.mark_beside(bot).await? {
             Some(mark) => self.key_marked(&mark),
@@ -180,12 +180,12 @@ impl Vault {
         }
     }
 
-    /// The mark of the key of all other bots' tokens, if there are any.
+    /// The fingerprint of the key of all other bots' tokens, if there are any.
     async fn mark_beside(&self, bot: &BotName) -> Result<Option<String>, VaultError> {
         self.mark_of_all(|name| name != bot).await
     }
 
-    /// The mark of the key of these bots' tokens, if there are any.
+    /// The fingerprint of the key of these bots' tokens, if there are any.
     async fn mark_of_all(&self, counts: impl Fn(&BotName) -> bool) -> Result<Option<String>, VaultError> {
         let others = self.store.credentials().await?.into_iter().filter(|(name, _)| counts(name));
         let mut marks = others.filter_map(|(_, credential)| credential.sealed).map(|sealed| sealed.key_mark);
@@ -196,12 +196,12 @@ impl Vault {
         }
     }
 
-    /// The key with this mark.
+    /// The key with this fingerprint.
     fn key_marked(&self, mark: &str) -> Result<Key, VaultError> {
         self.find_key(mark)?.ok_or_else(|| self.lost())
     }
 
-    /// The key with this mark; `None` if it is nowhere where it should be.
+    /// The key with this fingerprint; `None` if it is in none of the expected places.
     fn find_key(&self, mark: &str) -> Result<Option<Key>, VaultError> {
         let fits = |key: &Key| key.mark() == mark;
         if let Some(key) = self.held().filter(fits) {
@@ -215,7 +215,7 @@ impl Vault {
         Ok(key)
     }
 
-    /// The key that is there, whatever is sealed with it; a file is made if there is none.
+    /// The current key, whatever is sealed with it; creates the key file if there is none.
     fn own_key(&self) -> Result<Key, VaultError> {
         let key = match (self.key_at_hand()?, &self.key) {
             (Some(key), _) => key,
@@ -226,7 +226,7 @@ impl Vault {
         Ok(key)
     }
 
-    /// The key that is there; `None` if there is no key file.
+    /// The current key; `None` if there is no key file.
     fn key_at_hand(&self) -> Result<Option<Key>, VaultError> {
         match &self.key {
             VaultKey::File(path) => key::read(path),
@@ -237,8 +237,8 @@ impl Vault {
         }
     }
 
-    /// The next key, if it has this mark: a change of the key was not finished after all was sealed with it.
-    /// It is finished here, if nobody else is about to.
+    /// The next key, if it has this fingerprint: a key change was interrupted after everything had been sealed with it.
+    /// Finishes the change, unless another process is about to.
     fn next_key(&self, mark: &str) -> Result<Option<Key>, VaultError> {
         let VaultKey::File(path) = &self.key else { return Ok(None) };
         let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -252,14 +252,14 @@ impl Vault {
         Ok(key)
     }
 
-    /// The complaint that the key is not there, or another.
+    /// The error for a key that is missing, or that is not the right one.
     fn lost(&self) -> VaultError {
         let what = match &self.key {
             VaultKey::File(path) if path.exists() => format!("the key in {} is not the one", path.display()),
             VaultKey::File(path) => format!("there is no key file {}, the one", path.display()),
             VaultKey::Given(_) => "the `key` of [vault] is not the one".to_owned(),
         };
-        // What was given from outside is as it was when the process started.
+        // A key given from outside stays as it was when the process started.
         let changed = match &self.key {
             VaultKey::File(_) => "",
             VaultKey::Given(_) => ", or restart flockd if it was changed",

@@ -1,6 +1,6 @@
-//! Changing the key. The new one is on the disk before anything is sealed with it, all is sealed anew in one
-//! transaction, and only then does it take the old one's place: whenever it ends, what is in the ledger can
-//! be opened with a key that is there.
+//! Changes the key. The new key is on the disk before anything is sealed with it, everything is sealed again in one
+//! transaction, and only then does the new key take the old one's place: whenever this is interrupted, an existing key
+//! opens what is in the ledger.
 
 use std::path::Path;
 
@@ -12,9 +12,8 @@ use crate::flock::BotName;
 use crate::store::{Sealed, StoreError};
 
 impl Vault {
-    /// Seals all with a new key, which takes the place of the one in the key file. Returns how many bots are
-    /// signed in; if none is, nothing is done. [`StoreError::Overtaken`] if tokens are renewed or a bot signs
-    /// in meanwhile.
+    /// Seals everything with a new key, which takes the place of the one in the key file. Returns how many bots are
+    /// signed in; does nothing if none is. [`StoreError::Overtaken`] if tokens are renewed or a bot signs in meanwhile.
     pub async fn rekey(&self, now: DateTime<Utc>) -> Result<usize, VaultError> {
         let VaultKey::File(path) = &self.key else {
             return Err(VaultError::Key(
@@ -23,7 +22,7 @@ impl Vault {
                     .to_owned(),
             ));
         };
-        // A link is not replaced by the new key, but leads to it.
+        // The new key does not replace a link, but the file that it leads to.
         let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
         key::refuse_fixed(path)?;
         let lock = key::lock(path)?;
@@ -31,7 +30,7 @@ impl Vault {
         if all.is_empty() {
             return Ok(0);
         }
-        // The next key of a change that was not finished may be all that opens the ledger.
+        // The next key of an unfinished change may be the only one that opens the ledger.
         for (_, sealed, _) in &all {
             key::take_next(path, &sealed.key_mark, &lock)?;
         }
@@ -48,8 +47,8 @@ impl Vault {
         Ok(all.len())
     }
 
-    /// Seals all with the key that is there now, instead of the one in the file `old`; a key file that is
-    /// missing is made. Returns how many bots are signed in.
+    /// Seals everything with the current key, instead of the one in the file `old`; creates the key file if it is
+    /// missing. Returns how many bots are signed in.
     pub async fn rekey_from(&self, old: &Path, now: DateTime<Utc>) -> Result<usize, VaultError> {
         let missing =
             || VaultError::Key(format!("there is no file {}: name that of the old key", old.display()));
@@ -73,8 +72,8 @@ impl Vault {
         Ok(all.len())
     }
 
-    /// Signs out every bot whose tokens the key that is there does not open, and names them. A key that was
-    /// to be given and is not at hand is no lost one: then nothing is forgotten.
+    /// Signs out every bot whose tokens the current key does not open, and returns their names. A key that should be
+    /// given from outside and is not available does not count as lost: then nothing is deleted.
     pub async fn forget_lost(&self) -> Result<Vec<BotName>, VaultError> {
         let mut forgotten = Vec::new();
         for (bot, sealed, version) in self.all().await? {
@@ -107,8 +106,8 @@ impl Vault {
         Ok(self.store.reseal(&anew, &self.registrations_anew(olds, next).await?, now).await?)
     }
 
-    /// What apps registered, sealed with the next key. What no key opens stays as it is: it is registered anew when it is
-    /// needed.
+    /// The registrations of apps, sealed with the next key. A registration that no key opens is left as it is: the app
+    /// registers again when it needs to.
     async fn registrations_anew(
         &self,
         olds: &[Key],

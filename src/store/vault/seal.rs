@@ -1,5 +1,5 @@
-//! Tokens under seal: the bytes that the ledger keeps. What is written here must be read by every later
-//! flockd, so another way of sealing gets another first byte, and other contents another format.
+//! Sealed tokens: the bytes that the ledger keeps. Every later flockd must be able to read what is written here, so
+//! another way of sealing gets another first byte, and other contents get another format.
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
@@ -15,23 +15,23 @@ use crate::store::Sealed;
 
 /// The first byte: XChaCha20-Poly1305, then its nonce, then the sealed contents with their tag.
 const XCHACHA: u8 = 1;
-/// So long that random nonces don't meet again, however often tokens are sealed.
+/// Long enough that random nonces never repeat, however often tokens are sealed.
 const NONCE: usize = 24;
-/// How the contents are written. The second way came with app passwords, and only they are written in it, so that
-/// an older flockd reads all else.
+/// The format of the contents. The second format came with app passwords, and only they use it, so that an older flockd
+/// can read everything else.
 const FORMAT: u32 = 1;
 const FORMAT_OF_APP_PASSWORDS: u32 = 2;
 
-/// Why what is sealed can't be read, although the key is the right one.
+/// Why sealed data can't be read although the key is right.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
-    /// It is not what was sealed.
+    /// The bytes are not what was sealed.
     Damaged,
-    /// It was sealed in a way that is not known here.
+    /// It was sealed in a way that this flockd does not know.
     Newer,
 }
 
-/// The contents. Only the format must be at the same place for ever.
+/// The contents. Only the place of the format must never change.
 #[derive(Serialize, Deserialize)]
 struct Contents {
     format: u32,
@@ -43,7 +43,7 @@ struct Format {
     format: u32,
 }
 
-/// [`Tokens`] as they are written.
+/// [`Tokens`] in their serialized form.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 enum Mirror {
@@ -68,7 +68,7 @@ enum Mirror {
     },
 }
 
-/// A [`Registration`] as it is written.
+/// A [`Registration`] in its serialized form.
 #[derive(Serialize, Deserialize)]
 struct RegistrationMirror {
     format: u32,
@@ -78,12 +78,12 @@ struct RegistrationMirror {
     redirects: Vec<String>,
 }
 
-/// Seals tokens of a network, with a nonce from the system.
+/// Seals tokens of a network, with a random nonce from the system.
 pub(super) fn seal(key: &Key, network: NetworkKind, tokens: &Tokens) -> Result<Sealed, VaultError> {
     Ok(seal_with(key, network, tokens, key::random()?))
 }
 
-/// The tokens that were sealed.
+/// Opens sealed tokens.
 pub(super) fn open(key: &Key, sealed: &Sealed) -> Result<Tokens, Unreadable> {
     let contents = contents(key, sealed, &bound_to(sealed.network), FORMAT_OF_APP_PASSWORDS)?;
     let Contents { tokens, .. } = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
@@ -107,7 +107,7 @@ pub(super) fn seal_registration(
     Ok(sealed(key, network, &registration_of(network), &contents, key::random()?))
 }
 
-/// The registration that was sealed.
+/// Opens a sealed registration.
 pub(super) fn open_registration(key: &Key, sealed: &Sealed) -> Result<Registration, Unreadable> {
     let contents = contents(key, sealed, &registration_of(sealed.network), FORMAT)?;
     let mirror: RegistrationMirror = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
@@ -115,7 +115,7 @@ pub(super) fn open_registration(key: &Key, sealed: &Sealed) -> Result<Registrati
     Ok(Registration { server: mirror.server, client, redirects: mirror.redirects })
 }
 
-/// What is under the seal, if its format is one of those up to `newest`.
+/// Decrypts the contents, if their format is at most `newest`.
 fn contents(key: &Key, sealed: &Sealed, bound_to: &str, newest: u32) -> Result<Vec<u8>, Unreadable> {
     let (kind, rest) = sealed.bytes.split_first().ok_or(Unreadable::Damaged)?;
     if *kind != XCHACHA {
@@ -125,7 +125,7 @@ fn contents(key: &Key, sealed: &Sealed, bound_to: &str, newest: u32) -> Result<V
     let nonce = XNonce::try_from(nonce).map_err(|_| Unreadable::Damaged)?;
     let payload = Payload { msg: sealed_contents, aad: bound_to.as_bytes() };
     let contents = cipher(key).decrypt(&nonce, payload).map_err(|_| Unreadable::Damaged)?;
-    // What a parser says may hold what it could not parse, so it is not passed on.
+    // A parser's error may quote what it could not parse, so it is not passed on.
     let Format { format } = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
     if (FORMAT..=newest).contains(&format) { Ok(contents) } else { Err(Unreadable::Newer) }
 }
@@ -152,13 +152,13 @@ fn sealed(
     Sealed { network, key_mark: key.mark().to_owned(), bytes }
 }
 
-/// What the seal is bound to: tokens of one network must not be handed to another. The bot's name is not in
-/// it, for a bot may be renamed.
+/// What the seal is bound to: tokens of one network must not be passed to another. The bot's name is not part of it, as
+/// a bot may be renamed.
 fn bound_to(network: NetworkKind) -> String {
     format!("flockd tokens, network {network}")
 }
 
-/// The same for the registration of an app, which must not be taken for tokens.
+/// The same for an app's registration, which must not be mistaken for tokens.
 fn registration_of(network: NetworkKind) -> String {
     format!("flockd registration, network {network}")
 }
@@ -222,7 +222,7 @@ impl From<Mirror> for Tokens {
 mod tests {
     use super::*;
 
-    /// What a known key makes of known tokens, reckoned by another implementation.
+    /// Known tokens sealed with a known key, computed by another implementation.
     const KNOWN: &str = "016465666768696a6b6c6d6e6f707172737475767778797a7b\
         07519fdf8d43e8f6a50aac13841bd2a23ed52153\
         de57e8dbe53b0085117c1771de722b4c0e9ad5a68965006f27097c3e0580be3da5905584e32d792d9dfadb1f3e\

@@ -1,4 +1,4 @@
-//! Stories about tokens, a ledger and a key that goes astray.
+//! Tests of tokens, a ledger, and a key that gets lost.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::store::sqlite::Sqlite;
 
-/// A ledger with a key file that is not there yet.
+/// A ledger with a key file that does not exist yet.
 struct Place {
     store: Arc<dyn Store>,
     path: PathBuf,
@@ -24,7 +24,7 @@ impl Place {
         Self { store, path: folder.path().join("flock.key"), folder }
     }
 
-    /// A vault as a process that has just begun has it.
+    /// A vault as a newly started process has it.
     fn vault(&self) -> Vault {
         Vault::new(self.store.clone(), VaultKey::File(self.path.clone()))
     }
@@ -39,7 +39,7 @@ impl Place {
         }
     }
 
-    /// Loses the key file, and returns what was in it.
+    /// Removes the key file, and returns its content.
     fn lose_key(&self) -> String {
         let key = fs::read_to_string(&self.path).unwrap();
         fs::remove_file(&self.path).unwrap();
@@ -85,7 +85,7 @@ async fn opens(vault: &Vault, name: &str) {
     assert_eq!((kept.network, kept.tokens), (Some(NetworkKind::X), Some(tokens(name))));
 }
 
-/// The complaint about the key, which must not tell it.
+/// The error about the key, which must not reveal it.
 fn key_trouble<T>(result: Result<T, VaultError>) -> String {
     match result {
         Err(VaultError::Key(message)) => message,
@@ -127,7 +127,7 @@ async fn a_missing_key_loses_nothing() {
     key_trouble(sign_in(&place.vault(), "walt").await);
     key_trouble(place.vault().rekey(now()).await);
     assert!(!place.path.exists(), "a key was made that opens nothing");
-    // Whoever has the key goes on, and can keep what was renewed.
+    // A process that already has the key goes on, and can store renewed tokens.
     daemon.renewed(&bot("walt"), &tokens("renewed"), 1).await.unwrap();
 
     fs::write(&place.path, key).unwrap();
@@ -205,7 +205,7 @@ async fn a_key_is_changed_under_a_running_daemon() {
         opens(vault, "walt").await;
         opens(vault, "emily").await;
     }
-    // Sealed with the old key it would be lost.
+    // Sealed with the old key, it would be lost.
     let stale = seal::seal(&Key::parse(&Secret::new(old)).unwrap(), NetworkKind::X, &tokens("w")).unwrap();
     let late = place.store.sign_in(&bot("whitman"), &account("w"), &stale, 0, now()).await;
     assert_eq!(late, Err(StoreError::Overtaken));
@@ -234,7 +234,7 @@ async fn a_change_that_is_refused_changes_nothing() {
     assert!(key_trouble(place.vault().rekey(until).await).contains("another flockd"));
 }
 
-/// Ends a change of the key where a process may be killed: before all is sealed anew, or after.
+/// Interrupts a key change where a process may be killed: before everything is sealed again, or after.
 async fn killed_while_changing(place: &Place, after: bool) {
     let lock = key::lock(&place.path).map_err(drop).unwrap();
     let next = key::make_next(&place.path, &lock).map_err(drop).unwrap();
@@ -271,7 +271,7 @@ async fn a_change_that_was_killed_is_finished_or_done_again() {
     }
 }
 
-/// The next key may be all that opens the ledger, so another change must not replace it.
+/// The next key may be the only one that opens the ledger, so another key change must not replace it.
 #[tokio::test]
 async fn a_killed_change_is_finished_before_the_next_one() {
     let place = Place::new().await;

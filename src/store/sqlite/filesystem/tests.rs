@@ -1,4 +1,4 @@
-//! Tables of mounts as they are met, and what is to be thought of the places in them.
+//! Mount tables as they occur, and the verdict on the paths in them.
 
 use super::*;
 
@@ -71,7 +71,7 @@ fn a_program_that_nobody_knows_is_doubtful() {
     }
 }
 
-/// The number is of the place itself; the table may be another one's, or not to be read.
+/// The number is that of the path itself; the table may describe something else, or be unreadable.
 #[test]
 fn the_number_counts_when_the_table_says_something_else() {
     judged(NFS, "/var/lib/flockd", &broken("nfs"));
@@ -85,7 +85,7 @@ fn the_number_counts_when_the_table_says_something_else() {
 #[test]
 fn the_folder_for_temporary_files_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
-    // It may be in memory, which is said.
+    // It may be in memory, which gives a warning.
     assert!(check(&folder.path().join("flock.db")).is_ok());
 }
 

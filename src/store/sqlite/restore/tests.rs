@@ -1,4 +1,4 @@
-//! A restore that is cut off at each of its steps: nothing is opened by mistake, and the next one does the rest.
+//! Restores that are interrupted at each step: nothing is opened by mistake, and the next restore does the rest.
 
 use chrono::TimeDelta;
 
@@ -36,7 +36,8 @@ struct Story {
 }
 
 impl Story {
-    /// A ledger as a killed daemon leaves it, with three posts of which the last two are in its log; and a backup with one.
+    /// A ledger as a killed daemon leaves it, with three posts, the last two of them in its log; and a backup with one
+    /// post.
     async fn begin() -> Self {
         let (living, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let path = living.path().join("flock.db");
@@ -96,7 +97,7 @@ async fn the_backup_takes_the_place_and_the_ledger_is_kept_with_its_log() {
     let kept = prepared.put_in_place(at(100)).unwrap().unwrap();
     assert_eq!(story.posts().await, 1);
     assert_eq!(kept.metadata().unwrap().nlink(), 1);
-    // The way back: what was kept is put in place again.
+    // The way back: the kept ledger is restored.
     let back = story.prepare(&kept).await.unwrap();
     assert_eq!(back.backup.posts, 3);
     back.put_in_place(at(100)).unwrap();
@@ -113,7 +114,7 @@ async fn bots_look_at_their_accounts_after_it() {
         let story = Story::begin().await;
         let backup = story.path("backup.db");
         if raw {
-            // A plain copy of a ledger that nobody had open: it does not know that it is one.
+            // A plain copy of a ledger that was not open: it does not know that it is a copy.
             let elsewhere = tempfile::tempdir().unwrap();
             let path = elsewhere.path().join("flock.db");
             fs::copy(&backup, &path).unwrap();
@@ -142,7 +143,7 @@ async fn cut_off_at_any_step_it_is_refused_and_then_done_to_its_end() {
             [&|| prepared.keep(&kept), &|| prepared.replace(), &|| prepared.tidy()];
         done.iter().take(steps).for_each(|step| step().unwrap());
         drop(prepared);
-        // A folder that the killed one has left, too.
+        // Also a folder that the killed process left behind.
         fs::create_dir(story.path(".flock.db.restore-left")).unwrap();
         let opened = Sqlite::hold(&story.database()).await;
         match steps {

@@ -1,4 +1,4 @@
-//! The statements about bots: their schedules, pauses, and what a ledger that was put back makes of them.
+//! The statements about bots: their schedules, their pauses, and their reconciliation after a restore.
 
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
@@ -19,7 +19,7 @@ pub(in super::super) async fn enter(db: &mut SqliteConnection, bot: &Entry, now:
     query.execute(db).await.map(|_| ())
 }
 
-/// Renames a bot, and its posts with it. `false` if there is none of that name, or the new one has posts of its own.
+/// Renames a bot, and its posts with it. `false` if no bot has the old name, or the new one has posts of its own.
 pub(in super::super) async fn rename(db: &mut SqliteConnection, was: &BotName, name: &BotName) -> Done<bool> {
     // A bot that was only entered has nothing to lose.
     let delete = "delete from bot where name = ?2 and exists (select 1 from bot where name = ?1) \
@@ -51,7 +51,8 @@ pub(in super::super) async fn consider(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// `false` if there is no such bot. A pause that goes on keeps its beginning, and its reason unless it gets one.
+/// `false` if there is no such bot. A bot that is already paused keeps the start of its pause, and its reason unless it
+/// gets a new one.
 pub(in super::super) async fn pause(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -70,9 +71,9 @@ pub(in super::super) async fn resume(
     bot: &BotName,
     now: DateTime<Utc>,
 ) -> Done<bool> {
-    // Slots that came while nobody wanted a post are over; those of a bot that was not paused are not. Only a bot
-    // that is paused for it may go on without its account having been read.
-    // A last slot that is ahead of the clock silences the bot until then: it is reset.
+    // Slots that came during a pause are over; those of a bot that was not paused are not. Only a bot that is paused
+    // because its account can't be read may go on without reconciliation. A last slot that is ahead of the clock
+    // silences the bot until then, so it is reset.
     let update = "update bot set considered = case when considered > ?3 then ?2 \
         when paused_at is null then considered else max(considered, ?2) end, \
         resets = resets + (considered > ?3), \
@@ -83,8 +84,9 @@ pub(in super::super) async fn resume(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// This bot, or every bot, is behind its account since `since`, and its slots up to `now` are over. The clock of the machine
-/// that made the copy may have been ahead: what was posted here before that instant must not be passed over.
+/// Marks this bot, or every bot, as needing reconciliation since `since`; its slots up to `now` are over. The clock of
+/// the machine that made the copy may have been ahead: what was posted here before that instant must not be passed
+/// over.
 pub(in super::super) async fn fall_behind(
     db: &mut SqliteConnection,
     bot: Option<&BotName>,

@@ -1,5 +1,5 @@
-//! The statements about accounts and credentials. What must be true before one of them is run is checked by
-//! the caller, in the same transaction.
+//! The statements about accounts and credentials. The caller checks what must be true before each of them, in the same
+//! transaction.
 
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
@@ -29,7 +29,7 @@ pub(in crate::store::sqlite) async fn credentials(db: &mut SqliteConnection) -> 
     sqlx::query("select * from credential where sealed is not null order by bot").fetch_all(db).await
 }
 
-/// Whether the tokens of another bot are sealed with another key.
+/// Whether another bot's tokens are sealed with another key.
 pub(in crate::store::sqlite) async fn has_other_key(
     db: &mut SqliteConnection,
     key_mark: &str,
@@ -40,7 +40,7 @@ pub(in crate::store::sqlite) async fn has_other_key(
     sqlx::query_scalar(select).bind(key_mark).bind(not.as_str()).fetch_one(db).await
 }
 
-/// Keeps tokens as the next version. Whatever claim there was has ended.
+/// Stores tokens as the next version, which ends any lease on them.
 pub(in crate::store::sqlite) async fn keep(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -56,7 +56,7 @@ pub(in crate::store::sqlite) async fn keep(
     query.execute(db).await.map(|_| ())
 }
 
-/// Signs a bot out; who it was there is forgotten with the tokens.
+/// Signs a bot out; its account is deleted with the tokens.
 pub(in crate::store::sqlite) async fn forget(db: &mut SqliteConnection, bot: &BotName) -> Done {
     let update = "update credential set version = version + 1, network = null, key_mark = null, \
         sealed = null, signed_in_at = null, claimed_until = null where bot = ?1";
@@ -64,7 +64,7 @@ pub(in crate::store::sqlite) async fn forget(db: &mut SqliteConnection, bot: &Bo
     sqlx::query("delete from account where bot = ?1").bind(bot.as_str()).execute(db).await.map(|_| ())
 }
 
-/// Claims the tokens. A claim that runs longer than until `credible` was made by a clock that was ahead.
+/// Leases the tokens. A lease that runs past `credible` was taken by a clock that was ahead.
 pub(in crate::store::sqlite) async fn claim(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -90,7 +90,7 @@ pub(in crate::store::sqlite) async fn unclaim(
     sqlx::query(update).bind(bot.as_str()).bind(version).execute(db).await.map(|_| ())
 }
 
-/// What is kept of every app.
+/// The registration of every app.
 pub(in crate::store::sqlite) async fn registrations(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
     sqlx::query("select * from registration order by app").fetch_all(db).await
 }
@@ -106,7 +106,8 @@ pub(in crate::store::sqlite) async fn keep_registration(
     query.bind(&sealed.key_mark).bind(&sealed.bytes).execute(db).await.map(|_| ())
 }
 
-/// Moves what is kept under one name to another, whose own version is passed, if it has one.
+/// Moves what is stored under one name to another. If the other name has a version of its own, the new version is
+/// higher.
 pub(in crate::store::sqlite) async fn carry(
     db: &mut SqliteConnection,
     was: &BotName,
@@ -128,7 +129,7 @@ pub(in crate::store::sqlite) async fn carry(
     drop_rows(db, was).await
 }
 
-/// Removes all that is kept under a name that no bot has any more.
+/// Deletes everything stored under a name that no bot has any more.
 pub(in crate::store::sqlite) async fn drop_rows(db: &mut SqliteConnection, name: &BotName) -> Done {
     for delete in ["delete from credential where bot = ?1", "delete from account where bot = ?1"] {
         sqlx::query(delete).bind(name.as_str()).execute(&mut *db).await?;

@@ -1,4 +1,4 @@
-//! The statements about which account said what: an account's history is found whatever its bots were called.
+//! The statements about which account posted what: an account's history is found whatever its bots were called.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -7,8 +7,8 @@ use super::Done;
 use crate::flock::BotName;
 use crate::flock::account::Account;
 
-/// The other names under which the account of bot ?1 has used lines. Each step is one look into the index, so that it
-/// costs nothing that the account has said much.
+/// The other names under which the account of bot ?1 has used lines. Each step is a single index lookup, so a long
+/// history costs nothing.
 const OTHER_NAMES: &str = "with recursive name (bot) as ( \
     select (select min(bot) from post where account = (select key from account where bot = ?1) and line is not null) \
     union all \
@@ -16,8 +16,8 @@ const OTHER_NAMES: &str = "with recursive name (bot) as ( \
         and line is not null and post.bot > name.bot) from name where name.bot is not null \
     ) select bot from name where bot is not null and bot <> ?1";
 
-/// Of what an account has used under another name, ?2, that counts for bot ?1 in round ?3: the newest round of that
-/// name. What it used before the bot's own round began counts only in the round in which the bot came to the account.
+/// Selects from what an account has used under another name, ?2, what counts for bot ?1 in round ?3: the newest round
+/// of that name. Lines used before the bot's own round began count only in the round in which the bot got the account.
 const USED_ELSEWHERE: &str = "from post where account = (select key from account where bot = ?1) and bot = ?2 \
     and line is not null and state <> 'released' \
     and round = (select max(round) from post where account = (select key from account where bot = ?1) and bot = ?2 \
@@ -26,7 +26,7 @@ const USED_ELSEWHERE: &str = "from post where account = (select key from account
         or number > (select min(number) from post where bot = ?1 and round = ?3 and line is not null \
             and state <> 'released'))";
 
-/// Writes down who a bot is. When it came to its account is kept for as long as it stays there.
+/// Stores a bot's account. The time at which the bot got it is kept as long as the account stays the same.
 pub(in super::super) async fn remember(db: &mut SqliteConnection, bot: &BotName, account: &Account) -> Done {
     name_server(db, account).await?;
     let upsert = "insert into account (bot, network, id, server, key, handle, name, picture_url, access, \
@@ -48,7 +48,7 @@ pub(in super::super) async fn remember(db: &mut SqliteConnection, bot: &BotName,
     query.bind(limits.map(|limits| limits.per_url)).execute(db).await.map(|_| ())
 }
 
-/// What was written down of the account before its server was known is of that server.
+/// What was recorded of the account before its server was known belongs to that server.
 async fn name_server(db: &mut SqliteConnection, account: &Account) -> Done {
     let (key, before) = (account.key(), account.key_by_handle());
     if account.server.is_none() || key == before {
@@ -62,8 +62,7 @@ async fn name_server(db: &mut SqliteConnection, account: &Account) -> Done {
     Ok(())
 }
 
-/// The bots that have this account, other than this one, in the order in which they came to it, and whether each is
-/// signed in.
+/// The bots that have this account, except this one, in the order in which they got it, and whether each is signed in.
 pub(in super::super) async fn with_account(
     db: &mut SqliteConnection,
     key: &str,
@@ -74,7 +73,7 @@ pub(in super::super) async fn with_account(
     sqlx::query(select).bind(key).bind(not.as_str()).fetch_all(db).await
 }
 
-/// Those of them that came to the account before this bot did.
+/// The bots among them that had the account before this bot.
 pub(in super::super) async fn before(db: &mut SqliteConnection, bot: &BotName) -> Done<Vec<SqliteRow>> {
     let select = "select other.bot, other.came, credential.sealed is not null as signed_in \
         from account as mine join account as other on other.key = mine.key and other.came < mine.came \
@@ -82,12 +81,12 @@ pub(in super::super) async fn before(db: &mut SqliteConnection, bot: &BotName) -
     sqlx::query(select).bind(bot.as_str()).fetch_all(db).await
 }
 
-/// The names under which an account has used lines, other than this one.
+/// The other names under which a bot's account has used lines.
 pub(in super::super) async fn other_names(db: &mut SqliteConnection, bot: &BotName) -> Done<Vec<String>> {
     sqlx::query_scalar(OTHER_NAMES).bind(bot.as_str()).fetch_all(db).await
 }
 
-/// The lines that its account has used under other names.
+/// The lines that a bot's account has used under other names.
 pub(in super::super) async fn used_elsewhere(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -102,7 +101,7 @@ pub(in super::super) async fn used_elsewhere(
     Ok(rows)
 }
 
-/// How many those are.
+/// The number of those lines.
 pub(in super::super) async fn count_elsewhere(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -118,7 +117,7 @@ pub(in super::super) async fn count_elsewhere(
     Ok(count)
 }
 
-/// What the account of a bot posted last under another name.
+/// The last post of a bot's account under another name.
 pub(in super::super) async fn last_elsewhere(
     db: &mut SqliteConnection,
     bot: &BotName,

@@ -1,5 +1,5 @@
-//! Every statement that the SQLite ledger knows, as small named functions. When they are called, and in
-//! which transaction, is decided by the caller; what the rows mean is `row`'s work.
+//! Every statement of the SQLite ledger, as small named functions. The caller decides when they run and in which
+//! transaction; `row` decodes the rows.
 
 pub(super) mod bot;
 pub(super) mod credential;
@@ -22,10 +22,10 @@ use crate::flock::post::{Move, Post, PostId, State};
 use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{Beginning, Command, Draft, Filter};
 
-/// The text recorded for posts that were taken back.
+/// The text recorded for posts that were deleted by hand.
 const TAKEN_BACK: &str = "taken back by hand";
-/// A run of posts that is longer than this is said to begin here: whoever asks since when a bot is not well
-/// must not wait until all that failed in a year is read.
+/// A run of posts longer than this is said to begin here: asking since when a bot has been failing must not read a
+/// whole year of failures.
 const LONGEST_RUN: i64 = 5_000;
 
 type Done<T = ()> = Result<T, sqlx::Error>;
@@ -71,7 +71,7 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
 
 /// The first few ids that begin with `prefix`.
 pub(super) async fn ids_with_prefix(db: &mut SqliteConnection, prefix: &str) -> Done<Vec<String>> {
-    // No id has a character after 'f', and the range is read from the index.
+    // No id has a character after 'f', and SQLite reads the range from the index.
     let select = "select id from post where id >= ?1 and id < ?1 || 'g' order by id limit 3";
     sqlx::query_scalar(select).bind(prefix).fetch_all(db).await
 }
@@ -83,7 +83,7 @@ pub(super) async fn neighbouring_ids(db: &mut SqliteConnection, id: &str) -> Don
     sqlx::query_scalar(select).bind(id).fetch_all(db).await
 }
 
-/// Moves a post, if it is in a state from which the move is allowed; `None` otherwise.
+/// Moves a post, if its state allows the move; `None` otherwise.
 pub(super) async fn move_post(
     db: &mut SqliteConnection,
     id: PostId,
@@ -93,7 +93,7 @@ pub(super) async fn move_post(
     let to = step.to();
     let mut update = QueryBuilder::<Sqlite>::new("update post set state = ");
     update.push_bind(to.as_str()).push(", moved_at = ").push_bind(millis(now));
-    // A look changes nothing about since when the post is unknown.
+    // A probe does not change since when the post is unknown.
     if to != State::Deleted && !matches!(step, Move::Look { .. }) {
         let at_rest = !matches!(to, State::Planned | State::Sending);
         update.push(", settled_at = ").push_bind(at_rest.then(|| millis(now)));
@@ -154,7 +154,7 @@ pub(super) async fn open_post(db: &mut SqliteConnection, bot: &BotName) -> Done<
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The last post of a bot that is not open. A skip is none: it ends no trouble.
+/// The last post of a bot that is not open. Skips don't count: a skip does not end a failure.
 pub(super) async fn last_post(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
     let select = concat!(
         "select * from post where bot = ?1 and state not in ('planned', 'sending', 'unknown') and not ",
@@ -164,7 +164,7 @@ pub(super) async fn last_post(db: &mut SqliteConnection, bot: &BotName) -> Done<
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The newest posts of a bot, without its skips, up to the first that is not of the run.
+/// The newest posts of a bot, without its skips, up to the first that is not part of the run.
 pub(super) async fn newest_run(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -193,8 +193,8 @@ pub(super) async fn last_posted(db: &mut SqliteConnection, bot: &BotName) -> Don
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The texts that the network called duplicates since the post `since`. The plus has SQLite take the index
-/// of duplicates, which is short, and not all that the flock has released since.
+/// The texts that the network has rejected as duplicates since the post `since`. The plus makes SQLite use the index of
+/// duplicates, which is short, instead of everything that the flock has released since.
 pub(super) async fn duplicates_since(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -206,7 +206,7 @@ pub(super) async fn duplicates_since(
     sqlx::query_scalar(select).bind(bot.as_str()).bind(since).bind(i64::MIN).fetch_all(db).await
 }
 
-/// How often the network called a text a duplicate in this round.
+/// How often the network rejected a text as a duplicate in this round.
 pub(super) async fn count_duplicates(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -219,15 +219,15 @@ pub(super) async fn count_duplicates(
     query.fetch_one(db).await
 }
 
-/// The round that a bot is in, if it has used a line at all.
+/// The round that a bot is in, if it has used any line.
 pub(super) async fn round(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<u32>> {
     let select = "select max(round) from post where bot = ?1 and line is not null and state <> 'released'";
     sqlx::query_scalar(select).bind(bot.as_str()).fetch_one(db).await
 }
 
-/// How many posts left in the hour after `since`.
+/// How many posts were sent in the hour after `since`.
 pub(super) async fn sent_since(db: &mut SqliteConnection, bot: &BotName, since: DateTime<Utc>) -> Done<u32> {
-    // What a clock that was ahead has dated must not count for years.
+    // Posts dated by a clock that was ahead must not count for years.
     let select =
         "select count(*) from post where bot = ?1 and sent_at is not null and sent_at > ?2 and sent_at <= ?3";
     let until = since + TimeDelta::hours(1) + CLOCK_TOLERANCE;
@@ -253,7 +253,7 @@ pub(super) async fn posts(db: &mut SqliteConnection, filter: &Filter) -> Done<Ve
         select.push(" and bot = ").push_bind(bot.as_str());
     }
     if let Some(state) = filter.state {
-        // The plus keeps SQLite from going through the whole flock's posts in this state (optoverview.html).
+        // The plus keeps SQLite from scanning the whole flock's posts in this state (optoverview.html).
         select.push(if filter.bot.is_some() { " and +state = " } else { " and state = " });
         select.push_bind(state.as_str());
     }
@@ -273,7 +273,7 @@ pub(super) async fn posts(db: &mut SqliteConnection, filter: &Filter) -> Done<Ve
     select.build().fetch_all(db).await
 }
 
-/// Ids sort by the time of planning, and have an index of their own.
+/// Ids sort by planning time, and have an index of their own.
 pub(super) async fn planned_between(
     db: &mut SqliteConnection,
     from: DateTime<Utc>,
@@ -293,12 +293,12 @@ pub(super) async fn count_between(
     sqlx::query_scalar(select).bind(first_id(from)).bind(first_id(until)).fetch_one(db).await
 }
 
-/// The first id that a post planned at this instant may have.
+/// The lowest id that a post planned at this instant can have.
 fn first_id(at: DateTime<Utc>) -> String {
     PostId::new(at, [0; 10]).to_string()
 }
 
-/// It is read from the index of what was sent, alone.
+/// The index of sent posts answers this alone.
 pub(super) async fn sent_by_quarters(
     db: &mut SqliteConnection,
     bots: &str,
@@ -309,7 +309,7 @@ pub(super) async fn sent_by_quarters(
     sqlx::query_as(select).bind(bots).bind(millis(since)).fetch_all(db).await
 }
 
-/// Writes a wish down; of one that is there already, that it is still wished.
+/// Inserts a command, or renews the time of one that is still waiting for its result.
 pub(super) async fn insert_wish(db: &mut SqliteConnection, wish: &Command, what: &str) -> Done {
     let insert = "insert into wish (id, what, made_at) values (?1, ?2, ?3) \
         on conflict (id) do update set made_at = excluded.made_at where answer is null";
@@ -321,7 +321,7 @@ pub(super) async fn open_wishes(db: &mut SqliteConnection) -> Done<Vec<SqliteRow
     sqlx::query("select * from wish where answer is null order by made_at, id").fetch_all(db).await
 }
 
-/// Takes a wish up. `false` if it was withdrawn or answered meanwhile.
+/// Claims a command. `false` if it was canceled or answered meanwhile.
 pub(super) async fn take_wish(db: &mut SqliteConnection, id: PostId) -> Done<bool> {
     let update = "update wish set taken = 1 where id = ?1 and answer is null";
     sqlx::query(update).bind(id.to_string()).execute(db).await.map(|done| done.rows_affected() > 0)
@@ -337,13 +337,13 @@ pub(super) async fn wish_answer(db: &mut SqliteConnection, id: PostId) -> Done<O
     sqlx::query_scalar(select).bind(id.to_string()).fetch_optional(db).await
 }
 
-/// Takes a wish back. `false` if it was taken up or answered.
+/// Cancels a command. `false` if it was claimed or answered.
 pub(super) async fn withdraw_wish(db: &mut SqliteConnection, id: PostId) -> Done<bool> {
     let delete = "delete from wish where id = ?1 and taken = 0 and answer is null";
     sqlx::query(delete).bind(id.to_string()).execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// Answered wishes are of no use once the command that made them has read the answer.
+/// A command with a result is of no use once its caller has read the result.
 pub(super) async fn forget_answered(db: &mut SqliteConnection, now: DateTime<Utc>) -> Done {
     let delete = "delete from wish where answer is not null and made_at < ?1";
     sqlx::query(delete).bind(millis(now - TimeDelta::days(1))).execute(db).await.map(|_| ())

@@ -1,4 +1,4 @@
-//! The statements of the dashboard's keys and sessions.
+//! The statements for the dashboard's login links and sessions.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::SqliteConnection;
@@ -7,7 +7,7 @@ use super::super::row::millis;
 use super::Done;
 use crate::store::health_state::CLOCK_TOLERANCE;
 
-/// Keeps a pass of this kind.
+/// Stores a token of this kind.
 pub(in super::super) async fn keep(
     db: &mut SqliteConnection,
     digest: &[u8],
@@ -18,7 +18,7 @@ pub(in super::super) async fn keep(
     sqlx::query(insert).bind(digest).bind(kind).bind(millis(until)).execute(db).await.map(|_| ())
 }
 
-/// Whether there is such a pass that has not run out.
+/// Whether this token exists and has not expired.
 pub(in super::super) async fn is_valid(
     db: &mut SqliteConnection,
     digest: &[u8],
@@ -26,7 +26,7 @@ pub(in super::super) async fn is_valid(
     now: DateTime<Utc>,
     lasts: TimeDelta,
 ) -> Done<bool> {
-    // One that lasts longer than any does was made by a clock that was ahead.
+    // A token that is valid for longer than any should be was issued by a clock that was ahead.
     let select = "select exists (select 1 from pass where digest = ?1 and kind = ?2 and expires_at > ?3 \
         and expires_at <= ?4)";
     let end = now + lasts + CLOCK_TOLERANCE;
@@ -34,13 +34,13 @@ pub(in super::super) async fn is_valid(
     query.fetch_one(db).await
 }
 
-/// Forgets a pass of this kind; whether there was one.
+/// Deletes a token of this kind; returns whether there was one.
 pub(in super::super) async fn end(db: &mut SqliteConnection, digest: &[u8], kind: &str) -> Done<bool> {
     let query = sqlx::query("delete from pass where digest = ?1 and kind = ?2").bind(digest).bind(kind);
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// Forgets what has run out by then; everything where no time is given.
+/// Deletes tokens that have expired by then; all of them if no time is given.
 pub(in super::super) async fn forget(db: &mut SqliteConnection, by: Option<DateTime<Utc>>) -> Done {
     let query = sqlx::query("delete from pass where ?1 is null or expires_at <= ?1").bind(by.map(millis));
     query.execute(db).await.map(|_| ())

@@ -1,4 +1,4 @@
-//! The statements that settling, budgets and ledgers that were put back need.
+//! The statements for settling posts, for budgets, and for restored ledgers.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::SqliteConnection;
@@ -10,10 +10,10 @@ use crate::flock::post::{Cause, Post};
 use crate::flock::{BotName, NetworkKind};
 use crate::store::Find;
 
-/// The text recorded for posts that only the account knew.
+/// The text recorded for posts that were found only on the account.
 const FOUND: &str = "found on the account, where the ledger did not know of it";
 
-/// Every post that was left in `sending` becomes `unknown`.
+/// Moves every post left in `sending` to `unknown`.
 pub(in super::super) async fn doubt_all(
     db: &mut SqliteConnection,
     reason: &str,
@@ -25,18 +25,18 @@ pub(in super::super) async fn doubt_all(
     query.fetch_all(db).await
 }
 
-/// When the copy was made that this ledger is, if it is one that was put back and nobody has noticed yet.
+/// When the copy was made, if this ledger was restored from a copy and no sender has handled that yet.
 pub(in super::super) async fn copied_at(db: &mut SqliteConnection) -> Done<Option<i64>> {
     let select = "select cast(value as integer) from meta where key = 'copied_at'";
     sqlx::query_scalar(select).fetch_optional(db).await
 }
 
-/// "ok", or the first thing that is damaged.
+/// "ok", or the first damage found.
 pub(in super::super) async fn integrity(db: &mut SqliteConnection) -> Done<String> {
     sqlx::query_scalar("pragma integrity_check(1)").fetch_one(db).await
 }
 
-/// Marks a copy as one, so that it knows when it is put back.
+/// Marks a copy, so that it knows that it is one when it is restored.
 pub(in super::super) async fn mark_copy(db: &mut SqliteConnection, now: DateTime<Utc>) -> Done {
     let insert = "insert into meta (key, value) values ('copied_at', ?1) \
         on conflict (key) do update set value = min(cast(value as integer), excluded.value)";
@@ -47,7 +47,7 @@ pub(in super::super) async fn unmark_copy(db: &mut SqliteConnection) -> Done {
     sqlx::query("delete from meta where key = 'copied_at'").execute(db).await.map(|_| ())
 }
 
-/// Every post that was still to be sent may have been sent since the copy was made.
+/// Moves every post that was still to be sent to `sending`: it may have been sent since the copy was made.
 pub(in super::super) async fn send_all(db: &mut SqliteConnection) -> Done {
     let update = "update post set state = 'sending', sent_at = coalesce(sent_at, planned_at), \
         tried_at = coalesce(tried_at, planned_at) \
@@ -55,7 +55,7 @@ pub(in super::super) async fn send_all(db: &mut SqliteConnection) -> Done {
     sqlx::query(update).execute(db).await.map(|_| ())
 }
 
-/// Writes down a post that was found; `None` if its line is used already. Without a `number` it comes last.
+/// Inserts a post that was found; `None` if its line is already used. Without a `number`, it comes last.
 pub(in super::super) async fn insert_find(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -88,7 +88,7 @@ pub(in super::super) async fn insert_find(
         .await
 }
 
-/// Those of the ids, a JSON array, that belong to posts.
+/// The subset of these ids, a JSON array, that belong to posts.
 pub(in super::super) async fn known_ids(
     db: &mut SqliteConnection,
     network: NetworkKind,
@@ -110,7 +110,7 @@ pub(in super::super) async fn said_before(db: &mut SqliteConnection, post: &Post
     query.bind(&post.text).bind(line).fetch_one(db).await
 }
 
-/// How many posts, and how much money. A post that was not accepted costs nothing, a look always.
+/// How many posts, and how much money. A post that was not accepted costs nothing, a probe always costs.
 pub(in super::super) async fn spent(
     db: &mut SqliteConnection,
     app: &str,
@@ -120,7 +120,7 @@ pub(in super::super) async fn spent(
         coalesce(sum(price) filter (where state in ('sending', 'unknown', 'posted', 'deleted')), 0) \
         + coalesce(sum(read_cost), 0) as mills from post where app = ?1 and tried_at >= ?2 \
         and tried_at < ?3";
-    // Budgets are for a month at most: what comes later was dated by a clock that was ahead.
+    // A budget covers a month at most: anything later was dated by a clock that was ahead.
     let end = since + TimeDelta::days(40);
     sqlx::query(select).bind(app).bind(millis(since)).bind(millis(end)).fetch_one(db).await
 }

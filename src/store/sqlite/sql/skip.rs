@@ -1,5 +1,5 @@
-//! The statements about skips: slots that a person has given up ahead of their time. A skip is a row without a text, which says
-//! nothing of how its bot is, and which a person may undo.
+//! The statements about skips: slots that a person has given up ahead of time. A skip is a row without a text; it says
+//! nothing about its bot's health, and a person may undo it.
 
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
@@ -10,7 +10,7 @@ use super::Done;
 use crate::flock::BotName;
 use crate::flock::post::PostId;
 
-/// What tells a skip from all other rows.
+/// The condition that tells a skip from all other rows.
 macro_rules! is_skip {
     () => {
         "(state = 'released' and cause is 'person' and text is null and slot is not null)"
@@ -18,11 +18,11 @@ macro_rules! is_skip {
 }
 pub(super) use is_skip;
 
-/// The reason of a skip that was undone.
+/// The reason recorded for a skip that was undone.
 const UNDONE: &str = "skipped by hand, and undone";
 
-/// The slots after an instant that are skipped. What was posted for such a slot, before a clock went back, say, is none of
-/// them.
+/// The slots after an instant that are skipped. A slot that has a post, from before a clock went back, say, is not
+/// among them.
 pub(in super::super) async fn after(
     db: &mut SqliteConnection,
     bot: &BotName,

@@ -1,4 +1,4 @@
-//! The statements of exports and imports.
+//! The statements for exports and imports.
 
 use chrono::{DateTime, Utc};
 use futures_util::stream::BoxStream;
@@ -10,11 +10,11 @@ use super::Done;
 use crate::flock::BotName;
 use crate::store::transfer::{KeptBot, KeptPost};
 
-/// The triggers that watch the way of a post from state to state.
+/// The triggers that guard the moves of a post from state to state.
 const GUARDS: &str =
     "select name, sql from sqlite_schema where type = 'trigger' and name in ('post_begin', 'post_move')";
 
-/// How many bots, and how many posts.
+/// The number of bots, and of posts.
 pub(in super::super) async fn count(db: &mut SqliteConnection, bot: Option<&BotName>) -> Done<(u64, u64)> {
     let select = "select (select count(*) from bot where ?1 is null or name = ?1), \
         (select count(*) from post where ?1 is null or bot = ?1)";
@@ -30,7 +30,7 @@ pub(in super::super) async fn bots(db: &mut SqliteConnection, bot: Option<&BotNa
     sqlx::query(select).bind(bot.map(BotName::as_str)).fetch_all(db).await
 }
 
-/// The posts in the order of writing.
+/// The posts, in the order in which they were written.
 pub(in super::super) fn posts<'c>(
     db: &'c mut SqliteConnection,
     bot: Option<&BotName>,
@@ -39,8 +39,8 @@ pub(in super::super) fn posts<'c>(
     sqlx::query(select).bind(bot.map(|bot| bot.as_str().to_owned())).fetch(db)
 }
 
-/// Begins something that can be undone, in which posts are in whatever state somebody says. Returns what makes the
-/// triggers anew that would not have it.
+/// Begins a savepoint in which posts can be inserted in any state. Returns the statements that recreate the triggers
+/// that forbid this.
 pub(in super::super) async fn lift_guards(db: &mut SqliteConnection) -> Done<Vec<String>> {
     sqlx::query("savepoint import").execute(&mut *db).await?;
     let guards: Vec<(String, String)> = sqlx::query_as(GUARDS).fetch_all(&mut *db).await?;
@@ -50,22 +50,22 @@ pub(in super::super) async fn lift_guards(db: &mut SqliteConnection) -> Done<Vec
     Ok(guards.into_iter().map(|(_, sql)| sql).collect())
 }
 
-/// Ends that, with the triggers as they were.
+/// Restores the triggers, and releases the savepoint.
 pub(in super::super) async fn set_guards(db: &mut SqliteConnection, guards: &[String]) -> Done {
     for guard in guards {
-        // The ledger's own words, as it has kept them.
+        // The ledger's own statements, as stored in its schema.
         sqlx::query(AssertSqlSafe(guard.clone())).execute(&mut *db).await?;
     }
     sqlx::query("release import").execute(db).await.map(|_| ())
 }
 
-/// Undoes it, the lifting of the triggers included.
+/// Rolls back to the savepoint, which also restores the triggers.
 pub(in super::super) async fn undo(db: &mut SqliteConnection) -> Done {
     sqlx::query("rollback to import").execute(&mut *db).await?;
     sqlx::query("release import").execute(db).await.map(|_| ())
 }
 
-/// The number that stands before all others, less one: what gets numbers up to this comes first.
+/// The lowest number of a post; 1 if there is none. Posts with lower numbers come first.
 pub(in super::super) async fn first_number(db: &mut SqliteConnection) -> Done<i64> {
     sqlx::query_scalar("select coalesce(min(number), 1) from post").fetch_one(db).await
 }
@@ -76,7 +76,7 @@ pub(in super::super) async fn oldest(db: &mut SqliteConnection, bot: &BotName) -
     sqlx::query_scalar(select).bind(bot.as_str()).fetch_one(db).await
 }
 
-/// `false` if there is a bot of that name.
+/// `false` if a bot of that name already exists.
 pub(in super::super) async fn insert_bot(db: &mut SqliteConnection, bot: &KeptBot) -> Done<bool> {
     let insert = "insert into bot (name, schedule, considered, missed, paused_at, paused_why, behind_since) \
         values (?, ?, ?, ?, ?, ?, ?) on conflict (name) do nothing";
@@ -91,7 +91,7 @@ pub(in super::super) async fn insert_bot(db: &mut SqliteConnection, bot: &KeptBo
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// `true` if the bot's slots were not dealt with as far as that.
+/// `true` if this advances the bot's schedule cursor.
 pub(in super::super) async fn consider(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -102,7 +102,7 @@ pub(in super::super) async fn consider(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// `false` if there is a post with that id. Without a `number` it comes last.
+/// `false` if a post with that id already exists. Without a `number`, the post comes last.
 pub(in super::super) async fn insert_post(
     db: &mut SqliteConnection,
     post: &KeptPost,
@@ -147,7 +147,7 @@ pub(in super::super) async fn insert_post(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// Brings a post that is here to where the same one is now.
+/// Updates a post that is here to the state of the same post there.
 pub(in super::super) async fn move_on(db: &mut SqliteConnection, post: &KeptPost) -> Done {
     let update = "update post set state = ?2, attempts = ?3, errors = ?4, doubted = ?5, looks = ?6, \
         remote_id = ?7, url = ?8, cause = ?9, reason = ?10, sent_at = ?11, tried_at = ?12, retry_at = ?13, \

@@ -1,4 +1,4 @@
-//! The statements that watching over a flock needs: who is late, of what people were told, and why the flock could not be
+//! The statements for monitoring a flock: which bots are late, which alerts were sent, and why the flock could not be
 //! reloaded.
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
@@ -18,7 +18,7 @@ pub(in super::super) async fn progress(db: &mut SqliteConnection) -> Done<Vec<Sq
     for cause in IN_VAIN {
         causes.push_bind(cause.as_str());
     }
-    // The newest row that is at rest and no skip; a bot has one open post at most.
+    // The newest row that has come to rest and is not a skip; a bot has one open post at most.
     select.push(concat!(
         ") from post where post.bot = bot.name and state not in ('planned', 'sending', 'unknown') and not ",
         skip::is_skip!(),
@@ -49,7 +49,7 @@ pub(in super::super) async fn insert_alert(
     query.execute(db).await.map(|_| ())
 }
 
-/// Forgets what is from before that day.
+/// Deletes alerts from before that day.
 pub(in super::super) async fn forget_alerts(db: &mut SqliteConnection, day: NaiveDate) -> Done {
     let query = sqlx::query("delete from alert where day < ?1").bind(day.num_days_from_ce());
     query.execute(db).await.map(|_| ())
@@ -61,7 +61,7 @@ pub(in super::super) async fn prove(db: &mut SqliteConnection, now: DateTime<Utc
     sqlx::query(insert).bind(millis(now)).execute(db).await.map(|_| ())
 }
 
-/// Notes why the flock could not be reloaded; `None` forgets it.
+/// Records why the flock could not be reloaded; `None` clears it.
 pub(in super::super) async fn refuse(db: &mut SqliteConnection, why: Option<&str>) -> Done {
     let insert = "insert into meta (key, value) values ('refusal', ?1) \
         on conflict (key) do update set value = excluded.value";
@@ -76,7 +76,7 @@ pub(in super::super) async fn refusal(db: &mut SqliteConnection) -> Done<Option<
     sqlx::query_scalar("select value from meta where key = 'refusal'").fetch_optional(db).await
 }
 
-/// Notes the configuration that runs.
+/// Records the configuration that is running.
 pub(in super::super) async fn keep_configuration(db: &mut SqliteConnection, running: &str) -> Done {
     let insert = "insert into meta (key, value) values ('configuration', ?1) \
         on conflict (key) do update set value = excluded.value";
