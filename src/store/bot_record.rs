@@ -25,7 +25,7 @@ pub struct BotRecord {
     pub account: Option<Account>,
     /// When it signed in, if it is signed in.
     pub signed_in_at: Option<DateTime<Utc>>,
-    /// Since when its posts have been failing, one after the other, for reasons that a person must fix. Failures that
+    /// When its posts began to fail, one after the other, for reasons that a person must fix. Failures that
     /// signing in has fixed don't count.
     pub ailing_since: Option<DateTime<Utc>>,
     /// The round it is in, from 1.
@@ -77,7 +77,7 @@ pub struct Behind {
 /// How far a bot's slots have been handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleCursor {
-    /// Which bot.
+    /// The bot.
     pub bot: BotName,
     /// The newest slot that was handled, or the instant at which its slots begin.
     pub considered: DateTime<Utc>,
@@ -90,7 +90,7 @@ pub struct ScheduleCursor {
 /// A bot's pause.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
-    /// Since when.
+    /// When it began.
     pub since: DateTime<Utc>,
     /// Why, if no person asked for it.
     pub why: Option<String>,

@@ -22,7 +22,7 @@ pub struct Command {
 pub enum CommandKind {
     /// Post now: this text, or the bot's next line.
     Post {
-        /// Which bot.
+        /// The bot.
         bot: String,
         /// The text; `None` for the next line.
         text: Option<String>,
@@ -31,46 +31,46 @@ pub enum CommandKind {
     Delete {
         /// The bot that it belongs to.
         bot: String,
-        /// Which post.
+        /// The post.
         post: String,
     },
     /// Check a bot that has just signed in.
     SignedIn {
-        /// Which bot.
+        /// The bot.
         bot: String,
     },
     /// Post nothing on schedule until resumed.
     Pause {
-        /// Which bot.
+        /// The bot.
         bot: String,
     },
     /// End a pause.
     Resume {
-        /// Which bot.
+        /// The bot.
         bot: String,
     },
     /// Skip the next slot.
     Skip {
-        /// Which bot.
+        /// The bot.
         bot: String,
     },
     /// Undo a skip.
     UndoSkip {
-        /// Which bot.
+        /// The bot.
         bot: String,
         /// The slot; `None` for the last one that is skipped.
         slot: Option<DateTime<Utc>>,
     },
     /// Record which lines of its poem a bot's account had posted before the ledger knew of it.
     History {
-        /// Which bot.
+        /// The bot.
         bot: String,
     },
     /// Settle a post whose outcome is unknown.
     Settle {
         /// The bot that it belongs to.
         bot: String,
-        /// Which post.
+        /// The post.
         post: String,
         /// Whether the network has it.
         posted: bool,

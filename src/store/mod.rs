@@ -367,9 +367,9 @@ pub struct Find {
     pub line: (u32, LineId),
     /// The line's text.
     pub text: String,
-    /// The network's id.
+    /// The network's id for it.
     pub remote_id: String,
-    /// Where people can see it.
+    /// Its public address.
     pub url: Option<String>,
     /// When it was posted.
     pub at: DateTime<Utc>,
@@ -382,7 +382,7 @@ pub struct Find {
 /// What an app has spent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// Posts.
+    /// The number of posts.
     pub posts: u32,
     /// Money, in thousandths of a US dollar.
     pub milli_dollars: u64,
@@ -418,7 +418,7 @@ pub enum StoreError {
     /// A move that is not an edge of the state graph.
     #[error("post {id} is {from} and can't become {to}")]
     IllegalMove {
-        /// Which post.
+        /// The post.
         id: PostId,
         /// Its current state.
         from: State,

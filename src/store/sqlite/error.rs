@@ -73,7 +73,7 @@ pub(super) fn damaged(ledger: &str, finding: &str) -> StoreError {
     StoreError::Unusable(format!("the ledger {ledger} is damaged: put a backup in its place ({finding})"))
 }
 
-/// The rule that a change would have broken; SQLite names the columns of the index.
+/// The rule that a change would have violated; SQLite names the columns of the index.
 fn broken_rule(message: &str) -> Option<StoreError> {
     let columns = message.strip_prefix("UNIQUE constraint failed: ")?;
     match columns {

@@ -1,5 +1,5 @@
-//! The sender's lease: what a process needs to send posts, and one that opens the ledger as a client does not have. It is a
-//! lock beside the ledger, a lock on the ledger's own file, files that are still where they were, and room for the result.
+//! The sender's lease: what a process needs to send posts, and what clients of the ledger do without. It consists of a
+//! lock beside the ledger, a lock on the ledger's own file, files that are still in place, and room for the result.
 //!
 //! The system releases a lock when its owner ends, however it ends, so there are no stale locks.
 

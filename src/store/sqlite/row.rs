@@ -51,7 +51,7 @@ pub(super) fn post(row: &SqliteRow) -> Read<Post> {
         sent_at,
         retry_at: optional_time(row, "retry_at")?,
         settled_at,
-        // Rows of the first flockd don't say.
+        // The first flockd did not record this.
         moved_at: optional_time(row, "moved_at")?.or(settled_at).or(sent_at).unwrap_or(planned_at),
     })
 }

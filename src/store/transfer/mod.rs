@@ -59,7 +59,7 @@ pub struct KeptBot {
     /// How many slots passed without a post.
     #[serde(default)]
     pub missed: u64,
-    /// Since when it is paused.
+    /// When its pause began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_at: Option<DateTime<Utc>>,
     /// Why, if no person asked for the pause.
@@ -143,7 +143,7 @@ pub struct KeptPost {
     /// The network's id for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_id: Option<String>,
-    /// Where people can see it.
+    /// Its public address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Why it is in this state, in one word. A word that this flockd does not know is kept.

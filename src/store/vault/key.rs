@@ -154,7 +154,7 @@ pub(super) fn take_next(path: &Path, mark: &str, _lock: &KeyLock) -> Result<(), 
     })
 }
 
-/// Removes the next key, with which nothing was sealed.
+/// Removes the next key, which has sealed nothing.
 pub(super) fn drop_next(path: &Path, _lock: &KeyLock) {
     // A leftover is replaced by the next key change.
     let _ = fs::remove_file(next_path(path));
