@@ -1,5 +1,5 @@
-//! A bot's account, as far as `flock.toml` says something of it: the handle, the tokens if they stand here, and how the
-//! account is to look. What a network allows in a name or a bio is not known here.
+//! A bot's account in `flock.toml`: the handle, the tokens if they are in the file, and the profile. The limits that a
+//! network sets on names and bios are not checked here.
 
 use super::section::{Found, Section};
 use super::source;
@@ -26,7 +26,7 @@ pub(super) fn handle(section: &mut Section<'_, '_>, network: Option<NetworkKind>
     Some(Found { value: handle.to_owned(), line })
 }
 
-/// What a handle on a network looks like, if this is none.
+/// What a handle on this network looks like, if `handle` is not a valid one.
 fn no_handle(network: NetworkKind, handle: &str) -> Option<&'static str> {
     let rule = network.profile().handle.as_ref()?;
     (!(rule.is_valid)(handle)).then_some(rule.expected)
@@ -37,7 +37,7 @@ pub(super) type FoundTokens = (Found<SecretSource>, Option<Found<SecretSource>>)
 
 const TOKENS: [&str; 2] = ["access_token", "access_token_secret"];
 
-/// The tokens of a bot that has them here. One that has none is signed in by `flockd enroll`.
+/// The tokens of a bot that has them in the file. `flockd enroll` signs in any other bot.
 pub(super) fn tokens(
     section: &mut Section<'_, '_>,
     name: &str,
@@ -58,7 +58,7 @@ pub(super) fn tokens(
             complain_of_stranger(section, network, "access_token_secret");
             token.map(|token| (token, None))
         }
-        // A session must be renewed and kept, so there is no use in one that stands here.
+        // A session must be renewed and stored, so a fixed one in this file is useless.
         TokenShape::Kept => {
             TOKENS.iter().for_each(|key| complain_of_stranger(section, network, key));
             None
@@ -85,9 +85,9 @@ fn complain_of_half(section: &mut Section<'_, '_>, name: &str) {
     }
 }
 
-/// Requests with such tokens are signed with the app's consumer keys as well.
+/// Requests with an OAuth 1.0a token are also signed with the app's consumer keys.
 fn complain_of_no_signer(section: &mut Section<'_, '_>, name: &str, line: usize, app: Option<&App>) {
-    // In a text that is not whole the consumer keys may be what could not be read.
+    // If the file could not be parsed completely, the consumer keys may be in the part that is missing.
     let Some(app) = app.filter(|app| app.consumer.is_none() && section.report.whole) else { return };
     let message = format!(
         "`access_token` is for OAuth 1.0a, and app {} has no `consumer_key` and `consumer_secret`: write them there, \
@@ -98,7 +98,7 @@ fn complain_of_no_signer(section: &mut Section<'_, '_>, name: &str, line: usize,
     section.error(Some(line), message);
 }
 
-/// How the account is to look.
+/// The account's profile.
 pub(super) fn profile(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Profile {
     let Some(Found { value: table, line }) = section.table("profile") else { return Profile::default() };
     let (label, path) = (format!("{}: [profile]", section.label), format!("{}.profile", section.path));
@@ -114,7 +114,7 @@ pub(super) fn profile(section: &mut Section<'_, '_>, network: Option<NetworkKind
     }
 }
 
-/// Reads the table of a profile.
+/// Reads a profile table.
 pub(super) fn looks(section: &mut Section<'_, '_>) -> Profile {
     Profile {
         name: section.text("name").map(|name| name.value.trim().to_owned()),

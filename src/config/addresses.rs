@@ -1,17 +1,17 @@
-//! Where an app's network is: its API, the pages that people see, the directory of accounts.
+//! The addresses of an app's network: its API, the pages that people see, and the account directory.
 
 use super::section::{Found, Section};
 use super::url;
 use crate::flock::NetworkKind;
 
-/// The addresses of an app; each is `None` if it can't be understood, which has been complained of.
+/// The addresses of an app. Each is `None` if it is invalid, which has been reported.
 pub(super) struct ServerAddresses {
     pub(super) api_url: Option<String>,
     pub(super) site_url: Option<String>,
     pub(super) directory_url: Option<String>,
 }
 
-/// Reads the addresses. What is wrong with the network has been complained of, so without one they are taken for X's.
+/// Reads the addresses. An invalid network has been reported already; without a network, X's defaults are used.
 pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> ServerAddresses {
     let network = network.filter(|network| network.needs_account()).unwrap_or(NetworkKind::X);
     let known = &network.profile().addresses;
@@ -29,7 +29,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) 
     ServerAddresses { api_url: api_url.filter(|url| !url.is_empty()), site_url, directory_url }
 }
 
-/// A base URL that secrets are sent to, or where people sign in.
+/// A base URL that receives secrets, or where people sign in.
 fn base_url(section: &mut Section<'_, '_>, key: &'static str, default: &str) -> Option<String> {
     let text = section.text(key);
     let Some(Found { value, line }) = text else {

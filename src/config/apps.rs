@@ -1,5 +1,5 @@
-//! `[apps.NAME]`: the registrations under which bots sign in. Their keys are read in `keys`, where their networks are in
-//! `addresses`.
+//! `[apps.NAME]`: the registrations under which bots sign in. `keys` reads their keys, `addresses` the addresses of
+//! their networks.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -14,19 +14,19 @@ use crate::flock::budget::Budget;
 use crate::flock::network::AppKeyRule;
 use crate::flock::{BotName, NetworkKind};
 
-/// Where a browser comes back after signing in, if `callback_port` doesn't say: a few ports above the daemon's own
-/// pages, so that the two after it are free as well.
+/// The port to which a browser returns after a sign-in unless `callback_port` says otherwise: a few ports above the
+/// daemon's own pages, so that the two after it are free as well.
 const DEFAULT_CALLBACK_PORT: u16 = 7_881;
 
-/// From the first port that needs no special rights to the last that has two more after it.
+/// From the first unprivileged port to the last that has two more after it.
 const CALLBACK_PORTS: RangeInclusive<u32> = 1_024..=65_533;
 
-/// What is known of an app that was asked for.
+/// What is known of an app that a bot names.
 #[derive(Debug, Clone)]
 pub(super) struct KnownApp {
-    /// Its network; `None` if even that is not clear.
+    /// Its network; `None` if even that is invalid.
     pub(super) network: Option<NetworkKind>,
-    /// The app; `None` if something about it was complained of.
+    /// The app; `None` if it has errors.
     pub(super) app: Option<Arc<App>>,
     line: usize,
     used: bool,
@@ -38,7 +38,7 @@ pub(super) struct AppTable<'t> {
     known: HashMap<&'t str, KnownApp>,
     /// In the order of the file.
     names: Vec<&'t str>,
-    /// For the bots of Bluesky that name none.
+    /// The implicit app for Bluesky bots that name none.
     standing_in: Option<Arc<App>>,
 }
 
@@ -48,7 +48,7 @@ impl<'t> AppTable<'t> {
         for Named { name, line, table } in named.iter().copied() {
             let label = format!("app {}", suggest::short(name));
             let mut section = Section::new(label, format!("apps.{name}"), table, Some(line), report);
-            // The same letters as for bots, so that a name is at home in `bots.walt.app`.
+            // The same characters as in bot names, so that a name fits into a path such as `bots.walt.app`.
             if name.parse::<BotName>().is_err() {
                 section
                     .error(Some(line), "the name is not usable: take 1 to 64 letters, digits, `-` and `_`");
@@ -79,8 +79,8 @@ impl<'t> AppTable<'t> {
         None
     }
 
-    /// The app of a bot that names none, on a network where that is clear: if no app of the file is of that network, and
-    /// one needs no keys.
+    /// The implicit app of a bot that names none, on a network whose apps need no keys, if the file has no app for that
+    /// network.
     pub(super) fn standing_in(&mut self, network: NetworkKind) -> Option<Arc<App>> {
         if self.one_for(network).is_some() || self.known.contains_key(network.as_str()) {
             return None;
@@ -91,7 +91,7 @@ impl<'t> AppTable<'t> {
         self.standing_in.clone().filter(|app| app.network == network)
     }
 
-    /// An app of that network, for a hint.
+    /// An app of that network, to suggest in a hint.
     pub(super) fn one_for(&self, network: NetworkKind) -> Option<&'t str> {
         self.names
             .iter()
@@ -99,7 +99,7 @@ impl<'t> AppTable<'t> {
             .find(|name| self.known.get(name).is_some_and(|app| app.network == Some(network)))
     }
 
-    /// Warns of apps that nobody uses.
+    /// Warns of unused apps.
     pub(super) fn complain_of_idle(&self, report: &mut Reporter) {
         if !report.whole {
             return;
@@ -155,7 +155,7 @@ fn with_apps(section: &mut Section<'_, '_>, network: Found<NetworkKind>) -> Opti
     None
 }
 
-/// The app that stands for those bots of a network which name none, where one is like the other.
+/// The implicit app for a network's bots that name none, on a network where all apps are alike.
 pub(super) fn standing_in(network: NetworkKind) -> Option<App> {
     let profile = network.profile();
     let addresses = &profile.addresses;

@@ -1,5 +1,5 @@
-//! `[bots.NAME]`: one bot, read and put together. Its account is read in `account`; what two bots may not share is in
-//! `rivals`.
+//! `[bots.NAME]`: reads and assembles one bot. `account` reads its account; `conflicts` checks what two bots may not
+//! share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::flock::account::TokenSources;
 use crate::flock::poem::Split;
 use crate::flock::{AtEnd, Bot, BotName, Mentions, NetworkKind, OnMiss, OnUnknown, Order};
 
-/// What bots are read with.
+/// The context in which bots are read.
 pub(super) struct Shared<'t> {
     pub(super) apps: AppTable<'t>,
     pub(super) defaults: Defaults,
@@ -25,7 +25,7 @@ pub(super) struct Shared<'t> {
     pub(super) rivals: Conflicts<'t>,
 }
 
-/// Reads every bot; those that can't be put together are complained of and left out.
+/// Reads every bot. A bot that can't be assembled is reported and left out.
 pub(super) fn read<'t>(named: &[Named<'t>], shared: &mut Shared<'t>, report: &mut Reporter) -> Vec<Arc<Bot>> {
     let mut bots = Vec::with_capacity(named.len());
     for Named { name, line, table } in named.iter().copied() {
@@ -91,7 +91,7 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
 }
 
 fn named(section: &mut Section<'_, '_>, name: &str) -> Option<BotName> {
-    // This message names the bot itself.
+    // The message already contains the bot's name.
     name.parse::<BotName>().map_err(|problem| section.report.error(section.line, problem.to_string())).ok()
 }
 
@@ -128,7 +128,7 @@ fn home(section: &mut Section<'_, '_>, apps: &mut AppTable<'_>) -> Option<Home> 
 }
 
 fn app_needed(section: &mut Section<'_, '_>, network: Found<NetworkKind>, apps: &AppTable<'_>) {
-    // Without the whole text it can't be known that there is no app.
+    // Unless the whole file was parsed, the app may be in the part that is missing.
     if !section.report.whole {
         return;
     }
@@ -144,7 +144,7 @@ fn app_needed(section: &mut Section<'_, '_>, network: Found<NetworkKind>, apps: 
 }
 
 fn too_much(section: &mut Section<'_, '_>, network: Found<NetworkKind>) {
-    // A bot that is written twice may have one key from each: that complaint is enough.
+    // A bot that is defined twice may have one key in each table; the duplicate is reported already.
     if !section.report.whole {
         return;
     }

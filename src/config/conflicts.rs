@@ -1,5 +1,5 @@
-//! What no two bots of a flock may have in common: names, accounts, tokens, a past. Each check is one look into a
-//! map, so that a flock of 100,000 bots is checked as fast as it is read.
+//! Conflicts between two bots of a flock: the same name, account, tokens or former name. Each check is a map lookup, so
+//! checking a flock of 100,000 bots is as fast as reading it.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -12,32 +12,31 @@ use crate::flock::account::App;
 use crate::flock::secret::SecretSource;
 use crate::flock::{BotName, NetworkKind};
 
-/// Where a bot is at home: a network, and an app where the network has such a thing. No app where one is needed has
-/// been complained of.
+/// A bot's network, and its app where the network has apps. A required app that is missing has been reported.
 pub(super) struct Home {
     pub(super) network: NetworkKind,
     pub(super) app: Option<Arc<App>>,
 }
 
-/// What the bots read so far have taken, each with the bot that took it. No `Debug`: it holds secrets.
+/// What the bots read so far have claimed, and which bot claimed it. No `Debug`: it holds secrets.
 #[derive(Default)]
 pub(super) struct Conflicts<'t> {
     all: HashSet<&'t str>,
     names: HashMap<String, &'t str>,
     former_names: HashMap<BotName, &'t str>,
-    /// By network, handle, and the server where a handle alone says nothing.
+    /// By network, handle, and server where a handle alone is ambiguous.
     accounts: HashMap<(NetworkKind, String, String), &'t str>,
     tokens: HashMap<String, &'t str>,
     poems: HashMap<(NetworkKind, PathBuf), &'t str>,
 }
 
 impl<'t> Conflicts<'t> {
-    /// Of these bots.
+    /// Starts with the names of these bots.
     pub(super) fn new(named: &[Named<'t>]) -> Self {
         Self { all: named.iter().map(|bot| bot.name).collect(), ..Self::default() }
     }
 
-    /// Names that differ only by case would share a file on some systems, and confuse people on all.
+    /// Names that differ only in case would share a file on some systems, and confuse people on all.
     pub(super) fn meet_name(&mut self, section: &mut Section<'_, '_>, name: &'t str) {
         if let Some(other) = taken(&mut self.names, name.to_lowercase(), name) {
             let message = format!("differs from bot {} only by case: rename one", short(other));
@@ -45,7 +44,7 @@ impl<'t> Conflicts<'t> {
         }
     }
 
-    /// A history goes to one bot, and only if its old owner is gone.
+    /// A history passes to a single bot, and only if no bot has the old name any more.
     pub(super) fn meet_former_name(
         &mut self,
         section: &mut Section<'_, '_>,
@@ -63,7 +62,7 @@ impl<'t> Conflicts<'t> {
         }
     }
 
-    /// Two bots on one account would each think that the other's posts are not there.
+    /// Each of two bots on one account would conclude that the other's posts are missing.
     pub(super) fn meet_account(
         &mut self,
         section: &mut Section<'_, '_>,
@@ -92,7 +91,7 @@ impl<'t> Conflicts<'t> {
         }
     }
 
-    /// X forbids identical posts across accounts, and nobody likes to read everything twice elsewhere.
+    /// X forbids identical posts across accounts; elsewhere, readers who follow both bots see everything twice.
     pub(super) fn meet_poem(
         &mut self,
         section: &mut Section<'_, '_>,
@@ -117,7 +116,7 @@ impl<'t> Conflicts<'t> {
     }
 }
 
-/// Who has taken a thing already; if nobody, `name` has it from now on.
+/// The bot that has already claimed `key`. If there is none, `name` claims it.
 fn taken<'t, K: std::hash::Hash + Eq>(
     owners: &mut HashMap<K, &'t str>,
     thing: K,
@@ -127,7 +126,7 @@ fn taken<'t, K: std::hash::Hash + Eq>(
     (owner != name).then_some(owner)
 }
 
-/// What is equal for equal accounts. On Mastodon each server has users of its own.
+/// A key that is equal for the same account. On Mastodon, each server has its own users.
 fn identity_of(home: &Home, handle: &str) -> (NetworkKind, String, String) {
     let handle = handle.to_lowercase();
     match &home.app {
@@ -139,7 +138,7 @@ fn identity_of(home: &Home, handle: &str) -> (NetworkKind, String, String) {
     }
 }
 
-/// A text that is equal for equal sources.
+/// A key that is equal for equal sources.
 fn identity(source: &SecretSource) -> String {
     match source {
         SecretSource::Literal(secret) => format!("literal:{}", secret.expose()),

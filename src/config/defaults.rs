@@ -1,4 +1,4 @@
-//! What bots have in common: the keys that may stand in `[defaults]` for all of them, and in a bot for itself.
+//! Defaults: the keys that apply to all bots in `[defaults]`, or to one bot in its own table.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use crate::flock::poem::Split;
 use crate::flock::schedule::Zone;
 use crate::flock::{AtEnd, Mentions, OnMiss, OnUnknown, Order};
 
-/// `max_late` if nothing is said: a restart in the middle of the night is forgiven, yesterday's line is not posted.
+/// Default of `max_late`: a restart in the middle of the night still posts, yesterday's line is skipped.
 pub(super) const DEFAULT_MAX_LATE: Duration = Duration::from_secs(60 * 60);
 
-/// `max_late` at least: with less, no slot would ever be in time.
+/// Minimum of `max_late`: with less, no slot would ever be in time.
 const LEAST_LATE: Duration = Duration::from_secs(1);
 
-/// `max_late` at most: a post is about its moment, and an open one keeps its bot from the next.
+/// Maximum of `max_late`: a post belongs to its moment, and an open post blocks the bot's next one.
 const MOST_LATE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// `max_per_hour` at most: schedules know no less than a second.
+/// Maximum of `max_per_hour`: schedules have a resolution of one second.
 pub(super) const MOST_PER_HOUR: u32 = 3_600;
 
-/// The keys as written; `None` where nothing, or nothing usable, is.
+/// The keys as written; `None` if a key is missing or invalid.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Defaults {
     pub(super) timezone: Option<Zone>,
@@ -35,7 +35,7 @@ pub(super) struct Defaults {
 }
 
 impl Defaults {
-    /// Reads the keys that are there.
+    /// Reads the keys that are present.
     pub(super) fn read(section: &mut Section<'_, '_>) -> Self {
         Self {
             timezone: section.zone("timezone").map(|found| found.value),
@@ -53,7 +53,7 @@ impl Defaults {
         }
     }
 
-    /// These, and where they say nothing, the others.
+    /// These values, with missing ones taken from `others`.
     pub(super) fn or(&self, others: &Self) -> Self {
         Self {
             timezone: self.timezone.as_ref().or(others.timezone.as_ref()).cloned(),

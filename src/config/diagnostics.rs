@@ -1,7 +1,8 @@
-//! Diagnostics: what is wrong, in which file, on which line, and what to do; and how they are collected while a file is read.
+//! Diagnostics: what is wrong, in which file and line, and how to fix it; and how they are collected while a file is
+//! read.
 //!
-//! The checks of poems and secrets report with the same type, so that a person reads one list. Colors and layout are the
-//! printer's.
+//! The checks of poems and secrets use the same type, so that a person reads a single list. The printer handles colors
+//! and layout.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,33 +15,33 @@ use super::spans::SourceSpans;
 use super::zones::Zones;
 
 crate::flock::words! {
-    /// Whether the flock can run in spite of it.
+    /// Whether the flock can run regardless.
     Severity {
-        /// It can't.
+        /// It can't run.
         Error = "error",
-        /// It can.
+        /// It can run.
         Warning = "warning",
-        /// It can, and nothing is wrong as far as can be seen.
+        /// It can run, and nothing seems to be wrong.
         Note = "note",
     }
 }
 
-/// Something wrong with `flock.toml`, or with a file that it names.
+/// A problem in `flock.toml`, or in a file that it names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// Whether the flock can run in spite of it.
+    /// Whether the flock can run regardless.
     pub severity: Severity,
-    /// The file to be changed.
+    /// The file to fix.
     #[serde(serialize_with = "as_shown")]
     pub file: PathBuf,
-    /// The line in it, from 1; `None` when it is about the file as a whole.
+    /// The line in it, from 1; `None` if the diagnostic is about the file as a whole.
     pub line: Option<usize>,
-    /// Which bot and key, what is wrong, and what to do: lower case, no full stop, and never a secret.
+    /// Which bot and key, what is wrong, and how to fix it: lower case, no full stop, and never a secret.
     pub message: String,
 }
 
 impl Diagnostic {
-    /// Whether the flock can't run with it.
+    /// Whether it keeps the flock from running.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -56,7 +57,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Every complaint about one flock, in the order of lines; at least one of them is an error.
+/// Every diagnostic about one flock, in the order of lines. At least one of them is an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
@@ -72,19 +73,19 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// A path that is not UTF-8 must not make the whole list unprintable.
+/// A path that is not UTF-8 must not make the whole list unserializable.
 fn as_shown<S: Serializer>(file: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&file.display())
 }
 
-/// More complaints than this are counted, not listed: nobody reads further before mending these.
+/// Maximum number of listed diagnostics; the rest are counted, because a person fixes these first.
 pub(super) const MAX_COMPLAINTS: usize = 1_000;
 
-/// More suggestions than this are not looked for: each compares a name with up to a thousand others, and a flock of
-/// 100,000 bots that all name the same wrong app should be told so in seconds.
+/// Maximum number of suggestions. Each one compares a name with up to a thousand others, and a flock of 100,000 bots
+/// that all name the same wrong app should get its answer within seconds.
 const MAX_SUGGESTIONS: usize = 100;
 
-/// The offsets at which the lines of a text end.
+/// The byte offsets at which the lines of a text end.
 #[derive(Debug)]
 pub(super) struct LineIndex(Vec<usize>);
 
@@ -99,26 +100,26 @@ impl LineIndex {
     }
 }
 
-/// Complaints and places of one reading.
+/// Collects the diagnostics and source spans of one file.
 #[derive(Debug)]
 pub(super) struct Reporter {
-    /// The folder of the file: relative paths start here.
+    /// The folder of the file, to which relative paths are resolved.
     pub(super) base: PathBuf,
-    /// Whether the whole text could be parsed. If not, nothing can be said about what is *not* there.
+    /// Whether the whole text could be parsed. If not, nothing can be reported as missing.
     pub(super) whole: bool,
     pub(super) places: SourceSpans,
-    /// The rules of time zones that count.
+    /// The time zone rules in effect.
     pub(super) zones: Zones,
     lines: LineIndex,
     complaints: Vec<Diagnostic>,
     broken_lines: HashSet<usize>,
     suggestions: usize,
-    /// The table and key of each secret that stands in the text itself.
+    /// The table and key of each secret that is written in the file itself.
     pub(super) literal_secrets: Vec<(String, &'static str)>,
 }
 
 impl Reporter {
-    /// Begins with the lines that are not even TOML, and what is wrong with them.
+    /// Starts with the lines that are not valid TOML, and their errors.
     pub(super) fn new(file: &Path, lines: LineIndex, broken: Vec<(usize, String)>, zones: Zones) -> Self {
         let mut report = Self {
             base: file.parent().unwrap_or(Path::new("")).to_owned(),
@@ -150,13 +151,13 @@ impl Reporter {
         self.complain(Severity::Warning, line, message);
     }
 
-    /// Looks for a suggestion, unless enough were made.
+    /// Looks for a suggestion, unless the maximum is reached.
     pub(super) fn suggest<T>(&mut self, find: impl FnOnce() -> Option<T>) -> Option<T> {
         self.suggestions += 1;
         if self.suggestions <= MAX_SUGGESTIONS { find() } else { None }
     }
 
-    /// Warns of rules of time zones that are not to be relied on, and says which count. Nothing if no zone was asked for.
+    /// Warns of unreliable time zone rules, and describes the rules in effect. `None` if no zone was used.
     pub(super) fn check_zones(&mut self, now: DateTime<Utc>) -> Option<String> {
         let told = self.zones.told()?;
         let problems = self.zones.problems(now);
@@ -164,7 +165,7 @@ impl Reporter {
         Some(told)
     }
 
-    /// Everything found, complaints by line.
+    /// Everything found, diagnostics sorted by line.
     pub(super) fn finish(self) -> (Vec<Diagnostic>, SourceSpans) {
         let mut complaints = self.complaints;
         complaints.sort_by_key(|complaint| complaint.line);
@@ -174,7 +175,8 @@ impl Reporter {
         (complaints, self.places)
     }
 
-    /// A line that is not TOML has its complaint; what the parser made of it deserves no second one.
+    /// A line that is not valid TOML has its diagnostic already; errors in what the parser recovered from it are not
+    /// reported.
     fn complain(&mut self, severity: Severity, line: Option<usize>, message: String) {
         if line.is_some_and(|line| self.broken_lines.contains(&line)) {
             return;
@@ -183,7 +185,7 @@ impl Reporter {
     }
 }
 
-/// Keeps the first complaints, and one that counts the others and is as severe as the worst of them.
+/// Keeps the first diagnostics, and adds one that counts the rest and has the highest severity among them.
 fn shorten(complaints: &mut Vec<Diagnostic>) {
     let rest = complaints.split_off(MAX_COMPLAINTS);
     let severity = if rest.iter().any(Diagnostic::is_error) { Severity::Error } else { Severity::Warning };

@@ -1,5 +1,5 @@
-//! The tables that appear once: `[flock]` with the ledger's place, `[vault]`, `[alerts]` and `[log]`. `[web]` has a file of
-//! its own.
+//! The tables that appear once: `[flock]` with the ledger's path, `[vault]`, `[alerts]` and `[log]`. `[web]` has its
+//! own module.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -13,13 +13,13 @@ use crate::flock::schedule::Zone;
 use crate::flock::secret::SecretSource;
 use crate::flock::{Alerts, KeySource};
 
-/// The ledger's file if nothing else is said.
+/// Default file of the ledger.
 const DEFAULT_LEDGER: &str = "flock.db";
 
-/// The vault's key, in the ledger's folder, if nothing else is said: that folder is one that the daemon can write to.
+/// Default file of the vault's key, in the ledger's folder, because the daemon can write to that folder.
 const DEFAULT_KEY_FILE: &str = "flock.key";
 
-/// Where the ledger is, as `sqlite:PATH`, and the zone of all schedules if one is named.
+/// The ledger's path, as `sqlite:PATH`, and the zone of all schedules if one is named.
 pub(super) fn flock(section: &mut Section<'_, '_>) -> (Option<String>, Option<Zone>) {
     (database(section), section.zone("timezone").map(|found| found.value))
 }
@@ -35,7 +35,7 @@ fn database(section: &mut Section<'_, '_>) -> Option<String> {
     database.map_err(|problem| section.error(line, format!("`database` {problem}"))).ok()
 }
 
-/// The file of a ledger's URL. The URL is not shown: it may hold a password.
+/// The file in a ledger's URL. The URL is not displayed, as it may contain a password.
 fn ledger_file(url: &str) -> Result<&str, &'static str> {
     let scheme = url.split(':').next().unwrap_or_default();
     if ["postgres", "postgresql"].iter().any(|name| scheme.eq_ignore_ascii_case(name)) {
@@ -62,7 +62,7 @@ fn resolved(base: &Path, file: &str) -> Result<String, &'static str> {
     Ok(format!("sqlite:{path}"))
 }
 
-/// Where the key is with which tokens are sealed in this ledger.
+/// The source of the key that seals tokens in this ledger.
 pub(super) fn vault(section: &mut Section<'_, '_>, database: Option<&str>) -> Option<KeySource> {
     let file = section.path("key_file");
     let key = source::from_outside(section, "key", "key_file");
@@ -81,10 +81,11 @@ pub(super) fn vault(section: &mut Section<'_, '_>, database: Option<&str>) -> Op
     }
 }
 
-/// `heartbeat_every`: more often would be of no use to whoever listens, more seldom says too little.
+/// Range of `heartbeat_every`. A shorter interval does not help the monitoring service, a longer one detects too
+/// little.
 const HEARTBEATS: RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(24 * 60 * 60);
 
-/// Reads the table; if it isn't written, nobody is told.
+/// Reads the table. Without it there are no alerts.
 pub(super) fn alerts(section: &mut Section<'_, '_>) -> Alerts {
     Alerts {
         command: command(section).unwrap_or_default(),
@@ -94,7 +95,7 @@ pub(super) fn alerts(section: &mut Section<'_, '_>) -> Alerts {
     }
 }
 
-/// A program that is named with its folder is looked for like every other file, any other where the system looks.
+/// A program given with a folder is resolved like every other path; a bare name is looked up by the system.
 fn command(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
     let Found { value: mut command, line } = section.texts("command")?;
     if command[0].contains('/') {
@@ -109,7 +110,7 @@ fn command(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
     Some(command)
 }
 
-/// A URL that is a secret; one that stands elsewhere is looked at by whoever resolves it.
+/// A URL that is a secret. One that comes from elsewhere is validated when it is resolved.
 fn address(section: &mut Section<'_, '_>, key: &'static str) -> Option<SecretSource> {
     let Found { value, line } = source::secret(section, key)?;
     if let SecretSource::Literal(text) = &value
@@ -130,16 +131,16 @@ fn heartbeat_every(section: &mut Section<'_, '_>) -> Option<Duration> {
     Some(value)
 }
 
-/// The parts of flockd that have something to say.
+/// The parts of flockd that write log lines.
 const PARTS: &[&str] = &[
     "alerts", "cli", "clock", "config", "daemon", "engine", "enroll", "health", "listener", "net", "sources",
     "store", "web",
 ];
 
-/// What parts were called in earlier versions: a `flock.toml` may still use these names.
+/// Names of parts in earlier versions, which a `flock.toml` may still use.
 const FORMER_NAMES: &[(&str, &str)] = &[("door", "listener"), ("shelf", "sources"), ("watch", "alerts")];
 
-/// Reads the table; if it isn't written, what is done is logged.
+/// Reads the table. Without it the level is `info`.
 pub(super) fn log(section: &mut Section<'_, '_>) -> Log {
     let level = section.word("level", Level::ALL, Level::as_str).map(|found| found.value);
     Log { level: level.unwrap_or(Log::default().level), targets: targets(section).unwrap_or_default() }
@@ -167,7 +168,7 @@ fn targets(section: &mut Section<'_, '_>) -> Option<Vec<(String, Level)>> {
     Some(targets)
 }
 
-/// The target under the name that its part has today.
+/// The target under its current name.
 fn current_name(target: &str) -> String {
     let renamed = FORMER_NAMES.iter().find_map(|(former, current)| {
         let rest = target.strip_prefix("flockd::")?.strip_prefix(former)?;
@@ -176,7 +177,7 @@ fn current_name(target: &str) -> String {
     renamed.unwrap_or_else(|| target.to_owned())
 }
 
-/// What is wrong with the name of a target. Those of other crates are not known here.
+/// What is wrong with the name of a target. Targets of other crates are not known here.
 fn problem_of(name: &str) -> Option<String> {
     let is_word =
         |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

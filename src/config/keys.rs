@@ -1,4 +1,4 @@
-//! The keys of an app: which its network has, and that none is missing or written twice.
+//! The keys of an app: which ones its network has, and that none is missing or given twice.
 
 use super::section::{Found, Section};
 use super::source;
@@ -11,7 +11,7 @@ const KEYS: [&str; 4] = ["consumer_key", "consumer_secret", "client_id", "client
 
 type FoundKeys = [Option<Found<SecretSource>>; 4];
 
-/// The keys for OAuth 1.0a and those for OAuth 2.0; `None` if they can't be understood, which has been complained of.
+/// The keys for OAuth 1.0a and for OAuth 2.0; `None` if they are invalid, which has been reported.
 pub(super) fn read(
     section: &mut Section<'_, '_>,
     network: Option<NetworkKind>,
@@ -19,7 +19,7 @@ pub(super) fn read(
     let found = KEYS.map(|key| source::secret(section, key));
     let network = network.unwrap_or(NetworkKind::X);
     match network.profile().app_keys {
-        // An app registers itself on a server that has not given it a client id.
+        // An app without a client id registers itself with the server.
         AppKeyRule::ClientIfAny => {
             let strange = complain_of_strangers(section, network, &KEYS[..2]);
             if section.wrote("client_id") != section.wrote("client_secret") {
@@ -36,7 +36,7 @@ pub(super) fn read(
     }
 }
 
-/// Says that a network knows no such keys; whether there were any.
+/// Reports keys that the network does not have; returns whether there were any.
 fn complain_of_strangers(section: &mut Section<'_, '_>, network: NetworkKind, keys: &[&str]) -> bool {
     let mut any = false;
     for key in keys {
@@ -48,7 +48,7 @@ fn complain_of_strangers(section: &mut Section<'_, '_>, network: NetworkKind, ke
     any
 }
 
-/// At least one pair of them.
+/// Requires at least one of the two pairs.
 fn of_x(
     section: &mut Section<'_, '_>,
     found: FoundKeys,
@@ -68,7 +68,7 @@ fn of_x(
     of(section, found)
 }
 
-/// Those that are there, if all that is written could be read.
+/// The keys that are present, if all of them could be read.
 fn of(
     section: &Section<'_, '_>,
     found: FoundKeys,
@@ -83,7 +83,7 @@ fn of(
     Some((consumer, client))
 }
 
-/// A client id may stand alone: an app that is a public client has no client secret.
+/// A client id may appear without a secret, because a public client has none.
 fn complain_of_halves(section: &mut Section<'_, '_>) -> bool {
     let mut halved = false;
     for (half, other) in [
@@ -102,7 +102,7 @@ fn complain_of_halves(section: &mut Section<'_, '_>) -> bool {
     halved
 }
 
-/// The console shows four texts that look alike.
+/// X's console shows four texts that look alike.
 fn complain_of_copies(section: &mut Section<'_, '_>, found: &FoundKeys) {
     for (one, other) in [(0, 1), (2, 3), (0, 2), (1, 3)] {
         if let (Some(first), Some(second)) = (&found[one], &found[other]) {

@@ -1,5 +1,5 @@
-//! What holds an app back: how long it waits before it looks for a post, how far apart its posts are, and its budget. What
-//! a network allows and charges is not known here.
+//! An app's limits: the delays before it probes for a post, the pace of its posts, and its budget. The limits and
+//! prices of a network are not known here.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,37 +10,37 @@ use super::section::{Found, Section};
 use crate::flock::NetworkKind;
 use crate::flock::budget::Budget;
 
-/// How many looks there may be. One is not enough to know that a post is not there; more than three cost money and
+/// Allowed number of probes. One is not enough to establish that a post does not exist; more than three cost money and
 /// show nothing new.
 const HOW_OFTEN: RangeInclusive<usize> = 2..=3;
 
-/// The shortest pause before a look, and the longest: the bot waits meanwhile.
+/// The shortest and the longest delay before a probe; the bot waits in the meantime.
 const PAUSES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
 
 /// How `looks` is written.
 const WRITTEN: &str = "a list of two or three lengths of time, like [\"10s\", \"1m\", \"5m\"]";
 
-/// The least time between two posts of the app, if `pace` doesn't say.
+/// Default of `pace`, the minimum interval between two posts of an app.
 pub(super) const PACE: Duration = Duration::from_millis(200);
 
-/// `pace` at most: a flock that needs more has better schedules for that.
+/// Maximum of `pace`: a flock that needs more should change its schedules.
 const SLOWEST: Duration = Duration::from_secs(60);
 
 /// A budget of more posts than this limits nothing.
 const MOST_POSTS: u32 = 1_000_000_000;
 
-/// A budget of more US dollars than this is a slip.
+/// A budget of more US dollars than this is a typo.
 const MOST_DOLLARS: u64 = 1_000_000_000;
 
-/// How many digits of a dollar count: X charges in thousandths.
+/// Number of decimals of a dollar amount: X charges in thousandths.
 const DECIMALS: usize = 3;
 
-/// The pauses before each look, if nobody says.
+/// Default delays before each probe.
 pub(super) fn usual_looks(network: Option<NetworkKind>) -> Vec<Duration> {
     network.unwrap_or(NetworkKind::X).profile().probe_delays.to_vec()
 }
 
-/// The pauses before each look; `None` if they can't be understood, which has been complained of.
+/// The delays before each probe; `None` if they are invalid, which has been reported.
 pub(super) fn looks(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option<Vec<Duration>> {
     let Some(Found { value, line }) = section.value("looks") else { return Some(usual_looks(network)) };
     let Some(list) = value.as_array() else {
@@ -60,7 +60,7 @@ pub(super) fn looks(section: &mut Section<'_, '_>, network: Option<NetworkKind>)
     Some(pauses)
 }
 
-/// Those of a list; `None` if there is one that can't be, after all of them have been looked at.
+/// The delays in a list; `None` if one of them is invalid. Every entry is checked.
 fn pauses(section: &mut Section<'_, '_>, list: &DeArray<'_>) -> Option<Vec<Duration>> {
     let mut pauses = Vec::new();
     for item in list {
@@ -84,7 +84,7 @@ fn pause(section: &mut Section<'_, '_>, text: &str, line: usize) -> Option<Durat
     None
 }
 
-/// The least time between two posts of the app; zero is none.
+/// The minimum interval between two posts of the app; zero means none.
 pub(super) fn pace(section: &mut Section<'_, '_>) -> Option<Duration> {
     let found = section.duration("pace");
     let Some(Found { value, line }) = found else { return (!section.wrote("pace")).then_some(PACE) };
@@ -96,7 +96,7 @@ pub(super) fn pace(section: &mut Section<'_, '_>) -> Option<Duration> {
     None
 }
 
-/// The budget of an app, which has none if nothing is said.
+/// The app's budget; unlimited by default.
 pub(super) fn budget(section: &mut Section<'_, '_>) -> Budget {
     let Some(Found { value: table, line }) = section.table("budget") else { return Budget::default() };
     let (label, path) = (format!("{}: [budget]", section.label), format!("{}.budget", section.path));
@@ -106,7 +106,7 @@ pub(super) fn budget(section: &mut Section<'_, '_>) -> Budget {
     budget
 }
 
-/// Reads the table of a budget.
+/// Reads a budget table.
 pub(super) fn limits(section: &mut Section<'_, '_>) -> Budget {
     Budget {
         posts_per_day: section.integer("posts_per_day", 1..=MOST_POSTS).map(|found| found.value),
@@ -115,7 +115,7 @@ pub(super) fn limits(section: &mut Section<'_, '_>) -> Budget {
     }
 }
 
-/// An amount of US dollars, in thousandths.
+/// An amount of US dollars, in milli-dollars.
 fn money(section: &mut Section<'_, '_>, key: &'static str) -> Option<u64> {
     let Found { value, line } = section.value(key)?;
     let mills = match value {
@@ -136,7 +136,7 @@ fn money(section: &mut Section<'_, '_>, key: &'static str) -> Option<u64> {
     fitting
 }
 
-/// The thousandths of a number with a decimal point. It is read as it is written: binary fractions don't hold cents.
+/// The milli-dollars of a decimal number. The text is parsed directly, because binary fractions can't represent cents.
 fn mills(text: &str) -> Option<u64> {
     let (whole, fraction) = text.strip_prefix('+').unwrap_or(text).split_once('.')?;
     let fraction = fraction.trim_end_matches('0');

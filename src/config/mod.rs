@@ -1,7 +1,7 @@
-//! `flock.toml` becomes a [`Flock`], or every complaint at once with file and line.
+//! Parses `flock.toml` into a [`Flock`], or reports every error at once with file and line.
 //!
-//! [`read`] is pure; [`load`] adds the file. Secrets are only named here: [`secret`] resolves them for what uses
-//! them. Poems, and what a network makes of their lines, are not looked at.
+//! [`read`] is pure; [`load`] also reads the file. Secrets are only located here: [`secret`] resolves them when they
+//! are needed. Poems, and how a network treats their lines, are not examined.
 
 pub mod diagnostics;
 pub mod secret;
@@ -56,47 +56,47 @@ use crate::files::{self, ReadError};
 use crate::flock::Flock;
 use crate::flock::schedule::Zone;
 
-/// The largest `flock.toml`: three times what 100,000 bots with every key need.
+/// Maximum size of `flock.toml`: three times what 100,000 bots with every key need.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
-/// A `flock.toml` that can be used.
+/// A valid `flock.toml`.
 #[derive(Debug, Clone)]
 pub struct Loaded {
-    /// What it says.
+    /// The flock that it describes.
     pub flock: Flock,
-    /// What a person should know about it all the same.
+    /// Warnings that do not keep the flock from running.
     pub warnings: Vec<Diagnostic>,
-    /// Where it says what.
+    /// Where each setting is in the file.
     pub places: SourceSpans,
     /// The text itself.
     pub written: Written,
 }
 
-/// Whatever can be learnt from a `flock.toml`, usable or not.
+/// Everything that can be learned from a `flock.toml`, valid or not.
 #[derive(Debug, Clone)]
 pub struct Examined {
-    /// What could be read of it: with an error among the complaints something in it is missing.
+    /// What could be read of it. If one of the diagnostics is an error, it is incomplete.
     pub flock: Option<Flock>,
-    /// Everything that is wrong with it, or worth knowing.
+    /// Every diagnostic.
     pub complaints: Vec<Diagnostic>,
-    /// Where it says what.
+    /// Where each setting is in the file.
     pub places: SourceSpans,
-    /// Which rules of time zones count, in words, if a zone is named at all.
+    /// A description of the time zone rules in effect, if a zone is used at all.
     pub zones: Option<String>,
-    /// The text itself, as far as there is one.
+    /// The text itself, as far as it could be read.
     pub written: Written,
 }
 
-/// Reads a `flock.toml`. `now` is where the search for the shortest gap of a schedule begins.
+/// Reads a `flock.toml`. The search for a schedule's shortest gap starts at `now`.
 ///
 /// # Errors
 ///
-/// Every complaint about the file, warnings among them.
+/// Every diagnostic about the file, including warnings.
 pub fn load(file: &Path, now: DateTime<Utc>) -> Result<Loaded, Diagnostics> {
     examine(file, now).whole()
 }
 
-/// Reads as much of a `flock.toml` as can be read, for whoever wants to complain of the rest at the same time.
+/// Reads as much of a `flock.toml` as possible, for callers that report further problems together with its errors.
 pub fn examine(file: &Path, now: DateTime<Utc>) -> Examined {
     match text_of(file) {
         Ok(text) => examine_text(&text, file, now, Zones::of_this_machine()),
@@ -110,7 +110,7 @@ pub fn examine(file: &Path, now: DateTime<Utc>) -> Examined {
     }
 }
 
-/// The system's files whose change may bring other rules for the time zones of a flock.
+/// The system files whose change may bring new rules for a flock's time zones.
 pub(crate) fn zone_files(flock: &Flock) -> Vec<PathBuf> {
     let names: BTreeSet<&str> = flock.bots.iter().map(|bot| bot.schedule.zone().name()).collect();
     if names.iter().all(|name| *name == "UTC") {
@@ -119,7 +119,7 @@ pub(crate) fn zone_files(flock: &Flock) -> Vec<PathBuf> {
     Zones::of_this_machine().files(names)
 }
 
-/// Whether the rules of a bot's time zone are others by now than those it has.
+/// Whether the rules of a bot's time zone have changed since the flock was read.
 pub(crate) fn has_old_zones(flock: &Flock) -> bool {
     let zones: HashSet<&Zone> = flock.bots.iter().map(|bot| bot.schedule.zone()).collect();
     if zones.iter().all(|zone| **zone == Zone::utc()) {
@@ -130,11 +130,11 @@ pub(crate) fn has_old_zones(flock: &Flock) -> bool {
 }
 
 impl Examined {
-    /// The flock, if no complaint is an error.
+    /// The flock, if no diagnostic is an error.
     ///
     /// # Errors
     ///
-    /// Every complaint about the file, warnings among them.
+    /// Every diagnostic about the file, including warnings.
     pub fn whole(self) -> Result<Loaded, Diagnostics> {
         let Self { flock, complaints, places, written, .. } = self;
         match flock.filter(|_| !complaints.iter().any(Diagnostic::is_error)) {
@@ -143,15 +143,15 @@ impl Examined {
         }
     }
 
-    /// The tables with an error in them, such as `bots.walt`; `None` if an error belongs to no table.
+    /// The tables that contain an error, such as `bots.walt`; `None` if an error belongs to no table.
     pub fn broken_tables(&self) -> Option<BTreeSet<&str>> {
         let errors = self.complaints.iter().filter(|complaint| complaint.is_error());
         errors.map(|complaint| complaint.line.and_then(|line| self.places.table_at(line))).collect()
     }
 }
 
-/// Reads the text of a `flock.toml` that is, or would be, at `file`, with the rules of time zones in the binary. There
-/// is a flock if no complaint is an error.
+/// Reads the text of a `flock.toml` that is, or would be, at `file`, with the built-in time zone rules. Returns a flock
+/// if no diagnostic is an error.
 pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<Diagnostic>, SourceSpans) {
     match examine_text(text, file, now, Zones::built_in()).whole() {
         Ok(Loaded { flock, warnings, places, .. }) => (Some(flock), warnings, places),
@@ -159,7 +159,7 @@ pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<
     }
 }
 
-/// Reads as much as can be read of the text that a daemon keeps of its `flock.toml`, which was at `file`.
+/// Reads as much as possible of the text that a daemon stored of its `flock.toml`, which was at `file`.
 pub fn examine_kept(text: &str, file: &Path, now: DateTime<Utc>) -> Examined {
     examine_text(text, file, now, Zones::of_this_machine())
 }
@@ -182,7 +182,7 @@ fn examine_text(text: &str, file: &Path, now: DateTime<Utc>, zones: Zones) -> Ex
     Examined { flock, complaints, places, zones, written }
 }
 
-/// Reads the whole document, table by table. What comes back is whole only if no complaint is an error.
+/// Reads the whole document, table by table. The result is complete only if no diagnostic is an error.
 fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Reporter) -> Option<Flock> {
     let mut root = Section::new("", "", document, None, report);
     let [flock, vault, web, alerts, log, defaults, apps, bots] =
@@ -213,7 +213,7 @@ fn flock<'t>(document: &'t DeTable<'t>, now: DateTime<Utc>, report: &mut Reporte
     Some(Flock { database: database?, timezone, vault_key: vault_key?, web: web?, alerts, log, bots })
 }
 
-/// Reads a table of which there is one; if it isn't written, as if it were empty.
+/// Reads a table that appears once. A missing table counts as empty.
 fn single<'t, T>(
     name: &str,
     table: Option<Found<&'t DeTable<'t>>>,
@@ -229,7 +229,7 @@ fn single<'t, T>(
     value
 }
 
-/// The text of a file, or the line and what is wrong with it.
+/// The text of a file, or the line and the error.
 fn text_of(file: &Path) -> Result<String, (Option<usize>, String)> {
     let about_all = |message: &str| (None, message.to_owned());
     let bytes = files::read(file, MAX_BYTES).map_err(|problem| about_all(&unreadable(&problem)))?.bytes;

@@ -1,4 +1,5 @@
-//! How a bot's posts are shown: `visibility`, `language`, `spoiler_text`. What a server makes of them is not known here.
+//! How a bot's posts are displayed: `visibility`, `language`, `spoiler_text`. How a server treats them is not known
+//! here.
 
 use toml::de::DeValue;
 
@@ -6,7 +7,7 @@ use super::section::{Found, Section};
 use super::suggest::short;
 use crate::flock::{NetworkKind, PostOptions, Visibility};
 
-/// The most languages that a post on Bluesky may be in (lexicon app.bsky.feed.post).
+/// The maximum number of languages of a Bluesky post (lexicon app.bsky.feed.post).
 const LANGUAGES: usize = 3;
 
 /// How `language` is written.
@@ -14,7 +15,7 @@ const WRITTEN: &str = "the code of a language, like \"en\" or \"pt-BR\"";
 
 const KEYS: [&str; 3] = ["visibility", "language", "spoiler_text"];
 
-/// Reads the keys; those that mean nothing on the bot's network are warned about.
+/// Reads the keys, and warns of those that have no effect on the bot's network.
 pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> PostOptions {
     let visibility = section.word("visibility", Visibility::ALL, Visibility::as_str);
     let languages = languages(section, network);
@@ -29,7 +30,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) 
     PostOptions { visibility: visibility.map(|found| found.value), languages, spoiler_text }
 }
 
-/// One language; on Bluesky up to three.
+/// One language, or up to three on Bluesky.
 fn languages(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Vec<String> {
     let Some(Found { value, line }) = section.value("language") else { return Vec::new() };
     let several = network.is_none_or(|network| network.profile().languages_max > 1);
@@ -55,8 +56,8 @@ fn languages(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Vec
     written.into_iter().map(str::to_owned).collect()
 }
 
-/// Whether a text looks like a language tag: a language of two or three letters, and what else there may be behind it
-/// (RFC 5646, section 2.1).
+/// Whether a text looks like a language tag: a language of two or three letters, and optional subtags (RFC 5646,
+/// section 2.1).
 fn is_code(text: &str) -> bool {
     let mut parts = text.split('-');
     let language = parts.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! When a bot posts: its schedule, and whether jitter and `max_per_hour` go with it.
+//! When a bot posts: its schedule, and whether jitter and `max_per_hour` are compatible with it.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,13 +9,14 @@ use super::defaults::MOST_PER_HOUR;
 use super::section::{Found, Section};
 use crate::flock::schedule::{Schedule, ScheduleError, Zone};
 
-/// Schedules read so far. A large flock has few different ones, and reading one costs more than all else of a bot.
+/// Caches the schedules read so far. A large flock has few distinct schedules, and parsing one costs more than the rest
+/// of a bot.
 #[derive(Debug)]
 pub(super) struct ScheduleChecks {
     now: DateTime<Utc>,
     read: HashMap<(String, Zone), Result<Schedule, ScheduleError>>,
     gaps: HashMap<(String, Zone), Duration>,
-    /// Whether a schedule has more slots in an hour than that many.
+    /// Whether a schedule has more slots in an hour than the given limit.
     bursts: HashMap<(String, Zone, u32), bool>,
 }
 
@@ -46,7 +47,7 @@ impl ScheduleChecks {
         }
     }
 
-    /// Complains of a jitter that would let a slot's post come after the next slot.
+    /// Reports a jitter that could delay a slot's post past the next slot.
     pub(super) fn check_jitter(
         &mut self,
         section: &mut Section<'_, '_>,
@@ -73,14 +74,14 @@ impl ScheduleChecks {
         }
     }
 
-    /// Warns of a schedule with more slots in an hour than the bot may post.
+    /// Warns of a schedule with more slots in an hour than the bot's limit.
     pub(super) fn check_density(
         &mut self,
         section: &mut Section<'_, '_>,
         schedule: &Found<Schedule>,
         max_per_hour: u32,
     ) {
-        // No schedule has more slots than an hour has seconds.
+        // A schedule has at most one slot per second.
         if max_per_hour >= MOST_PER_HOUR {
             return;
         }
@@ -104,8 +105,8 @@ fn key(schedule: &Schedule) -> (String, Zone) {
     (schedule.text().to_owned(), schedule.zone().clone())
 }
 
-/// A gap that no two slots of a schedule undercut, as far as its first fields tell. It settles most cases without
-/// looking at slots: schedules of a large flock differ by the numbers in these fields.
+/// A lower bound of the gap between two slots, judged by a schedule's first fields. It settles most cases without
+/// computing slots, because schedules of a large flock differ in the numbers of these fields.
 fn least_gap(text: &str) -> Duration {
     let fields: Vec<&str> = text.split_whitespace().collect();
     let fixed = |field: &str| field.chars().all(|c| c.is_ascii_digit());

@@ -1,7 +1,7 @@
-//! A table of `flock.toml`, read key by key. Whatever is wrong with a value becomes a complaint with its line and
-//! the reader goes on; keys that nobody asked for are unknown.
+//! A table of `flock.toml`, read key by key. An invalid value becomes a diagnostic with its line, and reading
+//! continues. Keys that no reader asks for are unknown.
 //!
-//! What keys there are, and what they mean together, is for `global`, `apps`, `habits` and `bots` to know.
+//! Which keys exist, and what they mean together, is defined in `global`, `apps`, `defaults` and `bots`.
 
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
@@ -14,13 +14,13 @@ use super::suggest::{self, short};
 use super::zone_hint;
 use crate::flock::schedule::Zone;
 
-/// The longest text taken as a value: a path may have 4,096 bytes, and nothing else is longer.
+/// Maximum length of a text value: a path may have 4,096 bytes, and nothing else is longer.
 const MAX_TEXT: usize = 4_096;
 
-/// How a length of time is written.
+/// The format of a duration.
 const LENGTH_OF_TIME: &str = "a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\"";
 
-/// A value with the line it stands on.
+/// A value and its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found<T> {
     pub(super) value: T,
@@ -30,15 +30,15 @@ pub(super) struct Found<T> {
 /// A table being read.
 #[derive(Debug)]
 pub(super) struct Section<'t, 'r> {
-    /// What messages call it: `bot walt`.
+    /// Its name in messages: `bot walt`.
     pub(super) label: String,
-    /// Where it is: `bots.walt`.
+    /// Its path: `bots.walt`.
     pub(super) path: String,
-    /// The line of its header; `None` for the file itself, and for a table that is not written.
+    /// The line of its header; `None` for the file itself, and for a table that is missing.
     pub(super) line: Option<usize>,
     pub(super) report: &'r mut Reporter,
     table: &'t DeTable<'t>,
-    /// The keys asked for, and where they stand if they are written.
+    /// The keys asked for, and their lines if they are present.
     pub(super) asked: Vec<(&'static str, Option<usize>)>,
 }
 
@@ -59,7 +59,7 @@ impl<'t, 'r> Section<'t, 'r> {
         self.unless(problem_in(found.value, Use::of(key)), key, found)
     }
 
-    /// A list of texts, each like [`Section::text`], and at least one.
+    /// A list of one or more texts, each like [`Section::text`].
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Found<Vec<String>>> {
         let Found { value, line } = self.value(key)?;
         let texts = value.as_array().map(|list| list.iter().map(|item| item.get_ref().as_str()));
@@ -75,7 +75,7 @@ impl<'t, 'r> Section<'t, 'r> {
         self.unless(problem, key, Found { value: texts.into_iter().map(str::to_owned).collect(), line })
     }
 
-    /// A text that may be empty and may have line breaks, white space at its ends removed.
+    /// A text that may be empty and may contain line breaks, with surrounding white space removed.
     pub(super) fn prose(&mut self, key: &'static str) -> Option<Found<String>> {
         let Found { value, line } = self.quoted(key)?;
         let prose = value.replace("\r\n", "\n").trim().to_owned();
@@ -99,7 +99,7 @@ impl<'t, 'r> Section<'t, 'r> {
         fitting
     }
 
-    /// A length of time, such as "10m".
+    /// A duration, such as "10m".
     pub(super) fn duration(&mut self, key: &'static str) -> Option<Found<Duration>> {
         let Found { value, line } = self.value(key)?;
         let Some(text) = value.as_str() else {
@@ -109,7 +109,7 @@ impl<'t, 'r> Section<'t, 'r> {
         self.parsed_duration(key, text, line)
     }
 
-    /// The same of a text that is there already.
+    /// Parses a duration from a text that was read already.
     pub(super) fn parsed_duration(&mut self, key: &str, text: &str, line: usize) -> Option<Found<Duration>> {
         let duration = humantime::parse_duration(text).ok().map(|value| Found { value, line });
         if duration.is_none() {
@@ -135,7 +135,7 @@ impl<'t, 'r> Section<'t, 'r> {
         known.map(|value| Found { value, line })
     }
 
-    /// A list of such words, none of them twice; it may be empty.
+    /// A list of words of a closed list, without duplicates; it may be empty.
     pub(super) fn words<T: Copy + PartialEq>(
         &mut self,
         key: &'static str,
@@ -169,7 +169,7 @@ impl<'t, 'r> Section<'t, 'r> {
         zone
     }
 
-    /// A path; a relative one starts at the file's folder.
+    /// A path. A relative one is resolved to the file's folder.
     pub(super) fn path(&mut self, key: &'static str) -> Option<Found<PathBuf>> {
         let found = self.quoted(key)?;
         let Found { value, line } = self.unless(problem_in(found.value, Use::Path), key, found)?;
@@ -190,7 +190,7 @@ impl<'t, 'r> Section<'t, 'r> {
         Some(Found { value: table, line })
     }
 
-    /// Whatever stands there. Every other way of asking comes through here.
+    /// The raw value. Every other accessor calls this.
     pub(super) fn value(&mut self, key: &'static str) -> Option<Found<&'t DeValue<'t>>> {
         let found = self.table.get_key_value(key);
         let found = found.map(|(key, value)| (self.report.line_at(key.span().start), value.get_ref()));
@@ -198,24 +198,24 @@ impl<'t, 'r> Section<'t, 'r> {
         found.map(|(line, value)| Found { value, line })
     }
 
-    /// The line of a key that was asked for, if it is written.
+    /// The line of a key that was asked for, if it is present.
     pub(super) fn line_of(&self, key: &str) -> Option<usize> {
         self.asked.iter().find(|(asked, _)| *asked == key)?.1
     }
 
-    /// Whether a key that was asked for is written, rightly or not.
+    /// Whether a key that was asked for is present, valid or not.
     pub(super) fn wrote(&self, key: &str) -> bool {
         self.line_of(key).is_some()
     }
 
-    /// Says that a key which must be there isn't, if that can be known.
+    /// Reports that a required key is missing, unless the file could not be parsed completely.
     pub(super) fn missing(&mut self, key: &str, remedy: &str) {
         if !self.wrote(key) {
             self.absent(format!("`{key}` is missing: {remedy}"));
         }
     }
 
-    /// Says that something is not there, unless the text could not be read whole.
+    /// Reports that something is missing, unless the file could not be parsed completely.
     pub(super) fn absent(&mut self, message: String) {
         if self.report.whole {
             self.error(self.line, message);
@@ -232,7 +232,7 @@ impl<'t, 'r> Section<'t, 'r> {
         self.report.warning(line, message);
     }
 
-    /// Says that a value is of the wrong kind. The value itself is not shown: it may be a secret.
+    /// Reports a value of the wrong type. The value itself is not displayed: it may be a secret.
     pub(super) fn mistyped(&mut self, key: &str, expect: &str, value: &DeValue<'_>, line: usize) {
         let kind = match value {
             DeValue::String(_) => "a text",
@@ -245,7 +245,7 @@ impl<'t, 'r> Section<'t, 'r> {
         self.error(Some(line), format!("`{key}` must be {expect}, not {kind}"));
     }
 
-    /// Complains about every key that was not asked for.
+    /// Reports every key that was not asked for.
     pub(super) fn no_more_keys(&mut self) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
@@ -262,7 +262,7 @@ impl<'t, 'r> Section<'t, 'r> {
         }
     }
 
-    /// Ends the reading: unknown keys are complained about, places noted.
+    /// Finishes reading: reports unknown keys and records source spans.
     pub(super) fn finish(mut self) {
         self.no_more_keys();
         let written = self.asked.iter().filter_map(|(key, line)| Some((*key, (*line)?)));
@@ -289,7 +289,7 @@ impl<'t, 'r> Section<'t, 'r> {
     }
 }
 
-/// A table in a table of named ones, such as `[bots.walt]` in `bots`.
+/// An entry of a table of named tables, such as `[bots.walt]` in `bots`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named<'t> {
     pub(super) name: &'t str,
@@ -297,7 +297,7 @@ pub(super) struct Named<'t> {
     pub(super) table: &'t DeTable<'t>,
 }
 
-/// The tables in a table of named ones, in the order of the file; what is no table is complained about.
+/// The entries of a table of named tables, in the order of the file. An entry that is not a table is reported.
 pub(super) fn named<'t>(
     kind: &str,
     table: Option<Found<&'t DeTable<'t>>>,
@@ -321,7 +321,7 @@ pub(super) fn named<'t>(
     named
 }
 
-/// What is wrong with a text, whatever it stands for. The text itself is not shown: it may be a secret.
+/// What is wrong with a text, whatever its use. The text itself is not displayed: it may be a secret.
 pub(super) fn problem_of(text: &str) -> Option<String> {
     if text.trim().is_empty() {
         return Some("is empty: write something, or remove the key".into());
@@ -329,7 +329,7 @@ pub(super) fn problem_of(text: &str) -> Option<String> {
     length_of(text).or_else(|| control_in(text.chars()))
 }
 
-/// What a text is for, as far as that matters to one with control characters.
+/// The use of a text, as far as it matters for control characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
     Path,
@@ -347,7 +347,7 @@ impl Use {
     }
 }
 
-/// The same, with what to do in place of removing a character that somebody meant.
+/// What is wrong with a text. The remedy depends on its use, because a control character may have been intended.
 fn problem_in(text: &str, used: Use) -> Option<String> {
     let control = text.chars().find(|c| c.is_control());
     match (used, control.and_then(escape)) {
@@ -360,7 +360,7 @@ fn problem_in(text: &str, used: Use) -> Option<String> {
     }
 }
 
-/// What a control character is called, and how it gets into a text by mistake.
+/// The name of a control character, and how it gets into a text by mistake.
 fn escape(control: char) -> Option<(&'static str, &'static str)> {
     match control {
         '\t' => Some(("a tab", "\\t")),

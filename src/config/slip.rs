@@ -1,20 +1,20 @@
-//! What a person probably meant by a line that is no TOML, in their words: the parser knows what it expected there, not
-//! what they come from.
+//! Guesses what a person meant by a line that is not valid TOML, and says it in their terms. The parser only knows what
+//! it expected there.
 //!
-//! A value is never shown: it may be a secret.
+//! A value is never displayed: it may be a secret.
 
 use super::suggest::short;
 
-/// Quotation marks that word processors and chats put in the place of `"` and `'`.
+/// Quotation marks that word processors and chat programs substitute for `"` and `'`.
 const TYPOGRAPHIC: [char; 14] = ['“', '”', '„', '‟', '«', '»', '‘', '’', '‚', '‛', '″', '′', '＂', '`'];
 
-/// Words for a switch in other languages.
+/// Boolean words of other formats.
 const SWITCHES: [&str; 6] = ["true", "false", "yes", "no", "on", "off"];
 
-/// The marks with which remarks begin elsewhere.
+/// Comment markers of other languages.
 const REMARKS: [&str; 5] = ["//", ";", "--", "/*", "%"];
 
-/// What to write in place of a line, if it shows what was meant.
+/// What to write instead of a line, if its intention is recognizable.
 pub(super) fn meant(line: &str) -> Option<String> {
     if REMARKS.iter().any(|mark| line.starts_with(mark)) {
         return Some("a remark begins with `#`".into());
@@ -37,13 +37,13 @@ pub(super) fn meant(line: &str) -> Option<String> {
     }
 }
 
-/// The name in the header of a table of which only the brackets are wrong.
+/// The name in a table's header in which only the brackets are wrong.
 pub(super) fn header_in_other_brackets(line: &str) -> Option<String> {
     let name = header(line)?;
     line.contains(&name).then_some(name)
 }
 
-/// The name in the header of a table as it would be right, for one with other brackets, or with other signs than dots.
+/// The corrected name in a table's header that has other brackets, or other separators than dots.
 pub(super) fn header(line: &str) -> Option<String> {
     let line = line.split('#').next().unwrap_or_default().trim();
     let is_bracket = |c: char| "[](){}<>".contains(c);
@@ -55,12 +55,12 @@ pub(super) fn header(line: &str) -> Option<String> {
     (begins && fits && !is_right).then(|| words.join("."))
 }
 
-/// How the header of a table is written.
+/// A table's header in its correct form.
 pub(super) fn square_brackets(name: &str) -> String {
     format!("a table's name stands in square brackets, with dots between its parts: write [{}]", short(name))
 }
 
-/// Whether a line has a meaning, and yet no key that the parser could read.
+/// Whether a line's intention is recognizable although it has no key that the parser could read.
 pub(super) fn has_no_key(line: &str) -> bool {
     let key = line.split_once('=').map_or("", |(key, _)| key.trim());
     !is_key(key) && meant(line).is_some()
@@ -77,7 +77,7 @@ fn equals(key: &str) -> String {
     format!("write `=` and not `:`: {} = \"…\"", short(key))
 }
 
-/// What is wrong behind the `=`.
+/// What is wrong after the `=`.
 fn of_value(key: &str, value: &str) -> Option<String> {
     let key = short(key);
     let Some(first) = value.chars().next() else { return Some(of_bare(&key, value)) };
@@ -118,7 +118,7 @@ fn of_quoted(key: &str, value: &str, quote: char) -> Option<String> {
     }
 }
 
-/// Where a quoted text ends, behind its quote.
+/// The end of a quoted text, after its closing quote.
 fn end_of_quoted(value: &str, quote: char) -> Option<usize> {
     let mut escaped = false;
     for (at, c) in value.char_indices().skip(1) {
@@ -132,7 +132,7 @@ fn end_of_quoted(value: &str, quote: char) -> Option<usize> {
     None
 }
 
-/// A value without quotes. Numbers, and what is written as one, need none.
+/// A value without quotes. Numbers, and values written like numbers, need none.
 fn of_bare(key: &str, value: &str) -> String {
     let value = value.split('#').next().unwrap_or_default().trim();
     let word = value.trim_end_matches([',', ';']);
@@ -164,7 +164,7 @@ fn is_quoted_so(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// A piece of each answer; where there is none, the parser's words are as good.
+    /// Checks a part of each answer; lines without an answer get the parser's message.
     #[test]
     fn a_line_is_understood() {
         for (line, expect) in [
@@ -197,7 +197,7 @@ mod tests {
             let said = meant(line);
             assert!(said.as_ref().is_some_and(|said| said.contains(expect)), "{line}: {said:?}");
         }
-        // Each letter that begins a word of TOML: `false`, `true`, `inf`, `nan`.
+        // Each letter that begins a TOML keyword: `false`, `true`, `inf`, `nan`.
         for word in ["feed", "twitter", "indigo", "nostr", "x", "10m", "-5x", "Feed", "über"] {
             assert!(meant(&format!("network = {word}")).unwrap().contains("in quotes"), "{word}");
         }

@@ -1,13 +1,13 @@
-//! How `flock.toml` names a secret: a text in quotes, or a table with one of `env`, `file` and `credential`.
+//! How `flock.toml` names a secret: a quoted text, or a table with one of `env`, `file` and `credential`.
 //!
-//! Nothing is looked up here, and nothing that is written in the place of a secret is ever shown.
+//! Nothing is resolved here, and no value in place of a secret is ever displayed.
 
 use toml::de::{DeTable, DeValue};
 
 use super::section::{Found, Section, problem_of};
 use crate::flock::secret::{Secret, SecretSource};
 
-/// Where the secret of this key is to be found.
+/// The source of this key's secret.
 pub(super) fn secret(section: &mut Section<'_, '_>, key: &'static str) -> Option<Found<SecretSource>> {
     let Found { value, line } = section.value(key)?;
     let source = match value {
@@ -29,7 +29,7 @@ pub(super) fn secret(section: &mut Section<'_, '_>, key: &'static str) -> Option
     source.map(|value| Found { value, line })
 }
 
-/// Where a secret comes from that has a key of its own for files, and no place in `flock.toml` at all.
+/// The source of a secret that has a separate key for files, and may not be written in `flock.toml` at all.
 pub(super) fn from_outside(
     section: &mut Section<'_, '_>,
     key: &'static str,
@@ -78,7 +78,7 @@ fn elsewhere(
     one_of_three(&mut section)
 }
 
-/// Reads the table of a secret.
+/// Reads a secret's table.
 pub(super) fn one_of_three(section: &mut Section<'_, '_>) -> Option<SecretSource> {
     let env = section.text("env").map(|name| (name.line, variable(name.value)));
     let file = section.path("file").map(|path| (path.line, Ok(SecretSource::File(path.value))));
@@ -112,7 +112,7 @@ fn credential(name: &str) -> Result<SecretSource, &'static str> {
     }
 }
 
-/// Complains if a secret and its partner are one and the same: a slip of copying that every request would fail by.
+/// Reports a secret that equals its partner: a copying mistake that would make every request fail.
 pub(super) fn differ(
     section: &mut Section<'_, '_>,
     one: &Found<SecretSource>,

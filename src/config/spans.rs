@@ -1,18 +1,18 @@
-//! Where things stand in `flock.toml`, so that whoever finds a fault later can name the line.
+//! The lines of tables and keys in `flock.toml`, so that errors found later can name the line.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::{Diagnostic, Severity};
 
-/// The lines of every table and key that were read.
+/// The lines of every table and key that was read.
 #[derive(Debug, Clone, Default)]
 pub struct SourceSpans {
     file: PathBuf,
     tables: HashMap<String, TableSpans>,
 }
 
-/// One table. Keys are the reader's own words, so a flock of 100,000 bots costs no text here but its names.
+/// One table. Keys are static strings, so a flock of 100,000 bots stores no text here but its names.
 #[derive(Debug, Clone)]
 struct TableSpans {
     line: Option<usize>,
@@ -20,7 +20,7 @@ struct TableSpans {
 }
 
 impl SourceSpans {
-    /// Of this file, with nothing in it yet.
+    /// Spans of this file, still empty.
     pub(super) fn new(file: &Path) -> Self {
         Self { file: file.to_owned(), tables: HashMap::new() }
     }
@@ -30,8 +30,8 @@ impl SourceSpans {
         &self.file
     }
 
-    /// The line on which `bots.walt.poem` stands; if that key is not written, the line of the table that it
-    /// would be in. `None` if there is no such table.
+    /// The line of a key such as `bots.walt.poem`; if the key is missing, the line of the table that it belongs to.
+    /// `None` if there is no such table.
     pub fn line_of(&self, path: &str) -> Option<usize> {
         if let Some(table) = self.tables.get(path) {
             return table.line;
@@ -44,7 +44,7 @@ impl SourceSpans {
         written.map(|(_, line)| *line).or(table.line)
     }
 
-    /// The table, such as `bots.walt`, that a line is in; tables in it count as its own lines.
+    /// The table, such as `bots.walt`, that contains a line. Lines of nested tables count as its own.
     pub(super) fn table_at(&self, line: usize) -> Option<&str> {
         let begun = self.tables.iter().filter_map(|(path, table)| Some((table.line?, path)));
         let (_, path) = begun.filter(|(begin, _)| *begin <= line).max()?;
@@ -52,22 +52,22 @@ impl SourceSpans {
         Some(&path[..end])
     }
 
-    /// A complaint that keeps the flock from running, about what stands at `path`.
+    /// An error, which keeps the flock from running, at `path`.
     pub fn error(&self, path: &str, message: impl Into<String>) -> Diagnostic {
         self.complaint(Severity::Error, path, message.into())
     }
 
-    /// A complaint with which the flock can run, about what stands at `path`.
+    /// A warning, with which the flock can run, at `path`.
     pub fn warning(&self, path: &str, message: impl Into<String>) -> Diagnostic {
         self.complaint(Severity::Warning, path, message.into())
     }
 
-    /// Notes where a table begins and where its keys stand.
+    /// Records the line of a table and the lines of its keys.
     pub(super) fn add(&mut self, path: String, line: Option<usize>, keys: Box<[(&'static str, usize)]>) {
         self.tables.insert(path, TableSpans { line, keys });
     }
 
-    /// Something to know.
+    /// A note at `path`.
     pub fn note(&self, path: &str, message: impl Into<String>) -> Diagnostic {
         self.complaint(Severity::Note, path, message.into())
     }

@@ -1,17 +1,17 @@
-//! "Did you mean": the known word nearest to an unknown one.
+//! "Did you mean": finds the known word closest to an unknown one.
 
-/// Longer texts get no suggestion: comparing takes time that grows with both lengths, and no word known is longer.
+/// Longer texts get no suggestion: the comparison takes time proportional to both lengths, and no known word is longer.
 const MAX_LEN: usize = 64;
 
-/// No more words than this are compared with.
+/// Maximum number of candidates that are compared.
 const MAX_CANDIDATES: usize = 1_000;
 
-/// The candidate nearest to `text`, if it is near: one slip, and one more for every four characters.
+/// The candidate closest to `text`, if it is close: one edit, plus one for every four characters.
 pub(crate) fn nearest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     nearest_within(text, 1 + text.chars().count() / 4, candidates)
 }
 
-/// The candidate nearest to `text`, if so many slips make the one of the other.
+/// The candidate closest to `text`, if it is within the given number of edits.
 pub(super) fn nearest_within<'c>(
     text: &str,
     allowed: usize,
@@ -30,7 +30,7 @@ pub(super) fn nearest_within<'c>(
         .map(|(_, candidate)| candidate)
 }
 
-/// A text from the file as it is safe to print: on one line, and not a page of it.
+/// A text from the file in a form that is safe to print: on one line, and shortened.
 pub(super) fn short(text: &str) -> String {
     const MAX: usize = 60;
     let mut escaped = text.escape_debug();

@@ -1,8 +1,8 @@
-//! Text that is not TOML: what to say about it, and how to read the rest all the same.
+//! Handles text that is not valid TOML: what to report, and how to read the rest anyway.
 //!
-//! The parser goes on after most errors but not after all: a header that it can't read puts the keys below it
-//! into another table, and a key without `=` ends the document. [`mend`] takes such lines out of the way, so
-//! that one slip doesn't hide the complaints about a hundred bots. What values mean is not known here.
+//! The parser recovers from most errors, but not from all: after a header that it can't read, the following keys land
+//! in another table, and a key without `=` ends the document. [`mend`] removes these lines, so that one typo doesn't
+//! hide the errors of a hundred bots. The meaning of values is not known here.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -14,13 +14,13 @@ use super::slip;
 use super::suggest::short;
 use crate::flock::BotName;
 
-/// How the parser calls what must be told apart here; a test notices when it changes its mind.
+/// The parser's message for an error that is handled separately; a test detects when it changes.
 const DUPLICATE: &str = "duplicate key";
 const UNQUOTED: &str = "string values must be quoted";
 const NO_VALUE: &str = "key with no value";
 
-/// What is wrong, by line and one for each line; and the text without the lines that would keep the parser from the
-/// others, as many lines as before.
+/// One error per line, by line; and the text without the lines that would keep the parser from reading the others, with
+/// the same number of lines.
 pub(super) fn mend(text: &str, lines: &LineIndex, errors: &[Error]) -> (Vec<(usize, String)>, String) {
     let slips = slips(text, lines, errors);
     (complaints(text, &slips), mended(text, &slips))
@@ -28,7 +28,7 @@ pub(super) fn mend(text: &str, lines: &LineIndex, errors: &[Error]) -> (Vec<(usi
 
 fn complaints(text: &str, slips: &[Slip<'_>]) -> Vec<(usize, String)> {
     let firsts = first_headers(text, slips);
-    // Keys under a header that is there twice are not blamed for being there twice as well.
+    // Keys under a duplicate header are not reported as duplicates themselves.
     let mut excused: Range<usize> = 0..0;
     let mut complaints = Vec::new();
     for slip in slips {
@@ -56,17 +56,17 @@ fn mended(text: &str, slips: &[Slip<'_>]) -> String {
     mended
 }
 
-/// An error with the line it is on.
+/// An error and its line.
 struct Slip<'t> {
     at: usize,
     line: usize,
-    /// What the parser says.
+    /// The parser's message.
     error: &'t str,
-    /// The piece of text it speaks of.
+    /// The span of text that it refers to.
     piece: &'t str,
     /// The whole line, trimmed.
     written: &'t str,
-    /// Whether it is about something that is opened here and still open where the text ends.
+    /// Whether the line opens something that is still open at the end of the text.
     left_open: bool,
 }
 
@@ -79,17 +79,17 @@ impl Slip<'_> {
         self.written.starts_with('[') && !self.error.contains("array") && !self.error.contains("inline")
     }
 
-    /// The name in a header that is not even written in square brackets.
+    /// The name in a header that is not even in square brackets.
     fn other_header(&self) -> Option<String> {
         slip::header_in_other_brackets(self.written).filter(|_| !self.written.starts_with('['))
     }
 
-    /// Whether nothing that was opened before goes on in this line.
+    /// Whether the line does not continue something that was opened earlier.
     fn is_whole_line(&self) -> bool {
         !self.left_open && !["array", "inline", "multi-line"].iter().any(|piece| self.error.contains(piece))
     }
 
-    /// The line as the parser can read it, or nothing of it.
+    /// The line in a form that the parser can read, or an empty line.
     fn readable(&self, line: &str) -> String {
         let has_no_key = self.is_whole_line() && slip::has_no_key(self.written);
         match self.other_header() {
@@ -116,7 +116,7 @@ impl Slip<'_> {
         }
     }
 
-    /// What the line itself shows.
+    /// What the line itself seems to mean.
     fn meant(&self) -> Option<String> {
         let header = self.other_header().map(|name| slip::square_brackets(&name));
         header.or_else(|| slip::meant(self.written).filter(|_| self.is_whole_line()))
@@ -144,8 +144,8 @@ fn slips<'t>(text: &'t str, lines: &LineIndex, errors: &'t [Error]) -> Vec<Slip<
     errors.into_iter().map(slip).collect()
 }
 
-/// Where an error is to be mended, and whether by closing what is open there. The parser notices only at the end
-/// of the text, at `end`, that something was never closed; a person looks for where it was opened.
+/// Where to fix an error, and whether the fix is to close what is open there. The parser notices only at the end of the
+/// text, at `end`, that something was never closed; a person looks for where it was opened.
 fn place(text: &str, end: usize, error: &Error) -> (usize, bool) {
     const OPENERS: [(&str, &str); 4] = [
         ("multi-line literal", "'''"),
@@ -159,7 +159,7 @@ fn place(text: &str, end: usize, error: &Error) -> (usize, bool) {
     (opened.unwrap_or(start.min(end)), opened.is_some())
 }
 
-/// The line that holds the byte at `at`, trimmed.
+/// The line that contains the byte at `at`, trimmed.
 fn line_around(text: &str, at: usize) -> &str {
     let bytes = text.as_bytes();
     let start = bytes[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
@@ -167,7 +167,7 @@ fn line_around(text: &str, at: usize) -> &str {
     text.get(start..end).unwrap_or_default().trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
-/// Where the table that begins at `at` ends: at the next line with a header.
+/// The end of the table that begins at `at`: the next line with a header.
 fn end_of_table(text: &str, at: usize) -> usize {
     let mut end = at;
     let mut rest = text[at..].split_inclusive('\n');
@@ -175,14 +175,14 @@ fn end_of_table(text: &str, at: usize) -> usize {
     end + rest.take_while(|line| !line.trim_start().starts_with('[')).map(str::len).sum::<usize>()
 }
 
-/// What stands between the brackets of a header, white space left out.
+/// The text between a header's brackets, without white space.
 fn inner(header: &str) -> String {
     let header = header.split('#').next().unwrap_or_default();
     let inner = header.trim_start_matches('[').split(']').next().unwrap_or_default();
     inner.split('.').map(str::trim).collect::<Vec<_>>().join(".")
 }
 
-/// Where each header is first written, if there is one that is written twice.
+/// The first position of each header, if any header is duplicated.
 fn first_headers(text: &str, slips: &[Slip<'_>]) -> HashMap<String, usize> {
     let mut firsts = HashMap::new();
     if !slips.iter().any(|slip| slip.is_header() && slip.is_duplicate()) {
@@ -223,7 +223,7 @@ fn bad_header(line: &str, error: &str) -> String {
     }
 }
 
-/// A header like the given one that the parser accepts, with what it doesn't accept replaced.
+/// A header similar to the given one that the parser accepts, with invalid parts replaced.
 fn usable_header(header: &str) -> String {
     let usable = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     let header = header.trim();

@@ -1,11 +1,11 @@
-//! Base URLs: of a network, and of the daemon's own pages.
+//! Base URLs of networks, and of the daemon's own pages.
 
 use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// A base URL as it is kept, without a slash at the end; or what is wrong with it. The text is not shown: it may
-/// hold a password.
+/// A normalized base URL, without a trailing slash; or what is wrong with it. The text is not displayed: it may contain
+/// a password.
 pub(super) fn base(text: &str) -> Result<String, &'static str> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url =
@@ -19,7 +19,7 @@ pub(super) fn base(text: &str) -> Result<String, &'static str> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-/// Like [`base`], for an address that secrets are sent to: without TLS only on this machine.
+/// Like [`base`], for an address that receives secrets: without TLS only on this machine.
 pub(super) fn confidential(text: &str) -> Result<String, &'static str> {
     let kept = base(text)?;
     let plain = kept.starts_with("http://");
@@ -29,7 +29,7 @@ pub(super) fn confidential(text: &str) -> Result<String, &'static str> {
     Ok(kept)
 }
 
-/// What is wrong with a URL that is a secret as a whole, as those of webhooks are. The text is not shown.
+/// What is wrong with a URL that is a secret as a whole, such as a webhook's. The text is not displayed.
 pub(super) fn check_secret(text: &str) -> Result<(), &'static str> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or("must be a URL that begins with https:// and names a host")?;

@@ -1,4 +1,4 @@
-//! `[web]`: how the daemon is reached, and what it shows to whom.
+//! `[web]`: the web server's address, and what it shows to whom.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -12,10 +12,10 @@ use super::url;
 use crate::flock::secret::Secret;
 use crate::flock::web::{Dashboard, Open, Web, is_own_path};
 
-/// Where the daemon listens if nothing else is said: only this machine reaches it.
+/// Default address of the web server, reachable from this machine only.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7878);
 
-/// How the daemon's web server is reached, and what it shows.
+/// The web server's address, and what it shows.
 pub(super) fn web(section: &mut Section<'_, '_>) -> Option<Web> {
     let listen = section.text("listen");
     let public_url = section.text("public_url");
@@ -40,14 +40,14 @@ pub(super) fn web(section: &mut Section<'_, '_>) -> Option<Web> {
         open: open.map_or_else(|| Open::unless_told(listen), |found| found.value),
         proxies,
     };
-    // A password that can't be read has its own complaint.
+    // A password that can't be read is reported already.
     if web.is_exposed_on(listen) && !section.wrote("password") {
         section.error(line, exposed(listen));
     }
     Some(web)
 }
 
-/// Why the dashboard must not be on an address that other machines reach.
+/// Why the dashboard must not listen on an address that other machines can reach.
 pub(crate) fn exposed(listen: SocketAddr) -> String {
     format!(
         "other machines reach {listen}, so the dashboard needs a password: write the `password` that \
@@ -55,7 +55,7 @@ pub(crate) fn exposed(listen: SocketAddr) -> String {
     )
 }
 
-/// The address at which others reach the daemon.
+/// The address at which other machines reach the daemon.
 fn public(section: &mut Section<'_, '_>, Found { value, line }: Found<&str>) -> Option<String> {
     let base = url::base(value)
         .map_err(|problem| section.error(Some(line), format!("`public_url` {problem}")))
@@ -113,7 +113,7 @@ fn address(section: &mut Section<'_, '_>, text: Found<&str>) -> Option<SocketAdd
     address
 }
 
-/// `localhost` is understood without asking a resolver, whose answer may change.
+/// `localhost` is parsed without a resolver, whose answer may change.
 fn parsed(text: &str) -> Option<SocketAddr> {
     match text.strip_prefix("localhost:") {
         Some(port) => port.parse().ok().map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),

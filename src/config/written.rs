@@ -1,5 +1,5 @@
-//! The text of a `flock.toml` that was read, and the same without its secrets: what a daemon keeps of the flock that it
-//! runs, so that commands can go on with it while the file is broken.
+//! The text of a `flock.toml` that was read, and the text without its secrets. A daemon stores the latter for the flock
+//! that it runs, so that commands still work while the file is broken.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 use url::Url;
 
-/// Stands in the place of a secret that was written in the text.
+/// Replaces a secret that was written in the text.
 const NOT_KEPT: &str = "FLOCKD_DOES_NOT_KEEP_SECRETS";
 
-/// Tables that no command reads. What they run or call may hold a secret in any of its words.
+/// Tables that no command reads. The programs and URLs in them may contain a secret anywhere.
 const NOT_READ: [&str; 1] = ["alerts"];
 
-/// What stands in a `flock.toml`. Its `Debug` shows none of the text.
+/// The contents of a `flock.toml`. Its `Debug` output shows none of the text.
 #[derive(Clone, Default)]
 pub struct Written {
     file: PathBuf,
@@ -33,13 +33,13 @@ impl Written {
         Self { file: file.to_owned(), text: text.to_owned(), secrets }
     }
 
-    /// The file, as it was named.
+    /// The path of the file, as given.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// The same flock as TOML, without any secret and without comments, which may hold one as well. `None` if the text is
-    /// not TOML.
+    /// The flock as TOML, without any secret and without comments, which may contain secrets as well. `None` if the
+    /// text is not valid TOML.
     pub fn without_secrets(&self) -> Option<String> {
         let mut document: Table = self.text.parse().ok()?;
         document.retain(|name, _| !NOT_READ.contains(&name));

@@ -1,6 +1,7 @@
-//! What was meant by a text that is no time zone of the IANA list: an offset, an abbreviation, a name from another list.
+//! Guesses what was meant by a text that is not an IANA time zone: an offset, an abbreviation, a name from another
+//! list.
 //!
-//! Only names of places are compared by spelling. Between abbreviations and offsets one letter or sign is half a day.
+//! Only place names are compared by spelling. Between abbreviations or offsets, one letter or sign can mean half a day.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use super::suggest;
 use super::zones::Zones;
 use crate::flock::schedule::Zone;
 
-/// Places that people know, a few for each offset; the first that fits is the example.
+/// Well-known places, a few for each offset; the first match is the example.
 #[rustfmt::skip]
 const PLACES: &[&str] = &[
     "Europe/London", "Europe/Berlin", "Europe/Athens", "Europe/Moscow", "Europe/Dublin", "Europe/Lisbon",
@@ -26,8 +27,8 @@ const PLACES: &[&str] = &[
     "Pacific/Auckland", "Pacific/Chatham", "Pacific/Apia", "Pacific/Pago_Pago", "Pacific/Kiritimati",
 ];
 
-/// What other lists call a zone, without the words `Standard`, `Daylight`, `Summer` and `Time`: the names of Windows,
-/// and those in use in North America.
+/// Zone names of other lists, without the words `Standard`, `Daylight`, `Summer` and `Time`: those of Windows, and
+/// those in use in North America.
 #[rustfmt::skip]
 const OTHER_LISTS: &[(&str, &str)] = &[
     ("pacific", "America/Los_Angeles"), ("mountain", "America/Denver"), ("us mountain", "America/Phoenix"),
@@ -52,7 +53,7 @@ const OTHER_LISTS: &[(&str, &str)] = &[
     ("coordinated universal", "UTC"), ("universal", "UTC"), ("zulu", "UTC"), ("z", "UTC"),
 ];
 
-/// Large cities that the list has under the name of another.
+/// Large cities whose zone is named after another city.
 #[rustfmt::skip]
 const CITIES: &[(&str, &str)] = &[
     ("amsterdam", "Europe/Amsterdam"), ("barcelona", "Europe/Madrid"), ("beijing", "Asia/Shanghai"),
@@ -74,10 +75,10 @@ const CITIES: &[(&str, &str)] = &[
     ("cape_town", "Africa/Johannesburg"), ("pretoria", "Africa/Johannesburg"), ("wellington", "Pacific/Auckland"),
 ];
 
-/// Words for the zone that a machine is set to.
+/// Words for the machine's own zone.
 const OF_THE_MACHINE: [&str; 6] = ["local", "localtime", "system", "auto", "default", "host"];
 
-/// What to write in place of this text, as the end of a message.
+/// What to write instead of this text, as the end of a message.
 pub(super) fn hint(text: &str) -> String {
     let plain = text.trim().trim_start_matches(':');
     place(plain)
@@ -95,7 +96,7 @@ fn did_you_mean(name: &str) -> String {
     format!("did you mean \"{name}\"?")
 }
 
-/// A place of that name, in another spelling: white space for `_`, the city alone, the path of a file.
+/// A place of that name in another spelling: white space for `_`, the city alone, or the path of a file.
 fn place(text: &str) -> Option<&'static str> {
     let folded = text.trim_matches('/').replace([' ', '-'], "_").to_lowercase();
     let fold = |name: &str| name.replace('-', "_").to_lowercase();
@@ -105,7 +106,7 @@ fn place(text: &str) -> Option<&'static str> {
         |name: &&str| is_place(name) && name.rsplit('/').next().is_some_and(|own| fold(own) == city);
     let ends_so = |name: &&str| name.contains('/') && folded.ends_with(&format!("/{}", name.to_lowercase()));
     let known = CITIES.iter().find(|(name, _)| *name == city).map(|(_, zone)| *zone);
-    // `Etc/UTC` and its like are no cities.
+    // `Etc/UTC` and the like are not cities.
     let is_word = city.len() < 4 || city.starts_with("gmt") || city.bytes().any(|byte| byte.is_ascii_digit());
     Zones::names()
         .find(same)
@@ -114,7 +115,7 @@ fn place(text: &str) -> Option<&'static str> {
         .or(known)
 }
 
-/// Whether a name is that of a place: between `Etc/GMT+5` and `Etc/GMT-5` one sign is ten hours.
+/// Whether a name is that of a place: `Etc/GMT+5` and `Etc/GMT-5` differ by one sign and ten hours.
 fn is_place(name: &str) -> bool {
     name.contains('/') && !name.starts_with("Etc/")
 }
@@ -149,7 +150,7 @@ fn offset(text: &str) -> Option<i32> {
     (hours <= 14 && minutes < 60).then_some(sign * (hours * 60 + minutes))
 }
 
-/// The sign in the names `Etc/GMT+5` is that of POSIX, where west is positive.
+/// The sign in names such as `Etc/GMT+5` follows POSIX, where west is positive.
 fn of_offset(minutes: i32) -> String {
     let (hours, rest) = (minutes / 60, minutes % 60);
     let shown =
@@ -166,7 +167,7 @@ fn of_offset(minutes: i32) -> String {
     }
 }
 
-/// The name on another list: `Pacific Standard Time`, `(UTC+01:00) Berlin`.
+/// The zone for a name of another list: `Pacific Standard Time`, `(UTC+01:00) Berlin`.
 fn of_another_list(text: &str) -> Option<&'static str> {
     let text = text.to_lowercase();
     let words =
@@ -175,9 +176,9 @@ fn of_another_list(text: &str) -> Option<&'static str> {
     OTHER_LISTS.iter().find(|(name, _)| *name == stem).map(|(_, zone)| *zone)
 }
 
-/// A rule in place of a name, such as `MST7` or `CET-1CEST,M3.5.0,M10.5.0/3`.
+/// A POSIX rule instead of a name, such as `MST7` or `CET-1CEST,M3.5.0,M10.5.0/3`.
 fn posix(text: &str) -> Option<String> {
-    // Who writes `UTC5` does not think of POSIX, by which that is five hours behind.
+    // A person who writes `UTC5` is not thinking of POSIX, where that is five hours behind.
     let rules =
         TimeZone::posix(text).ok().filter(|_| !text.starts_with("UTC") && !text.starts_with("GMT"))?;
     let zone = Zone::new("POSIX", rules);
@@ -192,7 +193,7 @@ fn posix(text: &str) -> Option<String> {
     Some(format!("this is a rule of POSIX and no name: {remedy}"))
 }
 
-/// What a zone is called for half a year, or several zones are.
+/// An abbreviation that a zone has for half of the year, or that several zones share.
 fn abbreviation(text: &str) -> Option<String> {
     let wanted = text.to_ascii_uppercase();
     let called_so = |name: &&&str| {
@@ -215,13 +216,13 @@ fn abbreviation(text: &str) -> Option<String> {
     }
 }
 
-/// One slip, or two in a long name: `Dubai` and `Mumbai` are two cities.
+/// One typo, or two in a long name: `Dubai` and `Mumbai` are two cities.
 fn misspelt(text: &str) -> Option<&'static str> {
     let allowed = if text.len() < 12 { 1 } else { 2 };
     suggest::nearest_within(text, allowed, Zones::names().filter(|name| is_place(name)))
 }
 
-/// A day of each half of a year.
+/// A day in each half of a year.
 fn seasons() -> [DateTime<Utc>; 2] {
     ["2026-01-15T12:00:00Z", "2026-07-15T12:00:00Z"].map(|at| at.parse().expect("an instant"))
 }
@@ -253,7 +254,7 @@ mod tests {
         }
     }
 
-    /// Whatever zone is named for an offset has that offset for at least half of the year.
+    /// The zone suggested for an offset has that offset for at least half of the year.
     #[test]
     fn an_offset_is_never_turned_around() {
         for minutes in (-12 * 60..=14 * 60).step_by(15) {

@@ -1,8 +1,8 @@
-//! Which rules of time zones count: the system's files, which its updates keep fresh, or the copy in the binary.
+//! Chooses the time zone rules: the system's files, which its updates keep current, or the copy in the binary.
 //!
-//! A folder named by `TZDIR` is an order. Otherwise the newer edition counts, and the system's if the two are of one
-//! age or its age can't be told. A zone that the chosen edition doesn't have, such as an old name that a distribution
-//! packs elsewhere, is looked up in the other.
+//! A folder named by `TZDIR` always wins. Otherwise the newer edition wins, and the system's if both are of the same
+//! edition or its edition is unknown. A zone that the chosen edition lacks, such as an old name that a distribution
+//! packages separately, is looked up in the other.
 
 use std::fs;
 use std::io::Read;
@@ -14,19 +14,19 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use crate::flock::schedule::Zone;
 
-/// Where systems keep their zones.
+/// Where systems keep their zone files.
 const FOLDERS: [&str; 3] = ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"];
 
-/// The files in such a folder that begin with the name of the edition.
+/// Files in a zoneinfo folder that begin with the name of the edition.
 const EDITION_FILES: [&str; 2] = ["tzdata.zi", "+VERSION"];
 
-/// A year's first edition is out by then. Editions are named by year and letter; they carry no date.
+/// The month by which a year's first edition is out. Editions are named by year and letter; they carry no date.
 const FIRST_EDITION_BY: u32 = 7;
 
-/// Entries of a zoneinfo folder that are no zones of a place: they change with the machine, or stand for none.
+/// Entries of a zoneinfo folder that are not zones of a place: they change with the machine, or are placeholders.
 const NOT_A_PLACE: [&str; 3] = ["Factory", "localtime", "posixrules"];
 
-/// The rules of time zones, from one place or the other. Folders are read when a zone is first asked for.
+/// The time zone rules, from either source. Folders are read when a zone is first looked up.
 #[derive(Debug)]
 pub(crate) struct Zones {
     named: Option<PathBuf>,
@@ -34,15 +34,15 @@ pub(crate) struct Zones {
     chosen: OnceLock<Chosen>,
 }
 
-/// What was found, and which of it counts.
+/// The available rules, and which of them are in effect.
 #[derive(Debug)]
 struct Chosen {
     system: Option<System>,
-    /// Whether the rules in the binary go first.
+    /// Whether the built-in rules take precedence.
     built_in_first: bool,
-    /// Whether the folder is one that `TZDIR` names.
+    /// Whether `TZDIR` names the folder.
     by_order: bool,
-    /// What `TZDIR` names, if nothing is there.
+    /// The path in `TZDIR`, if nothing exists there.
     missing: Option<PathBuf>,
 }
 
@@ -55,12 +55,12 @@ struct System {
 }
 
 impl Zones {
-    /// The rules in the binary alone.
+    /// The built-in rules alone.
     pub(crate) fn built_in() -> Self {
         Self::of(None, Vec::new())
     }
 
-    /// What `TZDIR` names, what the system has, or the rules in the binary.
+    /// The rules that `TZDIR` names, the system's, or the built-in ones.
     pub(crate) fn of_this_machine() -> Self {
         let named = std::env::var_os("TZDIR").filter(|folder| !folder.is_empty()).map(PathBuf::from);
         Self::of(named, FOLDERS.map(PathBuf::from).into())
@@ -70,7 +70,7 @@ impl Zones {
         Self { named, folders, chosen: OnceLock::new() }
     }
 
-    /// The zone of that name, whatever its case.
+    /// The zone of that name, ignoring case.
     pub(crate) fn get(&self, name: &str) -> Option<Zone> {
         if name.eq_ignore_ascii_case("utc") {
             return Some(Zone::utc());
@@ -84,7 +84,7 @@ impl Zones {
         if *built_in_first { built_in.or(of_system) } else { of_system.or(built_in) }
     }
 
-    /// The names of all zones in the binary; a hint needs no more.
+    /// The names of all built-in zones, which is enough for a hint.
     pub(super) fn names() -> impl Iterator<Item = &'static str> {
         static NAMES: OnceLock<Vec<String>> = OnceLock::new();
         let names = || TimeZoneDatabase::bundled().available().map(|name| name.as_str().to_owned()).collect();
@@ -92,17 +92,18 @@ impl Zones {
         names.filter(|name| !NOT_A_PLACE.contains(name))
     }
 
-    /// Which edition counts and where it is, in words; and why the other does not. Nothing if no zone was asked for.
+    /// A description of the edition in effect and its location, and why the other is not used. `None` if no zone was
+    /// used.
     pub(super) fn told(&self) -> Option<String> {
         self.chosen.get().map(Chosen::told)
     }
 
-    /// Everything that a person should know about the rules that count, if a zone was asked for.
+    /// Everything that a person should know about the rules in effect, if a zone was used.
     pub(super) fn problems(&self, now: DateTime<Utc>) -> Vec<String> {
         self.chosen.get().map(|chosen| chosen.problems(now)).unwrap_or_default()
     }
 
-    /// The files whose change may bring other rules for these zones.
+    /// The files whose change may bring new rules for these zones.
     pub(crate) fn files<'z>(&self, names: impl IntoIterator<Item = &'z str>) -> Vec<PathBuf> {
         let Some(System { folder, .. }) = &self.chosen().system else { return Vec::new() };
         EDITION_FILES.into_iter().chain(names).map(|name| folder.join(name)).collect()
@@ -179,7 +180,7 @@ impl System {
         Some(Self { folder: folder.to_owned(), edition, zones })
     }
 
-    /// The zone of that name, or of the name for which it is another by the list in the binary.
+    /// The zone of that name, or of the name that it is an alias of in the built-in list.
     fn get(&self, name: &str, built_in: Option<&Zone>) -> Option<Zone> {
         if let Some(rules) = self.rules(name) {
             let name = built_in.map_or_else(|| rules.iana_name().unwrap_or(name), Zone::name).to_owned();
@@ -195,7 +196,7 @@ impl System {
     }
 }
 
-/// The edition that a file begins with: `# version 2026f` or `2026f`.
+/// The edition in a file's first line: `# version 2026f` or `2026f`.
 fn edition_in(file: &Path) -> Option<String> {
     let mut start = [0; 64];
     let read = fs::File::open(file).ok()?.read(&mut start).ok()?;
@@ -217,7 +218,7 @@ fn is_older(edition: &str, other: &str) -> bool {
     edition < other
 }
 
-/// Whether the first edition of the year after this one's has been out for long.
+/// Whether the next year's first edition has been out for a long time.
 fn is_stale(edition: &str, now: DateTime<Utc>) -> bool {
     let Some(year) = year_of(edition) else { return false };
     now.year() > year + 1 || (now.year() == year + 1 && now.month() >= FIRST_EDITION_BY)
@@ -227,7 +228,7 @@ fn is_stale(edition: &str, now: DateTime<Utc>) -> bool {
 mod tests {
     use super::*;
 
-    /// A folder with a zone whose noon is unmistakable: it holds the rules of another.
+    /// A folder with a zone that contains the rules of another, so that its noon is unmistakable.
     fn folder(edition: Option<&str>, zones: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         for (name, rules) in zones {

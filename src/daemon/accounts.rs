@@ -1,5 +1,5 @@
-//! The bots' accounts, for commands that ask networks about them. They work beside a daemon: what they change
-//! in the ledger they change by compare-and-swap. Nothing is posted here.
+//! Access to the bots' accounts, for commands that query networks. It works while a daemon runs: changes to the ledger
+//! are made by compare-and-swap. Nothing is posted here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,53 +19,55 @@ use crate::store::{Store, StoreError};
 
 use super::{DaemonError, clients};
 
-/// Another process makes a new ledger in a few milliseconds. After so many looks it does something else.
+/// Attempts to open the ledger. Another process creates a new one within a few milliseconds; after this many attempts
+/// it is busy with something else.
 const TRIES: u32 = 50;
-/// The pause before looking again.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The accounts of a flock.
 pub struct AccountAccess {
     /// The ledger.
     pub store: Arc<dyn Store>,
-    /// The vault in it.
+    /// The vault inside the ledger.
     pub vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
     keeper: TokenManager,
     http: reqwest::Client,
 }
 
-/// A bot's account, and what it is opened with.
+/// A bot's account with the client and the credentials that open it.
 pub struct AccountSession {
-    /// What can be done with it.
+    /// The calls that the account supports.
     pub api: Arc<dyn AccountApi>,
     bot: Arc<Bot>,
 }
 
-/// Why an account can't be asked.
+/// Why an account can't be queried.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAccount {
     /// The network has no accounts.
     #[error("network {0} has no accounts: there is nothing to sign in to")]
     NoneThere(NetworkKind),
-    /// What its app registered can't be read.
+    /// The app's registration can't be read from the vault.
     #[error(transparent)]
     Vault(#[from] VaultError),
 }
 
-/// Why nobody can sign in.
+/// Why a sign-in can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum NotRegistered {
     /// There is no account to sign in to.
     #[error(transparent)]
     NoAccount(#[from] NoAccount),
-    /// The server did not take the app.
+    /// The server rejected the app.
     #[error(transparent)]
     Rejection(#[from] Rejection),
 }
 
 impl AccountAccess {
-    /// Opens the flock's ledger beside whoever holds it; `None` if there is none yet, so that nobody is signed in.
+    /// Opens the flock's ledger as a client, next to the lease owner. Returns `None` if there is no ledger yet, in
+    /// which case no bot is signed in.
     pub async fn open(
         flock: &Flock,
         clock: Arc<dyn Clock>,
@@ -77,8 +79,8 @@ impl AccountAccess {
         }
     }
 
-    /// The same; the ledger is made, or brought up to date, where that is to be done first. Returns where it is, if
-    /// there was none.
+    /// Like `open`, and creates or upgrades the ledger first where necessary. Returns the path of a newly created
+    /// ledger.
     pub async fn open_or_make(
         flock: &Flock,
         clock: Arc<dyn Clock>,
@@ -92,7 +94,7 @@ impl AccountAccess {
         Ok(Self::sharing(flock, clock, events, Arc::new(ledger), super::http()?))
     }
 
-    /// The same with a ledger and a client that somebody has already.
+    /// Like `open`, with a ledger and an HTTP client that the caller already has.
     pub(super) fn sharing(
         flock: &Flock,
         clock: Arc<dyn Clock>,
@@ -105,7 +107,7 @@ impl AccountAccess {
         Self { store, vault, clock, keeper, http }
     }
 
-    /// A bot's account.
+    /// Opens a bot's account.
     pub async fn visit(&self, bot: &Arc<Bot>) -> Result<AccountSession, NoAccount> {
         let registration = match &bot.app {
             Some(app) if bot.network.profile().has_servers => self.vault.registration(&app.name).await?,
@@ -114,8 +116,8 @@ impl AccountAccess {
         self.visit_with(bot, registration)
     }
 
-    /// The same before somebody signs in: where apps register themselves the server knows this one afterwards.
-    /// `redirects` is where browsers may come back to.
+    /// Opens a bot's account before a sign-in. Where apps register themselves, this registers the app with the server.
+    /// `redirects` are the addresses to which a browser may return.
     pub async fn visit_to_sign_in(
         &self,
         bot: &Arc<Bot>,
@@ -139,12 +141,12 @@ impl AccountAccess {
         Ok(AccountSession { api, bot: bot.clone() })
     }
 
-    /// Finishes what is being written, and leaves the ledger tidy. Nothing can be asked afterwards.
+    /// Finishes pending writes and closes the ledger cleanly. No calls are possible afterwards.
     pub async fn close(&self) {
         self.store.close().await;
     }
 
-    /// Asks something of an account, with renewed tokens if the ones at hand have run out or are not accepted.
+    /// Calls an account's API, and renews the tokens first if they have expired or are rejected.
     pub async fn ask<T>(
         &self,
         visit: &AccountSession,
@@ -157,19 +159,18 @@ impl AccountAccess {
         self.keeper.ask(&visit.bound()?, question).await
     }
 
-    /// The tokens that a bot signs with.
+    /// The tokens with which a bot's requests are authorized.
     pub async fn tokens(&self, visit: &AccountSession) -> Result<Tokens, NotReady> {
         let held = self.keeper.held(&visit.bound()?).await?;
         Ok(net::require_tokens(held.tokens.as_ref())?.clone())
     }
 
-    /// Revokes the tokens that the vault has for a bot, and forgets them; what it returns is said in
-    /// [`TokenManager::sign_out`].
+    /// Revokes the tokens that the vault has for a bot and deletes them. For the result see [`TokenManager::sign_out`].
     pub async fn sign_out(&self, visit: &AccountSession) -> Result<Option<Rejection>, NotReady> {
         self.keeper.sign_out(&BoundBot::new(visit.bot.clone(), visit.api.clone())).await
     }
 
-    /// Asks who a bot is, and remembers it.
+    /// Asks the network for a bot's account, and stores the answer.
     pub async fn who_am_i(&self, visit: &AccountSession) -> Result<Account, NotReady> {
         let account = self.ask(visit, async |api, tokens| api.who_am_i(tokens).await).await?;
         self.store.remember(&visit.bot.name, &account).await?;
@@ -178,7 +179,7 @@ impl AccountAccess {
 }
 
 impl AccountSession {
-    /// The bot with its client and, if `flock.toml` names tokens, with those.
+    /// The bot with its client and, if `flock.toml` names tokens, with those tokens.
     fn bound(&self) -> Result<BoundBot, Rejection> {
         let given = self.bot.tokens.as_ref().map(|sources| clients::tokens(&self.bot, sources)).transpose();
         let given = given.map_err(|reason| Rejection::unanswered(Why::new(Cause::Keys, reason)))?;
@@ -186,14 +187,14 @@ impl AccountSession {
     }
 }
 
-/// The ledger, to be used beside its holder; whoever comes first makes it. Returns where it is, if it was made.
+/// Opens the ledger as a client, or creates it if there is none. Returns the path of a newly created ledger.
 async fn ledger(database: &str, clock: &dyn Clock) -> Result<(Sqlite, Option<PathBuf>), StoreError> {
     let (mut trouble, mut made) = (None, None);
     for _ in 0..TRIES {
         match Sqlite::beside(database).await {
             Ok(Some(ledger)) => return Ok((ledger, made)),
             Ok(None) => {}
-            // It may be from an older flockd: whoever can hold it brings it up to date.
+            // An older flockd may have written it; a process that can take the lease upgrades it.
             Err(error) => trouble = Some(error),
         }
         match Sqlite::hold(database).await {
@@ -201,7 +202,7 @@ async fn ledger(database: &str, clock: &dyn Clock) -> Result<(Sqlite, Option<Pat
                 made = held.made_anew().map(Path::to_path_buf);
                 held.close().await;
             }
-            // Somebody else was quicker, and is at it.
+            // Another process was faster and holds the lease.
             Err(StoreError::Held(_)) => clock.sleep(PAUSE).await,
             Err(error) => return Err(trouble.unwrap_or(error)),
         }

@@ -1,4 +1,4 @@
-//! A client for each bot: which network it is for, and with which credentials.
+//! Builds a client for each bot, for its network and with its credentials.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::net::offline::Locked;
 use crate::net::offline::Paper;
 use crate::net::{self, AccountApi, ClientConfig, Network};
 
-/// Every bot with its client. All share one pool of connections.
+/// Every bot with its client. All clients share one connection pool.
 pub(super) fn members(
     flock: &Flock,
     http: &reqwest::Client,
@@ -29,13 +29,14 @@ pub(super) fn members(
     flock.bots.iter().map(bound).collect()
 }
 
-/// A bot whose tokens are not at hand is locked out, alone; the flock goes on.
+/// A bot whose tokens are unavailable is locked out by itself; the rest of the flock continues.
 fn bound(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn Clock>) -> BoundBot {
     let network: Arc<dyn Network> = match bot.network {
         NetworkKind::Paper => Arc::new(Paper),
         NetworkKind::Feed => Arc::new(Feed::new(&flock.web.public_url)),
         _ => {
-            // Before the client: of a secret that is changed meanwhile the next reload must not think that it was there.
+            // Computed before the client is built: a secret that changes in between must look changed at the next
+            // reload.
             let made_of = made_of(bot);
             let Some(api) = account_api(bot, http, clock, None) else {
                 return BoundBot::new(bot.clone(), locked("the bot has no app".to_owned()));
@@ -49,8 +50,9 @@ fn bound(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn 
     BoundBot::new(bot.clone(), network)
 }
 
-/// A bot's client on a network with accounts; `None` if it has no app, which a checked configuration rules out, or
-/// if its network has no accounts. `registration` is what its server made of the app, where that matters.
+/// A bot's client on a network with accounts. `None` if the network has no accounts, or if the bot has no app, which a
+/// checked configuration rules out. `registration` is the app's registration on that server, where apps register
+/// themselves.
 pub(super) fn account_api(
     bot: &Bot,
     http: &reqwest::Client,
@@ -74,8 +76,8 @@ pub(super) fn account_api(
     net::connect(bot.network, config)
 }
 
-/// A digest of all that a bot's client is made of, the app's secrets included, so that one whose file has changed makes
-/// another client. The bot's own tokens come with each call.
+/// A digest of everything from which a bot's client is built, including the app's secrets, so that a changed secret
+/// file leads to a new client. The bot's own tokens are passed with each call.
 fn made_of(bot: &Bot) -> Option<[u8; 32]> {
     let app = bot.app.as_deref()?;
     let mut digest = Sha256::new();
@@ -133,8 +135,8 @@ fn client(app: &App) -> Result<Client, String> {
     Ok(Client { id: at_hand("client_id", &sources.id)?.expose().to_owned(), secret })
 }
 
-/// The tokens that `flock.toml` names for a bot. Those of OAuth 2.0 are known by the bot: they stand there until a person
-/// changes them.
+/// The tokens that `flock.toml` names for a bot. OAuth 2.0 tokens are identified by the bot's name, because they stay
+/// in the file until a person replaces them.
 pub(super) fn tokens(bot: &Bot, sources: &TokenSources) -> Result<Tokens, String> {
     let access_token = at_hand("access_token", &sources.access_token)?;
     let Some(secret) = &sources.access_token_secret else {
@@ -148,7 +150,7 @@ pub(super) fn tokens(bot: &Bot, sources: &TokenSources) -> Result<Tokens, String
 
 fn at_hand(key: &str, source: &SecretSource) -> Result<Secret, String> {
     secret::resolve(source).map_err(|error: SecretError| {
-        // The environment of a process, and what systemd has passed to it, stay as they were at its start.
+        // A process's environment and its systemd credentials are fixed when it starts.
         let remedy = match source {
             SecretSource::File(_) | SecretSource::Literal(_) => "reload",
             SecretSource::Env(_) | SecretSource::Credential(_) => "restart",

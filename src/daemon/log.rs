@@ -1,4 +1,4 @@
-//! Events as log lines: a sentence to read, and fields to search. This is where each thing is logged, once.
+//! Events as log lines: a sentence for people, and fields for programs. Every event is logged here, once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,32 +11,32 @@ use crate::flock::poem::on_one_line;
 use crate::flock::post::{Cause, Post};
 use crate::flock::{BotName, NetworkKind};
 
-/// The longest piece of a text that a log line quotes.
+/// Maximum length of quoted text in a log line, in characters.
 const QUOTED: usize = 80;
 
-/// So many names or line numbers are listed; `flockd check` names all lines.
+/// Maximum number of names or line numbers in a list; `flockd check` lists all lines.
 const LISTED: usize = 10;
 
-/// The span around the lines of an event. Its fields are for programs: the event's name, and what a sentence says that a program
-/// would have to pick apart. Logs in JSON show them, those for people don't.
+/// The span around the lines of an event. Its fields are for programs: the event's name, and values that a program
+/// would otherwise have to parse out of the sentence. JSON logs show them, logs for people don't.
 pub const SPAN: &str = "event";
 
-/// The name of a post that a dry run would have made: it is not `posted`.
+/// The name of a post that a dry run would have made, as it is not `posted`.
 pub const WOULD_POST: &str = "would-post";
 
-/// The name of the line that tells where the web server listens.
+/// The name of the line with the web server's address.
 pub const LISTENING: &str = "listening";
 
-/// The name of the line that tells of a ledger that was not there before.
+/// The name of the line about a newly created ledger.
 pub const LEDGER_CREATED: &str = "ledger-created";
 
-/// The name of the line that tells of an upgraded ledger.
+/// The name of the line about an upgraded ledger.
 pub const LEDGER_UPGRADED: &str = "ledger-upgraded";
 
-/// The names of lines that tell of no [`Event`].
+/// The names of lines that belong to no [`Event`].
 pub const OTHER_NAMES: [&str; 4] = [WOULD_POST, LISTENING, LEDGER_CREATED, LEDGER_UPGRADED];
 
-/// Logs a dry run, which posts nothing, and sums it up when it stops.
+/// Logs a dry run, which posts nothing, and a summary when it stops.
 pub fn dry_run() -> Listener {
     let posts = Mutex::new(HashMap::<BotName, u64>::new());
     Box::new(move |event| match event {
@@ -49,12 +49,12 @@ pub fn dry_run() -> Listener {
     })
 }
 
-/// A count is as good after a panic as before.
+/// A counter is still valid after a panic.
 fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What a dry run would have done.
+/// What a dry run would have posted.
 fn summary(posts: &HashMap<BotName, u64>) -> String {
     let counted = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     let bots = counted(posts.len() as u64, "bot");
@@ -69,12 +69,13 @@ pub fn log(event: &Event) {
     }
 }
 
-/// The span of a line that tells of no [`Event`], with a name for programs all the same.
+/// The span of a line that belongs to no [`Event`] but has a name for programs.
 pub fn named(name: &str) -> Span {
     tracing::error_span!(SPAN, event = name)
 }
 
-/// What programs read of an event. A span of the gravest level is there wherever one of its lines is.
+/// The fields of an event for programs. The span has the most severe level, so it is enabled whenever one of its
+/// lines is.
 fn span(event: &Event) -> Span {
     let name = event.name();
     match event {
@@ -101,7 +102,7 @@ fn span(event: &Event) -> Span {
     }
 }
 
-/// Names as one field of a line, if there are any.
+/// Names joined into one field, or `None` if there are none.
 fn joined(names: &[impl std::fmt::Display]) -> Option<String> {
     let joined = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     (!names.is_empty()).then_some(joined)
@@ -186,7 +187,7 @@ fn log_reload(changes: &Changes) {
     }
 }
 
-/// What belongs to one heading: names while they are few.
+/// A heading with its names, or with their number if there are many.
 fn part(heading: &str, names: &[impl std::fmt::Display]) -> Option<String> {
     let joined = || names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match names.len() {

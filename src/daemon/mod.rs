@@ -1,5 +1,5 @@
-//! Wiring: configuration, ledger, networks, engine and web server, until told to stop. Nothing is decided
-//! here. Another flock takes the place of the one that runs in [`reload`]; `notice` is what the service manager is told.
+//! Wires configuration, ledger, networks, engine and web server together, and runs them until shutdown. No decisions
+//! are made here. [`reload`] replaces a running flock; `sd_notify` talks to the service manager.
 
 pub mod accounts;
 mod clients;
@@ -41,37 +41,37 @@ use crate::web::{self, EventStream, Site};
 use reload::{Reloader, Source};
 use sd_notify::SdNotify;
 
-/// How long the end waits for what runs beside the engine, which was told to end.
+/// Timeout for the tasks beside the engine to stop once they were told to.
 const ABORTING: Duration = Duration::from_secs(1);
-/// How long it waits for the web server, which gives its visitors five seconds.
+/// Timeout for the web server to stop; it gives its connections five seconds.
 const SERVING: Duration = Duration::from_secs(6);
-/// How long it waits for the ledger.
+/// Timeout for closing the ledger.
 const CLOSING: Duration = Duration::from_secs(4);
 
-/// What a daemon is started with.
+/// The options that a daemon starts with.
 pub struct DaemonOptions {
     /// The flock.
     pub flock: Arc<Flock>,
-    /// The clock that all of it goes by.
+    /// The clock that every component uses.
     pub clock: Arc<dyn Clock>,
-    /// Where chance comes from.
+    /// The source of randomness.
     pub dice: StdRng,
-    /// Who is told of events.
+    /// The listeners that receive events.
     pub listeners: Vec<Listener>,
-    /// The socket on which the web server is to listen, if there is to be one.
+    /// The socket of the web server, if there is one.
     pub web: Option<TcpListener>,
-    /// From where the flock is read anew, if it is to be.
+    /// The source from which the flock is reloaded, if it can be.
     pub source: Option<Source>,
-    /// The service manager, as far as there is one.
+    /// The service manager, if there is one.
     pub notice: SdNotify,
-    /// Counts the log lines that were dropped.
+    /// The number of dropped log lines.
     pub log_lines_dropped: Arc<AtomicU64>,
 }
 
-/// What engine, watchers and whoever reads the flock anew share.
+/// Services shared by the engine, the watchers and the reloader.
 #[derive(Clone)]
 struct Services {
-    /// The flock as it is now.
+    /// The current flock.
     flock: watch::Sender<Arc<Flock>>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -82,24 +82,24 @@ struct Services {
 /// Why a flock does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// The ledger is not to be had.
+    /// The ledger is unavailable.
     #[error(transparent)]
     Ledger(#[from] StoreError),
-    /// The address is not to be had.
+    /// The address is unavailable.
     #[error("can't listen on {address} ({error}): {}", remedy(error))]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// The shared HTTP client can't be made.
+    /// The shared HTTP client can't be built.
     #[error("no HTTP client can be made: {0}")]
     Client(String),
-    /// Whatever keeps the ledger open does not end.
+    /// A task that keeps the ledger open does not stop.
     #[error("the ledger could not be closed within {} s; what was committed is kept", CLOSING.as_secs())]
     NotClosed,
-    /// No place for a rehearsal's copy.
+    /// The copy for a dry run can't be created.
     #[error("no temporary folder can be made for the dry run: {0}")]
     Rehearsal(io::Error),
 }
@@ -112,22 +112,22 @@ fn remedy(error: &io::Error) -> &'static str {
     }
 }
 
-/// Takes an address for the web server.
+/// Binds the web server's address.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener, DaemonError> {
     TcpListener::bind(address).await.map_err(|error| DaemonError::Listen { address, error })
 }
 
-/// A ledger that is held, and how it is used.
+/// An open ledger, and how it is used.
 pub struct LedgerHandle {
     /// The ledger.
     pub store: Arc<dyn Store>,
-    /// Nothing leaves: the networks are replaced by paper.
+    /// Whether the networks are replaced by paper, so that nothing is sent.
     on_paper: bool,
-    /// The folder of a throw-away copy, which vanishes with it.
+    /// The folder of a temporary copy, deleted on drop.
     _folder: Option<tempfile::TempDir>,
 }
 
-/// Holds the flock's ledger: from now on nobody else sends.
+/// Opens the flock's ledger as its sender. From now on no other process sends.
 pub async fn hold(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
     let store = Arc::new(Sqlite::hold(&flock.database).await?);
     if let Some(path) = store.made_anew() {
@@ -147,7 +147,7 @@ pub async fn hold(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
     Ok(LedgerHandle { store, on_paper: false, _folder: None })
 }
 
-/// Holds a throw-away copy of the flock's ledger, for a run on paper: nothing is posted, nothing consumed.
+/// Opens a temporary copy of the flock's ledger for a dry run: nothing is posted, and no line is used up.
 pub async fn rehearsal(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
     let folder = tempfile::Builder::new().prefix("flockd-dry-run-").tempdir();
     let folder = folder.map_err(DaemonError::Rehearsal)?;
@@ -159,7 +159,7 @@ pub async fn rehearsal(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
     Ok(LedgerHandle { store, on_paper: true, _folder: Some(folder) })
 }
 
-/// Runs a flock until `shutdown` resolves and what is in flight has been recorded.
+/// Runs a flock until `shutdown` resolves and every post in flight has been recorded.
 pub async fn run(
     desk: LedgerHandle,
     setting: DaemonOptions,
@@ -199,17 +199,18 @@ pub async fn run(
     });
     engine.run(shutdown).await;
     beside.iter().for_each(JoinHandle::abort);
-    // Each ends by being told to, or has ended by a bug that was reported where it happened; one that is blocked is left.
+    // Each task stops when told to, or has already ended with a panic, which was reported there. A blocked task is
+    // abandoned.
     let _ = timeout(ABORTING, join_all(beside)).await;
     drop(close);
     if let Some(server) = server {
-        // Whoever reads a feed at this moment may finish.
+        // Lets a client that is reading a feed finish.
         let _ = timeout(SERVING, server).await;
     }
     timeout(CLOSING, store.close()).await.map_err(|_| DaemonError::NotClosed)
 }
 
-/// What the web server shows of all that.
+/// Builds the web server's view of these services.
 fn site(
     works: &Services,
     engine: &Arc<Engine>,
@@ -229,14 +230,14 @@ fn site(
     Site::new(flock, store.clone(), health_cache, metrics, clock.clone(), page_events, reception)
 }
 
-/// The engine, whose loop gives the service manager signs of life.
+/// Builds the engine, whose loop feeds the service manager's watchdog.
 fn fed(engine: Engine, works: &Services, notice: &Arc<SdNotify>) -> Engine {
     let Some(pace) = notice.pace() else { return engine };
     let (clock, notice) = (works.clock.clone(), notice.clone());
     engine.beating(pace, move || notice.feed(clock.uptime()))
 }
 
-/// What runs beside the engine, for as long as that does.
+/// The tasks that run beside the engine until it stops.
 fn beside(
     works: Services,
     engine: Arc<Engine>,
@@ -249,7 +250,7 @@ fn beside(
     let count = watch::Sender::new(0);
     let report = watchers::report(works.clone(), notice.clone(), engine.clone(), count.subscribe());
     let mut tasks = vec![tokio::spawn(report)];
-    // On paper nobody is to be told of anything.
+    // A dry run sends no alerts.
     if !on_paper {
         let watch = watchers::watch(works.clone(), queue, engine.clone(), settings.subscribe(), count);
         tasks.push(tokio::spawn(watch));
@@ -267,14 +268,14 @@ async fn serve(listener: TcpListener, site: Site, closed: oneshot::Receiver<()>)
     }
 }
 
-/// Grants commands without a daemon: the caller has found that nobody holds the ledger. The answers are in the order of the
-/// commands.
+/// Executes commands without a daemon. The caller has made sure that no process holds the lease. The replies are in the
+/// order of the commands.
 pub async fn grant(
     setting: DaemonOptions,
     store: Arc<dyn Store>,
     commands: &[Command],
 ) -> Result<Vec<CommandResult>, DaemonError> {
-    // Only the bots in question, and a network only if it is called: no secret is read without need.
+    // Only the bots concerned, and a network only if it is called, so that no secret is read unnecessarily.
     let asked: HashSet<&str> = commands.iter().map(|command| command.what.bot()).collect();
     let bots = setting.flock.bots.iter().filter(|bot| asked.contains(bot.name.as_str())).cloned().collect();
     let flock = Flock { bots, ..Flock::clone(&setting.flock) };
@@ -309,7 +310,7 @@ pub fn vault(flock: &Flock, store: &Arc<dyn Store>) -> Vault {
     Vault::new(store.clone(), key)
 }
 
-/// The client that all of the flock shares.
+/// The HTTP client that the whole flock shares.
 fn http() -> Result<reqwest::Client, DaemonError> {
     http::client(&http::Timeouts::default()).map_err(|error| DaemonError::Client(error.to_string()))
 }

@@ -1,7 +1,8 @@
-//! The flock is read anew: when somebody asks for it by a signal, when `flock.toml` or a poem was changed, and when
-//! the system got other rules of time zones. It is checked as a whole before anything is touched; if anything is wrong, the one from before goes on, and says why.
+//! Reloads the flock on a signal, when `flock.toml` or a poem changes, and when the system's time zone rules are
+//! updated. The new flock is checked as a whole before anything changes; if it has errors, the old flock keeps running
+//! and the errors are reported.
 //!
-//! How it gets into the running engine is in `engine/reload.rs`; when files count as changed, in `watcher`.
+//! `engine/reload.rs` applies it to the running engine; `watcher` decides when files count as changed.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,51 +28,51 @@ use crate::health::renamed::look_renamed;
 use crate::sources::SourceError;
 use crate::store::{Configuration, Refusal, Store, StoreError};
 
-/// After one reload the next waits for so long: a storm of signals is one or two.
+/// Minimum pause after a reload, so that a burst of signals leads to one or two reloads.
 const REST: Duration = Duration::from_millis(100);
-/// A poem that is being written is waited for, for so long.
+/// Longest wait for a poem that is being written.
 const LONGEST_REST: Duration = Duration::from_secs(5);
-/// So many complaints are kept and logged; `flockd check` names them all.
+/// Maximum number of diagnostics that are kept and logged; `flockd check` lists all of them.
 const MOST_TOLD: usize = 20;
 
-/// Where the flock is read from, and who asks for that.
+/// Where the flock is read from, and what triggers a reload.
 pub struct Source {
     /// Its `flock.toml`.
     pub file: PathBuf,
-    /// How that was before it was read.
+    /// Its fingerprint, taken before it was read.
     pub before: ConfigFingerprint,
-    /// What was read.
+    /// The text that was read.
     pub written: Written,
-    /// Where it said to listen when the daemon was started.
+    /// The address that it configured when the daemon started.
     pub listen: SocketAddr,
-    /// Rung by whoever wants it read anew.
+    /// Notified when a reload is requested.
     pub asked: Arc<Notify>,
-    /// Told the flock whose log it is from now on.
+    /// Applies a flock's log settings.
     pub log_as: Box<dyn Fn(&Flock) + Send + Sync>,
 }
 
-/// How a file was, which shows whether it has changed since.
+/// A file's fingerprint, which shows whether the file has changed since.
 pub struct ConfigFingerprint(Option<Fingerprint>);
 
 impl ConfigFingerprint {
-    /// Looks at a file. Whoever does so before reading it misses no change.
+    /// Takes a file's fingerprint. Taken before the file is read, it misses no change.
     pub fn at(file: &Path) -> Self {
         Self(Fingerprint::of(file))
     }
 }
 
-/// Reads the flock anew whenever that is called for.
+/// Reloads the flock when necessary.
 pub(super) struct Reloader {
     pub source: Source,
     pub works: Services,
     pub engine: Arc<Engine>,
     pub notice: Arc<SdNotify>,
     pub settings: watch::Sender<Arc<AlertSettings>>,
-    /// Nothing leaves: the networks are replaced by paper.
+    /// Whether the networks are replaced by paper, so that nothing is sent.
     pub on_paper: bool,
 }
 
-/// A flock that can take the place of the one that runs.
+/// A flock that can replace the running one.
 struct Candidate {
     flock: Flock,
     changes: Changes,
@@ -90,15 +91,15 @@ impl Reloader {
         loop {
             let running = self.works.flock.borrow().clone();
             let of_the_flock = running.bots.iter().map(|bot| bot.poem.clone());
-            // Those of a flock that was refused as well: one of them may be what is to be mended.
+            // Includes the poems of a rejected flock: one of them may be what has to be fixed.
             let of_zones = config::zone_files(&running);
             let files = of_the_flock.chain(poems).chain([self.source.file.clone()]).chain(of_zones);
             watcher.turn_to(files).await;
-            // An update between the reading of the flock and this first look has left no trace in the files.
+            // An update between reading the flock and this first look leaves no trace in the files.
             if std::mem::take(&mut is_first) && config::has_old_zones(&running) {
                 watcher.nudge();
             }
-            // Another look at a poem that was being written is no reload of which the service manager hears.
+            // Rereading a poem that was being written is not a reload that the service manager hears of.
             let (by_hand, is_told) = tokio::select! {
                 () = self.source.asked.notified() => (true, true),
                 () = watcher.changed() => (false, true),
@@ -133,7 +134,7 @@ impl Reloader {
         })
     }
 
-    /// Puts what was read in the place of what runs; errors are all that is wrong.
+    /// Replaces the running flock with what was read, or returns every error.
     async fn reload(
         &self,
         read: Examined,
@@ -162,7 +163,7 @@ impl Reloader {
         Ok(candidate)
     }
 
-    /// What was read, if all of it is usable, its poems too; otherwise all that is wrong with it.
+    /// What was read, if all of it is usable, poems included; otherwise every diagnostic.
     async fn checked(
         &self,
         read: Examined,
@@ -174,7 +175,7 @@ impl Reloader {
             let poems = self.poems(flock).await;
             *look_again = poems.look_again;
             complaints.extend(poems.broken.iter().map(|(bot, problem)| broken_poem(bot, problem, &places)));
-            // The address may be another than the one in the file.
+            // The command line may override the address in the file.
             let listen = running.web.listen;
             if flock.web.is_exposed_on(listen) {
                 complaints.push(places.error("web.dashboard", format!("[web]: {}", config::exposed(listen))));
@@ -194,7 +195,7 @@ impl Reloader {
         }
     }
 
-    /// The poems of a flock. One that is still being written is waited for, as what is wrong with it must be known.
+    /// Reads the poems of a flock. Waits for a poem that is still being written, because its errors must be known.
     async fn poems(&self, flock: &Flock) -> PoemReader {
         let end = self.works.clock.uptime() + LONGEST_REST;
         loop {
@@ -207,7 +208,7 @@ impl Reloader {
         }
     }
 
-    /// The flock with what can't change while it runs as it is, and what that changes.
+    /// The flock with the settings that can't change at run time left as they are, and the resulting changes.
     fn settled(&self, flock: Flock, running: &Flock) -> (Flock, Changes) {
         let others = [
             ("`database`", flock.database != running.database),
@@ -225,8 +226,8 @@ impl Reloader {
         (flock, changes)
     }
 
-    /// Tells what came of a reload, and has the ledger know it for the commands that ask. Returns whether it went well. One
-    /// that has changed nothing is told only if somebody waits for that word.
+    /// Reports the result of a reload, and stores it in the ledger for commands that wait for it. Returns whether the
+    /// reload succeeded. A reload that changed nothing is reported only if a command waits for the result.
     async fn tell(&self, reloaded: Result<Candidate, Vec<Diagnostic>>, awaited: bool) -> Option<bool> {
         let (refusal, event) = match reloaded {
             Ok(candidate) if candidate.changes.is_none() && !awaited => return None,
@@ -254,7 +255,7 @@ impl Reloader {
     }
 }
 
-/// Keeps the flock that runs, without its secrets, for commands that meet a broken file.
+/// Stores the running flock, without its secrets, for commands that find a broken file.
 pub(super) async fn keep_configuration(works: &Services, written: &Written) {
     let Some(text) = written.without_secrets() else { return };
     let file = std::path::absolute(written.file()).unwrap_or_else(|_| written.file().to_owned());
@@ -264,7 +265,7 @@ pub(super) async fn keep_configuration(works: &Services, written: &Written) {
     }
 }
 
-/// Waits until a poem that is being written is worth another look.
+/// Waits until it is worth rereading a poem that is being written.
 async fn rest(clock: &dyn Clock, wait: Option<Duration>) {
     match wait {
         Some(wait) => clock.sleep(wait).await,
@@ -272,8 +273,8 @@ async fn rest(clock: &dyn Clock, wait: Option<Duration>) {
     }
 }
 
-/// What is wrong with a poem. What is wrong in the file is said of the file; what is wrong with the file, of where it is
-/// named.
+/// A diagnostic for a poem. An error in the poem's contents points at the poem's file; an error about the file itself
+/// points at the line that names it.
 pub fn broken_poem(bot: &Bot, problem: &SourceError, places: &SourceSpans) -> Diagnostic {
     let (name, poem) = (&bot.name, bot.poem.display());
     match problem.line() {
@@ -285,7 +286,7 @@ pub fn broken_poem(bot: &Bot, problem: &SourceError, places: &SourceSpans) -> Di
     }
 }
 
-/// What is said of bots that look like others under a new name.
+/// Diagnostics for bots that look like renamed bots.
 pub async fn renamed(
     store: &dyn Store,
     bots: &[Arc<Bot>],
@@ -295,12 +296,12 @@ pub async fn renamed(
     Ok(found.map(|found| places.warning(&format!("bots.{}", found.bot), found.advice())).collect())
 }
 
-/// A complaint about a flock as a whole.
+/// A diagnostic about the flock as a whole.
 fn whole(file: &Path, message: String) -> Diagnostic {
     Diagnostic { severity: Severity::Error, file: file.to_owned(), line: None, message }
 }
 
-/// The first complaints, each with file and line.
+/// The first diagnostics, each with file and line.
 fn told(complaints: &[Diagnostic]) -> Vec<String> {
     let more = complaints.len().saturating_sub(MOST_TOLD);
     let mut told: Vec<String> = complaints.iter().take(MOST_TOLD).map(ToString::to_string).collect();

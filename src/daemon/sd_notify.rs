@@ -1,8 +1,8 @@
-//! What the service manager is told: that the flock is up, reloads, stops, how it is, and that its loop goes round
-//! (sd_notify(3)). With no manager, or one that does not listen, nothing happens.
+//! Tells the service manager that the flock is up, reloading or stopping, its status, and that the engine's loop is
+//! alive (sd_notify(3)). Without a manager, or with one that does not listen, nothing happens.
 //!
-//! The `sd-notify` crate would wait for a manager that has stopped reading; here nobody is ever waited for, because the
-//! engine's loop itself speaks.
+//! The `sd-notify` crate blocks if the manager has stopped reading. This module never blocks, because the engine's loop
+//! calls it directly.
 
 use std::ffi::{OsStr, OsString};
 use std::os::linux::net::SocketAddrExt;
@@ -16,23 +16,23 @@ use tokio::sync::Notify;
 
 use crate::flock::event::Event;
 
-/// Signs of life come this many times as often as they must: one may be late, and one lost.
+/// Watchdog messages are sent this many times as often as required, so that one may be late and one lost.
 const TIMES: u32 = 3;
 
-/// Where the service manager listens.
+/// The service manager's socket.
 #[derive(Debug, Default)]
 pub struct SdNotify {
     manager: Option<(UnixDatagram, SocketAddr)>,
-    /// How often the manager wants a sign of life.
+    /// The watchdog interval that the manager requires.
     watchdog: Option<Duration>,
-    /// When the last one was given, in milliseconds of uptime.
+    /// When the last watchdog message was sent, in milliseconds of uptime.
     fed_at: AtomicU64,
-    /// Rung when the flock is up.
+    /// Notified when the flock is up.
     is_up: Notify,
 }
 
 impl SdNotify {
-    /// To whom the environment names, as systemd sets it.
+    /// The socket that the environment names, as systemd sets it.
     pub fn from_environment() -> Self {
         Self::by(&|name| std::env::var_os(name), std::process::id())
     }
@@ -47,7 +47,7 @@ impl SdNotify {
         }
     }
 
-    /// To whoever listens at this path, or at this abstract address if it begins with `@`.
+    /// The socket at this path, or at this abstract address if it begins with `@`.
     pub fn to(socket: &OsStr, watchdog: Option<Duration>) -> Self {
         let address = match socket.as_bytes().strip_prefix(b"@") {
             Some(name) => SocketAddr::from_abstract_name(name),
@@ -62,34 +62,34 @@ impl SdNotify {
         Self { manager: manager.ok(), watchdog, ..Self::default() }
     }
 
-    /// Waits until the flock is up. One at a time may wait.
+    /// Waits until the flock is up. Only one task at a time may wait.
     pub(super) async fn up(&self) {
         self.is_up.notified().await;
     }
 
-    /// Whether anybody may listen.
+    /// Whether there may be a manager.
     pub(super) const fn has_manager(&self) -> bool {
         self.manager.is_some()
     }
 
-    /// How often the loop has to go round for [`Notice::feed`] to be in time.
+    /// How often the loop has to call [`SdNotify::feed`] to be in time.
     pub(super) fn pace(&self) -> Option<Duration> {
         self.watchdog.filter(|_| self.has_manager()).map(|every| every / TIMES)
     }
 
-    /// A sign of life, unless the last one is fresh.
+    /// Sends a watchdog message, unless the last one is recent.
     pub(super) fn feed(&self, uptime: Duration) {
         let Some(pace) = self.pace() else { return };
         let now = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
         let last = self.fed_at.load(Ordering::Relaxed);
-        // A loop that naps for the pace wakes a little later than that, never earlier.
+        // A loop that sleeps for the pace wakes slightly later than that, never earlier.
         if last == 0 || u128::from(now.saturating_sub(last)) + 1 >= pace.as_millis() {
             self.fed_at.store(now.max(1), Ordering::Relaxed);
             self.say("WATCHDOG=1");
         }
     }
 
-    /// Tells what follows from an event.
+    /// Reports what follows from an event.
     pub(super) fn hear(&self, event: &Event) {
         match event {
             Event::Started { .. } => {
@@ -101,26 +101,26 @@ impl SdNotify {
         }
     }
 
-    /// The flock is being read anew.
+    /// Reports the start of a reload.
     pub(super) fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let microseconds = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1_000;
         self.say(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
     }
 
-    /// That is over, whatever came of it.
+    /// Reports the end of a reload, successful or not.
     pub(super) fn reloaded(&self) {
         self.say("READY=1");
     }
 
-    /// How the flock is, for people.
+    /// The status line that people see.
     pub(super) fn status(&self, status: &str) {
         self.say(&format!("STATUS={status}"));
     }
 
     fn say(&self, state: &str) {
         if let Some((here, manager)) = &self.manager {
-            // Whoever can't be told does without.
+            // A manager that can't be reached is ignored.
             let _ = here.send_to_addr(state.as_bytes(), manager);
         }
     }

@@ -1,4 +1,4 @@
-//! Sign-ins from the dashboard, with what the daemon has: its ledger, its vault, its clients. How one goes on is in `enroll`.
+//! Sign-ins from the dashboard, with the daemon's ledger, vault and clients. The sign-in itself is in `enroll`.
 
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ struct SignInOffice {
     page_events: Arc<EventStream>,
 }
 
-/// The reception of a flock.
-pub(super) fn reception(works: &Services, page_events: Arc<EventStream>) -> WebSignIns {
+/// Handles the sign-ins of a flock.
+pub(super) fn sign_ins(works: &Services, page_events: Arc<EventStream>) -> WebSignIns {
     let Services { flock, store, clock, events, http } = works;
     let now = flock.borrow().clone();
     let accounts = AccountAccess::sharing(&now, clock.clone(), events.clone(), store.clone(), http.clone());
@@ -41,7 +41,7 @@ impl CredentialSink for SignInOffice {
         bot: &Arc<Bot>,
         redirects: &[String],
     ) -> Result<(Arc<dyn AccountApi>, CredentialRow), String> {
-        // Whether tokens can be kept is better known before somebody has signed in.
+        // Better to find out that tokens can't be stored before a person signs in.
         self.accounts.vault.can_keep(&bot.name).await.map_err(|error| error.to_string())?;
         let visit =
             self.accounts.visit_to_sign_in(bot, redirects).await.map_err(|error| error.to_string())?;
@@ -62,7 +62,7 @@ impl CredentialSink for SignInOffice {
         let notes = enroll::save(vault, &**store, &flock.bots, bot, proven, now).await;
         let notes = notes.map_err(|error| error.to_string())?;
         tracing::info!(bot = %bot.name, handle = account.handle, "signed in from the dashboard");
-        // The engine looks at the bot at once; that this can't be asked for is no reason to say that nobody is signed in.
+        // The command makes the engine check the bot at once. If it can't be queued, the sign-in still succeeded.
         let what = CommandKind::SignedIn { bot: bot.name.to_string() };
         let command = Command { id: PostId::new(now, rand::random()), what, made_at: now };
         if store.submit_command(&command).await.is_ok() {

@@ -1,6 +1,6 @@
-//! Notices that `flock.toml` or a poem was changed: by the system's word where that comes, and by looking at the files
-//! every few seconds where it does not (a link whose target changes, a folder that was away, more files than the system
-//! wants to watch). What is in the files is not looked at.
+//! Detects changes to `flock.toml` and the poems, by the system's notifications where they arrive, and by polling the
+//! files every few seconds where they don't (a link whose target changes, a folder that was missing, more files than
+//! the system can watch). File contents are not examined.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -14,29 +14,29 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::files::{Fingerprint, fingerprints};
 
-/// How often files are looked at without the system's word.
+/// Polling interval without notifications from the system.
 const LOOK: Duration = Duration::from_secs(10);
-/// An editor writes a file in several steps: they are over when nothing has come for so long.
+/// An editor writes a file in several steps. The write is over when this much time passes without a notification.
 const QUIET: Duration = Duration::from_millis(300);
-/// Whoever writes all the time is not waited for longer than this.
+/// Longest wait for a file that is written continuously.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// Notices changes of some files.
+/// Detects changes to a set of files.
 pub(super) struct FileWatcher {
     clock: Arc<dyn Clock>,
     watcher: Option<RecommendedWatcher>,
-    /// Rung when the system has a word about one of the files.
+    /// Notified when the system reports a change to one of the files.
     word: Arc<Notify>,
-    /// Rung when words of the system were lost: any of the files may have changed.
+    /// Notified when the system's notifications were lost, so that any of the files may have changed.
     doubt: Arc<Notify>,
-    /// The files, and the folders that they are in.
+    /// The files, and the folders that contain them.
     named: Arc<RwLock<HashSet<PathBuf>>>,
-    /// How the files were when they were looked at last.
+    /// The fingerprints from the last look.
     seen: HashMap<PathBuf, Option<Fingerprint>>,
 }
 
 impl FileWatcher {
-    /// A watcher over nothing yet.
+    /// A watcher without any files.
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let (word, named) = (Arc::<Notify>::default(), Arc::<RwLock<HashSet<PathBuf>>>::default());
         let doubt = Arc::<Notify>::default();
@@ -50,20 +50,20 @@ impl FileWatcher {
         Self { clock, watcher, word, doubt, named, seen: HashMap::new() }
     }
 
-    /// Watches these files from now on. Those that it watches already count as they were when they were looked at last.
+    /// Watches these files from now on. Files that were watched already keep their fingerprint from the last look.
     pub(super) async fn turn_to(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         let files: BTreeSet<PathBuf> = files.into_iter().map(|file| absolute(&file)).collect();
         let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
         let named = files.iter().cloned().chain(folders.iter().map(|folder| (*folder).to_owned()));
         *self.named.write().unwrap_or_else(PoisonError::into_inner) = named.collect();
         let problem = self.watcher.as_mut().and_then(|watcher| {
-            // Also those that are watched already: another folder may be in the place.
+            // Includes folders that are watched already: another folder may have taken their place.
             let watched = folders.iter().map(|folder| watcher.watch(folder, RecursiveMode::NonRecursive));
             watched.filter_map(Result::err).find(|problem| !is_about_a_missing_folder(problem))
         });
         if let Some(problem) = problem {
             log_deaf(&problem);
-            // What it is told of is found by looking, too.
+            // Polling covers whatever the system would have reported.
             self.watcher = None;
         }
         let new = files.iter().filter(|file| !self.seen.contains_key(*file)).cloned().collect();
@@ -72,7 +72,7 @@ impl FileWatcher {
         self.seen.extend(new);
     }
 
-    /// Takes it that a file was looked at before, and was like this: if it is not any more, that is a change.
+    /// Sets a file's last known fingerprint. If the file differs from it by now, that is a change.
     pub(super) fn recall(&mut self, file: &Path, before: Option<Fingerprint>) {
         if Fingerprint::of(file) != before {
             self.word.notify_one();
@@ -80,17 +80,17 @@ impl FileWatcher {
         self.seen.insert(absolute(file), before);
     }
 
-    /// Says that something has changed of which no file tells any more.
+    /// Signals a change that no file shows any more.
     pub(super) fn nudge(&self) {
         self.word.notify_one();
     }
 
-    /// Looks at the files as they are now: what changes from here on is a change.
+    /// Takes the files' fingerprints; later differences count as changes.
     pub(super) async fn look(&mut self) {
         self.seen = fingerprints(self.seen.keys().cloned().collect()).await;
     }
 
-    /// Waits until something has changed since it was looked at, and until whoever does that seems to be done.
+    /// Waits until a file has changed since the last look, and until its writer seems to be done.
     pub(super) async fn changed(&self) {
         loop {
             tokio::select! {
@@ -112,7 +112,7 @@ impl FileWatcher {
     }
 }
 
-/// Whether a word of the system is about one of these.
+/// Whether a system notification is about one of these files.
 fn matters(event: &notify::Event, named: &RwLock<HashSet<PathBuf>>) -> bool {
     let was_only_read = match event.kind {
         EventKind::Access(kind) => kind != AccessKind::Close(AccessMode::Write),

@@ -1,5 +1,5 @@
-//! Who watches over a flock that runs, as `[alerts]` in `flock.toml` wants it: the monitor, who tells a person, and the
-//! heartbeat; and how the service manager is told how the flock is.
+//! Runs the monitoring of a running flock, as `[alerts]` in `flock.toml` configures it: the monitor, which alerts a
+//! person, and the heartbeat. Also updates the service manager's status line.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +16,20 @@ use crate::engine::Engine;
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Alerts, Flock};
 
-/// How often the service manager is told how the flock is.
+/// How often the service manager's status is updated.
 const MINUTE: Duration = Duration::from_secs(60);
-/// After a start all bots are looked at first; then it is known when the next post is due.
+/// After a start every bot is checked first; only then is the next due post known.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// Whom to watch over in this flock, and who is told.
+/// What is monitored in this flock, and the alert targets.
 pub(super) fn settings(flock: &Flock, http: &Client) -> AlertSettings {
     let alerts = &flock.alerts;
     let heartbeat = alerts.heartbeat.as_ref().and_then(at_hand).map(|url| (url, alerts.heartbeat_every));
     AlertSettings { bots: flock.bots.clone(), targets: targets(alerts, http), heartbeat }
 }
 
-/// Watches for as long as it is polled. If a bug ends the monitor it ends the heartbeat as well, which somebody hears.
+/// Monitors for as long as it is polled. If a bug ends the monitor, the heartbeat stops as well, so that the failure is
+/// noticed from outside.
 pub(super) async fn watch(
     works: Services,
     queue: EventQueue,
@@ -50,7 +51,7 @@ pub(super) async fn watch(
     tokio::join!(monitor.run(), heartbeat.run());
 }
 
-/// Tells the service manager how the flock is, for as long as it is polled.
+/// Updates the service manager's status for as long as it is polled.
 pub(super) async fn report(
     works: Services,
     notice: Arc<SdNotify>,
@@ -80,7 +81,7 @@ fn targets(alerts: &Alerts, http: &Client) -> Vec<AlertTarget> {
     command.into_iter().chain(webhook).collect()
 }
 
-/// What can't be had was complained of when the flock was read.
+/// The secret, if it is available. A diagnostic was already reported for a missing one when the flock was read.
 fn at_hand(source: &SecretSource) -> Option<Secret> {
     secret::resolve_url(source).ok()
 }

@@ -1,4 +1,4 @@
-//! A look at all the secrets of a flock, for `check` and for the start of `run`.
+//! Checks all secrets of a flock, for `check` and at the start of `run`.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use crate::flock::account::App;
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Flock, KeySource};
 
-/// Every secret that can't be resolved, and every secret's file that others can read; each place once. None of it
-/// keeps the other bots from posting.
+/// Reports every secret that can't be resolved, and every secret file that other users can read, each location once.
+/// None of this keeps the other bots from posting.
 pub fn complaints(flock: &Flock, places: &SourceSpans) -> Vec<Diagnostic> {
     complaints_with(flock, places, &|name| std::env::var_os(name))
 }
@@ -43,16 +43,16 @@ fn complaints_with(
     complaints
 }
 
-/// A look at all the secrets of a flock.
+/// Checks all secrets of a flock.
 struct SecretChecks<'a> {
     places: &'a SourceSpans,
     environment: EnvironmentReader<'a>,
     complaints: Vec<Diagnostic>,
-    /// The files whose permissions were looked at.
+    /// The files whose permissions have been checked.
     seen: HashSet<PathBuf>,
 }
 
-/// A key of `flock.toml`: where it stands, and what messages call it.
+/// A key of `flock.toml`: its path, and its name in messages.
 struct SecretKey {
     path: String,
     label: String,
@@ -63,7 +63,7 @@ impl SecretKey {
         Self { path: format!("{kind}s.{name}.{key}"), label: format!("{kind} {name}: `{key}`") }
     }
 
-    /// A key of a table that there is one of.
+    /// A key of a table that appears once.
     fn of_table(table: &str, key: &str) -> Self {
         Self { path: format!("{table}.{key}"), label: format!("[{table}]: `{key}`") }
     }
@@ -77,7 +77,7 @@ impl SecretChecks<'_> {
             self.look(&key("consumer_secret"), &consumer.secret);
         }
         if let Some(client) = &app.client {
-            // Not guarded: a client id is no secret.
+            // Permissions are not checked: a client id is no secret.
             self.resolve(&key("client_id"), &client.id);
             if let Some(secret) = &client.secret {
                 self.look(&key("client_secret"), secret);
@@ -85,8 +85,8 @@ impl SecretChecks<'_> {
         }
     }
 
-    /// A key file that isn't there is made at first use, and a flock whose bots all have their tokens in `flock.toml`
-    /// needs no key.
+    /// A missing key file is created at first use, and a flock whose bots all have their tokens in `flock.toml` needs
+    /// no key.
     fn look_at_vault(&mut self, flock: &Flock) {
         let needed = flock.bots.iter().any(|bot| bot.network.needs_account() && bot.tokens.is_none());
         match &flock.vault_key {
@@ -102,7 +102,7 @@ impl SecretChecks<'_> {
         }
     }
 
-    /// A URL of `[alerts]` that is a secret.
+    /// A secret URL in `[alerts]`.
     fn look_at_url(&mut self, key: &str, source: Option<&SecretSource>) {
         let Some(source) = source else { return };
         let key = SecretKey::of_table("alerts", key);
@@ -120,7 +120,7 @@ impl SecretChecks<'_> {
         match source {
             SecretSource::Literal(_) => self.guard(key, self.places.file()),
             SecretSource::File(file) => self.guard(key, file),
-            // A credential's file is systemd's to guard.
+            // systemd protects the files of its credentials.
             SecretSource::Env(_) | SecretSource::Credential(_) => {}
         }
     }
@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    /// What is said about this text at `file`, with one variable set; the folder is left out.
+    /// The diagnostics for this text at `file`, with one variable set and folders left out.
     fn said(text: &str, file: &Path) -> Vec<String> {
         let (flock, _, places) = crate::config::read(text, file, chrono::DateTime::UNIX_EPOCH);
         let set = |name: &str| (name == "SET").then(|| OsString::from("sesame"));
@@ -169,7 +169,7 @@ mod tests {
         fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// A bot on X with these keys from line 5 on.
+    /// A bot on X whose keys start on line 5.
     fn on_x(name: &str, keys: &str) -> String {
         format!("[bots.{name}]\napp = \"x\"\npoem = \"{name}.txt\"\nschedule = \"@daily\"\n{keys}\n")
     }

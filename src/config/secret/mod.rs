@@ -1,7 +1,7 @@
-//! Secrets: looking them up where `flock.toml` says, and saying what is wrong without showing any of it.
+//! Resolves secrets from where `flock.toml` says, and reports problems without revealing any of their text.
 //!
-//! Loading never comes here. What posts resolves a bot's secrets when it needs them; `check` and `run` call
-//! [`complaints`] to tell of all that can't be resolved.
+//! Loading a configuration never resolves a secret. A bot's secrets are resolved when it posts; `check` and `run` call
+//! [`complaints`] to report every secret that can't be resolved.
 
 mod checks;
 
@@ -15,35 +15,35 @@ use super::url;
 use crate::files::{self, ReadError};
 use crate::flock::secret::{Secret, SecretSource};
 
-/// The longest secret: keys and tokens have about fifty characters, and a wrong file is rarely so short.
+/// Maximum length of a secret: keys and tokens have about fifty characters, and a wrong file is rarely this short.
 const MAX_SECRET: usize = 4_096;
 
-/// The variable by which systemd tells where the credentials are.
+/// The variable in which systemd passes the credentials folder.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
-/// Why a secret can't be had, with the remedy and without the secret. Its bot waits until a person has done
-/// something, whatever it was.
+/// Why a secret can't be resolved, with the remedy and without the secret. Whatever the cause, its bot waits for a
+/// person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SecretError(String);
 
-/// Looks up a variable of the environment.
+/// Reads an environment variable.
 type EnvironmentReader<'e> = &'e dyn Fn(&str) -> Option<OsString>;
 
-/// The secret at this source.
+/// Resolves a secret.
 ///
 /// # Errors
 ///
-/// When there is none, or something that can't be one.
+/// If there is none, or its contents can't be a secret.
 pub fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
     resolve_with(source, &|name| std::env::var_os(name))
 }
 
-/// The URL at this source, which is a secret as a whole.
+/// Resolves a URL that is a secret as a whole.
 ///
 /// # Errors
 ///
-/// Like [`resolve`], and when it is no URL that something may be sent to.
+/// Like [`resolve`], and if the URL is not one that a request may be sent to.
 pub fn resolve_url(source: &SecretSource) -> Result<Secret, SecretError> {
     checked_url(resolve(source)?)
 }
@@ -55,7 +55,7 @@ fn checked_url(secret: Secret) -> Result<Secret, SecretError> {
     }
 }
 
-/// A warning, if others than its owner can read this file; `None` also if it can't be looked at.
+/// A warning if users other than its owner can read this file. `None` also if it can't be examined.
 pub fn exposure(file: &Path) -> Option<String> {
     let mode = mode(file)?;
     let shown = file.display();
@@ -63,7 +63,7 @@ pub fn exposure(file: &Path) -> Option<String> {
     readable.then(|| format!("{shown} can be read by others (mode {mode:04o}): run `chmod 600 {shown}`"))
 }
 
-/// The permission bits of a plain file: a folder with those of a secret would be of no use.
+/// The permission bits of a regular file. A folder's bits would not help.
 #[cfg(unix)]
 fn mode(file: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
@@ -73,7 +73,7 @@ fn mode(file: &Path) -> Option<u32> {
     Some(found.permissions().mode() & 0o7777)
 }
 
-/// Elsewhere permissions are no such bits, and nothing can be said.
+/// Other systems have no such permission bits, so nothing can be reported.
 #[cfg(not(unix))]
 fn mode(_file: &Path) -> Option<u32> {
     None
@@ -96,8 +96,8 @@ fn from_variable(name: &str, environment: EnvironmentReader<'_>) -> Result<Secre
     usable(value.as_encoded_bytes(), &what)
 }
 
-/// What to call a variable. Someone may have written the secret itself in the place of its name: what doesn't look
-/// like the name of a variable is not shown.
+/// A variable's name for messages. The secret itself may have been written in place of the name, so a text that doesn't
+/// look like a variable's name is not displayed.
 fn variable(name: &str) -> String {
     if name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
         format!("the environment variable {name}")
@@ -139,7 +139,7 @@ fn too_long(what: &str) -> String {
     format!("{what} has more than {MAX_SECRET} bytes: that is no key or token")
 }
 
-/// The secret in these bytes, white space at its ends removed; `what` is what to call them.
+/// The secret in these bytes, with surrounding white space removed. `what` describes it in messages.
 fn usable(bytes: &[u8], what: &str) -> Result<Secret, SecretError> {
     if bytes.len() > MAX_SECRET {
         return Err(SecretError(too_long(what)));
@@ -159,7 +159,7 @@ fn usable(bytes: &[u8], what: &str) -> Result<Secret, SecretError> {
     }
 }
 
-/// What was copied along with a secret, as it seems.
+/// What seems to have been copied along with a secret.
 fn slip(bytes: &[u8]) -> Option<&'static str> {
     let quoted = |quote: u8| bytes.len() > 1 && bytes.starts_with(&[quote]) && bytes.ends_with(&[quote]);
     let lower = bytes.to_ascii_lowercase();
@@ -297,7 +297,7 @@ mod tests {
             let said = resolve(&SecretSource::File(path.clone())).unwrap_err().to_string();
             assert!(said.contains(expect) && !said.contains("sesame"), "{said}");
         }
-        // None of these is a slip.
+        // None of these is a typo.
         for fine in [&b"AAAA%2Babc_DEF="[..], b"ABC_DEF=", b"ABC=def", b"\"half"] {
             let (_folder, path) = file_with(fine);
             assert!(resolve(&SecretSource::File(path)).is_ok());

@@ -1,7 +1,7 @@
 use super::*;
 use crate::flock::account::Profile;
 
-/// A bot on X without tokens, with these keys from line 5 on, and its app, which begins on the line after them.
+/// A bot on X without tokens, whose keys start on line 5, followed by its app.
 fn enrolled(keys: &str, app_keys: &str) -> String {
     feed(keys).replace("network = \"feed\"", "app = \"x\"") + "[apps.x]\nnetwork = \"x\"\n" + app_keys
 }
@@ -51,7 +51,7 @@ fn a_token_does_not_come_without_its_secret() {
             "error: flock.toml:1: bot walt: `access_token` is missing: console.x.com shows it beside `access_token_secret`; or remove `access_token_secret` and run `flockd enroll walt`",
         ],
     );
-    // What is there and can't be read isn't missing.
+    // A key that is present but invalid isn't missing.
     check(
         enrolled(&format!("access_token = \"\"\n{SECRET}"), CONSUMER),
         &["error: flock.toml:5: bot walt: `access_token` is empty: write something, or remove the key"],
@@ -68,7 +68,7 @@ fn tokens_need_an_app_that_can_sign_with_them() {
             "error: flock.toml:5: bot walt: `access_token` is for OAuth 1.0a, and app x has no `consumer_key` and `consumer_secret`: write them there, or remove both tokens here and run `flockd enroll walt`",
         ],
     );
-    // Consumer keys that can't be understood are complained of once, and where they stand.
+    // Invalid consumer keys are reported once, at their own line.
     check(
         enrolled(&tokens, &format!("consumer_key = 1\nconsumer_secret = \"S\"\n{CLIENT}")),
         &[

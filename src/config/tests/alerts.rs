@@ -4,7 +4,7 @@ use super::*;
 use crate::flock::Alerts;
 use crate::flock::secret::{Secret, SecretSource};
 
-/// A flock with `[alerts]`, whose keys begin on line 7.
+/// A flock with `[alerts]`, whose keys start on line 7.
 fn with(keys: &str) -> String {
     feed("") + &format!("[alerts]\n{keys}\n")
 }

@@ -2,12 +2,12 @@ use super::*;
 use crate::flock::account::App;
 use crate::flock::secret::SecretSource;
 
-/// A bot with tokens and its app, whose keys stand from line 8 on.
+/// A bot with tokens and its app, whose keys start on line 8.
 fn app(keys: &str) -> String {
     on_x("app = \"x\"").replace(APP, "") + "[apps.x]\n" + keys
 }
 
-/// A bot without tokens and its app on X, whose keys stand from line 9 on.
+/// A bot without tokens and its app on X, whose keys start on line 9.
 fn enrolling(keys: &str) -> String {
     let tokens = "access_token = { env = \"T\" }\naccess_token_secret = { env = \"TS\" }";
     app(&format!("network = \"x\"\n{keys}")).replace(tokens, "\n")

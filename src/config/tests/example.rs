@@ -20,24 +20,24 @@ const EXAMPLE: &str = include_str!("../../../flock.toml.example");
 
 type Keys = BTreeSet<String>;
 
-/// Whether a line is configuration that is switched off, and not a remark.
+/// Whether a line is a commented-out setting, and not a remark.
 fn is_off(line: &str) -> bool {
     line.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '['))
 }
 
-/// The example with everything in it switched on.
+/// The example with all its settings enabled.
 fn switched_on() -> String {
     let on = |line: &'static str| if is_off(line) { &line[1..] } else { line };
     EXAMPLE.lines().map(on).collect::<Vec<_>>().join("\n")
 }
 
-/// The same without one of the keys of the vault: they exclude each other.
+/// The example without one of the vault's two keys, which exclude each other.
 fn switched_on_but(key: &str) -> String {
     let text = switched_on();
     text.lines().filter(|line| !line.starts_with(&format!("{key} = "))).collect::<Vec<_>>().join("\n")
 }
 
-/// The keys that a reader asks for, which are the keys it knows.
+/// The keys that a reader asks for, which are the keys that it knows.
 fn asked<T>(read: impl FnOnce(&mut Section<'_, '_>) -> T) -> Keys {
     let table = DeTable::new();
     let mut report = Reporter::new(Path::new("flock.toml"), LineIndex::of(""), Vec::new(), Zones::built_in());
@@ -55,7 +55,7 @@ fn keys(table: &DeTable<'_>) -> Keys {
     table.keys().map(|key| key.get_ref().to_string()).collect()
 }
 
-/// The keys of all the tables in a table of named ones.
+/// The keys of all entries in a table of named tables.
 fn keys_within(table: &DeTable<'_>) -> Keys {
     table.values().filter_map(|value| value.get_ref().as_table()).flat_map(keys).collect()
 }
@@ -110,7 +110,7 @@ fn what_the_example_calls_a_default_is_one() {
                 "key_file",
                 "heartbeat_every",
             ];
-            // The server of Mastodon has no default.
+            // Mastodon's server has no default.
             line.contains("mastodon.social") || !keys.iter().any(|key| line.starts_with(key))
         })
         .map(str::to_owned)

@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 use crate::config::load;
 
-/// What is said about a file with these bytes, its folder left out.
+/// The diagnostics for a file with these bytes, without its folder.
 fn said(bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("flock.toml");

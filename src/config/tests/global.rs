@@ -134,7 +134,7 @@ fn a_public_path_that_flockd_uses_itself_is_told() {
         );
         check(with("web", &format!("public_url = \"https://example.org{path}\"")), &[&expect]);
     }
-    // Only a whole name counts, and only the first.
+    // Only a complete name counts, and only the first segment.
     for fine in ["", "/", "/flock", "/feedsome", "/flock/feeds"] {
         check(with("web", &format!("public_url = \"https://example.org{fine}\"")), &[]);
     }
@@ -149,7 +149,7 @@ fn the_dashboard_is_told_what_it_is_for() {
     let wide = web(&format!("listen = \"0.0.0.0:1\"\npassword = \"{HASH}\""));
     assert_eq!(wide.password.as_ref().map(crate::flock::secret::Secret::expose), Some(HASH));
     assert_eq!((web("").dashboard, web("").open), (Dashboard::On, Open::ALL.to_vec()));
-    // What has names of bots in it is not for other machines, unless that is said.
+    // Pages with bot names are not open to other machines unless configured.
     assert_eq!(wide.open, [Open::Feeds, Open::Health]);
     assert_eq!(web("open = []").open, []);
     assert_eq!(web("open = [\"metrics\"]\ndashboard = \"read-only\"").open, [Open::Metrics]);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::flock::log::{Level, Log};
 
-/// A flock with `[log]`, whose keys begin on line 7.
+/// A flock with `[log]`, whose keys start on line 7.
 fn with(keys: &str) -> String {
     feed("") + &format!("[log]\n{keys}\n")
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::flock::Visibility;
 
-/// A bot of this app, with these keys from line 5 on, and the app, whose table follows.
+/// A bot of this app, whose keys start on line 5, followed by the app's table.
 fn bot_of(app: &str, keys: &str, app_keys: &str) -> String {
     feed(keys).replace("network = \"feed\"", &format!("app = \"{app}\""))
         + &format!("[apps.{app}]\n{app_keys}\n")

@@ -4,7 +4,7 @@ use super::*;
 use crate::flock::account::App;
 use crate::flock::budget::Budget;
 
-/// A bot with its app on X, whose keys stand from line 12 on.
+/// A bot with its app on X, whose keys start on line 12.
 fn app(keys: &str) -> String {
     on_x("app = \"x\"") + keys
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Two bots on X, the second with this name and these keys, which begin on line 9.
+/// Two bots on X, the second with this name and these keys, which start on line 9.
 fn two(name: &str, keys: &str) -> String {
     let second = format!("[bots.{name}]\napp = \"x\"\nschedule = \"0 * * * *\"\n{keys}\n");
     on_x("app = \"x\"").replace(APP, &second) + APP

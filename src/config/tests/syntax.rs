@@ -60,7 +60,7 @@ fn a_header_that_is_none_hides_nothing_else() {
     );
 }
 
-/// The keys below such a header are its own, and not those of the table before.
+/// Keys under such a header belong to it, not to the previous table.
 #[test]
 fn a_header_in_other_brackets_hides_nothing_else() {
     for header in ["(bots.walt)", "{bots.walt}", "<bots.walt>", "[bots.walt}", "[bots walt]", "[bots:walt]"] {
@@ -76,7 +76,7 @@ fn a_header_in_other_brackets_hides_nothing_else() {
     }
 }
 
-/// These are TOML, and yet not what was meant.
+/// Valid TOML, but not what was intended.
 #[test]
 fn an_escape_in_a_path_and_a_tab_in_a_schedule_are_told_what_they_are() {
     let at = |line: usize, key: &str| format!("error: flock.toml:{line}: bot walt: `{key}` holds ");
@@ -189,7 +189,7 @@ fn dotted_and_inline_tables_are_the_same_tables() {
     check("bots = { walt = { network = \"feed\", poem = \"w.txt\", schedule = \"@daily\" } }", &[]);
 }
 
-/// Pieces of which many a text is nearly a `flock.toml`.
+/// Fragments that combine to texts that are almost a `flock.toml`.
 fn piece() -> impl Strategy<Value = String> {
     let known = [
         "[bots.walt]",
@@ -235,7 +235,7 @@ proptest! {
     fn no_text_makes_it_panic(pieces in proptest::collection::vec(piece(), 0..24)) {
         let text = pieces.concat();
         let (flock, complaints, _) = read(&text, Path::new("flock.toml"), now());
-        // Never silence without a flock, never a line that is not in the file.
+        // A missing flock always has an error, and every line number is in the file.
         prop_assert_eq!(flock.is_none(), complaints.iter().any(super::super::Diagnostic::is_error));
         let bots = flock.iter().flat_map(|flock| &flock.bots).filter(|bot| bot.network.needs_account());
         prop_assert!(bots.into_iter().all(|bot| bot.app.is_some()));

@@ -1,5 +1,4 @@
-//! The machine around the flock: its clock, its rules for time zones, its certificates, a daemon that runs, and the service
-//! manager.
+//! Checks of the host: its clock, time zone rules, certificates, a running daemon, and the service manager.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,16 +17,16 @@ use crate::flock::web::Web;
 use crate::store::Store;
 use crate::store::sqlite::Sqlite;
 
-/// Networks refuse signatures that are further off than five minutes.
+/// Networks reject signatures whose timestamp is off by more than five minutes.
 const REFUSED: TimeDelta = TimeDelta::minutes(5);
-/// What a clock that is kept by nobody is off within weeks.
+/// An unsynchronized clock drifts this far within weeks.
 const NOTICEABLE: TimeDelta = TimeDelta::seconds(30);
-/// How long another program may take to say what it knows.
+/// Timeout for the output of another program.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// No clock of this program's time shows less.
+/// A correct clock never shows an earlier time than this, because this program is newer.
 const EARLIEST: i64 = 1_767_225_600; // 2026-01-01
 
-/// Whether the clock can be believed: by files and rows that can't be from the future, and by a server that was asked.
+/// Checks the clock against files and rows that can't be from the future, and against a server's time.
 pub(super) fn clock(
     now: DateTime<Utc>,
     file: &Path,
@@ -74,7 +73,7 @@ pub(super) fn clock(
     Finding::ok("clock", format!("{shown}, which agrees with {by}"))
 }
 
-/// The zones of the bots.
+/// Checks the bots' time zones.
 pub(super) fn zones(flock: &Flock) -> Vec<Finding> {
     let zones: BTreeSet<String> = flock.bots.iter().map(|bot| bot.schedule.zone().to_string()).collect();
     let number = zones.len();
@@ -86,7 +85,7 @@ pub(super) fn zones(flock: &Flock) -> Vec<Finding> {
     vec![Finding::ok("zones", format!("{}{more}", some.join(", ")))]
 }
 
-/// The certificates of the system, beside those that are built in.
+/// Checks the system's certificates, which are used in addition to the built-in ones.
 pub(super) fn certificates() -> Finding {
     let found = rustls_native_certs::load_native_certs();
     let named = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().find(|name| std::env::var_os(name).is_some());
@@ -112,7 +111,8 @@ pub(super) fn certificates() -> Finding {
     }
 }
 
-/// Whether a daemon runs on the ledger, as which program, with which configuration, and whether its web server answers.
+/// Checks whether a daemon runs on the ledger, which binary and configuration it uses, and whether its web server
+/// answers.
 pub(super) async fn daemon(flock: &Flock, file: &Path, client: Option<&Client>) -> Vec<Finding> {
     let Ok(Some(ledger)) = Sqlite::beside(&flock.database).await else { return Vec::new() };
     let runs = ledger.notify().await;
@@ -145,7 +145,7 @@ pub(super) async fn daemon(flock: &Flock, file: &Path, client: Option<&Client>) 
     findings
 }
 
-/// What the system says of the process: another configuration, or a program that was replaced.
+/// Checks in `/proc` whether the process uses another configuration, or a binary that has been replaced.
 fn process(pid: u32, file: &Path) -> Option<Finding> {
     let about = Path::new("/proc").join(pid.to_string());
     let program = fs::read_link(about.join("exe")).ok()?;
@@ -164,7 +164,7 @@ fn process(pid: u32, file: &Path) -> Option<Finding> {
     })
 }
 
-/// The configuration that a process was started with, by its arguments, its environment and its folder.
+/// The configuration that a process was started with, from its arguments, environment and working directory.
 fn configuration_of(about: &Path) -> Option<PathBuf> {
     let words = |name: &str| -> Option<Vec<String>> {
         let bytes = fs::read(about.join(name)).ok()?;
@@ -206,7 +206,7 @@ async fn web(flock: &Flock, client: &Client) -> Finding {
     }
 }
 
-/// The service manager's view, where it is there to be asked.
+/// The service manager's view, where there is a service manager.
 pub(super) async fn services(clock: &Arc<dyn Clock>) -> Vec<Finding> {
     if !Path::new("/run/systemd/system").is_dir() {
         return Vec::new();
@@ -239,7 +239,7 @@ pub(super) async fn services(clock: &Arc<dyn Clock>) -> Vec<Finding> {
     findings
 }
 
-/// What a program prints, if it is there, ends well and in time.
+/// The output of a program, if it exists and exits successfully in time.
 async fn ask(program: &str, arguments: &[&str], clock: &Arc<dyn Clock>) -> Option<String> {
     let mut command = tokio::process::Command::new(program);
     let asked = command.args(arguments).kill_on_drop(true).stdin(std::process::Stdio::null()).output();

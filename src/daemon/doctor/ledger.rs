@@ -1,4 +1,4 @@
-//! The ledger, the files beside it, and the key that opens the tokens in it.
+//! Checks of the ledger, the files beside it, and the key that opens the tokens in it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::flock::{Flock, KeySource};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError};
 
-/// What was found, and the newest instant that the ledger knows.
+/// The findings, and the newest timestamp in the ledger.
 pub(super) async fn examine(
     flock: &Flock,
     clock: &Arc<dyn Clock>,
@@ -44,7 +44,7 @@ pub(super) async fn examine(
     (findings, newest)
 }
 
-/// Where the ledger lies, and who can read and write it.
+/// Checks where the ledger is, and its permissions.
 fn files(flock: &Flock) -> Vec<Finding> {
     match Sqlite::survey(&flock.database) {
         Err(error) => vec![Finding::problem("files", error.to_string())],
@@ -72,7 +72,7 @@ async fn content(
     Ok((findings.collect(), content.newest))
 }
 
-/// Whether the key is there, readable for its owner only, and opens what was sealed.
+/// Checks that the key exists, that only its owner can read it, and that it opens the sealed tokens.
 async fn key(flock: &Flock, ledger: &Arc<Sqlite>) -> Vec<Finding> {
     let vault = crate::daemon::vault(flock, &(ledger.clone() as Arc<dyn Store>));
     let mut findings = Vec::new();

@@ -1,5 +1,5 @@
-//! All that can be looked at without changing anything, beside a daemon or without one: each thing with a verdict, what was found
-//! and the remedy. What is wrong with `flock.toml` and the poems is `check`'s; how this is shown is the command line's.
+//! Every check that changes nothing, with or without a running daemon: each finding has a verdict, a description and a
+//! remedy. `check` covers `flock.toml` and the poems; the command line decides how findings are displayed.
 
 mod host;
 mod ledger;
@@ -15,25 +15,25 @@ use crate::flock::Flock;
 pub use crate::store::sqlite::Step;
 
 crate::flock::words! {
-    /// What is to be thought of something.
+    /// The verdict of a check.
     Verdict {
-        /// Nothing is wrong with it, as far as can be seen.
+        /// No problem was found.
         Ok = "ok",
-        /// The flock runs with it, and a person should know.
+        /// The flock runs, but a person should know.
         Warning = "warning",
-        /// It keeps the flock, or a bot, from doing what it should.
+        /// It keeps the flock, or a bot, from working.
         Problem = "problem",
     }
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What was looked at: `ledger`, `clock` and so on.
+    /// What was checked: `ledger`, `clock` and so on.
     pub subject: &'static str,
-    /// What is to be thought of it.
+    /// The verdict.
     pub verdict: Verdict,
-    /// What was found, and where something is wrong, what to do.
+    /// What was found, and what to do if something is wrong.
     pub message: String,
 }
 
@@ -43,7 +43,7 @@ impl Finding {
         Self { subject, verdict: Verdict::Ok, message: message.into() }
     }
 
-    /// A person should know.
+    /// The flock runs, but a person should know.
     pub fn warning(subject: &'static str, message: impl Into<String>) -> Self {
         Self { subject, verdict: Verdict::Warning, message: message.into() }
     }
@@ -54,8 +54,8 @@ impl Finding {
     }
 }
 
-/// Looks at everything that a flock needs but its configuration, which is in `file`. `offline` leaves out whatever would reach
-/// other machines.
+/// Checks everything that a flock depends on except its configuration, which is in `file`. `offline` skips every check
+/// that contacts another machine.
 pub async fn examine(
     flock: &Flock,
     file: &Path,

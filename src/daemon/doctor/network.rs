@@ -1,5 +1,5 @@
-//! Whether the servers that bots post to can be reached: by their name, by a connection, by TLS and by HTTP, each told apart. One
-//! request for each, without any credentials, to a page that costs nothing.
+//! Checks whether the servers that bots post to are reachable, separately by DNS, TCP, TLS and HTTP. Each server gets
+//! one request without credentials, to a page that costs nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::clock::Clock;
 use crate::flock::{Flock, NetworkKind};
 use crate::net::http;
 
-/// How long each step may take.
+/// Timeout of each step.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The variables that name a proxy, by which names are resolved and connections made elsewhere.
+/// The variables that name a proxy. A proxy resolves names and opens connections on its own side.
 const PROXIES: &[&str] =
     &["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
-/// What was found, and how far a server's clock is from ours, if one has said.
+/// The findings, and the offset of a server's clock from ours, if a server sent its time.
 pub(super) async fn examine(
     flock: &Flock,
     client: &Client,
@@ -37,7 +37,7 @@ pub(super) async fn examine(
     if findings.is_empty() {
         return (vec![Finding::ok("network", "no bot posts to another server")], None);
     }
-    // The nearest of them: a server's own clock may be off as well.
+    // The smallest offset counts, because a server's own clock may be wrong as well.
     (findings, times.into_iter().flatten().min_by_key(TimeDelta::abs))
 }
 
@@ -60,7 +60,7 @@ async fn reach(
     }
 }
 
-/// The status of the answer, and how far the server's clock is ahead of ours.
+/// The status of the response, and how far the server's clock is ahead of ours.
 async fn ask(
     base: &str,
     network: NetworkKind,
@@ -90,7 +90,7 @@ async fn ask(
     Ok((answer.status().as_u16(), date.map(|date| date - now)))
 }
 
-/// Resolves the name and connects, to say at which of both it ends.
+/// Resolves the name and connects, to find out which of the two fails.
 async fn connect(url: &Url) -> Result<(), String> {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return Err("its address has no host".to_owned());
