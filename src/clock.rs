@@ -1,4 +1,4 @@
-//! The only reader of wall time. Everything else is handed a [`Clock`], so that tests own time.
+//! The only reader of wall time. All other code is passed a [`Clock`], so that tests control time.
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-/// Wall time, and waiting for it.
+/// Reads wall time, and sleeps.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// The time now.
+    /// The current time.
     fn now(&self) -> DateTime<Utc>;
 
-    /// How long it has been going: it is never set, and never goes back.
+    /// Time since the clock was started: monotonic, and never set.
     fn uptime(&self) -> Duration;
 
-    /// Waits for this long, or a little longer.
+    /// Sleeps for this long, or slightly longer.
     async fn sleep(&self, duration: Duration);
 }
 

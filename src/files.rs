@@ -1,8 +1,8 @@
-//! Files that others own: poems, secrets, keys, `flock.toml`. Only regular files are read, and reading has a deadline: on a
-//! share whose server is gone, or a disk that has failed, the system may never answer.
+//! Reads files that other programs own: poems, secrets, keys, `flock.toml`. Only regular files are read, and each read
+//! has a deadline: on a share whose server is gone, or on a failed disk, the system may never answer.
 //!
-//! What the system does is waited for in threads of their own, at most one a file. A thread that never comes back keeps
-//! neither the next reader nor the end of the process waiting, which the runtime's own threads would.
+//! File operations run in separate threads, at most one per file. A thread that never returns blocks neither the next
+//! reader nor the exit of the process, as the runtime's own threads would.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -17,17 +17,17 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 
-/// How long a file system may take to answer; a disk that has to spin up takes some seconds.
+/// Deadline for the file system's answer; a disk that has to spin up takes some seconds.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// While others hang, a file is waited for at least this long.
+/// Minimum deadline for a file while others hang.
 const SHORTEST: Duration = Duration::from_millis(200);
-/// When so many hang, the neighbours of one that hangs are not tried.
+/// When this many files hang, files in the same folder as a hanging one are not tried.
 const MOST_HANGING: usize = 128;
-/// The stack of a thread that waits for a file: parsing is done elsewhere.
+/// Stack size of a file thread. Parsing runs elsewhere.
 const STACK: usize = 256 * 1024;
 
-/// What tells one state of a file from any other. The time of its last change of any kind can't be set by anybody, so an
-/// edit that keeps size and time of modification is seen too.
+/// Distinguishes one state of a file from any other. The time of the last status change can't be set by programs, so an
+/// edit that preserves size and modification time is detected too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint {
     device: u64,
@@ -38,13 +38,13 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of the file at this path, as of now; `None` if it can't be looked at.
+    /// The current fingerprint of the file at this path; `None` if it can't be examined.
     pub fn of(path: &Path) -> Option<Self> {
         let path = path.to_owned();
         within_deadline(&path.clone(), move || std::fs::metadata(path)).ok()?.ok().as_ref().map(Self::from)
     }
 
-    /// When the file was last changed in any way, in seconds and nanoseconds since 1970 by the clock of its file system.
+    /// The time of the file's last status change, in seconds and nanoseconds since 1970 by its file system's clock.
     pub const fn changed_at(&self) -> (i64, i64) {
         self.changed
     }
@@ -62,28 +62,28 @@ impl From<&Metadata> for Fingerprint {
     }
 }
 
-/// What was read of a file.
+/// The contents of a file.
 #[derive(Debug, Clone)]
 pub struct FileContents {
-    /// The state of the file when it was read; `None` if it changed meanwhile.
+    /// The fingerprint of the file when it was read; `None` if it changed in the meantime.
     pub fingerprint: Option<Fingerprint>,
-    /// All of it.
+    /// The complete contents.
     pub bytes: Vec<u8>,
 }
 
 /// Why a file was not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// Nothing of that name.
+    /// There is no such file.
     #[error("there is no such file")]
     Missing,
     /// A folder, a pipe, a device, a socket.
     #[error("this is {0} and not a regular file")]
     NotAFile(&'static str),
-    /// It has more bytes than are read; so many were counted.
+    /// It is larger than the limit; the number of bytes that were counted.
     #[error("the file has {0} bytes, which is too many")]
     TooLarge(u64),
-    /// The system's refusal.
+    /// The system refused.
     #[error("{1}")]
     Refused(io::ErrorKind, String),
     /// The system does not answer.
@@ -91,7 +91,7 @@ pub enum ReadError {
     Hangs(#[from] Hangs),
 }
 
-/// The system has not answered within the deadline; whatever was asked of it may still come to pass.
+/// The system has not answered within the deadline; the requested operation may still take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the file system does not answer: look whether its disk or server is there")]
 pub struct Hangs;
@@ -100,7 +100,7 @@ impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Missing,
-            // As the system names it where a socket is opened.
+            // The system's error for opening a socket.
             _ if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
                 Self::NotAFile("a socket or a pipe")
             }
@@ -113,13 +113,13 @@ impl From<io::Error> for ReadError {
 ///
 /// # Errors
 ///
-/// When there is no such file, it is another kind of thing or too large, or the system refuses or does not answer.
+/// If there is no such file, it is not a regular file or is too large, or the system refuses or does not answer.
 pub fn read(path: &Path, most: u64) -> Result<FileContents, ReadError> {
     let path = path.to_owned();
     within_deadline(&path.clone(), move || read_now(&path, most))?
 }
 
-/// The same; other tasks go on meanwhile.
+/// Like [`read`], without blocking other tasks.
 ///
 /// # Errors
 ///
@@ -129,7 +129,7 @@ pub async fn read_async(path: &Path, most: u64) -> Result<FileContents, ReadErro
     apart(&path.clone(), move || read_now(&path, most)).await?
 }
 
-/// Reads a file without a deadline: for what runs in a thread of [`apart`] already.
+/// Reads a file without a deadline, for code that already runs in a thread of [`apart`].
 ///
 /// # Errors
 ///
@@ -141,7 +141,7 @@ pub fn read_now(path: &Path, most: u64) -> Result<FileContents, ReadError> {
     }
     let before = Fingerprint::from(&metadata);
     let mut bytes = Vec::new();
-    // It may be growing this moment.
+    // The file may be growing at this moment.
     let size = (&file).take(most + 1).read_to_end(&mut bytes)? as u64;
     if size > most {
         return Err(ReadError::TooLarge(size));
@@ -150,16 +150,15 @@ pub fn read_now(path: &Path, most: u64) -> Result<FileContents, ReadError> {
     Ok(FileContents { fingerprint, bytes })
 }
 
-/// Opens a regular file for reading. What else has the name is not waited for: opening a pipe would last until somebody
-/// writes into it.
+/// Opens a regular file for reading. Never blocks on other file types: opening a pipe would wait for a writer.
 ///
 /// # Errors
 ///
-/// When there is no such file, it is another kind of thing, or the system refuses.
+/// If there is no such file, it is not a regular file, or the system refuses.
 pub fn open_regular(path: &Path) -> Result<(File, Metadata), ReadError> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
-    // Of the open file: what has the name may be another one by now.
+    // Metadata of the open file, because the path may refer to another one by now.
     let metadata = file.metadata()?;
     if metadata.is_file() { Ok((file, metadata)) } else { Err(ReadError::NotAFile(kind_of(&metadata))) }
 }
@@ -178,23 +177,23 @@ fn kind_of(metadata: &Metadata) -> &'static str {
     }
 }
 
-/// Does something with the file at `path` in a thread of its own, and waits for it, but not for ever.
+/// Runs a function on the file at `path` in a separate thread, and waits for it until a deadline.
 ///
 /// # Errors
 ///
-/// When the deadline has passed, or somebody else's work with that file hangs.
+/// If the deadline has passed, or an earlier operation on that file hangs.
 pub async fn apart<T: Send + 'static>(
     path: &Path,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Hangs> {
     let (tell, told) = tokio::sync::oneshot::channel();
     let patience = LANES.submit(path, Box::new(move || drop(tell.send(work()))))?;
-    // The time of a manual clock says nothing of how long the system takes.
+    // A manual clock's time is unrelated to how long the system takes.
     let told = tokio::time::timeout(patience, told).await;
     told.map_err(|_| Hangs)?.map_err(|_| Hangs)
 }
 
-/// The same for whoever has no runtime.
+/// Like [`apart`], for callers without a runtime.
 ///
 /// # Errors
 ///
@@ -208,7 +207,7 @@ pub fn within_deadline<T: Send + 'static>(
     told.recv_timeout(patience).map_err(|_| Hangs)
 }
 
-/// The fingerprints of many files, `None` for those that can't be looked at. Other tasks go on meanwhile.
+/// The fingerprints of many files, `None` for those that can't be examined. Does not block other tasks.
 pub async fn fingerprints(paths: Vec<PathBuf>) -> HashMap<PathBuf, Option<Fingerprint>> {
     let (tell, told) = tokio::sync::oneshot::channel();
     let look = move || drop(tell.send(LANES.look_at_all(paths)));
@@ -223,13 +222,13 @@ type LaneJob = Box<dyn FnOnce() + Send>;
 
 static LANES: LazyLock<Lanes> = LazyLock::new(|| Lanes::with_deadline(DEADLINE));
 
-/// What is being done with files, each by a thread of its own.
+/// Pending operations on files, with one thread per file.
 struct Lanes {
     deadline: Duration,
     lanes: Mutex<HashMap<PathBuf, Lane>>,
 }
 
-/// The work with one file, one piece after the other.
+/// Pending operations on one file, which run one after the other.
 struct Lane {
     queue: VecDeque<LaneJob>,
     begun: Instant,
@@ -244,7 +243,7 @@ impl Lanes {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has a job done, and returns how long to wait for it.
+    /// Queues a job, and returns how long to wait for it.
     fn submit(&'static self, path: &Path, job: LaneJob) -> Result<Duration, Hangs> {
         let mut lanes = self.lanes();
         let hangs = |lane: &Lane| lane.begun.elapsed() >= self.deadline;
@@ -267,12 +266,12 @@ impl Lanes {
                 }
             }
         }
-        // A whole folder of files may be on a share that is gone: together they must not take long.
+        // A whole folder of files may be on a share that is gone; together they must not take long.
         let others = u32::try_from(hanging).unwrap_or(u32::MAX).saturating_add(1);
         Ok((self.deadline / others).max(SHORTEST))
     }
 
-    /// Looks at files by one thread for as long as none of them hangs, and by another one after that.
+    /// Fingerprints the files in one thread as long as none of them hangs, and continues in another thread after that.
     fn look_at_all(&'static self, paths: Vec<PathBuf>) -> HashMap<PathBuf, Option<Fingerprint>> {
         let (mut found, mut left) = (HashMap::with_capacity(paths.len()), VecDeque::from(paths));
         while !left.is_empty() {
@@ -280,7 +279,7 @@ impl Lanes {
             let batch = left.clone();
             let look = move || {
                 let looks = batch.into_iter().map(|path| self.look(&path));
-                // Who was given up on finds that nobody listens.
+                // Stops if the receiver has given up on this thread.
                 looks.map_while(|found| tell.send(found).ok()).for_each(drop);
             };
             let thread = std::thread::Builder::new().name("files".to_owned()).stack_size(STACK).spawn(look);
@@ -295,7 +294,7 @@ impl Lanes {
         found
     }
 
-    /// Looks at a file in its lane; where another thread is there already, by that one.
+    /// Fingerprints a file in its lane. If another thread is already working on the file, that thread does it.
     fn look(&'static self, path: &Path) -> Option<Fingerprint> {
         let lane = Lane { queue: VecDeque::new(), begun: Instant::now() };
         let is_mine = match self.lanes().entry(path.to_owned()) {
@@ -309,7 +308,7 @@ impl Lanes {
             return self.look_by_another(path);
         }
         let found = std::fs::metadata(path).ok().as_ref().map(Fingerprint::from);
-        // Somebody may have queued up meanwhile.
+        // Another thread may have queued a job in the meantime.
         self.work(path);
         found
     }
@@ -326,7 +325,7 @@ impl Lanes {
 
     fn work(&self, path: &Path) {
         while let Some(job) = self.next(path) {
-            // Who waits for it notices that nothing comes.
+            // The waiting caller notices that no result arrives.
             let _ = catch_unwind(AssertUnwindSafe(job));
         }
     }
@@ -381,7 +380,7 @@ mod tests {
         fs::write(&path, "teh").unwrap();
         let before = Fingerprint::of(&path).unwrap();
         let modified = fs::metadata(&path).unwrap().modified().unwrap();
-        // The system stamps in steps of some milliseconds.
+        // The system's timestamps advance in steps of some milliseconds.
         while Fingerprint::of(&path) == Some(before) {
             fs::write(&path, "the").unwrap();
             File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
@@ -419,7 +418,7 @@ mod tests {
         told.recv().unwrap();
         go_on.send(()).unwrap();
         ended.1.recv().unwrap();
-        // It is well again as soon as the system has answered.
+        // The file works again as soon as the system has answered.
         while lanes.submit(Path::new("/dead/poem"), Box::new(|| ())).is_err() {
             std::thread::yield_now();
         }

@@ -247,10 +247,10 @@ async fn wait(ledger: &Sqlite, command: &Command) -> Result<Option<CommandResult
         if !ledger.notify().await {
             // Either it has just ended, or it has just begun and hears nothing yet.
             clock.sleep(ASK).await;
-            return Ok(ledger.finish_command(command.id).await?);
+            return Ok(ledger.command_result(command.id).await?);
         }
         for _ in 0..ASKS {
-            if let Some(answer) = ledger.finish_command(command.id).await? {
+            if let Some(answer) = ledger.command_result(command.id).await? {
                 return Ok(Some(answer));
             }
             clock.sleep(ASK).await;
@@ -264,7 +264,7 @@ async fn cancel(ledger: &Sqlite, command: &Command, why: &str) -> Result<Option<
     if ledger.cancel_command(command.id).await? {
         bail!("the command was withdrawn: {why}");
     }
-    if let Some(answer) = ledger.finish_command(command.id).await? {
+    if let Some(answer) = ledger.command_result(command.id).await? {
         return Ok(Some(answer));
     }
     bail!("the daemon is already carrying the command out: `flockd posts` shows its outcome")

@@ -5,7 +5,6 @@
 
 pub mod diagnostics;
 pub mod secret;
-mod spans;
 
 mod account;
 mod addresses;
@@ -43,11 +42,11 @@ use self::apps::AppTable;
 use self::bots::Shared;
 use self::conflicts::Conflicts;
 use self::defaults::Defaults;
+pub use self::diagnostics::SourceSpans;
 use self::diagnostics::{Diagnostic, Diagnostics};
 use self::diagnostics::{LineIndex, Reporter};
 use self::schedule_checks::ScheduleChecks;
 use self::section::{Found, Section};
-pub use self::spans::SourceSpans;
 pub(crate) use self::suggest::nearest;
 pub(crate) use self::web::exposed;
 pub use self::written::Written;

@@ -58,7 +58,7 @@ impl Engine {
                 refused("this flockd does not know that command: restart the daemon with the newer one")
             }
         };
-        self.store.command_result(command.id, &answer).await?;
+        self.store.finish_command(command.id, &answer).await?;
         Ok(answer)
     }
 }

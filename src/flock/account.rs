@@ -1,6 +1,5 @@
-//! A bot's account on its network: who it is there, the tokens that open it, the app through which it was
-//! opened, and how it is to look. Where tokens are kept is the store's business, what they are good for the
-//! network's.
+//! A bot's account on its network: its identity, the tokens that open it, the app under which it signed in, and its
+//! profile. The store keeps tokens; the network modules use them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use super::NetworkKind;
 use super::budget::Budget;
 use super::secret::{Secret, SecretSource};
 
-/// A registration under which bots sign in to one network.
+/// A registration under which bots sign in to a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct App {
     /// Its name in `flock.toml`.
@@ -21,26 +20,25 @@ pub struct App {
     /// The base URL of the network's API, without a slash at the end.
     pub api_url: String,
     /// The base URL of the pages that people see, without a slash at the end: where they sign in by OAuth 2.0, and
-    /// where posts are.
+    /// where posts are displayed.
     pub site_url: String,
-    /// The base URL of the directory of accounts, on the AT Protocol, without a slash at the end.
+    /// The base URL of the account directory, on the AT Protocol, without a slash at the end.
     pub directory_url: String,
     /// Its keys for OAuth 1.0a.
     pub consumer: Option<ConsumerSources>,
-    /// Its registration for OAuth 2.0. An app on X has this or `consumer`, or both.
+    /// Its registration for OAuth 2.0. An app on X has this, `consumer`, or both.
     pub client: Option<ClientSources>,
-    /// The port of this machine to which a browser comes back after signing in; the two after it are tried
-    /// if it is taken.
+    /// The local port to which a browser returns after a sign-in. If it is taken, the next two are tried.
     pub callback_port: u16,
-    /// The pauses before each look for a post whose outcome is unknown, two or three of them.
+    /// The delays before each probe for a post whose outcome is unknown, two or three of them.
     pub looks: Vec<Duration>,
-    /// The least time between two posts of the app.
+    /// The minimum interval between two posts of the app.
     pub pace: Duration,
-    /// What its bots may spend together.
+    /// The budget that its bots share.
     pub budget: Budget,
 }
 
-/// Where the keys of an app for OAuth 1.0a are.
+/// The sources of an app's keys for OAuth 1.0a.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConsumerSources {
     /// Consumer key.
@@ -49,7 +47,7 @@ pub struct ConsumerSources {
     pub secret: SecretSource,
 }
 
-/// Where the registration of an app for OAuth 2.0 is.
+/// The sources of an app's registration for OAuth 2.0.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSources {
     /// Client id.
@@ -58,8 +56,8 @@ pub struct ClientSources {
     pub secret: Option<SecretSource>,
 }
 
-/// The keys of an app, as far as they are at hand: for each way to sign in the keys, or why there are none and
-/// what to do.
+/// The keys of an app, as far as they are available: for each sign-in method the keys, or why there are none and what
+/// to do.
 #[derive(Debug, Clone)]
 pub struct AppKeys {
     /// For OAuth 1.0a.
@@ -77,75 +75,75 @@ pub struct Consumer {
     pub secret: Secret,
 }
 
-/// An app as OAuth 2.0 knows it.
+/// An OAuth 2.0 client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
-    /// Client id; it is no secret, and stands in every URL that asks somebody to sign in.
+    /// Client id; it is not secret, and appears in every sign-in URL.
     pub id: String,
     /// Client secret, if the app is a confidential client.
     pub secret: Option<Secret>,
 }
 
-/// What a server made of an app that registered itself there.
+/// The registration that a server issued to an app that registered itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registration {
     /// The base URL of the server, without a slash at the end.
     pub server: String,
-    /// How the server knows the app.
+    /// The client that the server issued.
     pub client: Client,
-    /// The addresses to which it lets a person come back after signing in.
+    /// The redirect addresses that the server accepts after a sign-in.
     pub redirects: Vec<String>,
 }
 
-/// An access token as `flock.toml` names it.
+/// The sources of an access token in `flock.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenSources {
     /// The access token.
     pub access_token: SecretSource,
-    /// Its secret, if it is one of OAuth 1.0a.
+    /// Its secret, if it is an OAuth 1.0a token.
     pub access_token_secret: Option<SecretSource>,
 }
 
-/// What a network gave a bot to show that it may act for its account.
+/// The tokens with which a bot may act for its account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tokens {
-    /// Of OAuth 1.0a: they neither run out nor change.
+    /// OAuth 1.0a: the tokens neither expire nor change.
     OAuth1 {
         /// The access token.
         access_token: Secret,
         /// Its secret.
         access_token_secret: Secret,
     },
-    /// Of OAuth 2.0: the access token lives for hours and is renewed with the other one.
+    /// OAuth 2.0: the access token lives for hours and is renewed with the refresh token.
     OAuth2 {
         /// The access token.
         access_token: Secret,
-        /// What renews it; on X it works once, and comes back new with each renewal.
+        /// Renews the access token. On X it works once, and each renewal returns a new one.
         refresh_token: Option<Secret>,
-        /// When the access token runs out, if the network said so.
+        /// When the access token expires, if the network said so.
         expires_at: Option<DateTime<Utc>>,
-        /// What was granted.
+        /// The granted scopes.
         scopes: Vec<String>,
-        /// Which signing in they come from: a random text, the same over all renewals.
+        /// Identifies the sign-in that they come from: a random text that stays the same over all renewals.
         grant: String,
     },
-    /// Of the AT Protocol: a session, and the app password that opens another one when this one can't be renewed.
+    /// AT Protocol: a session, and the app password that opens a new one when the session can't be renewed.
     AppPassword {
-        /// The password, which the person made for this.
+        /// The app password, which the account's owner created for flockd.
         password: Secret,
-        /// What requests are made with, for hours.
+        /// Authorizes requests; valid for hours.
         access_token: Secret,
-        /// What renews it, for months.
+        /// Renews the access token; valid for months.
         refresh_token: Secret,
-        /// The account's own id, which stays whatever becomes of handle and server.
+        /// The account's DID, which stays the same when handle or server change.
         did: String,
-        /// The base URL of the server that has the account, without a slash at the end.
+        /// The base URL of the server that hosts the account, without a slash at the end.
         server: String,
     },
 }
 
 impl Tokens {
-    /// Every secret among them.
+    /// Every secret in the tokens.
     pub fn secrets(&self) -> Vec<&Secret> {
         match self {
             Self::OAuth1 { access_token, access_token_secret } => vec![access_token, access_token_secret],
@@ -159,45 +157,45 @@ impl Tokens {
     }
 }
 
-/// Who a bot is on its network.
+/// A bot's identity on its network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The network.
     pub network: NetworkKind,
-    /// The network's own id of the account.
+    /// The network's id of the account.
     pub id: String,
-    /// The server that gave the id, as a host with its port, where each server has ids of its own.
+    /// The server that issued the id, as a host with its port, where each server has its own ids.
     pub server: Option<String>,
     /// The handle, without `@`.
     pub handle: String,
-    /// The name that people see.
+    /// The display name.
     pub name: Option<String>,
-    /// Where its picture is.
+    /// The URL of its picture.
     pub picture_url: Option<String>,
-    /// What the tokens allow, in the network's words: an access level, or scopes.
+    /// What the tokens allow, in the network's terms: an access level, or scopes.
     pub access: Option<String>,
-    /// Whether the account says of itself that it is a bot, where the network tells.
+    /// Whether the account is marked as a bot, where the network tells.
     pub automated: Option<bool>,
-    /// How long a text may be there, where that is the server's own choice.
+    /// The limits of a text, where the server chooses them.
     pub limits: Option<TextLimits>,
-    /// Which tokens this was learnt with: a digest, so that others are looked at anew.
+    /// A fingerprint of the tokens with which this was learned, so that other tokens lead to a new request.
     pub learnt_with: String,
 }
 
 impl Account {
-    /// What is equal for equal accounts, whatever app or handle they are known by.
+    /// A key that is equal for the same account, whatever app or handle it is known by.
     pub fn key(&self) -> String {
         key(self.network, self.server.as_deref(), &self.id, &self.handle)
     }
 
-    /// The key that the account has while its server is not known.
+    /// The account's key while its server is unknown.
     pub fn key_by_handle(&self) -> String {
         key(self.network, None, &self.id, &self.handle)
     }
 }
 
-/// What is equal for equal accounts. On Mastodon's kin each server has ids of its own; one that is not known is told by
-/// the domain of the handle.
+/// A key that is equal for the same account. On Mastodon and compatible networks each server has its own ids; an
+/// unknown server is derived from the handle's domain.
 pub fn key(network: NetworkKind, server: Option<&str>, id: &str, handle: &str) -> String {
     let server = server.map(str::to_owned).unwrap_or_else(|| {
         let domain = handle.split_once('@').map_or("", |(_, domain)| domain);
@@ -209,22 +207,22 @@ pub fn key(network: NetworkKind, server: Option<&str>, id: &str, handle: &str) -
     }
 }
 
-/// How long a text may be on a server that chooses that itself.
+/// The limits of a text on a server that chooses them itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextLimits {
-    /// The most characters.
+    /// The maximum number of characters.
     pub characters: u32,
-    /// As how many characters each link counts.
+    /// The number of characters that each link counts as.
     pub per_url: u32,
 }
 
-/// How an account is to look; what is `None` stays as it is.
+/// An account's profile; a field that is `None` stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Profile {
-    /// The name that people see.
+    /// The display name.
     pub name: Option<String>,
-    /// What the account says of itself; an empty text takes that away.
+    /// The bio; an empty text removes it.
     pub bio: Option<String>,
-    /// The file of its picture, PNG or JPEG.
+    /// The picture's file, PNG or JPEG.
     pub picture: Option<PathBuf>,
 }

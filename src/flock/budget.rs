@@ -1,16 +1,16 @@
-//! What the bots of an app may spend together, the days and months that this is counted by, and how money is shown.
-//! What was spent stands in the ledger.
+//! The budget that an app's bots share, the days and months by which it is counted, and how money is displayed. The
+//! ledger records what was spent.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, Utc};
 
-/// What the bots of an app may spend together; days and months are those of UTC.
+/// The budget that an app's bots share. Days and months are in UTC.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budget {
-    /// The most posts in a day.
+    /// The maximum number of posts per day.
     pub posts_per_day: Option<u32>,
-    /// The most posts in a month.
+    /// The maximum number of posts per month.
     pub posts_per_month: Option<u32>,
-    /// The most money in a month, in thousandths of a US dollar.
+    /// The maximum spending per month, in thousandths of a US dollar.
     pub milli_dollars_per_month: Option<u64>,
 }
 
@@ -23,30 +23,30 @@ impl Budget {
     }
 }
 
-/// An amount of money for people, in US dollars: to the cent unless there is less.
+/// An amount in US dollars for people: two decimals, or three if it includes a fraction of a cent.
 pub fn dollars(mills: u64) -> String {
     let (dollars, rest) = (mills / 1_000, mills % 1_000);
     if rest % 10 == 0 { format!("{dollars}.{:02}", rest / 10) } else { format!("{dollars}.{rest:03}") }
 }
 
-/// When the day of UTC began.
+/// The start of the UTC day.
 pub fn day_of(now: DateTime<Utc>) -> DateTime<Utc> {
     midnight(now.date_naive())
 }
 
-/// When the month of UTC began.
+/// The start of the UTC month.
 pub fn month_of(now: DateTime<Utc>) -> DateTime<Utc> {
     let date = now.date_naive();
     midnight(date.with_day(1).unwrap_or(date))
 }
 
-/// When the next month of UTC begins.
+/// The start of the next UTC month.
 pub fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
-    // The 28 days of the shortest month and four more are in the next one, whatever the month.
+    // 28 days, the length of the shortest month, plus four always lead into the next month.
     month_of(month_of(now) + TimeDelta::days(32))
 }
 
-/// When a day of UTC begins.
+/// The start of a UTC day.
 pub fn midnight(date: NaiveDate) -> DateTime<Utc> {
     date.and_time(NaiveTime::MIN).and_utc()
 }

@@ -1,4 +1,4 @@
-//! In what one flock differs from the one before: what a reload changes. Pure; nothing is changed here.
+//! The differences between two versions of a flock, which a reload applies. Pure; nothing is changed here.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,27 +6,27 @@ use std::sync::Arc;
 use super::account::App;
 use super::{Bot, BotName, Flock};
 
-/// What a reload has changed. Names are in the order of the file.
+/// What a reload changes. Names are in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Bots that were not there before.
+    /// Added bots.
     pub came: Vec<BotName>,
-    /// Bots that are there no more.
+    /// Removed bots.
     pub left: Vec<BotName>,
-    /// Bots that have another name, and the old one.
+    /// Renamed bots, with the new name and the old one.
     pub renamed: Vec<(BotName, BotName)>,
-    /// Bots of which something else has changed.
+    /// Bots with any other change.
     pub changed: Vec<BotName>,
-    /// Apps of which something has changed.
+    /// Changed apps.
     pub apps: Vec<String>,
-    /// What else has changed, by its name in `flock.toml`.
+    /// Other changed settings, by their names in `flock.toml`.
     pub settings: Vec<&'static str>,
-    /// What has changed in `flock.toml`, and can't while the flock runs.
+    /// Settings that changed in `flock.toml` but can't change while the flock runs.
     pub kept: Vec<&'static str>,
 }
 
 impl Changes {
-    /// What changes when `new` takes the place of `old`.
+    /// What changes when `new` replaces `old`.
     pub fn between(old: &Flock, new: &Flock) -> Self {
         let mut changes = Self::default();
         let mut before: HashMap<&BotName, &Arc<Bot>> = old.bots.iter().map(|bot| (&bot.name, bot)).collect();
@@ -61,13 +61,13 @@ impl Changes {
         changes
     }
 
-    /// Whether nothing differs, and nothing would have to.
+    /// Whether there is no difference, including settings that can't change.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What changes in an app is said of the app, and not of its thousand bots.
+/// A changed app is reported once, and not for each of its thousand bots.
 fn is_same_but_for_its_app(old: &Bot, new: &Bot) -> bool {
     let name = |bot: &Bot| bot.app.as_ref().map(|app| app.name.clone());
     old == new || (name(old) == name(new) && *old == Bot { app: old.app.clone(), ..new.clone() })

@@ -1,5 +1,5 @@
-//! What happens in a running flock, as one closed list. Log lines, the page, metrics and tests all learn
-//! of it here and nowhere else.
+//! The events of a running flock, as one closed list. Log lines, the dashboard, metrics and tests learn of them only
+//! here.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,11 +13,11 @@ use super::post::{Post, State};
 use super::{BotName, NetworkKind};
 
 super::words! {
-    /// What a network is called for.
+    /// The purpose of a call to a network.
     Call {
         /// To post.
         Post = "post",
-        /// To look for a post whose outcome is unknown.
+        /// To probe for a post whose outcome is unknown.
         Look = "look",
     }
 }
@@ -25,57 +25,57 @@ super::words! {
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// The flock takes slots from now on.
+    /// The flock processes slots from now on.
     Started {
         /// How many bots it has.
         bots: usize,
     },
-    /// The flock was read anew, and is as it was read from now on.
+    /// The flock was reloaded and runs as it was read.
     Reloaded(Changes),
-    /// The flock was read anew and can't be used: the one from before goes on.
+    /// The flock was read and has errors; the old one keeps running.
     NotReloaded {
-        /// Everything that is wrong with it, each with file and line.
+        /// Every error, with file and line.
         complaints: Vec<String>,
     },
-    /// The loop went round and took up what was due.
+    /// The loop completed an iteration and started what was due.
     WentRound {
-        /// How late it was for the first of that.
+        /// How late it was for the earliest of that.
         lag: Duration,
     },
-    /// A network was called, and has answered or not.
+    /// A call to a network completed, with an answer or without.
     Called {
         /// For which bot.
         bot: BotName,
         /// Its network.
         network: NetworkKind,
-        /// The app, or the network if it has none.
+        /// The app, or the network if the bot has no app.
         app: String,
-        /// What for.
+        /// The purpose.
         call: Call,
-        /// How long that took.
+        /// How long it took.
         took: Duration,
-        /// How many more requests the network would take before the tightest of its limits, as far as it said.
+        /// How many more requests the network's tightest limit allows, if it said so.
         room: Option<u32>,
     },
     /// A post was posted.
     Posted(Post),
-    /// The network said no to a text; its line is used up for this round.
+    /// The network rejected the text; its line is used up for this round.
     Refused(Post),
-    /// Provably not accepted; the same post is tried again at `retry_at`.
+    /// Provably not accepted; the same post is retried at `retry_at`.
     Returned(Post),
-    /// Nobody knows whether the network has it; the bot waits until that is settled.
+    /// It is unknown whether the network has it; the bot waits until that is settled.
     Doubted(Post),
-    /// The network was asked about a post that is unknown, and that settled nothing.
+    /// A probe for an unknown post did not settle it.
     Looked(Post),
     /// Given up.
     Released(Post),
-    /// Taken back from the network.
+    /// Deleted from the network.
     Deleted(Post),
-    /// Slots passed without the daemon and will not fire.
+    /// Slots passed while the daemon was not running, and will not fire.
     Missed {
-        /// Whose.
+        /// The bot.
         bot: BotName,
-        /// How many; counting stops at some point.
+        /// How many; the count is capped.
         slots: u32,
     },
     /// A poem was read, for the first time or after an edit.
@@ -84,21 +84,21 @@ pub enum Event {
         poem: PathBuf,
         /// How many lines it has now.
         lines: usize,
-        /// Where the lines begin that don't fit the network of the bot that read it; they are passed over.
+        /// The numbers of lines that don't fit the network of the bot that read the poem; they are skipped.
         unfit: Vec<usize>,
     },
     /// A poem can't be read; the last good version, if there is one, is kept.
     PoemBroken {
         /// Its file.
         poem: PathBuf,
-        /// The line to blame, where one is.
+        /// The offending line, if there is one.
         line: Option<usize>,
         /// What is wrong with it.
         problem: String,
-        /// Whether a good version is kept.
+        /// Whether a last good version is kept.
         kept: bool,
     },
-    /// No line is left that the bot could post.
+    /// The bot has no line left to post.
     Exhausted {
         /// Which bot.
         bot: BotName,
@@ -107,26 +107,26 @@ pub enum Event {
     },
     /// A round is over and the next begins.
     RoundBegun {
-        /// Whose.
+        /// The bot.
         bot: BotName,
         /// Its number, from 1.
         round: u32,
     },
-    /// A bot was to take over the history of its old name, but has one of its own.
+    /// A bot could not take over the history of its old name, because it has a history already.
     NotRenamed {
         /// Which bot.
         bot: BotName,
         /// The old name.
         was: BotName,
     },
-    /// It is known now who a bot is on its network.
+    /// A bot's account was identified on its network.
     Recognised {
         /// Which bot.
         bot: BotName,
         /// Its handle there.
         handle: String,
     },
-    /// A bot's account has posted under another name, and what it said then counts as said.
+    /// A bot's account has posted under another name; its earlier posts count as posted.
     SharesHistory {
         /// Which bot.
         bot: BotName,
@@ -135,28 +135,28 @@ pub enum Event {
         /// The other name.
         was: BotName,
     },
-    /// A bot has no tokens that it could sign with.
+    /// A bot has no usable tokens.
     NotSignedIn {
         /// Which bot.
         bot: BotName,
         /// Why, and what to do.
         reason: String,
     },
-    /// Somebody else is renewing a bot's tokens, and is waited for.
+    /// Another process is renewing a bot's tokens; the bot waits for it.
     RenewedElsewhere {
         /// Which bot.
         bot: BotName,
     },
-    /// A bot's tokens were renewed, and are kept.
+    /// A bot's tokens were renewed and stored.
     Renewed {
         /// Which bot.
         bot: BotName,
     },
-    /// A bot posts nothing on schedule until it is resumed.
+    /// A bot makes no scheduled posts until it is resumed.
     Paused {
         /// Which bot.
         bot: BotName,
-        /// Why, if that was nobody's wish.
+        /// Why, unless a person paused it.
         why: Option<String>,
     },
     /// A bot's pause is over.
@@ -164,83 +164,83 @@ pub enum Event {
         /// Which bot.
         bot: BotName,
     },
-    /// The ledger was put back from a copy, and what a bot's account has from after that is here now.
+    /// The ledger was restored from a backup, and a bot's later posts were reconciled from its account.
     CaughtUp {
         /// Which bot.
         bot: BotName,
         /// How many posts were found.
         found: usize,
     },
-    /// A bot's account can't be read yet, which has to be done before it posts.
+    /// A bot's account can't be read yet; the bot can't post until it is reconciled.
     NotCaughtUp {
         /// Which bot.
         bot: BotName,
         /// Why, and what to do.
         reason: String,
     },
-    /// Nothing is sent under an app for a while.
+    /// Sending is suspended for an app for a while.
     Held {
-        /// The app, or the network if it has none.
+        /// The app, or the network if there is no app.
         app: String,
         /// Until when.
         until: DateTime<Utc>,
         /// Why, and what to do.
         reason: String,
     },
-    /// The ledger could not be read or written; the bot is tried again soon.
+    /// The ledger could not be read or written; the bot is retried soon.
     LedgerTrouble {
-        /// For which bot; `None` for the whole flock.
+        /// The bot, or `None` for the whole flock.
         bot: Option<BotName>,
-        /// What it said.
+        /// The error.
         problem: String,
     },
-    /// Something in flockd itself broke while it was at work for a bot; the bot is tried again soon.
+    /// A bug in flockd caused a panic while it handled a bot; the bot is retried soon.
     Panicked {
         /// Which bot.
         bot: BotName,
     },
-    /// A person was told of something.
+    /// An alert was delivered.
     Alerted {
-        /// By what.
+        /// The alert target.
         receiver: &'static str,
         /// What it is about: a bot, an app or the flock.
         about: String,
-        /// Why, in one word.
+        /// The cause, in one word.
         cause: &'static str,
     },
-    /// A person should be told of something, and could not be; that is tried again.
+    /// An alert could not be delivered, and is retried.
     AlertFailed {
         /// What it is about: a bot, an app or the flock.
         about: String,
-        /// Why, in one word.
+        /// The cause, in one word.
         cause: &'static str,
-        /// Who could not be reached, and what happened.
+        /// The alert target and the error.
         problem: String,
     },
-    /// A person could not be told of something for a day, and will not be.
+    /// An alert could not be delivered for a day, and was dropped.
     AlertDropped {
-        /// By what.
+        /// The alert target.
         receiver: &'static str,
         /// What it is about: a bot, an app or the flock.
         about: String,
-        /// Why, in one word.
+        /// The cause, in one word.
         cause: &'static str,
     },
-    /// The heartbeat is not heard any more.
+    /// The heartbeat can't be delivered any more.
     HeartbeatStopped {
         /// Why.
         problem: String,
     },
-    /// The heartbeat is heard again.
+    /// The heartbeat is delivered again.
     HeartbeatBack,
-    /// A bot posts nothing, because its last slot is ahead of the clock.
+    /// A bot posts nothing, because its last slot is later than the clock's time.
     ClockWasAhead {
         /// Which bot.
         bot: BotName,
         /// What is wrong, and what to do.
         reason: String,
     },
-    /// The wall clock went back; slots that were used stay used.
+    /// The wall clock was set back; used slots stay used.
     ClockWentBack {
         /// By how many seconds.
         seconds: i64,
@@ -250,15 +250,15 @@ pub enum Event {
         /// How many.
         in_flight: usize,
     },
-    /// The flock is at rest.
+    /// The flock has stopped.
     Stopped {
-        /// How many posts had to be left in flight: they are `unknown` at the next start.
+        /// How many posts had to be left in flight: they will be `unknown` at the next start.
         abandoned: usize,
     },
 }
 
-/// Gives every event its name. Log lines carry it in JSON, where filters and tests read it: a variant may be renamed, its name
-/// stays.
+/// Gives every event its name. JSON logs contain it, where filters and tests read it: a variant may be renamed, but its
+/// name must not change.
 macro_rules! names {
     ($($variant:ident => $name:literal,)+) => {
         impl Event {
@@ -316,7 +316,7 @@ names! {
 }
 
 impl Event {
-    /// The event that tells where a post has arrived; `None` while it is still being sent.
+    /// The event for a post's current state; `None` while it is still being sent.
     pub fn of(post: Post) -> Option<Self> {
         match post.state {
             State::Posted => Some(Self::Posted(post)),
@@ -329,7 +329,7 @@ impl Event {
         }
     }
 
-    /// The bot that it happened to, if it is about one.
+    /// The bot that it is about, if it is about one.
     pub fn bot(&self) -> Option<&BotName> {
         match self {
             Self::Posted(post)
@@ -361,22 +361,22 @@ impl Event {
     }
 }
 
-/// One that is told of every event. It must be quick: it is called by whoever tells.
+/// A function called with every event. It must be quick, because it runs in the emitting task.
 pub type Listener = Box<dyn Fn(&Event) + Send + Sync>;
 
-/// Where events are told. Cheap to clone.
+/// Emits events to listeners. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Events {
     listeners: Arc<[Listener]>,
 }
 
 impl Events {
-    /// Tells these listeners, in this order.
+    /// Calls these listeners, in this order.
     pub fn new(listeners: Vec<Listener>) -> Self {
         Self { listeners: listeners.into() }
     }
 
-    /// Tells every listener.
+    /// Calls every listener with an event.
     pub fn emit(&self, event: &Event) {
         for listener in self.listeners.iter() {
             listener(event);

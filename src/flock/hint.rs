@@ -1,35 +1,35 @@
-//! Commands that messages name can be typed as they stand. Messages are written without the file of the flock; where flockd
-//! would not find that file by itself, it is added here, as a message is shown to a person: in a terminal, in the log, in
-//! an alert, on the page that asks to sign in. What programs read stays as it is.
+//! Makes the commands in messages ready to type. Messages are written without the path of the configuration; if flockd
+//! would not find that file by itself, the path is added when a message is displayed to a person: on a terminal, in the
+//! log, in an alert, or on the sign-in page. Output for programs is left alone.
 
 use std::borrow::Cow;
 use std::path::{Path, absolute};
 use std::sync::OnceLock;
 
-/// How a command begins in a message.
+/// The start of a command in a message.
 const COMMAND: &str = "`flockd ";
 
-/// Commands that need no flock.
+/// Commands that need no configuration.
 const WITHOUT_FLOCK: &[&str] = &["init", "password", "completions", "man", "help"];
 
-/// The file that commands have to name, as a shell reads it.
+/// The path that commands have to name, quoted for a shell.
 static FILE: OnceLock<String> = OnceLock::new();
 
-/// From now on commands in messages name this file, which was given on the command line, unless flockd finds it by itself:
-/// it is the one that the environment names, if it names one, or else `flock.toml`.
+/// Makes commands in messages name this file, which was given on the command line, unless flockd finds it by itself: it
+/// is the file that the environment names, or `flock.toml` if the environment names none.
 pub fn remember(file: &Path, by_environment: Option<&Path>) {
     if !is_found(file, by_environment) {
         FILE.get_or_init(|| quoted(&file.display().to_string()));
     }
 }
 
-/// Whether flockd finds the file without being told.
+/// Whether flockd finds the file without `--config`.
 fn is_found(file: &Path, by_environment: Option<&Path>) -> bool {
     let found = by_environment.unwrap_or(Path::new("flock.toml"));
     file == found || absolute(file).ok().zip(absolute(found).ok()).is_some_and(|(file, found)| file == found)
 }
 
-/// A message whose commands can be typed as they stand.
+/// A message with commands that can be typed as they are.
 pub fn typed(message: &str) -> Cow<'_, str> {
     match FILE.get() {
         Some(file) if message.contains(COMMAND) => with(message, file).into(),
@@ -52,12 +52,12 @@ fn with(message: &str, file: &str) -> String {
     typed
 }
 
-/// `flockd VERB`, to be typed as it stands.
+/// `flockd VERB`, ready to type.
 pub fn command(verb: &str) -> String {
     typed(&format!("{COMMAND}{verb}`")).trim_matches('`').to_owned()
 }
 
-/// A word as a POSIX shell reads it.
+/// A word quoted for a POSIX shell.
 fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_./:@%+,=-".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {

@@ -1,28 +1,28 @@
-//! What of all that happens is written into the log. How a line looks, and where it goes, is not known here.
+//! Which events and requests are logged. The format and destination of log lines are not defined here.
 
 super::words! {
-    /// How much is logged; each level has all that the ones before it have.
+    /// The log level; each level includes the ones before it.
     Level {
-        /// What needs a person.
+        /// Problems that need a person.
         Error = "error",
-        /// What a person should know.
+        /// Problems that a person should know of.
         Warn = "warn",
-        /// What is done.
+        /// Actions.
         Info = "info",
-        /// Requests to networks, and what decisions were made of.
+        /// Requests to networks, and the reasons of decisions.
         Debug = "debug",
         /// Everything.
         Trace = "trace",
     }
 }
 
-/// What is logged.
+/// The log settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// How much, where nothing else is said.
+    /// The default level.
     pub level: Level,
-    /// How much of these parts of the program, or of the crates it is made of: `flockd::net`, `hyper`. Of several that fit
-    /// the longest counts.
+    /// Levels for parts of the program, or for crates that it uses: `flockd::net`, `hyper`. If several match, the
+    /// longest wins.
     pub targets: Vec<(String, Level)>,
 }
 

@@ -1,5 +1,6 @@
-//! What a person is told: a sentence that knows where it is read. On a terminal a remedy is a command to type; on a page it is
-//! the button that stands there. An instant is shown in the zone of the place, and an address is a link where there are links.
+//! Messages for people, rendered for the place where they are read. On a terminal a remedy is a command to type; on a
+//! page it is the button next to the message. An instant is displayed in the local zone, and an address is a link where
+//! links are possible.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::post::{Cause, Post};
 use super::{BotName, NetworkKind};
 
-/// A sentence in pieces. Its [`Display`](fmt::Display) form is the one for a terminal, a log or a program.
+/// A message in pieces. Its [`Display`](fmt::Display) form is for a terminal, a log or a program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message(Vec<Piece>);
 
@@ -17,70 +18,70 @@ pub struct Message(Vec<Piece>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Piece {
-    /// Words that are the same everywhere.
+    /// Text that is the same everywhere.
     Text(String),
     /// An instant.
     At(DateTime<Utc>),
-    /// The same to the minute.
+    /// An instant, to the minute.
     Minute(DateTime<Utc>),
-    /// An address of the web.
+    /// A web address.
     Link(String),
-    /// What to do, in the words of each place.
+    /// What to do, in separate words for each place.
     Remedy {
-        /// With the command to type.
+        /// The words for a terminal, with the command to type.
         terminal: String,
-        /// Where a button stands by.
+        /// The words for a page with a button.
         page: String,
     },
 }
 
 impl Message {
-    /// The pieces, in their order.
+    /// The pieces, in order.
     pub fn pieces(&self) -> &[Piece] {
         &self.0
     }
 
-    /// Whether it is the same at every place.
+    /// Whether it reads the same everywhere.
     pub fn is_plain(&self) -> bool {
         self.0.iter().all(|piece| matches!(piece, Piece::Text(_)))
     }
 
-    /// Goes on with these words.
+    /// Appends text.
     #[must_use]
     pub fn text(mut self, words: impl Into<String>) -> Self {
         self.0.push(Piece::Text(words.into()));
         self
     }
 
-    /// Goes on with an instant, to the second.
+    /// Appends an instant, to the second.
     #[must_use]
     pub fn at(mut self, at: DateTime<Utc>) -> Self {
         self.0.push(Piece::At(at));
         self
     }
 
-    /// Goes on with an instant, to the minute.
+    /// Appends an instant, to the minute.
     #[must_use]
     pub fn minute(mut self, at: DateTime<Utc>) -> Self {
         self.0.push(Piece::Minute(at));
         self
     }
 
-    /// Goes on with an address.
+    /// Appends a link.
     #[must_use]
     pub fn link(mut self, url: impl Into<String>) -> Self {
         self.0.push(Piece::Link(url.into()));
         self
     }
 
-    /// Goes on with what to do: what to type on a terminal, and what to say on a page that has the button for it.
+    /// Appends a remedy: what to type on a terminal, and what to say on a page that has a button for it.
     #[must_use]
     pub fn remedy(mut self, terminal: impl Into<String>, page: impl Into<String>) -> Self {
         self.0.push(Piece::Remedy { terminal: terminal.into(), page: page.into() });
         self
     }
 
-    /// Goes on with another message.
+    /// Appends another message.
     #[must_use]
     pub fn then(mut self, other: Self) -> Self {
         self.0.extend(other.0);
@@ -88,18 +89,18 @@ impl Message {
     }
 }
 
-/// What is said of a bot that nobody has signed in.
+/// The message for a bot that is not signed in.
 pub fn not_signed_in(bot: &BotName) -> Message {
     Message::from("not signed in").remedy(format!(": type `flockd enroll {bot}`"), "")
 }
 
-/// What is said of a bot whose tokens are of network `of`, while it is on `network` now.
+/// The message for a bot whose tokens belong to network `of`, although it is on `network` now.
 pub fn signed_in_elsewhere(bot: &BotName, of: NetworkKind, network: NetworkKind) -> Message {
     Message::from(format!("it is signed in to {of}, not to {network}"))
         .remedy(format!(": type `flockd enroll {bot}`"), ": sign in again")
 }
 
-/// Why a post is not posted. The ledger has the words for a terminal; where they are known, a page has words of its own.
+/// Why a post is not posted. The ledger stores the words for a terminal; for known reasons, a page has its own words.
 pub fn reason_of(post: &Post) -> Option<Message> {
     let reason = post.reason.as_deref()?;
     let elsewhere = NetworkKind::ALL.iter().map(|of| signed_in_elsewhere(&post.bot, *of, post.network));

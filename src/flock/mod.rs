@@ -1,9 +1,9 @@
-//! The domain: what a flock is, and the rules that hold whatever network, database or clock is used.
+//! The domain: the parts of a flock, and the rules that hold for every network, database and clock.
 //!
-//! Nothing here does I/O, waits, reads the time or draws its own random numbers; all that is handed in.
-//! What a poem is stands in [`poem`], which line comes next in [`pick`], when in [`schedule`], what may
-//! happen to a post in [`post`], what others hear of it in [`event`], who a bot is on its network in [`account`],
-//! what may be spent in [`budget`], what a person is told in [`message`], in what one flock differs from another in [`changes`].
+//! Nothing here does I/O, waits, reads the time or generates random numbers; all of that is passed in. [`poem`] defines
+//! poems, [`pick`] chooses the next line and [`schedule`] its time, [`post`] defines the states of a post, [`event`]
+//! what others learn of it, [`account`] a bot's identity on its network, [`budget`] spending limits, [`message`]
+//! messages for people, and [`changes`] the differences between two versions of a flock.
 
 pub mod account;
 pub mod budget;
@@ -36,20 +36,20 @@ use schedule::{Schedule, Zone};
 use secret::SecretSource;
 use web::Web;
 
-/// All the bots of one configuration, with what they share.
+/// All bots of a configuration, and the settings that they share.
 #[derive(Debug, Clone)]
 pub struct Flock {
-    /// Where the ledger is: `sqlite:PATH`, with an absolute or already resolved path.
+    /// The ledger: `sqlite:PATH`, with an absolute or already resolved path.
     pub database: String,
-    /// The zone of the flock: that of `[flock]` or else of `[defaults]`, and UTC if neither names one. Times are shown in it.
+    /// The flock's time zone: that of `[flock]`, else of `[defaults]`, else UTC. Times are displayed in it.
     pub timezone: Zone,
-    /// Where the key of the vault is.
+    /// The source of the vault's key.
     pub vault_key: KeySource,
-    /// How the daemon's own web server is reached.
+    /// The settings of the daemon's web server.
     pub web: Web,
-    /// Who is told when a bot needs a person.
+    /// The alert settings.
     pub alerts: Alerts,
-    /// What is logged.
+    /// The log settings.
     pub log: Log,
     /// The bots, in the order of the file.
     pub bots: Vec<Arc<Bot>>,
@@ -62,30 +62,30 @@ impl Flock {
     }
 }
 
-/// Where the key is with which tokens are sealed in the ledger.
+/// The source of the key that seals tokens in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
-    /// In a file of flockd's own, which makes it when it is first needed.
+    /// A file that flockd creates when it is first needed.
     File(PathBuf),
-    /// Given from outside.
+    /// A secret provided from outside.
     Elsewhere(SecretSource),
 }
 
-/// Who is told when a bot needs a person, and who is called as long as none does.
+/// The alert targets, and the heartbeat that is sent while no bot needs a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alerts {
-    /// A program with its arguments, which is handed each alert; empty if there is none.
+    /// A program with its arguments, run with each alert; empty if there is none.
     pub command: Vec<String>,
-    /// A URL to which each alert is posted.
+    /// A URL that receives each alert by POST.
     pub url: Option<SecretSource>,
-    /// A URL that is called only while every bot is on time.
+    /// A URL that is requested only while every bot is on time.
     pub heartbeat: Option<SecretSource>,
-    /// How often it is called.
+    /// The heartbeat's interval.
     pub heartbeat_every: Duration,
 }
 
 impl Default for Alerts {
-    /// Nobody is told.
+    /// No alerts.
     fn default() -> Self {
         let heartbeat_every = Duration::from_secs(5 * 60);
         Self { command: Vec::new(), url: None, heartbeat: None, heartbeat_every }
@@ -99,7 +99,7 @@ pub struct Bot {
     pub name: BotName,
     /// The network it posts to.
     pub network: NetworkKind,
-    /// The registration under which it signs in, where the network has such a thing.
+    /// The registration under which it signs in, where the network has apps.
     pub app: Option<Arc<App>>,
     /// The handle it is expected to be signed in as, without `@`.
     pub account: Option<String>,
@@ -109,51 +109,51 @@ pub struct Bot {
     pub split: Split,
     /// When it posts.
     pub schedule: Schedule,
-    /// The delay of each slot is drawn from zero up to this.
+    /// Each slot's delay is between zero and this.
     pub jitter: Duration,
-    /// In what order lines are taken.
+    /// The order of lines.
     pub order: Order,
     /// What happens when the poem is exhausted.
     pub at_end: AtEnd,
     /// What happens to slots that were missed.
     pub on_miss: OnMiss,
-    /// What becomes of a post whose outcome is unknown where its network may not be asked.
+    /// What happens to a post whose outcome is unknown if its network may not be probed.
     pub on_unknown: OnUnknown,
-    /// How long after its time, delay included, a slot may still be used.
+    /// How late a slot may still be used, counted from its time including the delay.
     pub max_late: Duration,
-    /// The most posts in any sixty minutes, whatever the schedule says.
+    /// The maximum number of posts in any sixty minutes, whatever the schedule says.
     pub max_per_hour: u32,
-    /// The name it had before: its history goes with it.
+    /// Its former name, whose history it takes over.
     pub was: Option<BotName>,
-    /// The account's tokens, when `flock.toml` has them; they win over those that `enroll` kept.
+    /// The account's tokens, if `flock.toml` has them; they take precedence over those that `enroll` stored.
     pub tokens: Option<TokenSources>,
-    /// How its account is to look.
+    /// Its account's profile.
     pub profile: Profile,
-    /// How its posts are shown.
+    /// How its posts are displayed.
     pub options: PostOptions,
     /// What happens to lines that mention people.
     pub mentions: Mentions,
 }
 
-/// How a bot's posts are shown, where its network has such a thing; what is not said is the network's or the account's
-/// own choice.
+/// How a bot's posts are displayed, where its network supports it. A missing option is left to the network or the
+/// account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PostOptions {
-    /// Who sees them.
+    /// Who can see them.
     pub visibility: Option<Visibility>,
-    /// The languages that they are in, by their codes (BCP 47), the main one first.
+    /// The languages that they are written in, as BCP 47 codes, the main one first.
     pub languages: Vec<String>,
-    /// What is shown instead of the text until a reader wants to see that.
+    /// The text that is displayed until a reader opens the post.
     pub spoiler_text: Option<String>,
 }
 
 impl Bot {
-    /// Whether somebody has to sign it in: `flock.toml` has no tokens for it, and its network wants some.
+    /// Whether a person has to sign it in: `flock.toml` has no tokens for it, and its network requires them.
     pub const fn signs_in(&self) -> bool {
         self.network.needs_account() && self.tokens.is_none()
     }
 
-    /// What its posts share with others: the app, or the network where there are no apps.
+    /// The group that its posts share limits with: the app, or the network where there are no apps.
     pub fn limit_group(&self) -> &str {
         self.app.as_ref().map_or(self.network.as_str(), |app| &app.name)
     }
@@ -167,12 +167,11 @@ impl Bot {
     }
 }
 
-/// A bot's name: 1 to 64 ASCII letters, digits, `-` and `_`, so that it is at home in a URL, a file name
-/// and a log field.
+/// A bot's name: 1 to 64 ASCII letters, digits, `-` and `_`, so that it fits into a URL, a file name and a log field.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BotName(Arc<str>);
 
-/// Why a text is no name for a bot.
+/// Why a text is not a valid name for a bot.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("bot name {0:?} is not usable: take 1 to 64 letters, digits, `-` and `_`")]
 pub struct BadName(String);
@@ -203,7 +202,7 @@ impl fmt::Display for BotName {
     }
 }
 
-/// Makes a fieldless enum with its names in `flock.toml`, the ledger and `--json`.
+/// Defines a fieldless enum with its words in `flock.toml`, the ledger and `--json`.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$doc])*
@@ -211,15 +210,15 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant,)+ }
 
         impl $name {
-            /// Every value, in the order in which they are explained.
+            /// Every value, in the order of the documentation.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The word for it in `flock.toml`, in the ledger and in `--json`.
+            /// Its word in `flock.toml`, in the ledger and in `--json`.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
 
-            /// The value of that word.
+            /// The value for a word.
             pub fn from_word(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|value| value.as_str() == word)
             }
@@ -253,13 +252,13 @@ pub(crate) use words;
 words! {
     /// A network that bots post to.
     NetworkKind {
-        /// X, by its API version 2.
+        /// X, through version 2 of its API.
         X = "x",
         /// A server that speaks Mastodon's API.
         Mastodon = "mastodon",
-        /// Bluesky, or another part of the network of the AT Protocol.
+        /// Bluesky, or another AT Protocol network.
         Bluesky = "bluesky",
-        /// The embedded default: an Atom feed that the daemon itself serves.
+        /// The built-in default: an Atom feed that the daemon itself serves.
         Feed = "feed",
         /// The dry run: posts go nowhere.
         Paper = "paper",
@@ -267,11 +266,11 @@ words! {
 }
 
 words! {
-    /// In what order the lines of a poem are taken.
+    /// The order in which a poem's lines are posted.
     Order {
-        /// Any line not yet posted in this round, each as likely as the others.
+        /// Any line not yet posted in this round, all with equal probability.
         Shuffle = "shuffle",
-        /// As they stand in the file.
+        /// In the order of the file.
         Sequence = "sequence",
     }
 }
@@ -279,29 +278,29 @@ words! {
 words! {
     /// What a bot does when its poem is exhausted.
     AtEnd {
-        /// Nothing more, until lines are added.
+        /// Stops until lines are added.
         Stop = "stop",
-        /// The next round.
+        /// Starts the next round.
         Again = "again",
     }
 }
 
 words! {
-    /// What happens to lines that mention people, who are told of such a post by their network.
+    /// What happens to lines that mention people, whom the network notifies of the post.
     Mentions {
         /// They are posted, and `flockd check` warns of each.
         Warn = "warn",
         /// They are posted.
         Allow = "allow",
-        /// They are passed over.
+        /// They are skipped.
         Refuse = "refuse",
     }
 }
 
 words! {
-    /// What happens to slots whose time passed without the daemon.
+    /// What happens to slots whose time passed while the daemon was not running.
     OnMiss {
-        /// The newest fires, if it is not later than `max_late`; the others are counted.
+        /// The newest fires if it is within `max_late`; the others are counted.
         Once = "once",
         /// None fires; they are counted.
         Skip = "skip",
@@ -309,25 +308,25 @@ words! {
 }
 
 words! {
-    /// Who sees a post (docs.joinmastodon.org, entities/Status).
+    /// Who can see a post (docs.joinmastodon.org, entities/Status).
     Visibility {
-        /// Everybody.
+        /// Everyone.
         Public = "public",
-        /// Everybody, and no public timeline has it.
+        /// Everyone, but it is not on public timelines.
         Unlisted = "unlisted",
-        /// Who follows the account.
+        /// The account's followers.
         Private = "private",
-        /// Who is named in it.
+        /// The people mentioned in it.
         Direct = "direct",
     }
 }
 
 words! {
-    /// What becomes of a post whose outcome is unknown where its network may not be asked.
+    /// What happens to a post whose outcome is unknown if its network may not be probed.
     OnUnknown {
-        /// It counts as posted: nothing is said twice, and a line may be lost.
+        /// It counts as posted: nothing is posted twice, but a line may be lost.
         AssumePosted = "assume-posted",
-        /// A person is asked; the bot waits.
+        /// A person decides; the bot waits.
         Ask = "ask",
     }
 }

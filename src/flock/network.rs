@@ -1,118 +1,118 @@
-//! What is known of each network before any request: one [`NetworkProfile`] for each.
+//! The static facts about each network: one [`NetworkProfile`] each.
 //!
-//! A new network gets a word in [`NetworkKind`], a profile here, a folder in `net/` with its client, and a line in
-//! `net/registry.rs`. What a text counts there, and what its answers mean, is code, and stands in that folder.
+//! A new network needs a variant of [`NetworkKind`], a profile here, a folder in `net/` with its client, and a line in
+//! `net/registry.rs`. How a network counts characters, and what its responses mean, is code in that folder.
 
 use std::time::Duration;
 
 use super::NetworkKind;
 
-/// What distinguishes a network from the others.
+/// The properties that distinguish networks.
 #[derive(Debug)]
 pub struct NetworkProfile {
-    /// Its name, as its people write it.
+    /// Its name, in its own spelling.
     pub name: &'static str,
-    /// How a bot signs in, the preferred way first; none where there are no accounts.
+    /// The sign-in methods, the preferred one first; none where there are no accounts.
     pub sign_in: &'static [SignInKind],
-    /// Where a person signs in and out, in a sentence.
+    /// Where a person signs in and out, as part of a sentence.
     pub site: &'static str,
-    /// What a handle looks like; `None` where there are none.
+    /// The format of handles; `None` where there are none.
     pub handle: Option<HandleRule>,
-    /// Whether each of its servers has users of its own, so that an account is one of a server, and apps register there.
+    /// Whether each of its servers has its own users, so that an account belongs to a server, and apps register there.
     pub has_servers: bool,
-    /// Which tokens may stand in `flock.toml`.
+    /// Which tokens `flock.toml` may contain.
     pub tokens: TokenShape,
     /// Whether access tokens expire.
     pub tokens_expire: bool,
     /// Which keys an app has.
     pub app_keys: AppKeyRule,
-    /// Where it is, unless an app says otherwise.
+    /// Its addresses, unless an app overrides them.
     pub addresses: Addresses,
-    /// A page that every server has or denies without an account, and that no plan counts.
+    /// A page that every server serves or denies without an account, and that counts against no plan.
     pub health_path: &'static str,
-    /// Whether an account has a mark by which it says that it is a bot, and which programs can set.
+    /// Whether an account has a bot flag that programs can set.
     pub marks_bots: bool,
-    /// Whether it forbids identical posts, be they of one account or of several.
+    /// Whether it forbids identical posts, from one account or from several.
     pub forbids_duplicates: bool,
-    /// The keys of `flock.toml` about how posts are shown that mean something there.
+    /// The post options of `flock.toml` that have an effect.
     pub post_options: &'static [&'static str],
-    /// How many languages a post may be in.
+    /// The maximum number of languages of a post.
     pub languages_max: usize,
-    /// How many posts it takes; `None` if as many as one likes.
+    /// How many posts it accepts; `None` if unlimited.
     pub limits: Option<PostLimits>,
-    /// What it charges.
+    /// Its prices.
     pub prices: Prices,
-    /// `max_per_hour` where the bot says nothing: a flood on a network of others is worse than on our own.
+    /// Default of `max_per_hour`: flooding another network is worse than flooding our own feed.
     pub max_per_hour: u32,
-    /// The pauses before each look for a post whose outcome is unknown, where the app says nothing.
+    /// Default delays before each probe for a post whose outcome is unknown.
     pub probe_delays: &'static [Duration],
 }
 
-/// A way to sign in.
+/// A sign-in method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignInKind {
-    /// OAuth 1.0a, with a PIN where no browser comes back.
+    /// OAuth 1.0a, with a PIN where no browser can return.
     OAuth1,
     /// OAuth 2.0.
     OAuth2,
-    /// A password for programs.
+    /// An app password.
     AppPassword,
 }
 
-/// What a handle looks like.
+/// The format of handles.
 #[derive(Debug)]
 pub struct HandleRule {
-    /// Whether a text, without `@`, is one.
+    /// Whether a text, without `@`, is a valid handle.
     pub is_valid: fn(&str) -> bool,
-    /// What it should be, after "a handle on".
+    /// What it should be, for messages, after "a handle on".
     pub expected: &'static str,
 }
 
-/// Which tokens may stand in `flock.toml`, or be given by hand.
+/// Which tokens `flock.toml` may contain, or a person may enter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenShape {
     /// An access token and its secret.
     Pair,
     /// An access token alone.
     Single,
-    /// None: they must be renewed and kept.
+    /// None: they must be renewed and stored.
     Kept,
 }
 
 /// Which keys an app has in `flock.toml`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AppKeyRule {
-    /// Those of OAuth 1.0a, or of OAuth 2.0, or both.
+    /// Those of OAuth 1.0a, of OAuth 2.0, or both.
     ConsumerOrClient,
-    /// Those of OAuth 2.0, or none: then the app registers itself.
+    /// Those of OAuth 2.0, or none, in which case the app registers itself.
     ClientIfAny,
     /// None.
     Nothing,
 }
 
-/// Where a network is; empty where it has no such place, or none that all share.
+/// The addresses of a network; empty where it has none, or none that all servers share.
 #[derive(Debug)]
 pub struct Addresses {
     /// Its API.
     pub api_url: &'static str,
     /// The pages that people see.
     pub site_url: &'static str,
-    /// The directory of accounts.
+    /// The account directory.
     pub directory_url: &'static str,
 }
 
-/// How many posts a network takes.
+/// How many posts a network accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PostLimits {
-    /// From all bots of an app in 24 hours, if that is limited.
+    /// From all bots of an app in 24 hours, if limited.
     pub of_app_per_day: Option<u32>,
     /// From one bot within `window`.
     pub of_bot: u32,
-    /// How long that is.
+    /// The length of that window.
     pub window: Duration,
 }
 
-/// What a network charges, in thousandths of a US dollar.
+/// The prices of a network, in thousandths of a US dollar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prices {
     /// A post.
@@ -121,37 +121,39 @@ pub struct Prices {
     pub post_with_link: u32,
     /// Each post that is read.
     pub read: u32,
-    /// At most this many posts of an account can be read.
+    /// The maximum number of an account's posts that can be read.
     pub readable: u32,
 }
 
 impl Prices {
     const FREE: Self = Self { post: 0, post_with_link: 0, read: 0, readable: 0 };
 
-    /// What it costs to read this many posts.
+    /// The cost of reading this many posts.
     pub fn of_reading(&self, posts: usize) -> u32 {
         u32::try_from(posts).unwrap_or(u32::MAX).saturating_mul(self.read)
     }
 
-    /// What it costs at most to read all that the network shows of an account.
+    /// The maximum cost of reading every post that the network shows of an account.
     pub const fn of_history(&self) -> u32 {
         self.readable.saturating_mul(self.read)
     }
 }
 
-/// Where nothing is elsewhere.
+/// The addresses of a network without servers.
 const NOWHERE: Addresses = Addresses { api_url: "", site_url: "", directory_url: "" };
 
-/// The usual pauses before each look: what was accepted shows within seconds, as a rule, and a line that is posted twice
-/// can't be taken back.
+/// The usual delays before each probe: an accepted post normally shows within seconds, and a line that is posted twice
+/// can't be undone.
 const LOOKS: &[Duration] = &[Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 
-/// The same on Bluesky, where a server shows at once what it has: only an attempt that was cut off may still be on its way.
+/// The delays on Bluesky, where a server shows at once what it has: only an attempt that was cut off may still be in
+/// transit.
 const LOOKS_AT_RECORDS: &[Duration] = &[Duration::from_secs(5), Duration::from_secs(60)];
 
-/// X. Its limits are those of `POST /2/tweets` (docs.x.com, "Rate limits"; where X's pages differ, the lower number), its
-/// prices pay-per-use since 2026-02-06, as of 2026-04-20 (docs.x.com, "Pricing"): X charges less for reading where the
-/// account owns the app, which can't be known here. It shows the newest 3,200 posts of an account (docs.x.com, "Timelines").
+/// X. Its limits are those of `POST /2/tweets` (docs.x.com, "Rate limits"; where X's pages differ, the lower number),
+/// its prices pay-per-use since 2026-02-06, as of 2026-04-20 (docs.x.com, "Pricing"). X charges less for reading if the
+/// account owns the app, which can't be known here. It shows the newest 3,200 posts of an account (docs.x.com,
+/// "Timelines").
 static X: NetworkProfile = NetworkProfile {
     name: "X",
     sign_in: &[SignInKind::OAuth1, SignInKind::OAuth2],
@@ -177,7 +179,7 @@ static X: NetworkProfile = NetworkProfile {
     probe_delays: LOOKS,
 };
 
-/// Mastodon and its kin, with the limits of a server that is not told otherwise (docs.joinmastodon.org, "Rate limits").
+/// Mastodon and compatible servers, with the default limits of a server (docs.joinmastodon.org, "Rate limits").
 static MASTODON: NetworkProfile = NetworkProfile {
     name: "Mastodon",
     sign_in: &[SignInKind::OAuth2],
@@ -202,8 +204,8 @@ static MASTODON: NetworkProfile = NetworkProfile {
     probe_delays: LOOKS,
 };
 
-/// Bluesky. A server takes 5,000 points an hour from an account, of which a post takes two (docs.bsky.app, "Rate limits");
-/// a post may be in three languages (lexicon app.bsky.feed.post).
+/// Bluesky. A server accepts 5,000 points an hour from an account, and a post costs two (docs.bsky.app, "Rate limits");
+/// a post may have three languages (lexicon app.bsky.feed.post).
 static BLUESKY: NetworkProfile = NetworkProfile {
     name: "Bluesky",
     sign_in: &[SignInKind::AppPassword],
@@ -235,7 +237,7 @@ static FEED: NetworkProfile = local("Atom feed");
 /// The network of a dry run.
 static PAPER: NetworkProfile = local("paper");
 
-/// A network of our own, without accounts.
+/// A built-in network without accounts.
 const fn local(name: &'static str) -> NetworkProfile {
     NetworkProfile {
         name,
@@ -260,7 +262,7 @@ const fn local(name: &'static str) -> NetworkProfile {
 }
 
 impl NetworkKind {
-    /// What is known of it.
+    /// The network's profile.
     pub const fn profile(self) -> &'static NetworkProfile {
         match self {
             Self::X => &X,
@@ -276,18 +278,18 @@ impl NetworkKind {
         !self.profile().sign_in.is_empty()
     }
 
-    /// Whether a bot may sign in like this.
+    /// Whether a bot may sign in by this method.
     pub fn signs_in_by(self, kind: SignInKind) -> bool {
         self.profile().sign_in.contains(&kind)
     }
 }
 
-/// X's own rule for handles.
+/// X's rule for handles.
 fn is_x_handle(handle: &str) -> bool {
     (1..=15).contains(&handle.len()) && handle.bytes().all(is_word)
 }
 
-/// A user, on this server or named with one. Servers differ in what a user may be called.
+/// A user, with or without a server. Servers have different rules for user names.
 fn is_mastodon_handle(handle: &str) -> bool {
     let (user, server) = handle.split_once('@').map_or((handle, None), |(user, server)| (user, Some(server)));
     let is_user = !user.is_empty() && user.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'));

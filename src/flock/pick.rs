@@ -1,4 +1,4 @@
-//! Which line comes next. Pure: what was posted, and the dice, are handed in.
+//! Chooses the next line. Pure: the history and the random number generator are passed in.
 
 use std::collections::HashSet;
 
@@ -8,18 +8,18 @@ use rand::seq::IndexedRandom;
 use super::Order;
 use super::poem::{Line, LineId, Poem, TextId};
 
-/// What the ledger knows that bears on the next line.
+/// The part of the ledger that matters for the next line.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// The lines used in this round.
     pub used: HashSet<LineId>,
-    /// Texts to keep away from while there is another: the one posted last, so that equal texts are never
-    /// neighbours, and those that the network has just called duplicates.
+    /// Texts to avoid while there is an alternative: the one posted last, so that equal texts are never adjacent, and
+    /// those that the network has just rejected as duplicates.
     pub avoid: HashSet<TextId>,
 }
 
-/// The next line, or `None` when no postable line is unused. `postable` tells whether a line fits the
-/// network; one that doesn't is as good as not there.
+/// The next line, or `None` when every postable line is used. `postable` tells whether a line fits the network; a line
+/// that doesn't is ignored.
 pub fn pick<'p>(
     poem: &'p Poem,
     order: Order,
@@ -35,11 +35,11 @@ pub fn pick<'p>(
         Order::Sequence => candidates.first(),
         Order::Shuffle => candidates.choose(dice),
     }?;
-    // Of equal lines the lowest unused occurrence is taken, so that deleting a copy repeats nothing.
+    // Among equal lines the lowest unused occurrence is taken, so that deleting a copy repeats nothing.
     candidates.iter().copied().find(|line| line.id.text == chosen.id.text)
 }
 
-/// The lines of the poem that the round has not used.
+/// The poem's lines that are unused in this round.
 pub fn unused<'p>(poem: &'p Poem, used: &HashSet<LineId>) -> impl Iterator<Item = &'p Line> {
     poem.lines().iter().filter(|line| !used.contains(&line.id))
 }
@@ -56,7 +56,7 @@ mod tests {
         Poem::parse(lines.join("\n").as_bytes(), Split::Line).unwrap()
     }
 
-    /// Plays a bot: picks, remembers, and keeps away from what it took last.
+    /// Simulates a bot: picks a line, records it, and avoids the last text.
     fn take(poem: &Poem, order: Order, history: &mut History, dice: &mut StdRng) -> Option<LineId> {
         let id = pick(poem, order, history, |_| true, dice)?.id;
         assert!(history.used.insert(id), "a line was taken twice");
@@ -103,8 +103,8 @@ mod tests {
     }
 
     proptest! {
-        /// However the poem is edited between picks, no line is taken twice in a round, nothing is lost,
-        /// and equal texts are neighbours only when nothing else is left.
+        /// However the poem is edited between picks, no line is taken twice in a round, nothing is lost, and equal
+        /// texts are adjacent only when nothing else is left.
         #[test]
         fn edits_neither_repeat_nor_lose(
             versions in prop::collection::vec(prop::collection::vec("[abc]{1,2}", 1..12), 1..6),
@@ -130,7 +130,7 @@ mod tests {
             prop_assert!(last.lines().iter().all(|line| history.used.contains(&line.id)), "a line was lost");
         }
 
-        /// Deleting copies of a refrain never makes a used one come again.
+        /// Deleting copies of a refrain never repeats a used line.
         #[test]
         fn fewer_copies_repeat_nothing(copies in 1_u32..8, taken in 0_u32..8, left in 0_u32..8, seed: u64) {
             let refrain = |n: u32| [vec!["Holy!"; n as usize], vec!["end"]].concat();

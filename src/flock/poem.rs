@@ -1,6 +1,6 @@
-//! A poem: text cut into lines, each known by what it says and not by where it stands.
+//! A poem: text split into lines, each identified by its text and not by its position.
 //!
-//! Reading files is the poem_cache's work; which line is next is [`super::pick`]'s.
+//! The poem cache reads the files; [`super::pick`] chooses the next line.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,11 +11,11 @@ use unicode_normalization::UnicodeNormalization;
 use super::text::{forbidden_character, is_remark, resembles_remark, shows_nothing, visible};
 
 super::words! {
-    /// How a poem's file is cut into postable lines.
+    /// How a poem's file is split into lines to post.
     Split {
         /// Every line of the file that is not blank.
         Line = "line",
-        /// Every group of lines between blank ones, line breaks kept.
+        /// Every group of lines between blank lines, with its line breaks.
         Stanza = "stanza",
     }
 }
@@ -24,39 +24,39 @@ super::words! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poem {
     lines: Vec<Line>,
-    /// Lines of the file that are posted although they look like remarks.
+    /// Numbers of lines in the file that are posted although they look like remarks.
     doubtful: Vec<usize>,
 }
 
-/// One postable unit of a poem.
+/// One unit of a poem that is posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// What it is known by.
+    /// Its identity.
     pub id: LineId,
-    /// What is posted.
+    /// The text to post.
     pub text: String,
-    /// Where it begins in the file, from 1: for messages only.
+    /// The number of its first line in the file, from 1; for messages only.
     pub number: usize,
 }
 
-/// What identifies a line: its text, and which of equal lines it is.
+/// A line's identity: its text, and which one of several equal lines it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LineId {
     /// The text.
     pub text: TextId,
-    /// Which of the lines of equal text, from 1.
+    /// Its number among lines of equal text, from 1.
     pub occurrence: u32,
 }
 
-/// A text's identity: the first 16 bytes of the SHA-256 of its normalised form, so that white space and
-/// the spelling of accents don't make a new text, and a ledger row stays small.
+/// A text's identity: the first 16 bytes of the SHA-256 of its normalized form, so that white space and the encoding of
+/// accents don't make a new text, and a ledger row stays small.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TextId([u8; 16]);
 
-/// Why bytes are no poem.
+/// Why a file's contents are not a poem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PoemError {
-    /// Nothing to post in it.
+    /// There is nothing to post.
     #[error("the poem is empty: write at least one line that is not a remark")]
     Empty,
     /// Bytes that are not UTF-8.
@@ -65,12 +65,12 @@ pub enum PoemError {
         /// Line in the file, from 1.
         line: usize,
     },
-    /// No text at all, or no poem.
+    /// Not text, or text that is not a poem.
     #[error(
         "this is {0}: a poem is a text file, a line for each post; tables and pictures can't be posted yet"
     )]
     Other(&'static str),
-    /// A control character that no network can show.
+    /// A control character that no network can display.
     #[error("this holds the control character U+{code:04X}: remove it")]
     Control {
         /// Line in the file, from 1.
@@ -81,7 +81,7 @@ pub enum PoemError {
 }
 
 impl PoemError {
-    /// The line of the file that is to blame, from 1.
+    /// The offending line of the file, from 1.
     pub fn line(&self) -> usize {
         match self {
             Self::Empty | Self::Other(_) => 1,
@@ -91,8 +91,8 @@ impl PoemError {
 }
 
 impl Poem {
-    /// Reads a poem from the bytes of its file: UTF-8, a byte order mark and CR LF tolerated. What begins with `#` and
-    /// white space is a remark, `#hashtag` is text, and what shows nothing is no line.
+    /// Parses a poem from a file's bytes: UTF-8; a byte order mark and CR LF are accepted. A line that begins with `#`
+    /// and white space is a remark, `#hashtag` is text, and a line without visible characters is skipped.
     pub fn parse(bytes: &[u8], split: Split) -> Result<Self, PoemError> {
         let text = decode(bytes)?;
         let units = match split {
@@ -110,19 +110,19 @@ impl Poem {
         &self.lines
     }
 
-    /// The numbers of the file's lines that are posted although they may be meant as remarks.
+    /// The numbers of lines in the file that are posted although they may be meant as remarks.
     pub fn doubtful(&self) -> &[usize] {
         &self.doubtful
     }
 }
 
-/// The normalised form of a text: NFC, white space folded.
+/// A text's normalized form: NFC, white space folded.
 pub fn normalised(text: &str) -> String {
     let nfc: String = text.nfc().collect();
     nfc.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// What a file is that is no text, by its first bytes.
+/// File types that are not text, by their first bytes.
 const OTHERS: &[(&[u8], &str)] = &[
     (b"\xff\xfe", "text in UTF-16: save it as UTF-8"),
     (b"\xfe\xff", "text in UTF-16: save it as UTF-8"),
@@ -136,16 +136,16 @@ const OTHERS: &[(&[u8], &str)] = &[
     (b"\x1f\x8b", "a compressed file: unpack it"),
 ];
 
-/// What columns of a table of posts are called.
+/// Column names that suggest a table of posts.
 const COLUMNS: &[&str] =
     &["alt", "body", "content", "date", "id", "image", "line", "post", "quote", "status", "text"];
 
-/// What else a file is than a poem, by how it looks.
+/// What the file is instead of a poem, judged by its contents.
 fn other(bytes: &[u8]) -> Option<&'static str> {
     if let Some((_, what)) = OTHERS.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Some(what);
     }
-    // Text in UTF-16 without its mark: every other byte of Latin letters is zero.
+    // UTF-16 without a byte order mark: every other byte of Latin letters is zero.
     let head = &bytes[..bytes.len().min(64)];
     if head.len() >= 4 && head.chunks_exact(2).all(|pair| (pair[0] == 0) != (pair[1] == 0)) {
         return Some("text in UTF-16: save it as UTF-8");
@@ -185,7 +185,8 @@ fn decode(bytes: &[u8]) -> Result<&str, PoemError> {
     }
 }
 
-/// A text on one line, its line breaks as slashes and unable to steer a terminal, cut after `most` characters.
+/// A text on one line, with slashes for line breaks, without characters that control a terminal, cut after `most`
+/// characters.
 pub fn on_one_line(text: &str, most: usize) -> String {
     let text = visible(&text.replace('\n', " / ")).into_owned();
     match text.char_indices().nth(most) {
@@ -194,7 +195,7 @@ pub fn on_one_line(text: &str, most: usize) -> String {
     }
 }
 
-/// The file's lines with their numbers, remarks left out.
+/// The file's lines with their numbers, without remarks.
 fn without_remarks(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end()));
     numbered.filter(|(_, line)| !is_remark(line))
@@ -225,7 +226,7 @@ fn stanzas(text: &str) -> Vec<(usize, String)> {
             }
         }
     }
-    // A line that shows nothing may hold a stanza together; a stanza of nothing else is none.
+    // An invisible line may join the parts of a stanza; a stanza of only invisible lines is dropped.
     stanzas.retain(|(_, stanza)| !shows_nothing(stanza));
     stanzas
 }
@@ -241,7 +242,7 @@ fn number_occurrences(units: Vec<(usize, String)>) -> Vec<Line> {
 }
 
 impl TextId {
-    /// The identity of a text: NFC, with every run of white space folded into one space.
+    /// A text's identity: NFC, with every run of white space folded into one space.
     pub fn of(text: &str) -> Self {
         let folded = normalised(text);
         let digest = Sha256::digest(folded.as_bytes());
@@ -255,7 +256,7 @@ impl TextId {
         &self.0
     }
 
-    /// The identity that the ledger kept; `None` if it is not 16 bytes long.
+    /// The identity from the ledger; `None` if it is not 16 bytes long.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
@@ -308,7 +309,7 @@ mod tests {
         assert_eq!(nothing, Err(PoemError::Empty));
     }
 
-    /// What ledgers have kept must be recognised by every version.
+    /// Every version must recognize the identities in existing ledgers.
     #[test]
     fn identities_stay_what_they_were() {
         let id = |text: &str| format!("{:?}", TextId::of(text));

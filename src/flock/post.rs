@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! planned ──> sending ──> posted ──> deleted
-//!    │           ├──────> refused                    the network said no to this text
+//!    │           ├──────> refused                    the network rejected this text
 //!    │           ├──────> planned                    provably not accepted: the same post, later
-//!    │           └──────> unknown ──> posted | planned | released      settled, by looking or by a person
+//!    │           └──────> unknown ──> posted | planned | released      settled, by a probe or by a person
 //!    └──────────> released                           given up before sending: the line is free again
 //! ```
 //!
-//! `planned` always means that nothing the network may have accepted is out there. `sending` is in the
-//! ledger before the first byte leaves. The store refuses every move that is not an edge of this picture.
-//! Who sends, and when, is the engine's work.
+//! `planned` always means that the network can't have accepted anything. `sending` is in the ledger before the first
+//! byte leaves. The store rejects every move that is not an edge of this diagram. The engine decides when posts are
+//! sent.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,61 +22,61 @@ use super::poem::LineId;
 use super::{BotName, NetworkKind, text};
 
 super::words! {
-    /// Where a post is on its way.
+    /// The state of a post.
     State {
-        /// Nothing that the network may have accepted is out there.
+        /// The network can't have accepted anything.
         Planned = "planned",
-        /// The request may be on its way this moment.
+        /// The request may be in transit.
         Sending = "sending",
         /// The network has it.
         Posted = "posted",
-        /// The network said no to this text.
+        /// The network rejected the text.
         Refused = "refused",
-        /// Nobody here knows whether the network has it.
+        /// It is unknown whether the network has it.
         Unknown = "unknown",
-        /// Given up before sending; its line is free again, its slot is spent.
+        /// Given up before sending; its line is free again, its slot is used up.
         Released = "released",
-        /// It was posted, and taken back since.
+        /// It was posted, and deleted since.
         Deleted = "deleted",
     }
 }
 
 super::words! {
-    /// Why a post was not posted, in one word that programs can compare; the sentence beside it is for people.
+    /// Why a post was not posted, in one word for programs; the sentence beside it is for people.
     Cause {
-        /// The network did not like this very text.
+        /// The network rejected this text.
         Text = "text",
-        /// The network has had the same text from this bot lately.
+        /// The network recently received the same text from this bot.
         Duplicate = "duplicate",
-        /// The network could not be reached at all.
+        /// The network could not be reached.
         Unreachable = "unreachable",
-        /// The network asks for patience.
+        /// The network is rate-limiting the bot or its app.
         Limits = "limits",
-        /// The credentials are missing or not accepted.
+        /// The credentials are missing or rejected.
         SignIn = "sign-in",
-        /// A key or secret that is needed is not at hand.
+        /// A required key or secret is unavailable.
         Keys = "keys",
-        /// The account is suspended, or is another than the one expected.
+        /// The account is suspended, or is not the expected one.
         Account = "account",
-        /// Another bot of the flock has the account, and had it first.
+        /// Another bot of the flock already uses the account.
         AccountTaken = "account-taken",
-        /// The app may not do this.
+        /// The app is not permitted to do this.
         App = "app",
         /// The app's credits are used up.
         Credits = "credits",
-        /// There is no poem to take a line from.
+        /// There is no poem with a line to post.
         Poem = "poem",
-        /// Its time had passed.
+        /// It was too late for its slot.
         Late = "late",
-        /// More than `max_per_hour`.
+        /// It would exceed `max_per_hour`.
         Flood = "flood",
-        /// More than the app's budget allows.
+        /// It would exceed the app's budget.
         Budget = "budget",
-        /// The request left and no answer that settles it came.
+        /// The request was sent, and no conclusive response arrived.
         Silence = "silence",
-        /// The program ended between sending and recording.
+        /// The program ended between sending and recording the result.
         Interrupted = "interrupted",
-        /// A person said so.
+        /// A person decided it.
         Person = "person",
         /// Only a person can say whether it arrived.
         Ask = "ask",
@@ -84,19 +84,19 @@ super::words! {
 }
 
 impl Cause {
-    /// Whether a person has to mend something before the bot can post again.
+    /// Whether a person has to fix something before the bot can post again.
     pub const fn suspends(self) -> bool {
         self.ends_with_sign_in() || matches!(self, Self::Keys | Self::App | Self::Credits | Self::Poem)
     }
 
-    /// Whether signing in anew shows that it is mended: that proves tokens and account.
+    /// Whether a new sign-in proves that it is fixed, as it verifies tokens and account.
     pub const fn ends_with_sign_in(self) -> bool {
         matches!(self, Self::SignIn | Self::Account | Self::AccountTaken)
     }
 }
 
 impl State {
-    /// Every move that a post may make.
+    /// Every permitted state transition.
     pub const EDGES: &'static [(Self, Self)] = &[
         (Self::Planned, Self::Sending),
         (Self::Planned, Self::Released),
@@ -118,27 +118,27 @@ impl State {
         Self::EDGES.contains(&(self, next))
     }
 
-    /// Whether a post in this state keeps its bot from opening another.
+    /// Whether a post in this state keeps its bot from starting another.
     pub const fn is_open(self) -> bool {
         matches!(self, Self::Planned | Self::Sending | Self::Unknown)
     }
 }
 
-/// A post's id: a UUIDv7, so that ids sort by the time of planning.
+/// A post's id: a UUIDv7, so that ids sort by planning time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PostId(Uuid);
 
 impl PostId {
-    /// A new id for a post planned at `now`, told apart from others of that instant by `random`.
+    /// A new id for a post planned at `now`; `random` distinguishes it from others of the same instant.
     pub fn new(now: DateTime<Utc>, random: [u8; 10]) -> Self {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
         Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
-    /// Its time, in milliseconds since 1970, and its 74 random bits, in the order in which ids sort.
+    /// Its time in milliseconds since 1970, and its 74 random bits, in the order by which ids sort.
     pub const fn parts(self) -> (u64, u128) {
         let bits = self.0.as_u128();
-        // Between them stand the version, 4 bits, and the variant, 2 bits (RFC 9562, section 5.7).
+        // The version (4 bits) and the variant (2 bits) lie between them (RFC 9562, section 5.7).
         let (high, low) = ((bits >> 64) & 0xFFF, bits & ((1 << 62) - 1));
         ((bits >> 80) as u64, high << 62 | low)
     }
@@ -163,99 +163,99 @@ impl FromStr for PostId {
 pub struct Post {
     /// Its id.
     pub id: PostId,
-    /// Whose it is.
+    /// The bot that it belongs to.
     pub bot: BotName,
     /// The network it is for.
     pub network: NetworkKind,
-    /// Where it is on its way.
+    /// Its state.
     pub state: State,
-    /// The scheduled instant it stands for; `None` for a post by hand.
+    /// The scheduled instant; `None` for a manual post.
     pub slot: Option<DateTime<Utc>>,
-    /// The slot with its delay; for a post by hand the time it was asked for.
+    /// The slot plus its delay; for a manual post, the time of the request.
     pub due_at: DateTime<Utc>,
-    /// The line it uses, and the round in which; `None` for a text given by hand and for a slot given up
-    /// before a line was chosen.
+    /// The line, and the round in which it is used; `None` for a manual text, and for a slot given up before a line was
+    /// chosen.
     pub line: Option<(u32, LineId)>,
-    /// What is posted, fixed when planned; `None` only for a slot given up before a line was chosen.
+    /// The text, fixed when planned; `None` only for a slot given up before a line was chosen.
     pub text: Option<String>,
-    /// All that is sent, fixed before the first attempt, on a network where that is more than the text.
+    /// The complete record to send, fixed before the first attempt, on a network where it is more than the text.
     pub record: Option<String>,
-    /// How often the request was made.
+    /// Number of requests made.
     pub attempts: u32,
-    /// How many of the attempts the network answered with a definite error.
+    /// Number of attempts that the network answered with a definite error.
     pub errors: u32,
-    /// Whether it has ever been `unknown`: then a duplicate refusal means something else.
+    /// Whether it has ever been `unknown`, which changes the meaning of a duplicate error.
     pub doubted: bool,
-    /// How often the network was asked about it since it became `unknown`.
+    /// Number of probes since it became `unknown`.
     pub looks: u32,
-    /// The network's id for it.
+    /// The network's id of the post.
     pub remote_id: Option<String>,
-    /// Where people can see it.
+    /// The URL where people can see it.
     pub url: Option<String>,
-    /// Why it is where it is, in one word.
+    /// The cause of its state, in one word.
     pub cause: Option<Cause>,
-    /// The same for people.
+    /// The cause, as a sentence for people.
     pub reason: Option<String>,
     /// When it was planned.
     pub planned_at: DateTime<Utc>,
     /// When the request was first made.
     pub sent_at: Option<DateTime<Utc>>,
-    /// When it may be tried again, or looked for again, if it waits.
+    /// When it may be retried or probed for again, if it waits.
     pub retry_at: Option<DateTime<Utc>>,
-    /// When it came to rest, or became unknown.
+    /// When it reached a final state, or became unknown.
     pub settled_at: Option<DateTime<Utc>>,
-    /// When the last thing that happened to it was written down.
+    /// When its last move was recorded.
     pub moved_at: DateTime<Utc>,
 }
 
-/// One move of a post from state to state, with what is recorded on the way.
+/// A post's move from one state to another, with the data recorded with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
     /// The request is about to be made.
     Send {
-        /// All that is sent, if that is more than the text; of two, the first one stays.
+        /// The complete record, if that is more than the text; an existing record is kept.
         record: Option<String>,
     },
     /// The network has it.
     Post {
-        /// The network's id, where known.
+        /// The network's id, if known.
         remote_id: Option<String>,
-        /// Where people can see it, where known.
+        /// The URL where people can see it, if known.
         url: Option<String>,
-        /// How that was learnt, if not by the network's answer.
+        /// How this was found out, if not from the network's response.
         reason: Option<String>,
     },
-    /// The network said no to this text.
+    /// The network rejected the text.
     Refuse(Why),
-    /// Provably not accepted: the same post may be tried again.
+    /// Provably not accepted: the same post may be retried.
     Return {
-        /// Why it was not.
+        /// Why it was not accepted.
         why: Why,
-        /// When it is to be tried again.
+        /// When to retry it.
         retry_at: DateTime<Utc>,
         /// Whether the network answered with a definite error, rather than not at all.
         answered: bool,
     },
-    /// Nobody knows whether the network has it.
+    /// It is unknown whether the network has it.
     Doubt(Why),
-    /// The network was asked about a post that is unknown, and that settled nothing.
+    /// A probe for an unknown post did not settle it.
     Look {
-        /// What it came to.
+        /// The result of the probe.
         why: Why,
-        /// Whether the network answered, so that this was one of the few looks; otherwise it is made again.
+        /// Whether the network answered, so that this counts as one of the few probes; otherwise it is repeated.
         counts: bool,
-        /// When the network wants to be asked again, if it said so.
+        /// When the network wants the next request, if it said so.
         retry_at: Option<DateTime<Utc>>,
-        /// What it cost, in thousandths of a US dollar.
+        /// The cost, in thousandths of a US dollar.
         cost: u32,
     },
-    /// Given up before sending, or after it was clear that nothing was accepted.
+    /// Given up before sending, or after it became clear that nothing was accepted.
     Release(Why),
-    /// It was posted, and is taken back.
+    /// It was posted, and is being deleted.
     Delete,
 }
 
-/// Why a post did not go out: a word for programs and a sentence for people.
+/// Why a post was not posted: a word for programs and a sentence for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Why {
     /// The word.
@@ -285,8 +285,8 @@ impl Move {
         }
     }
 
-    /// Whether a post in the state `from` may make this move. Only what is unknown is looked for, and it is not
-    /// doubted once more.
+    /// Whether a post in state `from` may make this move. Only unknown posts are probed for, and they can't become
+    /// unknown again.
     pub fn may_leave(&self, from: State) -> bool {
         let doubted = from == State::Unknown;
         match self {
@@ -296,7 +296,7 @@ impl Move {
         }
     }
 
-    /// Why, where the move has a reason.
+    /// Why, if the move has a reason.
     pub const fn why(&self) -> Option<&Why> {
         match self {
             Self::Refuse(why) | Self::Doubt(why) | Self::Release(why) => Some(why),
@@ -306,18 +306,18 @@ impl Move {
     }
 }
 
-/// Why a text given by hand can't be posted.
+/// Why a manual text can't be posted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadText {
-    /// Nothing in it.
+    /// It is empty.
     #[error("the text is empty: give at least one visible character")]
     Empty,
-    /// A control character that no network can show.
+    /// A control character that no network can display.
     #[error("the text holds the control character U+{0:04X}: remove it")]
     Control(u32),
 }
 
-/// A text given by hand as it will be posted: white space at its ends removed, line breaks as `\n`.
+/// A manual text as it will be posted: with surrounding white space removed and line breaks as `\n`.
 pub fn text_by_hand(text: &str) -> Result<String, BadText> {
     let text = text.replace("\r\n", "\n").trim().to_owned();
     match text::forbidden_character(&text) {

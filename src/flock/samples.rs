@@ -1,4 +1,4 @@
-//! A flock, an app, a bot and a post with nothing special, for the tests beside the code; each test changes what it is about.
+//! A plain flock, app, bot and post for unit tests; each test changes the part that it is about.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub(crate) fn app(name: &str) -> App {
     }
 }
 
-/// A text that was due at an instant and posted a second later.
+/// A text that was due at `at` and posted a second later.
 pub(crate) fn post(bot: &str, at: DateTime<Utc>, text: &str) -> Post {
     let mut random = [0; 10];
     random[0] = text.bytes().fold(0, u8::wrapping_add);

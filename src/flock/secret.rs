@@ -1,4 +1,4 @@
-//! A secret, and where one is to be found. Reading files and the environment is `config`'s work.
+//! A secret, and the source of a secret. `config` reads files and the environment.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// A text that must not be seen: `Debug` hides it, and it can be neither displayed nor serialized. It is overwritten when it is
-/// dropped, and how long a comparison takes does not depend on where two secrets differ.
+/// A text that must not be displayed: `Debug` hides it, and it can be neither displayed nor serialized. It is
+/// overwritten when it is dropped, and comparisons run in constant time, independent of where two secrets differ.
 #[derive(Clone, Eq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -35,14 +35,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where `flock.toml` says a secret is to be found.
+/// The source of a secret, as `flock.toml` names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// In `flock.toml` itself.
     Literal(Secret),
     /// In this environment variable.
     Env(String),
-    /// In this file, white space at its ends aside.
+    /// In this file, with surrounding white space removed.
     File(PathBuf),
     /// In the file of this name in systemd's credentials directory.
     Credential(String),

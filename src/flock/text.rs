@@ -1,5 +1,5 @@
-//! What characters do to a text: which none may hold, whether there is anything to see in it, whether a line of a file is
-//! a remark, and how a text that others wrote is shown on a terminal.
+//! Properties of characters and texts: which characters are forbidden, whether a text is visible, whether a line of a
+//! file is a remark, and how a text by other people is displayed on a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -8,23 +8,23 @@ use icu_properties::CodePointSetData;
 use icu_properties::props::DefaultIgnorableCodePoint;
 use unicode_normalization::char::is_combining_mark;
 
-/// Characters that fonts leave blank, besides white space and those that Unicode says are not drawn.
+/// Characters that fonts leave blank, in addition to white space and those that Unicode defines as ignorable.
 const BLANK: &[(char, char)] = &[
     ('\u{2800}', '\u{2800}'),   // Braille without dots
     ('\u{fff9}', '\u{fffb}'),   // interlinear annotation
     ('\u{13430}', '\u{1345f}'), // format controls of hieroglyphs
 ];
 
-/// The keycap: after a `#` it makes an emoji of it.
+/// The keycap: it turns a preceding `#` into an emoji.
 const KEYCAP: char = '\u{20e3}';
 
-/// The first character of `text` that no post may hold: controls but tab and line feed. A terminal obeys them, and a feed
-/// can't carry them.
+/// The first character of `text` that no post may contain: any control character except tab and line feed. A terminal
+/// obeys them, and a feed can't contain them.
 pub fn forbidden_character(text: &str) -> Option<u32> {
     text.chars().find(|c| is_forbidden(*c)).map(u32::from)
 }
 
-/// The text as XML 1.0 can carry it. Posts from before may hold what none may hold now.
+/// The text as XML 1.0 can contain it. Older posts may contain characters that are forbidden now.
 pub fn legal_in_xml(text: &str) -> String {
     text.replace(|c| is_forbidden(c) || matches!(c, '\u{fffe}' | '\u{ffff}'), "\u{fffd}")
 }
@@ -33,12 +33,12 @@ fn is_forbidden(c: char) -> bool {
     c.is_control() && !matches!(c, '\t' | '\n')
 }
 
-/// Whether a reader sees nothing of the text: white space, invisible characters, marks that stand on nothing.
+/// Whether a reader sees nothing of the text: white space, invisible characters, combining marks without a base.
 pub fn shows_nothing(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || is_invisible(c) || is_combining_mark(c))
 }
 
-/// Whether a character leaves no mark although it is no white space.
+/// Whether a character is invisible although it is not white space.
 fn is_invisible(c: char) -> bool {
     CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
         || BLANK.iter().any(|(first, last)| (*first..=*last).contains(&c))
@@ -48,8 +48,8 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || is_invisible(c)
 }
 
-/// Whether a line of a file is a remark: `#` signs with white space or nothing behind them, whatever blanks stand before.
-/// `#hashtag` is text, and so is the keycap emoji.
+/// Whether a line of a file is a remark: `#` signs followed by white space or nothing, after any blanks. `#hashtag` is
+/// text, and so is the keycap emoji.
 pub fn is_remark(line: &str) -> bool {
     let Some(rest) = line.trim_start_matches(is_blank).strip_prefix('#') else { return false };
     let rest = rest.trim_start_matches('#');
@@ -57,31 +57,32 @@ pub fn is_remark(line: &str) -> bool {
     seen.is_empty() || seen.starts_with(char::is_whitespace)
 }
 
-/// Whether a line that is text looks as if it was meant as a remark: a `#` that begins no hashtag, or the sign of another
-/// language.
+/// Whether a line of text looks as if it was meant as a remark: a `#` that begins no hashtag, or the comment sign of
+/// another language.
 pub fn resembles_remark(line: &str) -> bool {
     let line = line.trim_start_matches(is_blank);
     if ["//", "/*", "<!--"].iter().any(|sign| line.starts_with(sign)) {
         return true;
     }
-    // The number sign of East Asian keyboards, and the small one.
+    // Also the number sign of East Asian keyboards, and the small one.
     let Some(rest) = line.strip_prefix(['#', '\u{ff03}', '\u{fe5f}']) else { return false };
     let next = rest.trim_start_matches(is_invisible).chars().next();
     !next.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == KEYCAP)
 }
 
-/// A text that others wrote, on one line and unable to steer a terminal: controls and what changes the direction of writing
-/// are shown by their numbers.
+/// A text by other people, on one line and without control over the terminal: control characters, and characters that
+/// change the writing direction, are displayed as their numbers.
 pub fn visible(text: &str) -> Cow<'_, str> {
     escaped(text, steers_terminal)
 }
 
-/// The same with its line breaks and tabs left as they are.
+/// The same with line breaks and tabs preserved.
 pub fn visible_lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| steers_terminal(c) && !matches!(c, '\n' | '\t'))
 }
 
-/// JSON as a terminal may be shown it: JSON itself escapes only some of what steers one, and all of that stands in texts.
+/// JSON that is safe to display on a terminal. JSON itself escapes only some of the characters that control a terminal,
+/// and the remaining ones occur only in its strings.
 pub fn visible_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
@@ -112,8 +113,8 @@ fn escaped(text: &str, steers: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Controls, separators of lines, and what overrides, embeds or isolates a direction: on a terminal that makes one text
-/// pass for another. The marks that only hint at a direction are harmless.
+/// Control characters, line separators, and characters that override, embed or isolate a direction: on a terminal they
+/// can make one text look like another. The marks that only hint at a direction are harmless.
 fn steers_terminal(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,4 +1,4 @@
-//! How the daemon's own web server is reached, and what it shows to whom. Serving is the web layer's work.
+//! The settings of the daemon's web server, and what it shows to whom. The web layer serves it.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::secret::Secret;
 
-/// What the paths of the server's own addresses begin with.
+/// First segments of the server's own paths.
 const OWN_PATHS: [&str; 17] = [
     "api",
     "bots",
@@ -27,8 +27,8 @@ const OWN_PATHS: [&str; 17] = [
     "timeline",
 ];
 
-/// Whether a path begins like one of the server's own addresses. Below such a `public_url` the server can't tell whether the
-/// proxy in front has stripped it.
+/// Whether a path begins like one of the server's own. Under such a `public_url` the server can't tell whether the
+/// proxy in front of it has stripped the prefix.
 pub fn is_own_path(path: &str) -> bool {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
     OWN_PATHS.contains(&first)
@@ -39,44 +39,44 @@ pub fn is_own_path(path: &str) -> bool {
 pub struct Web {
     /// The address it listens on.
     pub listen: SocketAddr,
-    /// The address at which others reach it, without a slash at the end: feeds name themselves by it.
+    /// The address at which other machines reach it, without a slash at the end; feeds identify themselves by it.
     pub public_url: String,
-    /// Whether people see the flock there, and may step in.
+    /// Whether people can see the flock there, and act on it.
     pub dashboard: Dashboard,
-    /// The argon2id hash of the password with which one enters the dashboard. Without it one enters by a one-time link.
+    /// The argon2id hash of the dashboard's password. Without it, people sign in by a one-time link.
     pub password: Option<Secret>,
-    /// What is to be read there without entering the dashboard.
+    /// What can be read without signing in to the dashboard.
     pub open: Vec<Open>,
-    /// The proxies that are believed when they say for whom they ask.
+    /// The proxies that are trusted to name the client of a request.
     pub proxies: Vec<IpNet>,
 }
 
 super::words! {
-    /// What the dashboard is for.
+    /// The mode of the dashboard.
     Dashboard {
-        /// To look, and to step in.
+        /// For viewing and for actions.
         On = "on",
-        /// Only to look.
+        /// For viewing only.
         ReadOnly = "read-only",
-        /// There is none: the front page shows the newest lines, and there is nothing to enter.
+        /// No dashboard: the front page shows the newest lines, and there is no sign-in.
         Off = "off",
     }
 }
 
 super::words! {
-    /// What may be read without entering the dashboard.
+    /// What can be read without signing in to the dashboard.
     Open {
-        /// The feeds, and the page of each post in them.
+        /// The feeds, and the page of each of their posts.
         Feeds = "feeds",
-        /// Whether the daemon is well.
+        /// Whether the daemon is healthy.
         Health = "health",
-        /// Numbers for Prometheus: names of bots and reasons are among them.
+        /// Numbers for Prometheus, which include names of bots and reasons.
         Metrics = "metrics",
     }
 }
 
 impl Open {
-    /// What may be read where `flock.toml` says nothing: numbers only by this machine.
+    /// The default: numbers can be read by this machine only.
     pub fn unless_told(listen: SocketAddr) -> Vec<Self> {
         let all = Self::ALL.iter().copied();
         all.filter(|open| *open != Self::Metrics || listen.ip().is_loopback()).collect()
@@ -84,13 +84,13 @@ impl Open {
 }
 
 impl Web {
-    /// A server about which `flock.toml` says only where it is.
+    /// A server with default settings at this address.
     pub fn at(listen: SocketAddr, public_url: String) -> Self {
         let open = Open::unless_told(listen);
         Self { listen, public_url, dashboard: Dashboard::On, password: None, open, proxies: Vec::new() }
     }
 
-    /// The URL at which this machine reaches a server of its own that listens on `listen`.
+    /// The URL at which this machine reaches a server that listens on `listen`.
     pub fn own_url(listen: SocketAddr) -> String {
         if listen.ip().is_unspecified() {
             format!("http://127.0.0.1:{}", listen.port())
@@ -99,7 +99,7 @@ impl Web {
         }
     }
 
-    /// The same server on another address. A public URL of its own stays as it is.
+    /// The same server on another address. An explicit public URL stays as it is.
     #[must_use]
     pub fn listening_on(self, listen: SocketAddr) -> Self {
         let derived = self.public_url == Self::own_url(self.listen);
@@ -107,7 +107,7 @@ impl Web {
         Self { listen, public_url, ..self }
     }
 
-    /// Whether the dashboard would be open to other machines with nothing but a link before it.
+    /// Whether other machines could reach the dashboard with only a one-time link to protect it.
     pub fn is_exposed_on(&self, listen: SocketAddr) -> bool {
         self.dashboard != Dashboard::Off && self.password.is_none() && !listen.ip().is_loopback()
     }

@@ -1,5 +1,5 @@
-//! The coming week: how many slots fall into each hour, for each app, beside what the app and its network let through. How it
-//! looks is not decided here, nor what becomes of the slots.
+//! The coming week: the number of slots in each hour, for each app, compared with what the app and its network allow.
+//! The display of the result, and the outcome of the slots, are handled elsewhere.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::post_rate;
 use crate::flock::schedule::Zone;
 use crate::flock::{Bot, NetworkKind};
 
-/// The hours of a week.
+/// The number of hours in a week.
 pub const HOURS: usize = 7 * 24;
 
-/// What counts as one in the calendar: an app, or the bots of a network that have none.
+/// A row of the capacity table: an app, or the bots of a network that have none.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LimitGroup {
     /// The app's name.
@@ -22,23 +22,24 @@ pub struct LimitGroup {
     pub network: &'static str,
 }
 
-/// The week of a group.
+/// The week of a limit group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capacity {
-    /// The hour with which it begins.
+    /// The hour in which it begins.
     pub begins: DateTime<Utc>,
-    /// How many bots it has.
+    /// The number of bots in the group.
     pub bots: usize,
-    /// How many slots fall into each hour from then on.
+    /// The number of slots in each hour from then on.
     pub hours: Vec<u32>,
-    /// How many posts of all bots the app or its network lets through in 24 hours, if that is limited.
+    /// The maximum number of posts of all bots in 24 hours that the app or its network allows, if limited.
     pub most_per_day: Option<u32>,
-    /// How many posts of all bots the app's pace lets through in an hour, if it has one.
+    /// The maximum number of posts of all bots in an hour that the app's pace allows, if it has one.
     pub most_per_hour: Option<u32>,
 }
 
 impl Capacity {
-    /// Whether in an hour more are due than are let through: by the pace, or by what the 24 hours up to its end let through.
+    /// Whether more slots are due in an hour than are allowed, by the pace or by the limit of the 24 hours up to its
+    /// end.
     pub fn is_over(&self, hour: usize) -> bool {
         let day = &self.hours[(hour + 1).saturating_sub(24)..=hour];
         let exceeds = |most: Option<u32>, due: u64| most.is_some_and(|most| due > u64::from(most));
@@ -47,7 +48,7 @@ impl Capacity {
     }
 }
 
-/// The week of each group, from the hour in which `now` is. Bots that are due alike are counted once.
+/// The week of each group, from the hour that contains `now`. Bots with identical schedules are counted once.
 pub fn capacity(bots: &[Arc<Bot>], now: DateTime<Utc>) -> BTreeMap<LimitGroup, Capacity> {
     let begins = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
     let mut alike: HashMap<(String, Zone, u32), Arc<[u32]>> = HashMap::new();
@@ -86,7 +87,7 @@ fn hours(bot: &Bot, begins: DateTime<Utc>) -> Arc<[u32]> {
     hours.into()
 }
 
-/// Which network a group's is, for its name.
+/// The network of a group, for its display name.
 pub fn network(group: &LimitGroup) -> Option<NetworkKind> {
     NetworkKind::from_word(group.network)
 }
@@ -119,7 +120,7 @@ mod tests {
         assert_eq!((week.begins, week.bots), (at("2026-03-05T08:00:00Z"), 2));
         let due: Vec<(usize, u32)> =
             week.hours.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect();
-        // The fifth of March 2026 is a Thursday.
+        // 5 March 2026 is a Thursday.
         assert_eq!(due, [(1, 1), (25, 1), (49, 1), (73, 1), (97, 7), (121, 1), (145, 1)]);
     }
 

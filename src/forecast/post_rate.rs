@@ -1,5 +1,5 @@
-//! How often bots are due: on average, and on each day of this month and the next; and when their poems run out. What becomes of their posts is not
-//! looked at, nor is jitter.
+//! How often bots are due, on average and on each day of this month and the next, and when their poems run out. The
+//! outcome of their posts and jitter are not considered.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,24 +10,24 @@ use crate::flock::Bot;
 use crate::flock::budget::{day_of, midnight, next_month};
 use crate::flock::schedule::Zone;
 
-/// Over how many days posts are counted: the longest that has few enough slots. Whole years, months and weeks,
-/// so that a schedule with busy hours or seldom days is not judged by one of them.
+/// The numbers of days over which posts are counted: the longest one that has few enough slots is used. Whole years,
+/// months and weeks, so that busy hours or rare days don't distort the average.
 const DAYS: [i64; 4] = [364, 28, 7, 1];
-/// So many slots are looked at, but for those of one day.
+/// Maximum number of slots that are examined, except for a single day.
 const COUNTED: usize = 20_000;
-/// What `max_per_hour` is about.
+/// The period of `max_per_hour`.
 const HOUR: TimeDelta = TimeDelta::hours(1);
-/// The minutes of a day.
+/// The number of minutes in a day.
 const MINUTES: usize = 24 * 60;
 
-/// Up to so many lines their slots are counted one by one.
+/// Up to this many lines, the slots are counted one by one.
 const FEW_LINES: usize = 1_000;
 
-/// Bots of which these are equal are due equally often.
+/// Bots with equal keys are due equally often.
 type ScheduleKey = (String, Zone, u32);
 
-/// What was learnt so far. A large flock has few different schedules, and counting the slots of one takes longer than
-/// all else that is forecast of a bot.
+/// Caches results. A large flock has few distinct schedules, and counting a schedule's slots takes longer than the rest
+/// of a bot's forecast.
 #[derive(Debug)]
 pub struct PostRates {
     now: DateTime<Utc>,
@@ -37,7 +37,7 @@ pub struct PostRates {
 }
 
 impl PostRates {
-    /// Nothing is learnt yet; all is reckoned from `now` on.
+    /// An empty cache; everything is computed from `now` on.
     pub fn new(now: DateTime<Utc>) -> Self {
         Self { now, per_day: HashMap::new(), days: HashMap::new(), ends: HashMap::new() }
     }
@@ -47,25 +47,25 @@ impl PostRates {
         *self.per_day.entry(key(bot)).or_insert_with(|| per_day(bot, self.now))
     }
 
-    /// When the last of so many unused lines is posted, if all goes well.
+    /// When the last of the unused lines will be posted, if all goes well.
     pub fn runs_out(&mut self, bot: &Bot, left: usize) -> Option<DateTime<Utc>> {
         let key = (key(bot), left);
         if let Some(end) = self.ends.get(&key) {
             return *end;
         }
-        // The average matters, and costs much, only where there are many.
+        // The average is expensive, and only matters if there are many lines.
         let per_day = if left > FEW_LINES { self.per_day(bot) } else { 0.0 };
         let end = runs_out(bot, left, per_day, self.now);
         self.ends.insert(key, end);
         end
     }
 
-    /// From when on all is reckoned.
+    /// The time from which everything is computed.
     pub const fn since(&self) -> DateTime<Utc> {
         self.now
     }
 
-    /// Posts on each day of UTC, from what is left of today to the end of the next month.
+    /// Posts on each UTC day, from the rest of today to the end of the next month.
     pub fn days(&mut self, bot: &Bot) -> Arc<[f64]> {
         let per_day = self.per_day(bot);
         self.days.entry(key(bot)).or_insert_with(|| days(bot, per_day, self.now).into()).clone()
@@ -89,7 +89,7 @@ fn days(bot: &Bot, per_day: f64, now: DateTime<Utc>) -> Vec<f64> {
     let end_of_last = end - TimeDelta::milliseconds(1);
     let mut days = vec![0.0; usize::try_from((end - today).num_days()).unwrap_or(0)];
     if until(bot, now, end_of_last).take(COUNTED + 1).count() > COUNTED {
-        // So many are spread over the day, as far as anybody cares.
+        // With this many, an even distribution over the day is close enough.
         let left = (today + TimeDelta::days(1) - now).as_seconds_f64() / 86_400.0;
         days.fill(per_day);
         days[0] = per_day * left;
@@ -102,7 +102,7 @@ fn days(bot: &Bot, per_day: f64, now: DateTime<Utc>) -> Vec<f64> {
     days
 }
 
-/// When on a day so many posts of these bots have been due, to the minute; `None` if there are fewer.
+/// When on a day the given number of posts of these bots have been due, to the minute; `None` if there are fewer.
 pub fn reached<'b>(bots: impl Iterator<Item = &'b Bot>, date: NaiveDate, most: u32) -> Option<NaiveTime> {
     let mut alike: HashMap<ScheduleKey, (&Bot, u64)> = HashMap::new();
     for bot in bots {
@@ -134,7 +134,7 @@ pub fn until(
     bot.schedule.upcoming(after).take_while(move |slot| *slot <= end)
 }
 
-/// The slots after `after`, up to `end`, that the limit lets through, which counts what was posted in the hour before.
+/// The slots after `after`, up to `end`, that the hourly limit allows. The limit includes posts of the hour before.
 pub fn posts(
     bot: &Bot,
     after: DateTime<Utc>,
@@ -144,7 +144,7 @@ pub fn posts(
     limited(slots, bot.max_per_hour).skip_while(move |slot| *slot <= after)
 }
 
-/// Of these slots those that the limit lets through, as the engine holds to it: by the sixty minutes before each one.
+/// The slots that the hourly limit allows, computed as in the engine: by the sixty minutes before each slot.
 pub fn limited(
     slots: impl Iterator<Item = DateTime<Utc>>,
     max_per_hour: u32,
@@ -163,13 +163,13 @@ pub fn limited(
     })
 }
 
-/// When the last unused line is posted, if all goes well.
+/// When the last unused line will be posted, if all goes well.
 fn runs_out(bot: &Bot, left: usize, per_day: f64, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     match left {
         0 => Some(now),
         1..=FEW_LINES => limited(bot.schedule.upcoming(now), bot.max_per_hour).nth(left - 1),
         _ if per_day > 0.0 => {
-            // So far away the average tells the day well enough.
+            // This far ahead, the average determines the day well enough.
             let days = f64::from(u32::try_from(left).unwrap_or(u32::MAX)) / per_day;
             now.checked_add_signed(TimeDelta::try_milliseconds((days * 86_400_000.0) as i64)?)
         }
@@ -202,7 +202,7 @@ mod tests {
         check("0 9 * * *", 60, 1.0);
         check("* * 22 * *", 60, 12.0 * 1_440.0 / 364.0);
         check("* * * * * *", 60, 1_440.0);
-        // Those from 09:30 on are refused, whether or not an hour is counted from then.
+        // The slots from 09:30 on are rejected, whether or not an hour is counted from there.
         check("*/30 * 9 * * *", 60, 60.0);
     }
 
@@ -223,7 +223,7 @@ mod tests {
     fn days_are_those_of_utc_up_to_the_end_of_the_next_month() {
         let mut rates = PostRates::new(at("2026-03-30T09:00:00Z"));
         let days = rates.days(&samples::bot("walt", "0 */8 * * *"));
-        // What is left of the 30th is 16:00; then the 31st, and the thirty days of April.
+        // 16:00 is left of the 30th; then the 31st, and the thirty days of April.
         assert_eq!(days[..3], [1.0, 3.0, 3.0]);
         assert_eq!((days.len(), days.iter().sum::<f64>()), (32, 1.0 + 31.0 * 3.0));
         let sundays = rates.days(&samples::bot("walt", "0 12 * * sun"));
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(end(1), at("2026-03-05T09:00:00Z"));
         assert_eq!(end(30), at("2026-04-03T09:00:00Z"));
         assert!((end(30_000) - at("2108-04-23T09:00:00Z")).abs() < TimeDelta::days(200), "{}", end(30_000));
-        // Two a minute, but sixty an hour: the second sixty come an hour after the first.
+        // Two a minute, but at most sixty an hour: the second sixty start an hour after the first.
         let busy = Bot { max_per_hour: 60, ..samples::bot("walt", "*/30 * * * * *") };
         let last = runs_out(&busy, 61, 1_440.0, now).unwrap();
         assert_eq!(last, at("2026-03-05T09:00:30Z"));

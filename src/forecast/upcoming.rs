@@ -1,5 +1,5 @@
-//! The flock's upcoming slots: the next ones in order, and the first of each day with a count. Whether a post comes of a
-//! slot is not known here: a bot that is paused now may have been resumed by then.
+//! The flock's upcoming slots: the next ones in order, and the first of each day with a count. Whether a slot leads to
+//! a post is not known here: a bot that is paused now may have been resumed by then.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -14,14 +14,14 @@ use crate::store::{Store, StoreError};
 /// The slots of one day.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Day {
-    /// How many there are.
+    /// The number of slots.
     pub count: usize,
-    /// The first of them, each with its bot's place among those that were asked about.
+    /// The first of them, each with the index of its bot among those passed in.
     pub first: Vec<(DateTime<Utc>, usize)>,
 }
 
-/// The slots after `now` of days that begin at all but the last of these instants and end with the next one; of each day the
-/// first `most`. Bots that are due alike are looked at once.
+/// The slots after `now`, by day. Days begin at each of these instants except the last, and end at the next one; each
+/// day lists its first `most` slots. Bots with identical schedules are computed once.
 pub fn days(bots: &[Arc<Bot>], now: DateTime<Utc>, bounds: &[DateTime<Utc>], most: usize) -> Vec<Day> {
     let mut days = vec![Day::default(); bounds.len().saturating_sub(1)];
     let (Some(begin), Some(end)) = (bounds.first(), bounds.last()) else { return days };
@@ -48,7 +48,7 @@ pub fn days(bots: &[Arc<Bot>], now: DateTime<Utc>, bounds: &[DateTime<Utc>], mos
     days
 }
 
-/// Bots by what makes them due alike.
+/// Bots grouped by what determines when they are due.
 fn alike(bots: &[Arc<Bot>]) -> HashMap<(String, u32), Vec<usize>> {
     let mut alike: HashMap<(String, u32), Vec<usize>> = HashMap::new();
     for (at, bot) in bots.iter().enumerate() {
@@ -58,7 +58,8 @@ fn alike(bots: &[Arc<Bot>]) -> HashMap<(String, u32), Vec<usize>> {
     alike
 }
 
-/// The first `number` slots after `now`, each with its bot's place in `bots`; of the bot of this name only, if there is one.
+/// The first `number` slots after `now`, each with its bot's index in `bots`; only those of the named bot, if a name is
+/// given.
 pub async fn next_slots(
     ledger: Option<&dyn Store>,
     bots: &[Arc<Bot>],

@@ -1,5 +1,5 @@
-//! A poem's file as somebody edits it elsewhere: its text as of now, and another text in its place if it is still what they
-//! saw. What somebody else has written meanwhile is never lost.
+//! Edits a poem's file from elsewhere, such as the dashboard: reads its current text, and replaces the text if it is
+//! still the one that the editor saw. Another writer's changes in the meantime are never lost.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write as _};
@@ -12,29 +12,29 @@ use sha2::{Digest as _, Sha256};
 use crate::files::{self, Hangs, ReadError};
 use crate::flock::poem::{Poem, PoemError, Split};
 
-/// The largest file that is edited this way, in bytes: more than any poem, and not too much for a form.
+/// Maximum size of a file that can be edited this way, in bytes: more than any poem, and not too much for a form.
 pub const MAX_EDITED: u64 = 1024 * 1024;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// A poem's file as it was read.
+/// The contents of a poem's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manuscript {
-    /// What it says, with bare line feeds and without a byte order mark.
+    /// Its text, with LF line endings and without a byte order mark.
     pub text: String,
-    /// What tells this state of the file from any other.
+    /// Distinguishes this state of the file from any other.
     pub mark: String,
     has_byte_order_mark: bool,
     has_carriage_returns: bool,
 }
 
-/// Why another text was not put in the file's place. In each case the file is as it was.
+/// Why the text was not saved. In each case the file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum NotSaved {
-    /// Somebody has changed the file since it was seen; this is what it says now.
+    /// The file has changed since it was read; this is its current contents.
     #[error("the poem was changed on disk meanwhile: nothing was saved")]
     Changed(Box<Manuscript>),
-    /// The new text is no poem.
+    /// The new text is not a poem.
     #[error("line {}: {_0}", _0.line())]
     NoPoem(#[from] PoemError),
     /// The new text is too long.
@@ -48,20 +48,20 @@ pub enum NotSaved {
 /// Why a poem's file can't be edited.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    /// There is more in it than is edited this way.
+    /// It is too large to be edited this way.
     #[error("{} has more than {} KiB: edit the file itself", .0.display(), MAX_EDITED / 1024)]
     TooLong(PathBuf),
-    /// It is no text.
+    /// It is not UTF-8 text.
     #[error("{} is not UTF-8: save it as UTF-8", .0.display())]
     NotUtf8(PathBuf),
-    /// The system says no.
+    /// The system refused.
     #[error("{} can't be {what}: {error}: the daemon's user needs to be let", path.display())]
     System {
-        /// Which file or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
 }
@@ -87,7 +87,7 @@ impl Manuscript {
         Ok(Self { text: text.replace("\r\n", "\n"), mark, has_byte_order_mark, has_carriage_returns })
     }
 
-    /// The bytes of another text, written as this file is.
+    /// The bytes of a new text, with this file's byte order mark and line endings.
     fn bytes_of(&self, text: &str) -> Vec<u8> {
         let text = text.replace("\r\n", "\n");
         let mut bytes = if self.has_byte_order_mark { BYTE_ORDER_MARK.to_owned() } else { String::new() };
@@ -99,22 +99,22 @@ impl Manuscript {
     }
 }
 
-/// Reads a poem's file to be edited, if its file system answers.
+/// Reads a poem's file for editing, if its file system answers.
 ///
 /// # Errors
 ///
-/// When it can't be edited, or does not answer in time.
+/// If it can't be edited, or the system does not answer in time.
 pub async fn read(path: &Path) -> Result<Manuscript, Unusable> {
     let owned = path.to_owned();
     let read = files::apart(path, move || Manuscript::read(&owned)).await;
     read.unwrap_or_else(|hangs| Err(silent(path, hangs)))
 }
 
-/// Puts `text` in the file's place as [`save`] does, if its file system answers.
+/// Replaces the file's text as [`save`] does, if its file system answers.
 ///
 /// # Errors
 ///
-/// When it was not saved, or when it is not known whether it was.
+/// If it was not saved, or if it is unknown whether it was.
 pub async fn save_in_time(
     path: &Path,
     split: Split,
@@ -130,9 +130,9 @@ fn silent(path: &Path, hangs: Hangs) -> Unusable {
     Unusable::System { path: path.to_owned(), what: "reached", error: io::Error::other(hangs.to_string()) }
 }
 
-/// Puts `text` in the file's place, all of it or nothing, if the file is still the one with this `mark`.
+/// Atomically replaces the file's text with `text`, if the file still has this `mark`.
 pub fn save(path: &Path, split: Split, mark_seen: &str, text: &str) -> Result<(), NotSaved> {
-    // A link stays one, and what it leads to is written.
+    // A symbolic link is preserved, and its target is written.
     let path = fs::canonicalize(path).map_err(|error| Unusable::System {
         path: path.to_owned(),
         what: "found",
@@ -155,7 +155,7 @@ pub fn save(path: &Path, split: Split, mark_seen: &str, text: &str) -> Result<()
         error,
     })?;
     if exchange(draft.path(), &path).map_err(written)? {
-        // What lies in the draft's place now is what was there at that very instant.
+        // The draft's path now has the file that was there at the very moment of the exchange.
         let replaced = Manuscript::read(draft.path())?;
         if replaced.mark != mark_seen {
             exchange(draft.path(), &path).map_err(written)?;
@@ -168,20 +168,20 @@ pub fn save(path: &Path, split: Split, mark_seen: &str, text: &str) -> Result<()
     Ok(())
 }
 
-/// The new text in a file of its own, safe on the disk, that others may read and write as they may the old one.
+/// Writes the new text to a separate file, synced to disk, with the old file's owner, where possible, and permissions.
 fn draft_beside(path: &Path, folder: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let before = fs::metadata(path)?;
     let mut draft = tempfile::Builder::new().prefix(".flockd-").suffix(".new").tempfile_in(folder)?;
     draft.write_all(bytes)?;
     let file = draft.as_file();
-    // Only root may give a file away; whoever else writes it owns it.
+    // Only root can change a file's owner; for any other user the new file belongs to that user.
     let _ = fchown(file, Some(before.uid()), Some(before.gid()));
     file.set_permissions(Permissions::clone(&before.permissions()))?;
     file.sync_all()?;
     Ok(draft)
 }
 
-/// Puts each of two files in the other's place, in one step; `false` where the file system has no such step.
+/// Exchanges two files atomically; `false` where the file system does not support this.
 fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
     match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
         Ok(()) => Ok(true),
@@ -225,7 +225,7 @@ mod tests {
             Manuscript::read(&self.path).unwrap().mark
         }
 
-        /// Nothing but the poem is left in the folder.
+        /// Whether the folder contains only the poem.
         fn is_tidy(&self) -> bool {
             fs::read_dir(self.folder.path()).unwrap().count() == 1
         }

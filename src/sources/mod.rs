@@ -1,6 +1,6 @@
-//! The poem_cache: poem files as [`Poem`]s. It notices edits, and keeps the last good version of a poem whose
-//! file has become unusable, or is being written. It watches nothing: it looks whenever a poem is asked for, so an edit
-//! counts from the next slot on. How long a file must be unchanged before it counts is in `stability`.
+//! The poem cache: reads poem files as [`Poem`]s. It detects edits, and keeps the last good version of a poem whose
+//! file has become invalid or is being written. It does not watch files: it checks whenever a poem is requested, so an
+//! edit takes effect with the next slot. `stability` decides how long a file must be unchanged before it counts.
 
 pub mod edit;
 mod stability;
@@ -16,55 +16,55 @@ use crate::clock::Clock;
 use crate::files::{self, FileContents, Fingerprint, Hangs, ReadError};
 use crate::flock::poem::{Poem, PoemError, Split};
 
-/// The largest poem: some 200,000 lines, far beyond any that is read, and small beside a machine's memory.
+/// Maximum size of a poem: some 200,000 lines, far more than any bot posts, and small compared with a machine's memory.
 const MAX_BYTES: u64 = 10 * 1024 * 1024;
-/// How the names of tables end.
+/// File name extensions of tables.
 const TABLES: &[&str] = &["csv", "tsv", "tab", "json", "jsonl", "ndjson", "xls", "xlsx", "ods"];
-/// What is parsed at once; a larger poem would keep other tasks waiting.
+/// Maximum size that is parsed directly; a larger poem would block other tasks.
 const PARSED_AT_ONCE: usize = 64 * 1024;
 
-/// The poems of a flock. Bots that read one file in the same way share one copy.
+/// The poems of a flock. Bots that read a file in the same way share one copy.
 pub struct PoemCache {
     clock: Arc<dyn Clock>,
-    /// Whether a file must be unchanged before it counts.
+    /// Whether a file must be unchanged for a while before it counts.
     awaits_rest: bool,
     kept: Mutex<HashMap<(PathBuf, Split), CachedPoem>>,
 }
 
-/// What the poem_cache answers.
+/// The result of reading a poem from the cache.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// The poem, or its last good version; `None` if there never was one.
+    /// The poem, or its last good version; `None` if there has never been one.
     pub poem: Option<Arc<Poem>>,
     /// What is wrong with the file now.
     pub problem: Option<SourceError>,
-    /// Whether poem or problem are others than at the reading before.
+    /// Whether the poem or the problem has changed since the previous reading.
     pub changed: bool,
-    /// In how long the file will count as it is now, if it stays so; `None` if it does already.
+    /// How long the file must remain unchanged before its present state counts; `None` if it counts already.
     pub unsettled: Option<Duration>,
-    /// Which state of the poem this is: another number for each.
+    /// A number that identifies this version of the poem.
     pub version: u64,
 }
 
-/// Why a file is no poem.
+/// Why a file is not a poem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// Nothing of that name.
+    /// There is no such file.
     #[error("there is no such poem: make the file, or change `poem`")]
     Missing,
     /// A folder, a pipe or the like.
     #[error("this is {0}: `poem` must name a text file")]
     NotAFile(&'static str),
-    /// More than can be meant.
+    /// Too large to be a poem.
     #[error("the poem has {0} bytes, {MAX_BYTES} is the most: divide it among several bots")]
     TooLarge(u64),
-    /// The system's refusal.
+    /// The system refused.
     #[error("the poem can't be read: {0}")]
     Unreadable(String),
     /// It was changed a moment ago, and has not been read before.
     #[error("the poem is being written: it counts when it has been unchanged for some seconds")]
     BeingWritten,
-    /// A table, by the name of its file.
+    /// A table, judged by its file name.
     #[error(
         "this is a table by its name, and tables can't be posted yet: make a text file of it, a line for each post"
     )]
@@ -75,13 +75,13 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// The whole complaint, with file and line, for the poem at `path`.
+    /// The complete message, with file and line, for the poem at `path`.
     pub fn at(&self, path: &Path) -> String {
         let line = self.line().map_or_else(String::new, |line| format!(":{line}"));
         format!("{}{line}: {self}", path.display())
     }
 
-    /// The line of the file that is to blame, where one is.
+    /// The offending line of the file, if there is one.
     pub fn line(&self) -> Option<usize> {
         match self {
             Self::Bad(error) => Some(error.line()),
@@ -89,7 +89,7 @@ impl SourceError {
         }
     }
 
-    /// Whether it is about the file as it is now, so that another file in its place ends it.
+    /// Whether the error is about the file's present contents, so that replacing the file can resolve it.
     const fn is_about_contents(&self) -> bool {
         matches!(self, Self::Bad(_) | Self::Missing | Self::NotAFile(_) | Self::TooLarge(_) | Self::Table)
     }
@@ -116,11 +116,11 @@ impl From<Hangs> for SourceError {
 
 #[derive(Default)]
 struct CachedPoem {
-    /// The state of the file that poem or problem come from, if it can't change unseen any more.
+    /// The fingerprint of the file that the poem or the problem comes from, if later changes are sure to be detected.
     taken: Option<Fingerprint>,
     seen: Option<Observation>,
     poem: Option<Arc<Poem>>,
-    /// Whether the poem is that of a file unchanged.
+    /// Whether the poem comes from a settled file.
     is_settled: bool,
     problem: Option<SourceError>,
     news: bool,
@@ -128,32 +128,33 @@ struct CachedPoem {
 }
 
 impl PoemCache {
-    /// An empty poem_cache, which lets a file settle before it takes it.
+    /// An empty cache, which lets a file settle before it counts.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self { clock, awaits_rest: true, kept: Mutex::default() }
     }
 
-    /// One that takes each file as it stands, whoever may be writing it.
+    /// An empty cache that takes each file as it is, even while it is being written.
     pub fn impatient(clock: Arc<dyn Clock>) -> Self {
         Self { awaits_rest: false, ..Self::new(clock) }
     }
 
-    /// The poem of a file, read anew if the file has changed.
+    /// The poem of a file, reread if the file has changed.
     pub async fn read(&self, path: &Path, split: Split) -> Reading {
         self.read_as(path, split, Stability::Usual, true).await
     }
 
-    /// The same for a person who has perhaps just edited the file, and waits: it has to rest for a shorter time.
+    /// Like `read`, for a person who may have just edited the file and is waiting: a shorter time without changes
+    /// suffices.
     pub async fn read_by_hand(&self, path: &Path, split: Split) -> Reading {
         self.read_as(path, split, Stability::ByHand, true).await
     }
 
-    /// The same; whoever reads next still hears that it has changed.
+    /// Like `read`, but the next reading still reports the change.
     pub async fn glance(&self, path: &Path, split: Split) -> Reading {
         self.read_as(path, split, Stability::Usual, false).await
     }
 
-    /// Forgets every poem but these.
+    /// Drops every poem except these.
     pub fn keep_only(&self, read: &HashSet<(&Path, Split)>) {
         self.kept().retain(|(path, split), _| read.contains(&(&**path, *split)));
     }
@@ -191,7 +192,7 @@ impl PoemCache {
         kept.reading(verdict.wait(), hears)
     }
 
-    /// Whether what was found in a file counts, or may be half written.
+    /// Whether a file's contents count, or may be incomplete.
     fn judge(
         &self,
         key: &(PathBuf, Split),
@@ -204,9 +205,9 @@ impl PoemCache {
             _ if !self.awaits_rest => return StabilityVerdict::AtRest,
             Ok(None) => return StabilityVerdict::AtRest,
             Ok(Some(contents)) => (contents.fingerprint, &*contents.bytes),
-            // There is nothing that could settle.
+            // There are no contents that could settle.
             Err(problem) if !problem.is_about_contents() => return StabilityVerdict::AtRest,
-            // A poem that was never there is missed at once.
+            // A missing poem that was never read is reported at once.
             Err(_) if kept.poem.is_none() => return StabilityVerdict::AtRest,
             Err(_) => (None, &[][..]),
         };
@@ -219,10 +220,10 @@ impl PoemCache {
 }
 
 impl CachedPoem {
-    /// Takes what was found in a file unchanged.
+    /// Accepts the contents of a settled file.
     fn settle(&mut self, fingerprint: Option<Fingerprint>, found: Result<Poem, SourceError>) {
         self.seen.iter_mut().for_each(Observation::settle);
-        // What kept the file from being read, such as its mode, may go away without a new fingerprint.
+        // An obstacle to reading, such as the file's mode, may disappear without a new fingerprint.
         self.taken = fingerprint.filter(|_| matches!(found, Ok(_) | Err(SourceError::Bad(_))));
         match found {
             Ok(poem) => {
@@ -237,7 +238,7 @@ impl CachedPoem {
         }
     }
 
-    /// Takes what was found in a file that may be half written, if there is nothing better.
+    /// Accepts the contents of a file that may be incomplete, if there is nothing better.
     fn accept_for_now(&mut self, found: Result<Poem, SourceError>, in_any_case: bool) {
         if let Ok(poem) = found
             && (in_any_case || !self.is_settled)
@@ -270,7 +271,7 @@ impl CachedPoem {
     }
 }
 
-/// What is in the file; `None` if it is still in a state that is known.
+/// The file's contents; `None` if its fingerprint is still the known one.
 fn look(path: &Path, known: Option<Fingerprint>) -> Result<Option<FileContents>, SourceError> {
     if known.is_some() && std::fs::metadata(path).ok().as_ref().map(Fingerprint::from) == known {
         return Ok(None);
@@ -279,13 +280,13 @@ fn look(path: &Path, known: Option<Fingerprint>) -> Result<Option<FileContents>,
     if is_table(path) { Err(SourceError::Table) } else { Ok(Some(contents)) }
 }
 
-/// Whether a file is a table by its name.
+/// Whether a file is a table, judged by its name.
 fn is_table(path: &Path) -> bool {
     let end = path.extension().and_then(|end| end.to_str()).unwrap_or_default();
     TABLES.iter().any(|table| end.eq_ignore_ascii_case(table))
 }
 
-/// The poem in these bytes without so many of the last, read where that keeps nobody else waiting.
+/// Parses a poem without its last `held_back` bytes, in a way that does not block other tasks.
 async fn parse(mut bytes: Vec<u8>, held_back: usize, split: Split) -> Result<Poem, SourceError> {
     bytes.truncate(bytes.len() - held_back);
     if bytes.len() <= PARSED_AT_ONCE {
@@ -295,7 +296,7 @@ async fn parse(mut bytes: Vec<u8>, held_back: usize, split: Split) -> Result<Poe
     parsed.map_or_else(|error| Err(SourceError::Unreadable(error.to_string())), |parsed| Ok(parsed?))
 }
 
-/// The same as [`read_file`]; other tasks go on meanwhile.
+/// Like [`read_file`], without blocking other tasks.
 pub async fn read_file_async(path: &Path, split: Split) -> Result<Poem, SourceError> {
     let bytes = files::read_async(path, MAX_BYTES).await?.bytes;
     if is_table(path) {
@@ -304,7 +305,7 @@ pub async fn read_file_async(path: &Path, split: Split) -> Result<Poem, SourceEr
     parse(bytes, 0, split).await
 }
 
-/// Reads a poem's file once, as it stands, without a poem_cache.
+/// Reads a poem's file once, in its present state, without a cache.
 pub fn read_file(path: &Path, split: Split) -> Result<Poem, SourceError> {
     let bytes = files::read(path, MAX_BYTES)?.bytes;
     if is_table(path) { Err(SourceError::Table) } else { Ok(Poem::parse(&bytes, split)?) }

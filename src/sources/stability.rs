@@ -1,5 +1,6 @@
-//! How long a poem's file must be unchanged before it counts. Who writes a file slowly leaves half of it there for a while: a
-//! line that is cut off would be posted so, and whole later, and a poem that has lost its end would seem exhausted.
+//! Decides how long a poem's file must be unchanged before it counts. A slow writer leaves an incomplete file for a
+//! while: a truncated line would be posted, and posted again when complete, and a poem without its end would seem
+//! exhausted.
 
 use std::time::Duration;
 
@@ -9,49 +10,49 @@ use crate::clock::Clock;
 use crate::files::Fingerprint;
 use crate::flock::poem::Split;
 
-/// How long a file must be unchanged whose last line is whole. Longer than the steps in which file systems stamp their
-/// files, of two seconds at most: what is written later is sure to get another stamp.
+/// How long a file must be unchanged if its last line is complete. Longer than the resolution of file timestamps, which
+/// is two seconds at most, so that a later write is sure to get a different timestamp.
 const WHOLE: Duration = Duration::from_secs(3);
-/// The same where the last line has no line break, as a program that writes in blocks stops in the middle of a line; or
-/// where another line of a stanza may follow.
+/// How long a file must be unchanged if its last line has no line break, because a program that writes in blocks stops
+/// in the middle of a line; or if another line of a stanza may follow.
 const OPEN: Duration = Duration::from_secs(10);
-/// The same where a person waits.
+/// How long a file must be unchanged while a person waits.
 const BY_HAND: Duration = Duration::from_secs(5);
-/// A file that never settles counts in the end as it is, but for its last line.
+/// A file that never settles counts after this time, without its last line.
 const RESTLESS: Duration = Duration::from_secs(60);
 
-/// For whom a file is read.
+/// The purpose of reading a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stability {
-    /// For a slot.
+    /// A slot.
     Usual,
-    /// For a person who has asked for a post.
+    /// A post that a person requested.
     ByHand,
 }
 
-/// A state of a file, and since when it is seen.
+/// A state of a file, and since when it has been observed.
 #[derive(Debug, Clone)]
 pub(super) struct Observation {
     fingerprint: Option<Fingerprint>,
     is_readable: bool,
     since: Duration,
-    /// Since when the file has been changing, if it has not settle.
+    /// Since when the file has been changing without settling.
     restless_since: Option<Duration>,
 }
 
-/// Whether a file counts as it is.
+/// Whether a file counts in its present state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StabilityVerdict {
-    /// It does.
+    /// It counts.
     AtRest,
-    /// Not before it has been unchanged for so much longer.
+    /// It counts after it has been unchanged for this much longer.
     Wait(Duration),
-    /// It never rests, and counts but for what its end may be the beginning of.
+    /// It never settles; it counts without an end that may be incomplete.
     Restless(Duration),
 }
 
 impl StabilityVerdict {
-    /// How long the file still has to be unchanged.
+    /// How much longer the file must be unchanged.
     pub(super) const fn wait(self) -> Option<Duration> {
         match self {
             Self::AtRest => None,
@@ -61,8 +62,8 @@ impl StabilityVerdict {
 }
 
 impl Observation {
-    /// What is seen at this uptime, after what was seen before. A file that changed while it was read has no fingerprint, and
-    /// neither has one that is not there.
+    /// The observation at this uptime, given the previous one. A file that changed while it was read has no
+    /// fingerprint, and neither has a missing one.
     pub(super) fn again(
         before: Option<Self>,
         fingerprint: Option<Fingerprint>,
@@ -82,13 +83,13 @@ impl Observation {
         }
     }
 
-    /// The file has settle.
+    /// Marks the file as settled.
     pub(super) const fn settle(&mut self) {
         self.restless_since = None;
     }
 
-    /// For how long the file has been as it is: as long as it was seen so, or as its last change is past. The clock of a file
-    /// server may be ahead of ours, and then only the first can be told.
+    /// How long the file has been unchanged: the longer of the time since it was first observed like this and the age
+    /// of its last change. A file server's clock may be ahead of ours, in which case only the former is known.
     fn unchanged_for(&self, clock: &dyn Clock) -> Duration {
         let seen = clock.uptime().saturating_sub(self.since);
         let age = self.fingerprint.and_then(|fingerprint| {
@@ -101,7 +102,7 @@ impl Observation {
 }
 
 impl Stability {
-    /// Whether the file counts as it is.
+    /// Whether the file counts in its present state.
     pub(super) fn judge(
         self,
         seen: &Observation,
@@ -125,7 +126,7 @@ impl Stability {
     }
 }
 
-/// How many bytes at the end of a file may be the beginning of something: a line without line break, or a stanza that no
+/// The number of bytes at the end of a file that may be incomplete: a line without a line break, or a stanza that no
 /// blank line ends.
 pub(super) fn open_end(bytes: &[u8], split: Split) -> usize {
     let mut open = 0;

@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::*;
 use crate::clock::SystemClock;
 
-/// A clock that goes on only by hand, and is set wrong by as much as is wanted: stamps of files can't be.
+/// A manual clock that can be set wrong on purpose, because file timestamps can't be.
 struct Hand {
     started: DateTime<Utc>,
     passed: AtomicU64,
@@ -34,13 +34,13 @@ struct Table {
 }
 
 impl Table {
-    /// A table whose clock is an hour behind that of the file system, so that each file seems to be of the future: how long
-    /// it has been unchanged is known only by looking.
+    /// A setup whose clock is an hour behind the file system's, so that each file seems to come from the future: how
+    /// long it has been unchanged is known only by observation.
     fn set() -> Self {
         Self::with_files_aged(TimeDelta::hours(-1))
     }
 
-    /// A table where a file that is written now seems to be as old as this.
+    /// A setup where a file that is written now seems to have this age.
     fn with_files_aged(age: TimeDelta) -> Self {
         let clock = Arc::new(Hand { started: SystemClock.now() + age, passed: AtomicU64::new(0) });
         let poem_cache = PoemCache::new(clock.clone());
@@ -51,7 +51,8 @@ impl Table {
         self.folder.path().join("poem.txt")
     }
 
-    /// Writes in place, as a redirection of a shell does, until the file has another stamp: the system stamps in steps.
+    /// Writes in place, like a shell's redirection, until the file has a different timestamp, as the system's
+    /// timestamps advance in steps.
     fn write(&self, text: &[u8]) {
         let before = Fingerprint::of(&self.path());
         while Fingerprint::of(&self.path()) == before {
@@ -71,7 +72,7 @@ impl Table {
         texts(&self.read().await)
     }
 
-    /// Reads this text, and again until it is unchanged.
+    /// Writes this text and reads it until it is settled.
     async fn settle(&self, text: &[u8]) {
         self.write(text);
         self.read().await;

@@ -276,13 +276,13 @@ pub trait Store: Sessions + Send + Sync {
     async fn open_commands(&self) -> Result<Vec<Command>, StoreError>;
 
     /// Stores the result of a command.
-    async fn command_result(&self, id: PostId, answer: &CommandResult) -> Result<(), StoreError>;
+    async fn finish_command(&self, id: PostId, answer: &CommandResult) -> Result<(), StoreError>;
 
     /// Claims a command, so that it can no longer be canceled. `false` if it was canceled already.
     async fn claim_command(&self, id: PostId) -> Result<bool, StoreError>;
 
     /// The result of a command, once there is one.
-    async fn finish_command(&self, id: PostId) -> Result<Option<CommandResult>, StoreError>;
+    async fn command_result(&self, id: PostId) -> Result<Option<CommandResult>, StoreError>;
 
     /// Cancels a command. `false` if it was claimed, or has a result already.
     async fn cancel_command(&self, id: PostId) -> Result<bool, StoreError>;

@@ -1,4 +1,4 @@
-//! What can be wrong with the text of a schedule.
+//! Errors in the text of a schedule.
 
 /// A list of every minute of the hour has 169 characters; what is longer is a mistake.
 pub(super) const MAX_CHARS: usize = 256;
@@ -14,7 +14,7 @@ pub(super) const WORDS: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
-/// Why a text isn't a schedule. Whoever shows it adds the bot and the place in the file.
+/// Why a text isn't a schedule. The caller adds the bot and the line in the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
@@ -26,43 +26,43 @@ pub enum ScheduleError {
         "the schedule has more than {MAX_CHARS} characters: write steps and ranges instead of long lists"
     )]
     TooLong,
-    /// A character that no schedule has: not ASCII, NUL or another control character.
+    /// A character that no schedule contains: not ASCII, NUL or another control character.
     #[error(
         "the schedule contains the character {character:?}: write it in plain ASCII letters, digits and * , - / @"
     )]
     Character {
-        /// The first such character.
+        /// The first invalid character.
         character: char,
     },
-    /// Neither five nor six.
+    /// Neither five nor six fields.
     #[error("the schedule has {found} field{s}: write {EXPECTED}", s = if *found == 1 { "" } else { "s" })]
     FieldCount {
         /// How many there are.
         found: usize,
     },
-    /// `@reboot`: a daemon's start is no time.
+    /// `@reboot`: the start of a daemon is not a time.
     #[error("the schedule {text} names no time: a restart must not post, write {EXPECTED}")]
     Reboot {
         /// The word as written.
         text: String,
     },
-    /// A word that begins with `@` and isn't known.
+    /// An unknown word that begins with `@`.
     #[error("the schedule {text:?} is unknown: write one of {}, or five or six fields", words())]
     Word {
         /// The text as written.
         text: String,
     },
-    /// A field that can't be read.
+    /// An invalid field.
     #[error("{field} {value:?} {problem}")]
     Field {
         /// The field's name, as in crontab(5).
         field: &'static str,
-        /// The entry of the field's list that is wrong.
+        /// The invalid entry of the field's list.
         value: String,
         /// What is wrong with it, and what to write.
         problem: String,
     },
-    /// Every field is fine, but no day has them all.
+    /// Every field is valid, but no day matches them all.
     #[error(
         "the schedule {text:?} never fires: no month it names has such a day, change day of month or month"
     )]

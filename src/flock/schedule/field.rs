@@ -1,18 +1,19 @@
 //! One field of a schedule: a list of numbers, names, ranges and steps, as in crontab(5).
 //!
-//! What crontabs read differently, or can't mean what it says, is refused: a post isn't easily taken back. So `5/15`
-//! is an error (`5` to some, `5-59/15` to others), and so is a step longer than its field (`*/90` would fire hourly).
+//! A field that cron implementations read differently, or that can't mean what it says, is rejected, because a post
+//! isn't easily undone. So `5/15` is an error (`5` to some, `5-59/15` to others), and so is a step longer than its
+//! field (`*/90` would fire hourly).
 
 use std::collections::BTreeSet;
 
 use super::error::ScheduleError;
 
-/// A kind of field: its name and what it may contain.
+/// A kind of field: its name and its valid values.
 pub(super) struct Unit {
     name: &'static str,
     low: u8,
     high: u8,
-    /// Names of the values from `low` on; the first three letters do.
+    /// Names of the values from `low` on; their first three letters suffice.
     names: &'static [&'static str],
 }
 
@@ -39,20 +40,21 @@ const MONTHS: [&str; 12] = [
 ];
 const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
 
-/// Sunday in the crontab's two spellings.
+/// Sunday has two numbers in a crontab; this is the first.
 const SUNDAY: u8 = 0;
 const SUNDAY_AT_END: u8 = 7;
 
-/// What a field matches.
+/// The values that a field matches.
 pub(super) struct Field {
-    /// Whether it begins with `*`, which the rules on days and on shifts of the clock ask for, whatever it matches.
+    /// Whether it begins with `*`, which matters for the rules on days and on clock changes, whatever the field
+    /// matches.
     pub(super) starred: bool,
-    /// The values that match, Sunday being 0; none stands for any.
+    /// The values that match, with Sunday as 0; empty for any value.
     pub(super) values: BTreeSet<u8>,
 }
 
 impl Field {
-    /// The field that matches always.
+    /// A field that always matches.
     pub(super) fn any() -> Field {
         Field { starred: true, values: BTreeSet::new() }
     }
@@ -74,7 +76,7 @@ impl Unit {
         Ok(Field { starred: text.starts_with('*'), values })
     }
 
-    /// One entry of the list: `*`, a value or a range, with a step or without.
+    /// One entry of the list: `*`, a value or a range, with an optional step.
     fn entry(&self, whole: &str, entry: &str) -> Result<impl Iterator<Item = u8> + use<>, ScheduleError> {
         if entry.is_empty() {
             return Err(self.error(whole, "has an empty entry in its list: remove a comma"));
@@ -93,7 +95,7 @@ impl Unit {
 
     fn range(&self, entry: &str, first: &str, last: &str) -> Result<(u8, u8), ScheduleError> {
         let (from, mut to) = (self.single(entry, first)?, self.single(entry, last)?);
-        // By name, the Sunday that ends a range is the one after Saturday: `fri-sun` can mean nothing else.
+        // A Sunday given by name at the end of a range is the one after Saturday: `fri-sun` can mean nothing else.
         if self.high == SUNDAY_AT_END && to == SUNDAY && from > to && !last.starts_with('0') {
             to = SUNDAY_AT_END;
         }
@@ -140,7 +142,7 @@ impl Unit {
         Ok(value)
     }
 
-    /// What to say of a word that is neither number nor name.
+    /// The remedy for a word that is neither a number nor a name.
     fn remedy(&self, text: &str) -> String {
         let allowed = self.allowed();
         match text {

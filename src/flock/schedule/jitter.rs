@@ -1,6 +1,7 @@
-//! How long after its slot a bot posts, so that a flock doesn't post in one breath.
+//! The delay between a slot and its post, so that the bots of a flock don't all post at once.
 //!
-//! The delay is derived, not drawn: a restart, another machine or another version waits equally long. Nothing random.
+//! The delay is derived from the slot, not drawn: after a restart, on another machine or in another version it is the
+//! same.
 
 use std::time::Duration;
 
@@ -11,13 +12,14 @@ use sha2::{Digest, Sha256};
 #[must_use]
 pub fn delay(bot: &str, slot: DateTime<Utc>, jitter: Duration) -> Duration {
     let jitter_ms = u64::try_from(jitter.as_millis()).unwrap_or(u64::MAX);
-    // Jitter is so short beside 2^64 ms that the remainder favours no delay. Without jitter there is no remainder.
+    // Jitter is so short compared with 2^64 ms that the remainder has no noticeable bias. Zero jitter has no remainder.
     Duration::from_millis(draw(bot, slot).checked_rem(jitter_ms).unwrap_or(0))
 }
 
-/// A number that is as good as random over all of `u64`, and always the same for one bot and slot.
+/// A number that is uniformly distributed over all of `u64`, and always the same for one bot and slot.
 fn draw(bot: &str, slot: DateTime<Utc>) -> u64 {
-    // The slot has a fixed length and comes last, so that no two pairs of bot and slot hash the same bytes.
+    // The slot has a fixed length and comes last, so that two different pairs of bot and slot never hash the same
+    // bytes.
     let hash = Sha256::new().chain_update(bot).chain_update(slot.timestamp_millis().to_be_bytes()).finalize();
     hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
@@ -30,7 +32,7 @@ mod tests {
         DateTime::from_timestamp(second, 0).unwrap()
     }
 
-    /// Worked out with `sha256sum`. If this test fails, every bot of every flock draws again: don't change it.
+    /// Computed with `sha256sum`. If this test fails, every bot of every flock gets new delays: don't change it.
     #[test]
     fn is_the_same_in_every_version() {
         let ten_minutes = Duration::from_mins(10);

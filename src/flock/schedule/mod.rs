@@ -1,18 +1,18 @@
-//! When a bot posts: cron text and a time zone become a row of instants.
+//! When a bot posts: turns a cron text and a time zone into a sequence of instants.
 //!
-//! Three steps, a file each. `text` and `field` read crontab(5)'s dialect, `pattern` lets the `cron` crate match the
-//! clock on the wall, and `wall` turns what that clock shows into instants by a rule of our own:
+//! There are three steps. `text` and `field` parse crontab(5)'s dialect, `pattern` matches local times with the `cron`
+//! crate, and `wall` maps local times to instants by our own rule:
 //!
 //! - A job whose minute or hour begins with `*` follows the wall clock: it fires whenever the local time matches, in
-//!   both passes of the hour that is repeated in autumn, and not inside the hour that spring leaves out.
-//! - Any other job fires once per matching local time: in the first pass of a repeated hour, and for a time left out
-//!   at the first instant after it. Times moved to one instant are one slot.
+//!   both passes of the hour that is repeated in autumn, and not inside the hour that is skipped in spring.
+//! - Any other job fires once per matching local time: in the first pass of a repeated hour, and for a skipped time at
+//!   the first instant after it. Times moved to the same instant are one slot.
 //!
-//! The second rule has a shorter form, on which the code rests: a job fires when the wall clock *first reaches or
-//! passes* the local time. Seen so, slots never come out of order, whatever a zone does.
+//! The code relies on a shorter form of the second rule: a job fires when the wall clock *first reaches or passes* the
+//! local time. Under this rule slots are always in order, whatever a zone does.
 //!
-//! Absent on purpose: the clock (every "now" is an argument), what became of a slot (the ledger knows), and the policy
-//! for missed ones (the engine's). `jitter` only says how long after its slot a bot posts.
+//! Deliberately absent: the clock (every "now" is an argument), the outcome of a slot (in the ledger), and the policy
+//! for missed slots (in the engine). `jitter` only defines the delay between a slot and its post.
 
 mod error;
 mod field;
@@ -44,10 +44,11 @@ use self::{
     wall::{SECOND, Wall},
 };
 
-/// How many slots `shortest_gap` looks at: over a week of a job that fires every 20 minutes, years of a daily one.
+/// Number of slots that `shortest_gap` examines: over a week of a job that fires every 20 minutes, years of a daily
+/// one.
 const GAPS_LOOKED_AT: usize = 500;
 
-/// When a bot posts: a cron text, read in one time zone.
+/// When a bot posts: a cron text, interpreted in one time zone.
 ///
 /// Two schedules are equal if text and zone are.
 #[derive(Clone)]
@@ -60,11 +61,11 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Reads five fields as in crontab(5), six with the second first, or a word such as `@daily`.
+    /// Parses five fields as in crontab(5), six with the second first, or a word such as `@daily`.
     ///
     /// # Errors
     ///
-    /// When the text isn't a schedule, or is one that never fires; the error names the field and the remedy.
+    /// If the text isn't a schedule, or is one that never fires; the error names the field and the remedy.
     pub fn parse(text: &str, zone: Zone) -> Result<Schedule, ScheduleError> {
         let text = text::fold(text)?;
         let fields = text::fields(&text)?;
@@ -82,13 +83,13 @@ impl Schedule {
         &self.text
     }
 
-    /// The zone whose wall clock the text speaks of.
+    /// The zone whose wall clock the text refers to.
     #[must_use]
     pub fn zone(&self) -> &Zone {
         &self.wall.0
     }
 
-    /// The first slot strictly later than `after`; none when the years of the `cron` crate end (2100).
+    /// The first slot strictly later than `after`; `None` after 2100, where the years of the `cron` crate end.
     #[must_use]
     pub fn next_after(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         if after > pattern::last_instant() {
@@ -98,7 +99,7 @@ impl Schedule {
         if self.wildcard { self.next_shown(after) } else { self.next_reached(after) }
     }
 
-    /// The newest slot later than `after` and not later than `until`, found without visiting those between.
+    /// The newest slot later than `after` and not later than `until`, found without enumerating the slots in between.
     #[must_use]
     pub fn newest_between(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let after = after.max(pattern::first_instant());
@@ -115,8 +116,8 @@ impl Schedule {
         std::iter::successors(self.next_after(after), |slot| self.next_after(*slot))
     }
 
-    /// The shortest time between neighbours among the next slots, as the wall clock counts: a shift of the clock
-    /// doesn't shorten it. [`Duration::MAX`] when fewer than two slots are left.
+    /// The shortest interval between adjacent upcoming slots, in local time, so that a clock change doesn't shorten it.
+    /// [`Duration::MAX`] when fewer than two slots are left.
     #[must_use]
     pub fn shortest_gap(&self, after: DateTime<Utc>) -> Duration {
         let after = after.clamp(pattern::first_instant(), pattern::last_instant());
@@ -129,14 +130,14 @@ impl Schedule {
             .unwrap_or(Duration::MAX)
     }
 
-    /// A job with fixed times: the first matching time that the wall clock has neither shown nor passed, mapped to
-    /// the instant that reaches it.
+    /// A job with fixed times: the first matching time that the wall clock has neither shown nor passed, mapped to the
+    /// instant that reaches it.
     fn next_reached(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.pattern
             .upcoming(self.wall.furthest(after))
             .map(|time| self.wall.first_reaches(time))
-            // Always the first, by the rule above. A daemon that is told a time in the past fires without pause, so
-            // this holds even if a zone should do what no zone has done.
+            // Always the first, by the rule above. With a slot in the past the daemon would fire continuously, so this
+            // check holds even if a zone does what no zone has done so far.
             .find(|slot| *slot > after)
     }
 
@@ -145,7 +146,8 @@ impl Schedule {
         Some(self.wall.first_reaches(time))
     }
 
-    /// A job that follows the wall clock: one stretch of constant offset after the other, until one has a match.
+    /// A job that follows the wall clock: examines one period of constant offset after the other, until one has a
+    /// match.
     fn next_shown(&self, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let mut from = after;
         let mut shown = self.wall.shows(after);
@@ -155,7 +157,7 @@ impl Schedule {
             let Some(shift) = self.wall.first_shift(from, slot) else {
                 return Some(slot);
             };
-            // The instant of the shift itself may match: the search goes on from just before what it shows.
+            // The instant of the clock change may match itself, so the search continues from just before what it shows.
             from = shift;
             shown = self.wall.shows(shift) - SECOND;
         }

@@ -1,5 +1,5 @@
-//! A second, slow and obvious implementation to compare with: it looks at every minute (or second), and asks the zone only what
-//! the clock shows at an instant. It shares no code with the real one and doesn't use the `cron` crate.
+//! A second, slow and obvious implementation to compare with: it examines every minute (or second), and asks the zone
+//! only what the clock shows at an instant. It shares no code with the real one and doesn't use the `cron` crate.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -7,7 +7,7 @@ use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
 
 use super::Zone;
 
-/// A stretch of a zone's life, tick by tick: the instants, and what the clock shows then.
+/// A period in a zone, tick by tick: the instants, and what the clock shows at each.
 pub(super) struct Ticks {
     tick: TimeDelta,
     margin: TimeDelta,
@@ -16,12 +16,12 @@ pub(super) struct Ticks {
 }
 
 impl Ticks {
-    /// All minutes, from three days before to three days after: more than any shift of the clock.
+    /// All minutes, from three days before to three days after: more than any clock change.
     pub(super) fn minutes(zone: &Zone, from: DateTime<Utc>, until: DateTime<Utc>) -> Ticks {
         Ticks::around(zone, from, until, TimeDelta::minutes(1), TimeDelta::days(3))
     }
 
-    /// All seconds, from six hours before to six hours after: enough for a shift of an hour or two.
+    /// All seconds, from six hours before to six hours after: enough for a clock change of an hour or two.
     pub(super) fn seconds(zone: &Zone, from: DateTime<Utc>, until: DateTime<Utc>) -> Ticks {
         Ticks::around(zone, from, until, TimeDelta::seconds(1), TimeDelta::hours(6))
     }
@@ -44,13 +44,13 @@ impl Ticks {
         ticks
     }
 
-    /// The instants at which a job fires, complete for what was asked for.
+    /// The instants at which a job fires, complete for the requested period.
     pub(super) fn slots(&self, text: &str) -> BTreeSet<DateTime<Utc>> {
         let job = CronJob::read(text);
         if job.wildcard {
             return self.all.iter().filter(|(_, shown)| job.matches(*shown)).map(|(at, _)| *at).collect();
         }
-        // Near the ends it can't be known whether a time was shown before, or is shown later.
+        // Near the ends it is unknown whether a time was shown before, or is shown later.
         let (first, last) =
             (self.all[0].1 + self.margin / 3, self.all[self.all.len() - 1].1 - self.margin / 3);
         let mut slots = BTreeSet::new();
@@ -64,7 +64,7 @@ impl Ticks {
         slots
     }
 
-    /// A fixed time fires when the clock shows it first; if it never does, when the clock jumps over it.
+    /// A fixed time fires when the clock first shows it; if it never does, when the clock jumps over it.
     fn fires(&self, time: NaiveDateTime) -> DateTime<Utc> {
         if let Some(at) = self.first_shown.get(&time) {
             return *at;
@@ -74,7 +74,7 @@ impl Ticks {
     }
 }
 
-/// The fields as tables, by the letter of crontab(5).
+/// The fields as tables, strictly by crontab(5).
 struct CronJob {
     second: Vec<bool>,
     minute: Vec<bool>,

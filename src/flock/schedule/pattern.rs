@@ -1,8 +1,8 @@
-//! Matching of local times, which the `cron` crate does; this is the only file that knows it.
+//! Matches local times with the `cron` crate; this is the only file that uses the crate.
 //!
-//! The crate is asked in local time without a zone (as if it were UTC), because across shifts of the clock it skips,
-//! repeats and returns to the past. Its dialect is Quartz's, so it is handed plain lists of numbers: weekdays run from
-//! 1 (Sunday) to 7 there, both day fields must match, and years end in 2100.
+//! The crate is given local time without a zone (as if it were UTC), because across clock changes it skips and repeats
+//! slots, and returns slots in the past. Its dialect is Quartz's, so it is given plain lists of numbers: weekdays run
+//! from 1 (Sunday) to 7 there, both day fields must match, and years end in 2100.
 
 use std::fmt::Write;
 
@@ -10,16 +10,16 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Timelike, Utc};
 
 use super::{field::Field, text::CronFields, wall::SECOND};
 
-/// The years that the `cron` crate knows.
+/// The range of years that the `cron` crate supports.
 const FIRST_YEAR: i32 = 1970;
 const LAST_YEAR: i32 = 2100;
 
-/// Every local time of the known years, in whatever zone, is later than this instant.
+/// Every supported local time, in any zone, is later than this instant.
 pub(super) fn first_instant() -> DateTime<Utc> {
     (new_year(FIRST_YEAR) - TimeDelta::days(2)).and_utc()
 }
 
-/// Every local time of the known years, in whatever zone, is earlier than this instant.
+/// Every supported local time, in any zone, is earlier than this instant.
 pub(super) fn last_instant() -> DateTime<Utc> {
     (new_year(LAST_YEAR + 1) + TimeDelta::days(2)).and_utc()
 }
@@ -27,14 +27,14 @@ pub(super) fn last_instant() -> DateTime<Utc> {
 /// The local times at which a job fires.
 #[derive(Clone)]
 pub(super) struct Pattern {
-    /// One that asks for both day fields, or two that ask for one each, when either may match.
+    /// One schedule that requires both day fields, or two that require one each, if either may match.
     sides: Vec<cron::Schedule>,
 }
 
 impl Pattern {
     pub(super) fn new(fields: &CronFields) -> Pattern {
         let any = Field::any();
-        // crontab(5): a day field that begins with `*` restricts nothing by itself, but still has to match.
+        // crontab(5): a day field that begins with `*` does not trigger the either-or rule, but still has to match.
         let either = !fields.day.starred && !fields.weekday.starred;
         let sides = if either {
             vec![translate(fields, &fields.day, &any), translate(fields, &any, &fields.weekday)]
@@ -59,8 +59,8 @@ impl Pattern {
 
     /// The newest match not later than `time`.
     pub(super) fn newest_until(&self, time: NaiveDateTime) -> Option<NaiveDateTime> {
-        // Asked from a later year, the crate begins with its last year, but in the middle of it.
-        // A part of a second would let it answer with the second that has not come yet.
+        // When asked from a later year, the crate begins with its last year, but in the middle of it. With a fraction
+        // of a second it could answer with the next second, which has not come yet.
         let whole = time.with_nanosecond(0).unwrap_or(time);
         let before = (whole + SECOND).min(new_year(LAST_YEAR + 1)).and_utc();
         self.sides
@@ -80,7 +80,7 @@ fn new_year(year: i32) -> NaiveDateTime {
     NaiveDate::from_yo_opt(year, 1).expect("every year has a first day").into()
 }
 
-/// One schedule of the crate for which both day fields have to match.
+/// A schedule of the crate in which both day fields have to match.
 fn translate(fields: &CronFields, day: &Field, weekday: &Field) -> cron::Schedule {
     let (second, minute, hour) = (list(&fields.second, 0), list(&fields.minute, 0), list(&fields.hour, 0));
     let (day, month, weekday) = (list(day, 0), list(&fields.month, 0), list(weekday, 1));
@@ -88,7 +88,7 @@ fn translate(fields: &CronFields, day: &Field, weekday: &Field) -> cron::Schedul
     text.parse().expect("lists of numbers within range are cron text")
 }
 
-/// The values of a field as a list, each moved by what the crate counts from.
+/// The values of a field as a list, shifted to the crate's numbering.
 fn list(field: &Field, shift: u8) -> String {
     let mut list = String::new();
     for value in &field.values {

@@ -1,4 +1,4 @@
-//! What is refused, and what the error says. The texts are compared in full: a person reads them.
+//! Rejected schedules and their error messages. The messages are compared in full, because people read them.
 
 use super::{Schedule, ScheduleError, Zone};
 

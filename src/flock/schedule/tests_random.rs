@@ -1,4 +1,4 @@
-//! Random jobs, zones, instants and texts: compared with the oracle, with iterating, and with nothing at all.
+//! Random jobs, zones, instants and texts: compared with the oracle, with iteration, or only parsed.
 
 use chrono::TimeDelta;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! What texts mean, worked out by hand from crontab(5). All in UTC, where the clock never shifts.
+//! The meaning of schedules, worked out by hand from crontab(5). All in UTC, where the clock never changes.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn parse(text: &str) -> Schedule {
     Schedule::parse(text, Zone::utc()).unwrap()
 }
 
-/// The first slots after midnight of Thursday, 1 January 2026; without a year that year is meant.
+/// The first slots after midnight of Thursday, 1 January 2026; dates without a year are in 2026.
 fn check(text: &str, expected: &[&str]) {
     let schedule = parse(text);
     let slots: Vec<_> = schedule.upcoming(at("2026-01-01 00:00")).take(expected.len()).collect();
@@ -27,7 +27,7 @@ fn check(text: &str, expected: &[&str]) {
     assert_eq!(schedule.newest_between(at("2026-01-01 00:00"), slots[0]), Some(slots[0]), "{text}");
 }
 
-/// Every day at midnight, given by the days of January 2026.
+/// Every day at midnight, given as days of January 2026.
 fn check_days(text: &str, days: &[u32]) {
     let times: Vec<_> = days.iter().map(|day| format!("01-{day:02} 00:00")).collect();
     check(text, &times.iter().map(String::as_str).collect::<Vec<_>>());
@@ -229,7 +229,7 @@ fn years_end_without_a_panic() {
     }
 }
 
-/// By visiting every slot this would take minutes.
+/// Visiting every slot would take minutes.
 #[test]
 fn the_newest_of_ten_years_is_found_at_once() {
     let (after, until) = (at("2020-05-05 05:05:05"), at("2030-05-05 05:05:05"));

@@ -1,4 +1,4 @@
-//! Schedules across every shift of the clock, compared with the oracle.
+//! Schedules across every clock change, compared with the oracle.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,8 @@ use jiff::tz::TimeZoneDatabase;
 
 use super::{Schedule, Zone, oracle::Ticks};
 
-/// Every kind of job: fixed and following the wall clock, in and around the hours that shifts touch.
+/// Every kind of job: at fixed times and following the wall clock, within and around the hours that clock changes
+/// affect.
 const JOBS: [&str; 22] = [
     "* * * * *",
     "*/20 * * * *",
@@ -56,7 +57,7 @@ fn offset(zone: &Zone, at: DateTime<Utc>) -> i32 {
     zone.local(at).offset().local_minus_utc()
 }
 
-/// The hours at whose beginning the clock has another offset than an hour before.
+/// The hours that begin with a different offset than the hour before.
 pub(super) fn shifts(
     zone: &Zone,
     from: DateTime<Utc>,
@@ -74,7 +75,7 @@ pub(super) fn shifts(
     hours
 }
 
-/// Asks from every slot, beside every slot and now and then in between, as a restart would.
+/// Compares the results from every slot, next to every slot, and at some instants in between, as after a restart.
 fn compare(
     text: &str,
     zone: &Zone,
@@ -99,7 +100,7 @@ fn compare(
     assert_eq!(all, expected, "{text} in {zone}: upcoming from {from}");
 }
 
-/// The hours around a shift are asked for closely, the days around it for every job that fires seldom.
+/// Checks the hours around a clock change closely, and the days around it for every job that rarely fires.
 pub(super) fn compare_around(zone: &Zone, shift: DateTime<Utc>, texts: &[&str]) {
     let far = TimeDelta::hours(27);
     let minutes = Ticks::minutes(zone, shift - far, shift + far);
@@ -165,7 +166,7 @@ fn vostok_went_back_seven_hours() {
     compare_years("Antarctica/Vostok", 1994..1995);
 }
 
-/// `wall` looks for one shift at a time; a new edition of the zones must not break that unnoticed.
+/// `wall` looks for one clock change at a time; a new edition of the zones must not break that unnoticed.
 #[test]
 fn no_zone_shifts_twice_in_four_days() {
     for name in TimeZoneDatabase::bundled().available() {
@@ -176,7 +177,7 @@ fn no_zone_shifts_twice_in_four_days() {
     }
 }
 
-/// Jobs of six fields, second by second.
+/// Jobs with six fields, second by second.
 #[test]
 fn seconds_agree_with_the_oracle() {
     let jobs = [
@@ -238,7 +239,7 @@ fn a_lost_day_fires_at_its_end() {
     assert_eq!(slots, [at(2011, 12, 29, 22, 0), at(2011, 12, 30, 10, 0), at(2011, 12, 30, 22, 0)]);
 }
 
-/// A slot half a year away is found across the shifts between, from either side.
+/// A slot half a year away is found across the clock changes in between, in both directions.
 #[test]
 fn seldom_jobs_that_follow_the_wall() {
     for zone in ["Europe/Berlin", "Africa/Casablanca", "Asia/Gaza", "Australia/Lord_Howe"].map(zone) {

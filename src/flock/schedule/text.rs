@@ -5,7 +5,7 @@ use super::{
     field::{self, Field},
 };
 
-/// The six fields of a schedule, read and within range.
+/// The six fields of a schedule, parsed and within range.
 pub(super) struct CronFields {
     pub(super) second: Field,
     pub(super) minute: Field,
@@ -15,7 +15,7 @@ pub(super) struct CronFields {
     pub(super) weekday: Field,
 }
 
-/// The text with one space between words and none around; refuses what no schedule contains.
+/// The text with single spaces between words and none around it; rejects characters that no schedule contains.
 pub(super) fn fold(text: &str) -> Result<String, ScheduleError> {
     if text.chars().nth(MAX_CHARS).is_some() {
         return Err(ScheduleError::TooLong);
@@ -30,7 +30,7 @@ pub(super) fn fold(text: &str) -> Result<String, ScheduleError> {
     Ok(words.join(" "))
 }
 
-/// Reads folded text.
+/// Parses folded text.
 pub(super) fn fields(text: &str) -> Result<CronFields, ScheduleError> {
     if text.starts_with('@') {
         return read(word(text)?);

@@ -1,23 +1,23 @@
-//! A zone's wall clock: what it shows at an instant, when it first shows a time, and where it is shifted.
+//! A zone's wall clock: what it shows at an instant, when it first shows a time, and when it changes.
 //!
-//! Only the way from an instant to its offset is asked of the rules; it is always defined. The way back is built
-//! here, from one shift at a time, because "none" and "ambiguous" are no answers to "when does the job fire".
+//! Only the mapping from an instant to its offset, which is always defined, is taken from the rules. The inverse is
+//! built here, one clock change at a time, because "none" and "ambiguous" are no answers to "when does the job fire".
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 
 use super::zone::Zone;
 
-/// Cron counts in seconds.
+/// Cron's resolution is one second.
 pub(super) const SECOND: TimeDelta = TimeDelta::seconds(1);
 
-/// No wall clock is farther from UTC, and none was ever shifted by more (Samoa skipped a day of 24 hours in 2011).
+/// No wall clock is farther from UTC, and none was ever changed by more (Samoa skipped a day of 24 hours in 2011).
 const REACH: TimeDelta = TimeDelta::hours(26);
 
-/// No zone shifts its clock twice within this time since 1970: the nearest two are a week apart (Recife in 2000, Gaza
-/// around Ramadan). A test asks every zone. It has to be at least twice `REACH`.
+/// No zone changes its clock twice within this time since 1970: the closest two changes are a week apart (Recife in
+/// 2000, Gaza around Ramadan). A test checks every zone. It has to be at least twice `REACH`.
 const STRIDE: TimeDelta = TimeDelta::hours(96);
 
-/// The clock on the wall of one zone.
+/// The wall clock of a zone.
 #[derive(Clone)]
 pub(super) struct Wall(pub(super) Zone);
 
@@ -27,13 +27,13 @@ impl Wall {
         at.naive_utc() + self.offset(at)
     }
 
-    /// When the clock shows `time`, were its offset always that of `at`.
+    /// When the clock would show `time` if its offset were always that of `at`.
     pub(super) fn with_offset_of(&self, at: DateTime<Utc>, time: NaiveDateTime) -> DateTime<Utc> {
         (time - self.offset(at)).and_utc()
     }
 
-    /// The latest time that the clock has shown up to an instant. Only in the second pass of a repeated hour does
-    /// this differ from what it shows.
+    /// The latest time that the clock has shown up to an instant. It differs from what the clock shows only in the
+    /// second pass of a repeated hour.
     pub(super) fn furthest(&self, at: DateTime<Utc>) -> NaiveDateTime {
         let now = self.shows(at);
         self.newest_shift(at - REACH, at).map_or(now, |shift| now.max(self.shows(shift - SECOND)))
@@ -49,7 +49,7 @@ impl Wall {
         }
     }
 
-    /// The first instant in (after, until] from which the clock has another offset.
+    /// The first instant in (after, until] at which the clock's offset changes.
     pub(super) fn first_shift(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let (mut from, offset) = (after, self.offset(after));
         while from < until {
@@ -62,7 +62,7 @@ impl Wall {
         None
     }
 
-    /// The newest instant in (after, until] from which the clock has another offset.
+    /// The newest instant in (after, until] at which the clock's offset changes.
     pub(super) fn newest_shift(&self, after: DateTime<Utc>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let (mut to, offset) = (until, self.offset(until));
         while after < to {
@@ -75,7 +75,7 @@ impl Wall {
         None
     }
 
-    /// The one shift in (from, to], by halving.
+    /// The single clock change in (from, to], by bisection.
     fn shift_in(&self, from: DateTime<Utc>, to: DateTime<Utc>) -> DateTime<Utc> {
         let offset = self.offset(from);
         let (mut before, mut after) = (from.timestamp(), to.timestamp());

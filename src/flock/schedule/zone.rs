@@ -1,7 +1,7 @@
 //! A time zone: the name that a person wrote, and the rules that belong to it.
 //!
-//! The rules are a value. Where they come from (the system's files or the copy in the binary) is decided by whoever
-//! reads `flock.toml`; nothing here opens a file.
+//! The rules are a value. The reader of `flock.toml` decides where they come from (the system's files or the copy in
+//! the binary); nothing here opens a file.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,7 +11,8 @@ use chrono::{DateTime, FixedOffset, Offset, Utc};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
-/// A zone of the IANA list. Two are equal if name and rules are: a new edition of the rules makes another zone.
+/// A zone of the IANA list. Two zones are equal if their names and rules are: a new edition of the rules makes a
+/// different zone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Zone {
     name: Arc<str>,
@@ -19,7 +20,7 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// A zone with these rules, under the name by which people know it.
+    /// A zone with these rules, under its IANA name.
     #[must_use]
     pub fn new(name: &str, rules: TimeZone) -> Zone {
         Zone { name: name.into(), rules }
@@ -45,27 +46,27 @@ impl Zone {
         &self.name
     }
 
-    /// The name under which the list keeps this zone's rules, where its own name is only another for them.
+    /// The primary name of this zone's rules on the list, if its own name is an alias.
     #[must_use]
     pub fn primary(&self) -> Option<&str> {
         self.rules.primary_iana_name()
     }
 
-    /// What the clock on the wall shows at an instant.
+    /// What the wall clock shows at an instant.
     #[must_use]
     pub fn local(&self, at: DateTime<Utc>) -> DateTime<FixedOffset> {
         let seconds = self.rules.to_offset(timestamp(at)).seconds();
         at.with_timezone(&FixedOffset::east_opt(seconds).unwrap_or_else(|| Utc.fix()))
     }
 
-    /// What the zone's time is called at an instant, such as `CET`; an offset such as `+03` where it has no name.
+    /// The abbreviation in use at an instant, such as `CET`; an offset such as `+03` where there is none.
     #[must_use]
     pub fn abbreviation(&self, at: DateTime<Utc>) -> String {
         self.rules.to_offset_info(timestamp(at)).abbreviation().to_owned()
     }
 }
 
-/// The calendar of the rules ends in the year 9999; whatever is later has the last offset.
+/// The rules' calendar ends in the year 9999; later instants have the last offset.
 fn timestamp(at: DateTime<Utc>) -> Timestamp {
     let end = if at < DateTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
     Timestamp::from_second(at.timestamp()).unwrap_or(end)
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!(Zone::built_in("Etc/Unknown"), None);
     }
 
-    /// Rules that were changed since 2025: half a year of them stood on a page of the law before any clock was moved.
+    /// Rules that were changed since 2025, by a law published half a year before any clock was changed.
     #[test]
     fn the_built_in_rules_are_those_of_2026() {
         let at: DateTime<Utc> = "2026-11-30T19:00:00Z".parse().unwrap();

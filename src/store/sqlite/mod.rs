@@ -418,12 +418,12 @@ impl Store for Sqlite {
         change!(self, |db| async { Ok(sql::take_wish(db, id).await?) })
     }
 
-    async fn command_result(&self, id: PostId, answer: &CommandResult) -> Result<(), StoreError> {
+    async fn finish_command(&self, id: PostId, answer: &CommandResult) -> Result<(), StoreError> {
         let answer = as_json(answer)?;
         change!(self, |db| async { Ok(sql::answer_wish(db, id, &answer).await?) })
     }
 
-    async fn finish_command(&self, id: PostId) -> Result<Option<CommandResult>, StoreError> {
+    async fn command_result(&self, id: PostId) -> Result<Option<CommandResult>, StoreError> {
         let answer = read!(self, wish_answer(id))?;
         let unreadable =
             |error| StoreError::Unusable(format!("the answer to wish {id} can't be read: {error}"));

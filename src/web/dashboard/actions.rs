@@ -84,7 +84,7 @@ async fn execute(site: &Site, what: CommandKind) -> Result<PostId, StoreError> {
     site.store.submit_command(&command).await?;
     site.store.notify().await;
     for _ in 0..MAX_POLLS {
-        if site.store.finish_command(command.id).await?.is_some() {
+        if site.store.command_result(command.id).await?.is_some() {
             break;
         }
         site.clock.sleep(POLL_INTERVAL).await;
@@ -96,7 +96,7 @@ async fn execute(site: &Site, what: CommandKind) -> Result<PostId, StoreError> {
 pub(super) async fn outcome(site: &Site, query: &Parameters) -> Result<Option<CommandResult>, StoreError> {
     let Some(id) = query.find("wish").and_then(|id| id.parse().ok()) else { return Ok(None) };
     let waiting = || CommandResult::new(false, "still in progress: this page will show the result", None);
-    Ok(Some(site.store.finish_command(id).await?.unwrap_or_else(waiting)))
+    Ok(Some(site.store.command_result(id).await?.unwrap_or_else(waiting)))
 }
 
 /// What the counter shows.

@@ -304,10 +304,10 @@ impl Store for MemoryStore {
     async fn open_commands(&self) -> Result<Vec<Command>, StoreError> {
         never()
     }
-    async fn command_result(&self, _: PostId, _: &CommandResult) -> Result<(), StoreError> {
+    async fn finish_command(&self, _: PostId, _: &CommandResult) -> Result<(), StoreError> {
         never()
     }
-    async fn finish_command(&self, _: PostId) -> Result<Option<CommandResult>, StoreError> {
+    async fn command_result(&self, _: PostId) -> Result<Option<CommandResult>, StoreError> {
         never()
     }
     async fn cancel_command(&self, _: PostId) -> Result<bool, StoreError> {

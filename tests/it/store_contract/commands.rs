@@ -18,7 +18,7 @@ pub(super) async fn wishes_are_open_oldest_first(ledger: Ledger) {
     assert_eq!(open().await, [early.clone(), middle.clone(), late.clone()]);
     // Claimed but not answered: the process that claimed it may have ended, so it stays open.
     assert!(ledger.one.claim_command(early.id).await.unwrap());
-    ledger.one.command_result(middle.id, &answer("done")).await.unwrap();
+    ledger.one.finish_command(middle.id, &answer("done")).await.unwrap();
     assert_eq!(open().await, [early, late]);
 }
 
@@ -72,14 +72,14 @@ async fn tell(ledger: &Ledger, acts: [Act; 3]) {
         let expected = model.act(act);
         match act {
             Act::Take => assert_eq!(ledger.one.claim_command(wish.id).await, Ok(expected), "{acts:?} {at}"),
-            Act::Answer => ledger.one.command_result(wish.id, &answer("done")).await.unwrap(),
+            Act::Answer => ledger.one.finish_command(wish.id, &answer("done")).await.unwrap(),
             Act::Withdraw => {
                 assert_eq!(ledger.other.cancel_command(wish.id).await, Ok(expected), "{acts:?} {at}");
             }
         }
         let open = ledger.one.open_commands().await.unwrap().contains(&wish);
         assert_eq!(open, !model.gone && !model.answered, "{acts:?} {at}");
-        let told = ledger.other.finish_command(wish.id).await.unwrap();
+        let told = ledger.other.command_result(wish.id).await.unwrap();
         assert_eq!(told, model.answered.then(|| answer("done")), "{acts:?} {at}");
     }
 }
@@ -96,8 +96,8 @@ pub(super) async fn what_was_wished_comes_back_as_it_was(ledger: Ledger) {
         ledger.other.submit_command(&wish).await.unwrap();
         assert_eq!(ledger.one.open_commands().await.unwrap(), std::slice::from_ref(&wish));
         let full = CommandResult::new(false, "no: \"why\"", Some(wish.id.to_string()));
-        ledger.one.command_result(wish.id, &full).await.unwrap();
-        assert_eq!(ledger.other.finish_command(wish.id).await.unwrap(), Some(full));
+        ledger.one.finish_command(wish.id, &full).await.unwrap();
+        assert_eq!(ledger.other.command_result(wish.id).await.unwrap(), Some(full));
     }
-    assert_eq!(ledger.other.finish_command(id_at(9)).await.unwrap(), None);
+    assert_eq!(ledger.other.command_result(id_at(9)).await.unwrap(), None);
 }

@@ -69,7 +69,7 @@ impl House {
     pub(crate) async fn answer(&self, id: PostId) -> CommandResult {
         let asked = async {
             loop {
-                if let Some(answer) = self.desk.finish_command(id).await.unwrap() {
+                if let Some(answer) = self.desk.command_result(id).await.unwrap() {
                     return answer;
                 }
                 tokio::task::yield_now().await;
