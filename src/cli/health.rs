@@ -16,7 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::flock::web::Web;
 use crate::net::http;
-use crate::store::mark_of;
+use crate::store::fingerprint_of;
 
 /// A healthy daemon answers at once; there is no point in waiting longer for another.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,7 +78,7 @@ fn stranger(readiness: Option<&Value>, alive: &str, mark: &str) -> Option<&'stat
 /// Where the daemon listens, and how its flock is told from others, as far as flock.toml says: that may have been broken since the daemon was started.
 fn listen(config: &Path) -> Result<(SocketAddr, String)> {
     let examined = config::examine(config, SystemClock.now());
-    let found = examined.flock.map(|flock| (flock.web.listen, mark_of(&flock.database)));
+    let found = examined.flock.map(|flock| (flock.web.listen, fingerprint_of(&flock.database)));
     found.with_context(|| {
         format!("{} does not say where the daemon listens: mend it, or say with --listen", config.display())
     })

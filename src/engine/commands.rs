@@ -98,7 +98,7 @@ async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError>
         )));
     }
     engine.store.resume(bot, now).await?;
-    engine.limits.let_go(&bound);
+    engine.limits.clear_cooldown(&bound);
     engine.events.emit(&Event::Resumed { bot: bot.clone() });
     let record = engine.bot_record(&bound, now).await?;
     if record.reconciliation.is_some() {

@@ -39,19 +39,14 @@ pub(super) enum Due {
     Never,
 }
 
-/// What is due at `now`, when slots up to `considered` have been dealt with. A bot that makes up for no missed slot
+/// What is due at `now`, when slots up to `last_slot` have been dealt with. A bot that makes up for no missed slot
 /// fires one that is no later than `on_time`.
-pub(super) fn due_within(
-    bot: &Bot,
-    considered: DateTime<Utc>,
-    now: DateTime<Utc>,
-    on_time: TimeDelta,
-) -> Due {
-    let Some(slot) = newest_due(bot, considered, now) else {
-        return next(bot, considered).map_or(Due::Never, Due::NotBefore);
+pub(super) fn due_within(bot: &Bot, last_slot: DateTime<Utc>, now: DateTime<Utc>, on_time: TimeDelta) -> Due {
+    let Some(slot) = newest_due(bot, last_slot, now) else {
+        return next(bot, last_slot).map_or(Due::Never, Due::NotBefore);
     };
     let due_at = with_delay(bot, slot);
-    let missed = count_between(bot, considered, slot);
+    let missed = count_between(bot, last_slot, slot);
     let late = now - due_at;
     let too_late = late > delta(bot.max_late) || (bot.on_miss == OnMiss::Skip && late > on_time);
     if too_late {
@@ -61,9 +56,9 @@ pub(super) fn due_within(
     }
 }
 
-/// When the first slot after `considered` is due, delay included.
-pub(super) fn next(bot: &Bot, considered: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    bot.schedule.next_after(considered).map(|slot| with_delay(bot, slot))
+/// When the first slot after `last_slot` is due, delay included.
+pub(super) fn next(bot: &Bot, last_slot: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    bot.schedule.next_after(last_slot).map(|slot| with_delay(bot, slot))
 }
 
 /// The instant after which a post that was due at `due_at` is not tried any more.
@@ -77,10 +72,10 @@ pub(super) fn with_delay(bot: &Bot, slot: DateTime<Utc>) -> DateTime<Utc> {
 
 /// The newest slot whose delay has passed too. A delay is shorter than the time between slots, so this
 /// looks at two slots at most, but for nights in which the clock is changed.
-fn newest_due(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let mut slot = bot.schedule.newest_between(considered, now)?;
+fn newest_due(bot: &Bot, last_slot: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let mut slot = bot.schedule.newest_between(last_slot, now)?;
     while with_delay(bot, slot) > now {
-        slot = bot.schedule.newest_between(considered, slot - TimeDelta::milliseconds(1))?;
+        slot = bot.schedule.newest_between(last_slot, slot - TimeDelta::milliseconds(1))?;
     }
     Some(slot)
 }
@@ -108,8 +103,8 @@ mod tests {
         samples::bot("walt", schedule)
     }
 
-    fn due(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Due {
-        due_within(bot, considered, now, ON_TIME)
+    fn due(bot: &Bot, last_slot: DateTime<Utc>, now: DateTime<Utc>) -> Due {
+        due_within(bot, last_slot, now, ON_TIME)
     }
 
     fn at(time: &str) -> DateTime<Utc> {
@@ -160,12 +155,12 @@ mod tests {
         (bot.jitter, bot.max_late) = (Duration::from_mins(50), Duration::from_mins(5));
         let due_at = at("13:00:00") + delta(jitter::delay("walt", at("13:00:00"), bot.jitter));
         assert!(due_at > at("13:00:10"), "a delay to speak of");
-        let considered = at("12:00:00");
+        let last_slot = at("12:00:00");
         let fires = Due::Slot { slot: at("13:00:00"), due_at, missed: 0 };
-        assert_eq!(due(&bot, considered, due_at - TimeDelta::milliseconds(1)), Due::NotBefore(due_at));
-        assert_eq!(due(&bot, considered, due_at), fires);
-        assert_eq!(due(&bot, considered, due_at + TimeDelta::minutes(5)), fires);
-        let after = due(&bot, considered, due_at + TimeDelta::minutes(5) + TimeDelta::milliseconds(1));
+        assert_eq!(due(&bot, last_slot, due_at - TimeDelta::milliseconds(1)), Due::NotBefore(due_at));
+        assert_eq!(due(&bot, last_slot, due_at), fires);
+        assert_eq!(due(&bot, last_slot, due_at + TimeDelta::minutes(5)), fires);
+        let after = due(&bot, last_slot, due_at + TimeDelta::minutes(5) + TimeDelta::milliseconds(1));
         assert_eq!(after, too_late("13:00:00", 1));
     }
 
@@ -203,8 +198,8 @@ mod tests {
     }
 
     /// What is due, by looking at every slot.
-    fn by_looking_at_each(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Option<(i64, u32)> {
-        let slots: Vec<_> = bot.schedule.upcoming(considered).take_while(|slot| *slot <= now).collect();
+    fn by_looking_at_each(bot: &Bot, last_slot: DateTime<Utc>, now: DateTime<Utc>) -> Option<(i64, u32)> {
+        let slots: Vec<_> = bot.schedule.upcoming(last_slot).take_while(|slot| *slot <= now).collect();
         let passed = slots.iter().rposition(|slot| with_delay(bot, *slot) <= now)?;
         Some((slots[passed].timestamp(), u32::try_from(passed).unwrap()))
     }
@@ -226,17 +221,17 @@ mod tests {
             bot.schedule = Schedule::parse(schedule, Zone::built_in("Europe/Berlin").unwrap()).unwrap();
             (bot.max_late, bot.jitter) = (Duration::MAX, Duration::from_millis(jitter));
             let night = if autumn { "2024-10-26T22:00:00Z" } else { "2024-03-30T22:00:00Z" };
-            let considered = night.parse::<DateTime<Utc>>().unwrap() + TimeDelta::milliseconds(from);
-            let now = considered + TimeDelta::milliseconds(length);
-            match due(&bot, considered, now) {
+            let last_slot = night.parse::<DateTime<Utc>>().unwrap() + TimeDelta::milliseconds(from);
+            let now = last_slot + TimeDelta::milliseconds(length);
+            match due(&bot, last_slot, now) {
                 Due::Slot { slot, due_at, missed } => {
-                    let expected = by_looking_at_each(&bot, considered, now);
+                    let expected = by_looking_at_each(&bot, last_slot, now);
                     prop_assert_eq!(expected, Some((slot.timestamp(), missed)));
                     prop_assert!(slot <= due_at && due_at <= now);
                     prop_assert!(matches!(due(&bot, slot, now), Due::NotBefore(next) if next > now));
                 }
                 Due::NotBefore(next) => {
-                    prop_assert_eq!(by_looking_at_each(&bot, considered, now), None);
+                    prop_assert_eq!(by_looking_at_each(&bot, last_slot, now), None);
                     prop_assert!(next > now);
                 }
                 other => prop_assert!(false, "{other:?}"),

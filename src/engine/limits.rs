@@ -122,7 +122,7 @@ impl SendLimits {
     }
 
     /// Lets all bots of the app send again, because the reason for the cooldown may be gone.
-    pub(super) fn let_go(&self, bound: &BoundBot) {
+    pub(super) fn clear_cooldown(&self, bound: &BoundBot) {
         *locked(&bound.memory.sends.held) = None;
         if let Some(gate) = locked(&self.groups).get_mut(bound.bot.limit_group()) {
             gate.held = None;

@@ -128,7 +128,7 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
         }
         State::Planned => {
             if settle::mended(record, &post) {
-                engine.limits.let_go(bound);
+                engine.limits.clear_cooldown(bound);
             }
             match attempt::attempt_planned(run, &post).await? {
                 Attempted::Post(post) => *post,

@@ -27,9 +27,9 @@ use crate::store::vault::{StoredTokens, Vault, VaultError};
 use crate::store::{AccountConflict, Store, StoreError};
 
 /// How long a lease lasts: longer than a request may take, so that two are never in flight.
-const CLAIM: TimeDelta = TimeDelta::seconds(60);
+const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// The same for signing out, which takes two requests.
-const FAREWELL: TimeDelta = TimeDelta::seconds(90);
+const SIGN_OUT_LEASE: TimeDelta = TimeDelta::seconds(90);
 /// Tokens that run out within this are renewed first: the request takes a moment, and clocks differ.
 const EARLY: TimeDelta = TimeDelta::seconds(30);
 /// The pause before checking whether another process has finished renewing.
@@ -136,12 +136,8 @@ impl TokenManager {
     /// Newer tokens than `held`, which have expired or were rejected. If another process has stored newer ones in the
     /// meantime, those.
     pub async fn renew(&self, bound: &BoundBot, held: &SessionTokens) -> Result<SessionTokens, NotReady> {
-        let kept = self.claimed(&bound.bot.name, Some(held), CLAIM).await?;
-        if kept.tokens == held.tokens {
-            self.renew_claimed(bound, kept).await
-        } else {
-            signed_in(bound, kept)
-        }
+        let kept = self.leased(&bound.bot.name, Some(held), LEASE).await?;
+        if kept.tokens == held.tokens { self.renew_leased(bound, kept).await } else { signed_in(bound, kept) }
     }
 
     /// Revokes a bot's tokens, and forgets them. If the network can't be reached they are forgotten all the same, and
@@ -149,19 +145,19 @@ impl TokenManager {
     pub async fn sign_out(&self, bound: &BoundBot) -> Result<Option<Rejection>, NotReady> {
         let bot = &bound.bot.name;
         // A process that is renewing them would be left with new tokens that are never revoked.
-        let kept = self.claimed(bot, None, FAREWELL).await?;
+        let kept = self.leased(bot, None, SIGN_OUT_LEASE).await?;
         let version = kept.version;
         let revoked = match signed_in(bound, kept) {
             Ok(SessionTokens { tokens: Some(tokens), .. }) => bound.network.revoke(&tokens).await,
             Ok(_) => Ok(()),
             Err(error) => {
-                self.let_go(bot, version).await;
+                self.release(bot, version).await;
                 return Err(error);
             }
         };
         match revoked {
             Err(rejection) if rejection.why.cause != Cause::Unreachable => {
-                self.let_go(bot, version).await;
+                self.release(bot, version).await;
                 Err(rejection.into())
             }
             revoked => match self.vault.sign_out(bot, version).await {
@@ -176,13 +172,13 @@ impl TokenManager {
     }
 
     /// Releases a lease if the ledger can be written; otherwise it expires by itself.
-    async fn let_go(&self, bot: &BotName, version: u64) {
+    async fn release(&self, bot: &BotName, version: u64) {
         let _ = self.store.release_credential(bot, version).await;
     }
 
     /// Leases the tokens stored for a bot, waiting while another process has the lease; returns without a lease if they are
     /// not the ones in `held`, where those are given. A new key makes a new version of the same tokens.
-    async fn claimed(
+    async fn leased(
         &self,
         bot: &BotName,
         held: Option<&SessionTokens>,
@@ -203,7 +199,7 @@ impl TokenManager {
         }
     }
 
-    async fn renew_claimed(&self, bound: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotReady> {
+    async fn renew_leased(&self, bound: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotReady> {
         let (bot, version) = (&bound.bot.name, kept.version);
         let cut_off = kept.claimed_until.is_some_and(|until| until <= self.clock.now());
         let held = signed_in(bound, kept)?;
@@ -214,7 +210,7 @@ impl TokenManager {
                 signed_in(bound, self.vault.tokens(bot).await?)
             }
             Err(rejection) => {
-                self.let_go(bot, version).await;
+                self.release(bot, version).await;
                 self.not_renewed(bound, old, cut_off, rejection).await
             }
         }
@@ -460,7 +456,9 @@ async fn remember(run: &BotRun<'_>, known: Option<&Account>, account: &Account) 
     let (engine, bot) = (run.engine, &run.bound.bot.name);
     engine.store.remember(bot, account).await?;
     // What else is learnt of an account, and learnt again from time to time, is no news.
-    if known.is_some_and(|known| known.handle == account.handle && known.learnt_with == account.learnt_with) {
+    if known.is_some_and(|known| {
+        known.handle == account.handle && known.credential_fingerprint == account.credential_fingerprint
+    }) {
         return Ok(());
     }
     let handle = &account.handle;

@@ -179,7 +179,7 @@ pub struct Account {
     /// The limits of a text, where the server chooses them.
     pub limits: Option<TextLimits>,
     /// A fingerprint of the tokens with which this was learned, so that other tokens lead to a new request.
-    pub learnt_with: String,
+    pub credential_fingerprint: String,
 }
 
 impl Account {

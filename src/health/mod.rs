@@ -223,10 +223,10 @@ pub(crate) async fn overdue(
     let is_late = |bot: &&Arc<Bot>| {
         let it = progress.get(&bot.name);
         let is_late = |it: &ScheduleCursor| {
-            health_state::overdue(bot, it.considered, it.rests, now).is_some()
-                || health_state::clock_was_ahead(bot, it.considered, it.rests, now)
+            health_state::overdue(bot, it.considered, it.is_paused, now).is_some()
+                || health_state::clock_was_ahead(bot, it.considered, it.is_paused, now)
         };
-        it.is_some_and(|it| is_late(it) || (it.in_vain && !it.rests))
+        it.is_some_and(|it| is_late(it) || (it.stalled && !it.is_paused))
     };
     let mut overdue = Vec::new();
     for some in bots.chunks(AT_ONCE) {

@@ -46,7 +46,7 @@ impl ExpectedAccount {
         who_am_i: impl Future<Output = Result<Account, Rejection>>,
     ) -> Result<Option<Account>, Rejection> {
         let known = session.account.as_ref();
-        if known.is_some_and(|known| known.learnt_with == fingerprint && self.is_it(known)) {
+        if known.is_some_and(|known| known.credential_fingerprint == fingerprint && self.is_it(known)) {
             return Ok(None);
         }
         if let Some(mismatch) = self.known_mismatch(fingerprint) {

@@ -82,9 +82,9 @@ pub struct ScheduleCursor {
     /// The newest slot that was handled, or the instant at which its slots begin.
     pub considered: DateTime<Utc>,
     /// Whether the bot is paused, so that it posts nothing on schedule.
-    pub rests: bool,
+    pub is_paused: bool,
     /// Whether its last slot was retried until it was too late.
-    pub in_vain: bool,
+    pub stalled: bool,
 }
 
 /// A bot's pause.

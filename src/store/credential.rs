@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::flock::NetworkKind;
 
 /// The longest lease on tokens. A lease that ends later was taken by a clock that was ahead, and does not count.
-pub const LONGEST_CLAIM: TimeDelta = TimeDelta::minutes(5);
+pub const MAX_LEASE: TimeDelta = TimeDelta::minutes(5);
 
 /// The stored credentials of a bot; the default for a bot that was never signed in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,13 +18,13 @@ pub struct CredentialRow {
     /// When it signed in. A renewal doesn't change it.
     pub signed_in_at: Option<DateTime<Utc>>,
     /// Until when the tokens are leased for renewal.
-    pub claimed_until: Option<DateTime<Utc>>,
+    pub leased_until: Option<DateTime<Utc>>,
 }
 
 impl CredentialRow {
     /// Whether the tokens are leased.
     pub fn is_leased(&self, now: DateTime<Utc>) -> bool {
-        self.claimed_until.is_some_and(|until| until > now && until <= now + LONGEST_CLAIM)
+        self.leased_until.is_some_and(|until| until > now && until <= now + MAX_LEASE)
     }
 }
 

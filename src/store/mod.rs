@@ -27,7 +27,7 @@ pub use self::bot_record::{Beginning, Draft};
 pub use self::bot_record::{Behind, BotRecord, Pause, ScheduleCursor};
 pub use self::bot_record::{Configuration, Refusal};
 pub use self::command::{Command, CommandKind, CommandResult};
-pub use self::credential::{CredentialRow, LONGEST_CLAIM, Sealed};
+pub use self::credential::{CredentialRow, MAX_LEASE, Sealed};
 use self::sessions::Sessions;
 use self::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::flock::account::Account;
@@ -36,7 +36,7 @@ use crate::flock::post::{Move, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
 
 /// Identifies a flock to clients of its daemon: a digest of the ledger's path.
-pub fn mark_of(database: &str) -> String {
+pub fn fingerprint_of(database: &str) -> String {
     let path = database.strip_prefix("sqlite:").unwrap_or(database);
     let path =
         std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.into());

@@ -45,7 +45,7 @@ pub(super) async fn readyz(State(site): State<Site>, uri: Uri, headers: HeaderMa
     if wants_json(&uri, &headers) {
         // Strings and numbers can always be serialized.
         let mut body = serde_json::to_value(json(&readiness)).unwrap_or_default();
-        body["flock"] = store::mark_of(&site.flock.borrow().database).into();
+        body["flock"] = store::fingerprint_of(&site.flock.borrow().database).into();
         let body = serde_json::to_string_pretty(&body).unwrap_or_default();
         return response::uncached(status, JSON, body.into());
     }

@@ -136,7 +136,7 @@ pub(crate) fn account(id: &str) -> Account {
         picture_url: None,
         access: None,
         server: None,
-        learnt_with: format!("digest {id}"),
+        credential_fingerprint: format!("digest {id}"),
         automated: None,
         limits: None,
     }

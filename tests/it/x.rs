@@ -116,7 +116,7 @@ async fn who_it_is_is_learnt_once_and_for_these_credentials_only() {
 
     let other = x_for(&fake, &fake.account("emily")).prepare(Some(&known)).await.unwrap().unwrap();
     assert_eq!(other.handle, "emily");
-    assert_ne!(other.learnt_with, known.learnt_with);
+    assert_ne!(other.credential_fingerprint, known.credential_fingerprint);
     assert_eq!(fake.requests().len(), 2);
 }
 
@@ -125,7 +125,7 @@ async fn another_account_than_expected_is_refused() {
     let fake = FakeX::start().await;
     let other = fake.account("other");
     let x = expecting(&fake, &other, "walt_lines");
-    let stale = Account { learnt_with: "older".to_owned(), ..account("walt_lines") };
+    let stale = Account { credential_fingerprint: "older".to_owned(), ..account("walt_lines") };
     for known in [None, Some(&stale)] {
         let setback = x.prepare(known).await.unwrap_err();
         assert_eq!(cause(&setback), Cause::Account);

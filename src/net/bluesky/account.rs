@@ -110,7 +110,7 @@ impl AccountApi for Bluesky {
             picture_url: Self::picture_url(&held, &record),
             access: Some(kind.to_owned()),
             server: None,
-            learnt_with: fingerprint_of(tokens),
+            credential_fingerprint: fingerprint_of(tokens),
             automated: Some(profile::is_automated(&record)),
             limits: None,
         })

@@ -106,7 +106,7 @@ impl AccountApi for Mastodon {
             name: me.shown_as,
             picture_url: me.picture_url,
             access: access.map(|scopes| scopes.join(" ")),
-            learnt_with: self.fingerprint(tokens),
+            credential_fingerprint: self.fingerprint(tokens),
             automated: me.is_bot,
             limits: server.map(|server| server.limits),
         })

@@ -87,7 +87,7 @@ impl AccountApi for X {
             picture_url: me.picture_url,
             access,
             server: None,
-            learnt_with: self.fingerprint(tokens),
+            credential_fingerprint: self.fingerprint(tokens),
             automated: None,
             limits: None,
         })

@@ -12,7 +12,7 @@ use super::sql::credential as sql;
 use super::sql::identity;
 use crate::flock::BotName;
 use crate::flock::account::Account;
-use crate::store::{AccountConflict, CredentialRow, LONGEST_CLAIM, Sealed, StoreError};
+use crate::store::{AccountConflict, CredentialRow, MAX_LEASE, Sealed, StoreError};
 
 pub(super) async fn credential(
     db: &mut SqliteConnection,
@@ -56,7 +56,7 @@ pub(super) async fn with_account(
 }
 
 /// The bots that have the same account as this one, and had it first.
-pub(super) async fn rivals(
+pub(super) async fn account_conflicts(
     db: &mut SqliteConnection,
     bot: &BotName,
 ) -> Result<Vec<AccountConflict>, sqlx::Error> {
@@ -146,15 +146,15 @@ pub(super) async fn sign_out(
     Ok(sql::forget(db, &bot).await?)
 }
 
-pub(super) async fn claim(
+pub(super) async fn lease(
     db: &mut SqliteConnection,
     bot: BotName,
     version: u64,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<bool, WriteError> {
-    let credible = now + LONGEST_CLAIM;
-    Ok(sql::claim(db, &bot, row::kept_version(version), now, until.min(credible), credible).await?)
+    let credible = now + MAX_LEASE;
+    Ok(sql::lease(db, &bot, row::kept_version(version), now, until.min(credible), credible).await?)
 }
 
 /// Carries over what is stored under a bot's old name. If the new name is signed in itself, its own credential is kept,

@@ -106,7 +106,7 @@ pub(super) async fn take_over(
         None => INTERRUPTED,
         Some(copied_at) => {
             sql::settling::send_all(db).await?;
-            sql::bot::fall_behind(db, None, row::time(copied_at), now).await?;
+            sql::bot::require_reconciliation(db, None, row::time(copied_at), now).await?;
             sql::settling::unmark_copy(db).await?;
             PUT_BACK
         }
@@ -116,14 +116,14 @@ pub(super) async fn take_over(
 }
 
 /// Records what was found on a bot's account, and ends the bot's reconciliation.
-pub(super) async fn catch_up(
+pub(super) async fn finish_reconciliation(
     db: &mut SqliteConnection,
     bot: BotName,
     found: Vec<Find>,
 ) -> Result<Vec<Post>, WriteError> {
     let written = note(db, &bot, &found).await?;
     // Last: if this fails, the bot must still need reconciliation as before.
-    known(&bot, sql::bot::catch_up(db, &bot).await?)?;
+    known(&bot, sql::bot::finish_reconciliation(db, &bot).await?)?;
     Ok(written)
 }
 

@@ -170,7 +170,7 @@ impl Store for Sqlite {
 
     async fn finish_reconciliation(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError> {
         let (bot, found) = (bot.clone(), found.to_vec());
-        change!(self, |db| job::catch_up(db, bot, found))
+        change!(self, |db| job::finish_reconciliation(db, bot, found))
     }
 
     async fn note(&self, bot: &BotName, found: &[Find]) -> Result<Vec<Post>, StoreError> {
@@ -209,7 +209,7 @@ impl Store for Sqlite {
 
     async fn account_conflicts(&self, bot: &BotName) -> Result<Vec<AccountConflict>, StoreError> {
         let mut reader = self.reader().await?;
-        credential::rivals(&mut reader, bot).await.map_err(|error| self.explain(&error))
+        credential::account_conflicts(&mut reader, bot).await.map_err(|error| self.explain(&error))
     }
 
     async fn with_account(
@@ -293,12 +293,12 @@ impl Store for Sqlite {
         let bot = bot.clone();
         // Renewed tokens that can't be stored are lost, as the result of a post would be.
         self.may_begin().await?;
-        change!(self.writer, |db| credential::claim(db, bot, version, now, until))
+        change!(self.writer, |db| credential::lease(db, bot, version, now, until))
     }
 
     async fn release_credential(&self, bot: &BotName, version: u64) -> Result<(), StoreError> {
         let (bot, version) = (bot.clone(), row::kept_version(version));
-        change!(self, |db| async { Ok(sql::credential::unclaim(db, &bot, version).await?) })
+        change!(self, |db| async { Ok(sql::credential::release(db, &bot, version).await?) })
     }
 
     async fn schedule_cursors(&self) -> Result<Vec<ScheduleCursor>, StoreError> {
@@ -406,7 +406,7 @@ impl Store for Sqlite {
 
     async fn submit_command(&self, command: &Command) -> Result<(), StoreError> {
         let (command, what) = (command.clone(), as_json(&command.what)?);
-        change!(self, |db| async { Ok(sql::insert_wish(db, &command, &what).await?) })
+        change!(self, |db| async { Ok(sql::insert_command(db, &command, &what).await?) })
     }
 
     async fn open_commands(&self) -> Result<Vec<Command>, StoreError> {
@@ -415,7 +415,7 @@ impl Store for Sqlite {
     }
 
     async fn claim_command(&self, id: PostId) -> Result<bool, StoreError> {
-        change!(self, |db| async { Ok(sql::take_wish(db, id).await?) })
+        change!(self, |db| async { Ok(sql::claim_command(db, id).await?) })
     }
 
     async fn finish_command(&self, id: PostId, answer: &CommandResult) -> Result<(), StoreError> {

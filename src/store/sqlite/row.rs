@@ -74,8 +74,8 @@ pub(super) fn progress(row: &SqliteRow) -> Read<ScheduleCursor> {
     Ok(ScheduleCursor {
         bot: bot(row)?,
         considered: time(row.try_get("considered")?),
-        rests: row.try_get("rests")?,
-        in_vain: row.try_get("in_vain")?,
+        is_paused: row.try_get("rests")?,
+        stalled: row.try_get("in_vain")?,
     })
 }
 
@@ -119,7 +119,7 @@ pub(super) fn account(row: &SqliteRow) -> Read<Account> {
         name: row.try_get("name")?,
         picture_url: row.try_get("picture_url")?,
         access: row.try_get("access")?,
-        learnt_with: row.try_get("learnt_with")?,
+        credential_fingerprint: row.try_get("learnt_with")?,
         automated: row.try_get("automated")?,
         limits: limits(row)?,
     })
@@ -148,7 +148,7 @@ pub(super) fn credential(row: &SqliteRow) -> Read<CredentialRow> {
         version: row.try_get::<i64, _>("version")?.unsigned_abs(),
         sealed: sealed(row)?,
         signed_in_at: optional_time(row, "signed_in_at")?,
-        claimed_until: optional_time(row, "claimed_until")?,
+        leased_until: optional_time(row, "claimed_until")?,
     })
 }
 

@@ -227,7 +227,7 @@ impl<'c> Import<'c> {
             return Ok(());
         }
         for bot in &self.touched {
-            sql::bot::fall_behind(self.db, Some(bot), self.made_at, self.now).await?;
+            sql::bot::require_reconciliation(self.db, Some(bot), self.made_at, self.now).await?;
         }
         self.done.behind = self.touched.drain().collect();
         self.done.behind.sort();

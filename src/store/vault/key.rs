@@ -41,7 +41,7 @@ impl Key {
     }
 
     /// A short fingerprint, which tells a wrong key from damage.
-    pub(super) fn mark(&self) -> &str {
+    pub(super) fn fingerprint(&self) -> &str {
         &self.mark
     }
 
@@ -145,7 +145,7 @@ pub(super) fn make_next(path: &Path, _lock: &KeyLock) -> Result<Key, VaultError>
 /// Puts the next key in place of the old one, if it has this fingerprint.
 pub(super) fn take_next(path: &Path, mark: &str, _lock: &KeyLock) -> Result<(), VaultError> {
     let next = next_path(path);
-    if read(&next)?.is_none_or(|key| key.mark() != mark) {
+    if read(&next)?.is_none_or(|key| key.fingerprint() != mark) {
         return Ok(());
     }
     fs::rename(&next, path).and_then(|()| sync_folder(path)).map_err(|error| {

@@ -114,8 +114,8 @@ impl Vault {
     /// Whether [`Vault::sign_in`] would find a key: better to know before a person signs in than after. Creates
     /// nothing.
     pub async fn can_keep(&self, bot: &BotName) -> Result<(), VaultError> {
-        match (self.mark_beside(bot).await?, &self.key) {
-            (Some(mark), _) => self.key_marked(&mark).map(drop),
+        match (self.fingerprint_beside(bot).await?, &self.key) {
+            (Some(mark), _) => self.key_with_fingerprint(&mark).map(drop),
             (None, VaultKey::File(_)) => self.key_at_hand().map(drop),
             (None, VaultKey::Given(_)) => self.own_key().map(drop),
         }
@@ -128,7 +128,7 @@ impl Vault {
         let Some(old) = old.sealed.filter(|_| old.version == replaces) else {
             return Err(StoreError::Overtaken.into());
         };
-        let sealed = seal::seal(&self.key_marked(&old.key_mark)?, old.network, tokens)?;
+        let sealed = seal::seal(&self.key_with_fingerprint(&old.key_mark)?, old.network, tokens)?;
         Ok(self.store.renewed(bot, &sealed, replaces).await?)
     }
 
@@ -152,8 +152,8 @@ impl Vault {
         network: NetworkKind,
         registration: &Registration,
     ) -> Result<(), VaultError> {
-        let key = match self.mark_of_all(|_| true).await? {
-            Some(mark) => self.key_marked(&mark)?,
+        let key = match self.fingerprint_of_all(|_| true).await? {
+            Some(mark) => self.key_with_fingerprint(&mark)?,
             None => self.own_key()?,
         };
         let sealed = seal::seal_registration(&key, network, registration)?;
@@ -162,31 +162,34 @@ impl Vault {
 
     fn open_envelope(&self, bot: &BotName, credential: &CredentialRow) -> Result<StoredTokens, VaultError> {
         let sealed = credential.sealed.as_ref();
-        let open = |sealed: &Sealed| open_with(&self.key_marked(&sealed.key_mark)?, bot, sealed);
+        let open = |sealed: &Sealed| open_with(&self.key_with_fingerprint(&sealed.key_mark)?, bot, sealed);
         Ok(StoredTokens {
             version: credential.version,
             network: sealed.map(|sealed| sealed.network),
             tokens: sealed.map(open).transpose()?,
-            claimed_until: credential.claimed_until,
+            claimed_until: credential.leased_until,
         })
     }
 
     /// The key to seal a bot's tokens with: the key of all the others. Without others, any key will do, so a key file
     /// is created here and nowhere else.
     async fn key_beside(&self, bot: &BotName) -> Result<Key, VaultError> {
-        match self.mark_beside(bot).await? {
-            Some(mark) => self.key_marked(&mark),
+        match self.fingerprint_beside(bot).await? {
+            Some(mark) => self.key_with_fingerprint(&mark),
             None => self.own_key(),
         }
     }
 
     /// The fingerprint of the key of all other bots' tokens, if there are any.
-    async fn mark_beside(&self, bot: &BotName) -> Result<Option<String>, VaultError> {
-        self.mark_of_all(|name| name != bot).await
+    async fn fingerprint_beside(&self, bot: &BotName) -> Result<Option<String>, VaultError> {
+        self.fingerprint_of_all(|name| name != bot).await
     }
 
     /// The fingerprint of the key of these bots' tokens, if there are any.
-    async fn mark_of_all(&self, counts: impl Fn(&BotName) -> bool) -> Result<Option<String>, VaultError> {
+    async fn fingerprint_of_all(
+        &self,
+        counts: impl Fn(&BotName) -> bool,
+    ) -> Result<Option<String>, VaultError> {
         let others = self.store.credentials().await?.into_iter().filter(|(name, _)| counts(name));
         let mut marks = others.filter_map(|(_, credential)| credential.sealed).map(|sealed| sealed.key_mark);
         match marks.next() {
@@ -197,13 +200,13 @@ impl Vault {
     }
 
     /// The key with this fingerprint.
-    fn key_marked(&self, mark: &str) -> Result<Key, VaultError> {
+    fn key_with_fingerprint(&self, mark: &str) -> Result<Key, VaultError> {
         self.find_key(mark)?.ok_or_else(|| self.lost())
     }
 
     /// The key with this fingerprint; `None` if it is in none of the expected places.
     fn find_key(&self, mark: &str) -> Result<Option<Key>, VaultError> {
-        let fits = |key: &Key| key.mark() == mark;
+        let fits = |key: &Key| key.fingerprint() == mark;
         if let Some(key) = self.held().filter(fits) {
             return Ok(Some(key));
         }
@@ -242,7 +245,7 @@ impl Vault {
     fn next_key(&self, mark: &str) -> Result<Option<Key>, VaultError> {
         let VaultKey::File(path) = &self.key else { return Ok(None) };
         let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
-        let key = key::read(&key::next_path(path))?.filter(|key| key.mark() == mark);
+        let key = key::read(&key::next_path(path))?.filter(|key| key.fingerprint() == mark);
         if key.is_some()
             && let Ok(lock) = key::lock(path)
         {

@@ -34,7 +34,7 @@ impl Vault {
         for (_, sealed, _) in &all {
             key::take_next(path, &sealed.key_mark, &lock)?;
         }
-        let olds = all.iter().map(|(_, sealed, _)| self.key_marked(&sealed.key_mark));
+        let olds = all.iter().map(|(_, sealed, _)| self.key_with_fingerprint(&sealed.key_mark));
         let olds = olds.collect::<Result<Vec<_>, _>>()?;
         let next = key::make_next(path, &lock)?;
         let done = self.seal_anew(&all, &olds, &next, now).await;
@@ -42,7 +42,7 @@ impl Vault {
             key::drop_next(path, &lock);
         }
         done?;
-        key::take_next(path, next.mark(), &lock)?;
+        key::take_next(path, next.fingerprint(), &lock)?;
         self.hold(&next);
         Ok(all.len())
     }
@@ -58,13 +58,13 @@ impl Vault {
             VaultKey::Given(_) => None,
         };
         let all = self.all().await?;
-        let fits = |(_, sealed, _): &(BotName, Sealed, u64)| match sealed.key_mark == old.mark() {
+        let fits = |(_, sealed, _): &(BotName, Sealed, u64)| match sealed.key_mark == old.fingerprint() {
             true => Ok(old.clone()),
-            false => self.key_marked(&sealed.key_mark),
+            false => self.key_with_fingerprint(&sealed.key_mark),
         };
         let olds = all.iter().map(fits).collect::<Result<Vec<_>, _>>()?;
         let next = self.own_key()?;
-        if next.mark() == old.mark() {
+        if next.fingerprint() == old.fingerprint() {
             let reason = "the key that [vault] names is still the old one: put the new one there first";
             return Err(VaultError::Key(reason.to_owned()));
         }
@@ -115,7 +115,7 @@ impl Vault {
     ) -> Result<Vec<(String, Sealed)>, VaultError> {
         let mut anew = Vec::new();
         for (app, sealed) in self.store.registrations().await? {
-            let old = olds.iter().find(|key| key.mark() == sealed.key_mark);
+            let old = olds.iter().find(|key| key.fingerprint() == sealed.key_mark);
             let opened = old.and_then(|key| seal::open_registration(key, &sealed).ok());
             anew.push(match opened {
                 Some(registration) => (app, seal::seal_registration(next, sealed.network, &registration)?),

@@ -149,7 +149,7 @@ fn sealed(
     let payload = Payload { msg: &contents, aad: bound_to.as_bytes() };
     let sealed = cipher(key).encrypt(&nonce.into(), payload).expect("tokens are far from 256 GiB");
     let bytes = [&[XCHACHA], nonce.as_slice(), &sealed].concat();
-    Sealed { network, key_mark: key.mark().to_owned(), bytes }
+    Sealed { network, key_mark: key.fingerprint().to_owned(), bytes }
 }
 
 /// What the seal is bound to: tokens of one network must not be passed to another. The bot's name is not part of it, as

@@ -69,7 +69,7 @@ fn account(name: &str) -> Account {
         picture_url: None,
         access: Some("read-write".to_owned()),
         server: None,
-        learnt_with: "digest".to_owned(),
+        credential_fingerprint: "digest".to_owned(),
         automated: None,
         limits: None,
     }
@@ -244,7 +244,7 @@ async fn killed_while_changing(place: &Place, after: bool) {
         let mut anew = Vec::new();
         for (bot, kept) in all {
             let sealed = kept.sealed.unwrap();
-            let old = vault.key_marked(&sealed.key_mark).map_err(drop).unwrap();
+            let old = vault.key_with_fingerprint(&sealed.key_mark).map_err(drop).unwrap();
             let tokens = open_with(&old, &bot, &sealed).unwrap();
             anew.push((bot, seal::seal(&next, sealed.network, &tokens).unwrap(), kept.version));
         }

@@ -106,7 +106,7 @@ async fn accounts(store: &Sqlite) {
         picture_url: None,
         access: None,
         server: None,
-        learnt_with: "digest".to_owned(),
+        credential_fingerprint: "digest".to_owned(),
         automated: None,
         limits: None,
     };

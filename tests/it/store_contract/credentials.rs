@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 use flockd::flock::NetworkKind;
-use flockd::store::{CredentialRow, LONGEST_CLAIM, Sealed, Store, StoreError};
+use flockd::store::{CredentialRow, MAX_LEASE, Sealed, Store, StoreError};
 
 use super::Ledger;
 use crate::ledger::{account, at, bot, by_hand};
@@ -66,7 +66,7 @@ pub(super) async fn who_signs_in_is_kept_with_the_tokens(ledger: Ledger) {
         sign_in(&ledger, name, 10).await;
         let tokens = Some(sealed(name));
         let expect =
-            CredentialRow { version: 1, sealed: tokens, signed_in_at: Some(at(10)), claimed_until: None };
+            CredentialRow { version: 1, sealed: tokens, signed_in_at: Some(at(10)), leased_until: None };
         assert_eq!(envelope(&ledger, name).await, expect);
         assert_eq!(ledger.other.account(&bot(name)).await.unwrap(), Some(account(name)));
     }
@@ -88,7 +88,7 @@ pub(super) async fn tokens_are_replaced_only_by_a_process_that_has_read_them(led
     assert_eq!(ledger.one.lease_credential(&walt, 1, at(20), at(80)).await, Ok(true));
     ledger.other.renewed(&walt, &sealed("renewed"), 1).await.unwrap();
     let renewed = envelope(&ledger, "walt").await;
-    assert_eq!((renewed.signed_in_at, renewed.claimed_until), (Some(at(10)), None));
+    assert_eq!((renewed.signed_in_at, renewed.leased_until), (Some(at(10)), None));
     for stale in [0, 1, 3, u64::MAX] {
         let refusals = [
             ledger.one.renewed(&walt, &sealed("stale"), stale).await,
@@ -163,11 +163,11 @@ pub(super) async fn one_of_two_claims_the_tokens(ledger: Ledger) {
             ledger.other.lease_credential(&walt, 1, at(20), at(80))
         );
         assert!(matches!(claims, (Ok(true), Ok(false)) | (Ok(false), Ok(true))), "{claims:?}");
-        assert_eq!(envelope(&ledger, "walt").await.claimed_until, Some(at(80)));
+        assert_eq!(envelope(&ledger, "walt").await.leased_until, Some(at(80)));
         ledger.other.release_credential(&walt, 2).await.unwrap();
-        assert_eq!(envelope(&ledger, "walt").await.claimed_until, Some(at(80)), "it was of another version");
+        assert_eq!(envelope(&ledger, "walt").await.leased_until, Some(at(80)), "it was of another version");
         ledger.other.release_credential(&walt, 1).await.unwrap();
-        assert_eq!(envelope(&ledger, "walt").await.claimed_until, None);
+        assert_eq!(envelope(&ledger, "walt").await.leased_until, None);
     }
     assert_eq!(ledger.one.lease_credential(&walt, 0, at(20), at(80)).await, Ok(false));
     assert_eq!(ledger.one.lease_credential(&walt, 2, at(20), at(80)).await, Ok(false));
@@ -199,7 +199,7 @@ pub(super) async fn a_claim_of_a_clock_that_was_ahead_does_not_count(ledger: Led
     ledger.one.release_credential(&walt, 1).await.unwrap();
     // No lease is longer than what counts.
     assert_eq!(ledger.one.lease_credential(&walt, 1, at(20), at(9_000_000)).await, Ok(true));
-    assert_eq!(envelope(&ledger, "walt").await.claimed_until, Some(at(20) + LONGEST_CLAIM));
+    assert_eq!(envelope(&ledger, "walt").await.leased_until, Some(at(20) + MAX_LEASE));
     assert_eq!(ledger.other.lease_credential(&walt, 1, at(20), at(80)).await, Ok(false));
 }
 

@@ -214,7 +214,7 @@ pub(super) async fn tokens_stay_where_they_are(ledger: Ledger) {
     here.one.remember(&bot("walt"), &walt).await.unwrap();
     let lines = export(&*here.other, 500).await.join("\n");
     assert!(lines.contains(&format!("\"id\":\"{}\"", walt.id)) && lines.contains(&walt.handle), "{lines}");
-    assert!(!lines.contains(&walt.learnt_with), "not even a digest of them");
+    assert!(!lines.contains(&walt.credential_fingerprint), "not even a digest of them");
 }
 
 pub(super) async fn one_bot_is_handed_over_alone(ledger: Ledger) {

@@ -73,7 +73,7 @@ pub(crate) fn account(handle: &str) -> Account {
         picture_url: None,
         access: None,
         server: None,
-        learnt_with: "these tokens".to_owned(),
+        credential_fingerprint: "these tokens".to_owned(),
         automated: None,
         limits: None,
     }

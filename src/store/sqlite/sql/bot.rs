@@ -87,7 +87,7 @@ pub(in super::super) async fn resume(
 /// Marks this bot, or every bot, as needing reconciliation since `since`; its slots up to `now` are over. The clock of
 /// the machine that made the copy may have been ahead: what was posted here before that instant must not be passed
 /// over.
-pub(in super::super) async fn fall_behind(
+pub(in super::super) async fn require_reconciliation(
     db: &mut SqliteConnection,
     bot: Option<&BotName>,
     since: DateTime<Utc>,
@@ -102,7 +102,7 @@ pub(in super::super) async fn fall_behind(
 }
 
 /// `false` if there is no such bot.
-pub(in super::super) async fn catch_up(db: &mut SqliteConnection, bot: &BotName) -> Done<bool> {
+pub(in super::super) async fn finish_reconciliation(db: &mut SqliteConnection, bot: &BotName) -> Done<bool> {
     let update = "update bot set behind_since = null, behind_cause = null, behind_why = null where name = ?1";
     let query = sqlx::query(update).bind(bot.as_str());
     query.execute(db).await.map(|done| done.rows_affected() > 0)

@@ -65,7 +65,7 @@ pub(in crate::store::sqlite) async fn forget(db: &mut SqliteConnection, bot: &Bo
 }
 
 /// Leases the tokens. A lease that runs past `credible` was taken by a clock that was ahead.
-pub(in crate::store::sqlite) async fn claim(
+pub(in crate::store::sqlite) async fn lease(
     db: &mut SqliteConnection,
     bot: &BotName,
     version: i64,
@@ -81,7 +81,7 @@ pub(in crate::store::sqlite) async fn claim(
     done.map(|done| done.rows_affected() > 0)
 }
 
-pub(in crate::store::sqlite) async fn unclaim(
+pub(in crate::store::sqlite) async fn release(
     db: &mut SqliteConnection,
     bot: &BotName,
     version: i64,

@@ -42,7 +42,7 @@ pub(in super::super) async fn remember(db: &mut SqliteConnection, bot: &BotName,
         came_in_round = iif(key is excluded.key, came_in_round, excluded.came_in_round)";
     let query = sqlx::query(upsert).bind(bot.as_str()).bind(account.network.as_str()).bind(&account.id);
     let query = query.bind(&account.server).bind(account.key()).bind(&account.handle).bind(&account.name);
-    let query = query.bind(&account.picture_url).bind(&account.access).bind(&account.learnt_with);
+    let query = query.bind(&account.picture_url).bind(&account.access).bind(&account.credential_fingerprint);
     let limits = account.limits;
     let query = query.bind(account.automated).bind(limits.map(|limits| limits.characters));
     query.bind(limits.map(|limits| limits.per_url)).execute(db).await.map(|_| ())

@@ -310,7 +310,7 @@ pub(super) async fn sent_by_quarters(
 }
 
 /// Inserts a command, or renews the time of one that is still waiting for its result.
-pub(super) async fn insert_wish(db: &mut SqliteConnection, wish: &Command, what: &str) -> Done {
+pub(super) async fn insert_command(db: &mut SqliteConnection, wish: &Command, what: &str) -> Done {
     let insert = "insert into wish (id, what, made_at) values (?1, ?2, ?3) \
         on conflict (id) do update set made_at = excluded.made_at where answer is null";
     let query = sqlx::query(insert).bind(wish.id.to_string()).bind(what).bind(millis(wish.made_at));
@@ -322,7 +322,7 @@ pub(super) async fn open_wishes(db: &mut SqliteConnection) -> Done<Vec<SqliteRow
 }
 
 /// Claims a command. `false` if it was canceled or answered meanwhile.
-pub(super) async fn take_wish(db: &mut SqliteConnection, id: PostId) -> Done<bool> {
+pub(super) async fn claim_command(db: &mut SqliteConnection, id: PostId) -> Done<bool> {
     let update = "update wish set taken = 1 where id = ?1 and answer is null";
     sqlx::query(update).bind(id.to_string()).execute(db).await.map(|done| done.rows_affected() > 0)
 }
