@@ -224,10 +224,10 @@ fn site(
     let loop_age = Arc::new(move || loop_age.idle_for());
     let health_cache = HealthCache::new(flock.clone(), store.clone(), clock.clone(), loop_age, phase);
     let health_cache = health_cache.reading(engine.poem_cache());
-    let reception = (!on_paper).then(|| Arc::new(sign_in::reception(works, page_events.clone())));
+    let sign_ins = (!on_paper).then(|| Arc::new(sign_in::sign_ins(works, page_events.clone())));
     let ear = metrics.clone();
     store.time_commits(Box::new(move |took| ear.observe_commit(took)));
-    Site::new(flock, store.clone(), health_cache, metrics, clock.clone(), page_events, reception)
+    Site::new(flock, store.clone(), health_cache, metrics, clock.clone(), page_events, sign_ins)
 }
 
 /// Builds the engine, whose loop feeds the service manager's watchdog.
