@@ -1,5 +1,5 @@
 //! What is visible only from inside: the settings of connections, and a disk that is full on demand. Everything else is
-//! tested in `tests/it/store_contract` and `tests/it/sqlite_trouble`.
+//! tested in `tests/it/store_contract` and `tests/it/sqlite_faults`.
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
