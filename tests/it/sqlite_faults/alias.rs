@@ -76,10 +76,7 @@ async fn the_lock_is_on_the_file_however_it_is_called() {
     let renamed = elsewhere.path().join("other.db");
     fs::rename(&place.path, &renamed).unwrap();
     let held = Sqlite::hold(&database(&renamed)).await.unwrap_err();
-    assert!(
-        matches!(&held, StoreError::Held(message) if message.contains("another name")),
-        "{held:?}"
-    );
+    assert!(matches!(&held, StoreError::Held(message) if message.contains("another name")), "{held:?}");
     fs::rename(&renamed, &place.path).unwrap();
     // Without the lock's file, too.
     fs::remove_file(place.folder.path().join("flock.db.lock")).unwrap();
