@@ -21,7 +21,7 @@ const BLANK_LINES: u8 = 20;
 
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sender {
+pub(super) enum AnsweredBy {
     /// The browser, or a program that pretends to be one.
     Browser,
     /// The person, at the prompt.
@@ -112,8 +112,8 @@ impl<'a> Conversation<'a> {
     /// Waits for an answer that the judge accepts. The browser that sent it waits until the end.
     pub(super) async fn code(
         &mut self,
-        judge: impl Fn(&Pasted<'_>, Sender) -> Judgement,
-    ) -> Result<(Secret, Sender), EnrollError> {
+        judge: impl Fn(&Pasted<'_>, AnsweredBy) -> Judgement,
+    ) -> Result<(Secret, AnsweredBy), EnrollError> {
         loop {
             let done = match self.next_input().await {
                 Input::CallbackRequest(arrival) => self.judge_arrival(arrival, &judge),
@@ -160,31 +160,32 @@ impl<'a> Conversation<'a> {
     fn judge_arrival(
         &mut self,
         arrival: callback::CallbackRequest,
-        judge: &impl Fn(&Pasted<'_>, Sender) -> Judgement,
-    ) -> Result<Option<(Secret, Sender)>, EnrollError> {
-        let judgement = judge(&Pasted::Query(&arrival.query), Sender::Browser);
+        judge: &impl Fn(&Pasted<'_>, AnsweredBy) -> Judgement,
+    ) -> Result<Option<(Secret, AnsweredBy)>, EnrollError> {
+        let judgement = judge(&Pasted::Query(&arrival.query), AnsweredBy::Browser);
         if let Judgement::Unrelated(why) = judgement {
             arrival.visitor.tell(CallbackOutcome::Unrelated(why));
             return Ok(None);
         }
         self.browser.accept(arrival.visitor);
-        self.settle(judgement, Sender::Browser)
+        self.settle(judgement, AnsweredBy::Browser)
     }
 
     fn judge_line(
         &mut self,
         line: &str,
-        judge: &impl Fn(&Pasted<'_>, Sender) -> Judgement,
-    ) -> Result<Option<(Secret, Sender)>, EnrollError> {
+        judge: &impl Fn(&Pasted<'_>, AnsweredBy) -> Judgement,
+    ) -> Result<Option<(Secret, AnsweredBy)>, EnrollError> {
         if line.trim().is_empty() && self.blank_lines > 0 {
             self.blank_lines -= 1;
             return Ok(None);
         }
-        let judgement = pasted::read(line)
-            .map_or(Judgement::Unrelated("there is no answer in it"), |said| judge(&said, Sender::Person));
+        let judgement = pasted::read(line).map_or(Judgement::Unrelated("there is no answer in it"), |said| {
+            judge(&said, AnsweredBy::Person)
+        });
         match judgement {
             Judgement::Unrelated(why) => self.not_an_answer(why),
-            judgement => self.settle(judgement, Sender::Person),
+            judgement => self.settle(judgement, AnsweredBy::Person),
         }
     }
 
@@ -198,7 +199,11 @@ impl<'a> Conversation<'a> {
         Ok(None)
     }
 
-    fn settle(&mut self, judgement: Judgement, by: Sender) -> Result<Option<(Secret, Sender)>, EnrollError> {
+    fn settle(
+        &mut self,
+        judgement: Judgement,
+        by: AnsweredBy,
+    ) -> Result<Option<(Secret, AnsweredBy)>, EnrollError> {
         match judgement {
             Judgement::Code(code) => {
                 self.person.tell("checking with the network …");

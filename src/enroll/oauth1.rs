@@ -1,6 +1,6 @@
 //! Signing in by OAuth 1.0a (RFC 5849, section 2): a request token, a person who agrees, a verifier.
 
-use super::conversation::{Conversation, Judgement, Sender};
+use super::conversation::{AnsweredBy, Conversation, Judgement};
 use super::pasted::{Param, Params, Pasted, same};
 use super::{EnrollError, SignInPlan};
 use crate::flock::account::Tokens;
@@ -32,7 +32,7 @@ pub(super) async fn tokens(
         let (verifier, by) = talk.code(|said, _| judge(said, &request.token)).await?;
         match api.access_token(&request, verifier.expose()).await {
             // The request token stays good when a PIN was mistyped.
-            Err(rejection) if by == Sender::Person && rejection.why.cause == Cause::SignIn => {
+            Err(rejection) if by == AnsweredBy::Person && rejection.why.cause == Cause::SignIn => {
                 talk.again(rejection)?;
             }
             answer => return Ok(answer?),

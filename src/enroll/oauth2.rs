@@ -1,6 +1,6 @@
 //! Signing in by OAuth 2.0 (RFC 6749, section 4.1): a page on which a person agrees, and a code.
 
-use super::conversation::{Conversation, Judgement, Sender};
+use super::conversation::{AnsweredBy, Conversation, Judgement};
 use super::pasted::{Param, Params, Pasted, same};
 use super::{EnrollError, SignInPlan};
 use crate::flock::account::Tokens;
@@ -39,7 +39,7 @@ pub(super) async fn tokens(
 }
 
 /// An answer from a browser must have our state. One that a person pastes may lack it, but not have another.
-fn judge(said: &Pasted<'_>, by: Sender, state: &str, network: &str) -> Judgement {
+fn judge(said: &Pasted<'_>, by: AnsweredBy, state: &str, network: &str) -> Judgement {
     let query = match *said {
         Pasted::Word(code) if code.len() >= CODE_MIN => return Judgement::Code(Secret::new(code)),
         Pasted::Word(_) => return Judgement::Unrelated("it is neither a code nor an address"),
@@ -47,7 +47,7 @@ fn judge(said: &Pasted<'_>, by: Sender, state: &str, network: &str) -> Judgement
     };
     match query.get("state") {
         Param::One(theirs) if same(theirs, state) => {}
-        Param::Missing if by == Sender::Person => {}
+        Param::Missing if by == AnsweredBy::Person => {}
         _ => return Judgement::Unrelated("it belongs to another sign-in"),
     }
     match (query.get("error"), query.code("code")) {
@@ -78,13 +78,13 @@ mod tests {
     use super::*;
     use crate::enroll::pasted;
 
-    fn judged(line: &str, by: Sender) -> Judgement {
+    fn judged(line: &str, by: AnsweredBy) -> Judgement {
         judge(&pasted::read(line).unwrap(), by, "sesame", "X")
     }
 
     #[test]
     fn a_code_counts_with_the_right_state() {
-        for by in [Sender::Browser, Sender::Person] {
+        for by in [AnsweredBy::Browser, AnsweredBy::Person] {
             assert_eq!(judged("?code=abc&state=sesame", by), Judgement::Code(Secret::new("abc")));
             assert_eq!(judged("?error=access_denied&state=sesame", by), Judgement::Denied);
             for line in [
@@ -104,18 +104,18 @@ mod tests {
 
     #[test]
     fn only_a_person_may_leave_the_state_out() {
-        assert_eq!(judged("code=abc", Sender::Person), Judgement::Code(Secret::new("abc")));
-        assert!(matches!(judged("code=abc", Sender::Browser), Judgement::Unrelated(_)));
-        assert!(matches!(judged("error=access_denied", Sender::Browser), Judgement::Unrelated(_)));
+        assert_eq!(judged("code=abc", AnsweredBy::Person), Judgement::Code(Secret::new("abc")));
+        assert!(matches!(judged("code=abc", AnsweredBy::Browser), Judgement::Unrelated(_)));
+        assert!(matches!(judged("error=access_denied", AnsweredBy::Browser), Judgement::Unrelated(_)));
         let code = "c".repeat(CODE_MIN);
-        assert_eq!(judged(&code, Sender::Person), Judgement::Code(Secret::new(&*code)));
-        assert!(matches!(judged("nonsense", Sender::Person), Judgement::Unrelated(_)));
+        assert_eq!(judged(&code, AnsweredBy::Person), Judgement::Code(Secret::new(&*code)));
+        assert!(matches!(judged("nonsense", AnsweredBy::Person), Judgement::Unrelated(_)));
     }
 
     #[test]
     fn what_the_network_says_is_cleaned_and_shown() {
         let line = "?error=invalid_scope&error_description=no%1b[31m%0asuch&state=sesame";
-        let Judgement::Ended(rejection) = judged(line, Sender::Browser) else { panic!() };
+        let Judgement::Ended(rejection) = judged(line, AnsweredBy::Browser) else { panic!() };
         assert!(rejection.to_string().contains("(invalid_scope: no [31m such)"), "{rejection}");
     }
 }

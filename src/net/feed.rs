@@ -6,8 +6,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::registry::Adapter;
-use super::text::TextRules;
+use super::adapter::{Adapter, TextRules};
 use super::{Network, Outcome, ProbeResult, Rejection, Sent, Session, TextError, Timeline};
 use crate::flock::NetworkKind;
 use crate::flock::account::Account;

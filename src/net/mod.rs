@@ -3,6 +3,7 @@
 //! No network knows the ledger, and the engine knows nothing of any network: a network says what an answer
 //! *means* ([`Outcome`]), and the engine decides what happens next. Nothing here retries or stores tokens.
 
+mod adapter;
 pub mod bluesky;
 mod diagnosis;
 pub mod environment;
@@ -18,7 +19,6 @@ mod rate_limit;
 mod registry;
 mod response;
 mod sign_in;
-mod text;
 mod text_match;
 mod timeline;
 pub mod x;
@@ -33,11 +33,11 @@ use crate::flock::account::{Account, Profile, Registration, Tokens};
 use crate::flock::network::SignInKind;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, Post, PostId, Why};
+pub use adapter::{ClientConfig, TextError};
 pub use diagnosis::Explanation;
 pub use identity::is_expected;
-pub use registry::{ClientConfig, connect, explanations};
+pub use registry::{connect, explanations, length, mentions, price, validate};
 pub use sign_in::{AppPasswordApi, OAuth1Api, OAuth2Api, RequestToken, SignInApi};
-pub use text::{TextError, length, mentions, price, validate};
 pub use text_match::TextMatch;
 
 /// What is known of a bot's account when its client is called.

@@ -1,15 +1,13 @@
-//! The networks and their code: for each the client that it makes, and its ways with a text. A new network has a line here,
-//! and its facts in [`crate::flock::network`].
+//! The networks and their code. A new network has a line here, and its facts in [`crate::flock::network`]. What a text is on a
+//! bot's network is asked here: whether it fits, how long it is, whom it mentions, what it costs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use super::adapter::{Adapter, ClientConfig, TextError};
 use super::diagnosis::Explanation;
-use super::text::TextRules;
 use super::{AccountApi, bluesky, feed, mastodon, x};
-use crate::clock::Clock;
-use crate::flock::account::{AppKeys, Registration};
-use crate::flock::{NetworkKind, PostOptions};
+use crate::flock::account::Account;
+use crate::flock::{Bot, Mentions, NetworkKind};
 
 /// What the answers of all networks may mean, for the manual.
 pub fn explanations() -> impl Iterator<Item = Explanation> {
@@ -17,40 +15,7 @@ pub fn explanations() -> impl Iterator<Item = Explanation> {
     networks.into_iter().flatten().map(|diagnosis| diagnosis.explained())
 }
 
-/// A network's code.
-pub(super) struct Adapter {
-    /// Makes a bot's client; `None` where there are no accounts.
-    pub(super) connect: Option<fn(ClientConfig) -> Arc<dyn AccountApi>>,
-    pub(super) text: TextRules,
-}
-
-/// What a bot's client is made of.
-pub struct ClientConfig {
-    /// The HTTP client that all bots share.
-    pub http: reqwest::Client,
-    /// The clock.
-    pub clock: Arc<dyn Clock>,
-    /// The base URL of the API.
-    pub api_url: String,
-    /// The base URL of the pages that people see.
-    pub site_url: String,
-    /// The base URL of the directory of accounts.
-    pub directory_url: String,
-    /// The app's keys, or why they are not at hand.
-    pub keys: AppKeys,
-    /// Whether `flock.toml` names a client id, so that the app does not register itself.
-    pub names_client: bool,
-    /// What the server made of the app when it registered itself, if it did.
-    pub registration: Option<Registration>,
-    /// The pauses before each look for a post whose outcome is unknown.
-    pub probe_delays: Vec<Duration>,
-    /// The handle that tokens must belong to, where one is expected.
-    pub account: Option<String>,
-    /// How posts are shown.
-    pub options: PostOptions,
-}
-
-pub(super) const fn adapter(network: NetworkKind) -> &'static Adapter {
+const fn adapter(network: NetworkKind) -> &'static Adapter {
     match network {
         NetworkKind::X => &x::ADAPTER,
         NetworkKind::Mastodon => &mastodon::ADAPTER,
@@ -62,4 +27,53 @@ pub(super) const fn adapter(network: NetworkKind) -> &'static Adapter {
 /// A bot's client on a network; `None` if the network has no accounts.
 pub fn connect(network: NetworkKind, config: ClientConfig) -> Option<Arc<dyn AccountApi>> {
     Some((adapter(network).connect?)(config))
+}
+
+/// Whether a bot can post a text, and whether it leaves people alone if the bot is not to mention any.
+///
+/// # Errors
+/// When it can't.
+pub fn validate(bot: &Bot, account: Option<&Account>, text: &str) -> Result<(), TextError> {
+    if bot.mentions == Mentions::Refuse
+        && let Some(name) = mentions(bot.network, text).first()
+    {
+        return Err(TextError::Mention { network: bot.network, name: (*name).to_owned() });
+    }
+    (adapter(bot.network).text.check)(bot, account, text)
+}
+
+/// How long a text is as the bot's network counts, and how long it may be there.
+pub fn length(bot: &Bot, account: Option<&Account>, text: &str) -> (usize, usize) {
+    (adapter(bot.network).text.length)(bot, account, text)
+}
+
+/// Whom a network would tell of a post with this text, each as it stands there.
+pub fn mentions(network: NetworkKind, text: &str) -> Vec<&str> {
+    (adapter(network).text.mentions)(text)
+}
+
+/// What a post with this text costs on a network, in thousandths of a US dollar. Where it is not sure whether the network
+/// finds a link in it, the larger price.
+pub fn price(network: NetworkKind, text: &str) -> u32 {
+    let prices = network.profile().prices;
+    let costs_more = prices.post_with_link > prices.post && (adapter(network).text.has_link)(text);
+    if costs_more { prices.post_with_link } else { prices.post }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_has_its_price_with_a_scheme_or_without() {
+        let prices = NetworkKind::X.profile().prices;
+        assert_eq!(price(NetworkKind::X, "a line, e.g. of prose... and so on"), prices.post);
+        for text in
+            ["see https://example.org/a", "see example.com", "www.example.org", "a.gives", "a.web", "a.intel"]
+        {
+            assert_eq!(price(NetworkKind::X, text), prices.post_with_link, "{text}");
+            assert_eq!(price(NetworkKind::Mastodon, text), 0);
+        }
+        assert_eq!((prices.of_reading(0), prices.of_reading(3), prices.of_history()), (0, 15, 16_000));
+    }
 }

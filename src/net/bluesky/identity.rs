@@ -1,16 +1,21 @@
 //! Resolves an account: from its handle to its DID, from the DID to its document, and from the document to its server
 //! (atproto.com/specs/handle, atproto.com/specs/did). A handle counts only if the document names it too.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use url::{Host, Url};
 
 use super::diagnosis::{API, NOT_FOUND, WRONG_ADDRESS};
 use super::facets::is_handle;
-use super::session::TIMEOUT;
 use super::{Bluesky, unusable};
 use crate::flock::post::{Cause, Why};
 use crate::net::response::ApiResponse;
 use crate::net::{Rejection, http};
+
+/// The timeout of a request about a session or an identity. A renewal makes at most four requests, and must finish within the
+/// minute for which it holds the lease on the tokens.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(14);
 
 /// The longest DID that is looked up, in characters (atproto.com/specs/did says 2 KB).
 const DID_MAX: usize = 2_048;

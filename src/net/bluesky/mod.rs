@@ -26,11 +26,10 @@ use reqwest::{Client, Method, Request};
 use serde_json::Value;
 use url::Url;
 
+use super::adapter::{Adapter, ClientConfig, TextRules};
 use super::diagnosis::inconclusive;
 use super::identity::{ExpectedAccount, fingerprint};
-use super::registry::{Adapter, ClientConfig};
 use super::response::{self, ApiResponse};
-use super::text::TextRules;
 use super::{AccountApi, Network, ProbeResult, Rejection, Sent, Session, Timeline, http};
 use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};

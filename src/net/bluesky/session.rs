@@ -3,14 +3,13 @@
 //! whatever goes wrong, and never again with a password that was not accepted.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Request;
 use serde_json::{Value, json};
 
 use super::diagnosis::{API, PASSWORD_REJECTED, SESSION_REJECTED, may_have_moved};
-use super::identity::AtprotoIdentity;
+use super::identity::{AtprotoIdentity, TIMEOUT};
 use super::{Bluesky, BlueskySession, session_of, unusable};
 use crate::flock::account::Tokens;
 use crate::flock::post::{Cause, Why};
@@ -18,10 +17,6 @@ use crate::flock::secret::Secret;
 use crate::net::diagnosis::Diagnosis;
 use crate::net::response::ApiResponse;
 use crate::net::{Rejection, http};
-
-/// The timeout of a request about a session. A renewal makes at most four requests, and must finish within the minute for
-/// which it holds the lease on the tokens.
-pub(super) const TIMEOUT: Duration = Duration::from_secs(14);
 
 /// The pause between two log-ins without a person: at most 48 a day, whatever goes wrong.
 const PAUSE: TimeDelta = TimeDelta::minutes(30);

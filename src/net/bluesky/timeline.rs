@@ -25,7 +25,7 @@ impl Bluesky {
         session: &Session,
     ) -> Result<Timeline, Rejection> {
         let tokens = require_tokens(session.tokens.as_ref())?;
-        let mut pages = Pages { bluesky: self, tokens, session: session_of(tokens)?, since };
+        let mut pages = RecordPages { bluesky: self, tokens, session: session_of(tokens)?, since };
         Ok(match read_pages(&mut pages, PAGES).await? {
             Timeline::Complete(posts) => Timeline::Complete(in_order(posts, since)),
             Timeline::Partial(posts, why) => Timeline::Partial(in_order(posts, since), why),
@@ -35,14 +35,14 @@ impl Bluesky {
 }
 
 /// The pages of an account. Records come by their keys, newest first; a key says when it was made.
-struct Pages<'a> {
+struct RecordPages<'a> {
     bluesky: &'a Bluesky,
     tokens: &'a Tokens,
     session: BlueskySession<'a>,
     since: DateTime<Utc>,
 }
 
-impl PageSource for Pages<'_> {
+impl PageSource for RecordPages<'_> {
     type Post = RemotePost;
 
     async fn page(&mut self, cursor: Option<&str>) -> Result<Fetched<RemotePost>, Rejection> {

@@ -25,10 +25,9 @@ use reqwest::{Client as Http, Method, Request};
 use serde_json::{Value, json};
 use url::Url;
 
+use super::adapter::{Adapter, ClientConfig, TextRules};
 use super::identity::{ExpectedAccount, fingerprint};
-use super::registry::{Adapter, ClientConfig};
 use super::response::{self, ApiResponse};
-use super::text::TextRules;
 use super::{
     AccountApi, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http, link, mention,
 };

@@ -180,14 +180,20 @@ impl Mastodon {
     ) -> Result<Timeline<Status>, Rejection> {
         let tokens = require_tokens(session.tokens.as_ref())?;
         let Some(account) = &session.account else { return Ok(Timeline::Unavailable(unknown_account())) };
-        let mut source =
-            Pages { server: self, tokens, account, since: since - CLOCK_SLACK, is_dated: false, size: PAGE };
+        let mut source = StatusPages {
+            server: self,
+            tokens,
+            account,
+            since: since - CLOCK_SLACK,
+            is_dated: false,
+            size: PAGE,
+        };
         read_pages(&mut source, pages).await
     }
 }
 
 /// The pages of an account, from an instant of the server's clock on.
-struct Pages<'a> {
+struct StatusPages<'a> {
     server: &'a Mastodon,
     tokens: &'a Tokens,
     account: &'a Account,
@@ -197,7 +203,7 @@ struct Pages<'a> {
     size: usize,
 }
 
-impl Pages<'_> {
+impl StatusPages<'_> {
     async fn ask(&self, before: Option<&str>) -> Result<ApiResponse, Rejection> {
         let before = before.map_or_else(String::new, |id| format!("&max_id={id}"));
         let (account, size) = (&self.account.id, self.size);
@@ -215,7 +221,7 @@ impl Pages<'_> {
     }
 }
 
-impl PageSource for Pages<'_> {
+impl PageSource for StatusPages<'_> {
     type Post = Status;
 
     async fn page(&mut self, before: Option<&str>) -> Result<Fetched<Status>, Rejection> {

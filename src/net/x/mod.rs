@@ -21,13 +21,12 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request};
 use serde_json::Value;
 
+use super::adapter::{Adapter, ClientConfig, TextRules};
 use super::diagnosis::inconclusive;
 use super::identity::ExpectedAccount;
 use super::mention;
 use super::oauth2::{Proof, Provider};
-use super::registry::{Adapter, ClientConfig};
 use super::response::{self, ApiResponse};
-use super::text::TextRules;
 use super::{AccountApi, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
 use crate::clock::Clock;
 use crate::flock::NetworkKind;

@@ -61,20 +61,20 @@ impl X {
     ) -> Result<Timeline, Rejection> {
         let tokens = require_tokens(session.tokens.as_ref())?;
         let Some(account) = &session.account else { return Ok(Timeline::Unavailable(unknown_account())) };
-        let mut pages_of_x = Pages { x: self, tokens, account, since: since - CLOCK_SLACK };
+        let mut pages_of_x = XPages { x: self, tokens, account, since: since - CLOCK_SLACK };
         read_pages(&mut pages_of_x, pages).await
     }
 }
 
 /// The pages of an account, from an instant of X's clock on.
-struct Pages<'a> {
+struct XPages<'a> {
     x: &'a X,
     tokens: &'a Tokens,
     account: &'a Account,
     since: DateTime<Utc>,
 }
 
-impl Pages<'_> {
+impl XPages<'_> {
     async fn ask(&self, cursor: Option<&str>) -> Result<ApiResponse, Rejection> {
         let path = format!("/2/users/{}/tweets?{}", self.account.id, query(self.since, cursor));
         self.x.ask(self.x.request(self.tokens, Method::GET, &path)?, self.tokens).await
@@ -89,7 +89,7 @@ impl Pages<'_> {
     }
 }
 
-impl PageSource for Pages<'_> {
+impl PageSource for XPages<'_> {
     type Post = RemotePost;
 
     async fn page(&mut self, cursor: Option<&str>) -> Result<Fetched<RemotePost>, Rejection> {
@@ -132,10 +132,10 @@ fn made_at(id: &str) -> Option<DateTime<Utc>> {
 }
 
 /// The ids and texts of a page, and what asks for the next one.
-type Read = (Vec<(String, String)>, Option<String>);
+type XPage = (Vec<(String, String)>, Option<String>);
 
 /// Reads a page, or says why the account's posts can't be read. An error means that they can't be read now.
-fn read(response: &ApiResponse) -> Result<Result<Read, Why>, Rejection> {
+fn read(response: &ApiResponse) -> Result<Result<XPage, Why>, Rejection> {
     let task = "show the account's posts";
     if response.succeeded() {
         return match read_page(response) {
@@ -159,7 +159,7 @@ fn names_problem(response: &ApiResponse) -> bool {
 }
 
 /// Reads a page; `None` if it is not one. A post that can't be read makes the page unreadable: it may be the one.
-fn read_page(response: &ApiResponse) -> Option<Read> {
+fn read_page(response: &ApiResponse) -> Option<XPage> {
     let value = response.json()?;
     let count = value["meta"]["result_count"].as_u64();
     let posts = match &value["data"] {
