@@ -108,7 +108,7 @@ impl<'t> Conflicts<'t> {
                 profile if profile.forbids_duplicates => {
                     format!("{} forbids identical posts across accounts", profile.name)
                 }
-                _ => format!("whoever follows both on {network} reads everything twice"),
+                _ => format!("people who follow both on {network} read everything twice"),
             };
             let message = format!("bot {} posts the same poem, and {why}: give each its own", short(other));
             section.warning(Some(*line), message);

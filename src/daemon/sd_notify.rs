@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(pace("3000000", "7"), Some(Duration::from_secs(1)));
         assert_eq!(pace("3000000", "8"), None);
         assert_eq!((pace("0", "7"), pace("soon", "7")), (None, None));
-        assert_eq!(by(&[("WATCHDOG_USEC", "3000000")]).pace(), None, "nobody listens");
+        assert_eq!(by(&[("WATCHDOG_USEC", "3000000")]).pace(), None, "no manager listens");
     }
 
     #[test]

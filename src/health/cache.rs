@@ -22,7 +22,7 @@ pub(crate) const IS_STUCK: &str = "the engine's loop is stuck: restart flockd, a
 /// How long a result is reused, so that a client that asks in a loop does not read the ledger in a loop.
 const FRESH: Duration = Duration::from_secs(1);
 /// A snapshot is good for this many times as long as it took, so that a large flock spends a twentieth of one core on
-/// being counted, whoever asks how often.
+/// being counted, however often it is asked.
 const SHARE: u32 = 20;
 /// Requests do not wait for a snapshot that takes longer if there is an older one: the next request gets the new one.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -23,9 +23,9 @@ pub(super) type Notice = Box<dyn Fn(u64) -> Vec<u8> + Send + Sync>;
 
 /// A writer that never blocks. Its clones write to the same queue.
 #[derive(Clone)]
-pub(super) struct LogQueue(Arc<QueueState>);
+pub(super) struct LogQueue(Arc<LogQueueState>);
 
-struct QueueState {
+struct LogQueueState {
     state: Mutex<State>,
     /// Notified when there is something to write, and when all is written.
     changed: Condvar,
@@ -63,7 +63,7 @@ impl LogQueue {
 
     fn with_room(room: usize, sink: impl Write + Send + 'static, notice: Notice) -> io::Result<Self> {
         let (state, changed, dropped) = (Mutex::default(), Condvar::new(), Arc::default());
-        let shared = Arc::new(QueueState { state, changed, dropped, room, notice });
+        let shared = Arc::new(LogQueueState { state, changed, dropped, room, notice });
         let its = shared.clone();
         std::thread::Builder::new().name("log".to_owned()).spawn(move || its.write_to(sink))?;
         Ok(Self(shared))
@@ -99,7 +99,7 @@ impl LogQueue {
     }
 }
 
-impl QueueState {
+impl LogQueueState {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

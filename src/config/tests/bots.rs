@@ -127,9 +127,9 @@ fn what_is_missing_is_named() {
             "error: flock.toml:2: bot walt: `schedule` is missing: write when the bot posts, like \"0 */3 * * *\"",
         ],
     );
-    let nobody = "error: flock.toml: there is no bot: write a table [bots.NAME] with `network`, `poem` and `schedule`, or run `flockd init`";
-    check("", &[nobody]);
-    check("[bots]", &[nobody]);
+    let empty = "error: flock.toml: there is no bot: write a table [bots.NAME] with `network`, `poem` and `schedule`, or run `flockd init`";
+    check("", &[empty]);
+    check("[bots]", &[empty]);
 }
 
 #[test]

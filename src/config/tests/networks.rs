@@ -181,7 +181,7 @@ fn one_poem_may_be_read_on_several_networks_and_not_twice_on_one() {
     check(
         on_bluesky("") + &emily("bluesky"),
         &[
-            "warning: flock.toml:8: bot emily: bot walt posts the same poem, and whoever follows both on bluesky reads everything twice: give each its own",
+            "warning: flock.toml:8: bot emily: bot walt posts the same poem, and people who follow both on bluesky read everything twice: give each its own",
         ],
     );
 }

@@ -10,13 +10,13 @@ use super::*;
 use crate::store::sqlite::Sqlite;
 
 /// A ledger with a key file that does not exist yet.
-struct Place {
+struct VaultFolder {
     store: Arc<dyn Store>,
     path: PathBuf,
     folder: TempDir,
 }
 
-impl Place {
+impl VaultFolder {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", folder.path().join("flock.db").display());
@@ -96,7 +96,7 @@ fn key_trouble<T>(result: Result<T, VaultError>) -> String {
 
 #[tokio::test]
 async fn tokens_are_kept_renewed_and_forgotten() {
-    let place = Place::new().await;
+    let place = VaultFolder::new().await;
     let (vault, walt) = (place.vault(), bot("walt"));
     let nothing = StoredTokens { version: 0, network: None, tokens: None, claimed_until: None };
     assert_eq!(vault.tokens(&walt).await, Ok(nothing));
@@ -116,7 +116,7 @@ async fn tokens_are_kept_renewed_and_forgotten() {
 
 #[tokio::test]
 async fn a_missing_key_loses_nothing() {
-    let place = Place::new().await;
+    let place = VaultFolder::new().await;
     place.sign_in(&["walt", "emily"]).await;
     let daemon = place.vault();
     opens(&daemon, "walt").await;
@@ -137,7 +137,7 @@ async fn a_missing_key_loses_nothing() {
 
 #[tokio::test]
 async fn another_key_is_told_from_damage() {
-    let place = Place::new().await;
+    let place = VaultFolder::new().await;
     place.sign_in(&["walt", "emily"]).await;
     place.lose_key();
     fs::write(&place.path, "ab".repeat(32)).unwrap();
@@ -153,7 +153,7 @@ async fn another_key_is_told_from_damage() {
 
 #[tokio::test]
 async fn damage_is_told_and_mended_by_signing_in() {
-    let place = Place::new().await;
+    let place = VaultFolder::new().await;
     place.sign_in(&["walt"]).await;
     let walt = bot("walt");
     let mut sealed = place.store.credential(&walt).await.unwrap().sealed.unwrap();
@@ -167,7 +167,7 @@ async fn damage_is_told_and_mended_by_signing_in() {
 
 #[tokio::test]
 async fn a_lost_key_is_no_obstacle_for_the_only_bot() {
-    let place = Place::new().await;
+    let place = VaultFolder::new().await;
     place.sign_in(&["walt"]).await;
     let old = place.lose_key();
     place.sign_in(&["walt"]).await;
@@ -177,7 +177,7 @@ async fn a_lost_key_is_no_obstacle_for_the_only_bot() {
 
 #[tokio::test]
 async fn what_a_lost_key_sealed_is_forgotten_when_asked() {
-    let place = Place::new().await;
+    let place = VaultFolder::new().await;
     place.sign_in(&["walt", "emily"]).await;
     assert_eq!(place.vault().forget_lost().await, Ok(vec![]), "the key is there");
     place.lose_key();
@@ -191,7 +191,7 @@ async fn what_a_lost_key_sealed_is_forgotten_when_asked() {
 
 #[tokio::test]
 async fn a_key_is_changed_under_a_running_daemon() {
-    let place = Place::new().await;
+    let place = VaultFolder::new().await;
     assert_eq!(place.vault().rekey(now()).await, Ok(0));
     place.sign_in(&["walt", "emily"]).await;
     let (daemon, enrolling) = (place.vault(), place.vault());
@@ -213,13 +213,13 @@ async fn a_key_is_changed_under_a_running_daemon() {
     opens(&daemon, "whitman").await;
 }
 
-fn next(place: &Place) -> PathBuf {
+fn next(place: &VaultFolder) -> PathBuf {
     place.folder.path().join("flock.key.new")
 }
 
 #[tokio::test]
 async fn a_change_that_is_refused_changes_nothing() {
-    let place = Place::new().await;
+    let place = VaultFolder::new().await;
     place.sign_in(&["walt", "emily"]).await;
     let old = fs::read_to_string(&place.path).unwrap();
     let until = now() + TimeDelta::seconds(60);
@@ -235,7 +235,7 @@ async fn a_change_that_is_refused_changes_nothing() {
 }
 
 /// Interrupts a key change where a process may be killed: before everything is sealed again, or after.
-async fn killed_while_changing(place: &Place, after: bool) {
+async fn killed_while_changing(place: &VaultFolder, after: bool) {
     let lock = key::lock(&place.path).map_err(drop).unwrap();
     let next = key::make_next(&place.path, &lock).map_err(drop).unwrap();
     if after {
@@ -255,7 +255,7 @@ async fn killed_while_changing(place: &Place, after: bool) {
 #[tokio::test]
 async fn a_change_that_was_killed_is_finished_or_done_again() {
     for after in [false, true] {
-        let place = Place::new().await;
+        let place = VaultFolder::new().await;
         place.sign_in(&["walt", "emily"]).await;
         let daemon = place.vault();
         opens(&daemon, "walt").await;
@@ -274,7 +274,7 @@ async fn a_change_that_was_killed_is_finished_or_done_again() {
 /// The next key may be the only one that opens the ledger, so another key change must not replace it.
 #[tokio::test]
 async fn a_killed_change_is_finished_before_the_next_one() {
-    let place = Place::new().await;
+    let place = VaultFolder::new().await;
     place.sign_in(&["walt"]).await;
     killed_while_changing(&place, true).await;
     let first = fs::read_to_string(next(&place)).unwrap();
@@ -289,7 +289,7 @@ async fn a_killed_change_is_finished_before_the_next_one() {
 
 #[tokio::test]
 async fn a_key_from_outside_takes_over_from_a_file_and_back() {
-    let place = Place::new().await;
+    let place = VaultFolder::new().await;
     place.sign_in(&["walt", "emily"]).await;
     let outside = "0123456789abcdef".repeat(4);
     let given = place.given(&outside);
