@@ -213,7 +213,7 @@ const COMPLAINTS: usize = 3;
 const PANICKED: &str =
     "it is tried again in 30 s, and the other bots go on: please report it, with the log's lines about it";
 
-/// Why a bot is as it is, in one word: of a bot that is suspended not that it is, but for what.
+/// One word for the bot's trouble: its state, or, if it is suspended, the reason for that.
 fn cause(health: &Health) -> &'static str {
     match (health.condition, health.record.as_ref().and_then(suspending)) {
         (HealthState::Suspended, None) if health.clock_was_ahead => CLOCK,

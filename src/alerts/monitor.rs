@@ -86,7 +86,7 @@ impl Monitor {
         }
     }
 
-    /// The same, with the poems as this poem_cache has them.
+    /// Uses the poems of this cache.
     #[must_use]
     pub fn reading(self, poem_cache: Arc<PoemCache>) -> Self {
         Self { poem_cache, ..self }

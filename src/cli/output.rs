@@ -200,7 +200,7 @@ pub(super) fn local(at: DateTime<Utc>, zone: &Zone) -> String {
     format!("{} {}", zone.local(at).format("%a %Y-%m-%d %H:%M:%S"), zone.abbreviation(at))
 }
 
-/// An instant for a table of times in one zone, as short as it is clear: the year only where it is another one, seconds
+/// An instant for a table of times in one zone, as short as clarity allows: the year only where it is another one, seconds
 /// only where there are some.
 pub(super) fn brief(at: DateTime<Utc>, now: DateTime<Utc>, zone: &Zone) -> String {
     let (at, now) = (zone.local(at), zone.local(now));

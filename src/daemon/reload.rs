@@ -2,7 +2,7 @@
 //! updated. The new flock is checked as a whole before anything changes; if it has errors, the old flock keeps running
 //! and the errors are reported.
 //!
-//! `engine/reload.rs` applies it to the running engine; `watcher` decides when files count as changed.
+//! `Engine::reload` applies it to the running engine; `watcher` decides when files count as changed.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

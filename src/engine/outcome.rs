@@ -7,13 +7,13 @@ use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{Outcome, Rejection};
 use crate::store::{Filter, StoreError};
 
-/// So often the network may call one text a duplicate in one round; then the text counts as refused.
+/// How often the network may call a text a duplicate in one round before it counts as refused.
 const DUPLICATES: u32 = 3;
-/// After so many refused texts without a post in between, a further refusal is not blamed on the text.
+/// After this many refused texts without a post in between, a further refusal is not blamed on the text.
 const REFUSALS: usize = 2;
-/// A text that was turned down so often in words that are not known counts as refused.
+/// How often a text may be turned down in unknown words before it counts as refused.
 const UNCLEAR: u32 = 3;
-/// So far back refusals are looked for; released slots in between don't count.
+/// How many posts back to look for refusals; released slots in between don't count.
 const LOOKED_BACK: u32 = 50;
 /// The pause between attempts to write down a result that the ledger does not take.
 const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);

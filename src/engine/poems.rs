@@ -1,4 +1,4 @@
-//! Poems as the engine reads them: from the poem_cache, and telling what has changed. Which line is posted is not decided here.
+//! Poems as the engine reads them: from the cache, emitting what has changed. Which line is posted is not decided here.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 pub struct PoemReader {
     /// What is wrong with those that can't be read now, each with the first bot that reads it.
     pub broken: Vec<(Arc<Bot>, SourceError)>,
-    /// In how long another look is worth while, because a poem is being written.
+    /// When to look again, if a poem is being written.
     pub look_again: Option<Duration>,
 }
 
@@ -75,7 +75,7 @@ impl Engine {
         poems
     }
 
-    /// Has the poem_cache forget the poems that none of these bots reads.
+    /// Drops the poems from the cache that none of these bots reads.
     pub fn forget_other_poems(&self, bots: &[Arc<Bot>]) {
         self.poem_cache.keep_only(&bots.iter().map(|bot| (&*bot.poem, bot.split)).collect());
     }

@@ -25,8 +25,8 @@ const AGAIN: TimeDelta = TimeDelta::minutes(5);
 /// How far ahead the clock that dated a backup may have been: an hour of daylight saving, or a time zone.
 const AHEAD: TimeDelta = TimeDelta::days(1);
 
-/// Since when an account is read for a copy that is said to be of `copied`. The clock that said so may have been ahead,
-/// so it is read from the last post on that the copy knows, within reason.
+/// From when on to read the account, given the time at which the backup claims to have been made. The clock that said so may
+/// have been ahead, so reading starts at the last post that the backup knows, within reason.
 pub(super) fn since(record: &BotRecord, copied: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
     let known = record.last_posted.as_ref().and_then(|post| post.sent_at).filter(|at| *at <= now);
     match known {

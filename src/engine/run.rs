@@ -63,13 +63,13 @@ pub(super) struct Scheduler {
     now: DateTime<Utc>,
 }
 
-/// One bot in the loop.
+/// A bot's entry in the loop: its client, when it wakes next, and the commands that wait for it.
 pub(super) struct BotTask {
     pub(super) bound: Arc<BoundBot>,
     pub(super) busy: bool,
-    /// What the task at work makes of the bot's future is out of date: the bot has changed meanwhile.
+    /// The bot changed while its task was running, so the wake-up that the task returns is out of date.
     pub(super) changed: bool,
-    /// The bot has left the flock, and its task is here only until its task has ended.
+    /// The bot was removed from the flock; this entry stays until its running task ends.
     pub(super) leaves: bool,
     pub(super) wake: Wake,
     pub(super) commands: VecDeque<Command>,
@@ -330,8 +330,8 @@ impl Handover {
 }
 
 impl Engine {
-    /// Has the loop go on with these bots in the place of those it has, and returns when it does. An error is the
-    /// ledger's, and has changed nothing. The engine must be running; one reload at a time.
+    /// Replaces the loop's bots with these, and returns once that is done. An error comes from the ledger, and nothing has
+    /// changed then. The engine must be running; one reload at a time.
     pub async fn reload(&self, members: Vec<BoundBot>) -> Result<(), StoreError> {
         let (done, told) = oneshot::channel();
         *self.handover.change.lock().unwrap_or_else(PoisonError::into_inner) = Some(Change { members, done });
@@ -391,7 +391,7 @@ impl Scheduler {
         self.hear().await;
     }
 
-    /// The name under which a bot has a task that it is to give up.
+    /// The former name of a renamed bot, if the loop still has an entry under it.
     fn old_name(&self, bot: &Bot) -> Option<BotName> {
         let was = bot.was.as_ref().filter(|was| self.bots.contains_key(*was))?;
         (!self.bots.contains_key(&bot.name)).then(|| was.clone())
@@ -456,7 +456,7 @@ impl Scheduler {
 }
 
 impl BotTask {
-    /// The task with its bot as it is from now on, looked at at once if it has changed.
+    /// Updates the entry to the bot's new settings; if they differ, the bot is looked at right away.
     fn taken_by(mut self, bound: BoundBot, now: Wake) -> Self {
         let bound = bound.remembering(&self.bound);
         if *bound.bot != *self.bound.bot || self.leaves {

@@ -111,7 +111,7 @@ impl HealthCache {
         Self { flock, store, clock, loop_age, phase, counted, tally, found }
     }
 
-    /// The same, with the poems as this poem_cache has them.
+    /// Uses the poems of this cache.
     #[must_use]
     pub fn reading(self, poem_cache: Arc<PoemCache>) -> Self {
         Self { tally: Arc::new(LineCounts::over(poem_cache)), ..self }

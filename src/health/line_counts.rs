@@ -1,5 +1,5 @@
-//! How many lines the poems of a flock have left, remembered for as long as nothing has changed by which that could have: a
-//! poem is read and its used lines are fetched once, and not with every look.
+//! The number of lines left in each poem, cached until something that affects it changes: a poem is read and its used lines
+//! are fetched once, not with every look.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,7 +20,7 @@ pub struct LineCounts {
     counted: Mutex<HashMap<BotName, (Sign, Lines)>>,
 }
 
-/// By what one sees that a count still holds.
+/// What a count depends on; while it is equal, the count is valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Sign {
     bot: Bot,
@@ -40,7 +40,7 @@ impl fmt::Debug for LineCounts {
 }
 
 impl LineCounts {
-    /// Of poems as this poem_cache has them.
+    /// Counts of the poems in this cache.
     pub fn over(poem_cache: Arc<PoemCache>) -> Self {
         Self { poem_cache, counted: Mutex::default() }
     }

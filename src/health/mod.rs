@@ -116,7 +116,7 @@ pub async fn health(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -
     health_by(&PoemCache::impatient(Arc::new(SystemClock)), ledger, bot, now).await
 }
 
-/// Looks how a bot is, with its poem as the poem_cache has it.
+/// The health of a bot, using the cached poem.
 pub(crate) async fn health_by(
     poem_cache: &PoemCache,
     ledger: Option<&dyn Store>,

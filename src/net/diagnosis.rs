@@ -28,9 +28,9 @@ pub(super) struct Diagnosis {
     pub(super) effect: Effect,
     /// When it may be tried again.
     pub(super) retry: Retry,
-    /// Whom it concerns: of what ails the app, its other bots need not find out for themselves.
+    /// Whom it affects. A problem of the app pauses all its bots, so that each need not run into it.
     pub(super) scope: LimitScope,
-    /// Whether it says nothing about what was asked for: it passes, or a person mends it.
+    /// Whether it says nothing about what was asked for: it passes, or a person fixes it.
     pub(super) is_temporary: bool,
     /// Whether it is the access token that was not accepted, so that a renewed one may be.
     pub(super) token_rejected: bool,
@@ -250,7 +250,7 @@ pub(super) struct Api {
     pub(super) rules: &'static [Rule],
     /// Of a redirect.
     pub(super) moved: &'static Diagnosis,
-    /// Of what leaves open whether the request was accepted.
+    /// The diagnosis for an answer that doesn't show whether the request was accepted.
     pub(super) inconclusive: &'static Diagnosis,
     /// Of an error that is not the API's, where no rule says more.
     pub(super) foreign: &'static Diagnosis,
@@ -308,8 +308,8 @@ impl Api {
         Sent { outcome, cooldowns: self.cooldowns(response), room }
     }
 
-    /// Which bots should send nothing after this answer: limits that are used up, what ails the app as a whole, and
-    /// what an answer asks for that settles nothing.
+    /// Which bots should send nothing after this answer: exhausted limits, problems of the whole app, and waits that an
+    /// inconclusive answer asks for.
     fn cooldowns(&self, response: &ApiResponse) -> Vec<Cooldown> {
         let (server, headers, now) = (response.server(), response.headers(), response.received_at());
         let limited = |scope, until, what: &str| {

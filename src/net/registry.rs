@@ -47,7 +47,7 @@ pub fn length(bot: &Bot, account: Option<&Account>, text: &str) -> (usize, usize
     (adapter(bot.network).text.length)(bot, account, text)
 }
 
-/// Whom a network would tell of a post with this text, each as it stands there.
+/// The accounts that the network would notify of a post with this text, as written in the text.
 pub fn mentions(network: NetworkKind, text: &str) -> Vec<&str> {
     (adapter(network).text.mentions)(text)
 }

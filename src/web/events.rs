@@ -31,7 +31,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const UNBUFFERED: [(HeaderName, &str); 2] =
     [(header::CACHE_CONTROL, "no-store, no-transform"), (HeaderName::from_static("x-accel-buffering"), "no")];
 
-/// Sessions the engine's events on to open pages.
+/// Passes the engine's events on to open pages.
 pub struct EventStream {
     /// `None` once the daemon stops.
     sender: Mutex<Option<broadcast::Sender<Arc<str>>>>,

@@ -1,4 +1,4 @@
-//! What the dashboard says of the future, kept until it can have changed: to compute it takes longer than all else on a page.
+//! The dashboard's forecasts, cached because computing them takes longer than the rest of a page.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError};

@@ -21,7 +21,7 @@ use flock::{Flock, Looks, Weather};
 use life::Death;
 use network::Which;
 
-/// So often flocks are killed that may look at their accounts, unless it is said otherwise.
+/// Default number of kills for flocks that may look at their accounts.
 const KILLS: usize = 200;
 /// For each so many of those, one kill of a flock that may not look, and one of a flock on a real PDS.
 const BLIND: usize = 5;

@@ -1,5 +1,5 @@
-//! What to expect of each bot: its next slots, its posts per day, the day on which its poem runs out. What to expect of
-//! each app stands in `app`.
+//! What to expect of each bot: its next slots, its posts per day, the day on which its poem runs out. The forecast of
+//! each app is in `app`.
 
 mod app;
 mod rush;

@@ -1,8 +1,8 @@
 //! The key folder of rainbow-mind-machine: a JSON file for each bot, with the tokens that its keymaker got, whose they are,
 //! and which poem they were for (<https://github.com/rainbow-mind-machine/rainbow-mind-machine>).
 //!
-//! Bots that are in flock.toml are signed in with them; for the others it is shown what to write there. Which lines they
-//! have posted stands in no file: that flock began again at every start.
+//! Bots that are in flock.toml are signed in with them; for the others it is shown what to write there. No file
+//! records which lines they have posted: that program started over each time.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
