@@ -328,6 +328,10 @@ impl Api {
         let diagnosis = self.diagnose(response);
         if response.is_definite() {
             cooldowns.extend(app_cooldown(response, diagnosis));
+            let is_limit = diagnosis.cause == Cause::Limits && cooldowns.is_empty();
+            if let Some(until) = self.limits.announced(headers, now).filter(|_| is_limit) {
+                cooldowns.push(limited(LimitScope::Bot, until, " asked to be left alone for a while"));
+            }
         } else if let Some(until) = self.limits.announced(headers, now) {
             cooldowns.push(limited(LimitScope::Bot, until, " asked to be left alone for a while"));
         }

@@ -143,8 +143,10 @@ pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     Some(headers.get(name)?.to_str().ok()?.trim())
 }
 
+/// A date as HTTP has it (RFC 9110, 5.6.7); or as mail has it (RFC 5322), with which some servers confuse that.
 fn http_date(text: &str) -> Option<DateTime<Utc>> {
-    httpdate::parse_http_date(text).ok().map(DateTime::from)
+    let mail_date = || DateTime::parse_from_rfc2822(text).ok().map(|at| at.to_utc());
+    httpdate::parse_http_date(text).ok().map(DateTime::from).or_else(mail_date)
 }
 
 #[cfg(test)]

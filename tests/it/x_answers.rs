@@ -245,6 +245,11 @@ async fn caps_are_long_waits() {
     assert_eq!(capped, Rejection(Cause::App, Some(DAY_S)), "{reason}");
     assert!(reason.contains("Monthly product cap): raise it"), "{reason}");
 
+    // A number beside it changes nothing.
+    let numbered = r#"{"type":"https://api.x.com/2/problems/usage-capped","errors":[{"code":88,"message":"Rate limit exceeded"}]}"#;
+    let (numbered, reason) = taken(Reply::new(429, numbered)).await;
+    assert_eq!(numbered, Rejection(Cause::App, Some(DAY_S)), "{reason}");
+
     let daily = r#"{"errors":[{"code":185,"message":"User is over daily status update limit."}]}"#;
     check(&[(403, daily, Rejection(Cause::Limits, Some(3_600)), "post less often")]).await;
     let (daily, _) = taken(Reply::new(403, daily).header("retry-after", "7200")).await;

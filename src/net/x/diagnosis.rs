@@ -43,7 +43,7 @@ pub(super) static API: Api = Api {
         Rule::foreign(&[420, 429], &RATE_LIMITED),
         Rule::foreign(&[404, 405, 410], &WRONG_ADDRESS),
         Rule::status(&[402], &CREDITS_DEPLETED),
-        Rule::code(&["usage-capped"], &USAGE_CAPPED),
+        Rule::code(&[CAP], &USAGE_CAPPED),
         Rule::status(&[420, 429], &RATE_LIMITED),
         // The numbers of the older API, which still turn up.
         Rule::code(&["32", "89", "135", "215", "unsupported-authentication"], &KEYS_REJECTED),
@@ -260,6 +260,9 @@ static UNEXPECTED: Diagnosis = Diagnosis::new(
 static INCONCLUSIVE: Diagnosis =
     Diagnosis::new("x-inconclusive", Cause::Silence, "X's answer does not settle it", "look at the account");
 
+/// The kind of problem that X answers with when the app has used up its posts of the month.
+const CAP: &str = "usage-capped";
+
 /// The hosts that the `type` of a problem of X's names.
 const HOSTS: &[&str] = &["x.com", "twitter.com"];
 
@@ -271,8 +274,11 @@ fn read_error(value: &Value, status: u16) -> ApiError {
     // The last segment of `type`: its host has changed over the years.
     let kind = value["type"].as_str().or_else(|| first["type"].as_str());
     let kind = kind.and_then(|kind| kind.rsplit('/').next()).filter(|kind| !kind.is_empty());
+    // The cap stops the whole app for a day, whatever number stands beside it.
+    let (cap, kind) = if kind == Some(CAP) { (kind, None) } else { (None, kind) };
+    let numbers = numbers.map(|number| number.to_string());
     ApiError {
-        codes: numbers.map(|number| number.to_string()).chain(kind.map(str::to_owned)).collect(),
+        codes: cap.map(str::to_owned).into_iter().chain(numbers).chain(kind.map(str::to_owned)).collect(),
         message: sentences(value, first),
         is_own: is_own(value, status),
     }

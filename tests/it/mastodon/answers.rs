@@ -176,6 +176,7 @@ async fn patience_is_had_until_the_server_says() {
         (vec![("x-ratelimit-remaining", "0"), reset], Some(300)),
         (vec![("retry-after", "30")], Some(30)),
         (vec![("retry-after", "Fri, 20 Nov 2026 12:02:00 GMT")], Some(120)),
+        (vec![("retry-after", "Fri, 20 Nov 2026 12:02:00 +0000")], Some(120)),
         (vec![("x-ratelimit-reset", "soon")], None),
         (vec![], None),
     ] {
@@ -184,6 +185,10 @@ async fn patience_is_had_until_the_server_says() {
         let (what, reason) = taken(&noon, reply).await;
         assert_eq!(what, Rejection(Cause::Limits, wait), "{headers:?}: {reason}");
     }
+    // The wait is the bot's, and not only that of the post: the next slot may come sooner.
+    let sent = noon.answered(Reply::new(429, body).header("retry-after", "30")).await;
+    let [hold] = &*sent.cooldowns else { panic!("{sent:?}") };
+    assert_eq!((hold.scope, &*hold.until.to_rfc3339()), (LimitScope::Bot, "2026-11-20T12:00:30+00:00"));
     // A wall in front of the server speaks no JSON.
     let sent = noon.answered(Reply::page(429, "error code: 1015").header("retry-after", "60")).await;
     assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "it may stand behind a post: {sent:?}");
