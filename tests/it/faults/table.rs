@@ -56,7 +56,7 @@ pub(super) const DOUBTS: &[Case] = &[
         answers(fake, Reply::new(503, "{\"title\":\"Service Unavailable\"}").header("retry-after", "0"));
     }),
     Case {
-        does: "takes that for the proof that the first attempt has arrived",
+        does: "takes that as proof that the first attempt arrived",
         logs: &[("outcome-unknown", "silence"), ("retry-scheduled", ""), ("posted", "one")],
         sent: 2,
         known: false,
