@@ -159,7 +159,7 @@ async fn begin(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<(Post, Liv
 /// what is left of a budget is spent by one bot at a time.
 async fn intend(run: &BotRun<'_>, subject: &Subject<'_>, record: Option<String>) -> Result<Post, Blocked> {
     let engine = run.engine;
-    let _till = engine.limits.budget_lock(&run.bound.bot).await;
+    let _budget_lock = engine.limits.budget_lock(&run.bound.bot).await;
     barred(run, subject.text()).await?;
     if let Some(why) = subject.too_late(run) {
         return Err(Blocked::GivenUp(why));

@@ -38,8 +38,8 @@ pub(super) struct SendLimits {
 #[derive(Debug, Default)]
 struct GroupState {
     held: Option<Cooldown>,
-    queue: Pacer,
-    till: Arc<BudgetLock>,
+    pacer: Pacer,
+    budget_lock: Arc<BudgetLock>,
 }
 
 /// Serializes the budget check with the insert that spends it.
@@ -76,20 +76,21 @@ impl SendLimits {
     /// How long a bot waits for its turn to send. Asking takes a turn that has come.
     pub(super) fn turn(&self, bot: &Bot, uptime: Duration) -> Option<Duration> {
         let pace = bot.app.as_ref().map(|app| app.pace).filter(|pace| !pace.is_zero())?;
-        let mut gates = locked(&self.groups);
-        gates.entry(bot.limit_group().to_owned()).or_default().queue.turn(&bot.name, uptime, pace)
+        let mut groups = locked(&self.groups);
+        groups.entry(bot.limit_group().to_owned()).or_default().pacer.turn(&bot.name, uptime, pace)
     }
 
     /// Whether a bot waits for a turn that it was given.
     pub(super) fn expects(&self, bot: &Bot) -> bool {
-        locked(&self.groups).get(bot.limit_group()).is_some_and(|gate| gate.queue.expects(&bot.name))
+        locked(&self.groups).get(bot.limit_group()).is_some_and(|group| group.pacer.expects(&bot.name))
     }
 
     /// Waits until no other bot of the app is about to spend what is left of its budget, if it has one.
     pub(super) async fn budget_lock(&self, bot: &Bot) -> Option<OwnedMutexGuard<()>> {
         bot.app.as_ref().filter(|app| app.budget.is_limited())?;
-        let till = locked(&self.groups).entry(bot.limit_group().to_owned()).or_default().till.clone();
-        Some(till.lock_owned().await)
+        let budget_lock =
+            locked(&self.groups).entry(bot.limit_group().to_owned()).or_default().budget_lock.clone();
+        Some(budget_lock.lock_owned().await)
     }
 
     /// Notes the cooldowns of an answer. Returns the app's, if it is new.
@@ -104,9 +105,9 @@ impl SendLimits {
             match hold.scope {
                 LimitScope::Bot => drop(longer(&mut locked(&bound.memory.sends.held), hold, now)),
                 LimitScope::App => {
-                    let mut gates = locked(&self.groups);
-                    let gate = gates.entry(bound.bot.limit_group().to_owned()).or_default();
-                    news = longer(&mut gate.held, hold, now).or(news);
+                    let mut groups = locked(&self.groups);
+                    let group = groups.entry(bound.bot.limit_group().to_owned()).or_default();
+                    news = longer(&mut group.held, hold, now).or(news);
                 }
             }
         }
@@ -115,7 +116,7 @@ impl SendLimits {
 
     /// Why nothing should be sent for this bot now, and until when.
     pub(super) fn cooldown(&self, bound: &BoundBot, now: DateTime<Utc>) -> Option<Rejection> {
-        let of_app = locked(&self.groups).get(bound.bot.limit_group()).and_then(|gate| gate.held.clone());
+        let of_app = locked(&self.groups).get(bound.bot.limit_group()).and_then(|group| group.held.clone());
         let of_bot = locked(&bound.memory.sends.held).clone();
         let holds = of_app.into_iter().chain(of_bot).filter(|hold| hold.until > now);
         holds.max_by_key(|hold| hold.until).map(|hold| until(hold.why, hold.until))
@@ -124,8 +125,8 @@ impl SendLimits {
     /// Lets all bots of the app send again, because the reason for the cooldown may be gone.
     pub(super) fn clear_cooldown(&self, bound: &BoundBot) {
         *locked(&bound.memory.sends.held) = None;
-        if let Some(gate) = locked(&self.groups).get_mut(bound.bot.limit_group()) {
-            gate.held = None;
+        if let Some(group) = locked(&self.groups).get_mut(bound.bot.limit_group()) {
+            group.held = None;
         }
     }
 }

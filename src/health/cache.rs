@@ -86,7 +86,7 @@ pub struct HealthCache {
     loop_age: LoopAge,
     phase: Arc<Phase>,
     counted: Arc<Mutex<Counted>>,
-    tally: Arc<LineCounts>,
+    line_counts: Arc<LineCounts>,
     found: Arc<Mutex<Option<(Duration, Readiness)>>>,
 }
 
@@ -106,15 +106,15 @@ impl HealthCache {
         loop_age: LoopAge,
         phase: Arc<Phase>,
     ) -> Self {
-        let tally = Arc::new(LineCounts::over(Arc::new(PoemCache::new(clock.clone()))));
+        let line_counts = Arc::new(LineCounts::over(Arc::new(PoemCache::new(clock.clone()))));
         let (counted, found) = (Arc::default(), Arc::default());
-        Self { flock, store, clock, loop_age, phase, counted, tally, found }
+        Self { flock, store, clock, loop_age, phase, counted, line_counts, found }
     }
 
     /// Uses the poems of this cache.
     #[must_use]
     pub fn reading(self, poem_cache: Arc<PoemCache>) -> Self {
-        Self { tally: Arc::new(LineCounts::over(poem_cache)), ..self }
+        Self { line_counts: Arc::new(LineCounts::over(poem_cache)), ..self }
     }
 
     /// How long ago the engine's loop went round.
@@ -197,7 +197,7 @@ impl HealthCache {
 
     /// How a bot is, as of now.
     pub async fn health(&self, bot: &Bot) -> Result<Health, StoreError> {
-        self.tally.health(&*self.store, bot, self.clock.now()).await
+        self.line_counts.health(&*self.store, bot, self.clock.now()).await
     }
 
     /// The bots counted, lately.
@@ -215,7 +215,7 @@ impl HealthCache {
             _ => {}
         }
         let flock = self.flock.borrow().clone();
-        let snapshot = Arc::new(snapshot(&*self.store, &self.tally, &*self.clock, &flock.bots).await?);
+        let snapshot = Arc::new(snapshot(&*self.store, &self.line_counts, &*self.clock, &flock.bots).await?);
         counted.last = Some(snapshot.clone());
         Ok(snapshot)
     }
@@ -223,7 +223,7 @@ impl HealthCache {
     /// Makes a snapshot in the background. If the ledger can't be read, the next request tries again.
     async fn recount(&self) {
         let flock = self.flock.borrow().clone();
-        let snapshot = snapshot(&*self.store, &self.tally, &*self.clock, &flock.bots).await;
+        let snapshot = snapshot(&*self.store, &self.line_counts, &*self.clock, &flock.bots).await;
         let mut counted = self.counted.lock().await;
         counted.under_way = false;
         match snapshot {

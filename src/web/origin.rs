@@ -132,15 +132,7 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
-
-    fn web(public_url: &str) -> Web {
-        let proxies = vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.1/32".parse().unwrap()];
-        Web { proxies, ..Web::at("127.0.0.1:7878".parse().unwrap(), public_url.to_owned()) }
-    }
-
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
-    }
+    use crate::web::request::tests::{headers, web};
 
     #[test]
     fn only_our_own_host_names_are_accepted() {

@@ -83,17 +83,18 @@ fn address_in(text: &[u8]) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
 
-    fn web(public_url: &str) -> Web {
+    /// A site at this URL, behind proxies at 10.0.0.0/8 and on this machine.
+    pub(in crate::web) fn web(public_url: &str) -> Web {
         let proxies = vec!["10.0.0.0/8".parse().unwrap(), "127.0.0.1/32".parse().unwrap()];
         Web { proxies, ..Web::at("127.0.0.1:7878".parse().unwrap(), public_url.to_owned()) }
     }
 
-    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+    pub(in crate::web) fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
     }
 
