@@ -97,7 +97,7 @@ pub(super) const LIMITS: &[Case] = &[
         too_many(fake, &[("retry-after", date.to_string())]);
     }),
     Case {
-        does: "leaves the whole app alone for as long as X asks for",
+        does: "holds all bots of the app for as long as X asks for",
         logs: &[("app-cooldown", ""), ("retry-scheduled", "limits")],
         ..Case::limit("429, the app's 24 hours are used up", 1_800, |fake, now| {
             let (left, reset) = ("x-app-limit-24hour-remaining", "x-app-limit-24hour-reset");
@@ -120,7 +120,7 @@ pub(super) const LIMITS: &[Case] = &[
     }),
     Case {
         way: Way::Told(|fake, _| too_many(fake, &[])),
-        ..Case::returned("429 without a word on when", GROWING)
+        ..Case::returned("429 without a time to come back", GROWING)
     },
     Case {
         does: "waits for a day, and tries again if that is within `max_late`",
@@ -193,7 +193,7 @@ pub(super) const AILMENTS: &[Case] = &[
 /// X says something of the text.
 pub(super) const REFUSALS: &[Case] = &[
     Case {
-        does: "lets another line come first; the third time in a round the line is `refused`",
+        does: "posts another line first; the third time in a round, the line is `refused`",
         logs: &[("released", "duplicate"), ("posted", "two"), ("posted", "one")],
         state: "released",
         again: None,
@@ -204,7 +204,7 @@ pub(super) const REFUSALS: &[Case] = &[
         })
     },
     Case {
-        does: "goes on with the next line; after two in a row it suspects the app, and burns no more lines",
+        does: "posts the next line; after two in a row it suspects the app, and uses up no more lines",
         logs: &[("refused", "text"), ("posted", "two")],
         state: "refused",
         again: None,
