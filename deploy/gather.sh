@@ -1,8 +1,7 @@
 #!/bin/sh
-# Gathers what a container needs to run flockd, and nothing else: `gather.sh BINARY FOLDER [LICENSE...]`. That is the binary, the
-# libraries of the system that it is linked with and those that glibc looks names up with, an empty folder for the flock, and
-# the licenses that must go along.
-# Certificates and time zones are in the binary.
+# Gathers what a container needs to run flockd, and nothing else: `gather.sh BINARY FOLDER [LICENSE...]`
+# That is the binary, the system libraries that it is linked with, the libraries with which glibc resolves names, an empty
+# folder for the flock, and the licenses. Certificates and time zones are in the binary.
 set -eu
 binary=$1 root=$2
 shift 2
@@ -12,7 +11,7 @@ cp "$binary" "$root/usr/bin/flockd"
 for license in "$@"; do
     install -D -m 644 -t "$root/usr/share/doc/flockd" "$license"
 done
-# Each keeps its path, by which the binary and its loader find it.
+# Each library keeps its path, because the binary and its loader look for it there.
 {
     ldd "$binary" | grep -o '/[^ ]*'
     for name in libnss_files.so.2 libnss_dns.so.2 libresolv.so.2; do
@@ -22,7 +21,7 @@ done
     mkdir -p "$root$(dirname "$library")"
     cp -L "$library" "$root$library"
 done
-# Names are looked up in the container's hosts first.
+# Resolve names from the container's /etc/hosts first.
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
 echo 'flockd:x:10001:10001::/flock:/nowhere' >"$root/etc/passwd"
 echo 'flockd:x:10001:' >"$root/etc/group"

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes the Debian package in target/debian: `deploy/package.sh [ARGUMENTS OF CARGO-DEB]`. It needs cargo-deb, cargo-about and
-# cargo-auditable: `PATH=$(deploy/tools.sh ~/.cache/flockd-tools cargo-deb cargo-about cargo-auditable):$PATH` installs them.
-# Cargo.toml says what is in the package, under `package.metadata.deb`; manual pages and completions come from the program
-# itself. PROFILE=dev takes the program that tests have built.
+# Builds the Debian package in target/debian: `deploy/package.sh [ARGUMENTS OF CARGO-DEB]`
+# It needs cargo-deb, cargo-about and cargo-auditable. To install them:
+#   PATH=$(deploy/tools.sh ~/.cache/flockd-tools cargo-deb cargo-about cargo-auditable):$PATH
+# Cargo.toml lists the contents of the package, under `package.metadata.deb`. Manual pages and completions come from the
+# program itself. PROFILE=dev packages the program that the tests have built.
 set -eu
 cd "$(dirname "$0")/.."
 profile=${PROFILE:-release}
@@ -10,7 +11,7 @@ case $profile in
     dev) folder=debug ;;
     *) folder=$profile ;;
 esac
-# The program carries the list of its libraries, so that `cargo audit bin flockd` can tell which of them have holes.
+# The binary contains the list of its libraries, so that `cargo audit bin flockd` can report known vulnerabilities.
 [ "$profile" = dev ] || cargo auditable build --locked --profile "$profile"
 target=${CARGO_TARGET_DIR:-target}
 flockd=$target/$folder/flockd

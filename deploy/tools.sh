@@ -1,12 +1,12 @@
 #!/bin/sh
-# Installs the tools of the release beside each other in a folder, each in the version that is known to work, and prints where
-# their programs are, as PATH has it: PATH=$(deploy/tools.sh FOLDER TOOL...):$PATH
-# What is there already is left alone.
+# Installs the tools of a release in a folder, each in the version that is known to work, and prints the folders of their
+# programs in the form of PATH: PATH=$(deploy/tools.sh FOLDER TOOL...):$PATH
+# A tool that is already there is not installed again.
 set -eu
 folder=$1
 shift
 
-# These tools run for seconds, so minutes of optimizing would be wasted on them; but to recognize licenses is arithmetic.
+# These tools run for seconds, so building them without optimization saves minutes. Only recognizing licenses is slow.
 quick() {
     CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 cargo install --debug "$@"
 }
