@@ -23,7 +23,7 @@ use crate::store::transfer::Record;
 use crate::store::{Store, StoreError};
 
 pub(super) async fn backup(known: &Configured, file: &Path) -> Result<ExitCode> {
-    let ledger = Sqlite::beside(&known.flock.database).await?;
+    let ledger = Sqlite::open_as_client(&known.flock.database).await?;
     let ledger = ledger.context("there is no ledger yet, so there is nothing to copy")?;
     let working = Working::at("copying the ledger");
     ledger.back_up_to(file, SystemClock.now()).await?;
@@ -53,7 +53,7 @@ pub(super) async fn restore(loaded: &Loaded, what: &RestoreArgs) -> Result<ExitC
     let now = SystemClock.now();
     let working = Working::at("copying and verifying the backup");
     let prepared = match Sqlite::prepare_restore(&loaded.flock.database, &what.file, now).await {
-        Err(StoreError::Held(holder)) => bail!("{holder}; a restore needs the ledger to itself"),
+        Err(StoreError::Locked(holder)) => bail!("{holder}; a restore needs the ledger to itself"),
         prepared => prepared?,
     };
     drop(working);
@@ -120,7 +120,7 @@ fn say_what_comes(since: &str) -> Result<()> {
 /// Tokens in a backup may be sealed with a key from before.
 async fn say_of_key(loaded: &Loaded) -> Result<()> {
     // One of an older flockd is opened by the daemon only, which then says the same.
-    let Ok(Some(ledger)) = Sqlite::beside(&loaded.flock.database).await else { return Ok(()) };
+    let Ok(Some(ledger)) = Sqlite::open_as_client(&loaded.flock.database).await else { return Ok(()) };
     let ledger = Arc::new(ledger);
     let vault = daemon::vault(&loaded.flock, &(ledger.clone() as Arc<dyn Store>));
     for (bot, _) in ledger.credentials().await? {
@@ -134,7 +134,7 @@ async fn say_of_key(loaded: &Loaded) -> Result<()> {
 
 pub(super) async fn export(known: &Configured, bot: Option<&str>) -> Result<ExitCode> {
     let bot: Option<BotName> = bot.map(str::parse).transpose()?;
-    let ledger = Sqlite::beside(&known.flock.database).await?;
+    let ledger = Sqlite::open_as_client(&known.flock.database).await?;
     let ledger = ledger.context("there is no ledger yet, so there is nothing to export")?;
     let now = SystemClock.now();
     if let Some(bot) = &bot {

@@ -69,7 +69,7 @@ fn standard_input() -> Result<String> {
 
 pub(super) async fn delete(known: Configured, bot: &str, which: &str) -> Result<ExitCode> {
     let name: BotName = bot.parse()?;
-    let ledger = Sqlite::beside(&known.flock.database).await?.context("there is no ledger yet")?;
+    let ledger = Sqlite::open_as_client(&known.flock.database).await?.context("there is no ledger yet")?;
     let post = found(&ledger, &name, which).await;
     // The owner of the ledger must not have it open already.
     ledger.close().await;
@@ -99,7 +99,7 @@ async fn found(ledger: &Sqlite, bot: &BotName, which: &str) -> Result<Post> {
 }
 
 pub(super) async fn settle(known: Configured, post: &str, posted: bool) -> Result<ExitCode> {
-    let ledger = Sqlite::beside(&known.flock.database).await?.context("there is no ledger yet")?;
+    let ledger = Sqlite::open_as_client(&known.flock.database).await?.context("there is no ledger yet")?;
     let found = posts::by_id(&ledger, post).await;
     // The owner of the ledger must not have it open already.
     ledger.close().await;
@@ -144,9 +144,9 @@ pub(super) async fn execute_all(known: Configured, kinds: Vec<CommandKind>) -> R
     let command = |what| Command { id: PostId::new(made_at, dice.random()), what, made_at };
     let commands: Vec<Command> = kinds.into_iter().map(command).collect();
     let answers = loop {
-        match Sqlite::hold(&known.flock.database).await {
+        match Sqlite::open_as_owner(&known.flock.database).await {
             Ok(ledger) => break execute_here(known, Arc::new(ledger), &commands, dice).await?,
-            Err(StoreError::Held(holder)) => {
+            Err(StoreError::Locked(holder)) => {
                 if let Some(answers) = ask(&known, &commands, &holder).await? {
                     break answers;
                 }
@@ -177,7 +177,7 @@ fn words(answer: &CommandResult, zone: &Zone) -> String {
 /// Tells a running daemon something, if one is running.
 pub(super) async fn mention(loaded: &Loaded, kind: CommandKind) -> Result<()> {
     let clock = SystemClock;
-    let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { return Ok(()) };
+    let Some(ledger) = Sqlite::open_as_client(&loaded.flock.database).await? else { return Ok(()) };
     if !ledger.notify().await {
         return Ok(());
     }
@@ -220,7 +220,7 @@ async fn execute_here(
 /// Submits the commands and waits; `None` if the owner has ended meanwhile, so that the ledger is free. What the owner did
 /// before that is done once more, which changes nothing.
 async fn ask(loaded: &Loaded, commands: &[Command], holder: &str) -> Result<Option<Vec<CommandResult>>> {
-    let Some(ledger) = Sqlite::beside(&loaded.flock.database).await? else { bail!("{holder}") };
+    let Some(ledger) = Sqlite::open_as_client(&loaded.flock.database).await? else { bail!("{holder}") };
     let waits = stream::iter(commands).map(|command| wait(&ledger, command)).buffered(AT_ONCE);
     let answers = tokio::select! {
         answers = waits.try_collect::<Vec<Option<CommandResult>>>() => answers,

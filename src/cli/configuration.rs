@@ -146,7 +146,7 @@ async fn of_the_daemon(file: &Path, examined: &Examined) -> Option<Loaded> {
         Some(flock) => flock.database.clone(),
         None => format!("sqlite:{}", file.parent()?.join(DEFAULT_LEDGER).display()),
     };
-    let ledger = Sqlite::beside(&database).await.ok()??;
+    let ledger = Sqlite::open_as_client(&database).await.ok()??;
     let running = ledger.notify().await;
     let kept = if running { ledger.configuration().await.ok()? } else { None };
     ledger.close().await;

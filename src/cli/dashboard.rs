@@ -24,7 +24,7 @@ const SHORTEST: usize = 15;
 
 pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCode> {
     let web = &known.flock.web;
-    let ledger = Sqlite::beside(&known.flock.database).await?;
+    let ledger = Sqlite::open_as_client(&known.flock.database).await?;
     let no_daemon = "no daemon is running, so there is no dashboard: `flockd run` starts one";
     let ledger = ledger.context(no_daemon)?;
     if close {

@@ -35,7 +35,7 @@ pub(super) async fn next(known: &Configured, which: NextArgs) -> Result<ExitCode
     let now = SystemClock.now();
     let flock = &known.flock;
     let name = |at: usize| flock.bots[at].name.as_str();
-    let ledger = Sqlite::beside(&flock.database).await?;
+    let ledger = Sqlite::open_as_client(&flock.database).await?;
     let ledger = ledger.as_ref().map(|ledger| ledger as &dyn Store);
     let slots = next_slots(ledger, &flock.bots, bot, now, which.number as usize).await?;
     if which.json.json {

@@ -58,7 +58,7 @@ pub(super) async fn posts(known: &Configured, which: PostsArgs) -> Result<ExitCo
     let bot = bot.map(str::parse).transpose().map_err(|error| anyhow!("{error}"))?;
     let limit = which.number.or(if json { None } else { Some(ROWS) });
     let filter = Filter { bot, state: which.state, network: None, before: None, limit };
-    let Some(ledger) = Sqlite::beside(&known.flock.database).await? else {
+    let Some(ledger) = Sqlite::open_as_client(&known.flock.database).await? else {
         match json {
             true => output::print_json(&Vec::<PostRow<'_>>::new())?,
             false => output::say("there is no ledger yet, so nothing was posted")?,

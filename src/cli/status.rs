@@ -35,7 +35,7 @@ pub(super) async fn status(known: &Configured, which: StatusArgs) -> Result<Exit
     let now = SystemClock.now();
     let wanted = which.bots.iter().map(|name| known.bot(name).map(|bot| bot.name.clone()));
     let wanted: Vec<BotName> = wanted.collect::<Result<_>>()?;
-    let ledger = Sqlite::beside(&known.flock.database).await?;
+    let ledger = Sqlite::open_as_client(&known.flock.database).await?;
     let daemon = is_running(ledger.as_ref()).await;
     let not_reloaded = match &ledger {
         Some(ledger) if daemon => ledger.refused_reload().await?,

@@ -73,7 +73,7 @@ impl AccountAccess {
         clock: Arc<dyn Clock>,
         events: Events,
     ) -> Result<Option<Self>, DaemonError> {
-        match Sqlite::beside(&flock.database).await? {
+        match Sqlite::open_as_client(&flock.database).await? {
             Some(ledger) => Self::of(flock, clock, events, ledger).map(Some),
             None => Ok(None),
         }
@@ -191,19 +191,19 @@ impl AccountSession {
 async fn ledger(database: &str, clock: &dyn Clock) -> Result<(Sqlite, Option<PathBuf>), StoreError> {
     let (mut trouble, mut made) = (None, None);
     for _ in 0..TRIES {
-        match Sqlite::beside(database).await {
+        match Sqlite::open_as_client(database).await {
             Ok(Some(ledger)) => return Ok((ledger, made)),
             Ok(None) => {}
             // An older flockd may have written it; a process that can take the lease upgrades it.
             Err(error) => trouble = Some(error),
         }
-        match Sqlite::hold(database).await {
+        match Sqlite::open_as_owner(database).await {
             Ok(held) => {
                 made = held.made_anew().map(Path::to_path_buf);
                 held.close().await;
             }
             // Another process was faster and holds the lease.
-            Err(StoreError::Held(_)) => clock.sleep(PAUSE).await,
+            Err(StoreError::Locked(_)) => clock.sleep(PAUSE).await,
             Err(error) => return Err(trouble.unwrap_or(error)),
         }
     }

@@ -129,7 +129,7 @@ pub struct LedgerHandle {
 
 /// Opens the flock's ledger as its sender. From now on no other process sends.
 pub async fn hold(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
-    let store = Arc::new(Sqlite::hold(&flock.database).await?);
+    let store = Arc::new(Sqlite::open_as_owner(&flock.database).await?);
     if let Some(path) = store.made_anew() {
         let path = path.display();
         log::named(log::LEDGER_CREATED).in_scope(|| tracing::info!("a new ledger was made: {path}"));
@@ -152,10 +152,10 @@ pub async fn rehearsal(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
     let folder = tempfile::Builder::new().prefix("flockd-dry-run-").tempdir();
     let folder = folder.map_err(DaemonError::Rehearsal)?;
     let copy = folder.path().join("flock.db");
-    if let Some(ledger) = Sqlite::beside(&flock.database).await? {
+    if let Some(ledger) = Sqlite::open_as_client(&flock.database).await? {
         ledger.copy_to(&copy).await?;
     }
-    let store = Arc::new(Sqlite::hold(&format!("sqlite:{}", copy.display())).await?);
+    let store = Arc::new(Sqlite::open_as_owner(&format!("sqlite:{}", copy.display())).await?);
     Ok(LedgerHandle { store, on_paper: true, _folder: Some(folder) })
 }
 

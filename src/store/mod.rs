@@ -8,6 +8,7 @@ mod bot_record;
 mod command;
 mod credential;
 pub mod health_state;
+mod mounts;
 mod private;
 pub mod sessions;
 pub mod sqlite;
@@ -291,7 +292,7 @@ pub trait Store: Sessions + Send + Sync {
     /// sender looks without one too, only later.
     async fn notify(&self) -> bool;
 
-    /// Waits for a notification. Only the lease owner is ever notified.
+    /// Waits for a notification. Only the owner is ever notified.
     async fn notified(&self);
 
     /// Registers a callback for the duration of every commit from now on. Only the first one registered is called.
@@ -440,9 +441,9 @@ pub enum StoreError {
     /// same batch are unaffected.
     #[error("{0}")]
     Refused(String),
-    /// Another process has the lease on the ledger.
+    /// Another process has the lock of the ledger, and owns it.
     #[error("{0}")]
-    Held(String),
+    Locked(String),
     /// The disk is full.
     #[error("the disk of the ledger {0} is full: make room; nothing is posted meanwhile")]
     Full(String),

@@ -6,9 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, OFlags, StatxAttributes, StatxFlags, statx};
-
-use super::sqlite::is_mount_point;
+use rustix::fs::OFlags;
 
 /// The mode of every file that flockd creates.
 pub(super) const MODE: u32 = 0o600;
@@ -43,17 +41,6 @@ fn explain(error: io::Error, path: &Path) -> io::Error {
             io::Error::other("it is not a regular file: remove it")
         }
         _ => error,
-    }
-}
-
-/// Whether something is mounted at exactly this path. Asks the kernel or, if it is too old to say, reads its mount
-/// table.
-pub(super) fn is_mounted(file: &Path) -> bool {
-    match statx(CWD, file, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS) {
-        Ok(about) if about.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT) => {
-            about.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
-        }
-        _ => is_mount_point(&std::fs::read("/proc/self/mountinfo").unwrap_or_default(), file),
     }
 }
 

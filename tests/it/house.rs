@@ -85,6 +85,38 @@ fn the_rules_of_this_test_would_notice() {
     assert_eq!(crate_modules(text), BTreeSet::from(["clock", "net", "web"].map(str::to_owned)));
 }
 
+/// In a circle no file can be understood before the others. A module and its own ancestors may name each other.
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let modules = sources().into_iter().map(|(_, file, text)| (module_of(&file), text));
+    let texts: BTreeMap<String, String> = modules.filter(|(module, _)| !module.contains("tests")).collect();
+    let imports = |(module, text): (&String, &String)| (module.clone(), imported(module, text, &texts));
+    let mut left: BTreeMap<String, BTreeSet<String>> = texts.iter().map(imports).collect();
+    assert!(left.values().map(BTreeSet::len).sum::<usize>() > 1_000, "imports are not read any more");
+    // What imports nothing is in no circle; nor is what then imports nothing else.
+    while let Some(last) = left.iter().find(|(_, used)| used.is_empty()).map(|(module, _)| module.clone()) {
+        left.remove(&last);
+        left.values_mut().for_each(|used| used.retain(|module| *module != last));
+    }
+    assert!(left.is_empty(), "in circles, or importing from one: {left:#?}");
+}
+
+#[test]
+fn imports_are_followed_to_the_file_that_defines_the_name() {
+    let texts = [
+        ("a", "pub use self::b::{B, deep::D};\nmod b;"),
+        ("a::b", "use super::c::{self, C};\nuse crate::{\n    a::{B, D, deep},\n    e::{f::F as G},\n};"),
+        ("a::b::deep", "use std::fs;"),
+        ("a::c", "// use crate::e;\nuse crate::a::{B, D};\n    use super::b::NameInATestModule;"),
+        ("e", ""),
+    ];
+    let texts = BTreeMap::from(texts.map(|(module, text)| (module.to_owned(), text.to_owned())));
+    let found = |module: &str| imported(module, &texts[module], &texts);
+    assert_eq!(found("a::b"), ["a::c", "e"].map(str::to_owned).into());
+    assert_eq!(found("a::c"), ["a::b", "a::b::deep"].map(str::to_owned).into());
+    assert_eq!(found("a::b::deep"), BTreeSet::new());
+}
+
 #[test]
 fn files_are_of_a_size_to_be_read() {
     let tests = files(&root().join("tests"));
@@ -134,26 +166,26 @@ fn crate_modules(text: &str) -> BTreeSet<String> {
         }
         let rest = &code[at + "crate::".len()..];
         match rest.strip_prefix('{') {
-            Some(group) => named.extend(group_members(group)),
+            Some(group) => named.extend(group_members(group).into_iter().map(word)),
             None => named.extend([word(rest)]),
         }
     }
     named
 }
 
-/// The first words in a group of imports, whose own groups are passed over.
-fn group_members(group: &str) -> Vec<String> {
+/// The members of a group of imports, with the groups in them.
+fn group_members(group: &str) -> Vec<&str> {
     let (mut depth, mut members, mut start) = (0, Vec::new(), 0);
     for (at, character) in group.char_indices() {
         match character {
             '{' => depth += 1,
             '}' if depth == 0 => {
-                members.push(word(group[start..at].trim()));
+                members.push(group[start..at].trim());
                 break;
             }
             '}' => depth -= 1,
             ',' if depth == 0 => {
-                members.push(word(group[start..at].trim()));
+                members.push(group[start..at].trim());
                 start = at + 1;
             }
             _ => {}
@@ -165,4 +197,73 @@ fn group_members(group: &str) -> Vec<String> {
 
 fn word(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The path of a file's module: `store::sqlite` for `src/store/sqlite/mod.rs`.
+fn module_of(file: &Path) -> String {
+    let below = file.strip_prefix(root().join("src")).unwrap().with_extension("");
+    let parts = below.iter().map(|part| part.to_str().unwrap()).filter(|part| *part != "mod");
+    parts.collect::<Vec<_>>().join("::")
+}
+
+/// The modules that define what a module imports, except its ancestors and descendants.
+fn imported(module: &str, text: &str, texts: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let is_within = |inner: &str, outer: &str| inner == outer || inner.starts_with(&format!("{outer}::"));
+    let imports = use_paths(module, text).into_iter().filter(|(is_export, _)| !is_export);
+    let homes = imports.filter_map(|(_, path)| home_of(&path, texts));
+    homes.filter(|home| !is_within(home, module) && !is_within(module, home)).collect()
+}
+
+/// The module that defines the name at the end of a path, behind those that only export it.
+fn home_of(path: &str, texts: &BTreeMap<String, String>) -> Option<String> {
+    let mut ends = path.match_indices("::").map(|(end, _)| end).collect::<Vec<_>>();
+    ends.push(path.len());
+    let home = ends.into_iter().rev().map(|end| &path[..end]).find(|home| texts.contains_key(*home))?;
+    let name = path[home.len()..].strip_prefix("::").map(word).unwrap_or_default();
+    let mut exports = use_paths(home, &texts[home]).into_iter().filter(|(is_export, _)| *is_export);
+    match exports.find(|(_, export)| export.rsplit("::").next() == Some(&*name) && export != path) {
+        Some((_, export)) => home_of(&export, texts),
+        None => Some(home.to_owned()),
+    }
+}
+
+/// The paths within the crate in the `use` items of a file, and whether the item exports them. Indented items, those of
+/// test modules, are left out.
+fn use_paths(module: &str, text: &str) -> Vec<(bool, String)> {
+    let (code, mut paths) = (code(text), Vec::new());
+    for (at, _) in code.match_indices("use ") {
+        let before = code[..at].rsplit('\n').next().unwrap_or_default();
+        if before.is_empty() || before.starts_with("pub") {
+            let item = code[at + "use ".len()..].split(';').next().unwrap_or_default();
+            let within = expanded(item).into_iter().filter_map(|path| from_root(module, &path));
+            paths.extend(within.map(|path| (!before.is_empty(), path)));
+        }
+    }
+    paths
+}
+
+/// The single paths in a group of imports.
+fn expanded(item: &str) -> Vec<String> {
+    let path = item.trim().split(" as ").next().unwrap_or_default();
+    match item.split_once('{') {
+        None => vec![path.trim_end_matches("::self").to_owned()],
+        Some((prefix, group)) => {
+            let whole = |member| expanded(&format!("{}{member}", prefix.trim_start()));
+            group_members(group).into_iter().flat_map(whole).collect()
+        }
+    }
+}
+
+/// A path that begins with `crate`, `self` or `super`, from the crate's root; `None` for another crate's.
+fn from_root(module: &str, path: &str) -> Option<String> {
+    let (first, rest) = path.split_once("::")?;
+    match first {
+        "crate" => Some(rest.to_owned()),
+        "self" => Some(format!("{module}::{rest}")),
+        "super" => {
+            let parent = module.rsplit_once("::")?.0;
+            from_root(parent, rest).or_else(|| Some(format!("{parent}::{rest}")))
+        }
+        _ => None,
+    }
 }

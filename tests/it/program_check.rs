@@ -33,7 +33,7 @@ fn everywhere() -> Folder {
 /// What the ledger remembers of the bots' accounts.
 async fn remember(folder: &Folder, known: &[(&str, NetworkKind, Option<bool>, Option<u32>)]) {
     let database = format!("sqlite:{}", folder.path("flock.db").display());
-    let ledger = Sqlite::hold(&database).await.unwrap();
+    let ledger = Sqlite::open_as_owner(&database).await.unwrap();
     for (name, network, automated, characters) in known {
         let limits = characters.map(|characters| TextLimits { characters, per_url: 23 });
         let account = Account { network: *network, automated: *automated, limits, ..ledger::account(name) };

@@ -166,7 +166,7 @@ impl Place {
     /// SQLite's locks on it (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
     async fn ledger(&self) -> Option<Arc<Sqlite>> {
         let database = format!("sqlite:{}", self.folder.path("flock.db").display());
-        Sqlite::beside(&database).await.unwrap().map(Arc::new)
+        Sqlite::open_as_client(&database).await.unwrap().map(Arc::new)
     }
 
     /// What is kept for a bot.

@@ -119,7 +119,7 @@ async fn an_undone_skip_moves_house() {
     other.write("lines", lines.as_bytes());
     done(&other, &["import", "lines"]);
     let database = format!("sqlite:{}", other.path("flock.db").display());
-    let ledger = Sqlite::beside(&database).await.unwrap().unwrap();
+    let ledger = Sqlite::open_as_client(&database).await.unwrap().unwrap();
     let standing = ledger.bot_record(&"walt".parse().unwrap(), SystemClock.now()).await.unwrap().unwrap();
     assert!(standing.skipped.is_empty(), "{standing:?}");
     ledger.close().await;

@@ -50,17 +50,17 @@ impl Place {
     }
 
     async fn hold(&self) -> Result<Sqlite, StoreError> {
-        Sqlite::hold(&self.database()).await
+        Sqlite::open_as_owner(&self.database()).await
     }
 
     async fn beside(&self) -> Result<Option<Sqlite>, StoreError> {
-        Sqlite::beside(&self.database()).await
+        Sqlite::open_as_client(&self.database()).await
     }
 
     /// Makes a ledger with one bot and a few posts, which no process has open and which is one file.
     async fn left_alone(&self, posts: i64) {
         let elsewhere = tempfile::tempdir().unwrap();
-        let store = Sqlite::hold(&database(&elsewhere.path().join("flock.db"))).await.unwrap();
+        let store = Sqlite::open_as_owner(&database(&elsewhere.path().join("flock.db"))).await.unwrap();
         store.enter(&[ledger::entry("walt")], ledger::at(0)).await.unwrap();
         let drafts: Vec<_> = (1..=posts).map(|seconds| ledger::given_up("walt", seconds)).collect();
         let written = drafts.iter().map(|draft| store.open(draft));

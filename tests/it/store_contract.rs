@@ -64,13 +64,13 @@ impl Ledger {
 async fn sqlite() -> Ledger {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("flock.db").display());
-    let one = Arc::new(Sqlite::hold(&database).await.unwrap());
-    let other = Arc::new(Sqlite::beside(&database).await.unwrap().unwrap());
+    let one = Arc::new(Sqlite::open_as_owner(&database).await.unwrap());
+    let other = Arc::new(Sqlite::open_as_client(&database).await.unwrap().unwrap());
     Ledger { one, other, open_copy: |path| Box::pin(open_sqlite(path)), folder }
 }
 
 async fn open_sqlite(path: PathBuf) -> Arc<dyn Store> {
-    Arc::new(Sqlite::hold(&format!("sqlite:{}", path.display())).await.unwrap())
+    Arc::new(Sqlite::open_as_owner(&format!("sqlite:{}", path.display())).await.unwrap())
 }
 
 /// Runs each story for each ledger.

@@ -127,7 +127,9 @@ fn of_the_place(
 
 /// The ledger, if there is one, and the accounts that it remembers.
 async fn ledger(flock: &Flock) -> Result<(Option<Arc<Sqlite>>, Accounts), StoreError> {
-    let Some(ledger) = Sqlite::beside(&flock.database).await? else { return Ok((None, Accounts::new())) };
+    let Some(ledger) = Sqlite::open_as_client(&flock.database).await? else {
+        return Ok((None, Accounts::new()));
+    };
     let mut accounts = Accounts::new();
     for bot in flock.bots.iter().filter(|bot| bot.network.needs_account()) {
         let account = ledger.account(&bot.name).await?;

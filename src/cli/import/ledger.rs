@@ -60,8 +60,8 @@ fn open(file: &Path) -> Result<(String, Box<dyn BufRead + Send>)> {
 
 /// Only the holder may take something in: a daemon would not know what has become of its bots.
 async fn hold(flock: &Flock) -> Result<Sqlite> {
-    match Sqlite::hold(&flock.database).await {
-        Err(StoreError::Held(holder)) => bail!("{holder}; an import needs the ledger to itself"),
+    match Sqlite::open_as_owner(&flock.database).await {
+        Err(StoreError::Locked(holder)) => bail!("{holder}; an import needs the ledger to itself"),
         ledger => Ok(ledger?),
     }
 }

@@ -114,7 +114,7 @@ pub(super) fn certificates() -> Finding {
 /// Checks whether a daemon runs on the ledger, which binary and configuration it uses, and whether its web server
 /// answers.
 pub(super) async fn daemon(flock: &Flock, file: &Path, client: Option<&Client>) -> Vec<Finding> {
-    let Ok(Some(ledger)) = Sqlite::beside(&flock.database).await else { return Vec::new() };
+    let Ok(Some(ledger)) = Sqlite::open_as_client(&flock.database).await else { return Vec::new() };
     let runs = ledger.notify().await;
     let refusal = ledger.refused_reload().await.ok().flatten();
     let version = ledger.written_by().await;
@@ -123,7 +123,7 @@ pub(super) async fn daemon(flock: &Flock, file: &Path, client: Option<&Client>) 
         return vec![Finding::warning("daemon", "none runs on this ledger: `flockd run` starts one")];
     }
     let mut findings = Vec::new();
-    let pid = Sqlite::holder(&flock.database);
+    let pid = Sqlite::owner_pid(&flock.database);
     let name = pid.map_or("it runs".to_owned(), |pid| format!("process {pid} runs"));
     let ours = env!("CARGO_PKG_VERSION");
     findings.push(match version {

@@ -17,7 +17,7 @@ pub(super) async fn examine(
     progress: &mut (dyn FnMut(Step) + Send),
 ) -> (Vec<Finding>, Option<DateTime<Utc>>) {
     let mut findings = files(flock);
-    let ledger = match Sqlite::beside(&flock.database).await {
+    let ledger = match Sqlite::open_as_client(&flock.database).await {
         Ok(Some(ledger)) => Arc::new(ledger),
         Ok(None) => {
             findings.push(Finding::ok("ledger", "there is none yet: `flockd run` makes it"));

@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
-use super::super::StoreError;
-use super::open::folder_of;
+use super::paths::folder_of;
 use super::{filesystem, sql};
+use crate::store::StoreError;
 
 /// Copies the ledger to `path`, which must not exist yet. A copy that fails leaves nothing behind.
 pub(super) async fn copy(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {

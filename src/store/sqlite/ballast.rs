@@ -1,5 +1,5 @@
 //! Disk space reserved for results: a file beside the ledger that only takes up space. Nothing is sent while it is not
-//! in place; a result that finds no room takes its space. `lease` decides when to ask for that.
+//! in place; a result that finds no room takes its space. `ledger` decides when to ask for that.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, fallocate};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::super::{StoreError, private};
-use super::lease::beside;
+use super::paths::sidecar;
+use crate::store::{StoreError, private};
 
 /// Its size, in bytes. Results go to the write-ahead log, which grows with each commit and can't be checkpointed while
 /// the ledger has no room to grow. A commit appends each page that it has changed, 4,096 bytes with a header of 24, so
@@ -32,7 +32,7 @@ pub(super) struct Ballast {
 impl Ballast {
     /// The ballast of a ledger. Creates none yet, but uses one that was left behind.
     pub(super) fn of(ledger: &Path) -> Self {
-        let path = beside(ledger, "ballast");
+        let path = sidecar(ledger, "ballast");
         let left = private::open(File::options().write(true), &path).and_then(private::sole).ok();
         let stands = |file: &File| is_whole(file).unwrap_or(false);
         Self { ledger: ledger.to_owned(), path, file: RwLock::new(left.filter(stands)) }
@@ -91,7 +91,7 @@ impl Ballast {
 
 impl Drop for Ballast {
     fn drop(&mut self) {
-        // A file left behind is used by the next lease owner.
+        // A file left behind is used by the next owner.
         let _ = std::fs::remove_file(&self.path);
     }
 }

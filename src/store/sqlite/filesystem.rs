@@ -4,18 +4,16 @@
 //! The write-ahead log needs shared memory and reliable locks, which file systems shared from another machine lack. A
 //! ledger with a second name (a hard link, a file that is itself a mount point) could be opened twice.
 
-use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::super::{StoreError, private};
-use super::integrity::{log_of, with};
-use super::lease::beside;
 use super::notifier;
+use super::paths::{sidecar, wal_of, with_suffix};
+use crate::store::StoreError;
+use crate::store::mounts::{is_mounted, kind_at};
 
 /// The number that the kernel reports for every file system served by a program (`FUSE_SUPER_MAGIC`).
 const FUSE: u32 = 0x6573_5546;
@@ -143,43 +141,6 @@ fn is_served(kind: &str) -> bool {
     kind.starts_with("fuse") || SERVED_FROM_ELSEWHERE.contains(&kind)
 }
 
-/// Whether the table has a mount point at exactly this path.
-pub(in crate::store) fn is_mount_point(mounts: &[u8], place: &Path) -> bool {
-    mounts.split(|byte| *byte == b'\n').filter_map(mount).any(|(point, _)| point == place)
-}
-
-/// The kind of the file system that a path is on: that of the longest mount point above it and, among equal ones, of
-/// the last, which covers those before.
-fn kind_at(mounts: &[u8], place: &Path) -> Option<String> {
-    let mounted = mounts.split(|byte| *byte == b'\n').filter_map(mount);
-    let above = mounted.filter(|(point, _)| place.starts_with(point));
-    above.max_by_key(|(point, _)| point.components().count()).map(|(_, kind)| kind)
-}
-
-/// The mount point and kind in one line of the table: the fifth field, and the first after a lone dash.
-fn mount(line: &[u8]) -> Option<(PathBuf, String)> {
-    let mut fields = line.split(|byte| *byte == b' ');
-    let point = fields.nth(4)?;
-    let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-    let point = PathBuf::from(OsString::from_vec(unescaped(point)));
-    Some((point, String::from_utf8_lossy(kind).into_owned()))
-}
-
-/// Decodes white space and backslashes, which the table writes as three octal digits.
-fn unescaped(field: &[u8]) -> Vec<u8> {
-    let (mut bytes, mut rest) = (Vec::new(), field);
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after.get(..3).filter(|_| first == b'\\').and_then(octal);
-        bytes.push(code.unwrap_or(first));
-        rest = if code.is_some() { &after[3..] } else { after };
-    }
-    bytes
-}
-
-fn octal(digits: &[u8]) -> Option<u8> {
-    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
-}
-
 #[cfg(test)]
 mod tests;
 
@@ -188,7 +149,7 @@ pub(super) fn refuse_aliases(ledger: &Path) -> Result<(), StoreError> {
     refuse_links(ledger)?;
     let Ok(about) = ledger.symlink_metadata() else { return Ok(()) };
     let name = ledger.display();
-    if private::is_mounted(ledger) {
+    if is_mounted(ledger) {
         return Err(StoreError::Unusable(format!(
             "the ledger {name} is a file that is mounted by itself: its write-ahead log and its lock would lie outside of the \
              mount, and what was posted last would be lost with the container: mount the folder that holds the ledger"
@@ -207,7 +168,7 @@ pub(super) fn refuse_aliases(ledger: &Path) -> Result<(), StoreError> {
 
 /// SQLite would follow a link in place of one of its own files, and write the ledger's data elsewhere.
 fn refuse_links(ledger: &Path) -> Result<(), StoreError> {
-    let files = ["-wal", "-shm", "-journal"].map(|ending| with(ledger, ending));
+    let files = ["-wal", "-shm", "-journal"].map(|ending| with_suffix(ledger, ending));
     let is_other = |file: &&PathBuf| file.symlink_metadata().is_ok_and(|about| !about.is_file());
     let Some(file) = files.iter().find(is_other) else { return Ok(()) };
     Err(StoreError::Unusable(format!(
@@ -219,7 +180,7 @@ fn refuse_links(ledger: &Path) -> Result<(), StoreError> {
 
 /// The same for a command that opens the ledger as a client. A second name created while a daemon runs does not lock
 /// out clients that use the daemon's own name.
-pub(super) fn refuse_beside(ledger: &Path) -> Result<(), StoreError> {
+pub(super) fn refuse_aliases_of_client(ledger: &Path) -> Result<(), StoreError> {
     refuse_aliases(ledger).or_else(|refused| notifier::notify(ledger).map_err(|_| refused))
 }
 
@@ -236,7 +197,7 @@ pub(super) fn of_files() -> Option<u64> {
 pub(super) fn check_file_size(ledger: &Path, growth: u64) -> Result<(), StoreError> {
     let Some(most) = of_files() else { return Ok(()) };
     let size = |path: &Path| path.metadata().map_or(0, |file| file.len());
-    if size(ledger).max(size(&log_of(ledger))).saturating_add(growth) <= most {
+    if size(ledger).max(size(&wal_of(ledger))).saturating_add(growth) <= most {
         return Ok(());
     }
     Err(StoreError::Unusable(format!(
@@ -257,7 +218,7 @@ impl Files {
     /// Records the identity of the ledger, its write-ahead log and its lock. SQLite keeps the log as long as any
     /// process has the ledger open.
     pub(super) fn of(ledger: &Path) -> Result<Self, StoreError> {
-        let files = [ledger.to_path_buf(), log_of(ledger), beside(ledger, "lock")];
+        let files = [ledger.to_path_buf(), wal_of(ledger), sidecar(ledger, "lock")];
         let noted = files.into_iter().map(|path| match identity(&path) {
             Ok(identity) => Ok((path, identity)),
             Err(error) => Err(gone(&path, &error.to_string())),

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::UnixDatagram;
 
-use super::lease::beside;
+use super::paths::sidecar;
 
-/// The lease owner's socket.
+/// The owner's socket.
 #[derive(Debug)]
 pub(super) struct Notifier {
     socket: UnixDatagram,
@@ -20,9 +20,9 @@ pub(super) struct Notifier {
 }
 
 impl Notifier {
-    /// Binds the socket. The lease owner may remove what a previous owner has left.
+    /// Binds the socket. The owner may remove what a previous owner has left.
     pub(super) fn bind(ledger: &Path) -> io::Result<Self> {
-        let path = beside(ledger, "bell");
+        let path = sidecar(ledger, "bell");
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -45,17 +45,17 @@ impl Notifier {
 
 impl Drop for Notifier {
     fn drop(&mut self) {
-        // A socket left behind is removed by the next lease owner.
+        // A socket left behind is removed by the next owner.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Notifies the lease owner.
+/// Notifies the owner.
 pub(super) fn notify(ledger: &Path) -> io::Result<()> {
     let socket = net::UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
-    match short(&beside(ledger, "bell"), |short| socket.send_to(b"!", short)) {
-        // The socket's queue is full: the lease owner is busy, and will look when it is not.
+    match short(&sidecar(ledger, "bell"), |short| socket.send_to(b"!", short)) {
+        // The socket's queue is full: the owner is busy, and will look when it is not.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
         sent => sent.map(|_| ()),
     }

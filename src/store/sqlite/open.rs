@@ -1,66 +1,64 @@
 //! Opens a SQLite ledger, or creates one: in a temporary folder first, so that a ledger that exists is complete. Each
 //! way to fail has its message here.
 
-use std::fs::{File, OpenOptions};
-use std::io::ErrorKind;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-use std::{fs, io};
 
-use sqlx::migrate::Migrator;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqlitePoolOptions;
 
-use super::super::{StoreError, private};
+use super::connect::{
+    applied, check_owner, close, connect, is_up_to_date, lacking, migrate, newest_known, no_tables, options,
+    refuse_newer, write_ahead,
+};
 use super::error::{damaged, explain};
 use super::filesystem::Files;
-use super::lease::LeaseOwner;
-use super::{Sqlite, backup, ballast, filesystem, integrity, lease, notifier, permissions, writer};
+use super::header::{refuse_header, refuse_orphan_wal};
+use super::ledger::{Ownership, Sqlite};
+use super::paths::{folder_of, resolve};
+use super::writer::Writer;
+use super::{backup, ballast, filesystem, integrity, lock, notifier, permissions};
 use crate::clock::{Clock as _, SystemClock};
+use crate::store::{StoreError, private};
 
-/// The migrations that create the tables, built into the binary.
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-/// "flok" in ASCII, where SQLite files identify their application (`pragma application_id`).
-const APPLICATION_ID: i32 = 0x666c_6f6b;
 /// Concurrent readers. Reads are short; more of them would only wait for the same disk and cores.
 const READERS: u32 = 4;
-/// How long a statement waits for a lock that another process holds.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Sqlite {
-    /// Opens the ledger with the sender's lease: creates it if it is missing, and migrates its tables. `database` is
+    /// Opens the ledger as its owner, which may send posts: creates it if it is missing, and migrates its tables. `database` is
     /// `sqlite:PATH`.
-    pub async fn hold(database: &str) -> Result<Self, StoreError> {
-        hold(database).await
+    pub async fn open_as_owner(database: &str) -> Result<Self, StoreError> {
+        open_as_owner(database).await
     }
 
     /// Opens the ledger as a client, to read and to submit commands; `None` if there is no ledger yet.
-    pub async fn beside(database: &str) -> Result<Option<Self>, StoreError> {
-        beside(database).await
+    pub async fn open_as_client(database: &str) -> Result<Option<Self>, StoreError> {
+        open_as_client(database).await
     }
 
-    /// The ledger's path, if this call of [`Sqlite::hold`] created it. A disk that is not mounted looks like a flock
+    /// The ledger's path, if this call of [`Sqlite::open_as_owner`] created it. A disk that is not mounted looks like a flock
     /// that never posted, so a person should be told.
     pub fn made_anew(&self) -> Option<&Path> {
         self.is_new.then_some(&*self.path)
     }
 
-    /// The copy made before the tables were migrated, if this call of [`Sqlite::hold`] found a ledger of an older
+    /// The copy made before the tables were migrated, if this call of [`Sqlite::open_as_owner`] found a ledger of an older
     /// flockd.
     pub fn copy_from_before(&self) -> Option<&Path> {
         self.copy_from_before.as_deref()
     }
 
-    /// Checks what [`Sqlite::hold`] would meet before it opens the ledger, as the same user, and changes nothing.
+    /// Checks what [`Sqlite::open_as_owner`] would meet before it opens the ledger, as the same user, and changes nothing.
     /// Returns an error if it would refuse the ledger, otherwise the warnings for a person. This process must not have
     /// the ledger open.
     pub fn survey(database: &str) -> Result<Vec<String>, StoreError> {
-        let path = place_of(database)?;
+        let path = resolve(database)?;
         let mut warnings = Vec::from_iter(filesystem::check(&path)?);
-        filesystem::refuse_beside(&path)?;
-        integrity::refuse_orphan_wal(&path)?;
-        integrity::refuse_header(&path)?;
+        filesystem::refuse_aliases_of_client(&path)?;
+        refuse_orphan_wal(&path)?;
+        refuse_header(&path)?;
         filesystem::check_file_size(&path, ballast::SIZE)?;
         permissions::refuse_unwritable(&path)?;
         warnings.extend(permissions::open_to_others(&path).into_iter().map(|(file, mode)| {
@@ -75,25 +73,25 @@ impl Sqlite {
     }
 }
 
-/// Opens the ledger with the sender's lease.
-async fn hold(database: &str) -> Result<Sqlite, StoreError> {
-    let path = place_of(database)?;
+/// Opens the ledger as its owner.
+async fn open_as_owner(database: &str) -> Result<Sqlite, StoreError> {
+    let path = resolve(database)?;
     let mut warnings = Vec::from_iter(filesystem::check(&path)?);
     filesystem::check_file_size(&path, ballast::SIZE)?;
-    let lock = match lease::hold_again(&path)? {
+    let lock = match lock::take_if_present(&path)? {
         Some(lock) => lock,
         None => {
             // Leaves nothing beside a file that is not a ledger, not even a lock.
             refuse(&path)?;
             peek(&path).await?;
-            lease::hold(&path)?
+            lock::take(&path)?
         }
     };
     refuse(&path)?;
     warnings.extend(permissions::mend(&path));
     let ballast = ballast::Ballast::of(&path);
     let is_new = ballast.with_room(|| make_if_missing(&path)).await?;
-    let own_lock = lease::hold_own(&path)?;
+    let own_lock = lock::take_own(&path)?;
     integrity::read_ahead(&path);
     let (connection, copy_from_before) = ballast.with_room(|| prepare(&path)).await?;
     let open = own_lock.keep_open();
@@ -104,19 +102,26 @@ async fn hold(database: &str) -> Result<Sqlite, StoreError> {
             path.display()
         )));
     }
-    let holder = LeaseOwner { ballast, files, _own_lock: own_lock, _lock: lock };
-    let bell = notifier::Notifier::bind(&path).map_err(|error| {
+    let ownership = Ownership { ballast, files, _own_lock: own_lock, _lock: lock };
+    let notifier = notifier::Notifier::bind(&path).map_err(|error| {
         StoreError::Unusable(format!("no socket can be made beside the ledger {}: {error}", path.display()))
     })?;
     let ledger = assemble(path, connection, Some(open));
-    Ok(Sqlite { is_new, copy_from_before, warnings, bell: Some(bell), holder: Some(holder), ..ledger })
+    Ok(Sqlite {
+        is_new,
+        copy_from_before,
+        warnings,
+        notifier: Some(notifier),
+        ownership: Some(ownership),
+        ..ledger
+    })
 }
 
 /// Refuses a file that must not be opened. This process must not have it open.
 fn refuse(path: &Path) -> Result<(), StoreError> {
     filesystem::refuse_aliases(path)?;
-    integrity::refuse_orphan_wal(path)?;
-    integrity::refuse_header(path)
+    refuse_orphan_wal(path)?;
+    refuse_header(path)
 }
 
 /// Checks which program the file belongs to, if it exists, and leaves no trace.
@@ -158,8 +163,7 @@ async fn bring_up(db: &mut SqliteConnection, path: &Path) -> Result<Option<PathB
         )),
         (_, error) => error,
     })?;
-    let lacking =
-        integrity::lacking(db).await.map_err(|error| explain(&error, &path.display().to_string()))?;
+    let lacking = lacking(db).await.map_err(|error| explain(&error, &path.display().to_string()))?;
     match lacking.first() {
         Some(lacking) => Err(damaged(&path.display().to_string(), lacking)),
         None => Ok(copy),
@@ -190,20 +194,13 @@ async fn copy_before_change(db: &mut SqliteConnection, path: &Path) -> Result<Op
     Ok(Some(copy))
 }
 
-/// Waits until a connection is closed: the ledger's files may be opened without SQLite only while no connection is open
-/// ([`integrity::refuse_orphan_wal`]).
-pub(super) async fn close(connection: SqliteConnection) {
-    // Everything that matters is known by now.
-    let _ = connection.close().await;
-}
-
 /// Opens the ledger as a client; `None` if there is none yet.
-async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
-    let path = place_of(database)?;
+async fn open_as_client(database: &str) -> Result<Option<Sqlite>, StoreError> {
+    let path = resolve(database)?;
     let warnings = Vec::from_iter(filesystem::check(&path)?);
-    filesystem::refuse_beside(&path)?;
-    integrity::refuse_orphan_wal(&path)?;
-    integrity::refuse_header(&path)?;
+    filesystem::refuse_aliases_of_client(&path)?;
+    refuse_orphan_wal(&path)?;
+    refuse_header(&path)?;
     if !path.exists() {
         return Ok(None);
     }
@@ -217,186 +214,13 @@ async fn beside(database: &str) -> Result<Option<Sqlite>, StoreError> {
     }
 }
 
-/// An error if the ledger's tables are not the ones that this flockd knows.
-async fn is_up_to_date(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    check_owner(db, path).await?;
-    refuse_newer(db, path).await?;
-    match applied(db, path).await?.as_slice() {
-        [] => Err(no_tables(path)),
-        [.., newest] if *newest < newest_known() => Err(StoreError::Unusable(format!(
-            "the ledger {} is from an older flockd: start `flockd run` once, which brings it up to date",
-            path.display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// A ledger without the sender's lease. `open` is closed after `connection`.
+/// A ledger as clients have it. `open` is closed after `connection`.
 fn assemble(path: PathBuf, connection: SqliteConnection, open: Option<Arc<File>>) -> Sqlite {
     let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
     let readers = pool.connect_lazy_with(options(&path).read_only(true));
-    let writer = writer::Writer::start(connection, path.display().to_string(), open);
-    let (is_new, copy_from_before, warnings, bell, holder) = (false, None, Vec::new(), None, None);
-    Sqlite { path, is_new, copy_from_before, writer, readers, bell, holder, warnings }
-}
-
-/// The ledger's path, with links resolved: two names of one file must lead to one lock and one notifier.
-pub(super) fn place_of(database: &str) -> Result<PathBuf, StoreError> {
-    let path = path_of(database)?;
-    usable_place(&path)?;
-    let resolved = path.canonicalize().or_else(|_| match path.file_name() {
-        Some(name) => folder_of(&path).canonicalize().map(|folder| folder.join(name)),
-        None => Ok(path.clone()),
-    });
-    resolved.map_err(|error| {
-        StoreError::Unusable(format!("the folder of the ledger {} can't be read: {error}", path.display()))
-    })
-}
-
-pub(super) fn path_of(database: &str) -> Result<PathBuf, StoreError> {
-    let path = database.strip_prefix("sqlite:").filter(|path| !path.is_empty());
-    path.map(PathBuf::from).ok_or_else(|| {
-        StoreError::Unusable("the ledger's address must be `sqlite:PATH`: change `database`".to_owned())
-    })
-}
-
-pub(super) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn usable_place(path: &Path) -> Result<(), StoreError> {
-    let name = path.display();
-    let complaint = match path.metadata() {
-        _ if !folder_of(path).is_dir() => {
-            format!("the folder of the ledger {name} does not exist: make it, or change `database`")
-        }
-        Ok(file) if file.is_dir() => format!("the ledger {name} is a folder: name a file in `database`"),
-        Ok(file) if !file.is_file() => {
-            format!("the ledger {name} is not a regular file: name another in `database`")
-        }
-        Err(_) if path.is_symlink() => format!(
-            "the ledger {name} is a link that leads to nothing: put the ledger back there, or remove the link if a new ledger is \
-             to be made"
-        ),
-        _ => return Ok(()),
-    };
-    Err(StoreError::Unusable(complaint))
-}
-
-/// The options of every connection. The journal mode is stored in the file, and only the lease owner sets it
-/// ([`write_ahead`]): setting it here would rewrite files that turn out to belong to another program.
-fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(PATIENCE)
-        .disable_statement_logging()
-}
-
-pub(super) async fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
-    options(path).connect().await.map_err(|error| explain(&error, &path.display().to_string()))
-}
-
-/// A read-only connection.
-pub(super) async fn connect_to_read(path: &Path) -> Result<SqliteConnection, StoreError> {
-    let connected = options(path).read_only(true).connect().await;
-    connected.map_err(|error| explain(&error, &path.display().to_string()))
-}
-
-/// Refuses a database of another program, and an empty one.
-pub(super) async fn check_owner(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let failed = |error: sqlx::Error| explain(&error, &path.display().to_string());
-    let tables: i64 =
-        sqlx::query_scalar("select count(*) from sqlite_schema").fetch_one(&mut *db).await.map_err(failed)?;
-    let owner: i32 = sqlx::query_scalar("pragma application_id").fetch_one(&mut *db).await.map_err(failed)?;
-    match owner {
-        0 | APPLICATION_ID if tables == 0 => Err(no_tables(path)),
-        APPLICATION_ID => Ok(()),
-        _ => Err(StoreError::Unusable(format!(
-            "{} is the database of another program: point `database` at another file",
-            path.display()
-        ))),
-    }
-}
-
-/// The error for a database that has none of our tables: a ledger that was lost, or one that never existed.
-fn no_tables(path: &Path) -> StoreError {
-    StoreError::Unusable(format!(
-        "the ledger {} has no tables: put a backup in its place, or remove the file if a new ledger is to be made: that knows \
-         of no post",
-        path.display()
-    ))
-}
-
-/// Turns on write-ahead logging, so that readers and the writer don't wait for each other.
-async fn write_ahead(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let ledger = path.display().to_string();
-    let set = sqlx::query_scalar("pragma journal_mode = wal").fetch_one(db).await;
-    let mode: String = set.map_err(|error| explain(&error, &ledger))?;
-    if mode == "wal" {
-        return Ok(());
-    }
-    Err(StoreError::Unusable(format!(
-        "the ledger {ledger} can't have a write-ahead log, only {mode:?}: keep it on a local disk"
-    )))
-}
-
-/// Migrates the tables, and sets the application id.
-pub(super) async fn migrate(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    let ledger = path.display().to_string();
-    sqlx::query(concat!("pragma application_id = ", 0x666c_6f6b))
-        .execute(&mut *db)
-        .await
-        .map_err(|error| explain(&error, &ledger))?;
-    MIGRATIONS.run_direct(None, &mut *db, false).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(error) => explain(&error, &ledger),
-        error => StoreError::Unusable(format!("the tables of the ledger {ledger} can't be made: {error}")),
-    })?;
-    let sign = "insert into meta (key, value) values ('written_by', ?1) \
-        on conflict (key) do update set value = excluded.value";
-    let signed = sqlx::query(sign).bind(env!("CARGO_PKG_VERSION")).execute(db).await;
-    signed.map(|_| ()).map_err(|error| explain(&error, &ledger))
-}
-
-pub(super) async fn refuse_newer(db: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    match applied(db, path).await?.last() {
-        Some(newest) if *newest > newest_known() => Err(newer(db, path).await),
-        _ => Ok(()),
-    }
-}
-
-async fn newer(db: &mut SqliteConnection, path: &Path) -> StoreError {
-    let written_by = sqlx::query_scalar("select value from meta where key = 'written_by'");
-    let version: Option<String> = written_by.fetch_optional(db).await.ok().flatten();
-    let by = version.map_or("a newer flockd".to_owned(), |version| format!("flockd {version}"));
-    StoreError::Unusable(format!(
-        "the ledger {} was written by {by}, this is {}: install that version or a later one",
-        path.display(),
-        env!("CARGO_PKG_VERSION"),
-    ))
-}
-
-/// Whether the ledger has the newest tables that this flockd knows.
-pub(super) async fn is_newest(db: &mut SqliteConnection, path: &Path) -> Result<bool, StoreError> {
-    Ok(applied(db, path).await?.last() == Some(&newest_known()))
-}
-
-fn newest_known() -> i64 {
-    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
-}
-
-/// The migrations applied to the ledger, in order; none if it is new.
-async fn applied(db: &mut SqliteConnection, path: &Path) -> Result<Vec<i64>, StoreError> {
-    let failed = |error: sqlx::Error| explain(&error, &path.display().to_string());
-    let table = "select count(*) from sqlite_schema where name = '_sqlx_migrations'";
-    let tables: i64 = sqlx::query_scalar(table).fetch_one(&mut *db).await.map_err(failed)?;
-    if tables == 0 {
-        return Ok(Vec::new());
-    }
-    let select = "select version from _sqlx_migrations where success order by version";
-    sqlx::query_scalar(select).fetch_all(db).await.map_err(failed)
+    let writer = Writer::start(connection, path.display().to_string(), open);
+    let (is_new, copy_from_before, warnings, notifier, ownership) = (false, None, Vec::new(), None, None);
+    Sqlite { path, is_new, copy_from_before, writer, readers, notifier, ownership, warnings }
 }
 
 /// Creates the ledger, with its tables, if it is missing. Only the owner of its lock may call this.

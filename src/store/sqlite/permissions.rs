@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::geteuid;
 
-use super::super::{StoreError, private};
-use super::integrity::{log_of, with};
-use super::lease::beside;
-use super::open::folder_of;
+use super::paths::{folder_of, sidecar, wal_of, with_suffix};
+use crate::store::{StoreError, private};
 
 /// The ledger and everything that flockd keeps beside it, including copies made before an upgrade.
 fn files_of(ledger: &Path) -> Vec<PathBuf> {
-    let mut files = vec![ledger.to_owned(), log_of(ledger), with(ledger, "-shm"), with(ledger, "-journal")];
-    files.extend(["lock", "ballast"].map(|suffix| beside(ledger, suffix)));
+    let mut files =
+        vec![ledger.to_owned(), wal_of(ledger), with_suffix(ledger, "-shm"), with_suffix(ledger, "-journal")];
+    files.extend(["lock", "ballast"].map(|suffix| sidecar(ledger, suffix)));
     let before = format!("{}.before-", ledger.file_name().unwrap_or_default().to_string_lossy());
     let entries = std::fs::read_dir(folder_of(ledger)).into_iter().flatten().flatten();
     let copies = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&before));
@@ -49,7 +48,7 @@ pub(super) fn refuse_unwritable(ledger: &Path) -> Result<(), StoreError> {
     may(folder, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| refused(folder, error))?;
     for file in files_of(ledger).into_iter().filter(|file| !is_copy(ledger, file)) {
         let Ok(about) = file.symlink_metadata() else { continue };
-        let is_made_anew = ["lock", "ballast"].iter().any(|suffix| file == beside(ledger, suffix));
+        let is_made_anew = ["lock", "ballast"].iter().any(|suffix| file == sidecar(ledger, suffix));
         if is_made_anew && (!about.is_file() || about.nlink() > 1) {
             let file = file.display();
             return Err(StoreError::Unusable(format!(
@@ -69,7 +68,7 @@ fn is_copy(ledger: &Path, file: &Path) -> bool {
 pub(super) fn is_ours(ledger: &Path, file: &Path) -> bool {
     let named =
         |path: &Path| folder_of(path).canonicalize().ok().zip(path.file_name().map(ToOwned::to_owned));
-    let bell = beside(ledger, "bell");
+    let bell = sidecar(ledger, "bell");
     let mut ours = files_of(ledger).into_iter().chain([bell]);
     named(file).is_some_and(|file| ours.any(|ours| named(&ours) == Some(file.clone())))
 }

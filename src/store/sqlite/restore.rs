@@ -10,24 +10,15 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
 
-use super::super::{StoreError, private};
-use super::integrity::{log_of, with};
-use super::lease;
-use super::lease::{Lock, OwnLock};
-use super::open;
-use super::open::{close, connect, folder_of, place_of};
-use super::{Sqlite, error, filesystem, integrity, permissions, row, sql};
-
-/// What a ledger contains, as far as a person wants to know before it is replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    /// How many posts, in any state.
-    pub posts: u64,
-    /// How many bots.
-    pub bots: u64,
-    /// When the newest post was written or moved.
-    pub newest: Option<DateTime<Utc>>,
-}
+use super::connect::{check_owner, close, connect, refuse_newer};
+use super::header::{Header, refuse_header};
+use super::integrity::{self, Content, content};
+use super::ledger::Sqlite;
+use super::lock::{self, LedgerLock, OwnLock};
+use super::paths::{folder_of, resolve, wal_of, with_suffix};
+use super::{error, filesystem, permissions, row, sql};
+use crate::store::mounts::is_mounted;
+use crate::store::{StoreError, private};
 
 /// A verified backup, waiting beside the ledger. Dropping it removes that copy and changes nothing else.
 #[derive(Debug)]
@@ -41,7 +32,7 @@ pub struct Restore {
     /// What the ledger to be replaced contains: `None` if there is none, an error if it can't be read.
     pub replaced: Option<Result<Content, StoreError>>,
     _own_lock: Option<OwnLock>,
-    _lock: Lock,
+    _lock: LedgerLock,
 }
 
 impl Sqlite {
@@ -51,11 +42,11 @@ impl Sqlite {
         backup: &Path,
         now: DateTime<Utc>,
     ) -> Result<Restore, StoreError> {
-        let ledger = place_of(database)?;
+        let ledger = resolve(database)?;
         filesystem::check(&ledger)?;
         refuse_fixed(&ledger)?;
-        let lock = lease::hold(&ledger)?;
-        let own_lock = ledger.exists().then(|| lease::hold_own(&ledger)).transpose()?;
+        let lock = lock::take(&ledger)?;
+        let own_lock = ledger.exists().then(|| lock::take_own(&ledger)).transpose()?;
         finish_earlier(&ledger).map_err(|error| failed(&ledger, &error))?;
         permissions::refuse_unwritable(&ledger)?;
         let replaced = content_of_replaced(&ledger).await;
@@ -81,7 +72,7 @@ impl Restore {
     pub fn put_in_place(self, now: DateTime<Utc>) -> Result<Option<PathBuf>, StoreError> {
         let kept = self.free_name(now);
         self.swap(&kept).map_err(|error| failed(&self.ledger, &error))?;
-        Ok((kept.exists() || log_of(&kept).exists()).then_some(kept))
+        Ok((kept.exists() || wal_of(&kept).exists()).then_some(kept))
     }
 
     /// The ledger's path.
@@ -93,9 +84,9 @@ impl Restore {
         let name = |number: u32| {
             let mark = now.format("%Y%m%dT%H%M%SZ");
             let number = if number == 0 { String::new() } else { format!("-{number}") };
-            with(&self.ledger, &format!("{KEPT}{mark}{number}"))
+            with_suffix(&self.ledger, &format!("{KEPT}{mark}{number}"))
         };
-        let is_free = |name: &PathBuf| !name.exists() && !log_of(name).exists();
+        let is_free = |name: &PathBuf| !name.exists() && !wal_of(name).exists();
         (0..).map(name).find(is_free).unwrap_or_else(|| name(0))
     }
 
@@ -109,7 +100,7 @@ impl Restore {
 
     fn keep(&self, kept: &Path) -> io::Result<()> {
         link(&self.ledger, kept)?;
-        link(&log_of(&self.ledger), &log_of(kept))?;
+        link(&wal_of(&self.ledger), &wal_of(kept))?;
         self.sync()
     }
 
@@ -119,8 +110,8 @@ impl Restore {
     }
 
     fn tidy(&self) -> io::Result<()> {
-        remove(&log_of(&self.ledger))?;
-        remove(&with(&self.ledger, "-shm"))?;
+        remove(&wal_of(&self.ledger))?;
+        remove(&with_suffix(&self.ledger, "-shm"))?;
         self.sync()
     }
 
@@ -153,7 +144,7 @@ fn remove(path: &Path) -> io::Result<()> {
 
 /// Refuses a file that is itself a mount point, which can't be replaced.
 fn refuse_fixed(ledger: &Path) -> Result<(), StoreError> {
-    if !private::is_mounted(ledger) {
+    if !is_mounted(ledger) {
         return Ok(());
     }
     Err(StoreError::Unusable(format!(
@@ -166,9 +157,8 @@ fn refuse_fixed(ledger: &Path) -> Result<(), StoreError> {
 /// ledger that has been replaced.
 fn finish_earlier(ledger: &Path) -> io::Result<()> {
     let which = |path: &Path| path.symlink_metadata().ok().map(|file| (file.dev(), file.ino()));
-    let (own, log) = (which(ledger), which(&log_of(ledger)));
-    let is_replaced =
-        integrity::Header::of(ledger).is_ok_and(|header| header.is_of_sqlite() && !header.has_log());
+    let (own, log) = (which(ledger), which(&wal_of(ledger)));
+    let is_replaced = Header::of(ledger).is_ok_and(|header| header.is_of_sqlite() && !header.has_log());
     let kept = format!("{}{KEPT}", ledger.file_name().unwrap_or_default().to_string_lossy());
     let unfinished = prefix(ledger);
     for entry in fs::read_dir(folder_of(ledger))?.flatten() {
@@ -178,7 +168,7 @@ fn finish_earlier(ledger: &Path) -> io::Result<()> {
             fs::remove_dir_all(&path)?;
         } else if name.starts_with(&kept) && name.ends_with("-wal") && this.is_some() && this == log {
             match is_replaced {
-                true => remove(&log_of(ledger))?,
+                true => remove(&wal_of(ledger))?,
                 false => remove(&path)?,
             }
         } else if name.starts_with(&kept) && this.is_some() && this == own {
@@ -197,7 +187,7 @@ async fn content_of_replaced(ledger: &Path) -> Option<Result<Content, StoreError
 }
 
 async fn read_replaced(ledger: &Path) -> Result<Content, StoreError> {
-    integrity::refuse_header(ledger)?;
+    refuse_header(ledger)?;
     let folder = tempfile::Builder::new().prefix(&prefix(ledger)).tempdir_in(folder_of(ledger));
     let folder = folder.map_err(|error| failed(ledger, &error))?;
     let copy = folder.path().join("ledger");
@@ -207,20 +197,6 @@ async fn read_replaced(ledger: &Path) -> Result<Content, StoreError> {
         content(&mut db).await.map_err(|error| error::explain(&error, &ledger.display().to_string()));
     close(db).await;
     content
-}
-
-/// What a ledger contains.
-pub(super) async fn content(db: &mut SqliteConnection) -> Result<Content, sqlx::Error> {
-    let newest: Option<i64> = sqlx::query_scalar(
-        "select max(max(coalesce(settled_at, 0), coalesce(sent_at, 0), planned_at)) from post where state <> 'planned'",
-    )
-    .fetch_one(&mut *db)
-    .await?;
-    let (posts, bots): (i64, i64) =
-        sqlx::query_as("select (select count(*) from post), (select count(*) from bot)")
-            .fetch_one(db)
-            .await?;
-    Ok(Content { posts: posts.unsigned_abs(), bots: bots.unsigned_abs(), newest: newest.map(row::time) })
 }
 
 /// Copies the backup, with the log beside it, if any: a ledger kept by an earlier restore may have one.
@@ -241,7 +217,7 @@ fn copy_in(backup: &Path, ledger: &Path, copy: &Path) -> Result<(), StoreError> 
     {
         return Err(unusable("a daemon runs on it: `flockd backup` copies a ledger that is in use"));
     }
-    integrity::refuse_header(backup)?;
+    refuse_header(backup)?;
     copy_pair(backup, copy).map_err(|error| match filesystem::of_files() {
         Some(most) => unusable(&format!("{error}; files may have {most} bytes at most (`ulimit -f`)")),
         None => unusable(&format!("it can't be copied beside the ledger ({error})")),
@@ -249,7 +225,7 @@ fn copy_in(backup: &Path, ledger: &Path, copy: &Path) -> Result<(), StoreError> 
 }
 
 fn copy_pair(from: &Path, to: &Path) -> io::Result<()> {
-    for (from, to) in [(from.to_owned(), to.to_owned()), (log_of(from), log_of(to))] {
+    for (from, to) in [(from.to_owned(), to.to_owned()), (wal_of(from), wal_of(to))] {
         let mut source = match File::open(&from) {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             opened => opened?,
@@ -272,7 +248,7 @@ async fn verify(
     let verified = verified(&mut db, backup, now).await;
     close(db).await;
     let verified = verified?;
-    if log_of(copy).exists() {
+    if wal_of(copy).exists() {
         return Err(StoreError::Unusable(format!("the log of the backup {name} could not be taken into it")));
     }
     let file = OpenOptions::new().write(true).open(copy).and_then(|file| file.sync_all());
@@ -286,9 +262,9 @@ async fn verified(
     now: DateTime<Utc>,
 ) -> Result<(Content, DateTime<Utc>), StoreError> {
     let name = backup.display().to_string();
-    open::check_owner(db, backup).await?;
-    open::refuse_newer(db, backup).await?;
-    let findings = integrity::all(db, backup, None, &mut |_| {}).await?;
+    check_owner(db, backup).await?;
+    refuse_newer(db, backup).await?;
+    let findings = integrity::examine(db, backup, None, &mut |_| {}).await?;
     if let Some(finding) = findings.first() {
         return Err(StoreError::Unusable(format!(
             "the backup {name} is damaged ({finding}): put back another, nothing was changed"

@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Sqlite, WriteError, change, read, sql};
+use super::ledger::{Sqlite, change, read};
+use super::sql;
 use crate::store::StoreError;
 use crate::store::sessions::{KEY_LASTS, SESSION_LASTS, Sessions, TokenHash};
 

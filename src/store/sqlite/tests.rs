@@ -1,19 +1,19 @@
 //! What is visible only from inside: the settings of connections, and a disk that is full on demand. Everything else is
 //! tested in `tests/it/store_contract` and `tests/it/sqlite_faults`.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use futures_util::future::join_all;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::*;
+use super::ledger::{Sqlite, change};
 use crate::flock::NetworkKind;
-use crate::flock::post::{Cause, Why};
-use crate::store::Beginning;
+use crate::flock::post::{Cause, PostId, Why};
+use crate::store::{Beginning, Draft, Entry, Filter, Store, StoreError};
 
 async fn held() -> (tempfile::TempDir, Sqlite) {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("flock.db").display());
-    let store = Sqlite::hold(&database).await.unwrap();
+    let store = Sqlite::open_as_owner(&database).await.unwrap();
     let entry = Entry { name: "walt".parse().unwrap(), was: None, schedule: String::new() };
     store.enter(&[entry], DateTime::UNIX_EPOCH).await.unwrap();
     (folder, store)

@@ -13,7 +13,8 @@ use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::super::{CommitEar, StoreError};
+use super::error::explain;
+use crate::store::{CommitEar, StoreError};
 
 /// The most jobs in one transaction: at about 50 µs each, a batch stays well under 50 ms.
 const BATCH: usize = 512;
@@ -184,5 +185,5 @@ async fn execute(
     ledger: &str,
 ) -> Result<(), StoreError> {
     let done = sqlx::query(statement).execute(connection).await;
-    done.map(|_| ()).map_err(|error| super::error::explain(&error, ledger))
+    done.map(|_| ()).map_err(|error| explain(&error, ledger))
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::VaultError;
 use crate::files::{self, ReadError};
 use crate::flock::secret::Secret;
-use crate::store::private;
+use crate::store::{mounts, private};
 
 /// The length of a key in bytes; its file has two hexadecimal digits for each.
 const LENGTH: usize = 32;
@@ -124,7 +124,7 @@ pub(super) fn next_path(path: &Path) -> PathBuf {
 /// Refuses a key file that can't be replaced because it is itself a mount point. Otherwise everything would be sealed
 /// with a key outside of the mount, which is lost with the container.
 pub(super) fn refuse_fixed(path: &Path) -> Result<(), VaultError> {
-    if !private::is_mounted(path) {
+    if !mounts::is_mounted(path) {
         return Ok(());
     }
     Err(VaultError::Key(format!(

@@ -20,7 +20,7 @@ impl VaultFolder {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let database = format!("sqlite:{}", folder.path().join("flock.db").display());
-        let store = Arc::new(Sqlite::hold(&database).await.unwrap());
+        let store = Arc::new(Sqlite::open_as_owner(&database).await.unwrap());
         Self { store, path: folder.path().join("flock.key"), folder }
     }
 

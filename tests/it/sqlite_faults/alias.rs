@@ -13,7 +13,8 @@ use crate::ledger::{at, by_hand, entry};
 
 /// Both ways of opening are refused with these words, and leave nothing beside the name.
 async fn refused(name: &Path, say: &[&str]) {
-    let (hold, beside) = (Sqlite::hold(&database(name)).await, Sqlite::beside(&database(name)).await);
+    let (hold, beside) =
+        (Sqlite::open_as_owner(&database(name)).await, Sqlite::open_as_client(&database(name)).await);
     for error in [hold.unwrap_err(), beside.map(|_| ()).unwrap_err()] {
         assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
         let message = error.to_string();
@@ -51,14 +52,14 @@ async fn a_link_that_is_made_while_a_daemon_runs_keeps_out_only_who_uses_it() {
     refused(&link, &["has 2 names (hard links)"]).await;
     store.open(&by_hand("walt", "text", 1)).await.unwrap();
     assert_eq!(count(&place.beside().await.unwrap().unwrap()).await, 1);
-    assert!(matches!(place.hold().await, Err(StoreError::Held(_))));
+    assert!(matches!(place.hold().await, Err(StoreError::Locked(_))));
 }
 
 /// Not a test by itself: it holds the ledger until its standard input ends.
 #[tokio::test]
 async fn child_that_holds_until_told() {
     let Some(folder) = child_folder() else { return };
-    let _held = Sqlite::hold(&database(&folder.join("flock.db"))).await.unwrap();
+    let _held = Sqlite::open_as_owner(&database(&folder.join("flock.db"))).await.unwrap();
     println!("\nholding");
     std::io::read_to_string(std::io::stdin()).unwrap();
 }
@@ -75,12 +76,12 @@ async fn the_lock_is_on_the_file_however_it_is_called() {
     let elsewhere = tempfile::tempdir_in(place.folder.path()).unwrap();
     let renamed = elsewhere.path().join("other.db");
     fs::rename(&place.path, &renamed).unwrap();
-    let held = Sqlite::hold(&database(&renamed)).await.unwrap_err();
-    assert!(matches!(&held, StoreError::Held(message) if message.contains("another name")), "{held:?}");
+    let held = Sqlite::open_as_owner(&database(&renamed)).await.unwrap_err();
+    assert!(matches!(&held, StoreError::Locked(message) if message.contains("another name")), "{held:?}");
     fs::rename(&renamed, &place.path).unwrap();
     // Without the lock's file, too.
     fs::remove_file(place.folder.path().join("flock.db.lock")).unwrap();
-    assert!(matches!(place.hold().await, Err(StoreError::Held(_))));
+    assert!(matches!(place.hold().await, Err(StoreError::Locked(_))));
     drop(holder.stdin.take());
     assert!(holder.wait().unwrap().success());
     assert_eq!(count(&place.hold().await.unwrap()).await, 3);
@@ -94,13 +95,13 @@ async fn a_symbolic_link_leads_to_the_ledgers_folder() {
     let elsewhere = tempfile::tempdir().unwrap();
     let link = elsewhere.path().join("flock.db");
     symlink(&place.path, &link).unwrap();
-    let store = Sqlite::hold(&database(&link)).await.unwrap();
+    let store = Sqlite::open_as_owner(&database(&link)).await.unwrap();
     store.enter(&[entry("walt")], at(0)).await.unwrap();
     for name in ["flock.db-wal", "flock.db.lock", "flock.db.bell"] {
         assert!(place.folder.path().join(name).exists(), "{name}");
     }
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
-    assert!(matches!(place.hold().await, Err(StoreError::Held(_))));
+    assert!(matches!(place.hold().await, Err(StoreError::Locked(_))));
 }
 
 /// Not a test by itself: `flock.db` is mounted at another place, and then again where its name has a blank.
@@ -108,7 +109,7 @@ async fn a_symbolic_link_leads_to_the_ledgers_folder() {
 async fn child_with_a_ledger_that_is_mounted_alone() {
     let Some(folder) = child_folder() else { return };
     let real = folder.join("flock.db");
-    let store = Sqlite::hold(&database(&real)).await.unwrap();
+    let store = Sqlite::open_as_owner(&database(&real)).await.unwrap();
     store.enter(&[entry("walt")], at(0)).await.unwrap();
     store.close().await;
     drop(store);
@@ -124,8 +125,8 @@ async fn child_with_a_ledger_that_is_mounted_alone() {
     let whole = folder.join("whole");
     fs::create_dir(&whole).unwrap();
     assert!(Command::new("mount").arg("--bind").args([&folder, &whole]).status().unwrap().success());
-    let held = Sqlite::hold(&database(&whole.join("flock.db"))).await.unwrap();
-    assert!(matches!(Sqlite::hold(&database(&real)).await, Err(StoreError::Held(_))));
+    let held = Sqlite::open_as_owner(&database(&whole.join("flock.db"))).await.unwrap();
+    assert!(matches!(Sqlite::open_as_owner(&database(&real)).await, Err(StoreError::Locked(_))));
     drop(held);
     println!("\n{TOLD}");
 }

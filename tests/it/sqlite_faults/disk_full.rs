@@ -54,7 +54,7 @@ async fn room_is_reserved_before_the_first_post_and_given_back_at_the_end() {
 async fn child_whose_disk_fills() {
     let Some(folder) = child_folder() else { return };
     let path = folder.join("flock.db");
-    let store = Sqlite::hold(&database(&path)).await.unwrap();
+    let store = Sqlite::open_as_owner(&database(&path)).await.unwrap();
     let names = ["walt", "emily", "robin", "alfred"];
     store.enter(&names.map(entry), at(0)).await.unwrap();
     let sealed = Sealed { network: NetworkKind::X, key_mark: "mark".to_owned(), bytes: vec![1; 300] };
@@ -108,7 +108,7 @@ fn nothing_is_half_written_and_results_are_recorded_on_a_full_disk() {
 async fn child_with_many_posts_in_flight() {
     let Some(folder) = child_folder() else { return };
     let path = folder.join("flock.db");
-    let store = Sqlite::hold(&database(&path)).await.unwrap();
+    let store = Sqlite::open_as_owner(&database(&path)).await.unwrap();
     let names: Vec<String> = (0..IN_FLIGHT).map(|n| format!("bot{n}")).collect();
     let entries: Vec<_> = names.iter().map(|name| entry(name)).collect();
     store.enter(&entries, at(0)).await.unwrap();
@@ -137,7 +137,7 @@ fn the_ballast_is_enough_for_all_that_is_in_flight() {
 async fn child_that_is_started_on_a_full_disk() {
     let Some(folder) = child_folder() else { return };
     let path = folder.join("flock.db");
-    let store = Sqlite::hold(&database(&path)).await.unwrap();
+    let store = Sqlite::open_as_owner(&database(&path)).await.unwrap();
     store.enter(&["walt", "emily"].map(entry), at(0)).await.unwrap();
     store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
     // What a killed holder leaves: its files as they are now.
@@ -148,7 +148,7 @@ async fn child_that_is_started_on_a_full_disk() {
     }
     fill(&folder);
     let killed = killed.join("flock.db");
-    let store = Sqlite::hold(&database(&killed)).await.expect("the flock did not start");
+    let store = Sqlite::open_as_owner(&database(&killed)).await.expect("the flock did not start");
     assert_eq!(ballast(&killed), Some(0), "there was room without it");
     assert_eq!(store.take_over(at(2)).await.unwrap().len(), 1);
     // A log that was brought back into its ledger may have left more room than the ballast had.
@@ -184,7 +184,7 @@ fn export_of(posts: usize) -> Vec<u8> {
 async fn child_that_imports_more_than_there_is_room_for() {
     let Some(folder) = child_folder() else { return };
     let path = folder.join("flock.db");
-    let store = Sqlite::hold(&database(&path)).await.unwrap();
+    let store = Sqlite::open_as_owner(&database(&path)).await.unwrap();
     let import = async |posts| {
         let (header, records) = transfer::read(std::io::Cursor::new(export_of(posts))).unwrap();
         let records = Box::new(records);

@@ -14,7 +14,8 @@ use super::{Place, count, database, is_sound, stranger};
 /// Both ways of opening must say this, and leave the file as it is.
 async fn refused(path: &Path, say: &[&str]) {
     let before = std::fs::read(path).ok();
-    let (hold, beside) = (Sqlite::hold(&database(path)).await, Sqlite::beside(&database(path)).await);
+    let (hold, beside) =
+        (Sqlite::open_as_owner(&database(path)).await, Sqlite::open_as_client(&database(path)).await);
     for error in [hold.unwrap_err(), beside.map(|_| ()).unwrap_err()] {
         assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
         let message = error.to_string();
@@ -40,7 +41,7 @@ async fn a_folder() {
 #[tokio::test]
 async fn another_address() {
     for database in ["flock.db", "postgres://localhost/flock", "sqlite:"] {
-        let error = Sqlite::hold(database).await.unwrap_err().to_string();
+        let error = Sqlite::open_as_owner(database).await.unwrap_err().to_string();
         assert!(error.contains("sqlite:PATH"), "{error}");
     }
 }
@@ -155,7 +156,7 @@ async fn without_a_copy_nothing_is_changed() {
     let place = Place::new();
     left_by_an_older_flockd(&place, 5).await;
     std::fs::create_dir(place.folder.path().join("flock.db.before-0009")).unwrap();
-    let error = Sqlite::hold(&database(&place.path)).await.unwrap_err().to_string();
+    let error = Sqlite::open_as_owner(&database(&place.path)).await.unwrap_err().to_string();
     assert!(error.contains("flock.db.before-0009") && error.contains("move it away"), "{error}");
     let applied = "select max(version) from _sqlx_migrations";
     let mut ledger = stranger(&place.path).await;

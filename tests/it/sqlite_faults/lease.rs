@@ -21,7 +21,7 @@ async fn a_second_holder_is_told_who_the_first_is() {
     let place = Place::new();
     let first = place.hold().await.unwrap();
     let held = place.hold().await.unwrap_err();
-    let StoreError::Held(message) = &held else { panic!("{held}") };
+    let StoreError::Locked(message) = &held else { panic!("{held}") };
     assert!(message.contains(&format!("process {} ", std::process::id())), "{message}");
     assert!(message.contains(&place.path.display().to_string()), "{message}");
     drop(first);
@@ -34,11 +34,11 @@ async fn another_name_for_the_file_is_no_other_ledger() {
     let by_link = place.folder.path().join("link.db");
     let first = place.hold().await.unwrap();
     std::os::unix::fs::symlink(&place.path, &by_link).unwrap();
-    assert!(matches!(Sqlite::hold(&database(&by_link)).await, Err(StoreError::Held(_))));
+    assert!(matches!(Sqlite::open_as_owner(&database(&by_link)).await, Err(StoreError::Locked(_))));
     let by_dots = place.folder.path().join(".").join("flock.db");
-    assert!(matches!(Sqlite::hold(&database(&by_dots)).await, Err(StoreError::Held(_))));
+    assert!(matches!(Sqlite::open_as_owner(&database(&by_dots)).await, Err(StoreError::Locked(_))));
     // A ring by another name is heard, too.
-    let beside = Sqlite::beside(&database(&by_link)).await.unwrap().unwrap();
+    let beside = Sqlite::open_as_client(&database(&by_link)).await.unwrap().unwrap();
     let heard = async { tokio::join!(first.notified(), beside.notify()) };
     timeout(SOON, heard).await.unwrap();
 }
@@ -47,7 +47,7 @@ async fn another_name_for_the_file_is_no_other_ledger() {
 #[tokio::test]
 async fn child_that_holds() {
     let Some(folder) = child_folder() else { return };
-    let store = Sqlite::hold(&database(&folder.join("flock.db"))).await.unwrap();
+    let store = Sqlite::open_as_owner(&database(&folder.join("flock.db"))).await.unwrap();
     store.enter(&[entry("walt")], at(0)).await.unwrap();
     store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
     println!("\nholding");

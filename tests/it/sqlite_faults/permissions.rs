@@ -34,10 +34,10 @@ async fn only_the_owner_reads_a_ledger() {
 async fn child_that_may_only_read() {
     let Some(folder) = child_folder() else { return };
     let database = database(&folder.join("flock.db"));
-    let error = Sqlite::hold(&database).await.unwrap_err();
+    let error = Sqlite::open_as_owner(&database).await.unwrap_err();
     assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
     println!("\nhold: {error}");
-    match Sqlite::beside(&database).await.map(Option::unwrap) {
+    match Sqlite::open_as_client(&database).await.map(Option::unwrap) {
         Ok(store) => {
             println!("read: {}", count(&store).await);
             println!("write: {}", store.open(&by_hand("walt", "text", 900)).await.unwrap_err());
@@ -118,13 +118,13 @@ async fn a_folder_in_which_nothing_can_be_made() {
 async fn child_on_a_disk_that_can_be_read_only() {
     let Some(folder) = child_folder() else { return };
     let database = database(&folder.join("flock.db"));
-    let store = Sqlite::hold(&database).await.unwrap();
+    let store = Sqlite::open_as_owner(&database).await.unwrap();
     store.enter(&[entry("walt")], at(0)).await.unwrap();
     store.close().await;
     drop(store);
     let remounted = std::process::Command::new("mount").args(["-o", "remount,ro"]).arg(&folder).status();
     assert!(remounted.unwrap().success());
-    let error = Sqlite::hold(&database).await.unwrap_err();
+    let error = Sqlite::open_as_owner(&database).await.unwrap_err();
     assert!(error.to_string().contains("can't be opened (Read-only file system"), "{error}");
     println!("\n{TOLD}");
 }

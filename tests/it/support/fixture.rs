@@ -68,8 +68,8 @@ impl House {
     ) -> Self {
         let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::showing(now)));
         let database = format!("sqlite:{}", folder.path().join("flock.db").display());
-        drop(Sqlite::hold(&database).await.unwrap());
-        let desk = Arc::new(Sqlite::beside(&database).await.unwrap().unwrap());
+        drop(Sqlite::open_as_owner(&database).await.unwrap());
+        let desk = Arc::new(Sqlite::open_as_client(&database).await.unwrap().unwrap());
         let (ear, wishes) = (Arc::default(), AtomicU64::new(1 << 48));
         let (bots, networks) = (Vec::new(), HashMap::new());
         let mut house = Self { clock, bots, folder, networks, ear, engine: None, desk, wishes, starts: 0 };
@@ -108,7 +108,7 @@ impl House {
     pub(crate) async fn start(&mut self) {
         assert!(self.engine.is_none(), "it runs already");
         let database = format!("sqlite:{}", self.folder.path().join("flock.db").display());
-        let store = Arc::new(Sqlite::hold(&database).await.unwrap());
+        let store = Arc::new(Sqlite::open_as_owner(&database).await.unwrap());
         let ear = self.ear.clone();
         let events = Events::new(vec![Box::new(move |event: &Event| ear.hear(event))]);
         let members = self.members();
@@ -200,7 +200,7 @@ impl House {
         }
         fs::copy(self.folder.path().join("backup.db"), self.folder.path().join("flock.db")).unwrap();
         let database = format!("sqlite:{}", self.folder.path().join("flock.db").display());
-        self.desk = Arc::new(Sqlite::beside(&database).await.unwrap().unwrap());
+        self.desk = Arc::new(Sqlite::open_as_client(&database).await.unwrap().unwrap());
         self.start().await;
     }
 

@@ -110,7 +110,7 @@ impl Folder {
     pub fn wait_for_wish(&self) {
         let ledger = format!("sqlite:{}", self.path("flock.db").display());
         let look = async {
-            let ledger = Sqlite::beside(&ledger).await.unwrap().unwrap();
+            let ledger = Sqlite::open_as_client(&ledger).await.unwrap().unwrap();
             while ledger.open_commands().await.unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }

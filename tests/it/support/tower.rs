@@ -53,7 +53,7 @@ impl Tower {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::showing(at(time)));
         let database = format!("sqlite:{}", folder.path().join("flock.db").display());
-        let store: Arc<dyn Store> = Arc::new(Sqlite::hold(&database).await.unwrap());
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open_as_owner(&database).await.unwrap());
         let mut bots = Vec::new();
         for (mut bot, poem) in flock {
             bot.poem = folder.path().join(format!("{}.txt", bot.name));

@@ -1,20 +1,7 @@
 //! Mount tables as they occur, and the verdict on the paths in them.
 
 use super::*;
-
-const MOUNTS: &str = r"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
-23 22 0:40 / /srv rw,relatime - nfs4 server:/export rw,vers=4.2
-24 23 0:41 / /srv/local rw - xfs /dev/sdb1 rw
-25 22 0:42 / /mnt/my\040poems rw - fuse.sshfs me@there:/ rw
-26 22 0:43 / /mnt/my rw - fuseblk /dev/sdc1 rw
-27 22 0:44 / /over rw - ext4 /dev/sdd1 rw
-28 22 0:45 / /over rw - 9p drvfs rw
-29 22 0:46 / /back\134slash rw master:7 propagate_from:2 - cifs //there/share rw
-30 22 0:47 / /host rw - virtiofs host rw
-31 22 0:48 / /plain rw - fuse https://there/dav rw
-32 22 0:49 / /flock/flock.db rw - fuse.mergerfs pool rw
-a line that is none
-";
+use crate::store::mounts::tests::MOUNTS;
 
 #[track_caller]
 fn judged(magic: u32, place: &str, expected: &Support) {
@@ -87,16 +74,4 @@ fn the_folder_for_temporary_files_is_accepted() {
     let folder = tempfile::tempdir().unwrap();
     // It may be in memory, which gives a warning.
     assert!(check(&folder.path().join("flock.db")).is_ok());
-}
-
-#[test]
-fn a_mount_point_is_found_by_its_very_name() {
-    let is_one = |place: &str| is_mount_point(MOUNTS.as_bytes(), Path::new(place));
-    assert!(is_one("/flock/flock.db") && is_one("/mnt/my poems") && is_one(r"/back\slash"));
-    assert!(!is_one("/flock") && !is_one("/mnt/my\\040poems") && !is_one("/flock/flock.db-wal"));
-}
-
-#[test]
-fn escapes_that_are_none_stay() {
-    assert_eq!(unescaped(br"a\040b\01\999\134"), br"a b\01\999\");
 }

@@ -41,14 +41,14 @@ impl Story {
     async fn begin() -> Self {
         let (living, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let path = living.path().join("flock.db");
-        let store = Sqlite::hold(&format!("sqlite:{}", path.display())).await.unwrap();
+        let store = Sqlite::open_as_owner(&format!("sqlite:{}", path.display())).await.unwrap();
         let entry = Entry { name: "walt".parse().unwrap(), was: None, schedule: String::new() };
         store.enter(&[entry], at(0)).await.unwrap();
         store.open(&draft(1)).await.unwrap();
         store.back_up_to(&folder.path().join("backup.db"), at(1)).await.unwrap();
         store.close().await;
         drop(store);
-        let store = Sqlite::hold(&format!("sqlite:{}", path.display())).await.unwrap();
+        let store = Sqlite::open_as_owner(&format!("sqlite:{}", path.display())).await.unwrap();
         for second in [2, 3] {
             store.open(&draft(second)).await.unwrap();
         }
@@ -81,7 +81,7 @@ impl Story {
     }
 
     async fn posts(&self) -> usize {
-        let store = Sqlite::hold(&self.database()).await.unwrap();
+        let store = Sqlite::open_as_owner(&self.database()).await.unwrap();
         let posts = store.posts(&Filter::default()).await.unwrap().len();
         store.close().await;
         posts
@@ -118,7 +118,7 @@ async fn bots_look_at_their_accounts_after_it() {
             let elsewhere = tempfile::tempdir().unwrap();
             let path = elsewhere.path().join("flock.db");
             fs::copy(&backup, &path).unwrap();
-            let store = Sqlite::hold(&format!("sqlite:{}", path.display())).await.unwrap();
+            let store = Sqlite::open_as_owner(&format!("sqlite:{}", path.display())).await.unwrap();
             store.take_over(at(0)).await.unwrap();
             store.finish_reconciliation(&"walt".parse().unwrap(), &[]).await.unwrap();
             store.close().await;
@@ -126,7 +126,7 @@ async fn bots_look_at_their_accounts_after_it() {
             fs::copy(path, &backup).unwrap();
         }
         story.prepare(&backup).await.unwrap().put_in_place(at(100)).unwrap();
-        let store = Sqlite::hold(&story.database()).await.unwrap();
+        let store = Sqlite::open_as_owner(&story.database()).await.unwrap();
         store.take_over(at(101)).await.unwrap();
         let standing = store.bot_record(&"walt".parse().unwrap(), at(101)).await.unwrap().unwrap();
         assert_eq!(standing.reconciliation.map(|behind| behind.since), Some(at(1)), "raw: {raw}");
@@ -145,7 +145,7 @@ async fn cut_off_at_any_step_it_is_refused_and_then_done_to_its_end() {
         drop(prepared);
         // Also a folder that the killed process left behind.
         fs::create_dir(story.path(".flock.db.restore-left")).unwrap();
-        let opened = Sqlite::hold(&story.database()).await;
+        let opened = Sqlite::open_as_owner(&story.database()).await;
         match steps {
             0 => assert_eq!(opened.unwrap().posts(&Filter::default()).await.unwrap().len(), 3),
             3 => assert_eq!(opened.unwrap().posts(&Filter::default()).await.unwrap().len(), 1),
@@ -208,7 +208,7 @@ async fn a_ledger_that_is_lost_or_empty_is_replaced() {
 #[tokio::test]
 async fn a_ledger_in_use_is_left_alone() {
     let story = Story::begin().await;
-    let held = Sqlite::hold(&story.database()).await.unwrap();
-    assert!(matches!(story.prepare(&story.path("backup.db")).await, Err(StoreError::Held(_))));
+    let held = Sqlite::open_as_owner(&story.database()).await.unwrap();
+    assert!(matches!(story.prepare(&story.path("backup.db")).await, Err(StoreError::Locked(_))));
     assert_eq!(held.posts(&Filter::default()).await.unwrap().len(), 3);
 }

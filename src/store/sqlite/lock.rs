@@ -1,75 +1,27 @@
-//! The sender's lease: what a process needs to send posts, and what clients of the ledger do without. It consists of a
-//! lock beside the ledger, a lock on the ledger's own file, files that are still in place, and room for the result.
+//! The locks of a ledger's owner, the one process that may send posts: a lock file beside the ledger, and a lock on the
+//! ledger's own file. Clients of the ledger need neither.
 //!
 //! The system releases a lock when its owner ends, however it ends, so there are no stale locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
-use sqlx::SqliteConnection;
-
-use super::super::{StoreError, private};
-use super::ballast::Ballast;
-use super::filesystem::Files;
-use super::{Sqlite, ballast, filesystem};
-
-/// What the lease owner has.
-#[derive(Debug)]
-pub(super) struct LeaseOwner {
-    pub ballast: Ballast,
-    pub files: Files,
-    pub _own_lock: OwnLock,
-    /// Dropped last: the files that the other fields remove must not be the next owner's.
-    pub _lock: Lock,
-}
-
-impl Sqlite {
-    /// Whether the process may begin something whose result has to be recorded: not if there may be no room for the
-    /// result, or if it would be recorded in a file that is out of place. Whatever slips through while the ballast is
-    /// given up is in flight with the others, and there was room for all of them.
-    pub(super) async fn may_begin(&self) -> Result<(), StoreError> {
-        let Some(holder) = &self.holder else { return Ok(()) };
-        holder.files.in_place()?;
-        filesystem::check_file_size(&self.path, ballast::SIZE)?;
-        holder.ballast.stand().await
-    }
-
-    /// Writes what must not be lost: if there is no room, the ballast is given up for it.
-    pub(super) async fn record<T, F>(&self, work: F) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, StoreError>>,
-        F: Clone + Send + 'static,
-    {
-        match (self.writer.write(work.clone()).await, &self.holder) {
-            (Err(StoreError::Full(_)), Some(holder)) => {
-                let _room = holder.ballast.give_up().await;
-                self.writer.write(work).await
-            }
-            (written, _) => written,
-        }
-    }
-
-    /// The error for a file that was removed or replaced, which says more than SQLite's error.
-    pub(super) fn moved(&self) -> Option<StoreError> {
-        self.holder.as_ref()?.files.in_place().err()
-    }
-}
+use super::paths::sidecar;
+use crate::store::{StoreError, private};
 
 /// How often the lock file is read again while it does not say who has the lock: its owner is about to write that.
-const LOOKS: u32 = 10_000;
+const READS: u32 = 10_000;
 
 /// The lock, held as long as this lives.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct LedgerLock {
     file: File,
 }
 
-impl Drop for Lock {
+impl Drop for LedgerLock {
     fn drop(&mut self) {
         // This only helps to tell the next owner from this one.
         let _ = self.file.set_len(0);
@@ -77,13 +29,13 @@ impl Drop for Lock {
 }
 
 /// Takes the lock of a ledger if its file already exists, or reports who has it.
-pub(super) fn hold_again(ledger: &Path) -> Result<Option<Lock>, StoreError> {
-    if beside(ledger, "lock").exists() { hold(ledger).map(Some) } else { Ok(None) }
+pub(super) fn take_if_present(ledger: &Path) -> Result<Option<LedgerLock>, StoreError> {
+    if sidecar(ledger, "lock").exists() { take(ledger).map(Some) } else { Ok(None) }
 }
 
 /// Takes the lock of a ledger, or reports who has it.
-pub(super) fn hold(ledger: &Path) -> Result<Lock, StoreError> {
-    let path = beside(ledger, "lock");
+pub(super) fn take(ledger: &Path) -> Result<LedgerLock, StoreError> {
+    let path = sidecar(ledger, "lock");
     let unusable = |error| {
         let hint = "run flockd as the user that owns the ledger, or make its folder writable";
         StoreError::Unusable(format!(
@@ -97,21 +49,13 @@ pub(super) fn hold(ledger: &Path) -> Result<Lock, StoreError> {
             let mut file = private::sole(file).map_err(unusable)?;
             // The number only helps a person to find the lock's owner: failing to write it does no harm.
             let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-            Ok(Lock { file })
+            Ok(LedgerLock { file })
         }
-        Err(TryLockError::WouldBlock) => Err(held(ledger, &mut file)),
+        Err(TryLockError::WouldBlock) => Err(locked(ledger, &mut file)),
         Err(TryLockError::Error(error)) => {
             Err(StoreError::Unusable(format!("the ledger's lock {} can't be taken: {error}", path.display())))
         }
     }
-}
-
-/// A file beside the ledger: its name with `.suffix`.
-pub(super) fn beside(ledger: &Path, suffix: &str) -> PathBuf {
-    let mut name = ledger.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    name.into()
 }
 
 /// The lock on the ledger's own file, which is the same file whatever name another process has for it, and in whatever
@@ -144,13 +88,13 @@ impl Drop for OwnLock {
 }
 
 /// Locks the ledger's own file. This process must not have it open.
-pub(super) fn hold_own(ledger: &Path) -> Result<OwnLock, StoreError> {
+pub(super) fn take_own(ledger: &Path) -> Result<OwnLock, StoreError> {
     let name = ledger.display();
     let file = OpenOptions::new().read(true).open(ledger);
     let locked = file.map_err(TryLockError::Error).and_then(|file| file.try_lock().map(|()| file));
     match locked {
         Ok(file) => Ok(OwnLock { file: Arc::new(file) }),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Held(format!(
+        Err(TryLockError::WouldBlock) => Err(StoreError::Locked(format!(
             "another process runs a flock on the ledger {name}, by another name of the file: stop it first, or give this flock a \
              ledger of its own"
         ))),
@@ -164,19 +108,19 @@ fn open(path: &Path) -> std::io::Result<File> {
     private::open(OpenOptions::new().read(true).write(true).create(true).truncate(false), path)
 }
 
-fn held(ledger: &Path, file: &mut File) -> StoreError {
-    let who = holder(file).map_or("another process".to_owned(), |pid| format!("process {pid}"));
+fn locked(ledger: &Path, file: &mut File) -> StoreError {
+    let who = owner_of(file).map_or("another process".to_owned(), |pid| format!("process {pid}"));
     let ledger = ledger.display();
-    StoreError::Held(format!(
+    StoreError::Locked(format!(
         "{who} runs a flock on the ledger {ledger}: stop it first, or give this flock a ledger of its own"
     ))
 }
 
 /// Who has the lock. Between taking the lock and saying so there is a moment in which the file is empty, or names a
 /// previous owner that was killed.
-fn holder(file: &mut File) -> Option<u32> {
+fn owner_of(file: &mut File) -> Option<u32> {
     let mut pid = None;
-    for _ in 0..LOOKS {
+    for _ in 0..READS {
         pid = written(file).or(pid);
         if pid.is_some_and(lives) {
             return pid;
@@ -188,8 +132,8 @@ fn holder(file: &mut File) -> Option<u32> {
 }
 
 /// The process that was the last to record that it has a ledger's lock.
-pub(super) fn named_holder(ledger: &Path) -> Option<u32> {
-    let mut file = private::open(OpenOptions::new().read(true), &beside(ledger, "lock")).ok()?;
+pub(super) fn owner_pid(ledger: &Path) -> Option<u32> {
+    let mut file = private::open(OpenOptions::new().read(true), &sidecar(ledger, "lock")).ok()?;
     written(&mut file).filter(|pid| lives(*pid))
 }
 
