@@ -6,6 +6,11 @@ set -eu
 folder=$1
 shift
 
+# Tools are built in here, because cargo itself leaves the folder of a failed build behind.
+builds=$(mktemp -d)
+trap 'rm -rf "$builds"' EXIT
+trap 'exit 1' HUP INT TERM
+
 # These tools run for seconds, so building them without optimization saves minutes. Only recognizing licenses is slow.
 quick() {
     CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 cargo install --debug "$@"
@@ -20,7 +25,9 @@ install() {
         *) echo "deploy/tools.sh knows no $1" >&2; exit 2 ;;
     esac
     place=$folder/$1-$version
-    [ -x "$place/bin/$1" ] || $build "$1" --version "$version" --locked --quiet --root "$place" >&2
+    [ ! -x "$place/bin/$1" ] || return 0
+    CARGO_TARGET_DIR=$builds/$1 $build "$1" --version "$version" --locked --quiet --root "$place" >&2
+    rm -rf "${builds:?}/$1"
 }
 
 path=

@@ -125,8 +125,7 @@ fn a_folder_that_can_t_be_written_is_named_at_the_start() {
     let anybody = |mode| fs::set_permissions(folder.path(""), fs::Permissions::from_mode(mode)).unwrap();
     anybody(0o755);
     let ours = folder.command(&["run"]);
-    let program =
-        tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir_in("/tmp").unwrap();
+    let program = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
     let flockd = program.path().join("flockd");
     fs::copy(ours.get_program(), &flockd).unwrap();
     let run = || {
