@@ -5,8 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "what fails should end it on the spot")]
 
 #[allow(dead_code, unreachable_pub, reason = "the same")]
-#[path = "../it/support/port.rs"]
-mod port;
+#[path = "../it/support/machine.rs"]
+mod machine;
 #[allow(
     dead_code,
     unreachable_pub,

@@ -1,12 +1,12 @@
-//! The Debian package, and the unit in it, on a machine with systemd: a throw-away copy of this one is booted, in which the
-//! package is installed, runs, is reloaded, killed, stuck, upgraded and removed. Where no machine can be booted only what is
-//! in the package is looked at; `tests/run` installs what is needed.
+//! The Debian package and its systemd unit. systemd itself checks the unit and rates its exposure. Then a throw-away copy of
+//! this machine is booted, in which the package is installed, runs, is reloaded, killed, stuck, upgraded and removed. Without
+//! systemd, or where no machine can be booted, only the package's contents are checked; `tests/run` installs what is needed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::cache;
+use crate::support::machine::installed;
 
 /// Prints the licenses in a package, which are packed as all long texts are.
 const LICENSES: &str = "dpkg-deb --fsys-tarfile \"$1\" | tar --extract --to-stdout --wildcards '*/third-party-licenses.txt*' | gzip -dcf";
@@ -24,7 +24,7 @@ fn ok(said: &Output) -> String {
 /// Makes the package with the program at hand.
 fn package(to: &Path) {
     let mut tools = Command::new(root("deploy/tools.sh"));
-    let tools = ok(&tools.arg(cache::place("")).args(["cargo-deb", "cargo-about"]).output().unwrap());
+    let tools = ok(&tools.arg(installed("")).args(["cargo-deb", "cargo-about"]).output().unwrap());
     let path = format!("{}:{}", tools.trim(), std::env::var("PATH").unwrap());
     let mut make = Command::new(root("deploy/package.sh"));
     make.args(["--strip", "--fast", "--quiet", "--output"]).arg(to);
@@ -148,4 +148,39 @@ fn the_package_lives_as_an_administrator_expects() {
     expect("removed", &["inactive", "cannot access '/usr/bin/flockd'", "flock.toml", "flock.db"]);
     expect("purged", &["the ledger in /var/lib/flockd stays", "/var/lib/flockd/flock.db"]);
     assert!(!step("purged").contains("harbour.txt"), "{}", step("purged"));
+}
+
+/// The most exposure that is accepted, in tenths.
+const EXPOSURE: &str = "11";
+
+/// Has systemd look at the unit as it is installed, with the program that was built; `None` without systemd.
+fn analyze(verb: &[&str]) -> Option<Output> {
+    let unit = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/flockd.service"));
+    let unit = unit.unwrap();
+    assert!(unit.contains("ExecStart=flockd run\n"), "{unit}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flockd.service");
+    std::fs::write(
+        &path,
+        unit.replace("ExecStart=flockd", concat!("ExecStart=", env!("CARGO_BIN_EXE_flockd"))),
+    )
+    .unwrap();
+    match Command::new("systemd-analyze").args(verb).arg(&path).output() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        said => Some(said.unwrap()),
+    }
+}
+
+#[test]
+fn systemd_finds_no_mistake_in_it() {
+    let Some(said) = analyze(&["verify"]) else { return };
+    // It ends well also where it has complained.
+    assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
+}
+
+#[test]
+fn it_exposes_little() {
+    let threshold = format!("--threshold={EXPOSURE}");
+    let Some(said) = analyze(&["security", "--offline=true", "--no-pager", &threshold]) else { return };
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::cache;
-use crate::support::port::Ports;
+use crate::support::machine::Ports;
+use crate::support::machine::installed;
 use crate::support::program::Folder;
 
 /// How long Prometheus may take to start, scrape and look at its rules: far longer than it does.
@@ -17,7 +17,7 @@ const PATIENCE: Duration = crate::support::PATIENCE;
 
 /// One of the programs of Prometheus.
 fn program(name: &str) -> PathBuf {
-    let program = cache::place("prometheus").join("usr/bin").join(name);
+    let program = installed("prometheus").join("usr/bin").join(name);
     assert!(program.is_file(), "{} is not there: run tests/run once, which unpacks it", program.display());
     program
 }

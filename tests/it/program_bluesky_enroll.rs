@@ -2,8 +2,8 @@
 
 use crate::support::pds::{Front, Pds, Poet};
 use crate::support::program::Folder;
-use crate::support::prompts;
 use crate::support::signing::{feed, state_of};
+use crate::support::terminal::prompts;
 use crate::support::terminal::{Ended, Terminal};
 
 const LOGIN: &str = "com.atproto.server.createSession";

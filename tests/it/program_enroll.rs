@@ -25,7 +25,7 @@ use serde_json::Value;
 
 use crate::support::browser::{self, without_screen};
 use crate::support::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Seen};
-use crate::support::port::Ports;
+use crate::support::machine::Ports;
 use crate::support::program::{Folder, Said};
 use crate::support::rfc5849;
 use crate::support::terminal::{Ended, Terminal};

@@ -12,9 +12,9 @@ use crate::support::browser;
 use crate::support::fake_x::{Behaviour, CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Reply};
 use crate::support::hook::{Hook, Next};
 use crate::support::program::{Daemon, Folder, Said};
-use crate::support::prompts;
 use crate::support::rfc5849;
 use crate::support::signing::{OAUTH1, PUBLIC, SECRET, asked, flock, posts_of, renewals};
+use crate::support::terminal::prompts;
 use crate::support::terminal::{Ended, Terminal};
 
 const TOKEN: &str = "/2/oauth2/token";

@@ -7,7 +7,7 @@ use reqwest::header::{COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Response, StatusCode};
 use tempfile::TempDir;
 
-use crate::support::cache;
+use crate::support::machine::installed;
 use crate::support::program::{Daemon, Folder};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,7 +59,7 @@ fn nginx(port: u16, lines: &str) -> Proxy {
         folder.path().display()
     );
     std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
-    let mut command = Command::new(cache::place("nginx").join("usr/sbin/nginx"));
+    let mut command = Command::new(installed("nginx").join("usr/sbin/nginx"));
     command.args(["-e", "stderr", "-c", "nginx.conf", "-p"]).arg(folder.path());
     Proxy { child: spawn(&mut command), _folder: folder }
 }
@@ -71,7 +71,7 @@ fn caddy(port: u16, lines: &str) -> Proxy {
     let lines = lines.replace("example.org {", &site);
     let config = format!("{{\n    admin off\n    auto_https off\n}}\n{lines}");
     std::fs::write(folder.path().join("Caddyfile"), config).unwrap();
-    let mut command = Command::new(cache::place("caddy").join("usr/bin/caddy"));
+    let mut command = Command::new(installed("caddy").join("usr/bin/caddy"));
     command.args(["run", "--adapter", "caddyfile", "--config", "Caddyfile"]).current_dir(folder.path());
     command.env("HOME", folder.path()).env_remove("XDG_DATA_HOME").env_remove("XDG_CONFIG_HOME");
     Proxy { child: spawn(&mut command), _folder: folder }

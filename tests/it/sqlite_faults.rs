@@ -6,7 +6,6 @@ mod disk_full;
 mod foreign_files;
 mod integrity;
 mod lease;
-mod locked;
 mod orphan_wal;
 mod permissions;
 mod replaced;

@@ -9,7 +9,6 @@ mod identity;
 mod names;
 mod post_states;
 mod reading;
-mod sessions;
 mod settling;
 mod transfer;
 mod uniqueness;
@@ -115,6 +114,9 @@ contract! {
         what_apps_registered_is_kept_and_sealed_anew,
         one_key_seals_all,
         a_refused_change_harms_no_other,
+        a_key_opens_once_and_a_session_lasts,
+        a_key_runs_out,
+        sessions_end_one_by_one_or_all_with_the_keys,
     }
     identity {
         what_an_account_said_counts_whatever_its_bot_was_called,
@@ -132,11 +134,6 @@ contract! {
         older_posts_come_before_what_is_here,
         tokens_stay_where_they_are,
         one_bot_is_handed_over_alone,
-    }
-    sessions {
-        a_key_opens_once_and_a_session_lasts,
-        a_key_runs_out,
-        sessions_end_one_by_one_or_all_with_the_keys,
     }
     names {
         a_renamed_bot_stays_signed_in,

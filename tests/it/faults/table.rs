@@ -2,7 +2,7 @@
 
 use super::case::{Case, GROWING, Way, answers, forbidden, in_seconds, too_many, unreadable};
 use crate::support::fake_x::{Behaviour, Reply};
-use crate::support::port::Ports;
+use crate::support::machine::Ports;
 
 /// Provably nothing was sent.
 pub(super) const UNREACHABLE: &[Case] = &[

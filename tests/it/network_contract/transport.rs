@@ -14,8 +14,8 @@ use url::Url;
 
 use crate::support::fake_mastodon::{FakeMastodon, Kin};
 use crate::support::fake_x::{FakeAccount, FakeX};
+use crate::support::machine::Ports;
 use crate::support::pds::{Front, Pds, Poet};
-use crate::support::port::Ports;
 use crate::support::stand_in::{Behaviour, Reply, StandIn};
 use crate::support::{HASTY, Signed, post, x_for};
 

@@ -7,8 +7,8 @@ use reqwest::Client;
 
 use crate::support::browser::{self, Desktop};
 use crate::support::fake_x::Behaviour;
-use crate::support::prompts;
 use crate::support::terminal::Terminal;
+use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH1, OAUTH1, Place};
 

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use crate::support::browser;
 use crate::support::program::Said;
-use crate::support::prompts;
+use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH1, CONFIDENTIAL, OAUTH1, PUBLIC, Piped, Place};
 

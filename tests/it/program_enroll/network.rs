@@ -8,8 +8,8 @@ use flockd::clock::{Clock as _, SystemClock};
 use crate::support::StillClock;
 use crate::support::browser;
 use crate::support::fake_x::{Behaviour, Reply};
-use crate::support::prompts;
 use crate::support::terminal::Terminal;
+use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH1, OAUTH1, Place};
 

@@ -4,8 +4,8 @@ use flockd::flock::account::Tokens;
 
 use crate::support::browser;
 use crate::support::fake_x::{Behaviour, CLIENT_ID, Reply};
-use crate::support::prompts;
 use crate::support::terminal::Terminal;
+use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH2, CONFIDENTIAL, OAUTH1, PUBLIC, Place, error, names_both};
 

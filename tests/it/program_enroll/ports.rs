@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use crate::support::browser;
-use crate::support::prompts;
+use crate::support::terminal::prompts;
 
 use super::{OAUTH1, PUBLIC, Place};
 

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use crate::support::browser;
 use crate::support::fake_x::Behaviour;
-use crate::support::prompts;
 use crate::support::terminal::Terminal;
+use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH1, OAUTH1, Place, error};
 

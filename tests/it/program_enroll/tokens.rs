@@ -6,8 +6,8 @@ use flockd::flock::account::Tokens;
 
 use crate::support::browser;
 use crate::support::program::Said;
-use crate::support::prompts;
 use crate::support::terminal::Terminal;
+use crate::support::terminal::prompts;
 
 use super::{OAUTH1, PUBLIC, Place, error, names_both};
 

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use crate::support::browser;
-use crate::support::prompts;
+use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH1, OAUTH1, Piped, Place, error};
 

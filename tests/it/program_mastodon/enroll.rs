@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::support::browser;
 use crate::support::fake_mastodon::{Kin, OUT_OF_BAND};
 use crate::support::oidc::Oidc;
-use crate::support::prompts;
 use crate::support::terminal::Terminal;
+use crate::support::terminal::prompts;
 
 use super::{Place, flock};
 

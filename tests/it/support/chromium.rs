@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{ParseError, Url};
 
-use super::port::Ports;
+use super::machine::Ports;
 
 /// Two cores have no room for more at once.
 const AT_ONCE: usize = 2;
@@ -280,7 +280,7 @@ fn axe() -> std::path::PathBuf {
     let package = include_str!("../../rigs/axe/package.json");
     let package: Value = serde_json::from_str(package).unwrap();
     let version = package["dependencies"]["axe-core"].as_str().unwrap();
-    super::cache::place(&format!("axe-{version}")).join("node_modules/axe-core/axe.min.js")
+    super::machine::installed(&format!("axe-{version}")).join("node_modules/axe-core/axe.min.js")
 }
 
 fn capabilities(kind: Kind, profile: &TempDir) -> Capabilities {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -18,11 +18,10 @@ use flockd::store::vault::{Vault, VaultKey};
 use flockd::store::{Store, StoreError};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::clock::{ManualClock, at};
-use super::event_log::Ear;
 use super::network::Script;
 
 /// When most stories begin. Long ago, so that every poem file looks just edited and is read each time.
@@ -307,5 +306,44 @@ impl Drop for House {
         if let Some(engine) = &self.engine {
             engine.task.abort();
         }
+    }
+}
+
+/// Hears every event, and keeps it until it is asked for.
+#[derive(Default)]
+pub(super) struct Ear {
+    heard: Mutex<Vec<(Event, bool)>>,
+    news: watch::Sender<()>,
+}
+
+impl Ear {
+    pub(super) fn hear(&self, event: &Event) {
+        self.heard.lock().unwrap().push((event.clone(), false));
+        self.news.send_replace(());
+    }
+
+    /// Waits for such an event that was not taken yet, and takes it.
+    pub(super) async fn hears(&self, wanted: impl Fn(&Event) -> bool) -> Event {
+        let mut news = self.news.subscribe();
+        loop {
+            news.mark_unchanged();
+            if let Some(event) = self.take(&wanted) {
+                return event;
+            }
+            news.changed().await.expect("the ear lives as long as it is borrowed");
+        }
+    }
+
+    /// The first such event that was not taken yet.
+    fn take(&self, wanted: impl Fn(&Event) -> bool) -> Option<Event> {
+        let mut heard = self.heard.lock().unwrap();
+        let (event, taken) = heard.iter_mut().find(|(event, taken)| !taken && wanted(event))?;
+        *taken = true;
+        Some(event.clone())
+    }
+
+    /// Everything that was told.
+    pub(super) fn all(&self) -> Vec<Event> {
+        self.heard.lock().unwrap().iter().map(|(event, _)| event.clone()).collect()
     }
 }

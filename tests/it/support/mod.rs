@@ -4,25 +4,21 @@
 
 mod answers;
 pub mod browser;
-pub mod cache;
 pub mod chromium;
 pub mod clock;
-mod event_log;
 pub mod fake_mastodon;
 pub mod fake_x;
 pub mod fixture;
+mod fixture_ledger;
 pub mod flock;
 pub mod foreign_answers;
-mod harness_ledger;
 pub mod hook;
-mod leases;
+pub mod machine;
 pub mod manager;
 pub mod network;
 pub mod oidc;
 pub mod pds;
-pub mod port;
 pub mod program;
-pub mod prompts;
 pub mod rfc5849;
 pub mod signing;
 pub mod stand_in;

@@ -86,5 +86,5 @@ fn installed(rig: &Path) -> PathBuf {
     let package = std::fs::read_to_string(rig.join("package.json")).unwrap();
     let package: Value = serde_json::from_str(&package).unwrap();
     let version = package["dependencies"]["oidc-provider"].as_str().unwrap();
-    super::cache::place(&format!("oidc-{version}"))
+    super::machine::installed(&format!("oidc-{version}"))
 }

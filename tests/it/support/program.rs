@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::port::Ports;
+use super::machine::Ports;
 
 /// How long something is waited for in real time: far longer than it takes on a machine with ten times as much to do as it can,
 /// and short enough to end a test that waits in vain.

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection
 
 use super::browser;
 use super::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeAccount, FakeX, Seen};
-use super::port::Ports;
+use super::machine::Ports;
 use super::program::{Folder, Said};
 use super::terminal::{Ended, Terminal};
 

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::clock::{ManualClock, at};
-use super::event_log::Ear;
+use super::fixture::Ear;
 use super::hook::Hook;
 
 /// In real time: far more than anything here takes, even on a busy machine.

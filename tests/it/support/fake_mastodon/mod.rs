@@ -13,13 +13,12 @@
 //! ```
 
 mod accounts;
+mod api;
 mod apps;
 mod clients;
 mod keys;
-mod limits;
 mod multipart;
 mod oauth;
-mod ordinary;
 mod people;
 mod render;
 mod server;
@@ -141,7 +140,7 @@ impl State {
             person: None,
             asked: Vec::new(),
             disabled: HashSet::new(),
-            post_limit: limits::POSTS,
+            post_limit: api::POSTS,
             text_limits: server::text_limits(kin),
             is_old: false,
             unkept: std::collections::VecDeque::new(),

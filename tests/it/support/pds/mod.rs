@@ -3,7 +3,6 @@
 //! itself. `tests/run` installs it; it ends with the process.
 
 mod account;
-mod flock;
 mod front;
 mod sky;
 
@@ -17,11 +16,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::cache;
+use super::machine;
 
 pub use account::Poet;
-pub use flock::enroll;
-pub use front::Front;
+pub use front::{Front, enroll};
 pub use sky::Sky;
 
 /// How long it may take to start: far longer than it does, and short enough to end a hanging test.
@@ -131,7 +129,7 @@ impl Drop for Pds {
 fn installed(rig: &Path) -> PathBuf {
     let said =
         Command::new("node").arg(rig.join("place.mjs")).output().expect("node runs: tests/run installs it");
-    cache::place(String::from_utf8(said.stdout).unwrap().trim())
+    machine::installed(String::from_utf8(said.stdout).unwrap().trim())
 }
 
 /// The subject of a decision of the admin's.

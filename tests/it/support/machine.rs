@@ -1,8 +1,9 @@
-//! Closed ports that stay so until the test that asked for one uses it.
+//! What tests take from the machine that they run on: free ports, and the servers and tools that `tests/run` installs.
 
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::PathBuf;
 
 /// Where to look: below what the system hands out by itself (ip(7)), as a connection or another server could be given any of
 /// those meanwhile.
@@ -47,4 +48,13 @@ fn ports_are_given_once() {
     assert!(reserve(one.first).is_none() && reserve(row.first + 2).is_none());
     drop(row);
     TcpListener::bind(("127.0.0.1", one.first)).expect("it is free for the test that asked for it");
+}
+
+/// Where `tests/run` installs a server or tool that is not in the repository.
+pub fn installed(name: &str) -> PathBuf {
+    let named = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let usual = || named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")));
+    let beside = || usual().map(|cache| cache.join("flockd-tests"));
+    let cache = named("FLOCKD_TEST_CACHE").or_else(beside);
+    cache.expect("FLOCKD_TEST_CACHE, XDG_CACHE_HOME or HOME is set").join(name)
 }

@@ -1,14 +1,20 @@
-//! The ledger of a house as a command sees it: rows to read, wishes to make; and ways to spoil it.
+//! The ledger and the vault of a test engine as commands and other daemons see them: rows to read, commands to submit, bots to
+//! sign in and out behind the engine's back, and ways to spoil the file.
 
 use std::sync::atomic::Ordering;
 
+use chrono::TimeDelta;
+use flockd::flock::BotName;
+use flockd::flock::account::Tokens;
 use flockd::flock::post::{Post, PostId};
 use flockd::store::sqlite::Sqlite;
+use flockd::store::vault::{StoredTokens, Vault, VaultKey};
 use flockd::store::{BotRecord, Command, CommandKind, CommandResult, Filter, Store};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
 
 use super::fixture::House;
+use super::network::account;
 
 impl House {
     /// A bot's rows in the ledger, oldest first.
@@ -151,4 +157,58 @@ fn line_of(post: &Post) -> String {
     let slot = post.slot.map_or("by hand".to_owned(), |slot| slot.format("%H:%M:%S").to_string());
     let cause = post.cause.map_or(String::new(), |cause| format!(" ({cause})"));
     format!("{slot} {}{cause} {}", post.state, post.text.as_deref().unwrap_or("-"))
+}
+
+impl House {
+    /// Signs a bot in, as an account of its own.
+    pub(crate) async fn sign_in(&self, bot: &str, tokens: &Tokens) {
+        let version = self.version(bot).await;
+        let (vault, account, now) = (self.vault(), account(bot), self.now());
+        vault.sign_in(&name(bot), &account, tokens, version, now).await.unwrap();
+    }
+
+    /// Takes a bot's tokens away.
+    pub(crate) async fn sign_out(&self, bot: &str) {
+        let version = self.version(bot).await;
+        self.vault().sign_out(&name(bot), version).await.unwrap();
+    }
+
+    /// Puts newer tokens into the vault, as another process does that has renewed them.
+    pub(crate) async fn renew_elsewhere(&self, bot: &str, tokens: &Tokens) {
+        let version = self.version(bot).await;
+        self.vault().renewed(&name(bot), tokens, version).await.unwrap();
+    }
+
+    /// Has another process begin to renew a bot's tokens, with a lease this long.
+    pub(crate) async fn claim_elsewhere(&self, bot: &str, length: TimeDelta) {
+        let (version, now) = (self.version(bot).await, self.now());
+        assert!(self.desk.lease_credential(&name(bot), version, now, now + length).await.unwrap());
+    }
+
+    /// Seals everything with a new key, as a command does.
+    pub(crate) async fn rekey(&self) {
+        assert_eq!(self.vault().rekey(self.now()).await.unwrap(), 1);
+    }
+
+    /// A bot's tokens as they are in the vault.
+    pub(crate) async fn tokens(&self, bot: &str) -> Option<Tokens> {
+        self.kept(bot).await.tokens
+    }
+
+    /// Their version.
+    pub(crate) async fn version(&self, bot: &str) -> u64 {
+        self.kept(bot).await.version
+    }
+
+    async fn kept(&self, bot: &str) -> StoredTokens {
+        self.vault().tokens(&name(bot)).await.unwrap()
+    }
+
+    fn vault(&self) -> Vault {
+        Vault::new(self.desk.clone(), VaultKey::File(self.folder.path().join("flock.key")))
+    }
+}
+
+fn name(bot: &str) -> BotName {
+    bot.parse().unwrap()
 }
