@@ -7,8 +7,8 @@ use flockd::flock::post::{Cause, Post};
 use flockd::net::{Network as _, Outcome, ProbeResult, Session, Timeline};
 use serde_json::{Value, json};
 
-use crate::support::pds::{Front, Pds, Sky};
-use crate::support::stand_in::{Behaviour, Reply};
+use crate::support::fake_server::{Behaviour, Reply};
+use crate::support::pds::{BlueskyFixture, Pds, PdsProxy};
 
 /// Flags, families, combining marks, Devanagari, right-to-left script, brackets, a link, hashtags.
 const POEM: &str = "🇩🇪 👨‍👩‍👧‍👦 e\u{301} नमस्ते שלום\n(see https://foo.com/thing_(cool)), #俳句 ＃कविता #पद्य।";
@@ -16,11 +16,11 @@ const POEM: &str = "🇩🇪 👨‍👩‍👧‍👦 e\u{301} नमस्त�
 /// Nothing is there so far, which is no proof that nothing will be.
 const NOT_YET: ProbeResult = ProbeResult::Candidates { seen: Vec::new(), doubtful: Vec::new(), cost: 0 };
 
-async fn walt() -> (&'static Pds, Front, crate::support::pds::Poet, Sky) {
+async fn walt() -> (&'static Pds, PdsProxy, crate::support::pds::PdsAccount, BlueskyFixture) {
     let pds = Pds::shared();
-    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
-    let sky = front.signed_in(&walt).await;
-    (pds, front, walt, sky)
+    let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
+    let sky = proxy.signed_in(&walt).await;
+    (pds, proxy, walt, sky)
 }
 
 fn id_of(outcome: &Outcome) -> String {
@@ -42,7 +42,7 @@ fn facets(record: &Value) -> Vec<(String, Value)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_post_is_the_record_that_was_planned() {
-    let (pds, front, walt, sky) = walt().await;
+    let (pds, proxy, walt, sky) = walt().await;
     let (post, outcome) = sky.post(1, POEM).await;
     let stored = pds.posts(&walt).await.pop().unwrap();
     let planned: Value = serde_json::from_str(post.record.as_deref().unwrap()).unwrap();
@@ -63,7 +63,7 @@ async fn a_post_is_the_record_that_was_planned() {
     assert_eq!(facets(&stored["value"]), expected);
     assert_eq!(stored["value"]["langs"], Value::Null);
 
-    let sent = front.bodies("com.atproto.repo.putRecord").pop().unwrap();
+    let sent = proxy.bodies("com.atproto.repo.putRecord").pop().unwrap();
     assert_eq!(sent["swapRecord"], Value::Null);
     assert!(sent.as_object().unwrap().contains_key("swapRecord"), "it must not exist yet, and that is said");
     assert!(!sent.as_object().unwrap().contains_key("validate"), "the server checks what it knows");
@@ -71,7 +71,7 @@ async fn a_post_is_the_record_that_was_planned() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mention_is_resolved_when_the_post_is_planned() {
-    let (pds, front, walt, sky) = walt().await;
+    let (pds, proxy, walt, sky) = walt().await;
     let emily = pds.account("emily").await;
     let text = format!("for @{}, @{} and @missing-handle.test", emily.handle, walt.handle.to_uppercase());
     let (post, outcome) = sky.post(1, &text).await;
@@ -83,22 +83,22 @@ async fn a_mention_is_resolved_when_the_post_is_planned() {
         (format!("@{}", walt.handle.to_uppercase()), mention(&walt.did)),
     ];
     assert_eq!(facets(&stored["value"]), expected, "a handle that no account has is text");
-    let looked_up = front.calls("com.atproto.identity.resolveHandle");
+    let looked_up = proxy.calls("com.atproto.identity.resolveHandle");
     id_of(&sky.send(&post).await.outcome);
-    assert_eq!(front.calls("com.atproto.identity.resolveHandle"), looked_up, "and not when it is sent");
+    assert_eq!(proxy.calls("com.atproto.identity.resolveHandle"), looked_up, "and not when it is sent");
 
-    front.next_at("/xrpc/com.atproto.identity.resolveHandle", Behaviour::Answer(Reply::new(503, "<html>")));
+    proxy.next_at("/xrpc/com.atproto.identity.resolveHandle", Behaviour::Answer(Reply::new(503, "<html>")));
     let setback = sky.plan(2, &text).await.unwrap_err();
     assert_eq!(setback.why.cause, Cause::Unreachable, "{setback}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn languages_are_said() {
-    let (pds, front, walt, mut sky) = walt().await;
+    let (pds, proxy, walt, mut sky) = walt().await;
     let languages = vec!["en".to_owned(), "pt-BR".to_owned(), "ja".to_owned()];
     let manner = PostOptions { languages, ..PostOptions::default() };
     let clock = std::sync::Arc::new(flockd::clock::SystemClock);
-    sky.bluesky = front.client(clock, manner, None);
+    sky.bluesky = proxy.client(clock, manner, None);
     id_of(&sky.post(1, "olá").await.1);
     assert_eq!(pds.posts(&walt).await[0]["value"]["langs"], json!(["en", "pt-BR", "ja"]));
 }
@@ -117,16 +117,16 @@ async fn the_same_post_is_written_once_however_often_it_is_sent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_stands_in_its_place_is_looked_at() {
-    let (pds, front, walt, sky) = walt().await;
+    let (pds, proxy, walt, sky) = walt().await;
     let post = sky.plan(1, "mine").await.unwrap();
     let uri = id_of(&sky.send(&post).await.outcome);
     // Its own record, though the server says that something is there.
     let swap = || Reply::new(400, r#"{"error":"InvalidSwap","message":"Record was at bafy"}"#);
-    front.next_post(Behaviour::Answer(swap()));
+    proxy.next_post(Behaviour::Answer(swap()));
     assert_eq!(id_of(&sky.send(&post).await.outcome), uri);
     // That it can't be read then leaves a doubt.
-    front.next_post(Behaviour::Answer(swap()));
-    front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(Reply::new(502, "")));
+    proxy.next_post(Behaviour::Answer(swap()));
+    proxy.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(Reply::new(502, "")));
     let outcome = sky.send(&post).await.outcome;
     assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
     // Another program's record in its place is no post of ours.
@@ -145,7 +145,7 @@ async fn what_stands_in_its_place_is_looked_at() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_post_is_found_by_its_key_and_taken_back() {
-    let (pds, front, walt, sky) = walt().await;
+    let (pds, proxy, walt, sky) = walt().await;
     let mut post = sky.plan(1, "here").await.unwrap();
     assert_eq!(sky.bluesky.probe(&post, &sky.session).await, Ok(NOT_YET));
     post.remote_id = Some(id_of(&sky.send(&post).await.outcome));
@@ -155,7 +155,7 @@ async fn a_post_is_found_by_its_key_and_taken_back() {
     };
     assert_eq!((seen.len(), seen[0].text.as_str()), (1, "here"));
     assert_eq!(Some(&seen[0].remote_id), post.remote_id.as_ref());
-    assert_eq!(front.calls("com.atproto.repo.getRecord"), 3, "one for the profile, one for each look");
+    assert_eq!(proxy.calls("com.atproto.repo.getRecord"), 3, "one for the profile, one for each look");
 
     for _ in 0..2 {
         sky.bluesky.delete(&post, &sky.session).await.expect("gone already is as good");
@@ -175,7 +175,7 @@ async fn a_post_is_found_by_its_key_and_taken_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_posted_since_a_time_is_read_page_by_page() {
-    let (_pds, front, _walt, sky) = walt().await;
+    let (_pds, proxy, _walt, sky) = walt().await;
     let start: chrono::DateTime<chrono::Utc> = "2026-11-20T12:00:00Z".parse().unwrap();
     for number in 0..45_u8 {
         let at = start + chrono::TimeDelta::minutes(number.into());
@@ -188,7 +188,7 @@ async fn what_was_posted_since_a_time_is_read_page_by_page() {
     };
     let texts: Vec<String> = (2..45).map(|number| format!("line {number}")).collect();
     assert_eq!(seen.iter().map(|seen| seen.text.clone()).collect::<Vec<_>>(), texts);
-    assert_eq!(front.calls("com.atproto.repo.listRecords"), 3, "the last says that it is the last");
+    assert_eq!(proxy.calls("com.atproto.repo.listRecords"), 3, "the last says that it is the last");
     assert!(
         seen.iter().all(|seen| seen.url.as_ref().unwrap().starts_with("https://bsky.app/profile/did:plc:"))
     );
@@ -218,8 +218,8 @@ async fn texts_are_as_long_as_the_server_takes_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_another_kind_are_none() {
-    let (_pds, front, _walt, sky) = walt().await;
-    let requests = front.count();
+    let (_pds, proxy, _walt, sky) = walt().await;
+    let requests = proxy.count();
     let post = sky.plan(1, "a").await.unwrap();
     let other = Tokens::OAuth1 {
         access_token: flockd::flock::secret::Secret::new("a"),
@@ -232,7 +232,7 @@ async fn tokens_of_another_kind_are_none() {
         };
         assert_eq!((setback.why.cause, setback.answered), (Cause::SignIn, false));
     }
-    assert_eq!(front.count(), requests);
+    assert_eq!(proxy.count(), requests);
 }
 
 /// Keys and times of a clock that was ten years ahead stand before all that came after them.

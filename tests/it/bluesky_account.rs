@@ -9,17 +9,17 @@ use flockd::flock::{NetworkKind, PostOptions};
 use flockd::net::{AccountApi as _, Network as _, ProfileError, Session};
 use serde_json::{Value, json};
 
-use crate::support::pds::{Front, Pds, Poet, Sky};
-use crate::support::stand_in::{Behaviour, Reply};
+use crate::support::fake_server::{Behaviour, Reply};
+use crate::support::pds::{BlueskyFixture, Pds, PdsAccount, PdsProxy};
 
 /// The smallest picture that a PNG can be: one pixel.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\nIDATx\x9cc\0\x01\0\0\x05\0\x01\r\n-\xb4\0\0\0\0IEND\xaeB`\x82";
 
-async fn walt() -> (&'static Pds, Front, Poet, Sky) {
+async fn walt() -> (&'static Pds, PdsProxy, PdsAccount, BlueskyFixture) {
     let pds = Pds::shared();
-    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
-    let sky = front.signed_in(&walt).await;
-    (pds, front, walt, sky)
+    let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
+    let sky = proxy.signed_in(&walt).await;
+    (pds, proxy, walt, sky)
 }
 
 fn profile(name: &str, bio: &str) -> Profile {
@@ -28,7 +28,7 @@ fn profile(name: &str, bio: &str) -> Profile {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_it_is_is_learnt_once() {
-    let (pds, front, walt, sky) = walt().await;
+    let (pds, proxy, walt, sky) = walt().await;
     let account = sky.account();
     assert_eq!(
         (account.network, &account.id, &account.handle),
@@ -36,9 +36,9 @@ async fn who_it_is_is_learnt_once() {
     );
     assert_eq!((account.name.as_deref(), account.automated), (None, Some(false)));
     assert_eq!(account.access.as_deref(), Some("app password"));
-    let requests = front.count();
+    let requests = proxy.count();
     assert_eq!(sky.bluesky.prepare(&sky.session).await, Ok(None));
-    assert_eq!(front.count(), requests);
+    assert_eq!(proxy.count(), requests);
 
     pds.write_profile(
         &walt,
@@ -54,9 +54,9 @@ async fn who_it_is_is_learnt_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_account_than_expected_is_refused() {
-    let (pds, front, walt, sky) = walt().await;
+    let (pds, proxy, walt, sky) = walt().await;
     let expecting =
-        |account: &str| front.client(Arc::new(SystemClock), PostOptions::default(), Some(account));
+        |account: &str| proxy.client(Arc::new(SystemClock), PostOptions::default(), Some(account));
     let fresh = Session { account: None, ..sky.session.clone() };
     for account in [walt.handle.clone(), format!("@{}", walt.handle.to_uppercase()), walt.did.clone()] {
         assert_eq!(expecting(&account).prepare(&sky.session).await, Ok(None), "{account}");
@@ -101,7 +101,7 @@ async fn an_account_gets_a_profile_and_the_label_of_a_bot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_have_written_into_a_profile_stays() {
-    let (pds, front, walt, sky) = walt().await;
+    let (pds, proxy, walt, sky) = walt().await;
     let before = json!({
         "$type": "app.bsky.actor.profile",
         "displayName": "old",
@@ -122,7 +122,7 @@ async fn what_others_have_written_into_a_profile_stays() {
     let theirs = json!({ "$type": "app.bsky.actor.profile", "displayName": "theirs" });
     pds.write_profile(&walt, &theirs).await;
     let answer = Behaviour::Answer(Reply::new(200, read.to_string()));
-    front.next_at("/xrpc/com.atproto.repo.getRecord", answer);
+    proxy.next_at("/xrpc/com.atproto.repo.getRecord", answer);
     let ProfileError::Failed(setback) =
         sky.bluesky.update_profile(sky.tokens(), &profile("ours", "x")).await.unwrap_err()
     else {
@@ -130,17 +130,17 @@ async fn what_others_have_written_into_a_profile_stays() {
     };
     assert_eq!(setback.to_string(), "the profile has changed meanwhile: try again");
     let none = Reply::new(400, r#"{"error":"RecordNotFound"}"#);
-    front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(none));
+    proxy.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(none));
     sky.bluesky.update_profile(sky.tokens(), &profile("ours", "x")).await.unwrap_err();
     assert_eq!(pds.profile(&walt).await.unwrap()["value"], theirs, "not even where there seemed to be none");
     let swaps: Vec<Value> =
-        front.bodies("com.atproto.repo.putRecord").iter_mut().map(|body| body["swapRecord"].take()).collect();
+        proxy.bodies("com.atproto.repo.putRecord").iter_mut().map(|body| body["swapRecord"].take()).collect();
     assert!(swaps[0].is_string() && swaps[1] == read["cid"] && swaps[2].is_null(), "{swaps:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_network_would_not_take_is_not_sent() {
-    let (pds, front, walt, sky) = walt().await;
+    let (pds, proxy, walt, sky) = walt().await;
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
@@ -148,7 +148,7 @@ async fn what_the_network_would_not_take_is_not_sent() {
         Profile { picture: Some(path), ..Profile::default() }
     };
     let large = [PNG, &vec![0; 1_000_000][..]].concat();
-    let requests = front.count();
+    let requests = proxy.count();
     for (wanted, expected) in [
         (profile(&"a".repeat(65), ""), "the name has 65 characters, 64 is the most on Bluesky: shorten it"),
         (profile("a", &"🇩🇪".repeat(257)), "the bio has 257 characters, 256 is the most on Bluesky"),
@@ -163,6 +163,6 @@ async fn what_the_network_would_not_take_is_not_sent() {
         };
         assert!(why.contains(expected), "{why}");
     }
-    assert!(front.count() <= requests + 3, "at most the profile was read");
+    assert!(proxy.count() <= requests + 3, "at most the profile was read");
     assert!(pds.profile(&walt).await.is_none());
 }

@@ -7,13 +7,13 @@ use flockd::flock::post::Cause;
 use flockd::net::{LimitScope, Network as _, Outcome, ProbeResult};
 use serde_json::json;
 
-use crate::support::pds::{Front, Pds, Poet, Sky};
-use crate::support::stand_in::{Behaviour, Reply};
+use crate::support::fake_server::{Behaviour, Reply};
+use crate::support::pds::{BlueskyFixture, Pds, PdsAccount, PdsProxy};
 
-async fn walt() -> (Front, Poet, Sky) {
-    let (front, walt) = (Front::before(Pds::shared()).await, Pds::shared().account("walt").await);
-    let sky = front.signed_in(&walt).await;
-    (front, walt, sky)
+async fn walt() -> (PdsProxy, PdsAccount, BlueskyFixture) {
+    let (proxy, walt) = (PdsProxy::before(Pds::shared()).await, Pds::shared().account("walt").await);
+    let sky = proxy.signed_in(&walt).await;
+    (proxy, walt, sky)
 }
 
 fn error(status: u16, name: &str, message: &str) -> Reply {
@@ -22,7 +22,7 @@ fn error(status: u16, name: &str, message: &str) -> Reply {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_leaves_a_doubt_is_unknown_and_settled_by_looking() {
-    let (front, walt, sky) = walt().await;
+    let (proxy, walt, sky) = walt().await;
     let cases = [
         (Behaviour::Answer(error(500, "InternalServerError", "Internal Server Error")), false),
         (Behaviour::Answer(Reply::new(502, "<html>")), false),
@@ -44,7 +44,7 @@ async fn what_leaves_a_doubt_is_unknown_and_settled_by_looking() {
         (Behaviour::StoreAndAnswer(error(500, "InternalServerError", "Internal Server Error")), true),
     ];
     for (number, (behaviour, stored)) in (1..).zip(cases) {
-        front.next_post(behaviour.clone());
+        proxy.next_post(behaviour.clone());
         let (post, outcome) = sky.post(number, "a line").await;
         let Outcome::Unknown { reason } = outcome else { panic!("{behaviour:?}: {outcome:?}") };
         assert!(reason.ends_with("whether it was posted is not known"), "{reason}");
@@ -64,7 +64,7 @@ async fn what_leaves_a_doubt_is_unknown_and_settled_by_looking() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clear_no_is_not_accepted_or_refused() {
-    let (front, walt, sky) = walt().await;
+    let (proxy, walt, sky) = walt().await;
     let cases: &[(Reply, Cause, bool)] = &[
         (error(400, "ExpiredToken", "Token has expired"), Cause::SignIn, true),
         (error(400, "InvalidToken", "Token could not be verified"), Cause::SignIn, true),
@@ -84,7 +84,7 @@ async fn a_clear_no_is_not_accepted_or_refused() {
         (Reply::new(308, "").header("location", "/elsewhere"), Cause::Silence, false),
     ];
     for (number, (reply, cause, stale)) in (1..).zip(cases) {
-        front.next_post(Behaviour::Answer(reply.clone()));
+        proxy.next_post(Behaviour::Answer(reply.clone()));
         match sky.post(number, "a line").await.1 {
             Outcome::NotAccepted(setback) | Outcome::Unclear(setback) => {
                 assert_eq!(
@@ -102,7 +102,7 @@ async fn a_clear_no_is_not_accepted_or_refused() {
         }
     }
     let said = "Invalid app.bsky.feed.post record: grapheme too big (maximum 300, got 301) at $.record.text";
-    front.next_post(Behaviour::Answer(error(400, "InvalidRequest", said)));
+    proxy.next_post(Behaviour::Answer(error(400, "InvalidRequest", said)));
     let Outcome::Refused { reason } = sky.post(99, "a line").await.1 else { panic!("not refused") };
     assert_eq!(
         reason,
@@ -115,7 +115,7 @@ async fn a_clear_no_is_not_accepted_or_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_honoured() {
-    let (front, _, sky) = walt().await;
+    let (proxy, _, sky) = walt().await;
     let now = SystemClock.now();
     let reset = now + TimeDelta::minutes(40);
     let limited = |reply: Reply, left: &str, policy: &str| {
@@ -125,7 +125,7 @@ async fn limits_are_honoured() {
             .header("ratelimit-policy", policy)
     };
     let close = |at: DateTime<Utc>| (at - reset).num_seconds().abs() <= 1;
-    front.next_post(Behaviour::Answer(limited(
+    proxy.next_post(Behaviour::Answer(limited(
         error(429, "RateLimitExceeded", "Rate Limit Exceeded"),
         "0",
         "5000;w=3600",
@@ -142,11 +142,11 @@ async fn limits_are_honoured() {
         sent.cooldowns
     );
     // The last of a window is taken, and says that there are no more.
-    front.next_post(Behaviour::StoreAndAnswer(limited(Reply::new(200, "{}"), "1", "3000;w=300")));
+    proxy.next_post(Behaviour::StoreAndAnswer(limited(Reply::new(200, "{}"), "1", "3000;w=300")));
     let sent = sky.send(&post).await;
     assert!(sent.cooldowns.len() == 1 && sent.cooldowns[0].scope == LimitScope::App, "{:?}", sent.cooldowns);
     let reply = error(429, "RateLimitExceeded", "").header("retry-after", "90");
-    front.next_post(Behaviour::Answer(reply));
+    proxy.next_post(Behaviour::Answer(reply));
     let Outcome::NotAccepted(setback) = sky.send(&post).await.outcome else { panic!("taken") };
     let wait = setback.retry_at.unwrap() - SystemClock.now();
     assert!((80..=90).contains(&wait.num_seconds()), "{wait}");
@@ -155,12 +155,12 @@ async fn limits_are_honoured() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_limits_of_the_real_server_are_read() {
     let pds = Pds::with_limits();
-    let (front, walt) = (Front::before(&pds).await, pds.account("walt").await);
-    let sky = front.signed_in(&walt).await;
+    let (proxy, walt) = (PdsProxy::before(&pds).await, pds.account("walt").await);
+    let sky = proxy.signed_in(&walt).await;
     let post = sky.plan(1, "a").await.unwrap();
     assert!(sky.send(&post).await.cooldowns.is_empty());
     // It allows no more logins than this.
-    let bluesky = front.client(std::sync::Arc::new(SystemClock), Default::default(), None);
+    let bluesky = proxy.client(std::sync::Arc::new(SystemClock), Default::default(), None);
     let wrong = flockd::flock::secret::Secret::new("wron-gpas-swor-dddd");
     let login = || bluesky.log_in(&walt.did, &wrong);
     let setbacks = futures_util::future::join_all((0..30).map(|_| login())).await;

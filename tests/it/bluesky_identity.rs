@@ -10,25 +10,25 @@ use flockd::flock::secret::Secret;
 use flockd::net::Rejection;
 use serde_json::{Value, json};
 
-use crate::support::pds::{Front, Pds, Poet};
-use crate::support::stand_in::{Behaviour, Reply};
+use crate::support::fake_server::{Behaviour, Reply};
+use crate::support::pds::{Pds, PdsAccount, PdsProxy};
 
 const RESOLVE: &str = "/xrpc/com.atproto.identity.resolveHandle";
 const LOGIN: &str = "com.atproto.server.createSession";
 
-async fn walt() -> (Front, Poet) {
-    (Front::before(Pds::shared()).await, Pds::shared().account("walt").await)
+async fn walt() -> (PdsProxy, PdsAccount) {
+    (PdsProxy::before(Pds::shared()).await, Pds::shared().account("walt").await)
 }
 
-async fn sign_in(front: &Front, account: &str, poet: &Poet) -> Result<Tokens, Rejection> {
-    let bluesky = front.client(Arc::new(SystemClock), PostOptions::default(), None);
+async fn sign_in(proxy: &PdsProxy, account: &str, poet: &PdsAccount) -> Result<Tokens, Rejection> {
+    let bluesky = proxy.client(Arc::new(SystemClock), PostOptions::default(), None);
     bluesky.log_in(account, &Secret::new(&*poet.app_password)).await
 }
 
 /// What it says, with the cause; and that no password was shown to anybody.
-async fn refused(front: &Front, account: &str, poet: &Poet) -> (Cause, String) {
-    let setback = sign_in(front, account, poet).await.unwrap_err();
-    assert_eq!(front.calls(LOGIN), 0, "{setback}");
+async fn refused(proxy: &PdsProxy, account: &str, poet: &PdsAccount) -> (Cause, String) {
+    let setback = sign_in(proxy, account, poet).await.unwrap_err();
+    assert_eq!(proxy.calls(LOGIN), 0, "{setback}");
     (setback.why.cause, setback.to_string())
 }
 
@@ -46,26 +46,26 @@ fn document(did: &str, handle: &str, server: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handle_in_any_spelling_and_a_did_lead_to_the_account() {
-    let (front, walt) = walt().await;
+    let (proxy, walt) = walt().await;
     for account in
         [walt.handle.clone(), format!("@{}", walt.handle), walt.handle.to_uppercase(), walt.did.clone()]
     {
-        let Ok(Tokens::AppPassword { did, server, .. }) = sign_in(&front, &account, &walt).await else {
+        let Ok(Tokens::AppPassword { did, server, .. }) = sign_in(&proxy, &account, &walt).await else {
             panic!("{account}")
         };
-        assert_eq!((did, &server), (walt.did.clone(), &front.url));
+        assert_eq!((did, &server), (walt.did.clone(), &proxy.url));
     }
     assert!(
-        front.bodies(LOGIN).iter().all(|body| body["identifier"] == walt.did),
+        proxy.bodies(LOGIN).iter().all(|body| body["identifier"] == walt.did),
         "handles may change hands"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handle_that_does_not_resolve_is_said_so() {
-    let (front, walt) = walt().await;
+    let (proxy, walt) = walt().await;
     for account in ["missing-handle.test", "walt", "walt@example.test", "a..b", ""] {
-        let (cause, said) = refused(&front, account, &walt).await;
+        let (cause, said) = refused(&proxy, account, &walt).await;
         assert_eq!(cause, Cause::Account, "{said}");
         let start =
             format!("the handle @{account} does not resolve: look for a slip in it; it is the whole of it");
@@ -75,7 +75,7 @@ async fn a_handle_that_does_not_resolve_is_said_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn resolving_a_handle_may_fail() {
-    let (front, walt) = walt().await;
+    let (proxy, walt) = walt().await;
     let odd = |body: &str| Behaviour::Answer(Reply::new(200, body));
     for behaviour in [
         Behaviour::Answer(Reply::new(503, "<html>")),
@@ -85,14 +85,14 @@ async fn resolving_a_handle_may_fail() {
         odd(r#"{"did":"did:plc:a/../b"}"#),
         odd("{}"),
     ] {
-        front.next_at(RESOLVE, behaviour.clone());
-        let (cause, said) = refused(&front, &walt.handle, &walt).await;
+        proxy.next_at(RESOLVE, behaviour.clone());
+        let (cause, said) = refused(&proxy, &walt.handle, &walt).await;
         assert_eq!(cause, Cause::Unreachable, "{behaviour:?}: {said}");
     }
     for (status, cause) in [(404, Cause::App), (301, Cause::App), (429, Cause::Limits), (403, Cause::App)] {
         let reply = Reply::new(status, "no").header("location", "https://elsewhere.example/xrpc");
-        front.next_at(RESOLVE, Behaviour::Answer(reply));
-        let (found, said) = refused(&front, &walt.handle, &walt).await;
+        proxy.next_at(RESOLVE, Behaviour::Answer(reply));
+        let (found, said) = refused(&proxy, &walt.handle, &walt).await;
         assert_eq!(found, cause, "{status}: {said}");
         assert!(
             status != 301 || said.contains("at another address (HTTP 301, to https://elsewhere.example)"),
@@ -104,9 +104,9 @@ async fn resolving_a_handle_may_fail() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_must_name_the_handle_and_a_server() {
-    let (front, walt) = walt().await;
+    let (proxy, walt) = walt().await;
     let path = format!("/{}", walt.did);
-    let good = document(&walt.did, &walt.handle, &front.url);
+    let good = document(&walt.did, &walt.handle, &proxy.url);
     let with = |field: &str, value: Value| {
         let mut document = good.clone();
         document[field] = value;
@@ -126,22 +126,22 @@ async fn a_document_must_name_the_handle_and_a_server() {
         (server("https://me:hush@pds.example.com"), "which is not an https address: nothing is sent there"),
         (server("javascript:alert(1)"), "which is not an https address"),
     ] {
-        front.next_at(&path, answer(&document));
-        let (cause, said) = refused(&front, &walt.handle, &walt).await;
+        proxy.next_at(&path, answer(&document));
+        let (cause, said) = refused(&proxy, &walt.handle, &walt).await;
         assert_eq!(cause, Cause::Account, "{said}");
         assert!(said.contains(expected), "{said}");
     }
     for document in [with("id", json!("did:plc:aaaaaaaaaaaaaaaaaaaaaaaa")), json!([]), json!("x")] {
-        front.next_at(&path, answer(&document));
-        let (cause, said) = refused(&front, &walt.handle, &walt).await;
+        proxy.next_at(&path, answer(&document));
+        let (cause, said) = refused(&proxy, &walt.handle, &walt).await;
         assert_eq!(cause, Cause::Unreachable, "{said}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_did_without_a_document_is_said_so() {
-    let (front, walt) = walt().await;
-    let (cause, said) = refused(&front, "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", &walt).await;
+    let (proxy, walt) = walt().await;
+    let (cause, said) = refused(&proxy, "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", &walt).await;
     assert_eq!(
         (cause, said.starts_with("there is no document of did:plc:aaaa")),
         (Cause::Account, true),
@@ -150,34 +150,34 @@ async fn a_did_without_a_document_is_said_so() {
     for no in
         ["did:key:z6Mk", "did:plc:a/b", "did:web:a.example:path", "did:web:a%2Fb", "did:web:a.example%3A80"]
     {
-        let (cause, said) = refused(&front, no, &walt).await;
+        let (cause, said) = refused(&proxy, no, &walt).await;
         assert!(cause == Cause::Account && said.contains("is not a DID of an account"), "{said}");
     }
-    front.next_at("/did:plc:", Behaviour::Answer(Reply::new(500, "")));
-    assert_eq!(refused(&front, &walt.did, &walt).await.0, Cause::Unreachable);
+    proxy.next_at("/did:plc:", Behaviour::Answer(Reply::new(500, "")));
+    assert_eq!(refused(&proxy, &walt.did, &walt).await.0, Cause::Unreachable);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_may_be_of_did_web() {
-    let (front, walt) = walt().await;
-    let port = front.url.rsplit(':').next().unwrap().to_owned();
+    let (proxy, walt) = walt().await;
+    let port = proxy.url.rsplit(':').next().unwrap().to_owned();
     let did = format!("did:web:localhost%3A{port}");
-    front.next_at(RESOLVE, answer(&json!({ "did": did })));
-    front.next_at("/.well-known/did.json", answer(&document(&did, "walt.example.test", &front.url)));
+    proxy.next_at(RESOLVE, answer(&json!({ "did": did })));
+    proxy.next_at("/.well-known/did.json", answer(&document(&did, "walt.example.test", &proxy.url)));
     let session =
         json!({ "did": did, "accessJwt": "access.of.walt", "refreshJwt": "refresh.of.walt", "active": true });
-    front.next_at(&format!("/xrpc/{LOGIN}"), answer(&session));
+    proxy.next_at(&format!("/xrpc/{LOGIN}"), answer(&session));
     let Ok(Tokens::AppPassword { did: found, server, .. }) =
-        sign_in(&front, "walt.example.test", &walt).await
+        sign_in(&proxy, "walt.example.test", &walt).await
     else {
         panic!("not signed in")
     };
-    assert_eq!((found, &server), (did, &front.url));
+    assert_eq!((found, &server), (did, &proxy.url));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_must_be_of_the_account_that_it_was_opened_for() {
-    let (front, walt) = walt().await;
+    let (proxy, walt) = walt().await;
     let session = json!({ "did": walt.did, "accessJwt": "access.of.walt", "refreshJwt": "refresh.of.walt" });
     let with = |field: &str, value: Value| {
         let mut session = session.clone();
@@ -191,8 +191,8 @@ async fn a_session_must_be_of_the_account_that_it_was_opened_for() {
         with("refreshJwt", Value::Null),
         json!([]),
     ] {
-        front.next_at(&format!("/xrpc/{LOGIN}"), answer(&session));
-        let setback = sign_in(&front, &walt.did, &walt).await.unwrap_err();
+        proxy.next_at(&format!("/xrpc/{LOGIN}"), answer(&session));
+        let setback = sign_in(&proxy, &walt.did, &walt).await.unwrap_err();
         assert_eq!(setback.why.cause, Cause::Unreachable, "{setback}");
     }
     for (status, remedy) in [
@@ -202,8 +202,8 @@ async fn a_session_must_be_of_the_account_that_it_was_opened_for() {
     ] {
         let mut session = with("active", json!(false));
         session["status"] = json!(status);
-        front.next_at(&format!("/xrpc/{LOGIN}"), answer(&session));
-        let setback = sign_in(&front, &walt.did, &walt).await.unwrap_err();
+        proxy.next_at(&format!("/xrpc/{LOGIN}"), answer(&session));
+        let setback = sign_in(&proxy, &walt.did, &walt).await.unwrap_err();
         let said = setback.to_string();
         assert!(
             setback.why.cause == Cause::Account && said.contains(status) && said.contains(remedy),

@@ -10,18 +10,18 @@ use flockd::flock::secret::Secret;
 use flockd::net::{Network as _, Outcome, Rejection};
 
 use crate::support::StillClock;
-use crate::support::pds::{Front, Pds, Poet, Sky};
-use crate::support::stand_in::{Behaviour, Reply};
+use crate::support::fake_server::{Behaviour, Reply};
+use crate::support::pds::{BlueskyFixture, Pds, PdsAccount, PdsProxy};
 
 const LOGIN: &str = "com.atproto.server.createSession";
 const REFRESH: &str = "com.atproto.server.refreshSession";
 
-async fn walt() -> (&'static Pds, Front, Poet, Arc<StillClock>, Sky) {
+async fn walt() -> (&'static Pds, PdsProxy, PdsAccount, Arc<StillClock>, BlueskyFixture) {
     let pds = Pds::shared();
-    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
+    let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
     let clock = Arc::new(StillClock::at("2026-11-20T12:00:00Z"));
-    let sky = front.signed_in_at(&walt, clock.clone()).await;
-    (pds, front, walt, clock, sky)
+    let sky = proxy.signed_in_at(&walt, clock.clone()).await;
+    (pds, proxy, walt, clock, sky)
 }
 
 #[track_caller]
@@ -34,7 +34,7 @@ fn not_accepted(outcome: Outcome) -> Rejection {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_has_run_out_is_renewed_without_a_login() {
-    let (pds, front, walt, _, mut sky) = walt().await;
+    let (pds, proxy, walt, _, mut sky) = walt().await;
     let post = sky.plan(1, "a").await.unwrap();
     for round in 1..=3 {
         pds.expire(&walt).await;
@@ -50,51 +50,51 @@ async fn a_session_that_has_run_out_is_renewed_without_a_login() {
         // That is no other account to the ledger.
         assert_eq!(sky.bluesky.prepare(&sky.session).await, Ok(None));
     }
-    assert_eq!((front.calls(LOGIN), front.calls(REFRESH)), (1, 3));
+    assert_eq!((proxy.calls(LOGIN), proxy.calls(REFRESH)), (1, 3));
     assert_eq!(pds.texts(&walt).await, ["a"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_dead_refresh_token_makes_it_log_in_again() {
-    let (pds, front, walt, clock, mut sky) = walt().await;
+    let (pds, proxy, walt, clock, mut sky) = walt().await;
     pds.expire(&walt).await;
     pds.forget(&walt).await;
     sky.renew().await.unwrap();
-    assert_eq!(front.calls(LOGIN), 2);
+    assert_eq!(proxy.calls(LOGIN), 2);
     assert!(matches!(sky.post(1, "a").await.1, Outcome::Posted { .. }));
     // Once more at once is too often, whatever the reason.
     pds.forget(&walt).await;
     let setback = sky.renew().await.unwrap_err();
-    assert_eq!((setback.why.cause, front.calls(LOGIN)), (Cause::Limits, 2), "{setback}");
+    assert_eq!((setback.why.cause, proxy.calls(LOGIN)), (Cause::Limits, 2), "{setback}");
     let at = setback.retry_at.unwrap();
     clock.advance(at - flockd::clock::Clock::now(&*clock) + TimeDelta::seconds(1));
     sky.renew().await.unwrap();
-    assert_eq!(front.calls(LOGIN), 3);
+    assert_eq!(proxy.calls(LOGIN), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_can_not_be_asked_does_not_make_it_log_in() {
-    let (_, front, _, _, mut sky) = walt().await;
+    let (_, proxy, _, _, mut sky) = walt().await;
     let path = format!("/xrpc/{REFRESH}");
     for (status, cause) in [(500, Cause::Unreachable), (502, Cause::Unreachable), (429, Cause::Limits)] {
-        front.next_at(&path, Behaviour::Answer(Reply::new(status, "<html>")));
+        proxy.next_at(&path, Behaviour::Answer(Reply::new(status, "<html>")));
         let setback = sky.renew().await.unwrap_err();
         assert_eq!((setback.why.cause, setback.token_rejected), (cause, false), "{status}: {setback}");
     }
     for behaviour in
         [Behaviour::Close, Behaviour::Garbage, Behaviour::StoreAndBreakOff, Behaviour::CloseUnread]
     {
-        front.next_at(&path, behaviour.clone());
+        proxy.next_at(&path, behaviour.clone());
         let setback = sky.renew().await.unwrap_err();
         assert_eq!(setback.why.cause, Cause::Unreachable, "{behaviour:?}: {setback}");
     }
     sky.renew().await.expect("an answer that was lost does no harm: the old token still serves");
-    assert_eq!(front.calls(LOGIN), 1);
+    assert_eq!(proxy.calls(LOGIN), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_that_was_taken_away_is_shown_once_and_no_more() {
-    let (pds, front, walt, clock, mut sky) = walt().await;
+    let (pds, proxy, walt, clock, mut sky) = walt().await;
     pds.revoke_app_password(&walt).await;
     pds.expire(&walt).await;
     for _ in 0..5 {
@@ -105,13 +105,13 @@ async fn a_password_that_was_taken_away_is_shown_once_and_no_more() {
         assert!(setback.to_string().starts_with(said), "{setback}");
         clock.advance(TimeDelta::hours(5));
     }
-    assert_eq!(front.calls(LOGIN), 2, "once to sign in, and once in vain");
+    assert_eq!(proxy.calls(LOGIN), 2, "once to sign in, and once in vain");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_is_rejected() {
-    let (_, front, walt, ..) = walt().await;
-    let bluesky = front.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
+    let (_, proxy, walt, ..) = walt().await;
+    let bluesky = proxy.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
     let wrong = Secret::new("wron-gpas-swor-dddd");
     let setback = bluesky.log_in(&walt.handle, &wrong).await.unwrap_err();
     assert_eq!((setback.why.cause, setback.answered), (Cause::SignIn, true));
@@ -119,7 +119,7 @@ async fn a_wrong_password_is_rejected() {
     // A server that wants a second factor wants it of the main password alone.
     let body =
         r#"{"error":"AuthFactorTokenRequired","message":"A sign in code has been sent to your email"}"#;
-    front.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, body)));
+    proxy.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, body)));
     let setback = bluesky.log_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
     assert_eq!(setback.why.cause, Cause::SignIn, "{setback}");
     for part in [
@@ -132,7 +132,7 @@ async fn a_wrong_password_is_rejected() {
     }
     // What the server echoes of the password is hidden.
     let echo = format!(r#"{{"error":"AuthenticationRequired","message":"no {}"}}"#, walt.password);
-    front.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, echo)));
+    proxy.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, echo)));
     let setback = bluesky.log_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
     assert!(
         !setback.to_string().contains(&walt.password) && setback.to_string().contains("[hidden]"),
@@ -142,7 +142,7 @@ async fn a_wrong_password_is_rejected() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_was_taken_down_parks_the_bot() {
-    let (pds, front, walt, _, mut sky) = walt().await;
+    let (pds, proxy, walt, _, mut sky) = walt().await;
     pds.take_down(&walt, true).await;
     for setback in [not_accepted(sky.post(1, "a").await.1), sky.renew().await.unwrap_err()] {
         assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
@@ -154,67 +154,67 @@ async fn an_account_that_was_taken_down_parks_the_bot() {
     assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
     let setback = sky.bluesky.timeline_since(post.planned_at, &sky.session).await.unwrap_err();
     assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
-    assert_eq!(front.calls(LOGIN), 1);
+    assert_eq!(proxy.calls(LOGIN), 1);
     pds.take_down(&walt, false).await;
     assert!(matches!(sky.post(1, "a").await.1, Outcome::Posted { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_rests_parks_the_bot() {
-    let (pds, front, walt, _, mut sky) = walt().await;
+    let (pds, proxy, walt, _, mut sky) = walt().await;
     pds.deactivate(&walt).await;
     for setback in [not_accepted(sky.post(1, "a").await.1), sky.renew().await.unwrap_err()] {
         assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
         assert!(setback.to_string().contains("deactivated"), "{setback}");
     }
-    let bluesky = front.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
+    let bluesky = proxy.client(Arc::new(flockd::clock::SystemClock), Default::default(), None);
     let setback = bluesky.log_in(&walt.did, &Secret::new(&*walt.app_password)).await.unwrap_err();
     assert_eq!(setback.why.cause, Cause::Account, "{setback}");
     assert!(
         setback.to_string().contains("deactivated") && setback.to_string().contains("bsky.app"),
         "{setback}"
     );
-    assert_eq!(front.calls(LOGIN), 2, "no login helps against that");
+    assert_eq!(proxy.calls(LOGIN), 2, "no login helps against that");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_has_moved_is_followed() {
-    let (pds, front, walt, _, mut sky) = walt().await;
-    let new = Front::before(pds).await;
+    let (pds, proxy, walt, _, mut sky) = walt().await;
+    let new = PdsProxy::before(pds).await;
     // The old server knows the account no more, and says so in one of several ways.
-    front.moves_to(&new.url);
+    proxy.moves_to(&new.url);
     let gone = [
         Reply::new(401, r#"{"error":"AccountDeactivated","message":"Account is deactivated"}"#),
         Reply::new(403, r#"{"error":"AccountNotFound","message":"Account not found"}"#),
     ];
     let post = sky.plan(1, "a").await.unwrap();
     for reply in gone {
-        front.next_post(Behaviour::Answer(reply));
+        proxy.next_post(Behaviour::Answer(reply));
         let setback = not_accepted(sky.send(&post).await.outcome);
         assert!(setback.token_rejected, "{setback:?}");
     }
     // A redirect proves nothing of a post; the look that follows finds out.
     let elsewhere = Reply::new(301, "").header("location", format!("{}/xrpc", new.url));
-    front.next_post(Behaviour::Answer(elsewhere.clone()));
+    proxy.next_post(Behaviour::Answer(elsewhere.clone()));
     assert!(matches!(sky.send(&post).await.outcome, Outcome::Unknown { .. }));
-    front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(elsewhere));
+    proxy.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(elsewhere));
     assert!(sky.bluesky.probe(&post, &sky.session).await.unwrap_err().token_rejected);
     // A probe, a deletion and a read of the timeline find out, too.
     let gone = Reply::new(400, r#"{"error":"InvalidRequest","message":"Could not locate record"}"#);
-    front.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(gone));
+    proxy.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(gone));
     assert!(sky.bluesky.probe(&post, &sky.session).await.unwrap_err().token_rejected);
     let gone = Reply::new(401, r#"{"error":"AccountDeactivated"}"#);
-    front.next_at("/xrpc/com.atproto.repo.deleteRecord", Behaviour::Answer(gone));
+    proxy.next_at("/xrpc/com.atproto.repo.deleteRecord", Behaviour::Answer(gone));
     assert!(sky.bluesky.delete(&post, &sky.session).await.unwrap_err().token_rejected);
     let gone = format!(r#"{{"error":"InvalidRequest","message":"Could not find repo: {}"}}"#, walt.did);
-    front.next_at("/xrpc/com.atproto.repo.listRecords", Behaviour::Answer(Reply::new(400, gone)));
+    proxy.next_at("/xrpc/com.atproto.repo.listRecords", Behaviour::Answer(Reply::new(400, gone)));
     assert!(sky.bluesky.timeline_since(post.planned_at, &sky.session).await.unwrap_err().token_rejected);
     // The old one would renew the session all the same, as one may that does not say whether accounts are active.
     sky.renew().await.unwrap();
     let Tokens::AppPassword { server, did, .. } = sky.tokens() else { panic!() };
     assert_eq!((server, did), (&new.url, &walt.did));
     assert!(matches!(sky.send(&post).await.outcome, Outcome::Posted { .. }));
-    assert_eq!((front.calls(LOGIN), new.calls(LOGIN), front.calls(REFRESH)), (1, 1, 0));
+    assert_eq!((proxy.calls(LOGIN), new.calls(LOGIN), proxy.calls(REFRESH)), (1, 1, 0));
     // One that has not moved, and is only not there, is no reason to log in.
     new.next_post(Behaviour::Answer(Reply::new(403, r#"{"error":"AccountNotFound"}"#)));
     let setback = not_accepted(sky.send(&post).await.outcome);
@@ -223,14 +223,14 @@ async fn an_account_that_has_moved_is_followed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn signing_out_ends_the_session_and_twice_is_as_good() {
-    let (_, front, _, _, mut sky) = walt().await;
+    let (_, proxy, _, _, mut sky) = walt().await;
     for _ in 0..2 {
         sky.bluesky.revoke(sky.tokens()).await.unwrap();
     }
-    assert_eq!(front.calls("com.atproto.server.deleteSession"), 2);
+    assert_eq!(proxy.calls("com.atproto.server.deleteSession"), 2);
     let refreshed = sky.renew().await;
     assert_eq!(
-        (refreshed, front.calls(LOGIN)),
+        (refreshed, proxy.calls(LOGIN)),
         (Ok(()), 2),
         "the password is still good, so that it logged in"
     );
@@ -238,10 +238,10 @@ async fn signing_out_ends_the_session_and_twice_is_as_good() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_in_a_url_or_in_a_debug_output() {
-    let (_, front, walt, _, sky) = walt().await;
+    let (_, proxy, walt, _, sky) = walt().await;
     sky.post(1, "a").await;
     let Tokens::AppPassword { access_token, refresh_token, .. } = sky.tokens() else { panic!() };
-    for seen in front.requests() {
+    for seen in proxy.requests() {
         for secret in [access_token.expose(), refresh_token.expose(), &walt.app_password] {
             assert!(!seen.path.contains(secret), "{}", seen.path);
         }

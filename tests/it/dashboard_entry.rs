@@ -12,17 +12,17 @@ use crate::support::program::{Daemon, Folder, Said};
 const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\nMORE\n\
     [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n";
 
-struct Door {
+struct DashboardFixture {
     folder: Folder,
     daemon: Daemon,
     client: Client,
 }
 
-fn door(more: &str) -> Door {
+fn dashboard(more: &str) -> DashboardFixture {
     let folder = Folder::with(&FLOCK.replace("MORE", more));
     folder.write("walt.txt", b"one\ntwo\n");
     let daemon = folder.start();
-    Door {
+    DashboardFixture {
         folder,
         daemon,
         client: Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
@@ -30,17 +30,17 @@ fn door(more: &str) -> Door {
 }
 
 /// A client that is signed in.
-struct Guest {
+struct SignedIn {
     cookie: String,
     token: String,
 }
 
-impl Door {
+impl DashboardFixture {
     async fn get(&self, path: &str) -> Response {
         self.client.get(self.folder.url(path)).send().await.unwrap()
     }
 
-    async fn enter(&self) -> Guest {
+    async fn enter(&self) -> SignedIn {
         let answer = self.folder.enter(&self.client).await;
         assert_eq!(answer.status(), StatusCode::OK);
         let cookie = answer.headers()[SET_COOKIE].to_str().unwrap().to_owned();
@@ -49,12 +49,13 @@ impl Door {
         let page = self.client.get(self.folder.url("/")).header(COOKIE, &cookie).send().await.unwrap();
         assert_eq!(page.status(), StatusCode::OK);
         let token = token(&page.text().await.unwrap());
-        Guest { cookie, token }
+        SignedIn { cookie, token }
     }
 
-    async fn post(&self, guest: &Guest, path: &str, form: &[(&str, &str)]) -> StatusCode {
-        let form: Vec<_> = form.iter().copied().chain([("token", guest.token.as_str())]).collect();
-        let answer = self.client.post(self.folder.url(path)).header(COOKIE, &guest.cookie).form(&form).send();
+    async fn post(&self, session: &SignedIn, path: &str, form: &[(&str, &str)]) -> StatusCode {
+        let form: Vec<_> = form.iter().copied().chain([("token", session.token.as_str())]).collect();
+        let answer =
+            self.client.post(self.folder.url(path)).header(COOKIE, &session.cookie).form(&form).send();
         answer.await.unwrap().status()
     }
 
@@ -70,10 +71,10 @@ fn token(page: &str) -> String {
 
 #[tokio::test]
 async fn a_link_opens_once_and_who_leaves_is_out() {
-    let door = door("");
-    let link = door.folder.key();
+    let dashboard = dashboard("");
+    let link = dashboard.folder.key();
     // Chats, mail servers and browsers that look at it do not use it up, and get nothing by it.
-    for request in [door.client.head(&link), door.client.get(&link), door.client.get(&link)] {
+    for request in [dashboard.client.head(&link), dashboard.client.get(&link), dashboard.client.get(&link)] {
         let page = request.send().await.unwrap();
         let header = |name: &str| page.headers()[name].to_str().unwrap().to_owned();
         assert_eq!((page.status(), page.headers().get(SET_COOKIE)), (StatusCode::OK, None));
@@ -82,7 +83,7 @@ async fn a_link_opens_once_and_who_leaves_is_out() {
     }
     let press = async |headers: &[(&'static str, &str)]| {
         let key = link.rsplit('=').next().unwrap();
-        let mut request = door.client.post(door.folder.url("/enter")).form(&[("key", key)]);
+        let mut request = dashboard.client.post(dashboard.folder.url("/enter")).form(&[("key", key)]);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -100,28 +101,28 @@ async fn a_link_opens_once_and_who_leaves_is_out() {
     let again = press(&[]).await;
     assert_eq!((again.status(), again.headers().get(SET_COOKIE)), (StatusCode::FORBIDDEN, None), "used up");
 
-    let guest = door.enter().await;
-    assert_eq!(door.post(&guest, "/bots/walt/pause", &[]).await, StatusCode::SEE_OTHER);
-    assert_eq!(door.state(), "paused");
-    assert_eq!(door.post(&guest, "/leave", &[]).await, StatusCode::OK);
-    assert_eq!(door.post(&guest, "/bots/walt/resume", &[]).await, StatusCode::FORBIDDEN);
-    assert_eq!(door.state(), "paused");
+    let session = dashboard.enter().await;
+    assert_eq!(dashboard.post(&session, "/bots/walt/pause", &[]).await, StatusCode::SEE_OTHER);
+    assert_eq!(dashboard.state(), "paused");
+    assert_eq!(dashboard.post(&session, "/leave", &[]).await, StatusCode::OK);
+    assert_eq!(dashboard.post(&session, "/bots/walt/resume", &[]).await, StatusCode::FORBIDDEN);
+    assert_eq!(dashboard.state(), "paused");
 }
 
 #[tokio::test]
 async fn closing_ends_every_session() {
-    let door = door("");
-    let (guest, link) = (door.enter().await, door.folder.key());
-    assert_eq!(door.folder.run(&["dashboard", "--close"]).code, 0);
-    assert_eq!(door.post(&guest, "/bots/walt/pause", &[]).await, StatusCode::FORBIDDEN);
+    let dashboard = dashboard("");
+    let (session, link) = (dashboard.enter().await, dashboard.folder.key());
+    assert_eq!(dashboard.folder.run(&["dashboard", "--close"]).code, 0);
+    assert_eq!(dashboard.post(&session, "/bots/walt/pause", &[]).await, StatusCode::FORBIDDEN);
     let form = [("key", link.rsplit('=').next().unwrap())];
-    let late = door.client.post(door.folder.url("/enter")).form(&form).send().await.unwrap();
+    let late = dashboard.client.post(dashboard.folder.url("/enter")).form(&form).send().await.unwrap();
     assert_eq!((late.status(), late.headers().get(SET_COOKIE)), (StatusCode::FORBIDDEN, None));
 }
 
 #[tokio::test]
 async fn nothing_of_the_flock_is_shown_to_strangers() {
-    let door = door("open = []");
+    let dashboard = dashboard("open = []");
     for path in [
         "/",
         "/timeline",
@@ -138,58 +139,60 @@ async fn nothing_of_the_flock_is_shown_to_strangers() {
         "/bots/../../etc/passwd",
         "/bots/%2e%2e%2fflock.toml",
     ] {
-        let answer = door.get(path).await;
+        let answer = dashboard.get(path).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
         assert!(!answer.text().await.unwrap().contains("walt"), "{path}");
     }
     for cookie in ["", "x", &"0".repeat(64), &"f".repeat(64), "' or 1=1 --"] {
-        let cookie = format!("flockd-{}={cookie}", door.folder.port);
-        let answer = door.client.get(door.folder.url("/")).header(COOKIE, cookie).send().await.unwrap();
+        let cookie = format!("flockd-{}={cookie}", dashboard.folder.port);
+        let answer =
+            dashboard.client.get(dashboard.folder.url("/")).header(COOKIE, cookie).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     }
 }
 
 #[tokio::test]
 async fn only_pages_of_ours_change_something() {
-    let door = door("");
-    let guest = door.enter().await;
-    let url = door.folder.url("/bots/walt/pause");
+    let dashboard = dashboard("");
+    let session = dashboard.enter().await;
+    let url = dashboard.folder.url("/bots/walt/pause");
     let ask = |headers: &[(&'static str, &str)], token: &str| {
-        let mut request = door.client.post(&url).header(COOKIE, &guest.cookie).form(&[("token", token)]);
+        let mut request =
+            dashboard.client.post(&url).header(COOKIE, &session.cookie).form(&[("token", token)]);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         request.send()
     };
-    let ours = format!("http://127.0.0.1:{}", door.folder.port);
+    let ours = format!("http://127.0.0.1:{}", dashboard.folder.port);
     for (headers, token) in [
         (vec![], ""),
         (vec![], "0000"),
-        (vec![("origin", "https://evil.test")], guest.token.as_str()),
-        (vec![("origin", "null")], guest.token.as_str()),
-        (vec![("origin", "http://127.0.0.1:1")], guest.token.as_str()),
-        (vec![("origin", ours.as_str()), ("sec-fetch-site", "cross-site")], guest.token.as_str()),
-        (vec![("sec-fetch-site", "same-site")], guest.token.as_str()),
+        (vec![("origin", "https://evil.test")], session.token.as_str()),
+        (vec![("origin", "null")], session.token.as_str()),
+        (vec![("origin", "http://127.0.0.1:1")], session.token.as_str()),
+        (vec![("origin", ours.as_str()), ("sec-fetch-site", "cross-site")], session.token.as_str()),
+        (vec![("sec-fetch-site", "same-site")], session.token.as_str()),
     ] {
         assert_eq!(ask(&headers, token).await.unwrap().status(), StatusCode::FORBIDDEN, "{headers:?}");
     }
-    assert_eq!(door.state(), "ok");
+    assert_eq!(dashboard.state(), "ok");
     // Reading changes nothing, wherever the link is.
     for verb in ["pause", "resume", "post", "delete", "settle", "skip", "undo-skip"] {
-        let answer = door
+        let answer = dashboard
             .client
-            .get(door.folder.url(&format!("/bots/walt/{verb}")))
-            .header(COOKIE, &guest.cookie)
+            .get(dashboard.folder.url(&format!("/bots/walt/{verb}")))
+            .header(COOKIE, &session.cookie)
             .send();
         assert_eq!(answer.await.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED, "{verb}");
     }
-    assert_eq!(ask(&[("origin", &ours)], &guest.token).await.unwrap().status(), StatusCode::SEE_OTHER);
-    assert_eq!(door.state(), "paused");
+    assert_eq!(ask(&[("origin", &ours)], &session.token).await.unwrap().status(), StatusCode::SEE_OTHER);
+    assert_eq!(dashboard.state(), "paused");
 }
 
 #[tokio::test]
 async fn a_name_of_another_that_leads_here_is_not_answered() {
-    let door = door("public_url = \"https://birds.test\"");
+    let dashboard = dashboard("public_url = \"https://birds.test\"");
     for (host, status) in [
         ("evil.test", StatusCode::MISDIRECTED_REQUEST),
         ("127.0.0.1.evil.test", StatusCode::MISDIRECTED_REQUEST),
@@ -197,12 +200,13 @@ async fn a_name_of_another_that_leads_here_is_not_answered() {
         ("birds.test", StatusCode::OK),
         ("[::1]", StatusCode::OK),
     ] {
-        let answer = door.client.get(door.folder.url("/healthz")).header(HOST, host).send().await.unwrap();
+        let answer =
+            dashboard.client.get(dashboard.folder.url("/healthz")).header(HOST, host).send().await.unwrap();
         assert_eq!(answer.status(), status, "{host}");
     }
     // Behind the proxy the cookie is for TLS only.
-    let form = [("key", door.folder.key().rsplit('=').next().unwrap().to_owned())];
-    let press = door.client.post(door.folder.url("/enter")).form(&form);
+    let form = [("key", dashboard.folder.key().rsplit('=').next().unwrap().to_owned())];
+    let press = dashboard.client.post(dashboard.folder.url("/enter")).form(&form);
     let answer = press.header(HOST, "birds.test").header(ORIGIN, "https://birds.test").send().await.unwrap();
     let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
     assert!(cookie.ends_with("; Secure"), "{cookie}");
@@ -210,16 +214,20 @@ async fn a_name_of_another_that_leads_here_is_not_answered() {
 
 #[tokio::test]
 async fn a_read_only_dashboard_changes_nothing() {
-    let door = door("dashboard = \"read-only\"");
-    let guest = door.enter().await;
+    let dashboard = dashboard("dashboard = \"read-only\"");
+    let session = dashboard.enter().await;
     for path in ["/bots/walt/pause", "/bots/walt/post", "/bots/walt/poem"] {
-        assert_eq!(door.post(&guest, path, &[("text", "mine")]).await, StatusCode::FORBIDDEN, "{path}");
+        assert_eq!(
+            dashboard.post(&session, path, &[("text", "mine")]).await,
+            StatusCode::FORBIDDEN,
+            "{path}"
+        );
     }
-    assert_eq!(door.state(), "ok");
-    let page = door
+    assert_eq!(dashboard.state(), "ok");
+    let page = dashboard
         .client
-        .get(door.folder.url("/bots/walt/poem"))
-        .header(COOKIE, &guest.cookie)
+        .get(dashboard.folder.url("/bots/walt/poem"))
+        .header(COOKIE, &session.cookie)
         .send()
         .await
         .unwrap();
@@ -235,14 +243,15 @@ fn hashed(password: &str) -> String {
 
 #[tokio::test]
 async fn a_password_lets_in_and_guessing_is_slow() {
-    let door = door(&format!("password = \"{}\"", hashed("correct horse battery")));
-    let locked = door.get("/").await;
+    let dashboard = dashboard(&format!("password = \"{}\"", hashed("correct horse battery")));
+    let locked = dashboard.get("/").await;
     assert_eq!(locked.status(), StatusCode::FORBIDDEN);
     let cookie = locked.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
-    let form = Guest { cookie, token: token(&locked.text().await.unwrap()) };
+    let form = SignedIn { cookie, token: token(&locked.text().await.unwrap()) };
     let attempt = |password: &str| {
         let fields = [("password", password.to_owned()), ("token", form.token.clone())];
-        let request = door.client.post(door.folder.url("/enter")).header(COOKIE, &form.cookie).form(&fields);
+        let request =
+            dashboard.client.post(dashboard.folder.url("/enter")).header(COOKIE, &form.cookie).form(&fields);
         async move { request.send().await.unwrap() }
     };
     assert_eq!(attempt("a wrong one").await.status(), StatusCode::FORBIDDEN);
@@ -250,7 +259,8 @@ async fn a_password_lets_in_and_guessing_is_slow() {
     assert_eq!(inside.status(), StatusCode::OK);
     let session = inside.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
     assert_ne!(session, form.cookie, "a cookie that was set before does not give the session away");
-    let answer = door.client.get(door.folder.url("/")).header(COOKIE, session).send().await.unwrap();
+    let answer =
+        dashboard.client.get(dashboard.folder.url("/")).header(COOKIE, session).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
 
     let mut refused = 0;
@@ -269,8 +279,8 @@ async fn a_password_lets_in_and_guessing_is_slow() {
     assert!(refused >= 190, "{refused}");
     // Even the right one has to wait now, and a link does not.
     assert_eq!(attempt("correct horse battery").await.status(), StatusCode::TOO_MANY_REQUESTS);
-    door.enter().await;
-    let log = door.daemon.stop_and_read();
+    dashboard.enter().await;
+    let log = dashboard.daemon.stop_and_read();
     assert!(
         log.contains("wrong password") && !log.contains("guess 1") && !log.contains("correct horse"),
         "{log}"
@@ -278,19 +288,19 @@ async fn a_password_lets_in_and_guessing_is_slow() {
 }
 
 /// The form that a client sees before it signs in.
-async fn strangers_form(door: &Door) -> Guest {
-    let locked = door.get("/").await;
+async fn strangers_form(dashboard: &DashboardFixture) -> SignedIn {
+    let locked = dashboard.get("/").await;
     let cookie = locked.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
-    Guest { cookie, token: token(&locked.text().await.unwrap()) }
+    SignedIn { cookie, token: token(&locked.text().await.unwrap()) }
 }
 
 #[tokio::test]
 async fn a_client_with_many_addresses_keeps_no_other_out() {
     let password = hashed("correct horse battery");
-    let door = door(&format!("password = \"{password}\"\nproxies = [\"127.0.0.1\"]"));
-    let form = strangers_form(&door).await;
+    let dashboard = dashboard(&format!("password = \"{password}\"\nproxies = [\"127.0.0.1\"]"));
+    let form = strangers_form(&dashboard).await;
     let attempt = async |row: &str, password: &str, cookies: &str| {
-        let request = door.client.post(door.folder.url("/enter")).header("x-forwarded-for", row);
+        let request = dashboard.client.post(dashboard.folder.url("/enter")).header("x-forwarded-for", row);
         let request = request.header(COOKIE, format!("{}; {cookies}", form.cookie));
         request.form(&[("password", password), ("token", &form.token)]).send().await.unwrap()
     };
@@ -315,7 +325,7 @@ async fn a_client_with_many_addresses_keeps_no_other_out() {
     let known = cookies.iter().find(|it| it.contains("-device=")).unwrap().split(';').next().unwrap();
     assert_eq!(attempt("198.51.100.9", right, "").await.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(attempt("198.51.100.9", right, known).await.status(), StatusCode::OK);
-    let made_up = format!("flockd-{}-device={}.{}", door.folder.port, "1".repeat(64), "2".repeat(64));
+    let made_up = format!("flockd-{}-device={}.{}", dashboard.folder.port, "1".repeat(64), "2".repeat(64));
     assert_eq!(attempt("198.51.100.9", right, &made_up).await.status(), StatusCode::TOO_MANY_REQUESTS);
 }
 
@@ -335,13 +345,19 @@ async fn other_machines_need_a_password() {
 
 #[tokio::test]
 async fn what_others_write_stays_text() {
-    let door = door("");
+    let dashboard = dashboard("");
     let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
-    door.folder.write("walt.txt", format!("{evil}\n</textarea><script>alert(2)</script>\n").as_bytes());
-    assert_eq!(door.folder.run(&["post", "walt", evil]).code, 0);
-    let guest = door.enter().await;
+    dashboard.folder.write("walt.txt", format!("{evil}\n</textarea><script>alert(2)</script>\n").as_bytes());
+    assert_eq!(dashboard.folder.run(&["post", "walt", evil]).code, 0);
+    let session = dashboard.enter().await;
     for path in ["/", "/timeline", "/bots/walt", "/bots/walt/poem", "/?q=%3Cscript%3Ealert(1)%3C/script%3E"] {
-        let page = door.client.get(door.folder.url(path)).header(COOKIE, &guest.cookie).send().await.unwrap();
+        let page = dashboard
+            .client
+            .get(dashboard.folder.url(path))
+            .header(COOKIE, &session.cookie)
+            .send()
+            .await
+            .unwrap();
         let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
         assert!(
             policy.contains("script-src 'self'")
@@ -351,20 +367,26 @@ async fn what_others_write_stays_text() {
         let text = page.text().await.unwrap();
         assert!(!text.contains("<script>") && !text.contains("<img src=x"), "{path}: {text}");
     }
-    let header = door
+    let header = dashboard
         .client
-        .get(door.folder.url("/"))
+        .get(dashboard.folder.url("/"))
         .header(ORIGIN, "https://evil.test")
-        .header(COOKIE, &guest.cookie);
+        .header(COOKIE, &session.cookie);
     assert!(header.send().await.unwrap().headers().get("access-control-allow-origin").is_none());
 }
 
 #[tokio::test]
 async fn so_many_pages_are_told_news_and_all_are_let_go_at_the_end() {
-    let door = door("");
-    let guest = door.enter().await;
+    let dashboard = dashboard("");
+    let session = dashboard.enter().await;
     let listen = async || {
-        door.client.get(door.folder.url("/events")).header(COOKIE, &guest.cookie).send().await.unwrap()
+        dashboard
+            .client
+            .get(dashboard.folder.url("/events"))
+            .header(COOKIE, &session.cookie)
+            .send()
+            .await
+            .unwrap()
     };
     let mut pages = Vec::new();
     let refused = loop {
@@ -376,15 +398,15 @@ async fn so_many_pages_are_told_news_and_all_are_let_go_at_the_end() {
     };
     assert_eq!((pages.len(), refused.status()), (64, StatusCode::SERVICE_UNAVAILABLE));
     // There is still room for everybody else.
-    assert_eq!(door.get("/healthz").await.status(), StatusCode::OK);
-    assert_eq!(door.folder.run(&["post", "walt"]).code, 0);
+    assert_eq!(dashboard.get("/healthz").await.status(), StatusCode::OK);
+    assert_eq!(dashboard.folder.run(&["post", "walt"]).code, 0);
     for page in &mut pages {
         let news = page.chunk().await.unwrap().unwrap();
         assert_eq!(&news[..], b"event: news\ndata: walt\n\n");
     }
     pages.pop();
     while listen().await.status() != StatusCode::OK {}
-    let log = door.daemon.stop_and_read();
+    let log = dashboard.daemon.stop_and_read();
     assert!(!log.contains("\"level\":\"WARN\""), "no page was cut off: {log}");
     for page in &mut pages {
         while let Ok(Some(_)) = page.chunk().await {}
@@ -393,27 +415,32 @@ async fn so_many_pages_are_told_news_and_all_are_let_go_at_the_end() {
 
 #[tokio::test]
 async fn programs_read_the_same_as_by_commands() {
-    let door = door("");
+    let dashboard = dashboard("");
     for _ in 0..2 {
-        assert_eq!(door.folder.run(&["post", "walt"]).code, 0);
+        assert_eq!(dashboard.folder.run(&["post", "walt"]).code, 0);
     }
-    let guest = door.enter().await;
+    let session = dashboard.enter().await;
     let read = async |path: &str| {
-        let answer =
-            door.client.get(door.folder.url(path)).header(COOKIE, &guest.cookie).send().await.unwrap();
+        let answer = dashboard
+            .client
+            .get(dashboard.folder.url(path))
+            .header(COOKIE, &session.cookie)
+            .send()
+            .await
+            .unwrap();
         (
             answer.status(),
             serde_json::from_slice::<serde_json::Value>(&answer.bytes().await.unwrap()).unwrap(),
         )
     };
     let same = async |path: &str, command: &[&str]| {
-        assert_eq!(read(path).await, (StatusCode::OK, door.folder.json(command)), "{path}");
+        assert_eq!(read(path).await, (StatusCode::OK, dashboard.folder.json(command)), "{path}");
     };
     same("/api/v1/posts", &["posts", "--json"]).await;
     same("/api/v1/posts?bot=walt&state=posted&n=1", &["posts", "--json", "-n", "1"]).await;
     same("/api/v1/next?n=3", &["next", "--json", "-n", "3"]).await;
-    assert_eq!(read("/api/v1/status").await, (StatusCode::OK, door.folder.status()));
-    let newest = door.folder.json(&["posts", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(read("/api/v1/status").await, (StatusCode::OK, dashboard.folder.status()));
+    let newest = dashboard.folder.json(&["posts", "--json"])[0]["id"].as_str().unwrap().to_owned();
     assert_eq!(read(&format!("/api/v1/posts?before={newest}")).await.1.as_array().unwrap().len(), 1);
     for wrong in
         ["posts?state=gone", "posts?n=0", "posts?n=1001", "posts?before=x", "posts?network=y", "next?n=x"]

@@ -33,7 +33,7 @@ const LOCKED_IN: [&str; 12] = [
 ];
 
 /// A store of images and containers in a folder of its own; dropped, what runs in it is ended.
-struct Yard {
+struct ContainerStore {
     folder: tempfile::TempDir,
 }
 
@@ -47,13 +47,13 @@ fn ok(said: &Output) -> String {
     out.into_owned()
 }
 
-impl Yard {
+impl ContainerStore {
     /// `None` where there is no buildah, or this user may not use it.
     fn new() -> Option<Self> {
         let is_there = Command::new("buildah").arg("--version").output().is_ok();
         let may = rustix::process::geteuid().is_root();
-        let yard = (is_there && may).then(|| Self { folder: tempfile::tempdir().unwrap() })?;
-        yard.runs_anything().then_some(yard)
+        let containers = (is_there && may).then(|| Self { folder: tempfile::tempdir().unwrap() })?;
+        containers.runs_anything().then_some(containers)
     }
 
     /// Whether a program that does nothing runs in a container here: not every machine lets containers be made.
@@ -145,7 +145,7 @@ impl Yard {
     }
 }
 
-impl Drop for Yard {
+impl Drop for ContainerStore {
     fn drop(&mut self) {
         self.podman(&["rm", "-f", "-t", "0", NAME]);
     }
@@ -158,7 +158,7 @@ fn posted(folder: &Folder) -> Vec<String> {
 
 #[test]
 fn a_flock_lives_in_it_is_asked_stopped_and_goes_on_in_the_next() {
-    let Some(yard) = Yard::new() else { return };
+    let Some(containers) = ContainerStore::new() else { return };
     let flock = Folder::with(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n\
          [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\n",
@@ -168,17 +168,17 @@ fn a_flock_lives_in_it_is_asked_stopped_and_goes_on_in_the_next() {
     for path in [place.clone(), flock.path("flock.toml"), flock.path("robin.txt")] {
         chown(path, Some(USER), Some(USER)).unwrap();
     }
-    yard.build();
-    yard.run(&place);
-    yard.is_healthy();
-    ok(&yard.exec(&["flockd", "post", "robin", "by hand"]));
-    assert!(yard.stop().contains("stopped; everything is recorded"));
+    containers.build();
+    containers.run(&place);
+    containers.is_healthy();
+    ok(&containers.exec(&["flockd", "post", "robin", "by hand"]));
+    assert!(containers.stop().contains("stopped; everything is recorded"));
     let before = posted(&flock);
     assert!(before.contains(&"by hand".to_owned()), "{before:?}");
-    yard.run(&place);
-    yard.is_healthy();
-    ok(&yard.exec(&["flockd", "post", "robin", "again"]));
-    yard.stop();
+    containers.run(&place);
+    containers.is_healthy();
+    ok(&containers.exec(&["flockd", "post", "robin", "again"]));
+    containers.stop();
     let after = posted(&flock);
     assert!(after.ends_with(&before) && after.contains(&"again".to_owned()), "{after:?}");
 }

@@ -11,7 +11,7 @@ use flockd::flock::{Bot, NetworkKind, OnMiss};
 use flockd::net::Outcome;
 
 use crate::support::clock::{delta, minutes, seconds};
-use crate::support::fixture::House;
+use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
 
 /// How many bots are due at once.
@@ -48,8 +48,8 @@ fn crowd(app: &Arc<App>) -> Vec<(Bot, String)> {
 }
 
 /// When each of the crowd has sent.
-fn sent(house: &House) -> Vec<chrono::DateTime<chrono::Utc>> {
-    let of = |n| house.net(&format!("b{n}")).sent().into_iter().map(|sent| sent.at);
+fn sent(fixture: &EngineFixture) -> Vec<chrono::DateTime<chrono::Utc>> {
+    let of = |n| fixture.net(&format!("b{n}")).sent().into_iter().map(|sent| sent.at);
     let mut sent: Vec<_> = (1..=CROWD).flat_map(of).collect();
     sent.sort();
     sent
@@ -61,18 +61,18 @@ fn gave_up_for(cause: Cause) -> impl Fn(&Event) -> bool {
 
 #[tokio::test]
 async fn a_crowd_that_is_due_at_once_spends_a_budget_once() {
-    let house = House::of(crowd(&posts_per_day(3))).await;
-    house.pass(minutes(2)).await;
-    assert_eq!(sent(&house).len(), 3);
-    assert_eq!(house.count(gave_up_for(Cause::Budget)), CROWD - 3);
+    let fixture = EngineFixture::of(crowd(&posts_per_day(3))).await;
+    fixture.pass(minutes(2)).await;
+    assert_eq!(sent(&fixture).len(), 3);
+    assert_eq!(fixture.count(gave_up_for(Cause::Budget)), CROWD - 3);
 }
 
 #[tokio::test]
 async fn a_crowd_that_is_due_at_once_keeps_the_pace() {
     let pace = Duration::from_millis(200);
-    let house = House::of(crowd(&app(pace, Budget::default()))).await;
-    house.pass(minutes(2)).await;
-    let sent = sent(&house);
+    let fixture = EngineFixture::of(crowd(&app(pace, Budget::default()))).await;
+    fixture.pass(minutes(2)).await;
+    let sent = sent(&fixture);
     assert_eq!(sent.len(), CROWD);
     for (earlier, later) in sent.iter().zip(&sent[1..]) {
         assert!(*later - *earlier >= delta(pace), "{sent:?}");
@@ -83,25 +83,25 @@ async fn a_crowd_that_is_due_at_once_keeps_the_pace() {
 #[tokio::test]
 async fn a_budget_of_a_day_outlives_a_crash_and_ends_at_midnight_by_utc() {
     let app = posts_per_day(3);
-    let mut house = House::of([
+    let mut fixture = EngineFixture::of([
         (member("walt", "*/10 * * * *", &app), poem("w", 300)),
         (member("emily", "5 13 * * *", &app), poem("e", 9)),
     ])
     .await;
-    house.pass(minutes(45)).await;
-    assert_eq!(house.net("walt").texts(), ["w1", "w2", "w3"]);
-    house.crash().await;
-    house.start().await;
-    house.pass(minutes(45)).await;
-    let emily = house.last("emily").await;
+    fixture.pass(minutes(45)).await;
+    assert_eq!(fixture.net("walt").texts(), ["w1", "w2", "w3"]);
+    fixture.crash().await;
+    fixture.start().await;
+    fixture.pass(minutes(45)).await;
+    let emily = fixture.last("emily").await;
     assert_eq!((emily.state, emily.cause, emily.attempts), (State::Released, Some(Cause::Budget), 0));
     let reason = emily.reason.unwrap();
     for part in ["app x", "3 posts", "2024-03-06"] {
         assert!(reason.contains(part), "{part}: {reason}");
     }
-    house.pass_until("2024-03-06T00:25:00Z").await;
-    assert_eq!(house.net("walt").texts(), ["w1", "w2", "w3", "w4", "w5", "w6"]);
-    assert!(house.net("emily").sent().is_empty());
+    fixture.pass_until("2024-03-06T00:25:00Z").await;
+    assert_eq!(fixture.net("walt").texts(), ["w1", "w2", "w3", "w4", "w5", "w6"]);
+    assert!(fixture.net("emily").sent().is_empty());
 }
 
 #[tokio::test]
@@ -109,11 +109,11 @@ async fn money_is_spent_on_links_sooner() {
     let budget = Budget { milli_dollars_per_month: Some(250), ..Budget::default() };
     let poem = "see example.com\nplain\nplainer\nplainest\nend\n";
     let app = app(Duration::ZERO, budget);
-    let house = House::of([(member("walt", "*/10 * * * *", &app), poem)]).await;
-    house.pass(minutes(55)).await;
+    let fixture = EngineFixture::of([(member("walt", "*/10 * * * *", &app), poem)]).await;
+    fixture.pass(minutes(55)).await;
     // 0.200, and three times 0.015; another one would be 0.260.
-    assert_eq!(house.net("walt").texts(), ["see example.com", "plain", "plainer", "plainest"]);
-    let reason = house.last("walt").await.reason.unwrap();
+    assert_eq!(fixture.net("walt").texts(), ["see example.com", "plain", "plainer", "plainest"]);
+    let reason = fixture.last("walt").await.reason.unwrap();
     for part in ["0.245", "0.25 ", "0.015"] {
         assert!(reason.contains(part), "{part}: {reason}");
     }
@@ -122,18 +122,22 @@ async fn money_is_spent_on_links_sooner() {
 #[tokio::test]
 async fn a_post_without_an_answer_counts_until_it_is_settled() {
     let app = posts_per_day(1);
-    let house = House::of([
+    let fixture = EngineFixture::of([
         (member("walt", "10 12 * * *", &app), poem("w", 9)),
         (member("emily", "15,45 12 * * *", &app), poem("e", 9)),
     ])
     .await;
-    house.net("walt").then(Outcome::Unknown { reason: "silence".to_owned() });
-    house.pass(minutes(20)).await;
-    assert_eq!(house.last("walt").await.state, State::Unknown);
-    assert_eq!(house.story("emily").await, ["12:15:00 released (budget) e1"]);
-    assert!(house.settle("walt", false).await.done);
-    house.pass(minutes(30)).await;
-    assert_eq!(house.story("emily").await[1..], ["12:45:00 posted e1"], "what was not posted costs nothing");
+    fixture.net("walt").then(Outcome::Unknown { reason: "silence".to_owned() });
+    fixture.pass(minutes(20)).await;
+    assert_eq!(fixture.last("walt").await.state, State::Unknown);
+    assert_eq!(fixture.history("emily").await, ["12:15:00 released (budget) e1"]);
+    assert!(fixture.settle("walt", false).await.done);
+    fixture.pass(minutes(30)).await;
+    assert_eq!(
+        fixture.history("emily").await[1..],
+        ["12:45:00 posted e1"],
+        "what was not posted costs nothing"
+    );
 }
 
 #[tokio::test]
@@ -143,8 +147,8 @@ async fn waiting_for_a_turn_is_no_missed_slot() {
         let bot = member(name, "*/10 * * * *", &app);
         (Bot { on_miss: OnMiss::Skip, ..bot }, poem("w", 9))
     });
-    let house = House::of(flock).await;
-    house.pass(minutes(39)).await;
-    let sent: Vec<usize> = names.iter().map(|name| house.net(name).sent().len()).collect();
+    let fixture = EngineFixture::of(flock).await;
+    fixture.pass(minutes(39)).await;
+    let sent: Vec<usize> = names.iter().map(|name| fixture.net(name).sent().len()).collect();
     assert_eq!(sent, [3, 3, 3]);
 }

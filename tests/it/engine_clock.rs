@@ -9,7 +9,7 @@ use flockd::store::health_state::{HealthState, clock_was_ahead, health_state};
 use flockd::store::{BotRecord, CommandKind};
 
 use crate::support::clock::{at, hours, minutes, seconds};
-use crate::support::fixture::{House, START};
+use crate::support::fixture::{EngineFixture, START};
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{Next, like, nothing, setback};
 
@@ -19,119 +19,120 @@ fn every(schedule: &str) -> Bot {
     walt
 }
 
-fn missed(house: &House) -> u32 {
+fn missed(fixture: &EngineFixture) -> u32 {
     let slots = |event: &Event| if let Event::Missed { slots, .. } = event { *slots } else { 0 };
-    house.events().iter().map(slots).sum()
+    fixture.events().iter().map(slots).sum()
 }
 
 #[tokio::test]
 async fn after_downtime_the_newest_missed_slot_fires_and_the_others_are_counted() {
-    let mut house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
-    house.pass(minutes(10)).await;
-    house.stop().await;
-    house.pass(hours(3)).await;
-    house.start().await;
-    assert_eq!(house.story("walt").await, ["12:10:00 posted w1", "15:10:00 posted w2"]);
-    assert_eq!((missed(&house), house.standing("walt").await.missed), (17, 17));
-    house.pass(minutes(9)).await;
-    assert_eq!(house.net("walt").sent().len(), 2, "no burst");
+    let mut fixture = EngineFixture::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    fixture.pass(minutes(10)).await;
+    fixture.stop().await;
+    fixture.pass(hours(3)).await;
+    fixture.start().await;
+    assert_eq!(fixture.history("walt").await, ["12:10:00 posted w1", "15:10:00 posted w2"]);
+    assert_eq!((missed(&fixture), fixture.standing("walt").await.missed), (17, 17));
+    fixture.pass(minutes(9)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 2, "no burst");
 }
 
 #[tokio::test]
 async fn after_downtime_nothing_fires_that_is_too_late() {
     let mut walt = every("0 12,14 * * *");
     walt.max_late = minutes(59);
-    let mut house = House::of([(walt, poem("w", 99))]).await;
-    house.stop().await;
-    house.pass(hours(3)).await;
-    house.start().await;
-    assert!(house.net("walt").sent().is_empty());
-    assert_eq!((missed(&house), house.standing("walt").await.missed), (1, 1));
-    house.restart().await;
-    assert_eq!(missed(&house), 1, "counted once");
+    let mut fixture = EngineFixture::of([(walt, poem("w", 99))]).await;
+    fixture.stop().await;
+    fixture.pass(hours(3)).await;
+    fixture.start().await;
+    assert!(fixture.net("walt").sent().is_empty());
+    assert_eq!((missed(&fixture), fixture.standing("walt").await.missed), (1, 1));
+    fixture.restart().await;
+    assert_eq!(missed(&fixture), 1, "counted once");
 }
 
 #[tokio::test]
 async fn after_downtime_a_planned_post_is_not_sent_too_late() {
-    let mut house = House::of([(every("0 0 * * *"), "one\n")]).await;
-    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-06T00:20:00Z"))));
-    house.pass_until("2024-03-06T00:10:00Z").await;
-    house.stop().await;
-    house.pass(hours(1)).await;
-    house.start().await;
-    assert_eq!(house.story("walt").await, ["00:00:00 released (limits) one"]);
-    let row = house.last("walt").await;
+    let mut fixture = EngineFixture::of([(every("0 0 * * *"), "one\n")]).await;
+    fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-06T00:20:00Z"))));
+    fixture.pass_until("2024-03-06T00:10:00Z").await;
+    fixture.stop().await;
+    fixture.pass(hours(1)).await;
+    fixture.start().await;
+    assert_eq!(fixture.history("walt").await, ["00:00:00 released (limits) one"]);
+    let row = fixture.last("walt").await;
     assert_eq!((row.state, row.cause), (State::Released, Some(Cause::Limits)));
-    assert_eq!(house.net("walt").sent().len(), 1);
+    assert_eq!(fixture.net("walt").sent().len(), 1);
 }
 
 #[tokio::test]
 async fn a_bot_that_skips_fires_nothing_that_was_missed() {
     let mut walt = every("*/10 * * * *");
     walt.on_miss = OnMiss::Skip;
-    let mut house = House::of([(walt, poem("w", 99))]).await;
-    house.stop().await;
-    house.pass(minutes(35)).await;
-    house.start().await;
-    assert!(house.net("walt").sent().is_empty());
-    assert_eq!(missed(&house), 3);
-    house.pass(minutes(5)).await;
-    assert_eq!(house.story("walt").await, ["12:40:00 posted w1"]);
+    let mut fixture = EngineFixture::of([(walt, poem("w", 99))]).await;
+    fixture.stop().await;
+    fixture.pass(minutes(35)).await;
+    fixture.start().await;
+    assert!(fixture.net("walt").sent().is_empty());
+    assert_eq!(missed(&fixture), 3);
+    fixture.pass(minutes(5)).await;
+    assert_eq!(fixture.history("walt").await, ["12:40:00 posted w1"]);
 }
 
 #[tokio::test]
 async fn a_year_of_seconds_is_no_burst_and_costs_no_time() {
-    let mut house = House::of([(every("* * * * * *"), poem("w", 99))]).await;
-    house.stop().await;
-    house.clock.set(house.now() + TimeDelta::days(366));
-    house.start().await;
-    assert_eq!(house.net("walt").sent().len(), 1);
-    assert!(missed(&house) >= 1_000);
+    let mut fixture = EngineFixture::of([(every("* * * * * *"), poem("w", 99))]).await;
+    fixture.stop().await;
+    fixture.clock.set(fixture.now() + TimeDelta::days(366));
+    fixture.start().await;
+    assert_eq!(fixture.net("walt").sent().len(), 1);
+    assert!(missed(&fixture) >= 1_000);
 }
 
 #[tokio::test]
 async fn a_clock_set_back_fires_nothing_twice_and_is_told() {
-    let house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
-    house.pass(minutes(10)).await;
-    house.set_clock(at("2024-03-05T11:10:00Z")).await;
+    let fixture = EngineFixture::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    fixture.pass(minutes(10)).await;
+    fixture.set_clock(at("2024-03-05T11:10:00Z")).await;
     let told = |event: &Event| matches!(event, Event::ClockWentBack { seconds: 3_540..=3_600 });
-    assert_eq!(house.count(told), 1);
-    house.pass_until("2024-03-05T12:19:59Z").await;
-    assert_eq!(house.net("walt").sent().len(), 1, "what was used stays used");
-    house.pass(seconds(1)).await;
-    assert_eq!(house.story("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
+    assert_eq!(fixture.count(told), 1);
+    fixture.pass_until("2024-03-05T12:19:59Z").await;
+    assert_eq!(fixture.net("walt").sent().len(), 1, "what was used stays used");
+    fixture.pass(seconds(1)).await;
+    assert_eq!(fixture.history("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
 }
 
 #[tokio::test]
 async fn a_clock_that_is_only_adjusted_is_no_news() {
-    let house = House::of([(every("@hourly"), poem("w", 9))]).await;
-    house.pass(minutes(10)).await;
-    house.clock.set(house.now() - TimeDelta::seconds(3));
-    house.pass(minutes(10)).await;
-    assert_eq!(house.count(|event| matches!(event, Event::ClockWentBack { .. })), 0);
+    let fixture = EngineFixture::of([(every("@hourly"), poem("w", 9))]).await;
+    fixture.pass(minutes(10)).await;
+    fixture.clock.set(fixture.now() - TimeDelta::seconds(3));
+    fixture.pass(minutes(10)).await;
+    assert_eq!(fixture.count(|event| matches!(event, Event::ClockWentBack { .. })), 0);
 }
 
 #[tokio::test]
 async fn a_clock_set_back_holds_no_work_up() {
-    let house = House::of([(bot("walt"), poem("w", 9))]).await;
-    house.net("walt").then(Next::Panic);
-    house.pass(minutes(1)).await;
-    house.set_clock(at("2024-03-04T12:01:00Z")).await;
-    house.pass(minutes(1)).await;
-    assert_eq!(house.story("walt").await, ["12:01:00 unknown (ask) w1"]);
-    let settle = house.write_settle("walt", true).await;
-    house.pass(minutes(1)).await;
-    assert!(house.answer(settle).await.done, "wishes are looked at without a ring, too");
+    let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
+    fixture.net("walt").then(Next::Panic);
+    fixture.pass(minutes(1)).await;
+    fixture.set_clock(at("2024-03-04T12:01:00Z")).await;
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.history("walt").await, ["12:01:00 unknown (ask) w1"]);
+    let settle = fixture.write_settle("walt", true).await;
+    fixture.pass(minutes(1)).await;
+    assert!(fixture.answer(settle).await.done, "wishes are looked at without a ring, too");
 }
 
 #[tokio::test]
 async fn a_clock_set_forward_a_day_posts_once_a_bot() {
-    let house = House::of([(every("*/10 * * * *"), poem("w", 99)), (bot("emily"), poem("e", 99))]).await;
-    house.pass(seconds(30)).await;
-    house.set_clock(at("2024-03-06T12:00:15Z")).await;
-    assert_eq!(house.story("walt").await, ["12:00:00 posted w1"]);
-    assert_eq!(house.story("emily").await, ["12:00:00 posted e1"]);
-    assert_eq!(house.last("walt").await.slot, Some(at("2024-03-06T12:00:00Z")));
+    let fixture =
+        EngineFixture::of([(every("*/10 * * * *"), poem("w", 99)), (bot("emily"), poem("e", 99))]).await;
+    fixture.pass(seconds(30)).await;
+    fixture.set_clock(at("2024-03-06T12:00:15Z")).await;
+    assert_eq!(fixture.history("walt").await, ["12:00:00 posted w1"]);
+    assert_eq!(fixture.history("emily").await, ["12:00:00 posted e1"]);
+    assert_eq!(fixture.last("walt").await.slot, Some(at("2024-03-06T12:00:00Z")));
 }
 
 fn in_berlin(schedule: &str) -> Bot {
@@ -142,13 +143,13 @@ fn in_berlin(schedule: &str) -> Bot {
 
 /// Plays a night, restarting in the middle of it, and returns the slots that fired, in UTC.
 async fn night(from: &str, schedule: &str) -> Vec<String> {
-    let mut house = House::at_time(at(from), [(in_berlin(schedule), &poem("w", 99))]).await;
+    let mut fixture = EngineFixture::at_time(at(from), [(in_berlin(schedule), &poem("w", 99))]).await;
     for _ in 0..8 {
-        house.pass(minutes(45)).await;
-        house.restart().await;
+        fixture.pass(minutes(45)).await;
+        fixture.restart().await;
     }
-    assert_eq!(missed(&house), 0);
-    let rows = house.rows("walt").await;
+    assert_eq!(missed(&fixture), 0);
+    let rows = fixture.rows("walt").await;
     rows.iter().map(|row| row.slot.unwrap().format("%H:%M").to_string()).collect()
 }
 
@@ -186,21 +187,21 @@ async fn however_the_clock_jumps_nothing_bursts_and_no_loop_spins() {
             let told = format!("{jump}, {schedule}");
             let mut walt = in_berlin(schedule);
             walt.max_per_hour = 3_600;
-            let house = House::of([(walt, poem("w", 999))]).await;
-            house.pass(seconds(5)).await;
-            let before = house.net("walt").sent().len();
-            house.set_clock(at(to)).await;
-            let posts = house.net("walt").sent().len() - before;
+            let fixture = EngineFixture::of([(walt, poem("w", 999))]).await;
+            fixture.pass(seconds(5)).await;
+            let before = fixture.net("walt").sent().len();
+            fixture.set_clock(at(to)).await;
+            let posts = fixture.net("walt").sent().len() - before;
             // The newest slot that was missed; and of every second the one that is due now.
             assert!(posts <= 2, "{told}: {posts} at once");
-            let (awake, sent) = (house.clock.lain_down(), house.net("walt").sent().len());
-            house.pass(minutes(3)).await;
-            let (awake, posts) = (house.clock.lain_down() - awake, house.net("walt").sent().len() - sent);
+            let (awake, sent) = (fixture.clock.lain_down(), fixture.net("walt").sent().len());
+            fixture.pass(minutes(3)).await;
+            let (awake, posts) = (fixture.clock.lain_down() - awake, fixture.net("walt").sent().len() - sent);
             assert!(posts <= 180, "{told}: {posts} in three minutes");
             // Twice a minute, and a few times for each slot.
             let most = 8 + 4 * u64::try_from(posts + 1).unwrap();
             assert!(awake <= most, "{told}: awake {awake} times for {posts} posts");
-            let slots: Vec<_> = house.rows("walt").await.iter().map(|row| row.slot).collect();
+            let slots: Vec<_> = fixture.rows("walt").await.iter().map(|row| row.slot).collect();
             assert!(slots.windows(2).all(|pair| pair[0] < pair[1]), "{told}: {slots:?}");
         }
     }
@@ -209,57 +210,67 @@ async fn however_the_clock_jumps_nothing_bursts_and_no_loop_spins() {
 /// The clock was set ten years ahead, for a few seconds.
 #[tokio::test]
 async fn a_clock_that_was_ahead_is_loud_and_a_person_resets_it() {
-    let house = House::of([(every("* * * * *"), poem("w", 99))]).await;
-    house.pass(minutes(1)).await;
-    house.set_clock(at("2036-01-01T00:00:30Z")).await;
-    house.pass(minutes(2)).await;
-    let sent = house.net("walt").sent().len();
-    house.set_clock(at("2024-03-05T12:05:00Z")).await;
-    house.pass(minutes(10)).await;
-    assert_eq!(house.net("walt").sent().len(), sent, "slots are never used twice");
-    assert_eq!(house.count(|event| matches!(event, Event::ClockWasAhead { .. })), 1);
-    let standing = BotRecord { signed_in_at: Some(house.now()), ..house.standing("walt").await };
-    let (state, reason) = health_state(&house.bots[0], Some(&standing), Some(9), house.now());
+    let fixture = EngineFixture::of([(every("* * * * *"), poem("w", 99))]).await;
+    fixture.pass(minutes(1)).await;
+    fixture.set_clock(at("2036-01-01T00:00:30Z")).await;
+    fixture.pass(minutes(2)).await;
+    let sent = fixture.net("walt").sent().len();
+    fixture.set_clock(at("2024-03-05T12:05:00Z")).await;
+    fixture.pass(minutes(10)).await;
+    assert_eq!(fixture.net("walt").sent().len(), sent, "slots are never used twice");
+    assert_eq!(fixture.count(|event| matches!(event, Event::ClockWasAhead { .. })), 1);
+    let standing = BotRecord { signed_in_at: Some(fixture.now()), ..fixture.standing("walt").await };
+    let (state, reason) = health_state(&fixture.bots[0], Some(&standing), Some(9), fixture.now());
     assert!(state == HealthState::Suspended && reason.unwrap().to_string().contains("`flockd resume walt`"));
-    assert!(clock_was_ahead(&house.bots[0], house.standing("walt").await.last_slot, false, house.now()));
-    let answer = house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await;
+    assert!(clock_was_ahead(
+        &fixture.bots[0],
+        fixture.standing("walt").await.last_slot,
+        false,
+        fixture.now()
+    ));
+    let answer = fixture.answer(fixture.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await;
     assert!(answer.done, "{answer:?}");
-    house.pass(minutes(2)).await;
-    assert_eq!(house.net("walt").sent().len(), sent + 2);
-    let mut texts = house.net("walt").texts();
+    fixture.pass(minutes(2)).await;
+    assert_eq!(fixture.net("walt").sent().len(), sent + 2);
+    let mut texts = fixture.net("walt").texts();
     texts.sort();
     texts.dedup();
     assert_eq!(texts.len(), sent + 2, "no line twice");
     // Nothing but a reset goes back.
-    assert!(!clock_was_ahead(&house.bots[0], house.standing("walt").await.last_slot, false, house.now()));
+    assert!(!clock_was_ahead(
+        &fixture.bots[0],
+        fixture.standing("walt").await.last_slot,
+        false,
+        fixture.now()
+    ));
 }
 
 /// The clock was an hour ahead: what was posted for the slots of that hour is not posted again.
 #[tokio::test]
 async fn after_a_reset_slots_that_were_used_stay_used() {
-    let house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
-    house.set_clock(at("2024-03-05T13:00:00Z")).await;
-    house.pass(minutes(21)).await;
-    assert_eq!(house.net("walt").sent().len(), 3, "13:00, 13:10 and 13:20");
-    house.set_clock(at("2024-03-05T12:52:00Z")).await;
-    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
-    house.pass_until("2024-03-05T13:25:00Z").await;
-    assert_eq!(house.net("walt").sent().len(), 3);
-    house.pass_until("2024-03-05T13:31:00Z").await;
-    assert_eq!(house.net("walt").sent().len(), 4);
+    let fixture = EngineFixture::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    fixture.set_clock(at("2024-03-05T13:00:00Z")).await;
+    fixture.pass(minutes(21)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 3, "13:00, 13:10 and 13:20");
+    fixture.set_clock(at("2024-03-05T12:52:00Z")).await;
+    assert!(fixture.answer(fixture.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
+    fixture.pass_until("2024-03-05T13:25:00Z").await;
+    assert_eq!(fixture.net("walt").sent().len(), 3);
+    fixture.pass_until("2024-03-05T13:31:00Z").await;
+    assert_eq!(fixture.net("walt").sent().len(), 4);
 }
 
 /// A machine without a battery: its clock is not set yet, and a person must not reset what is right.
 #[tokio::test]
 async fn a_clock_that_is_behind_resets_nothing() {
-    let house = House::of([(every("*/10 * * * *"), poem("w", 99))]).await;
-    house.pass(minutes(10)).await;
-    house.set_clock(at("1970-01-01T00:00:00Z")).await;
-    let answer = house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await;
+    let fixture = EngineFixture::of([(every("*/10 * * * *"), poem("w", 99))]).await;
+    fixture.pass(minutes(10)).await;
+    fixture.set_clock(at("1970-01-01T00:00:00Z")).await;
+    let answer = fixture.answer(fixture.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await;
     assert!(!answer.done, "{answer:?}");
-    house.set_clock(at("2024-03-05T12:19:00Z")).await;
-    house.pass(minutes(2)).await;
-    assert_eq!(house.story("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
+    fixture.set_clock(at("2024-03-05T12:19:00Z")).await;
+    fixture.pass(minutes(2)).await;
+    assert_eq!(fixture.history("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
 }
 
 /// What was dated by that clock neither silences a bot nor keeps it from its limit.
@@ -267,74 +278,76 @@ async fn a_clock_that_is_behind_resets_nothing() {
 async fn posts_of_the_future_do_not_count_for_this_hour() {
     let mut walt = every("* * * * *");
     walt.max_per_hour = 5;
-    let mut house = House::at_time(at("2036-01-01T00:00:00Z"), [(walt, poem("w", 99))]).await;
-    house.pass(minutes(9)).await;
-    house.stop().await;
-    house.clock.set(at(START));
-    house.start().await;
-    assert_eq!(house.standing("walt").await.sent_last_hour, 0);
-    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
-    house.pass(minutes(9)).await;
-    assert_eq!(house.net("walt").sent().len(), 10);
+    let mut fixture = EngineFixture::at_time(at("2036-01-01T00:00:00Z"), [(walt, poem("w", 99))]).await;
+    fixture.pass(minutes(9)).await;
+    fixture.stop().await;
+    fixture.clock.set(at(START));
+    fixture.start().await;
+    assert_eq!(fixture.standing("walt").await.sent_last_hour, 0);
+    assert!(fixture.answer(fixture.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
+    fixture.pass(minutes(9)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 10);
 }
 
 /// The newest row is the one that came last, and not the one with the latest id.
 #[tokio::test]
 async fn ids_of_a_clock_that_was_ahead_hide_no_row_that_came_after_them() {
-    let house = House::at_time(at("2036-01-01T00:00:30Z"), [(every("* * * * *"), poem("w", 99))]).await;
-    house.pass(minutes(2)).await;
-    house.set_clock(at(START)).await;
-    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
-    house.pass(minutes(2)).await;
-    let (rows, standing) = (house.rows("walt").await, house.standing("walt").await);
+    let fixture =
+        EngineFixture::at_time(at("2036-01-01T00:00:30Z"), [(every("* * * * *"), poem("w", 99))]).await;
+    fixture.pass(minutes(2)).await;
+    fixture.set_clock(at(START)).await;
+    assert!(fixture.answer(fixture.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
+    fixture.pass(minutes(2)).await;
+    let (rows, standing) = (fixture.rows("walt").await, fixture.standing("walt").await);
     let ids: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
     assert!(ids.first() > ids.last(), "ids go back with the clock: {ids:?}");
     assert_eq!(standing.last, rows.last().cloned());
-    assert_eq!(standing.last_posted.unwrap().text.as_ref(), house.net("walt").texts().last());
+    assert_eq!(standing.last_posted.unwrap().text.as_ref(), fixture.net("walt").texts().last());
 }
 
 #[tokio::test]
 async fn what_was_planned_by_a_clock_that_was_ahead_is_given_up() {
-    let house = House::at_time(at("2036-01-01T00:00:30Z"), [(every("0 * * * *"), poem("w", 99))]).await;
-    house.net("walt").then(setback(Cause::Limits, Some(at("2036-01-01T01:30:00Z"))));
-    house.pass(minutes(61)).await;
-    house.set_clock(at("2024-03-05T12:30:00Z")).await;
-    assert_eq!(house.story("walt").await, ["01:00:00 released (late) w1"]);
-    assert!(house.answer(house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
-    house.pass(minutes(31)).await;
-    assert_eq!(house.story("walt").await[1..], ["13:00:00 posted w1"], "its line is free again");
+    let fixture =
+        EngineFixture::at_time(at("2036-01-01T00:00:30Z"), [(every("0 * * * *"), poem("w", 99))]).await;
+    fixture.net("walt").then(setback(Cause::Limits, Some(at("2036-01-01T01:30:00Z"))));
+    fixture.pass(minutes(61)).await;
+    fixture.set_clock(at("2024-03-05T12:30:00Z")).await;
+    assert_eq!(fixture.history("walt").await, ["01:00:00 released (late) w1"]);
+    assert!(fixture.answer(fixture.ask(CommandKind::Resume { bot: "walt".to_owned() }).await).await.done);
+    fixture.pass(minutes(31)).await;
+    assert_eq!(fixture.history("walt").await[1..], ["13:00:00 posted w1"], "its line is free again");
 }
 
 /// The clock was half an hour ahead when the network asked for patience.
 #[tokio::test]
 async fn a_wait_of_a_clock_that_was_ahead_is_not_waited_for() {
-    let house = House::of([(every("10 * * * *"), poem("w", 99))]).await;
-    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:40:00Z"))));
-    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:55:00Z"))));
-    house.pass(minutes(11)).await;
-    house.set_clock(at("2024-03-05T12:41:00Z")).await;
-    assert_eq!(house.net("walt").sent().len(), 2);
-    house.set_clock(at("2024-03-05T12:12:00Z")).await;
-    house.pass(minutes(2)).await;
-    assert_eq!(house.story("walt").await, ["12:10:00 posted w1"]);
+    let fixture = EngineFixture::of([(every("10 * * * *"), poem("w", 99))]).await;
+    fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:40:00Z"))));
+    fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:55:00Z"))));
+    fixture.pass(minutes(11)).await;
+    fixture.set_clock(at("2024-03-05T12:41:00Z")).await;
+    assert_eq!(fixture.net("walt").sent().len(), 2);
+    fixture.set_clock(at("2024-03-05T12:12:00Z")).await;
+    fixture.pass(minutes(2)).await;
+    assert_eq!(fixture.history("walt").await, ["12:10:00 posted w1"]);
 }
 
 /// Sent by a clock that was years ahead, and looked for by one that is right.
 #[tokio::test]
 async fn a_doubt_of_a_clock_that_was_ahead_is_settled_at_once() {
     for (sight, sent) in [(like("found"), 1), (nothing(), 1)] {
-        let mut house =
-            House::at_time(at("2036-01-01T00:00:30Z"), [(every("0 * * * *"), poem("w", 99))]).await;
-        house.net("walt").then(Next::Silence { arrived: true });
-        house.pass_until("2036-01-01T01:00:00Z").await;
-        house.stop().await;
-        house.clock.set(at(START));
-        house.net("walt").sees(sight.clone());
-        house.start().await;
-        house.pass(minutes(10)).await;
-        let row = house.last("walt").await;
+        let mut fixture =
+            EngineFixture::at_time(at("2036-01-01T00:00:30Z"), [(every("0 * * * *"), poem("w", 99))]).await;
+        fixture.net("walt").then(Next::Silence { arrived: true });
+        fixture.pass_until("2036-01-01T01:00:00Z").await;
+        fixture.stop().await;
+        fixture.clock.set(at(START));
+        fixture.net("walt").sees(sight.clone());
+        fixture.start().await;
+        fixture.pass(minutes(10)).await;
+        let row = fixture.last("walt").await;
         let expected = if sight == nothing() { "released" } else { "posted" };
         assert_eq!(row.state.to_string(), expected, "its slot is ten years ahead: {row:?}");
-        assert_eq!(house.net("walt").sent().len(), sent);
+        assert_eq!(fixture.net("walt").sent().len(), sent);
     }
 }

@@ -6,15 +6,15 @@ use flockd::flock::post::{Cause, State};
 use flockd::store::{CommandKind, CommandResult, Store};
 
 use crate::support::clock::{hours, minutes, seconds};
-use crate::support::fixture::House;
+use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{Next, posted, setback, unreachable};
 
-/// A house in which nothing is due for a long time.
-async fn quiet(text: &str) -> House {
+/// An engine for which nothing is due for a long time.
+async fn quiet(text: &str) -> EngineFixture {
     let mut walt = bot("walt");
     walt.schedule = cron("0 0 * * *");
-    House::of([(walt, text)]).await
+    EngineFixture::of([(walt, text)]).await
 }
 
 fn want(text: Option<&str>) -> CommandKind {
@@ -23,238 +23,238 @@ fn want(text: Option<&str>) -> CommandKind {
 
 #[tokio::test]
 async fn a_text_with_control_characters_is_refused() {
-    let house = House::of([(bot("walt"), "one\n")]).await;
+    let fixture = EngineFixture::of([(bot("walt"), "one\n")]).await;
     for text in ["a\u{1b}[2J", "a\0", "\u{200b}", " \u{9b}"] {
-        let answer = house.post("walt", Some(text)).await;
+        let answer = fixture.post("walt", Some(text)).await;
         assert!(!answer.done, "{text:?}: {answer:?}");
     }
-    assert!(house.net("walt").sent().is_empty());
+    assert!(fixture.net("walt").sent().is_empty());
 }
 
 #[tokio::test]
 async fn a_text_by_hand_is_posted_at_once_and_uses_no_line() {
-    let house = quiet("one\n").await;
-    let answer = house.post("walt", Some("hello")).await;
+    let fixture = quiet("one\n").await;
+    let answer = fixture.post("walt", Some("hello")).await;
     assert!(answer.done && answer.message.contains("https://example.org/walt-1"), "{answer:?}");
-    let row = house.last("walt").await;
+    let row = fixture.last("walt").await;
     assert_eq!(answer.post, Some(row.id.to_string()));
     assert_eq!((row.slot, row.line, row.text.as_deref()), (None, None, Some("hello")));
-    assert!(house.post("walt", None).await.done);
-    assert_eq!(house.story("walt").await, ["by hand posted hello", "by hand posted one"]);
+    assert!(fixture.post("walt", None).await.done);
+    assert_eq!(fixture.history("walt").await, ["by hand posted hello", "by hand posted one"]);
 }
 
 #[tokio::test]
 async fn a_post_by_hand_is_given_a_line_of_the_round_and_slots_go_on() {
-    let house = House::of([(bot("walt"), poem("w", 3))]).await;
-    assert!(house.post("walt", None).await.done);
-    house.pass(minutes(2)).await;
-    let story = ["by hand posted w1", "12:01:00 posted w2", "12:02:00 posted w3"];
-    assert_eq!(house.story("walt").await, story);
+    let fixture = EngineFixture::of([(bot("walt"), poem("w", 3))]).await;
+    assert!(fixture.post("walt", None).await.done);
+    fixture.pass(minutes(2)).await;
+    let history = ["by hand posted w1", "12:01:00 posted w2", "12:02:00 posted w3"];
+    assert_eq!(fixture.history("walt").await, history);
 }
 
 #[tokio::test]
 async fn an_open_post_is_in_the_way_and_named() {
-    let house = House::of([(bot("walt"), poem("w", 9))]).await;
-    house.net("walt").then(Next::Silence { arrived: false });
-    house.pass(minutes(1)).await;
-    let open = house.last("walt").await.id.to_string();
+    let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
+    fixture.net("walt").then(Next::Silence { arrived: false });
+    fixture.pass(minutes(1)).await;
+    let open = fixture.last("walt").await.id.to_string();
     for text in [None, Some("hello")] {
-        let answer = house.post("walt", text).await;
+        let answer = fixture.post("walt", text).await;
         assert!(!answer.done && answer.message.contains(&open), "{answer:?}");
         assert!(!answer.message.contains("flockd settle"), "it settles by itself: {answer:?}");
     }
     // The account may not be read here, so a person is asked.
-    house.pass(seconds(10)).await;
-    assert_eq!(house.last("walt").await.cause, Some(Cause::Ask));
-    assert!(house.post("walt", None).await.message.contains("flockd settle"));
-    assert_eq!(house.net("walt").sent().len(), 1);
+    fixture.pass(seconds(10)).await;
+    assert_eq!(fixture.last("walt").await.cause, Some(Cause::Ask));
+    assert!(fixture.post("walt", None).await.message.contains("flockd settle"));
+    assert_eq!(fixture.net("walt").sent().len(), 1);
 }
 
 #[tokio::test]
 async fn what_cannot_be_posted_is_refused_with_a_reason_and_leaves_no_row() {
-    let house = quiet("one\n").await;
+    let fixture = quiet("one\n").await;
     let too_long = "x".repeat(281);
-    let answer = house.post("walt", Some(&too_long)).await;
+    let answer = fixture.post("walt", Some(&too_long)).await;
     assert!(!answer.done && answer.message.contains("280"), "{answer:?}");
-    let answer = house.post("sylvia", None).await;
+    let answer = fixture.post("sylvia", None).await;
     assert!(!answer.done && answer.message.contains("sylvia"), "{answer:?}");
-    let answer = house.post("not a name", None).await;
+    let answer = fixture.post("not a name", None).await;
     assert!(!answer.done, "{answer:?}");
-    assert!(house.rows("walt").await.is_empty());
+    assert!(fixture.rows("walt").await.is_empty());
 }
 
 #[tokio::test]
 async fn an_exhausted_bot_still_posts_a_text_but_has_no_line() {
-    let house = quiet("one\n").await;
-    assert!(house.post("walt", None).await.done);
-    let answer = house.post("walt", None).await;
+    let fixture = quiet("one\n").await;
+    assert!(fixture.post("walt", None).await.done);
+    let answer = fixture.post("walt", None).await;
     assert!(!answer.done && answer.post.is_none(), "{answer:?}");
-    assert_eq!(house.rows("walt").await.len(), 1);
-    assert!(house.post("walt", Some("all the same")).await.done);
-    assert_eq!(house.rows("walt").await.len(), 2);
+    assert_eq!(fixture.rows("walt").await.len(), 1);
+    assert!(fixture.post("walt", Some("all the same")).await.done);
+    assert_eq!(fixture.rows("walt").await.len(), 2);
 }
 
 #[tokio::test]
 async fn by_hand_too_a_poem_begins_again() {
     let mut walt = bot("walt");
     (walt.schedule, walt.at_end) = (cron("0 0 * * *"), AtEnd::Again);
-    let house = House::of([(walt, "one\ntwo\n")]).await;
+    let fixture = EngineFixture::of([(walt, "one\ntwo\n")]).await;
     for _ in 0..4 {
-        assert!(house.post("walt", None).await.done);
+        assert!(fixture.post("walt", None).await.done);
     }
-    assert_eq!(house.net("walt").texts(), ["one", "two", "one", "two"]);
+    assert_eq!(fixture.net("walt").texts(), ["one", "two", "one", "two"]);
 }
 
 #[tokio::test]
 async fn what_was_not_accepted_by_hand_is_released_for_a_person_can_ask_again() {
-    let house = quiet("one\n").await;
-    house.net("walt").then(unreachable());
-    let answer = house.post("walt", None).await;
-    let row = house.last("walt").await;
+    let fixture = quiet("one\n").await;
+    fixture.net("walt").then(unreachable());
+    let answer = fixture.post("walt", None).await;
+    let row = fixture.last("walt").await;
     assert_eq!((answer.done, answer.post), (false, Some(row.id.to_string())));
     assert_eq!((row.state, row.cause), (State::Released, Some(Cause::Unreachable)));
-    house.pass(minutes(30)).await;
-    assert_eq!(house.net("walt").sent().len(), 1);
-    assert!(house.post("walt", None).await.done);
-    assert_eq!(house.net("walt").texts(), ["one", "one"]);
+    fixture.pass(minutes(30)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 1);
+    assert!(fixture.post("walt", None).await.done);
+    assert_eq!(fixture.net("walt").texts(), ["one", "one"]);
 }
 
 #[tokio::test]
 async fn a_flood_by_hand_is_stopped_too() {
     let mut walt = bot("walt");
     (walt.schedule, walt.max_per_hour) = (cron("0 0 * * *"), 2);
-    let house = House::of([(walt, poem("w", 9))]).await;
-    assert!(house.post("walt", None).await.done);
-    assert!(house.post("walt", Some("hello")).await.done);
-    let answer = house.post("walt", Some("hello again")).await;
+    let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
+    assert!(fixture.post("walt", None).await.done);
+    assert!(fixture.post("walt", Some("hello")).await.done);
+    let answer = fixture.post("walt", Some("hello again")).await;
     assert!(!answer.done && answer.message.contains("max_per_hour"), "{answer:?}");
-    assert_eq!(house.net("walt").sent().len(), 2);
-    house.pass(hours(1)).await;
-    assert!(house.post("walt", None).await.done);
+    assert_eq!(fixture.net("walt").sent().len(), 2);
+    fixture.pass(hours(1)).await;
+    assert!(fixture.post("walt", None).await.done);
 }
 
 #[tokio::test]
 async fn a_stale_wish_is_not_granted() {
-    let mut house = quiet("one\n").await;
-    house.stop().await;
-    let id = house.ask(want(Some("hello"))).await;
-    house.pass(seconds(11)).await;
-    house.start().await;
-    let answer = house.answer(id).await;
+    let mut fixture = quiet("one\n").await;
+    fixture.stop().await;
+    let id = fixture.ask(want(Some("hello"))).await;
+    fixture.pass(seconds(11)).await;
+    fixture.start().await;
+    let answer = fixture.answer(id).await;
     assert!(!answer.done, "{answer:?}");
-    assert!(house.net("walt").sent().is_empty() && house.rows("walt").await.is_empty());
+    assert!(fixture.net("walt").sent().is_empty() && fixture.rows("walt").await.is_empty());
 }
 
 #[tokio::test]
 async fn a_withdrawn_wish_is_not_granted_and_a_taken_one_not_withdrawn() {
-    let mut house = quiet("one\n").await;
-    house.stop().await;
-    let id = house.ask(want(None)).await;
-    assert!(house.desk().cancel_command(id).await.unwrap());
-    house.start().await;
-    house.pass(minutes(2)).await;
-    assert!(house.net("walt").sent().is_empty());
-    house.net("walt").then(Next::Hold { arrived: true });
-    let id = house.ask(want(None)).await;
-    house.net_holds("walt").await;
-    assert!(!house.desk().cancel_command(id).await.unwrap(), "it is on its way");
-    house.net("walt").release(&posted("1"));
-    assert!(house.answer(id).await.done);
+    let mut fixture = quiet("one\n").await;
+    fixture.stop().await;
+    let id = fixture.ask(want(None)).await;
+    assert!(fixture.desk().cancel_command(id).await.unwrap());
+    fixture.start().await;
+    fixture.pass(minutes(2)).await;
+    assert!(fixture.net("walt").sent().is_empty());
+    fixture.net("walt").then(Next::Hold { arrived: true });
+    let id = fixture.ask(want(None)).await;
+    fixture.net_holds("walt").await;
+    assert!(!fixture.desk().cancel_command(id).await.unwrap(), "it is on its way");
+    fixture.net("walt").release(&posted("1"));
+    assert!(fixture.answer(id).await.done);
 }
 
 #[tokio::test]
 async fn a_lost_ring_only_costs_time() {
-    let house = quiet("one\n").await;
-    let id = house.write_wish(want(Some("hello"))).await;
-    house.pass(seconds(25)).await;
-    house.still_waiting().await;
-    house.pass(seconds(5)).await;
-    assert!(house.answer(id).await.done);
+    let fixture = quiet("one\n").await;
+    let id = fixture.write_wish(want(Some("hello"))).await;
+    fixture.pass(seconds(25)).await;
+    fixture.still_waiting().await;
+    fixture.pass(seconds(5)).await;
+    assert!(fixture.answer(id).await.done);
 }
 
 #[tokio::test]
 async fn a_wish_from_before_a_crash_is_answered_from_the_row() {
-    let mut house = quiet("one\n").await;
-    house.net("walt").then(Next::Hold { arrived: true });
-    let id = house.ask(want(Some("hello"))).await;
-    house.net_holds("walt").await;
-    house.crash().await;
-    house.start().await;
-    let answer = house.answer(id).await;
+    let mut fixture = quiet("one\n").await;
+    fixture.net("walt").then(Next::Hold { arrived: true });
+    let id = fixture.ask(want(Some("hello"))).await;
+    fixture.net_holds("walt").await;
+    fixture.crash().await;
+    fixture.start().await;
+    let answer = fixture.answer(id).await;
     assert!(!answer.done, "{answer:?}");
-    let row = house.last("walt").await;
+    let row = fixture.last("walt").await;
     assert_eq!((row.id, row.state), (id, State::Unknown));
-    assert_eq!(house.net("walt").sent().len(), 1, "nothing is sent again");
+    assert_eq!(fixture.net("walt").sent().len(), 1, "nothing is sent again");
 }
 
 #[tokio::test]
 async fn a_wish_that_broke_the_client_is_answered_all_the_same() {
-    let house = quiet("one\n").await;
-    house.net("walt").then(Next::Panic);
-    let id = house.ask(want(Some("hello"))).await;
-    house.wait_for(|event| matches!(event, Event::Panicked { .. })).await;
-    house.pass(minutes(1)).await;
-    let answer = house.answer(id).await;
+    let fixture = quiet("one\n").await;
+    fixture.net("walt").then(Next::Panic);
+    let id = fixture.ask(want(Some("hello"))).await;
+    fixture.wait_for(|event| matches!(event, Event::Panicked { .. })).await;
+    fixture.pass(minutes(1)).await;
+    let answer = fixture.answer(id).await;
     assert!(!answer.done, "{answer:?}");
-    assert_eq!(house.last("walt").await.state, State::Unknown);
-    assert_eq!(house.net("walt").sent().len(), 1);
+    assert_eq!(fixture.last("walt").await.state, State::Unknown);
+    assert_eq!(fixture.net("walt").sent().len(), 1);
 }
 
 #[tokio::test]
 async fn wishes_wait_for_the_call_in_flight_and_are_granted_in_order() {
-    let house = House::of([(bot("walt"), poem("w", 9))]).await;
-    house.net("walt").then(Next::Hold { arrived: true });
-    house.pass(minutes(1)).await;
-    let first = house.ask(want(Some("first"))).await;
-    let second = house.ask(want(Some("second"))).await;
-    house.pass(seconds(30)).await;
-    assert_eq!(house.net("walt").sent().len(), 1, "never two at once");
-    house.still_waiting().await;
-    house.net("walt").release(&posted("w1"));
-    assert!(house.answer(first).await.done && house.answer(second).await.done);
-    assert_eq!(house.net("walt").texts(), ["w1", "first", "second"]);
+    let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
+    fixture.net("walt").then(Next::Hold { arrived: true });
+    fixture.pass(minutes(1)).await;
+    let first = fixture.ask(want(Some("first"))).await;
+    let second = fixture.ask(want(Some("second"))).await;
+    fixture.pass(seconds(30)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 1, "never two at once");
+    fixture.still_waiting().await;
+    fixture.net("walt").release(&posted("w1"));
+    assert!(fixture.answer(first).await.done && fixture.answer(second).await.done);
+    assert_eq!(fixture.net("walt").texts(), ["w1", "first", "second"]);
 }
 
 #[tokio::test]
 async fn a_wish_of_a_newer_flockd_is_answered_and_stops_no_other() {
-    let house = quiet("one\n").await;
+    let fixture = quiet("one\n").await;
     let id = "0190a0a0-0000-7000-8000-000000000000";
     let strange = format!("insert into wish (id, what, made_at) values ('{id}', '{{\"fly\":{{}}}}', 0)");
-    house.tamper(&strange).await;
-    assert!(house.post("walt", Some("hello")).await.done);
-    let answer = house.answer(id.parse().unwrap()).await;
+    fixture.tamper(&strange).await;
+    assert!(fixture.post("walt", Some("hello")).await.done);
+    let answer = fixture.answer(id.parse().unwrap()).await;
     assert!(!answer.done && answer.post.is_none(), "{answer:?}");
 }
 
 #[tokio::test]
 async fn a_post_is_taken_back_and_its_line_stays_used() {
-    let house = House::of([(bot("walt"), "one\ntwo\n")]).await;
-    house.pass(minutes(1)).await;
-    let posted = house.last("walt").await;
+    let fixture = EngineFixture::of([(bot("walt"), "one\ntwo\n")]).await;
+    fixture.pass(minutes(1)).await;
+    let posted = fixture.last("walt").await;
     let delete = CommandKind::Delete { bot: "walt".to_owned(), post: posted.id.to_string() };
-    let id = house.ask(delete.clone()).await;
-    let answer = house.answer(id).await;
+    let id = fixture.ask(delete.clone()).await;
+    let answer = fixture.answer(id).await;
     assert!(answer.done, "{answer:?}");
-    assert_eq!(house.net("walt").deleted().iter().map(|post| post.id).collect::<Vec<_>>(), [posted.id]);
-    assert_eq!(house.last("walt").await.state, State::Deleted);
-    house.pass(minutes(2)).await;
-    assert_eq!(house.net("walt").texts(), ["one", "two"], "nothing comes again");
-    let again = house.ask(delete).await;
-    let answer = house.answer(again).await;
+    assert_eq!(fixture.net("walt").deleted().iter().map(|post| post.id).collect::<Vec<_>>(), [posted.id]);
+    assert_eq!(fixture.last("walt").await.state, State::Deleted);
+    fixture.pass(minutes(2)).await;
+    assert_eq!(fixture.net("walt").texts(), ["one", "two"], "nothing comes again");
+    let again = fixture.ask(delete).await;
+    let answer = fixture.answer(again).await;
     assert!(!answer.done, "{answer:?}");
-    assert_eq!(house.net("walt").deleted().len(), 1);
+    assert_eq!(fixture.net("walt").deleted().len(), 1);
 }
 
 #[tokio::test]
 async fn a_post_that_the_network_keeps_stays_posted() {
-    let house = House::of([(bot("walt"), "one\ntwo\n")]).await;
-    house.pass(minutes(1)).await;
-    house.net("walt").keeps_all(setback(Cause::Limits, None));
-    let post = house.last("walt").await;
-    let id = house.ask(CommandKind::Delete { bot: "walt".to_owned(), post: post.id.to_string() }).await;
-    let answer = house.answer(id).await;
+    let fixture = EngineFixture::of([(bot("walt"), "one\ntwo\n")]).await;
+    fixture.pass(minutes(1)).await;
+    fixture.net("walt").keeps_all(setback(Cause::Limits, None));
+    let post = fixture.last("walt").await;
+    let id = fixture.ask(CommandKind::Delete { bot: "walt".to_owned(), post: post.id.to_string() }).await;
+    let answer = fixture.answer(id).await;
     assert!(!answer.done && answer.message.contains(Cause::Limits.as_str()), "{answer:?}");
-    assert_eq!(house.last("walt").await.state, State::Posted);
+    assert_eq!(fixture.last("walt").await.state, State::Posted);
 }
 
 /// Whether an answer names all of these, in this order.
@@ -265,60 +265,60 @@ fn names(answer: &CommandResult, parts: &[&str]) -> bool {
 
 #[tokio::test]
 async fn a_skipped_slot_is_passed_over_and_the_next_is_not() {
-    let mut house = House::of([(bot("walt"), poem("w", 9))]).await;
-    house.pass(minutes(1)).await;
-    let skip = async |house: &House| {
-        let id = house.ask(CommandKind::Skip { bot: "walt".to_owned() }).await;
-        house.answer(id).await
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
+    fixture.pass(minutes(1)).await;
+    let skip = async |fixture: &EngineFixture| {
+        let id = fixture.ask(CommandKind::Skip { bot: "walt".to_owned() }).await;
+        fixture.answer(id).await
     };
-    let answer = skip(&house).await;
+    let answer = skip(&fixture).await;
     assert!(answer.done && names(&answer, &["12:02:00 UTC", "12:03:00 UTC"]), "{answer:?}");
     // Once more is the slot after it, also for a daemon that was started anew.
-    house.restart().await;
-    let answer = skip(&house).await;
+    fixture.restart().await;
+    let answer = skip(&fixture).await;
     assert!(answer.done && names(&answer, &["12:03:00 UTC", "12:04:00 UTC"]), "{answer:?}");
-    assert_eq!(house.standing("walt").await.skipped.len(), 2);
-    house.pass(minutes(4)).await;
-    let story = house.story("walt").await;
-    let posted: Vec<_> = story.iter().filter(|line| line.contains("posted")).collect();
+    assert_eq!(fixture.standing("walt").await.skipped.len(), 2);
+    fixture.pass(minutes(4)).await;
+    let history = fixture.history("walt").await;
+    let posted: Vec<_> = history.iter().filter(|line| line.contains("posted")).collect();
     assert_eq!(posted, ["12:01:00 posted w1", "12:04:00 posted w2", "12:05:00 posted w3"]);
-    let standing = house.standing("walt").await;
+    let standing = fixture.standing("walt").await;
     assert_eq!((standing.missed, standing.skipped), (0, vec![]));
 }
 
 #[tokio::test]
 async fn an_undone_skip_is_posted_in_its_slot_and_once() {
-    let mut house = House::of([(bot("walt"), poem("w", 9))]).await;
-    house.pass(minutes(1)).await;
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
+    fixture.pass(minutes(1)).await;
     let walt = || "walt".to_owned();
-    let ask = async |house: &House, what: CommandKind| {
-        let id = house.ask(what).await;
-        house.answer(id).await
+    let ask = async |fixture: &EngineFixture, what: CommandKind| {
+        let id = fixture.ask(what).await;
+        fixture.answer(id).await
     };
     for _ in 0..3 {
-        assert!(ask(&house, CommandKind::Skip { bot: walt() }).await.done);
+        assert!(ask(&fixture, CommandKind::Skip { bot: walt() }).await.done);
     }
-    let slots = house.standing("walt").await.skipped;
+    let slots = fixture.standing("walt").await.skipped;
     // The last one, and one that is named; what is not skipped can't be undone.
-    let answer = ask(&house, CommandKind::UndoSkip { bot: walt(), slot: None }).await;
+    let answer = ask(&fixture, CommandKind::UndoSkip { bot: walt(), slot: None }).await;
     assert!(answer.done && names(&answer, &["12:04:00 UTC"]), "{answer:?}");
-    house.restart().await;
-    assert!(ask(&house, CommandKind::UndoSkip { bot: walt(), slot: Some(slots[0]) }).await.done);
-    assert!(!ask(&house, CommandKind::UndoSkip { bot: walt(), slot: Some(slots[0]) }).await.done);
-    assert_eq!(house.standing("walt").await.skipped, slots[1..2]);
-    house.pass(minutes(4)).await;
-    let story = house.story("walt").await;
-    let posted: Vec<_> = story.iter().filter(|line| line.contains("posted")).collect();
+    fixture.restart().await;
+    assert!(ask(&fixture, CommandKind::UndoSkip { bot: walt(), slot: Some(slots[0]) }).await.done);
+    assert!(!ask(&fixture, CommandKind::UndoSkip { bot: walt(), slot: Some(slots[0]) }).await.done);
+    assert_eq!(fixture.standing("walt").await.skipped, slots[1..2]);
+    fixture.pass(minutes(4)).await;
+    let history = fixture.history("walt").await;
+    let posted: Vec<_> = history.iter().filter(|line| line.contains("posted")).collect();
     assert_eq!(
         posted,
         ["12:01:00 posted w1", "12:02:00 posted w2", "12:04:00 posted w3", "12:05:00 posted w4"]
     );
     // What has come and gone stays as it was.
-    assert!(!ask(&house, CommandKind::UndoSkip { bot: walt(), slot: None }).await.done);
-    assert!(!ask(&house, CommandKind::UndoSkip { bot: walt(), slot: Some(slots[1]) }).await.done);
-    house.pass(minutes(1)).await;
-    assert_eq!(house.net("walt").sent().len(), 5);
-    assert_eq!(house.standing("walt").await.missed, 0);
+    assert!(!ask(&fixture, CommandKind::UndoSkip { bot: walt(), slot: None }).await.done);
+    assert!(!ask(&fixture, CommandKind::UndoSkip { bot: walt(), slot: Some(slots[1]) }).await.done);
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 5);
+    assert_eq!(fixture.standing("walt").await.missed, 0);
 }
 
 #[tokio::test]
@@ -326,30 +326,30 @@ async fn a_slot_whose_delay_runs_is_skipped_and_none_that_is_due() {
     let mut walt = bot("walt");
     walt.schedule = cron("0 * * * *");
     walt.jitter = std::time::Duration::from_secs(50 * 60);
-    let house = House::of([(walt, poem("w", 9))]).await;
+    let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
     // The slot of one o'clock is there, and posts some time in the hour.
-    house.pass(minutes(61)).await;
-    let before = house.story("walt").await;
-    let id = house.ask(CommandKind::Skip { bot: "walt".to_owned() }).await;
-    let answer = house.answer(id).await;
+    fixture.pass(minutes(61)).await;
+    let before = fixture.history("walt").await;
+    let id = fixture.ask(CommandKind::Skip { bot: "walt".to_owned() }).await;
+    let answer = fixture.answer(id).await;
     assert!(answer.done, "{answer:?}");
-    house.pass(minutes(110)).await;
-    let posted = house.story("walt").await.iter().filter(|line| line.contains("posted")).count();
-    let slots = house.story("walt").await.len();
+    fixture.pass(minutes(110)).await;
+    let posted = fixture.history("walt").await.iter().filter(|line| line.contains("posted")).count();
+    let slots = fixture.history("walt").await.len();
     assert_eq!(slots, posted + 1, "one was skipped, and no other: {before:?}");
 }
 
 /// By that clock it is fresh for years.
 #[tokio::test]
 async fn a_wish_of_a_clock_that_was_ahead_is_not_granted() {
-    let mut house = quiet("one\n").await;
-    house.stop().await;
-    let now = house.now();
-    house.clock.set(now + chrono::TimeDelta::days(3_650));
-    let id = house.ask(want(Some("hello"))).await;
-    house.clock.set(now + chrono::TimeDelta::hours(1));
-    house.start().await;
-    let answer = house.answer(id).await;
+    let mut fixture = quiet("one\n").await;
+    fixture.stop().await;
+    let now = fixture.now();
+    fixture.clock.set(now + chrono::TimeDelta::days(3_650));
+    let id = fixture.ask(want(Some("hello"))).await;
+    fixture.clock.set(now + chrono::TimeDelta::hours(1));
+    fixture.start().await;
+    let answer = fixture.answer(id).await;
     assert!(!answer.done, "{answer:?}");
-    assert!(house.net("walt").sent().is_empty() && house.rows("walt").await.is_empty());
+    assert!(fixture.net("walt").sent().is_empty() && fixture.rows("walt").await.is_empty());
 }

@@ -9,55 +9,55 @@ use flockd::flock::{Bot, NetworkKind};
 use flockd::net::{Outcome, ProbeResult};
 
 use crate::support::clock::{minutes, seconds};
-use crate::support::fixture::House;
+use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, poem};
 use crate::support::network::{Next, account, posted, unreachable};
 
-async fn composing() -> House {
-    let house = House::of([(bot("walt"), poem("w", 99))]).await;
-    house.net("walt").composes([]);
-    house
+async fn composing() -> EngineFixture {
+    let fixture = EngineFixture::of([(bot("walt"), poem("w", 99))]).await;
+    fixture.net("walt").composes([]);
+    fixture
 }
 
 /// What was sent in each attempt.
-fn records(house: &House) -> Vec<String> {
-    house.net("walt").sent().into_iter().map(|sent| sent.post.record.unwrap()).collect()
+fn records(fixture: &EngineFixture) -> Vec<String> {
+    fixture.net("walt").sent().into_iter().map(|sent| sent.post.record.unwrap()).collect()
 }
 
 #[tokio::test]
 async fn each_attempt_at_a_post_sends_the_same() {
-    let house = composing().await;
-    house.net("walt").then(unreachable());
-    house.net("walt").then(Next::Silence { arrived: false });
-    house.net("walt").sees(ProbeResult::Absent);
-    house.pass(minutes(5)).await;
-    let records = records(&house);
+    let fixture = composing().await;
+    fixture.net("walt").then(unreachable());
+    fixture.net("walt").then(Next::Silence { arrived: false });
+    fixture.net("walt").sees(ProbeResult::Absent);
+    fixture.pass(minutes(5)).await;
+    let records = records(&fixture);
     assert_eq!(records[0], records[1], "after it was not accepted");
     assert_eq!(records[1], records[2], "after a doubt");
     assert!(records[3..].iter().all(|record| *record != records[0]), "another post is another record");
     assert!(records.len() > 3 && records.iter().collect::<HashSet<_>>().len() == records.len() - 2);
-    let row = &house.rows("walt").await[0];
+    let row = &fixture.rows("walt").await[0];
     assert_eq!((row.state, row.attempts, row.record.as_ref()), (State::Posted, 3, Some(&records[0])));
 }
 
 #[tokio::test]
 async fn what_could_not_be_composed_is_composed_later_and_nothing_is_sent_before() {
-    let house = House::of([(bot("walt"), poem("w", 99))]).await;
-    house.net("walt").composes([Err(unreachable()), Ok("composed".to_owned())]);
-    house.pass(seconds(61)).await;
-    assert!(house.net("walt").sent().is_empty());
-    assert_eq!(house.last("walt").await.state, State::Planned);
-    house.pass(seconds(58)).await;
-    assert_eq!(records(&house), ["composed"]);
+    let fixture = EngineFixture::of([(bot("walt"), poem("w", 99))]).await;
+    fixture.net("walt").composes([Err(unreachable()), Ok("composed".to_owned())]);
+    fixture.pass(seconds(61)).await;
+    assert!(fixture.net("walt").sent().is_empty());
+    assert_eq!(fixture.last("walt").await.state, State::Planned);
+    fixture.pass(seconds(58)).await;
+    assert_eq!(records(&fixture), ["composed"]);
 }
 
 #[tokio::test]
 async fn a_network_that_leaves_every_attempt_in_doubt_is_asked_less_and_less_often() {
-    let house = composing().await;
-    house.net("walt").always(Next::Silence { arrived: false });
-    house.net("walt").sees(ProbeResult::Absent);
-    house.pass(minutes(61)).await;
-    let sent = house.net("walt").sent();
+    let fixture = composing().await;
+    fixture.net("walt").always(Next::Silence { arrived: false });
+    fixture.net("walt").sees(ProbeResult::Absent);
+    fixture.pass(minutes(61)).await;
+    let sent = fixture.net("walt").sent();
     let pauses: Vec<i64> = sent.windows(2).map(|two| (two[1].at - two[0].at).num_seconds()).collect();
     assert!(
         sent.iter().all(|one| one.post.id == sent[0].post.id),
@@ -79,40 +79,40 @@ fn with_limit(characters: u32) -> Account {
 
 #[tokio::test]
 async fn a_line_is_chosen_anew_when_the_server_turns_out_to_take_less() {
-    let house = House::of([on_a_server(&["twelve chars", "short", "twelve again"])]).await;
-    house.net("walt").prepares(Ok(with_limit(8)));
-    house.pass(minutes(3)).await;
-    assert_eq!(house.net("walt").texts(), ["short"]);
-    assert_eq!(house.count(|event| matches!(event, Event::Exhausted { .. })), 1);
+    let fixture = EngineFixture::of([on_a_server(&["twelve chars", "short", "twelve again"])]).await;
+    fixture.net("walt").prepares(Ok(with_limit(8)));
+    fixture.pass(minutes(3)).await;
+    assert_eq!(fixture.net("walt").texts(), ["short"]);
+    assert_eq!(fixture.count(|event| matches!(event, Event::Exhausted { .. })), 1);
 }
 
 #[tokio::test]
 async fn a_line_that_a_generous_server_takes_is_posted_once_that_is_known() {
     let long = "a".repeat(600);
-    let house = House::of([on_a_server(&[&long, "short"])]).await;
-    house.net("walt").prepares(Ok(with_limit(5_000)));
-    house.pass(minutes(2)).await;
-    assert_eq!(house.net("walt").texts(), ["short", &*long]);
+    let fixture = EngineFixture::of([on_a_server(&[&long, "short"])]).await;
+    fixture.net("walt").prepares(Ok(with_limit(5_000)));
+    fixture.pass(minutes(2)).await;
+    assert_eq!(fixture.net("walt").texts(), ["short", &*long]);
 }
 
 #[tokio::test]
 async fn what_is_learnt_again_of_an_account_is_remembered_and_no_news() {
-    let house = House::of([on_a_server(&["one", "two", "three"])]).await;
-    house.net("walt").prepares(Ok(with_limit(500)));
-    house.pass(minutes(1)).await;
-    house.net("walt").prepares(Ok(with_limit(600)));
-    house.pass(minutes(1)).await;
-    assert_eq!(house.standing("walt").await.account, Some(with_limit(600)));
-    assert_eq!(house.count(|event| matches!(event, Event::Recognised { .. })), 1);
+    let fixture = EngineFixture::of([on_a_server(&["one", "two", "three"])]).await;
+    fixture.net("walt").prepares(Ok(with_limit(500)));
+    fixture.pass(minutes(1)).await;
+    fixture.net("walt").prepares(Ok(with_limit(600)));
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.standing("walt").await.account, Some(with_limit(600)));
+    assert_eq!(fixture.count(|event| matches!(event, Event::Recognised { .. })), 1);
 }
 
 #[tokio::test]
 async fn a_note_on_a_post_is_kept_as_its_reason() {
-    let house = House::of([(bot("walt"), poem("w", 9))]).await;
+    let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     let Outcome::Posted { remote_id, url, .. } = posted("7") else { panic!() };
     let note = Some("it does not show".to_owned());
-    house.net("walt").then(Outcome::Posted { remote_id, url, note: note.clone() });
-    house.pass(minutes(1)).await;
-    let row = house.last("walt").await;
+    fixture.net("walt").then(Outcome::Posted { remote_id, url, note: note.clone() });
+    fixture.pass(minutes(1)).await;
+    let row = fixture.last("walt").await;
     assert_eq!((row.state, row.reason), (State::Posted, note));
 }

@@ -15,7 +15,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 use crate::support::clock::{delta, hours, minutes, seconds};
-use crate::support::fixture::House;
+use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron};
 use crate::support::network::{Next, Sent, duplicate, posted, refused, setback, silence, unreachable};
 
@@ -25,7 +25,7 @@ const CASES: u64 = 8;
 const STEPS: usize = 50;
 
 struct World {
-    house: House,
+    fixture: EngineFixture,
     dice: StdRng,
     poems: HashMap<&'static str, String>,
     done: Vec<String>,
@@ -48,18 +48,18 @@ impl World {
         let mut dice = StdRng::seed_from_u64(seed);
         let flock = BOTS.map(|name| (random_bot(name, &mut dice), "one\ntwo\n"));
         let poems = BOTS.map(|name| (name, "one\ntwo\n".to_owned())).into();
-        let house = House::of(flock).await;
-        BOTS.iter().for_each(|name| house.net(name).tells_truth(dice.random_ratio(2, 3)));
-        Self { house, dice, poems, done: Vec::new() }
+        let fixture = EngineFixture::of(flock).await;
+        BOTS.iter().for_each(|name| fixture.net(name).tells_truth(dice.random_ratio(2, 3)));
+        Self { fixture, dice, poems, done: Vec::new() }
     }
 
     /// Does one thing, whatever it is.
     async fn step(&mut self) {
         let name = *BOTS.choose(&mut self.dice).unwrap();
         let what = self.dice.random_range(0..22);
-        self.done.push(format!("{what} {name} at {}", self.house.now()));
+        self.done.push(format!("{what} {name} at {}", self.fixture.now()));
         match what {
-            0..=5 => self.house.pass(minutes(self.dice.random_range(1..30))).await,
+            0..=5 => self.fixture.pass(minutes(self.dice.random_range(1..30))).await,
             6..=10 => self.script(name),
             11 => self.edit(name),
             12 => self.release(name).await,
@@ -69,7 +69,7 @@ impl World {
             16 => self.set_clock().await,
             17 => self.post_by_hand(name).await,
             18 => self.pause(name).await,
-            19 => self.house.net(name).tells_truth(self.dice.random()),
+            19 => self.fixture.net(name).tells_truth(self.dice.random()),
             _ => self.settle(name).await,
         }
     }
@@ -77,7 +77,7 @@ impl World {
     /// Writes trouble into a network's script.
     fn script(&mut self, name: &str) {
         let arrived = self.dice.random();
-        let soon = self.house.now() + TimeDelta::minutes(self.dice.random_range(-5..40));
+        let soon = self.fixture.now() + TimeDelta::minutes(self.dice.random_range(-5..40));
         let next = match self.dice.random_range(0..8) {
             0 => refused().into(),
             1 => duplicate().into(),
@@ -87,7 +87,7 @@ impl World {
             6 => Next::Hold { arrived },
             _ => Next::Panic,
         };
-        self.house.net(name).then(next);
+        self.fixture.net(name).then(next);
     }
 
     /// Edits a poem: a few lines of a small stock, so that some come back, some twice; now and then broken.
@@ -100,16 +100,16 @@ impl World {
             poem.push('\n');
         }
         if self.dice.random_ratio(1, 5) {
-            self.house.write(name, "bro\0ken");
+            self.fixture.write(name, "bro\0ken");
         } else {
-            self.house.write(name, &poem);
+            self.fixture.write(name, &poem);
             self.poems.insert(name, poem);
         }
     }
 
     /// Lets a held request end in a way that does not contradict what became of it.
     async fn release(&mut self, name: &str) {
-        let net = self.house.net(name);
+        let net = self.fixture.net(name);
         if net.held() > 0 {
             let arrived = net.sent().last().unwrap().arrived;
             let silent = self.dice.random_ratio(1, 3);
@@ -120,70 +120,70 @@ impl World {
             };
             net.release(&outcome);
         }
-        self.house.at_rest().await;
+        self.fixture.at_rest().await;
     }
 
     /// A bot that is let go may be held again at once.
     async fn release_all(&mut self) {
-        while let Some(name) = BOTS.iter().find(|name| self.house.net(name).held() > 0) {
+        while let Some(name) = BOTS.iter().find(|name| self.fixture.net(name).held() > 0) {
             self.release(name).await;
         }
     }
 
     async fn restart(&mut self) {
         self.release_all().await;
-        self.house.stop().await;
-        self.house.pass(minutes(self.dice.random_range(0..90))).await;
-        self.house.start().await;
+        self.fixture.stop().await;
+        self.fixture.pass(minutes(self.dice.random_range(0..90))).await;
+        self.fixture.start().await;
     }
 
     /// Cuts the power while a request is out, if one can be.
     async fn crash_in_flight(&mut self, name: &str) {
         let arrived = self.dice.random();
-        self.house.net(name).then(Next::Hold { arrived });
-        self.house.pass(minutes(20)).await;
-        self.house.crash().await;
-        self.house.start().await;
+        self.fixture.net(name).then(Next::Hold { arrived });
+        self.fixture.pass(minutes(20)).await;
+        self.fixture.crash().await;
+        self.fixture.start().await;
     }
 
     /// Cuts the power somewhere between a slot's instant and its record.
     async fn crash_at_work(&mut self) {
-        self.house.clock.advance(minutes(10));
+        self.fixture.clock.advance(minutes(10));
         for _ in 0..self.dice.random_range(0..60) {
             tokio::task::yield_now().await;
         }
-        self.house.crash().await;
-        self.house.start().await;
+        self.fixture.crash().await;
+        self.fixture.start().await;
     }
 
     async fn set_clock(&mut self) {
         let by = TimeDelta::minutes(self.dice.random_range(-90..180));
-        self.house.set_clock(self.house.now() + by).await;
+        self.fixture.set_clock(self.fixture.now() + by).await;
     }
 
     async fn post_by_hand(&mut self, name: &str) {
         let bot = name.to_owned();
-        self.house.ask(CommandKind::Post { bot, text: None }).await;
+        self.fixture.ask(CommandKind::Post { bot, text: None }).await;
         // The network may hold it, so its answer is not waited for; by now it was looked at.
-        self.house.pass(seconds(31)).await;
+        self.fixture.pass(seconds(31)).await;
     }
 
     /// Pauses a bot, or ends its pause.
     async fn pause(&mut self, name: &str) {
         let bot = name.to_owned();
-        let resume = self.house.standing(name).await.paused.is_some();
+        let resume = self.fixture.standing(name).await.paused.is_some();
         let asked = if resume { CommandKind::Resume { bot } } else { CommandKind::Pause { bot } };
-        self.house.ask(asked).await;
-        self.house.pass(seconds(31)).await;
+        self.fixture.ask(asked).await;
+        self.fixture.pass(seconds(31)).await;
     }
 
     /// Settles what is unknown by what is true.
     async fn settle(&mut self, name: &str) {
-        let rows = self.house.rows(name).await;
+        let rows = self.fixture.rows(name).await;
         let Some(unknown) = rows.iter().find(|row| row.state == State::Unknown) else { return };
-        if self.house.net(name).held() == 0 {
+        if self.fixture.net(name).held() == 0 {
             let arrived = self.arrived(name).contains_key(&unknown.id);
-            let answer = self.house.settle_post(unknown, arrived).await;
+            let answer = self.fixture.settle_post(unknown, arrived).await;
             assert!(answer.done, "{answer:?}");
         }
     }
@@ -191,7 +191,7 @@ impl World {
     /// How often each post has arrived at a network.
     fn arrived(&self, name: &str) -> HashMap<PostId, u32> {
         let mut arrived = HashMap::new();
-        for sent in self.house.net(name).sent().iter().filter(|sent| sent.arrived) {
+        for sent in self.fixture.net(name).sent().iter().filter(|sent| sent.arrived) {
             *arrived.entry(sent.post.id).or_insert(0) += 1;
         }
         arrived
@@ -200,8 +200,9 @@ impl World {
     /// What must hold at any time.
     async fn check(&self, seed: u64) {
         for name in BOTS {
-            let (rows, arrived) = (self.house.rows(name).await, self.arrived(name));
-            let told = format!("seed {seed}, {name}: {:#?}\n{:#?}", self.done, self.house.story(name).await);
+            let (rows, arrived) = (self.fixture.rows(name).await, self.arrived(name));
+            let told =
+                format!("seed {seed}, {name}: {:#?}\n{:#?}", self.done, self.fixture.history(name).await);
             let open = rows.iter().filter(|row| row.state.is_open()).count();
             assert!(open <= 1, "{open} open posts: {told}");
             assert!(all_differ(rows.iter().filter_map(|row| row.slot)), "a slot twice: {told}");
@@ -228,7 +229,7 @@ impl World {
     /// New posts follow one another no faster than their slots, however the clock is set.
     fn check_pace(&self, name: &str, told: &str) {
         let mut seen = HashSet::new();
-        let sent = self.house.net(name).sent();
+        let sent = self.fixture.net(name).sent();
         let first: Vec<_> = sent.iter().filter(|sent| seen.insert(sent.post.id)).collect();
         let early = |sent: &&&Sent| sent.post.slot.is_some_and(|slot| slot > sent.at);
         assert_eq!(first.iter().filter(early).count(), 0, "before its time: {told}");
@@ -239,33 +240,38 @@ impl World {
     /// Everything is mended; then everything must come to rest, and no line may have been lost.
     async fn calm_down(&mut self, seed: u64) {
         for name in BOTS {
-            self.house.write(name, &self.poems[name]);
-            self.house.net(name).forget_the_script();
-            self.house.net(name).tells_truth(true);
-            if self.house.standing(name).await.paused.is_some() {
+            self.fixture.write(name, &self.poems[name]);
+            self.fixture.net(name).forget_the_script();
+            self.fixture.net(name).tells_truth(true);
+            if self.fixture.standing(name).await.paused.is_some() {
                 self.pause(name).await;
             }
         }
         self.release_all().await;
         let mut considered = Vec::new();
         for name in BOTS {
-            considered.push(self.house.standing(name).await.last_slot);
+            considered.push(self.fixture.standing(name).await.last_slot);
         }
         // A clock that was set back has to come to where it was before anything is due again.
-        let caught_up = considered.into_iter().max().unwrap().max(self.house.now());
-        self.house.set_clock(caught_up).await;
-        self.house.pass(minutes(45)).await;
+        let caught_up = considered.into_iter().max().unwrap().max(self.fixture.now());
+        self.fixture.set_clock(caught_up).await;
+        self.fixture.pass(minutes(45)).await;
         for name in BOTS {
             // Those that could not be probed when it was their time; all others have settled themselves.
             let asks = |row: &&Post| row.state == State::Unknown && row.cause != Some(Cause::Ask);
-            assert_eq!(self.house.rows(name).await.iter().find(asks), None, "seed {seed}: {:#?}", self.done);
+            assert_eq!(
+                self.fixture.rows(name).await.iter().find(asks),
+                None,
+                "seed {seed}: {:#?}",
+                self.done
+            );
             self.settle(name).await;
         }
-        let before = self.house.now();
-        self.house.pass(hours(3)).await;
+        let before = self.fixture.now();
+        self.fixture.pass(hours(3)).await;
         self.check(seed).await;
-        for bot in &self.house.bots {
-            let rows = self.house.rows(bot.name.as_str()).await;
+        for bot in &self.fixture.bots {
+            let rows = self.fixture.rows(bot.name.as_str()).await;
             let told = format!("seed {seed}, {}: {:#?}", bot.name, self.done);
             assert!(rows.iter().all(|row| !row.state.is_open()), "not at rest: {told}");
             let since = rows.iter().any(|row| row.state == State::Posted && row.planned_at > before);

@@ -10,7 +10,7 @@ use flockd::store::health_state::{HealthState, health_state, needs_person};
 use flockd::store::{CommandKind, CommandResult};
 
 use crate::support::clock::{at, hours, minutes};
-use crate::support::fixture::House;
+use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron};
 use crate::support::network::{Next, duplicate, like, nothing, setback, shown};
 
@@ -21,8 +21,8 @@ fn hourly(name: &str) -> Bot {
 }
 
 /// What a bot's network has taken so far, as its account shows it.
-fn account_of(house: &House, name: &str) -> Vec<RemotePost> {
-    let sent = house.net(name).sent();
+fn account_of(fixture: &EngineFixture, name: &str) -> Vec<RemotePost> {
+    let sent = fixture.net(name).sent();
     let arrived = sent.iter().zip(1..).filter(|(sent, _)| sent.arrived);
     arrived
         .map(|(sent, n)| shown(&format!("{name}-{n}"), sent.post.text.as_deref().unwrap(), sent.at))
@@ -31,14 +31,14 @@ fn account_of(house: &House, name: &str) -> Vec<RemotePost> {
 
 const FIVE: &str = "one\ntwo\nthree\nfour\nfive\n";
 
-async fn wish(house: &House, what: CommandKind) -> CommandResult {
-    let id = house.ask(what).await;
-    house.answer(id).await
+async fn wish(fixture: &EngineFixture, what: CommandKind) -> CommandResult {
+    let id = fixture.ask(what).await;
+    fixture.answer(id).await
 }
 
 /// How often a text of walt's has reached the public.
-fn times(house: &House, text: &str) -> usize {
-    let sent = house.net("walt").sent();
+fn times(fixture: &EngineFixture, text: &str) -> usize {
+    let sent = fixture.net("walt").sent();
     sent.iter().filter(|sent| sent.arrived && sent.post.text.as_deref() == Some(text)).count()
 }
 
@@ -49,326 +49,327 @@ fn signed_in(bot: Bot) -> Bot {
 }
 
 /// A flock of one that posted twice, was copied, posted twice more, and then had the copy put back.
-async fn put_back(walt: Bot, poem: &str) -> House {
-    let mut house = House::of([(walt, poem)]).await;
-    house.pass(hours(2)).await;
-    house.back_up().await;
-    house.pass(hours(2)).await;
-    let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
-    house.put_back().await;
-    house
+async fn put_back(walt: Bot, poem: &str) -> EngineFixture {
+    let mut fixture = EngineFixture::of([(walt, poem)]).await;
+    fixture.pass(hours(2)).await;
+    fixture.back_up().await;
+    fixture.pass(hours(2)).await;
+    let account = account_of(&fixture, "walt");
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
+    fixture.put_back().await;
+    fixture
 }
 
 #[tokio::test]
 async fn nothing_repeats_where_the_account_can_be_read() {
-    let mut house = put_back(hourly("walt"), "one\ntwo\nthree\nfour\nfive\n").await;
-    assert_eq!(house.net("walt").read_since(), [at("2024-03-05T14:00:00Z")]);
-    let rows = house.rows("walt").await;
+    let mut fixture = put_back(hourly("walt"), "one\ntwo\nthree\nfour\nfive\n").await;
+    assert_eq!(fixture.net("walt").read_since(), [at("2024-03-05T14:00:00Z")]);
+    let rows = fixture.rows("walt").await;
     let texts: Vec<_> = rows.iter().filter_map(|row| row.text.as_deref()).collect();
     assert_eq!(texts, ["one", "two", "three", "four"]);
     assert!(rows.iter().all(|row| row.state == State::Posted && row.remote_id.is_some()));
-    assert_eq!(house.count(|event| matches!(event, Event::CaughtUp { found: 2, .. })), 1);
-    house.pass(hours(1)).await;
-    house.restart().await;
-    house.pass(hours(2)).await;
-    assert_eq!(house.net("walt").texts(), ["one", "two", "three", "four", "five"]);
-    assert_eq!(house.net("walt").read_since().len(), 1, "it is read once");
+    assert_eq!(fixture.count(|event| matches!(event, Event::CaughtUp { found: 2, .. })), 1);
+    fixture.pass(hours(1)).await;
+    fixture.restart().await;
+    fixture.pass(hours(2)).await;
+    assert_eq!(fixture.net("walt").texts(), ["one", "two", "three", "four", "five"]);
+    assert_eq!(fixture.net("walt").read_since().len(), 1, "it is read once");
 }
 
 #[tokio::test]
 async fn the_slots_until_then_are_over() {
-    let house = put_back(hourly("walt"), "one\ntwo\nthree\nfour\nfive\n").await;
-    house.pass(minutes(59)).await;
-    assert_eq!(house.net("walt").sent().len(), 4, "16:00 was used by the ledger that is lost");
+    let fixture = put_back(hourly("walt"), "one\ntwo\nthree\nfour\nfive\n").await;
+    fixture.pass(minutes(59)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 4, "16:00 was used by the ledger that is lost");
 }
 
 #[tokio::test]
 async fn refrains_and_rounds_are_told_apart_by_their_order() {
     let mut walt = hourly("walt");
     walt.at_end = AtEnd::Again;
-    let mut house = put_back(walt, "Holy!\none\nHoly!\n").await;
-    let rows = house.rows("walt").await;
+    let mut fixture = put_back(walt, "Holy!\none\nHoly!\n").await;
+    let rows = fixture.rows("walt").await;
     let lines: Vec<_> = rows
         .iter()
         .filter_map(|row| row.line.map(|(round, line)| (round, line.occurrence, row.text.clone().unwrap())))
         .collect();
     let expected = [(1, 1, "Holy!"), (1, 1, "one"), (1, 2, "Holy!"), (2, 1, "one")];
     assert_eq!(lines, expected.map(|(round, number, text)| (round, number, text.to_owned())));
-    house.pass(hours(2)).await;
-    assert_eq!(house.net("walt").texts()[4..], ["Holy!", "Holy!"]);
-    house.stop().await;
+    fixture.pass(hours(2)).await;
+    assert_eq!(fixture.net("walt").texts()[4..], ["Holy!", "Holy!"]);
+    fixture.stop().await;
 }
 
 #[tokio::test]
 async fn what_was_still_to_be_sent_is_looked_for_first() {
-    let mut house = House::of([(hourly("walt"), "one\ntwo\n")]).await;
-    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T13:20:00Z"))));
-    house.pass_until("2024-03-05T13:10:00Z").await;
-    house.back_up().await;
-    house.pass_until("2024-03-05T13:20:00Z").await;
-    let account = account_of(&house, "walt");
+    let mut fixture = EngineFixture::of([(hourly("walt"), "one\ntwo\n")]).await;
+    fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T13:20:00Z"))));
+    fixture.pass_until("2024-03-05T13:10:00Z").await;
+    fixture.back_up().await;
+    fixture.pass_until("2024-03-05T13:20:00Z").await;
+    let account = account_of(&fixture, "walt");
     assert_eq!(account.len(), 1, "it was sent after the copy was made");
-    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
-    house.net("walt").sees(like("walt-2"));
-    house.put_back().await;
-    house.pass(minutes(1)).await;
-    assert_eq!(house.story("walt").await, ["13:00:00 posted one"]);
-    assert_eq!(house.last("walt").await.remote_id.as_deref(), Some("walt-2"));
-    house.pass(hours(1)).await;
-    assert_eq!(house.net("walt").texts(), ["one", "one", "two"], "the first was not accepted");
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
+    fixture.net("walt").sees(like("walt-2"));
+    fixture.put_back().await;
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.history("walt").await, ["13:00:00 posted one"]);
+    assert_eq!(fixture.last("walt").await.remote_id.as_deref(), Some("walt-2"));
+    fixture.pass(hours(1)).await;
+    assert_eq!(fixture.net("walt").texts(), ["one", "one", "two"], "the first was not accepted");
 }
 
 #[tokio::test]
 async fn what_was_not_sent_since_is_sent() {
-    let mut house = House::of([(hourly("walt"), "one\ntwo\n")]).await;
-    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T13:50:00Z"))));
-    house.pass_until("2024-03-05T13:10:00Z").await;
-    house.back_up().await;
-    house.net("walt").sees(nothing());
-    house.put_back().await;
-    house.pass(minutes(10)).await;
-    assert_eq!(house.story("walt").await, ["13:00:00 posted one"]);
+    let mut fixture = EngineFixture::of([(hourly("walt"), "one\ntwo\n")]).await;
+    fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T13:50:00Z"))));
+    fixture.pass_until("2024-03-05T13:10:00Z").await;
+    fixture.back_up().await;
+    fixture.net("walt").sees(nothing());
+    fixture.put_back().await;
+    fixture.pass(minutes(10)).await;
+    assert_eq!(fixture.history("walt").await, ["13:00:00 posted one"]);
 }
 
 #[tokio::test]
 async fn where_the_account_can_t_be_read_a_person_says_when() {
-    let mut house = House::of([(hourly("walt"), "one\ntwo\n"), (hourly("emily"), "a\nb\n")]).await;
-    house.back_up().await;
+    let mut fixture = EngineFixture::of([(hourly("walt"), "one\ntwo\n"), (hourly("emily"), "a\nb\n")]).await;
+    fixture.back_up().await;
     let why = Why::new(Cause::App, "the script allows no look");
-    house.net("walt").has_posted(Ok(Timeline::Unavailable(why)));
-    house.put_back().await;
-    house.pass(hours(1)).await;
-    house.restart().await;
-    house.pass(hours(1)).await;
-    assert_eq!((house.net("walt").sent().len(), house.net("emily").sent().len()), (0, 2));
-    let pause = house.standing("walt").await.paused.unwrap();
+    fixture.net("walt").has_posted(Ok(Timeline::Unavailable(why)));
+    fixture.put_back().await;
+    fixture.pass(hours(1)).await;
+    fixture.restart().await;
+    fixture.pass(hours(1)).await;
+    assert_eq!((fixture.net("walt").sent().len(), fixture.net("emily").sent().len()), (0, 2));
+    let pause = fixture.standing("walt").await.paused.unwrap();
     assert!(pause.why.is_some(), "it was no person");
     let told = |event: &Event| matches!(event, Event::Paused { why: Some(_), .. });
-    assert_eq!(house.count(told), 1, "told once, and the account is not asked again");
-    let by_hand = house.post("walt", None).await;
+    assert_eq!(fixture.count(told), 1, "told once, and the account is not asked again");
+    let by_hand = fixture.post("walt", None).await;
     assert!(!by_hand.done && by_hand.post.is_none(), "{by_hand:?}");
-    assert!(house.post("walt", Some("a text of one's own")).await.done);
+    assert!(fixture.post("walt", Some("a text of one's own")).await.done);
 
-    let asked = house.ask(CommandKind::Resume { bot: "walt".to_owned() }).await;
-    assert!(house.answer(asked).await.done);
-    house.pass(hours(1)).await;
-    assert_eq!(house.net("walt").texts(), ["a text of one's own", "one"]);
+    let asked = fixture.ask(CommandKind::Resume { bot: "walt".to_owned() }).await;
+    assert!(fixture.answer(asked).await.done);
+    fixture.pass(hours(1)).await;
+    assert_eq!(fixture.net("walt").texts(), ["a text of one's own", "one"]);
 }
 
 #[tokio::test]
 async fn an_account_that_is_away_is_waited_for() {
-    let mut house = House::of([(hourly("walt"), "one\ntwo\n")]).await;
-    house.pass(hours(1)).await;
-    house.back_up().await;
-    house.net("walt").has_posted(Err(setback(Cause::Unreachable, None)));
-    house.put_back().await;
-    house.pass(minutes(90)).await;
-    assert_eq!(house.net("walt").sent().len(), 1, "nothing is posted before");
-    assert!((18..=19).contains(&house.net("walt").read_since().len()), "every five minutes");
+    let mut fixture = EngineFixture::of([(hourly("walt"), "one\ntwo\n")]).await;
+    fixture.pass(hours(1)).await;
+    fixture.back_up().await;
+    fixture.net("walt").has_posted(Err(setback(Cause::Unreachable, None)));
+    fixture.put_back().await;
+    fixture.pass(minutes(90)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 1, "nothing is posted before");
+    assert!((18..=19).contains(&fixture.net("walt").read_since().len()), "every five minutes");
     assert_eq!(
-        house.count(|event| matches!(event, Event::NotCaughtUp { .. })),
-        house.net("walt").read_since().len()
+        fixture.count(|event| matches!(event, Event::NotCaughtUp { .. })),
+        fixture.net("walt").read_since().len()
     );
-    house.net("walt").has_posted(Ok(Timeline::Complete(account_of(&house, "walt"))));
-    house.pass(minutes(30)).await;
-    assert_eq!(house.net("walt").texts(), ["one", "two"]);
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account_of(&fixture, "walt"))));
+    fixture.pass(minutes(30)).await;
+    assert_eq!(fixture.net("walt").texts(), ["one", "two"]);
 }
 
 #[tokio::test]
 async fn a_doubt_of_the_copy_is_settled_before_the_account_is_read() {
-    let mut house = House::of([(hourly("walt"), "Holy!\nHoly!\n")]).await;
-    house.net("walt").then(Next::Silence { arrived: true });
-    house.pass_until("2024-03-05T13:00:05Z").await;
-    house.back_up().await;
-    house.net("walt").sees(like("walt-1"));
-    house.pass_until("2024-03-05T14:00:00Z").await;
-    let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
-    house.put_back().await;
-    house.pass(minutes(1)).await;
-    let rows = house.rows("walt").await;
+    let mut fixture = EngineFixture::of([(hourly("walt"), "Holy!\nHoly!\n")]).await;
+    fixture.net("walt").then(Next::Silence { arrived: true });
+    fixture.pass_until("2024-03-05T13:00:05Z").await;
+    fixture.back_up().await;
+    fixture.net("walt").sees(like("walt-1"));
+    fixture.pass_until("2024-03-05T14:00:00Z").await;
+    let account = account_of(&fixture, "walt");
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
+    fixture.put_back().await;
+    fixture.pass(minutes(1)).await;
+    let rows = fixture.rows("walt").await;
     let ids: Vec<_> =
         rows.iter().map(|row| (row.line.unwrap().1.occurrence, row.remote_id.clone().unwrap())).collect();
     assert_eq!(ids, [(1, "walt-1".to_owned()), (2, "walt-2".to_owned())]);
-    house.pass(hours(1)).await;
-    assert_eq!(house.net("walt").texts(), ["Holy!", "Holy!"]);
+    fixture.pass(hours(1)).await;
+    assert_eq!(fixture.net("walt").texts(), ["Holy!", "Holy!"]);
 }
 
 #[tokio::test]
 async fn a_post_that_is_planned_again_does_not_keep_the_account_from_being_written_down() {
     let walt = Bot { schedule: cron("*/10 * * * *"), ..bot("walt") };
-    let mut house = House::of([(walt, FIVE)]).await;
-    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:35:00Z"))));
-    house.pass_until("2024-03-05T12:12:00Z").await;
-    house.back_up().await;
-    house.net("walt").then(duplicate());
-    house.pass_until("2024-03-05T12:37:00Z").await;
-    assert_eq!(times(&house, "two"), 1, "in the ledger that is lost");
-    let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
-    house.net("walt").sees(nothing());
-    house.put_back().await;
-    house.pass(hours(1)).await;
-    assert_eq!(times(&house, "two"), 1, "{:#?}", house.story("walt").await);
+    let mut fixture = EngineFixture::of([(walt, FIVE)]).await;
+    fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:35:00Z"))));
+    fixture.pass_until("2024-03-05T12:12:00Z").await;
+    fixture.back_up().await;
+    fixture.net("walt").then(duplicate());
+    fixture.pass_until("2024-03-05T12:37:00Z").await;
+    assert_eq!(times(&fixture, "two"), 1, "in the ledger that is lost");
+    let account = account_of(&fixture, "walt");
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
+    fixture.net("walt").sees(nothing());
+    fixture.put_back().await;
+    fixture.pass(hours(1)).await;
+    assert_eq!(times(&fixture, "two"), 1, "{:#?}", fixture.history("walt").await);
 }
 
 #[tokio::test]
 async fn the_end_of_a_person_s_pause_is_no_leave_to_repeat_what_can_be_read() {
-    let mut house = House::of([(hourly("walt"), FIVE)]).await;
-    assert!(wish(&house, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
-    house.back_up().await;
-    assert!(wish(&house, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
-    house.pass(hours(2)).await;
-    let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
-    house.put_back().await;
-    assert!(wish(&house, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
-    house.pass(hours(2)).await;
-    assert_eq!(house.net("walt").texts(), ["one", "two", "three", "four"]);
+    let mut fixture = EngineFixture::of([(hourly("walt"), FIVE)]).await;
+    assert!(wish(&fixture, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
+    fixture.back_up().await;
+    assert!(wish(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
+    fixture.pass(hours(2)).await;
+    let account = account_of(&fixture, "walt");
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
+    fixture.put_back().await;
+    assert!(wish(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
+    fixture.pass(hours(2)).await;
+    assert_eq!(fixture.net("walt").texts(), ["one", "two", "three", "four"]);
 }
 
 #[tokio::test]
 async fn a_used_line_that_was_posted_by_hand_begins_no_round() {
-    let mut house = House::of([(Bot { at_end: AtEnd::Again, ..hourly("walt") }, FIVE)]).await;
-    house.pass(hours(2)).await;
-    house.back_up().await;
-    assert!(house.post("walt", Some("one")).await.done);
-    house.pass(hours(1)).await;
-    let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
-    house.put_back().await;
-    house.pass(hours(2)).await;
-    assert_eq!(house.net("walt").texts(), ["one", "two", "one", "three", "four", "five"]);
+    let mut fixture = EngineFixture::of([(Bot { at_end: AtEnd::Again, ..hourly("walt") }, FIVE)]).await;
+    fixture.pass(hours(2)).await;
+    fixture.back_up().await;
+    assert!(fixture.post("walt", Some("one")).await.done);
+    fixture.pass(hours(1)).await;
+    let account = account_of(&fixture, "walt");
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
+    fixture.put_back().await;
+    fixture.pass(hours(2)).await;
+    assert_eq!(fixture.net("walt").texts(), ["one", "two", "one", "three", "four", "five"]);
 }
 
 #[tokio::test]
 async fn a_line_that_was_assumed_to_be_posted_begins_no_round() {
     let walt = Bot { at_end: AtEnd::Again, on_unknown: OnUnknown::AssumePosted, ..hourly("walt") };
-    let mut house = House::of([(walt, FIVE)]).await;
-    house.pass_until("2024-03-05T14:59:00Z").await;
-    house.net("walt").then(Next::Silence { arrived: true });
-    house.pass_until("2024-03-05T15:02:00Z").await;
-    house.back_up().await;
-    house.pass_until("2024-03-05T16:01:00Z").await;
+    let mut fixture = EngineFixture::of([(walt, FIVE)]).await;
+    fixture.pass_until("2024-03-05T14:59:00Z").await;
+    fixture.net("walt").then(Next::Silence { arrived: true });
+    fixture.pass_until("2024-03-05T15:02:00Z").await;
+    fixture.back_up().await;
+    fixture.pass_until("2024-03-05T16:01:00Z").await;
     // X is asked for what is younger than six minutes before the copy.
-    let mut account = account_of(&house, "walt");
+    let mut account = account_of(&fixture, "walt");
     account.retain(|seen| seen.at >= at("2024-03-05T14:56:00Z"));
     assert_eq!(account.len(), 2);
-    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
-    house.put_back().await;
-    house.pass(hours(1)).await;
-    assert_eq!(house.net("walt").texts(), ["one", "two", "three", "four", "five"]);
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
+    fixture.put_back().await;
+    fixture.pass(hours(1)).await;
+    assert_eq!(fixture.net("walt").texts(), ["one", "two", "three", "four", "five"]);
 }
 
 #[tokio::test]
 async fn a_bot_that_can_not_read_its_account_before_a_person_mends_it_is_loud() {
-    let mut house = House::of([(hourly("walt"), FIVE)]).await;
-    house.pass(hours(1)).await;
-    house.back_up().await;
-    house.net("walt").has_posted(Err(setback(Cause::Account, None)));
-    house.put_back().await;
-    house.pass(hours(5)).await;
-    let (walt, standing) = (signed_in(hourly("walt")), house.standing("walt").await);
-    let (is, why) = health_state(&walt, Some(&standing), Some(4), house.now());
+    let mut fixture = EngineFixture::of([(hourly("walt"), FIVE)]).await;
+    fixture.pass(hours(1)).await;
+    fixture.back_up().await;
+    fixture.net("walt").has_posted(Err(setback(Cause::Account, None)));
+    fixture.put_back().await;
+    fixture.pass(hours(5)).await;
+    let (walt, standing) = (signed_in(hourly("walt")), fixture.standing("walt").await);
+    let (is, why) = health_state(&walt, Some(&standing), Some(4), fixture.now());
     assert!(needs_person(&walt, Some(&standing), is), "{is}: {why:?}");
     assert_ne!(is, HealthState::Waiting);
 }
 
 #[tokio::test]
 async fn lines_that_differ_only_in_their_links_are_left_to_a_person() {
-    let mut house = House::of([(hourly("walt"), "see a\nsee b\nsee c\n")]).await;
-    house.back_up().await;
-    house.net("walt").shows_alike("see ");
-    house.pass(hours(1)).await;
-    let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
-    house.put_back().await;
-    house.pass(hours(2)).await;
-    let pause = house.standing("walt").await.paused.unwrap();
+    let mut fixture = EngineFixture::of([(hourly("walt"), "see a\nsee b\nsee c\n")]).await;
+    fixture.back_up().await;
+    fixture.net("walt").shows_alike("see ");
+    fixture.pass(hours(1)).await;
+    let account = account_of(&fixture, "walt");
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
+    fixture.put_back().await;
+    fixture.pass(hours(2)).await;
+    let pause = fixture.standing("walt").await.paused.unwrap();
     assert!(pause.why.is_some(), "it was no person");
-    assert_eq!(house.net("walt").texts(), ["see a"]);
+    assert_eq!(fixture.net("walt").texts(), ["see a"]);
 }
 
 #[tokio::test]
 async fn an_account_that_shows_only_a_part_counts_as_one_that_can_t_be_read() {
-    let mut house = House::of([(hourly("walt"), FIVE)]).await;
-    house.back_up().await;
-    house.pass(hours(1)).await;
+    let mut fixture = EngineFixture::of([(hourly("walt"), FIVE)]).await;
+    fixture.back_up().await;
+    fixture.pass(hours(1)).await;
     let why = Why::new(Cause::Silence, "the account has more than 2000 posts since then");
-    house.net("walt").has_posted(Ok(Timeline::Partial(account_of(&house, "walt"), why)));
-    house.put_back().await;
-    house.pass(hours(1)).await;
-    assert_eq!(times(&house, "two"), 0, "what is missing may be any line");
+    fixture.net("walt").has_posted(Ok(Timeline::Partial(account_of(&fixture, "walt"), why)));
+    fixture.put_back().await;
+    fixture.pass(hours(1)).await;
+    assert_eq!(times(&fixture, "two"), 0, "what is missing may be any line");
     let paused = |event: &Event| matches!(event, Event::Paused { why: Some(why), .. } if why.contains("more than 2000"));
-    assert_eq!(house.count(paused), 1);
+    assert_eq!(fixture.count(paused), 1);
 }
 
 /// A person asks what the account had before, as far as it shows that.
 #[tokio::test]
 async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
-    let house = House::of([(hourly("walt"), FIVE)]).await;
+    let fixture = EngineFixture::of([(hourly("walt"), FIVE)]).await;
     let old = |text: &str, at_time: &str| shown(text, text, at(at_time));
     let seen = vec![old("three", "2020-01-01T00:00:00Z"), old("something else", "2020-01-02T00:00:00Z")];
     let why = Why::new(Cause::Silence, "the account has more than 2000 posts");
-    house.net("walt").has_posted(Ok(Timeline::Partial(seen, why)));
-    house.pass(hours(1)).await;
-    let before = house.rows("walt").await.len();
-    let answer = wish(&house, CommandKind::History { bot: "walt".to_owned() }).await;
+    fixture.net("walt").has_posted(Ok(Timeline::Partial(seen, why)));
+    fixture.pass(hours(1)).await;
+    let before = fixture.rows("walt").await.len();
+    let answer = wish(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(answer.done, "{answer:?}");
-    assert_eq!(house.rows("walt").await.len() - before, 1, "of two, the one that is a line");
-    assert_eq!(house.net("walt").read_since(), [at("1970-01-01T00:00:00Z")], "from the beginning");
-    house.pass(hours(5)).await;
-    assert_eq!(house.net("walt").texts(), ["one", "two", "four", "five"]);
+    assert_eq!(fixture.rows("walt").await.len() - before, 1, "of two, the one that is a line");
+    assert_eq!(fixture.net("walt").read_since(), [at("1970-01-01T00:00:00Z")], "from the beginning");
+    fixture.pass(hours(5)).await;
+    assert_eq!(fixture.net("walt").texts(), ["one", "two", "four", "five"]);
     // What is older stands before what was posted since, and asking again finds nothing new.
-    let rows = house.rows("walt").await;
+    let rows = fixture.rows("walt").await;
     assert_eq!(rows.iter().find(|row| row.text.as_deref() == Some("three")).unwrap().slot, None);
-    let again = wish(&house, CommandKind::History { bot: "walt".to_owned() }).await;
+    let again = wish(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(again.done, "{again:?}");
-    assert_eq!(house.rows("walt").await.len(), rows.len());
+    assert_eq!(fixture.rows("walt").await.len(), rows.len());
     let refused = Why::new(Cause::App, "reading is not in your plan");
-    house.net("walt").has_posted(Ok(Timeline::Unavailable(refused)));
-    let refused = wish(&house, CommandKind::History { bot: "walt".to_owned() }).await;
+    fixture.net("walt").has_posted(Ok(Timeline::Unavailable(refused)));
+    let refused = wish(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(!refused.done && refused.message.contains("reading is not in your plan"), "{refused:?}");
-    assert_eq!(house.rows("walt").await.len(), rows.len());
+    assert_eq!(fixture.rows("walt").await.len(), rows.len());
 }
 
 /// On the account it looks like another of equal lines, and would be sent again if that had its id.
 #[tokio::test]
 async fn a_history_waits_for_a_post_whose_outcome_is_unknown() {
-    let house = House::of([(hourly("walt"), "holy\nholy\n")]).await;
-    house.net("walt").then(Next::Hold { arrived: true });
-    house.pass(hours(1)).await;
-    house.net("walt").release(&flockd::net::Outcome::Unknown { reason: "no answer came".to_owned() });
-    house.at_rest().await;
-    let open = house.standing("walt").await.open.expect("it is looked for");
+    let fixture = EngineFixture::of([(hourly("walt"), "holy\nholy\n")]).await;
+    fixture.net("walt").then(Next::Hold { arrived: true });
+    fixture.pass(hours(1)).await;
+    fixture.net("walt").release(&flockd::net::Outcome::Unknown { reason: "no answer came".to_owned() });
+    fixture.at_rest().await;
+    let open = fixture.standing("walt").await.open.expect("it is looked for");
     assert_eq!(open.state, State::Unknown);
-    house.net("walt").has_posted(Ok(Timeline::Complete(account_of(&house, "walt"))));
-    let answer = wish(&house, CommandKind::History { bot: "walt".to_owned() }).await;
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account_of(&fixture, "walt"))));
+    let answer = wish(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(!answer.done, "{answer:?}");
-    assert_eq!(house.rows("walt").await.len(), 1, "nothing has its id");
+    assert_eq!(fixture.rows("walt").await.len(), 1, "nothing has its id");
 }
 
 /// The clock was three hours ahead when the copy was made, and was set right before the copy was put back.
 #[tokio::test]
 async fn a_copy_of_a_clock_that_was_ahead_hides_nothing_that_was_posted_since() {
-    let mut house = House::of([(hourly("walt"), "one\ntwo\nthree\nfour\nfive\nsix\nseven\n")]).await;
-    house.pass(hours(2)).await;
-    house.stop().await;
-    let now = house.now();
-    house.clock.set(now + chrono::TimeDelta::hours(3));
-    house.back_up().await;
-    house.clock.set(now);
-    house.start().await;
-    house.pass(hours(4)).await;
-    let account = account_of(&house, "walt");
-    house.net("walt").has_posted(Ok(Timeline::Complete(account)));
-    house.put_back().await;
-    let since = house.net("walt").read_since();
+    let mut fixture =
+        EngineFixture::of([(hourly("walt"), "one\ntwo\nthree\nfour\nfive\nsix\nseven\n")]).await;
+    fixture.pass(hours(2)).await;
+    fixture.stop().await;
+    let now = fixture.now();
+    fixture.clock.set(now + chrono::TimeDelta::hours(3));
+    fixture.back_up().await;
+    fixture.clock.set(now);
+    fixture.start().await;
+    fixture.pass(hours(4)).await;
+    let account = account_of(&fixture, "walt");
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
+    fixture.put_back().await;
+    let since = fixture.net("walt").read_since();
     assert!(since.len() == 1 && since[0] <= at("2024-03-05T14:00:00Z"), "{since:?}");
-    house.pass(hours(1)).await;
-    assert_eq!(times(&house, "three"), 1);
-    assert_eq!(house.net("walt").texts().last().unwrap(), "seven");
+    fixture.pass(hours(1)).await;
+    assert_eq!(times(&fixture, "three"), 1);
+    assert_eq!(fixture.net("walt").texts().last().unwrap(), "seven");
 }
 
 /// The account shows two lines in the spelling of its server, and one that may be a third.
@@ -384,25 +385,25 @@ async fn a_post_that_is_like_a_line_is_no_leave_to_say_it_again() {
     let seen = seen.map(|(text, time)| shown(text, text, at(&format!("2024-03-05T{time}Z"))));
     for (on_unknown, said) in [(OnUnknown::Ask, 0), (OnUnknown::AssumePosted, 1)] {
         let walt = Bot { on_unknown, schedule: cron("0 0 * * *"), ..bot("walt") };
-        let mut house = House::of([(walt, POEM)]).await;
-        house.back_up().await;
-        house.pass(hours(4)).await;
-        house.net("walt").has_posted(Ok(Timeline::Complete(seen.to_vec())));
-        house.put_back().await;
-        house.pass(hours(48)).await;
-        assert_eq!(house.net("walt").sent().len(), said, "{on_unknown:?}");
+        let mut fixture = EngineFixture::of([(walt, POEM)]).await;
+        fixture.back_up().await;
+        fixture.pass(hours(4)).await;
+        fixture.net("walt").has_posted(Ok(Timeline::Complete(seen.to_vec())));
+        fixture.put_back().await;
+        fixture.pass(hours(48)).await;
+        assert_eq!(fixture.net("walt").sent().len(), said, "{on_unknown:?}");
         if on_unknown == OnUnknown::Ask {
-            let pause = house.standing("walt").await.paused.expect("a person is asked");
+            let pause = fixture.standing("walt").await.paused.expect("a person is asked");
             let why = pause.why.unwrap();
             assert!(why.contains("the third line"), "{why}");
             // What is known is kept, whatever the person finds.
-            assert!(wish(&house, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
-            house.pass(hours(72)).await;
-            let mut texts = house.net("walt").texts();
+            assert!(wish(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
+            fixture.pass(hours(72)).await;
+            let mut texts = fixture.net("walt").texts();
             texts.sort();
             assert_eq!(texts, ["the :leaf: third line of it", "the fourth and last"]);
         } else {
-            assert_eq!(house.net("walt").texts(), ["the fourth and last"]);
+            assert_eq!(fixture.net("walt").texts(), ["the fourth and last"]);
         }
     }
 }
@@ -411,13 +412,13 @@ async fn a_post_that_is_like_a_line_is_no_leave_to_say_it_again() {
 #[tokio::test]
 async fn a_line_that_is_there_for_sure_is_in_no_doubt() {
     let walt = Bot { schedule: cron("0 0 * * *"), ..bot("walt") };
-    let mut house = House::of([(walt, "the wind blows through the leaves\nand on\n")]).await;
-    house.back_up().await;
-    house.pass(hours(4)).await;
+    let mut fixture = EngineFixture::of([(walt, "the wind blows through the leaves\nand on\n")]).await;
+    fixture.back_up().await;
+    fixture.pass(hours(4)).await;
     let seen = ["the wind :leaf: blows through all the leaves", "the wind blows through the leaves"];
     let seen = seen.map(|text| shown(text, text, at("2024-03-05T13:00:00Z")));
-    house.net("walt").has_posted(Ok(Timeline::Complete(seen.to_vec())));
-    house.put_back().await;
-    house.pass(hours(48)).await;
-    assert_eq!(house.net("walt").texts(), ["and on"]);
+    fixture.net("walt").has_posted(Ok(Timeline::Complete(seen.to_vec())));
+    fixture.put_back().await;
+    fixture.pass(hours(48)).await;
+    assert_eq!(fixture.net("walt").texts(), ["and on"]);
 }

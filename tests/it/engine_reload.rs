@@ -11,7 +11,7 @@ use flockd::store::CommandKind;
 use jiff::tz::TimeZone;
 
 use crate::support::clock::{at, minutes, seconds};
-use crate::support::fixture::House;
+use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{Next, posted};
 
@@ -20,167 +20,167 @@ fn touch(bot: &mut Bot) {
     bot.max_late += Duration::from_secs(1);
 }
 
-fn nothing_was_missed(house: &House) -> bool {
-    house.count(|event| {
+fn nothing_was_missed(fixture: &EngineFixture) -> bool {
+    fixture.count(|event| {
         matches!(event, Event::Missed { .. } | Event::Doubted(_) | Event::LedgerTrouble { .. })
     }) == 0
 }
 
 #[tokio::test]
 async fn bots_come_go_and_change_and_the_others_go_on() {
-    let mut house = House::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
-    house.pass(seconds(90)).await;
-    let emily = house.bots.pop().unwrap();
-    touch(&mut house.bots[0]);
-    house.add(bot("sylvia"), &poem("s", 9));
-    house.reload().await;
-    house.pass(seconds(60)).await;
-    assert_eq!(house.story("walt").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
-    assert_eq!(house.story("emily").await, ["12:01:00 posted e1"]);
-    assert_eq!(house.story("sylvia").await, ["12:02:00 posted s1"], "her slots begin when she comes");
-    house.bots.push(emily);
-    house.reload().await;
-    house.pass(seconds(30)).await;
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
+    fixture.pass(seconds(90)).await;
+    let emily = fixture.bots.pop().unwrap();
+    touch(&mut fixture.bots[0]);
+    fixture.add(bot("sylvia"), &poem("s", 9));
+    fixture.reload().await;
+    fixture.pass(seconds(60)).await;
+    assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
+    assert_eq!(fixture.history("emily").await, ["12:01:00 posted e1"]);
+    assert_eq!(fixture.history("sylvia").await, ["12:02:00 posted s1"], "her slots begin when she comes");
+    fixture.bots.push(emily);
+    fixture.reload().await;
+    fixture.pass(seconds(30)).await;
     assert_eq!(
-        house.story("emily").await,
+        fixture.history("emily").await,
         ["12:01:00 posted e1", "12:02:00 posted e2", "12:03:00 posted e3"],
         "who comes back makes up for what was missed, as after a restart"
     );
-    assert!(nothing_was_missed(&house));
+    assert!(nothing_was_missed(&fixture));
 }
 
 #[tokio::test]
 async fn who_has_left_finishes_the_post_in_flight() {
-    let mut house = House::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
-    house.net("walt").then(Next::Hold { arrived: true });
-    house.pass(minutes(1)).await;
-    house.bots.remove(0);
-    house.reload().await;
-    house.net("walt").release(&posted("1"));
-    house.pass(minutes(5)).await;
-    assert_eq!(house.story("walt").await, ["12:01:00 posted w1"]);
-    assert_eq!(house.rows("emily").await.len(), 6);
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
+    fixture.net("walt").then(Next::Hold { arrived: true });
+    fixture.pass(minutes(1)).await;
+    fixture.bots.remove(0);
+    fixture.reload().await;
+    fixture.net("walt").release(&posted("1"));
+    fixture.pass(minutes(5)).await;
+    assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1"]);
+    assert_eq!(fixture.rows("emily").await.len(), 6);
 }
 
 #[tokio::test]
 async fn who_comes_back_in_the_middle_of_a_post_is_not_asked_to_do_two_things_at_once() {
-    let mut house = House::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
-    house.net("walt").then(Next::Hold { arrived: true });
-    house.pass(minutes(1)).await;
-    let mut walt = house.bots.remove(0);
-    house.reload().await;
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
+    fixture.net("walt").then(Next::Hold { arrived: true });
+    fixture.pass(minutes(1)).await;
+    let mut walt = fixture.bots.remove(0);
+    fixture.reload().await;
     touch(&mut walt);
-    house.bots.push(walt);
-    house.reload().await;
-    house.pass(seconds(90)).await;
-    assert_eq!(house.net("walt").texts(), ["w1"]);
-    house.net("walt").release(&posted("1"));
-    house.at_rest().await;
-    assert_eq!(house.story("walt").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
-    assert!(nothing_was_missed(&house));
+    fixture.bots.push(walt);
+    fixture.reload().await;
+    fixture.pass(seconds(90)).await;
+    assert_eq!(fixture.net("walt").texts(), ["w1"]);
+    fixture.net("walt").release(&posted("1"));
+    fixture.at_rest().await;
+    assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
+    assert!(nothing_was_missed(&fixture));
 }
 
 #[tokio::test]
 async fn a_changed_schedule_begins_anew_and_no_other_does() {
     let late = Bot { schedule: cron("@yearly"), ..bot("emily") };
-    let mut house = House::of([(bot("walt"), poem("w", 9)), (late, poem("e", 9))]).await;
-    house.pass_until("2024-03-05T12:10:30Z").await;
-    house.bots.iter_mut().for_each(touch);
-    house.bots[1].schedule = cron("*/5 * * * *");
-    house.reload().await;
-    house.pass_until("2024-03-05T12:15:00Z").await;
-    assert_eq!(house.story("emily").await, ["12:15:00 posted e1"], "nothing before it was meant");
-    assert_eq!(house.rows("walt").await.len(), 9, "and then the poem is at its end");
-    assert!(nothing_was_missed(&house));
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (late, poem("e", 9))]).await;
+    fixture.pass_until("2024-03-05T12:10:30Z").await;
+    fixture.bots.iter_mut().for_each(touch);
+    fixture.bots[1].schedule = cron("*/5 * * * *");
+    fixture.reload().await;
+    fixture.pass_until("2024-03-05T12:15:00Z").await;
+    assert_eq!(fixture.history("emily").await, ["12:15:00 posted e1"], "nothing before it was meant");
+    assert_eq!(fixture.rows("walt").await.len(), 9, "and then the poem is at its end");
+    assert!(nothing_was_missed(&fixture));
 }
 
 #[tokio::test]
 async fn what_is_remembered_of_a_bot_stays() {
     let forever = Bot { at_end: AtEnd::Again, max_per_hour: 2, ..bot("flood") };
     let bots = [(bot("held"), poem("h", 9)), (bot("done"), "d1\n".to_owned()), (forever, poem("f", 9))];
-    let mut house = House::of(bots).await;
+    let mut fixture = EngineFixture::of(bots).await;
     let until = at("2024-03-05T12:30:00Z");
     let why = Why::new(Cause::Credits, "the credits are used up");
-    house.net("held").cooldown(Cooldown { scope: LimitScope::Bot, until, why });
-    house.pass(seconds(150)).await;
+    fixture.net("held").cooldown(Cooldown { scope: LimitScope::Bot, until, why });
+    fixture.pass(seconds(150)).await;
     for _ in 0..3 {
-        house.bots.iter_mut().for_each(touch);
-        house.reload().await;
-        house.pass(minutes(1)).await;
+        fixture.bots.iter_mut().for_each(touch);
+        fixture.reload().await;
+        fixture.pass(minutes(1)).await;
     }
-    assert_eq!(house.net("held").texts(), ["h1"], "the network was promised patience");
-    assert_eq!(house.net("flood").texts(), ["f1", "f2"]);
-    assert_eq!(house.count(|event| matches!(event, Event::Exhausted { .. })), 1);
+    assert_eq!(fixture.net("held").texts(), ["h1"], "the network was promised patience");
+    assert_eq!(fixture.net("flood").texts(), ["f1", "f2"]);
+    assert_eq!(fixture.count(|event| matches!(event, Event::Exhausted { .. })), 1);
 }
 
 #[tokio::test]
 async fn who_gets_another_name_finishes_its_post_first_and_keeps_its_history() {
-    let mut house = House::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
-    house.net("walt").then(Next::Hold { arrived: true });
-    house.pass(minutes(1)).await;
-    house.bots.remove(0);
-    house.add(Bot { was: Some("walt".parse().unwrap()), ..bot("whitman") }, &poem("w", 9));
-    let reloaded = house.hand_over();
-    house.pass(seconds(90)).await;
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
+    fixture.net("walt").then(Next::Hold { arrived: true });
+    fixture.pass(minutes(1)).await;
+    fixture.bots.remove(0);
+    fixture.add(Bot { was: Some("walt".parse().unwrap()), ..bot("whitman") }, &poem("w", 9));
+    let reloaded = fixture.hand_over();
+    fixture.pass(seconds(90)).await;
     assert!(!reloaded.is_finished(), "his post must not move under the hands of who sends it");
-    assert_eq!(house.rows("emily").await.len(), 2, "meanwhile the others go on");
-    house.net("walt").release(&posted("1"));
+    assert_eq!(fixture.rows("emily").await.len(), 2, "meanwhile the others go on");
+    fixture.net("walt").release(&posted("1"));
     reloaded.await.unwrap().unwrap();
-    house.at_rest().await;
-    assert_eq!(house.story("walt").await, Vec::<String>::new());
-    assert_eq!(house.story("whitman").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
-    assert!(nothing_was_missed(&house));
+    fixture.at_rest().await;
+    assert_eq!(fixture.history("walt").await, Vec::<String>::new());
+    assert_eq!(fixture.history("whitman").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
+    assert!(nothing_was_missed(&fixture));
 }
 
 #[tokio::test]
 async fn a_ledger_that_refuses_leaves_everything_as_it_was() {
-    let mut house = House::of([(bot("walt"), poem("w", 9))]).await;
-    house.add(bot("emily"), &poem("e", 9));
-    house.add(Bot { was: Some("walt".parse().unwrap()), ..bot("whitman") }, &poem("w", 9));
-    house.bots.remove(0);
-    house.spoil("before update on bot").await;
-    assert!(house.hand_over().await.unwrap().is_err());
-    house.heal().await;
-    house.pass(minutes(1)).await;
-    assert_eq!(house.story("walt").await, ["12:01:00 posted w1"]);
-    house.reload().await;
-    house.pass(minutes(1)).await;
-    assert_eq!(house.story("whitman").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
-    assert_eq!(house.story("emily").await, ["12:02:00 posted e1"]);
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
+    fixture.add(bot("emily"), &poem("e", 9));
+    fixture.add(Bot { was: Some("walt".parse().unwrap()), ..bot("whitman") }, &poem("w", 9));
+    fixture.bots.remove(0);
+    fixture.spoil("before update on bot").await;
+    assert!(fixture.hand_over().await.unwrap().is_err());
+    fixture.heal().await;
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1"]);
+    fixture.reload().await;
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.history("whitman").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
+    assert_eq!(fixture.history("emily").await, ["12:02:00 posted e1"]);
 }
 
 #[tokio::test]
 async fn what_was_asked_of_who_has_left_is_answered() {
-    let mut house = House::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
-    house.net("walt").then(Next::Hold { arrived: true });
-    house.pass(minutes(1)).await;
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
+    fixture.net("walt").then(Next::Hold { arrived: true });
+    fixture.pass(minutes(1)).await;
     let post = |bot: &str| CommandKind::Post { bot: bot.to_owned(), text: Some("by hand".to_owned()) };
-    let queued = house.ask(post("walt")).await;
-    house.at_rest().await;
-    house.bots.remove(0);
-    house.reload().await;
-    house.net("walt").release(&posted("1"));
-    house.still_waiting().await;
-    let unknown = house.ask(post("walt")).await;
+    let queued = fixture.ask(post("walt")).await;
+    fixture.at_rest().await;
+    fixture.bots.remove(0);
+    fixture.reload().await;
+    fixture.net("walt").release(&posted("1"));
+    fixture.still_waiting().await;
+    let unknown = fixture.ask(post("walt")).await;
     for id in [queued, unknown] {
-        let answer = house.answer(id).await;
+        let answer = fixture.answer(id).await;
         assert!(!answer.done && answer.post.is_none(), "{answer:?}");
     }
-    assert_eq!(house.net("walt").texts(), ["w1"]);
+    assert_eq!(fixture.net("walt").texts(), ["w1"]);
 }
 
 #[tokio::test]
 async fn a_thousand_reloads_leave_no_trace() {
-    let mut house = House::of([(bot("walt"), poem("w", 99))]).await;
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 99))]).await;
     for round in 0..1_000 {
-        touch(&mut house.bots[0]);
-        house.reload().await;
+        touch(&mut fixture.bots[0]);
+        fixture.reload().await;
         if round % 100 == 0 {
-            house.pass(minutes(1)).await;
+            fixture.pass(minutes(1)).await;
         }
     }
-    assert_eq!(house.rows("walt").await.len(), 10);
-    assert!(nothing_was_missed(&house));
+    assert_eq!(fixture.rows("walt").await.len(), 10);
+    assert!(nothing_was_missed(&fixture));
 }
 
 /// A bot that posts at six in the morning in Vancouver, by rules that put that city so many hours before UTC.
@@ -193,19 +193,19 @@ fn at_six(bot: &mut Bot, hours: i8) {
 async fn new_rules_of_a_time_zone_move_the_slots_to_come_and_repeat_none() {
     let mut walt = bot("walt");
     at_six(&mut walt, 8);
-    let mut house = House::of([(walt, poem("w", 9))]).await;
-    house.pass_until("2024-03-05T14:10:00Z").await;
-    at_six(&mut house.bots[0], 7);
-    house.reload().await;
-    house.pass_until("2024-03-06T14:30:00Z").await;
-    assert_eq!(house.story("walt").await, ["14:00:00 posted w1", "13:00:00 posted w2"]);
-    at_six(&mut house.bots[0], 8);
-    house.reload().await;
-    house.pass_until("2024-03-08T12:00:00Z").await;
+    let mut fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
+    fixture.pass_until("2024-03-05T14:10:00Z").await;
+    at_six(&mut fixture.bots[0], 7);
+    fixture.reload().await;
+    fixture.pass_until("2024-03-06T14:30:00Z").await;
+    assert_eq!(fixture.history("walt").await, ["14:00:00 posted w1", "13:00:00 posted w2"]);
+    at_six(&mut fixture.bots[0], 8);
+    fixture.reload().await;
+    fixture.pass_until("2024-03-08T12:00:00Z").await;
     assert_eq!(
-        house.story("walt").await,
+        fixture.history("walt").await,
         ["14:00:00 posted w1", "13:00:00 posted w2", "14:00:00 posted w3", "14:00:00 posted w4"],
         "the clock went back after six, which it shows once more that day; then once a day"
     );
-    assert!(nothing_was_missed(&house));
+    assert!(nothing_was_missed(&fixture));
 }

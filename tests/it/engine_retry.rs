@@ -6,7 +6,7 @@ use flockd::flock::{AtEnd, Bot, NetworkKind, Order};
 use flockd::net::{Outcome, Rejection};
 
 use crate::support::clock::{at, delta, hours, minutes, seconds};
-use crate::support::fixture::{House, IN_FLIGHT};
+use crate::support::fixture::{EngineFixture, IN_FLIGHT};
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{Next, account, duplicate, posted, refused, setback, unreachable};
 
@@ -14,13 +14,13 @@ use crate::support::network::{Next, account, duplicate, posted, refused, setback
 async fn what_was_not_accepted_is_sent_again_with_growing_pauses() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
-    let house = House::of([(walt, "one\ntwo\n")]).await;
+    let fixture = EngineFixture::of([(walt, "one\ntwo\n")]).await;
     for _ in 0..6 {
-        house.net("walt").then(unreachable());
+        fixture.net("walt").then(unreachable());
     }
-    house.pass_until("2024-03-05T13:30:00Z").await;
-    let sent = house.net("walt").sent();
-    assert_eq!(house.story("walt").await, ["13:00:00 posted one"]);
+    fixture.pass_until("2024-03-05T13:30:00Z").await;
+    let sent = fixture.net("walt").sent();
+    assert_eq!(fixture.history("walt").await, ["13:00:00 posted one"]);
     assert_eq!(sent.len(), 7);
     let first = &sent[0].post;
     assert!(
@@ -30,63 +30,63 @@ async fn what_was_not_accepted_is_sent_again_with_growing_pauses() {
     let pauses: Vec<_> = sent.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
     assert!(pauses[0] >= delta(seconds(3)) && pauses[0] <= delta(seconds(5)), "{pauses:?}");
     assert!(pauses[5] > pauses[0] * 4, "{pauses:?}");
-    let row = house.last("walt").await;
+    let row = fixture.last("walt").await;
     assert_eq!((row.attempts, row.errors, row.cause), (7, 0, None), "silence is no definite error");
-    assert_eq!(house.count(|event| matches!(event, Event::Returned(_))), 6);
+    assert_eq!(fixture.count(|event| matches!(event, Event::Returned(_))), 6);
 }
 
 #[tokio::test]
 async fn what_is_too_late_is_released_and_its_line_is_used_later() {
     let mut walt = bot("walt");
     (walt.schedule, walt.max_late) = (cron("@hourly"), minutes(10));
-    let house = House::of([(walt, "one\ntwo\n")]).await;
-    house.net("walt").always(unreachable());
-    house.pass_until("2024-03-05T13:30:00Z").await;
-    let row = house.last("walt").await;
+    let fixture = EngineFixture::of([(walt, "one\ntwo\n")]).await;
+    fixture.net("walt").always(unreachable());
+    fixture.pass_until("2024-03-05T13:30:00Z").await;
+    let row = fixture.last("walt").await;
     assert_eq!((row.state, row.cause), (State::Released, Some(Cause::Unreachable)));
-    assert!(house.net("walt").sent().iter().all(|sent| sent.at <= at("2024-03-05T13:10:00Z")));
-    house.net("walt").always(posted("back"));
-    house.pass_until("2024-03-05T14:00:00Z").await;
-    assert_eq!(house.story("walt").await, ["13:00:00 released (unreachable) one", "14:00:00 posted one"]);
+    assert!(fixture.net("walt").sent().iter().all(|sent| sent.at <= at("2024-03-05T13:10:00Z")));
+    fixture.net("walt").always(posted("back"));
+    fixture.pass_until("2024-03-05T14:00:00Z").await;
+    assert_eq!(fixture.history("walt").await, ["13:00:00 released (unreachable) one", "14:00:00 posted one"]);
 }
 
 #[tokio::test]
 async fn a_slot_that_fires_late_is_still_tried_again_soon() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
-    let mut house = House::of([(walt, "one\n")]).await;
-    house.stop().await;
-    house.pass_until("2024-03-05T13:50:00Z").await;
+    let mut fixture = EngineFixture::of([(walt, "one\n")]).await;
+    fixture.stop().await;
+    fixture.pass_until("2024-03-05T13:50:00Z").await;
     // As after a power cut: flockd is up before the network is.
-    house.net("walt").then(unreachable());
-    house.start().await;
-    house.pass(seconds(10)).await;
-    assert_eq!(house.story("walt").await, ["13:00:00 posted one"]);
+    fixture.net("walt").then(unreachable());
+    fixture.start().await;
+    fixture.pass(seconds(10)).await;
+    assert_eq!(fixture.history("walt").await, ["13:00:00 posted one"]);
 }
 
 #[tokio::test]
 async fn the_networks_own_word_on_when_to_come_back_is_obeyed() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
-    let house = House::of([(walt, "one\n")]).await;
+    let fixture = EngineFixture::of([(walt, "one\n")]).await;
     let retry_at = at("2024-03-05T13:20:00Z");
-    house.net("walt").then(setback(Cause::Limits, Some(retry_at)));
-    house.pass_until("2024-03-05T13:19:59Z").await;
-    assert_eq!(house.last("walt").await.retry_at, Some(retry_at));
-    assert_eq!(house.net("walt").sent().len(), 1);
-    house.pass(seconds(1)).await;
-    assert_eq!(house.story("walt").await, ["13:00:00 posted one"]);
-    assert_eq!(house.last("walt").await.errors, 1, "that was a definite error");
+    fixture.net("walt").then(setback(Cause::Limits, Some(retry_at)));
+    fixture.pass_until("2024-03-05T13:19:59Z").await;
+    assert_eq!(fixture.last("walt").await.retry_at, Some(retry_at));
+    assert_eq!(fixture.net("walt").sent().len(), 1);
+    fixture.pass(seconds(1)).await;
+    assert_eq!(fixture.history("walt").await, ["13:00:00 posted one"]);
+    assert_eq!(fixture.last("walt").await.errors, 1, "that was a definite error");
 }
 
 #[tokio::test]
 async fn a_network_that_says_now_is_not_hammered() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
-    let house = House::of([(walt, "one\n")]).await;
-    house.net("walt").always(setback(Cause::Limits, Some(at("2024-03-05T10:00:00Z"))));
-    house.pass_until("2024-03-05T13:01:00Z").await;
-    let sent = house.net("walt").sent();
+    let fixture = EngineFixture::of([(walt, "one\n")]).await;
+    fixture.net("walt").always(setback(Cause::Limits, Some(at("2024-03-05T10:00:00Z"))));
+    fixture.pass_until("2024-03-05T13:01:00Z").await;
+    let sent = fixture.net("walt").sent();
     assert!((5..=20).contains(&sent.len()), "{} attempts in a minute", sent.len());
 }
 
@@ -94,122 +94,125 @@ async fn a_network_that_says_now_is_not_hammered() {
 async fn a_word_that_is_too_far_off_releases_at_once() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
-    let house = House::of([(walt, "one\n")]).await;
-    house.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T14:00:01Z"))));
-    house.pass_until("2024-03-05T13:00:00Z").await;
-    assert_eq!(house.story("walt").await, ["13:00:00 released (limits) one"]);
+    let fixture = EngineFixture::of([(walt, "one\n")]).await;
+    fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T14:00:01Z"))));
+    fixture.pass_until("2024-03-05T13:00:00Z").await;
+    assert_eq!(fixture.history("walt").await, ["13:00:00 released (limits) one"]);
 }
 
 #[tokio::test]
 async fn a_refused_line_is_used_up_and_the_next_slot_goes_on() {
-    let house = House::of([(bot("walt"), "one\ntwo\n")]).await;
-    house.net("walt").then(refused());
-    house.pass(minutes(4)).await;
-    assert_eq!(house.story("walt").await, ["12:01:00 refused (text) one", "12:02:00 posted two"]);
-    assert_eq!(house.last("walt").await.errors, 0);
+    let fixture = EngineFixture::of([(bot("walt"), "one\ntwo\n")]).await;
+    fixture.net("walt").then(refused());
+    fixture.pass(minutes(4)).await;
+    assert_eq!(fixture.history("walt").await, ["12:01:00 refused (text) one", "12:02:00 posted two"]);
+    assert_eq!(fixture.last("walt").await.errors, 0);
 }
 
 #[tokio::test]
 async fn a_refrain_is_passed_over_until_another_was_posted_and_refused_the_third_time() {
-    let house = House::of([(bot("walt"), "Holy!\none\ntwo\n")]).await;
-    house.net("walt").then(duplicate());
-    house.net("walt").then(posted("1"));
-    house.net("walt").then(duplicate());
-    house.net("walt").then(posted("2"));
-    house.net("walt").then(duplicate());
-    house.pass(minutes(7)).await;
-    let story = [
+    let fixture = EngineFixture::of([(bot("walt"), "Holy!\none\ntwo\n")]).await;
+    fixture.net("walt").then(duplicate());
+    fixture.net("walt").then(posted("1"));
+    fixture.net("walt").then(duplicate());
+    fixture.net("walt").then(posted("2"));
+    fixture.net("walt").then(duplicate());
+    fixture.pass(minutes(7)).await;
+    let history = [
         "12:01:00 released (duplicate) Holy!",
         "12:02:00 posted one",
         "12:03:00 released (duplicate) Holy!",
         "12:04:00 posted two",
         "12:05:00 refused (duplicate) Holy!",
     ];
-    assert_eq!(house.story("walt").await, story);
+    assert_eq!(fixture.history("walt").await, history);
 }
 
 #[tokio::test]
 async fn a_bot_that_may_not_post_plans_releases_and_burns_no_line() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
-    let house = House::of([(walt, "one\n"), (bot("emily"), poem("e", 99).as_str())]).await;
+    let fixture = EngineFixture::of([(walt, "one\n"), (bot("emily"), poem("e", 99).as_str())]).await;
     let wrong: Rejection = setback(Cause::Account, None);
-    house.net("walt").prepares(Err(wrong));
-    house.pass_until("2024-03-05T13:00:00Z").await;
-    assert_eq!(house.story("walt").await, ["13:00:00 planned (account) one"]);
-    assert_eq!(house.last("walt").await.attempts, 0);
-    house.pass_until("2024-03-05T14:59:00Z").await;
-    let story = house.story("walt").await;
-    assert_eq!(story[0], "13:00:00 released (account) one");
-    assert!(house.net("walt").sent().is_empty(), "nothing is sent as another account");
-    assert!(house.net("emily").sent().len() >= 60);
-    house.net("walt").prepares(Ok(account("walt_lines")));
-    house.pass_until("2024-03-05T15:30:00Z").await;
-    assert_eq!(house.net("walt").texts(), ["one"]);
+    fixture.net("walt").prepares(Err(wrong));
+    fixture.pass_until("2024-03-05T13:00:00Z").await;
+    assert_eq!(fixture.history("walt").await, ["13:00:00 planned (account) one"]);
+    assert_eq!(fixture.last("walt").await.attempts, 0);
+    fixture.pass_until("2024-03-05T14:59:00Z").await;
+    let history = fixture.history("walt").await;
+    assert_eq!(history[0], "13:00:00 released (account) one");
+    assert!(fixture.net("walt").sent().is_empty(), "nothing is sent as another account");
+    assert!(fixture.net("emily").sent().len() >= 60);
+    fixture.net("walt").prepares(Ok(account("walt_lines")));
+    fixture.pass_until("2024-03-05T15:30:00Z").await;
+    assert_eq!(fixture.net("walt").texts(), ["one"]);
 }
 
 #[tokio::test]
 async fn a_round_that_begins_in_an_outage_is_told_once() {
     let mut walt = bot("walt");
     (walt.at_end, walt.max_late) = (AtEnd::Again, seconds(2));
-    let house = House::of([(walt, "one\n")]).await;
-    house.pass(minutes(1)).await;
-    house.net("walt").always(unreachable());
-    house.pass(minutes(3)).await;
-    house.net("walt").always(posted("back"));
-    house.pass(minutes(1)).await;
-    assert_eq!(house.rows("walt").await.len(), 5);
-    assert_eq!(house.standing("walt").await.round, 2);
-    assert_eq!(house.count(|event| matches!(event, Event::RoundBegun { .. })), 1);
+    let fixture = EngineFixture::of([(walt, "one\n")]).await;
+    fixture.pass(minutes(1)).await;
+    fixture.net("walt").always(unreachable());
+    fixture.pass(minutes(3)).await;
+    fixture.net("walt").always(posted("back"));
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.rows("walt").await.len(), 5);
+    assert_eq!(fixture.standing("walt").await.round, 2);
+    assert_eq!(fixture.count(|event| matches!(event, Event::RoundBegun { .. })), 1);
 }
 
 #[tokio::test]
 async fn who_a_bot_is_gets_remembered_and_handed_on() {
-    let mut house = House::of([(bot("walt"), poem("w", 9))]).await;
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     let me = account("walt_lines");
-    house.net("walt").prepares(Ok(me.clone()));
-    house.pass(minutes(2)).await;
-    house.restart().await;
-    house.pass(minutes(1)).await;
-    assert_eq!(house.net("walt").known(), [None, Some(me.clone()), Some(me.clone())]);
-    assert!(house.net("walt").sent().iter().all(|sent| sent.account.as_ref() == Some(&me)));
-    assert_eq!(house.count(|event| matches!(event, Event::Recognised { .. })), 1);
-    assert_eq!(house.standing("walt").await.account, Some(me));
+    fixture.net("walt").prepares(Ok(me.clone()));
+    fixture.pass(minutes(2)).await;
+    fixture.restart().await;
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.net("walt").known(), [None, Some(me.clone()), Some(me.clone())]);
+    assert!(fixture.net("walt").sent().iter().all(|sent| sent.account.as_ref() == Some(&me)));
+    assert_eq!(fixture.count(|event| matches!(event, Event::Recognised { .. })), 1);
+    assert_eq!(fixture.standing("walt").await.account, Some(me));
 }
 
 #[tokio::test]
 async fn a_flood_is_stopped_aloud_whatever_the_schedule_says() {
     let mut walt = bot("walt");
     (walt.schedule, walt.max_per_hour) = (cron("*/10 * * * * *"), 3);
-    let house = House::of([(walt, poem("w", 500))]).await;
-    house.pass(minutes(1)).await;
-    let rows = house.rows("walt").await;
+    let fixture = EngineFixture::of([(walt, poem("w", 500))]).await;
+    fixture.pass(minutes(1)).await;
+    let rows = fixture.rows("walt").await;
     assert_eq!(rows.len(), 6);
-    assert_eq!(house.net("walt").sent().len(), 3);
+    assert_eq!(fixture.net("walt").sent().len(), 3);
     assert!(rows[3..].iter().all(|row| row.cause == Some(Cause::Flood) && row.line.is_none()));
     assert!(rows[3].reason.as_ref().unwrap().contains("max_per_hour"));
-    house.pass(hours(1)).await;
-    assert_eq!(house.net("walt").sent().len(), 6, "three more in the next sixty minutes");
+    fixture.pass(hours(1)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 6, "three more in the next sixty minutes");
 }
 
 #[tokio::test]
 async fn a_network_that_refuses_everything_burns_no_poem() {
     let mut walt = bot("walt");
     walt.max_late = seconds(30);
-    let house = House::of([(walt, poem("w", 9))]).await;
-    house.net("walt").always(refused());
-    house.pass(minutes(5)).await;
-    let story = house.story("walt").await;
-    let rows = house.rows("walt").await;
-    assert_eq!(rows.iter().filter(|row| row.state == State::Refused).count(), 2, "{story:?}");
-    assert!(story[2..].iter().all(|line| line.contains("(app) w3")), "loud, and the line is kept: {story:?}");
-    house.net("walt").forget_the_script();
-    house.pass(minutes(1)).await;
-    assert!(house.story("walt").await.iter().any(|line| line.ends_with("posted w3")));
+    let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
+    fixture.net("walt").always(refused());
+    fixture.pass(minutes(5)).await;
+    let history = fixture.history("walt").await;
+    let rows = fixture.rows("walt").await;
+    assert_eq!(rows.iter().filter(|row| row.state == State::Refused).count(), 2, "{history:?}");
+    assert!(
+        history[2..].iter().all(|line| line.contains("(app) w3")),
+        "loud, and the line is kept: {history:?}"
+    );
+    fixture.net("walt").forget_the_script();
+    fixture.pass(minutes(1)).await;
+    assert!(fixture.history("walt").await.iter().any(|line| line.ends_with("posted w3")));
     // After a post a refusal is the text's own fault again.
-    house.net("walt").then(refused());
-    house.pass(minutes(1)).await;
-    assert_eq!(house.last("walt").await.state, State::Refused);
+    fixture.net("walt").then(refused());
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.last("walt").await.state, State::Refused);
 }
 
 #[tokio::test]
@@ -218,14 +221,14 @@ async fn a_network_that_hangs_holds_up_no_other() {
     let mut robin = bot("robin");
     robin.network = NetworkKind::Feed;
     let bots = names.iter().map(|name| (bot(name), "one\n".to_owned()));
-    let house = House::of(bots.chain([(robin, poem("r", 9))])).await;
+    let fixture = EngineFixture::of(bots.chain([(robin, poem("r", 9))])).await;
     for name in &names {
-        house.net(name).always(Next::Hold { arrived: true });
+        fixture.net(name).always(Next::Hold { arrived: true });
     }
     for line in ["r1", "r2"] {
-        house.pass(minutes(1)).await;
+        fixture.pass(minutes(1)).await;
         let ours = |event: &Event| matches!(event, Event::Posted(post) if post.text.as_deref() == Some(line));
-        house.wait_for(ours).await;
+        fixture.wait_for(ours).await;
     }
 }
 
@@ -237,10 +240,10 @@ fn unclear() -> Next {
 #[tokio::test]
 async fn a_text_that_is_turned_down_in_unknown_words_does_not_block_a_poem_in_its_order() {
     let walt = Bot { order: Order::Sequence, ..bot("walt") };
-    let house = House::of([(walt, poem("w", 9))]).await;
-    (0..3).for_each(|_| house.net("walt").then(unclear()));
-    house.pass(minutes(4)).await;
-    let rows = house.rows("walt").await;
+    let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
+    (0..3).for_each(|_| fixture.net("walt").then(unclear()));
+    fixture.pass(minutes(4)).await;
+    let rows = fixture.rows("walt").await;
     assert_eq!((rows[0].state, rows[0].cause, rows[0].attempts), (State::Refused, Some(Cause::Text), 3));
     assert!(rows[0].reason.as_ref().unwrap().contains("says the script"), "the network's words are kept");
     assert_eq!((rows[1].state, rows[1].text.as_deref()), (State::Posted, Some("w2")));
@@ -249,12 +252,12 @@ async fn a_text_that_is_turned_down_in_unknown_words_does_not_block_a_poem_in_it
 #[tokio::test]
 async fn an_account_that_is_turned_down_in_unknown_words_burns_one_line_and_is_suspended() {
     let walt = Bot { order: Order::Sequence, ..bot("walt") };
-    let house = House::of([(walt, poem("w", 9))]).await;
-    house.net("walt").always(unclear());
-    house.pass(minutes(30)).await;
-    let rows = house.rows("walt").await;
+    let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
+    fixture.net("walt").always(unclear());
+    fixture.pass(minutes(30)).await;
+    let rows = fixture.rows("walt").await;
     let refused = rows.iter().filter(|row| row.state == State::Refused).count();
-    assert_eq!(refused, 1, "{:?}", house.story("walt").await);
+    assert_eq!(refused, 1, "{:?}", fixture.history("walt").await);
     let last = rows.last().unwrap();
     assert_eq!(
         (last.state, last.cause, last.text.as_deref()),
@@ -265,10 +268,10 @@ async fn an_account_that_is_turned_down_in_unknown_words_burns_one_line_and_is_s
 #[tokio::test]
 async fn where_others_of_the_app_post_two_lines_are_burnt_at_the_most() {
     let walt = Bot { order: Order::Sequence, ..bot("walt") };
-    let house = House::of([(walt, poem("w", 9)), (bot("emily"), poem("e", 99))]).await;
-    house.net("walt").always(unclear());
-    house.pass(minutes(50)).await;
-    let rows = house.rows("walt").await;
+    let fixture = EngineFixture::of([(walt, poem("w", 9)), (bot("emily"), poem("e", 99))]).await;
+    fixture.net("walt").always(unclear());
+    fixture.pass(minutes(50)).await;
+    let rows = fixture.rows("walt").await;
     let refused = rows.iter().filter(|row| row.state == State::Refused).count();
-    assert_eq!(refused, 2, "{:?}", house.story("walt").await);
+    assert_eq!(refused, 2, "{:?}", fixture.history("walt").await);
 }

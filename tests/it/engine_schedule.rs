@@ -7,54 +7,54 @@ use flockd::flock::schedule::jitter;
 use flockd::flock::{AtEnd, Order};
 
 use crate::support::clock::{at, hours, minutes, seconds};
-use crate::support::fixture::House;
+use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{Next, posted};
 
 #[tokio::test]
 async fn a_slot_fires_on_time_and_is_recorded() {
-    let house = House::of([(bot("walt"), "one\ntwo\nthree\n")]).await;
-    house.clock.asleep_until(at("2024-03-05T12:00:30Z")).await;
-    house.pass(seconds(59)).await;
-    assert!(house.rows("walt").await.is_empty(), "nothing before the first slot");
-    house.pass(seconds(1)).await;
-    let row = house.last("walt").await;
+    let fixture = EngineFixture::of([(bot("walt"), "one\ntwo\nthree\n")]).await;
+    fixture.clock.asleep_until(at("2024-03-05T12:00:30Z")).await;
+    fixture.pass(seconds(59)).await;
+    assert!(fixture.rows("walt").await.is_empty(), "nothing before the first slot");
+    fixture.pass(seconds(1)).await;
+    let row = fixture.last("walt").await;
     assert_eq!(row.text.as_deref(), Some("one"));
     assert_eq!(row.slot, Some(at("2024-03-05T12:01:00Z")));
     assert_eq!((row.attempts, row.errors, row.doubted), (1, 0, false));
     assert_eq!(row.remote_id.as_deref(), Some("walt-1"));
     assert_eq!((row.sent_at, row.settled_at), (row.slot, row.slot));
-    house.pass(minutes(1)).await;
-    assert_eq!(house.story("walt").await, ["12:01:00 posted one", "12:02:00 posted two"]);
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.history("walt").await, ["12:01:00 posted one", "12:02:00 posted two"]);
 }
 
 #[tokio::test]
 async fn the_row_is_there_before_the_request() {
-    let house = House::of([(bot("walt"), "one\n")]).await;
-    house.net("walt").then(Next::Hold { arrived: false });
-    house.pass(minutes(1)).await;
-    assert_eq!(house.net("walt").held(), 1);
-    assert_eq!(house.story("walt").await, ["12:01:00 sending one"]);
-    let row = house.last("walt").await;
-    assert_eq!(house.net("walt").sent()[0].post, row, "what is sent is what was written");
+    let fixture = EngineFixture::of([(bot("walt"), "one\n")]).await;
+    fixture.net("walt").then(Next::Hold { arrived: false });
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.net("walt").held(), 1);
+    assert_eq!(fixture.history("walt").await, ["12:01:00 sending one"]);
+    let row = fixture.last("walt").await;
+    assert_eq!(fixture.net("walt").sent()[0].post, row, "what is sent is what was written");
 }
 
 #[tokio::test]
 async fn a_bot_never_sends_two_at_once_and_keeps_no_other_waiting() {
     let (walt, emily) = (bot("walt"), bot("emily"));
-    let house = House::of([(walt, poem("w", 20)), (emily, poem("e", 20))]).await;
-    house.net("walt").then(Next::Hold { arrived: true });
-    house.pass(minutes(10)).await;
-    assert_eq!(house.net("walt").sent().len(), 1);
-    assert_eq!(house.net("emily").sent().len(), 10);
-    house.net("walt").release(&posted("late"));
-    house.at_rest().await;
+    let fixture = EngineFixture::of([(walt, poem("w", 20)), (emily, poem("e", 20))]).await;
+    fixture.net("walt").then(Next::Hold { arrived: true });
+    fixture.pass(minutes(10)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 1);
+    assert_eq!(fixture.net("emily").sent().len(), 10);
+    fixture.net("walt").release(&posted("late"));
+    fixture.at_rest().await;
     // Eight slots went by meanwhile, and the newest of those that were missed fires.
-    assert_eq!(house.story("walt").await, ["12:01:00 posted w1", "12:10:00 posted w2"]);
-    assert_eq!(house.standing("walt").await.missed, 8);
-    assert_eq!(house.count(|event| matches!(event, Event::Missed { slots: 8, .. })), 1);
-    house.pass(minutes(1)).await;
-    assert_eq!(house.net("walt").texts(), ["w1", "w2", "w3"]);
+    assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1", "12:10:00 posted w2"]);
+    assert_eq!(fixture.standing("walt").await.missed, 8);
+    assert_eq!(fixture.count(|event| matches!(event, Event::Missed { slots: 8, .. })), 1);
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.net("walt").texts(), ["w1", "w2", "w3"]);
 }
 
 #[tokio::test]
@@ -63,13 +63,13 @@ async fn a_delay_is_obeyed_and_outlives_a_restart() {
     (walt.schedule, walt.jitter) = (cron("0 * * * *"), minutes(30));
     let slot = at("2024-03-05T13:00:00Z");
     let due_at = slot + jitter::delay("walt", slot, minutes(30));
-    let mut house = House::of([(walt, "one\n")]).await;
-    house.pass((due_at - house.now()).to_std().unwrap() - seconds(1)).await;
-    assert!(house.rows("walt").await.is_empty());
-    house.restart().await;
-    assert!(house.rows("walt").await.is_empty());
-    house.pass(seconds(1)).await;
-    let row = house.last("walt").await;
+    let mut fixture = EngineFixture::of([(walt, "one\n")]).await;
+    fixture.pass((due_at - fixture.now()).to_std().unwrap() - seconds(1)).await;
+    assert!(fixture.rows("walt").await.is_empty());
+    fixture.restart().await;
+    assert!(fixture.rows("walt").await.is_empty());
+    fixture.pass(seconds(1)).await;
+    let row = fixture.last("walt").await;
     assert_eq!((row.slot, row.due_at, row.sent_at), (Some(slot), due_at, Some(due_at)));
 }
 
@@ -78,12 +78,12 @@ async fn a_restart_after_each_post_repeats_nothing() {
     for order in Order::ALL.iter().copied() {
         let mut walt = bot("walt");
         walt.order = order;
-        let mut house = House::of([(walt, poem("w", 6))]).await;
+        let mut fixture = EngineFixture::of([(walt, poem("w", 6))]).await;
         for _ in 0..6 {
-            house.pass(minutes(1)).await;
-            house.restart().await;
+            fixture.pass(minutes(1)).await;
+            fixture.restart().await;
         }
-        let texts = house.net("walt").texts();
+        let texts = fixture.net("walt").texts();
         let different: HashSet<&String> = texts.iter().collect();
         assert_eq!((texts.len(), different.len()), (6, 6), "{order}: {texts:?}");
         if order == Order::Sequence {
@@ -94,18 +94,18 @@ async fn a_restart_after_each_post_repeats_nothing() {
 
 #[tokio::test]
 async fn at_the_end_a_bot_stops_and_says_so_once_until_lines_are_added() {
-    let house = House::of([(bot("walt"), "one\ntwo\n")]).await;
+    let fixture = EngineFixture::of([(bot("walt"), "one\ntwo\n")]).await;
     let exhausted = |event: &Event| matches!(event, Event::Exhausted { .. });
-    house.pass(minutes(5)).await;
-    assert_eq!(house.net("walt").texts(), ["one", "two"]);
-    assert_eq!(house.count(exhausted), 1);
-    house.write("walt", "one\nnew\ntwo\n");
-    house.pass(minutes(1)).await;
-    assert_eq!(house.net("walt").texts(), ["one", "two", "new"]);
-    assert_eq!(house.last("walt").await.slot, Some(at("2024-03-05T12:06:00Z")));
-    assert_eq!(house.last("walt").await.line.unwrap().0, 1, "the round goes on");
-    house.pass(minutes(5)).await;
-    assert_eq!(house.count(exhausted), 2, "there was a line in between");
+    fixture.pass(minutes(5)).await;
+    assert_eq!(fixture.net("walt").texts(), ["one", "two"]);
+    assert_eq!(fixture.count(exhausted), 1);
+    fixture.write("walt", "one\nnew\ntwo\n");
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.net("walt").texts(), ["one", "two", "new"]);
+    assert_eq!(fixture.last("walt").await.slot, Some(at("2024-03-05T12:06:00Z")));
+    assert_eq!(fixture.last("walt").await.line.unwrap().0, 1, "the round goes on");
+    fixture.pass(minutes(5)).await;
+    assert_eq!(fixture.count(exhausted), 2, "there was a line in between");
 }
 
 #[tokio::test]
@@ -113,46 +113,46 @@ async fn at_the_end_a_bot_begins_again_without_an_equal_neighbour() {
     for lines in [2, 3] {
         let mut walt = bot("walt");
         (walt.order, walt.at_end) = (Order::Shuffle, AtEnd::Again);
-        let mut house = House::of([(walt, poem("w", lines))]).await;
+        let mut fixture = EngineFixture::of([(walt, poem("w", lines))]).await;
         for _ in 0..12 {
-            house.pass(minutes(lines as u64)).await;
-            house.restart().await;
+            fixture.pass(minutes(lines as u64)).await;
+            fixture.restart().await;
         }
-        let texts = house.net("walt").texts();
+        let texts = fixture.net("walt").texts();
         assert_eq!(texts.len(), 12 * lines);
         assert!(texts.windows(2).all(|pair| pair[0] != pair[1]), "{texts:?}");
         for round in texts.chunks(lines) {
             assert_eq!(round.iter().collect::<HashSet<_>>().len(), lines, "{texts:?}");
         }
-        assert_eq!(house.count(|event| matches!(event, Event::RoundBegun { .. })), 11);
-        assert_eq!(house.standing("walt").await.round, 12);
+        assert_eq!(fixture.count(|event| matches!(event, Event::RoundBegun { .. })), 11);
+        assert_eq!(fixture.standing("walt").await.round, 12);
     }
 }
 
 #[tokio::test]
 async fn a_new_schedule_begins_when_it_is_first_seen() {
-    let mut house = House::of([(bot("walt"), poem("w", 9))]).await;
-    house.pass(minutes(1)).await;
-    house.stop().await;
-    house.bots[0].schedule = cron("30 * * * *");
-    house.pass(hours(1)).await;
-    house.start().await;
-    assert_eq!(house.net("walt").sent().len(), 1, "12:30 was before the schedule was seen");
-    house.pass_until("2024-03-05T13:30:00Z").await;
-    assert_eq!(house.story("walt").await, ["12:01:00 posted w1", "13:30:00 posted w2"]);
-    assert_eq!(house.standing("walt").await.missed, 0);
+    let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
+    fixture.pass(minutes(1)).await;
+    fixture.stop().await;
+    fixture.bots[0].schedule = cron("30 * * * *");
+    fixture.pass(hours(1)).await;
+    fixture.start().await;
+    assert_eq!(fixture.net("walt").sent().len(), 1, "12:30 was before the schedule was seen");
+    fixture.pass_until("2024-03-05T13:30:00Z").await;
+    assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1", "13:30:00 posted w2"]);
+    assert_eq!(fixture.standing("walt").await.missed, 0);
 }
 
 #[tokio::test]
 async fn a_virtual_day_takes_few_awakenings() {
     let mut walt = bot("walt");
     (walt.schedule, walt.max_per_hour) = (cron("@hourly"), 1);
-    let house = House::of([(walt, poem("w", 30))]).await;
-    let before = house.clock.lain_down();
-    house.pass(hours(24)).await;
-    assert_eq!(house.net("walt").sent().len(), 24);
+    let fixture = EngineFixture::of([(walt, poem("w", 30))]).await;
+    let before = fixture.clock.lain_down();
+    fixture.pass(hours(24)).await;
+    assert_eq!(fixture.net("walt").sent().len(), 24);
     // A nap each half minute, and a few turns of the loop for each of 24 posts.
     let naps = 24 * 60 * 2;
-    let lain_down = house.clock.lain_down() - before;
+    let lain_down = fixture.clock.lain_down() - before;
     assert!((naps..naps + 24 * 4).contains(&lain_down), "{lain_down}");
 }

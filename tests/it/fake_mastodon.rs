@@ -1,10 +1,10 @@
-//! The stand-in for Mastodon and its kin itself: what it answers to requests that no code of ours has made.
+//! The stand-in for Mastodon and its software itself: what it answers to requests that no code of ours has made.
 
 use chrono::TimeDelta;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::support::fake_mastodon::{FakeMastodon, Kin, OUT_OF_BAND, Reply};
+use crate::support::fake_mastodon::{FakeMastodon, OUT_OF_BAND, Reply, Software};
 use crate::support::{StillClock, answer};
 
 /// A request with a token.
@@ -22,16 +22,16 @@ async fn posted(fake: &FakeMastodon, token: &str, key: &str, text: &str) -> (u16
     (status, body, replayed)
 }
 
-async fn begun(kin: Kin) -> (FakeMastodon, std::sync::Arc<StillClock>, String) {
+async fn begun(software: Software) -> (FakeMastodon, std::sync::Arc<StillClock>, String) {
     let clock = std::sync::Arc::new(StillClock::at("2026-11-20T12:00:00Z"));
-    let fake = FakeMastodon::start_with(kin, clock.clone()).await;
+    let fake = FakeMastodon::start_with(software, clock.clone()).await;
     let token = fake.token_of("walt").expose().to_owned();
     (fake, clock, token)
 }
 
 #[tokio::test]
 async fn a_key_of_mastodon_counts_for_an_hour_and_its_account() {
-    let (fake, clock, walt) = begun(Kin::Mastodon).await;
+    let (fake, clock, walt) = begun(Software::Mastodon).await;
     let emily = fake.token_of("emily").expose().to_owned();
     let (status, first, _) = posted(&fake, &walt, "k", "one").await;
     assert_eq!((status, &first["content"]), (200, &json!("<p>one</p>")));
@@ -49,7 +49,7 @@ async fn a_key_of_mastodon_counts_for_an_hour_and_its_account() {
 
 #[tokio::test]
 async fn gotosocial_passes_over_the_key() {
-    let (fake, _, walt) = begun(Kin::GoToSocial).await;
+    let (fake, _, walt) = begun(Software::GoToSocial).await;
     let (first, second) = (posted(&fake, &walt, "k", "one").await, posted(&fake, &walt, "k", "one").await);
     assert_eq!((first.0, second.0), (200, 200));
     assert_ne!(first.1["id"], second.1["id"]);
@@ -58,7 +58,7 @@ async fn gotosocial_passes_over_the_key() {
 
 #[tokio::test]
 async fn pleroma_says_again_whatever_it_has_said_to_whomever() {
-    let (fake, clock, walt) = begun(Kin::Pleroma).await;
+    let (fake, clock, walt) = begun(Software::Pleroma).await;
     let emily = fake.token_of("emily").expose().to_owned();
     let first = posted(&fake, &walt, "k", "one").await;
     assert_eq!(posted(&fake, &emily, "k", "two").await, (200, first.1, true));
@@ -71,7 +71,7 @@ async fn pleroma_says_again_whatever_it_has_said_to_whomever() {
 
 #[tokio::test]
 async fn limits_are_said_and_kept() {
-    let (fake, _, walt) = begun(Kin::Mastodon).await;
+    let (fake, _, walt) = begun(Software::Mastodon).await;
     fake.allow_posts(1);
     let path = "/api/v1/accounts/verify_credentials";
     let left = async || {
@@ -89,8 +89,8 @@ async fn limits_are_said_and_kept() {
 
 #[tokio::test]
 async fn a_page_goes_on_from_the_last_one() {
-    for kin in Kin::ALL {
-        let (fake, clock, walt) = begun(kin).await;
+    for software in Software::ALL {
+        let (fake, clock, walt) = begun(software).await;
         for number in 0..50 {
             clock.advance(TimeDelta::seconds(1));
             fake.posts_by_hand("walt", &format!("line {number}"), fake.clock.now());
@@ -110,13 +110,13 @@ async fn a_page_goes_on_from_the_last_one() {
             );
         }
         let all: Vec<String> = (0..50).rev().map(|number| format!("line {number}")).collect();
-        assert_eq!(seen, all, "{kin:?}");
+        assert_eq!(seen, all, "{software:?}");
     }
 }
 
 #[tokio::test]
 async fn a_code_is_good_once_for_its_app_and_its_address() {
-    let (fake, ..) = begun(Kin::Mastodon).await;
+    let (fake, ..) = begun(Software::Mastodon).await;
     let (app, other) = (fake.app(&[OUT_OF_BAND], "read write"), fake.app(&[OUT_OF_BAND], "read write"));
     fake.person_is("walt");
     let query = format!(

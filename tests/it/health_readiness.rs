@@ -10,29 +10,30 @@ use flockd::store::Refusal;
 use tokio::sync::watch;
 
 use crate::ledger;
+use crate::support::alert_fixture::AlertFixture;
 use crate::support::clock::{at, hours, minutes, seconds};
 use crate::support::flock::{bot, cron, flock};
-use crate::support::tower::Tower;
 use flockd::clock::Clock as _;
 
-/// A tower over two bots that post every hour, and what is seen of it from outside.
-async fn seen() -> (Tower, HealthCache, Arc<Phase>) {
+/// Two bots that post every hour, and their health cache.
+async fn seen() -> (AlertFixture, HealthCache, Arc<Phase>) {
     let hourly = |name| Bot { schedule: cron("@hourly"), network: NetworkKind::Paper, ..bot(name) };
     let walt = Bot { max_late: minutes(10), ..hourly("walt") };
-    let tower = Tower::over("2027-01-15T08:00:00Z", [(walt, "one\n"), (hourly("emily"), "two\n")]).await;
+    let fixture =
+        AlertFixture::over("2027-01-15T08:00:00Z", [(walt, "one\n"), (hourly("emily"), "two\n")]).await;
     let (sender, phase) =
-        (watch::Sender::new(Arc::new(flock(tower.bots.clone()))), Arc::new(Phase::default()));
-    let idle = tower.idle.clone();
+        (watch::Sender::new(Arc::new(flock(fixture.bots.clone()))), Arc::new(Phase::default()));
+    let idle = fixture.idle.clone();
     let loop_age = Arc::new(move || *idle.lock().unwrap());
     let health_cache = HealthCache::new(
         sender.subscribe(),
-        tower.store.clone(),
-        tower.clock.clone(),
+        fixture.store.clone(),
+        fixture.clock.clone(),
         loop_age,
         phase.clone(),
     );
     phase.hear(&Event::Started { bots: 2 });
-    (tower, health_cache, phase)
+    (fixture, health_cache, phase)
 }
 
 fn about(readiness: &Readiness) -> (Vec<&str>, Vec<&str>) {
@@ -48,32 +49,32 @@ fn about(readiness: &Readiness) -> (Vec<&str>, Vec<&str>) {
 
 #[tokio::test]
 async fn a_bot_that_is_overdue_makes_it_unready_and_one_that_rests_does_not() {
-    let (tower, health_cache, _) = seen().await;
+    let (fixture, health_cache, _) = seen().await;
     assert_eq!(about(&health_cache.ready().await), (vec![], vec![]));
-    tower.clock.advance(minutes(69));
+    fixture.clock.advance(minutes(69));
     assert_eq!(about(&health_cache.ready().await), (vec![], vec![]));
-    tower.clock.advance(minutes(2));
+    fixture.clock.advance(minutes(2));
     let late = health_cache.ready().await;
     assert_eq!(about(&late), (vec!["walt"], vec![]), "emily may be an hour late");
     assert!(late.obstacles[0].message.contains("2027-01-15 09:00:00 UTC"), "{late:?}");
-    tower.store.pause(&ledger::bot("walt"), None, tower.clock.now()).await.unwrap();
+    fixture.store.pause(&ledger::bot("walt"), None, fixture.clock.now()).await.unwrap();
     assert!(!health_cache.ready().await.is_ready(), "what was found out is good for a second");
-    tower.clock.advance(seconds(1));
+    fixture.clock.advance(seconds(1));
     let rests = health_cache.ready().await;
     assert_eq!(about(&rests), (vec![], vec!["walt"]));
     assert_eq!(rests.troubles[0].state, Some("paused"));
-    tower.clock.advance(hours(1));
+    fixture.clock.advance(hours(1));
     assert_eq!(about(&health_cache.ready().await), (vec!["emily"], vec!["walt"]));
 }
 
 #[tokio::test]
 async fn a_stuck_loop_is_told_at_once_and_by_liveness_too() {
-    let (tower, health_cache, _) = seen().await;
+    let (fixture, health_cache, _) = seen().await;
     assert!(health_cache.alive().is_ok() && health_cache.ready().await.is_ready());
-    *tower.idle.lock().unwrap() = seconds(121);
+    *fixture.idle.lock().unwrap() = seconds(121);
     assert!(health_cache.alive().unwrap_err().contains("stuck"));
     assert_eq!(about(&health_cache.ready().await).0, ["loop"]);
-    *tower.idle.lock().unwrap() = seconds(30);
+    *fixture.idle.lock().unwrap() = seconds(30);
     assert!(health_cache.alive().is_ok() && health_cache.ready().await.is_ready());
 }
 
@@ -88,26 +89,26 @@ async fn a_flock_that_starts_or_stops_is_not_ready() {
 
 #[tokio::test]
 async fn a_ledger_that_can_not_be_written_or_read_makes_it_unready() {
-    let (tower, health_cache, _) = seen().await;
+    let (fixture, health_cache, _) = seen().await;
     assert!(health_cache.ready().await.is_ready());
-    tower.clock.advance(seconds(1));
-    tower
+    fixture.clock.advance(seconds(1));
+    fixture
         .tamper("create trigger spoilt before update on meta begin select raise(abort, 'spoilt'); end")
         .await;
     let unwritable = health_cache.ready().await;
     assert_eq!(about(&unwritable).0, ["ledger"]);
     assert!(unwritable.obstacles[0].message.contains("spoilt"));
-    std::fs::remove_file(tower.folder().join("flock.db")).unwrap();
-    tower.clock.advance(seconds(1));
+    std::fs::remove_file(fixture.folder().join("flock.db")).unwrap();
+    fixture.clock.advance(seconds(1));
     assert_eq!(about(&health_cache.ready().await).0, ["ledger"], "once");
 }
 
 #[tokio::test]
 async fn a_reload_that_was_refused_is_listed_and_no_obstacle() {
-    let (tower, health_cache, _) = seen().await;
+    let (fixture, health_cache, _) = seen().await;
     let complaints = vec!["flock.toml:3: unknown key".to_owned(), "flock.toml:9: no such zone".to_owned()];
     let refusal = Refusal { at: at("2027-01-15T08:00:00Z"), complaints };
-    tower.store.keep_refused_reload(Some(&refusal)).await.unwrap();
+    fixture.store.keep_refused_reload(Some(&refusal)).await.unwrap();
     let readiness = health_cache.ready().await;
     assert_eq!(about(&readiness), (vec![], vec!["flock.toml", "flock.toml"]));
     assert_eq!(readiness.troubles[1].message, "not reloaded: flock.toml:9: no such zone");
@@ -115,35 +116,35 @@ async fn a_reload_that_was_refused_is_listed_and_no_obstacle() {
 
 #[tokio::test]
 async fn bots_are_counted_at_most_once_a_second() {
-    let (tower, health_cache, _) = seen().await;
+    let (fixture, health_cache, _) = seen().await;
     let count = async || {
         let snapshot = health_cache.snapshot().await.unwrap();
         (snapshot.states.get(&("paper", "ok")).copied(), snapshot.states.get(&("paper", "paused")).copied())
     };
     assert_eq!(count().await, (Some(2), None));
-    tower.store.pause(&ledger::bot("walt"), None, tower.clock.now()).await.unwrap();
+    fixture.store.pause(&ledger::bot("walt"), None, fixture.clock.now()).await.unwrap();
     assert_eq!(count().await, (Some(2), None));
-    tower.clock.advance(seconds(1));
+    fixture.clock.advance(seconds(1));
     assert_eq!(count().await, (Some(1), Some(1)));
 }
 
 #[tokio::test]
 async fn what_was_counted_of_a_poem_holds_until_something_changes() {
-    let (tower, health_cache, _phase) = seen().await;
-    let walt = &tower.bots[0];
+    let (fixture, health_cache, _phase) = seen().await;
+    let walt = &fixture.bots[0];
     let same = async |left: usize| {
         let remembered = health_cache.health(walt).await.unwrap().lines.unwrap();
-        let counted = health(Some(&*tower.store), walt, tower.clock.now()).await.unwrap().lines.unwrap();
+        let counted = health(Some(&*fixture.store), walt, fixture.clock.now()).await.unwrap().lines.unwrap();
         assert_eq!((remembered, remembered.left), (counted, left));
     };
     std::fs::write(&walt.poem, "one\ntwo\nthree\n").unwrap();
     same(3).await;
-    let used = tower.store.open(&ledger::of_slot("walt", "one", 1, 1)).await.unwrap();
+    let used = fixture.store.open(&ledger::of_slot("walt", "one", 1, 1)).await.unwrap();
     same(2).await;
     // A line that is given back in the moment in which another is taken leaves the number as it is.
     let release = Move::Release(Why::new(Cause::Duplicate, "again"));
-    tower.store.advance(used.id, &release, tower.clock.now()).await.unwrap();
-    tower.store.open(&ledger::of_slot("walt", "of another poem", 1, 2)).await.unwrap();
+    fixture.store.advance(used.id, &release, fixture.clock.now()).await.unwrap();
+    fixture.store.open(&ledger::of_slot("walt", "of another poem", 1, 2)).await.unwrap();
     same(3).await;
     std::fs::write(&walt.poem, "one\ntwo\nthree\nfour\n").unwrap();
     same(4).await;

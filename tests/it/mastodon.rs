@@ -1,4 +1,4 @@
-//! The client of Mastodon and its kin against the stand-in for them.
+//! The client of Mastodon and its software against the stand-in for them.
 
 mod account;
 mod answers;
@@ -14,25 +14,25 @@ use flockd::flock::post::Post;
 use flockd::net::mastodon::Mastodon;
 use flockd::net::{Network as _, Sent, Session};
 
-use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Kin, Reply};
+use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Reply, Software};
 use crate::support::{StillClock, post};
 
 /// When the clock stands still.
 const NOON: &str = "2026-11-20T12:00:00Z";
 
 /// A fake at noon, with walt's client and what it is handed.
-struct Noon {
+struct MastodonFixture {
     fake: FakeMastodon,
     clock: Arc<StillClock>,
     client: Mastodon,
     walt: Session,
 }
 
-impl Noon {
-    async fn of(kin: Kin) -> Self {
+impl MastodonFixture {
+    async fn of(software: Software) -> Self {
         let clock = Arc::new(StillClock::at(NOON));
         assert_eq!(clock.now(), NOON.parse::<chrono::DateTime<chrono::Utc>>().unwrap());
-        let fake = FakeMastodon::start_with(kin, clock.clone()).await;
+        let fake = FakeMastodon::start_with(software, clock.clone()).await;
         let client = fake.client();
         let walt = fake.walt(&client).await;
         Self { fake, clock, client, walt }

@@ -12,9 +12,9 @@ use flockd::net::feed::Feed;
 use flockd::net::offline::Paper;
 use flockd::net::{Network, Outcome, ProbeResult, Session, Timeline};
 
-use crate::support::fake_mastodon::{FakeMastodon, Kin, brought};
+use crate::support::fake_mastodon::{FakeMastodon, Software, brought};
 use crate::support::fake_x::FakeX;
-use crate::support::pds::{Front, Pds, Sky};
+use crate::support::pds::{BlueskyFixture, Pds, PdsProxy};
 use crate::support::{Signed, post, x_for};
 
 /// A network to be put on trial.
@@ -114,22 +114,22 @@ async fn x() {
 /// The status itself, and the question whether it is shown.
 #[tokio::test]
 async fn mastodon_and_its_kin() {
-    for kin in Kin::ALL {
-        let fake = Arc::new(FakeMastodon::start(kin).await);
+    for software in Software::ALL {
+        let fake = Arc::new(FakeMastodon::start(software).await);
         let (network, tokens) = (Arc::new(fake.client()), Some(brought(&fake.token_of("walt"))));
         let seen = fake.clone();
         let requests = Box::new(move || seen.count());
         story(Trial { kind: NetworkKind::Mastodon, network, requests, tokens, per_post: 2 }).await;
-        assert_eq!(fake.texts("walt"), ["one", "two", "three\nlines"], "{kin:?}");
+        assert_eq!(fake.texts("walt"), ["one", "two", "three\nlines"], "{software:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bluesky() {
     let pds = Pds::shared();
-    let (front, walt) = (Arc::new(Front::before(pds).await), pds.account("walt").await);
-    let Sky { bluesky, session, .. } = front.signed_in(&walt).await;
-    let seen = front.clone();
+    let (proxy, walt) = (Arc::new(PdsProxy::before(pds).await), pds.account("walt").await);
+    let BlueskyFixture { bluesky, session, .. } = proxy.signed_in(&walt).await;
+    let seen = proxy.clone();
     let requests = Box::new(move || seen.count());
     let network = Arc::new(bluesky);
     story(Trial { kind: NetworkKind::Bluesky, network, requests, tokens: session.tokens, per_post: 1 }).await;

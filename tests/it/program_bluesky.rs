@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::support::pds::{Front, Pds, enroll};
+use crate::support::fake_server::{Behaviour, Reply};
+use crate::support::pds::{Pds, PdsProxy, enroll};
 use crate::support::program::Folder;
 use crate::support::signing::{feed, poem, posts_of, state_of};
-use crate::support::stand_in::{Behaviour, Reply};
 
 const EVERY_SECOND: &str = "* * * * * *";
 const LOGIN: &str = "com.atproto.server.createSession";
@@ -14,7 +14,7 @@ const REFRESH: &str = "com.atproto.server.refreshSession";
 const GETS_OF_A_SIGN_IN: usize = 1;
 
 /// The texts of the account, in the order of the alphabet.
-async fn texts(pds: &Pds, poet: &crate::support::pds::Poet) -> Vec<String> {
+async fn texts(pds: &Pds, poet: &crate::support::pds::PdsAccount) -> Vec<String> {
     let mut texts = pds.texts(poet).await;
     texts.sort();
     texts
@@ -23,7 +23,7 @@ async fn texts(pds: &Pds, poet: &crate::support::pds::Poet) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_posts_looks_like_one_and_takes_back() {
     let pds = Pds::shared();
-    let (front, walt, folder) = pds.settled("walt", "@yearly").await;
+    let (proxy, walt, folder) = pds.settled("walt", "@yearly").await;
     let text = "von Hand: 詩 👨‍👩‍👧 (https://example.com/a_(b)), #haiku";
     let said = folder.run(&["post", "walt", text]);
     assert_eq!(said.code, 0, "{said:?}");
@@ -51,12 +51,12 @@ async fn a_bot_posts_looks_like_one_and_takes_back() {
     assert_eq!(profile["value"]["labels"]["values"], json!([{ "val": "bot" }]));
     let said = folder.run(&["whoami", "walt", "--refresh"]);
     assert!(said.code == 0 && said.out.contains(&walt.handle) && said.out.contains("Walt 🇩🇪"), "{said:?}");
-    assert_eq!(front.calls(LOGIN), 1, "one login for all of it");
+    assert_eq!(proxy.calls(LOGIN), 1, "one login for all of it");
 
     let said = folder.run(&["unenroll", "walt"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.contains("app password"), "only its owner can end that: {said:?}");
-    assert_eq!(front.calls("com.atproto.server.deleteSession"), 1);
+    assert_eq!(proxy.calls("com.atproto.server.deleteSession"), 1);
     let said = folder.run(&["post", "walt"]);
     assert!(said.code == 1 && said.err.contains("flockd enroll walt"), "{said:?}");
 }
@@ -64,17 +64,17 @@ async fn a_bot_posts_looks_like_one_and_takes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_renews_the_session_and_logs_in_only_when_that_is_dead() {
     let pds = Pds::shared();
-    let (front, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    let (proxy, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     pds.expire(&walt).await;
     let daemon = folder.start();
     daemon.wait_for_event("tokens-renewed");
     daemon.wait_for_event_with("posted", &["walt"]);
-    assert_eq!((front.calls(LOGIN), front.calls(REFRESH)), (1, 1));
+    assert_eq!((proxy.calls(LOGIN), proxy.calls(REFRESH)), (1, 1));
     pds.expire(&walt).await;
     pds.forget(&walt).await;
     daemon.wait_for_event("tokens-renewed");
     daemon.wait_for_event_with("posted", &["walt"]);
-    assert_eq!(front.calls(LOGIN), 2);
+    assert_eq!(proxy.calls(LOGIN), 2);
     daemon.wait_for_event("exhausted");
     assert_eq!(texts(pds, &walt).await, poem("walt"));
     assert!(posts_of(&folder, "walt").iter().all(|post| post["state"] == "posted"));
@@ -82,13 +82,13 @@ async fn a_daemon_renews_the_session_and_logs_in_only_when_that_is_dead() {
     // What it kept serves the next one.
     folder.configure("");
     let said = folder.run(&["post", "walt", "one more"]);
-    assert_eq!((said.code, front.calls(LOGIN)), (0, 2), "{said:?}");
+    assert_eq!((said.code, proxy.calls(LOGIN)), (0, 2), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_whose_password_was_taken_away_stops_until_it_is_enrolled_again() {
     let pds = Pds::shared();
-    let (front, mut walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    let (proxy, mut walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     pds.revoke_app_password(&walt).await;
     pds.expire(&walt).await;
     let daemon = folder.start();
@@ -102,39 +102,39 @@ async fn a_bot_whose_password_was_taken_away_stops_until_it_is_enrolled_again() 
     }
     let waiting = posts_of(&folder, "walt").pop().unwrap();
     assert_eq!(waiting["state"], "planned");
-    assert_eq!(front.calls(LOGIN), 2, "once to sign in, and once in vain");
+    assert_eq!(proxy.calls(LOGIN), 2, "once to sign in, and once in vain");
 
     walt.app_password = pds.another_app_password(&walt).await;
     enroll(&folder, "walt", &walt);
     daemon.wait_for_event_with("posted", &[waiting["text"].as_str().unwrap()]);
     daemon.wait_for_event("exhausted");
     assert_eq!(texts(pds, &walt).await, poem("walt"), "no line was burned, none repeated");
-    assert_eq!(front.calls(LOGIN), 3);
+    assert_eq!(proxy.calls(LOGIN), 3);
     assert_eq!(daemon.stop(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_was_taken_down_is_loud() {
     let pds = Pds::shared();
-    let (front, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    let (proxy, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     pds.take_down(&walt, true).await;
     let daemon = folder.start();
     let retry = daemon.wait_for_event("retry-scheduled");
     assert_eq!(retry["cause"], "account", "{retry}");
     let (state, reason) = state_of(&folder, "walt");
     assert_eq!(state, "suspended", "{reason}");
-    assert_eq!(front.calls(LOGIN), 1);
+    assert_eq!(proxy.calls(LOGIN), 1);
     assert_eq!(daemon.stop(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_that_is_answered_with_500_is_looked_at() {
     let pds = Pds::shared();
-    let (front, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    let (proxy, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     let error = Reply::new(500, r#"{"error":"InternalServerError","message":"Internal Server Error"}"#);
     // Lost, then taken with an error, as from a server that had it already.
-    front.next_post(Behaviour::Close);
-    front.next_post(Behaviour::StoreAndAnswer(error));
+    proxy.next_post(Behaviour::Close);
+    proxy.next_post(Behaviour::StoreAndAnswer(error));
     let daemon = folder.start();
     daemon.wait_for_event_with("posted", &["walt one"]);
     daemon.wait_for_event("exhausted");
@@ -143,8 +143,8 @@ async fn a_repeat_that_is_answered_with_500_is_looked_at() {
     let rows = posts_of(&folder, "walt");
     assert_eq!((&rows[0]["state"], &rows[0]["attempts"]), (&json!("posted"), &json!(2)), "{rows:?}");
     // What was lost was looked for twice before it was sent again, and then found at the first look.
-    assert_eq!(front.calls("com.atproto.repo.getRecord"), GETS_OF_A_SIGN_IN + 3);
-    let keys = front.bodies("com.atproto.repo.putRecord");
+    assert_eq!(proxy.calls("com.atproto.repo.getRecord"), GETS_OF_A_SIGN_IN + 3);
+    let keys = proxy.bodies("com.atproto.repo.putRecord");
     assert_eq!(
         (&keys[0]["rkey"], &keys[0]["record"]),
         (&keys[1]["rkey"], &keys[1]["record"]),
@@ -155,10 +155,10 @@ async fn a_repeat_that_is_answered_with_500_is_looked_at() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mention_that_can_not_be_looked_up_waits() {
     let pds = Pds::shared();
-    let (front, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
+    let (proxy, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     let emily = pds.account("emily").await;
     folder.write("walt.txt", format!("for @{}", emily.handle).as_bytes());
-    front.next_at("/xrpc/com.atproto.identity.resolveHandle", Behaviour::Answer(Reply::new(503, "")));
+    proxy.next_at("/xrpc/com.atproto.identity.resolveHandle", Behaviour::Answer(Reply::new(503, "")));
     let daemon = folder.start();
     daemon.wait_for_event_with("posted", &["for @"]);
     assert_eq!(daemon.stop(), 0);
@@ -186,11 +186,11 @@ async fn a_copy_that_is_put_back_does_not_repeat() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flock_needs_no_app_for_bluesky() {
     let pds = Pds::shared();
-    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
+    let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
     let folder = Folder::with(&format!(
         "[apps.bluesky]\nnetwork = \"bluesky\"\napi_url = \"{0}\"\ndirectory_url = \"{0}\"\n\
          [bots.walt]\napp = \"bluesky\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\nlanguage = [\"en\", \"de\"]\n",
-        front.url
+        proxy.url
     ));
     folder.write("walt.txt", b"a line");
     // Without `account` it is asked who the bot is.

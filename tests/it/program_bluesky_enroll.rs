@@ -1,6 +1,6 @@
 //! Signing in to Bluesky with the real program: at a terminal, where nothing that is typed is shown, and by a pipe.
 
-use crate::support::pds::{Front, Pds, Poet};
+use crate::support::pds::{Pds, PdsAccount, PdsProxy};
 use crate::support::program::Folder;
 use crate::support::signing::{feed, state_of};
 use crate::support::terminal::prompts;
@@ -8,11 +8,11 @@ use crate::support::terminal::{Ended, Terminal};
 
 const LOGIN: &str = "com.atproto.server.createSession";
 
-async fn walt() -> (&'static Pds, Front, Poet, Folder) {
+async fn walt() -> (&'static Pds, PdsProxy, PdsAccount, Folder) {
     let pds = Pds::shared();
-    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
-    let folder = front.flock(&[("walt", &walt, "@yearly")]);
-    (pds, front, walt, folder)
+    let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
+    let folder = proxy.flock(&[("walt", &walt, "@yearly")]);
+    (pds, proxy, walt, folder)
 }
 
 fn at_the_prompt(folder: &Folder) -> Terminal {
@@ -40,14 +40,14 @@ async fn an_app_password_is_typed_and_not_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_main_password_is_warned_about_and_taken_from_one_who_insists() {
-    let (_pds, front, walt, folder) = walt().await;
+    let (_pds, proxy, walt, folder) = walt().await;
     let mut terminal = at_the_prompt(&folder);
     terminal.line(&walt.password);
     terminal.wait_for(prompts::MAIN_PASSWORD);
     terminal.line("something else");
     let ended = terminal.ended();
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert_eq!(front.calls(LOGIN), 0);
+    assert_eq!(proxy.calls(LOGIN), 0);
     nothing_stored(&folder);
 
     // One who thinks better of it.
@@ -80,7 +80,7 @@ async fn from_a_pipe_the_main_password_is_taken_with_a_note() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_signed_in_stores_nothing() {
-    let (_pds, front, walt, folder) = walt().await;
+    let (_pds, proxy, walt, folder) = walt().await;
     let said = feed(folder.command(&["enroll", "walt"]), "wron-gpas-swor-dddd\n");
     assert!(said.code == 1 && said.err.contains("(HTTP 401"), "{said:?}");
     assert!(!format!("{said:?}").contains("wron-gpas"), "{said:?}");
@@ -90,12 +90,12 @@ async fn what_can_not_be_signed_in_stores_nothing() {
     assert!(said.code == 1 && said.err.contains("app password"), "{said:?}");
     let said = folder.run(&["enroll", "walt", "--pin"]);
     assert!(said.code == 1 && said.err.contains("app password"), "{said:?}");
-    assert_eq!(front.calls(LOGIN), 1);
+    assert_eq!(proxy.calls(LOGIN), 1);
     nothing_stored(&folder);
 
-    let other = front.flock(&[(
+    let other = proxy.flock(&[(
         "walt",
-        &Poet { handle: "missing-handle.test".to_owned(), ..walt.clone() },
+        &PdsAccount { handle: "missing-handle.test".to_owned(), ..walt.clone() },
         "@yearly",
     )]);
     let said = feed(other.command(&["enroll", "walt"]), &walt.app_password);
@@ -118,13 +118,13 @@ async fn the_prompt_times_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_bots_are_not_one_account() {
-    let (_pds, front, walt, _) = walt().await;
-    let folder = front.flock(&[("walt", &walt, "@yearly")]);
+    let (_pds, proxy, walt, _) = walt().await;
+    let folder = proxy.flock(&[("walt", &walt, "@yearly")]);
     let said = feed(folder.command(&["enroll", "walt"]), &walt.app_password);
     assert_eq!(said.code, 0, "{said:?}");
     folder.configure("[bots.emily]\napp = \"sky\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\n");
     let said =
         feed(folder.command(&["enroll", "emily"]), &format!("{}\n{}\n", walt.handle, walt.app_password));
     assert!(said.code == 1 && said.err.contains("walt"), "{said:?}");
-    assert_eq!(front.calls("com.atproto.server.deleteSession"), 1, "the session that is not kept is ended");
+    assert_eq!(proxy.calls("com.atproto.server.deleteSession"), 1, "the session that is not kept is ended");
 }

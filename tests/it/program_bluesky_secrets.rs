@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::support::pds::{Front, Pds, enroll};
+use crate::support::fake_server::{Behaviour, Reply};
+use crate::support::pds::{Pds, PdsProxy, enroll};
 use crate::support::program::{Daemon, Folder, Said};
 use crate::support::signing::feed;
-use crate::support::stand_in::{Behaviour, Reply};
 
 /// Everything that was said and written, and where.
 #[derive(Default)]
@@ -29,12 +29,12 @@ impl Written {
 }
 
 /// Every secret that went over the wire: passwords, and the tokens that requests showed.
-fn secrets(front: &Front) -> BTreeSet<String> {
-    let shown = front
+fn secrets(proxy: &PdsProxy) -> BTreeSet<String> {
+    let shown = proxy
         .requests()
         .into_iter()
         .filter_map(|seen| Some(seen.header("authorization")?.trim_start_matches("Bearer ").to_owned()));
-    let passwords = front.bodies("com.atproto.server.createSession");
+    let passwords = proxy.bodies("com.atproto.server.createSession");
     shown.chain(passwords.iter().map(|body| body["password"].as_str().unwrap().to_owned())).collect()
 }
 
@@ -45,26 +45,26 @@ fn run(folder: &Folder, arguments: &[&str]) -> Said {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_written_anywhere() {
     let pds = Pds::shared();
-    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
-    let folder = front.flock(&[("walt", &walt, "* * * * * *")]);
+    let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
+    let folder = proxy.flock(&[("walt", &walt, "* * * * * *")]);
     let mut written = Written::default();
     written.said("a wrong password", &feed(folder.command(&["enroll", "walt"]), "wron-gpas-swor-dddd"));
     written.said("the main password", &feed(folder.command(&["enroll", "walt"]), &walt.password));
     written.said("enroll", &enroll(&folder, "walt", &walt));
     // A server that gives back what it was sent.
-    let echo = secrets(&front).into_iter().collect::<Vec<_>>().join(" and ");
+    let echo = secrets(&proxy).into_iter().collect::<Vec<_>>().join(" and ");
     let echo = |status: u16| {
         Behaviour::Answer(Reply::new(
             status,
             serde_json::json!({ "error": "Odd", "message": echo }).to_string(),
         ))
     };
-    front.next_post(echo(400));
+    proxy.next_post(echo(400));
     written.said("an echo", &run(&folder, &["post", "walt", "a"]));
-    front.next_post(echo(500));
+    proxy.next_post(echo(500));
     written.said("a doubtful echo", &run(&folder, &["post", "walt", "b"]));
     pds.expire(&walt).await;
-    front.next_at("/xrpc/com.atproto.server.refreshSession", echo(400));
+    proxy.next_at("/xrpc/com.atproto.server.refreshSession", echo(400));
     written.said("an echo of a renewal", &run(&folder, &["post", "walt", "c"]));
     pds.forget(&walt).await;
     let daemon = Daemon::spawn(folder.command(&["run", "--log-format", "json"]).env("RUST_LOG", "trace"));
@@ -81,7 +81,7 @@ async fn no_secret_is_written_anywhere() {
     }
     written.files(&folder.path("."));
 
-    let secrets = secrets(&front);
+    let secrets = secrets(&proxy);
     assert!(secrets.len() > 7, "{} passwords and tokens", secrets.len());
     for (place, bytes) in &written.0 {
         for secret in &secrets {

@@ -24,7 +24,7 @@ use flockd::store::{CredentialRow, Store};
 use serde_json::Value;
 
 use crate::support::browser::{self, without_screen};
-use crate::support::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Seen};
+use crate::support::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Request};
 use crate::support::machine::Ports;
 use crate::support::program::{Folder, Said};
 use crate::support::rfc5849;
@@ -142,7 +142,7 @@ impl Place {
 
     /// What X was asked so far, without queries.
     fn asked_of_x(&self) -> Vec<String> {
-        let asked = |seen: &Seen| {
+        let asked = |seen: &Request| {
             let path = seen.path.split('?').next().unwrap_or_default();
             format!("{} {path}", seen.method)
         };

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::fake_mastodon::{FakeMastodon, Kin};
+use crate::support::fake_mastodon::{FakeMastodon, Software};
 use crate::support::hook::Hook;
 use crate::support::program::{Folder, Said};
 use crate::support::signing::{feed, named, posts_of, state_of};
@@ -43,7 +43,8 @@ async fn said(server: &FakeMastodon, handle: &str, n: usize) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn equal_ids_on_two_servers_are_two_accounts() {
-    let (here, there) = (FakeMastodon::start(Kin::Mastodon).await, FakeMastodon::start(Kin::Mastodon).await);
+    let (here, there) =
+        (FakeMastodon::start(Software::Mastodon).await, FakeMastodon::start(Software::Mastodon).await);
     assert_eq!(here.account("walt").id, there.account("emily").id, "this is what it is about");
     let mut hook = Hook::start().await;
     let bots = bot("walt", "here", "* * * * * *") + &bot("emily", "there", "* * * * * *");
@@ -71,7 +72,8 @@ async fn equal_ids_on_two_servers_are_two_accounts() {
 /// The same id once more, on the server where it is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_of_another_server_does_not_hide_that_one_is_taken_here() {
-    let (here, there) = (FakeMastodon::start(Kin::Mastodon).await, FakeMastodon::start(Kin::Mastodon).await);
+    let (here, there) =
+        (FakeMastodon::start(Software::Mastodon).await, FakeMastodon::start(Software::Mastodon).await);
     let hook = Hook::start().await;
     let bots = ["walt", "emily", "sara"];
     let apps = ["here", "there", "there"];
@@ -87,7 +89,7 @@ async fn an_account_of_another_server_does_not_hide_that_one_is_taken_here() {
 /// Both tokens stand in the configuration, so that no sign-in could notice whose they are.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_tokens_of_one_account_the_later_bot_stops_and_a_person_is_told() {
-    let server = FakeMastodon::start(Kin::Mastodon).await;
+    let server = FakeMastodon::start(Software::Mastodon).await;
     let mut hook = Hook::start().await;
     let given = |name: &str, schedule: &str| {
         bot(name, "home", schedule)

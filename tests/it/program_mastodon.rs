@@ -1,4 +1,4 @@
-//! The program with a bot on Mastodon and its kin, from signing in to signing out: the real binary, a terminal, a
+//! The program with a bot on Mastodon and its software, from signing in to signing out: the real binary, a terminal, a
 //! browser, and the stand-in for the servers.
 
 mod enroll;
@@ -10,7 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::browser::without_screen;
-use crate::support::fake_mastodon::{FakeMastodon, Kin};
+use crate::support::fake_mastodon::{FakeMastodon, Software};
 use crate::support::program::{Folder, Said};
 use crate::support::signing::feed;
 use crate::support::terminal::{Ended, Terminal};
@@ -38,13 +38,13 @@ fn flock(url: &str, schedule: &str) -> Folder {
 }
 
 impl Place {
-    async fn new(kin: Kin) -> Self {
-        Self::with(kin, "@yearly").await
+    async fn new(software: Software) -> Self {
+        Self::with(software, "@yearly").await
     }
 
     /// With this schedule of walt's.
-    async fn with(kin: Kin, schedule: &str) -> Self {
-        let fake = FakeMastodon::start(kin).await;
+    async fn with(software: Software, schedule: &str) -> Self {
+        let fake = FakeMastodon::start(software).await;
         let folder = flock(&fake.url, schedule);
         Self { fake, folder }
     }

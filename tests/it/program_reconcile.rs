@@ -6,9 +6,9 @@ use std::process::Stdio;
 use flockd::clock::{Clock as _, SystemClock};
 use serde_json::json;
 
-use crate::support::fake_mastodon::{FakeMastodon, Kin};
+use crate::support::fake_mastodon::{FakeMastodon, Software};
 use crate::support::fake_x::{CONSUMER, FakeX};
-use crate::support::pds::{Front, Pds, enroll};
+use crate::support::pds::{Pds, PdsProxy, enroll};
 use crate::support::program::{Daemon, Folder};
 use crate::support::signing::{enroll_with_tokens, feed, state_of};
 
@@ -34,18 +34,18 @@ const DOUBTFUL: (&str, &str) =
 enum Place {
     X(FakeX),
     Mastodon(FakeMastodon),
-    Bluesky(Box<(Front, crate::support::pds::Poet)>),
+    Bluesky(Box<(PdsProxy, crate::support::pds::PdsAccount)>),
 }
 
 impl Place {
     async fn all() -> Vec<Self> {
         let mut all = vec![Self::X(FakeX::start().await)];
-        for kin in Kin::ALL {
-            all.push(Self::Mastodon(FakeMastodon::start(kin).await));
+        for software in Software::ALL {
+            all.push(Self::Mastodon(FakeMastodon::start(software).await));
         }
         let pds = Pds::shared();
         let walt = pds.account("walt").await;
-        all.push(Self::Bluesky(Box::new((Front::before(pds).await, walt))));
+        all.push(Self::Bluesky(Box::new((PdsProxy::before(pds).await, walt))));
         all
     }
 

@@ -13,8 +13,8 @@ use rand::SeedableRng;
 use tokio::sync::oneshot;
 
 use crate::support::clock::{ManualClock, at, seconds};
-use crate::support::manager::Manager;
 use crate::support::program::{Daemon, Folder};
+use crate::support::service_manager::ServiceManager;
 
 const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\n\
     [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"@yearly\"\n";
@@ -28,7 +28,7 @@ fn folder() -> Folder {
 #[test]
 fn a_start_a_reload_and_a_stop_are_told_and_how_the_flock_is() {
     let folder = folder();
-    let manager = Manager::at(&folder.path("notify"));
+    let manager = ServiceManager::at(&folder.path("notify"));
     let mut run = folder.command(&["run"]);
     run.env("NOTIFY_SOCKET", folder.path("notify")).env("WATCHDOG_USEC", "300000");
     let daemon = Daemon::spawn(&mut run);
@@ -78,7 +78,7 @@ fn a_socket_that_leads_nowhere_harms_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_loop_that_is_stuck_gives_no_sign_of_life() {
     let folder = folder();
-    let manager = Manager::at(&folder.path("notify"));
+    let manager = ServiceManager::at(&folder.path("notify"));
     let clock = Arc::new(ManualClock::showing(at("2024-03-05T12:00:00Z")));
     let file = folder.path("flock.toml");
     let flock = config::load(&file, clock.now()).unwrap().flock;

@@ -13,9 +13,9 @@ use std::io::Write as _;
 
 use tokio::task::block_in_place;
 
-use crate::support::fake_mastodon::Kin;
+use crate::support::fake_mastodon::Software;
+use crate::support::fake_server::Behaviour;
 use crate::support::foreign_answers;
-use crate::support::stand_in::Behaviour;
 use evidence::Evidence;
 use flock::{Flock, Looks, Weather};
 use life::Death;
@@ -74,10 +74,10 @@ fn seed() -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_step_on_mastodon_and_its_kin_no_line_is_posted_twice_or_lost() {
     let kills = kills().div_ceil(2);
-    let flocks = Kin::ALL.map(Which::Mastodon);
+    let flocks = Software::ALL.map(Which::Mastodon);
     let records = torture(&flocks, Looks::Allowed, kills).await;
     all_doubts_were_settled(&records);
-    report("on Mastodon and its kin", kills, &records);
+    report("on Mastodon and its software", kills, &records);
 }
 
 /// On a server that is not ours, whose sessions run out meanwhile.
@@ -93,7 +93,7 @@ async fn killed_at_any_step_on_a_real_pds_no_line_is_posted_twice_or_lost() {
 /// error or a page. Each of them is found by looking, and sent once.
 #[tokio::test(flavor = "multi_thread")]
 async fn answered_by_strangers_no_line_is_posted_twice_or_lost() {
-    let flocks = [Which::X, Which::Bluesky].into_iter().chain(Kin::ALL.map(Which::Mastodon));
+    let flocks = [Which::X, Which::Bluesky].into_iter().chain(Software::ALL.map(Which::Mastodon));
     let storms = flocks.map(|which| tokio::spawn(storm(which)));
     for evidence in futures_util::future::join_all(storms).await {
         let evidence = evidence.unwrap();
@@ -110,7 +110,7 @@ async fn answered_by_strangers_no_line_is_posted_twice_or_lost() {
 async fn killed_among_strangers_no_line_is_posted_twice_or_lost() {
     let kills = kills().div_ceil(BLIND);
     let flocks: Vec<Which> =
-        [Which::X, Which::Bluesky].into_iter().chain(Kin::ALL.map(Which::Mastodon)).collect();
+        [Which::X, Which::Bluesky].into_iter().chain(Software::ALL.map(Which::Mastodon)).collect();
     let records = torture_in(Weather::Strangers, &flocks, Looks::Allowed, kills).await;
     for Record { evidence, looks, .. } in &records {
         assert_eq!(evidence.complaints(), Vec::<String>::new());

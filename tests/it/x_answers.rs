@@ -21,7 +21,7 @@ type Headers = Vec<(&'static str, String)>;
 
 /// What an answer should be taken for.
 #[derive(Debug, PartialEq)]
-enum Taken {
+enum Verdict {
     Posted,
     Refused,
     Duplicate,
@@ -29,10 +29,10 @@ enum Taken {
     /// With the cause, and the seconds to wait where X says so.
     Rejection(Cause, Option<i64>),
 }
-use Taken::{Duplicate, Posted, Refused, Rejection, Unknown};
+use Verdict::{Duplicate, Posted, Refused, Rejection, Unknown};
 
 /// Sends one post to a server that answers this, and says what was made of it, and how it was explained.
-async fn taken(reply: Reply) -> (Taken, String) {
+async fn taken(reply: Reply) -> (Verdict, String) {
     let clock = Arc::new(StillClock::at(NOON));
     assert_eq!(clock.now().timestamp(), NOON_S);
     let fake = FakeX::start_with(clock).await;
@@ -55,7 +55,7 @@ async fn taken(reply: Reply) -> (Taken, String) {
 }
 
 /// Checks rows of status, body, what it should be taken for, and a part of the sentence.
-async fn check(rows: &[(u16, &str, Taken, &str)]) {
+async fn check(rows: &[(u16, &str, Verdict, &str)]) {
     for (status, body, expected, part) in rows {
         let (taken, reason) = taken(Reply::new(*status, *body)).await;
         assert_eq!(taken, *expected, "HTTP {status} {body}: {reason}");

@@ -14,14 +14,14 @@ use crate::support::{Signed, StillClock, post, x_for};
 
 const NOON: &str = "2026-11-20T12:00:00Z";
 
-/// One who looks at an account, by a clock that stands at noon.
-struct Onlooker {
+/// A client and the account that it probes, at noon.
+struct TimelineFixture {
     fake: FakeX,
     signed: Signed,
     session: Session,
 }
 
-impl Onlooker {
+impl TimelineFixture {
     async fn new() -> Self {
         let fake = FakeX::start_with(Arc::new(StillClock::at(NOON))).await;
         let signed = x_for(&fake, &fake.account("walt_lines"));
@@ -64,7 +64,7 @@ fn sent(text: &str) -> Post {
 
 #[tokio::test]
 async fn only_what_says_the_same_and_is_young_enough_may_be_it() {
-    let one = Onlooker::new().await;
+    let one = TimelineFixture::new().await;
     let [early, just, late] =
         [-361, -360, 90].map(|seconds| one.by_hand("Holy & <holy>, see example.com!", seconds));
     one.by_hand("Holy & <holy>, see!", 5);
@@ -76,7 +76,7 @@ async fn only_what_says_the_same_and_is_young_enough_may_be_it() {
 
 #[tokio::test]
 async fn an_account_with_nothing_new_costs_nothing() {
-    let one = Onlooker::new().await;
+    let one = TimelineFixture::new().await;
     one.by_hand("long ago", -3_600);
     assert_eq!(one.like("long ago").await, (Vec::new(), 0));
     assert_eq!(one.since(-60).await, Ok(Timeline::Complete(Vec::new())));
@@ -103,7 +103,7 @@ async fn a_clock_that_is_ahead_of_x_hides_nothing() {
 
 #[tokio::test]
 async fn all_pages_are_read_oldest_first() {
-    let one = Onlooker::new().await;
+    let one = TimelineFixture::new().await;
     let ids: Vec<String> = (0..250).map(|n| one.by_hand(&format!("line {n}"), n)).collect();
     let Ok(Timeline::Complete(seen)) = one.since(0).await else { panic!("it may be read") };
     assert_eq!(seen.iter().map(|seen| seen.remote_id.clone()).collect::<Vec<_>>(), ids);
@@ -116,7 +116,7 @@ async fn all_pages_are_read_oldest_first() {
 
 #[tokio::test]
 async fn what_would_be_too_dear_to_read_is_said() {
-    let one = Onlooker::new().await;
+    let one = TimelineFixture::new().await;
     (0..501).for_each(|n| drop(one.by_hand(&format!("line {n}"), n)));
     let sight = one.look("line 3").await.unwrap();
     assert!(
@@ -139,7 +139,7 @@ async fn who_may_not_read_is_told_from_who_can_t_now() {
         ),
     ];
     for (status, body) in never {
-        let one = Onlooker::new().await;
+        let one = TimelineFixture::new().await;
         one.fake.refuse_looks(Some(Reply::new(status, body)));
         let sight = one.look("a").await;
         assert!(matches!(sight, Ok(ProbeResult::Unavailable(_))), "{status} {body}: {sight:?}");
@@ -163,7 +163,7 @@ async fn who_may_not_read_is_told_from_who_can_t_now() {
         (200, r#"{"data":{"id":"1"}}"#, Cause::Unreachable),
         (200, r#"{"meta":{"result_count":3}}"#, Cause::Unreachable),
     ] {
-        let one = Onlooker::new().await;
+        let one = TimelineFixture::new().await;
         one.fake.refuse_looks(Some(Reply::new(status, body)));
         let setback = one.look("a").await.unwrap_err();
         assert_eq!(setback.why.cause, cause, "{status} {body}: {setback}");
@@ -181,7 +181,7 @@ async fn a_network_that_misbehaves_shows_nothing_and_does_no_harm() {
         Behaviour::Answer(huge),
         Behaviour::Answer(Reply::new(301, "").header("location", "http://127.0.0.1:1/elsewhere")),
     ] {
-        let one = Onlooker::new().await;
+        let one = TimelineFixture::new().await;
         one.by_hand("a line", 1);
         one.fake.next_read(behaviour.clone());
         let setback = one.look("a line").await.unwrap_err();
@@ -192,7 +192,7 @@ async fn a_network_that_misbehaves_shows_nothing_and_does_no_harm() {
 
 #[tokio::test]
 async fn without_an_account_there_is_nothing_to_look_at() {
-    let one = Onlooker::new().await;
+    let one = TimelineFixture::new().await;
     let signed_out = Session { account: None::<Account>, ..one.session.clone() };
     let sight = one.signed.x.probe(&sent("a"), &signed_out).await;
     assert!(matches!(sight, Ok(ProbeResult::Unavailable(_))), "{sight:?}");
@@ -219,7 +219,7 @@ async fn a_clock_that_was_set_right_before_the_look_hides_nothing() {
 /// Its clock was not set since it was turned on. X takes no time before its own beginning.
 #[tokio::test]
 async fn what_was_sent_by_a_clock_that_was_behind_is_found() {
-    let one = Onlooker::new().await;
+    let one = TimelineFixture::new().await;
     let id = one.by_hand("a line", 1);
     for sent_at in [DateTime::UNIX_EPOCH, noon() - TimeDelta::days(30)] {
         let post = Post { sent_at: Some(sent_at), ..sent("a line") };
@@ -233,7 +233,7 @@ async fn what_was_sent_by_a_clock_that_was_behind_is_found() {
 #[tokio::test]
 async fn where_x_tells_no_time_a_clock_that_is_half_an_hour_off_hides_nothing() {
     for (minutes, date) in [(-31, None), (31, None), (-31, Some("noon"))] {
-        let one = Onlooker::new().await;
+        let one = TimelineFixture::new().await;
         let (shown, at) = (one.by_hand("a line", 60 * minutes), noon() + TimeDelta::minutes(minutes));
         let row = format!(r#"{{"data":[{{"id":"{shown}","text":"a line"}}],"meta":{{"result_count":1}}}}"#);
         let nothing = Reply::new(200, r#"{"meta":{"result_count":0}}"#);

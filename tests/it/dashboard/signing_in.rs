@@ -1,10 +1,10 @@
-//! Signing bots in from the dashboard: at the stand-ins for X and for servers of Mastodon's kin, and at a real PDS.
+//! Signing bots in from the dashboard: at the stand-ins for X and for servers of Mastodon's software, and at a real PDS.
 
 use super::{Visit, visit_folder};
 use crate::support::chromium::Kind;
-use crate::support::fake_mastodon::{FakeMastodon, Kin};
+use crate::support::fake_mastodon::{FakeMastodon, Software};
 use crate::support::fake_x::{CLIENT_ID, CONSUMER, FakeX};
-use crate::support::pds::{Front, Pds};
+use crate::support::pds::{Pds, PdsProxy};
 use crate::support::program::{Daemon, Folder};
 
 /// A browser at the page of walt.
@@ -158,8 +158,8 @@ async fn a_strangers_return_ends_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_password_is_typed_and_not_shown() {
     let pds = Pds::shared();
-    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
-    let folder = front.flock(&[("walt", &walt, "@yearly")]);
+    let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
+    let folder = proxy.flock(&[("walt", &walt, "@yearly")]);
     let daemon = folder.start();
     let visit = at_walts(Kind::DESKTOP, folder, daemon).await;
     visit.browser.press("Sign in with an app password").await;
@@ -212,9 +212,9 @@ async fn a_page_that_is_being_left_is_not_loaded_anew() {
     visit.browser.sees("This sign-in has ended").await;
 }
 
-/// A server of Mastodon's kin, and a flock of walt's there.
-async fn at_mastodon(kin: Kin) -> (FakeMastodon, Visit) {
-    let fake = FakeMastodon::start(kin).await;
+/// A server of Mastodon's software, and a flock of walt's there.
+async fn at_mastodon(software: Software) -> (FakeMastodon, Visit) {
+    let fake = FakeMastodon::start(software).await;
     let folder = Folder::with(&format!(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n\
          [apps.social]\nnetwork = \"mastodon\"\napi_url = \"{}\"\n\
@@ -229,8 +229,8 @@ async fn at_mastodon(kin: Kin) -> (FakeMastodon, Visit) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_a_server_of_mastodons_kin() {
-    for kin in Kin::ALL {
-        let (fake, visit) = at_mastodon(kin).await;
+    for software in Software::ALL {
+        let (fake, visit) = at_mastodon(software).await;
         fake.person_is("another");
         visit.browser.press("Sign in with Mastodon").await;
         visit.browser.press("Open the network's sign-in page").await;
@@ -245,8 +245,8 @@ async fn at_a_server_of_mastodons_kin() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_a_code_at_a_server_of_mastodons_kin() {
-    for kin in Kin::ALL {
-        let (fake, visit) = at_mastodon(kin).await;
+    for software in Software::ALL {
+        let (fake, visit) = at_mastodon(software).await;
         fake.person_is("walt");
         visit.browser.press("Use a code instead").await;
         let link = visit.browser.wait_attribute("a.button", "href").await;

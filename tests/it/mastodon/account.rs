@@ -8,20 +8,20 @@ use flockd::net::http::Timeouts;
 use flockd::net::{AccountApi as _, Network as _, Session};
 use serde_json::json;
 
-use super::Noon;
-use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Kin, Reply, brought, granted};
+use super::MastodonFixture;
+use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Reply, Software, brought, granted};
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and then\r\n--more";
 
 #[tokio::test]
 async fn an_account_is_known_with_its_server_and_what_that_takes() {
-    for (kin, characters, per_url) in
-        [(Kin::Mastodon, 500, 23), (Kin::GoToSocial, 5_000, 0), (Kin::Pleroma, 5_000, 0)]
+    for (software, characters, per_url) in
+        [(Software::Mastodon, 500, 23), (Software::GoToSocial, 5_000, 0), (Software::Pleroma, 5_000, 0)]
     {
-        let noon = Noon::of(kin).await;
-        let account = noon.walt.account.clone().unwrap();
-        assert_eq!(account.handle, "walt@social.example", "{kin:?}");
-        assert_eq!(account.limits, Some(TextLimits { characters, per_url }), "{kin:?}");
+        let fixture = MastodonFixture::of(software).await;
+        let account = fixture.walt.account.clone().unwrap();
+        assert_eq!(account.handle, "walt@social.example", "{software:?}");
+        assert_eq!(account.limits, Some(TextLimits { characters, per_url }), "{software:?}");
         assert_eq!((account.automated, account.name.as_deref()), (Some(false), Some("The poet walt")));
         assert!(account.picture_url.unwrap().starts_with("https://"));
     }
@@ -29,7 +29,7 @@ async fn an_account_is_known_with_its_server_and_what_that_takes() {
 
 #[tokio::test]
 async fn an_older_server_says_it_in_the_older_way_and_one_that_says_nothing_stops_nothing() {
-    let fake = FakeMastodon::start(Kin::Pleroma).await;
+    let fake = FakeMastodon::start(Software::Pleroma).await;
     fake.is_old();
     let client = fake.client();
     let account = fake.walt(&client).await.account.unwrap();
@@ -46,39 +46,39 @@ async fn an_older_server_says_it_in_the_older_way_and_one_that_says_nothing_stop
 
 #[tokio::test]
 async fn limits_are_read_anew_when_a_daemon_starts_and_once_a_day() {
-    let noon = Noon::of(Kin::Mastodon).await;
-    assert_eq!(noon.client.prepare(&noon.walt).await, Ok(None), "asked for a moment ago");
-    noon.fake.set_text_limits(1_000, 30);
-    assert_eq!(noon.client.prepare(&noon.walt).await, Ok(None));
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
+    assert_eq!(fixture.client.prepare(&fixture.walt).await, Ok(None), "asked for a moment ago");
+    fixture.fake.set_text_limits(1_000, 30);
+    assert_eq!(fixture.client.prepare(&fixture.walt).await, Ok(None));
     let newer = TextLimits { characters: 1_000, per_url: 30 };
     let with_newer = |account: Option<Account>| account.map(|account| account.limits == Some(newer));
     assert_eq!(
-        with_newer(noon.fake.client().prepare(&noon.walt).await.unwrap()),
+        with_newer(fixture.fake.client().prepare(&fixture.walt).await.unwrap()),
         Some(true),
         "another daemon"
     );
-    noon.clock.advance(TimeDelta::hours(24));
-    let account = noon.client.prepare(&noon.walt).await.unwrap();
+    fixture.clock.advance(TimeDelta::hours(24));
+    let account = fixture.client.prepare(&fixture.walt).await.unwrap();
     assert_eq!(with_newer(account.clone()), Some(true), "a day later");
-    let session = Session { account, ..noon.walt.clone() };
-    noon.clock.advance(TimeDelta::hours(24));
-    assert_eq!(noon.client.prepare(&session).await, Ok(None), "nothing new");
+    let session = Session { account, ..fixture.walt.clone() };
+    fixture.clock.advance(TimeDelta::hours(24));
+    assert_eq!(fixture.client.prepare(&session).await, Ok(None), "nothing new");
 
-    noon.clock.advance(TimeDelta::hours(24));
-    noon.fake.next_at("/api/v2/instance", Behaviour::Close);
-    assert_eq!(noon.client.prepare(&session).await, Ok(None), "a failure stops no post");
-    let before = noon.fake.count();
-    assert_eq!(noon.client.prepare(&session).await, Ok(None));
-    assert_eq!(noon.fake.count(), before, "and is not met again at once");
-    noon.clock.advance(TimeDelta::hours(1));
-    noon.fake.set_text_limits(500, 23);
-    assert!(noon.client.prepare(&session).await.unwrap().is_some(), "but soon");
+    fixture.clock.advance(TimeDelta::hours(24));
+    fixture.fake.next_at("/api/v2/instance", Behaviour::Close);
+    assert_eq!(fixture.client.prepare(&session).await, Ok(None), "a failure stops no post");
+    let before = fixture.fake.count();
+    assert_eq!(fixture.client.prepare(&session).await, Ok(None));
+    assert_eq!(fixture.fake.count(), before, "and is not met again at once");
+    fixture.clock.advance(TimeDelta::hours(1));
+    fixture.fake.set_text_limits(500, 23);
+    assert!(fixture.client.prepare(&session).await.unwrap().is_some(), "but soon");
 }
 
 #[tokio::test]
 async fn a_handle_may_be_expected_with_its_server_or_without() {
-    let noon = Noon::of(Kin::Mastodon).await;
-    let (url, limits) = (&noon.fake.url, Timeouts::default());
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
+    let (url, limits) = (&fixture.fake.url, Timeouts::default());
     for (expected, fits) in [
         ("walt", true),
         ("@WALT", true),
@@ -86,8 +86,8 @@ async fn a_handle_may_be_expected_with_its_server_or_without() {
         ("walt@other.example", false),
         ("emily", false),
     ] {
-        let client = noon.fake.client_with(url, &limits, Some(expected), PostOptions::default());
-        let prepared = client.prepare(&noon.walt).await;
+        let client = fixture.fake.client_with(url, &limits, Some(expected), PostOptions::default());
+        let prepared = client.prepare(&fixture.walt).await;
         let said = format!("{expected}: {prepared:?}");
         assert_eq!(prepared.is_ok(), fits, "{said}");
         if !fits {
@@ -95,16 +95,16 @@ async fn a_handle_may_be_expected_with_its_server_or_without() {
             assert!(
                 setback.why.cause == Cause::Account && setback.to_string().contains("@walt@social.example")
             );
-            let before = noon.fake.count();
-            assert_eq!(client.prepare(&noon.walt).await.unwrap_err(), setback);
-            assert_eq!(noon.fake.count(), before, "asked once");
+            let before = fixture.fake.count();
+            assert_eq!(client.prepare(&fixture.walt).await.unwrap_err(), setback);
+            assert_eq!(fixture.fake.count(), before, "asked once");
         }
     }
 }
 
 #[tokio::test]
 async fn what_a_token_allows_is_known_by_its_scopes_or_those_of_its_app() {
-    let noon = Noon::of(Kin::Mastodon).await;
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
     for (scopes, may) in [
         ("read write", true),
         ("read:accounts write:statuses", true),
@@ -112,12 +112,12 @@ async fn what_a_token_allows_is_known_by_its_scopes_or_those_of_its_app() {
         ("read", false),
         ("read write:accounts", false),
     ] {
-        let token = noon.fake.token_with("walt", scopes);
+        let token = fixture.fake.token_with("walt", scopes);
         let split: Vec<&str> = scopes.split(' ').collect();
         for tokens in [brought(&token), granted(&token, &split)] {
-            let account = noon.client.who_am_i(&tokens).await.unwrap();
+            let account = fixture.client.who_am_i(&tokens).await.unwrap();
             assert_eq!(account.access.as_deref(), Some(scopes));
-            let verdict = noon.client.may_post(&account, &tokens);
+            let verdict = fixture.client.may_post(&account, &tokens);
             assert_eq!(verdict.is_ok(), may, "{scopes}: {verdict:?}");
             if let Err(why) = verdict {
                 assert!(why.cause == Cause::App && why.reason.contains("write:statuses"), "{why:?}");
@@ -125,16 +125,16 @@ async fn what_a_token_allows_is_known_by_its_scopes_or_those_of_its_app() {
         }
     }
     // Others tell nothing of a token from outside: that shows when it is used.
-    let noon = Noon::of(Kin::GoToSocial).await;
-    let tokens = brought(&noon.fake.token_with("walt", "read"));
-    let account = noon.client.who_am_i(&tokens).await.unwrap();
-    assert!(account.access.is_none() && noon.client.may_post(&account, &tokens).is_ok());
+    let fixture = MastodonFixture::of(Software::GoToSocial).await;
+    let tokens = brought(&fixture.fake.token_with("walt", "read"));
+    let account = fixture.client.who_am_i(&tokens).await.unwrap();
+    assert!(account.access.is_none() && fixture.client.may_post(&account, &tokens).is_ok());
 }
 
 #[tokio::test]
 async fn a_server_that_is_none_is_told_from_a_token_that_is_none() {
-    let noon = Noon::of(Kin::Mastodon).await;
-    let tokens = noon.walt.tokens.as_ref().unwrap();
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
+    let tokens = fixture.walt.tokens.as_ref().unwrap();
     for (reply, cause, part) in [
         (Reply::page(404, "nginx"), Cause::App, "look whether `api_url` is right"),
         (
@@ -153,8 +153,8 @@ async fn a_server_that_is_none_is_told_from_a_token_that_is_none() {
         (Reply::json(429, &json!({"error": "nein"})), Cause::Limits, "rate-limiting"),
         (Reply::page(503, "maintenance"), Cause::Unreachable, "try again"),
     ] {
-        noon.fake.next_at("/api/v1/accounts/verify", Behaviour::Answer(reply.clone()));
-        let setback = noon.client.who_am_i(tokens).await.unwrap_err();
+        fixture.fake.next_at("/api/v1/accounts/verify", Behaviour::Answer(reply.clone()));
+        let setback = fixture.client.who_am_i(tokens).await.unwrap_err();
         assert_eq!(setback.why.cause, cause, "{reply:?}: {setback}");
         assert!(setback.to_string().contains(part), "{setback}");
     }
@@ -166,36 +166,41 @@ async fn a_profile_is_changed_and_the_account_marked_as_a_bot() {
     let (picture, text) = (folder.path().join("walt.any"), folder.path().join("walt.png"));
     std::fs::write(&picture, PNG).unwrap();
     std::fs::write(&text, "no picture").unwrap();
-    for kin in Kin::ALL {
-        let noon = Noon::of(kin).await;
-        let tokens = noon.walt.tokens.clone().unwrap();
+    for software in Software::ALL {
+        let fixture = MastodonFixture::of(software).await;
+        let tokens = fixture.walt.tokens.clone().unwrap();
         let profile = Profile {
             name: Some("Walt & friends".to_owned()),
             bio: Some("lines\nof \"leaves\" ☘".to_owned()),
             picture: Some(picture.clone()),
         };
-        noon.client.update_profile(&tokens, &profile).await.unwrap();
-        let account = noon.fake.account("walt");
-        assert_eq!((&*account.name, &*account.note), ("Walt & friends", "lines\nof \"leaves\" ☘"), "{kin:?}");
+        fixture.client.update_profile(&tokens, &profile).await.unwrap();
+        let account = fixture.fake.account("walt");
+        assert_eq!(
+            (&*account.name, &*account.note),
+            ("Walt & friends", "lines\nof \"leaves\" ☘"),
+            "{software:?}"
+        );
         assert_eq!((account.is_bot, account.picture), (true, Some(("image/png".to_owned(), PNG.to_vec()))));
-        let look = noon.client.appearance(&tokens).await.unwrap();
+        let look = fixture.client.appearance(&tokens).await.unwrap();
         assert_eq!(look.name.as_deref(), Some("Walt & friends"));
         assert_eq!(look.bio.as_deref(), Some("lines of \"leaves\" ☘"), "on one line");
-        assert_eq!(noon.client.who_am_i(&tokens).await.unwrap().automated, Some(true));
+        assert_eq!(fixture.client.who_am_i(&tokens).await.unwrap().automated, Some(true));
 
-        noon.client
+        fixture
+            .client
             .update_profile(&tokens, &Profile { bio: Some(String::new()), ..Profile::default() })
             .await
             .unwrap();
-        let account = noon.fake.account("walt");
+        let account = fixture.fake.account("walt");
         assert_eq!((&*account.name, &*account.note), ("Walt & friends", ""), "the rest stays");
         let bad = Profile { picture: Some(text.clone()), ..Profile::default() };
-        let error = noon.client.update_profile(&tokens, &bad).await.unwrap_err();
+        let error = fixture.client.update_profile(&tokens, &bad).await.unwrap_err();
         assert!(error.to_string().contains("neither PNG nor JPEG"), "{error}");
         let missing = Profile { picture: Some(folder.path().join("none.png")), ..Profile::default() };
-        assert!(noon.client.update_profile(&tokens, &missing).await.is_err());
-        let reader = brought(&noon.fake.token_with("walt", "read write:statuses"));
-        let error = noon.client.update_profile(&reader, &profile).await.unwrap_err();
+        assert!(fixture.client.update_profile(&tokens, &missing).await.is_err());
+        let reader = brought(&fixture.fake.token_with("walt", "read write:statuses"));
+        let error = fixture.client.update_profile(&reader, &profile).await.unwrap_err();
         assert!(error.to_string().contains("HTTP 403"), "{error}");
     }
 }

@@ -3,32 +3,32 @@
 use flockd::flock::post::Cause;
 use flockd::net::{LimitScope, Outcome};
 
-use super::{NOON, Noon};
-use crate::support::fake_mastodon::{Behaviour, Kin, Reply};
+use super::{MastodonFixture, NOON};
+use crate::support::fake_mastodon::{Behaviour, Reply, Software};
 
 /// What an answer should be taken for.
 #[derive(Debug, PartialEq)]
-enum Taken {
+enum Verdict {
     Posted,
     Refused,
     Unknown,
     /// With the cause, and the seconds to wait where the server says so.
     Rejection(Cause, Option<i64>),
 }
-use Taken::{Posted, Refused, Rejection, Unknown};
+use Verdict::{Posted, Refused, Rejection, Unknown};
 
 /// Sends one post to a server that answers this, and says what was made of it, and how it was explained.
-async fn taken(noon: &Noon, reply: Reply) -> (Taken, String) {
-    match noon.answered(reply).await.outcome {
+async fn taken(fixture: &MastodonFixture, reply: Reply) -> (Verdict, String) {
+    match fixture.answered(reply).await.outcome {
         Outcome::Posted { remote_id, .. } => (Posted, remote_id),
         Outcome::Refused { reason } => (Refused, reason),
         Outcome::Unknown { reason } => (Unknown, reason),
         Outcome::Duplicate { reason } => panic!("{reason}"),
         Outcome::NotAccepted(setback) | Outcome::Unclear(setback) => {
             assert!(setback.answered && !setback.token_rejected, "{setback}");
-            let noon: chrono::DateTime<chrono::Utc> = NOON.parse().unwrap();
+            let fixture: chrono::DateTime<chrono::Utc> = NOON.parse().unwrap();
             (
-                Rejection(setback.why.cause, setback.retry_at.map(|at| (at - noon).num_seconds())),
+                Rejection(setback.why.cause, setback.retry_at.map(|at| (at - fixture).num_seconds())),
                 setback.why.reason,
             )
         }
@@ -36,15 +36,15 @@ async fn taken(noon: &Noon, reply: Reply) -> (Taken, String) {
 }
 
 /// Checks rows of status, body, what it should be taken for, and a part of the sentence.
-async fn check(rows: &[(u16, &str, Taken, &str)]) {
-    let noon = Noon::of(Kin::Mastodon).await;
+async fn check(rows: &[(u16, &str, Verdict, &str)]) {
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
     for (status, body, expected, part) in rows {
-        let before = noon.fake.count();
-        let (taken, reason) = taken(&noon, Reply::new(*status, *body)).await;
+        let before = fixture.fake.count();
+        let (taken, reason) = taken(&fixture, Reply::new(*status, *body)).await;
         assert_eq!(taken, *expected, "HTTP {status} {body}: {reason}");
         assert!(reason.contains(part), "HTTP {status} {body}: {reason}");
         assert!(!reason.ends_with('.') && reason.len() < 600, "{reason}");
-        let posts = noon.fake.requests().split_off(before);
+        let posts = fixture.fake.requests().split_off(before);
         assert_eq!(posts.iter().filter(|seen| seen.method == "POST").count(), 1, "one call is one attempt");
     }
 }
@@ -135,40 +135,40 @@ async fn what_a_person_has_to_mend() {
 #[tokio::test]
 async fn of_a_403_a_further_question_tells_whether_it_is_the_token_or_the_account() {
     let forbidden = || Reply::json(403, &serde_json::json!({"error": "Diese Aktion ist verboten"}));
-    let noon = Noon::of(Kin::Mastodon).await;
-    let (what, reason) = taken(&noon, forbidden()).await;
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
+    let (what, reason) = taken(&fixture, forbidden()).await;
     assert_eq!(what, Rejection(Cause::SignIn, None), "{reason}");
     assert!(
         reason.contains("does not allow this (HTTP 403: Diese Aktion ist verboten): sign in again"),
         "{reason}"
     );
-    noon.fake.disable("walt", true);
-    let (what, reason) = taken(&noon, forbidden()).await;
+    fixture.fake.disable("walt", true);
+    let (what, reason) = taken(&fixture, forbidden()).await;
     assert_eq!(what, Rejection(Cause::Account, None), "{reason}");
     assert!(reason.contains("disabled or suspended"), "{reason}");
-    noon.fake.disable("walt", false);
-    noon.fake.next_at("/api/v1/accounts/verify_credentials", Behaviour::Close);
-    let (what, reason) = taken(&noon, forbidden()).await;
+    fixture.fake.disable("walt", false);
+    fixture.fake.next_at("/api/v1/accounts/verify_credentials", Behaviour::Close);
+    let (what, reason) = taken(&fixture, forbidden()).await;
     assert_eq!(what, Rejection(Cause::App, None), "{reason}");
 }
 
 #[tokio::test]
 async fn a_server_that_has_moved_is_named() {
-    let noon = Noon::of(Kin::Mastodon).await;
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
     for status in [301, 302, 307, 308] {
         let location = "https://me:hush@new.example:8443/api/v1/statuses?hush";
-        let (what, reason) = taken(&noon, Reply::new(status, "").header("location", location)).await;
+        let (what, reason) = taken(&fixture, Reply::new(status, "").header("location", location)).await;
         assert_eq!(what, Unknown, "{reason}");
         assert!(reason.contains(", to https://new.example:8443): set `api_url`"), "{reason}");
         assert!(!reason.contains("hush"), "{reason}");
     }
-    let (what, reason) = taken(&noon, Reply::new(301, "")).await;
+    let (what, reason) = taken(&fixture, Reply::new(301, "")).await;
     assert!(what == Unknown && reason.contains("has moved (HTTP 301)"), "{reason}");
 }
 
 #[tokio::test]
 async fn patience_is_had_until_the_server_says() {
-    let noon = Noon::of(Kin::Mastodon).await;
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
     let body = r#"{"error":"Zu viele Anfragen"}"#;
     let reset = ("x-ratelimit-reset", "2026-11-20T12:05:00.123456Z");
     for (headers, wait) in [
@@ -182,23 +182,23 @@ async fn patience_is_had_until_the_server_says() {
     ] {
         let reply =
             headers.iter().fold(Reply::new(429, body), |reply, (name, value)| reply.header(name, *value));
-        let (what, reason) = taken(&noon, reply).await;
+        let (what, reason) = taken(&fixture, reply).await;
         assert_eq!(what, Rejection(Cause::Limits, wait), "{headers:?}: {reason}");
     }
     // The wait is the bot's, and not only that of the post: the next slot may come sooner.
-    let sent = noon.answered(Reply::new(429, body).header("retry-after", "30")).await;
+    let sent = fixture.answered(Reply::new(429, body).header("retry-after", "30")).await;
     let [hold] = &*sent.cooldowns else { panic!("{sent:?}") };
     assert_eq!((hold.scope, &*hold.until.to_rfc3339()), (LimitScope::Bot, "2026-11-20T12:00:30+00:00"));
     // A wall in front of the server speaks no JSON.
-    let sent = noon.answered(Reply::page(429, "error code: 1015").header("retry-after", "60")).await;
+    let sent = fixture.answered(Reply::page(429, "error code: 1015").header("retry-after", "60")).await;
     assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "it may stand behind a post: {sent:?}");
     assert_eq!(sent.cooldowns[0].until.to_rfc3339(), "2026-11-20T12:01:00+00:00");
 }
 
 #[tokio::test]
 async fn an_overloaded_server_is_left_alone_while_the_doubt_lasts() {
-    let noon = Noon::of(Kin::GoToSocial).await;
-    let sent = noon.answered(Reply::new(503, "server is shutting down").header("retry-after", "30")).await;
+    let fixture = MastodonFixture::of(Software::GoToSocial).await;
+    let sent = fixture.answered(Reply::new(503, "server is shutting down").header("retry-after", "30")).await;
     assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "{sent:?}");
     let hold = &sent.cooldowns[0];
     assert_eq!(
@@ -209,12 +209,12 @@ async fn an_overloaded_server_is_left_alone_while_the_doubt_lasts() {
 
 #[tokio::test]
 async fn no_answer_brings_a_secret_into_a_sentence() {
-    let noon = Noon::of(Kin::Mastodon).await;
-    let token = noon.fake.token_of("walt");
-    let session = noon.walt.tokens.as_ref().unwrap().secrets()[0].expose().to_owned();
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
+    let token = fixture.fake.token_of("walt");
+    let session = fixture.walt.tokens.as_ref().unwrap().secrets()[0].expose().to_owned();
     for status in [200, 400, 401, 403, 404, 422, 429, 500] {
         let body = serde_json::json!({"error": format!("you sent {session} \u{202e}\n"), "error_description": session});
-        let (_, reason) = taken(&noon, Reply::json(status, &body)).await;
+        let (_, reason) = taken(&fixture, Reply::json(status, &body)).await;
         assert!(!reason.contains(&session) && !reason.contains(token.expose()), "{reason}");
         assert!(!reason.contains('\n') && !reason.contains('\u{202e}'), "{reason}");
     }

@@ -6,7 +6,7 @@ use flockd::net::{AccountApi as _, Network as _, OAuth2Api as _};
 use serde_json::json;
 
 use crate::support::browser;
-use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Kin, OUT_OF_BAND, Reply, brought};
+use crate::support::fake_mastodon::{Behaviour, FakeMastodon, OUT_OF_BAND, Reply, Software, brought};
 
 fn addresses() -> Vec<String> {
     [7881, 7882, 7883].map(|port| format!("http://127.0.0.1:{port}/callback")).to_vec()
@@ -36,23 +36,27 @@ async fn tokens(fake: &FakeMastodon, registration: &Registration, redirect: &str
 
 #[tokio::test]
 async fn an_app_is_registered_once_with_all_addresses() {
-    for kin in Kin::ALL {
-        let fake = FakeMastodon::start(kin).await;
+    for software in Software::ALL {
+        let fake = FakeMastodon::start(software).await;
         let registration = registered(&fake).await;
         let app = &fake.apps()[0];
-        assert_eq!((&app.name, &app.client_id), (&"flockd".to_owned(), &registration.client.id), "{kin:?}");
+        assert_eq!(
+            (&app.name, &app.client_id),
+            (&"flockd".to_owned(), &registration.client.id),
+            "{software:?}"
+        );
         let all: Vec<String> = std::iter::once(OUT_OF_BAND.to_owned()).chain(addresses()).collect();
         assert_eq!((&app.redirects, &registration.redirects), (&all, &all));
         assert_eq!(app.scopes, "read:accounts read:statuses write:statuses write:accounts");
         let again = fake.client_as(Some(registration.clone()));
-        assert_eq!(again.register(&addresses()).await, Ok(None), "{kin:?}: it is known");
+        assert_eq!(again.register(&addresses()).await, Ok(None), "{software:?}: it is known");
         assert_eq!(fake.apps().len(), 1);
     }
 }
 
 #[tokio::test]
 async fn it_is_registered_anew_when_the_server_has_forgotten_it_or_addresses_have_changed() {
-    let fake = FakeMastodon::start(Kin::Mastodon).await;
+    let fake = FakeMastodon::start(Software::Mastodon).await;
     let first = registered(&fake).await;
     let other = ["http://127.0.0.1:9/callback".to_owned()];
     let second = fake.client_as(Some(first.clone())).register(&other).await.unwrap().unwrap();
@@ -70,7 +74,7 @@ async fn it_is_registered_anew_when_the_server_has_forgotten_it_or_addresses_hav
 
 #[tokio::test]
 async fn a_server_that_takes_no_app_is_named() {
-    let fake = FakeMastodon::start(Kin::Mastodon).await;
+    let fake = FakeMastodon::start(Software::Mastodon).await;
     for (reply, part) in [
         (Reply::page(404, "nginx"), "look whether `api_url` is right"),
         (Reply::page(200, "Welcome"), "look whether `api_url` is right"),
@@ -89,39 +93,39 @@ async fn a_server_that_takes_no_app_is_named() {
 
 #[tokio::test]
 async fn signing_in_uses_pkce_where_the_server_says_so_and_nowhere_else() {
-    for kin in Kin::ALL {
-        let fake = FakeMastodon::start(kin).await;
+    for software in Software::ALL {
+        let fake = FakeMastodon::start(software).await;
         fake.person_is("walt");
         let registration = registered(&fake).await;
         for redirect in [OUT_OF_BAND, &addresses()[1]] {
             let tokens = tokens(&fake, &registration, redirect).await;
             let client = fake.client_as(Some(registration.clone()));
             let account = client.who_am_i(&tokens).await.unwrap();
-            assert_eq!(account.handle, "walt@social.example", "{kin:?}");
+            assert_eq!(account.handle, "walt@social.example", "{software:?}");
             assert!(client.may_post(&account, &tokens).is_ok());
         }
         let asked = &fake.asked()[0];
-        assert_eq!(asked.get("code_challenge").is_some(), kin == Kin::Mastodon, "{kin:?}");
+        assert_eq!(asked.get("code_challenge").is_some(), software == Software::Mastodon, "{software:?}");
         assert_eq!(asked.get("force_login"), Some("true"));
         assert_eq!(asked.get("scope"), Some("read:accounts read:statuses write:statuses write:accounts"));
         let exchange =
             fake.requests().into_iter().find(|seen| seen.body.contains("authorization_code")).unwrap();
         assert!(exchange.header("authorization").is_none() && exchange.body.contains("client_secret="));
-        assert_eq!(exchange.body.contains("code_verifier"), kin == Kin::Mastodon);
+        assert_eq!(exchange.body.contains("code_verifier"), software == Software::Mastodon);
     }
 }
 
 #[tokio::test]
 async fn a_token_is_revoked_by_the_app_that_got_it_and_by_no_other() {
-    for kin in Kin::ALL {
-        let fake = FakeMastodon::start(kin).await;
+    for software in Software::ALL {
+        let fake = FakeMastodon::start(software).await;
         fake.person_is("walt");
         let registration = registered(&fake).await;
         let tokens = tokens(&fake, &registration, OUT_OF_BAND).await;
         let client = fake.client_as(Some(registration));
         assert_eq!(fake.tokens_alive("walt"), 1);
         for _ in 0..2 {
-            assert_eq!(client.revoke(&tokens).await, Ok(()), "{kin:?}");
+            assert_eq!(client.revoke(&tokens).await, Ok(()), "{software:?}");
         }
         assert_eq!(fake.tokens_alive("walt"), 0);
         let by_hand = brought(&fake.token_of("walt"));

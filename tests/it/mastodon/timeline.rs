@@ -6,11 +6,11 @@ use flockd::flock::post::{Cause, Post};
 use flockd::net::{Network as _, ProbeResult, Rejection, RemotePost, Timeline};
 use serde_json::json;
 
-use super::{NOON, Noon, status};
-use crate::support::fake_mastodon::{Behaviour, Kin, Reply};
+use super::{MastodonFixture, NOON, status};
+use crate::support::fake_mastodon::{Behaviour, Reply, Software};
 
-async fn look(noon: &Noon, post: &Post) -> Vec<RemotePost> {
-    match noon.client.probe(post, &noon.walt).await.unwrap() {
+async fn look(fixture: &MastodonFixture, post: &Post) -> Vec<RemotePost> {
+    match fixture.client.probe(post, &fixture.walt).await.unwrap() {
         ProbeResult::Candidates { seen, doubtful, cost: 0 } if doubtful.is_empty() => seen,
         sight => panic!("{sight:?}"),
     }
@@ -43,63 +43,64 @@ const LINES: &[&str] = &[
 
 #[tokio::test]
 async fn each_line_is_found_again_as_each_kind_of_server_shows_it() {
-    for kin in Kin::ALL {
-        let noon = Noon::of(kin).await;
+    for software in Software::ALL {
+        let fixture = MastodonFixture::of(software).await;
         for (number, line) in (1..).zip(LINES) {
             let post = status(number, line);
-            noon.fake.next_post(Behaviour::StoreAndClose);
-            noon.send(&post).await;
-            let newest = noon.fake.posts().pop().unwrap();
-            let before = noon.fake.count();
-            let seen = look(&noon, &post).await;
+            fixture.fake.next_post(Behaviour::StoreAndClose);
+            fixture.send(&post).await;
+            let newest = fixture.fake.posts().pop().unwrap();
+            let before = fixture.fake.count();
+            let seen = look(&fixture, &post).await;
             let ids: Vec<&str> = seen.iter().map(|seen| &*seen.remote_id).collect();
-            assert_eq!(ids, [newest.id.as_str()], "{kin:?}: {line}");
+            assert_eq!(ids, [newest.id.as_str()], "{software:?}: {line}");
             assert_eq!(seen[0].at, newest.at);
             // Two pages, as only an empty one is the last. The HTML tells; only the sources of others that are a
             // little like it are asked for.
-            assert!(noon.fake.count() - before <= usize::from(number) + 1, "{kin:?}: {line}");
+            assert!(fixture.fake.count() - before <= usize::from(number) + 1, "{software:?}: {line}");
         }
     }
 }
 
 #[tokio::test]
 async fn where_the_html_differs_the_source_tells() {
-    let noon = Noon::of(Kin::Mastodon).await;
-    noon.send(&status(1, "a line")).await;
-    let id = noon.fake.posts()[0].id.clone();
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
+    fixture.send(&status(1, "a line")).await;
+    let id = fixture.fake.posts()[0].id.clone();
     let odd =
         json!([{"id": id, "content": "<p>a :leaf: line, rendered</p>", "created_at": NOON, "reblog": null}]);
-    let page = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
+    let page = format!("/api/v1/accounts/{}", fixture.fake.account("walt").id);
     let reply = Reply::json(200, &odd).header("date", AT_NOON);
-    let answer = || noon.fake.next_at(&page, Behaviour::Answer(reply.clone()));
+    let answer = || fixture.fake.next_at(&page, Behaviour::Answer(reply.clone()));
     answer();
-    assert_eq!(look(&noon, &status(1, "a line")).await[0].text, "a line");
+    assert_eq!(look(&fixture, &status(1, "a line")).await[0].text, "a line");
     answer();
-    assert!(look(&noon, &status(1, "another line")).await.is_empty());
+    assert!(look(&fixture, &status(1, "another line")).await.is_empty());
     // Where the server has no such call the HTML has to do.
     answer();
-    noon.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
-    let sight = noon.client.probe(&status(1, "a line"), &noon.walt).await.unwrap();
+    fixture.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
+    let sight = fixture.client.probe(&status(1, "a line"), &fixture.walt).await.unwrap();
     assert!(is_doubtful(&sight), "it is like it: {sight:?}");
-    assert!(look(&noon, &status(1, "out of the cradle")).await.is_empty());
+    assert!(look(&fixture, &status(1, "out of the cradle")).await.is_empty());
     // One that can't be had at once is asked for again.
     answer();
-    noon.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::new(500, "")));
-    assert_eq!(look(&noon, &status(1, "a line")).await[0].text, "a line");
+    fixture.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::new(500, "")));
+    assert_eq!(look(&fixture, &status(1, "a line")).await[0].text, "a line");
 }
 
 /// Shows one status of walt's, changed, on a server that does not tell how it was written.
 async fn changed(html: &str, line: &str) -> ProbeResult {
-    let noon = Noon::of(Kin::Mastodon).await;
-    noon.send(&status(1, line)).await;
-    let id = noon.fake.posts()[0].id.clone();
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
+    fixture.send(&status(1, line)).await;
+    let id = fixture.fake.posts()[0].id.clone();
     let page = json!([{"id": id, "content": html, "created_at": NOON, "reblog": null}]);
-    let timeline = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
-    noon.fake
+    let timeline = format!("/api/v1/accounts/{}", fixture.fake.account("walt").id);
+    fixture
+        .fake
         .next_at(&timeline, Behaviour::Answer(Reply::new(200, page.to_string()).header("date", AT_NOON)));
     let path = format!("/api/v1/statuses/{id}/source");
-    (0..2).for_each(|_| noon.fake.next_at(&path, Behaviour::Answer(Reply::new(500, ""))));
-    noon.client.probe(&status(1, line), &noon.walt).await.unwrap()
+    (0..2).for_each(|_| fixture.fake.next_at(&path, Behaviour::Answer(Reply::new(500, ""))));
+    fixture.client.probe(&status(1, line), &fixture.walt).await.unwrap()
 }
 
 #[tokio::test]
@@ -125,21 +126,21 @@ async fn where_the_source_can_not_be_had_what_is_left_of_a_text_tells() {
 /// What a look shows of a status that is only like the line, posted with this app, where the server tells of the
 /// token's app like this.
 async fn posted_with(client: serde_json::Value, app: Option<Reply>) -> ProbeResult {
-    let noon = Noon::of(Kin::Mastodon).await;
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
     let changed = json!([{
         "id": "7", "content": "<p>the wind blows through the leaves</p>", "created_at": NOON, "reblog": null,
         "application": client,
     }]);
-    let timeline = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
+    let timeline = format!("/api/v1/accounts/{}", fixture.fake.account("walt").id);
     let reply = Reply::new(200, changed.to_string()).header("date", AT_NOON);
-    noon.fake.next_at(&timeline, Behaviour::Answer(reply));
+    fixture.fake.next_at(&timeline, Behaviour::Answer(reply));
     for _ in 0..2 {
-        noon.fake.next_at("/api/v1/statuses/7/source", Behaviour::Answer(Reply::page(404, "")));
+        fixture.fake.next_at("/api/v1/statuses/7/source", Behaviour::Answer(Reply::page(404, "")));
     }
     if let Some(app) = app {
-        noon.fake.next_at("/api/v1/apps/verify_credentials", Behaviour::Answer(app));
+        fixture.fake.next_at("/api/v1/apps/verify_credentials", Behaviour::Answer(app));
     }
-    noon.client.probe(&status(1, "the wind :leaf: blows through the leaves"), &noon.walt).await.unwrap()
+    fixture.client.probe(&status(1, "the wind :leaf: blows through the leaves"), &fixture.walt).await.unwrap()
 }
 
 #[tokio::test]
@@ -169,80 +170,80 @@ async fn a_status_of_the_token_s_own_app_is_it_and_one_of_another_app_stays_in_d
 #[tokio::test]
 async fn a_server_without_a_date_hides_nothing_under_a_clock_that_is_half_an_hour_off() {
     for (minutes, date) in [(-31, None), (31, None), (-31, Some("noon"))] {
-        let noon = Noon::of(Kin::Mastodon).await;
+        let fixture = MastodonFixture::of(Software::Mastodon).await;
         let at = noon_less(0) + TimeDelta::minutes(minutes);
         let page =
             json!([{"id": "7", "content": "<p>a line</p>", "created_at": at.to_rfc3339(), "reblog": null}]);
-        let timeline = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
+        let timeline = format!("/api/v1/accounts/{}", fixture.fake.account("walt").id);
         let mut reply = Reply::new(200, page.to_string()).header("content-type", "application/json");
         reply.headers.extend(date.map(|date: &str| ("date", date.to_owned())));
         let empty = Reply::new(200, "[]").header("content-type", "application/json");
         for reply in [reply, empty] {
-            noon.fake.next_at(&timeline, Behaviour::AnswerUndated(reply));
+            fixture.fake.next_at(&timeline, Behaviour::AnswerUndated(reply));
         }
-        assert_eq!(look(&noon, &status(1, "a line")).await.len(), 1, "{minutes}");
+        assert_eq!(look(&fixture, &status(1, "a line")).await.len(), 1, "{minutes}");
     }
 }
 
 #[tokio::test]
 async fn more_doubtful_statuses_than_can_be_asked_about_are_not_taken_for_others() {
-    let noon = Noon::of(Kin::GoToSocial).await;
-    noon.send(&status(1, "a *line*")).await;
-    let id = noon.fake.posts()[0].id.clone();
+    let fixture = MastodonFixture::of(Software::GoToSocial).await;
+    fixture.send(&status(1, "a *line*")).await;
+    let id = fixture.fake.posts()[0].id.clone();
     let shown =
         |id: &str| json!({"id": id, "content": "<p>a <em>line</em></p>", "created_at": NOON, "reblog": null});
     let others: Vec<String> =
-        (0..21).map(|_| noon.fake.posts_by_hand("walt", "a line", noon_less(0)).id).collect();
+        (0..21).map(|_| fixture.fake.posts_by_hand("walt", "a line", noon_less(0)).id).collect();
     let page: Vec<_> = others.iter().rev().chain([&id]).map(|id| shown(id)).collect();
-    let timeline = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
+    let timeline = format!("/api/v1/accounts/{}", fixture.fake.account("walt").id);
     let reply = Reply::json(200, &json!(page)).header("date", AT_NOON);
-    noon.fake.next_at(&timeline, Behaviour::Answer(reply));
-    let sight = noon.client.probe(&status(1, "a *line*"), &noon.walt).await.unwrap();
+    fixture.fake.next_at(&timeline, Behaviour::Answer(reply));
+    let sight = fixture.client.probe(&status(1, "a *line*"), &fixture.walt).await.unwrap();
     assert!(matches!(sight, ProbeResult::Unavailable(_)), "it is there, and was not asked about: {sight:?}");
 }
 
 #[tokio::test]
 async fn what_was_posted_since_a_copy_is_known_by_how_it_was_written() {
-    let noon = Noon::of(Kin::GoToSocial).await;
-    noon.send(&status(1, "a *line*")).await;
-    let id = noon.fake.posts()[0].id.clone();
-    let timeline = format!("/api/v1/accounts/{}", noon.fake.account("walt").id);
+    let fixture = MastodonFixture::of(Software::GoToSocial).await;
+    fixture.send(&status(1, "a *line*")).await;
+    let id = fixture.fake.posts()[0].id.clone();
+    let timeline = format!("/api/v1/accounts/{}", fixture.fake.account("walt").id);
     let shown = json!([{"id": id, "content": "<p>a <em>line</em></p>", "created_at": NOON, "reblog": null}]);
     let reply = Reply::json(200, &shown).header("date", AT_NOON);
-    let answer = || noon.fake.next_at(&timeline, Behaviour::Answer(reply.clone()));
+    let answer = || fixture.fake.next_at(&timeline, Behaviour::Answer(reply.clone()));
     answer();
-    let since = noon.client.timeline_since(noon_less(3), &noon.walt).await.unwrap();
+    let since = fixture.client.timeline_since(noon_less(3), &fixture.walt).await.unwrap();
     let Timeline::Complete(all) = since else { panic!("{since:?}") };
     assert_eq!(all[0].text, "a *line*");
     // Where the server has no such call it might be any line.
     answer();
-    noon.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
-    let since = noon.client.timeline_since(noon_less(3), &noon.walt).await.unwrap();
+    fixture.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
+    let since = fixture.client.timeline_since(noon_less(3), &fixture.walt).await.unwrap();
     assert!(matches!(&since, Timeline::Partial(rest, _) if rest.is_empty()), "{since:?}");
 }
 
 #[tokio::test]
 async fn pages_that_are_too_long_are_read_in_shorter_ones() {
-    for kin in Kin::ALL {
-        let noon = Noon::of(kin).await;
+    for software in Software::ALL {
+        let fixture = MastodonFixture::of(software).await;
         for second in 0..20 {
             let long = format!("line {second} {}", "&".repeat(5_000));
-            noon.fake.posts_by_hand("walt", &long, noon_less(1) + TimeDelta::seconds(second));
+            fixture.fake.posts_by_hand("walt", &long, noon_less(1) + TimeDelta::seconds(second));
         }
-        noon.fake.posts_by_hand("walt", "a short one", noon_less(2));
-        assert_eq!(look(&noon, &status(1, "a short one")).await.len(), 1, "{kin:?}");
+        fixture.fake.posts_by_hand("walt", "a short one", noon_less(2));
+        assert_eq!(look(&fixture, &status(1, "a short one")).await.len(), 1, "{software:?}");
     }
 }
 
 #[tokio::test]
 async fn only_what_may_be_the_first_attempt_counts() {
-    let noon = Noon::of(Kin::GoToSocial).await;
-    let old = noon.fake.posts_by_hand("walt", "a refrain", noon_less(7));
-    let young = noon.fake.posts_by_hand("walt", "a refrain", noon_less(5));
-    noon.fake.posts_by_hand("emily", "a refrain", noon_less(1));
-    noon.fake.posts_by_hand("walt", "another", noon_less(1));
-    noon.fake.posts_by_hand("walt", "a refrain", noon_less(25 * 60));
-    let sight = noon.client.probe(&status(1, "a refrain"), &noon.walt).await.unwrap();
+    let fixture = MastodonFixture::of(Software::GoToSocial).await;
+    let old = fixture.fake.posts_by_hand("walt", "a refrain", noon_less(7));
+    let young = fixture.fake.posts_by_hand("walt", "a refrain", noon_less(5));
+    fixture.fake.posts_by_hand("emily", "a refrain", noon_less(1));
+    fixture.fake.posts_by_hand("walt", "another", noon_less(1));
+    fixture.fake.posts_by_hand("walt", "a refrain", noon_less(25 * 60));
+    let sight = fixture.client.probe(&status(1, "a refrain"), &fixture.walt).await.unwrap();
     let ProbeResult::Candidates { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
     let ids = |seen: &[RemotePost]| seen.iter().map(|seen| seen.remote_id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&seen), [young.id]);
@@ -253,77 +254,81 @@ async fn only_what_may_be_the_first_attempt_counts() {
 /// Sent by a clock that was an hour ahead; it is set right, and later it is that late indeed.
 #[tokio::test]
 async fn what_was_sent_by_a_clock_that_was_ahead_is_not_sent_again_without_a_word() {
-    for kin in Kin::ALL {
-        let noon = Noon::of(kin).await;
-        noon.fake.next_post(Behaviour::StoreAndClose);
-        noon.send(&status(1, "a line")).await;
-        noon.clock.advance(TimeDelta::hours(3));
+    for software in Software::ALL {
+        let fixture = MastodonFixture::of(software).await;
+        fixture.fake.next_post(Behaviour::StoreAndClose);
+        fixture.send(&status(1, "a line")).await;
+        fixture.clock.advance(TimeDelta::hours(3));
         let sent_at = Some(noon_less(-60));
-        let sight = noon.client.probe(&Post { sent_at, ..status(1, "a line") }, &noon.walt).await.unwrap();
-        assert!(is_doubtful(&sight), "{kin:?}: {sight:?}");
         let sight =
-            noon.client.probe(&Post { sent_at, ..status(1, "another line") }, &noon.walt).await.unwrap();
+            fixture.client.probe(&Post { sent_at, ..status(1, "a line") }, &fixture.walt).await.unwrap();
+        assert!(is_doubtful(&sight), "{software:?}: {sight:?}");
+        let sight = fixture
+            .client
+            .probe(&Post { sent_at, ..status(1, "another line") }, &fixture.walt)
+            .await
+            .unwrap();
         let ProbeResult::Candidates { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
-        assert!(seen.is_empty() && doubtful.is_empty(), "{kin:?}");
+        assert!(seen.is_empty() && doubtful.is_empty(), "{software:?}");
     }
 }
 
 /// Its clock was not set since it was turned on.
 #[tokio::test]
 async fn what_was_sent_by_a_clock_that_was_behind_is_found() {
-    let noon = Noon::of(Kin::Mastodon).await;
-    noon.send(&status(1, "a line")).await;
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
+    fixture.send(&status(1, "a line")).await;
     for sent_at in [DateTime::UNIX_EPOCH, noon_less(60 * 24 * 30)] {
-        let seen = look(&noon, &Post { sent_at: Some(sent_at), ..status(1, "a line") }).await;
+        let seen = look(&fixture, &Post { sent_at: Some(sent_at), ..status(1, "a line") }).await;
         assert_eq!(seen.len(), 1, "{sent_at}");
     }
 }
 
 #[tokio::test]
 async fn a_clock_that_is_ahead_of_the_servers_is_reckoned_with() {
-    let noon = Noon::of(Kin::Mastodon).await;
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
     // Made when the request left, by a server whose clock is half an hour behind ours.
-    noon.fake.posts_by_hand("walt", "a", noon_less(30));
-    let account = noon.fake.account("walt").id;
+    fixture.fake.posts_by_hand("walt", "a", noon_less(30));
+    let account = fixture.fake.account("walt").id;
     let shown =
         json!([{"id": "5", "content": "<p>a</p>", "created_at": "2026-11-20T11:30:00.000Z", "reblog": null}]);
     let behind = Reply::json(200, &shown).header("date", "Fri, 20 Nov 2026 11:30:05 GMT");
-    noon.fake.next_at(&format!("/api/v1/accounts/{account}"), Behaviour::Answer(behind));
-    assert_eq!(look(&noon, &status(1, "a")).await.len(), 1);
+    fixture.fake.next_at(&format!("/api/v1/accounts/{account}"), Behaviour::Answer(behind));
+    assert_eq!(look(&fixture, &status(1, "a")).await.len(), 1);
 }
 
 #[tokio::test]
 async fn further_pages_are_read_until_it_is_old_enough() {
-    for kin in Kin::ALL {
-        let noon = Noon::of(kin).await;
+    for software in Software::ALL {
+        let fixture = MastodonFixture::of(software).await;
         for second in 0..50 {
             let at = noon_less(4) + TimeDelta::seconds(second);
-            noon.fake.posts_by_hand("walt", &format!("line {second}"), at);
+            fixture.fake.posts_by_hand("walt", &format!("line {second}"), at);
         }
-        let since = noon.client.timeline_since(noon_less(3), &noon.walt).await.unwrap();
+        let since = fixture.client.timeline_since(noon_less(3), &fixture.walt).await.unwrap();
         let Timeline::Complete(all) = since else { panic!("{since:?}") };
         let texts: Vec<String> = all.iter().map(|seen| seen.text.clone()).collect();
-        assert_eq!(texts, (0..50).map(|second| format!("line {second}")).collect::<Vec<_>>(), "{kin:?}");
+        assert_eq!(texts, (0..50).map(|second| format!("line {second}")).collect::<Vec<_>>(), "{software:?}");
         assert!(all.is_sorted_by_key(|seen| seen.at) && all[0].url.is_some());
-        assert_eq!(look(&noon, &status(1, "line 0")).await.len(), 1, "on the third page");
+        assert_eq!(look(&fixture, &status(1, "line 0")).await.len(), 1, "on the third page");
     }
 }
 
 #[tokio::test]
 async fn nothing_is_read_for_ever() {
-    let noon = Noon::of(Kin::Mastodon).await;
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
     let status_of = |id: u8| json!({"id": id.to_string(), "content": "", "created_at": NOON, "reblog": null});
     let page: Vec<_> = (0..20).rev().map(status_of).collect();
-    noon.fake.refuse_looks(Some(Reply::json(200, &json!(page)).header("date", AT_NOON)));
-    let before = noon.fake.count();
-    let sight = noon.client.probe(&status(1, "a"), &noon.walt).await.unwrap();
+    fixture.fake.refuse_looks(Some(Reply::json(200, &json!(page)).header("date", AT_NOON)));
+    let before = fixture.fake.count();
+    let sight = fixture.client.probe(&status(1, "a"), &fixture.walt).await.unwrap();
     assert!(matches!(sight, ProbeResult::Candidates { .. }), "the same page is the end: {sight:?}");
-    assert_eq!(noon.fake.count() - before, 2);
-    noon.fake.refuse_looks(None);
+    assert_eq!(fixture.fake.count() - before, 2);
+    fixture.fake.refuse_looks(None);
     for second in 0..2_050 {
-        noon.fake.posts_by_hand("walt", "a refrain", noon_less(0) - TimeDelta::milliseconds(second));
+        fixture.fake.posts_by_hand("walt", "a refrain", noon_less(0) - TimeDelta::milliseconds(second));
     }
-    let since = noon.client.timeline_since(noon_less(3), &noon.walt).await.unwrap();
+    let since = fixture.client.timeline_since(noon_less(3), &fixture.walt).await.unwrap();
     let Timeline::Partial(part, why) = since else { panic!("all of it was read") };
     assert_eq!(part.len(), 2_000);
     assert!(why.reason.contains("more than 2000 posts"), "{why:?}");
@@ -331,7 +336,7 @@ async fn nothing_is_read_for_ever() {
 
 #[tokio::test]
 async fn what_may_not_be_read_is_said_and_what_passes_is_waited_for() {
-    let noon = Noon::of(Kin::Mastodon).await;
+    let fixture = MastodonFixture::of(Software::Mastodon).await;
     let json = |status| Reply::json(status, &json!({"error": "nein"}));
     for (reply, cannot_tell) in [
         (json(403), Some(Cause::App)),
@@ -345,15 +350,15 @@ async fn what_may_not_be_read_is_said_and_what_passes_is_waited_for() {
         (Reply::new(301, ""), None),
         (Reply::json(200, &json!([{"id": "1"}])), None),
     ] {
-        noon.fake.refuse_looks(Some(reply.clone()));
-        let told = match noon.client.probe(&status(1, "a"), &noon.walt).await {
+        fixture.fake.refuse_looks(Some(reply.clone()));
+        let told = match fixture.client.probe(&status(1, "a"), &fixture.walt).await {
             Ok(ProbeResult::Unavailable(why)) => Some(why.cause),
             Ok(sight) => panic!("{reply:?}: {sight:?}"),
             Err(Rejection { .. }) => None,
         };
         assert_eq!(told, cannot_tell, "{reply:?}");
     }
-    noon.fake.refuse_looks(None);
-    noon.clock.advance(TimeDelta::seconds(1));
-    assert!(noon.clock.now() > noon_less(0) && look(&noon, &status(1, "a")).await.is_empty());
+    fixture.fake.refuse_looks(None);
+    fixture.clock.advance(TimeDelta::seconds(1));
+    assert!(fixture.clock.now() > noon_less(0) && look(&fixture, &status(1, "a")).await.is_empty());
 }

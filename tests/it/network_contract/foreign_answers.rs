@@ -9,11 +9,11 @@ use flockd::net::http::{self, Timeouts};
 use flockd::net::oauth2::{Proof, Provider};
 use flockd::net::{Network, Outcome, Rejection, Session};
 
-use crate::support::fake_mastodon::{FakeMastodon, Kin};
+use crate::support::fake_mastodon::{FakeMastodon, Software};
+use crate::support::fake_server::{Behaviour, FakeServer, Reply};
 use crate::support::fake_x::{CLIENT_ID, CLIENT_SECRET, FakeX};
 use crate::support::foreign_answers::{STATUSES, errors, successes};
-use crate::support::pds::{Front, Pds, Sky};
-use crate::support::stand_in::{Behaviour, Reply, StandIn};
+use crate::support::pds::{BlueskyFixture, Pds, PdsProxy};
 use crate::support::{Signed, post, x_for};
 
 /// A network, and what stands in front of it.
@@ -21,7 +21,7 @@ struct Place<'p> {
     kind: NetworkKind,
     network: &'p dyn Network,
     session: &'p Session,
-    front: &'p StandIn,
+    proxy: &'p FakeServer,
 }
 
 impl Place<'_> {
@@ -37,10 +37,10 @@ impl Place<'_> {
 
     /// Stores a post and answers it like this.
     async fn answered(&self, number: usize, reply: &Reply) -> Outcome {
-        self.front.next_post(Behaviour::StoreAndAnswer(reply.clone()));
-        let (post, before) = (self.planned(number).await, self.front.count());
+        self.proxy.next_post(Behaviour::StoreAndAnswer(reply.clone()));
+        let (post, before) = (self.planned(number).await, self.proxy.count());
         let outcome = self.network.send(&post, self.session).await.outcome;
-        let sent = self.front.requests().split_off(before);
+        let sent = self.proxy.requests().split_off(before);
         let writes = sent.iter().filter(|seen| seen.method != "GET").count();
         assert_eq!(writes, 1, "{:?}: one call is one attempt: {reply:?}", self.kind);
         outcome
@@ -68,7 +68,7 @@ impl Place<'_> {
         };
         let post = Post { remote_id: Some(remote_id), ..self.planned(1).await };
         for reply in [401, 403, 404, 410, 301, 500].into_iter().flat_map(errors).chain(successes()) {
-            self.front.next_at(path, Behaviour::Answer(reply.clone()));
+            self.proxy.next_at(path, Behaviour::Answer(reply.clone()));
             let done = self.network.delete(&post, self.session).await;
             let setback = done.err().unwrap_or_else(|| panic!("{:?}: deleted by {reply:?}", self.kind));
             assert!(!setback.token_rejected, "{:?}: {reply:?} renews the tokens: {setback}", self.kind);
@@ -82,19 +82,19 @@ async fn on_x_nothing_but_its_own_words_settles_a_post() {
     fake.take_duplicates();
     let Signed { x, tokens } = x_for(&fake, &fake.account("walt_lines"));
     let session = Session { tokens: Some(tokens), account: None };
-    let place = Place { kind: NetworkKind::X, network: &x, session: &session, front: &fake };
+    let place = Place { kind: NetworkKind::X, network: &x, session: &session, proxy: &fake };
     place.doubts_all().await;
     place.keeps_what_is_not_deleted("/2/tweets/").await;
 }
 
 #[tokio::test]
 async fn on_mastodon_and_its_kin_nothing_but_the_api_s_own_words_settles_a_post() {
-    for kin in Kin::ALL {
-        let fake = FakeMastodon::start(kin).await;
+    for software in Software::ALL {
+        let fake = FakeMastodon::start(software).await;
         fake.allow_posts(usize::MAX);
         let client = fake.client();
         let walt = fake.walt(&client).await;
-        let place = Place { kind: NetworkKind::Mastodon, network: &client, session: &walt, front: &fake };
+        let place = Place { kind: NetworkKind::Mastodon, network: &client, session: &walt, proxy: &fake };
         place.doubts_all().await;
         place.keeps_what_is_not_deleted("/api/v1/statuses/").await;
     }
@@ -103,12 +103,12 @@ async fn on_mastodon_and_its_kin_nothing_but_the_api_s_own_words_settles_a_post(
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_real_pds_nothing_but_its_own_words_settles_a_post() {
     let pds = Pds::shared();
-    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
-    let Sky { bluesky, session, .. } = front.signed_in(&walt).await;
-    let place = Place { kind: NetworkKind::Bluesky, network: &bluesky, session: &session, front: &front };
+    let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
+    let BlueskyFixture { bluesky, session, .. } = proxy.signed_in(&walt).await;
+    let place = Place { kind: NetworkKind::Bluesky, network: &bluesky, session: &session, proxy: &proxy };
     place.doubts_all().await;
     place.keeps_what_is_not_deleted("/xrpc/com.atproto.repo.deleteRecord").await;
-    let renewals = front.calls("com.atproto.server.refreshSession");
+    let renewals = proxy.calls("com.atproto.server.refreshSession");
     assert_eq!(renewals, 0, "no page has the session renewed");
 }
 
@@ -120,19 +120,19 @@ fn is_harmless(setback: &Rejection) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_page_signs_a_bot_of_bluesky_out() {
     let pds = Pds::shared();
-    let (front, walt) = (Front::before(pds).await, pds.account("walt").await);
-    let sky = front.signed_in(&walt).await;
+    let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
+    let sky = proxy.signed_in(&walt).await;
     for (path, reply) in [400, 401, 403, 302, 200].into_iter().flat_map(|status| {
         let replies = if status == 200 { successes() } else { errors(status) };
         let of = |path: &'static str| replies.clone().into_iter().map(move |reply| (path, reply));
         of("/xrpc/com.atproto.server.refreshSession").collect::<Vec<_>>()
     }) {
-        front.next_at(path, Behaviour::Answer(reply.clone()));
+        proxy.next_at(path, Behaviour::Answer(reply.clone()));
         let setback = sky.bluesky.renew(sky.tokens()).await.unwrap_err();
         assert!(is_harmless(&setback), "{reply:?}: {setback}");
     }
     assert_eq!(
-        front.calls("com.atproto.server.createSession"),
+        proxy.calls("com.atproto.server.createSession"),
         1,
         "the password was shown at the sign-in only"
     );

@@ -12,11 +12,11 @@ use flockd::net::{Network, Outcome, ProbeResult, Session};
 use futures_util::future::join_all;
 use url::Url;
 
-use crate::support::fake_mastodon::{FakeMastodon, Kin};
+use crate::support::fake_mastodon::{FakeMastodon, Software};
+use crate::support::fake_server::{Behaviour, FakeServer, Reply};
 use crate::support::fake_x::{FakeAccount, FakeX};
 use crate::support::machine::Ports;
-use crate::support::pds::{Front, Pds, Poet};
-use crate::support::stand_in::{Behaviour, Reply, StandIn};
+use crate::support::pds::{Pds, PdsAccount, PdsProxy};
 use crate::support::{HASTY, Signed, post, x_for};
 
 /// A network whose server misbehaves on command, with one account.
@@ -24,7 +24,7 @@ trait Place {
     const KIND: NetworkKind;
 
     /// The server that misbehaves.
-    fn server(&self) -> &StandIn;
+    fn server(&self) -> &FakeServer;
 
     /// A client that expects the server at `url`.
     fn client(&self, url: &str, limits: &Timeouts) -> Box<dyn Network>;
@@ -63,7 +63,7 @@ impl OnX {
 impl Place for OnX {
     const KIND: NetworkKind = NetworkKind::X;
 
-    fn server(&self) -> &StandIn {
+    fn server(&self) -> &FakeServer {
         &self.fake
     }
 
@@ -86,23 +86,23 @@ impl Place for OnX {
 }
 
 struct OnMastodon {
-    kin: Kin,
+    software: Software,
     fake: FakeMastodon,
     session: Session,
 }
 
 impl OnMastodon {
-    async fn start(kin: Kin) -> Self {
-        let fake = FakeMastodon::start(kin).await;
+    async fn start(software: Software) -> Self {
+        let fake = FakeMastodon::start(software).await;
         let session = fake.walt(&fake.client()).await;
-        Self { kin, fake, session }
+        Self { software, fake, session }
     }
 }
 
 impl Place for OnMastodon {
     const KIND: NetworkKind = NetworkKind::Mastodon;
 
-    fn server(&self) -> &StandIn {
+    fn server(&self) -> &FakeServer {
         &self.fake
     }
 
@@ -115,7 +115,7 @@ impl Place for OnMastodon {
     }
 
     fn is_idempotent(&self) -> bool {
-        self.kin == Kin::Mastodon
+        self.software == Software::Mastodon
     }
 
     async fn stored(&self) -> usize {
@@ -124,24 +124,24 @@ impl Place for OnMastodon {
 }
 
 struct OnBluesky {
-    front: Front,
-    walt: Poet,
+    proxy: PdsProxy,
+    walt: PdsAccount,
     session: Session,
 }
 
 impl OnBluesky {
     async fn start() -> Self {
-        let (front, walt) = (Front::before(Pds::shared()).await, Pds::shared().account("walt").await);
-        let session = front.signed_in(&walt).await.session;
-        Self { front, walt, session }
+        let (proxy, walt) = (PdsProxy::before(Pds::shared()).await, Pds::shared().account("walt").await);
+        let session = proxy.signed_in(&walt).await.session;
+        Self { proxy, walt, session }
     }
 }
 
 impl Place for OnBluesky {
     const KIND: NetworkKind = NetworkKind::Bluesky;
 
-    fn server(&self) -> &StandIn {
-        &self.front
+    fn server(&self) -> &FakeServer {
+        &self.proxy
     }
 
     fn client(&self, url: &str, limits: &Timeouts) -> Box<dyn Network> {
@@ -298,7 +298,7 @@ async fn dying_connection_is_not_retried<P: Place>(place: &P) {
     assert_eq!((place.writes() - before, place.stored().await), (3, 2), "{}", P::KIND);
 }
 
-async fn redirects_are_not_followed<P: Place>(place: &P, elsewhere: &StandIn) {
+async fn redirects_are_not_followed<P: Place>(place: &P, elsewhere: &FakeServer) {
     let (server, asked) = (place.server(), elsewhere.count());
     for status in [301, 302, 303, 307, 308] {
         let reply = Reply::new(status, "").header("location", format!("{}/2/tweets", elsewhere.url));
@@ -316,12 +316,12 @@ async fn x() {
 
 #[tokio::test]
 async fn mastodon() {
-    suite(async || OnMastodon::start(Kin::Mastodon).await).await;
+    suite(async || OnMastodon::start(Software::Mastodon).await).await;
 }
 
 #[tokio::test]
 async fn gotosocial() {
-    suite(async || OnMastodon::start(Kin::GoToSocial).await).await;
+    suite(async || OnMastodon::start(Software::GoToSocial).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

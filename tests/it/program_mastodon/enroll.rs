@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use serde_json::json;
 
 use crate::support::browser;
-use crate::support::fake_mastodon::{Kin, OUT_OF_BAND};
+use crate::support::fake_mastodon::{OUT_OF_BAND, Software};
 use crate::support::oidc::Oidc;
 use crate::support::terminal::Terminal;
 use crate::support::terminal::prompts;
@@ -21,12 +21,12 @@ async fn code_on(page: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_comes_back() {
-    for kin in Kin::ALL {
-        let place = Place::new(kin).await;
+    for software in Software::ALL {
+        let place = Place::new(software).await;
         place.fake.person_is("walt");
         let mut terminal = place.enroll(&["walt"]);
         let page = terminal.word(&place.fake.url);
-        assert_eq!(page.contains("code_challenge_method=S256"), kin == Kin::Mastodon, "{page}");
+        assert_eq!(page.contains("code_challenge_method=S256"), software == Software::Mastodon, "{page}");
         let (status, text) = browser::open(&page).await;
         assert!(status == 200 && text.contains("@walt@social.example"), "{status}: {text}");
         let ended = place.end(terminal);
@@ -41,8 +41,8 @@ async fn a_browser_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_typed_where_no_browser_can_come_back() {
-    for kin in Kin::ALL {
-        let place = Place::new(kin).await;
+    for software in Software::ALL {
+        let place = Place::new(software).await;
         place.fake.person_is("walt");
         let mut terminal = place.enroll(&["walt", "--pin"]);
         let page = terminal.word(&place.fake.url);
@@ -53,14 +53,14 @@ async fn a_code_is_typed_where_no_browser_can_come_back() {
         terminal.line(&code);
         let ended = place.end(terminal);
         assert_eq!(ended.code, Some(0), "{ended:?}");
-        assert_eq!(place.fake.asked()[0].get("redirect_uri"), Some(OUT_OF_BAND), "{kin:?}");
+        assert_eq!(place.fake.asked()[0].get("redirect_uri"), Some(OUT_OF_BAND), "{software:?}");
         place.holds_walt();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_shown_where_all_ports_are_taken() {
-    let place = Place::new(Kin::Mastodon).await;
+    let place = Place::new(Software::Mastodon).await;
     place.fake.person_is("walt");
     let config = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
     let port = config.split("callback_port = ").nth(1).unwrap().split('\n').next().unwrap();
@@ -78,7 +78,7 @@ async fn a_code_is_shown_where_all_ports_are_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_app_is_registered_once_for_all_bots() {
-    let place = Place::new(Kin::Mastodon).await;
+    let place = Place::new(Software::Mastodon).await;
     for (bot, handle) in [("walt", "walt"), ("emily", "emily_d")] {
         place.fake.person_is(handle);
         let mut terminal = place.enroll(&[bot]);
@@ -98,7 +98,7 @@ async fn the_app_is_registered_once_for_all_bots() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_in_flock_toml_wins_over_registering() {
-    let place = Place::new(Kin::Mastodon).await;
+    let place = Place::new(Software::Mastodon).await;
     let config = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
     let app = place.fake.app(&[OUT_OF_BAND], "read write");
     place.folder.write("client-id", app.client_id.as_bytes());
@@ -117,8 +117,8 @@ async fn an_app_in_flock_toml_wins_over_registering() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_exists_already_is_read_from_standard_input() {
-    for kin in Kin::ALL {
-        let place = Place::new(kin).await;
+    for software in Software::ALL {
+        let place = Place::new(software).await;
         place.bring_token();
         place.holds_walt();
     }
@@ -126,7 +126,7 @@ async fn a_token_that_exists_already_is_read_from_standard_input() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_may_be_typed_unseen() {
-    let place = Place::new(Kin::Mastodon).await;
+    let place = Place::new(Software::Mastodon).await;
     let token = place.fake.token_of("walt");
     let mut terminal = place.enroll(&["walt", "--tokens", "-"]);
     terminal.wait_for(prompts::HIDDEN);
@@ -139,8 +139,8 @@ async fn a_token_may_be_typed_unseen() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_posts_takes_back_dresses_and_signs_out() {
-    for kin in Kin::ALL {
-        let place = Place::new(kin).await;
+    for software in Software::ALL {
+        let place = Place::new(software).await;
         place.fake.person_is("walt");
         let mut terminal = place.enroll(&["walt"]);
         browser::open(&terminal.word(&place.fake.url)).await;
@@ -160,7 +160,7 @@ async fn a_bot_posts_takes_back_dresses_and_signs_out() {
         let said = place.run(&arguments);
         assert_eq!(said.code, 0, "{said:?}");
         let account = place.fake.account("walt");
-        assert_eq!((&*account.name, &*account.note, account.is_bot), ("Walt", "a bot", true), "{kin:?}");
+        assert_eq!((&*account.name, &*account.note, account.is_bot), ("Walt", "a bot", true), "{software:?}");
         assert!(
             account
                 .picture
@@ -171,7 +171,7 @@ async fn a_bot_posts_takes_back_dresses_and_signs_out() {
         let long = "a bot, ".repeat(40);
         for bio in [&long, &format!("{long} kept by @emily")] {
             assert_eq!(place.run(&["profile", "walt", "--bio", bio]).code, 0);
-            assert_eq!(place.fake.account("walt").note, *bio, "{kin:?}");
+            assert_eq!(place.fake.account("walt").note, *bio, "{software:?}");
         }
 
         let said = place.run(&["whoami", "walt", "--refresh"]);
@@ -180,14 +180,14 @@ async fn a_bot_posts_takes_back_dresses_and_signs_out() {
         assert_eq!(place.fake.tokens_alive("walt"), 1);
         let said = place.run(&["unenroll", "walt"]);
         assert_eq!(said.code, 0, "{said:?}");
-        assert_eq!(place.fake.tokens_alive("walt"), 0, "{kin:?}");
+        assert_eq!(place.fake.tokens_alive("walt"), 0, "{software:?}");
         place.wrote_no_secret(&said.out);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_another_app_can_only_be_forgotten() {
-    let place = Place::new(Kin::Mastodon).await;
+    let place = Place::new(Software::Mastodon).await;
     place.bring_token();
     let said = place.run(&["unenroll", "walt"]);
     assert_eq!(said.code, 1, "{said:?}");

@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::support::fake_mastodon::{Behaviour, Kin, Reply, Step};
+use crate::support::fake_mastodon::{Behaviour, Reply, Software, Step};
 use crate::support::program::Daemon;
 use crate::support::signing::posts_of;
 
@@ -11,8 +11,8 @@ use super::Place;
 const EVERY_SECOND: &str = "* * * * * *";
 
 /// A place whose bot walt is signed in and posts every second.
-async fn place(kin: Kin) -> Place {
-    let place = Place::with(kin, EVERY_SECOND).await;
+async fn place(software: Software) -> Place {
+    let place = Place::with(software, EVERY_SECOND).await;
     place.bring_token();
     place
 }
@@ -38,22 +38,22 @@ fn comes_to_its_end(place: &Place, daemon: Daemon, attempts: &[u64]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_broke_off_is_found_on_the_account() {
-    for kin in Kin::ALL {
-        let place = place(kin).await;
+    for software in Software::ALL {
+        let place = place(software).await;
         // Reads lag behind writes: the first look shows nothing.
         place.fake.hide_new_posts(1);
         place.fake.next_post(Behaviour::StoreAndBreakOff);
         let daemon = start(&place);
         daemon.wait_for_event("outcome-unknown");
         comes_to_its_end(&place, daemon, &[1, 1, 1]);
-        assert_eq!(place.fake.replays(), 0, "{kin:?}: nothing was sent again");
+        assert_eq!(place.fake.replays(), 0, "{software:?}: nothing was sent again");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_stored_is_sent_again_under_the_same_key() {
-    for kin in Kin::ALL {
-        let place = place(kin).await;
+    for software in Software::ALL {
+        let place = place(software).await;
         place.fake.next_post(Behaviour::Answer(Reply::page(502, "Bad Gateway")));
         let daemon = start(&place);
         daemon.wait_for_event("outcome-unknown");
@@ -67,19 +67,19 @@ async fn what_was_not_stored_is_sent_again_under_the_same_key() {
 /// The account shows it too late, so that it is sent again: a server that knows the key says what it said.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_repeat_that_comes_too_early_is_caught_by_the_key_where_there_is_one() {
-    for kin in [Kin::Mastodon, Kin::Pleroma] {
-        let place = place(kin).await;
+    for software in [Software::Mastodon, Software::Pleroma] {
+        let place = place(software).await;
         place.fake.hide_new_posts(9);
         place.fake.next_post(Behaviour::StoreAndClose);
         let daemon = start(&place);
         comes_to_its_end(&place, daemon, &[2, 1, 1]);
-        assert_eq!(place.fake.replays(), 1, "{kin:?}");
+        assert_eq!(place.fake.replays(), 1, "{software:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_that_is_said_again_ends_with_the_next_key() {
-    let place = place(Kin::Pleroma).await;
+    let place = place(Software::Pleroma).await;
     place.fake.fails_next_post(Reply::new(500, "{\"error\":\"Something went wrong\"}"));
     let daemon = start(&place);
     daemon.wait_for_event("outcome-unknown");
@@ -91,9 +91,9 @@ async fn an_error_that_is_said_again_ends_with_the_next_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_is_killed_while_it_posts_repeats_nothing() {
-    for kin in Kin::ALL {
+    for software in Software::ALL {
         for (step, attempts) in [(Step::BeforeStore, 2), (Step::BeforeAnswer, 1), (Step::AfterAnswer, 1)] {
-            let place = place(kin).await;
+            let place = place(software).await;
             let daemon = start(&place);
             place.fake.kills(daemon.pid(), step, 1);
             let (status, log) = daemon.last_words();
@@ -106,7 +106,7 @@ async fn a_daemon_that_is_killed_while_it_posts_repeats_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_filter_has_dropped_is_noted() {
-    let place = Place::new(Kin::Mastodon).await;
+    let place = Place::new(Software::Mastodon).await;
     place.bring_token();
     place.fake.swallows_next_post();
     let said = place.run(&["post", "walt"]);
@@ -119,7 +119,7 @@ async fn what_a_filter_has_dropped_is_noted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_that_is_used_up_is_waited_for() {
-    let place = place(Kin::Mastodon).await;
+    let place = place(Software::Mastodon).await;
     place.fake.allow_posts(1);
     let daemon = start(&place);
     place.fake.post(1).await;

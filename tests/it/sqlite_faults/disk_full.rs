@@ -14,7 +14,7 @@ use sqlx::Connection as _;
 use super::{Place, TOLD, child_folder, count, database, fill, is_sound, make_room, on_a_disk_of, stranger};
 use crate::ledger::{account, at, bot, by_hand, entry, given_up, planned, posted, why};
 use crate::support::clock::{minutes, seconds};
-use crate::support::fixture::{House, IN_FLIGHT};
+use crate::support::fixture::{EngineFixture, IN_FLIGHT};
 use crate::support::flock::poem;
 use crate::support::network::Next;
 
@@ -212,28 +212,28 @@ fn an_import_that_finds_no_room_leaves_nothing() {
 async fn child_in_a_house_whose_disk_fills() {
     let Some(folder) = child_folder() else { return };
     let flock = ["walt", "emily"].map(|name| (crate::support::flock::bot(name), poem(&name[..1], 99)));
-    let house = House::of(flock).await;
-    house.net("walt").then(Next::Hold { arrived: true });
-    house.pass(minutes(1)).await;
-    assert_eq!(house.net("emily").texts(), ["e1"]);
+    let fixture = EngineFixture::of(flock).await;
+    fixture.net("walt").then(Next::Hold { arrived: true });
+    fixture.pass(minutes(1)).await;
+    assert_eq!(fixture.net("emily").texts(), ["e1"]);
     fill(&folder);
-    house.pass(minutes(2)).await;
+    fixture.pass(minutes(2)).await;
     let trouble = |event: &Event| matches!(event, Event::LedgerTrouble { problem, .. } if problem.contains("is full: make room"));
-    assert!(house.count(trouble) >= 2, "{:?}", house.events());
-    assert_eq!(house.net("emily").texts(), ["e1"], "it was sent although there was no room for the result");
+    assert!(fixture.count(trouble) >= 2, "{:?}", fixture.events());
+    assert_eq!(fixture.net("emily").texts(), ["e1"], "it was sent although there was no room for the result");
 
-    house.net("walt").release(&crate::support::network::posted("1"));
-    house.at_rest().await;
-    assert_eq!(house.story("walt").await, ["12:01:00 posted w1"]);
-    house.pass(minutes(5)).await;
-    assert_eq!((house.net("walt").texts().len(), house.net("emily").texts().len()), (1, 1));
+    fixture.net("walt").release(&crate::support::network::posted("1"));
+    fixture.at_rest().await;
+    assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1"]);
+    fixture.pass(minutes(5)).await;
+    assert_eq!((fixture.net("walt").texts().len(), fixture.net("emily").texts().len()), (1, 1));
 
     make_room(&folder);
-    house.pass(seconds(90)).await;
+    fixture.pass(seconds(90)).await;
     for name in ["walt", "emily"] {
-        let rows = house.rows(name).await;
+        let rows = fixture.rows(name).await;
         assert!(rows.len() >= 2 && rows.iter().all(|row| row.state == State::Posted), "{rows:?}");
-        assert_eq!(house.net(name).texts().len(), rows.len(), "sent once each");
+        assert_eq!(fixture.net(name).texts().len(), rows.len(), "sent once each");
     }
     println!("\n{TOLD}");
 }

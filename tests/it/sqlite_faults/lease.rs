@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::{Place, child, child_folder, count, database, stranger};
 use crate::ledger::{at, by_hand, entry, wish};
 use crate::support::clock::{minutes, seconds};
-use crate::support::fixture::House;
+use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, poem};
 
 /// What must come does so at once; after this long it is not coming.
@@ -166,16 +166,16 @@ async fn who_would_hold_it_is_told_within_a_bounded_time() {
 
 #[tokio::test]
 async fn a_flock_waits_and_goes_on_by_itself() {
-    let house = House::of([(bot("walt"), poem("w", 9))]).await;
-    house.pass(minutes(1)).await;
-    let mut other = house.stranger().await;
+    let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
+    fixture.pass(minutes(1)).await;
+    let mut other = fixture.stranger().await;
     other.execute("begin immediate").await.unwrap();
-    house.pass(minutes(1)).await;
-    house
+    fixture.pass(minutes(1)).await;
+    fixture
         .wait_for(|event| matches!(event, Event::LedgerTrouble { problem, .. } if problem.contains(LOCKED)))
         .await;
-    assert_eq!(house.net("walt").texts(), ["w1"], "it was sent, and that was not recorded");
+    assert_eq!(fixture.net("walt").texts(), ["w1"], "it was sent, and that was not recorded");
     other.close().await.unwrap();
-    house.pass(seconds(30)).await;
-    assert_eq!(house.story("walt").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
+    fixture.pass(seconds(30)).await;
+    assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
 }

@@ -1,5 +1,5 @@
-//! A house in which an engine lives: a folder with poems and a ledger, a clock that stands still, networks
-//! that follow a script, and an ear for events. Nothing here waits for real time, but for a guard that makes
+//! A running engine with everything around it: a folder with poems and a ledger, a clock that stands still, networks
+//! that follow a script, and a log of events. Nothing here waits for real time, but for a guard that makes
 //! a test fail which would wait in vain.
 
 use std::collections::HashMap;
@@ -22,7 +22,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::clock::{ManualClock, at};
-use super::network::Script;
+use super::network::ScriptedNetwork;
 
 /// When most stories begin. Long ago, so that every poem file looks just edited and is read each time.
 pub(crate) const START: &str = "2024-03-05T12:00:00Z";
@@ -32,14 +32,14 @@ const GUARD: Duration = super::PATIENCE;
 /// The most posts that the engine has in flight; whatever is above waits for its turn.
 pub(crate) const IN_FLIGHT: usize = 64;
 
-/// The house.
-pub(crate) struct House {
+/// A running engine, its clock, its networks and its ledger.
+pub(crate) struct EngineFixture {
     pub(crate) clock: Arc<ManualClock>,
     /// May be changed between a stop and a start.
     pub(crate) bots: Vec<Bot>,
     pub(super) folder: tempfile::TempDir,
-    networks: HashMap<String, Arc<Script>>,
-    ear: Arc<Ear>,
+    networks: HashMap<String, Arc<ScriptedNetwork>>,
+    event_log: Arc<EventLog>,
     engine: Option<Running>,
     /// The ledger as a command sees it.
     pub(super) desk: Arc<Sqlite>,
@@ -54,8 +54,8 @@ struct Running {
     task: JoinHandle<()>,
 }
 
-impl House {
-    /// A house in which the engine runs, with these bots and their poems.
+impl EngineFixture {
+    /// Starts an engine with these bots and their poems.
     pub(crate) async fn of(flock: impl IntoIterator<Item = (Bot, impl AsRef<str>)>) -> Self {
         Self::at_time(at(START), flock).await
     }
@@ -69,14 +69,15 @@ impl House {
         let database = format!("sqlite:{}", folder.path().join("flock.db").display());
         drop(Sqlite::open_as_owner(&database).await.unwrap());
         let desk = Arc::new(Sqlite::open_as_client(&database).await.unwrap().unwrap());
-        let (ear, wishes) = (Arc::default(), AtomicU64::new(1 << 48));
+        let (event_log, wishes) = (Arc::default(), AtomicU64::new(1 << 48));
         let (bots, networks) = (Vec::new(), HashMap::new());
-        let mut house = Self { clock, bots, folder, networks, ear, engine: None, desk, wishes, starts: 0 };
+        let mut fixture =
+            Self { clock, bots, folder, networks, event_log, engine: None, desk, wishes, starts: 0 };
         for (bot, poem) in flock {
-            house.add(bot, poem.as_ref());
+            fixture.add(bot, poem.as_ref());
         }
-        house.start().await;
-        house
+        fixture.start().await;
+        fixture
     }
 
     /// Adds a bot for the next start.
@@ -84,7 +85,7 @@ impl House {
         let name = bot.name.to_string();
         bot.poem = self.folder.path().join(format!("{name}.txt"));
         self.bots.push(bot);
-        self.networks.insert(name.clone(), Arc::new(Script::new(self.clock.clone())));
+        self.networks.insert(name.clone(), Arc::new(ScriptedNetwork::new(self.clock.clone())));
         self.write(&name, poem);
     }
 
@@ -99,7 +100,7 @@ impl House {
     }
 
     /// A bot's network.
-    pub(crate) fn net(&self, bot: &str) -> &Script {
+    pub(crate) fn net(&self, bot: &str) -> &ScriptedNetwork {
         &self.networks[bot]
     }
 
@@ -108,8 +109,8 @@ impl House {
         assert!(self.engine.is_none(), "it runs already");
         let database = format!("sqlite:{}", self.folder.path().join("flock.db").display());
         let store = Arc::new(Sqlite::open_as_owner(&database).await.unwrap());
-        let ear = self.ear.clone();
-        let events = Events::new(vec![Box::new(move |event: &Event| ear.hear(event))]);
+        let event_log = self.event_log.clone();
+        let events = Events::new(vec![Box::new(move |event: &Event| event_log.record(event))]);
         let members = self.members();
         self.starts += 1;
         let dice = StdRng::seed_from_u64(self.starts);
@@ -272,7 +273,7 @@ impl House {
 
     /// Waits for an event that no other wait has taken.
     pub(crate) async fn wait_for(&self, wanted: impl Fn(&Event) -> bool) -> Event {
-        self.patiently("an event", self.ear.hears(wanted)).await
+        self.patiently("an event", self.event_log.next(wanted)).await
     }
 
     /// How many such events there were.
@@ -282,7 +283,7 @@ impl House {
 
     /// Everything that was told.
     pub(crate) fn events(&self) -> Vec<Event> {
-        self.ear.all()
+        self.event_log.all()
     }
 
     /// Waits, and fails if it would take for ever, with all that was told.
@@ -301,7 +302,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for EngineFixture {
     fn drop(&mut self) {
         if let Some(engine) = &self.engine {
             engine.task.abort();
@@ -309,41 +310,41 @@ impl Drop for House {
     }
 }
 
-/// Hears every event, and keeps it until it is asked for.
+/// Records every event until a test asks for it.
 #[derive(Default)]
-pub(super) struct Ear {
-    heard: Mutex<Vec<(Event, bool)>>,
+pub(super) struct EventLog {
+    recorded: Mutex<Vec<(Event, bool)>>,
     news: watch::Sender<()>,
 }
 
-impl Ear {
-    pub(super) fn hear(&self, event: &Event) {
-        self.heard.lock().unwrap().push((event.clone(), false));
+impl EventLog {
+    pub(super) fn record(&self, event: &Event) {
+        self.recorded.lock().unwrap().push((event.clone(), false));
         self.news.send_replace(());
     }
 
     /// Waits for such an event that was not taken yet, and takes it.
-    pub(super) async fn hears(&self, wanted: impl Fn(&Event) -> bool) -> Event {
+    pub(super) async fn next(&self, wanted: impl Fn(&Event) -> bool) -> Event {
         let mut news = self.news.subscribe();
         loop {
             news.mark_unchanged();
             if let Some(event) = self.take(&wanted) {
                 return event;
             }
-            news.changed().await.expect("the ear lives as long as it is borrowed");
+            news.changed().await.expect("the log lives as long as it is borrowed");
         }
     }
 
     /// The first such event that was not taken yet.
     fn take(&self, wanted: impl Fn(&Event) -> bool) -> Option<Event> {
-        let mut heard = self.heard.lock().unwrap();
-        let (event, taken) = heard.iter_mut().find(|(event, taken)| !taken && wanted(event))?;
+        let mut recorded = self.recorded.lock().unwrap();
+        let (event, taken) = recorded.iter_mut().find(|(event, taken)| !taken && wanted(event))?;
         *taken = true;
         Some(event.clone())
     }
 
     /// Everything that was told.
     pub(super) fn all(&self) -> Vec<Event> {
-        self.heard.lock().unwrap().iter().map(|(event, _)| event.clone()).collect()
+        self.recorded.lock().unwrap().iter().map(|(event, _)| event.clone()).collect()
     }
 }

@@ -13,10 +13,10 @@ use flockd::store::{BotRecord, Command, CommandKind, CommandResult, Filter, Stor
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
 
-use super::fixture::House;
+use super::fixture::EngineFixture;
 use super::network::account;
 
-impl House {
+impl EngineFixture {
     /// A bot's rows in the ledger, oldest first.
     pub(crate) async fn rows(&self, bot: &str) -> Vec<Post> {
         let filter = Filter { bot: Some(bot.parse().unwrap()), ..Filter::default() };
@@ -31,7 +31,7 @@ impl House {
     }
 
     /// A bot's rows as text: the minute of the slot, the state, the cause, and what was to be posted.
-    pub(crate) async fn story(&self, bot: &str) -> Vec<String> {
+    pub(crate) async fn history(&self, bot: &str) -> Vec<String> {
         self.rows(bot).await.iter().map(line_of).collect()
     }
 
@@ -118,7 +118,7 @@ impl House {
         self.patiently("a request", held).await;
     }
 
-    /// Makes the ledger refuse this kind of change, until [`House::heal`].
+    /// Makes the ledger refuse this kind of change, until [`EngineFixture::heal`].
     pub(crate) async fn spoil(&self, when: &str) {
         self.tamper(&format!("create trigger spoilt {when} begin select raise(abort, 'spoilt'); end")).await;
     }
@@ -159,7 +159,7 @@ fn line_of(post: &Post) -> String {
     format!("{slot} {}{cause} {}", post.state, post.text.as_deref().unwrap_or("-"))
 }
 
-impl House {
+impl EngineFixture {
     /// Signs a bot in, as an account of its own.
     pub(crate) async fn sign_in(&self, bot: &str, tokens: &Tokens) {
         let version = self.version(bot).await;

@@ -1,7 +1,7 @@
 //! Answers that prove nothing, because they are not the API's: pages of proxies, errors of gateways, successes of
 //! others, and the API's own words where a proxy has cut or relabelled them.
 
-use super::stand_in::Reply;
+use super::fake_server::Reply;
 
 /// The statuses of errors and redirects that anything between a daemon and an API may answer with.
 pub const STATUSES: &[u16] = &[

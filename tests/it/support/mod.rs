@@ -1,12 +1,14 @@
-//! What tests share: a clock that stands still and a house in which an engine lives, the real program in a
-//! folder of its own or in a terminal, a tower from which bots are watched, a server that stands in for X, one that is
+//! What tests share: a clock that stands still and a fixture with a running engine, the real program in a
+//! folder of its own or in a terminal, a fixture with a running alert monitor, a fake X, one that is
 //! not ours and one that is told things, a browser, and things to post.
 
+pub mod alert_fixture;
 mod answers;
 pub mod browser;
 pub mod chromium;
 pub mod clock;
 pub mod fake_mastodon;
+pub mod fake_server;
 pub mod fake_x;
 pub mod fixture;
 mod fixture_ledger;
@@ -14,16 +16,14 @@ pub mod flock;
 pub mod foreign_answers;
 pub mod hook;
 pub mod machine;
-pub mod manager;
 pub mod network;
 pub mod oidc;
 pub mod pds;
 pub mod program;
 pub mod rfc5849;
+pub mod service_manager;
 pub mod signing;
-pub mod stand_in;
 pub mod terminal;
-pub mod tower;
 pub mod wire;
 
 use std::sync::{Arc, Mutex};

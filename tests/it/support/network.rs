@@ -27,7 +27,7 @@ pub(crate) enum Next {
     Answer(Outcome),
     /// It says nothing that settles anything; the post has arrived, or not.
     Silence { arrived: bool },
-    /// It says nothing at all until [`Script::release`]; the post has arrived, or not.
+    /// It says nothing at all until [`ScriptedNetwork::release`]; the post has arrived, or not.
     Hold { arrived: bool },
     /// The client breaks.
     Panic,
@@ -45,7 +45,7 @@ pub(crate) struct Sent {
 }
 
 /// One bot's client.
-pub(crate) struct Script {
+pub(crate) struct ScriptedNetwork {
     clock: Arc<ManualClock>,
     looks: [Duration; 3],
     play: Mutex<Play>,
@@ -97,7 +97,7 @@ pub(crate) enum Renewal {
     Wait(oneshot::Receiver<Result<Tokens, Rejection>>),
 }
 
-impl Script {
+impl ScriptedNetwork {
     pub(crate) fn new(clock: Arc<ManualClock>) -> Self {
         Self { clock, looks: LOOKS, play: Mutex::default() }
     }
@@ -233,7 +233,7 @@ impl Script {
         self.play().looks
     }
 
-    /// How many requests wait for [`Script::release`].
+    /// How many requests wait for [`ScriptedNetwork::release`].
     pub(crate) fn held(&self) -> usize {
         let play = self.play();
         Arc::strong_count(&play.waiting) - 1 + play.held.iter().filter(|held| !held.is_closed()).count()
@@ -286,7 +286,7 @@ impl Script {
 }
 
 #[async_trait]
-impl Network for Script {
+impl Network for ScriptedNetwork {
     fn requires_auth(&self) -> bool {
         self.play().signs
     }

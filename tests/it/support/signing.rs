@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::browser;
-use super::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeAccount, FakeX, Seen};
+use super::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeAccount, FakeX, Request};
 use super::machine::Ports;
 use super::program::{Folder, Said};
 use super::terminal::{Ended, Terminal};
@@ -122,7 +122,7 @@ pub fn posts_of(folder: &Folder, bot: &str) -> Vec<Value> {
 }
 
 /// The requests at this path so far.
-pub fn asked(fake: &FakeX, path: &str) -> Vec<Seen> {
+pub fn asked(fake: &FakeX, path: &str) -> Vec<Request> {
     fake.requests().into_iter().filter(|seen| is_at(seen, path)).collect()
 }
 
@@ -157,7 +157,7 @@ pub async fn nth_text(fake: &FakeX, handle: &str, n: usize) -> Vec<String> {
     }
 }
 
-fn is_at(seen: &Seen, path: &str) -> bool {
+fn is_at(seen: &Request, path: &str) -> bool {
     seen.path.split('?').next() == Some(path)
 }
 

@@ -6,9 +6,9 @@ use rand::RngExt as _;
 use rand::rngs::StdRng;
 
 use super::flock::{Flock, Weather};
+use crate::support::fake_server::{Behaviour, Step};
 use crate::support::foreign_answers;
 use crate::support::program::{Daemon, kill};
-use crate::support::stand_in::{Behaviour, Step};
 
 /// One of the first so many posts meets the kill: three bots post at once, and again a second later.
 const POSTS: usize = 3;

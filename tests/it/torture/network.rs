@@ -8,12 +8,12 @@ use serde_json::json;
 
 use super::evidence::Stored;
 use super::flock::{Looks, POETS, Weather};
-use crate::support::fake_mastodon::{FakeMastodon, Kin};
+use crate::support::fake_mastodon::{FakeMastodon, Software};
+use crate::support::fake_server::FakeServer;
 use crate::support::fake_x::{CONSUMER, FakeX, Reply};
-use crate::support::pds::{self, Front, Pds, Poet};
+use crate::support::pds::{self, Pds, PdsAccount, PdsProxy};
 use crate::support::program::Folder;
 use crate::support::signing::{enroll_with_tokens, feed};
-use crate::support::stand_in::StandIn;
 
 /// A session on the PDS lasts for so many lives.
 const SESSION: usize = 4;
@@ -22,7 +22,7 @@ const SESSION: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Which {
     X,
-    Mastodon(Kin),
+    Mastodon(Software),
     Bluesky,
 }
 
@@ -31,7 +31,7 @@ pub(super) enum Network {
     X(FakeX),
     Mastodon(FakeMastodon),
     /// With the accounts of the bots.
-    Bluesky(Front, BTreeMap<&'static str, Poet>),
+    Bluesky(PdsProxy, BTreeMap<&'static str, PdsAccount>),
 }
 
 impl Network {
@@ -50,8 +50,8 @@ impl Network {
                 }
                 Self::X(fake)
             }
-            Which::Mastodon(kin) => {
-                let fake = FakeMastodon::start(kin).await;
+            Which::Mastodon(software) => {
+                let fake = FakeMastodon::start(software).await;
                 fake.allow_posts(usize::MAX);
                 fake.hide_new_posts(1);
                 if looks == Looks::Refused {
@@ -64,7 +64,7 @@ impl Network {
                 for poet in POETS {
                     poets.insert(poet, pds.account(poet).await);
                 }
-                Self::Bluesky(Front::before(pds).await, poets)
+                Self::Bluesky(PdsProxy::before(pds).await, poets)
             }
         }
     }
@@ -194,13 +194,13 @@ impl Network {
 }
 
 impl Deref for Network {
-    type Target = StandIn;
+    type Target = FakeServer;
 
-    fn deref(&self) -> &StandIn {
+    fn deref(&self) -> &FakeServer {
         match self {
             Self::X(fake) => fake,
             Self::Mastodon(fake) => fake,
-            Self::Bluesky(front, _) => front,
+            Self::Bluesky(proxy, _) => proxy,
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::apps::fields;
-use super::{FakeAccount, Reply, Seen, Shared, multipart, render};
+use super::{FakeAccount, Reply, Request, Shared, multipart, render};
 
 impl Shared {
     /// `GET /api/v1/accounts/verify_credentials`.
@@ -13,7 +13,7 @@ impl Shared {
     }
 
     /// `PATCH /api/v1/accounts/update_credentials`, as a form or in parts.
-    pub(super) fn update(&self, seen: &Seen, handle: &str) -> Reply {
+    pub(super) fn update(&self, seen: &Request, handle: &str) -> Reply {
         let mut account = self.state.lock().unwrap().account(handle);
         let parts = match (multipart::parts(seen), fields(seen)) {
             (Some(parts), _) => parts,
@@ -50,13 +50,13 @@ impl Shared {
         let mut state = self.state.lock().unwrap();
         let known = state.accounts.iter_mut().find(|known| known.handle == handle).unwrap();
         *known = account;
-        self.stand_in.has_changed();
+        self.fake_server.has_changed();
         Reply::json(200, &shown)
     }
 
     /// An account as it is shown to anybody.
     pub(super) fn account_shown(&self, account: &FakeAccount) -> Value {
-        let url = &self.stand_in.url;
+        let url = &self.fake_server.url;
         let FakeAccount { id, handle, name, note, is_bot, picture } = account;
         // At this very address, so that no other server is ever asked for it; over TLS, as a server's are.
         let host = url.replace("http://", "https://");
@@ -68,7 +68,7 @@ impl Shared {
             "id": id, "username": handle, "acct": handle, "display_name": name,
             "locked": false, "bot": is_bot, "discoverable": true, "group": false,
             "created_at": "2022-11-08T00:00:00.000Z",
-            "note": render::html(self.kin, url, note),
+            "note": render::html(self.software, url, note),
             "url": format!("{url}/@{handle}"), "uri": format!("{url}/users/{handle}"),
             "avatar": avatar, "avatar_static": avatar,
             "header": format!("{host}/headers/original/missing.png"),

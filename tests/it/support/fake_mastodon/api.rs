@@ -4,11 +4,11 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike as _, Utc};
 use serde_json::json;
 
 use super::oauth::Bearer;
-use super::{FakeMastodon, Kin, Reply, Seen, Shared};
+use super::{FakeMastodon, Reply, Request, Shared, Software};
 
 impl Shared {
     /// What the server would answer.
-    pub(super) fn answer(&self, seen: &Seen) -> Reply {
+    pub(super) fn answer(&self, seen: &Request) -> Reply {
         let flat = |result: Result<Reply, Reply>| result.unwrap_or_else(|refusal| refusal);
         let reply = match (seen.method.as_str(), seen.parts().0) {
             ("GET", "/.well-known/oauth-authorization-server") => self.metadata(),
@@ -26,7 +26,7 @@ impl Shared {
     }
 
     /// The part that wants an access token.
-    fn api(&self, seen: &Seen) -> Reply {
+    fn api(&self, seen: &Request) -> Reply {
         let Some(bearer) = self.bearer(seen) else {
             return Reply::json(401, &json!({"error": "The access token is invalid"}));
         };
@@ -44,7 +44,7 @@ impl Shared {
         self.with_limits(reply, &handle)
     }
 
-    fn called(&self, seen: &Seen, bearer: &Bearer, handle: &str) -> Reply {
+    fn called(&self, seen: &Request, bearer: &Bearer, handle: &str) -> Reply {
         let (path, query) = seen.parts();
         let status = path.strip_prefix("/api/v1/statuses/");
         let source = status.and_then(|rest| rest.strip_suffix("/source"));
@@ -68,12 +68,12 @@ impl Shared {
     }
 
     fn out_of_scope(&self, scope: &str) -> Reply {
-        let error = match self.kin {
-            Kin::Mastodon => "This action is outside the authorized scopes".to_owned(),
-            Kin::GoToSocial => {
+        let error = match self.software {
+            Software::Mastodon => "This action is outside the authorized scopes".to_owned(),
+            Software::GoToSocial => {
                 format!("Forbidden: token has insufficient scope permission, requires {scope}")
             }
-            Kin::Pleroma => format!("Insufficient permissions: {scope}."),
+            Software::Pleroma => format!("Insufficient permissions: {scope}."),
         };
         Reply::json(403, &json!({"error": error}))
     }
@@ -107,7 +107,7 @@ impl Shared {
 
     /// Says how many posts are left, and when the window ends.
     pub(super) fn with_limits(&self, reply: Reply, handle: &str) -> Reply {
-        if self.kin == Kin::Pleroma {
+        if self.software == Software::Pleroma {
             return reply;
         }
         let (mut state, now) = (self.state.lock().unwrap(), self.clock.now());

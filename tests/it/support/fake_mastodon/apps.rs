@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::rfc5849;
 use super::oauth::Bearer;
-use super::{FakeMastodon, Kin, Reply, Seen, Shared, State, multipart};
+use super::{FakeMastodon, Reply, Request, Shared, Software, State, multipart};
 
 /// What stands for an address without a listener: the code is shown instead.
 pub const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
@@ -56,12 +56,14 @@ impl State {
 
 impl Shared {
     /// `POST /api/v1/apps`.
-    pub(super) fn register(&self, seen: &Seen) -> Reply {
+    pub(super) fn register(&self, seen: &Request) -> Reply {
         let Some(fields) = fields(seen) else { return Reply::json(400, &json!({"error": "Bad Request"})) };
         let name = fields["client_name"].as_str().unwrap_or_default();
         let redirects: Vec<&str> = match &fields["redirect_uris"] {
             Value::String(text) => text.split_whitespace().collect(),
-            Value::Array(all) if self.kin == Kin::Mastodon => all.iter().filter_map(Value::as_str).collect(),
+            Value::Array(all) if self.software == Software::Mastodon => {
+                all.iter().filter_map(Value::as_str).collect()
+            }
             _ => Vec::new(),
         };
         let scopes = fields["scopes"].as_str().unwrap_or("read");
@@ -72,14 +74,14 @@ impl Shared {
             return Reply::json(422, &json!({"error": error}));
         }
         let mut state = self.state.lock().unwrap();
-        let app = state.add_app(&self.stand_in.url, name, &redirects, scopes);
+        let app = state.add_app(&self.fake_server.url, name, &redirects, scopes);
         let mut answer = self.application(&app);
         answer["client_id"] = json!(app.client_id);
         answer["client_secret"] = json!(app.client_secret);
-        if self.kin == Kin::Mastodon {
+        if self.software == Software::Mastodon {
             answer["client_secret_expires_at"] = json!(0);
         }
-        self.stand_in.has_changed();
+        self.fake_server.has_changed();
         Reply::json(200, &answer)
     }
 
@@ -88,7 +90,9 @@ impl Shared {
         let state = self.state.lock().unwrap();
         match state.apps.iter().find(|app| app.client_id == bearer.client_id) {
             // GoToSocial has no such call.
-            Some(_) if self.kin == Kin::GoToSocial => Reply::json(404, &json!({"error": "Not Found"})),
+            Some(_) if self.software == Software::GoToSocial => {
+                Reply::json(404, &json!({"error": "Not Found"}))
+            }
             Some(app) => Reply::json(200, &self.application(app)),
             None => Reply::json(401, &json!({"error": "The access token is invalid"})),
         }
@@ -105,7 +109,7 @@ impl Shared {
             "id": "563419", "name": app.name, "website": null,
             "redirect_uri": app.redirects.join("\n"), "vapid_key": "BCk-QqERU0q-CfYZjcuB6lnyyOYfJ2AifKqfeGIm7Z-HiTU5T9eTG5GxVA0_OH5mMlI4UkkDTpaZwozy0TzdZ2M=",
         });
-        if self.kin == Kin::Mastodon {
+        if self.software == Software::Mastodon {
             answer["scopes"] = app.scopes.split(' ').collect();
             answer["redirect_uris"] = json!(app.redirects);
         }
@@ -114,7 +118,7 @@ impl Shared {
 }
 
 /// The fields of a form, in parts or not, or of a JSON object.
-pub(super) fn fields(seen: &Seen) -> Option<Value> {
+pub(super) fn fields(seen: &Request) -> Option<Value> {
     if let Some(parts) = multipart::parts(seen) {
         let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).into_owned());
         return Some(parts.into_iter().map(|part| (part.name, text(&part.bytes))).collect());

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::{FakeMastodon, Kin, Reply, Seen, Shared};
+use super::{FakeMastodon, Reply, Request, Shared, Software};
 
 /// How long Mastodon remembers a key.
 const OF_MASTODON: TimeDelta = TimeDelta::hours(1);
@@ -36,13 +36,13 @@ impl FakeMastodon {
 
 impl Shared {
     /// What the key of a request brings back, if it came before.
-    pub(super) fn replayed(&self, seen: &Seen, handle: &str) -> Option<Reply> {
+    pub(super) fn replayed(&self, seen: &Request, handle: &str) -> Option<Reply> {
         let key = seen.header("idempotency-key")?;
         let mut state = self.state.lock().unwrap();
         let now = self.clock.now();
-        let reply = match self.kin {
-            Kin::GoToSocial => return None,
-            Kin::Mastodon => {
+        let reply = match self.software {
+            Software::GoToSocial => return None,
+            Software::Mastodon => {
                 let known = state.keys.statuses.get(&(handle.to_owned(), key.to_owned()));
                 let (id, _) = known.filter(|(_, at)| now < *at + OF_MASTODON)?;
                 match state.statuses.iter().find(|status| status.id == *id && !status.deleted) {
@@ -50,7 +50,7 @@ impl Shared {
                     None => Reply::json(404, &json!({"error": "Record not found"})),
                 }
             }
-            Kin::Pleroma => {
+            Software::Pleroma => {
                 let known = state.keys.answers.get(key);
                 let (reply, _) = known.filter(|(_, at)| now < *at + OF_PLEROMA)?;
                 reply
@@ -65,17 +65,17 @@ impl Shared {
     }
 
     /// Remembers what came of a key. `id` is the status that was stored, if one was.
-    pub(super) fn remember(&self, seen: &Seen, handle: &str, id: Option<&str>, reply: &Reply) {
+    pub(super) fn remember(&self, seen: &Request, handle: &str, id: Option<&str>, reply: &Reply) {
         let Some(key) = seen.header("idempotency-key") else { return };
         let (mut state, now) = (self.state.lock().unwrap(), self.clock.now());
-        match (self.kin, id) {
-            (Kin::Mastodon, Some(id)) => {
+        match (self.software, id) {
+            (Software::Mastodon, Some(id)) => {
                 state.keys.statuses.insert((handle.to_owned(), key.to_owned()), (id.to_owned(), now));
             }
-            (Kin::Pleroma, _) => {
+            (Software::Pleroma, _) => {
                 state.keys.answers.insert(key.to_owned(), (reply.clone(), now));
             }
-            (Kin::Mastodon, None) | (Kin::GoToSocial, _) => {}
+            (Software::Mastodon, None) | (Software::GoToSocial, _) => {}
         }
     }
 }

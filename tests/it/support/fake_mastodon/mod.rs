@@ -1,10 +1,10 @@
 //! A stand-in on 127.0.0.1 for the servers that speak Mastodon's API, with their true shapes, which behaves in three
-//! ways ([`Kin`]): apps, signing in, who one is, statuses, an account's statuses, profile. It checks every token by
+//! ways ([`Software`]): apps, signing in, who one is, statuses, an account's statuses, profile. It checks every token by
 //! itself, plays the person at the sign-in page, keeps what was posted, misbehaves on command, and kills on command
 //! the process that sends it a request. Dropping it ends it.
 //!
 //! ```ignore
-//! let fake = FakeMastodon::start(Kin::Mastodon).await;
+//! let fake = FakeMastodon::start(Software::Mastodon).await;
 //! let token = fake.token_of("walt");             // as made by hand in the settings of the account
 //! fake.next_post(Behaviour::StoreAndClose);      // for the next status of whomever
 //! fake.person_is("walt");                        // the person at a sign-in page is walt, and agrees
@@ -33,9 +33,9 @@ use chrono::{DateTime, Utc};
 use flockd::clock::{Clock, SystemClock};
 use sha2::{Digest as _, Sha256};
 
-use super::stand_in::{Part, StandIn, Traits};
+use super::fake_server::{FakeNetwork, FakeServer, Traits};
 
-pub use super::stand_in::{Behaviour, Reply, Seen, Step};
+pub use super::fake_server::{Behaviour, Reply, Request, Step};
 pub use apps::{FakeApp, OUT_OF_BAND};
 pub use clients::{brought, granted};
 pub use people::{Asked, FakeAccount};
@@ -52,7 +52,7 @@ const TOKEN_LENGTH: usize = 43;
 
 /// As which server it behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kin {
+pub enum Software {
     /// An `Idempotency-Key` counts for an hour and its account, and answers with the status once more, or with 404
     /// when that was deleted.
     Mastodon,
@@ -62,7 +62,7 @@ pub enum Kin {
     Pleroma,
 }
 
-impl Kin {
+impl Software {
     pub const ALL: [Self; 3] = [Self::Mastodon, Self::GoToSocial, Self::Pleroma];
 }
 
@@ -92,8 +92,8 @@ pub struct FakeMastodon {
 }
 
 struct Shared {
-    stand_in: Arc<StandIn>,
-    kin: Kin,
+    fake_server: Arc<FakeServer>,
+    software: Software,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
@@ -128,7 +128,7 @@ struct State {
 }
 
 impl State {
-    fn new(kin: Kin) -> Self {
+    fn new(software: Software) -> Self {
         Self {
             accounts: Vec::new(),
             statuses: Vec::new(),
@@ -141,7 +141,7 @@ impl State {
             asked: Vec::new(),
             disabled: HashSet::new(),
             post_limit: api::POSTS,
-            text_limits: server::text_limits(kin),
+            text_limits: server::text_limits(software),
             is_old: false,
             unkept: std::collections::VecDeque::new(),
             used: HashMap::new(),
@@ -160,12 +160,12 @@ impl State {
     }
 }
 
-impl Part for Shared {
-    async fn ordinary(&self, seen: &Seen) -> Reply {
+impl FakeNetwork for Shared {
+    async fn ordinary(&self, seen: &Request) -> Reply {
         self.answer(seen)
     }
 
-    fn named_by(&self, seen: &Seen) -> Option<String> {
+    fn named_by(&self, seen: &Request) -> Option<String> {
         let token = seen.header("authorization")?.strip_prefix("Bearer ")?;
         self.state.lock().unwrap().oauth.handle_of(token)
     }
@@ -173,25 +173,26 @@ impl Part for Shared {
 
 /// What every stand-in can do. Its `url` is the `api_url` of the app.
 impl Deref for FakeMastodon {
-    type Target = StandIn;
+    type Target = FakeServer;
 
-    fn deref(&self) -> &StandIn {
-        &self.shared.stand_in
+    fn deref(&self) -> &FakeServer {
+        &self.shared.fake_server
     }
 }
 
 impl FakeMastodon {
     /// Starts one on a free port, by the machine's clock.
-    pub async fn start(kin: Kin) -> Self {
-        Self::start_with(kin, Arc::new(SystemClock)).await
+    pub async fn start(software: Software) -> Self {
+        Self::start_with(software, Arc::new(SystemClock)).await
     }
 
     /// Starts one that goes by this clock.
-    pub async fn start_with(kin: Kin, clock: Arc<dyn Clock>) -> Self {
-        let (stand_in, tcp) = StandIn::at_free_port(TRAITS).await;
-        let state = Mutex::new(State::new(kin));
-        let shared = Arc::new(Shared { stand_in: stand_in.clone(), kin, clock: clock.clone(), state });
-        let server = stand_in.play(tcp, shared.clone());
+    pub async fn start_with(software: Software, clock: Arc<dyn Clock>) -> Self {
+        let (fake_server, tcp) = FakeServer::at_free_port(TRAITS).await;
+        let state = Mutex::new(State::new(software));
+        let shared =
+            Arc::new(Shared { fake_server: fake_server.clone(), software, clock: clock.clone(), state });
+        let server = fake_server.play(tcp, shared.clone());
         Self { clock, shared, server }
     }
 

@@ -1,6 +1,6 @@
 //! The parts of a body of the type `multipart/form-data` (RFC 7578), as far as a test needs them.
 
-use super::Seen;
+use super::Request;
 
 /// One part.
 #[derive(Debug, Clone)]
@@ -12,7 +12,7 @@ pub(super) struct Part {
 }
 
 /// The parts of a request; `None` if it has none, or is malformed.
-pub(super) fn parts(seen: &Seen) -> Option<Vec<Part>> {
+pub(super) fn parts(seen: &Request) -> Option<Vec<Part>> {
     let kind = seen.header("content-type")?;
     let boundary = kind.strip_prefix("multipart/form-data; boundary=")?.trim_matches('"');
     let delimiter = format!("\r\n--{boundary}");

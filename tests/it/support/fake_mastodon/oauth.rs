@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::rfc5849::{self, Parameters};
 use super::apps::fields;
 use super::people::Person;
-use super::{Asked, FakeApp, FakeMastodon, Kin, OUT_OF_BAND, Reply, Seen, Shared, State};
+use super::{Asked, FakeApp, FakeMastodon, OUT_OF_BAND, Reply, Request, Shared, Software, State};
 
 /// How long a code may be exchanged.
 const CODE_LIFE: TimeDelta = TimeDelta::minutes(10);
@@ -92,7 +92,7 @@ impl OAuth {
 }
 
 impl Shared {
-    pub(super) fn bearer(&self, seen: &Seen) -> Option<Bearer> {
+    pub(super) fn bearer(&self, seen: &Request) -> Option<Bearer> {
         let token = seen.header("authorization")?.strip_prefix("Bearer ")?;
         let state = self.state.lock().unwrap();
         let token = state.oauth.tokens.iter().find(|known| known.token == token && !known.dead)?;
@@ -102,8 +102,8 @@ impl Shared {
 
     /// `GET /.well-known/oauth-authorization-server` (RFC 8414).
     pub(super) fn metadata(&self) -> Reply {
-        let url = &self.stand_in.url;
-        if self.kin != Kin::Mastodon {
+        let url = &self.fake_server.url;
+        if self.software != Software::Mastodon {
             return Reply::json(404, &json!({"error": "Not Found"}));
         }
         Reply::json(
@@ -127,15 +127,17 @@ impl Shared {
     }
 
     /// `GET /oauth/authorize`: the page, and what the person does on it.
-    pub(super) fn consent_page(&self, seen: &Seen) -> Reply {
+    pub(super) fn consent_page(&self, seen: &Request) -> Reply {
         let query = rfc5849::form_parameters(seen.parts().1).unwrap_or_default();
         let asked = Asked { query };
         let mut state = self.state.lock().unwrap();
         state.asked.push(asked.clone());
-        self.stand_in.has_changed();
+        self.fake_server.has_changed();
         let app = match self.asking(&state, &asked) {
             Ok(app) => app,
-            Err(why) => return Reply::page(if self.kin == Kin::Mastodon { 400 } else { 422 }, &why),
+            Err(why) => {
+                return Reply::page(if self.software == Software::Mastodon { 400 } else { 422 }, &why);
+            }
         };
         let redirect = asked.get("redirect_uri").unwrap_or_default().to_owned();
         let with_state = asked.get("state").map(|state| ("state", state.to_owned()));
@@ -175,7 +177,7 @@ impl Shared {
             ("The requested scope is invalid, unknown, or malformed.", get("scope").split(' ').all(covers)),
             (
                 "The code_challenge_method must be S256.",
-                self.kin != Kin::Mastodon
+                self.software != Software::Mastodon
                     || asked.get("code_challenge").is_none()
                     || get("code_challenge_method") == "S256",
             ),
@@ -187,7 +189,7 @@ impl Shared {
     }
 
     fn code(&self, state: &mut State, app: &FakeApp, asked: &Asked, handle: String) -> String {
-        let code = state.mint(&self.stand_in.url);
+        let code = state.mint(&self.fake_server.url);
         let echoed = asked.get("state").map(str::to_owned);
         state.passing.extend(echoed.into_iter().chain([code.clone()]));
         let asked_for = asked.get("scope").unwrap_or("read").to_owned();
@@ -196,7 +198,10 @@ impl Shared {
             client_id: app.client_id.clone(),
             redirect: asked.get("redirect_uri").unwrap_or_default().to_owned(),
             // Who does not know PKCE passes over it.
-            challenge: asked.get("code_challenge").filter(|_| self.kin == Kin::Mastodon).map(str::to_owned),
+            challenge: asked
+                .get("code_challenge")
+                .filter(|_| self.software == Software::Mastodon)
+                .map(str::to_owned),
             scopes: state.oauth.granted.clone().unwrap_or(asked_for),
             handle,
             made_at: self.clock.now(),
@@ -205,7 +210,7 @@ impl Shared {
     }
 
     /// `POST /oauth/token`.
-    pub(super) fn token(&self, seen: &Seen) -> Result<Reply, Reply> {
+    pub(super) fn token(&self, seen: &Request) -> Result<Reply, Reply> {
         let mut state = self.state.lock().unwrap();
         let (app, form) = client(&state, seen)?;
         let get = |name| rfc5849::value(&form, name).ok();
@@ -223,14 +228,14 @@ impl Shared {
                 ));
             }
         };
-        let token = state.mint(&self.stand_in.url);
+        let token = state.mint(&self.fake_server.url);
         state.oauth.issue(&token, handle.as_deref(), &app.client_id, &scopes);
         state.secrets.push(token.clone());
         let mut answer = json!({
             "access_token": token, "token_type": "Bearer", "scope": scopes, "created_at": self.clock.now().timestamp(),
         });
-        if let (Kin::Pleroma, Some(handle)) = (self.kin, handle) {
-            answer["me"] = json!(format!("{}/users/{handle}", self.stand_in.url));
+        if let (Software::Pleroma, Some(handle)) = (self.software, handle) {
+            answer["me"] = json!(format!("{}/users/{handle}", self.fake_server.url));
         }
         Ok(Reply::json(200, &answer))
     }
@@ -260,7 +265,7 @@ impl Shared {
     }
 
     /// `POST /oauth/revoke`.
-    pub(super) fn revoke(&self, seen: &Seen) -> Result<Reply, Reply> {
+    pub(super) fn revoke(&self, seen: &Request) -> Result<Reply, Reply> {
         let mut state = self.state.lock().unwrap();
         let form = form(seen)?;
         let get = |name| rfc5849::value(&form, name).unwrap_or_default();
@@ -274,7 +279,7 @@ impl Shared {
             (Some(app), Some(token)) if token.client_id != app => Err(denied),
             (Some(_), token) => {
                 token.into_iter().for_each(|token| token.dead = true);
-                self.stand_in.has_changed();
+                self.fake_server.has_changed();
                 Ok(Reply::json(200, &json!({})))
             }
         }
@@ -291,7 +296,7 @@ fn back(redirect: &str, pairs: impl Iterator<Item = (&'static str, String)>) -> 
 }
 
 /// The fields of a request, in whatever form they come.
-fn form(seen: &Seen) -> Result<Parameters, Reply> {
+fn form(seen: &Request) -> Result<Parameters, Reply> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match fields(seen) {
         Some(Value::Object(fields)) => {
@@ -302,7 +307,7 @@ fn form(seen: &Seen) -> Result<Parameters, Reply> {
 }
 
 /// The app by its id and secret in the body, and the whole form.
-fn client(state: &State, seen: &Seen) -> Result<(FakeApp, Parameters), Reply> {
+fn client(state: &State, seen: &Request) -> Result<(FakeApp, Parameters), Reply> {
     let form = form(seen)?;
     let get = |name| rfc5849::value(&form, name).unwrap_or_default();
     let is_app =

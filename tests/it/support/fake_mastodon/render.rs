@@ -1,37 +1,38 @@
 //! A text as HTML, as each server writes it.
 
-use super::Kin;
+use super::Software;
 
 /// How many characters of a link are seen on Mastodon.
 const SHOWN: usize = 30;
 
 /// The HTML of a text.
-pub(super) fn html(kin: Kin, url: &str, text: &str) -> String {
-    let (open, close, line) = match kin {
-        Kin::Mastodon => ("<p>", "</p>", "<br />"),
-        Kin::GoToSocial => ("<p>", "</p>", "<br>"),
+pub(super) fn html(software: Software, url: &str, text: &str) -> String {
+    let (open, close, line) = match software {
+        Software::Mastodon => ("<p>", "</p>", "<br />"),
+        Software::GoToSocial => ("<p>", "</p>", "<br>"),
         // No paragraphs there.
-        Kin::Pleroma => return lines(kin, url, text, "<br/>"),
+        Software::Pleroma => return lines(software, url, text, "<br/>"),
     };
     let paragraphs = text.split("\n\n").filter(|paragraph| !paragraph.is_empty());
-    paragraphs.map(|paragraph| format!("{open}{}{close}", lines(kin, url, paragraph, line))).collect()
+    paragraphs.map(|paragraph| format!("{open}{}{close}", lines(software, url, paragraph, line))).collect()
 }
 
-fn lines(kin: Kin, url: &str, text: &str, line: &str) -> String {
-    let words = |line: &str| line.split(' ').map(|one| word(kin, url, one)).collect::<Vec<_>>().join(" ");
+fn lines(software: Software, url: &str, text: &str, line: &str) -> String {
+    let words =
+        |line: &str| line.split(' ').map(|one| word(software, url, one)).collect::<Vec<_>>().join(" ");
     text.split('\n').map(words).collect::<Vec<_>>().join(line)
 }
 
-fn word(kin: Kin, url: &str, word: &str) -> String {
+fn word(software: Software, url: &str, word: &str) -> String {
     if word.starts_with("https://") || word.starts_with("http://") {
-        return link(kin, word);
+        return link(software, word);
     }
     if let Some(tag) =
         word.strip_prefix('#').filter(|tag| !tag.is_empty() && tag.chars().all(char::is_alphanumeric))
     {
         let small = tag.to_lowercase();
-        return match kin {
-            Kin::Pleroma => {
+        return match software {
+            Software::Pleroma => {
                 format!("<a class=\"hashtag\" data-tag=\"{small}\" href=\"{url}/tag/{small}\">#{tag}</a>")
             }
             _ => format!(
@@ -43,25 +44,27 @@ fn word(kin: Kin, url: &str, word: &str) -> String {
         // Of an account on another server only the name is shown.
         Some(rest) => {
             let (name, host) = rest.split_once('@').unwrap_or((rest, "social.example"));
-            let class = if kin == Kin::Pleroma { "class=\"u-url mention\" data-user=\"9\" " } else { "" };
-            let after = if kin == Kin::Pleroma { " rel=\"ugc\"" } else { " class=\"u-url mention\"" };
-            let (host, name) = (escaped(kin, host), escaped(kin, name));
+            let class =
+                if software == Software::Pleroma { "class=\"u-url mention\" data-user=\"9\" " } else { "" };
+            let after =
+                if software == Software::Pleroma { " rel=\"ugc\"" } else { " class=\"u-url mention\"" };
+            let (host, name) = (escaped(software, host), escaped(software, name));
             format!(
                 "<span class=\"h-card\"><a {class}href=\"https://{host}/@{name}\"{after}>@<span>{name}</span></a></span>"
             )
         }
-        None => escaped(kin, word),
+        None => escaped(software, word),
     }
 }
 
-fn link(kin: Kin, link: &str) -> String {
-    let href = escaped(kin, link);
-    match kin {
-        Kin::GoToSocial => {
+fn link(software: Software, link: &str) -> String {
+    let href = escaped(software, link);
+    match software {
+        Software::GoToSocial => {
             format!("<a href=\"{href}\" rel=\"nofollow noreferrer noopener\" target=\"_blank\">{href}</a>")
         }
-        Kin::Pleroma => format!("<a href=\"{href}\" rel=\"ugc\">{href}</a>"),
-        Kin::Mastodon => {
+        Software::Pleroma => format!("<a href=\"{href}\" rel=\"ugc\">{href}</a>"),
+        Software::Mastodon => {
             let (scheme, rest) = link.split_at(link.find("://").unwrap() + 3);
             let cut = rest.char_indices().nth(SHOWN).map_or(rest.len(), |(at, _)| at);
             let (seen, unseen) = rest.split_at(cut);
@@ -70,19 +73,19 @@ fn link(kin: Kin, link: &str) -> String {
                 "<a href=\"{href}\" target=\"_blank\" rel=\"nofollow noopener\" translate=\"no\"><span \
                  class=\"invisible\">{scheme}</span><span class=\"{class}\">{}</span><span \
                  class=\"invisible\">{}</span></a>",
-                escaped(kin, seen),
-                escaped(kin, unseen)
+                escaped(software, seen),
+                escaped(software, unseen)
             )
         }
     }
 }
 
 /// Each server escapes what it must, and some a little more.
-fn escaped(kin: Kin, text: &str) -> String {
+fn escaped(software: Software, text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    match kin {
-        Kin::Mastodon => text,
-        Kin::GoToSocial => text.replace('"', "&#34;").replace('\'', "&#39;"),
-        Kin::Pleroma => text.replace('"', "&quot;").replace('\'', "&#39;"),
+    match software {
+        Software::Mastodon => text,
+        Software::GoToSocial => text.replace('"', "&#34;").replace('\'', "&#39;"),
+        Software::Pleroma => text.replace('"', "&quot;").replace('\'', "&#39;"),
     }
 }

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::{FakeMastodon, Kin, Reply, Shared};
+use super::{FakeMastodon, Reply, Shared, Software};
 
 /// The most characters, and what a link counts.
-pub(super) const fn text_limits(kin: Kin) -> (u64, u64) {
-    match kin {
-        Kin::Mastodon => (500, 23),
-        Kin::GoToSocial => (5_000, 25),
-        Kin::Pleroma => (5_000, 0),
+pub(super) const fn text_limits(software: Software) -> (u64, u64) {
+    match software {
+        Software::Mastodon => (500, 23),
+        Software::GoToSocial => (5_000, 25),
+        Software::Pleroma => (5_000, 0),
     }
 }
 
@@ -47,7 +47,7 @@ impl Shared {
             "contact": {"email": "poets@social.example", "account": null},
             "rules": [],
         });
-        if self.kin == Kin::Mastodon {
+        if self.software == Software::Mastodon {
             instance["api_versions"] = json!({"mastodon": 6});
         }
         Reply::json(200, &instance)
@@ -56,8 +56,8 @@ impl Shared {
     /// `GET /api/v1/instance`.
     pub(super) fn instance_v1(&self) -> Reply {
         let mut instance = json!({
-            "uri": match self.kin {
-                Kin::Mastodon => FakeMastodon::DOMAIN.to_owned(),
+            "uri": match self.software {
+                Software::Mastodon => FakeMastodon::DOMAIN.to_owned(),
                 // The others give an address here.
                 _ => format!("https://{}", FakeMastodon::DOMAIN),
             },
@@ -66,7 +66,7 @@ impl Shared {
             "stats": {"user_count": 3, "status_count": 9, "domain_count": 1},
             "languages": ["en"],
         });
-        if self.kin == Kin::Pleroma {
+        if self.software == Software::Pleroma {
             instance["max_toot_chars"] = json!(self.state.lock().unwrap().text_limits.0);
         } else {
             instance["configuration"] = self.configuration();
@@ -75,18 +75,18 @@ impl Shared {
     }
 
     fn version(&self) -> &'static str {
-        match self.kin {
-            Kin::Mastodon => "4.4.3",
-            Kin::GoToSocial => "0.19.1+git-2f8bd5b",
-            Kin::Pleroma => "2.7.2 (compatible; Pleroma 2.9.1)",
+        match self.software {
+            Software::Mastodon => "4.4.3",
+            Software::GoToSocial => "0.19.1+git-2f8bd5b",
+            Software::Pleroma => "2.7.2 (compatible; Pleroma 2.9.1)",
         }
     }
 
     fn source_url(&self) -> &'static str {
-        match self.kin {
-            Kin::Mastodon => "https://github.com/mastodon/mastodon",
-            Kin::GoToSocial => "https://codeberg.org/superseriousbusiness/gotosocial",
-            Kin::Pleroma => "https://git.pleroma.social/pleroma/pleroma",
+        match self.software {
+            Software::Mastodon => "https://github.com/mastodon/mastodon",
+            Software::GoToSocial => "https://codeberg.org/superseriousbusiness/gotosocial",
+            Software::Pleroma => "https://git.pleroma.social/pleroma/pleroma",
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::apps::fields;
-use super::{FakeMastodon, Kin, Reply, Seen, Shared, State, Stored, render};
+use super::{FakeMastodon, Reply, Request, Shared, Software, State, Stored, render};
 
 /// What one may say of who sees a status.
 const VISIBILITIES: &[&str] = &["public", "unlisted", "private", "direct"];
@@ -54,7 +54,7 @@ impl State {
 
 impl Shared {
     /// `POST /api/v1/statuses`.
-    pub(super) fn create(&self, seen: &Seen, handle: &str) -> Reply {
+    pub(super) fn create(&self, seen: &Request, handle: &str) -> Reply {
         if let Some(reply) = self.replayed(seen, handle) {
             return reply;
         }
@@ -71,12 +71,12 @@ impl Shared {
             Err(reply) => (None, reply),
         };
         self.remember(seen, handle, id.as_deref(), &reply);
-        self.stand_in.has_changed();
+        self.fake_server.has_changed();
         reply
     }
 
     /// The status that a request makes, and whether it is to be kept.
-    fn made(&self, seen: &Seen, handle: &str) -> Result<(Stored, bool), Reply> {
+    fn made(&self, seen: &Request, handle: &str) -> Result<(Stored, bool), Reply> {
         let invalid = |why: &str| {
             Reply::json(422, &json!({"error": format!("Gültigkeitsprüfung ist fehlgeschlagen: {why}")}))
         };
@@ -145,10 +145,10 @@ impl Shared {
     fn id(&self, number: usize, at: DateTime<Utc>) -> String {
         let millis = u128::try_from(at.timestamp_millis()).unwrap();
         let number = number as u128;
-        match self.kin {
-            Kin::Mastodon => ((millis << 16) + number % 65_536).to_string(),
-            Kin::GoToSocial => digits((millis << 80) + number, CROCKFORD, 26),
-            Kin::Pleroma => digits((millis << 64) + number, BASE62, 18),
+        match self.software {
+            Software::Mastodon => ((millis << 16) + number % 65_536).to_string(),
+            Software::GoToSocial => digits((millis << 80) + number, CROCKFORD, 26),
+            Software::Pleroma => digits((millis << 64) + number, BASE62, 18),
         }
     }
 
@@ -184,21 +184,21 @@ impl Shared {
         state.statuses[at].deleted = true;
         let mut shown = self.status(&state, &state.statuses[at]);
         shown["text"] = json!(state.statuses[at].text);
-        self.stand_in.has_changed();
+        self.fake_server.has_changed();
         Reply::json(200, &shown)
     }
 
     pub(super) fn not_found(&self) -> Reply {
-        let error = match self.kin {
-            Kin::Mastodon | Kin::Pleroma => "Record not found",
-            Kin::GoToSocial => "Not Found: target status not found",
+        let error = match self.software {
+            Software::Mastodon | Software::Pleroma => "Record not found",
+            Software::GoToSocial => "Not Found: target status not found",
         };
         Reply::json(404, &json!({"error": error}))
     }
 
     /// A status as it is shown.
     pub(super) fn status(&self, state: &State, status: &Stored) -> Value {
-        let url = &self.stand_in.url;
+        let url = &self.fake_server.url;
         let Stored { id, handle, .. } = status;
         let account = state.accounts.iter().find(|account| account.handle == *handle).unwrap();
         json!({
@@ -214,7 +214,7 @@ impl Shared {
             "url": format!("{url}/@{handle}/{id}"),
             "replies_count": 0, "reblogs_count": 0, "favourites_count": 0,
             "favourited": false, "reblogged": false, "muted": false, "bookmarked": false, "pinned": false,
-            "content": render::html(self.kin, url, &status.text),
+            "content": render::html(self.software, url, &status.text),
             "reblog": null,
             "application": status.client.as_ref().map(|name| json!({"name": name, "website": null})),
             "account": self.account_shown(account),

@@ -76,7 +76,7 @@ impl Shared {
         let reply = Reply::json(200, &Value::Array(page));
         match (visible.first(), visible.last()) {
             (Some(newest), Some(oldest)) => {
-                let url = format!("{}/api/v1/accounts/{}/statuses", self.stand_in.url, account.id);
+                let url = format!("{}/api/v1/accounts/{}/statuses", self.fake_server.url, account.id);
                 let link = format!(
                     "<{url}?limit={limit}&max_id={}>; rel=\"next\", <{url}?limit={limit}&min_id={}>; rel=\"prev\"",
                     oldest.id, newest.id

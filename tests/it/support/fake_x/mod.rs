@@ -29,10 +29,10 @@ use chrono::{DateTime, Utc};
 use flockd::clock::{Clock, SystemClock};
 use sha2::{Digest as _, Sha256};
 
+use super::fake_server::{FakeNetwork, FakeServer, Traits};
 use super::rfc5849::Verifier;
-use super::stand_in::{Part, StandIn, Traits};
 
-pub use super::stand_in::{Behaviour, Reply, Seen, Step};
+pub use super::fake_server::{Behaviour, Reply, Request, Step};
 pub use oauth2::{CLIENT_ID, CLIENT_SECRET};
 pub use people::{Asked, FakeAccount};
 
@@ -67,7 +67,7 @@ pub struct FakeX {
 }
 
 struct Shared {
-    stand_in: Arc<StandIn>,
+    fake_server: Arc<FakeServer>,
     clock: Arc<dyn Clock>,
     verifier: Verifier,
     state: Mutex<State>,
@@ -96,22 +96,22 @@ struct State {
     passing: Vec<String>,
 }
 
-impl Part for Shared {
-    async fn ordinary(&self, seen: &Seen) -> Reply {
+impl FakeNetwork for Shared {
+    async fn ordinary(&self, seen: &Request) -> Reply {
         self.answer(seen)
     }
 
-    fn named_by(&self, seen: &Seen) -> Option<String> {
+    fn named_by(&self, seen: &Request) -> Option<String> {
         self.state.lock().unwrap().named_by(seen)
     }
 }
 
 /// What every stand-in can do. Its `url` is the `api_url` and the `site_url` of the app.
 impl Deref for FakeX {
-    type Target = StandIn;
+    type Target = FakeServer;
 
-    fn deref(&self) -> &StandIn {
-        &self.shared.stand_in
+    fn deref(&self) -> &FakeServer {
+        &self.shared.fake_server
     }
 }
 
@@ -133,10 +133,11 @@ impl FakeX {
 
     /// Starts one that compares timestamps with this clock.
     pub async fn start_with(clock: Arc<dyn Clock>) -> Self {
-        let (stand_in, tcp) = StandIn::at_free_port(TRAITS).await;
+        let (fake_server, tcp) = FakeServer::at_free_port(TRAITS).await;
         let (verifier, state) = (Verifier::default(), Mutex::default());
-        let shared = Arc::new(Shared { stand_in: stand_in.clone(), clock: clock.clone(), verifier, state });
-        let server = stand_in.play(tcp, shared.clone());
+        let shared =
+            Arc::new(Shared { fake_server: fake_server.clone(), clock: clock.clone(), verifier, state });
+        let server = fake_server.play(tcp, shared.clone());
         Self { clock, shared, server }
     }
 

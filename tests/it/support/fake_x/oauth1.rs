@@ -2,7 +2,7 @@
 
 use super::super::rfc5849::{self, Parameters};
 use super::people::Person;
-use super::{CONSUMER, FakeAccount, FakeX, Reply, Seen, Shared, State};
+use super::{CONSUMER, FakeAccount, FakeX, Reply, Request, Shared, State};
 
 /// What X answers to a verifier that is wrong, or was used.
 const BAD_VERIFIER: &str = "Error processing your OAuth request: Invalid oauth_verifier parameter";
@@ -87,7 +87,7 @@ impl State {
 
 impl Shared {
     /// Whose signed request this is, and what its token allows.
-    pub(super) fn signed_by(&self, seen: &Seen) -> Result<(FakeAccount, &'static str), Fault> {
+    pub(super) fn signed_by(&self, seen: &Request) -> Result<(FakeAccount, &'static str), Fault> {
         let header = self.signed(seen, |state, token| {
             let known = state.oauth1.tokens.iter().find(|known| known.token == token && !known.dead);
             known.map(|known| known.secret.clone())
@@ -103,7 +103,7 @@ impl Shared {
     /// asked for the secret of the empty one.
     fn signed(
         &self,
-        seen: &Seen,
+        seen: &Request,
         secret_of: impl FnOnce(&State, &str) -> Option<String>,
     ) -> Result<Parameters, Fault> {
         let authorization = seen.header("authorization").ok_or(Fault::Signature)?;
@@ -115,7 +115,7 @@ impl Shared {
         rfc5849::check_time(&header, now).map_err(|_| Fault::Timestamp)?;
         let token = rfc5849::value(&header, "oauth_token").unwrap_or_default();
         let secret = secret_of(&self.state.lock().unwrap(), token).ok_or(Fault::Token)?;
-        let url = format!("{}{}", self.stand_in.url, seen.path);
+        let url = format!("{}{}", self.fake_server.url, seen.path);
         let form = seen.form();
         let request = rfc5849::Request { method: &seen.method, url: &url, authorization, form };
         let secrets = rfc5849::Secrets { consumer: CONSUMER.1, token: &secret };
@@ -124,7 +124,7 @@ impl Shared {
     }
 
     /// `POST /oauth/request_token`.
-    pub(super) fn request_token(&self, seen: &Seen) -> Result<Reply, Fault> {
+    pub(super) fn request_token(&self, seen: &Request) -> Result<Reply, Fault> {
         let header = self.signed(seen, |_, token| token.is_empty().then(String::new))?;
         let Ok(callback) = rfc5849::value(&header, "oauth_callback") else {
             return Ok(Reply::error(403, 38, "oauth_callback parameter is missing."));
@@ -135,9 +135,9 @@ impl Shared {
                        adjusted in your application settings";
             return Ok(Reply::error(403, 415, why));
         }
-        let token = state.mint(&self.stand_in.url);
+        let token = state.mint(&self.fake_server.url);
         // Signing must encode it, and reading the answer must decode it.
-        let secret = format!("{}+/=", state.mint(&self.stand_in.url));
+        let secret = format!("{}+/=", state.mint(&self.fake_server.url));
         state.passing.push(token.clone());
         state.secrets.push(secret.clone());
         let pairs = [
@@ -152,7 +152,7 @@ impl Shared {
     }
 
     /// `GET /oauth/authorize`: the page, and what the person does on it.
-    pub(super) fn sign_in_page(&self, seen: &Seen) -> Reply {
+    pub(super) fn sign_in_page(&self, seen: &Request) -> Reply {
         let mut state = self.state.lock().unwrap();
         let Ok(asked) = self.note_asked(&mut state, seen) else { return Reply::page(400, "no such page") };
         let token = asked.get("oauth_token").unwrap_or_default();
@@ -184,7 +184,7 @@ impl Shared {
     }
 
     fn verifier_for(&self, state: &mut State, callback: &str) -> String {
-        let verifier = state.mint(&self.stand_in.url);
+        let verifier = state.mint(&self.fake_server.url);
         if callback != "oob" {
             return verifier;
         }
@@ -195,7 +195,7 @@ impl Shared {
     }
 
     /// `POST /oauth/access_token`.
-    pub(super) fn access_token(&self, seen: &Seen) -> Result<Reply, Fault> {
+    pub(super) fn access_token(&self, seen: &Request) -> Result<Reply, Fault> {
         let header = self.signed(seen, |state, token| {
             state.oauth1.requests.iter().find(|known| known.token == token).map(|known| known.secret.clone())
         })?;
@@ -208,8 +208,8 @@ impl Shared {
         let Some((handle, _)) = agreed.cloned() else { return Ok(Reply::new(401, BAD_VERIFIER)) };
         request.spent = true;
         let account = state.account(&handle);
-        let token = format!("{}-{}", account.id, state.mint(&self.stand_in.url));
-        let secret = format!("{}&%+", state.mint(&self.stand_in.url));
+        let token = format!("{}-{}", account.id, state.mint(&self.fake_server.url));
+        let secret = format!("{}&%+", state.mint(&self.fake_server.url));
         state.admit(&handle, token.clone(), secret.clone());
         Ok(form(&[
             ("oauth_token", &token),
@@ -220,7 +220,7 @@ impl Shared {
     }
 
     /// `POST /1.1/oauth/invalidate_token.json`.
-    pub(super) fn invalidate(&self, seen: &Seen) -> Result<Reply, Fault> {
+    pub(super) fn invalidate(&self, seen: &Request) -> Result<Reply, Fault> {
         self.signed_by(seen)?;
         let authorization = seen.header("authorization").unwrap_or_default();
         let header = rfc5849::header_parameters(authorization).map_err(|_| Fault::Signature)?;

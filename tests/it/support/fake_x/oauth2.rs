@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::rfc5849::{self, Parameters};
 use super::oauth1::with_query;
 use super::people::{Asked, Person};
-use super::{FakeAccount, FakeX, Reply, Seen, Shared, State};
+use super::{FakeAccount, FakeX, Reply, Request, Shared, State};
 
 /// The client id of the one app. It is no secret: the sign-in page's address holds it.
 pub const CLIENT_ID: &str = "Y2xpZW50LW9mLXRoZS1mbG9jazoxOmNp";
@@ -110,7 +110,7 @@ impl Shared {
     }
 
     /// `GET /i/oauth2/authorize`: the page, and what the person does on it.
-    pub(super) fn consent_page(&self, seen: &Seen) -> Reply {
+    pub(super) fn consent_page(&self, seen: &Request) -> Reply {
         let mut state = self.state.lock().unwrap();
         let Ok(asked) = self.note_asked(&mut state, seen) else { return Reply::page(400, "no such page") };
         if let Some(name) = fault(&asked, &state) {
@@ -125,7 +125,7 @@ impl Shared {
                 Reply::redirect(&with_query(&redirect_uri, &pairs))
             }
             Some(Person::Agrees(handle)) => {
-                let code = state.mint(&self.stand_in.url);
+                let code = state.mint(&self.fake_server.url);
                 state.passing.extend([code.clone(), echoed.clone()]);
                 let scopes = match &state.oauth2.granted {
                     Some(scopes) => scopes.clone(),
@@ -141,7 +141,7 @@ impl Shared {
     }
 
     /// `POST /2/oauth2/token`.
-    pub(super) fn token(&self, seen: &Seen) -> Result<Reply, Reply> {
+    pub(super) fn token(&self, seen: &Request) -> Result<Reply, Reply> {
         let mut state = self.state.lock().unwrap();
         let form = client_form(&state, seen)?;
         match required(&form, "grant_type")? {
@@ -187,7 +187,7 @@ impl Shared {
 
     /// New tokens of a grant.
     fn issue(&self, state: &mut State, grant: usize) -> Reply {
-        let (access, refresh) = (state.mint(&self.stand_in.url), state.mint(&self.stand_in.url));
+        let (access, refresh) = (state.mint(&self.fake_server.url), state.mint(&self.fake_server.url));
         let life = state.oauth2.life;
         let grant = &mut state.oauth2.grants[grant];
         let mut answer = json!({
@@ -207,7 +207,7 @@ impl Shared {
     }
 
     /// `POST /2/oauth2/revoke`: an access token alone, or with a refresh token the whole grant.
-    pub(super) fn revoke_token(&self, seen: &Seen) -> Result<Reply, Reply> {
+    pub(super) fn revoke_token(&self, seen: &Request) -> Result<Reply, Reply> {
         let mut state = self.state.lock().unwrap();
         let form = client_form(&state, seen)?;
         let token = required(&form, "token")?;
@@ -235,7 +235,7 @@ fn fault(asked: &Asked, state: &State) -> Option<&'static str> {
 }
 
 /// The form of a request, if it comes from the app.
-fn client_form(state: &State, seen: &Seen) -> Result<Parameters, Reply> {
+fn client_form(state: &State, seen: &Request) -> Result<Parameters, Reply> {
     let form = seen.form().map(rfc5849::form_parameters);
     let Some(Ok(form)) = form else { return Err(refusal("invalid_request", "The body is no form.")) };
     if state.oauth2.confidential {

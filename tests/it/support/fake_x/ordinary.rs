@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::rfc5849;
 use super::oauth1::Fault;
-use super::{FakeAccount, Reply, Seen, Shared, State, Stored};
+use super::{FakeAccount, Reply, Request, Shared, State, Stored};
 
 /// What `POST /2/tweets` takes; any other field is refused.
 const FIELDS: &[&str] = &[
@@ -44,7 +44,7 @@ enum Pass {
 
 impl Shared {
     /// What X would answer.
-    pub(super) fn answer(&self, seen: &Seen) -> Reply {
+    pub(super) fn answer(&self, seen: &Request) -> Reply {
         let flat = |result: Result<Reply, Fault>| result.unwrap_or_else(Reply::from);
         let reply = match (seen.method.as_str(), seen.parts().0) {
             ("POST", "/oauth/request_token") => flat(self.request_token(seen)),
@@ -61,7 +61,7 @@ impl Shared {
     }
 
     /// The part that wants an access token.
-    fn api(&self, seen: &Seen) -> Reply {
+    fn api(&self, seen: &Request) -> Reply {
         let (path, query) = seen.parts();
         let mut level = None;
         let reply = match (self.caller(seen), seen.method.as_str(), path) {
@@ -79,7 +79,7 @@ impl Shared {
         level.map_or(reply.clone(), |level| reply.header("x-access-level", level))
     }
 
-    fn caller(&self, seen: &Seen) -> Option<Caller> {
+    fn caller(&self, seen: &Request) -> Option<Caller> {
         if let Some(token) = seen.header("authorization")?.strip_prefix("Bearer ") {
             let (account, scopes) = self.borne_by(token)?;
             return Some(Caller { account, pass: Pass::Borne(scopes) });
@@ -119,7 +119,7 @@ impl Shared {
                 "description" => json!(format!("The lines of {handle} & friends")),
                 // At this very address, so that no other server is ever asked for it; over TLS, as X's are.
                 "profile_image_url" => {
-                    let host = self.stand_in.url.replace("http://", "https://");
+                    let host = self.fake_server.url.replace("http://", "https://");
                     json!(format!("{host}/profile_images/{id}_normal.png"))
                 }
                 _ => {
@@ -144,7 +144,7 @@ impl Shared {
             return Reply::problem(403, "about:blank", "Forbidden", detail);
         }
         post.deleted = true;
-        self.stand_in.has_changed();
+        self.fake_server.has_changed();
         Reply::json(200, &json!({"data": {"deleted": true}}))
     }
 
@@ -172,7 +172,7 @@ impl Shared {
             return Reply::problem(403, "about:blank", "Forbidden", detail);
         }
         let Stored { id, text, .. } = state.store(&account.handle, text, self.clock.now());
-        self.stand_in.has_changed();
+        self.fake_server.has_changed();
         Reply::json(201, &json!({"data": {"id": id, "text": text, "edit_history_tweet_ids": [id]}}))
     }
 }

@@ -4,7 +4,7 @@ use super::super::Credentials;
 use flockd::flock::secret::Secret;
 
 use super::super::rfc5849::{self, Parameters};
-use super::{CLIENT_SECRET, CONSUMER, FakeX, Seen, Shared, State};
+use super::{CLIENT_SECRET, CONSUMER, FakeX, Request, Shared, State};
 
 /// An account of the fake, with tokens that were made for it at once.
 #[derive(Debug, Clone)]
@@ -131,7 +131,7 @@ impl State {
     }
 
     /// Whose token a request carries, dead or alive, whether or not the rest of it is good.
-    pub(super) fn named_by(&self, seen: &Seen) -> Option<String> {
+    pub(super) fn named_by(&self, seen: &Request) -> Option<String> {
         let authorization = seen.header("authorization")?;
         match authorization.strip_prefix("Bearer ") {
             Some(token) => self.oauth2.handle_of(token),
@@ -154,11 +154,11 @@ impl State {
 
 impl Shared {
     /// Writes down that a sign-in page was opened, and with what.
-    pub(super) fn note_asked(&self, state: &mut State, seen: &Seen) -> Result<Asked, String> {
+    pub(super) fn note_asked(&self, state: &mut State, seen: &Request) -> Result<Asked, String> {
         let (path, query) = seen.parts();
         let asked = Asked { path: path.to_owned(), query: rfc5849::form_parameters(query)? };
         state.asked.push(asked.clone());
-        self.stand_in.has_changed();
+        self.fake_server.has_changed();
         Ok(asked)
     }
 }

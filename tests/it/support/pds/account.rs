@@ -14,7 +14,7 @@ const PAGE: &str = "100";
 
 /// An account, with what its owner knows.
 #[derive(Debug, Clone)]
-pub struct Poet {
+pub struct PdsAccount {
     pub did: String,
     pub handle: String,
     /// The password of the account itself.
@@ -25,7 +25,7 @@ pub struct Poet {
 
 impl Pds {
     /// A new account, whose handle begins like this.
-    pub async fn account(&self, name: &str) -> Poet {
+    pub async fn account(&self, name: &str) -> PdsAccount {
         let number = self.accounts.fetch_add(1, Ordering::Relaxed);
         let (handle, password) = (format!("{name}-{number}.test"), format!("main password of {name}"));
         let body =
@@ -35,7 +35,7 @@ impl Pds {
         let did = made["did"].as_str().unwrap().to_owned();
         let token = made["accessJwt"].as_str().unwrap();
         let app_password = self.app_password(token, "flockd").await;
-        Poet { did, handle, password, app_password }
+        PdsAccount { did, handle, password, app_password }
     }
 
     async fn app_password(&self, token: &str, name: &str) -> String {
@@ -47,29 +47,29 @@ impl Pds {
     }
 
     /// Another password for programs.
-    pub async fn another_app_password(&self, poet: &Poet) -> String {
+    pub async fn another_app_password(&self, poet: &PdsAccount) -> String {
         let body = json!({ "name": "another" });
         let made = self.owner_calls(poet, "com.atproto.server.createAppPassword", &body).await;
         made["password"].as_str().unwrap().to_owned()
     }
 
     /// Takes away the password for programs, and whatever was signed in with it.
-    pub async fn revoke_app_password(&self, poet: &Poet) {
+    pub async fn revoke_app_password(&self, poet: &PdsAccount) {
         self.owner_calls(poet, "com.atproto.server.revokeAppPassword", &json!({ "name": "flockd" })).await;
     }
 
     /// Has the access tokens run out that the account has so far.
-    pub async fn expire(&self, poet: &Poet) {
+    pub async fn expire(&self, poet: &PdsAccount) {
         self.control("expire", &poet.did).await;
     }
 
     /// Has the refresh tokens run out that the account has so far.
-    pub async fn forget(&self, poet: &Poet) {
+    pub async fn forget(&self, poet: &PdsAccount) {
         self.control("forget", &poet.did).await;
     }
 
     /// Takes the account down, or puts it back.
-    pub async fn take_down(&self, poet: &Poet, down: bool) {
+    pub async fn take_down(&self, poet: &PdsAccount, down: bool) {
         let takedown =
             if down { json!({ "applied": true, "ref": "1" }) } else { json!({ "applied": false }) };
         let body = json!({ "subject": subject(&poet.did), "takedown": takedown });
@@ -78,28 +78,28 @@ impl Pds {
     }
 
     /// The owner puts the account to rest.
-    pub async fn deactivate(&self, poet: &Poet) {
+    pub async fn deactivate(&self, poet: &PdsAccount) {
         self.owner_calls(poet, "com.atproto.server.deactivateAccount", &json!({})).await;
     }
 
     /// The owner gives the account another handle.
-    pub async fn rename(&self, poet: &Poet, handle: &str) {
+    pub async fn rename(&self, poet: &PdsAccount, handle: &str) {
         self.owner_calls(poet, "com.atproto.identity.updateHandle", &json!({ "handle": handle })).await;
     }
 
     /// The owner writes a record, over what is there.
-    pub async fn write(&self, poet: &Poet, collection: &str, key: &str, record: &Value) {
+    pub async fn write(&self, poet: &PdsAccount, collection: &str, key: &str, record: &Value) {
         let body = json!({ "repo": poet.did, "collection": collection, "rkey": key, "record": record });
         self.owner_calls(poet, "com.atproto.repo.putRecord", &body).await;
     }
 
     /// What the account says of itself, as its owner writes it.
-    pub async fn write_profile(&self, poet: &Poet, record: &Value) {
+    pub async fn write_profile(&self, poet: &PdsAccount, record: &Value) {
         self.write(poet, PROFILE, "self", record).await;
     }
 
     /// As the owner, who signs in with the password of the account.
-    async fn owner_calls(&self, poet: &Poet, method: &str, body: &Value) -> Value {
+    async fn owner_calls(&self, poet: &PdsAccount, method: &str, body: &Value) -> Value {
         let login = json!({ "identifier": poet.did, "password": poet.password });
         let (status, session) =
             self.call("com.atproto.server.createSession", Caller::Anonymous, &login).await;
@@ -111,7 +111,7 @@ impl Pds {
     }
 
     /// The posts of an account, oldest first, as records with `uri`, `cid` and `value`.
-    pub async fn posts(&self, poet: &Poet) -> Vec<Value> {
+    pub async fn posts(&self, poet: &PdsAccount) -> Vec<Value> {
         let (mut posts, mut cursor) = (Vec::new(), String::new());
         loop {
             let mut asked =
@@ -130,13 +130,13 @@ impl Pds {
     }
 
     /// Their texts.
-    pub async fn texts(&self, poet: &Poet) -> Vec<String> {
+    pub async fn texts(&self, poet: &PdsAccount) -> Vec<String> {
         let posts = self.posts(poet).await;
         posts.iter().map(|post| post["value"]["text"].as_str().unwrap().to_owned()).collect()
     }
 
     /// What the account says of itself, if it does, with its `cid`.
-    pub async fn profile(&self, poet: &Poet) -> Option<Value> {
+    pub async fn profile(&self, poet: &PdsAccount) -> Option<Value> {
         let asked = [("repo", &*poet.did), ("collection", PROFILE), ("rkey", "self")];
         let (status, record) = self.query("com.atproto.repo.getRecord", &asked).await;
         (status == 200).then_some(record)

@@ -1,10 +1,10 @@
 //! A Bluesky PDS that is not ours, npm's @atproto/pds with a PLC directory, as a child process: `tests/rigs/pds`.
-//! Tests share one, each with accounts of its own; between it and what is tested stands a [`Front`] that a test has for
+//! Tests share one, each with accounts of its own; between it and what is tested stands a [`PdsProxy`] that a test has for
 //! itself. `tests/run` installs it; it ends with the process.
 
 mod account;
-mod front;
-mod sky;
+mod client;
+mod proxy;
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -18,9 +18,9 @@ use serde_json::{Value, json};
 
 use super::machine;
 
-pub use account::Poet;
-pub use front::{Front, enroll};
-pub use sky::Sky;
+pub use account::PdsAccount;
+pub use client::BlueskyFixture;
+pub use proxy::{PdsProxy, enroll};
 
 /// How long it may take to start: far longer than it does, and short enough to end a hanging test.
 const PATIENCE: Duration = super::PATIENCE;

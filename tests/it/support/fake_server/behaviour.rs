@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 use super::super::wire::Wire;
-use super::{Part, Seen, StandIn, Traits};
+use super::{FakeNetwork, FakeServer, Request, Traits};
 
 /// The most bytes of a request.
 const REQUEST_MAX: usize = 1024 * 1024;
@@ -35,7 +35,7 @@ pub enum Behaviour {
     Hang,
     /// Answers with what is no HTTP; stores nothing.
     Garbage,
-    /// Does as the network would, but only after [`StandIn::let_go`].
+    /// Does as the network would, but only after [`FakeServer::let_go`].
     Hold,
     /// Does as the network would (stores the post, spends the token), and gives this answer all the same.
     StoreAndAnswer(Reply),
@@ -127,7 +127,7 @@ impl Reply {
     }
 }
 
-impl StandIn {
+impl FakeServer {
     /// What to do with the next post that has no command yet.
     pub fn next_post(&self, behaviour: Behaviour) {
         self.command(|commands| commands.posts.push_back(behaviour));
@@ -168,7 +168,7 @@ impl Commands {
     fn take(
         &mut self,
         traits: Traits,
-        seen: &Seen,
+        seen: &Request,
         handle: &str,
         fits: fn(&Behaviour) -> bool,
     ) -> Option<Behaviour> {
@@ -187,19 +187,19 @@ impl Commands {
     }
 }
 
-impl StandIn {
+impl FakeServer {
     /// Whether a request that begins like this is to be turned away unread.
     pub(super) fn turns_away(&self, start: &[u8]) -> bool {
         let start = String::from_utf8_lossy(start);
         let mut words = start.split(' ');
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let seen = Seen { method: method.to_owned(), path: path.to_owned(), ..Seen::default() };
+        let seen = Request { method: method.to_owned(), path: path.to_owned(), ..Request::default() };
         let mut notes = self.notes.lock().unwrap();
         let unread = |behaviour: &Behaviour| matches!(behaviour, Behaviour::CloseUnread);
         let killed = notes.kills.strike_unread(&seen);
         let away = killed || notes.commands.take(self.traits, &seen, "", unread).is_some();
         if away {
-            notes.seen.push(Seen { method: seen.method, ..Seen::default() });
+            notes.seen.push(Request { method: seen.method, ..Request::default() });
             self.has_changed();
         }
         away
@@ -207,13 +207,13 @@ impl StandIn {
 
     pub(super) async fn serve(
         &self,
-        part: &impl Part,
+        part: &impl FakeNetwork,
         wire: &Wire,
         request: axum::extract::Request,
     ) -> Response {
         let (parts, body) = request.into_parts();
         let body = axum::body::to_bytes(body, REQUEST_MAX).await.unwrap_or_default();
-        let seen = Seen {
+        let seen = Request {
             method: parts.method.to_string(),
             path: parts.uri.to_string(),
             headers: parts.headers,
@@ -263,7 +263,7 @@ impl StandIn {
     }
 
     /// Writes a request down, and finds what is to be done with it.
-    fn note(&self, part: &impl Part, seen: &Seen) -> Option<Behaviour> {
+    fn note(&self, part: &impl FakeNetwork, seen: &Request) -> Option<Behaviour> {
         let handle = part.named_by(seen).unwrap_or_default();
         let mut notes = self.notes.lock().unwrap();
         notes.seen.push(seen.clone());

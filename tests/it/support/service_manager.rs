@@ -10,11 +10,11 @@ use super::PATIENCE;
 const ROOM: usize = 4_096;
 
 /// The service manager.
-pub struct Manager {
+pub struct ServiceManager {
     socket: UnixDatagram,
 }
 
-impl Manager {
+impl ServiceManager {
     /// One that listens at this path.
     pub fn at(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).unwrap();

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::super::program;
 use super::super::wire::Wire;
-use super::{Part, Seen, StandIn};
+use super::{FakeNetwork, FakeServer, Request};
 
 /// How far a request has come when the process that made it is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,7 +45,7 @@ impl Step {
         [Self::BeforeRead, Self::BeforeStore, Self::BeforeAnswer, Self::MidAnswer, Self::AfterAnswer];
 }
 
-impl StandIn {
+impl FakeServer {
     /// Kills this process at that step of the n-th post, counted from 1 and from now on.
     pub fn kills(&self, pid: u32, step: Step, n: usize) {
         self.kills_at(self.traits.posts, pid, step, n);
@@ -76,7 +76,7 @@ impl Kill {
 
 impl Kills {
     /// The kill that this request brings, if it does.
-    fn due(&mut self, seen: &Seen, unread: bool) -> Option<Kill> {
+    fn due(&mut self, seen: &Request, unread: bool) -> Option<Kill> {
         let start = format!("{} {}", seen.method, seen.path);
         let fits = |next: &Kill| start.starts_with(&next.at) && (next.step == Step::BeforeRead) == unread;
         let next = self.next.as_mut().filter(|next| fits(next))?;
@@ -87,23 +87,23 @@ impl Kills {
     }
 
     /// Kills the process that has made a request that is not read yet, if that is commanded.
-    pub(super) fn strike_unread(&mut self, seen: &Seen) -> bool {
+    pub(super) fn strike_unread(&mut self, seen: &Request) -> bool {
         self.due(seen, true).inspect(Kill::strike).is_some()
     }
 }
 
-impl StandIn {
-    pub(super) fn kill_at(&self, seen: &Seen) -> Option<Kill> {
+impl FakeServer {
+    pub(super) fn kill_at(&self, seen: &Request) -> Option<Kill> {
         self.notes.lock().unwrap().kills.due(seen, false)
     }
 
     /// Goes as far as the kill wants, and then no further.
     pub(super) async fn serve_and_kill(
         &self,
-        part: &impl Part,
+        part: &impl FakeNetwork,
         kill: Kill,
         wire: &Wire,
-        seen: &Seen,
+        seen: &Request,
     ) -> Response {
         let said = match kill.step {
             Step::BeforeRead | Step::BeforeStore => None,

@@ -1,4 +1,4 @@
-//! A client on Bluesky that is signed in, for an account of the PDS, by way of a front of its own.
+//! A client on Bluesky that is signed in, for an account of the PDS, by way of a proxy of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use flockd::net::bluesky::{Bluesky, BlueskyApp};
 use flockd::net::http::{self, Timeouts};
 use flockd::net::{Network as _, Outcome, Rejection, Sent, Session};
 
-use super::{Front, Poet};
+use super::{PdsAccount, PdsProxy};
 
 /// A client and what it is handed with each call.
-pub struct Sky {
+pub struct BlueskyFixture {
     pub bluesky: Bluesky,
     pub session: Session,
     clock: Arc<dyn Clock>,
 }
 
-impl Front {
-    /// A client that comes by this front.
+impl PdsProxy {
+    /// A client that comes by this proxy.
     pub fn client(&self, clock: Arc<dyn Clock>, manner: PostOptions, account: Option<&str>) -> Bluesky {
         let limits = Timeouts { total: super::super::HASTY.total, ..Timeouts::default() };
         let looks = vec![Duration::ZERO];
@@ -38,21 +38,21 @@ impl Front {
     }
 
     /// A client that is signed in with the app password, and knows its account.
-    pub async fn signed_in(&self, poet: &Poet) -> Sky {
+    pub async fn signed_in(&self, poet: &PdsAccount) -> BlueskyFixture {
         self.signed_in_at(poet, Arc::new(SystemClock)).await
     }
 
     /// The same by another clock.
-    pub async fn signed_in_at(&self, poet: &Poet, clock: Arc<dyn Clock>) -> Sky {
+    pub async fn signed_in_at(&self, poet: &PdsAccount, clock: Arc<dyn Clock>) -> BlueskyFixture {
         let bluesky = self.client(clock.clone(), PostOptions::default(), None);
         let tokens = bluesky.log_in(&poet.handle, &Secret::new(&*poet.app_password)).await.unwrap();
         let mut session = Session { tokens: Some(tokens), account: None };
         session.account = bluesky.prepare(&session).await.unwrap();
-        Sky { bluesky, session, clock }
+        BlueskyFixture { bluesky, session, clock }
     }
 }
 
-impl Sky {
+impl BlueskyFixture {
     pub fn tokens(&self) -> &Tokens {
         self.session.tokens.as_ref().unwrap()
     }

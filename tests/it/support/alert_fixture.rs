@@ -1,5 +1,5 @@
-//! A tower from which a monitor watches over bots, without an engine: a folder with poems and a ledger, a clock that only
-//! the test moves, an ear for what is told, and a webhook.
+//! A running alert monitor or heartbeat without an engine: a folder with poems and a ledger, a clock that only the test
+//! moves, a log of events, and a webhook.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::clock::{ManualClock, at};
-use super::fixture::Ear;
+use super::fixture::EventLog;
 use super::hook::Hook;
 
 /// In real time: far more than anything here takes, even on a busy machine.
@@ -31,8 +31,8 @@ const IMPATIENT: Duration = Duration::from_secs(8);
 /// Where the webhook is to be told, a secret.
 pub(crate) const PATH: &str = "/hooks/open-sesame";
 
-/// The tower.
-pub(crate) struct Tower {
+/// An alert monitor, its clock, its ledger and its webhook.
+pub(crate) struct AlertFixture {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bots: Vec<Arc<Bot>>,
@@ -41,14 +41,14 @@ pub(crate) struct Tower {
     pub(crate) idle: Arc<Mutex<Duration>>,
     settings: watch::Sender<Arc<AlertSettings>>,
     needy: watch::Sender<usize>,
-    ear: Arc<Ear>,
+    event_log: Arc<EventLog>,
     events: Events,
     watching: Option<JoinHandle<()>>,
     folder: tempfile::TempDir,
 }
 
-impl Tower {
-    /// A tower over these bots and their poems. No monitor runs yet.
+impl AlertFixture {
+    /// Makes a fixture for these bots and their poems. No monitor runs yet.
     pub(crate) async fn over(time: &str, flock: impl IntoIterator<Item = (Bot, &str)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::showing(at(time)));
@@ -62,10 +62,10 @@ impl Tower {
             store.enter(&[entry], clock.now()).await.unwrap();
             bots.push(Arc::new(bot));
         }
-        let (ear, events, idle) = (Arc::default(), Events::default(), Arc::default());
+        let (event_log, events, idle) = (Arc::default(), Events::default(), Arc::default());
         let (hook, settings, needy) =
             (Hook::start().await, watch::Sender::default(), watch::Sender::default());
-        Self { clock, store, bots, hook, idle, settings, needy, ear, events, watching: None, folder }
+        Self { clock, store, bots, hook, idle, settings, needy, event_log, events, watching: None, folder }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -198,22 +198,22 @@ impl Tower {
 
     /// Waits for an event that no other wait has taken.
     pub(crate) async fn wait_for(&self, wanted: impl Fn(&Event) -> bool) -> Event {
-        patiently("an event", self.ear.hears(wanted)).await
+        patiently("an event", self.event_log.next(wanted)).await
     }
 
     /// Everything that was told.
     pub(crate) fn told(&self) -> Vec<Event> {
-        self.ear.all()
+        self.event_log.all()
     }
 
     fn heard(&self, mut others: Vec<Listener>) -> Events {
-        let ear = self.ear.clone();
-        others.push(Box::new(move |event: &Event| ear.hear(event)));
+        let event_log = self.event_log.clone();
+        others.push(Box::new(move |event: &Event| event_log.record(event)));
         Events::new(others)
     }
 }
 
-impl Drop for Tower {
+impl Drop for AlertFixture {
     fn drop(&mut self) {
         if let Some(task) = &self.watching {
             task.abort();

@@ -1,5 +1,5 @@
 //! What stands between the PDS and what is tested: it hands on every request and every answer, except where it is told
-//! to misbehave, or to kill the process that asks ([`StandIn`]). To those who come by it, it is the PDS, the directory and the
+//! to misbehave, or to kill the process that asks ([`FakeServer`]). To those who come by it, it is the PDS, the directory and the
 //! place where handles are resolved: the documents that it hands on name itself as the server.
 
 use std::ops::Deref;
@@ -9,10 +9,10 @@ use axum::http::Method;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
+use super::super::fake_server::{FakeNetwork, FakeServer, Reply, Request, Traits};
 use super::super::program::{Folder, Said};
 use super::super::signing::{feed, poem};
-use super::super::stand_in::{Part, Reply, Seen, StandIn, Traits};
-use super::{Pds, Poet};
+use super::{Pds, PdsAccount};
 
 /// What Bluesky's posts and reads are. A profile is written as a post is.
 const TRAITS: Traits = Traits { posts: "POST /xrpc/com.atproto.repo.putRecord", reads: "GET /" };
@@ -28,25 +28,25 @@ const ANSWERED: &[&str] = &[
     "retry-after",
 ];
 
-/// The running front.
-pub struct Front {
+/// The running proxy.
+pub struct PdsProxy {
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
 
 struct Shared {
-    stand_in: Arc<StandIn>,
+    fake_server: Arc<FakeServer>,
     /// How the PDS calls itself.
     pds: String,
-    /// What documents name as the server instead, if not this front.
+    /// What documents name as the server instead, if not this proxy.
     moved: Mutex<Option<String>>,
     http: reqwest::Client,
 }
 
-impl Front {
+impl PdsProxy {
     /// One before this PDS, on a free port.
     pub async fn before(pds: &Pds) -> Self {
-        let (stand_in, tcp) = StandIn::at_free_port(TRAITS).await;
+        let (fake_server, tcp) = FakeServer::at_free_port(TRAITS).await;
         // A request on a connection that the PDS is about to close would be lost, and the test would see a fault of the rig.
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -54,8 +54,8 @@ impl Front {
             .build()
             .unwrap();
         let (pds, moved) = (pds.url.clone(), Mutex::default());
-        let shared = Arc::new(Shared { stand_in: stand_in.clone(), pds, moved, http });
-        let server = stand_in.play(tcp, shared.clone());
+        let shared = Arc::new(Shared { fake_server: fake_server.clone(), pds, moved, http });
+        let server = fake_server.play(tcp, shared.clone());
         Self { shared, server }
     }
 
@@ -79,22 +79,22 @@ impl Front {
 }
 
 /// What every stand-in can do. Its `url` is the `api_url` and the `directory_url` of the app.
-impl Deref for Front {
-    type Target = StandIn;
+impl Deref for PdsProxy {
+    type Target = FakeServer;
 
-    fn deref(&self) -> &StandIn {
-        &self.shared.stand_in
+    fn deref(&self) -> &FakeServer {
+        &self.shared.fake_server
     }
 }
 
-impl Drop for Front {
+impl Drop for PdsProxy {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-impl Part for Shared {
-    async fn ordinary(&self, seen: &Seen) -> Reply {
+impl FakeNetwork for Shared {
+    async fn ordinary(&self, seen: &Request) -> Reply {
         let method: Method = seen.method.parse().unwrap();
         let mut request =
             self.http.request(method, format!("{}{}", self.pds, seen.path)).body(seen.bytes.clone());
@@ -114,7 +114,7 @@ impl Part for Shared {
         reply
     }
 
-    fn named_by(&self, _: &Seen) -> Option<String> {
+    fn named_by(&self, _: &Request) -> Option<String> {
         None
     }
 }
@@ -124,13 +124,13 @@ impl Shared {
     fn rewritten(&self, body: &[u8]) -> Vec<u8> {
         let Ok(text) = std::str::from_utf8(body) else { return body.to_vec() };
         let moved = self.moved.lock().unwrap();
-        text.replace(&self.pds, moved.as_deref().unwrap_or(&self.stand_in.url)).into_bytes()
+        text.replace(&self.pds, moved.as_deref().unwrap_or(&self.fake_server.url)).into_bytes()
     }
 }
 
-impl Front {
-    /// A flock that comes by this front. Each bot has a poem of three lines, `NAME one` and so on.
-    pub fn flock(&self, bots: &[(&str, &Poet, &str)]) -> Folder {
+impl PdsProxy {
+    /// A flock that comes by this proxy. Each bot has a poem of three lines, `NAME one` and so on.
+    pub fn flock(&self, bots: &[(&str, &PdsAccount, &str)]) -> Folder {
         let url = &self.url;
         let mut text = format!(
             "[web]\nlisten = \"127.0.0.1:PORT\"\n[apps.sky]\nnetwork = \"bluesky\"\napi_url = \"{url}\"\n\
@@ -151,17 +151,17 @@ impl Front {
 }
 
 impl Pds {
-    /// An account with this name, its front, and a flock with it as its one bot, which is signed in.
-    pub async fn settled(&self, name: &str, schedule: &str) -> (Front, Poet, Folder) {
-        let (front, poet) = (Front::before(self).await, self.account(name).await);
-        let folder = front.flock(&[(name, &poet, schedule)]);
+    /// An account with this name, its proxy, and a flock with it as its one bot, which is signed in.
+    pub async fn settled(&self, name: &str, schedule: &str) -> (PdsProxy, PdsAccount, Folder) {
+        let (proxy, poet) = (PdsProxy::before(self).await, self.account(name).await);
+        let folder = proxy.flock(&[(name, &poet, schedule)]);
         enroll(&folder, name, &poet);
-        (front, poet, folder)
+        (proxy, poet, folder)
     }
 }
 
 /// Signs a bot in: the app password comes by a pipe.
-pub fn enroll(folder: &Folder, bot: &str, poet: &Poet) -> Said {
+pub fn enroll(folder: &Folder, bot: &str, poet: &PdsAccount) -> Said {
     let said = feed(folder.command(&["enroll", bot]), &poet.app_password);
     assert!(said.code == 0 && said.out.contains("is signed in as @"), "{said:?}");
     said

@@ -1,6 +1,6 @@
 //! What the servers that stand in for networks have in common: they listen on 127.0.0.1, write down what they are
 //! asked, misbehave on command, and kill on command the process that asks. What a network would do with a
-//! request, its own stand-in knows ([`Part`]).
+//! request, its own stand-in knows ([`FakeNetwork`]).
 
 mod behaviour;
 mod kill;
@@ -27,17 +27,17 @@ use kill::Kills;
 const PATIENCE: Duration = super::PATIENCE;
 
 /// The part that a stand-in plays.
-pub trait Part: Send + Sync + 'static {
+pub trait FakeNetwork: Send + Sync + 'static {
     /// What the network would answer, having done what it would do.
-    fn ordinary(&self, seen: &Seen) -> impl Future<Output = Reply> + Send;
+    fn ordinary(&self, seen: &Request) -> impl Future<Output = Reply> + Send;
 
     /// Whose token a request carries, dead or alive, whether or not the rest of it is good.
-    fn named_by(&self, seen: &Seen) -> Option<String>;
+    fn named_by(&self, seen: &Request) -> Option<String>;
 }
 
 /// A request as it came; empty where it was not read.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct Request {
     pub method: String,
     /// With its query.
     pub path: String,
@@ -48,7 +48,7 @@ pub struct Seen {
     pub bytes: Vec<u8>,
 }
 
-impl Seen {
+impl Request {
     /// The value of a header, if it is there and text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -74,7 +74,7 @@ pub struct Traits {
 }
 
 /// What every stand-in has.
-pub struct StandIn {
+pub struct FakeServer {
     /// Its base URL.
     pub url: String,
     traits: Traits,
@@ -86,12 +86,12 @@ pub struct StandIn {
 /// What it was asked, and what it was told to do.
 #[derive(Default)]
 struct Notes {
-    seen: Vec<Seen>,
+    seen: Vec<Request>,
     commands: Commands,
     kills: Kills,
 }
 
-impl StandIn {
+impl FakeServer {
     /// One at a free port, which is closed before [`Self::play`].
     pub async fn at_free_port(traits: Traits) -> (Arc<Self>, TcpListener) {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -101,7 +101,7 @@ impl StandIn {
     }
 
     /// Plays this part until the task is ended.
-    pub fn play(self: &Arc<Self>, tcp: TcpListener, part: Arc<impl Part>) -> JoinHandle<()> {
+    pub fn play(self: &Arc<Self>, tcp: TcpListener, part: Arc<impl FakeNetwork>) -> JoinHandle<()> {
         let (door, inside) = (self.clone(), self.clone());
         let listener = WireListener { tcp, doorman: Arc::new(move |start| door.turns_away(start)) };
         let serve =
@@ -111,7 +111,7 @@ impl StandIn {
     }
 
     /// The requests so far, refused ones too.
-    pub fn requests(&self) -> Vec<Seen> {
+    pub fn requests(&self) -> Vec<Request> {
         self.notes.lock().unwrap().seen.clone()
     }
 
@@ -121,7 +121,7 @@ impl StandIn {
     }
 
     /// The n-th request, counted from 1, as soon as it has come.
-    pub async fn request(&self, n: usize) -> Seen {
+    pub async fn request(&self, n: usize) -> Request {
         self.until(|| self.notes.lock().unwrap().seen.get(n - 1).cloned()).await
     }
 
