@@ -1,5 +1,5 @@
-//! A PDS's errors and rate limits, row by row: what is answered, what it means, and what is known afterwards. Where the
-//! real PDS can't be made to answer like this, what stands before it does.
+//! Errors and rate limits of a PDS, row by row: the answer, its diagnosis, and the state afterwards. A proxy gives the
+//! answers that the real PDS can't be made to give.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::{Clock as _, SystemClock};
@@ -7,6 +7,7 @@ use flockd::flock::post::Cause;
 use flockd::net::{LimitScope, Network as _, Outcome, ProbeResult};
 use serde_json::json;
 
+use crate::support::code_of;
 use crate::support::fake_server::{Behaviour, Reply};
 use crate::support::pds::{BlueskyFixture, Pds, PdsAccount, PdsProxy};
 
@@ -62,40 +63,84 @@ async fn what_leaves_a_doubt_is_unknown_and_settled_by_looking() {
     assert_eq!(posts.len(), 12, "each once");
 }
 
+/// Answers, what each means (cause, whether a new token may help, code), and silence where nothing is settled.
+fn clear_answers() -> Vec<(Reply, Cause, bool, &'static str)> {
+    vec![
+        (error(400, "ExpiredToken", "Token has expired"), Cause::SignIn, true, "bluesky-session-rejected"),
+        (
+            error(400, "InvalidToken", "Token could not be verified"),
+            Cause::SignIn,
+            true,
+            "bluesky-session-rejected",
+        ),
+        (
+            error(401, "AuthMissing", "Authentication Required"),
+            Cause::SignIn,
+            true,
+            "bluesky-session-rejected",
+        ),
+        (Reply::new(401, ""), Cause::Silence, false, "bluesky-foreign-answer"),
+        (
+            error(401, "AccountTakedown", "Account has been taken down"),
+            Cause::Account,
+            false,
+            "bluesky-account-taken-down",
+        ),
+        (error(401, "AccountSuspended", ""), Cause::Account, false, "bluesky-account-taken-down"),
+        (
+            error(401, "AccountDeactivated", "Account is deactivated"),
+            Cause::Account,
+            false,
+            "bluesky-account-deactivated",
+        ),
+        (
+            error(403, "AccountNotFound", "Account not found"),
+            Cause::Account,
+            false,
+            "bluesky-account-elsewhere",
+        ),
+        (
+            error(400, "InvalidRequest", "Input/repo must be a valid did"),
+            Cause::App,
+            false,
+            "bluesky-unexpected",
+        ),
+        (error(403, "Forbidden", "no"), Cause::App, false, "bluesky-unexpected"),
+        (error(404, "NotFound", ""), Cause::App, false, "bluesky-wrong-address"),
+        (error(413, "PayloadTooLarge", "request entity too large"), Cause::App, false, "bluesky-unexpected"),
+        (
+            error(429, "RateLimitExceeded", "Rate Limit Exceeded"),
+            Cause::Limits,
+            false,
+            "bluesky-rate-limited",
+        ),
+        (error(501, "MethodNotImplemented", ""), Cause::Silence, false, ""),
+        (
+            Reply::new(301, "").header("location", "https://new.example/xrpc"),
+            Cause::Silence,
+            false,
+            "bluesky-moved",
+        ),
+        (Reply::new(308, "").header("location", "/elsewhere"), Cause::Silence, false, "bluesky-moved"),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clear_no_is_not_accepted_or_refused() {
     let (proxy, walt, sky) = walt().await;
-    let cases: &[(Reply, Cause, bool)] = &[
-        (error(400, "ExpiredToken", "Token has expired"), Cause::SignIn, true),
-        (error(400, "InvalidToken", "Token could not be verified"), Cause::SignIn, true),
-        (error(401, "AuthMissing", "Authentication Required"), Cause::SignIn, true),
-        (Reply::new(401, ""), Cause::Silence, false),
-        (error(401, "AccountTakedown", "Account has been taken down"), Cause::Account, false),
-        (error(401, "AccountSuspended", ""), Cause::Account, false),
-        (error(401, "AccountDeactivated", "Account is deactivated"), Cause::Account, false),
-        (error(403, "AccountNotFound", "Account not found"), Cause::Account, false),
-        (error(400, "InvalidRequest", "Input/repo must be a valid did"), Cause::App, false),
-        (error(403, "Forbidden", "no"), Cause::App, false),
-        (error(404, "NotFound", ""), Cause::App, false),
-        (error(413, "PayloadTooLarge", "request entity too large"), Cause::App, false),
-        (error(429, "RateLimitExceeded", "Rate Limit Exceeded"), Cause::Limits, false),
-        (error(501, "MethodNotImplemented", ""), Cause::Silence, false),
-        (Reply::new(301, "").header("location", "https://new.example/xrpc"), Cause::Silence, false),
-        (Reply::new(308, "").header("location", "/elsewhere"), Cause::Silence, false),
-    ];
-    for (number, (reply, cause, stale)) in (1..).zip(cases) {
+    for (number, (reply, cause, stale, code)) in (1..).zip(clear_answers()) {
         proxy.next_post(Behaviour::Answer(reply.clone()));
         match sky.post(number, "a line").await.1 {
             Outcome::NotAccepted(setback) | Outcome::Unclear(setback) => {
                 assert_eq!(
-                    (setback.why.cause, setback.token_rejected),
-                    (*cause, *stale),
+                    (setback.why.cause, setback.token_rejected, code_of(&setback.why.reason)),
+                    (cause, stale, code),
                     "{reply:?}: {setback}"
                 );
                 assert!(setback.answered, "{reply:?}");
             }
             Outcome::Unknown { reason } => {
-                assert_eq!(*cause, Cause::Silence, "{reply:?}");
+                assert_eq!((cause, code_of(&reason)), (Cause::Silence, code), "{reply:?}: {reason}");
                 assert!(reply.status != 301 || reason.contains("new.example"), "{reason}");
             }
             outcome => panic!("{reply:?}: {outcome:?}"),
@@ -104,17 +149,13 @@ async fn a_clear_no_is_not_accepted_or_refused() {
     let said = "Invalid app.bsky.feed.post record: grapheme too big (maximum 300, got 301) at $.record.text";
     proxy.next_post(Behaviour::Answer(error(400, "InvalidRequest", said)));
     let Outcome::Refused { reason } = sky.post(99, "a line").await.1 else { panic!("not refused") };
-    assert_eq!(
-        reason,
-        format!(
-            "Bluesky refused this text (HTTP 400: {said}): look whether it is too long, and change the line [bluesky-text-refused]"
-        )
-    );
+    assert_eq!(code_of(&reason), "bluesky-text-refused", "{reason}");
+    assert!(reason.contains(&format!("(HTTP 400: {said})")), "{reason}");
     assert!(Pds::shared().posts(&walt).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_are_honoured() {
+async fn rate_limits_are_honored() {
     let (proxy, _, sky) = walt().await;
     let now = SystemClock.now();
     let reset = now + TimeDelta::minutes(40);
@@ -153,7 +194,7 @@ async fn limits_are_honoured() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_limits_of_the_real_server_are_read() {
+async fn rate_limits_of_the_real_server_are_read() {
     let pds = Pds::with_limits();
     let (proxy, walt) = (PdsProxy::before(&pds).await, pds.account("walt").await);
     let sky = proxy.signed_in(&walt).await;

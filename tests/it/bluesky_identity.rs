@@ -10,6 +10,7 @@ use flockd::flock::secret::Secret;
 use flockd::net::Rejection;
 use serde_json::{Value, json};
 
+use crate::support::code_of;
 use crate::support::fake_server::{Behaviour, Reply};
 use crate::support::pds::{Pds, PdsAccount, PdsProxy};
 
@@ -89,16 +90,17 @@ async fn resolving_a_handle_may_fail() {
         let (cause, said) = refused(&proxy, &walt.handle, &walt).await;
         assert_eq!(cause, Cause::Unreachable, "{behaviour:?}: {said}");
     }
-    for (status, cause) in [(404, Cause::App), (301, Cause::App), (429, Cause::Limits), (403, Cause::App)] {
+    for (status, cause, code) in [
+        (404, Cause::App, "bluesky-wrong-address"),
+        (301, Cause::App, "bluesky-moved"),
+        (429, Cause::Limits, "bluesky-rate-limited"),
+        (403, Cause::App, "bluesky-foreign-answer"),
+    ] {
         let reply = Reply::new(status, "no").header("location", "https://elsewhere.example/xrpc");
         proxy.next_at(RESOLVE, Behaviour::Answer(reply));
         let (found, said) = refused(&proxy, &walt.handle, &walt).await;
-        assert_eq!(found, cause, "{status}: {said}");
-        assert!(
-            status != 301 || said.contains("at another address (HTTP 301, to https://elsewhere.example)"),
-            "{said}"
-        );
-        assert!(cause != Cause::App || status == 403 || said.contains("api_url"), "{said}");
+        assert_eq!((found, code_of(&said)), (cause, code), "{status}: {said}");
+        assert!(status != 301 || said.contains("(HTTP 301, to https://elsewhere.example)"), "{said}");
     }
 }
 

@@ -10,6 +10,7 @@ use flockd::flock::secret::Secret;
 use flockd::net::{Network as _, Outcome, Rejection};
 
 use crate::support::StillClock;
+use crate::support::code_of;
 use crate::support::fake_server::{Behaviour, Reply};
 use crate::support::pds::{BlueskyFixture, Pds, PdsAccount, PdsProxy};
 
@@ -146,6 +147,7 @@ async fn an_account_that_was_taken_down_parks_the_bot() {
     pds.take_down(&walt, true).await;
     for setback in [not_accepted(sky.post(1, "a").await.1), sky.renew().await.unwrap_err()] {
         assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
+        assert_eq!(code_of(&setback.why.reason), "bluesky-account-taken-down", "{setback}");
         assert!(setback.to_string().contains("(HTTP 401: Account has been taken down)"), "{setback}");
     }
     // That its record is not shown is no proof that it is not there.

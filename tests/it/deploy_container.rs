@@ -6,7 +6,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::support::program::Folder;
+use crate::support::program::{Folder, LOG_FORMAT, events};
 
 /// Whom the Dockerfile has it run as.
 const USER: u32 = 10_001;
@@ -116,7 +116,9 @@ impl ContainerStore {
     /// Starts a container over the flock in this folder, locked in as `compose.yaml` has it.
     fn run(&self, flock: &Path) {
         let volume = format!("{}:/flock", flock.display());
-        ok(&self.podman(&[&["run", "-d", "--name", NAME, "-v", &volume], &LOCKED_IN[..], &[IMAGE]].concat()));
+        let format = format!("{LOG_FORMAT}=json");
+        let run = ["run", "-d", "--name", NAME, "-v", &volume, "--env", &format];
+        ok(&self.podman(&[&run[..], &LOCKED_IN[..], &[IMAGE]].concat()));
     }
 
     fn exec(&self, arguments: &[&str]) -> Output {
@@ -172,7 +174,9 @@ fn a_flock_lives_in_it_is_asked_stopped_and_goes_on_in_the_next() {
     containers.run(&place);
     containers.is_healthy();
     ok(&containers.exec(&["flockd", "post", "robin", "by hand"]));
-    assert!(containers.stop().contains("stopped; everything is recorded"));
+    let log = containers.stop();
+    let last = events(&log).pop().unwrap();
+    assert!(last["event"] == "stopped" && last["abandoned"].is_null(), "{log}");
     let before = posted(&flock);
     assert!(before.contains(&"by hand".to_owned()), "{before:?}");
     containers.run(&place);

@@ -138,7 +138,7 @@ async fn a_duplicate_after_doubt_proves_that_the_first_attempt_arrived() {
     assert!(fixture.settle("walt", false).await.done);
     let row = fixture.last("walt").await;
     assert_eq!((row.state, row.remote_id.as_deref(), row.attempts), (State::Posted, None, 2));
-    assert!(row.reason.is_some(), "how that is known");
+    assert!(row.reason.unwrap().contains("refused as a duplicate"), "how that is known");
     fixture.pass(minutes(1)).await;
     assert_eq!(fixture.net("walt").texts(), ["w1", "w1", "w2"]);
 }

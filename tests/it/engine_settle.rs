@@ -44,7 +44,8 @@ async fn what_is_found_on_the_account_is_posted() {
     fixture.pass(seconds(1)).await;
     let row = fixture.last("walt").await;
     assert_eq!((row.state, row.remote_id.as_deref(), row.looks), (State::Posted, Some("found"), 2));
-    assert!(row.reason.is_some() && row.url.is_some());
+    assert!(row.reason.unwrap().contains("found on the account"), "how that is known");
+    assert_eq!(row.url.as_deref(), Some("https://example.org/found"));
     fixture.pass(hours(1)).await;
     assert_eq!(fixture.net("walt").texts(), ["w1", "w2"], "nothing is sent twice, and the next slot goes on");
     assert_eq!((fixture.net("walt").looks(), looked(&fixture).len()), (2, 1), "no look without a doubt");

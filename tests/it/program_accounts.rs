@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::fake_x::{Behaviour, FakeX, Reply};
+use crate::support::fake_x::{Behaviour, FakeX, Reply, Request};
 use crate::support::program::{Folder, Said};
 use crate::support::signing::{
     OAUTH1, PUBLIC, SECRET, asked, enroll_by_paste, enroll_with_tokens, feed, flock, named, nth_request,
@@ -120,19 +120,29 @@ async fn whoami_asks_again_when_told_to() {
     assert_eq!(row["handle"], "walt_lines", "what is known is shown all the same");
 }
 
+/// Method and path of the calls that X had after the first so many, in order.
+fn calls_since(fake: &FakeX, before: usize) -> Vec<String> {
+    let calls = fake.requests().split_off(before);
+    calls.iter().map(|call| format!("{} {}", call.method, call.parts().0)).collect()
+}
+
+const INVALIDATE: &str = "POST /1.1/oauth/invalidate_token.json";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unenroll_revokes_and_forgets() {
     let fake = FakeX::start().await;
     let folder = all_kinds(&fake);
+    let before = fake.count();
     let said = folder.run(&["unenroll", "walt"]);
     assert_eq!(said.code, 0, "{said:?}");
-    assert_eq!(asked(&fake, "/1.1/oauth/invalidate_token.json").len(), 1);
+    assert_eq!(calls_since(&fake, before), [INVALIDATE]);
     let row = named(&whoami(&folder, &["walt"]).1, "bot", "walt").clone();
     assert_eq!((&row["handle"], &row["signed_in_at"]), (&Value::Null, &Value::Null));
     for bot in ["walt", "robin", "stranger"] {
         fails(&folder.run(&["unenroll", bot]), bot);
     }
     fails(&folder.run(&["unenroll", "given"]), "flock.toml");
+    assert_eq!(calls_since(&fake, before), [INVALIDATE], "there is nothing more to revoke");
     // They are worthless at X too.
     let tokens = fake.account("walt_lines").credentials;
     let typed = json!({
@@ -148,12 +158,19 @@ async fn unenroll_ends_a_sign_in_of_oauth_2() {
     fake.make_confidential();
     let folder = flock(&fake.url, &format!("{PUBLIC}{SECRET}"), &[("walt", "@yearly")]);
     enroll_by_paste(&fake, &folder, "walt").await;
+    let before = fake.count();
     let said = folder.run(&["unenroll", "walt"]);
     assert_eq!(said.code, 0, "{said:?}");
-    let revoked = asked(&fake, "/2/oauth2/revoke").remove(0);
-    let form = rfc5849::form_parameters(&revoked.body).unwrap();
-    let token = rfc5849::value(&form, "token").unwrap();
-    let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    assert_eq!(calls_since(&fake, before), ["POST /2/oauth2/revoke"; 2]);
+    let calls = asked(&fake, "/2/oauth2/revoke");
+    let form = |call: &Request| rfc5849::form_parameters(&call.body).unwrap();
+    let [refresh_token, access_token] =
+        [&calls[0], &calls[1]].map(|call| rfc5849::value(&form(call), "token").unwrap().to_owned());
+    let bearer = asked(&fake, "/2/users/me").pop().unwrap();
+    assert_eq!(bearer.header("authorization"), Some(&*format!("Bearer {access_token}")), "that one last");
+    assert_ne!(refresh_token, access_token);
+    let revoked = &calls[0];
+    let fields = [("grant_type", "refresh_token"), ("refresh_token", &*refresh_token)];
     let renew = reqwest::Client::new().post(format!("{}/2/oauth2/token", fake.url)).form(&fields);
     let renew = renew.header("authorization", revoked.headers["authorization"].clone());
     let (status, refusal) = answer(renew.send().await.unwrap()).await;
@@ -171,12 +188,13 @@ async fn unenroll_says_what_it_could_not_revoke() {
     let without_walt = flock.split("[bots.walt]").next().unwrap().to_owned();
     let emily = &flock[flock.find("[bots.emily]").unwrap()..];
     folder.write("flock.toml", format!("{without_walt}{emily}").as_bytes());
+    let before = fake.count();
     fails(&folder.run(&["unenroll", "walt"]), "`flockd unenroll walt --forget`");
     assert!(!folder.sealed("walt").await.is_empty());
     let said = folder.run(&["unenroll", "walt", "--forget"]);
     assert_eq!(said.code, 0, "{said:?}");
-    assert!(asked(&fake, "/1.1/oauth/invalidate_token.json").is_empty(), "and not revoked");
     fails(&folder.run(&["unenroll", "walt"]), "flock.toml");
+    assert_eq!(calls_since(&fake, before), [""; 0], "and not revoked");
 
     let unknown = Reply::new(401, r#"{"errors":[{"code":32,"message":"Could not authenticate you."}]}"#);
     fake.next_at("/1.1/oauth/invalidate_token", Behaviour::Answer(unknown));
@@ -185,6 +203,7 @@ async fn unenroll_says_what_it_could_not_revoke() {
     fails(&folder.run(&["unenroll", "emily"]), "emily");
     std::fs::rename(folder.path("away"), folder.path("flock.key")).unwrap();
     assert!(!folder.sealed("emily").await.is_empty(), "that X refuses, or a key is away, loses nothing");
+    assert_eq!(calls_since(&fake, before), [INVALIDATE], "without the key there is nothing to send");
 
     drop(fake);
     let said = folder.run(&["unenroll", "emily"]);

@@ -263,14 +263,16 @@ async fn a_suspended_account_stops_its_bot_alone() {
     daemon.wait_for_event_with("retry-scheduled", &["walt", "account"]);
     let (state, reason) = state_of(&folder, "walt");
     assert_eq!(state, "suspended", "{reason}");
-    for part in ["HTTP 403", "suspended", "x.com", "`flockd enroll walt`"] {
+    for part in ["(HTTP 403", "[x-account-suspended]", "`flockd enroll walt`"] {
         assert!(reason.contains(part), "{part:?}: {reason}");
     }
     assert_eq!(nth_text(&fake, "emily_lines", 3).await, poem("emily"));
     let rows = posts_of(&folder, "walt");
     assert!(rows.len() == 1 && rows[0]["state"] == "planned", "the line waits: {rows:?}");
-    let whoami = folder.run(&["whoami"]);
-    assert!(whoami.code == 1 && whoami.out.contains("suspended"), "{whoami:?}");
+    let whoami = folder.run(&["whoami", "--json"]);
+    let rows: serde_json::Value = serde_json::from_str(&whoami.out).unwrap();
+    let problem = named(&rows, "bot", "walt")["problem"].as_str().unwrap();
+    assert!(whoami.code == 1 && problem.contains("[x-account-suspended]"), "{whoami:?}");
     assert_eq!(daemon.stop(), 0);
 }
 

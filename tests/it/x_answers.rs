@@ -1,4 +1,4 @@
-//! X's errors, row by row: what is answered, and what the caller is to do next.
+//! Errors and rate limits of X, row by row: the answer, its diagnosis, and what the caller does next.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use flockd::flock::post::Cause;
 use flockd::net::Outcome;
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
-use crate::support::{StillClock, post, x_for};
+use crate::support::{StillClock, code_of, post, x_for};
 
 const NOON: &str = "2026-11-20T12:00:00Z";
 /// The same in Unix seconds.
@@ -54,12 +54,16 @@ async fn taken(reply: Reply) -> (Verdict, String) {
     }
 }
 
-/// Checks rows of status, body, what it should be taken for, and a part of the sentence.
-async fn check(rows: &[(u16, &str, Verdict, &str)]) {
-    for (status, body, expected, part) in rows {
-        let (taken, reason) = taken(Reply::new(*status, *body)).await;
-        assert_eq!(taken, *expected, "HTTP {status} {body}: {reason}");
-        assert!(reason.contains(part), "HTTP {status} {body}: {reason}");
+/// Checks rows of status, body, verdict, the code of the diagnosis (of an accepted post its id), and what the reason has to
+/// quote from the answer.
+async fn check(rows: &[(u16, &str, Verdict, &str, &str)]) {
+    for (status, body, expected, code, quote) in rows {
+        let (verdict, reason) = taken(Reply::new(*status, *body)).await;
+        assert_eq!(verdict, *expected, "HTTP {status} {body}: {reason}");
+        let found = if verdict == Posted { &*reason } else { code_of(&reason) };
+        assert_eq!(found, *code, "HTTP {status} {body}: {reason}");
+        let quotes_status = verdict == Posted || reason.contains(&format!("HTTP {status}"));
+        assert!(quotes_status && reason.contains(quote), "HTTP {status} {body}: {reason}");
         assert!(!reason.ends_with('.') && reason.len() < 600, "{reason}");
     }
 }
@@ -67,28 +71,34 @@ async fn check(rows: &[(u16, &str, Verdict, &str)]) {
 #[tokio::test]
 async fn success_needs_an_id() {
     check(&[
-        (201, r#"{"data":{"id":"1445880548472328192","text":"a"}}"#, Posted, "1445880548472328192"),
-        (200, r#"{"data":{"id":"7","text":"a"},"errors":[{"code":32}]}"#, Posted, "7"),
-        (201, r#"{"data":{"id":"7""#, Unknown, "no id"),
-        (201, r#"{"data":{"id":""}}"#, Unknown, "no id"),
-        (201, r#"{"data":{"id":"1/../../evil"}}"#, Unknown, "no id"),
-        (200, r#"{"errors":[{"detail":"Could not find"}]}"#, Unknown, "no id"),
-        (201, "", Unknown, "is not known"),
-        (202, r#"{"data":{"id":"7","text":"a"}}"#, Posted, "7"),
-        (201, r#"{"data":{"id":"7"}}"#, Unknown, "no id"),
-        (201, r#"{"data":{"id":"seven","text":"a"}}"#, Unknown, "no id"),
-        (204, "", Unknown, "HTTP 204"),
+        (201, r#"{"data":{"id":"1445880548472328192","text":"a"}}"#, Posted, "1445880548472328192", ""),
+        (200, r#"{"data":{"id":"7","text":"a"},"errors":[{"code":32}]}"#, Posted, "7", ""),
+        (201, r#"{"data":{"id":"7""#, Unknown, "", "no id"),
+        (201, r#"{"data":{"id":""}}"#, Unknown, "", "no id"),
+        (201, r#"{"data":{"id":"1/../../evil"}}"#, Unknown, "", "no id"),
+        (200, r#"{"errors":[{"detail":"Could not find"}]}"#, Unknown, "", "no id"),
+        (201, "", Unknown, "", "is not known"),
+        (202, r#"{"data":{"id":"7","text":"a"}}"#, Posted, "7", ""),
+        (201, r#"{"data":{"id":"7"}}"#, Unknown, "", "no id"),
+        (201, r#"{"data":{"id":"seven","text":"a"}}"#, Unknown, "", "no id"),
+        (204, "", Unknown, "", "HTTP 204"),
     ])
     .await;
 }
 
 #[tokio::test]
 async fn what_leaves_a_doubt_is_unknown() {
-    let mut rows = vec![(503, "<html>over capacity</html>", Unknown, "HTTP 503")];
+    let mut rows = vec![(503, "<html>over capacity</html>", Unknown, "", "HTTP 503")];
     // Not even a body that says so can make a server's failure definite.
-    rows.push((500, r#"{"errors":[{"code":187,"message":"Status is a duplicate."}]}"#, Unknown, "code 187"));
+    rows.push((
+        500,
+        r#"{"errors":[{"code":187,"message":"Status is a duplicate."}]}"#,
+        Unknown,
+        "",
+        "code 187",
+    ));
     for status in [300, 301, 302, 304, 307, 308, 408, 409, 500, 502, 504, 520, 599] {
-        rows.push((status, "", Unknown, "whether it was posted is not known"));
+        rows.push((status, "", Unknown, "", ""));
     }
     check(&rows).await;
 }
@@ -100,57 +110,98 @@ async fn what_x_says_of_the_text() {
     let duplicate = r#"{"detail":"You are not allowed to create a Tweet with duplicate content.","type":"about:blank","title":"Forbidden","status":403}"#;
     let forbidden = r#"{"detail":"You are not permitted to perform this action.","type":"about:blank","title":"Forbidden","status":403}"#;
     check(&[
-        (400, invalid, Refused, "was invalid. The `text` is too odd): look whether"),
-        (400, r#"{"type":"https://api.x.com/2/problems/invalid-request"}"#, Refused, "(HTTP 400): look"),
-        (403, forbidden, Refused, "not permitted to perform this action)"),
+        (400, invalid, Refused, "x-text-refused", "was invalid. The `text` is too odd)"),
+        (
+            400,
+            r#"{"type":"https://api.x.com/2/problems/invalid-request"}"#,
+            Refused,
+            "x-text-refused",
+            "(HTTP 400)",
+        ),
+        (403, forbidden, Refused, "x-text-refused", "not permitted to perform this action)"),
         (
             403,
             r#"{"errors":[{"code":186,"message":"Tweet needs to be a bit shorter."}]}"#,
             Refused,
+            "x-text-refused",
             "code 186: Tweet",
         ),
-        (403, duplicate, Duplicate, "duplicate content)"),
-        (403, r#"{"errors":[{"code":187,"message":"Status is a duplicate."}]}"#, Duplicate, "code 187"),
-        (403, r#"{"code":187,"message":"Status is a duplicate."}"#, Duplicate, "code 187"),
+        (403, duplicate, Duplicate, "x-duplicate", "duplicate content)"),
+        (
+            403,
+            r#"{"errors":[{"code":187,"message":"Status is a duplicate."}]}"#,
+            Duplicate,
+            "x-duplicate",
+            "code 187",
+        ),
+        (403, r#"{"code":187,"message":"Status is a duplicate."}"#, Duplicate, "x-duplicate", "code 187"),
     ])
     .await;
 }
+
+const PERMISSIONS: &str = r#"{"title":"Forbidden","type":"https://api.x.com/2/problems/oauth1-permissions","detail":"Your client app is not configured with the appropriate oauth1 app permissions for this endpoint."}"#;
+const SUSPENDED: &str = r#"{"type":"https://api.twitter.com/2/problems/user-suspended","detail":"The user used for authentication is suspended"}"#;
+const ENROLLED: &str = r#"{"client_id":"1","reason":"client-not-enrolled","type":"https://api.twitter.com/2/problems/client-forbidden","registration_url":"https://x"}"#;
 
 #[tokio::test]
 async fn what_a_person_has_to_mend() {
     let app = || Rejection(Cause::App, None);
     let account = || Rejection(Cause::Account, None);
     let sign_in = || Rejection(Cause::SignIn, None);
-    let permissions = r#"{"title":"Forbidden","type":"https://api.x.com/2/problems/oauth1-permissions","detail":"Your client app is not configured with the appropriate oauth1 app permissions for this endpoint."}"#;
-    let suspended = r#"{"type":"https://api.twitter.com/2/problems/user-suspended","detail":"The user used for authentication is suspended"}"#;
-    let enrolled = r#"{"client_id":"1","reason":"client-not-enrolled","type":"https://api.twitter.com/2/problems/client-forbidden","registration_url":"https://x"}"#;
     check(&[
-        (401, r#"{"title":"Unauthorized","status":401,"detail":"Unauthorized"}"#, sign_in(), "sign in again"),
+        (
+            401,
+            r#"{"title":"Unauthorized","status":401,"detail":"Unauthorized"}"#,
+            sign_in(),
+            "x-keys-rejected",
+            "Unauthorized",
+        ),
         (
             401,
             r#"{"errors":[{"code":89,"message":"Invalid or expired token."}]}"#,
             sign_in(),
+            "x-keys-rejected",
             "code 89: Invalid",
         ),
-        (401, "", Unknown, "(HTTP 401)"),
-        (400, r#"{"errors":[{"code":215,"message":"Bad Authentication data."}]}"#, sign_in(), "code 215"),
+        (401, "", Unknown, "x-foreign-answer", "(HTTP 401)"),
+        (
+            400,
+            r#"{"errors":[{"code":215,"message":"Bad Authentication data."}]}"#,
+            sign_in(),
+            "x-keys-rejected",
+            "code 215",
+        ),
         (
             402,
             r#"{"title":"Payment Required","type":"https://api.x.com/2/problems/credits-depleted"}"#,
             Rejection(Cause::Credits, None),
-            "buy credits",
+            "x-credits-depleted",
+            "HTTP 402",
         ),
-        (403, permissions, sign_in(), "\"Read and write\" at console.x.com, then sign in again"),
-        (403, enrolled, app(), "Manage apps, move it to Pay-per-use"),
+        (403, PERMISSIONS, sign_in(), "x-read-only", "oauth1 app permissions"),
+        (403, ENROLLED, app(), "x-no-api-plan", "HTTP 403"),
         (
             403,
             r#"{"errors":[{"code":453,"message":"You currently have access to a subset"}]}"#,
             app(),
-            "package",
+            "x-access-level",
+            "code 453",
         ),
-        (403, suspended, account(), "suspended"),
-        (403, r#"{"errors":[{"code":64,"message":"Your account is suspended"}]}"#, account(), "suspended"),
-        (403, r#"{"errors":[{"code":326,"message":"temporarily locked"}]}"#, account(), "unlock"),
+        (403, SUSPENDED, account(), "x-account-suspended", "suspended"),
+        (
+            403,
+            r#"{"errors":[{"code":64,"message":"Your account is suspended"}]}"#,
+            account(),
+            "x-account-suspended",
+            "suspended",
+        ),
+        (
+            403,
+            r#"{"errors":[{"code":326,"message":"temporarily locked"}]}"#,
+            account(),
+            "x-account-locked",
+            "code 326",
+        ),
     ])
     .await;
 }
@@ -162,12 +213,18 @@ async fn an_unclear_no_never_uses_the_line_up() {
         format!(r#"{{"title":"No","type":"about:blank","status":{status},"detail":"{detail}"}}"#)
     };
     check(&[
-        (403, &own(403, "Something new."), odd(), "(HTTP 403: Something new): if"),
-        (403, &own(403, &"long ".repeat(1_000)), odd(), "long long…)"),
-        (404, &own(404, "Nothing here"), odd(), "api_url"),
-        (418, &own(418, "Teapot"), odd(), "Teapot"),
-        (422, r#"{"type":"https://api.x.com/2/problems/new-problem","detail":"New"}"#, odd(), "New"),
-        (451, r#"{"errors":[{"code":999,"message":"Withheld"}]}"#, odd(), "code 999"),
+        (403, &own(403, "Something new."), odd(), "x-forbidden", "(HTTP 403: Something new)"),
+        (403, &own(403, &"long ".repeat(1_000)), odd(), "x-forbidden", "long long…)"),
+        (404, &own(404, "Nothing here"), odd(), "x-wrong-address", "Nothing here)"),
+        (418, &own(418, "Teapot"), odd(), "x-unexpected", "Teapot"),
+        (
+            422,
+            r#"{"type":"https://api.x.com/2/problems/new-problem","detail":"New"}"#,
+            odd(),
+            "x-unexpected",
+            "New",
+        ),
+        (451, r#"{"errors":[{"code":999,"message":"Withheld"}]}"#, odd(), "x-unexpected", "code 999"),
     ])
     .await;
 }
@@ -176,21 +233,21 @@ async fn an_unclear_no_never_uses_the_line_up() {
 async fn what_is_not_in_x_s_own_words_settles_nothing() {
     let huge = "x".repeat(600_000);
     check(&[
-        (400, "<html>bad gateway of a proxy</html>", Unknown, "something other than X's API"),
-        (403, r#"{"detail":"Something new."}"#, Unknown, "(HTTP 403: Something new): look"),
-        (403, "", Unknown, "(HTTP 403)"),
-        (403, "null", Unknown, ""),
-        (404, "", Unknown, "api_url"),
-        (418, r#"{"title":"Teapot"}"#, Unknown, "Teapot"),
-        (429, "slow down", Unknown, "X is rate-limiting"),
-        (403, &huge, Unknown, "HTTP 403, but the answer is longer"),
-        (201, &huge, Unknown, "longer than"),
+        (400, "<html>bad gateway of a proxy</html>", Unknown, "x-foreign-answer", "(HTTP 400)"),
+        (403, r#"{"detail":"Something new."}"#, Unknown, "x-foreign-answer", "(HTTP 403: Something new)"),
+        (403, "", Unknown, "x-foreign-answer", "(HTTP 403)"),
+        (403, "null", Unknown, "x-foreign-answer", ""),
+        (404, "", Unknown, "x-wrong-address", "HTTP 404"),
+        (418, r#"{"title":"Teapot"}"#, Unknown, "x-foreign-answer", "Teapot"),
+        (429, "slow down", Unknown, "x-rate-limited", "HTTP 429"),
+        (403, &huge, Unknown, "x-foreign-answer", "HTTP 403, but the answer is longer"),
+        (201, &huge, Unknown, "", "longer than"),
     ])
     .await;
 }
 
 #[tokio::test]
-async fn limits_say_when_to_come_back() {
+async fn rate_limits_say_when_to_retry() {
     let limits = |wait| Rejection(Cause::Limits, wait);
     let at = |offset: i64| (NOON_S + offset).to_string();
     let (left, reset) = ("x-rate-limit-remaining", "x-rate-limit-reset");
@@ -232,7 +289,7 @@ async fn limits_say_when_to_come_back() {
 }
 
 #[tokio::test]
-async fn caps_are_long_waits() {
+async fn usage_caps_are_long_waits() {
     let capped = Reply::problem(
         429,
         "https://api.twitter.com/2/problems/usage-capped",
@@ -243,7 +300,7 @@ async fn caps_are_long_waits() {
     .header("x-rate-limit-reset", (NOON_S + 60).to_string());
     let (capped, reason) = taken(capped).await;
     assert_eq!(capped, Rejection(Cause::App, Some(DAY_S)), "{reason}");
-    assert!(reason.contains("Monthly product cap): raise it"), "{reason}");
+    assert!(code_of(&reason) == "x-usage-capped" && reason.contains("Monthly product cap)"), "{reason}");
 
     // A number beside it changes nothing.
     let numbered = r#"{"type":"https://api.x.com/2/problems/usage-capped","errors":[{"code":88,"message":"Rate limit exceeded"}]}"#;
@@ -251,7 +308,7 @@ async fn caps_are_long_waits() {
     assert_eq!(numbered, Rejection(Cause::App, Some(DAY_S)), "{reason}");
 
     let daily = r#"{"errors":[{"code":185,"message":"User is over daily status update limit."}]}"#;
-    check(&[(403, daily, Rejection(Cause::Limits, Some(3_600)), "post less often")]).await;
+    check(&[(403, daily, Rejection(Cause::Limits, Some(3_600)), "x-daily-limit", "code 185")]).await;
     let (daily, _) = taken(Reply::new(403, daily).header("retry-after", "7200")).await;
     assert_eq!(daily, Rejection(Cause::Limits, Some(7_200)));
 }

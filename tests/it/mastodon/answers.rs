@@ -4,6 +4,7 @@ use flockd::flock::post::Cause;
 use flockd::net::{LimitScope, Outcome};
 
 use super::{MastodonFixture, NOON};
+use crate::support::code_of;
 use crate::support::fake_mastodon::{Behaviour, Reply, Software};
 
 /// What an answer should be taken for.
@@ -35,14 +36,18 @@ async fn taken(fixture: &MastodonFixture, reply: Reply) -> (Verdict, String) {
     }
 }
 
-/// Checks rows of status, body, what it should be taken for, and a part of the sentence.
-async fn check(rows: &[(u16, &str, Verdict, &str)]) {
+/// Checks rows of status, body, verdict, the code of the diagnosis (of an accepted post its id), and what the reason has to
+/// quote from the answer.
+async fn check(rows: &[(u16, &str, Verdict, &str, &str)]) {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
-    for (status, body, expected, part) in rows {
+    for (status, body, expected, code, quote) in rows {
         let before = fixture.fake.count();
-        let (taken, reason) = taken(&fixture, Reply::new(*status, *body)).await;
-        assert_eq!(taken, *expected, "HTTP {status} {body}: {reason}");
-        assert!(reason.contains(part), "HTTP {status} {body}: {reason}");
+        let (verdict, reason) = taken(&fixture, Reply::new(*status, *body)).await;
+        assert_eq!(verdict, *expected, "HTTP {status} {body}: {reason}");
+        let found = if verdict == Posted { &*reason } else { code_of(&reason) };
+        assert_eq!(found, *code, "HTTP {status} {body}: {reason}");
+        let quotes_status = verdict == Posted || reason.contains(&format!("HTTP {status}"));
+        assert!(quotes_status && reason.contains(quote), "HTTP {status} {body}: {reason}");
         assert!(!reason.ends_with('.') && reason.len() < 600, "{reason}");
         let posts = fixture.fake.requests().split_off(before);
         assert_eq!(posts.iter().filter(|seen| seen.method == "POST").count(), 1, "one call is one attempt");
@@ -53,23 +58,24 @@ async fn check(rows: &[(u16, &str, Verdict, &str)]) {
 async fn success_needs_an_id_of_ours() {
     let own = r#"{"id":"7","url":"https://social.example/@walt/7","account":{"id":"109000000000000001"}}"#;
     check(&[
-        (200, own, Posted, "7"),
+        (200, own, Posted, "7", ""),
         (
             202,
             r#"{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","account":{"id":"109000000000000001"}}"#,
             Posted,
-            "01ARZ3N",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "",
         ),
-        (200, r#"{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#, Unknown, "names no status"),
-        (200, r#"{"id":"request-7","status":"queued"}"#, Unknown, "names no status"),
-        (200, r#"{"id":"7","account":{"id":"8"}}"#, Unknown, "names a status of another account"),
-        (200, r#"{"id":"7""#, Unknown, "names no status"),
-        (200, r#"{"id":""}"#, Unknown, "names no status"),
-        (200, r#"{"id":7}"#, Unknown, "names no status"),
-        (200, r#"{"id":"1/../../evil"}"#, Unknown, "names no status"),
-        (200, "<html>sign in to this hotel", Unknown, "names no status of the account (HTTP 200)"),
-        (200, r#"{"error":"odd"}"#, Unknown, "HTTP 200: odd"),
-        (204, "", Unknown, "is not known"),
+        (200, r#"{"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV"}"#, Unknown, "", "names no status"),
+        (200, r#"{"id":"request-7","status":"queued"}"#, Unknown, "", "names no status"),
+        (200, r#"{"id":"7","account":{"id":"8"}}"#, Unknown, "", "names a status of another account"),
+        (200, r#"{"id":"7""#, Unknown, "", "names no status"),
+        (200, r#"{"id":""}"#, Unknown, "", "names no status"),
+        (200, r#"{"id":7}"#, Unknown, "", "names no status"),
+        (200, r#"{"id":"1/../../evil"}"#, Unknown, "", "names no status"),
+        (200, "<html>sign in to this hotel", Unknown, "", "names no status of the account (HTTP 200)"),
+        (200, r#"{"error":"odd"}"#, Unknown, "", "HTTP 200: odd"),
+        (204, "", Unknown, "", "is not known"),
     ])
     .await;
 }
@@ -77,11 +83,11 @@ async fn success_needs_an_id_of_ours() {
 #[tokio::test]
 async fn what_leaves_a_doubt_is_unknown() {
     let mut rows = vec![
-        (503, r#"{"error":"Es gab ein vorübergehendes Problem"}"#, Unknown, "HTTP 503: Es gab"),
-        (502, "<html>Bad Gateway", Unknown, "(HTTP 502)"),
+        (503, r#"{"error":"Es gab ein vorübergehendes Problem"}"#, Unknown, "", "HTTP 503: Es gab"),
+        (502, "<html>Bad Gateway", Unknown, "", "(HTTP 502)"),
     ];
     for status in [300, 303, 304, 408, 409, 500, 504, 520, 522, 599] {
-        rows.push((status, "", Unknown, "whether it was posted is not known"));
+        rows.push((status, "", Unknown, "", ""));
     }
     check(&rows).await;
 }
@@ -90,17 +96,30 @@ async fn what_leaves_a_doubt_is_unknown() {
 async fn what_the_server_says_of_the_text() {
     let long = r#"{"error":"Gültigkeitsprüfung ist fehlgeschlagen: Zeichenlimit von 500 überschritten"}"#;
     check(&[
-        (422, long, Refused, "(HTTP 422: Gültigkeitsprüfung ist fehlgeschlagen: Zeichenlimit"),
+        (
+            422,
+            long,
+            Refused,
+            "mastodon-text-refused",
+            "(HTTP 422: Gültigkeitsprüfung ist fehlgeschlagen: Zeichenlimit",
+        ),
         (
             422,
             r#"{"message":"The given data was invalid.","errors":{}}"#,
             Refused,
+            "mastodon-text-refused",
             "The given data was invalid)",
         ),
-        (400, r#"{"error":"Bad Request: status too long"}"#, Refused, "look at what it said"),
-        (413, r#"{"error":"Payload Too Large"}"#, Refused, "change the line"),
-        (422, "<html>The change you wanted was rejected", Unknown, "something other than"),
-        (400, "", Unknown, "`api_url`"),
+        (
+            400,
+            r#"{"error":"Bad Request: status too long"}"#,
+            Refused,
+            "mastodon-text-refused",
+            "Bad Request: status too long)",
+        ),
+        (413, r#"{"error":"Payload Too Large"}"#, Refused, "mastodon-text-refused", "Payload Too Large"),
+        (422, "<html>The change you wanted was rejected", Unknown, "mastodon-foreign-answer", "HTTP 422"),
+        (400, "", Unknown, "mastodon-foreign-answer", ""),
     ])
     .await;
 }
@@ -113,21 +132,17 @@ async fn what_a_person_has_to_mend() {
             401,
             r#"{"error":"Das Zugriffstoken ist ungültig"}"#,
             Rejection(Cause::SignIn, None),
-            "sign in again",
+            "mastodon-token-rejected",
+            "Das Zugriffstoken ist ungültig",
         ),
-        (401, "<html>Authorization required", Unknown, "something other than the server's API"),
-        (403, "<html>Just a moment...", Unknown, "ask the server's admin"),
-        (
-            404,
-            "<html>nginx",
-            Unknown,
-            "no server here that speaks Mastodon's API (HTTP 404): look whether `api_url`",
-        ),
-        (404, r#"{"message":"Not Found"}"#, Unknown, "HTTP 404: Not Found): look whether `api_url`"),
-        (404, r#"{"error":"Not Found"}"#, app(), "HTTP 404: Not Found): look whether `api_url`"),
-        (405, "", Unknown, "`api_url`"),
-        (410, r#"{"error":"Gone"}"#, app(), "`api_url`"),
-        (418, r#"{"error":"I'm a teapot"}"#, app(), "look at what it said"),
+        (401, "<html>Authorization required", Unknown, "mastodon-foreign-answer", "HTTP 401"),
+        (403, "<html>Just a moment...", Unknown, "mastodon-foreign-answer", "HTTP 403"),
+        (404, "<html>nginx", Unknown, "mastodon-wrong-address", "(HTTP 404)"),
+        (404, r#"{"message":"Not Found"}"#, Unknown, "mastodon-wrong-address", "HTTP 404: Not Found)"),
+        (404, r#"{"error":"Not Found"}"#, app(), "mastodon-wrong-address", "HTTP 404: Not Found)"),
+        (405, "", Unknown, "mastodon-wrong-address", ""),
+        (410, r#"{"error":"Gone"}"#, app(), "mastodon-wrong-address", "Gone)"),
+        (418, r#"{"error":"I'm a teapot"}"#, app(), "mastodon-unexpected", "I'm a teapot)"),
     ])
     .await;
 }
@@ -138,14 +153,12 @@ async fn of_a_403_a_further_question_tells_whether_it_is_the_token_or_the_accoun
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let (what, reason) = taken(&fixture, forbidden()).await;
     assert_eq!(what, Rejection(Cause::SignIn, None), "{reason}");
-    assert!(
-        reason.contains("does not allow this (HTTP 403: Diese Aktion ist verboten): sign in again"),
-        "{reason}"
-    );
+    assert_eq!(code_of(&reason), "mastodon-scope-missing", "{reason}");
+    assert!(reason.contains("(HTTP 403: Diese Aktion ist verboten)"), "{reason}");
     fixture.fake.disable("walt", true);
     let (what, reason) = taken(&fixture, forbidden()).await;
     assert_eq!(what, Rejection(Cause::Account, None), "{reason}");
-    assert!(reason.contains("disabled or suspended"), "{reason}");
+    assert_eq!(code_of(&reason), "mastodon-account-disabled", "{reason}");
     fixture.fake.disable("walt", false);
     fixture.fake.next_at("/api/v1/accounts/verify_credentials", Behaviour::Close);
     let (what, reason) = taken(&fixture, forbidden()).await;
@@ -159,11 +172,13 @@ async fn a_server_that_has_moved_is_named() {
         let location = "https://me:hush@new.example:8443/api/v1/statuses?hush";
         let (what, reason) = taken(&fixture, Reply::new(status, "").header("location", location)).await;
         assert_eq!(what, Unknown, "{reason}");
-        assert!(reason.contains(", to https://new.example:8443): set `api_url`"), "{reason}");
+        assert_eq!(code_of(&reason), "mastodon-moved", "{reason}");
+        assert!(reason.contains(&format!("(HTTP {status}, to https://new.example:8443)")), "{reason}");
         assert!(!reason.contains("hush"), "{reason}");
     }
     let (what, reason) = taken(&fixture, Reply::new(301, "")).await;
-    assert!(what == Unknown && reason.contains("has moved (HTTP 301)"), "{reason}");
+    assert_eq!((what, code_of(&reason)), (Unknown, "mastodon-moved"), "{reason}");
+    assert!(reason.contains("(HTTP 301)"), "{reason}");
 }
 
 #[tokio::test]

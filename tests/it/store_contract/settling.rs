@@ -213,7 +213,7 @@ pub(super) async fn what_was_found_is_posted_and_its_line_used(ledger: Ledger) {
     let two = &written[0];
     assert_eq!((two.sent_at, two.settled_at, two.slot), (Some(at(160)), Some(at(160)), None));
     assert_eq!((two.remote_id.as_deref(), two.attempts), (Some("remote-160"), 1));
-    assert!(two.reason.is_some(), "how that is known");
+    assert!(two.reason.as_ref().unwrap().contains("found on the account"), "how that is known");
     assert_eq!(copy.spent("x", at(0)).await, Ok(Spent { posts: 2, milli_dollars: 30 }), "it was paid for");
     let used = copy.used(&bot("walt"), 1).await.unwrap();
     assert_eq!(used, HashSet::from([line("one", 1), line("two", 1), line("one", 2), line("three", 1)]));

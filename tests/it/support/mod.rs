@@ -173,6 +173,12 @@ pub fn x_for(fake: &FakeX, account: &FakeAccount) -> Signed {
     Signed::new(http, fake.clock.clone(), &fake.url, account.credentials.clone(), None)
 }
 
+/// The code at the end of a reason, which `flockd explain` takes; empty if there is none.
+pub fn code_of(reason: &str) -> &str {
+    let code = reason.rsplit_once(" [").and_then(|(_, rest)| rest.split_once(']'));
+    code.map_or("", |(code, _)| code)
+}
+
 /// The status and the JSON of an answer.
 pub async fn answer(response: reqwest::Response) -> (u16, serde_json::Value) {
     let status = response.status().as_u16();

@@ -6,6 +6,9 @@ use serde::Deserialize;
 
 use super::flock::{POETS, ROBIN};
 
+/// Why a post may be given up here.
+const GIVEN_UP: [&str; 5] = ["silence", "interrupted", "late", "unreachable", "duplicate"];
+
 /// The poems, and everything that became of them.
 pub(super) struct Evidence {
     /// The lines of each bot.
@@ -36,6 +39,7 @@ pub(super) struct Row {
     pub attempts: u32,
     pub remote_id: Option<String>,
     pub reason: Option<String>,
+    pub cause: Option<String>,
 }
 
 impl Row {
@@ -87,16 +91,16 @@ impl Evidence {
         all.concat()
     }
 
-    /// A post that is not at rest, or was given up without a reason.
+    /// A post that is not at rest, or was given up for no good reason.
     fn stuck(&self) -> Vec<String> {
         let fine = |row: &&Row| match row.state.as_str() {
             "posted" => true,
-            // The slot is spent, the line is not; the policy's word is in the reason.
-            "released" => row.reason.as_deref().is_some_and(|reason| !reason.is_empty()),
+            // The slot is spent, the line is not. Kills, and strangers that answer, are no fault of account or app.
+            "released" => row.cause.as_deref().is_some_and(|cause| GIVEN_UP.contains(&cause)),
             _ => false,
         };
         let stuck = self.rows.iter().filter(|row| !fine(row));
-        stuck.map(|row| format!("stuck, or given up without a word: {row:?}")).collect()
+        stuck.map(|row| format!("stuck, or given up for no good reason: {row:?}")).collect()
     }
 
     /// A slot that fired twice.
@@ -195,6 +199,7 @@ mod tests {
             attempts: 1,
             remote_id: remote_id.map(str::to_owned),
             reason: None,
+            cause: None,
         }
     }
 
@@ -243,7 +248,7 @@ mod tests {
         assert_eq!(assumed.complaints(), Vec::<String>::new());
         let mut given_up = well();
         given_up.rows.push(Row { state: "released".to_owned(), ..row("walt", 9, "four", None) });
-        given_up.rows[6].reason = Some("too late".to_owned());
+        given_up.rows[6].cause = Some("late".to_owned());
         assert_eq!(given_up.complaints(), Vec::<String>::new());
     }
 
@@ -279,6 +284,10 @@ mod tests {
         for state in ["planned", "sending", "unknown", "released"] {
             notices("stuck", |all| all.rows[1].state = state.to_owned());
         }
+        notices("stuck", |all| {
+            all.rows[1].state = "released".to_owned();
+            all.rows[1].cause = Some("account".to_owned());
+        });
     }
 
     #[test]
