@@ -1,4 +1,4 @@
-//! How an alert reaches people, and that no receiver does harm.
+//! Delivery of alerts: retries and backoff, and a target that fails, hangs or redirects harms no other.
 
 use std::fs;
 use std::io::Read;

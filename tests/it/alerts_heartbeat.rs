@@ -1,4 +1,4 @@
-//! The heartbeat is heard only while every bot is on time.
+//! The heartbeat, which is sent only while every bot is on time.
 
 use flockd::clock::Clock as _;
 use flockd::flock::event::Event;

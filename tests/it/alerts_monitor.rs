@@ -1,4 +1,4 @@
-//! Of what a person is told, and how often.
+//! Which events cause an alert, and how often.
 
 use flockd::clock::Clock as _;
 use flockd::flock::NetworkKind;

@@ -1,4 +1,4 @@
-//! That a trouble of which people were told is over is told as well: once, to those who were told of it, also after a restart.
+//! The alert that a problem is over: sent once, to the targets that were told of the problem, also after a restart.
 
 use flockd::flock::Bot;
 use flockd::flock::NetworkKind;

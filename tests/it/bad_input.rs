@@ -1,4 +1,4 @@
-//! What a person may get wrong, and what flockd then says: file, line, remedy. Nothing is changed by it.
+//! Mistakes in files and arguments: flockd names file, line and remedy, and changes nothing.
 
 use crate::support::program::{Daemon, Folder};
 

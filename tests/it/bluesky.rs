@@ -1,4 +1,4 @@
-//! Posting to Bluesky, on a real PDS: what is written there, how often, and how it is found again.
+//! Posting to Bluesky on a real PDS: what is written, how often, and how it is found again.
 
 use flockd::clock::{Clock as _, SystemClock};
 use flockd::flock::PostOptions;

@@ -1,4 +1,4 @@
-//! What can be done with an account on Bluesky beside posting: who it is, and how it looks.
+//! Accounts on Bluesky: identity and profile.
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
-//! Sessions on a real PDS: they are renewed, not opened anew, and when they must be, then rarely; and what becomes of a
-//! bot whose password or account is gone.
+//! Sessions on a real PDS: they are refreshed, and opened anew only rarely. And bots whose password or account is gone.
 
 use std::sync::Arc;
 

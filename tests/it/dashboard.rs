@@ -1,5 +1,4 @@
-//! The dashboard as a person uses it, in a real browser: at a desk, on a phone, in the dark, with a keyboard alone, and without
-//! scripts.
+//! The dashboard in a real browser: on a desktop, on a phone, in dark mode, with a keyboard alone, and without scripts.
 
 mod acting;
 mod looking;

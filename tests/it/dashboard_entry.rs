@@ -1,4 +1,4 @@
-//! Who gets into the dashboard, and who does not: by the program itself, with requests that no page of it would send.
+//! Access to the dashboard: login links, passwords, cookies, tokens and headers, by requests that no page would send.
 
 use std::io::Write as _;
 use std::process::Stdio;

@@ -1,5 +1,5 @@
-//! The container: its last stage is built with the program at hand by buildah and run by podman. Where these are not
-//! installed nothing is tested; `tests/run --full` installs them. The stage that compiles is not built here.
+//! The container: buildah builds its last stage with the program at hand, and podman runs it. Without these tools nothing is
+//! tested; `tests/run` installs them. `tests/run --full` builds the stage that compiles, too.
 
 use std::fs;
 use std::os::unix::fs::chown;

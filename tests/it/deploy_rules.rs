@@ -1,5 +1,5 @@
-//! The alert rules for Prometheus: read, tried on numbers made up for it, and asked of a daemon that runs, all by Prometheus
-//! itself. `tests/run` unpacks it.
+//! The alert rules for Prometheus: Prometheus itself checks them, evaluates them on made-up numbers, and scrapes a running
+//! daemon. `tests/run` unpacks it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
 //! The README and the manual in `docs`: links lead somewhere, messages exist, and the landing page stays short.
-//! `flock.toml.example` is tested by `program_check`, the table of faults by `faults`.
+//! `program_check` tests `flock.toml.example`, and `faults` the table of faults.
 
 use std::collections::BTreeSet;
 use std::fs;

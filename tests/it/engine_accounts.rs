@@ -1,4 +1,4 @@
-//! Who has an account: bots that are renamed without a word, and two bots with tokens of one account.
+//! Bots that are renamed without `was`, and two bots with tokens of one account.
 
 use flockd::flock::Bot;
 use flockd::flock::account::{TokenSources, Tokens};

@@ -1,4 +1,4 @@
-//! Stories of what the bots of one app share: its budget, and its pace.
+//! What the bots of an app share: its budget and its pace.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Stories of time: downtime, clocks that are set, and nights in which they are changed.
+//! Time: downtime, clock jumps, and daylight saving.
 
 use chrono::TimeDelta;
 use flockd::flock::event::Event;
@@ -90,7 +90,7 @@ async fn a_year_of_seconds_is_no_burst_and_costs_no_time() {
 }
 
 #[tokio::test]
-async fn a_clock_set_back_fires_nothing_twice_and_is_told() {
+async fn a_clock_jump_back_fires_nothing_twice_and_is_told() {
     let fixture = EngineFixture::of([(every("*/10 * * * *"), poem("w", 99))]).await;
     fixture.pass(minutes(10)).await;
     fixture.set_clock(at("2024-03-05T11:10:00Z")).await;
@@ -112,7 +112,7 @@ async fn a_clock_that_is_only_adjusted_is_no_news() {
 }
 
 #[tokio::test]
-async fn a_clock_set_back_holds_no_work_up() {
+async fn a_clock_jump_back_holds_no_work_up() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Panic);
     fixture.pass(minutes(1)).await;
@@ -125,7 +125,7 @@ async fn a_clock_set_back_holds_no_work_up() {
 }
 
 #[tokio::test]
-async fn a_clock_set_forward_a_day_posts_once_a_bot() {
+async fn a_clock_jump_ahead_by_a_day_posts_once_a_bot() {
     let fixture =
         EngineFixture::of([(every("*/10 * * * *"), poem("w", 99)), (bot("emily"), poem("e", 99))]).await;
     fixture.pass(seconds(30)).await;
@@ -154,7 +154,7 @@ async fn night(from: &str, schedule: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn in_the_night_of_spring_nothing_is_lost_and_nothing_fires_in_the_gap() {
+async fn daylight_saving_in_spring_loses_nothing_and_fires_nothing_in_the_gap() {
     // At 01:00 UTC the clock goes from 02:00 to 03:00.
     let from = "2024-03-30T22:00:00Z";
     assert_eq!(night(from, "30 2 * * *").await, ["01:00"], "the first instant after the gap");
@@ -163,7 +163,7 @@ async fn in_the_night_of_spring_nothing_is_lost_and_nothing_fires_in_the_gap() {
 }
 
 #[tokio::test]
-async fn in_the_night_of_autumn_a_fixed_hour_fires_once_and_every_hour_fires_each() {
+async fn daylight_saving_in_autumn_fires_a_fixed_hour_once_and_every_hour_each() {
     // At 01:00 UTC the clock goes from 03:00 back to 02:00.
     let from = "2024-10-26T22:00:00Z";
     assert_eq!(night(from, "30 2 * * *").await, ["00:30"], "in the first pass only");
@@ -172,7 +172,7 @@ async fn in_the_night_of_autumn_a_fixed_hour_fires_once_and_every_hour_fires_eac
 
 /// The clock is set, in Berlin, shortly before or in a night in which clocks are changed, or far from one.
 #[tokio::test]
-async fn however_the_clock_jumps_nothing_bursts_and_no_loop_spins() {
+async fn random_clock_jumps_cause_no_burst_and_no_spinning_loop() {
     let jumps = [
         ("a day ahead", "2024-03-06T12:00:00Z"),
         ("an hour back", "2024-03-05T11:00:00Z"),

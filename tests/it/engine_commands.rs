@@ -1,4 +1,4 @@
-//! Stories of what people ask for: post now, settle.
+//! Commands of people: post now, settle.
 
 use flockd::flock::AtEnd;
 use flockd::flock::event::Event;

@@ -1,4 +1,4 @@
-//! Stories of networks where a post is more than its text, and of servers that choose themselves how long one may be.
+//! Networks where a post is more than its text, and servers that set their own limit on its length.
 
 use std::collections::HashSet;
 

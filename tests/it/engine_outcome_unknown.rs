@@ -1,4 +1,4 @@
-//! Stories of answers that never came: nothing is sent twice, and nothing is held up but the one bot.
+//! Attempts without an answer: nothing is sent twice, and no other bot waits.
 
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};

@@ -1,4 +1,4 @@
-//! Stories of poems that are edited, broken, missing, or have lines that don't fit.
+//! Poems that are edited, broken or missing, or have lines that don't fit.
 
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};

@@ -1,6 +1,6 @@
-//! A flock in which everything goes wrong at random, against what must hold all the same.
+//! A flock with random faults, checked against the invariants.
 //!
-//! The seed decides what is done; how far the engine had come at a crash is left to the machine.
+//! The seed decides what happens; how far the engine had come at a crash depends on the machine.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

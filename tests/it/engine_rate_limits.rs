@@ -1,4 +1,4 @@
-//! Stories of how often: floods, limits that networks announce, and pauses.
+//! Rate limits: the hourly cap, limits that networks announce, and pauses.
 
 use std::collections::HashMap;
 
@@ -41,7 +41,7 @@ async fn a_schedule_of_every_second_is_no_flood_and_a_restart_begins_no_new_hour
 }
 
 #[tokio::test]
-async fn a_clock_that_jumps_ahead_is_no_flood() {
+async fn a_clock_jump_is_no_flood() {
     let fixture = EngineFixture::of([(busy(), poem("w", 99))]).await;
     for _ in 0..TRIES {
         fixture.set_clock(fixture.now() + TimeDelta::hours(2)).await;
@@ -92,7 +92,7 @@ fn hold(scope: LimitScope, until: &str) -> Cooldown {
 }
 
 #[tokio::test]
-async fn what_an_answer_says_of_the_app_counts_for_all_its_bots() {
+async fn a_rate_limit_of_the_app_holds_all_its_bots() {
     let fixture = EngineFixture::of([(hourly("walt"), poem("w", 9)), (bot("emily"), poem("e", 99))]).await;
     fixture.net("walt").then(setback(Cause::Credits, None));
     fixture.net("walt").cooldown(hold(LimitScope::App, "2024-03-05T12:25:00Z"));
@@ -110,7 +110,7 @@ async fn what_an_answer_says_of_the_app_counts_for_all_its_bots() {
 }
 
 #[tokio::test]
-async fn what_an_answer_says_of_the_bot_counts_for_it_alone() {
+async fn a_rate_limit_of_a_bot_holds_that_bot_alone() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 99)), (bot("emily"), poem("e", 99))]).await;
     fixture.net("walt").cooldown(hold(LimitScope::Bot, "2024-03-05T12:25:00Z"));
     fixture.pass_until("2024-03-05T12:24:00Z").await;
@@ -121,7 +121,7 @@ async fn what_an_answer_says_of_the_bot_counts_for_it_alone() {
 }
 
 #[tokio::test]
-async fn a_hold_that_outlasts_max_late_releases_the_slot() {
+async fn a_rate_limit_that_outlasts_max_late_releases_the_slot() {
     let mut walt = hourly("walt");
     walt.max_late = minutes(5);
     let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;

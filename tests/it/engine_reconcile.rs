@@ -1,4 +1,4 @@
-//! Stories of ledgers that were put back from a backup under a flock that had gone on.
+//! Ledgers that were restored from a backup after the flock had gone on.
 
 use flockd::flock::account::TokenSources;
 use flockd::flock::event::Event;

@@ -1,4 +1,4 @@
-//! Another flock in the place of the one that runs: who stays goes on as before, who has left finishes what it does.
+//! Reload: bots that stay go on as before, and bots that are removed finish their posts.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Stories of networks that say no, later, or not you.
+//! Retries and backoff: networks that say no, later, or not you.
 
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
@@ -11,7 +11,7 @@ use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{Next, account, duplicate, posted, refused, setback, unreachable};
 
 #[tokio::test]
-async fn what_was_not_accepted_is_sent_again_with_growing_pauses() {
+async fn a_retry_sends_the_same_post_after_a_growing_backoff() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
     let fixture = EngineFixture::of([(walt, "one\ntwo\n")]).await;
@@ -36,7 +36,7 @@ async fn what_was_not_accepted_is_sent_again_with_growing_pauses() {
 }
 
 #[tokio::test]
-async fn what_is_too_late_is_released_and_its_line_is_used_later() {
+async fn a_retry_that_would_be_too_late_releases_the_post_and_frees_its_line() {
     let mut walt = bot("walt");
     (walt.schedule, walt.max_late) = (cron("@hourly"), minutes(10));
     let fixture = EngineFixture::of([(walt, "one\ntwo\n")]).await;
@@ -51,7 +51,7 @@ async fn what_is_too_late_is_released_and_its_line_is_used_later() {
 }
 
 #[tokio::test]
-async fn a_slot_that_fires_late_is_still_tried_again_soon() {
+async fn a_slot_that_fires_late_is_still_retried_soon() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
     let mut fixture = EngineFixture::of([(walt, "one\n")]).await;
@@ -65,7 +65,7 @@ async fn a_slot_that_fires_late_is_still_tried_again_soon() {
 }
 
 #[tokio::test]
-async fn the_networks_own_word_on_when_to_come_back_is_obeyed() {
+async fn retry_after_is_obeyed() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
     let fixture = EngineFixture::of([(walt, "one\n")]).await;
@@ -80,7 +80,7 @@ async fn the_networks_own_word_on_when_to_come_back_is_obeyed() {
 }
 
 #[tokio::test]
-async fn a_network_that_says_now_is_not_hammered() {
+async fn retry_after_zero_hammers_no_network() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
     let fixture = EngineFixture::of([(walt, "one\n")]).await;
@@ -91,7 +91,7 @@ async fn a_network_that_says_now_is_not_hammered() {
 }
 
 #[tokio::test]
-async fn a_word_that_is_too_far_off_releases_at_once() {
+async fn retry_after_beyond_max_late_releases_at_once() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
     let fixture = EngineFixture::of([(walt, "one\n")]).await;

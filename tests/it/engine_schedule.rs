@@ -1,4 +1,4 @@
-//! Stories of a flock in which all goes well: slots fire on time, once, and restarts change nothing.
+//! The normal case: slots fire on time and once, and restarts change nothing.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Stories of posts whose outcome is unknown, on networks that can be looked at.
+//! Posts with an unknown outcome, on networks that can be probed.
 
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, Post, State};

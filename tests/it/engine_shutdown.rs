@@ -1,4 +1,4 @@
-//! Stories of the end: what is in flight is finished and recorded; and of a ledger that refuses to record.
+//! Graceful shutdown: posts in flight are finished and recorded. And a ledger that can't be written.
 
 use flockd::flock::event::Event;
 use flockd::flock::post::State;
@@ -13,7 +13,7 @@ fn stopped(left: usize) -> impl Fn(&Event) -> bool {
 }
 
 #[tokio::test]
-async fn a_stop_takes_no_new_slot_and_waits_for_the_call_in_flight() {
+async fn graceful_shutdown_takes_no_new_slot_and_waits_for_the_call_in_flight() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(minutes(1)).await;
@@ -30,7 +30,7 @@ async fn a_stop_takes_no_new_slot_and_waits_for_the_call_in_flight() {
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_half_a_minute_and_no_longer() {
+async fn graceful_shutdown_waits_for_half_a_minute_and_no_longer() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(minutes(1)).await;
@@ -73,7 +73,7 @@ async fn so_many_posts_are_in_flight_and_what_waits_at_a_stop_never_begins() {
 }
 
 #[tokio::test]
-async fn a_panic_during_the_stop_is_told_too() {
+async fn a_panic_during_graceful_shutdown_is_told_too() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: false });
     fixture.pass(minutes(1)).await;
@@ -115,7 +115,7 @@ async fn nothing_is_sent_that_could_not_be_written_down() {
 }
 
 #[tokio::test]
-async fn a_wish_that_the_ledger_refused_is_found_again() {
+async fn a_command_that_the_ledger_refused_is_found_again() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.spoil("before insert on post").await;
     let want = flockd::store::CommandKind::Post { bot: "walt".to_owned(), text: Some("hello".to_owned()) };

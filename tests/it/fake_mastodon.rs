@@ -1,4 +1,4 @@
-//! The stand-in for Mastodon and its software itself: what it answers to requests that no code of ours has made.
+//! The fake Mastodon itself: how it answers requests that no code of ours has made.
 
 use chrono::TimeDelta;
 use reqwest::{Client, Method, RequestBuilder};
@@ -30,7 +30,7 @@ async fn begun(software: Software) -> (FakeMastodon, std::sync::Arc<StillClock>,
 }
 
 #[tokio::test]
-async fn a_key_of_mastodon_counts_for_an_hour_and_its_account() {
+async fn mastodon_keeps_an_idempotency_key_for_an_hour_and_its_account() {
     let (fake, clock, walt) = begun(Software::Mastodon).await;
     let emily = fake.token_of("emily").expose().to_owned();
     let (status, first, _) = posted(&fake, &walt, "k", "one").await;
@@ -48,7 +48,7 @@ async fn a_key_of_mastodon_counts_for_an_hour_and_its_account() {
 }
 
 #[tokio::test]
-async fn gotosocial_passes_over_the_key() {
+async fn gotosocial_ignores_the_idempotency_key() {
     let (fake, _, walt) = begun(Software::GoToSocial).await;
     let (first, second) = (posted(&fake, &walt, "k", "one").await, posted(&fake, &walt, "k", "one").await);
     assert_eq!((first.0, second.0), (200, 200));
@@ -57,7 +57,7 @@ async fn gotosocial_passes_over_the_key() {
 }
 
 #[tokio::test]
-async fn pleroma_says_again_whatever_it_has_said_to_whomever() {
+async fn pleroma_replays_an_idempotency_key_for_any_account() {
     let (fake, clock, walt) = begun(Software::Pleroma).await;
     let emily = fake.token_of("emily").expose().to_owned();
     let first = posted(&fake, &walt, "k", "one").await;
@@ -70,7 +70,7 @@ async fn pleroma_says_again_whatever_it_has_said_to_whomever() {
 }
 
 #[tokio::test]
-async fn limits_are_said_and_kept() {
+async fn rate_limits_are_announced_and_enforced() {
     let (fake, _, walt) = begun(Software::Mastodon).await;
     fake.allow_posts(1);
     let path = "/api/v1/accounts/verify_credentials";

@@ -1,4 +1,4 @@
-//! The stand-in for X kills a process at the step that was commanded, and no other process.
+//! The fake X kills the right process at the right step.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};

@@ -1,5 +1,5 @@
-//! The stand-in for X lets people in with OAuth 1.0a as X does, and no one without consent. The requests are signed by the
-//! crate that also signs for the program; the check of signatures has tests of its own.
+//! OAuth 1.0a of the fake X: no access without consent. The crate that signs for flockd signs these requests, too; the
+//! verifier of signatures has tests of its own.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The stand-in for X lets people in with OAuth 2.0 as X does, and no one without consent.
+//! OAuth 2.0 of the fake X: no access without consent.
 
 use std::sync::Arc;
 

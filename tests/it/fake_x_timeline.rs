@@ -1,4 +1,4 @@
-//! The stand-in for X shows an account's posts as X does: newest first, in pages, with its own spelling of a text.
+//! The timeline of the fake X: newest first, in pages, with X's own spelling of a text.
 
 use std::sync::Arc;
 

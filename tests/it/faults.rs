@@ -1,5 +1,5 @@
-//! What can go wrong with a post on X, each fault played from end to end: the real daemon, whose first post meets it.
-//! The table in `docs/faults.md` is the same list, so that no row of it is without its test.
+//! What can go wrong with a post on X, each fault from end to end: the first post of a real daemon meets it. The table in
+//! `docs/faults.md` is the same list, so every row of it has its test.
 
 mod case;
 mod play;
@@ -27,7 +27,7 @@ async fn play_all(cases: &'static [Case]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_never_left_is_tried_again() {
+async fn what_never_left_is_retried() {
     play_all(UNREACHABLE).await;
 }
 
@@ -37,7 +37,7 @@ async fn what_left_without_a_clear_answer_is_looked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_are_waited_out() {
+async fn rate_limits_are_waited_out() {
     play_all(LIMITS).await;
 }
 

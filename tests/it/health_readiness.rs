@@ -1,4 +1,4 @@
-//! Whether a flock is ready, and what is wrong with it, on a clock that only the test moves.
+//! Readiness and liveness, on a clock that only the test moves.
 
 use std::sync::Arc;
 

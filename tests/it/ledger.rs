@@ -1,5 +1,4 @@
-//! Words to tell stories about a ledger with: instants, bots, lines, drafts, moves, accounts. What a story
-//! expects stands in the story.
+//! Values for tests of ledgers: instants, bots, lines, drafts, moves, accounts.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,4 +1,4 @@
-//! Everything that is tested through the crate's public face, in one binary: linking is what takes time.
+//! All tests of the public interface, in one binary, because linking is what takes time.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails should fail its test on the spot")]
 #![allow(missing_docs, unreachable_pub, reason = "what helpers are for stands at the head of their files")]

@@ -1,4 +1,4 @@
-//! The client of Mastodon and its software against the stand-in for them.
+//! The client for Mastodon and compatible servers, against a fake.
 
 mod account;
 mod answers;

@@ -1,4 +1,4 @@
-//! What one does with an account: `whoami`, `unenroll`, `delete` and `profile`, with a daemon and without.
+//! Accounts: `whoami`, `unenroll`, `delete` and `profile`, with a daemon and without.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The real program, and who hears of it when a bot dies.
+//! Alerts of the real program, when a bot can't go on.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

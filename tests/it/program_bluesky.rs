@@ -1,4 +1,4 @@
-//! The program on a real PDS: a bot's whole life, and what may befall it.
+//! The program on a real PDS: a bot from signing in to signing out, and what may go wrong.
 
 use serde_json::json;
 

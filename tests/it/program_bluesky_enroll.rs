@@ -1,4 +1,4 @@
-//! Signing in to Bluesky with the real program: at a terminal, where nothing that is typed is shown, and by a pipe.
+//! Signing in to Bluesky with the real program: at a terminal, which shows nothing that is typed, and by a pipe.
 
 use crate::support::pds::{Pds, PdsAccount, PdsProxy};
 use crate::support::program::Folder;

@@ -1,5 +1,5 @@
-//! A life on Bluesky at the highest log level, and then a search through everything that was written for the password
-//! and the tokens of every session that there was. None may be found.
+//! Secrets on Bluesky: after a full run at the highest log level, nothing that was written holds the password or a token of any
+//! session.
 
 use std::collections::BTreeSet;
 use std::fs;

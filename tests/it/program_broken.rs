@@ -1,5 +1,5 @@
-//! One bad line in flock.toml takes no control away: beside a daemon the commands go on with the flock that it runs,
-//! without one with what could be read.
+//! A mistake in flock.toml takes no command away: beside a daemon commands use the flock that it runs, and without one
+//! whatever could be read.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! What `flockd check` says of bots on several networks: what does not fit where, what two accounts would both say, and
-//! who does not say that it is a bot.
+//! `flockd check` for several networks: lines that don't fit, mentions, accounts that would repeat each other, and bots that
+//! are not marked as bots.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::account::{Account, TextLimits};

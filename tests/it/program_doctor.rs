@@ -1,4 +1,4 @@
-//! `flockd doctor`: what is well, what is not, and that it says so in time and on 80 columns.
+//! `flockd doctor`: what is well and what is not, in time and on 80 columns.
 
 use std::net::TcpListener;
 use std::os::unix::fs::{FileExt, PermissionsExt};

@@ -1,5 +1,5 @@
-//! `flockd enroll` as a person meets it: the real program in a terminal, a browser, and the stand-in for X. How
-//! the waiting and the judging work in all their branches is tested beside the code.
+//! `flockd enroll` as a person meets it: the real program in a terminal, a browser, and the fake X. Unit tests cover all
+//! branches.
 
 mod callback;
 mod input;

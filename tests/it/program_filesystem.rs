@@ -1,4 +1,4 @@
-//! Where a ledger lies and who can reach it, as a person meets it: `check` says what `run` will meet.
+//! Where a ledger is and who can read it: `check` reports what `run` would meet.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;

@@ -1,4 +1,4 @@
-//! `flockd check` of a flock whose app has a budget: what its bots will post and pay, and when that ends.
+//! `flockd check` for an app with a budget: what its bots will post and pay, and when the budget ends.
 
 use chrono::{Datelike, NaiveDate, TimeDelta, Utc};
 use flockd::clock::{Clock as _, SystemClock};

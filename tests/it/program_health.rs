@@ -1,4 +1,4 @@
-//! What programs ask of a daemon that runs, by HTTP and by `flockd health`.
+//! Health checks by HTTP and by `flockd health`.
 
 use crate::support::program::Folder;
 

@@ -1,4 +1,4 @@
-//! Commands in messages can be typed as they stand: they name the flock's file where flockd would not find that by itself.
+//! Commands in messages can be typed as they are: they name flock.toml where flockd would not find it by itself.
 
 use std::process::Command;
 

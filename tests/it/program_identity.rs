@@ -1,5 +1,4 @@
-//! Whose an account is, told by the real program: ids of two servers that happen to be equal, and two bots with a token
-//! each of one account.
+//! Whose an account is: equal ids on two servers, and two bots with a token each of one account.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! `flockd export` and `flockd import`: a flock that moves, ledgers that are joined, what an account had before, and the keys
-//! of another program.
+//! `flockd export` and `flockd import`: moving a flock, joining ledgers, an account's history, and the keys of another
+//! program.
 
 use std::io::Write as _;
 use std::process::Stdio;

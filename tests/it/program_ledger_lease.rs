@@ -1,4 +1,4 @@
-//! The program and trouble with its ledger's files, as a person meets it.
+//! Trouble with the files of the ledger, as a person meets it.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

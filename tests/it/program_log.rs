@@ -1,4 +1,4 @@
-//! The daemon's log: what each line says of the slot that it is about, and how much is written.
+//! The daemon's log: the fields of a line, and the log levels.
 
 use serde_json::Value;
 

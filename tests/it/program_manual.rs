@@ -1,4 +1,4 @@
-//! The program's own manual pages, and what shells complete.
+//! Manual pages, shell completions, and `flockd explain`.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

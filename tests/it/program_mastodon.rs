@@ -1,5 +1,4 @@
-//! The program with a bot on Mastodon and its software, from signing in to signing out: the real binary, a terminal, a
-//! browser, and the stand-in for the servers.
+//! A bot on Mastodon from signing in to signing out: the real binary, a terminal, a browser, and fake servers.
 
 mod enroll;
 mod settle;

@@ -1,4 +1,4 @@
-//! The program signs in to an OAuth 2.0 server that is not ours, posts with what it gets, and loses it.
+//! Signing in to a real OAuth 2.0 server, posting with its tokens, and losing them.
 
 use std::time::Duration;
 

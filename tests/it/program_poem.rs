@@ -1,4 +1,4 @@
-//! Poems as people write them, by the real program: what is taken for a line, and what is said of the rest.
+//! Poems as people write them: what counts as a line, and the warnings about the rest.
 
 use std::fs::File;
 use std::io::Write as _;

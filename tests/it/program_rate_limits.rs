@@ -1,4 +1,4 @@
-//! The governor with the real program: what X says in its answers, budgets, and the pace, for several bots of one app.
+//! Rate limits, budgets and pace with the real program, for several bots of one app.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::{Clock as _, SystemClock};
@@ -58,7 +58,7 @@ async fn depleted_credits_stop_the_whole_app_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_app_s_last_post_of_the_day_keeps_all_bots_still_until_the_next_begins() {
+async fn a_daily_limit_of_the_app_holds_all_its_bots_until_the_next_day() {
     let fake = FakeX::start().await;
     let folder = signed_in(&fake, &["walt", "emily"], "* * * * * *", "pace = \"2s\"\n");
     let reset = SystemClock.now() + TimeDelta::seconds(8);
@@ -78,7 +78,7 @@ async fn the_app_s_last_post_of_the_day_keeps_all_bots_still_until_the_next_begi
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bot_s_own_limit_keeps_that_bot_still_alone() {
+async fn a_rate_limit_of_a_bot_holds_that_bot_alone() {
     let fake = FakeX::start().await;
     let folder = signed_in(&fake, &["walt", "emily"], "@yearly", "");
     let daemon = folder.start();

@@ -1,5 +1,5 @@
-//! A ledger that is put back from a copy under accounts that show lines in another spelling than they were written: on
-//! each network no line comes again, and what is not known is said.
+//! A restored ledger under accounts that spell lines differently: on each network no line comes again, and what can't be
+//! known is said.
 
 use std::process::Stdio;
 

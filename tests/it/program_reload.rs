@@ -1,4 +1,4 @@
-//! The real program, whose flock.toml and poems are changed while it runs.
+//! Reload: flock.toml and poems change while the real program runs.
 
 use crate::support::hook::Hook;
 use crate::support::program::{Daemon, Folder, events};

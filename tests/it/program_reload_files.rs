@@ -1,5 +1,5 @@
-//! The files of a flock that runs, treated badly: gone, half written, replaced by folders, behind links that turn; and what a
-//! client knows, which outlives a reload.
+//! Reload with files in trouble: gone, half written, replaced by folders, behind links that change. And what a client knows
+//! outlives a reload.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -1,5 +1,4 @@
-//! A flock that posts every second is read anew two hundred times, fifty times of those in vain: no slot is lost, and none
-//! comes twice.
+//! Two hundred reloads, fifty of them broken, under a flock that posts every second: no slot is lost, and none comes twice.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;

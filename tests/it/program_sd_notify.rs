@@ -1,4 +1,4 @@
-//! What the service manager hears: the real program on a real socket, and a loop that is stuck.
+//! sd_notify: what the service manager hears from the real program, and the watchdog of a stuck loop.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};

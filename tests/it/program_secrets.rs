@@ -1,5 +1,4 @@
-//! A whole life of a flock at the highest log level, and then a search through everything that it has written,
-//! on screens, in logs, files and pages, for every secret that was used. None may be found.
+//! Secrets: after a full run at the highest log level, no screen, log, file or page holds a secret that was used.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! The daemon stops whenever it is told to, whatever is blocked: the reader of its log, a network that is silent, a ledger that
-//! another program holds. And a log that stalls stops nothing else.
+//! Shutdown: the daemon stops when told to, whatever blocks: the reader of its log, a silent network, another program that holds
+//! the ledger. And a stalled log stops nothing else.
 
 use std::fs::File;
 use std::io::{PipeReader, Read, Write};
@@ -183,7 +183,7 @@ fn a_second_signal_ends_at_once_also_while_the_log_stalls() {
 }
 
 #[test]
-fn it_stops_while_the_ledger_is_held_by_another_program() {
+fn graceful_shutdown_works_while_another_program_holds_the_ledger() {
     let folder = busy();
     let daemon = Daemon::spawn(&mut folder.command(&["run"]));
     daemon.wait_for_event("posted");
@@ -219,7 +219,7 @@ fn lock(folder: &Folder) -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn a_stop_before_the_flock_is_up_ends_it() {
+fn a_shutdown_before_the_flock_is_up_ends_it() {
     let folder = busy();
     // A poem that is read for ever, if anything reads what is no file.
     std::fs::remove_file(folder.path("robin.txt")).unwrap();

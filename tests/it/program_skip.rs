@@ -1,4 +1,4 @@
-//! `skip`, `skip --undo`, `pause` and `resume` beside `next`, `status` and `check`: whatever was typed, all tell of the same slot.
+//! `skip`, `skip --undo`, `pause` and `resume` beside `next`, `status` and `check`: all agree on the next slot.
 
 use flockd::clock::{Clock as _, SystemClock};
 use flockd::store::Store as _;

@@ -1,4 +1,4 @@
-//! What the commands print on a terminal of 80 columns, and what they take as the name of a post.
+//! Output on a terminal of 80 columns, and prefixes of ids as names of posts.
 
 use crate::support::program::Folder;
 

@@ -1,4 +1,4 @@
-//! Time zones by the rules of the system: which count, and what a running daemon does when they are updated.
+//! Time zone rules of the system: which ones count, and how a running daemon takes an update.
 
 use std::fs;
 

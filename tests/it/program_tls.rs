@@ -1,4 +1,4 @@
-//! Servers with certificates of a private authority, played by OpenSSL on this machine.
+//! TLS: certificates of a private authority, served by OpenSSL on this machine.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

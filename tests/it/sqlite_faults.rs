@@ -1,5 +1,5 @@
-//! What is peculiar to a ledger in a file: who holds it, what else may lie in its place, damage, a full
-//! disk, and people with a tool of their own. What every ledger promises is told in `store_contract`.
+//! The SQLite ledger as a file: its lease, foreign files, damage, a full disk, and other programs that write to it.
+//! `store_contract` has what every ledger promises.
 
 mod alias;
 mod disk_full;

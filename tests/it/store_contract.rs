@@ -1,5 +1,5 @@
-//! What every ledger promises, told as stories about any [`Store`] and run for each that there is. What is
-//! peculiar to one ledger (files, locks, servers) is not told here.
+//! What every ledger promises, as tests of any [`Store`] that run for each implementation. What is specific to one (files, locks,
+//! servers) is elsewhere.
 
 mod bots;
 mod commands;
@@ -198,8 +198,8 @@ contract! {
         being_well_can_be_proved_again_and_again,
     }
     commands {
-        wishes_are_open_oldest_first,
-        every_order_of_take_answer_and_withdraw,
-        what_was_wished_comes_back_as_it_was,
+        commands_are_open_oldest_first,
+        every_order_of_claim_finish_and_cancel,
+        a_command_comes_back_as_it_was,
     }
 }

@@ -1,5 +1,5 @@
-//! The daemon's port under attack: many connections from a few addresses that do as little as they can, or as much. Others are
-//! answered meanwhile, the memory stays small, and the flock posts.
+//! The daemon's port under attack: many connections from a few addresses that do as little or as much as they can. Others are
+//! answered meanwhile, memory stays small, and the flock posts.
 
 use std::time::Duration;
 

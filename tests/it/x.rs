@@ -1,5 +1,4 @@
-//! The X client against a server that checks signatures: what it sends, whom it takes itself for, and what
-//! it never shows.
+//! The X client against a server that checks signatures: what it sends, its account, and secrets.
 
 use std::sync::Arc;
 

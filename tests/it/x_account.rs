@@ -1,4 +1,4 @@
-//! What is done with an account on X beside posting, and what counts as done: X's own word alone.
+//! Accounts on X: deleting, revoking, profile. Only X's own word counts as done.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::post::{Cause, Post};

@@ -1,4 +1,4 @@
-//! Looking at an account on X: which of its posts may be ours, what that costs, and what can't be seen.
+//! Probing an account on X: which posts may be ours, what that costs, and what can't be read.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What people do: pause, resume, post, skip, take back, and edit a poem while another person does.
+//! Actions: pause, resume, post, skip, undo, delete, and a poem that two people edit at once.
 
 use super::{FLOCK, visit};
 use crate::support::chromium::Kind;

@@ -1,4 +1,4 @@
-//! What is seen, and by whom.
+//! What the pages show, and whether everyone can use them.
 
 use super::{FLOCK, strange_visit, visit};
 use crate::support::chromium::Kind;

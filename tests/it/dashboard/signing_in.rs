@@ -1,4 +1,4 @@
-//! Signing bots in from the dashboard: at the stand-ins for X and for servers of Mastodon's software, and at a real PDS.
+//! Signing bots in from the dashboard: at a fake X, at fake Mastodon servers, and at a real PDS.
 
 use super::{Visit, visit_folder};
 use crate::support::chromium::Kind;

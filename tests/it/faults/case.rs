@@ -1,4 +1,4 @@
-//! What one fault is, what is promised of it, and how that reads in `docs/faults.md`.
+//! A fault, what flockd promises for it, and its row in `docs/faults.md`.
 
 use chrono::{DateTime, TimeDelta, Utc};
 

@@ -1,4 +1,4 @@
-//! One case from end to end, and whether it came as promised.
+//! Runs one case from end to end and checks the promise.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Whose a token is, what it allows, what its server takes, and how the account looks.
+//! Accounts: whose a token is, what it allows, the server's limits, and the profile.
 
 use chrono::TimeDelta;
 use flockd::flock::PostOptions;

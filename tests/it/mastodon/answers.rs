@@ -1,4 +1,5 @@
-//! A server's errors, row by row: what is answered, and what the caller is to do next. Their words are in any language.
+//! Errors and rate limits of a server, row by row: the answer, its diagnosis, and what the caller does next. Servers
+//! say them in any language.
 
 use flockd::flock::post::Cause;
 use flockd::net::{LimitScope, Outcome};
@@ -182,7 +183,7 @@ async fn a_server_that_has_moved_is_named() {
 }
 
 #[tokio::test]
-async fn patience_is_had_until_the_server_says() {
+async fn rate_limits_and_retry_after_are_honored() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let body = r#"{"error":"Zu viele Anfragen"}"#;
     let reset = ("x-ratelimit-reset", "2026-11-20T12:05:00.123456Z");

@@ -1,4 +1,4 @@
-//! How the flock becomes known to a server, and how tokens come and go.
+//! Registering the app, and getting and revoking tokens.
 
 use flockd::flock::account::{Registration, Tokens};
 use flockd::flock::post::Cause;

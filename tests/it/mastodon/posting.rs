@@ -1,4 +1,4 @@
-//! What is sent, under which key, and what comes of it on each kind of server.
+//! Posting: what is sent, with which idempotency key, and what each kind of server makes of it.
 
 use chrono::TimeDelta;
 use flockd::flock::post::Cause;
@@ -42,7 +42,7 @@ async fn a_status_says_what_the_bot_says_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_key_is_the_posts_own_and_another_after_each_error() {
+async fn the_idempotency_key_is_the_posts_own_and_changes_after_each_error() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let mut post = status(1, "a");
     for (errors, taken) in [(0, 1), (0, 1), (1, 2), (2, 3)] {
@@ -147,7 +147,7 @@ async fn what_the_server_took_and_does_not_show_is_noted() {
 }
 
 #[tokio::test]
-async fn a_limit_that_is_used_up_holds_the_bot_until_it_begins_anew() {
+async fn an_exhausted_rate_limit_holds_the_bot_until_it_resets() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     fixture.fake.allow_posts(2);
     let first = fixture.send(&status(1, "a")).await;

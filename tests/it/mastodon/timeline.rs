@@ -1,4 +1,4 @@
-//! Looking for a post that may have arrived, and reading what an account has posted.
+//! Probing for a post that may have arrived, and reading an account's timeline.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::Clock as _;

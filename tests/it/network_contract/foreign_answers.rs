@@ -1,5 +1,5 @@
-//! Answers that prove nothing: the network does what was asked, and something else answers. Whatever that says, a post
-//! is in doubt and sent no second time, nothing counts as deleted or revoked, and no bot is signed out.
+//! Foreign answers: the network does what was asked, and something else answers. Then the outcome of a post is unknown and
+//! it isn't sent again, nothing counts as deleted or revoked, and no bot is signed out.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::account::{Client, Tokens};

@@ -1,4 +1,4 @@
-//! The browser comes back by itself, and others come by.
+//! The browser comes back by itself, and so do strangers.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

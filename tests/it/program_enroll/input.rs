@@ -1,4 +1,4 @@
-//! Bots that can't be signed in, keys that are not there, and input that is no person's.
+//! Bots that can't be signed in, missing keys, and input that no person types.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! X does not do its part: it doesn't know the app, can't be reached, or breaks off in the middle.
+//! Failures at X: it doesn't know the app, can't be reached, or breaks off.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The same by OAuth 2.0, as a public and as a confidential client.
+//! Sign-in by OAuth 2.0, as a public and as a confidential client.
 
 use flockd::flock::account::Tokens;
 

@@ -1,4 +1,4 @@
-//! Where the browser comes back to when ports are taken.
+//! The callback when its ports are taken.
 
 use std::net::TcpListener;
 

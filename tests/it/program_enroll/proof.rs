@@ -1,4 +1,4 @@
-//! Nothing is kept before it is proven: whose the tokens are, that they can post, and that no other bot has them.
+//! Nothing is stored before it is verified: whose the tokens are, that they can post, and that no other bot has the account.
 
 use crate::support::browser;
 use crate::support::fake_x::Behaviour;

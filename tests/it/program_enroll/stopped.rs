@@ -1,4 +1,4 @@
-//! A sign-in that is given up half way: nothing is left of it, neither in the ledger nor in the terminal.
+//! A sign-in that is stopped leaves nothing behind, neither in the ledger nor in the terminal.
 
 use std::process::Command;
 

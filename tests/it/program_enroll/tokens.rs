@@ -1,4 +1,4 @@
-//! Tokens that a person has already, by a pipe or typed at the terminal.
+//! Tokens that a person already has, by a pipe or typed at the terminal.
 
 use serde_json::json;
 

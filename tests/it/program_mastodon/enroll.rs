@@ -1,4 +1,4 @@
-//! Signing in and out, and what one does with an account in between.
+//! Signing in and out, and what a person does with the account in between.
 
 use std::net::{Ipv4Addr, TcpListener};
 

@@ -1,4 +1,4 @@
-//! Doubts, and how they are settled on each kind of server: nothing twice, nothing lost, and no secret in the log.
+//! Unknown outcomes on each kind of server: nothing twice, nothing lost, and no secret in the log.
 
 use std::process::Stdio;
 

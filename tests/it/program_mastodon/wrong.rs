@@ -1,4 +1,4 @@
-//! What people and servers get wrong, and what they are told.
+//! Mistakes of people and servers, and the messages about them.
 
 use serde_json::{Value, json};
 

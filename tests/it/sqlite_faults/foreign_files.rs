@@ -1,4 +1,4 @@
-//! What else may lie where the ledger should be: each gets a clear error, and is left as it was.
+//! Other files in the place of the ledger: each gets a clear error and is left as it was.
 
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A damaged ledger: opening it as the sender fails at once, and nothing is mended or made anew.
+//! A damaged ledger: opening it as the sender fails at once, and nothing is repaired or made anew.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,4 +1,4 @@
-//! A write-ahead log beside a ledger that is not its own: SQLite would write it into the ledger.
+//! A write-ahead log that belongs to another ledger: SQLite would write it into this one.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! A ledger whose files are removed or replaced while it is held.
+//! A ledger whose files are removed or replaced while it is open.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! The rules stand in the tables too, for every tool that opens the file.
+//! The rules are in the tables, too, for every tool that opens the file.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::post::{Post, State};

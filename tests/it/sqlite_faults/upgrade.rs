@@ -1,4 +1,4 @@
-//! A ledger of the first flockd, brought up to date with nothing lost.
+//! A ledger of the first flockd is upgraded, with nothing lost.
 
 use flockd::flock::account::Account;
 use flockd::flock::post::{Post, State};

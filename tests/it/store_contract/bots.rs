@@ -1,4 +1,4 @@
-//! What a ledger keeps of a bot: its schedule, its name, its account.
+//! Bots: schedule, name, account.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::account::{Account, TextLimits};

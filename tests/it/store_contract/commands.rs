@@ -1,4 +1,4 @@
-//! Wishes: written down by a command, claimed and answered by the sender, or canceled.
+//! Commands: submitted by a client, claimed and finished by the sender, or canceled.
 
 use flockd::store::{Command, CommandKind, CommandResult};
 
@@ -9,7 +9,7 @@ fn answer(message: &str) -> CommandResult {
     CommandResult::new(true, message, None)
 }
 
-pub(super) async fn wishes_are_open_oldest_first(ledger: Ledger) {
+pub(super) async fn commands_are_open_oldest_first(ledger: Ledger) {
     let (late, early, middle) = (wish(30), wish(10), wish(20));
     for wish in [&late, &early, &middle] {
         ledger.other.submit_command(wish).await.unwrap();
@@ -54,7 +54,7 @@ impl Model {
     }
 }
 
-pub(super) async fn every_order_of_take_answer_and_withdraw(ledger: Ledger) {
+pub(super) async fn every_order_of_claim_finish_and_cancel(ledger: Ledger) {
     let acts = [Act::Take, Act::Answer, Act::Withdraw];
     for first in acts {
         for second in acts {
@@ -84,7 +84,7 @@ async fn tell(ledger: &Ledger, acts: [Act; 3]) {
     }
 }
 
-pub(super) async fn what_was_wished_comes_back_as_it_was(ledger: Ledger) {
+pub(super) async fn a_command_comes_back_as_it_was(ledger: Ledger) {
     let text = Some("\"quotes\", 'more', a line\nbreak and \u{1f426}".to_owned());
     let wants = [
         CommandKind::Post { bot: "walt".to_owned(), text },

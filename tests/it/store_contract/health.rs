@@ -1,4 +1,4 @@
-//! What watching over a flock asks of a ledger: who is late, and of what people were told.
+//! What health and alerts need: which bots are late, and which alerts were delivered.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! Which account said what, and who had it first.
+//! Which account said what, and which bot had it first.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::account::Account;

@@ -1,4 +1,4 @@
-//! Where accounts and credentials go when bots are renamed.
+//! Accounts and credentials of renamed bots.
 
 use flockd::store::StoreError;
 

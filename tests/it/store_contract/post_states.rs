@@ -1,4 +1,4 @@
-//! The states of a post: every edge can be gone, nothing else can, and what happens on the way is counted.
+//! The states of a post: every legal transition works, no other does, and attempts and errors are counted.
 
 use std::collections::HashSet;
 

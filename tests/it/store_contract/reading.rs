@@ -1,4 +1,4 @@
-//! What a ledger tells: where a bot stands, which posts there are, and a copy of it all.
+//! Queries: a bot's record, filtered posts, and copies.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What settling needs to know, what was spent, pauses, and ledgers that were put back from a copy.
+//! Settling: known ids, money spent, pauses, and ledgers that were restored from a backup.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Exports and imports: what one ledger hands over, another takes in, all of it or nothing.
+//! Export and import: what one ledger exports another imports, all of it or nothing.
 
 use std::io::Cursor;
 use std::ops::ControlFlow;

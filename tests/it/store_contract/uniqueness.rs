@@ -1,5 +1,4 @@
-//! What is used once: a slot, a line in a round, the place of a bot's open post. Also between two who
-//! work with the ledger at the same time.
+//! Uniqueness: a slot, a line in a round, a bot's open post. Also with two clients at the same time.
 
 use flockd::flock::post::{Cause, Move, Post, State};
 use flockd::store::{Beginning, BotRecord, Draft, Filter, StoreError};

@@ -1,4 +1,4 @@
-//! Answers for the scripts of networks, and what looks at them show.
+//! Answers for scripted networks, and results of probes.
 
 use chrono::{DateTime, Utc};
 use flockd::flock::NetworkKind;

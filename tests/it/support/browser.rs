@@ -1,5 +1,5 @@
-//! A browser that knows just enough: it keeps cookies and follows redirects. What the person does on a page is
-//! up to the server that shows it. And a machine that has one: where `xdg-open` opens nothing, but tells.
+//! A minimal browser that keeps cookies and follows redirects; the fake server decides what its person does. And a machine with
+//! a screen, whose `xdg-open` opens nothing but reports the address.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

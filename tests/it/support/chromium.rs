@@ -1,5 +1,5 @@
-//! A real browser, Chromium, driven by its own driver: what a person sees on the dashboard's pages, and does there. It reaches
-//! this machine and nothing else.
+//! A real browser, Chromium, driven by chromedriver: what a person sees and does on the pages of the dashboard. It reaches this
+//! machine only.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;

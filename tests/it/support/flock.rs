@@ -1,4 +1,4 @@
-//! Bots and poems to play with.
+//! Bots and poems.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Answers that prove nothing, because they are not the API's: pages of proxies, errors of gateways, successes of
-//! others, and the API's own words where a proxy has cut or relabelled them.
+//! Answers that don't come from the API: error pages of proxies and gateways, successes of something else, and the API's own
+//! words, cut or relabeled by a proxy.
 
 use super::fake_server::Reply;
 

@@ -1,5 +1,5 @@
-//! A server that is told things: a webhook, or a URL that hears heartbeats. It keeps what it was sent until a test asks,
-//! and misbehaves on command. Dropping it ends it.
+//! A webhook, or a URL for heartbeats. It keeps what it receives until a test asks, and misbehaves on command. Dropping it ends
+//! it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,5 @@
-//! What tests share: a clock that stands still and a fixture with a running engine, the real program in a
-//! folder of its own or in a terminal, a fixture with a running alert monitor, a fake X, one that is
-//! not ours and one that is told things, a browser, and things to post.
+//! What tests share: manual clocks, a running engine or alert monitor with what they need, the real program in a folder or a
+//! terminal, fake servers, real servers that are not ours, browsers, and posts.
 
 pub mod alert_fixture;
 mod answers;

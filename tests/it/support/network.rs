@@ -1,4 +1,4 @@
-//! A network that follows a script, and remembers what it was sent.
+//! A network that follows a script and records what it is sent.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};

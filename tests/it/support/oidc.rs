@@ -1,5 +1,5 @@
-//! An OAuth 2.0 server that is not ours, npm's oidc-provider, as a child process: `tests/rigs/oidc`. It has X's
-//! paths or Mastodon's, and a person at the browser who agrees at once. `tests/run` installs it; dropping it ends it.
+//! A real OAuth 2.0 server, npm's oidc-provider, as a child process: `tests/rigs/oidc`. It has X's paths or Mastodon's, and
+//! its person at the browser agrees at once. `tests/run` installs it; dropping it ends it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

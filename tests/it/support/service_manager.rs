@@ -1,4 +1,4 @@
-//! A service manager: a real socket of datagrams, on which a daemon says how it is (sd_notify(3)).
+//! A service manager: a real datagram socket to which a daemon reports (sd_notify(3)).
 
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;

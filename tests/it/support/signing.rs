@@ -1,5 +1,5 @@
-//! Bots that sign in with the real program: the flock that they belong to, the person at terminal and browser,
-//! and a hand in the ledger behind flockd's back.
+//! Signing bots in with the real program: the flock, the person at terminal and browser, and access to the ledger behind
+//! flockd's back.
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};

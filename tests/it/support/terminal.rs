@@ -1,4 +1,4 @@
-//! The real program in a terminal of its own, with a person in front of it who reads, types and presses keys.
+//! The real program in a terminal, with a person who reads, types and presses keys.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;

@@ -1,4 +1,4 @@
-//! Connections that misbehave on command: below HTTP, where a well-behaved server library can't reach.
+//! Connections that misbehave below HTTP, where a well-behaved server library can't.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What is there when all is over, on the network, in the feed and in the ledger, and what is wrong with it.
+//! What is left at the end, on the network, in the feed and in the ledger, and what is wrong with it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! The flock that is tortured: its bots, their poems, and how it comes to rest in the end.
+//! The flock: its bots, their poems, and how it comes to rest.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! One life of a daemon, from its start to the kill, and where the kill falls.
+//! One run of a daemon, from its start to the kill.
 
 use std::os::unix::process::ExitStatusExt as _;
 

@@ -1,5 +1,4 @@
-//! The networks on which a flock is tortured, each behind its stand-in; or, where there is one that is not ours, behind
-//! what stands before it.
+//! The networks: fakes, and a real PDS behind a proxy.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;

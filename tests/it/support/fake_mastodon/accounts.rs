@@ -1,4 +1,4 @@
-//! Who one is, and how the account looks.
+//! Accounts and their profiles.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Registering an app, and what it is told of itself.
+//! Registration of apps.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Bots' clients for the fake, as the daemon makes them.
+//! Clients for the fake, as the daemon makes them.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The `Idempotency-Key` in three ways.
+//! The `Idempotency-Key`, as each kind of server treats it.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Signing in: the page on which a person agrees, the code, tokens, and their end.
+//! OAuth: the page on which a person agrees, codes, tokens, and revocation.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use chrono::{DateTime, TimeDelta, Utc};

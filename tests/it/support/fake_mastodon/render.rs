@@ -1,4 +1,4 @@
-//! A text as HTML, as each server writes it.
+//! A text as HTML, as each server renders it.
 
 use super::Software;
 

@@ -1,4 +1,4 @@
-//! What the server says of itself: software, limits, name.
+//! The instance: software, limits, name.
 
 use serde_json::{Value, json};
 

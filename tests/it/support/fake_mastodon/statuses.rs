@@ -1,4 +1,4 @@
-//! Statuses: made, shown, deleted.
+//! Statuses: created, shown, deleted.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What a stand-in does on command instead of what its network would do.
+//! Misbehavior on command, in place of what the network would do.
 
 use std::collections::{HashMap, VecDeque};
 

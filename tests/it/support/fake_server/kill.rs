@@ -1,4 +1,4 @@
-//! Processes that die on command, each at one step of a request of theirs.
+//! Processes that are killed on command, at a given step of a request.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};

@@ -1,6 +1,5 @@
-//! What the servers that stand in for networks have in common: they listen on 127.0.0.1, write down what they are
-//! asked, misbehave on command, and kill on command the process that asks. What a network would do with a
-//! request, its own stand-in knows ([`FakeNetwork`]).
+//! What fake servers of networks share: they listen on 127.0.0.1, record requests, misbehave on command, and kill the process
+//! that makes a request on command. The network's own part is a [`FakeNetwork`].
 
 mod behaviour;
 mod kill;

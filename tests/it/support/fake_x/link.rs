@@ -1,4 +1,4 @@
-//! How X shows a text: three characters escaped, and every link replaced by a short one of its own.
+//! How X shows a text: it escapes three characters and shortens every link.
 
 use sha2::{Digest as _, Sha256};
 

@@ -1,4 +1,4 @@
-//! Signing in with OAuth 1.0a: request token, the page, access token; and the check of every signature.
+//! OAuth 1.0a: request token, the page, access token; and the check of every signature.
 
 use super::super::rfc5849::{self, Parameters};
 use super::people::Person;

@@ -1,5 +1,5 @@
-//! Signing in with OAuth 2.0: the page (PKCE with S256 required), the code's exchange, renewal with tokens
-//! that serve once, revocation; and the check of bearer tokens.
+//! OAuth 2.0: the page (PKCE with S256 required), the exchange of the code, renewal with refresh tokens that work once,
+//! revocation; and the check of bearer tokens.
 
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use chrono::{DateTime, TimeDelta, Utc};

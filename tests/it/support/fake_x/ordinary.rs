@@ -1,4 +1,4 @@
-//! What X does with a request when nothing else is commanded: who may ask, who one is, posts.
+//! Routing: who may make a request, `/2/users/me`, and posts.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};

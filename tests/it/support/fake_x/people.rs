@@ -1,4 +1,4 @@
-//! Who has an account, who sits at the browser, and all the secrets that there are.
+//! Accounts, the person at the browser, and all secrets that exist.
 
 use super::super::Credentials;
 use flockd::flock::secret::Secret;

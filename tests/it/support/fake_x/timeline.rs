@@ -1,5 +1,5 @@
-//! An account's posts, newest first, as X shows them to a client that is not sure what became of one. X asks money for
-//! each post that it returns, so they are counted. Going back a page (`previous_token`) is not offered.
+//! An account's timeline, newest first. X charges for each post that it returns, so they are counted. Going back a page
+//! (`previous_token`) is not offered.
 
 use std::collections::HashMap;
 

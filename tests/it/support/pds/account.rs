@@ -1,4 +1,4 @@
-//! Accounts on the PDS, what becomes of them, and what they have written.
+//! Accounts on the PDS: taken down, deactivated, renamed; and their records.
 
 use std::sync::atomic::Ordering;
 

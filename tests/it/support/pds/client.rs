@@ -1,4 +1,4 @@
-//! A client on Bluesky that is signed in, for an account of the PDS, by way of a proxy of its own.
+//! A Bluesky client that is signed in to an account of the PDS, through a proxy of its own.
 
 use std::sync::Arc;
 use std::time::Duration;

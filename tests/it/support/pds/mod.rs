@@ -1,6 +1,5 @@
-//! A Bluesky PDS that is not ours, npm's @atproto/pds with a PLC directory, as a child process: `tests/rigs/pds`.
-//! Tests share one, each with accounts of its own; between it and what is tested stands a [`PdsProxy`] that a test has for
-//! itself. `tests/run` installs it; it ends with the process.
+//! A real Bluesky PDS, npm's @atproto/pds with a PLC directory, as a child process: `tests/rigs/pds`. Tests share one, each with
+//! accounts of its own and a [`PdsProxy`] in front of it. `tests/run` installs it; it ends with the process.
 
 mod account;
 mod client;

@@ -1,6 +1,6 @@
-//! What stands between the PDS and what is tested: it hands on every request and every answer, except where it is told
-//! to misbehave, or to kill the process that asks ([`FakeServer`]). To those who come by it, it is the PDS, the directory and the
-//! place where handles are resolved: the documents that it hands on name itself as the server.
+//! A proxy in front of the PDS: it passes requests and answers on, except where it is told to misbehave or to kill the process
+//! that asks ([`FakeServer`]). For its clients it is PDS, directory and handle resolver at once: documents that it
+//! passes on name it as the server.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
