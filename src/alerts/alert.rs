@@ -76,11 +76,11 @@ impl Alert {
     /// The alert for a bot that needs a person; `None` if it needs none.
     pub(super) fn of_health(bot: &Bot, health: &Health, now: DateTime<Utc>) -> Option<Self> {
         let message =
-            health.reason.as_ref().map_or_else(|| format!("it is {}", health.condition), Message::to_string);
+            health.reason.as_ref().map_or_else(|| format!("it is {}", health.state), Message::to_string);
         let cause = cause(health);
-        let headline = format!("needs a person, it is {}", health.condition);
+        let headline = format!("needs a person, it is {}", health.state);
         let alert = Self::of_bot(bot, cause, &headline, message, now);
-        health.needs_person.then_some(Self { state: Some(health.condition), lasts: true, ..alert })
+        health.needs_person.then_some(Self { state: Some(health.state), lasts: true, ..alert })
     }
 
     /// The alert for something that happened to a bot that keeps posting; `None` if there is nothing to report.
@@ -215,7 +215,7 @@ const PANICKED: &str =
 
 /// One word for the bot's trouble: its state, or, if it is suspended, the reason for that.
 fn cause(health: &Health) -> &'static str {
-    match (health.condition, health.record.as_ref().and_then(suspending)) {
+    match (health.state, health.record.as_ref().and_then(suspending)) {
         (HealthState::Suspended, None) if health.clock_was_ahead => CLOCK,
         (HealthState::Suspended, Some(cause)) if !health.signed_out => cause.as_str(),
         (HealthState::Suspended, _) => Cause::SignIn.as_str(),

@@ -81,7 +81,7 @@ fn matters(event: &Event) -> bool {
         | Event::NotSignedIn { .. }
         | Event::NotCaughtUp { .. }
         | Event::Paused { why: Some(_), .. }
-        | Event::Held { .. }
+        | Event::AppCooldown { .. }
         | Event::Reloaded(_)
         | Event::NotReloaded { .. }
         | Event::LedgerTrouble { .. }

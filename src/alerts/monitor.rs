@@ -156,7 +156,7 @@ impl Monitor {
     async fn hear(&mut self, QueuedEvent { event, at, uptime }: &QueuedEvent) {
         match event {
             Event::LedgerTrouble { problem, .. } => self.trouble(problem, *at, *uptime),
-            Event::Held { app, until, reason } => {
+            Event::AppCooldown { app, until, reason } => {
                 self.deliveries.put(&Alert::of_hold(app, *until, reason, *at));
             }
             Event::NotReloaded { complaints } => {
@@ -183,7 +183,7 @@ impl Monitor {
             return;
         }
         let health = health_by(&self.poem_cache, Some(&*self.store), bot, self.clock.now()).await;
-        let state = health.ok().map(|health| health.condition);
+        let state = health.ok().map(|health| health.state);
         self.deliveries.put(&Alert { state, ..alert });
     }
 
@@ -208,13 +208,13 @@ impl Monitor {
             Err(error) => return self.trouble(&error.to_string(), self.clock.now(), self.clock.uptime()),
         };
         // So does one whose clock is set while it boots.
-        let may_pass = health.condition == HealthState::Overdue || health.clock_was_ahead;
+        let may_pass = health.state == HealthState::Overdue || health.clock_was_ahead;
         let moment = may_pass && !self.late_twice.contains(&bot.name);
         self.note(bot, health.needs_person && !moment);
         match Alert::of_health(bot, &health, now) {
             Some(alert) if !moment => self.deliveries.put(&alert),
             Some(_) => {}
-            None => self.is_well(bot, health.condition),
+            None => self.is_well(bot, health.state),
         }
     }
 
@@ -256,7 +256,7 @@ impl Monitor {
             let health = health_by(&self.poem_cache, Some(&*self.store), &bot, self.clock.now()).await;
             if let Some(health) = health.ok().filter(|health| !health.needs_person) {
                 self.note(&bot, false);
-                self.is_well(&bot, health.condition);
+                self.is_well(&bot, health.state);
             }
         }
     }

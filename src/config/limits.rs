@@ -118,17 +118,17 @@ pub(super) fn limits(section: &mut Section<'_, '_>) -> Budget {
 /// An amount of US dollars, in milli-dollars.
 fn money(section: &mut Section<'_, '_>, key: &'static str) -> Option<u64> {
     let Found { value, line } = section.value(key)?;
-    let mills = match value {
+    let milli_dollars = match value {
         DeValue::Integer(whole) => {
             u64::from_str_radix(whole.as_str(), whole.radix()).ok().and_then(|whole| whole.checked_mul(1_000))
         }
-        DeValue::Float(amount) => mills(amount.as_str()),
+        DeValue::Float(amount) => milli_dollars(amount.as_str()),
         other => {
             section.mistyped(key, "an amount of US dollars, like 25 or 12.50", other, line);
             return None;
         }
     };
-    let fitting = mills.filter(|mills| (1..=MOST_DOLLARS * 1_000).contains(mills));
+    let fitting = milli_dollars.filter(|amount| (1..=MOST_DOLLARS * 1_000).contains(amount));
     if fitting.is_none() {
         let range = format!("from 0.001 to {MOST_DOLLARS}, with up to {DECIMALS} decimals");
         section.error(Some(line), format!("`{key}` must be US dollars {range}"));
@@ -137,7 +137,7 @@ fn money(section: &mut Section<'_, '_>, key: &'static str) -> Option<u64> {
 }
 
 /// The milli-dollars of a decimal number. The text is parsed directly, because binary fractions can't represent cents.
-fn mills(text: &str) -> Option<u64> {
+fn milli_dollars(text: &str) -> Option<u64> {
     let (whole, fraction) = text.strip_prefix('+').unwrap_or(text).split_once('.')?;
     let fraction = fraction.trim_end_matches('0');
     let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn money_is_read_to_the_last_thousandth() {
-        let check = |text: &str, expect: Option<u64>| assert_eq!(mills(text), expect, "{text}");
+        let check = |text: &str, expect: Option<u64>| assert_eq!(milli_dollars(text), expect, "{text}");
         check("12.5", Some(12_500));
         check("0.015", Some(15));
         check("+1.0", Some(1_000));

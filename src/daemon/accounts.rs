@@ -66,7 +66,7 @@ pub enum NotRegistered {
 }
 
 impl AccountAccess {
-    /// Opens the flock's ledger as a client, next to the lease owner. Returns `None` if there is no ledger yet, in
+    /// Opens the flock's ledger as a client, next to its owner. Returns `None` if there is no ledger yet, in
     /// which case no bot is signed in.
     pub async fn open(
         flock: &Flock,
@@ -161,7 +161,7 @@ impl AccountAccess {
 
     /// The tokens with which a bot's requests are authorized.
     pub async fn tokens(&self, visit: &AccountSession) -> Result<Tokens, NotReady> {
-        let held = self.keeper.held(&visit.bound()?).await?;
+        let held = self.keeper.stored(&visit.bound()?).await?;
         Ok(net::require_tokens(held.tokens.as_ref())?.clone())
     }
 
@@ -194,7 +194,7 @@ async fn ledger(database: &str, clock: &dyn Clock) -> Result<(Sqlite, Option<Pat
         match Sqlite::open_as_client(database).await {
             Ok(Some(ledger)) => return Ok((ledger, made)),
             Ok(None) => {}
-            // An older flockd may have written it; a process that can take the lease upgrades it.
+            // An older flockd may have written it; a process that can own it upgrades it.
             Err(error) => trouble = Some(error),
         }
         match Sqlite::open_as_owner(database).await {
@@ -202,7 +202,7 @@ async fn ledger(database: &str, clock: &dyn Clock) -> Result<(Sqlite, Option<Pat
                 made = held.made_anew().map(Path::to_path_buf);
                 held.close().await;
             }
-            // Another process was faster and holds the lease.
+            // Another process was faster and owns the ledger.
             Err(StoreError::Locked(_)) => clock.sleep(PAUSE).await,
             Err(error) => return Err(trouble.unwrap_or(error)),
         }

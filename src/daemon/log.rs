@@ -277,7 +277,7 @@ fn log_flock(event: &Event) {
                 "stopped with posts in flight: they will be unknown at the next start"
             );
         }
-        Event::Held { app, until, reason } => {
+        Event::AppCooldown { app, until, reason } => {
             let until = until.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
             tracing::error!(app, until, "nothing is sent under this app for now: {reason}");
         }

@@ -268,7 +268,7 @@ async fn serve(listener: TcpListener, site: Site, closed: oneshot::Receiver<()>)
     }
 }
 
-/// Executes commands without a daemon. The caller has made sure that no process holds the lease. The replies are in the
+/// Executes commands without a daemon. The caller has made sure that no process owns the ledger. The replies are in the
 /// order of the commands.
 pub async fn grant(
     setting: DaemonOptions,

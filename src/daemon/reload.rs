@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::config::{self, Examined, SourceSpans, Written, secret};
 use crate::engine::Engine;
-use crate::engine::poems::PoemReader;
+use crate::engine::poems::PoemReport;
 use crate::files::Fingerprint;
 use crate::flock::changes::Changes;
 use crate::flock::event::Event;
@@ -196,7 +196,7 @@ impl Reloader {
     }
 
     /// Reads the poems of a flock. Waits for a poem that is still being written, because its errors must be known.
-    async fn poems(&self, flock: &Flock) -> PoemReader {
+    async fn poems(&self, flock: &Flock) -> PoemReport {
         let end = self.works.clock.uptime() + LONGEST_REST;
         loop {
             let poems = self.engine.read_poems(&flock.bots).await;

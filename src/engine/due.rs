@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_went_back_waits_for_what_was_not_considered_yet() {
+    fn a_clock_that_went_back_waits_for_slots_after_the_last() {
         let bot = bot("*/10 * * * *");
         assert_eq!(due(&bot, at("12:10:00"), at("11:10:00")), Due::NotBefore(at("12:20:00")));
         assert_eq!(due(&bot, at("12:10:00"), DateTime::UNIX_EPOCH), Due::NotBefore(at("12:20:00")));
@@ -206,7 +206,7 @@ mod tests {
 
     proptest! {
         /// For any schedule, night and delay, the newest slot whose time has come is due, the slots before it were missed,
-        /// and moving the cursor to it leaves nothing due.
+        /// and advancing the last slot to it leaves nothing due.
         #[test]
         fn the_newest_is_due_and_the_others_missed(
             schedule in prop::sample::select(vec![

@@ -37,7 +37,7 @@ pub(super) struct SendLimits {
 /// What the bots of an app share; those of a network without apps are one app here.
 #[derive(Debug, Default)]
 struct GroupState {
-    held: Option<Cooldown>,
+    cooldown: Option<Cooldown>,
     pacer: Pacer,
     budget_lock: Arc<BudgetLock>,
 }
@@ -48,7 +48,7 @@ type BudgetLock = tokio::sync::Mutex<()>;
 /// What the engine remembers of a bot, for as long as it runs.
 #[derive(Debug, Default)]
 pub(super) struct SendHistory {
-    held: Mutex<Option<Cooldown>>,
+    cooldown: Mutex<Option<Cooldown>>,
     /// When it sent, by uptime, in the last hour.
     sent: Mutex<VecDeque<Duration>>,
 }
@@ -64,7 +64,7 @@ impl SendHistory {
 
     /// Forgets the cooldown: the bot posts to another network from now on.
     pub(super) fn forget_cooldown(&self) {
-        *locked(&self.held) = None;
+        *locked(&self.cooldown) = None;
     }
 
     fn sent_last_hour(&self, uptime: Duration) -> usize {
@@ -97,17 +97,17 @@ impl SendLimits {
     pub(super) fn note_cooldowns(
         &self,
         bound: &BoundBot,
-        holds: Vec<Cooldown>,
+        cooldowns: Vec<Cooldown>,
         now: DateTime<Utc>,
     ) -> Option<Cooldown> {
         let mut news = None;
-        for hold in holds {
-            match hold.scope {
-                LimitScope::Bot => drop(longer(&mut locked(&bound.memory.sends.held), hold, now)),
+        for cooldown in cooldowns {
+            match cooldown.scope {
+                LimitScope::Bot => drop(longer(&mut locked(&bound.memory.sends.cooldown), cooldown, now)),
                 LimitScope::App => {
                     let mut groups = locked(&self.groups);
                     let group = groups.entry(bound.bot.limit_group().to_owned()).or_default();
-                    news = longer(&mut group.held, hold, now).or(news);
+                    news = longer(&mut group.cooldown, cooldown, now).or(news);
                 }
             }
         }
@@ -116,17 +116,18 @@ impl SendLimits {
 
     /// Why nothing should be sent for this bot now, and until when.
     pub(super) fn cooldown(&self, bound: &BoundBot, now: DateTime<Utc>) -> Option<Rejection> {
-        let of_app = locked(&self.groups).get(bound.bot.limit_group()).and_then(|group| group.held.clone());
-        let of_bot = locked(&bound.memory.sends.held).clone();
-        let holds = of_app.into_iter().chain(of_bot).filter(|hold| hold.until > now);
-        holds.max_by_key(|hold| hold.until).map(|hold| until(hold.why, hold.until))
+        let of_app =
+            locked(&self.groups).get(bound.bot.limit_group()).and_then(|group| group.cooldown.clone());
+        let of_bot = locked(&bound.memory.sends.cooldown).clone();
+        let cooldowns = of_app.into_iter().chain(of_bot).filter(|cooldown| cooldown.until > now);
+        cooldowns.max_by_key(|cooldown| cooldown.until).map(|cooldown| until(cooldown.why, cooldown.until))
     }
 
     /// Lets all bots of the app send again, because the reason for the cooldown may be gone.
     pub(super) fn clear_cooldown(&self, bound: &BoundBot) {
-        *locked(&bound.memory.sends.held) = None;
+        *locked(&bound.memory.sends.cooldown) = None;
         if let Some(group) = locked(&self.groups).get_mut(bound.bot.limit_group()) {
-            group.held = None;
+            group.cooldown = None;
         }
     }
 }
@@ -136,11 +137,11 @@ fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Keeps the cooldown that lasts longer. Returns the new one if there was none.
-fn longer(held: &mut Option<Cooldown>, new: Cooldown, now: DateTime<Utc>) -> Option<Cooldown> {
-    let before = held.take().filter(|held| held.until > now);
+fn longer(cooldown: &mut Option<Cooldown>, new: Cooldown, now: DateTime<Utc>) -> Option<Cooldown> {
+    let before = cooldown.take().filter(|cooldown| cooldown.until > now);
     let is_new = before.is_none();
-    *held = before.into_iter().chain([new]).max_by_key(|hold| hold.until);
-    held.clone().filter(|_| is_new)
+    *cooldown = before.into_iter().chain([new]).max_by_key(|cooldown| cooldown.until);
+    cooldown.clone().filter(|_| is_new)
 }
 
 /// Why nothing may be sent until then.
@@ -235,7 +236,7 @@ mod budget_tests {
     #[test]
     fn money_is_spent_up_to_the_last_cent() {
         let budget = Budget { milli_dollars_per_month: Some(30_000), ..Budget::default() };
-        let spent = |mills| over_month(&budget, Spent { posts: 1, milli_dollars: mills }, 15);
+        let spent = |milli_dollars| over_month(&budget, Spent { posts: 1, milli_dollars }, 15);
         assert_eq!(spent(29_985), None);
         assert_eq!(spent(29_986).unwrap(), "29.986 of 30.00 US dollars a month, and this post costs 0.015");
     }

@@ -36,7 +36,7 @@ use crate::flock::{Bot, BotName, NetworkKind};
 use crate::net::{self, Cooldown, Network, Rejection};
 use crate::sources::PoemCache;
 use crate::store::vault::Vault;
-use crate::store::{BotRecord, Entry, Store, StoreError, health_state};
+use crate::store::{BotEntry, BotRecord, Store, StoreError, health_state};
 use limits::{SendHistory, SendLimits};
 use run::Handover;
 use tokens::TokenManager;
@@ -58,7 +58,7 @@ pub struct Engine {
     turned_at: AtomicU64,
     /// When the first bot is looked at next, in milliseconds since 1970.
     due: AtomicI64,
-    /// How many bots have a task that the loop has not yet seen end.
+    /// How many runs of bots the loop has not yet seen end.
     busy: AtomicUsize,
     /// The longest sleep of the loop.
     max_sleep: Duration,
@@ -214,11 +214,11 @@ impl Engine {
     /// missing here would not be reconciled after a restore.
     pub async fn take_over(&self, flock: &[Arc<Bot>]) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let entries: Vec<Entry> = flock.iter().map(|bot| entry(bot)).collect();
+        let entries: Vec<BotEntry> = flock.iter().map(|bot| entry(bot)).collect();
         let others = flock.iter().filter(|bot| self.bound_bot(bot.name.as_str()).is_none());
         let others = others.map(|bot| (bot.name.clone(), bot.clone())).collect();
         *self.others.write().unwrap_or_else(PoisonError::into_inner) = others;
-        for not in self.store.enter(&entries, now).await? {
+        for not in self.store.upsert_bots(&entries, now).await? {
             self.events.emit(&Event::NotRenamed { bot: not.bot, was: not.was });
         }
         for post in self.store.take_over(now).await? {
@@ -272,10 +272,10 @@ impl Engine {
     }
 
     /// Notes what an answer says about later requests.
-    fn note_cooldowns(&self, bound: &BoundBot, holds: Vec<Cooldown>) {
-        if let Some(hold) = self.limits.note_cooldowns(bound, holds, self.clock.now()) {
+    fn note_cooldowns(&self, bound: &BoundBot, cooldowns: Vec<Cooldown>) {
+        if let Some(cooldown) = self.limits.note_cooldowns(bound, cooldowns, self.clock.now()) {
             let app = bound.bot.limit_group().to_owned();
-            self.events.emit(&Event::Held { app, until: hold.until, reason: hold.why.reason });
+            self.events.emit(&Event::AppCooldown { app, until: cooldown.until, reason: cooldown.why.reason });
         }
     }
 
@@ -357,7 +357,7 @@ fn millis(uptime: Duration) -> u64 {
 }
 
 /// A bot as the ledger is told of it. The delay does not belong to the schedule: changing it begins nothing anew.
-fn entry(bot: &Bot) -> Entry {
+fn entry(bot: &Bot) -> BotEntry {
     let schedule = format!("{} {}", bot.schedule.text(), bot.schedule.zone());
-    Entry { name: bot.name.clone(), was: bot.was.clone(), schedule }
+    BotEntry { name: bot.name.clone(), was: bot.was.clone(), schedule }
 }

@@ -89,7 +89,7 @@ async fn unclear(run: &BotRun<'_>, post: &Post, rejection: &Rejection) -> Result
 
 /// Whether a bot of the same app, or of the same network where it has no apps, has posted since a post was planned.
 async fn accepted_since(run: &BotRun<'_>, post: &Post) -> Result<bool, StoreError> {
-    let mates = run.engine.all_members();
+    let mates = run.engine.all_bots();
     let mates: Vec<_> =
         mates.iter().filter(|mate| mate.bot.limit_group() == run.bound.bot.limit_group()).collect();
     let newest = Filter {

@@ -20,7 +20,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How the poems of a flock are.
 #[derive(Debug, Default)]
-pub struct PoemReader {
+pub struct PoemReport {
     /// What is wrong with those that can't be read now, each with the first bot that reads it.
     pub broken: Vec<(Arc<Bot>, SourceError)>,
     /// When to look again, if a poem is being written.
@@ -62,8 +62,8 @@ impl Engine {
     }
 
     /// Looks at the poems of these bots, and tells what has changed in them.
-    pub async fn read_poems(&self, bots: &[Arc<Bot>]) -> PoemReader {
-        let (mut seen, mut poems) = (HashSet::new(), PoemReader::default());
+    pub async fn read_poems(&self, bots: &[Arc<Bot>]) -> PoemReport {
+        let (mut seen, mut poems) = (HashSet::new(), PoemReport::default());
         for bot in bots {
             if seen.insert((&bot.poem, bot.split)) {
                 let Reading { problem, unsettled, .. } = self.look_at_poem(bot).await;

@@ -1,7 +1,7 @@
 //! The loop: a heap of wake-ups, posts in flight, commands, shutdown, and how a reload hands over another flock.
 //!
-//! A reload takes effect between two rounds. Each bot keeps its task, its memory and its next wake-up, under its old name if
-//! it was renamed; a bot that has left keeps its task until that has ended, so no bot ever has two.
+//! A reload takes effect between two rounds. Each bot keeps its run, its memory and its next wake-up, under its old name if
+//! it was renamed; a bot that has left stays until its run has ended, so no bot ever has two.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -21,7 +21,7 @@ use super::{BoundBot, Engine, entry, tick, tokens};
 use crate::flock::event::Event;
 use crate::flock::post::PostId;
 use crate::flock::{Bot, BotName};
-use crate::store::{Command, Entry, StoreError};
+use crate::store::{BotEntry, Command, StoreError};
 
 /// The most posts in flight at once for one app, or for a network without apps: at a third of a second each
 /// that is some two hundred a second, more than any network takes, and few enough sockets for the smallest
@@ -51,9 +51,9 @@ impl Engine {
 /// What the loop keeps.
 pub(super) struct Scheduler {
     pub(super) engine: Arc<Engine>,
-    pub(super) bots: HashMap<BotName, BotTask>,
+    pub(super) bots: HashMap<BotName, ScheduledBot>,
     pub(super) wakes: BinaryHeap<Reverse<(DateTime<Utc>, BotName)>>,
-    tasks: JoinSet<Ended>,
+    runs: JoinSet<EndedRun>,
     gates: HashMap<String, Arc<Semaphore>>,
     pub(super) seen: HashSet<PostId>,
     seen_at: DateTime<Utc>,
@@ -64,22 +64,22 @@ pub(super) struct Scheduler {
 }
 
 /// A bot's entry in the loop: its client, when it wakes next, and the commands that wait for it.
-pub(super) struct BotTask {
+pub(super) struct ScheduledBot {
     pub(super) bound: Arc<BoundBot>,
     pub(super) busy: bool,
-    /// The bot changed while its task was running, so the wake-up that the task returns is out of date.
+    /// The bot changed during its run, so the wake-up that the run returns is out of date.
     pub(super) changed: bool,
-    /// The bot was removed from the flock; this entry stays until its running task ends.
+    /// The bot was removed from the flock; this entry stays until its run ends.
     pub(super) leaves: bool,
     pub(super) wake: Wake,
     pub(super) commands: VecDeque<Command>,
 }
 
-/// A bot's task that has ended: the bot, the command it was for if any, and the result: the next wake-up, an error of the
+/// A bot's run that has ended: the bot, the command it was for if any, and the result: the next wake-up, an error of the
 /// ledger, or a panic.
-type Ended = (BotName, Option<PostId>, std::thread::Result<Result<Wake, StoreError>>);
+type EndedRun = (BotName, Option<PostId>, std::thread::Result<Result<Wake, StoreError>>);
 
-impl BotTask {
+impl ScheduledBot {
     pub(super) const fn new(bound: Arc<BoundBot>, wake: Wake) -> Self {
         Self { bound, busy: false, changed: false, leaves: false, wake, commands: VecDeque::new() }
     }
@@ -87,16 +87,16 @@ impl BotTask {
 
 impl Scheduler {
     fn new(engine: Arc<Engine>) -> Self {
-        let tasks = engine.all_members().into_iter().map(|bound| {
+        let scheduled = engine.all_bots().into_iter().map(|bound| {
             let name = bound.bot.name.clone();
-            (name, BotTask::new(bound, None))
+            (name, ScheduledBot::new(bound, None))
         });
         let now = engine.clock.now();
         Self {
-            bots: tasks.collect(),
+            bots: scheduled.collect(),
             engine,
             wakes: BinaryHeap::new(),
-            tasks: JoinSet::new(),
+            runs: JoinSet::new(),
             gates: HashMap::new(),
             seen: HashSet::new(),
             seen_at: now,
@@ -110,8 +110,8 @@ impl Scheduler {
         let (engine, clock) = (self.engine.clone(), self.engine.clock.clone());
         tokio::pin!(shutdown);
         let introduce = async {
-            for task in self.bots.values() {
-                engine.introduce(&task.bound).await;
+            for scheduled in self.bots.values() {
+                engine.introduce(&scheduled.bound).await;
             }
         };
         tokio::select! {
@@ -121,7 +121,7 @@ impl Scheduler {
         }
         engine.events.emit(&Event::Started { bots: self.bots.len() });
         self.wake_all(|_| true, self.now);
-        self.hear().await;
+        self.read_commands().await;
         loop {
             engine.beat();
             self.start_due();
@@ -129,15 +129,15 @@ impl Scheduler {
             tokio::select! {
                 biased;
                 () = &mut shutdown => return,
-                () = engine.store.notified() => self.hear().await,
+                () = engine.store.notified() => self.read_commands().await,
                 () = engine.handover.put() => {}
-                Some(ended) = self.tasks.join_next() => self.finish(ended),
+                Some(ended) = self.runs.join_next() => self.finish(ended),
                 () = clock.sleep(nap) => {}
             }
-            self.take_up().await;
+            self.apply_change().await;
             // A notification may have been lost, so commands are read without one as well.
             if (clock.now() - self.seen_at).abs() >= MAX_SLEEP_BY_WALL_CLOCK {
-                self.hear().await;
+                self.read_commands().await;
             }
         }
     }
@@ -152,16 +152,16 @@ impl Scheduler {
 
     /// Has a bot looked at later; an earlier arrangement no longer counts.
     fn wake(&mut self, bot: BotName, wake: Wake) {
-        let Some(task) = self.bots.get_mut(&bot) else { return };
-        task.wake = wake;
+        let Some(scheduled) = self.bots.get_mut(&bot) else { return };
+        scheduled.wake = wake;
         if let Some(time) = wake {
             self.wakes.push(Reverse((time, bot)));
         }
     }
 
     /// Has all of these bots looked at.
-    pub(super) fn wake_all(&mut self, such: impl Fn(&BotTask) -> bool, at: DateTime<Utc>) {
-        let bots = self.bots.iter().filter(|(_, task)| such(task)).map(|(bot, _)| bot.clone());
+    pub(super) fn wake_all(&mut self, which: impl Fn(&ScheduledBot) -> bool, at: DateTime<Utc>) {
+        let bots = self.bots.iter().filter(|(_, scheduled)| which(scheduled)).map(|(bot, _)| bot.clone());
         for bot in bots.collect::<Vec<_>>() {
             self.wake(bot, Some(at));
         }
@@ -180,7 +180,7 @@ impl Scheduler {
         }
         while self.wakes.peek().is_some_and(|Reverse((time, _))| *time <= now) {
             let Some(Reverse((time, bot))) = self.wakes.pop() else { return };
-            let is_due = |task: &BotTask| task.wake == Some(time) && !task.busy;
+            let is_due = |scheduled: &ScheduledBot| scheduled.wake == Some(time) && !scheduled.busy;
             if self.bots.get(&bot).is_some_and(is_due) && !self.renamed.contains(&bot) {
                 self.start(bot);
             }
@@ -191,15 +191,15 @@ impl Scheduler {
     /// far off by the new one.
     fn went_back(&mut self, now: DateTime<Utc>) {
         self.engine.events.emit(&Event::ClockWentBack { seconds: (self.now - now).num_seconds() });
-        self.wake_all(|task| task.wake.is_some(), now);
+        self.wake_all(|scheduled| scheduled.wake.is_some(), now);
     }
 
     /// Starts a bot's next piece of work: a command before the schedule, for a person waits.
     fn start(&mut self, bot: BotName) {
-        let Some(task) = self.bots.get_mut(&bot) else { return };
-        (task.busy, task.wake) = (true, None);
+        let Some(scheduled) = self.bots.get_mut(&bot) else { return };
+        (scheduled.busy, scheduled.wake) = (true, None);
         self.engine.busy.fetch_add(1, Ordering::Relaxed);
-        let (command, bound) = (task.commands.pop_front(), task.bound.clone());
+        let (command, bound) = (scheduled.commands.pop_front(), scheduled.bound.clone());
         let gate = self.gates.entry(bound.bot.limit_group().to_owned());
         let gate = gate.or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT))).clone();
         let (engine, id) = (self.engine.clone(), command.as_ref().map(|command| command.id));
@@ -213,12 +213,12 @@ impl Scheduler {
         };
         // What is logged on the way says whose it is.
         let work = work.instrument(tracing::error_span!("bot", %bot));
-        self.tasks.spawn(AssertUnwindSafe(work).catch_unwind().map(move |done| (bot, id, done)));
+        self.runs.spawn(AssertUnwindSafe(work).catch_unwind().map(move |done| (bot, id, done)));
     }
 
-    fn finish(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+    fn finish(&mut self, ended: Result<EndedRun, tokio::task::JoinError>) {
         self.engine.busy.fetch_sub(1, Ordering::Relaxed);
-        // Panics are caught inside the task and nothing is aborted before the end.
+        // Panics are caught inside the run, and nothing is aborted before the end.
         let Ok((bot, command, done)) = ended else { return };
         if let (Some(command), Err(_) | Ok(Err(_))) = (command, &done) {
             // Its caller still waits for a result: the next look finds it again.
@@ -236,24 +236,24 @@ impl Scheduler {
                 Some(now + AFTER_TROUBLE)
             }
         };
-        let Some(task) = self.bots.get_mut(&bot) else { return };
-        task.busy = false;
-        if task.leaves {
+        let Some(scheduled) = self.bots.get_mut(&bot) else { return };
+        scheduled.busy = false;
+        if scheduled.leaves {
             return self.leave(&bot);
         }
-        let soon = std::mem::take(&mut task.changed) || !task.commands.is_empty();
+        let soon = std::mem::take(&mut scheduled.changed) || !scheduled.commands.is_empty();
         self.wake(bot, if soon { Some(now) } else { wake });
     }
 
     /// Lets a bot go. What was asked of it is answered with the next look.
     pub(super) fn leave(&mut self, bot: &BotName) {
-        for command in self.bots.remove(bot).into_iter().flat_map(|task| task.commands) {
+        for command in self.bots.remove(bot).into_iter().flat_map(|scheduled| scheduled.commands) {
             self.seen.remove(&command.id);
         }
     }
 
     /// Reads the commands that have come since.
-    pub(super) async fn hear(&mut self) {
+    pub(super) async fn read_commands(&mut self) {
         self.seen_at = self.engine.clock.now();
         let commands = match self.engine.store.open_commands().await {
             Ok(commands) => commands,
@@ -271,16 +271,16 @@ impl Scheduler {
     /// Hands a command to its bot; one about a bot that is not here is answered at once.
     async fn assign(&mut self, command: Command) {
         let bot = command.what.bot().parse::<BotName>().ok();
-        let task = bot.and_then(|bot| self.bots.get_mut(&bot).map(|task| (bot, task)));
-        let Some((bot, task)) = task else {
+        let scheduled = bot.and_then(|bot| self.bots.get_mut(&bot).map(|scheduled| (bot, scheduled)));
+        let Some((bot, scheduled)) = scheduled else {
             if let Err(error) = self.engine.execute(&command).await {
                 self.seen.remove(&command.id);
                 self.engine.ledger_trouble(None, &error);
             }
             return;
         };
-        task.commands.push_back(command);
-        if !task.busy {
+        scheduled.commands.push_back(command);
+        if !scheduled.busy {
             self.wake(bot, Some(self.engine.clock.now()));
         }
     }
@@ -288,10 +288,10 @@ impl Scheduler {
     /// Lets what is in flight finish.
     async fn drain(mut self) {
         self.gates.values().for_each(|gate| gate.close());
-        self.engine.events.emit(&Event::Stopping { in_flight: self.tasks.len() });
+        self.engine.events.emit(&Event::Stopping { in_flight: self.runs.len() });
         let clock = self.engine.clock.clone();
         let rest = async {
-            while let Some(ended) = self.tasks.join_next().await {
+            while let Some(ended) = self.runs.join_next().await {
                 self.finish(ended);
             }
         };
@@ -300,7 +300,7 @@ impl Scheduler {
             () = rest => {}
             () = clock.sleep(DRAIN) => {}
         }
-        self.engine.events.emit(&Event::Stopped { abandoned: self.tasks.len() });
+        self.engine.events.emit(&Event::Stopped { abandoned: self.runs.len() });
     }
 }
 
@@ -336,10 +336,10 @@ impl Engine {
         let (done, told) = oneshot::channel();
         *self.handover.change.lock().unwrap_or_else(PoisonError::into_inner) = Some(Change { members, done });
         self.handover.put.notify_one();
-        let Ok(seated) = told.await else {
+        let Ok(changed_bots) = told.await else {
             return Err(StoreError::Unusable("flockd is stopping".to_owned()));
         };
-        for bound in seated? {
+        for bound in changed_bots? {
             self.introduce(&bound).await;
         }
         Ok(())
@@ -351,7 +351,7 @@ impl Engine {
         tokens::tell_if_signed_out(self, bound).await;
     }
 
-    pub(super) fn all_members(&self) -> Vec<Arc<BoundBot>> {
+    pub(super) fn all_bots(&self) -> Vec<Arc<BoundBot>> {
         self.bots.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
@@ -372,23 +372,23 @@ impl BoundBot {
 
 impl Scheduler {
     /// Takes over a flock that was handed in, as soon as no bot that gets another name is at work: its posts move along, and
-    /// must not do so while a task uses them.
-    pub(super) async fn take_up(&mut self) {
+    /// must not do so while a run uses them.
+    pub(super) async fn apply_change(&mut self) {
         if let Some(change) = self.engine.handover.take() {
             self.renamed = change.members.iter().filter_map(|bound| self.old_name(&bound.bot)).collect();
             self.change = Some(change);
         }
-        if self.renamed.iter().any(|bot| self.bots.get(bot).is_some_and(|task| task.busy)) {
+        if self.renamed.iter().any(|bot| self.bots.get(bot).is_some_and(|scheduled| scheduled.busy)) {
             return;
         }
         let Some(Change { members, done }) = self.change.take() else { return };
-        let seated = self.enter(&members).await.map(|()| self.task(members));
+        let changed_bots = self.upsert(&members).await.map(|()| self.replace_bots(members));
         let renamed = std::mem::take(&mut self.renamed);
         // If the ledger has refused, they go on under their old names.
-        self.wake_all(|task| renamed.contains(&task.bound.bot.name), self.engine.clock.now());
+        self.wake_all(|scheduled| renamed.contains(&scheduled.bound.bot.name), self.engine.clock.now());
         // The caller may be gone: then the flock is stopping.
-        let _ = done.send(seated);
-        self.hear().await;
+        let _ = done.send(changed_bots);
+        self.read_commands().await;
     }
 
     /// The former name of a renamed bot, if the loop still has an entry under it.
@@ -398,66 +398,67 @@ impl Scheduler {
     }
 
     /// Makes bots known to the ledger that are new to it or have another schedule.
-    async fn enter(&self, members: &[BoundBot]) -> Result<(), StoreError> {
-        let known = |bot: &BotName| self.bots.get(bot).map(|task| entry(&task.bound.bot));
+    async fn upsert(&self, members: &[BoundBot]) -> Result<(), StoreError> {
+        let known = |bot: &BotName| self.bots.get(bot).map(|scheduled| entry(&scheduled.bound.bot));
         let entries = members.iter().map(|bound| entry(&bound.bot));
-        let entries: Vec<Entry> =
+        let entries: Vec<BotEntry> =
             entries.filter(|entry| known(&entry.name).as_ref() != Some(entry)).collect();
         if entries.is_empty() {
             return Ok(());
         }
-        for not in self.engine.store.enter(&entries, self.engine.clock.now()).await? {
+        for not in self.engine.store.upsert_bots(&entries, self.engine.clock.now()).await? {
             self.engine.events.emit(&Event::NotRenamed { bot: not.bot, was: not.was });
         }
         Ok(())
     }
 
-    /// Gives every bot its task. Returns those that are new or have changed.
-    fn task(&mut self, members: Vec<BoundBot>) -> Vec<Arc<BoundBot>> {
+    /// Replaces the loop's bots; those that stay keep what is arranged for them. Returns those that are new or have changed.
+    fn replace_bots(&mut self, members: Vec<BoundBot>) -> Vec<Arc<BoundBot>> {
         let now = Some(self.engine.clock.now());
-        let (mut tasks, mut news) = (HashMap::with_capacity(members.len()), Vec::new());
+        let (mut bots, mut news) = (HashMap::with_capacity(members.len()), Vec::new());
         for bound in members {
             let name = bound.bot.name.clone();
             let old_name = self.old_name(&bound.bot);
             let before = self.bots.remove(old_name.as_ref().unwrap_or(&name));
-            let task = match before {
-                Some(before) => before.taken_by(bound, now),
-                None => BotTask::new(Arc::new(bound), now),
+            let scheduled = match before {
+                Some(before) => before.updated(bound, now),
+                None => ScheduledBot::new(Arc::new(bound), now),
             };
-            if task.wake == now || task.changed {
-                news.push(task.bound.clone());
+            if scheduled.wake == now || scheduled.changed {
+                news.push(scheduled.bound.clone());
             }
-            tasks.insert(name, task);
+            bots.insert(name, scheduled);
         }
         let gone: Vec<BotName> = self.bots.keys().cloned().collect();
         for bot in gone {
-            self.see_off(&bot);
+            self.remove_at_rest(&bot);
         }
-        let members = tasks.iter().map(|(name, task)| (name.clone(), task.bound.clone())).collect();
+        let members = bots.iter().map(|(name, scheduled)| (name.clone(), scheduled.bound.clone())).collect();
         *self.engine.bots.write().unwrap_or_else(PoisonError::into_inner) = members;
-        self.bots.extend(tasks);
+        self.bots.extend(bots);
         self.forget_old_wakes();
         news
     }
 
-    /// Lets a bot go that is in the flock no more, when its task has ended.
-    fn see_off(&mut self, bot: &BotName) {
+    /// Lets a bot go that is in the flock no more, when its run has ended.
+    fn remove_at_rest(&mut self, bot: &BotName) {
         match self.bots.get_mut(bot) {
-            Some(task) if task.busy => (task.leaves, task.wake) = (true, None),
+            Some(scheduled) if scheduled.busy => (scheduled.leaves, scheduled.wake) = (true, None),
             _ => self.leave(bot),
         }
     }
 
     /// Keeps one wake-up for each bot: those that no longer count would pile up over many reloads.
     fn forget_old_wakes(&mut self) {
-        let wakes = self.bots.iter().filter_map(|(bot, task)| Some(Reverse((task.wake?, bot.clone()))));
+        let wakes =
+            self.bots.iter().filter_map(|(bot, scheduled)| Some(Reverse((scheduled.wake?, bot.clone()))));
         self.wakes = wakes.collect();
     }
 }
 
-impl BotTask {
+impl ScheduledBot {
     /// Updates the entry to the bot's new settings; if they differ, the bot is looked at right away.
-    fn taken_by(mut self, bound: BoundBot, now: Wake) -> Self {
+    fn updated(mut self, bound: BoundBot, now: Wake) -> Self {
         let bound = bound.remembering(&self.bound);
         if *bound.bot != *self.bound.bot || self.leaves {
             self.changed = self.busy;

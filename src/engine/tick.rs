@@ -49,7 +49,7 @@ pub(super) async fn tick(engine: &Engine, bound: &BoundBot) -> Result<Wake, Stor
             fires.instrument(span(bound, Some(slot), None)).await
         }
         Due::Missed { newest, missed } => {
-            engine.store.advance_cursor(&bound.bot.name, newest, missed).await?;
+            engine.store.advance_last_slot(&bound.bot.name, newest, missed).await?;
             engine.emit_missed(bound, missed);
             Ok(due::next(&bound.bot, newest))
         }
@@ -81,23 +81,23 @@ async fn after_slot(
             Ok(after_post(run, &post, slot))
         }
         Attempted::Exhausted => {
-            engine.store.advance_cursor(&bound.bot.name, slot, missed).await?;
+            engine.store.advance_last_slot(&bound.bot.name, slot, missed).await?;
             engine.emit_missed(bound, missed);
             Ok(due::next(&bound.bot, slot))
         }
         Attempted::Later(at) => Ok(Some(at)),
         Attempted::Elsewhere => {
-            engine.store.advance_cursor(&bound.bot.name, slot, 0).await?;
+            engine.store.advance_last_slot(&bound.bot.name, slot, 0).await?;
             Ok(Some(engine.clock.now() + MOMENT))
         }
     }
 }
 
-fn after_post(run: &BotRun<'_>, post: &Post, considered: DateTime<Utc>) -> Wake {
+fn after_post(run: &BotRun<'_>, post: &Post, last_slot: DateTime<Utc>) -> Wake {
     match post.state {
         State::Planned => post.retry_at,
         State::Sending | State::Unknown => Some(run.engine.clock.now()),
-        _ => due::next(&run.bound.bot, considered),
+        _ => due::next(&run.bound.bot, last_slot),
     }
 }
 
@@ -142,7 +142,7 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
     Ok(after_post(run, &post, record.last_slot))
 }
 
-/// Doubts a post that is `sending` although no task sends it: only one task works for a bot at a time, so the one that sent
+/// Doubts a post that is `sending` although no run sends it: a bot has one run at a time, so the one that sent
 /// it ended without recording the outcome.
 pub(super) async fn lost(engine: &Engine, post: &Post) -> Result<Post, StoreError> {
     let why = Why::new(Cause::Interrupted, "flockd lost track of this post while it was being sent");

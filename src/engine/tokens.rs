@@ -99,11 +99,11 @@ impl TokenManager {
 
     /// The tokens for a bot's next request, renewed if they have run out.
     pub async fn tokens(&self, bound: &BoundBot) -> Result<SessionTokens, NotReady> {
-        let held = self.held(bound).await?;
-        if held.renewable() && self.runs_out(held.tokens.as_ref()) {
-            return self.renew(bound, &held).await;
+        let current = self.stored(bound).await?;
+        if current.renewable() && self.runs_out(current.tokens.as_ref()) {
+            return self.renew(bound, &current).await;
         }
-        Ok(held)
+        Ok(current)
     }
 
     /// Asks something of a bot's network: with the tokens at hand, and, if those are not accepted and others can be
@@ -113,17 +113,17 @@ impl TokenManager {
         bound: &BoundBot,
         question: impl Fn(SessionTokens) -> F,
     ) -> Result<T, NotReady> {
-        let held = self.tokens(bound).await?;
-        match question(held.clone()).await.map_err(E::into) {
-            Err(NotReady::Rejection(rejection)) if rejection.token_rejected && held.renewable() => {
-                question(self.renew(bound, &held).await?).await.map_err(E::into)
+        let current = self.tokens(bound).await?;
+        match question(current.clone()).await.map_err(E::into) {
+            Err(NotReady::Rejection(rejection)) if rejection.token_rejected && current.renewable() => {
+                question(self.renew(bound, &current).await?).await.map_err(E::into)
             }
             answer => answer,
         }
     }
 
     /// The tokens as they are, without a request to the network.
-    pub async fn held(&self, bound: &BoundBot) -> Result<SessionTokens, NotReady> {
+    pub async fn stored(&self, bound: &BoundBot) -> Result<SessionTokens, NotReady> {
         if !bound.network.requires_auth() {
             return Ok(SessionTokens::default());
         }
@@ -133,11 +133,15 @@ impl TokenManager {
         }
     }
 
-    /// Newer tokens than `held`, which have expired or were rejected. If another process has stored newer ones in the
+    /// Newer tokens than `current`, which have expired or were rejected. If another process has stored newer ones in the
     /// meantime, those.
-    pub async fn renew(&self, bound: &BoundBot, held: &SessionTokens) -> Result<SessionTokens, NotReady> {
-        let kept = self.leased(&bound.bot.name, Some(held), LEASE).await?;
-        if kept.tokens == held.tokens { self.renew_leased(bound, kept).await } else { signed_in(bound, kept) }
+    pub async fn renew(&self, bound: &BoundBot, current: &SessionTokens) -> Result<SessionTokens, NotReady> {
+        let kept = self.leased(&bound.bot.name, Some(current), LEASE).await?;
+        if kept.tokens == current.tokens {
+            self.renew_leased(bound, kept).await
+        } else {
+            signed_in(bound, kept)
+        }
     }
 
     /// Revokes a bot's tokens, and forgets them. If the network can't be reached they are forgotten all the same, and
@@ -177,18 +181,18 @@ impl TokenManager {
     }
 
     /// Leases the tokens stored for a bot, waiting while another process has the lease; returns without a lease if they are
-    /// not the ones in `held`, where those are given. A new key makes a new version of the same tokens.
+    /// not the ones in `current`, where those are given. A new key makes a new version of the same tokens.
     async fn leased(
         &self,
         bot: &BotName,
-        held: Option<&SessionTokens>,
+        current: Option<&SessionTokens>,
         length: TimeDelta,
     ) -> Result<StoredTokens, NotReady> {
         let mut told = false;
         loop {
             let kept = self.vault.tokens(bot).await?;
             let now = self.clock.now();
-            let other = held.is_some_and(|held| held.tokens != kept.tokens) || kept.tokens.is_none();
+            let other = current.is_some_and(|current| current.tokens != kept.tokens) || kept.tokens.is_none();
             if other || self.store.lease_credential(bot, kept.version, now, now + length).await? {
                 return Ok(kept);
             }
@@ -202,8 +206,8 @@ impl TokenManager {
     async fn renew_leased(&self, bound: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotReady> {
         let (bot, version) = (&bound.bot.name, kept.version);
         let cut_off = kept.claimed_until.is_some_and(|until| until <= self.clock.now());
-        let held = signed_in(bound, kept)?;
-        let Some(old) = &held.tokens else { return Ok(held) };
+        let current = signed_in(bound, kept)?;
+        let Some(old) = &current.tokens else { return Ok(current) };
         match bound.network.renew(old).await {
             Ok(new) => {
                 self.keep(bound, old, &new, version).await?;
@@ -308,7 +312,7 @@ fn rejection(cause: Cause, reason: String) -> Rejection {
 pub(super) struct LiveSession {
     /// What it is handed with each request.
     pub session: Session,
-    held: SessionTokens,
+    tokens: SessionTokens,
 }
 
 /// What is about to be sent, and is not fixed yet.
@@ -321,7 +325,7 @@ pub(super) struct Intent<'a> {
 impl LiveSession {
     /// Whether tokens that were not accepted can be renewed.
     pub(super) fn renewable(&self) -> bool {
-        self.held.renewable()
+        self.tokens.renewable()
     }
 }
 
@@ -333,7 +337,7 @@ async fn request<T, F: Future<Output = Result<T, NotReady>>>(
     request: impl Fn(LiveSession) -> F,
 ) -> Result<T, NotReady> {
     let request = &request;
-    let asked = |held| async move { request(prepared(run, known, held).await?).await };
+    let asked = |current| async move { request(prepared(run, known, current).await?).await };
     run.engine.tokens.ask(run.bound, asked).await
 }
 
@@ -366,8 +370,8 @@ pub(super) async fn ready_to_send(
 
 /// Makes sure of the same with newer tokens, after these were not accepted.
 pub(super) async fn renewed(run: &BotRun<'_>, ready: &LiveSession) -> Result<LiveSession, NotReady> {
-    let held = run.engine.tokens.renew(run.bound, &ready.held).await?;
-    let ready = prepared(run, ready.session.account.as_ref(), held).await?;
+    let current = run.engine.tokens.renew(run.bound, &ready.tokens).await?;
+    let ready = prepared(run, ready.session.account.as_ref(), current).await?;
     alone(run, &ready).await?;
     Ok(ready)
 }
@@ -422,8 +426,8 @@ pub(super) async fn timeline_since(run: &BotRun<'_>, since: DateTime<Utc>) -> Re
 
 /// Deletes a post.
 pub(super) async fn delete(engine: &Engine, bound: &BoundBot, post: &Post) -> Result<(), NotReady> {
-    let delete = |held: SessionTokens| async move {
-        let session = Session { tokens: held.tokens, account: None };
+    let delete = |current: SessionTokens| async move {
+        let session = Session { tokens: current.tokens, account: None };
         bound.network.delete(post, &session).await
     };
     engine.tokens.ask(bound, delete).await
@@ -431,7 +435,7 @@ pub(super) async fn delete(engine: &Engine, bound: &BoundBot, post: &Post) -> Re
 
 /// Emits that a bot could not sign its next request.
 pub(super) async fn tell_if_signed_out(engine: &Engine, bound: &BoundBot) {
-    if let Err(NotReady::Rejection(rejection)) = engine.tokens.held(bound).await {
+    if let Err(NotReady::Rejection(rejection)) = engine.tokens.stored(bound).await {
         let (bot, reason) = (bound.bot.name.clone(), rejection.why.reason);
         engine.events.emit(&Event::NotSignedIn { bot, reason });
     }
@@ -441,15 +445,15 @@ pub(super) async fn tell_if_signed_out(engine: &Engine, bound: &BoundBot) {
 async fn prepared(
     run: &BotRun<'_>,
     known: Option<&Account>,
-    held: SessionTokens,
+    current: SessionTokens,
 ) -> Result<LiveSession, NotReady> {
-    let session = Session { tokens: held.tokens.clone(), account: known.cloned() };
+    let session = Session { tokens: current.tokens.clone(), account: known.cloned() };
     let learnt = run.bound.network.prepare(&session).await?;
     if let Some(account) = &learnt {
         remember(run, known, account).await?;
     }
     let account = learnt.or(session.account);
-    Ok(LiveSession { session: Session { account, tokens: session.tokens }, held })
+    Ok(LiveSession { session: Session { account, tokens: session.tokens }, tokens: current })
 }
 
 async fn remember(run: &BotRun<'_>, known: Option<&Account>, account: &Account) -> Result<(), StoreError> {

@@ -24,8 +24,8 @@ impl Budget {
 }
 
 /// An amount in US dollars for people: two decimals, or three if it includes a fraction of a cent.
-pub fn dollars(mills: u64) -> String {
-    let (dollars, rest) = (mills / 1_000, mills % 1_000);
+pub fn dollars(milli_dollars: u64) -> String {
+    let (dollars, rest) = (milli_dollars / 1_000, milli_dollars % 1_000);
     if rest % 10 == 0 { format!("{dollars}.{:02}", rest / 10) } else { format!("{dollars}.{rest:03}") }
 }
 

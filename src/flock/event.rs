@@ -179,7 +179,7 @@ pub enum Event {
         reason: String,
     },
     /// Sending is suspended for an app for a while.
-    Held {
+    AppCooldown {
         /// The app, or the network if there is no app.
         app: String,
         /// Until when.
@@ -301,7 +301,7 @@ names! {
     Resumed => "resumed",
     CaughtUp => "reconciled",
     NotCaughtUp => "reconcile-failed",
-    Held => "app-cooldown",
+    AppCooldown => "app-cooldown",
     LedgerTrouble => "ledger-error",
     Panicked => "panicked",
     Alerted => "alert-delivered",

@@ -82,8 +82,8 @@ pub async fn next_slots(
             let standing = ledger.bot_record(&bots[at].name, now).await?;
             let dealt_with = standing.as_ref().map(|it| it.last_slot);
             skipped.insert(at, standing.map(|it| it.skipped).unwrap_or_default());
-            if let Some(considered) = dealt_with.filter(|considered| slot <= *considered) {
-                heap.extend(bots[at].schedule.next_after(considered).map(|slot| Reverse((slot, at))));
+            if let Some(last_slot) = dealt_with.filter(|last_slot| slot <= *last_slot) {
+                heap.extend(bots[at].schedule.next_after(last_slot).map(|slot| Reverse((slot, at))));
                 continue;
             }
         }

@@ -27,7 +27,7 @@ use crate::flock::{AtEnd, Bot, BotName, pick};
 use crate::net;
 use crate::sources::{PoemCache, Reading, SourceError};
 use crate::store::health_state::{self, HealthState, health_state, needs_person, not_signed_in};
-use crate::store::{BotRecord, ScheduleCursor, Store, StoreError};
+use crate::store::{BotRecord, ScheduleState, Store, StoreError};
 
 /// How many bots are looked at before the task yields to others: a flock may be large.
 const AT_ONCE: usize = 256;
@@ -36,7 +36,7 @@ const AT_ONCE: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Health {
     /// In one word.
-    pub condition: HealthState,
+    pub state: HealthState,
     /// Why, and what to do, if it is not well or its poem can't be read.
     pub reason: Option<Message>,
     /// Whether a person has to act before it posts again.
@@ -74,8 +74,8 @@ const BLOCKED: &str = "blocked";
 impl Health {
     /// How the bot is, in one of the words of [`STATES`].
     pub fn word(&self) -> &'static str {
-        if self.condition != HealthState::Suspended {
-            return self.condition.as_str();
+        if self.state != HealthState::Suspended {
+            return self.state.as_str();
         }
         if self.signed_out {
             return NOT_SIGNED_IN;
@@ -142,7 +142,7 @@ async fn health_with(
 ) -> Result<Health, StoreError> {
     let signed_out = signed_out(ledger, bot, record.as_ref()).await?;
     let left = lines.as_ref().ok().map(|lines| lines.left);
-    let (condition, reason) = match record {
+    let (state, reason) = match record {
         // Before the daemon has seen the bot, a person has this to do.
         None if signed_out => (HealthState::Suspended, Some(not_signed_in(bot))),
         _ => health_state(bot, record.as_ref(), left, now),
@@ -151,11 +151,11 @@ async fn health_with(
         Some(record) => record.expected(&bot.schedule, now).next(),
         None => bot.schedule.next_after(now),
     };
-    let idle = matches!(condition, HealthState::Exhausted | HealthState::Paused);
+    let idle = matches!(state, HealthState::Exhausted | HealthState::Paused);
     Ok(Health {
-        condition,
+        state,
         reason: reason.or_else(|| lines.as_ref().err().map(|problem| problem.at(&bot.poem).into())),
-        needs_person: needs_person(bot, record.as_ref(), condition),
+        needs_person: needs_person(bot, record.as_ref(), state),
         signed_out,
         clock_was_ahead: record
             .as_ref()
@@ -218,13 +218,13 @@ pub(crate) async fn overdue(
     bots: &[Arc<Bot>],
     now: DateTime<Utc>,
 ) -> Result<Vec<Arc<Bot>>, StoreError> {
-    let progress = store.schedule_cursors().await?.into_iter();
-    let progress: HashMap<BotName, ScheduleCursor> = progress.map(|it| (it.bot.clone(), it)).collect();
+    let progress = store.schedule_states().await?.into_iter();
+    let progress: HashMap<BotName, ScheduleState> = progress.map(|it| (it.bot.clone(), it)).collect();
     let is_late = |bot: &&Arc<Bot>| {
         let it = progress.get(&bot.name);
-        let is_late = |it: &ScheduleCursor| {
-            health_state::overdue(bot, it.considered, it.is_paused, now).is_some()
-                || health_state::clock_was_ahead(bot, it.considered, it.is_paused, now)
+        let is_late = |it: &ScheduleState| {
+            health_state::overdue(bot, it.last_slot, it.is_paused, now).is_some()
+                || health_state::clock_was_ahead(bot, it.last_slot, it.is_paused, now)
         };
         it.is_some_and(|it| is_late(it) || (it.stalled && !it.is_paused))
     };

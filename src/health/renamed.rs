@@ -34,7 +34,7 @@ impl LooksRenamed {
 pub async fn look_renamed(store: &dyn Store, bots: &[Arc<Bot>]) -> Result<Vec<LooksRenamed>, StoreError> {
     let named: HashSet<&BotName> =
         bots.iter().flat_map(|bot| std::iter::once(&bot.name).chain(&bot.was)).collect();
-    let gone: Vec<BotName> = store.schedule_cursors().await?.into_iter().map(|it| it.bot).collect();
+    let gone: Vec<BotName> = store.schedule_states().await?.into_iter().map(|it| it.bot).collect();
     let mut gone_with_lines = Vec::new();
     for was in gone.into_iter().filter(|bot| !named.contains(bot)) {
         let Some(record) = store.bot_record(&was, chrono::DateTime::UNIX_EPOCH).await? else { continue };

@@ -118,7 +118,7 @@ pub async fn bot_row(
         name: bot.name.to_string(),
         network: bot.network.as_str(),
         handle: account.as_ref().map(|account| account.handle.clone()),
-        state: health.condition.as_str(),
+        state: health.state.as_str(),
         needs_person: health.needs_person,
         is_known: health.record.is_some(),
         reason: health.reason.map(|reason| reason.to_string()),

@@ -39,7 +39,7 @@ pub struct BotSnapshot {
     /// Its name.
     pub name: BotName,
     /// How it was, in one word.
-    pub condition: HealthState,
+    pub state: HealthState,
     /// The same in a word of [`STATES`](super::STATES).
     pub word: &'static str,
     /// Whether a person has to act before it posts again.
@@ -61,7 +61,7 @@ impl BotSnapshot {
         let last = record.and_then(|record| record.last_posted.as_ref());
         Self {
             name: bot.name.clone(),
-            condition: health.condition,
+            state: health.state,
             word: health.word(),
             needs_person: health.needs_person,
             handle: account.map(|account| account.handle.clone()).or_else(|| bot.account.clone()),
@@ -90,10 +90,10 @@ impl Trouble {
     }
 
     /// One of a bot.
-    pub(super) fn of_bot(bot: &Bot, condition: HealthState, reason: Option<&Message>) -> Self {
+    pub(super) fn of_bot(bot: &Bot, state: HealthState, reason: Option<&Message>) -> Self {
         let message =
-            reason.map_or_else(|| format!("it is {condition}: see `flockd status`"), Message::to_string);
-        Self { about: bot.name.to_string(), state: Some(condition.as_str()), message }
+            reason.map_or_else(|| format!("it is {state}: see `flockd status`"), Message::to_string);
+        Self { about: bot.name.to_string(), state: Some(state.as_str()), message }
     }
 }
 
@@ -111,12 +111,12 @@ pub(super) async fn snapshot(
         for bot in some {
             let health = tally.health(store, bot, clock.now()).await?;
             seen.push(BotSnapshot::of(bot, &health));
-            *states.entry((bot.network.as_str(), health.condition.as_str())).or_default() += 1;
+            *states.entry((bot.network.as_str(), health.state.as_str())).or_default() += 1;
             if let Ok(lines) = &health.lines {
                 lines_left.push((bot.name.clone(), bot.network, lines.left));
             }
-            if health.condition != HealthState::Ok || health.reason.is_some() {
-                troubles.push(Trouble::of_bot(bot, health.condition, health.reason.as_ref()));
+            if health.state != HealthState::Ok || health.reason.is_some() {
+                troubles.push(Trouble::of_bot(bot, health.state, health.reason.as_ref()));
             }
         }
         tokio::task::yield_now().await;

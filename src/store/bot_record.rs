@@ -76,11 +76,11 @@ pub struct Behind {
 
 /// How far a bot's slots have been handled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScheduleCursor {
+pub struct ScheduleState {
     /// The bot.
     pub bot: BotName,
     /// The newest slot that was handled, or the instant at which its slots begin.
-    pub considered: DateTime<Utc>,
+    pub last_slot: DateTime<Utc>,
     /// Whether the bot is paused, so that it posts nothing on schedule.
     pub is_paused: bool,
     /// Whether its last slot was retried until it was too late.

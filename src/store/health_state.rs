@@ -33,9 +33,9 @@ pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// Whether slots pass without a post because the bot's last slot is ahead of the clock by more than
 /// [`CLOCK_TOLERANCE`].
-pub fn clock_was_ahead(bot: &Bot, considered: DateTime<Utc>, rests: bool, now: DateTime<Utc>) -> bool {
-    let is_ahead = !rests && considered > now + CLOCK_TOLERANCE;
-    is_ahead && bot.schedule.next_after(now).is_some_and(|slot| slot <= considered)
+pub fn clock_was_ahead(bot: &Bot, last_slot: DateTime<Utc>, rests: bool, now: DateTime<Utc>) -> bool {
+    let is_ahead = !rests && last_slot > now + CLOCK_TOLERANCE;
+    is_ahead && bot.schedule.next_after(now).is_some_and(|slot| slot <= last_slot)
 }
 
 /// The health state of a bot, with the reason and the remedy if it is not healthy. `lines_left` is `None` if its poem
@@ -113,9 +113,9 @@ fn given_up(post: &Post) -> Message {
 
 /// Whether a person has to act before the bot posts again. An unknown outcome that settles itself needs no action, nor
 /// does a pause that a person asked for.
-pub fn needs_person(bot: &Bot, record: Option<&BotRecord>, condition: HealthState) -> bool {
+pub fn needs_person(bot: &Bot, record: Option<&BotRecord>, state: HealthState) -> bool {
     let pause = record.and_then(|record| record.paused.as_ref());
-    match condition {
+    match state {
         HealthState::Suspended | HealthState::Overdue | HealthState::Exhausted => true,
         HealthState::Unknown => {
             record.and_then(|record| record.open.as_ref()).is_some_and(|post| asks(bot, post))
@@ -179,9 +179,9 @@ fn then_sign_in(bot: &Bot) -> Message {
 
 /// The message for a bot whose last slot is ahead of the clock. Slots are never used twice, so the bot stays silent
 /// until the clock gets there.
-pub fn ahead(bot: &Bot, considered: DateTime<Utc>, now: DateTime<Utc>) -> Message {
+pub fn ahead(bot: &Bot, last_slot: DateTime<Utc>, now: DateTime<Utc>) -> Message {
     Message::from("its last slot, ")
-        .minute(considered)
+        .minute(last_slot)
         .text(", is ahead of this machine's clock, which says ")
         .minute(now)
         .text(", so nothing is posted until then: if the clock is wrong, set it; if it was ahead and is right now, ")
@@ -219,20 +219,20 @@ fn unknown(bot: &Bot, post: &Post) -> Message {
     Message::from(why).text(": look at the account").remedy(command, ", and say whether it is there")
 }
 
-/// The overdue slot, if any, of a bot whose slots were handled up to `considered`. Allows for the longest possible
+/// The overdue slot, if any, of a bot whose slots were handled up to `last_slot`. Allows for the longest possible
 /// delay. A bot that `rests`, because it is paused, is never overdue.
 pub fn overdue(
     bot: &Bot,
-    considered: DateTime<Utc>,
+    last_slot: DateTime<Utc>,
     rests: bool,
     now: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
     let grace = TimeDelta::from_std(bot.jitter + bot.max_late).unwrap_or(TimeDelta::MAX);
     // A bot handled this recently can't be overdue, so its next slot need not be computed.
-    if rests || now - considered <= grace {
+    if rests || now - last_slot <= grace {
         return None;
     }
-    let slot = bot.schedule.next_after(considered)?;
+    let slot = bot.schedule.next_after(last_slot)?;
     (now - slot > grace).then_some(slot)
 }
 
@@ -281,8 +281,8 @@ mod tests {
 
     #[track_caller]
     fn check(record: &BotRecord, left: usize, minutes: i64, expect: HealthState, reason: &str) {
-        let (condition, said) = health_state(&hourly(), Some(record), Some(left), at(minutes));
-        assert_eq!(condition, expect);
+        let (state, said) = health_state(&hourly(), Some(record), Some(left), at(minutes));
+        assert_eq!(state, expect);
         let said = said.unwrap_or_default();
         assert!(said.to_string().contains(reason), "{reason:?}");
         is_for_the_page(&said);
@@ -383,8 +383,8 @@ mod tests {
 
     #[test]
     fn a_bot_that_the_ledger_does_not_know_waits_for_the_daemon() {
-        let (condition, reason) = health_state(&hourly(), None, Some(3), at(0));
-        assert_eq!(condition, HealthState::Waiting);
+        let (state, reason) = health_state(&hourly(), None, Some(3), at(0));
+        assert_eq!(state, HealthState::Waiting);
         assert!(reason.unwrap().to_string().contains("start one"));
     }
 
@@ -396,10 +396,10 @@ mod tests {
 
     #[track_caller]
     fn check_x(bot: &Bot, record: &BotRecord, expect: HealthState, reason: &str) {
-        let (condition, said) = health_state(bot, Some(record), Some(1), at(30));
+        let (state, said) = health_state(bot, Some(record), Some(1), at(30));
         let said = said.unwrap_or_default();
         is_for_the_page(&said);
-        assert_eq!((condition, said.to_string().as_str()), (expect, reason));
+        assert_eq!((state, said.to_string().as_str()), (expect, reason));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest as _, Sha256};
 
 pub use self::bot_record::{Beginning, Draft};
-pub use self::bot_record::{Behind, BotRecord, Pause, ScheduleCursor};
+pub use self::bot_record::{Behind, BotRecord, Pause, ScheduleState};
 pub use self::bot_record::{Configuration, Refusal};
 pub use self::command::{Command, CommandKind, CommandResult};
 pub use self::credential::{CredentialRow, MAX_LEASE, Sealed};
@@ -54,7 +54,8 @@ pub trait Store: Sessions + Send + Sync {
     /// Registers the flock: new bots, renamed bots, changed schedules. A bot's slots begin when its schedule is first
     /// seen. A renamed bot keeps its credentials, unless it has already signed in under its new name. Returns the
     /// renames that could not be done.
-    async fn enter(&self, bots: &[Entry], now: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError>;
+    async fn upsert_bots(&self, bots: &[BotEntry], now: DateTime<Utc>)
+    -> Result<Vec<NotRenamed>, StoreError>;
 
     /// Called by the process that becomes the sender: moves every post left in `sending` to `unknown`, and returns
     /// those posts. If the ledger was restored from a copy, every post still to be sent becomes `unknown` too, as it
@@ -62,7 +63,7 @@ pub trait Store: Sessions + Send + Sync {
     /// now are over. Clears the refused reload that the previous sender recorded.
     async fn take_over(&self, now: DateTime<Utc>) -> Result<Vec<Post>, StoreError>;
 
-    /// The record of a bot; `None` if the bot was never entered.
+    /// The record of a bot; `None` if the ledger has never had the bot.
     async fn bot_record(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError>;
 
     /// The lines that a bot has used in a round, and those that its account has recently used under other names.
@@ -80,9 +81,9 @@ pub trait Store: Sessions + Send + Sync {
     /// Moves a post along one edge of the state graph.
     async fn advance(&self, id: PostId, step: &Move, now: DateTime<Utc>) -> Result<Post, StoreError>;
 
-    /// Advances the schedule cursor to `newest`; `missed` of the slots passed without a post. The cursor never goes
+    /// Advances the bot's last slot to `newest`; `missed` of the slots passed without a post. The last slot never goes
     /// back.
-    async fn advance_cursor(
+    async fn advance_last_slot(
         &self,
         bot: &BotName,
         newest: DateTime<Utc>,
@@ -128,7 +129,7 @@ pub trait Store: Sessions + Send + Sync {
     /// counts.
     async fn spent(&self, app: &str, since: DateTime<Utc>) -> Result<Spent, StoreError>;
 
-    /// Stores a bot's account on its network, and when the bot first had it. Works even before the bot is entered.
+    /// Stores a bot's account on its network, and when the bot first had it. Works even before the ledger has the bot.
     async fn remember(&self, bot: &BotName, account: &Account) -> Result<(), StoreError>;
 
     /// A bot's account on its network, if it is known.
@@ -150,7 +151,7 @@ pub trait Store: Sessions + Send + Sync {
     /// The lines in [`Store::used`] that the account has used under these names.
     async fn used_elsewhere(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
 
-    /// The credential row of a bot, even before the bot is entered.
+    /// The credential row of a bot, even before the ledger has the bot.
     async fn credential(&self, bot: &BotName) -> Result<CredentialRow, StoreError>;
 
     /// The credential rows of all bots that are signed in.
@@ -204,8 +205,8 @@ pub trait Store: Sessions + Send + Sync {
     /// Releases the lease on tokens of this version early. Does nothing to tokens of another version.
     async fn release_credential(&self, bot: &BotName, version: u64) -> Result<(), StoreError>;
 
-    /// The schedule cursor of every bot, including bots that have left the flock.
-    async fn schedule_cursors(&self) -> Result<Vec<ScheduleCursor>, StoreError>;
+    /// How far the schedule of every bot has come, including bots that have left the flock.
+    async fn schedule_states(&self) -> Result<Vec<ScheduleState>, StoreError>;
 
     /// The alerts that a target was sent about one day: what each was about, and why.
     async fn alerts_of(
@@ -328,9 +329,9 @@ pub trait Store: Sessions + Send + Sync {
     async fn back_up_to(&self, path: &Path, now: DateTime<Utc>) -> Result<(), StoreError>;
 }
 
-/// A bot as [`Store::enter`] needs it.
+/// A bot as [`Store::upsert_bots`] needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct BotEntry {
     /// Its name.
     pub name: BotName,
     /// Its previous name.

@@ -175,7 +175,7 @@ async fn find_slots(
 async fn active_bots(query: &SlotQuery, health: &HealthCache) -> Result<Vec<Arc<Bot>>, StoreError> {
     let snapshot = health.snapshot().await?;
     let is_resting = |condition| matches!(condition, HealthState::Paused | HealthState::Exhausted);
-    let resting = snapshot.bots.iter().filter(|bot| is_resting(bot.condition));
+    let resting = snapshot.bots.iter().filter(|bot| is_resting(bot.state));
     let resting: HashSet<&str> = resting.map(|bot| bot.name.as_str()).collect();
     let bots = query.flock.bots.iter();
     Ok(bots.filter(|bot| !resting.contains(bot.name.as_str())).cloned().collect())

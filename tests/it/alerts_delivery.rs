@@ -152,7 +152,7 @@ async fn one_receiver_that_fails_keeps_nothing_from_the_other() {
 /// Has something happen to another bot of which a person is told.
 fn hold(fixture: &AlertFixture, app: &str) {
     let (app, until) = (app.to_owned(), fixture.clock.now());
-    fixture.tell(&Event::Held { app, until, reason: "credits".to_owned() });
+    fixture.tell(&Event::AppCooldown { app, until, reason: "credits".to_owned() });
 }
 
 #[tokio::test]

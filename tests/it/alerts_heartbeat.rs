@@ -48,7 +48,7 @@ async fn it_stops_while_a_bot_is_overdue() {
     fixture.after(minutes(5)).await;
     assert_eq!(stopped(&fixture).await, "overdue: walt");
     fixture.after(minutes(5)).await;
-    fixture.store.advance_cursor(&ledger::bot("walt"), at("2027-01-15T09:00:00Z"), 1).await.unwrap();
+    fixture.store.advance_last_slot(&ledger::bot("walt"), at("2027-01-15T09:00:00Z"), 1).await.unwrap();
     assert!(fixture.hook.more().is_none());
     fixture.after(minutes(5)).await;
     heard(&mut fixture).await;
@@ -130,7 +130,7 @@ async fn a_url_that_fails_is_said_once_until_it_works_again() {
 async fn it_stops_while_a_clock_that_was_ahead_keeps_a_bot_silent() {
     let mut fixture = beating().await;
     heard(&mut fixture).await;
-    fixture.store.advance_cursor(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
+    fixture.store.advance_last_slot(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
     fixture.after(minutes(5)).await;
     fixture.after(minutes(5)).await;
     assert_eq!(stopped(&fixture).await, "overdue: walt");

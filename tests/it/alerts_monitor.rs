@@ -256,7 +256,7 @@ async fn an_app_that_is_held_is_told_by_its_name() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     let reason = "the app's credits are used up".to_owned();
-    fixture.tell(&Event::Held { app: "x".to_owned(), until: at("2027-01-15T09:30:00Z"), reason });
+    fixture.tell(&Event::AppCooldown { app: "x".to_owned(), until: at("2027-01-15T09:30:00Z"), reason });
     let alert = fixture.hook.next().await.json();
     assert_eq!(
         alert["text"],
@@ -314,7 +314,7 @@ async fn an_overdue_bot_is_told_when_it_stays_so() {
     // As after a night of sleep: the engine sees to it between two looks.
     fixture.later(hours(8)).await;
     fixture.asleep(minutes(1)).await;
-    fixture.store.advance_cursor(&ledger::bot("walt"), at("2027-01-15T16:00:00Z"), 8).await.unwrap();
+    fixture.store.advance_last_slot(&ledger::bot("walt"), at("2027-01-15T16:00:00Z"), 8).await.unwrap();
     fixture.after(minutes(1)).await;
     fixture.after(minutes(1)).await;
     fixture.asleep(minutes(1)).await;
@@ -334,7 +334,7 @@ async fn an_overdue_bot_is_told_when_it_stays_so() {
 async fn a_last_slot_that_is_ahead_of_the_clock_is_told_when_it_stays_so() {
     let walt = Bot { schedule: cron("@hourly"), ..seldom("walt") };
     let mut fixture = AlertFixture::over(START, [(walt, "one\n")]).await;
-    fixture.store.advance_cursor(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
+    fixture.store.advance_last_slot(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
     fixture.watch_by_webhook().await;
     fixture.after(minutes(1)).await;
     fixture.after(minutes(1)).await;

@@ -177,7 +177,7 @@ async fn an_app_that_sends_again_is_told() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     let (app, reason) = ("paper".to_owned(), "the app's credits are used up".to_owned());
-    fixture.tell(&Event::Held { app, until: at("2027-01-15T09:30:00Z"), reason });
+    fixture.tell(&Event::AppCooldown { app, until: at("2027-01-15T09:30:00Z"), reason });
     assert_eq!(told(&mut fixture).await, (Value::Null, "held".into(), false));
     // Time alone proves nothing.
     fixture.later(hours(2)).await;

@@ -102,7 +102,7 @@ async fn a_rate_limit_of_the_app_holds_all_its_bots() {
     assert_eq!((fixture.net("walt").sent().len(), fixture.net("emily").sent().len() - before), (1, 0));
     let waits = fixture.last("emily").await;
     assert_eq!((waits.state, waits.cause, waits.attempts), (State::Planned, Some(Cause::Credits), 0));
-    assert_eq!(fixture.count(|event| matches!(event, Event::Held { .. })), 1, "told once");
+    assert_eq!(fixture.count(|event| matches!(event, Event::AppCooldown { .. })), 1, "told once");
     fixture.pass_until("2024-03-05T12:30:00Z").await;
     assert!(fixture.net("walt").sent().len() >= 2 && fixture.net("emily").sent().len() > before);
     let lost = |row: &&flockd::flock::post::Post| row.state == State::Refused;

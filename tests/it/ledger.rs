@@ -7,7 +7,7 @@ use flockd::flock::account::Account;
 use flockd::flock::poem::{LineId, TextId};
 use flockd::flock::post::{Cause, Move, PostId, State, Why};
 use flockd::flock::{BotName, NetworkKind};
-use flockd::store::{Beginning, Command, CommandKind, Draft, Entry};
+use flockd::store::{Beginning, BotEntry, Command, CommandKind, Draft};
 
 /// Any instant would do; this one is easily told from 1970 in a message.
 const EPOCH: i64 = 1_800_000_000;
@@ -21,13 +21,13 @@ pub(crate) fn bot(name: &str) -> BotName {
     name.parse().unwrap()
 }
 
-pub(crate) fn entry(name: &str) -> Entry {
-    Entry { name: bot(name), was: None, schedule: "0 * * * * UTC".to_owned() }
+pub(crate) fn entry(name: &str) -> BotEntry {
+    BotEntry { name: bot(name), was: None, schedule: "0 * * * * UTC".to_owned() }
 }
 
 /// An entry of a bot that had another name before.
-pub(crate) fn renamed(was: &str, name: &str) -> Entry {
-    Entry { was: Some(bot(was)), ..entry(name) }
+pub(crate) fn renamed(was: &str, name: &str) -> BotEntry {
+    BotEntry { was: Some(bot(was)), ..entry(name) }
 }
 
 /// An id of its own, made so many seconds into the story.

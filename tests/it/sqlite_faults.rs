@@ -5,7 +5,7 @@ mod alias;
 mod disk_full;
 mod foreign_files;
 mod integrity;
-mod lease;
+mod lock;
 mod orphan_wal;
 mod permissions;
 mod replaced;

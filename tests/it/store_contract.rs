@@ -39,7 +39,7 @@ impl Ledger {
     /// A new ledger that knows these bots.
     async fn with(self, names: &[&str]) -> Self {
         let entries: Vec<_> = names.iter().map(|name| ledger::entry(name)).collect();
-        assert_eq!(self.one.enter(&entries, ledger::at(0)).await.unwrap(), []);
+        assert_eq!(self.one.upsert_bots(&entries, ledger::at(0)).await.unwrap(), []);
         self
     }
 
@@ -50,7 +50,7 @@ impl Ledger {
     /// Enters a bot of that name and brings a post of it into a state.
     async fn post_in(&self, state: State, draft: Draft) -> Post {
         let (begins, moves) = ledger::way_to(state);
-        self.one.enter(&[ledger::entry(draft.bot.as_str())], ledger::at(0)).await.unwrap();
+        self.one.upsert_bots(&[ledger::entry(draft.bot.as_str())], ledger::at(0)).await.unwrap();
         let mut post = self.one.open(&Draft { begins, ..draft }).await.unwrap();
         for step in &moves {
             post = self.one.advance(post.id, step, ledger::at(50)).await.unwrap();

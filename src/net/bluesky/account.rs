@@ -37,8 +37,8 @@ struct CurrentProfile {
 }
 
 impl Bluesky {
-    async fn current_profile(&self, held: &BlueskySession<'_>) -> Result<CurrentProfile, Rejection> {
-        let Some(mut found) = self.get_record(held, profile::PLACE).await? else {
+    async fn current_profile(&self, auth: &BlueskySession<'_>) -> Result<CurrentProfile, Rejection> {
+        let Some(mut found) = self.get_record(auth, profile::PLACE).await? else {
             return Ok(CurrentProfile { record: None, cid: None });
         };
         let cid = found["cid"].as_str().map(str::to_owned);
@@ -46,18 +46,18 @@ impl Bluesky {
     }
 
     /// The URL of an account's picture.
-    fn picture_url(held: &BlueskySession<'_>, record: &Value) -> Option<String> {
+    fn picture_url(auth: &BlueskySession<'_>, record: &Value) -> Option<String> {
         let cid = profile::picture(record)?;
-        let url = format!("{}/xrpc/com.atproto.sync.getBlob", held.server);
-        Some(url::Url::parse_with_params(&url, [("did", held.did), ("cid", cid)]).ok()?.into())
+        let url = format!("{}/xrpc/com.atproto.sync.getBlob", auth.server);
+        Some(url::Url::parse_with_params(&url, [("did", auth.did), ("cid", cid)]).ok()?.into())
     }
 
     /// Uploads a picture, and returns the reference to it for a record.
     async fn upload(&self, path: &Path, tokens: &Tokens) -> Result<Value, ProfileError> {
-        let held = session_of(tokens)?;
+        let auth = session_of(tokens)?;
         let (kind, bytes) = picture(path).await.map_err(ProfileError::Unsupported)?;
         let mut request =
-            self.procedure(held.server, "com.atproto.repo.uploadBlob", Some(held.access_token), None)?;
+            self.procedure(auth.server, "com.atproto.repo.uploadBlob", Some(auth.access_token), None)?;
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         *request.body_mut() = Some(bytes.into());
         let mut body = self.done(request, "take the picture", tokens).await?;
@@ -91,23 +91,23 @@ impl AccountApi for Bluesky {
     }
 
     async fn who_am_i(&self, tokens: &Tokens) -> Result<Account, Rejection> {
-        let held = session_of(tokens)?;
+        let auth = session_of(tokens)?;
         let request =
-            self.query(held.server, "com.atproto.server.getSession", &[], Some(held.access_token))?;
+            self.query(auth.server, "com.atproto.server.getSession", &[], Some(auth.access_token))?;
         let session = self.done(request, ASK, tokens).await?;
         awake(&session)?;
-        let handle = session["handle"].as_str().filter(|_| session["did"] == held.did);
+        let handle = session["handle"].as_str().filter(|_| session["did"] == auth.did);
         let Some(handle) = handle.filter(|handle| super::facets::is_handle(handle)) else {
             return Err(unclear(ASK, "no handle of that account is in its answer"));
         };
-        let record = self.current_profile(&held).await?.record.unwrap_or_default();
-        let kind = if looks_like_app_password(held.password) { "app password" } else { "main password" };
+        let record = self.current_profile(&auth).await?.record.unwrap_or_default();
+        let kind = if looks_like_app_password(auth.password) { "app password" } else { "main password" };
         Ok(Account {
             network: NetworkKind::Bluesky,
-            id: held.did.to_owned(),
+            id: auth.did.to_owned(),
             handle: handle.to_owned(),
             name: sentence(&record, "displayName"),
-            picture_url: Self::picture_url(&held, &record),
+            picture_url: Self::picture_url(&auth, &record),
             access: Some(kind.to_owned()),
             server: None,
             credential_fingerprint: fingerprint_of(tokens),
@@ -122,13 +122,13 @@ impl AccountApi for Bluesky {
     }
 
     async fn appearance(&self, tokens: &Tokens) -> Result<Appearance, Rejection> {
-        let held = session_of(tokens)?;
-        let record = self.current_profile(&held).await?.record.unwrap_or_default();
+        let auth = session_of(tokens)?;
+        let record = self.current_profile(&auth).await?.record.unwrap_or_default();
         Ok(Appearance {
             name: sentence(&record, "displayName"),
             // Not shortened, as it is compared with the wanted one.
             bio: record["description"].as_str().map(http::one_line).filter(|bio| !bio.is_empty()),
-            picture_url: Self::picture_url(&held, &record),
+            picture_url: Self::picture_url(&auth, &record),
             automated: Some(profile::is_automated(&record)),
         })
     }
@@ -139,22 +139,22 @@ impl AccountApi for Bluesky {
         if let Some(unfit) = profile::unfit(profile) {
             return Err(ProfileError::Unsupported(unfit));
         }
-        let held = session_of(tokens)?;
-        let CurrentProfile { record, cid } = self.current_profile(&held).await?;
+        let auth = session_of(tokens)?;
+        let CurrentProfile { record, cid } = self.current_profile(&auth).await?;
         let picture = match &profile.picture {
             Some(path) => Some(self.upload(path, tokens).await?),
             None => None,
         };
         let (collection, key) = profile::PLACE;
         let body = json!({
-            "repo": held.did,
+            "repo": auth.did,
             "collection": collection,
             "rkey": key,
             "swapRecord": cid,
             "record": profile::changed(record, profile, picture),
         });
         let request =
-            self.procedure(held.server, "com.atproto.repo.putRecord", Some(held.access_token), Some(&body))?;
+            self.procedure(auth.server, "com.atproto.repo.putRecord", Some(auth.access_token), Some(&body))?;
         let response = self.ask(request, &tokens.secrets()).await?;
         if !response.succeeded() && API.diagnose(&response) == &CONFLICT {
             let reason = "the profile has changed meanwhile: try again";

@@ -222,7 +222,7 @@ fn session_of(tokens: &Tokens) -> Result<BlueskySession<'_>, Rejection> {
 
 /// A short digest that identifies an account's tokens. It stays the same when the session is renewed or the password changes.
 fn fingerprint_of(tokens: &Tokens) -> String {
-    fingerprint("bluesky", session_of(tokens).map_or("", |held| held.did))
+    fingerprint("bluesky", session_of(tokens).map_or("", |auth| auth.did))
 }
 
 #[async_trait]

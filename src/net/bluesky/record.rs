@@ -41,14 +41,14 @@ pub(super) fn key_in<'a>(uri: &'a str, did: &str) -> Option<&'a str> {
 
 /// A record to be written.
 struct Writing<'s> {
-    held: BlueskySession<'s>,
+    auth: BlueskySession<'s>,
     key: String,
     record: Value,
 }
 
 impl Writing<'_> {
     fn uri(&self) -> String {
-        uri_of(self.held.did, &self.key)
+        uri_of(self.auth.did, &self.key)
     }
 }
 
@@ -94,7 +94,7 @@ impl Bluesky {
             Ok(writing) => writing,
             Err(rejection) => return Outcome::NotAccepted(rejection).into(),
         };
-        let secrets = writing.held.secrets();
+        let secrets = writing.auth.secrets();
         match response::attempt(&self.http, request, &API.protocol, &secrets, &*self.clock).await {
             Ok(response) => API.sent(&response, self.outcome(&response, &writing).await),
             Err(outcome) => outcome.into(),
@@ -103,7 +103,7 @@ impl Bluesky {
 
     /// The record to be written, and the request that writes it.
     fn writing<'s>(&self, post: &Post, session: &'s Session) -> Result<(Writing<'s>, Request), Rejection> {
-        let held = session_of(require_tokens(session.tokens.as_ref())?)?;
+        let auth = session_of(require_tokens(session.tokens.as_ref())?)?;
         let (key, record) = (tid::of(post.id), planned(post));
         let record = record.ok_or_else(|| {
             let reason =
@@ -111,15 +111,15 @@ impl Bluesky {
             Rejection::unanswered(Why::new(Cause::App, reason))
         })?;
         let body = json!({
-            "repo": held.did,
+            "repo": auth.did,
             "collection": POSTS,
             "rkey": key,
             "swapRecord": null,
             "record": record,
         });
         let request =
-            self.procedure(held.server, "com.atproto.repo.putRecord", Some(held.access_token), Some(&body))?;
-        Ok((Writing { held, key, record }, request))
+            self.procedure(auth.server, "com.atproto.repo.putRecord", Some(auth.access_token), Some(&body))?;
+        Ok((Writing { auth, key, record }, request))
     }
 
     async fn outcome(&self, response: &ApiResponse, writing: &Writing<'_>) -> Outcome {
@@ -138,7 +138,7 @@ impl Bluesky {
         }
         match API.outcome(response, diagnosis) {
             Outcome::NotAccepted(rejection) => {
-                Outcome::NotAccepted(self.followed(diagnosis, rejection, &writing.held).await)
+                Outcome::NotAccepted(self.followed(diagnosis, rejection, &writing.auth).await)
             }
             outcome => outcome,
         }
@@ -151,7 +151,7 @@ impl Bluesky {
 
     /// What became of a post under whose key there is a record already: itself, or another one.
     async fn taken(&self, writing: &Writing<'_>) -> Outcome {
-        match self.get_record(&writing.held, (POSTS, &writing.key)).await {
+        match self.get_record(&writing.auth, (POSTS, &writing.key)).await {
             Ok(Some(found)) if is_same(&writing.record, &found["value"]) => self.posted(writing.uri()),
             Ok(Some(_)) => Outcome::Refused {
                 reason: format!(
@@ -168,23 +168,23 @@ impl Bluesky {
     /// Looks for a post's record. Its absence proves nothing yet: an interrupted attempt may still arrive, and if the line
     /// were free by then, it would be posted twice under two keys.
     pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
-        let held = session_of(require_tokens(session.tokens.as_ref())?)?;
+        let auth = session_of(require_tokens(session.tokens.as_ref())?)?;
         let (key, ours) = (tid::of(post.id), planned(post).unwrap_or_default());
-        let found = self.get_record(&held, (POSTS, &key)).await?;
+        let found = self.get_record(&auth, (POSTS, &key)).await?;
         let found = found.filter(|found| is_same(&ours, &found["value"]));
-        let seen = found.map(|found| self.seen(uri_of(held.did, &key), &found["value"]));
+        let seen = found.map(|found| self.seen(uri_of(auth.did, &key), &found["value"]));
         Ok(ProbeResult::Candidates { seen: seen.into_iter().collect(), doubtful: Vec::new(), cost: 0 })
     }
 
     /// A record with its `uri`, `cid` and `value`; `None` if the server says that it does not exist.
     pub(super) async fn get_record(
         &self,
-        held: &BlueskySession<'_>,
+        auth: &BlueskySession<'_>,
         (collection, key): (&str, &str),
     ) -> Result<Option<Value>, Rejection> {
-        let asked = [("repo", held.did), ("collection", collection), ("rkey", key)];
-        let request = self.query(held.server, "com.atproto.repo.getRecord", &asked, None)?;
-        let response = self.ask(request, &held.secrets()).await?;
+        let asked = [("repo", auth.did), ("collection", collection), ("rkey", key)];
+        let request = self.query(auth.server, "com.atproto.repo.getRecord", &asked, None)?;
+        let response = self.ask(request, &auth.secrets()).await?;
         if response.succeeded() {
             let body = response.json().filter(|body| body["value"].is_object());
             return body.map(Some).ok_or_else(|| unusable(&response, SHOW, "record"));
@@ -193,7 +193,7 @@ impl Bluesky {
         if diagnosis == &NOT_FOUND {
             return Ok(None);
         }
-        Err(self.followed(diagnosis, API.failure(&response, SHOW), held).await)
+        Err(self.followed(diagnosis, API.failure(&response, SHOW), auth).await)
     }
 
     /// A post by its record.
@@ -213,22 +213,22 @@ impl Bluesky {
     /// Deletes a post's record. Succeeds if it was deleted before.
     pub(super) async fn delete_record(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
         let tokens = require_tokens(session.tokens.as_ref())?;
-        let held = session_of(tokens)?;
+        let auth = session_of(tokens)?;
         let key = match post.remote_id.as_deref() {
             // A person or a policy said that it was posted; it can only be under this key.
             None => tid::of(post.id),
-            Some(uri) => key_in(uri, held.did).map(str::to_owned).ok_or_else(|| {
+            Some(uri) => key_in(uri, auth.did).map(str::to_owned).ok_or_else(|| {
                 let reason = format!(
                     "{uri} is not a post of the account that is signed in: sign in as the one that posted it"
                 );
                 Rejection::unanswered(Why::new(Cause::Account, reason))
             })?,
         };
-        let body = json!({ "repo": held.did, "collection": POSTS, "rkey": key });
+        let body = json!({ "repo": auth.did, "collection": POSTS, "rkey": key });
         let request = self.procedure(
-            held.server,
+            auth.server,
             "com.atproto.repo.deleteRecord",
-            Some(held.access_token),
+            Some(auth.access_token),
             Some(&body),
         )?;
         let done = self.done(request, "delete it", tokens).await?;
@@ -236,7 +236,7 @@ impl Bluesky {
             return Ok(());
         }
         // It was deleted before, or the answer is not the server's.
-        match self.get_record(&held, (POSTS, &key)).await? {
+        match self.get_record(&auth, (POSTS, &key)).await? {
             None => Ok(()),
             Some(_) => Err(unclear("delete it", "the post is still there")),
         }

@@ -81,25 +81,25 @@ impl Bluesky {
     /// Renews tokens: by the refresh token or, if that has expired or the account has moved to another server, by the
     /// password.
     pub(super) async fn renewed(&self, tokens: &Tokens) -> Result<Tokens, Rejection> {
-        let held = session_of(tokens)?;
+        let auth = session_of(tokens)?;
         // Where it lives comes first: a server that it has left may still renew its sessions, and accept posts that are not
         // shown anywhere.
-        let identity = self.identity(held.did).await;
+        let identity = self.identity(auth.did).await;
         if let Ok(identity) = &identity
-            && identity.server != held.server
+            && identity.server != auth.server
         {
-            return self.log_in_again(identity, &held).await;
+            return self.log_in_again(identity, &auth).await;
         }
-        match self.refreshed(&held).await {
-            Err(rejection) if rejection.token_rejected => self.log_in_again(&identity?, &held).await,
+        match self.refreshed(&auth).await {
+            Err(rejection) if rejection.token_rejected => self.log_in_again(&identity?, &auth).await,
             refreshed => refreshed,
         }
     }
 
     /// Ends a session. The password stays valid.
     pub(super) async fn ended(&self, tokens: &Tokens) -> Result<(), Rejection> {
-        let held = session_of(tokens)?;
-        let request = self.session_request(held.server, DELETE.0, Some(held.refresh_token), None)?;
+        let auth = session_of(tokens)?;
+        let request = self.session_request(auth.server, DELETE.0, Some(auth.refresh_token), None)?;
         let response = self.ask(request, &tokens.secrets()).await?;
         match response.is_plain_success() || API.diagnose(&response) == &SESSION_REJECTED {
             true => Ok(()),
@@ -112,18 +112,18 @@ impl Bluesky {
         &self,
         diagnosis: &Diagnosis,
         rejection: Rejection,
-        held: &BlueskySession<'_>,
+        auth: &BlueskySession<'_>,
     ) -> Rejection {
         let has_moved = may_have_moved(diagnosis)
-            && self.identity(held.did).await.is_ok_and(|identity| identity.server != held.server);
+            && self.identity(auth.did).await.is_ok_and(|identity| identity.server != auth.server);
         Rejection { token_rejected: rejection.token_rejected || has_moved, ..rejection }
     }
 
-    async fn refreshed(&self, held: &BlueskySession<'_>) -> Result<Tokens, Rejection> {
-        let request = self.session_request(held.server, REFRESH.0, Some(held.refresh_token), None)?;
-        let response = self.ask(request, &held.secrets()).await?;
+    async fn refreshed(&self, auth: &BlueskySession<'_>) -> Result<Tokens, Rejection> {
+        let request = self.session_request(auth.server, REFRESH.0, Some(auth.refresh_token), None)?;
+        let response = self.ask(request, &auth.secrets()).await?;
         match response.succeeded() {
-            true => self.session(&response, REFRESH.1, (held.did, held.server), held.password),
+            true => self.session(&response, REFRESH.1, (auth.did, auth.server), auth.password),
             false => Err(API.failure(&response, REFRESH.1)),
         }
     }
@@ -132,14 +132,14 @@ impl Bluesky {
     async fn log_in_again(
         &self,
         identity: &AtprotoIdentity,
-        held: &BlueskySession<'_>,
+        auth: &BlueskySession<'_>,
     ) -> Result<Tokens, Rejection> {
-        self.logins.begin(held.refresh_token, self.clock.now())?;
-        let opened = self.open(identity, held.password).await;
+        self.logins.begin(auth.refresh_token, self.clock.now())?;
+        let opened = self.open(identity, auth.password).await;
         if let Err(rejection) = opened.as_ref()
             && rejection.why.cause == Cause::SignIn
         {
-            self.logins.refuse(held.refresh_token, rejection);
+            self.logins.refuse(auth.refresh_token, rejection);
         }
         opened
     }

@@ -22,7 +22,7 @@ pub(super) async fn credential(
     row.as_ref().map_or_else(|| Ok(CredentialRow::default()), row::credential)
 }
 
-pub(super) async fn envelopes(
+pub(super) async fn credentials(
     db: &mut SqliteConnection,
 ) -> Result<Vec<(BotName, CredentialRow)>, sqlx::Error> {
     let rows = sql::credentials(db).await?;
@@ -114,7 +114,7 @@ pub(super) async fn reseal(
     apps: Vec<(String, Sealed)>,
     now: DateTime<Utc>,
 ) -> Result<(), WriteError> {
-    let kept: HashMap<BotName, CredentialRow> = envelopes(db).await?.into_iter().collect();
+    let kept: HashMap<BotName, CredentialRow> = credentials(db).await?.into_iter().collect();
     let given: HashMap<&BotName, u64> = all.iter().map(|(bot, _, version)| (bot, *version)).collect();
     let is_current = |(bot, credential): (&BotName, &CredentialRow)| {
         given.get(bot) == Some(&credential.version) && !credential.is_leased(now)

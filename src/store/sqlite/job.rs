@@ -13,29 +13,29 @@ use crate::flock::BotName;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId};
 use crate::store::health_state::{CLOCK_TOLERANCE, ails, mended_by_sign_in};
-use crate::store::{Beginning, BotRecord, Draft, Entry, Find, NotRenamed, StoreError};
+use crate::store::{Beginning, BotEntry, BotRecord, Draft, Find, NotRenamed, StoreError};
 
 /// The text recorded for posts that the last sender left in `sending`.
 const INTERRUPTED: &str = "flockd ended while this post was being sent";
 /// The same for posts of a ledger that was restored from a copy.
 const PUT_BACK: &str = "the ledger comes from a copy, and this post may have been sent since that was made";
 
-pub(super) async fn enter(
+pub(super) async fn upsert_bots(
     db: &mut SqliteConnection,
-    bots: Vec<Entry>,
+    bots: Vec<BotEntry>,
     now: DateTime<Utc>,
 ) -> Result<Vec<NotRenamed>, WriteError> {
     let not_renamed = rename(db, &bots).await?;
     for entry in &bots {
-        sql::bot::enter(db, entry, now).await?;
+        sql::bot::upsert(db, entry, now).await?;
     }
     Ok(not_renamed)
 }
 
-/// Does every possible rename before any new name is entered: a name that one bot gives up is free for another, in
+/// Does every possible rename before any new name gets a row: a name that one bot gives up is free for another, in
 /// whatever order they come.
-async fn rename(db: &mut SqliteConnection, bots: &[Entry]) -> Result<Vec<NotRenamed>, WriteError> {
-    let asked = |entry: &Entry| entry.was.clone().map(|was| NotRenamed { bot: entry.name.clone(), was });
+async fn rename(db: &mut SqliteConnection, bots: &[BotEntry]) -> Result<Vec<NotRenamed>, WriteError> {
+    let asked = |entry: &BotEntry| entry.was.clone().map(|was| NotRenamed { bot: entry.name.clone(), was });
     let names: HashSet<&BotName> = bots.iter().map(|entry| &entry.name).collect();
     let mut waiting: Vec<NotRenamed> = bots.iter().filter_map(asked).collect();
     loop {
@@ -66,7 +66,7 @@ async fn rename_one(db: &mut SqliteConnection, asked: &NotRenamed, reused: bool)
     if sql::bot::has(db, was).await? {
         return Ok(false);
     }
-    // The bot may have been signed in before it was ever entered. If the new name has a history, the rename happened
+    // The bot may have been signed in before it ever had a row. If the new name has a history, the rename happened
     // long ago, and what is under the old name belongs to another bot.
     if !sql::bot::has(db, bot).await? {
         credential::carry(db, was, bot, reused).await?;
@@ -101,7 +101,7 @@ pub(super) async fn take_over(
     now: DateTime<Utc>,
 ) -> Result<Vec<Post>, WriteError> {
     sql::forget_answered(db, now).await?;
-    sql::watch::refuse(db, None).await?;
+    sql::monitoring::refuse(db, None).await?;
     let reason = match sql::settling::copied_at(db).await? {
         None => INTERRUPTED,
         Some(copied_at) => {
@@ -154,8 +154,8 @@ pub(super) async fn remember_alert(
     cause: String,
     day: NaiveDate,
 ) -> Result<(), WriteError> {
-    sql::watch::forget_alerts(db, day - TimeDelta::days(7)).await?;
-    sql::watch::insert_alert(db, receiver, &about, &cause, day).await?;
+    sql::monitoring::forget_alerts(db, day - TimeDelta::days(7)).await?;
+    sql::monitoring::insert_alert(db, receiver, &about, &cause, day).await?;
     Ok(())
 }
 
@@ -168,7 +168,7 @@ pub(super) async fn open_post(db: &mut SqliteConnection, draft: Draft) -> Result
     if let Some(slot) = draft.slot
         && !matches!(draft.begins, Beginning::Skipped(_))
     {
-        sql::bot::consider(db, &draft.bot, slot, draft.missed).await?;
+        sql::bot::advance_last_slot(db, &draft.bot, slot, draft.missed).await?;
     }
     Ok(row::post(&row)?)
 }
@@ -223,12 +223,12 @@ pub(super) async fn record(
     // A sign-in dated by a clock that was ahead must not count as later than every failure since.
     let credible = |at: DateTime<Utc>| if at > now + CLOCK_TOLERANCE { DateTime::UNIX_EPOCH } else { at };
     let signed_in_at = credential::credential(&mut db, name).await?.signed_in_at.map(credible);
-    let considered = row::time(bot.try_get("considered")?);
-    let skipped = sql::skip::after(&mut db, name, considered).await?.into_iter().map(row::time).collect();
+    let last_slot = row::time(bot.try_get("considered")?);
+    let skipped = sql::skip::after(&mut db, name, last_slot).await?.into_iter().map(row::time).collect();
     let is_ailing = open.as_ref().or(last.as_ref()).is_some_and(|post| ails(post, signed_in_at));
     let ailing_since = if is_ailing { ailing_since(&mut db, name, signed_in_at).await? } else { None };
     Ok(Some(BotRecord {
-        last_slot: considered,
+        last_slot,
         skipped,
         missed: bot.try_get::<i64, _>("missed")?.unsigned_abs(),
         account: credential::account(&mut db, name).await?,
@@ -241,7 +241,7 @@ pub(super) async fn record(
         avoid,
         sent_last_hour: sql::sent_since(&mut db, name, now - TimeDelta::hours(1)).await?,
         paused: row::pause(&bot)?,
-        reconciliation: row::behind(&bot)?,
+        reconciliation: row::reconciliation(&bot)?,
     }))
 }
 

@@ -10,7 +10,7 @@ use crate::flock::post::{Cause, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
 use crate::store::transfer::{KeptAccount, KeptBot, KeptLine, KeptPost};
 use crate::store::{
-    AccountConflict, Behind, Command, CommandKind, CredentialRow, Pause, ScheduleCursor, Sealed, Spent,
+    AccountConflict, Behind, Command, CommandKind, CredentialRow, Pause, ScheduleState, Sealed, Spent,
 };
 
 type Read<T> = Result<T, sqlx::Error>;
@@ -63,24 +63,27 @@ pub(super) fn pause(row: &SqliteRow) -> Read<Option<Pause>> {
 }
 
 /// What a bot has to reconcile, if anything.
-pub(super) fn behind(row: &SqliteRow) -> Read<Option<Behind>> {
+pub(super) fn reconciliation(row: &SqliteRow) -> Read<Option<Behind>> {
     let cause = row.try_get::<Option<&str>, _>("behind_cause")?.and_then(Cause::from_word);
     let reason: Option<String> = row.try_get("behind_why")?;
     let why = cause.zip(reason).map(|(cause, reason)| Why { cause, reason });
     Ok(optional_time(row, "behind_since")?.map(|since| Behind { since, why }))
 }
 
-pub(super) fn progress(row: &SqliteRow) -> Read<ScheduleCursor> {
-    Ok(ScheduleCursor {
+pub(super) fn schedule_state(row: &SqliteRow) -> Read<ScheduleState> {
+    Ok(ScheduleState {
         bot: bot(row)?,
-        considered: time(row.try_get("considered")?),
+        last_slot: time(row.try_get("considered")?),
         is_paused: row.try_get("rests")?,
         stalled: row.try_get("in_vain")?,
     })
 }
 
 pub(super) fn spent(row: &SqliteRow) -> Read<Spent> {
-    Ok(Spent { posts: row.try_get("posts")?, milli_dollars: row.try_get::<i64, _>("mills")?.unsigned_abs() })
+    Ok(Spent {
+        posts: row.try_get("posts")?,
+        milli_dollars: row.try_get::<i64, _>("milli_dollars")?.unsigned_abs(),
+    })
 }
 
 pub(super) fn optional_time(row: &SqliteRow, column: &str) -> Read<Option<DateTime<Utc>>> {
@@ -164,7 +167,7 @@ pub(super) fn kept_version(version: u64) -> i64 {
     i64::try_from(version).unwrap_or(-1)
 }
 
-pub(super) fn wish(row: &SqliteRow) -> Read<Command> {
+pub(super) fn command(row: &SqliteRow) -> Read<Command> {
     Ok(Command {
         id: parsed(row, "id", |text| text.parse::<PostId>().ok())?,
         // One malformed command must not keep the others from being read.
@@ -186,7 +189,7 @@ pub(super) fn kept_bot(row: &SqliteRow) -> Read<KeptBot> {
     Ok(KeptBot {
         name: parsed(row, "name", |text| text.parse().ok())?,
         schedule: row.try_get("schedule")?,
-        considered: time(row.try_get("considered")?),
+        last_slot: time(row.try_get("considered")?),
         missed: row.try_get::<i64, _>("missed")?.unsigned_abs(),
         paused_at: optional_time(row, "paused_at")?,
         paused_why: row.try_get("paused_why")?,

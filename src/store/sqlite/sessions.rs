@@ -15,8 +15,8 @@ const SESSION: &str = "session";
 impl Sessions for Sqlite {
     async fn keep_login_link(&self, key: TokenHash, now: DateTime<Utc>) -> Result<(), StoreError> {
         change!(self, |db| async {
-            sql::pass::forget(db, Some(now)).await?;
-            Ok(sql::pass::keep(db, &key.0, KEY, now + KEY_LASTS).await?)
+            sql::session::forget(db, Some(now)).await?;
+            Ok(sql::session::keep(db, &key.0, KEY, now + KEY_LASTS).await?)
         })
     }
 
@@ -27,13 +27,13 @@ impl Sessions for Sqlite {
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
         // Guessing login links must not cause any writes.
-        if !read!(self, pass::is_valid(&key.0, KEY, now, KEY_LASTS))? {
+        if !read!(self, session::is_valid(&key.0, KEY, now, KEY_LASTS))? {
             return Ok(false);
         }
         change!(self, |db| async {
-            let used = sql::pass::end(db, &key.0, KEY).await?;
+            let used = sql::session::end(db, &key.0, KEY).await?;
             if used {
-                sql::pass::keep(db, &session.0, SESSION, now + SESSION_LASTS).await?;
+                sql::session::keep(db, &session.0, SESSION, now + SESSION_LASTS).await?;
             }
             Ok(used)
         })
@@ -41,20 +41,20 @@ impl Sessions for Sqlite {
 
     async fn begin_session(&self, session: TokenHash, now: DateTime<Utc>) -> Result<(), StoreError> {
         change!(self, |db| async {
-            sql::pass::forget(db, Some(now)).await?;
-            Ok(sql::pass::keep(db, &session.0, SESSION, now + SESSION_LASTS).await?)
+            sql::session::forget(db, Some(now)).await?;
+            Ok(sql::session::keep(db, &session.0, SESSION, now + SESSION_LASTS).await?)
         })
     }
 
     async fn is_session(&self, session: TokenHash, now: DateTime<Utc>) -> Result<bool, StoreError> {
-        read!(self, pass::is_valid(&session.0, SESSION, now, SESSION_LASTS))
+        read!(self, session::is_valid(&session.0, SESSION, now, SESSION_LASTS))
     }
 
     async fn end_session(&self, session: TokenHash) -> Result<(), StoreError> {
-        change!(self, |db| async { Ok(sql::pass::end(db, &session.0, SESSION).await.map(drop)?) })
+        change!(self, |db| async { Ok(sql::session::end(db, &session.0, SESSION).await.map(drop)?) })
     }
 
     async fn end_sessions(&self) -> Result<(), StoreError> {
-        change!(self, |db| async { Ok(sql::pass::forget(db, None).await?) })
+        change!(self, |db| async { Ok(sql::session::forget(db, None).await?) })
     }
 }

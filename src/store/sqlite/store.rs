@@ -15,15 +15,19 @@ use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{BotName, NetworkKind};
 use crate::store::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::store::{
-    AccountConflict, Beginning, BotRecord, Command, CommandResult, CommitEar, Configuration, CredentialRow,
-    Draft, Entry, Filter, Find, NotRenamed, Refusal, ScheduleCursor, Sealed, Spent, Store, StoreError,
+    AccountConflict, Beginning, BotEntry, BotRecord, Command, CommandResult, CommitEar, Configuration,
+    CredentialRow, Draft, Filter, Find, NotRenamed, Refusal, ScheduleState, Sealed, Spent, Store, StoreError,
 };
 
 #[async_trait]
 impl Store for Sqlite {
-    async fn enter(&self, bots: &[Entry], now: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError> {
+    async fn upsert_bots(
+        &self,
+        bots: &[BotEntry],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<NotRenamed>, StoreError> {
         let bots = bots.to_vec();
-        change!(self, |db| job::enter(db, bots, now))
+        change!(self, |db| job::upsert_bots(db, bots, now))
     }
 
     async fn take_over(&self, now: DateTime<Utc>) -> Result<Vec<Post>, StoreError> {
@@ -66,14 +70,16 @@ impl Store for Sqlite {
         change!(self, |db| job::advance(db, id, step, now))
     }
 
-    async fn advance_cursor(
+    async fn advance_last_slot(
         &self,
         bot: &BotName,
         newest: DateTime<Utc>,
         missed: u32,
     ) -> Result<(), StoreError> {
         let bot = bot.clone();
-        change!(self, |db| async { job::known(&bot, sql::bot::consider(db, &bot, newest, missed).await?) })
+        change!(self, |db| async {
+            job::known(&bot, sql::bot::advance_last_slot(db, &bot, newest, missed).await?)
+        })
     }
 
     async fn undo_skip(
@@ -109,7 +115,7 @@ impl Store for Sqlite {
 
     async fn note_unreconciled(&self, bot: &BotName, why: &Why) -> Result<(), StoreError> {
         let (bot, why) = (bot.clone(), why.clone());
-        change!(self, |db| async { job::known(&bot, sql::bot::stay_behind(db, &bot, &why).await?) })
+        change!(self, |db| async { job::known(&bot, sql::bot::note_unreconciled(db, &bot, &why).await?) })
     }
 
     async fn known_ids(&self, network: NetworkKind, ids: &[String]) -> Result<HashSet<String>, StoreError> {
@@ -118,7 +124,7 @@ impl Store for Sqlite {
     }
 
     async fn text_sent_before(&self, post: &Post) -> Result<bool, StoreError> {
-        read!(self, settling::said_before(post))
+        read!(self, settling::text_sent_before(post))
     }
 
     async fn spent(&self, app: &str, since: DateTime<Utc>) -> Result<Spent, StoreError> {
@@ -167,7 +173,7 @@ impl Store for Sqlite {
 
     async fn credentials(&self) -> Result<Vec<(BotName, CredentialRow)>, StoreError> {
         let mut reader = self.reader().await?;
-        credential::envelopes(&mut reader).await.map_err(|error| self.explain(&error))
+        credential::credentials(&mut reader).await.map_err(|error| self.explain(&error))
     }
 
     async fn sign_in(
@@ -230,9 +236,9 @@ impl Store for Sqlite {
         change!(self, |db| async { Ok(sql::credential::release(db, &bot, version).await?) })
     }
 
-    async fn schedule_cursors(&self) -> Result<Vec<ScheduleCursor>, StoreError> {
-        let rows = read!(self, watch::progress())?;
-        rows.iter().map(row::progress).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
+    async fn schedule_states(&self) -> Result<Vec<ScheduleState>, StoreError> {
+        let rows = read!(self, monitoring::schedule_states())?;
+        rows.iter().map(row::schedule_state).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
     }
 
     async fn alerts_of(
@@ -240,7 +246,7 @@ impl Store for Sqlite {
         receiver: &'static str,
         day: NaiveDate,
     ) -> Result<HashSet<(String, String)>, StoreError> {
-        Ok(read!(self, watch::alerts_of(receiver, day))?.into_iter().collect())
+        Ok(read!(self, monitoring::alerts_of(receiver, day))?.into_iter().collect())
     }
 
     async fn remember_alert(
@@ -257,26 +263,26 @@ impl Store for Sqlite {
     async fn check_writable(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
         // A deleted file can still be written, but what is in it can't be found again.
         self.may_begin().await?;
-        change!(self.writer, |db| async { Ok(sql::watch::prove(db, now).await?) })
+        change!(self.writer, |db| async { Ok(sql::monitoring::record_health(db, now).await?) })
     }
 
     async fn keep_refused_reload(&self, why: Option<&Refusal>) -> Result<(), StoreError> {
         let why = why.map(as_json).transpose()?;
-        change!(self.writer, |db| async { Ok(sql::watch::refuse(db, why.as_deref()).await?) })
+        change!(self.writer, |db| async { Ok(sql::monitoring::refuse(db, why.as_deref()).await?) })
     }
 
     async fn refused_reload(&self) -> Result<Option<Refusal>, StoreError> {
         // A newer flockd may have written a value that this one does not understand.
-        Ok(read!(self, watch::refusal())?.and_then(|why| serde_json::from_str(&why).ok()))
+        Ok(read!(self, monitoring::refusal())?.and_then(|why| serde_json::from_str(&why).ok()))
     }
 
     async fn keep_configuration(&self, running: &Configuration) -> Result<(), StoreError> {
         let running = as_json(running)?;
-        change!(self.writer, |db| async { Ok(sql::watch::keep_configuration(db, &running).await?) })
+        change!(self.writer, |db| async { Ok(sql::monitoring::keep_configuration(db, &running).await?) })
     }
 
     async fn configuration(&self) -> Result<Option<Configuration>, StoreError> {
-        Ok(read!(self, watch::configuration())?.and_then(|kept| serde_json::from_str(&kept).ok()))
+        Ok(read!(self, monitoring::configuration())?.and_then(|kept| serde_json::from_str(&kept).ok()))
     }
 
     async fn post(&self, id: PostId) -> Result<Option<Post>, StoreError> {
@@ -339,8 +345,8 @@ impl Store for Sqlite {
     }
 
     async fn open_commands(&self) -> Result<Vec<Command>, StoreError> {
-        let rows = read!(self, open_wishes())?;
-        rows.iter().map(row::wish).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
+        let rows = read!(self, open_commands())?;
+        rows.iter().map(row::command).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
     }
 
     async fn claim_command(&self, id: PostId) -> Result<bool, StoreError> {
@@ -349,18 +355,18 @@ impl Store for Sqlite {
 
     async fn finish_command(&self, id: PostId, answer: &CommandResult) -> Result<(), StoreError> {
         let answer = as_json(answer)?;
-        change!(self, |db| async { Ok(sql::answer_wish(db, id, &answer).await?) })
+        change!(self, |db| async { Ok(sql::finish_command(db, id, &answer).await?) })
     }
 
     async fn command_result(&self, id: PostId) -> Result<Option<CommandResult>, StoreError> {
-        let answer = read!(self, wish_answer(id))?;
+        let answer = read!(self, command_result(id))?;
         let unreadable =
             |error| StoreError::Unusable(format!("the answer to command {id} can't be read: {error}"));
         answer.map(|answer| serde_json::from_str(&answer).map_err(unreadable)).transpose()
     }
 
     async fn cancel_command(&self, id: PostId) -> Result<bool, StoreError> {
-        change!(self, |db| async { Ok(sql::withdraw_wish(db, id).await?) })
+        change!(self, |db| async { Ok(sql::cancel_command(db, id).await?) })
     }
 
     async fn notify(&self) -> bool {

@@ -8,14 +8,14 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::ledger::{Sqlite, change};
 use crate::flock::NetworkKind;
 use crate::flock::post::{Cause, PostId, Why};
-use crate::store::{Beginning, Draft, Entry, Filter, Store, StoreError};
+use crate::store::{Beginning, BotEntry, Draft, Filter, Store, StoreError};
 
 async fn held() -> (tempfile::TempDir, Sqlite) {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("flock.db").display());
     let store = Sqlite::open_as_owner(&database).await.unwrap();
-    let entry = Entry { name: "walt".parse().unwrap(), was: None, schedule: String::new() };
-    store.enter(&[entry], DateTime::UNIX_EPOCH).await.unwrap();
+    let entry = BotEntry { name: "walt".parse().unwrap(), was: None, schedule: String::new() };
+    store.upsert_bots(&[entry], DateTime::UNIX_EPOCH).await.unwrap();
     (folder, store)
 }
 

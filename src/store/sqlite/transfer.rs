@@ -153,7 +153,7 @@ impl<'c> Import<'c> {
         if sql::transfer::insert_bot(self.db, bot).await? {
             self.done.bots += 1;
             self.touched.insert(bot.name.clone());
-        } else if sql::transfer::consider(self.db, &bot.name, bot.considered).await? {
+        } else if sql::transfer::advance_last_slot(self.db, &bot.name, bot.last_slot).await? {
             self.touched.insert(bot.name.clone());
         }
         Ok(Ok(()))

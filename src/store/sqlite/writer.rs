@@ -57,8 +57,8 @@ impl Writer {
 
     /// Finishes what is queued, and closes the connection. Later writes fail.
     pub(super) async fn close(&self) {
-        drop(held(&self.jobs).take());
-        let task = held(&self.task).take();
+        drop(locked(&self.jobs).take());
+        let task = locked(&self.task).take();
         if let Some(task) = task {
             // It fails only by a panic, which was reported where it happened.
             let _ = task.await;
@@ -74,13 +74,13 @@ impl Writer {
     {
         let (tell, told) = oneshot::channel();
         let ended = || StoreError::Unusable("the ledger's writer has ended".to_owned());
-        let jobs = held(&self.jobs).clone().ok_or_else(ended)?;
+        let jobs = locked(&self.jobs).clone().ok_or_else(ended)?;
         jobs.send(Box::new(Task { work: Some(work), result: None, tell })).await.map_err(|_| ended())?;
         told.await.map_err(|_| ended())?
     }
 }
 
-fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

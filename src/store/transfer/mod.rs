@@ -55,7 +55,8 @@ pub struct KeptBot {
     /// The schedule seen last, with its zone.
     pub schedule: String,
     /// The newest slot that was handled, or when its slots began.
-    pub considered: DateTime<Utc>,
+    #[serde(rename = "considered")]
+    pub last_slot: DateTime<Utc>,
     /// How many slots passed without a post.
     #[serde(default)]
     pub missed: u64,

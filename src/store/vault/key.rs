@@ -286,10 +286,10 @@ mod tests {
     fn one_at_a_time_changes_a_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flock.key");
-        let held = lock(&path).unwrap();
+        let locked = lock(&path).unwrap();
         let Err(VaultError::Key(message)) = lock(&path).map(|_| ()) else { panic!() };
         assert!(message.contains("another flockd"), "{message}");
-        drop(held);
+        drop(locked);
         lock(&path).unwrap();
     }
 }

@@ -26,7 +26,7 @@ pub struct Vault {
     store: Arc<dyn Store>,
     key: VaultKey,
     /// The key used last: the key file is read again only when something is sealed with another key.
-    held: Mutex<Option<Key>>,
+    cached: Mutex<Option<Key>>,
 }
 
 /// Where a vault gets its key.
@@ -68,7 +68,7 @@ pub enum VaultError {
 impl Vault {
     /// The vault of a ledger. The key is not read until it is needed.
     pub fn new(store: Arc<dyn Store>, key: VaultKey) -> Self {
-        Self { store, key, held: Mutex::default() }
+        Self { store, key, cached: Mutex::default() }
     }
 
     /// Restricts the key file to its owner, if others can access it. Returns what was done, or why it failed.
@@ -207,14 +207,14 @@ impl Vault {
     /// The key with this fingerprint; `None` if it is in none of the expected places.
     fn find_key(&self, mark: &str) -> Result<Option<Key>, VaultError> {
         let fits = |key: &Key| key.fingerprint() == mark;
-        if let Some(key) = self.held().filter(fits) {
+        if let Some(key) = self.cached().filter(fits) {
             return Ok(Some(key));
         }
         let key = match self.key_at_hand()?.filter(fits) {
             Some(key) => Some(key),
             None => self.next_key(mark)?,
         };
-        key.iter().for_each(|key| self.hold(key));
+        key.iter().for_each(|key| self.cache(key));
         Ok(key)
     }
 
@@ -225,7 +225,7 @@ impl Vault {
             (None, VaultKey::File(path)) => key::make(path)?,
             (None, VaultKey::Given(_)) => return Err(self.lost()),
         };
-        self.hold(&key);
+        self.cache(&key);
         Ok(key)
     }
 
@@ -273,12 +273,12 @@ impl Vault {
         ))
     }
 
-    fn held(&self) -> Option<Key> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn cached(&self) -> Option<Key> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn hold(&self, key: &Key) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
+    fn cache(&self, key: &Key) {
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
     }
 }
 

@@ -43,7 +43,7 @@ impl Vault {
         }
         done?;
         key::take_next(path, next.fingerprint(), &lock)?;
-        self.hold(&next);
+        self.cache(&next);
         Ok(all.len())
     }
 

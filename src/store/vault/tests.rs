@@ -281,7 +281,7 @@ async fn a_killed_change_is_finished_before_the_next_one() {
     let until = now() + TimeDelta::seconds(60);
     assert_eq!(place.store.lease_credential(&bot("walt"), 2, now(), until).await, Ok(true));
     let vault = place.vault();
-    vault.hold(&Key::parse(&Secret::new(first.clone())).unwrap());
+    vault.cache(&Key::parse(&Secret::new(first.clone())).unwrap());
     assert_eq!(vault.rekey(now()).await, Err(StoreError::Overtaken.into()));
     assert_eq!(fs::read_to_string(&place.path).unwrap(), first);
     opens(&place.vault(), "walt").await;

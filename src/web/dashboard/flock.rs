@@ -213,7 +213,7 @@ async fn read<'a>(
 fn counts(snapshot: &Snapshot) -> Vec<(&'static str, HealthState, usize)> {
     let mut counts: BTreeMap<&str, (HealthState, usize)> = BTreeMap::new();
     for seen in &snapshot.bots {
-        counts.entry(seen.word).or_insert((seen.condition, 0)).1 += 1;
+        counts.entry(seen.word).or_insert((seen.state, 0)).1 += 1;
     }
     let of = |word: &'static str| counts.get(word).map(|(condition, count)| (word, *condition, *count));
     STATES.into_iter().filter_map(of).collect()
@@ -398,7 +398,7 @@ fn remedy(bot: &Bot, health: &Health) -> Markup {
         @else if is_paused {
             button.small form="act" formaction={ "./bots/" (bot.name) "/resume" } { "Resume" }
         }
-        @else if health.condition == HealthState::Unknown && health.needs_person {
+        @else if health.state == HealthState::Unknown && health.needs_person {
             a.button.small href={ "./bots/" (bot.name) "#now" } { "Settle" }
         }
     }

@@ -159,7 +159,7 @@ pub(super) fn may_act(flock: &Flock) -> bool {
 
 /// A bot's state, as a word and a color.
 pub(super) fn state(health: &Health) -> Markup {
-    html! { span.state.{ "is-" (health.condition.as_str()) } { (health.word()) } }
+    html! { span.state.{ "is-" (health.state.as_str()) } { (health.word()) } }
 }
 
 /// A message for a person, with its times in the page's zone and its links.

@@ -22,8 +22,8 @@ use crate::health::{HealthCache, Phase};
 use crate::store::sessions::{Sessions, TokenHash};
 use crate::store::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::store::{
-    AccountConflict, BotRecord, Command, CommandResult, CommitEar, Configuration, CredentialRow, Draft,
-    Entry, Filter, Find, NotRenamed, Refusal, ScheduleCursor, Sealed, Spent, Store, StoreError,
+    AccountConflict, BotEntry, BotRecord, Command, CommandResult, CommitEar, Configuration, CredentialRow,
+    Draft, Filter, Find, NotRenamed, Refusal, ScheduleState, Sealed, Spent, Store, StoreError,
 };
 use crate::web::Site;
 use crate::web::metrics::Metrics;
@@ -180,7 +180,7 @@ impl Store for MemoryStore {
         never()
     }
 
-    async fn enter(&self, _: &[Entry], _: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError> {
+    async fn upsert_bots(&self, _: &[BotEntry], _: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError> {
         never()
     }
     async fn take_over(&self, _: DateTime<Utc>) -> Result<Vec<Post>, StoreError> {
@@ -215,7 +215,7 @@ impl Store for MemoryStore {
     async fn advance(&self, _: PostId, _: &Move, _: DateTime<Utc>) -> Result<Post, StoreError> {
         never()
     }
-    async fn advance_cursor(&self, _: &BotName, _: DateTime<Utc>, _: u32) -> Result<(), StoreError> {
+    async fn advance_last_slot(&self, _: &BotName, _: DateTime<Utc>, _: u32) -> Result<(), StoreError> {
         never()
     }
     async fn remember(&self, _: &BotName, _: &Account) -> Result<(), StoreError> {
@@ -343,7 +343,7 @@ impl Store for MemoryStore {
     async fn spent(&self, _: &str, _: DateTime<Utc>) -> Result<Spent, StoreError> {
         never()
     }
-    async fn schedule_cursors(&self) -> Result<Vec<ScheduleCursor>, StoreError> {
+    async fn schedule_states(&self) -> Result<Vec<ScheduleState>, StoreError> {
         self.check().await?;
         Ok(Vec::new())
     }

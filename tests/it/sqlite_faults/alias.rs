@@ -46,7 +46,7 @@ async fn a_hard_link_is_refused_under_either_name() {
 async fn a_link_that_is_made_while_a_daemon_runs_keeps_out_only_who_uses_it() {
     let place = Place::new();
     let store = place.hold().await.unwrap();
-    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let link = place.folder.path().join("link.db");
     fs::hard_link(&place.path, &link).unwrap();
     refused(&link, &["has 2 names (hard links)"]).await;
@@ -96,7 +96,7 @@ async fn a_symbolic_link_leads_to_the_ledgers_folder() {
     let link = elsewhere.path().join("flock.db");
     symlink(&place.path, &link).unwrap();
     let store = Sqlite::open_as_owner(&database(&link)).await.unwrap();
-    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     for name in ["flock.db-wal", "flock.db.lock", "flock.db.bell"] {
         assert!(place.folder.path().join(name).exists(), "{name}");
     }
@@ -110,7 +110,7 @@ async fn child_with_a_ledger_that_is_mounted_alone() {
     let Some(folder) = child_folder() else { return };
     let real = folder.join("flock.db");
     let store = Sqlite::open_as_owner(&database(&real)).await.unwrap();
-    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     store.close().await;
     drop(store);
     for name in ["mounted", "with a blank"] {
@@ -153,7 +153,7 @@ async fn links_in_the_place_of_files_of_flockd_are_not_followed() {
             }
             let begun = match place.hold().await {
                 Ok(store) => {
-                    store.enter(&[entry("walt")], at(0)).await.unwrap();
+                    store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
                     store.open(&by_hand("walt", "text", 1)).await.map(drop)
                 }
                 refused => refused.map(drop),

@@ -31,7 +31,7 @@ async fn room_is_reserved_before_the_first_post_and_given_back_at_the_end() {
     let place = Place::new();
     for left_behind in [false, true] {
         let store = place.hold().await.unwrap();
-        store.enter(&[entry("walt")], at(0)).await.unwrap();
+        store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
         assert_eq!(ballast(&place.path), left_behind.then_some(BALLAST));
         let seconds = 10 + i64::from(left_behind);
         let post = store.open(&by_hand("walt", "text", seconds)).await.unwrap();
@@ -56,7 +56,7 @@ async fn child_whose_disk_fills() {
     let path = folder.join("flock.db");
     let store = Sqlite::open_as_owner(&database(&path)).await.unwrap();
     let names = ["walt", "emily", "robin", "alfred"];
-    store.enter(&names.map(entry), at(0)).await.unwrap();
+    store.upsert_bots(&names.map(entry), at(0)).await.unwrap();
     let sealed = Sealed { network: NetworkKind::X, key_mark: "mark".to_owned(), bytes: vec![1; 300] };
     store.sign_in(&bot("walt"), &account("7"), &sealed, 0, at(1)).await.unwrap();
     let sending = store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
@@ -111,7 +111,7 @@ async fn child_with_many_posts_in_flight() {
     let store = Sqlite::open_as_owner(&database(&path)).await.unwrap();
     let names: Vec<String> = (0..IN_FLIGHT).map(|n| format!("bot{n}")).collect();
     let entries: Vec<_> = names.iter().map(|name| entry(name)).collect();
-    store.enter(&entries, at(0)).await.unwrap();
+    store.upsert_bots(&entries, at(0)).await.unwrap();
     let long = "long ".repeat(800);
     let mut flying = Vec::new();
     for name in &names {
@@ -138,7 +138,7 @@ async fn child_that_is_started_on_a_full_disk() {
     let Some(folder) = child_folder() else { return };
     let path = folder.join("flock.db");
     let store = Sqlite::open_as_owner(&database(&path)).await.unwrap();
-    store.enter(&["walt", "emily"].map(entry), at(0)).await.unwrap();
+    store.upsert_bots(&["walt", "emily"].map(entry), at(0)).await.unwrap();
     store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
     // What a killed holder leaves: its files as they are now.
     let killed = folder.join("killed");

@@ -84,7 +84,7 @@ async fn an_index_that_lacks_rows() {
 async fn a_write_ahead_log_that_was_cut_off() {
     let (before, after) = (Place::new(), Place::new());
     let store = before.hold().await.unwrap();
-    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let mut lengths = Vec::new();
     let log = before.path.with_extension("db-wal");
     for seconds in 1..=20 {

@@ -12,7 +12,7 @@ use crate::ledger::{at, entry, given_up};
 async fn killed() -> Place {
     let (living, place) = (Place::new(), Place::new());
     let store = living.hold().await.unwrap();
-    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     for seconds in 1..=50 {
         if seconds == 3 {
             store.copy_to(&place.folder.path().join("copy.db")).await.unwrap();

@@ -16,7 +16,7 @@ const UNPRIVILEGED: u32 = 65_534;
 async fn only_the_owner_reads_a_ledger() {
     let place = Place::new();
     let store = place.hold().await.unwrap();
-    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     store.open(&by_hand("walt", "text", 1)).await.unwrap();
     store.copy_to(&place.folder.path().join("flock.db.copy")).await.unwrap();
     let mut names = Vec::new();
@@ -119,7 +119,7 @@ async fn child_on_a_disk_that_can_be_read_only() {
     let Some(folder) = child_folder() else { return };
     let database = database(&folder.join("flock.db"));
     let store = Sqlite::open_as_owner(&database).await.unwrap();
-    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     store.close().await;
     drop(store);
     let remounted = std::process::Command::new("mount").args(["-o", "remount,ro"]).arg(&folder).status();

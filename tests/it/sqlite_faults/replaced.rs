@@ -25,7 +25,7 @@ fn is_told(error: &StoreError, file: &str) {
 async fn nothing_is_sent_while_a_file_is_not_where_it_was() {
     let place = Place::new();
     let store = place.hold().await.unwrap();
-    store.enter(&["walt", "emily", "robin"].map(entry), at(0)).await.unwrap();
+    store.upsert_bots(&["walt", "emily", "robin"].map(entry), at(0)).await.unwrap();
     let mut sending = store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
     let waiting = Draft { begins: planned(60), ..by_hand("emily", "waiting", 2) };
     let waiting = store.open(&waiting).await.unwrap();

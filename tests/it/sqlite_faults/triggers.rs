@@ -15,7 +15,7 @@ async fn refused(db: &mut SqliteConnection, statement: &str, because: &str) {
 }
 
 async fn post_in(store: &Sqlite, state: State, name: &str) -> Post {
-    store.enter(&[entry(name)], at(0)).await.unwrap();
+    store.upsert_bots(&[entry(name)], at(0)).await.unwrap();
     let (begins, moves) = way_to(state);
     let mut post = store.open(&Draft { begins, ..of_slot(name, "a line", 1, 60) }).await.unwrap();
     for step in &moves {
@@ -92,7 +92,7 @@ async fn the_past_cannot_be_changed() {
 async fn nothing_begins_at_its_end() {
     let place = Place::new();
     let store = place.hold().await.unwrap();
-    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let mut db = stranger(&place.path).await;
     for &state in State::ALL {
         let insert = format!(

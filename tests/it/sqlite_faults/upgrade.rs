@@ -127,7 +127,7 @@ async fn it_goes_on(store: &Sqlite) {
     let settled = store.advance(id, &posted("1"), at(1)).await.unwrap();
     assert_eq!(settled.moved_at, at(1));
     let walt = crate::ledger::renamed("walt", "whitman");
-    assert_eq!(store.enter(&[walt], at(2)).await.unwrap(), []);
+    assert_eq!(store.upsert_bots(&[walt], at(2)).await.unwrap(), []);
     let standing = store.bot_record(&bot("whitman"), at(3)).await.unwrap().unwrap();
     assert_eq!((standing.missed, standing.round, standing.account.is_some()), (7, 1, true));
     assert!(standing.open.is_some() && standing.last_posted.is_some());

@@ -2,32 +2,32 @@
 
 use flockd::flock::NetworkKind;
 use flockd::flock::account::{Account, TextLimits};
-use flockd::store::{Entry, NotRenamed, StoreError};
+use flockd::store::{BotEntry, NotRenamed, StoreError};
 
 use super::Ledger;
 use crate::ledger::{account, at, bot, by_hand, entry, given_up, of_slot, posted, renamed};
 
 pub(super) async fn slots_begin_when_the_schedule_is_first_seen(ledger: Ledger) {
-    ledger.one.enter(&[entry("walt")], at(10)).await.unwrap();
-    ledger.one.enter(&[entry("walt"), entry("emily")], at(20)).await.unwrap();
+    ledger.one.upsert_bots(&[entry("walt")], at(10)).await.unwrap();
+    ledger.one.upsert_bots(&[entry("walt"), entry("emily")], at(20)).await.unwrap();
     let considered =
         async |name| ledger.other.bot_record(&bot(name), at(30)).await.unwrap().unwrap().last_slot;
     assert_eq!((considered("walt").await, considered("emily").await), (at(10), at(20)));
 }
 
 pub(super) async fn another_schedule_begins_anew(ledger: Ledger) {
-    ledger.one.enter(&[entry("walt")], at(10)).await.unwrap();
-    let other = Entry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
-    ledger.one.enter(&[other], at(30)).await.unwrap();
+    ledger.one.upsert_bots(&[entry("walt")], at(10)).await.unwrap();
+    let other = BotEntry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
+    ledger.one.upsert_bots(&[other], at(30)).await.unwrap();
     assert_eq!(ledger.one.bot_record(&bot("walt"), at(30)).await.unwrap().unwrap().last_slot, at(30));
-    ledger.one.enter(&[entry("walt")], at(40)).await.unwrap();
+    ledger.one.upsert_bots(&[entry("walt")], at(40)).await.unwrap();
     assert_eq!(ledger.one.bot_record(&bot("walt"), at(40)).await.unwrap().unwrap().last_slot, at(40));
 }
 
 pub(super) async fn another_schedule_never_goes_back(ledger: Ledger) {
-    ledger.one.enter(&[entry("walt")], at(10_000)).await.unwrap();
-    let other = Entry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
-    ledger.one.enter(&[other], at(6_400)).await.unwrap();
+    ledger.one.upsert_bots(&[entry("walt")], at(10_000)).await.unwrap();
+    let other = BotEntry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
+    ledger.one.upsert_bots(&[other], at(6_400)).await.unwrap();
     assert_eq!(ledger.one.bot_record(&bot("walt"), at(6_400)).await.unwrap().unwrap().last_slot, at(10_000));
 }
 
@@ -35,8 +35,8 @@ pub(super) async fn what_was_considered_never_goes_back(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let walt = bot("walt");
     let stands = async || ledger.other.bot_record(&walt, at(500)).await.unwrap().unwrap();
-    ledger.one.advance_cursor(&walt, at(300), 2).await.unwrap();
-    ledger.one.advance_cursor(&walt, at(200), 1).await.unwrap();
+    ledger.one.advance_last_slot(&walt, at(300), 2).await.unwrap();
+    ledger.one.advance_last_slot(&walt, at(200), 1).await.unwrap();
     assert_eq!((stands().await.last_slot, stands().await.missed), (at(300), 3));
     ledger.one.open(&given_up("walt", 250)).await.unwrap();
     assert_eq!(stands().await.last_slot, at(300));
@@ -48,14 +48,14 @@ pub(super) async fn a_renamed_bot_keeps_its_history(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let post = ledger.one.open(&of_slot("walt", "a line", 1, 60)).await.unwrap();
     let before = ledger.one.bot_record(&bot("walt"), at(60)).await.unwrap().unwrap();
-    assert_eq!(ledger.one.enter(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
+    assert_eq!(ledger.one.upsert_bots(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
     assert_eq!(ledger.one.bot_record(&bot("walt"), at(60)).await.unwrap(), None);
     let after = ledger.one.bot_record(&bot("whitman"), at(60)).await.unwrap().unwrap();
     assert_eq!((after.last_slot, after.round), (before.last_slot, before.round));
     assert_eq!(after.open.map(|open| (open.id, open.bot)), Some((post.id, bot("whitman"))));
     assert_eq!(ledger.one.used(&bot("whitman"), 1).await.unwrap().len(), 1);
     // `was` may stay in flock.toml: nothing more happens.
-    assert_eq!(ledger.one.enter(&[renamed("walt", "whitman")], at(200)).await.unwrap(), []);
+    assert_eq!(ledger.one.upsert_bots(&[renamed("walt", "whitman")], at(200)).await.unwrap(), []);
     ledger.one.advance(post.id, &posted("1"), at(201)).await.unwrap();
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn two_histories_are_not_made_one(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     ledger.one.open(&by_hand("walt", "his", 1)).await.unwrap();
     ledger.one.open(&by_hand("emily", "hers", 2)).await.unwrap();
-    let not = ledger.one.enter(&[renamed("walt", "emily")], at(100)).await.unwrap();
+    let not = ledger.one.upsert_bots(&[renamed("walt", "emily")], at(100)).await.unwrap();
     assert_eq!(not, [NotRenamed { bot: bot("emily"), was: bot("walt") }]);
     assert!(ledger.one.bot_record(&bot("walt"), at(100)).await.unwrap().unwrap().open.is_some());
     let open = ledger.one.bot_record(&bot("emily"), at(100)).await.unwrap().unwrap().open.unwrap();
@@ -74,7 +74,7 @@ pub(super) async fn two_histories_are_not_made_one(ledger: Ledger) {
 pub(super) async fn a_name_without_posts_takes_a_history_over(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "whitman"]).await;
     ledger.one.open(&by_hand("walt", "his", 1)).await.unwrap();
-    assert_eq!(ledger.one.enter(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
+    assert_eq!(ledger.one.upsert_bots(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
     assert_eq!(ledger.one.bot_record(&bot("walt"), at(100)).await.unwrap(), None);
     assert!(ledger.one.bot_record(&bot("whitman"), at(100)).await.unwrap().unwrap().open.is_some());
 }
@@ -86,7 +86,7 @@ pub(super) async fn a_name_given_up_is_free_for_another(ledger: Ledger) {
         ledger.one.open(&by_hand(name, name, 1)).await.unwrap();
     }
     let bots = [entry("walt"), renamed("walt", "whitman"), renamed("emily", "dickinson"), entry("emily")];
-    assert_eq!(ledger.one.enter(&bots, at(100)).await.unwrap(), []);
+    assert_eq!(ledger.one.upsert_bots(&bots, at(100)).await.unwrap(), []);
     for (name, has_history) in [("walt", false), ("whitman", true), ("emily", false), ("dickinson", true)] {
         let standing = ledger.one.bot_record(&bot(name), at(100)).await.unwrap().expect(name);
         assert_eq!(standing.open.is_some(), has_history, "{name}");
@@ -99,7 +99,7 @@ pub(super) async fn names_move_up_in_a_row(ledger: Ledger) {
         ledger.one.open(&by_hand(name, name, 1)).await.unwrap();
     }
     let bots = [renamed("a", "b"), renamed("b", "c")];
-    assert_eq!(ledger.one.enter(&bots, at(100)).await.unwrap(), []);
+    assert_eq!(ledger.one.upsert_bots(&bots, at(100)).await.unwrap(), []);
     for (name, text) in [("b", "a"), ("c", "b")] {
         let standing = ledger.one.bot_record(&bot(name), at(100)).await.unwrap().expect(name);
         assert_eq!(standing.open.unwrap().text.as_deref(), Some(text));
@@ -130,8 +130,8 @@ pub(super) async fn an_account_is_remembered(ledger: Ledger) {
     ledger.one.remember(&bot("emily"), &account("9")).await.unwrap();
     assert_eq!(ledger.other.account(&bot("emily")).await.unwrap(), Some(account("9")));
     // A changed schedule changes nothing about the account.
-    let other = Entry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
-    ledger.one.enter(&[other], at(30)).await.unwrap();
+    let other = BotEntry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
+    ledger.one.upsert_bots(&[other], at(30)).await.unwrap();
     assert!(ledger.one.bot_record(&bot("walt"), at(30)).await.unwrap().unwrap().account.is_some());
 }
 
@@ -144,7 +144,7 @@ pub(super) async fn a_stranger_is_not_in_the_ledger(ledger: Ledger) {
     let refusals = [
         ledger.one.open(&by_hand("sylvia", "text", 1)).await.map(|_| ()),
         ledger.one.open(&given_up("sylvia", 1)).await.map(|_| ()),
-        ledger.one.advance_cursor(&unknown, at(1), 0).await,
+        ledger.one.advance_last_slot(&unknown, at(1), 0).await,
     ];
     for refusal in refusals {
         assert_eq!(refusal, Err(StoreError::NotFound("bot sylvia".to_owned())));

@@ -19,8 +19,8 @@ pub(super) async fn how_far_each_bot_is_dealt_with(ledger: Ledger) {
     ledger.one.open(&given_up("walt", 300)).await.unwrap();
     ledger.one.pause(&bot("emily"), None, at(20)).await.unwrap();
     let read = async || {
-        let all = ledger.other.schedule_cursors().await.unwrap().into_iter();
-        all.map(|it| (it.bot.to_string(), (it.considered, it.is_paused))).collect::<BTreeMap<_, _>>()
+        let all = ledger.other.schedule_states().await.unwrap().into_iter();
+        all.map(|it| (it.bot.to_string(), (it.last_slot, it.is_paused))).collect::<BTreeMap<_, _>>()
     };
     let of = |name: &str, seconds, rests| (name.to_owned(), (at(seconds), rests));
     let expect = [of("emily", 0, true), of("sylvia", 0, false), of("walt", 300, false)];
@@ -33,7 +33,7 @@ pub(super) async fn how_far_each_bot_is_dealt_with(ledger: Ledger) {
 pub(super) async fn whose_last_slot_was_tried_in_vain(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily", "sylvia"]).await;
     let in_vain = async || {
-        let all = ledger.other.schedule_cursors().await.unwrap().into_iter();
+        let all = ledger.other.schedule_states().await.unwrap().into_iter();
         all.filter(|it| it.stalled).map(|it| it.bot.to_string()).collect::<HashSet<_>>()
     };
     let released = |cause| Beginning::Released(why(cause));

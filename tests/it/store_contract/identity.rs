@@ -83,8 +83,8 @@ pub(super) async fn who_came_first_is_kept_while_they_stay(ledger: Ledger) {
     assert_eq!(rivals("sara").await, ["emily"]);
     is(&ledger, "walt", &bard).await;
     assert_eq!(rivals("walt").await, ["emily", "sara"], "who comes back comes last");
-    assert_eq!(ledger.one.enter(&[crate::ledger::entry("sara")], at(0)).await.unwrap(), []);
-    ledger.one.enter(&[crate::ledger::renamed("sara", "teasdale")], at(1)).await.unwrap();
+    assert_eq!(ledger.one.upsert_bots(&[crate::ledger::entry("sara")], at(0)).await.unwrap(), []);
+    ledger.one.upsert_bots(&[crate::ledger::renamed("sara", "teasdale")], at(1)).await.unwrap();
     assert_eq!(rivals("walt").await, ["emily", "teasdale"], "the place goes along with the bot");
     let all = ledger.other.with_account(&bard, &bot("emily")).await.unwrap();
     let rival = |name| AccountConflict { bot: bot(name), signed_in: false };

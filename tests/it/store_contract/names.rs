@@ -13,7 +13,7 @@ pub(super) async fn a_renamed_bot_stays_signed_in(ledger: Ledger) {
     let before = envelope(&ledger, "walt").await;
     for _ in 0..2 {
         // `was` may stay in flock.toml.
-        assert_eq!(ledger.one.enter(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
+        assert_eq!(ledger.one.upsert_bots(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
         assert_eq!(envelope(&ledger, "whitman").await, before);
         assert_eq!(kept(&ledger, "whitman").await, of(1, "walt", "walt"));
         assert_eq!(kept(&ledger, "walt").await, (0, None, None));
@@ -32,7 +32,7 @@ pub(super) async fn a_bot_renamed_before_it_was_entered_stays_signed_in(ledger: 
         ledger.one.sign_in(&whitman, &account("w"), &sealed("w"), 2 * version, at(10)).await.unwrap();
         ledger.one.sign_out(&whitman, 2 * version + 1).await.unwrap();
     }
-    ledger.one.enter(&[renamed("walt", "whitman")], at(100)).await.unwrap();
+    ledger.one.upsert_bots(&[renamed("walt", "whitman")], at(100)).await.unwrap();
     assert_eq!(kept(&ledger, "whitman").await, of(11, "walt", "walt"));
     assert_eq!(kept(&ledger, "walt").await, (0, None, None));
 }
@@ -41,16 +41,16 @@ pub(super) async fn signed_in_under_both_names_the_new_one_counts(ledger: Ledger
     let ledger = ledger.with(&["walt"]).await;
     sign_in(&ledger, "walt", 10).await;
     sign_in(&ledger, "whitman", 20).await;
-    assert_eq!(ledger.one.enter(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
+    assert_eq!(ledger.one.upsert_bots(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
     assert_eq!(kept(&ledger, "whitman").await, of(1, "whitman", "whitman"));
     assert_eq!(kept(&ledger, "walt").await, (0, None, None), "no bot can use it any more");
     // Where the histories stay apart, so do the credentials.
-    ledger.one.enter(&[entry("emily"), entry("dickinson")], at(100)).await.unwrap();
+    ledger.one.upsert_bots(&[entry("emily"), entry("dickinson")], at(100)).await.unwrap();
     for name in ["emily", "dickinson"] {
         ledger.one.open(&crate::ledger::by_hand(name, name, 105)).await.unwrap();
         sign_in(&ledger, name, 110).await;
     }
-    assert_eq!(ledger.one.enter(&[renamed("emily", "dickinson")], at(120)).await.unwrap().len(), 1);
+    assert_eq!(ledger.one.upsert_bots(&[renamed("emily", "dickinson")], at(120)).await.unwrap().len(), 1);
     for name in ["emily", "dickinson"] {
         assert_eq!(kept(&ledger, name).await, of(1, name, name));
     }
@@ -64,7 +64,7 @@ pub(super) async fn signed_in_names_move_up_in_a_row(ledger: Ledger) {
         sign_in(&ledger, &a, 10).await;
         sign_in(&ledger, &b, 10).await;
         let bots = [renamed(&a, &b), renamed(&b, &c)];
-        assert_eq!(ledger.one.enter(&bots, at(100)).await.unwrap(), [], "{row}");
+        assert_eq!(ledger.one.upsert_bots(&bots, at(100)).await.unwrap(), [], "{row}");
         assert_eq!(kept(&ledger, &c).await, of(1, &b, &b));
         assert_eq!(kept(&ledger, &b).await, of(1, &a, &a));
         assert_eq!(kept(&ledger, &a).await, (0, None, None));
@@ -75,20 +75,20 @@ pub(super) async fn signed_in_names_move_up_in_a_row(ledger: Ledger) {
 pub(super) async fn a_name_given_up_takes_nothing_along_twice(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let whitman = renamed("walt", "whitman");
-    ledger.one.enter(std::slice::from_ref(&whitman), at(100)).await.unwrap();
+    ledger.one.upsert_bots(std::slice::from_ref(&whitman), at(100)).await.unwrap();
     // Another walt signs in, and is entered later.
     sign_in(&ledger, "walt", 110).await;
     for bots in [vec![whitman.clone()], vec![whitman, entry("walt")]] {
-        ledger.one.enter(&bots, at(120)).await.unwrap();
+        ledger.one.upsert_bots(&bots, at(120)).await.unwrap();
         assert_eq!(kept(&ledger, "walt").await, of(1, "walt", "walt"));
         assert_eq!(kept(&ledger, "whitman").await, (0, None, None));
     }
     // Old and new at once, both signed in: what is under the old name may be the new bot's.
-    ledger.one.enter(&[entry("emily")], at(130)).await.unwrap();
+    ledger.one.upsert_bots(&[entry("emily")], at(130)).await.unwrap();
     for name in ["emily", "dickinson"] {
         sign_in(&ledger, name, 140).await;
     }
     let bots = [renamed("emily", "dickinson"), entry("emily")];
-    ledger.one.enter(&bots, at(150)).await.unwrap();
+    ledger.one.upsert_bots(&bots, at(150)).await.unwrap();
     assert_eq!(kept(&ledger, "emily").await, of(1, "emily", "emily"));
 }

@@ -75,7 +75,7 @@ pub(super) async fn each_move_says_when_it_was(ledger: Ledger) {
             assert_eq!(moved.moved_at, at(70), "{from} {step:?}");
         }
     }
-    ledger.one.enter(&[entry("walt")], at(0)).await.unwrap();
+    ledger.one.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     assert_eq!(ledger.one.open(&given_up("walt", 80)).await.unwrap().moved_at, at(80));
     ledger.one.open(&by_hand("walt", "text", 90)).await.unwrap();
     let taken = ledger.one.take_over(at(91)).await.unwrap();
@@ -230,7 +230,7 @@ pub(super) async fn random_walks_stay_on_the_edges(ledger: Ledger) {
 }
 
 async fn go(ledger: &Ledger, name: &str, begins: Beginning, moves: &[Move]) -> Result<(), String> {
-    ledger.one.enter(&[entry(name)], at(0)).await.unwrap();
+    ledger.one.upsert_bots(&[entry(name)], at(0)).await.unwrap();
     let mut model = Model::begin(&begins);
     let post = ledger.one.open(&Draft { begins, ..by_hand(name, "text", 1) }).await.unwrap();
     for (seconds, step) in (2..).zip(moves) {

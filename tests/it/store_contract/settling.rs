@@ -16,7 +16,7 @@ use crate::ledger::{
 async fn sent(ledger: &Ledger, state: State, app: &str, price: u32, seconds: i64) -> PostId {
     let name = format!("bot-{seconds}");
     let draft = Draft { app: Some(app.to_owned()), price, ..by_hand(&name, "text", seconds) };
-    ledger.one.enter(&[entry(&name)], at(0)).await.unwrap();
+    ledger.one.upsert_bots(&[entry(&name)], at(0)).await.unwrap();
     let (begins, moves) = way_to(state);
     let post = ledger.one.open(&Draft { begins, ..draft }).await.unwrap();
     for step in &moves {
@@ -110,7 +110,7 @@ pub(super) async fn a_pause_lasts_until_it_is_ended(ledger: Ledger) {
     let kept = Pause { since: at(10), why: Some("the reason".to_owned()) };
     assert_eq!(pause_of(&ledger, "walt").await, Some(kept));
     assert_eq!(pause_of(&ledger, "emily").await, None);
-    ledger.one.enter(&[entry("walt")], at(40)).await.unwrap();
+    ledger.one.upsert_bots(&[entry("walt")], at(40)).await.unwrap();
     assert!(pause_of(&ledger, "walt").await.is_some(), "a restart ends no pause");
     ledger.one.resume(&walt, at(50)).await.unwrap();
     assert_eq!(pause_of(&ledger, "walt").await, None);
@@ -131,7 +131,7 @@ async fn put_back(ledger: &Ledger, seconds: i64) -> Arc<dyn Store> {
     let path = ledger.folder().join(format!("backup-{seconds}.db"));
     ledger.other.back_up_to(&path, at(seconds)).await.unwrap();
     let copy = (ledger.open_copy)(path).await;
-    copy.enter(&[entry("walt"), entry("emily")], at(500)).await.unwrap();
+    copy.upsert_bots(&[entry("walt"), entry("emily")], at(500)).await.unwrap();
     copy
 }
 

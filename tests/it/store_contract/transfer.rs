@@ -69,7 +69,7 @@ async fn full(ledger: Ledger) -> Ledger {
     ledger.post_in(State::Posted, again).await;
     ledger.one.open(&given_up("walt", 300)).await.unwrap();
     ledger.one.pause(&bot("walt"), None, at(400)).await.unwrap();
-    ledger.one.advance_cursor(&bot("walt"), at(390), 7).await.unwrap();
+    ledger.one.advance_last_slot(&bot("walt"), at(390), 7).await.unwrap();
     ledger
 }
 
@@ -219,7 +219,7 @@ pub(super) async fn tokens_stay_where_they_are(ledger: Ledger) {
 
 pub(super) async fn one_bot_is_handed_over_alone(ledger: Ledger) {
     let here = ledger.with(&["emily"]).await;
-    here.one.enter(&[entry("walt")], at(0)).await.unwrap();
+    here.one.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     for name in ["walt", "emily"] {
         here.one
             .open(&Draft { begins: Beginning::Released(why(Cause::Late)), ..by_hand(name, "text", 1) })

@@ -14,7 +14,7 @@ use flockd::flock::event::{Event, Events, Listener};
 use flockd::flock::secret::Secret;
 use flockd::net::http;
 use flockd::store::sqlite::Sqlite;
-use flockd::store::{Entry, Store};
+use flockd::store::{BotEntry, Store};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use tokio::sync::watch;
@@ -58,8 +58,9 @@ impl AlertFixture {
         for (mut bot, poem) in flock {
             bot.poem = folder.path().join(format!("{}.txt", bot.name));
             fs::write(&bot.poem, poem).unwrap();
-            let entry = Entry { name: bot.name.clone(), was: None, schedule: bot.schedule.text().to_owned() };
-            store.enter(&[entry], clock.now()).await.unwrap();
+            let entry =
+                BotEntry { name: bot.name.clone(), was: None, schedule: bot.schedule.text().to_owned() };
+            store.upsert_bots(&[entry], clock.now()).await.unwrap();
             bots.push(Arc::new(bot));
         }
         let (event_log, events, idle) = (Arc::default(), Events::default(), Arc::default());

@@ -181,7 +181,7 @@ impl EngineFixture {
         engine.task.abort();
         let _ = (&mut engine.task).await;
         // What had been handed to the ledger's writer is written; nothing of it may come after the next start.
-        engine.store.advance_cursor(&self.bots[0].name, DateTime::UNIX_EPOCH, 0).await.unwrap();
+        engine.store.advance_last_slot(&self.bots[0].name, DateTime::UNIX_EPOCH, 0).await.unwrap();
         self.gone(engine).await;
     }
 

@@ -80,7 +80,7 @@ struct Ends {
 struct Demand {
     today: NaiveDate,
     posts: Vec<f64>,
-    mills: Vec<f64>,
+    milli_dollars: Vec<f64>,
 }
 
 impl Apps {
@@ -154,7 +154,10 @@ impl AppForecast {
             budget: BudgetLimits {
                 posts_per_day: app.budget.posts_per_day,
                 posts_per_month: app.budget.posts_per_month,
-                money_per_month: app.budget.milli_dollars_per_month.map(|mills| mills as f64 / 1_000.0),
+                money_per_month: app
+                    .budget
+                    .milli_dollars_per_month
+                    .map(|milli_dollars| milli_dollars as f64 / 1_000.0),
             },
             runs_out,
             row,
@@ -179,17 +182,17 @@ impl Ends {
 impl Demand {
     fn of(shares: &[Share], now: DateTime<Utc>) -> Self {
         let length = shares.iter().map(|share| share.days.len()).max().unwrap_or(0);
-        let (mut posts, mut mills) = (vec![0.0; length], vec![0.0; length]);
+        let (mut posts, mut milli_dollars) = (vec![0.0; length], vec![0.0; length]);
         for share in shares {
             let mut left = share.lines.map_or(f64::INFINITY, |lines| lines as f64);
             for (day, wanted) in share.days.iter().enumerate() {
                 let count = wanted.min(left);
                 left -= count;
                 posts[day] += count;
-                mills[day] += count * share.price;
+                milli_dollars[day] += count * share.price;
             }
         }
-        Self { today: now.date_naive(), posts, mills }
+        Self { today: now.date_naive(), posts, milli_dollars }
     }
 
     fn ends(&self, budget: &Budget, spent: Spent) -> Ends {
@@ -202,7 +205,7 @@ impl Demand {
             posts_per_month: budget.posts_per_month.and_then(posts),
             money_per_month: budget
                 .milli_dollars_per_month
-                .and_then(|most| self.used_up(&self.mills, spent.milli_dollars as f64, most as f64)),
+                .and_then(|most| self.used_up(&self.milli_dollars, spent.milli_dollars as f64, most as f64)),
         }
     }
 
@@ -254,8 +257,8 @@ fn exceeds(count: f64, most: u32) -> bool {
 }
 
 /// An amount of money that was worked out, to the thousandth, as X charges.
-fn dollars(mills: f64) -> String {
-    budget::dollars(mills.round() as u64)
+fn dollars(milli_dollars: f64) -> String {
+    budget::dollars(milli_dollars.round() as u64)
 }
 
 /// What is said of a budget that the schedules can't keep.

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::flock::NetworkKind;
 use crate::flock::post::{Cause, PostId, Why};
-use crate::store::{Beginning, Draft, Entry, Filter, Store};
+use crate::store::{Beginning, BotEntry, Draft, Filter, Store};
 
 fn at(second: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(second)
@@ -42,8 +42,8 @@ impl Story {
         let (living, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let path = living.path().join("flock.db");
         let store = Sqlite::open_as_owner(&format!("sqlite:{}", path.display())).await.unwrap();
-        let entry = Entry { name: "walt".parse().unwrap(), was: None, schedule: String::new() };
-        store.enter(&[entry], at(0)).await.unwrap();
+        let entry = BotEntry { name: "walt".parse().unwrap(), was: None, schedule: String::new() };
+        store.upsert_bots(&[entry], at(0)).await.unwrap();
         store.open(&draft(1)).await.unwrap();
         store.back_up_to(&folder.path().join("backup.db"), at(1)).await.unwrap();
         store.close().await;
@@ -208,7 +208,7 @@ async fn a_ledger_that_is_lost_or_empty_is_replaced() {
 #[tokio::test]
 async fn a_ledger_in_use_is_left_alone() {
     let story = Story::begin().await;
-    let held = Sqlite::open_as_owner(&story.database()).await.unwrap();
+    let ledger = Sqlite::open_as_owner(&story.database()).await.unwrap();
     assert!(matches!(story.prepare(&story.path("backup.db")).await, Err(StoreError::Locked(_))));
-    assert_eq!(held.posts(&Filter::default()).await.unwrap().len(), 3);
+    assert_eq!(ledger.posts(&Filter::default()).await.unwrap().len(), 3);
 }

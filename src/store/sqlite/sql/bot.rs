@@ -8,10 +8,10 @@ use super::super::row::millis;
 use super::Done;
 use crate::flock::BotName;
 use crate::flock::post::Why;
-use crate::store::Entry;
+use crate::store::BotEntry;
 use crate::store::health_state::CLOCK_TOLERANCE;
 
-pub(in super::super) async fn enter(db: &mut SqliteConnection, bot: &Entry, now: DateTime<Utc>) -> Done {
+pub(in super::super) async fn upsert(db: &mut SqliteConnection, bot: &BotEntry, now: DateTime<Utc>) -> Done {
     let insert = "insert into bot (name, schedule, considered) values (?1, ?2, ?3) \
         on conflict (name) do update set schedule = excluded.schedule, \
         considered = max(considered, excluded.considered) where schedule <> excluded.schedule";
@@ -40,7 +40,7 @@ pub(in super::super) async fn read(db: &mut SqliteConnection, name: &BotName) ->
     sqlx::query("select * from bot where name = ?1").bind(name.as_str()).fetch_optional(db).await
 }
 
-pub(in super::super) async fn consider(
+pub(in super::super) async fn advance_last_slot(
     db: &mut SqliteConnection,
     bot: &BotName,
     newest: DateTime<Utc>,
@@ -109,7 +109,11 @@ pub(in super::super) async fn finish_reconciliation(db: &mut SqliteConnection, b
 }
 
 /// `false` if there is no such bot.
-pub(in super::super) async fn stay_behind(db: &mut SqliteConnection, bot: &BotName, why: &Why) -> Done<bool> {
+pub(in super::super) async fn note_unreconciled(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    why: &Why,
+) -> Done<bool> {
     let update = "update bot set behind_cause = ?2, behind_why = ?3 where name = ?1";
     let query = sqlx::query(update).bind(bot.as_str()).bind(why.cause.as_str()).bind(&why.reason);
     query.execute(db).await.map(|done| done.rows_affected() > 0)

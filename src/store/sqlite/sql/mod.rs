@@ -4,11 +4,11 @@
 pub(super) mod bot;
 pub(super) mod credential;
 pub(super) mod identity;
-pub(super) mod pass;
+pub(super) mod monitoring;
+pub(super) mod session;
 pub(super) mod settling;
 pub(super) mod skip;
 pub(super) mod transfer;
-pub(super) mod watch;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;
@@ -317,7 +317,7 @@ pub(super) async fn insert_command(db: &mut SqliteConnection, wish: &Command, wh
     query.execute(db).await.map(|_| ())
 }
 
-pub(super) async fn open_wishes(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
+pub(super) async fn open_commands(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
     sqlx::query("select * from wish where answer is null order by made_at, id").fetch_all(db).await
 }
 
@@ -327,18 +327,18 @@ pub(super) async fn claim_command(db: &mut SqliteConnection, id: PostId) -> Done
     sqlx::query(update).bind(id.to_string()).execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-pub(super) async fn answer_wish(db: &mut SqliteConnection, id: PostId, answer: &str) -> Done {
+pub(super) async fn finish_command(db: &mut SqliteConnection, id: PostId, answer: &str) -> Done {
     let update = "update wish set answer = ?2 where id = ?1";
     sqlx::query(update).bind(id.to_string()).bind(answer).execute(db).await.map(|_| ())
 }
 
-pub(super) async fn wish_answer(db: &mut SqliteConnection, id: PostId) -> Done<Option<String>> {
+pub(super) async fn command_result(db: &mut SqliteConnection, id: PostId) -> Done<Option<String>> {
     let select = "select answer from wish where id = ?1 and answer is not null";
     sqlx::query_scalar(select).bind(id.to_string()).fetch_optional(db).await
 }
 
 /// Cancels a command. `false` if it was claimed or answered.
-pub(super) async fn withdraw_wish(db: &mut SqliteConnection, id: PostId) -> Done<bool> {
+pub(super) async fn cancel_command(db: &mut SqliteConnection, id: PostId) -> Done<bool> {
     let delete = "delete from wish where id = ?1 and taken = 0 and answer is null";
     sqlx::query(delete).bind(id.to_string()).execute(db).await.map(|done| done.rows_affected() > 0)
 }

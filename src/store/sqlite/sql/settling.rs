@@ -100,7 +100,7 @@ pub(in super::super) async fn known_ids(
 }
 
 /// Whether the bot sent another post with this text, or its account did under another name.
-pub(in super::super) async fn said_before(db: &mut SqliteConnection, post: &Post) -> Done<bool> {
+pub(in super::super) async fn text_sent_before(db: &mut SqliteConnection, post: &Post) -> Done<bool> {
     let select = "select exists (select 1 from post where bot = ?1 and id <> ?2 and sent_at is not null \
         and (text = ?3 or line = ?4)) \
         or exists (select 1 from post where account = (select key from account where bot = ?1) and bot <> ?1 \
@@ -118,7 +118,7 @@ pub(in super::super) async fn spent(
 ) -> Done<SqliteRow> {
     let select = "select count(*) filter (where state in ('sending', 'unknown', 'posted', 'deleted')) as posts, \
         coalesce(sum(price) filter (where state in ('sending', 'unknown', 'posted', 'deleted')), 0) \
-        + coalesce(sum(read_cost), 0) as mills from post where app = ?1 and tried_at >= ?2 \
+        + coalesce(sum(read_cost), 0) as milli_dollars from post where app = ?1 and tried_at >= ?2 \
         and tried_at < ?3";
     // A budget covers a month at most: anything later was dated by a clock that was ahead.
     let end = since + TimeDelta::days(40);

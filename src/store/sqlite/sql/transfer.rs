@@ -83,7 +83,7 @@ pub(in super::super) async fn insert_bot(db: &mut SqliteConnection, bot: &KeptBo
     let query = sqlx::query(insert)
         .bind(bot.name.as_str())
         .bind(&bot.schedule)
-        .bind(millis(bot.considered))
+        .bind(millis(bot.last_slot))
         .bind(i64::try_from(bot.missed).unwrap_or(i64::MAX))
         .bind(bot.paused_at.map(millis))
         .bind(bot.paused_at.and(bot.paused_why.as_deref()))
@@ -91,8 +91,8 @@ pub(in super::super) async fn insert_bot(db: &mut SqliteConnection, bot: &KeptBo
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// `true` if this advances the bot's schedule cursor.
-pub(in super::super) async fn consider(
+/// `true` if this advances the bot's last slot.
+pub(in super::super) async fn advance_last_slot(
     db: &mut SqliteConnection,
     bot: &BotName,
     newest: DateTime<Utc>,

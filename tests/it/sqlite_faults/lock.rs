@@ -54,7 +54,7 @@ async fn another_name_for_the_file_is_no_other_ledger() {
 async fn child_that_holds() {
     let Some(folder) = child_folder() else { return };
     let store = Sqlite::open_as_owner(&database(&folder.join("flock.db"))).await.unwrap();
-    store.enter(&[entry("walt")], at(0)).await.unwrap();
+    store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
     println!("\nholding");
     std::future::pending::<()>().await;
@@ -63,7 +63,7 @@ async fn child_that_holds() {
 #[tokio::test]
 async fn a_killed_holder_leaves_the_ledger_free() {
     let place = Place::new();
-    let mut holder = child("lease::child_that_holds", place.folder.path());
+    let mut holder = child("lock::child_that_holds", place.folder.path());
     let mut holder = holder.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "holding"), "the child ended early");
@@ -85,7 +85,7 @@ async fn a_killed_holder_leaves_the_ledger_free() {
 async fn beside_a_holder_others_read_and_wish() {
     let place = Place::new();
     let holder = place.hold().await.unwrap();
-    holder.enter(&[entry("walt")], at(0)).await.unwrap();
+    holder.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let beside = place.beside().await.unwrap().unwrap();
     let post = holder.open(&by_hand("walt", "text", 1)).await.unwrap();
     assert_eq!(beside.posts(&Filter::default()).await.unwrap(), [post]);

@@ -9,7 +9,7 @@ use super::super::row::millis;
 use super::{Done, skip};
 use crate::store::health_state::IN_VAIN;
 
-pub(in super::super) async fn progress(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
+pub(in super::super) async fn schedule_states(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
     let mut select = QueryBuilder::<Sqlite>::new(
         "select name as bot, considered, paused_at is not null as rests, coalesce((select state = 'released' \
         and slot is not null and cause in (",
@@ -55,7 +55,7 @@ pub(in super::super) async fn forget_alerts(db: &mut SqliteConnection, day: Naiv
     query.execute(db).await.map(|_| ())
 }
 
-pub(in super::super) async fn prove(db: &mut SqliteConnection, now: DateTime<Utc>) -> Done {
+pub(in super::super) async fn record_health(db: &mut SqliteConnection, now: DateTime<Utc>) -> Done {
     let insert = "insert into meta (key, value) values ('well_at', ?1) \
         on conflict (key) do update set value = excluded.value";
     sqlx::query(insert).bind(millis(now)).execute(db).await.map(|_| ())
