@@ -60,7 +60,7 @@ impl Place {
     async fn left_alone(&self, posts: i64) {
         let elsewhere = tempfile::tempdir().unwrap();
         let store = Sqlite::open_as_owner(&database(&elsewhere.path().join("flock.db"))).await.unwrap();
-        store.enter(&[ledger::entry("walt")], ledger::at(0)).await.unwrap();
+        store.upsert_bots(&[ledger::entry("walt")], ledger::at(0)).await.unwrap();
         let drafts: Vec<_> = (1..=posts).map(|seconds| ledger::given_up("walt", seconds)).collect();
         let written = drafts.iter().map(|draft| store.open(draft));
         futures_util::future::try_join_all(written).await.unwrap();
