@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap_complete::engine::CompletionCandidate;
 
-use super::output;
+use super::{diagnostics, output};
 use crate::clock::{Clock, SystemClock};
 use crate::config::diagnostics::{Diagnostic, Diagnostics};
 use crate::config::{self, Examined, Loaded};
@@ -96,7 +96,7 @@ impl Configured {
 
     /// Says above everything else what is wrong, and by what the command goes.
     fn tell(&self) {
-        output::say_beside(&super::complaints(&self.errors));
+        output::say_beside(&diagnostics::for_errors(&self.errors));
         output::say_beside(match self.basis {
             Basis::Daemon => "note: this is about the flock that the daemon runs, from before the error",
             _ => "note: this is about the part of the flock that could be read",

@@ -7,6 +7,7 @@ mod check;
 mod commands;
 mod configuration;
 mod dashboard;
+mod diagnostics;
 mod doctor;
 mod enroll;
 mod explain;
@@ -46,7 +47,7 @@ use self::configuration::{Configured, bot, load};
 pub use self::man::COMPLETE;
 use crate::clock::SystemClock;
 use crate::config::Loaded;
-use crate::config::diagnostics::{Diagnostic, Diagnostics};
+use crate::config::diagnostics::Diagnostics;
 use crate::daemon::accounts::AccountAccess;
 use crate::flock::event::{Event, Events};
 use crate::flock::hint;
@@ -340,15 +341,9 @@ pub fn finish() {
 
 fn described(error: &anyhow::Error) -> String {
     match error.downcast_ref::<Diagnostics>() {
-        Some(Diagnostics(all)) => complaints(all),
+        Some(Diagnostics(all)) => diagnostics::for_errors(all),
         None => format!("error: {error:#}"),
     }
-}
-
-/// Complaints as they are printed, each on a line of its own.
-fn complaints(complaints: &[Diagnostic]) -> String {
-    let lines = complaints.iter().map(|complaint| format!("{}: {complaint}", complaint.severity));
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The exit status for an error. What would fail in the same way again, until a person has changed something, is told apart:

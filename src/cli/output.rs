@@ -154,16 +154,21 @@ pub(super) fn print_with_notes(table: &Table, notes: &[Option<String>]) -> Resul
 /// A text as lines that fit the terminal, set in below the row that they belong to.
 fn indented(text: &str) -> Vec<String> {
     const INDENT: &str = "     ";
-    wrapped(text, INDENT, INDENT)
+    wrapped(text, line_width(), INDENT, INDENT)
 }
 
 /// Prints a text; lines after the first, where it does not fit the terminal, are set in.
 pub(super) fn say_wrapped(text: &str) -> Result<()> {
-    show(&wrapped(&hint::typed(text), "", "    ").join("\n"))
+    show(&wrapped(&hint::typed(text), line_width(), "", "    ").join("\n"))
 }
 
-fn wrapped(text: &str, first: &str, others: &str) -> Vec<String> {
-    let width = width().map_or(usize::MAX, usize::from);
+/// The columns that a line may fill, where nothing may be no limit.
+fn line_width() -> usize {
+    width().map_or(usize::MAX, usize::from)
+}
+
+/// A text as lines of so many columns; the first begins in another way than the others.
+pub(super) fn wrapped(text: &str, width: usize, first: &str, others: &str) -> Vec<String> {
     let options = textwrap::Options::new(width)
         .initial_indent(first)
         .subsequent_indent(others)

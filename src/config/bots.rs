@@ -96,7 +96,7 @@ fn named(section: &mut Section<'_, '_>, name: &str) -> Option<BotName> {
 }
 
 fn home(section: &mut Section<'_, '_>, apps: &mut AppTable<'_>) -> Option<Home> {
-    let app_name = section.text("app");
+    let app_name = section.plain("app").text("app");
     let network = section.word("network", NetworkKind::ALL, NetworkKind::as_str);
     match (app_name, network) {
         (Some(name), None) => {
@@ -164,7 +164,7 @@ fn poem(section: &mut Section<'_, '_>) -> Option<Found<PathBuf>> {
 }
 
 fn was(section: &mut Section<'_, '_>) -> Option<Found<BotName>> {
-    let Found { value, line } = section.text("was")?;
+    let Found { value, line } = section.plain("was").text("was")?;
     match value.parse() {
         Ok(value) => Some(Found { value, line }),
         Err(problem) => {

@@ -6,11 +6,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
+use super::excerpt::KnownKeys;
+use super::suggest;
 use super::zones::Zones;
 
 crate::flock::words! {
@@ -97,6 +100,16 @@ impl LineIndex {
     pub(super) fn line_at(&self, offset: usize) -> usize {
         self.0.partition_point(|end| *end < offset) + 1
     }
+
+    /// Whether the byte at `offset` is behind the last line break.
+    fn is_on_last(&self, offset: usize) -> bool {
+        self.0.last().is_none_or(|end| *end < offset)
+    }
+
+    /// The offset at which a line, from 1, starts.
+    pub(super) fn start_of(&self, line: usize) -> Option<usize> {
+        if line == 1 { Some(0) } else { self.0.get(line.checked_sub(2)?).map(|end| end + 1) }
+    }
 }
 
 /// Collects the diagnostics and source spans of one file.
@@ -140,6 +153,17 @@ impl Reporter {
 
     pub(super) fn line_at(&self, offset: usize) -> usize {
         self.lines.line_at(offset)
+    }
+
+    /// A key as a message names it. In a broken file it may be anything.
+    pub(super) fn shown_key(&self, key: &str) -> String {
+        if self.whole { suggest::short(key) } else { suggest::named(key).to_owned() }
+    }
+
+    /// Whether a text of a broken file ends on another line than it begins, or with the file.
+    pub(super) fn is_in_doubt(&self, text: Range<usize>) -> bool {
+        let of_several_lines = self.line_at(text.start) != self.line_at(text.end);
+        !self.whole && (of_several_lines || self.lines.is_on_last(text.end))
     }
 
     pub(super) fn error(&mut self, line: Option<usize>, message: String) {
@@ -223,6 +247,7 @@ mod report_tests {
 pub struct SourceSpans {
     file: PathBuf,
     tables: HashMap<String, TableSpans>,
+    keys: KnownKeys,
 }
 
 /// One table. Keys are static strings, so a flock of 100,000 bots stores no text here but its names.
@@ -235,7 +260,7 @@ struct TableSpans {
 impl SourceSpans {
     /// Spans of this file, still empty.
     pub(super) fn new(file: &Path) -> Self {
-        Self { file: file.to_owned(), tables: HashMap::new() }
+        Self { file: file.to_owned(), ..Self::default() }
     }
 
     /// The file itself.
@@ -278,6 +303,26 @@ impl SourceSpans {
     /// Records the line of a table and the lines of its keys.
     pub(super) fn add(&mut self, path: String, line: Option<usize>, keys: Box<[(&'static str, usize)]>) {
         self.tables.insert(path, TableSpans { line, keys });
+    }
+
+    /// Records which keys a table may have, and which of them have values that can't hold a secret.
+    pub(super) fn learn(
+        &mut self,
+        table: &str,
+        asked: &[(&'static str, Option<usize>)],
+        plain: &[&'static str],
+    ) {
+        self.keys.add(table, asked, plain);
+    }
+
+    /// Whether there is a table at this path.
+    pub(super) fn has_table(&self, path: &str) -> bool {
+        self.tables.contains_key(path)
+    }
+
+    /// The keys that tables may have.
+    pub(super) fn keys(&self) -> &KnownKeys {
+        &self.keys
     }
 
     /// A note at `path`.

@@ -42,7 +42,9 @@ pub(super) fn usual_looks(network: Option<NetworkKind>) -> Vec<Duration> {
 
 /// The delays before each probe; `None` if they are invalid, which has been reported.
 pub(super) fn looks(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Option<Vec<Duration>> {
-    let Some(Found { value, line }) = section.value("looks") else { return Some(usual_looks(network)) };
+    let Some(Found { value, line }) = section.plain("looks").value("looks") else {
+        return Some(usual_looks(network));
+    };
     let Some(list) = value.as_array() else {
         section.mistyped("looks", WRITTEN, value, line);
         return None;
@@ -117,7 +119,7 @@ pub(super) fn limits(section: &mut Section<'_, '_>) -> Budget {
 
 /// An amount of US dollars, in milli-dollars.
 fn money(section: &mut Section<'_, '_>, key: &'static str) -> Option<u64> {
-    let Found { value, line } = section.value(key)?;
+    let Found { value, line } = section.plain(key).value(key)?;
     let milli_dollars = match value {
         DeValue::Integer(whole) => {
             u64::from_str_radix(whole.as_str(), whole.radix()).ok().and_then(|whole| whole.checked_mul(1_000))

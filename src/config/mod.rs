@@ -12,6 +12,7 @@ mod apps;
 mod bots;
 mod conflicts;
 mod defaults;
+mod excerpt;
 mod global;
 mod keys;
 mod limits;
@@ -45,6 +46,7 @@ use self::defaults::Defaults;
 pub use self::diagnostics::SourceSpans;
 use self::diagnostics::{Diagnostic, Diagnostics};
 use self::diagnostics::{LineIndex, Reporter};
+pub use self::excerpt::{Excerpt, Excerpts};
 use self::schedule_checks::ScheduleChecks;
 use self::section::{Found, Section};
 pub(crate) use self::suggest::nearest;
@@ -170,8 +172,9 @@ fn examine_text(text: &str, file: &Path, now: DateTime<Utc>, zones: Zones) -> Ex
         let mut report = Reporter::new(file, lines, Vec::new(), zones);
         (flock(document.get_ref(), now, &mut report), report)
     } else {
-        let (broken, mended) = syntax::mend(text, &lines, &errors);
-        let (document, _) = DeTable::parse_recoverable(&mended);
+        let (mut broken, mended) = syntax::mend(text, &lines, &errors);
+        let (document, rest) = DeTable::parse_recoverable(&mended);
+        broken.extend(syntax::behind(&mended, &rest, &broken));
         let mut report = Reporter::new(file, LineIndex::of(&mended), broken, zones);
         (flock(document.get_ref(), now, &mut report), report)
     };

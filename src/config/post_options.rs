@@ -4,7 +4,7 @@
 use toml::de::DeValue;
 
 use super::section::{Found, Section};
-use super::suggest::short;
+use super::suggest;
 use crate::flock::{NetworkKind, PostOptions, Visibility};
 
 /// The maximum number of languages of a Bluesky post (lexicon app.bsky.feed.post).
@@ -32,7 +32,10 @@ pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) 
 
 /// One language, or up to three on Bluesky.
 fn languages(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Vec<String> {
-    let Some(Found { value, line }) = section.value("language") else { return Vec::new() };
+    let Some(Found { value, line }) = section.plain("language").value("language") else { return Vec::new() };
+    if section.is_in_doubt("language") {
+        return Vec::new();
+    }
     let several = network.is_none_or(|network| network.profile().languages_max > 1);
     let written = match value {
         DeValue::String(text) => Some(vec![&**text]),
@@ -51,7 +54,7 @@ fn languages(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Vec
         section.error(Some(line), message);
     }
     for text in written.iter().filter(|text| !is_code(text)) {
-        section.error(Some(line), format!("`language` must be {WRITTEN}, not \"{}\"", short(text)));
+        section.error(Some(line), format!("`language` must be {WRITTEN}, not \"{}\"", suggest::value(text)));
     }
     written.into_iter().map(str::to_owned).collect()
 }

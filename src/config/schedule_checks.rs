@@ -31,7 +31,7 @@ impl ScheduleChecks {
         section: &mut Section<'_, '_>,
         zone: Option<&Zone>,
     ) -> Option<Found<Schedule>> {
-        let found = section.text("schedule");
+        let found = section.plain("schedule").text("schedule");
         if found.is_none() {
             section.missing("schedule", "write when the bot posts, like \"0 */3 * * *\"");
         }

@@ -40,6 +40,8 @@ pub(super) struct Section<'t, 'r> {
     table: &'t DeTable<'t>,
     /// The keys asked for, and their lines if they are present.
     pub(super) asked: Vec<(&'static str, Option<usize>)>,
+    /// The keys whose values can't hold a secret.
+    plain: Vec<&'static str>,
 }
 
 impl<'t, 'r> Section<'t, 'r> {
@@ -50,12 +52,26 @@ impl<'t, 'r> Section<'t, 'r> {
         line: Option<usize>,
         report: &'r mut Reporter,
     ) -> Self {
-        Self { label: label.into(), path: path.into(), line, report, table, asked: Vec::new() }
+        Self {
+            label: label.into(),
+            path: path.into(),
+            line,
+            report,
+            table,
+            asked: Vec::new(),
+            plain: Vec::new(),
+        }
+    }
+
+    /// Declares that the value of this key can't hold a secret, and may be shown. Every other value stays hidden.
+    pub(super) fn plain(&mut self, key: &'static str) -> &mut Self {
+        self.plain.push(key);
+        self
     }
 
     /// A text that is not empty and has no control characters.
     pub(super) fn text(&mut self, key: &'static str) -> Option<Found<&'t str>> {
-        let found = self.quoted(key)?;
+        let found = self.quoted(key).filter(|_| !self.is_in_doubt(key))?;
         self.unless(problem_in(found.value, Use::of(key)), key, found)
     }
 
@@ -85,7 +101,7 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// A whole number within `range`.
     pub(super) fn integer(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<Found<u32>> {
-        let Found { value, line } = self.value(key)?;
+        let Found { value, line } = self.plain(key).value(key)?;
         let Some(written) = value.as_integer() else {
             self.mistyped(key, "a whole number", value, line);
             return None;
@@ -101,11 +117,14 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// A duration, such as "10m".
     pub(super) fn duration(&mut self, key: &'static str) -> Option<Found<Duration>> {
-        let Found { value, line } = self.value(key)?;
+        let Found { value, line } = self.plain(key).value(key)?;
         let Some(text) = value.as_str() else {
             self.mistyped(key, LENGTH_OF_TIME, value, line);
             return None;
         };
+        if self.is_in_doubt(key) {
+            return None;
+        }
         self.parsed_duration(key, text, line)
     }
 
@@ -113,7 +132,9 @@ impl<'t, 'r> Section<'t, 'r> {
     pub(super) fn parsed_duration(&mut self, key: &str, text: &str, line: usize) -> Option<Found<Duration>> {
         let duration = humantime::parse_duration(text).ok().map(|value| Found { value, line });
         if duration.is_none() {
-            self.error(Some(line), format!("`{key}` must be {LENGTH_OF_TIME}, not \"{}\"", short(text)));
+            let shown =
+                if self.report.whole || text.len() <= 10 { suggest::value(text) } else { "…".into() };
+            self.error(Some(line), format!("`{key}` must be {LENGTH_OF_TIME}, not \"{shown}\""));
         }
         duration
     }
@@ -125,7 +146,7 @@ impl<'t, 'r> Section<'t, 'r> {
         all: &[T],
         as_str: fn(T) -> &'static str,
     ) -> Option<Found<T>> {
-        let Found { value: text, line } = self.text(key)?;
+        let Found { value: text, line } = self.plain(key).text(key)?;
         let known = all.iter().copied().find(|word| as_str(*word) == text);
         if known.is_none() {
             let words: Vec<String> = all.iter().map(|word| format!("\"{}\"", as_str(*word))).collect();
@@ -142,7 +163,7 @@ impl<'t, 'r> Section<'t, 'r> {
         all: &[T],
         as_str: fn(T) -> &'static str,
     ) -> Option<Found<Vec<T>>> {
-        let Found { value, line } = self.value(key)?;
+        let Found { value, line } = self.plain(key).value(key)?;
         let written = value.as_array().map(|list| list.iter().map(|item| item.get_ref().as_str()));
         let written = written.and_then(Iterator::collect::<Option<Vec<&str>>>);
         let known = |text: &&str| all.iter().copied().find(|word| as_str(*word) == *text);
@@ -159,7 +180,7 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// An IANA time zone.
     pub(super) fn zone(&mut self, key: &'static str) -> Option<Found<Zone>> {
-        let Found { value: text, line } = self.text(key)?;
+        let Found { value: text, line } = self.plain(key).text(key)?;
         let zone = self.report.zones.get(text).map(|value| Found { value, line });
         if zone.is_none() {
             let hint = self.report.suggest(|| Some(zone_hint::hint(text)));
@@ -171,7 +192,7 @@ impl<'t, 'r> Section<'t, 'r> {
 
     /// A path. A relative one is resolved to the file's folder.
     pub(super) fn path(&mut self, key: &'static str) -> Option<Found<PathBuf>> {
-        let found = self.quoted(key)?;
+        let found = self.plain(key).quoted(key).filter(|_| !self.is_in_doubt(key))?;
         let Found { value, line } = self.unless(problem_in(found.value, Use::Path), key, found)?;
         // Without `./`, so that two spellings of one file are one path.
         let path: PathBuf = Path::new(value).components().filter(|part| *part != Component::CurDir).collect();
@@ -196,6 +217,14 @@ impl<'t, 'r> Section<'t, 'r> {
         let found = found.map(|(key, value)| (self.report.line_at(key.span().start), value.get_ref()));
         self.asked.push((key, found.map(|(line, _)| line)));
         found.map(|(line, value)| Found { value, line })
+    }
+
+    /// Whether a text may have swallowed other lines of a broken file, as its end is missing. What it holds says nothing,
+    /// and must not be shown.
+    pub(super) fn is_in_doubt(&self, key: &str) -> bool {
+        self.table.get(key).is_some_and(|value| {
+            matches!(value.get_ref(), DeValue::String(_)) && self.report.is_in_doubt(value.span())
+        })
     }
 
     /// The line of a key that was asked for, if it is present.
@@ -258,7 +287,7 @@ impl<'t, 'r> Section<'t, 'r> {
                 None => "remove it; flock.toml.example explains every key there is".into(),
             };
             let line = self.report.line_at(key.span().start);
-            self.error(Some(line), format!("unknown key `{}`: {hint}", short(name)));
+            self.error(Some(line), format!("unknown key `{}`: {hint}", self.report.shown_key(name)));
         }
     }
 
@@ -266,7 +295,9 @@ impl<'t, 'r> Section<'t, 'r> {
     pub(super) fn finish(mut self) {
         self.no_more_keys();
         let written = self.asked.iter().filter_map(|(key, line)| Some((*key, (*line)?)));
-        self.report.places.add(self.path, self.line, written.collect());
+        let written = written.collect();
+        self.report.places.learn(&self.path, &self.asked, &self.plain);
+        self.report.places.add(self.path, self.line, written);
     }
 
     fn quoted(&mut self, key: &'static str) -> Option<Found<&'t str>> {
@@ -312,7 +343,7 @@ pub(super) fn named<'t>(
         match value.get_ref().as_table() {
             Some(table) => named.push(Named { name, line, table }),
             None => {
-                let name = short(name);
+                let name = report.shown_key(name);
                 report
                     .error(Some(line), format!("`{name}` belongs to no table: write [{kind}.NAME] above it"));
             }

@@ -3,7 +3,7 @@
 //!
 //! A value is never displayed: it may be a secret.
 
-use super::suggest::short;
+use super::suggest::{named, short};
 
 /// Quotation marks that word processors and chat programs substitute for `"` and `'`.
 const TYPOGRAPHIC: [char; 14] = ['“', '”', '„', '‟', '«', '»', '‘', '’', '‚', '‛', '″', '′', '＂', '`'];
@@ -30,7 +30,7 @@ pub(super) fn meant(line: &str) -> Option<String> {
         _ if is_quoted_so(key) => Some("a key needs no quotes, and straight ones where it has some".into()),
         _ if is_words(key) => {
             let joined = key.split_whitespace().collect::<Vec<_>>().join("_");
-            Some(format!("a key is one word: write {}", short(&joined)))
+            Some(format!("a key is one word: write {}", named(&joined)))
         }
         _ if is_key(key) => of_value(key, value),
         _ => None,
@@ -74,21 +74,21 @@ fn colon(line: &str) -> Option<String> {
 }
 
 fn equals(key: &str) -> String {
-    format!("write `=` and not `:`: {} = \"…\"", short(key))
+    format!("write `=` and not `:`: {} = \"…\"", named(key))
 }
 
 /// What is wrong after the `=`.
 fn of_value(key: &str, value: &str) -> Option<String> {
-    let key = short(key);
-    let Some(first) = value.chars().next() else { return Some(of_bare(&key, value)) };
+    let key = named(key);
+    let Some(first) = value.chars().next() else { return Some(of_bare(key, value)) };
     match first {
         '=' | '>' => Some(format!("write `=` once: {key} = \"…\"")),
         _ if TYPOGRAPHIC.contains(&first) => {
             Some(format!("`{key}` has typographic quotes: write straight ones, {key} = \"…\""))
         }
-        '"' | '\'' => of_quoted(&key, value, first),
+        '"' | '\'' => of_quoted(key, value, first),
         '{' | '[' => None,
-        _ => Some(of_bare(&key, value)),
+        _ => Some(of_bare(key, value)),
     }
 }
 
@@ -216,6 +216,14 @@ mod tests {
         ] {
             let said = meant(line).unwrap_or_default();
             assert!(!said.is_empty() && !said.contains("hush"), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_not_shown() {
+        for line in ["aHVzaA==", "c2VzYW1lIG9wZW4=", "s3same: x", "HUSH HUSH = 1"] {
+            let said = meant(line).unwrap();
+            assert!(said.contains("KEY"), "{line}: {said}");
         }
     }
 

@@ -30,12 +30,31 @@ pub(super) fn nearest_within<'c>(
         .map(|(_, candidate)| candidate)
 }
 
-/// A text from the file in a form that is safe to print: on one line, and shortened.
+/// A text from the file in a form that is safe to print: on one line, shortened, and without the rest of a URL, where a
+/// password may stand.
 pub(super) fn short(text: &str) -> String {
     const MAX: usize = 60;
+    let (text, is_url) = text.split_once("://").map_or((text, false), |(scheme, _)| (scheme, true));
     let mut escaped = text.escape_debug();
     let shown: String = escaped.by_ref().take(MAX).collect();
-    if escaped.next().is_some() { format!("{shown}…") } else { shown }
+    match escaped.next() {
+        Some(_) => format!("{shown}…"),
+        None if is_url => format!("{shown}://…"),
+        None => shown,
+    }
+}
+
+/// A value of few words, such as a length of time. One of several lines is something else, and is not shown.
+pub(super) fn value(text: &str) -> String {
+    if text.contains('\n') { "…".to_owned() } else { short(text) }
+}
+
+/// A key in a text that is not valid TOML, as a message names it: as it is written, unless it may be a piece of a secret
+/// that ends in `=`.
+pub(super) fn named(key: &str) -> &str {
+    const MAX: usize = 32;
+    let is_plain = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+    if key.len() <= MAX && key.chars().all(is_plain) { key } else { "KEY" }
 }
 
 #[cfg(test)]
@@ -57,5 +76,21 @@ mod tests {
     fn what_is_printed_stays_on_a_line() {
         assert_eq!(short("a\nb"), "a\\nb");
         assert_eq!(short(&"ü".repeat(61)), format!("{}…", "ü".repeat(60)));
+    }
+
+    #[test]
+    fn a_url_keeps_its_password_to_itself() {
+        assert_eq!(short("https://walt:sesame@example.org"), "https://…");
+        assert_eq!(value("sesame\n"), "…");
+        assert_eq!(value("sesame"), "sesame");
+    }
+
+    #[test]
+    fn a_key_is_named_and_a_piece_of_a_secret_is_not() {
+        assert_eq!(named("max_per_hour"), "max_per_hour");
+        for secret in ["aHVzaA", "c2VzYW1lIG9wZW4", "sesame1", "SESAME", &"sesame".repeat(6)] {
+            assert_eq!(named(secret), "KEY", "{secret}");
+        }
+        assert_eq!(short("a\u{1b}"), "a\\u{1b}");
     }
 }

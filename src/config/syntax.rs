@@ -4,14 +4,14 @@
 //! in another table, and a key without `=` ends the document. [`mend`] removes these lines, so that one typo doesn't
 //! hide the errors of a hundred bots. The meaning of values is not known here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use toml::de::Error;
 
 use super::diagnostics::LineIndex;
 use super::slip;
-use super::suggest::short;
+use super::suggest::{named, short};
 use crate::flock::BotName;
 
 /// The parser's message for an error that is handled separately; a test detects when it changes.
@@ -24,6 +24,15 @@ const NO_VALUE: &str = "key with no value";
 pub(super) fn mend(text: &str, lines: &LineIndex, errors: &[Error]) -> (Vec<(usize, String)>, String) {
     let slips = slips(text, lines, errors);
     (complaints(text, &slips), mended(text, &slips))
+}
+
+/// The errors that the parser found only in the mended text, because an earlier one had ended the document. What it reads
+/// from these lines is a guess, of which nothing may be said.
+pub(super) fn behind(mended: &str, errors: &[Error], known: &[(usize, String)]) -> Vec<(usize, String)> {
+    let known: HashSet<usize> = known.iter().map(|(line, _)| *line).collect();
+    let slips = slips(mended, &LineIndex::of(mended), errors);
+    let others = slips.iter().filter(|slip| !slip.is_duplicate() && !known.contains(&slip.line));
+    others.map(|slip| (slip.line, slip.message(&HashMap::new()))).collect()
 }
 
 fn complaints(text: &str, slips: &[Slip<'_>]) -> Vec<(usize, String)> {
@@ -104,7 +113,7 @@ impl Slip<'_> {
         match error {
             _ if self.is_header() && self.is_duplicate() => twice(&inner(self.written), firsts),
             _ if self.is_header() => bad_header(self.written, error),
-            DUPLICATE => format!("`{}` is written twice: remove one", short(self.piece)),
+            DUPLICATE => format!("`{}` is written twice: remove one", named(self.piece)),
             _ if self.left_open => {
                 format!("what is opened here is never closed: look for a missing quote or bracket ({error})")
             }
@@ -218,9 +227,17 @@ fn bad_header(line: &str, error: &str) -> String {
         Some(Err(bad_name)) => bad_name.to_string(),
         _ => match slip::header(line) {
             Some(name) => slip::square_brackets(&name),
+            None if may_be_a_list(&header) => {
+                format!("this is not a table's name: write [bots.NAME], say ({error})")
+            }
             None => format!("[{}] is not a table's name: write [bots.NAME], say ({error})", short(&header)),
         },
     }
+}
+
+/// Whether a header is rather a list of texts, which may be secrets.
+fn may_be_a_list(header: &str) -> bool {
+    header.contains(['"', '\'', ',', '{', '='])
 }
 
 /// A header similar to the given one that the parser accepts, with invalid parts replaced.

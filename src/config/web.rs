@@ -17,7 +17,7 @@ const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOS
 
 /// The web server's address, and what it shows.
 pub(super) fn web(section: &mut Section<'_, '_>) -> Option<Web> {
-    let listen = section.text("listen");
+    let listen = section.plain("listen").text("listen");
     let public_url = section.text("public_url");
     let dashboard = section.word("dashboard", Dashboard::ALL, Dashboard::as_str);
     let password = password(section);

@@ -38,6 +38,11 @@ impl Written {
         &self.file
     }
 
+    /// The text, secrets included.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The flock as TOML, without any secret and without comments, which may contain secrets as well. `None` if the
     /// text is not valid TOML.
     pub fn without_secrets(&self) -> Option<String> {

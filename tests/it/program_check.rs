@@ -8,6 +8,7 @@ use flockd::store::sqlite::Sqlite;
 
 use crate::ledger;
 use crate::support::program::{Daemon, Folder};
+use crate::support::terminal::Terminal;
 
 const APPS: &str = "[apps.home]\nnetwork = \"mastodon\"\napi_url = \"https://example.social\"\n\
     [apps.x]\nnetwork = \"x\"\nclient_id = \"c\"\n";
@@ -182,4 +183,50 @@ fn a_feed_that_was_renamed_without_a_word_is_noticed_and_was_mends_it() {
     let posts = folder.json(&["posts", "--json"]);
     let posts: Vec<_> = posts.as_array().unwrap().iter().map(|post| (&post["bot"], &post["text"])).collect();
     assert_eq!(posts, [(&"wren".into(), &"two".into()), (&"wren".into(), &"one".into())]);
+}
+
+/// What a command prints on a terminal.
+fn on_terminal(folder: &Folder, arguments: &[&str]) -> String {
+    let mut command = folder.command(arguments);
+    command.env_remove("COLUMNS").env("NO_COLOR", "1");
+    Terminal::run(command).ended().seen
+}
+
+/// Elsewhere nothing but file, line and message is printed, for editors and scripts.
+#[test]
+fn a_terminal_shows_the_line_that_is_wrong() {
+    let bot = "[bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\n";
+    let folder = Folder::with(&format!("{bot}schedule = \"0 9 * *\" # sesame\n"));
+    folder.write("walt.txt", "#\u{1b}[31m春は".repeat(60).as_bytes());
+    let shown = "4:12\n  |\n4 | schedule = \"0 9 * *\"\n  |            ^^^^^^^^^\n";
+    for arguments in [&["check"][..], &["run"], &["status"]] {
+        let seen = on_terminal(&folder, arguments);
+        assert!(seen.contains(shown) && !seen.contains("sesame"), "{arguments:?}: {seen}");
+        assert!(!seen.contains('\u{1b}'), "{arguments:?}: {seen:?}");
+        let said = folder.run(arguments);
+        let said = said.out + &said.err;
+        assert!(said.contains("error: flock.toml:4: ") && !said.contains("^^^"), "{arguments:?}: {said}");
+    }
+    folder.write("flock.toml", format!("{bot}schedule = \"@daily\"\n").as_bytes());
+    folder.write("walt.txt", "// 春は\tあけぼの ".repeat(60).as_bytes());
+    let seen = on_terminal(&folder, &["check"]);
+    assert!(seen.contains("walt.txt:1:1\n  |\n1 | // 春は") && seen.contains("…\n  | ^^^^^^"), "{seen}");
+}
+
+/// Not even where flock.toml is given out as a poem.
+#[test]
+fn a_terminal_shows_no_secret() {
+    let folder = Folder::with(
+        "[bots.walt]\nnetwork = \"feed\"\npoem = \"linked.txt\"\nschedule = \"@daily\"\nacces_token = \"sesame\"\n\
+         ##sesame\n[alerts]\nurl = \"sesame\"\ncommand = [\n\"sesame\",\n5]\n",
+    );
+    std::os::unix::fs::symlink("flock.toml", folder.path("linked.txt")).unwrap();
+    let seen = on_terminal(&folder, &["check"]);
+    for shown in ["acces_token = …", "url = …", "command = …", "linked.txt:6:"] {
+        assert!(seen.contains(shown), "{shown}: {seen}");
+    }
+    assert!(!seen.contains("sesame"), "{seen}");
+    folder.write("flock.toml", b"[bots.walt]\naccess_token = \"sesame\nsesame=\n");
+    let seen = on_terminal(&folder, &["check"]);
+    assert!(seen.contains("access_token = …") && !seen.contains("\"sesame"), "{seen}");
 }

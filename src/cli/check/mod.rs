@@ -3,6 +3,7 @@
 mod poems;
 
 use std::collections::{HashMap, HashSet};
+use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,18 +13,18 @@ use chrono::{DateTime, Utc};
 use comfy_table::Cell;
 use serde::Serialize;
 
+use super::diagnostics::{self, Lines};
 use super::forecast::{AppForecast, Apps, Forecast, PostRates, forecast};
 use super::output;
 use super::progress::Working;
 use crate::clock::{Clock, SystemClock};
 use crate::config::diagnostics::{Diagnostic, Severity};
-use crate::config::{self, Examined, SourceSpans, secret};
+use crate::config::{self, Examined, SourceSpans, Written, secret};
 use crate::daemon;
 use crate::daemon::reload::renamed;
 use crate::flock::account::Account;
 use crate::flock::budget::month_of;
 use crate::flock::poem::{Line, Poem, Split};
-use crate::flock::schedule::Zone;
 use crate::flock::{Bot, BotName, Flock, NetworkKind, pick};
 use crate::health::health;
 use crate::net;
@@ -51,31 +52,33 @@ struct Checked {
     report: CheckReport,
     /// Which rules of time zones count, if a zone is named at all.
     zones: Option<String>,
+    written: Written,
+    places: SourceSpans,
 }
 
 pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     let working = Working::at("looking at poems and ledger");
-    let Checked { flock, report: CheckReport { complaints, forecast, apps }, .. } = examine(config).await;
+    let checked = examine(config).await;
     drop(working);
-    let zone = flock.map(|flock| flock.timezone);
-    let bad = complaints.iter().any(Diagnostic::is_error);
+    let bad = checked.report.complaints.iter().any(Diagnostic::is_error);
     if json {
-        output::print_json(&CheckReport { complaints, forecast, apps })?;
+        output::print_json(&checked.report)?;
     } else {
-        print(&complaints, &forecast, &apps, zone.as_ref())?;
+        print_complaints(&checked)?;
+        print_forecast(&checked)?;
     }
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// The part of the flock that can be read, its diagnostics, and which rules of time zones apply to it.
 pub(super) async fn complaints(config: &Path) -> (Option<Flock>, Vec<Diagnostic>, Option<String>) {
-    let Checked { flock, report, zones } = examine(config).await;
+    let Checked { flock, report, zones, .. } = examine(config).await;
     (flock, report.complaints, zones)
 }
 
 async fn examine(config: &Path) -> Checked {
     let now = SystemClock.now();
-    let Examined { flock, mut complaints, places, zones, .. } = config::examine(config, now);
+    let Examined { flock, mut complaints, places, zones, written } = config::examine(config, now);
     complaints
         .extend(zones.as_ref().map(|zones| places.note("", format!("the rules of time zones are {zones}"))));
     let outside = HttpEnvironment::of_this_process().problems();
@@ -106,7 +109,7 @@ async fn examine(config: &Path) -> Checked {
         }
     }
     complaints.sort_by_key(|complaint| complaint.severity);
-    Checked { flock, report: CheckReport { complaints, forecast, apps }, zones }
+    Checked { flock, report: CheckReport { complaints, forecast, apps }, zones, written, places }
 }
 
 /// What `flockd run` would find wrong with the ledger's place, unless opening the ledger has found the same.
@@ -270,18 +273,24 @@ async fn price(
     Ok(left.or_else(|| mean(&mut poem.lines().iter())).unwrap_or(0.0))
 }
 
-fn print(
-    complaints: &[Diagnostic],
-    forecast: &[Forecast],
-    apps: &[AppForecast],
-    zone: Option<&Zone>,
-) -> Result<()> {
-    for complaint in complaints {
-        output::say_wrapped(&format!("{}: {complaint}", complaint.severity))?;
+fn print_complaints(checked: &Checked) -> Result<()> {
+    let Checked { flock, report: CheckReport { complaints, .. }, written, places, .. } = checked;
+    if stdout().is_terminal() {
+        let lines = Lines::of(complaints, (written, places), flock.as_ref());
+        diagnostics::for_output(complaints, lines).iter().try_for_each(|shown| output::show(shown))?;
+    } else {
+        for complaint in complaints {
+            output::say_wrapped(&format!("{}: {complaint}", complaint.severity))?;
+        }
     }
     if complaints.iter().all(|complaint| complaint.severity == Severity::Note) {
         output::say("no complaints")?;
     }
+    Ok(())
+}
+
+fn print_forecast(checked: &Checked) -> Result<()> {
+    let CheckReport { forecast, apps, .. } = &checked.report;
     if forecast.is_empty() {
         return Ok(());
     }
@@ -296,7 +305,7 @@ fn print(
     if !apps.is_empty() {
         print_apps(apps)?;
     }
-    zone.map_or(Ok(()), output::say_zone)
+    checked.flock.as_ref().map_or(Ok(()), |flock| output::say_zone(&flock.timezone))
 }
 
 fn print_apps(apps: &[AppForecast]) -> Result<()> {

@@ -5,6 +5,7 @@ mod alerts;
 mod apps;
 mod bots;
 mod example;
+mod excerpt;
 mod files;
 mod global;
 mod log;
