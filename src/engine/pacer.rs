@@ -133,7 +133,7 @@ mod tests {
         sent.windows(2).map(|pair| pair[1] - pair[0]).min().unwrap()
     }
 
-    /// A hundred bots, each of which wakes a few milliseconds after its turn has come.
+    /// A hundred bots, and each wakes a few milliseconds after its turn has come.
     #[test]
     fn waking_a_little_late_loses_no_turn() {
         let mut asked = 0;

@@ -18,7 +18,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(12);
 /// How often it is looked meanwhile whether the poem is still being written.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// How the poems of a flock are.
+/// The result of reading the poems of a flock.
 #[derive(Debug, Default)]
 pub struct PoemReport {
     /// What is wrong with those that can't be read now, each with the first bot that reads it.

@@ -183,7 +183,7 @@ fn not_now(engine: &Engine, post: &Post, rejection: &Rejection) -> Move {
     }
 }
 
-/// The move for a post of which it is certain now that the network does not have it.
+/// The move for a post that the network certainly does not have.
 pub(super) fn not_posted(run: &BotRun<'_>, post: &Post, why: Why) -> Move {
     let BotRun { engine, bound, .. } = *run;
     let (now, deadline) = (engine.clock.now(), due::deadline(&bound.bot, post.due_at));

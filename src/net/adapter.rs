@@ -1,4 +1,4 @@
-//! What each network contributes in code: the client that it makes, and its ways with a text.
+//! What each network contributes in code: how it makes a client, and how it treats a text.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use crate::clock::Clock;
 use crate::flock::account::{Account, AppKeys, Registration};
 use crate::flock::{Bot, NetworkKind, PostOptions};
 
-/// A network's code.
+/// The code of a network.
 pub(super) struct Adapter {
     /// Makes a bot's client; `None` where there are no accounts.
     pub(super) connect: Option<fn(ClientConfig) -> Arc<dyn AccountApi>>,
     pub(super) text: TextRules,
 }
 
-/// What a bot's client is made of.
+/// What a network needs to make a bot's client.
 pub struct ClientConfig {
     /// The HTTP client that all bots share.
     pub http: reqwest::Client,
@@ -27,15 +27,15 @@ pub struct ClientConfig {
     pub site_url: String,
     /// The base URL of the directory of accounts.
     pub directory_url: String,
-    /// The app's keys, or why they are not at hand.
+    /// The app's keys, or why they are not available.
     pub keys: AppKeys,
     /// Whether `flock.toml` names a client id, so that the app does not register itself.
     pub names_client: bool,
-    /// What the server made of the app when it registered itself, if it did.
+    /// What the server returned when the app registered itself, if it did.
     pub registration: Option<Registration>,
-    /// The pauses before each look for a post whose outcome is unknown.
+    /// The pause before each probe for a post whose outcome is unknown.
     pub probe_delays: Vec<Duration>,
-    /// The handle that tokens must belong to, where one is expected.
+    /// The handle that the tokens must belong to, if one is expected.
     pub account: Option<String>,
     /// How posts are shown.
     pub options: PostOptions,
@@ -44,45 +44,45 @@ pub struct ClientConfig {
 /// Why a text does not fit a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
-    /// Too long by the network's own way of counting.
+    /// Too long, as the network counts.
     #[error("{length} characters as {network} counts them, {max} is the most: shorten it")]
     TooLong {
         /// Which network.
         network: NetworkKind,
-        /// Its length there.
+        /// Its length, as the network counts.
         length: usize,
-        /// The most it may have.
+        /// The maximum.
         max: usize,
     },
-    /// More bytes than the network takes, though not too many characters.
+    /// Not too many characters, but too many bytes for the network.
     #[error("{bytes} bytes, {max} is the most on {network}: shorten it")]
     TooHeavy {
         /// Which network.
         network: NetworkKind,
         /// Its length in UTF-8.
         bytes: usize,
-        /// The most it may have.
+        /// The maximum.
         max: usize,
     },
-    /// A character that the network refuses.
+    /// A character that the network rejects.
     #[error("character {position} is U+{code:04X}, which {network} refuses: remove it")]
     Character {
         /// Which network.
         network: NetworkKind,
         /// The code point.
         code: u32,
-        /// Which character of the text it is, from 1.
+        /// The position of the character in the text, starting at 1.
         position: usize,
     },
-    /// It mentions a person, and the bot is not to.
+    /// It mentions a person, which this bot must not do.
     #[error("it mentions {name} on {network}, and `mentions` is \"refuse\": take the name out")]
     Mention {
         /// Which network.
         network: NetworkKind,
-        /// Who, as it stands in the text.
+        /// The mention, as it is in the text.
         name: String,
     },
-    /// Nothing in it that the network would show.
+    /// It contains nothing that the network would show.
     #[error("nothing in it that {network} would show: write something visible")]
     Blank {
         /// Which network.
@@ -90,13 +90,13 @@ pub enum TextError {
     },
 }
 
-/// A network's own ways with a text.
+/// How a network treats a text.
 pub(super) struct TextRules {
-    /// Whether a bot can post it, counted as its network counts, by the limits that its server has told.
+    /// Checks whether a bot can post it: as the network counts, and within the limits that its server has announced.
     pub(super) check: fn(&Bot, Option<&Account>, &str) -> Result<(), TextError>,
-    /// How long it is, and how long it may be.
+    /// Its length, and the maximum.
     pub(super) length: fn(&Bot, Option<&Account>, &str) -> (usize, usize),
-    /// Whom the network would tell of it, each as it stands there.
+    /// The people whom the network would notify, each as mentioned in the text.
     pub(super) mentions: for<'t> fn(&'t str) -> Vec<&'t str>,
     /// Whether the network may find a link in it.
     pub(super) has_link: fn(&str) -> bool,

@@ -1,8 +1,8 @@
-//! What an error means, and what follows from it: the outcome of a post, how long to wait, and what to tell people.
+//! What an error means and what follows from it: the outcome of the post, how long to wait, and what to tell people.
 //!
 //! Each network has one table of [`Rule`]s, from status and code to a [`Diagnosis`]; this file applies them. Nothing
-//! blames the line unless the network clearly does: an unclear no suspends the bot, because using up a poem line by line
-//! would be worse than a bot that loudly waits. Whatever leaves room for the post to be out there is `Unknown`.
+//! blames the line unless the network clearly does: an unclear refusal suspends the bot, because using up a poem line by
+//! line would be worse than a bot that waits loudly. If the post may have been accepted, the outcome is `Unknown`.
 
 use chrono::TimeDelta;
 
@@ -11,30 +11,30 @@ use super::response::{self, ApiError, ApiResponse, Protocol};
 use super::{Cooldown, LimitScope, Outcome, Rejection, Sent};
 use crate::flock::post::{Cause, Why};
 
-/// How long an app that can't post is left alone before one of its bots tries again.
+/// How long an app that can't post waits before one of its bots tries again.
 const APP_PAUSE: TimeDelta = TimeDelta::minutes(15);
 
-/// Statuses by which a server says that it is elsewhere.
+/// Statuses of redirects.
 const REDIRECTS: &[u16] = &[301, 302, 307, 308];
 
 /// What an error means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Diagnosis {
-    /// Its name for programs: stable, and unique among all networks.
+    /// Its code: stable, and unique among all networks.
     pub(super) code: &'static str,
-    /// The cause that the ledger keeps.
+    /// The cause that the ledger records.
     pub(super) cause: Cause,
-    /// What became of the post, if the API itself says this.
+    /// What became of the post, if the API itself reported the error.
     pub(super) effect: Effect,
-    /// When it may be tried again.
+    /// When the request may be made again.
     pub(super) retry: Retry,
-    /// Whom it affects. A problem of the app pauses all its bots, so that each need not run into it.
+    /// Whom it affects. A problem of the app pauses all its bots, so that not every one of them runs into it.
     pub(super) scope: LimitScope,
-    /// Whether it says nothing about what was asked for: it passes, or a person fixes it.
+    /// Whether it is unrelated to the content of the request: it will pass, or a person has to fix it.
     pub(super) is_temporary: bool,
-    /// Whether it is the access token that was not accepted, so that a renewed one may be.
+    /// Whether the access token was rejected, so that a renewed one may be accepted.
     pub(super) token_rejected: bool,
-    /// Whether a wrong clock looks like this.
+    /// Whether a wrong clock causes the same error.
     pub(super) may_be_clock: bool,
     /// What happened.
     pub(super) summary: &'static str,
@@ -42,16 +42,16 @@ pub(super) struct Diagnosis {
     pub(super) remedy: &'static str,
 }
 
-/// What an error makes of a post.
+/// What an error means for a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// The network does not want this text.
+    /// The network rejects this text.
     Refused,
-    /// The network has had this text lately.
+    /// The account posted the same text recently.
     Duplicate,
-    /// Not accepted, and not because of the text.
+    /// Not accepted, for a reason other than the text.
     NotAccepted,
-    /// Not accepted, be it because of the text, the account or the app.
+    /// Not accepted, because of the text, the account or the app.
     Unclear,
 }
 
@@ -60,11 +60,11 @@ pub(super) enum Effect {
 pub(super) enum Retry {
     /// The answer does not say.
     Unsaid,
-    /// When the answer's headers say.
+    /// At the time given in the headers.
     Announced,
-    /// When the headers say, or else after this.
+    /// At the time given in the headers; without one, after this long.
     AnnouncedOr(TimeDelta),
-    /// After this, whatever the headers say.
+    /// After this long, regardless of the headers.
     After(TimeDelta),
 }
 
@@ -120,25 +120,25 @@ impl Diagnosis {
         self
     }
 
-    /// Whether it blames the text.
+    /// Whether the text is to blame.
     const fn is_about_text(&self) -> bool {
         matches!(self.effect, Effect::Refused | Effect::Duplicate)
     }
 }
 
-/// What the manual says of a diagnosis.
+/// The entry of a diagnosis in the manual.
 #[derive(Debug, Clone)]
 pub struct Explanation {
     /// Its code.
     pub code: &'static str,
-    /// What happened, and what follows for the line and for other bots.
+    /// What happened, and the consequences for the line and for other bots.
     pub meaning: String,
     /// What to do.
     pub remedy: &'static str,
 }
 
 impl Diagnosis {
-    /// As the manual has it.
+    /// The entry for the manual.
     pub(super) fn explained(&self) -> Explanation {
         let line = match self.effect {
             Effect::Refused => ", and the line counts as used in this round",
@@ -151,34 +151,34 @@ impl Diagnosis {
     }
 }
 
-/// One row of a network's table: an answer with all of these signs has this diagnosis.
+/// One row of a network's table: an answer that matches all of these conditions has this diagnosis.
 #[derive(Debug)]
 pub(super) struct Rule {
     sender: Sender,
-    /// One of these statuses; any if there are none.
+    /// The answer has one of these statuses; an empty list matches any.
     statuses: &'static [u16],
-    /// One of these codes; any, or none, if there are none.
+    /// The answer has one of these codes; an empty list matches any answer, with a code or without.
     codes: &'static [&'static str],
     wording: Wording,
     diagnosis: &'static Diagnosis,
 }
 
-/// Who answers.
+/// What answered.
 #[derive(Debug, PartialEq, Eq)]
 enum Sender {
-    /// The API, in its own words.
+    /// The API itself.
     Api,
-    /// Something else.
+    /// Anything else, such as a proxy.
     Foreign,
     /// Either.
     Any,
 }
 
-/// What an error says.
+/// A condition on the text of an error.
 #[derive(Debug)]
 enum Wording {
     Any,
-    /// One of these texts, which are in lower case.
+    /// It contains one of these texts, which are in lower case.
     Contains(&'static [&'static str]),
     /// It begins with one of these texts.
     StartsWith(&'static [&'static str]),
@@ -189,32 +189,32 @@ impl Rule {
         Self { sender, statuses, codes: &[], wording: Wording::Any, diagnosis }
     }
 
-    /// The API answers with one of these statuses.
+    /// Matches an answer of the API with one of these statuses.
     pub(super) const fn status(statuses: &'static [u16], diagnosis: &'static Diagnosis) -> Self {
         Self::new(Sender::Api, statuses, diagnosis)
     }
 
-    /// Something that is not the API answers with one of these statuses.
+    /// Matches an answer that is not the API's, with one of these statuses.
     pub(super) const fn foreign(statuses: &'static [u16], diagnosis: &'static Diagnosis) -> Self {
         Self::new(Sender::Foreign, statuses, diagnosis)
     }
 
-    /// Whatever answers, it does so with one of these statuses.
+    /// Matches any answer with one of these statuses.
     pub(super) const fn any_sender(statuses: &'static [u16], diagnosis: &'static Diagnosis) -> Self {
         Self::new(Sender::Any, statuses, diagnosis)
     }
 
-    /// The API names one of these codes.
+    /// Matches an answer of the API with one of these codes.
     pub(super) const fn code(codes: &'static [&'static str], diagnosis: &'static Diagnosis) -> Self {
         Self { codes, ..Self::new(Sender::Api, &[], diagnosis) }
     }
 
-    /// The API says one of these texts, which are in lower case.
+    /// Matches an answer of the API that contains one of these texts, which are in lower case.
     pub(super) const fn words(words: &'static [&'static str], diagnosis: &'static Diagnosis) -> Self {
         Self { wording: Wording::Contains(words), ..Self::new(Sender::Api, &[], diagnosis) }
     }
 
-    /// And what it says begins with one of these texts.
+    /// Requires, in addition, that the text begins with one of these.
     pub(super) const fn starting(mut self, texts: &'static [&'static str]) -> Self {
         self.wording = Wording::StartsWith(texts);
         self
@@ -246,20 +246,20 @@ impl Rule {
 pub(super) struct Api {
     pub(super) protocol: Protocol,
     pub(super) limits: RateLimits,
-    /// The first rule that matches counts.
+    /// The first rule that matches applies.
     pub(super) rules: &'static [Rule],
-    /// Of a redirect.
+    /// The diagnosis of a redirect.
     pub(super) moved: &'static Diagnosis,
-    /// The diagnosis for an answer that doesn't show whether the request was accepted.
+    /// The diagnosis of an answer that doesn't show whether the request was accepted.
     pub(super) inconclusive: &'static Diagnosis,
-    /// Of an error that is not the API's, where no rule says more.
+    /// The diagnosis of an error that is not the API's, if no rule matches.
     pub(super) foreign: &'static Diagnosis,
-    /// Of an error of the API's, where no rule says more.
+    /// The diagnosis of an error of the API, if no rule matches.
     pub(super) unexpected: &'static Diagnosis,
 }
 
 impl Api {
-    /// What an answer that is no success means.
+    /// The meaning of an answer that is not a success.
     pub(super) fn diagnose(&self, response: &ApiResponse) -> &'static Diagnosis {
         self.diagnosis_of(response.status(), response.error())
     }
@@ -271,7 +271,7 @@ impl Api {
         if !response::is_definite(status) {
             return self.inconclusive;
         }
-        // Of several codes the first one that is known counts.
+        // Of several codes, the first known one applies.
         let is_known = |code: &&String| self.rules.iter().any(|rule| rule.codes.contains(&code.as_str()));
         let code = error.codes.iter().find(is_known).map(String::as_str);
         let rule = self.rules.iter().find(|rule| rule.matches(status, error, code));
@@ -279,7 +279,7 @@ impl Api {
         rule.map_or(otherwise, |rule| rule.diagnosis)
     }
 
-    /// What became of a post that was not answered with success.
+    /// The outcome of a post whose answer was not a success.
     pub(super) fn outcome(&self, response: &ApiResponse, diagnosis: &Diagnosis) -> Outcome {
         if !response.is_definite() {
             return self.doubt(response, diagnosis);
@@ -293,7 +293,7 @@ impl Api {
         }
     }
 
-    /// An answer that proves nothing.
+    /// An inconclusive answer.
     fn doubt(&self, response: &ApiResponse, diagnosis: &Diagnosis) -> Outcome {
         let (server, quoted) = (response.server(), response.quoted());
         Outcome::unsettled(&match diagnosis == self.inconclusive {
@@ -302,7 +302,7 @@ impl Api {
         })
     }
 
-    /// An attempt to post with the cooldowns that its answer asks for.
+    /// An attempt to post, with the cooldowns that the answer asks for.
     pub(super) fn sent(&self, response: &ApiResponse, outcome: Outcome) -> Sent {
         let room = self.limits.remaining(response.headers());
         Sent { outcome, cooldowns: self.cooldowns(response), room }
@@ -338,7 +338,7 @@ impl Api {
         cooldowns
     }
 
-    /// Why nothing was accepted.
+    /// Why a post was not accepted.
     pub(super) fn rejection(&self, response: &ApiResponse, diagnosis: &Diagnosis) -> Rejection {
         let (headers, now) = (response.headers(), response.received_at());
         let announced = || self.limits.retry_at(headers, now);
@@ -356,7 +356,7 @@ impl Api {
         Rejection { why, retry_at, answered: true, token_rejected: diagnosis.token_rejected }
     }
 
-    /// Why a request was not done that may be made twice; `task` is what it was to do. There is no text to blame.
+    /// Why a request failed that may be repeated; `task` says what it was for. There is no text to blame.
     pub(super) fn failure(&self, response: &ApiResponse, task: &str) -> Rejection {
         let diagnosis = self.diagnose(response);
         if diagnosis == self.inconclusive {
@@ -366,7 +366,7 @@ impl Api {
         self.rejection(response, diagnosis)
     }
 
-    /// Whether an answer says for good that something may not be read: the API says so, and it does not pass.
+    /// Whether an answer says definitely that something may not be read: the API says so, and the reason is not temporary.
     pub(super) fn forbids_reading(&self, response: &ApiResponse) -> bool {
         let diagnosis = self.diagnose(response);
         response.is_definite() && diagnosis != self.inconclusive && !diagnosis.is_temporary
@@ -380,14 +380,14 @@ fn app_cooldown(response: &ApiResponse, diagnosis: &Diagnosis) -> Option<Cooldow
     (diagnosis.scope == LimitScope::App).then_some(cooldown)
 }
 
-/// What happened, what was said, what to do, and the code for `flockd explain`.
+/// What happened, what the server said, what to do, and the code for `flockd explain`.
 fn sentence(response: &ApiResponse, diagnosis: &Diagnosis) -> String {
     let usual = response.usual_server();
     let summary = diagnosis.summary.replacen(usual, response.server(), 1);
     format!("{summary} ({}): {} [{}]", response.quoted(), diagnosis.remedy, diagnosis.code)
 }
 
-/// A wrong clock looks like a wrong signature: say so, and for sure where the answer's date gives it away.
+/// A wrong clock causes errors that look like a wrong signature. Mentions it, as a certainty if the answer's date shows it.
 fn clock_hint(response: &ApiResponse) -> String {
     let Some(ahead) = rate_limit::skew(response.headers(), response.received_at()) else {
         return "; a clock that is minutes off causes this too".to_owned();
@@ -397,7 +397,7 @@ fn clock_hint(response: &ApiResponse) -> String {
     format!("; but first set this machine's clock: it is {minutes} minutes {side} {}'s", response.server())
 }
 
-/// A request that may be made again, and was answered with nothing that can be used.
+/// A request that may be repeated, and got no usable answer.
 pub(super) fn inconclusive(server: &str, task: &str, heard: &str) -> Rejection {
     let reason = format!("{server} gave no clear answer when asked to {task} ({heard}): try again");
     Rejection::unanswered(Why::new(Cause::Unreachable, reason))

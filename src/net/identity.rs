@@ -9,7 +9,7 @@ use crate::flock::NetworkKind;
 use crate::flock::account::Account;
 use crate::flock::post::{Cause, Why};
 
-/// How many bytes of a digest stand for tokens: two that are equal by chance are not to be feared.
+/// The number of bytes of a digest that identify tokens: enough to make collisions unlikely.
 const FINGERPRINT_BYTES: usize = 8;
 
 /// The account that a bot's tokens must belong to, where one is expected.
@@ -17,25 +17,25 @@ const FINGERPRINT_BYTES: usize = 8;
 pub(super) struct ExpectedAccount {
     network: NetworkKind,
     handle: Option<Box<str>>,
-    /// Whether an answer that names another account is kept: asking again may cost money and teaches nothing.
+    /// Whether an answer that names another account is cached: asking again may cost money, and would change nothing.
     remembers: bool,
     mismatch: Mutex<Option<(String, Rejection)>>,
 }
 
 impl ExpectedAccount {
-    /// An account by its handle, with or without `@`; any account without one.
+    /// The account with this handle, with or without `@`; without a handle, any account.
     pub(super) fn new(network: NetworkKind, handle: Option<String>) -> Self {
         let handle = handle.map(|handle| handle.trim_start_matches('@').into());
         Self { network, handle, remembers: false, mismatch: Mutex::default() }
     }
 
-    /// The same, which asks only once whose some tokens are.
+    /// The same, but asks the network only once about the same tokens.
     pub(super) fn asking_once(self) -> Self {
         Self { remembers: true, ..self }
     }
 
-    /// Makes sure that the tokens of a session are the account's. `fingerprint` is that of the tokens; the network is
-    /// asked only if the account was not learnt with these very tokens before. Returns what was learnt, if anything.
+    /// Checks that the tokens of a session belong to the account. `fingerprint` identifies the tokens: the network is
+    /// asked only if the account was not looked up with the same tokens before. Returns what is new, if anything.
     ///
     /// # Errors
     /// When the network can't be asked, or names another account.
@@ -83,8 +83,8 @@ impl ExpectedAccount {
     }
 }
 
-/// Whether an account is the one that `flock.toml` expects. Handles know no case; one of Mastodon may be written without
-/// its server, and on Bluesky a DID may stand for the handle.
+/// Whether an account is the one that `flock.toml` expects. Handles are case-insensitive; on Mastodon the server may be
+/// left out, and on Bluesky a DID may take the handle's place.
 pub fn is_expected(network: NetworkKind, expected: &str, account: &Account) -> bool {
     let found = &account.handle;
     let whole = expected.eq_ignore_ascii_case(found);
@@ -97,12 +97,12 @@ pub fn is_expected(network: NetworkKind, expected: &str, account: &Account) -> b
     }
 }
 
-/// A short digest by which tokens are known again, without saying what they are. `app` is the key, id or address of the
-/// app that they are for, `known_by` what stays the same as long as they are the same sign-in.
+/// A short digest that identifies tokens without revealing them. `app` is the key, id or address of the app that they are
+/// for; `known_by` is what stays the same for the whole sign-in.
 pub(super) fn fingerprint(app: &str, known_by: &str) -> String {
     let mut digest = Sha256::new();
     digest.update(app);
-    // No key holds a line break, so no two pairs run into the same text.
+    // No key contains a line break, so different pairs have different texts.
     digest.update("\n");
     digest.update(known_by);
     hex::encode(&digest.finalize()[..FINGERPRINT_BYTES])

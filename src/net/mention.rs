@@ -1,22 +1,22 @@
-//! Mentions in a text, as each network detects them: these people are notified, whether or not that was intended.
+//! Mentions in a text, as each network detects them: these people are notified, intended or not.
 //!
 //! Bluesky's detection is in `bluesky/facets`. X uses the package twitter-text 3.1 (`validMentionOrList`), Mastodon
 //! `Account::MENTION_RE`, and other servers with its API detect about the same.
 
-/// The longest name on X that its own detection takes.
+/// The longest name that X's own detection accepts.
 const LONGEST_ON_X: usize = 20;
 
-/// Whom X would notify of a post with this text.
+/// The people whom X would notify of a post with this text.
 pub(super) fn all_on_x(text: &str) -> Vec<&str> {
     signs(text).filter_map(|at| on_x(text, at)).collect()
 }
 
-/// Whom a server with Mastodon's API would notify.
+/// The people whom a server with Mastodon's API would notify.
 pub(super) fn all_on_mastodon(text: &str) -> Vec<&str> {
     signs(text).filter_map(|at| on_mastodon(text, at)).collect()
 }
 
-/// The positions of `@`, including that of East Asian keyboards.
+/// The positions of each `@`, including the full-width form.
 fn signs(text: &str) -> impl Iterator<Item = usize> {
     text.match_indices(is_at).map(|(at, _)| at)
 }
@@ -35,7 +35,7 @@ fn on_x(text: &str, at: usize) -> Option<&str> {
     (name > 0 && !is_cut && begins_on_x(before)).then(|| &from[..sign + name])
 }
 
-/// Whether a mention may begin after this text: not after a letter, a digit or some signs, but after a repost's "RT".
+/// Whether a mention may begin after this text: not after a letter, a digit or certain symbols, except after "RT".
 fn begins_on_x(before: &str) -> bool {
     let blocks = |c: char| c.is_ascii_alphanumeric() || "_!#$%&*@\u{ff20}".contains(c);
     if !before.ends_with(blocks) {
@@ -49,7 +49,7 @@ fn begins_on_x(before: &str) -> bool {
     before[at..].eq_ignore_ascii_case("rt") && !before[..at].ends_with(continues)
 }
 
-/// Accented Latin letters, which a name on X can't be followed by.
+/// Accented Latin letters, which must not follow a name on X.
 const fn is_accented(c: char) -> bool {
     matches!(c, '\u{c0}'..='\u{24f}' | '\u{253}'..='\u{28b}' | '\u{2bb}' | '\u{300}'..='\u{36f}' | '\u{1e00}'..='\u{1eff}')
         && !matches!(c, '\u{d7}' | '\u{f7}')
@@ -68,7 +68,7 @@ fn on_mastodon(text: &str, at: usize) -> Option<&str> {
     (user > 0).then(|| &from[..1 + user + host])
 }
 
-/// How far words of these characters reach, joined by periods and hyphens.
+/// The length of the words made of these characters, joined by periods and hyphens.
 fn dotted(text: &str, is_word: impl Fn(char) -> bool) -> usize {
     let joins = |c: char| matches!(c, '.' | '-');
     let reach = text.find(|c| !is_word(c) && !joins(c)).unwrap_or(text.len());

@@ -6,40 +6,40 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 use super::LimitScope;
 
-/// The longest wait that is believed. No network's window is longer than a day; what is further off is a mistake.
+/// The longest wait that is believed. No network's window is longer than a day; anything longer is a mistake.
 pub(super) const LONGEST: TimeDelta = TimeDelta::hours(24);
 
-/// The wait when the announced instant is already past: clocks differ a little, and at once is too soon.
+/// The wait when the announced time has passed already: clocks differ a little, and retrying at once would be too soon.
 const SHORTEST: TimeDelta = TimeDelta::minutes(1);
 
-/// How far apart clocks may be before that counts.
+/// The largest difference between clocks that is tolerated.
 const SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
 
-/// How far a server may be behind our clock that does not say what its own shows.
+/// How far the clock of a server that sends no `Date` may be behind ours.
 const UNDATED: TimeDelta = TimeDelta::hours(1);
 
-/// Fewer seconds than these count from now and not from 1970: they are some thirty years.
+/// Smaller numbers than this, about thirty years, are seconds from now rather than from 1970.
 const SINCE_1970: i64 = 1_000_000_000;
 
 /// The limits that a network announces in its headers.
 #[derive(Debug)]
 pub(super) struct RateLimits {
     pub(super) windows: &'static [Window],
-    /// How long to wait when a request was over the limit although the main window has room: then a limit is met that
-    /// the network does not announce.
+    /// How long to wait when a request was over the limit although the main window has room: the network then has a limit
+    /// that it does not announce.
     pub(super) unannounced: Option<TimeDelta>,
 }
 
-/// A limit on requests within a stretch of time.
+/// A limit on requests within a period.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// The header with what is left.
+    /// The header with the number of requests left.
     pub(super) remaining: &'static str,
-    /// The header with the instant at which the window begins anew.
+    /// The header with the time at which the window restarts.
     pub(super) reset: &'static str,
-    /// How much of it a post takes.
+    /// How many requests a post takes.
     pub(super) per_post: i64,
-    /// Whether it is the window meant by an answer that tells the instant and not what is left.
+    /// Whether an answer that gives only a time, and not what is left, means this window.
     pub(super) is_main: bool,
     /// Whom it concerns.
     pub(super) scope: fn(&HeaderMap) -> LimitScope,
@@ -56,12 +56,12 @@ pub(super) const fn of_app(_: &HeaderMap) -> LimitScope {
 }
 
 impl Window {
-    /// Whether it has room for another post, as far as the headers tell.
+    /// Whether it has room for another post, as far as the headers say.
     fn has_room(&self, headers: &HeaderMap) -> Option<bool> {
         Some(number(headers, self.remaining)? >= self.per_post)
     }
 
-    /// When it begins anew.
+    /// When it restarts.
     fn reset(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match number(headers, self.reset) {
             Some(seconds) if seconds >= SINCE_1970 => DateTime::from_timestamp(seconds, 0),
@@ -72,7 +72,7 @@ impl Window {
 }
 
 impl RateLimits {
-    /// When to come back: the latest of what the headers ask for, within reason; `None` where they say nothing.
+    /// When to come back: the latest time that the headers give, within reason; `None` if they give none.
     pub(super) fn announced(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let is_spent = |window: &&Window| !window.has_room(headers).unwrap_or(!window.is_main);
         let resets = self.windows.iter().filter(is_spent).filter_map(|window| window.reset(headers, now));
@@ -87,7 +87,7 @@ impl RateLimits {
         self.announced(headers, now).or_else(unannounced)
     }
 
-    /// The limits that are used up, whom they concern, and when they begin anew.
+    /// The exhausted limits: whom each concerns, and when it restarts.
     pub(super) fn spent(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Vec<(LimitScope, DateTime<Utc>)> {
         let spent = self.windows.iter().filter(|window| window.has_room(headers) == Some(false));
         let spent = spent.filter_map(|window| {
@@ -97,14 +97,14 @@ impl RateLimits {
         spent.collect()
     }
 
-    /// How many more posts there may be before one of the limits is used up, as far as the headers tell.
+    /// How many more posts fit before one of the limits is exhausted, as far as the headers say.
     pub(super) fn remaining(&self, headers: &HeaderMap) -> Option<u32> {
         let left = |window: &Window| Some(number(headers, window.remaining)?.max(0) / window.per_post);
         u32::try_from(self.windows.iter().filter_map(left).min()?).ok()
     }
 }
 
-/// When to come back by `Retry-After`: seconds, or a date.
+/// When to come back according to `Retry-After`: seconds, or a date.
 fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let text = text(headers, RETRY_AFTER.as_str())?;
     match text.parse::<u32>() {
@@ -113,23 +113,23 @@ fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<DateTime<Utc>>
     }
 }
 
-/// How far our clock is ahead of the server's, if so far that it counts.
+/// How far our clock is ahead of the server's, if that is more than is tolerated.
 pub(super) fn skew(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
     let ahead = now - date(headers)?;
     (ahead.abs() > SKEW_MAX).then_some(ahead)
 }
 
-/// The same, where nothing must be missed: a server that does not say what its clock shows may be behind.
+/// The same for a caller that must not miss anything: a server that sends no `Date` may be behind.
 pub(super) fn ahead(headers: &HeaderMap, now: DateTime<Utc>) -> Option<TimeDelta> {
     if date(headers).is_some() { skew(headers, now) } else { Some(UNDATED) }
 }
 
-/// What the server's clock shows.
+/// The time on the server's clock.
 fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     http_date(text(headers, DATE.as_str())?)
 }
 
-/// An announced instant as it is kept to: never in the past, and never more than a day ahead.
+/// An announced time, limited to a range: not in the past, and at most a day ahead.
 fn within_reason(at: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
     if at <= now { now + SHORTEST } else { at.min(now + LONGEST) }
 }
@@ -143,7 +143,7 @@ pub(super) fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     Some(headers.get(name)?.to_str().ok()?.trim())
 }
 
-/// A date as HTTP has it (RFC 9110, 5.6.7); or as mail has it (RFC 5322), with which some servers confuse that.
+/// A date in the format of HTTP (RFC 9110, 5.6.7) or of mail (RFC 5322), which some servers send instead.
 fn http_date(text: &str) -> Option<DateTime<Utc>> {
     let mail_date = || DateTime::parse_from_rfc2822(text).ok().map(|at| at.to_utc());
     httpdate::parse_http_date(text).ok().map(DateTime::from).or_else(mail_date)

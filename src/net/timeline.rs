@@ -6,33 +6,33 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Rejection, RemotePost, Timeline};
 use crate::flock::post::{Cause, Post, Why};
 
-/// How long before the first attempt a post may have been made, by the server's clock, and still be that attempt: a
-/// minute, and as much as clocks may differ before that is noticed.
+/// How long before the first attempt, by the server's clock, a post may have been made to still be that attempt: a
+/// minute, plus the difference between clocks that goes unnoticed.
 pub(super) const CLOCK_SLACK: TimeDelta = TimeDelta::minutes(6);
 
-/// Where the pages of a timeline come from.
+/// The source of a timeline's pages.
 pub(super) trait PageSource {
     /// A post as the page shows it.
     type Post;
 
-    /// The newest page, or the one that comes after `cursor`.
+    /// The newest page, or the one after `cursor`.
     ///
     /// # Errors
     /// When the page can't be read now.
     async fn page(&mut self, cursor: Option<&str>) -> Result<Fetched<Self::Post>, Rejection>;
 }
 
-/// What came of asking for a page.
+/// The result of requesting a page.
 pub(super) enum Fetched<P> {
-    /// Its posts, newest first, and what asks for the next one, if there is one.
+    /// Its posts, newest first, and the cursor of the next page, if there is one.
     Page(Vec<P>, Option<String>),
-    /// Nothing: the same page has to be asked for again, in another way.
+    /// Nothing: the same page has to be requested again, in another way.
     Retry,
-    /// It may not be read.
+    /// The account must not be read.
     Unavailable(Why),
 }
 
-/// Reads pages until there are no more, but at most this many.
+/// Reads pages until there are no more, but at most `pages_max` of them.
 pub(super) async fn read_pages<S: PageSource>(
     source: &mut S,
     pages_max: usize,
@@ -55,7 +55,7 @@ pub(super) async fn read_pages<S: PageSource>(
     Ok(Timeline::Partial(posts, why))
 }
 
-/// Why not all of an account's posts were read.
+/// Why only some of an account's posts were read.
 pub(super) fn too_many(number: usize, which: &str) -> Why {
     Why::new(Cause::Silence, format!("the account has more than {number} posts {which}, too many to read"))
 }
@@ -65,15 +65,15 @@ pub(super) fn unknown_account() -> Why {
     Why::new(Cause::Account, "it is not known which account this is")
 }
 
-/// When a post can have arrived at the earliest. A clock that was ahead when the request left may have been set since: the
-/// earliest of what it has shown counts.
+/// The earliest time at which a post can have arrived. The clock may have been ahead when the request left, and been
+/// set since, so the earliest time that it has shown counts.
 pub(super) fn earliest(post: &Post, now: DateTime<Utc>) -> DateTime<Utc> {
     let shown = [post.sent_at, post.settled_at, Some(now)];
     shown.into_iter().flatten().min().unwrap_or(post.planned_at)
 }
 
 impl Timeline {
-    /// The same, the other way round.
+    /// The same, in reverse order.
     pub(super) fn reversed(self) -> Self {
         let reversed = |mut posts: Vec<RemotePost>| {
             posts.reverse();
@@ -91,7 +91,7 @@ impl Timeline {
 mod tests {
     use super::*;
 
-    /// Pages of numbers, of which every third has to be asked for twice.
+    /// Pages of numbers; every third page has to be requested twice.
     struct Numbers {
         pages: usize,
         asked: usize,

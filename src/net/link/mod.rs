@@ -1,21 +1,19 @@
-//! Links in a text, as X finds them: with `http://` or without, and how far each reaches.
+//! Finds the links in a text as X does: with or without `http://`, and how far each one extends.
 //!
-//! Here: where links start and end, and whether that is sure. Not here: which words are
-//! top-level domains (`tld`), what follows a host (`tail`), and what a link weighs, which each
-//! network's count says. Mastodon has X's rules for the links with a scheme, and knows no others.
-//! Nothing here resolves a name.
+//! `tld` knows the top-level domains, and `tail` what may follow a host. What a link weighs is up to the network that
+//! counts. Mastodon applies X's rules, but only to links with a scheme. Nothing here resolves a name.
 //!
-//! What is sure: a host that ends in a known domain, with or without a scheme. What is not: a domain on
-//! one of IANA's list and X's frozen one alone; a scheme before a host that ends in no known domain; `www.` or a path around one without a
-//! scheme; a host that touches a word of another script or one of `# $ / _ + -`; a `t.co`
-//! address; a label or a link longer than X takes. A link that is not sure weighs the larger of
-//! its plain text and a link, so that neither reading of it is over the count.
+//! A link is sure if its host ends in a domain that both IANA's list and X's frozen list have. It is not sure if only
+//! one of the lists has the domain; if a scheme precedes a host without a known domain; if only `www.` or a path suggests
+//! a host without a scheme; if the host touches a word in another script or one of `# $ / _ + -`; if it is a `t.co`
+//! address; or if a label or the whole link is longer than X accepts. A link that is not sure weighs as much as the larger
+//! of its plain text and a link, so that the text is within the limit either way.
 //!
-//! Prose stays prose: in `end.Then`, `3.14`, `e.g.` and `wait...now` no last word is a domain. In
-//! `end.So` it is (Somalia), and X does make a link of it. A reach that is in doubt is cut short,
-//! since what is left of a link is then weighed besides it.
+//! Prose stays prose: the last words of `end.Then`, `3.14`, `e.g.` and `wait...now` are not domains. In `end.So` it is
+//! one (Somalia), and X does make a link of it. When it is unclear how far a link extends, the shorter reading counts: the
+//! rest is then weighed as text.
 //!
-//! Each character is looked at a fixed number of times, whatever the text.
+//! Each character is examined a fixed number of times, so the time is linear in the length of the text.
 
 mod tail;
 pub(super) mod tld;
@@ -28,20 +26,20 @@ use tail::{is_accented, path_of_bare, run, short_path, tail};
 /// The longest label of a host, in its ASCII form (RFC 1035).
 const MAX_LABEL: usize = 63;
 
-/// The longest link X takes, less the scheme it may add. It counts UTF-16 units where this counts
-/// bytes, which are never fewer.
+/// The longest link that X accepts, without the scheme that X may add. X counts UTF-16 code units and this counts bytes,
+/// of which there are at least as many.
 const MAX_LINK: usize = 4096 - "https://".len();
 
-/// A stretch of text that X makes a link of, in bytes.
+/// A part of a text that X turns into a link: byte offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::net) struct Link {
     pub(in crate::net) start: usize,
     pub(in crate::net) end: usize,
-    /// Whether X certainly takes the stretch for a link.
+    /// Whether X certainly makes a link of it.
     pub(in crate::net) is_sure: bool,
 }
 
-/// A host and whether X certainly knows it.
+/// A host, and whether X certainly recognizes it.
 #[derive(Clone, Copy)]
 struct Host {
     end: usize,
@@ -49,13 +47,13 @@ struct Host {
 }
 
 impl Host {
-    /// The host, no longer sure if there is a reason for doubt.
+    /// The same host, but not sure if `is_doubtful`.
     fn unless(self, is_doubtful: bool) -> Self {
         Self { is_sure: self.is_sure && !is_doubtful, ..self }
     }
 }
 
-/// The links of a text in NFC, in order, none within another.
+/// The links in a text in NFC, in order. They don't overlap.
 pub(in crate::net) fn links(text: &str) -> Vec<Link> {
     let mut links = Vec::new();
     let mut at = 0;
@@ -76,13 +74,13 @@ pub(in crate::net) fn links(text: &str) -> Vec<Link> {
     links
 }
 
-/// The same, of those that begin with `http://` or `https://` only.
+/// Only the links that begin with `http://` or `https://`.
 pub(in crate::net) fn schemed_links(text: &str) -> impl Iterator<Item = Link> {
     let has_scheme = |link: &Link| text[link.start..link.end].contains("://");
     links(text).into_iter().filter(has_scheme)
 }
 
-/// Where `http` or `https` starts in a word, if it ends the word and `://` comes next.
+/// Where `http` or `https` starts in `word`, if the word ends with it and `://` follows.
 fn scheme_start(word: &str, after: &str) -> Option<usize> {
     if !after.starts_with("://") {
         return None;
@@ -97,7 +95,7 @@ fn scheme_start(word: &str, after: &str) -> Option<usize> {
     (!before.is_some_and(|before| before.is_ascii_alphanumeric())).then_some(start)
 }
 
-/// The link that starts with a scheme, its host being at `host`.
+/// The link whose scheme is at `start` and whose host is at `host`.
 fn schemed(text: &str, start: usize, host: usize) -> Option<Link> {
     let limit = host + run(&text[host..], is_host);
     let host = known_host(text, host, limit).or_else(|| unknown_host(text, host, limit))?;
@@ -106,20 +104,20 @@ fn schemed(text: &str, start: usize, host: usize) -> Option<Link> {
     Some(link(text, start, host.unless(is_barred), tail))
 }
 
-/// The link without a scheme in a word of Latin letters, digits, `-` and `.`.
+/// The link without a scheme in a word that consists of Latin letters, digits, `-` and `.`.
 fn bare(text: &str, start: usize, limit: usize) -> Option<Link> {
     let before = text[..start].chars().next_back();
     let touches = before.is_some_and(|c| matches!(c, '#' | '$' | '/' | '_') || is_other_script(c));
     if before == Some('@') || (!touches && text[start..].starts_with(['-', '.'])) {
         return None;
     }
-    // The first signs of the word may belong to what it touches.
+    // Leading punctuation may belong to whatever precedes the word.
     let start = start + run(&text[start..limit], |c| matches!(c, '-' | '.'));
     let host = known_host(text, start, limit).or_else(|| likely_host(text, start, limit))?;
     Some(link(text, start, host.unless(touches), path_of_bare))
 }
 
-/// A link with what follows its host, as far as `tail` says, but never far for `t.co`.
+/// The link up to the end that `tail` finds; after `t.co`, only a short path belongs to it.
 fn link(text: &str, start: usize, host: Host, tail: fn(&str) -> usize) -> Link {
     let (scheme_and_name, rest) = (&text[start..host.end], &text[host.end..]);
     let name = scheme_and_name.rsplit('/').next().unwrap_or_default();
@@ -129,7 +127,7 @@ fn link(text: &str, start: usize, host: Host, tail: fn(&str) -> usize) -> Link {
     Link { start, end, is_sure: host.is_sure && !is_short && end - start <= MAX_LINK }
 }
 
-/// The longest host from `start` that ends in a known domain, before `limit` or right at it.
+/// The longest host that begins at `start`, ends in a known domain, and does not exceed `limit`.
 fn known_host(text: &str, start: usize, limit: usize) -> Option<Host> {
     let mut found: Option<Host> = None;
     let mut last = "";
@@ -151,9 +149,9 @@ fn known_host(text: &str, start: usize, limit: usize) -> Option<Host> {
     Some(host.unless(is_too_long))
 }
 
-/// The top-level domain at a place, unless it is part of an address with `@`.
+/// The top-level domain at a byte offset, unless it is part of an address with `@`.
 ///
-/// X's rules of different years disagree on what else may follow it.
+/// Versions of X's rules disagree on which other characters may follow it.
 fn domain_at(text: &str, at: usize) -> Option<Host> {
     let domain = tld::at_start(&text[at..])?;
     let end = at + domain.end;
@@ -163,13 +161,13 @@ fn domain_at(text: &str, at: usize) -> Option<Host> {
     (next != Some('@')).then(|| host.unless(next.is_some_and(doubtful)))
 }
 
-/// A host after a scheme that ends in no known domain: X may know it, having got its list later.
+/// A host after a scheme that does not end in a known domain. X may recognize it if its list is newer than ours.
 fn unknown_host(text: &str, start: usize, limit: usize) -> Option<Host> {
     let host = text[start..limit].trim_end_matches('.');
     host.contains('.').then_some(Host { end: start + host.len(), is_sure: false })
 }
 
-/// A host without a scheme and a known domain that yet looks like one: by `www.`, or a path.
+/// A host without a scheme or a known domain that looks like one because of `www.` or a path.
 fn likely_host(text: &str, start: usize, limit: usize) -> Option<Host> {
     let host = text[start..limit].trim_end_matches(['.', '-']);
     let end = start + host.len();
@@ -180,46 +178,46 @@ fn likely_host(text: &str, start: usize, limit: usize) -> Option<Host> {
     (is_word && (is_www || has_path) && host.split('.').all(is_label)).then_some(Host { end, is_sure: false })
 }
 
-/// Whether a label can stand anywhere in a host: not empty, and no `-` or `_` at its ends.
+/// Whether a label is valid anywhere in a host: not empty, and without `-` or `_` at either end.
 fn is_label(label: &str) -> bool {
     !label.is_empty() && !label.starts_with(['-', '_']) && !label.ends_with(['-', '_'])
 }
 
-/// Whether a label can stand right before the top-level domain, where `_` is not allowed.
+/// Whether a label is valid right before the top-level domain, where `_` is not allowed.
 fn is_name(label: &str) -> bool {
     is_label(label) && !label.contains('_')
 }
 
-/// Whether a label is no longer in its ASCII form than a name server takes.
+/// Whether a label in its ASCII form is short enough for a name server.
 fn fits(label: &str) -> bool {
-    // No ASCII form has fewer characters than the label.
+    // The ASCII form has at least as many characters as the label.
     let characters = label.chars().take(MAX_LABEL + 1).count();
     characters <= MAX_LABEL && ascii_len(label).is_some_and(|length| length <= MAX_LABEL)
 }
 
-/// The length of a label as a name server has it (RFC 3492). It takes time with the square of the label, which the
-/// caller has to keep short.
+/// The length of a label in its ASCII form (RFC 3492). The time is quadratic in the length of the label, so the caller must
+/// limit it.
 fn ascii_len(label: &str) -> Option<usize> {
     if label.is_ascii() { Some(label.len()) } else { Some("xn--".len() + encode_str(label)?.len()) }
 }
 
-/// Characters of a host without a scheme: X takes no other script there.
+/// Characters of a host without a scheme, in which X accepts no other script.
 fn is_latin(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '.') || is_accented(c)
 }
 
-/// Characters of a host after a scheme: of any script.
+/// Characters of a host after a scheme, which may be in any script.
 fn is_host(c: char) -> bool {
     is_latin(c) || c == '_' || is_other_script(c)
 }
 
-/// Characters that X takes for letters of a host, being neither ASCII nor space nor a mark.
+/// Non-ASCII characters that X accepts as letters of a host: not white space, and not controls of the text's direction.
 fn is_other_script(c: char) -> bool {
     let is_mark = CodePointSetData::new::<BidiControl>().contains(c);
     !c.is_ascii() && !c.is_whitespace() && !is_invalid(c) && !is_mark
 }
 
-/// Code points that no link holds and X never takes: byte order marks, which are no text.
+/// Byte order marks and noncharacters, which X rejects in a post and never makes part of a link.
 pub(in crate::net) fn is_invalid(character: char) -> bool {
     matches!(character, '\u{FFFE}' | '\u{FEFF}' | '\u{FFFF}')
 }

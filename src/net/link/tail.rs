@@ -1,21 +1,20 @@
-//! What follows the host of a link: how far its port, path and query reach.
+//! Port, path and query: how far a link extends beyond its host.
 //!
-//! Not here: hosts (`mod`). A reach must not be too long, since it takes characters out of the
-//! count, so whatever X's rules leave open ends it.
+//! Characters of a link don't count, so a link must not extend too far: wherever X's rules leave room for doubt, it ends.
 
-/// Port, path and query of a link with a scheme.
+/// The length of port, path and query after a host with a scheme, in bytes.
 pub(super) fn tail(text: &str) -> usize {
     let port = port(text);
     let path = path(&text[port..]);
     port + path + query(&text[port + path..])
 }
 
-/// As `tail`, but X leaves port and query out of a link without a scheme if it has no path.
+/// The same after a host without a scheme, where X includes port and query only if there is a path.
 pub(super) fn path_of_bare(text: &str) -> usize {
     if text[port(text)..].starts_with('/') { tail(text) } else { 0 }
 }
 
-/// The path of a `t.co` address: letters and digits, nothing else.
+/// The length of the path of a `t.co` address, which consists of letters and digits.
 pub(super) fn short_path(text: &str) -> usize {
     match text.strip_prefix('/') {
         Some(slug) => 1 + run(slug, |c| c.is_ascii_alphanumeric()),
@@ -30,7 +29,7 @@ fn port(text: &str) -> usize {
     }
 }
 
-/// A path ends with a letter, a digit or one of few signs, so that it leaves a sentence its stop.
+/// A path ends with a letter, a digit or one of a few other characters, so that the period of a sentence is not part of it.
 fn path(text: &str) -> usize {
     if !text.starts_with('/') {
         return 0;
@@ -49,7 +48,7 @@ fn path(text: &str) -> usize {
     end
 }
 
-/// Brackets that open, hold something and close; within them may be such brackets, once.
+/// A balanced, non-empty pair of parentheses, which may contain another pair, but no deeper one.
 fn group(text: &str, depth: usize) -> usize {
     if depth == 0 || !text.starts_with('(') {
         return 0;
@@ -74,12 +73,12 @@ fn query(text: &str) -> usize {
     }
 }
 
-/// Bytes from the start of a text that pass a test, by the character.
+/// The number of bytes from the start of a text whose characters pass a test.
 pub(super) fn run(text: &str, test: impl Fn(char) -> bool) -> usize {
     text.find(|c| !test(c)).unwrap_or(text.len())
 }
 
-/// Latin letters with accents, and accents.
+/// Latin letters with accents, and combining accents.
 pub(super) fn is_accented(c: char) -> bool {
     matches!(c, 'À'..='Ö' | 'Ø'..='ö' | 'ø'..='\u{24F}' | '\u{300}'..='\u{36F}' | '\u{1E00}'..='\u{1EFF}')
 }

@@ -1,12 +1,12 @@
-//! Top-level domains: which word after a dot makes a link of what stands before it.
+//! Top-level domains: the words that, after a dot, turn what precedes them into a link.
 //!
-//! The words are IANA's list, from the `tld` crate. X's published parser has a list of its own, frozen in 2020: where
-//! the two differ, it is not sure that X makes a link. What a link looks like around its last word is in `mod`.
+//! The words come from IANA's list in the `tld` crate. X's published parser has its own list, frozen in 2020. Where the two
+//! differ, it is not sure whether X makes a link.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Words that X's parser knows, and that have left the root zone since.
+/// Words that X's parser knows, but that have been removed from the root zone since.
 #[rustfmt::skip]
 const RETIRED: &[&str] = &[
     "abarth", "active", "adac", "afamilycompany", "aigo", "alfaromeo", "an", "avianca", "bananarepublic",
@@ -27,19 +27,19 @@ const RETIRED: &[&str] = &[
     "诺基亚",
 ];
 
-/// Words that came into the root zone after X's list was frozen.
+/// Words that were added to the root zone after X's list was frozen.
 #[rustfmt::skip]
 const NEWER: &[&str] = &[
     "amazon", "kids", "merck", "music", "spa", "web", "ישראל", "アマゾン", "亚马逊",
 ];
 
-/// Bytes of the longest word in ASCII: a longer one need not be looked up.
+/// The length of the longest ASCII word, in bytes. A longer one need not be looked up.
 const LONGEST_ASCII: usize = 24;
 
-/// Characters of the longest word in another script.
+/// The length of the longest word in another script, in characters.
 const LONGEST_FOREIGN: usize = 17;
 
-/// The words in other scripts as people write them; IANA lists them as name servers do.
+/// The words in other scripts, decoded: IANA lists them in Punycode.
 static FOREIGN: LazyLock<HashSet<String>> = LazyLock::new(|| {
     let encoded = tld::TLD.iter().filter(|word| word.starts_with("xn--"));
     encoded.map(|word| idna::domain_to_unicode(word).0).collect()
@@ -56,8 +56,8 @@ pub(super) struct Domain {
 
 /// The top-level domain that starts a text.
 ///
-/// Latin letters and digits must end where the word does (`com`, not `comma`); a domain in
-/// another script ends wherever its letters do, since those scripts set no spaces.
+/// A domain in Latin letters must be a whole word (`com`, not the start of `comma`). In another script it may be followed
+/// by more letters, as some scripts are written without spaces.
 pub(super) fn at_start(text: &str) -> Option<Domain> {
     let latin = text.bytes().take(LONGEST_ASCII + 1).take_while(u8::is_ascii_alphanumeric).count();
     if text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("xn--")) {
@@ -66,7 +66,7 @@ pub(super) fn at_start(text: &str) -> Option<Domain> {
     match latin {
         0 if text.starts_with(|c: char| c.is_ascii()) => None,
         0 => foreign(text),
-        // A few begin with Latin letters, and go on with others.
+        // A few begin with Latin letters and continue in another script.
         _ if text[latin..].starts_with(|c: char| !c.is_ascii() && c.is_alphabetic()) => {
             domain(&text[..latin]).or_else(|| foreign(text))
         }
@@ -74,13 +74,13 @@ pub(super) fn at_start(text: &str) -> Option<Domain> {
     }
 }
 
-/// `xn--` and whatever may follow it: X takes every such word for a domain.
+/// The end of a word that begins with `xn--`. X takes every one of them for a domain.
 fn punycode_end(text: &str) -> Option<usize> {
     let end = text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'-').count();
     (end > "xn--".len()).then_some(end)
 }
 
-/// The longest domain in another script that starts a text.
+/// The longest domain in another script at the start of a text.
 fn foreign(text: &str) -> Option<Domain> {
     let ends = text.char_indices().take(LONGEST_FOREIGN).map(|(at, letter)| at + letter.len_utf8());
     ends.filter(|end| !text[..*end].is_ascii()).filter_map(|end| domain(&text[..end])).last()
@@ -121,8 +121,8 @@ mod tests {
         at_start(text).map(|domain| (domain.end, domain.is_sure))
     }
 
-    /// X's list is IANA's with these differences. A newer `tld` has other words: those that came belong to `NEWER`,
-    /// those that went to `RETIRED`, and then this number changes.
+    /// X's list is IANA's with these differences. When a newer `tld` crate adds or removes words, add them to `NEWER` or
+    /// `RETIRED`, and change this number.
     #[test]
     fn the_differences_belong_to_this_edition_of_ianas_list() {
         assert_eq!(tld::TLD.len(), 1_436);

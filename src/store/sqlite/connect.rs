@@ -1,5 +1,5 @@
-//! Connects to a ledger's file, and knows its tables: whose they are, of which version, how they are migrated, and what
-//! they should be.
+//! Connections to a ledger's file, and the schema in it: which program it belongs to, its version, its migrations, and
+//! whether anything is missing.
 
 use std::collections::BTreeMap;
 use std::path::Path;

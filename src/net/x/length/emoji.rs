@@ -1,23 +1,21 @@
-//! Emoji sequences: several code points that X draws, and counts, as one emoji.
-//!
-//! Here: how far a sequence at the start of a text reaches. Not here: the weight of an emoji, and
-//! emoji of one code point, which weigh the same as any other character so high.
+//! Emoji sequences: several code points that X shows, and counts, as one emoji. An emoji of a single code point needs no
+//! special treatment, as it weighs the same as any other character in its range.
 
 use emojis::EmojiVersion;
 use icu_properties::CodePointSetData;
 use icu_properties::props::{EmojiModifier, RegionalIndicator};
 
-/// The newest set of emoji X's published parser knows whole (its regular expression has 14 of the 62 sequences of the
-/// next). A newer sequence counts as its parts, which is never less than what X counts.
+/// The newest version of emoji that X's published parser knows completely; of the 62 sequences in the next version, its
+/// regular expression has 14. A newer sequence is counted part by part, which is never less than X's count.
 const NEWEST: EmojiVersion = EmojiVersion::new(12, 1);
 
-/// Older sequences that the parser doesn't know as one: an eye in a speech bubble, and infinity drawn as emoji.
+/// Older sequences that the parser does not recognize: an eye in a speech bubble, and infinity in emoji style.
 const UNKNOWN: [&str; 2] = ["\u{1F441}\u{FE0F}\u{200D}\u{1F5E8}\u{FE0F}", "\u{267E}\u{FE0F}"];
 
-/// Code points in the longest sequence there is: two people with skin tones who kiss.
+/// The number of code points in the longest sequence: two people with skin tones, kissing.
 const LONGEST: usize = 10;
 
-/// Where the emoji sequence that starts a text ends, in bytes; the longest, when there are more.
+/// The end of the longest emoji sequence at the start of a text, in bytes.
 pub(super) fn sequence_end(text: &str) -> Option<usize> {
     let mut ends = [0; LONGEST];
     let mut count = 0;
@@ -34,24 +32,23 @@ pub(super) fn sequence_end(text: &str) -> Option<usize> {
     longest_first.copied().find(|&end| text.get(..end).is_some_and(is_listed))
 }
 
-/// Whether a character can go on with the emoji the last one is part of.
+/// Whether `next` can continue an emoji sequence after `last`.
 fn joins(last: char, next: char) -> bool {
     let mark = matches!(
         next,
         '\u{200D}' // joiner
-            | '\u{FE0F}' // drawn as emoji
+            | '\u{FE0F}' // emoji style
             | '\u{20E3}' // keycap
-            | '\u{E0020}'..='\u{E007F}' // letters of a region's flag
+            | '\u{E0020}'..='\u{E007F}' // tags, in flags of regions
     );
     let is_skin_tone = |c| CodePointSetData::new::<EmojiModifier>().contains(c);
     let is_flag = |c| CodePointSetData::new::<RegionalIndicator>().contains(c);
     mark || is_skin_tone(next) || last == '\u{200D}' || (is_flag(last) && is_flag(next))
 }
 
-/// Whether X's parser takes these code points for one emoji.
+/// Whether X's parser recognizes these code points as one emoji.
 ///
-/// A sequence must be spelt in full: X wants the U+FE0F that careless spellings leave out, but
-/// for keycaps, where it does without.
+/// The sequence must be fully qualified: X requires each U+FE0F, except in keycaps.
 fn is_listed(sequence: &str) -> bool {
     emojis::get(sequence).is_some_and(|emoji| {
         emoji.emoji_version() <= NEWEST
@@ -86,7 +83,7 @@ mod tests {
         assert!(seen > 2000, "only {seen} sequences");
     }
 
-    /// X's own app may draw them as one; its published count does not.
+    /// X's app may show them as one emoji, but its published parser does not count them as one.
     #[test]
     fn what_is_newer_than_the_parser_counts_by_its_parts() {
         for text in ["🧑\u{200D}🎄", "❤\u{FE0F}\u{200D}🔥", "🐦\u{200D}⬛", "🇨🇶"].into_iter().chain(UNKNOWN)

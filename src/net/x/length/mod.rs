@@ -1,14 +1,13 @@
-//! How long X thinks a text is, and whether it would take it as a post.
+//! The length of a text as X counts it, and whether X accepts the text as a post. Longer posts of paying accounts are not
+//! considered.
 //!
-//! Here: weights of characters, the sum, and the verdict. In `net/link`
-//! and `emoji`: what is taken out of the text before characters are weighed. Not here: what to do
-//! with a text that does not fit, other networks' limits, and the longer posts of paying accounts.
+//! Links (`net/link`) and emoji (`emoji`) have fixed weights; everything else is weighed character by character.
 //!
-//! Sources: twitter-text, configuration v3 (280 at most, 100 or 200 hundredths a character,
-//! 23 a link, 2 an emoji), its published reference behaviour, and its conformance cases.
+//! Sources: twitter-text, configuration v3 (at most 280; 1 or 2 per character, 23 per link, 2 per emoji), its reference
+//! implementation, and its conformance tests.
 //!
-//! Where the rules leave doubt the larger count is taken: a line wrongly called long is passed
-//! over, while one wrongly called short is refused by X.
+//! Where the rules are ambiguous, the larger count is used: a line wrongly considered too long is passed over, while one
+//! wrongly considered short is refused by X and used up.
 
 mod emoji;
 
@@ -23,26 +22,26 @@ use crate::flock::NetworkKind;
 use crate::net::TextError;
 use crate::net::link::{self, is_invalid};
 
-/// The most weighted characters a post may have (twitter-text configuration v3).
+/// The maximum weighted length of a post (twitter-text configuration v3).
 pub const MAX: usize = 280;
 
-/// What a link weighs, however long: X puts a `t.co` address of this length in its place.
+/// The weight of a link of any length: X replaces it by a `t.co` address of this length.
 const LINK: usize = 23;
 
-/// What an emoji weighs, however many code points it is made of.
+/// The weight of an emoji, regardless of the number of its code points.
 const EMOJI: usize = 2;
 
-/// Weighted length of a text as X counts it, or a little more where X's rules leave doubt.
+/// The weighted length of a text as X counts it, or a little more where X's rules are ambiguous.
 pub fn weighted(text: &str) -> usize {
     count(text, glyphs)
 }
 
-/// Whether X would take a text as a post, and if not, why.
+/// Checks whether X accepts a text as a post.
 pub fn check(text: &str) -> Result<(), TextError> {
     judge(text, weighted(text))
 }
 
-/// The verdict on a text whose weight is known.
+/// The same for a text whose weighted length is known.
 fn judge(text: &str, length: usize) -> Result<(), TextError> {
     let network = NetworkKind::X;
     if text.trim().is_empty() {
@@ -63,7 +62,7 @@ pub(super) fn has_link(text: &str) -> bool {
     !link::links(&composed(text)).is_empty()
 }
 
-/// The weight of a text's links and, by `plain`, of all that stands between them.
+/// The weight of a text: of its links, and, as `plain` counts it, of the text between them.
 fn count(text: &str, plain: fn(&str) -> usize) -> usize {
     let text = composed(text);
     let (mut sum, mut at) = (0, 0);
@@ -75,7 +74,7 @@ fn count(text: &str, plain: fn(&str) -> usize) -> usize {
     sum + plain(&text[at..])
 }
 
-/// The text in NFC, in which X counts; most texts already are.
+/// The text in NFC, the form in which X counts. Most texts are in NFC already.
 fn composed(text: &str) -> Cow<'_, str> {
     match is_nfc_quick(text.chars()) {
         IsNormalized::Yes => Cow::Borrowed(text),
@@ -83,13 +82,13 @@ fn composed(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The weight of text without links: emoji sequences whole, the rest by the character.
+/// The weight of a text without links: an emoji sequence counts once, anything else by character.
 fn glyphs(text: &str) -> usize {
     let (mut sum, mut rest) = (0, text);
     while let Some(next) = rest.chars().next() {
         let (weight, end) = match emoji::sequence_end(rest) {
             Some(end) => (EMOJI, end),
-            // X's parsers disagree on whether these are emoji without U+FE0F.
+            // X's parsers disagree on whether these count as emoji without U+FE0F.
             None if matches!(next, '©' | '®') => (EMOJI, next.len_utf8()),
             None => (weight(next), next.len_utf8()),
         };
@@ -99,7 +98,7 @@ fn glyphs(text: &str) -> usize {
     sum
 }
 
-/// What one character weighs: the ranges are those of the configuration, end included.
+/// The weight of a character. The inclusive ranges are those of the configuration.
 fn weight(character: char) -> usize {
     match u32::from(character) {
         0..=4351 | 8192..=8205 | 8208..=8223 | 8242..=8247 => 1,
