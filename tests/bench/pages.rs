@@ -27,7 +27,7 @@ use reqwest::Client;
 use reqwest::header::{COOKIE, SET_COOKIE};
 use serde_json::{Value, json};
 
-use crate::program::{Folder, Said};
+use crate::program::{CommandOutput, Folder};
 
 const BOTS: usize = 5_000;
 const POSTS: usize = 1_000_000;
@@ -95,7 +95,7 @@ fn fill(folder: &Folder, posts: usize) {
         write(post(at, now - TimeDelta::seconds((posts - at) as i64)));
     }
     drop(file);
-    let said = Said::from(import.wait_with_output().unwrap());
+    let said = CommandOutput::from(import.wait_with_output().unwrap());
     assert_eq!(said.code, 0, "{said:?}");
 }
 

@@ -25,7 +25,7 @@ async fn quiet() -> AlertFixture {
     AlertFixture::over("2027-01-15T08:00:00Z", [(walt, "one\n")]).await
 }
 
-/// Has something happen of which a person is told.
+/// Causes an alert.
 fn panic(fixture: &AlertFixture) {
     fixture.tell(&Event::Panicked { bot: "walt".parse().unwrap() });
 }
@@ -149,7 +149,7 @@ async fn one_receiver_that_fails_keeps_nothing_from_the_other() {
     assert!(fixture.hook.more().is_none());
 }
 
-/// Has something happen to another bot of which a person is told.
+/// Causes an alert about another bot.
 fn hold(fixture: &AlertFixture, app: &str) {
     let (app, until) = (app.to_owned(), fixture.clock.now());
     fixture.tell(&Event::AppCooldown { app, until, reason: "credits".to_owned() });

@@ -125,7 +125,7 @@ async fn a_url_that_fails_is_said_once_until_it_works_again() {
     assert_eq!(stops(&fixture), 1);
 }
 
-/// Its last slot is ten years ahead, so that none that comes is used.
+/// Its last slot is ten years ahead, so no slot to come counts as used.
 #[tokio::test]
 async fn it_stops_while_a_clock_that_was_ahead_keeps_a_bot_silent() {
     let mut fixture = beating().await;

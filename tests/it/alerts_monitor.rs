@@ -16,10 +16,10 @@ use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::Next;
 
-/// In the words of `ledger`, the instant from which seconds are counted there.
+/// The instant from which `ledger::at` counts seconds.
 const START: &str = "2027-01-15T08:00:00Z";
 
-/// A bot that has long to go until its next slot.
+/// A bot whose next slot is far away.
 fn seldom(name: &str) -> Bot {
     Bot { schedule: cron("@yearly"), network: NetworkKind::Paper, ..bot(name) }
 }
@@ -38,14 +38,14 @@ async fn give_up(fixture: &AlertFixture, name: &str, cause: Cause, reason: &str)
     fixture.store.open(&Draft { begins, ..ledger::given_up(name, 5) }).await.unwrap()
 }
 
-/// Has a bot wait for a person who settles its post.
+/// Leaves a post of a bot unknown, for a person to settle.
 async fn ask(fixture: &AlertFixture, name: &str) -> Post {
     let post = fixture.store.open(&ledger::by_hand(name, "text", 1)).await.unwrap();
     let doubt = Move::Doubt(why(Cause::Ask, "no answer came, and the account may not be read"));
     fixture.store.advance(post.id, &doubt, ledger::at(2)).await.unwrap()
 }
 
-/// Has a bot use up its poem.
+/// Exhausts the poem of a bot.
 async fn exhaust(fixture: &AlertFixture, name: &str) {
     for (second, line) in [(1, "one"), (2, "two")] {
         let post = fixture.store.open(&ledger::of_slot(name, line, 1, second)).await.unwrap();
@@ -70,7 +70,7 @@ fn check(alert: &Value, [bot, cause, state]: [&str; 3], parts: &[&str]) {
     }
 }
 
-/// Everything that a bot may be that needs a person, by the ledger alone.
+/// Every state that needs a person and can be read from the ledger.
 async fn all_ill() -> AlertFixture {
     let mut robin = bot("robin");
     robin.schedule = cron("@yearly");
@@ -329,7 +329,7 @@ async fn an_overdue_bot_is_told_when_it_stays_so() {
     );
 }
 
-/// A machine that boots may have a clock that is about to be set; one that stays behind is told of.
+/// The clock of a booting machine may be about to be set; only one that stays behind causes an alert.
 #[tokio::test]
 async fn a_last_slot_that_is_ahead_of_the_clock_is_told_when_it_stays_so() {
     let walt = Bot { schedule: cron("@hourly"), ..seldom("walt") };

@@ -13,7 +13,7 @@ use crate::support::clock::{at, hours, minutes, seconds};
 use crate::support::flock::{bot, cron};
 use crate::support::hook::Next;
 
-/// In the words of `ledger`, the instant from which seconds are counted there.
+/// The instant from which `ledger::at` counts seconds.
 const START: &str = "2027-01-15T08:00:00Z";
 
 async fn over(bots: &[&str]) -> AlertFixture {
@@ -21,7 +21,7 @@ async fn over(bots: &[&str]) -> AlertFixture {
     AlertFixture::over(START, bots.iter().map(|name| (seldom(name), "one\ntwo\n"))).await
 }
 
-/// Has flockd pause a bot, so that it needs a person.
+/// Pauses a bot as flockd itself does, so that it needs a person.
 async fn pause(fixture: &AlertFixture, name: &str, second: i64) {
     fixture
         .store
@@ -40,7 +40,7 @@ async fn told(fixture: &mut AlertFixture) -> (Value, Value, bool) {
     (alert["bot"].clone(), alert["cause"].clone(), alert["resolved"].as_bool().unwrap())
 }
 
-/// Waits until everything was looked at, and nothing more was told.
+/// Waits until the monitor has checked everything, and checks that it sent no further alert.
 async fn nothing_more(fixture: &mut AlertFixture) {
     for _ in 0..3 {
         fixture.after(minutes(1)).await;

@@ -11,7 +11,7 @@ fn flock(flock: &str, bot: &str) -> Folder {
     folder
 }
 
-/// Checks that `flockd check` fails, and that each of these is in what it says.
+/// Checks that `flockd check` fails, and that its output holds each of these.
 fn complains(folder: &Folder, expect: &[&str]) {
     let said = folder.run(&["check"]);
     assert_eq!(said.code, 1, "{said:?}");

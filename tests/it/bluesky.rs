@@ -13,7 +13,7 @@ use crate::support::pds::{BlueskyFixture, Pds, PdsProxy};
 /// Flags, families, combining marks, Devanagari, right-to-left script, brackets, a link, hashtags.
 const POEM: &str = "🇩🇪 👨‍👩‍👧‍👦 e\u{301} नमस्ते שלום\n(see https://foo.com/thing_(cool)), #俳句 ＃कविता #पद्य।";
 
-/// Nothing is there so far, which is no proof that nothing will be.
+/// Nothing is there yet, and something may still appear.
 const NOT_YET: ProbeResult = ProbeResult::Candidates { seen: Vec::new(), doubtful: Vec::new(), cost: 0 };
 
 async fn walt() -> (&'static Pds, PdsProxy, crate::support::pds::PdsAccount, BlueskyFixture) {
@@ -235,7 +235,7 @@ async fn tokens_of_another_kind_are_none() {
     assert_eq!(proxy.count(), requests);
 }
 
-/// Keys and times of a clock that was ten years ahead stand before all that came after them.
+/// Record keys and times from a clock that was ten years ahead sort before everything later.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_was_ahead_hides_neither_its_posts_nor_those_after_them() {
     let (pds, _front, walt, sky) = walt().await;

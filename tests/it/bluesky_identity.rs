@@ -26,7 +26,7 @@ async fn sign_in(proxy: &PdsProxy, account: &str, poet: &PdsAccount) -> Result<T
     bluesky.log_in(account, &Secret::new(&*poet.app_password)).await
 }
 
-/// What it says, with the cause; and that no password was shown to anybody.
+/// The cause and reason; also checks that no server was shown a password.
 async fn refused(proxy: &PdsProxy, account: &str, poet: &PdsAccount) -> (Cause, String) {
     let setback = sign_in(proxy, account, poet).await.unwrap_err();
     assert_eq!(proxy.calls(LOGIN), 0, "{setback}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Response, StatusCode};
 
-use crate::support::program::{Daemon, Folder, Said};
+use crate::support::program::{CommandOutput, Daemon, Folder};
 
 const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\nMORE\n\
     [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n";
@@ -458,7 +458,7 @@ async fn a_password_is_made_into_what_the_configuration_takes() {
         let mut child =
             child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-        Said::from(child.wait_with_output().unwrap())
+        CommandOutput::from(child.wait_with_output().unwrap())
     };
     let short = make("too short\n");
     assert!(short.code == 1 && short.err.contains("15"), "{short:?}");

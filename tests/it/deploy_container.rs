@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use crate::support::program::{Folder, LOG_FORMAT, events};
 
-/// Whom the Dockerfile has it run as.
+/// The user that the Dockerfile sets.
 const USER: u32 = 10_001;
 const NAME: &str = "flockd-under-test";
 const IMAGE: &str = "localhost/flockd-under-test";
@@ -16,7 +16,7 @@ const IMAGE: &str = "localhost/flockd-under-test";
 /// How long it may take to come up: far longer than it does.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
-/// How `compose.yaml` has it run, as far as a podman without a network of its own can.
+/// The options of `compose.yaml`, as far as podman without a network of its own has them.
 const LOCKED_IN: [&str; 12] = [
     "--read-only",
     "--tmpfs",
@@ -32,7 +32,7 @@ const LOCKED_IN: [&str; 12] = [
     "nproc=4096:4096",
 ];
 
-/// A store of images and containers in a folder of its own; dropped, what runs in it is ended.
+/// Images and containers in a folder of their own. Dropping it ends the running container.
 struct ContainerStore {
     folder: tempfile::TempDir,
 }
@@ -56,7 +56,7 @@ impl ContainerStore {
         containers.runs_anything().then_some(containers)
     }
 
-    /// Whether a program that does nothing runs in a container here: not every machine lets containers be made.
+    /// Whether a trivial program runs in a container here: not every machine allows containers.
     fn runs_anything(&self) -> bool {
         let site = self.folder.path().join("nothing");
         fs::create_dir(&site).unwrap();
@@ -125,7 +125,7 @@ impl ContainerStore {
         self.podman(&[&["exec", NAME][..], arguments].concat())
     }
 
-    /// Asks until it is alive.
+    /// Waits until it is alive.
     fn is_healthy(&self) {
         let begun = std::time::Instant::now();
         while !self.exec(&["flockd", "health"]).status.success() {

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 
 use crate::support::machine::installed;
 
-/// Prints the licenses in a package, which are packed as all long texts are.
+/// Prints the licenses in a package, where they are compressed.
 const LICENSES: &str = "dpkg-deb --fsys-tarfile \"$1\" | tar --extract --to-stdout --wildcards '*/third-party-licenses.txt*' | gzip -dcf";
 
 fn root(path: &str) -> PathBuf {
@@ -64,7 +64,7 @@ fn later(old: &Path, new: &Path) {
     ok(&Command::new("dpkg-deb").args(["-Zgzip", "-z1", "--build"]).args([&tree, new]).output().unwrap());
 }
 
-/// What the trial said, by its headings; `None` where this machine boots no other.
+/// The output of the trial by its headings; `None` where no machine can be booted.
 fn trial(folder: &Path) -> Option<Vec<(String, String)>> {
     let may = rustix::process::geteuid().is_root();
     let is_there = Command::new("systemd-nspawn").arg("--version").output().is_ok();
@@ -153,7 +153,7 @@ fn the_package_lives_as_an_administrator_expects() {
 /// The most exposure that is accepted, in tenths.
 const EXPOSURE: &str = "11";
 
-/// Has systemd look at the unit as it is installed, with the program that was built; `None` without systemd.
+/// Runs systemd-analyze on the installed unit with the built program; `None` without systemd.
 fn analyze(verb: &[&str]) -> Option<Output> {
     let unit = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/flockd.service"));
     let unit = unit.unwrap();

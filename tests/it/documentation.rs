@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flockd::daemon::log::OTHER_NAMES;
 use flockd::flock::event::Event;
 
-/// The landing page has so many lines at most.
+/// The most lines of the landing page.
 const LANDING_PAGE: usize = 150;
 
 #[test]
@@ -65,7 +65,7 @@ fn the_readme_is_a_landing_page() {
     assert!(lines <= LANDING_PAGE, "{lines} lines, {LANDING_PAGE} is the most: move details to docs/");
 }
 
-/// Every message that the manual explains is one that the program says: its longest piece without a
+/// Every message that the manual explains exists: its longest piece without a
 /// placeholder is looked for in the source.
 #[test]
 fn the_manual_explains_messages_that_exist() {

@@ -22,7 +22,7 @@ fn on(name: &str, schedule: &str) -> Bot {
     Bot { schedule: cron(schedule), ..bot(name) }
 }
 
-/// Has bots sign with tokens of their own that all open this account.
+/// Gives bots tokens of their own that all belong to this account.
 fn all_are(fixture: &EngineFixture, bots: &[&str], handle: &str) {
     for bot in bots {
         fixture.net(bot).gives(tokens(bot));
@@ -41,7 +41,7 @@ async fn after_three_lines() -> EngineFixture {
     fixture
 }
 
-/// The same bot under another name, as far as anybody can tell.
+/// The same bot under another name, without `was`.
 async fn goes_by(fixture: &mut EngineFixture, name: &str) {
     fixture.stop().await;
     fixture.bots.clear();

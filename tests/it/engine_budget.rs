@@ -47,7 +47,7 @@ fn crowd(app: &Arc<App>) -> Vec<(Bot, String)> {
     (1..=CROWD).map(member).collect()
 }
 
-/// When each of the crowd has sent.
+/// When each bot has sent.
 fn sent(fixture: &EngineFixture) -> Vec<chrono::DateTime<chrono::Utc>> {
     let of = |n| fixture.net(&format!("b{n}")).sent().into_iter().map(|sent| sent.at);
     let mut sent: Vec<_> = (1..=CROWD).flat_map(of).collect();

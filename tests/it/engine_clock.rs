@@ -121,7 +121,7 @@ async fn a_clock_jump_back_holds_no_work_up() {
     assert_eq!(fixture.history("walt").await, ["12:01:00 unknown (ask) w1"]);
     let settle = fixture.write_settle("walt", true).await;
     fixture.pass(minutes(1)).await;
-    assert!(fixture.answer(settle).await.done, "wishes are looked at without a ring, too");
+    assert!(fixture.answer(settle).await.done, "commands are looked at without a ring, too");
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ fn in_berlin(schedule: &str) -> Bot {
     walt
 }
 
-/// Plays a night, restarting in the middle of it, and returns the slots that fired, in UTC.
+/// Runs through a night with a restart in the middle, and returns the slots that fired, in UTC.
 async fn night(from: &str, schedule: &str) -> Vec<String> {
     let mut fixture = EngineFixture::at_time(at(from), [(in_berlin(schedule), &poem("w", 99))]).await;
     for _ in 0..8 {
@@ -260,7 +260,7 @@ async fn after_a_reset_slots_that_were_used_stay_used() {
     assert_eq!(fixture.net("walt").sent().len(), 4);
 }
 
-/// A machine without a battery: its clock is not set yet, and a person must not reset what is right.
+/// A machine without a battery, whose clock is not set yet: a person must not reset what is right.
 #[tokio::test]
 async fn a_clock_that_is_behind_resets_nothing() {
     let fixture = EngineFixture::of([(every("*/10 * * * *"), poem("w", 99))]).await;
@@ -273,7 +273,7 @@ async fn a_clock_that_is_behind_resets_nothing() {
     assert_eq!(fixture.history("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
 }
 
-/// What was dated by that clock neither silences a bot nor keeps it from its limit.
+/// Rows from that clock neither silence a bot nor count for its hourly cap.
 #[tokio::test]
 async fn posts_of_the_future_do_not_count_for_this_hour() {
     let mut walt = every("* * * * *");
@@ -318,7 +318,7 @@ async fn what_was_planned_by_a_clock_that_was_ahead_is_given_up() {
     assert_eq!(fixture.history("walt").await[1..], ["13:00:00 posted w1"], "its line is free again");
 }
 
-/// The clock was half an hour ahead when the network asked for patience.
+/// The clock was half an hour ahead when the network said Retry-After.
 #[tokio::test]
 async fn a_wait_of_a_clock_that_was_ahead_is_not_waited_for() {
     let fixture = EngineFixture::of([(every("10 * * * *"), poem("w", 99))]).await;

@@ -150,14 +150,14 @@ async fn a_withdrawn_wish_is_not_granted_and_a_taken_one_not_withdrawn() {
     let mut fixture = quiet("one\n").await;
     fixture.stop().await;
     let id = fixture.ask(want(None)).await;
-    assert!(fixture.desk().cancel_command(id).await.unwrap());
+    assert!(fixture.ledger().cancel_command(id).await.unwrap());
     fixture.start().await;
     fixture.pass(minutes(2)).await;
     assert!(fixture.net("walt").sent().is_empty());
     fixture.net("walt").then(Next::Hold { arrived: true });
     let id = fixture.ask(want(None)).await;
     fixture.net_holds("walt").await;
-    assert!(!fixture.desk().cancel_command(id).await.unwrap(), "it is on its way");
+    assert!(!fixture.ledger().cancel_command(id).await.unwrap(), "it is on its way");
     fixture.net("walt").release(&posted("1"));
     assert!(fixture.answer(id).await.done);
 }
@@ -165,7 +165,7 @@ async fn a_withdrawn_wish_is_not_granted_and_a_taken_one_not_withdrawn() {
 #[tokio::test]
 async fn a_lost_ring_only_costs_time() {
     let fixture = quiet("one\n").await;
-    let id = fixture.write_wish(want(Some("hello"))).await;
+    let id = fixture.submit_command(want(Some("hello"))).await;
     fixture.pass(seconds(25)).await;
     fixture.still_waiting().await;
     fixture.pass(seconds(5)).await;
@@ -339,7 +339,7 @@ async fn a_slot_whose_delay_runs_is_skipped_and_none_that_is_due() {
     assert_eq!(slots, posted + 1, "one was skipped, and no other: {before:?}");
 }
 
-/// By that clock it is fresh for years.
+/// By that clock it is recent for years.
 #[tokio::test]
 async fn a_wish_of_a_clock_that_was_ahead_is_not_granted() {
     let mut fixture = quiet("one\n").await;

@@ -20,13 +20,13 @@ use crate::support::flock::{bot, cron};
 use crate::support::network::{Next, Sent, duplicate, posted, refused, setback, silence, unreachable};
 
 const BOTS: [&str; 3] = ["walt", "emily", "sylvia"];
-/// Enough for every kind of trouble to meet every other now and then, and few enough to take seconds.
+/// Enough for every kind of fault to meet every other, and few enough to take seconds.
 const CASES: u64 = 8;
 const STEPS: usize = 50;
 
 struct World {
     fixture: EngineFixture,
-    dice: StdRng,
+    rng: StdRng,
     poems: HashMap<&'static str, String>,
     done: Vec<String>,
 }
@@ -45,21 +45,21 @@ async fn whatever_happens_nothing_is_posted_twice_and_nothing_is_lost() {
 
 impl World {
     async fn new(seed: u64) -> Self {
-        let mut dice = StdRng::seed_from_u64(seed);
-        let flock = BOTS.map(|name| (random_bot(name, &mut dice), "one\ntwo\n"));
+        let mut rng = StdRng::seed_from_u64(seed);
+        let flock = BOTS.map(|name| (random_bot(name, &mut rng), "one\ntwo\n"));
         let poems = BOTS.map(|name| (name, "one\ntwo\n".to_owned())).into();
         let fixture = EngineFixture::of(flock).await;
-        BOTS.iter().for_each(|name| fixture.net(name).tells_truth(dice.random_ratio(2, 3)));
-        Self { fixture, dice, poems, done: Vec::new() }
+        BOTS.iter().for_each(|name| fixture.net(name).tells_truth(rng.random_ratio(2, 3)));
+        Self { fixture, rng, poems, done: Vec::new() }
     }
 
-    /// Does one thing, whatever it is.
+    /// Does one random thing.
     async fn step(&mut self) {
-        let name = *BOTS.choose(&mut self.dice).unwrap();
-        let what = self.dice.random_range(0..22);
+        let name = *BOTS.choose(&mut self.rng).unwrap();
+        let what = self.rng.random_range(0..22);
         self.done.push(format!("{what} {name} at {}", self.fixture.now()));
         match what {
-            0..=5 => self.fixture.pass(minutes(self.dice.random_range(1..30))).await,
+            0..=5 => self.fixture.pass(minutes(self.rng.random_range(1..30))).await,
             6..=10 => self.script(name),
             11 => self.edit(name),
             12 => self.release(name).await,
@@ -69,16 +69,16 @@ impl World {
             16 => self.set_clock().await,
             17 => self.post_by_hand(name).await,
             18 => self.pause(name).await,
-            19 => self.fixture.net(name).tells_truth(self.dice.random()),
+            19 => self.fixture.net(name).tells_truth(self.rng.random()),
             _ => self.settle(name).await,
         }
     }
 
-    /// Writes trouble into a network's script.
+    /// Adds a random fault to a network's script.
     fn script(&mut self, name: &str) {
-        let arrived = self.dice.random();
-        let soon = self.fixture.now() + TimeDelta::minutes(self.dice.random_range(-5..40));
-        let next = match self.dice.random_range(0..8) {
+        let arrived = self.rng.random();
+        let soon = self.fixture.now() + TimeDelta::minutes(self.rng.random_range(-5..40));
+        let next = match self.rng.random_range(0..8) {
             0 => refused().into(),
             1 => duplicate().into(),
             2 => unreachable().into(),
@@ -90,16 +90,16 @@ impl World {
         self.fixture.net(name).then(next);
     }
 
-    /// Edits a poem: a few lines of a small stock, so that some come back, some twice; now and then broken.
+    /// Replaces a poem by a few lines of a small set, so that lines return and repeat; sometimes by a broken one.
     fn edit(&mut self, name: &'static str) {
         let stock = ["one", "two", "three", "four", "Holy!", "Holy!"];
-        let lines = self.dice.random_range(1..6);
+        let lines = self.rng.random_range(1..6);
         let mut poem = String::new();
         for _ in 0..lines {
-            poem += stock.choose(&mut self.dice).unwrap();
+            poem += stock.choose(&mut self.rng).unwrap();
             poem.push('\n');
         }
-        if self.dice.random_ratio(1, 5) {
+        if self.rng.random_ratio(1, 5) {
             self.fixture.write(name, "bro\0ken");
         } else {
             self.fixture.write(name, &poem);
@@ -107,12 +107,12 @@ impl World {
         }
     }
 
-    /// Lets a held request end in a way that does not contradict what became of it.
+    /// Answers a held request consistently with whether it arrived.
     async fn release(&mut self, name: &str) {
         let net = self.fixture.net(name);
         if net.held() > 0 {
             let arrived = net.sent().last().unwrap().arrived;
-            let silent = self.dice.random_ratio(1, 3);
+            let silent = self.rng.random_ratio(1, 3);
             let outcome = match (silent, arrived) {
                 (true, _) => silence(),
                 (false, true) => posted("after all"),
@@ -133,13 +133,13 @@ impl World {
     async fn restart(&mut self) {
         self.release_all().await;
         self.fixture.stop().await;
-        self.fixture.pass(minutes(self.dice.random_range(0..90))).await;
+        self.fixture.pass(minutes(self.rng.random_range(0..90))).await;
         self.fixture.start().await;
     }
 
     /// Cuts the power while a request is out, if one can be.
     async fn crash_in_flight(&mut self, name: &str) {
-        let arrived = self.dice.random();
+        let arrived = self.rng.random();
         self.fixture.net(name).then(Next::Hold { arrived });
         self.fixture.pass(minutes(20)).await;
         self.fixture.crash().await;
@@ -149,7 +149,7 @@ impl World {
     /// Cuts the power somewhere between a slot's instant and its record.
     async fn crash_at_work(&mut self) {
         self.fixture.clock.advance(minutes(10));
-        for _ in 0..self.dice.random_range(0..60) {
+        for _ in 0..self.rng.random_range(0..60) {
             tokio::task::yield_now().await;
         }
         self.fixture.crash().await;
@@ -157,7 +157,7 @@ impl World {
     }
 
     async fn set_clock(&mut self) {
-        let by = TimeDelta::minutes(self.dice.random_range(-90..180));
+        let by = TimeDelta::minutes(self.rng.random_range(-90..180));
         self.fixture.set_clock(self.fixture.now() + by).await;
     }
 
@@ -177,7 +177,7 @@ impl World {
         self.fixture.pass(seconds(31)).await;
     }
 
-    /// Settles what is unknown by what is true.
+    /// Settles an unknown post by what is true.
     async fn settle(&mut self, name: &str) {
         let rows = self.fixture.rows(name).await;
         let Some(unknown) = rows.iter().find(|row| row.state == State::Unknown) else { return };
@@ -197,7 +197,7 @@ impl World {
         arrived
     }
 
-    /// What must hold at any time.
+    /// The invariants.
     async fn check(&self, seed: u64) {
         for name in BOTS {
             let (rows, arrived) = (self.fixture.rows(name).await, self.arrived(name));
@@ -237,7 +237,7 @@ impl World {
         assert!(slots.windows(2).all(|pair| pair[0] < pair[1]), "out of order: {told}");
     }
 
-    /// Everything is mended; then everything must come to rest, and no line may have been lost.
+    /// Ends all faults; then everything must come to rest, with no line lost.
     async fn calm_down(&mut self, seed: u64) {
         for name in BOTS {
             self.fixture.write(name, &self.poems[name]);
@@ -292,15 +292,15 @@ impl World {
     }
 }
 
-fn random_bot(name: &str, dice: &mut StdRng) -> Bot {
+fn random_bot(name: &str, rng: &mut StdRng) -> Bot {
     let mut bot = bot(name);
-    bot.schedule = cron(["*/10 * * * *", "*/7 * * * *", "0,15,45 * * * *"].choose(dice).unwrap());
-    bot.order = *Order::ALL.choose(dice).unwrap();
-    bot.at_end = *AtEnd::ALL.choose(dice).unwrap();
-    bot.on_unknown = *OnUnknown::ALL.choose(dice).unwrap();
-    bot.on_miss = *OnMiss::ALL.choose(dice).unwrap();
-    bot.jitter = *[seconds(0), minutes(3)].choose(dice).unwrap();
-    bot.max_late = *[minutes(5), minutes(30), hours(1)].choose(dice).unwrap();
+    bot.schedule = cron(["*/10 * * * *", "*/7 * * * *", "0,15,45 * * * *"].choose(rng).unwrap());
+    bot.order = *Order::ALL.choose(rng).unwrap();
+    bot.at_end = *AtEnd::ALL.choose(rng).unwrap();
+    bot.on_unknown = *OnUnknown::ALL.choose(rng).unwrap();
+    bot.on_miss = *OnMiss::ALL.choose(rng).unwrap();
+    bot.jitter = *[seconds(0), minutes(3)].choose(rng).unwrap();
+    bot.max_late = *[minutes(5), minutes(30), hours(1)].choose(rng).unwrap();
     assert!(delta(bot.jitter) < TimeDelta::minutes(4), "shorter than the time between slots");
     bot
 }

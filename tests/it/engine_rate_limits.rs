@@ -14,7 +14,7 @@ use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{like, nothing, setback};
 
-/// So often a bug or a clock tries.
+/// How many times a bug or a clock tries.
 const TRIES: usize = 200;
 
 fn busy() -> Bot {
@@ -133,7 +133,7 @@ async fn a_rate_limit_that_outlasts_max_late_releases_the_slot() {
     assert_eq!(history[3..], ["12:40:00 posted w2", "12:50:00 posted w3"]);
 }
 
-async fn wish(fixture: &EngineFixture, what: CommandKind) -> flockd::store::CommandResult {
+async fn command(fixture: &EngineFixture, what: CommandKind) -> flockd::store::CommandResult {
     let id = fixture.ask(what).await;
     fixture.answer(id).await
 }
@@ -144,7 +144,7 @@ async fn a_paused_bot_posts_nothing_but_what_a_person_gives_it() {
         EngineFixture::of([(hourly("walt"), poem("w", 9)), (bot("emily"), poem("e", 99))]).await;
     fixture.pass(minutes(10)).await;
     let walt = || "walt".to_owned();
-    assert!(wish(&fixture, CommandKind::Pause { bot: walt() }).await.done);
+    assert!(command(&fixture, CommandKind::Pause { bot: walt() }).await.done);
     fixture.pass(minutes(30)).await;
     fixture.restart().await;
     fixture.pass(minutes(25)).await;
@@ -152,7 +152,7 @@ async fn a_paused_bot_posts_nothing_but_what_a_person_gives_it() {
     let line = fixture.post("walt", None).await;
     assert!(!line.done && line.message.contains("flockd resume walt"), "{line:?}");
     assert!(fixture.post("walt", Some("by hand")).await.done);
-    let resumed = wish(&fixture, CommandKind::Resume { bot: walt() }).await;
+    let resumed = command(&fixture, CommandKind::Resume { bot: walt() }).await;
     assert!(resumed.done && resumed.message.contains("13:10:00"), "{resumed:?}");
     fixture.pass(minutes(4)).await;
     assert_eq!(fixture.net("walt").texts().len(), 2, "the slots of the pause are over");
@@ -166,17 +166,17 @@ async fn a_pause_holds_a_post_that_waits_and_lets_a_doubt_be_settled() {
     let fixture = EngineFixture::of([(hourly("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(setback(Cause::Unreachable, None));
     fixture.pass(minutes(10)).await;
-    assert!(wish(&fixture, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
+    assert!(command(&fixture, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
     fixture.pass(minutes(59)).await;
     assert_eq!(fixture.history("walt").await, ["12:10:00 planned (unreachable) w1"]);
     fixture.pass(minutes(2)).await;
     assert_eq!(fixture.history("walt").await, ["12:10:00 released (unreachable) w1"], "too late by now");
-    assert!(wish(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
+    assert!(command(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
     fixture.net("walt").then(Outcome::Unknown { reason: "silence".to_owned() });
     fixture.net("walt").then_sees(Ok(nothing()));
     fixture.net("walt").sees(like("found"));
     fixture.pass_until("2024-03-05T13:20:00Z").await;
-    assert!(wish(&fixture, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
+    assert!(command(&fixture, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
     fixture.pass(minutes(10)).await;
     assert_eq!(fixture.last("walt").await.remote_id.as_deref(), Some("found"));
 }

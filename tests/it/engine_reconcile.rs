@@ -20,7 +20,7 @@ fn hourly(name: &str) -> Bot {
     bot
 }
 
-/// What a bot's network has taken so far, as its account shows it.
+/// What the account of a bot shows: everything that its network has accepted.
 fn account_of(fixture: &EngineFixture, name: &str) -> Vec<RemotePost> {
     let sent = fixture.net(name).sent();
     let arrived = sent.iter().zip(1..).filter(|(sent, _)| sent.arrived);
@@ -31,7 +31,7 @@ fn account_of(fixture: &EngineFixture, name: &str) -> Vec<RemotePost> {
 
 const FIVE: &str = "one\ntwo\nthree\nfour\nfive\n";
 
-async fn wish(fixture: &EngineFixture, what: CommandKind) -> CommandResult {
+async fn command(fixture: &EngineFixture, what: CommandKind) -> CommandResult {
     let id = fixture.ask(what).await;
     fixture.answer(id).await
 }
@@ -48,7 +48,7 @@ fn signed_in(bot: Bot) -> Bot {
     Bot { tokens: Some(TokenSources { access_token: source(), access_token_secret: Some(source()) }), ..bot }
 }
 
-/// A flock of one that posted twice, was copied, posted twice more, and then had the copy put back.
+/// A bot that posted twice, was backed up, posted twice more, and was then restored from the backup.
 async fn put_back(walt: Bot, poem: &str) -> EngineFixture {
     let mut fixture = EngineFixture::of([(walt, poem)]).await;
     fixture.pass(hours(2)).await;
@@ -216,14 +216,14 @@ async fn a_post_that_is_planned_again_does_not_keep_the_account_from_being_writt
 #[tokio::test]
 async fn the_end_of_a_person_s_pause_is_no_leave_to_repeat_what_can_be_read() {
     let mut fixture = EngineFixture::of([(hourly("walt"), FIVE)]).await;
-    assert!(wish(&fixture, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
+    assert!(command(&fixture, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
     fixture.back_up().await;
-    assert!(wish(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
+    assert!(command(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
     fixture.pass(hours(2)).await;
     let account = account_of(&fixture, "walt");
     fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
     fixture.put_back().await;
-    assert!(wish(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
+    assert!(command(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
     fixture.pass(hours(2)).await;
     assert_eq!(fixture.net("walt").texts(), ["one", "two", "three", "four"]);
 }
@@ -314,7 +314,7 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
     fixture.net("walt").has_posted(Ok(Timeline::Partial(seen, why)));
     fixture.pass(hours(1)).await;
     let before = fixture.rows("walt").await.len();
-    let answer = wish(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
+    let answer = command(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(answer.done, "{answer:?}");
     assert_eq!(fixture.rows("walt").await.len() - before, 1, "of two, the one that is a line");
     assert_eq!(fixture.net("walt").read_since(), [at("1970-01-01T00:00:00Z")], "from the beginning");
@@ -323,17 +323,17 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
     // What is older stands before what was posted since, and asking again finds nothing new.
     let rows = fixture.rows("walt").await;
     assert_eq!(rows.iter().find(|row| row.text.as_deref() == Some("three")).unwrap().slot, None);
-    let again = wish(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
+    let again = command(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(again.done, "{again:?}");
     assert_eq!(fixture.rows("walt").await.len(), rows.len());
     let refused = Why::new(Cause::App, "reading is not in your plan");
     fixture.net("walt").has_posted(Ok(Timeline::Unavailable(refused)));
-    let refused = wish(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
+    let refused = command(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(!refused.done && refused.message.contains("reading is not in your plan"), "{refused:?}");
     assert_eq!(fixture.rows("walt").await.len(), rows.len());
 }
 
-/// On the account it looks like another of equal lines, and would be sent again if that had its id.
+/// On the account it looks like another of several equal lines, and would be sent again if that one had its id.
 #[tokio::test]
 async fn a_history_waits_for_a_post_whose_outcome_is_unknown() {
     let fixture = EngineFixture::of([(hourly("walt"), "holy\nholy\n")]).await;
@@ -344,7 +344,7 @@ async fn a_history_waits_for_a_post_whose_outcome_is_unknown() {
     let open = fixture.standing("walt").await.open.expect("it is looked for");
     assert_eq!(open.state, State::Unknown);
     fixture.net("walt").has_posted(Ok(Timeline::Complete(account_of(&fixture, "walt"))));
-    let answer = wish(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
+    let answer = command(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(!answer.done, "{answer:?}");
     assert_eq!(fixture.rows("walt").await.len(), 1, "nothing has its id");
 }
@@ -397,7 +397,7 @@ async fn a_post_that_is_like_a_line_is_no_leave_to_say_it_again() {
             let why = pause.why.unwrap();
             assert!(why.contains("the third line"), "{why}");
             // What is known is kept, whatever the person finds.
-            assert!(wish(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
+            assert!(command(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
             fixture.pass(hours(72)).await;
             let mut texts = fixture.net("walt").texts();
             texts.sort();

@@ -232,7 +232,7 @@ async fn a_network_that_hangs_holds_up_no_other() {
     }
 }
 
-/// Turned down, in words that are not known.
+/// A rejection in words that flockd does not know.
 fn unclear() -> Next {
     Outcome::Unclear(setback(Cause::App, None)).into()
 }

@@ -259,7 +259,7 @@ async fn the_look_that_settles_a_post_is_paid_for_too() {
     }
 }
 
-/// The account shows what may be it, changed by the network.
+/// The account shows a post that may be ours, changed by the network.
 fn doubtful(remote_id: &str) -> ProbeResult {
     let ProbeResult::Candidates { seen, cost, .. } = like(remote_id) else { unreachable!() };
     ProbeResult::Candidates { seen: Vec::new(), doubtful: seen, cost }
@@ -298,7 +298,7 @@ async fn a_post_that_is_like_it_and_known_already_is_no_doubt() {
     assert_eq!(fixture.net("walt").sent().len(), 3, "it was sent again");
 }
 
-/// The bot has said the like of it a minute before, which the account shows unchanged.
+/// The bot posted a similar text a minute before, which the account shows unchanged.
 #[tokio::test]
 async fn a_doubt_is_not_forgotten_for_a_post_that_another_row_has() {
     let fixture = in_doubt(posted("the first").into(), hourly()).await;

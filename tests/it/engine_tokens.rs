@@ -31,7 +31,7 @@ fn begin() -> DateTime<Utc> {
     START.parse().unwrap()
 }
 
-/// So long after the beginning.
+/// This many minutes after the start.
 fn after(minutes: i64) -> DateTime<Utc> {
     begin() + TimeDelta::minutes(minutes)
 }
@@ -53,7 +53,7 @@ async fn fixture() -> EngineFixture {
     fixture
 }
 
-/// The same, signed in with tokens that last so many minutes.
+/// The same, signed in with tokens that last this many minutes.
 async fn signed_in(minutes: i64) -> EngineFixture {
     let mut fixture = fixture().await;
     fixture.sign_in("walt", &tokens("old", after(minutes))).await;
@@ -61,7 +61,7 @@ async fn signed_in(minutes: i64) -> EngineFixture {
     fixture
 }
 
-/// With which tokens the requests were made.
+/// The tokens of each request.
 fn signed_with(fixture: &EngineFixture) -> Vec<Option<Tokens>> {
     fixture.net("walt").sent().into_iter().map(|sent| sent.tokens).collect()
 }

@@ -12,7 +12,7 @@ fn ask(fake: &FakeMastodon, method: Method, path: &str, token: &str) -> RequestB
     Client::new().request(method, format!("{}{path}", fake.url)).bearer_auth(token)
 }
 
-/// Posts under a key: status, body, and whether it says that it says so again.
+/// Posts with an idempotency key: status, body, and whether the answer is marked as replayed.
 async fn posted(fake: &FakeMastodon, token: &str, key: &str, text: &str) -> (u16, Value, bool) {
     let request = ask(fake, Method::POST, "/api/v1/statuses", token).header("idempotency-key", key);
     let body = json!({"status": text}).to_string();

@@ -9,7 +9,7 @@ use flockd::net::Outcome;
 use crate::support::fake_x::{FakeX, Step};
 use crate::support::{post, x_for};
 
-/// A process that waits for what never comes.
+/// A process that waits forever.
 fn victim() -> Child {
     Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap()
 }

@@ -15,7 +15,7 @@ use crate::support::{StillClock, answer, post, x_for};
 
 const NOON: &str = "2026-11-20T12:00:00Z";
 
-/// A look at an account's posts, with this query, as an account.
+/// Reads an account's posts with this query, signed in as an account.
 async fn look_at(fake: &FakeX, caller: &FakeAccount, id: &str, query: &str) -> (u16, Value) {
     let tokens = &caller.credentials;
     let secrets = Secrets::new(CONSUMER.0, CONSUMER.1)
@@ -25,7 +25,7 @@ async fn look_at(fake: &FakeX, caller: &FakeAccount, id: &str, query: &str) -> (
     answer(client.get(format!("{}/2/users/{id}/tweets{query}", fake.url)).send().await.unwrap()).await
 }
 
-/// A look at one's own posts.
+/// Reads the account's own posts.
 async fn look(fake: &FakeX, query: &str) -> (u16, Value) {
     let walt = fake.account("walt_lines");
     look_at(fake, &walt, &walt.id, query).await

@@ -14,7 +14,7 @@ use table::{AILMENTS, DOUBTS, LIMITS, REFUSALS, UNREACHABLE};
 /// All cases, in the order of the table.
 const ALL: [&[Case]; 5] = [UNREACHABLE, DOUBTS, LIMITS, AILMENTS, REFUSALS];
 
-/// Plays cases at the same time, each with a daemon and a fake X of its own.
+/// Runs cases at the same time, each with a daemon and a fake X of its own.
 async fn play_all(cases: &'static [Case]) {
     let played = cases.iter().map(|case| tokio::spawn(play::play(case)));
     let broken: Vec<String> = join_all(played)

@@ -141,7 +141,7 @@ pub(crate) fn account(id: &str) -> Account {
     }
 }
 
-pub(crate) fn wish(seconds: i64) -> Command {
+pub(crate) fn command(seconds: i64) -> Command {
     let what = CommandKind::Post { bot: "walt".to_owned(), text: Some("by hand".to_owned()) };
     Command { id: id_at(seconds), what, made_at: at(seconds) }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::support::program::{Daemon, Folder, events};
 
-/// A bot that posts every second from a poem of so many lines.
+/// A bot that posts every second from a poem with this many lines.
 fn busy(lines: usize) -> Folder {
     let folder = Folder::with(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n\

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply, Request};
-use crate::support::program::{Folder, Said};
+use crate::support::program::{CommandOutput, Folder};
 use crate::support::signing::{
     OAUTH1, PUBLIC, SECRET, asked, enroll_by_paste, enroll_with_tokens, feed, flock, named, nth_request,
     posts_of, renewals, state_of,
@@ -44,9 +44,9 @@ fn whoami(folder: &Folder, more: &[&str]) -> (bool, Value) {
     (said.code == 0, serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}")))
 }
 
-/// It failed, and said this.
+/// Checks that it failed and that its error holds this.
 #[track_caller]
-fn fails(said: &Said, with: &str) {
+fn fails(said: &CommandOutput, with: &str) {
     assert!(said.code == 1 && said.err.contains(with), "{with:?}: {said:?}");
 }
 
@@ -120,7 +120,7 @@ async fn whoami_asks_again_when_told_to() {
     assert_eq!(row["handle"], "walt_lines", "what is known is shown all the same");
 }
 
-/// Method and path of the calls that X had after the first so many, in order.
+/// Method and path of the calls that X received after the first `before`, in order.
 fn calls_since(fake: &FakeX, before: usize) -> Vec<String> {
     let calls = fake.requests().split_off(before);
     calls.iter().map(|call| format!("{} {}", call.method, call.parts().0)).collect()
@@ -227,7 +227,7 @@ async fn all_bots_are_asked_at_once() {
     nth_request(&fake, "/2/users/me", before + 2).await;
     fake.let_go();
     fake.let_go();
-    let said = Said::from(whoami.await.unwrap());
+    let said = CommandOutput::from(whoami.await.unwrap());
     assert!(
         said.code == 0 && said.out.contains("@walt_lines") && said.out.contains("@emily_lines"),
         "{said:?}"
@@ -322,13 +322,13 @@ async fn profile_shows_the_difference_and_that_x_has_no_such_call() {
     let fake = FakeX::start().await;
     let folder = walt(&fake);
     fails(&folder.run(&["profile", "walt"]), "--name");
-    let wish = ["profile", "walt", "--name", "Walt, line by line", "--bio", "A bot."];
-    let said = folder.run(&[&wish[..], &["--dry-run"]].concat());
+    let command = ["profile", "walt", "--name", "Walt, line by line", "--bio", "A bot."];
+    let said = folder.run(&[&command[..], &["--dry-run"]].concat());
     let expected = "name: \"The poet walt_lines\" becomes \"Walt, line by line\"\n\
                     bio: \"The lines of walt_lines & friends\" becomes \"A bot.\"\n\
                     note: X ";
     assert!(said.code == 0 && said.out.starts_with(expected), "{said:?}");
-    fails(&folder.run(&wish), "X ");
+    fails(&folder.run(&command), "X ");
     let same = ["profile", "walt", "--name", "The poet walt_lines"];
     let said = folder.run(&same);
     assert!(said.code == 0 && !said.out.contains("becomes"), "{said:?}");

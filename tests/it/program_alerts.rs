@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::support::hook::Hook;
 use crate::support::program::{Daemon, Folder};
 
-/// Two bots with a line each, of which one uses it up at once; a webhook and a heartbeat at this URL, and a command.
+/// Two bots with a line each, one of which uses it up at once; a webhook and a heartbeat at this URL, and a command.
 fn flock(url: &str) -> Folder {
     let alerts = format!(
         "[alerts]\ncommand = [\"bin/tell\"]\nurl = {{ file = \"webhook\" }}\nheartbeat = \"{url}/beat\"\n\
@@ -37,7 +37,7 @@ async fn alert(hook: &mut Hook) -> serde_json::Value {
     }
 }
 
-/// Waits until the command and the webhook have both taken an alert: who is stopped before tells it again.
+/// Waits until the command and the webhook have both received an alert: a daemon that stops earlier sends it again.
 fn delivered_by_both(daemon: &Daemon) {
     daemon.wait_for_events(&[("alert-delivered", "command"), ("alert-delivered", "webhook")]);
 }
@@ -102,7 +102,7 @@ fn status_fails_for_a_bot_that_is_not_signed_in() {
     assert_eq!(folder.status()["bots"][0]["needs_person"], true);
 }
 
-/// Names that may not reach another program, each with a value that is looked for.
+/// Variables that must not reach another program, each with a value to look for.
 const SECRETS: [&str; 7] = [
     "CREDENTIALS_DIRECTORY",
     "FLOCK_WEB_PASSWORD",
@@ -163,7 +163,7 @@ async fn the_command_meets_signals_as_if_a_person_had_started_it() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// The same, shown by the limit itself: what a command starts dies when it writes beyond it, and flockd goes on.
+/// The same with the limit itself: a program that a command starts dies when it exceeds the limit, and flockd goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_command_starts_dies_by_a_file_limit() {
     let mut hook = Hook::start().await;

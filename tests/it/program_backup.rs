@@ -103,7 +103,7 @@ async fn a_copy_that_is_put_back_repeats_nothing() {
     assert_eq!(fake.looks().0, 1, "it was read once");
 }
 
-/// The machine is gone: a copy that was taken while it posted goes on at another place.
+/// The machine is gone: a backup taken while it posted continues on another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_goes_on_elsewhere_and_repeats_nothing() {
     let fake = FakeX::start().await;

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::support::fake_server::{Behaviour, Reply};
 use crate::support::pds::{Pds, PdsProxy, enroll};
-use crate::support::program::{Daemon, Folder, Said};
+use crate::support::program::{CommandOutput, Daemon, Folder};
 use crate::support::signing::feed;
 
 /// Everything that was said and written, and where.
@@ -15,7 +15,7 @@ use crate::support::signing::feed;
 struct Written(Vec<(String, Vec<u8>)>);
 
 impl Written {
-    fn said(&mut self, what: &str, said: &Said) {
+    fn said(&mut self, what: &str, said: &CommandOutput) {
         self.0.push((what.to_owned(), format!("{}{}", said.out, said.err).into_bytes()));
     }
 
@@ -38,8 +38,8 @@ fn secrets(proxy: &PdsProxy) -> BTreeSet<String> {
     shown.chain(passwords.iter().map(|body| body["password"].as_str().unwrap().to_owned())).collect()
 }
 
-fn run(folder: &Folder, arguments: &[&str]) -> Said {
-    Said::from(folder.command(arguments).env("RUST_LOG", "trace").output().unwrap())
+fn run(folder: &Folder, arguments: &[&str]) -> CommandOutput {
+    CommandOutput::from(folder.command(arguments).env("RUST_LOG", "trace").output().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,12 +3,12 @@
 
 use serde_json::Value;
 
-use crate::support::program::{Folder, Said};
+use crate::support::program::{CommandOutput, Folder};
 
 const BOT: &str = "network = \"feed\"\npoem = \"poem.txt\"\nschedule = \"@yearly\"\n";
 
-/// What breaks the file, each in its own way: a line that is no TOML, in a bot's table; a key that does not exist; a value
-/// that can't be, where the ledger is named; a quote that is never closed, so that all below it is lost.
+/// Lines that break the file: one that is no TOML, in a bot's table; a key that does not exist; an invalid value
+/// for the ledger; and a quote that is never closed, so that everything below it is lost.
 const BREAKS: &[fn(&str) -> String] = &[
     |text| text.replace("[bots.emily]", "[bots.emily]\nthis is no TOML"),
     |text| text.replace("[bots.emily]", "[bots.emily]\nfrequency = 3"),
@@ -29,7 +29,7 @@ fn flock() -> (Folder, String) {
     (folder, text)
 }
 
-fn succeeds(said: &Said) {
+fn succeeds(said: &CommandOutput) {
     assert!(said.code == 0 && said.err.contains("error: "), "done, the complaint above: {said:?}");
 }
 

@@ -51,7 +51,7 @@ fn said(folder: &Folder) -> Vec<String> {
     lines.filter(|line| !line.contains("`flockd enroll ")).map(str::to_owned).collect()
 }
 
-/// How a diagnostic begins (level, file, line, whom it is about), and what else it names.
+/// How a diagnostic begins (level, file, line, subject), and what else it names.
 type Told = (String, Vec<String>);
 
 fn passed_over(poem: &str, line: usize, bot: &str, length: usize, max: usize) -> Told {
@@ -77,7 +77,7 @@ fn is_told(said: &[String], expected: &[Told]) {
     }
 }
 
-/// Who is told of a post is the network's own matter: one text may mention no account on one, and an account on another.
+/// Mentions depend on the network: one text may mention an account on one network and none on another.
 #[test]
 fn lines_that_mention_people_are_named_for_each_network() {
     let poem = "@_@ dizzy\nhi @walt\n.@kelp.example.org wrote\nmail me@example.org (this is none)\n";
@@ -153,7 +153,7 @@ async fn an_account_that_does_not_say_it_is_a_bot_is_named() {
     is_told(&named, &[of(5, "emily"), of(13, "sylvia")]);
 }
 
-/// A feed has no account by which a bot could be known again.
+/// A feed has no account by which flockd could recognize a bot.
 #[test]
 fn a_feed_that_was_renamed_without_a_word_is_noticed_and_was_mends_it() {
     let flock = |name: &str, was: &str| {

@@ -60,7 +60,7 @@ fn a_flock_that_is_well_is_found_to_be_beside_its_daemon_and_without() {
     has(&examined(&folder, &["--offline"]).1, "daemon", "warning", "flockd run");
 }
 
-/// A start looks at the structure only; this is what it does not see.
+/// A start checks the structure only and can't notice this.
 #[test]
 fn a_byte_that_changed_in_a_text_is_found() {
     let folder = flock("");

@@ -26,7 +26,7 @@ use serde_json::Value;
 use crate::support::browser::{self, without_screen};
 use crate::support::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Request};
 use crate::support::machine::Ports;
-use crate::support::program::{Folder, Said};
+use crate::support::program::{CommandOutput, Folder};
 use crate::support::rfc5849;
 use crate::support::terminal::{Ended, Terminal};
 
@@ -40,8 +40,8 @@ const BY_OAUTH1: [&str; 4] =
     ["POST /oauth/request_token", "GET /oauth/authorize", "POST /oauth/access_token", "GET /2/users/me"];
 const BY_OAUTH2: [&str; 3] = ["GET /i/oauth2/authorize", "POST /2/oauth2/token", "GET /2/users/me"];
 
-/// A flock of which walt must be @walt_lines and emily may be anybody; robin is on the feed.
-struct Place {
+/// A flock whose walt must be @walt_lines and whose emily may be any account; robin is on the feed.
+struct EnrollFixture {
     fake: FakeX,
     folder: Folder,
     /// The first of three closed ports.
@@ -49,7 +49,7 @@ struct Place {
     _ports: Ports,
 }
 
-impl Place {
+impl EnrollFixture {
     /// On a machine to which one is connected by ssh.
     async fn new(keys: &str) -> Self {
         Self::beside(FakeX::start().await, keys)
@@ -75,7 +75,7 @@ impl Place {
         Self { fake, folder, port, _ports: ports }
     }
 
-    /// A command with the app's keys, far from any screen.
+    /// A command with the app's keys, on a machine without a screen.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.folder.command(arguments);
         command.env("KEY", CONSUMER.0).env("SECRET", CONSUMER.1).env("NO_COLOR", "1");
@@ -99,7 +99,7 @@ impl Place {
         browser::click(&self.page(terminal)).await
     }
 
-    /// The end of a session, in which no secret was ever shown.
+    /// The end of a session; checks that it never showed a secret.
     fn end(&self, terminal: Terminal) -> Ended {
         let ended = terminal.ended();
         for secret in self.fake.secrets() {
@@ -108,7 +108,7 @@ impl Place {
         ended
     }
 
-    /// The end of a session that came to nothing; returns what was on the screen.
+    /// The end of a sign-in that failed; returns the screen.
     async fn failed(&self, terminal: Terminal) -> String {
         let ended = self.end(terminal);
         assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -116,7 +116,7 @@ impl Place {
         ended.seen
     }
 
-    /// The end of a session that signed walt in as @walt_lines; returns what was on the screen.
+    /// The end of a sign-in of walt as @walt_lines; returns the screen.
     async fn signed_in(&self, terminal: Terminal) -> String {
         self.signed_in_as(terminal, "walt", "walt_lines").await
     }
@@ -131,13 +131,13 @@ impl Place {
     }
 
     /// Runs a command to its end, with this for its standard input.
-    fn pipe(&self, arguments: &[&str], input: &str) -> Said {
+    fn pipe(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // It may end before it has read everything.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        Said::from(child.wait_with_output().unwrap())
+        CommandOutput::from(child.wait_with_output().unwrap())
     }
 
     /// What X was asked so far, without queries.
@@ -157,7 +157,7 @@ impl Place {
     }
 
     fn whoami(&self, bot: &str) -> Value {
-        let said = Said::from(self.command(&["whoami", bot, "--json"]).output().unwrap());
+        let said = CommandOutput::from(self.command(&["whoami", bot, "--json"]).output().unwrap());
         serde_json::from_str::<Value>(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))[0]
             .clone()
     }
@@ -216,7 +216,7 @@ impl Place {
         }
         let before = self.asked_of_x().len();
         let text = format!("number {before} of {bot}");
-        let post = Said::from(self.command(&["post", bot, &text]).output().unwrap());
+        let post = CommandOutput::from(self.command(&["post", bot, &text]).output().unwrap());
         assert_eq!(post.code, 0, "{post:?}");
         assert_eq!(self.asked_of_x()[before..], ["POST /2/tweets"], "who it is was proven already");
         let posted = self.fake.posts().pop().unwrap();
@@ -236,7 +236,7 @@ impl Place {
     }
 }
 
-/// From where the error begins that ended a command.
+/// The error that ended a command.
 fn error(seen: &str) -> &str {
     seen.rfind("error: ").map_or("", |at| &seen[at..])
 }
@@ -275,14 +275,14 @@ impl Piped {
     }
 
     /// The exit status, and what it has printed since.
-    fn end(mut self) -> Said {
+    fn end(mut self) -> CommandOutput {
         drop(self.0.stdin.take());
         let mut rest = String::new();
         for line in BufReader::new(self.0.stdout.take().unwrap()).lines() {
             rest.push_str(&line.unwrap());
             rest.push('\n');
         }
-        let said = Said::from(self.0.wait_with_output().unwrap());
-        Said { out: rest, ..said }
+        let said = CommandOutput::from(self.0.wait_with_output().unwrap());
+        CommandOutput { out: rest, ..said }
     }
 }

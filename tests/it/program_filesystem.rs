@@ -100,7 +100,7 @@ fn what_others_could_read_is_said_and_mended() {
     }
 }
 
-/// The limit for the size of a file is met as a full disk is, by every verb: by an error, not by a signal.
+/// Every command answers the limit on file size like a full disk, with an error and not with a signal.
 #[test]
 fn a_limit_for_the_size_of_files_is_an_error() {
     let folder = flock();

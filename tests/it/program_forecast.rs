@@ -8,7 +8,7 @@ use crate::support::fake_x::FakeX;
 use crate::support::program::Folder;
 use crate::support::signing::{OAUTH1, enroll_with_tokens, flock};
 
-/// Two bots of an app with this budget, each hourly, of which only walt is signed in. Half of walt's lines have a
+/// Two hourly bots of an app with this budget. Only walt is signed in. Half of walt's lines have a
 /// link.
 fn hourly(fake: &FakeX, budget: &str) -> Folder {
     let folder = flock(&fake.url, OAUTH1, &[("walt", "@hourly"), ("emily", "@hourly")]);

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use crate::support::hook::Hook;
-use crate::support::program::{Daemon, Folder, Said};
+use crate::support::program::{CommandOutput, Daemon, Folder};
 
-/// A folder whose flock has another name, and two bots, of which one can't read its poem.
+/// A folder whose flock.toml has another name, with two bots, one of which can't read its poem.
 fn folder() -> Folder {
     let folder = Folder::new();
     let flock = "[web]\nlisten = \"127.0.0.1:PORT\"\n\
@@ -18,7 +18,7 @@ fn folder() -> Folder {
 
 const NAMED: &str = "`flockd --config 'my birds.toml' ";
 
-fn run(folder: &Folder, arguments: &[&str]) -> Said {
+fn run(folder: &Folder, arguments: &[&str]) -> CommandOutput {
     folder.run(&[arguments, &["--config", "my birds.toml"]].concat())
 }
 
@@ -68,7 +68,7 @@ fn what_was_named_can_be_typed() {
 fn what_flockd_finds_by_itself_is_not_named() {
     let folder = folder();
     let by_environment = folder.command(&["status"]).env("FLOCK_CONFIG", "my birds.toml").output().unwrap();
-    let said = Said::from(by_environment).out;
+    let said = CommandOutput::from(by_environment).out;
     assert!(said.contains("`flockd run`") && !said.contains("--config"), "{said}");
     std::fs::rename(folder.path("my birds.toml"), folder.path("flock.toml")).unwrap();
     let said = folder.run(&["status", "--config", "./flock.toml"]).out;
@@ -97,7 +97,7 @@ async fn alerts_and_the_page_that_asks_to_sign_in_name_it_too() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// The text of a post is no hint, and programs are told what they always were.
+/// The text of a post is left alone, and JSON stays the same.
 #[test]
 fn texts_and_json_stay_as_they_are() {
     let folder = folder();

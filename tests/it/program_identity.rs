@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::fake_mastodon::{FakeMastodon, Software};
 use crate::support::hook::Hook;
-use crate::support::program::{Folder, Said};
+use crate::support::program::{CommandOutput, Folder};
 use crate::support::signing::{feed, named, posts_of, state_of};
 
 /// What both bots have to say.
@@ -29,7 +29,7 @@ fn bot(name: &str, app: &str, schedule: &str) -> String {
 }
 
 /// Signs a bot in with a token of this account, as a person makes it in the account's settings.
-fn enroll(folder: &Folder, name: &str, server: &FakeMastodon, handle: &str) -> Said {
+fn enroll(folder: &Folder, name: &str, server: &FakeMastodon, handle: &str) -> CommandOutput {
     let token = format!("{}\n", server.token_of(handle).expose());
     feed(folder.command(&["enroll", name, "--tokens", "-"]), &token)
 }

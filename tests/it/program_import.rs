@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use flockd::clock::{Clock as _, SystemClock};
 
 use crate::support::fake_x::{CONSUMER, FakeX};
-use crate::support::program::{Folder, Said};
+use crate::support::program::{CommandOutput, Folder};
 
 const ROBIN: &str =
     "[bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\nat_end = \"stop\"\n";
@@ -146,7 +146,7 @@ fn an_export_is_read_from_a_pipe() {
     let mut import =
         import.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     import.stdin.take().unwrap().write_all(export.as_bytes()).unwrap();
-    let said = Said::from(import.wait_with_output().unwrap());
+    let said = CommandOutput::from(import.wait_with_output().unwrap());
     assert_eq!((said.code, texts(&new)), (0, texts(&old)), "{said:?}");
 }
 

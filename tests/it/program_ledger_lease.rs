@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::program::{Daemon, Folder, events};
 
-/// So many daemons are started at once.
+/// How many daemons start at once.
 const RACERS: usize = 8;
 /// Far longer than a daemon takes to begin.
 const PATIENCE: Duration = crate::support::PATIENCE;

@@ -39,7 +39,7 @@ fn there_is_a_page_for_each_verb() {
     assert!(nowhere.code == 1 && nowhere.err.contains("nowhere"), "{nowhere:?}");
 }
 
-/// What bash would complete in place of the last of these words.
+/// What bash offers in place of the last of these words.
 fn completed(folder: &Folder, words: &[&str]) -> String {
     let script = folder.run(&["completions", "bash"]).out;
     let bin = std::path::Path::new(env!("CARGO_BIN_EXE_flockd")).parent().unwrap();

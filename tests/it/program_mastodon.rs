@@ -10,17 +10,17 @@ use serde_json::Value;
 
 use crate::support::browser::without_screen;
 use crate::support::fake_mastodon::{FakeMastodon, Software};
-use crate::support::program::{Folder, Said};
+use crate::support::program::{CommandOutput, Folder};
 use crate::support::signing::feed;
 use crate::support::terminal::{Ended, Terminal};
 
 /// A flock on a server of ours.
-struct Place {
+struct MastodonFolder {
     fake: FakeMastodon,
     folder: Folder,
 }
 
-/// A flock on the server at this address, of which walt must be @walt, and emily may be anybody.
+/// A flock on the server at this address, whose walt must be @walt and whose emily may be any account.
 fn flock(url: &str, schedule: &str) -> Folder {
     let port = Folder::new().port;
     let folder = Folder::with(&format!(
@@ -36,7 +36,7 @@ fn flock(url: &str, schedule: &str) -> Folder {
     folder
 }
 
-impl Place {
+impl MastodonFolder {
     async fn new(software: Software) -> Self {
         Self::with(software, "@yearly").await
     }
@@ -48,7 +48,7 @@ impl Place {
         Self { fake, folder }
     }
 
-    /// A command, far from any screen.
+    /// A command on a machine without a screen.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.folder.command(arguments);
         command.env("NO_COLOR", "1");
@@ -56,7 +56,7 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Said {
+    fn run(&self, arguments: &[&str]) -> CommandOutput {
         self.command(arguments).output().unwrap().into()
     }
 
@@ -73,7 +73,7 @@ impl Place {
         assert!(said.out.contains("@walt@social.example"), "{said:?}");
     }
 
-    /// The end of a session, in which no secret was ever shown.
+    /// The end of a session; checks that it never showed a secret.
     fn end(&self, terminal: Terminal) -> Ended {
         let ended = terminal.ended();
         for secret in self.fake.secrets() {

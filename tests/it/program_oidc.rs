@@ -8,9 +8,9 @@ use crate::support::program::Folder;
 use crate::support::signing::{PUBLIC, SECRET, flock, paste, poem, posts_of, state_of};
 use crate::support::terminal::Terminal;
 
-/// As long as X's access tokens live.
+/// How long X's access tokens live.
 const TWO_HOURS: Duration = Duration::from_secs(7_200);
-/// Long enough to be used once, and so short that flockd takes it for run out at every later use.
+/// Long enough for one use, and short enough for flockd to consider the token expired at the next.
 const SHORT: Duration = Duration::from_secs(28);
 const EVERY_SECOND: &str = "* * * * * *";
 

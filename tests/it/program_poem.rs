@@ -103,7 +103,7 @@ fn a_person_who_has_just_saved_the_poem_posts_what_is_in_it() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// What would be waited for without end is refused at once, wherever a file of others is read.
+/// A file that would block forever is rejected at once.
 #[test]
 fn a_pipe_in_the_place_of_a_file_stops_nothing() {
     let folder = beside_a_ticker(b"one\ntwo\n");

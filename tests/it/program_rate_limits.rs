@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::{Clock as _, SystemClock};
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
-use crate::support::program::{Folder, Said};
+use crate::support::program::{CommandOutput, Folder};
 use crate::support::signing::{OAUTH1, asked, enroll_with_tokens, flock, posts_of};
 
 const POSTS: &str = "/2/tweets";
@@ -20,12 +20,12 @@ fn signed_in(fake: &FakeX, names: &[&str], schedule: &str, keys: &str) -> Folder
 }
 
 #[track_caller]
-fn fails(said: &Said, with: &str) {
+fn fails(said: &CommandOutput, with: &str) {
     assert!(said.code == 1 && said.err.contains(with), "{with:?}: {said:?}");
 }
 
 #[track_caller]
-fn done(said: &Said) {
+fn done(said: &CommandOutput) {
     assert_eq!(said.code, 0, "{said:?}");
 }
 

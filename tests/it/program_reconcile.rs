@@ -31,13 +31,13 @@ const DOUBTFUL: (&str, &str) =
     ("the wind :leaf: blows through the leaves", "the wind blows through the leaves");
 
 /// A network with an account that is walt's.
-enum Place {
+enum TestAccount {
     X(FakeX),
     Mastodon(FakeMastodon),
     Bluesky(Box<(PdsProxy, crate::support::pds::PdsAccount)>),
 }
 
-impl Place {
+impl TestAccount {
     async fn all() -> Vec<Self> {
         let mut all = vec![Self::X(FakeX::start().await)];
         for software in Software::ALL {
@@ -150,7 +150,7 @@ fn start(folder: &Folder) -> Daemon {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_that_came_back_changed_are_not_said_again_on_any_network() {
-    for place in Place::all().await {
+    for place in TestAccount::all().await {
         let shown: Vec<&str> = CHANGED.iter().chain([&DOUBTFUL]).map(|(_, shown)| *shown).collect();
         let folder = place.put_back("", &shown).await;
         let daemon = start(&folder);
@@ -167,7 +167,7 @@ async fn lines_that_came_back_changed_are_not_said_again_on_any_network() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_post_that_is_only_like_a_line_waits_for_a_person_who_is_to_be_asked() {
-    for place in Place::all().await {
+    for place in TestAccount::all().await {
         let shown: Vec<&str> = CHANGED.iter().chain([&DOUBTFUL]).map(|(_, shown)| *shown).collect();
         let folder = place.put_back("on_unknown = \"ask\"\n", &shown).await;
         let daemon = start(&folder);

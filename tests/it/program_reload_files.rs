@@ -24,7 +24,7 @@ fn flock() -> Folder {
     folder
 }
 
-/// That the flock goes on as it was, and everybody who asks hears why not otherwise.
+/// Checks that the flock goes on as it was, and that `/readyz` says why.
 async fn goes_on(folder: &Folder, daemon: &Daemon, why: &str) {
     daemon.wait_for_event_with("reload-failed", &[why]);
     // What is asked of all bots is kept for a moment.
@@ -70,7 +70,7 @@ async fn a_half_written_configuration_is_no_flock_until_the_rest_is_there() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// So a container platform has a volume's files change: a link is turned to another folder, in which all are new.
+/// Container platforms update the files of a volume by pointing a link to another folder.
 #[test]
 fn a_configuration_behind_a_link_that_turns_is_read_anew() {
     let folder = Folder::new();
@@ -143,7 +143,7 @@ fn a_folder_that_can_t_be_written_is_named_at_the_start() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// The system watches no more files for anybody: they are looked at instead.
+/// The system can watch no more files, so flockd polls them.
 #[test]
 fn a_system_that_watches_no_more_files_is_said_to_be_deaf() {
     let folder = flock();

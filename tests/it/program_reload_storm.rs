@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::program::{Daemon, Folder};
 
-/// So many reloads in all.
+/// The number of reloads.
 const RELOADS: usize = 200;
 /// Each of so many is broken.
 const BROKEN: usize = 4;

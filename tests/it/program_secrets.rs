@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::support::browser;
 use crate::support::fake_x::{Behaviour, CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Reply};
 use crate::support::hook::{Hook, Next};
-use crate::support::program::{Daemon, Folder, Said};
+use crate::support::program::{CommandOutput, Daemon, Folder};
 use crate::support::rfc5849;
 use crate::support::signing::{OAUTH1, PUBLIC, SECRET, asked, flock, posts_of, renewals};
 use crate::support::terminal::prompts;
@@ -121,9 +121,9 @@ impl Life {
 
     /// Runs a command, and keeps what it says.
     #[track_caller]
-    fn run(&mut self, arguments: &[&str], code: i32) -> Said {
+    fn run(&mut self, arguments: &[&str], code: i32) -> CommandOutput {
         let mut command = self.folder.command(arguments);
-        let said = Said::from(command.env("RUST_LOG", "trace").output().unwrap());
+        let said = CommandOutput::from(command.env("RUST_LOG", "trace").output().unwrap());
         assert_eq!(said.code, code, "{arguments:?}: {said:?}");
         self.written.add(&format!("{arguments:?}"), format!("{}{}", said.out, said.err).as_bytes());
         said

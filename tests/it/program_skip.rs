@@ -5,7 +5,7 @@ use flockd::store::Store as _;
 use flockd::store::sqlite::Sqlite;
 use serde_json::Value;
 
-use crate::support::program::{Folder, Said};
+use crate::support::program::{CommandOutput, Folder};
 
 /// A bot that is due twice a year.
 const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\n[bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\n\
@@ -44,7 +44,7 @@ fn told(slot: &str) -> String {
 }
 
 fn done(folder: &Folder, arguments: &[&str]) -> String {
-    let Said { code, out, err } = folder.run(arguments);
+    let CommandOutput { code, out, err } = folder.run(arguments);
     assert_eq!((code, err.as_str()), (0, ""), "{arguments:?}: {out}");
     out
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::browser;
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
-use crate::support::program::{Daemon, Folder, Said};
+use crate::support::program::{CommandOutput, Daemon, Folder};
 use crate::support::signing::{
     OAUTH1, PUBLIC, asked, enroll_by_paste, enroll_by_pin, enroll_with_tokens, flock, named, nth_request,
     nth_text, poem, posts_of, renewals, state_of,
@@ -115,7 +115,7 @@ async fn of_many_processes_one_renews() {
     }
     fake.let_go();
     for other in others {
-        let said = Said::from(other.wait_with_output().unwrap());
+        let said = CommandOutput::from(other.wait_with_output().unwrap());
         assert_eq!(said.code, 0, "{said:?}");
         let rows: serde_json::Value = serde_json::from_str(&said.out).unwrap();
         assert_eq!(named(&rows, "bot", "walt")["handle"], "walt_lines");

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::support::fake_x::FakeX;
-use crate::support::program::{Folder, Said};
+use crate::support::program::{CommandOutput, Folder};
 use crate::support::signing::{
     OAUTH1, PUBLIC, enroll_by_paste, enroll_with_tokens, feed, flock, nth_text, poem, renewals, state_of,
 };
@@ -35,14 +35,14 @@ fn mode(folder: &Folder, name: &str) -> u32 {
     fs::metadata(folder.path(name)).unwrap().permissions().mode() & 0o777
 }
 
-/// It failed, and said this.
+/// Checks that it failed and that its error holds this.
 #[track_caller]
-fn fails(said: &Said, with: &str) {
+fn fails(said: &CommandOutput, with: &str) {
     assert!(said.code == 1 && said.err.contains(with), "{with:?}: {said:?}");
 }
 
 #[track_caller]
-fn works(said: &Said, with: &str) {
+fn works(said: &CommandOutput, with: &str) {
     assert!(said.code == 0 && said.out.contains(with), "{with:?}: {said:?}");
 }
 
@@ -171,7 +171,7 @@ async fn a_key_can_be_moved_out_of_the_folder() {
     let run = |arguments: &[&str]| {
         let mut command = folder.command(arguments);
         command.env("CREDENTIALS_DIRECTORY", folder.path("credentials"));
-        Said::from(command.output().unwrap())
+        CommandOutput::from(command.output().unwrap())
     };
     assert_eq!(run(&["whoami"]).code, 1);
     fails(&run(&["vault", "rekey"]), "`flockd vault rekey --from FILE`");
@@ -211,7 +211,7 @@ async fn a_key_can_come_from_the_environment() {
     let (state, reason) = state_of(&folder, "walt");
     assert!(state == "suspended" && !reason.contains("flockd enroll"), "no signing in would help: {reason}");
     let post = folder.command(&["post", "walt"]).env("FLOCK_KEY", OTHER_KEY.trim()).output().unwrap();
-    works(&Said::from(post), "posted");
+    works(&CommandOutput::from(post), "posted");
     assert!(!folder.path(KEY).exists(), "no file is made for a key from outside");
 }
 
@@ -255,14 +255,14 @@ async fn a_link_to_the_key_stays_one_and_leads_to_the_new_key() {
 
 /// Runs a command in which the key is a file that is mounted by itself, as one does in a container; `None` if nothing can be
 /// mounted here.
-fn with_key_mounted(folder: &Folder, arguments: &[&str]) -> Option<Said> {
+fn with_key_mounted(folder: &Folder, arguments: &[&str]) -> Option<CommandOutput> {
     const NO_MOUNT: i32 = 77;
     let script = format!("mount --bind mounted.key {KEY} || exit {NO_MOUNT}; exec \"$0\" \"$@\"");
     let ours = folder.command(arguments);
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).arg(ours.get_program());
     command.args(ours.get_args()).current_dir(folder.path("")).env_remove("FLOCK_CONFIG");
-    let said = Said::from(command.output().ok()?);
+    let said = CommandOutput::from(command.output().ok()?);
     let is_mounted = said.code != NO_MOUNT && !said.err.contains("unshare");
     if !is_mounted {
         println!("skipped: nothing can be mounted here: {said:?}");

@@ -241,7 +241,7 @@ fn takes_no_more(taken: &[Figures], posts: u64) {
     assert!(last.resident_kib <= first.resident_kib * 5 / 4 + 4_096, "{taken:#?}");
 }
 
-/// Said at the end by a child that has come to it.
+/// CommandOutput at the end by a child that has come to it.
 const LIVED: &str = "a week has passed";
 
 /// The name of the event that a line of the log tells of.

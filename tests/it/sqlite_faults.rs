@@ -31,12 +31,12 @@ const TOLD: &str = "the story was told to its end";
 const CHILD: &str = "FLOCKD_TEST_CHILD";
 
 /// A folder for a ledger, and where it will be.
-struct Place {
+struct LedgerFolder {
     folder: TempDir,
     path: PathBuf,
 }
 
-impl Place {
+impl LedgerFolder {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Messages name the file itself, even if the folder is known by a link.

@@ -15,7 +15,7 @@ pub(super) struct Case {
     pub logs: &'static [(&'static str, &'static str)],
     /// The state of the post when all that has been logged.
     pub state: &'static str,
-    /// How often it has been sent by then, and how often X has it.
+    /// How many times it has been sent by then, and how many times X has it.
     pub sent: u32,
     pub there: usize,
     /// Whether it is known by its id there.
@@ -35,8 +35,8 @@ pub(super) enum Way {
     Told(fn(&FakeX, DateTime<Utc>)),
     /// The app's address is this one, made of the fake's.
     Elsewhere(fn(&str) -> String),
-    /// It would have to be waited for too long, so only the client meets it, with shorter limits than it has in a
-    /// daemon. What a daemon does with such an outcome is what it does with the other doubts.
+    /// The wait would be too long for a daemon, so only the client meets it, with shorter timeouts than in a
+    /// daemon. A daemon treats the outcome like the other unknown ones.
     ClientOnly(fn() -> Behaviour),
 }
 
@@ -97,7 +97,7 @@ impl Case {
         }
     }
 
-    /// X wants to be left alone for so many seconds.
+    /// X is rate-limiting, for this many seconds.
     pub(super) const fn limit(fault: &'static str, wait: i64, told: fn(&FakeX, DateTime<Utc>)) -> Self {
         Self {
             way: Way::Told(told),
@@ -107,7 +107,7 @@ impl Case {
         }
     }
 
-    /// A person has to mend something.
+    /// A person has to fix something.
     pub(super) const fn ails(
         fault: &'static str,
         logs: &'static [(&'static str, &'static str)],

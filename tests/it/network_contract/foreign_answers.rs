@@ -17,14 +17,14 @@ use crate::support::pds::{BlueskyFixture, Pds, PdsProxy};
 use crate::support::{Signed, post, x_for};
 
 /// A network, and what stands in front of it.
-struct Place<'p> {
+struct ProxiedNetwork<'p> {
     kind: NetworkKind,
     network: &'p dyn Network,
     session: &'p Session,
     proxy: &'p FakeServer,
 }
 
-impl Place<'_> {
+impl ProxiedNetwork<'_> {
     async fn planned(&self, number: usize) -> Post {
         let mut post = post(self.kind, u8::try_from(number % 251).unwrap(), &format!("line {number}"));
         post.record = self
@@ -82,7 +82,7 @@ async fn on_x_nothing_but_its_own_words_settles_a_post() {
     fake.take_duplicates();
     let Signed { x, tokens } = x_for(&fake, &fake.account("walt_lines"));
     let session = Session { tokens: Some(tokens), account: None };
-    let place = Place { kind: NetworkKind::X, network: &x, session: &session, proxy: &fake };
+    let place = ProxiedNetwork { kind: NetworkKind::X, network: &x, session: &session, proxy: &fake };
     place.doubts_all().await;
     place.keeps_what_is_not_deleted("/2/tweets/").await;
 }
@@ -94,7 +94,8 @@ async fn on_mastodon_and_its_kin_nothing_but_the_api_s_own_words_settles_a_post(
         fake.allow_posts(usize::MAX);
         let client = fake.client();
         let walt = fake.walt(&client).await;
-        let place = Place { kind: NetworkKind::Mastodon, network: &client, session: &walt, proxy: &fake };
+        let place =
+            ProxiedNetwork { kind: NetworkKind::Mastodon, network: &client, session: &walt, proxy: &fake };
         place.doubts_all().await;
         place.keeps_what_is_not_deleted("/api/v1/statuses/").await;
     }
@@ -105,7 +106,8 @@ async fn on_a_real_pds_nothing_but_its_own_words_settles_a_post() {
     let pds = Pds::shared();
     let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
     let BlueskyFixture { bluesky, session, .. } = proxy.signed_in(&walt).await;
-    let place = Place { kind: NetworkKind::Bluesky, network: &bluesky, session: &session, proxy: &proxy };
+    let place =
+        ProxiedNetwork { kind: NetworkKind::Bluesky, network: &bluesky, session: &session, proxy: &proxy };
     place.doubts_all().await;
     place.keeps_what_is_not_deleted("/xrpc/com.atproto.repo.deleteRecord").await;
     let renewals = proxy.calls("com.atproto.server.refreshSession");

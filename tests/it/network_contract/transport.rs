@@ -20,7 +20,7 @@ use crate::support::pds::{Pds, PdsAccount, PdsProxy};
 use crate::support::{HASTY, Signed, post, x_for};
 
 /// A network whose server misbehaves on command, with one account.
-trait Place {
+trait TestNetwork {
     const KIND: NetworkKind;
 
     /// The server that misbehaves.
@@ -60,7 +60,7 @@ impl OnX {
     }
 }
 
-impl Place for OnX {
+impl TestNetwork for OnX {
     const KIND: NetworkKind = NetworkKind::X;
 
     fn server(&self) -> &FakeServer {
@@ -99,7 +99,7 @@ impl OnMastodon {
     }
 }
 
-impl Place for OnMastodon {
+impl TestNetwork for OnMastodon {
     const KIND: NetworkKind = NetworkKind::Mastodon;
 
     fn server(&self) -> &FakeServer {
@@ -137,7 +137,7 @@ impl OnBluesky {
     }
 }
 
-impl Place for OnBluesky {
+impl TestNetwork for OnBluesky {
     const KIND: NetworkKind = NetworkKind::Bluesky;
 
     fn server(&self) -> &FakeServer {
@@ -170,7 +170,7 @@ impl Place for OnBluesky {
 }
 
 /// Sends one post to this address.
-async fn sent_to<P: Place>(place: &P, url: &str, limits: &Timeouts) -> (Post, Outcome) {
+async fn sent_to<P: TestNetwork>(place: &P, url: &str, limits: &Timeouts) -> (Post, Outcome) {
     sent_by(&*place.client(url, limits), &place.session(url), P::KIND, 1).await
 }
 
@@ -183,7 +183,7 @@ async fn sent_by(network: &dyn Network, session: &Session, kind: NetworkKind, nu
 }
 
 /// Runs every fault on a fresh server of its own, all at once: some have to be waited out.
-async fn suite<P: Place>(start: impl AsyncFn() -> P) {
+async fn suite<P: TestNetwork>(start: impl AsyncFn() -> P) {
     unreachable_is_not_accepted(&start().await).await;
     join_all(doubts().into_iter().map(async |doubt| doubt.play(&start().await).await)).await;
     dying_connection_is_not_retried(&start().await).await;
@@ -191,7 +191,7 @@ async fn suite<P: Place>(start: impl AsyncFn() -> P) {
 }
 
 /// Connection refused, DNS, TLS: nothing left, so the same post may be retried.
-async fn unreachable_is_not_accepted<P: Place>(place: &P) {
+async fn unreachable_is_not_accepted<P: TestNetwork>(place: &P) {
     let closed = Ports::one();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent_port = silent.local_addr().unwrap().port();
@@ -223,7 +223,7 @@ struct Doubt {
     behaviour: Behaviour,
     /// Whether the server has the post.
     stored: bool,
-    /// Has to be waited out.
+    /// Ends only with a timeout.
     times_out: bool,
     /// What the reason says of the transport, where it says something.
     says: &'static str,
@@ -255,7 +255,7 @@ fn doubts() -> Vec<Doubt> {
 }
 
 impl Doubt {
-    async fn play<P: Place>(self, place: &P) {
+    async fn play<P: TestNetwork>(self, place: &P) {
         let Self { behaviour, stored, times_out, says } = self;
         let shown = format!("{}, {:.60}", P::KIND, format!("{behaviour:?}"));
         let (server, limits) = (place.server(), if times_out { HASTY } else { Timeouts::default() });
@@ -284,7 +284,7 @@ impl Doubt {
 }
 
 /// A connection that is kept for the next request, and dies in use.
-async fn dying_connection_is_not_retried<P: Place>(place: &P) {
+async fn dying_connection_is_not_retried<P: TestNetwork>(place: &P) {
     let (url, before) = (&place.server().url, place.writes());
     let (network, session) = (place.client(url, &Timeouts::default()), place.session(url));
     let (_, first) = sent_by(&*network, &session, P::KIND, 1).await;
@@ -298,7 +298,7 @@ async fn dying_connection_is_not_retried<P: Place>(place: &P) {
     assert_eq!((place.writes() - before, place.stored().await), (3, 2), "{}", P::KIND);
 }
 
-async fn redirects_are_not_followed<P: Place>(place: &P, elsewhere: &FakeServer) {
+async fn redirects_are_not_followed<P: TestNetwork>(place: &P, elsewhere: &FakeServer) {
     let (server, asked) = (place.server(), elsewhere.count());
     for status in [301, 302, 303, 307, 308] {
         let reply = Reply::new(status, "").header("location", format!("{}/2/tweets", elsewhere.url));

@@ -10,14 +10,14 @@ use crate::support::fake_x::Behaviour;
 use crate::support::terminal::Terminal;
 use crate::support::terminal::prompts;
 
-use super::{BY_OAUTH1, OAUTH1, Place};
+use super::{BY_OAUTH1, EnrollFixture, OAUTH1};
 
-/// What a browser of our time sends at most, many times over.
+/// Many times what any browser sends.
 const LONG: usize = 10_000_000;
 
 /// A place whose person is @walt_lines.
-async fn place() -> Place {
-    let place = Place::new(OAUTH1).await;
+async fn place() -> EnrollFixture {
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     place
 }

@@ -4,14 +4,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use crate::support::browser;
-use crate::support::program::Said;
+use crate::support::program::CommandOutput;
 use crate::support::terminal::prompts;
 
-use super::{BY_OAUTH1, CONFIDENTIAL, OAUTH1, PUBLIC, Piped, Place};
+use super::{BY_OAUTH1, CONFIDENTIAL, EnrollFixture, OAUTH1, PUBLIC, Piped};
 
-/// What a command says that must fail before X is asked anything.
-async fn refused(place: &Place, arguments: &[&str]) -> String {
-    let said = Said::from(place.command(arguments).output().unwrap());
+/// Runs a command that must fail before it sends X anything, and returns its error.
+async fn refused(place: &EnrollFixture, arguments: &[&str]) -> String {
+    let said = CommandOutput::from(place.command(arguments).output().unwrap());
     assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
     assert!(place.asked_of_x().is_empty(), "{:?}", place.asked_of_x());
     place.holds_nothing().await;
@@ -20,7 +20,7 @@ async fn refused(place: &Place, arguments: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bots_that_have_nothing_to_sign_in_to_are_named() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     let said = refused(&place, &["enroll", "whitman"]).await;
     assert!(said.contains("whitman") && said.contains("`flockd status`"), "{said}");
     for arguments in [&["enroll", "robin"][..], &["enroll", "robin", "--tokens", "-"]] {
@@ -31,23 +31,24 @@ async fn bots_that_have_nothing_to_sign_in_to_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_are_missing_are_named() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     for name in ["KEY", "SECRET"] {
-        let said = Said::from(place.command(&["enroll", "walt"]).env_remove(name).output().unwrap());
+        let said = CommandOutput::from(place.command(&["enroll", "walt"]).env_remove(name).output().unwrap());
         assert!(said.code == 1 && said.err.contains(name), "{said:?}");
     }
     assert!(place.asked_of_x().is_empty());
     let said = refused(&place, &["enroll", "walt", "--oauth2"]).await;
     assert!(said.contains("`client_id`") && said.contains("[apps.x]"), "{said}");
 
-    let place = Place::new(PUBLIC).await;
+    let place = EnrollFixture::new(PUBLIC).await;
     let said = refused(&place, &["enroll", "walt", "--pin"]).await;
     for part in ["`consumer_key`", "`consumer_secret`", "[apps.x]"] {
         assert!(said.contains(part), "{said}");
     }
 
-    let place = Place::new(CONFIDENTIAL).await;
-    let said = Said::from(place.command(&["enroll", "walt"]).env_remove("CLIENT_SECRET").output().unwrap());
+    let place = EnrollFixture::new(CONFIDENTIAL).await;
+    let said =
+        CommandOutput::from(place.command(&["enroll", "walt"]).env_remove("CLIENT_SECRET").output().unwrap());
     assert!(
         said.code == 1 && said.err.contains("client_secret") && said.err.contains("CLIENT_SECRET"),
         "{said:?}"
@@ -57,7 +58,7 @@ async fn keys_that_are_missing_are_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn options_that_exclude_each_other_are_misuse() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     for arguments in [
         &["enroll"][..],
         &["enroll", "walt", "--pin", "--oauth2"],
@@ -65,7 +66,7 @@ async fn options_that_exclude_each_other_are_misuse() {
         &["enroll", "walt", "--tokens", "-", "--oauth2"],
         &["enroll", "walt", "--timeout", "soon"],
     ] {
-        let said = Said::from(place.command(arguments).output().unwrap());
+        let said = CommandOutput::from(place.command(arguments).output().unwrap());
         assert_eq!(said.code, 2, "{arguments:?}: {said:?}");
     }
     assert!(!place.folder.path("flock.db").exists());
@@ -73,7 +74,7 @@ async fn options_that_exclude_each_other_are_misuse() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_input_the_browser_is_waited_for() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let mut program = Piped::run(place.command(&["enroll", "walt"]), Stdio::null());
     let page = program.line("http://");
@@ -86,8 +87,8 @@ async fn without_input_the_browser_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_input_no_pin_can_come() {
-    let place = Place::new(OAUTH1).await;
-    let said = Said::from(place.command(&["enroll", "walt", "--pin"]).output().unwrap());
+    let place = EnrollFixture::new(OAUTH1).await;
+    let said = CommandOutput::from(place.command(&["enroll", "walt", "--pin"]).output().unwrap());
     assert_eq!(said.code, 1);
     assert!(said.err.contains(prompts::INPUT_ENDED) && said.err.contains("`flockd enroll walt`"), "{said:?}");
     place.holds_nothing().await;
@@ -95,7 +96,7 @@ async fn without_input_no_pin_can_come() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_the_end_of_the_input_of_a_terminal_it_is_the_same() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
     let page = place.page(&mut terminal);
@@ -112,7 +113,7 @@ async fn at_the_end_of_the_input_of_a_terminal_it_is_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_that_never_runs_dry_ends_it() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     for line in ["\n", "y\n", &"z".repeat(100_000)] {
         let said = place.pipe(&["enroll", "walt"], &line.repeat(60));
         assert!(said.code == 1 && said.err.contains("`flockd enroll walt`"), "{said:?}");
@@ -122,18 +123,18 @@ async fn a_pipe_that_never_runs_dry_ends_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_can_not_be_used_is_named_before_anybody_signs_in() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     let key = place.folder.path("flock.key");
     for arguments in [&["enroll", "walt"][..], &["enroll", "walt", "--tokens", "-"]] {
         place.folder.write("flock.key", b"no key at all\n");
-        let said = Said::from(place.command(arguments).output().unwrap());
+        let said = CommandOutput::from(place.command(arguments).output().unwrap());
         assert!(said.code == 1 && said.out.is_empty(), "{said:?}");
         assert!(said.err.contains("flock.key ") && said.err.contains("64"), "{said:?}");
         assert_eq!(std::fs::read(&key).unwrap(), b"no key at all\n");
         // Not even root can read a folder as a file.
         std::fs::remove_file(&key).unwrap();
         std::fs::create_dir(&key).unwrap();
-        let said = Said::from(place.command(arguments).output().unwrap());
+        let said = CommandOutput::from(place.command(arguments).output().unwrap());
         assert!(said.code == 1 && said.err.contains("flock.key "), "{said:?}");
         std::fs::remove_dir(&key).unwrap();
     }
@@ -143,7 +144,7 @@ async fn a_key_that_can_not_be_used_is_named_before_anybody_signs_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_sign_in_makes_is_for_its_owner_alone() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -153,7 +154,7 @@ async fn what_a_sign_in_makes_is_for_its_owner_alone() {
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
     std::fs::remove_file(place.folder.path("flock.key")).unwrap();
-    let said = Said::from(place.command(&["whoami", "walt"]).output().unwrap());
+    let said = CommandOutput::from(place.command(&["whoami", "walt"]).output().unwrap());
     assert!(said.code == 1 && said.out.contains("flock.key"), "{said:?}");
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -164,7 +165,7 @@ async fn what_a_sign_in_makes_is_for_its_owner_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_who_come_to_a_new_flock_none_is_sent_away() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     let all: Vec<Piped> =
         (0..8).map(|_| Piped::run(place.command(&["whoami", "walt"]), Stdio::null())).collect();
     for one in all {

@@ -11,11 +11,11 @@ use crate::support::fake_x::{Behaviour, Reply};
 use crate::support::terminal::Terminal;
 use crate::support::terminal::prompts;
 
-use super::{BY_OAUTH1, OAUTH1, Place};
+use super::{BY_OAUTH1, EnrollFixture, OAUTH1};
 
 /// A place whose person is @walt_lines.
-async fn place() -> Place {
-    let place = Place::new(OAUTH1).await;
+async fn place() -> EnrollFixture {
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     place
 }
@@ -25,7 +25,7 @@ async fn a_clock_that_is_off_is_named() {
     for (off, side) in [(-40, "ahead of"), (40, "behind")] {
         let clock = StillClock::at("2026-11-20T12:00:00Z");
         clock.advance(SystemClock.now() - clock.now() + TimeDelta::minutes(off));
-        let place = Place::at(Arc::new(clock), OAUTH1).await;
+        let place = EnrollFixture::at(Arc::new(clock), OAUTH1).await;
         let seen = place.failed(place.enroll(&["walt"])).await;
         assert!(seen.contains("clock") && seen.contains(" minutes ") && seen.contains(side), "{seen}");
         assert!(!seen.contains(prompts::OPEN), "{seen}");

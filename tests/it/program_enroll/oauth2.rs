@@ -7,11 +7,11 @@ use crate::support::fake_x::{Behaviour, CLIENT_ID, Reply};
 use crate::support::terminal::Terminal;
 use crate::support::terminal::prompts;
 
-use super::{BY_OAUTH2, CONFIDENTIAL, OAUTH1, PUBLIC, Place, error, names_both};
+use super::{BY_OAUTH2, CONFIDENTIAL, EnrollFixture, OAUTH1, PUBLIC, error, names_both};
 
 /// A place whose person is @walt_lines.
-async fn place(keys: &str) -> Place {
-    let place = Place::new(keys).await;
+async fn place(keys: &str) -> EnrollFixture {
+    let place = EnrollFixture::new(keys).await;
     place.fake.person_is("walt_lines");
     if keys.contains("client_secret") {
         place.fake.make_confidential();

@@ -5,16 +5,16 @@ use std::net::TcpListener;
 use crate::support::browser;
 use crate::support::terminal::prompts;
 
-use super::{OAUTH1, PUBLIC, Place};
+use super::{EnrollFixture, OAUTH1, PUBLIC};
 
 /// Takes ports of a place, counted from its first one.
-fn taken(place: &Place, further: &[u16]) -> Vec<TcpListener> {
+fn taken(place: &EnrollFixture, further: &[u16]) -> Vec<TcpListener> {
     further.iter().map(|further| TcpListener::bind(("127.0.0.1", place.port + further)).unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_taken_port_is_passed_over_and_x_hears_of_the_next() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let (first, second, third) = (place.address(0), place.address(1), place.address(2));
     place.fake.register_callbacks(&[&first, &second, &third]);
@@ -29,7 +29,7 @@ async fn a_taken_port_is_passed_over_and_x_hears_of_the_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_that_is_taken_by_half_is_passed_over_too() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let _taken = TcpListener::bind(("::1", place.port)).unwrap();
     let mut terminal = place.enroll(&["walt"]);
@@ -40,7 +40,7 @@ async fn a_port_that_is_taken_by_half_is_passed_over_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_all_three_taken_a_pin_is_shown() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let _taken = taken(&place, &[0, 1, 2]);
     let mut terminal = place.enroll(&["walt"]);
@@ -57,7 +57,7 @@ async fn with_all_three_taken_a_pin_is_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_all_three_taken_oauth_2_goes_on_by_pasting() {
-    let place = Place::new(PUBLIC).await;
+    let place = EnrollFixture::new(PUBLIC).await;
     place.fake.person_is("walt_lines");
     let _taken = taken(&place, &[0, 1, 2]);
     let mut terminal = place.enroll(&["walt"]);
@@ -71,7 +71,7 @@ async fn with_all_three_taken_oauth_2_goes_on_by_pasting() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_bots_sign_in_at_once_at_ports_of_their_own() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let mut of_walt = place.enroll(&["walt"]);
     let walt_ends_at = place.click(&mut of_walt).await;

@@ -2,13 +2,13 @@
 
 use crate::support::browser;
 use crate::support::fake_x::Behaviour;
-use crate::support::program::Said;
+use crate::support::program::CommandOutput;
 
-use super::{BY_OAUTH1, OAUTH1, Place, error, names_both};
+use super::{BY_OAUTH1, EnrollFixture, OAUTH1, error, names_both};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_wrong_account_is_not_kept() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("another_poet");
     let mut terminal = place.enroll(&["walt"]);
     let (status, shown) = browser::open(&place.page(&mut terminal)).await;
@@ -23,7 +23,7 @@ async fn the_wrong_account_is_not_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_says_no_keeps_everything() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_denies();
     let mut terminal = place.enroll(&["walt"]);
     let (status, shown) = browser::open(&place.page(&mut terminal)).await;
@@ -41,7 +41,7 @@ async fn who_says_no_keeps_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_may_only_read_is_said_to_be_one() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.set_read_only(true);
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
@@ -60,7 +60,7 @@ async fn an_app_that_may_only_read_is_said_to_be_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_has_one_bot() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -77,7 +77,7 @@ async fn an_account_has_one_bot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_who_sign_in_one_bot_the_first_counts() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let (mut first, mut second) = (place.enroll(&["walt"]), place.enroll(&["walt"]));
     let (slow, quick) = (place.click(&mut first).await, place.click(&mut second).await);
@@ -95,7 +95,7 @@ async fn of_two_who_sign_in_one_bot_the_first_counts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sign_in_that_fails_leaves_the_last_one_alone() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -118,6 +118,6 @@ async fn a_sign_in_that_fails_leaves_the_last_one_alone() {
     assert_eq!(place.end(terminal).code, Some(1));
     assert_eq!(place.envelopes().await, before);
     assert_eq!(place.whoami("walt")["handle"], "walt_lines");
-    let again = Said::from(place.command(&["post", "walt", "still here"]).output().unwrap());
+    let again = CommandOutput::from(place.command(&["post", "walt", "still here"]).output().unwrap());
     assert_eq!(again.code, 0, "{again:?}");
 }

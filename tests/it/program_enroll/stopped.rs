@@ -7,7 +7,7 @@ use crate::support::fake_x::Behaviour;
 use crate::support::terminal::Terminal;
 use crate::support::terminal::prompts;
 
-use super::{BY_OAUTH1, OAUTH1, Place, error};
+use super::{BY_OAUTH1, EnrollFixture, OAUTH1, error};
 
 /// What `stty` says of a terminal that shows what is typed.
 const SHOWS: &str = " echo ";
@@ -29,7 +29,7 @@ fn in_a_shell(command: &Command) -> Terminal {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sign_in_times_out() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     let mut terminal = place.enroll(&["walt", "--timeout", "1s"]);
     let (status, _) = browser::open(&place.page(&mut terminal)).await;
     assert_eq!(status, 200, "it stands there and asks");
@@ -46,7 +46,7 @@ async fn the_sign_in_times_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_at_the_prompt_leaves_nothing() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     let mut terminal = place.enroll(&["walt"]);
     terminal.wait_for(prompts::ENTER);
     terminal.interrupt();
@@ -58,7 +58,7 @@ async fn ctrl_c_at_the_prompt_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_before_the_proof_leaves_nothing() {
     for (held, so_far) in [("/oauth/access_token", 3), ("/2/users/me", 4)] {
-        let place = Place::new(OAUTH1).await;
+        let place = EnrollFixture::new(OAUTH1).await;
         place.fake.person_is("walt_lines");
         place.fake.next_at(held, Behaviour::Hold);
         let mut terminal = place.enroll(&["walt"]);
@@ -77,7 +77,7 @@ async fn ctrl_c_before_the_proof_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_tells_a_browser_that_waits() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     place.fake.next_at("/oauth/access_token", Behaviour::Hold);
     let mut terminal = place.enroll(&["walt"]);
@@ -94,7 +94,7 @@ async fn ctrl_c_tells_a_browser_that_waits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_gives_the_terminal_back_as_it_was() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     let mut terminal = in_a_shell(&place.command(&["enroll", "walt", "--tokens", "-"]));
     terminal.wait_for(prompts::HIDDEN);
     terminal.wait_for("\n");
@@ -111,7 +111,7 @@ async fn ctrl_c_gives_the_terminal_back_as_it_was() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_terminal_shows_again_what_is_typed_afterwards() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     let mut terminal = in_a_shell(&place.command(&["enroll", "walt", "--tokens", "-"]));
     terminal.wait_for(prompts::HIDDEN);
     terminal.wait_for("\n");

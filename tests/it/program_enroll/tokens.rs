@@ -5,16 +5,16 @@ use serde_json::json;
 use flockd::flock::account::Tokens;
 
 use crate::support::browser;
-use crate::support::program::Said;
+use crate::support::program::CommandOutput;
 use crate::support::terminal::Terminal;
 use crate::support::terminal::prompts;
 
-use super::{OAUTH1, PUBLIC, Place, error, names_both};
+use super::{EnrollFixture, OAUTH1, PUBLIC, error, names_both};
 
 const ENROLL: [&str; 4] = ["enroll", "walt", "--tokens", "-"];
 
 /// The pair of @walt_lines as it came out of a sign-in elsewhere.
-async fn pair(place: &Place) -> (String, String) {
+async fn pair(place: &EnrollFixture) -> (String, String) {
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -28,7 +28,7 @@ async fn pair(place: &Place) -> (String, String) {
 }
 
 /// Forgets what is kept, at no cost to the tokens.
-async fn forget(place: &Place) {
+async fn forget(place: &EnrollFixture) {
     for file in ["flock.db", "flock.db-wal", "flock.db-shm", "flock.db.lock", "flock.db.bell", "flock.key"] {
         let _ = std::fs::remove_file(place.folder.path(file));
     }
@@ -37,7 +37,7 @@ async fn forget(place: &Place) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pair_comes_by_a_pipe_in_any_form() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     let (token, secret) = pair(&place).await;
     let object = json!({"access_token": token, "access_token_secret": secret}).to_string();
     let from_x = json!({"oauth_token": token, "oauth_token_secret": secret, "user_id": 1}).to_string();
@@ -66,7 +66,7 @@ async fn a_pair_comes_by_a_pipe_in_any_form() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_oauth_2_come_by_a_pipe_too() {
-    let place = Place::new(PUBLIC).await;
+    let place = EnrollFixture::new(PUBLIC).await;
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -95,7 +95,7 @@ async fn tokens_of_oauth_2_come_by_a_pipe_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_typed_is_not_shown() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     let (token, secret) = pair(&place).await;
     let object = json!({"access_token": token, "access_token_secret": secret});
     let laid_out = serde_json::to_string_pretty(&object).unwrap();
@@ -119,7 +119,7 @@ async fn what_is_typed_is_not_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn they_are_proven_like_any_others() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     let other = place.fake.account("another_poet").credentials;
     let (token, secret) = (other.access_token.expose(), other.access_token_secret.expose());
     let lines = format!("access_token={token}\naccess_token_secret={secret}\n");
@@ -145,7 +145,7 @@ async fn they_are_proven_like_any_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_token_is_said_without_repeating_it() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     for input in
         ["", "hush-hush", "{hush", "hush=hush\nhush", "access_token=hush hush\n", &"hush".repeat(10_000)]
     {
@@ -159,7 +159,7 @@ async fn what_is_no_token_is_said_without_repeating_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn those_in_the_file_still_win() {
-    let place = Place::new(OAUTH1).await;
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let given = place.fake.account("walt_lines").credentials;
     let flock = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
@@ -179,7 +179,7 @@ async fn those_in_the_file_still_win() {
     assert!(ended.code == Some(0) && ended.seen.contains(note), "{ended:?}");
     let kept = place.tokens("walt").await;
     assert!(kept.is_some_and(|kept| kept != given.tokens()));
-    let said = Said::from(command(&["post", "walt"]).output().unwrap());
+    let said = CommandOutput::from(command(&["post", "walt"]).output().unwrap());
     assert_eq!(said.code, 0, "{said:?}");
     let post = place.fake.requests().pop().unwrap();
     let header = post.headers["authorization"].to_str().unwrap();

@@ -5,11 +5,11 @@ use std::process::Stdio;
 use crate::support::browser;
 use crate::support::terminal::prompts;
 
-use super::{BY_OAUTH1, OAUTH1, Piped, Place, error};
+use super::{BY_OAUTH1, EnrollFixture, OAUTH1, Piped, error};
 
 /// A place whose person is @walt_lines.
-async fn place() -> Place {
-    let place = Place::new(OAUTH1).await;
+async fn place() -> EnrollFixture {
+    let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     place
 }

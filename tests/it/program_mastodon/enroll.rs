@@ -10,7 +10,7 @@ use crate::support::oidc::Oidc;
 use crate::support::terminal::Terminal;
 use crate::support::terminal::prompts;
 
-use super::{Place, flock};
+use super::{MastodonFolder, flock};
 
 /// The code on the page that a server shows where no browser can come back.
 async fn code_on(page: &str) -> String {
@@ -22,7 +22,7 @@ async fn code_on(page: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_comes_back() {
     for software in Software::ALL {
-        let place = Place::new(software).await;
+        let place = MastodonFolder::new(software).await;
         place.fake.person_is("walt");
         let mut terminal = place.enroll(&["walt"]);
         let page = terminal.word(&place.fake.url);
@@ -42,7 +42,7 @@ async fn a_browser_comes_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_typed_where_no_browser_can_come_back() {
     for software in Software::ALL {
-        let place = Place::new(software).await;
+        let place = MastodonFolder::new(software).await;
         place.fake.person_is("walt");
         let mut terminal = place.enroll(&["walt", "--pin"]);
         let page = terminal.word(&place.fake.url);
@@ -60,7 +60,7 @@ async fn a_code_is_typed_where_no_browser_can_come_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_shown_where_all_ports_are_taken() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     place.fake.person_is("walt");
     let config = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
     let port = config.split("callback_port = ").nth(1).unwrap().split('\n').next().unwrap();
@@ -78,7 +78,7 @@ async fn a_code_is_shown_where_all_ports_are_taken() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_app_is_registered_once_for_all_bots() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     for (bot, handle) in [("walt", "walt"), ("emily", "emily_d")] {
         place.fake.person_is(handle);
         let mut terminal = place.enroll(&[bot]);
@@ -98,7 +98,7 @@ async fn the_app_is_registered_once_for_all_bots() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_in_flock_toml_wins_over_registering() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     let config = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
     let app = place.fake.app(&[OUT_OF_BAND], "read write");
     place.folder.write("client-id", app.client_id.as_bytes());
@@ -118,7 +118,7 @@ async fn an_app_in_flock_toml_wins_over_registering() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_exists_already_is_read_from_standard_input() {
     for software in Software::ALL {
-        let place = Place::new(software).await;
+        let place = MastodonFolder::new(software).await;
         place.bring_token();
         place.holds_walt();
     }
@@ -126,7 +126,7 @@ async fn a_token_that_exists_already_is_read_from_standard_input() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_may_be_typed_unseen() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     let token = place.fake.token_of("walt");
     let mut terminal = place.enroll(&["walt", "--tokens", "-"]);
     terminal.wait_for(prompts::HIDDEN);
@@ -140,7 +140,7 @@ async fn a_token_may_be_typed_unseen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bot_posts_takes_back_dresses_and_signs_out() {
     for software in Software::ALL {
-        let place = Place::new(software).await;
+        let place = MastodonFolder::new(software).await;
         place.fake.person_is("walt");
         let mut terminal = place.enroll(&["walt"]);
         browser::open(&terminal.word(&place.fake.url)).await;
@@ -187,7 +187,7 @@ async fn a_bot_posts_takes_back_dresses_and_signs_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_another_app_can_only_be_forgotten() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     place.bring_token();
     let said = place.run(&["unenroll", "walt"]);
     assert_eq!(said.code, 1, "{said:?}");

@@ -6,24 +6,24 @@ use crate::support::fake_mastodon::{Behaviour, Reply, Software, Step};
 use crate::support::program::Daemon;
 use crate::support::signing::posts_of;
 
-use super::Place;
+use super::MastodonFolder;
 
 const EVERY_SECOND: &str = "* * * * * *";
 
 /// A place whose bot walt is signed in and posts every second.
-async fn place(software: Software) -> Place {
-    let place = Place::with(software, EVERY_SECOND).await;
+async fn place(software: Software) -> MastodonFolder {
+    let place = MastodonFolder::with(software, EVERY_SECOND).await;
     place.bring_token();
     place
 }
 
-fn start(place: &Place) -> Daemon {
+fn start(place: &MastodonFolder) -> Daemon {
     let mut run = place.command(&["run", "--listen", "127.0.0.1:0"]);
     Daemon::spawn(run.env("RUST_LOG", "trace").stdin(Stdio::null()))
 }
 
 /// Lets the poem come to its end, and looks what there is.
-fn comes_to_its_end(place: &Place, daemon: Daemon, attempts: &[u64]) {
+fn comes_to_its_end(place: &MastodonFolder, daemon: Daemon, attempts: &[u64]) {
     daemon.wait_for_event("exhausted");
     let log = daemon.stop_and_read();
     assert_eq!(place.fake.texts("walt"), ["one & <only>", "two", "three"], "{log}");
@@ -106,7 +106,7 @@ async fn a_daemon_that_is_killed_while_it_posts_repeats_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_filter_has_dropped_is_noted() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     place.bring_token();
     place.fake.swallows_next_post();
     let said = place.run(&["post", "walt"]);

@@ -6,10 +6,10 @@ use crate::support::browser;
 use crate::support::fake_mastodon::{Behaviour, Reply, Software};
 use crate::support::signing::{feed, posts_of, state_of};
 
-use super::Place;
+use super::MastodonFolder;
 
 /// `enroll walt` with a token from standard input that comes to nothing; returns what it said.
-fn refused(place: &Place, token: &str) -> String {
+fn refused(place: &MastodonFolder, token: &str) -> String {
     let said = feed(place.command(&["enroll", "walt", "--tokens", "-"]), token);
     assert_eq!(said.code, 1, "{said:?}");
     assert!(!said.err.contains(token.trim()) && !said.out.contains(token.trim()), "{said:?}");
@@ -18,13 +18,13 @@ fn refused(place: &Place, token: &str) -> String {
 }
 
 /// Why the newest post of walt's did not go through, in one word.
-fn cause(place: &Place) -> Value {
+fn cause(place: &MastodonFolder) -> Value {
     posts_of(&place.folder, "walt").pop().unwrap()["cause"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_account_is_not_kept_and_its_token_is_given_back() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     place.fake.person_is("another_poet");
     let mut terminal = place.enroll(&["walt"]);
     let (_, text) = browser::open(&terminal.word(&place.fake.url)).await;
@@ -37,13 +37,13 @@ async fn another_account_is_not_kept_and_its_token_is_given_back() {
 }
 
 /// What the person saw on purpose: the state in the page's address.
-fn terminal_input(place: &Place) -> String {
+fn terminal_input(place: &MastodonFolder) -> String {
     place.fake.asked()[0].get("state").unwrap_or_default().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_does_not_agree_is_not_signed_in() {
-    let place = Place::new(Software::GoToSocial).await;
+    let place = MastodonFolder::new(Software::GoToSocial).await;
     place.fake.person_denies();
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&terminal.word(&place.fake.url)).await;
@@ -54,7 +54,7 @@ async fn who_does_not_agree_is_not_signed_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_may_not_post_is_not_kept() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     let token = place.fake.token_with("walt", "read write:accounts");
     let said = refused(&place, token.expose());
     assert!(said.contains("write:statuses") && said.contains("read write:accounts"), "{said}");
@@ -68,7 +68,7 @@ async fn a_token_that_may_not_post_is_not_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_a_token_does_not_tell_it_shows_at_the_first_post() {
-    let place = Place::new(Software::GoToSocial).await;
+    let place = MastodonFolder::new(Software::GoToSocial).await;
     let token = place.fake.token_with("walt", "read");
     let said = feed(place.command(&["enroll", "walt", "--tokens", "-"]), token.expose());
     assert!(said.code == 0 && said.out.contains("note: "), "whether it may post is not known: {said:?}");
@@ -80,7 +80,7 @@ async fn where_a_token_does_not_tell_it_shows_at_the_first_post() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_none_is_said() {
-    let place = Place::new(Software::Pleroma).await;
+    let place = MastodonFolder::new(Software::Pleroma).await;
     let said = refused(&place, "this-is-no-token-of-anybody\n");
     assert!(said.contains("(HTTP 401"), "{said}");
     let asked = place.fake.count();
@@ -90,7 +90,7 @@ async fn a_token_that_is_none_is_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_none_or_has_moved_is_named() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     for (reply, part) in [
         (Reply::page(404, "nginx"), "404"),
         (Reply::page(200, "Welcome"), "200"),
@@ -127,7 +127,7 @@ async fn a_server_that_is_none_or_has_moved_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_is_disabled_suspends_its_bot() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     place.bring_token();
     place.fake.disable("walt", true);
     let said = place.run(&["post", "walt"]);
@@ -148,7 +148,7 @@ async fn an_account_that_is_disabled_suspends_its_bot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lines_are_measured_by_the_server_that_is_to_take_them() {
-    let place = Place::new(Software::Mastodon).await;
+    let place = MastodonFolder::new(Software::Mastodon).await;
     let long = format!("{} https://example.org/{}", "a".repeat(90), "b".repeat(100));
     place.folder.write("walt.txt", format!("{long}\nshort\n").as_bytes());
     let said = place.run(&["check"]);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use flockd::store::sqlite::Sqlite;
 use flockd::store::{Store, StoreError};
 
-use super::{Place, TOLD, child, child_folder, count, database, on_a_disk_of};
+use super::{LedgerFolder, TOLD, child, child_folder, count, database, on_a_disk_of};
 use crate::ledger::{at, by_hand, entry};
 
 /// Both ways of opening are refused with these words, and leave nothing beside the name.
@@ -28,7 +28,7 @@ async fn refused(name: &Path, say: &[&str]) {
 
 #[tokio::test]
 async fn a_hard_link_is_refused_under_either_name() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     let elsewhere = tempfile::tempdir_in(place.folder.path()).unwrap();
     for link in [place.folder.path().join("link.db"), elsewhere.path().join("flock.db")] {
@@ -44,7 +44,7 @@ async fn a_hard_link_is_refused_under_either_name() {
 /// A copy that is made by linking must not take the commands from a daemon that runs.
 #[tokio::test]
 async fn a_link_that_is_made_while_a_daemon_runs_keeps_out_only_who_uses_it() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let link = place.folder.path().join("link.db");
@@ -67,7 +67,7 @@ async fn child_that_holds_until_told() {
 /// No name, no lock file, one link: what is left to tell is the file itself.
 #[tokio::test]
 async fn the_lock_is_on_the_file_however_it_is_called() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     let mut holder = child("alias::child_that_holds_until_told", place.folder.path());
     let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -90,7 +90,7 @@ async fn the_lock_is_on_the_file_however_it_is_called() {
 /// A link leads to the ledger's own folder, where its log and its lock are.
 #[tokio::test]
 async fn a_symbolic_link_leads_to_the_ledgers_folder() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     let elsewhere = tempfile::tempdir().unwrap();
     let link = elsewhere.path().join("flock.db");
@@ -139,7 +139,7 @@ fn a_file_that_is_mounted_alone_is_refused_and_its_folder_is_not() {
 /// A process that follows a link in the place of one of flockd's own files would overwrite a file elsewhere.
 #[tokio::test]
 async fn links_in_the_place_of_files_of_flockd_are_not_followed() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     let elsewhere = tempfile::tempdir().unwrap();
     let victim = elsewhere.path().join("victim");
@@ -170,7 +170,7 @@ async fn links_in_the_place_of_files_of_flockd_are_not_followed() {
 #[tokio::test]
 async fn a_link_in_the_place_of_the_log_is_refused() {
     for ending in ["-wal", "-shm", "-journal"] {
-        let place = Place::new();
+        let place = LedgerFolder::new();
         place.left_alone(3).await;
         let elsewhere = tempfile::tempdir().unwrap();
         let victim = elsewhere.path().join("victim");

@@ -11,7 +11,9 @@ use flockd::store::transfer;
 use flockd::store::{Draft, Filter, Sealed, Store, StoreError};
 use sqlx::Connection as _;
 
-use super::{Place, TOLD, child_folder, count, database, fill, is_sound, make_room, on_a_disk_of, stranger};
+use super::{
+    LedgerFolder, TOLD, child_folder, count, database, fill, is_sound, make_room, on_a_disk_of, stranger,
+};
 use crate::ledger::{account, at, bot, by_hand, entry, given_up, planned, posted, why};
 use crate::support::clock::{minutes, seconds};
 use crate::support::fixture::{EngineFixture, IN_FLIGHT};
@@ -28,7 +30,7 @@ fn ballast(ledger: &Path) -> Option<u64> {
 
 #[tokio::test]
 async fn room_is_reserved_before_the_first_post_and_given_back_at_the_end() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     for left_behind in [false, true] {
         let store = place.hold().await.unwrap();
         store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();

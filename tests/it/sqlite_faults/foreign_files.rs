@@ -9,7 +9,7 @@ use flockd::store::{Filter, Store, StoreError};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor};
 
-use super::{Place, count, database, is_sound, stranger};
+use super::{LedgerFolder, count, database, is_sound, stranger};
 
 /// Both ways of opening must say this, and leave the file as it is.
 async fn refused(path: &Path, say: &[&str]) {
@@ -27,13 +27,13 @@ async fn refused(path: &Path, say: &[&str]) {
 
 #[tokio::test]
 async fn a_missing_folder() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     refused(&place.folder.path().join("nowhere/flock.db"), &["folder", "does not exist", "`database`"]).await;
 }
 
 #[tokio::test]
 async fn a_folder() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     std::fs::create_dir(&place.path).unwrap();
     refused(&place.path, &["is a folder", "`database`"]).await;
 }
@@ -48,14 +48,14 @@ async fn another_address() {
 
 #[tokio::test]
 async fn a_text_file() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     std::fs::write(&place.path, "O Captain! my Captain!\n".repeat(400)).unwrap();
     refused(&place.path, &["is not a ledger", "`database`"]).await;
 }
 
 #[tokio::test]
 async fn the_database_of_another_program() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     stranger(&place.path)
         .await
         .execute("create table theirs (a); insert into theirs values (1)")
@@ -67,14 +67,14 @@ async fn the_database_of_another_program() {
 
 #[tokio::test]
 async fn the_database_of_another_program_that_signs_its_files() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     stranger(&place.path).await.execute("pragma application_id = 12; create table a (b)").await.unwrap();
     refused(&place.path, &["another program"]).await;
 }
 
 #[tokio::test]
 async fn a_ledger_from_a_newer_flockd() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
         values (9999, 'tomorrow', true, x'00', 0); update meta set value = '7.8.9' where key = 'written_by'";
@@ -86,7 +86,7 @@ async fn a_ledger_from_a_newer_flockd() {
 
 #[tokio::test]
 async fn a_ledger_from_an_older_flockd_is_brought_up_to_date_by_its_holder_only() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     stranger(&place.path).await.execute("delete from _sqlx_migrations where version > 1").await.unwrap();
     let error = place.beside().await.unwrap_err().to_string();
@@ -94,7 +94,7 @@ async fn a_ledger_from_an_older_flockd_is_brought_up_to_date_by_its_holder_only(
 }
 
 /// A ledger as the flockd had left it that knew so many of the changes to its tables, with a bot that posted.
-async fn left_by_an_older_flockd(place: &Place, changes: usize) {
+async fn left_by_an_older_flockd(place: &LedgerFolder, changes: usize) {
     let folder = tempfile::tempdir().unwrap();
     let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
     let mut files: Vec<_> = std::fs::read_dir(migrations).unwrap().map(|file| file.unwrap().path()).collect();
@@ -121,7 +121,7 @@ async fn left_by_an_older_flockd(place: &Place, changes: usize) {
 #[tokio::test]
 async fn a_copy_is_made_before_an_older_ledger_is_changed() {
     for changes in 1..=5 {
-        let place = Place::new();
+        let place = LedgerFolder::new();
         left_by_an_older_flockd(&place, changes).await;
         let copy = place.folder.path().join("flock.db.before-0009");
         // Of an earlier try, whose ledger knew less.
@@ -153,7 +153,7 @@ async fn a_copy_is_made_before_an_older_ledger_is_changed() {
 
 #[tokio::test]
 async fn without_a_copy_nothing_is_changed() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     left_by_an_older_flockd(&place, 5).await;
     std::fs::create_dir(place.folder.path().join("flock.db.before-0009")).unwrap();
     let error = Sqlite::open_as_owner(&database(&place.path)).await.unwrap_err().to_string();
@@ -167,7 +167,7 @@ async fn without_a_copy_nothing_is_changed() {
 #[tokio::test]
 async fn a_file_without_content() {
     for content in [vec![], vec![0; 10], vec![0; 4_096], vec![0; 40_000]] {
-        let place = Place::new();
+        let place = LedgerFolder::new();
         std::fs::write(&place.path, &content).unwrap();
         let say = match content.len() {
             0 => "is empty (0 bytes)",
@@ -184,13 +184,13 @@ async fn a_file_without_content() {
 async fn a_database_without_tables() {
     let signs = ["vacuum", "pragma user_version = 3", "pragma application_id = 0x666c6f6b"];
     for sign in signs {
-        let place = Place::new();
+        let place = LedgerFolder::new();
         stranger(&place.path).await.execute(sign).await.unwrap();
         if place.path.metadata().unwrap().len() > 0 {
             refused(&place.path, &["has no tables", "put a backup in its place"]).await;
         }
     }
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     stranger(&place.path).await.execute("drop table _sqlx_migrations").await.unwrap();
     refused(&place.path, &["has no tables"]).await;
@@ -198,7 +198,7 @@ async fn a_database_without_tables() {
 
 #[tokio::test]
 async fn a_link_that_leads_to_nothing_and_what_is_no_file() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     std::os::unix::fs::symlink(place.folder.path().join("not-mounted/flock.db"), &place.path).unwrap();
     refused(&place.path, &["leads to nothing"]).await;
     refused(Path::new("/dev/null"), &["is not a regular file"]).await;
@@ -207,7 +207,7 @@ async fn a_link_that_leads_to_nothing_and_what_is_no_file() {
 /// Both ways of opening it say so, and one of them before it looks for damage.
 #[tokio::test]
 async fn a_ledger_that_is_cut_off() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(2_000).await;
     let file = std::fs::File::options().write(true).open(&place.path).unwrap();
     let whole = file.metadata().unwrap().len();
@@ -226,13 +226,13 @@ async fn a_ledger_that_lacks_a_rule() {
         "drop table pass",
         "alter table bot drop column behind_why",
     ] {
-        let place = Place::new();
+        let place = LedgerFolder::new();
         place.left_alone(3).await;
         stranger(&place.path).await.execute(drop).await.unwrap();
         let error = place.hold().await.unwrap_err().to_string();
         assert!(error.contains("is damaged: put a backup in its place"), "{drop}: {error}");
     }
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     let more = "create index theirs on post (text); create view lines as select text from post; analyze";
     stranger(&place.path).await.execute(more).await.unwrap();
@@ -241,7 +241,7 @@ async fn a_ledger_that_lacks_a_rule() {
 
 #[tokio::test]
 async fn a_damaged_header() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     let file = std::fs::File::options().write(true).open(&place.path).unwrap();
     file.write_all_at(&[0xff; 64], 0).unwrap();
@@ -250,7 +250,7 @@ async fn a_damaged_header() {
 
 #[tokio::test]
 async fn a_copy_lacks_nothing() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(2_000).await;
     is_sound(&place.path).await;
     let beside = place.beside().await.unwrap().unwrap();

@@ -7,20 +7,20 @@ use std::path::Path;
 use flockd::store::{Filter, Store, StoreError};
 use sqlx::Executor;
 
-use super::{Place, count, is_sound, stranger};
+use super::{LedgerFolder, count, is_sound, stranger};
 use crate::ledger::{at, entry, given_up};
 
 const PAGE: u64 = 4_096;
 
 /// A ledger that is not held any more, and its file.
-async fn made(posts: i64) -> (Place, File) {
-    let place = Place::new();
+async fn made(posts: i64) -> (LedgerFolder, File) {
+    let place = LedgerFolder::new();
     place.left_alone(posts).await;
     let file = File::options().read(true).write(true).open(&place.path).unwrap();
     (place, file)
 }
 
-async fn is_refused(place: &Place) {
+async fn is_refused(place: &LedgerFolder) {
     let before = std::fs::read(&place.path).unwrap();
     let error = place.hold().await.unwrap_err();
     let message = error.to_string();
@@ -82,7 +82,7 @@ async fn an_index_that_lacks_rows() {
 /// What was cut off never was: the ledger is what it was at the last commit that is whole, as after a power cut.
 #[tokio::test]
 async fn a_write_ahead_log_that_was_cut_off() {
-    let (before, after) = (Place::new(), Place::new());
+    let (before, after) = (LedgerFolder::new(), LedgerFolder::new());
     let store = before.hold().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let mut lengths = Vec::new();

@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use sqlx::{Connection, Executor};
 use tokio::time::timeout;
 
-use super::{Place, child, child_folder, count, database, stranger};
-use crate::ledger::{at, by_hand, entry, wish};
+use super::{LedgerFolder, child, child_folder, count, database, stranger};
+use crate::ledger::{at, by_hand, command, entry};
 use crate::support::clock::{minutes, seconds};
 use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, poem};
@@ -24,7 +24,7 @@ const SOON: Duration = crate::support::PATIENCE;
 
 #[tokio::test]
 async fn a_second_holder_is_told_who_the_first_is() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let first = place.hold().await.unwrap();
     let held = place.hold().await.unwrap_err();
     let StoreError::Locked(message) = &held else { panic!("{held}") };
@@ -36,7 +36,7 @@ async fn a_second_holder_is_told_who_the_first_is() {
 
 #[tokio::test]
 async fn another_name_for_the_file_is_no_other_ledger() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let by_link = place.folder.path().join("link.db");
     let first = place.hold().await.unwrap();
     std::os::unix::fs::symlink(&place.path, &by_link).unwrap();
@@ -62,7 +62,7 @@ async fn child_that_holds() {
 
 #[tokio::test]
 async fn a_killed_holder_leaves_the_ledger_free() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let mut holder = child("lock::child_that_holds", place.folder.path());
     let mut holder = holder.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
@@ -83,15 +83,15 @@ async fn a_killed_holder_leaves_the_ledger_free() {
 
 #[tokio::test]
 async fn beside_a_holder_others_read_and_wish() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let holder = place.hold().await.unwrap();
     holder.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let beside = place.beside().await.unwrap().unwrap();
     let post = holder.open(&by_hand("walt", "text", 1)).await.unwrap();
     assert_eq!(beside.posts(&Filter::default()).await.unwrap(), [post]);
-    let wish = wish(2);
-    beside.submit_command(&wish).await.unwrap();
-    assert_eq!(holder.open_commands().await.unwrap(), [wish]);
+    let command = command(2);
+    beside.submit_command(&command).await.unwrap();
+    assert_eq!(holder.open_commands().await.unwrap(), [command]);
     drop(holder);
     assert_eq!(super::count(&beside).await, 1, "it goes on without the holder");
     assert!(timeout(Duration::ZERO, beside.notified()).await.is_err(), "only the holder is rung");
@@ -99,7 +99,7 @@ async fn beside_a_holder_others_read_and_wish() {
 
 #[tokio::test]
 async fn beside_no_ledger_there_is_none() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     assert!(place.beside().await.unwrap().is_none());
     assert_eq!(place.folder.path().read_dir().unwrap().count(), 0, "looking made something");
 }
@@ -107,7 +107,7 @@ async fn beside_no_ledger_there_is_none() {
 /// A socket's path has room for 108 bytes, a ledger's for 4,096.
 #[tokio::test]
 async fn the_bell_is_heard_in_a_deep_folder() {
-    let mut place = Place::new();
+    let mut place = LedgerFolder::new();
     let deep = place.folder.path().join("a".repeat(120)).join("b".repeat(120));
     std::fs::create_dir_all(&deep).unwrap();
     place.path = deep.join("flock.db");
@@ -124,7 +124,7 @@ async fn the_bell_is_heard_in_a_deep_folder() {
 /// The system keeps about ten rings; a command must not hang because the daemon is busy or stopped.
 #[tokio::test]
 async fn a_notify_never_waits_for_a_daemon_that_does_not_listen() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let holder = place.hold().await.unwrap();
     let beside = place.beside().await.unwrap().unwrap();
     let (done, rang) = std::sync::mpsc::channel();
@@ -149,7 +149,7 @@ const LOCKED: &str = "is locked by another program: close what has it open";
 #[tokio::test]
 async fn who_would_hold_it_is_told_within_a_bounded_time() {
     let told = async |lock: &'static str| {
-        let place = Place::new();
+        let place = LedgerFolder::new();
         place.hold().await.unwrap().close().await;
         let mut other = stranger(&place.path).await;
         other.execute(lock).await.unwrap();

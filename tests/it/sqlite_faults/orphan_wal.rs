@@ -5,12 +5,12 @@ use std::fs;
 use flockd::store::{Store, StoreError};
 use sqlx::Connection;
 
-use super::{Place, count, stranger};
+use super::{LedgerFolder, count, stranger};
 use crate::ledger::{at, entry, given_up};
 
 /// A ledger as a killed holder leaves it: two posts in a copy that was made of it before, and more in its log.
-async fn killed() -> Place {
-    let (living, place) = (Place::new(), Place::new());
+async fn killed() -> LedgerFolder {
+    let (living, place) = (LedgerFolder::new(), LedgerFolder::new());
     let store = living.hold().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     for seconds in 1..=50 {
@@ -26,7 +26,7 @@ async fn killed() -> Place {
 }
 
 /// Both ways of opening are refused with these words, and change nothing.
-async fn refused(place: &Place, say: &[&str]) {
+async fn refused(place: &LedgerFolder, say: &[&str]) {
     let content = || ["flock.db", "flock.db-wal"].map(|name| fs::read(place.folder.path().join(name)).ok());
     let before = content();
     let (hold, beside) = (place.hold().await, place.beside().await);

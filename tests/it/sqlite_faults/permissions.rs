@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use flockd::store::sqlite::Sqlite;
 use flockd::store::{Store, StoreError};
 
-use super::{Place, TOLD, child, child_folder, count, database, on_a_disk_of, say};
+use super::{LedgerFolder, TOLD, child, child_folder, count, database, on_a_disk_of, say};
 use crate::ledger::{at, by_hand, entry};
 
 /// The user and group that own nothing, on every Linux.
@@ -14,7 +14,7 @@ const UNPRIVILEGED: u32 = 65_534;
 
 #[tokio::test]
 async fn only_the_owner_reads_a_ledger() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     store.open(&by_hand("walt", "text", 1)).await.unwrap();
@@ -49,7 +49,7 @@ async fn child_that_may_only_read() {
 /// Root may write whatever the mode says, so this is told by a child that runs as another user.
 #[tokio::test]
 async fn a_ledger_that_can_be_read_only() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     let mode = |path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     mode(place.path.as_path(), 0o444);
@@ -79,7 +79,7 @@ async fn a_ledger_that_can_be_read_only() {
 
 /// What a child says that may not write: another user, where root runs the tests, who may write whatever the
 /// mode says.
-fn said_by_another(place: &Place) -> Option<String> {
+fn said_by_another(place: &LedgerFolder) -> Option<String> {
     let mut command = child("permissions::child_that_may_only_read", place.folder.path());
     if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
         command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
@@ -91,7 +91,7 @@ fn said_by_another(place: &Place) -> Option<String> {
 
 #[tokio::test]
 async fn a_folder_in_which_nothing_can_be_made() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     place.left_alone(3).await;
     let folder = place.folder.path();
     std::fs::set_permissions(&place.path, PermissionsExt::from_mode(0o666)).unwrap();

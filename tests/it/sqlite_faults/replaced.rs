@@ -5,7 +5,7 @@ use std::fs;
 use flockd::flock::post::Move;
 use flockd::store::{Draft, Filter, Store, StoreError};
 
-use super::Place;
+use super::LedgerFolder;
 use crate::ledger::{at, by_hand, entry, planned, posted};
 
 fn is_told(error: &StoreError, file: &str) {
@@ -23,7 +23,7 @@ fn is_told(error: &StoreError, file: &str) {
 
 #[tokio::test]
 async fn nothing_is_sent_while_a_file_is_not_where_it_was() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     store.upsert_bots(&["walt", "emily", "robin"].map(entry), at(0)).await.unwrap();
     let mut sending = store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
@@ -55,7 +55,7 @@ async fn nothing_is_sent_while_a_file_is_not_where_it_was() {
 
 #[tokio::test]
 async fn reading_a_ledger_that_is_gone_says_so() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     fs::remove_file(&place.path).unwrap();
     is_told(&store.posts(&Filter::default()).await.unwrap_err(), "flock.db");

@@ -6,7 +6,7 @@ use flockd::store::sqlite::Sqlite;
 use flockd::store::{Draft, Sealed, Store, StoreError};
 use sqlx::{Executor, SqliteConnection};
 
-use super::{Place, stranger};
+use super::{LedgerFolder, stranger};
 use crate::ledger::{account, at, entry, every_move, of_slot, way_to};
 
 async fn refused(db: &mut SqliteConnection, statement: &str, because: &str) {
@@ -31,7 +31,7 @@ async fn set_state(db: &mut SqliteConnection, post: &Post, to: State) -> Result<
 
 #[tokio::test]
 async fn the_tables_know_the_edges() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     let mut db = stranger(&place.path).await;
     for &from in State::ALL {
@@ -45,7 +45,7 @@ async fn the_tables_know_the_edges() {
 
 #[tokio::test]
 async fn nothing_moves_what_was_deleted() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     let post = post_in(&store, State::Deleted, "walt").await;
     for step in every_move() {
@@ -59,7 +59,7 @@ async fn nothing_moves_what_was_deleted() {
 
 #[tokio::test]
 async fn the_past_cannot_be_changed() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     let post = post_in(&store, State::Posted, "walt").await;
     let mut db = stranger(&place.path).await;
@@ -90,7 +90,7 @@ async fn the_past_cannot_be_changed() {
 
 #[tokio::test]
 async fn nothing_begins_at_its_end() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let mut db = stranger(&place.path).await;
@@ -112,7 +112,7 @@ async fn nothing_begins_at_its_end() {
 
 #[tokio::test]
 async fn the_file_says_whose_it_is() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     let _store = place.hold().await.unwrap();
     let mut db = stranger(&place.path).await;
     let pragma = async |db: &mut SqliteConnection, name: &str| -> String {

@@ -8,12 +8,12 @@ use flockd::store::{CredentialRow, Filter, Store, StoreError};
 use sqlx::migrate::Migrator;
 use sqlx::{Connection, Executor, SqliteConnection};
 
-use super::{Place, stranger};
+use super::{LedgerFolder, stranger};
 use crate::ledger::{at, bot, given_up, posted};
 
 const FIRST: &str = include_str!("../../../migrations/sqlite/0001_ledger.sql");
 
-/// Bots with and without an account, a post in every state, and a wish.
+/// Bots with and without an account, a post in every state, and a command.
 const CONTENT: &str = "
 insert into bot values ('walt', '@daily UTC', 1800000000000, 7, '42', 'walt_lines', 'digest');
 insert into bot values ('emily', '@hourly UTC', 1800000001000, 0, null, null, null);
@@ -36,7 +36,7 @@ insert into wish values ('01000000-0000-7000-8000-000000000005', '{\"post\":{\"b
 ";
 
 /// Makes the ledger as the first flockd would have.
-async fn first(place: &Place) {
+async fn first(place: &LedgerFolder) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("0001_ledger.sql"), FIRST).unwrap();
     let mut db = stranger(&place.path).await;
@@ -66,7 +66,7 @@ const RULES: &str = "select name || sql from sqlite_schema \
 
 #[tokio::test]
 async fn nothing_is_lost() {
-    let place = Place::new();
+    let place = LedgerFolder::new();
     first(&place).await;
     let beside = place.beside().await.unwrap_err().to_string();
     assert!(beside.contains("older flockd") && beside.contains("flockd run"), "{beside}");

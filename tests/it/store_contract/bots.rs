@@ -70,7 +70,7 @@ pub(super) async fn two_histories_are_not_made_one(ledger: Ledger) {
     assert_eq!(open.text.as_deref(), Some("hers"));
 }
 
-/// A daemon has seen the new name before anybody said whose it is.
+/// A daemon has seen the new name before `was` was set.
 pub(super) async fn a_name_without_posts_takes_a_history_over(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "whitman"]).await;
     ledger.one.open(&by_hand("walt", "his", 1)).await.unwrap();

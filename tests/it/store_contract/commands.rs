@@ -3,16 +3,16 @@
 use flockd::store::{Command, CommandKind, CommandResult};
 
 use super::Ledger;
-use crate::ledger::{at, id_at, wish};
+use crate::ledger::{at, command, id_at};
 
 fn answer(message: &str) -> CommandResult {
     CommandResult::new(true, message, None)
 }
 
 pub(super) async fn commands_are_open_oldest_first(ledger: Ledger) {
-    let (late, early, middle) = (wish(30), wish(10), wish(20));
-    for wish in [&late, &early, &middle] {
-        ledger.other.submit_command(wish).await.unwrap();
+    let (late, early, middle) = (command(30), command(10), command(20));
+    for command in [&late, &early, &middle] {
+        ledger.other.submit_command(command).await.unwrap();
     }
     let open = async || ledger.one.open_commands().await.unwrap();
     assert_eq!(open().await, [early.clone(), middle.clone(), late.clone()]);
@@ -29,7 +29,7 @@ enum Act {
     Withdraw,
 }
 
-/// What the ledger should know of a wish.
+/// What the ledger should know of a command.
 #[derive(Debug, Default)]
 struct Model {
     gone: bool,
@@ -66,20 +66,22 @@ pub(super) async fn every_order_of_claim_finish_and_cancel(ledger: Ledger) {
 }
 
 async fn tell(ledger: &Ledger, acts: [Act; 3]) {
-    let (wish, mut model) = (wish(1), Model::default());
-    ledger.other.submit_command(&wish).await.unwrap();
+    let (command, mut model) = (command(1), Model::default());
+    ledger.other.submit_command(&command).await.unwrap();
     for (at, act) in acts.into_iter().enumerate() {
         let expected = model.act(act);
         match act {
-            Act::Take => assert_eq!(ledger.one.claim_command(wish.id).await, Ok(expected), "{acts:?} {at}"),
-            Act::Answer => ledger.one.finish_command(wish.id, &answer("done")).await.unwrap(),
+            Act::Take => {
+                assert_eq!(ledger.one.claim_command(command.id).await, Ok(expected), "{acts:?} {at}");
+            }
+            Act::Answer => ledger.one.finish_command(command.id, &answer("done")).await.unwrap(),
             Act::Withdraw => {
-                assert_eq!(ledger.other.cancel_command(wish.id).await, Ok(expected), "{acts:?} {at}");
+                assert_eq!(ledger.other.cancel_command(command.id).await, Ok(expected), "{acts:?} {at}");
             }
         }
-        let open = ledger.one.open_commands().await.unwrap().contains(&wish);
+        let open = ledger.one.open_commands().await.unwrap().contains(&command);
         assert_eq!(open, !model.gone && !model.answered, "{acts:?} {at}");
-        let told = ledger.other.command_result(wish.id).await.unwrap();
+        let told = ledger.other.command_result(command.id).await.unwrap();
         assert_eq!(told, model.answered.then(|| answer("done")), "{acts:?} {at}");
     }
 }
@@ -92,12 +94,12 @@ pub(super) async fn a_command_comes_back_as_it_was(ledger: Ledger) {
         CommandKind::Settle { bot: "walt".to_owned(), post: id_at(3).to_string(), posted: true },
     ];
     for (seconds, what) in (1..).zip(wants) {
-        let wish = Command { id: id_at(seconds), what, made_at: at(seconds) };
-        ledger.other.submit_command(&wish).await.unwrap();
-        assert_eq!(ledger.one.open_commands().await.unwrap(), std::slice::from_ref(&wish));
-        let full = CommandResult::new(false, "no: \"why\"", Some(wish.id.to_string()));
-        ledger.one.finish_command(wish.id, &full).await.unwrap();
-        assert_eq!(ledger.other.command_result(wish.id).await.unwrap(), Some(full));
+        let command = Command { id: id_at(seconds), what, made_at: at(seconds) };
+        ledger.other.submit_command(&command).await.unwrap();
+        assert_eq!(ledger.one.open_commands().await.unwrap(), std::slice::from_ref(&command));
+        let full = CommandResult::new(false, "no: \"why\"", Some(command.id.to_string()));
+        ledger.one.finish_command(command.id, &full).await.unwrap();
+        assert_eq!(ledger.other.command_result(command.id).await.unwrap(), Some(full));
     }
     assert_eq!(ledger.other.command_result(id_at(9)).await.unwrap(), None);
 }

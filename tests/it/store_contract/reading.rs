@@ -156,7 +156,7 @@ pub(super) async fn ailing_anew_after_signing_in(ledger: Ledger) {
     assert_eq!(since().await, Some(at(20)), "what signing in does not mend counts from the beginning");
 }
 
-/// An id tells when its post was thought of: by a wish some time before, or by a clock since set back. What
+/// An id tells when its post was thought of: by a command some time before, or by a clock since set back. What
 /// counts for the next line is what was written last.
 pub(super) async fn the_last_is_the_one_written_last(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
@@ -240,8 +240,8 @@ pub(super) async fn days_are_read_and_counted(ledger: Ledger) {
 pub(super) async fn a_copy_is_a_ledger(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let before: Vec<PostId> = write(&*ledger.one, 1..50).await;
-    let wish = crate::ledger::wish(1);
-    ledger.one.submit_command(&wish).await.unwrap();
+    let command = crate::ledger::command(1);
+    ledger.one.submit_command(&command).await.unwrap();
     let path = ledger.folder().join("copy.db");
     let (copied, during) = tokio::join!(ledger.other.copy_to(&path), write(&*ledger.one, 50..200));
     copied.unwrap();
@@ -252,7 +252,7 @@ pub(super) async fn a_copy_is_a_ledger(ledger: Ledger) {
     assert!(theirs.len() >= before.len());
     // As of one instant: all up to some post, and nothing after.
     assert_eq!(theirs, ours[ours.len() - theirs.len()..]);
-    assert_eq!(copy.open_commands().await.unwrap(), [wish]);
+    assert_eq!(copy.open_commands().await.unwrap(), [command]);
     let standing = copy.bot_record(&bot("walt"), at(500)).await.unwrap().unwrap();
     assert_eq!(standing.last_slot, theirs[0].due_at);
     // It goes on by itself, under the same rules.

@@ -43,7 +43,7 @@ async fn complaints(store: &dyn Store, lines: &[String]) -> Vec<String> {
     complaints.into_iter().map(|BadLine { line, message }| format!("{line}: {message}")).collect()
 }
 
-/// A ledger with posts of two bots in every state, of which one is paused.
+/// A ledger with posts of two bots in every state; one of the bots is paused.
 async fn full(ledger: Ledger) -> Ledger {
     for (seconds, state) in (10..).step_by(10).zip(State::ALL) {
         let text = format!("a line that is {state}");

@@ -84,12 +84,12 @@ impl ManualClock {
         self.hands().sleepers.len()
     }
 
-    /// How often anybody lay down to sleep, were it for no time at all.
+    /// How many sleeps have begun, also those of no length.
     pub(crate) fn lain_down(&self) -> u64 {
         self.hands().lain_down
     }
 
-    /// How often anybody slept to the end.
+    /// How many sleeps have ended by themselves.
     pub(crate) fn woken(&self) -> u64 {
         self.hands().woken
     }

@@ -42,8 +42,8 @@ pub(crate) struct EngineFixture {
     event_log: Arc<EventLog>,
     engine: Option<Running>,
     /// The ledger as a command sees it.
-    pub(super) desk: Arc<Sqlite>,
-    pub(super) wishes: AtomicU64,
+    pub(super) ledger: Arc<Sqlite>,
+    pub(super) commands: AtomicU64,
     starts: u64,
 }
 
@@ -68,11 +68,11 @@ impl EngineFixture {
         let (folder, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::showing(now)));
         let database = format!("sqlite:{}", folder.path().join("flock.db").display());
         drop(Sqlite::open_as_owner(&database).await.unwrap());
-        let desk = Arc::new(Sqlite::open_as_client(&database).await.unwrap().unwrap());
-        let (event_log, wishes) = (Arc::default(), AtomicU64::new(1 << 48));
+        let ledger = Arc::new(Sqlite::open_as_client(&database).await.unwrap().unwrap());
+        let (event_log, commands) = (Arc::default(), AtomicU64::new(1 << 48));
         let (bots, networks) = (Vec::new(), HashMap::new());
         let mut fixture =
-            Self { clock, bots, folder, networks, event_log, engine: None, desk, wishes, starts: 0 };
+            Self { clock, bots, folder, networks, event_log, engine: None, ledger, commands, starts: 0 };
         for (bot, poem) in flock {
             fixture.add(bot, poem.as_ref());
         }
@@ -113,10 +113,10 @@ impl EngineFixture {
         let events = Events::new(vec![Box::new(move |event: &Event| event_log.record(event))]);
         let members = self.members();
         self.starts += 1;
-        let dice = StdRng::seed_from_u64(self.starts);
+        let rng = StdRng::seed_from_u64(self.starts);
         let key = VaultKey::File(self.folder.path().join("flock.key"));
         let vault = Arc::new(Vault::new(store.clone(), key));
-        let engine = Engine::new(store.clone(), vault, self.clock.clone(), events, dice, members);
+        let engine = Engine::new(store.clone(), vault, self.clock.clone(), events, rng, members);
         // The clock stands still while a poem is written, so that none would ever be at rest.
         let engine = Arc::new(engine.impatient());
         let flock: Vec<_> = self.bots.iter().cloned().map(Arc::new).collect();
@@ -188,19 +188,19 @@ impl EngineFixture {
     /// Copies the ledger, as `flockd backup` does.
     pub(crate) async fn back_up(&self) {
         let _ = fs::remove_file(self.folder.path().join("backup.db"));
-        self.desk.back_up_to(&self.folder.path().join("backup.db"), self.now()).await.unwrap();
+        self.ledger.back_up_to(&self.folder.path().join("backup.db"), self.now()).await.unwrap();
     }
 
     /// Stops the engine, puts the copy in the ledger's place, and starts it again.
     pub(crate) async fn put_back(&mut self) {
         self.stop().await;
-        self.desk.close().await;
+        self.ledger.close().await;
         for file in ["flock.db", "flock.db-wal", "flock.db-shm"] {
             let _ = fs::remove_file(self.folder.path().join(file));
         }
         fs::copy(self.folder.path().join("backup.db"), self.folder.path().join("flock.db")).unwrap();
         let database = format!("sqlite:{}", self.folder.path().join("flock.db").display());
-        self.desk = Arc::new(Sqlite::open_as_client(&database).await.unwrap().unwrap());
+        self.ledger = Arc::new(Sqlite::open_as_client(&database).await.unwrap().unwrap());
         self.start().await;
     }
 

@@ -20,7 +20,7 @@ impl EngineFixture {
     /// A bot's rows in the ledger, oldest first.
     pub(crate) async fn rows(&self, bot: &str) -> Vec<Post> {
         let filter = Filter { bot: Some(bot.parse().unwrap()), ..Filter::default() };
-        let mut rows = self.desk.posts(&filter).await.unwrap();
+        let mut rows = self.ledger.posts(&filter).await.unwrap();
         rows.reverse();
         rows
     }
@@ -36,46 +36,46 @@ impl EngineFixture {
     }
 
     pub(crate) async fn standing(&self, bot: &str) -> BotRecord {
-        self.desk.bot_record(&bot.parse().unwrap(), self.now()).await.unwrap().unwrap()
+        self.ledger.bot_record(&bot.parse().unwrap(), self.now()).await.unwrap().unwrap()
     }
 
-    /// Writes down a wish and rings, as a command does.
+    /// Writes down a command and rings, as a command does.
     pub(crate) async fn ask(&self, what: CommandKind) -> PostId {
-        let id = self.write_wish(what).await;
-        self.desk.notify().await;
+        let id = self.submit_command(what).await;
+        self.ledger.notify().await;
         id
     }
 
-    /// Writes down a wish, and does not ring.
-    pub(crate) async fn write_wish(&self, what: CommandKind) -> PostId {
+    /// Writes down a command, and does not ring.
+    pub(crate) async fn submit_command(&self, what: CommandKind) -> PostId {
         let now = self.now();
         // Ids made within a millisecond are told apart by what is random in them; here it grows.
-        let count = self.wishes.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let count = self.commands.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let mut growing = [0; 10];
         growing[..8].copy_from_slice(&count);
         let id = PostId::new(now, growing);
-        self.desk.submit_command(&Command { id, what, made_at: now }).await.unwrap();
+        self.ledger.submit_command(&Command { id, what, made_at: now }).await.unwrap();
         id
     }
 
     /// Asks for a bot's newest post to be settled, and does not ring.
     pub(crate) async fn write_settle(&self, bot: &str, posted: bool) -> PostId {
         let post = self.last(bot).await.id.to_string();
-        self.write_wish(CommandKind::Settle { bot: bot.to_owned(), post, posted }).await
+        self.submit_command(CommandKind::Settle { bot: bot.to_owned(), post, posted }).await
     }
 
-    /// Says of every open wish that it is still waited for, as commands do every two seconds.
+    /// Says of every open command that it is still waited for, as commands do every two seconds.
     pub(crate) async fn still_waiting(&self) {
-        for wish in self.desk.open_commands().await.unwrap() {
-            self.desk.submit_command(&Command { made_at: self.now(), ..wish }).await.unwrap();
+        for command in self.ledger.open_commands().await.unwrap() {
+            self.ledger.submit_command(&Command { made_at: self.now(), ..command }).await.unwrap();
         }
     }
 
-    /// Waits for the answer to a wish.
+    /// Waits for the answer to a command.
     pub(crate) async fn answer(&self, id: PostId) -> CommandResult {
         let asked = async {
             loop {
-                if let Some(answer) = self.desk.command_result(id).await.unwrap() {
+                if let Some(answer) = self.ledger.command_result(id).await.unwrap() {
                     return answer;
                 }
                 tokio::task::yield_now().await;
@@ -103,7 +103,7 @@ impl EngineFixture {
     /// Settles a bot's newest post, and waits for the answer.
     pub(crate) async fn settle(&self, bot: &str, posted: bool) -> CommandResult {
         let id = self.write_settle(bot, posted).await;
-        self.desk.notify().await;
+        self.ledger.notify().await;
         self.answer(id).await
     }
 
@@ -148,8 +148,8 @@ impl EngineFixture {
     }
 
     /// The ledger as a command sees it.
-    pub(crate) fn desk(&self) -> &Sqlite {
-        &self.desk
+    pub(crate) fn ledger(&self) -> &Sqlite {
+        &self.ledger
     }
 }
 
@@ -182,7 +182,7 @@ impl EngineFixture {
     /// Has another process begin to renew a bot's tokens, with a lease this long.
     pub(crate) async fn claim_elsewhere(&self, bot: &str, length: TimeDelta) {
         let (version, now) = (self.version(bot).await, self.now());
-        assert!(self.desk.lease_credential(&name(bot), version, now, now + length).await.unwrap());
+        assert!(self.ledger.lease_credential(&name(bot), version, now, now + length).await.unwrap());
     }
 
     /// Seals everything with a new key, as a command does.
@@ -205,7 +205,7 @@ impl EngineFixture {
     }
 
     fn vault(&self) -> Vault {
-        Vault::new(self.desk.clone(), VaultKey::File(self.folder.path().join("flock.key")))
+        Vault::new(self.ledger.clone(), VaultKey::File(self.folder.path().join("flock.key")))
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::PATIENCE;
 
-/// Longer than any answer that anybody reads.
+/// Longer than any answer that flockd reads.
 const LONG: usize = 10 * 1024 * 1024;
 
 /// What it does with the next request. With nothing in the script it takes it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// The public client: anybody may say that they are it.
+/// The public client, which has no secret.
 pub const PUBLIC_CLIENT: &str = "public-flock";
 /// The confidential client and its secret.
 pub const CONFIDENTIAL_CLIENT: (&str, &str) = ("confidential-flock", "secret-of-the-confidential-flock");

@@ -31,7 +31,7 @@ pub struct Folder {
 
 /// What a command printed.
 #[derive(Debug)]
-pub struct Said {
+pub struct CommandOutput {
     pub code: i32,
     pub out: String,
     pub err: String,
@@ -76,8 +76,8 @@ impl Folder {
     }
 
     /// Runs a command to its end.
-    pub fn run(&self, arguments: &[&str]) -> Said {
-        Said::from(self.command(arguments).output().unwrap())
+    pub fn run(&self, arguments: &[&str]) -> CommandOutput {
+        CommandOutput::from(self.command(arguments).output().unwrap())
     }
 
     /// Runs a command that must succeed, and reads the JSON that it prints.
@@ -106,7 +106,7 @@ impl Folder {
         daemon
     }
 
-    /// Waits until a command has written a wish that is not claimed yet.
+    /// Waits until a command has written a command that is not claimed yet.
     pub fn wait_for_wish(&self) {
         let ledger = format!("sqlite:{}", self.path("flock.db").display());
         let look = async {
@@ -117,7 +117,7 @@ impl Folder {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let waited = runtime.block_on(async { tokio::time::timeout(PATIENCE, look).await });
-        waited.expect("no wish was written");
+        waited.expect("no command was written");
     }
 
     /// A link that opens the dashboard once.
@@ -140,7 +140,7 @@ impl Folder {
     }
 }
 
-impl From<Output> for Said {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),

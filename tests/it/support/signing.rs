@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection
 use super::browser;
 use super::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeAccount, FakeX, Request};
 use super::machine::Ports;
-use super::program::{Folder, Said};
+use super::program::{CommandOutput, Folder};
 use super::terminal::{Ended, Terminal};
 
 /// The app's keys for OAuth 1.0a, of [`flock`].
@@ -93,7 +93,7 @@ pub fn enroll_with_tokens(fake: &FakeX, folder: &Folder, bot: &str) -> FakeAccou
 }
 
 /// Runs a command to its end that reads this from its standard input.
-pub fn feed(mut command: Command, input: &str) -> Said {
+pub fn feed(mut command: Command, input: &str) -> CommandOutput {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();

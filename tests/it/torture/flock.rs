@@ -40,7 +40,7 @@ pub(super) enum Weather {
 pub(super) struct Flock {
     pub network: Network,
     pub folder: Folder,
-    pub dice: StdRng,
+    pub rng: StdRng,
     pub weather: Weather,
     /// How many lives its daemon has had.
     pub lives: usize,
@@ -58,8 +58,8 @@ impl Flock {
             folder.write(&format!("{name}.txt"), poem.join("\n").as_bytes());
         }
         block_in_place(|| network.enroll(&folder));
-        let (dice, weather) = (StdRng::seed_from_u64(seed), Weather::Fair);
-        Self { network, folder, dice, weather, lives: 0, poems }
+        let (rng, weather) = (StdRng::seed_from_u64(seed), Weather::Fair);
+        Self { network, folder, rng, weather, lives: 0, poems }
     }
 
     /// Starts the daemon, with a log of this length.

@@ -112,8 +112,8 @@ impl Flock {
         self.network.forget_posts_to_come();
         for _ in 0..POSTS * 2 {
             let mut strangers = foreign_answers::some();
-            let reply = strangers.swap_remove(self.dice.random_range(0..strangers.len()));
-            self.network.next_post(match self.dice.random_range(0..8) {
+            let reply = strangers.swap_remove(self.rng.random_range(0..strangers.len()));
+            self.network.next_post(match self.rng.random_range(0..8) {
                 0 => Behaviour::StoreAndBreakOff,
                 1 => Behaviour::StoreAndClose,
                 _ => Behaviour::StoreAndAnswer(reply),
@@ -123,7 +123,7 @@ impl Flock {
 
     /// Every other life ends at one of the steps of a post, in turn; after it there is something to look for.
     fn plan(&mut self) -> Plan {
-        let (lives, most, dice) = (self.lives, self.network.patience(), &mut self.dice);
+        let (lives, most, rng) = (self.lives, self.network.patience(), &mut self.rng);
         let death = match lives % 10 {
             0 | 2 | 4 | 6 | 8 => Death::Posting(Step::ALL[lives / 2 % 5]),
             1 | 5 => Death::Looking(Step::ALL[lives / 5 % 5]),
@@ -132,23 +132,23 @@ impl Flock {
             _ => Death::AtSomeLine,
         };
         let n = match death {
-            Death::Posting(_) => dice.random_range(1..=POSTS),
-            Death::Looking(_) => dice.random_range(1..=2),
-            Death::AtSomeLine => up_to(LINES, dice),
+            Death::Posting(_) => rng.random_range(1..=POSTS),
+            Death::Looking(_) => rng.random_range(1..=2),
+            Death::AtSomeLine => up_to(LINES, rng),
             Death::AfterSomeRequest | Death::Unborn => 0,
         };
         let requests = match death {
             Death::Unborn => 0,
-            Death::AfterSomeRequest => dice.random_range(1..=most),
+            Death::AfterSomeRequest => rng.random_range(1..=most),
             _ => most,
         };
-        Plan { death, n, requests, turns: up_to(TURNS, dice) }
+        Plan { death, n, requests, turns: up_to(TURNS, rng) }
     }
 }
 
 /// A number from 1 to this, as often of few digits as of many.
-fn up_to(most: f64, dice: &mut StdRng) -> usize {
-    most.powf(dice.random()) as usize
+fn up_to(most: f64, rng: &mut StdRng) -> usize {
+    most.powf(rng.random()) as usize
 }
 
 /// Waits for the end of a daemon, and kills it after so many lines of its log, if any.

@@ -54,7 +54,7 @@ impl Shared {
         Reply::json(200, &shown)
     }
 
-    /// An account as it is shown to anybody.
+    /// An account as everyone sees it.
     pub(super) fn account_shown(&self, account: &FakeAccount) -> Value {
         let url = &self.fake_server.url;
         let FakeAccount { id, handle, name, note, is_bot, picture } = account;

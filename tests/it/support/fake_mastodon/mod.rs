@@ -6,7 +6,7 @@
 //! ```ignore
 //! let fake = FakeMastodon::start(Software::Mastodon).await;
 //! let token = fake.token_of("walt");             // as made by hand in the settings of the account
-//! fake.next_post(Behaviour::StoreAndClose);      // for the next status of whomever
+//! fake.next_post(Behaviour::StoreAndClose);      // for the next status of any account
 //! fake.person_is("walt");                        // the person at a sign-in page is walt, and agrees
 //! // … run something against fake.url …
 //! assert_eq!(fake.texts("walt"), ["a line of the poem"]);

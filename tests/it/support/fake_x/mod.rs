@@ -6,7 +6,7 @@
 //! ```ignore
 //! let fake = FakeX::start().await;
 //! let walt = fake.account("walt_lines");         // may post from now on, with walt.credentials
-//! fake.next_post(Behaviour::StoreAndClose);      // for the next `POST /2/tweets` of whomever
+//! fake.next_post(Behaviour::StoreAndClose);      // for the next `POST /2/tweets` of any account
 //! fake.next_at("/oauth/access_token", Behaviour::Hang);
 //! fake.person_is("walt_lines");                  // the person at a sign-in page is walt, and agrees
 //! // … run something against fake.url …

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::super::fake_server::{FakeNetwork, FakeServer, Reply, Request, Traits};
-use super::super::program::{Folder, Said};
+use super::super::program::{CommandOutput, Folder};
 use super::super::signing::{feed, poem};
 use super::{Pds, PdsAccount};
 
@@ -161,7 +161,7 @@ impl Pds {
 }
 
 /// Signs a bot in: the app password comes by a pipe.
-pub fn enroll(folder: &Folder, bot: &str, poet: &PdsAccount) -> Said {
+pub fn enroll(folder: &Folder, bot: &str, poet: &PdsAccount) -> CommandOutput {
     let said = feed(folder.command(&["enroll", bot]), &poet.app_password);
     assert!(said.code == 0 && said.out.contains("is signed in as @"), "{said:?}");
     said
