@@ -1,4 +1,5 @@
-//! One attempt to post: choose, get ready, plan, send, record. This is the heart of flockd, and the only place that posts.
+//! One attempt to post: choose a line, get ready, plan, send, record. This is the heart of flockd, and the only place
+//! that posts.
 //!
 //! ```text
 //! choose ──> ready ──> intent in the ledger ──> one call ──> outcome
@@ -7,8 +8,8 @@
 //!        Blocked: judged in `judge`
 //! ```
 //!
-//! A new post and one that is tried again go the same way. Before the intent is durable anything may be in the way, and
-//! is returned as [`Blocked`]. Afterwards nothing fails any more: what the outcome means is decided in `outcome`.
+//! A new post and a retry take the same path. Before the intent is durable, whatever keeps the bot from sending is
+//! returned as [`Blocked`]. Afterwards nothing can fail any more: `outcome` decides what the outcome means.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ use crate::flock::{AtEnd, BotName};
 use crate::net::{self, Outcome, Rejection};
 use crate::store::{Beginning, Draft, StoreError};
 
-/// How often a poem that is being written is looked at while a slot waits for it.
+/// How often a poem that is being written is read again while a slot waits for it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The reason for a post: a slot, or a request by hand.
@@ -45,7 +46,7 @@ pub(super) struct Occasion {
     pub text: Option<String>,
 }
 
-/// What an attempt led to.
+/// The result of an attempt.
 #[derive(Debug)]
 pub(super) enum Attempted {
     /// This post, in whatever state.
@@ -54,14 +55,14 @@ pub(super) enum Attempted {
     Exhausted,
     /// Another process has the slot, or has opened a post for the bot.
     Elsewhere,
-    /// Not before that: it is not the bot's turn, or its poem is being written.
+    /// Not before this instant: it is not the bot's turn, or its poem is being written.
     Later(DateTime<Utc>),
 }
 
 /// Everything that can keep a bot from sending.
 #[derive(Debug, thiserror::Error)]
 enum Blocked {
-    /// It is not the bot's turn, or its poem is being written: nothing happens before that.
+    /// It is not the bot's turn, or its poem is being written: nothing happens before this instant.
     #[error("not before {0}")]
     Until(DateTime<Utc>),
     /// No line is left: the slot is passed over.
@@ -70,11 +71,11 @@ enum Blocked {
     /// This post will not be sent: it is released.
     #[error("{}", .0.reason)]
     GivenUp(Why),
-    /// The network, a limit, a budget or the sign-in is in the way, which may pass: the post is planned for later, or
-    /// released if that would be too late.
+    /// The network, a limit, a budget or the sign-in prevents it, perhaps only for a while: the post is planned for
+    /// later, or released if that would be too late.
     #[error(transparent)]
     Rejection(#[from] Rejection),
-    /// The ledger can't be used, or has gone on without us.
+    /// The ledger can't be used, or another process has changed it meanwhile.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -96,20 +97,20 @@ struct PostContent {
 
 /// The post that an attempt is about.
 enum Subject<'a> {
-    /// One that the ledger does not have yet; it has content once that is chosen.
+    /// A post that the ledger does not have yet; it has content once that is chosen.
     New(&'a Occasion, Option<PostContent>),
-    /// One that is planned.
+    /// A planned post.
     Planned(&'a Post),
 }
 
-/// What the ledger has to be told when a post is sent.
+/// What the ledger must be told when a post is sent.
 struct Prepared {
     ready: LiveSession,
-    /// All that is to be sent, where that is more than the text and was not fixed before.
+    /// Everything that is sent, if that is more than the text and was not fixed before.
     record: Option<String>,
 }
 
-/// Posts one line, or the text that was given.
+/// Posts one line, or the given text.
 pub(super) async fn attempt_new(run: &BotRun<'_>, occasion: &Occasion) -> Result<Attempted, StoreError> {
     loop {
         match attempt(run, &mut Subject::New(occasion, None)).await {
@@ -121,7 +122,7 @@ pub(super) async fn attempt_new(run: &BotRun<'_>, occasion: &Occasion) -> Result
     }
 }
 
-/// Makes another attempt with a planned post.
+/// Makes another attempt to send a planned post.
 pub(super) async fn attempt_planned(run: &BotRun<'_>, post: &Post) -> Result<Attempted, StoreError> {
     attempt(run, &mut Subject::Planned(post)).await
 }
@@ -155,8 +156,8 @@ async fn begin(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<(Post, Liv
     Ok((post, ready))
 }
 
-/// Writes the intent. Getting ready may have taken a while, so what may keep the bot from sending is looked at again, and
-/// what is left of a budget is spent by one bot at a time.
+/// Writes the intent. Getting ready may have taken a while, so whatever may keep the bot from sending is checked again.
+/// Only one bot at a time may spend what is left of a budget.
 async fn intend(run: &BotRun<'_>, subject: &Subject<'_>, record: Option<String>) -> Result<Post, Blocked> {
     let engine = run.engine;
     let _budget_lock = engine.limits.budget_lock(&run.bound.bot).await;
@@ -186,7 +187,7 @@ fn its_turn(run: &BotRun<'_>) -> Result<(), Blocked> {
     run.engine.pace(run.bound).map_or(Ok(()), |at| Err(Blocked::Until(at)))
 }
 
-/// Chooses what to post, and gets the bot ready for it. `chosen` is what was chosen last, also where that fails.
+/// Chooses what to post, and gets the bot ready for it. `chosen` is the last choice, even if this fails.
 async fn prepare_new(
     run: &BotRun<'_>,
     occasion: &Occasion,
@@ -196,7 +197,7 @@ async fn prepare_new(
     if let Some(why) = engine.hourly_cap(run.bound, run.record) {
         return Err(Blocked::GivenUp(why));
     }
-    // A post by hand does not wait for the pace.
+    // A post by hand ignores the pace.
     if occasion.slot.is_some() {
         its_turn(run)?;
     }
@@ -214,10 +215,10 @@ async fn prepare_new(
         let learnt =
             ready.session.account.as_ref().filter(|learnt| account.as_ref() != Some(learnt)).cloned();
         if let Some(learnt) = learnt {
-            // Its server may take less than was known when the line was chosen.
+            // The server may accept less than was known when the line was chosen.
             let fits = content.line.is_none() || net::validate(bot, Some(&learnt), &content.text).is_ok();
             account = Some(learnt);
-            // And it may have said the line under another name.
+            // And the account may have posted the line under another name.
             if !fits || is_said(run, &bot.name, content.line).await? {
                 continue;
             }
@@ -226,7 +227,7 @@ async fn prepare_new(
     }
 }
 
-/// Gets the bot ready for a planned post. What is sent may be fixed already, by an earlier attempt.
+/// Gets the bot ready for a planned post. An earlier attempt may have fixed what is sent.
 async fn prepare_planned(run: &BotRun<'_>, post: &Post) -> Result<Prepared, Blocked> {
     let (text, known) = (post.text.as_deref(), run.record.account.as_ref());
     barred(run, text.unwrap_or_default()).await?;
@@ -238,7 +239,7 @@ async fn prepare_planned(run: &BotRun<'_>, post: &Post) -> Result<Prepared, Bloc
         }
         _ => (tokens::ready_to_post(run, known).await?, None),
     };
-    // Until now it may not have been known whose account it is.
+    // The account may not have been known until now.
     if is_said(run, &post.bot, post.line).await? {
         let reason = "the account has posted this line under another bot's name";
         return Err(Blocked::GivenUp(Why::new(Cause::Duplicate, reason)));
@@ -263,7 +264,7 @@ impl Subject<'_> {
         text.unwrap_or_default()
     }
 
-    /// Why it is too late to send it, if it is: renewing tokens may have meant waiting for another process.
+    /// Why it is too late to send it, if so: renewing tokens may have meant waiting for another process.
     fn too_late(&self, run: &BotRun<'_>) -> Option<Why> {
         match self {
             Self::New(Occasion { slot: Some(_), due_at, .. }, _) if run.is_late(*due_at) => {
@@ -284,7 +285,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Plans it for later; or releases it, if that would be too late or a person can ask again.
+    /// Plans it for later; releases it if that would be too late, or if a person can ask again.
     async fn rejected(&self, run: &BotRun<'_>, rejection: &Rejection) -> Result<Post, StoreError> {
         let (occasion, content) = match self {
             Self::New(occasion, content) => (occasion, content.as_ref()),
@@ -320,8 +321,8 @@ async fn advance(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Post, Sto
     run.engine.store.advance(post.id, step, run.engine.clock.now()).await
 }
 
-/// Makes the one attempt that the ledger has just been told of, and records what came of it. If the tokens were not
-/// accepted and others can be had, it is made once more with those.
+/// Makes the one attempt that was just recorded in the ledger, and records the outcome. If the tokens were rejected and
+/// can be renewed, makes one more attempt with the new ones.
 async fn send(run: &BotRun<'_>, post: Post, ready: LiveSession) -> Post {
     match once(run, &post, &ready).await {
         Outcome::NotAccepted(rejection) if rejection.token_rejected && ready.renewable() => {
@@ -352,11 +353,11 @@ async fn once_more(run: &BotRun<'_>, post: Post, ready: &LiveSession) -> Post {
         Ok(_) => {}
         Err(error) => run.engine.ledger_trouble(Some(&post.bot), &error),
     }
-    // It is planned and due: the bot's next turn goes on with it.
+    // It is planned and due: the bot's next tick continues with it.
     post
 }
 
-/// Makes one request, and notes what its answer says about later ones.
+/// Makes one request, and notes the limits in its answer.
 async fn once(run: &BotRun<'_>, post: &Post, ready: &LiveSession) -> Outcome {
     let BotRun { engine, bound, .. } = *run;
     if post.attempts == 1 {
@@ -368,7 +369,7 @@ async fn once(run: &BotRun<'_>, post: &Post, ready: &LiveSession) -> Outcome {
     sent.outcome
 }
 
-/// The text that was given, or the next line that the account may post.
+/// The given text, or the next line that the account may post.
 async fn choose(
     run: &BotRun<'_>,
     account: Option<&Account>,

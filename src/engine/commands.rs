@@ -2,8 +2,8 @@
 //! bot that has just been signed in.
 //!
 //! Another process writes the command into the ledger and the process that owns the ledger executes it here. With no
-//! daemon running, the command line owns the ledger itself. A skip is recorded ahead of its slot as given up; undoing it
-//! frees the slot, as long as its time has not come.
+//! daemon running, the command line owns the ledger itself. A skip is recorded ahead of its slot as given up; undoing
+//! it frees the slot, as long as its time has not come.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::Instrument;

@@ -1,4 +1,4 @@
-//! Which slot of a bot is due, by its schedule, delay and policy. Pure; posting for it is `attempt`'s work.
+//! Which slot of a bot is due, by its schedule, delay and policy. Pure: `attempt` posts.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -39,8 +39,8 @@ pub(super) enum Due {
     Never,
 }
 
-/// What is due at `now`, when slots up to `last_slot` have been dealt with. A bot that makes up for no missed slot
-/// fires one that is no later than `on_time`.
+/// What is due at `now`, if slots up to `last_slot` have been handled. A bot that does not make up for missed slots
+/// still fires one that is no later than `on_time`.
 pub(super) fn due_within(bot: &Bot, last_slot: DateTime<Utc>, now: DateTime<Utc>, on_time: TimeDelta) -> Due {
     let Some(slot) = newest_due(bot, last_slot, now) else {
         return next(bot, last_slot).map_or(Due::Never, Due::NotBefore);
@@ -61,7 +61,7 @@ pub(super) fn next(bot: &Bot, last_slot: DateTime<Utc>) -> Option<DateTime<Utc>>
     bot.schedule.next_after(last_slot).map(|slot| with_delay(bot, slot))
 }
 
-/// The instant after which a post that was due at `due_at` is not tried any more.
+/// The instant after which a post that was due at `due_at` is not attempted any more.
 pub(super) fn deadline(bot: &Bot, due_at: DateTime<Utc>) -> DateTime<Utc> {
     due_at.checked_add_signed(delta(bot.max_late)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }

@@ -23,9 +23,9 @@ use crate::store::{BotRecord, Spent, Store, StoreError};
 
 /// The shortest pause before another attempt.
 const SHORTEST: TimeDelta = TimeDelta::seconds(5);
-/// The longest: a network that was down for hours is noticed to be back within a quarter of an hour.
+/// The longest pause: flockd notices within a quarter of an hour that a network is back after hours of downtime.
 const LONGEST: TimeDelta = TimeDelta::minutes(15);
-/// What `max_per_hour` is about.
+/// The period of `max_per_hour`.
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What the apps of a flock share among their bots.
@@ -34,7 +34,7 @@ pub(super) struct SendLimits {
     groups: Mutex<HashMap<String, GroupState>>,
 }
 
-/// What the bots of an app share; those of a network without apps are one app here.
+/// What the bots of an app share. All bots of a network without apps count as those of one app.
 #[derive(Debug, Default)]
 struct GroupState {
     cooldown: Option<Cooldown>,
@@ -54,7 +54,7 @@ pub(super) struct SendHistory {
 }
 
 impl SendHistory {
-    /// Notes that the bot sends.
+    /// Records that the bot sends now.
     pub(super) fn sends(&self, uptime: Duration) {
         let mut sent = locked(&self.sent);
         let old = sent.iter().take_while(|at| uptime.saturating_sub(**at) >= HOUR).count();
@@ -73,14 +73,14 @@ impl SendHistory {
 }
 
 impl SendLimits {
-    /// How long a bot waits for its turn to send. Asking takes a turn that has come.
+    /// How long a bot must wait for its turn to send. If its turn has come, calling this takes it.
     pub(super) fn turn(&self, bot: &Bot, uptime: Duration) -> Option<Duration> {
         let pace = bot.app.as_ref().map(|app| app.pace).filter(|pace| !pace.is_zero())?;
         let mut groups = locked(&self.groups);
         groups.entry(bot.limit_group().to_owned()).or_default().pacer.turn(&bot.name, uptime, pace)
     }
 
-    /// Whether a bot waits for a turn that it was given.
+    /// Whether a bot has a turn and waits for it.
     pub(super) fn expects(&self, bot: &Bot) -> bool {
         locked(&self.groups).get(bot.limit_group()).is_some_and(|group| group.pacer.expects(&bot.name))
     }
@@ -93,7 +93,7 @@ impl SendLimits {
         Some(budget_lock.lock_owned().await)
     }
 
-    /// Notes the cooldowns of an answer. Returns the app's, if it is new.
+    /// Records the cooldowns in an answer. Returns the app's, if it is new.
     pub(super) fn note_cooldowns(
         &self,
         bound: &BoundBot,
@@ -114,7 +114,7 @@ impl SendLimits {
         news
     }
 
-    /// Why nothing should be sent for this bot now, and until when.
+    /// Why this bot should send nothing now, and until when.
     pub(super) fn cooldown(&self, bound: &BoundBot, now: DateTime<Utc>) -> Option<Rejection> {
         let of_app =
             locked(&self.groups).get(bound.bot.limit_group()).and_then(|group| group.cooldown.clone());
@@ -123,7 +123,7 @@ impl SendLimits {
         cooldowns.max_by_key(|cooldown| cooldown.until).map(|cooldown| until(cooldown.why, cooldown.until))
     }
 
-    /// Lets all bots of the app send again, because the reason for the cooldown may be gone.
+    /// Ends the cooldowns of the bot and its app, because their reason may be gone.
     pub(super) fn clear_cooldown(&self, bound: &BoundBot) {
         *locked(&bound.memory.sends.cooldown) = None;
         if let Some(group) = locked(&self.groups).get_mut(bound.bot.limit_group()) {
@@ -144,7 +144,7 @@ fn longer(cooldown: &mut Option<Cooldown>, new: Cooldown, now: DateTime<Utc>) ->
     cooldown.clone().filter(|_| is_new)
 }
 
-/// Why nothing may be sent until then.
+/// Why nothing may be sent until this instant.
 pub(super) fn until(why: Why, until: DateTime<Utc>) -> Rejection {
     Rejection { retry_at: Some(until), ..Rejection::unanswered(why) }
 }
@@ -187,7 +187,7 @@ pub(super) fn backoff(since: DateTime<Utc>, now: DateTime<Utc>, dice: &mut impl 
     now + pause - TimeDelta::milliseconds(dice.random_range(0..=less))
 }
 
-/// Why the budget of the bot's app has no room for a post at this price, and when it has again.
+/// Why the budget of the bot's app does not allow a post at this price, and when it will again.
 pub(super) async fn over_budget(
     store: &dyn Store,
     bot: &Bot,

@@ -2,9 +2,9 @@
 //! seconds, so that a clock that was set or a machine that slept is noticed.
 //!
 //! `run` is the loop and keeps only when to look at which bot. `tick` reads from the ledger what there is to do for one bot,
-//! `attempt` posts, `outcome` decides what an answer means, `limits` and `pacer` say how often. `settle` clears up unknown
-//! posts, `reconcile` reads an account after its ledger was restored. `commands` executes what people ask for. Networks and
-//! stores are known by their traits only.
+//! `attempt` posts, `outcome` decides what an answer means, `limits` and `pacer` say how often. `settle` resolves
+//! unknown posts, `reconcile` reads an account after its ledger was restored. `commands` executes what people ask for.
+//! Networks and stores are known only by their traits.
 
 mod attempt;
 mod commands;
@@ -41,7 +41,7 @@ use limits::{SendHistory, SendLimits};
 use run::Handover;
 use tokens::TokenManager;
 
-/// What the engine works with. Everything it needs from the world is handed in.
+/// The engine's state. Everything that it needs from outside is passed in.
 pub struct Engine {
     store: Arc<dyn Store>,
     tokens: TokenManager,
@@ -54,15 +54,15 @@ pub struct Engine {
     /// Bots of the flock that have no client here: a command acts for one bot alone.
     others: RwLock<HashMap<BotName, Arc<Bot>>>,
     handover: Handover,
-    /// When the loop last went round, in milliseconds of uptime.
+    /// When the loop last ran, in milliseconds of uptime.
     turned_at: AtomicU64,
-    /// When the first bot is looked at next, in milliseconds since 1970.
+    /// The earliest wake-up of a bot, in milliseconds since 1970.
     due: AtomicI64,
-    /// How many runs of bots the loop has not yet seen end.
+    /// The number of bots' runs that the loop has not yet seen end.
     busy: AtomicUsize,
     /// The longest sleep of the loop.
     max_sleep: Duration,
-    /// Called each time that the loop goes round.
+    /// Called each time the loop runs.
     on_beat: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -74,14 +74,14 @@ pub struct BoundBot {
     pub network: Arc<dyn Network>,
     /// The tokens that `flock.toml` gives it, which win over those in the vault.
     pub given: Option<Tokens>,
-    /// A digest of all that the client is made of, where it is worth keeping over a reload: of two that are made of the same
-    /// the older one knows more.
+    /// A digest of everything that the client is made of, if the client is worth keeping across a reload: of two with
+    /// the same digest, the older one knows more.
     made_of: Option<[u8; 32]>,
     memory: Arc<Memory>,
 }
 
 /// What the engine remembers of a bot for as long as it runs, across changes of the bot's configuration. A post in flight
-/// during a reload records here what the next one has to know.
+/// during a reload records here what the next one must know.
 #[derive(Debug, Default)]
 struct Memory {
     told_exhausted: AtomicBool,
@@ -90,12 +90,12 @@ struct Memory {
     sends: SendHistory,
 }
 
-/// One run for one bot: everything that it takes to do something for it.
+/// One run for one bot, with everything that it needs.
 #[derive(Clone, Copy)]
 struct BotRun<'a> {
     engine: &'a Engine,
     bound: &'a BoundBot,
-    /// What the ledger said of the bot when this began.
+    /// What the ledger said about the bot when the run began.
     record: &'a BotRecord,
 }
 
@@ -160,8 +160,8 @@ impl Engine {
         }
     }
 
-    /// Has the loop go round at least this often and call `on_beat` each time. The loop itself makes the call, so a loop that
-    /// is stuck does not report that it is alive.
+    /// Makes the loop run at least this often and call `on_beat` each time. The loop itself makes the call, so a loop
+    /// that is stuck does not report that it is alive.
     #[must_use]
     pub fn beating(mut self, at_least_every: Duration, on_beat: impl Fn() + Send + Sync + 'static) -> Self {
         self.max_sleep = run::MAX_SLEEP.min(at_least_every);
@@ -169,42 +169,42 @@ impl Engine {
         self
     }
 
-    /// Takes poems as they are, even if they may be in the middle of being written.
+    /// Reads poems as they are, even if they may be in the middle of being written.
     #[must_use]
     pub fn impatient(mut self) -> Self {
         self.poem_cache = Arc::new(PoemCache::impatient(self.clock.clone()));
         self
     }
 
-    /// The poems as the engine has them.
+    /// The engine's cache of poems.
     pub fn poem_cache(&self) -> Arc<PoemCache> {
         self.poem_cache.clone()
     }
 
-    /// How long ago the loop last went round; it does so every thirty seconds at least.
+    /// How long ago the loop last ran; it runs at least every thirty seconds.
     pub fn idle_for(&self) -> Duration {
         let last = Duration::from_millis(self.turned_at.load(Ordering::Relaxed));
         self.clock.uptime().saturating_sub(last)
     }
 
-    /// How many bots something is being done for: a slot, a command, or a look for a post. When it is 0 and the loop
+    /// The number of bots that are at work: on a slot, a command, or a probe for a post. When it is 0 and the loop
     /// sleeps, nothing happens before [`Engine::next_due`] unless a command arrives.
     pub fn busy(&self) -> usize {
         self.busy.load(Ordering::Relaxed)
     }
 
-    /// When there is something to do next: a slot, with its delay, or another attempt; `None` if nothing ever.
+    /// When something is due next: a slot, with its delay, or another attempt; `None` if nothing ever is.
     pub fn next_due(&self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_millis(self.due.load(Ordering::Relaxed))
     }
 
-    /// Notes when there is something to do next.
+    /// Records when something is due next.
     fn note_due(&self, at: Option<DateTime<Utc>>) {
-        // No such instant is a time that can be shown.
+        // No due time is out of range.
         self.due.store(at.map_or(i64::MAX, |at| at.timestamp_millis()), Ordering::Relaxed);
     }
 
-    /// Notes that the loop goes round.
+    /// Records that the loop runs.
     fn beat(&self) {
         self.turned_at.store(millis(self.clock.uptime()), Ordering::Relaxed);
         (self.on_beat)();
@@ -250,7 +250,7 @@ impl Engine {
         PostId::new(self.clock.now(), self.rng().random())
     }
 
-    /// Why a bot may not send, whatever is due.
+    /// Why a bot may not send, regardless of what is due.
     fn hourly_cap(&self, bound: &BoundBot, record: &BotRecord) -> Option<Why> {
         limits::hourly_cap(bound, record, self.clock.uptime())
     }
@@ -271,7 +271,7 @@ impl Engine {
         limits::over_budget(&*self.store, &bound.bot, price, now).await
     }
 
-    /// Notes what an answer says about later requests.
+    /// Records the cooldowns in an answer.
     fn note_cooldowns(&self, bound: &BoundBot, cooldowns: Vec<Cooldown>) {
         if let Some(cooldown) = self.limits.note_cooldowns(bound, cooldowns, self.clock.now()) {
             let app = bound.bot.limit_group().to_owned();
@@ -279,7 +279,7 @@ impl Engine {
         }
     }
 
-    /// Calls a network, and tells how long that took, and how much room it left as `room` reads from what came back.
+    /// Calls a network, and emits how long the call took and how much room is left, which `room` reads from the result.
     async fn timed<T>(
         &self,
         bound: &BoundBot,
@@ -302,12 +302,12 @@ impl Engine {
         record.ok_or_else(|| StoreError::NotFound(format!("bot {name}")))
     }
 
-    /// Moves a post, and tells of it.
+    /// Moves a post, and emits its new state.
     async fn advance(&self, post: &Post, step: &Move) -> Result<Post, StoreError> {
         self.store.advance(post.id, step, self.clock.now()).await.map(|post| self.announced(post))
     }
 
-    /// Tells where a post has arrived.
+    /// Emits the new state of a post.
     fn announced(&self, post: Post) -> Post {
         if let Some(event) = Event::of(post.clone()) {
             self.events.emit(&event);
@@ -321,7 +321,7 @@ impl Engine {
         }
     }
 
-    /// Tells once that a poem is exhausted, and again only after there was a line in between.
+    /// Emits once that a poem is exhausted, and again only after a line was left in between.
     fn emit_exhausted(&self, bound: &BoundBot, exhausted: bool) {
         let before = bound.memory.told_exhausted.swap(exhausted, Ordering::Relaxed);
         if exhausted && !before {
@@ -330,7 +330,7 @@ impl Engine {
         }
     }
 
-    /// Tells once that a bot is silent because its last slot is ahead of the clock, and again after it was not.
+    /// Emits once that a bot is silent because its last slot is ahead of the clock, and again after that was not so.
     fn emit_ahead(&self, bound: &BoundBot, last_slot: DateTime<Utc>, is_ahead: bool) {
         let before = bound.memory.told_ahead.swap(is_ahead, Ordering::Relaxed);
         if is_ahead && !before {
@@ -340,7 +340,7 @@ impl Engine {
         }
     }
 
-    /// Tells once that a round begins, however often its first post is released.
+    /// Emits once that a round begins, however often its first post is released.
     fn emit_round(&self, bound: &BoundBot, round: u32) {
         if bound.memory.told_round.fetch_max(round, Ordering::Relaxed) < round {
             self.events.emit(&Event::RoundBegun { bot: bound.bot.name.clone(), round });
@@ -356,7 +356,7 @@ fn millis(uptime: Duration) -> u64 {
     u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A bot as the ledger is told of it. The delay does not belong to the schedule: changing it begins nothing anew.
+/// A bot's entry for the ledger. The delay is not part of the schedule: changing it restarts nothing.
 fn entry(bot: &Bot) -> BotEntry {
     let schedule = format!("{} {}", bot.schedule.text(), bot.schedule.zone());
     BotEntry { name: bot.name.clone(), was: bot.was.clone(), schedule }

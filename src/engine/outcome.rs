@@ -1,4 +1,4 @@
-//! What an outcome means for a post, and getting that into the ledger, however long it takes.
+//! What an outcome means for a post, and how it is recorded in the ledger, however long that takes.
 
 use chrono::{DateTime, Utc};
 
@@ -11,15 +11,15 @@ use crate::store::{Filter, StoreError};
 const DUPLICATES: u32 = 3;
 /// After this many refused texts without a post in between, a further refusal is not blamed on the text.
 const REFUSALS: usize = 2;
-/// How often a text may be turned down in unknown words before it counts as refused.
+/// How often a text may be rejected for an unknown reason before it counts as refused.
 const UNCLEAR: u32 = 3;
 /// How many posts back to look for refusals; released slots in between don't count.
 const LOOKED_BACK: u32 = 50;
-/// The pause between attempts to write down a result that the ledger does not take.
+/// The pause between attempts to record a result that the ledger does not accept.
 const PAUSE: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Records what came of an attempt, and returns the post as it then is. While the ledger does not take it
-/// this goes on trying: the result is known only here.
+/// Records the outcome of an attempt, and returns the post as it then is. Retries as long as the ledger does not accept
+/// it, because the result is known only here.
 pub(super) async fn record(run: &BotRun<'_>, post: Post, outcome: Outcome) -> Post {
     loop {
         let step = judge(run, &post, &outcome).await;
@@ -29,7 +29,7 @@ pub(super) async fn record(run: &BotRun<'_>, post: Post, outcome: Outcome) -> Po
     }
 }
 
-/// Records that an attempt was provably not accepted and that another follows at once, in the same way.
+/// Records that an attempt was provably not accepted and that another follows at once, with the same retries.
 pub(super) async fn put_back(run: &BotRun<'_>, post: Post, rejection: &Rejection) -> Post {
     let (why, answered) = (rejection.why.clone(), rejection.answered);
     let step = Move::Return { why, retry_at: run.engine.clock.now(), answered };
@@ -40,7 +40,7 @@ pub(super) async fn put_back(run: &BotRun<'_>, post: Post, rejection: &Rejection
     }
 }
 
-/// Tries to write a step down; `None`, after a pause, if that is to be tried again.
+/// Tries to record a step; returns `None`, after a pause, if that should be retried.
 async fn written(run: &BotRun<'_>, post: &Post, step: Result<Move, StoreError>) -> Option<Post> {
     let engine = run.engine;
     let moved = match step {
@@ -53,7 +53,7 @@ async fn written(run: &BotRun<'_>, post: &Post, step: Result<Move, StoreError>) 
     };
     engine.ledger_trouble(Some(&run.bound.bot.name), &error);
     if matches!(error, StoreError::IllegalMove { .. } | StoreError::NotFound(_)) {
-        // The ledger has gone on without us: the bot's next turn sees what it has.
+        // Another process has changed the post meanwhile: the bot's next tick reads what it is now.
         return Some(post.clone());
     }
     engine.clock.sleep(PAUSE).await;
@@ -73,12 +73,13 @@ async fn judge(run: &BotRun<'_>, post: &Post, outcome: &Outcome) -> Result<Move,
     })
 }
 
-/// A text that is turned down in unknown words is tried a few times, and is then refused, with the network's words: the
-/// next line is the probe. If that is turned down as well, it is hardly the text, and the bot is suspended before it
-/// has burnt its poem.
+/// A text that is rejected for an unknown reason is retried a few times and is then refused, with the network's words:
+/// the next line is the probe. If that is rejected as well, the text is hardly to blame, and the bot is suspended
+/// before it has used up its poem.
 async fn unclear(run: &BotRun<'_>, post: &Post, rejection: &Rejection) -> Result<Move, StoreError> {
     let tries = post.errors + 1;
-    // Where others of the app have posted it is this bot's account or its texts, and one more line may show which.
+    // If other bots of the app have posted, the cause is this bot's account or its texts, and one more line may show
+    // which.
     let probes = if accepted_since(run, post).await? { REFUSALS } else { 1 };
     if tries < UNCLEAR || refused_before(run.engine, post).await? >= probes {
         return Ok(set_back(run, post, rejection));
@@ -87,7 +88,7 @@ async fn unclear(run: &BotRun<'_>, post: &Post, rejection: &Rejection) -> Result
     Ok(Move::Refuse(Why::new(Cause::Text, reason)))
 }
 
-/// Whether a bot of the same app, or of the same network where it has no apps, has posted since a post was planned.
+/// Whether a bot of the same app, or of the same network if that has no apps, has posted since a post was planned.
 async fn accepted_since(run: &BotRun<'_>, post: &Post) -> Result<bool, StoreError> {
     let mates = run.engine.all_bots();
     let mates: Vec<_> =
@@ -104,7 +105,7 @@ async fn accepted_since(run: &BotRun<'_>, post: &Post) -> Result<bool, StoreErro
     Ok(posted.iter().any(|other| is_since(other) && of_mate(other)))
 }
 
-/// How many texts of the bot were refused since it posted last.
+/// How many texts of the bot were refused since its last post.
 async fn refused_before(engine: &Engine, post: &Post) -> Result<usize, StoreError> {
     let before = Filter { bot: Some(post.bot.clone()), limit: Some(LOOKED_BACK), ..Filter::default() };
     let before = engine.store.posts(&before).await?;
@@ -113,8 +114,8 @@ async fn refused_before(engine: &Engine, post: &Post) -> Result<usize, StoreErro
     Ok(since_posted.filter(is_refused).count())
 }
 
-/// A network that refuses one text after the other means something else than the texts: then the bot is
-/// suspended loudly, before it has burnt its poem line by line.
+/// If a network refuses one text after the other, the reason is not the texts: the bot is then
+/// suspended, and says so, before it has used up its poem line by line.
 async fn refused(run: &BotRun<'_>, post: &Post, reason: &str) -> Result<Move, StoreError> {
     if refused_before(run.engine, post).await? < REFUSALS {
         return Ok(Move::Refuse(Why::new(Cause::Text, reason)));

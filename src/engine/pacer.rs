@@ -1,5 +1,5 @@
 //! The pacer of an app: when each of its bots may send, so that those that are due at the same instant don't all send at
-//! once. By uptime, which can't be set. The cooldown of a whole app is in `limits`.
+//! once. Times are uptime, which can't be set. The cooldown of a whole app is in `limits`.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -17,23 +17,23 @@ const SLACK: u32 = 8;
 /// Spaces the posts of an app's bots, so that bots that are due at the same instant don't all send at once.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
-    /// When the next one may, by uptime.
+    /// The earliest time for the next post, by uptime.
     free_at: Duration,
-    /// The turn that was taken last.
+    /// The last turn that was taken.
     last: Option<Duration>,
-    /// The time that each waiting bot was given.
+    /// The turn of each waiting bot.
     turns: HashMap<BotName, Duration>,
-    /// The same times: no two bots have the same one.
+    /// The same turns, to find free ones: no two bots have the same.
     given: HashSet<Duration>,
     /// Earliest start for the next bot that missed its turn.
     late_at: Duration,
 }
 
 impl Pacer {
-    /// How long a bot waits for its turn; a turn that has come is taken by asking.
+    /// How long a bot must wait for its turn. If the turn has come, calling this takes it.
     pub(super) fn turn(&mut self, bot: &BotName, uptime: Duration, pace: Duration) -> Option<Duration> {
         let earliest = self.last.map_or(uptime, |last| uptime.max(last + pace));
-        // Turns that have all passed because no bot was awake must not all be taken at once.
+        // Turns that passed while no bot was awake must not all be taken at once.
         let at = match self.turns.get(bot).copied() {
             Some(at) if at > uptime || earliest == uptime => at,
             Some(_) => self.late(earliest, pace),
@@ -45,8 +45,8 @@ impl Pacer {
             self.given.insert(at);
             return Some(at - uptime);
         }
-        // No task wakes to the millisecond. Only that much is made up for: making up for a whole turn would have two bots
-        // send at once.
+        // No task wakes up to the millisecond. Only that much delay is made up for: making up for a whole turn would
+        // have two bots send at once.
         let begun = self.last.map_or(at, |last| at.max(last + pace));
         self.last = Some(if uptime - begun <= pace / SLACK { begun } else { uptime });
         self.turns.retain(|_, turn| *turn + FORGOTTEN > uptime);
@@ -54,15 +54,15 @@ impl Pacer {
         None
     }
 
-    /// A turn behind those of all others.
+    /// A turn after all others.
     fn last_of_all(&mut self, earliest: Duration, pace: Duration) -> Duration {
         let at = self.free(self.free_at.max(earliest), pace);
         self.free_at = at + pace;
         at
     }
 
-    /// The earliest turn for a bot that another was faster than. It may fall among those of bots that wait for their
-    /// first: who is awake first sends, and the other is late in turn.
+    /// The earliest turn for a bot that was too late for its own. It may coincide with that of a bot still waiting:
+    /// whichever wakes first sends, and the other is late in turn.
     fn late(&mut self, earliest: Duration, pace: Duration) -> Duration {
         let step = (pace / CALLED).max(Duration::from_nanos(1));
         let at = self.free(self.late_at.max(earliest), step);
@@ -84,7 +84,7 @@ impl Pacer {
         }
     }
 
-    /// Whether a bot waits for a turn that it was given.
+    /// Whether a bot has a turn and waits for it.
     pub(super) fn expects(&self, bot: &BotName) -> bool {
         self.turns.contains_key(bot)
     }
@@ -111,7 +111,7 @@ mod tests {
 
     const PACE: Duration = Duration::from_millis(200);
 
-    /// When each of so many bots sends that are all due at once and wake late by what `lateness` says, and how often
+    /// When each bot sends if all are due at once and each wakes late by what `lateness` returns, and how often
     /// they asked in all.
     fn sent(number: usize, mut lateness: impl FnMut() -> Duration) -> (Vec<Duration>, usize) {
         let (mut queue, mut sent, mut asked) = (Pacer::default(), Vec::new(), 0);
@@ -160,7 +160,7 @@ mod tests {
         }
     }
 
-    /// The machine slept: all turns have passed when everybody wakes.
+    /// The machine slept: all turns have passed when the bots wake.
     #[test]
     fn many_that_are_late_at_once_ask_no_more_than_a_few_times_each() {
         let mut first = 0;

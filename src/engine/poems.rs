@@ -1,4 +1,4 @@
-//! Poems as the engine reads them: from the cache, emitting what has changed. Which line is posted is not decided here.
+//! The engine's poems: read from the cache, with an event for each change. Which line is posted is decided elsewhere.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use crate::flock::post::{Cause, Why};
 use crate::net;
 use crate::sources::{Reading, SourceError};
 
-/// How long a person waits at most for a poem to come to rest: longer than a pause in the middle of a line.
+/// How long a command waits for a poem that is being written: longer than a pause in the middle of a line.
 const LONGEST_WAIT: Duration = Duration::from_secs(12);
-/// How often it is looked meanwhile whether the poem is still being written.
+/// How often the poem is read again meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The result of reading the poems of a flock.
 #[derive(Debug, Default)]
 pub struct PoemReport {
-    /// What is wrong with those that can't be read now, each with the first bot that reads it.
+    /// The poems that can't be read now, each with the first bot that reads it.
     pub broken: Vec<(Arc<Bot>, SourceError)>,
-    /// When to look again, if a poem is being written.
+    /// When to read again, if a poem is being written.
     pub look_again: Option<Duration>,
 }
 
@@ -41,8 +41,8 @@ impl Engine {
         reading
     }
 
-    /// The same for a person, who may just have edited the poem and wants it as it is now. A file that is being written is
-    /// waited for, but not for ever.
+    /// The same for a person, who may just have edited the poem and wants it as it is now. Waits for a file that is
+    /// being written, but not forever.
     pub(super) async fn poem_by_hand(&self, bot: &Bot, account: Option<&Account>) -> Reading {
         let end = self.clock.uptime() + LONGEST_WAIT;
         loop {
@@ -55,13 +55,14 @@ impl Engine {
         }
     }
 
-    /// All of a bot's poem, to find lines in it that were posted: none must be missed because the file is being written.
+    /// All of a bot's poem, to find the lines in it that were posted: none must be missed because the file is being
+    /// written.
     pub(super) async fn whole_poem(&self, bot: &Bot, account: Option<&Account>) -> Result<Arc<Poem>, Why> {
         let reading = self.poem_by_hand(bot, account).await;
         reading.poem.clone().ok_or_else(|| no_poem(bot, &reading))
     }
 
-    /// Looks at the poems of these bots, and tells what has changed in them.
+    /// Reads the poems of these bots, and emits what has changed in them.
     pub async fn read_poems(&self, bots: &[Arc<Bot>]) -> PoemReport {
         let (mut seen, mut poems) = (HashSet::new(), PoemReport::default());
         for bot in bots {
@@ -75,7 +76,7 @@ impl Engine {
         poems
     }
 
-    /// Drops the poems from the cache that none of these bots reads.
+    /// Drops the poems that none of these bots reads from the cache.
     pub fn forget_other_poems(&self, bots: &[Arc<Bot>]) {
         self.poem_cache.keep_only(&bots.iter().map(|bot| (&*bot.poem, bot.split)).collect());
     }

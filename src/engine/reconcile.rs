@@ -19,14 +19,14 @@ use crate::flock::{AtEnd, Bot, OnUnknown};
 use crate::net::{self, Rejection, RemotePost, TextMatch, Timeline};
 use crate::store::{BotRecord, Find, StoreError};
 
-/// The pause before an account that can't be read now is asked again.
+/// The pause before reading an account again that can't be read now.
 const AGAIN: TimeDelta = TimeDelta::minutes(5);
 
 /// How far ahead the clock that dated a backup may have been: an hour of daylight saving, or a time zone.
 const AHEAD: TimeDelta = TimeDelta::days(1);
 
-/// From when on to read the account, given the time at which the backup claims to have been made. The clock that said so may
-/// have been ahead, so reading starts at the last post that the backup knows, within reason.
+/// Since when to read the account, given the time at which the backup claims to have been made. That clock may
+/// have been ahead, so reading starts at the last post in the backup, within reason.
 pub(super) fn since(record: &BotRecord, copied: DateTime<Utc>, now: DateTime<Utc>) -> DateTime<Utc> {
     let known = record.last_posted.as_ref().and_then(|post| post.sent_at).filter(|at| *at <= now);
     match known {
@@ -66,7 +66,7 @@ pub(super) async fn reconcile(run: &BotRun<'_>, since: DateTime<Utc>) -> Result<
         let assumed = doubtful.into_iter().map(|(_, find)| find);
         return done(run, &found.into_iter().chain(assumed).collect::<Vec<_>>()).await;
     }
-    // What is known is kept, whatever comes of the rest.
+    // What was found is kept, whatever happens to the rest.
     engine.store.note(&bound.bot.name, &found).await?;
     pause(run, &like_a_line(seen)).await
 }
@@ -80,17 +80,17 @@ fn like_a_line(seen: &RemotePost) -> String {
 const ALIKE: &str = "lines of the poem differ in nothing but their links or whom they mention, which the network shows \
                      in its own way";
 
-/// What an account's history contained.
+/// What was found in an account's history.
 pub(super) struct AccountHistory {
-    /// How many posts the network showed that the ledger did not have.
+    /// The number of posts on the network that the ledger did not have.
     pub(super) seen: usize,
-    /// How many of them are lines of the poem, which are used now.
+    /// The number of them that are lines of the poem, which are used now.
     pub(super) found: usize,
-    /// Why there may be more, if that is so.
+    /// Why there may be more, if so.
     pub(super) missing: Option<String>,
 }
 
-/// Writes down which lines of the poem the account has posted, as far back as the network shows it. Otherwise says why not.
+/// Records which lines of the poem the account has posted, as far back as the network shows. Otherwise returns why not.
 pub(super) async fn history(run: &BotRun<'_>) -> Result<Result<AccountHistory, String>, StoreError> {
     let BotRun { engine, bound, record } = *run;
     let (seen, missing) = match tokens::timeline_since(run, DateTime::UNIX_EPOCH).await {
@@ -122,7 +122,7 @@ async fn done(run: &BotRun<'_>, found: &[Find]) -> Result<Wake, StoreError> {
     Ok(Some(engine.clock.now()))
 }
 
-/// Only a person can know what was posted in the meantime.
+/// Only a person can know what was posted meanwhile.
 async fn pause(run: &BotRun<'_>, why: &str) -> Result<Wake, StoreError> {
     let BotRun { engine, bound, record } = *run;
     let bot = &bound.bot.name;
@@ -147,18 +147,18 @@ async fn later(run: &BotRun<'_>, rejection: Rejection) -> Result<Wake, StoreErro
     Ok(Some(rejection.retry_at.unwrap_or(now).max(now + AGAIN)))
 }
 
-/// Those that no row of the ledger is about.
+/// The posts that no row of the ledger has.
 async fn unknown_here(run: &BotRun<'_>, seen: Vec<RemotePost>) -> Result<Vec<RemotePost>, StoreError> {
     let ids: Vec<String> = seen.iter().map(|seen| seen.remote_id.clone()).collect();
     let known = run.engine.store.known_ids(run.bound.bot.network, &ids).await?;
     Ok(seen.into_iter().filter(|seen| !known.contains(&seen.remote_id)).collect())
 }
 
-/// What posts are lines of a poem.
+/// Which posts are lines of a poem.
 struct KnownLines {
-    /// Those that are, oldest first.
+    /// Posts that are lines, oldest first.
     found: Vec<Find>,
-    /// Those that may be, as the network has changed them, with the line that they may be.
+    /// Posts that may be lines, changed by the network, each with that line.
     doubtful: Vec<(RemotePost, Find)>,
 }
 
@@ -185,7 +185,7 @@ async fn lines_of(
         let mut alike = like(&|ours| bound.network.same_text(ours, &seen.text));
         if alike.is_empty() {
             alike = like(&|ours| net::text_match(ours, &seen.text) == TextMatch::Same);
-            // Long poems and long histories take their time.
+            // Comparing long poems with long histories takes a while.
             tokio::task::yield_now().await;
         }
         let Some(line) = alike.first() else {
@@ -199,7 +199,7 @@ async fn lines_of(
         used.insert(line.id);
         found.push(find(engine, bot, seen, (round, line)));
     }
-    // A line that another post is for sure needs no doubt.
+    // A line that certainly is another post is in no doubt.
     doubtful.retain(|(_, find): &(RemotePost, Find)| !used.contains(&find.line.1));
     Ok(Some(KnownLines { found, doubtful }))
 }

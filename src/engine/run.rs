@@ -1,7 +1,7 @@
-//! The loop: a heap of wake-ups, posts in flight, commands, shutdown, and how a reload hands over another flock.
+//! The loop: a heap of wake-ups, posts in flight, commands, shutdown, and the handover of a new flock at a reload.
 //!
-//! A reload takes effect between two rounds. Each bot keeps its run, its memory and its next wake-up, under its old name if
-//! it was renamed; a bot that has left stays until its run has ended, so no bot ever has two.
+//! A reload takes effect between two rounds. Each bot keeps its run, its memory and its next wake-up, under its old
+//! name if it was renamed; a bot that has left stays until its run has ended, so no bot ever has two.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
@@ -39,8 +39,8 @@ const AFTER_TROUBLE: TimeDelta = TimeDelta::seconds(30);
 const SET_BACK: TimeDelta = TimeDelta::seconds(5);
 
 impl Engine {
-    /// Runs the flock until `shutdown` resolves: then no new slot is taken, and what is in flight is finished
-    /// and recorded, for thirty seconds at most. [`Engine::take_over`] must have been called.
+    /// Runs the flock until `shutdown` resolves. Then no new slot starts, and what is in flight is finished
+    /// and recorded, for at most thirty seconds. [`Engine::take_over`] must have been called.
     pub async fn run(self: Arc<Self>, shutdown: impl Future<Output = ()>) {
         let mut work = Scheduler::new(self);
         work.run(shutdown).await;
@@ -48,7 +48,7 @@ impl Engine {
     }
 }
 
-/// What the loop keeps.
+/// The state of the loop.
 pub(super) struct Scheduler {
     pub(super) engine: Arc<Engine>,
     pub(super) bots: HashMap<BotName, ScheduledBot>,
@@ -57,7 +57,7 @@ pub(super) struct Scheduler {
     gates: HashMap<String, Arc<Semaphore>>,
     pub(super) seen: HashSet<PostId>,
     seen_at: DateTime<Utc>,
-    /// The flock that is to take the place of this one, and the bots that must be at rest for that: they get another name.
+    /// The flock that will replace this one, and the bots that must not be at work when it does, as they are renamed.
     pub(super) change: Option<Change>,
     pub(super) renamed: HashSet<BotName>,
     now: DateTime<Utc>,
@@ -75,8 +75,8 @@ pub(super) struct ScheduledBot {
     pub(super) commands: VecDeque<Command>,
 }
 
-/// A bot's run that has ended: the bot, the command it was for if any, and the result: the next wake-up, an error of the
-/// ledger, or a panic.
+/// A bot's run that has ended: the bot, the command it was for if any, and the result: the next wake-up, an error of
+/// the ledger, or a panic.
 type EndedRun = (BotName, Option<PostId>, std::thread::Result<Result<Wake, StoreError>>);
 
 impl ScheduledBot {
@@ -150,7 +150,7 @@ impl Scheduler {
         next.map_or(nap, |at| until(at).min(nap))
     }
 
-    /// Has a bot looked at later; an earlier arrangement no longer counts.
+    /// Schedules a bot's next wake-up, in place of any earlier one.
     fn wake(&mut self, bot: BotName, wake: Wake) {
         let Some(scheduled) = self.bots.get_mut(&bot) else { return };
         scheduled.wake = wake;
@@ -159,7 +159,7 @@ impl Scheduler {
         }
     }
 
-    /// Has all of these bots looked at.
+    /// Schedules a wake-up for all of these bots.
     pub(super) fn wake_all(&mut self, which: impl Fn(&ScheduledBot) -> bool, at: DateTime<Utc>) {
         let bots = self.bots.iter().filter(|(_, scheduled)| which(scheduled)).map(|(bot, _)| bot.clone());
         for bot in bots.collect::<Vec<_>>() {
@@ -187,14 +187,14 @@ impl Scheduler {
         }
     }
 
-    /// Says that the clock went back, and looks at every bot anew: what was arranged by the old time may be
+    /// Reports that the clock went back, and wakes every bot: what was scheduled by the old time may be
     /// far off by the new one.
     fn went_back(&mut self, now: DateTime<Utc>) {
         self.engine.events.emit(&Event::ClockWentBack { seconds: (self.now - now).num_seconds() });
         self.wake_all(|scheduled| scheduled.wake.is_some(), now);
     }
 
-    /// Starts a bot's next piece of work: a command before the schedule, for a person waits.
+    /// Starts a bot's next piece of work. A command goes before the schedule, as a person waits for it.
     fn start(&mut self, bot: BotName) {
         let Some(scheduled) = self.bots.get_mut(&bot) else { return };
         (scheduled.busy, scheduled.wake) = (true, None);
@@ -204,7 +204,7 @@ impl Scheduler {
         let gate = gate.or_insert_with(|| Arc::new(Semaphore::new(IN_FLIGHT))).clone();
         let (engine, id) = (self.engine.clone(), command.as_ref().map(|command| command.id));
         let work = async move {
-            // The semaphore closes when the flock stops: what has not begun does not begin.
+            // The semaphore closes when the flock stops: work that has not begun then never begins.
             let Ok(_permit) = gate.acquire().await else { return Ok(None) };
             match command {
                 None => tick::tick(&engine, &bound).await,
@@ -412,7 +412,8 @@ impl Scheduler {
         Ok(())
     }
 
-    /// Replaces the loop's bots; those that stay keep what is arranged for them. Returns those that are new or have changed.
+    /// Replaces the loop's bots; those that stay keep what is arranged for them. Returns those that are new or have
+    /// changed.
     fn replace_bots(&mut self, members: Vec<BoundBot>) -> Vec<Arc<BoundBot>> {
         let now = Some(self.engine.clock.now());
         let (mut bots, mut news) = (HashMap::with_capacity(members.len()), Vec::new());

@@ -133,8 +133,8 @@ impl TokenManager {
         }
     }
 
-    /// Newer tokens than `current`, which have expired or were rejected. If another process has stored newer ones in the
-    /// meantime, those.
+    /// Newer tokens than `current`, which have expired or were rejected. If another process has stored newer ones in
+    /// the meantime, those.
     pub async fn renew(&self, bound: &BoundBot, current: &SessionTokens) -> Result<SessionTokens, NotReady> {
         let kept = self.leased(&bound.bot.name, Some(current), LEASE).await?;
         if kept.tokens == current.tokens {

@@ -1,8 +1,8 @@
 //! What an error means and what follows from it: the outcome of the post, how long to wait, and what to tell people.
 //!
 //! Each network has one table of [`Rule`]s, from status and code to a [`Diagnosis`]; this file applies them. Nothing
-//! blames the line unless the network clearly does: an unclear refusal suspends the bot, because using up a poem line by
-//! line would be worse than a bot that waits loudly. If the post may have been accepted, the outcome is `Unknown`.
+//! blames the line unless the network clearly does: an unclear refusal suspends the bot, because using up a poem line
+//! by line would be worse than a bot that waits loudly. If the post may have been accepted, the outcome is `Unknown`.
 
 use chrono::TimeDelta;
 
@@ -366,7 +366,8 @@ impl Api {
         self.rejection(response, diagnosis)
     }
 
-    /// Whether an answer says definitely that something may not be read: the API says so, and the reason is not temporary.
+    /// Whether an answer says definitely that something may not be read: the API says so, and the reason is not
+    /// temporary.
     pub(super) fn forbids_reading(&self, response: &ApiResponse) -> bool {
         let diagnosis = self.diagnose(response);
         response.is_definite() && diagnosis != self.inconclusive && !diagnosis.is_temporary
@@ -387,7 +388,8 @@ fn sentence(response: &ApiResponse, diagnosis: &Diagnosis) -> String {
     format!("{summary} ({}): {} [{}]", response.quoted(), diagnosis.remedy, diagnosis.code)
 }
 
-/// A wrong clock causes errors that look like a wrong signature. Mentions it, as a certainty if the answer's date shows it.
+/// A wrong clock causes errors that look like a wrong signature. Mentions it, as a certainty if the answer's date shows
+/// it.
 fn clock_hint(response: &ApiResponse) -> String {
     let Some(ahead) = rate_limit::skew(response.headers(), response.received_at()) else {
         return "; a clock that is minutes off causes this too".to_owned();

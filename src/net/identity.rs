@@ -97,8 +97,8 @@ pub fn is_expected(network: NetworkKind, expected: &str, account: &Account) -> b
     }
 }
 
-/// A short digest that identifies tokens without revealing them. `app` is the key, id or address of the app that they are
-/// for; `known_by` is what stays the same for the whole sign-in.
+/// A short digest that identifies tokens without revealing them. `app` is the key, id or address of the app that they
+/// are for; `known_by` is what stays the same for the whole sign-in.
 pub(super) fn fingerprint(app: &str, known_by: &str) -> String {
     let mut digest = Sha256::new();
     digest.update(app);

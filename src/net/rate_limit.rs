@@ -25,8 +25,8 @@ const SINCE_1970: i64 = 1_000_000_000;
 #[derive(Debug)]
 pub(super) struct RateLimits {
     pub(super) windows: &'static [Window],
-    /// How long to wait when a request was over the limit although the main window has room: the network then has a limit
-    /// that it does not announce.
+    /// How long to wait when a request was over the limit although the main window has room: the network then has a
+    /// limit that it does not announce.
     pub(super) unannounced: Option<TimeDelta>,
 }
 

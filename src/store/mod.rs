@@ -192,7 +192,7 @@ pub trait Store: Sessions + Send + Sync {
     /// Signs a bot out: deletes its tokens, if they are of version `replaces`, and its account.
     async fn sign_out(&self, bot: &BotName, replaces: u64) -> Result<(), StoreError>;
 
-    /// Leases a bot's tokens until `until`, but no longer than [`LONGEST_CLAIM`], so that no other process renews them
+    /// Leases a bot's tokens until `until`, but no longer than [`MAX_LEASE`], so that no other process renews them
     /// meanwhile. `false` if they are not of this version, or already leased.
     async fn lease_credential(
         &self,

@@ -1,4 +1,4 @@
-//! The errors of AT Protocol: how they are written, and what each of them means. The names are those of the lexicons and
+//! The errors of AT Protocol: their format, and what each of them means. The names are those of the lexicons and
 //! of the reference PDS (atproto.com/specs/xrpc).
 
 use reqwest::header::HeaderMap;
@@ -60,7 +60,7 @@ pub(super) static API: Api = Api {
 /// the writes of one account last an hour and a day.
 const WINDOW_OF_AN_ADDRESS_S: i64 = 300;
 
-/// All of them, for the manual.
+/// All diagnoses, for the manual.
 pub(in crate::net) static ALL: &[&Diagnosis] = &[
     &TEXT_REFUSED,
     &CONFLICT,
@@ -87,7 +87,7 @@ static TEXT_REFUSED: Diagnosis = Diagnosis::new(
 )
 .effect(Effect::Refused);
 
-/// Another record stands where this one should be written.
+/// Another record already has the key under which this one should be written.
 pub(super) static CONFLICT: Diagnosis = Diagnosis::new(
     "bluesky-conflict",
     Cause::App,
@@ -112,7 +112,7 @@ pub(super) static SESSION_REJECTED: Diagnosis = Diagnosis::new(
 )
 .token_rejected();
 
-/// The same where a password was shown.
+/// The same for a request with a password.
 pub(super) static PASSWORD_REJECTED: Diagnosis = Diagnosis::new(
     "bluesky-password-rejected",
     Cause::SignIn,
@@ -192,7 +192,7 @@ static INCONCLUSIVE: Diagnosis = Diagnosis::new(
     "try again",
 );
 
-/// Whether the account may have moved to another server, where it is welcome.
+/// Whether the account may have moved to another server, which accepts it.
 pub(super) fn may_have_moved(diagnosis: &Diagnosis) -> bool {
     [&ACCOUNT_DEACTIVATED, &ACCOUNT_ELSEWHERE, &MOVED].contains(&diagnosis)
 }

@@ -5,7 +5,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use crate::flock::NetworkKind;
 use crate::net::TextError;
 
-/// The most graphemes of a post, and the most bytes of it in UTF-8 (lexicon app.bsky.feed.post).
+/// The maximum length of a post, in graphemes and in bytes of UTF-8 (lexicon app.bsky.feed.post).
 pub const MAX: usize = 300;
 const BYTES_MAX: usize = 3_000;
 

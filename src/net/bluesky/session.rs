@@ -28,7 +28,7 @@ const REFRESH: (&str, &str) = ("com.atproto.server.refreshSession", "renew the s
 /// Ending a session.
 const DELETE: (&str, &str) = ("com.atproto.server.deleteSession", "end the session");
 
-/// The log-ins of a client without a person.
+/// The log-ins that a client makes without a person.
 #[derive(Debug, Default)]
 pub(super) struct Logins(Mutex<LoginHistory>);
 

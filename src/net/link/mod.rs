@@ -4,14 +4,14 @@
 //! counts. Mastodon applies X's rules, but only to links with a scheme. Nothing here resolves a name.
 //!
 //! A link is sure if its host ends in a domain that both IANA's list and X's frozen list have. It is not sure if only
-//! one of the lists has the domain; if a scheme precedes a host without a known domain; if only `www.` or a path suggests
-//! a host without a scheme; if the host touches a word in another script or one of `# $ / _ + -`; if it is a `t.co`
-//! address; or if a label or the whole link is longer than X accepts. A link that is not sure weighs as much as the larger
-//! of its plain text and a link, so that the text is within the limit either way.
+//! one of the lists has the domain; if a scheme precedes a host without a known domain; if only `www.` or a path
+//! suggests a host without a scheme; if the host touches a word in another script or one of `# $ / _ + -`; if it is a
+//! `t.co` address; or if a label or the whole link is longer than X accepts. A link that is not sure weighs as much as
+//! the larger of its plain text and a link, so that the text is within the limit either way.
 //!
 //! Prose stays prose: the last words of `end.Then`, `3.14`, `e.g.` and `wait...now` are not domains. In `end.So` it is
-//! one (Somalia), and X does make a link of it. When it is unclear how far a link extends, the shorter reading counts: the
-//! rest is then weighed as text.
+//! one (Somalia), and X does make a link of it. When it is unclear how far a link extends, the shorter reading counts:
+//! the rest is then weighed as text.
 //!
 //! Each character is examined a fixed number of times, so the time is linear in the length of the text.
 
@@ -26,8 +26,8 @@ use tail::{is_accented, path_of_bare, run, short_path, tail};
 /// The longest label of a host, in its ASCII form (RFC 1035).
 const MAX_LABEL: usize = 63;
 
-/// The longest link that X accepts, without the scheme that X may add. X counts UTF-16 code units and this counts bytes,
-/// of which there are at least as many.
+/// The longest link that X accepts, without the scheme that X may add. X counts UTF-16 code units and this counts
+/// bytes, of which there are at least as many.
 const MAX_LINK: usize = 4096 - "https://".len();
 
 /// A part of a text that X turns into a link: byte offsets.
@@ -195,8 +195,8 @@ fn fits(label: &str) -> bool {
     characters <= MAX_LABEL && ascii_len(label).is_some_and(|length| length <= MAX_LABEL)
 }
 
-/// The length of a label in its ASCII form (RFC 3492). The time is quadratic in the length of the label, so the caller must
-/// limit it.
+/// The length of a label in its ASCII form (RFC 3492). The time is quadratic in the length of the label, so the caller
+/// must limit it.
 fn ascii_len(label: &str) -> Option<usize> {
     if label.is_ascii() { Some(label.len()) } else { Some("xn--".len() + encode_str(label)?.len()) }
 }

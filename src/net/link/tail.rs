@@ -1,6 +1,7 @@
 //! Port, path and query: how far a link extends beyond its host.
 //!
-//! Characters of a link don't count, so a link must not extend too far: wherever X's rules leave room for doubt, it ends.
+//! Characters of a link don't count, so a link must not extend too far: wherever X's rules leave room for doubt, it
+//! ends.
 
 /// The length of port, path and query after a host with a scheme, in bytes.
 pub(super) fn tail(text: &str) -> usize {
@@ -29,7 +30,8 @@ fn port(text: &str) -> usize {
     }
 }
 
-/// A path ends with a letter, a digit or one of a few other characters, so that the period of a sentence is not part of it.
+/// A path ends with a letter, a digit or one of a few other characters, so that the period of a sentence is not part of
+/// it.
 fn path(text: &str) -> usize {
     if !text.starts_with('/') {
         return 0;

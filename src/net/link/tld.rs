@@ -1,7 +1,7 @@
 //! Top-level domains: the words that, after a dot, turn what precedes them into a link.
 //!
-//! The words come from IANA's list in the `tld` crate. X's published parser has its own list, frozen in 2020. Where the two
-//! differ, it is not sure whether X makes a link.
+//! The words come from IANA's list in the `tld` crate. X's published parser has its own list, frozen in 2020. Where the
+//! two differ, it is not sure whether X makes a link.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -56,8 +56,8 @@ pub(super) struct Domain {
 
 /// The top-level domain that starts a text.
 ///
-/// A domain in Latin letters must be a whole word (`com`, not the start of `comma`). In another script it may be followed
-/// by more letters, as some scripts are written without spaces.
+/// A domain in Latin letters must be a whole word (`com`, not the start of `comma`). In another script it may be
+/// followed by more letters, as some scripts are written without spaces.
 pub(super) fn at_start(text: &str) -> Option<Domain> {
     let latin = text.bytes().take(LONGEST_ASCII + 1).take_while(u8::is_ascii_alphanumeric).count();
     if text.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("xn--")) {
@@ -121,8 +121,8 @@ mod tests {
         at_start(text).map(|domain| (domain.end, domain.is_sure))
     }
 
-    /// X's list is IANA's with these differences. When a newer `tld` crate adds or removes words, add them to `NEWER` or
-    /// `RETIRED`, and change this number.
+    /// X's list is IANA's with these differences. When a newer `tld` crate adds or removes words, add them to `NEWER`
+    /// or `RETIRED`, and change this number.
     #[test]
     fn the_differences_belong_to_this_edition_of_ianas_list() {
         assert_eq!(tld::TLD.len(), 1_436);

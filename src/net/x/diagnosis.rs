@@ -1,5 +1,5 @@
-//! X's errors: how they are written, and what each of them means. The table follows X's documentation where there is any,
-//! and what users have met where not.
+//! X's errors: their format, and what each of them means. The table follows X's documentation where there is any, and
+//! otherwise what users have reported.
 
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -45,7 +45,7 @@ pub(super) static API: Api = Api {
         Rule::status(&[402], &CREDITS_DEPLETED),
         Rule::code(&[CAP], &USAGE_CAPPED),
         Rule::status(&[420, 429], &RATE_LIMITED),
-        // The numbers of the older API, which still turn up.
+        // The numbers of the older API, which still occur.
         Rule::code(&["32", "89", "135", "215", "unsupported-authentication"], &KEYS_REJECTED),
         Rule::code(&["64", "user-suspended"], &ACCOUNT_SUSPENDED),
         Rule::code(&["88"], &RATE_LIMITED),
@@ -58,7 +58,7 @@ pub(super) static API: Api = Api {
         Rule::code(&["credits-depleted"], &CREDITS_DEPLETED),
         Rule::code(&["oauth1-permissions"], &READ_ONLY),
         Rule::code(&["client-forbidden"], &NO_API_PLAN),
-        // Some errors differ in nothing but their wording.
+        // Some errors differ only in their wording.
         Rule::words(&["duplicate content", "status is a duplicate"], &DUPLICATE),
         Rule::words(&["not permitted to perform this action"], &TEXT_REFUSED),
         Rule::status(&[401], &KEYS_REJECTED),
@@ -74,7 +74,7 @@ pub(super) static API: Api = Api {
 /// The wait for a limit that X does not announce, by the hour or by the day.
 const AN_HOUR: TimeDelta = TimeDelta::hours(1);
 
-/// All of them, for the manual.
+/// All diagnoses, for the manual.
 pub(in crate::net) static ALL: &[&Diagnosis] = &[
     &TEXT_REFUSED,
     &DUPLICATE,
@@ -263,10 +263,10 @@ static INCONCLUSIVE: Diagnosis =
 /// The kind of problem that X answers with when the app has used up its posts of the month.
 const CAP: &str = "usage-capped";
 
-/// The hosts that the `type` of a problem of X's names.
+/// The hosts in the `type` of X's problem documents.
 const HOSTS: &[&str] = &["x.com", "twitter.com"];
 
-/// Reads an error in whichever of X's families of JSON: a problem document, a list of numbered errors, or a single one.
+/// Reads an error in any of X's JSON formats: a problem document, a list of numbered errors, or a single one.
 fn read_error(value: &Value, status: u16) -> ApiError {
     let errors = value["errors"].as_array().map_or(&[][..], Vec::as_slice);
     let first = errors.first().unwrap_or(&Value::Null);
@@ -274,7 +274,7 @@ fn read_error(value: &Value, status: u16) -> ApiError {
     // The last segment of `type`: its host has changed over the years.
     let kind = value["type"].as_str().or_else(|| first["type"].as_str());
     let kind = kind.and_then(|kind| kind.rsplit('/').next()).filter(|kind| !kind.is_empty());
-    // The cap stops the whole app for a day, whatever number stands beside it.
+    // The cap stops the whole app for a day, whatever number comes with it.
     let (cap, kind) = if kind == Some(CAP) { (kind, None) } else { (None, kind) };
     let numbers = numbers.map(|number| number.to_string());
     ApiError {
@@ -284,7 +284,7 @@ fn read_error(value: &Value, status: u16) -> ApiError {
     }
 }
 
-/// Whether an error has one of the shapes that X gives its errors.
+/// Whether an error has one of X's formats.
 fn is_own(value: &Value, status: u16) -> bool {
     is_problem(value, status)
         || is_numbered(value, status)
@@ -295,7 +295,7 @@ fn is_own(value: &Value, status: u16) -> bool {
         })
 }
 
-/// A problem document: of a type of X's, or of no type and then with all that X says beside it.
+/// A problem document: with one of X's types, or without a type but with all other members that X sends.
 fn is_problem(value: &Value, status: u16) -> bool {
     match value["type"].as_str() {
         None | Some("about:blank") => {
@@ -327,7 +327,7 @@ fn is_invalid(value: &Value) -> bool {
     value["parameters"].is_object() && response::has_text(value, "message")
 }
 
-/// What an error says to people: the general sentence, then the particular one.
+/// The message of an error for people: the general sentence, then the specific one.
 fn sentences(value: &Value, first: &Value) -> String {
     let places = [
         &value["detail"],

@@ -36,7 +36,7 @@ use crate::flock::secret::Secret;
 use auth::Signer;
 use diagnosis::API;
 
-/// The most characters of an id or a handle. X's ids have 19 and its handles 15; they end up in URLs.
+/// The maximum length of an id or a handle, as they become part of URLs. X's ids have 19 characters, its handles 15.
 const NAME_MAX: usize = 64;
 
 /// The scopes of OAuth 2.0 that a bot needs: to post, to see who it is, and to renew its tokens. X requires the first two for
@@ -230,7 +230,7 @@ impl Network for X {
     }
 }
 
-/// What became of a post.
+/// The outcome of a post.
 fn posted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
     if !response.succeeded() {
         return API.outcome(response, API.diagnose(response));
@@ -244,16 +244,16 @@ fn posted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
     }
 }
 
-/// Whether a post is gone: X itself says so, by success or because it does not know the id. An answer of something in between
-/// proves nothing, whatever its status.
+/// Whether a post is gone: X itself reports success, or that it does not know the id. An answer of an intermediary proves
+/// nothing, whatever its status.
 fn is_gone(response: &ApiResponse) -> bool {
     let deleted = response.succeeded() && data(response).is_some_and(|data| data["deleted"] == true);
     deleted
         || (response.is_definite() && response.error().codes.iter().any(|code| code == "resource-not-found"))
 }
 
-/// Whether tokens are revoked, be it now or before. A request that X rejects for another reason, such as a wrong clock, proves
-/// nothing.
+/// Whether tokens are revoked, by this request or before. A request that X rejects for another reason, such as a wrong
+/// clock, proves nothing.
 fn is_revoked(response: &ApiResponse) -> bool {
     let before = || response.error().codes.iter().any(|code| code == "89");
     response.is_plain_success() || (response.is_definite() && before())
@@ -264,13 +264,13 @@ fn data(response: &ApiResponse) -> Option<Value> {
     Some(response.json()?["data"].take())
 }
 
-/// The id of a post that the answer shows: digits, together with a text.
+/// The id of the post in an answer: digits, accompanied by a text.
 fn post_id(data: &Value) -> Option<String> {
     let is_shown = data["text"].is_string();
     name(data, "id").filter(|id| is_shown && id.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// A field that is fit to be a name: letters, digits and `_`.
+/// A field that can be a name: letters, digits and `_`.
 fn name(data: &Value, field: &str) -> Option<String> {
     let text = data[field].as_str()?;
     let fit = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -282,7 +282,7 @@ fn url_of(handle: &str, id: &str) -> String {
     format!("https://x.com/{handle}/status/{id}")
 }
 
-/// A success that can't be used.
+/// The rejection for a success that can't be used.
 fn unusable(response: &ApiResponse, task: &str, missing: &str) -> Rejection {
     inconclusive("X", task, &response.unusable(missing))
 }

@@ -1,5 +1,5 @@
-//! What a ledger's file says of itself before SQLite opens it: its header, and whether the write-ahead log beside it can
-//! be its own. A log that belongs to another ledger is refused, because SQLite would write its pages into this one.
+//! What a ledger's file says of itself before SQLite opens it: its header, and whether the write-ahead log beside it
+//! can be its own. A log that belongs to another ledger is refused, because SQLite would write its pages into this one.
 
 use std::fs::File;
 use std::io::{self, Read};

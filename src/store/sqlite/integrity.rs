@@ -1,5 +1,5 @@
-//! Whether a ledger is intact: its pages, its tables, and the rules between its rows. Opening a ledger checks what can be
-//! checked quickly; [`Sqlite::examine`] checks everything, for `flockd doctor`. Nothing is repaired here.
+//! Whether a ledger is intact: its pages, its tables, and the rules between its rows. Opening a ledger checks what can
+//! be checked quickly; [`Sqlite::examine`] checks everything, for `flockd doctor`. Nothing is repaired here.
 
 use std::fs::File;
 use std::io;

@@ -245,8 +245,8 @@ pub(super) async fn record(
     }))
 }
 
-/// When the first post of the current run of failures was planned: of the newest posts, those that failed in a row for a
-/// reason that suspends the bot. A post planned before the bot signed in counts from when it failed again.
+/// When the first post of the current run of failures was planned: of the newest posts, those that failed in a row for
+/// a reason that suspends the bot. A post planned before the bot signed in counts from when it failed again.
 async fn ailing_since(
     db: &mut SqliteConnection,
     name: &BotName,

@@ -27,8 +27,8 @@ use crate::store::{StoreError, private};
 const READERS: u32 = 4;
 
 impl Sqlite {
-    /// Opens the ledger as its owner, which may send posts: creates it if it is missing, and migrates its tables. `database` is
-    /// `sqlite:PATH`.
+    /// Opens the ledger as its owner, which may send posts: creates it if it is missing, and migrates its tables.
+    /// `database` is `sqlite:PATH`.
     pub async fn open_as_owner(database: &str) -> Result<Self, StoreError> {
         open_as_owner(database).await
     }
@@ -38,21 +38,21 @@ impl Sqlite {
         open_as_client(database).await
     }
 
-    /// The ledger's path, if this call of [`Sqlite::open_as_owner`] created it. A disk that is not mounted looks like a flock
-    /// that never posted, so a person should be told.
+    /// The ledger's path, if this call of [`Sqlite::open_as_owner`] created it. A disk that is not mounted looks like a
+    /// flock that never posted, so a person should be told.
     pub fn made_anew(&self) -> Option<&Path> {
         self.is_new.then_some(&*self.path)
     }
 
-    /// The copy made before the tables were migrated, if this call of [`Sqlite::open_as_owner`] found a ledger of an older
-    /// flockd.
+    /// The copy made before the tables were migrated, if this call of [`Sqlite::open_as_owner`] found a ledger of an
+    /// older flockd.
     pub fn copy_from_before(&self) -> Option<&Path> {
         self.copy_from_before.as_deref()
     }
 
-    /// Checks what [`Sqlite::open_as_owner`] would meet before it opens the ledger, as the same user, and changes nothing.
-    /// Returns an error if it would refuse the ledger, otherwise the warnings for a person. This process must not have
-    /// the ledger open.
+    /// Checks what [`Sqlite::open_as_owner`] would meet before it opens the ledger, as the same user, and changes
+    /// nothing. Returns an error if it would refuse the ledger, otherwise the warnings for a person. This process must
+    /// not have the ledger open.
     pub fn survey(database: &str) -> Result<Vec<String>, StoreError> {
         let path = resolve(database)?;
         let mut warnings = Vec::from_iter(filesystem::check(&path)?);

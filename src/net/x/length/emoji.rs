@@ -1,5 +1,5 @@
-//! Emoji sequences: several code points that X shows, and counts, as one emoji. An emoji of a single code point needs no
-//! special treatment, as it weighs the same as any other character in its range.
+//! Emoji sequences: several code points that X shows, and counts, as one emoji. An emoji of a single code point needs
+//! no special treatment, as it weighs the same as any other character in its range.
 
 use emojis::EmojiVersion;
 use icu_properties::CodePointSetData;

@@ -1,13 +1,13 @@
-//! The length of a text as X counts it, and whether X accepts the text as a post. Longer posts of paying accounts are not
-//! considered.
+//! The length of a text as X counts it, and whether X accepts the text as a post. Longer posts of paying accounts are
+//! not considered.
 //!
 //! Links (`net/link`) and emoji (`emoji`) have fixed weights; everything else is weighed character by character.
 //!
 //! Sources: twitter-text, configuration v3 (at most 280; 1 or 2 per character, 23 per link, 2 per emoji), its reference
 //! implementation, and its conformance tests.
 //!
-//! Where the rules are ambiguous, the larger count is used: a line wrongly considered too long is passed over, while one
-//! wrongly considered short is refused by X and used up.
+//! Where the rules are ambiguous, the larger count is used: a line wrongly considered too long is passed over, while
+//! one wrongly considered short is refused by X and used up.
 
 mod emoji;
 
