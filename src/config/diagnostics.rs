@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
-use super::excerpt::KnownKeys;
+use super::known_keys::KnownKeys;
 use super::suggest;
 use super::zones::Zones;
 

@@ -15,6 +15,7 @@ mod defaults;
 mod excerpt;
 mod global;
 mod keys;
+mod known_keys;
 mod limits;
 mod post_options;
 mod schedule_checks;
