@@ -4,7 +4,7 @@
 //! The layers, bottom first; a layer uses only those above it in this list, and a test enforces it
 //! (`tests/it/house.rs`):
 //!
-//! - [`flock`] is the domain: poems, picking, schedules, the states of a post. No I/O, no async, no clock.
+//! - [`flock`] is the domain: poems, choosing, schedules, the states of a post. No I/O, no async, no clock.
 //! - [`clock`] is the only reader of wall time.
 //! - [`files`] reads files that others own: regular ones, within a deadline.
 //! - [`config`] turns `flock.toml` into a [`flock::Flock`], or into all diagnostics at once.

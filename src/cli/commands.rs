@@ -1,4 +1,4 @@
-//! The commands that act: `flockd post`, `delete`, `settle`, `pause`, `resume` and `skip`. Only the owner of the ledger may carry
+//! The commands that act: `flockd post`, `delete`, `settle`, `pause`, `resume`, `skip` and `pass`. Only the owner of the ledger may carry
 //! them out. If a daemon owns it, the command is written into the ledger and its answer waited for; otherwise this process
 //! becomes the owner.
 
@@ -121,6 +121,12 @@ pub(super) async fn resume(known: Configured, which: Bots) -> Result<ExitCode> {
 pub(super) async fn skip(known: Configured, bot: &str, undo: bool) -> Result<ExitCode> {
     let bot = known.bot(bot)?.name.to_string();
     let kind = if undo { CommandKind::UndoSkip { bot, slot: None } } else { CommandKind::Skip { bot } };
+    execute(known, kind).await
+}
+
+pub(super) async fn pass(known: Configured, bot: &str, entry: String, undo: bool) -> Result<ExitCode> {
+    let bot = known.bot(bot)?.name.to_string();
+    let kind = if undo { CommandKind::UndoPass { bot, entry } } else { CommandKind::Pass { bot, entry } };
     execute(known, kind).await
 }
 

@@ -6,8 +6,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 /// The groups, in the order in which a newcomer needs them, and the verbs in each.
 pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ("Set up a flock", &["init", "check", "enroll", "whoami", "profile", "unenroll"]),
-    ("Run it", &["run", "status", "next", "posts", "dashboard", "health"]),
-    ("Act on bots", &["post", "delete", "pause", "resume", "skip", "settle"]),
+    ("Run it", &["run", "status", "next", "preview", "posts", "dashboard", "health"]),
+    ("Act on bots", &["post", "delete", "pause", "resume", "skip", "pass", "settle"]),
     ("Keep the ledger", &["backup", "restore", "export", "import", "vault"]),
     ("Help", &["doctor", "explain", "password", "completions", "man", "help"]),
 ];

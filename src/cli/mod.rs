@@ -21,6 +21,7 @@ mod man;
 mod next;
 mod output;
 mod posts;
+mod preview;
 mod profile;
 mod progress;
 mod run;
@@ -115,6 +116,8 @@ enum Verb {
     Status(status::StatusArgs),
     /// List the upcoming slots
     Next(next::NextArgs),
+    /// Show the exact posts that a bot will make next
+    Preview(preview::PreviewArgs),
     /// List posts from the ledger, with what was not posted and why
     Posts(posts::PostsArgs),
     /// Post now: the given text, or the bot's next line
@@ -151,6 +154,17 @@ enum Verb {
         #[arg(add = bot_names())]
         bot: String,
         /// Undo the last skip; run it again for the one before that
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Pass a line over: it does not come in this round
+    Pass {
+        /// The bot
+        #[arg(add = bot_names())]
+        bot: String,
+        /// The line's id, as `flockd preview` shows it
+        entry: String,
+        /// Let it come after all
         #[arg(long)]
         undo: bool,
     },
@@ -304,6 +318,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
         Verb::Status(which) => status::status(&known().await?, which).await,
         Verb::Next(which) => next::next(&known().await?, which).await,
+        Verb::Preview(which) => preview::preview(&known().await?, which).await,
         Verb::Posts(which) => posts::posts(&known().await?, which).await,
         Verb::Post { bot, text } => commands::post(known().await?, &bot, text).await,
         Verb::Delete { bot, post } => commands::delete(known().await?, &bot, &post).await,
@@ -314,6 +329,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Pause(bots) => commands::pause(known().await?, bots).await,
         Verb::Resume(bots) => commands::resume(known().await?, bots).await,
         Verb::Skip { bot, undo } => commands::skip(known().await?, &bot, undo).await,
+        Verb::Pass { bot, entry, undo } => commands::pass(known().await?, &bot, entry, undo).await,
         Verb::Backup { file } => backup::backup(&known().await?, &file).await,
         Verb::Restore(what) => backup::restore(&load(&config)?, &what).await,
         Verb::Doctor(scope) => doctor::doctor(&config, &scope).await,

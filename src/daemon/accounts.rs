@@ -188,7 +188,7 @@ impl AccountSession {
 }
 
 /// Opens the ledger as a client, or creates it if there is none. Returns the path of a newly created ledger.
-async fn ledger(database: &str, clock: &dyn Clock) -> Result<(Sqlite, Option<PathBuf>), StoreError> {
+pub async fn ledger(database: &str, clock: &dyn Clock) -> Result<(Sqlite, Option<PathBuf>), StoreError> {
     let (mut trouble, mut made) = (None, None);
     for _ in 0..TRIES {
         match Sqlite::open_as_client(database).await {

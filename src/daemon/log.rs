@@ -114,6 +114,9 @@ fn log_event(event: &Event) {
         Event::Refused(post) => {
             tracing::error!(bot = %post.bot, post = %post.id, slot = slot(post), "refused: {}", reason(post));
         }
+        Event::PassedOver(post) => {
+            tracing::info!(bot = %post.bot, post = %post.id, "passed over by hand: {}", quoted(post));
+        }
         Event::Returned(post) => returned(post),
         Event::Doubted(post) => doubted(post),
         Event::Released(post) => {

@@ -19,12 +19,12 @@ use super::tokens;
 use super::tokens::NotReady;
 use super::tokens::{Intent, LiveSession};
 use super::{BotRun, outcome, poems};
+use crate::flock::BotName;
 use crate::flock::account::Account;
+use crate::flock::choose::{Choice, Chooser};
 use crate::flock::event::Call;
-use crate::flock::pick::{self, History};
-use crate::flock::poem::{Line, LineId, Poem};
+use crate::flock::poem::{Line, LineId};
 use crate::flock::post::{Cause, Move, Post, PostId, Why};
-use crate::flock::{AtEnd, BotName};
 use crate::net::{self, Outcome, Rejection};
 use crate::store::{Beginning, Draft, StoreError};
 
@@ -390,35 +390,22 @@ async fn choose(
     let Some(poem) = reading.poem.clone() else {
         return Err(later.unwrap_or_else(|| Blocked::GivenUp(poems::no_poem(&bound.bot, &reading))));
     };
-    let used = engine.store.used(&bound.bot.name, record.round).await?;
-    let begun = !used.is_empty();
-    let mut history = History { used, avoid: record.avoid.clone() };
-    if let Some(content) = next_line(run, account, &poem, (record.round, &history)) {
-        return Ok(content);
-    }
-    if let Some(later) = later {
-        return Err(later);
-    }
-    if !begun || bound.bot.at_end == AtEnd::Stop {
-        return Err(Blocked::Exhausted);
+    let history = engine.store.history(&bound.bot.name, record).await?;
+    let mut chooser = Chooser::new(&poem, &bound.bot, history);
+    let fits = |line: &Line| net::validate(&bound.bot, account, &line.text).is_ok();
+    let chosen =
+        |round: u32, line: &Line| PostContent { text: line.text.clone(), line: Some((round, line.id)) };
+    match chooser.take(fits) {
+        Choice::Line(line) => return Ok(chosen(record.round, line)),
+        _ if let Some(later) = later => return Err(later),
+        Choice::Exhausted => return Err(Blocked::Exhausted),
+        Choice::RoundOver => {}
     }
     let round = record.round + 1;
-    history.used = engine.store.used(&bound.bot.name, round).await?;
-    let content = next_line(run, account, &poem, (round, &history)).ok_or(Blocked::Exhausted)?;
+    chooser.begin_round(engine.store.used(&bound.bot.name, round).await?);
+    let Choice::Line(line) = chooser.take(fits) else { return Err(Blocked::Exhausted) };
     engine.emit_round(bound, round);
-    Ok(content)
-}
-
-fn next_line(
-    run: &BotRun<'_>,
-    account: Option<&Account>,
-    poem: &Poem,
-    (round, history): (u32, &History),
-) -> Option<PostContent> {
-    let bot = &run.bound.bot;
-    let fits = |line: &Line| net::validate(bot, account, &line.text).is_ok();
-    let line = pick::pick(poem, bot.order, history, fits, &mut *run.engine.rng())?;
-    Some(PostContent { text: line.text.clone(), line: Some((round, line.id)) })
+    Ok(chosen(round, line))
 }
 
 fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&PostContent>, begins: Beginning) -> Draft {
@@ -440,6 +427,18 @@ fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&PostContent>, b
         begins,
         now: run.engine.clock.now(),
     }
+}
+
+/// Records that a person passed a line over.
+pub(super) async fn open_passed_over(
+    run: &BotRun<'_>,
+    id: PostId,
+    (round, line): (u32, &Line),
+    why: Why,
+) -> Result<Post, StoreError> {
+    let occasion = Occasion { id, slot: None, due_at: run.engine.clock.now(), missed: 0, text: None };
+    let content = PostContent { text: line.text.clone(), line: Some((round, line.id)) };
+    open(run, &occasion, Some(&content), Beginning::PassedOver(why)).await
 }
 
 /// Records a slot as skipped ahead of its time.

@@ -11,7 +11,8 @@ use tracing::Instrument;
 use super::attempt::{Attempted, Occasion};
 use super::reconcile::AccountHistory;
 use super::tokens::NotReady;
-use super::{BotRun, BoundBot, Engine, attempt, due, reconcile, settle, tick, tokens};
+use super::{BotRun, BoundBot, Engine, attempt, pass, reconcile, settle, tick, tokens};
+use crate::flock::due;
 use crate::flock::event::Event;
 use crate::flock::message;
 use crate::flock::message::Message;
@@ -28,7 +29,7 @@ impl Engine {
     /// Executes a command, or says why not. The result is also written into the ledger.
     pub async fn execute(&self, command: &Command) -> Result<CommandResult, StoreError> {
         if !self.store.claim_command(command.id).await? {
-            return Ok(refused("the wish was withdrawn"));
+            return Ok(refused("the command was withdrawn"));
         }
         let answer = match &command.what {
             CommandKind::Post { bot, text } => post(self, command, bot, text.as_deref()).await?,
@@ -37,20 +38,11 @@ impl Engine {
             CommandKind::SignedIn { bot } => signed_in(self, bot),
             CommandKind::Pause { bot } => pause(self, bot).await?,
             CommandKind::Resume { bot } => resume(self, bot).await?,
-            CommandKind::Skip { bot } => match self.bound_bot(bot) {
-                Some(bound) => {
-                    let record = self.bot_record(&bound, self.clock.now()).await?;
-                    let run = BotRun { engine: self, bound: &bound, record: &record };
-                    skip(&run, command.id).await?
-                }
-                None => unknown_bot(bot),
-            },
-            CommandKind::UndoSkip { bot, slot } => match self.bound_bot(bot) {
-                Some(bound) => {
-                    let record = self.bot_record(&bound, self.clock.now()).await?;
-                    let run = BotRun { engine: self, bound: &bound, record: &record };
-                    undo(&run, command.id, *slot).await?
-                }
+            CommandKind::Skip { bot }
+            | CommandKind::UndoSkip { bot, .. }
+            | CommandKind::Pass { bot, .. }
+            | CommandKind::UndoPass { bot, .. } => match self.bound_bot(bot) {
+                Some(bound) => change_plan(self, &bound, command).await?,
                 None => unknown_bot(bot),
             },
             CommandKind::History { bot } => history(self, bot).await?,
@@ -60,6 +52,22 @@ impl Engine {
         };
         self.store.finish_command(command.id, &answer).await?;
         Ok(answer)
+    }
+}
+
+/// Executes a command that changes what a bot will do next.
+async fn change_plan(
+    engine: &Engine,
+    bound: &BoundBot,
+    command: &Command,
+) -> Result<CommandResult, StoreError> {
+    let record = engine.bot_record(bound, engine.clock.now()).await?;
+    let run = BotRun { engine, bound, record: &record };
+    match &command.what {
+        CommandKind::UndoSkip { slot, .. } => undo(&run, command.id, *slot).await,
+        CommandKind::Pass { entry, .. } => pass::pass(&run, command.id, entry).await,
+        CommandKind::UndoPass { entry, .. } => pass::undo(&run, entry).await,
+        _ => skip(&run, command.id).await,
     }
 }
 

@@ -8,10 +8,10 @@
 
 mod attempt;
 mod commands;
-mod due;
 mod limits;
 mod outcome;
 mod pacer;
+mod pass;
 pub mod poems;
 mod reconcile;
 mod run;
@@ -30,6 +30,7 @@ use rand::rngs::StdRng;
 
 use crate::clock::Clock;
 use crate::flock::account::Tokens;
+use crate::flock::due;
 use crate::flock::event::{Call, Event, Events};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{Bot, BotName, NetworkKind};

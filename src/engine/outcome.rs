@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{BotRun, Engine, due, limits};
+use super::{BotRun, Engine, limits};
+use crate::flock::due;
 use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{Outcome, Rejection};
 use crate::store::{Filter, StoreError};

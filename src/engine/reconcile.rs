@@ -8,12 +8,12 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::due::Wake;
 use super::tokens::NotReady;
 use super::{BotRun, Engine, tokens};
 use crate::flock::account::Account;
+use crate::flock::choose;
+use crate::flock::due::Wake;
 use crate::flock::event::Event;
-use crate::flock::pick;
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::{AtEnd, Bot, OnUnknown};
 use crate::net::{self, Rejection, RemotePost, TextMatch, Timeline};
@@ -180,7 +180,7 @@ async fn lines_of(
             used = engine.store.used(&bot.name, round).await?;
         }
         let like = |is_like: &dyn Fn(&str) -> bool| -> Vec<&Line> {
-            pick::unused(poem, &used).filter(|line| is_like(&line.text)).collect()
+            choose::unused(poem, &used).filter(|line| is_like(&line.text)).collect()
         };
         let mut alike = like(&|ours| bound.network.same_text(ours, &seen.text));
         if alike.is_empty() {
@@ -205,7 +205,7 @@ async fn lines_of(
 }
 
 fn is_used_up(bot: &Bot, account: Option<&Account>, poem: &Poem, used: &HashSet<LineId>) -> bool {
-    !pick::unused(poem, used).any(|line| net::validate(bot, account, &line.text).is_ok())
+    !choose::unused(poem, used).any(|line| net::validate(bot, account, &line.text).is_ok())
 }
 
 fn find(engine: &Engine, bot: &Bot, seen: RemotePost, (round, line): (u32, &Line)) -> Find {

@@ -16,8 +16,8 @@ use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use super::due::Wake;
 use super::{BoundBot, Engine, entry, tick, tokens};
+use crate::flock::due::Wake;
 use crate::flock::event::Event;
 use crate::flock::post::PostId;
 use crate::flock::{Bot, BotName};

@@ -10,10 +10,10 @@
 
 use chrono::TimeDelta;
 
-use super::due::Wake;
 use super::tokens::NotReady;
-use super::{BotRun, BoundBot, Engine, due, limits, tokens};
+use super::{BotRun, BoundBot, Engine, limits, tokens};
 use crate::flock::OnUnknown;
+use crate::flock::due::{self, Wake};
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{ProbeResult, Rejection, RemotePost};

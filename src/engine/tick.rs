@@ -5,8 +5,8 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tracing::Instrument;
 
 use super::attempt::{self, Attempted, Occasion};
-use super::due::{self, Due, Wake};
 use super::{BotRun, BoundBot, Engine, reconcile, settle};
+use crate::flock::due::{self, Due, Wake};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::store::StoreError;
 use crate::store::health_state::{CLOCK_TOLERANCE, clock_was_ahead};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::changes::Changes;
-use super::post::{Post, State};
+use super::post::{Cause, Post, State};
 use super::{BotName, NetworkKind};
 
 super::words! {
@@ -61,6 +61,8 @@ pub enum Event {
     Posted(Post),
     /// The network rejected the text; its line is used up for this round.
     Refused(Post),
+    /// A person passed a line over; it is used up for this round.
+    PassedOver(Post),
     /// Provably not accepted; the same post is retried at `retry_at`.
     Returned(Post),
     /// It is unknown whether the network has it; the bot waits until that is settled.
@@ -281,6 +283,7 @@ names! {
     Called => "network-called",
     Posted => "posted",
     Refused => "refused",
+    PassedOver => "passed-over",
     Returned => "retry-scheduled",
     Doubted => "outcome-unknown",
     Looked => "still-unknown",
@@ -320,6 +323,7 @@ impl Event {
     pub fn of(post: Post) -> Option<Self> {
         match post.state {
             State::Posted => Some(Self::Posted(post)),
+            State::Refused if post.cause == Some(Cause::Person) => Some(Self::PassedOver(post)),
             State::Refused => Some(Self::Refused(post)),
             State::Planned => Some(Self::Returned(post)),
             State::Unknown => Some(Self::Doubted(post)),
@@ -334,6 +338,7 @@ impl Event {
         match self {
             Self::Posted(post)
             | Self::Refused(post)
+            | Self::PassedOver(post)
             | Self::Returned(post)
             | Self::Doubted(post)
             | Self::Looked(post)

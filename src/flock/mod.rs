@@ -1,19 +1,20 @@
 //! The domain: the parts of a flock, and the rules that hold for every network, database and clock.
 //!
 //! Nothing here does I/O, waits, reads the time or generates random numbers; all of that is passed in. [`poem`] defines
-//! poems, [`pick`] chooses the next line and [`schedule`] its time, [`post`] defines the states of a post, [`event`]
+//! poems, [`choose`] chooses the next line and [`schedule`] its time, [`post`] defines the states of a post, [`event`]
 //! what others learn of it, [`account`] a bot's identity on its network, [`budget`] spending limits, [`message`]
 //! messages for people, and [`changes`] the differences between two versions of a flock.
 
 pub mod account;
 pub mod budget;
 pub mod changes;
+pub mod choose;
+pub mod due;
 pub mod event;
 pub mod hint;
 pub mod log;
 pub mod message;
 pub mod network;
-pub mod pick;
 pub mod poem;
 pub mod post;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A poem: text split into lines, each identified by its text and not by its position.
 //!
-//! The poem cache reads the files; [`super::pick`] chooses the next line.
+//! The poem cache reads the files; [`super::choose`] chooses the next line.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -262,6 +262,34 @@ impl TextId {
     }
 }
 
+impl LineId {
+    /// Its first digits, which are enough for a person to tell the lines of a poem apart.
+    pub fn brief(&self) -> String {
+        self.written(4)
+    }
+
+    /// Whether a person may mean this line by `typed`: the first digits of its text's id; of one of several equal lines
+    /// also its number, after a dot.
+    pub fn matches(&self, typed: &str) -> bool {
+        let (digits, number) = typed.split_once('.').map_or((typed, None), |(id, number)| (id, Some(number)));
+        let is_number = |number: &str| number.parse() == Ok(self.occurrence);
+        !digits.is_empty()
+            && hex::encode(self.text.0).starts_with(&digits.to_ascii_lowercase())
+            && number.is_none_or(is_number)
+    }
+
+    fn written(&self, bytes: usize) -> String {
+        let digits = hex::encode(&self.text.0[..bytes]);
+        if self.occurrence == 1 { digits } else { format!("{digits}.{}", self.occurrence) }
+    }
+}
+
+impl fmt::Display for LineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written(16))
+    }
+}
+
 impl fmt::Debug for TextId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(&self.0[..4]))
@@ -316,6 +344,27 @@ mod tests {
         assert_eq!(id("one"), "7692c3ad");
         assert_eq!(id(" \u{feff}caf\u{e9}\tnoir "), id("\u{feff}cafe\u{301} noir"));
         assert_ne!(id("\u{200b}one"), id("one"));
+    }
+
+    #[test]
+    fn a_person_names_a_line_by_its_first_digits() {
+        let poem = Poem::parse(b"one\ntwo\none\n", Split::Line).unwrap();
+        let [first, _, again] = poem.lines() else { panic!("three lines") };
+        let id = "7692c3ad3540bb803c020b3aee66cd88";
+        assert_eq!((first.id.to_string().as_str(), first.id.brief().as_str()), (id, "7692c3ad"));
+        assert_eq!((again.id.to_string(), again.id.brief().as_str()), (format!("{id}.2"), "7692c3ad.2"));
+        let meant = |typed: &str| {
+            let lines = poem.lines().iter().filter(|line| line.id.matches(typed));
+            lines.map(|line| line.number).collect::<Vec<_>>()
+        };
+        assert_eq!(meant("7692"), [1, 3]);
+        assert_eq!(
+            (meant("7692C3.2"), meant("7692.1"), meant(&format!("{id}.2"))),
+            (vec![3], vec![1], vec![3])
+        );
+        for typed in ["", ".1", "7692.3", "7692.", "7692.x", "g", &format!("{id}0")] {
+            assert!(meant(typed).is_empty(), "{typed:?}");
+        }
     }
 
     #[test]

@@ -4,9 +4,12 @@
 //! planned ──> sending ──> posted ──> deleted
 //!    │           ├──────> refused                    the network rejected this text
 //!    │           ├──────> planned                    provably not accepted: the same post, later
+//!    │           ├──────> released                   not accepted, and too late to try again
 //!    │           └──────> unknown ──> posted | planned | released      settled, by a probe or by a person
 //!    └──────────> released                           given up before sending: the line is free again
 //! ```
+//!
+//! A line that a person passes over begins as `refused`, without being sent, and may become `released`.
 //!
 //! `planned` always means that the network can't have accepted anything. `sending` is in the ledger before the first
 //! byte leaves. The store rejects every move that is not an edge of this diagram. The engine decides when posts are

@@ -11,6 +11,7 @@ use super::snapshot::{Snapshot, Trouble, snapshot};
 use super::{Health, LineCounts, overdue};
 use crate::clock::Clock;
 use crate::flock::event::Event;
+use crate::flock::poem::Poem;
 use crate::flock::{Bot, Flock};
 use crate::sources::PoemCache;
 use crate::store::{Store, StoreError};
@@ -198,6 +199,11 @@ impl HealthCache {
     /// How a bot is, as of now.
     pub async fn health(&self, bot: &Bot) -> Result<Health, StoreError> {
         self.line_counts.health(&*self.store, bot, self.clock.now()).await
+    }
+
+    /// A bot's poem as it is now, or its last good version; `None` if there has never been one.
+    pub async fn poem(&self, bot: &Bot) -> Option<Arc<Poem>> {
+        self.line_counts.poem(bot).await
     }
 
     /// The bots counted, lately.

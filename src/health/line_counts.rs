@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::{Health, Lines, health_with, lines};
 use crate::flock::account::TextLimits;
+use crate::flock::poem::Poem;
 use crate::flock::post::{PostId, State};
 use crate::flock::{Bot, BotName};
 use crate::sources::{PoemCache, SourceError};
@@ -55,6 +56,11 @@ impl LineCounts {
         let record = store.bot_record(&bot.name, now).await?;
         let lines = self.lines(store, bot, record.as_ref()).await?;
         health_with(Some(store), bot, record, lines, now).await
+    }
+
+    /// A bot's poem as it is now, or its last good version.
+    pub async fn poem(&self, bot: &Bot) -> Option<Arc<Poem>> {
+        self.poem_cache.glance(&bot.poem, bot.split).await.poem
     }
 
     async fn lines(

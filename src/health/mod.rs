@@ -23,7 +23,7 @@ use crate::clock::SystemClock;
 use crate::flock::message::Message;
 use crate::flock::poem::Line;
 use crate::flock::post::Cause;
-use crate::flock::{AtEnd, Bot, BotName, pick};
+use crate::flock::{AtEnd, Bot, BotName, choose};
 use crate::net;
 use crate::sources::{PoemCache, Reading, SourceError};
 use crate::store::health_state::{self, HealthState, health_state, needs_person, not_signed_in};
@@ -203,7 +203,7 @@ async fn lines(
     };
     let fits = |line: &&Line| net::validate(bot, account.as_ref(), &line.text).is_ok();
     let total = poem.lines().iter().filter(fits).count();
-    let left = pick::unused(&poem, &used).filter(fits).count();
+    let left = choose::unused(&poem, &used).filter(fits).count();
     if left == 0 && reading.unsettled.is_some() {
         // Its end may be still to come.
         return Ok(Err(SourceError::BeingWritten));

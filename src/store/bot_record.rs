@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::flock::account::Account;
+use crate::flock::choose::Seed;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Post, PostId, State, Why};
 use crate::flock::schedule::Schedule;
@@ -38,6 +39,8 @@ pub struct BotRecord {
     pub last_posted: Option<Post>,
     /// Texts that the next line should not have: the previous one, and those rejected as duplicates since.
     pub avoid: HashSet<TextId>,
+    /// Its seed, which decides the order in which its lines come.
+    pub seed: Seed,
     /// How many posts were sent in the last sixty minutes.
     pub sent_last_hour: u32,
     /// Its pause, if it is paused.
@@ -138,6 +141,8 @@ pub enum Beginning {
     Released(Why),
     /// As `released`, ahead of time: earlier slots are still to come.
     Skipped(Why),
+    /// As `refused`, by a person: its line is used without being sent.
+    PassedOver(Why),
 }
 
 impl Beginning {
@@ -147,6 +152,7 @@ impl Beginning {
             Self::Sending => State::Sending,
             Self::Planned(..) => State::Planned,
             Self::Released(_) | Self::Skipped(_) => State::Released,
+            Self::PassedOver(_) => State::Refused,
         }
     }
 }

@@ -61,6 +61,20 @@ pub enum CommandKind {
         /// The slot; `None` for the last one that is skipped.
         slot: Option<DateTime<Utc>>,
     },
+    /// Pass a line over in this round.
+    Pass {
+        /// The bot.
+        bot: String,
+        /// The line's id, or the beginning of it.
+        entry: String,
+    },
+    /// Undo that.
+    UndoPass {
+        /// The bot.
+        bot: String,
+        /// The line's id, or the beginning of it.
+        entry: String,
+    },
     /// Record which lines of its poem a bot's account had posted before the ledger knew of it.
     History {
         /// The bot.
@@ -90,6 +104,8 @@ impl CommandKind {
                 | Self::Resume { .. }
                 | Self::Skip { .. }
                 | Self::UndoSkip { .. }
+                | Self::Pass { .. }
+                | Self::UndoPass { .. }
         )
     }
 
@@ -103,6 +119,8 @@ impl CommandKind {
             | Self::Resume { bot }
             | Self::Skip { bot }
             | Self::UndoSkip { bot, .. }
+            | Self::Pass { bot, .. }
+            | Self::UndoPass { bot, .. }
             | Self::History { bot }
             | Self::Settle { bot, .. } => bot,
             Self::NotUnderstood => "",

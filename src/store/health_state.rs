@@ -273,6 +273,7 @@ mod tests {
             last,
             last_posted: None,
             avoid: std::collections::HashSet::default(),
+            seed: crate::flock::choose::Seed::new([0; 16]),
             sent_last_hour: 0,
             paused: None,
             reconciliation: None,

@@ -32,6 +32,7 @@ pub use self::credential::{CredentialRow, MAX_LEASE, Sealed};
 use self::sessions::Sessions;
 use self::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::flock::account::Account;
+use crate::flock::choose::{History, Seed};
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
@@ -71,6 +72,30 @@ pub trait Store: Sessions + Send + Sync {
 
     /// The number of lines in [`Store::used`].
     async fn count_used(&self, bot: &BotName, round: u32) -> Result<u32, StoreError>;
+
+    /// What matters for the next line of a bot with this record.
+    async fn history(&self, bot: &BotName, record: &BotRecord) -> Result<History, StoreError> {
+        let used = self.used(bot, record.round).await?;
+        let used_before = match record.round {
+            1 => HashSet::new(),
+            round => self.used_before(bot, round).await?,
+        };
+        Ok(History { seed: record.seed, round: record.round, used, used_before, avoid: record.avoid.clone() })
+    }
+
+    /// The texts that a bot used in the rounds before this one, or its account under other names.
+    async fn used_before(&self, bot: &BotName, round: u32) -> Result<HashSet<TextId>, StoreError>;
+
+    /// A bot's seed, drawn now if the bot has none yet. Works even before the bot is entered.
+    async fn seed(&self, bot: &BotName) -> Result<Seed, StoreError>;
+
+    /// Frees a line that a person passed over in a round, and returns its row; `None` if it was not passed over.
+    async fn undo_pass(
+        &self,
+        bot: &BotName,
+        line: (u32, LineId),
+        now: DateTime<Utc>,
+    ) -> Result<Option<Post>, StoreError>;
 
     /// How often the network rejected a text as a duplicate in a round.
     async fn duplicates(&self, bot: &BotName, round: u32, text: TextId) -> Result<u32, StoreError>;

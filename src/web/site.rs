@@ -13,8 +13,9 @@ use super::forecasts::{Forecasts, SlotQuery, UpcomingSlots};
 use super::metrics::Metrics;
 use crate::clock::Clock;
 use crate::enroll::WebSignIns;
-use crate::flock::Flock;
 use crate::flock::web::Dashboard;
+use crate::flock::{Bot, Flock};
+use crate::forecast::preview::{self, ComingPost, Reach};
 use crate::health::HealthCache;
 use crate::store::{Store, StoreError};
 
@@ -84,6 +85,12 @@ impl Site {
             _ => {}
         }
         read.ok()
+    }
+
+    /// The next posts of a bot; none if its poem can't be read.
+    pub(super) async fn preview(&self, bot: &Bot, reach: Reach) -> Result<Vec<ComingPost>, StoreError> {
+        let Some(poem) = self.health.poem(bot).await else { return Ok(Vec::new()) };
+        Ok(preview::preview(&*self.store, bot, &poem, reach, self.now()).await?.posts)
     }
 
     /// The slots after `now` of each day between these instants, with the first `most` of each.

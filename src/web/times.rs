@@ -64,16 +64,9 @@ impl LocalTimes {
         self.local(at).date_naive()
     }
 
-    /// The first instant of a day. Some zones have had days that began at one o'clock, and one that was left out.
+    /// The first instant of a local day.
     pub(super) fn begins(&self, day: NaiveDate) -> DateTime<Utc> {
-        let midnight = day.and_time(chrono::NaiveTime::MIN).and_utc();
-        // No zone is further from UTC, and no clock is set back over more than one midnight.
-        let (mut before, mut begun) = (midnight - TimeDelta::hours(27), midnight + TimeDelta::hours(27));
-        while begun - before > TimeDelta::seconds(1) {
-            let between = before + TimeDelta::seconds((begun - before).num_seconds() / 2);
-            if self.day(between) < day { before = between } else { begun = between }
-        }
-        begun
+        self.zone.begin_of(day)
     }
 
     /// Date and time to the second.

@@ -26,6 +26,7 @@ mod engine_commands;
 mod engine_compose;
 mod engine_outcome_unknown;
 mod engine_poem;
+mod engine_preview;
 mod engine_random_faults;
 mod engine_rate_limits;
 mod engine_reconcile;

@@ -2,6 +2,7 @@
 //! servers) is elsewhere.
 
 mod bots;
+mod choosing;
 mod commands;
 mod credentials;
 mod health;
@@ -100,6 +101,12 @@ contract! {
         an_account_is_remembered,
         a_stranger_is_not_in_the_ledger,
     }
+    choosing {
+        a_seed_is_drawn_once_and_goes_with_the_bot,
+        texts_of_earlier_rounds_are_known_also_under_another_name,
+        a_line_that_is_passed_over_is_used_and_nothing_else_happened,
+        only_what_was_passed_over_is_taken_back,
+    }
     credentials {
         a_bot_that_never_signed_in_has_nothing, a_sign_in_of_a_clock_that_was_ahead_mends_nothing_that_came_after,
         who_signs_in_is_kept_with_the_tokens,
@@ -134,6 +141,7 @@ contract! {
         older_posts_come_before_what_is_here,
         tokens_stay_where_they_are,
         one_bot_is_handed_over_alone,
+        the_order_of_lines_is_handed_over_to_a_bot_that_has_not_posted,
     }
     names {
         a_renamed_bot_stays_signed_in,

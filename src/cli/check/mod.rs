@@ -25,7 +25,7 @@ use crate::daemon::reload::renamed;
 use crate::flock::account::Account;
 use crate::flock::budget::month_of;
 use crate::flock::poem::{Line, Poem, Split};
-use crate::flock::{Bot, BotName, Flock, NetworkKind, pick};
+use crate::flock::{Bot, BotName, Flock, NetworkKind, choose};
 use crate::health::health;
 use crate::net;
 use crate::net::environment::HttpEnvironment;
@@ -269,7 +269,7 @@ async fn price(
         let sum: f64 = prices.iter().copied().map(f64::from).sum();
         (!prices.is_empty()).then(|| sum / prices.len() as f64)
     };
-    let left = mean(&mut pick::unused(poem, &used));
+    let left = mean(&mut choose::unused(poem, &used));
     Ok(left.or_else(|| mean(&mut poem.lines().iter())).unwrap_or(0.0))
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use chrono::{DateTime, FixedOffset, Offset, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, Offset, TimeDelta, Utc};
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -57,6 +57,19 @@ impl Zone {
     pub fn local(&self, at: DateTime<Utc>) -> DateTime<FixedOffset> {
         let seconds = self.rules.to_offset(timestamp(at)).seconds();
         at.with_timezone(&FixedOffset::east_opt(seconds).unwrap_or_else(|| Utc.fix()))
+    }
+
+    /// The first instant of a day. Some zones have had days that began at one o'clock, and one that was left out.
+    #[must_use]
+    pub fn begin_of(&self, day: NaiveDate) -> DateTime<Utc> {
+        let midnight = day.and_time(NaiveTime::MIN).and_utc();
+        // No zone is further from UTC, and no clock is set back over more than one midnight.
+        let (mut before, mut begun) = (midnight - TimeDelta::hours(27), midnight + TimeDelta::hours(27));
+        while begun - before > TimeDelta::seconds(1) {
+            let between = before + TimeDelta::seconds((begun - before).num_seconds() / 2);
+            if self.local(between).date_naive() < day { before = between } else { begun = between }
+        }
+        begun
     }
 
     /// The abbreviation in use at an instant, such as `CET`; an offset such as `+03` where there is none.

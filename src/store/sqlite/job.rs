@@ -10,7 +10,8 @@ use sqlx::{Connection, Row, SqliteConnection};
 use super::error::WriteError;
 use super::{credential, row, sql};
 use crate::flock::BotName;
-use crate::flock::poem::TextId;
+use crate::flock::choose::Seed;
+use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId};
 use crate::store::health_state::{CLOCK_TOLERANCE, ails, mended_by_sign_in};
 use crate::store::{Beginning, BotEntry, BotRecord, Draft, Find, NotRenamed, StoreError};
@@ -202,6 +203,27 @@ pub(super) async fn undo_skip(
     Ok(undone.as_ref().map(row::post).transpose()?)
 }
 
+pub(super) async fn draw_seed(db: &mut SqliteConnection, bot: BotName) -> Result<Seed, WriteError> {
+    sql::choosing::draw_seed(db, &bot).await?;
+    Ok(read_seed(db, &bot).await?)
+}
+
+async fn read_seed(db: &mut SqliteConnection, bot: &BotName) -> Result<Seed, sqlx::Error> {
+    // Every bot has a seed from the moment it is entered.
+    let seed = sql::choosing::seed(db, bot).await?.ok_or(sqlx::Error::RowNotFound)?;
+    row::seed(&seed)
+}
+
+pub(super) async fn undo_pass(
+    db: &mut SqliteConnection,
+    bot: BotName,
+    (round, line): (u32, LineId),
+    now: DateTime<Utc>,
+) -> Result<Option<Post>, WriteError> {
+    let undone = sql::choosing::undo_pass(db, &bot, round, line, now).await?;
+    Ok(undone.as_ref().map(row::post).transpose()?)
+}
+
 pub(super) async fn record(
     db: &mut SqliteConnection,
     name: &BotName,
@@ -239,6 +261,7 @@ pub(super) async fn record(
         last,
         last_posted,
         avoid,
+        seed: read_seed(&mut db, name).await?,
         sent_last_hour: sql::sent_since(&mut db, name, now - TimeDelta::hours(1)).await?,
         paused: row::pause(&bot)?,
         reconciliation: row::reconciliation(&bot)?,

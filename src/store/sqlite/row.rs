@@ -5,6 +5,7 @@ use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
 use crate::flock::account::{Account, TextLimits};
+use crate::flock::choose::Seed;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Cause, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
@@ -109,6 +110,10 @@ pub(super) fn text_id(bytes: &[u8]) -> Read<TextId> {
     TextId::from_bytes(bytes).ok_or_else(|| unreadable("line", "bytes that identify no text"))
 }
 
+pub(super) fn seed(bytes: &[u8]) -> Read<Seed> {
+    Seed::from_bytes(bytes).ok_or_else(|| unreadable("seed", "bytes that are no seed"))
+}
+
 pub(super) fn bot(row: &SqliteRow) -> Read<BotName> {
     parsed(row, "bot", |text| text.parse().ok())
 }
@@ -194,6 +199,7 @@ pub(super) fn kept_bot(row: &SqliteRow) -> Read<KeptBot> {
         paused_at: optional_time(row, "paused_at")?,
         paused_why: row.try_get("paused_why")?,
         behind_since: optional_time(row, "behind_since")?,
+        seed: row.try_get::<Option<Vec<u8>>, _>("seed")?.as_deref().map(self::seed).transpose()?,
         account,
     })
 }

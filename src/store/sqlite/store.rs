@@ -10,6 +10,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::ledger::{Sqlite, change, read};
 use super::{backup, credential, job, notifier, permissions, row, sql, transfer};
 use crate::flock::account::Account;
+use crate::flock::choose::Seed;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{BotName, NetworkKind};
@@ -47,6 +48,31 @@ impl Store for Sqlite {
 
     async fn count_used(&self, bot: &BotName, round: u32) -> Result<u32, StoreError> {
         Ok(read!(self, count_used(bot, round))? + read!(self, identity::count_elsewhere(bot, round))?)
+    }
+
+    async fn used_before(&self, bot: &BotName, round: u32) -> Result<HashSet<TextId>, StoreError> {
+        let mut texts = read!(self, choosing::used_before(bot, round))?;
+        texts.extend(read!(self, identity::used_elsewhere_before(bot, round))?);
+        let texts: Result<_, _> = texts.iter().map(|id| row::text_id(id)).collect();
+        texts.map_err(|error| self.explain(&error))
+    }
+
+    async fn seed(&self, bot: &BotName) -> Result<Seed, StoreError> {
+        if let Some(seed) = read!(self, choosing::seed(bot))? {
+            return row::seed(&seed).map_err(|error| self.explain(&error));
+        }
+        let bot = bot.clone();
+        change!(self, |db| job::draw_seed(db, bot))
+    }
+
+    async fn undo_pass(
+        &self,
+        bot: &BotName,
+        line: (u32, LineId),
+        now: DateTime<Utc>,
+    ) -> Result<Option<Post>, StoreError> {
+        let bot = bot.clone();
+        change!(self, |db| job::undo_pass(db, bot, line, now))
     }
 
     async fn duplicates(&self, bot: &BotName, round: u32, text: TextId) -> Result<u32, StoreError> {

@@ -156,6 +156,9 @@ impl<'c> Import<'c> {
         } else if sql::transfer::advance_last_slot(self.db, &bot.name, bot.last_slot).await? {
             self.touched.insert(bot.name.clone());
         }
+        if let Some(seed) = bot.seed {
+            sql::choosing::import_seed(self.db, &bot.name, seed).await?;
+        }
         Ok(Ok(()))
     }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::reading::read;
 use crate::flock::account::{self, Account};
+use crate::flock::choose::Seed;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Cause, PostId, State};
 use crate::flock::text::forbidden_character;
@@ -69,6 +70,9 @@ pub struct KeptBot {
     /// Since when its account may have posts that are not in the ledger.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind_since: Option<DateTime<Utc>>,
+    /// Its seed, which decides the order in which its lines come. An export by an older flockd has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Seed>,
     /// The account that it posts as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<KeptAccount>,

@@ -56,6 +56,8 @@ fn want(action: &str, bot: String, form: &Parameters) -> Option<Result<CommandKi
             Ok(slot) => CommandKind::UndoSkip { bot, slot: Some(slot) },
             Err(_) => return Some(Err("Say which slot.".to_owned())),
         },
+        "pass" => CommandKind::Pass { bot, entry: form.get("entry").to_owned() },
+        "undo-pass" => CommandKind::UndoPass { bot, entry: form.get("entry").to_owned() },
         "post" => match form.find("text") {
             None => CommandKind::Post { bot, text: None },
             Some(text) => match text_by_hand(text) {

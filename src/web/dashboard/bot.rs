@@ -14,12 +14,13 @@ use crate::flock::account::Account;
 use crate::flock::message;
 use crate::flock::post::{self, Post, PostId};
 use crate::flock::{Bot, Flock, NetworkKind};
+use crate::forecast::preview::{ComingPost, Reach};
 use crate::health::Health;
 use crate::health::report::instant;
 use crate::net;
 use crate::store::{CommandResult, Filter, StoreError};
 use crate::web::page::{counted, external_link, grouped, ledger_unavailable};
-use crate::web::posts::verse;
+use crate::web::posts::{title, verse};
 use crate::web::request::Parameters;
 use crate::web::site::Site;
 
@@ -34,7 +35,10 @@ struct BotPage<'a> {
     bot: &'a Arc<Bot>,
     now: DateTime<Utc>,
     health: Health,
+    /// Upcoming slots, with the time of each post.
     slots: Vec<DateTime<Utc>>,
+    /// The posts of these slots, as far as they are known.
+    coming: Vec<ComingPost>,
     /// Upcoming slots that will be skipped.
     skipped: Vec<DateTime<Utc>>,
     posts: Vec<Post>,
@@ -84,6 +88,10 @@ async fn read<'a>(
         (None, Some(_)) => bot.schedule.upcoming(now).take(SLOTS_SHOWN).collect(),
         (_, None) => Vec::new(),
     };
+    let coming = match health.next_slot {
+        Some(_) => site.preview(bot, Reach { posts: SLOTS_SHOWN, until: None }).await?,
+        None => Vec::new(),
+    };
     let record = health.record.as_ref();
     let skipped = record.map(|record| record.skipped_of(&bot.schedule, now)).unwrap_or_default();
     let outcome = actions::outcome(site, query).await?;
@@ -93,6 +101,7 @@ async fn read<'a>(
         now,
         health,
         slots,
+        coming,
         skipped,
         posts,
         has_more,
@@ -262,6 +271,12 @@ fn entry(page: &BotPage<'_>, post: &Post, may_act: bool) -> Markup {
                 }
             }
             @if let Some(reason) = message::reason_of(post) { p.why { (layout::message(&reason, &page.viewer.times)) } }
+            @if may_act && let Some(entry) = passed_over(page, post) {
+                (action(page, "undo-pass", &html! {
+                    input type="hidden" name="entry" value=(entry);
+                    button { "Let it come" }
+                }))
+            }
             @if may_act && post.state == post::State::Posted {
                 details {
                     summary { "Delete" }
@@ -276,13 +291,23 @@ fn entry(page: &BotPage<'_>, post: &Post, may_act: bool) -> Markup {
     }
 }
 
+/// The line of a post that a person passed over in this round.
+fn passed_over(page: &BotPage<'_>, post: &Post) -> Option<String> {
+    let is_pass = post.state == post::State::Refused && post.cause == Some(post::Cause::Person);
+    let (round, line) = post.line.filter(|_| is_pass)?;
+    let of_now = page.health.record.as_ref().is_some_and(|record| record.round <= round);
+    of_now.then(|| line.to_string())
+}
+
 fn upcoming(page: &BotPage<'_>) -> Markup {
     html! {
         h2 { "Upcoming" }
         @if page.slots.is_empty() { p.none { "No upcoming slots." } }
         ol.slots {
-            @for slot in &page.slots {
-                li { (upcoming_slot(page, *slot)) }
+            @for post in &page.coming { li { (upcoming_post(page, post)) } }
+            // Without a line that fits, or without a poem, the slots come nevertheless.
+            @if page.coming.is_empty() {
+                @for slot in &page.slots { li { (upcoming_slot(page, *slot)) } }
             }
         }
         @if !page.skipped.is_empty() {
@@ -295,6 +320,30 @@ fn upcoming(page: &BotPage<'_>) -> Markup {
         }
         p.when { "Schedule: " code { (page.bot.schedule.text()) } " (" (page.bot.schedule.zone().name()) ")" }
     }
+}
+
+fn upcoming_post(page: &BotPage<'_>, post: &ComingPost) -> Markup {
+    let round = page.coming.first().and_then(|first| first.line).map(|(round, _)| round);
+    let entry = post.line.filter(|(of, _)| Some(*of) == round).map(|(_, line)| line.to_string());
+    html! {
+        (upcoming_slot(page, post.due_at))
+        div.coming {
+            bdi.said lang="" { (title(&post.text)) }
+            // What belongs to the next round can be passed over when that has begun.
+            @if let Some(entry) = entry.filter(|_| layout::may_act(page.flock) && !is_open(page, post)) {
+                (action(page, "pass", &html! {
+                    input type="hidden" name="entry" value=(entry);
+                    button.plain aria-label={ "Not this one: " (title(&post.text)) } { "Not this one" }
+                }))
+            }
+        }
+    }
+}
+
+/// Whether this is the post that the bot has open already.
+fn is_open(page: &BotPage<'_>, post: &ComingPost) -> bool {
+    let open = page.health.record.as_ref().and_then(|record| record.open.as_ref());
+    open.is_some_and(|open| open.line == post.line)
 }
 
 fn upcoming_slot(page: &BotPage<'_>, slot: DateTime<Utc>) -> Markup {

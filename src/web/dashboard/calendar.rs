@@ -1,19 +1,21 @@
 //! The calendar: what is posted when and by which bot, a week or a month at a time, and a page for each day. Past days show the
 //! posts in the ledger, days to come the scheduled slots.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, Utc, Weekday};
+use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, TimeDelta, Utc, Weekday};
 use maud::{Markup, html};
 
 use super::layout::{DashboardPage, NavItem, Viewer};
 use super::pictures::{avatar, week_loads};
-use crate::flock::Bot;
 use crate::flock::post::{Post, State as PostState};
+use crate::flock::{Bot, BotName};
+use crate::forecast::preview::Reach;
 use crate::store::StoreError;
 use crate::web::page::{counted, grouped, ledger_unavailable, not_found};
 use crate::web::posts::title;
@@ -25,6 +27,10 @@ use crate::web::times::LocalTimes;
 const READ_AT_ONCE: u64 = 3_000;
 /// Entries on the page of a day.
 const LISTED: usize = 300;
+/// How far ahead the texts of posts to come are shown, of how many bots at most, and how many posts of each are gone through.
+const PREVIEWED: TimeDelta = TimeDelta::days(62);
+const MOST_PREVIEWED: usize = 50;
+const POSTS_PREVIEWED: usize = 3_000;
 /// The years of the calendar, which are those of schedules.
 const YEARS: std::ops::Range<i32> = 1970..2100;
 
@@ -103,22 +109,30 @@ impl Period {
 /// What is on a day.
 enum CalendarEntry {
     Post(Box<Post>),
-    /// An upcoming slot.
-    Slot(DateTime<Utc>, Arc<Bot>),
+    /// An upcoming slot, and what is posted then if that is known.
+    Slot(DateTime<Utc>, Arc<Bot>, Option<String>),
 }
 
 impl CalendarEntry {
     fn at(&self) -> DateTime<Utc> {
         match self {
             Self::Post(post) => post.planned_at,
-            Self::Slot(slot, _) => *slot,
+            Self::Slot(slot, ..) => *slot,
+        }
+    }
+
+    /// The bot of an upcoming slot, with its name.
+    fn slot_of(&self) -> Option<(BotName, Arc<Bot>)> {
+        match self {
+            Self::Post(_) => None,
+            Self::Slot(_, bot, _) => Some((bot.name.clone(), bot.clone())),
         }
     }
 
     fn bot(&self) -> &str {
         match self {
             Self::Post(post) => post.bot.as_str(),
-            Self::Slot(_, bot) => bot.name.as_str(),
+            Self::Slot(_, bot, _) => bot.name.as_str(),
         }
     }
 
@@ -202,10 +216,36 @@ async fn read(
     for (day, slots) in days.iter_mut().zip(&upcoming.days) {
         day.count += slots.count as u64;
         let first = slots.first.iter();
-        day.entries.extend(first.map(|(slot, at)| CalendarEntry::Slot(*slot, upcoming.bots[*at].clone())));
+        day.entries
+            .extend(first.map(|(slot, at)| CalendarEntry::Slot(*slot, upcoming.bots[*at].clone(), None)));
         day.entries.truncate(most);
     }
     Ok(days)
+}
+
+/// One day, with the texts of the posts to come. Those of a large flock, or of a day that is far away, are left out: going
+/// through all slots until then takes too long.
+async fn read_day(site: &Site, bounds: &[DateTime<Utc>]) -> Result<CalendarDay, StoreError> {
+    let (now, end) = (site.now(), bounds[1] - TimeDelta::milliseconds(1));
+    let mut day = read(site, bounds, now, LISTED).await?.pop().unwrap_or_default();
+    let bots: BTreeMap<BotName, Arc<Bot>> = day.entries.iter().filter_map(CalendarEntry::slot_of).collect();
+    if end - now > PREVIEWED || bots.len() > MOST_PREVIEWED {
+        return Ok(day);
+    }
+    let reach = Reach { posts: POSTS_PREVIEWED, until: Some(end) };
+    for bot in bots.values() {
+        let coming = site.preview(bot, reach).await?;
+        let mut texts: HashMap<DateTime<Utc>, String> =
+            coming.into_iter().filter_map(|post| Some((post.slot?, post.text))).collect();
+        for entry in &mut day.entries {
+            if let CalendarEntry::Slot(slot, of, text) = entry
+                && of.name == bot.name
+            {
+                *text = texts.remove(slot);
+            }
+        }
+    }
+    Ok(day)
 }
 
 /// The posts of each day.
@@ -310,8 +350,8 @@ pub(super) async fn day_page(
         day.ok().and_then(|Path(text)| text.parse::<NaiveDate>().ok().filter(|day| day.to_string() == text));
     let Some(day) = day.filter(|day| YEARS.contains(&day.year())) else { return not_found(uri).await };
     let bounds = bounds(&[day], &viewer.times);
-    let days = site.ledger_result(read(&site, &bounds, site.now(), LISTED).await);
-    let Some(shown) = days.and_then(|mut days| days.pop()) else { return ledger_unavailable(&uri) };
+    let day_read = read_day(&site, &bounds).await;
+    let Some(shown) = site.ledger_result(day_read) else { return ledger_unavailable(&uri) };
     let title = day.format("%A, %-d %B %Y").to_string();
     let count = usize::try_from(shown.count).unwrap_or(usize::MAX);
     let content = html! {
@@ -358,7 +398,7 @@ fn entry_line(entry: &CalendarEntry, times: &LocalTimes) -> Markup {
             a.name href={ "../bots/" (entry.bot()) } title=(entry.bot()) { (entry.bot()) }
             @match entry {
                 CalendarEntry::Post(post) => bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) },
-                CalendarEntry::Slot(..) => span.said {},
+                CalendarEntry::Slot(.., text) => bdi.said lang="" { (title(text.as_deref().unwrap_or_default())) },
             }
             span.state.{ "was-" (entry.state()) } { (entry.state()) }
         }

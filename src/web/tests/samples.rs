@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::flock::account::Account;
+use crate::flock::choose::Seed;
 use crate::flock::event::Event;
 use crate::flock::poem::{LineId, TextId};
 use crate::flock::post::{Move, Post, PostId, Why};
@@ -191,6 +192,20 @@ impl Store for MemoryStore {
         Ok(None)
     }
     async fn used(&self, _: &BotName, _: u32) -> Result<HashSet<LineId>, StoreError> {
+        never()
+    }
+    async fn used_before(&self, _: &BotName, _: u32) -> Result<HashSet<TextId>, StoreError> {
+        never()
+    }
+    async fn seed(&self, _: &BotName) -> Result<Seed, StoreError> {
+        never()
+    }
+    async fn undo_pass(
+        &self,
+        _: &BotName,
+        _: (u32, LineId),
+        _: DateTime<Utc>,
+    ) -> Result<Option<Post>, StoreError> {
         never()
     }
     async fn count_used(&self, _: &BotName, _: u32) -> Result<u32, StoreError> {

@@ -118,12 +118,19 @@ async fn left_by_an_older_flockd(place: &LedgerFolder, changes: usize) {
     db.close().await.unwrap();
 }
 
+/// The name of the copy that this flockd makes of an older ledger.
+fn copy_from_before() -> String {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    format!("flock.db.before-{}", &names.max().unwrap()[..4])
+}
+
 #[tokio::test]
 async fn a_copy_is_made_before_an_older_ledger_is_changed() {
     for changes in 1..=5 {
         let place = LedgerFolder::new();
         left_by_an_older_flockd(&place, changes).await;
-        let copy = place.folder.path().join("flock.db.before-0009");
+        let copy = place.folder.path().join(copy_from_before());
         // Of an earlier try, whose ledger knew less.
         std::fs::write(&copy, "old").unwrap();
         let held = place.hold().await.unwrap();
@@ -155,9 +162,9 @@ async fn a_copy_is_made_before_an_older_ledger_is_changed() {
 async fn without_a_copy_nothing_is_changed() {
     let place = LedgerFolder::new();
     left_by_an_older_flockd(&place, 5).await;
-    std::fs::create_dir(place.folder.path().join("flock.db.before-0009")).unwrap();
+    std::fs::create_dir(place.folder.path().join(copy_from_before())).unwrap();
     let error = Sqlite::open_as_owner(&database(&place.path)).await.unwrap_err().to_string();
-    assert!(error.contains("flock.db.before-0009") && error.contains("move it away"), "{error}");
+    assert!(error.contains(&copy_from_before()) && error.contains("move it away"), "{error}");
     let applied = "select max(version) from _sqlx_migrations";
     let mut ledger = stranger(&place.path).await;
     assert_eq!(sqlx::query_scalar::<_, i64>(applied).fetch_one(&mut ledger).await.unwrap(), 5);

@@ -245,3 +245,25 @@ pub(super) async fn one_bot_is_handed_over_alone(ledger: Ledger) {
     here.other.export(None, at(5), &mut take).await.unwrap();
     assert_eq!(seen, 1);
 }
+
+pub(super) async fn the_order_of_lines_is_handed_over_to_a_bot_that_has_not_posted(ledger: Ledger) {
+    let ledger = ledger.with(&["walt", "emily"]).await;
+    let lines = export(&*ledger.one, 10).await;
+    let theirs =
+        [ledger.one.seed(&bot("walt")).await.unwrap(), ledger.one.seed(&bot("emily")).await.unwrap()];
+    let folder = tempfile::tempdir().unwrap();
+    let other = super::open_sqlite(folder.path().join("other.db")).await;
+    other.enter(&[entry("walt"), entry("emily")], at(0)).await.unwrap();
+    other.open(&of_slot("emily", "a line", 1, 60)).await.unwrap();
+    let of_emily = other.seed(&bot("emily")).await.unwrap();
+    import(&*other, &lines).await.unwrap();
+    assert_eq!(other.seed(&bot("walt")).await.unwrap(), theirs[0]);
+    assert_eq!(other.seed(&bot("emily")).await.unwrap(), of_emily, "its order must not change in a round");
+    // An older export has no seeds.
+    let without: Vec<String> = lines.iter().map(|line| line.replace("\"seed\"", "\"other\"")).collect();
+    import(&*other, &without).await.unwrap();
+    assert_eq!(other.seed(&bot("walt")).await.unwrap(), theirs[0]);
+    let bad: Vec<String> = lines.iter().map(|line| line.replace("\"seed\":\"", "\"seed\":\"x")).collect();
+    let complaints = complaints(&*other, &bad).await;
+    assert!(complaints[0].starts_with("2: ") && complaints[1].starts_with("3: "), "{complaints:?}");
+}

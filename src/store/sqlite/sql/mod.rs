@@ -2,6 +2,7 @@
 //! transaction; `row` decodes the rows.
 
 pub(super) mod bot;
+pub(super) mod choosing;
 pub(super) mod credential;
 pub(super) mod identity;
 pub(super) mod monitoring;
@@ -38,7 +39,7 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
     let (why, retry_at) = match &draft.begins {
         Beginning::Sending => (None, None),
         Beginning::Planned(why, at) => (Some(why), Some(*at)),
-        Beginning::Released(why) | Beginning::Skipped(why) => (Some(why), None),
+        Beginning::Released(why) | Beginning::Skipped(why) | Beginning::PassedOver(why) => (Some(why), None),
     };
     let state = draft.begins.state();
     let at_if = |condition: bool| condition.then(|| millis(draft.now));
@@ -63,7 +64,7 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
         .bind(at_if(state == State::Sending))
         .bind(at_if(state == State::Sending))
         .bind(retry_at.map(millis))
-        .bind(at_if(state == State::Released))
+        .bind(at_if(!state.is_open()))
         .bind(millis(draft.now))
         .fetch_one(db)
         .await
@@ -154,17 +155,20 @@ pub(super) async fn open_post(db: &mut SqliteConnection, bot: &BotName) -> Done<
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The last post of a bot that is not open. Skips don't count: a skip does not end a failure.
+/// The last post of a bot that is not open. What a person skipped or passed over doesn't count: it does not end a
+/// failure.
 pub(super) async fn last_post(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
     let select = concat!(
         "select * from post where bot = ?1 and state not in ('planned', 'sending', 'unknown') and not ",
         skip::is_skip!(),
+        " and not ",
+        choosing::is_pass!(),
         " order by number desc limit 1"
     );
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The newest posts of a bot, without its skips, up to the first that is not part of the run.
+/// The newest posts of a bot, without what a person skipped or passed over, up to the first that is not part of the run.
 pub(super) async fn newest_run(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -173,6 +177,8 @@ pub(super) async fn newest_run(
     let select = concat!(
         "select * from post where bot = ?1 and not ",
         skip::is_skip!(),
+        " and not ",
+        choosing::is_pass!(),
         " order by number desc limit ?2"
     );
     let mut rows = sqlx::query(select).bind(bot.as_str()).bind(LONGEST_RUN).fetch(db);

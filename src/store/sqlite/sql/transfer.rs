@@ -25,8 +25,8 @@ pub(in super::super) async fn count(db: &mut SqliteConnection, bot: Option<&BotN
 
 /// The bots, each with its account.
 pub(in super::super) async fn bots(db: &mut SqliteConnection, bot: Option<&BotName>) -> Done<Vec<SqliteRow>> {
-    let select = "select bot.*, account.network, account.id, account.server, account.handle \
-        from bot left join account on account.bot = bot.name where ?1 is null or bot.name = ?1 order by bot.name";
+    let select = "select bot.*, seed.seed, account.network, account.id, account.server, account.handle \
+        from bot left join account on account.bot = bot.name left join seed on seed.bot = bot.name where ?1 is null or bot.name = ?1 order by bot.name";
     sqlx::query(select).bind(bot.map(BotName::as_str)).fetch_all(db).await
 }
 

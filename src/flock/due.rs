@@ -1,22 +1,23 @@
-//! Which slot of a bot is due, by its schedule, delay and policy. Pure: `attempt` posts.
+//! Which slot of a bot is due, by its schedule, delay and policy. Pure: the engine posts, and a preview goes through the
+//! slots to come.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::flock::schedule::jitter;
-use crate::flock::{Bot, OnMiss};
+use super::schedule::jitter;
+use super::{Bot, OnMiss};
 
 /// A slot counts as on time if it is no later than this. The loop wakes at least every thirty seconds, so
 /// anything later than twice that was missed: the machine slept, or flockd was not running.
-pub(super) const ON_TIME: TimeDelta = TimeDelta::seconds(60);
+pub const ON_TIME: TimeDelta = TimeDelta::seconds(60);
 /// Counting missed slots stops here: a bot with a slot every second that slept for a year missed "at least" this many.
 const MOST_COUNTED: u32 = 1_000;
 
 /// When to look at a bot again; `None` if only a person can change anything.
-pub(super) type Wake = Option<DateTime<Utc>>;
+pub type Wake = Option<DateTime<Utc>>;
 
 /// What is due for a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Due {
+pub enum Due {
     /// This slot fires now.
     Slot {
         /// The scheduled instant.
@@ -41,7 +42,7 @@ pub(super) enum Due {
 
 /// What is due at `now`, if slots up to `last_slot` have been handled. A bot that does not make up for missed slots
 /// still fires one that is no later than `on_time`.
-pub(super) fn due_within(bot: &Bot, last_slot: DateTime<Utc>, now: DateTime<Utc>, on_time: TimeDelta) -> Due {
+pub fn due_within(bot: &Bot, last_slot: DateTime<Utc>, now: DateTime<Utc>, on_time: TimeDelta) -> Due {
     let Some(slot) = newest_due(bot, last_slot, now) else {
         return next(bot, last_slot).map_or(Due::Never, Due::NotBefore);
     };
@@ -57,16 +58,17 @@ pub(super) fn due_within(bot: &Bot, last_slot: DateTime<Utc>, now: DateTime<Utc>
 }
 
 /// When the first slot after `last_slot` is due, delay included.
-pub(super) fn next(bot: &Bot, last_slot: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub fn next(bot: &Bot, last_slot: DateTime<Utc>) -> Option<DateTime<Utc>> {
     bot.schedule.next_after(last_slot).map(|slot| with_delay(bot, slot))
 }
 
 /// The instant after which a post that was due at `due_at` is not attempted any more.
-pub(super) fn deadline(bot: &Bot, due_at: DateTime<Utc>) -> DateTime<Utc> {
+pub fn deadline(bot: &Bot, due_at: DateTime<Utc>) -> DateTime<Utc> {
     due_at.checked_add_signed(delta(bot.max_late)).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-pub(super) fn with_delay(bot: &Bot, slot: DateTime<Utc>) -> DateTime<Utc> {
+/// A slot with the bot's delay for it.
+pub fn with_delay(bot: &Bot, slot: DateTime<Utc>) -> DateTime<Utc> {
     slot + delta(jitter::delay(bot.name.as_str(), slot, bot.jitter))
 }
 

@@ -1,0 +1,184 @@
+//! `flockd preview`: the exact posts that a bot will make next.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use clap::Args;
+use comfy_table::Cell;
+use serde::Serialize;
+
+use super::configuration::Configured;
+use super::output;
+use crate::clock::{Clock, SystemClock};
+use crate::daemon::accounts;
+use crate::flock::Bot;
+use crate::flock::poem::on_one_line;
+use crate::flock::schedule::Zone;
+use crate::forecast::preview::{ComingPost, Preview, Reach, preview as coming};
+use crate::health::report::instant;
+use crate::sources;
+use crate::store::Store;
+
+/// How many posts are shown unless told otherwise.
+const ROWS: usize = 10;
+/// The most that are shown.
+const MOST: usize = 100_000;
+/// How much of a text is shown where the output is as wide as one likes.
+const LONGEST_TEXT: usize = 500;
+
+/// A post to come, as JSON.
+#[derive(Debug, Serialize)]
+struct ComingRow<'a> {
+    bot: &'a str,
+    /// `None` for a post by hand.
+    slot: Option<String>,
+    due_at: String,
+    /// `None` for a text given by hand.
+    entry: Option<String>,
+    round: Option<u32>,
+    text: &'a str,
+    parts: [PartRow<'a>; 1],
+}
+
+/// A part of it.
+#[derive(Debug, Serialize)]
+struct PartRow<'a> {
+    text: &'a str,
+    /// Lines of a poem have no pictures.
+    media: [&'a str; 0],
+}
+
+impl<'a> ComingRow<'a> {
+    fn new(bot: &'a Bot, post: &'a ComingPost) -> Self {
+        Self {
+            bot: bot.name.as_str(),
+            slot: post.slot.map(instant),
+            due_at: instant(post.due_at),
+            entry: post.line.map(|(_, line)| line.to_string()),
+            round: post.line.map(|(round, _)| round),
+            text: &post.text,
+            parts: [PartRow { text: &post.text, media: [] }],
+        }
+    }
+}
+
+/// Which posts to show.
+#[derive(Debug, Args)]
+pub(super) struct PreviewArgs {
+    /// The bot
+    #[arg(add = super::bot_names())]
+    bot: String,
+    /// How many; without this 10, or with --until all
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    number: Option<u32>,
+    /// Up to this day, 2026-12-24, in the flock's zone, or this instant, 2026-12-24T18:00:00Z
+    #[arg(long, value_name = "DATE", value_parser = end)]
+    until: Option<End>,
+    /// Show each text whole
+    #[arg(short, long, conflicts_with = "json")]
+    long: bool,
+    #[command(flatten)]
+    json: super::Json,
+}
+
+/// Until when.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Day(NaiveDate),
+    Instant(DateTime<Utc>),
+}
+
+fn end(text: &str) -> Result<End, String> {
+    let day = text.parse().map(End::Day);
+    let instant = || DateTime::parse_from_rfc3339(text).map(|at| End::Instant(at.to_utc()));
+    day.or_else(|_| instant())
+        .map_err(|_| "write a day, 2026-12-24, or an instant, 2026-12-24T18:00:00Z".into())
+}
+
+impl End {
+    fn instant(self, zone: &Zone) -> DateTime<Utc> {
+        match self {
+            Self::Instant(at) => at,
+            // Of the last day everything is wanted.
+            Self::Day(day) => zone.begin_of(day + Days::new(1)) - TimeDelta::milliseconds(1),
+        }
+    }
+}
+
+pub(super) async fn preview(known: &Configured, which: PreviewArgs) -> Result<ExitCode> {
+    let bot = known.bot(&which.bot)?;
+    let poem = match sources::read_file_async(&bot.poem, bot.split).await {
+        Ok(poem) => poem,
+        Err(problem) => bail!("{}", problem.at(&bot.poem)),
+    };
+    let (ledger, made) = accounts::ledger(&known.flock.database, &SystemClock).await?;
+    if let Some(made) = made {
+        output::say_beside(&format!("a new ledger was made: {}", made.display()));
+    }
+    let now = SystemClock.now();
+    let until = which.until.map(|end| end.instant(&known.flock.timezone));
+    let most = if until.is_some() { MOST } else { ROWS };
+    let reach = Reach { posts: which.number.map_or(most, |number| number as usize), until };
+    let preview = coming(&ledger, bot, &poem, reach, now).await?;
+    for note in notes(&ledger, bot, &preview, now).await? {
+        output::say_beside(&format!("note: {note}"));
+    }
+    print(bot, &preview, &which, now, &known.flock.timezone)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What stands in the way of the posts.
+async fn notes(
+    ledger: &dyn Store,
+    bot: &Arc<Bot>,
+    preview: &Preview,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    let name = &bot.name;
+    if let Some(record) = ledger.bot_record(name, now).await? {
+        if record.paused.is_some() {
+            notes.push(format!("{name} is paused: this is what it posts if it is resumed now"));
+        }
+        if record.reconciliation.is_some() {
+            notes.push(format!("{name} first looks for what it posted since the ledger was copied"));
+        }
+    }
+    if preview.exhausted {
+        notes.push(format!("after that, {}", bot.exhausted()));
+    }
+    Ok(notes)
+}
+
+fn print(bot: &Bot, preview: &Preview, which: &PreviewArgs, now: DateTime<Utc>, zone: &Zone) -> Result<()> {
+    if which.json.json {
+        let rows: Vec<ComingRow<'_>> = preview.posts.iter().map(|post| ComingRow::new(bot, post)).collect();
+        return output::print_json(&rows);
+    }
+    if preview.posts.is_empty() {
+        return output::say("no posts to come");
+    }
+    if which.long {
+        return preview.posts.iter().try_for_each(|post| print_whole(post, zone));
+    }
+    let mut table = output::table(&["when", "", "entry", "text"]);
+    for post in &preview.posts {
+        let entry = post.line.map(|(_, line)| line.brief()).unwrap_or_default();
+        let (when, distance) = (output::brief(post.due_at, now, zone), output::distance(post.due_at, now));
+        let cells = [when, distance, entry, on_one_line(&post.text, LONGEST_TEXT)];
+        output::one_line(&mut table, cells.map(Cell::new));
+    }
+    output::keep_whole(&mut table, &["when", "", "entry"]);
+    output::align_right(&mut table, &[""]);
+    output::print(&table)?;
+    output::say_zone(zone)
+}
+
+/// One post with its whole text, and a blank line after it.
+fn print_whole(post: &ComingPost, zone: &Zone) -> Result<()> {
+    let entry = post.line.map_or_else(|| "by hand".to_owned(), |(_, line)| line.brief());
+    output::show(&format!("{}  {entry}", output::local(post.due_at, zone)))?;
+    output::show(&format!("    {}\n", post.text.replace('\n', "\n    ")))
+}

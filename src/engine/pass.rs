@@ -1,0 +1,114 @@
+//! Passing a line over: a person decides that a line does not come in this round, or takes that back. It is recorded as
+//! a post that was refused without being sent.
+
+use super::commands::refused;
+use super::poems;
+use super::{BotRun, attempt};
+use crate::flock::choose::{Choice, Chooser, History};
+use crate::flock::message::Message;
+use crate::flock::poem::{Line, LineId, Poem, on_one_line};
+use crate::flock::post::{Cause, Post, PostId, State, Why};
+use crate::net;
+use crate::store::{CommandResult, Filter, StoreError};
+
+/// How much of a line's text is repeated to the person.
+const QUOTED: usize = 60;
+
+/// Passes over the line whose id a person abbreviated as `typed`.
+pub(super) async fn pass(run: &BotRun<'_>, id: PostId, typed: &str) -> Result<CommandResult, StoreError> {
+    let BotRun { engine, bound, record } = *run;
+    if let Some(post) = engine.store.post(id).await? {
+        // The process that executed it ended after writing and before answering.
+        return Ok(passed(&post));
+    }
+    let reading = engine.poem_by_hand(&bound.bot, record.account.as_ref()).await;
+    let Some(poem) = reading.poem.clone() else {
+        return Ok(refused(poems::no_poem(&bound.bot, &reading).reason));
+    };
+    let history = coming(run, &poem).await?;
+    let line = match find(&poem, &history, typed) {
+        Ok(line) => line,
+        Err(reason) => return Ok(refused(explained(run, reason))),
+    };
+    let why = Why::new(Cause::Person, "passed over by hand");
+    match attempt::open_passed_over(run, id, (history.round, line), why).await {
+        Ok(post) => Ok(passed(&engine.announced(post))),
+        // The bot took the line first.
+        Err(StoreError::LineTaken) => Ok(refused(explained(run, NotFound::Used))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Frees a line that is passed over.
+pub(super) async fn undo(run: &BotRun<'_>, typed: &str) -> Result<CommandResult, StoreError> {
+    let BotRun { engine, bound, .. } = *run;
+    let bot = &bound.bot.name;
+    let filter = Filter { bot: Some(bot.clone()), state: Some(State::Refused), ..Filter::default() };
+    let is_meant = |line: &LineId| line.matches(typed);
+    let by_hand = |post: Post| post.line.filter(|_| post.cause == Some(Cause::Person));
+    let lines = engine.store.posts(&filter).await?.into_iter().filter_map(by_hand);
+    let Some(line) = lines.filter(|(round, _)| *round >= run.record.round).find(|(_, line)| is_meant(line))
+    else {
+        let message = Message::from(format!("{bot} passes over no line {typed} in this round"));
+        return Ok(refused(message));
+    };
+    Ok(match engine.store.undo_pass(bot, line, engine.clock.now()).await? {
+        Some(post) => {
+            let text = on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED);
+            CommandResult::new(true, format!("{bot} no longer passes over: {text}"), None)
+        }
+        None => refused(format!("{bot} has just taken that back")),
+    })
+}
+
+/// The history with which the bot chooses its next line.
+async fn coming(run: &BotRun<'_>, poem: &Poem) -> Result<History, StoreError> {
+    let BotRun { engine, bound, record } = *run;
+    let history = engine.store.history(&bound.bot.name, record).await?;
+    let fits = |line: &Line| net::validate(&bound.bot, record.account.as_ref(), &line.text).is_ok();
+    let mut chooser = Chooser::new(poem, &bound.bot, history.clone());
+    if chooser.take(fits) != Choice::RoundOver {
+        return Ok(history);
+    }
+    chooser.begin_round(engine.store.used(&bound.bot.name, history.round + 1).await?);
+    Ok(chooser.history().clone())
+}
+
+/// Why there is no line to pass over.
+enum NotFound {
+    Unknown,
+    Several,
+    Used,
+}
+
+fn find<'p>(poem: &'p Poem, history: &History, typed: &str) -> Result<&'p Line, NotFound> {
+    let mut meant = poem.lines().iter().filter(|line| line.id.matches(typed)).peekable();
+    let first = meant.peek().ok_or(NotFound::Unknown)?.id.text;
+    let meant: Vec<&Line> = meant.collect();
+    if meant.iter().any(|line| line.id.text != first) {
+        return Err(NotFound::Several);
+    }
+    meant.into_iter().find(|line| !history.used.contains(&line.id)).ok_or(NotFound::Used)
+}
+
+fn explained(run: &BotRun<'_>, reason: NotFound) -> Message {
+    let bot = &run.bound.bot.name;
+    let preview = format!("`flockd preview {bot}`");
+    match reason {
+        NotFound::Unknown => Message::from(format!("{bot}'s poem has no such line"))
+            .remedy(format!(": {preview} shows the ids of those to come"), ""),
+        NotFound::Several => Message::from("several lines have an id that begins like that: type more of it"),
+        NotFound::Used => Message::from(format!("{bot} has used that line in this round already")),
+    }
+}
+
+fn passed(post: &Post) -> CommandResult {
+    let (bot, text) = (&post.bot, on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED));
+    let message = Message::from(format!("{bot} passes over, for this round: {text}"));
+    let entry = post.line.map(|(_, line)| line.brief()).unwrap_or_default();
+    CommandResult::new(
+        true,
+        message.remedy(format!("; `flockd pass {bot} {entry} --undo` undoes that"), ""),
+        None,
+    )
+}

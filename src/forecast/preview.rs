@@ -1,0 +1,219 @@
+//! What a bot will post next: the text and the time of each post to come. Goes through the slots to come as the engine
+//! will, and chooses as it does, so this is what is posted unless an edit, a person, a missed or given-up slot, or the
+//! network's refusal intervenes.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::flock::account::Account;
+use crate::flock::choose::{Choice, Chooser, History};
+use crate::flock::due::{self, Due};
+use crate::flock::poem::{Line, LineId, Poem};
+use crate::flock::post::{Post, State};
+use crate::flock::{Bot, BotName};
+use crate::net;
+use crate::store::{BotRecord, Filter, Store, StoreError};
+
+/// The period of `max_per_hour`.
+const HOUR: TimeDelta = TimeDelta::hours(1);
+/// The most slots of a bot that are looked at: a schedule may have far more slots than `max_per_hour` lets through.
+const MOST_SLOTS: usize = 1_000_000;
+
+/// A post to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComingPost {
+    /// Its slot; `None` for a post by hand that is planned.
+    pub slot: Option<DateTime<Utc>>,
+    /// When it is due: the slot with its delay, or when the next attempt is made.
+    pub due_at: DateTime<Utc>,
+    /// The round and the line that it uses; `None` for a text given by hand.
+    pub line: Option<(u32, LineId)>,
+    /// The text.
+    pub text: String,
+}
+
+/// The posts to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// In order of time.
+    pub posts: Vec<ComingPost>,
+    /// Whether they end because no line is left.
+    pub exhausted: bool,
+}
+
+/// How far a preview goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Reach {
+    /// The most posts.
+    pub posts: usize,
+    /// No post that is due later.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// The posts that a bot will make from `now` on. A paused bot's slots are those that it would have if it were resumed now.
+///
+/// # Errors
+///
+/// If the ledger can't be read or written: a bot that has no seed yet gets one.
+pub async fn preview(
+    store: &dyn Store,
+    bot: &Bot,
+    poem: &Poem,
+    reach: Reach,
+    now: DateTime<Utc>,
+) -> Result<Preview, StoreError> {
+    let record = store.bot_record(&bot.name, now).await?;
+    let mut walk = match &record {
+        Some(record) => Walk::begin(store, (bot, poem), record, now).await?,
+        None => Walk::first(store, (bot, poem), now).await?,
+    };
+    let mut exhausted = false;
+    for _ in 0..MOST_SLOTS {
+        if walk.posts.len() >= reach.posts {
+            break;
+        }
+        let Some((slot, due_at)) = walk.next_slot(bot) else { break };
+        if reach.until.is_some_and(|until| due_at > until) {
+            break;
+        }
+        if walk.is_flood(bot, due_at) {
+            continue;
+        }
+        let Some((round, line)) = walk.choose(store, bot).await? else {
+            exhausted = true;
+            break;
+        };
+        let text = line.text.clone();
+        walk.post(ComingPost { slot: Some(slot), due_at, line: Some((round, line.id)), text });
+    }
+    Ok(Preview { posts: walk.posts, exhausted })
+}
+
+/// The engine's way through the slots of a bot, without the network.
+struct Walk<'p> {
+    account: Option<Account>,
+    chooser: Chooser<'p>,
+    /// The newest slot that was handled.
+    last_slot: DateTime<Utc>,
+    skipped: Vec<DateTime<Utc>>,
+    /// The time that it is.
+    now: DateTime<Utc>,
+    /// When posts were sent in the last hour.
+    sent: VecDeque<DateTime<Utc>>,
+    posts: Vec<ComingPost>,
+}
+
+impl<'p> Walk<'p> {
+    /// From where the ledger says that the bot is.
+    async fn begin(
+        store: &dyn Store,
+        (bot, poem): (&Bot, &'p Poem),
+        record: &BotRecord,
+        now: DateTime<Utc>,
+    ) -> Result<Self, StoreError> {
+        let mut history = store.history(&bot.name, record).await?;
+        let is_late = |post: &&Post| post.state == State::Planned && now > due::deadline(bot, post.due_at);
+        // A post that is too late is given up, and its line is free again.
+        let late = record.open.as_ref().filter(is_late).and_then(|post| post.line);
+        history.used.retain(|line| late.is_none_or(|(_, late)| late != *line));
+        let mut walk = Self {
+            account: record.account.clone(),
+            chooser: Chooser::new(poem, bot, history),
+            last_slot: if record.paused.is_some() { record.last_slot.max(now) } else { record.last_slot },
+            skipped: record.skipped.clone(),
+            now,
+            sent: sent_since(store, &bot.name, bot.max_per_hour, now - HOUR).await?,
+            posts: Vec::new(),
+        };
+        match record.open.as_ref().filter(|post| !is_late(post)) {
+            Some(open) if open.state == State::Planned => walk.post(of_planned(open, now)),
+            // It has been sent, and is taken for posted.
+            Some(open) => walk.chooser.follow(open.text.as_deref().unwrap_or_default()),
+            None => {}
+        }
+        Ok(walk)
+    }
+
+    /// From the beginning, for a bot that the daemon has not seen yet.
+    async fn first(
+        store: &dyn Store,
+        (bot, poem): (&Bot, &'p Poem),
+        now: DateTime<Utc>,
+    ) -> Result<Self, StoreError> {
+        let chooser = Chooser::new(poem, bot, History::new(store.seed(&bot.name).await?));
+        let account = store.account(&bot.name).await?;
+        let (skipped, sent, posts) = (Vec::new(), VecDeque::new(), Vec::new());
+        Ok(Self { account, chooser, last_slot: now, skipped, now, sent, posts })
+    }
+
+    /// The next slot that fires, and when; `None` if none ever does.
+    fn next_slot(&mut self, bot: &Bot) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+        loop {
+            match due::due_within(bot, self.last_slot, self.now, due::ON_TIME) {
+                Due::Slot { slot, due_at, .. } => {
+                    self.last_slot = slot;
+                    if !self.skipped.contains(&slot) {
+                        return Some((slot, due_at.max(self.now)));
+                    }
+                }
+                Due::Missed { newest, .. } => self.last_slot = newest,
+                Due::NotBefore(at) => self.now = at,
+                Due::Never => return None,
+            }
+        }
+    }
+
+    /// Whether one more post at this instant would be more than `max_per_hour`.
+    fn is_flood(&mut self, bot: &Bot, at: DateTime<Utc>) -> bool {
+        while self.sent.front().is_some_and(|sent| at - *sent >= HOUR) {
+            self.sent.pop_front();
+        }
+        self.sent.len() >= usize::try_from(bot.max_per_hour).unwrap_or(usize::MAX)
+    }
+
+    /// The line that comes next, and its round; `None` if no line is left.
+    async fn choose(&mut self, store: &dyn Store, bot: &Bot) -> Result<Option<(u32, &'p Line)>, StoreError> {
+        for _ in 0..2 {
+            let fits = |line: &Line| net::validate(bot, self.account.as_ref(), &line.text).is_ok();
+            let round = self.chooser.history().round;
+            match self.chooser.take(fits) {
+                Choice::Line(line) => return Ok(Some((round, line))),
+                Choice::RoundOver => {
+                    let used = store.used(&bot.name, round + 1).await?;
+                    self.chooser.begin_round(used);
+                }
+                Choice::Exhausted => break,
+            }
+        }
+        Ok(None)
+    }
+
+    fn post(&mut self, coming: ComingPost) {
+        self.chooser.follow(&coming.text);
+        self.now = self.now.max(coming.due_at);
+        self.sent.push_back(coming.due_at);
+        self.posts.push(coming);
+    }
+}
+
+/// A post that waits to be tried again.
+fn of_planned(post: &Post, now: DateTime<Utc>) -> ComingPost {
+    let due_at = post.retry_at.unwrap_or(post.due_at).max(now);
+    let text = post.text.clone().unwrap_or_default();
+    ComingPost { slot: post.slot, due_at, line: post.line, text }
+}
+
+/// When the newest posts of a bot were sent, oldest first, if later than `since`.
+async fn sent_since(
+    store: &dyn Store,
+    bot: &BotName,
+    most: u32,
+    since: DateTime<Utc>,
+) -> Result<VecDeque<DateTime<Utc>>, StoreError> {
+    let filter = Filter { bot: Some(bot.clone()), limit: Some(most), ..Filter::default() };
+    let posts = store.posts(&filter).await?;
+    let mut sent: Vec<_> = posts.iter().filter_map(|post| post.sent_at).filter(|at| *at > since).collect();
+    sent.sort_unstable();
+    Ok(sent.into())
+}
