@@ -307,8 +307,8 @@ fn unknown_bot(bot: &str) -> CommandResult {
     refused(Message::from(why).remedy("; if it was refused, `flockd status` says why", ""))
 }
 
-pub(super) fn refused(message: impl Into<Message>) -> CommandResult {
-    CommandResult::new(false, message, None)
+fn refused(message: impl Into<Message>) -> CommandResult {
+    CommandResult::refused(message)
 }
 
 fn in_the_way(open: &Post) -> CommandResult {

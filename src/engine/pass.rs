@@ -1,7 +1,6 @@
 //! Passing a line over: a person decides that a line does not come in this round, or takes that back. It is recorded as
 //! a post that was refused without being sent.
 
-use super::commands::refused;
 use super::poems;
 use super::{BotRun, attempt};
 use crate::flock::choose::{Choice, Chooser, History};
@@ -23,18 +22,18 @@ pub(super) async fn pass(run: &BotRun<'_>, id: PostId, typed: &str) -> Result<Co
     }
     let reading = engine.poem_by_hand(&bound.bot, record.account.as_ref()).await;
     let Some(poem) = reading.poem.clone() else {
-        return Ok(refused(poems::no_poem(&bound.bot, &reading).reason));
+        return Ok(CommandResult::refused(poems::no_poem(&bound.bot, &reading).reason));
     };
     let history = coming(run, &poem).await?;
     let line = match find(&poem, &history, typed) {
         Ok(line) => line,
-        Err(reason) => return Ok(refused(explained(run, reason))),
+        Err(reason) => return Ok(CommandResult::refused(explained(run, reason))),
     };
     let why = Why::new(Cause::Person, "passed over by hand");
     match attempt::open_passed_over(run, id, (history.round, line), why).await {
         Ok(post) => Ok(passed(&engine.announced(post))),
         // The bot took the line first.
-        Err(StoreError::LineTaken) => Ok(refused(explained(run, NotFound::Used))),
+        Err(StoreError::LineTaken) => Ok(CommandResult::refused(explained(run, NotFound::Used))),
         Err(error) => Err(error),
     }
 }
@@ -50,14 +49,14 @@ pub(super) async fn undo(run: &BotRun<'_>, typed: &str) -> Result<CommandResult,
     let Some(line) = lines.filter(|(round, _)| *round >= run.record.round).find(|(_, line)| is_meant(line))
     else {
         let message = Message::from(format!("{bot} passes over no line {typed} in this round"));
-        return Ok(refused(message));
+        return Ok(CommandResult::refused(message));
     };
     Ok(match engine.store.undo_pass(bot, line, engine.clock.now()).await? {
         Some(post) => {
             let text = on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED);
             CommandResult::new(true, format!("{bot} no longer passes over: {text}"), None)
         }
-        None => refused(format!("{bot} has just taken that back")),
+        None => CommandResult::refused(format!("{bot} has just taken that back")),
     })
 }
 
@@ -75,6 +74,7 @@ async fn coming(run: &BotRun<'_>, poem: &Poem) -> Result<History, StoreError> {
 }
 
 /// Why there is no line to pass over.
+#[derive(Clone, Copy)]
 enum NotFound {
     Unknown,
     Several,

@@ -150,6 +150,11 @@ impl CommandResult {
         Self { done, message, post, told: (!told.is_plain()).then_some(told) }
     }
 
+    /// What was asked for was not done.
+    pub fn refused(message: impl Into<Message>) -> Self {
+        Self::new(false, message, None)
+    }
+
     /// The message for a web page.
     pub fn for_page(&self) -> Message {
         self.told.clone().unwrap_or_else(|| self.message.as_str().into())

@@ -15,7 +15,7 @@ use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 use crate::support::clock::{at, minutes};
-use crate::support::fixture::House;
+use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, poem};
 
 /// How many posts a preview shows here.
@@ -25,23 +25,23 @@ fn shuffled(name: &str) -> Bot {
     Bot { order: Order::Shuffle, at_end: AtEnd::Again, ..bot(name) }
 }
 
-async fn previewed(house: &House, bot: &Bot) -> Preview {
+async fn previewed(fixture: &EngineFixture, bot: &Bot) -> Preview {
     let poem = Poem::parse(&std::fs::read(&bot.poem).unwrap(), Split::Line).unwrap();
     let reach = Reach { posts: SHOWN, until: None };
-    preview(house.ledger(), bot, &poem, reach, house.now()).await.unwrap()
+    preview(fixture.ledger(), bot, &poem, reach, fixture.now()).await.unwrap()
 }
 
 /// The posts of a bot that have been posted, oldest first.
-async fn posted(house: &House, bot: &Bot) -> Vec<Post> {
+async fn posted(fixture: &EngineFixture, bot: &Bot) -> Vec<Post> {
     let filter = Filter { bot: Some(bot.name.clone()), state: Some(State::Posted), ..Filter::default() };
-    let mut posts = house.ledger().posts(&filter).await.unwrap();
+    let mut posts = fixture.ledger().posts(&filter).await.unwrap();
     posts.reverse();
     posts
 }
 
-async fn ask(house: &House, kind: CommandKind) -> CommandResult {
-    let id = house.ask(kind).await;
-    house.answer(id).await
+async fn ask(fixture: &EngineFixture, kind: CommandKind) -> CommandResult {
+    let id = fixture.ask(kind).await;
+    fixture.answer(id).await
 }
 
 fn pass(bot: &Bot, entry: String) -> CommandKind {
@@ -64,7 +64,7 @@ fn in_zone(schedule: &str, zone: &str) -> Schedule {
 
 /// What a person does between two previews. Each leaves the poem and the ledger in some other state.
 async fn intervene(
-    house: &mut House,
+    fixture: &mut EngineFixture,
     bot: &Bot,
     coming: &Preview,
     lines: &mut Vec<String>,
@@ -72,28 +72,28 @@ async fn intervene(
 ) {
     let name = bot.name.to_string();
     match dice.random_range(0..7) {
-        0 => house.restart().await,
+        0 => fixture.restart().await,
         1 => {
             let gone = dice.random_range(0..lines.len());
             lines.remove(gone);
             lines.insert(dice.random_range(0..=lines.len()), format!("new line {}", dice.random::<u32>()));
-            house.write(&name, &lines.join("\n"));
+            fixture.write(&name, &lines.join("\n"));
         }
         2 => {
             let entry = coming.posts.choose(dice).unwrap().line.unwrap().1;
             // It is refused if the line belongs to the next round only.
-            ask(house, pass(bot, entry.to_string())).await;
+            ask(fixture, pass(bot, entry.to_string())).await;
         }
-        3 => assert!(ask(house, CommandKind::Skip { bot: name }).await.done),
-        4 => assert!(ask(house, CommandKind::Post { bot: name, text: None }).await.done),
+        3 => assert!(ask(fixture, CommandKind::Skip { bot: name }).await.done),
+        4 => assert!(ask(fixture, CommandKind::Post { bot: name, text: None }).await.done),
         5 => {
             let text = Some(lines.choose(dice).unwrap().clone());
-            assert!(ask(house, CommandKind::Post { bot: name, text }).await.done);
+            assert!(ask(fixture, CommandKind::Post { bot: name, text }).await.done);
         }
         _ => {
-            house.stop().await;
-            house.clock.advance(minutes(dice.random_range(1..300)));
-            house.start().await;
+            fixture.stop().await;
+            fixture.clock.advance(minutes(dice.random_range(1..300)));
+            fixture.start().await;
         }
     }
 }
@@ -114,23 +114,23 @@ async fn a_month_goes_as_previewed(seed: u64) {
     };
     let mut poems = [lines("walt"), lines("emily")];
     let flock = [walt, emily].into_iter().zip(poems.iter().map(|lines| lines.join("\n")));
-    let mut house = House::at_time(at("2026-10-20T12:00:00Z"), flock).await;
+    let mut fixture = EngineFixture::at_time(at("2026-10-20T12:00:00Z"), flock).await;
     let end = at("2026-11-12T12:00:00Z");
     let mut compared = 0;
-    while house.now() < end {
-        let bots = house.bots.clone();
+    while fixture.now() < end {
+        let bots = fixture.bots.clone();
         let which = dice.random_range(0..2);
-        let coming = previewed(&house, &bots[which]).await;
-        intervene(&mut house, &bots[which], &coming, &mut poems[which], &mut dice).await;
+        let coming = previewed(&fixture, &bots[which]).await;
+        intervene(&mut fixture, &bots[which], &coming, &mut poems[which], &mut dice).await;
         let mut expected = Vec::new();
         for bot in &bots {
-            expected.push((posted(&house, bot).await.len(), previewed(&house, bot).await));
+            expected.push((posted(&fixture, bot).await.len(), previewed(&fixture, bot).await));
         }
-        house.pass(minutes(dice.random_range(60..2_500))).await;
+        fixture.pass(minutes(dice.random_range(60..2_500))).await;
         for (bot, (before, coming)) in bots.iter().zip(expected) {
-            let came = posted(&house, bot).await.split_off(before);
-            let due = coming.posts.iter().filter(|post| post.due_at <= house.now()).count();
-            assert_eq!(came.len(), due, "{} at {}", bot.name, house.now());
+            let came = posted(&fixture, bot).await.split_off(before);
+            let due = coming.posts.iter().filter(|post| post.due_at <= fixture.now()).count();
+            assert_eq!(came.len(), due, "{} at {}", bot.name, fixture.now());
             check(&came, &coming.posts);
             compared += due;
         }
@@ -145,47 +145,47 @@ async fn what_is_previewed_is_posted() {
 
 #[tokio::test]
 async fn a_preview_goes_on_into_the_next_rounds_or_ends_with_the_poem() {
-    let mut house = House::of([(shuffled("walt"), poem("w", 5))]).await;
-    let walt = house.bots[0].clone();
-    let again = previewed(&house, &walt).await;
+    let mut fixture = EngineFixture::of([(shuffled("walt"), poem("w", 5))]).await;
+    let walt = fixture.bots[0].clone();
+    let again = previewed(&fixture, &walt).await;
     assert_eq!((again.posts.len(), again.exhausted), (SHOWN, false));
     let rounds: Vec<u32> = again.posts.iter().map(|post| post.line.unwrap().0).collect();
     assert_eq!(rounds, (0..SHOWN as u32).map(|at| at / 5 + 1).collect::<Vec<_>>());
-    house.pass(minutes(12)).await;
-    check(&posted(&house, &walt).await, &again.posts);
-    house.stop().await;
+    fixture.pass(minutes(12)).await;
+    check(&posted(&fixture, &walt).await, &again.posts);
+    fixture.stop().await;
     let stops = Bot { at_end: AtEnd::Stop, ..walt.clone() };
-    let rest = previewed(&house, &stops).await;
+    let rest = previewed(&fixture, &stops).await;
     assert_eq!((rest.posts.len(), rest.exhausted), (3, true));
 }
 
 #[tokio::test]
 async fn the_hourly_limit_is_part_of_a_preview() {
     let walt = Bot { max_per_hour: 3, ..shuffled("walt") };
-    let house = House::of([(walt, poem("w", 50))]).await;
-    house.pass(minutes(2)).await;
-    let walt = &house.bots[0];
-    let (before, coming) = (posted(&house, walt).await.len(), previewed(&house, walt).await);
-    house.pass(minutes(200)).await;
-    let came = posted(&house, walt).await.split_off(before);
+    let fixture = EngineFixture::of([(walt, poem("w", 50))]).await;
+    fixture.pass(minutes(2)).await;
+    let walt = &fixture.bots[0];
+    let (before, coming) = (posted(&fixture, walt).await.len(), previewed(&fixture, walt).await);
+    fixture.pass(minutes(200)).await;
+    let came = posted(&fixture, walt).await.split_off(before);
     assert_eq!(came.len(), 10);
     check(&came, &coming.posts);
 }
 
 #[tokio::test]
 async fn a_post_that_waits_is_the_first_to_come() {
-    let house = House::of([(shuffled("walt"), poem("w", 9))]).await;
-    house.net("walt").then(crate::support::network::unreachable());
-    house.pass(minutes(1)).await;
-    let walt = &house.bots[0];
-    let coming = previewed(&house, walt).await;
-    let open = house.last("walt").await;
+    let fixture = EngineFixture::of([(shuffled("walt"), poem("w", 9))]).await;
+    fixture.net("walt").then(crate::support::network::unreachable());
+    fixture.pass(minutes(1)).await;
+    let walt = &fixture.bots[0];
+    let coming = previewed(&fixture, walt).await;
+    let open = fixture.last("walt").await;
     assert_eq!(
         (open.state, open.slot, open.text.as_deref()),
         (State::Planned, coming.posts[0].slot, Some(coming.posts[0].text.as_str()))
     );
-    house.pass(minutes(5)).await;
-    let texts: Vec<String> = posted(&house, walt).await.into_iter().filter_map(|post| post.text).collect();
+    fixture.pass(minutes(5)).await;
+    let texts: Vec<String> = posted(&fixture, walt).await.into_iter().filter_map(|post| post.text).collect();
     let expected: Vec<&str> = coming.posts[..texts.len()].iter().map(|post| post.text.as_str()).collect();
     assert!(texts.len() > 3);
     assert_eq!(texts, expected);
@@ -193,24 +193,24 @@ async fn a_post_that_waits_is_the_first_to_come() {
 
 #[tokio::test]
 async fn a_line_that_is_passed_over_does_not_come_in_its_round_and_all_others_keep_their_order() {
-    let mut house = House::of([(shuffled("walt"), poem("w", 8))]).await;
-    let walt = house.bots[0].clone();
-    house.pass(minutes(2)).await;
-    let before = previewed(&house, &walt).await;
+    let mut fixture = EngineFixture::of([(shuffled("walt"), poem("w", 8))]).await;
+    let walt = fixture.bots[0].clone();
+    fixture.pass(minutes(2)).await;
+    let before = previewed(&fixture, &walt).await;
     let third = before.posts[2].clone();
     let entry = third.line.unwrap().1.brief();
-    let answer = ask(&house, pass(&walt, entry.clone())).await;
+    let answer = ask(&fixture, pass(&walt, entry.clone())).await;
     assert!(answer.done, "{answer:?}");
-    house
+    fixture
         .wait_for(|event| matches!(event, Event::PassedOver(post) if post.text.as_ref() == Some(&third.text)))
         .await;
-    let row = house.last("walt").await;
+    let row = fixture.last("walt").await;
     assert_eq!(
         (row.state, row.cause, row.slot, row.attempts),
         (State::Refused, Some(Cause::Person), None, 0)
     );
-    house.restart().await;
-    let after = previewed(&house, &walt).await;
+    fixture.restart().await;
+    let after = previewed(&fixture, &walt).await;
     let texts = |posts: &[ComingPost]| posts.iter().map(|post| post.text.clone()).collect::<Vec<_>>();
     // Six lines were left of this round.
     let mut expected = texts(&before.posts[..6]);
@@ -218,61 +218,65 @@ async fn a_line_that_is_passed_over_does_not_come_in_its_round_and_all_others_ke
     assert_eq!(texts(&after.posts[..5]), expected);
     let next_round: HashSet<String> = texts(&after.posts[5..13]).into_iter().collect();
     assert_eq!(next_round.len(), 8, "in the next round every line comes again");
-    house.pass(minutes(13)).await;
-    check(&posted(&house, &walt).await[2..], &after.posts);
+    fixture.pass(minutes(13)).await;
+    check(&posted(&fixture, &walt).await[2..], &after.posts);
 }
 
 #[tokio::test]
 async fn passing_over_is_taken_back_and_says_what_is_wrong() {
-    let mut house =
-        House::of([(Bot { order: Order::Sequence, ..shuffled("walt") }, "one\ntwo\nHoly!\nHoly!\n")]).await;
-    let walt = house.bots[0].clone();
-    house.pass(minutes(1)).await;
-    let before = previewed(&house, &walt).await;
+    let mut fixture =
+        EngineFixture::of([(Bot { order: Order::Sequence, ..shuffled("walt") }, "one\ntwo\nHoly!\nHoly!\n")])
+            .await;
+    let walt = fixture.bots[0].clone();
+    fixture.pass(minutes(1)).await;
+    let before = previewed(&fixture, &walt).await;
     let id = |at: usize| before.posts[at].line.unwrap().1.to_string();
     let undo = |entry: &str| CommandKind::UndoPass { bot: "walt".to_owned(), entry: entry.to_owned() };
-    assert!(!ask(&house, undo(&id(0))).await.done, "nothing is passed over");
-    assert!(ask(&house, pass(&walt, id(0))).await.done);
-    assert!(!ask(&house, pass(&walt, id(0))).await.done, "it is passed over already");
+    assert!(!ask(&fixture, undo(&id(0))).await.done, "nothing is passed over");
+    assert!(ask(&fixture, pass(&walt, id(0))).await.done);
+    assert!(!ask(&fixture, pass(&walt, id(0))).await.done, "it is passed over already");
     for entry in ["", "zz", "7692c3ad"] {
         // The last one is the line that was just posted.
-        assert!(!ask(&house, pass(&walt, entry.to_owned())).await.done, "{entry:?}");
+        assert!(!ask(&fixture, pass(&walt, entry.to_owned())).await.done, "{entry:?}");
     }
-    house.restart().await;
-    assert!(ask(&house, undo(&id(0))).await.done);
-    assert_eq!(previewed(&house, &walt).await, before);
+    fixture.restart().await;
+    assert!(ask(&fixture, undo(&id(0))).await.done);
+    assert_eq!(previewed(&fixture, &walt).await, before);
     // Of a refrain one copy is passed over at a time.
     let holy = before.posts[1].line.unwrap().1.brief();
     for copies in [1, 0] {
-        assert!(ask(&house, pass(&walt, holy.clone())).await.done);
-        let coming = previewed(&house, &walt).await;
+        assert!(ask(&fixture, pass(&walt, holy.clone())).await.done);
+        let coming = previewed(&fixture, &walt).await;
         let in_round = coming.posts.iter().filter(|post| post.line.unwrap().0 == 1 && post.text == "Holy!");
         assert_eq!(in_round.count(), copies);
     }
-    assert!(!ask(&house, pass(&walt, holy)).await.done);
+    assert!(!ask(&fixture, pass(&walt, holy)).await.done);
     // The round is over: what comes next belongs to the next one, and can be passed over.
-    house.pass(minutes(1)).await;
-    let coming = previewed(&house, &walt).await;
+    fixture.pass(minutes(1)).await;
+    let coming = previewed(&fixture, &walt).await;
     assert_eq!(coming.posts[0].line.unwrap().0, 2);
-    assert!(ask(&house, pass(&walt, coming.posts[0].line.unwrap().1.to_string())).await.done);
+    assert!(ask(&fixture, pass(&walt, coming.posts[0].line.unwrap().1.to_string())).await.done);
     // "two" was the last to be posted, so it does not come at once.
-    assert_eq!(previewed(&house, &walt).await.posts[0].text, "Holy!");
+    assert_eq!(previewed(&fixture, &walt).await.posts[0].text, "Holy!");
 }
 
 #[tokio::test]
 async fn the_order_survives_a_backup_and_a_new_name() {
-    let mut house = House::of([(shuffled("walt"), poem("w", 40))]).await;
-    house.pass(minutes(3)).await;
-    house.back_up().await;
+    let mut fixture = EngineFixture::of([(shuffled("walt"), poem("w", 40))]).await;
+    fixture.pass(minutes(3)).await;
+    fixture.back_up().await;
     let texts =
         |preview: &Preview| preview.posts.iter().map(|post| post.text.clone()).take(30).collect::<Vec<_>>();
-    let before = texts(&previewed(&house, &house.bots[0].clone()).await);
-    house.stop().await;
-    let renamed =
-        Bot { name: "whitman".parse().unwrap(), was: Some("walt".parse().unwrap()), ..house.bots[0].clone() };
-    house.bots.clear();
-    house.add(renamed, &poem("w", 40));
-    house.start().await;
-    let after = previewed(&house, &house.bots[0].clone()).await;
+    let before = texts(&previewed(&fixture, &fixture.bots[0].clone()).await);
+    fixture.stop().await;
+    let renamed = Bot {
+        name: "whitman".parse().unwrap(),
+        was: Some("walt".parse().unwrap()),
+        ..fixture.bots[0].clone()
+    };
+    fixture.bots.clear();
+    fixture.add(renamed, &poem("w", 40));
+    fixture.start().await;
+    let after = previewed(&fixture, &fixture.bots[0].clone()).await;
     assert_eq!(texts(&after), before);
 }

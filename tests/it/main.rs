@@ -70,6 +70,7 @@ mod program_manual;
 mod program_mastodon;
 mod program_oidc;
 mod program_poem;
+mod program_preview;
 mod program_rate_limits;
 mod program_reconcile;
 mod program_reload;

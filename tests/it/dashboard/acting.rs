@@ -50,6 +50,26 @@ async fn a_slot_is_skipped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_line_is_passed_over_and_let_come() {
+    let visit = visit(Kind::DESKTOP, FLOCK).await;
+    let coming = || visit.folder.json(&["preview", "emily", "--json", "-n", "2"]);
+    let before = coming();
+    visit.goto("/bots/emily").await;
+    let shown = async || visit.browser.text(".slots .said").await;
+    assert_eq!(shown().await, before[0]["text"].as_str().unwrap());
+    visit.browser.is_accessible().await;
+    visit.browser.picture("coming").await;
+    visit.browser.click("form[action$='/pass'] button").await;
+    visit.browser.sees("emily passes over").await;
+    assert_eq!(shown().await, before[1]["text"].as_str().unwrap());
+    assert_eq!(coming()[0]["text"], before[1]["text"]);
+    visit.browser.is_accessible().await;
+    visit.browser.press("Let it come").await;
+    visit.browser.sees("emily no longer passes over").await;
+    assert_eq!(coming(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_poem_is_edited_and_never_over_anothers_edit() {
     let visit = visit(Kind::DESKTOP, FLOCK).await;
     visit.goto("/bots/walt/poem").await;

@@ -6,7 +6,7 @@ use flockd::flock::NetworkKind;
 use flockd::flock::choose::Seed;
 use flockd::flock::poem::TextId;
 use flockd::flock::post::{Cause, Post, State};
-use flockd::store::{Beginning, BotRecord, Draft, Entry, Store, StoreError};
+use flockd::store::{Beginning, BotEntry, BotRecord, Draft, Store, StoreError};
 
 use super::Ledger;
 use crate::ledger::{account, at, bot, by_hand, entry, given_up, id_at, line, of_slot, posted, why};
@@ -31,8 +31,8 @@ pub(super) async fn a_seed_is_drawn_once_and_goes_with_the_bot(ledger: Ledger) {
     ledger.one.open(&of_slot("walt", "a line", 1, 60)).await.unwrap();
     // The new name had a seed of its own.
     ledger.other.seed(&bot("whitman")).await.unwrap();
-    let renamed = Entry { was: Some(bot("walt")), ..entry("whitman") };
-    ledger.one.enter(&[renamed, entry("emily")], at(70)).await.unwrap();
+    let renamed = BotEntry { was: Some(bot("walt")), ..entry("whitman") };
+    ledger.one.upsert_bots(&[renamed, entry("emily")], at(70)).await.unwrap();
     assert_eq!(seed_of(&*ledger.other, "whitman").await, early);
     assert_eq!(ledger.other.seed(&bot("whitman")).await.unwrap(), early);
     assert_eq!(seed_of(&*ledger.other, "emily").await, emily);

@@ -253,7 +253,7 @@ pub(super) async fn the_order_of_lines_is_handed_over_to_a_bot_that_has_not_post
         [ledger.one.seed(&bot("walt")).await.unwrap(), ledger.one.seed(&bot("emily")).await.unwrap()];
     let folder = tempfile::tempdir().unwrap();
     let other = super::open_sqlite(folder.path().join("other.db")).await;
-    other.enter(&[entry("walt"), entry("emily")], at(0)).await.unwrap();
+    other.upsert_bots(&[entry("walt"), entry("emily")], at(0)).await.unwrap();
     other.open(&of_slot("emily", "a line", 1, 60)).await.unwrap();
     let of_emily = other.seed(&bot("emily")).await.unwrap();
     import(&*other, &lines).await.unwrap();
