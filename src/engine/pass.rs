@@ -54,7 +54,7 @@ pub(super) async fn undo(run: &BotRun<'_>, typed: &str) -> Result<CommandResult,
     Ok(match engine.store.undo_pass(bot, line, engine.clock.now()).await? {
         Some(post) => {
             let text = on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED);
-            CommandResult::new(true, format!("{bot} no longer passes over: {text}"), None)
+            CommandResult::new(true, format!("{bot} no longer passes over “{text}”"), None)
         }
         None => CommandResult::refused(format!("{bot} has just taken that back")),
     })
@@ -104,7 +104,7 @@ fn explained(run: &BotRun<'_>, reason: NotFound) -> Message {
 
 fn passed(post: &Post) -> CommandResult {
     let (bot, text) = (&post.bot, on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED));
-    let message = Message::from(format!("{bot} passes over, for this round: {text}"));
+    let message = Message::from(format!("{bot} passes over in this round: “{text}”"));
     let entry = post.line.map(|(_, line)| line.brief()).unwrap_or_default();
     CommandResult::new(
         true,
