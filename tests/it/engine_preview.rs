@@ -9,7 +9,7 @@ use flockd::flock::post::{Cause, Post, State};
 use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::{AtEnd, Bot, Order};
 use flockd::forecast::preview::{ComingPost, Preview, Reach, preview};
-use flockd::store::{CommandKind, CommandResult, Filter};
+use flockd::store::{CommandKind, CommandResult, Filter, Store as _};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};

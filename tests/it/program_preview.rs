@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::program::{Folder, Said};
+use crate::support::program::{CommandOutput, Folder};
 
 /// A bot that is due at the turn of each quarter, in a zone whose midnight is not that of UTC.
 const FLOCK: &str = "[flock]\ntimezone = \"Asia/Kathmandu\"\n[web]\nlisten = \"127.0.0.1:PORT\"\n\
@@ -60,7 +60,7 @@ fn a_line_is_passed_over_and_taken_back() {
     let folder = folder();
     let before = preview(&folder, &["-n", "3"]);
     let entry = &before[1]["entry"].as_str().unwrap()[..8];
-    let Said { code, out, .. } = folder.run(&["pass", "walt", entry]);
+    let CommandOutput { code, out, .. } = folder.run(&["pass", "walt", entry]);
     assert_eq!(code, 0);
     assert!(out.contains(&format!("`flockd pass walt {entry} --undo`")), "{out}");
     assert_eq!(texts(&preview(&folder, &["-n", "2"])), [texts(&before)[0], texts(&before)[2]]);

@@ -39,11 +39,6 @@ impl EngineFixture {
         self.ledger.bot_record(&bot.parse().unwrap(), self.now()).await.unwrap().unwrap()
     }
 
-    /// The ledger as another process sees it.
-    pub(crate) fn ledger(&self) -> &dyn Store {
-        &*self.ledger
-    }
-
     /// Writes down a command and rings, as a command does.
     pub(crate) async fn ask(&self, what: CommandKind) -> PostId {
         let id = self.submit_command(what).await;
