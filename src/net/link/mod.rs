@@ -27,7 +27,7 @@ use tail::{is_accented, path_of_bare, run, short_path, tail};
 const MAX_LABEL: usize = 63;
 
 /// The longest link that X accepts, without the scheme that X may add. X counts UTF-16 code units and this counts
-/// bytes, of which there are at least as many.
+/// bytes, which are never fewer.
 const MAX_LINK: usize = 4096 - "https://".len();
 
 /// A part of a text that X turns into a link: byte offsets.
