@@ -151,9 +151,19 @@ pub(super) fn print_with_notes(table: &Table, notes: &[Option<String>]) -> Resul
     show(&text.join("\n"))
 }
 
+/// A note with the command that explains its code, where both fit on one line of a terminal.
+pub(super) fn explained(note: String, code: Option<&str>) -> String {
+    let Some((code, width)) = code.zip(width()) else { return note };
+    let longer = format!("{note} (`flockd explain {code}`)");
+    let fits = INDENT.len() + textwrap::core::display_width(&hint::typed(&longer)) <= usize::from(width);
+    if fits { longer } else { note }
+}
+
+/// What stands before a note.
+const INDENT: &str = "     ";
+
 /// A text as lines that fit the terminal, set in below the row that they belong to.
 fn indented(text: &str) -> Vec<String> {
-    const INDENT: &str = "     ";
     wrapped(text, line_width(), INDENT, INDENT)
 }
 

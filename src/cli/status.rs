@@ -109,7 +109,8 @@ fn print(
     }
     output::keep_whole(&mut table, &["bot", "state", "last post", "next slot", "lines left"]);
     output::align_right(&mut table, &["last post", "next slot", "lines left"]);
-    let reasons: Vec<Option<String>> = bots.into_iter().map(|bot| bot.reason).collect();
+    let reasons: Vec<Option<String>> =
+        bots.into_iter().map(|bot| bot.reason.map(|said| output::explained(said, bot.code))).collect();
     output::print_with_notes(&table, &reasons)
 }
 

@@ -18,12 +18,17 @@ use crate::daemon::accounts::{AccountAccess, AccountSession, NoAccount};
 use crate::engine::tokens::NotReady;
 use crate::flock::Bot;
 use crate::flock::account::{Account, Tokens};
+use crate::flock::post::Cause;
+use crate::health::code;
 use crate::health::report::instant;
 use crate::net;
 use crate::store::health_state::{HealthState, health_state, not_signed_in};
 
 /// How many bots are asked about at once: a large flock takes less than a minute, and no network is flooded.
 const AT_ONCE: usize = 8;
+
+/// What is wrong, and its stable code, where there is one.
+type Problem = (String, Option<&'static str>);
 
 /// A bot as JSON.
 #[derive(Serialize)]
@@ -39,6 +44,8 @@ struct WhoamiRow {
     way: Option<&'static str>,
     signed_in_at: Option<String>,
     problem: Option<String>,
+    /// The stable code of the problem, where there is one.
+    code: Option<&'static str>,
     #[serde(skip)]
     since: Option<DateTime<Utc>>,
 }
@@ -85,20 +92,23 @@ pub(super) async fn whoami(
 
 async fn row(accounts: Option<&AccountAccess>, bot: &Arc<Bot>, refresh: bool) -> Result<WhoamiRow> {
     let Some(accounts) = accounts else {
-        let signed_out = bot.signs_in().then(|| not_signed_in(bot).to_string());
+        let signed_out =
+            bot.signs_in().then(|| (not_signed_in(bot).to_string(), Some(Cause::SignIn.as_str())));
         return Ok(WhoamiRow::of(bot, None, None, signed_out));
     };
     let visit = match accounts.visit(bot).await {
         Ok(visit) => visit,
         Err(NoAccount::NoneThere(_)) => return Ok(WhoamiRow::of(bot, None, None, None)),
-        Err(error) => return Ok(WhoamiRow::of(bot, None, None, Some(error.to_string()))),
+        Err(NoAccount::Vault(error)) => {
+            return Ok(WhoamiRow::of(bot, None, None, Some(not_ready(&error.into()))));
+        }
     };
     let asked = if refresh { Some(accounts.who_am_i(&visit).await) } else { None };
     let tokens = accounts.tokens(&visit).await;
     let account = accounts.store.account(&bot.name).await?;
     let since = accounts.store.credential(&bot.name).await?.signed_in_at;
     let problem = match (&tokens, asked, &account) {
-        (Err(error), ..) => Some(error.to_string()),
+        (Err(error), ..) => Some(not_ready(error)),
         (_, Some(Err(error)), _) => Some(refused(bot, &error)),
         (Ok(tokens), Some(Ok(account)), _) => unfit(&visit, bot, &account, tokens),
         (Ok(tokens), None, Some(account)) => match unfit(&visit, bot, account, tokens) {
@@ -112,38 +122,55 @@ async fn row(accounts: Option<&AccountAccess>, bot: &Arc<Bot>, refresh: bool) ->
 }
 
 /// Why the network did not say who a bot is, and what to type if that is to sign in.
-fn refused(bot: &Bot, error: &NotReady) -> String {
-    let name = &bot.name;
+fn refused(bot: &Bot, error: &NotReady) -> Problem {
+    let (said, code) = not_ready(error);
     match error {
-        NotReady::Rejection(setback) if setback.why.cause.ends_with_sign_in() && bot.signs_in() => {
-            format!("{setback}; then `flockd enroll {name}`")
+        NotReady::Rejection(rejection) if rejection.why.cause.ends_with_sign_in() && bot.signs_in() => {
+            (format!("{said}; then `flockd enroll {}`", bot.name), code)
         }
-        error => error.to_string(),
+        _ => (said, code),
     }
 }
 
+fn not_ready(error: &NotReady) -> Problem {
+    let cause = match error {
+        NotReady::Rejection(rejection) => Some(rejection.why.cause.as_str()),
+        NotReady::Store(_) => None,
+    };
+    let said = error.to_string();
+    let code = net::code_in(&said).or(cause);
+    (said, code)
+}
+
 /// What is wrong with an account that the network knows.
-fn unfit(visit: &AccountSession, bot: &Bot, account: &Account, tokens: &Tokens) -> Option<String> {
+fn unfit(visit: &AccountSession, bot: &Bot, account: &Account, tokens: &Tokens) -> Option<Problem> {
     let (name, found) = (&bot.name, &account.handle);
     let is_other = |expected: &&str| !net::is_expected(bot.network, expected, account);
     match bot.account.as_deref().filter(is_other) {
-        Some(expected) => Some(format!(
-            "it is @{found}, but flock.toml expects @{expected}: type `flockd enroll {name}` and sign in as @{expected}"
-        )),
-        None => visit.api.may_post(account, tokens).err().map(|why| why.reason),
+        Some(expected) => {
+            let said = format!(
+                "it is @{found}, but flock.toml expects @{expected}: type `flockd enroll {name}` and sign in as @{expected}"
+            );
+            Some((said, Some(Cause::Account.as_str())))
+        }
+        None => {
+            let why = visit.api.may_post(account, tokens).err();
+            why.map(|why| (why.reason, Some(why.cause.as_str())))
+        }
     }
 }
 
 /// Why the bot can't post, by what the ledger says of its last post.
-async fn suspension(accounts: &AccountAccess, bot: &Bot) -> Result<Option<String>> {
+async fn suspension(accounts: &AccountAccess, bot: &Bot) -> Result<Option<Problem>> {
     let now = SystemClock.now();
     let standing = accounts.store.bot_record(&bot.name, now).await?;
     let (state, reason) = health_state(bot, standing.as_ref(), None, now);
-    Ok(reason.filter(|_| state == HealthState::Suspended).map(|reason| reason.to_string()))
+    let reason = reason.filter(|_| state == HealthState::Suspended);
+    Ok(reason.map(|reason| (reason.to_string(), Some(code(bot, standing.as_ref(), (state, &reason), now)))))
 }
 
 impl WhoamiRow {
-    fn of(bot: &Bot, account: Option<Account>, tokens: Option<&Tokens>, problem: Option<String>) -> Self {
+    fn of(bot: &Bot, account: Option<Account>, tokens: Option<&Tokens>, problem: Option<Problem>) -> Self {
         let (id, handle, name, picture_url, access) = match account {
             Some(it) => (Some(it.id), Some(it.handle), it.name, it.picture_url, it.access),
             None => (None, None, None, None, None),
@@ -153,6 +180,7 @@ impl WhoamiRow {
             Tokens::OAuth2 { .. } => "oauth2",
             Tokens::AppPassword { .. } => "app-password",
         });
+        let (problem, code) = problem.map_or((None, None), |(problem, code)| (Some(problem), code));
         Self {
             bot: bot.name.to_string(),
             network: bot.network.as_str(),
@@ -164,6 +192,7 @@ impl WhoamiRow {
             way,
             signed_in_at: None,
             problem,
+            code,
             since: None,
         }
     }
@@ -211,6 +240,7 @@ fn print(rows: &[WhoamiRow]) -> Result<()> {
     }
     output::keep_whole(&mut table, &["bot", "network", "signed in"]);
     output::align_right(&mut table, &["signed in"]);
-    let problems: Vec<Option<String>> = rows.iter().map(|row| row.problem.clone()).collect();
+    let problems: Vec<Option<String>> =
+        rows.iter().map(|row| row.problem.clone().map(|said| output::explained(said, row.code))).collect();
     output::print_with_notes(&table, &problems)
 }

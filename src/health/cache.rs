@@ -187,7 +187,7 @@ impl HealthCache {
         let mut troubles = Vec::new();
         for bot in late.iter().take(EXPLAINED) {
             let health = self.health(bot).await?;
-            troubles.push(Trouble::of_bot(bot, health.state, health.reason.as_ref()));
+            troubles.push(Trouble::of_bot(bot, &health));
         }
         if late.len() > EXPLAINED {
             let more = late.len() - EXPLAINED;

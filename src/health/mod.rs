@@ -39,6 +39,8 @@ pub struct Health {
     pub state: HealthState,
     /// Why, and what to do, if it is not well or its poem can't be read.
     pub reason: Option<Message>,
+    /// The stable code of that reason, which `flockd explain` knows.
+    pub code: Option<&'static str>,
     /// Whether a person has to act before it posts again.
     pub needs_person: bool,
     /// Whether it still has to be signed in.
@@ -94,12 +96,41 @@ impl Health {
 
     /// Why a suspended bot is.
     fn cause(&self) -> Option<Cause> {
-        let record = self.record.as_ref()?;
-        let behind = record.reconciliation.as_ref().and_then(|behind| behind.why.as_ref());
-        let newest = record.open.as_ref().or(record.last.as_ref());
-        let suspends = |cause: &Cause| cause.suspends();
-        behind.map(|why| why.cause).filter(suspends).or_else(|| newest.and_then(|post| post.cause))
+        self.record.as_ref().and_then(cause_of)
     }
+}
+
+/// Why a suspended bot is, by its record.
+fn cause_of(record: &BotRecord) -> Option<Cause> {
+    let behind = record.reconciliation.as_ref().and_then(|behind| behind.why.as_ref());
+    let newest = record.open.as_ref().or(record.last.as_ref());
+    let suspends = |cause: &Cause| cause.suspends();
+    behind.map(|why| why.cause).filter(suspends).or_else(|| newest.and_then(|post| post.cause))
+}
+
+/// The code of the alert for a clock that was ahead.
+const CLOCK: &str = "clock";
+
+/// The stable code of why a bot is in a state: of the network's answer, of the cause, or else of the state.
+pub(crate) fn code(
+    bot: &Bot,
+    record: Option<&BotRecord>,
+    (state, reason): (HealthState, &Message),
+    now: DateTime<Utc>,
+) -> &'static str {
+    let open = || record.and_then(|record| record.open.as_ref()).and_then(|post| post.cause);
+    let last = || record.and_then(|record| record.last.as_ref()).and_then(|post| post.cause);
+    let is_ahead = |record: &BotRecord| *reason == health_state::ahead(bot, record.last_slot, now);
+    let cause = match state {
+        HealthState::Suspended if *reason == not_signed_in(bot) => Some(Cause::SignIn),
+        HealthState::Suspended if record.is_some_and(is_ahead) => return CLOCK,
+        HealthState::Suspended => record.and_then(cause_of),
+        HealthState::Unknown => open(),
+        HealthState::Waiting => open().or_else(|| last().filter(|cause| *cause == Cause::Budget)),
+        HealthState::Overdue | HealthState::Paused | HealthState::Exhausted | HealthState::Ok => None,
+    };
+    let of_network = net::code_in(&reason.to_string());
+    of_network.or(cause.map(Cause::as_str)).unwrap_or(state.as_str())
 }
 
 /// How many lines a poem has that fit its network, and how many of them are unused.
@@ -152,9 +183,13 @@ async fn health_with(
         None => bot.schedule.next_after(now),
     };
     let idle = matches!(state, HealthState::Exhausted | HealthState::Paused);
+    let code_of = |reason| code(bot, record.as_ref(), (state, reason), now);
+    let unread = lines.as_ref().err();
+    let code = reason.as_ref().map(code_of).or(unread.map(|_| Cause::Poem.as_str()));
     Ok(Health {
         state,
         reason: reason.or_else(|| lines.as_ref().err().map(|problem| problem.at(&bot.poem).into())),
+        code,
         needs_person: needs_person(bot, record.as_ref(), state),
         signed_out,
         clock_was_ahead: record

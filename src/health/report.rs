@@ -53,6 +53,8 @@ pub struct BotRow {
     pub needs_person: bool,
     /// Why, and what to do.
     pub reason: Option<String>,
+    /// The stable code of that, which `flockd explain` knows.
+    pub code: Option<&'static str>,
     /// Its next slot.
     pub next_slot: Option<String>,
     /// When it posted last.
@@ -122,6 +124,7 @@ pub async fn bot_row(
         needs_person: health.needs_person,
         is_known: health.record.is_some(),
         reason: health.reason.map(|reason| reason.to_string()),
+        code: health.code,
         next_slot: next.map(instant),
         last_post: last_at.map(instant),
         lines_total: lines.map(|lines| lines.total),

@@ -81,19 +81,25 @@ pub struct Trouble {
     pub state: Option<&'static str>,
     /// Why, and what to do.
     pub message: String,
+    /// The stable code of that, where there is one.
+    pub code: Option<&'static str>,
 }
 
 impl Trouble {
     /// One that is not about a bot.
     pub(super) fn of(about: &str, message: impl Into<String>) -> Self {
-        Self { about: about.to_owned(), state: None, message: message.into() }
+        let codes = [("ledger", "ledger"), ("flock.toml", "reload")];
+        let code = codes.iter().find(|(subject, _)| *subject == about).map(|(_, code)| *code);
+        Self { about: about.to_owned(), state: None, message: message.into(), code }
     }
 
     /// One of a bot.
-    pub(super) fn of_bot(bot: &Bot, state: HealthState, reason: Option<&Message>) -> Self {
+    pub(super) fn of_bot(bot: &Bot, health: &Health) -> Self {
+        let (state, reason) = (health.state, health.reason.as_ref());
         let message =
             reason.map_or_else(|| format!("it is {state}: see `flockd status`"), Message::to_string);
-        Self { about: bot.name.to_string(), state: Some(state.as_str()), message }
+        let code = health.code.or(Some(state.as_str()));
+        Self { about: bot.name.to_string(), state: Some(state.as_str()), message, code }
     }
 }
 
@@ -116,7 +122,7 @@ pub(super) async fn snapshot(
                 lines_left.push((bot.name.clone(), bot.network, lines.left));
             }
             if health.state != HealthState::Ok || health.reason.is_some() {
-                troubles.push(Trouble::of_bot(bot, health.state, health.reason.as_ref()));
+                troubles.push(Trouble::of_bot(bot, &health));
             }
         }
         tokio::task::yield_now().await;

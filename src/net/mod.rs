@@ -36,7 +36,7 @@ use crate::flock::post::{Cause, Post, PostId, Why};
 pub use adapter::{ClientConfig, TextError};
 pub use diagnosis::Explanation;
 pub use identity::is_expected;
-pub use registry::{connect, explanations, length, mentions, price, validate};
+pub use registry::{code_in, connect, explanations, length, mentions, price, validate};
 pub use sign_in::{AppPasswordApi, OAuth1Api, OAuth2Api, RequestToken, SignInApi};
 pub use text_match::TextMatch;
 

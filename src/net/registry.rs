@@ -15,6 +15,15 @@ pub fn explanations() -> impl Iterator<Item = Explanation> {
     networks.into_iter().flatten().map(|diagnosis| diagnosis.explained())
 }
 
+/// The code of the diagnosis that a message ends with; a server's words, which stand before it, may look like one.
+pub fn code_in(message: &str) -> Option<&'static str> {
+    let networks = [x::diagnosis::ALL, mastodon::diagnosis::ALL, bluesky::diagnosis::ALL];
+    let written = message.rsplit('[').filter_map(|piece| piece.split_once(']')).map(|(code, _)| code);
+    let known =
+        |code: &str| networks.into_iter().flatten().map(|known| known.code).find(|known| *known == code);
+    written.filter_map(known).next()
+}
+
 const fn adapter(network: NetworkKind) -> &'static Adapter {
     match network {
         NetworkKind::X => &x::ADAPTER,

@@ -78,7 +78,7 @@ fn text(readiness: &Readiness) -> String {
     let bots = if readiness.bots == 1 { "1 bot".to_owned() } else { format!("{} bots", readiness.bots) };
     let mut text = format!("{}: {bots}\n", if readiness.is_ready() { "ready" } else { "not ready" });
     for (mark, troubles) in [("! ", &readiness.obstacles), ("  ", &readiness.troubles)] {
-        for Trouble { about, state, message } in troubles {
+        for Trouble { about, state, message, .. } in troubles {
             let state = state.map_or_else(String::new, |state| format!(" is {state}"));
             // A message may quote a server's text; each trouble has one line.
             let message = message.replace(['\n', '\r'], " ");
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     fn trouble(about: &str, state: Option<&'static str>, message: &str) -> Trouble {
-        Trouble { about: about.to_owned(), state, message: message.to_owned() }
+        Trouble { about: about.to_owned(), state, message: message.to_owned(), code: state }
     }
 
     #[test]
@@ -113,11 +113,12 @@ mod tests {
                 "ready": false,
                 "bots": 3,
                 "troubles": [
-                    { "about": "walt", "state": "overdue", "message": "late", "fails": true },
+                    { "about": "walt", "state": "overdue", "message": "late", "code": "overdue", "fails": true },
                     {
                         "about": "flock.toml",
                         "state": null,
                         "message": "not reloaded: it says\n\"x\"",
+                        "code": null,
                         "fails": false
                     },
                 ],

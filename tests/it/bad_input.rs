@@ -75,10 +75,12 @@ fn a_bot_that_can_never_post_is_not_well() {
     let status = folder.status();
     let bot = &status["bots"][0];
     assert_eq!((&bot["state"], &bot["lines_total"]), (&"exhausted".into(), &0.into()), "{status}");
+    assert_eq!(bot["code"], "exhausted", "{status}");
     folder.write("robin.txt", b"\xff");
     let status = folder.status();
     let bot = &status["bots"][0];
     assert!(bot["reason"].as_str().unwrap().contains("UTF-8") && bot["lines_total"].is_null(), "{status}");
+    assert_eq!(bot["code"], "poem", "{status}");
 }
 
 #[test]

@@ -65,7 +65,7 @@ async fn whoami_shows_every_bot_and_what_is_wrong() {
     let picture = format!("{host}/profile_images/{}_normal.png", account.id);
     let expected = json!({
         "bot": "walt", "network": "x", "id": account.id, "handle": "walt_lines", "name": "The poet walt_lines",
-        "picture_url": picture, "access": "read-write", "way": "oauth1", "signed_in_at": null, "problem": null,
+        "picture_url": picture, "access": "read-write", "way": "oauth1", "signed_in_at": null, "problem": null, "code": null,
     });
     assert_eq!(row, expected);
     let given = named(&rows, "bot", "given");
@@ -74,6 +74,7 @@ async fn whoami_shows_every_bot_and_what_is_wrong() {
         (&"oauth1".into(), &Value::Null, &Value::Null)
     );
     assert_eq!(named(&rows, "bot", "robin")["problem"], Value::Null);
+    assert_eq!(named(&rows, "bot", "sylvia")["code"], "sign-in", "{rows}");
     let problem = named(&rows, "bot", "sylvia")["problem"].as_str().unwrap();
     assert!(problem.contains("`flockd enroll sylvia`"), "{problem}");
 

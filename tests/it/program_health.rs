@@ -104,6 +104,7 @@ fn a_ledger_that_is_gone_makes_the_flock_unready_and_the_daemon_lives() {
     let health: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(health["alive"], true);
     assert_eq!(health["readiness"]["troubles"][0]["about"], "ledger");
+    assert_eq!(health["readiness"]["troubles"][0]["code"], "ledger");
     assert_eq!(health["readiness"]["troubles"][0]["fails"], true);
     let (status, metrics) = get(&folder, "/metrics");
     assert_eq!((status, number(&metrics, "flockd_ready")), (200, 0.0));

@@ -123,7 +123,8 @@ async fn of_two_tokens_of_one_account_the_later_bot_stops_and_a_person_is_told()
     assert!(status.code == 1 && status.out.contains("walt"), "{status:?}");
     let ready = reqwest::get(folder.url("/readyz?format=json")).await.unwrap();
     let ready: Value = serde_json::from_str(&ready.text().await.unwrap()).unwrap();
-    assert_eq!(named(&ready["troubles"], "about", "emily")["state"], "suspended");
+    let trouble = named(&ready["troubles"], "about", "emily");
+    assert_eq!((&trouble["state"], &trouble["code"]), (&"suspended".into(), &"account-taken".into()));
     // Not by hand either, and not after a restart; nothing of it counts as said.
     let by_hand = folder.run(&["post", "emily"]);
     assert!(by_hand.code == 1 && by_hand.err.contains("walt"), "{by_hand:?}");

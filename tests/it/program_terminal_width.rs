@@ -115,6 +115,9 @@ fn status_begins_with_a_summary_and_trouble() {
     assert!(lines[0].contains("3 bots: 2 ok, 1 paused"), "{lines:#?}");
     assert!(lines[3].starts_with(" emily"), "trouble comes first: {lines:#?}");
     assert!(lines[4].starts_with("     "), "its reason stands below: {lines:#?}");
+    let paused = lines.iter().find(|line| line.contains("flockd resume sylvia")).unwrap();
+    assert!(paused.ends_with("(`flockd explain paused`)"), "{lines:#?}");
+    assert_eq!(folder.run(&["explain", "paused"]).code, 0);
     let one = folder.json(&["status", "walt-whitman-of-long-island", "--json"]);
     assert_eq!(one["bots"].as_array().unwrap().len(), 1, "{one}");
 }
