@@ -46,3 +46,18 @@ fn kind_of(table: &str) -> String {
     }
     parts.join(".")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_plain_in_its_own_kind_of_table() {
+        let mut keys = KnownKeys::default();
+        keys.add("bots.walt", &[("schedule", Some(3)), ("access_token", None)], &["schedule"]);
+        assert!(keys.is_plain("bots.emily", "schedule") && keys.has("bots.emily", "access_token"));
+        assert!(!keys.is_plain("bots.emily", "access_token") && !keys.is_plain("bots.emily", "shedule"));
+        assert!(!keys.is_plain("flock", "schedule") && !keys.is_plain("bots.emily.profile", "schedule"));
+        assert!(!keys.has("flock", "schedule") && keys.has_anywhere("schedule") && !keys.has_anywhere("x"));
+    }
+}

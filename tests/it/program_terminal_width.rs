@@ -45,6 +45,17 @@ fn everything_fits_80_columns() {
     }
 }
 
+#[test]
+fn a_code_is_named_where_there_is_room() {
+    let folder = flock();
+    let wide = lines(&folder, "100", &["status"]);
+    for (reason, code) in [("flockd resume sylvia", "paused"), ("nowhere.txt", "poem")] {
+        let line = wide.iter().find(|line| line.contains(reason)).unwrap();
+        assert!(line.ends_with(&format!("(`flockd explain {code}`)")), "{wide:#?}");
+        assert_eq!(folder.run(&["explain", code]).code, 0);
+    }
+}
+
 /// A flock as people have it: many bots, some with long names, some in trouble with much to say.
 #[test]
 fn a_bot_takes_one_line_of_a_table_however_long_its_name() {
@@ -115,9 +126,7 @@ fn status_begins_with_a_summary_and_trouble() {
     assert!(lines[0].contains("3 bots: 2 ok, 1 paused"), "{lines:#?}");
     assert!(lines[3].starts_with(" emily"), "trouble comes first: {lines:#?}");
     assert!(lines[4].starts_with("     "), "its reason stands below: {lines:#?}");
-    let paused = lines.iter().find(|line| line.contains("flockd resume sylvia")).unwrap();
-    assert!(paused.ends_with("(`flockd explain paused`)"), "{lines:#?}");
-    assert_eq!(folder.run(&["explain", "paused"]).code, 0);
+    assert!(!lines.iter().any(|line| line.contains("flockd explain")), "there is no room: {lines:#?}");
     let one = folder.json(&["status", "walt-whitman-of-long-island", "--json"]);
     assert_eq!(one["bots"].as_array().unwrap().len(), 1, "{one}");
 }
