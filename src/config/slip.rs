@@ -17,7 +17,7 @@ const REMARKS: [&str; 5] = ["//", ";", "--", "/*", "%"];
 /// What to write instead of a line, if its intention is recognizable.
 pub(super) fn meant(line: &str) -> Option<String> {
     if REMARKS.iter().any(|mark| line.starts_with(mark)) {
-        return Some("a remark begins with `#`".into());
+        return Some("a comment begins with `#`".into());
     }
     let (key, value) = match line.split_once('=') {
         Some((key, value)) if !key.contains('"') => (key.trim(), value.trim_start()),
@@ -181,7 +181,7 @@ mod tests {
             ("network = \"feed", "closing quote is missing"),
             ("network = 'feed", "closing quote is missing"),
             ("network = \"feed\",", "remove the `,`"),
-            ("network = \"feed\"; # a remark", "remove the `;`"),
+            ("network = \"feed\"; # a comment", "remove the `;`"),
             ("max_per_hour = 5,", "remove the `,`"),
             ("poem = \"poems\\walt.txt\"", "`/`"),
             ("poem = \"C:\\Users\\walt.txt\"", "single quotes"),
@@ -191,8 +191,8 @@ mod tests {
             ("network = true,", "true or false"),
             ("order = True", "true or false"),
             ("order = YES", "true or false"),
-            ("// a remark", "`#`"),
-            ("; a remark", "`#`"),
+            ("// a comment", "`#`"),
+            ("; a comment", "`#`"),
         ] {
             let said = meant(line);
             assert!(said.as_ref().is_some_and(|said| said.contains(expect)), "{line}: {said:?}");

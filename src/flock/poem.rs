@@ -8,7 +8,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
-use super::text::{forbidden_character, is_remark, resembles_remark, shows_nothing, visible};
+use super::text::{forbidden_character, is_comment, resembles_comment, shows_nothing, visible};
 
 super::words! {
     /// How a poem's file is split into lines to post.
@@ -17,6 +17,8 @@ super::words! {
         Line = "line",
         /// Every group of lines between blank lines, with its line breaks.
         Stanza = "stanza",
+        /// Everything between lines that are only `%`, with its line breaks and blank lines: a file for fortune(6).
+        Percent = "%",
     }
 }
 
@@ -24,7 +26,7 @@ super::words! {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poem {
     lines: Vec<Line>,
-    /// Numbers of lines in the file that are posted although they look like remarks.
+    /// Numbers of lines in the file that are posted although they look like comments.
     doubtful: Vec<usize>,
 }
 
@@ -57,7 +59,7 @@ pub struct TextId([u8; 16]);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PoemError {
     /// There is nothing to post.
-    #[error("the poem is empty: write at least one line that is not a remark")]
+    #[error("the poem is empty: write at least one line that is not a comment")]
     Empty,
     /// Bytes that are not UTF-8.
     #[error("this is not UTF-8: save the file as UTF-8")]
@@ -92,12 +94,13 @@ impl PoemError {
 
 impl Poem {
     /// Parses a poem from a file's bytes: UTF-8; a byte order mark and CR LF are accepted. A line that begins with `#`
-    /// and white space is a remark, `#hashtag` is text, and a line without visible characters is skipped.
+    /// and white space is a comment, `#hashtag` is text, and a line without visible characters is skipped.
     pub fn parse(bytes: &[u8], split: Split) -> Result<Self, PoemError> {
         let text = decode(bytes)?;
         let units = match split {
             Split::Line => single_lines(text),
-            Split::Stanza => stanzas(text),
+            Split::Stanza => groups(text, str::is_empty),
+            Split::Percent => groups(text, |line| line == PERCENT),
         };
         if units.is_empty() {
             return Err(PoemError::Empty);
@@ -110,7 +113,7 @@ impl Poem {
         &self.lines
     }
 
-    /// The numbers of lines in the file that are posted although they may be meant as remarks.
+    /// The numbers of lines in the file that are posted although they may be meant as comments.
     pub fn doubtful(&self) -> &[usize] {
         &self.doubtful
     }
@@ -121,6 +124,9 @@ pub fn normalised(text: &str) -> String {
     let nfc: String = text.nfc().collect();
     nfc.split_whitespace().collect::<Vec<_>>().join(" ")
 }
+
+/// The line that separates the entries of a fortune file (strfile(1)).
+pub const PERCENT: &str = "%";
 
 /// File types that are not text, by their first bytes.
 const OTHERS: &[(&[u8], &str)] = &[
@@ -195,40 +201,45 @@ pub fn on_one_line(text: &str, most: usize) -> String {
     }
 }
 
-/// The file's lines with their numbers, without remarks.
-fn without_remarks(text: &str) -> impl Iterator<Item = (usize, &str)> {
+/// The file's lines with their numbers, without comments.
+fn without_comments(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let numbered = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim_end()));
-    numbered.filter(|(_, line)| !is_remark(line))
+    numbered.filter(|(_, line)| !is_comment(line))
 }
 
 fn doubtful(text: &str) -> Vec<usize> {
-    without_remarks(text).filter(|(_, line)| resembles_remark(line)).map(|(number, _)| number).collect()
+    without_comments(text).filter(|(_, line)| resembles_comment(line)).map(|(number, _)| number).collect()
 }
 
 fn single_lines(text: &str) -> Vec<(usize, String)> {
-    let trimmed = without_remarks(text).map(|(number, line)| (number, line.trim()));
+    let trimmed = without_comments(text).map(|(number, line)| (number, line.trim()));
     trimmed.filter(|(_, line)| !shows_nothing(line)).map(|(n, line)| (n, line.to_owned())).collect()
 }
 
-fn stanzas(text: &str) -> Vec<(usize, String)> {
-    let mut stanzas: Vec<(usize, String)> = Vec::new();
+/// Groups of lines, between those that separate them. A group has no blank lines at its beginning and end.
+fn groups(text: &str, separates: impl Fn(&str) -> bool) -> Vec<(usize, String)> {
+    let mut groups: Vec<(usize, String)> = Vec::new();
     let mut open = false;
-    for (number, line) in without_remarks(text) {
-        match stanzas.last_mut() {
-            _ if line.is_empty() => open = false,
-            Some((_, stanza)) if open => {
-                stanza.push('\n');
-                stanza.push_str(line);
+    for (number, line) in without_comments(text) {
+        match groups.last_mut() {
+            _ if separates(line) => open = false,
+            Some((_, group)) if open => {
+                group.push('\n');
+                group.push_str(line);
             }
+            _ if line.is_empty() => {}
             _ => {
-                stanzas.push((number, line.to_owned()));
+                groups.push((number, line.to_owned()));
                 open = true;
             }
         }
     }
-    // An invisible line may join the parts of a stanza; a stanza of only invisible lines is dropped.
-    stanzas.retain(|(_, stanza)| !shows_nothing(stanza));
-    stanzas
+    for (_, group) in &mut groups {
+        group.truncate(group.trim_end_matches('\n').len());
+    }
+    // An invisible line may join the parts of a group; a group of only invisible lines is dropped.
+    groups.retain(|(_, group)| !shows_nothing(group));
+    groups
 }
 
 fn number_occurrences(units: Vec<(usize, String)>) -> Vec<Line> {
@@ -306,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_trimmed_and_remarks_left_out() {
+    fn lines_are_trimmed_and_comments_left_out() {
         let file = "\u{feff}# a title\r\n\r\n  one \r\n#two is a hashtag\r\n#\r\n\tthree #four";
         let expect = [(3, "one"), (4, "#two is a hashtag"), (6, "three #four")];
         assert_eq!(texts(file, Split::Line), expect.map(|(n, t)| (n, t.to_owned())));
@@ -314,26 +325,40 @@ mod tests {
 
     #[test]
     fn stanzas_keep_their_line_breaks() {
-        let file = "one\n  two  \n# remark\nthree\n\n \n\nfour\n";
+        let file = "one\n  two  \n# comment\nthree\n\n \n\nfour\n";
         let expect = [(1, "one\n  two\nthree"), (8, "four")];
         assert_eq!(texts(file, Split::Stanza), expect.map(|(n, t)| (n, t.to_owned())));
     }
 
     #[test]
-    fn remarks_and_lines_that_show_nothing_are_not_posted() {
+    fn a_fortune_file_is_split_at_percent_signs() {
+        let file = "one\n\n  two\n%\n%\n\n\nthree % four\n50 %\n\n%  \r\n# comment\n\u{200b}\n%\n100%\n%%\n%";
+        let expect = [(1, "one\n\n  two"), (8, "three % four\n50 %"), (15, "100%\n%%")];
+        assert_eq!(texts(file, Split::Percent), expect.map(|(n, t)| (n, t.to_owned())));
+        assert_eq!(Poem::parse(b"%\n%\n", Split::Percent), Err(PoemError::Empty));
+        // A stanza and an entry of the same text are the same line to the ledger.
+        let stanza = Poem::parse(b"one\ntwo\n", Split::Stanza).unwrap();
+        assert_eq!(
+            Poem::parse(b"%\none\n\ntwo\n%\n", Split::Percent).unwrap().lines()[0].id,
+            stanza.lines()[0].id
+        );
+    }
+
+    #[test]
+    fn comments_and_lines_that_show_nothing_are_not_posted() {
         let file = "  # ask Bob\n\t# tab\n#\tbehind\n#\u{a0}behind\n## heading\n\u{feff}# second file\n\u{200b}# hidden\n\
             \u{200b}\n\u{3164}\u{2800}\n\u{301}\nreal line\n\n\u{2060}\n\u{fe0f}\n";
         for split in [Split::Line, Split::Stanza] {
             let expect = match split {
                 Split::Line => "real line",
-                Split::Stanza => "\u{200b}\n\u{3164}\u{2800}\n\u{301}\nreal line",
+                _ => "\u{200b}\n\u{3164}\u{2800}\n\u{301}\nreal line",
             };
             let found: Vec<String> = texts(file, split).into_iter().map(|(_, text)| text).collect();
             assert_eq!(found, [expect], "{split}");
         }
         let poem = Poem::parse("a\n##b\n# c\n#d\n// e\n".as_bytes(), Split::Stanza).unwrap();
         assert_eq!(poem.doubtful(), [2, 5]);
-        let nothing = Poem::parse("\u{200b}\n # remark\n".as_bytes(), Split::Line);
+        let nothing = Poem::parse("\u{200b}\n # comment\n".as_bytes(), Split::Line);
         assert_eq!(nothing, Err(PoemError::Empty));
     }
 
@@ -418,7 +443,7 @@ mod tests {
     #[test]
     fn bad_bytes_name_their_line() {
         let parse = |bytes: &[u8]| Poem::parse(bytes, Split::Line).unwrap_err();
-        assert_eq!(parse(b"\n\n# only a remark\n"), PoemError::Empty);
+        assert_eq!(parse(b"\n\n# only a comment\n"), PoemError::Empty);
         assert_eq!(parse(b"good\n\xff\xfeb\0"), PoemError::NotUtf8 { line: 2 });
         assert_eq!(parse(b"good\ngood\nb\0d"), PoemError::Control { line: 3, code: 0 });
         assert_eq!(parse(b"a\rb").line(), 1);

@@ -1,5 +1,5 @@
 //! Properties of characters and texts: which characters are forbidden, whether a text is visible, whether a line of a
-//! file is a remark, and how a text by other people is displayed on a terminal.
+//! file is a comment, and how a text by other people is displayed on a terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -48,18 +48,18 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || is_invisible(c)
 }
 
-/// Whether a line of a file is a remark: `#` signs followed by white space or nothing, after any blanks. `#hashtag` is
+/// Whether a line of a file is a comment: `#` signs followed by white space or nothing, after any blanks. `#hashtag` is
 /// text, and so is the keycap emoji.
-pub fn is_remark(line: &str) -> bool {
+pub fn is_comment(line: &str) -> bool {
     let Some(rest) = line.trim_start_matches(is_blank).strip_prefix('#') else { return false };
     let rest = rest.trim_start_matches('#');
     let seen = rest.trim_start_matches(is_invisible);
     seen.is_empty() || seen.starts_with(char::is_whitespace)
 }
 
-/// Whether a line of text looks as if it was meant as a remark: a `#` that begins no hashtag, or the comment sign of
+/// Whether a line of text looks as if it was meant as a comment: a `#` that begins no hashtag, or the comment sign of
 /// another language.
-pub fn resembles_remark(line: &str) -> bool {
+pub fn resembles_comment(line: &str) -> bool {
     let line = line.trim_start_matches(is_blank);
     if ["//", "/*", "<!--"].iter().any(|sign| line.starts_with(sign)) {
         return true;
@@ -128,8 +128,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_looks_like_a_remark_is_one() {
-        let remarks = [
+    fn what_looks_like_a_comment_is_one() {
+        let comments = [
             "# plain",
             "#",
             "#   ",
@@ -147,8 +147,8 @@ mod tests {
             "\u{200b}# zero-width space",
             " \u{feff}\u{2060}## both",
         ];
-        for remark in remarks {
-            assert!(is_remark(remark), "{remark:?}");
+        for comment in comments {
+            assert!(is_comment(comment), "{comment:?}");
         }
     }
 
@@ -165,13 +165,13 @@ mod tests {
             "#été",
             "#詩",
         ] {
-            assert!(!is_remark(line), "{line:?}");
+            assert!(!is_comment(line), "{line:?}");
         }
         for line in ["#poetry", "#詩", "#_x", "#1 of all", "#\u{fe0f}\u{20e3}", "a // b", "one # two"] {
-            assert!(!resembles_remark(line), "{line:?}");
+            assert!(!resembles_comment(line), "{line:?}");
         }
         for line in ["#!x", "#-- x", "##x", " #\"x", "\u{ff03} x", "// x", "<!-- x", "/* x"] {
-            assert!(resembles_remark(line), "{line:?}");
+            assert!(resembles_comment(line), "{line:?}");
         }
     }
 

@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn what_is_no_poem_is_not_saved() {
         let desk = desk(b"one\n");
-        for text in ["", "  \n", "# only a remark", "one\u{7}"] {
+        for text in ["", "  \n", "# only a comment", "one\u{7}"] {
             assert!(matches!(desk.save(&desk.mark(), text), Err(NotSaved::NoPoem(_))), "{text:?}");
         }
         let long = "a line\n".repeat(200_000);

@@ -8,7 +8,7 @@ use chrono::DateTime;
 
 use crate::clock::Clock;
 use crate::files::Fingerprint;
-use crate::flock::poem::Split;
+use crate::flock::poem::{PERCENT, Split};
 
 /// How long a file must be unchanged if its last line is complete. Longer than the resolution of file timestamps, which
 /// is two seconds at most, so that a later write is sure to get a different timestamp.
@@ -126,18 +126,17 @@ impl Stability {
     }
 }
 
-/// The number of bytes at the end of a file that may be incomplete: a line without a line break, or a stanza that no
-/// blank line ends.
+/// The number of bytes at the end of a file that may be incomplete: a line without a line break, or a stanza or entry
+/// without the line that ends it.
 pub(super) fn open_end(bytes: &[u8], split: Split) -> usize {
-    let mut open = 0;
-    for line in bytes.split_inclusive(|byte| *byte == b'\n').rev() {
-        let is_blank = line.trim_ascii().is_empty();
-        match split {
-            Split::Line if line.ends_with(b"\n") => break,
-            Split::Line => return line.len(),
-            Split::Stanza if is_blank && line.ends_with(b"\n") => break,
-            Split::Stanza => open += line.len(),
-        }
-    }
-    open
+    let ends = |line: &[u8]| {
+        let ends_group = match split {
+            Split::Line => true,
+            Split::Stanza => line.trim_ascii().is_empty(),
+            Split::Percent => line.trim_ascii_end() == PERCENT.as_bytes(),
+        };
+        ends_group && line.ends_with(b"\n")
+    };
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n').rev();
+    lines.take_while(|line| !ends(line)).map(<[u8]>::len).sum()
 }

@@ -190,6 +190,15 @@ async fn the_last_stanza_may_go_on() {
 }
 
 #[tokio::test]
+async fn the_last_entry_of_a_fortune_file_may_go_on() {
+    let table = Table { split: Split::Percent, ..Table::set() };
+    table.write(b"a\n\nb\n%\nc\n\n");
+    assert_eq!(table.texts().await, ["a\n\nb"]);
+    table.pass(10);
+    assert_eq!(table.texts().await, ["a\n\nb", "c"]);
+}
+
+#[tokio::test]
 async fn a_file_that_never_rests_counts_in_the_end() {
     let table = Table::set();
     table.settle(b"a\n").await;

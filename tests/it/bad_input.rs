@@ -97,7 +97,7 @@ fn poems() {
     let long = "x".repeat(10_001);
     let cases: &[(&[u8], &str)] = &[
         (b"", "robin.txt:1"),
-        (b"# only a remark\n", "robin.txt:1"),
+        (b"# only a comment\n", "robin.txt:1"),
         (b"ok\n\xff\xfe\n", "robin.txt:2"),
         (b"ok\nok\nb\0d\n", "robin.txt:3"),
     ];

@@ -230,3 +230,20 @@ fn a_terminal_shows_no_secret() {
     let seen = on_terminal(&folder, &["check"]);
     assert!(seen.contains("access_token = …") && !seen.contains("\"sesame"), "{seen}");
 }
+
+#[test]
+fn a_fortune_file_is_recognized() {
+    let folder =
+        Folder::with("[bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"@daily\"\n");
+    folder.write("walt.txt", b"a door\nleft open\n%\nthe tide\n\nis late\n%\n");
+    let warned = |out: &str| out.contains("walt.txt:3: this line is only `%`");
+    assert!(warned(&folder.run(&["check"]).out));
+    let toml = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    folder.write("flock.toml", format!("{toml}split = \"%\"\n").as_bytes());
+    assert!(!warned(&folder.run(&["check"]).out));
+    let coming = folder.json(&["preview", "walt", "--json"]);
+    let mut texts: Vec<&str> =
+        coming.as_array().unwrap().iter().map(|post| post["text"].as_str().unwrap()).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, ["a door\nleft open", "the tide\n\nis late"]);
+}

@@ -28,8 +28,8 @@ fn posted_by(folder: &Folder, bot: &str) -> Vec<String> {
 }
 
 #[test]
-fn remarks_and_lines_that_show_nothing_are_not_posted() {
-    let poem = "# a remark\n  # ask Bob\n\t# tab\n#\ttab\n#\u{a0}no-break space\n## heading\n\u{feff}# Title\n\
+fn comments_and_lines_that_show_nothing_are_not_posted() {
+    let poem = "# a comment\n  # ask Bob\n\t# tab\n#\ttab\n#\u{a0}no-break space\n## heading\n\u{feff}# Title\n\
         \u{200b}# hidden\n\u{200b}\n\u{2800}\n\u{3164}\u{fe0f}\n\u{ad}\nreal line\n#!odd\n";
     let folder = flock("", poem.as_bytes());
     let check = folder.run(&["check"]);

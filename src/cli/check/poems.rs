@@ -9,13 +9,13 @@ use crate::config::SourceSpans;
 use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::daemon::reload::broken_poem;
 use crate::flock::account::Account;
-use crate::flock::poem::{Poem, TextId};
+use crate::flock::poem::{Line, PERCENT, Poem, TextId};
 use crate::flock::{Bot, Flock, Mentions, NetworkKind};
 use crate::net;
 use crate::sources;
 
-/// What is said of a line that may be meant as a remark.
-const REMARK: &str = "this looks like a remark but is posted: begin it with `#` and a space to make it one";
+/// What is said of a line that may be meant as a comment.
+const COMMENT: &str = "this looks like a comment but is posted: begin it with `#` and a space to make it one";
 
 /// The poems, and what is wrong with them for the bots that read them.
 pub(super) fn complaints(
@@ -29,7 +29,8 @@ pub(super) fn complaints(
         let key = (bot.poem.clone(), bot.split);
         let poem = read.entry(key).or_insert_with(|| match sources::read_file(&bot.poem, bot.split) {
             Ok(poem) => {
-                complaints.extend(poem.doubtful().iter().map(|line| warning(bot, *line, REMARK.to_owned())));
+                complaints.extend(fortune_complaint(bot, &poem));
+                complaints.extend(poem.doubtful().iter().map(|line| warning(bot, *line, COMMENT.to_owned())));
                 Some(Arc::new(poem))
             }
             Err(problem) => {
@@ -43,6 +44,15 @@ pub(super) fn complaints(
     }
     complaints.extend(shared(flock, &read, places));
     (read, complaints)
+}
+
+/// What is said of a poem that is written for fortune(6) and not read like that.
+const FORTUNE: &str =
+    "this line is only `%` and is posted like that: if it separates entries, write `split = \"%\"`";
+
+fn fortune_complaint(bot: &Bot, poem: &Poem) -> Option<Diagnostic> {
+    let is_separator = |line: &&Line| line.text.lines().any(|line| line.trim() == PERCENT);
+    poem.lines().iter().find(is_separator).map(|line| warning(bot, line.number, FORTUNE.to_owned()))
 }
 
 /// A warning about a line of a bot's poem.

@@ -20,7 +20,7 @@ const EXAMPLE: &str = include_str!("../../../flock.toml.example");
 
 type Keys = BTreeSet<String>;
 
-/// Whether a line is a commented-out setting, and not a remark.
+/// Whether a line is a commented-out setting, and not a comment.
 fn is_off(line: &str) -> bool {
     line.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '['))
 }
@@ -132,7 +132,7 @@ fn what_the_example_calls_a_default_is_one() {
 }
 
 #[test]
-fn a_remark_cannot_be_taken_for_configuration() {
+fn a_comment_cannot_be_taken_for_configuration() {
     for line in EXAMPLE.lines().filter(|line| line.starts_with('#') && !is_off(line)) {
         assert!(line == "#" || line.starts_with("# "), "{line}");
     }

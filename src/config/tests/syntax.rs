@@ -17,7 +17,7 @@ fn one_slip_hides_nothing_else() {
         ("order == \"shuffle\"", "write `=` once: order = \"…\""),
         ("order = “shuffle”", "`order` has typographic quotes: write straight ones, order = \"…\""),
         ("max per hour = 5", "a key is one word: write max_per_hour"),
-        ("// a remark", "a remark begins with `#`"),
+        ("// a comment", "a comment begins with `#`"),
         ("order", "a key needs a value: write key = \"…\""),
         ("order =", "`order` needs a value in quotes: write order = \"…\""),
         ("order = \"shuffle", "the closing quote is missing: write order = \"…\""),
