@@ -12,6 +12,7 @@ use std::collections::{HashMap, HashSet};
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostics::{Diagnostic, LineIndex};
+use super::suggest::may_be_url;
 use super::{SourceSpans, Written};
 
 /// Stands for what is not shown.
@@ -137,7 +138,7 @@ impl<'t> Excerpts<'t> {
     fn plain_value(&self, entry: &Entry, value: usize) -> Option<&'t str> {
         let Value::Scalar(start, end) = entry.value else { return None };
         let text = self.text.get(start..end).filter(|text| start == value && !text.contains('\n'))?;
-        (self.places.keys().is_plain(&entry.table, &entry.name) && !text.contains("://")).then_some(text)
+        (self.places.keys().is_plain(&entry.table, &entry.name) && !may_be_url(text)).then_some(text)
     }
 
     /// A header in a text that is not valid TOML: one that was read nevertheless.

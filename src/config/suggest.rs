@@ -35,6 +35,9 @@ pub(super) fn nearest_within<'c>(
 pub(super) fn short(text: &str) -> String {
     const MAX: usize = 60;
     let (text, is_url) = text.split_once("://").map_or((text, false), |(scheme, _)| (scheme, true));
+    if may_be_url(text) {
+        return "…".to_owned();
+    }
     let mut escaped = text.escape_debug();
     let shown: String = escaped.by_ref().take(MAX).collect();
     match escaped.next() {
@@ -42,6 +45,12 @@ pub(super) fn short(text: &str) -> String {
         None if is_url => format!("{shown}://…"),
         None => shown,
     }
+}
+
+/// Whether a text, with or without its quotes, may be a URL, also one with a slip: a password may stand in it.
+pub(super) fn may_be_url(text: &str) -> bool {
+    let has_password = text.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
+    has_password || [":/", "//"].iter().any(|piece| text.contains(piece))
 }
 
 /// A value of few words, such as a length of time. One of several lines is something else, and is not shown.
@@ -81,6 +90,15 @@ mod tests {
     #[test]
     fn a_url_keeps_its_password_to_itself() {
         assert_eq!(short("https://walt:sesame@example.org"), "https://…");
+        for slip in ["https:/walt:sesame@example.org", "https//walt:sesame", "walt:sesame@example.org"] {
+            assert_eq!(short(slip), "…", "{slip}");
+        }
+        assert!(
+            !may_be_url("\"@daily\"")
+                && !may_be_url("@daily")
+                && !may_be_url("poems/walt.txt")
+                && !may_be_url("walt@")
+        );
         assert_eq!(value("sesame\n"), "…");
         assert_eq!(value("sesame"), "sesame");
     }

@@ -51,6 +51,7 @@ fn any_other_value_is_not() {
     assert_eq!(with("jitter = [\"sesame\"]\n"), ["jitter = <…>"]);
     assert_eq!(with("jitter = \"\"\"\nsesame\"\"\"\n"), ["jitter = <…>"]);
     assert_eq!(with("on_miss = \"https://walt:sesame@example.org\"\n"), ["on_miss = <…>"]);
+    assert_eq!(with("on_miss = \"https:/walt:sesame@example.org\"\n"), ["on_miss = <…>"]);
     assert_eq!(with("[vault]\nkey = { file = \"sesame\" }\n"), ["key = <…>"]);
     // A key of another table says nothing here.
     assert_eq!(with("[flock]\nschedule = \"sesame\"\n"), ["<schedule> = …"]);
