@@ -220,7 +220,7 @@ async fn execute_here(
         log_lines_dropped: Arc::default(),
     };
     // Ending half way would leave a post whose outcome is unknown.
-    Ok(signals::finish_in_flight(daemon::grant(setting, ledger, commands)).await??)
+    Ok(signals::finish_in_flight(daemon::execute(setting, ledger, commands)).await??)
 }
 
 /// Submits the commands and waits; `None` if the owner has ended meanwhile, so that the ledger is free. What the owner did

@@ -4,12 +4,12 @@
 pub mod accounts;
 mod clients;
 pub mod doctor;
+mod file_watcher;
 pub mod log;
+mod monitoring;
 pub mod reload;
 pub mod sd_notify;
 mod sign_in;
-mod watcher;
-mod watchers;
 
 use std::collections::HashSet;
 use std::io;
@@ -41,7 +41,7 @@ use crate::web::{self, EventStream, Site};
 use reload::{Reloader, Source};
 use sd_notify::SdNotify;
 
-/// Timeout for the tasks beside the engine to stop once they were told to.
+/// Timeout for the background tasks to stop once they were told to.
 const ABORTING: Duration = Duration::from_secs(1);
 /// Timeout for the web server to stop; it gives its connections five seconds.
 const SERVING: Duration = Duration::from_secs(6);
@@ -68,7 +68,7 @@ pub struct DaemonOptions {
     pub log_lines_dropped: Arc<AtomicU64>,
 }
 
-/// Services shared by the engine, the watchers and the reloader.
+/// Services shared by the engine, monitoring and the reloader.
 #[derive(Clone)]
 struct Services {
     /// The current flock.
@@ -161,11 +161,11 @@ pub async fn rehearsal(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
 
 /// Runs a flock until `shutdown` resolves and every post in flight has been recorded.
 pub async fn run(
-    desk: LedgerHandle,
-    setting: DaemonOptions,
+    ledger: LedgerHandle,
+    options: DaemonOptions,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
-    let DaemonOptions { flock, clock, dice, mut listeners, web, source, notice, log_lines_dropped } = setting;
+    let DaemonOptions { flock, clock, dice, mut listeners, web, source, notice, log_lines_dropped } = options;
     let notice = Arc::new(notice);
     let (listener, queue) = event_queue(clock.clone());
     listeners.push(listener);
@@ -182,26 +182,26 @@ pub async fn run(
             page_events.on_event(event);
         })
     });
-    let (store, events, http) = (desk.store.clone(), Events::new(listeners), http()?);
-    let works =
+    let (store, events, http) = (ledger.store.clone(), Events::new(listeners), http()?);
+    let services =
         Services { flock: watch::Sender::new(flock.clone()), store: store.clone(), clock, events, http };
-    let engine = Arc::new(fed(engine(&works, dice, desk.on_paper), &works, &notice));
+    let engine = Arc::new(with_watchdog(engine(&services, dice, ledger.on_paper), &services, &notice));
     engine.take_over(&flock.bots).await?;
     if let Some(source) = &source {
-        reload::keep_configuration(&works, &source.written).await;
+        reload::keep_configuration(&services, &source.written).await;
     }
     let (close, closed) = oneshot::channel::<()>();
-    let site = site(&works, &engine, phase, metrics, page_events, desk.on_paper);
-    let mut beside = beside(works, engine.clone(), notice, queue, source, desk.on_paper);
+    let site = site(&services, &engine, phase, metrics, page_events, ledger.on_paper);
+    let mut background = background_tasks(services, engine.clone(), notice, queue, source, ledger.on_paper);
     let server = web.map(|listener| {
-        beside.push(tokio::spawn(site.clone().warm_up()));
+        background.push(tokio::spawn(site.clone().warm_up()));
         tokio::spawn(serve(listener, site, closed))
     });
     engine.run(shutdown).await;
-    beside.iter().for_each(JoinHandle::abort);
+    background.iter().for_each(JoinHandle::abort);
     // Each task stops when told to, or has already ended with a panic, which was reported there. A blocked task is
     // abandoned.
-    let _ = timeout(ABORTING, join_all(beside)).await;
+    let _ = timeout(ABORTING, join_all(background)).await;
     drop(close);
     if let Some(server) = server {
         // Lets a client that is reading a feed finish.
@@ -212,51 +212,52 @@ pub async fn run(
 
 /// Builds the web server's view of these services.
 fn site(
-    works: &Services,
+    services: &Services,
     engine: &Arc<Engine>,
     phase: Arc<Phase>,
     metrics: Arc<Metrics>,
     page_events: Arc<EventStream>,
     on_paper: bool,
 ) -> Site {
-    let Services { flock, store, clock, .. } = works;
+    let Services { flock, store, clock, .. } = services;
     let (flock, loop_age) = (flock.subscribe(), engine.clone());
     let loop_age = Arc::new(move || loop_age.idle_for());
     let health_cache = HealthCache::new(flock.clone(), store.clone(), clock.clone(), loop_age, phase);
     let health_cache = health_cache.reading(engine.poem_cache());
-    let sign_ins = (!on_paper).then(|| Arc::new(sign_in::sign_ins(works, page_events.clone())));
+    let sign_ins = (!on_paper).then(|| Arc::new(sign_in::sign_ins(services, page_events.clone())));
     let ear = metrics.clone();
     store.time_commits(Box::new(move |took| ear.observe_commit(took)));
     Site::new(flock, store.clone(), health_cache, metrics, clock.clone(), page_events, sign_ins)
 }
 
 /// Builds the engine, whose loop feeds the service manager's watchdog.
-fn fed(engine: Engine, works: &Services, notice: &Arc<SdNotify>) -> Engine {
+fn with_watchdog(engine: Engine, services: &Services, notice: &Arc<SdNotify>) -> Engine {
     let Some(pace) = notice.pace() else { return engine };
-    let (clock, notice) = (works.clock.clone(), notice.clone());
+    let (clock, notice) = (services.clock.clone(), notice.clone());
     engine.beating(pace, move || notice.feed(clock.uptime()))
 }
 
 /// The tasks that run beside the engine until it stops.
-fn beside(
-    works: Services,
+fn background_tasks(
+    services: Services,
     engine: Arc<Engine>,
     notice: Arc<SdNotify>,
     queue: EventQueue,
     source: Option<Source>,
     on_paper: bool,
 ) -> Vec<JoinHandle<()>> {
-    let settings = watch::Sender::new(Arc::new(watchers::settings(&works.flock.borrow(), &works.http)));
+    let settings =
+        watch::Sender::new(Arc::new(monitoring::settings(&services.flock.borrow(), &services.http)));
     let count = watch::Sender::new(0);
-    let report = watchers::report(works.clone(), notice.clone(), engine.clone(), count.subscribe());
+    let report = monitoring::report(services.clone(), notice.clone(), engine.clone(), count.subscribe());
     let mut tasks = vec![tokio::spawn(report)];
     // A dry run sends no alerts.
     if !on_paper {
-        let watch = watchers::watch(works.clone(), queue, engine.clone(), settings.subscribe(), count);
+        let watch = monitoring::watch(services.clone(), queue, engine.clone(), settings.subscribe(), count);
         tasks.push(tokio::spawn(watch));
     }
     if let Some(source) = source {
-        let reloader = Reloader { source, works, engine, notice, settings, on_paper };
+        let reloader = Reloader { source, services, engine, notice, settings, on_paper };
         tasks.push(tokio::spawn(reloader.run()));
     }
     tasks
@@ -270,26 +271,26 @@ async fn serve(listener: TcpListener, site: Site, closed: oneshot::Receiver<()>)
 
 /// Executes commands without a daemon. The caller has made sure that no process owns the ledger. The replies are in the
 /// order of the commands.
-pub async fn grant(
-    setting: DaemonOptions,
+pub async fn execute(
+    options: DaemonOptions,
     store: Arc<dyn Store>,
     commands: &[Command],
 ) -> Result<Vec<CommandResult>, DaemonError> {
     // Only the bots concerned, and a network only if it is called, so that no secret is read unnecessarily.
     let asked: HashSet<&str> = commands.iter().map(|command| command.what.bot()).collect();
-    let bots = setting.flock.bots.iter().filter(|bot| asked.contains(bot.name.as_str())).cloned().collect();
-    let flock = Flock { bots, ..Flock::clone(&setting.flock) };
+    let bots = options.flock.bots.iter().filter(|bot| asked.contains(bot.name.as_str())).cloned().collect();
+    let flock = Flock { bots, ..Flock::clone(&options.flock) };
     let on_paper = commands.iter().all(|command| command.what.calls_no_network());
-    let events = Events::new(setting.listeners);
-    let works = Services {
+    let events = Events::new(options.listeners);
+    let services = Services {
         flock: watch::Sender::new(Arc::new(flock)),
         store: store.clone(),
-        clock: setting.clock,
+        clock: options.clock,
         events,
         http: http()?,
     };
-    let engine = engine(&works, setting.dice, on_paper);
-    engine.take_over(&setting.flock.bots).await?;
+    let engine = engine(&services, options.dice, on_paper);
+    engine.take_over(&options.flock.bots).await?;
     let mut answers = Vec::with_capacity(commands.len());
     for command in commands {
         store.submit_command(command).await?;
@@ -315,8 +316,8 @@ fn http() -> Result<reqwest::Client, DaemonError> {
     http::client(&http::Timeouts::default()).map_err(|error| DaemonError::Client(error.to_string()))
 }
 
-fn engine(works: &Services, dice: StdRng, on_paper: bool) -> Engine {
-    let Services { flock, store, clock, events, http } = works;
+fn engine(services: &Services, dice: StdRng, on_paper: bool) -> Engine {
+    let Services { flock, store, clock, events, http } = services;
     let flock = flock.borrow().clone();
     let members = clients::members(&flock, http, clock, on_paper);
     let vault = Arc::new(vault(&flock, store));

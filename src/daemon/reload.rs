@@ -2,7 +2,7 @@
 //! updated. The new flock is checked as a whole before anything changes; if it has errors, the old flock keeps running
 //! and the errors are reported.
 //!
-//! `Engine::reload` applies it to the running engine; `watcher` decides when files count as changed.
+//! `Engine::reload` applies it to the running engine; `file_watcher` decides when files count as changed.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::file_watcher::FileWatcher;
 use super::sd_notify::SdNotify;
-use super::watcher::FileWatcher;
-use super::{Services, clients, watchers};
+use super::{Services, clients, monitoring};
 use crate::alerts::AlertSettings;
 use crate::clock::Clock;
 use crate::config::diagnostics::{Diagnostic, Severity};
@@ -64,7 +64,7 @@ impl ConfigFingerprint {
 /// Reloads the flock when necessary.
 pub(super) struct Reloader {
     pub source: Source,
-    pub works: Services,
+    pub services: Services,
     pub engine: Arc<Engine>,
     pub notice: Arc<SdNotify>,
     pub settings: watch::Sender<Arc<AlertSettings>>,
@@ -83,13 +83,13 @@ struct Candidate {
 impl Reloader {
     /// Waits and reloads for as long as it is polled.
     pub(super) async fn run(self) {
-        let mut watcher = FileWatcher::new(self.works.clock.clone());
+        let mut watcher = FileWatcher::new(self.services.clock.clone());
         watcher.recall(&self.source.file, self.source.before.0);
         let (mut poems, mut refused, mut is_first) = (Vec::new(), false, true);
-        let started_with = self.works.flock.borrow().clone();
+        let started_with = self.services.flock.borrow().clone();
         let mut look_again = self.engine.read_poems(&started_with.bots).await.look_again;
         loop {
-            let running = self.works.flock.borrow().clone();
+            let running = self.services.flock.borrow().clone();
             let of_the_flock = running.bots.iter().map(|bot| bot.poem.clone());
             // Includes the poems of a rejected flock: one of them may be what has to be fixed.
             let of_zones = config::zone_files(&running);
@@ -103,7 +103,7 @@ impl Reloader {
             let (by_hand, is_told) = tokio::select! {
                 () = self.source.asked.notified() => (true, true),
                 () = watcher.changed() => (false, true),
-                () = rest(&*self.works.clock, look_again) => (false, false),
+                () = rest(&*self.services.clock, look_again) => (false, false),
             };
             watcher.look().await;
             if is_told {
@@ -118,12 +118,12 @@ impl Reloader {
             if is_told {
                 self.notice.reloaded();
             }
-            self.works.clock.sleep(REST).await;
+            self.services.clock.sleep(REST).await;
         }
     }
 
     async fn read(&self) -> Examined {
-        let (file, now) = (self.source.file.clone(), self.works.clock.now());
+        let (file, now) = (self.source.file.clone(), self.services.clock.now());
         let examined = tokio::task::spawn_blocking(move || config::examine(&file, now)).await;
         examined.unwrap_or_else(|error| Examined {
             flock: None,
@@ -143,13 +143,14 @@ impl Reloader {
     ) -> Result<Candidate, Vec<Diagnostic>> {
         let candidate = self.checked(read, running, look_again).await?;
         let flock = Arc::new(candidate.flock.clone());
-        let (http, clock, on_paper) = (self.works.http.clone(), self.works.clock.clone(), self.on_paper);
+        let (http, clock, on_paper) =
+            (self.services.http.clone(), self.services.clock.clone(), self.on_paper);
         let made = tokio::task::spawn_blocking({
             let flock = flock.clone();
             // Secrets are read from files.
             move || {
                 let members = clients::members(&flock, &http, &clock, on_paper);
-                (members, Arc::new(watchers::settings(&flock, &http)))
+                (members, Arc::new(monitoring::settings(&flock, &http)))
             }
         });
         let failed = |problem: String| vec![whole(&self.source.file, problem)];
@@ -158,8 +159,8 @@ impl Reloader {
         self.engine.forget_other_poems(&flock.bots);
         self.settings.send_replace(settings);
         (self.source.log_as)(&flock);
-        self.works.flock.send_replace(flock);
-        keep_configuration(&self.works, &candidate.written).await;
+        self.services.flock.send_replace(flock);
+        keep_configuration(&self.services, &candidate.written).await;
         Ok(candidate)
     }
 
@@ -184,7 +185,7 @@ impl Reloader {
         match flock {
             Some(flock) if !complaints.iter().any(Diagnostic::is_error) => {
                 complaints.extend(secret::complaints(&flock, &places));
-                match renamed(&*self.works.store, &flock.bots, &places).await {
+                match renamed(&*self.services.store, &flock.bots, &places).await {
                     Ok(found) => complaints.extend(found),
                     Err(error) => self.ledger_trouble(&error),
                 }
@@ -197,12 +198,12 @@ impl Reloader {
 
     /// Reads the poems of a flock. Waits for a poem that is still being written, because its errors must be known.
     async fn poems(&self, flock: &Flock) -> PoemReport {
-        let end = self.works.clock.uptime() + LONGEST_REST;
+        let end = self.services.clock.uptime() + LONGEST_REST;
         loop {
             let poems = self.engine.read_poems(&flock.bots).await;
-            let left = end.saturating_sub(self.works.clock.uptime());
+            let left = end.saturating_sub(self.services.clock.uptime());
             match poems.look_again.filter(|_| !left.is_zero()) {
-                Some(wait) => self.works.clock.sleep(wait.min(left)).await,
+                Some(wait) => self.services.clock.sleep(wait.min(left)).await,
                 None => return poems,
             }
         }
@@ -239,29 +240,29 @@ impl Reloader {
             }
             Err(complaints) => {
                 let complaints = told(&complaints);
-                let refusal = Refusal { at: self.works.clock.now(), complaints: complaints.clone() };
+                let refusal = Refusal { at: self.services.clock.now(), complaints: complaints.clone() };
                 (Some(refusal), Event::NotReloaded { complaints })
             }
         };
-        if let Err(error) = self.works.store.keep_refused_reload(refusal.as_ref()).await {
+        if let Err(error) = self.services.store.keep_refused_reload(refusal.as_ref()).await {
             self.ledger_trouble(&error);
         }
-        self.works.events.emit(&event);
+        self.services.events.emit(&event);
         Some(refusal.is_none())
     }
 
     fn ledger_trouble(&self, error: &StoreError) {
-        self.works.events.emit(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+        self.services.events.emit(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
     }
 }
 
 /// Stores the running flock, without its secrets, for commands that find a broken file.
-pub(super) async fn keep_configuration(works: &Services, written: &Written) {
+pub(super) async fn keep_configuration(services: &Services, written: &Written) {
     let Some(text) = written.without_secrets() else { return };
     let file = std::path::absolute(written.file()).unwrap_or_else(|_| written.file().to_owned());
     let kept = Configuration { file, text };
-    if let Err(error) = works.store.keep_configuration(&kept).await {
-        works.events.emit(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
+    if let Err(error) = services.store.keep_configuration(&kept).await {
+        services.events.emit(&Event::LedgerTrouble { bot: None, problem: error.to_string() });
     }
 }
 

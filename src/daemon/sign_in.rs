@@ -16,7 +16,7 @@ use crate::net::AccountApi;
 use crate::store::{Command, CommandKind, CredentialRow};
 use crate::web::EventStream;
 
-struct SignInOffice {
+struct DaemonCredentials {
     flock: watch::Receiver<Arc<Flock>>,
     accounts: AccountAccess,
     clock: Arc<dyn Clock>,
@@ -24,18 +24,18 @@ struct SignInOffice {
 }
 
 /// Handles the sign-ins of a flock.
-pub(super) fn sign_ins(works: &Services, page_events: Arc<EventStream>) -> WebSignIns {
-    let Services { flock, store, clock, events, http } = works;
+pub(super) fn sign_ins(services: &Services, page_events: Arc<EventStream>) -> WebSignIns {
+    let Services { flock, store, clock, events, http } = services;
     let now = flock.borrow().clone();
     let accounts = AccountAccess::sharing(&now, clock.clone(), events.clone(), store.clone(), http.clone());
     WebSignIns::new(
-        Arc::new(SignInOffice { flock: flock.subscribe(), accounts, clock: clock.clone(), page_events }),
+        Arc::new(DaemonCredentials { flock: flock.subscribe(), accounts, clock: clock.clone(), page_events }),
         clock.clone(),
     )
 }
 
 #[async_trait]
-impl CredentialSink for SignInOffice {
+impl CredentialSink for DaemonCredentials {
     async fn open(
         &self,
         bot: &Arc<Bot>,

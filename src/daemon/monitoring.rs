@@ -31,13 +31,13 @@ pub(super) fn settings(flock: &Flock, http: &Client) -> AlertSettings {
 /// Monitors for as long as it is polled. If a bug ends the monitor, the heartbeat stops as well, so that the failure is
 /// noticed from outside.
 pub(super) async fn watch(
-    works: Services,
+    services: Services,
     queue: EventQueue,
     engine: Arc<Engine>,
     settings: watch::Receiver<Arc<AlertSettings>>,
     count: watch::Sender<usize>,
 ) {
-    let Services { store, clock, events, http, .. } = works;
+    let Services { store, clock, events, http, .. } = services;
     let poem_cache = engine.poem_cache();
     let heartbeat = Heartbeat {
         settings: settings.clone(),
@@ -53,14 +53,14 @@ pub(super) async fn watch(
 
 /// Updates the service manager's status for as long as it is polled.
 pub(super) async fn report(
-    works: Services,
+    services: Services,
     notice: Arc<SdNotify>,
     engine: Arc<Engine>,
     mut count: watch::Receiver<usize>,
 ) {
-    let mut flock = works.flock.subscribe();
+    let mut flock = services.flock.subscribe();
     notice.up().await;
-    works.clock.sleep(MOMENT).await;
+    services.clock.sleep(MOMENT).await;
     while notice.has_manager() {
         let (bots, needy) = (flock.borrow_and_update().bots.len(), *count.borrow_and_update());
         let next = engine.next_due().map(|at| at.format("; next post due at %Y-%m-%d %H:%M UTC").to_string());
@@ -68,7 +68,7 @@ pub(super) async fn report(
         let needs = if needy == 1 { "needs" } else { "need" };
         notice.status(&format!("{bots}, {needy} {needs} a person{}", next.unwrap_or_default()));
         tokio::select! {
-            () = works.clock.sleep(MINUTE) => {}
+            () = services.clock.sleep(MINUTE) => {}
             Ok(()) = count.changed() => {}
             Ok(()) = flock.changed() => {}
         }
