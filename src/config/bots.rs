@@ -49,7 +49,8 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
     let tokens = account::tokens(section, name, network, app);
     let profile = account::profile(section, network);
     let manner = post_options::read(section, network);
-    let habits = Defaults::read(section).or(defaults);
+    let own = Defaults::read(section);
+    let habits = own.or(defaults);
     let schedule = timing.schedule(section, habits.timezone.as_ref());
     let was = was(section);
 
@@ -69,8 +70,13 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
         network: home.network,
         app: home.app,
         account: account.map(|found| found.value),
+        // The bot's own word counts, then the file's name, then what is said for all.
+        split: own
+            .split
+            .or_else(|| Split::of_name(&poem.as_ref()?.value))
+            .or(habits.split)
+            .unwrap_or(Split::Line),
         poem: poem?.value,
-        split: habits.split.unwrap_or(Split::Line),
         schedule: schedule.value,
         jitter,
         order: habits.order.unwrap_or(Order::Shuffle),

@@ -109,6 +109,8 @@ impl Engine {
 
 fn poem_read(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Event {
     let unfit = poem.lines().iter().filter(|line| net::validate(bot, account, &line.text).is_err());
-    let unfit = unfit.map(|line| line.number).collect();
+    let mut unfit: Vec<usize> = unfit.map(|line| line.number).collect();
+    // A row of a table may be several lines of the poem.
+    unfit.dedup();
     Event::PoemRead { poem: bot.poem.clone(), lines: poem.lines().len(), unfit }
 }

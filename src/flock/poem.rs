@@ -4,10 +4,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::iter;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
+use super::table::{self, Row};
 use super::text::{forbidden_character, is_comment, resembles_comment, shows_nothing, visible};
 
 super::words! {
@@ -19,6 +22,12 @@ super::words! {
         Stanza = "stanza",
         /// Everything between lines that are only `%`, with its line breaks and blank lines: a file for fortune(6).
         Percent = "%",
+        /// Every row of a table whose fields are separated by commas, semicolons or tabs.
+        Csv = "csv",
+        /// Every row of a table whose fields are separated by tabs.
+        Tsv = "tsv",
+        /// Every JSON object of a file with one on each line.
+        JsonLines = "jsonl",
     }
 }
 
@@ -68,9 +77,7 @@ pub enum PoemError {
         line: usize,
     },
     /// Not text, or text that is not a poem.
-    #[error(
-        "this is {0}: a poem is a text file, a line for each post; tables and pictures can't be posted yet"
-    )]
+    #[error("this is {0}: a poem is a text file, a line for each post, or a table")]
     Other(&'static str),
     /// A control character that no network can display.
     #[error("this holds the control character U+{code:04X}: remove it")]
@@ -80,6 +87,31 @@ pub enum PoemError {
         /// The code point.
         code: u32,
     },
+    /// A row of a table that can't be posted as it is.
+    #[error("{reason}")]
+    Row {
+        /// Line in the file, from 1.
+        line: usize,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+}
+
+impl Split {
+    /// How a file with this name is split unless a person says otherwise, if its name tells.
+    pub fn of_name(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Some(Self::Csv),
+            "tsv" | "tab" => Some(Self::Tsv),
+            "jsonl" | "ndjson" => Some(Self::JsonLines),
+            _ => None,
+        }
+    }
+
+    /// Whether the file is a table, in which every line counts.
+    pub const fn is_table(self) -> bool {
+        matches!(self, Self::Csv | Self::Tsv | Self::JsonLines)
+    }
 }
 
 impl PoemError {
@@ -87,7 +119,7 @@ impl PoemError {
     pub fn line(&self) -> usize {
         match self {
             Self::Empty | Self::Other(_) => 1,
-            Self::NotUtf8 { line } | Self::Control { line, .. } => *line,
+            Self::NotUtf8 { line } | Self::Control { line, .. } | Self::Row { line, .. } => *line,
         }
     }
 }
@@ -96,16 +128,21 @@ impl Poem {
     /// Parses a poem from a file's bytes: UTF-8; a byte order mark and CR LF are accepted. A line that begins with `#`
     /// and white space is a comment, `#hashtag` is text, and a line without visible characters is skipped.
     pub fn parse(bytes: &[u8], split: Split) -> Result<Self, PoemError> {
-        let text = decode(bytes)?;
+        let text = decode(bytes, split)?;
         let units = match split {
             Split::Line => single_lines(text),
             Split::Stanza => groups(text, str::is_empty),
             Split::Percent => groups(text, |line| line == PERCENT),
+            Split::Csv => rows(table::csv(text)?)?,
+            Split::Tsv => rows(table::tsv(text)?)?,
+            Split::JsonLines => rows(table::json_lines(text)?)?,
         };
         if units.is_empty() {
             return Err(PoemError::Empty);
         }
-        Ok(Self { lines: number_occurrences(units), doubtful: doubtful(text) })
+        // Every line of a table is meant to be a row.
+        let doubtful = if split.is_table() { Vec::new() } else { doubtful(text) };
+        Ok(Self { lines: number_occurrences(units), doubtful })
     }
 
     /// The lines in the order of the file.
@@ -128,6 +165,9 @@ pub fn normalised(text: &str) -> String {
 /// The line that separates the entries of a fortune file (strfile(1)).
 pub const PERCENT: &str = "%";
 
+/// The most entries that the weights of a table may make: far more than any bot posts.
+const MOST_ENTRIES: usize = 1_000_000;
+
 /// File types that are not text, by their first bytes.
 const OTHERS: &[(&[u8], &str)] = &[
     (b"\xff\xfe", "text in UTF-16: save it as UTF-8"),
@@ -146,8 +186,8 @@ const OTHERS: &[(&[u8], &str)] = &[
 const COLUMNS: &[&str] =
     &["alt", "body", "content", "date", "id", "image", "line", "post", "quote", "status", "text"];
 
-/// What the file is instead of a poem, judged by its contents.
-fn other(bytes: &[u8]) -> Option<&'static str> {
+/// What the file is instead of a text, judged by its contents.
+fn not_text(bytes: &[u8]) -> Option<&'static str> {
     if let Some((_, what)) = OTHERS.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Some(what);
     }
@@ -156,12 +196,17 @@ fn other(bytes: &[u8]) -> Option<&'static str> {
     if head.len() >= 4 && head.chunks_exact(2).all(|pair| (pair[0] == 0) != (pair[1] == 0)) {
         return Some("text in UTF-16: save it as UTF-8");
     }
+    None
+}
+
+/// The kind of table that a text is, judged by its first lines.
+fn table_in(bytes: &[u8]) -> Option<&'static str> {
     let text = std::str::from_utf8(bytes).ok()?.trim_start_matches('\u{feff}');
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let (first, second) = (lines.next()?, lines.next());
     if first.starts_with('{') && serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(first).is_ok()
     {
-        return Some("a table in JSON");
+        return Some("a table in JSON: write split = \"jsonl\"");
     }
     let is_header = |separator: char| {
         let columns: Vec<String> =
@@ -174,11 +219,11 @@ fn other(bytes: &[u8]) -> Option<&'static str> {
             && columns.iter().any(|name| COLUMNS.contains(&name.as_str()))
             && second.is_some_and(|row| row.matches(separator).count() >= columns.len() - 1)
     };
-    ([',', '\t', ';'].into_iter().any(is_header)).then_some("a table")
+    ([',', '\t', ';'].into_iter().any(is_header)).then_some("a table: write split = \"csv\"")
 }
 
-fn decode(bytes: &[u8]) -> Result<&str, PoemError> {
-    if let Some(what) = other(bytes) {
+fn decode(bytes: &[u8], split: Split) -> Result<&str, PoemError> {
+    if let Some(what) = not_text(bytes).or_else(|| table_in(bytes).filter(|_| !split.is_table())) {
         return Err(PoemError::Other(what));
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
@@ -240,6 +285,22 @@ fn groups(text: &str, separates: impl Fn(&str) -> bool) -> Vec<(usize, String)> 
     // An invisible line may join the parts of a group; a group of only invisible lines is dropped.
     groups.retain(|(_, group)| !shows_nothing(group));
     groups
+}
+
+/// The rows of a table, each as often as it weighs.
+fn rows(rows: Vec<Row>) -> Result<Vec<(usize, String)>, PoemError> {
+    if let Some((line, code)) =
+        rows.iter().find_map(|row| Some((row.number, forbidden_character(&row.text)?)))
+    {
+        return Err(PoemError::Control { line, code });
+    }
+    let visible = rows.into_iter().filter(|row| !shows_nothing(&row.text)).collect::<Vec<_>>();
+    let count: usize = visible.iter().map(|row| row.weight).sum();
+    if count > MOST_ENTRIES {
+        let reason = format!("the weights of the table make {count} entries, {MOST_ENTRIES} is the most");
+        return Err(PoemError::Row { line: 1, reason });
+    }
+    Ok(visible.into_iter().flat_map(|row| iter::repeat_n((row.number, row.text), row.weight)).collect())
 }
 
 fn number_occurrences(units: Vec<(usize, String)>) -> Vec<Line> {

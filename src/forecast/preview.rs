@@ -6,14 +6,14 @@ use std::collections::VecDeque;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::flock::Bot;
 use crate::flock::account::Account;
 use crate::flock::choose::{Choice, Chooser, History};
 use crate::flock::due::{self, Due};
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::post::{Post, State};
-use crate::flock::{Bot, BotName};
 use crate::net;
-use crate::store::{BotRecord, Filter, Store, StoreError};
+use crate::store::{BotRecord, Store, StoreError};
 
 /// The period of `max_per_hour`.
 const HOUR: TimeDelta = TimeDelta::hours(1);
@@ -123,7 +123,7 @@ impl<'p> Walk<'p> {
             last_slot: if record.paused.is_some() { record.last_slot.max(now) } else { record.last_slot },
             skipped: record.skipped.clone(),
             now,
-            sent: sent_since(store, &bot.name, bot.max_per_hour, now - HOUR).await?,
+            sent: store.sent_last_hour(&bot.name, now).await?.into(),
             posts: Vec::new(),
         };
         match record.open.as_ref().filter(|post| !is_late(post)) {
@@ -202,18 +202,4 @@ fn of_planned(post: &Post, now: DateTime<Utc>) -> ComingPost {
     let due_at = post.retry_at.unwrap_or(post.due_at).max(now);
     let text = post.text.clone().unwrap_or_default();
     ComingPost { slot: post.slot, due_at, line: post.line, text }
-}
-
-/// When the newest posts of a bot were sent, oldest first, if later than `since`.
-async fn sent_since(
-    store: &dyn Store,
-    bot: &BotName,
-    most: u32,
-    since: DateTime<Utc>,
-) -> Result<VecDeque<DateTime<Utc>>, StoreError> {
-    let filter = Filter { bot: Some(bot.clone()), limit: Some(most), ..Filter::default() };
-    let posts = store.posts(&filter).await?;
-    let mut sent: Vec<_> = posts.iter().filter_map(|post| post.sent_at).filter(|at| *at > since).collect();
-    sent.sort_unstable();
-    Ok(sent.into())
 }

@@ -18,8 +18,8 @@ use crate::flock::poem::{Poem, PoemError, Split};
 
 /// Maximum size of a poem: some 200,000 lines, far more than any bot posts, and small compared with a machine's memory.
 const MAX_BYTES: u64 = 10 * 1024 * 1024;
-/// File name extensions of tables.
-const TABLES: &[&str] = &["csv", "tsv", "tab", "json", "jsonl", "ndjson", "xls", "xlsx", "ods"];
+/// File name extensions of tables that can't be read.
+const TABLES: &[&str] = &["json", "xls", "xlsx", "ods", "numbers"];
 /// Maximum size that is parsed directly; a larger poem would block other tasks.
 const PARSED_AT_ONCE: usize = 64 * 1024;
 
@@ -65,9 +65,7 @@ pub enum SourceError {
     #[error("the poem is being written: it counts when it has been unchanged for some seconds")]
     BeingWritten,
     /// A table, judged by its file name.
-    #[error(
-        "this is a table by its name, and tables can't be posted yet: make a text file of it, a line for each post"
-    )]
+    #[error("this is a table by its name: save it as CSV, or as JSON Lines, an object on each line")]
     Table,
     /// Readable, but not a poem.
     #[error(transparent)]

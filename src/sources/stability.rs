@@ -131,7 +131,7 @@ impl Stability {
 pub(super) fn open_end(bytes: &[u8], split: Split) -> usize {
     let ends = |line: &[u8]| {
         let ends_group = match split {
-            Split::Line => true,
+            Split::Line | Split::Csv | Split::Tsv | Split::JsonLines => true,
             Split::Stanza => line.trim_ascii().is_empty(),
             Split::Percent => line.trim_ascii_end() == PERCENT.as_bytes(),
         };

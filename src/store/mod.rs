@@ -89,6 +89,13 @@ pub trait Store: Sessions + Send + Sync {
     /// A bot's seed, drawn now if the bot has none yet. Works even before the bot is entered.
     async fn seed(&self, bot: &BotName) -> Result<Seed, StoreError>;
 
+    /// When a bot's posts of the sixty minutes before `now` were sent, oldest first.
+    async fn sent_last_hour(
+        &self,
+        bot: &BotName,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<DateTime<Utc>>, StoreError>;
+
     /// Frees a line that a person passed over in a round, and returns its row; `None` if it was not passed over.
     async fn undo_pass(
         &self,

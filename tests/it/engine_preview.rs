@@ -163,13 +163,16 @@ async fn a_preview_goes_on_into_the_next_rounds_or_ends_with_the_poem() {
 async fn the_hourly_limit_is_part_of_a_preview() {
     let walt = Bot { max_per_hour: 3, ..shuffled("walt") };
     let fixture = EngineFixture::of([(walt, poem("w", 50))]).await;
-    fixture.pass(minutes(2)).await;
     let walt = &fixture.bots[0];
-    let (before, coming) = (posted(&fixture, walt).await.len(), previewed(&fixture, walt).await);
-    fixture.pass(minutes(200)).await;
-    let came = posted(&fixture, walt).await.split_off(before);
-    assert_eq!(came.len(), 10);
-    check(&came, &coming.posts);
+    // Once with room left in the hour, once after many slots were given up in it.
+    for (minutes_before, posts) in [(2, 7), (58, 6)] {
+        fixture.pass(minutes(minutes_before)).await;
+        let (before, coming) = (posted(&fixture, walt).await.len(), previewed(&fixture, walt).await);
+        fixture.pass(minutes(120)).await;
+        let came = posted(&fixture, walt).await.split_off(before);
+        assert_eq!(came.len(), posts);
+        check(&came, &coming.posts);
+    }
 }
 
 #[tokio::test]

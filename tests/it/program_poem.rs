@@ -134,3 +134,44 @@ fn what_is_no_poem_is_said_to_be_none() {
     let said = folder.run(&["check"]);
     assert!(said.code == 1 && said.out.contains("robin.csv"), "{said:?}");
 }
+
+/// A table as a spreadsheet writes it, in a country of decimal commas.
+const TABLE: &str = "\u{feff}Text;Source;Weight\r\n\"one lamp;\r\nfar out\";a;\r\nropes;b;2\r\n;;\r\n";
+
+#[test]
+fn a_table_is_posted_row_by_row_and_an_error_in_it_stops_nothing() {
+    let folder = Folder::with(
+        "[web]\nlisten = \"127.0.0.1:PORT\"\n[defaults]\nsplit = \"stanza\"\n\
+         [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.CSV\"\nschedule = \"@yearly\"\n",
+    );
+    folder.write("walt.CSV", TABLE.as_bytes());
+    assert_eq!(folder.run(&["check"]).code, 0);
+    let coming = |count: usize| {
+        let coming = folder.json(&["preview", "walt", "--json"]);
+        let mut texts: Vec<String> =
+            coming.as_array().unwrap().iter().map(|post| post["text"].as_str().unwrap().to_owned()).collect();
+        texts.sort_unstable();
+        assert_eq!(texts.len(), count, "{coming}");
+        texts
+    };
+    assert_eq!(coming(3), ["one lamp;\nfar out", "ropes", "ropes"]);
+    let daemon = folder.start();
+    let posted = folder.run(&["post", "walt"]);
+    assert_eq!(posted.code, 0, "{posted:?}");
+    // The same texts in a text file are the same lines.
+    folder.write("walt.CSV", b"Text,n\n\"one lamp;\nfar out\",1\nropes,2\nropes,2\nnew,3\n");
+    coming(3);
+    folder.write("walt.CSV", b"text,n\nropes,1\nrain, rain,2\n");
+    let said = folder.run(&["check"]);
+    assert_eq!(said.code, 1);
+    assert!(said.out.contains("walt.CSV:3: this row has 3 fields"), "{said:?}");
+    daemon.stop();
+    for (name, bytes) in [("walt.xlsx", &b"PK\x03\x04"[..]), ("walt.csv", b"\xff\xfet\0e\0x\0t\0")] {
+        let toml = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+        folder.write("flock.toml", toml.replace("walt.CSV", name).as_bytes());
+        folder.write(name, bytes);
+        let said = folder.run(&["check"]);
+        assert!(said.code == 1 && said.out.contains(name), "{said:?}");
+        folder.write("flock.toml", toml.as_bytes());
+    }
+}

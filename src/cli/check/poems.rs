@@ -82,7 +82,10 @@ fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Dia
         );
         (!names.is_empty()).then(|| warn(line.number, message))
     });
-    misfits.chain(refrains).chain(loud).collect()
+    let mut complaints: Vec<Diagnostic> = misfits.chain(refrains).chain(loud).collect();
+    // A row of a table that weighs more is several lines of the poem.
+    complaints.dedup();
+    complaints
 }
 
 /// Lines that two accounts of one network would both post. That two bots read one file is seen without reading it, and has

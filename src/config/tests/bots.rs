@@ -46,6 +46,27 @@ fn a_bot_says_all_that_it_can() {
 }
 
 #[test]
+fn a_table_is_known_by_its_name() {
+    let split = |bot: &str, defaults: &str| walt(&(feed(bot) + defaults)).split;
+    let stanzas = "[defaults]\nsplit = \"stanza\"\n";
+    assert_eq!((split("", ""), split("", stanzas)), (Split::Line, Split::Stanza));
+    let renamed = |name: &str, more: &str| {
+        walt(&(feed(more).replace("poem.txt", name).replace("walt.txt", name) + stanzas)).split
+    };
+    for (name, split) in [
+        ("owls.csv", Split::Csv),
+        ("o.TSV", Split::Tsv),
+        ("o.tab", Split::Tsv),
+        ("o.ndjson", Split::JsonLines),
+        ("csv", Split::Stanza),
+    ] {
+        assert_eq!(renamed(name, ""), split, "{name}");
+    }
+    assert_eq!(renamed("owls.csv", "split = \"line\""), Split::Line);
+    assert_eq!(renamed("owls.txt", "split = \"jsonl\""), Split::JsonLines);
+}
+
+#[test]
 fn defaults_hold_where_a_bot_is_silent() {
     let defaults = "[flock]\ntimezone = \"Asia/Tokyo\"\n[defaults]\norder = \"sequence\"\nmax_per_hour = 7\n";
     let bot = walt(&(feed("order = \"shuffle\"") + defaults));

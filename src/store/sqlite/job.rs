@@ -262,7 +262,7 @@ pub(super) async fn record(
         last_posted,
         avoid,
         seed: read_seed(&mut db, name).await?,
-        sent_last_hour: sql::sent_since(&mut db, name, now - TimeDelta::hours(1)).await?,
+        sent_last_hour: sql::count_sent_last_hour(&mut db, name, now).await?,
         paused: row::pause(&bot)?,
         reconciliation: row::reconciliation(&bot)?,
     }))

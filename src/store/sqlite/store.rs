@@ -65,6 +65,14 @@ impl Store for Sqlite {
         change!(self, |db| job::draw_seed(db, bot))
     }
 
+    async fn sent_last_hour(
+        &self,
+        bot: &BotName,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<DateTime<Utc>>, StoreError> {
+        Ok(read!(self, sent_last_hour(bot, now))?.into_iter().map(row::time).collect())
+    }
+
     async fn undo_pass(
         &self,
         bot: &BotName,

@@ -200,6 +200,9 @@ impl Store for MemoryStore {
     async fn seed(&self, _: &BotName) -> Result<Seed, StoreError> {
         never()
     }
+    async fn sent_last_hour(&self, _: &BotName, _: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, StoreError> {
+        never()
+    }
     async fn undo_pass(
         &self,
         _: &BotName,

@@ -231,14 +231,33 @@ pub(super) async fn round(db: &mut SqliteConnection, bot: &BotName) -> Done<Opti
     sqlx::query_scalar(select).bind(bot.as_str()).fetch_one(db).await
 }
 
-/// How many posts were sent in the hour after `since`.
-pub(super) async fn sent_since(db: &mut SqliteConnection, bot: &BotName, since: DateTime<Utc>) -> Done<u32> {
-    // Posts dated by a clock that was ahead must not count for years.
-    let select =
-        "select count(*) from post where bot = ?1 and sent_at is not null and sent_at > ?2 and sent_at <= ?3";
-    let until = since + TimeDelta::hours(1) + CLOCK_TOLERANCE;
-    let query = sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(since)).bind(millis(until));
-    query.fetch_one(db).await
+/// The posts of bot ?1 that were sent after ?2. Posts dated by a clock that was ahead, later than ?3, must not count for
+/// years.
+macro_rules! sent_between {
+    () => {
+        "from post where bot = ?1 and sent_at is not null and sent_at > ?2 and sent_at <= ?3"
+    };
+}
+
+/// How many posts were sent in the last hour.
+pub(super) async fn count_sent_last_hour(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    now: DateTime<Utc>,
+) -> Done<u32> {
+    let query = sqlx::query_scalar(concat!("select count(*) ", sent_between!())).bind(bot.as_str());
+    query.bind(millis(now - TimeDelta::hours(1))).bind(millis(now + CLOCK_TOLERANCE)).fetch_one(db).await
+}
+
+/// When they were sent, oldest first.
+pub(super) async fn sent_last_hour(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    now: DateTime<Utc>,
+) -> Done<Vec<i64>> {
+    let select = concat!("select sent_at ", sent_between!(), " order by sent_at");
+    let query = sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(now - TimeDelta::hours(1)));
+    query.bind(millis(now + CLOCK_TOLERANCE)).fetch_all(db).await
 }
 
 pub(super) async fn used(db: &mut SqliteConnection, bot: &BotName, round: u32) -> Done<Vec<SqliteRow>> {
