@@ -48,3 +48,23 @@ when (old.state || '>' || new.state) not in (
 begin
     select raise(abort, 'illegal move');
 end;
+
+-- The command that undoes a pass is recorded, as for a skip: executed once more after a crash, it undoes nothing else.
+drop trigger post_undo;
+create trigger post_undo before update of undone_by on post
+when new.undone_by is not old.undone_by and (old.undone_by is not null or old.cause is not 'person' or not (
+    -- A skip: a row that a person released and that never had a text. It frees its slot.
+    (old.state = 'released' and old.text is null and old.slot is not null)
+    -- A line that was passed over: it is released, and free again.
+    or (old.state = 'refused' and new.state = 'released' and old.slot is null and old.attempts = 0)))
+begin
+    select raise(abort, 'only a skip or a pass can be undone, and only once');
+end;
+
+drop trigger post_begin_undone;
+create trigger post_begin_undone before insert on post
+when new.undone_by is not null and (new.state <> 'released' or new.cause is not 'person' or not (
+    (new.text is null and new.slot is not null) or (new.slot is null and new.attempts = 0)))
+begin
+    select raise(abort, 'only a skip or a pass can be undone');
+end;

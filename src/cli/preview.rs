@@ -17,9 +17,12 @@ use crate::flock::Bot;
 use crate::flock::poem::on_one_line;
 use crate::flock::schedule::Zone;
 use crate::forecast::preview::{ComingPost, Preview, Reach, preview as coming};
+use crate::health::health;
 use crate::health::report::instant;
 use crate::sources;
 use crate::store::Store;
+use crate::store::health_state::HealthState;
+use crate::store::sqlite::Sqlite;
 
 /// How many posts are shown unless told otherwise.
 const ROWS: usize = 10;
@@ -113,10 +116,7 @@ pub(super) async fn preview(known: &Configured, which: PreviewArgs) -> Result<Ex
         Ok(poem) => poem,
         Err(problem) => bail!("{}", problem.at(&bot.poem)),
     };
-    let (ledger, made) = accounts::ledger(&known.flock.database, &SystemClock).await?;
-    if let Some(made) = made {
-        output::say_beside(&format!("a new ledger was made: {}", made.display()));
-    }
+    let ledger = ledger(&known.flock.database).await?;
     let now = SystemClock.now();
     let until = which.until.map(|end| end.instant(&known.flock.timezone));
     let most = if until.is_some() { MOST } else { ROWS };
@@ -129,6 +129,19 @@ pub(super) async fn preview(known: &Configured, which: PreviewArgs) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
+/// The ledger as it is: an older one is not changed for the sake of a look. If there is none yet, one is made, as the order
+/// of lines is fixed from now on.
+async fn ledger(database: &str) -> Result<Sqlite> {
+    if let Some(ledger) = Sqlite::open_as_client(database).await? {
+        return Ok(ledger);
+    }
+    let (ledger, made) = accounts::ledger(database, &SystemClock).await?;
+    if let Some(made) = made {
+        output::say_beside(&format!("a new ledger was made: {}", made.display()));
+    }
+    Ok(ledger)
+}
+
 /// What stands in the way of the posts.
 async fn notes(
     ledger: &dyn Store,
@@ -138,13 +151,13 @@ async fn notes(
 ) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     let name = &bot.name;
-    if let Some(record) = ledger.bot_record(name, now).await? {
-        if record.paused.is_some() {
+    let health = health(Some(ledger), bot, now).await?;
+    match (health.state, health.reason) {
+        (HealthState::Paused, _) => {
             notes.push(format!("{name} is paused: this is what it posts if it is resumed now"));
         }
-        if record.reconciliation.is_some() {
-            notes.push(format!("{name} first looks for what it posted since the ledger was copied"));
-        }
+        (HealthState::Ok | HealthState::Exhausted, _) | (_, None) => {}
+        (state, Some(reason)) => notes.push(format!("{name} is {state}: {reason}")),
     }
     if preview.exhausted {
         notes.push(format!("after that, {}", bot.exhausted()));

@@ -117,6 +117,9 @@ fn log_event(event: &Event) {
         Event::PassedOver(post) => {
             tracing::info!(bot = %post.bot, post = %post.id, "passed over by hand: {}", quoted(post));
         }
+        Event::PassUndone(post) => {
+            tracing::info!(bot = %post.bot, post = %post.id, "no longer passed over: {}", quoted(post));
+        }
         Event::Returned(post) => returned(post),
         Event::Doubted(post) => doubted(post),
         Event::Released(post) => {

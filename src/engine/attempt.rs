@@ -402,7 +402,7 @@ async fn choose(
         Choice::RoundOver => {}
     }
     let round = record.round + 1;
-    chooser.begin_round(engine.store.used(&bound.bot.name, round).await?);
+    chooser.begin_round(engine.store.round(&bound.bot.name, round).await?);
     let Choice::Line(line) = chooser.take(fits) else { return Err(Blocked::Exhausted) };
     engine.emit_round(bound, round);
     Ok(chosen(round, line))

@@ -66,7 +66,7 @@ async fn change_plan(
     match &command.what {
         CommandKind::UndoSkip { slot, .. } => undo(&run, command.id, *slot).await,
         CommandKind::Pass { entry, .. } => pass::pass(&run, command.id, entry).await,
-        CommandKind::UndoPass { entry, .. } => pass::undo(&run, entry).await,
+        CommandKind::UndoPass { entry, .. } => pass::undo(&run, command.id, entry).await,
         _ => skip(&run, command.id).await,
     }
 }

@@ -17,6 +17,7 @@ use super::pacer::Pacer;
 use crate::flock::Bot;
 use crate::flock::account::App;
 use crate::flock::budget::{Budget, day_of, dollars, month_of, next_month};
+use crate::flock::due::HOUR;
 use crate::flock::post::{Cause, Why};
 use crate::net::{Cooldown, LimitScope, Rejection};
 use crate::store::{BotRecord, Spent, Store, StoreError};
@@ -25,8 +26,6 @@ use crate::store::{BotRecord, Spent, Store, StoreError};
 const SHORTEST: TimeDelta = TimeDelta::seconds(5);
 /// The longest pause: flockd notices within a quarter of an hour that a network is back after hours of downtime.
 const LONGEST: TimeDelta = TimeDelta::minutes(15);
-/// The period of `max_per_hour`.
-const HOUR: Duration = Duration::from_secs(3_600);
 
 /// What the apps of a flock share among their bots.
 #[derive(Debug, Default)]
@@ -57,7 +56,7 @@ impl SendHistory {
     /// Records that the bot sends now.
     pub(super) fn sends(&self, uptime: Duration) {
         let mut sent = locked(&self.sent);
-        let old = sent.iter().take_while(|at| uptime.saturating_sub(**at) >= HOUR).count();
+        let old = sent.iter().take_while(|at| apart(**at, uptime) >= HOUR).count();
         sent.drain(..old);
         sent.push_back(uptime);
     }
@@ -68,8 +67,13 @@ impl SendHistory {
     }
 
     fn sent_last_hour(&self, uptime: Duration) -> usize {
-        locked(&self.sent).iter().rev().take_while(|at| uptime.saturating_sub(**at) < HOUR).count()
+        locked(&self.sent).iter().rev().take_while(|at| apart(**at, uptime) < HOUR).count()
     }
+}
+
+/// The time between two uptimes.
+fn apart(before: Duration, uptime: Duration) -> TimeDelta {
+    TimeDelta::from_std(uptime.saturating_sub(before)).unwrap_or(TimeDelta::MAX)
 }
 
 impl SendLimits {

@@ -357,8 +357,7 @@ fn millis(uptime: Duration) -> u64 {
     u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A bot's entry for the ledger. The delay is not part of the schedule: changing it restarts nothing.
+/// A bot's entry for the ledger.
 fn entry(bot: &Bot) -> BotEntry {
-    let schedule = format!("{} {}", bot.schedule.text(), bot.schedule.zone());
-    BotEntry { name: bot.name.clone(), was: bot.was.clone(), schedule }
+    BotEntry { name: bot.name.clone(), was: bot.was.clone(), schedule: bot.schedule_text() }
 }

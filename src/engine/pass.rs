@@ -5,10 +5,10 @@ use super::poems;
 use super::{BotRun, attempt};
 use crate::flock::choose::{Choice, Chooser, History};
 use crate::flock::message::Message;
-use crate::flock::poem::{Line, LineId, Poem, on_one_line};
-use crate::flock::post::{Cause, Post, PostId, State, Why};
+use crate::flock::poem::{Line, Poem, on_one_line};
+use crate::flock::post::{Cause, Post, PostId, Why};
 use crate::net;
-use crate::store::{CommandResult, Filter, StoreError};
+use crate::store::{CommandResult, StoreError};
 
 /// How much of a line's text is repeated to the person.
 const QUOTED: usize = 60;
@@ -39,25 +39,21 @@ pub(super) async fn pass(run: &BotRun<'_>, id: PostId, typed: &str) -> Result<Co
 }
 
 /// Frees a line that is passed over.
-pub(super) async fn undo(run: &BotRun<'_>, typed: &str) -> Result<CommandResult, StoreError> {
-    let BotRun { engine, bound, .. } = *run;
+pub(super) async fn undo(run: &BotRun<'_>, id: PostId, typed: &str) -> Result<CommandResult, StoreError> {
+    let BotRun { engine, bound, record } = *run;
     let bot = &bound.bot.name;
-    let filter = Filter { bot: Some(bot.clone()), state: Some(State::Refused), ..Filter::default() };
-    let is_meant = |line: &LineId| line.matches(typed);
-    let by_hand = |post: Post| post.line.filter(|_| post.cause == Some(Cause::Person));
-    let lines = engine.store.posts(&filter).await?.into_iter().filter_map(by_hand);
-    let Some(line) = lines.filter(|(round, _)| *round >= run.record.round).find(|(_, line)| is_meant(line))
+    let passed = engine.store.passed_over(bot, record.round).await?;
+    let meant: Vec<_> = passed.into_iter().filter(|(_, line)| line.matches(typed)).collect();
+    if meant.iter().any(|(_, line)| line.text != meant[0].1.text) {
+        return Ok(CommandResult::refused(explained(run, NotFound::Several)));
+    }
+    let Some(post) = engine.store.undo_pass(bot, meant.first().copied(), id, engine.clock.now()).await?
     else {
-        let message = Message::from(format!("{bot} passes over no line {typed} in this round"));
-        return Ok(CommandResult::refused(message));
+        return Ok(CommandResult::refused(format!("{bot} passes over no such line in this round")));
     };
-    Ok(match engine.store.undo_pass(bot, line, engine.clock.now()).await? {
-        Some(post) => {
-            let text = on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED);
-            CommandResult::new(true, format!("{bot} no longer passes over “{text}”"), None)
-        }
-        None => CommandResult::refused(format!("{bot} has just taken that back")),
-    })
+    let text = on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED);
+    engine.announced(post);
+    Ok(CommandResult::new(true, format!("{bot} no longer passes over “{text}”"), None))
 }
 
 /// The history with which the bot chooses its next line.
@@ -69,7 +65,7 @@ async fn coming(run: &BotRun<'_>, poem: &Poem) -> Result<History, StoreError> {
     if chooser.take(fits) != Choice::RoundOver {
         return Ok(history);
     }
-    chooser.begin_round(engine.store.used(&bound.bot.name, history.round + 1).await?);
+    chooser.begin_round(engine.store.round(&bound.bot.name, history.round + 1).await?);
     Ok(chooser.history().clone())
 }
 

@@ -90,10 +90,12 @@ impl<'p> Chooser<'p> {
         self.left.remove(avoided?)
     }
 
-    /// Begins the next round, in which `used` is used already: by the account under another name, for example.
-    pub fn begin_round(&mut self, used: HashSet<LineId>) {
+    /// Begins the next round, in which `used` is used already: by the account under another name, for example. The texts
+    /// of `used_before` were used in earlier rounds, as were those of the round that ends.
+    pub fn begin_round(&mut self, (used, used_before): (HashSet<LineId>, HashSet<TextId>)) {
         self.history.round += 1;
         let before = std::mem::replace(&mut self.history.used, used);
+        self.history.used_before.extend(used_before);
         self.history.used_before.extend(before.iter().map(|line| line.text));
         self.left = left_in_round(self.poem, self.order, &self.history);
     }
@@ -251,7 +253,7 @@ mod tests {
     /// The history of the next round.
     fn next_round(poem: &Poem, history: &History) -> History {
         let mut chooser = Chooser::new(poem, &bot(Order::Shuffle, AtEnd::Again), history.clone());
-        chooser.begin_round(HashSet::new());
+        chooser.begin_round((HashSet::new(), HashSet::new()));
         chooser.history
     }
 

@@ -9,6 +9,9 @@ use super::{Bot, OnMiss};
 /// A slot counts as on time if it is no later than this. The loop wakes at least every thirty seconds, so
 /// anything later than twice that was missed: the machine slept, or flockd was not running.
 pub const ON_TIME: TimeDelta = TimeDelta::seconds(60);
+/// The period of `max_per_hour`: an hour, less the seconds by which a post may have been sent later than its slot. Otherwise
+/// a bot with exactly as many slots an hour as it may have would lose one now and then.
+pub const HOUR: TimeDelta = TimeDelta::seconds(3_600 - 5);
 /// Counting missed slots stops here: a bot with a slot every second that slept for a year missed "at least" this many.
 const MOST_COUNTED: u32 = 1_000;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::changes::Changes;
-use super::post::{Cause, Post, State};
+use super::post::{Post, State};
 use super::{BotName, NetworkKind};
 
 super::words! {
@@ -63,6 +63,8 @@ pub enum Event {
     Refused(Post),
     /// A person passed a line over; it is used up for this round.
     PassedOver(Post),
+    /// A person took that back: the line is free again.
+    PassUndone(Post),
     /// Provably not accepted; the same post is retried at `retry_at`.
     Returned(Post),
     /// It is unknown whether the network has it; the bot waits until that is settled.
@@ -284,6 +286,7 @@ names! {
     Posted => "posted",
     Refused => "refused",
     PassedOver => "passed-over",
+    PassUndone => "pass-undone",
     Returned => "retry-scheduled",
     Doubted => "outcome-unknown",
     Looked => "still-unknown",
@@ -323,10 +326,11 @@ impl Event {
     pub fn of(post: Post) -> Option<Self> {
         match post.state {
             State::Posted => Some(Self::Posted(post)),
-            State::Refused if post.cause == Some(Cause::Person) => Some(Self::PassedOver(post)),
+            State::Refused if post.is_pass() => Some(Self::PassedOver(post)),
             State::Refused => Some(Self::Refused(post)),
             State::Planned => Some(Self::Returned(post)),
             State::Unknown => Some(Self::Doubted(post)),
+            State::Released if post.is_pass() => Some(Self::PassUndone(post)),
             State::Released => Some(Self::Released(post)),
             State::Deleted => Some(Self::Deleted(post)),
             State::Sending => None,
@@ -339,6 +343,7 @@ impl Event {
             Self::Posted(post)
             | Self::Refused(post)
             | Self::PassedOver(post)
+            | Self::PassUndone(post)
             | Self::Returned(post)
             | Self::Doubted(post)
             | Self::Looked(post)

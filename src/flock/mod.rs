@@ -160,6 +160,11 @@ impl Bot {
         self.app.as_ref().map_or(self.network.as_str(), |app| &app.name)
     }
 
+    /// Its schedule as the ledger records it: another text begins its slots anew. The delay is not part of it.
+    pub fn schedule_text(&self) -> String {
+        format!("{} {}", self.schedule.text(), self.schedule.zone())
+    }
+
     /// What to do when no line is left to post.
     pub const fn exhausted(&self) -> &'static str {
         match self.at_end {

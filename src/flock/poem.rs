@@ -340,6 +340,11 @@ impl LineId {
         self.written(4)
     }
 
+    /// The id with the number even of a line that is the first of its text, so that it means no other copy.
+    pub fn exact(&self) -> String {
+        format!("{}.{}", hex::encode(self.text.0), self.occurrence)
+    }
+
     /// Whether a person may mean this line by `typed`: the first digits of its text's id; of one of several equal lines
     /// also its number, after a dot.
     pub fn matches(&self, typed: &str) -> bool {

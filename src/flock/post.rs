@@ -211,6 +211,16 @@ pub struct Post {
     pub moved_at: DateTime<Utc>,
 }
 
+impl Post {
+    /// Whether this is a line that a person passed over, even if that was undone since.
+    pub fn is_pass(&self) -> bool {
+        matches!(self.state, State::Refused | State::Released)
+            && self.cause == Some(Cause::Person)
+            && self.slot.is_none()
+            && self.attempts == 0
+    }
+}
+
 /// A post's move from one state to another, with the data recorded with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {

@@ -4,21 +4,22 @@
 
 use std::collections::VecDeque;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-use crate::flock::Bot;
 use crate::flock::account::Account;
 use crate::flock::choose::{Choice, Chooser, History};
-use crate::flock::due::{self, Due};
+use crate::flock::due::{self, Due, HOUR};
 use crate::flock::poem::{Line, LineId, Poem};
 use crate::flock::post::{Post, State};
+use crate::flock::{Bot, BotName};
 use crate::net;
+use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{BotRecord, Store, StoreError};
 
-/// The period of `max_per_hour`.
-const HOUR: TimeDelta = TimeDelta::hours(1);
 /// The most slots of a bot that are looked at: a schedule may have far more slots than `max_per_hour` lets through.
 const MOST_SLOTS: usize = 1_000_000;
+/// After this many slots other tasks have their turn.
+const AT_ONCE: usize = 256;
 
 /// A post to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub struct ComingPost {
 }
 
 /// The posts to come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preview {
     /// In order of time.
     pub posts: Vec<ComingPost>,
@@ -63,13 +64,21 @@ pub async fn preview(
     reach: Reach,
     now: DateTime<Utc>,
 ) -> Result<Preview, StoreError> {
-    let record = store.bot_record(&bot.name, now).await?;
+    let mut owner = &bot.name;
+    let mut record = store.bot_record(owner, now).await?;
+    if let (None, Some(was)) = (&record, &bot.was) {
+        // The next start or reload renames it, and goes on with its history.
+        (owner, record) = (was, store.bot_record(was, now).await?);
+    }
     let mut walk = match &record {
-        Some(record) => Walk::begin(store, (bot, poem), record, now).await?,
+        Some(record) => Walk::begin(store, owner, (bot, poem), record, now).await?,
         None => Walk::first(store, (bot, poem), now).await?,
     };
     let mut exhausted = false;
-    for _ in 0..MOST_SLOTS {
+    for slots in 0..MOST_SLOTS {
+        if slots % AT_ONCE == AT_ONCE - 1 {
+            tokio::task::yield_now().await;
+        }
         if walk.posts.len() >= reach.posts {
             break;
         }
@@ -85,13 +94,15 @@ pub async fn preview(
             break;
         };
         let text = line.text.clone();
-        walk.post(ComingPost { slot: Some(slot), due_at, line: Some((round, line.id)), text });
+        walk.add(ComingPost { slot: Some(slot), due_at, line: Some((round, line.id)), text }, false);
     }
     Ok(Preview { posts: walk.posts, exhausted })
 }
 
 /// The engine's way through the slots of a bot, without the network.
 struct Walk<'p> {
+    /// The name under which the ledger has the bot.
+    owner: BotName,
     account: Option<Account>,
     chooser: Chooser<'p>,
     /// The newest slot that was handled.
@@ -108,28 +119,31 @@ impl<'p> Walk<'p> {
     /// From where the ledger says that the bot is.
     async fn begin(
         store: &dyn Store,
+        owner: &BotName,
         (bot, poem): (&Bot, &'p Poem),
         record: &BotRecord,
         now: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
-        let mut history = store.history(&bot.name, record).await?;
-        let is_late = |post: &&Post| post.state == State::Planned && now > due::deadline(bot, post.due_at);
-        // A post that is too late is given up, and its line is free again.
-        let late = record.open.as_ref().filter(is_late).and_then(|post| post.line);
-        history.used.retain(|line| late.is_none_or(|(_, late)| late != *line));
+        let mut history = store.history(owner, record).await?;
+        let open = record.open.as_ref();
+        let given_up = open.filter(|post| is_given_up(bot, post, now)).and_then(|post| post.line);
+        history.used.retain(|line| given_up.is_none_or(|(_, given_up)| given_up != *line));
         let mut walk = Self {
+            owner: owner.clone(),
             account: record.account.clone(),
             chooser: Chooser::new(poem, bot, history),
-            last_slot: if record.paused.is_some() { record.last_slot.max(now) } else { record.last_slot },
+            last_slot: last_slot(bot, record, now),
             skipped: record.skipped.clone(),
             now,
-            sent: store.sent_last_hour(&bot.name, now).await?.into(),
+            sent: store.sent_last_hour(owner, now).await?.into(),
             posts: Vec::new(),
         };
-        match record.open.as_ref().filter(|post| !is_late(post)) {
-            Some(open) if open.state == State::Planned => walk.post(of_planned(open, now)),
+        match open.filter(|post| !is_given_up(bot, post, now)) {
+            Some(post) if post.state == State::Planned => {
+                walk.add(of_planned(post, now), post.sent_at.is_some())
+            }
             // It has been sent, and is taken for posted.
-            Some(open) => walk.chooser.follow(open.text.as_deref().unwrap_or_default()),
+            Some(post) => walk.chooser.follow(post.text.as_deref().unwrap_or_default()),
             None => {}
         }
         Ok(walk)
@@ -141,10 +155,13 @@ impl<'p> Walk<'p> {
         (bot, poem): (&Bot, &'p Poem),
         now: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
-        let chooser = Chooser::new(poem, bot, History::new(store.seed(&bot.name).await?));
+        let mut history = History::new(store.seed(&bot.name).await?);
+        // Its account may have posted under another name.
+        history.used = store.used(&bot.name, history.round).await?;
+        let (owner, chooser) = (bot.name.clone(), Chooser::new(poem, bot, history));
         let account = store.account(&bot.name).await?;
         let (skipped, sent, posts) = (Vec::new(), VecDeque::new(), Vec::new());
-        Ok(Self { account, chooser, last_slot: now, skipped, now, sent, posts })
+        Ok(Self { owner, account, chooser, last_slot: now, skipped, now, sent, posts })
     }
 
     /// The next slot that fires, and when; `None` if none ever does.
@@ -180,8 +197,7 @@ impl<'p> Walk<'p> {
             match self.chooser.take(fits) {
                 Choice::Line(line) => return Ok(Some((round, line))),
                 Choice::RoundOver => {
-                    let used = store.used(&bot.name, round + 1).await?;
-                    self.chooser.begin_round(used);
+                    self.chooser.begin_round(store.round(&self.owner, round + 1).await?);
                 }
                 Choice::Exhausted => break,
             }
@@ -189,12 +205,32 @@ impl<'p> Walk<'p> {
         Ok(None)
     }
 
-    fn post(&mut self, coming: ComingPost) {
+    /// Adds a post. One that was tried before counts for the hour of its first try.
+    fn add(&mut self, coming: ComingPost, tried_before: bool) {
         self.chooser.follow(&coming.text);
         self.now = self.now.max(coming.due_at);
-        self.sent.push_back(coming.due_at);
+        self.sent.extend((!tried_before).then_some(coming.due_at));
         self.posts.push(coming);
     }
+}
+
+/// The slots up to this instant are over.
+fn last_slot(bot: &Bot, record: &BotRecord, now: DateTime<Utc>) -> DateTime<Utc> {
+    let resumes = record.paused.is_some();
+    match record.last_slot {
+        // Resuming resets a last slot that is ahead of the clock.
+        ahead if resumes && ahead > now + CLOCK_TOLERANCE => now,
+        // Another schedule begins when it is first seen.
+        last_slot if resumes || record.schedule != bot.schedule_text() => last_slot.max(now),
+        last_slot => last_slot,
+    }
+}
+
+/// Whether a planned post will not be sent any more, so that its line is free again.
+fn is_given_up(bot: &Bot, post: &Post, now: DateTime<Utc>) -> bool {
+    let is_late = now > due::deadline(bot, post.due_at);
+    let is_ahead = post.due_at > now + CLOCK_TOLERANCE;
+    post.state == State::Planned && (is_late || is_ahead || post.network != bot.network)
 }
 
 /// A post that waits to be tried again.

@@ -16,6 +16,8 @@ use crate::flock::{BotName, NetworkKind};
 /// What the ledger knows about a bot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BotRecord {
+    /// The schedule that was seen last, as [`Bot::schedule_text`](crate::flock::Bot::schedule_text) writes it.
+    pub schedule: String,
     /// The newest slot that was handled, or the instant at which its slots begin.
     pub last_slot: DateTime<Utc>,
     /// Later slots that will be skipped, in order.

@@ -262,6 +262,7 @@ mod tests {
 
     fn record(open: Option<Post>, last: Option<Post>) -> BotRecord {
         BotRecord {
+            schedule: String::new(),
             skipped: Vec::new(),
             last_slot: at(0),
             missed: 0,

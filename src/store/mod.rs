@@ -83,7 +83,16 @@ pub trait Store: Sessions + Send + Sync {
         Ok(History { seed: record.seed, round: record.round, used, used_before, avoid: record.avoid.clone() })
     }
 
-    /// The texts that a bot used in the rounds before this one, or its account under other names.
+    /// What [`Chooser::begin_round`](crate::flock::choose::Chooser::begin_round) has to know of a round.
+    async fn round(
+        &self,
+        bot: &BotName,
+        round: u32,
+    ) -> Result<(HashSet<LineId>, HashSet<TextId>), StoreError> {
+        Ok((self.used(bot, round).await?, self.used_before(bot, round).await?))
+    }
+
+    /// The texts that a bot used in the rounds before this one, and all that its account used under other names.
     async fn used_before(&self, bot: &BotName, round: u32) -> Result<HashSet<TextId>, StoreError>;
 
     /// A bot's seed, drawn now if the bot has none yet. Works even before the bot is entered.
@@ -96,11 +105,16 @@ pub trait Store: Sessions + Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<Vec<DateTime<Utc>>, StoreError>;
 
-    /// Frees a line that a person passed over in a round, and returns its row; `None` if it was not passed over.
+    /// The lines that a person passed over in this round or a later one, newest first, each with its round.
+    async fn passed_over(&self, bot: &BotName, round: u32) -> Result<Vec<(u32, LineId)>, StoreError>;
+
+    /// Frees a line that a person passed over in a round, and returns its row. A line that the command `by` has already
+    /// freed is returned as it is; `None` if there is nothing to free.
     async fn undo_pass(
         &self,
         bot: &BotName,
-        line: (u32, LineId),
+        line: Option<(u32, LineId)>,
+        by: PostId,
         now: DateTime<Utc>,
     ) -> Result<Option<Post>, StoreError>;
 

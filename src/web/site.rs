@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::enroll::WebSignIns;
 use crate::flock::web::Dashboard;
 use crate::flock::{Bot, Flock};
-use crate::forecast::preview::{self, ComingPost, Reach};
+use crate::forecast::preview::{self, Preview, Reach};
 use crate::health::HealthCache;
 use crate::store::{Store, StoreError};
 
@@ -88,9 +88,9 @@ impl Site {
     }
 
     /// The next posts of a bot; none if its poem can't be read.
-    pub(super) async fn preview(&self, bot: &Bot, reach: Reach) -> Result<Vec<ComingPost>, StoreError> {
-        let Some(poem) = self.health.poem(bot).await else { return Ok(Vec::new()) };
-        Ok(preview::preview(&*self.store, bot, &poem, reach, self.now()).await?.posts)
+    pub(super) async fn preview(&self, bot: &Bot, reach: Reach) -> Result<Preview, StoreError> {
+        let Some(poem) = self.health.poem(bot).await else { return Ok(Preview::default()) };
+        preview::preview(&*self.store, bot, &poem, reach, self.now()).await
     }
 
     /// The slots after `now` of each day between these instants, with the first `most` of each.

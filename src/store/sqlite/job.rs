@@ -217,10 +217,14 @@ async fn read_seed(db: &mut SqliteConnection, bot: &BotName) -> Result<Seed, sql
 pub(super) async fn undo_pass(
     db: &mut SqliteConnection,
     bot: BotName,
-    (round, line): (u32, LineId),
+    line: Option<(u32, LineId)>,
+    by: PostId,
     now: DateTime<Utc>,
 ) -> Result<Option<Post>, WriteError> {
-    let undone = sql::choosing::undo_pass(db, &bot, round, line, now).await?;
+    let undone = match (sql::skip::undone_by(db, by).await?, line) {
+        (None, Some(line)) => sql::choosing::undo_pass(db, &bot, line, by, now).await?,
+        (undone, _) => undone,
+    };
     Ok(undone.as_ref().map(row::post).transpose()?)
 }
 
@@ -250,6 +254,7 @@ pub(super) async fn record(
     let is_ailing = open.as_ref().or(last.as_ref()).is_some_and(|post| ails(post, signed_in_at));
     let ailing_since = if is_ailing { ailing_since(&mut db, name, signed_in_at).await? } else { None };
     Ok(Some(BotRecord {
+        schedule: bot.try_get("schedule")?,
         last_slot,
         skipped,
         missed: bot.try_get::<i64, _>("missed")?.unsigned_abs(),

@@ -95,7 +95,7 @@ pub(super) fn posts(rows: &[SqliteRow]) -> Read<Vec<Post>> {
     rows.iter().map(post).collect()
 }
 
-fn used_line(row: &SqliteRow) -> Read<Option<(u32, LineId)>> {
+pub(super) fn used_line(row: &SqliteRow) -> Read<Option<(u32, LineId)>> {
     match row.try_get::<Option<u32>, _>("round")? {
         Some(round) => Ok(Some((round, line(row)?))),
         None => Ok(None),

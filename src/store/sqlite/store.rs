@@ -52,7 +52,7 @@ impl Store for Sqlite {
 
     async fn used_before(&self, bot: &BotName, round: u32) -> Result<HashSet<TextId>, StoreError> {
         let mut texts = read!(self, choosing::used_before(bot, round))?;
-        texts.extend(read!(self, identity::used_elsewhere_before(bot, round))?);
+        texts.extend(read!(self, identity::texts_elsewhere(bot))?);
         let texts: Result<_, _> = texts.iter().map(|id| row::text_id(id)).collect();
         texts.map_err(|error| self.explain(&error))
     }
@@ -63,6 +63,12 @@ impl Store for Sqlite {
         }
         let bot = bot.clone();
         change!(self, |db| job::draw_seed(db, bot))
+    }
+
+    async fn passed_over(&self, bot: &BotName, round: u32) -> Result<Vec<(u32, LineId)>, StoreError> {
+        let rows = read!(self, choosing::passed_over(bot, round))?;
+        let lines: Result<_, _> = rows.iter().filter_map(|row| row::used_line(row).transpose()).collect();
+        lines.map_err(|error| self.explain(&error))
     }
 
     async fn sent_last_hour(
@@ -76,11 +82,12 @@ impl Store for Sqlite {
     async fn undo_pass(
         &self,
         bot: &BotName,
-        line: (u32, LineId),
+        line: Option<(u32, LineId)>,
+        by: PostId,
         now: DateTime<Utc>,
     ) -> Result<Option<Post>, StoreError> {
         let bot = bot.clone();
-        change!(self, |db| job::undo_pass(db, bot, line, now))
+        change!(self, |db| job::undo_pass(db, bot, line, by, now))
     }
 
     async fn duplicates(&self, bot: &BotName, round: u32, text: TextId) -> Result<u32, StoreError> {

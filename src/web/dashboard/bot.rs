@@ -14,7 +14,7 @@ use crate::flock::account::Account;
 use crate::flock::message;
 use crate::flock::post::{self, Post, PostId};
 use crate::flock::{Bot, Flock, NetworkKind};
-use crate::forecast::preview::{ComingPost, Reach};
+use crate::forecast::preview::{ComingPost, Preview, Reach};
 use crate::health::Health;
 use crate::health::report::instant;
 use crate::net;
@@ -38,7 +38,7 @@ struct BotPage<'a> {
     /// Upcoming slots, with the time of each post.
     slots: Vec<DateTime<Utc>>,
     /// The posts of these slots, as far as they are known.
-    coming: Vec<ComingPost>,
+    coming: Preview,
     /// Upcoming slots that will be skipped.
     skipped: Vec<DateTime<Utc>>,
     posts: Vec<Post>,
@@ -90,7 +90,7 @@ async fn read<'a>(
     };
     let coming = match health.next_slot {
         Some(_) => site.preview(bot, Reach { posts: SLOTS_SHOWN, until: None }).await?,
-        None => Vec::new(),
+        None => Preview::default(),
     };
     let record = health.record.as_ref();
     let skipped = record.map(|record| record.skipped_of(&bot.schedule, now)).unwrap_or_default();
@@ -293,10 +293,9 @@ fn entry(page: &BotPage<'_>, post: &Post, may_act: bool) -> Markup {
 
 /// The line of a post that a person passed over in this round.
 fn passed_over(page: &BotPage<'_>, post: &Post) -> Option<String> {
-    let is_pass = post.state == post::State::Refused && post.cause == Some(post::Cause::Person);
-    let (round, line) = post.line.filter(|_| is_pass)?;
+    let (round, line) = post.line.filter(|_| post.state == post::State::Refused && post.is_pass())?;
     let of_now = page.health.record.as_ref().is_some_and(|record| record.round <= round);
-    of_now.then(|| line.to_string())
+    of_now.then(|| line.exact())
 }
 
 fn upcoming(page: &BotPage<'_>) -> Markup {
@@ -304,12 +303,13 @@ fn upcoming(page: &BotPage<'_>) -> Markup {
         h2 { "Upcoming" }
         @if page.slots.is_empty() { p.none { "No upcoming slots." } }
         ol.slots {
-            @for post in &page.coming { li { (upcoming_post(page, post)) } }
-            // Without a line that fits, or without a poem, the slots come nevertheless.
-            @if page.coming.is_empty() {
+            @for post in &page.coming.posts { li { (upcoming_post(page, post)) } }
+            // Without a poem the slots come nevertheless.
+            @if page.coming.posts.is_empty() {
                 @for slot in &page.slots { li { (upcoming_slot(page, *slot)) } }
             }
         }
+        @if page.coming.exhausted { p.none { "After that no line is left." } }
         @if !page.skipped.is_empty() {
             h3 { "Skipped" }
             ol.slots {
@@ -323,8 +323,8 @@ fn upcoming(page: &BotPage<'_>) -> Markup {
 }
 
 fn upcoming_post(page: &BotPage<'_>, post: &ComingPost) -> Markup {
-    let round = page.coming.first().and_then(|first| first.line).map(|(round, _)| round);
-    let entry = post.line.filter(|(of, _)| Some(*of) == round).map(|(_, line)| line.to_string());
+    let round = page.coming.posts.iter().find_map(|first| first.line).map(|(round, _)| round);
+    let entry = post.line.filter(|(of, _)| Some(*of) == round).map(|(_, line)| line.exact());
     html! {
         (upcoming_slot(page, post.due_at))
         div.coming {

@@ -232,9 +232,10 @@ async fn read_day(site: &Site, bounds: &[DateTime<Utc>]) -> Result<CalendarDay, 
     if end - now > PREVIEWED || bots.len() > MOST_PREVIEWED {
         return Ok(day);
     }
-    let reach = Reach { posts: POSTS_PREVIEWED, until: Some(end) };
     for bot in bots.values() {
-        let coming = site.preview(bot, reach).await?;
+        // The delay of the day's last slot may end on the next.
+        let until = TimeDelta::from_std(bot.jitter).ok().and_then(|jitter| end.checked_add_signed(jitter));
+        let coming = site.preview(bot, Reach { posts: POSTS_PREVIEWED, until }).await?.posts;
         let mut texts: HashMap<DateTime<Utc>, String> =
             coming.into_iter().filter_map(|post| Some((post.slot?, post.text))).collect();
         for entry in &mut day.entries {

@@ -206,9 +206,13 @@ impl Store for MemoryStore {
     async fn undo_pass(
         &self,
         _: &BotName,
-        _: (u32, LineId),
+        _: Option<(u32, LineId)>,
+        _: PostId,
         _: DateTime<Utc>,
     ) -> Result<Option<Post>, StoreError> {
+        never()
+    }
+    async fn passed_over(&self, _: &BotName, _: u32) -> Result<Vec<(u32, LineId)>, StoreError> {
         never()
     }
     async fn count_used(&self, _: &BotName, _: u32) -> Result<u32, StoreError> {

@@ -10,6 +10,7 @@ use super::Done;
 use crate::flock::BotName;
 use crate::flock::choose::Seed;
 use crate::flock::poem::LineId;
+use crate::flock::post::PostId;
 
 /// The condition that tells a line that was passed over, whether or not that was undone, from all other rows.
 macro_rules! is_pass {
@@ -54,21 +55,38 @@ pub(in super::super) async fn used_before(
     sqlx::query_scalar(select).bind(bot.as_str()).bind(round).fetch_all(db).await
 }
 
+/// The lines that are passed over in this round or a later one, newest first.
+pub(in super::super) async fn passed_over(
+    db: &mut SqliteConnection,
+    bot: &BotName,
+    round: u32,
+) -> Done<Vec<SqliteRow>> {
+    // The index of used lines answers this.
+    let select = concat!(
+        "select round, line, occurrence from post where bot = ?1 and round >= ?2 and line is not null \
+         and state <> 'released' and ",
+        is_pass!(),
+        " order by number desc"
+    );
+    sqlx::query(select).bind(bot.as_str()).bind(round).fetch_all(db).await
+}
+
 /// Frees a line that is passed over in a round.
 pub(in super::super) async fn undo_pass(
     db: &mut SqliteConnection,
     bot: &BotName,
-    round: u32,
-    line: LineId,
+    (round, line): (u32, LineId),
+    by: PostId,
     now: DateTime<Utc>,
 ) -> Done<Option<SqliteRow>> {
     let update = concat!(
-        "update post set state = 'released', reason = ?5, moved_at = ?6, settled_at = ?6 \
-         where bot = ?1 and round = ?2 and line = ?3 and occurrence = ?4 and state = 'refused' and ",
+        "update post set state = 'released', undone_by = ?5, reason = ?6, moved_at = ?7, settled_at = ?7 \
+         where bot = ?1 and round = ?2 and line = ?3 and occurrence = ?4 and line is not null \
+         and state <> 'released' and ",
         is_pass!(),
         " returning *"
     );
     let query = sqlx::query(update).bind(bot.as_str()).bind(round).bind(line.text.as_bytes());
-    let query = query.bind(line.occurrence).bind(UNDONE).bind(millis(now));
+    let query = query.bind(line.occurrence).bind(by.to_string()).bind(UNDONE).bind(millis(now));
     query.fetch_optional(db).await
 }

@@ -101,17 +101,16 @@ pub(in super::super) async fn used_elsewhere(
     Ok(rows)
 }
 
-/// The texts that a bot's account used under other names in rounds before this one.
-pub(in super::super) async fn used_elsewhere_before(
+/// All texts that a bot's account has used under other names: their rounds are not this bot's.
+pub(in super::super) async fn texts_elsewhere(
     db: &mut SqliteConnection,
     bot: &BotName,
-    round: u32,
 ) -> Done<Vec<Vec<u8>>> {
     let select = "select distinct line from post where account = (select key from account where bot = ?1) \
-        and bot = ?2 and round < ?3 and line is not null and state <> 'released'";
+        and bot = ?2 and line is not null and state <> 'released'";
     let mut texts = Vec::new();
     for name in other_names(db, bot).await? {
-        let query = sqlx::query_scalar::<_, Vec<u8>>(select).bind(bot.as_str()).bind(name).bind(round);
+        let query = sqlx::query_scalar::<_, Vec<u8>>(select).bind(bot.as_str()).bind(name);
         texts.extend(query.fetch_all(&mut *db).await?);
     }
     Ok(texts)

@@ -18,6 +18,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::row::{self, millis};
 use crate::flock::BotName;
+use crate::flock::due::HOUR;
 use crate::flock::poem::TextId;
 use crate::flock::post::{Move, Post, PostId, State};
 use crate::store::health_state::CLOCK_TOLERANCE;
@@ -246,7 +247,7 @@ pub(super) async fn count_sent_last_hour(
     now: DateTime<Utc>,
 ) -> Done<u32> {
     let query = sqlx::query_scalar(concat!("select count(*) ", sent_between!())).bind(bot.as_str());
-    query.bind(millis(now - TimeDelta::hours(1))).bind(millis(now + CLOCK_TOLERANCE)).fetch_one(db).await
+    query.bind(millis(now - HOUR)).bind(millis(now + CLOCK_TOLERANCE)).fetch_one(db).await
 }
 
 /// When they were sent, oldest first.
@@ -256,7 +257,7 @@ pub(super) async fn sent_last_hour(
     now: DateTime<Utc>,
 ) -> Done<Vec<i64>> {
     let select = concat!("select sent_at ", sent_between!(), " order by sent_at");
-    let query = sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(now - TimeDelta::hours(1)));
+    let query = sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(now - HOUR));
     query.bind(millis(now + CLOCK_TOLERANCE)).fetch_all(db).await
 }
 

@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::super::row::millis;
-use super::{Done, skip};
+use super::{Done, choosing, skip};
 use crate::store::health_state::IN_VAIN;
 
 pub(in super::super) async fn schedule_states(db: &mut SqliteConnection) -> Done<Vec<SqliteRow>> {
@@ -18,10 +18,12 @@ pub(in super::super) async fn schedule_states(db: &mut SqliteConnection) -> Done
     for cause in IN_VAIN {
         causes.push_bind(cause.as_str());
     }
-    // The newest row that has come to rest and is not a skip; a bot has one open post at most.
+    // The newest row that has come to rest and is neither a skip nor a pass; a bot has one open post at most.
     select.push(concat!(
         ") from post where post.bot = bot.name and state not in ('planned', 'sending', 'unknown') and not ",
         skip::is_skip!(),
+        " and not ",
+        choosing::is_pass!(),
         " order by number desc limit 1), 0) as in_vain from bot"
     ));
     select.build().fetch_all(db).await
