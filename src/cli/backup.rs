@@ -1,6 +1,6 @@
-//! `flockd backup` copies the ledger, also while the daemon posts; `flockd restore` puts a copy in its place, which knows that it
-//! is one, so that bots look at their accounts before they post. `flockd export` writes bots and posts as JSON lines, without
-//! tokens.
+//! `flockd backup` copies the ledger, even while the daemon posts. `flockd restore` replaces the ledger with
+//! a backup; the ledger records this, so that bots read their accounts before they post. `flockd export`
+//! writes bots and posts as JSON lines, without tokens.
 
 use std::io::{BufWriter, ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
 use std::ops::ControlFlow;
@@ -36,7 +36,7 @@ pub(super) async fn backup(known: &Configured, file: &Path) -> Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Which backup, and how.
+/// The arguments of `flockd restore`.
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
     /// The backup: a file made by `flockd backup`, or a ledger kept by an earlier restore
@@ -99,7 +99,7 @@ fn content(Content { posts, bots, newest }: &Content) -> String {
     format!("{} ({newest}), {}", counted(*posts, "post"), counted(*bots, "bot"))
 }
 
-/// Asks at a terminal. A script has decided already, and nothing is lost by it.
+/// Asks for confirmation at a terminal. A script isn't asked, because the old ledger is kept.
 fn agreed() -> Result<bool> {
     if !stdin().is_terminal() || !stderr().is_terminal() {
         return Ok(true);
@@ -117,9 +117,9 @@ fn say_what_comes(since: &str) -> Result<()> {
     ))
 }
 
-/// Tokens in a backup may be sealed with a key from before.
+/// The tokens in a backup may be sealed with an older key.
 async fn say_of_key(loaded: &Loaded) -> Result<()> {
-    // One of an older flockd is opened by the daemon only, which then says the same.
+    // Only the daemon opens the ledger of an older flockd; it then gives the same warning.
     let Ok(Some(ledger)) = Sqlite::open_as_client(&loaded.flock.database).await else { return Ok(()) };
     let ledger = Arc::new(ledger);
     let vault = daemon::vault(&loaded.flock, &(ledger.clone() as Arc<dyn Store>));
@@ -156,7 +156,7 @@ pub(super) async fn export(known: &Configured, bot: Option<&str>) -> Result<Exit
     ledger.export(bot.as_ref(), now, &mut take).await?;
     drop(progress);
     match failed.map_or_else(|| out.flush(), Err) {
-        // A reader that has gone, such as `head`, has read enough.
+        // A closed pipe, as with `head`, is not an error.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("can't write the export"),
         _ => Ok(ExitCode::SUCCESS),
     }

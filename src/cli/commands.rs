@@ -1,6 +1,6 @@
-//! The commands that act: `flockd post`, `delete`, `settle`, `pause`, `resume`, `skip` and `pass`. Only the owner of the ledger may carry
-//! them out. If a daemon owns it, the command is written into the ledger and its answer waited for; otherwise this process
-//! becomes the owner.
+//! The verbs that act on bots: `flockd post`, `delete`, `settle`, `pause`, `resume`, `skip` and `pass`. Only
+//! the ledger's owner may execute them. If a daemon owns the ledger, the command is written to the ledger and
+//! this process waits for the reply; otherwise this process becomes the owner.
 
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
@@ -26,21 +26,21 @@ use crate::flock::schedule::Zone;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Command, CommandKind, CommandResult, Filter, Store, StoreError};
 
-/// The longest text that is read from standard input; every network's limit is far below.
+/// Maximum length of a text from standard input; every network's limit is far below.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// How often the ledger is asked for the answer.
+/// How often the ledger is polled for the reply.
 const ASK: Duration = Duration::from_millis(50);
-/// After this many times, every two seconds, the command is submitted anew and the daemon notified again: a daemon that has
-/// ended shows by its silence, and one that lives sees that it is still waited for.
+/// After this many polls, every two seconds, the command is submitted again and the daemon notified again.
+/// This detects a daemon that has ended, and tells a live one that the client still waits.
 const ASKS: u32 = 40;
-/// How long to wait for a daemon that is alive and does not answer: longer than its slowest request.
+/// How long to wait for a daemon that is alive and does not reply: longer than its slowest request.
 const PATIENCE: TimeDelta = TimeDelta::seconds(90);
 
-/// How long to wait for a daemon that only needs to be told something.
+/// How long to wait for a daemon that only has to be notified.
 const MENTION: Duration = Duration::from_secs(5);
 
-/// How many commands are waited for at a time.
+/// Maximum number of commands that are awaited at a time.
 const AT_ONCE: usize = 32;
 
 pub(super) async fn post(known: Configured, bot: &str, text: Option<String>) -> Result<ExitCode> {
@@ -71,7 +71,7 @@ pub(super) async fn delete(known: Configured, bot: &str, which: &str) -> Result<
     let name: BotName = bot.parse()?;
     let ledger = Sqlite::open_as_client(&known.flock.database).await?.context("there is no ledger yet")?;
     let post = found(&ledger, &name, which).await;
-    // The owner of the ledger must not have it open already.
+    // Closed, so that this process can become the ledger's owner.
     ledger.close().await;
     let post = post?;
     let (id, whose) = (post.id, &post.bot);
@@ -83,7 +83,7 @@ pub(super) async fn delete(known: Configured, bot: &str, which: &str) -> Result<
     execute(known, kind).await
 }
 
-/// The post with this id or link on the network, or whose id begins like this.
+/// The post with this id or link on the network, or with an id that starts with this text.
 async fn found(ledger: &Sqlite, bot: &BotName, which: &str) -> Result<Post> {
     if which.parse::<PostId>().is_err() {
         let filter = Filter { bot: Some(bot.clone()), ..Filter::default() };
@@ -101,7 +101,7 @@ async fn found(ledger: &Sqlite, bot: &BotName, which: &str) -> Result<Post> {
 pub(super) async fn settle(known: Configured, post: &str, posted: bool) -> Result<ExitCode> {
     let ledger = Sqlite::open_as_client(&known.flock.database).await?.context("there is no ledger yet")?;
     let found = posts::by_id(&ledger, post).await;
-    // The owner of the ledger must not have it open already.
+    // Closed, so that this process can become the ledger's owner.
     ledger.close().await;
     let found = found?;
     let kind = CommandKind::Settle { bot: found.bot.to_string(), post: found.id.to_string(), posted };
@@ -130,7 +130,7 @@ pub(super) async fn pass(known: Configured, bot: &str, entry: String, undo: bool
     execute(known, kind).await
 }
 
-/// The bots that are meant. All names are checked before anything is done.
+/// The named bots. Every name is checked before any command runs.
 fn named(known: &Configured, which: &Bots) -> Result<Vec<String>> {
     if which.all {
         return Ok(known.flock.bots.iter().map(|bot| bot.name.to_string()).collect());
@@ -138,12 +138,12 @@ fn named(known: &Configured, which: &Bots) -> Result<Vec<String>> {
     which.bots.iter().map(|name| Ok(known.bot(name)?.name.to_string())).collect()
 }
 
-/// Has a command carried out, and prints the answer.
+/// Executes a command and prints the reply.
 pub(super) async fn execute(known: Configured, kind: CommandKind) -> Result<ExitCode> {
     execute_all(known, vec![kind]).await
 }
 
-/// Has commands carried out, and prints the answers. Fails if one of them was refused.
+/// Executes commands and prints the replies. Fails if any of them was rejected.
 pub(super) async fn execute_all(known: Configured, kinds: Vec<CommandKind>) -> Result<ExitCode> {
     let mut dice = super::dice();
     let (made_at, zone) = (SystemClock.now(), known.flock.timezone.clone());
@@ -162,7 +162,7 @@ pub(super) async fn execute_all(known: Configured, kinds: Vec<CommandKind>) -> R
     };
     let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.done);
     for answer in done {
-        // It is done even if the output can't be written.
+        // The command is done even if the output can't be written.
         let _ = output::say_wrapped(&words(&answer, &zone));
     }
     let refused: Vec<String> = refused.iter().map(|answer| words(answer, &zone)).collect();
@@ -170,7 +170,7 @@ pub(super) async fn execute_all(known: Configured, kinds: Vec<CommandKind>) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-/// The text of an answer, with its times in the flock's zone.
+/// The text of a reply, with times in the flock's zone.
 fn words(answer: &CommandResult, zone: &Zone) -> String {
     let Some(told) = &answer.told else { return answer.message.clone() };
     let words = told.pieces().iter().map(|piece| match piece {
@@ -180,7 +180,7 @@ fn words(answer: &CommandResult, zone: &Zone) -> String {
     words.collect()
 }
 
-/// Tells a running daemon something, if one is running.
+/// Notifies a running daemon, if there is one.
 pub(super) async fn mention(loaded: &Loaded, kind: CommandKind) -> Result<()> {
     let clock = SystemClock;
     let Some(ledger) = Sqlite::open_as_client(&loaded.flock.database).await? else { return Ok(()) };
@@ -189,7 +189,7 @@ pub(super) async fn mention(loaded: &Loaded, kind: CommandKind) -> Result<()> {
     }
     let command =
         Command { id: PostId::new(clock.now(), super::dice().random()), what: kind, made_at: clock.now() };
-    // The daemon finds it in the ledger in any case, so this need not wait long.
+    // The daemon finds the command in the ledger anyway, so a short wait is enough.
     tokio::select! {
         answer = wait(&ledger, &command) => {
             if let Ok(Some(answer)) = answer {
@@ -219,12 +219,12 @@ async fn execute_here(
         notice: SdNotify::default(),
         log_lines_dropped: Arc::default(),
     };
-    // Ending half way would leave a post whose outcome is unknown.
+    // Stopping halfway would leave a post with an unknown outcome.
     Ok(signals::finish_in_flight(daemon::execute(setting, ledger, commands)).await??)
 }
 
-/// Submits the commands and waits; `None` if the owner has ended meanwhile, so that the ledger is free. What the owner did
-/// before that is done once more, which changes nothing.
+/// Submits the commands and waits for the replies. `None` if the owner has ended meanwhile and the ledger is
+/// free. Commands that it had already executed are executed again, which changes nothing.
 async fn ask(loaded: &Loaded, commands: &[Command], holder: &str) -> Result<Option<Vec<CommandResult>>> {
     let Some(ledger) = Sqlite::open_as_client(&loaded.flock.database).await? else { bail!("{holder}") };
     let waits = stream::iter(commands).map(|command| wait(&ledger, command)).buffered(AT_ONCE);
@@ -232,12 +232,12 @@ async fn ask(loaded: &Loaded, commands: &[Command], holder: &str) -> Result<Opti
         answers = waits.try_collect::<Vec<Option<CommandResult>>>() => answers,
         () = signals::asked_to_end()? => cancel_all(&ledger, commands).await,
     };
-    // The next owner of the ledger must not have it open already.
+    // Closed, so that this process can become the ledger's owner.
     ledger.close().await;
     Ok(answers?.into_iter().collect())
 }
 
-/// Cancels each command that was not started; the error is about the first.
+/// Cancels each command that has not started. The error is the first command's.
 async fn cancel_all(ledger: &Sqlite, commands: &[Command]) -> Result<Vec<Option<CommandResult>>> {
     let mut answers = Vec::new();
     for command in commands {
@@ -251,7 +251,7 @@ async fn wait(ledger: &Sqlite, command: &Command) -> Result<Option<CommandResult
     while clock.now() - command.made_at < PATIENCE {
         ledger.submit_command(&Command { made_at: clock.now(), ..command.clone() }).await?;
         if !ledger.notify().await {
-            // Either it has just ended, or it has just begun and hears nothing yet.
+            // The owner has just ended, or has just started and is not listening yet.
             clock.sleep(ASK).await;
             return Ok(ledger.command_result(command.id).await?);
         }
@@ -265,7 +265,7 @@ async fn wait(ledger: &Sqlite, command: &Command) -> Result<Option<CommandResult
     cancel(ledger, command, "the daemon does not answer: look at its log").await
 }
 
-/// Cancels a command; if it was started already, returns its result or says so.
+/// Cancels a command. If it has already started, returns its result or an error that says so.
 async fn cancel(ledger: &Sqlite, command: &Command, why: &str) -> Result<Option<CommandResult>> {
     if ledger.cancel_command(command.id).await? {
         bail!("the command was withdrawn: {why}");

@@ -1,5 +1,5 @@
-//! Which configuration a verb goes by. One bad line in `flock.toml` must not take the operator's controls away: beside a
-//! daemon a verb goes on with the flock that the daemon runs, and without one with whatever could be read of the file.
+//! Which configuration a verb uses. One bad line in `flock.toml` must not block every verb: while a daemon
+//! runs, a verb uses the daemon's flock; otherwise it uses the part of the file that could be read.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -18,34 +18,34 @@ use crate::flock::Bot;
 use crate::store::Store;
 use crate::store::sqlite::Sqlite;
 
-/// The ledger of a `flock.toml` that does not say where it is.
+/// The ledger of a `flock.toml` that names none.
 const DEFAULT_LEDGER: &str = "flock.db";
 
-/// Tables that concern no bot: an error there keeps the daemon from starting, and a bot from nothing.
+/// Tables that concern no bot: an error there keeps the daemon from starting, but does not affect a bot.
 const FOR_THE_DAEMON: [&str; 3] = ["alerts", "log", "web"];
 
-/// The flock, whole; or every complaint about it. For verbs that change what runs, or need secrets.
+/// The whole flock, or every diagnostic. For verbs that change what runs, or need secrets.
 pub(super) fn load(file: &Path) -> Result<Loaded> {
     Ok(config::load(file, SystemClock.now())?)
 }
 
-/// What a verb knows of the flock.
+/// What a verb knows about the flock.
 #[derive(Debug)]
 pub(super) struct Configured {
     loaded: Loaded,
     basis: Basis,
-    /// What is wrong with the file, if anything is.
+    /// The diagnostics for the file, if it has errors.
     pub(super) errors: Vec<Diagnostic>,
 }
 
-/// Where that is from.
+/// Where the flock comes from.
 #[derive(Debug)]
 enum Basis {
     /// The whole file.
     File,
-    /// The daemon, whose flock the ledger keeps without its secrets.
+    /// The daemon, which stores its flock in the ledger without secrets.
     Daemon,
-    /// As much of the file as can be read, and the tables with an error in them, if that is known.
+    /// The readable part of the file, and the tables that contain an error, if they are known.
     Part(Option<BTreeSet<String>>),
 }
 
@@ -64,11 +64,11 @@ impl From<Loaded> for Configured {
 }
 
 impl Configured {
-    /// Reads the file; if it is broken, finds out with which flock to go on, and says so on standard error.
+    /// Reads the file. If it is broken, chooses the flock to use instead, and says so on standard error.
     ///
     /// # Errors
     ///
-    /// Every complaint about the file, if there is nothing to go on with.
+    /// Every diagnostic for the file, if there is no flock to use.
     pub(super) async fn read(file: &Path) -> Result<Self> {
         let examined = config::examine(file, SystemClock.now());
         let errors = || examined.complaints.iter().filter(|complaint| complaint.is_error()).cloned();
@@ -84,7 +84,7 @@ impl Configured {
         Ok(goes_on)
     }
 
-    /// As much of a broken file as could be read.
+    /// The readable part of a broken file.
     fn part(examined: Examined, errors: Vec<Diagnostic>) -> Result<Self, Diagnostics> {
         let broken = examined.broken_tables();
         let broken = broken.map(|tables| tables.into_iter().map(str::to_owned).collect());
@@ -94,7 +94,7 @@ impl Configured {
         Ok(Self { loaded, basis: Basis::Part(broken), errors })
     }
 
-    /// Says above everything else what is wrong, and by what the command goes.
+    /// Prints the diagnostics first, and which flock the verb uses.
     fn tell(&self) {
         output::say_beside(&diagnostics::for_errors(&self.errors));
         output::say_beside(match self.basis {
@@ -103,20 +103,21 @@ impl Configured {
         });
     }
 
-    /// The bot of that name.
+    /// The bot with this name.
     ///
     /// # Errors
     ///
-    /// With the name that may have been meant.
+    /// Suggests a similar name.
     pub(super) fn bot(&self, name: &str) -> Result<&Arc<Bot>> {
         super::bot(&self.loaded, name)
     }
 
-    /// The flock with which this command may act for bots by itself: no error in the file concerns one of them.
+    /// The flock with which this command may act on bots by itself: no error in the file concerns one of
+    /// them.
     ///
     /// # Errors
     ///
-    /// Every complaint about the file, if one does.
+    /// Every diagnostic for the file, if one does.
     pub(super) fn into_flock_for<'b>(mut self, mut bots: impl Iterator<Item = &'b str>) -> Result<Loaded> {
         match &self.basis {
             Basis::File => Ok(self.loaded),
@@ -129,7 +130,8 @@ impl Configured {
     }
 }
 
-/// Whether an error in these tables may concern a bot; one that could not be read is concerned by every error.
+/// Whether an error in these tables may concern a bot. A bot that could not be read is affected by every
+/// error.
 fn concerns(broken: &BTreeSet<String>, bot: Option<&Arc<Bot>>) -> bool {
     let Some(bot) = bot else { return true };
     let own = [format!("bots.{}", bot.name), format!("apps.{}", bot.limit_group())];
@@ -140,7 +142,7 @@ fn concerns(broken: &BTreeSet<String>, bot: Option<&Arc<Bot>>) -> bool {
     })
 }
 
-/// The flock of the daemon that was started with this file, if one runs.
+/// The flock of a running daemon that was started with this file.
 async fn of_the_daemon(file: &Path, examined: &Examined) -> Option<Loaded> {
     let database = match &examined.flock {
         Some(flock) => flock.database.clone(),
@@ -156,7 +158,7 @@ async fn of_the_daemon(file: &Path, examined: &Examined) -> Option<Loaded> {
     Some(Loaded { flock: flock?, warnings: Vec::new(), places, written })
 }
 
-/// The bot of that name.
+/// The bot with this name.
 pub(super) fn bot<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l Arc<Bot>> {
     loaded.flock.bot(name).with_context(|| {
         let names = loaded.flock.bots.iter().map(|bot| bot.name.as_str());
@@ -167,7 +169,7 @@ pub(super) fn bot<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l Arc<Bot>> {
     })
 }
 
-/// The names of the bots, for a shell that completes a line. Whatever is wrong is not its business.
+/// The names of the bots, for shell completion. Errors in the file are ignored.
 pub(super) fn candidates() -> Vec<CompletionCandidate> {
     let flock = config::examine(&named_on_the_line(), SystemClock.now()).flock;
     let bots = flock.into_iter().flat_map(|flock| flock.bots);
@@ -175,7 +177,7 @@ pub(super) fn candidates() -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// The configuration that the line to be completed names, or the one that is used without.
+/// The configuration that the command line being completed names, or the default.
 fn named_on_the_line() -> PathBuf {
     let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
     let named = words.iter().zip(words.iter().skip(1)).find(|(word, _)| *word == "--config");

@@ -1,5 +1,5 @@
-//! `flockd dashboard`: a link that opens the daemon's web page once, for one browser. `flockd password`: the argon2id hash of a
-//! password, as `[web]` takes it; the password itself is kept nowhere.
+//! `flockd dashboard` prints a link that opens the dashboard once, in one browser. `flockd password` prints
+//! the argon2id hash of a password for `[web]`; the password itself is not stored.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ use crate::store::Store;
 use crate::store::sessions::{Sessions as _, TokenHash};
 use crate::store::sqlite::Sqlite;
 
-/// The fewest characters that a password may have (NIST SP 800-63B-4, 3.1.1.2: fifteen, if it is all that is asked for).
+/// Minimum length of a password (NIST SP 800-63B-4, 3.1.1.2: 15 characters for a single factor).
 const SHORTEST: usize = 15;
 
 pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCode> {
@@ -41,7 +41,8 @@ pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// A new key, as what to print: the link, and where the flock has a public address the one that works on this machine.
+/// A new key, as the lines to print: the link, and if the flock has a public address, the link for this
+/// machine too.
 pub(super) async fn links(store: &dyn Store, web: &Web) -> Result<Vec<String>> {
     let mut bytes = [0; 32];
     SysRng.try_fill_bytes(&mut bytes).context("the system has no randomness to give: try again")?;
@@ -64,7 +65,7 @@ pub(super) async fn password() -> Result<ExitCode> {
         first.chars().count() >= SHORTEST,
         "a password needs {SHORTEST} characters or more: a few words that belong to no sentence are good"
     );
-    // What comes from a pipe was not mistyped.
+    // A password from a pipe needs no confirmation.
     if std::io::stdin().is_terminal() {
         let again = person.secret_line("once more:").await;
         ensure!(again.as_ref() == Some(&first), "the two are not the same: nothing was made");

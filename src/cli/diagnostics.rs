@@ -1,5 +1,5 @@
-//! How diagnostics are printed: on a terminal with the line in question and a marker below the place, elsewhere as
-//! `severity: file:line: message`, which editors and scripts read.
+//! Prints diagnostics: on a terminal with the line and a marker below the place, otherwise as `severity:
+//! file:line: message`, for editors and scripts.
 
 use std::collections::HashMap;
 use std::io::{IsTerminal, stderr};
@@ -18,17 +18,17 @@ use crate::files;
 use crate::flock::text::visible_lines;
 use crate::flock::{Flock, hint};
 
-/// The size of the largest poem whose lines are shown.
+/// Maximum size of a poem whose lines are shown.
 const MAX_POEM: u64 = 16 * 1024 * 1024;
 
-/// A tab is drawn as this many blanks.
+/// A tab is shown as this many spaces.
 const TAB: usize = 4;
 
-/// The lines that diagnostics are about.
+/// The source lines for diagnostics.
 pub(super) struct Lines<'t> {
     config: &'t Path,
     excerpts: Excerpts<'t>,
-    /// The files that are shown as they are; with their text, as soon as one of their lines was asked for.
+    /// Files that are shown unmasked, with their text once a line was requested.
     poems: HashMap<PathBuf, Option<String>>,
 }
 
@@ -42,7 +42,7 @@ impl<'t> Lines<'t> {
         let config = places.file();
         let same = config.canonicalize().ok();
         let poems = flock.into_iter().flat_map(|flock| &flock.bots).map(|bot| bot.poem.clone());
-        // A bot whose poem is flock.toml itself shows nothing of it.
+        // If a bot's poem is flock.toml itself, no line of it is shown.
         let poems =
             poems.filter(|poem| poem != config && (same.is_none() || poem.canonicalize().ok() != same));
         let poems = poems.map(|poem| (poem, None)).collect();
@@ -66,7 +66,7 @@ fn read(poem: &Path) -> String {
     String::from_utf8_lossy(&read).into_owned()
 }
 
-/// A terminal, as far as it matters.
+/// The properties of a terminal that affect the layout.
 #[derive(Debug, Clone, Copy)]
 struct Screen {
     width: usize,
@@ -89,7 +89,7 @@ pub(super) fn for_errors(complaints: &[Diagnostic]) -> String {
     shown.collect::<Vec<_>>().join("\n")
 }
 
-/// Diagnostics for programs, each on a line of its own.
+/// Diagnostics for programs, one per line.
 fn plain(complaints: &[Diagnostic]) -> String {
     let lines = complaints.iter().map(|complaint| format!("{}: {complaint}", complaint.severity));
     lines.collect::<Vec<_>>().join("\n")
@@ -111,7 +111,7 @@ impl Screen {
         output::wrapped(&hint::typed(text), self.width, "", "    ").join("\n")
     }
 
-    /// The place, the line and the marker.
+    /// The location, the line and the marker.
     fn snippet(self, complaint: &Diagnostic, line: usize, excerpt: &Excerpt) -> String {
         let gutter = line.to_string().len() + " | ".len();
         let (text, marked) = cut(excerpt, self.width.saturating_sub(gutter));
@@ -126,7 +126,7 @@ impl Screen {
         self.renderer().render(&[Group::with_level(level).element(snippet)])
     }
 
-    /// Lines are cut already. Colours are those that [`output`] lets pass.
+    /// Lines are truncated already. [`output`] filters the colors.
     fn renderer(self) -> Renderer {
         let colour = |colour| Style::new().fg_color(Some(Ansi256Color(colour).into()));
         let plain = Renderer::plain().term_width(2 * self.width);
@@ -138,7 +138,7 @@ impl Screen {
     }
 }
 
-/// The text of an excerpt, cut where it is wider than `room` columns, and the bytes to be marked in it.
+/// The text of an excerpt, truncated to `room` columns, and the bytes to mark in it.
 fn cut(excerpt: &Excerpt, room: usize) -> (String, Range<usize>) {
     let [before, marked, after] =
         [&excerpt.before, &excerpt.marked, &excerpt.after].map(|piece| visible_lines(piece));
@@ -161,7 +161,7 @@ fn cut(excerpt: &Excerpt, room: usize) -> (String, Range<usize>) {
     (kept, start.min(end)..end)
 }
 
-/// How many columns a text takes.
+/// The width of a text in columns.
 fn columns(text: &str) -> usize {
     text.split('\t').map(display_width).sum::<usize>() + TAB * text.matches('\t').count()
 }

@@ -1,4 +1,5 @@
-//! `flockd doctor`: everything that can be looked at, each with a verdict and the remedy. Nothing is changed; a daemon may run.
+//! `flockd doctor`: checks everything that can be checked, each with a verdict and a remedy. It changes
+//! nothing, and a daemon may be running.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +17,7 @@ use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::daemon::doctor::{self, Finding, Step, Verdict};
 use crate::flock::hint;
 
-/// What is left out, and how the rest is shown.
+/// What to skip, and how to print the rest.
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     /// Contact no other machine
@@ -28,7 +29,7 @@ pub(super) struct DoctorArgs {
 
 #[derive(Serialize)]
 struct DoctorReport {
-    /// Whether nothing was found that keeps the flock from doing what it should.
+    /// Whether nothing was found that keeps the flock from working.
     healthy: bool,
     findings: Vec<Finding>,
 }
@@ -59,7 +60,7 @@ pub(super) async fn doctor(config: &Path, scope: &DoctorArgs) -> Result<ExitCode
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What `flockd check` says, in a line or two.
+/// The results of `flockd check`, in a line or two.
 fn summarised(complaints: &[Diagnostic]) -> Vec<Finding> {
     let subject = "configuration";
     let of = |severity| complaints.iter().filter(move |complaint| complaint.severity == severity);
@@ -105,10 +106,10 @@ fn print(findings: &[Finding]) -> Result<()> {
     output::say(&format!("{}, {}", counted(problems, "problem"), counted(warnings, "warning")))
 }
 
-/// The width where no terminal says another.
+/// The width if there is no terminal.
 const NARROW: u16 = 80;
 
-/// What is looked at first.
+/// The first step.
 const STRUCTURE: &str = "looking at the ledger's structure";
 
 fn words(step: Step) -> String {

@@ -1,4 +1,4 @@
-//! `flockd enroll`: signs a bot in to its account, at a desk or over ssh, or with tokens that exist already.
+//! `flockd enroll`: signs a bot in to its account, locally or over ssh, or with existing tokens.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -25,8 +25,8 @@ use crate::store::{CommandKind, CredentialRow};
 pub(super) struct EnrollArgs {
     /// The bot
     bot: String,
-    /// Type the PIN that X shows (OAuth 1.0a) or the code that a Mastodon server shows, where no browser can return to this
-    /// machine
+    /// Type the PIN that X shows (OAuth 1.0a) or the code that a Mastodon server shows, where no browser can
+    /// return to this machine
     #[arg(long, conflicts_with_all = ["oauth2", "tokens"])]
     pin: bool,
     /// Use OAuth 2.0 even if the app has keys for OAuth 1.0a
@@ -43,14 +43,14 @@ pub(super) struct EnrollArgs {
     timeout: Duration,
 }
 
-/// The longest that tokens may be, all together.
+/// Maximum total length of pasted tokens.
 const MAX_TOKENS: usize = 16 * 1024;
 
-/// What a sign-in brought: verified, and not stored yet.
+/// A verified sign-in that is not stored yet.
 enum Brought {
-    /// By signing in, perhaps with a browser that waits for the end.
+    /// From a sign-in, perhaps with a browser that waits for the result.
     Fresh(Box<SignedIn>),
-    /// Tokens that they had.
+    /// From existing tokens.
     Given(Box<(Account, Tokens)>),
 }
 
@@ -58,32 +58,32 @@ pub(super) async fn enroll(loaded: &Loaded, how: EnrollArgs) -> Result<ExitCode>
     let bot = super::bot(loaded, &how.bot)?.clone();
     ensure!(bot.network.needs_account(), NoAccount::NoneThere(bot.network));
     let accounts = super::accounts_anew(loaded).await?;
-    // Find out whether tokens can be stored before the person goes to sign in.
+    // Find out whether tokens can be stored before the person signs in.
     accounts.vault.can_keep(&bot.name).await?;
     let key = key_to_be_made(&loaded.flock);
     let visit = visit(&accounts, &bot, &how).await?;
-    // What a server made of the app is sealed already, whatever comes of the sign-in.
+    // The app's registration at the server is already sealed, whatever the result of the sign-in.
     tell_of_key(key);
     let before = accounts.store.credential(&bot.name).await?;
     let brought = tokio::select! {
         brought = bring(&visit, &bot, &how) => brought?,
         () = signals::asked_to_end()? => {
-            // The terminal shows ^C where it stood.
+            // The terminal has echoed ^C at the cursor.
             eprintln!();
             bail!("stopped: nothing was stored")
         }
     };
     let key = key_to_be_made(&loaded.flock);
-    // From here on it is done or not done: a request to end waits.
+    // From here on the sign-in completes or fails as a whole: a request to stop waits.
     signals::finish_in_flight(finish(&accounts, &loaded.flock, &visit, &bot, &before, brought)).await??;
     tell_of_key(key);
     accounts.close().await;
-    // It is done, whether or not anybody reads that it is.
+    // The sign-in is stored, even if this can't be printed.
     let _ = commands::mention(loaded, CommandKind::SignedIn { bot: bot.name.to_string() }).await;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The account to sign in to. Tokens that exist already need no app that its server knows.
+/// The account to sign in to. Existing tokens need no app registration at the server.
 async fn visit(accounts: &AccountAccess, bot: &Arc<Bot>, how: &EnrollArgs) -> Result<AccountSession> {
     match &bot.app {
         Some(app) if how.tokens.is_none() => {
@@ -93,7 +93,7 @@ async fn visit(accounts: &AccountAccess, bot: &Arc<Bot>, how: &EnrollArgs) -> Re
     }
 }
 
-/// Signs a bot in with existing tokens of OAuth 1.0a, the JSON of another program. Returns what to print.
+/// Signs a bot in with existing OAuth 1.0a tokens, in another program's JSON. Returns the lines to print.
 pub(super) async fn with_tokens(loaded: &Loaded, bot: &Arc<Bot>, json: &str) -> Result<Vec<String>> {
     let accounts = super::accounts_anew(loaded).await?;
     accounts.vault.can_keep(&bot.name).await?;
@@ -112,7 +112,7 @@ pub(super) async fn with_tokens(loaded: &Loaded, bot: &Arc<Bot>, json: &str) -> 
     Ok(notes)
 }
 
-/// The vault's key file, if there is none yet.
+/// The vault's key file, if it does not exist yet.
 fn key_to_be_made(flock: &Flock) -> Option<&Path> {
     match &flock.vault_key {
         KeySource::File(path) if !path.exists() => Some(path),
@@ -130,7 +130,7 @@ fn tell_of_key(made: Option<&Path>) {
 
 async fn bring(visit: &AccountSession, bot: &Bot, how: &EnrollArgs) -> Result<Brought> {
     let mut person = Terminal::new(!how.no_browser);
-    // An app password that exists already is what is asked for anyway.
+    // For app passwords, both ways ask for the same input.
     if how.tokens.is_some() && !bot.network.signs_in_by(SignInKind::AppPassword) {
         return Ok(Brought::Given(Box::new(typed(visit, bot, &mut person).await?)));
     }
@@ -139,7 +139,7 @@ async fn bring(visit: &AccountSession, bot: &Bot, how: &EnrollArgs) -> Result<Br
     Ok(Brought::Fresh(Box::new(signed)))
 }
 
-/// Keeps what was brought, and says so, to the browser too.
+/// Stores the sign-in, and reports it, also to the browser.
 async fn finish(
     accounts: &AccountAccess,
     flock: &Flock,
@@ -160,7 +160,7 @@ async fn finish(
         let why = kept.as_ref().err().map(|error| format!("{error:#}"));
         signed.tell_browser(why.as_deref().map_or(Ok(()), Err)).await;
     }
-    // Who does not listen is signed in all the same.
+    // A bot is signed in even if nothing reads the output.
     kept.map(|notes| notes.iter().for_each(|note| drop(output::say(note))))
 }
 
@@ -175,7 +175,7 @@ fn plan(bot: &Bot, how: &EnrollArgs) -> Result<SignInPlan> {
     })
 }
 
-/// Tokens that the person has, proven like any others.
+/// Existing tokens from the person, verified like any others.
 async fn typed(visit: &AccountSession, bot: &Bot, person: &mut Terminal) -> Result<(Account, Tokens)> {
     let unseen = Unseen::typing();
     let alone = BareTokens::on(bot.network);
@@ -205,7 +205,7 @@ async fn typed(visit: &AccountSession, bot: &Bot, person: &mut Terminal) -> Resu
     Ok((account, tokens))
 }
 
-/// Stores a verified sign-in, and returns what to print about it.
+/// Stores a verified sign-in, and returns the lines to print.
 async fn keep(
     accounts: &AccountAccess,
     flock: &Flock,
@@ -216,7 +216,7 @@ async fn keep(
     Ok(enroll::save(vault, store, &flock.bots, bot, proven, SystemClock.now()).await?)
 }
 
-/// How a sign-in is identified.
+/// A random id for a sign-in.
 fn new_grant() -> String {
     enroll::new_grant(super::dice().random())
 }

@@ -1,5 +1,5 @@
-//! `flockd explain`: what a state, a cause or an answer of a network means, and what to do. The same entries make the tables
-//! of docs/messages.md, which a test compares with them.
+//! `flockd explain`: what a state, a cause or a network's answer means, and what to do. The tables of
+//! docs/messages.md are generated from the same entries, and a test compares them.
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -17,7 +17,7 @@ fn entry(code: &'static str, (meaning, remedy): (&str, &'static str)) -> Explana
     Explanation { code, meaning: meaning.to_owned(), remedy }
 }
 
-/// Prints the entry of a code, or a list of all codes.
+/// Prints the entry for a code, or lists all codes.
 pub(super) fn explain(code: Option<&str>) -> Result<ExitCode> {
     let Some(code) = code else { return list() };
     let entries: Vec<Explanation> = sections().into_iter().flat_map(|(_, entries)| entries).collect();
@@ -52,7 +52,7 @@ pub(super) fn codes(typed: &OsStr) -> Vec<CompletionCandidate> {
     meant.map(|entry| CompletionCandidate::new(entry.code).help(Some(entry.meaning.into()))).collect()
 }
 
-/// All entries, under their headings.
+/// All entries, by heading.
 fn sections() -> [(&'static str, Vec<Explanation>); 3] {
     let states = HealthState::ALL.iter().map(|state| entry(state.as_str(), of_state(*state)));
     let causes = CAUSES.iter().map(|(cause, meaning, remedy)| entry(cause.as_str(), (meaning, remedy)));
@@ -96,7 +96,7 @@ fn of_state(state: HealthState) -> (&'static str, &'static str) {
     }
 }
 
-/// The causes that the ledger keeps: each with its meaning and remedy.
+/// The causes stored in the ledger, with meaning and remedy.
 const CAUSES: &[(Cause, &str, &str)] = &[
     (
         Cause::Text,
@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    /// What stands around the generated tables.
+    /// The text around the generated tables.
     const BEGIN: &str = "<!-- generated from the program's own tables -->\n";
     const END: &str = "<!-- end -->\n";
 
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(CAUSES.iter().map(|(cause, ..)| *cause).collect::<Vec<_>>(), Cause::ALL);
     }
 
-    /// Each that a network's table has is in its list.
+    /// Every code in a network's table is in its list.
     #[test]
     fn no_answer_of_a_network_is_left_out() {
         let tables = [
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(net::explanations().count(), made);
     }
 
-    /// `FLOCKD_WRITE_DOCS=1 cargo test the_manual_lists` writes the page anew.
+    /// `FLOCKD_WRITE_DOCS=1 cargo test the_manual_lists` rewrites the page.
     #[test]
     fn the_manual_lists_every_code() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/messages.md");

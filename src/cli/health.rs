@@ -1,5 +1,5 @@
-//! `flockd health`: asks a daemon that runs whether it is alive, and how its flock is. It reads no ledger itself, so that a
-//! container or a supervisor may ask every few seconds.
+//! `flockd health`: asks a running daemon whether it is alive and its flock ready. It reads no ledger itself,
+//! so a container or a supervisor can run it every few seconds.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::flock::web::Web;
 use crate::net::http;
 use crate::store::fingerprint_of;
 
-/// A healthy daemon answers at once; there is no point in waiting longer for another.
+/// A healthy daemon answers at once; a longer timeout would not help.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
@@ -65,7 +65,7 @@ pub(super) async fn health(config: &Path, how: &HealthArgs) -> Result<ExitCode> 
     Ok(if how.ready && !is_ready { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Who answers, if that is not the daemon of the flock with this mark. One that is busy may not have said who it is.
+/// What answers, if it is not the daemon of the flock with this mark. A busy daemon may not identify itself.
 fn stranger(readiness: Option<&Value>, alive: &str, mark: &str) -> Option<&'static str> {
     match readiness.map(|readiness| readiness["flock"].as_str()) {
         Some(Some(theirs)) if theirs != mark => Some("the daemon of another flock"),
@@ -75,7 +75,8 @@ fn stranger(readiness: Option<&Value>, alive: &str, mark: &str) -> Option<&'stat
     }
 }
 
-/// Where the daemon listens, and how its flock is told from others, as far as flock.toml says: that may have been broken since the daemon was started.
+/// The daemon's address and the flock's mark, as far as flock.toml has them: it may have been broken since
+/// the daemon started.
 fn listen(config: &Path) -> Result<(SocketAddr, String)> {
     let examined = config::examine(config, SystemClock.now());
     let found = examined.flock.map(|flock| (flock.web.listen, fingerprint_of(&flock.database)));

@@ -1,9 +1,9 @@
-//! How the command line explains itself beyond what each verb says: the verbs in groups, and what a manual page has besides.
+//! Help beyond the text of each verb: the verbs in groups, and the additional sections of the manual page.
 
 use clap::Command;
 use clap::builder::styling::{AnsiColor, Styles};
 
-/// The groups, in the order in which a newcomer needs them, and the verbs in each.
+/// The groups, in the order in which a new user needs them, and the verbs in each.
 pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ("Set up a flock", &["init", "check", "enroll", "whoami", "profile", "unenroll"]),
     ("Run it", &["run", "status", "next", "preview", "posts", "dashboard", "health"]),
@@ -54,7 +54,7 @@ pub(super) const ENVIRONMENT: &[(&str, &str)] = &[
     ("CREDENTIALS_DIRECTORY", "Where systemd puts what `{ credential = \"NAME\" }` names."),
 ];
 
-/// Has `--help` list the verbs in groups, with examples below.
+/// Makes `--help` list the verbs in groups, with examples below.
 pub(super) fn grouped(command: Command) -> Command {
     let verbs = listed(&command);
     let styles =

@@ -1,4 +1,4 @@
-//! `flockd init`: a starter configuration and poem. What is there already is left alone.
+//! `flockd init`: writes a starter configuration and poem. Existing files are not changed.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -12,12 +12,12 @@ use super::output;
 
 const FLOCK: &str = include_str!("starter/flock.toml");
 const POEM: &str = include_str!("starter/robin.txt");
-/// The manual of every key, for people who have only the program.
+/// The manual of every key, for installations of the program alone.
 const MANUAL: &str = include_str!("../../flock.toml.example");
 
-/// The mode of files that others may read, as far as the umask lets them.
+/// The mode of files that others may read, subject to the umask.
 const ORDINARY: u32 = 0o666;
-/// The mode of files that their owner alone may read.
+/// The mode of files that only their owner may read.
 const SECRET: u32 = 0o600;
 
 pub(super) fn init(folder: &Path) -> Result<ExitCode> {
@@ -28,7 +28,7 @@ pub(super) fn init(folder: &Path) -> Result<ExitCode> {
     let poems = folder.join("poems");
     make_folder(&poems).with_context(|| format!("the folder {} can't be made", poems.display()))?;
     create(&poem, POEM, ORDINARY)?;
-    // Secrets will be written into it.
+    // Secrets will be written to it.
     create(&flock, FLOCK, SECRET)?;
     let manual = folder.join("flock.toml.example");
     if !is_there(&manual) {
@@ -40,12 +40,12 @@ pub(super) fn init(folder: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether anything has that name, be it a link that leads nowhere.
+/// Whether the path exists, even as a dangling link.
 fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// Makes a file that is not there yet; its owner may read and write it, whatever the umask says.
+/// Creates a file that must not exist. Its owner may read and write it, whatever the umask is.
 fn create(path: &Path, text: &str, mode: u32) -> Result<()> {
     let write = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
@@ -56,7 +56,7 @@ fn create(path: &Path, text: &str, mode: u32) -> Result<()> {
     write().with_context(|| format!("{} can't be written", path.display()))
 }
 
-/// Makes a folder and those above it that are missing; their owner may use them, whatever the umask says.
+/// Creates a folder and its missing parents. Their owner may use them, whatever the umask is.
 fn make_folder(path: &Path) -> io::Result<()> {
     if path.as_os_str().is_empty() || path.is_dir() {
         return Ok(());

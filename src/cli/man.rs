@@ -14,13 +14,13 @@ use clap_mangen::roff::{Roff, bold, roman};
 use super::Arguments;
 use super::help::{ENVIRONMENT, EXIT_STATUS, FILES};
 
-/// What the program is called in manuals and shells, however it was started.
+/// The program's name in manuals and shells, whatever name it was started by.
 const NAME: &str = "flockd";
 
-/// The variable by which a shell asks the program what may come next.
+/// The variable with which a shell asks the program for completions.
 pub const COMPLETE: &str = "FLOCKD_COMPLETE";
 
-/// What the manual page shows before it lists files and variables: a line to type, and what it does.
+/// Examples in the manual page: a command line, and what it does.
 const EXAMPLES: &[(&str, &str)] = &[
     ("flockd init flock", "Makes a folder with a flock of one bot that posts to a feed."),
     (
@@ -37,7 +37,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Prints the manual page of the program, or writes that of every verb into a folder.
+/// Prints the program's manual page, or writes the pages of all verbs to a folder.
 pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode> {
     let command = Arguments::command().name(NAME);
     match folder {
@@ -51,7 +51,7 @@ pub(super) fn man(folder: Option<&Path>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The page of the program as a whole.
+/// The page of the whole program.
 fn page(command: Command) -> io::Result<Vec<u8>> {
     let man = clap_mangen::Man::new(command);
     let mut page = Vec::new();
@@ -79,7 +79,7 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// Prints the script by which a shell asks the program itself, so that it completes names of bots as well.
+/// Prints the script with which a shell asks the program for completions, which include the names of bots.
 pub(super) fn completions(shell: Shell) -> Result<ExitCode> {
     let shells = Shells::builtins();
     let shell = shells.completer(&shell.to_string()).context("this shell can't be completed for")?;
@@ -89,7 +89,7 @@ pub(super) fn completions(shell: Shell) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A reader that has seen enough is no trouble.
+/// A closed pipe is not an error.
 fn print(bytes: &[u8]) -> Result<()> {
     match io::stdout().write_all(bytes) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

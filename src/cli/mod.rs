@@ -1,6 +1,7 @@
 //! The command line. This file parses it and dispatches.
 //!
-//! Exit status: 0 done, 1 failed, 2 misuse: of the command line (by clap), or by a `flock.toml` that can't be used.
+//! Exit status: 0 done, 1 failed, 2 misuse: of the command line (by clap), or by a `flock.toml` that can't be
+//! used.
 
 mod backup;
 mod check;
@@ -287,7 +288,7 @@ pub fn command() -> clap::Command {
     help::grouped(Arguments::command())
 }
 
-/// Reads the command line; one that can't be used, or asks for help, ends the program.
+/// Parses the command line. On misuse or a request for help, ends the program.
 pub fn parse() -> Arguments {
     let matches = command().get_matches();
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
@@ -345,12 +346,12 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
-/// Prints an error, each complaint about the configuration on a line of its own. A daemon's error waits for no reader.
+/// Prints an error, with each diagnostic on its own line. A daemon's error does not wait for a reader.
 pub fn complain(error: &anyhow::Error) {
     log::print(tracing::Level::ERROR, &described(error));
 }
 
-/// Waits until what was logged or complained of is written, but not for a reader that stalls.
+/// Waits until logs and errors are written, but not for a reader that stalls.
 pub fn finish() {
     log::finish();
 }
@@ -362,8 +363,8 @@ fn described(error: &anyhow::Error) -> String {
     }
 }
 
-/// The exit status for an error. What would fail in the same way again, until a person has changed something, is told apart:
-/// a service manager should not try it again and again.
+/// The exit status for an error. An error that recurs until a person changes something has its own status, so
+/// that a service manager does not restart the program.
 pub fn exit_status(error: &anyhow::Error) -> ExitCode {
     if error.is::<Diagnostics>() { ExitCode::from(MISUSE) } else { ExitCode::FAILURE }
 }
@@ -373,7 +374,7 @@ fn dice() -> StdRng {
     StdRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| StdRng::from_rng(&mut rand::rng()))
 }
 
-/// Events for a command that asks networks: it prints what it is waiting for.
+/// Events for a command that calls networks: prints what it is waiting for.
 fn aloud() -> Events {
     Events::new(vec![Box::new(|event| match event {
         Event::LedgerTrouble { problem, .. } => output::say_beside(&format!("{problem}; trying again")),
@@ -384,19 +385,19 @@ fn aloud() -> Events {
     })])
 }
 
-/// The accounts of a flock that has a ledger.
+/// The accounts of a flock, which must have a ledger.
 async fn accounts(loaded: &Loaded) -> Result<AccountAccess> {
     accounts_if_any(loaded)
         .await?
         .context("no bot is signed in, as there is no ledger yet: the first `flockd enroll` makes one")
 }
 
-/// The same; `None` if there is no ledger yet.
+/// Like [`accounts`], but returns `None` if there is no ledger yet.
 async fn accounts_if_any(loaded: &Loaded) -> Result<Option<AccountAccess>> {
     Ok(AccountAccess::open(&loaded.flock, Arc::new(SystemClock), aloud()).await?)
 }
 
-/// The same; a ledger that has to be made first is reported.
+/// Like [`accounts`], but creates a missing ledger and reports it.
 async fn accounts_anew(loaded: &Loaded) -> Result<AccountAccess> {
     let clock = Arc::new(SystemClock);
     let (accounts, made) = AccountAccess::open_or_make(&loaded.flock, clock, aloud()).await?;

@@ -1,4 +1,4 @@
-//! `flockd next`: the upcoming slots of the flock, in order of time.
+//! `flockd next`: the upcoming slots of the flock, in chronological order.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! How the verbs print: tables for people, JSON for programs.
+//! Output of the verbs: tables for people, JSON for programs.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
@@ -14,24 +14,24 @@ use crate::flock::hint;
 use crate::flock::schedule::Zone;
 use crate::flock::text::{visible_json, visible_lines};
 
-/// Prints lines whose commands can be typed as they stand; what others wrote in them steers no terminal. A reader that has
-/// gone, such as `head`, has read enough, which is no failure.
+/// Prints lines in which commands can be copied as they are. Text from elsewhere can't control the terminal.
+/// A closed pipe, as with `head`, is not an error.
 pub(super) fn say(text: &str) -> Result<()> {
     show(&hint::typed(text))
 }
 
-/// Prints lines in which no word is ours, such as the text of a post.
+/// Prints lines that are entirely from elsewhere, such as the text of a post.
 pub(super) fn show(text: &str) -> Result<()> {
     write(&shown(text, coloured()))
 }
 
-/// Prints lines on standard error; what others wrote in them steers no terminal either.
+/// Prints lines to standard error; text from elsewhere can't control the terminal here either.
 pub(super) fn say_beside(text: &str) {
-    // A reader that is gone can't be told so.
+    // A failure to write to standard error can't be reported.
     let _ = writeln!(std::io::stderr().lock(), "{}", visible_lines(&hint::typed(text)));
 }
 
-/// A text as a terminal is shown it. Only our own colours are left in it, where it is to have any.
+/// A text that is safe for a terminal. The only escape codes left are our own colors, if color is on.
 fn shown(text: &str, coloured: bool) -> String {
     if !coloured {
         return visible_lines(text).into_owned();
@@ -67,10 +67,10 @@ pub(super) fn print_json(value: &impl Serialize) -> Result<()> {
     write(&visible_json(&serde_json::to_string_pretty(value)?))
 }
 
-/// The width of a terminal that does not tell it, as with 0 columns.
+/// The width of a terminal that reports none, or 0 columns.
 const USUAL_WIDTH: u16 = 80;
 
-/// The columns that a line may fill: what `COLUMNS` says, or else the terminal; `None` where the output is no terminal.
+/// The width of a line: `COLUMNS`, or else the terminal's; `None` if the output is not a terminal.
 pub(super) fn width() -> Option<u16> {
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
     let terminal = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col);
@@ -78,11 +78,11 @@ pub(super) fn width() -> Option<u16> {
     Some(if width == 0 { USUAL_WIDTH } else { width })
 }
 
-/// All that our tables colour and dim with: the codes of [`word`] and of headings, and what ends them.
+/// Every escape code in our tables: those of [`word`], those of headings, and the reset.
 const COLOURS: &[&str] =
     &["\u{1b}[38;5;9m", "\u{1b}[38;5;10m", "\u{1b}[38;5;11m", "\u{1b}[39m", "\u{1b}[0m", "\u{1b}[2m"];
 
-/// A table with these headings, as wide as the terminal at most.
+/// A table with these headings, at most as wide as the terminal.
 pub(super) fn table(headings: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -99,7 +99,7 @@ pub(super) fn table(headings: &[&str]) -> Table {
     table
 }
 
-/// Adds a row that stays on one line: what does not fit is cut, and ends in "…".
+/// Adds a row on a single line: text that does not fit is cut, and ends in "…".
 pub(super) fn one_line(table: &mut Table, cells: impl IntoIterator<Item = Cell>) {
     let mut row = Row::from(cells.into_iter().collect::<Vec<_>>());
     row.max_height(1);
@@ -107,18 +107,18 @@ pub(super) fn one_line(table: &mut Table, cells: impl IntoIterator<Item = Cell>)
     table.set_truncation_indicator("…");
 }
 
-/// The columns with these headings.
+/// The indices of the columns with these headings.
 fn columns<'t>(table: &'t mut Table, headings: &[&str]) -> impl Iterator<Item = &'t mut Column> {
     let header = table.header().into_iter().flat_map(|header| header.cell_iter());
     let meant: Vec<bool> = header.map(|cell| headings.contains(&cell.content().as_str())).collect();
     table.column_iter_mut().zip(meant).filter_map(|(column, meant)| meant.then_some(column))
 }
 
-/// The widest that a column is kept whole.
+/// Maximum width of a column that is never wrapped.
 const WIDEST: u16 = 30;
 
-/// Has these columns never broken, however narrow the terminal: what stands in them is copied or compared. A name that is
-/// longer than most would leave no room for anything else.
+/// Never wraps these columns, however narrow the terminal, because their contents are copied or compared. A
+/// name that is longer than most would leave no room for other columns.
 pub(super) fn keep_whole(table: &mut Table, headings: &[&str]) {
     let widths = table.column_max_content_widths();
     columns(table, headings).for_each(|column| {
@@ -129,18 +129,18 @@ pub(super) fn keep_whole(table: &mut Table, headings: &[&str]) {
     });
 }
 
-/// Aligns columns of numbers on the right.
+/// Aligns columns of numbers to the right.
 pub(super) fn align_right(table: &mut Table, headings: &[&str]) {
     columns(table, headings).for_each(|column| column.set_cell_alignment(CellAlignment::Right));
 }
 
-/// Prints a table, without the blanks that pad its lines.
+/// Prints a table, without trailing spaces.
 pub(super) fn print(table: &Table) -> Result<()> {
     let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     show(&lines.join("\n"))
 }
 
-/// Prints a table with one line for each row, and below a row its note.
+/// Prints a table with one line per row, and a row's note below it.
 pub(super) fn print_with_notes(table: &Table, notes: &[Option<String>]) -> Result<()> {
     let mut lines = table.lines();
     let mut text: Vec<String> = lines.next().map(|header| header.trim_end().to_owned()).into_iter().collect();
@@ -151,7 +151,7 @@ pub(super) fn print_with_notes(table: &Table, notes: &[Option<String>]) -> Resul
     show(&text.join("\n"))
 }
 
-/// A note with the command that explains its code, where both fit on one line of a terminal.
+/// A note with the command that explains its code, if both fit on one line of the terminal.
 pub(super) fn explained(note: String, code: Option<&str>) -> String {
     let Some((code, width)) = code.zip(width()) else { return note };
     let longer = format!("{note} (`flockd explain {code}`)");
@@ -159,25 +159,25 @@ pub(super) fn explained(note: String, code: Option<&str>) -> String {
     if fits { longer } else { note }
 }
 
-/// What stands before a note.
+/// The prefix of a note.
 const INDENT: &str = "     ";
 
-/// A text as lines that fit the terminal, set in below the row that they belong to.
+/// A text wrapped to the terminal, indented below the row that it belongs to.
 fn indented(text: &str) -> Vec<String> {
     wrapped(text, line_width(), INDENT, INDENT)
 }
 
-/// Prints a text; lines after the first, where it does not fit the terminal, are set in.
+/// Prints a text wrapped to the terminal, with continuation lines indented.
 pub(super) fn say_wrapped(text: &str) -> Result<()> {
     show(&wrapped(&hint::typed(text), line_width(), "", "    ").join("\n"))
 }
 
-/// The columns that a line may fill, where nothing may be no limit.
+/// The width of a line; if there is no limit, a very large one.
 fn line_width() -> usize {
     width().map_or(usize::MAX, usize::from)
 }
 
-/// A text as lines of so many columns; the first begins in another way than the others.
+/// A text wrapped to a width, with a different prefix on the first line.
 pub(super) fn wrapped(text: &str, width: usize, first: &str, others: &str) -> Vec<String> {
     let options = textwrap::Options::new(width)
         .initial_indent(first)
@@ -186,7 +186,7 @@ pub(super) fn wrapped(text: &str, width: usize, first: &str, others: &str) -> Ve
     textwrap::wrap(text, options).into_iter().map(|line| line.into_owned()).collect()
 }
 
-/// Whether standard output is a terminal on whose user colour is not lost (<https://no-color.org>).
+/// Whether standard output is a terminal whose user wants color (<https://no-color.org>).
 pub(super) fn coloured() -> bool {
     std::io::stdout().is_terminal() && colour_wanted()
 }
@@ -200,7 +200,7 @@ fn colour_wanted() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A word in the colour of good, waiting or bad.
+/// A word in the color for good, waiting or bad.
 pub(super) fn word(word: &str) -> Cell {
     let colour = match word {
         "ok" | "posted" => Color::Green,
@@ -210,13 +210,13 @@ pub(super) fn word(word: &str) -> Cell {
     Cell::new(word).fg(colour)
 }
 
-/// An instant for people, whole and with its zone.
+/// An instant for people, complete with its zone.
 pub(super) fn local(at: DateTime<Utc>, zone: &Zone) -> String {
     format!("{} {}", zone.local(at).format("%a %Y-%m-%d %H:%M:%S"), zone.abbreviation(at))
 }
 
-/// An instant for a table of times in one zone, as short as clarity allows: the year only where it is another one, seconds
-/// only where there are some.
+/// An instant for a table of times in one zone, as short as possible: the year only if it is not the current
+/// one, seconds only if they are not zero.
 pub(super) fn brief(at: DateTime<Utc>, now: DateTime<Utc>, zone: &Zone) -> String {
     let (at, now) = (zone.local(at), zone.local(now));
     let date = if at.year() == now.year() { "%b %d" } else { "%Y-%m-%d" };
@@ -224,20 +224,20 @@ pub(super) fn brief(at: DateTime<Utc>, now: DateTime<Utc>, zone: &Zone) -> Strin
     at.format(&format!("{date} {time}")).to_string()
 }
 
-/// Says below a table in which zone its times are.
+/// Prints the zone of a table's times below it.
 pub(super) fn say_zone(zone: &Zone) -> Result<()> {
     say("")?;
     say(&format!("times are in {}", zone.name()))
 }
 
-/// How far away an instant is, in its two largest units.
+/// The distance of an instant from now, in its two largest units.
 pub(super) fn distance(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let apart = at - now;
     let words = span(apart.abs());
     if apart < TimeDelta::zero() { format!("{words} ago") } else { format!("in {words}") }
 }
 
-/// A length of time in its two largest units.
+/// A duration in its two largest units.
 pub(super) fn span(length: TimeDelta) -> String {
     let seconds = length.num_seconds();
     let units =

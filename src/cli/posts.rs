@@ -1,4 +1,4 @@
-//! `flockd posts`: the ledger, newest first. And how a person names one of its posts: by the beginning of its id.
+//! `flockd posts`: the posts in the ledger, newest first. Also finds a post by the beginning of its id.
 
 use std::process::ExitCode;
 
@@ -18,13 +18,13 @@ use crate::health::report::PostRow;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Filter, Store};
 
-/// How many posts a table shows unless told otherwise.
+/// How many posts a table shows by default.
 const ROWS: u32 = 20;
 
-/// Ids are not shown shorter than this, so that what is copied today is still unique after some more posts.
+/// Minimum length of a displayed id, so that an id copied today stays unique after more posts.
 const SHORTEST_ID: usize = 8;
 
-/// How much of a text is shown where the output is as wide as one likes.
+/// The length of a displayed text if the output has no fixed width.
 const LONGEST_TEXT: usize = 500;
 
 /// Which posts to show.
@@ -78,7 +78,7 @@ pub(super) async fn posts(known: &Configured, which: PostsArgs) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line for each post; for one that was not posted, the reason below it.
+/// A line for each post; a post that was not made has its reason below.
 async fn print(ledger: &Sqlite, posts: &[Post], zone: &Zone) -> Result<()> {
     let now = SystemClock.now();
     let ids: Vec<PostId> = posts.iter().map(|post| post.id).collect();
@@ -120,7 +120,7 @@ fn print_whole(post: &Post, zone: &Zone) -> Result<()> {
     facts.chain([String::new()]).try_for_each(|line| output::show(&line))
 }
 
-/// The post whose id begins like that.
+/// The post whose id starts with this text.
 pub(super) async fn by_id(ledger: &Sqlite, prefix: &str) -> Result<Post> {
     let looks_like_one = !prefix.is_empty() && prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     ensure!(looks_like_one, "{prefix:?} is no post id: `flockd posts` shows the ids");

@@ -24,18 +24,18 @@ use crate::store::Store;
 use crate::store::health_state::HealthState;
 use crate::store::sqlite::Sqlite;
 
-/// How many posts are shown unless told otherwise.
+/// How many posts are shown by default.
 const ROWS: usize = 10;
-/// The most that are shown.
+/// The maximum number of posts.
 const MOST: usize = 100_000;
-/// How much of a text is shown where the output is as wide as one likes.
+/// The length of a displayed text if the output has no fixed width.
 const LONGEST_TEXT: usize = 500;
 
-/// A post to come, as JSON.
+/// An upcoming post, as JSON.
 #[derive(Debug, Serialize)]
 struct ComingRow<'a> {
     bot: &'a str,
-    /// `None` for a post by hand.
+    /// `None` for a post made by hand.
     slot: Option<String>,
     due_at: String,
     /// `None` for a text given by hand.
@@ -45,7 +45,7 @@ struct ComingRow<'a> {
     parts: [PartRow<'a>; 1],
 }
 
-/// A part of it.
+/// A part of a post.
 #[derive(Debug, Serialize)]
 struct PartRow<'a> {
     text: &'a str,
@@ -86,7 +86,7 @@ pub(super) struct PreviewArgs {
     json: super::Json,
 }
 
-/// Until when.
+/// The end of the preview.
 #[derive(Debug, Clone, Copy)]
 enum End {
     Day(NaiveDate),
@@ -104,7 +104,7 @@ impl End {
     fn instant(self, zone: &Zone) -> DateTime<Utc> {
         match self {
             Self::Instant(at) => at,
-            // Of the last day everything is wanted.
+            // The last day counts as a whole.
             Self::Day(day) => zone.begin_of(day + Days::new(1)) - TimeDelta::milliseconds(1),
         }
     }
@@ -142,7 +142,7 @@ async fn ledger(database: &str) -> Result<Sqlite> {
     Ok(ledger)
 }
 
-/// What stands in the way of the posts.
+/// What keeps the posts from being made.
 async fn notes(
     ledger: &dyn Store,
     bot: &Arc<Bot>,

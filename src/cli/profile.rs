@@ -1,4 +1,4 @@
-//! `flockd profile`: how a bot's account is to look, from flags or from `[bots.NAME.profile]`.
+//! `flockd profile`: updates the profile of a bot's account, from flags or from `[bots.NAME.profile]`.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use crate::flock::account::{Profile, Tokens};
 use crate::net::http::one_line;
 use crate::net::{AccountApi, Appearance, ProfileError};
 
-/// The largest picture: no network takes more for one that is shown as small.
+/// Maximum size of a picture: no network accepts a larger profile picture.
 const MAX_PICTURE: u64 = 2 * 1024 * 1024;
-/// How the two kinds of picture begin (PNG, section 5.2 of its specification; JPEG, ITU-T T.81, annex B).
+/// The first bytes of the two picture formats (PNG specification, section 5.2; JPEG, ITU-T T.81, annex B).
 const KINDS: &[(&str, &[u8])] = &[("PNG", b"\x89PNG\r\n\x1a\n"), ("JPEG", b"\xff\xd8\xff")];
 
-/// How the account is to look; what is not given is taken from `[bots.NAME.profile]`.
+/// The new profile; values that are not given come from `[bots.NAME.profile]`.
 #[derive(Debug, Args)]
 pub(super) struct ProfileArgs {
     /// The display name
@@ -37,7 +37,7 @@ pub(super) struct ProfileArgs {
     dry_run: bool,
 }
 
-/// A picture that can be sent.
+/// A picture in a supported format.
 struct Picture {
     path: PathBuf,
     kind: &'static str,
@@ -87,7 +87,7 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: ProfileArgs) ->
     match signals::finish_in_flight(accounts.ask(&visit, dress)).await?? {
         Ok(()) => {
             output::say("done")?;
-            // `flockd check` goes by what is remembered. That it is not known now is no reason to fail.
+            // `flockd check` uses the remembered account. If the query fails, the update has still succeeded.
             let _ = accounts.who_am_i(&visit).await;
         }
         Err(why) => bail!("nothing was changed: {why}"),
@@ -111,12 +111,12 @@ fn picture(path: &Path) -> Result<Picture> {
     Ok(Picture { path: path.to_owned(), kind, bytes })
 }
 
-/// What would be another than it is now, a line each.
+/// What would change, one line per value.
 fn differences(now: &Appearance, profile: &Profile, picture: Option<&Picture>) -> Vec<String> {
     let text = |what: &str, now: &Option<String>, wanted: &Option<String>| {
         let wanted = wanted.as_ref()?;
         let now = now.as_deref().unwrap_or_default();
-        // What the network says has been put on one line.
+        // Text from the network has been put on one line.
         (one_line(wanted) != now).then(|| format!("{what}: {now:?} becomes {wanted:?}"))
     };
     let picture = picture.map(|picture| {

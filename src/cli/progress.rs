@@ -1,21 +1,21 @@
-//! How far a long work has got, told on a terminal. Nothing is written where standard error is read by a program.
+//! Shows the progress of long operations on a terminal. Writes nothing if standard error is not a terminal.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How often a terminal is told. What is done sooner is not worth a word.
+/// How often progress is shown. A shorter operation shows none.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A work that is going on: what it is at, and for how long. Dropped, it leaves the line empty.
+/// A running operation: its current step and its duration. Clears its line on drop.
 pub(super) struct Working {
-    // Told by a thread: some works leave their task no moment to do so.
+    // A thread prints it, because some operations block their task.
     teller: Option<(Sender<String>, JoinHandle<()>)>,
 }
 
 impl Working {
-    /// Begins, with what is done first.
+    /// Starts with the first step.
     pub(super) fn at(what: &str) -> Self {
         if !stderr().is_terminal() {
             return Self { teller: None };
@@ -35,7 +35,7 @@ impl Working {
                         ticks += 1;
                         let line =
                             format!("{what} {}", super::output::span(chrono::TimeDelta::seconds(ticks)));
-                        // Who can't be told is not told.
+                        // A failure to print is ignored.
                         let _ = write!(to, "\r{line:<width$}");
                         let _ = to.flush();
                         width = line.chars().count();
@@ -51,10 +51,10 @@ impl Working {
         Self { teller: Some((say, thread)) }
     }
 
-    /// Goes on with something else.
+    /// Switches to another step.
     pub(super) fn say(&self, what: String) {
         if let Some((say, _)) = &self.teller {
-            // It ends with this value only.
+            // The thread ends only when this value is dropped.
             let _ = say.send(what);
         }
     }
@@ -64,13 +64,13 @@ impl Drop for Working {
     fn drop(&mut self) {
         if let Some((say, thread)) = self.teller.take() {
             drop(say);
-            // Whatever is printed next finds the line empty.
+            // Clears the line for the next output.
             let _ = thread.join();
         }
     }
 }
 
-/// How many of many are done, told now and then.
+/// Counts completed items, and shows the count now and then.
 pub(super) struct Progress {
     what: &'static str,
     number: u64,
@@ -78,14 +78,14 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// How many are done between two reports: about a second of work.
+    /// Number of items between two reports: about a second of work.
     const STEP: u64 = 50_000;
 
     pub(super) fn new(what: &'static str) -> Self {
         Self { what, number: 0, shown: stderr().is_terminal() }
     }
 
-    /// One more is done, if it counts.
+    /// Counts an item if it is complete.
     pub(super) fn count(&mut self, counts: bool) {
         self.number += u64::from(counts);
         if counts && self.shown && self.number.is_multiple_of(Self::STEP) {
@@ -95,7 +95,7 @@ impl Progress {
 }
 
 impl Drop for Progress {
-    /// Nothing more comes: what was told last makes room.
+    /// Ends the count, and clears the line.
     fn drop(&mut self) {
         if self.shown && self.number >= Self::STEP {
             eprintln!();
@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// A terminal that hands over what is written to it.
+    /// A terminal that passes on what is written to it.
     struct Screen(Sender<String>);
 
     impl Write for Screen {

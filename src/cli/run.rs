@@ -1,4 +1,4 @@
-//! `flockd run`: the daemon, from the command line's side: the log, signals, and the address to listen on.
+//! `flockd run`: the command-line part of the daemon: log, signals, and the address to listen on.
 
 use std::io::{IsTerminal, stderr};
 use std::net::SocketAddr;
@@ -43,7 +43,7 @@ pub(super) async fn run(
         asked,
         log_as,
     };
-    // The ledger first: of two daemons of one flock, the second should hear of the first, not of its port.
+    // The ledger first: a second daemon of the same flock should report the first daemon, not its port.
     let held = async { if dry_run { daemon::rehearsal(&flock).await } else { daemon::hold(&flock).await } };
     let desk = tokio::select! {
         desk = held => desk?,

@@ -1,5 +1,6 @@
-//! Signals. A command finishes what is in flight when it is asked to end: Ctrl-C, SIGTERM, or a terminal that goes away. The
-//! daemon hears them on a thread with a runtime of its own, so that it stops even while all its other threads are blocked.
+//! Signal handling. A command that is told to stop (Ctrl-C, SIGTERM, or a closed terminal) finishes what is
+//! in flight. The daemon handles signals on a thread with its own runtime, so that it stops even while all
+//! its other threads are blocked.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
@@ -14,18 +15,18 @@ use tokio::sync::{Notify, watch};
 use super::log;
 use crate::clock::{Clock, SystemClock};
 
-/// `timeout` and some terminals send two signals for one stop: what comes within this time means the same.
+/// `timeout` and some terminals send two signals for one stop: signals within this time count as one.
 const SAME_STOP: Duration = Duration::from_secs(1);
-/// The longest that a stop takes: posts in flight have thirty seconds, and what remains is the web server's and the ledger's.
-/// It is less than service managers are told to wait.
+/// Maximum duration of a stop: posts in flight have thirty seconds, and the rest is for the web server and
+/// the ledger. Service managers are told to wait longer.
 const GRACE: Duration = Duration::from_secs(42);
 
-/// Finishes some work even if the command is asked to end meanwhile: half of it would do harm.
+/// Completes a future even if the command is told to stop meanwhile: half of it would do harm.
 pub(super) async fn finish_in_flight<T>(work: impl Future<Output = T>) -> Result<T> {
     finish_in_flight_and(work, || {}).await
 }
 
-/// The same; `told` is called each time the command is asked to end.
+/// Like [`finish_in_flight`], and calls `told` each time the command is told to stop.
 pub(super) async fn finish_in_flight_and<T>(work: impl Future<Output = T>, told: impl Fn()) -> Result<T> {
     tokio::pin!(work);
     loop {
@@ -39,7 +40,7 @@ pub(super) async fn finish_in_flight_and<T>(work: impl Future<Output = T>, told:
     }
 }
 
-/// Resolves when the command is asked to end: Ctrl-C, SIGTERM, or a terminal that went away.
+/// Resolves when the command is told to stop: Ctrl-C, SIGTERM, or a closed terminal.
 pub(super) fn asked_to_end() -> Result<impl Future<Output = ()>> {
     let listen = |kind| signal(kind).context("signals can't be listened for");
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -53,20 +54,20 @@ pub(super) fn asked_to_end() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// Has a write beyond the limit for the size of a file (`ulimit -f`) be an error, as on a full disk, rather than the end of the
-/// process by SIGXFSZ. A handler that does nothing is enough; programs that are started don't inherit it.
+/// Turns a write beyond the file size limit (`ulimit -f`) into an error, as on a full disk, instead of the
+/// death of the process by SIGXFSZ. A handler that does nothing is enough; child processes don't inherit it.
 pub(super) fn outlive_file_limit() -> Result<()> {
     let exceeded = SignalKind::from_raw(SignalNumber::XFSZ.as_raw());
     signal(exceeded).map(drop).context("SIGXFSZ can't be caught")
 }
 
-/// Resolves when the daemon is to stop, however often it is asked.
+/// Resolves when the daemon is told to stop; may be awaited more than once.
 #[derive(Clone)]
 pub(super) struct Shutdown(watch::Receiver<bool>);
 
 impl Shutdown {
-    /// Hears the first SIGTERM or SIGINT, or that the terminal is gone. A later signal ends the program at once, and so does a
-    /// stop that takes too long. A SIGHUP asks for the flock to be read anew.
+    /// Waits for the first SIGTERM or SIGINT, or for the terminal to close. A second signal ends the program
+    /// at once, and so does a stop that takes too long. A SIGHUP requests a reload.
     pub(super) fn listen(asked: Arc<Notify>) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("signals can't be listened for")?;
@@ -81,10 +82,10 @@ impl Shutdown {
         Ok(Self(told))
     }
 
-    /// Waits until the daemon is to stop.
+    /// Waits until the daemon is told to stop.
     pub(super) async fn asked(mut self) {
         if self.0.wait_for(|stop| *stop).await.is_err() {
-            // The thread that hears of it never ends.
+            // The thread that sends this never ends.
             std::future::pending::<()>().await;
         }
     }
@@ -105,8 +106,8 @@ impl Signals {
         })
     }
 
-    /// Resolves when the daemon is asked to stop. Passes on each SIGHUP, unless it means that the daemon's terminal is gone: a
-    /// daemon started there ends with it.
+    /// Resolves when the daemon is told to stop. Passes on each SIGHUP, unless it means that the daemon's
+    /// terminal has closed: a daemon started there stops with it.
     async fn stop(&mut self, had_terminal: bool, asked: &Notify) {
         loop {
             tokio::select! {
@@ -122,7 +123,7 @@ impl Signals {
         }
     }
 
-    /// Resolves at the next signal to stop.
+    /// Resolves at the next stop signal.
     async fn again(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}

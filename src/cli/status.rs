@@ -1,5 +1,5 @@
-//! `flockd status`: how each bot is, what it posted last and when it posts next. The exit status is 1 if a bot needs a
-//! person, the flock could not be reloaded or flock.toml is broken, for a program that asks.
+//! `flockd status`: the state of each bot, its last post and its next slot. For scripts, the exit status is 1
+//! if a bot needs a person, the flock could not be reloaded, or flock.toml is broken.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use crate::health::report::{BotRow, RefusedReload, StatusReport, bot_row};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Refusal, Store};
 
-/// The longest handle that is shown beside the others.
+/// Maximum length of a handle in the table.
 const HANDLE: usize = 24;
 
 /// Which bots to show.
@@ -47,7 +47,7 @@ pub(super) async fn status(known: &Configured, which: StatusArgs) -> Result<Exit
     for bot in known.flock.bots.iter().filter(|bot| is_wanted(bot)) {
         bots.push(bot_row(looked_at, bot, now).await?);
     }
-    // A daemon that runs takes a new bot up by itself, unless something is in the way.
+    // A running daemon picks up a new bot by itself, unless an error prevents it.
     let waits_in_vain = not_reloaded.is_some();
     bots.iter_mut().filter(|bot| waits_in_vain && !bot.is_known).for_each(|bot| bot.needs_person = true);
     let broken = waits_in_vain || !known.errors.is_empty();
@@ -90,7 +90,7 @@ fn print(
         }
     }
     output::say("")?;
-    // Trouble first; the sort keeps the order of the file otherwise.
+    // Bots with problems first; the sort is stable, so the file's order remains otherwise.
     bots.sort_by_key(|bot| (!bot.needs_person, bot.reason.is_none()));
     let mut table = output::table(&["bot", "state", "account", "last post", "next slot", "lines left"]);
     for bot in &bots {
@@ -114,7 +114,7 @@ fn print(
     output::print_with_notes(&table, &reasons)
 }
 
-/// The flock in one line: how many bots are how, those first that need a person.
+/// The flock in one line: the number of bots in each state, those that need a person first.
 fn summary(daemon: bool, bots: &[BotRow]) -> String {
     let runs = if daemon { "the daemon is running" } else { "no daemon is running: `flockd run` starts one" };
     let mut states: BTreeMap<(bool, &str), usize> = BTreeMap::new();
@@ -128,7 +128,7 @@ fn summary(daemon: bool, bots: &[BotRow]) -> String {
     format!("{runs}; {number} {bots}: {}", counted.join(", "))
 }
 
-/// The network, and the handle there.
+/// The network, and the bot's handle there.
 fn account(bot: &BotRow) -> String {
     match &bot.handle {
         Some(handle) if handle.chars().count() > HANDLE => {

@@ -1,4 +1,4 @@
-//! The person at the terminal, or at the other end of a pipe, while a bot is signed in.
+//! The person at the terminal, or at the other end of a pipe, during a sign-in.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, IsTerminal, Read};
@@ -13,20 +13,22 @@ use super::output;
 use crate::alerts::is_harmless;
 use crate::enroll::Person;
 
-/// The longest line that is read: a redirect URL has some three hundred characters, tokens as JSON a thousand.
+/// Maximum length of an input line: a redirect URL has about three hundred characters, tokens as JSON a
+/// thousand.
 const MAX_LINE: u64 = 16 * 1024;
 
-/// A person who reads standard output and types into standard input.
+/// A person, through standard output and standard input.
 pub(super) struct Terminal {
     lines: UnboundedReceiver<String>,
     browser: bool,
 }
 
 impl Terminal {
-    /// `browser` is whether one may be started.
+    /// `browser` is whether a browser may be started.
     pub(super) fn new(browser: bool) -> Self {
         let (tell, lines) = unbounded_channel();
-        // A thread, as a read of standard input can't be called off; it does not keep the program from ending.
+        // A thread, because a read of standard input can't be canceled; it does not keep the program from
+        // exiting.
         std::thread::spawn(move || {
             let mut input = BufReader::new(std::io::stdin());
             while let Some(line) = next_line(&mut input) {
@@ -42,7 +44,7 @@ impl Terminal {
 #[async_trait]
 impl Person for Terminal {
     fn tell(&mut self, line: &str) {
-        // Who doesn't listen may still have a browser.
+        // Without standard output there may still be a browser.
         let _ = output::say(line);
     }
 
@@ -50,7 +52,7 @@ impl Person for Terminal {
         self.tell("open this address in any browser, on any machine:");
         self.tell(url);
         if self.browser {
-            // The address stands above: without a browser it is opened by hand.
+            // The address is already printed: without a browser the person opens it by hand.
             let launchers = open::commands(url);
             std::thread::spawn(move || launch(launchers));
         }
@@ -71,21 +73,21 @@ impl Person for Terminal {
     }
 }
 
-/// A line; `None` at the end. What is too long for anything that is asked for is cut.
+/// A line; `None` at the end. A line that is too long for any valid input is cut.
 fn next_line(input: &mut impl BufRead) -> Option<String> {
     let mut bytes = Vec::new();
     input.by_ref().take(MAX_LINE).read_until(b'\n', &mut bytes).ok().filter(|read| *read > 0)?;
     Some(String::from_utf8_lossy(&bytes).trim_end_matches(['\n', '\r']).to_owned())
 }
 
-/// What a desktop tells its programs, beside what all programs may see.
+/// Variables that desktop programs need, in addition to those that every program may see.
 const DESKTOP: [&str; 5] =
     ["DISPLAY", "XAUTHORITY", "BROWSER", "DESKTOP_SESSION", "DBUS_SESSION_BUS_ADDRESS"];
-/// What the names of some more begin with: those of desktops, toolkits, browsers and Windows' Linux.
+/// The prefixes of more such variables: those of desktops, toolkits, browsers and WSL.
 const DESKTOP_BEGINNINGS: [&str; 8] = ["WAYLAND_", "XDG_", "GNOME_", "KDE_", "GTK_", "QT_", "MOZ_", "WSL"];
 
-/// Starts the first of these programs that is there. It does not see the secrets that flockd's environment may hold, and no
-/// Ctrl-C that is meant for us.
+/// Starts the first of these programs that exists. It can't see secrets in flockd's environment, and does not
+/// get our Ctrl-C.
 fn launch(launchers: Vec<Command>) {
     let seen = |name: &OsStr| {
         let name = name.to_str().unwrap_or_default();
@@ -101,19 +103,19 @@ fn launch(launchers: Vec<Command>) {
     }
 }
 
-/// Whether the person who types can see a browser that is started here: not over ssh, where it would open on the
-/// screen of the other machine, if there is one.
+/// Whether the person can see a browser that is started here: not over ssh, where it would open on the remote
+/// machine's screen, if there is one.
 fn has_desktop() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let far_away = set("SSH_CONNECTION") || set("SSH_TTY");
     !far_away && (cfg!(target_os = "macos") || set("DISPLAY") || set("WAYLAND_DISPLAY"))
 }
 
-/// While this lives, what is typed at the terminal is not shown.
+/// Terminal echo is off while this value lives.
 pub(super) struct Unseen(Option<Termios>);
 
 impl Unseen {
-    /// Hides what is typed from now on; from a pipe nothing is seen anyway.
+    /// Turns echo off; a pipe has no echo anyway.
     pub(super) fn typing() -> Self {
         let input = std::io::stdin();
         let before = input.is_terminal().then(|| tcgetattr(&input).ok()).flatten();
@@ -125,14 +127,14 @@ impl Unseen {
         Self(before)
     }
 
-    /// Whether there is a terminal.
+    /// Whether standard input is a terminal.
     pub(super) const fn hides(&self) -> bool {
         self.0.is_some()
     }
 }
 
 impl Drop for Unseen {
-    /// What was pasted too much is thrown away: a shell would take it for a command, and remember it.
+    /// Discards excess pasted input: a shell would run it as a command, and remember it.
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, before);

@@ -1,4 +1,4 @@
-//! `flockd unenroll`: revokes a bot's tokens at its network, and forgets them here.
+//! `flockd unenroll`: revokes a bot's tokens on its network, and deletes them from the vault.
 
 use std::process::ExitCode;
 
@@ -49,7 +49,7 @@ pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Resul
     Ok(ExitCode::SUCCESS)
 }
 
-/// How tokens are revoked that flockd can't revoke.
+/// How a person revokes tokens that flockd can't revoke.
 const BY_HAND: &str = "end the app's access in the account's settings";
 
 async fn sign_out(loaded: &Loaded, accounts: &AccountAccess, name: &str) -> Result<Option<Rejection>> {
@@ -61,7 +61,7 @@ async fn sign_out(loaded: &Loaded, accounts: &AccountAccess, name: &str) -> Resu
     Ok(accounts.sign_out(&visit).await?)
 }
 
-/// Forgets whatever is kept; a renewal that comes in between is forgotten with it.
+/// Deletes every token in the vault, including one from a renewal in between.
 async fn forget_only(accounts: &AccountAccess, bot: &BotName) -> Result<()> {
     loop {
         let version = accounts.store.credential(bot).await?.version;
@@ -72,7 +72,7 @@ async fn forget_only(accounts: &AccountAccess, bot: &BotName) -> Result<()> {
     }
 }
 
-/// Why there is nothing to forget.
+/// Why there is nothing to delete.
 fn nothing_kept(loaded: &Loaded, name: &str) -> String {
     match loaded.flock.bot(name) {
         Some(bot) if bot.tokens.is_some() => {

@@ -1,4 +1,4 @@
-//! `flockd vault`: the key with which tokens are sealed in the ledger.
+//! `flockd vault`: manages the key that seals tokens in the ledger.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,9 +13,9 @@ use crate::flock::KeySource;
 use crate::store::StoreError;
 use crate::store::vault::{Vault, VaultError};
 
-/// How often to try again: a renewal under way is over within a minute.
+/// Number of attempts: a renewal in progress is over within a minute.
 const TRIES: usize = 30;
-/// The pause before that.
+/// Pause before the next attempt.
 const PAUSE: Duration = Duration::from_secs(3);
 
 pub(super) async fn rekey(loaded: &Loaded, from: Option<&Path>, forget: bool) -> Result<ExitCode> {

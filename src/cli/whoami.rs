@@ -1,4 +1,4 @@
-//! `flockd whoami`: who each bot is on its network, what is wrong with its signing in, and what to do about it.
+//! `flockd whoami`: each bot's account on its network, problems with its sign-in, and what to do about them.
 
 use std::future::ready;
 use std::process::ExitCode;
@@ -24,10 +24,10 @@ use crate::health::report::instant;
 use crate::net;
 use crate::store::health_state::{HealthState, health_state, not_signed_in};
 
-/// How many bots are asked about at once: a large flock takes less than a minute, and no network is flooded.
+/// Maximum number of concurrent queries: a large flock takes less than a minute, and no network is flooded.
 const AT_ONCE: usize = 8;
 
-/// What is wrong, and its stable code, where there is one.
+/// The problem, and its stable code, if it has one.
 type Problem = (String, Option<&'static str>);
 
 /// A bot as JSON.
@@ -40,11 +40,11 @@ struct WhoamiRow {
     name: Option<String>,
     picture_url: Option<String>,
     access: Option<String>,
-    /// How it is signed in: `oauth1`, `oauth2` or `app-password`.
+    /// How the bot is signed in: `oauth1`, `oauth2` or `app-password`.
     way: Option<&'static str>,
     signed_in_at: Option<String>,
     problem: Option<String>,
-    /// The stable code of the problem, where there is one.
+    /// The stable code of the problem, if it has one.
     code: Option<&'static str>,
     #[serde(skip)]
     since: Option<DateTime<Utc>>,
@@ -60,13 +60,13 @@ pub(super) async fn whoami(
         Some(name) => vec![super::bot(loaded, name)?.clone()],
         None => loaded.flock.bots.clone(),
     };
-    // What the networks say is remembered, so then there must be a ledger.
+    // Answers from networks are stored, which needs a ledger.
     let accounts = match refresh {
         true => Some(super::accounts_anew(loaded).await?),
         false => super::accounts_if_any(loaded).await?,
     };
     let stopping = AtomicBool::new(false);
-    // Tokens that are being renewed must be stored or they are lost; no further network is asked.
+    // Tokens that are being renewed must be stored or they are lost; no further network is called.
     let rows = stream::iter(&bots)
         .take_while(|_| ready(!stopping.load(Ordering::Relaxed)))
         .map(|bot| row(accounts.as_ref(), bot, refresh))
@@ -121,7 +121,7 @@ async fn row(accounts: Option<&AccountAccess>, bot: &Arc<Bot>, refresh: bool) ->
     Ok(WhoamiRow { signed_in_at: since.map(instant), since, ..row })
 }
 
-/// Why the network did not say who a bot is, and what to type if that is to sign in.
+/// Why the network did not return the bot's account, and the command to type if the bot must sign in.
 fn refused(bot: &Bot, error: &NotReady) -> Problem {
     let (said, code) = not_ready(error);
     match error {
@@ -142,7 +142,7 @@ fn not_ready(error: &NotReady) -> Problem {
     (said, code)
 }
 
-/// What is wrong with an account that the network knows.
+/// What is wrong with an account that the network returned.
 fn unfit(visit: &AccountSession, bot: &Bot, account: &Account, tokens: &Tokens) -> Option<Problem> {
     let (name, found) = (&bot.name, &account.handle);
     let is_other = |expected: &&str| !net::is_expected(bot.network, expected, account);
@@ -160,7 +160,7 @@ fn unfit(visit: &AccountSession, bot: &Bot, account: &Account, tokens: &Tokens) 
     }
 }
 
-/// Why the bot can't post, by what the ledger says of its last post.
+/// Why the bot can't post, according to its last post in the ledger.
 async fn suspension(accounts: &AccountAccess, bot: &Bot) -> Result<Option<Problem>> {
     let now = SystemClock.now();
     let standing = accounts.store.bot_record(&bot.name, now).await?;
@@ -198,7 +198,7 @@ impl WhoamiRow {
     }
 }
 
-/// One bot alone has room for everything.
+/// A single bot is shown in full.
 fn print_one(row: &WhoamiRow) -> Result<()> {
     let handle = row.handle.as_ref().map(|handle| format!("@{handle}"));
     let facts = [
@@ -216,7 +216,7 @@ fn print_one(row: &WhoamiRow) -> Result<()> {
     facts.iter().flatten().try_for_each(|line| output::say_wrapped(line))
 }
 
-/// Where the tokens are from, if not from a sign-in.
+/// The origin of the tokens, if it is not a sign-in.
 fn given(row: &WhoamiRow) -> Option<String> {
     row.way.map(|_| "by flock.toml".to_owned())
 }

@@ -1,4 +1,4 @@
-//! `flockd check`: everything that is wrong with configuration, secrets and poems, then the forecast.
+//! `flockd check`: reports every problem in the configuration, secrets and poems, then the forecast.
 
 mod poems;
 
@@ -40,17 +40,17 @@ struct CheckReport {
     apps: Vec<AppForecast>,
 }
 
-/// The poems that could be read. A large flock may share a few.
+/// The poems that could be read. Many bots may share one poem.
 type Poems = HashMap<(PathBuf, Split), Option<Arc<Poem>>>;
 
-/// The accounts of bots that the ledger remembers.
+/// The accounts of bots that are recorded in the ledger.
 type Accounts = HashMap<BotName, Account>;
 
-/// What a check has found.
+/// The result of a check.
 struct Checked {
     flock: Option<Flock>,
     report: CheckReport,
-    /// Which rules of time zones count, if a zone is named at all.
+    /// The time zone rules in effect, if any zone is named.
     zones: Option<String>,
     written: Written,
     places: SourceSpans,
@@ -70,7 +70,7 @@ pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The part of the flock that can be read, its diagnostics, and which rules of time zones apply to it.
+/// The part of the flock that can be read, its diagnostics, and the time zone rules that apply to it.
 pub(super) async fn complaints(config: &Path) -> (Option<Flock>, Vec<Diagnostic>, Option<String>) {
     let Checked { flock, report, zones, .. } = examine(config).await;
     (flock, report.complaints, zones)
@@ -112,7 +112,8 @@ async fn examine(config: &Path) -> Checked {
     Checked { flock, report: CheckReport { complaints, forecast, apps }, zones, written, places }
 }
 
-/// What `flockd run` would find wrong with the ledger's place, unless opening the ledger has found the same.
+/// What `flockd run` would report about the ledger's location, unless opening the ledger has reported the
+/// same.
 fn of_the_place(
     survey: Result<Vec<String>, StoreError>,
     met: Option<&StoreError>,
@@ -128,7 +129,7 @@ fn of_the_place(
     }
 }
 
-/// The ledger, if there is one, and the accounts that it remembers.
+/// The ledger, if there is one, and the accounts recorded in it.
 async fn ledger(flock: &Flock) -> Result<(Option<Arc<Sqlite>>, Accounts), StoreError> {
     let Some(ledger) = Sqlite::open_as_client(&flock.database).await? else {
         return Ok((None, Accounts::new()));
@@ -141,12 +142,12 @@ async fn ledger(flock: &Flock) -> Result<(Option<Arc<Sqlite>>, Accounts), StoreE
     Ok((Some(Arc::new(ledger)), accounts))
 }
 
-/// What follows from the ledger.
+/// Adds diagnostics that depend on the ledger.
 #[derive(Default)]
 struct Outlook {
     bots: Vec<Forecast>,
     apps: Vec<AppForecast>,
-    /// Which bots are not signed in or have tokens that can't be opened, and which apps can't keep up.
+    /// Reports bots that are not signed in, tokens that can't be opened, and apps that can't keep up.
     complaints: Vec<Diagnostic>,
 }
 
@@ -197,7 +198,7 @@ async fn by_the_ledger(
     Ok(outlook)
 }
 
-/// Every network asks that readers are told that an account is a bot. Some accounts tell programs; others only a person.
+/// Every network asks for bot accounts to be labeled. On some networks a program can read the label.
 fn undisclosed(flock: &Flock, accounts: &Accounts, places: &SourceSpans) -> Vec<Diagnostic> {
     let of_bots = flock.bots.iter().filter_map(|bot| unmarked(bot, accounts.get(&bot.name)?, places));
     of_bots.chain(unlabelled_on_x(flock, places)).collect()
@@ -215,7 +216,7 @@ fn unmarked(bot: &Bot, account: &Account, places: &SourceSpans) -> Option<Diagno
     unmarked.then(|| places.warning(&format!("bots.{name}"), message()))
 }
 
-/// X's label is set by a person, and shown to no program (docs.x.com, "Automated account labels").
+/// On X, a person sets the label, and no API shows it (docs.x.com, "Automated account labels").
 fn unlabelled_on_x(flock: &Flock, places: &SourceSpans) -> Option<Diagnostic> {
     let first = flock.bots.iter().find(|bot| bot.network == NetworkKind::X)?;
     let message = "X wants automated accounts to be labelled, and no program can see or do that: sign in at x.com as each \
@@ -223,7 +224,7 @@ fn unlabelled_on_x(flock: &Flock, places: &SourceSpans) -> Option<Diagnostic> {
     Some(places.note(&format!("bots.{}", first.name), message))
 }
 
-/// Bots that share an account, and bots that look like others under a new name.
+/// Bots that share an account, and bots that look like renamed bots.
 async fn identities(
     ledger: &dyn Store,
     flock: &Flock,
@@ -249,8 +250,8 @@ async fn identities(
     Ok(complaints)
 }
 
-/// What a post of a bot costs on average, in thousandths of a US dollar: by the lines that are left to it, or by all
-/// of them if none is.
+/// The average cost of one of a bot's posts, in thousandths of a US dollar: over its remaining lines, or over
+/// all lines if none is left.
 async fn price(
     ledger: Option<&dyn Store>,
     (bot, account): (&Bot, Option<&Account>),

@@ -1,5 +1,5 @@
-//! What is wrong with the poems: files that can't be read, lines that their bots will pass over, lines that two accounts of
-//! one network would both post.
+//! Problems in poems: files that can't be read, lines that their bots will pass over, and lines that two
+//! accounts on one network would both post.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::flock::{Bot, Flock, Mentions, NetworkKind};
 use crate::net;
 use crate::sources;
 
-/// What is said of a line that may be meant as a comment.
+/// The warning for a line that may be meant as a comment.
 const COMMENT: &str = "this looks like a comment but is posted: begin it with `#` and a space to make it one";
 
-/// The poems, and what is wrong with them for the bots that read them.
+/// The poems, and their problems for the bots that post them.
 pub(super) fn complaints(
     flock: &Flock,
     accounts: &Accounts,
@@ -46,7 +46,7 @@ pub(super) fn complaints(
     (read, complaints)
 }
 
-/// What is said of a poem that is written for fortune(6) and not read like that.
+/// The warning for a poem in the format of fortune(6) without a matching `split`.
 const FORTUNE: &str =
     "this line is only `%` and is posted like that: if it separates entries, write `split = \"%\"`";
 
@@ -88,8 +88,8 @@ fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Dia
     complaints
 }
 
-/// Lines that two accounts of one network would both post. That two bots read one file is seen without reading it, and has
-/// been complained of.
+/// Lines that two accounts on one network would both post. Bots that read the same file are reported
+/// elsewhere, without reading it.
 fn shared(flock: &Flock, poems: &Poems, places: &SourceSpans) -> Vec<Diagnostic> {
     let mut owners: HashMap<(NetworkKind, TextId), &Bot> = HashMap::new();
     let mut pairs: BTreeMap<(usize, &str), usize> = BTreeMap::new();

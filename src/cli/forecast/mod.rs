@@ -1,5 +1,5 @@
-//! What to expect of each bot: its next slots, its posts per day, the day on which its poem runs out. The forecast of
-//! each app is in `app`.
+//! Forecasts for bots: the next slots, posts per day, and the day on which the poem runs out. `app` has the
+//! forecasts for apps.
 
 mod app;
 mod rush;
@@ -29,7 +29,7 @@ pub(super) struct Forecast {
     pub(super) row: [String; 5],
 }
 
-/// The forecast of one bot, from `now` on; for people with times in the zone.
+/// The forecast for one bot, from `now` on; text times are in the zone.
 pub(super) fn forecast(
     bot: &Bot,
     (lines, standing): (&Lines, Option<&BotRecord>),
@@ -66,7 +66,7 @@ pub(super) fn forecast(
     }
 }
 
-/// The day, and for one that is near the hour too.
+/// The day, and the hour too if it is near.
 fn day(at: DateTime<Utc>, zone: &Zone, now: DateTime<Utc>) -> String {
     match at - now < TimeDelta::days(2) {
         true => output::brief(at, now, zone),

@@ -1,5 +1,5 @@
-//! Whether posts that are due at the same time all leave in time, at the pace of their app: a simulation of the engine's
-//! pacer with every schedule and delay.
+//! Whether posts that are due at the same time can all leave in time at their app's pace. Simulates the
+//! engine's pacer with every schedule and delay.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use crate::forecast::post_rate;
 
 /// How far ahead the queue is simulated; less for an app with more posts than the number below.
 const PLAYED: TimeDelta = TimeDelta::hours(24);
-/// About how many posts are simulated at most.
+/// Approximate maximum number of simulated posts.
 const MOST_PLAYED: f64 = 250_000.0;
 
-/// A post and the latest time for it.
+/// A post and its deadline.
 struct DuePost {
     at: DateTime<Utc>,
     deadline: DateTime<Utc>,
 }
 
-/// What is wrong if some posts of these bots come too late because all have to keep the app's pace. Together they
-/// have `per_day` posts a day.
+/// The diagnostic if the app's pace makes some posts of these bots too late. Together the bots have `per_day`
+/// posts a day.
 pub(super) fn rush(app: &App, bots: &[&Bot], per_day: f64, now: DateTime<Utc>) -> Option<String> {
     if app.pace.is_zero() || bots.len() < 2 {
         return None;
@@ -54,7 +54,7 @@ fn dues(bot: &Bot, now: DateTime<Utc>, end: DateTime<Utc>) -> impl Iterator<Item
     })
 }
 
-/// The due times of the posts that come too late. A post that is too late is given up and delays no other.
+/// The due times of the posts that are too late. A late post is given up and delays no other.
 fn late(dues: &[DuePost], pace: Duration) -> Vec<DateTime<Utc>> {
     let mut free = DateTime::<Utc>::MIN_UTC;
     let mut late = Vec::new();

@@ -1,8 +1,9 @@
-//! The key folder of rainbow-mind-machine: a JSON file for each bot, with the tokens that its keymaker got, whose they are,
-//! and which poem they were for (<https://github.com/rainbow-mind-machine/rainbow-mind-machine>).
+//! The key folder of rainbow-mind-machine: a JSON file for each bot, with the tokens that its keymaker got,
+//! their account, and the poem they were for
+//! (<https://github.com/rainbow-mind-machine/rainbow-mind-machine>).
 //!
-//! Bots that are in flock.toml are signed in with them; for the others it is shown what to write there. No file
-//! records which lines they have posted: that program started over each time.
+//! Bots that are in flock.toml are signed in with these tokens; for the others, the missing flock.toml lines
+//! are printed. No file records which lines were posted, because that program starts over each time.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,14 +18,14 @@ use crate::config::Loaded;
 use crate::files::{self, ReadError};
 use crate::flock::{Bot, BotName, Flock, NetworkKind};
 
-/// No key file is longer.
+/// Maximum size of a key file.
 const LONGEST: u64 = 64 * 1024;
 
 /// A key file.
 struct FolderKey {
-    /// Its name without the folder and the signals, by which its bot went.
+    /// The file's name without folder and extension, which was the bot's name.
     stem: String,
-    /// What it holds; all of it counts as secret.
+    /// The contents; all of it is treated as secret.
     json: String,
     handle: Option<String>,
     poem: Option<String>,
@@ -70,7 +71,7 @@ pub(super) async fn import(loaded: &Loaded, folder: &Path) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Of two keys for one bot the later would win, silently.
+/// Rejects two keys for one bot, because the later would silently replace the earlier.
 fn one_key_a_bot(ours: &[(&FolderKey, &Arc<Bot>)]) -> Result<()> {
     let mut files: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (key, bot) in ours {
@@ -86,7 +87,7 @@ fn one_key_a_bot(ours: &[(&FolderKey, &Arc<Bot>)]) -> Result<()> {
     Ok(())
 }
 
-/// The keys in a folder, or everything that is wrong with its files.
+/// The keys in a folder, or every error in its files.
 fn keys_in(folder: &Path) -> Result<Vec<FolderKey>> {
     let shown = folder.display();
     let entries = std::fs::read_dir(folder).with_context(|| format!("{shown} can't be read"))?;
@@ -113,7 +114,7 @@ fn key(path: &Path) -> Result<FolderKey> {
         Err(ReadError::TooLarge(_)) => bail!("{shown} is too long for a key file: take it out of the folder"),
         Err(error) => bail!("{shown} can't be read: {error}"),
     };
-    // What serde says of it might repeat a secret.
+    // The parser's error might quote a secret.
     let value: Value =
         serde_json::from_str(&json).map_err(|_| anyhow!("{shown} is not JSON: make the key again"))?;
     let text = |name: &str| value[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
@@ -126,7 +127,7 @@ fn key(path: &Path) -> Result<FolderKey> {
     Ok(FolderKey { stem, handle: text("screen_name"), poem: text("file"), json })
 }
 
-/// The bot on X whose account that is, or else the one that is called like the file.
+/// The bot on X with this account, or else the bot with the file's name.
 fn bot_of<'f>(flock: &'f Flock, key: &FolderKey) -> Option<&'f Arc<Bot>> {
     let on_x = || flock.bots.iter().filter(|bot| bot.network == NetworkKind::X);
     let has_account = |bot: &&Arc<Bot>| {
@@ -138,10 +139,10 @@ fn bot_of<'f>(flock: &'f Flock, key: &FolderKey) -> Option<&'f Arc<Bot>> {
         .or_else(|| on_x().find(|bot| bot.account.is_none() && bot.name.as_str() == key.stem))
 }
 
-/// What flock.toml needs for a bot. A name that is none for a bot is left to the person.
+/// The lines that flock.toml needs for a bot. The person has to choose a name where the file's is not usable.
 fn section(key: &FolderKey, app: &str) -> String {
     let name = if key.stem.parse::<BotName>().is_ok() { &key.stem } else { "NAME" };
-    // JSON escapes no character in a way that TOML does not know.
+    // Every JSON escape is also valid in TOML.
     let quoted = |text: &str| Value::from(text).to_string();
     let mut lines = vec![format!("\n[bots.{name}]"), format!("app = {}", quoted(app))];
     lines.extend(key.handle.as_deref().map(|handle| format!("account = {}", quoted(handle))));

@@ -1,4 +1,4 @@
-//! What another ledger has exported. All of it comes in, or, if there is anything to complain of, nothing.
+//! Imports another ledger's export: all of it, or nothing if there is any error.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -18,16 +18,16 @@ use crate::store::sqlite::Sqlite;
 use crate::store::transfer::{Arrivals, BadLine, Imported, KeptAccount, KeptBot, Numbered, Record, read};
 use crate::store::{Store, StoreError};
 
-/// How many complaints are shown at a time.
+/// Maximum number of errors shown.
 const SHOWN: usize = 20;
 
 /// Which records of the file to import.
 pub(super) struct ImportFilter {
-    /// These bots only; all, if there are none.
+    /// Only these bots; all if empty.
     pub bots: Vec<String>,
-    /// Also bots that are not in flock.toml.
+    /// Include bots that are not in flock.toml.
     pub all: bool,
-    /// The flock posts nothing any more where the file is from.
+    /// The flock has stopped posting where the file comes from.
     pub moved: bool,
 }
 
@@ -58,7 +58,7 @@ fn open(file: &Path) -> Result<(String, Box<dyn BufRead + Send>)> {
     Ok((name, Box::new(BufReader::new(file))))
 }
 
-/// Only the holder may take something in: a daemon would not know what has become of its bots.
+/// Only the owner may import: a daemon would not notice the changed rows of its bots.
 async fn hold(flock: &Flock) -> Result<Sqlite> {
     match Sqlite::open_as_owner(&flock.database).await {
         Err(StoreError::Locked(holder)) => bail!("{holder}; an import needs the ledger to itself"),
@@ -99,14 +99,14 @@ fn tell(imported: &Imported) -> Result<()> {
     Ok(())
 }
 
-/// Who lets in what of the file is wanted.
+/// Decides which records to import.
 struct RecordFilter {
     flock: HashMap<BotName, Option<String>>,
-    /// The accounts that are known here.
+    /// The accounts known to this ledger.
     accounts: HashMap<BotName, Account>,
     only: HashSet<String>,
     all: bool,
-    /// Those who stay out.
+    /// Bots whose records are not imported.
     out: HashSet<BotName>,
 }
 
@@ -121,7 +121,7 @@ impl RecordFilter {
         Ok(Self { flock, accounts, only, all: which.all, out: HashSet::new() })
     }
 
-    /// What to do with a record: import it, complain about it, or skip it.
+    /// What to do with a record: import it, report it, or skip it.
     fn admit(&mut self, read: Numbered) -> Option<Numbered> {
         match read {
             Ok((line, Record::Bot(bot))) => match self.may_come(&bot) {

@@ -1,5 +1,6 @@
-//! `flockd import`: what happened before this ledger knew of it, from another ledger's export, from the account itself, or
-//! from the key folder of a rainbow-mind-machine flock. The first and the last have files of their own.
+//! `flockd import`: adds history from before this ledger, from another ledger's export, from the account
+//! itself, or from the key folder of a rainbow-mind-machine flock. The first and the last have modules of
+//! their own.
 
 mod key_folder;
 mod ledger;
@@ -26,11 +27,12 @@ pub(super) struct ImportArgs {
     /// Import bots that are not in flock.toml, too
     #[arg(long, requires = "file", conflicts_with = "bot")]
     all: bool,
-    /// The flock has moved here for good: it posts nothing at its old place any more. Without this the bots look at their
-    /// accounts before they post
+    /// The flock has moved here for good: it posts nothing at its old place any more. Without this the bots
+    /// look at their accounts before they post
     #[arg(long, requires = "file")]
     moved: bool,
-    /// Import what this bot's account has posted, as far back as its network shows: those lines of its poem count as used
+    /// Import what this bot's account has posted, as far back as its network shows: those lines of its poem
+    /// count as used
     #[arg(long, value_name = "BOT")]
     history: Option<String>,
     /// Accept that reading the history costs money on X
@@ -53,7 +55,7 @@ pub(super) async fn import(loaded: Loaded, what: ImportArgs) -> Result<ExitCode>
         .await
 }
 
-/// Has the owner of the ledger read which lines a bot's account posted before this ledger knew of it.
+/// Makes the ledger's owner read which lines a bot's account posted before this ledger.
 async fn import_history(loaded: Loaded, bot: &str, yes: bool) -> Result<ExitCode> {
     let bot = crate::cli::bot(&loaded, bot)?;
     let name = bot.name.to_string();

@@ -1,5 +1,5 @@
-//! How a line of the log looks. It has the fields of what happened, and those of the bot and slot that it happened for, each
-//! once, whichever of both named it.
+//! The format of a log line. A line has the fields of its event and those of the bot and slot around it, each
+//! field once.
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
@@ -18,12 +18,12 @@ use crate::flock::hint;
 use crate::flock::schedule::Zone;
 use crate::flock::text::{visible, visible_json};
 
-/// What a line begins with, and whether it is one for people.
+/// What a line starts with, and whether it is for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
-    /// For a terminal: the time of day in the flock's zone, in colour or not.
+    /// For a terminal: the time of day in the flock's zone, with or without color.
     Terminal { coloured: bool },
-    /// For systemd's journal, which knows the time itself: a priority (sd-daemon(3)).
+    /// For systemd's journal, which records the time itself: a priority (sd-daemon(3)).
     Journal,
     /// For any other reader: the instant in UTC.
     Plain,
@@ -31,13 +31,13 @@ pub(super) enum Style {
     Json,
 }
 
-/// How lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LineFormat {
     style: Style,
 }
 
-/// The fields of a line, in the order in which they were said.
+/// The fields of a line, in the order in which they were added.
 #[derive(Default)]
 pub(super) struct LogFields {
     message: String,
@@ -89,7 +89,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Line
     ) -> fmt::Result {
         let mut fields = LogFields::default();
         event.record(&mut fields);
-        // The innermost span first: it knows best.
+        // The innermost span first, because it is the most specific.
         for span in context.event_scope().into_iter().flatten() {
             if span.name() == SPAN && self.style != Style::Json {
                 continue;
@@ -98,7 +98,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, JsonFields> for Line
             let said = extensions.get::<FormattedFields<JsonFields>>().map(|said| said.fields.as_str());
             let said: Map<String, Value> =
                 said.and_then(|said| serde_json::from_str(said).ok()).unwrap_or_default();
-            // They come sorted by name, which happens to be how they read well: bot, post, slot.
+            // Spans sort their fields by name, which gives a readable order: bot, post, slot.
             said.into_iter().for_each(|(name, value)| fields.add(&name, value));
         }
         fields.message = hint::typed(&fields.message).into_owned();
@@ -112,15 +112,15 @@ impl LineFormat {
         Self { style }
     }
 
-    /// A line that stems from no event.
+    /// A line that belongs to no event.
     pub(super) fn single(self, level: TracingLevel, fields: LogFields) -> Vec<u8> {
         let mut line = String::new();
-        // Writing into a string can't fail.
+        // Writing to a string can't fail.
         let _ = self.line(Writer::new(&mut line), level, env!("CARGO_PKG_NAME"), fields);
         line.into_bytes()
     }
 
-    /// Lines that are no log lines, as they are; the journal is told how grave they are.
+    /// Other text, unchanged; the journal gets its priority.
     pub(super) fn verbatim(self, level: TracingLevel, text: &str) -> Vec<u8> {
         let prefix = if self.style == Style::Journal { priority(level) } else { "" };
         text.lines().flat_map(|line| [prefix, line, "\n"]).collect::<String>().into_bytes()
@@ -149,7 +149,7 @@ impl LineFormat {
             _ => write!(to, "{} {level:>5} ", now())?,
         }
         if level > TracingLevel::INFO {
-            // Who debugs wants to know where to look.
+            // Debug lines name their source.
             write!(to, "{dim}{target}:{end} ")?;
         }
         let is_grave = level <= TracingLevel::WARN;
@@ -167,7 +167,7 @@ impl LineFormat {
     }
 }
 
-/// How grave a line is, in the words of sd-daemon(3).
+/// The priority of a line, as in sd-daemon(3).
 const fn priority(level: TracingLevel) -> &'static str {
     match level {
         TracingLevel::ERROR => "<3>",
@@ -177,7 +177,7 @@ const fn priority(level: TracingLevel) -> &'static str {
     }
 }
 
-/// One object, in which nothing that happened can take the place of what each line has.
+/// One object. Fields of an event can't replace the fields that every line has.
 fn json(mut to: Writer<'_>, level: TracingLevel, target: &str, fields: LogFields) -> fmt::Result {
     let mut line = Map::new();
     fields.others.into_iter().for_each(|(name, value)| drop(line.insert(name, value)));
@@ -188,15 +188,15 @@ fn json(mut to: Writer<'_>, level: TracingLevel, target: &str, fields: LogFields
     writeln!(to, "{}", visible_json(&Value::Object(line).to_string()))
 }
 
-/// The zone of the flock, once that is known.
+/// The flock's zone, once it is known.
 static ZONE: RwLock<Option<Zone>> = RwLock::new(None);
 
-/// From now on a terminal is shown the time in this zone.
+/// From now on, terminal log lines show the time in this zone.
 pub(super) fn tell_time_in(zone: &Zone) {
     *ZONE.write().unwrap_or_else(PoisonError::into_inner) = Some(zone.clone());
 }
 
-/// The time of day as a terminal shows it: in the flock's zone, like all that flockd shows, or in the machine's until the
+/// The time of day for a terminal: in the flock's zone, like all other output, or in the machine's until the
 /// flock has been read.
 fn time_of_day() -> String {
     let (now, zone) = (SystemClock.now(), ZONE.read().unwrap_or_else(PoisonError::into_inner));
@@ -208,7 +208,7 @@ fn now() -> String {
     SystemClock.now().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// A value as a person reads it: in quotes only where it would run into the next one.
+/// A value for people: quoted only where it would run into the next one.
 fn bare(value: &Value) -> String {
     match value {
         Value::String(text) if !text.is_empty() && !text.contains([' ', '"', '=']) => {

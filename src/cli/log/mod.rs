@@ -1,6 +1,6 @@
-//! The daemon's log: how much is written, which may change while it runs, and to whom. How a line looks is in `lines`, how it
-//! gets to standard error without keeping anybody waiting in `queue`. What is said when is decided where it happens; events
-//! become lines in `daemon/log.rs`.
+//! The daemon's log: its level, which may change at run time, and its output. `lines` formats lines; `queue`
+//! writes them to standard error without blocking. Each component decides what it logs, and `daemon/log.rs`
+//! turns events into lines.
 
 mod lines;
 mod queue;
@@ -33,40 +33,40 @@ use crate::flock::text::visible_lines;
 use lines::{LineFormat, LogFields, Style};
 use queue::LogQueue;
 
-/// How long the end of the program waits for a reader of the log that stalls.
+/// How long the program waits at exit for a log reader that stalls.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// The log of this process, once it is started.
+/// The log of this process, once it has started.
 static STARTED: OnceLock<(LogQueue, LineFormat)> = OnceLock::new();
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum LogFormat {
-    /// Lines for people, in colour on a terminal; for systemd's journal with their priority.
+    /// Lines for people, in color on a terminal, and with a priority for systemd's journal.
     #[default]
     Text,
-    /// One JSON object a line, with the fields of what happened beside `timestamp`, `level`, `target` and `message`.
+    /// One JSON object per line, with the event's fields beside `timestamp`, `level`, `target` and `message`.
     Json,
 }
 
-/// Decides how much is logged from now on. `RUST_LOG`, where it is set, has decided already.
+/// Sets the log level from now on. `RUST_LOG`, if set, takes precedence.
 pub(super) struct Dial {
     filter: Option<Handle<EnvFilter, Registry>>,
     dropped: Arc<AtomicU64>,
 }
 
 impl Dial {
-    /// Logs as much as this flock says, and on a terminal with the time in its zone.
+    /// Applies this flock's log levels, and its zone for times on a terminal.
     pub(super) fn turn_to(&self, flock: &Flock) {
         let Flock { log, timezone, .. } = flock;
         lines::tell_time_in(timezone);
         if let Some(filter) = &self.filter {
-            // It fails if there is no log any more.
+            // It fails if the log is gone.
             let _ = filter.reload(EnvFilter::new(directives(log)));
         }
     }
 
-    /// How many lines were dropped because the reader stalled.
+    /// The number of lines dropped because the reader stalled.
     pub(super) fn dropped(&self) -> Arc<AtomicU64> {
         self.dropped.clone()
     }
@@ -78,7 +78,7 @@ fn directives(log: &Log) -> String {
     targets.fold(log.level.to_string(), |all, one| all + &one)
 }
 
-/// Starts the log, on standard error. From now on panics are logged, too.
+/// Starts the log on standard error. From now on panics are logged, too.
 pub(super) fn start(format: LogFormat) -> Result<Dial> {
     let from_outside = EnvFilter::try_from_default_env();
     let is_fixed = from_outside.is_ok();
@@ -87,7 +87,7 @@ pub(super) fn start(format: LogFormat) -> Result<Dial> {
     let queue =
         StandardError::open().and_then(|sink| LogQueue::to(sink, Box::new(move |n| missing(lines, n))));
     let queue = queue.context("the log can't be started")?;
-    // Complaining about the log on standard error would be no better than the log.
+    // A warning about the log on standard error would be no more readable than the log itself.
     let written = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(queue.clone());
     let written = written.fmt_fields(JsonFields::new()).event_format(lines);
     tracing_subscriber::registry().with(filter).with(filter_fn(feeds_not_itself)).with(written).init();
@@ -97,8 +97,8 @@ pub(super) fn start(format: LogFormat) -> Result<Dial> {
     Ok(Dial { filter: (!is_fixed).then_some(handle), dropped })
 }
 
-/// Not what the watcher of files has to say of each change: the log may be a file beside `flock.toml`, which changes with every
-/// line.
+/// Silences the file watcher's own messages: the log may be a file beside `flock.toml`, which changes with
+/// every line.
 fn feeds_not_itself(line: &Metadata<'_>) -> bool {
     let crate_name = line.target().split("::").next();
     crate_name != Some("notify") || *line.level() <= Level::WARN
@@ -113,7 +113,8 @@ fn style(format: LogFormat) -> Style {
     }
 }
 
-/// Whether standard error is the journal's: the variable alone may have been inherited past a redirection (systemd.exec(5)).
+/// Whether standard error is the journal: the variable alone may have been inherited past a redirection
+/// (systemd.exec(5)).
 fn is_journal() -> bool {
     let opened = || StandardError::open().and_then(|error| error.0.metadata()).ok();
     let named = std::env::var("JOURNAL_STREAM").ok();
@@ -124,7 +125,7 @@ fn is_journal() -> bool {
     })
 }
 
-/// What the log says of lines that were dropped.
+/// The log line about dropped lines.
 fn missing(lines: LineFormat, number: u64) -> Vec<u8> {
     let mut fields = LogFields::default();
     fields.add("message", "log lines were dropped here: the reader of the log did not keep up".into());
@@ -132,7 +133,7 @@ fn missing(lines: LineFormat, number: u64) -> Vec<u8> {
     lines.single(Level::WARN, fields)
 }
 
-/// What the log says of a panic.
+/// The log line about a panic.
 fn panicked(lines: LineFormat, panic: &PanicHookInfo<'_>) -> Vec<u8> {
     let why = panic.payload_as_str().unwrap_or("for no reason that can be shown");
     let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
@@ -148,7 +149,7 @@ fn panicked(lines: LineFormat, panic: &PanicHookInfo<'_>) -> Vec<u8> {
     lines.single(Level::ERROR, fields)
 }
 
-/// Prints lines on standard error: by way of the log, where there is one, so that a reader that stalls holds nothing up.
+/// Prints lines to standard error, through the log if there is one, so that a stalled reader blocks nothing.
 pub(super) fn print(level: Level, text: &str) {
     let text = hint::typed(text);
     let text = visible_lines(&text);
@@ -158,7 +159,7 @@ pub(super) fn print(level: Level, text: &str) {
     }
 }
 
-/// Waits until all that was logged is written, but not for a reader that stalls.
+/// Waits until every log line is written, but not for a reader that stalls.
 pub(super) fn finish() {
     if let Some((queue, _)) = STARTED.get() {
         queue.finish(LAST_LINES);
@@ -178,7 +179,7 @@ impl Write for StandardError {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match self.0.write(bytes) {
-                // Another program that shares the terminal has set it so.
+                // Another program that shares the terminal has made it non-blocking.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None)?;
                 }

@@ -1,9 +1,9 @@
-//! The way of log lines to standard error: a queue, and a thread that writes what is in it. A reader that stalls (a full pipe,
-//! Ctrl-S, a log driver that hangs) stops that thread and nothing else: what finds no room meanwhile is dropped and counted,
-//! and the log says where lines are missing.
+//! Writes log lines to standard error through a queue and a thread. If the reader stalls (a full pipe,
+//! Ctrl-S, a log driver that hangs), only that thread blocks: lines that don't fit in the queue are dropped
+//! and counted, and the log says where lines are missing.
 //!
-//! `tracing-appender` has such a queue, but its guard prints to standard output when the reader stalls at the end, and the
-//! two are often the same terminal or pipe; and it can't tell where lines are missing.
+//! `tracing-appender` has a similar queue, but its guard prints to standard output if the reader stalls at
+//! exit, often the same terminal or pipe; and it can't tell where lines are missing.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// The most bytes that wait for the reader: some twenty thousand lines.
+/// Maximum number of bytes in the queue: about twenty thousand lines.
 const ROOM: usize = 4 * 1024 * 1024;
-/// The most bytes that are written at once.
+/// Maximum number of bytes per write.
 const BATCH: usize = 64 * 1024;
 
-/// How the log says how many lines are missing.
+/// Formats the line about missing lines.
 pub(super) type Notice = Box<dyn Fn(u64) -> Vec<u8> + Send + Sync>;
 
 /// A writer that never blocks. Its clones write to the same queue.
@@ -27,7 +27,7 @@ pub(super) struct LogQueue(Arc<LogQueueState>);
 
 struct LogQueueState {
     state: Mutex<State>,
-    /// Notified when there is something to write, and when all is written.
+    /// Notified when there is something to write, and when everything is written.
     changed: Condvar,
     dropped: Arc<AtomicU64>,
     room: usize,
@@ -38,9 +38,9 @@ struct LogQueueState {
 struct State {
     lines: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// Lines that were dropped since the last one that found room.
+    /// Number of lines dropped since the last one that was queued.
     missing: u64,
-    /// Whether the thread has taken lines that are not written yet.
+    /// Whether the thread has taken lines that it has not written yet.
     writing: bool,
 }
 
@@ -69,7 +69,7 @@ impl LogQueue {
         Ok(Self(shared))
     }
 
-    /// Puts lines in the queue, whole or not at all.
+    /// Queues lines, all or none of them.
     pub(super) fn put(&self, line: &[u8]) {
         let mut state = self.0.lock();
         if state.bytes + line.len() > self.0.room {
@@ -86,12 +86,13 @@ impl LogQueue {
         self.0.changed.notify_all();
     }
 
-    /// How many lines were dropped so far.
+    /// The number of lines dropped so far.
     pub(super) fn dropped(&self) -> Arc<AtomicU64> {
         self.0.dropped.clone()
     }
 
-    /// Waits until all is written, but not for a reader that stalls. Returns whether it is.
+    /// Waits until everything is written, but not for a reader that stalls. Returns whether everything is
+    /// written.
     pub(super) fn finish(&self, patience: Duration) -> bool {
         let state = self.0.lock();
         let waited = self.0.changed.wait_timeout_while(state, patience, |state| !state.is_written());
@@ -107,14 +108,14 @@ impl LogQueueState {
     fn write_to(&self, mut sink: impl Write) {
         loop {
             let (batch, lines) = self.take();
-            // The reader of the log may be gone: that is no reason to stop.
+            // The reader may be gone, which is no reason to stop.
             if sink.write_all(&batch).and_then(|()| sink.flush()).is_err() {
                 self.dropped.fetch_add(lines, Ordering::Relaxed);
             }
         }
     }
 
-    /// Waits for lines, and takes as many as are written at once. Returns how many those are.
+    /// Waits for lines, and takes as many as fit in one write. Returns their number.
     fn take(&self) -> (Vec<u8>, u64) {
         let mut state = self.lock();
         state.writing = false;
@@ -163,14 +164,14 @@ mod tests {
 
     use super::*;
 
-    /// Longer than any of this takes.
+    /// Longer than any of these tests takes.
     const PATIENCE: Duration = Duration::from_secs(60);
 
     fn notice() -> Notice {
         Box::new(|missing| format!("{missing} missing\n").into_bytes())
     }
 
-    /// A pipe that holds nothing more, and a queue of 100 bytes before it.
+    /// A full pipe behind a queue of 100 bytes.
     fn stalled() -> (LogQueue, std::io::PipeReader, usize) {
         let (reader, mut writer) = std::io::pipe().unwrap();
         let flags = rustix::fs::fcntl_getfl(&writer).unwrap();
@@ -183,7 +184,7 @@ mod tests {
         (LogQueue::with_room(100, writer, notice()).unwrap(), reader, full)
     }
 
-    /// Puts a line, and waits until the thread has taken it, which then stalls.
+    /// Writes a line, and waits until the thread has taken it and stalls.
     fn put_and_stall(queue: &LogQueue, line: &str) {
         queue.put(line.as_bytes());
         let state = queue.0.lock();
@@ -202,7 +203,7 @@ mod tests {
     fn a_reader_that_stalls_holds_nobody_up_and_is_told_what_it_missed_and_where() {
         let (queue, mut reader, full) = stalled();
         put_and_stall(&queue, "first\n");
-        // Ten of ten bytes find room; the eleventh and twelfth do not.
+        // Ten lines of ten bytes fit; the eleventh and twelfth do not.
         (10..22).for_each(|n| queue.put(format!("line {n}..\n").as_bytes()));
         assert!(!queue.finish(Duration::ZERO));
         assert_eq!(queue.dropped().load(Ordering::Relaxed), 2);
@@ -225,7 +226,7 @@ mod tests {
         put_and_stall(&queue, "first\n");
         queue.put(&[b'x'; 99]);
         queue.put(b"dropped\n");
-        // As after the thread has taken the line, but while the reader still stalls.
+        // As after the thread has taken the line, while the reader still stalls.
         let line = queue.0.lock().lines.pop_front().unwrap();
         queue.0.lock().bytes -= line.len();
         queue.put(b"later\n");

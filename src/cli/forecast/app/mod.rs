@@ -1,5 +1,5 @@
-//! What to expect of each app: the posts of its bots together, what they cost, and when a limit of the network's or a
-//! budget of the flock's is used up.
+//! Forecasts for apps: the posts of an app's bots together, their cost, and when a network's limit or a
+//! budget of the flock is used up.
 
 #[cfg(test)]
 mod tests;
@@ -21,26 +21,26 @@ use crate::flock::{AtEnd, Bot, NetworkKind};
 use crate::forecast::post_rate;
 use crate::store::Spent;
 
-/// The days of a month, on average.
+/// The average number of days in a month.
 const MONTH: f64 = 365.25 / 12.0;
-/// What holds for this many days in a row holds for every day.
+/// A property of this many days in a row is assumed to hold for every day.
 const WEEK: usize = 7;
-/// What is below this is a matter of how fractions are added up.
+/// Smaller differences are rounding errors.
 const NOTHING: f64 = 1e-6;
 
 /// The bots of each app.
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Apps(BTreeMap<String, (Arc<App>, Vec<Share>)>);
 
-/// What a bot has its app send.
+/// A bot's posts through its app.
 #[derive(Debug)]
 struct Share {
     bot: Arc<Bot>,
     per_day: f64,
     days: Arc<[f64]>,
-    /// How many posts its poem is good for; `None` if it begins again.
+    /// Number of posts that its poem has left; `None` if it starts again at the end.
     lines: Option<usize>,
-    /// What a post costs on average, in thousandths of a US dollar.
+    /// The average cost of a post, in thousandths of a US dollar.
     price: f64,
 }
 
@@ -60,7 +60,7 @@ pub(in crate::cli) struct AppForecast {
     pub(in crate::cli) row: [String; 7],
 }
 
-/// A budget for programs, money in US dollars.
+/// A budget in JSON, with money in US dollars.
 #[derive(Debug, Serialize)]
 struct BudgetLimits {
     posts_per_day: Option<u32>,
@@ -68,7 +68,7 @@ struct BudgetLimits {
     money_per_month: Option<f64>,
 }
 
-/// The first day on which each part of a budget is used up before it is over, if there is one in this month or the next.
+/// The first day on which each part of a budget is used up early, if there is one this month or next month.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Ends {
     posts_per_day: Option<NaiveDate>,
@@ -76,7 +76,7 @@ struct Ends {
     money_per_month: Option<NaiveDate>,
 }
 
-/// What all bots of an app want, by day, from today on.
+/// The posts that all bots of an app need per day, from today on.
 struct Demand {
     today: NaiveDate,
     posts: Vec<f64>,
@@ -84,7 +84,7 @@ struct Demand {
 }
 
 impl Apps {
-    /// Adds a bot to those of its app, if it has one. `left` lines are left to it, and a post costs `price` on average.
+    /// Adds a bot to its app, if it has one. It has `left` lines left, and a post costs `price` on average.
     pub(in crate::cli) fn add(&mut self, bot: &Arc<Bot>, left: usize, price: f64, rates: &mut PostRates) {
         let Some(app) = &bot.app else { return };
         let lines = (bot.at_end == AtEnd::Stop || left == 0).then_some(left);
@@ -93,12 +93,12 @@ impl Apps {
         self.0.entry(app.name.clone()).or_insert_with(|| (app.clone(), Vec::new())).1.push(share);
     }
 
-    /// Their names.
+    /// The names of the apps.
     pub(in crate::cli) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// The forecast of one of them, and what should be known about it. `spent` is what this month has cost so far.
+    /// The forecast for one app, and its diagnostics. `spent` is this month's cost so far.
     pub(in crate::cli) fn forecast(
         &self,
         app: &str,
@@ -121,7 +121,7 @@ impl Apps {
 }
 
 impl Share {
-    /// Whether there is anything left to post.
+    /// Whether any posts are left.
     fn posts(&self) -> bool {
         self.lines != Some(0)
     }
@@ -130,7 +130,7 @@ impl Share {
 impl AppForecast {
     fn new(app: &App, shares: &[Share], spent: Spent, runs_out: Ends) -> Self {
         let posting = || shares.iter().filter(|share| share.posts());
-        // The sum of nothing is a negative zero.
+        // The sum of an empty iterator is -0.0.
         let posts_per_day = posting().map(|share| share.per_day).sum::<f64>() + 0.0;
         let mills_per_month = posting().map(|share| share.per_day * share.price).sum::<f64>() * MONTH + 0.0;
         let limit_per_day = app.network.profile().limits.and_then(|limits| limits.of_app_per_day);
@@ -166,7 +166,7 @@ impl AppForecast {
 }
 
 impl Ends {
-    /// For the table; the complaints say more.
+    /// For the table; the diagnostics give details.
     fn in_words(&self, budget: &Budget) -> String {
         let month = self.posts_per_month.into_iter().chain(self.money_per_month).min();
         match (month, self.posts_per_day) {
@@ -209,7 +209,7 @@ impl Demand {
         }
     }
 
-    /// The first day on which the month's `most` is exceeded, given that `spent` is used already.
+    /// The first day on which the month exceeds `most`, after `spent` is already used.
     fn used_up(&self, by_day: &[f64], spent: f64, most: f64) -> Option<NaiveDate> {
         let mut sum = spent;
         self.dated(by_day).find_map(|(date, count)| {
@@ -221,7 +221,7 @@ impl Demand {
         })
     }
 
-    /// The whole days with more posts than a limit, and how many posts; the rest of today comes last.
+    /// The whole days with more posts than a limit, and their number of posts; the rest of today comes last.
     fn too_busy(&self, most: u32) -> impl Iterator<Item = (NaiveDate, f64)> {
         let (rest, whole) = (self.dated(&self.posts).take(1), self.dated(&self.posts).skip(1));
         whole.chain(rest).filter(move |(_, count)| exceeds(*count, most))
@@ -234,7 +234,7 @@ impl Demand {
             .filter_map(move |(day, count)| Some((today.checked_add_days(Days::new(day))?, *count)))
     }
 
-    /// How long this many posts last in a day, in words, if that is not always the whole day.
+    /// When this many posts are used up within a day, in words; `None` if they always last the whole day.
     fn day_ends(&self, shares: &[Share], most: u32) -> Option<String> {
         let (first, _) = self.too_busy(most).next()?;
         if first == self.today {
@@ -256,12 +256,12 @@ fn exceeds(count: f64, most: u32) -> bool {
     count > f64::from(most) + NOTHING
 }
 
-/// An amount of money that was worked out, to the thousandth, as X charges.
+/// A computed amount of money, to the thousandth, as X charges.
 fn dollars(milli_dollars: f64) -> String {
     budget::dollars(milli_dollars.round() as u64)
 }
 
-/// What is said of a budget that the schedules can't keep.
+/// The diagnostics for a budget that the schedules exceed.
 fn budget_complaints(
     app: &App,
     shares: &[Share],
@@ -276,7 +276,7 @@ fn budget_complaints(
     };
     let budget = &app.budget;
     let day = budget.posts_per_day.and_then(|most| {
-        // Of that day and not on average: few busy days may use it up where the mean would fit.
+        // That day's posts, not the average: a few busy days may exceed a limit that the average meets.
         let ((first, wanted), ends) = (demand.too_busy(most).next()?, demand.day_ends(shares, most)?);
         let (wanted, first) = ((wanted - NOTHING).ceil(), named(first));
         let what = format!("{most} is less than the {wanted} posts wanted on {first}; it is used up {ends}");
@@ -303,7 +303,7 @@ fn budget_complaints(
     day.into_iter().chain(month).chain(money).collect()
 }
 
-/// What is said of schedules that want more than the network takes.
+/// The diagnostics for schedules that exceed the network's limits.
 fn limit_complaints(
     app: &App,
     shares: &[Share],
@@ -335,9 +335,9 @@ fn hasty_complaint(bot: &str, network: NetworkKind, limits: PostLimits, places: 
     places.warning(&format!("bots.{bot}.schedule"), message)
 }
 
-/// Whether a bot wants more than the network takes from one bot, from its next slot on.
+/// Whether a bot exceeds the network's limit for one bot, from its next slot on.
 fn is_hasty(bot: &Bot, limits: PostLimits, now: DateTime<Utc>) -> bool {
-    // Where its hours have no more than the window may have, neither has the window.
+    // If no hour exceeds the window's limit, no window does.
     let hours = u32::try_from(limits.window.as_secs().div_ceil(3_600)).unwrap_or(u32::MAX);
     if bot.max_per_hour.saturating_mul(hours) <= limits.of_bot {
         return false;

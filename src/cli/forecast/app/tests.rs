@@ -1,4 +1,5 @@
-//! Forecasts of apps, worked out by hand: it is Thursday, 2026-03-05, 08:30 UTC, and five slots of `0 */3 * * *` are left.
+//! Forecasts for apps, computed by hand. It is Thursday, 2026-03-05, 08:30 UTC, with five slots of `0 */3 * *
+//! *` left today.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,7 +10,7 @@ use super::{AppForecast, Apps, PostRates};
 use crate::config;
 use crate::store::Spent;
 
-/// What is left of most poems.
+/// Lines left in most poems.
 const PLENTY: usize = 100_000;
 
 /// An app with these keys; the first is on line 5.
@@ -31,11 +32,11 @@ fn bots(number: usize, schedule: &str, keys: &str) -> String {
 
 struct Expected {
     app: AppForecast,
-    /// Without their file.
+    /// Without the file name.
     complaints: Vec<String>,
 }
 
-/// The forecast for a flock whose bots have this many lines left, at this price each.
+/// The forecast for a flock whose bots have this many lines left, at this price per post.
 #[track_caller]
 fn expect(text: &str, left: usize, price: f64, spent: Spent) -> Expected {
     let now: DateTime<Utc> = "2026-03-05T08:30:00Z".parse().unwrap();
@@ -83,7 +84,7 @@ fn a_month_of_posts_ends_on_the_day_that_wants_more() {
 #[test]
 fn a_month_of_money_goes_by_the_mean_price_of_the_lines() {
     let text = app("[apps.x.budget]\nmoney_per_month = 10") + &bots(1, "0 */3 * * *", "");
-    // 2.0000 were spent, today takes 5 * 0.1075, each day after it 0.86: 9.4175 on the 13th, 10.2775 on the 14th.
+    // Spent: 2.0000. Today takes 5 * 0.1075, each later day 0.86: 9.4175 on the 13th, 10.2775 on the 14th.
     let Expected { app, complaints } = expect(&text, PLENTY, 107.5, SPENT);
     assert_eq!(app.runs_out.money_per_month, day(3, 14));
     assert_eq!(
@@ -204,7 +205,7 @@ fn posts_of_one_instant_that_cannot_all_leave_in_time_are_warned_of() {
     assert!(said("5s", "max_late = \"10m\"\njitter = \"1h\"").is_empty(), "spread over an hour");
 }
 
-/// The sum of no numbers is -0.0, which no person and no program should be shown.
+/// The sum of an empty list is -0.0, which must not be shown.
 #[test]
 fn an_app_whose_bots_post_nothing_has_no_posts_rather_than_less() {
     let expected = expect(&(app("") + &bots(2, "0 */3 * * *", "")), 0, 15.0, SPENT);
