@@ -1,5 +1,5 @@
-//! A bot's account in `flock.toml`: the handle, the tokens if they are in the file, and the profile. The limits that a
-//! network sets on names and bios are not checked here.
+//! A bot's account in `flock.toml`: the handle, the tokens if they are in the file, and the profile. The
+//! limits that a network sets on names and bios are not checked here.
 
 use super::section::{Found, Section};
 use super::source;

@@ -11,7 +11,8 @@ pub(super) struct ServerAddresses {
     pub(super) directory_url: Option<String>,
 }
 
-/// Reads the addresses. An invalid network has been reported already; without a network, X's defaults are used.
+/// Reads the addresses. An invalid network has been reported already; without a network, X's defaults are
+/// used.
 pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> ServerAddresses {
     let network = network.filter(|network| network.needs_account()).unwrap_or(NetworkKind::X);
     let known = &network.profile().addresses;

@@ -1,5 +1,5 @@
-//! `[apps.NAME]`: the registrations under which bots sign in. `keys` reads their keys, `addresses` the addresses of
-//! their networks.
+//! `[apps.NAME]`: the registrations under which bots sign in. `keys` reads their keys, `addresses` the
+//! addresses of their networks.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -14,8 +14,8 @@ use crate::flock::budget::Budget;
 use crate::flock::network::AppKeyRule;
 use crate::flock::{BotName, NetworkKind};
 
-/// The port to which a browser returns after a sign-in unless `callback_port` says otherwise: a few ports above the
-/// daemon's own pages, so that the two after it are free as well.
+/// The port to which a browser returns after a sign-in unless `callback_port` says otherwise: a few ports
+/// above the daemon's own pages, so that the two after it are free as well.
 const DEFAULT_CALLBACK_PORT: u16 = 7_881;
 
 /// From the first unprivileged port to the last that has two more after it.
@@ -79,8 +79,8 @@ impl<'t> AppTable<'t> {
         None
     }
 
-    /// The implicit app of a bot that names none, on a network whose apps need no keys, if the file has no app for that
-    /// network.
+    /// The implicit app of a bot that names none, on a network whose apps need no keys, if the file has no
+    /// app for that network.
     pub(super) fn standing_in(&mut self, network: NetworkKind) -> Option<Arc<App>> {
         if self.one_for(network).is_some() || self.known.contains_key(network.as_str()) {
             return None;

@@ -1,5 +1,5 @@
-//! `[bots.NAME]`: reads and assembles one bot. `account` reads its account; `conflicts` checks what two bots may not
-//! share.
+//! `[bots.NAME]`: reads and assembles one bot. `account` reads its account; `conflicts` checks what two bots
+//! may not share.
 
 use std::path::PathBuf;
 use std::sync::Arc;

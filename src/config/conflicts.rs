@@ -1,5 +1,5 @@
-//! Conflicts between two bots of a flock: the same name, account, tokens or former name. Each check is a map lookup, so
-//! checking a flock of 100,000 bots is as fast as reading it.
+//! Conflicts between two bots of a flock: the same name, account, tokens or former name. Each check is a map
+//! lookup, so checking a flock of 100,000 bots is as fast as reading it.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -18,7 +18,8 @@ pub(super) struct Home {
     pub(super) app: Option<Arc<App>>,
 }
 
-/// What the bots read so far have claimed, and which bot claimed it. No `Debug`: it holds secrets.
+/// The names, accounts and tokens claimed so far, and the bot that claimed each. No `Debug`: it holds
+/// secrets.
 #[derive(Default)]
 pub(super) struct Conflicts<'t> {
     all: HashSet<&'t str>,
@@ -36,7 +37,7 @@ impl<'t> Conflicts<'t> {
         Self { all: named.iter().map(|bot| bot.name).collect(), ..Self::default() }
     }
 
-    /// Names that differ only in case would share a file on some systems, and confuse people on all.
+    /// Names that differ only in case would share a file on some systems, and confuse readers on all.
     pub(super) fn meet_name(&mut self, section: &mut Section<'_, '_>, name: &'t str) {
         if let Some(other) = taken(&mut self.names, name.to_lowercase(), name) {
             let message = format!("differs from bot {} only by case: rename one", short(other));
@@ -44,7 +45,7 @@ impl<'t> Conflicts<'t> {
         }
     }
 
-    /// A history passes to a single bot, and only if no bot has the old name any more.
+    /// A history passes to a single bot, and only if no bot uses the old name any more.
     pub(super) fn meet_former_name(
         &mut self,
         section: &mut Section<'_, '_>,
@@ -62,7 +63,7 @@ impl<'t> Conflicts<'t> {
         }
     }
 
-    /// Each of two bots on one account would conclude that the other's posts are missing.
+    /// If two bots shared an account, each would take the other's posts for missing ones of its own.
     pub(super) fn meet_account(
         &mut self,
         section: &mut Section<'_, '_>,
@@ -91,7 +92,8 @@ impl<'t> Conflicts<'t> {
         }
     }
 
-    /// X forbids identical posts across accounts; elsewhere, readers who follow both bots see everything twice.
+    /// X forbids identical posts across accounts; elsewhere, readers who follow both bots see everything
+    /// twice.
     pub(super) fn meet_poem(
         &mut self,
         section: &mut Section<'_, '_>,

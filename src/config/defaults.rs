@@ -13,7 +13,7 @@ pub(super) const DEFAULT_MAX_LATE: Duration = Duration::from_secs(60 * 60);
 /// Minimum of `max_late`: with less, no slot would ever be in time.
 const LEAST_LATE: Duration = Duration::from_secs(1);
 
-/// Maximum of `max_late`: a post belongs to its moment, and an open post blocks the bot's next one.
+/// Maximum of `max_late`: a post belongs to its slot, and an open post blocks the bot's next one.
 const MOST_LATE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// Maximum of `max_per_hour`: schedules have a resolution of one second.

@@ -1,8 +1,8 @@
-//! Diagnostics: what is wrong, in which file and line, and how to fix it; and how they are collected while a file is
-//! read.
+//! Diagnostics: what is wrong, in which file and line, and how to fix it; and how they are collected while a
+//! file is read.
 //!
-//! The checks of poems and secrets use the same type, so that a person reads a single list. The printer handles colors
-//! and layout.
+//! The checks of poems and secrets use the same type, so that a person reads a single list. The printer
+//! handles colors and layout.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -23,7 +23,7 @@ crate::flock::words! {
         Error = "error",
         /// It can run.
         Warning = "warning",
-        /// It can run, and nothing seems to be wrong.
+        /// It can run, and no problem was found.
         Note = "note",
     }
 }
@@ -80,11 +80,11 @@ fn as_shown<S: Serializer>(file: &Path, serializer: S) -> Result<S::Ok, S::Error
     serializer.collect_str(&file.display())
 }
 
-/// Maximum number of listed diagnostics; the rest are counted, because a person fixes these first.
+/// Maximum number of listed diagnostics. The rest are only counted.
 pub(super) const MAX_COMPLAINTS: usize = 1_000;
 
-/// Maximum number of suggestions. Each one compares a name with up to a thousand others, and a flock of 100,000 bots
-/// that all name the same wrong app should get its answer within seconds.
+/// Maximum number of suggestions. Each one compares a name with up to a thousand others, and a flock of
+/// 100,000 bots that all name the same wrong app should get its answer within seconds.
 const MAX_SUGGESTIONS: usize = 100;
 
 /// The byte offsets at which the lines of a text end.
@@ -198,8 +198,8 @@ impl Reporter {
         (complaints, self.places)
     }
 
-    /// A line that is not valid TOML has its diagnostic already; errors in what the parser recovered from it are not
-    /// reported.
+    /// A line that is not valid TOML has its diagnostic already; errors in what the parser recovered from it
+    /// are not reported.
     fn complain(&mut self, severity: Severity, line: Option<usize>, message: String) {
         if line.is_some_and(|line| self.broken_lines.contains(&line)) {
             return;
@@ -268,8 +268,8 @@ impl SourceSpans {
         &self.file
     }
 
-    /// The line of a key such as `bots.walt.poem`; if the key is missing, the line of the table that it belongs to.
-    /// `None` if there is no such table.
+    /// The line of a key such as `bots.walt.poem`; if the key is missing, the line of the table that it
+    /// belongs to. `None` if there is no such table.
     pub fn line_of(&self, path: &str) -> Option<usize> {
         if let Some(table) = self.tables.get(path) {
             return table.line;

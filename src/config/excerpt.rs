@@ -1,9 +1,10 @@
 //! The lines of `flock.toml` as a terminal may show them beside a diagnostic: never with a secret.
 //!
-//! Any line may hold one, also under a misspelt key, in a comment or behind a missing quote. So a line is not masked
-//! but rebuilt, from the parts of which the parser knows what they are: a table's header, or a key, and its value if the
-//! reader of that key has declared that it can't hold a secret ([`Section::plain`]). In a file that is not valid TOML
-//! the parser's word is not taken: only keys that flockd knows are shown, and no value.
+//! Any line may contain one, even under a misspelled key, in a comment or after a missing quote. So a line is
+//! not masked but rebuilt from the parts that the parser recognizes: a table's header, or a key, and its
+//! value if the reader of that key has declared that it can't hold a secret ([`Section::plain`]). In a file
+//! that is not valid TOML the parser's result is not trusted: only keys that flockd knows are shown, and no
+//! value.
 //!
 //! [`Section::plain`]: super::section::Section::plain
 
@@ -15,38 +16,38 @@ use super::diagnostics::{Diagnostic, LineIndex};
 use super::suggest::may_be_url;
 use super::{SourceSpans, Written};
 
-/// Stands for what is not shown.
+/// Replaces what is not shown.
 const HIDDEN: &str = "…";
 
-/// A longer name or key is not shown: it may be something else.
+/// A longer name or key is not shown: it may be a misplaced secret.
 const MAX_NAME: usize = 60;
 
 /// A line as it may be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excerpt {
-    /// What stands before the place in question.
+    /// The text before the marked part.
     pub before: String,
-    /// The place in question.
+    /// The marked part.
     pub marked: String,
-    /// What follows it.
+    /// The text after it.
     pub after: String,
 }
 
-/// A key of the text.
+/// A key in the text.
 #[derive(Debug, Clone)]
 struct Entry {
     start: usize,
     end: usize,
-    /// The names of the tables around it, joined with dots.
+    /// The names of the tables that contain it, joined with dots.
     table: String,
     name: String,
     value: Value,
 }
 
-/// A key's value, as far as it may matter.
+/// The part of a key's value that may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Value {
-    /// Text, number, date or switch, between these bytes.
+    /// A string, number, date or boolean, between these bytes.
     Scalar(usize, usize),
     Array,
     Table,
@@ -58,7 +59,7 @@ pub struct Excerpts<'t> {
     text: &'t str,
     lines: LineIndex,
     places: &'t SourceSpans,
-    /// The keys on the lines asked for; `None` if the text is not valid TOML.
+    /// The keys on the requested lines; `None` if the text is not valid TOML.
     entries: Option<HashMap<usize, Vec<Entry>>>,
 }
 
@@ -83,7 +84,7 @@ impl<'t> Excerpts<'t> {
         Self { text, lines, places, entries }
     }
 
-    /// A line, from 1; `None` if nothing of it may be shown.
+    /// A line, from 1; `None` if no part of it may be shown.
     pub fn line(&self, line: usize) -> Option<Excerpt> {
         match &self.entries {
             Some(entries) => self.parsed(line, entries.get(&line)?),
@@ -91,7 +92,7 @@ impl<'t> Excerpts<'t> {
         }
     }
 
-    /// A line of a valid text, with these keys.
+    /// A line of valid TOML, with these keys.
     fn parsed(&self, line: usize, entries: &[Entry]) -> Option<Excerpt> {
         let start = self.lines.start_of(line)?;
         let begin = self.after_blanks(start);
@@ -101,7 +102,7 @@ impl<'t> Excerpts<'t> {
         }
     }
 
-    /// `[bots.walt]`; `inner` is where its name begins.
+    /// `[bots.walt]`; `inner` is the offset of its name.
     fn header(&self, inner: usize, entries: &[Entry]) -> Option<Excerpt> {
         let entry = entries.iter().filter(|entry| entry.start >= inner).max_by_key(|entry| entry.start)?;
         let name = joined(&entry.table, &entry.name);
@@ -110,7 +111,7 @@ impl<'t> Excerpts<'t> {
         is_header.then(|| Excerpt::marked_whole(format!("[{name}]")))
     }
 
-    /// `key = value`, whose line begins at `start` and its key at `begin`.
+    /// `key = value`, whose line starts at `start` and its key at `begin`.
     fn statement(&self, start: usize, begin: usize, entries: &[Entry]) -> Option<Excerpt> {
         let mut entry = entries.iter().find(|entry| entry.start == begin)?;
         let mut next = self.after_blanks(entry.end);
@@ -134,21 +135,21 @@ impl<'t> Excerpts<'t> {
         })
     }
 
-    /// The value at `value`, if it is on one line and can't be a secret. A URL may hold a password wherever it stands.
+    /// The value at `value`, if it is on one line and can't be a secret. Any URL may contain a password.
     fn plain_value(&self, entry: &Entry, value: usize) -> Option<&'t str> {
         let Value::Scalar(start, end) = entry.value else { return None };
         let text = self.text.get(start..end).filter(|text| start == value && !text.contains('\n'))?;
         (self.places.keys().is_plain(&entry.table, &entry.name) && !may_be_url(text)).then_some(text)
     }
 
-    /// A header in a text that is not valid TOML: one that was read nevertheless.
+    /// A header that was read from a text that is not valid TOML.
     fn header_in_doubt(&self, line: usize) -> Option<Excerpt> {
         let name = self.written(line).trim().strip_prefix('[')?.split(']').next()?;
         let is_known = name.len() <= MAX_NAME && self.places.has_table(name);
         is_known.then(|| Excerpt::marked_whole(format!("[{name}]")))
     }
 
-    /// A key in a text that is not valid TOML: one that flockd knows.
+    /// A key that flockd knows, in a text that is not valid TOML.
     fn key_in_doubt(&self, line: usize) -> Option<Excerpt> {
         let written = self.written(line);
         let end = written.find(['=', ':'])?;
@@ -164,7 +165,7 @@ impl<'t> Excerpts<'t> {
         rest.and_then(|rest| rest.lines().next()).unwrap_or_default()
     }
 
-    /// The first byte from `at` on that is neither blank nor tab.
+    /// The offset of the first byte, from `at` on, that is neither space nor tab.
     fn after_blanks(&self, at: usize) -> usize {
         let rest = &self.text[at..];
         at + rest.find(|c| c != ' ' && c != '\t').unwrap_or(rest.len())
@@ -177,7 +178,7 @@ impl Excerpt {
     }
 }
 
-/// All keys of a table and of the tables in it.
+/// All keys of a table and of its nested tables.
 fn collect(table: &DeTable<'_>, path: &str, add: &mut impl FnMut(Entry)) {
     for (key, value) in table {
         let name: &str = key.get_ref();

@@ -1,5 +1,5 @@
-//! The tables that appear once: `[flock]` with the ledger's path, `[vault]`, `[alerts]` and `[log]`. `[web]` has its
-//! own module.
+//! The tables that appear once: `[flock]` with the ledger's path, `[vault]`, `[alerts]` and `[log]`. `[web]`
+//! has its own module.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -81,8 +81,8 @@ pub(super) fn vault(section: &mut Section<'_, '_>, database: Option<&str>) -> Op
     }
 }
 
-/// Range of `heartbeat_every`. A shorter interval does not help the monitoring service, a longer one detects too
-/// little.
+/// Range of `heartbeat_every`. A shorter interval does not help the monitoring service; a longer one detects
+/// failures too late.
 const HEARTBEATS: RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_secs(24 * 60 * 60);
 
 /// Reads the table. Without it there are no alerts.

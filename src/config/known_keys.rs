@@ -1,15 +1,16 @@
-//! The keys of `flock.toml` that were asked for so far: which tables may have them, and whether a value may be shown.
+//! The keys of `flock.toml` that were requested so far: which tables may have them, and whether a value may
+//! be shown.
 
 use std::collections::BTreeMap;
 
-/// The keys that each kind of table may have, and whether the values of a key can hold no secret.
+/// The keys that each kind of table may have, and which of them have values that can't hold a secret.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KnownKeys {
     tables: BTreeMap<String, BTreeMap<&'static str, bool>>,
 }
 
 impl KnownKeys {
-    /// Adds the keys of a table; `plain` are those with values that can't be secret.
+    /// Adds the keys of a table; the values of the keys in `plain` can't hold a secret.
     pub(super) fn add(
         &mut self,
         table: &str,

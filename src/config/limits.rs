@@ -1,5 +1,5 @@
-//! An app's limits: the delays before it probes for a post, the pace of its posts, and its budget. The limits and
-//! prices of a network are not known here.
+//! An app's limits: the delays before it probes for a post, the pace of its posts, and its budget. The limits
+//! and prices of a network are not known here.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use super::section::{Found, Section};
 use crate::flock::NetworkKind;
 use crate::flock::budget::Budget;
 
-/// Allowed number of probes. One is not enough to establish that a post does not exist; more than three cost money and
-/// show nothing new.
+/// Allowed number of probes. One probe is not enough to establish that a post does not exist; more than three
+/// cost money and show nothing new.
 const HOW_OFTEN: RangeInclusive<usize> = 2..=3;
 
 /// The shortest and the longest delay before a probe; the bot waits in the meantime.
@@ -138,7 +138,8 @@ fn money(section: &mut Section<'_, '_>, key: &'static str) -> Option<u64> {
     fitting
 }
 
-/// The milli-dollars of a decimal number. The text is parsed directly, because binary fractions can't represent cents.
+/// The milli-dollars of a decimal number. The text is parsed directly, because binary fractions can't
+/// represent cents.
 fn milli_dollars(text: &str) -> Option<u64> {
     let (whole, fraction) = text.strip_prefix('+').unwrap_or(text).split_once('.')?;
     let fraction = fraction.trim_end_matches('0');

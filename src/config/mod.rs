@@ -1,7 +1,7 @@
 //! Parses `flock.toml` into a [`Flock`], or reports every error at once with file and line.
 //!
-//! [`read`] is pure; [`load`] also reads the file. Secrets are only located here: [`secret`] resolves them when they
-//! are needed. Poems, and how a network treats their lines, are not examined.
+//! [`read`] is pure; [`load`] also reads the file. Secrets are only located here: [`secret`] resolves them
+//! when they are needed. Poems, and how a network treats their lines, are not examined.
 
 pub mod diagnostics;
 pub mod secret;
@@ -98,7 +98,8 @@ pub fn load(file: &Path, now: DateTime<Utc>) -> Result<Loaded, Diagnostics> {
     examine(file, now).whole()
 }
 
-/// Reads as much of a `flock.toml` as possible, for callers that report further problems together with its errors.
+/// Reads as much of a `flock.toml` as possible, for callers that report further problems together with its
+/// errors.
 pub fn examine(file: &Path, now: DateTime<Utc>) -> Examined {
     match text_of(file) {
         Ok(text) => examine_text(&text, file, now, Zones::of_this_machine()),
@@ -152,8 +153,8 @@ impl Examined {
     }
 }
 
-/// Reads the text of a `flock.toml` that is, or would be, at `file`, with the built-in time zone rules. Returns a flock
-/// if no diagnostic is an error.
+/// Reads the text of a `flock.toml` that is, or would be, at `file`, with the built-in time zone rules.
+/// Returns a flock if no diagnostic is an error.
 pub fn read(text: &str, file: &Path, now: DateTime<Utc>) -> (Option<Flock>, Vec<Diagnostic>, SourceSpans) {
     match examine_text(text, file, now, Zones::built_in()).whole() {
         Ok(Loaded { flock, warnings, places, .. }) => (Some(flock), warnings, places),

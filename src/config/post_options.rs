@@ -1,5 +1,5 @@
-//! How a bot's posts are displayed: `visibility`, `language`, `spoiler_text`. How a server treats them is not known
-//! here.
+//! How a bot's posts are displayed: `visibility`, `language`, `spoiler_text`. How a server treats them is not
+//! known here.
 
 use toml::de::DeValue;
 
@@ -59,8 +59,8 @@ fn languages(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Vec
     written.into_iter().map(str::to_owned).collect()
 }
 
-/// Whether a text looks like a language tag: a language of two or three letters, and optional subtags (RFC 5646,
-/// section 2.1).
+/// Whether a text looks like a language tag: a language of two or three letters, and optional subtags (RFC
+/// 5646, section 2.1).
 fn is_code(text: &str) -> bool {
     let mut parts = text.split('-');
     let language = parts.next().unwrap_or_default();

@@ -9,8 +9,8 @@ use super::defaults::MOST_PER_HOUR;
 use super::section::{Found, Section};
 use crate::flock::schedule::{Schedule, ScheduleError, Zone};
 
-/// Caches the schedules read so far. A large flock has few distinct schedules, and parsing one costs more than the rest
-/// of a bot.
+/// Caches the schedules read so far. A large flock has few distinct schedules, and parsing one costs more
+/// than the rest of a bot.
 #[derive(Debug)]
 pub(super) struct ScheduleChecks {
     now: DateTime<Utc>,
@@ -105,8 +105,8 @@ fn key(schedule: &Schedule) -> (String, Zone) {
     (schedule.text().to_owned(), schedule.zone().clone())
 }
 
-/// A lower bound of the gap between two slots, judged by a schedule's first fields. It settles most cases without
-/// computing slots, because schedules of a large flock differ in the numbers of these fields.
+/// A lower bound of the gap between two slots, judged by a schedule's first fields. It settles most cases
+/// without computing slots, because schedules of a large flock differ in the numbers of these fields.
 fn least_gap(text: &str) -> Duration {
     let fields: Vec<&str> = text.split_whitespace().collect();
     let fixed = |field: &str| field.chars().all(|c| c.is_ascii_digit());

@@ -38,7 +38,7 @@ pub(super) struct Section<'t, 'r> {
     pub(super) line: Option<usize>,
     pub(super) report: &'r mut Reporter,
     table: &'t DeTable<'t>,
-    /// The keys asked for, and their lines if they are present.
+    /// The keys that were requested, and their lines if they are present.
     pub(super) asked: Vec<(&'static str, Option<usize>)>,
     /// The keys whose values can't hold a secret.
     plain: Vec<&'static str>,
@@ -63,7 +63,8 @@ impl<'t, 'r> Section<'t, 'r> {
         }
     }
 
-    /// Declares that the value of this key can't hold a secret, and may be shown. Every other value stays hidden.
+    /// Declares that the value of this key can't hold a secret, and may be shown. Every other value stays
+    /// hidden.
     pub(super) fn plain(&mut self, key: &'static str) -> &mut Self {
         self.plain.push(key);
         self
@@ -219,20 +220,20 @@ impl<'t, 'r> Section<'t, 'r> {
         found.map(|(line, value)| Found { value, line })
     }
 
-    /// Whether a text may have swallowed other lines of a broken file, as its end is missing. What it holds says nothing,
-    /// and must not be shown.
+    /// Whether a string may have swallowed other lines of a broken file because its closing quote is missing.
+    /// Its contents say nothing, and must not be shown.
     pub(super) fn is_in_doubt(&self, key: &str) -> bool {
         self.table.get(key).is_some_and(|value| {
             matches!(value.get_ref(), DeValue::String(_)) && self.report.is_in_doubt(value.span())
         })
     }
 
-    /// The line of a key that was asked for, if it is present.
+    /// The line of a requested key, if it is present.
     pub(super) fn line_of(&self, key: &str) -> Option<usize> {
         self.asked.iter().find(|(asked, _)| *asked == key)?.1
     }
 
-    /// Whether a key that was asked for is present, valid or not.
+    /// Whether a requested key is present, valid or not.
     pub(super) fn wrote(&self, key: &str) -> bool {
         self.line_of(key).is_some()
     }
@@ -274,7 +275,7 @@ impl<'t, 'r> Section<'t, 'r> {
         self.error(Some(line), format!("`{key}` must be {expect}, not {kind}"));
     }
 
-    /// Reports every key that was not asked for.
+    /// Reports every key that was not requested.
     pub(super) fn no_more_keys(&mut self) {
         for key in self.table.keys() {
             let name: &str = key.get_ref();
@@ -328,7 +329,8 @@ pub(super) struct Named<'t> {
     pub(super) table: &'t DeTable<'t>,
 }
 
-/// The entries of a table of named tables, in the order of the file. An entry that is not a table is reported.
+/// The entries of a table of named tables, in the order of the file. An entry that is not a table is
+/// reported.
 pub(super) fn named<'t>(
     kind: &str,
     table: Option<Found<&'t DeTable<'t>>>,
@@ -378,7 +380,8 @@ impl Use {
     }
 }
 
-/// What is wrong with a text. The remedy depends on its use, because a control character may have been intended.
+/// What is wrong with a text. The remedy depends on its use, because a control character may have been
+/// intended.
 fn problem_in(text: &str, used: Use) -> Option<String> {
     let control = text.chars().find(|c| c.is_control());
     match (used, control.and_then(escape)) {

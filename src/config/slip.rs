@@ -1,5 +1,5 @@
-//! Guesses what a person meant by a line that is not valid TOML, and says it in their terms. The parser only knows what
-//! it expected there.
+//! Guesses what a person meant by a line that is not valid TOML, and suggests the correction. The parser only
+//! knows which token it expected.
 //!
 //! A value is never displayed: it may be a secret.
 
@@ -60,7 +60,7 @@ pub(super) fn square_brackets(name: &str) -> String {
     format!("a table's name stands in square brackets, with dots between its parts: write [{}]", short(name))
 }
 
-/// Whether a line's intention is recognizable although it has no key that the parser could read.
+/// Whether a line's intention is recognizable although the parser finds no key in it.
 pub(super) fn has_no_key(line: &str) -> bool {
     let key = line.split_once('=').map_or("", |(key, _)| key.trim());
     !is_key(key) && meant(line).is_some()

@@ -1,6 +1,7 @@
 //! "Did you mean": finds the known word closest to an unknown one.
 
-/// Longer texts get no suggestion: the comparison takes time proportional to both lengths, and no known word is longer.
+/// Longer texts get no suggestion: the comparison takes time proportional to both lengths, and no known word
+/// is longer.
 const MAX_LEN: usize = 64;
 
 /// Maximum number of candidates that are compared.
@@ -30,8 +31,8 @@ pub(super) fn nearest_within<'c>(
         .map(|(_, candidate)| candidate)
 }
 
-/// A text from the file in a form that is safe to print: on one line, shortened, and without the rest of a URL, where a
-/// password may stand.
+/// A text from the file in a form that is safe to print: on one line, shortened, and without the rest of a
+/// URL, where a password may stand.
 pub(super) fn short(text: &str) -> String {
     const MAX: usize = 60;
     let (text, is_url) = text.split_once("://").map_or((text, false), |(scheme, _)| (scheme, true));
@@ -47,19 +48,19 @@ pub(super) fn short(text: &str) -> String {
     }
 }
 
-/// Whether a text, with or without its quotes, may be a URL, also one with a slip: a password may stand in it.
+/// Whether a text, with or without its quotes, may be a URL, even a mistyped one: it may contain a password.
 pub(super) fn may_be_url(text: &str) -> bool {
     let has_password = text.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'));
     has_password || [":/", "//"].iter().any(|piece| text.contains(piece))
 }
 
-/// A value of few words, such as a length of time. One of several lines is something else, and is not shown.
+/// A value of a few words, such as a duration. A text of several lines is something else, and is not shown.
 pub(super) fn value(text: &str) -> String {
     if text.contains('\n') { "…".to_owned() } else { short(text) }
 }
 
-/// A key in a text that is not valid TOML, as a message names it: as it is written, unless it may be a piece of a secret
-/// that ends in `=`.
+/// A key for messages, from a text that is not valid TOML: as it is written, unless it may be a part of a
+/// secret that ends in `=`.
 pub(super) fn named(key: &str) -> &str {
     const MAX: usize = 32;
     let is_plain = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';

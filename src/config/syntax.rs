@@ -1,8 +1,8 @@
 //! Handles text that is not valid TOML: what to report, and how to read the rest anyway.
 //!
-//! The parser recovers from most errors, but not from all: after a header that it can't read, the following keys land
-//! in another table, and a key without `=` ends the document. [`mend`] removes these lines, so that one typo doesn't
-//! hide the errors of a hundred bots. The meaning of values is not known here.
+//! The parser recovers from most errors, but not from all: after a header that it can't read, the following
+//! keys land in another table, and a key without `=` ends the document. [`mend`] removes these lines, so that
+//! one typo doesn't hide the errors of a hundred bots. The meaning of values is not known here.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -19,15 +19,15 @@ const DUPLICATE: &str = "duplicate key";
 const UNQUOTED: &str = "string values must be quoted";
 const NO_VALUE: &str = "key with no value";
 
-/// One error per line, by line; and the text without the lines that would keep the parser from reading the others, with
-/// the same number of lines.
+/// One error per line, by line; and the text without the lines that would keep the parser from reading the
+/// others, with the same number of lines.
 pub(super) fn mend(text: &str, lines: &LineIndex, errors: &[Error]) -> (Vec<(usize, String)>, String) {
     let slips = slips(text, lines, errors);
     (complaints(text, &slips), mended(text, &slips))
 }
 
-/// The errors that the parser found only in the mended text, because an earlier one had ended the document. What it reads
-/// from these lines is a guess, of which nothing may be said.
+/// The errors that the parser found only in the mended text, because an earlier error had ended the document.
+/// Its reading of these lines is a guess, and must not appear in a message.
 pub(super) fn behind(mended: &str, errors: &[Error], known: &[(usize, String)]) -> Vec<(usize, String)> {
     let known: HashSet<usize> = known.iter().map(|(line, _)| *line).collect();
     let slips = slips(mended, &LineIndex::of(mended), errors);
@@ -153,8 +153,8 @@ fn slips<'t>(text: &'t str, lines: &LineIndex, errors: &'t [Error]) -> Vec<Slip<
     errors.into_iter().map(slip).collect()
 }
 
-/// Where to fix an error, and whether the fix is to close what is open there. The parser notices only at the end of the
-/// text, at `end`, that something was never closed; a person looks for where it was opened.
+/// Where to fix an error, and whether the fix is to close something there. The parser only notices at the end
+/// of the text, at `end`, that something was never closed; a person looks for its opening.
 fn place(text: &str, end: usize, error: &Error) -> (usize, bool) {
     const OPENERS: [(&str, &str); 4] = [
         ("multi-line literal", "'''"),

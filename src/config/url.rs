@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-/// A normalized base URL, without a trailing slash; or what is wrong with it. The text is not displayed: it may contain
-/// a password.
+/// A normalized base URL, without a trailing slash; or what is wrong with it. The text is not displayed: it
+/// may contain a password.
 pub(super) fn base(text: &str) -> Result<String, &'static str> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url =

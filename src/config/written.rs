@@ -1,5 +1,5 @@
-//! The text of a `flock.toml` that was read, and the text without its secrets. A daemon stores the latter for the flock
-//! that it runs, so that commands still work while the file is broken.
+//! The text of a `flock.toml` that was read, and the text without its secrets. A daemon stores the latter for
+//! the flock that it runs, so that commands still work while the file is broken.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -43,8 +43,8 @@ impl Written {
         &self.text
     }
 
-    /// The flock as TOML, without any secret and without comments, which may contain secrets as well. `None` if the
-    /// text is not valid TOML.
+    /// The flock as TOML, without any secret and without comments, which may contain secrets as well. `None`
+    /// if the text is not valid TOML.
     pub fn without_secrets(&self) -> Option<String> {
         let mut document: Table = self.text.parse().ok()?;
         document.retain(|name, _| !NOT_READ.contains(&name));

@@ -1,7 +1,8 @@
-//! Guesses what was meant by a text that is not an IANA time zone: an offset, an abbreviation, a name from another
-//! list.
+//! Guesses what was meant by a text that is not an IANA time zone: an offset, an abbreviation, a name from
+//! another list.
 //!
-//! Only place names are compared by spelling. Between abbreviations or offsets, one letter or sign can mean half a day.
+//! Only place names are compared by spelling. Between abbreviations or offsets, one letter or sign can mean
+//! half a day.
 
 use std::collections::BTreeSet;
 
@@ -27,8 +28,8 @@ const PLACES: &[&str] = &[
     "Pacific/Auckland", "Pacific/Chatham", "Pacific/Apia", "Pacific/Pago_Pago", "Pacific/Kiritimati",
 ];
 
-/// Zone names of other lists, without the words `Standard`, `Daylight`, `Summer` and `Time`: those of Windows, and
-/// those in use in North America.
+/// Zone names of other lists, without the words `Standard`, `Daylight`, `Summer` and `Time`: those of
+/// Windows, and those in use in North America.
 #[rustfmt::skip]
 const OTHER_LISTS: &[(&str, &str)] = &[
     ("pacific", "America/Los_Angeles"), ("mountain", "America/Denver"), ("us mountain", "America/Phoenix"),

@@ -1,8 +1,9 @@
-//! Chooses the time zone rules: the system's files, which its updates keep current, or the copy in the binary.
+//! Chooses the time zone rules: the system's files, which its updates keep current, or the copy in the
+//! binary.
 //!
-//! A folder named by `TZDIR` always wins. Otherwise the newer edition wins, and the system's if both are of the same
-//! edition or its edition is unknown. A zone that the chosen edition lacks, such as an old name that a distribution
-//! packages separately, is looked up in the other.
+//! A folder named by `TZDIR` always wins. Otherwise the newer edition wins, and the system's if both are of
+//! the same edition or its edition is unknown. A zone that the chosen edition lacks, such as an old name that
+//! a distribution packages separately, is looked up in the other.
 
 use std::fs;
 use std::io::Read;
@@ -20,10 +21,12 @@ const FOLDERS: [&str; 3] = ["/usr/share/zoneinfo", "/usr/share/lib/zoneinfo", "/
 /// Files in a zoneinfo folder that begin with the name of the edition.
 const EDITION_FILES: [&str; 2] = ["tzdata.zi", "+VERSION"];
 
-/// The month by which a year's first edition is out. Editions are named by year and letter; they carry no date.
+/// The month by which a year's first edition is out. Editions are named by year and letter; they carry no
+/// date.
 const FIRST_EDITION_BY: u32 = 7;
 
-/// Entries of a zoneinfo folder that are not zones of a place: they change with the machine, or are placeholders.
+/// Entries of a zoneinfo folder that are not zones of a place: they change with the machine, or are
+/// placeholders.
 const NOT_A_PLACE: [&str; 3] = ["Factory", "localtime", "posixrules"];
 
 /// The time zone rules, from either source. Folders are read when a zone is first looked up.
@@ -92,8 +95,8 @@ impl Zones {
         names.filter(|name| !NOT_A_PLACE.contains(name))
     }
 
-    /// A description of the edition in effect and its location, and why the other is not used. `None` if no zone was
-    /// used.
+    /// A description of the edition in effect and its location, and why the other is not used. `None` if no
+    /// zone was used.
     pub(super) fn told(&self) -> Option<String> {
         self.chosen.get().map(Chosen::told)
     }

@@ -10,8 +10,8 @@ use crate::flock::account::App;
 use crate::flock::secret::{Secret, SecretSource};
 use crate::flock::{Flock, KeySource};
 
-/// Reports every secret that can't be resolved, and every secret file that other users can read, each location once.
-/// None of this keeps the other bots from posting.
+/// Reports every secret that can't be resolved, and every secret file that other users can read, each
+/// location once. None of this keeps the other bots from posting.
 pub fn complaints(flock: &Flock, places: &SourceSpans) -> Vec<Diagnostic> {
     complaints_with(flock, places, &|name| std::env::var_os(name))
 }
@@ -85,8 +85,8 @@ impl SecretChecks<'_> {
         }
     }
 
-    /// A missing key file is created at first use, and a flock whose bots all have their tokens in `flock.toml` needs
-    /// no key.
+    /// A missing key file is created at first use. A flock whose bots all have their tokens in `flock.toml`
+    /// needs no key.
     fn look_at_vault(&mut self, flock: &Flock) {
         let needed = flock.bots.iter().any(|bot| bot.network.needs_account() && bot.tokens.is_none());
         match &flock.vault_key {

@@ -1,7 +1,7 @@
 //! Resolves secrets from where `flock.toml` says, and reports problems without revealing any of their text.
 //!
-//! Loading a configuration never resolves a secret. A bot's secrets are resolved when it posts; `check` and `run` call
-//! [`complaints`] to report every secret that can't be resolved.
+//! Loading a configuration never resolves a secret. A bot's secrets are resolved when it posts; `check` and
+//! `run` call [`complaints`] to report every secret that can't be resolved.
 
 mod checks;
 
@@ -15,14 +15,15 @@ use super::url;
 use crate::files::{self, ReadError};
 use crate::flock::secret::{Secret, SecretSource};
 
-/// Maximum length of a secret: keys and tokens have about fifty characters, and a wrong file is rarely this short.
+/// Maximum length of a secret: keys and tokens have about fifty characters, and a wrong file is rarely this
+/// short.
 const MAX_SECRET: usize = 4_096;
 
 /// The variable in which systemd passes the credentials folder.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
-/// Why a secret can't be resolved, with the remedy and without the secret. Whatever the cause, its bot waits for a
-/// person.
+/// Why a secret can't be resolved, with the remedy and without the secret. Whatever the cause, its bot waits
+/// for a person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SecretError(String);
@@ -96,8 +97,8 @@ fn from_variable(name: &str, environment: EnvironmentReader<'_>) -> Result<Secre
     usable(value.as_encoded_bytes(), &what)
 }
 
-/// A variable's name for messages. The secret itself may have been written in place of the name, so a text that doesn't
-/// look like a variable's name is not displayed.
+/// A variable's name for messages. The secret itself may have been written in place of the name, so a text
+/// that doesn't look like a variable's name is not displayed.
 fn variable(name: &str) -> String {
     if name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') {
         format!("the environment variable {name}")

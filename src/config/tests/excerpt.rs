@@ -1,4 +1,4 @@
-//! Which lines of `flock.toml` a terminal may show, and what of them.
+//! Which lines of `flock.toml` a terminal may show, and which parts of them.
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -11,7 +11,7 @@ fn examined(text: &str) -> Examined {
     examine_text(text, "flock.toml".as_ref(), now(), Zones::built_in())
 }
 
-/// The excerpt of each diagnostic, with the place in question between angle brackets.
+/// The excerpt of each diagnostic, with the marked part in angle brackets.
 fn shown(text: &str) -> Vec<String> {
     let examined = examined(text);
     let excerpts = Excerpts::of(&examined.written, &examined.places, &examined.complaints);
@@ -53,13 +53,13 @@ fn any_other_value_is_not() {
     assert_eq!(with("on_miss = \"https://walt:sesame@example.org\"\n"), ["on_miss = <…>"]);
     assert_eq!(with("on_miss = \"https:/walt:sesame@example.org\"\n"), ["on_miss = <…>"]);
     assert_eq!(with("[vault]\nkey = { file = \"sesame\" }\n"), ["key = <…>"]);
-    // A key of another table says nothing here.
+    // A key of another table is not recognized here.
     assert_eq!(with("[flock]\nschedule = \"sesame\"\n"), ["<schedule> = …"]);
 }
 
 #[test]
 fn in_a_broken_file_only_known_keys_are_shown() {
-    // A key alone ends the document for the parser, and the errors behind it are found nevertheless.
+    // A key without a value ends the document for the parser; later errors are still found.
     assert_eq!(
         shown(&format!("sesame\n{WALT}schedule = \"@daily\"\norder = sesame\n")),
         ["-", "order = <…>"]
@@ -78,7 +78,7 @@ fn in_a_broken_file_only_known_keys_are_shown() {
     assert_eq!(shown(&format!("{WALT}schedule = \"@daily\"\nx = '''\n[bots.sesame]\nschedule = \n")), ["-"]);
 }
 
-/// A `flock.toml` of these tables is valid but for its secrets, which are sources of nothing.
+/// A `flock.toml` of these tables is valid except for its secrets, whose sources don't exist.
 const TABLES: [&[&str]; 5] = [
     &["[flock]", "database = \"sqlite:flock.db\"", "timezone = \"UTC\""],
     &["[alerts]", "url = \"SECRET\"", "command = [\"curl\", \"SECRET\"]", "heartbeat_every = \"1h\""],
@@ -103,7 +103,7 @@ const TABLES: [&[&str]; 5] = [
     ],
 ];
 
-/// Lines that hold a secret wherever it may have been put by mistake.
+/// Lines with a secret in every place where it may be put by mistake.
 const MISLAID: [&str; 22] = [
     "acces_token = \"SECRET\"",
     "token = 'SECRET'",
@@ -129,7 +129,7 @@ const MISLAID: [&str; 22] = [
     "command = \"curl -H SECRET\"",
 ];
 
-/// What a slip of the hand does to a line.
+/// Typical typing mistakes in a line.
 fn slip(line: &str, how: u8, at: usize) -> String {
     let characters: Vec<char> = line.chars().collect();
     let at = at % (characters.len() + 1);
@@ -149,7 +149,7 @@ fn slip(line: &str, how: u8, at: usize) -> String {
     }
 }
 
-/// A run of six characters of the secret that a text holds.
+/// A run of six characters of the secret, if a text contains one.
 fn leak<'s>(text: &str, secret: &'s str) -> Option<&'s str> {
     (0..=secret.len() - 6).map(|at| &secret[at..at + 6]).find(|run| text.contains(run))
 }
@@ -180,8 +180,9 @@ fn some_lines() -> impl Strategy<Value = Vec<String>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
-    /// Secrets are those of networks: no six characters of them are all small letters, as those of a key are. Whatever is wrong with the file, and wherever a secret stands in it, neither a line that is shown nor a message
-    /// holds a piece of it.
+    /// Secrets look like those of networks: no six characters of them are all lower case, as in a key.
+    /// Whatever is wrong with the file, and wherever a secret is in it, neither an excerpt nor a message
+    /// contains a part of it.
     #[test]
     fn no_secret_is_shown(lines in some_lines(), secret in "([a-zA-Z0-9_+/$.-]{3}[A-Z0-9]){3,10}=?") {
         let text = lines.join("\n").replace("SECRET", &secret);
