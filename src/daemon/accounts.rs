@@ -1,5 +1,5 @@
-//! Access to the bots' accounts, for commands that query networks. It works while a daemon runs: changes to the ledger
-//! are made by compare-and-swap. Nothing is posted here.
+//! Access to the bots' accounts, for commands that query networks. It works while a daemon runs: changes to
+//! the ledger are made by compare-and-swap. Nothing is posted here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::store::{Store, StoreError};
 
 use super::{DaemonError, clients};
 
-/// Attempts to open the ledger. Another process creates a new one within a few milliseconds; after this many attempts
-/// it is busy with something else.
+/// Attempts to open the ledger. Another process creates a new one within a few milliseconds; after this many
+/// attempts it is busy with something else.
 const TRIES: u32 = 50;
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -79,8 +79,8 @@ impl AccountAccess {
         }
     }
 
-    /// Like `open`, and creates or upgrades the ledger first where necessary. Returns the path of a newly created
-    /// ledger.
+    /// Like `open`, and creates or upgrades the ledger first where necessary. Returns the path of a newly
+    /// created ledger.
     pub async fn open_or_make(
         flock: &Flock,
         clock: Arc<dyn Clock>,
@@ -116,8 +116,8 @@ impl AccountAccess {
         self.visit_with(bot, registration)
     }
 
-    /// Opens a bot's account before a sign-in. Where apps register themselves, this registers the app with the server.
-    /// `redirects` are the addresses to which a browser may return.
+    /// Opens a bot's account before a sign-in. Where apps register themselves, this registers the app with
+    /// the server. `redirects` are the addresses to which a browser may return.
     pub async fn visit_to_sign_in(
         &self,
         bot: &Arc<Bot>,
@@ -165,7 +165,8 @@ impl AccountAccess {
         Ok(net::require_tokens(held.tokens.as_ref())?.clone())
     }
 
-    /// Revokes the tokens that the vault has for a bot and deletes them. For the result see [`TokenManager::sign_out`].
+    /// Revokes the tokens that the vault has for a bot and deletes them. For the result see
+    /// [`TokenManager::sign_out`].
     pub async fn sign_out(&self, visit: &AccountSession) -> Result<Option<Rejection>, NotReady> {
         self.keeper.sign_out(&BoundBot::new(visit.bot.clone(), visit.api.clone())).await
     }

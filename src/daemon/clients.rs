@@ -35,8 +35,8 @@ fn bound(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn 
         NetworkKind::Paper => Arc::new(Paper),
         NetworkKind::Feed => Arc::new(Feed::new(&flock.web.public_url)),
         _ => {
-            // Computed before the client is built: a secret that changes in between must look changed at the next
-            // reload.
+            // Computed before the client is built: a secret that changes in between must look changed at the
+            // next reload.
             let made_of = made_of(bot);
             let Some(api) = account_api(bot, http, clock, None) else {
                 return BoundBot::new(bot.clone(), locked("the bot has no app".to_owned()));
@@ -50,9 +50,9 @@ fn bound(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn 
     BoundBot::new(bot.clone(), network)
 }
 
-/// A bot's client on a network with accounts. `None` if the network has no accounts, or if the bot has no app, which a
-/// checked configuration rules out. `registration` is the app's registration on that server, where apps register
-/// themselves.
+/// A bot's client on a network with accounts. `None` if the network has no accounts, or if the bot has no
+/// app, which a checked configuration rules out. `registration` is the app's registration on that server,
+/// where apps register themselves.
 pub(super) fn account_api(
     bot: &Bot,
     http: &reqwest::Client,
@@ -76,8 +76,8 @@ pub(super) fn account_api(
     net::connect(bot.network, config)
 }
 
-/// A digest of everything from which a bot's client is built, including the app's secrets, so that a changed secret
-/// file leads to a new client. The bot's own tokens are passed with each call.
+/// A digest of everything from which a bot's client is built, including the app's secrets, so that a changed
+/// secret file leads to a new client. The bot's own tokens are passed with each call.
 fn made_of(bot: &Bot) -> Option<[u8; 32]> {
     let app = bot.app.as_deref()?;
     let mut digest = Sha256::new();
@@ -135,8 +135,8 @@ fn client(app: &App) -> Result<Client, String> {
     Ok(Client { id: at_hand("client_id", &sources.id)?.expose().to_owned(), secret })
 }
 
-/// The tokens that `flock.toml` names for a bot. OAuth 2.0 tokens are identified by the bot's name, because they stay
-/// in the file until a person replaces them.
+/// The tokens that `flock.toml` names for a bot. OAuth 2.0 tokens are identified by the bot's name, because
+/// they stay in the file until a person replaces them.
 pub(super) fn tokens(bot: &Bot, sources: &TokenSources) -> Result<Tokens, String> {
     let access_token = at_hand("access_token", &sources.access_token)?;
     let Some(secret) = &sources.access_token_secret else {

@@ -1,6 +1,6 @@
-//! Detects changes to `flock.toml` and the poems, by the system's notifications where they arrive, and by polling the
-//! files every few seconds where they don't (a link whose target changes, a folder that was missing, more files than
-//! the system can watch). File contents are not examined.
+//! Detects changes to `flock.toml` and the poems, by the system's notifications where they arrive, and by
+//! polling the files every few seconds where they don't (a link whose target changes, a folder that was
+//! missing, more files than the system can watch). File contents are not examined.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ use crate::files::{Fingerprint, fingerprints};
 
 /// Polling interval without notifications from the system.
 const LOOK: Duration = Duration::from_secs(10);
-/// An editor writes a file in several steps. The write is over when this much time passes without a notification.
+/// An editor writes a file in several steps. The write is over when this much time passes without a
+/// notification.
 const QUIET: Duration = Duration::from_millis(300);
 /// Longest wait for a file that is written continuously.
 const LONGEST: Duration = Duration::from_secs(3);
@@ -50,7 +51,8 @@ impl FileWatcher {
         Self { clock, watcher, word, doubt, named, seen: HashMap::new() }
     }
 
-    /// Watches these files from now on. Files that were watched already keep their fingerprint from the last look.
+    /// Watches these files from now on. Files that were watched already keep their fingerprint from the last
+    /// look.
     pub(super) async fn turn_to(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         let files: BTreeSet<PathBuf> = files.into_iter().map(|file| absolute(&file)).collect();
         let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();

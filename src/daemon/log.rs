@@ -17,8 +17,8 @@ const QUOTED: usize = 80;
 /// Maximum number of names or line numbers in a list; `flockd check` lists all lines.
 const LISTED: usize = 10;
 
-/// The span around the lines of an event. Its fields are for programs: the event's name, and values that a program
-/// would otherwise have to parse out of the sentence. JSON logs show them, logs for people don't.
+/// The span around the lines of an event. Its fields are for programs: the event's name, and values that a
+/// program would otherwise have to parse out of the sentence. JSON logs show them, logs for people don't.
 pub const SPAN: &str = "event";
 
 /// The name of a post that a dry run would have made, as it is not `posted`.
@@ -74,8 +74,8 @@ pub fn named(name: &str) -> Span {
     tracing::error_span!(SPAN, event = name)
 }
 
-/// The fields of an event for programs. The span has the most severe level, so it is enabled whenever one of its
-/// lines is.
+/// The fields of an event for programs. The span has the most severe level, so it is enabled whenever one of
+/// its lines is.
 fn span(event: &Event) -> Span {
     let name = event.name();
     match event {

@@ -1,5 +1,5 @@
-//! Wires configuration, ledger, networks, engine and web server together, and runs them until shutdown. No decisions
-//! are made here. [`reload`] replaces a running flock; `sd_notify` talks to the service manager.
+//! Wires configuration, ledger, networks, engine and web server together, and runs them until shutdown. No
+//! decisions are made here. [`reload`] replaces a running flock; `sd_notify` talks to the service manager.
 
 pub mod accounts;
 mod clients;
@@ -199,8 +199,8 @@ pub async fn run(
     });
     engine.run(shutdown).await;
     background.iter().for_each(JoinHandle::abort);
-    // Each task stops when told to, or has already ended with a panic, which was reported there. A blocked task is
-    // abandoned.
+    // Each task stops when told to, or has already ended with a panic, which was reported there. A blocked
+    // task is abandoned.
     let _ = timeout(ABORTING, join_all(background)).await;
     drop(close);
     if let Some(server) = server {
@@ -269,8 +269,8 @@ async fn serve(listener: TcpListener, site: Site, closed: oneshot::Receiver<()>)
     }
 }
 
-/// Executes commands without a daemon. The caller has made sure that no process owns the ledger. The replies are in the
-/// order of the commands.
+/// Executes commands without a daemon. The caller has made sure that no process owns the ledger. The replies
+/// are in the order of the commands.
 pub async fn execute(
     options: DaemonOptions,
     store: Arc<dyn Store>,

@@ -1,5 +1,5 @@
-//! Runs the monitoring of a running flock, as `[alerts]` in `flock.toml` configures it: the monitor, which alerts a
-//! person, and the heartbeat. Also updates the service manager's status line.
+//! Runs the monitoring of a running flock, as `[alerts]` in `flock.toml` configures it: the monitor, which
+//! alerts a person, and the heartbeat. Also updates the service manager's status line.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,8 @@ pub(super) fn settings(flock: &Flock, http: &Client) -> AlertSettings {
     AlertSettings { bots: flock.bots.clone(), targets: targets(alerts, http), heartbeat }
 }
 
-/// Monitors for as long as it is polled. If a bug ends the monitor, the heartbeat stops as well, so that the failure is
-/// noticed from outside.
+/// Monitors for as long as it is polled. If a bug ends the monitor, the heartbeat stops as well, so that the
+/// failure is noticed from outside.
 pub(super) async fn watch(
     services: Services,
     queue: EventQueue,
@@ -81,7 +81,8 @@ fn targets(alerts: &Alerts, http: &Client) -> Vec<AlertTarget> {
     command.into_iter().chain(webhook).collect()
 }
 
-/// The secret, if it is available. A diagnostic was already reported for a missing one when the flock was read.
+/// The secret, if it is available. A diagnostic was already reported for a missing one when the flock was
+/// read.
 fn at_hand(source: &SecretSource) -> Option<Secret> {
     secret::resolve_url(source).ok()
 }

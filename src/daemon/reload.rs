@@ -1,6 +1,6 @@
-//! Reloads the flock on a signal, when `flock.toml` or a poem changes, and when the system's time zone rules are
-//! updated. The new flock is checked as a whole before anything changes; if it has errors, the old flock keeps running
-//! and the errors are reported.
+//! Reloads the flock on a signal, when `flock.toml` or a poem changes, and when the system's time zone rules
+//! are updated. The new flock is checked as a whole before anything changes; if it has errors, the old flock
+//! keeps running and the errors are reported.
 //!
 //! `Engine::reload` applies it to the running engine; `file_watcher` decides when files count as changed.
 
@@ -196,7 +196,8 @@ impl Reloader {
         }
     }
 
-    /// Reads the poems of a flock. Waits for a poem that is still being written, because its errors must be known.
+    /// Reads the poems of a flock. Waits for a poem that is still being written, because its errors must be
+    /// known.
     async fn poems(&self, flock: &Flock) -> PoemReport {
         let end = self.services.clock.uptime() + LONGEST_REST;
         loop {
@@ -227,8 +228,9 @@ impl Reloader {
         (flock, changes)
     }
 
-    /// Reports the result of a reload, and stores it in the ledger for commands that wait for it. Returns whether the
-    /// reload succeeded. A reload that changed nothing is reported only if a command waits for the result.
+    /// Reports the result of a reload, and stores it in the ledger for commands that wait for it. Returns
+    /// whether the reload succeeded. A reload that changed nothing is reported only if a command waits for
+    /// the result.
     async fn tell(&self, reloaded: Result<Candidate, Vec<Diagnostic>>, awaited: bool) -> Option<bool> {
         let (refusal, event) = match reloaded {
             Ok(candidate) if candidate.changes.is_none() && !awaited => return None,
@@ -274,8 +276,8 @@ async fn rest(clock: &dyn Clock, wait: Option<Duration>) {
     }
 }
 
-/// A diagnostic for a poem. An error in the poem's contents points at the poem's file; an error about the file itself
-/// points at the line that names it.
+/// A diagnostic for a poem. An error in the poem's contents points at the poem's file; an error about the
+/// file itself points at the line that names it.
 pub fn broken_poem(bot: &Bot, problem: &SourceError, places: &SourceSpans) -> Diagnostic {
     let (name, poem) = (&bot.name, bot.poem.display());
     match problem.line() {

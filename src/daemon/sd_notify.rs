@@ -1,8 +1,8 @@
-//! Tells the service manager that the flock is up, reloading or stopping, its status, and that the engine's loop is
-//! alive (sd_notify(3)). Without a manager, or with one that does not listen, nothing happens.
+//! Tells the service manager that the flock is up, reloading or stopping, its status, and that the engine's
+//! loop is alive (sd_notify(3)). Without a manager, or with one that does not listen, nothing happens.
 //!
-//! The `sd-notify` crate blocks if the manager has stopped reading. This module never blocks, because the engine's loop
-//! calls it directly.
+//! The `sd-notify` crate blocks if the manager has stopped reading. This module never blocks, because the
+//! engine's loop calls it directly.
 
 use std::ffi::{OsStr, OsString};
 use std::os::linux::net::SocketAddrExt;

@@ -1,4 +1,5 @@
-//! Sign-ins from the dashboard, with the daemon's ledger, vault and clients. The sign-in itself is in `enroll`.
+//! Sign-ins from the dashboard, with the daemon's ledger, vault and clients. The sign-in itself is in
+//! `enroll`.
 
 use std::sync::Arc;
 
@@ -62,7 +63,8 @@ impl CredentialSink for DaemonCredentials {
         let notes = enroll::save(vault, &**store, &flock.bots, bot, proven, now).await;
         let notes = notes.map_err(|error| error.to_string())?;
         tracing::info!(bot = %bot.name, handle = account.handle, "signed in from the dashboard");
-        // The command makes the engine check the bot at once. If it can't be queued, the sign-in still succeeded.
+        // The command makes the engine check the bot at once. If it can't be queued, the sign-in still
+        // succeeded.
         let what = CommandKind::SignedIn { bot: bot.name.to_string() };
         let command = Command { id: PostId::new(now, rand::random()), what, made_at: now };
         if store.submit_command(&command).await.is_ok() {

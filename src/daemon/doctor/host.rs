@@ -111,8 +111,8 @@ pub(super) fn certificates() -> Finding {
     }
 }
 
-/// Checks whether a daemon runs on the ledger, which binary and configuration it uses, and whether its web server
-/// answers.
+/// Checks whether a daemon runs on the ledger, which binary and configuration it uses, and whether its web
+/// server answers.
 pub(super) async fn daemon(flock: &Flock, file: &Path, client: Option<&Client>) -> Vec<Finding> {
     let Ok(Some(ledger)) = Sqlite::open_as_client(&flock.database).await else { return Vec::new() };
     let runs = ledger.notify().await;

@@ -1,5 +1,6 @@
-//! Every check that changes nothing, with or without a running daemon: each finding has a verdict, a description and a
-//! remedy. `check` covers `flock.toml` and the poems; the command line decides how findings are displayed.
+//! Every check that changes nothing, with or without a running daemon: each finding has a verdict, a
+//! description and a remedy. `check` covers `flock.toml` and the poems; the command line decides how findings
+//! are displayed.
 
 mod host;
 mod ledger;
@@ -54,8 +55,8 @@ impl Finding {
     }
 }
 
-/// Checks everything that a flock depends on except its configuration, which is in `file`. `offline` skips every check
-/// that contacts another machine.
+/// Checks everything that a flock depends on except its configuration, which is in `file`. `offline` skips
+/// every check that contacts another machine.
 pub async fn examine(
     flock: &Flock,
     file: &Path,

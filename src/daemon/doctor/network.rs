@@ -1,5 +1,5 @@
-//! Checks whether the servers that bots post to are reachable, separately by DNS, TCP, TLS and HTTP. Each server gets
-//! one request without credentials, to a page that costs nothing.
+//! Checks whether the servers that bots post to are reachable, separately by DNS, TCP, TLS and HTTP. Each
+//! server gets one request without credentials, to a page that costs nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
