@@ -1,5 +1,6 @@
-//! Signing in with an app password, which the person types or pipes, and which opens a session. It is never shown. The
-//! account's main password is accepted only if the person insists, as it gives access to everything.
+//! Signing in with an app password, which the person types or pipes, and which opens a session. It is never
+//! shown. The account's main password is accepted only if the person insists, because it gives access to
+//! everything.
 
 use super::{EnrollError, Person, SignInPlan};
 use crate::clock::Clock;
@@ -10,7 +11,7 @@ use crate::net::AppPasswordApi;
 /// Where app passwords are made.
 const WHERE: &str = "bsky.app: Settings, Privacy and security, App passwords";
 
-/// Asks for what opens a session, and opens it.
+/// Asks for a handle and a password, and opens a session.
 pub(super) async fn tokens(
     api: &dyn AppPasswordApi,
     plan: &SignInPlan,

@@ -1,8 +1,8 @@
-//! The address to which the browser comes back: a listener on this machine only, which passes on each request, and lets the
-//! browser wait until the sign-in has ended.
+//! The address to which the browser returns: a listener on the loopback interface, which passes on each
+//! request and holds the browser's connection until the sign-in has ended.
 //!
-//! Answers are judged elsewhere. Any program on this machine, and any page in the browser, may send requests: they end nothing,
-//! and are limited in number and time.
+//! Requests are judged elsewhere. Any program on this machine, and any page in the browser, may send one: it
+//! ends nothing, and requests are limited in number and time.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -25,8 +25,8 @@ use crate::listener::{ConnectionLimits, HttpListener, Peer};
 /// How many ports are tried: each has to be registered as a callback address, and X allows ten for an app.
 pub(super) const PORTS: u16 = 3;
 
-/// A browser opens at most half a dozen connections, so there is room for two browsers and a few other programs. Ten seconds
-/// are plenty for a request on the same machine.
+/// A browser opens at most six connections, so there is room for two browsers and a few other programs. Ten
+/// seconds are plenty for a request on the same machine.
 pub(super) const LIMITS: ConnectionLimits = ConnectionLimits {
     connections: 16,
     per_address: 16,
@@ -38,7 +38,7 @@ pub(super) const LIMITS: ConnectionLimits = ConnectionLimits {
 /// The longest query that is passed on. X's have some 150 bytes, other servers' up to 2,000.
 pub(super) const QUERY_MAX: usize = 4_096;
 
-/// How long the browser waits for the end: three requests to the network, each of which takes at most 30 s.
+/// How long the browser waits for the result: three requests to the network take at most 30 s each.
 pub(super) const OUTCOME_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// What the browser is told about its request.
@@ -48,13 +48,13 @@ pub(super) enum CallbackOutcome {
     Done(String),
     /// The sign-in failed, and why.
     Failed(String),
-    /// The request does not belong to the sign-in, which goes on, and why.
+    /// The request does not belong to the sign-in, which continues, and why.
     Unrelated(&'static str),
-    /// Another request was first.
+    /// Another request came first.
     Late,
 }
 
-/// A request of a browser, and the way to answer it. It has no `Debug`, as it contains a code.
+/// A browser's request, and the channel for its response. It has no `Debug`, as it contains a code.
 pub(super) struct CallbackRequest {
     /// The query of the address.
     pub(super) query: String,
@@ -91,10 +91,10 @@ impl Drop for WaitingBrowser {
     }
 }
 
-/// The channel by which a browser comes back, if one can.
+/// The channel through which a browser returns, if one can.
 #[derive(Debug)]
 pub(super) struct CallbackChannel {
-    /// The address to which it comes back.
+    /// The address to which it returns.
     address: Option<String>,
     arrivals: Option<mpsc::Receiver<CallbackRequest>>,
     /// The browser whose answer was accepted.
@@ -104,7 +104,7 @@ pub(super) struct CallbackChannel {
 }
 
 impl CallbackChannel {
-    /// No browser can come back.
+    /// No browser can return.
     pub(super) fn absent() -> Self {
         let (stop, _) = watch::channel(false);
         Self { address: None, arrivals: None, visitor: None, servers: JoinSet::new(), stop }
@@ -161,12 +161,12 @@ impl CallbackChannel {
         Self { address: Some(address(port)), arrivals: Some(arrivals), ..browser }
     }
 
-    /// The address to which it comes back.
+    /// The address to which the browser returns.
     pub(super) fn address(&self) -> Option<String> {
         self.address.clone()
     }
 
-    /// The next request; waits forever if no browser can come back. Cancel-safe.
+    /// The next request; waits forever if no browser can return. Cancel-safe.
     pub(super) async fn arrival(&mut self) -> CallbackRequest {
         if let Some(arrivals) = &mut self.arrivals
             && let Some(arrival) = arrivals.recv().await
@@ -176,13 +176,15 @@ impl CallbackChannel {
         std::future::pending().await
     }
 
-    /// Accepts this browser's answer: it will be told how the sign-in ends, and all others that they are late.
+    /// Accepts this browser's answer: it is told the result of the sign-in, and all others are told that they
+    /// are late.
     pub(super) fn accept(&mut self, visitor: WaitingBrowser) {
         self.visitor = Some(visitor);
         self.turn_away();
     }
 
-    /// Tells the waiting browser how the sign-in ended, and stops listening. Returns when the page is sent.
+    /// Tells the waiting browser the result of the sign-in, and stops listening. Returns when the page is
+    /// sent.
     pub(super) async fn tell(&mut self, verdict: CallbackOutcome) {
         if let Some(visitor) = self.visitor.take() {
             visitor.tell(verdict);
@@ -190,7 +192,7 @@ impl CallbackChannel {
         self.turn_away();
         self.stop.send_replace(true);
         let gone = async { while self.servers.join_next().await.is_some() {} };
-        // A browser that has not read the page by then is not waiting for it.
+        // A browser that has not read the page by then is no longer waiting for it.
         let _ = timeout(LIMITS.grace_period, gone).await;
         self.servers.abort_all();
     }
@@ -204,13 +206,14 @@ impl CallbackChannel {
     }
 }
 
-/// The address that has to be registered with the app. It has the IP address, as X wants it: `localhost` counts as another one.
+/// The address to register with the app. It uses the IP address, as X requires: `localhost` counts as a
+/// different one.
 pub(super) fn address(port: u16) -> String {
     format!("http://{}:{port}/callback", Ipv4Addr::LOCALHOST)
 }
 
-/// Both loopback addresses at this port, or at any if it is 0. A machine may lack IPv6, but no other program may have that half
-/// of the port.
+/// Both loopback addresses at this port, or at any port if it is 0. A machine may lack IPv6, but no other
+/// program may have the IPv6 port.
 async fn listeners(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {
     let four = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     let port = four.local_addr()?.port();
@@ -253,7 +256,7 @@ async fn came_back(
     }
 }
 
-/// Whether a browser preloads the page: an answer counts once, so it must not be used up by that.
+/// Whether a browser preloads the page: an answer counts once, so a preload must not use it up.
 fn is_preloading(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-moz"]
         .iter()

@@ -1,6 +1,6 @@
-//! The conversation of one sign-in: the person sees a page, and then the browser comes back or they paste its answer, whichever
-//! is first. An unrelated answer is reported, and the waiting goes on: a browser can never end it that way, and a person only
-//! after several tries.
+//! The conversation of one sign-in: the person opens a page, and then the browser returns or the person
+//! pastes the answer, whichever is first. An unrelated answer is reported, and the conversation continues: a
+//! browser's never ends it, and a person's only after several tries.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,7 +33,7 @@ pub(super) enum AnsweredBy {
 pub(super) enum Judgement {
     /// A plausible code, verifier or PIN.
     Code(Secret),
-    /// The person did not agree.
+    /// The person declined.
     Denied,
     /// The network ended the sign-in, and why.
     Ended(Rejection),
@@ -81,7 +81,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// The address to which the browser comes back by itself, if it can.
+    /// The address to which the browser returns by itself, if it can.
     pub(super) fn address(&self) -> Option<String> {
         self.browser.address()
     }
@@ -91,12 +91,12 @@ impl<'a> Conversation<'a> {
         self.address().unwrap_or_else(|| callback::address(self.first_port))
     }
 
-    /// Names the account to sign in to, where the page does not.
+    /// Names the account to sign in to, because the page does not.
     pub(super) fn name_account(&mut self, handle: &str) {
         self.person.tell(&format!("sign in as @{handle}: the browser may be signed in to another account"));
     }
 
-    /// Shows the person the page on which to agree, and what to do afterwards; `shown` is what they may paste.
+    /// Shows the person the page to agree on, and what to do afterwards; `shown` is what they may paste.
     pub(super) async fn show(&mut self, url: &str, shown: &str) {
         self.person.open(url).await;
         let submit_hint = self.person.submit_hint();
@@ -109,7 +109,7 @@ impl<'a> Conversation<'a> {
         });
     }
 
-    /// Waits for an answer that the judge accepts. The browser that sent it waits until the end.
+    /// Waits for an answer that the judge accepts. The browser that sent it waits for the result.
     pub(super) async fn code(
         &mut self,
         judge: impl Fn(&Pasted<'_>, AnsweredBy) -> Judgement,
@@ -129,7 +129,8 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Lets the person try again after the network has rejected what they typed, unless they have used up their tries.
+    /// Lets the person try again after the network has rejected what they typed, unless they have used up
+    /// their tries.
     pub(super) fn again(&mut self, rejection: Rejection) -> Result<(), EnrollError> {
         self.tries -= 1;
         if self.tries == 0 {
@@ -147,8 +148,8 @@ impl<'a> Conversation<'a> {
                 false => person.line().await,
             }
         };
-        // In this order, so that a flood of one kind hides no other: lines are limited by the tries, requests of browsers are
-        // not.
+        // In this order, so that a flood of one kind hides no other: tries limit the lines, but nothing
+        // limits browser requests.
         tokio::select! {
             biased;
             () = deadline => Input::Nothing,

@@ -1,11 +1,11 @@
-//! Why a bot was not signed in.
+//! Reasons why a bot was not signed in.
 
 use std::time::Duration;
 
 use crate::flock::post::Why;
 use crate::net::Rejection;
 
-/// Why a bot was not signed in, with what to do. Nothing was saved in any case.
+/// Why a bot was not signed in, and what to do. Nothing was saved in any case.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnrollError {
     /// The network could not be reached, or rejected what it was given.
@@ -17,7 +17,7 @@ pub enum EnrollError {
         /// The bot.
         bot: String,
     },
-    /// Nothing came back in time.
+    /// No answer arrived in time.
     #[error(
         "nothing came back within {}: run `flockd enroll {bot}` again, agree on the page, and paste the address at \
          which the browser ends if it can't come back by itself, or the PIN if one is shown",
@@ -38,7 +38,7 @@ pub enum EnrollError {
         /// The bot.
         bot: String,
     },
-    /// The input has ended, and no browser can come back.
+    /// The input has ended, and no browser can return.
     #[error(
         "the input has ended, and no browser can come back here: run `flockd enroll {bot}` in a terminal"
     )]

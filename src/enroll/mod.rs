@@ -1,10 +1,11 @@
-//! Signing a bot in: a person agrees on the network's own page, and what comes back becomes tokens.
+//! Signing a bot in: a person agrees on the network's own page, and the answer is exchanged for tokens.
 //!
-//! The answer arrives through the browser, which is sent to a listener of ours (`callback`), or on a line that the person
-//! pastes (`pasted`); `conversation` waits for both. The methods are `oauth1`, `oauth2`, and `app_password`, which needs no
-//! browser; `net` makes their requests. Tokens count only once their account and their write access are verified
-//! ([`verify()`]). Nothing here stores anything, or knows of terminals, signals and configuration: the caller saves the result
-//! ([`save()`]) and then tells the browser ([`SignedIn::tell_browser`]). `web_sign_ins` has the sign-ins from the dashboard.
+//! The answer arrives through the browser, which is sent to a listener of ours (`callback`), or on a line
+//! that the person pastes (`pasted`); `conversation` waits for both. The methods are `oauth1`, `oauth2`, and
+//! `app_password`, which needs no browser; `net` makes their requests. Tokens count only once their account
+//! and their write access are verified ([`verify()`]). Nothing here stores anything, or knows of terminals,
+//! signals and configuration: the caller saves the result ([`save()`]) and then tells the browser
+//! ([`SignedIn::tell_browser`]). `web_sign_ins` has the sign-ins from the dashboard.
 
 mod app_password;
 mod callback;
@@ -49,8 +50,8 @@ pub trait Person: Send {
     /// Shows them the address of the page to agree on, and opens it in a browser if there is one.
     async fn open(&mut self, url: &str);
 
-    /// The next line that they type or paste; `None` when the input has ended. It must be cancel-safe: it is dropped and
-    /// called again whenever something else happens first.
+    /// The next line that they type or paste; `None` when the input has ended. It must be cancel-safe: it is
+    /// dropped and called again whenever something else happens first.
     async fn line(&mut self) -> Option<String>;
 
     /// Asks them for a line that is not shown as they type it.
@@ -77,7 +78,7 @@ pub struct SignInPlan {
     pub bot: String,
     /// The method.
     pub method: SignInMethod,
-    /// The port on this machine to which the browser comes back; if it is taken, the next two are tried.
+    /// The port on this machine to which the browser returns; if it is taken, the next two are tried.
     pub port: u16,
     /// The handle, without `@`, of the account to sign in to, if a particular one is expected.
     pub handle: Option<String>,
@@ -90,14 +91,14 @@ pub struct SignInPlan {
 pub enum SignInMethod {
     /// OAuth 1.0a.
     OAuth1 {
-        /// Whether the person types a PIN, and no browser comes back.
+        /// Whether the person types a PIN, and no browser returns.
         pin: bool,
     },
     /// OAuth 2.0.
     OAuth2 {
         /// Identifies this sign-in: a unique text.
         grant: String,
-        /// Whether the person types the code that the network shows, if it shows one, and no browser comes back.
+        /// Whether the person types the code that the network shows, if it shows one, and no browser returns.
         pin: bool,
     },
     /// An app password, which the person types.
@@ -114,8 +115,8 @@ impl SignInMethod {
     }
 }
 
-/// A completed sign-in: its tokens are verified, and not saved yet. If this is dropped, the waiting browser is told that the
-/// sign-in failed.
+/// A completed sign-in: its tokens are verified, and not saved yet. If this is dropped, the waiting browser
+/// is told that the sign-in failed.
 #[derive(Debug)]
 #[must_use = "the tokens are saved nowhere else"]
 pub struct SignedIn {
@@ -128,7 +129,8 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// Tells the waiting browser, if there is one, that the tokens are saved, or why not. Then closes the listener.
+    /// Tells the waiting browser, if there is one, that the tokens are saved, or why not. Then closes the
+    /// listener.
     pub async fn tell_browser(mut self, kept: Result<(), &str>) {
         let verdict = match kept {
             Ok(()) => {
@@ -140,7 +142,7 @@ impl SignedIn {
     }
 }
 
-/// The addresses to which a browser may come back, from this port on.
+/// The addresses to which a browser may return, from this port on.
 pub fn addresses(port: u16) -> Vec<String> {
     (0..callback::PORTS).map(|next| callback::address(port.saturating_add(next))).collect()
 }
@@ -162,7 +164,7 @@ pub async fn sign_in(
     sign_in_with(api, plan, person, clock, browser).await
 }
 
-/// The same with a given channel for the browser.
+/// Like [`sign_in`], with a given channel for the browser.
 async fn sign_in_with(
     api: &dyn AccountApi,
     plan: &SignInPlan,
@@ -179,8 +181,8 @@ async fn sign_in_with(
     }
 }
 
-/// Starts the listener, before the person sees an address that leads back to it. `shows_code` is whether the network shows a
-/// code if no browser can come back.
+/// Starts the listener before the person sees an address that leads back to it. `shows_code` is whether the
+/// network shows a code if no browser can return.
 async fn expect_browser(plan: &SignInPlan, shows_code: bool, person: &mut dyn Person) -> CallbackChannel {
     match plan.method {
         SignInMethod::OAuth1 { pin: true }

@@ -11,7 +11,7 @@ use crate::net::OAuth1Api;
 /// The number of digits of a PIN: X's have 7.
 const PIN: std::ops::RangeInclusive<usize> = 4..=12;
 
-/// The fewest characters of a verifier that is pasted alone: X's have 32, and words are shorter.
+/// Minimum length of a verifier that is pasted alone: X's have 32 characters, and words are shorter.
 const VERIFIER_MIN: usize = 20;
 
 /// Gets tokens for an account whose owner agrees.
@@ -31,7 +31,7 @@ pub(super) async fn tokens(
     loop {
         let (verifier, by) = talk.code(|said, _| judge(said, &request.token)).await?;
         match api.access_token(&request, verifier.expose()).await {
-            // The request token stays good when a PIN was mistyped.
+            // The request token remains valid after a mistyped PIN.
             Err(rejection) if by == AnsweredBy::Person && rejection.why.cause == Cause::SignIn => {
                 talk.again(rejection)?;
             }

@@ -8,11 +8,12 @@ use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 use crate::net::{OAuth2Api, Rejection, http};
 
-/// The fewest characters of a code that is pasted alone: those of servers have 30 and more, and words are shorter.
+/// Minimum length of a code that is pasted alone: servers' codes have 30 characters or more, and words are
+/// shorter.
 const CODE_MIN: usize = 16;
 
-/// Gets tokens for an account whose owner agrees. On X a code is valid for 30 seconds, so it is used at once. Where no
-/// browser can come back the network shows the code, if it can.
+/// Gets tokens for an account whose owner agrees. On X a code is valid for 30 seconds, so it is used at once.
+/// If no browser can return, the network shows the code, if it can.
 pub(super) async fn tokens(
     api: &dyn OAuth2Api,
     plan: &SignInPlan,
@@ -38,7 +39,8 @@ pub(super) async fn tokens(
     Ok(provider.exchange(request, code.expose(), grant.to_owned()).await?)
 }
 
-/// An answer from a browser must have our state. One that a person pastes may lack it, but not have another.
+/// An answer from a browser must have our state. One that a person pastes may lack it, but must not have
+/// another.
 fn judge(said: &Pasted<'_>, by: AnsweredBy, state: &str, network: &str) -> Judgement {
     let query = match *said {
         Pasted::Word(code) if code.len() >= CODE_MIN => return Judgement::Code(Secret::new(code)),

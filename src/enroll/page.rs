@@ -1,4 +1,4 @@
-//! The page that the browser gets when it comes back: small, self-contained, with nothing from the address.
+//! The page that the browser gets when it returns: small and self-contained, with nothing from the address.
 
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{Response as HttpResponse, StatusCode};
@@ -15,8 +15,9 @@ p{margin:.4rem 0}\
 .close{color:#655f53}\
 @media(prefers-color-scheme:dark){body{background:#17171a;color:#e8e3d8}.close{color:#a39d90}}";
 
-/// The headers of every answer. The policy names the digest of the style above and allows nothing else: not even an icon, which
-/// a browser would request otherwise. The address contains a code, so it is neither cached nor passed on.
+/// The headers of every response. The policy names the digest of the style above and allows nothing else, not
+/// even an icon, which a browser would request otherwise. The address contains a code, so it is neither
+/// cached nor passed on.
 const HEADERS: [(HeaderName, &str); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -67,7 +68,7 @@ pub(super) fn unrelated(why: &str) -> Response {
     page(StatusCode::BAD_REQUEST, "Not the answer to this question", &text)
 }
 
-/// There was another answer before.
+/// Another answer came first.
 pub(super) fn late() -> Response {
     let text = "This sign-in has been answered already, or is over. The terminal shows how it ended.";
     page(StatusCode::CONFLICT, "Nothing left to do", text)
@@ -90,12 +91,12 @@ pub(super) fn not_allowed() -> Response {
     answer
 }
 
-/// A browser that preloads the page has to ask again when the person opens it.
+/// A browser that preloads the page has to request it again when the person opens it.
 pub(super) fn too_early() -> Response {
     page(StatusCode::SERVICE_UNAVAILABLE, "Too early", "This page can only be opened.")
 }
 
-/// Adds the security headers to an answer.
+/// Adds the security headers to a response.
 pub(super) async fn with_headers(mut answer: Response) -> Response {
     for (name, value) in HEADERS {
         answer.headers_mut().insert(name, HeaderValue::from_static(value));

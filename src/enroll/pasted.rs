@@ -1,15 +1,16 @@
-//! What people paste: the address at which the browser ended, its query, or the PIN or code alone; and the parameters of
-//! an answer. Each method of signing in judges whether it is the right answer.
+//! What people paste: the address at which the browser ended, its query, or the PIN or code alone; and the
+//! parameters of an answer. Each method of signing in judges whether it is the right answer.
 
 use url::form_urlencoded;
 
 /// The longest line that is read; the addresses to which networks send people have less than 2,000 bytes.
 const LINE_MAX: usize = 8_192;
 
-/// The longest code that is passed on. X's have some 100 characters, signed ones of other servers 1,000.
+/// Maximum length of a code that is passed on. X's have about 100 characters, signed ones of other servers
+/// 1,000.
 const CODE_MAX: usize = 2_048;
 
-/// The parameters of an answer of OAuth: a line without any of these is not a query.
+/// The parameters of an OAuth answer: a line without any of these is not a query.
 const KEYS: &[&str] = &["oauth_token", "oauth_verifier", "denied", "code", "state", "error"];
 
 /// A pasted line. It has no `Debug`, as it contains a code.
@@ -44,7 +45,7 @@ pub(super) fn fit(code: &str) -> Option<&str> {
     fits.then_some(code)
 }
 
-/// Characters that are copied along from a terminal, a mail or a chat.
+/// Characters that are often copied along from a terminal, a mail or a chat.
 fn around(c: char) -> bool {
     c.is_whitespace() || c.is_control() || "\"'`<>“”‘’\u{feff}\u{200b}".contains(c)
 }
@@ -65,7 +66,7 @@ pub(super) struct Params(Vec<(String, String)>);
 #[cfg_attr(test, derive(Debug))]
 #[derive(PartialEq, Eq)]
 pub(super) enum Param<'p> {
-    /// Not, or empty.
+    /// Absent or empty.
     Missing,
     /// Once.
     One(&'p str),

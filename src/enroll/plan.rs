@@ -1,4 +1,4 @@
-//! Choosing the method by which a bot signs in, by what its app has.
+//! Chooses the method by which a bot signs in, from the keys that its app has.
 
 use super::SignInMethod;
 use crate::flock::account::App;
@@ -18,7 +18,8 @@ pub enum MethodUnavailable {
     NoOAuth1(String),
 }
 
-/// Prefers OAuth 1.0a where the app has keys for it, unless the person asks for OAuth 2.0. With `pin` no browser comes back.
+/// Prefers OAuth 1.0a if the app has keys for it, unless the person asks for OAuth 2.0. With `pin` no browser
+/// returns.
 pub fn choose_method(
     app: &App,
     pin: bool,

@@ -1,4 +1,4 @@
-//! Saves the result of a sign-in: verified tokens, which replace those from before.
+//! Saves the result of a sign-in: verified tokens, which replace the bot's earlier ones.
 
 use std::sync::Arc;
 
@@ -79,8 +79,9 @@ pub struct Verified<'a> {
     pub before: &'a CredentialRow,
 }
 
-/// Saves verified tokens, and returns notes for the person. A renewal or a new key may have changed the row since the sign-in
-/// began; only another sign-in takes precedence. `flock` are the bots that flock.toml has now.
+/// Saves verified tokens, and returns notes for the person. If a renewal or a new key has changed the row
+/// since the sign-in began, these tokens replace it; only another sign-in takes precedence. `flock` has the
+/// bots in the current flock.toml.
 pub async fn save(
     vault: &Vault,
     store: &dyn Store,
@@ -131,8 +132,8 @@ pub async fn save(
     }
 }
 
-/// What the person should know of lines that are not posted again: the history of a bot goes along to another account, and
-/// that of an account to another bot.
+/// Notes about lines that will not be posted again: a bot's history moves along to another account, and an
+/// account's history to another bot.
 async fn history(
     store: &dyn Store,
     bot: &Bot,
@@ -155,7 +156,7 @@ async fn history(
     Ok(notes)
 }
 
-/// What the person should know.
+/// Notes for the person.
 fn notes(bot: &Bot, account: &Account, tokens: &Tokens) -> Vec<String> {
     let (name, handle) = (&bot.name, &account.handle);
     let access = account.access.as_ref().map_or_else(String::new, |access| format!(" ({access})"));

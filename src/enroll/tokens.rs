@@ -1,5 +1,5 @@
-//! Reads tokens that a person already has: as JSON, as lines of `name=value`, or bare, be it the pair of OAuth 1.0a or the one
-//! token of other networks. Errors never quote the input.
+//! Reads tokens that a person already has: as JSON, as lines of `name=value`, or bare (the pair of OAuth
+//! 1.0a, or the single token of other networks). Errors never quote the input.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -15,10 +15,10 @@ const TEXT_MAX: usize = 16_384;
 /// The longest token.
 const TOKEN_MAX: usize = 4_096;
 
-/// The longest lifetime of an access token that is believed: a year. More means that it is in milliseconds.
+/// Maximum plausible lifetime of an access token: a year. A larger number is in milliseconds.
 const LIFE_MAX_S: i64 = 366 * 24 * 3_600;
 
-/// The names of each field: ours first, then that of the endpoints of OAuth 1.0a.
+/// The accepted names of each field: ours first, then that of the OAuth 1.0a endpoints.
 const TOKEN: &[&str] = &["access_token", "oauth_token"];
 const TOKEN_SECRET: &[&str] = &["access_token_secret", "oauth_token_secret"];
 const REFRESH_TOKEN: &[&str] = &["refresh_token"];
@@ -26,7 +26,7 @@ const EXPIRES_IN: &[&str] = &["expires_in"];
 const EXPIRES_AT: &[&str] = &["expires_at"];
 const SCOPE: &[&str] = &["scope"];
 
-/// Why an input has no usable tokens. It quotes nothing of the input.
+/// Why an input has no usable tokens. Never quotes the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the input holds no tokens that can be used: {0}")]
 pub struct BadTokens(&'static str);
@@ -41,7 +41,7 @@ pub enum BareTokens {
 }
 
 impl BareTokens {
-    /// What they mean on this network.
+    /// The meaning of bare lines on this network.
     pub const fn on(network: NetworkKind) -> Self {
         match network.profile().tokens {
             TokenShape::Single => Self::Token,
@@ -59,8 +59,8 @@ impl BareTokens {
 
 /// Reads tokens: a JSON object or lines of `name=value` with `access_token` and `access_token_secret` (OAuth
 /// 1.0a), or with `access_token` and, where known, `refresh_token`, `expires_in` (seconds) or `expires_at`
-/// (RFC 3339, or seconds since 1970) and `scope` (OAuth 2.0); or bare lines. Other names are ignored.
-/// `grant` identifies tokens of OAuth 2.0.
+/// (RFC 3339, or seconds since 1970) and `scope` (OAuth 2.0); or bare lines. Other names are ignored. `grant`
+/// identifies OAuth 2.0 tokens.
 ///
 /// # Errors
 /// When something is missing or malformed.
@@ -87,8 +87,8 @@ pub fn tokens_from(
     })
 }
 
-/// Whether what a person has typed is complete: a closed JSON object, enough bare lines, or lines of `name=value` up to an empty
-/// one.
+/// Whether a person's input is complete: a closed JSON object, enough bare lines, or lines of `name=value` up
+/// to an empty one.
 pub fn is_whole(text: &str, alone: BareTokens) -> bool {
     let given = text.trim();
     let count = |wanted: char| given.chars().filter(|c| *c == wanted).count();
@@ -141,7 +141,7 @@ impl TokenFields {
             .ok_or(BadTokens("`expires_in` must be whole seconds, a year at most"))
     }
 
-    /// Only scopes that are named: those of a sign-in elsewhere are not known.
+    /// Only scopes that are named: those of another program's sign-in are unknown.
     fn scopes(&self) -> Vec<String> {
         let scopes = self.value(SCOPE).unwrap_or_default().split([' ', ',']);
         scopes.filter(|one| !one.is_empty()).map(str::to_owned).collect()

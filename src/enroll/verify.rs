@@ -14,11 +14,12 @@ pub enum Origin {
     Given,
 }
 
-/// Asks the network for the account of tokens, and makes sure that it is the expected one (a handle without `@`, in any case)
-/// and that the tokens allow posting. `bot` is the name for messages.
+/// Asks the network which account the tokens belong to, and checks that it is the expected one (a handle
+/// without `@`, in any case) and that the tokens allow posting. `bot` is the name for messages.
 ///
 /// # Errors
-/// When the network can't be asked, or the tokens are not the right ones. Fresh ones are revoked then, if possible.
+/// If the network can't be queried, or the tokens are not usable for this bot. Fresh tokens are then revoked,
+/// if possible.
 pub async fn verify(
     api: &dyn AccountApi,
     tokens: &Tokens,
@@ -40,10 +41,10 @@ pub async fn verify(
     verified
 }
 
-/// Revokes fresh tokens that will not be saved. A failure does no harm: they are forgotten in any case.
+/// Revokes fresh tokens that will not be saved. A failure does no harm: they are discarded in any case.
 ///
-/// Tokens of OAuth 1.0a are left alone: X may issue the same pair for each sign-in of an account to an app, so revoking it would
-/// sign out another bot with that account. With OAuth 2.0 each sign-in has tokens of its own.
+/// OAuth 1.0a tokens are left alone: X may issue the same pair for every sign-in of an account to an app, so
+/// revoking it would sign out another bot with that account. OAuth 2.0 tokens are unique to each sign-in.
 pub async fn revoke_unused(api: &dyn AccountApi, tokens: &Tokens) {
     if !matches!(tokens, Tokens::OAuth1 { .. }) {
         let _ = api.revoke(tokens).await;

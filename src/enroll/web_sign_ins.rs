@@ -1,5 +1,6 @@
-//! Sign-ins from the dashboard. Each runs as a task, while the person sees a page with its state. The web server passes on what
-//! they type there, and the browser that comes back from the network. Pages are rendered elsewhere.
+//! Sign-ins from the dashboard. Each runs as a task, while the person sees a page with its state. The web
+//! server passes on what they type there, and the browser that returns from the network. Pages are rendered
+//! elsewhere.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,23 +31,24 @@ const TIMEOUT: Duration = Duration::from_secs(10 * 60);
 const REMEMBERED: Duration = Duration::from_secs(10 * 60);
 /// The most sign-ins at a time.
 const AT_ONCE: usize = 64;
-/// The most lines, and the most browsers, that may wait.
+/// Maximum number of lines, and of browsers, that may be queued.
 const WAITING: usize = 8;
 /// The message for a sign-in that a bug has ended.
 const UNEXPECTED: &str = "the sign-in ended unexpectedly, and flockd's log says why: try again";
 
-/// Where clients for sign-ins come from, and where their tokens are saved.
+/// Provides clients for sign-ins, and saves their tokens.
 #[async_trait]
 pub trait CredentialSink: Send + Sync {
-    /// The client for a bot's account, to which a browser may sign in that comes back to one of these addresses, and the row
-    /// that the ledger has of it. The error is a sentence.
+    /// A client for signing in to a bot's account, to which a browser may return at one of these addresses,
+    /// and the bot's row in the ledger. The error is a sentence.
     async fn open(
         &self,
         bot: &Arc<Bot>,
         redirects: &[String],
     ) -> Result<(Arc<dyn AccountApi>, CredentialRow), String>;
 
-    /// Saves verified tokens in place of those from before, and notifies the engine. Returns notes for the person.
+    /// Saves verified tokens in place of the earlier ones, and notifies the engine. Returns notes for the
+    /// person.
     async fn save(
         &self,
         bot: &Bot,
@@ -62,7 +64,7 @@ pub trait CredentialSink: Send + Sync {
 /// The state of a sign-in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SignInStatus {
-    /// Which bot.
+    /// The bot.
     pub bot: BotName,
     /// The lines that the person was shown.
     pub told: Vec<String>,
@@ -70,7 +72,7 @@ pub struct SignInStatus {
     pub link: Option<String>,
     /// The line that the person is asked for, if any.
     pub asked: Option<Prompt>,
-    /// How it ended: notes for the person, or why it failed.
+    /// The result: notes for the person, or why it failed.
     pub end: Option<Result<Vec<String>, String>>,
 }
 
@@ -96,14 +98,14 @@ pub struct Prompt {
     pub is_secret: bool,
 }
 
-/// What to tell a browser that came back.
+/// What to tell a browser that has returned.
 #[derive(Debug)]
 pub struct CallbackResult {
     /// The ticket of its sign-in.
     pub ticket: String,
     /// The bot that is signed in.
     pub bot: BotName,
-    /// How it ended.
+    /// The result.
     pub end: Result<String, String>,
 }
 
@@ -144,8 +146,8 @@ impl WebSignIns {
         self.sign_ins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a sign-in, and ends an older one of the same bot. The browser comes back to `callback` or, with `pin`, the person
-    /// types what the network shows. Returns the ticket of the sign-in; the error is a sentence.
+    /// Begins a sign-in, and ends an older one of the same bot. The browser returns to `callback` or, with
+    /// `pin`, the person types what the network shows. Returns the sign-in's ticket; the error is a sentence.
     pub fn begin(&self, bot: &Arc<Bot>, callback: &str, pin: bool) -> Result<String, String> {
         let app = bot.app.as_deref().ok_or_else(|| format!("{} has no account to sign in to", bot.name))?;
         let (ticket, grant) =
@@ -203,8 +205,8 @@ impl WebSignIns {
         self.sign_ins().get(ticket).map(|sign_in| sign_in.view.borrow().clone())
     }
 
-    /// Passes on what the person typed as the answer to a question. A second answer to the same question, as from a double click,
-    /// is dropped.
+    /// Passes on what the person typed as the answer to a question. A second answer to the same question, as
+    /// from a double click, is dropped.
     pub fn say(&self, ticket: &str, question: u32, line: String) {
         if let Some(sign_in) = self.sign_ins().get(ticket) {
             let _ = sign_in.lines.try_send((question, line));
@@ -219,8 +221,8 @@ impl WebSignIns {
         }
     }
 
-    /// Passes on a browser that came back with this query, and waits until its sign-in has ended. `None` if it belongs to
-    /// none.
+    /// Passes on a browser that returned with this query, and waits until its sign-in has ended. `None` if no
+    /// sign-in matches.
     pub async fn arrive(&self, query: &str) -> Option<CallbackResult> {
         let (visitor, verdict) = WaitingBrowser::waiting();
         let (ticket, bot) = {
@@ -244,8 +246,8 @@ impl WebSignIns {
     }
 }
 
-/// Whether a query belongs to this sign-in: by the state of OAuth 2.0 (RFC 6749, 4.1.2), or by the token of OAuth 1.0a (RFC 5849,
-/// 2.2). Whether it is an answer is judged later.
+/// Whether a query belongs to this sign-in: by the state of OAuth 2.0 (RFC 6749, 4.1.2), or by the token of
+/// OAuth 1.0a (RFC 5849, 2.2). Whether it is a valid answer is judged later.
 fn belongs(query: &str, view: &SignInStatus) -> bool {
     if query.is_empty() || query.len() > QUERY_MAX || view.end.is_some() {
         return false;
@@ -278,7 +280,7 @@ async fn run(
         if kept.is_err() {
             revoke_unused(&*api, &signed.tokens).await;
         }
-        // The browser is told first, so that the sign-in's page shows the end once the browser gets there.
+        // The browser is told first, so that the sign-in's page shows the result once the browser gets there.
         let why = kept.as_ref().err().cloned();
         signed.tell_browser(why.as_deref().map_or(Ok(()), Err)).await;
         kept
@@ -324,7 +326,7 @@ impl WebPerson {
         let line = loop {
             match self.lines.recv().await {
                 Some((question, line)) if question == self.questions => break Some(line),
-                // It answers an earlier question.
+                // This line answers an earlier question.
                 Some(_) => {}
                 None => break None,
             }

@@ -1,4 +1,4 @@
-//! The address to which the browser comes back, and who else comes by.
+//! The address to which the browser returns, and requests from other programs.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -7,14 +7,14 @@ use super::super::callback::{self, CallbackChannel, CallbackOutcome, LIMITS, POR
 use super::*;
 use crate::listener::ConnectionLimits;
 
-/// Short enough for a test to outlast.
+/// A time limit that a test can exceed.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(50);
 
 fn client() -> Client {
     Client::builder().no_proxy().build().unwrap()
 }
 
-/// Has a browser visit an address while this side waits for it.
+/// Makes a browser visit an address while this side waits for it.
 async fn visited(
     browser: &mut CallbackChannel,
     address: String,
@@ -33,7 +33,7 @@ async fn raw(address: &str, bytes: &[u8]) -> TcpStream {
 
 async fn rest(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
-    // A connection that is cut off has given all it will.
+    // A connection that is reset has no more data.
     let _ = tokio::time::timeout(SOON, stream.read_to_end(&mut bytes)).await.expect("it is not closed");
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -112,7 +112,7 @@ async fn http_2_is_not_spoken() {
     let browser = CallbackChannel::expected_at(0).await.unwrap();
     let address = browser.address().unwrap();
     let settings = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
-    // A server that spoke it would answer with settings of its own, and wait.
+    // A server that speaks HTTP/2 would answer with its settings, and wait.
     let answer = rest(raw(&address, settings).await).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
 }
@@ -255,7 +255,7 @@ async fn who_waits_for_us_is_not_sent_away() {
     let address = browser.address().unwrap();
     let (arrival, visit) = visited(&mut browser, format!("{address}?code=co")).await;
     browser.accept(arrival.visitor);
-    // Who came later and dawdled has been sent away, so the first has waited for longer.
+    // Later connections that idled were closed first, so the first one has waited longest.
     assert_eq!(rest(raw(&address, b"GET / HT").await).await, "");
     browser.tell(CallbackOutcome::Done("fine".to_owned())).await;
     assert_eq!(visit.await.unwrap().status(), 200);

@@ -1,4 +1,4 @@
-//! X as far as signing in goes, with answers in the shapes of its documentation.
+//! The part of X that signing in needs, with responses in the documented format.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,14 +15,14 @@ use crate::flock::account::{AppKeys, Client as OAuthClient, Consumer};
 use crate::flock::secret::Secret;
 use crate::net::x::{X, XApp};
 
-/// How this X answers.
+/// The behavior of this fake network.
 #[derive(Debug, Clone)]
 pub(super) struct Ways {
-    /// Whose account the tokens are.
+    /// The account of the tokens.
     pub(super) handle: &'static str,
-    /// What the header says that tokens of OAuth 1.0a allow.
+    /// What the header says that OAuth 1.0a tokens allow.
     pub(super) access: &'static str,
-    /// What tokens of OAuth 2.0 allow.
+    /// What OAuth 2.0 tokens allow.
     pub(super) scope: &'static str,
     /// The only verifier that is accepted; any, if empty.
     pub(super) verifier: &'static str,
@@ -39,7 +39,7 @@ impl Default for Ways {
     }
 }
 
-/// The server, and what it heard: path, authorization and body of each request.
+/// The server, and the requests it received: path, authorization and body.
 #[derive(Clone)]
 pub(super) struct FakeNetwork {
     ways: Ways,
@@ -57,7 +57,7 @@ impl FakeNetwork {
         network
     }
 
-    /// A client of it, as an app that has both kinds of keys.
+    /// A client of it, for an app that has both kinds of keys.
     pub(super) fn x(&self) -> X {
         let consumer = Consumer { key: Secret::new("consumer"), secret: Secret::new("consumer-secret") };
         let client = OAuthClient { id: "app".to_owned(), secret: None };
@@ -67,12 +67,12 @@ impl FakeNetwork {
         X::new(http::client(&http::Timeouts::default()).unwrap(), Arc::new(SystemClock), app, None)
     }
 
-    /// How often this path was requested.
+    /// The number of requests to this path.
     pub(super) fn heard(&self, path: &str) -> usize {
         self.heard.lock().unwrap().iter().filter(|(at, ..)| at == path).count()
     }
 
-    /// The address that the app wanted the browser to come back to.
+    /// The address to which the app asked the browser to return.
     pub(super) fn callback(&self) -> String {
         let heard = self.heard.lock().unwrap();
         let (_, authorization, _) = heard.iter().find(|(path, ..)| path == "/oauth/request_token").unwrap();

@@ -1,4 +1,5 @@
-//! Signing in as a person meets it: a scripted person and a browser on one side, a small X on the other.
+//! Signing in from the person's point of view: a scripted person and a browser on one side, a fake X on the
+//! other.
 
 mod browser;
 mod fake_network;
@@ -16,10 +17,10 @@ use crate::net::http;
 use fake_network::{FakeNetwork, Ways};
 use person::{Script, scripted};
 
-/// What nothing that works needs.
+/// A timeout that no working test reaches.
 const SOON: Duration = Duration::from_secs(20);
 
-/// A clock that stands still until the deadline is called.
+/// A clock that stands still until the test fires the deadline.
 #[derive(Default)]
 struct Deadline(Notify);
 
@@ -47,12 +48,12 @@ struct Outside {
 }
 
 impl Outside {
-    /// The page that the person was told to open, as its address.
+    /// The address of the page that the person was asked to open.
     async fn page(&mut self) -> url::Url {
         self.script.opened().await
     }
 
-    /// Where the network was told to send the browser, once the person was shown the page.
+    /// The address to which the network was told to send the browser, once the person was shown the page.
     async fn callback(&mut self) -> String {
         let page = self.page().await;
         let given = page.query_pairs().find(|(key, _)| key == "redirect_uri");
@@ -82,7 +83,7 @@ fn oauth2() -> SignInPlan {
     plan(SignInMethod::OAuth2 { grant: "grant-1".to_owned(), pin: false })
 }
 
-/// Runs a sign-in and the test beside it; then tells the browser that the tokens are saved.
+/// Runs a sign-in and the test concurrently; then tells the browser that the tokens are saved.
 async fn run<F>(ways: Ways, plan: SignInPlan, outside: impl FnOnce(Outside) -> F) -> Result<(), EnrollError>
 where
     F: Future<Output = Outside>,

@@ -1,4 +1,4 @@
-//! A person who does as the test says.
+//! A scripted person.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,14 +7,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::enroll::Person;
 
-/// The person, as the sign-in meets them.
+/// The person, as the sign-in sees them.
 pub(super) struct Scripted {
     lines: mpsc::UnboundedReceiver<String>,
     opened: mpsc::UnboundedSender<String>,
     told: Arc<watch::Sender<Vec<String>>>,
 }
 
-/// What the test has them do, and hears from them.
+/// The test's side: controls the person, and sees what they were told.
 pub(super) struct Script {
     lines: Mutex<Option<mpsc::UnboundedSender<String>>>,
     opened: mpsc::UnboundedReceiver<String>,
@@ -45,13 +45,13 @@ impl Person for Scripted {
 }
 
 impl Script {
-    /// Has the person type a line.
+    /// Makes the person type a line.
     pub(super) fn types(&self, line: &str) {
         let lines = self.lines.lock().unwrap();
         let _ = lines.as_ref().expect("the person is there").send(line.to_owned());
     }
 
-    /// Has the person type nothing any more.
+    /// Ends the person's input.
     pub(super) fn leaves(&self) {
         self.lines.lock().unwrap().take();
     }
@@ -61,7 +61,7 @@ impl Script {
         self.opened.recv().await.expect("a page is to be opened").parse().unwrap()
     }
 
-    /// Waits until they were told a line with these words in it.
+    /// Waits until they were told a line that contains these words.
     pub(super) async fn told(&mut self, words: &str) {
         let told = self.told.wait_for(|told| told.iter().any(|line| line.contains(words))).await;
         assert!(told.is_ok(), "{words:?} was not said");

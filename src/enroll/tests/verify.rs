@@ -1,9 +1,9 @@
-//! Tokens that are not what is wanted.
+//! Tokens of the wrong account, or without write access.
 
 use super::*;
 use crate::flock::secret::Secret;
 
-/// Signs in by pasting at once.
+/// Signs in by pasting the answer immediately.
 async fn pasted(ways: Ways, plan: SignInPlan) -> (Result<(), EnrollError>, Vec<usize>) {
     let mut revoked = Vec::new();
     let line = match plan.method {

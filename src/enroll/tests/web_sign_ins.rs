@@ -1,4 +1,4 @@
-//! Sign-ins from the dashboard: who is waited for, for how long, and what ends one.
+//! Sign-ins from the dashboard: their time limits, and what ends one.
 
 use std::sync::Arc;
 
@@ -12,25 +12,25 @@ use crate::flock::{Bot, BotName, samples};
 use crate::store::CredentialRow;
 
 const CALLBACK: &str = "http://127.0.0.1:7878/callback";
-/// The only one that the network accepts.
+/// The only verifier that the network accepts.
 const VERIFIER: &str = "7654321";
 
-/// What the desk does when an account is to be opened.
+/// The result of `open`.
 #[derive(Default)]
 enum Opens {
     #[default]
     Yes,
     No,
-    /// There is a bug.
+    /// Panics, as with a bug.
     Panics,
 }
 
-/// A desk that keeps nothing, and passes on that something has changed.
+/// A sink that stores nothing, and reports changes.
 struct TestSink {
     network: FakeNetwork,
     opens: Opens,
     answer: Result<Vec<String>, String>,
-    /// Who keeps something waits here for a permit, and has said so.
+    /// Each save reports itself, then waits here for a permit.
     gate: Semaphore,
     at_the_gate: Notify,
     news: mpsc::UnboundedSender<()>,
@@ -99,7 +99,7 @@ fn bot(name: &str) -> Arc<Bot> {
 }
 
 impl Place {
-    /// The sign-in once it is like that.
+    /// Waits until the sign-in's status matches.
     async fn until(&mut self, ticket: &str, is: impl Fn(&SignInStatus) -> bool) -> SignInStatus {
         let look = async {
             loop {
