@@ -31,7 +31,7 @@ pub(super) async fn backup(known: &Configured, file: &Path) -> Result<ExitCode> 
     let size = std::fs::metadata(file).map(|file| file.len())?.div_ceil(1024);
     let file = file.display();
     output::say(&format!(
-        "{file} is a copy of the ledger, {size} KiB; keep the key of its tokens, too, at another place"
+        "copied the ledger to {file}, {size} KiB; keep a copy of its token key as well, in another place"
     ))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -67,10 +67,10 @@ pub(super) async fn restore(loaded: &Loaded, what: &RestoreArgs) -> Result<ExitC
     }
     let (ledger, since) = (prepared.ledger().to_owned(), prepared.behind_since);
     let kept = prepared.put_in_place(now)?;
-    output::say(&format!("restored: {} is the backup", ledger.display()))?;
+    output::say(&format!("restored the backup to {}", ledger.display()))?;
     if let Some(kept) = kept {
         let kept = kept.display();
-        output::say(&format!("the ledger that was there is kept as {kept}: remove it once all is well"))?;
+        output::say(&format!("the old ledger is kept as {kept}: remove it once all is well"))?;
     }
     say_what_comes(&since.format("%Y-%m-%d %H:%M UTC").to_string())?;
     say_of_key(loaded).await?;
@@ -80,14 +80,12 @@ pub(super) async fn restore(loaded: &Loaded, what: &RestoreArgs) -> Result<ExitC
 fn describe(prepared: &Restore, file: &Path) -> Result<()> {
     let since = prepared.behind_since.format("%Y-%m-%d %H:%M UTC");
     let backup = content(&prepared.backup);
-    output::say(&format!("the backup {} is sound: {backup}; it is of {since}", file.display()))?;
+    output::say(&format!("the backup {} is intact: {backup}; from {since}", file.display()))?;
     let ledger = prepared.ledger().display();
     match &prepared.replaced {
         None => output::say(&format!("there is no ledger {ledger} yet")),
-        Some(Ok(replaced)) => {
-            output::say(&format!("the ledger {ledger} in its place: {}", content(replaced)))
-        }
-        Some(Err(error)) => output::say(&format!("the ledger in its place can't be read: {error}")),
+        Some(Ok(replaced)) => output::say(&format!("the current ledger {ledger}: {}", content(replaced))),
+        Some(Err(error)) => output::say(&format!("the current ledger can't be read: {error}")),
     }
 }
 
@@ -104,7 +102,7 @@ fn agreed() -> Result<bool> {
     if !stdin().is_terminal() || !stderr().is_terminal() {
         return Ok(true);
     }
-    eprint!("put the backup in its place? The ledger there is kept under another name. [y/N] ");
+    eprint!("replace the ledger with the backup? The old ledger is kept under another name. [y/N] ");
     let mut answer = String::new();
     stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -139,7 +137,7 @@ pub(super) async fn export(known: &Configured, bot: Option<&str>) -> Result<Exit
     let now = SystemClock.now();
     if let Some(bot) = &bot {
         let known = ledger.bot_record(bot, now).await?.is_some();
-        ensure!(known, "the ledger knows no bot {bot}: `flockd posts` shows those that it knows");
+        ensure!(known, "the ledger has no bot {bot}: `flockd posts` shows the bots that it has");
     }
     let (mut out, mut progress, mut failed) =
         (BufWriter::new(stdout()), Progress::new("posts exported"), None);

@@ -75,7 +75,7 @@ pub(super) async fn delete(known: Configured, bot: &str, which: &str) -> Result<
     ledger.close().await;
     let post = post?;
     let (id, whose) = (post.id, &post.bot);
-    ensure!(*whose == name, "post {id} is of {whose}, not of {name}: nothing was deleted");
+    ensure!(*whose == name, "post {id} belongs to {whose}, not to {name}: nothing was deleted");
     if post.state == State::Deleted {
         bail!("post {id} is deleted already");
     }
@@ -262,13 +262,13 @@ async fn wait(ledger: &Sqlite, command: &Command) -> Result<Option<CommandResult
             clock.sleep(ASK).await;
         }
     }
-    cancel(ledger, command, "the daemon does not answer: look at its log").await
+    cancel(ledger, command, "the daemon does not answer: check its log").await
 }
 
 /// Cancels a command. If it has already started, returns its result or an error that says so.
 async fn cancel(ledger: &Sqlite, command: &Command, why: &str) -> Result<Option<CommandResult>> {
     if ledger.cancel_command(command.id).await? {
-        bail!("the command was withdrawn: {why}");
+        bail!("the command was canceled: {why}");
     }
     if let Some(answer) = ledger.command_result(command.id).await? {
         return Ok(Some(answer));

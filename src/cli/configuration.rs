@@ -98,8 +98,8 @@ impl Configured {
     fn tell(&self) {
         output::say_beside(&diagnostics::for_errors(&self.errors));
         output::say_beside(match self.basis {
-            Basis::Daemon => "note: this is about the flock that the daemon runs, from before the error",
-            _ => "note: this is about the part of the flock that could be read",
+            Basis::Daemon => "note: this shows the flock that the daemon runs, from before the error",
+            _ => "note: this shows the part of the flock that could be read",
         });
     }
 

@@ -29,7 +29,7 @@ pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCod
     let ledger = ledger.context(no_daemon)?;
     if close {
         ledger.end_sessions().await?;
-        output::say("the dashboard is closed: every session has ended, and no link from before opens it")?;
+        output::say("the dashboard is closed: every session has ended, and earlier links no longer open it")?;
         return Ok(ExitCode::SUCCESS);
     }
     ensure!(web.dashboard != Dashboard::Off, "flock.toml has dashboard = \"off\" under [web]: there is none");
@@ -45,33 +45,33 @@ pub(super) async fn dashboard(known: &Configured, close: bool) -> Result<ExitCod
 /// machine too.
 pub(super) async fn links(store: &dyn Store, web: &Web) -> Result<Vec<String>> {
     let mut bytes = [0; 32];
-    SysRng.try_fill_bytes(&mut bytes).context("the system has no randomness to give: try again")?;
+    SysRng.try_fill_bytes(&mut bytes).context("the system can't provide random numbers: try again")?;
     let key = hex::encode(bytes);
     store.keep_login_link(TokenHash::of(&key), SystemClock.now()).await?;
     let own = Web::own_url(web.listen);
     let mut lines =
         vec![format!("this opens the dashboard once, within 15 minutes: {}/enter?key={key}", web.public_url)];
     if own != web.public_url {
-        lines.push(format!("the same on this machine: {own}/enter?key={key}"));
+        lines.push(format!("on this machine: {own}/enter?key={key}"));
     }
     Ok(lines)
 }
 
 pub(super) async fn password() -> Result<ExitCode> {
     let mut person = Terminal::new(false);
-    let first = person.secret_line("password for the dashboard (it is not shown):").await;
-    let first = first.context("no password was given: nothing was made")?;
+    let first = person.secret_line("password for the dashboard (not shown):").await;
+    let first = first.context("no password was given")?;
     ensure!(
         first.chars().count() >= SHORTEST,
-        "a password needs {SHORTEST} characters or more: a few words that belong to no sentence are good"
+        "a password needs {SHORTEST} characters or more: a few unrelated words work well"
     );
     // A password from a pipe needs no confirmation.
     if std::io::stdin().is_terminal() {
-        let again = person.secret_line("once more:").await;
-        ensure!(again.as_ref() == Some(&first), "the two are not the same: nothing was made");
+        let again = person.secret_line("again:").await;
+        ensure!(again.as_ref() == Some(&first), "the passwords differ");
     }
     let hash = Argon2::default().hash_password(first.as_bytes());
-    let hash = hash.map_err(|error| anyhow!("no hash can be made: {error}"))?;
+    let hash = hash.map_err(|error| anyhow!("can't hash the password: {error}"))?;
     output::say("# in flock.toml, under [web]:")?;
     output::say(&format!("password = \"{hash}\""))?;
     Ok(ExitCode::SUCCESS)

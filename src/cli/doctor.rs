@@ -38,7 +38,7 @@ pub(super) async fn doctor(config: &Path, scope: &DoctorArgs) -> Result<ExitCode
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let (flock, complaints, zones) = check::complaints(config).await;
     let mut findings = summarised(&complaints);
-    findings.extend(zones.map(|rules| Finding::ok("zones", format!("the rules that count are {rules}"))));
+    findings.extend(zones.map(|rules| Finding::ok("zones", format!("the rules in effect are {rules}"))));
     match flock {
         Some(flock) => {
             let working = Working::at(STRUCTURE);
@@ -48,7 +48,7 @@ pub(super) async fn doctor(config: &Path, scope: &DoctorArgs) -> Result<ExitCode
         }
         None => findings.push(Finding::problem(
             "flock",
-            "the rest can't be looked at before flock.toml says where the ledger is",
+            "the rest can't be checked until flock.toml says where the ledger is",
         )),
     }
     let healthy = !findings.iter().any(|finding| finding.verdict == Verdict::Problem);
@@ -64,7 +64,7 @@ pub(super) async fn doctor(config: &Path, scope: &DoctorArgs) -> Result<ExitCode
 fn summarised(complaints: &[Diagnostic]) -> Vec<Finding> {
     let subject = "configuration";
     let of = |severity| complaints.iter().filter(move |complaint| complaint.severity == severity);
-    let remedy = "`flockd check` shows all";
+    let remedy = "`flockd check` lists all";
     let mut findings = Vec::new();
     if let Some(first) = of(Severity::Error).next() {
         let number = of(Severity::Error).count();
@@ -110,7 +110,7 @@ fn print(findings: &[Finding]) -> Result<()> {
 const NARROW: u16 = 80;
 
 /// The first step.
-const STRUCTURE: &str = "looking at the ledger's structure";
+const STRUCTURE: &str = "checking the ledger's structure";
 
 fn words(step: Step) -> String {
     match step {

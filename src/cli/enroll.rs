@@ -124,7 +124,7 @@ fn tell_of_key(made: Option<&Path>) {
     let Some(key) = made.filter(|key| key.exists()) else { return };
     let key = key.display();
     let note =
-        format!("note: a key was made that opens the tokens, {key}: keep a copy apart from the ledger's");
+        format!("note: created {key}, the key that opens the tokens: keep a copy apart from the ledger's");
     let _ = output::say(&note);
 }
 
@@ -190,7 +190,7 @@ async fn typed(visit: &AccountSession, bot: &Bot, person: &mut Terminal) -> Resu
     while let Some(line) = person.line().await {
         text.push_str(&line);
         text.push('\n');
-        ensure!(text.len() <= MAX_TOKENS, "that is more than any tokens are: nothing was stored");
+        ensure!(text.len() <= MAX_TOKENS, "the input is too long for tokens: nothing was stored");
         if unseen.hides() && enroll::is_whole(&text, alone) {
             break;
         }

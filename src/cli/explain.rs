@@ -67,22 +67,22 @@ fn sections() -> [(&'static str, Vec<Explanation>); 3] {
 fn of_state(state: HealthState) -> (&'static str, &'static str) {
     match state {
         HealthState::Suspended => (
-            "the bot can't post: it is not signed in, its tokens were revoked, its account, app or credits are in the way, no poem \
+            "the bot can't post: it is not signed in, its tokens were revoked, its account, app or credits have a problem, no poem \
              can be read, or the clock was ahead",
-            "the reason says what; a sign-in or the next successful post ends it",
+            "see the reason; a sign-in or the next successful post ends it",
         ),
         HealthState::Unknown => (
             "its last post may or may not have arrived, and the bot waits until that is settled",
-            "nothing while flockd is looking; otherwise look at the account, then `flockd settle`",
+            "nothing while flockd is checking; otherwise check the account, then `flockd settle`",
         ),
         HealthState::Overdue => (
             "a slot has passed by more than `max_late`, or was tried until it was too late",
-            "start the daemon if it is not running; otherwise the reason says what was in the way",
+            "start the daemon if it is not running; otherwise the reason says what prevented it",
         ),
         HealthState::Paused => (
-            "the bot posts nothing on schedule, because you said so or because its ledger comes from a backup and its account can't \
+            "the bot posts nothing on schedule, because you paused it or because its ledger comes from a backup and its account can't \
              be read",
-            "`flockd resume` when it may go on",
+            "`flockd resume` when it may post again",
         ),
         HealthState::Exhausted => (
             "no line is left and `at_end = \"stop\"`, or none of the lines fits the network",
@@ -105,7 +105,7 @@ const CAUSES: &[(Cause, &str, &str)] = &[
     ),
     (
         Cause::Duplicate,
-        "the network has had the same text from this account lately, so another line comes first",
+        "the network recently received the same text from this account, so another line comes first",
         "nothing; a poem whose lines repeat needs other lines in between",
     ),
     (
@@ -115,7 +115,7 @@ const CAUSES: &[(Cause, &str, &str)] = &[
     ),
     (
         Cause::Limits,
-        "the network limits the rate of requests, and the bot waits as long as it asks",
+        "the network is rate-limiting requests, and the bot waits as long as the network asks",
         "nothing, unless it happens often: then post less often",
     ),
     (
@@ -152,7 +152,7 @@ const CAUSES: &[(Cause, &str, &str)] = &[
     (
         Cause::Late,
         "`max_late` passed before the post was accepted: the slot is spent and the line is free again",
-        "the reason says what was in the way; raise `max_late` if later is better than never",
+        "the reason says what prevented it; raise `max_late` if later is better than never",
     ),
     (
         Cause::Flood,
@@ -166,48 +166,44 @@ const CAUSES: &[(Cause, &str, &str)] = &[
     ),
     (
         Cause::Silence,
-        "the request left and no clear answer came, so the post may have arrived",
-        "nothing: flockd looks at the account before it sends anything again",
+        "the request was sent and no clear answer came, so the post may have arrived",
+        "nothing: flockd checks the account before it sends anything again",
     ),
     (
         Cause::Interrupted,
         "flockd ended while the post was being sent, so it may have arrived",
-        "nothing: flockd looks at the account before it sends anything again",
+        "nothing: flockd checks the account before it sends anything again",
     ),
     (Cause::Person, "a person decided this with a command or on the dashboard", "nothing"),
-    (
-        Cause::Ask,
-        "only a person can say whether the post arrived",
-        "look at the account, then `flockd settle`",
-    ),
+    (Cause::Ask, "only a person can say whether the post arrived", "check the account, then `flockd settle`"),
 ];
 
 /// Causes that only alerts have.
 const ALERTS: &[(&str, &str, &str)] = &[
     (
         "clock",
-        "the bot has posted at a time that is still to come, because the clock was ahead then or is behind now",
+        "the bot's last post is in the future, because the clock was ahead then or is behind now",
         "set the clock; if it is right, `flockd resume` the bot",
     ),
     (
         "reload",
-        "flock.toml or a poem was changed and has a mistake, so the daemon goes on with the flock from before",
-        "correct what the message names; it is read again by itself",
+        "flock.toml or a poem was changed and has an error, so the daemon keeps running the previous flock",
+        "fix what the message names; flockd reads the file again by itself",
     ),
     (
         "held",
         "an answer of the network concerns all bots of the app, and none of them sends anything for a while",
-        "the reason says what to do; one bot tries again by itself at the time in the message",
+        "the reason says what to do; one bot tries again at the time in the message",
     ),
     (
         "ledger",
         "the ledger could not be used for more than five minutes, and nothing was posted meanwhile",
-        "look at the disk and at the message",
+        "check the disk, and see the message",
     ),
     (
         "assumed",
-        "a post counts as posted although that is not certain, by `on_unknown`",
-        "look at the account if you want to know; `on_unknown = \"ask\"` asks you instead",
+        "a post counts as posted, although that is not certain, because of `on_unknown`",
+        "check the account if you want to know; `on_unknown = \"ask\"` asks you instead",
     ),
     (
         "panic",

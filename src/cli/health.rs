@@ -40,10 +40,10 @@ pub(super) async fn health(config: &Path, how: &HealthArgs) -> Result<ExitCode> 
     };
     let url = Web::own_url(address);
     let limits = http::Timeouts { connect: PATIENCE, total: PATIENCE, ..http::Timeouts::default() };
-    let client = http::client(&limits).context("no HTTP client can be made")?;
+    let client = http::client(&limits).context("the HTTP client can't be created")?;
     let (status, body) = ask(&client, &format!("{url}/healthz")).await.map_err(|error| {
         let heard = http::explain(&error);
-        anyhow::anyhow!("no daemon answers at {url} ({heard}): start it, or say with --listen where it is")
+        anyhow::anyhow!("no daemon answers at {url} ({heard}): start it, or give its address with --listen")
     })?;
     if status != 200 {
         bail!("{}", body.trim());
@@ -52,7 +52,7 @@ pub(super) async fn health(config: &Path, how: &HealthArgs) -> Result<ExitCode> 
     let readiness = found.and_then(|(_, body)| serde_json::from_str::<Value>(&body).ok());
     if let Some(stranger) = mark.and_then(|mark| stranger(readiness.as_ref(), &body, &mark)) {
         bail!(
-            "{stranger} answers at {url}, and not the daemon of {}: say with --listen where that is",
+            "{stranger} answers at {url}, and not the daemon of {}: give its address with --listen",
             config.display()
         );
     }
@@ -81,7 +81,10 @@ fn listen(config: &Path) -> Result<(SocketAddr, String)> {
     let examined = config::examine(config, SystemClock.now());
     let found = examined.flock.map(|flock| (flock.web.listen, fingerprint_of(&flock.database)));
     found.with_context(|| {
-        format!("{} does not say where the daemon listens: mend it, or say with --listen", config.display())
+        format!(
+            "{} does not say where the daemon listens: fix it, or name it with --listen",
+            config.display()
+        )
     })
 }
 
@@ -92,7 +95,7 @@ async fn ask(client: &Client, url: &str) -> Result<(u16, String), reqwest::Error
 
 fn print(readiness: Option<&Value>) -> Result<()> {
     let Some(readiness) = readiness else {
-        return output::say("alive; how the flock is could not be found out in time");
+        return output::say("alive; the state of the flock is unknown: no answer in time");
     };
     let word = if readiness["ready"] == true { "ready" } else { "not ready" };
     output::say(&format!("alive, and {word}"))?;

@@ -23,10 +23,10 @@ const SECRET: u32 = 0o600;
 pub(super) fn init(folder: &Path) -> Result<ExitCode> {
     let (flock, poem) = (folder.join("flock.toml"), folder.join("poems").join("robin.txt"));
     if let Some(there) = [&flock, &poem].into_iter().find(|path| is_there(path)) {
-        bail!("{} is there already: nothing was changed; name another folder", there.display());
+        bail!("{} already exists: nothing was changed; choose another folder", there.display());
     }
     let poems = folder.join("poems");
-    make_folder(&poems).with_context(|| format!("the folder {} can't be made", poems.display()))?;
+    make_folder(&poems).with_context(|| format!("the folder {} can't be created", poems.display()))?;
     create(&poem, POEM, ORDINARY)?;
     // Secrets will be written to it.
     create(&flock, FLOCK, SECRET)?;
@@ -35,7 +35,7 @@ pub(super) fn init(folder: &Path) -> Result<ExitCode> {
         create(&manual, MANUAL, ORDINARY)?;
     }
     let flock = flock.display();
-    output::say(&format!("made {}, {flock} and its manual, {}", poem.display(), manual.display()))?;
+    output::say(&format!("created {}, {flock} and its manual, {}", poem.display(), manual.display()))?;
     output::say(&format!("next: `flockd check --config {flock}`, then `flockd run --config {flock}`"))?;
     Ok(ExitCode::SUCCESS)
 }

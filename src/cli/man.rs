@@ -82,7 +82,8 @@ fn page(command: Command) -> io::Result<Vec<u8>> {
 /// Prints the script with which a shell asks the program for completions, which include the names of bots.
 pub(super) fn completions(shell: Shell) -> Result<ExitCode> {
     let shells = Shells::builtins();
-    let shell = shells.completer(&shell.to_string()).context("this shell can't be completed for")?;
+    let shell =
+        shells.completer(&shell.to_string()).context("completions for this shell are not available")?;
     let mut script = Vec::new();
     shell.write_registration(COMPLETE, NAME, NAME, NAME, &mut script)?;
     print(&script)?;

@@ -389,7 +389,7 @@ fn aloud() -> Events {
 async fn accounts(loaded: &Loaded) -> Result<AccountAccess> {
     accounts_if_any(loaded)
         .await?
-        .context("no bot is signed in, as there is no ledger yet: the first `flockd enroll` makes one")
+        .context("no bot is signed in, as there is no ledger yet: the first `flockd enroll` creates it")
 }
 
 /// Like [`accounts`], but returns `None` if there is no ledger yet.
@@ -402,7 +402,7 @@ async fn accounts_anew(loaded: &Loaded) -> Result<AccountAccess> {
     let clock = Arc::new(SystemClock);
     let (accounts, made) = AccountAccess::open_or_make(&loaded.flock, clock, aloud()).await?;
     if let Some(made) = made {
-        output::say_beside(&format!("a new ledger was made: {}", made.display()));
+        output::say_beside(&format!("a new ledger was created: {}", made.display()));
     }
     Ok(accounts)
 }

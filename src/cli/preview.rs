@@ -137,7 +137,7 @@ async fn ledger(database: &str) -> Result<Sqlite> {
     }
     let (ledger, made) = accounts::ledger(database, &SystemClock).await?;
     if let Some(made) = made {
-        output::say_beside(&format!("a new ledger was made: {}", made.display()));
+        output::say_beside(&format!("a new ledger was created: {}", made.display()));
     }
     Ok(ledger)
 }

@@ -69,7 +69,7 @@ pub(super) async fn profile(loaded: &Loaded, name: &str, wanted: ProfileArgs) ->
     let now = signals::finish_in_flight(look).await??;
     let changes = differences(&now, &profile, picture.as_ref());
     if changes.is_empty() {
-        output::say(&format!("{name} looks like that already"))?;
+        output::say(&format!("{name}'s profile is up to date"))?;
         return Ok(ExitCode::SUCCESS);
     }
     changes.iter().try_for_each(|change| output::say(change))?;

@@ -48,7 +48,7 @@ pub(super) async fn run(
     let desk = tokio::select! {
         desk = held => desk?,
         () = shutdown.clone().asked() => {
-            tracing::info!("stopped before the flock was up");
+            tracing::info!("stopped before the flock had started");
             return Ok(ExitCode::SUCCESS);
         }
     };
@@ -62,7 +62,7 @@ pub(super) async fn run(
         tracing::warn!("{complaint}");
     }
     if dry_run {
-        tracing::info!("dry run: on a copy of the ledger and on paper, nothing leaves and no line is used");
+        tracing::info!("dry run: on a copy of the ledger; nothing is posted and no line is used");
     }
     if let Some(listener) = &web {
         flock.web = flock.web.listening_on(listener.local_addr()?);

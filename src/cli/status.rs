@@ -83,7 +83,7 @@ fn print(
     if let Some(Refusal { at, complaints }) = not_reloaded {
         let at = output::distance(*at, now);
         output::say_wrapped(&format!(
-            "flock.toml was not reloaded ({at}); the daemon goes on with the flock from before:"
+            "flock.toml was not reloaded ({at}); the daemon keeps running the previous flock:"
         ))?;
         for complaint in complaints {
             output::say_wrapped(&format!("  {complaint}"))?;

@@ -40,11 +40,11 @@ pub(super) async fn unenroll(loaded: &Loaded, name: &str, forget: bool) -> Resul
     let bot = loaded.flock.bot(name);
     if bot.is_some_and(|bot| bot.network.signs_in_by(SignInKind::AppPassword)) {
         output::say(
-            "note: the app password itself only its owner can end: at bsky.app, under Settings, Privacy and security",
+            "note: only the account's owner can revoke the app password itself: at bsky.app, under Settings, Privacy and security",
         )?;
     }
     if bot.is_some_and(|bot| bot.tokens.is_some()) {
-        output::say(&format!("note: {name} goes on with the tokens in flock.toml, which are not touched"))?;
+        output::say(&format!("note: {name} still uses the tokens in flock.toml, which are unchanged"))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -76,7 +76,7 @@ async fn forget_only(accounts: &AccountAccess, bot: &BotName) -> Result<()> {
 fn nothing_kept(loaded: &Loaded, name: &str) -> String {
     match loaded.flock.bot(name) {
         Some(bot) if bot.tokens.is_some() => {
-            format!("the tokens of {name} stand in flock.toml: remove them there, and {BY_HAND}")
+            format!("the tokens of {name} are in flock.toml: remove them there, and {BY_HAND}")
         }
         Some(_) => format!("{name} is not signed in: there is nothing to forget"),
         None => format!("there is no bot {name:?}, neither in flock.toml nor in the vault"),

@@ -53,7 +53,7 @@ pub(super) async fn rekey(loaded: &Loaded, from: Option<&Path>, forget: bool) ->
 async fn forget_lost(vault: &Vault) -> Result<ExitCode> {
     let forgotten = vault.forget_lost().await?;
     if forgotten.is_empty() {
-        output::say("the key is there, and opens everything: nothing was forgotten")?;
+        output::say("the key exists and opens all tokens: nothing was forgotten")?;
     }
     for bot in forgotten {
         output::say(&format!("{bot} is signed out: type `flockd enroll {bot}`"))?;

@@ -15,7 +15,7 @@ pub(super) fn handle(section: &mut Section<'_, '_>, network: Option<NetworkKind>
     let handle = value.strip_prefix('@').unwrap_or(value);
     let network = network?;
     if !network.needs_account() {
-        section.warning(Some(line), format!("`account` means nothing on network {network}: remove it"));
+        section.warning(Some(line), format!("`account` has no effect on network {network}: remove it"));
         return None;
     }
     if let Some(expect) = no_handle(network, handle) {
@@ -107,7 +107,7 @@ pub(super) fn profile(section: &mut Section<'_, '_>, network: Option<NetworkKind
     inner.finish();
     match network.filter(|network| !network.needs_account()) {
         Some(network) => {
-            section.warning(Some(line), format!("`profile` means nothing on network {network}: remove it"));
+            section.warning(Some(line), format!("`profile` has no effect on network {network}: remove it"));
             Profile::default()
         }
         None => profile,

@@ -24,7 +24,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) 
     let directory_url = base_url(section, "directory_url", known.directory_url);
     for (key, default) in [("site_url", known.site_url), ("directory_url", known.directory_url)] {
         if let Some(line) = section.line_of(key).filter(|_| default.is_empty()) {
-            section.warning(Some(line), format!("`{key}` means nothing on network {network}: remove it"));
+            section.warning(Some(line), format!("`{key}` has no effect on network {network}: remove it"));
         }
     }
     ServerAddresses { api_url: api_url.filter(|url| !url.is_empty()), site_url, directory_url }

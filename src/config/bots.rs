@@ -156,7 +156,7 @@ fn too_much(section: &mut Section<'_, '_>, network: Found<NetworkKind>) {
     }
     let Found { value: network, line } = network;
     let message = if network.needs_account() {
-        "has both `app` and `network`: remove `network`, the app knows it".into()
+        "has both `app` and `network`: remove `network`, which the app sets".into()
     } else {
         format!("network {network} takes no app: remove `app`, or remove `network` to post under the app")
     };

@@ -57,8 +57,10 @@ impl<'t> Conflicts<'t> {
             let message = format!("`was` names bot {was}, which is still here: remove `was`, or that bot");
             section.error(Some(*line), message);
         } else if let Some(other) = taken(&mut self.former_names, was.clone(), name) {
-            let message =
-                format!("bot {} was {was} too: a history goes to one bot, remove one `was`", short(other));
+            let message = format!(
+                "bot {} was {was} too: only one bot can take over a history, remove one `was`",
+                short(other)
+            );
             section.error(Some(*line), message);
         }
     }
@@ -110,7 +112,7 @@ impl<'t> Conflicts<'t> {
                 profile if profile.forbids_duplicates => {
                     format!("{} forbids identical posts across accounts", profile.name)
                 }
-                _ => format!("people who follow both on {network} read everything twice"),
+                _ => format!("readers who follow both on {network} see everything twice"),
             };
             let message = format!("bot {} posts the same poem, and {why}: give each its own", short(other));
             section.warning(Some(*line), message);

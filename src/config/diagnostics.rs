@@ -212,7 +212,7 @@ impl Reporter {
 fn shorten(complaints: &mut Vec<Diagnostic>) {
     let rest = complaints.split_off(MAX_COMPLAINTS);
     let severity = if rest.iter().any(Diagnostic::is_error) { Severity::Error } else { Severity::Warning };
-    let message = format!("and {} more complaints: mend these first", rest.len());
+    let message = format!("and {} more problems: fix these first", rest.len());
     complaints.push(Diagnostic { severity, file: rest[0].file.clone(), line: None, message });
 }
 
@@ -237,7 +237,7 @@ mod report_tests {
         let last = complaints.last().unwrap();
         assert_eq!(
             (last.is_error(), last.to_string()),
-            (true, "flock.toml: and 1 more complaints: mend these first".into())
+            (true, "flock.toml: and 1 more problems: fix these first".into())
         );
     }
 }

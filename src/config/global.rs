@@ -46,7 +46,7 @@ fn ledger_file(url: &str) -> Result<&str, &'static str> {
     match file {
         "" => Err("names no file: write \"sqlite:flock.db\""),
         ":memory:" => {
-            Err("is a ledger that forgets everything at the end: name a file, like \"sqlite:flock.db\"")
+            Err("is a ledger in memory, which is lost at exit: name a file, like \"sqlite:flock.db\"")
         }
         _ if file.contains('?') => Err("takes no options: remove everything from the `?` on"),
         _ if file.ends_with('/') => {
@@ -58,7 +58,7 @@ fn ledger_file(url: &str) -> Result<&str, &'static str> {
 
 fn resolved(base: &Path, file: &str) -> Result<String, &'static str> {
     let path = base.join(file);
-    let path = path.to_str().ok_or("lies in a folder whose name is not UTF-8: name a file elsewhere")?;
+    let path = path.to_str().ok_or("is in a folder with a name that is not UTF-8: name a file elsewhere")?;
     Ok(format!("sqlite:{path}"))
 }
 
@@ -103,7 +103,7 @@ fn command(section: &mut Section<'_, '_>) -> Option<Vec<String>> {
         match program.into_string() {
             Ok(program) => command[0] = program,
             Err(_) => {
-                section.error(Some(line), "`command` lies in a folder whose name is not UTF-8: move it");
+                section.error(Some(line), "`command` is in a folder with a name that is not UTF-8: move it");
             }
         }
     }

@@ -41,7 +41,7 @@ fn complain_of_strangers(section: &mut Section<'_, '_>, network: NetworkKind, ke
     let mut any = false;
     for key in keys {
         if let Some(line) = section.line_of(key) {
-            section.error(Some(line), format!("network {network} knows no `{key}`: remove it"));
+            section.error(Some(line), format!("network {network} has no `{key}`: remove it"));
             any = true;
         }
     }

@@ -18,7 +18,7 @@ const HOW_OFTEN: RangeInclusive<usize> = 2..=3;
 const PAUSES: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60 * 60);
 
 /// How `looks` is written.
-const WRITTEN: &str = "a list of two or three lengths of time, like [\"10s\", \"1m\", \"5m\"]";
+const WRITTEN: &str = "a list of two or three durations, like [\"10s\", \"1m\", \"5m\"]";
 
 /// Default of `pace`, the minimum interval between two posts of an app.
 pub(super) const PACE: Duration = Duration::from_millis(200);
@@ -56,7 +56,7 @@ pub(super) fn looks(section: &mut Section<'_, '_>, network: Option<NetworkKind>)
     }
     let pauses = pauses?;
     if !pauses.is_sorted() {
-        section.error(Some(line), "`looks` must not shrink: write the shortest pause first");
+        section.error(Some(line), "`looks` must not decrease: write the shortest delay first");
         return None;
     }
     Some(pauses)
@@ -82,7 +82,7 @@ fn pause(section: &mut Section<'_, '_>, text: &str, line: usize) -> Option<Durat
     }
     let (least, most) = PAUSES.into_inner();
     let (least, most) = (humantime::format_duration(least), humantime::format_duration(most));
-    section.error(Some(line), format!("`looks`: each pause must be from {least} to {most}"));
+    section.error(Some(line), format!("`looks`: each delay must be from {least} to {most}"));
     None
 }
 
@@ -94,7 +94,7 @@ pub(super) fn pace(section: &mut Section<'_, '_>) -> Option<Duration> {
         return Some(value);
     }
     let most = humantime::format_duration(SLOWEST);
-    section.error(Some(line), format!("`pace` must be at most {most}: space the schedules for more"));
+    section.error(Some(line), format!("`pace` must be at most {most}: spread the schedules instead"));
     None
 }
 

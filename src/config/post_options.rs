@@ -24,7 +24,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, network: Option<NetworkKind>) 
         if let (Some(line), Some(network)) = (section.line_of(key), network)
             && !network.profile().post_options.contains(&key)
         {
-            section.warning(Some(line), format!("`{key}` means nothing on network {network}: remove it"));
+            section.warning(Some(line), format!("`{key}` has no effect on network {network}: remove it"));
         }
     }
     PostOptions { visibility: visibility.map(|found| found.value), languages, spoiler_text }

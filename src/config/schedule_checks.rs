@@ -64,12 +64,12 @@ impl ScheduleChecks {
         }
         let own = section.line_of("jitter");
         let (jitter, gap) = (humantime::format_duration(jitter), humantime::format_duration(gap));
-        let remedy = format!("but the schedule has slots {gap} apart: take less than {gap}");
+        let remedy = format!("but the schedule's slots are {gap} apart: take less than {gap}");
         match own {
             Some(line) => section.error(Some(line), format!("`jitter` is {jitter}, {remedy}")),
             None => section.error(
                 Some(schedule.line),
-                format!("`jitter` is {jitter} by [defaults], {remedy}, in a `jitter` of the bot's own"),
+                format!("`jitter` is {jitter} by [defaults], {remedy}, in the bot's own `jitter`"),
             ),
         }
     }

@@ -18,7 +18,7 @@ use crate::flock::schedule::Zone;
 const MAX_TEXT: usize = 4_096;
 
 /// The format of a duration.
-const LENGTH_OF_TIME: &str = "a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\"";
+const LENGTH_OF_TIME: &str = "a quoted duration, like \"90s\", \"10m\" or \"1h 30m\"";
 
 /// A value and its line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,12 +81,12 @@ impl<'t, 'r> Section<'t, 'r> {
         let Found { value, line } = self.value(key)?;
         let texts = value.as_array().map(|list| list.iter().map(|item| item.get_ref().as_str()));
         let Some(texts) = texts.and_then(Iterator::collect::<Option<Vec<&str>>>) else {
-            self.mistyped(key, "a list of texts, like [\"sendmail\", \"me@example.org\"]", value, line);
+            self.mistyped(key, "a list of strings, like [\"sendmail\", \"me@example.org\"]", value, line);
             return None;
         };
         let problem = texts
             .iter()
-            .find_map(|text| problem_of(text).map(|problem| format!("has a text that {problem}")));
+            .find_map(|text| problem_of(text).map(|problem| format!("has a string that {problem}")));
         let problem = problem
             .or_else(|| texts.is_empty().then(|| "is empty: write something, or remove the key".into()));
         self.unless(problem, key, Found { value: texts.into_iter().map(str::to_owned).collect(), line })
@@ -185,7 +185,8 @@ impl<'t, 'r> Section<'t, 'r> {
         let zone = self.report.zones.get(text).map(|value| Found { value, line });
         if zone.is_none() {
             let hint = self.report.suggest(|| Some(zone_hint::hint(text)));
-            let hint = hint.unwrap_or_else(|| "write a zone of the IANA list, like \"Europe/Berlin\"".into());
+            let hint =
+                hint.unwrap_or_else(|| "write a zone from the IANA list, like \"Europe/Berlin\"".into());
             self.error(Some(line), format!("unknown time zone \"{}\": {hint}", short(text)));
         }
         zone
@@ -265,7 +266,7 @@ impl<'t, 'r> Section<'t, 'r> {
     /// Reports a value of the wrong type. The value itself is not displayed: it may be a secret.
     pub(super) fn mistyped(&mut self, key: &str, expect: &str, value: &DeValue<'_>, line: usize) {
         let kind = match value {
-            DeValue::String(_) => "a text",
+            DeValue::String(_) => "a string",
             DeValue::Integer(_) | DeValue::Float(_) => "a number",
             DeValue::Boolean(_) => "true or false",
             DeValue::Datetime(_) => "a date",
@@ -305,7 +306,7 @@ impl<'t, 'r> Section<'t, 'r> {
         let Found { value, line } = self.value(key)?;
         let text = value.as_str().map(|value| Found { value, line });
         if text.is_none() {
-            self.mistyped(key, "a text in quotes", value, line);
+            self.mistyped(key, "a quoted string", value, line);
         }
         text
     }

@@ -30,7 +30,7 @@ pub(super) fn meant(line: &str) -> Option<String> {
         _ if is_quoted_so(key) => Some("a key needs no quotes, and straight ones where it has some".into()),
         _ if is_words(key) => {
             let joined = key.split_whitespace().collect::<Vec<_>>().join("_");
-            Some(format!("a key is one word: write {}", named(&joined)))
+            Some(format!("a key can't contain spaces: write {}", named(&joined)))
         }
         _ if is_key(key) => of_value(key, value),
         _ => None,
@@ -57,7 +57,7 @@ pub(super) fn header(line: &str) -> Option<String> {
 
 /// A table's header in its correct form.
 pub(super) fn square_brackets(name: &str) -> String {
-    format!("a table's name stands in square brackets, with dots between its parts: write [{}]", short(name))
+    format!("a table's name is in square brackets, with dots between its parts: write [{}]", short(name))
 }
 
 /// Whether a line's intention is recognizable although the parser finds no key in it.
@@ -100,7 +100,7 @@ fn of_quoted(key: &str, value: &str, quote: char) -> Option<String> {
         let ends_so = |c: char| TYPOGRAPHIC.contains(&c) || c == '\'' || c == '"';
         let other = value.trim_end().chars().skip(1).last().is_some_and(ends_so);
         return Some(if other {
-            format!("`{key}` ends in another quote than it begins with: write {key} = {quote}…{quote}")
+            format!("`{key}` begins and ends with different quotes: write {key} = {quote}…{quote}")
         } else {
             format!("the closing quote is missing: write {key} = {quote}…{quote}")
         });
@@ -113,7 +113,7 @@ fn of_quoted(key: &str, value: &str, quote: char) -> Option<String> {
         "" => None,
         "," | ";" => Some(format!("remove the `{behind}` at the end: {key} = {quote}…{quote}")),
         _ => Some(format!(
-            "something stands behind the closing quote of `{key}`: remove it, or move it within"
+            "there is text after the closing quote of `{key}`: remove it, or move it inside the quotes"
         )),
     }
 }
@@ -140,9 +140,9 @@ fn of_bare(key: &str, value: &str) -> String {
     let is_switch = SWITCHES.iter().any(|switch| switch.eq_ignore_ascii_case(word));
     match word {
         _ if is_number && word != value => format!("remove the `{}` at the end", &value[word.len()..]),
-        _ if is_switch => format!(
-            "`{key}` needs a value in quotes, or, where it is a switch, true or false in small letters"
-        ),
+        _ if is_switch => {
+            format!("`{key}` needs a value in quotes, or, for a switch, true or false in lower case")
+        }
         _ => format!("`{key}` needs a value in quotes: write {key} = \"…\""),
     }
 }
@@ -176,8 +176,8 @@ mod tests {
             ("network = “feed”", "typographic"),
             ("network = ‘feed’", "typographic"),
             ("“network” = \"feed\"", "straight"),
-            ("network = \"feed”", "another quote"),
-            ("network = \"feed'", "another quote"),
+            ("network = \"feed”", "different quotes"),
+            ("network = \"feed'", "different quotes"),
             ("network = \"feed", "closing quote is missing"),
             ("network = 'feed", "closing quote is missing"),
             ("network = \"feed\",", "remove the `,`"),
@@ -185,7 +185,7 @@ mod tests {
             ("max_per_hour = 5,", "remove the `,`"),
             ("poem = \"poems\\walt.txt\"", "`/`"),
             ("poem = \"C:\\Users\\walt.txt\"", "single quotes"),
-            ("poem = \"a\" b", "behind the closing quote"),
+            ("poem = \"a\" b", "after the closing quote"),
             ("max per hour = 5", "max_per_hour"),
             ("network = feed", "in quotes: write network ="),
             ("network = true,", "true or false"),

@@ -19,7 +19,7 @@ pub(super) fn secret(section: &mut Section<'_, '_>, key: &'static str) -> Option
         other => {
             section.mistyped(
                 key,
-                "a text in quotes, { env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }",
+                "a quoted string, { env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }",
                 other,
                 line,
             );
@@ -121,9 +121,6 @@ pub(super) fn differ(
 ) {
     if one.value == other.value {
         let [one, partner] = keys;
-        section.error(
-            Some(other.line),
-            format!("`{partner}` is the same as `{one}`: they are two different texts"),
-        );
+        section.error(Some(other.line), format!("`{partner}` is the same as `{one}`: the two must differ"));
     }
 }

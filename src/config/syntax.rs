@@ -115,7 +115,9 @@ impl Slip<'_> {
             _ if self.is_header() => bad_header(self.written, error),
             DUPLICATE => format!("`{}` is written twice: remove one", named(self.piece)),
             _ if self.left_open => {
-                format!("what is opened here is never closed: look for a missing quote or bracket ({error})")
+                format!(
+                    "something opened here is never closed: look for a missing quote or bracket ({error})"
+                )
             }
             _ => self.meant().unwrap_or_else(|| match error {
                 _ if error.starts_with(UNQUOTED) => "a value needs quotes: write \"…\"".into(),
@@ -235,7 +237,7 @@ fn bad_header(line: &str, error: &str) -> String {
     }
 }
 
-/// Whether a header is rather a list of texts, which may be secrets.
+/// Whether a header is rather a list of strings, which may be secrets.
 fn may_be_a_list(header: &str) -> bool {
     header.contains(['"', '\'', ',', '{', '='])
 }

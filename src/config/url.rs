@@ -11,7 +11,7 @@ pub(super) fn base(text: &str) -> Result<String, &'static str> {
     let url =
         url.ok_or("must begin with http:// or https:// and name a host, like \"https://example.org\"")?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not hold a user name or password: remove what stands before the `@`");
+        return Err("must not contain a user name or password: remove what stands before the `@`");
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("must end before any `?` or `#`: paths are added to it");
@@ -24,7 +24,7 @@ pub(super) fn confidential(text: &str) -> Result<String, &'static str> {
     let kept = base(text)?;
     let plain = kept.starts_with("http://");
     if plain && !Url::parse(&kept).is_ok_and(|url| is_loopback(&url)) {
-        return Err("must begin with https://: plain http shows the secrets to everyone on the way");
+        return Err("must begin with https://: plain http sends the secrets unencrypted");
     }
     Ok(kept)
 }
@@ -34,7 +34,7 @@ pub(super) fn check_secret(text: &str) -> Result<(), &'static str> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or("must be a URL that begins with https:// and names a host")?;
     if url.scheme() == "http" && !is_loopback(&url) {
-        return Err("must begin with https://: plain http shows it to everyone on the way");
+        return Err("must begin with https://: plain http sends it unencrypted");
     }
     Ok(())
 }

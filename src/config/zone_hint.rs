@@ -90,7 +90,7 @@ pub(super) fn hint(text: &str) -> String {
         .or_else(|| posix(plain))
         .or_else(|| abbreviation(plain))
         .or_else(|| misspelt(plain).map(did_you_mean))
-        .unwrap_or_else(|| "write a zone of the IANA list, like \"Europe/Berlin\"".into())
+        .unwrap_or_else(|| "write a zone from the IANA list, like \"Europe/Berlin\"".into())
 }
 
 fn did_you_mean(name: &str) -> String {
@@ -191,7 +191,7 @@ fn posix(text: &str) -> Option<String> {
             format!("write the place, like \"{place}\"")
         }
     };
-    Some(format!("this is a rule of POSIX and no name: {remedy}"))
+    Some(format!("this is a POSIX rule, not a name: {remedy}"))
 }
 
 /// An abbreviation that a zone has for half of the year, or that several zones share.
@@ -338,7 +338,7 @@ mod tests {
         );
         assert_eq!(first("America/NewYork"), "America/New_York");
         assert_eq!(first("Asia/Mumbai"), "Asia/Kolkata");
-        assert_eq!(hint("Middle-earth/Bree"), "write a zone of the IANA list, like \"Europe/Berlin\"");
+        assert_eq!(hint("Middle-earth/Bree"), "write a zone from the IANA list, like \"Europe/Berlin\"");
     }
 
     #[test]

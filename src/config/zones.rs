@@ -163,7 +163,7 @@ impl Chosen {
         };
         if edition.is_some_and(|edition| is_stale(edition, now)) {
             problems.push(format!(
-                "the rules of time zones are more than a year old ({}): {}",
+                "the time zone rules are more than a year old ({}): {}",
                 self.told(),
                 if *by_order {
                     "update that folder, or unset TZDIR"

@@ -208,7 +208,6 @@ pub async fn ledger(database: &str, clock: &dyn Clock) -> Result<(Sqlite, Option
             Err(error) => return Err(trouble.unwrap_or(error)),
         }
     }
-    let being_made =
-        || StoreError::Unusable("the ledger is being made by another process: try again".to_owned());
+    let being_made = || StoreError::Unusable("another process is creating the ledger: try again".to_owned());
     Err(trouble.unwrap_or_else(being_made))
 }

@@ -137,7 +137,7 @@ fn is_about_a_missing_folder(problem: &notify::Error) -> bool {
 fn log_deaf(problem: &notify::Error) {
     let seconds = LOOK.as_secs();
     tracing::warn!(
-        "the system does not tell of changed files ({problem}): they are looked at every {seconds} s"
+        "the system does not report changed files ({problem}): flockd checks them every {seconds} s"
     );
 }
 

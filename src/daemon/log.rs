@@ -126,7 +126,7 @@ fn log_event(event: &Event) {
             tracing::warn!(bot = %post.bot, post = %post.id, slot = slot(post), "released: {}", reason(post));
         }
         Event::Deleted(post) => {
-            tracing::info!(bot = %post.bot, post = %post.id, "taken back: {}", quoted(post));
+            tracing::info!(bot = %post.bot, post = %post.id, "deleted: {}", quoted(post));
         }
         Event::ClockWasAhead { bot, reason } => tracing::error!(%bot, "{reason}"),
         Event::NotSignedIn { bot, reason } => tracing::warn!(%bot, "{reason}"),
@@ -139,13 +139,13 @@ fn log_event(event: &Event) {
         Event::RoundBegun { bot, round } => tracing::info!(%bot, round, "the poem begins again"),
         Event::Recognised { bot, handle } => tracing::info!(%bot, handle, "signed in as @{handle}"),
         Event::SharesHistory { bot, handle, was } => {
-            tracing::warn!(%bot, %was, "@{handle} has posted as bot {was}: what it said then counts as said");
+            tracing::warn!(%bot, %was, "@{handle} has posted as bot {was}: its posts from then count as posted");
         }
         Event::NotRenamed { bot, was } => {
             tracing::warn!(%bot, %was, "both names have a history in the ledger: `was` is ignored, remove it");
         }
         Event::Panicked { bot } => {
-            tracing::error!(%bot, "a bug in flockd stopped its work for this bot; it is tried again in 30 s");
+            tracing::error!(%bot, "a bug in flockd stopped its work for this bot; retrying in 30 s");
         }
         Event::LedgerTrouble { bot: Some(bot), problem } => tracing::error!(%bot, "{problem}"),
         Event::LedgerTrouble { bot: None, problem } => tracing::error!("{problem}"),
@@ -159,7 +159,7 @@ fn log_event(event: &Event) {
         Event::Reloaded(changes) => log_reload(changes),
         Event::NotReloaded { complaints } => {
             let complaints = complaints.join("; ");
-            tracing::error!("not reloaded, the flock goes on as it was: {complaints}");
+            tracing::error!("not reloaded, the daemon keeps running the previous flock: {complaints}");
         }
         Event::Alerted { .. }
         | Event::AlertFailed { .. }
@@ -229,7 +229,7 @@ fn log_pause(event: &Event) {
         }
         Event::Resumed { bot } => tracing::info!(%bot, "resumed"),
         Event::CaughtUp { bot, found } => {
-            tracing::warn!(%bot, found, "the ledger comes from a copy: the account was read, and what was missing is here");
+            tracing::warn!(%bot, found, "the ledger comes from a copy: the account was read, and missing posts were added");
         }
         Event::NotCaughtUp { bot, reason } => {
             tracing::error!(%bot, "the ledger comes from a copy, and the account can't be read yet: {reason}");
@@ -258,8 +258,8 @@ fn log_watch(event: &Event) {
                 "an alert could not be delivered for a day and was dropped"
             );
         }
-        Event::HeartbeatStopped { problem } => tracing::warn!("there is no heartbeat for now: {problem}"),
-        Event::HeartbeatBack => tracing::info!("the heartbeat is back"),
+        Event::HeartbeatStopped { problem } => tracing::warn!("the heartbeat has stopped: {problem}"),
+        Event::HeartbeatBack => tracing::info!("the heartbeat works again"),
         _ => {}
     }
 }

@@ -94,19 +94,21 @@ pub enum DaemonError {
         error: io::Error,
     },
     /// The shared HTTP client can't be built.
-    #[error("no HTTP client can be made: {0}")]
+    #[error("the HTTP client can't be created: {0}")]
     Client(String),
     /// A task that keeps the ledger open does not stop.
     #[error("the ledger could not be closed within {} s; what was committed is kept", CLOSING.as_secs())]
     NotClosed,
     /// The copy for a dry run can't be created.
-    #[error("no temporary folder can be made for the dry run: {0}")]
+    #[error("no temporary folder can be created for the dry run: {0}")]
     Rehearsal(io::Error),
 }
 
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "another program has it; stop that, or change `listen` under [web]",
+        io::ErrorKind::AddrInUse => {
+            "another program uses it; stop that program, or change `listen` under [web]"
+        }
         io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; change `listen` under [web]",
         _ => "change `listen` under [web]",
     }
@@ -132,12 +134,12 @@ pub async fn hold(flock: &Flock) -> Result<LedgerHandle, DaemonError> {
     let store = Arc::new(Sqlite::open_as_owner(&flock.database).await?);
     if let Some(path) = store.made_anew() {
         let path = path.display();
-        log::named(log::LEDGER_CREATED).in_scope(|| tracing::info!("a new ledger was made: {path}"));
+        log::named(log::LEDGER_CREATED).in_scope(|| tracing::info!("a new ledger was created: {path}"));
     }
     if let Some(copy) = store.copy_from_before() {
         let (copy, version) = (copy.display(), env!("CARGO_PKG_VERSION"));
         log::named(log::LEDGER_UPGRADED).in_scope(|| {
-            tracing::info!(%copy, "the ledger was brought up to date for flockd {version}; a copy was made before");
+            tracing::info!(%copy, "the ledger was brought up to date for flockd {version}; a copy was made first");
         });
     }
     let key = vault(flock, &(store.clone() as Arc<dyn Store>)).close_key_to_others();
@@ -265,7 +267,7 @@ fn background_tasks(
 
 async fn serve(listener: TcpListener, site: Site, closed: oneshot::Receiver<()>) {
     if let Err(error) = web::serve(listener, site, async { drop(closed.await) }).await {
-        tracing::error!(%error, "the web server has ended; the flock goes on without page and feeds");
+        tracing::error!(%error, "the web server has ended; bots keep posting, without the dashboard and feeds");
     }
 }
 

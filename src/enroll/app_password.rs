@@ -46,8 +46,7 @@ async fn told(
     if api.is_app_password(&password) {
         return Ok((account, password));
     }
-    let warning =
-        "that is no app password; it may be the account's main password, which gives access to everything";
+    let warning = "that is not an app password; it may be the account's main password, which gives access to everything";
     if !person.is_interactive() {
         person.tell(&format!("note: {warning}: better make an app password at {WHERE}"));
         return Ok((account, password));

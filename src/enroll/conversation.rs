@@ -181,9 +181,8 @@ impl<'a> Conversation<'a> {
             self.blank_lines -= 1;
             return Ok(None);
         }
-        let judgement = pasted::read(line).map_or(Judgement::Unrelated("there is no answer in it"), |said| {
-            judge(&said, AnsweredBy::Person)
-        });
+        let judgement = pasted::read(line)
+            .map_or(Judgement::Unrelated("it contains no answer"), |said| judge(&said, AnsweredBy::Person));
         match judgement {
             Judgement::Unrelated(why) => self.not_an_answer(why),
             judgement => self.settle(judgement, AnsweredBy::Person),
@@ -196,7 +195,7 @@ impl<'a> Conversation<'a> {
             return Err(EnrollError::NoAnswer { bot: self.bot.to_owned() });
         }
         let submit_hint = self.person.submit_hint();
-        self.person.tell(&format!("that is not it: {why}; paste it again, and {submit_hint}:"));
+        self.person.tell(&format!("not accepted: {why}; paste it again, and {submit_hint}:"));
         Ok(None)
     }
 

@@ -19,7 +19,7 @@ pub enum EnrollError {
     },
     /// No answer arrived in time.
     #[error(
-        "nothing came back within {}: run `flockd enroll {bot}` again, agree on the page, and paste the address at \
+        "no answer arrived within {}: run `flockd enroll {bot}` again, agree on the page, and paste the address at \
          which the browser ends if it can't come back by itself, or the PIN if one is shown",
         humantime::format_duration(*.waited)
     )]
@@ -31,7 +31,7 @@ pub enum EnrollError {
     },
     /// None of the pasted lines was an answer.
     #[error(
-        "what was pasted held no answer, several times: run `flockd enroll {bot}` again, and paste the whole address \
+        "the pasted lines contained no answer: run `flockd enroll {bot}` again, and paste the whole address \
          at which the browser ends"
     )]
     NoAnswer {
@@ -56,7 +56,7 @@ pub enum EnrollError {
     },
     /// Two different passwords were given, and neither is an app password.
     #[error(
-        "the two were not the same, and neither is an app password, so nothing was saved: run `flockd enroll {bot}` again"
+        "the two passwords differ, and neither is an app password, so nothing was saved: run `flockd enroll {bot}` again"
     )]
     PasswordMismatch {
         /// The bot.

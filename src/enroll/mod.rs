@@ -197,10 +197,10 @@ async fn expect_browser(plan: &SignInPlan, shows_code: bool, person: &mut dyn Pe
         Err(trouble) => trouble,
     };
     let instead = match plan.method {
-        SignInMethod::OAuth1 { .. } => "a PIN will be shown there instead",
-        SignInMethod::OAuth2 { .. } if shows_code => "a code will be shown there instead",
+        SignInMethod::OAuth1 { .. } => "the page will show a PIN instead",
+        SignInMethod::OAuth2 { .. } if shows_code => "the page will show a code instead",
         SignInMethod::OAuth2 { .. } | SignInMethod::AppPassword => {
-            "it will end at a page that can't be loaded, whose address is to be pasted"
+            "it will end at a page that can't be loaded: paste the address of that page"
         }
     };
     person.tell(&format!("the browser can't come back here by itself ({trouble}): {instead}"));
@@ -235,6 +235,6 @@ async fn agree(
 fn not_offered() -> Rejection {
     Rejection::unanswered(Why::new(
         Cause::App,
-        "the network does not offer this way to sign in: leave the option out",
+        "the network does not offer this sign-in method: omit the option",
     ))
 }

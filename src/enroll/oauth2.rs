@@ -32,7 +32,7 @@ pub(super) async fn tokens(
     let what = if shown.is_some() {
         "the code that is shown"
     } else {
-        "the address of the page it ends at, at once"
+        "the address of the page it ends at, immediately"
     };
     talk.show(&request.url, what).await;
     let (code, _) = talk.code(|said, by| judge(said, by, &request.state, provider.name)).await?;
@@ -59,7 +59,7 @@ fn judge(said: &Pasted<'_>, by: AnsweredBy, state: &str, network: &str) -> Judge
         (Param::Missing, None) if query.get("client_id") != Param::Missing => {
             Judgement::Unrelated("it is the address to open, not the one at which the browser ends")
         }
-        _ => Judgement::Unrelated("there is no code in it"),
+        _ => Judgement::Unrelated("it contains no code"),
     }
 }
 
@@ -69,7 +69,7 @@ fn ended(error: &str, query: &Params, network: &str) -> Rejection {
         _ => http::words(error),
     };
     let reason = format!(
-        "{network} ended the sign-in ({said}): look whether the app's settings there allow OAuth 2.0 and name the \
+        "{network} ended the sign-in ({said}): check that the app's settings there allow OAuth 2.0 and name the \
          callback address"
     );
     Rejection { answered: true, ..Rejection::unanswered(Why::new(Cause::App, reason)) }

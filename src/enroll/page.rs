@@ -65,18 +65,18 @@ pub(super) fn failed(why: &str) -> Response {
 /// This answer was not the expected one; the sign-in goes on.
 pub(super) fn unrelated(why: &str) -> Response {
     let text = format!("Nothing was done: {why}. Open the newest address that the terminal shows.");
-    page(StatusCode::BAD_REQUEST, "Not the answer to this question", &text)
+    page(StatusCode::BAD_REQUEST, "Not the expected answer", &text)
 }
 
 /// Another answer came first.
 pub(super) fn late() -> Response {
-    let text = "This sign-in has been answered already, or is over. The terminal shows how it ended.";
-    page(StatusCode::CONFLICT, "Nothing left to do", text)
+    let text = "This sign-in has been answered already, or is over. The terminal shows the result.";
+    page(StatusCode::CONFLICT, "Already answered", text)
 }
 
 /// The sign-in takes too long for the page to wait.
 pub(super) fn slow() -> Response {
-    page(StatusCode::ACCEPTED, "Not done yet", "This takes a while. The terminal will show how it ends.")
+    page(StatusCode::ACCEPTED, "Not done yet", "This takes a while. The terminal will show the result.")
 }
 
 /// There is nothing at this address.

@@ -8,7 +8,7 @@ use crate::flock::network::SignInKind;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MethodUnavailable {
     /// The network has only app passwords.
-    #[error("bots sign in to Bluesky with an app password: leave the option out")]
+    #[error("bots sign in to Bluesky with an app password: omit the option")]
     OnlyAppPassword,
     /// It has no client id for OAuth 2.0.
     #[error("app {0} has no OAuth 2.0: write its `client_id` in [apps.{0}]")]

@@ -16,7 +16,7 @@ pub enum SaveError {
     #[error("{0} was signed out in the meantime, so nothing was saved: run `flockd enroll {0}` again")]
     SignedOut(BotName),
     /// Another sign-in was completed first.
-    #[error("another `flockd enroll {0}` was quicker, and its tokens were saved: see `flockd whoami {0}`")]
+    #[error("another `flockd enroll {0}` finished first, and its tokens were saved: see `flockd whoami {0}`")]
     Quicker(BotName),
     /// The account belongs to the bot under its former name.
     #[error("{name} was {other}, and is signed in under that name: start flockd once, then it is {name}'s")]
@@ -28,7 +28,7 @@ pub enum SaveError {
     },
     /// The account belongs to another bot.
     #[error(
-        "@{handle} is the account of bot {other}: sign in as another one, or run `flockd unenroll {other}` first"
+        "@{handle} is the account of bot {other}: sign in to another account, or run `flockd unenroll {other}` first"
     )]
     Taken {
         /// Which account.
@@ -51,7 +51,7 @@ pub enum SaveError {
     },
     /// The account belongs to a bot whose tokens are in `flock.toml`.
     #[error(
-        "@{handle} is the account of bot {other}, whose tokens are in flock.toml: sign in as another one, or remove \
+        "@{handle} is the account of bot {other}, whose tokens are in flock.toml: sign in to another account, or remove \
          those tokens first"
     )]
     Given {
@@ -149,9 +149,7 @@ async fn history(
         ));
     }
     for other in store.other_names(name).await? {
-        notes.push(format!(
-            "note: @{handle} has posted as bot {other}: the lines that it used then stay used"
-        ));
+        notes.push(format!("note: @{handle} has posted as bot {other}: the lines that it used stay used"));
     }
     Ok(notes)
 }
@@ -167,11 +165,12 @@ fn notes(bot: &Bot, account: &Account, tokens: &Tokens) -> Vec<String> {
         );
     }
     if bot.network.profile().tokens_expire && matches!(tokens, Tokens::OAuth2 { refresh_token: None, .. }) {
-        notes
-            .push("note: there is no refresh token: the bot stops when the access token runs out".to_owned());
+        notes.push("note: there is no refresh token: the bot stops when the access token expires".to_owned());
     }
     if bot.tokens.is_some() {
-        notes.push("note: the tokens in flock.toml still win: remove them there to use these".to_owned());
+        notes.push(
+            "note: the tokens in flock.toml take precedence: remove them there to use these".to_owned(),
+        );
     }
     notes
 }

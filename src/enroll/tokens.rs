@@ -71,7 +71,7 @@ pub fn tokens_from(
     grant: String,
 ) -> Result<Tokens, BadTokens> {
     if text.len() > TEXT_MAX {
-        return Err(BadTokens("it is longer than 16 KiB; give the tokens only"));
+        return Err(BadTokens("it is longer than 16 KiB; enter only the tokens"));
     }
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let fields = if text.starts_with('{') { from_json(text)? } else { from_lines(text, alone)? };
@@ -113,9 +113,7 @@ impl TokenFields {
     fn token(&self, names: &[&str]) -> Result<Option<Secret>, BadTokens> {
         let Some(token) = self.value(names) else { return Ok(None) };
         if token.len() > TOKEN_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(BadTokens(
-                "a token has characters that none can have, or too many; copy it once more",
-            ));
+            return Err(BadTokens("a token has invalid characters, or too many; copy it again"));
         }
         Ok(Some(Secret::new(token)))
     }
@@ -152,7 +150,7 @@ fn from_json(text: &str) -> Result<TokenFields, BadTokens> {
     // The parser's error would quote the input.
     let value: Value =
         serde_json::from_str(text).map_err(|_| BadTokens("it begins with `{` but is not JSON"))?;
-    let object = value.as_object().ok_or(BadTokens("the JSON is no object"))?;
+    let object = value.as_object().ok_or(BadTokens("the JSON is not an object"))?;
     let fields = object.iter().filter_map(|(name, value)| match value {
         Value::String(text) => Some((name.clone(), text.clone())),
         Value::Number(number) => Some((name.clone(), number.to_string())),

@@ -240,7 +240,7 @@ impl WebSignIns {
             Ok(Ok(CallbackOutcome::Late) | Err(_)) => {
                 Err("the browser came back from this page before".to_owned())
             }
-            Err(_) => Err("the network is slow: the bot's page shows how it ends".to_owned()),
+            Err(_) => Err("the network is slow: the bot's page will show the result".to_owned()),
         };
         Some(CallbackResult { ticket, bot, end })
     }

@@ -50,7 +50,7 @@ fn a_flock_that_is_well_is_found_to_be_beside_its_daemon_and_without() {
         has(&findings, subject, "ok", "");
     }
     has(&findings, "daemon", "ok", &format!("process {} runs", daemon.pid()));
-    has(&findings, "daemon", "ok", "answers, and is well");
+    has(&findings, "daemon", "ok", "answers, and is healthy");
     daemon.wait_for_event("posted");
     let said = folder.run(&["doctor", "--offline"]);
     let widest = said.out.lines().map(|line| line.chars().count()).max().unwrap();

@@ -57,7 +57,7 @@ struct Checked {
 }
 
 pub(super) async fn check(config: &Path, json: bool) -> Result<ExitCode> {
-    let working = Working::at("looking at poems and ledger");
+    let working = Working::at("reading poems and ledger");
     let checked = examine(config).await;
     drop(working);
     let bad = checked.report.complaints.iter().any(Diagnostic::is_error);
@@ -80,7 +80,7 @@ async fn examine(config: &Path) -> Checked {
     let now = SystemClock.now();
     let Examined { flock, mut complaints, places, zones, written } = config::examine(config, now);
     complaints
-        .extend(zones.as_ref().map(|zones| places.note("", format!("the rules of time zones are {zones}"))));
+        .extend(zones.as_ref().map(|zones| places.note("", format!("the time zone rules are {zones}"))));
     let outside = HttpEnvironment::of_this_process().problems();
     complaints.extend(outside.into_iter().map(|problem| places.warning("", problem)));
     let whole = !complaints.iter().any(Diagnostic::is_error);
@@ -209,7 +209,7 @@ fn unmarked(bot: &Bot, account: &Account, places: &SourceSpans) -> Option<Diagno
     let unmarked = account.network == network && account.automated == Some(false);
     let message = || {
         format!(
-            "bot {name}: its account does not say that it is a bot, and readers on {network} want to know: type \
+            "bot {name}: its account is not marked as a bot, as {network} asks: type \
              `flockd profile {name}`"
         )
     };
@@ -219,7 +219,7 @@ fn unmarked(bot: &Bot, account: &Account, places: &SourceSpans) -> Option<Diagno
 /// On X, a person sets the label, and no API shows it (docs.x.com, "Automated account labels").
 fn unlabelled_on_x(flock: &Flock, places: &SourceSpans) -> Option<Diagnostic> {
     let first = flock.bots.iter().find(|bot| bot.network == NetworkKind::X)?;
-    let message = "X wants automated accounts to be labelled, and no program can see or do that: sign in at x.com as each \
+    let message = "X asks for automated accounts to be labeled, which no program can do or check: sign in at x.com as each \
                    bot, choose \"Your account\", \"Automation\", and name who runs it in the bio";
     Some(places.note(&format!("bots.{}", first.name), message))
 }
@@ -240,7 +240,7 @@ async fn identities(
         if let Some(AccountConflict { bot: other, .. }) = rivals.iter().find(is_here) {
             let name = &bot.name;
             let message = format!(
-                "bot {name}: bot {other} has the same account and had the account first, so {name} posts nothing: give it one \
+                "bot {name}: bot {other} has the same account and had it first, so {name} posts nothing: give it one \
                  of its own"
             );
             complaints.push(places.error(&format!("bots.{name}"), message));
@@ -285,7 +285,7 @@ fn print_complaints(checked: &Checked) -> Result<()> {
         }
     }
     if complaints.iter().all(|complaint| complaint.severity == Severity::Note) {
-        output::say("no complaints")?;
+        output::say("no problems found")?;
     }
     Ok(())
 }

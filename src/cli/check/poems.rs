@@ -15,7 +15,8 @@ use crate::net;
 use crate::sources;
 
 /// The warning for a line that may be meant as a comment.
-const COMMENT: &str = "this looks like a comment but is posted: begin it with `#` and a space to make it one";
+const COMMENT: &str =
+    "this looks like a comment but is posted: to make it a comment, start it with `#` and a space";
 
 /// The poems, and their problems for the bots that post them.
 pub(super) fn complaints(
@@ -48,7 +49,7 @@ pub(super) fn complaints(
 
 /// The warning for a poem in the format of fortune(6) without a matching `split`.
 const FORTUNE: &str =
-    "this line is only `%` and is posted like that: if it separates entries, write `split = \"%\"`";
+    "this line is only `%` and is posted as it is: if it separates entries, write `split = \"%\"`";
 
 fn fortune_complaint(bot: &Bot, poem: &Poem) -> Option<Diagnostic> {
     let is_separator = |line: &&Line| line.text.lines().any(|line| line.trim() == PERCENT);
@@ -77,7 +78,7 @@ fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Dia
     let loud = loud.filter_map(|line| {
         let names = net::mentions(bot.network, &line.text).join(", ");
         let message = format!(
-            "{} mentions {names} on {}, who are told of it: take that out, or write `mentions = \"allow\"`",
+            "{} mentions {names} on {}, who are notified: remove that, or write `mentions = \"allow\"`",
             bot.name, bot.network
         );
         (!names.is_empty()).then(|| warn(line.number, message))
@@ -109,7 +110,7 @@ fn shared(flock: &Flock, poems: &Poems, places: &SourceSpans) -> Vec<Diagnostic>
             profile if profile.forbids_duplicates => {
                 format!("{} forbids identical posts across accounts", profile.name)
             }
-            _ => format!("readers who follow both on {} read them twice", bot.network),
+            _ => format!("readers who follow both on {} see them twice", bot.network),
         };
         let lines = if lines == 1 { "a line".to_owned() } else { format!("{lines} lines") };
         let message = format!(

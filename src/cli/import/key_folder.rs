@@ -53,7 +53,7 @@ pub(super) async fn import(loaded: &Loaded, folder: &Path) -> Result<ExitCode> {
     }
     if failed == 0 && others.is_empty() {
         output::say(
-            "which lines each has posted is in no file: `flockd import --history BOT` asks the account",
+            "the files don't say which lines each has posted: `flockd import --history BOT` asks the account",
         )?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -65,7 +65,7 @@ pub(super) async fn import(loaded: &Loaded, folder: &Path) -> Result<ExitCode> {
             .filter_map(|bot| bot.app.as_ref())
             .find(|app| app.network == NetworkKind::X);
         let app = app.map_or("x", |app| app.name.as_str());
-        eprintln!("these are not in flock.toml: write this there, look at it, and then import again");
+        eprintln!("these bots are not in flock.toml: add the lines below, check them, and import again");
         others.iter().try_for_each(|key| output::say(&section(key, app)))?;
     }
     Ok(ExitCode::FAILURE)

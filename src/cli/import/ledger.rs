@@ -80,18 +80,18 @@ fn complained(file: &str, complaints: &[BadLine]) -> anyhow::Error {
 
 fn tell(imported: &Imported) -> Result<()> {
     let Imported { bots, posts, moved_on, known, doubted, behind } = imported;
-    output::say(&format!("{posts} posts and {bots} bots are new here; {known} posts were here already"))?;
+    output::say(&format!("imported {posts} posts and {bots} bots; {known} posts were here already"))?;
     if *moved_on > 0 {
-        output::say(&format!("{moved_on} posts that were here have come to rest since"))?;
+        output::say(&format!("{moved_on} posts that were here have been settled since"))?;
     }
     if *doubted > 0 {
         output::say(&format!(
-            "{doubted} posts are unknown: they may have been sent since, and are looked for"
+            "{doubted} posts are unknown: they may have been sent since, and flockd looks for them"
         ))?;
     }
     if !behind.is_empty() {
         output::say(
-            "the bots look at their accounts before they post; one whose account can't be read is paused until \
+            "the bots read their accounts before they post; one whose account can't be read is paused until \
              `flockd resume`. If the flock has moved here and posts nothing elsewhere any more, put the ledger back and import with \
              `--moved`",
         )?;

@@ -62,7 +62,7 @@ async fn import_history(loaded: Loaded, bot: &str, yes: bool) -> Result<ExitCode
     let dollars = f64::from(bot.network.profile().prices.of_history()) / 1_000.0;
     ensure!(
         yes || dollars <= 0.0,
-        "{} charges up to {dollars:.2} USD for what it shows of {name}'s account: add `--yes` to have it read",
+        "{} charges up to {dollars:.2} USD for reading {name}'s account: add `--yes` to read it",
         bot.network
     );
     commands::execute(loaded.into(), CommandKind::History { bot: name }).await

@@ -135,7 +135,7 @@ fn missing(lines: LineFormat, number: u64) -> Vec<u8> {
 
 /// The log line about a panic.
 fn panicked(lines: LineFormat, panic: &PanicHookInfo<'_>) -> Vec<u8> {
-    let why = panic.payload_as_str().unwrap_or("for no reason that can be shown");
+    let why = panic.payload_as_str().unwrap_or("for an unknown reason");
     let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
     let mut fields = LogFields::default();
     fields.add("message", format!("panicked{place}: {why}").into());

@@ -137,7 +137,7 @@ fn from_file(path: &Path) -> Result<Secret, SecretError> {
 }
 
 fn too_long(what: &str) -> String {
-    format!("{what} has more than {MAX_SECRET} bytes: that is no key or token")
+    format!("{what} has more than {MAX_SECRET} bytes: too long for a key or token")
 }
 
 /// The secret in these bytes, with surrounding white space removed. `what` describes it in messages.
@@ -274,7 +274,7 @@ mod tests {
             says(&SecretSource::File(path.clone()), &nothing, &format!("{} {odd}", path.display()));
         }
         let (_folder, path) = file_with(&vec![b'a'; MAX_SECRET + 1]);
-        let long = format!("{} has more than 4096 bytes: that is no key or token", path.display());
+        let long = format!("{} has more than 4096 bytes: too long for a key or token", path.display());
         says(&SecretSource::File(path), &nothing, &long);
         let literal = SecretSource::Literal(Secret::new("open sesame"));
         says(&literal, &nothing, &format!("the text in flock.toml {odd}"));

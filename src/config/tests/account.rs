@@ -21,7 +21,7 @@ fn accounts_and_tokens_belong_to_networks_that_have_such_things() {
     check(
         feed("account = \"walt\"\naccess_token = \"t\""),
         &[
-            "warning: flock.toml:5: bot walt: `account` means nothing on network feed: remove it",
+            "warning: flock.toml:5: bot walt: `account` has no effect on network feed: remove it",
             "error: flock.toml:6: bot walt: network feed needs no `access_token`: remove it",
         ],
     );
@@ -72,7 +72,7 @@ fn tokens_need_an_app_that_can_sign_with_them() {
     check(
         enrolled(&tokens, &format!("consumer_key = 1\nconsumer_secret = \"S\"\n{CLIENT}")),
         &[
-            "error: flock.toml:9: app x: `consumer_key` must be a text in quotes, { env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }, not a number",
+            "error: flock.toml:9: app x: `consumer_key` must be a quoted string, { env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }, not a number",
         ],
     );
     check(
@@ -113,7 +113,7 @@ fn a_profile_that_cannot_be_is_told_why() {
         &[
             "error: flock.toml:6: bot walt: [profile]: `name` is empty: write something, or remove the key",
             "error: flock.toml:7: bot walt: [profile]: `bio` holds the control character U+0009: remove it",
-            "error: flock.toml:8: bot walt: [profile]: `picture` must be a text in quotes, not a number",
+            "error: flock.toml:8: bot walt: [profile]: `picture` must be a quoted string, not a number",
             "error: flock.toml:9: bot walt: [profile]: unknown key `banner`: remove it; flock.toml.example explains every key there is",
         ],
     );
@@ -129,7 +129,7 @@ fn a_profile_that_cannot_be_is_told_why() {
     super::check(
         enrolled("profile = \"walt.toml\"", CLIENT),
         &[
-            "error: flock.toml:5: bot walt: `profile` must be a table: write [bots.walt.profile] on a line of its own, not a text",
+            "error: flock.toml:5: bot walt: `profile` must be a table: write [bots.walt.profile] on a line of its own, not a string",
         ],
     );
 }
@@ -139,7 +139,7 @@ fn a_profile_means_nothing_where_there_are_no_accounts() {
     for network in ["feed", "paper"] {
         let input = feed("\n[bots.walt.profile]\nname = \"Walt\"").replace("feed", network);
         let expect = format!(
-            "warning: flock.toml:6: bot walt: `profile` means nothing on network {network}: remove it"
+            "warning: flock.toml:6: bot walt: `profile` has no effect on network {network}: remove it"
         );
         check(&input, &[&expect]);
         assert_eq!(walt(&input).profile, Profile::default());

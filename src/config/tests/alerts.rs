@@ -40,20 +40,20 @@ fn a_program_with_a_folder_starts_at_the_files_own() {
 
 #[test]
 fn a_command_is_a_list_of_texts() {
-    let list = "`command` must be a list of texts, like [\"sendmail\", \"me@example.org\"], not";
-    complains("command = \"sendmail -t\"", &format!("{list} a text"));
+    let list = "`command` must be a list of strings, like [\"sendmail\", \"me@example.org\"], not";
+    complains("command = \"sendmail -t\"", &format!("{list} a string"));
     complains("command = [\"sendmail\", 7]", &format!("{list} a list"));
     complains("command = []", "`command` is empty: write something, or remove the key");
     complains(
         "command = [\"tell\", \" \"]",
-        "`command` has a text that is empty: write something, or remove the key",
+        "`command` has a string that is empty: write something, or remove the key",
     );
 }
 
 #[test]
 fn a_url_is_a_secret_and_not_shown() {
     let no_url = "must be a URL that begins with https:// and names a host";
-    let plain = "must begin with https://: plain http shows it to everyone on the way";
+    let plain = "must begin with https://: plain http sends it unencrypted";
     complains("url = \"sesame\"", &format!("`url` {no_url}"));
     complains("url = \"http://hooks.example.org/sesame\"", &format!("`url` {plain}"));
     complains("heartbeat = \"ftp://hooks.example.org/sesame\"", &format!("`heartbeat` {no_url}"));

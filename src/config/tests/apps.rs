@@ -45,13 +45,13 @@ fn apps_are_complete_and_used() {
     check(
         app(&format!("network = \"x\"\n{secrets}api_url = \"http://api.example.org\"")),
         &[
-            "error: flock.toml:11: app x: `api_url` must begin with https://: plain http shows the secrets to everyone on the way",
+            "error: flock.toml:11: app x: `api_url` must begin with https://: plain http sends the secrets unencrypted",
         ],
     );
     check(
         app(&format!("network = \"x\"\n{}", secrets.replace("\"S\"", "\"K\""))),
         &[
-            "error: flock.toml:10: app x: `consumer_secret` is the same as `consumer_key`: they are two different texts",
+            "error: flock.toml:10: app x: `consumer_secret` is the same as `consumer_key`: the two must differ",
         ],
     );
     let local = format!("network = \"x\"\n{secrets}api_url = \"http://127.0.0.1:9/x/\"");
@@ -99,9 +99,8 @@ fn keys_come_in_pairs() {
 #[test]
 fn what_the_console_shows_is_not_pasted_twice() {
     let check = |keys: &str, line: usize, one: &str, other: &str| {
-        let expect = format!(
-            "error: flock.toml:{line}: app x: `{other}` is the same as `{one}`: they are two different texts"
-        );
+        let expect =
+            format!("error: flock.toml:{line}: app x: `{other}` is the same as `{one}`: the two must differ");
         check(enrolling(keys), &[&expect]);
     };
     check("client_id = \"sesame\"\nclient_secret = \"sesame\"", 10, "client_id", "client_secret");
@@ -116,7 +115,7 @@ fn what_the_console_shows_is_not_pasted_twice() {
 
 #[test]
 fn every_key_takes_the_forms_of_a_secret() {
-    let way = "a text in quotes, { env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }";
+    let way = "a quoted string, { env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }";
     check(
         enrolling("client_id = 12345\nclient_secret = { file = \"s\", env = \"S\" }"),
         &[
@@ -138,7 +137,7 @@ fn where_people_sign_in_can_be_set() {
     check(
         enrolling(&format!("{CLIENT}site_url = \"http://example.org\"")),
         &[
-            "error: flock.toml:10: app x: `site_url` must begin with https://: plain http shows the secrets to everyone on the way",
+            "error: flock.toml:10: app x: `site_url` must begin with https://: plain http sends the secrets unencrypted",
         ],
     );
     check(
@@ -159,6 +158,6 @@ fn the_callback_port_leaves_room_for_two_more() {
     }
     check(
         enrolling(&port("\"7881\"")),
-        &["error: flock.toml:10: app x: `callback_port` must be a whole number, not a text"],
+        &["error: flock.toml:10: app x: `callback_port` must be a whole number, not a string"],
     );
 }

@@ -160,13 +160,13 @@ fn values_of_the_wrong_kind_are_named_and_not_shown() {
             "jitter = 10\norder = true\nmax_per_hour = \"9\"\nwas = [1]\naccount = 1979-05-27\nsplit = 1.5\nmax_late = {}",
         ),
         &[
-            "error: flock.toml:5: bot walt: `jitter` must be a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\", not a number",
-            "error: flock.toml:6: bot walt: `order` must be a text in quotes, not true or false",
-            "error: flock.toml:7: bot walt: `max_per_hour` must be a whole number, not a text",
-            "error: flock.toml:8: bot walt: `was` must be a text in quotes, not a list",
-            "error: flock.toml:9: bot walt: `account` must be a text in quotes, not a date",
-            "error: flock.toml:10: bot walt: `split` must be a text in quotes, not a number",
-            "error: flock.toml:11: bot walt: `max_late` must be a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\", not a table",
+            "error: flock.toml:5: bot walt: `jitter` must be a quoted duration, like \"90s\", \"10m\" or \"1h 30m\", not a number",
+            "error: flock.toml:6: bot walt: `order` must be a quoted string, not true or false",
+            "error: flock.toml:7: bot walt: `max_per_hour` must be a whole number, not a string",
+            "error: flock.toml:8: bot walt: `was` must be a quoted string, not a list",
+            "error: flock.toml:9: bot walt: `account` must be a quoted string, not a date",
+            "error: flock.toml:10: bot walt: `split` must be a quoted string, not a number",
+            "error: flock.toml:11: bot walt: `max_late` must be a quoted duration, like \"90s\", \"10m\" or \"1h 30m\", not a table",
         ],
     );
 }
@@ -183,7 +183,7 @@ fn values_out_of_range_are_told_the_range() {
             "jitter = \"soon\"\norder = \"random\"\nat_end = \"\"\nmax_late = \"8d\"\nmax_per_hour = 0\ntimezone = \"Europe/Berln\"",
         ),
         &[
-            "error: flock.toml:5: bot walt: `jitter` must be a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\", not \"soon\"",
+            "error: flock.toml:5: bot walt: `jitter` must be a quoted duration, like \"90s\", \"10m\" or \"1h 30m\", not \"soon\"",
             "error: flock.toml:6: bot walt: `order` must be \"shuffle\" or \"sequence\", not \"random\"",
             "error: flock.toml:7: bot walt: `at_end` is empty: write something, or remove the key",
             "error: flock.toml:8: bot walt: `max_late` must be from 1s to 7days",
@@ -198,7 +198,7 @@ fn values_out_of_range_are_told_the_range() {
         &[
             "error: flock.toml:5: bot walt: `max_per_hour` must be from 1 to 3600",
             "error: flock.toml:6: bot walt: `max_late` must be from 1s to 7days",
-            "error: flock.toml:7: bot walt: unknown time zone \"Middle-earth/Bree\": write a zone of the IANA list, like \"Europe/Berlin\"",
+            "error: flock.toml:7: bot walt: unknown time zone \"Middle-earth/Bree\": write a zone from the IANA list, like \"Europe/Berlin\"",
             "error: flock.toml:8: bot walt: `account` holds the control character U+0000: remove it",
         ],
     );
@@ -226,7 +226,9 @@ fn a_bot_is_at_home_in_one_place() {
     );
     check(
         bot("network = \"x\"\napp = \"x\""),
-        &["error: flock.toml:6: bot walt: has both `app` and `network`: remove `network`, the app knows it"],
+        &[
+            "error: flock.toml:6: bot walt: has both `app` and `network`: remove `network`, which the app sets",
+        ],
     );
     check(
         feed("app = \"x\"") + APP,
@@ -253,7 +255,7 @@ fn a_secret_is_named_in_exactly_one_way_and_never_shown() {
         let expect = format!("error: flock.toml:4: bot walt: {expect}");
         super::check(input, &[&expect]);
     };
-    let ways = "a text in quotes, { env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }";
+    let ways = "a quoted string, { env = \"NAME\" }, { file = \"PATH\" } or { credential = \"NAME\" }";
     check("5", &format!("`access_token` must be {ways}, not a number"));
     check("\"\"", "`access_token` is empty: write something, or remove the key");
     check("\"ses\\name\"", "`access_token` holds the control character U+000A: remove it");
@@ -275,7 +277,7 @@ fn a_secret_is_named_in_exactly_one_way_and_never_shown() {
     super::check(
         both,
         &[
-            "error: flock.toml:5: bot walt: `access_token_secret` is the same as `access_token`: they are two different texts",
+            "error: flock.toml:5: bot walt: `access_token_secret` is the same as `access_token`: the two must differ",
         ],
     );
 }
@@ -294,14 +296,14 @@ fn jitter_is_shorter_than_the_schedule() {
     check(
         feed("jitter = \"1h\""),
         &[
-            "error: flock.toml:5: bot walt: `jitter` is 1h, but the schedule has slots 1h apart: take less than 1h",
+            "error: flock.toml:5: bot walt: `jitter` is 1h, but the schedule's slots are 1h apart: take less than 1h",
         ],
     );
     check(feed("jitter = \"59m 59s\""), &[]);
     check(
         feed("[defaults]\njitter = \"2h\""),
         &[
-            "error: flock.toml:4: bot walt: `jitter` is 2h by [defaults], but the schedule has slots 1h apart: take less than 1h, in a `jitter` of the bot's own",
+            "error: flock.toml:4: bot walt: `jitter` is 2h by [defaults], but the schedule's slots are 1h apart: take less than 1h, in the bot's own `jitter`",
         ],
     );
 }

@@ -38,7 +38,7 @@ fn a_ledger_that_cannot_be_is_refused_without_its_password() {
     check("sqlite:", "names no file: write \"sqlite:flock.db\"");
     check(
         "sqlite::memory:",
-        "is a ledger that forgets everything at the end: name a file, like \"sqlite:flock.db\"",
+        "is a ledger in memory, which is lost at exit: name a file, like \"sqlite:flock.db\"",
     );
     check("sqlite:flock.db?mode=ro", "takes no options: remove everything from the `?` on");
     check("sqlite:data/", "is a folder: name a file in it, like \"sqlite:/var/lib/flockd/flock.db\"");

@@ -46,7 +46,7 @@ fn levels_and_targets_that_are_none_are_complained_of() {
     complains("level = \"loud\"", &format!("`level` must be {levels}, not \"loud\""));
     complains(
         "targets = \"debug\"",
-        "`targets` must be a table: write [log.targets] on a line of its own, not a text",
+        "`targets` must be a table: write [log.targets] on a line of its own, not a string",
     );
     complains("targets = { hyper = 7 }", &format!("target \"hyper\" must be {levels}"));
     complains(

@@ -43,19 +43,19 @@ fn each_network_has_keys_of_its_own() {
         mastodon("consumer_key = \"k\"\nclient_id = \"c\""),
         &[
             "error: flock.toml:6: app home: `client_secret` is missing: the server shows both; or remove both, and flockd registers itself",
-            "error: flock.toml:9: app home: network mastodon knows no `consumer_key`: remove it",
+            "error: flock.toml:9: app home: network mastodon has no `consumer_key`: remove it",
         ],
     );
     check(
         mastodon("directory_url = \"https://b.example\""),
-        &["warning: flock.toml:9: app home: `directory_url` means nothing on network mastodon: remove it"],
+        &["warning: flock.toml:9: app home: `directory_url` has no effect on network mastodon: remove it"],
     );
     let whole = mastodon("client_id = \"c\"\nclient_secret = \"s\"");
     check(&whole, &[]);
     assert!(walt(&whole).app.unwrap().client.is_some());
     check(
         bot_of("sky", "", "network = \"bluesky\"\nclient_id = \"c\""),
-        &["error: flock.toml:8: app sky: network bluesky knows no `client_id`: remove it"],
+        &["error: flock.toml:8: app sky: network bluesky has no `client_id`: remove it"],
     );
 }
 
@@ -135,7 +135,7 @@ fn manners_are_those_of_their_network() {
     let manner = walt(&on_bluesky("language = [\"en\", \"de\"]")).options;
     assert_eq!(manner.languages, ["en", "de"]);
     let nothing = |line: usize, key: &str, network: &str| {
-        format!("warning: flock.toml:{line}: bot walt: `{key}` means nothing on network {network}: remove it")
+        format!("warning: flock.toml:{line}: bot walt: `{key}` has no effect on network {network}: remove it")
     };
     check(on_bluesky(keys), &[&nothing(5, "visibility", "bluesky"), &nothing(7, "spoiler_text", "bluesky")]);
     check(
@@ -181,7 +181,7 @@ fn one_poem_may_be_read_on_several_networks_and_not_twice_on_one() {
     check(
         on_bluesky("") + &emily("bluesky"),
         &[
-            "warning: flock.toml:8: bot emily: bot walt posts the same poem, and people who follow both on bluesky read everything twice: give each its own",
+            "warning: flock.toml:8: bot emily: bot walt posts the same poem, and readers who follow both on bluesky see everything twice: give each its own",
         ],
     );
 }

@@ -29,24 +29,24 @@ fn an_app_is_patient_and_polite_unless_told() {
 
 #[test]
 fn looks_are_two_or_three_and_do_not_shrink() {
-    let list = "a list of two or three lengths of time, like [\"10s\", \"1m\", \"5m\"]";
+    let list = "a list of two or three durations, like [\"10s\", \"1m\", \"5m\"]";
     let check = |value: &str, expect: &str| {
         check(
             app(&format!("looks = {value}")),
             &[&format!("error: flock.toml:12: app x: {}", expect.replace("LIST", list))],
         );
     };
-    check("\"10s\"", "`looks` must be LIST, not a text");
+    check("\"10s\"", "`looks` must be LIST, not a string");
     check("[]", "`looks` must be LIST, and this one has 0");
     check("[\"10s\"]", "`looks` must be LIST, and this one has 1");
     check("[\"1s\", \"2s\", \"3s\", \"4s\"]", "`looks` must be LIST, and this one has 4");
     check("[\"10s\", 60]", "`looks` must be LIST, not a number");
-    check("[\"1m\", \"10s\"]", "`looks` must not shrink: write the shortest pause first");
-    check("[\"9ms\", \"10s\"]", "`looks`: each pause must be from 10ms to 1h");
-    check("[\"10s\", \"61m\"]", "`looks`: each pause must be from 10ms to 1h");
+    check("[\"1m\", \"10s\"]", "`looks` must not decrease: write the shortest delay first");
+    check("[\"9ms\", \"10s\"]", "`looks`: each delay must be from 10ms to 1h");
+    check("[\"10s\", \"61m\"]", "`looks`: each delay must be from 10ms to 1h");
     check(
         "[\"10s\", \"soon\"]",
-        "`looks` must be a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\", not \"soon\"",
+        "`looks` must be a quoted duration, like \"90s\", \"10m\" or \"1h 30m\", not \"soon\"",
     );
 }
 
@@ -55,15 +55,15 @@ fn every_slip_in_a_list_of_looks_is_named_at_its_line() {
     check(
         app("looks = [\n\"soon\",\n\"2h\",\n]\npace = \"61s\""),
         &[
-            "error: flock.toml:13: app x: `looks` must be a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\", not \"soon\"",
-            "error: flock.toml:14: app x: `looks`: each pause must be from 10ms to 1h",
-            "error: flock.toml:16: app x: `pace` must be at most 1m: space the schedules for more",
+            "error: flock.toml:13: app x: `looks` must be a quoted duration, like \"90s\", \"10m\" or \"1h 30m\", not \"soon\"",
+            "error: flock.toml:14: app x: `looks`: each delay must be from 10ms to 1h",
+            "error: flock.toml:16: app x: `pace` must be at most 1m: spread the schedules instead",
         ],
     );
     check(
         app("pace = 1"),
         &[
-            "error: flock.toml:12: app x: `pace` must be a length of time in quotes, like \"90s\", \"10m\" or \"1h 30m\", not a number",
+            "error: flock.toml:12: app x: `pace` must be a quoted duration, like \"90s\", \"10m\" or \"1h 30m\", not a number",
         ],
     );
 }
@@ -94,12 +94,12 @@ fn a_budget_that_cannot_be_is_named_at_its_line() {
         check("posts_per_month", value, "from 1 to 1000000000");
     }
     check("posts_per_day", "1.5", "a whole number, not a number");
-    check("posts_per_month", "\"many\"", "a whole number, not a text");
+    check("posts_per_month", "\"many\"", "a whole number, not a string");
     let dollars = "US dollars from 0.001 to 1000000000, with up to 3 decimals";
     for value in ["0", "0.0", "-1", "-1.0", "0.0015", "1e3", "inf", "1000000000.001"] {
         check("money_per_month", value, dollars);
     }
-    check("money_per_month", "\"25\"", "an amount of US dollars, like 25 or 12.50, not a text");
+    check("money_per_month", "\"25\"", "an amount of US dollars, like 25 or 12.50, not a string");
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn a_past_has_one_heir() {
     check(
         was("was = \"sylvia\"", "was = \"sylvia\""),
         &[
-            "error: flock.toml:10: bot emily: bot walt was sylvia too: a history goes to one bot, remove one `was`",
+            "error: flock.toml:10: bot emily: bot walt was sylvia too: only one bot can take over a history, remove one `was`",
         ],
     );
     check(

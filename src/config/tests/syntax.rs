@@ -16,7 +16,7 @@ fn one_slip_hides_nothing_else() {
         ("order = \"shuffle\",", "remove the `,` at the end: order = \"…\""),
         ("order == \"shuffle\"", "write `=` once: order = \"…\""),
         ("order = “shuffle”", "`order` has typographic quotes: write straight ones, order = \"…\""),
-        ("max per hour = 5", "a key is one word: write max_per_hour"),
+        ("max per hour = 5", "a key can't contain spaces: write max_per_hour"),
         ("// a comment", "a comment begins with `#`"),
         ("order", "a key needs a value: write key = \"…\""),
         ("order =", "`order` needs a value in quotes: write order = \"…\""),
@@ -24,7 +24,7 @@ fn one_slip_hides_nothing_else() {
         ("max_per_hour = 1 2", "`max_per_hour` needs a value in quotes: write max_per_hour = \"…\""),
         (
             "order = \"stop\" x",
-            "something stands behind the closing quote of `order`: remove it, or move it within",
+            "there is text after the closing quote of `order`: remove it, or move it inside the quotes",
         ),
         (
             "order = \"a\\qb\"",
@@ -54,7 +54,7 @@ fn a_header_that_is_none_hides_nothing_else() {
     check(
         feed("[web\nlissen = 1"),
         &[
-            "error: flock.toml:5: a table's name stands in square brackets, with dots between its parts: write [web]",
+            "error: flock.toml:5: a table's name is in square brackets, with dots between its parts: write [web]",
             "error: flock.toml:6: [web]: unknown key `lissen`: did you mean `listen`?",
         ],
     );
@@ -69,7 +69,7 @@ fn a_header_in_other_brackets_hides_nothing_else() {
                 "[web]\nlisten = \"127.0.0.1:1\"\n{header}\nnetwork = \"feed\"\npoem = \"p\"\nshedule = \"@daily\""
             ),
             &[
-                "error: flock.toml:3: a table's name stands in square brackets, with dots between its parts: write [bots.walt]",
+                "error: flock.toml:3: a table's name is in square brackets, with dots between its parts: write [bots.walt]",
                 "error: flock.toml:6: bot walt: unknown key `shedule`: did you mean `schedule`?",
             ],
         );
@@ -129,7 +129,7 @@ fn what_is_defined_twice_is_told_once() {
 #[test]
 fn nothing_is_missed_in_a_text_that_is_not_whole() {
     let open = |what: &str| {
-        format!("what is opened here is never closed: look for a missing quote or bracket ({what})")
+        format!("something opened here is never closed: look for a missing quote or bracket ({what})")
     };
     check(
         "[bots.walt]\nnetwork = \"feed\"\npoem = '''walt.txt\nschedule = \"0 * * * *\"\n",
@@ -142,7 +142,7 @@ fn nothing_is_missed_in_a_text_that_is_not_whole() {
     check(
         feed("was = [\nsesame\n]"),
         &[
-            "error: flock.toml:5: bot walt: `was` must be a text in quotes, not a list",
+            "error: flock.toml:5: bot walt: `was` must be a quoted string, not a list",
             "error: flock.toml:6: a value needs quotes: write \"…\"",
         ],
     );

@@ -34,17 +34,17 @@ pub(super) fn clock(
     server_ahead: Option<TimeDelta>,
 ) -> Finding {
     let shown = now.format("%Y-%m-%d %H:%M:%S UTC");
-    let remedy = "set it, and keep it by NTP (`timedatectl set-ntp true`)";
+    let remedy = "set it, and synchronize it by NTP (`timedatectl set-ntp true`)";
     let changed = file.metadata().and_then(|file| file.modified()).ok().map(DateTime::<Utc>::from);
     let ahead_of_us = |at: Option<DateTime<Utc>>| at.filter(|at| *at > now + NOTICEABLE * 2);
     if now.timestamp() < EARLIEST {
-        return Finding::problem("clock", format!("it shows {shown}, before flockd was made: {remedy}"));
+        return Finding::problem("clock", format!("it shows {shown}, before flockd was built: {remedy}"));
     }
     match server_ahead {
         Some(ahead) if ahead.abs() >= NOTICEABLE => {
             let (seconds, side) =
                 (ahead.num_seconds().abs(), if ahead > TimeDelta::zero() { "behind" } else { "ahead" });
-            let said = format!("it is {seconds} s {side} of the servers': {remedy}");
+            let said = format!("it is {seconds} s {side} of the servers' clocks: {remedy}");
             let is_refused = ahead.abs() >= REFUSED;
             return if is_refused {
                 Finding::problem("clock", said)
@@ -97,17 +97,21 @@ pub(super) fn certificates() -> Finding {
         ),
         (Some(error), None) if number == 0 => {
             let said = format!(
-                "none of the system can be read ({error}): those built in count; install ca-certificates"
+                "the system's can't be read ({error}): using the built-in ones; install ca-certificates"
             );
             Finding::warning("certificates", said)
         }
         _ if number == 0 => {
             let said =
-                "the system has none: those built in count; a private authority is named by SSL_CERT_FILE";
+                "the system has none: using the built-in ones; SSL_CERT_FILE can name a private authority";
             Finding::ok("certificates", said)
         }
-        (_, Some(name)) => Finding::ok("certificates", format!("{number} by {name}, beside those built in")),
-        (_, None) => Finding::ok("certificates", format!("{number} of the system, beside those built in")),
+        (_, Some(name)) => {
+            Finding::ok("certificates", format!("{number} from {name}, in addition to the built-in ones"))
+        }
+        (_, None) => {
+            Finding::ok("certificates", format!("{number} from the system, in addition to the built-in ones"))
+        }
     }
 }
 
@@ -136,7 +140,7 @@ pub(super) async fn daemon(flock: &Flock, file: &Path, client: Option<&Client>) 
     if let Some(refusal) = refusal {
         let first = refusal.complaints.first().map_or("", String::as_str);
         let said =
-            format!("it goes on with the flock as it was, as flock.toml could not be taken up: {first}");
+            format!("it keeps running the previous flock, because flock.toml could not be reloaded: {first}");
         findings.push(Finding::problem("daemon", said));
     }
     if let Some(client) = client {
@@ -150,7 +154,7 @@ fn process(pid: u32, file: &Path) -> Option<Finding> {
     let about = Path::new("/proc").join(pid.to_string());
     let program = fs::read_link(about.join("exe")).ok()?;
     if program.as_os_str().as_bytes().ends_with(b" (deleted)") {
-        let said = "its program was replaced since it was started: restart it, so that the new one runs";
+        let said = "its program was replaced after it started: restart it to run the new one";
         return Some(Finding::warning("daemon", said));
     }
     let theirs = configuration_of(&about)?;
@@ -189,18 +193,15 @@ async fn web(flock: &Flock, client: &Client) -> Finding {
     let asked = client.get(format!("{url}/healthz")).timeout(PATIENCE).send().await;
     match asked {
         Ok(answer) if answer.status().is_success() => {
-            Finding::ok("daemon", format!("{url} answers, and is well"))
+            Finding::ok("daemon", format!("{url} answers, and is healthy"))
         }
         Ok(answer) => {
             let status = answer.status().as_u16();
-            Finding::problem(
-                "daemon",
-                format!("{url} answers with status {status}: look at the daemon's log"),
-            )
+            Finding::problem("daemon", format!("{url} answers with status {status}: check the daemon's log"))
         }
         Err(error) => {
             let said = crate::net::http::explain(&error);
-            let remedy = "look at its log, and at `listen` under [web]; `run --listen` may name another";
+            let remedy = "check its log, and `listen` under [web]; `run --listen` may name another";
             Finding::warning("daemon", format!("{url} does not answer ({said}): {remedy}"))
         }
     }
@@ -223,7 +224,7 @@ pub(super) async fn services(clock: &Arc<dyn Clock>) -> Vec<Finding> {
                 "flockd.service has failed: `journalctl -u flockd` says why",
             )),
             ("loaded", _, "disabled") => {
-                let said = "flockd.service is not started with the machine: `systemctl enable flockd`";
+                let said = "flockd.service does not start at boot: `systemctl enable flockd`";
                 Some(Finding::warning("service", said))
             }
             ("loaded", ..) => Some(Finding::ok("service", format!("flockd.service is {active}"))),
@@ -232,8 +233,11 @@ pub(super) async fn services(clock: &Arc<dyn Clock>) -> Vec<Finding> {
     }
     if let Some(said) = ask("timedatectl", &["show", "--property=NTPSynchronized", "--value"], clock).await {
         findings.push(match said.trim() {
-            "yes" => Finding::ok("service", "the clock is kept by NTP"),
-            _ => Finding::warning("service", "the clock is not kept by NTP: `timedatectl set-ntp true`"),
+            "yes" => Finding::ok("service", "the clock is synchronized by NTP"),
+            _ => Finding::warning(
+                "service",
+                "the clock is not synchronized by NTP: `timedatectl set-ntp true`",
+            ),
         });
     }
     findings

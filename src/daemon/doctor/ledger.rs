@@ -20,7 +20,7 @@ pub(super) async fn examine(
     let ledger = match Sqlite::open_as_client(&flock.database).await {
         Ok(Some(ledger)) => Arc::new(ledger),
         Ok(None) => {
-            findings.push(Finding::ok("ledger", "there is none yet: `flockd run` makes it"));
+            findings.push(Finding::ok("ledger", "there is none yet: `flockd run` creates it"));
             return (findings, None);
         }
         Err(error) => {
@@ -64,7 +64,7 @@ async fn content(
     let content = ledger.content().await?;
     if found.is_empty() {
         let (posts, bots) = (content.posts, content.bots);
-        let whole = format!("pages, indices, rules and every row are sound; posts: {posts}, bots: {bots}");
+        let whole = format!("pages, indices, rules and every row are intact; posts: {posts}, bots: {bots}");
         return Ok((vec![Finding::ok("ledger", whole)], content.newest));
     }
     let remedy = "stop flockd, then `flockd restore BACKUP`";
@@ -78,7 +78,7 @@ async fn key(flock: &Flock, ledger: &Arc<Sqlite>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(mode) = vault.key_open_to_others() {
         let what =
-            format!("others can read the key file (mode {mode:03o}): `flockd run` takes that from them");
+            format!("others can read the key file (mode {mode:03o}): `flockd run` removes that permission");
         findings.push(Finding::warning("key", what));
     }
     let sealed = match ledger.credentials().await {

@@ -70,7 +70,7 @@ pub async fn examine(
     let http = super::http();
     let (of_networks, servers_time) = match (&http, offline) {
         (Err(error), _) => (vec![Finding::problem("network", error.to_string())], None),
-        (Ok(_), true) => (vec![Finding::ok("network", "left out, as asked by --offline")], None),
+        (Ok(_), true) => (vec![Finding::ok("network", "skipped, because of --offline")], None),
         (Ok(http), false) => network::examine(flock, http, clock).await,
     };
     findings.push(host::clock(clock.now(), file, newest, servers_time));

@@ -53,7 +53,7 @@ async fn reach(
         }
         Ok((status, ahead)) => {
             let said =
-                format!("{base} answers with status {status}: the server has trouble; try again later");
+                format!("{base} answers with status {status}: the server has a problem; try again later");
             (Finding::warning("network", said), ahead)
         }
         Err(problem) => (Finding::problem("network", format!("{base} can't be reached: {problem}")), None),
@@ -76,10 +76,10 @@ async fn ask(
     let answer = client.get(url.clone()).timeout(PATIENCE).send().await.map_err(|error| {
         let said = http::explain(&error);
         match (error.is_connect(), by_proxy, url.scheme()) {
-            (true, true, _) => format!("{said}: look at the proxy that the environment names"),
+            (true, true, _) => format!("{said}: check the proxy that the environment names"),
             (true, false, "https") => format!(
-                "TLS: {said}: look at the clock and at the certificates of this machine; a private authority is named by \
-                 SSL_CERT_FILE"
+                "TLS: {said}: check this machine's clock and certificates; SSL_CERT_FILE names a \
+                 private authority"
             ),
             _ => format!("HTTP: {said}"),
         }
@@ -97,11 +97,10 @@ async fn connect(url: &Url) -> Result<(), String> {
     };
     let name = host.trim_matches(['[', ']']);
     let found = timeout(PATIENCE, lookup_host((name, port))).await;
-    let found =
-        found.map_err(|_| format!("DNS: no answer about {name} in time: look at /etc/resolv.conf"))?;
+    let found = found.map_err(|_| format!("DNS: no answer about {name} in time: check /etc/resolv.conf"))?;
     let addresses: Vec<_> = found
         .map_err(|error| {
-            format!("DNS: {name} is not known ({error}): look at the address and at /etc/resolv.conf")
+            format!("DNS: {name} is not known ({error}): check the address and /etc/resolv.conf")
         })?
         .collect();
     let mut last = "it has no address".to_owned();
@@ -112,5 +111,5 @@ async fn connect(url: &Url) -> Result<(), String> {
             Err(_) => last = "no answer in time".to_owned(),
         }
     }
-    Err(format!("TCP: {name} port {port}: {last}: look at the network, a firewall or a proxy"))
+    Err(format!("TCP: {name} port {port}: {last}: check the network, the firewall and any proxy"))
 }

@@ -206,7 +206,7 @@ async fn a_mistyped_pin_may_be_typed_again_but_not_for_ever() {
 async fn rubbish_is_asked_about_three_times() {
     let done = run(Ways::default(), oauth1(), async |mut outside| {
         outside.script.types("hello");
-        outside.script.told("that is not it: it is neither a PIN nor an address").await;
+        outside.script.told("not accepted: it is neither a PIN nor an address").await;
         for line in ["", " ", "two words", "?oauth_token=other&oauth_verifier=ver"] {
             outside.script.types(line);
         }
@@ -250,7 +250,7 @@ async fn waiting_ends() {
     let error = done.await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "nothing came back within 10m: run `flockd enroll walt` again, agree on the page, and paste the address at \
+        "no answer arrived within 10m: run `flockd enroll walt` again, agree on the page, and paste the address at \
          which the browser ends if it can't come back by itself, or the PIN if one is shown"
     );
 }

@@ -155,7 +155,7 @@ async fn nobody_is_waited_for_for_ever() {
     place.deadline.0.notify_one();
     let view = place.until(&ticket, |view| view.end.is_some()).await;
     let Some(Err(why)) = view.end else { panic!("{view:?}") };
-    assert!(why.contains("nothing came back within 10m"), "{why}");
+    assert!(why.contains("no answer arrived within 10m"), "{why}");
 }
 
 #[tokio::test]

@@ -130,7 +130,7 @@ async fn a_pin_is_typed() {
     let pin = shown.split("<code>").nth(1).unwrap().split('<').next().unwrap();
     visit.browser.write("#line", "not a pin").await;
     visit.browser.press("Continue").await;
-    visit.browser.sees("that is not it").await;
+    visit.browser.sees("not accepted").await;
     visit.browser.write("#line", pin).await;
     visit.browser.press("Continue").await;
     visit.browser.sees("walt is signed in as @walt_lines").await;

@@ -175,7 +175,7 @@ async fn those_in_the_file_still_win() {
     let mut terminal = Terminal::run(command(&["enroll", "walt"]));
     browser::open(&place.page(&mut terminal)).await;
     let ended = place.end(terminal);
-    let note = "note: the tokens in flock.toml still win: remove them there to use these";
+    let note = "note: the tokens in flock.toml take precedence: remove them there to use these";
     assert!(ended.code == Some(0) && ended.seen.contains(note), "{ended:?}");
     let kept = place.tokens("walt").await;
     assert!(kept.is_some_and(|kept| kept != given.tokens()));

@@ -167,17 +167,17 @@ pub mod prompts {
     /// The PIN that X shows.
     pub const PIN: &str = "paste the PIN";
     /// No browser can come back, so a PIN will be shown.
-    pub const PIN_INSTEAD: &str = "a PIN will be shown there instead";
+    pub const PIN_INSTEAD: &str = "the page will show a PIN instead";
     /// The code that a Mastodon server shows.
     pub const CODE: &str = "paste the code";
     /// The same for that code.
-    pub const CODE_INSTEAD: &str = "a code will be shown there instead";
+    pub const CODE_INSTEAD: &str = "the page will show a code instead";
     /// The address at which the browser ends.
     pub const ADDRESS: &str = "paste the address";
     /// No browser can come back, so the address of a page that can't be loaded is to be pasted.
     pub const ADDRESS_INSTEAD: &str = "a page that can't be loaded";
     /// What was typed is no answer, and is asked for once more.
-    pub const AGAIN: &str = "that is not it";
+    pub const AGAIN: &str = "not accepted: ";
     /// The network does not accept what was typed, and it is asked for once more.
     pub const REJECTED: &str = "does not accept the code";
     /// Something is asked for once more.
