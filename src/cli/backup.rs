@@ -62,7 +62,7 @@ pub(super) async fn restore(loaded: &Loaded, what: &RestoreArgs) -> Result<ExitC
         output::say("nothing was changed; without --dry-run the backup takes the ledger's place")?;
         return Ok(ExitCode::SUCCESS);
     }
-    if prepared.replaced.is_some() && !what.yes && !agreed()? {
+    if prepared.replaced.is_some() && !what.yes && !confirmed()? {
         bail!("nothing was changed");
     }
     let (ledger, since) = (prepared.ledger().to_owned(), prepared.behind_since);
@@ -72,8 +72,8 @@ pub(super) async fn restore(loaded: &Loaded, what: &RestoreArgs) -> Result<ExitC
         let kept = kept.display();
         output::say(&format!("the old ledger is kept as {kept}: remove it once all is well"))?;
     }
-    say_what_comes(&since.format("%Y-%m-%d %H:%M UTC").to_string())?;
-    say_of_key(loaded).await?;
+    print_next_step(&since.format("%Y-%m-%d %H:%M UTC").to_string())?;
+    warn_about_key(loaded).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,7 +98,7 @@ fn content(Content { posts, bots, newest }: &Content) -> String {
 }
 
 /// Asks for confirmation at a terminal. A script isn't asked, because the old ledger is kept.
-fn agreed() -> Result<bool> {
+fn confirmed() -> Result<bool> {
     if !stdin().is_terminal() || !stderr().is_terminal() {
         return Ok(true);
     }
@@ -108,7 +108,7 @@ fn agreed() -> Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn say_what_comes(since: &str) -> Result<()> {
+fn print_next_step(since: &str) -> Result<()> {
     output::say(&format!(
         "next: `flockd run`. Each bot first reads what its account has posted since {since}, so that no line comes twice; a bot \
          whose account can't be read, and every bot on the feed, is paused until you type `flockd resume BOT`"
@@ -116,7 +116,7 @@ fn say_what_comes(since: &str) -> Result<()> {
 }
 
 /// The tokens in a backup may be sealed with an older key.
-async fn say_of_key(loaded: &Loaded) -> Result<()> {
+async fn warn_about_key(loaded: &Loaded) -> Result<()> {
     // Only the daemon opens the ledger of an older flockd; it then gives the same warning.
     let Ok(Some(ledger)) = Sqlite::open_as_client(&loaded.flock.database).await else { return Ok(()) };
     let ledger = Arc::new(ledger);

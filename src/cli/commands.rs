@@ -145,7 +145,7 @@ pub(super) async fn execute(known: Configured, kind: CommandKind) -> Result<Exit
 
 /// Executes commands and prints the replies. Fails if any of them was rejected.
 pub(super) async fn execute_all(known: Configured, kinds: Vec<CommandKind>) -> Result<ExitCode> {
-    let mut dice = super::dice();
+    let mut dice = super::rng();
     let (made_at, zone) = (SystemClock.now(), known.flock.timezone.clone());
     let command = |what| Command { id: PostId::new(made_at, dice.random()), what, made_at };
     let commands: Vec<Command> = kinds.into_iter().map(command).collect();
@@ -188,7 +188,7 @@ pub(super) async fn mention(loaded: &Loaded, kind: CommandKind) -> Result<()> {
         return Ok(());
     }
     let command =
-        Command { id: PostId::new(clock.now(), super::dice().random()), what: kind, made_at: clock.now() };
+        Command { id: PostId::new(clock.now(), super::rng().random()), what: kind, made_at: clock.now() };
     // The daemon finds the command in the ledger anyway, so a short wait is enough.
     tokio::select! {
         answer = wait(&ledger, &command) => {

@@ -76,16 +76,16 @@ impl Configured {
         if errors.is_empty() && examined.flock.is_some() {
             return Ok(examined.whole()?.into());
         }
-        let goes_on = match of_the_daemon(file, &examined).await {
+        let usable = match daemon_flock(file, &examined).await {
             Some(loaded) => Self { loaded, basis: Basis::Daemon, errors },
-            None => Self::part(examined, errors)?,
+            None => Self::readable_part(examined, errors)?,
         };
-        goes_on.tell();
-        Ok(goes_on)
+        usable.print_diagnostics();
+        Ok(usable)
     }
 
     /// The readable part of a broken file.
-    fn part(examined: Examined, errors: Vec<Diagnostic>) -> Result<Self, Diagnostics> {
+    fn readable_part(examined: Examined, errors: Vec<Diagnostic>) -> Result<Self, Diagnostics> {
         let broken = examined.broken_tables();
         let broken = broken.map(|tables| tables.into_iter().map(str::to_owned).collect());
         let Examined { flock, complaints, places, written, .. } = examined;
@@ -95,7 +95,7 @@ impl Configured {
     }
 
     /// Prints the diagnostics first, and which flock the verb uses.
-    fn tell(&self) {
+    fn print_diagnostics(&self) {
         output::say_beside(&diagnostics::for_errors(&self.errors));
         output::say_beside(match self.basis {
             Basis::Daemon => "note: this shows the flock that the daemon runs, from before the error",
@@ -143,7 +143,7 @@ fn concerns(broken: &BTreeSet<String>, bot: Option<&Arc<Bot>>) -> bool {
 }
 
 /// The flock of a running daemon that was started with this file.
-async fn of_the_daemon(file: &Path, examined: &Examined) -> Option<Loaded> {
+async fn daemon_flock(file: &Path, examined: &Examined) -> Option<Loaded> {
     let database = match &examined.flock {
         Some(flock) => flock.database.clone(),
         None => format!("sqlite:{}", file.parent()?.join(DEFAULT_LEDGER).display()),
@@ -171,14 +171,14 @@ pub(super) fn bot<'l>(loaded: &'l Loaded, name: &str) -> Result<&'l Arc<Bot>> {
 
 /// The names of the bots, for shell completion. Errors in the file are ignored.
 pub(super) fn candidates() -> Vec<CompletionCandidate> {
-    let flock = config::examine(&named_on_the_line(), SystemClock.now()).flock;
+    let flock = config::examine(&config_argument(), SystemClock.now()).flock;
     let bots = flock.into_iter().flat_map(|flock| flock.bots);
     bots.map(|bot| CompletionCandidate::new(bot.name.as_str()).help(Some(bot.network.as_str().into())))
         .collect()
 }
 
 /// The configuration that the command line being completed names, or the default.
-fn named_on_the_line() -> PathBuf {
+fn config_argument() -> PathBuf {
     let words: Vec<OsString> = std::env::args_os().skip_while(|word| word != "--").skip(1).collect();
     let named = words.iter().zip(words.iter().skip(1)).find(|(word, _)| *word == "--config");
     let joined = words.iter().find_map(|word| word.to_str()?.strip_prefix("--config=").map(OsString::from));

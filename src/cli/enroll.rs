@@ -47,7 +47,7 @@ pub(super) struct EnrollArgs {
 const MAX_TOKENS: usize = 16 * 1024;
 
 /// A verified sign-in that is not stored yet.
-enum Brought {
+enum Obtained {
     /// From a sign-in, perhaps with a browser that waits for the result.
     Fresh(Box<SignedIn>),
     /// From existing tokens.
@@ -63,10 +63,10 @@ pub(super) async fn enroll(loaded: &Loaded, how: EnrollArgs) -> Result<ExitCode>
     let key = key_to_be_made(&loaded.flock);
     let visit = visit(&accounts, &bot, &how).await?;
     // The app's registration at the server is already sealed, whatever the result of the sign-in.
-    tell_of_key(key);
+    report_new_key(key);
     let before = accounts.store.credential(&bot.name).await?;
-    let brought = tokio::select! {
-        brought = bring(&visit, &bot, &how) => brought?,
+    let obtained = tokio::select! {
+        obtained = obtain(&visit, &bot, &how) => obtained?,
         () = signals::asked_to_end()? => {
             // The terminal has echoed ^C at the cursor.
             eprintln!();
@@ -75,8 +75,8 @@ pub(super) async fn enroll(loaded: &Loaded, how: EnrollArgs) -> Result<ExitCode>
     };
     let key = key_to_be_made(&loaded.flock);
     // From here on the sign-in completes or fails as a whole: a request to stop waits.
-    signals::finish_in_flight(finish(&accounts, &loaded.flock, &visit, &bot, &before, brought)).await??;
-    tell_of_key(key);
+    signals::finish_in_flight(finish(&accounts, &loaded.flock, &visit, &bot, &before, obtained)).await??;
+    report_new_key(key);
     accounts.close().await;
     // The sign-in is stored, even if this can't be printed.
     let _ = commands::mention(loaded, CommandKind::SignedIn { bot: bot.name.to_string() }).await;
@@ -105,8 +105,8 @@ pub(super) async fn with_tokens(loaded: &Loaded, bot: &Arc<Bot>, json: &str) -> 
             .await?;
     let key = key_to_be_made(&loaded.flock);
     let proven = Verified { account: &account, tokens: &tokens, before: &before };
-    let notes = keep(&accounts, &loaded.flock, bot, proven).await?;
-    tell_of_key(key);
+    let notes = store_sign_in(&accounts, &loaded.flock, bot, proven).await?;
+    report_new_key(key);
     accounts.close().await;
     let _ = commands::mention(loaded, CommandKind::SignedIn { bot: bot.name.to_string() }).await;
     Ok(notes)
@@ -120,7 +120,7 @@ fn key_to_be_made(flock: &Flock) -> Option<&Path> {
     }
 }
 
-fn tell_of_key(made: Option<&Path>) {
+fn report_new_key(made: Option<&Path>) {
     let Some(key) = made.filter(|key| key.exists()) else { return };
     let key = key.display();
     let note =
@@ -128,15 +128,15 @@ fn tell_of_key(made: Option<&Path>) {
     let _ = output::say(&note);
 }
 
-async fn bring(visit: &AccountSession, bot: &Bot, how: &EnrollArgs) -> Result<Brought> {
+async fn obtain(visit: &AccountSession, bot: &Bot, how: &EnrollArgs) -> Result<Obtained> {
     let mut person = Terminal::new(!how.no_browser);
     // For app passwords, both ways ask for the same input.
     if how.tokens.is_some() && !bot.network.signs_in_by(SignInKind::AppPassword) {
-        return Ok(Brought::Given(Box::new(typed(visit, bot, &mut person).await?)));
+        return Ok(Obtained::Given(Box::new(read_tokens(visit, bot, &mut person).await?)));
     }
     let plan = plan(bot, how)?;
     let signed = enroll::sign_in(&*visit.api, &plan, &mut person, &SystemClock).await?;
-    Ok(Brought::Fresh(Box::new(signed)))
+    Ok(Obtained::Fresh(Box::new(signed)))
 }
 
 /// Stores the sign-in, and reports it, also to the browser.
@@ -146,14 +146,14 @@ async fn finish(
     visit: &AccountSession,
     bot: &Bot,
     before: &CredentialRow,
-    brought: Brought,
+    obtained: Obtained,
 ) -> Result<()> {
-    let (account, tokens) = match &brought {
-        Brought::Fresh(signed) => (&signed.account, &signed.tokens),
-        Brought::Given(given) => (&given.0, &given.1),
+    let (account, tokens) = match &obtained {
+        Obtained::Fresh(signed) => (&signed.account, &signed.tokens),
+        Obtained::Given(given) => (&given.0, &given.1),
     };
-    let kept = keep(accounts, flock, bot, Verified { account, tokens, before }).await;
-    if let Brought::Fresh(signed) = brought {
+    let kept = store_sign_in(accounts, flock, bot, Verified { account, tokens, before }).await;
+    if let Obtained::Fresh(signed) = obtained {
         if kept.is_err() {
             enroll::revoke_unused(&*visit.api, &signed.tokens).await;
         }
@@ -176,7 +176,7 @@ fn plan(bot: &Bot, how: &EnrollArgs) -> Result<SignInPlan> {
 }
 
 /// Existing tokens from the person, verified like any others.
-async fn typed(visit: &AccountSession, bot: &Bot, person: &mut Terminal) -> Result<(Account, Tokens)> {
+async fn read_tokens(visit: &AccountSession, bot: &Bot, person: &mut Terminal) -> Result<(Account, Tokens)> {
     let unseen = Unseen::typing();
     let alone = BareTokens::on(bot.network);
     if unseen.hides() {
@@ -206,7 +206,7 @@ async fn typed(visit: &AccountSession, bot: &Bot, person: &mut Terminal) -> Resu
 }
 
 /// Stores a verified sign-in, and returns the lines to print.
-async fn keep(
+async fn store_sign_in(
     accounts: &AccountAccess,
     flock: &Flock,
     bot: &Bot,
@@ -218,5 +218,5 @@ async fn keep(
 
 /// A random id for a sign-in.
 fn new_grant() -> String {
-    enroll::new_grant(super::dice().random())
+    enroll::new_grant(super::rng().random())
 }

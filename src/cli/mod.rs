@@ -370,12 +370,12 @@ pub fn exit_status(error: &anyhow::Error) -> ExitCode {
 }
 
 /// A random number generator, seeded by the system.
-fn dice() -> StdRng {
+fn rng() -> StdRng {
     StdRng::try_from_rng(&mut SysRng).unwrap_or_else(|_| StdRng::from_rng(&mut rand::rng()))
 }
 
 /// Events for a command that calls networks: prints what it is waiting for.
-fn aloud() -> Events {
+fn progress_events() -> Events {
     Events::new(vec![Box::new(|event| match event {
         Event::LedgerTrouble { problem, .. } => output::say_beside(&format!("{problem}; trying again")),
         Event::RenewedElsewhere { bot } => {
@@ -394,13 +394,13 @@ async fn accounts(loaded: &Loaded) -> Result<AccountAccess> {
 
 /// Like [`accounts`], but returns `None` if there is no ledger yet.
 async fn accounts_if_any(loaded: &Loaded) -> Result<Option<AccountAccess>> {
-    Ok(AccountAccess::open(&loaded.flock, Arc::new(SystemClock), aloud()).await?)
+    Ok(AccountAccess::open(&loaded.flock, Arc::new(SystemClock), progress_events()).await?)
 }
 
 /// Like [`accounts`], but creates a missing ledger and reports it.
 async fn accounts_anew(loaded: &Loaded) -> Result<AccountAccess> {
     let clock = Arc::new(SystemClock);
-    let (accounts, made) = AccountAccess::open_or_make(&loaded.flock, clock, aloud()).await?;
+    let (accounts, made) = AccountAccess::open_or_make(&loaded.flock, clock, progress_events()).await?;
     if let Some(made) = made {
         output::say_beside(&format!("a new ledger was created: {}", made.display()));
     }

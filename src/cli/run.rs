@@ -78,7 +78,7 @@ pub(super) async fn run(
     let setting = DaemonOptions {
         flock: Arc::new(flock),
         clock: Arc::new(SystemClock),
-        dice: super::dice(),
+        dice: super::rng(),
         listeners: vec![if dry_run { daemon::log::dry_run() } else { Box::new(daemon::log::log) }],
         web,
         source: Some(source),

@@ -76,8 +76,8 @@ impl Shutdown {
             Signals::new()?
         };
         let (tell, told) = watch::channel(false);
-        let hear = move || hear(&runtime, signals, &asked, &tell);
-        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(hear);
+        let handle_signals = move || handle_signals(&runtime, signals, &asked, &tell);
+        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(handle_signals);
         thread.context("signals can't be listened for")?;
         Ok(Self(told))
     }
@@ -124,7 +124,7 @@ impl Signals {
     }
 
     /// Resolves at the next stop signal.
-    async fn again(&mut self) {
+    async fn next_stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -132,7 +132,7 @@ impl Signals {
     }
 }
 
-fn hear(runtime: &Runtime, mut signals: Signals, asked: &Notify, tell: &watch::Sender<bool>) -> ! {
+fn handle_signals(runtime: &Runtime, mut signals: Signals, asked: &Notify, tell: &watch::Sender<bool>) -> ! {
     let clock = SystemClock;
     runtime.block_on(async {
         signals.stop(stderr().is_terminal(), asked).await;
@@ -142,11 +142,11 @@ fn hear(runtime: &Runtime, mut signals: Signals, asked: &Notify, tell: &watch::S
         loop {
             tokio::select! {
                 () = &mut same_stop => break,
-                () = signals.again() => {}
+                () = signals.next_stop() => {}
             }
         }
         tokio::select! {
-            () = signals.again() => {
+            () = signals.next_stop() => {
                 tracing::error!("stopped at once: posts in flight will be unknown at the next start");
             }
             () = clock.sleep(GRACE - SAME_STOP) => {

@@ -109,9 +109,9 @@ async fn row(accounts: Option<&AccountAccess>, bot: &Arc<Bot>, refresh: bool) ->
     let since = accounts.store.credential(&bot.name).await?.signed_in_at;
     let problem = match (&tokens, asked, &account) {
         (Err(error), ..) => Some(not_ready(error)),
-        (_, Some(Err(error)), _) => Some(refused(bot, &error)),
-        (Ok(tokens), Some(Ok(account)), _) => unfit(&visit, bot, &account, tokens),
-        (Ok(tokens), None, Some(account)) => match unfit(&visit, bot, account, tokens) {
+        (_, Some(Err(error)), _) => Some(query_problem(bot, &error)),
+        (Ok(tokens), Some(Ok(account)), _) => account_problem(&visit, bot, &account, tokens),
+        (Ok(tokens), None, Some(account)) => match account_problem(&visit, bot, account, tokens) {
             None => suspension(accounts, bot).await?,
             problem => problem,
         },
@@ -122,7 +122,7 @@ async fn row(accounts: Option<&AccountAccess>, bot: &Arc<Bot>, refresh: bool) ->
 }
 
 /// Why the network did not return the bot's account, and the command to type if the bot must sign in.
-fn refused(bot: &Bot, error: &NotReady) -> Problem {
+fn query_problem(bot: &Bot, error: &NotReady) -> Problem {
     let (said, code) = not_ready(error);
     match error {
         NotReady::Rejection(rejection) if rejection.why.cause.ends_with_sign_in() && bot.signs_in() => {
@@ -143,7 +143,7 @@ fn not_ready(error: &NotReady) -> Problem {
 }
 
 /// What is wrong with an account that the network returned.
-fn unfit(visit: &AccountSession, bot: &Bot, account: &Account, tokens: &Tokens) -> Option<Problem> {
+fn account_problem(visit: &AccountSession, bot: &Bot, account: &Account, tokens: &Tokens) -> Option<Problem> {
     let (name, found) = (&bot.name, &account.handle);
     let is_other = |expected: &&str| !net::is_expected(bot.network, expected, account);
     match bot.account.as_deref().filter(is_other) {
@@ -209,7 +209,7 @@ fn print_one(row: &WhoamiRow) -> Result<()> {
         ("id", row.id.as_ref()),
         ("picture", row.picture_url.as_ref()),
         ("access", row.access.as_ref()),
-        ("signed in", row.signed_in_at.as_ref().or(given(row).as_ref())),
+        ("signed in", row.signed_in_at.as_ref().or(token_origin(row).as_ref())),
         ("what to do", row.problem.as_ref()),
     ]
     .map(|(what, value)| value.map(|value| format!("{what:<12}{value}")));
@@ -217,7 +217,7 @@ fn print_one(row: &WhoamiRow) -> Result<()> {
 }
 
 /// The origin of the tokens, if it is not a sign-in.
-fn given(row: &WhoamiRow) -> Option<String> {
+fn token_origin(row: &WhoamiRow) -> Option<String> {
     row.way.map(|_| "by flock.toml".to_owned())
 }
 
@@ -234,7 +234,7 @@ fn print(rows: &[WhoamiRow]) -> Result<()> {
             text(&handle),
             text(&row.name),
             text(&row.access),
-            text(&since.or_else(|| given(row))),
+            text(&since.or_else(|| token_origin(row))),
         ];
         output::one_line(&mut table, cells);
     }

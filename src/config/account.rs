@@ -18,7 +18,7 @@ pub(super) fn handle(section: &mut Section<'_, '_>, network: Option<NetworkKind>
         section.warning(Some(line), format!("`account` has no effect on network {network}: remove it"));
         return None;
     }
-    if let Some(expect) = no_handle(network, handle) {
+    if let Some(expect) = expected_handle(network, handle) {
         let value = short(value);
         section.error(Some(line), format!("`account` must be a handle on {expect}, not \"{value}\""));
         return None;
@@ -27,7 +27,7 @@ pub(super) fn handle(section: &mut Section<'_, '_>, network: Option<NetworkKind>
 }
 
 /// What a handle on this network looks like, if `handle` is not a valid one.
-fn no_handle(network: NetworkKind, handle: &str) -> Option<&'static str> {
+fn expected_handle(network: NetworkKind, handle: &str) -> Option<&'static str> {
     let rule = network.profile().handle.as_ref()?;
     (!(rule.is_valid)(handle)).then_some(rule.expected)
 }
@@ -48,31 +48,31 @@ pub(super) fn tokens(
     let network = network?;
     match network.profile().tokens {
         TokenShape::Pair => {
-            complain_of_half(section, name);
+            report_missing_half(section, name);
             let (token, secret) = (token?, secret?);
             source::differ(section, &token, &secret, TOKENS);
-            complain_of_no_signer(section, name, token.line, app);
+            report_missing_consumer_keys(section, name, token.line, app);
             Some((token, Some(secret)))
         }
         TokenShape::Single => {
-            complain_of_stranger(section, network, "access_token_secret");
+            report_unsupported_key(section, network, "access_token_secret");
             token.map(|token| (token, None))
         }
         // A session must be renewed and stored, so a fixed one in this file is useless.
         TokenShape::Kept => {
-            TOKENS.iter().for_each(|key| complain_of_stranger(section, network, key));
+            TOKENS.iter().for_each(|key| report_unsupported_key(section, network, key));
             None
         }
     }
 }
 
-fn complain_of_stranger(section: &mut Section<'_, '_>, network: NetworkKind, key: &str) {
+fn report_unsupported_key(section: &mut Section<'_, '_>, network: NetworkKind, key: &str) {
     if let Some(line) = section.line_of(key) {
         section.error(Some(line), format!("network {network} needs no `{key}`: remove it"));
     }
 }
 
-fn complain_of_half(section: &mut Section<'_, '_>, name: &str) {
+fn report_missing_half(section: &mut Section<'_, '_>, name: &str) {
     let [token, secret] = TOKENS;
     for (half, other) in [(token, secret), (secret, token)] {
         if section.wrote(half) && !section.wrote(other) {
@@ -86,7 +86,7 @@ fn complain_of_half(section: &mut Section<'_, '_>, name: &str) {
 }
 
 /// Requests with an OAuth 1.0a token are also signed with the app's consumer keys.
-fn complain_of_no_signer(section: &mut Section<'_, '_>, name: &str, line: usize, app: Option<&App>) {
+fn report_missing_consumer_keys(section: &mut Section<'_, '_>, name: &str, line: usize, app: Option<&App>) {
     // If the file could not be parsed completely, the consumer keys may be in the part that is missing.
     let Some(app) = app.filter(|app| app.consumer.is_none() && section.report.whole) else { return };
     let message = format!(

@@ -119,7 +119,7 @@ fn home(section: &mut Section<'_, '_>, apps: &mut AppTable<'_>) -> Option<Home> 
         (None, Some(network)) => Some(Home { network: network.value, app: None }),
         (Some(name), Some(network)) => {
             let known = apps.of(section, name);
-            too_much(section, network);
+            report_app_and_network(section, network);
             Some(Home { network: network.value, app: known.and_then(|known| known.app) })
         }
         (None, None) if section.wrote("app") || section.wrote("network") => None,
@@ -149,7 +149,7 @@ fn app_needed(section: &mut Section<'_, '_>, network: Found<NetworkKind>, apps: 
     section.error(Some(line), format!("network {network} needs an app: {remedy}"));
 }
 
-fn too_much(section: &mut Section<'_, '_>, network: Found<NetworkKind>) {
+fn report_app_and_network(section: &mut Section<'_, '_>, network: Found<NetworkKind>) {
     // A bot that is defined twice may have one key in each table; the duplicate is reported already.
     if !section.report.whole {
         return;

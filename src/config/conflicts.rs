@@ -39,7 +39,7 @@ impl<'t> Conflicts<'t> {
 
     /// Names that differ only in case would share a file on some systems, and confuse readers on all.
     pub(super) fn meet_name(&mut self, section: &mut Section<'_, '_>, name: &'t str) {
-        if let Some(other) = taken(&mut self.names, name.to_lowercase(), name) {
+        if let Some(other) = claimed_by(&mut self.names, name.to_lowercase(), name) {
             let message = format!("differs from bot {} only by case: rename one", short(other));
             section.error(section.line, message);
         }
@@ -56,7 +56,7 @@ impl<'t> Conflicts<'t> {
         if self.all.contains(was.as_str()) {
             let message = format!("`was` names bot {was}, which is still here: remove `was`, or that bot");
             section.error(Some(*line), message);
-        } else if let Some(other) = taken(&mut self.former_names, was.clone(), name) {
+        } else if let Some(other) = claimed_by(&mut self.former_names, was.clone(), name) {
             let message = format!(
                 "bot {} was {was} too: only one bot can take over a history, remove one `was`",
                 short(other)
@@ -75,7 +75,7 @@ impl<'t> Conflicts<'t> {
         tokens: Option<&FoundTokens>,
     ) {
         if let (Some(home), Some(Found { value, line })) = (home, account)
-            && let Some(other) = taken(&mut self.accounts, identity_of(home, value), name)
+            && let Some(other) = claimed_by(&mut self.accounts, identity_of(home, value), name)
         {
             let message =
                 format!("bot {} has the account {value} too: a bot needs one of its own", short(other));
@@ -85,7 +85,7 @@ impl<'t> Conflicts<'t> {
         let Some((token, secret)) = tokens else { return };
         let secret = secret.iter().map(|secret| ("access_token_secret", secret));
         for (key, found) in std::iter::once(("access_token", token)).chain(secret) {
-            if let Some(other) = taken(&mut self.tokens, identity(&found.value), name) {
+            if let Some(other) = claimed_by(&mut self.tokens, identity(&found.value), name) {
                 let message =
                     format!("bot {} has the same `{key}`: a bot needs an account of its own", short(other));
                 section.error(Some(found.line), message);
@@ -107,7 +107,7 @@ impl<'t> Conflicts<'t> {
         if !network.needs_account() {
             return;
         }
-        if let Some(other) = taken(&mut self.poems, (network, value.clone()), name) {
+        if let Some(other) = claimed_by(&mut self.poems, (network, value.clone()), name) {
             let why = match network.profile() {
                 profile if profile.forbids_duplicates => {
                     format!("{} forbids identical posts across accounts", profile.name)
@@ -121,7 +121,7 @@ impl<'t> Conflicts<'t> {
 }
 
 /// The bot that has already claimed `key`. If there is none, `name` claims it.
-fn taken<'t, K: std::hash::Hash + Eq>(
+fn claimed_by<'t, K: std::hash::Hash + Eq>(
     owners: &mut HashMap<K, &'t str>,
     thing: K,
     name: &'t str,

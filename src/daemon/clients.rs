@@ -39,11 +39,11 @@ fn bound(flock: &Flock, bot: &Arc<Bot>, http: &reqwest::Client, clock: &Arc<dyn 
             // next reload.
             let made_of = made_of(bot);
             let Some(api) = account_api(bot, http, clock, None) else {
-                return BoundBot::new(bot.clone(), locked("the bot has no app".to_owned()));
+                return BoundBot::new(bot.clone(), unavailable_client("the bot has no app".to_owned()));
             };
             return match bot.tokens.as_ref().map(|sources| tokens(bot, sources)).transpose() {
                 Ok(tokens) => BoundBot::with_tokens(bot.clone(), api, tokens).made_of(made_of),
-                Err(reason) => BoundBot::new(bot.clone(), locked(reason)),
+                Err(reason) => BoundBot::new(bot.clone(), unavailable_client(reason)),
             };
         }
     };
@@ -113,7 +113,7 @@ fn made_of(bot: &Bot) -> Option<[u8; 32]> {
     Some(digest.finalize().into())
 }
 
-fn locked(reason: String) -> Arc<dyn Network> {
+fn unavailable_client(reason: String) -> Arc<dyn Network> {
     Arc::new(Locked::new(Why::new(Cause::Keys, reason)))
 }
 
@@ -123,7 +123,7 @@ fn consumer(app: &App) -> Result<Consumer, String> {
         format!("app {name} has no keys for OAuth 1.0a: write `consumer_key` and `consumer_secret` in [apps.{name}]")
     })?;
     let (key, secret) = (&sources.key, &sources.secret);
-    Ok(Consumer { key: at_hand("consumer_key", key)?, secret: at_hand("consumer_secret", secret)? })
+    Ok(Consumer { key: resolved("consumer_key", key)?, secret: resolved("consumer_secret", secret)? })
 }
 
 fn client(app: &App) -> Result<Client, String> {
@@ -131,24 +131,24 @@ fn client(app: &App) -> Result<Client, String> {
         let name = &app.name;
         format!("app {name} has no client id for OAuth 2.0: write `client_id` in [apps.{name}]")
     })?;
-    let secret = sources.secret.as_ref().map(|secret| at_hand("client_secret", secret)).transpose()?;
-    Ok(Client { id: at_hand("client_id", &sources.id)?.expose().to_owned(), secret })
+    let secret = sources.secret.as_ref().map(|secret| resolved("client_secret", secret)).transpose()?;
+    Ok(Client { id: resolved("client_id", &sources.id)?.expose().to_owned(), secret })
 }
 
 /// The tokens that `flock.toml` names for a bot. OAuth 2.0 tokens are identified by the bot's name, because
 /// they stay in the file until a person replaces them.
 pub(super) fn tokens(bot: &Bot, sources: &TokenSources) -> Result<Tokens, String> {
-    let access_token = at_hand("access_token", &sources.access_token)?;
+    let access_token = resolved("access_token", &sources.access_token)?;
     let Some(secret) = &sources.access_token_secret else {
         let (refresh_token, expires_at, scopes) = (None, None, Vec::new());
         let grant = format!("flock.toml {}", bot.name);
         return Ok(Tokens::OAuth2 { access_token, refresh_token, expires_at, scopes, grant });
     };
-    let access_token_secret = at_hand("access_token_secret", secret)?;
+    let access_token_secret = resolved("access_token_secret", secret)?;
     Ok(Tokens::OAuth1 { access_token, access_token_secret })
 }
 
-fn at_hand(key: &str, source: &SecretSource) -> Result<Secret, String> {
+fn resolved(key: &str, source: &SecretSource) -> Result<Secret, String> {
     secret::resolve(source).map_err(|error: SecretError| {
         // A process's environment and its systemd credentials are fixed when it starts.
         let remedy = match source {

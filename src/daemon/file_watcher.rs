@@ -44,10 +44,10 @@ impl FileWatcher {
         let (tell, lost, known) = (word.clone(), doubt.clone(), named.clone());
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| match event {
             Ok(event) if event.need_rescan() => lost.notify_one(),
-            Ok(event) if matters(&event, &known) => tell.notify_one(),
+            Ok(event) if is_relevant(&event, &known) => tell.notify_one(),
             _ => {}
         });
-        let watcher = watcher.inspect_err(log_deaf).ok();
+        let watcher = watcher.inspect_err(log_no_notifications).ok();
         Self { clock, watcher, word, doubt, named, seen: HashMap::new() }
     }
 
@@ -64,7 +64,7 @@ impl FileWatcher {
             watched.filter_map(Result::err).find(|problem| !is_about_a_missing_folder(problem))
         });
         if let Some(problem) = problem {
-            log_deaf(&problem);
+            log_no_notifications(&problem);
             // Polling covers whatever the system would have reported.
             self.watcher = None;
         }
@@ -115,7 +115,7 @@ impl FileWatcher {
 }
 
 /// Whether a system notification is about one of these files.
-fn matters(event: &notify::Event, named: &RwLock<HashSet<PathBuf>>) -> bool {
+fn is_relevant(event: &notify::Event, named: &RwLock<HashSet<PathBuf>>) -> bool {
     let was_only_read = match event.kind {
         EventKind::Access(kind) => kind != AccessKind::Close(AccessMode::Write),
         _ => false,
@@ -134,7 +134,7 @@ fn is_about_a_missing_folder(problem: &notify::Error) -> bool {
     }
 }
 
-fn log_deaf(problem: &notify::Error) {
+fn log_no_notifications(problem: &notify::Error) {
     let seconds = LOOK.as_secs();
     tracing::warn!(
         "the system does not report changed files ({problem}): flockd checks them every {seconds} s"
@@ -186,10 +186,10 @@ mod tests {
         let event = |kind, path: &str| notify::Event::new(kind).add_path(path.into());
         let modify = EventKind::Modify(notify::event::ModifyKind::Any);
         let read = EventKind::Access(AccessKind::Open(AccessMode::Any));
-        assert!(matters(&event(modify, "/f/flock.toml"), &named));
-        assert!(matters(&event(modify, "/f"), &named), "the folder itself was moved away");
-        assert!(!matters(&event(modify, "/f/flock.db-wal"), &named));
-        assert!(!matters(&event(read, "/f/flock.toml"), &named), "we read it ourselves");
+        assert!(is_relevant(&event(modify, "/f/flock.toml"), &named));
+        assert!(is_relevant(&event(modify, "/f"), &named), "the folder itself was moved away");
+        assert!(!is_relevant(&event(modify, "/f/flock.db-wal"), &named));
+        assert!(!is_relevant(&event(read, "/f/flock.toml"), &named), "we read it ourselves");
     }
 
     #[tokio::test]

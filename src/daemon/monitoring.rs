@@ -24,7 +24,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// What is monitored in this flock, and the alert targets.
 pub(super) fn settings(flock: &Flock, http: &Client) -> AlertSettings {
     let alerts = &flock.alerts;
-    let heartbeat = alerts.heartbeat.as_ref().and_then(at_hand).map(|url| (url, alerts.heartbeat_every));
+    let heartbeat = alerts.heartbeat.as_ref().and_then(resolved).map(|url| (url, alerts.heartbeat_every));
     AlertSettings { bots: flock.bots.clone(), targets: targets(alerts, http), heartbeat }
 }
 
@@ -77,12 +77,12 @@ pub(super) async fn report(
 
 fn targets(alerts: &Alerts, http: &Client) -> Vec<AlertTarget> {
     let command = AlertCommand::new(&alerts.command).map(AlertTarget::Command);
-    let webhook = alerts.url.as_ref().and_then(at_hand).map(|url| AlertTarget::Webhook(http.clone(), url));
+    let webhook = alerts.url.as_ref().and_then(resolved).map(|url| AlertTarget::Webhook(http.clone(), url));
     command.into_iter().chain(webhook).collect()
 }
 
 /// The secret, if it is available. A diagnostic was already reported for a missing one when the flock was
 /// read.
-fn at_hand(source: &SecretSource) -> Option<Secret> {
+fn resolved(source: &SecretSource) -> Option<Secret> {
     secret::resolve_url(source).ok()
 }

@@ -103,7 +103,7 @@ impl Reloader {
             let (by_hand, is_told) = tokio::select! {
                 () = self.source.asked.notified() => (true, true),
                 () = watcher.changed() => (false, true),
-                () = rest(&*self.services.clock, look_again) => (false, false),
+                () = wait_to_reread(&*self.services.clock, look_again) => (false, false),
             };
             watcher.look().await;
             if is_told {
@@ -112,7 +112,7 @@ impl Reloader {
             let read = self.read().await;
             poems = read.flock.iter().flat_map(|flock| &flock.bots).map(|bot| bot.poem.clone()).collect();
             let reloaded = self.reload(read, &running, &mut look_again).await;
-            if let Some(well) = self.tell(reloaded, by_hand || refused).await {
+            if let Some(well) = self.report(reloaded, by_hand || refused).await {
                 refused = !well;
             }
             if is_told {
@@ -127,7 +127,7 @@ impl Reloader {
         let examined = tokio::task::spawn_blocking(move || config::examine(&file, now)).await;
         examined.unwrap_or_else(|error| Examined {
             flock: None,
-            complaints: vec![whole(&self.source.file, format!("it can't be read: {error}"))],
+            complaints: vec![flock_error(&self.source.file, format!("it can't be read: {error}"))],
             places: SourceSpans::default(),
             zones: None,
             written: Written::default(),
@@ -153,7 +153,7 @@ impl Reloader {
                 (members, Arc::new(monitoring::settings(&flock, &http)))
             }
         });
-        let failed = |problem: String| vec![whole(&self.source.file, problem)];
+        let failed = |problem: String| vec![flock_error(&self.source.file, problem)];
         let (members, settings) = made.await.map_err(|error| failed(error.to_string()))?;
         self.engine.reload(members).await.map_err(|error| failed(error.to_string()))?;
         self.engine.forget_other_poems(&flock.bots);
@@ -231,7 +231,7 @@ impl Reloader {
     /// Reports the result of a reload, and stores it in the ledger for commands that wait for it. Returns
     /// whether the reload succeeded. A reload that changed nothing is reported only if a command waits for
     /// the result.
-    async fn tell(&self, reloaded: Result<Candidate, Vec<Diagnostic>>, awaited: bool) -> Option<bool> {
+    async fn report(&self, reloaded: Result<Candidate, Vec<Diagnostic>>, awaited: bool) -> Option<bool> {
         let (refusal, event) = match reloaded {
             Ok(candidate) if candidate.changes.is_none() && !awaited => return None,
             Ok(Candidate { changes, warnings, .. }) => {
@@ -241,7 +241,7 @@ impl Reloader {
                 (None, Event::Reloaded(changes))
             }
             Err(complaints) => {
-                let complaints = told(&complaints);
+                let complaints = first_messages(&complaints);
                 let refusal = Refusal { at: self.services.clock.now(), complaints: complaints.clone() };
                 (Some(refusal), Event::NotReloaded { complaints })
             }
@@ -269,7 +269,7 @@ pub(super) async fn keep_configuration(services: &Services, written: &Written) {
 }
 
 /// Waits until it is worth rereading a poem that is being written.
-async fn rest(clock: &dyn Clock, wait: Option<Duration>) {
+async fn wait_to_reread(clock: &dyn Clock, wait: Option<Duration>) {
     match wait {
         Some(wait) => clock.sleep(wait).await,
         None => std::future::pending().await,
@@ -300,12 +300,12 @@ pub async fn renamed(
 }
 
 /// A diagnostic about the flock as a whole.
-fn whole(file: &Path, message: String) -> Diagnostic {
+fn flock_error(file: &Path, message: String) -> Diagnostic {
     Diagnostic { severity: Severity::Error, file: file.to_owned(), line: None, message }
 }
 
 /// The first diagnostics, each with file and line.
-fn told(complaints: &[Diagnostic]) -> Vec<String> {
+fn first_messages(complaints: &[Diagnostic]) -> Vec<String> {
     let more = complaints.len().saturating_sub(MOST_TOLD);
     let mut told: Vec<String> = complaints.iter().take(MOST_TOLD).map(ToString::to_string).collect();
     if more > 0 {

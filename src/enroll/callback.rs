@@ -142,7 +142,7 @@ impl CallbackChannel {
         // There is room for every connection.
         let (sender, arrivals) = mpsc::channel(listeners.len() * limits.connections);
         let app = Router::new()
-            .route("/callback", any(came_back))
+            .route("/callback", any(handle_callback))
             .fallback(async || page::nothing_here())
             .layer(map_response(page::with_headers))
             .with_state(sender);
@@ -224,7 +224,7 @@ async fn listeners(port: u16) -> io::Result<(u16, Vec<TcpListener>)> {
     }
 }
 
-async fn came_back(
+async fn handle_callback(
     State(sender): State<mpsc::Sender<CallbackRequest>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     method: Method,

@@ -118,7 +118,7 @@ impl<'a> Conversation<'a> {
             let done = match self.next_input().await {
                 Input::CallbackRequest(arrival) => self.judge_arrival(arrival, &judge),
                 Input::Line(Some(line)) => self.judge_line(&line, &judge),
-                Input::Line(None) => self.go_on_without_person(),
+                Input::Line(None) => self.continue_without_person(),
                 Input::Nothing => {
                     Err(EnrollError::TimedOut { bot: self.bot.to_owned(), waited: self.timeout })
                 }
@@ -215,7 +215,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn go_on_without_person<T>(&mut self) -> Result<Option<T>, EnrollError> {
+    fn continue_without_person<T>(&mut self) -> Result<Option<T>, EnrollError> {
         self.person_left = true;
         if self.address().is_none() {
             return Err(EnrollError::NoInput { bot: self.bot.to_owned() });

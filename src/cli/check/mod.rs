@@ -89,13 +89,13 @@ async fn examine(config: &Path) -> Checked {
         complaints.extend(secret::complaints(flock, &places));
         let survey = Sqlite::survey(&flock.database);
         let ledger = ledger(flock).await;
-        complaints.extend(of_the_place(survey, ledger.as_ref().err(), &places));
+        complaints.extend(location_problems(survey, ledger.as_ref().err(), &places));
         let accounts = ledger.as_ref().map(|(_, accounts)| accounts.clone()).unwrap_or_default();
         let (poems, of_poems) = poems::complaints(flock, &accounts, &places);
         complaints.extend(of_poems);
         complaints.extend(undisclosed(flock, &accounts, &places));
         let outlook = match ledger {
-            Ok((ledger, _)) => by_the_ledger(flock, ledger, (&poems, &accounts), &places, now).await,
+            Ok((ledger, _)) => ledger_problems(flock, ledger, (&poems, &accounts), &places, now).await,
             Err(error) => Err(error),
         };
         match outlook {
@@ -114,7 +114,7 @@ async fn examine(config: &Path) -> Checked {
 
 /// What `flockd run` would report about the ledger's location, unless opening the ledger has reported the
 /// same.
-fn of_the_place(
+fn location_problems(
     survey: Result<Vec<String>, StoreError>,
     met: Option<&StoreError>,
     places: &SourceSpans,
@@ -151,7 +151,7 @@ struct Outlook {
     complaints: Vec<Diagnostic>,
 }
 
-async fn by_the_ledger(
+async fn ledger_problems(
     flock: &Flock,
     ledger: Option<Arc<Sqlite>>,
     (poems, accounts): (&Poems, &Accounts),

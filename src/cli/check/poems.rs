@@ -43,7 +43,7 @@ pub(super) fn complaints(
             complaints.extend(line_complaints(bot, accounts.get(&bot.name), poem));
         }
     }
-    complaints.extend(shared(flock, &read, places));
+    complaints.extend(shared_lines(flock, &read, places));
     (read, complaints)
 }
 
@@ -91,7 +91,7 @@ fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Dia
 
 /// Lines that two accounts on one network would both post. Bots that read the same file are reported
 /// elsewhere, without reading it.
-fn shared(flock: &Flock, poems: &Poems, places: &SourceSpans) -> Vec<Diagnostic> {
+fn shared_lines(flock: &Flock, poems: &Poems, places: &SourceSpans) -> Vec<Diagnostic> {
     let mut owners: HashMap<(NetworkKind, TextId), &Bot> = HashMap::new();
     let mut pairs: BTreeMap<(usize, &str), usize> = BTreeMap::new();
     for (at, bot) in flock.bots.iter().enumerate().filter(|(_, bot)| bot.network.needs_account()) {

@@ -33,8 +33,8 @@ pub(super) struct ImportFilter {
 
 pub(super) async fn import(loaded: &Loaded, file: &Path, which: &ImportFilter) -> Result<ExitCode> {
     let (name, source) = open(file)?;
-    let (header, records) = read(source).map_err(|complaint| complained(&name, &[complaint]))?;
-    let ledger = hold(&loaded.flock).await?;
+    let (header, records) = read(source).map_err(|complaint| rejected(&name, &[complaint]))?;
+    let ledger = open_owned(&loaded.flock).await?;
     let mut filter = RecordFilter::of(&loaded.flock, &ledger, which).await?;
     let mut progress = Progress::new("posts read");
     let records = records.filter_map(move |read| {
@@ -43,9 +43,9 @@ pub(super) async fn import(loaded: &Loaded, file: &Path, which: &ImportFilter) -
     });
     let arrivals = Arrivals { header, records: Box::new(records), moved: which.moved };
     let imported = ledger.import(arrivals, SystemClock.now()).await?;
-    let imported = imported.map_err(|complaints| complained(&name, &complaints))?;
+    let imported = imported.map_err(|complaints| rejected(&name, &complaints))?;
     ledger.close().await;
-    tell(&imported)?;
+    print_result(&imported)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -59,14 +59,14 @@ fn open(file: &Path) -> Result<(String, Box<dyn BufRead + Send>)> {
 }
 
 /// Only the owner may import: a daemon would not notice the changed rows of its bots.
-async fn hold(flock: &Flock) -> Result<Sqlite> {
+async fn open_owned(flock: &Flock) -> Result<Sqlite> {
     match Sqlite::open_as_owner(&flock.database).await {
         Err(StoreError::Locked(holder)) => bail!("{holder}; an import needs the ledger to itself"),
         ledger => Ok(ledger?),
     }
 }
 
-fn complained(file: &str, complaints: &[BadLine]) -> anyhow::Error {
+fn rejected(file: &str, complaints: &[BadLine]) -> anyhow::Error {
     let mut lines: Vec<String> = complaints
         .iter()
         .take(SHOWN)
@@ -78,7 +78,7 @@ fn complained(file: &str, complaints: &[BadLine]) -> anyhow::Error {
     anyhow!("nothing was imported\n{}", lines.join("\n"))
 }
 
-fn tell(imported: &Imported) -> Result<()> {
+fn print_result(imported: &Imported) -> Result<()> {
     let Imported { bots, posts, moved_on, known, doubted, behind } = imported;
     output::say(&format!("imported {posts} posts and {bots} bots; {known} posts were here already"))?;
     if *moved_on > 0 {
@@ -124,7 +124,7 @@ impl RecordFilter {
     /// What to do with a record: import it, report it, or skip it.
     fn admit(&mut self, read: Numbered) -> Option<Numbered> {
         match read {
-            Ok((line, Record::Bot(bot))) => match self.may_come(&bot) {
+            Ok((line, Record::Bot(bot))) => match self.accepts(&bot) {
                 Ok(true) => Some(Ok((line, Record::Bot(bot)))),
                 Ok(false) => {
                     self.out.insert(bot.name);
@@ -140,7 +140,7 @@ impl RecordFilter {
         }
     }
 
-    fn may_come(&self, bot: &KeptBot) -> Result<bool, String> {
+    fn accepts(&self, bot: &KeptBot) -> Result<bool, String> {
         let name = &bot.name;
         if !self.only.is_empty() && !self.only.contains(name.as_str()) {
             return Ok(false);

@@ -85,7 +85,7 @@ pub(super) fn start(format: LogFormat) -> Result<Dial> {
     let (filter, handle) = reload::Layer::new(from_outside.unwrap_or_else(|_| EnvFilter::new("info")));
     let lines = LineFormat::new(style(format));
     let queue =
-        StandardError::open().and_then(|sink| LogQueue::to(sink, Box::new(move |n| missing(lines, n))));
+        StandardError::open().and_then(|sink| LogQueue::to(sink, Box::new(move |n| missing_lines(lines, n))));
     let queue = queue.context("the log can't be started")?;
     // A warning about the log on standard error would be no more readable than the log itself.
     let written = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(queue.clone());
@@ -126,7 +126,7 @@ fn is_journal() -> bool {
 }
 
 /// The log line about dropped lines.
-fn missing(lines: LineFormat, number: u64) -> Vec<u8> {
+fn missing_lines(lines: LineFormat, number: u64) -> Vec<u8> {
     let mut fields = LogFields::default();
     fields.add("message", "log lines were dropped here: the reader of the log did not keep up".into());
     fields.add("dropped", number.into());

@@ -25,19 +25,19 @@ fn complaints_with(
     let mut apps = HashSet::new();
     for bot in &flock.bots {
         if let Some(app) = bot.app.as_ref().filter(|app| apps.insert(app.name.as_str())) {
-            inquiry.look_at_app(app);
+            inquiry.check_app(app);
         }
         if let Some(tokens) = &bot.tokens {
             let key = |key| SecretKey::of("bot", bot.name.as_str(), key);
-            inquiry.look(&key("access_token"), &tokens.access_token);
+            inquiry.check_secret(&key("access_token"), &tokens.access_token);
             if let Some(secret) = &tokens.access_token_secret {
-                inquiry.look(&key("access_token_secret"), secret);
+                inquiry.check_secret(&key("access_token_secret"), secret);
             }
         }
     }
-    inquiry.look_at_vault(flock);
-    inquiry.look_at_url("url", flock.alerts.url.as_ref());
-    inquiry.look_at_url("heartbeat", flock.alerts.heartbeat.as_ref());
+    inquiry.check_vault(flock);
+    inquiry.check_url("url", flock.alerts.url.as_ref());
+    inquiry.check_url("heartbeat", flock.alerts.heartbeat.as_ref());
     let mut complaints = inquiry.complaints;
     complaints.sort_by_key(|complaint| complaint.line);
     complaints
@@ -70,56 +70,58 @@ impl SecretKey {
 }
 
 impl SecretChecks<'_> {
-    fn look_at_app(&mut self, app: &App) {
+    fn check_app(&mut self, app: &App) {
         let key = |key| SecretKey::of("app", &app.name, key);
         if let Some(consumer) = &app.consumer {
-            self.look(&key("consumer_key"), &consumer.key);
-            self.look(&key("consumer_secret"), &consumer.secret);
+            self.check_secret(&key("consumer_key"), &consumer.key);
+            self.check_secret(&key("consumer_secret"), &consumer.secret);
         }
         if let Some(client) = &app.client {
             // Permissions are not checked: a client id is no secret.
             self.resolve(&key("client_id"), &client.id);
             if let Some(secret) = &client.secret {
-                self.look(&key("client_secret"), secret);
+                self.check_secret(&key("client_secret"), secret);
             }
         }
     }
 
     /// A missing key file is created at first use. A flock whose bots all have their tokens in `flock.toml`
     /// needs no key.
-    fn look_at_vault(&mut self, flock: &Flock) {
+    fn check_vault(&mut self, flock: &Flock) {
         let needed = flock.bots.iter().any(|bot| bot.network.needs_account() && bot.tokens.is_none());
         match &flock.vault_key {
             KeySource::File(file) => {
                 let key = SecretKey::of_table("vault", "key_file");
-                self.guard(&key, file);
+                self.check_permissions(&key, file);
                 if needed && !matches!(file.try_exists(), Ok(false)) {
                     self.resolve(&key, &SecretSource::File(file.clone()));
                 }
             }
-            KeySource::Elsewhere(source) if needed => self.look(&SecretKey::of_table("vault", "key"), source),
+            KeySource::Elsewhere(source) if needed => {
+                self.check_secret(&SecretKey::of_table("vault", "key"), source);
+            }
             KeySource::Elsewhere(_) => {}
         }
     }
 
     /// A secret URL in `[alerts]`.
-    fn look_at_url(&mut self, key: &str, source: Option<&SecretSource>) {
+    fn check_url(&mut self, key: &str, source: Option<&SecretSource>) {
         let Some(source) = source else { return };
         let key = SecretKey::of_table("alerts", key);
         let found = resolve_with(source, self.environment);
         self.expect(&key, found.and_then(checked_url));
-        self.guard_source(&key, source);
+        self.check_source_permissions(&key, source);
     }
 
-    fn look(&mut self, key: &SecretKey, source: &SecretSource) {
+    fn check_secret(&mut self, key: &SecretKey, source: &SecretSource) {
         self.resolve(key, source);
-        self.guard_source(key, source);
+        self.check_source_permissions(key, source);
     }
 
-    fn guard_source(&mut self, key: &SecretKey, source: &SecretSource) {
+    fn check_source_permissions(&mut self, key: &SecretKey, source: &SecretSource) {
         match source {
-            SecretSource::Literal(_) => self.guard(key, self.places.file()),
-            SecretSource::File(file) => self.guard(key, file),
+            SecretSource::Literal(_) => self.check_permissions(key, self.places.file()),
+            SecretSource::File(file) => self.check_permissions(key, file),
             // systemd protects the files of its credentials.
             SecretSource::Env(_) | SecretSource::Credential(_) => {}
         }
@@ -136,7 +138,7 @@ impl SecretChecks<'_> {
         }
     }
 
-    fn guard(&mut self, key: &SecretKey, file: &Path) {
+    fn check_permissions(&mut self, key: &SecretKey, file: &Path) {
         if !self.seen.insert(file.to_owned()) {
             return;
         }
