@@ -26,7 +26,7 @@ const EXAMPLES: &str = "Examples:
 pub(super) const EXIT_STATUS: &[(&str, &str)] = &[
     ("0", "Done. For `status`, `whoami` and `check`: nothing needs a person."),
     ("1", "Failed, or something needs a person; standard error says what to do."),
-    ("2", "Misuse: of the command line, or a flock.toml that can't be used."),
+    ("2", "Usage error: a bad command line, or an unusable flock.toml."),
 ];
 
 /// The files that flockd reads and writes.

@@ -123,7 +123,7 @@ fn print_whole(post: &Post, zone: &Zone) -> Result<()> {
 /// The post whose id starts with this text.
 pub(super) async fn by_id(ledger: &Sqlite, prefix: &str) -> Result<Post> {
     let looks_like_one = !prefix.is_empty() && prefix.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-    ensure!(looks_like_one, "{prefix:?} is no post id: `flockd posts` shows the ids");
+    ensure!(looks_like_one, "{prefix:?} is not a post id: `flockd posts` shows the ids");
     match &ledger.ids_with_prefix(&prefix.to_ascii_lowercase()).await?[..] {
         [] => bail!("there is no post {prefix}: `flockd posts` lists them"),
         [id] => ledger.post(*id).await?.with_context(|| format!("there is no post {prefix}")),

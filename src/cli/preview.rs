@@ -171,7 +171,7 @@ fn print(bot: &Bot, preview: &Preview, which: &PreviewArgs, now: DateTime<Utc>, 
         return output::print_json(&rows);
     }
     if preview.posts.is_empty() {
-        return output::say("no posts to come");
+        return output::say("no upcoming posts");
     }
     if which.long {
         return preview.posts.iter().try_for_each(|post| print_whole(post, zone));

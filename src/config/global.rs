@@ -182,14 +182,14 @@ fn problem_of(name: &str) -> Option<String> {
     let is_word =
         |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !name.split("::").all(is_word) {
-        return Some("is no part of a program: write one like \"flockd::net\" or \"hyper\"".to_owned());
+        return Some("is not a valid target: write one like \"flockd::net\" or \"hyper\"".to_owned());
     }
     let part = name.strip_prefix("flockd::")?.split("::").next().unwrap_or_default();
     if PARTS.contains(&part) || FORMER_NAMES.iter().any(|(former, _)| *former == part) {
         return None;
     }
     Some(match suggest::nearest(part, PARTS.iter().copied()) {
-        Some(near) => format!("is no part of flockd: did you mean \"flockd::{near}\"?"),
-        None => format!("is no part of flockd: its parts are {}", PARTS.join(", ")),
+        Some(near) => format!("is not a part of flockd: did you mean \"flockd::{near}\"?"),
+        None => format!("is not a part of flockd: its parts are {}", PARTS.join(", ")),
     })
 }

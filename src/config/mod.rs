@@ -255,7 +255,7 @@ fn line_of(bytes: &[u8], at: usize) -> usize {
 fn unreadable(problem: &ReadError) -> String {
     match problem {
         ReadError::Missing => {
-            "there is no such file: make one with `flockd init`, or name another with `--config`".into()
+            "there is no such file: create one with `flockd init`, or name another with `--config`".into()
         }
         ReadError::NotAFile("a folder") => {
             "this is a folder: name the file in it, like `--config FOLDER/flock.toml`".into()

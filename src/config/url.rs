@@ -11,7 +11,7 @@ pub(super) fn base(text: &str) -> Result<String, &'static str> {
     let url =
         url.ok_or("must begin with http:// or https:// and name a host, like \"https://example.org\"")?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("must not contain a user name or password: remove what stands before the `@`");
+        return Err("must not contain a user name or password: remove the part before the `@`");
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("must end before any `?` or `#`: paths are added to it");

@@ -161,7 +161,7 @@ fn of_offset(minutes: i32) -> String {
     match (minutes, rest) {
         (0, _) => "write \"UTC\"".into(),
         (_, 0) if (-12..=14).contains(&hours) => format!(
-            "write {city}, whose clock follows the law, or \"Etc/GMT{:+}\", which is {shown} all year: in these names the sign is reversed",
+            "write {city}, which follows local time changes, or \"Etc/GMT{:+}\", which is {shown} all year: in these names the sign is reversed",
             -hours
         ),
         _ => format!("no zone is {shown} by name: write {city}"),

@@ -154,7 +154,7 @@ impl Chosen {
         if let Some(folder) = missing {
             let folder = folder.display();
             problems.push(format!(
-                "TZDIR names {folder}, which holds no time zones: name a folder of the system's, or unset it"
+                "TZDIR names {folder}, which holds no time zones: name a zoneinfo folder, or unset it"
             ));
         }
         let edition = match system {

@@ -48,7 +48,7 @@ async fn told(
     }
     let warning = "that is not an app password; it may be the account's main password, which gives access to everything";
     if !person.is_interactive() {
-        person.tell(&format!("note: {warning}: better make an app password at {WHERE}"));
+        person.tell(&format!("note: {warning}; make an app password at {WHERE} instead"));
         return Ok((account, password));
     }
     let asked = format!("{warning}. Enter an app password, or the same password again to use it anyway:");

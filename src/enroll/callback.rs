@@ -239,7 +239,7 @@ async fn handle_callback(
     }
     let query = uri.query().unwrap_or_default().to_owned();
     if query.is_empty() || query.len() > QUERY_MAX {
-        return page::unrelated("the address holds no answer");
+        return page::unrelated("the address contains no answer");
     }
     let (visitor, verdict) = WaitingBrowser::waiting();
     // From here on the browser waits for us.

@@ -145,7 +145,7 @@ async fn history(
     if let Some(was) = was.filter(|was| was.key() != account.key()) {
         let before = &was.handle;
         notes.push(format!(
-            "note: {name} was signed in as @{before} before: what it posted there stays used; under a new name it begins anew"
+            "note: {name} was signed in as @{before} before: what it posted there stays used; under a new name it starts over"
         ));
     }
     for other in store.other_names(name).await? {

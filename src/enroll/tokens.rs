@@ -28,7 +28,7 @@ const SCOPE: &[&str] = &["scope"];
 
 /// Why an input has no usable tokens. Never quotes the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the input holds no tokens that can be used: {0}")]
+#[error("the input contains no usable tokens: {0}")]
 pub struct BadTokens(&'static str);
 
 /// What lines without names mean.

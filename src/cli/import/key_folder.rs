@@ -111,16 +111,16 @@ fn key(path: &Path) -> Result<FolderKey> {
     let shown = path.display();
     let json = match files::read(path, LONGEST) {
         Ok(read) => String::from_utf8(read.bytes).map_err(|_| anyhow!("{shown} is not UTF-8"))?,
-        Err(ReadError::TooLarge(_)) => bail!("{shown} is too long for a key file: take it out of the folder"),
+        Err(ReadError::TooLarge(_)) => bail!("{shown} is too long for a key file: remove it from the folder"),
         Err(error) => bail!("{shown} can't be read: {error}"),
     };
     // The parser's error might quote a secret.
     let value: Value =
-        serde_json::from_str(&json).map_err(|_| anyhow!("{shown} is not JSON: make the key again"))?;
+        serde_json::from_str(&json).map_err(|_| anyhow!("{shown} is not JSON: create the key again"))?;
     let text = |name: &str| value[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     for name in ["oauth_token", "oauth_token_secret"] {
         if text(name).is_none() {
-            bail!("{shown} has no {name}: make the key again, or take the file out of the folder");
+            bail!("{shown} has no {name}: create the key again, or remove the file from the folder");
         }
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -197,7 +197,7 @@ mod tests {
                 format!("error: flock.toml:6: bot WALT: `access_token_secret`: the environment variable WALT {UNSET}"),
                 format!("error: flock.toml:12: bot EMILY: `access_token_secret`: the environment variable EMILY {UNSET}"),
                 "warning: flock.toml:15: app x: `consumer_key`: token can be read by others (mode 0644): run `chmod 600 token`".to_owned(),
-                "error: flock.toml:16: app x: `consumer_secret`: the text in flock.toml holds white space or characters that no key or token has: copy it again, alone".to_owned(),
+                "error: flock.toml:16: app x: `consumer_secret`: the text in flock.toml contains white space or characters that no key or token has: copy only the secret itself".to_owned(),
                 "warning: flock.toml:16: app x: `consumer_secret`: flock.toml can be read by others (mode 0640): run `chmod 600 flock.toml`".to_owned(),
             ]
         );

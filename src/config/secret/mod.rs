@@ -155,7 +155,7 @@ fn usable(bytes: &[u8], what: &str) -> Result<Secret, SecretError> {
     match std::str::from_utf8(bytes) {
         Ok(text) if bytes.iter().all(u8::is_ascii_graphic) => Ok(Secret::new(text)),
         _ => Err(SecretError(format!(
-            "{what} holds white space or characters that no key or token has: copy it again, alone"
+            "{what} contains white space or characters that no key or token has: copy only the secret itself"
         ))),
     }
 }
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn what_can_be_no_secret_is_refused_and_not_shown() {
-        let odd = "holds white space or characters that no key or token has: copy it again, alone";
+        let odd = "contains white space or characters that no key or token has: copy only the secret itself";
         for bytes in [&b"open sesame"[..], b"sesame\0", b"s\xe9same", "s\u{e9}same".as_bytes()] {
             let (_folder, path) = file_with(bytes);
             says(&SecretSource::File(path.clone()), &nothing, &format!("{} {odd}", path.display()));

@@ -32,7 +32,7 @@ fn a_file_that_cannot_be_read_is_told_why() {
     assert_eq!(
         said_of(&folder.path().join("flock.toml")),
         format!(
-            "{here}/flock.toml: there is no such file: make one with `flockd init`, or name another with `--config`"
+            "{here}/flock.toml: there is no such file: create one with `flockd init`, or name another with `--config`"
         )
     );
     assert_eq!(

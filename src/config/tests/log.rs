@@ -35,7 +35,7 @@ fn a_target_may_be_written_under_the_name_that_its_part_had_before() {
     }
     complains(
         "targets = { \"flockd::doors\" = \"debug\" }",
-        "target \"flockd::doors\" is no part of flockd: its parts are alerts, cli, clock, config, daemon, engine, \
+        "target \"flockd::doors\" is not a part of flockd: its parts are alerts, cli, clock, config, daemon, engine, \
          enroll, health, listener, net, sources, store, web",
     );
 }
@@ -51,14 +51,12 @@ fn levels_and_targets_that_are_none_are_complained_of() {
     complains("targets = { hyper = 7 }", &format!("target \"hyper\" must be {levels}"));
     complains(
         "targets = { \"flockd::nett\" = \"debug\" }",
-        "target \"flockd::nett\" is no part of flockd: did you mean \"flockd::net\"?",
+        "target \"flockd::nett\" is not a part of flockd: did you mean \"flockd::net\"?",
     );
     for name in ["hyper=trace", "a b", "flockd::", ""] {
         complains(
             &format!("targets = {{ \"{name}\" = \"debug\" }}"),
-            &format!(
-                "target \"{name}\" is no part of a program: write one like \"flockd::net\" or \"hyper\""
-            ),
+            &format!("target \"{name}\" is not a valid target: write one like \"flockd::net\" or \"hyper\""),
         );
     }
     complains("levle = \"info\"", "unknown key `levle`: did you mean `level`?");
