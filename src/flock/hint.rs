@@ -80,7 +80,7 @@ mod tests {
         );
         for untouched in [
             "next: `flockd check --config x/flock.toml`",
-            "make one with `flockd init`, or name another with `--config`",
+            "create one with `flockd init`, or name another with `--config`",
             "a poem of flockd and `other` things",
         ] {
             assert_eq!(with(untouched, "birds.toml"), untouched);
