@@ -1,6 +1,6 @@
-//! Alerts: what a person is told. Delivering them is in `target`.
+//! Alerts: what is reported to a person. `target` delivers them.
 //!
-//! An alert says nothing that `status` or the log don't say, and no secret.
+//! An alert contains no secret, and nothing that `status` and the log don't also say.
 
 use std::fmt;
 
@@ -21,19 +21,19 @@ use crate::store::health_state::HealthState;
 pub(super) struct Alert {
     /// What it is about.
     pub about: About,
-    /// Why, in one word. At most one alert of each kind a day.
+    /// The cause, in one word. Each cause is reported at most once a day.
     pub cause: &'static str,
-    /// How the bot is.
+    /// The state of the bot.
     pub state: Option<HealthState>,
-    /// What is the matter in a few words that follow on the name.
+    /// The problem in a few words, which follow the name.
     pub headline: String,
     /// Why, and what to do.
     pub message: String,
-    /// When it was noticed.
+    /// When flockd noticed it.
     pub at: DateTime<Utc>,
-    /// Whether it describes a state that may end, so that it is dropped once the bot is well again.
+    /// Whether it describes a state that can end. Such an alert is dropped once the bot has recovered.
     pub lasts: bool,
-    /// Whether it says that something reported earlier is over.
+    /// Whether it reports the end of an earlier problem.
     pub resolved: bool,
 }
 
@@ -52,7 +52,7 @@ impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bot(name, _) => name.fmt(f),
-            // A bot's name has no space in it, so nothing is taken for another.
+            // A bot's name contains no space, so it can't be mistaken for an app or the flock.
             Self::App(name) => write!(f, "app {name}"),
             Self::Flock => f.write_str("the flock"),
         }
@@ -83,20 +83,20 @@ impl Alert {
         health.needs_person.then_some(Self { state: Some(health.state), lasts: true, ..alert })
     }
 
-    /// The alert for something that happened to a bot that keeps posting; `None` if there is nothing to report.
+    /// The alert for an event of a bot that keeps posting; `None` if the event needs no report.
     pub(super) fn of_event(bot: &Bot, event: &Event, now: DateTime<Utc>) -> Option<Self> {
         let (cause, headline, message) = match event {
-            Event::Released(post) => (given_up(post)?.as_str(), "has given a slot up", reason(post)),
+            Event::Released(post) => (given_up(post)?.as_str(), "gave up a slot", reason(post)),
             Event::Posted(post) if is_assumed(post) => {
-                (ASSUMED, "counts a post as posted that may not have arrived", reason(post))
+                (ASSUMED, "counts a post as posted although it may not have arrived", reason(post))
             }
-            Event::Panicked { .. } => (PANIC, "has met a bug in flockd", PANICKED.to_owned()),
+            Event::Panicked { .. } => (PANIC, "hit a bug in flockd", PANICKED.to_owned()),
             _ => return None,
         };
         Some(Self::of_bot(bot, cause, headline, message, now))
     }
 
-    /// Nothing is sent under an app for a while.
+    /// An app is on hold: none of its bots may send for a while.
     pub(super) fn of_hold(app: &str, until: DateTime<Utc>, reason: &str, now: DateTime<Utc>) -> Self {
         let headline = format!("sends nothing until {}", until.format("%Y-%m-%d %H:%M UTC"));
         Self::about(About::App(app.to_owned()), HELD, headline, reason.to_owned(), now)
@@ -109,12 +109,12 @@ impl Alert {
 
     /// The flock could not be reloaded.
     pub(super) fn of_refusal(complaints: &[String], now: DateTime<Utc>) -> Self {
-        let headline = "could not be reloaded and goes on as it was".to_owned();
+        let headline = "could not be reloaded and keeps running as before".to_owned();
         let alert = Self::about(About::Flock, REFUSED, headline, listed(complaints), now);
         Self { lasts: true, ..alert }
     }
 
-    /// Something reported earlier is over. `state` is how the bot is, if it is about one.
+    /// An earlier problem is over. `state` is the bot's state, if the alert is about a bot.
     pub(super) fn of_recovery(
         about: About,
         cause: &'static str,
@@ -124,14 +124,14 @@ impl Alert {
         let (headline, message) = match &about {
             About::Bot(_, network) => {
                 let state = state.map_or_else(String::new, |state| format!(", it is {state}"));
-                (format!("on {network} needs no person any more{state}"), format!("{cause} is resolved"))
+                (format!("on {network} no longer needs a person{state}"), format!("{cause} is resolved"))
             }
             About::App(_) => ("sends again".to_owned(), "a post went out".to_owned()),
             About::Flock if cause == LEDGER => {
-                ("can use its ledger again".to_owned(), "it was written".to_owned())
+                ("can use its ledger again".to_owned(), "reads and writes succeed again".to_owned())
             }
             About::Flock => {
-                ("was read anew".to_owned(), "flock.toml and the poems are in order again".to_owned())
+                ("was reloaded".to_owned(), "flock.toml and the poems are valid again".to_owned())
             }
         };
         Self { about, cause, state, headline, message, at, lasts: false, resolved: true }
@@ -153,12 +153,12 @@ impl Alert {
         Self { about, cause, state: None, headline, message, at, lasts: false, resolved: false }
     }
 
-    /// The day in UTC whose alert it is, whenever it reaches anybody.
+    /// The UTC day that the alert counts for, whenever it is delivered.
     pub(super) fn day(&self) -> NaiveDate {
         self.at.date_naive()
     }
 
-    /// What one alert a day is about.
+    /// What is limited to one alert a day.
     pub(super) fn key(&self) -> (String, String) {
         (self.about.to_string(), self.cause.to_owned())
     }
@@ -171,7 +171,7 @@ impl Alert {
         }
     }
 
-    /// As JSON. `text` alone is enough for a person; many a chat shows it and ignores the rest.
+    /// The alert as JSON. `text` is enough by itself: many chat services show it and ignore the other fields.
     pub(super) fn json(&self) -> String {
         let (bot, network) = match &self.about {
             About::Bot(name, network) => (Some(name.as_str()), Some(network.as_str())),
@@ -186,34 +186,34 @@ impl Alert {
     }
 }
 
-/// Why an alert tells of a last slot that is ahead of the clock.
+/// The cause of an alert about a last slot that is ahead of the clock.
 const CLOCK: &str = "clock";
-/// Why an alert tells of a reload.
+/// The cause of an alert about a refused reload.
 pub(super) const REFUSED: &str = "reload";
-/// Why one tells of an app that may send nothing, and of the ledger.
+/// The causes of alerts about an app on hold, and about the ledger.
 pub(super) const HELD: &str = "held";
 pub(super) const LEDGER: &str = "ledger";
-/// What happens once: there is no end of it to tell.
-const MOMENTS: [&str; 4] = [Cause::Flood.as_str(), Cause::Budget.as_str(), ASSUMED, PANIC];
+/// One-time events: they have no end to report.
+const ONE_TIME: [&str; 4] = [Cause::Flood.as_str(), Cause::Budget.as_str(), ASSUMED, PANIC];
 const ASSUMED: &str = "assumed";
 const PANIC: &str = "panic";
 
-/// The cause of this name, if its end is reported.
-pub(super) fn that_ends(cause: &str) -> Option<&'static str> {
+/// The cause with this name, if its end is reported.
+pub(super) fn lasting_cause(cause: &str) -> Option<&'static str> {
     let conditions = HealthState::ALL.iter().map(|condition| condition.as_str());
     let causes = Cause::ALL.iter().map(|cause| cause.as_str());
     let mut all = conditions.chain(causes).chain([HELD, LEDGER, REFUSED, CLOCK]);
-    all.find(|known| *known == cause && !MOMENTS.contains(known))
+    all.find(|known| *known == cause && !ONE_TIME.contains(known))
 }
 
 /// How many diagnostics of a refused reload are listed; `flockd check` shows them all.
-const COMPLAINTS: usize = 3;
+const LISTED: usize = 3;
 
 /// What to do about a bug.
 const PANICKED: &str =
-    "it is tried again in 30 s, and the other bots go on: please report it, with the log's lines about it";
+    "flockd retries the bot in 30 s, and the other bots keep posting: please report it with its log lines";
 
-/// One word for the bot's trouble: its state, or, if it is suspended, the reason for that.
+/// The cause of the bot's problem, in one word: its state or, if it is suspended, the reason for that.
 fn cause(health: &Health) -> &'static str {
     match (health.state, health.record.as_ref().and_then(suspending)) {
         (HealthState::Suspended, None) if health.clock_was_ahead => CLOCK,
@@ -223,14 +223,14 @@ fn cause(health: &Health) -> &'static str {
     }
 }
 
-/// Why a bot is suspended: an account that can't be read keeps it from posting whatever its last post says.
+/// Why a bot is suspended. An account that can't be read comes before the cause of the last post.
 fn suspending(record: &BotRecord) -> Option<Cause> {
     let behind = record.reconciliation.as_ref().and_then(|behind| behind.why.as_ref()).map(|why| why.cause);
     let newest = record.open.as_ref().or(record.last.as_ref()).and_then(|post| post.cause);
     behind.into_iter().chain(newest).find(|cause| cause.suspends())
 }
 
-/// Why a slot was given up, if a person should know although the bot goes on.
+/// Why a slot was given up, if a person should know about it although the bot keeps posting.
 pub(super) fn given_up(post: &Post) -> Option<Cause> {
     post.cause.filter(|cause| matches!(cause, Cause::Flood | Cause::Budget))
 }
@@ -241,8 +241,8 @@ pub(super) fn is_assumed(post: &Post) -> bool {
 }
 
 fn listed(complaints: &[String]) -> String {
-    let told = complaints.iter().take(COMPLAINTS).map(String::as_str).collect::<Vec<_>>().join("; ");
-    match complaints.len().saturating_sub(COMPLAINTS) {
+    let told = complaints.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match complaints.len().saturating_sub(LISTED) {
         0 => told,
         more => format!("{told}; and {more} more: see `flockd check`"),
     }
@@ -280,7 +280,7 @@ mod tests {
         let expect = json!({
             "bot": "walt", "network": "feed", "cause": "flood", "state": null,
             "message": "60 posts in sixty minutes", "at": "2026-03-01T12:00:00Z",
-            "text": "walt on feed has given a slot up: 60 posts in sixty minutes", "resolved": false,
+            "text": "walt on feed gave up a slot: 60 posts in sixty minutes", "resolved": false,
         });
         assert_eq!(body, expect);
         let held = Alert::of_hold("x", at(), "buy credits", at());
@@ -291,42 +291,43 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_told_in_the_same_words_and_marked() {
+    fn a_recovery_is_reported_and_marked() {
         let walt = About::Bot("walt".parse().unwrap(), NetworkKind::X);
         let over = Alert::of_recovery(walt, "sign-in", Some(HealthState::Ok), at());
         let body: serde_json::Value = serde_json::from_str(&over.json()).unwrap();
         let expect = json!({
             "bot": "walt", "network": "x", "cause": "sign-in", "state": "ok", "message": "sign-in is resolved",
             "at": "2026-03-01T12:00:00Z", "resolved": true,
-            "text": "walt on x needs no person any more, it is ok: sign-in is resolved",
+            "text": "walt on x no longer needs a person, it is ok: sign-in is resolved",
         });
         assert_eq!(body, expect);
     }
 
     #[test]
-    fn what_happens_once_has_no_end() {
+    fn one_time_events_have_no_end() {
         for moment in ["flood", "budget", "assumed", "panic", "unheard-of"] {
-            assert_eq!(that_ends(moment), None, "{moment}");
+            assert_eq!(lasting_cause(moment), None, "{moment}");
         }
         for lasting in ["sign-in", "overdue", "exhausted", "held", "ledger", "reload", "clock"] {
-            assert_eq!(that_ends(lasting), Some(lasting));
+            assert_eq!(lasting_cause(lasting), Some(lasting));
         }
     }
 
     #[test]
-    fn of_many_complaints_the_first_are_told() {
+    fn only_the_first_diagnostics_are_listed() {
         let complaints: Vec<String> = (1..=5).map(|line| format!("flock.toml:{line}: odd")).collect();
         let told = Alert::of_refusal(&complaints, at());
         let expect =
             "flock.toml:1: odd; flock.toml:2: odd; flock.toml:3: odd; and 2 more: see `flockd check`";
         assert_eq!(told.message, expect);
         assert!(
-            told.json().contains("\"text\":\"the flock could not be reloaded and goes on as it was: flock")
+            told.json()
+                .contains("\"text\":\"the flock could not be reloaded and keeps running as before: flock")
         );
     }
 
     #[test]
-    fn what_a_person_need_not_know_is_not_told() {
+    fn only_relevant_events_are_reported() {
         for cause in Cause::ALL {
             let told = of(&Event::Released(post(State::Released, Some(*cause), "why"))).is_some();
             assert_eq!(told, [Cause::Flood, Cause::Budget].contains(cause), "{cause}");

@@ -1,5 +1,5 @@
-//! A program of the operator's that is handed an alert. It gets no shell, no more time than it needs, none of the variables
-//! that may hold a secret, and only one line of its output is read.
+//! Delivers an alert to a program of the operator's. The program gets no shell, a time limit, and no
+//! environment variable that may hold a secret. Only one line of its output is read.
 
 use std::convert::Infallible;
 use std::ffi::OsStr;
@@ -14,23 +14,25 @@ use tokio::process::{Child, ChildStderr};
 use crate::clock::Clock;
 use crate::net::http;
 
-/// How long it may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long its remaining output is waited for after it has exited: a process that it left behind may keep the pipe open.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the program may run.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to wait for more output after the program has exited: a process that it left behind may keep the
+/// pipe open.
+const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 /// How many bytes of its output are kept.
-const KEPT: usize = 1_024;
+const OUTPUT_MAX: usize = 1_024;
 
-/// The variables that every program that is started here may see. All others are flockd's own: secrets of `flock.toml`, what
-/// the service manager says to it, a proxy's password.
-const HARMLESS: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"];
-/// What the names of some more begin with.
-const HARMLESS_BEGINNINGS: [&str; 2] = ["LC_", "SSL_CERT_"];
+/// The environment variables that every child process may see. All others belong to flockd alone: secrets of
+/// `flock.toml`, the service manager's settings, a proxy's password.
+const SAFE_VARIABLES: [&str; 9] =
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR"];
+/// Prefixes of other variables that child processes may see.
+const SAFE_PREFIXES: [&str; 2] = ["LC_", "SSL_CERT_"];
 
-/// Whether a variable of flockd's environment may be seen by the programs that it starts.
+/// Whether child processes may see this variable of flockd's environment.
 pub fn is_harmless(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| {
-        HARMLESS.contains(&name) || HARMLESS_BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        SAFE_VARIABLES.contains(&name) || SAFE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     })
 }
 
@@ -42,13 +44,13 @@ pub struct AlertCommand {
 }
 
 impl AlertCommand {
-    /// The first of the words is the program; `None` if there is none.
+    /// The first word is the program; `None` if there are no words.
     pub fn new(words: &[String]) -> Option<Self> {
         let (program, arguments) = words.split_first()?;
         Some(Self { program: program.clone(), arguments: arguments.to_vec() })
     }
 
-    /// Runs it with this on its standard input. An error says what went wrong.
+    /// Runs the program with `input` on its standard input. An error says what went wrong.
     pub(super) async fn run(&self, input: &str, clock: &dyn Clock) -> Result<(), String> {
         let mut child = self.start().map_err(|error| format!("the command can't be run: {error}"))?;
         let mut leash = Leash(child.id());
@@ -56,8 +58,8 @@ impl AlertCommand {
         let ended = tokio::select! {
             ended = hand_over(&mut child, input) => ended,
             never = words.listen() => match never {},
-            () = clock.sleep(PATIENCE) => {
-                return Err(format!("the command took longer than {} s and was ended", PATIENCE.as_secs()));
+            () = clock.sleep(TIMEOUT) => {
+                return Err(format!("the command took longer than {} s and was killed", TIMEOUT.as_secs()));
             }
         };
         leash.0 = None;
@@ -67,12 +69,13 @@ impl AlertCommand {
         }
         tokio::select! {
             () = words.take_all() => {}
-            () = clock.sleep(LAST_WORDS) => {}
+            () = clock.sleep(OUTPUT_GRACE) => {}
         }
-        Err(format!("the command has failed ({status}){}", words.first_line()))
+        Err(format!("the command failed ({status}){}", words.first_line()))
     }
 
-    /// In a group of its own, so that it can be ended with all that it starts, and is not by a Ctrl-C meant for us.
+    /// Starts the program in its own process group: it can be killed with all its children, and a Ctrl-C
+    /// meant for flockd does not reach it.
     fn start(&self) -> io::Result<Child> {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.arguments).process_group(0).kill_on_drop(true);
@@ -81,14 +84,14 @@ impl AlertCommand {
     }
 }
 
-/// Ends a group of processes when it is dropped, unless it was let go.
+/// Kills a process group when dropped, unless it was released.
 struct Leash(Option<u32>);
 
 impl Drop for Leash {
     fn drop(&mut self) {
         let group = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(group) = group {
-            // It may have ended by itself.
+            // The process may have exited by itself.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
@@ -102,25 +105,25 @@ async fn hand_over(child: &mut Child, input: &str) -> io::Result<ExitStatus> {
     child.wait().await
 }
 
-/// What a program says when it fails.
+/// The output that explains a failure.
 struct Words {
     from: Option<ChildStderr>,
     kept: Vec<u8>,
 }
 
 impl Words {
-    /// Reads all of the output so that the program never blocks, and keeps the beginning.
+    /// Reads all of the output so that the program never blocks, but keeps only the beginning.
     async fn take_all(&mut self) {
         let Some(from) = &mut self.from else { return };
-        let mut some = [0; KEPT];
+        let mut some = [0; OUTPUT_MAX];
         while let Ok(read @ 1..) = from.read(&mut some).await {
-            let room = KEPT - self.kept.len();
+            let room = OUTPUT_MAX - self.kept.len();
             self.kept.extend_from_slice(&some[..read.min(room)]);
         }
         self.from = None;
     }
 
-    /// The same, and goes on when nothing more can come.
+    /// The same, but stops when no more output can arrive.
     async fn listen(&mut self) -> Infallible {
         self.take_all().await;
         std::future::pending().await

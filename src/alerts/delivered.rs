@@ -1,17 +1,18 @@
-//! What was delivered to a target: at most one alert of each cause a day, one more if the trouble came back after its end was
-//! reported, and which ends are still to be reported. So the newest alert is always true, and a bot that fails and recovers in
-//! turns causes at most three alerts a day.
+//! What was delivered to a target: at most one alert of each cause a day, plus one more if the problem came
+//! back after its end was reported. It also records the ends that are still to be reported. So the newest
+//! alert is always true, and a bot that keeps failing and recovering causes at most three alerts a day.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{Days, NaiveDate};
 
-use super::alert::{About, Alert, that_ends};
+use super::alert::{About, Alert, lasting_cause};
 use crate::store::Store;
 
 /// How many days the ledger remembers deliveries.
 const KEPT: Days = Days::new(7);
-/// Suffixes of a cause in the ledger: its end was reported, and it was reported again after that. No cause contains a space.
+/// Suffixes of a cause in the ledger: its end was reported; it was reported again after that. No cause
+/// contains a space.
 const ENDED: &str = " ended";
 const AGAIN: &str = " again";
 
@@ -20,16 +21,16 @@ const AGAIN: &str = " again";
 pub(super) struct Delivered {
     /// The day, what it was about, and the cause.
     alerts: HashSet<(NaiveDate, String, String)>,
-    /// Causes that were reported and whose end was not, oldest first.
+    /// Causes whose end is still to be reported, oldest first.
     open: HashMap<String, Vec<&'static str>>,
-    /// The day for which deliveries from before this start are known.
+    /// The day for which deliveries before the last restart have been loaded.
     whole: Option<NaiveDate>,
 }
 
 impl Delivered {
-    /// Starts a new day if it is one, and reads what was delivered before a restart. While the ledger can't be read an alert too
-    /// many is better than none.
-    pub(super) async fn turn_page(&mut self, target: &'static str, store: &dyn Store, today: NaiveDate) {
+    /// Starts a new day if the date has changed, and loads what was delivered before a restart. If the ledger
+    /// can't be read, a duplicate alert is better than none.
+    pub(super) async fn start_day(&mut self, target: &'static str, store: &dyn Store, today: NaiveDate) {
         if self.whole == Some(today) {
             return;
         }
@@ -40,17 +41,17 @@ impl Delivered {
             let Ok(before) = store.alerts_of(target, day).await else { return };
             self.alerts.extend(before.into_iter().map(|(about, cause)| (day, about, cause)));
         }
-        self.open = self.reckoned();
+        self.open = self.rebuild_open();
         self.whole = Some(today);
     }
 
-    /// The word under which an alert of that day is remembered; `None` if it was delivered.
+    /// The key under which the ledger stores this alert of that day; `None` if it was already delivered.
     pub(super) fn alert(&self, about: &str, cause: &str, day: NaiveDate) -> Option<String> {
         let word = if self.has(day, about, cause, ENDED) { AGAIN } else { "" };
         (!self.has(day, about, cause, word)).then(|| format!("{cause}{word}"))
     }
 
-    /// The cause whose end is to be reported today: any one, or this one.
+    /// The cause whose end is to be reported today: the given one, or any.
     pub(super) fn to_be_resolved(
         &self,
         about: &str,
@@ -62,12 +63,12 @@ impl Delivered {
         open.find(|cause| !self.has(today, about, cause, ENDED)).copied()
     }
 
-    /// Whether the end of some trouble with this cause is still to be reported.
+    /// Whether the end of a problem with this cause is still to be reported.
     pub(super) fn has_open(&self, cause: &str) -> bool {
         self.open.values().flatten().any(|known| *known == cause)
     }
 
-    /// Remembers that this was delivered. Returns the words under which the ledger is to remember it.
+    /// Marks the alert as delivered. Returns the keys under which the ledger stores it.
     pub(super) fn remember(&mut self, alert: &Alert) -> Vec<String> {
         let (about, day) = (alert.about.to_string(), alert.day());
         let words = if alert.resolved { self.ended(alert, &about) } else { self.begun(alert, &about) };
@@ -76,7 +77,7 @@ impl Delivered {
     }
 
     fn begun(&mut self, alert: &Alert, about: &str) -> Vec<String> {
-        if let Some(cause) = that_ends(alert.cause) {
+        if let Some(cause) = lasting_cause(alert.cause) {
             let open = self.open.entry(about.to_owned()).or_default();
             open.retain(|known| *known != cause);
             open.push(cause);
@@ -84,7 +85,7 @@ impl Delivered {
         self.alert(about, alert.cause, alert.day()).into_iter().collect()
     }
 
-    /// A bot is well as a whole: whatever it was is over.
+    /// A bot recovers as a whole, so all its problems are over.
     fn ended(&mut self, alert: &Alert, about: &str) -> Vec<String> {
         let is_over = |cause: &&'static str| matches!(alert.about, About::Bot(..)) || *cause == alert.cause;
         let open = self.open.remove(about).unwrap_or_default();
@@ -99,12 +100,12 @@ impl Delivered {
         self.alerts.contains(&(day, about.to_owned(), format!("{cause}{word}")))
     }
 
-    /// What is open according to the deliveries: the newest day of each cause decides.
-    fn reckoned(&self) -> HashMap<String, Vec<&'static str>> {
+    /// The open causes according to the deliveries: the newest day of each cause decides.
+    fn rebuild_open(&self) -> HashMap<String, Vec<&'static str>> {
         let mut newest: HashMap<(&str, &'static str), NaiveDate> = HashMap::new();
         for (day, about, word) in &self.alerts {
             let cause = word.strip_suffix(ENDED).or(word.strip_suffix(AGAIN)).unwrap_or(word);
-            if let Some(cause) = that_ends(cause) {
+            if let Some(cause) = lasting_cause(cause) {
                 let known = newest.entry((about, cause)).or_insert(*day);
                 *known = (*known).max(*day);
             }

@@ -1,5 +1,5 @@
-//! The delivery queues: the alerts that each target is still to receive. What it received is in `delivered`. What is worth an
-//! alert is not decided here.
+//! The delivery queues: the alerts that each target has yet to receive. `delivered` records what it has
+//! received. This module does not decide what deserves an alert.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -16,14 +16,15 @@ use crate::flock::event::{Event, Events};
 use crate::store::Store;
 use crate::store::health_state::HealthState;
 
-/// How long a target rests after a round in which nothing could be delivered to it.
+/// How long a target rests after a round without a successful delivery.
 const ROUND: Duration = Duration::from_secs(10 * 60);
-/// The most alerts that wait for one target. What lasts and finds no room is found again by looking.
-const ROOM: usize = 1_000;
-/// An alert that could not be delivered for this long is dropped; if its reason lasts, the next look finds it again.
+/// The most alerts queued for one target. If a lasting problem does not fit, the next check finds it again.
+const MAX_QUEUED: usize = 1_000;
+/// An alert that could not be delivered for this long is dropped. If its cause lasts, the next check finds it
+/// again.
 const STALE: TimeDelta = TimeDelta::days(1);
 
-/// The deliveries.
+/// The delivery queues of all targets.
 #[derive(Default)]
 pub(super) struct DeliveryQueues {
     queues: Vec<TargetQueue>,
@@ -33,19 +34,19 @@ pub(super) struct DeliveryQueues {
 struct TargetQueue {
     target: AlertTarget,
     waiting: VecDeque<Alert>,
-    /// What was tried in this round, in vain: a target that refuses one alert may take the next.
+    /// Alerts that failed in this round: a target that rejects one alert may accept the next.
     failed: VecDeque<Alert>,
     /// Whether anything was delivered in this round.
     succeeded: bool,
-    /// By uptime, after a round of failures.
+    /// The uptime until which the target rests after a round of failures.
     rests_until: Option<Duration>,
     told: Delivered,
 }
 
 impl DeliveryQueues {
-    /// Delivers to these from now on. Targets that stay keep their queues. Returns whether there is one
+    /// Delivers to these targets from now on. Existing targets keep their queues. Returns whether a target is
     /// new.
-    pub(super) fn tell_these(&mut self, targets: &[AlertTarget]) -> bool {
+    pub(super) fn set_targets(&mut self, targets: &[AlertTarget]) -> bool {
         let mut before = std::mem::take(&mut self.queues);
         let mut is_new = false;
         for target in targets {
@@ -57,28 +58,30 @@ impl DeliveryQueues {
         is_new
     }
 
-    /// Starts a new day if it is one, and reads what was delivered today before a restart. While the ledger can't be read
-    /// an alert too many is better than none.
-    pub(super) async fn turn_page(&mut self, store: &dyn Store, now: DateTime<Utc>) {
+    /// Starts a new day if the date has changed, and loads what was delivered today before a restart. If the
+    /// ledger can't be read, a duplicate alert is better than none.
+    pub(super) async fn start_day(&mut self, store: &dyn Store, now: DateTime<Utc>) {
         for queue in &mut self.queues {
-            queue.told.turn_page(queue.target.name(), store, now.date_naive()).await;
+            queue.told.start_day(queue.target.name(), store, now.date_naive()).await;
         }
     }
 
-    /// Whether this alert of that day reached every target.
-    pub(super) fn was_told(&self, about: &BotName, cause: &str, day: NaiveDate) -> bool {
+    /// Whether this alert of that day has reached every target.
+    pub(super) fn was_delivered(&self, about: &BotName, cause: &str, day: NaiveDate) -> bool {
         let about = about.to_string();
         self.queues.iter().all(|queue| queue.told.alert(&about, cause, day).is_none())
     }
 
-    /// Queues an alert for the targets that have not received it that day. One that already waits is updated.
+    /// Queues an alert for the targets that have not received it that day, or updates it if it is already
+    /// queued.
     pub(super) fn put(&mut self, alert: &Alert) {
         for queue in &mut self.queues {
             queue.put(alert);
         }
     }
 
-    /// Queues the end of a trouble for the targets that received its alert: for a bot any cause, otherwise this one.
+    /// Queues the end of a problem for the targets that received its alert: any cause for a bot, otherwise
+    /// this cause.
     pub(super) fn resolve(
         &mut self,
         about: &About,
@@ -94,12 +97,12 @@ impl DeliveryQueues {
         }
     }
 
-    /// Whether a target received that an app is held, and not yet that it sends again.
+    /// Whether a target knows that an app is on hold and has not been told that it sends again.
     pub(super) fn has_held_app(&self) -> bool {
         self.queues.iter().any(|queue| queue.told.has_open(HELD))
     }
 
-    /// The bots of alerts that have waited for some time, and may be well again.
+    /// The bots of alerts that were queued some time ago; they may have recovered since.
     pub(super) fn stale(&self, uptime: Duration) -> BTreeSet<BotName> {
         let again = self.queues.iter().filter(|queue| queue.rests_until.is_some_and(|until| until <= uptime));
         again
@@ -110,22 +113,22 @@ impl DeliveryQueues {
             .collect()
     }
 
-    /// A bot is well again: what lasted does so no more.
-    pub(super) fn take_back(&mut self, bot: &BotName) {
+    /// A bot has recovered: drops its queued alerts about lasting problems.
+    pub(super) fn withdraw(&mut self, bot: &BotName) {
         for queue in &mut self.queues {
             queue.keep(|alert| !alert.lasts || alert.bot() != Some(bot));
         }
     }
 
-    /// What lasted, and was about the whole flock, does so no more.
-    pub(super) fn take_back_flock(&mut self, cause: &str) {
+    /// Drops queued alerts about lasting problems of the whole flock.
+    pub(super) fn withdraw_flock(&mut self, cause: &str) {
         for queue in &mut self.queues {
             queue.keep(|alert| alert.about != About::Flock || alert.cause != cause);
         }
     }
 
-    /// Delivers one alert to each target that does not rest, so that one slow target does not delay the others. Returns
-    /// whether there is more to tell now.
+    /// Delivers one alert to each target that is not resting, so that a slow target does not delay the
+    /// others. Returns whether more alerts can be delivered now.
     pub(super) async fn deliver(&mut self, store: &dyn Store, clock: &dyn Clock, events: &Events) -> bool {
         let round = self.queues.iter_mut().map(|queue| queue.deliver_one(store, clock, events));
         join_all(round).await.contains(&true)
@@ -149,11 +152,11 @@ impl TargetQueue {
         if !alert.resolved && self.told.alert(&about, alert.cause, alert.day()).is_none() {
             return;
         }
-        // Of a trouble and its end only the later one counts.
+        // Of a problem and its end, only the later one counts.
         self.keep(|other| {
             other.resolved == alert.resolved || other.about != alert.about || !is_pair(other, alert)
         });
-        let room = self.waiting.len() + self.failed.len() < ROOM;
+        let room = self.waiting.len() + self.failed.len() < MAX_QUEUED;
         let mut all = self.waiting.iter_mut().chain(&mut self.failed);
         match all.find(|waiting| waiting.key() == alert.key()) {
             Some(waiting) => *waiting = alert.clone(),
@@ -167,7 +170,7 @@ impl TargetQueue {
         self.failed.retain(is_kept);
     }
 
-    /// Tells the first of what waits. Returns whether there is more to tell now.
+    /// Delivers the first queued alert. Returns whether more alerts can be delivered now.
     async fn deliver_one(&mut self, store: &dyn Store, clock: &dyn Clock, events: &Events) -> bool {
         self.drop_stale(clock.now(), events);
         if self.rests_until.is_some_and(|until| until > clock.uptime()) {
@@ -175,7 +178,8 @@ impl TargetQueue {
         }
         self.rests_until = None;
         let Some(alert) = self.waiting.pop_front() else { return false };
-        // After a failure the rest is tried only once each, so a long queue to a dead target does not take hours.
+        // After a failure each remaining alert is tried only once, so that a long queue for a dead target
+        // does not take hours.
         match self.target.deliver(&alert, self.failed.is_empty(), clock).await {
             Ok(()) => {
                 self.remember(&alert, store, events).await;
@@ -191,7 +195,7 @@ impl TargetQueue {
         !self.waiting.is_empty()
     }
 
-    /// When all was tried, what has failed waits again; for a while, if nothing else came of the round.
+    /// After a round, failed alerts are queued again. If nothing was delivered, the target rests for a while.
     fn end_round(&mut self, clock: &dyn Clock) {
         if !self.waiting.is_empty() || self.failed.is_empty() {
             return;
@@ -222,7 +226,8 @@ impl TargetQueue {
     }
 }
 
-/// Whether of two alerts about the same one tells the end of what the other tells: a bot is well as a whole.
+/// Whether one of two alerts about the same subject reports the end of the other's problem. A bot recovers as
+/// a whole.
 fn is_pair(one: &Alert, other: &Alert) -> bool {
     let lasting = if one.resolved { other } else { one };
     one.cause == other.cause || (lasting.lasts && lasting.bot().is_some())

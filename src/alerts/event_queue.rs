@@ -1,5 +1,5 @@
-//! Events on their way to the monitor: only those that may call for an alert, up to a limit. Emitting never waits;
-//! events that find no room are found by looking at all bots.
+//! The monitor's event queue. It holds only events that may call for an alert, up to a limit. Emitting never
+//! waits; if an event does not fit, the monitor checks all bots instead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,10 +13,10 @@ use crate::clock::Clock;
 use crate::flock::event::{Event, Listener};
 use crate::flock::post::Cause;
 
-/// The most events that wait for the monitor.
-const ROOM: usize = 1_024;
+/// The most queued events.
+const CAPACITY: usize = 1_024;
 
-/// What happened, and when: the monitor may be busy telling people, and hear of it late.
+/// An event and its time: the monitor may be busy delivering alerts and handle it late.
 #[derive(Debug)]
 pub(super) struct QueuedEvent {
     pub event: Event,
@@ -24,7 +24,7 @@ pub(super) struct QueuedEvent {
     pub uptime: Duration,
 }
 
-/// Where the monitor finds what happened.
+/// The receiving end of the queue, for the monitor.
 #[derive(Debug)]
 pub struct EventQueue {
     events: mpsc::Receiver<QueuedEvent>,
@@ -33,9 +33,9 @@ pub struct EventQueue {
     posts: Arc<AtomicBool>,
 }
 
-/// A listener, and where what it hears is to be found.
+/// A listener for the emitters, and the queue that it fills.
 pub fn event_queue(clock: Arc<dyn Clock>) -> (Listener, EventQueue) {
-    let (tell, events) = mpsc::channel(ROOM);
+    let (tell, events) = mpsc::channel(CAPACITY);
     let full = Arc::new(AtomicBool::new(false));
     let posts = Arc::new(AtomicBool::new(false));
     let queue = EventQueue { events, full: full.clone(), posts: posts.clone() };
@@ -50,7 +50,7 @@ pub fn event_queue(clock: Arc<dyn Clock>) -> (Listener, EventQueue) {
 }
 
 impl EventQueue {
-    /// The next event; waits for ever once all emitters are gone.
+    /// The next event. Waits forever once all emitters are gone.
     pub(super) async fn next(&mut self) -> QueuedEvent {
         match self.events.recv().await {
             Some(news) => news,
@@ -63,13 +63,13 @@ impl EventQueue {
         self.posts.store(all, Ordering::Relaxed);
     }
 
-    /// Whether something found no room since this was asked last.
+    /// Whether an event was dropped since the last call.
     pub(super) fn overflowed(&self) -> bool {
         self.full.swap(false, Ordering::Relaxed)
     }
 }
 
-/// Whether a person may have to know of it.
+/// Whether a person may need to know about this event.
 fn matters(event: &Event) -> bool {
     match event {
         Event::Posted(post) => is_assumed(post),
@@ -96,15 +96,15 @@ mod tests {
     use crate::clock::SystemClock;
 
     #[tokio::test]
-    async fn what_finds_no_room_is_said_to_be_missing_and_keeps_nobody_waiting() {
+    async fn a_full_queue_reports_the_overflow_without_waiting() {
         let (listener, mut queue) = event_queue(Arc::new(SystemClock));
         let panicked = |n: usize| Event::Panicked { bot: format!("bot{n}").parse().unwrap() };
-        for n in 0..ROOM {
+        for n in 0..CAPACITY {
             listener(&panicked(n));
         }
         listener(&Event::Started { bots: 1 });
-        assert!(!queue.overflowed(), "what is of no interest takes no room");
-        listener(&panicked(ROOM));
+        assert!(!queue.overflowed(), "irrelevant events take no room");
+        listener(&panicked(CAPACITY));
         assert!(queue.overflowed() && !queue.overflowed());
         assert_eq!(queue.next().await.event, panicked(0));
     }

@@ -1,5 +1,5 @@
-//! The heartbeat: a URL that is called only while every bot is on time. The service behind it raises the alarm when the calls
-//! stop, which also covers a machine that is gone and can no longer report anything itself.
+//! The heartbeat: a URL that flockd calls only while every bot is on time. The service behind it raises the
+//! alarm when the calls stop, which also covers a machine that is down and can no longer report anything.
 
 use std::sync::Arc;
 
@@ -13,31 +13,31 @@ use crate::flock::secret::Secret;
 use crate::health::{IS_STUCK, LoopAge, STUCK, overdue};
 use crate::store::Store;
 
-/// How many beats in a row must be missed before the log says so: after a night of sleep the engine needs a moment. This is
-/// counted in beats, not in minutes as in the monitor, because the service's grace period is counted in beats too;
-/// the URL is not called from the first of them on.
-const PATIENCE: u32 = 2;
+/// How many beats in a row must be missed before the log reports it: after the machine has slept, the engine
+/// needs a moment to catch up. Unlike the monitor's limit, this counts beats, not minutes, because the
+/// service's grace period counts beats too. The URL is not called from the first missed beat on.
+const MISSED_BEATS: u32 = 2;
 /// The most bots that are named.
 const NAMED: usize = 3;
 
 /// The heartbeat.
 pub struct Heartbeat {
-    /// The URL, how often it is called, and the bots that must be on time for that.
+    /// The URL, the interval, and the bots that must be on time.
     pub settings: watch::Receiver<Arc<AlertSettings>>,
-    /// With what it is called.
+    /// The HTTP client.
     pub http: Client,
-    /// By which ledger.
+    /// The ledger.
     pub store: Arc<dyn Store>,
-    /// By which clock.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Whether the engine is alive.
     pub loop_age: LoopAge,
-    /// Where it emits that the heartbeat stops.
+    /// Where the end of the heartbeat is emitted.
     pub events: Events,
 }
 
 impl Heartbeat {
-    /// Calls for as long as it is polled.
+    /// Runs until dropped.
     pub async fn run(mut self) {
         let (mut silent, mut told) = (0, false);
         loop {
@@ -50,7 +50,7 @@ impl Heartbeat {
             };
             let (problem, patience) = match self.well(&settings).await {
                 Ok(()) => (self.call(url).await.err(), 1),
-                Err(problem) => (Some(problem), PATIENCE),
+                Err(problem) => (Some(problem), MISSED_BEATS),
             };
             silent = if problem.is_some() { silent + 1 } else { 0 };
             match problem {

@@ -1,8 +1,9 @@
-//! Telling a person when a bot, the ledger or the flock needs one.
+//! Reports to a person when a bot, the ledger or the flock needs attention.
 //!
-//! [`Monitor`] decides when there is something to tell, `alert` says what, [`AlertTarget`] delivers it; what a target is
-//! still to be told waits in `delivery_queue`, and what it was told is in `delivered`. [`heartbeat`] calls a URL only while
-//! all is well, for a service that notices when the calls stop. How a bot is follows from [`health`](crate::health).
+//! [`Monitor`] decides when to send an alert, `alert` defines what it says, and [`AlertTarget`] delivers it.
+//! `delivery_queue` holds the alerts that a target has yet to receive, `delivered` records those that it has.
+//! [`heartbeat`] calls a URL only while all is well, for a service that notices when the calls stop.
+//! [`health`](crate::health) provides the state of each bot.
 
 mod alert;
 mod command;

@@ -1,5 +1,6 @@
-//! The monitor: looks at a bot when something happens to it, for late bots every minute, and at all bots once an hour, so that
-//! what lasts is reported again each day. It runs beside the engine and never delays it.
+//! The monitor checks a bot when something happens to it, checks every minute for late bots, and checks all
+//! bots once an hour, so that lasting problems are reported again each day. It runs beside the engine and
+//! never delays it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,22 +22,24 @@ use crate::sources::PoemCache;
 use crate::store::Store;
 use crate::store::health_state::HealthState;
 
-/// How often to look for late bots.
+/// How often to check for late bots.
 const MINUTE: Duration = Duration::from_secs(60);
-/// How often all bots are looked at.
+/// How often to check all bots.
 const HOUR: Duration = Duration::from_secs(60 * 60);
-/// Trouble with the ledger that ends sooner is not reported.
-const LASTING: Duration = Duration::from_secs(5 * 60);
-/// After this long without any, trouble is over: a task that has it retries within half a minute.
-const CALM: Duration = Duration::from_secs(2 * 60);
-/// How many bots that need a person are looked at each minute, so that one that recovered is not counted for an hour.
-const LOOKED_AFTER: usize = 100;
+/// Ledger errors that stop sooner are not reported.
+const REPORTED_AFTER: Duration = Duration::from_secs(5 * 60);
+/// After this long without an error, the ledger counts as usable again: a task with errors retries within
+/// half a minute.
+const RECOVERED_AFTER: Duration = Duration::from_secs(2 * 60);
+/// How many bots that need a person are checked again each minute, so that a recovered bot does not keep
+/// counting for an hour.
+const RECHECKED: usize = 100;
 
 /// The monitor.
 pub struct Monitor {
     settings: watch::Receiver<Arc<AlertSettings>>,
     bots: HashMap<BotName, Arc<Bot>>,
-    /// In the order of the file.
+    /// In the order of `flock.toml`.
     all: Vec<Arc<Bot>>,
     store: Arc<dyn Store>,
     poem_cache: Arc<PoemCache>,
@@ -44,21 +47,22 @@ pub struct Monitor {
     events: Events,
     queue: EventQueue,
     deliveries: DeliveryQueues,
-    /// Who was late at the last look, and at the one before as well: a machine that has slept for a night needs a
-    /// moment before it has seen to what was missed.
+    /// The bots that were late at the last check, and those that were late at the last two: after the machine
+    /// has slept for a night, the engine needs a moment to handle what it missed.
     late: HashSet<BotName>,
     late_twice: HashSet<BotName>,
-    /// Who needed a person when it was looked at last, and who wants to know how many do.
-    needy: HashSet<BotName>,
+    /// The bots that needed a person at their last check, and where their number is published.
+    needing_person: HashSet<BotName>,
     count: watch::Sender<usize>,
     /// Why the flock can't be reloaded.
     refused: Option<Vec<String>>,
-    /// Since when there is trouble with the ledger, and when there was some last.
+    /// When the current ledger errors began, and when the last one occurred.
     trouble: Option<(Duration, Duration)>,
 }
 
 impl Monitor {
-    /// A monitor over the bots of `settings`, who hears what the events tell `queue`, and says how many need a person.
+    /// A monitor for the bots of `settings`. It reads events from `queue`, and publishes in `count` how many
+    /// bots need a person.
     pub fn new(
         settings: watch::Receiver<Arc<AlertSettings>>,
         count: watch::Sender<usize>,
@@ -79,7 +83,7 @@ impl Monitor {
             deliveries: DeliveryQueues::default(),
             late: HashSet::new(),
             late_twice: HashSet::new(),
-            needy: HashSet::new(),
+            needing_person: HashSet::new(),
             count,
             refused: None,
             trouble: None,
@@ -92,68 +96,69 @@ impl Monitor {
         Self { poem_cache, ..self }
     }
 
-    /// Looks and tells for as long as it is polled.
+    /// Checks and reports until dropped.
     pub async fn run(mut self) {
         let (mut minute, mut hour) = (self.clock.uptime() + MINUTE, self.clock.uptime() + HOUR);
-        self.take_up_rota();
-        self.turn_page().await;
-        self.look_at_all().await;
-        // This start could read the flock.
+        self.apply_settings();
+        self.start_day().await;
+        self.check_all().await;
+        // The flock was read at startup, so an earlier refusal is over.
         self.deliveries.resolve(&About::Flock, Some(REFUSED), None, self.clock.now());
         let mut more = true;
         loop {
             let clock = self.clock.clone();
-            let news = tokio::select! {
+            let queued = tokio::select! {
                 biased;
                 () = clock.sleep(minute.saturating_sub(clock.uptime())) => None,
                 Ok(()) = self.settings.changed() => {
-                    if self.take_up_rota() {
-                        // New targets have received nothing yet, and should not wait for it.
+                    if self.apply_settings() {
+                        // New targets have received nothing yet and should not wait for the next check.
                         (minute, hour) = (clock.uptime(), clock.uptime());
                     }
                     continue;
                 }
-                news = self.queue.next() => Some(news),
-                // All that has happened is heard first, so that a round of telling is one of all that waits.
+                queued = self.queue.next() => Some(queued),
+                // Handles all queued events first, so that a round of deliveries covers everything that is
+                // queued.
                 () = std::future::ready(()), if more => {
                     more = self.deliver().await;
                     continue;
                 }
             };
             more = true;
-            self.turn_page().await;
-            if let Some(news) = news {
-                self.hear(&news).await;
+            self.start_day().await;
+            if let Some(queued) = queued {
+                self.handle(&queued).await;
                 continue;
             }
             minute = clock.uptime() + MINUTE;
-            self.look_who_is_late().await;
-            self.look_who_is_well_again().await;
-            self.look_whether_the_ledger_is_well();
+            self.check_overdue().await;
+            self.check_recovered().await;
+            self.check_ledger();
             if self.queue.overflowed() || hour <= clock.uptime() {
                 hour = clock.uptime() + HOUR;
-                self.look_at_all().await;
+                self.check_all().await;
             }
         }
     }
 
-    /// Begins a new day if it is one. Whether an app sends again shows only if every post is accepted.
-    async fn turn_page(&mut self) {
-        self.deliveries.turn_page(&*self.store, self.clock.now()).await;
+    /// Starts a new day if the date has changed. All posts are needed to notice that an app sends again.
+    async fn start_day(&mut self) {
+        self.deliveries.start_day(&*self.store, self.clock.now()).await;
         self.queue.want_posts(self.deliveries.has_held_app());
     }
 
-    /// Monitors what the settings name from now on. Returns whether there is a target that was not there before.
-    fn take_up_rota(&mut self) -> bool {
+    /// Applies the current settings. Returns whether a target is new.
+    fn apply_settings(&mut self) -> bool {
         let settings = self.settings.borrow_and_update().clone();
         self.bots = settings.bots.iter().map(|bot| (bot.name.clone(), bot.clone())).collect();
         self.all.clone_from(&settings.bots);
-        self.needy.retain(|bot| self.bots.contains_key(bot));
-        self.tell_count();
-        self.deliveries.tell_these(&settings.targets)
+        self.needing_person.retain(|bot| self.bots.contains_key(bot));
+        self.publish_count();
+        self.deliveries.set_targets(&settings.targets)
     }
 
-    async fn hear(&mut self, QueuedEvent { event, at, uptime }: &QueuedEvent) {
+    async fn handle(&mut self, QueuedEvent { event, at, uptime }: &QueuedEvent) {
         match event {
             Event::LedgerTrouble { problem, .. } => self.trouble(problem, *at, *uptime),
             Event::AppCooldown { app, until, reason } => {
@@ -170,16 +175,16 @@ impl Monitor {
                     self.deliveries.resolve(&About::App(bot.limit_group().to_owned()), Some(HELD), None, *at);
                 }
                 match Alert::of_event(&bot, event, *at) {
-                    Some(alert) => self.tell(&bot, alert).await,
-                    None => self.look(&bot).await,
+                    Some(alert) => self.report(&bot, alert).await,
+                    None => self.check(&bot).await,
                 }
             }
         }
     }
 
-    /// Tells of something that happened, with how the bot is by now.
-    async fn tell(&mut self, bot: &Bot, alert: Alert) {
-        if self.deliveries.was_told(&bot.name, alert.cause, alert.day()) {
+    /// Reports an event, together with the bot's current state.
+    async fn report(&mut self, bot: &Bot, alert: Alert) {
+        if self.deliveries.was_delivered(&bot.name, alert.cause, alert.day()) {
             return;
         }
         let health = health_by(&self.poem_cache, Some(&*self.store), bot, self.clock.now()).await;
@@ -187,27 +192,27 @@ impl Monitor {
         self.deliveries.put(&Alert { state, ..alert });
     }
 
-    /// Nothing is in the way of a reload any more; how those are who came with it or have changed is seen now.
+    /// The flock can be reloaded again. Checks bots that were added, renamed or changed.
     async fn reloaded(&mut self, changes: &Changes) {
         self.refused = None;
-        self.deliveries.take_back_flock(REFUSED);
+        self.deliveries.withdraw_flock(REFUSED);
         self.deliveries.resolve(&About::Flock, Some(REFUSED), None, self.clock.now());
         let renamed = changes.renamed.iter().map(|(bot, _)| bot);
         for bot in changes.came.iter().chain(renamed).chain(&changes.changed) {
             if let Some(bot) = self.bots.get(bot).cloned() {
-                self.look(&bot).await;
+                self.check(&bot).await;
             }
         }
     }
 
-    /// Looks at a bot, and queues an alert if it needs a person.
-    async fn look(&mut self, bot: &Bot) {
+    /// Checks a bot, and queues an alert if it needs a person.
+    async fn check(&mut self, bot: &Bot) {
         let now = self.clock.now();
         let health = match health_by(&self.poem_cache, Some(&*self.store), bot, now).await {
             Ok(health) => health,
             Err(error) => return self.trouble(&error.to_string(), self.clock.now(), self.clock.uptime()),
         };
-        // So does one whose clock is set while it boots.
+        // Both may recover by themselves: the clock, for one, may be set during boot.
         let may_pass = health.state == HealthState::Overdue || health.clock_was_ahead;
         let moment = may_pass && !self.late_twice.contains(&bot.name);
         self.note(bot, health.needs_person && !moment);
@@ -218,41 +223,43 @@ impl Monitor {
         }
     }
 
-    /// A bot does not need a person, or no longer.
+    /// A bot does not need a person, or no longer does.
     fn is_well(&mut self, bot: &Bot, condition: HealthState) {
-        self.deliveries.take_back(&bot.name);
+        self.deliveries.withdraw(&bot.name);
         let about = About::Bot(bot.name.clone(), bot.network);
         self.deliveries.resolve(&about, None, Some(condition), self.clock.now());
     }
 
-    async fn look_at_all(&mut self) {
+    async fn check_all(&mut self) {
         for bot in self.all.clone() {
-            self.look(&bot).await;
+            self.check(&bot).await;
         }
         if let Some(complaints) = &self.refused {
             self.deliveries.put(&Alert::of_refusal(complaints, self.clock.now()));
         }
     }
 
-    /// Counts a bot among those that need a person, or no more.
+    /// Updates whether a bot counts among those that need a person.
     fn note(&mut self, bot: &Bot, needs_person: bool) {
         let changed = match needs_person {
-            true => self.needy.insert(bot.name.clone()),
-            false => self.needy.remove(&bot.name),
+            true => self.needing_person.insert(bot.name.clone()),
+            false => self.needing_person.remove(&bot.name),
         };
         if changed {
-            self.tell_count();
+            self.publish_count();
         }
     }
 
-    fn tell_count(&self) {
-        self.count.send_if_modified(|count| std::mem::replace(count, self.needy.len()) != self.needy.len());
+    fn publish_count(&self) {
+        self.count.send_if_modified(|count| {
+            std::mem::replace(count, self.needing_person.len()) != self.needing_person.len()
+        });
     }
 
-    /// What ends in silence, such as a post that went well, is found by looking.
-    async fn look_who_is_well_again(&mut self) {
-        let needy = self.needy.iter().take(LOOKED_AFTER).filter_map(|bot| self.bots.get(bot)).cloned();
-        for bot in needy.collect::<Vec<_>>() {
+    /// Finds recoveries that no relevant event reports, such as a successful post.
+    async fn check_recovered(&mut self) {
+        let due = self.needing_person.iter().take(RECHECKED).filter_map(|bot| self.bots.get(bot)).cloned();
+        for bot in due.collect::<Vec<_>>() {
             let health = health_by(&self.poem_cache, Some(&*self.store), &bot, self.clock.now()).await;
             if let Some(health) = health.ok().filter(|health| !health.needs_person) {
                 self.note(&bot, false);
@@ -261,7 +268,7 @@ impl Monitor {
         }
     }
 
-    async fn look_who_is_late(&mut self) {
+    async fn check_overdue(&mut self) {
         let overdue = match overdue(&*self.store, &self.all, self.clock.now()).await {
             Ok(overdue) => overdue,
             Err(error) => return self.trouble(&error.to_string(), self.clock.now(), self.clock.uptime()),
@@ -272,37 +279,37 @@ impl Monitor {
         let today = self.clock.now().date_naive();
         for bot in overdue {
             if self.late_twice.contains(&bot.name)
-                && !self.deliveries.was_told(&bot.name, HealthState::Overdue.as_str(), today)
+                && !self.deliveries.was_delivered(&bot.name, HealthState::Overdue.as_str(), today)
             {
-                self.look(&bot).await;
+                self.check(&bot).await;
             }
         }
     }
 
-    fn look_whether_the_ledger_is_well(&mut self) {
+    fn check_ledger(&mut self) {
         let (now, uptime) = (self.clock.now(), self.clock.uptime());
-        if self.trouble.is_none_or(|(_, last)| uptime.saturating_sub(last) > CALM) {
+        if self.trouble.is_none_or(|(_, last)| uptime.saturating_sub(last) > RECOVERED_AFTER) {
             self.deliveries.resolve(&About::Flock, Some(LEDGER), None, now);
         }
     }
 
-    /// Trouble with the ledger, and when there was some: told when it lasts.
+    /// A ledger error occurred. It is reported only if errors persist.
     fn trouble(&mut self, problem: &str, at: DateTime<Utc>, uptime: Duration) {
-        let going_on = self.trouble.filter(|(_, last)| uptime.saturating_sub(*last) <= CALM);
-        let since = going_on.map_or(uptime, |(since, _)| since);
-        // What is noticed here and what an event reports may arrive in either order.
-        self.trouble = Some((since, going_on.map_or(uptime, |(_, last)| last.max(uptime))));
-        if uptime.saturating_sub(since) >= LASTING {
+        let ongoing = self.trouble.filter(|(_, last)| uptime.saturating_sub(*last) <= RECOVERED_AFTER);
+        let since = ongoing.map_or(uptime, |(since, _)| since);
+        // An error found here and one reported by an event may arrive in either order.
+        self.trouble = Some((since, ongoing.map_or(uptime, |(_, last)| last.max(uptime))));
+        if uptime.saturating_sub(since) >= REPORTED_AFTER {
             self.deliveries.put(&Alert::of_ledger(problem, at));
         }
     }
 
-    /// Tells of what is to be told the next; what has waited for long only if it still holds. Returns whether there
-    /// is more.
+    /// Delivers queued alerts, after checking whether the old ones still hold. Returns whether there are
+    /// more.
     async fn deliver(&mut self) -> bool {
         for name in self.deliveries.stale(self.clock.uptime()) {
             if let Some(bot) = self.bots.get(&name).cloned() {
-                self.look(&bot).await;
+                self.check(&bot).await;
             }
         }
         self.deliveries.deliver(&*self.store, &*self.clock, &self.events).await

@@ -1,4 +1,4 @@
-//! Alert targets: a program or a URL, and how delivery to them is retried.
+//! Alert targets: a program or a URL, and the retries of a delivery.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::flock::Bot;
 use crate::flock::secret::Secret;
 use crate::net::http;
 
-/// The pauses before it is tried once more.
+/// The pauses before each retry.
 const PAUSES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(60)];
 
 /// The bots to monitor, and where alerts go.
 #[derive(Debug, Clone, Default)]
 pub struct AlertSettings {
-    /// The bots, in the order of the file.
+    /// The bots, in the order of `flock.toml`.
     pub bots: Vec<Arc<Bot>>,
     /// Where alerts are delivered.
     pub targets: Vec<AlertTarget>,
-    /// The URL that is called only while every bot is on time, and how often.
+    /// The URL that is called only while every bot is on time, and the interval.
     pub heartbeat: Option<(Secret, Duration)>,
 }
 
@@ -37,7 +37,7 @@ pub enum AlertTarget {
 }
 
 impl AlertTarget {
-    /// What it is called in the ledger and in the log; there is one of each.
+    /// The target's unique name in the ledger and in the log.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Command(_) => "command",
@@ -45,8 +45,7 @@ impl AlertTarget {
         }
     }
 
-    /// Delivers an alert; patiently, with as many attempts as that takes and may take. An error says what came of the
-    /// last.
+    /// Delivers an alert, with retries. An error describes the last attempt.
     pub(super) async fn deliver(
         &self,
         alert: &Alert,
@@ -77,7 +76,7 @@ impl AlertTarget {
     }
 }
 
-/// Whether a request to a secret URL was accepted. What an answer says is not read, however long it is.
+/// Whether a request to a secret URL was accepted. The body of the answer is not read, whatever its length.
 pub(super) fn accepted(answer: reqwest::Result<Response>, url: &Secret) -> Result<(), String> {
     match answer {
         Ok(answer) if answer.status().is_success() => Ok(()),

@@ -51,7 +51,7 @@ async fn a_webhook_is_told_as_json_at_its_very_url() {
     let told = fixture.hook.next().await;
     assert_eq!((told.method.as_str(), &*told.path), ("POST", PATH));
     assert_eq!(told.headers["content-type"], "application/json");
-    assert!(told.json()["text"].as_str().unwrap().starts_with("walt on paper has met a bug in flockd: "));
+    assert!(told.json()["text"].as_str().unwrap().starts_with("walt on paper hit a bug in flockd: "));
     delivered(&fixture).await;
 }
 
@@ -258,7 +258,7 @@ async fn of_a_command_that_fails_one_line_is_shown() {
     for pause in PAUSES {
         fixture.after(seconds(pause)).await;
     }
-    assert_eq!(failed(&fixture).await, "the command has failed (exit status: 7): no route to you");
+    assert_eq!(failed(&fixture).await, "the command failed (exit status: 7): no route to you");
 }
 
 #[tokio::test]
@@ -291,7 +291,7 @@ async fn a_command_that_hangs_is_ended_with_all_that_it_has_started() {
         fixture.after(seconds(pause)).await;
     }
     fixture.after(seconds(30)).await;
-    assert_eq!(failed(&fixture).await, "the command took longer than 30 s and was ended");
+    assert_eq!(failed(&fixture).await, "the command took longer than 30 s and was killed");
     let heard = tokio::time::timeout(crate::support::PATIENCE, ended).await;
     heard.expect("it goes on").unwrap();
 }

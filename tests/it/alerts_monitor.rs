@@ -92,7 +92,7 @@ async fn a_flock_that_cant_be_reloaded_is_told_each_day_until_it_can() {
     fixture.watch_by_webhook().await;
     let refused = Event::NotReloaded { complaints: vec!["flock.toml:7: odd".to_owned()] };
     fixture.tell(&refused);
-    let expect = "the flock could not be reloaded and goes on as it was: flock.toml:7: odd";
+    let expect = "the flock could not be reloaded and keeps running as before: flock.toml:7: odd";
     assert_eq!(fixture.hook.next().await.json()["text"], expect);
     fixture.tell(&refused);
     fixture.later(hours(24)).await;

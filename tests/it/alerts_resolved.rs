@@ -62,7 +62,7 @@ async fn a_bot_that_needs_no_person_any_more_is_told_once() {
     resume(&fixture, "walt", 2).await;
     fixture.after(minutes(1)).await;
     let over = fixture.hook.next().await.json();
-    assert_eq!(over["text"], "walt on paper needs no person any more, it is ok: paused is resolved");
+    assert_eq!(over["text"], "walt on paper no longer needs a person, it is ok: paused is resolved");
     assert_eq!((&over["state"], &over["resolved"]), (&"ok".into(), &true.into()));
     nothing_more(&mut fixture).await;
     fixture.watch_by_webhook().await;
